@@ -1,0 +1,127 @@
+package localpg
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+)
+
+// ownerVariable makes the test binary an owner: a process that starts a server and is then
+// treated badly by the test that started it.
+const ownerVariable = "LOCALPG_TEST_OWNER"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(ownerVariable) != "" {
+		if err := beOwner(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// ownerReport is the line that an owner prints when its server runs.
+type ownerReport struct {
+	Folder string
+	PID    int // of the postmaster
+	URL    string
+}
+
+// beOwner starts a server, reports it, answers each SIGINT by asking the server for a 1, and goes
+// on until standard input ends.
+func beOwner() error {
+	ctx := context.Background()
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, os.Interrupt)
+	s, err := Start(ctx, Options{})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	report, err := json.Marshal(ownerReport{Folder: s.cluster.folder, PID: s.cluster.postgres.Process.Pid, URL: s.URL("")})
+	if err != nil {
+		return err
+	}
+	fmt.Println(string(report))
+	orphaned := make(chan struct{})
+	go func() {
+		defer close(orphaned)
+		_, _ = io.Copy(io.Discard, os.Stdin)
+	}()
+	for {
+		select {
+		case <-interrupts:
+			conn, err := pgx.Connect(ctx, s.URL(""))
+			if err != nil {
+				return err
+			}
+			var one int
+			if err := errors.Join(conn.QueryRow(ctx, "SELECT 1").Scan(&one), conn.Close(ctx)); err != nil {
+				return err
+			}
+			fmt.Println(one)
+		case <-orphaned:
+			return nil
+		}
+	}
+}
+
+// owner is a running owner process, in a process group of its own as a shell would start it.
+type owner struct {
+	cmd    *exec.Cmd
+	output *bufio.Scanner
+}
+
+// startOwner starts an owner whose temporary folder is tempDir ("": the usual one).
+func startOwner(t *testing.T, tempDir string) *owner {
+	t.Helper()
+	exe, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.Command(exe)
+	cmd.Env = append(os.Environ(), ownerVariable+"=1")
+	if tempDir != "" {
+		cmd.Env = append(cmd.Env, "TMPDIR="+tempDir)
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Stderr = t.Output()
+	_, err = cmd.StdinPipe() // its end of file, when we end, ends the owner
+	require.NoError(t, err)
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	o := &owner{cmd: cmd, output: bufio.NewScanner(stdout)}
+	t.Cleanup(o.kill)
+	return o
+}
+
+// kill ends the owner with kill -9. It may be called again.
+func (o *owner) kill() {
+	_ = o.cmd.Process.Kill()
+	_ = o.cmd.Wait()
+}
+
+// line returns the next line that the owner prints.
+func (o *owner) line(t *testing.T) string {
+	t.Helper()
+	require.True(t, o.output.Scan(), "the owner ended: %v", o.output.Err())
+	return o.output.Text()
+}
+
+func (o *owner) report(t *testing.T) ownerReport {
+	t.Helper()
+	var r ownerReport
+	require.NoError(t, json.Unmarshal([]byte(o.line(t)), &r))
+	return r
+}
