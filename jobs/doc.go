@@ -1,0 +1,39 @@
+// Package jobs has the arguments of Thaw's jobs: what a program needs to insert them from a transaction of its own, and
+// nothing else. The workers are in package worker; a program that only inserts does not link them.
+//
+// Arguments are a JSON contract between versions: fields are added, never renamed.
+//
+// A job's row is a wake-up, not the work: what a job may do stands in a ledger row of the database (a grant of a tick, a
+// delivery, a heal) that the job closes in the transaction of its work. Retrying a job, or inserting it twice, is harmless.
+//
+//	kind             queue    priority                       unique by
+//	sweep            sweep    2                              tick
+//	resume_account   resume   1 by signal, 3 by sweep        account and signal, or account and tick
+//	pause_account    resume   1 by signal, 3 by sweep        account and signal, or account and tick
+//	heal             heal     2                              heal
+package jobs
+
+import "github.com/riverqueue/river/rivertype"
+
+// Queues. Each has its own workers, so that a long heal does not keep a signal waiting.
+const (
+	QueueSweep  = "sweep"
+	QueueResume = "resume"
+	QueueHeal   = "heal"
+)
+
+// Priorities: River takes the lowest number first.
+const (
+	PrioritySignal  = 1
+	PriorityDefault = 2
+	PrioritySweep   = 3
+)
+
+// whileUndone are the states in which a job keeps another of the same account from being inserted. Completed is not among
+// them: a signal that comes when the work of another is done just now has to look again.
+func whileUndone() []rivertype.JobState {
+	return []rivertype.JobState{
+		rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRunning, rivertype.JobStateRetryable,
+		rivertype.JobStateScheduled,
+	}
+}

@@ -1,0 +1,175 @@
+-- The fleet: what the platform writes and Thaw pauses and resumes. docs/design.md explains the words.
+
+-- +goose Up
+
+CREATE TYPE thaw.account_status AS ENUM (
+    'connecting', 'connected', 'needs_verification', 'disconnected', 'restricted', 'error', 'removed');
+
+CREATE TYPE thaw.campaign_status AS ENUM ('draft', 'running', 'paused', 'completed');
+
+CREATE TYPE thaw.enrollment_status AS ENUM (
+    'pending', 'active', 'paused', 'completed', 'replied', 'failed', 'removed');
+
+CREATE TYPE thaw.pause_reason AS ENUM (
+    'linkedin_account_disconnected', 'linkedin_account_issue', 'account_restricted',
+    'linkedin_high_failure_rate', 'subscription_inactive', 'paused_by_user');
+
+-- Every time that Thaw decides by comes from here: one clock for all processes, the database's, at the start of the
+-- transaction. Tests put a clock of their own in its place.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
+RETURN pg_catalog.now();
+-- +goose StatementEnd
+COMMENT ON FUNCTION thaw.now() IS 'The clock of Thaw: the start of the transaction by the database''s clock.';
+
+-- The numbers that hold for the whole fleet are one row, not a setting of each process: while a new value is rolled out,
+-- no two processes can work by different caps or cut ticks of different length.
+CREATE TABLE thaw.settings (
+    only_row    boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    tick        interval NOT NULL DEFAULT '15 minutes',
+    account_cap integer NOT NULL DEFAULT 200 CHECK (account_cap BETWEEN 1 AND 1000000),
+    fleet_cap   integer NOT NULL DEFAULT 2000 CHECK (fleet_cap BETWEEN 1 AND 10000000),
+    signal_cap  integer NOT NULL DEFAULT 2000 CHECK (signal_cap BETWEEN 1 AND 10000000),
+    jitter      interval NOT NULL DEFAULT '15 minutes' CHECK (jitter BETWEEN '0' AND '1 day'),
+    tolerance   interval NOT NULL DEFAULT '2 hours' CHECK (tolerance BETWEEN '0' AND '7 days'),
+    changed_at  timestamptz NOT NULL DEFAULT thaw.now(),
+    -- Ticks are keys in job arguments, written in whole seconds.
+    CONSTRAINT settings_tick_check CHECK (
+        tick BETWEEN '1 second' AND '1 day' AND extract(epoch FROM tick) = floor(extract(epoch FROM tick)))
+);
+COMMENT ON TABLE thaw.settings IS 'One row: the numbers that hold for the whole fleet.';
+INSERT INTO thaw.settings DEFAULT VALUES;
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.tick(at timestamptz DEFAULT thaw.now()) RETURNS timestamptz LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT date_bin(s.tick, tick.at, '2000-01-01 00:00:00+00') FROM thaw.settings AS s;
+END;
+-- +goose StatementEnd
+COMMENT ON FUNCTION thaw.tick(timestamptz) IS
+    'The tick that a time belongs to: a quarter hour (00, 15, 30, 45 UTC) unless settings.tick says otherwise.';
+
+-- Safety mode: the provider has an incident; nothing is woken and no blip runs out.
+CREATE TABLE thaw.safety (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    since    timestamptz,
+    reason   text,
+    CONSTRAINT safety_mode_has_a_reason CHECK ((since IS NULL) = (reason IS NULL) AND reason <> '')
+);
+COMMENT ON TABLE thaw.safety IS 'One row; safety mode is on while since is not null.';
+INSERT INTO thaw.safety DEFAULT VALUES;
+
+CREATE TABLE thaw.workspaces (
+    id                     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    key                    text NOT NULL UNIQUE CHECK (key <> ''),
+    name                   text NOT NULL DEFAULT '',
+    auto_resume            boolean NOT NULL DEFAULT true,
+    auto_resume_note       text,
+    auto_resume_changed_at timestamptz,
+    auto_resume_changed_by text,
+    created_at             timestamptz NOT NULL DEFAULT thaw.now()
+);
+COMMENT ON TABLE thaw.workspaces IS 'A tenant of the platform.';
+
+CREATE TABLE thaw.accounts (
+    id                  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    workspace_id        bigint NOT NULL REFERENCES thaw.workspaces (id),
+    provider            text NOT NULL DEFAULT 'linkedin' CHECK (provider <> ''),
+    provider_account_id text NOT NULL CHECK (provider_account_id <> ''),
+    member_id           text CHECK (member_id <> ''),
+    display_name        text NOT NULL DEFAULT '',
+    status              thaw.account_status NOT NULL DEFAULT 'connecting',
+    last_error          text,
+    status_at           timestamptz,
+    first_connected_at  timestamptz,
+    connected_at        timestamptz,
+    pause_after         timestamptz,
+    hold_until          timestamptz,
+    hold_reason         text,
+    timezone            text NOT NULL DEFAULT 'UTC',
+    created_at          timestamptz NOT NULL DEFAULT thaw.now(),
+    UNIQUE (provider, provider_account_id),
+    -- The target of the composite foreign keys that make a row across tenants impossible.
+    UNIQUE (workspace_id, id),
+    CONSTRAINT accounts_connected_has_no_error CHECK (status <> 'connected' OR last_error IS NULL),
+    CONSTRAINT accounts_connected_is_not_due_to_pause CHECK (status <> 'connected' OR pause_after IS NULL),
+    CONSTRAINT accounts_hold_has_a_reason CHECK ((hold_until IS NULL) = (hold_reason IS NULL) AND hold_reason <> '')
+);
+COMMENT ON TABLE thaw.accounts IS 'A connected login ("seat") as the provider knows it.';
+COMMENT ON COLUMN thaw.accounts.member_id IS
+    'The person behind the account, the same when that person is connected again as a new account.';
+COMMENT ON COLUMN thaw.accounts.status_at IS
+    'When the status was true according to the newest applied signal; null: no signal has spoken yet.';
+COMMENT ON COLUMN thaw.accounts.pause_after IS
+    'When the active enrollments of this account are due to be paused; null: nothing is due.';
+
+-- Siblings are found by the member.
+CREATE INDEX accounts_member_idx ON thaw.accounts (workspace_id, provider, member_id) WHERE member_id IS NOT NULL;
+-- The sweep puts back the pause jobs that somebody cancelled.
+CREATE INDEX accounts_pause_due_idx ON thaw.accounts (pause_after) WHERE pause_after IS NOT NULL;
+
+CREATE TABLE thaw.campaigns (
+    id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    workspace_id      bigint NOT NULL REFERENCES thaw.workspaces (id),
+    key               text NOT NULL CHECK (key <> ''),
+    name              text NOT NULL DEFAULT '',
+    status            thaw.campaign_status NOT NULL DEFAULT 'draft',
+    paused_reason     thaw.pause_reason,
+    paused_at         timestamptz,
+    waits_for_account boolean NOT NULL GENERATED ALWAYS AS (
+        paused_reason IS NOT NULL
+        AND paused_reason IN ('linkedin_account_disconnected', 'linkedin_account_issue')) STORED,
+    created_at        timestamptz NOT NULL DEFAULT thaw.now(),
+    UNIQUE (workspace_id, key),
+    UNIQUE (workspace_id, id),
+    CONSTRAINT campaigns_paused_has_a_reason CHECK (
+        (status = 'paused') = (paused_reason IS NOT NULL) AND (status = 'paused') = (paused_at IS NOT NULL))
+);
+COMMENT ON TABLE thaw.campaigns IS 'The authored step sequence.';
+COMMENT ON COLUMN thaw.campaigns.waits_for_account IS
+    'Paused for one of the two account reasons: the only ones that Thaw may wake by itself.';
+
+CREATE INDEX campaigns_waiting_idx ON thaw.campaigns (workspace_id, id) WHERE waits_for_account;
+
+CREATE TABLE thaw.enrollments (
+    id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    workspace_id      bigint NOT NULL,
+    campaign_id       bigint NOT NULL,
+    account_id        bigint NOT NULL,
+    step              integer NOT NULL DEFAULT 0 CHECK (step >= 0),
+    status            thaw.enrollment_status NOT NULL DEFAULT 'pending',
+    paused_reason     thaw.pause_reason,
+    paused_at         timestamptz,
+    next_action_at    timestamptz,
+    waits_for_account boolean NOT NULL GENERATED ALWAYS AS (
+        paused_reason IS NOT NULL
+        AND paused_reason IN ('linkedin_account_disconnected', 'linkedin_account_issue')) STORED,
+    prospect_url      text NOT NULL CHECK (prospect_url <> ''),
+    created_at        timestamptz NOT NULL DEFAULT thaw.now(),
+    FOREIGN KEY (workspace_id, campaign_id) REFERENCES thaw.campaigns (workspace_id, id),
+    FOREIGN KEY (workspace_id, account_id) REFERENCES thaw.accounts (workspace_id, id),
+    -- The prospect leads, so that the same index finds a prospect in all of its campaigns.
+    CONSTRAINT enrollments_campaign_prospect_key UNIQUE (prospect_url, campaign_id),
+    CONSTRAINT enrollments_paused_has_a_reason CHECK (
+        (status = 'paused') = (paused_reason IS NOT NULL) AND (status = 'paused') = (paused_at IS NOT NULL)),
+    CONSTRAINT enrollments_reason_is_their_own CHECK (
+        paused_reason NOT IN ('linkedin_high_failure_rate', 'subscription_inactive'))
+);
+COMMENT ON TABLE thaw.enrollments IS 'One prospect in one campaign on one account, at a step.';
+COMMENT ON COLUMN thaw.enrollments.waits_for_account IS
+    'Paused for one of the two account reasons: the only ones that Thaw may wake by itself.';
+
+-- All that a tick asks of enrollments is answered by this index: which accounts have somebody waiting (a loose scan over
+-- account_id), in which campaigns (over campaign_id), and who is next there (paused_at, id). Rows that wait in a campaign
+-- that somebody stopped lie in a range of their own and are never walked over.
+CREATE INDEX enrollments_paused_idx ON thaw.enrollments (waits_for_account, account_id, campaign_id, paused_at, id)
+    INCLUDE (paused_reason) WHERE status = 'paused';
+-- What a disconnect has to pause.
+CREATE INDEX enrollments_active_idx ON thaw.enrollments (account_id, campaign_id, id) WHERE status = 'active';
+
+-- +goose Down
+DROP TABLE thaw.enrollments, thaw.campaigns, thaw.accounts, thaw.workspaces, thaw.safety;
+DROP FUNCTION thaw.tick(timestamptz);
+DROP TABLE thaw.settings;
+DROP FUNCTION thaw.now();
+DROP TYPE thaw.pause_reason, thaw.enrollment_status, thaw.campaign_status, thaw.account_status;

@@ -1,0 +1,203 @@
+-- What happened, and what may still happen: deliveries, plans, budgets, heals, and the history of every flip.
+--
+-- History rows have no foreign key to the fleet: they are written only by the functions of this schema, and they outlive
+-- an enrollment that the platform deletes.
+
+-- +goose Up
+
+CREATE TYPE thaw.signal_outcome AS ENUM ('applied', 'duplicate', 'stale', 'unknown_account', 'ignored');
+CREATE TYPE thaw.event_kind AS ENUM ('paused', 'resumed', 'repointed', 'imported');
+CREATE TYPE thaw.event_source AS ENUM ('signal', 'sweep', 'heal', 'operator', 'scheduler', 'import');
+-- Where a resume draws its budget. The heal lane has no row in fleet_budgets: each heal brings its own cap.
+CREATE TYPE thaw.lane AS ENUM ('sweep', 'signal', 'heal');
+
+CREATE TABLE thaw.account_signals (
+    id                  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    provider            text NOT NULL,
+    provider_account_id text NOT NULL,
+    account_id          bigint,
+    delivery_key        text UNIQUE,
+    duplicate_of        bigint,
+    raw_status          text NOT NULL,
+    status              thaw.account_status,
+    just_created        boolean NOT NULL DEFAULT false,
+    member_id           text,
+    occurred_at         timestamptz,
+    received_at         timestamptz NOT NULL DEFAULT thaw.now(),
+    outcome             thaw.signal_outcome NOT NULL,
+    body                jsonb,
+    -- The ledger of the resume pass that this signal asked for.
+    verdict             text,
+    resumed             integer,
+    finished_at         timestamptz,
+    CONSTRAINT account_signals_duplicate_names_its_original CHECK ((outcome = 'duplicate') = (duplicate_of IS NOT NULL)),
+    CONSTRAINT account_signals_applied_has_an_account CHECK (
+        outcome <> 'applied' OR (account_id IS NOT NULL AND status IS NOT NULL)),
+    CONSTRAINT account_signals_pass_is_closed_once CHECK (
+        (finished_at IS NULL) = (resumed IS NULL) AND (finished_at IS NULL) = (verdict IS NULL) AND resumed >= 0)
+);
+COMMENT ON TABLE thaw.account_signals IS 'Every delivery of an account-status message, with what came of it.';
+COMMENT ON COLUMN thaw.account_signals.delivery_key IS
+    'What makes a repeated delivery a duplicate; null where the provider sends nothing of the kind.';
+COMMENT ON COLUMN thaw.account_signals.just_created IS
+    'The provider only just created the account: there is nothing to pause yet.';
+
+CREATE INDEX account_signals_account_idx ON thaw.account_signals (provider, provider_account_id, id DESC);
+-- Deliveries for accounts that nobody has written yet, to be applied when their row appears.
+CREATE INDEX account_signals_unknown_idx ON thaw.account_signals (provider, provider_account_id)
+    WHERE outcome = 'unknown_account';
+
+-- One summary row a tick. Its insert is what makes a tick swept once.
+CREATE TABLE thaw.sweeps (
+    tick_at            timestamptz PRIMARY KEY,
+    account_cap        integer NOT NULL,
+    fleet_cap          integer NOT NULL,
+    accounts_planned   integer NOT NULL DEFAULT 0,
+    accounts_processed integer NOT NULL DEFAULT 0,
+    planned            integer NOT NULL DEFAULT 0,
+    resumed            integer NOT NULL DEFAULT 0,
+    repointed          integer NOT NULL DEFAULT 0,
+    campaigns_resumed  integer NOT NULL DEFAULT 0,
+    backlog_left       integer NOT NULL DEFAULT 0,
+    started_at         timestamptz NOT NULL DEFAULT thaw.now(),
+    finished_at        timestamptz,
+    CONSTRAINT sweeps_processed_is_planned CHECK (accounts_processed BETWEEN 0 AND accounts_planned),
+    CONSTRAINT sweeps_resumed_is_planned CHECK (resumed BETWEEN 0 AND planned AND planned <= fleet_cap)
+);
+COMMENT ON TABLE thaw.sweeps IS 'One row a tick: what was planned, what was done, what was left.';
+COMMENT ON COLUMN thaw.sweeps.backlog_left IS
+    'Resumable enrollments that the tick found, less those that it resumed.';
+CREATE INDEX sweeps_unfinished_idx ON thaw.sweeps (tick_at) WHERE finished_at IS NULL;
+
+-- The plan of a tick, and the ledger that makes a pass count once however often its job runs.
+CREATE TABLE thaw.grants (
+    tick_at      timestamptz NOT NULL REFERENCES thaw.sweeps (tick_at),
+    account_id   bigint NOT NULL,
+    workspace_id bigint NOT NULL,
+    planned      integer NOT NULL CHECK (planned >= 0),
+    resumed      integer NOT NULL DEFAULT 0,
+    verdict      text,
+    finished_at  timestamptz,
+    PRIMARY KEY (tick_at, account_id),
+    FOREIGN KEY (workspace_id, account_id) REFERENCES thaw.accounts (workspace_id, id),
+    CONSTRAINT grants_resumed_is_planned CHECK (resumed BETWEEN 0 AND planned),
+    CONSTRAINT grants_closed_has_a_verdict CHECK ((finished_at IS NULL) = (verdict IS NULL))
+);
+COMMENT ON TABLE thaw.grants IS 'The plan of a tick: how many enrollments an account may wake; 0 only starts its campaigns.';
+-- Who was served longest ago goes first when there are more claimants than budget.
+CREATE INDEX grants_account_served_idx ON thaw.grants (account_id, tick_at DESC) WHERE planned > 0;
+CREATE INDEX grants_workspace_served_idx ON thaw.grants (workspace_id, tick_at DESC) WHERE planned > 0;
+
+CREATE TABLE thaw.fleet_budgets (
+    tick_at timestamptz NOT NULL,
+    lane    thaw.lane NOT NULL CHECK (lane <> 'heal'),
+    cap     integer NOT NULL,
+    used    integer NOT NULL DEFAULT 0,
+    PRIMARY KEY (tick_at, lane),
+    CONSTRAINT fleet_budgets_used_is_within_cap CHECK (used BETWEEN 0 AND cap)
+);
+COMMENT ON TABLE thaw.fleet_budgets IS 'How many enrollments a tick may wake in the whole fleet, by lane, and how many it has.';
+
+-- Sweep and signal lane together: an account whose connection flaps inside a tick does not get its cap twice.
+CREATE TABLE thaw.account_budgets (
+    tick_at    timestamptz NOT NULL,
+    account_id bigint NOT NULL,
+    cap        integer NOT NULL,
+    used       integer NOT NULL,
+    PRIMARY KEY (tick_at, account_id),
+    CONSTRAINT account_budgets_used_is_within_cap CHECK (used BETWEEN 0 AND cap)
+);
+COMMENT ON TABLE thaw.account_budgets IS 'How many enrollments an account has woken in a tick, through sweep and signal together.';
+
+CREATE TYPE thaw.heal_status AS ENUM ('running', 'done');
+
+CREATE TABLE thaw.heals (
+    id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    workspace_id      bigint REFERENCES thaw.workspaces (id),
+    account_id        bigint REFERENCES thaw.accounts (id),
+    target            text NOT NULL CHECK (target <> ''),
+    cap               integer NOT NULL CHECK (cap >= 1),
+    even_if_off       boolean NOT NULL DEFAULT false,
+    status            thaw.heal_status NOT NULL DEFAULT 'running',
+    resumed           integer NOT NULL DEFAULT 0,
+    repointed         integer NOT NULL DEFAULT 0,
+    campaigns_resumed integer NOT NULL DEFAULT 0,
+    -- Set by the first batch: the accounts it goes through, and how many enrollments it found to wake.
+    account_ids       bigint[],
+    found             integer,
+    -- Where it is: accounts done, and batches done. A batch that is done already is not done again.
+    accounts_done     integer NOT NULL DEFAULT 0,
+    batch             integer NOT NULL DEFAULT 0,
+    left_over         integer,
+    requested_by      text NOT NULL,
+    requested_at      timestamptz NOT NULL DEFAULT thaw.now(),
+    finished_at       timestamptz,
+    CONSTRAINT heals_resumed_is_within_cap CHECK (resumed BETWEEN 0 AND cap),
+    CONSTRAINT heals_done_says_what_is_left CHECK (
+        (status = 'done') = (finished_at IS NOT NULL) AND (status = 'done') = (left_over IS NOT NULL)),
+    CONSTRAINT heals_have_at_most_one_scope CHECK (workspace_id IS NULL OR account_id IS NULL)
+);
+COMMENT ON TABLE thaw.heals IS
+    'One row a heal: of a workspace, of an account, or (neither) of the enrollments listed in heal_enrollments.';
+CREATE UNIQUE INDEX heals_one_running_a_target_key ON thaw.heals (target) WHERE status = 'running';
+
+CREATE TABLE thaw.heal_enrollments (
+    heal_id       bigint NOT NULL REFERENCES thaw.heals (id) ON DELETE CASCADE,
+    enrollment_id bigint NOT NULL,
+    PRIMARY KEY (heal_id, enrollment_id)
+);
+COMMENT ON TABLE thaw.heal_enrollments IS 'The enrollments that a heal of listed prospects may wake.';
+
+CREATE TABLE thaw.enrollment_events (
+    id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    enrollment_id   bigint NOT NULL,
+    at              timestamptz NOT NULL,
+    tick_at         timestamptz,
+    heal_id         bigint,
+    signal_id       bigint,
+    job_id          bigint,
+    from_account_id bigint,
+    to_account_id   bigint,
+    step            integer NOT NULL,
+    kind            thaw.event_kind NOT NULL,
+    source          thaw.event_source NOT NULL,
+    from_status     thaw.enrollment_status NOT NULL,
+    to_status       thaw.enrollment_status NOT NULL,
+    reason          thaw.pause_reason,
+    detail          text,
+    CONSTRAINT enrollment_events_pause_has_a_reason CHECK (kind <> 'paused' OR reason IS NOT NULL),
+    CONSTRAINT enrollment_events_names_its_pass CHECK (
+        kind NOT IN ('resumed', 'repointed')
+        OR CASE source
+               WHEN 'sweep' THEN tick_at IS NOT NULL
+               WHEN 'signal' THEN tick_at IS NOT NULL AND signal_id IS NOT NULL
+               WHEN 'heal' THEN heal_id IS NOT NULL
+               ELSE true
+           END)
+);
+COMMENT ON TABLE thaw.enrollment_events IS 'The history of every enrollment: each flip, written in the transaction that made it.';
+COMMENT ON COLUMN thaw.enrollment_events.reason IS 'Of a pause: why; of a resume: the reason that it ended.';
+CREATE INDEX enrollment_events_history_idx ON thaw.enrollment_events (enrollment_id, id);
+
+CREATE TABLE thaw.campaign_events (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    campaign_id bigint NOT NULL,
+    at          timestamptz NOT NULL,
+    account_id  bigint,
+    tick_at     timestamptz,
+    heal_id     bigint,
+    signal_id   bigint,
+    job_id      bigint,
+    kind        thaw.event_kind NOT NULL,
+    source      thaw.event_source NOT NULL,
+    from_status thaw.campaign_status NOT NULL,
+    to_status   thaw.campaign_status NOT NULL,
+    reason      thaw.pause_reason
+);
+COMMENT ON TABLE thaw.campaign_events IS 'The history of every campaign, as enrollment_events.';
+CREATE INDEX campaign_events_history_idx ON thaw.campaign_events (campaign_id, id);
+
+-- +goose Down
+DROP TABLE thaw.campaign_events, thaw.enrollment_events, thaw.heal_enrollments, thaw.heals, thaw.account_budgets,
+    thaw.fleet_budgets, thaw.grants, thaw.sweeps, thaw.account_signals;
+DROP TYPE thaw.heal_status, thaw.lane, thaw.event_source, thaw.event_kind, thaw.signal_outcome;

@@ -1,0 +1,124 @@
+-- Pausing what an account can no longer serve. One call is one short transaction of the pause_account job.
+
+-- +goose Up
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.pause_reason_of(p_status thaw.account_status) RETURNS thaw.pause_reason LANGUAGE sql IMMUTABLE
+RETURN CASE
+    WHEN p_status = 'restricted' THEN 'account_restricted'::thaw.pause_reason
+    WHEN p_status IN ('disconnected', 'removed') THEN 'linkedin_account_disconnected'::thaw.pause_reason
+    ELSE 'linkedin_account_issue'::thaw.pause_reason
+END;
+-- +goose StatementEnd
+
+-- Pauses at most p_size active enrollments of an account that is due to pause, and the campaigns that lose their last
+-- account with it. Verdicts: more (call again), busy (the rest is locked by others: call again later), done,
+-- account_connected (it came back first), not_due (a blip inside its tolerance), safety_mode (blips do not run out),
+-- not_found.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.pause_batch(
+    p_account_id bigint, p_size integer, p_signal_id bigint, p_tick_at timestamptz, p_job_id bigint,
+    OUT verdict text, OUT paused integer, OUT campaigns_paused integer
+) LANGUAGE plpgsql SET jit = off AS $$
+DECLARE
+    account thaw.accounts;
+    why     thaw.pause_reason;
+    source  thaw.event_source := CASE WHEN p_tick_at IS NULL THEN 'signal' ELSE 'sweep' END;
+    claimed bigint[];
+BEGIN
+    paused := 0;
+    campaigns_paused := 0;
+
+    SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = p_account_id FOR NO KEY UPDATE;
+    verdict := CASE
+        WHEN account.id IS NULL THEN 'not_found'
+        WHEN account.status = 'connected' THEN 'account_connected'
+        WHEN account.pause_after IS NULL OR account.pause_after > thaw.now() THEN 'not_due'
+        WHEN account.status IN ('connecting', 'error') AND (SELECT s.since IS NOT NULL FROM thaw.safety AS s)
+            THEN 'safety_mode'
+    END;
+    IF verdict IS NOT NULL THEN
+        RETURN;
+    END IF;
+    why := thaw.pause_reason_of(account.status);
+
+    -- Campaigns first: that is the lock order, and a campaign that has nobody left to send must not look as if it ran. One
+    -- that still has active prospects on another account keeps running: that account is connected, or in a blip that may
+    -- yet heal and would then have to find the campaign as it was.
+    WITH alone AS (
+        SELECT campaign.id
+        FROM thaw.campaigns AS campaign
+        WHERE campaign.id IN (SELECT active.campaign_id FROM thaw.active_campaigns(account.id) AS active)
+            AND campaign.status = 'running'
+            AND NOT EXISTS (
+                SELECT
+                FROM thaw.accounts AS other
+                JOIN thaw.enrollments AS e
+                    ON e.account_id = other.id AND e.campaign_id = campaign.id AND e.status = 'active'
+                WHERE other.workspace_id = account.workspace_id
+                    AND other.id <> account.id
+                    AND (other.status = 'connected' OR other.pause_after > thaw.now()))
+        ORDER BY campaign.id
+        FOR NO KEY UPDATE OF campaign
+    ), stopped AS (
+        UPDATE thaw.campaigns AS campaign SET status = 'paused', paused_reason = why, paused_at = thaw.now()
+        FROM alone
+        WHERE campaign.id = alone.id AND campaign.status = 'running'
+        RETURNING campaign.id
+    )
+    INSERT INTO thaw.campaign_events (
+        campaign_id, at, account_id, tick_at, signal_id, job_id, kind, source, from_status, to_status, reason)
+    SELECT stopped.id, thaw.now(), account.id, p_tick_at, p_signal_id, p_job_id, 'paused', source, 'running', 'paused', why
+    FROM stopped;
+    GET DIAGNOSTICS campaigns_paused = ROW_COUNT;
+
+    SELECT array_agg(e.id) INTO claimed FROM (
+        SELECT active.id
+        FROM thaw.enrollments AS active
+        WHERE active.account_id = account.id AND active.status = 'active'
+        ORDER BY active.campaign_id, active.id
+        LIMIT p_size
+        FOR NO KEY UPDATE SKIP LOCKED) AS e;
+    -- After a restriction a person decides, about those too who were paused before it.
+    IF account.status = 'restricted' AND coalesce(cardinality(claimed), 0) < p_size THEN
+        SELECT claimed || array_agg(e.id) INTO claimed FROM (
+            SELECT waiting.id
+            FROM thaw.enrollments AS waiting
+            WHERE waiting.status = 'paused' AND waiting.waits_for_account AND waiting.account_id = account.id
+            ORDER BY waiting.campaign_id, waiting.paused_at, waiting.id
+            LIMIT p_size - coalesce(cardinality(claimed), 0)
+            FOR NO KEY UPDATE SKIP LOCKED) AS e;
+    END IF;
+
+    WITH flipped AS (
+        UPDATE thaw.enrollments AS e SET
+            status = 'paused', paused_reason = why, paused_at = coalesce(e.paused_at, thaw.now())
+        FROM thaw.enrollments AS before
+        WHERE before.id = e.id AND e.id = ANY (claimed)
+        RETURNING e.id, e.step, before.status AS from_status
+    )
+    INSERT INTO thaw.enrollment_events (
+        enrollment_id, at, tick_at, signal_id, job_id, from_account_id, to_account_id, step, kind, source, from_status,
+        to_status, reason)
+    SELECT flipped.id, thaw.now(), p_tick_at, p_signal_id, p_job_id, account.id, account.id, flipped.step, 'paused', source,
+        flipped.from_status, 'paused', why
+    FROM flipped;
+    GET DIAGNOSTICS paused = ROW_COUNT;
+
+    IF EXISTS (SELECT FROM thaw.enrollments AS e WHERE e.account_id = account.id AND e.status = 'active')
+        OR (account.status = 'restricted' AND EXISTS (
+            SELECT FROM thaw.enrollments AS e
+            WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id = account.id))
+    THEN
+        verdict := CASE WHEN paused > 0 THEN 'more' ELSE 'busy' END;
+    ELSE
+        UPDATE thaw.accounts AS a SET pause_after = NULL WHERE a.id = account.id;
+        verdict := 'done';
+    END IF;
+END;
+$$;
+-- +goose StatementEnd
+
+-- +goose Down
+DROP FUNCTION thaw.pause_batch(bigint, integer, bigint, timestamptz, bigint);
+DROP FUNCTION thaw.pause_reason_of(thaw.account_status);

@@ -1,0 +1,242 @@
+-- The resume pass: the one way in which Thaw wakes anybody. Sweep, signal and heal differ in where they draw their budget
+-- and in which row says that the pass was done; all else is the same code.
+--
+-- Locks, here and everywhere: account, campaigns by id, enrollments, budget rows, river_job. The account comes first
+-- because a webhook holds it while it inserts a job: whoever looks for rows after having waited for it sees all that the
+-- webhook saw. The fleet's budget row comes last because all passes of a tick meet there.
+
+-- +goose Up
+
+-- Where in the window the i-th of n rows goes: at a random place in the i-th of n equal slices.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.spread(i bigint, n bigint, jitter interval) RETURNS interval LANGUAGE sql VOLATILE
+RETURN jitter * ((spread.i - 1 + random()) / spread.n);
+-- +goose StatementEnd
+
+-- Verdicts: resumed (possibly nobody: nobody was waiting, or the budget was used up), already_done (another attempt of the
+-- same job was here before), stale_tick (the tick of its grant is over; the next one covers the account), not_found, or
+-- what thaw.blocked_by says. Whatever it is stands in the row that closes the pass.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.resume_pass(
+    p_lane thaw.lane, p_account_id bigint, p_job_id bigint,
+    p_tick_at timestamptz DEFAULT NULL, p_signal_id bigint DEFAULT NULL, p_heal_id bigint DEFAULT NULL,
+    p_size integer DEFAULT NULL,
+    OUT verdict text, OUT resumed integer, OUT repointed integer, OUT campaigns_resumed integer, OUT tick_finished boolean
+) LANGUAGE plpgsql SET jit = off AS $$
+DECLARE
+    settings  thaw.settings;
+    account   thaw.accounts;
+    heal      thaw.heals;
+    tick      timestamptz;
+    is_closed boolean;
+    room      integer;
+    sources   bigint[];
+    -- The lines to take from, as two arrays of equal length: whose prospects, in which campaign.
+    line_sources   bigint[];
+    line_campaigns bigint[];
+    campaigns bigint[];
+    claimed   bigint[];
+    granted   integer;
+BEGIN
+    resumed := 0;
+    repointed := 0;
+    campaigns_resumed := 0;
+    tick_finished := false;
+    SELECT s.* INTO settings FROM thaw.settings AS s;
+
+    -- 1. The account, then the row that says whether this pass was done. A heal reads its row only; the update at the end
+    --    fails if another attempt was faster.
+    SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = p_account_id FOR NO KEY UPDATE;
+    tick := thaw.tick();
+    CASE p_lane
+        WHEN 'sweep' THEN
+            SELECT g.finished_at IS NOT NULL, g.planned INTO is_closed, room
+            FROM thaw.grants AS g WHERE g.tick_at = p_tick_at AND g.account_id = p_account_id;
+        WHEN 'signal' THEN
+            SELECT s.finished_at IS NOT NULL, settings.account_cap INTO is_closed, room
+            FROM thaw.account_signals AS s WHERE s.id = p_signal_id;
+        WHEN 'heal' THEN
+            SELECT h.* INTO heal FROM thaw.heals AS h WHERE h.id = p_heal_id;
+            is_closed := heal.status = 'done';
+            room := least(p_size, heal.cap - heal.resumed);
+    END CASE;
+    IF account.id IS NULL OR is_closed IS NULL THEN
+        verdict := 'not_found';
+        RETURN;
+    ELSIF is_closed THEN
+        verdict := 'already_done';
+        RETURN;
+    END IF;
+    verdict := CASE
+        WHEN p_lane = 'sweep' AND p_tick_at <> tick THEN 'stale_tick'
+        ELSE coalesce(thaw.blocked_by(account, coalesce(heal.even_if_off, false)), 'resumed')
+    END;
+
+    IF verdict = 'resumed' THEN
+        -- 2. Whose prospects wake through this account, and in which campaigns.
+        sources := CASE
+            WHEN heal.account_id <> account.id THEN ARRAY[heal.account_id]
+            ELSE thaw.sources_of(account.id) END;
+        SELECT array_agg(line.source_id), array_agg(line.campaign_id) INTO line_sources, line_campaigns
+        FROM thaw.resumable(sources, coalesce(heal.even_if_off, false)) AS line
+        WHERE heal.id IS NULL OR heal.workspace_id IS NOT NULL OR heal.account_id IS NOT NULL
+            OR EXISTS (
+                SELECT FROM thaw.heal_enrollments AS listed
+                JOIN thaw.enrollments AS e ON e.id = listed.enrollment_id
+                WHERE listed.heal_id = heal.id
+                    AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id AND e.waits_for_account);
+
+        -- 3. Start campaigns that waited for an account. Outside of a heal those too in which this account has active
+        --    prospects: a campaign must not block its own. The others are locked as well, or somebody could pause one
+        --    while its prospects are woken; all in one statement, so that they are locked in the order of their ids.
+        campaigns := line_campaigns;
+        IF heal.id IS NULL THEN
+            campaigns := campaigns || ARRAY(SELECT active.campaign_id FROM thaw.active_campaigns(account.id) AS active);
+        END IF;
+        IF EXISTS (SELECT FROM thaw.campaigns AS c WHERE c.id = ANY (campaigns) AND c.waits_for_account) THEN
+            PERFORM c.id FROM thaw.campaigns AS c
+            WHERE c.id = ANY (campaigns) AND (c.status = 'running' OR c.waits_for_account)
+            ORDER BY c.id FOR NO KEY UPDATE;
+            WITH started AS (
+                UPDATE thaw.campaigns AS c SET status = 'running', paused_reason = NULL, paused_at = NULL
+                FROM thaw.campaigns AS before
+                WHERE before.id = c.id AND c.id = ANY (campaigns) AND c.waits_for_account
+                RETURNING c.id, before.paused_reason
+            )
+            INSERT INTO thaw.campaign_events (
+                campaign_id, at, account_id, tick_at, heal_id, signal_id, job_id, kind, source, from_status, to_status,
+                reason)
+            SELECT started.id, thaw.now(), account.id, p_tick_at, p_heal_id, p_signal_id, p_job_id, 'resumed',
+                p_lane::text::thaw.event_source, 'paused', 'running', started.paused_reason
+            FROM started;
+            GET DIAGNOSTICS campaigns_resumed = ROW_COUNT;
+        ELSE
+            PERFORM c.id FROM thaw.campaigns AS c
+            WHERE c.id = ANY (line_campaigns) AND c.status = 'running'
+            ORDER BY c.id FOR SHARE;
+        END IF;
+
+        -- 4. Claim those who have waited longest. What somebody else is working on at this moment is left to the next pass.
+        IF p_lane <> 'heal' THEN
+            room := least(room, settings.account_cap - coalesce((
+                SELECT b.used FROM thaw.account_budgets AS b
+                WHERE b.tick_at = tick AND b.account_id = account.id), 0));
+        END IF;
+        IF heal.id IS NOT NULL AND heal.workspace_id IS NULL AND heal.account_id IS NULL THEN
+            SELECT array_agg(candidate.id) INTO claimed FROM (
+                SELECT e.id
+                FROM thaw.heal_enrollments AS listed
+                JOIN thaw.enrollments AS e ON e.id = listed.enrollment_id
+                JOIN thaw.campaigns AS c ON c.id = e.campaign_id
+                WHERE listed.heal_id = heal.id
+                    AND e.waits_for_account AND e.account_id = ANY (sources) AND c.status = 'running'
+                ORDER BY e.paused_at, e.id
+                LIMIT room) AS candidate;
+        ELSE
+            SELECT array_agg(candidate.id) INTO claimed FROM (
+                SELECT next.id
+                FROM unnest(line_sources, line_campaigns) AS line (source_id, campaign_id)
+                JOIN thaw.campaigns AS c ON c.id = line.campaign_id AND c.status = 'running'
+                CROSS JOIN LATERAL (
+                    SELECT e.id, e.paused_at
+                    FROM thaw.enrollments AS e
+                    WHERE e.status = 'paused' AND e.waits_for_account
+                        AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id
+                    ORDER BY e.paused_at, e.id
+                    LIMIT room) AS next
+                ORDER BY next.paused_at, next.id
+                LIMIT room) AS candidate;
+        END IF;
+        SELECT array_agg(waiting.id ORDER BY waiting.paused_at, waiting.id) INTO claimed FROM (
+            SELECT e.id, e.paused_at
+            FROM thaw.enrollments AS e
+            WHERE e.id = ANY (claimed) AND e.waits_for_account AND e.account_id = ANY (sources)
+            FOR NO KEY UPDATE SKIP LOCKED) AS waiting;
+        granted := coalesce(cardinality(claimed), 0);
+
+        -- 5. The budget of the lane. A heal's own row is its budget; its cap is in room already, its CHECK guards it.
+        IF p_lane <> 'heal' AND granted > 0 THEN
+            INSERT INTO thaw.fleet_budgets (tick_at, lane, cap)
+            VALUES (tick, p_lane, CASE p_lane WHEN 'sweep' THEN settings.fleet_cap ELSE settings.signal_cap END)
+            ON CONFLICT DO NOTHING;
+            SELECT least(granted, b.cap - b.used) INTO granted
+            FROM thaw.fleet_budgets AS b WHERE b.tick_at = tick AND b.lane = p_lane
+            FOR NO KEY UPDATE;
+            UPDATE thaw.fleet_budgets AS b SET used = b.used + granted WHERE b.tick_at = tick AND b.lane = p_lane;
+            INSERT INTO thaw.account_budgets AS b (tick_at, account_id, cap, used)
+            VALUES (tick, account.id, settings.account_cap, granted)
+            ON CONFLICT (tick_at, account_id) DO UPDATE SET used = b.used + excluded.used;
+        END IF;
+
+        -- 6. Wake them, at their step, evenly over the window; 7. and write it into their history.
+        WITH woken AS (
+            UPDATE thaw.enrollments AS e SET
+                status = 'active', paused_reason = NULL, paused_at = NULL, account_id = account.id,
+                next_action_at = greatest(
+                    e.next_action_at, thaw.now() + thaw.spread(line.i, granted, settings.jitter))
+            FROM unnest(claimed[:granted]) WITH ORDINALITY AS line (id, i)
+            JOIN thaw.enrollments AS before ON before.id = line.id
+            WHERE e.id = line.id
+            RETURNING e.id, e.step, before.account_id AS from_account_id, before.paused_reason
+        ), flips AS (
+            SELECT woken.*, 'resumed'::thaw.event_kind AS kind, 'paused'::thaw.enrollment_status AS from_status FROM woken
+            UNION ALL
+            SELECT woken.*, 'repointed', 'active' FROM woken WHERE woken.from_account_id <> account.id
+        ), written AS (
+            INSERT INTO thaw.enrollment_events (
+                enrollment_id, at, tick_at, heal_id, signal_id, job_id, from_account_id, to_account_id, step, kind, source,
+                from_status, to_status, reason)
+            SELECT flips.id, thaw.now(), CASE WHEN p_lane <> 'heal' THEN tick END, p_heal_id, p_signal_id, p_job_id,
+                flips.from_account_id, account.id, flips.step, flips.kind, p_lane::text::thaw.event_source,
+                flips.from_status, 'active', flips.paused_reason
+            FROM flips
+            ORDER BY flips.id, flips.kind
+            RETURNING kind
+        )
+        SELECT count(*) FILTER (WHERE written.kind = 'resumed'), count(*) FILTER (WHERE written.kind = 'repointed')
+        INTO resumed, repointed
+        FROM written;
+    END IF;
+
+    -- 8. Close the pass.
+    CASE p_lane
+        WHEN 'sweep' THEN
+            UPDATE thaw.grants AS g SET
+                resumed = resume_pass.resumed, verdict = resume_pass.verdict, finished_at = thaw.now()
+            WHERE g.tick_at = p_tick_at AND g.account_id = account.id;
+            UPDATE thaw.sweeps AS s SET
+                accounts_processed = s.accounts_processed + 1,
+                resumed = s.resumed + resume_pass.resumed,
+                repointed = s.repointed + resume_pass.repointed,
+                campaigns_resumed = s.campaigns_resumed + resume_pass.campaigns_resumed,
+                backlog_left = greatest(s.backlog_left - resume_pass.resumed, 0),
+                finished_at = CASE WHEN s.accounts_processed + 1 = s.accounts_planned THEN thaw.now() END
+            WHERE s.tick_at = p_tick_at
+            RETURNING s.finished_at IS NOT NULL INTO tick_finished;
+        WHEN 'signal' THEN
+            UPDATE thaw.account_signals AS s SET
+                resumed = resume_pass.resumed, verdict = resume_pass.verdict, finished_at = thaw.now()
+            WHERE s.id = p_signal_id;
+        WHEN 'heal' THEN
+            UPDATE thaw.heals AS h SET
+                resumed = h.resumed + resume_pass.resumed,
+                repointed = h.repointed + resume_pass.repointed,
+                campaigns_resumed = h.campaigns_resumed + resume_pass.campaigns_resumed,
+                -- Less than there was room for: nobody is left who can be woken through this account.
+                accounts_done = h.accounts_done + CASE WHEN resume_pass.resumed < room THEN 1 ELSE 0 END,
+                batch = h.batch + 1
+            WHERE h.id = p_heal_id AND h.batch = heal.batch AND h.status = 'running';
+            IF NOT FOUND THEN
+                RAISE EXCEPTION 'batch % of heal % was done by another attempt', heal.batch + 1, p_heal_id
+                    USING ERRCODE = 'serialization_failure';
+            END IF;
+    END CASE;
+END;
+$$;
+-- +goose StatementEnd
+COMMENT ON FUNCTION thaw.resume_pass(thaw.lane, bigint, bigint, timestamptz, bigint, bigint, integer) IS
+    'Wakes prospects through one account, once: the whole pass of a lane, its ledger row included.';
+
+-- +goose Down
+DROP FUNCTION thaw.resume_pass(thaw.lane, bigint, bigint, timestamptz, bigint, bigint, integer);
+DROP FUNCTION thaw.spread(bigint, bigint, interval);

@@ -1,0 +1,99 @@
+-- The rest of the public interface, and who may use it: nobody but the owner, until granted.
+
+-- +goose Up
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.sweep() RETURNS timestamptz LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    tick timestamptz := thaw.tick();
+BEGIN
+    IF NOT EXISTS (SELECT FROM thaw.sweeps AS s WHERE s.tick_at = tick) THEN
+        PERFORM thaw.enqueue('sweep', 'sweep', 2::smallint,
+            jsonb_build_object('tick_at', to_char(tick AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')),
+            '0', B'11110101');
+    END IF;
+    RETURN tick;
+END;
+$$;
+-- +goose StatementEnd
+COMMENT ON FUNCTION thaw.sweep() IS
+    'Enqueues the sweep of the current tick unless it is there or done, and returns the tick. Any number of calls make one sweep.';
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.set_auto_resume(workspace_key text, enabled boolean, note text DEFAULT NULL)
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE thaw.workspaces AS w SET
+        auto_resume = set_auto_resume.enabled, auto_resume_note = set_auto_resume.note,
+        auto_resume_changed_at = thaw.now(), auto_resume_changed_by = session_user
+    WHERE w.key = set_auto_resume.workspace_key;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no workspace "%"', set_auto_resume.workspace_key
+            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key has the names.';
+    END IF;
+END;
+$$;
+-- +goose StatementEnd
+COMMENT ON FUNCTION thaw.set_auto_resume(text, boolean, text) IS
+    'Switches automatic resuming of a workspace on or off, with a note that says why.';
+
+CREATE VIEW thaw.history AS
+SELECT
+    workspace.key AS workspace,
+    campaign.key AS campaign,
+    e.prospect_url,
+    event.at,
+    event.kind,
+    event.from_status,
+    event.to_status,
+    event.reason,
+    event.source,
+    event.tick_at,
+    event.heal_id,
+    event.signal_id,
+    event.job_id,
+    from_account.provider_account_id AS from_account,
+    to_account.provider_account_id AS to_account,
+    event.step,
+    event.detail,
+    event.enrollment_id,
+    event.id AS event_id
+FROM thaw.enrollment_events AS event
+JOIN thaw.enrollments AS e ON e.id = event.enrollment_id
+JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id
+JOIN thaw.workspaces AS workspace ON workspace.id = e.workspace_id
+LEFT JOIN thaw.accounts AS from_account ON from_account.id = event.from_account_id
+LEFT JOIN thaw.accounts AS to_account ON to_account.id = event.to_account_id;
+COMMENT ON VIEW thaw.history IS 'What happened to a prospect: every pause, resume and re-point, with where it came from.';
+
+CREATE VIEW thaw.sweep_log AS
+SELECT
+    s.tick_at, s.accounts_planned, s.accounts_processed, s.planned, s.resumed, s.repointed, s.campaigns_resumed,
+    s.backlog_left, s.started_at, s.finished_at,
+    extract(epoch FROM s.finished_at - s.started_at)::double precision AS seconds
+FROM thaw.sweeps AS s;
+COMMENT ON VIEW thaw.sweep_log IS 'What each tick did: one row a tick; finished_at null: it is still at work.';
+
+-- Postgres lets everybody execute a new function. River's own are left as they are; of ours only the clock is for all,
+-- because it stands in column defaults.
+-- +goose StatementBegin
+DO $$
+DECLARE
+    f regprocedure;
+BEGIN
+    FOR f IN
+        SELECT p.oid::regprocedure FROM pg_proc AS p
+        WHERE p.pronamespace = 'thaw'::regnamespace AND p.proname NOT LIKE 'river\_%'
+            AND p.proname NOT IN ('now', 'tick')
+    LOOP
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f);
+    END LOOP;
+END;
+$$;
+-- +goose StatementEnd
+
+-- +goose Down
+DROP VIEW thaw.sweep_log;
+DROP VIEW thaw.history;
+DROP FUNCTION thaw.set_auto_resume(text, boolean, text);
+DROP FUNCTION thaw.sweep();

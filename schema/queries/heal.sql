@@ -1,0 +1,31 @@
+-- name: HealBatch :one
+-- One short transaction of a heal.
+SELECT batch.verdict::text AS verdict, batch.resumed::integer AS resumed
+FROM thaw.heal_batch(sqlc.arg(heal_id)::bigint, sqlc.arg(size)::integer, sqlc.arg(job_id)::bigint) AS batch;
+
+-- name: StartHeal :one
+SELECT thaw.start_heal(
+    sqlc.narg(workspace_id)::bigint, sqlc.narg(account_id)::bigint, sqlc.narg(enrollment_ids)::bigint[],
+    sqlc.arg(cap)::integer, sqlc.arg(even_if_off)::boolean, sqlc.arg(requested_by)::text)::bigint AS heal_id;
+
+-- name: HealScope :one
+-- How many enrollments a heal may wake at this moment, and through how many accounts.
+SELECT coalesce(sum(scope.waiting), 0)::bigint AS waiting, count(DISTINCT scope.target_id)::bigint AS accounts
+FROM thaw.heal_scope(sqlc.arg(heal_id)::bigint) AS scope;
+
+-- name: Heal :one
+SELECT h.id, h.target, h.cap, h.status, h.resumed, h.repointed, h.campaigns_resumed, h.found, h.left_over,
+    h.requested_by, h.requested_at, h.finished_at
+FROM thaw.heals AS h
+WHERE h.id = sqlc.arg(heal_id)::bigint;
+
+-- name: WorkspaceID :one
+SELECT w.id FROM thaw.workspaces AS w WHERE w.key = sqlc.arg(key);
+
+-- name: AccountIDs :many
+-- Accounts by the provider's name for them; several where two providers use the same.
+SELECT a.id FROM thaw.accounts AS a WHERE a.provider_account_id = sqlc.arg(provider_account_id) ORDER BY a.id;
+
+-- name: EnrollmentIDs :many
+-- Every enrollment of the given prospects.
+SELECT e.id, e.prospect_url FROM thaw.enrollments AS e WHERE e.prospect_url = ANY (sqlc.arg(prospect_urls)::text[]);

@@ -1,0 +1,96 @@
+-- name: OutlookTick :one
+-- The current tick, and whether its sweep has made its plan.
+SELECT thaw.tick()::timestamptz AS tick_at,
+    EXISTS (SELECT FROM thaw.sweeps AS s WHERE s.tick_at = thaw.tick())::boolean AS is_planned;
+
+-- name: OpenGrants :many
+-- What the plan of a tick has still to give.
+SELECT g.account_id, g.planned
+FROM thaw.grants AS g
+WHERE g.tick_at = sqlc.arg(tick_at)::timestamptz AND g.finished_at IS NULL;
+
+-- name: ProspectFacts :many
+-- Every enrollment of a prospect, with all that decides why it does not move. Empty text stands for null.
+SELECT
+    e.id AS enrollment_id,
+    workspace.key AS workspace,
+    campaign.key AS campaign,
+    campaign.name AS campaign_name,
+    campaign.status::text AS campaign_status,
+    coalesce(campaign.paused_reason::text, '')::text AS campaign_reason,
+    coalesce(account.connected_at >= campaign.paused_at, false)::boolean AS campaign_is_due,
+    account.provider_account_id AS account,
+    account.display_name AS account_name,
+    account.status::text AS account_status,
+    e.prospect_url,
+    e.status::text AS status,
+    coalesce(e.paused_reason::text, '')::text AS paused_reason,
+    e.step,
+    e.next_action_at,
+    -- The family: accounts of the same person, here and elsewhere.
+    family.siblings::bigint AS siblings,
+    family.connected_elsewhere::boolean AS connected_elsewhere,
+    -- The way to wake.
+    target.id AS target_id,
+    target.provider_account_id AS target,
+    target.display_name AS target_name,
+    coalesce(thaw.blocked_by(target), '')::text AS blocked_by,
+    target.hold_until,
+    target.hold_reason,
+    safety.reason AS safety_reason,
+    workspace.auto_resume,
+    workspace.auto_resume_note,
+    -- The place in the line of everybody who wakes through the same account; 0: in no line.
+    (CASE WHEN e.waits_for_account
+        AND (campaign.status = 'running' OR campaign.waits_for_account)
+        AND target.id IS NOT NULL AND thaw.blocked_by(target) IS NULL
+        THEN 1 + (
+            SELECT coalesce(sum(ahead.length), 0)
+            FROM thaw.resumable(thaw.sources_of(target.id)) AS line
+            CROSS JOIN LATERAL (
+                SELECT count(*) AS length
+                FROM thaw.enrollments AS w
+                WHERE w.status = 'paused' AND w.waits_for_account
+                    AND w.account_id = line.source_id AND w.campaign_id = line.campaign_id
+                    AND (w.paused_at, w.id) < (e.paused_at, e.id)) AS ahead)
+        ELSE 0 END)::bigint AS position
+FROM thaw.enrollments AS e
+JOIN thaw.workspaces AS workspace ON workspace.id = e.workspace_id
+JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id
+JOIN thaw.accounts AS account ON account.id = e.account_id
+CROSS JOIN thaw.safety AS safety
+LEFT JOIN thaw.accounts AS target
+    ON target.id = (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = account.id)
+CROSS JOIN LATERAL (
+    SELECT
+        count(*) FILTER (WHERE other.workspace_id = account.workspace_id) AS siblings,
+        coalesce(bool_or(other.workspace_id <> account.workspace_id AND other.status = 'connected'), false)
+            AS connected_elsewhere
+    FROM thaw.accounts AS other
+    WHERE other.provider = account.provider AND other.member_id = account.member_id AND other.id <> account.id) AS family
+WHERE e.prospect_url = sqlc.arg(prospect_url)
+ORDER BY workspace.key, campaign.key;
+
+-- name: ProspectHistory :many
+SELECT h.enrollment_id, h.at, h.kind::text AS kind, h.from_status::text AS from_status, h.to_status::text AS to_status,
+    coalesce(h.reason::text, '')::text AS reason, h.source::text AS source, h.tick_at, h.heal_id, h.signal_id, h.job_id,
+    h.from_account, h.to_account, h.step
+FROM thaw.history AS h
+WHERE h.prospect_url = sqlc.arg(prospect_url)
+ORDER BY h.event_id;
+
+-- name: Safety :one
+SELECT s.since, s.reason FROM thaw.safety AS s;
+
+-- name: LatestSweep :one
+-- The newest tick that has a plan, whether or not its work is done.
+SELECT s.tick_at, s.accounts_planned, s.accounts_processed, s.resumed, s.repointed, s.campaigns_resumed, s.backlog_left,
+    s.seconds, s.finished_at
+FROM thaw.sweep_log AS s
+ORDER BY s.tick_at DESC
+LIMIT 1;
+
+-- name: Backlog :many
+SELECT b.workspace, b.account, b.status::text AS status, b.paused, b.resumable, b.target_id
+FROM thaw.backlog AS b
+ORDER BY b.resumable DESC, b.paused DESC, b.workspace, b.account;

@@ -1,0 +1,19 @@
+-- name: Settings :one
+SELECT s.tick, s.account_cap, s.fleet_cap, s.signal_cap, s.jitter, s.tolerance FROM thaw.settings AS s;
+
+-- name: Configure :execrows
+-- Sets what was given, and only if it differs; the count says whether anything did.
+UPDATE thaw.settings AS s SET
+    tick = coalesce(sqlc.narg(tick)::interval, s.tick),
+    account_cap = coalesce(sqlc.narg(account_cap)::integer, s.account_cap),
+    fleet_cap = coalesce(sqlc.narg(fleet_cap)::integer, s.fleet_cap),
+    signal_cap = coalesce(sqlc.narg(signal_cap)::integer, s.signal_cap),
+    jitter = coalesce(sqlc.narg(jitter)::interval, s.jitter),
+    tolerance = coalesce(sqlc.narg(tolerance)::interval, s.tolerance),
+    changed_at = thaw.now()
+WHERE sqlc.narg(tick)::interval <> s.tick
+    OR sqlc.narg(account_cap)::integer <> s.account_cap
+    OR sqlc.narg(fleet_cap)::integer <> s.fleet_cap
+    OR sqlc.narg(signal_cap)::integer <> s.signal_cap
+    OR sqlc.narg(jitter)::interval <> s.jitter
+    OR sqlc.narg(tolerance)::interval <> s.tolerance;

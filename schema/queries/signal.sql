@@ -1,0 +1,6 @@
+-- name: ReceiveSignal :one
+-- Records a delivery, applies it if it is news, enqueues its job.
+SELECT thaw.receive_signal(
+    sqlc.arg(provider), sqlc.arg(provider_account_id), sqlc.arg(raw_status), sqlc.narg(status)::text,
+    sqlc.narg(occurred_at)::timestamptz, sqlc.narg(member_id)::text, sqlc.narg(delivery_key)::text,
+    sqlc.arg(just_created)::boolean, sqlc.narg(body)::jsonb)::text AS outcome;

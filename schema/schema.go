@@ -1,0 +1,157 @@
+// Package schema owns the database schema: its migrations, the queries that the program runs against it (queries/), and the
+// code generated from them (dbsqlc/).
+//
+// Everything of Thaw lies in the Postgres schema "thaw", River's tables too unless another schema is named for them. The
+// rules that must hold for every writer, whatever language it is written in, are SQL functions, created by the migrations:
+// receiving a signal, pausing, the resume pass, healing. Go calls the same functions; there is no second version of a rule.
+package schema
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+//go:embed migrations
+var files embed.FS
+
+// Name is the Postgres schema in which all of Thaw's objects lie.
+const Name = "thaw"
+
+// ErrPending is returned by [Migrator.Check] when the database lacks migrations that this program has.
+var ErrPending = errors.New("schema: migrations are pending")
+
+// A Migrator brings a database to the schema that this program was built for, and back. Several processes may do so at
+// once: a session lock lets one go first.
+type Migrator struct {
+	provider *goose.Provider
+	db       *sql.DB
+	pool     *pgxpool.Pool
+	river    string
+}
+
+// NewMigrator returns a migrator that works through pool, which must allow at least two connections: one holds the lock
+// while the other migrates. riverSchema is the schema for River's tables; empty means [Name]. Close it after use.
+func NewMigrator(pool *pgxpool.Pool, riverSchema string, logger *slog.Logger) (*Migrator, error) {
+	if limit := pool.Config().MaxConns; limit < 2 {
+		return nil, fmt.Errorf("schema: migrating takes 2 connections, the pool allows %d: set pool_max_conns in the database URL to 2 or more", limit)
+	}
+	if riverSchema == "" {
+		riverSchema = Name
+	}
+	locker, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return nil, fmt.Errorf("schema: %w", err)
+	}
+	migrations, err := fs.Sub(files, "migrations")
+	if err != nil {
+		return nil, fmt.Errorf("schema: %w", err)
+	}
+	db := stdlib.OpenDBFromPool(pool)
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations,
+		goose.WithTableName(Name+".goose_db_version"),
+		goose.WithSessionLocker(locker),
+		goose.WithDisableGlobalRegistry(true),
+		goose.WithSlog(logger),
+		goose.WithGoMigrations(riverMigration(pool, riverSchema, logger), enqueueMigration(pool, riverSchema)),
+	)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("schema: %w", err), db.Close())
+	}
+	return &Migrator{provider: provider, db: db, pool: pool, river: riverSchema}, nil
+}
+
+// Close releases the migrator. It leaves the pool open.
+func (m *Migrator) Close() error { return m.db.Close() }
+
+// Up applies all pending migrations and returns those that it applied. Where one fails, those before it stay applied.
+func (m *Migrator) Up(ctx context.Context) ([]*goose.MigrationResult, error) {
+	if err := m.createSchemas(ctx); err != nil {
+		return nil, err
+	}
+	return m.provider.Up(ctx)
+}
+
+// UpByOne applies the next pending migration; [goose.ErrNoNextVersion] if there is none.
+func (m *Migrator) UpByOne(ctx context.Context) (*goose.MigrationResult, error) {
+	if err := m.createSchemas(ctx); err != nil {
+		return nil, err
+	}
+	return m.provider.UpByOne(ctx)
+}
+
+// DownTo takes back all migrations above version; 0 takes back all of them, data included.
+func (m *Migrator) DownTo(ctx context.Context, version int64) ([]*goose.MigrationResult, error) {
+	return m.provider.DownTo(ctx, version)
+}
+
+// Version returns the version of the database and the newest one that this program has.
+func (m *Migrator) Version(ctx context.Context) (current, target int64, err error) {
+	return m.provider.GetVersions(ctx)
+}
+
+// Status lists all migrations with whether and when each was applied.
+func (m *Migrator) Status(ctx context.Context) ([]*goose.MigrationStatus, error) {
+	if err := m.createSchemas(ctx); err != nil {
+		return nil, err
+	}
+	return m.provider.Status(ctx)
+}
+
+// Check returns an error that wraps [ErrPending] unless every migration is applied. It changes nothing.
+func (m *Migrator) Check(ctx context.Context) error {
+	var installed bool
+	if err := m.pool.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", Name+".goose_db_version").Scan(&installed); err != nil {
+		return fmt.Errorf("schema: looking for migrations: %w", err)
+	}
+	if !installed {
+		return fmt.Errorf("%w: the database has none of Thaw's tables", ErrPending)
+	}
+	pending, err := m.provider.HasPending(ctx)
+	if err != nil {
+		return fmt.Errorf("schema: looking for migrations: %w", err)
+	}
+	if pending {
+		return ErrPending
+	}
+	return nil
+}
+
+// createSchemas makes the schemas before goose puts its own table into one of them. Two processes that create a schema at
+// once would collide in the catalog: an advisory lock lets one go first.
+func (m *Migrator) createSchemas(ctx context.Context) error {
+	statements := fmt.Sprintf(
+		"SELECT pg_advisory_xact_lock(hashtextextended('thaw.schema', 0)); CREATE SCHEMA IF NOT EXISTS %s; CREATE SCHEMA IF NOT EXISTS %s",
+		pgx.Identifier{Name}.Sanitize(), pgx.Identifier{m.river}.Sanitize())
+	if _, err := m.pool.Exec(ctx, statements, pgx.QueryExecModeSimpleProtocol); err != nil {
+		return fmt.Errorf("schema: creating schema: %w", err)
+	}
+	return nil
+}
+
+// Fingerprint writes all that shapes the schema into w: where it is the same, so is the migrated database.
+func Fingerprint(w io.Writer) error {
+	fmt.Fprintf(w, "river %d\n", riverTarget)
+	return fs.WalkDir(files, ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := files.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "%s %d\n%s", path, len(content), content)
+		return nil
+	})
+}

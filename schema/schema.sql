@@ -1,0 +1,2591 @@
+--
+-- PostgreSQL database dump
+--
+
+\restrict eFquh85hdXAwPYJjoZItbijCdhyU2VFZA2q8wJORIWsqpRTgsOY1pVl9SSi32dl
+
+-- Dumped from database version 15.18 (Debian 15.18-0+deb12u1)
+-- Dumped by pg_dump version 15.18 (Debian 15.18-0+deb12u1)
+
+SET statement_timeout = 0;
+SET lock_timeout = 0;
+SET idle_in_transaction_session_timeout = 0;
+SET client_encoding = 'UTF8';
+SET standard_conforming_strings = on;
+SELECT pg_catalog.set_config('search_path', '', false);
+SET check_function_bodies = false;
+SET xmloption = content;
+SET client_min_messages = warning;
+SET row_security = off;
+
+--
+-- Name: thaw; Type: SCHEMA; Schema: -; Owner: -
+--
+
+CREATE SCHEMA thaw;
+
+
+--
+-- Name: account_status; Type: TYPE; Schema: thaw; Owner: -
+--
+
+CREATE TYPE thaw.account_status AS ENUM (
+    'connecting',
+    'connected',
+    'needs_verification',
+    'disconnected',
+    'restricted',
+    'error',
+    'removed'
+);
+
+
+--
+-- Name: campaign_status; Type: TYPE; Schema: thaw; Owner: -
+--
+
+CREATE TYPE thaw.campaign_status AS ENUM (
+    'draft',
+    'running',
+    'paused',
+    'completed'
+);
+
+
+--
+-- Name: enrollment_status; Type: TYPE; Schema: thaw; Owner: -
+--
+
+CREATE TYPE thaw.enrollment_status AS ENUM (
+    'pending',
+    'active',
+    'paused',
+    'completed',
+    'replied',
+    'failed',
+    'removed'
+);
+
+
+--
+-- Name: event_kind; Type: TYPE; Schema: thaw; Owner: -
+--
+
+CREATE TYPE thaw.event_kind AS ENUM (
+    'paused',
+    'resumed',
+    'repointed',
+    'imported'
+);
+
+
+--
+-- Name: event_source; Type: TYPE; Schema: thaw; Owner: -
+--
+
+CREATE TYPE thaw.event_source AS ENUM (
+    'signal',
+    'sweep',
+    'heal',
+    'operator',
+    'scheduler',
+    'import'
+);
+
+
+--
+-- Name: heal_status; Type: TYPE; Schema: thaw; Owner: -
+--
+
+CREATE TYPE thaw.heal_status AS ENUM (
+    'running',
+    'done'
+);
+
+
+--
+-- Name: lane; Type: TYPE; Schema: thaw; Owner: -
+--
+
+CREATE TYPE thaw.lane AS ENUM (
+    'sweep',
+    'signal',
+    'heal'
+);
+
+
+--
+-- Name: pause_reason; Type: TYPE; Schema: thaw; Owner: -
+--
+
+CREATE TYPE thaw.pause_reason AS ENUM (
+    'linkedin_account_disconnected',
+    'linkedin_account_issue',
+    'account_restricted',
+    'linkedin_high_failure_rate',
+    'subscription_inactive',
+    'paused_by_user'
+);
+
+
+--
+-- Name: river_job_state; Type: TYPE; Schema: thaw; Owner: -
+--
+
+CREATE TYPE thaw.river_job_state AS ENUM (
+    'available',
+    'cancelled',
+    'completed',
+    'discarded',
+    'pending',
+    'retryable',
+    'running',
+    'scheduled'
+);
+
+
+--
+-- Name: signal_outcome; Type: TYPE; Schema: thaw; Owner: -
+--
+
+CREATE TYPE thaw.signal_outcome AS ENUM (
+    'applied',
+    'duplicate',
+    'stale',
+    'unknown_account',
+    'ignored'
+);
+
+
+--
+-- Name: accounts_announce_insert(); Type: FUNCTION; Schema: thaw; Owner: -
+--
+
+CREATE FUNCTION thaw.accounts_announce_insert() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended('thaw.accounts', 0));
+    RETURN NULL;
+END;
+$$;
+
+
+--
+-- Name: accounts_apply_early_signals(); Type: FUNCTION; Schema: thaw; Owner: -
+--
+
+CREATE FUNCTION thaw.accounts_apply_early_signals() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    early   record;
+    account thaw.accounts;
+    result  thaw.signal_outcome;
+BEGIN
+    FOR early IN
+        SELECT DISTINCT ON (a.id)
+            a.id AS account_id, s.id AS signal_id, s.status, s.raw_status, s.just_created, s.member_id,
+            coalesce(s.occurred_at, s.received_at) AS at
+        FROM inserted AS a
+        JOIN thaw.account_signals AS s
+            ON s.provider = a.provider AND s.provider_account_id = a.provider_account_id
+            AND s.outcome = 'unknown_account'
+        ORDER BY a.id, coalesce(s.occurred_at, s.received_at) DESC, s.id DESC
+    LOOP
+        SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = early.account_id FOR NO KEY UPDATE;
+        UPDATE thaw.account_signals AS s SET outcome = 'stale', account_id = account.id
+        WHERE s.provider = account.provider AND s.provider_account_id = account.provider_account_id
+            AND s.outcome = 'unknown_account' AND s.id <> early.signal_id;
+        result := thaw.apply_status(
+            account, early.signal_id, early.status, early.raw_status, early.at, early.just_created, early.member_id);
+        UPDATE thaw.account_signals AS s SET outcome = result, account_id = account.id WHERE s.id = early.signal_id;
+    END LOOP;
+    RETURN NULL;
+END;
+$$;
+
+
+--
+-- Name: now(); Type: FUNCTION; Schema: thaw; Owner: -
+--
+
+CREATE FUNCTION thaw.now() RETURNS timestamp with time zone
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN now();
+
+
+--
+-- Name: FUNCTION now(); Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON FUNCTION thaw.now() IS 'The clock of Thaw: the start of the transaction by the database''s clock.';
+
+
+SET default_tablespace = '';
+
+SET default_table_access_method = heap;
+
+--
+-- Name: enrollments; Type: TABLE; Schema: thaw; Owner: -
+--
+
+CREATE TABLE thaw.enrollments (
+    id bigint NOT NULL,
+    workspace_id bigint NOT NULL,
+    campaign_id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    step integer DEFAULT 0 NOT NULL,
+    status thaw.enrollment_status DEFAULT 'pending'::thaw.enrollment_status NOT NULL,
+    paused_reason thaw.pause_reason,
+    paused_at timestamp with time zone,
+    next_action_at timestamp with time zone,
+    waits_for_account boolean GENERATED ALWAYS AS (((paused_reason IS NOT NULL) AND (paused_reason = ANY (ARRAY['linkedin_account_disconnected'::thaw.pause_reason, 'linkedin_account_issue'::thaw.pause_reason])))) STORED NOT NULL,
+    prospect_url text NOT NULL,
+    created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    CONSTRAINT enrollments_paused_has_a_reason CHECK ((((status = 'paused'::thaw.enrollment_status) = (paused_reason IS NOT NULL)) AND ((status = 'paused'::thaw.enrollment_status) = (paused_at IS NOT NULL)))),
+    CONSTRAINT enrollments_prospect_url_check CHECK ((prospect_url <> ''::text)),
+    CONSTRAINT enrollments_reason_is_their_own CHECK ((paused_reason <> ALL (ARRAY['linkedin_high_failure_rate'::thaw.pause_reason, 'subscription_inactive'::thaw.pause_reason]))),
+    CONSTRAINT enrollments_step_check CHECK ((step >= 0))
+);
+
+
+--
+-- Name: TABLE enrollments; Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON TABLE thaw.enrollments IS 'One prospect in one campaign on one account, at a step.';
+
+
+--
+-- Name: COLUMN enrollments.waits_for_account; Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON COLUMN thaw.enrollments.waits_for_account IS 'Paused for one of the two account reasons: the only ones that Thaw may wake by itself.';
+
+
+--
+-- Name: active_campaigns(bigint); Type: FUNCTION; Schema: thaw; Owner: -
+--
+
+CREATE FUNCTION thaw.active_campaigns(p_account_id bigint) RETURNS TABLE(campaign_id bigint)
+    LANGUAGE sql STABLE ROWS 10
+    BEGIN ATOMIC
+ WITH RECURSIVE loose AS (
+         ( SELECT e.campaign_id
+            FROM thaw.enrollments e
+           WHERE ((e.status = 'active'::thaw.enrollment_status) AND (e.account_id = active_campaigns.p_account_id))
+           ORDER BY e.campaign_id
+          LIMIT 1)
+         UNION ALL
+          SELECT ( SELECT e.campaign_id
+                    FROM thaw.enrollments e
+                   WHERE ((e.status = 'active'::thaw.enrollment_status) AND (e.account_id = active_campaigns.p_account_id) AND (e.campaign_id > loose_1.campaign_id))
+                   ORDER BY e.campaign_id
+                  LIMIT 1) AS campaign_id
+            FROM loose loose_1
+           WHERE (loose_1.campaign_id IS NOT NULL)
+         )
+  SELECT loose.campaign_id
+    FROM loose
+   WHERE (loose.campaign_id IS NOT NULL);
+END;
+
+
+--
+-- Name: accounts; Type: TABLE; Schema: thaw; Owner: -
+--
+
+CREATE TABLE thaw.accounts (
+    id bigint NOT NULL,
+    workspace_id bigint NOT NULL,
+    provider text DEFAULT 'linkedin'::text NOT NULL,
+    provider_account_id text NOT NULL,
+    member_id text,
+    display_name text DEFAULT ''::text NOT NULL,
+    status thaw.account_status DEFAULT 'connecting'::thaw.account_status NOT NULL,
+    last_error text,
+    status_at timestamp with time zone,
+    first_connected_at timestamp with time zone,
+    connected_at timestamp with time zone,
+    pause_after timestamp with time zone,
+    hold_until timestamp with time zone,
+    hold_reason text,
+    timezone text DEFAULT 'UTC'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    CONSTRAINT accounts_connected_has_no_error CHECK (((status <> 'connected'::thaw.account_status) OR (last_error IS NULL))),
+    CONSTRAINT accounts_connected_is_not_due_to_pause CHECK (((status <> 'connected'::thaw.account_status) OR (pause_after IS NULL))),
+    CONSTRAINT accounts_hold_has_a_reason CHECK ((((hold_until IS NULL) = (hold_reason IS NULL)) AND (hold_reason <> ''::text))),
+    CONSTRAINT accounts_member_id_check CHECK ((member_id <> ''::text)),
+    CONSTRAINT accounts_provider_account_id_check CHECK ((provider_account_id <> ''::text)),
+    CONSTRAINT accounts_provider_check CHECK ((provider <> ''::text))
+);
+
+
+--
+-- Name: TABLE accounts; Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON TABLE thaw.accounts IS 'A connected login ("seat") as the provider knows it.';
+
+
+--
+-- Name: COLUMN accounts.member_id; Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON COLUMN thaw.accounts.member_id IS 'The person behind the account, the same when that person is connected again as a new account.';
+
+
+--
+-- Name: COLUMN accounts.status_at; Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON COLUMN thaw.accounts.status_at IS 'When the status was true according to the newest applied signal; null: no signal has spoken yet.';
+
+
+--
+-- Name: COLUMN accounts.pause_after; Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON COLUMN thaw.accounts.pause_after IS 'When the active enrollments of this account are due to be paused; null: nothing is due.';
+
+
+--
+-- Name: apply_status(thaw.accounts, bigint, thaw.account_status, text, timestamp with time zone, boolean, text); Type: FUNCTION; Schema: thaw; Owner: -
+--
+
+CREATE FUNCTION thaw.apply_status(p_account thaw.accounts, p_signal_id bigint, p_status thaw.account_status, p_raw_status text, p_occurred_at timestamp with time zone, p_just_created boolean, p_member_id text) RETURNS thaw.signal_outcome
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    -- No time of its own: ordered by receipt. A time from the future is a wrong clock; taken at its word it would make
+    -- every later signal look stale.
+    at timestamptz := coalesce(
+        least(p_occurred_at, thaw.now() + interval '5 minutes'),
+        greatest(thaw.now(), p_account.status_at + interval '1 microsecond'));
+    due timestamptz;
+BEGIN
+    -- At the same moment holding back wins.
+    IF at < p_account.status_at OR (at = p_account.status_at AND p_status = 'connected') THEN
+        RETURN 'stale';
+    END IF;
+
+    due := CASE
+        WHEN p_status = 'connected' THEN NULL
+        WHEN p_status IN ('disconnected', 'removed', 'restricted', 'needs_verification')
+            THEN least(p_account.pause_after, thaw.now())
+        -- Just created: there is nothing to pause yet.
+        WHEN p_just_created THEN p_account.pause_after
+        -- A blip: its tolerance runs from the first word of it.
+        ELSE coalesce(p_account.pause_after, least(at, thaw.now()) + (SELECT settings.tolerance FROM thaw.settings))
+    END;
+
+    UPDATE thaw.accounts AS account SET
+        status = p_status,
+        status_at = at,
+        last_error = CASE WHEN p_status IN ('connected', 'connecting') THEN NULL ELSE p_raw_status END,
+        first_connected_at = CASE
+            WHEN p_status = 'connected' THEN coalesce(account.first_connected_at, at)
+            ELSE account.first_connected_at END,
+        connected_at = CASE
+            WHEN p_status = 'connected' AND account.status <> 'connected' THEN at
+            ELSE account.connected_at END,
+        pause_after = due,
+        member_id = coalesce(account.member_id, p_member_id)
+    WHERE account.id = p_account.id;
+
+    IF p_status = 'connected' THEN
+        PERFORM thaw.enqueue('resume_account', 'resume', 1::smallint,
+            jsonb_build_object('account_id', p_account.id, 'signal_id', p_signal_id));
+    ELSIF due IS NOT NULL AND (p_account.pause_after IS NULL OR due < p_account.pause_after) THEN
+        PERFORM thaw.enqueue('pause_account', 'resume', 1::smallint,
+            jsonb_build_object('account_id', p_account.id, 'signal_id', p_signal_id),
+            greatest(due - thaw.now(), interval '0'));
+    END IF;
+    RETURN 'applied';
+END;
+$$;
+
+
+--
+-- Name: safety; Type: TABLE; Schema: thaw; Owner: -
+--
+
+CREATE TABLE thaw.safety (
+    only_row boolean DEFAULT true NOT NULL,
+    since timestamp with time zone,
+    reason text,
+    CONSTRAINT safety_mode_has_a_reason CHECK ((((since IS NULL) = (reason IS NULL)) AND (reason <> ''::text))),
+    CONSTRAINT safety_only_row_check CHECK (only_row)
+);
+
+
+--
+-- Name: TABLE safety; Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON TABLE thaw.safety IS 'One row; safety mode is on while since is not null.';
+
+
+--
+-- Name: workspaces; Type: TABLE; Schema: thaw; Owner: -
+--
+
+CREATE TABLE thaw.workspaces (
+    id bigint NOT NULL,
+    key text NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    auto_resume boolean DEFAULT true NOT NULL,
+    auto_resume_note text,
+    auto_resume_changed_at timestamp with time zone,
+    auto_resume_changed_by text,
+    created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    CONSTRAINT workspaces_key_check CHECK ((key <> ''::text))
+);
+
+
+--
+-- Name: TABLE workspaces; Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON TABLE thaw.workspaces IS 'A tenant of the platform.';
+
+
+--
+-- Name: blocked_by(thaw.accounts, boolean); Type: FUNCTION; Schema: thaw; Owner: -
+--
+
+CREATE FUNCTION thaw.blocked_by(p_account thaw.accounts, p_even_if_off boolean DEFAULT false) RETURNS text
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT
+         CASE
+             WHEN ((p_account).status <> 'connected'::thaw.account_status) THEN 'account_not_connected'::text
+             WHEN ((p_account).hold_until > thaw.now()) THEN 'account_on_hold'::text
+             WHEN ( SELECT (safety.since IS NOT NULL)
+                FROM thaw.safety) THEN 'safety_mode'::text
+             WHEN ((NOT p_even_if_off) AND (NOT ( SELECT workspace.auto_resume
+                FROM thaw.workspaces workspace
+               WHERE (workspace.id = (blocked_by.p_account).workspace_id)))) THEN 'auto_resume_off'::text
+             ELSE NULL::text
+         END AS "case";
+END;
+
+
+--
+-- Name: campaigns; Type: TABLE; Schema: thaw; Owner: -
+--
+
+CREATE TABLE thaw.campaigns (
+    id bigint NOT NULL,
+    workspace_id bigint NOT NULL,
+    key text NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    status thaw.campaign_status DEFAULT 'draft'::thaw.campaign_status NOT NULL,
+    paused_reason thaw.pause_reason,
+    paused_at timestamp with time zone,
+    waits_for_account boolean GENERATED ALWAYS AS (((paused_reason IS NOT NULL) AND (paused_reason = ANY (ARRAY['linkedin_account_disconnected'::thaw.pause_reason, 'linkedin_account_issue'::thaw.pause_reason])))) STORED NOT NULL,
+    created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    CONSTRAINT campaigns_key_check CHECK ((key <> ''::text)),
+    CONSTRAINT campaigns_paused_has_a_reason CHECK ((((status = 'paused'::thaw.campaign_status) = (paused_reason IS NOT NULL)) AND ((status = 'paused'::thaw.campaign_status) = (paused_at IS NOT NULL))))
+);
+
+
+--
+-- Name: TABLE campaigns; Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON TABLE thaw.campaigns IS 'The authored step sequence.';
+
+
+--
+-- Name: COLUMN campaigns.waits_for_account; Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON COLUMN thaw.campaigns.waits_for_account IS 'Paused for one of the two account reasons: the only ones that Thaw may wake by itself.';
+
+
+--
+-- Name: blocked_campaigns(); Type: FUNCTION; Schema: thaw; Owner: -
+--
+
+CREATE FUNCTION thaw.blocked_campaigns() RETURNS TABLE(account_id bigint, workspace_id bigint)
+    LANGUAGE sql STABLE
+    SET jit TO 'off'
+    BEGIN ATOMIC
+ SELECT DISTINCT account.id,
+     account.workspace_id
+    FROM (thaw.campaigns campaign
+      JOIN thaw.accounts account ON (((account.workspace_id = campaign.workspace_id) AND (account.status = 'connected'::thaw.account_status) AND (account.connected_at >= campaign.paused_at))))
+   WHERE (campaign.waits_for_account AND (thaw.blocked_by(account.*) IS NULL) AND (EXISTS ( SELECT
+            FROM thaw.enrollments e
+           WHERE ((e.status = 'active'::thaw.enrollment_status) AND (e.account_id = account.id) AND (e.campaign_id = campaign.id)))));
+END;
+
+
+--
+-- Name: waiting_campaigns(bigint); Type: FUNCTION; Schema: thaw; Owner: -
+--
+
+CREATE FUNCTION thaw.waiting_campaigns(p_account_id bigint) RETURNS TABLE(campaign_id bigint)
+    LANGUAGE sql STABLE ROWS 10
+    BEGIN ATOMIC
+ WITH RECURSIVE loose AS (
+         ( SELECT e.campaign_id
+            FROM thaw.enrollments e
+           WHERE ((e.status = 'paused'::thaw.enrollment_status) AND e.waits_for_account AND (e.account_id = waiting_campaigns.p_account_id))
+           ORDER BY e.campaign_id
+          LIMIT 1)
+         UNION ALL
+          SELECT ( SELECT e.campaign_id
+                    FROM thaw.enrollments e
+                   WHERE ((e.status = 'paused'::thaw.enrollment_status) AND e.waits_for_account AND (e.account_id = waiting_campaigns.p_account_id) AND (e.campaign_id > loose_1.campaign_id))
+                   ORDER BY e.campaign_id
+                  LIMIT 1) AS campaign_id
+            FROM loose loose_1
+           WHERE (loose_1.campaign_id IS NOT NULL)
+         )
+  SELECT loose.campaign_id
+    FROM loose
+   WHERE (loose.campaign_id IS NOT NULL);
+END;
+
+
+--
+-- Name: wake_targets; Type: VIEW; Schema: thaw; Owner: -
+--
+
+CREATE VIEW thaw.wake_targets AS
+ SELECT source.id AS source_id,
+    source.id AS target_id
+   FROM thaw.accounts source
+  WHERE (source.status = 'connected'::thaw.account_status)
+UNION ALL
+ SELECT source.id AS source_id,
+    target.id AS target_id
+   FROM (thaw.accounts source
+     CROSS JOIN LATERAL ( SELECT sibling.id
+           FROM thaw.accounts sibling
+          WHERE ((sibling.workspace_id = source.workspace_id) AND (sibling.provider = source.provider) AND (sibling.member_id = source.member_id) AND (sibling.status = 'connected'::thaw.account_status))
+          ORDER BY sibling.connected_at DESC NULLS LAST, sibling.id DESC
+         LIMIT 1) target)
+  WHERE (source.status <> 'connected'::thaw.account_status);
+
+
+--
+-- Name: VIEW wake_targets; Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON VIEW thaw.wake_targets IS 'The account through which the prospects of an account wake; no row: nobody can.';
+
+
+--
+-- Name: resumable(bigint[], boolean); Type: FUNCTION; Schema: thaw; Owner: -
+--
+
+CREATE FUNCTION thaw.resumable(p_source_ids bigint[], p_even_if_off boolean DEFAULT false) RETURNS TABLE(workspace_id bigint, target_id bigint, source_id bigint, campaign_id bigint)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT target.workspace_id,
+     target.id,
+     wake.source_id,
+     campaign.id
+    FROM ((((unnest(resumable.p_source_ids) source(id)
+      JOIN thaw.wake_targets wake ON ((wake.source_id = source.id)))
+      JOIN thaw.accounts target ON ((target.id = wake.target_id)))
+      CROSS JOIN LATERAL thaw.waiting_campaigns(wake.source_id) waiting(campaign_id))
+      JOIN thaw.campaigns campaign ON (((campaign.id = waiting.campaign_id) AND ((campaign.status = 'running'::thaw.campaign_status) OR campaign.waits_for_account))))
+   WHERE (thaw.blocked_by(target.*, resumable.p_even_if_off) IS NULL);
+END;
+
+
+--
+-- Name: FUNCTION resumable(p_source_ids bigint[], p_even_if_off boolean); Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON FUNCTION thaw.resumable(p_source_ids bigint[], p_even_if_off boolean) IS 'Source account, campaign and target account of everybody among the given accounts who may be woken now.';
+
+
+--
+-- Name: settings; Type: TABLE; Schema: thaw; Owner: -
+--
+
+CREATE TABLE thaw.settings (
+    only_row boolean DEFAULT true NOT NULL,
+    tick interval DEFAULT '00:15:00'::interval NOT NULL,
+    account_cap integer DEFAULT 200 NOT NULL,
+    fleet_cap integer DEFAULT 2000 NOT NULL,
+    signal_cap integer DEFAULT 2000 NOT NULL,
+    jitter interval DEFAULT '00:15:00'::interval NOT NULL,
+    tolerance interval DEFAULT '02:00:00'::interval NOT NULL,
+    changed_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    CONSTRAINT settings_account_cap_check CHECK (((account_cap >= 1) AND (account_cap <= 1000000))),
+    CONSTRAINT settings_fleet_cap_check CHECK (((fleet_cap >= 1) AND (fleet_cap <= 10000000))),
+    CONSTRAINT settings_jitter_check CHECK (((jitter >= '00:00:00'::interval) AND (jitter <= '1 day'::interval))),
+    CONSTRAINT settings_only_row_check CHECK (only_row),
+    CONSTRAINT settings_signal_cap_check CHECK (((signal_cap >= 1) AND (signal_cap <= 10000000))),
+    CONSTRAINT settings_tick_check CHECK ((((tick >= '00:00:01'::interval) AND (tick <= '1 day'::interval)) AND (EXTRACT(epoch FROM tick) = floor(EXTRACT(epoch FROM tick))))),
+    CONSTRAINT settings_tolerance_check CHECK (((tolerance >= '00:00:00'::interval) AND (tolerance <= '7 days'::interval)))
+);
+
+
+--
+-- Name: TABLE settings; Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON TABLE thaw.settings IS 'One row: the numbers that hold for the whole fleet.';
+
+
+--
+-- Name: tick(timestamp with time zone); Type: FUNCTION; Schema: thaw; Owner: -
+--
+
+CREATE FUNCTION thaw.tick(at timestamp with time zone DEFAULT thaw.now()) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT date_bin(s.tick, tick.at, '2000-01-01 00:00:00+00'::timestamp with time zone) AS date_bin
+    FROM thaw.settings s;
+END;
+
+
+--
+-- Name: FUNCTION tick(at timestamp with time zone); Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON FUNCTION thaw.tick(at timestamp with time zone) IS 'The tick that a time belongs to: a quarter hour (00, 15, 30, 45 UTC) unless settings.tick says otherwise.';
+
+
+--
+-- Name: account_budgets; Type: TABLE; Schema: thaw; Owner: -
+--
+
+CREATE TABLE thaw.account_budgets (
+    tick_at timestamp with time zone NOT NULL,
+    account_id bigint NOT NULL,
+    cap integer NOT NULL,
+    used integer NOT NULL,
+    CONSTRAINT account_budgets_used_is_within_cap CHECK (((used >= 0) AND (used <= cap)))
+);
+
+
+--
+-- Name: TABLE account_budgets; Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON TABLE thaw.account_budgets IS 'How many enrollments an account has woken in a tick, through sweep and signal together.';
+
+
+--
+-- Name: grants; Type: TABLE; Schema: thaw; Owner: -
+--
+
+CREATE TABLE thaw.grants (
+    tick_at timestamp with time zone NOT NULL,
+    account_id bigint NOT NULL,
+    workspace_id bigint NOT NULL,
+    planned integer NOT NULL,
+    resumed integer DEFAULT 0 NOT NULL,
+    verdict text,
+    finished_at timestamp with time zone,
+    CONSTRAINT grants_closed_has_a_verdict CHECK (((finished_at IS NULL) = (verdict IS NULL))),
+    CONSTRAINT grants_planned_check CHECK ((planned >= 0)),
+    CONSTRAINT grants_resumed_is_planned CHECK (((resumed >= 0) AND (resumed <= planned)))
+);
+
+
+--
+-- Name: TABLE grants; Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON TABLE thaw.grants IS 'The plan of a tick: how many enrollments an account may wake; 0 only starts its campaigns.';
+
+
+--
+-- Name: waiting_accounts; Type: VIEW; Schema: thaw; Owner: -
+--
+
+CREATE VIEW thaw.waiting_accounts AS
+ WITH RECURSIVE loose AS (
+        ( SELECT e.account_id
+           FROM thaw.enrollments e
+          WHERE ((e.status = 'paused'::thaw.enrollment_status) AND e.waits_for_account)
+          ORDER BY e.account_id
+         LIMIT 1)
+        UNION ALL
+         SELECT ( SELECT e.account_id
+                   FROM thaw.enrollments e
+                  WHERE ((e.status = 'paused'::thaw.enrollment_status) AND e.waits_for_account AND (e.account_id > loose_1.account_id))
+                  ORDER BY e.account_id
+                 LIMIT 1) AS account_id
+           FROM loose loose_1
+          WHERE (loose_1.account_id IS NOT NULL)
+        )
+ SELECT loose.account_id
+   FROM loose
+  WHERE (loose.account_id IS NOT NULL);
+
+
+--
+-- Name: claimants(timestamp with time zone); Type: FUNCTION; Schema: thaw; Owner: -
+--
+
+CREATE FUNCTION thaw.claimants(p_tick_at timestamp with time zone DEFAULT thaw.tick()) RETURNS TABLE(account_id bigint, workspace_id bigint, backlog integer, room integer, account_served_at timestamp with time zone, workspace_served_at timestamp with time zone)
+    LANGUAGE sql STABLE
+    SET jit TO 'off'
+    BEGIN ATOMIC
+ SELECT waiting.target_id,
+     waiting.workspace_id,
+     (waiting.backlog)::integer AS backlog,
+     (settings.account_cap - COALESCE(budget.used, 0)),
+     account_served.tick_at,
+     workspace_served.tick_at
+    FROM ((((( SELECT r.target_id,
+             r.workspace_id,
+             sum(line.length) AS backlog
+            FROM (thaw.resumable(ARRAY( SELECT w.account_id
+                    FROM thaw.waiting_accounts w)) r(workspace_id, target_id, source_id, campaign_id)
+              CROSS JOIN LATERAL ( SELECT count(*) AS length
+                    FROM thaw.enrollments e
+                   WHERE ((e.status = 'paused'::thaw.enrollment_status) AND e.waits_for_account AND (e.account_id = r.source_id) AND (e.campaign_id = r.campaign_id))) line)
+           GROUP BY r.target_id, r.workspace_id) waiting
+      CROSS JOIN thaw.settings)
+      LEFT JOIN thaw.account_budgets budget ON (((budget.tick_at = claimants.p_tick_at) AND (budget.account_id = waiting.target_id))))
+      LEFT JOIN LATERAL ( SELECT g.tick_at
+            FROM thaw.grants g
+           WHERE ((g.account_id = waiting.target_id) AND (g.planned > 0))
+           ORDER BY g.tick_at DESC
+          LIMIT 1) account_served ON (true))
+      LEFT JOIN LATERAL ( SELECT g.tick_at
+            FROM thaw.grants g
+           WHERE ((g.workspace_id = waiting.workspace_id) AND (g.planned > 0))
+           ORDER BY g.tick_at DESC
+          LIMIT 1) workspace_served ON (true));
+END;
+
+
+--
+-- Name: enqueue(text, text, smallint, jsonb, interval, bit); Type: FUNCTION; Schema: thaw; Owner: -
+--
+
+CREATE FUNCTION thaw.enqueue(p_kind text, p_queue text, p_priority smallint, p_args jsonb, p_delay interval DEFAULT '00:00:00'::interval, p_unique_states bit DEFAULT '11110001'::"bit") RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    key    bytea := sha256(convert_to(
+        '&kind=' || p_kind || '&args={' || (
+            SELECT string_agg(to_json(arg.key)::text || ':' || arg.value::text, ',' ORDER BY arg.key COLLATE "C")
+            FROM jsonb_each(p_args) AS arg) || '}', 'UTF8'));
+    job_id bigint;
+BEGIN
+    INSERT INTO "thaw".river_job AS job (
+        args, kind, max_attempts, priority, queue, scheduled_at, state, unique_key, unique_states)
+    VALUES (
+        p_args, p_kind, 25, p_priority, p_queue, pg_catalog.now() + p_delay,
+        CASE WHEN p_delay > '0' THEN 'scheduled' ELSE 'available' END::"thaw".river_job_state,
+        key, p_unique_states)
+    -- The same no-op update as River's own insert: without it a conflict would return no row.
+    ON CONFLICT (unique_key)
+        WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL
+            AND "thaw".river_job_state_in_bitmask(unique_states, state)
+        DO UPDATE SET kind = job.kind
+    RETURNING job.id INTO job_id;
+
+    IF p_delay <= '0' THEN
+        PERFORM pg_notify('thaw.river_insert', json_build_object('queue', p_queue)::text);
+    END IF;
+    RETURN job_id;
+END;
+$$;
+
+
+--
+-- Name: FUNCTION enqueue(p_kind text, p_queue text, p_priority smallint, p_args jsonb, p_delay interval, p_unique_states bit); Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON FUNCTION thaw.enqueue(p_kind text, p_queue text, p_priority smallint, p_args jsonb, p_delay interval, p_unique_states bit) IS 'Inserts a River job, unique by kind and arguments in the given states (bits: scheduled, running, retryable, pending, discarded, completed, cancelled, available), and wakes its queue at commit. Returns the id of the new job or of the one that is there.';
+
+
+--
+-- Name: heal(text, text, integer, text, boolean); Type: FUNCTION; Schema: thaw; Owner: -
+--
+
+CREATE FUNCTION thaw.heal(workspace_key text, account text DEFAULT NULL::text, cap integer DEFAULT 5000, requested_by text DEFAULT CURRENT_USER, even_if_off boolean DEFAULT false) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    workspace_id bigint;
+    account_id   bigint;
+BEGIN
+    SELECT w.id INTO workspace_id FROM thaw.workspaces AS w WHERE w.key = heal.workspace_key;
+    IF workspace_id IS NULL THEN
+        RAISE EXCEPTION 'there is no workspace "%"', heal.workspace_key
+            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key has the names.';
+    END IF;
+    IF heal.account IS NOT NULL THEN
+        SELECT a.id INTO account_id FROM thaw.accounts AS a
+        WHERE a.workspace_id = (SELECT w.id FROM thaw.workspaces AS w WHERE w.key = heal.workspace_key)
+            AND a.provider_account_id = heal.account
+        ORDER BY a.provider = 'linkedin' DESC, a.id LIMIT 1;
+        IF account_id IS NULL THEN
+            RAISE EXCEPTION 'workspace "%" has no account "%"', heal.workspace_key, heal.account
+                USING ERRCODE = 'no_data_found', HINT = 'thaw.accounts.provider_account_id has the names.';
+        END IF;
+        workspace_id := NULL;
+    END IF;
+    RETURN thaw.start_heal(workspace_id, account_id, NULL, heal.cap, heal.even_if_off, heal.requested_by);
+END;
+$$;
+
+
+--
+-- Name: FUNCTION heal(workspace_key text, account text, cap integer, requested_by text, even_if_off boolean); Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON FUNCTION thaw.heal(workspace_key text, account text, cap integer, requested_by text, even_if_off boolean) IS 'Starts a heal of a workspace, or of one account of it, and returns its id; the work is done by the workers. An error if one runs on the same target. even_if_off: also where auto-resume is off.';
+
+
+--
+-- Name: heal_batch(bigint, integer, bigint); Type: FUNCTION; Schema: thaw; Owner: -
+--
+
+CREATE FUNCTION thaw.heal_batch(p_heal_id bigint, p_size integer, p_job_id bigint, OUT verdict text, OUT resumed integer) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    heal thaw.heals;
+    pass record;
+BEGIN
+    resumed := 0;
+    SELECT h.* INTO heal FROM thaw.heals AS h WHERE h.id = p_heal_id;
+    verdict := CASE WHEN heal.id IS NULL THEN 'not_found' WHEN heal.status = 'done' THEN 'done' END;
+    IF verdict IS NOT NULL THEN
+        RETURN;
+    END IF;
+    verdict := 'more';
+
+    IF heal.account_ids IS NULL THEN
+        UPDATE thaw.heals AS h SET account_ids = scope.ids, found = scope.waiting
+        FROM (
+            SELECT coalesce(array_agg(DISTINCT s.target_id), '{}') AS ids, coalesce(sum(s.waiting), 0) AS waiting
+            FROM thaw.heal_scope(p_heal_id) AS s) AS scope
+        WHERE h.id = p_heal_id AND h.account_ids IS NULL;
+    ELSIF heal.accounts_done < cardinality(heal.account_ids) AND heal.resumed < heal.cap THEN
+        pass := thaw.resume_pass('heal', heal.account_ids[heal.accounts_done + 1], p_job_id,
+            p_heal_id => p_heal_id, p_size => p_size);
+        resumed := pass.resumed;
+        IF pass.verdict = 'not_found' THEN
+            UPDATE thaw.heals AS h SET accounts_done = h.accounts_done + 1, batch = h.batch + 1
+            WHERE h.id = p_heal_id AND h.batch = heal.batch;
+        END IF;
+    ELSE
+        UPDATE thaw.heals AS h SET status = 'done', finished_at = thaw.now(), left_over = (
+            SELECT coalesce(sum(s.waiting), 0) FROM thaw.heal_scope(p_heal_id) AS s)
+        WHERE h.id = p_heal_id AND h.status = 'running';
+        verdict := 'done';
+    END IF;
+END;
+$$;
+
+
+--
+-- Name: heal_scope(bigint); Type: FUNCTION; Schema: thaw; Owner: -
+--
+
+CREATE FUNCTION thaw.heal_scope(p_heal_id bigint) RETURNS TABLE(target_id bigint, source_id bigint, campaign_id bigint, waiting bigint)
+    LANGUAGE plpgsql STABLE
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    heal thaw.heals;
+BEGIN
+    SELECT h.* INTO heal FROM thaw.heals AS h WHERE h.id = p_heal_id;
+    IF heal.workspace_id IS NOT NULL OR heal.account_id IS NOT NULL THEN
+        RETURN QUERY
+        SELECT line.target_id, line.source_id, line.campaign_id, rows.waiting
+        FROM thaw.resumable(
+            CASE WHEN heal.account_id IS NOT NULL
+                THEN ARRAY[heal.account_id] || array_remove(thaw.sources_of(heal.account_id), heal.account_id)
+                ELSE ARRAY(SELECT a.id FROM thaw.accounts AS a WHERE a.workspace_id = heal.workspace_id) END,
+            heal.even_if_off) AS line
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS waiting
+            FROM thaw.enrollments AS e
+            WHERE e.status = 'paused' AND e.waits_for_account
+                AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id) AS rows;
+    ELSE
+        RETURN QUERY
+        SELECT line.target_id, line.source_id, line.campaign_id, listed.waiting
+        FROM (
+            SELECT e.account_id, e.campaign_id, count(*) AS waiting
+            FROM thaw.heal_enrollments AS l
+            JOIN thaw.enrollments AS e ON e.id = l.enrollment_id
+            WHERE l.heal_id = p_heal_id AND e.waits_for_account
+            GROUP BY e.account_id, e.campaign_id) AS listed
+        JOIN thaw.resumable(ARRAY(
+            SELECT DISTINCT e.account_id
+            FROM thaw.heal_enrollments AS l
+            JOIN thaw.enrollments AS e ON e.id = l.enrollment_id
+            WHERE l.heal_id = p_heal_id), heal.even_if_off) AS line
+            ON line.source_id = listed.account_id AND line.campaign_id = listed.campaign_id;
+    END IF;
+END;
+$$;
+
+
+--
+-- Name: pause_batch(bigint, integer, bigint, timestamp with time zone, bigint); Type: FUNCTION; Schema: thaw; Owner: -
+--
+
+CREATE FUNCTION thaw.pause_batch(p_account_id bigint, p_size integer, p_signal_id bigint, p_tick_at timestamp with time zone, p_job_id bigint, OUT verdict text, OUT paused integer, OUT campaigns_paused integer) RETURNS record
+    LANGUAGE plpgsql
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    account thaw.accounts;
+    why     thaw.pause_reason;
+    source  thaw.event_source := CASE WHEN p_tick_at IS NULL THEN 'signal' ELSE 'sweep' END;
+    claimed bigint[];
+BEGIN
+    paused := 0;
+    campaigns_paused := 0;
+
+    SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = p_account_id FOR NO KEY UPDATE;
+    verdict := CASE
+        WHEN account.id IS NULL THEN 'not_found'
+        WHEN account.status = 'connected' THEN 'account_connected'
+        WHEN account.pause_after IS NULL OR account.pause_after > thaw.now() THEN 'not_due'
+        WHEN account.status IN ('connecting', 'error') AND (SELECT s.since IS NOT NULL FROM thaw.safety AS s)
+            THEN 'safety_mode'
+    END;
+    IF verdict IS NOT NULL THEN
+        RETURN;
+    END IF;
+    why := thaw.pause_reason_of(account.status);
+
+    -- Campaigns first: that is the lock order, and a campaign that has nobody left to send must not look as if it ran. One
+    -- that still has active prospects on another account keeps running: that account is connected, or in a blip that may
+    -- yet heal and would then have to find the campaign as it was.
+    WITH alone AS (
+        SELECT campaign.id
+        FROM thaw.campaigns AS campaign
+        WHERE campaign.id IN (SELECT active.campaign_id FROM thaw.active_campaigns(account.id) AS active)
+            AND campaign.status = 'running'
+            AND NOT EXISTS (
+                SELECT
+                FROM thaw.accounts AS other
+                JOIN thaw.enrollments AS e
+                    ON e.account_id = other.id AND e.campaign_id = campaign.id AND e.status = 'active'
+                WHERE other.workspace_id = account.workspace_id
+                    AND other.id <> account.id
+                    AND (other.status = 'connected' OR other.pause_after > thaw.now()))
+        ORDER BY campaign.id
+        FOR NO KEY UPDATE OF campaign
+    ), stopped AS (
+        UPDATE thaw.campaigns AS campaign SET status = 'paused', paused_reason = why, paused_at = thaw.now()
+        FROM alone
+        WHERE campaign.id = alone.id AND campaign.status = 'running'
+        RETURNING campaign.id
+    )
+    INSERT INTO thaw.campaign_events (
+        campaign_id, at, account_id, tick_at, signal_id, job_id, kind, source, from_status, to_status, reason)
+    SELECT stopped.id, thaw.now(), account.id, p_tick_at, p_signal_id, p_job_id, 'paused', source, 'running', 'paused', why
+    FROM stopped;
+    GET DIAGNOSTICS campaigns_paused = ROW_COUNT;
+
+    SELECT array_agg(e.id) INTO claimed FROM (
+        SELECT active.id
+        FROM thaw.enrollments AS active
+        WHERE active.account_id = account.id AND active.status = 'active'
+        ORDER BY active.campaign_id, active.id
+        LIMIT p_size
+        FOR NO KEY UPDATE SKIP LOCKED) AS e;
+    -- After a restriction a person decides, about those too who were paused before it.
+    IF account.status = 'restricted' AND coalesce(cardinality(claimed), 0) < p_size THEN
+        SELECT claimed || array_agg(e.id) INTO claimed FROM (
+            SELECT waiting.id
+            FROM thaw.enrollments AS waiting
+            WHERE waiting.status = 'paused' AND waiting.waits_for_account AND waiting.account_id = account.id
+            ORDER BY waiting.campaign_id, waiting.paused_at, waiting.id
+            LIMIT p_size - coalesce(cardinality(claimed), 0)
+            FOR NO KEY UPDATE SKIP LOCKED) AS e;
+    END IF;
+
+    WITH flipped AS (
+        UPDATE thaw.enrollments AS e SET
+            status = 'paused', paused_reason = why, paused_at = coalesce(e.paused_at, thaw.now())
+        FROM thaw.enrollments AS before
+        WHERE before.id = e.id AND e.id = ANY (claimed)
+        RETURNING e.id, e.step, before.status AS from_status
+    )
+    INSERT INTO thaw.enrollment_events (
+        enrollment_id, at, tick_at, signal_id, job_id, from_account_id, to_account_id, step, kind, source, from_status,
+        to_status, reason)
+    SELECT flipped.id, thaw.now(), p_tick_at, p_signal_id, p_job_id, account.id, account.id, flipped.step, 'paused', source,
+        flipped.from_status, 'paused', why
+    FROM flipped;
+    GET DIAGNOSTICS paused = ROW_COUNT;
+
+    IF EXISTS (SELECT FROM thaw.enrollments AS e WHERE e.account_id = account.id AND e.status = 'active')
+        OR (account.status = 'restricted' AND EXISTS (
+            SELECT FROM thaw.enrollments AS e
+            WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id = account.id))
+    THEN
+        verdict := CASE WHEN paused > 0 THEN 'more' ELSE 'busy' END;
+    ELSE
+        UPDATE thaw.accounts AS a SET pause_after = NULL WHERE a.id = account.id;
+        verdict := 'done';
+    END IF;
+END;
+$$;
+
+
+--
+-- Name: pause_reason_of(thaw.account_status); Type: FUNCTION; Schema: thaw; Owner: -
+--
+
+CREATE FUNCTION thaw.pause_reason_of(p_status thaw.account_status) RETURNS thaw.pause_reason
+    LANGUAGE sql IMMUTABLE
+    RETURN CASE WHEN (p_status = 'restricted'::thaw.account_status) THEN 'account_restricted'::thaw.pause_reason WHEN (p_status = ANY (ARRAY['disconnected'::thaw.account_status, 'removed'::thaw.account_status])) THEN 'linkedin_account_disconnected'::thaw.pause_reason ELSE 'linkedin_account_issue'::thaw.pause_reason END;
+
+
+--
+-- Name: receive_signal(text, text, text, text, timestamp with time zone, text, text, boolean, jsonb); Type: FUNCTION; Schema: thaw; Owner: -
+--
+
+CREATE FUNCTION thaw.receive_signal(p_provider text, p_provider_account_id text, p_raw_status text, p_status text, p_occurred_at timestamp with time zone, p_member_id text, p_delivery_key text, p_just_created boolean, p_body jsonb) RETURNS thaw.signal_outcome
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    account   thaw.accounts;
+    known     thaw.account_status;
+    original  bigint;
+    signal_id bigint;
+    result    thaw.signal_outcome;
+BEGIN
+    SELECT word.status INTO known FROM unnest(enum_range(NULL::thaw.account_status)) AS word (status)
+    WHERE word.status::text = p_status;
+
+    SELECT a.* INTO account FROM thaw.accounts AS a
+    WHERE a.provider = p_provider AND a.provider_account_id = p_provider_account_id
+    FOR NO KEY UPDATE;
+    IF account.id IS NULL AND known IS NOT NULL THEN
+        -- Nobody knows this account, or somebody is inserting it at this moment. Whoever inserts accounts holds this lock
+        -- shared: wait for them, then look again. Without it each of the two could miss the other.
+        PERFORM pg_advisory_xact_lock(hashtextextended('thaw.accounts', 0));
+        SELECT a.* INTO account FROM thaw.accounts AS a
+        WHERE a.provider = p_provider AND a.provider_account_id = p_provider_account_id
+        FOR NO KEY UPDATE;
+    END IF;
+
+    INSERT INTO thaw.account_signals AS s (
+        provider, provider_account_id, account_id, delivery_key, raw_status, status, just_created, member_id, occurred_at,
+        outcome, body)
+    VALUES (
+        p_provider, p_provider_account_id, account.id, p_delivery_key, p_raw_status, known, p_just_created, p_member_id,
+        p_occurred_at, CASE WHEN known IS NULL THEN 'ignored' ELSE 'unknown_account' END::thaw.signal_outcome, p_body)
+    ON CONFLICT (delivery_key) DO NOTHING
+    RETURNING s.id INTO signal_id;
+
+    IF signal_id IS NULL THEN
+        SELECT s.id INTO original FROM thaw.account_signals AS s WHERE s.delivery_key = p_delivery_key;
+        INSERT INTO thaw.account_signals (
+            provider, provider_account_id, account_id, duplicate_of, raw_status, status, just_created, member_id,
+            occurred_at, outcome, body)
+        VALUES (
+            p_provider, p_provider_account_id, account.id, original, p_raw_status, known, p_just_created, p_member_id,
+            p_occurred_at, 'duplicate', p_body);
+        RETURN 'duplicate';
+    ELSIF known IS NULL THEN
+        RETURN 'ignored';
+    ELSIF account.id IS NULL THEN
+        RETURN 'unknown_account';
+    END IF;
+
+    result := thaw.apply_status(
+        account, signal_id, known, p_raw_status, p_occurred_at, p_just_created, p_member_id);
+    UPDATE thaw.account_signals AS s SET outcome = result WHERE s.id = signal_id;
+    RETURN result;
+END;
+$$;
+
+
+--
+-- Name: FUNCTION receive_signal(p_provider text, p_provider_account_id text, p_raw_status text, p_status text, p_occurred_at timestamp with time zone, p_member_id text, p_delivery_key text, p_just_created boolean, p_body jsonb); Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON FUNCTION thaw.receive_signal(p_provider text, p_provider_account_id text, p_raw_status text, p_status text, p_occurred_at timestamp with time zone, p_member_id text, p_delivery_key text, p_just_created boolean, p_body jsonb) IS 'Records one delivery of a provider and applies it; what the webhooks call.';
+
+
+--
+-- Name: resume_pass(thaw.lane, bigint, bigint, timestamp with time zone, bigint, bigint, integer); Type: FUNCTION; Schema: thaw; Owner: -
+--
+
+CREATE FUNCTION thaw.resume_pass(p_lane thaw.lane, p_account_id bigint, p_job_id bigint, p_tick_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_signal_id bigint DEFAULT NULL::bigint, p_heal_id bigint DEFAULT NULL::bigint, p_size integer DEFAULT NULL::integer, OUT verdict text, OUT resumed integer, OUT repointed integer, OUT campaigns_resumed integer, OUT tick_finished boolean) RETURNS record
+    LANGUAGE plpgsql
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    settings  thaw.settings;
+    account   thaw.accounts;
+    heal      thaw.heals;
+    tick      timestamptz;
+    is_closed boolean;
+    room      integer;
+    sources   bigint[];
+    -- The lines to take from, as two arrays of equal length: whose prospects, in which campaign.
+    line_sources   bigint[];
+    line_campaigns bigint[];
+    campaigns bigint[];
+    claimed   bigint[];
+    granted   integer;
+BEGIN
+    resumed := 0;
+    repointed := 0;
+    campaigns_resumed := 0;
+    tick_finished := false;
+    SELECT s.* INTO settings FROM thaw.settings AS s;
+
+    -- 1. The account, then the row that says whether this pass was done. A heal reads its row only; the update at the end
+    --    fails if another attempt was faster.
+    SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = p_account_id FOR NO KEY UPDATE;
+    tick := thaw.tick();
+    CASE p_lane
+        WHEN 'sweep' THEN
+            SELECT g.finished_at IS NOT NULL, g.planned INTO is_closed, room
+            FROM thaw.grants AS g WHERE g.tick_at = p_tick_at AND g.account_id = p_account_id;
+        WHEN 'signal' THEN
+            SELECT s.finished_at IS NOT NULL, settings.account_cap INTO is_closed, room
+            FROM thaw.account_signals AS s WHERE s.id = p_signal_id;
+        WHEN 'heal' THEN
+            SELECT h.* INTO heal FROM thaw.heals AS h WHERE h.id = p_heal_id;
+            is_closed := heal.status = 'done';
+            room := least(p_size, heal.cap - heal.resumed);
+    END CASE;
+    IF account.id IS NULL OR is_closed IS NULL THEN
+        verdict := 'not_found';
+        RETURN;
+    ELSIF is_closed THEN
+        verdict := 'already_done';
+        RETURN;
+    END IF;
+    verdict := CASE
+        WHEN p_lane = 'sweep' AND p_tick_at <> tick THEN 'stale_tick'
+        ELSE coalesce(thaw.blocked_by(account, coalesce(heal.even_if_off, false)), 'resumed')
+    END;
+
+    IF verdict = 'resumed' THEN
+        -- 2. Whose prospects wake through this account, and in which campaigns.
+        sources := CASE
+            WHEN heal.account_id <> account.id THEN ARRAY[heal.account_id]
+            ELSE thaw.sources_of(account.id) END;
+        SELECT array_agg(line.source_id), array_agg(line.campaign_id) INTO line_sources, line_campaigns
+        FROM thaw.resumable(sources, coalesce(heal.even_if_off, false)) AS line
+        WHERE heal.id IS NULL OR heal.workspace_id IS NOT NULL OR heal.account_id IS NOT NULL
+            OR EXISTS (
+                SELECT FROM thaw.heal_enrollments AS listed
+                JOIN thaw.enrollments AS e ON e.id = listed.enrollment_id
+                WHERE listed.heal_id = heal.id
+                    AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id AND e.waits_for_account);
+
+        -- 3. Start campaigns that waited for an account. Outside of a heal those too in which this account has active
+        --    prospects: a campaign must not block its own. The others are locked as well, or somebody could pause one
+        --    while its prospects are woken; all in one statement, so that they are locked in the order of their ids.
+        campaigns := line_campaigns;
+        IF heal.id IS NULL THEN
+            campaigns := campaigns || ARRAY(SELECT active.campaign_id FROM thaw.active_campaigns(account.id) AS active);
+        END IF;
+        IF EXISTS (SELECT FROM thaw.campaigns AS c WHERE c.id = ANY (campaigns) AND c.waits_for_account) THEN
+            PERFORM c.id FROM thaw.campaigns AS c
+            WHERE c.id = ANY (campaigns) AND (c.status = 'running' OR c.waits_for_account)
+            ORDER BY c.id FOR NO KEY UPDATE;
+            WITH started AS (
+                UPDATE thaw.campaigns AS c SET status = 'running', paused_reason = NULL, paused_at = NULL
+                FROM thaw.campaigns AS before
+                WHERE before.id = c.id AND c.id = ANY (campaigns) AND c.waits_for_account
+                RETURNING c.id, before.paused_reason
+            )
+            INSERT INTO thaw.campaign_events (
+                campaign_id, at, account_id, tick_at, heal_id, signal_id, job_id, kind, source, from_status, to_status,
+                reason)
+            SELECT started.id, thaw.now(), account.id, p_tick_at, p_heal_id, p_signal_id, p_job_id, 'resumed',
+                p_lane::text::thaw.event_source, 'paused', 'running', started.paused_reason
+            FROM started;
+            GET DIAGNOSTICS campaigns_resumed = ROW_COUNT;
+        ELSE
+            PERFORM c.id FROM thaw.campaigns AS c
+            WHERE c.id = ANY (line_campaigns) AND c.status = 'running'
+            ORDER BY c.id FOR SHARE;
+        END IF;
+
+        -- 4. Claim those who have waited longest. What somebody else is working on at this moment is left to the next pass.
+        IF p_lane <> 'heal' THEN
+            room := least(room, settings.account_cap - coalesce((
+                SELECT b.used FROM thaw.account_budgets AS b
+                WHERE b.tick_at = tick AND b.account_id = account.id), 0));
+        END IF;
+        IF heal.id IS NOT NULL AND heal.workspace_id IS NULL AND heal.account_id IS NULL THEN
+            SELECT array_agg(candidate.id) INTO claimed FROM (
+                SELECT e.id
+                FROM thaw.heal_enrollments AS listed
+                JOIN thaw.enrollments AS e ON e.id = listed.enrollment_id
+                JOIN thaw.campaigns AS c ON c.id = e.campaign_id
+                WHERE listed.heal_id = heal.id
+                    AND e.waits_for_account AND e.account_id = ANY (sources) AND c.status = 'running'
+                ORDER BY e.paused_at, e.id
+                LIMIT room) AS candidate;
+        ELSE
+            SELECT array_agg(candidate.id) INTO claimed FROM (
+                SELECT next.id
+                FROM unnest(line_sources, line_campaigns) AS line (source_id, campaign_id)
+                JOIN thaw.campaigns AS c ON c.id = line.campaign_id AND c.status = 'running'
+                CROSS JOIN LATERAL (
+                    SELECT e.id, e.paused_at
+                    FROM thaw.enrollments AS e
+                    WHERE e.status = 'paused' AND e.waits_for_account
+                        AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id
+                    ORDER BY e.paused_at, e.id
+                    LIMIT room) AS next
+                ORDER BY next.paused_at, next.id
+                LIMIT room) AS candidate;
+        END IF;
+        SELECT array_agg(waiting.id ORDER BY waiting.paused_at, waiting.id) INTO claimed FROM (
+            SELECT e.id, e.paused_at
+            FROM thaw.enrollments AS e
+            WHERE e.id = ANY (claimed) AND e.waits_for_account AND e.account_id = ANY (sources)
+            FOR NO KEY UPDATE SKIP LOCKED) AS waiting;
+        granted := coalesce(cardinality(claimed), 0);
+
+        -- 5. The budget of the lane. A heal's own row is its budget; its cap is in room already, its CHECK guards it.
+        IF p_lane <> 'heal' AND granted > 0 THEN
+            INSERT INTO thaw.fleet_budgets (tick_at, lane, cap)
+            VALUES (tick, p_lane, CASE p_lane WHEN 'sweep' THEN settings.fleet_cap ELSE settings.signal_cap END)
+            ON CONFLICT DO NOTHING;
+            SELECT least(granted, b.cap - b.used) INTO granted
+            FROM thaw.fleet_budgets AS b WHERE b.tick_at = tick AND b.lane = p_lane
+            FOR NO KEY UPDATE;
+            UPDATE thaw.fleet_budgets AS b SET used = b.used + granted WHERE b.tick_at = tick AND b.lane = p_lane;
+            INSERT INTO thaw.account_budgets AS b (tick_at, account_id, cap, used)
+            VALUES (tick, account.id, settings.account_cap, granted)
+            ON CONFLICT (tick_at, account_id) DO UPDATE SET used = b.used + excluded.used;
+        END IF;
+
+        -- 6. Wake them, at their step, evenly over the window; 7. and write it into their history.
+        WITH woken AS (
+            UPDATE thaw.enrollments AS e SET
+                status = 'active', paused_reason = NULL, paused_at = NULL, account_id = account.id,
+                next_action_at = greatest(
+                    e.next_action_at, thaw.now() + thaw.spread(line.i, granted, settings.jitter))
+            FROM unnest(claimed[:granted]) WITH ORDINALITY AS line (id, i)
+            JOIN thaw.enrollments AS before ON before.id = line.id
+            WHERE e.id = line.id
+            RETURNING e.id, e.step, before.account_id AS from_account_id, before.paused_reason
+        ), flips AS (
+            SELECT woken.*, 'resumed'::thaw.event_kind AS kind, 'paused'::thaw.enrollment_status AS from_status FROM woken
+            UNION ALL
+            SELECT woken.*, 'repointed', 'active' FROM woken WHERE woken.from_account_id <> account.id
+        ), written AS (
+            INSERT INTO thaw.enrollment_events (
+                enrollment_id, at, tick_at, heal_id, signal_id, job_id, from_account_id, to_account_id, step, kind, source,
+                from_status, to_status, reason)
+            SELECT flips.id, thaw.now(), CASE WHEN p_lane <> 'heal' THEN tick END, p_heal_id, p_signal_id, p_job_id,
+                flips.from_account_id, account.id, flips.step, flips.kind, p_lane::text::thaw.event_source,
+                flips.from_status, 'active', flips.paused_reason
+            FROM flips
+            ORDER BY flips.id, flips.kind
+            RETURNING kind
+        )
+        SELECT count(*) FILTER (WHERE written.kind = 'resumed'), count(*) FILTER (WHERE written.kind = 'repointed')
+        INTO resumed, repointed
+        FROM written;
+    END IF;
+
+    -- 8. Close the pass.
+    CASE p_lane
+        WHEN 'sweep' THEN
+            UPDATE thaw.grants AS g SET
+                resumed = resume_pass.resumed, verdict = resume_pass.verdict, finished_at = thaw.now()
+            WHERE g.tick_at = p_tick_at AND g.account_id = account.id;
+            UPDATE thaw.sweeps AS s SET
+                accounts_processed = s.accounts_processed + 1,
+                resumed = s.resumed + resume_pass.resumed,
+                repointed = s.repointed + resume_pass.repointed,
+                campaigns_resumed = s.campaigns_resumed + resume_pass.campaigns_resumed,
+                backlog_left = greatest(s.backlog_left - resume_pass.resumed, 0),
+                finished_at = CASE WHEN s.accounts_processed + 1 = s.accounts_planned THEN thaw.now() END
+            WHERE s.tick_at = p_tick_at
+            RETURNING s.finished_at IS NOT NULL INTO tick_finished;
+        WHEN 'signal' THEN
+            UPDATE thaw.account_signals AS s SET
+                resumed = resume_pass.resumed, verdict = resume_pass.verdict, finished_at = thaw.now()
+            WHERE s.id = p_signal_id;
+        WHEN 'heal' THEN
+            UPDATE thaw.heals AS h SET
+                resumed = h.resumed + resume_pass.resumed,
+                repointed = h.repointed + resume_pass.repointed,
+                campaigns_resumed = h.campaigns_resumed + resume_pass.campaigns_resumed,
+                -- Less than there was room for: nobody is left who can be woken through this account.
+                accounts_done = h.accounts_done + CASE WHEN resume_pass.resumed < room THEN 1 ELSE 0 END,
+                batch = h.batch + 1
+            WHERE h.id = p_heal_id AND h.batch = heal.batch AND h.status = 'running';
+            IF NOT FOUND THEN
+                RAISE EXCEPTION 'batch % of heal % was done by another attempt', heal.batch + 1, p_heal_id
+                    USING ERRCODE = 'serialization_failure';
+            END IF;
+    END CASE;
+END;
+$$;
+
+
+--
+-- Name: FUNCTION resume_pass(p_lane thaw.lane, p_account_id bigint, p_job_id bigint, p_tick_at timestamp with time zone, p_signal_id bigint, p_heal_id bigint, p_size integer, OUT verdict text, OUT resumed integer, OUT repointed integer, OUT campaigns_resumed integer, OUT tick_finished boolean); Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON FUNCTION thaw.resume_pass(p_lane thaw.lane, p_account_id bigint, p_job_id bigint, p_tick_at timestamp with time zone, p_signal_id bigint, p_heal_id bigint, p_size integer, OUT verdict text, OUT resumed integer, OUT repointed integer, OUT campaigns_resumed integer, OUT tick_finished boolean) IS 'Wakes prospects through one account, once: the whole pass of a lane, its ledger row included.';
+
+
+--
+-- Name: river_job_state_in_bitmask(bit, thaw.river_job_state); Type: FUNCTION; Schema: thaw; Owner: -
+--
+
+CREATE FUNCTION thaw.river_job_state_in_bitmask(bitmask bit, state thaw.river_job_state) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT CASE state
+        WHEN 'available' THEN get_bit(bitmask, 7)
+        WHEN 'cancelled' THEN get_bit(bitmask, 6)
+        WHEN 'completed' THEN get_bit(bitmask, 5)
+        WHEN 'discarded' THEN get_bit(bitmask, 4)
+        WHEN 'pending'   THEN get_bit(bitmask, 3)
+        WHEN 'retryable' THEN get_bit(bitmask, 2)
+        WHEN 'running'   THEN get_bit(bitmask, 1)
+        WHEN 'scheduled' THEN get_bit(bitmask, 0)
+        ELSE 0
+    END = 1;
+$$;
+
+
+--
+-- Name: set_auto_resume(text, boolean, text); Type: FUNCTION; Schema: thaw; Owner: -
+--
+
+CREATE FUNCTION thaw.set_auto_resume(workspace_key text, enabled boolean, note text DEFAULT NULL::text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    UPDATE thaw.workspaces AS w SET
+        auto_resume = set_auto_resume.enabled, auto_resume_note = set_auto_resume.note,
+        auto_resume_changed_at = thaw.now(), auto_resume_changed_by = session_user
+    WHERE w.key = set_auto_resume.workspace_key;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no workspace "%"', set_auto_resume.workspace_key
+            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key has the names.';
+    END IF;
+END;
+$$;
+
+
+--
+-- Name: FUNCTION set_auto_resume(workspace_key text, enabled boolean, note text); Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON FUNCTION thaw.set_auto_resume(workspace_key text, enabled boolean, note text) IS 'Switches automatic resuming of a workspace on or off, with a note that says why.';
+
+
+--
+-- Name: signal(text, text, text, timestamp with time zone, text, text); Type: FUNCTION; Schema: thaw; Owner: -
+--
+
+CREATE FUNCTION thaw.signal(provider text, provider_account_id text, status text, occurred_at timestamp with time zone DEFAULT NULL::timestamp with time zone, member_id text DEFAULT NULL::text, delivery_key text DEFAULT NULL::text) RETURNS text
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    RETURN (thaw.receive_signal(provider, provider_account_id, status, status, occurred_at, member_id, ('sql:'::text || delivery_key), false, NULL::jsonb))::text;
+
+
+--
+-- Name: FUNCTION signal(provider text, provider_account_id text, status text, occurred_at timestamp with time zone, member_id text, delivery_key text); Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON FUNCTION thaw.signal(provider text, provider_account_id text, status text, occurred_at timestamp with time zone, member_id text, delivery_key text) IS 'Applies an account status in Thaw''s own words and enqueues its job, in the caller''s transaction, by the rules of the webhooks. occurred_at null: ordered by receipt. delivery_key: repeated, it changes nothing. Returns applied, duplicate, stale, unknown_account or ignored.';
+
+
+--
+-- Name: sources_of(bigint); Type: FUNCTION; Schema: thaw; Owner: -
+--
+
+CREATE FUNCTION thaw.sources_of(p_target_id bigint) RETURNS bigint[]
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT array_agg(wake.source_id ORDER BY wake.source_id) AS array_agg
+    FROM (( SELECT target.id
+            FROM thaw.accounts target
+           WHERE (target.id = sources_of.p_target_id)
+         UNION
+          SELECT sibling.id
+            FROM (thaw.accounts target
+              JOIN thaw.accounts sibling ON (((sibling.workspace_id = target.workspace_id) AND (sibling.provider = target.provider) AND (sibling.member_id = target.member_id))))
+           WHERE (target.id = sources_of.p_target_id)) family
+      JOIN thaw.wake_targets wake ON (((wake.source_id = family.id) AND (wake.target_id = sources_of.p_target_id))));
+END;
+
+
+--
+-- Name: spread(bigint, bigint, interval); Type: FUNCTION; Schema: thaw; Owner: -
+--
+
+CREATE FUNCTION thaw.spread(i bigint, n bigint, jitter interval) RETURNS interval
+    LANGUAGE sql
+    RETURN (jitter * ((((i - 1))::double precision + random()) / (n)::double precision));
+
+
+--
+-- Name: start_heal(bigint, bigint, bigint[], integer, boolean, text); Type: FUNCTION; Schema: thaw; Owner: -
+--
+
+CREATE FUNCTION thaw.start_heal(p_workspace_id bigint, p_account_id bigint, p_enrollment_ids bigint[], p_cap integer, p_even_if_off boolean, p_requested_by text) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    wanted  text := CASE
+        WHEN p_workspace_id IS NOT NULL THEN 'workspace:' || p_workspace_id
+        WHEN p_account_id IS NOT NULL THEN 'account:' || p_account_id
+        ELSE 'prospects:' || encode(sha256(convert_to((
+            SELECT string_agg(listed.id::text, ',' ORDER BY listed.id) FROM unnest(p_enrollment_ids) AS listed (id)), 'UTF8')),
+            'hex') END;
+    started bigint;
+    running bigint;
+BEGIN
+    IF p_cap IS NULL OR p_cap < 1 THEN
+        RAISE EXCEPTION 'the cap of a heal must be at least 1, not %', coalesce(p_cap::text, 'null')
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    INSERT INTO thaw.heals AS h (workspace_id, account_id, target, cap, even_if_off, requested_by)
+    VALUES (p_workspace_id, p_account_id, wanted, p_cap, p_even_if_off, p_requested_by)
+    ON CONFLICT (target) WHERE status = 'running' DO NOTHING
+    RETURNING h.id INTO started;
+    IF started IS NULL THEN
+        SELECT h.id INTO running FROM thaw.heals AS h WHERE h.target = wanted AND h.status = 'running';
+        RAISE EXCEPTION 'heal % is running on the same target', running
+            USING ERRCODE = 'unique_violation', HINT = 'Wait until it is done, then start another for what is left.';
+    END IF;
+    INSERT INTO thaw.heal_enrollments (heal_id, enrollment_id)
+    SELECT started, listed.id FROM unnest(p_enrollment_ids) AS listed (id)
+    ON CONFLICT DO NOTHING;
+    PERFORM thaw.enqueue('heal', 'heal', 2::smallint, jsonb_build_object('heal_id', started), '0', B'11110101');
+    RETURN started;
+END;
+$$;
+
+
+--
+-- Name: sweep(); Type: FUNCTION; Schema: thaw; Owner: -
+--
+
+CREATE FUNCTION thaw.sweep() RETURNS timestamp with time zone
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    tick timestamptz := thaw.tick();
+BEGIN
+    IF NOT EXISTS (SELECT FROM thaw.sweeps AS s WHERE s.tick_at = tick) THEN
+        PERFORM thaw.enqueue('sweep', 'sweep', 2::smallint,
+            jsonb_build_object('tick_at', to_char(tick AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')),
+            '0', B'11110101');
+    END IF;
+    RETURN tick;
+END;
+$$;
+
+
+--
+-- Name: FUNCTION sweep(); Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON FUNCTION thaw.sweep() IS 'Enqueues the sweep of the current tick unless it is there or done, and returns the tick. Any number of calls make one sweep.';
+
+
+--
+-- Name: account_signals; Type: TABLE; Schema: thaw; Owner: -
+--
+
+CREATE TABLE thaw.account_signals (
+    id bigint NOT NULL,
+    provider text NOT NULL,
+    provider_account_id text NOT NULL,
+    account_id bigint,
+    delivery_key text,
+    duplicate_of bigint,
+    raw_status text NOT NULL,
+    status thaw.account_status,
+    just_created boolean DEFAULT false NOT NULL,
+    member_id text,
+    occurred_at timestamp with time zone,
+    received_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    outcome thaw.signal_outcome NOT NULL,
+    body jsonb,
+    verdict text,
+    resumed integer,
+    finished_at timestamp with time zone,
+    CONSTRAINT account_signals_applied_has_an_account CHECK (((outcome <> 'applied'::thaw.signal_outcome) OR ((account_id IS NOT NULL) AND (status IS NOT NULL)))),
+    CONSTRAINT account_signals_duplicate_names_its_original CHECK (((outcome = 'duplicate'::thaw.signal_outcome) = (duplicate_of IS NOT NULL))),
+    CONSTRAINT account_signals_pass_is_closed_once CHECK ((((finished_at IS NULL) = (resumed IS NULL)) AND ((finished_at IS NULL) = (verdict IS NULL)) AND (resumed >= 0)))
+);
+
+
+--
+-- Name: TABLE account_signals; Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON TABLE thaw.account_signals IS 'Every delivery of an account-status message, with what came of it.';
+
+
+--
+-- Name: COLUMN account_signals.delivery_key; Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON COLUMN thaw.account_signals.delivery_key IS 'What makes a repeated delivery a duplicate; null where the provider sends nothing of the kind.';
+
+
+--
+-- Name: COLUMN account_signals.just_created; Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON COLUMN thaw.account_signals.just_created IS 'The provider only just created the account: there is nothing to pause yet.';
+
+
+--
+-- Name: account_signals_id_seq; Type: SEQUENCE; Schema: thaw; Owner: -
+--
+
+ALTER TABLE thaw.account_signals ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME thaw.account_signals_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+
+--
+-- Name: accounts_id_seq; Type: SEQUENCE; Schema: thaw; Owner: -
+--
+
+ALTER TABLE thaw.accounts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME thaw.accounts_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+
+--
+-- Name: backlog; Type: VIEW; Schema: thaw; Owner: -
+--
+
+CREATE VIEW thaw.backlog AS
+ SELECT workspace.key AS workspace,
+    account.provider_account_id AS account,
+    account.status,
+    paused.total AS paused,
+    COALESCE(waiting.total, (0)::bigint) AS resumable,
+    paused.by_reason,
+    account.id AS account_id,
+    waiting.target_id
+   FROM (((( SELECT r.account_id,
+            (sum(r.rows))::bigint AS total,
+            jsonb_object_agg(r.paused_reason, r.rows) AS by_reason
+           FROM ( SELECT e.account_id,
+                    e.paused_reason,
+                    count(*) AS rows
+                   FROM thaw.enrollments e
+                  WHERE (e.status = 'paused'::thaw.enrollment_status)
+                  GROUP BY e.account_id, e.paused_reason) r
+          GROUP BY r.account_id) paused
+     JOIN thaw.accounts account ON ((account.id = paused.account_id)))
+     JOIN thaw.workspaces workspace ON ((workspace.id = account.workspace_id)))
+     LEFT JOIN ( SELECT r.source_id,
+            r.target_id,
+            (sum(line.length))::bigint AS total
+           FROM (thaw.resumable(ARRAY( SELECT w.account_id
+                   FROM thaw.waiting_accounts w)) r(workspace_id, target_id, source_id, campaign_id)
+             CROSS JOIN LATERAL ( SELECT count(*) AS length
+                   FROM thaw.enrollments e
+                  WHERE ((e.status = 'paused'::thaw.enrollment_status) AND e.waits_for_account AND (e.account_id = r.source_id) AND (e.campaign_id = r.campaign_id))) line)
+          GROUP BY r.source_id, r.target_id) waiting ON ((waiting.source_id = account.id)));
+
+
+--
+-- Name: VIEW backlog; Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON VIEW thaw.backlog IS 'Per account with paused enrollments: how many, how many of them may be woken now, and how many by each reason.';
+
+
+--
+-- Name: campaign_events; Type: TABLE; Schema: thaw; Owner: -
+--
+
+CREATE TABLE thaw.campaign_events (
+    id bigint NOT NULL,
+    campaign_id bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    account_id bigint,
+    tick_at timestamp with time zone,
+    heal_id bigint,
+    signal_id bigint,
+    job_id bigint,
+    kind thaw.event_kind NOT NULL,
+    source thaw.event_source NOT NULL,
+    from_status thaw.campaign_status NOT NULL,
+    to_status thaw.campaign_status NOT NULL,
+    reason thaw.pause_reason
+);
+
+
+--
+-- Name: TABLE campaign_events; Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON TABLE thaw.campaign_events IS 'The history of every campaign, as enrollment_events.';
+
+
+--
+-- Name: campaign_events_id_seq; Type: SEQUENCE; Schema: thaw; Owner: -
+--
+
+ALTER TABLE thaw.campaign_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME thaw.campaign_events_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+
+--
+-- Name: campaigns_id_seq; Type: SEQUENCE; Schema: thaw; Owner: -
+--
+
+ALTER TABLE thaw.campaigns ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME thaw.campaigns_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+
+--
+-- Name: enrollment_events; Type: TABLE; Schema: thaw; Owner: -
+--
+
+CREATE TABLE thaw.enrollment_events (
+    id bigint NOT NULL,
+    enrollment_id bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    tick_at timestamp with time zone,
+    heal_id bigint,
+    signal_id bigint,
+    job_id bigint,
+    from_account_id bigint,
+    to_account_id bigint,
+    step integer NOT NULL,
+    kind thaw.event_kind NOT NULL,
+    source thaw.event_source NOT NULL,
+    from_status thaw.enrollment_status NOT NULL,
+    to_status thaw.enrollment_status NOT NULL,
+    reason thaw.pause_reason,
+    detail text,
+    CONSTRAINT enrollment_events_names_its_pass CHECK (((kind <> ALL (ARRAY['resumed'::thaw.event_kind, 'repointed'::thaw.event_kind])) OR
+CASE source
+    WHEN 'sweep'::thaw.event_source THEN (tick_at IS NOT NULL)
+    WHEN 'signal'::thaw.event_source THEN ((tick_at IS NOT NULL) AND (signal_id IS NOT NULL))
+    WHEN 'heal'::thaw.event_source THEN (heal_id IS NOT NULL)
+    ELSE true
+END)),
+    CONSTRAINT enrollment_events_pause_has_a_reason CHECK (((kind <> 'paused'::thaw.event_kind) OR (reason IS NOT NULL)))
+);
+
+
+--
+-- Name: TABLE enrollment_events; Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON TABLE thaw.enrollment_events IS 'The history of every enrollment: each flip, written in the transaction that made it.';
+
+
+--
+-- Name: COLUMN enrollment_events.reason; Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON COLUMN thaw.enrollment_events.reason IS 'Of a pause: why; of a resume: the reason that it ended.';
+
+
+--
+-- Name: enrollment_events_id_seq; Type: SEQUENCE; Schema: thaw; Owner: -
+--
+
+ALTER TABLE thaw.enrollment_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME thaw.enrollment_events_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+
+--
+-- Name: enrollments_id_seq; Type: SEQUENCE; Schema: thaw; Owner: -
+--
+
+ALTER TABLE thaw.enrollments ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME thaw.enrollments_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+
+--
+-- Name: fleet_budgets; Type: TABLE; Schema: thaw; Owner: -
+--
+
+CREATE TABLE thaw.fleet_budgets (
+    tick_at timestamp with time zone NOT NULL,
+    lane thaw.lane NOT NULL,
+    cap integer NOT NULL,
+    used integer DEFAULT 0 NOT NULL,
+    CONSTRAINT fleet_budgets_lane_check CHECK ((lane <> 'heal'::thaw.lane)),
+    CONSTRAINT fleet_budgets_used_is_within_cap CHECK (((used >= 0) AND (used <= cap)))
+);
+
+
+--
+-- Name: TABLE fleet_budgets; Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON TABLE thaw.fleet_budgets IS 'How many enrollments a tick may wake in the whole fleet, by lane, and how many it has.';
+
+
+--
+-- Name: goose_db_version; Type: TABLE; Schema: thaw; Owner: -
+--
+
+CREATE TABLE thaw.goose_db_version (
+    id integer NOT NULL,
+    version_id bigint NOT NULL,
+    is_applied boolean NOT NULL,
+    tstamp timestamp without time zone DEFAULT now() NOT NULL
+);
+
+
+--
+-- Name: goose_db_version_id_seq; Type: SEQUENCE; Schema: thaw; Owner: -
+--
+
+ALTER TABLE thaw.goose_db_version ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME thaw.goose_db_version_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+
+--
+-- Name: heal_enrollments; Type: TABLE; Schema: thaw; Owner: -
+--
+
+CREATE TABLE thaw.heal_enrollments (
+    heal_id bigint NOT NULL,
+    enrollment_id bigint NOT NULL
+);
+
+
+--
+-- Name: TABLE heal_enrollments; Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON TABLE thaw.heal_enrollments IS 'The enrollments that a heal of listed prospects may wake.';
+
+
+--
+-- Name: heals; Type: TABLE; Schema: thaw; Owner: -
+--
+
+CREATE TABLE thaw.heals (
+    id bigint NOT NULL,
+    workspace_id bigint,
+    account_id bigint,
+    target text NOT NULL,
+    cap integer NOT NULL,
+    even_if_off boolean DEFAULT false NOT NULL,
+    status thaw.heal_status DEFAULT 'running'::thaw.heal_status NOT NULL,
+    resumed integer DEFAULT 0 NOT NULL,
+    repointed integer DEFAULT 0 NOT NULL,
+    campaigns_resumed integer DEFAULT 0 NOT NULL,
+    account_ids bigint[],
+    found integer,
+    accounts_done integer DEFAULT 0 NOT NULL,
+    batch integer DEFAULT 0 NOT NULL,
+    left_over integer,
+    requested_by text NOT NULL,
+    requested_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT heals_cap_check CHECK ((cap >= 1)),
+    CONSTRAINT heals_done_says_what_is_left CHECK ((((status = 'done'::thaw.heal_status) = (finished_at IS NOT NULL)) AND ((status = 'done'::thaw.heal_status) = (left_over IS NOT NULL)))),
+    CONSTRAINT heals_have_at_most_one_scope CHECK (((workspace_id IS NULL) OR (account_id IS NULL))),
+    CONSTRAINT heals_resumed_is_within_cap CHECK (((resumed >= 0) AND (resumed <= cap))),
+    CONSTRAINT heals_target_check CHECK ((target <> ''::text))
+);
+
+
+--
+-- Name: TABLE heals; Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON TABLE thaw.heals IS 'One row a heal: of a workspace, of an account, or (neither) of the enrollments listed in heal_enrollments.';
+
+
+--
+-- Name: heals_id_seq; Type: SEQUENCE; Schema: thaw; Owner: -
+--
+
+ALTER TABLE thaw.heals ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME thaw.heals_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+
+--
+-- Name: history; Type: VIEW; Schema: thaw; Owner: -
+--
+
+CREATE VIEW thaw.history AS
+ SELECT workspace.key AS workspace,
+    campaign.key AS campaign,
+    e.prospect_url,
+    event.at,
+    event.kind,
+    event.from_status,
+    event.to_status,
+    event.reason,
+    event.source,
+    event.tick_at,
+    event.heal_id,
+    event.signal_id,
+    event.job_id,
+    from_account.provider_account_id AS from_account,
+    to_account.provider_account_id AS to_account,
+    event.step,
+    event.detail,
+    event.enrollment_id,
+    event.id AS event_id
+   FROM (((((thaw.enrollment_events event
+     JOIN thaw.enrollments e ON ((e.id = event.enrollment_id)))
+     JOIN thaw.campaigns campaign ON ((campaign.id = e.campaign_id)))
+     JOIN thaw.workspaces workspace ON ((workspace.id = e.workspace_id)))
+     LEFT JOIN thaw.accounts from_account ON ((from_account.id = event.from_account_id)))
+     LEFT JOIN thaw.accounts to_account ON ((to_account.id = event.to_account_id)));
+
+
+--
+-- Name: VIEW history; Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON VIEW thaw.history IS 'What happened to a prospect: every pause, resume and re-point, with where it came from.';
+
+
+--
+-- Name: river_job; Type: TABLE; Schema: thaw; Owner: -
+--
+
+CREATE TABLE thaw.river_job (
+    id bigint NOT NULL,
+    state thaw.river_job_state DEFAULT 'available'::thaw.river_job_state NOT NULL,
+    attempt smallint DEFAULT 0 NOT NULL,
+    max_attempts smallint DEFAULT 25 NOT NULL,
+    attempted_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    finalized_at timestamp with time zone,
+    scheduled_at timestamp with time zone DEFAULT now() NOT NULL,
+    priority smallint DEFAULT 1 NOT NULL,
+    args jsonb NOT NULL,
+    attempted_by text[],
+    errors jsonb[],
+    kind text NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    queue text DEFAULT 'default'::text NOT NULL,
+    tags character varying(255)[] DEFAULT '{}'::character varying[] NOT NULL,
+    unique_key bytea,
+    unique_states bit(8),
+    CONSTRAINT finalized_or_finalized_at_null CHECK ((((finalized_at IS NULL) AND (state <> ALL (ARRAY['cancelled'::thaw.river_job_state, 'completed'::thaw.river_job_state, 'discarded'::thaw.river_job_state]))) OR ((finalized_at IS NOT NULL) AND (state = ANY (ARRAY['cancelled'::thaw.river_job_state, 'completed'::thaw.river_job_state, 'discarded'::thaw.river_job_state]))))),
+    CONSTRAINT kind_length CHECK (((char_length(kind) > 0) AND (char_length(kind) < 128))),
+    CONSTRAINT max_attempts_is_positive CHECK ((max_attempts > 0)),
+    CONSTRAINT priority_in_range CHECK (((priority >= 1) AND (priority <= 4))),
+    CONSTRAINT queue_length CHECK (((char_length(queue) > 0) AND (char_length(queue) < 128)))
+);
+
+
+--
+-- Name: river_job_id_seq; Type: SEQUENCE; Schema: thaw; Owner: -
+--
+
+CREATE SEQUENCE thaw.river_job_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+
+--
+-- Name: river_job_id_seq; Type: SEQUENCE OWNED BY; Schema: thaw; Owner: -
+--
+
+ALTER SEQUENCE thaw.river_job_id_seq OWNED BY thaw.river_job.id;
+
+
+--
+-- Name: river_leader; Type: TABLE; Schema: thaw; Owner: -
+--
+
+CREATE UNLOGGED TABLE thaw.river_leader (
+    elected_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    leader_id text NOT NULL,
+    name text DEFAULT 'default'::text NOT NULL,
+    CONSTRAINT leader_id_length CHECK (((char_length(leader_id) > 0) AND (char_length(leader_id) < 128))),
+    CONSTRAINT name_length CHECK ((name = 'default'::text))
+);
+
+
+--
+-- Name: river_migration; Type: TABLE; Schema: thaw; Owner: -
+--
+
+CREATE TABLE thaw.river_migration (
+    line text NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT line_length CHECK (((char_length(line) > 0) AND (char_length(line) < 128))),
+    CONSTRAINT version_gte_1 CHECK ((version >= 1))
+);
+
+
+--
+-- Name: river_notification; Type: TABLE; Schema: thaw; Owner: -
+--
+
+CREATE TABLE thaw.river_notification (
+    id bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    payload text NOT NULL,
+    topic text NOT NULL,
+    CONSTRAINT topic_length CHECK (((length(topic) > 0) AND (length(topic) < 128)))
+);
+
+
+--
+-- Name: river_notification_id_seq; Type: SEQUENCE; Schema: thaw; Owner: -
+--
+
+CREATE SEQUENCE thaw.river_notification_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+
+--
+-- Name: river_notification_id_seq; Type: SEQUENCE OWNED BY; Schema: thaw; Owner: -
+--
+
+ALTER SEQUENCE thaw.river_notification_id_seq OWNED BY thaw.river_notification.id;
+
+
+--
+-- Name: river_queue; Type: TABLE; Schema: thaw; Owner: -
+--
+
+CREATE TABLE thaw.river_queue (
+    name text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    paused_at timestamp with time zone,
+    updated_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL
+);
+
+
+--
+-- Name: sweeps; Type: TABLE; Schema: thaw; Owner: -
+--
+
+CREATE TABLE thaw.sweeps (
+    tick_at timestamp with time zone NOT NULL,
+    account_cap integer NOT NULL,
+    fleet_cap integer NOT NULL,
+    accounts_planned integer DEFAULT 0 NOT NULL,
+    accounts_processed integer DEFAULT 0 NOT NULL,
+    planned integer DEFAULT 0 NOT NULL,
+    resumed integer DEFAULT 0 NOT NULL,
+    repointed integer DEFAULT 0 NOT NULL,
+    campaigns_resumed integer DEFAULT 0 NOT NULL,
+    backlog_left integer DEFAULT 0 NOT NULL,
+    started_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT sweeps_processed_is_planned CHECK (((accounts_processed >= 0) AND (accounts_processed <= accounts_planned))),
+    CONSTRAINT sweeps_resumed_is_planned CHECK ((((resumed >= 0) AND (resumed <= planned)) AND (planned <= fleet_cap)))
+);
+
+
+--
+-- Name: TABLE sweeps; Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON TABLE thaw.sweeps IS 'One row a tick: what was planned, what was done, what was left.';
+
+
+--
+-- Name: COLUMN sweeps.backlog_left; Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON COLUMN thaw.sweeps.backlog_left IS 'Resumable enrollments that the tick found, less those that it resumed.';
+
+
+--
+-- Name: sweep_log; Type: VIEW; Schema: thaw; Owner: -
+--
+
+CREATE VIEW thaw.sweep_log AS
+ SELECT s.tick_at,
+    s.accounts_planned,
+    s.accounts_processed,
+    s.planned,
+    s.resumed,
+    s.repointed,
+    s.campaigns_resumed,
+    s.backlog_left,
+    s.started_at,
+    s.finished_at,
+    (EXTRACT(epoch FROM (s.finished_at - s.started_at)))::double precision AS seconds
+   FROM thaw.sweeps s;
+
+
+--
+-- Name: VIEW sweep_log; Type: COMMENT; Schema: thaw; Owner: -
+--
+
+COMMENT ON VIEW thaw.sweep_log IS 'What each tick did: one row a tick; finished_at null: it is still at work.';
+
+
+--
+-- Name: workspaces_id_seq; Type: SEQUENCE; Schema: thaw; Owner: -
+--
+
+ALTER TABLE thaw.workspaces ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME thaw.workspaces_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+
+--
+-- Name: river_job id; Type: DEFAULT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.river_job ALTER COLUMN id SET DEFAULT nextval('thaw.river_job_id_seq'::regclass);
+
+
+--
+-- Name: river_notification id; Type: DEFAULT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.river_notification ALTER COLUMN id SET DEFAULT nextval('thaw.river_notification_id_seq'::regclass);
+
+
+--
+-- Name: account_budgets account_budgets_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.account_budgets
+    ADD CONSTRAINT account_budgets_pkey PRIMARY KEY (tick_at, account_id);
+
+
+--
+-- Name: account_signals account_signals_delivery_key_key; Type: CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.account_signals
+    ADD CONSTRAINT account_signals_delivery_key_key UNIQUE (delivery_key);
+
+
+--
+-- Name: account_signals account_signals_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.account_signals
+    ADD CONSTRAINT account_signals_pkey PRIMARY KEY (id);
+
+
+--
+-- Name: accounts accounts_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.accounts
+    ADD CONSTRAINT accounts_pkey PRIMARY KEY (id);
+
+
+--
+-- Name: accounts accounts_provider_provider_account_id_key; Type: CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.accounts
+    ADD CONSTRAINT accounts_provider_provider_account_id_key UNIQUE (provider, provider_account_id);
+
+
+--
+-- Name: accounts accounts_workspace_id_id_key; Type: CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.accounts
+    ADD CONSTRAINT accounts_workspace_id_id_key UNIQUE (workspace_id, id);
+
+
+--
+-- Name: campaign_events campaign_events_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.campaign_events
+    ADD CONSTRAINT campaign_events_pkey PRIMARY KEY (id);
+
+
+--
+-- Name: campaigns campaigns_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.campaigns
+    ADD CONSTRAINT campaigns_pkey PRIMARY KEY (id);
+
+
+--
+-- Name: campaigns campaigns_workspace_id_id_key; Type: CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.campaigns
+    ADD CONSTRAINT campaigns_workspace_id_id_key UNIQUE (workspace_id, id);
+
+
+--
+-- Name: campaigns campaigns_workspace_id_key_key; Type: CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.campaigns
+    ADD CONSTRAINT campaigns_workspace_id_key_key UNIQUE (workspace_id, key);
+
+
+--
+-- Name: enrollment_events enrollment_events_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.enrollment_events
+    ADD CONSTRAINT enrollment_events_pkey PRIMARY KEY (id);
+
+
+--
+-- Name: enrollments enrollments_campaign_prospect_key; Type: CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.enrollments
+    ADD CONSTRAINT enrollments_campaign_prospect_key UNIQUE (prospect_url, campaign_id);
+
+
+--
+-- Name: enrollments enrollments_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.enrollments
+    ADD CONSTRAINT enrollments_pkey PRIMARY KEY (id);
+
+
+--
+-- Name: fleet_budgets fleet_budgets_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.fleet_budgets
+    ADD CONSTRAINT fleet_budgets_pkey PRIMARY KEY (tick_at, lane);
+
+
+--
+-- Name: goose_db_version goose_db_version_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.goose_db_version
+    ADD CONSTRAINT goose_db_version_pkey PRIMARY KEY (id);
+
+
+--
+-- Name: grants grants_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.grants
+    ADD CONSTRAINT grants_pkey PRIMARY KEY (tick_at, account_id);
+
+
+--
+-- Name: heal_enrollments heal_enrollments_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.heal_enrollments
+    ADD CONSTRAINT heal_enrollments_pkey PRIMARY KEY (heal_id, enrollment_id);
+
+
+--
+-- Name: heals heals_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.heals
+    ADD CONSTRAINT heals_pkey PRIMARY KEY (id);
+
+
+--
+-- Name: river_job river_job_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.river_job
+    ADD CONSTRAINT river_job_pkey PRIMARY KEY (id);
+
+
+--
+-- Name: river_leader river_leader_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.river_leader
+    ADD CONSTRAINT river_leader_pkey PRIMARY KEY (name);
+
+
+--
+-- Name: river_migration river_migration_pkey1; Type: CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.river_migration
+    ADD CONSTRAINT river_migration_pkey1 PRIMARY KEY (line, version);
+
+
+--
+-- Name: river_notification river_notification_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.river_notification
+    ADD CONSTRAINT river_notification_pkey PRIMARY KEY (id);
+
+
+--
+-- Name: river_queue river_queue_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.river_queue
+    ADD CONSTRAINT river_queue_pkey PRIMARY KEY (name);
+
+
+--
+-- Name: safety safety_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.safety
+    ADD CONSTRAINT safety_pkey PRIMARY KEY (only_row);
+
+
+--
+-- Name: settings settings_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.settings
+    ADD CONSTRAINT settings_pkey PRIMARY KEY (only_row);
+
+
+--
+-- Name: sweeps sweeps_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.sweeps
+    ADD CONSTRAINT sweeps_pkey PRIMARY KEY (tick_at);
+
+
+--
+-- Name: workspaces workspaces_key_key; Type: CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.workspaces
+    ADD CONSTRAINT workspaces_key_key UNIQUE (key);
+
+
+--
+-- Name: workspaces workspaces_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.workspaces
+    ADD CONSTRAINT workspaces_pkey PRIMARY KEY (id);
+
+
+--
+-- Name: account_signals_account_idx; Type: INDEX; Schema: thaw; Owner: -
+--
+
+CREATE INDEX account_signals_account_idx ON thaw.account_signals USING btree (provider, provider_account_id, id DESC);
+
+
+--
+-- Name: account_signals_unknown_idx; Type: INDEX; Schema: thaw; Owner: -
+--
+
+CREATE INDEX account_signals_unknown_idx ON thaw.account_signals USING btree (provider, provider_account_id) WHERE (outcome = 'unknown_account'::thaw.signal_outcome);
+
+
+--
+-- Name: accounts_member_idx; Type: INDEX; Schema: thaw; Owner: -
+--
+
+CREATE INDEX accounts_member_idx ON thaw.accounts USING btree (workspace_id, provider, member_id) WHERE (member_id IS NOT NULL);
+
+
+--
+-- Name: accounts_pause_due_idx; Type: INDEX; Schema: thaw; Owner: -
+--
+
+CREATE INDEX accounts_pause_due_idx ON thaw.accounts USING btree (pause_after) WHERE (pause_after IS NOT NULL);
+
+
+--
+-- Name: campaign_events_history_idx; Type: INDEX; Schema: thaw; Owner: -
+--
+
+CREATE INDEX campaign_events_history_idx ON thaw.campaign_events USING btree (campaign_id, id);
+
+
+--
+-- Name: campaigns_waiting_idx; Type: INDEX; Schema: thaw; Owner: -
+--
+
+CREATE INDEX campaigns_waiting_idx ON thaw.campaigns USING btree (workspace_id, id) WHERE waits_for_account;
+
+
+--
+-- Name: enrollment_events_history_idx; Type: INDEX; Schema: thaw; Owner: -
+--
+
+CREATE INDEX enrollment_events_history_idx ON thaw.enrollment_events USING btree (enrollment_id, id);
+
+
+--
+-- Name: enrollments_active_idx; Type: INDEX; Schema: thaw; Owner: -
+--
+
+CREATE INDEX enrollments_active_idx ON thaw.enrollments USING btree (account_id, campaign_id, id) WHERE (status = 'active'::thaw.enrollment_status);
+
+
+--
+-- Name: enrollments_paused_idx; Type: INDEX; Schema: thaw; Owner: -
+--
+
+CREATE INDEX enrollments_paused_idx ON thaw.enrollments USING btree (waits_for_account, account_id, campaign_id, paused_at, id) INCLUDE (paused_reason) WHERE (status = 'paused'::thaw.enrollment_status);
+
+
+--
+-- Name: grants_account_served_idx; Type: INDEX; Schema: thaw; Owner: -
+--
+
+CREATE INDEX grants_account_served_idx ON thaw.grants USING btree (account_id, tick_at DESC) WHERE (planned > 0);
+
+
+--
+-- Name: grants_workspace_served_idx; Type: INDEX; Schema: thaw; Owner: -
+--
+
+CREATE INDEX grants_workspace_served_idx ON thaw.grants USING btree (workspace_id, tick_at DESC) WHERE (planned > 0);
+
+
+--
+-- Name: heals_one_running_a_target_key; Type: INDEX; Schema: thaw; Owner: -
+--
+
+CREATE UNIQUE INDEX heals_one_running_a_target_key ON thaw.heals USING btree (target) WHERE (status = 'running'::thaw.heal_status);
+
+
+--
+-- Name: river_job_args_index; Type: INDEX; Schema: thaw; Owner: -
+--
+
+CREATE INDEX river_job_args_index ON thaw.river_job USING gin (args);
+
+
+--
+-- Name: river_job_kind; Type: INDEX; Schema: thaw; Owner: -
+--
+
+CREATE INDEX river_job_kind ON thaw.river_job USING btree (kind);
+
+
+--
+-- Name: river_job_metadata_index; Type: INDEX; Schema: thaw; Owner: -
+--
+
+CREATE INDEX river_job_metadata_index ON thaw.river_job USING gin (metadata);
+
+
+--
+-- Name: river_job_prioritized_fetching_index; Type: INDEX; Schema: thaw; Owner: -
+--
+
+CREATE INDEX river_job_prioritized_fetching_index ON thaw.river_job USING btree (state, queue, priority, scheduled_at, id);
+
+
+--
+-- Name: river_job_state_and_finalized_at_index; Type: INDEX; Schema: thaw; Owner: -
+--
+
+CREATE INDEX river_job_state_and_finalized_at_index ON thaw.river_job USING btree (state, finalized_at) WHERE (finalized_at IS NOT NULL);
+
+
+--
+-- Name: river_job_unique_idx; Type: INDEX; Schema: thaw; Owner: -
+--
+
+CREATE UNIQUE INDEX river_job_unique_idx ON thaw.river_job USING btree (unique_key) WHERE ((unique_key IS NOT NULL) AND (unique_states IS NOT NULL) AND thaw.river_job_state_in_bitmask(unique_states, state));
+
+
+--
+-- Name: river_notification_created_at_idx; Type: INDEX; Schema: thaw; Owner: -
+--
+
+CREATE INDEX river_notification_created_at_idx ON thaw.river_notification USING btree (created_at);
+
+
+--
+-- Name: river_notification_topic_id_idx; Type: INDEX; Schema: thaw; Owner: -
+--
+
+CREATE INDEX river_notification_topic_id_idx ON thaw.river_notification USING btree (topic, id);
+
+
+--
+-- Name: sweeps_unfinished_idx; Type: INDEX; Schema: thaw; Owner: -
+--
+
+CREATE INDEX sweeps_unfinished_idx ON thaw.sweeps USING btree (tick_at) WHERE (finished_at IS NULL);
+
+
+--
+-- Name: accounts accounts_announce_insert; Type: TRIGGER; Schema: thaw; Owner: -
+--
+
+CREATE TRIGGER accounts_announce_insert BEFORE INSERT ON thaw.accounts FOR EACH STATEMENT EXECUTE FUNCTION thaw.accounts_announce_insert();
+
+
+--
+-- Name: accounts accounts_apply_early_signals; Type: TRIGGER; Schema: thaw; Owner: -
+--
+
+CREATE TRIGGER accounts_apply_early_signals AFTER INSERT ON thaw.accounts REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION thaw.accounts_apply_early_signals();
+
+
+--
+-- Name: accounts accounts_workspace_id_fkey; Type: FK CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.accounts
+    ADD CONSTRAINT accounts_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES thaw.workspaces(id);
+
+
+--
+-- Name: campaigns campaigns_workspace_id_fkey; Type: FK CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.campaigns
+    ADD CONSTRAINT campaigns_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES thaw.workspaces(id);
+
+
+--
+-- Name: enrollments enrollments_workspace_id_account_id_fkey; Type: FK CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.enrollments
+    ADD CONSTRAINT enrollments_workspace_id_account_id_fkey FOREIGN KEY (workspace_id, account_id) REFERENCES thaw.accounts(workspace_id, id);
+
+
+--
+-- Name: enrollments enrollments_workspace_id_campaign_id_fkey; Type: FK CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.enrollments
+    ADD CONSTRAINT enrollments_workspace_id_campaign_id_fkey FOREIGN KEY (workspace_id, campaign_id) REFERENCES thaw.campaigns(workspace_id, id);
+
+
+--
+-- Name: grants grants_tick_at_fkey; Type: FK CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.grants
+    ADD CONSTRAINT grants_tick_at_fkey FOREIGN KEY (tick_at) REFERENCES thaw.sweeps(tick_at);
+
+
+--
+-- Name: grants grants_workspace_id_account_id_fkey; Type: FK CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.grants
+    ADD CONSTRAINT grants_workspace_id_account_id_fkey FOREIGN KEY (workspace_id, account_id) REFERENCES thaw.accounts(workspace_id, id);
+
+
+--
+-- Name: heal_enrollments heal_enrollments_heal_id_fkey; Type: FK CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.heal_enrollments
+    ADD CONSTRAINT heal_enrollments_heal_id_fkey FOREIGN KEY (heal_id) REFERENCES thaw.heals(id) ON DELETE CASCADE;
+
+
+--
+-- Name: heals heals_account_id_fkey; Type: FK CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.heals
+    ADD CONSTRAINT heals_account_id_fkey FOREIGN KEY (account_id) REFERENCES thaw.accounts(id);
+
+
+--
+-- Name: heals heals_workspace_id_fkey; Type: FK CONSTRAINT; Schema: thaw; Owner: -
+--
+
+ALTER TABLE ONLY thaw.heals
+    ADD CONSTRAINT heals_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES thaw.workspaces(id);
+
+
+--
+-- PostgreSQL database dump complete
+--
+
+\unrestrict eFquh85hdXAwPYJjoZItbijCdhyU2VFZA2q8wJORIWsqpRTgsOY1pVl9SSi32dl
+
