@@ -1,0 +1,41 @@
+package plan_test
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/thawline/thaw/internal/plan"
+)
+
+// The example of the package documentation: a budget of 10 for three workspaces.
+func ExampleGrants() {
+	claimants := []plan.Claimant{
+		{AccountID: 11, WorkspaceID: 1, Backlog: 9, Room: 200},
+		{AccountID: 12, WorkspaceID: 1, Backlog: 1, Room: 200},
+		{AccountID: 21, WorkspaceID: 2, Backlog: 2, Room: 200},
+		{AccountID: 31, WorkspaceID: 3, Backlog: 50, Room: 200},
+	}
+	for _, g := range plan.Grants(claimants, 10) {
+		fmt.Printf("account %d of workspace %d: %d\n", g.AccountID, g.WorkspaceID, g.Planned)
+	}
+	// Output:
+	// account 11 of workspace 1: 3
+	// account 12 of workspace 1: 1
+	// account 21 of workspace 2: 2
+	// account 31 of workspace 3: 4
+}
+
+func ExampleForecast() {
+	first := time.Date(2026, 5, 1, 9, 15, 0, 0, time.UTC)
+	f := plan.NewForecast(
+		[]plan.Claimant{{AccountID: 11, WorkspaceID: 1, Backlog: 450, Room: 200}},
+		plan.Rules{First: first, FirstBudget: 2000, Tick: 15 * time.Minute, FleetCap: 2000, AccountCap: 200, Horizon: 672},
+	)
+	at, _ := f.TickOf(11, 201)
+	drained, _ := f.Drained(11)
+	fmt.Println("position 201:", at.Format(time.TimeOnly))
+	fmt.Println("drained:", drained.Format(time.TimeOnly))
+	// Output:
+	// position 201: 09:30:00
+	// drained: 09:45:00
+}

@@ -1,0 +1,236 @@
+package plan
+
+import (
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+const quarter = 15 * time.Minute
+
+// usual are the rules of a fleet with the default caps.
+func usual() Rules {
+	return Rules{First: tick(1), FirstBudget: 2000, Tick: quarter, FleetCap: 2000, AccountCap: 200, Horizon: 10_000}
+}
+
+// requireTick checks the tick of one position.
+func requireTick(t *testing.T, f *Forecast, account int64, position int, want time.Time) {
+	t.Helper()
+	at, ok := f.TickOf(account, position)
+	require.True(t, ok, "position %d of account %d", position, account)
+	require.Equal(t, want, at, "position %d of account %d", position, account)
+}
+
+func TestForecastOfOneLargeBacklog(t *testing.T) {
+	t.Parallel()
+	f := NewForecast([]Claimant{{AccountID: 11, WorkspaceID: 1, Backlog: 102_000, Room: 200}}, usual())
+
+	requireTick(t, f, 11, 1, tick(1))
+	requireTick(t, f, 11, 200, tick(1))
+	requireTick(t, f, 11, 201, tick(2))
+	requireTick(t, f, 11, 102_000, tick(510))
+	drained, ok := f.Drained(11)
+	require.True(t, ok)
+	require.Equal(t, tick(510), drained)
+}
+
+func TestForecastOfTheLargestBacklogOnTenAccounts(t *testing.T) {
+	t.Parallel()
+	var claimants []Claimant
+	for id := range int64(10) {
+		claimants = append(claimants, Claimant{AccountID: id, WorkspaceID: 1, Backlog: 10_200, Room: 200})
+	}
+	f := NewForecast(claimants, usual())
+	for id := range int64(10) {
+		drained, ok := f.Drained(id)
+		require.True(t, ok)
+		require.Equal(t, tick(51), drained)
+	}
+}
+
+func TestForecastStartsWithWhatTheFirstTickHasLeft(t *testing.T) {
+	t.Parallel()
+	rules := usual()
+	rules.FirstBudget = 30
+	f := NewForecast([]Claimant{
+		{AccountID: 11, WorkspaceID: 1, Backlog: 300, Room: 20},
+		{AccountID: 21, WorkspaceID: 2, Backlog: 300, Room: 0},
+	}, rules)
+
+	requireTick(t, f, 11, 20, tick(1))
+	requireTick(t, f, 11, 21, tick(2))
+	requireTick(t, f, 21, 1, tick(2))
+	requireTick(t, f, 11, 220, tick(2))
+	requireTick(t, f, 11, 300, tick(3))
+	requireTick(t, f, 21, 300, tick(3))
+}
+
+func TestForecastOfMoreAccountsThanBudgetTakesTurns(t *testing.T) {
+	t.Parallel()
+	rules := usual()
+	rules.FirstBudget, rules.FleetCap = 2, 2
+	f := NewForecast([]Claimant{
+		{AccountID: 11, WorkspaceID: 1, Backlog: 2, Room: 200},
+		{AccountID: 21, WorkspaceID: 2, Backlog: 2, Room: 200},
+		{AccountID: 31, WorkspaceID: 3, Backlog: 2, Room: 200},
+	}, rules)
+
+	requireTick(t, f, 11, 1, tick(1))
+	requireTick(t, f, 21, 1, tick(1))
+	requireTick(t, f, 31, 1, tick(2))
+	requireTick(t, f, 11, 2, tick(2))
+	requireTick(t, f, 21, 2, tick(3))
+	requireTick(t, f, 31, 2, tick(3))
+}
+
+func TestForecastDoesNotGuess(t *testing.T) {
+	t.Parallel()
+	waiting := []Claimant{{AccountID: 11, WorkspaceID: 1, Backlog: 1000, Room: 200}}
+	nothing := []Claimant{{AccountID: 11, WorkspaceID: 1, Backlog: 0, Room: 200}}
+
+	tests := []struct {
+		name      string
+		claimants []Claimant
+		change    func(*Rules)
+		known     int // positions from 1 that have a tick
+	}{
+		{"beyond the backlog", waiting, func(*Rules) {}, 1000},
+		{"beyond the horizon", waiting, func(r *Rules) { r.Horizon = 3 }, 600},
+		{"no horizon", waiting, func(r *Rules) { r.Horizon = 0 }, 0},
+		{"nothing waits", nothing, func(*Rules) {}, 0},
+		{"no later tick", waiting, func(r *Rules) { r.Tick = 0 }, 200},
+		{"no later budget", waiting, func(r *Rules) { r.FleetCap, r.Horizon = 0, math.MaxInt }, 200},
+		{"no later room", waiting, func(r *Rules) { r.AccountCap, r.Horizon = 0, math.MaxInt }, 200},
+		{"an account that is not there", nil, func(*Rules) {}, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			rules := usual()
+			tt.change(&rules)
+			f := NewForecast(tt.claimants, rules)
+			for _, position := range []int{-1, 0, 1, 200, 201, 600, 601, 1000, 1001} {
+				_, ok := f.TickOf(11, position)
+				require.Equal(t, 1 <= position && position <= tt.known, ok, "position %d", position)
+			}
+			_, drained := f.Drained(11)
+			require.Equal(t, tt.known == 1000, drained)
+		})
+	}
+}
+
+// TestForecastEqualsReplay compares the forecast with a plain replay of Grants,
+// for every position of every account and every budget of the ticks.
+func TestForecastEqualsReplay(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		claimants := drawClaimants(t)
+		more := 1 + upTo7().Draw(t, "times the backlog")
+		for i := range claimants {
+			claimants[i].Backlog *= more
+		}
+		before := slices.Clone(claimants)
+		rules := Rules{
+			First:       tick(3 + upTo3().Draw(t, "first")), // 3 is the newest tick that served a claimant
+			FirstBudget: upTo15().Draw(t, "first budget") - 1,
+			Tick:        quarter,
+			AccountCap:  upTo7().Draw(t, "account cap") - 1,
+			Horizon:     rapid.SampledFrom([]int{0, 1, 2, 20, 200}).Draw(t, "horizon"),
+		}
+		for rules.FleetCap = range 12 {
+			want := replay(claimants, rules)
+			f := NewForecast(claimants, rules)
+			for _, c := range claimants {
+				var got []time.Time
+				for at, ok := f.TickOf(c.AccountID, 1); ok; at, ok = f.TickOf(c.AccountID, len(got)+1) {
+					got = append(got, at)
+				}
+				require.Equal(t, want[c.AccountID], got, "account %d, fleet cap %d", c.AccountID, rules.FleetCap)
+
+				drained, ok := f.Drained(c.AccountID)
+				require.Equal(t, c.Backlog > 0 && len(got) == c.Backlog, ok)
+				if ok {
+					require.Equal(t, got[len(got)-1], drained)
+				}
+			}
+		}
+		require.Equal(t, before, claimants, "the claimants are only read")
+	})
+}
+
+// replay returns the tick of each position of each account.
+func replay(claimants []Claimant, r Rules) map[int64][]time.Time {
+	ticks := make(map[int64][]time.Time)
+	budget := r.FirstBudget
+	for n := range r.Horizon {
+		at := r.First.Add(time.Duration(n) * r.Tick)
+		grants := Grants(claimants, budget)
+		for _, g := range grants {
+			ticks[g.AccountID] = append(ticks[g.AccountID], slices.Repeat([]time.Time{at}, g.Planned)...)
+		}
+		claimants, budget = afterTick(claimants, grants, at, r.AccountCap), r.FleetCap
+	}
+	return ticks
+}
+
+// TestForecastIsCompact guards the memory of long drains: grants that repeat
+// take no room of their own.
+func TestForecastIsCompact(t *testing.T) {
+	t.Parallel()
+	var claimants []Claimant
+	for id := range int64(100) {
+		claimants = append(claimants, Claimant{AccountID: id, WorkspaceID: id, Backlog: 1000, Room: 200})
+	}
+	for _, fleetCap := range []int{20, 100, 2000} { // every fifth tick, every tick, several a tick
+		rules := usual()
+		rules.FirstBudget, rules.FleetCap = fleetCap, fleetCap
+		f := NewForecast(claimants, rules)
+		for id, s := range f.accounts {
+			require.Len(t, s.runs, 1, "account %d, fleet cap %d", id, fleetCap)
+		}
+	}
+}
+
+// BenchmarkForecast drains everything, but for the last. Where there are about
+// 10,000 accounts, each tick serves a part of them in turn.
+func BenchmarkForecast(b *testing.B) {
+	for _, bb := range []struct {
+		name             string
+		workspaces, per  int
+		backlog, horizon int
+	}{
+		{"one account with 102000", 1, 1, 102_000, 10_000},
+		{"100 accounts with 10000", 10, 10, 10_000, 10_000},
+		{"1500 accounts with 2000", 500, 3, 2_000, 10_000},
+		{"10000 accounts with 1000", 10_000, 1, 1_000, 10_000},
+		{"9989 accounts with 1000", 7, 1_427, 1_000, 10_000},
+		{"10000 accounts with 1000, one week", 10_000, 1, 1_000, 672},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			var claimants []Claimant
+			for w := range bb.workspaces {
+				for a := range bb.per {
+					claimants = append(claimants, Claimant{
+						AccountID: int64(w*bb.per + a), WorkspaceID: int64(w), Backlog: bb.backlog, Room: 200,
+					})
+				}
+			}
+			rules := usual()
+			rules.Horizon = bb.horizon
+			b.ReportAllocs()
+			runs := 0
+			for b.Loop() {
+				f := NewForecast(claimants, rules)
+				runs = 0
+				for _, s := range f.accounts {
+					runs += len(s.runs)
+				}
+			}
+			b.ReportMetric(float64(runs), "runs")
+		})
+	}
+}

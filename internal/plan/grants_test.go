@@ -1,0 +1,282 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+func TestGrantsExamples(t *testing.T) {
+	t.Parallel()
+
+	// account is a claimant that was never served and has the usual room of 200.
+	account := func(workspace, id int64, backlog int) Claimant {
+		return Claimant{AccountID: id, WorkspaceID: workspace, Backlog: backlog, Room: 200}
+	}
+	// served adds the ticks that served the account and its workspace last.
+	served := func(c Claimant, account, workspace int) Claimant {
+		c.AccountServed, c.WorkspaceServed = tick(account), tick(workspace)
+		return c
+	}
+
+	tests := []struct {
+		name      string
+		claimants []Claimant
+		budget    int
+		want      map[int64]int // planned by account
+	}{
+		{
+			name:      "nobody waits",
+			claimants: nil,
+			budget:    2000,
+			want:      map[int64]int{},
+		},
+		{
+			name:      "enough for everybody",
+			claimants: []Claimant{account(1, 11, 30), account(2, 21, 200)},
+			budget:    2000,
+			want:      map[int64]int{11: 30, 21: 200},
+		},
+		{
+			name:      "an account gets no more than its room, even if budget is left",
+			claimants: []Claimant{account(1, 11, 102_000)},
+			budget:    2000,
+			want:      map[int64]int{11: 200},
+		},
+		{
+			name:      "a small backlog is not held up by a large one",
+			claimants: []Claimant{account(1, 11, 3), account(2, 21, 150), account(3, 31, 150)},
+			budget:    103,
+			want:      map[int64]int{11: 3, 21: 50, 31: 50},
+		},
+		{
+			name:      "many accounts do not give a workspace a larger share",
+			claimants: []Claimant{account(1, 11, 90), account(1, 12, 90), account(1, 13, 90), account(2, 21, 90)},
+			budget:    120,
+			want:      map[int64]int{11: 20, 12: 20, 13: 20, 21: 60},
+		},
+		{
+			name:      "what a workspace cannot use goes to the others",
+			claimants: []Claimant{account(1, 11, 10), account(2, 21, 90), account(2, 22, 90)},
+			budget:    120,
+			want:      map[int64]int{11: 10, 21: 55, 22: 55},
+		},
+		{
+			name: "the remainder goes to the workspaces served longest ago",
+			claimants: []Claimant{
+				served(account(1, 11, 50), 3, 3), served(account(2, 21, 50), 1, 1), served(account(3, 31, 50), 2, 2),
+			},
+			budget: 32,
+			want:   map[int64]int{11: 10, 21: 11, 31: 11},
+		},
+		{
+			name: "the remainder of a workspace goes to the accounts served longest ago",
+			claimants: []Claimant{
+				served(account(1, 11, 50), 3, 3), served(account(1, 12, 50), 1, 3), served(account(1, 13, 50), 2, 3),
+			},
+			budget: 32,
+			want:   map[int64]int{11: 10, 12: 11, 13: 11},
+		},
+		{
+			name: "more claimants than budget: never served first, then longest ago, then the lowest id",
+			claimants: []Claimant{
+				served(account(1, 11, 50), 1, 1), served(account(2, 21, 50), 2, 2),
+				served(account(3, 31, 50), 2, 2), served(account(4, 41, 50), 0, 0),
+			},
+			budget: 3,
+			want:   map[int64]int{11: 1, 21: 1, 41: 1},
+		},
+		{
+			name: "the newest tick of a workspace counts where its accounts differ",
+			claimants: []Claimant{
+				served(account(1, 11, 1), 1, 1), served(account(1, 12, 1), 3, 3), served(account(2, 21, 1), 2, 2),
+			},
+			budget: 1,
+			want:   map[int64]int{21: 1},
+		},
+		{
+			name: "room, backlog and budget below zero count as zero",
+			claimants: []Claimant{
+				account(1, 11, -5), {AccountID: 21, WorkspaceID: 2, Backlog: 5, Room: -1}, account(3, 31, 5),
+			},
+			budget: 4,
+			want:   map[int64]int{31: 4},
+		},
+		{
+			name:      "whoever has all it can use gets nothing of the remainder",
+			claimants: []Claimant{account(1, 11, 3), account(2, 21, 4), account(3, 31, 4)},
+			budget:    10,
+			want:      map[int64]int{11: 3, 21: 4, 31: 3},
+		},
+		{
+			name:      "a negative budget grants nothing",
+			claimants: []Claimant{account(1, 11, 5)},
+			budget:    -1,
+			want:      map[int64]int{},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, tt.want, byAccount(Grants(tt.claimants, tt.budget)))
+		})
+	}
+}
+
+// TestGrantsEqualsDealing compares the plan with the rule as people would play
+// it: one enrollment at a time.
+func TestGrantsEqualsDealing(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		claimants := drawClaimants(t)
+		for budget := range budgets(claimants) {
+			require.Equal(t, deal(claimants, budget), byAccount(Grants(claimants, budget)), "budget %d", budget)
+		}
+	})
+}
+
+func TestGrantsIsCapped(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		claimants := drawClaimants(t)
+		for budget := range budgets(claimants) {
+			waiting := make(map[int64]Claimant)
+			for _, c := range claimants {
+				waiting[c.AccountID] = c
+			}
+			total := 0
+			for _, g := range Grants(claimants, budget) {
+				c, ok := waiting[g.AccountID]
+				require.True(t, ok, "a grant for nobody, or a second one: %+v", g)
+				delete(waiting, g.AccountID)
+				require.Equal(t, c.WorkspaceID, g.WorkspaceID)
+				require.GreaterOrEqual(t, g.Planned, 1)
+				require.LessOrEqual(t, g.Planned, c.Room)
+				require.LessOrEqual(t, g.Planned, c.Backlog)
+				total += g.Planned
+			}
+			require.LessOrEqual(t, total, max(budget, 0))
+		}
+	})
+}
+
+func TestGrantsLeavesNothingOver(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		claimants := drawClaimants(t)
+		for budget := range budgets(claimants) {
+			total := 0
+			for _, g := range Grants(claimants, budget) {
+				total += g.Planned
+			}
+			require.Equal(t, max(0, min(budget, demand(claimants))), total)
+		}
+	})
+}
+
+// TestGrantsIsMaxMinFair takes every pair of workspaces, and every pair of
+// accounts in a workspace. If one of them got more than the other by over one,
+// the other must have all that it can use; and of two that both want more, the
+// one served longer ago must not have less.
+func TestGrantsIsMaxMinFair(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		claimants := drawClaimants(t)
+		for budget := range budgets(claimants) {
+			planned := byAccount(Grants(claimants, budget))
+			workspaces := make(map[int64]*sharer)
+			accounts := make(map[int64][]*sharer)
+			for _, c := range claimants {
+				w := workspaces[c.WorkspaceID]
+				if w == nil {
+					w = &sharer{id: c.WorkspaceID, served: c.WorkspaceServed}
+					workspaces[c.WorkspaceID] = w
+				}
+				w.got += planned[c.AccountID]
+				w.demand += usable(c)
+				accounts[c.WorkspaceID] = append(accounts[c.WorkspaceID],
+					&sharer{id: c.AccountID, served: c.AccountServed, got: planned[c.AccountID], demand: usable(c)})
+			}
+			requireFair(t, slices.Collect(maps.Values(workspaces)))
+			for _, ofWorkspace := range accounts {
+				requireFair(t, ofWorkspace)
+			}
+		}
+	})
+}
+
+func TestGrantsIgnoresInputOrder(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		claimants := drawClaimants(t)
+		before := slices.Clone(claimants)
+		shuffled := rapid.Permutation(claimants).Draw(t, "shuffled")
+		for budget := range budgets(claimants) {
+			grants := Grants(claimants, budget)
+			require.Equal(t, grants, Grants(shuffled, budget), "budget %d", budget)
+			require.True(t, slices.IsSortedFunc(grants, func(a, b Grant) int { return cmp.Compare(a.AccountID, b.AccountID) }))
+		}
+		require.Equal(t, before, claimants, "the claimants are only read")
+	})
+}
+
+// TestGrantsStarvesNobody runs tick after tick. With w workspaces and a budget b
+// a workspace is served at least every ceil(w/b) ticks, and then with at least
+// max(1, b/w), unless it needs less. An account that shares its workspace with
+// others is served after that goes round once. One account a workspace, or one
+// workspace only: within ceil(accounts/b) ticks.
+func TestGrantsStarvesNobody(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		const accountCap = 6
+		claimants := drawClaimants(t)
+		budget := 1 + upTo15().Draw(t, "budget")
+		siblings := make(map[int64]int)
+		waiting := make(map[int64]int64) // account: workspace
+		for i := range claimants {
+			claimants[i].Room = accountCap
+			if c := claimants[i]; usable(c) > 0 {
+				siblings[c.WorkspaceID]++
+				waiting[c.AccountID] = c.WorkspaceID
+			}
+		}
+		within := func(workspace int64) int {
+			return ceil(len(siblings), budget) * ceil(siblings[workspace], max(1, budget/len(siblings)))
+		}
+		for n := 1; len(waiting) > 0; n++ {
+			grants := Grants(claimants, budget)
+			for _, g := range grants {
+				delete(waiting, g.AccountID)
+			}
+			for account, workspace := range waiting {
+				require.Less(t, n, within(workspace), "account %d of workspace %d", account, workspace)
+			}
+			claimants = afterTick(claimants, grants, tick(100+n), accountCap)
+		}
+	})
+}
+
+func BenchmarkGrants(b *testing.B) {
+	for _, n := range []int{1_000, 10_000, 100_000} {
+		for _, budget := range []int{2_000, 2_000_000} {
+			b.Run(fmt.Sprintf("claimants=%d/budget=%d", n, budget), func(b *testing.B) {
+				claimants := make([]Claimant, n)
+				for i := range claimants {
+					claimants[i] = Claimant{
+						AccountID: int64(i*7919%n + 1), WorkspaceID: int64(i % (n/10 + 1)),
+						Backlog: i % 977, Room: 200,
+						AccountServed: tick(i * 31 % 500), WorkspaceServed: tick(500),
+					}
+				}
+				for b.Loop() {
+					Grants(claimants, budget)
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,173 @@
+package plan
+
+import (
+	"cmp"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// tick returns the n-th quarter hour of the tests; tick 0 stands for never.
+func tick(n int) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(n) * 15 * time.Minute)
+}
+
+// drawClaimants draws small numbers, so that ties, remainders and claimants that
+// can use nothing are the normal case.
+func drawClaimants(t *rapid.T) []Claimant {
+	var workspaceServed [8]time.Time
+	for i := range workspaceServed {
+		workspaceServed[i] = tick(upTo3().Draw(t, "workspace served"))
+	}
+	ids := rapid.Permutation([]int64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}).Draw(t, "accounts")
+	claimants := make([]Claimant, upTo15().Draw(t, "number of claimants"))
+	for i := range claimants {
+		workspace := upTo7().Draw(t, "workspace")
+		claimants[i] = Claimant{
+			AccountID:       ids[i],
+			WorkspaceID:     int64(workspace),
+			Backlog:         upTo15().Draw(t, "backlog") - 1,
+			Room:            upTo7().Draw(t, "room") - 1,
+			AccountServed:   tick(upTo3().Draw(t, "account served")),
+			WorkspaceServed: workspaceServed[workspace],
+		}
+	}
+	return claimants
+}
+
+func upTo3() *rapid.Generator[int]  { return evenly(2) }
+func upTo7() *rapid.Generator[int]  { return evenly(3) }
+func upTo15() *rapid.Generator[int] { return evenly(4) }
+
+// evenly draws every number of so many bits equally often. The ranges of rapid
+// prefer small numbers so much that most plans would have nobody to serve.
+func evenly(bits int) *rapid.Generator[int] {
+	return rapid.Custom(func(t *rapid.T) int {
+		n := 0
+		for range bits {
+			n *= 2
+			if rapid.Bool().Draw(t, "bit") {
+				n++
+			}
+		}
+		return n
+	})
+}
+
+// budgets goes through every budget that makes a difference to the claimants.
+func budgets(claimants []Claimant) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for budget := -1; budget <= demand(claimants)+1; budget++ {
+			if !yield(budget) {
+				return
+			}
+		}
+	}
+}
+
+func demand(claimants []Claimant) int {
+	total := 0
+	for _, c := range claimants {
+		total += usable(c)
+	}
+	return total
+}
+
+// usable is the most that the claimant can be granted.
+func usable(c Claimant) int { return max(0, min(c.Backlog, c.Room)) }
+
+func byAccount(grants []Grant) map[int64]int {
+	planned := make(map[int64]int)
+	for _, g := range grants {
+		planned[g.AccountID] += g.Planned
+	}
+	return planned
+}
+
+// sharer is an account or a workspace, with what it got of what it can use.
+type sharer struct {
+	id          int64
+	served      time.Time
+	got, demand int
+}
+
+// turn orders sharers by who comes first when there is one more to give.
+func turn(a, b *sharer) int {
+	return cmp.Or(cmp.Compare(a.got, b.got), a.served.Compare(b.served), cmp.Compare(a.id, b.id))
+}
+
+// deal is the rule in its plainest form: it gives away one enrollment at a time.
+func deal(claimants []Claimant, budget int) map[int64]int {
+	workspaces := make(map[int64]*sharer)
+	accounts := make(map[int64][]*sharer)
+	for _, c := range claimants {
+		workspaces[c.WorkspaceID] = &sharer{id: c.WorkspaceID, served: c.WorkspaceServed}
+		accounts[c.WorkspaceID] = append(accounts[c.WorkspaceID],
+			&sharer{id: c.AccountID, served: c.AccountServed, demand: usable(c)})
+	}
+	dealt := make(map[int64]int)
+	for range budget {
+		var next, workspace *sharer
+		for id, w := range workspaces {
+			open := slices.DeleteFunc(slices.Clone(accounts[id]), func(a *sharer) bool { return a.got == a.demand })
+			if len(open) > 0 && (workspace == nil || turn(w, workspace) < 0) {
+				workspace, next = w, slices.MinFunc(open, turn)
+			}
+		}
+		if next == nil {
+			break
+		}
+		workspace.got++
+		next.got++
+		dealt[next.id]++
+	}
+	return dealt
+}
+
+// requireFair checks every pair of sharers.
+func requireFair(t *rapid.T, sharers []*sharer) {
+	for _, a := range sharers {
+		for _, b := range sharers {
+			if b.got == b.demand {
+				continue
+			}
+			require.LessOrEqual(t, a.got, b.got+1, "%+v got more than %+v, which wants more", a, b)
+			bFirst := cmp.Or(b.served.Compare(a.served), cmp.Compare(b.id, a.id)) < 0
+			if bFirst {
+				require.LessOrEqual(t, a.got, b.got, "%+v comes before %+v", b, a)
+			}
+		}
+	}
+}
+
+// afterTick returns the claimants as the sweep that follows the tick finds them.
+func afterTick(claimants []Claimant, grants []Grant, at time.Time, accountCap int) []Claimant {
+	planned := byAccount(grants)
+	workspaceServed := make(map[int64]bool)
+	for _, g := range grants {
+		workspaceServed[g.WorkspaceID] = true
+	}
+	var left []Claimant
+	for _, c := range claimants {
+		if planned[c.AccountID] > 0 {
+			c.Backlog -= planned[c.AccountID]
+			c.AccountServed = at
+		}
+		if workspaceServed[c.WorkspaceID] {
+			c.WorkspaceServed = at
+		}
+		c.Room = accountCap
+		if c.Backlog > 0 {
+			left = append(left, c)
+		}
+	}
+	return left
+}
+
+func ceil(a, b int) int { return (a + b - 1) / b }
