@@ -1,0 +1,169 @@
+package webhook
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+)
+
+const (
+	standardSecretPrefix = "whsec_"
+	standardMinKey       = 24 // bytes
+	standardMaxKey       = 64 // bytes
+
+	// standardType is the one type that is about an account's status.
+	standardType = "account.status"
+)
+
+// standardMeanings has the values of data.status: Thaw's own words.
+var standardMeanings = map[string]meaning{
+	connecting:        {status: connecting},
+	connected:         {status: connected},
+	needsVerification: {status: needsVerification},
+	disconnected:      {status: disconnected},
+	restricted:        {status: restricted},
+	failing:           {status: failing},
+	removed:           {status: removed},
+}
+
+// standard speaks Standard Webhooks: the signature covers webhook-id, webhook-timestamp and the body, and
+// webhook-id is the idempotency key.
+// https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+type standard struct {
+	keys []*standardwebhooks.Webhook
+}
+
+func newStandard(secrets []string) (*standard, error) {
+	s := &standard{}
+	for i, secret := range secrets {
+		key, err := standardKey(secret)
+		if err != nil {
+			return nil, fmt.Errorf("secret %d of %d %w", i+1, len(secrets), err)
+		}
+		s.keys = append(s.keys, key)
+	}
+	return s, nil
+}
+
+// standardKey reads a secret. Its errors do not quote it.
+func standardKey(secret string) (*standardwebhooks.Webhook, error) {
+	encoded, ok := strings.CutPrefix(secret, standardSecretPrefix)
+	if !ok {
+		return nil, fmt.Errorf("does not begin with %s: copy it again", standardSecretPrefix)
+	}
+	key, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		return nil, fmt.Errorf("is not base64 after %s: copy it again", standardSecretPrefix)
+	}
+	if len(key) < standardMinKey || len(key) > standardMaxKey {
+		return nil, fmt.Errorf("has %d bytes: use one of %d to %d bytes", len(key), standardMinKey, standardMaxKey)
+	}
+	return standardwebhooks.NewWebhookRaw(key)
+}
+
+// SignStandard returns the three headers of Standard Webhooks for a body that is sent at the given time.
+// The secret is "whsec_" and base64 of 24 to 64 bytes. It is the sender's side of /webhooks/standard.
+func SignStandard(secret, id string, at time.Time, body []byte) (http.Header, error) {
+	key, err := standardKey(secret)
+	if err != nil {
+		return nil, fmt.Errorf("signing webhook: the secret %w", err)
+	}
+	signature, err := key.Sign(id, at, body)
+	if err != nil {
+		return nil, fmt.Errorf("signing webhook: %w", err)
+	}
+	header := http.Header{}
+	header.Set(standardwebhooks.HeaderWebhookID, id)
+	header.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(at.Unix(), 10))
+	header.Set(standardwebhooks.HeaderWebhookSignature, signature)
+	return header, nil
+}
+
+// verify leaves the signature to the library, and the time, for which the library has a clock of its
+// own, to checkSignedTime.
+func (s *standard) verify(header http.Header, body []byte, now time.Time) error {
+	for _, name := range []string{standardwebhooks.HeaderWebhookID, standardwebhooks.HeaderWebhookTimestamp, standardwebhooks.HeaderWebhookSignature} {
+		if header.Get(name) == "" {
+			return unauthorized("the header %s is missing: sign the delivery", name)
+		}
+	}
+	seconds, err := strconv.ParseInt(header.Get(standardwebhooks.HeaderWebhookTimestamp), 10, 64)
+	if err != nil {
+		return unauthorized("the header %s is not a number: send the time of signing in unix seconds", standardwebhooks.HeaderWebhookTimestamp)
+	}
+	if !s.signed(header, body) {
+		return unauthorized("no signature in %s matches: sign \"id.timestamp.body\", the body byte for byte as sent, with the secret that is configured here",
+			standardwebhooks.HeaderWebhookSignature)
+	}
+	return checkSignedTime(standardwebhooks.HeaderWebhookTimestamp, time.Unix(seconds, 0), now)
+}
+
+func (s *standard) signed(header http.Header, body []byte) bool {
+	return slices.ContainsFunc(s.keys, func(key *standardwebhooks.Webhook) bool {
+		return key.VerifyIgnoringTimestamp(body, header) == nil
+	})
+}
+
+func (s *standard) decode(header http.Header, body []byte) (Signal, error) {
+	return decodeStandard(header.Get(standardwebhooks.HeaderWebhookID), body)
+}
+
+func decodeStandard(id string, body []byte) (Signal, error) {
+	if err := checkJSON(body); err != nil {
+		return Signal{}, err
+	}
+	var event struct {
+		Type      string `json:"type"`
+		Timestamp string `json:"timestamp"`
+		Data      struct {
+			Provider  string `json:"provider"`
+			AccountID string `json:"account_id"`
+			Status    string `json:"status"`
+			MemberID  string `json:"member_id"`
+		} `json:"data"`
+	}
+	wrongType := fill(body, &event)
+	isStatus := event.Type == standardType
+	// An event that we ignore may have any data.
+	if wrongType != nil && (isStatus || event.Type == "") {
+		return Signal{}, wrongType
+	}
+	if err := required(text{standardwebhooks.HeaderWebhookID, id}, text{"type", event.Type}); err != nil {
+		return Signal{}, err
+	}
+	occurredAt, err := parseTime(text{"timestamp", event.Timestamp})
+	if err != nil {
+		return Signal{}, err
+	}
+	signal := Signal{
+		Source:      "standard",
+		DeliveryKey: "standard:" + id,
+		Raw:         event.Type,
+		OccurredAt:  occurredAt,
+		Body:        body,
+	}
+	if !isStatus {
+		return signal, nil
+	}
+	data := event.Data
+	err = required(
+		text{"data.provider", data.Provider},
+		text{"data.account_id", data.AccountID},
+		text{"data.status", data.Status},
+	)
+	if err != nil {
+		return Signal{}, err
+	}
+	if err := optional(text{"data.member_id", data.MemberID}); err != nil {
+		return Signal{}, err
+	}
+	signal.Provider, signal.AccountID, signal.MemberID = data.Provider, data.AccountID, data.MemberID
+	signal.Raw, signal.Status = data.Status, standardMeanings[data.Status].status
+	return signal, nil
+}

@@ -1,0 +1,193 @@
+package webhook_test
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/internal/webhook"
+)
+
+func TestStandardMeanings(t *testing.T) {
+	t.Parallel()
+	tests := map[string]string{
+		"connecting":         "connecting",
+		"connected":          "connected",
+		"needs_verification": "needs_verification",
+		"disconnected":       "disconnected",
+		"restricted":         "restricted",
+		"error":              "error",
+		"removed":            "removed",
+		"CONNECTED":          "",
+		"hibernating":        "",
+	}
+	for word, status := range tests {
+		t.Run(word, func(t *testing.T) {
+			t.Parallel()
+			s := setup(t)
+			body := fmt.Sprintf(`{"type":"account.status","data":{"provider":"xing","account_id":"a-1","status":%q}}`, word)
+
+			require.Equal(t, http.StatusOK, s.post(t, standardPath, signedStandard(t, "msg_7", body), body).status)
+
+			require.Equal(t, []webhook.Signal{{
+				Source: "standard", DeliveryKey: "standard:msg_7", Provider: "xing", AccountID: "a-1",
+				Raw: word, Status: status, Body: []byte(body),
+			}}, s.received())
+		})
+	}
+}
+
+// TestStandardOtherTypes: what is not about an account's status is recorded, whatever its data.
+func TestStandardOtherTypes(t *testing.T) {
+	t.Parallel()
+	for _, data := range []string{``, `,"data":{}`, `,"data":[1]`, `,"data":{"status":"connected","account_id":7}`} {
+		t.Run("with"+data, func(t *testing.T) {
+			t.Parallel()
+			s := setup(t)
+			body := `{"type":"endpoint.test","timestamp":"2026-05-07T10:00:00Z"` + data + `}`
+
+			answer := s.post(t, standardPath, signedStandard(t, "msg_1", body), body)
+
+			require.Equal(t, http.StatusOK, answer.status, answer.body)
+			require.Equal(t, []webhook.Signal{{
+				Source: "standard", DeliveryKey: "standard:msg_1", Raw: "endpoint.test",
+				OccurredAt: time.Date(2026, 5, 7, 10, 0, 0, 0, time.UTC), Body: []byte(body),
+			}}, s.received())
+		})
+	}
+}
+
+func TestStandardMalformed(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ name, body, says string }{
+		{"no type", `{"data":{"provider":"linkedin","account_id":"a","status":"connected"}}`, "type is missing"},
+		{"type a number", `{"type":1}`, "type is a JSON number: send a string"},
+		{"no data", `{"type":"account.status"}`, "data.provider is missing"},
+		{"data a list", `{"type":"account.status","data":[]}`, "data is a JSON array: send an object"},
+		{"no provider", `{"type":"account.status","data":{"account_id":"a","status":"connected"}}`, "data.provider is missing"},
+		{"no account", `{"type":"account.status","data":{"provider":"linkedin","status":"connected"}}`, "data.account_id is missing"},
+		{"no status", `{"type":"account.status","data":{"provider":"linkedin","account_id":"a"}}`, "data.status is missing"},
+		{"member a number", `{"type":"account.status","data":{"provider":"linkedin","account_id":"a","status":"connected","member_id":7}}`, "data.member_id is a JSON number"},
+		{"member too long", `{"type":"account.status","data":{"provider":"linkedin","account_id":"a","status":"connected","member_id":"` + strings.Repeat("m", 257) + `"}}`, "data.member_id is 257 bytes long"},
+		{"time", `{"type":"account.status","timestamp":"2026-05-07 10:00","data":{"provider":"linkedin","account_id":"a","status":"connected"}}`, "timestamp is not an RFC 3339 time"},
+		{"time of another type", `{"type":"endpoint.test","timestamp":"now"}`, "timestamp is not an RFC 3339 time"},
+	}
+	s := setup(t)
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			answer := s.post(t, standardPath, signedStandard(t, "msg_1", test.body), test.body)
+
+			require.Equal(t, http.StatusBadRequest, answer.status)
+			require.Contains(t, answer.error(t), test.says)
+			require.Empty(t, s.received())
+		})
+	}
+}
+
+// TestStandardIDThatCannotBeStored: HTTP lets through header values that are no UTF-8.
+func TestStandardIDThatCannotBeStored(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	for id, says := range map[string]string{
+		"msg_\xff":               "webhook-id contains bytes that are not text",
+		strings.Repeat("i", 257): "webhook-id is 257 bytes long",
+	} {
+		answer := s.post(t, standardPath, signedStandard(t, id, standardBody), standardBody)
+
+		require.Equal(t, http.StatusBadRequest, answer.status)
+		require.Contains(t, answer.error(t), says)
+	}
+	require.Empty(t, s.received())
+}
+
+func TestStandardSignature(t *testing.T) {
+	t.Parallel()
+	const body = standardBody
+	sign := func(secret string, at time.Time, body string) http.Header {
+		h, err := webhook.SignStandard(secret, "msg_1", at, []byte(body))
+		require.NoError(t, err)
+		return h
+	}
+	with := func(h http.Header, name, value string) http.Header {
+		h.Set(name, value)
+		return h
+	}
+	without := func(h http.Header, name string) http.Header {
+		h.Del(name)
+		return h
+	}
+	good := func() http.Header { return sign(standardSecret, now, body) }
+	signature := good().Get("webhook-signature")
+	foreign := sign(standardForeign, now, body).Get("webhook-signature")
+
+	tests := []struct {
+		name   string
+		header http.Header
+		status int
+		says   string
+	}{
+		{"good", good(), http.StatusOK, ""},
+		{"rotated", sign(standardRotated, now, body), http.StatusOK, ""},
+		{"several, the last one good", with(good(), "webhook-signature", foreign+" v1a,abc "+signature), http.StatusOK, ""},
+		{"several, the first one good", with(good(), "webhook-signature", signature+" "+foreign), http.StatusOK, ""},
+		{"oldest", sign(standardSecret, now.Add(-5*time.Minute), body), http.StatusOK, ""},
+		{"furthest in the future", sign(standardSecret, now.Add(5*time.Minute), body), http.StatusOK, ""},
+
+		{"too old", sign(standardSecret, now.Add(-5*time.Minute-time.Second), body), http.StatusUnauthorized, "webhook-timestamp is more than 5m0s in the past"},
+		{"too far in the future", sign(standardSecret, now.Add(5*time.Minute+time.Second), body), http.StatusUnauthorized, "webhook-timestamp is more than 5m0s in the future"},
+		{"at the end of time", sign(standardSecret, time.Unix(1<<62, 0), body), http.StatusUnauthorized, "in the future"},
+		{"unsigned", headers(), http.StatusUnauthorized, "webhook-id is missing"},
+		{"without id", without(good(), "webhook-id"), http.StatusUnauthorized, "webhook-id is missing"},
+		{"without time", without(good(), "webhook-timestamp"), http.StatusUnauthorized, "webhook-timestamp is missing"},
+		{"without signature", without(good(), "webhook-signature"), http.StatusUnauthorized, "webhook-signature is missing"},
+		{"time not a number", with(good(), "webhook-timestamp", "2026-05-07T10:00:03Z"), http.StatusUnauthorized, "webhook-timestamp is not a number"},
+		{"wrong secret", sign(standardForeign, now, body), http.StatusUnauthorized, "no signature"},
+		{"of another body", sign(standardSecret, now, body+" "), http.StatusUnauthorized, "no signature"},
+		{"of another id", with(good(), "webhook-id", "msg_2"), http.StatusUnauthorized, "no signature"},
+		{"of another time", with(good(), "webhook-timestamp", strconv.FormatInt(now.Unix()+1, 10)), http.StatusUnauthorized, "no signature"},
+		{"of another version", with(good(), "webhook-signature", "v2"+signature[2:]), http.StatusUnauthorized, "no signature"},
+		{"without version", with(good(), "webhook-signature", signature[3:]), http.StatusUnauthorized, "no signature"},
+	}
+	s := setup(t)
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			answer := s.post(t, standardPath, test.header, body)
+
+			require.Equal(t, test.status, answer.status, answer.body)
+			if test.says != "" {
+				require.Contains(t, answer.error(t), test.says)
+				require.NotContains(t, answer.body, signature[3:], "a refusal must not tell the right signature")
+			}
+		})
+	}
+}
+
+// TestSignStandard has a signature made with openssl, so that signing and verifying cannot both be wrong
+// in the same way:
+//
+//	printf 'msg_1.1778148003.{}' | openssl dgst -sha256 -hmac aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa -binary | base64
+func TestSignStandard(t *testing.T) {
+	t.Parallel()
+	h, err := webhook.SignStandard(standardSecret, "msg_1", now, []byte(`{}`))
+
+	require.NoError(t, err)
+	require.Equal(t, headers(
+		"webhook-id", "msg_1",
+		"webhook-timestamp", "1778148003",
+		"webhook-signature", "v1,+roUlGY6OMQgHfDkCI+VvtNJ+L43FjCt6grbJnTxF+g=",
+	), h)
+}
+
+func TestSignStandardRefusesUnusableSecret(t *testing.T) {
+	t.Parallel()
+	_, err := webhook.SignStandard("correct-horse", "msg_1", now, nil)
+
+	require.EqualError(t, err, "signing webhook: the secret does not begin with whsec_: copy it again")
+}

@@ -1,0 +1,114 @@
+package webhook
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+const unipileV1DefaultHeader = "Unipile-Auth"
+
+// unipileV1Meanings has the values of AccountStatus.message.
+// https://developer.unipile.com/docs/account-lifecycle
+var unipileV1Meanings = map[string]meaning{
+	"OK":               {status: connected},
+	"RECONNECTED":      {status: connected},
+	"SYNC_SUCCESS":     {status: connected},
+	"CREATION_SUCCESS": {status: connecting, fresh: true},
+	"CONNECTING":       {status: connecting},
+	"ERROR":            {status: failing},
+	"STOPPED":          {status: failing},
+	"CREDENTIALS":      {status: disconnected},
+	"PERMISSIONS":      {status: needsVerification},
+	"DELETED":          {status: removed},
+}
+
+// unipileV1 is authenticated by a secret in a header that the platform chose when it registered the
+// webhook. Nothing is signed. The Content-Type says nothing: webhooks made by API carry none.
+type unipileV1 struct {
+	header  string
+	secrets [][sha256.Size]byte
+}
+
+func newUnipileV1(header string, secrets []string) (*unipileV1, error) {
+	u := &unipileV1{header: cmp.Or(header, unipileV1DefaultHeader)}
+	if strings.ContainsFunc(u.header, notHeaderName) {
+		return nil, fmt.Errorf("header name %q cannot be used: use letters, digits and hyphens", u.header)
+	}
+	for i, secret := range secrets {
+		if secret == "" || strings.ContainsFunc(secret, notVisibleASCII) {
+			return nil, fmt.Errorf("secret %d of %d cannot be sent in a header: use visible ASCII characters, at least one, without spaces", i+1, len(secrets))
+		}
+		u.secrets = append(u.secrets, sha256.Sum256([]byte(secret)))
+	}
+	return u, nil
+}
+
+func notVisibleASCII(r rune) bool { return r <= ' ' || r > '~' }
+
+func notHeaderName(r rune) bool {
+	return notVisibleASCII(r) || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
+}
+
+// verify compares hashes, which have all the same length, with every secret, so that the time taken
+// tells neither a secret's length nor which one matched.
+func (u *unipileV1) verify(header http.Header, _ []byte, _ time.Time) error {
+	given := header.Get(u.header)
+	if given == "" {
+		return unauthorized("the header %s is missing: register the webhook with this header and its secret", u.header)
+	}
+	hash, match := sha256.Sum256([]byte(given)), 0
+	for _, secret := range u.secrets {
+		match |= subtle.ConstantTimeCompare(hash[:], secret[:])
+	}
+	if match == 0 {
+		return unauthorized("the secret in %s is wrong: register the webhook with the secret that is configured here", u.header)
+	}
+	return nil
+}
+
+func (u *unipileV1) decode(_ http.Header, body []byte) (Signal, error) {
+	return decodeUnipileV1(body)
+}
+
+func decodeUnipileV1(body []byte) (Signal, error) {
+	if err := checkJSON(body); err != nil {
+		return Signal{}, err
+	}
+	var delivery struct {
+		AccountStatus *struct {
+			AccountID   string `json:"account_id"`
+			AccountType string `json:"account_type"`
+			Message     string `json:"message"`
+		}
+	}
+	if err := fill(body, &delivery); err != nil {
+		return Signal{}, err
+	}
+	account := delivery.AccountStatus
+	if account == nil {
+		return Signal{}, malformed("AccountStatus is missing: register only the account status webhook at this address")
+	}
+	err := required(
+		text{"AccountStatus.account_id", account.AccountID},
+		text{"AccountStatus.account_type", account.AccountType},
+		text{"AccountStatus.message", account.Message},
+	)
+	if err != nil {
+		return Signal{}, err
+	}
+	m := unipileV1Meanings[account.Message]
+	return Signal{
+		Source:    "unipile_v1",
+		Provider:  strings.ToLower(account.AccountType),
+		AccountID: account.AccountID,
+		Raw:       account.Message,
+		Status:    m.status,
+		Fresh:     m.fresh,
+		Body:      body,
+	}, nil
+}
