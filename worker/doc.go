@@ -1,0 +1,18 @@
+// Package worker does Thaw's jobs: sweep, resume_account, pause_account and heal.
+//
+// A Work method is a shell. It opens a transaction, calls the rule (package plan, or a SQL function of the schema), and
+// completes its job in the same transaction: what was done and that it was done are committed together. Whatever the queue
+// does after that (a second delivery, a rescue, somebody's click on retry) finds a closed ledger row and changes nothing.
+//
+// # Ticks
+//
+// A tick is a key, not a timer. It is a quarter hour of the database's clock, and three things ask for its sweep, any
+// number of times: River's periodic scheduler, which lives in the elected leader; its start; and a watchdog in every
+// process, leader or not. The first insert counts. The scheduler alone would not do: it forgets between leaders and skips
+// a tick whose insert failed.
+//
+// # Long work
+//
+// A pause or a heal of many rows is a row of short transactions in one job, for as long as [workSlice], after which the job
+// goes back to the queue. No account is locked for longer than one batch takes.
+package worker

@@ -1,0 +1,128 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/thawline/thaw/internal/store"
+	"github.com/thawline/thaw/jobs"
+)
+
+const (
+	// JobTimeout ends the context of a job that hangs. It is longer than any transaction of the store may last.
+	JobTimeout = 20 * time.Second
+	// RescueAfter is when the queue takes a job for lost, because its process was killed or frozen, and hands it out again.
+	// River's default is an hour, during which nobody else could work on the account.
+	RescueAfter = 60 * time.Second
+	// workSlice is how long a job of many batches goes on before it gives its place to others. Shorter than JobTimeout.
+	workSlice = 10 * time.Second
+	// batchSize is how many enrollments one transaction pauses or heals: few enough to hold the lock on the account for
+	// less than a tenth of a second, enough to make the transaction itself cheap.
+	batchSize = 2000
+)
+
+// Config of a [Worker].
+type Config struct {
+	// Pool is for the work itself. Required.
+	Pool *pgxpool.Pool
+	// RiverPool is for the queue. It is a pool of its own because a pool that is full of work would time out the leader's
+	// election. Required.
+	RiverPool *pgxpool.Pool
+	// RiverSchema is the Postgres schema of River's tables. Required.
+	RiverSchema string
+	// Concurrency is how many resume and pause jobs run at once in this process. Default 8.
+	Concurrency int
+	// PollOnly does without LISTEN, for a connection pooler in transaction mode. Jobs then start within 100 ms instead of
+	// at once.
+	PollOnly bool
+	// Logger is required.
+	Logger *slog.Logger
+}
+
+// A Worker is one process's share of the work. Any number of them can run on one database.
+type Worker struct {
+	client   *river.Client[pgx.Tx]
+	watchdog *watchdog
+	stop     context.CancelFunc
+	group    *errgroup.Group
+}
+
+// New returns a worker that is not started. It reads the length of a tick from the database.
+func New(ctx context.Context, c Config) (*Worker, error) {
+	if c.Concurrency == 0 {
+		c.Concurrency = 8
+	}
+	db := store.New(c.Pool)
+	clock := &tickClock{}
+	dog := &watchdog{store: db, clock: clock, logger: c.Logger}
+	if err := dog.measure(ctx); err != nil {
+		return nil, fmt.Errorf("reading the settings: %w", err)
+	}
+
+	workers := river.NewWorkers()
+	river.AddWorker(workers, &sweepWorker{store: db, logger: c.Logger})
+	river.AddWorker(workers, &resumeWorker{store: db, logger: c.Logger})
+	river.AddWorker(workers, &pauseWorker{store: db, logger: c.Logger})
+	river.AddWorker(workers, &healWorker{store: db, logger: c.Logger})
+
+	client, err := river.NewClient(riverpgxv5.New(c.RiverPool), &river.Config{
+		Schema:  c.RiverSchema,
+		Logger:  c.Logger,
+		Workers: workers,
+		Queues: map[string]river.QueueConfig{
+			jobs.QueueSweep:  {MaxWorkers: 2, FetchCooldown: 10 * time.Millisecond, FetchPollInterval: time.Second},
+			jobs.QueueResume: {MaxWorkers: c.Concurrency},
+			jobs.QueueHeal:   {MaxWorkers: 2, FetchCooldown: 10 * time.Millisecond, FetchPollInterval: time.Second},
+		},
+		// A queue does at most MaxWorkers jobs a cooldown; and River limits its own notifications by the same number when
+		// an insert runs, so that one transaction can swallow the wake-up of the next. One millisecond makes both
+		// harmless. The poll catches what no notification reported.
+		FetchCooldown:        time.Millisecond,
+		FetchPollInterval:    100 * time.Millisecond,
+		PollOnly:             c.PollOnly,
+		JobTimeout:           JobTimeout,
+		RescueStuckJobsAfter: RescueAfter,
+		PeriodicJobs: []*river.PeriodicJob{
+			river.NewPeriodicJob(clock, clock.sweep, &river.PeriodicJobOpts{ID: "sweep", RunOnStart: true}),
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("setting up the queue: %w", err)
+	}
+	return &Worker{client: client, watchdog: dog}, nil
+}
+
+// Client returns the client of the queue, for the pages that show it and for tests that watch it.
+func (w *Worker) Client() *river.Client[pgx.Tx] { return w.client }
+
+// Start begins to work and returns. Cancelling ctx stops hard; use [Worker.Stop] to let running jobs come to their end.
+func (w *Worker) Start(ctx context.Context) error {
+	if err := w.client.Start(ctx); err != nil {
+		return fmt.Errorf("starting the queue: %w", err)
+	}
+	ctx, w.stop = context.WithCancel(ctx)
+	w.group, ctx = errgroup.WithContext(ctx)
+	w.group.Go(func() error { w.watchdog.run(ctx); return nil })
+	return nil
+}
+
+// Stop takes no more jobs and waits for those that run, until ctx ends; then it cancels them.
+func (w *Worker) Stop(ctx context.Context) error {
+	w.stop()
+	err := w.client.Stop(ctx)
+	if ctx.Err() != nil {
+		cancelled, cancel := context.WithTimeout(context.WithoutCancel(ctx), store.LockTimeout)
+		defer cancel()
+		err = w.client.StopAndCancel(cancelled)
+	}
+	_ = w.group.Wait()
+	return err
+}
