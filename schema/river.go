@@ -3,7 +3,7 @@ package schema
 import (
 	"context"
 	"database/sql"
-	"fmt"
+	"errors"
 	"log/slog"
 	"strings"
 
@@ -48,7 +48,7 @@ func enqueueMigration(pool *pgxpool.Pool, riverSchema string) *goose.Migration {
 			).Replace(string(template))
 			parts := strings.SplitN(rendered, "-- +goose Down", 2)
 			if len(parts) != 2 {
-				return fmt.Errorf("enqueue.sql.template: no down part")
+				return errors.New("enqueue.sql.template: no down part")
 			}
 			// The simple protocol takes several statements and makes them one transaction.
 			_, err = pool.Exec(ctx, parts[part], pgx.QueryExecModeSimpleProtocol)

@@ -1,34 +1,4 @@
---
--- PostgreSQL database dump
---
-
-\restrict eFquh85hdXAwPYJjoZItbijCdhyU2VFZA2q8wJORIWsqpRTgsOY1pVl9SSi32dl
-
--- Dumped from database version 15.18 (Debian 15.18-0+deb12u1)
--- Dumped by pg_dump version 15.18 (Debian 15.18-0+deb12u1)
-
-SET statement_timeout = 0;
-SET lock_timeout = 0;
-SET idle_in_transaction_session_timeout = 0;
-SET client_encoding = 'UTF8';
-SET standard_conforming_strings = on;
-SELECT pg_catalog.set_config('search_path', '', false);
-SET check_function_bodies = false;
-SET xmloption = content;
-SET client_min_messages = warning;
-SET row_security = off;
-
---
--- Name: thaw; Type: SCHEMA; Schema: -; Owner: -
---
-
 CREATE SCHEMA thaw;
-
-
---
--- Name: account_status; Type: TYPE; Schema: thaw; Owner: -
---
-
 CREATE TYPE thaw.account_status AS ENUM (
     'connecting',
     'connected',
@@ -38,24 +8,12 @@ CREATE TYPE thaw.account_status AS ENUM (
     'error',
     'removed'
 );
-
-
---
--- Name: campaign_status; Type: TYPE; Schema: thaw; Owner: -
---
-
 CREATE TYPE thaw.campaign_status AS ENUM (
     'draft',
     'running',
     'paused',
     'completed'
 );
-
-
---
--- Name: enrollment_status; Type: TYPE; Schema: thaw; Owner: -
---
-
 CREATE TYPE thaw.enrollment_status AS ENUM (
     'pending',
     'active',
@@ -65,24 +23,12 @@ CREATE TYPE thaw.enrollment_status AS ENUM (
     'failed',
     'removed'
 );
-
-
---
--- Name: event_kind; Type: TYPE; Schema: thaw; Owner: -
---
-
 CREATE TYPE thaw.event_kind AS ENUM (
     'paused',
     'resumed',
     'repointed',
     'imported'
 );
-
-
---
--- Name: event_source; Type: TYPE; Schema: thaw; Owner: -
---
-
 CREATE TYPE thaw.event_source AS ENUM (
     'signal',
     'sweep',
@@ -91,33 +37,15 @@ CREATE TYPE thaw.event_source AS ENUM (
     'scheduler',
     'import'
 );
-
-
---
--- Name: heal_status; Type: TYPE; Schema: thaw; Owner: -
---
-
 CREATE TYPE thaw.heal_status AS ENUM (
     'running',
     'done'
 );
-
-
---
--- Name: lane; Type: TYPE; Schema: thaw; Owner: -
---
-
 CREATE TYPE thaw.lane AS ENUM (
     'sweep',
     'signal',
     'heal'
 );
-
-
---
--- Name: pause_reason; Type: TYPE; Schema: thaw; Owner: -
---
-
 CREATE TYPE thaw.pause_reason AS ENUM (
     'linkedin_account_disconnected',
     'linkedin_account_issue',
@@ -126,12 +54,6 @@ CREATE TYPE thaw.pause_reason AS ENUM (
     'subscription_inactive',
     'paused_by_user'
 );
-
-
---
--- Name: river_job_state; Type: TYPE; Schema: thaw; Owner: -
---
-
 CREATE TYPE thaw.river_job_state AS ENUM (
     'available',
     'cancelled',
@@ -142,12 +64,6 @@ CREATE TYPE thaw.river_job_state AS ENUM (
     'running',
     'scheduled'
 );
-
-
---
--- Name: signal_outcome; Type: TYPE; Schema: thaw; Owner: -
---
-
 CREATE TYPE thaw.signal_outcome AS ENUM (
     'applied',
     'duplicate',
@@ -155,12 +71,6 @@ CREATE TYPE thaw.signal_outcome AS ENUM (
     'unknown_account',
     'ignored'
 );
-
-
---
--- Name: accounts_announce_insert(); Type: FUNCTION; Schema: thaw; Owner: -
---
-
 CREATE FUNCTION thaw.accounts_announce_insert() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -170,12 +80,6 @@ BEGIN
     RETURN NULL;
 END;
 $$;
-
-
---
--- Name: accounts_apply_early_signals(); Type: FUNCTION; Schema: thaw; Owner: -
---
-
 CREATE FUNCTION thaw.accounts_apply_early_signals() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -206,32 +110,10 @@ BEGIN
     RETURN NULL;
 END;
 $$;
-
-
---
--- Name: now(); Type: FUNCTION; Schema: thaw; Owner: -
---
-
 CREATE FUNCTION thaw.now() RETURNS timestamp with time zone
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN now();
-
-
---
--- Name: FUNCTION now(); Type: COMMENT; Schema: thaw; Owner: -
---
-
 COMMENT ON FUNCTION thaw.now() IS 'The clock of Thaw: the start of the transaction by the database''s clock.';
-
-
-SET default_tablespace = '';
-
-SET default_table_access_method = heap;
-
---
--- Name: enrollments; Type: TABLE; Schema: thaw; Owner: -
---
-
 CREATE TABLE thaw.enrollments (
     id bigint NOT NULL,
     workspace_id bigint NOT NULL,
@@ -250,26 +132,8 @@ CREATE TABLE thaw.enrollments (
     CONSTRAINT enrollments_reason_is_their_own CHECK ((paused_reason <> ALL (ARRAY['linkedin_high_failure_rate'::thaw.pause_reason, 'subscription_inactive'::thaw.pause_reason]))),
     CONSTRAINT enrollments_step_check CHECK ((step >= 0))
 );
-
-
---
--- Name: TABLE enrollments; Type: COMMENT; Schema: thaw; Owner: -
---
-
 COMMENT ON TABLE thaw.enrollments IS 'One prospect in one campaign on one account, at a step.';
-
-
---
--- Name: COLUMN enrollments.waits_for_account; Type: COMMENT; Schema: thaw; Owner: -
---
-
 COMMENT ON COLUMN thaw.enrollments.waits_for_account IS 'Paused for one of the two account reasons: the only ones that Thaw may wake by itself.';
-
-
---
--- Name: active_campaigns(bigint); Type: FUNCTION; Schema: thaw; Owner: -
---
-
 CREATE FUNCTION thaw.active_campaigns(p_account_id bigint) RETURNS TABLE(campaign_id bigint)
     LANGUAGE sql STABLE ROWS 10
     BEGIN ATOMIC
@@ -292,12 +156,6 @@ CREATE FUNCTION thaw.active_campaigns(p_account_id bigint) RETURNS TABLE(campaig
     FROM loose
    WHERE (loose.campaign_id IS NOT NULL);
 END;
-
-
---
--- Name: accounts; Type: TABLE; Schema: thaw; Owner: -
---
-
 CREATE TABLE thaw.accounts (
     id bigint NOT NULL,
     workspace_id bigint NOT NULL,
@@ -322,40 +180,10 @@ CREATE TABLE thaw.accounts (
     CONSTRAINT accounts_provider_account_id_check CHECK ((provider_account_id <> ''::text)),
     CONSTRAINT accounts_provider_check CHECK ((provider <> ''::text))
 );
-
-
---
--- Name: TABLE accounts; Type: COMMENT; Schema: thaw; Owner: -
---
-
 COMMENT ON TABLE thaw.accounts IS 'A connected login ("seat") as the provider knows it.';
-
-
---
--- Name: COLUMN accounts.member_id; Type: COMMENT; Schema: thaw; Owner: -
---
-
 COMMENT ON COLUMN thaw.accounts.member_id IS 'The person behind the account, the same when that person is connected again as a new account.';
-
-
---
--- Name: COLUMN accounts.status_at; Type: COMMENT; Schema: thaw; Owner: -
---
-
 COMMENT ON COLUMN thaw.accounts.status_at IS 'When the status was true according to the newest applied signal; null: no signal has spoken yet.';
-
-
---
--- Name: COLUMN accounts.pause_after; Type: COMMENT; Schema: thaw; Owner: -
---
-
 COMMENT ON COLUMN thaw.accounts.pause_after IS 'When the active enrollments of this account are due to be paused; null: nothing is due.';
-
-
---
--- Name: apply_status(thaw.accounts, bigint, thaw.account_status, text, timestamp with time zone, boolean, text); Type: FUNCTION; Schema: thaw; Owner: -
---
-
 CREATE FUNCTION thaw.apply_status(p_account thaw.accounts, p_signal_id bigint, p_status thaw.account_status, p_raw_status text, p_occurred_at timestamp with time zone, p_just_created boolean, p_member_id text) RETURNS thaw.signal_outcome
     LANGUAGE plpgsql
     AS $$
@@ -371,7 +199,6 @@ BEGIN
     IF at < p_account.status_at OR (at = p_account.status_at AND p_status = 'connected') THEN
         RETURN 'stale';
     END IF;
-
     due := CASE
         WHEN p_status = 'connected' THEN NULL
         WHEN p_status IN ('disconnected', 'removed', 'restricted', 'needs_verification')
@@ -381,7 +208,6 @@ BEGIN
         -- A blip: its tolerance runs from the first word of it.
         ELSE coalesce(p_account.pause_after, least(at, thaw.now()) + (SELECT settings.tolerance FROM thaw.settings))
     END;
-
     UPDATE thaw.accounts AS account SET
         status = p_status,
         status_at = at,
@@ -395,7 +221,6 @@ BEGIN
         pause_after = due,
         member_id = coalesce(account.member_id, p_member_id)
     WHERE account.id = p_account.id;
-
     IF p_status = 'connected' THEN
         PERFORM thaw.enqueue('resume_account', 'resume', 1::smallint,
             jsonb_build_object('account_id', p_account.id, 'signal_id', p_signal_id));
@@ -407,12 +232,6 @@ BEGIN
     RETURN 'applied';
 END;
 $$;
-
-
---
--- Name: safety; Type: TABLE; Schema: thaw; Owner: -
---
-
 CREATE TABLE thaw.safety (
     only_row boolean DEFAULT true NOT NULL,
     since timestamp with time zone,
@@ -420,19 +239,7 @@ CREATE TABLE thaw.safety (
     CONSTRAINT safety_mode_has_a_reason CHECK ((((since IS NULL) = (reason IS NULL)) AND (reason <> ''::text))),
     CONSTRAINT safety_only_row_check CHECK (only_row)
 );
-
-
---
--- Name: TABLE safety; Type: COMMENT; Schema: thaw; Owner: -
---
-
 COMMENT ON TABLE thaw.safety IS 'One row; safety mode is on while since is not null.';
-
-
---
--- Name: workspaces; Type: TABLE; Schema: thaw; Owner: -
---
-
 CREATE TABLE thaw.workspaces (
     id bigint NOT NULL,
     key text NOT NULL,
@@ -444,19 +251,7 @@ CREATE TABLE thaw.workspaces (
     created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
     CONSTRAINT workspaces_key_check CHECK ((key <> ''::text))
 );
-
-
---
--- Name: TABLE workspaces; Type: COMMENT; Schema: thaw; Owner: -
---
-
 COMMENT ON TABLE thaw.workspaces IS 'A tenant of the platform.';
-
-
---
--- Name: blocked_by(thaw.accounts, boolean); Type: FUNCTION; Schema: thaw; Owner: -
---
-
 CREATE FUNCTION thaw.blocked_by(p_account thaw.accounts, p_even_if_off boolean DEFAULT false) RETURNS text
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -472,12 +267,6 @@ CREATE FUNCTION thaw.blocked_by(p_account thaw.accounts, p_even_if_off boolean D
              ELSE NULL::text
          END AS "case";
 END;
-
-
---
--- Name: campaigns; Type: TABLE; Schema: thaw; Owner: -
---
-
 CREATE TABLE thaw.campaigns (
     id bigint NOT NULL,
     workspace_id bigint NOT NULL,
@@ -491,26 +280,8 @@ CREATE TABLE thaw.campaigns (
     CONSTRAINT campaigns_key_check CHECK ((key <> ''::text)),
     CONSTRAINT campaigns_paused_has_a_reason CHECK ((((status = 'paused'::thaw.campaign_status) = (paused_reason IS NOT NULL)) AND ((status = 'paused'::thaw.campaign_status) = (paused_at IS NOT NULL))))
 );
-
-
---
--- Name: TABLE campaigns; Type: COMMENT; Schema: thaw; Owner: -
---
-
 COMMENT ON TABLE thaw.campaigns IS 'The authored step sequence.';
-
-
---
--- Name: COLUMN campaigns.waits_for_account; Type: COMMENT; Schema: thaw; Owner: -
---
-
 COMMENT ON COLUMN thaw.campaigns.waits_for_account IS 'Paused for one of the two account reasons: the only ones that Thaw may wake by itself.';
-
-
---
--- Name: blocked_campaigns(); Type: FUNCTION; Schema: thaw; Owner: -
---
-
 CREATE FUNCTION thaw.blocked_campaigns() RETURNS TABLE(account_id bigint, workspace_id bigint)
     LANGUAGE sql STABLE
     SET jit TO 'off'
@@ -523,12 +294,6 @@ CREATE FUNCTION thaw.blocked_campaigns() RETURNS TABLE(account_id bigint, worksp
             FROM thaw.enrollments e
            WHERE ((e.status = 'active'::thaw.enrollment_status) AND (e.account_id = account.id) AND (e.campaign_id = campaign.id)))));
 END;
-
-
---
--- Name: waiting_campaigns(bigint); Type: FUNCTION; Schema: thaw; Owner: -
---
-
 CREATE FUNCTION thaw.waiting_campaigns(p_account_id bigint) RETURNS TABLE(campaign_id bigint)
     LANGUAGE sql STABLE ROWS 10
     BEGIN ATOMIC
@@ -551,12 +316,6 @@ CREATE FUNCTION thaw.waiting_campaigns(p_account_id bigint) RETURNS TABLE(campai
     FROM loose
    WHERE (loose.campaign_id IS NOT NULL);
 END;
-
-
---
--- Name: wake_targets; Type: VIEW; Schema: thaw; Owner: -
---
-
 CREATE VIEW thaw.wake_targets AS
  SELECT source.id AS source_id,
     source.id AS target_id
@@ -572,140 +331,26 @@ UNION ALL
           ORDER BY sibling.connected_at DESC NULLS LAST, sibling.id DESC
          LIMIT 1) target)
   WHERE (source.status <> 'connected'::thaw.account_status);
-
-
---
--- Name: VIEW wake_targets; Type: COMMENT; Schema: thaw; Owner: -
---
-
 COMMENT ON VIEW thaw.wake_targets IS 'The account through which the prospects of an account wake; no row: nobody can.';
-
-
---
--- Name: resumable(bigint[], boolean); Type: FUNCTION; Schema: thaw; Owner: -
---
-
 CREATE FUNCTION thaw.resumable(p_source_ids bigint[], p_even_if_off boolean DEFAULT false) RETURNS TABLE(workspace_id bigint, target_id bigint, source_id bigint, campaign_id bigint)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
  SELECT target.workspace_id,
      target.id,
-     wake.source_id,
+     source.id,
      campaign.id
-    FROM ((((unnest(resumable.p_source_ids) source(id)
-      JOIN thaw.wake_targets wake ON ((wake.source_id = source.id)))
-      JOIN thaw.accounts target ON ((target.id = wake.target_id)))
-      CROSS JOIN LATERAL thaw.waiting_campaigns(wake.source_id) waiting(campaign_id))
-      JOIN thaw.campaigns campaign ON (((campaign.id = waiting.campaign_id) AND ((campaign.status = 'running'::thaw.campaign_status) OR campaign.waits_for_account))))
+    FROM (((unnest(resumable.p_source_ids) source(id)
+      JOIN thaw.accounts target ON ((target.id = ( SELECT wake.target_id
+            FROM thaw.wake_targets wake
+           WHERE (wake.source_id = source.id)))))
+      CROSS JOIN LATERAL thaw.waiting_campaigns(source.id) waiting(campaign_id))
+      CROSS JOIN LATERAL ( SELECT c.id
+            FROM thaw.campaigns c
+           WHERE ((c.id = waiting.campaign_id) AND ((c.status = 'running'::thaw.campaign_status) OR c.waits_for_account))
+          LIMIT 1) campaign)
    WHERE (thaw.blocked_by(target.*, resumable.p_even_if_off) IS NULL);
 END;
-
-
---
--- Name: FUNCTION resumable(p_source_ids bigint[], p_even_if_off boolean); Type: COMMENT; Schema: thaw; Owner: -
---
-
 COMMENT ON FUNCTION thaw.resumable(p_source_ids bigint[], p_even_if_off boolean) IS 'Source account, campaign and target account of everybody among the given accounts who may be woken now.';
-
-
---
--- Name: settings; Type: TABLE; Schema: thaw; Owner: -
---
-
-CREATE TABLE thaw.settings (
-    only_row boolean DEFAULT true NOT NULL,
-    tick interval DEFAULT '00:15:00'::interval NOT NULL,
-    account_cap integer DEFAULT 200 NOT NULL,
-    fleet_cap integer DEFAULT 2000 NOT NULL,
-    signal_cap integer DEFAULT 2000 NOT NULL,
-    jitter interval DEFAULT '00:15:00'::interval NOT NULL,
-    tolerance interval DEFAULT '02:00:00'::interval NOT NULL,
-    changed_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
-    CONSTRAINT settings_account_cap_check CHECK (((account_cap >= 1) AND (account_cap <= 1000000))),
-    CONSTRAINT settings_fleet_cap_check CHECK (((fleet_cap >= 1) AND (fleet_cap <= 10000000))),
-    CONSTRAINT settings_jitter_check CHECK (((jitter >= '00:00:00'::interval) AND (jitter <= '1 day'::interval))),
-    CONSTRAINT settings_only_row_check CHECK (only_row),
-    CONSTRAINT settings_signal_cap_check CHECK (((signal_cap >= 1) AND (signal_cap <= 10000000))),
-    CONSTRAINT settings_tick_check CHECK ((((tick >= '00:00:01'::interval) AND (tick <= '1 day'::interval)) AND (EXTRACT(epoch FROM tick) = floor(EXTRACT(epoch FROM tick))))),
-    CONSTRAINT settings_tolerance_check CHECK (((tolerance >= '00:00:00'::interval) AND (tolerance <= '7 days'::interval)))
-);
-
-
---
--- Name: TABLE settings; Type: COMMENT; Schema: thaw; Owner: -
---
-
-COMMENT ON TABLE thaw.settings IS 'One row: the numbers that hold for the whole fleet.';
-
-
---
--- Name: tick(timestamp with time zone); Type: FUNCTION; Schema: thaw; Owner: -
---
-
-CREATE FUNCTION thaw.tick(at timestamp with time zone DEFAULT thaw.now()) RETURNS timestamp with time zone
-    LANGUAGE sql STABLE
-    BEGIN ATOMIC
- SELECT date_bin(s.tick, tick.at, '2000-01-01 00:00:00+00'::timestamp with time zone) AS date_bin
-    FROM thaw.settings s;
-END;
-
-
---
--- Name: FUNCTION tick(at timestamp with time zone); Type: COMMENT; Schema: thaw; Owner: -
---
-
-COMMENT ON FUNCTION thaw.tick(at timestamp with time zone) IS 'The tick that a time belongs to: a quarter hour (00, 15, 30, 45 UTC) unless settings.tick says otherwise.';
-
-
---
--- Name: account_budgets; Type: TABLE; Schema: thaw; Owner: -
---
-
-CREATE TABLE thaw.account_budgets (
-    tick_at timestamp with time zone NOT NULL,
-    account_id bigint NOT NULL,
-    cap integer NOT NULL,
-    used integer NOT NULL,
-    CONSTRAINT account_budgets_used_is_within_cap CHECK (((used >= 0) AND (used <= cap)))
-);
-
-
---
--- Name: TABLE account_budgets; Type: COMMENT; Schema: thaw; Owner: -
---
-
-COMMENT ON TABLE thaw.account_budgets IS 'How many enrollments an account has woken in a tick, through sweep and signal together.';
-
-
---
--- Name: grants; Type: TABLE; Schema: thaw; Owner: -
---
-
-CREATE TABLE thaw.grants (
-    tick_at timestamp with time zone NOT NULL,
-    account_id bigint NOT NULL,
-    workspace_id bigint NOT NULL,
-    planned integer NOT NULL,
-    resumed integer DEFAULT 0 NOT NULL,
-    verdict text,
-    finished_at timestamp with time zone,
-    CONSTRAINT grants_closed_has_a_verdict CHECK (((finished_at IS NULL) = (verdict IS NULL))),
-    CONSTRAINT grants_planned_check CHECK ((planned >= 0)),
-    CONSTRAINT grants_resumed_is_planned CHECK (((resumed >= 0) AND (resumed <= planned)))
-);
-
-
---
--- Name: TABLE grants; Type: COMMENT; Schema: thaw; Owner: -
---
-
-COMMENT ON TABLE thaw.grants IS 'The plan of a tick: how many enrollments an account may wake; 0 only starts its campaigns.';
-
-
---
--- Name: waiting_accounts; Type: VIEW; Schema: thaw; Owner: -
---
-
 CREATE VIEW thaw.waiting_accounts AS
  WITH RECURSIVE loose AS (
         ( SELECT e.account_id
@@ -725,12 +370,68 @@ CREATE VIEW thaw.waiting_accounts AS
  SELECT loose.account_id
    FROM loose
   WHERE (loose.account_id IS NOT NULL);
-
-
---
--- Name: claimants(timestamp with time zone); Type: FUNCTION; Schema: thaw; Owner: -
---
-
+CREATE FUNCTION thaw.resumable_lines() RETURNS TABLE(workspace_id bigint, target_id bigint, source_id bigint, campaign_id bigint, waiting bigint)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    BEGIN ATOMIC
+ SELECT line.workspace_id,
+     line.target_id,
+     line.source_id,
+     line.campaign_id,
+     rows.waiting
+    FROM (thaw.resumable(ARRAY( SELECT w.account_id
+            FROM thaw.waiting_accounts w)) line(workspace_id, target_id, source_id, campaign_id)
+      CROSS JOIN LATERAL ( SELECT count(*) AS waiting
+            FROM thaw.enrollments e
+           WHERE ((e.status = 'paused'::thaw.enrollment_status) AND e.waits_for_account AND (e.account_id = line.source_id) AND (e.campaign_id = line.campaign_id))) rows);
+END;
+CREATE TABLE thaw.settings (
+    only_row boolean DEFAULT true NOT NULL,
+    tick interval DEFAULT '00:15:00'::interval NOT NULL,
+    account_cap integer DEFAULT 200 NOT NULL,
+    fleet_cap integer DEFAULT 2000 NOT NULL,
+    signal_cap integer DEFAULT 2000 NOT NULL,
+    jitter interval DEFAULT '00:15:00'::interval NOT NULL,
+    tolerance interval DEFAULT '02:00:00'::interval NOT NULL,
+    changed_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    CONSTRAINT settings_account_cap_check CHECK (((account_cap >= 1) AND (account_cap <= 1000000))),
+    CONSTRAINT settings_fleet_cap_check CHECK (((fleet_cap >= 1) AND (fleet_cap <= 10000000))),
+    CONSTRAINT settings_jitter_check CHECK (((jitter >= '00:00:00'::interval) AND (jitter <= '1 day'::interval))),
+    CONSTRAINT settings_only_row_check CHECK (only_row),
+    CONSTRAINT settings_signal_cap_check CHECK (((signal_cap >= 1) AND (signal_cap <= 10000000))),
+    CONSTRAINT settings_tick_check CHECK ((((tick >= '00:00:01'::interval) AND (tick <= '1 day'::interval)) AND (EXTRACT(epoch FROM tick) = floor(EXTRACT(epoch FROM tick))))),
+    CONSTRAINT settings_tolerance_check CHECK (((tolerance >= '00:00:00'::interval) AND (tolerance <= '7 days'::interval)))
+);
+COMMENT ON TABLE thaw.settings IS 'One row: the numbers that hold for the whole fleet.';
+CREATE FUNCTION thaw.tick(at timestamp with time zone DEFAULT thaw.now()) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT date_bin(s.tick, tick.at, '2000-01-01 00:00:00+00'::timestamp with time zone) AS date_bin
+    FROM thaw.settings s;
+END;
+COMMENT ON FUNCTION thaw.tick(at timestamp with time zone) IS 'The tick that a time belongs to: a quarter hour (00, 15, 30, 45 UTC) unless settings.tick says otherwise.';
+CREATE TABLE thaw.account_budgets (
+    tick_at timestamp with time zone NOT NULL,
+    account_id bigint NOT NULL,
+    cap integer NOT NULL,
+    used integer NOT NULL,
+    CONSTRAINT account_budgets_used_is_within_cap CHECK (((used >= 0) AND (used <= cap)))
+);
+COMMENT ON TABLE thaw.account_budgets IS 'How many enrollments an account has woken in a tick, through sweep and signal together.';
+CREATE TABLE thaw.grants (
+    tick_at timestamp with time zone NOT NULL,
+    account_id bigint NOT NULL,
+    workspace_id bigint NOT NULL,
+    planned integer NOT NULL,
+    resumed integer DEFAULT 0 NOT NULL,
+    verdict text,
+    finished_at timestamp with time zone,
+    CONSTRAINT grants_closed_has_a_verdict CHECK (((finished_at IS NULL) = (verdict IS NULL))),
+    CONSTRAINT grants_planned_check CHECK ((planned >= 0)),
+    CONSTRAINT grants_resumed_is_planned CHECK (((resumed >= 0) AND (resumed <= planned)))
+);
+COMMENT ON TABLE thaw.grants IS 'The plan of a tick: how many enrollments an account may wake; 0 only starts its campaigns.';
 CREATE FUNCTION thaw.claimants(p_tick_at timestamp with time zone DEFAULT thaw.tick()) RETURNS TABLE(account_id bigint, workspace_id bigint, backlog integer, room integer, account_served_at timestamp with time zone, workspace_served_at timestamp with time zone)
     LANGUAGE sql STABLE
     SET jit TO 'off'
@@ -738,18 +439,14 @@ CREATE FUNCTION thaw.claimants(p_tick_at timestamp with time zone DEFAULT thaw.t
  SELECT waiting.target_id,
      waiting.workspace_id,
      (waiting.backlog)::integer AS backlog,
-     (settings.account_cap - COALESCE(budget.used, 0)),
+     COALESCE((budget.cap - budget.used), settings.account_cap) AS "coalesce",
      account_served.tick_at,
      workspace_served.tick_at
-    FROM ((((( SELECT r.target_id,
-             r.workspace_id,
-             sum(line.length) AS backlog
-            FROM (thaw.resumable(ARRAY( SELECT w.account_id
-                    FROM thaw.waiting_accounts w)) r(workspace_id, target_id, source_id, campaign_id)
-              CROSS JOIN LATERAL ( SELECT count(*) AS length
-                    FROM thaw.enrollments e
-                   WHERE ((e.status = 'paused'::thaw.enrollment_status) AND e.waits_for_account AND (e.account_id = r.source_id) AND (e.campaign_id = r.campaign_id))) line)
-           GROUP BY r.target_id, r.workspace_id) waiting
+    FROM ((((( SELECT line.target_id,
+             line.workspace_id,
+             sum(line.waiting) AS backlog
+            FROM thaw.resumable_lines() line(workspace_id, target_id, source_id, campaign_id, waiting)
+           GROUP BY line.target_id, line.workspace_id) waiting
       CROSS JOIN thaw.settings)
       LEFT JOIN thaw.account_budgets budget ON (((budget.tick_at = claimants.p_tick_at) AND (budget.account_id = waiting.target_id))))
       LEFT JOIN LATERAL ( SELECT g.tick_at
@@ -763,20 +460,10 @@ CREATE FUNCTION thaw.claimants(p_tick_at timestamp with time zone DEFAULT thaw.t
            ORDER BY g.tick_at DESC
           LIMIT 1) workspace_served ON (true));
 END;
-
-
---
--- Name: enqueue(text, text, smallint, jsonb, interval, bit); Type: FUNCTION; Schema: thaw; Owner: -
---
-
 CREATE FUNCTION thaw.enqueue(p_kind text, p_queue text, p_priority smallint, p_args jsonb, p_delay interval DEFAULT '00:00:00'::interval, p_unique_states bit DEFAULT '11110001'::"bit") RETURNS bigint
     LANGUAGE plpgsql
     AS $$
 DECLARE
-    key    bytea := sha256(convert_to(
-        '&kind=' || p_kind || '&args={' || (
-            SELECT string_agg(to_json(arg.key)::text || ':' || arg.value::text, ',' ORDER BY arg.key COLLATE "C")
-            FROM jsonb_each(p_args) AS arg) || '}', 'UTF8'));
     job_id bigint;
 BEGIN
     INSERT INTO "thaw".river_job AS job (
@@ -784,33 +471,20 @@ BEGIN
     VALUES (
         p_args, p_kind, 25, p_priority, p_queue, pg_catalog.now() + p_delay,
         CASE WHEN p_delay > '0' THEN 'scheduled' ELSE 'available' END::"thaw".river_job_state,
-        key, p_unique_states)
+        thaw.job_key(p_kind, p_args), p_unique_states)
     -- The same no-op update as River's own insert: without it a conflict would return no row.
     ON CONFLICT (unique_key)
         WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL
             AND "thaw".river_job_state_in_bitmask(unique_states, state)
         DO UPDATE SET kind = job.kind
     RETURNING job.id INTO job_id;
-
     IF p_delay <= '0' THEN
         PERFORM pg_notify('thaw.river_insert', json_build_object('queue', p_queue)::text);
     END IF;
     RETURN job_id;
 END;
 $$;
-
-
---
--- Name: FUNCTION enqueue(p_kind text, p_queue text, p_priority smallint, p_args jsonb, p_delay interval, p_unique_states bit); Type: COMMENT; Schema: thaw; Owner: -
---
-
 COMMENT ON FUNCTION thaw.enqueue(p_kind text, p_queue text, p_priority smallint, p_args jsonb, p_delay interval, p_unique_states bit) IS 'Inserts a River job, unique by kind and arguments in the given states (bits: scheduled, running, retryable, pending, discarded, completed, cancelled, available), and wakes its queue at commit. Returns the id of the new job or of the one that is there.';
-
-
---
--- Name: heal(text, text, integer, text, boolean); Type: FUNCTION; Schema: thaw; Owner: -
---
-
 CREATE FUNCTION thaw.heal(workspace_key text, account text DEFAULT NULL::text, cap integer DEFAULT 5000, requested_by text DEFAULT CURRENT_USER, even_if_off boolean DEFAULT false) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -838,19 +512,7 @@ BEGIN
     RETURN thaw.start_heal(workspace_id, account_id, NULL, heal.cap, heal.even_if_off, heal.requested_by);
 END;
 $$;
-
-
---
--- Name: FUNCTION heal(workspace_key text, account text, cap integer, requested_by text, even_if_off boolean); Type: COMMENT; Schema: thaw; Owner: -
---
-
 COMMENT ON FUNCTION thaw.heal(workspace_key text, account text, cap integer, requested_by text, even_if_off boolean) IS 'Starts a heal of a workspace, or of one account of it, and returns its id; the work is done by the workers. An error if one runs on the same target. even_if_off: also where auto-resume is off.';
-
-
---
--- Name: heal_batch(bigint, integer, bigint); Type: FUNCTION; Schema: thaw; Owner: -
---
-
 CREATE FUNCTION thaw.heal_batch(p_heal_id bigint, p_size integer, p_job_id bigint, OUT verdict text, OUT resumed integer) RETURNS record
     LANGUAGE plpgsql
     AS $$
@@ -865,7 +527,6 @@ BEGIN
         RETURN;
     END IF;
     verdict := 'more';
-
     IF heal.account_ids IS NULL THEN
         UPDATE thaw.heals AS h SET account_ids = scope.ids, found = scope.waiting
         FROM (
@@ -888,12 +549,6 @@ BEGIN
     END IF;
 END;
 $$;
-
-
---
--- Name: heal_scope(bigint); Type: FUNCTION; Schema: thaw; Owner: -
---
-
 CREATE FUNCTION thaw.heal_scope(p_heal_id bigint) RETURNS TABLE(target_id bigint, source_id bigint, campaign_id bigint, waiting bigint)
     LANGUAGE plpgsql STABLE
     SET jit TO 'off'
@@ -933,12 +588,59 @@ BEGIN
     END IF;
 END;
 $$;
-
-
---
--- Name: pause_batch(bigint, integer, bigint, timestamp with time zone, bigint); Type: FUNCTION; Schema: thaw; Owner: -
---
-
+CREATE FUNCTION thaw.job_key(p_kind text, p_args jsonb) RETURNS bytea
+    LANGUAGE sql IMMUTABLE
+    BEGIN ATOMIC
+ SELECT sha256(convert_to((((('&kind='::text || job_key.p_kind) || '&args={'::text) || string_agg((((to_json(arg.key))::text || ':'::text) || (arg.value)::text), ','::text ORDER BY (arg.key COLLATE "C"))) || '}'::text), 'UTF8'::name)) AS sha256
+    FROM jsonb_each(job_key.p_args) arg(key, value);
+END;
+CREATE FUNCTION thaw.river_job_state_in_bitmask(bitmask bit, state thaw.river_job_state) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT CASE state
+        WHEN 'available' THEN get_bit(bitmask, 7)
+        WHEN 'cancelled' THEN get_bit(bitmask, 6)
+        WHEN 'completed' THEN get_bit(bitmask, 5)
+        WHEN 'discarded' THEN get_bit(bitmask, 4)
+        WHEN 'pending'   THEN get_bit(bitmask, 3)
+        WHEN 'retryable' THEN get_bit(bitmask, 2)
+        WHEN 'running'   THEN get_bit(bitmask, 1)
+        WHEN 'scheduled' THEN get_bit(bitmask, 0)
+        ELSE 0
+    END = 1;
+$$;
+CREATE TABLE thaw.river_job (
+    id bigint NOT NULL,
+    state thaw.river_job_state DEFAULT 'available'::thaw.river_job_state NOT NULL,
+    attempt smallint DEFAULT 0 NOT NULL,
+    max_attempts smallint DEFAULT 25 NOT NULL,
+    attempted_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    finalized_at timestamp with time zone,
+    scheduled_at timestamp with time zone DEFAULT now() NOT NULL,
+    priority smallint DEFAULT 1 NOT NULL,
+    args jsonb NOT NULL,
+    attempted_by text[],
+    errors jsonb[],
+    kind text NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    queue text DEFAULT 'default'::text NOT NULL,
+    tags character varying(255)[] DEFAULT '{}'::character varying[] NOT NULL,
+    unique_key bytea,
+    unique_states bit(8),
+    CONSTRAINT finalized_or_finalized_at_null CHECK ((((finalized_at IS NULL) AND (state <> ALL (ARRAY['cancelled'::thaw.river_job_state, 'completed'::thaw.river_job_state, 'discarded'::thaw.river_job_state]))) OR ((finalized_at IS NOT NULL) AND (state = ANY (ARRAY['cancelled'::thaw.river_job_state, 'completed'::thaw.river_job_state, 'discarded'::thaw.river_job_state]))))),
+    CONSTRAINT kind_length CHECK (((char_length(kind) > 0) AND (char_length(kind) < 128))),
+    CONSTRAINT max_attempts_is_positive CHECK ((max_attempts > 0)),
+    CONSTRAINT priority_in_range CHECK (((priority >= 1) AND (priority <= 4))),
+    CONSTRAINT queue_length CHECK (((char_length(queue) > 0) AND (char_length(queue) < 128)))
+);
+CREATE FUNCTION thaw.is_enqueued(p_kind text, p_args jsonb) RETURNS boolean
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT (EXISTS ( SELECT
+            FROM thaw.river_job job
+           WHERE ((job.unique_key = thaw.job_key(is_enqueued.p_kind, is_enqueued.p_args)) AND (job.unique_key IS NOT NULL) AND (job.unique_states IS NOT NULL) AND thaw.river_job_state_in_bitmask(job.unique_states, job.state) AND (job.state <> 'completed'::thaw.river_job_state)))) AS "exists";
+END;
 CREATE FUNCTION thaw.pause_batch(p_account_id bigint, p_size integer, p_signal_id bigint, p_tick_at timestamp with time zone, p_job_id bigint, OUT verdict text, OUT paused integer, OUT campaigns_paused integer) RETURNS record
     LANGUAGE plpgsql
     SET jit TO 'off'
@@ -951,7 +653,6 @@ DECLARE
 BEGIN
     paused := 0;
     campaigns_paused := 0;
-
     SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = p_account_id FOR NO KEY UPDATE;
     verdict := CASE
         WHEN account.id IS NULL THEN 'not_found'
@@ -964,7 +665,6 @@ BEGIN
         RETURN;
     END IF;
     why := thaw.pause_reason_of(account.status);
-
     -- Campaigns first: that is the lock order, and a campaign that has nobody left to send must not look as if it ran. One
     -- that still has active prospects on another account keeps running: that account is connected, or in a blip that may
     -- yet heal and would then have to find the campaign as it was.
@@ -994,7 +694,6 @@ BEGIN
     SELECT stopped.id, thaw.now(), account.id, p_tick_at, p_signal_id, p_job_id, 'paused', source, 'running', 'paused', why
     FROM stopped;
     GET DIAGNOSTICS campaigns_paused = ROW_COUNT;
-
     SELECT array_agg(e.id) INTO claimed FROM (
         SELECT active.id
         FROM thaw.enrollments AS active
@@ -1012,7 +711,6 @@ BEGIN
             LIMIT p_size - coalesce(cardinality(claimed), 0)
             FOR NO KEY UPDATE SKIP LOCKED) AS e;
     END IF;
-
     WITH flipped AS (
         UPDATE thaw.enrollments AS e SET
             status = 'paused', paused_reason = why, paused_at = coalesce(e.paused_at, thaw.now())
@@ -1027,7 +725,6 @@ BEGIN
         flipped.from_status, 'paused', why
     FROM flipped;
     GET DIAGNOSTICS paused = ROW_COUNT;
-
     IF EXISTS (SELECT FROM thaw.enrollments AS e WHERE e.account_id = account.id AND e.status = 'active')
         OR (account.status = 'restricted' AND EXISTS (
             SELECT FROM thaw.enrollments AS e
@@ -1040,21 +737,9 @@ BEGIN
     END IF;
 END;
 $$;
-
-
---
--- Name: pause_reason_of(thaw.account_status); Type: FUNCTION; Schema: thaw; Owner: -
---
-
 CREATE FUNCTION thaw.pause_reason_of(p_status thaw.account_status) RETURNS thaw.pause_reason
     LANGUAGE sql IMMUTABLE
     RETURN CASE WHEN (p_status = 'restricted'::thaw.account_status) THEN 'account_restricted'::thaw.pause_reason WHEN (p_status = ANY (ARRAY['disconnected'::thaw.account_status, 'removed'::thaw.account_status])) THEN 'linkedin_account_disconnected'::thaw.pause_reason ELSE 'linkedin_account_issue'::thaw.pause_reason END;
-
-
---
--- Name: receive_signal(text, text, text, text, timestamp with time zone, text, text, boolean, jsonb); Type: FUNCTION; Schema: thaw; Owner: -
---
-
 CREATE FUNCTION thaw.receive_signal(p_provider text, p_provider_account_id text, p_raw_status text, p_status text, p_occurred_at timestamp with time zone, p_member_id text, p_delivery_key text, p_just_created boolean, p_body jsonb) RETURNS thaw.signal_outcome
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1068,7 +753,6 @@ DECLARE
 BEGIN
     SELECT word.status INTO known FROM unnest(enum_range(NULL::thaw.account_status)) AS word (status)
     WHERE word.status::text = p_status;
-
     SELECT a.* INTO account FROM thaw.accounts AS a
     WHERE a.provider = p_provider AND a.provider_account_id = p_provider_account_id
     FOR NO KEY UPDATE;
@@ -1080,7 +764,6 @@ BEGIN
         WHERE a.provider = p_provider AND a.provider_account_id = p_provider_account_id
         FOR NO KEY UPDATE;
     END IF;
-
     INSERT INTO thaw.account_signals AS s (
         provider, provider_account_id, account_id, delivery_key, raw_status, status, just_created, member_id, occurred_at,
         outcome, body)
@@ -1089,7 +772,6 @@ BEGIN
         p_occurred_at, CASE WHEN known IS NULL THEN 'ignored' ELSE 'unknown_account' END::thaw.signal_outcome, p_body)
     ON CONFLICT (delivery_key) DO NOTHING
     RETURNING s.id INTO signal_id;
-
     IF signal_id IS NULL THEN
         SELECT s.id INTO original FROM thaw.account_signals AS s WHERE s.delivery_key = p_delivery_key;
         INSERT INTO thaw.account_signals (
@@ -1104,26 +786,13 @@ BEGIN
     ELSIF account.id IS NULL THEN
         RETURN 'unknown_account';
     END IF;
-
     result := thaw.apply_status(
         account, signal_id, known, p_raw_status, p_occurred_at, p_just_created, p_member_id);
     UPDATE thaw.account_signals AS s SET outcome = result WHERE s.id = signal_id;
     RETURN result;
 END;
 $$;
-
-
---
--- Name: FUNCTION receive_signal(p_provider text, p_provider_account_id text, p_raw_status text, p_status text, p_occurred_at timestamp with time zone, p_member_id text, p_delivery_key text, p_just_created boolean, p_body jsonb); Type: COMMENT; Schema: thaw; Owner: -
---
-
 COMMENT ON FUNCTION thaw.receive_signal(p_provider text, p_provider_account_id text, p_raw_status text, p_status text, p_occurred_at timestamp with time zone, p_member_id text, p_delivery_key text, p_just_created boolean, p_body jsonb) IS 'Records one delivery of a provider and applies it; what the webhooks call.';
-
-
---
--- Name: resume_pass(thaw.lane, bigint, bigint, timestamp with time zone, bigint, bigint, integer); Type: FUNCTION; Schema: thaw; Owner: -
---
-
 CREATE FUNCTION thaw.resume_pass(p_lane thaw.lane, p_account_id bigint, p_job_id bigint, p_tick_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_signal_id bigint DEFAULT NULL::bigint, p_heal_id bigint DEFAULT NULL::bigint, p_size integer DEFAULT NULL::integer, OUT verdict text, OUT resumed integer, OUT repointed integer, OUT campaigns_resumed integer, OUT tick_finished boolean) RETURNS record
     LANGUAGE plpgsql
     SET jit TO 'off'
@@ -1148,7 +817,6 @@ BEGIN
     campaigns_resumed := 0;
     tick_finished := false;
     SELECT s.* INTO settings FROM thaw.settings AS s;
-
     -- 1. The account, then the row that says whether this pass was done. A heal reads its row only; the update at the end
     --    fails if another attempt was faster.
     SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = p_account_id FOR NO KEY UPDATE;
@@ -1176,7 +844,6 @@ BEGIN
         WHEN p_lane = 'sweep' AND p_tick_at <> tick THEN 'stale_tick'
         ELSE coalesce(thaw.blocked_by(account, coalesce(heal.even_if_off, false)), 'resumed')
     END;
-
     IF verdict = 'resumed' THEN
         -- 2. Whose prospects wake through this account, and in which campaigns.
         sources := CASE
@@ -1190,7 +857,6 @@ BEGIN
                 JOIN thaw.enrollments AS e ON e.id = listed.enrollment_id
                 WHERE listed.heal_id = heal.id
                     AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id AND e.waits_for_account);
-
         -- 3. Start campaigns that waited for an account. Outside of a heal those too in which this account has active
         --    prospects: a campaign must not block its own. The others are locked as well, or somebody could pause one
         --    while its prospects are woken; all in one statement, so that they are locked in the order of their ids.
@@ -1220,12 +886,11 @@ BEGIN
             WHERE c.id = ANY (line_campaigns) AND c.status = 'running'
             ORDER BY c.id FOR SHARE;
         END IF;
-
         -- 4. Claim those who have waited longest. What somebody else is working on at this moment is left to the next pass.
         IF p_lane <> 'heal' THEN
-            room := least(room, settings.account_cap - coalesce((
-                SELECT b.used FROM thaw.account_budgets AS b
-                WHERE b.tick_at = tick AND b.account_id = account.id), 0));
+            room := least(room, coalesce((
+                SELECT b.cap - b.used FROM thaw.account_budgets AS b
+                WHERE b.tick_at = tick AND b.account_id = account.id), settings.account_cap));
         END IF;
         IF heal.id IS NOT NULL AND heal.workspace_id IS NULL AND heal.account_id IS NULL THEN
             SELECT array_agg(candidate.id) INTO claimed FROM (
@@ -1258,7 +923,6 @@ BEGIN
             WHERE e.id = ANY (claimed) AND e.waits_for_account AND e.account_id = ANY (sources)
             FOR NO KEY UPDATE SKIP LOCKED) AS waiting;
         granted := coalesce(cardinality(claimed), 0);
-
         -- 5. The budget of the lane. A heal's own row is its budget; its cap is in room already, its CHECK guards it.
         IF p_lane <> 'heal' AND granted > 0 THEN
             INSERT INTO thaw.fleet_budgets (tick_at, lane, cap)
@@ -1272,7 +936,6 @@ BEGIN
             VALUES (tick, account.id, settings.account_cap, granted)
             ON CONFLICT (tick_at, account_id) DO UPDATE SET used = b.used + excluded.used;
         END IF;
-
         -- 6. Wake them, at their step, evenly over the window; 7. and write it into their history.
         WITH woken AS (
             UPDATE thaw.enrollments AS e SET
@@ -1302,7 +965,6 @@ BEGIN
         INTO resumed, repointed
         FROM written;
     END IF;
-
     -- 8. Close the pass.
     CASE p_lane
         WHEN 'sweep' THEN
@@ -1338,40 +1000,7 @@ BEGIN
     END CASE;
 END;
 $$;
-
-
---
--- Name: FUNCTION resume_pass(p_lane thaw.lane, p_account_id bigint, p_job_id bigint, p_tick_at timestamp with time zone, p_signal_id bigint, p_heal_id bigint, p_size integer, OUT verdict text, OUT resumed integer, OUT repointed integer, OUT campaigns_resumed integer, OUT tick_finished boolean); Type: COMMENT; Schema: thaw; Owner: -
---
-
 COMMENT ON FUNCTION thaw.resume_pass(p_lane thaw.lane, p_account_id bigint, p_job_id bigint, p_tick_at timestamp with time zone, p_signal_id bigint, p_heal_id bigint, p_size integer, OUT verdict text, OUT resumed integer, OUT repointed integer, OUT campaigns_resumed integer, OUT tick_finished boolean) IS 'Wakes prospects through one account, once: the whole pass of a lane, its ledger row included.';
-
-
---
--- Name: river_job_state_in_bitmask(bit, thaw.river_job_state); Type: FUNCTION; Schema: thaw; Owner: -
---
-
-CREATE FUNCTION thaw.river_job_state_in_bitmask(bitmask bit, state thaw.river_job_state) RETURNS boolean
-    LANGUAGE sql IMMUTABLE
-    AS $$
-    SELECT CASE state
-        WHEN 'available' THEN get_bit(bitmask, 7)
-        WHEN 'cancelled' THEN get_bit(bitmask, 6)
-        WHEN 'completed' THEN get_bit(bitmask, 5)
-        WHEN 'discarded' THEN get_bit(bitmask, 4)
-        WHEN 'pending'   THEN get_bit(bitmask, 3)
-        WHEN 'retryable' THEN get_bit(bitmask, 2)
-        WHEN 'running'   THEN get_bit(bitmask, 1)
-        WHEN 'scheduled' THEN get_bit(bitmask, 0)
-        ELSE 0
-    END = 1;
-$$;
-
-
---
--- Name: set_auto_resume(text, boolean, text); Type: FUNCTION; Schema: thaw; Owner: -
---
-
 CREATE FUNCTION thaw.set_auto_resume(workspace_key text, enabled boolean, note text DEFAULT NULL::text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1387,36 +1016,12 @@ BEGIN
     END IF;
 END;
 $$;
-
-
---
--- Name: FUNCTION set_auto_resume(workspace_key text, enabled boolean, note text); Type: COMMENT; Schema: thaw; Owner: -
---
-
 COMMENT ON FUNCTION thaw.set_auto_resume(workspace_key text, enabled boolean, note text) IS 'Switches automatic resuming of a workspace on or off, with a note that says why.';
-
-
---
--- Name: signal(text, text, text, timestamp with time zone, text, text); Type: FUNCTION; Schema: thaw; Owner: -
---
-
 CREATE FUNCTION thaw.signal(provider text, provider_account_id text, status text, occurred_at timestamp with time zone DEFAULT NULL::timestamp with time zone, member_id text DEFAULT NULL::text, delivery_key text DEFAULT NULL::text) RETURNS text
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     RETURN (thaw.receive_signal(provider, provider_account_id, status, status, occurred_at, member_id, ('sql:'::text || delivery_key), false, NULL::jsonb))::text;
-
-
---
--- Name: FUNCTION signal(provider text, provider_account_id text, status text, occurred_at timestamp with time zone, member_id text, delivery_key text); Type: COMMENT; Schema: thaw; Owner: -
---
-
 COMMENT ON FUNCTION thaw.signal(provider text, provider_account_id text, status text, occurred_at timestamp with time zone, member_id text, delivery_key text) IS 'Applies an account status in Thaw''s own words and enqueues its job, in the caller''s transaction, by the rules of the webhooks. occurred_at null: ordered by receipt. delivery_key: repeated, it changes nothing. Returns applied, duplicate, stale, unknown_account or ignored.';
-
-
---
--- Name: sources_of(bigint); Type: FUNCTION; Schema: thaw; Owner: -
---
-
 CREATE FUNCTION thaw.sources_of(p_target_id bigint) RETURNS bigint[]
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -1431,21 +1036,9 @@ CREATE FUNCTION thaw.sources_of(p_target_id bigint) RETURNS bigint[]
            WHERE (target.id = sources_of.p_target_id)) family
       JOIN thaw.wake_targets wake ON (((wake.source_id = family.id) AND (wake.target_id = sources_of.p_target_id))));
 END;
-
-
---
--- Name: spread(bigint, bigint, interval); Type: FUNCTION; Schema: thaw; Owner: -
---
-
 CREATE FUNCTION thaw.spread(i bigint, n bigint, jitter interval) RETURNS interval
     LANGUAGE sql
     RETURN (jitter * ((((i - 1))::double precision + random()) / (n)::double precision));
-
-
---
--- Name: start_heal(bigint, bigint, bigint[], integer, boolean, text); Type: FUNCTION; Schema: thaw; Owner: -
---
-
 CREATE FUNCTION thaw.start_heal(p_workspace_id bigint, p_account_id bigint, p_enrollment_ids bigint[], p_cap integer, p_even_if_off boolean, p_requested_by text) RETURNS bigint
     LANGUAGE plpgsql
     AS $$
@@ -1459,6 +1052,11 @@ DECLARE
     started bigint;
     running bigint;
 BEGIN
+    -- A heal whose job somebody cancelled is over, as far as it came.
+    UPDATE thaw.heals AS h SET status = 'done', finished_at = thaw.now(), left_over = (
+        SELECT coalesce(sum(scope.waiting), 0) FROM thaw.heal_scope(h.id) AS scope)
+    WHERE h.target = wanted AND h.status = 'running'
+        AND NOT thaw.is_enqueued('heal', jsonb_build_object('heal_id', h.id));
     IF p_cap IS NULL OR p_cap < 1 THEN
         RAISE EXCEPTION 'the cap of a heal must be at least 1, not %', coalesce(p_cap::text, 'null')
             USING ERRCODE = 'invalid_parameter_value';
@@ -1479,12 +1077,6 @@ BEGIN
     RETURN started;
 END;
 $$;
-
-
---
--- Name: sweep(); Type: FUNCTION; Schema: thaw; Owner: -
---
-
 CREATE FUNCTION thaw.sweep() RETURNS timestamp with time zone
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1500,19 +1092,7 @@ BEGIN
     RETURN tick;
 END;
 $$;
-
-
---
--- Name: FUNCTION sweep(); Type: COMMENT; Schema: thaw; Owner: -
---
-
 COMMENT ON FUNCTION thaw.sweep() IS 'Enqueues the sweep of the current tick unless it is there or done, and returns the tick. Any number of calls make one sweep.';
-
-
---
--- Name: account_signals; Type: TABLE; Schema: thaw; Owner: -
---
-
 CREATE TABLE thaw.account_signals (
     id bigint NOT NULL,
     provider text NOT NULL,
@@ -1535,33 +1115,9 @@ CREATE TABLE thaw.account_signals (
     CONSTRAINT account_signals_duplicate_names_its_original CHECK (((outcome = 'duplicate'::thaw.signal_outcome) = (duplicate_of IS NOT NULL))),
     CONSTRAINT account_signals_pass_is_closed_once CHECK ((((finished_at IS NULL) = (resumed IS NULL)) AND ((finished_at IS NULL) = (verdict IS NULL)) AND (resumed >= 0)))
 );
-
-
---
--- Name: TABLE account_signals; Type: COMMENT; Schema: thaw; Owner: -
---
-
 COMMENT ON TABLE thaw.account_signals IS 'Every delivery of an account-status message, with what came of it.';
-
-
---
--- Name: COLUMN account_signals.delivery_key; Type: COMMENT; Schema: thaw; Owner: -
---
-
 COMMENT ON COLUMN thaw.account_signals.delivery_key IS 'What makes a repeated delivery a duplicate; null where the provider sends nothing of the kind.';
-
-
---
--- Name: COLUMN account_signals.just_created; Type: COMMENT; Schema: thaw; Owner: -
---
-
 COMMENT ON COLUMN thaw.account_signals.just_created IS 'The provider only just created the account: there is nothing to pause yet.';
-
-
---
--- Name: account_signals_id_seq; Type: SEQUENCE; Schema: thaw; Owner: -
---
-
 ALTER TABLE thaw.account_signals ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME thaw.account_signals_id_seq
     START WITH 1
@@ -1570,12 +1126,6 @@ ALTER TABLE thaw.account_signals ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTIT
     NO MAXVALUE
     CACHE 1
 );
-
-
---
--- Name: accounts_id_seq; Type: SEQUENCE; Schema: thaw; Owner: -
---
-
 ALTER TABLE thaw.accounts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME thaw.accounts_id_seq
     START WITH 1
@@ -1584,12 +1134,6 @@ ALTER TABLE thaw.accounts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
-
-
---
--- Name: backlog; Type: VIEW; Schema: thaw; Owner: -
---
-
 CREATE VIEW thaw.backlog AS
  SELECT workspace.key AS workspace,
     account.provider_account_id AS account,
@@ -1611,28 +1155,12 @@ CREATE VIEW thaw.backlog AS
           GROUP BY r.account_id) paused
      JOIN thaw.accounts account ON ((account.id = paused.account_id)))
      JOIN thaw.workspaces workspace ON ((workspace.id = account.workspace_id)))
-     LEFT JOIN ( SELECT r.source_id,
-            r.target_id,
-            (sum(line.length))::bigint AS total
-           FROM (thaw.resumable(ARRAY( SELECT w.account_id
-                   FROM thaw.waiting_accounts w)) r(workspace_id, target_id, source_id, campaign_id)
-             CROSS JOIN LATERAL ( SELECT count(*) AS length
-                   FROM thaw.enrollments e
-                  WHERE ((e.status = 'paused'::thaw.enrollment_status) AND e.waits_for_account AND (e.account_id = r.source_id) AND (e.campaign_id = r.campaign_id))) line)
-          GROUP BY r.source_id, r.target_id) waiting ON ((waiting.source_id = account.id)));
-
-
---
--- Name: VIEW backlog; Type: COMMENT; Schema: thaw; Owner: -
---
-
+     LEFT JOIN ( SELECT line.source_id,
+            line.target_id,
+            (sum(line.waiting))::bigint AS total
+           FROM thaw.resumable_lines() line(workspace_id, target_id, source_id, campaign_id, waiting)
+          GROUP BY line.source_id, line.target_id) waiting ON ((waiting.source_id = account.id)));
 COMMENT ON VIEW thaw.backlog IS 'Per account with paused enrollments: how many, how many of them may be woken now, and how many by each reason.';
-
-
---
--- Name: campaign_events; Type: TABLE; Schema: thaw; Owner: -
---
-
 CREATE TABLE thaw.campaign_events (
     id bigint NOT NULL,
     campaign_id bigint NOT NULL,
@@ -1648,19 +1176,7 @@ CREATE TABLE thaw.campaign_events (
     to_status thaw.campaign_status NOT NULL,
     reason thaw.pause_reason
 );
-
-
---
--- Name: TABLE campaign_events; Type: COMMENT; Schema: thaw; Owner: -
---
-
 COMMENT ON TABLE thaw.campaign_events IS 'The history of every campaign, as enrollment_events.';
-
-
---
--- Name: campaign_events_id_seq; Type: SEQUENCE; Schema: thaw; Owner: -
---
-
 ALTER TABLE thaw.campaign_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME thaw.campaign_events_id_seq
     START WITH 1
@@ -1669,12 +1185,6 @@ ALTER TABLE thaw.campaign_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTIT
     NO MAXVALUE
     CACHE 1
 );
-
-
---
--- Name: campaigns_id_seq; Type: SEQUENCE; Schema: thaw; Owner: -
---
-
 ALTER TABLE thaw.campaigns ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME thaw.campaigns_id_seq
     START WITH 1
@@ -1683,12 +1193,6 @@ ALTER TABLE thaw.campaigns ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
-
-
---
--- Name: enrollment_events; Type: TABLE; Schema: thaw; Owner: -
---
-
 CREATE TABLE thaw.enrollment_events (
     id bigint NOT NULL,
     enrollment_id bigint NOT NULL,
@@ -1715,26 +1219,8 @@ CASE source
 END)),
     CONSTRAINT enrollment_events_pause_has_a_reason CHECK (((kind <> 'paused'::thaw.event_kind) OR (reason IS NOT NULL)))
 );
-
-
---
--- Name: TABLE enrollment_events; Type: COMMENT; Schema: thaw; Owner: -
---
-
 COMMENT ON TABLE thaw.enrollment_events IS 'The history of every enrollment: each flip, written in the transaction that made it.';
-
-
---
--- Name: COLUMN enrollment_events.reason; Type: COMMENT; Schema: thaw; Owner: -
---
-
 COMMENT ON COLUMN thaw.enrollment_events.reason IS 'Of a pause: why; of a resume: the reason that it ended.';
-
-
---
--- Name: enrollment_events_id_seq; Type: SEQUENCE; Schema: thaw; Owner: -
---
-
 ALTER TABLE thaw.enrollment_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME thaw.enrollment_events_id_seq
     START WITH 1
@@ -1743,12 +1229,6 @@ ALTER TABLE thaw.enrollment_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENT
     NO MAXVALUE
     CACHE 1
 );
-
-
---
--- Name: enrollments_id_seq; Type: SEQUENCE; Schema: thaw; Owner: -
---
-
 ALTER TABLE thaw.enrollments ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME thaw.enrollments_id_seq
     START WITH 1
@@ -1757,12 +1237,6 @@ ALTER TABLE thaw.enrollments ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
-
-
---
--- Name: fleet_budgets; Type: TABLE; Schema: thaw; Owner: -
---
-
 CREATE TABLE thaw.fleet_budgets (
     tick_at timestamp with time zone NOT NULL,
     lane thaw.lane NOT NULL,
@@ -1771,31 +1245,13 @@ CREATE TABLE thaw.fleet_budgets (
     CONSTRAINT fleet_budgets_lane_check CHECK ((lane <> 'heal'::thaw.lane)),
     CONSTRAINT fleet_budgets_used_is_within_cap CHECK (((used >= 0) AND (used <= cap)))
 );
-
-
---
--- Name: TABLE fleet_budgets; Type: COMMENT; Schema: thaw; Owner: -
---
-
 COMMENT ON TABLE thaw.fleet_budgets IS 'How many enrollments a tick may wake in the whole fleet, by lane, and how many it has.';
-
-
---
--- Name: goose_db_version; Type: TABLE; Schema: thaw; Owner: -
---
-
 CREATE TABLE thaw.goose_db_version (
     id integer NOT NULL,
     version_id bigint NOT NULL,
     is_applied boolean NOT NULL,
     tstamp timestamp without time zone DEFAULT now() NOT NULL
 );
-
-
---
--- Name: goose_db_version_id_seq; Type: SEQUENCE; Schema: thaw; Owner: -
---
-
 ALTER TABLE thaw.goose_db_version ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
     SEQUENCE NAME thaw.goose_db_version_id_seq
     START WITH 1
@@ -1804,29 +1260,11 @@ ALTER TABLE thaw.goose_db_version ALTER COLUMN id ADD GENERATED BY DEFAULT AS ID
     NO MAXVALUE
     CACHE 1
 );
-
-
---
--- Name: heal_enrollments; Type: TABLE; Schema: thaw; Owner: -
---
-
 CREATE TABLE thaw.heal_enrollments (
     heal_id bigint NOT NULL,
     enrollment_id bigint NOT NULL
 );
-
-
---
--- Name: TABLE heal_enrollments; Type: COMMENT; Schema: thaw; Owner: -
---
-
 COMMENT ON TABLE thaw.heal_enrollments IS 'The enrollments that a heal of listed prospects may wake.';
-
-
---
--- Name: heals; Type: TABLE; Schema: thaw; Owner: -
---
-
 CREATE TABLE thaw.heals (
     id bigint NOT NULL,
     workspace_id bigint,
@@ -1852,19 +1290,7 @@ CREATE TABLE thaw.heals (
     CONSTRAINT heals_resumed_is_within_cap CHECK (((resumed >= 0) AND (resumed <= cap))),
     CONSTRAINT heals_target_check CHECK ((target <> ''::text))
 );
-
-
---
--- Name: TABLE heals; Type: COMMENT; Schema: thaw; Owner: -
---
-
 COMMENT ON TABLE thaw.heals IS 'One row a heal: of a workspace, of an account, or (neither) of the enrollments listed in heal_enrollments.';
-
-
---
--- Name: heals_id_seq; Type: SEQUENCE; Schema: thaw; Owner: -
---
-
 ALTER TABLE thaw.heals ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME thaw.heals_id_seq
     START WITH 1
@@ -1873,12 +1299,6 @@ ALTER TABLE thaw.heals ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
-
-
---
--- Name: history; Type: VIEW; Schema: thaw; Owner: -
---
-
 CREATE VIEW thaw.history AS
  SELECT workspace.key AS workspace,
     campaign.key AS campaign,
@@ -1905,69 +1325,14 @@ CREATE VIEW thaw.history AS
      JOIN thaw.workspaces workspace ON ((workspace.id = e.workspace_id)))
      LEFT JOIN thaw.accounts from_account ON ((from_account.id = event.from_account_id)))
      LEFT JOIN thaw.accounts to_account ON ((to_account.id = event.to_account_id)));
-
-
---
--- Name: VIEW history; Type: COMMENT; Schema: thaw; Owner: -
---
-
 COMMENT ON VIEW thaw.history IS 'What happened to a prospect: every pause, resume and re-point, with where it came from.';
-
-
---
--- Name: river_job; Type: TABLE; Schema: thaw; Owner: -
---
-
-CREATE TABLE thaw.river_job (
-    id bigint NOT NULL,
-    state thaw.river_job_state DEFAULT 'available'::thaw.river_job_state NOT NULL,
-    attempt smallint DEFAULT 0 NOT NULL,
-    max_attempts smallint DEFAULT 25 NOT NULL,
-    attempted_at timestamp with time zone,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    finalized_at timestamp with time zone,
-    scheduled_at timestamp with time zone DEFAULT now() NOT NULL,
-    priority smallint DEFAULT 1 NOT NULL,
-    args jsonb NOT NULL,
-    attempted_by text[],
-    errors jsonb[],
-    kind text NOT NULL,
-    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
-    queue text DEFAULT 'default'::text NOT NULL,
-    tags character varying(255)[] DEFAULT '{}'::character varying[] NOT NULL,
-    unique_key bytea,
-    unique_states bit(8),
-    CONSTRAINT finalized_or_finalized_at_null CHECK ((((finalized_at IS NULL) AND (state <> ALL (ARRAY['cancelled'::thaw.river_job_state, 'completed'::thaw.river_job_state, 'discarded'::thaw.river_job_state]))) OR ((finalized_at IS NOT NULL) AND (state = ANY (ARRAY['cancelled'::thaw.river_job_state, 'completed'::thaw.river_job_state, 'discarded'::thaw.river_job_state]))))),
-    CONSTRAINT kind_length CHECK (((char_length(kind) > 0) AND (char_length(kind) < 128))),
-    CONSTRAINT max_attempts_is_positive CHECK ((max_attempts > 0)),
-    CONSTRAINT priority_in_range CHECK (((priority >= 1) AND (priority <= 4))),
-    CONSTRAINT queue_length CHECK (((char_length(queue) > 0) AND (char_length(queue) < 128)))
-);
-
-
---
--- Name: river_job_id_seq; Type: SEQUENCE; Schema: thaw; Owner: -
---
-
 CREATE SEQUENCE thaw.river_job_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
     NO MAXVALUE
     CACHE 1;
-
-
---
--- Name: river_job_id_seq; Type: SEQUENCE OWNED BY; Schema: thaw; Owner: -
---
-
 ALTER SEQUENCE thaw.river_job_id_seq OWNED BY thaw.river_job.id;
-
-
---
--- Name: river_leader; Type: TABLE; Schema: thaw; Owner: -
---
-
 CREATE UNLOGGED TABLE thaw.river_leader (
     elected_at timestamp with time zone NOT NULL,
     expires_at timestamp with time zone NOT NULL,
@@ -1976,12 +1341,6 @@ CREATE UNLOGGED TABLE thaw.river_leader (
     CONSTRAINT leader_id_length CHECK (((char_length(leader_id) > 0) AND (char_length(leader_id) < 128))),
     CONSTRAINT name_length CHECK ((name = 'default'::text))
 );
-
-
---
--- Name: river_migration; Type: TABLE; Schema: thaw; Owner: -
---
-
 CREATE TABLE thaw.river_migration (
     line text NOT NULL,
     version bigint NOT NULL,
@@ -1989,12 +1348,6 @@ CREATE TABLE thaw.river_migration (
     CONSTRAINT line_length CHECK (((char_length(line) > 0) AND (char_length(line) < 128))),
     CONSTRAINT version_gte_1 CHECK ((version >= 1))
 );
-
-
---
--- Name: river_notification; Type: TABLE; Schema: thaw; Owner: -
---
-
 CREATE TABLE thaw.river_notification (
     id bigint NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
@@ -2002,31 +1355,13 @@ CREATE TABLE thaw.river_notification (
     topic text NOT NULL,
     CONSTRAINT topic_length CHECK (((length(topic) > 0) AND (length(topic) < 128)))
 );
-
-
---
--- Name: river_notification_id_seq; Type: SEQUENCE; Schema: thaw; Owner: -
---
-
 CREATE SEQUENCE thaw.river_notification_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
     NO MAXVALUE
     CACHE 1;
-
-
---
--- Name: river_notification_id_seq; Type: SEQUENCE OWNED BY; Schema: thaw; Owner: -
---
-
 ALTER SEQUENCE thaw.river_notification_id_seq OWNED BY thaw.river_notification.id;
-
-
---
--- Name: river_queue; Type: TABLE; Schema: thaw; Owner: -
---
-
 CREATE TABLE thaw.river_queue (
     name text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
@@ -2034,12 +1369,6 @@ CREATE TABLE thaw.river_queue (
     paused_at timestamp with time zone,
     updated_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL
 );
-
-
---
--- Name: sweeps; Type: TABLE; Schema: thaw; Owner: -
---
-
 CREATE TABLE thaw.sweeps (
     tick_at timestamp with time zone NOT NULL,
     account_cap integer NOT NULL,
@@ -2056,26 +1385,8 @@ CREATE TABLE thaw.sweeps (
     CONSTRAINT sweeps_processed_is_planned CHECK (((accounts_processed >= 0) AND (accounts_processed <= accounts_planned))),
     CONSTRAINT sweeps_resumed_is_planned CHECK ((((resumed >= 0) AND (resumed <= planned)) AND (planned <= fleet_cap)))
 );
-
-
---
--- Name: TABLE sweeps; Type: COMMENT; Schema: thaw; Owner: -
---
-
 COMMENT ON TABLE thaw.sweeps IS 'One row a tick: what was planned, what was done, what was left.';
-
-
---
--- Name: COLUMN sweeps.backlog_left; Type: COMMENT; Schema: thaw; Owner: -
---
-
 COMMENT ON COLUMN thaw.sweeps.backlog_left IS 'Resumable enrollments that the tick found, less those that it resumed.';
-
-
---
--- Name: sweep_log; Type: VIEW; Schema: thaw; Owner: -
---
-
 CREATE VIEW thaw.sweep_log AS
  SELECT s.tick_at,
     s.accounts_planned,
@@ -2089,19 +1400,7 @@ CREATE VIEW thaw.sweep_log AS
     s.finished_at,
     (EXTRACT(epoch FROM (s.finished_at - s.started_at)))::double precision AS seconds
    FROM thaw.sweeps s;
-
-
---
--- Name: VIEW sweep_log; Type: COMMENT; Schema: thaw; Owner: -
---
-
 COMMENT ON VIEW thaw.sweep_log IS 'What each tick did: one row a tick; finished_at null: it is still at work.';
-
-
---
--- Name: workspaces_id_seq; Type: SEQUENCE; Schema: thaw; Owner: -
---
-
 ALTER TABLE thaw.workspaces ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME thaw.workspaces_id_seq
     START WITH 1
@@ -2110,482 +1409,102 @@ ALTER TABLE thaw.workspaces ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
-
-
---
--- Name: river_job id; Type: DEFAULT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.river_job ALTER COLUMN id SET DEFAULT nextval('thaw.river_job_id_seq'::regclass);
-
-
---
--- Name: river_notification id; Type: DEFAULT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.river_notification ALTER COLUMN id SET DEFAULT nextval('thaw.river_notification_id_seq'::regclass);
-
-
---
--- Name: account_budgets account_budgets_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.account_budgets
     ADD CONSTRAINT account_budgets_pkey PRIMARY KEY (tick_at, account_id);
-
-
---
--- Name: account_signals account_signals_delivery_key_key; Type: CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.account_signals
     ADD CONSTRAINT account_signals_delivery_key_key UNIQUE (delivery_key);
-
-
---
--- Name: account_signals account_signals_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.account_signals
     ADD CONSTRAINT account_signals_pkey PRIMARY KEY (id);
-
-
---
--- Name: accounts accounts_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.accounts
     ADD CONSTRAINT accounts_pkey PRIMARY KEY (id);
-
-
---
--- Name: accounts accounts_provider_provider_account_id_key; Type: CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.accounts
     ADD CONSTRAINT accounts_provider_provider_account_id_key UNIQUE (provider, provider_account_id);
-
-
---
--- Name: accounts accounts_workspace_id_id_key; Type: CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.accounts
     ADD CONSTRAINT accounts_workspace_id_id_key UNIQUE (workspace_id, id);
-
-
---
--- Name: campaign_events campaign_events_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.campaign_events
     ADD CONSTRAINT campaign_events_pkey PRIMARY KEY (id);
-
-
---
--- Name: campaigns campaigns_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.campaigns
     ADD CONSTRAINT campaigns_pkey PRIMARY KEY (id);
-
-
---
--- Name: campaigns campaigns_workspace_id_id_key; Type: CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.campaigns
     ADD CONSTRAINT campaigns_workspace_id_id_key UNIQUE (workspace_id, id);
-
-
---
--- Name: campaigns campaigns_workspace_id_key_key; Type: CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.campaigns
     ADD CONSTRAINT campaigns_workspace_id_key_key UNIQUE (workspace_id, key);
-
-
---
--- Name: enrollment_events enrollment_events_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.enrollment_events
     ADD CONSTRAINT enrollment_events_pkey PRIMARY KEY (id);
-
-
---
--- Name: enrollments enrollments_campaign_prospect_key; Type: CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.enrollments
     ADD CONSTRAINT enrollments_campaign_prospect_key UNIQUE (prospect_url, campaign_id);
-
-
---
--- Name: enrollments enrollments_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.enrollments
     ADD CONSTRAINT enrollments_pkey PRIMARY KEY (id);
-
-
---
--- Name: fleet_budgets fleet_budgets_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.fleet_budgets
     ADD CONSTRAINT fleet_budgets_pkey PRIMARY KEY (tick_at, lane);
-
-
---
--- Name: goose_db_version goose_db_version_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.goose_db_version
     ADD CONSTRAINT goose_db_version_pkey PRIMARY KEY (id);
-
-
---
--- Name: grants grants_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.grants
     ADD CONSTRAINT grants_pkey PRIMARY KEY (tick_at, account_id);
-
-
---
--- Name: heal_enrollments heal_enrollments_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.heal_enrollments
     ADD CONSTRAINT heal_enrollments_pkey PRIMARY KEY (heal_id, enrollment_id);
-
-
---
--- Name: heals heals_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.heals
     ADD CONSTRAINT heals_pkey PRIMARY KEY (id);
-
-
---
--- Name: river_job river_job_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.river_job
     ADD CONSTRAINT river_job_pkey PRIMARY KEY (id);
-
-
---
--- Name: river_leader river_leader_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.river_leader
     ADD CONSTRAINT river_leader_pkey PRIMARY KEY (name);
-
-
---
--- Name: river_migration river_migration_pkey1; Type: CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.river_migration
     ADD CONSTRAINT river_migration_pkey1 PRIMARY KEY (line, version);
-
-
---
--- Name: river_notification river_notification_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.river_notification
     ADD CONSTRAINT river_notification_pkey PRIMARY KEY (id);
-
-
---
--- Name: river_queue river_queue_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.river_queue
     ADD CONSTRAINT river_queue_pkey PRIMARY KEY (name);
-
-
---
--- Name: safety safety_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.safety
     ADD CONSTRAINT safety_pkey PRIMARY KEY (only_row);
-
-
---
--- Name: settings settings_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.settings
     ADD CONSTRAINT settings_pkey PRIMARY KEY (only_row);
-
-
---
--- Name: sweeps sweeps_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.sweeps
     ADD CONSTRAINT sweeps_pkey PRIMARY KEY (tick_at);
-
-
---
--- Name: workspaces workspaces_key_key; Type: CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.workspaces
     ADD CONSTRAINT workspaces_key_key UNIQUE (key);
-
-
---
--- Name: workspaces workspaces_pkey; Type: CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.workspaces
     ADD CONSTRAINT workspaces_pkey PRIMARY KEY (id);
-
-
---
--- Name: account_signals_account_idx; Type: INDEX; Schema: thaw; Owner: -
---
-
 CREATE INDEX account_signals_account_idx ON thaw.account_signals USING btree (provider, provider_account_id, id DESC);
-
-
---
--- Name: account_signals_unknown_idx; Type: INDEX; Schema: thaw; Owner: -
---
-
 CREATE INDEX account_signals_unknown_idx ON thaw.account_signals USING btree (provider, provider_account_id) WHERE (outcome = 'unknown_account'::thaw.signal_outcome);
-
-
---
--- Name: accounts_member_idx; Type: INDEX; Schema: thaw; Owner: -
---
-
-CREATE INDEX accounts_member_idx ON thaw.accounts USING btree (workspace_id, provider, member_id) WHERE (member_id IS NOT NULL);
-
-
---
--- Name: accounts_pause_due_idx; Type: INDEX; Schema: thaw; Owner: -
---
-
+CREATE INDEX accounts_member_idx ON thaw.accounts USING btree (member_id, provider, workspace_id) WHERE (member_id IS NOT NULL);
 CREATE INDEX accounts_pause_due_idx ON thaw.accounts USING btree (pause_after) WHERE (pause_after IS NOT NULL);
-
-
---
--- Name: campaign_events_history_idx; Type: INDEX; Schema: thaw; Owner: -
---
-
 CREATE INDEX campaign_events_history_idx ON thaw.campaign_events USING btree (campaign_id, id);
-
-
---
--- Name: campaigns_waiting_idx; Type: INDEX; Schema: thaw; Owner: -
---
-
 CREATE INDEX campaigns_waiting_idx ON thaw.campaigns USING btree (workspace_id, id) WHERE waits_for_account;
-
-
---
--- Name: enrollment_events_history_idx; Type: INDEX; Schema: thaw; Owner: -
---
-
 CREATE INDEX enrollment_events_history_idx ON thaw.enrollment_events USING btree (enrollment_id, id);
-
-
---
--- Name: enrollments_active_idx; Type: INDEX; Schema: thaw; Owner: -
---
-
 CREATE INDEX enrollments_active_idx ON thaw.enrollments USING btree (account_id, campaign_id, id) WHERE (status = 'active'::thaw.enrollment_status);
-
-
---
--- Name: enrollments_paused_idx; Type: INDEX; Schema: thaw; Owner: -
---
-
 CREATE INDEX enrollments_paused_idx ON thaw.enrollments USING btree (waits_for_account, account_id, campaign_id, paused_at, id) INCLUDE (paused_reason) WHERE (status = 'paused'::thaw.enrollment_status);
-
-
---
--- Name: grants_account_served_idx; Type: INDEX; Schema: thaw; Owner: -
---
-
 CREATE INDEX grants_account_served_idx ON thaw.grants USING btree (account_id, tick_at DESC) WHERE (planned > 0);
-
-
---
--- Name: grants_workspace_served_idx; Type: INDEX; Schema: thaw; Owner: -
---
-
 CREATE INDEX grants_workspace_served_idx ON thaw.grants USING btree (workspace_id, tick_at DESC) WHERE (planned > 0);
-
-
---
--- Name: heals_one_running_a_target_key; Type: INDEX; Schema: thaw; Owner: -
---
-
 CREATE UNIQUE INDEX heals_one_running_a_target_key ON thaw.heals USING btree (target) WHERE (status = 'running'::thaw.heal_status);
-
-
---
--- Name: river_job_args_index; Type: INDEX; Schema: thaw; Owner: -
---
-
 CREATE INDEX river_job_args_index ON thaw.river_job USING gin (args);
-
-
---
--- Name: river_job_kind; Type: INDEX; Schema: thaw; Owner: -
---
-
 CREATE INDEX river_job_kind ON thaw.river_job USING btree (kind);
-
-
---
--- Name: river_job_metadata_index; Type: INDEX; Schema: thaw; Owner: -
---
-
 CREATE INDEX river_job_metadata_index ON thaw.river_job USING gin (metadata);
-
-
---
--- Name: river_job_prioritized_fetching_index; Type: INDEX; Schema: thaw; Owner: -
---
-
 CREATE INDEX river_job_prioritized_fetching_index ON thaw.river_job USING btree (state, queue, priority, scheduled_at, id);
-
-
---
--- Name: river_job_state_and_finalized_at_index; Type: INDEX; Schema: thaw; Owner: -
---
-
 CREATE INDEX river_job_state_and_finalized_at_index ON thaw.river_job USING btree (state, finalized_at) WHERE (finalized_at IS NOT NULL);
-
-
---
--- Name: river_job_unique_idx; Type: INDEX; Schema: thaw; Owner: -
---
-
 CREATE UNIQUE INDEX river_job_unique_idx ON thaw.river_job USING btree (unique_key) WHERE ((unique_key IS NOT NULL) AND (unique_states IS NOT NULL) AND thaw.river_job_state_in_bitmask(unique_states, state));
-
-
---
--- Name: river_notification_created_at_idx; Type: INDEX; Schema: thaw; Owner: -
---
-
 CREATE INDEX river_notification_created_at_idx ON thaw.river_notification USING btree (created_at);
-
-
---
--- Name: river_notification_topic_id_idx; Type: INDEX; Schema: thaw; Owner: -
---
-
 CREATE INDEX river_notification_topic_id_idx ON thaw.river_notification USING btree (topic, id);
-
-
---
--- Name: sweeps_unfinished_idx; Type: INDEX; Schema: thaw; Owner: -
---
-
 CREATE INDEX sweeps_unfinished_idx ON thaw.sweeps USING btree (tick_at) WHERE (finished_at IS NULL);
-
-
---
--- Name: accounts accounts_announce_insert; Type: TRIGGER; Schema: thaw; Owner: -
---
-
 CREATE TRIGGER accounts_announce_insert BEFORE INSERT ON thaw.accounts FOR EACH STATEMENT EXECUTE FUNCTION thaw.accounts_announce_insert();
-
-
---
--- Name: accounts accounts_apply_early_signals; Type: TRIGGER; Schema: thaw; Owner: -
---
-
 CREATE TRIGGER accounts_apply_early_signals AFTER INSERT ON thaw.accounts REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION thaw.accounts_apply_early_signals();
-
-
---
--- Name: accounts accounts_workspace_id_fkey; Type: FK CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.accounts
     ADD CONSTRAINT accounts_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES thaw.workspaces(id);
-
-
---
--- Name: campaigns campaigns_workspace_id_fkey; Type: FK CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.campaigns
     ADD CONSTRAINT campaigns_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES thaw.workspaces(id);
-
-
---
--- Name: enrollments enrollments_workspace_id_account_id_fkey; Type: FK CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.enrollments
     ADD CONSTRAINT enrollments_workspace_id_account_id_fkey FOREIGN KEY (workspace_id, account_id) REFERENCES thaw.accounts(workspace_id, id);
-
-
---
--- Name: enrollments enrollments_workspace_id_campaign_id_fkey; Type: FK CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.enrollments
     ADD CONSTRAINT enrollments_workspace_id_campaign_id_fkey FOREIGN KEY (workspace_id, campaign_id) REFERENCES thaw.campaigns(workspace_id, id);
-
-
---
--- Name: grants grants_tick_at_fkey; Type: FK CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.grants
     ADD CONSTRAINT grants_tick_at_fkey FOREIGN KEY (tick_at) REFERENCES thaw.sweeps(tick_at);
-
-
---
--- Name: grants grants_workspace_id_account_id_fkey; Type: FK CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.grants
     ADD CONSTRAINT grants_workspace_id_account_id_fkey FOREIGN KEY (workspace_id, account_id) REFERENCES thaw.accounts(workspace_id, id);
-
-
---
--- Name: heal_enrollments heal_enrollments_heal_id_fkey; Type: FK CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.heal_enrollments
     ADD CONSTRAINT heal_enrollments_heal_id_fkey FOREIGN KEY (heal_id) REFERENCES thaw.heals(id) ON DELETE CASCADE;
-
-
---
--- Name: heals heals_account_id_fkey; Type: FK CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.heals
     ADD CONSTRAINT heals_account_id_fkey FOREIGN KEY (account_id) REFERENCES thaw.accounts(id);
-
-
---
--- Name: heals heals_workspace_id_fkey; Type: FK CONSTRAINT; Schema: thaw; Owner: -
---
-
 ALTER TABLE ONLY thaw.heals
     ADD CONSTRAINT heals_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES thaw.workspaces(id);
-
-
---
--- PostgreSQL database dump complete
---
-
-\unrestrict eFquh85hdXAwPYJjoZItbijCdhyU2VFZA2q8wJORIWsqpRTgsOY1pVl9SSi32dl
-

@@ -11,7 +11,7 @@ import (
 )
 
 const backlog = `-- name: Backlog :many
-SELECT b.workspace, b.account, b.status::text AS status, b.paused, b.resumable, b.target_id
+SELECT b.workspace, b.account, b.status::text AS status, b.paused, b.resumable, coalesce(b.target_id, 0)::bigint AS target_id
 FROM thaw.backlog AS b
 ORDER BY b.resumable DESC, b.paused DESC, b.workspace, b.account
 `
@@ -22,9 +22,10 @@ type BacklogRow struct {
 	Status    string
 	Paused    int64
 	Resumable int64
-	TargetID  interface{}
+	TargetID  int64
 }
 
+// target_id 0: there is nobody to wake.
 func (q *Queries) Backlog(ctx context.Context) ([]BacklogRow, error) {
 	rows, err := q.db.Query(ctx, backlog)
 	if err != nil {
@@ -54,7 +55,7 @@ func (q *Queries) Backlog(ctx context.Context) ([]BacklogRow, error) {
 
 const latestSweep = `-- name: LatestSweep :one
 SELECT s.tick_at, s.accounts_planned, s.accounts_processed, s.resumed, s.repointed, s.campaigns_resumed, s.backlog_left,
-    s.seconds, s.finished_at
+    coalesce(s.seconds, 0)::double precision AS seconds, s.finished_at
 FROM thaw.sweep_log AS s
 ORDER BY s.tick_at DESC
 LIMIT 1
@@ -122,24 +123,6 @@ func (q *Queries) OpenGrants(ctx context.Context, tickAt time.Time) ([]OpenGrant
 	return items, nil
 }
 
-const outlookTick = `-- name: OutlookTick :one
-SELECT thaw.tick()::timestamptz AS tick_at,
-    EXISTS (SELECT FROM thaw.sweeps AS s WHERE s.tick_at = thaw.tick())::boolean AS is_planned
-`
-
-type OutlookTickRow struct {
-	TickAt    time.Time
-	IsPlanned bool
-}
-
-// The current tick, and whether its sweep has made its plan.
-func (q *Queries) OutlookTick(ctx context.Context) (OutlookTickRow, error) {
-	row := q.db.QueryRow(ctx, outlookTick)
-	var i OutlookTickRow
-	err := row.Scan(&i.TickAt, &i.IsPlanned)
-	return i, err
-}
-
 const prospectFacts = `-- name: ProspectFacts :many
 SELECT
     e.id AS enrollment_id,
@@ -157,9 +140,12 @@ SELECT
     coalesce(e.paused_reason::text, '')::text AS paused_reason,
     e.step,
     e.next_action_at,
-    -- The family: accounts of the same person, here and elsewhere.
+    -- The same person, here and elsewhere. Elsewhere is asked last, because no index leads there.
     family.siblings::bigint AS siblings,
-    family.connected_elsewhere::boolean AS connected_elsewhere,
+    (target.id IS NULL AND account.member_id IS NOT NULL AND EXISTS (
+        SELECT FROM thaw.accounts AS other
+        WHERE other.provider = account.provider AND other.member_id = account.member_id AND other.status = 'connected'
+            AND other.workspace_id <> account.workspace_id))::boolean AS connected_elsewhere,
     -- The way to wake.
     target.id AS target_id,
     target.provider_account_id AS target,
@@ -192,12 +178,10 @@ CROSS JOIN thaw.safety AS safety
 LEFT JOIN thaw.accounts AS target
     ON target.id = (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = account.id)
 CROSS JOIN LATERAL (
-    SELECT
-        count(*) FILTER (WHERE other.workspace_id = account.workspace_id) AS siblings,
-        coalesce(bool_or(other.workspace_id <> account.workspace_id AND other.status = 'connected'), false)
-            AS connected_elsewhere
+    SELECT count(*) AS siblings
     FROM thaw.accounts AS other
-    WHERE other.provider = account.provider AND other.member_id = account.member_id AND other.id <> account.id) AS family
+    WHERE other.workspace_id = account.workspace_id AND other.provider = account.provider
+        AND other.member_id = account.member_id AND other.id <> account.id) AS family
 WHERE e.prospect_url = $1
 ORDER BY workspace.key, campaign.key
 `
@@ -355,5 +339,23 @@ func (q *Queries) Safety(ctx context.Context) (SafetyRow, error) {
 	row := q.db.QueryRow(ctx, safety)
 	var i SafetyRow
 	err := row.Scan(&i.Since, &i.Reason)
+	return i, err
+}
+
+const tickPlanned = `-- name: TickPlanned :one
+SELECT thaw.tick()::timestamptz AS tick_at,
+    EXISTS (SELECT FROM thaw.sweeps AS s WHERE s.tick_at = thaw.tick())::boolean AS is_planned
+`
+
+type TickPlannedRow struct {
+	TickAt    time.Time
+	IsPlanned bool
+}
+
+// The current tick, and whether its sweep has made its plan.
+func (q *Queries) TickPlanned(ctx context.Context) (TickPlannedRow, error) {
+	row := q.db.QueryRow(ctx, tickPlanned)
+	var i TickPlannedRow
+	err := row.Scan(&i.TickAt, &i.IsPlanned)
 	return i, err
 }

@@ -103,8 +103,8 @@ COMMENT ON COLUMN thaw.accounts.status_at IS
 COMMENT ON COLUMN thaw.accounts.pause_after IS
     'When the active enrollments of this account are due to be paused; null: nothing is due.';
 
--- Siblings are found by the member.
-CREATE INDEX accounts_member_idx ON thaw.accounts (workspace_id, provider, member_id) WHERE member_id IS NOT NULL;
+-- Siblings are found by the member, those in other workspaces too: they explain why somebody waits.
+CREATE INDEX accounts_member_idx ON thaw.accounts (member_id, provider, workspace_id) WHERE member_id IS NOT NULL;
 -- The sweep puts back the pause jobs that somebody cancelled.
 CREATE INDEX accounts_pause_due_idx ON thaw.accounts (pause_after) WHERE pause_after IS NOT NULL;
 

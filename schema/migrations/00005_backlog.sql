@@ -125,23 +125,43 @@ END;
 -- +goose StatementEnd
 
 -- Where, among the given accounts, somebody waits who may be woken now: a campaign that runs, or that waits for an account
--- itself and is started again with its prospects.
+-- itself and is started again with its prospects. Target and campaign are looked up one by one (the scalar subquery, the
+-- limit): joined freely, the planner would hash all accounts and all campaigns for the pass of a single account.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.resumable(p_source_ids bigint[], p_even_if_off boolean DEFAULT false)
 RETURNS TABLE (workspace_id bigint, target_id bigint, source_id bigint, campaign_id bigint) LANGUAGE sql STABLE
 BEGIN ATOMIC
-    SELECT target.workspace_id, target.id, wake.source_id, campaign.id
+    SELECT target.workspace_id, target.id, source.id, campaign.id
     FROM unnest(p_source_ids) AS source (id)
-    JOIN thaw.wake_targets AS wake ON wake.source_id = source.id
-    JOIN thaw.accounts AS target ON target.id = wake.target_id
-    CROSS JOIN LATERAL thaw.waiting_campaigns(wake.source_id) AS waiting
-    JOIN thaw.campaigns AS campaign
-        ON campaign.id = waiting.campaign_id AND (campaign.status = 'running' OR campaign.waits_for_account)
+    JOIN thaw.accounts AS target
+        ON target.id = (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = source.id)
+    CROSS JOIN LATERAL thaw.waiting_campaigns(source.id) AS waiting
+    CROSS JOIN LATERAL (
+        SELECT c.id FROM thaw.campaigns AS c
+        WHERE c.id = waiting.campaign_id AND (c.status = 'running' OR c.waits_for_account)
+        LIMIT 1) AS campaign
     WHERE thaw.blocked_by(target, p_even_if_off) IS NULL;
 END;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.resumable(bigint[], boolean) IS
     'Source account, campaign and target account of everybody among the given accounts who may be woken now.';
+
+-- The same for everybody, with how many wait in each line. Defined with the owner's rights so that a role which may read
+-- the view thaw.backlog needs none on the tables and functions below it.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.resumable_lines()
+RETURNS TABLE (workspace_id bigint, target_id bigint, source_id bigint, campaign_id bigint, waiting bigint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
+BEGIN ATOMIC
+    SELECT line.workspace_id, line.target_id, line.source_id, line.campaign_id, rows.waiting
+    FROM thaw.resumable(ARRAY(SELECT w.account_id FROM thaw.waiting_accounts AS w)) AS line
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS waiting
+        FROM thaw.enrollments AS e
+        WHERE e.status = 'paused' AND e.waits_for_account
+            AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id) AS rows;
+END;
+-- +goose StatementEnd
 
 -- The claimants of a tick: connected accounts with somebody to wake, what the tick may still give them, and when they and
 -- their workspace were served last. Shape of plan.Claimant.
@@ -153,16 +173,11 @@ RETURNS TABLE (
 LANGUAGE sql STABLE SET jit = off
 BEGIN ATOMIC
     SELECT waiting.target_id, waiting.workspace_id, waiting.backlog::integer,
-        settings.account_cap - coalesce(budget.used, 0), account_served.tick_at, workspace_served.tick_at
+        coalesce(budget.cap - budget.used, settings.account_cap), account_served.tick_at, workspace_served.tick_at
     FROM (
-        SELECT r.target_id, r.workspace_id, sum(line.length) AS backlog
-        FROM thaw.resumable(ARRAY(SELECT w.account_id FROM thaw.waiting_accounts AS w)) AS r
-        CROSS JOIN LATERAL (
-            SELECT count(*) AS length
-            FROM thaw.enrollments AS e
-            WHERE e.status = 'paused' AND e.waits_for_account
-                AND e.account_id = r.source_id AND e.campaign_id = r.campaign_id) AS line
-        GROUP BY r.target_id, r.workspace_id) AS waiting
+        SELECT line.target_id, line.workspace_id, sum(line.waiting) AS backlog
+        FROM thaw.resumable_lines() AS line
+        GROUP BY line.target_id, line.workspace_id) AS waiting
     CROSS JOIN thaw.settings
     LEFT JOIN thaw.account_budgets AS budget
         ON budget.tick_at = p_tick_at AND budget.account_id = waiting.target_id
@@ -218,14 +233,9 @@ FROM (
 JOIN thaw.accounts AS account ON account.id = paused.account_id
 JOIN thaw.workspaces AS workspace ON workspace.id = account.workspace_id
 LEFT JOIN (
-    SELECT r.source_id, r.target_id, sum(line.length)::bigint AS total
-    FROM thaw.resumable(ARRAY(SELECT w.account_id FROM thaw.waiting_accounts AS w)) AS r
-    CROSS JOIN LATERAL (
-        SELECT count(*) AS length
-        FROM thaw.enrollments AS e
-        WHERE e.status = 'paused' AND e.waits_for_account
-            AND e.account_id = r.source_id AND e.campaign_id = r.campaign_id) AS line
-    GROUP BY r.source_id, r.target_id) AS waiting ON waiting.source_id = account.id;
+    SELECT line.source_id, line.target_id, sum(line.waiting)::bigint AS total
+    FROM thaw.resumable_lines() AS line
+    GROUP BY line.source_id, line.target_id) AS waiting ON waiting.source_id = account.id;
 COMMENT ON VIEW thaw.backlog IS
     'Per account with paused enrollments: how many, how many of them may be woken now, and how many by each reason.';
 
@@ -233,6 +243,7 @@ COMMENT ON VIEW thaw.backlog IS
 DROP VIEW thaw.backlog;
 DROP FUNCTION thaw.blocked_campaigns();
 DROP FUNCTION thaw.claimants(timestamptz);
+DROP FUNCTION thaw.resumable_lines();
 DROP FUNCTION thaw.resumable(bigint[], boolean);
 DROP FUNCTION thaw.active_campaigns(bigint);
 DROP FUNCTION thaw.waiting_campaigns(bigint);

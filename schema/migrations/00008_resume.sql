@@ -118,9 +118,9 @@ BEGIN
 
         -- 4. Claim those who have waited longest. What somebody else is working on at this moment is left to the next pass.
         IF p_lane <> 'heal' THEN
-            room := least(room, settings.account_cap - coalesce((
-                SELECT b.used FROM thaw.account_budgets AS b
-                WHERE b.tick_at = tick AND b.account_id = account.id), 0));
+            room := least(room, coalesce((
+                SELECT b.cap - b.used FROM thaw.account_budgets AS b
+                WHERE b.tick_at = tick AND b.account_id = account.id), settings.account_cap));
         END IF;
         IF heal.id IS NOT NULL AND heal.workspace_id IS NULL AND heal.account_id IS NULL THEN
             SELECT array_agg(candidate.id) INTO claimed FROM (

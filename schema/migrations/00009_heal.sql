@@ -60,6 +60,11 @@ DECLARE
     started bigint;
     running bigint;
 BEGIN
+    -- A heal whose job somebody cancelled is over, as far as it came.
+    UPDATE thaw.heals AS h SET status = 'done', finished_at = thaw.now(), left_over = (
+        SELECT coalesce(sum(scope.waiting), 0) FROM thaw.heal_scope(h.id) AS scope)
+    WHERE h.target = wanted AND h.status = 'running'
+        AND NOT thaw.is_enqueued('heal', jsonb_build_object('heal_id', h.id));
     IF p_cap IS NULL OR p_cap < 1 THEN
         RAISE EXCEPTION 'the cap of a heal must be at least 1, not %', coalesce(p_cap::text, 'null')
             USING ERRCODE = 'invalid_parameter_value';

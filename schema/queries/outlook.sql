@@ -1,4 +1,4 @@
--- name: OutlookTick :one
+-- name: TickPlanned :one
 -- The current tick, and whether its sweep has made its plan.
 SELECT thaw.tick()::timestamptz AS tick_at,
     EXISTS (SELECT FROM thaw.sweeps AS s WHERE s.tick_at = thaw.tick())::boolean AS is_planned;
@@ -27,9 +27,12 @@ SELECT
     coalesce(e.paused_reason::text, '')::text AS paused_reason,
     e.step,
     e.next_action_at,
-    -- The family: accounts of the same person, here and elsewhere.
+    -- The same person, here and elsewhere. Elsewhere is asked last, because no index leads there.
     family.siblings::bigint AS siblings,
-    family.connected_elsewhere::boolean AS connected_elsewhere,
+    (target.id IS NULL AND account.member_id IS NOT NULL AND EXISTS (
+        SELECT FROM thaw.accounts AS other
+        WHERE other.provider = account.provider AND other.member_id = account.member_id AND other.status = 'connected'
+            AND other.workspace_id <> account.workspace_id))::boolean AS connected_elsewhere,
     -- The way to wake.
     target.id AS target_id,
     target.provider_account_id AS target,
@@ -62,12 +65,10 @@ CROSS JOIN thaw.safety AS safety
 LEFT JOIN thaw.accounts AS target
     ON target.id = (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = account.id)
 CROSS JOIN LATERAL (
-    SELECT
-        count(*) FILTER (WHERE other.workspace_id = account.workspace_id) AS siblings,
-        coalesce(bool_or(other.workspace_id <> account.workspace_id AND other.status = 'connected'), false)
-            AS connected_elsewhere
+    SELECT count(*) AS siblings
     FROM thaw.accounts AS other
-    WHERE other.provider = account.provider AND other.member_id = account.member_id AND other.id <> account.id) AS family
+    WHERE other.workspace_id = account.workspace_id AND other.provider = account.provider
+        AND other.member_id = account.member_id AND other.id <> account.id) AS family
 WHERE e.prospect_url = sqlc.arg(prospect_url)
 ORDER BY workspace.key, campaign.key;
 
@@ -85,12 +86,13 @@ SELECT s.since, s.reason FROM thaw.safety AS s;
 -- name: LatestSweep :one
 -- The newest tick that has a plan, whether or not its work is done.
 SELECT s.tick_at, s.accounts_planned, s.accounts_processed, s.resumed, s.repointed, s.campaigns_resumed, s.backlog_left,
-    s.seconds, s.finished_at
+    coalesce(s.seconds, 0)::double precision AS seconds, s.finished_at
 FROM thaw.sweep_log AS s
 ORDER BY s.tick_at DESC
 LIMIT 1;
 
 -- name: Backlog :many
-SELECT b.workspace, b.account, b.status::text AS status, b.paused, b.resumable, b.target_id
+-- target_id 0: there is nobody to wake.
+SELECT b.workspace, b.account, b.status::text AS status, b.paused, b.resumable, coalesce(b.target_id, 0)::bigint AS target_id
 FROM thaw.backlog AS b
 ORDER BY b.resumable DESC, b.paused DESC, b.workspace, b.account;
