@@ -1,0 +1,100 @@
+package outlook
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/thawline/thaw/internal/plan"
+	"github.com/thawline/thaw/internal/store"
+	"github.com/thawline/thaw/schema/dbsqlc"
+)
+
+// Horizon is how far a forecast looks ahead, in ticks: four weeks of quarter hours.
+const Horizon = 4 * 7 * 24 * 4
+
+// Forecast says when the enrollments that wait at this moment will be resumed, by account and position in line, if nothing
+// else changes. Signals that are about to wake somebody, and heals, make it sooner.
+func Forecast(ctx context.Context, db *pgxpool.Pool) (*plan.Forecast, error) {
+	var f *plan.Forecast
+	err := read(ctx, db, func(q *dbsqlc.Queries) error {
+		t, err := readTicks(ctx, q)
+		if err != nil {
+			return err
+		}
+		f, err = forecast(ctx, q, t)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("forecasting: %w", err)
+	}
+	return f, nil
+}
+
+// ticks says where the fleet is in time.
+type ticks struct {
+	current   time.Time
+	isPlanned bool // the sweep of the current tick has made its plan
+	length    time.Duration
+	settings  dbsqlc.SettingsRow
+}
+
+// next returns the next tick to be planned.
+func (t ticks) next() time.Time {
+	if t.isPlanned {
+		return t.current.Add(t.length)
+	}
+	return t.current
+}
+
+func readTicks(ctx context.Context, q *dbsqlc.Queries) (ticks, error) {
+	tick, err := q.TickPlanned(ctx)
+	if err != nil {
+		return ticks{}, fmt.Errorf("reading the tick: %w", err)
+	}
+	settings, err := q.Settings(ctx)
+	if err != nil {
+		return ticks{}, fmt.Errorf("reading settings: %w", err)
+	}
+	return ticks{current: tick.TickAt.UTC(), isPlanned: tick.IsPlanned, length: settings.Tick, settings: settings}, nil
+}
+
+// forecast begins with the current tick even if that is planned already: what its plan has still to give is then all the
+// room that there is in it.
+func forecast(ctx context.Context, q *dbsqlc.Queries, t ticks) (*plan.Forecast, error) {
+	rows, err := q.Claimants(ctx, t.current)
+	if err != nil {
+		return nil, fmt.Errorf("finding claimants: %w", err)
+	}
+	claimants, _ := store.Claimants(rows)
+	budget := int(t.settings.FleetCap)
+	if t.isPlanned {
+		if budget, err = keepToPlan(ctx, q, t.current, claimants); err != nil {
+			return nil, err
+		}
+	}
+	return plan.NewForecast(claimants, plan.Rules{
+		First: t.current, FirstBudget: budget,
+		Tick: t.length, FleetCap: int(t.settings.FleetCap), AccountCap: int(t.settings.AccountCap),
+		Horizon: Horizon,
+	}), nil
+}
+
+// keepToPlan leaves the claimants the room that the plan of the tick has still to give them, and returns the sum of it.
+func keepToPlan(ctx context.Context, q *dbsqlc.Queries, tick time.Time, claimants []plan.Claimant) (budget int, err error) {
+	grants, err := q.OpenGrants(ctx, tick)
+	if err != nil {
+		return 0, fmt.Errorf("reading open grants: %w", err)
+	}
+	planned := make(map[int64]int, len(grants))
+	for _, g := range grants {
+		planned[g.AccountID] = int(g.Planned)
+	}
+	for i, c := range claimants {
+		claimants[i].Room = max(0, min(c.Room, planned[c.AccountID]))
+		budget += claimants[i].Room
+	}
+	return budget, nil
+}
