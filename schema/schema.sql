@@ -92,12 +92,15 @@ BEGIN
     FOR early IN
         SELECT DISTINCT ON (a.id)
             a.id AS account_id, s.id AS signal_id, s.status, s.raw_status, s.just_created, s.member_id,
-            coalesce(s.occurred_at, s.received_at) AS at
+            word.at
         FROM inserted AS a
         JOIN thaw.account_signals AS s
             ON s.provider = a.provider AND s.provider_account_id = a.provider_account_id
             AND s.outcome = 'unknown_account'
-        ORDER BY a.id, coalesce(s.occurred_at, s.received_at) DESC, s.id DESC
+        -- The rules of apply_status, as of when each was received.
+        CROSS JOIN LATERAL (
+            SELECT least(coalesce(s.occurred_at, s.received_at), s.received_at + interval '5 minutes') AS at) AS word
+        ORDER BY a.id, word.at DESC, s.status = 'connected', s.id DESC
     LOOP
         SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = early.account_id FOR NO KEY UPDATE;
         UPDATE thaw.account_signals AS s SET outcome = 'stale', account_id = account.id
@@ -190,9 +193,9 @@ CREATE FUNCTION thaw.apply_status(p_account thaw.accounts, p_signal_id bigint, p
 DECLARE
     -- No time of its own: ordered by receipt. A time from the future is a wrong clock; taken at its word it would make
     -- every later signal look stale.
-    at timestamptz := coalesce(
-        least(p_occurred_at, thaw.now() + interval '5 minutes'),
-        greatest(thaw.now(), p_account.status_at + interval '1 microsecond'));
+    at timestamptz := CASE
+        WHEN p_occurred_at IS NULL THEN greatest(thaw.now(), p_account.status_at + interval '1 microsecond')
+        ELSE least(p_occurred_at, thaw.now() + interval '5 minutes') END;
     due timestamptz;
 BEGIN
     -- At the same moment holding back wins.
@@ -716,19 +719,24 @@ BEGIN
             status = 'paused', paused_reason = why, paused_at = coalesce(e.paused_at, thaw.now())
         FROM thaw.enrollments AS before
         WHERE before.id = e.id AND e.id = ANY (claimed)
-        RETURNING e.id, e.step, before.status AS from_status
+        RETURNING e.id, e.step, e.paused_at, before.status AS from_status
     )
     INSERT INTO thaw.enrollment_events (
         enrollment_id, at, tick_at, signal_id, job_id, from_account_id, to_account_id, step, kind, source, from_status,
-        to_status, reason)
+        to_status, reason, paused_at)
     SELECT flipped.id, thaw.now(), p_tick_at, p_signal_id, p_job_id, account.id, account.id, flipped.step, 'paused', source,
-        flipped.from_status, 'paused', why
+        flipped.from_status, 'paused', why, flipped.paused_at
     FROM flipped;
     GET DIAGNOSTICS paused = ROW_COUNT;
-    IF EXISTS (SELECT FROM thaw.enrollments AS e WHERE e.account_id = account.id AND e.status = 'active')
-        OR (account.status = 'restricted' AND EXISTS (
-            SELECT FROM thaw.enrollments AS e
-            WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id = account.id))
+    -- The order is that of the index. Without it the planner expects to meet one of an account's many rows soon, and walks the
+    -- table from its start: past all that were paused by the batches before.
+    IF (SELECT e.id FROM thaw.enrollments AS e
+        WHERE e.account_id = account.id AND e.status = 'active'
+        ORDER BY e.campaign_id, e.id LIMIT 1) IS NOT NULL
+        OR (account.status = 'restricted' AND (
+            SELECT e.id FROM thaw.enrollments AS e
+            WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id = account.id
+            ORDER BY e.campaign_id, e.paused_at, e.id LIMIT 1) IS NOT NULL)
     THEN
         verdict := CASE WHEN paused > 0 THEN 'more' ELSE 'busy' END;
     ELSE
@@ -945,7 +953,7 @@ BEGIN
             FROM unnest(claimed[:granted]) WITH ORDINALITY AS line (id, i)
             JOIN thaw.enrollments AS before ON before.id = line.id
             WHERE e.id = line.id
-            RETURNING e.id, e.step, before.account_id AS from_account_id, before.paused_reason
+            RETURNING e.id, e.step, before.account_id AS from_account_id, before.paused_reason, before.paused_at
         ), flips AS (
             SELECT woken.*, 'resumed'::thaw.event_kind AS kind, 'paused'::thaw.enrollment_status AS from_status FROM woken
             UNION ALL
@@ -953,10 +961,10 @@ BEGIN
         ), written AS (
             INSERT INTO thaw.enrollment_events (
                 enrollment_id, at, tick_at, heal_id, signal_id, job_id, from_account_id, to_account_id, step, kind, source,
-                from_status, to_status, reason)
+                from_status, to_status, reason, paused_at)
             SELECT flips.id, thaw.now(), CASE WHEN p_lane <> 'heal' THEN tick END, p_heal_id, p_signal_id, p_job_id,
                 flips.from_account_id, account.id, flips.step, flips.kind, p_lane::text::thaw.event_source,
-                flips.from_status, 'active', flips.paused_reason
+                flips.from_status, 'active', flips.paused_reason, flips.paused_at
             FROM flips
             ORDER BY flips.id, flips.kind
             RETURNING kind
@@ -1059,6 +1067,9 @@ BEGIN
         AND NOT thaw.is_enqueued('heal', jsonb_build_object('heal_id', h.id));
     IF p_cap IS NULL OR p_cap < 1 THEN
         RAISE EXCEPTION 'the cap of a heal must be at least 1, not %', coalesce(p_cap::text, 'null')
+            USING ERRCODE = 'invalid_parameter_value';
+    ELSIF wanted IS NULL THEN
+        RAISE EXCEPTION 'a heal needs a workspace, an account, or at least one enrollment'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
     INSERT INTO thaw.heals AS h (workspace_id, account_id, target, cap, even_if_off, requested_by)
@@ -1209,6 +1220,7 @@ CREATE TABLE thaw.enrollment_events (
     from_status thaw.enrollment_status NOT NULL,
     to_status thaw.enrollment_status NOT NULL,
     reason thaw.pause_reason,
+    paused_at timestamp with time zone,
     detail text,
     CONSTRAINT enrollment_events_names_its_pass CHECK (((kind <> ALL (ARRAY['resumed'::thaw.event_kind, 'repointed'::thaw.event_kind])) OR
 CASE source
@@ -1217,10 +1229,12 @@ CASE source
     WHEN 'heal'::thaw.event_source THEN (heal_id IS NOT NULL)
     ELSE true
 END)),
+    CONSTRAINT enrollment_events_names_its_pause CHECK (((kind <> ALL (ARRAY['paused'::thaw.event_kind, 'resumed'::thaw.event_kind])) OR (paused_at IS NOT NULL))),
     CONSTRAINT enrollment_events_pause_has_a_reason CHECK (((kind <> 'paused'::thaw.event_kind) OR (reason IS NOT NULL)))
 );
 COMMENT ON TABLE thaw.enrollment_events IS 'The history of every enrollment: each flip, written in the transaction that made it.';
 COMMENT ON COLUMN thaw.enrollment_events.reason IS 'Of a pause: why; of a resume: the reason that it ended.';
+COMMENT ON COLUMN thaw.enrollment_events.paused_at IS 'When the pause began that this event begins or ends. A pause that has two resumes was ended twice.';
 ALTER TABLE thaw.enrollment_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME thaw.enrollment_events_id_seq
     START WITH 1

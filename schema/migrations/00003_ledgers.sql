@@ -164,8 +164,10 @@ CREATE TABLE thaw.enrollment_events (
     from_status     thaw.enrollment_status NOT NULL,
     to_status       thaw.enrollment_status NOT NULL,
     reason          thaw.pause_reason,
+    paused_at       timestamptz,
     detail          text,
     CONSTRAINT enrollment_events_pause_has_a_reason CHECK (kind <> 'paused' OR reason IS NOT NULL),
+    CONSTRAINT enrollment_events_names_its_pause CHECK (kind NOT IN ('paused', 'resumed') OR paused_at IS NOT NULL),
     CONSTRAINT enrollment_events_names_its_pass CHECK (
         kind NOT IN ('resumed', 'repointed')
         OR CASE source
@@ -177,6 +179,8 @@ CREATE TABLE thaw.enrollment_events (
 );
 COMMENT ON TABLE thaw.enrollment_events IS 'The history of every enrollment: each flip, written in the transaction that made it.';
 COMMENT ON COLUMN thaw.enrollment_events.reason IS 'Of a pause: why; of a resume: the reason that it ended.';
+COMMENT ON COLUMN thaw.enrollment_events.paused_at IS
+    'When the pause began that this event begins or ends. A pause that has two resumes was ended twice.';
 CREATE INDEX enrollment_events_history_idx ON thaw.enrollment_events (enrollment_id, id);
 
 CREATE TABLE thaw.campaign_events (

@@ -12,9 +12,9 @@ CREATE FUNCTION thaw.apply_status(
 DECLARE
     -- No time of its own: ordered by receipt. A time from the future is a wrong clock; taken at its word it would make
     -- every later signal look stale.
-    at timestamptz := coalesce(
-        least(p_occurred_at, thaw.now() + interval '5 minutes'),
-        greatest(thaw.now(), p_account.status_at + interval '1 microsecond'));
+    at timestamptz := CASE
+        WHEN p_occurred_at IS NULL THEN greatest(thaw.now(), p_account.status_at + interval '1 microsecond')
+        ELSE least(p_occurred_at, thaw.now() + interval '5 minutes') END;
     due timestamptz;
 BEGIN
     -- At the same moment holding back wins.
@@ -155,12 +155,15 @@ BEGIN
     FOR early IN
         SELECT DISTINCT ON (a.id)
             a.id AS account_id, s.id AS signal_id, s.status, s.raw_status, s.just_created, s.member_id,
-            coalesce(s.occurred_at, s.received_at) AS at
+            word.at
         FROM inserted AS a
         JOIN thaw.account_signals AS s
             ON s.provider = a.provider AND s.provider_account_id = a.provider_account_id
             AND s.outcome = 'unknown_account'
-        ORDER BY a.id, coalesce(s.occurred_at, s.received_at) DESC, s.id DESC
+        -- The rules of apply_status, as of when each was received.
+        CROSS JOIN LATERAL (
+            SELECT least(coalesce(s.occurred_at, s.received_at), s.received_at + interval '5 minutes') AS at) AS word
+        ORDER BY a.id, word.at DESC, s.status = 'connected', s.id DESC
     LOOP
         SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = early.account_id FOR NO KEY UPDATE;
         UPDATE thaw.account_signals AS s SET outcome = 'stale', account_id = account.id

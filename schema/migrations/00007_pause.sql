@@ -95,20 +95,25 @@ BEGIN
             status = 'paused', paused_reason = why, paused_at = coalesce(e.paused_at, thaw.now())
         FROM thaw.enrollments AS before
         WHERE before.id = e.id AND e.id = ANY (claimed)
-        RETURNING e.id, e.step, before.status AS from_status
+        RETURNING e.id, e.step, e.paused_at, before.status AS from_status
     )
     INSERT INTO thaw.enrollment_events (
         enrollment_id, at, tick_at, signal_id, job_id, from_account_id, to_account_id, step, kind, source, from_status,
-        to_status, reason)
+        to_status, reason, paused_at)
     SELECT flipped.id, thaw.now(), p_tick_at, p_signal_id, p_job_id, account.id, account.id, flipped.step, 'paused', source,
-        flipped.from_status, 'paused', why
+        flipped.from_status, 'paused', why, flipped.paused_at
     FROM flipped;
     GET DIAGNOSTICS paused = ROW_COUNT;
 
-    IF EXISTS (SELECT FROM thaw.enrollments AS e WHERE e.account_id = account.id AND e.status = 'active')
-        OR (account.status = 'restricted' AND EXISTS (
-            SELECT FROM thaw.enrollments AS e
-            WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id = account.id))
+    -- The order is that of the index. Without it the planner expects to meet one of an account's many rows soon, and walks the
+    -- table from its start: past all that were paused by the batches before.
+    IF (SELECT e.id FROM thaw.enrollments AS e
+        WHERE e.account_id = account.id AND e.status = 'active'
+        ORDER BY e.campaign_id, e.id LIMIT 1) IS NOT NULL
+        OR (account.status = 'restricted' AND (
+            SELECT e.id FROM thaw.enrollments AS e
+            WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id = account.id
+            ORDER BY e.campaign_id, e.paused_at, e.id LIMIT 1) IS NOT NULL)
     THEN
         verdict := CASE WHEN paused > 0 THEN 'more' ELSE 'busy' END;
     ELSE

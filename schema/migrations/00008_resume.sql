@@ -177,7 +177,7 @@ BEGIN
             FROM unnest(claimed[:granted]) WITH ORDINALITY AS line (id, i)
             JOIN thaw.enrollments AS before ON before.id = line.id
             WHERE e.id = line.id
-            RETURNING e.id, e.step, before.account_id AS from_account_id, before.paused_reason
+            RETURNING e.id, e.step, before.account_id AS from_account_id, before.paused_reason, before.paused_at
         ), flips AS (
             SELECT woken.*, 'resumed'::thaw.event_kind AS kind, 'paused'::thaw.enrollment_status AS from_status FROM woken
             UNION ALL
@@ -185,10 +185,10 @@ BEGIN
         ), written AS (
             INSERT INTO thaw.enrollment_events (
                 enrollment_id, at, tick_at, heal_id, signal_id, job_id, from_account_id, to_account_id, step, kind, source,
-                from_status, to_status, reason)
+                from_status, to_status, reason, paused_at)
             SELECT flips.id, thaw.now(), CASE WHEN p_lane <> 'heal' THEN tick END, p_heal_id, p_signal_id, p_job_id,
                 flips.from_account_id, account.id, flips.step, flips.kind, p_lane::text::thaw.event_source,
-                flips.from_status, 'active', flips.paused_reason
+                flips.from_status, 'active', flips.paused_reason, flips.paused_at
             FROM flips
             ORDER BY flips.id, flips.kind
             RETURNING kind

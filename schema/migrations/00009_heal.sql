@@ -68,6 +68,9 @@ BEGIN
     IF p_cap IS NULL OR p_cap < 1 THEN
         RAISE EXCEPTION 'the cap of a heal must be at least 1, not %', coalesce(p_cap::text, 'null')
             USING ERRCODE = 'invalid_parameter_value';
+    ELSIF wanted IS NULL THEN
+        RAISE EXCEPTION 'a heal needs a workspace, an account, or at least one enrollment'
+            USING ERRCODE = 'invalid_parameter_value';
     END IF;
     INSERT INTO thaw.heals AS h (workspace_id, account_id, target, cap, even_if_off, requested_by)
     VALUES (p_workspace_id, p_account_id, wanted, p_cap, p_even_if_off, p_requested_by)

@@ -1,0 +1,307 @@
+package schema_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/internal/testdb"
+)
+
+// oneRowEach puts a sound row into every table; all ids are 1. There is a second workspace, which has nothing.
+const oneRowEach = `
+INSERT INTO thaw.workspaces (key) VALUES ('acme'), ('globex');
+INSERT INTO thaw.accounts (workspace_id, provider_account_id, status) VALUES (1, 'ann', 'connected');
+INSERT INTO thaw.campaigns (workspace_id, key, status) VALUES (1, 'spring', 'running');
+INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, prospect_url)
+VALUES (1, 1, 1, 'active', 'https://example.com/in/bob');
+INSERT INTO thaw.account_signals (provider, provider_account_id, account_id, delivery_key, raw_status, status, outcome)
+VALUES ('linkedin', 'ann', 1, 'first', 'OK', 'connected', 'applied');
+INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap, accounts_planned, planned) VALUES ('2026-01-01', 200, 2000, 1, 10);
+INSERT INTO thaw.grants (tick_at, account_id, workspace_id, planned) VALUES ('2026-01-01', 1, 1, 10);
+INSERT INTO thaw.fleet_budgets (tick_at, lane, cap) VALUES ('2026-01-01', 'sweep', 2000);
+INSERT INTO thaw.account_budgets (tick_at, account_id, cap, used) VALUES ('2026-01-01', 1, 200, 0);
+INSERT INTO thaw.heals (workspace_id, target, cap, requested_by) VALUES (1, 'workspace:1', 10, 'support');
+INSERT INTO thaw.heal_enrollments (heal_id, enrollment_id) VALUES (1, 1);
+INSERT INTO thaw.enrollment_events (enrollment_id, at, step, kind, source, from_status, to_status, reason, paused_at)
+VALUES (1, '2026-01-01', 0, 'paused', 'signal', 'active', 'paused', 'linkedin_account_disconnected', '2026-01-01');
+INSERT INTO thaw.campaign_events (campaign_id, at, kind, source, from_status, to_status)
+VALUES (1, '2026-01-01', 'paused', 'signal', 'running', 'paused');
+`
+
+// breaks has statements that a constraint must refuse, by its name; each is tried on its own.
+var breaks = map[string][]string{
+	"settings_only_row_check":    {"INSERT INTO thaw.settings (only_row) VALUES (false)"},
+	"settings_account_cap_check": {"UPDATE thaw.settings SET account_cap = 0", "UPDATE thaw.settings SET account_cap = 1000001"},
+	"settings_fleet_cap_check":   {"UPDATE thaw.settings SET fleet_cap = 0", "UPDATE thaw.settings SET fleet_cap = 10000001"},
+	"settings_signal_cap_check":  {"UPDATE thaw.settings SET signal_cap = 0", "UPDATE thaw.settings SET signal_cap = 10000001"},
+	"settings_jitter_check":      {"UPDATE thaw.settings SET jitter = '-1 second'", "UPDATE thaw.settings SET jitter = '25 hours'"},
+	"settings_tolerance_check":   {"UPDATE thaw.settings SET tolerance = '-1 second'", "UPDATE thaw.settings SET tolerance = '8 days'"},
+	"settings_tick_check": {
+		"UPDATE thaw.settings SET tick = '0'",
+		"UPDATE thaw.settings SET tick = '1.5 seconds'",
+		"UPDATE thaw.settings SET tick = '25 hours'",
+	},
+
+	"safety_only_row_check": {"INSERT INTO thaw.safety (only_row) VALUES (false)"},
+	"safety_mode_has_a_reason": {
+		"UPDATE thaw.safety SET since = now()",
+		"UPDATE thaw.safety SET reason = 'why'",
+		"UPDATE thaw.safety SET since = now(), reason = ''",
+	},
+
+	"workspaces_key_check": {"INSERT INTO thaw.workspaces (key) VALUES ('')"},
+	"workspaces_key_key":   {"INSERT INTO thaw.workspaces (key) VALUES ('acme')"},
+
+	"accounts_provider_check":            {"UPDATE thaw.accounts SET provider = ''"},
+	"accounts_provider_account_id_check": {"UPDATE thaw.accounts SET provider_account_id = ''"},
+	"accounts_member_id_check":           {"UPDATE thaw.accounts SET member_id = ''"},
+	"accounts_connected_has_no_error":    {"UPDATE thaw.accounts SET last_error = 'CREDENTIALS'"},
+	"accounts_connected_is_not_due_to_pause": {
+		"UPDATE thaw.accounts SET pause_after = now()",
+	},
+	"accounts_hold_has_a_reason": {
+		"UPDATE thaw.accounts SET hold_until = now()",
+		"UPDATE thaw.accounts SET hold_reason = 'resting'",
+		"UPDATE thaw.accounts SET hold_until = now(), hold_reason = ''",
+	},
+	"accounts_workspace_id_fkey": {
+		"INSERT INTO thaw.accounts (workspace_id, provider_account_id) VALUES (99, 'nobody')",
+	},
+	"accounts_provider_provider_account_id_key": {
+		"INSERT INTO thaw.accounts (workspace_id, provider_account_id) VALUES (2, 'ann')",
+	},
+	// Only where the primary key is gone can it be broken at all.
+	"accounts_workspace_id_id_key": {`
+		ALTER TABLE thaw.accounts DROP CONSTRAINT accounts_pkey CASCADE;
+		INSERT INTO thaw.accounts (id, workspace_id, provider_account_id) OVERRIDING SYSTEM VALUE VALUES (1, 1, 'again')`},
+
+	"campaigns_key_check": {"UPDATE thaw.campaigns SET key = ''"},
+	"campaigns_paused_has_a_reason": {
+		"UPDATE thaw.campaigns SET status = 'paused'",
+		"UPDATE thaw.campaigns SET status = 'paused', paused_at = now()",
+		"UPDATE thaw.campaigns SET status = 'paused', paused_reason = 'paused_by_user'",
+		"UPDATE thaw.campaigns SET paused_reason = 'paused_by_user', paused_at = now()",
+		"UPDATE thaw.campaigns SET paused_at = now()",
+	},
+	"campaigns_workspace_id_fkey":    {"INSERT INTO thaw.campaigns (workspace_id, key) VALUES (99, 'summer')"},
+	"campaigns_workspace_id_key_key": {"INSERT INTO thaw.campaigns (workspace_id, key) VALUES (1, 'spring')"},
+	"campaigns_workspace_id_id_key": {`
+		ALTER TABLE thaw.campaigns DROP CONSTRAINT campaigns_pkey;
+		INSERT INTO thaw.campaigns (id, workspace_id, key) OVERRIDING SYSTEM VALUE VALUES (1, 1, 'again')`},
+
+	"enrollments_step_check":         {"UPDATE thaw.enrollments SET step = -1"},
+	"enrollments_prospect_url_check": {"UPDATE thaw.enrollments SET prospect_url = ''"},
+	"enrollments_paused_has_a_reason": {
+		"UPDATE thaw.enrollments SET status = 'paused'",
+		"UPDATE thaw.enrollments SET status = 'paused', paused_at = now()",
+		"UPDATE thaw.enrollments SET status = 'paused', paused_reason = 'paused_by_user'",
+		"UPDATE thaw.enrollments SET paused_reason = 'paused_by_user', paused_at = now()",
+		"UPDATE thaw.enrollments SET paused_at = now()",
+	},
+	"enrollments_reason_is_their_own": {
+		"UPDATE thaw.enrollments SET status = 'paused', paused_at = now(), paused_reason = 'linkedin_high_failure_rate'",
+		"UPDATE thaw.enrollments SET status = 'paused', paused_at = now(), paused_reason = 'subscription_inactive'",
+	},
+	"enrollments_campaign_prospect_key": {`
+		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, prospect_url)
+		VALUES (1, 1, 1, 'https://example.com/in/bob')`},
+	// The composite keys are what keeps tenants apart.
+	"enrollments_workspace_id_campaign_id_fkey": {
+		"UPDATE thaw.enrollments SET campaign_id = 99",
+		`INSERT INTO thaw.campaigns (workspace_id, key) VALUES (2, 'theirs');
+		UPDATE thaw.enrollments SET campaign_id = (SELECT c.id FROM thaw.campaigns AS c WHERE c.workspace_id = 2)`,
+		"DELETE FROM thaw.campaigns",
+	},
+	"enrollments_workspace_id_account_id_fkey": {
+		"UPDATE thaw.enrollments SET account_id = 99",
+		`INSERT INTO thaw.accounts (workspace_id, provider_account_id) VALUES (2, 'theirs');
+		UPDATE thaw.enrollments SET account_id = (SELECT a.id FROM thaw.accounts AS a WHERE a.workspace_id = 2)`,
+	},
+
+	"account_signals_delivery_key_key": {`
+		INSERT INTO thaw.account_signals (provider, provider_account_id, delivery_key, raw_status, outcome)
+		VALUES ('linkedin', 'ann', 'first', 'OK', 'ignored')`},
+	"account_signals_duplicate_names_its_original": {
+		"UPDATE thaw.account_signals SET outcome = 'duplicate'",
+		"UPDATE thaw.account_signals SET duplicate_of = 1",
+	},
+	"account_signals_applied_has_an_account": {
+		"UPDATE thaw.account_signals SET account_id = NULL",
+		"UPDATE thaw.account_signals SET status = NULL",
+	},
+	"account_signals_pass_is_closed_once": {
+		"UPDATE thaw.account_signals SET finished_at = now()",
+		"UPDATE thaw.account_signals SET finished_at = now(), resumed = 1",
+		"UPDATE thaw.account_signals SET finished_at = now(), verdict = 'resumed'",
+		"UPDATE thaw.account_signals SET resumed = 1",
+		"UPDATE thaw.account_signals SET finished_at = now(), verdict = 'resumed', resumed = -1",
+	},
+
+	"sweeps_processed_is_planned": {
+		"UPDATE thaw.sweeps SET accounts_processed = 2",
+		"UPDATE thaw.sweeps SET accounts_processed = -1",
+	},
+	"sweeps_resumed_is_planned": {
+		"UPDATE thaw.sweeps SET resumed = 11",
+		"UPDATE thaw.sweeps SET resumed = -1",
+		"UPDATE thaw.sweeps SET planned = 2001",
+	},
+
+	"grants_planned_check": {"ALTER TABLE thaw.grants DROP CONSTRAINT grants_resumed_is_planned; UPDATE thaw.grants SET planned = -1"},
+	"grants_resumed_is_planned": {
+		"UPDATE thaw.grants SET resumed = 11",
+		"UPDATE thaw.grants SET resumed = -1",
+	},
+	"grants_closed_has_a_verdict": {
+		"UPDATE thaw.grants SET finished_at = now()",
+		"UPDATE thaw.grants SET verdict = 'resumed'",
+	},
+	"grants_tick_at_fkey": {
+		"INSERT INTO thaw.grants (tick_at, account_id, workspace_id, planned) VALUES ('2026-01-02', 1, 1, 1)",
+		"DELETE FROM thaw.sweeps",
+	},
+	"grants_workspace_id_account_id_fkey": {"UPDATE thaw.grants SET workspace_id = 2"},
+
+	"fleet_budgets_lane_check": {"INSERT INTO thaw.fleet_budgets (tick_at, lane, cap) VALUES ('2026-01-01', 'heal', 1)"},
+	"fleet_budgets_used_is_within_cap": {
+		"UPDATE thaw.fleet_budgets SET used = cap + 1",
+		"UPDATE thaw.fleet_budgets SET used = -1",
+	},
+	"account_budgets_used_is_within_cap": {
+		"UPDATE thaw.account_budgets SET used = cap + 1",
+		"UPDATE thaw.account_budgets SET used = -1",
+	},
+
+	"heals_target_check":           {"UPDATE thaw.heals SET target = ''"},
+	"heals_cap_check":              {"UPDATE thaw.heals SET cap = 0"},
+	"heals_resumed_is_within_cap":  {"UPDATE thaw.heals SET resumed = 11", "UPDATE thaw.heals SET resumed = -1"},
+	"heals_have_at_most_one_scope": {"UPDATE thaw.heals SET account_id = 1"},
+	"heals_done_says_what_is_left": {
+		"UPDATE thaw.heals SET status = 'done'",
+		"UPDATE thaw.heals SET status = 'done', finished_at = now()",
+		"UPDATE thaw.heals SET status = 'done', left_over = 0",
+		"UPDATE thaw.heals SET finished_at = now()",
+	},
+	"heals_workspace_id_fkey": {"UPDATE thaw.heals SET workspace_id = 99"},
+	"heals_account_id_fkey":   {"UPDATE thaw.heals SET workspace_id = NULL, account_id = 99"},
+	"heals_one_running_a_target_key": {
+		"INSERT INTO thaw.heals (workspace_id, target, cap, requested_by) VALUES (1, 'workspace:1', 10, 'support')",
+	},
+	"heal_enrollments_heal_id_fkey": {"INSERT INTO thaw.heal_enrollments (heal_id, enrollment_id) VALUES (99, 1)"},
+
+	"enrollment_events_pause_has_a_reason": {"UPDATE thaw.enrollment_events SET reason = NULL"},
+	"enrollment_events_names_its_pause": {
+		"UPDATE thaw.enrollment_events SET paused_at = NULL",
+		"UPDATE thaw.enrollment_events SET kind = 'resumed', source = 'import', paused_at = NULL",
+	},
+	"enrollment_events_names_its_pass": {
+		"UPDATE thaw.enrollment_events SET kind = 'resumed', source = 'sweep'",
+		"UPDATE thaw.enrollment_events SET kind = 'resumed', source = 'signal'",
+		"UPDATE thaw.enrollment_events SET kind = 'resumed', source = 'signal', tick_at = now()",
+		"UPDATE thaw.enrollment_events SET kind = 'resumed', source = 'signal', signal_id = 1",
+		"UPDATE thaw.enrollment_events SET kind = 'repointed', source = 'heal'",
+	},
+}
+
+func TestConstraintsRefuseWhatBreaksThem(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	db.Exec(t, oneRowEach)
+	for name, statements := range breaks {
+		for _, statement := range statements {
+			assert.Equal(t, name, violation(t, db.Pool, statement).ConstraintName, statement)
+		}
+	}
+}
+
+// ours is a condition on a table's name: River's tables and goose's are theirs to prove.
+const ours = "c.relname NOT LIKE 'river%' AND c.relname NOT LIKE 'goose%'"
+
+func TestEveryConstraintIsProved(t *testing.T) {
+	t.Parallel()
+	names := testdb.Column[string](t, testdb.New(t), `
+		SELECT con.conname::text
+		FROM pg_constraint AS con JOIN pg_class AS c ON c.oid = con.conrelid
+		WHERE c.relnamespace = 'thaw'::regnamespace AND con.contype IN ('c', 'u', 'f', 'x') AND `+ours+`
+		UNION
+		SELECT index.relname::text
+		FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indrelid JOIN pg_class AS index ON index.oid = i.indexrelid
+		WHERE c.relnamespace = 'thaw'::regnamespace AND i.indisunique AND NOT i.indisprimary AND `+ours+`
+		ORDER BY 1`)
+	for _, name := range names {
+		require.NotEmpty(t, breaks[name], "constraint %s has no statement in this file that tries to break it", name)
+	}
+	require.Len(t, breaks, len(names), "a statement here tries to break a constraint that is gone")
+}
+
+// nullable lists the columns that may be null: something is unknown, has not happened yet, or does not apply. All others
+// must refuse it. In the order of the table.
+var nullable = map[string][]string{
+	"safety":     {"since", "reason"},
+	"workspaces": {"auto_resume_note", "auto_resume_changed_at", "auto_resume_changed_by"},
+	"accounts": {
+		"member_id", "last_error", "status_at", "first_connected_at", "connected_at", "pause_after", "hold_until", "hold_reason",
+	},
+	"campaigns":   {"paused_reason", "paused_at"},
+	"enrollments": {"paused_reason", "paused_at", "next_action_at"},
+	"account_signals": {
+		"account_id", "delivery_key", "duplicate_of", "status", "member_id", "occurred_at", "body", "verdict", "resumed", "finished_at",
+	},
+	"sweeps": {"finished_at"},
+	"grants": {"verdict", "finished_at"},
+	"heals":  {"workspace_id", "account_id", "account_ids", "found", "left_over", "finished_at"},
+	"enrollment_events": {
+		"tick_at", "heal_id", "signal_id", "job_id", "from_account_id", "to_account_id", "reason", "paused_at", "detail",
+	},
+	"campaign_events": {"account_id", "tick_at", "heal_id", "signal_id", "job_id", "reason"},
+}
+
+func TestColumnsRefuseNull(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	db.Exec(t, oneRowEach)
+	rows, err := db.Pool.Query(t.Context(), `
+		SELECT c.relname::text AS table, a.attname::text AS column, a.attnotnull AS not_null
+		FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
+		WHERE c.relnamespace = 'thaw'::regnamespace AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
+			AND a.attidentity = '' AND a.attgenerated = '' AND `+ours+`
+		ORDER BY c.relname, a.attnum`)
+	require.NoError(t, err)
+	type column struct {
+		Table, Column string
+		NotNull       bool
+	}
+	columns, err := pgx.CollectRows(rows, pgx.RowToStructByName[column])
+	require.NoError(t, err)
+
+	mayBeNull := map[string][]string{}
+	for _, c := range columns {
+		if !c.NotNull {
+			mayBeNull[c.Table] = append(mayBeNull[c.Table], c.Column)
+			continue
+		}
+		err := violation(t, db.Pool, fmt.Sprintf("UPDATE thaw.%s SET %s = NULL", c.Table, c.Column))
+		assert.Equal(t, "23502", err.Code, "%s.%s: %s", c.Table, c.Column, err.Message)
+		assert.Equal(t, c.Column, err.ColumnName)
+	}
+	require.Equal(t, nullable, mayBeNull)
+}
+
+// violation runs statements that must fail, in a transaction that is rolled back, and returns the error.
+func violation(t *testing.T, pool *pgxpool.Pool, statements string) *pgconn.PgError {
+	t.Helper()
+	tx, err := pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer tx.Rollback(t.Context())
+	_, err = tx.Exec(t.Context(), statements)
+	var violated *pgconn.PgError
+	require.True(t, errors.As(err, &violated), "%s: %v", statements, err)
+	return violated
+}

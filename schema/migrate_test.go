@@ -1,0 +1,209 @@
+package schema_test
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/pressly/goose/v3"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/thawline/thaw/internal/testdb"
+	"github.com/thawline/thaw/schema"
+)
+
+func newMigrator(t testing.TB, pool *pgxpool.Pool, riverSchema string) *schema.Migrator {
+	t.Helper()
+	migrator, err := schema.NewMigrator(pool, riverSchema, testdb.Logger(t))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, migrator.Close()) })
+	return migrator
+}
+
+// objects lists all that the migrations made: tables, columns, indexes, constraints, functions, types and triggers.
+func objects(t testing.TB, db *testdb.DB) []string {
+	t.Helper()
+	return testdb.Column[string](t, db, `
+		WITH ours AS (SELECT oid FROM pg_namespace WHERE nspname = 'thaw')
+		SELECT format('%s %s', c.relkind, c.relname) FROM pg_class AS c JOIN ours ON ours.oid = c.relnamespace
+		WHERE c.relname NOT LIKE 'goose_db_version%'
+		UNION ALL
+		SELECT format('column %s.%s %s', a.attrelid::regclass, a.attname, format_type(a.atttypid, a.atttypmod))
+		FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid JOIN ours ON ours.oid = c.relnamespace
+		WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'v') AND c.relname NOT LIKE 'goose_db_version%'
+		UNION ALL
+		SELECT format('constraint %s %s', con.conname, pg_get_constraintdef(con.oid))
+		FROM pg_constraint AS con JOIN ours ON ours.oid = con.connamespace
+		WHERE con.conrelid::regclass::text NOT LIKE '%goose_db_version%'
+		UNION ALL
+		SELECT format('function %s %s', p.oid::regprocedure, md5(pg_get_functiondef(p.oid)))
+		FROM pg_proc AS p JOIN ours ON ours.oid = p.pronamespace
+		UNION ALL
+		SELECT format('type %s', y.typname) FROM pg_type AS y JOIN ours ON ours.oid = y.typnamespace
+		WHERE y.typname NOT LIKE '%goose_db_version%'
+		UNION ALL
+		SELECT format('trigger %s', g.tgname) FROM pg_trigger AS g JOIN pg_class AS c ON c.oid = g.tgrelid JOIN ours ON ours.oid = c.relnamespace
+		WHERE NOT g.tgisinternal
+		ORDER BY 1`)
+}
+
+func TestMigrationStaircase(t *testing.T) {
+	t.Parallel()
+	db := testdb.NewEmpty(t)
+	migrator := newMigrator(t, db.Pool, "")
+
+	applied, err := migrator.Up(t.Context())
+	require.NoError(t, err)
+	current, target, err := migrator.Version(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, target, current)
+	require.Len(t, applied, int(target), "versions have no gaps")
+	all := objects(t, db)
+	require.NotEmpty(t, all)
+
+	_, err = migrator.DownTo(t.Context(), 0)
+	require.NoError(t, err)
+	require.Empty(t, objects(t, db), "nothing is left behind")
+
+	// Up one by one, each step taken back once.
+	for version := int64(1); version <= target; version++ {
+		before := objects(t, db)
+		result, err := migrator.UpByOne(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, version, result.Source.Version)
+		_, err = migrator.DownTo(t.Context(), version-1)
+		require.NoError(t, err)
+		require.Equal(t, before, objects(t, db), "version %d is taken back in full", version)
+		_, err = migrator.UpByOne(t.Context())
+		require.NoError(t, err)
+	}
+	_, err = migrator.UpByOne(t.Context())
+	require.ErrorIs(t, err, goose.ErrNoNextVersion)
+	require.Equal(t, all, objects(t, db))
+}
+
+func TestUpAgainDoesNothing(t *testing.T) {
+	t.Parallel()
+	migrator := newMigrator(t, testdb.New(t).Pool, "")
+	applied, err := migrator.Up(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, applied)
+}
+
+// Processes that start together all want to migrate. Each version is applied by one of them, and all find it done.
+func TestMigratorsAtOnceDoNotCollide(t *testing.T) {
+	t.Parallel()
+	db := testdb.NewEmpty(t)
+	const processes = 4
+	counts := make([]int, processes)
+	group, ctx := errgroup.WithContext(t.Context())
+	for i := range processes {
+		pool, err := pgxpool.New(t.Context(), db.URL)
+		require.NoError(t, err)
+		t.Cleanup(pool.Close)
+		migrator := newMigrator(t, pool, "")
+		group.Go(func() error {
+			applied, err := migrator.Up(ctx)
+			counts[i] = len(applied)
+			return err
+		})
+	}
+	require.NoError(t, group.Wait())
+
+	total := 0
+	for _, count := range counts {
+		total += count
+	}
+	_, target, err := newMigrator(t, db.Pool, "").Version(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, target, total)
+}
+
+func TestCheckTellsWhatIsPending(t *testing.T) {
+	t.Parallel()
+	db := testdb.NewEmpty(t)
+	migrator := newMigrator(t, db.Pool, "")
+
+	err := migrator.Check(t.Context())
+	require.ErrorIs(t, err, schema.ErrPending)
+	require.ErrorContains(t, err, "none of Thaw's tables")
+	require.False(t, testdb.Value[bool](t, db, "SELECT to_regnamespace('thaw') IS NOT NULL"), "Check changes nothing")
+
+	_, err = migrator.UpByOne(t.Context())
+	require.NoError(t, err)
+	require.ErrorIs(t, migrator.Check(t.Context()), schema.ErrPending)
+
+	_, err = migrator.Up(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, migrator.Check(t.Context()))
+
+	_, target, err := migrator.Version(t.Context())
+	require.NoError(t, err)
+	_, err = migrator.DownTo(t.Context(), target-1)
+	require.NoError(t, err)
+	require.ErrorIs(t, migrator.Check(t.Context()), schema.ErrPending)
+}
+
+func TestStatusListsAllMigrations(t *testing.T) {
+	t.Parallel()
+	migrator := newMigrator(t, testdb.NewEmpty(t).Pool, "")
+	_, err := migrator.UpByOne(t.Context())
+	require.NoError(t, err)
+	status, err := migrator.Status(t.Context())
+	require.NoError(t, err)
+	for i, one := range status {
+		require.EqualValues(t, i+1, one.Source.Version)
+		require.Equal(t, i == 0, one.State == goose.StateApplied, "version %d", one.Source.Version)
+	}
+}
+
+func TestMigratorNeedsTwoConnections(t *testing.T) {
+	t.Parallel()
+	config, err := pgxpool.ParseConfig("postgres://localhost/nowhere?pool_max_conns=1")
+	require.NoError(t, err)
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	require.NoError(t, err)
+	defer pool.Close()
+	_, err = schema.NewMigrator(pool, "", testdb.Logger(t))
+	require.ErrorContains(t, err, "set pool_max_conns")
+}
+
+// River may have a schema of its own, whatever it is called; thaw.enqueue follows it, in its table and in its channel.
+func TestRiverInASchemaOfItsOwn(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"jobs", "Our-Jobs"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := testdb.NewEmpty(t)
+			migrator := newMigrator(t, db.Pool, name)
+			_, err := migrator.Up(t.Context())
+			require.NoError(t, err)
+			require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM pg_tables WHERE schemaname = 'thaw' AND tablename LIKE 'river%'"))
+
+			listener, err := db.Pool.Acquire(t.Context())
+			require.NoError(t, err)
+			defer listener.Release()
+			_, err = listener.Exec(t.Context(), `LISTEN "`+name+`.river_insert"`)
+			require.NoError(t, err)
+
+			id := testdb.Value[int64](t, db, `SELECT thaw.enqueue('sweep', 'sweep', 2::smallint, '{"tick_at": "2026-01-01T00:00:00Z"}')`)
+			require.Equal(t, id, testdb.Value[int64](t, db, `SELECT id FROM "`+name+`".river_job WHERE kind = 'sweep'`))
+
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			notification, err := listener.Conn().WaitForNotification(ctx)
+			require.NoError(t, err)
+			var payload map[string]string
+			require.NoError(t, json.Unmarshal([]byte(notification.Payload), &payload))
+			require.Equal(t, map[string]string{"queue": "sweep"}, payload)
+
+			_, err = migrator.DownTo(t.Context(), 0)
+			require.NoError(t, err)
+			require.Empty(t, objects(t, db))
+			require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM pg_tables WHERE tablename LIKE 'river%'"))
+		})
+	}
+}

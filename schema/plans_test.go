@@ -1,0 +1,293 @@
+package schema_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/internal/testdb"
+)
+
+// A fleet of 200,000: 20 workspaces with 10 accounts each, an account with 1,000 prospects in 20 campaigns. Of ten
+// prospects six are at their end, two are active, one was paused by a person, and one waits for its account.
+const manyRows = `
+INSERT INTO thaw.workspaces (key) SELECT 'workspace-' || n FROM generate_series(1, 20) AS n;
+INSERT INTO thaw.accounts (workspace_id, provider_account_id, member_id, status, connected_at)
+SELECT 1 + n % 20, 'account-' || n, 'member-' || n / 40 || '-' || n % 20, CASE WHEN n % 10 < 7 THEN 'connected' ELSE 'disconnected' END::thaw.account_status,
+	CASE WHEN n % 10 < 7 THEN now() END
+FROM generate_series(1, 200) AS n;
+INSERT INTO thaw.campaigns (workspace_id, key, status, paused_reason, paused_at)
+SELECT 1 + n % 20, 'campaign-' || n, s.status, s.reason, CASE WHEN s.status = 'paused' THEN now() - interval '1 day' END
+FROM generate_series(1, 400) AS n
+CROSS JOIN LATERAL (VALUES (
+	CASE WHEN n % 7 = 0 THEN 'paused' ELSE 'running' END::thaw.campaign_status,
+	CASE WHEN n % 7 = 0 THEN 'linkedin_account_issue' END::thaw.pause_reason)) AS s (status, reason);
+INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, paused_reason, paused_at, prospect_url)
+SELECT a.workspace_id, c.ids[1 + n % 20], a.id, s.status, s.reason,
+	CASE WHEN s.status = 'paused' THEN now() - n * interval '1 minute' END, format('https://example.com/in/%s-%s', a.id, n)
+FROM thaw.accounts AS a
+CROSS JOIN generate_series(1, 1000) AS n
+JOIN (SELECT c.workspace_id, array_agg(c.id) AS ids FROM thaw.campaigns AS c GROUP BY c.workspace_id) AS c ON c.workspace_id = a.workspace_id
+CROSS JOIN LATERAL (VALUES (
+	CASE WHEN n / 20 % 10 < 6 THEN 'completed' WHEN n / 20 % 10 < 8 THEN 'active' ELSE 'paused' END::thaw.enrollment_status,
+	CASE n / 20 % 10 WHEN 8 THEN 'paused_by_user' WHEN 9 THEN 'linkedin_account_disconnected' END::thaw.pause_reason)) AS s (status, reason);
+-- And two giants: one with 100,000 active prospects, one with as many that wait.
+INSERT INTO thaw.accounts (workspace_id, provider_account_id, status, connected_at)
+VALUES (1, 'giant-active', 'connected', now()), (2, 'giant-waiting', 'connected', now());
+INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, paused_reason, paused_at, prospect_url)
+SELECT a.workspace_id, c.id, a.id, s.status, s.reason, CASE WHEN s.status = 'paused' THEN now() - n * interval '1 second' END,
+	format('https://example.com/in/%s-%s', a.provider_account_id, n)
+FROM thaw.accounts AS a
+JOIN (VALUES
+	('giant-active', 'active'::thaw.enrollment_status, NULL::thaw.pause_reason),
+	('giant-waiting', 'paused', 'linkedin_account_issue')) AS s (account, status, reason) ON s.account = a.provider_account_id
+CROSS JOIN LATERAL (SELECT min(c.id) AS id FROM thaw.campaigns AS c WHERE c.workspace_id = a.workspace_id) AS c
+CROSS JOIN generate_series(1, 100000) AS n;
+INSERT INTO thaw.enrollment_events (enrollment_id, at, from_account_id, to_account_id, step, kind, source, from_status, to_status, reason, paused_at)
+SELECT e.id, now() - interval '1 day', e.account_id, e.account_id, 0, 'paused', 'signal', 'active', 'paused', 'linkedin_account_issue',
+    now() - interval '1 day'
+FROM thaw.enrollments AS e;
+INSERT INTO thaw.account_signals (provider, provider_account_id, account_id, delivery_key, raw_status, status, outcome)
+SELECT 'linkedin', a.provider_account_id, a.id, format('%s-%s', a.id, n), 'OK', 'connected', 'applied'
+FROM thaw.accounts AS a CROSS JOIN generate_series(1, 1000) AS n;
+`
+
+// growing are the tables that no statement of the running system may read from end to end.
+var growing = []string{"enrollments", "enrollment_events", "account_signals"}
+
+// A node of a plan, as EXPLAIN and auto_explain write it in JSON.
+type node struct {
+	Type     string `json:"Node Type"`
+	Relation string `json:"Relation Name"`
+	Plans    []node `json:"Plans"`
+}
+
+// scans returns the growing tables that a plan reads from end to end.
+func (n node) scans() []string {
+	var found []string
+	for _, table := range growing {
+		if n.Type == "Seq Scan" && n.Relation == table {
+			found = append(found, table)
+		}
+	}
+	for _, below := range n.Plans {
+		found = append(found, below.scans()...)
+	}
+	return found
+}
+
+// An explainer is a connection that keeps the plan of every statement that it runs, and of every statement inside of the
+// functions that those call.
+type explainer struct {
+	*pgx.Conn
+	t     *testing.T
+	plans []string
+}
+
+func newExplainer(t *testing.T, db *testdb.DB) *explainer {
+	t.Helper()
+	e := &explainer{t: t}
+	config, err := pgx.ParseConfig(db.URL)
+	require.NoError(t, err)
+	config.OnNotice = func(_ *pgconn.PgConn, notice *pgconn.Notice) {
+		if _, plan, ok := strings.Cut(notice.Message, "plan:\n"); ok {
+			e.plans = append(e.plans, plan)
+		}
+	}
+	e.Conn, err = pgx.ConnectConfig(t.Context(), config)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = e.Close(context.WithoutCancel(t.Context())) })
+	_, err = e.Exec(t.Context(), `
+		LOAD 'auto_explain';
+		SET client_min_messages = notice;
+		SET auto_explain.log_level = notice;
+		SET auto_explain.log_format = json;
+		SET auto_explain.log_nested_statements = on;
+		SET auto_explain.log_min_duration = 0`)
+	require.NoError(t, err)
+	return e
+}
+
+// scansOf runs a statement and returns the scans of growing tables, each with the text of the query in which it is.
+func (e *explainer) scansOf(sql string) []string {
+	e.t.Helper()
+	e.plans = nil
+	_, err := e.Exec(e.t.Context(), sql)
+	require.NoError(e.t, err, sql)
+	require.NotEmpty(e.t, e.plans, "auto_explain shows no plan of %s", sql)
+	var found []string
+	for _, text := range e.plans {
+		var plan struct {
+			Query string `json:"Query Text"`
+			Plan  node
+		}
+		require.NoError(e.t, json.Unmarshal([]byte(text), &plan))
+		for _, table := range plan.Plan.scans() {
+			found = append(found, table+" in: "+plan.Query)
+		}
+	}
+	return found
+}
+
+func loaded(t *testing.T) *testdb.DB {
+	t.Helper()
+	db := testdb.New(t)
+	db.Exec(t, manyRows)
+	db.Exec(t, "VACUUM ANALYZE")
+	for _, table := range growing {
+		require.GreaterOrEqual(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw."+table), 200_000)
+	}
+	return db
+}
+
+// The test below would see a scan, deep inside.
+func TestExplainerSeesScansInsideOfFunctions(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	db.Exec(t, `
+		CREATE FUNCTION inner_one() RETURNS bigint LANGUAGE sql STABLE SET jit = off
+		RETURN (SELECT count(*) FROM thaw.enrollments AS e WHERE e.step = 7);
+		CREATE FUNCTION outer_one() RETURNS bigint LANGUAGE plpgsql AS 'BEGIN RETURN inner_one(); END'`)
+	scans := newExplainer(t, db).scansOf("SELECT outer_one()")
+	require.Len(t, scans, 1)
+	require.Contains(t, scans[0], "enrollments in: ")
+}
+
+func TestNothingScansATableThatGrows(t *testing.T) {
+	t.Parallel()
+	db := loaded(t)
+	requireNoScansInFunctions(t, db)
+	requireNoScansInQueries(t, db)
+}
+
+// requireNoScansInFunctions runs each function of the schema, in the order in which they follow from each other.
+func requireNoScansInFunctions(t *testing.T, db *testdb.DB) {
+	t.Helper()
+	const newestHeal = "(SELECT max(h.id) FROM thaw.heals AS h)"
+	statements := []struct{ name, sql string }{
+		{"a signal of a known account", "SELECT thaw.signal('linkedin', 'account-9', 'disconnected')"},
+		{"a duplicate", "SELECT thaw.receive_signal('linkedin', 'account-9', 'OK', 'connected', NULL, NULL, '9-1', false, NULL)"},
+		{"a signal of an unknown account", "SELECT thaw.signal('linkedin', 'account-new', 'connected')"},
+		{"the account of an early signal", "INSERT INTO thaw.accounts (workspace_id, provider_account_id) VALUES (1, 'account-new')"},
+		{"pausing", "SELECT thaw.pause_batch(a.id, 500, 1, NULL, 1) FROM thaw.accounts AS a WHERE a.provider_account_id = 'account-9'"},
+		{"pausing a restricted account", `
+			UPDATE thaw.accounts SET status = 'restricted', pause_after = thaw.now() WHERE provider_account_id = 'account-8';
+			SELECT thaw.pause_batch(a.id, 500, 1, NULL, 1) FROM thaw.accounts AS a WHERE a.provider_account_id = 'account-8'`},
+		{"pausing a giant", `
+			SELECT thaw.signal('linkedin', 'giant-active', 'disconnected');
+			SELECT thaw.pause_batch(a.id, 500, 1, NULL, 1) FROM thaw.accounts AS a WHERE a.provider_account_id = 'giant-active'`},
+		{"a pass of a giant", `
+			SELECT thaw.signal('linkedin', 'giant-waiting', 'connected');
+			SELECT thaw.resume_pass('signal', a.id, 1, p_signal_id => (SELECT max(s.id) FROM thaw.account_signals AS s))
+			FROM thaw.accounts AS a WHERE a.provider_account_id = 'giant-waiting'`},
+		{"starting the heal of a giant", "SELECT thaw.heal('workspace-2', account => 'giant-waiting')"},
+		{"its first batch", "SELECT thaw.heal_batch(" + newestHeal + ", 500, 1)"},
+		{"its second batch", "SELECT thaw.heal_batch(" + newestHeal + ", 500, 1)"},
+		{"a pass of the signal lane", `
+			SELECT thaw.resume_pass('signal', a.id, 1, p_signal_id => (
+				SELECT s.id FROM thaw.account_signals AS s
+				WHERE s.provider = a.provider AND s.provider_account_id = a.provider_account_id ORDER BY s.id DESC LIMIT 1))
+			FROM thaw.accounts AS a WHERE a.provider_account_id = 'account-1'`},
+		{"a pass of the sweep lane", `
+			INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap, accounts_planned, planned) VALUES (thaw.tick(), 200, 2000, 1, 200);
+			INSERT INTO thaw.grants (tick_at, account_id, workspace_id, planned)
+			SELECT thaw.tick(), a.id, a.workspace_id, 200 FROM thaw.accounts AS a WHERE a.provider_account_id = 'account-2';
+			SELECT thaw.resume_pass('sweep', g.account_id, 1, g.tick_at) FROM thaw.grants AS g`},
+		{"starting the heal of an account", "SELECT thaw.heal('workspace-4', account => 'account-3')"},
+		{"what it may wake", "SELECT thaw.heal_scope(" + newestHeal + ")"},
+		{"its first batch", "SELECT thaw.heal_batch(" + newestHeal + ", 50, 1)"},
+		{"its second batch", "SELECT thaw.heal_batch(" + newestHeal + ", 50, 1)"},
+		{"its last batch", "UPDATE thaw.heals SET accounts_done = 1; SELECT thaw.heal_batch(" + newestHeal + ", 50, 1)"},
+		{"starting the heal of a workspace", "SELECT thaw.heal('workspace-6')"},
+		{"its first batch", "SELECT thaw.heal_batch(" + newestHeal + ", 500, 1)"},
+		{"its second batch", "SELECT thaw.heal_batch(" + newestHeal + ", 500, 1)"},
+		{"starting the heal of a list", `
+			SELECT thaw.start_heal(NULL, NULL, ARRAY(
+				SELECT e.id FROM thaw.enrollments AS e
+				WHERE e.status = 'paused' AND e.waits_for_account
+					AND e.account_id = (SELECT a.id FROM thaw.accounts AS a WHERE a.provider_account_id = 'account-4')
+				LIMIT 50), 50, false, 'support')`},
+		{"its first batch", "SELECT thaw.heal_batch(" + newestHeal + ", 500, 1)"},
+		{"its second batch", "SELECT thaw.heal_batch(" + newestHeal + ", 500, 1)"},
+		{"the claimants of a tick", "SELECT thaw.claimants()"},
+		{"the campaigns that block active prospects", "SELECT thaw.blocked_campaigns()"},
+		{"the sweep", "SELECT thaw.sweep()"},
+		{"the history of a prospect", "SELECT * FROM thaw.history WHERE enrollment_id = 4711"},
+		{"the backlog", "SELECT * FROM thaw.backlog"},
+	}
+	// A function keeps its plans. Some are made for the arguments at hand, some for any: both must do.
+	for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
+		conn := newExplainer(t, db)
+		_, err := conn.Exec(t.Context(), "SET plan_cache_mode = "+mode+"; BEGIN")
+		require.NoError(t, err)
+		for _, s := range statements {
+			assert.Empty(t, conn.scansOf(s.sql), "%s, %s", s.name, mode)
+		}
+		var woken int
+		require.NoError(t, conn.QueryRow(t.Context(),
+			"SELECT count(DISTINCT (source, heal_id)) FROM thaw.enrollment_events WHERE kind = 'resumed'").Scan(&woken))
+		require.Equal(t, 6, woken, "signal, sweep and four heals: each pass found somebody")
+		_, err = conn.Exec(t.Context(), "ROLLBACK")
+		require.NoError(t, err)
+	}
+}
+
+// requireNoScansInQueries looks at the queries of the program, as sqlc reads them.
+func requireNoScansInQueries(t *testing.T, db *testdb.DB) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), db.URL)
+	require.NoError(t, err)
+	defer conn.Close(t.Context())
+	_, err = conn.Exec(t.Context(), "SET plan_cache_mode = force_generic_plan")
+	require.NoError(t, err)
+
+	queries := programQueries(t)
+	require.NotEmpty(t, queries)
+	for name, sql := range queries {
+		prepared, err := conn.Prepare(t.Context(), name, sql)
+		require.NoError(t, err, name)
+		explain := "EXPLAIN (FORMAT JSON) EXECUTE " + pgx.Identifier{name}.Sanitize()
+		if n := len(prepared.ParamOIDs); n > 0 {
+			explain += "(NULL" + strings.Repeat(", NULL", n-1) + ")"
+		}
+		var plans []struct{ Plan node }
+		require.NoError(t, conn.QueryRow(t.Context(), explain).Scan(&plans), name)
+		assert.Empty(t, plans[0].Plan.scans(), name)
+	}
+}
+
+// programQueries returns the queries in queries/ by name, with the arguments of sqlc as parameters.
+func programQueries(t *testing.T) map[string]string {
+	t.Helper()
+	paths, err := filepath.Glob("queries/*.sql")
+	require.NoError(t, err)
+	header := regexp.MustCompile(`(?m)^-- name: (\w+) .*$`)
+	argument := regexp.MustCompile(`sqlc\.n?arg\((\w+)\)`)
+	queries := map[string]string{}
+	for _, path := range paths {
+		content, err := os.ReadFile(path)
+		require.NoError(t, err)
+		names := header.FindAllStringSubmatch(string(content), -1)
+		for i, body := range header.Split(string(content), -1)[1:] {
+			parameters := map[string]string{}
+			queries[names[i][1]] = argument.ReplaceAllStringFunc(body, func(match string) string {
+				name := argument.FindStringSubmatch(match)[1]
+				if parameters[name] == "" {
+					parameters[name] = fmt.Sprintf("$%d", len(parameters)+1)
+				}
+				return parameters[name]
+			})
+		}
+	}
+	return queries
+}

@@ -1,0 +1,151 @@
+package schema_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/internal/testdb"
+)
+
+// grants are all that the role of an application needs that speaks to Thaw in SQL.
+const grants = `
+GRANT USAGE ON SCHEMA thaw TO app;
+GRANT EXECUTE ON FUNCTION thaw.signal, thaw.heal, thaw.sweep, thaw.set_auto_resume TO app;
+GRANT SELECT ON thaw.backlog, thaw.history, thaw.sweep_log TO app;
+`
+
+// asApp returns the name of a role that is no superuser, owns nothing and has been granted no more than grants, and a
+// connection in that role. A role belongs to the whole server, which other tests may share: its name has the database's.
+func asApp(t *testing.T, db *testdb.DB) (role string, conn *pgxpool.Conn) {
+	t.Helper()
+	role = "app_of_" + testdb.Value[string](t, db, "SELECT current_database()")
+	db.Exec(t, "CREATE ROLE "+role+" NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS")
+	conn, err := db.Pool.Acquire(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		_, err := conn.Exec(context.WithoutCancel(t.Context()), "RESET ROLE; DROP OWNED BY "+role+"; DROP ROLE "+role)
+		require.NoError(t, err)
+		conn.Release()
+	})
+	db.Exec(t, strings.ReplaceAll(grants, "TO app", "TO "+role))
+	_, err = conn.Exec(t.Context(), "SET ROLE "+role)
+	require.NoError(t, err)
+	return role, conn
+}
+
+func isCode(err error, code string) bool {
+	var pgErr *pgconn.PgError
+	return errors.As(err, &pgErr) && pgErr.Code == code
+}
+
+// withBacklog has one prospect that waits for "ann" and has a history.
+func withBacklog(t *testing.T) *testdb.DB {
+	t.Helper()
+	db := withAnn(t)
+	receive(t, db, delivery{status: "connected"})
+	db.Exec(t, `
+		INSERT INTO thaw.campaigns (workspace_id, key, status) VALUES (1, 'spring', 'running');
+		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, prospect_url)
+		VALUES (1, 1, 1, 'active', 'https://example.com/in/bob')`)
+	receive(t, db, delivery{status: "disconnected"})
+	db.Exec(t, "SELECT thaw.pause_batch(1, 10, 2, NULL, 1)")
+	db.Exec(t, "INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap) VALUES (thaw.tick() - interval '1 hour', 1, 1)")
+	return db
+}
+
+func TestRoleCanUseWhatItWasGranted(t *testing.T) {
+	t.Parallel()
+	db := withBacklog(t)
+	role, app := asApp(t, db)
+	value := func(sql string, target any) {
+		t.Helper()
+		require.NoError(t, app.QueryRow(t.Context(), sql).Scan(target), sql)
+	}
+
+	var text string
+	var number int
+	value("SELECT thaw.signal('linkedin', 'ann', 'connected', member_id => 'm1', delivery_key => 'k1')", &text)
+	require.Equal(t, "applied", text)
+	value("SELECT thaw.signal('linkedin', 'nobody', 'connected')", &text)
+	require.Equal(t, "unknown_account", text)
+	value("SELECT resumable FROM thaw.backlog WHERE account = 'ann'", &number)
+	require.Equal(t, 1, number)
+	value("SELECT count(*) FROM thaw.history WHERE prospect_url = 'https://example.com/in/bob'", &number)
+	require.Equal(t, 1, number)
+	value("SELECT count(*) FROM thaw.sweep_log", &number)
+	require.Equal(t, 1, number)
+	value("SELECT thaw.heal('acme', account => 'ann', cap => 10)", &number)
+	require.Equal(t, role, testdb.Value[string](t, db, "SELECT requested_by FROM thaw.heals"), "a heal knows who asked for it")
+	value("SELECT thaw.heal('acme', even_if_off => true)", &number)
+	var tick time.Time
+	value("SELECT thaw.sweep()", &tick)
+	require.Equal(t, tick, testdb.Value[time.Time](t, db, "SELECT thaw.tick()"))
+	_, err := app.Exec(t.Context(), "SELECT thaw.set_auto_resume('acme', false, 'asked by mail')")
+	require.NoError(t, err)
+	require.False(t, testdb.Value[bool](t, db, "SELECT auto_resume FROM thaw.workspaces"))
+
+	require.Equal(t, []string{"resume_account", "pause_account", "resume_account", "heal", "heal", "sweep"},
+		testdb.Column[string](t, db, "SELECT kind FROM thaw.river_job ORDER BY id"))
+}
+
+func TestRoleCanUseNothingElse(t *testing.T) {
+	t.Parallel()
+	db := withBacklog(t)
+	role, app := asApp(t, db)
+
+	denied := func(sql string) {
+		t.Helper()
+		_, err := app.Exec(t.Context(), sql)
+		require.True(t, isCode(err, "42501"), "%s: %v", sql, err)
+	}
+	granted := []string{"backlog", "history", "sweep_log"}
+	for _, relation := range testdb.Column[string](t, db, `
+		SELECT c.relname::text FROM pg_class AS c
+		WHERE c.relnamespace = 'thaw'::regnamespace AND c.relkind IN ('r', 'v') AND c.relname <> ALL ($1)`, granted) {
+		denied("SELECT FROM thaw." + relation)
+	}
+	denied("INSERT INTO thaw.workspaces (key) VALUES ('mine')")
+	denied("UPDATE thaw.accounts SET status = 'connected'")
+	denied("CREATE TABLE thaw.mine ()")
+
+	// Whom it may call, by what Postgres says; and that Postgres means it.
+	require.Equal(t, []string{
+		"heal", "now", "resumable_lines", "set_auto_resume", "signal", "sweep", "tick",
+	}, testdb.Column[string](t, db, `
+		SELECT DISTINCT p.proname::text FROM pg_proc AS p
+		WHERE p.pronamespace = 'thaw'::regnamespace AND p.proname NOT LIKE 'river%' AND has_function_privilege($1, p.oid, 'EXECUTE')
+		ORDER BY 1`, role))
+	denied("SELECT thaw.resume_pass('signal', 1, 1, p_signal_id => 1)")
+	denied("SELECT thaw.receive_signal('linkedin', 'ann', 'OK', 'connected', NULL, NULL, NULL, false, NULL)")
+	denied("SELECT thaw.pause_batch(1, 10, NULL, NULL, 1)")
+	denied("SELECT thaw.enqueue('sweep', 'sweep', 2::smallint, '{}')")
+	denied("SELECT thaw.start_heal(1, NULL, NULL, 1, false, 'me')")
+}
+
+// A function that runs with its owner's rights must not find anything that its caller put into its way.
+func TestFunctionsWithOwnersRightsFixTheirSearchPath(t *testing.T) {
+	t.Parallel()
+	require.Empty(t, testdb.Column[string](t, testdb.New(t), `
+		SELECT p.oid::regprocedure::text FROM pg_proc AS p
+		WHERE p.pronamespace = 'thaw'::regnamespace AND p.prosecdef
+			AND NOT 'search_path=pg_catalog, pg_temp' = ANY (coalesce(p.proconfig, '{}'))`))
+}
+
+// A plain application can insert accounts with no more than the rights on that table: its triggers have their own.
+func TestRoleThatWritesAccounts(t *testing.T) {
+	t.Parallel()
+	db := withAnn(t)
+	require.Equal(t, "unknown_account", receive(t, db, delivery{account: "bob", status: "connected"}))
+	role, app := asApp(t, db)
+	db.Exec(t, "GRANT INSERT ON thaw.accounts TO "+role)
+	_, err := app.Exec(t.Context(), "INSERT INTO thaw.accounts (workspace_id, provider_account_id) VALUES (1, 'bob')")
+	require.NoError(t, err)
+	require.Equal(t, "connected", statusOf(t, db, "bob"))
+}
