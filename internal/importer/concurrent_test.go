@@ -1,0 +1,135 @@
+package importer_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/thawline/thaw/internal/importer"
+	"github.com/thawline/thaw/internal/testdb"
+)
+
+// An import that locked campaigns or enrollments before accounts would wait for the pass while the pass waits for it.
+func TestImportWaitsForAResumePass(t *testing.T) {
+	t.Parallel()
+	for name, account := range map[string]string{"of the account": "seat-1", "of its sibling": "seat-2"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := testdb.New(t)
+			campaign := fields{"campaign_status": "paused", "campaign_paused_reason": "linkedin_account_disconnected"}
+			stuck := waiting(prospect("ada")).with("account_status", "disconnected")
+			for column, value := range campaign {
+				stuck = stuck.with(column, value)
+			}
+			load(t, db, file(stuck, campaign.with("account", "seat-2").with("account_status", "disconnected").with("prospect_url", prospect("bob"))))
+			require.Equal(t, "applied", testdb.Value[string](t, db, "SELECT thaw.signal('linkedin', $1, 'connected')", account))
+
+			pass, err := db.Pool.Begin(t.Context())
+			require.NoError(t, err)
+			defer func() { _ = pass.Rollback(context.WithoutCancel(t.Context())) }()
+			_, err = pass.Exec(t.Context(), "SELECT FROM thaw.accounts WHERE provider_account_id = $1 FOR NO KEY UPDATE", account)
+			require.NoError(t, err)
+
+			// The file names the first account only; its sibling is the one that wakes its prospects in the second case.
+			imported := make(chan error, 1)
+			go func() {
+				_, err := importer.Import(t.Context(), db.Pool, strings.NewReader(file(
+					waiting(prospect("ada")).with("account_status", "disconnected"))), importer.Options{})
+				imported <- err
+			}()
+			waitUntilBlocked(t, db)
+
+			var resumed int
+			require.NoError(t, pass.QueryRow(t.Context(), `
+				SELECT r.resumed
+				FROM thaw.account_signals AS s, thaw.resume_pass('signal', s.account_id, 1, p_signal_id => s.id) AS r`).Scan(&resumed))
+			require.Equal(t, 1, resumed)
+			require.NoError(t, pass.Commit(t.Context()))
+			require.NoError(t, <-imported)
+
+			// The pass woke her, then the import paused her: neither overwrote what it had not seen.
+			require.Equal(t, []string{"resumed paused -> active", "paused active -> paused"},
+				testdb.Column[string](t, db, `
+					SELECT format('%s %s -> %s', kind, from_status, to_status) FROM thaw.history
+					WHERE prospect_url LIKE '%/ada' AND kind <> 'repointed' ORDER BY event_id`))
+		})
+	}
+}
+
+// Two imports that overlap in all their rows, passes and pauses on all accounts, and signals, at once.
+func TestImportsPassesAndSignalsDoNotDeadlock(t *testing.T) {
+	t.Parallel()
+	const accounts, prospects, rounds = 8, 160, 12
+	db := testdb.New(t)
+	fleet := func(reverse bool, state func(prospect int) fields) string {
+		lines := make([]fields, 0, prospects)
+		for i := range prospects {
+			if reverse {
+				i = prospects - 1 - i
+			}
+			lines = append(lines, state(i).
+				with("account", fmt.Sprint("seat-", i%accounts)).with("member", fmt.Sprint("member-", i%accounts/2)).
+				with("campaign", fmt.Sprint("campaign-", i%3)).with("prospect_url", prospect(fmt.Sprint("p", i))))
+		}
+		return file(lines...)
+	}
+	asleep := fleet(false, func(i int) fields { return waiting("") })
+	awake := fleet(true, func(i int) fields {
+		return fields{"account_status": []string{"disconnected", "connected"}[i%accounts%2]}
+	})
+	load(t, db, asleep)
+
+	var group errgroup.Group
+	for _, content := range []string{asleep, awake} {
+		group.Go(func() error {
+			for range rounds {
+				if _, err := importer.Import(t.Context(), db.Pool, strings.NewReader(content), importer.Options{}); err != nil {
+					return fmt.Errorf("importing: %w", err)
+				}
+			}
+			return nil
+		})
+	}
+	for worker := range 4 {
+		group.Go(func() error {
+			for i := range rounds * accounts {
+				account := fmt.Sprint("seat-", (i*(1+2*worker))%accounts)
+				if err := flap(t.Context(), db, account, i%2 == 0); err != nil {
+					return fmt.Errorf("signal and pass of %s: %w", account, err)
+				}
+			}
+			return nil
+		})
+	}
+	require.NoError(t, group.Wait())
+	require.Equal(t, prospects, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.enrollments"))
+	require.NotZero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.enrollment_events WHERE source = 'signal'"), "passes had something to do")
+	require.NotZero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.enrollment_events WHERE source = 'import'"), "imports had something to do")
+}
+
+// flap sends a signal for an account and does the job that follows from it, each in a transaction of its own.
+func flap(ctx context.Context, db *testdb.DB, account string, connected bool) error {
+	status, job := "disconnected", "SELECT FROM thaw.pause_batch($1, 100, $2, NULL, 1)"
+	if connected {
+		status, job = "connected", "SELECT FROM thaw.resume_pass('signal', $1, 1, p_signal_id => $2)"
+	}
+	if _, err := db.Pool.Exec(ctx, "SELECT thaw.signal('linkedin', $1, $2)", account, status); err != nil {
+		return err
+	}
+	var accountID, signalID int64
+	err := db.Pool.QueryRow(ctx, `
+		SELECT account_id, id FROM thaw.account_signals
+		WHERE provider = 'linkedin' AND provider_account_id = $1 ORDER BY id DESC LIMIT 1`, account).Scan(&accountID, &signalID)
+	if err != nil {
+		return err
+	}
+	return pgx.BeginFunc(ctx, db.Pool, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, job, accountID, signalID)
+		return err
+	})
+}

@@ -1,0 +1,154 @@
+// Package importer loads a fleet from a CSV file: workspaces, accounts, campaigns and enrollments, one line an enrollment.
+//
+// The file states how things are. What the database does not know is inserted, what it knows otherwise is changed, what is
+// equal is not touched, and what the file does not name is left alone. An import enqueues no jobs of its own: the next tick
+// finds what it loaded. Only a signal that came before its account is applied as ever when the account is inserted.
+//
+// Rows are checked one by one while they are streamed into a temporary table; what concerns several rows, or what the
+// database knows already, is checked there. Then a few set-based statements (sql/) move them. All of it is one transaction.
+package importer
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+//go:embed sql
+var files embed.FS
+
+// analyzeAbove is how many inserted and updated enrollments make the planner's old statistics worthless.
+const analyzeAbove = 10_000
+
+// Options of an import. The zero value is valid.
+type Options struct {
+	// Progress, if set, is told every thousand rows, and at the end of the input, how many data rows and bytes have been
+	// read. It is called by one goroutine at a time, and not after Import has returned.
+	Progress func(rows, bytes int64)
+}
+
+// A Result says what a file had and what came of it.
+type Result struct {
+	// What the file has: data rows, and how many different things they name.
+	Rows        int64 `json:"rows"`
+	Workspaces  int64 `json:"workspaces"`
+	Accounts    int64 `json:"accounts"`
+	Campaigns   int64 `json:"campaigns"`
+	Enrollments int64 `json:"enrollments"`
+	// What was done with the enrollments; together they are all of them.
+	Inserted  int64 `json:"inserted"`
+	Updated   int64 `json:"updated"`
+	Unchanged int64 `json:"unchanged"`
+	// Seconds of real time that the import took.
+	Seconds float64 `json:"seconds"`
+}
+
+// Import reads a CSV file with a header line of [Columns] from r and brings the database to what it says, all of it or
+// nothing. What is wrong with the file is returned as [Problems]. Memory stays bounded, however long the file is.
+//
+// The accounts of the file are locked from when it has been read until the import is over: signals for them wait as long.
+// Two imports take turns. When ctx ends, Import returns as soon as a read from r that is under way does.
+func Import(ctx context.Context, pool *pgxpool.Pool, r io.Reader, o Options) (Result, error) {
+	start := time.Now()
+	var result Result
+	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		rows, err := stage(ctx, tx, r, o)
+		if err != nil {
+			return err
+		}
+		result, err = load(ctx, tx, rows)
+		return err
+	})
+	if err != nil {
+		return Result{}, err
+	}
+	if result.Inserted+result.Updated > analyzeAbove {
+		// The fleet is in; a plan that is bad until autovacuum comes by is no reason to say otherwise.
+		_, _ = pool.Exec(ctx, "ANALYZE thaw.accounts, thaw.campaigns, thaw.enrollments")
+	}
+	result.Seconds = time.Since(start).Seconds()
+	return result, nil
+}
+
+// stage streams the file into the temporary table import_rows, groups it, and returns how many rows it has. The error is
+// Problems where something is wrong with the file.
+func stage(ctx context.Context, tx pgx.Tx, r io.Reader, o Options) (int64, error) {
+	words, err := loadVocabulary(ctx, tx)
+	if err != nil {
+		return 0, err
+	}
+	src, err := newSource(ctx, r, words, o.Progress)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := run(ctx, tx, "stage"); err != nil {
+		return 0, err
+	}
+	rows, err := tx.CopyFrom(ctx, pgx.Identifier{"import_rows"}, append([]string{"line"}, Columns...), src)
+	if src.err != nil {
+		return 0, src.err
+	}
+	if err != nil {
+		return 0, fmt.Errorf("copying the rows into the database: %w", err)
+	}
+	if _, err := run(ctx, tx, "group"); err != nil {
+		return 0, err
+	}
+	across, err := problemsAcrossRows(ctx, tx)
+	if err != nil {
+		return 0, err
+	}
+	if problems := src.problems.merge(across); len(problems.List) > 0 {
+		return 0, problems
+	}
+	return rows, nil
+}
+
+// load moves the staged rows into the fleet, in the order in which everybody locks it.
+func load(ctx context.Context, tx pgx.Tx, rows int64) (Result, error) {
+	for _, name := range []string{"workspaces", "accounts", "campaigns"} {
+		if _, err := run(ctx, tx, name); err != nil {
+			return Result{}, err
+		}
+	}
+	updated, err := run(ctx, tx, "enrollments_known")
+	if err != nil {
+		return Result{}, err
+	}
+	inserted, err := run(ctx, tx, "enrollments_new")
+	if err != nil {
+		return Result{}, err
+	}
+	// A prospect that is in a campaign twice is a problem, so every row is an enrollment of its own.
+	result := Result{Rows: rows, Enrollments: rows, Updated: updated.RowsAffected(), Inserted: inserted.RowsAffected()}
+	result.Unchanged = rows - result.Inserted - result.Updated
+	err = tx.QueryRow(ctx, statement("counts")).Scan(&result.Workspaces, &result.Accounts, &result.Campaigns)
+	if err != nil {
+		return Result{}, fmt.Errorf("counting what the file has: %w", err)
+	}
+	return result, nil
+}
+
+// run executes the statements of one file below sql/ and returns the tag of the last one.
+func run(ctx context.Context, tx pgx.Tx, name string) (pgconn.CommandTag, error) {
+	tag, err := tx.Exec(ctx, statement(name))
+	if err != nil {
+		return tag, fmt.Errorf("importing (step %s): %w", name, err)
+	}
+	return tag, nil
+}
+
+// statement returns a file below sql/, which is part of the program.
+func statement(name string) string {
+	text, err := files.ReadFile("sql/" + name + ".sql")
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}

@@ -1,0 +1,109 @@
+package importer
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+const (
+	// maxProblems is how many problems are named; the others are counted.
+	maxProblems = 20
+	// maxShown is how many bytes of a wrong value are shown.
+	maxShown = 80
+)
+
+// A Problem is one thing that is wrong with a file.
+type Problem struct {
+	// Line of the file, from 1; a quoted field that has line breaks is several lines long.
+	Line int
+	// Column is one of [Columns], or the unknown name in the header; empty: the line as a whole.
+	Column string
+	// Value is what stands there; empty where nothing does.
+	Value string
+	// Message says what is wrong with it and what would be right.
+	Message string
+}
+
+func (p Problem) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "line %d", p.Line)
+	if p.Column != "" {
+		fmt.Fprintf(&b, ", column %s", p.Column)
+	}
+	fmt.Fprintf(&b, ": %s", p.Message)
+	switch {
+	case len(p.Value) > maxShown:
+		fmt.Fprintf(&b, " (found %q and so on)", p.Value[:maxShown])
+	case p.Value != "":
+		fmt.Fprintf(&b, " (found %q)", p.Value)
+	}
+	return b.String()
+}
+
+// Problems is the error of a file that cannot be imported.
+//
+//nolint:errname // it is a list that is also an error
+type Problems struct {
+	// List names at most 20 of them, in the order of the file.
+	List []Problem
+	// More is how many others there are.
+	More int
+}
+
+// Error has one line for each problem.
+func (p Problems) Error() string {
+	lines := make([]string, 0, len(p.List)+1)
+	for _, problem := range p.List {
+		lines = append(lines, problem.String())
+	}
+	switch {
+	case p.More == 1:
+		lines = append(lines, "and 1 more problem")
+	case p.More > 1:
+		lines = append(lines, fmt.Sprintf("and %d more problems", p.More))
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (p *Problems) add(problem Problem) {
+	if len(p.List) == maxProblems {
+		p.More++
+		return
+	}
+	p.List = append(p.List, problem)
+}
+
+// merge returns both, in the order of the file.
+func (p Problems) merge(other Problems) Problems {
+	list := slices.Concat(p.List, other.List)
+	slices.SortStableFunc(list, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
+	named := min(len(list), maxProblems)
+	return Problems{List: list[:named], More: p.More + other.More + len(list) - named}
+}
+
+// problemsAcrossRows finds what only several rows together, or a row and the database, have wrong.
+func problemsAcrossRows(ctx context.Context, tx pgx.Tx) (Problems, error) {
+	rows, err := tx.Query(ctx, statement("problems"), maxProblems)
+	if err != nil {
+		return Problems{}, fmt.Errorf("checking the rows against each other: %w", err)
+	}
+	var (
+		found   Problems
+		problem Problem
+		total   int
+	)
+	_, err = pgx.ForEachRow(rows, []any{&problem.Line, &problem.Column, &problem.Value, &problem.Message, &total}, func() error {
+		found.add(problem)
+		return nil
+	})
+	if err != nil {
+		return Problems{}, fmt.Errorf("checking the rows against each other: %w", err)
+	}
+	found.More = total - len(found.List)
+	return found, nil
+}

@@ -1,0 +1,146 @@
+package importer_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/internal/importer"
+	"github.com/thawline/thaw/internal/testdb"
+)
+
+// problemsOf imports a file that must have problems.
+func problemsOf(t testing.TB, db *testdb.DB, content string) importer.Problems {
+	t.Helper()
+	_, err := importer.Import(t.Context(), db.Pool, strings.NewReader(content), importer.Options{})
+	var problems importer.Problems
+	require.ErrorAs(t, err, &problems)
+	return problems
+}
+
+var header = strings.Join(importer.Columns, ",")
+
+func TestProblems(t *testing.T) {
+	t.Parallel()
+	// One database for all cases: none of them leaves anything in it.
+	db := testdb.New(t)
+	db.Exec(t, `
+		WITH owner AS (INSERT INTO thaw.workspaces (key) VALUES ('owner') RETURNING id)
+		INSERT INTO thaw.accounts (workspace_id, provider_account_id) SELECT id, 'taken' FROM owner`)
+	good := fields{"prospect_url": prospect("good")}
+	goodLine := strings.TrimPrefix(file(good), header+"\n")
+	for name, c := range map[string]struct {
+		content string
+		// want are the lines of the error, each from its start.
+		want []string
+	}{
+		"no text at all":      {"", []string{"line 1: the file is empty"}},
+		"no header":           {goodLine, []string{"line 1: is not a header: the first line must name the columns workspace,account,"}},
+		"semicolons":          {strings.ReplaceAll(file(good), ",", ";"), []string{"line 1: is not a header"}},
+		"a missing column":    {strings.Replace(file(good), ",step", "", 1), []string{"line 1, column step: is missing in the header"}},
+		"an unknown column":   {strings.Replace(file(good), ",step", ",steps", 1), []string{"line 1, column steps: is not a column of a fleet", "line 1, column step: is missing"}},
+		"a column twice":      {strings.Replace(file(good), ",step", ",status", 1), []string{"line 1, column status: stands in the header twice", "line 1, column step: is missing"}},
+		"a quote in a header": {"wor\"kspace\n", []string{"line 1: has a quote inside a field that is not quoted"}},
+
+		"too few fields":             {header + "\n" + goodLine + "acme,seat-1\n", []string{"line 3: must have 13 fields"}},
+		"too many fields":            {header + "\n" + strings.TrimSuffix(goodLine, "\n") + ",\n", []string{"line 2: must have 13 fields"}},
+		"an open quote":              {header + "\n" + goodLine + "\"acme,seat-1\n" + goodLine, []string{"line 3: has a quoted field that is not closed"}},
+		"text after a quote":         {header + "\n\"ac\"me,\n", []string{"line 2: has a quoted field that is not closed, or a quote inside of one that is not doubled (noticed on line 2)"}},
+		"a quote inside a field":     {header + "\nac\"me,\n" + goodLine + "\n\nx\n", []string{"line 2: has a quote inside a field", "line 6: must have 13 fields"}},
+		"an open quote and no end":   {header + "\n" + goodLine + "\"" + strings.Repeat("acme\n", 1<<19), []string{"line 3: goes on for more than 1048576 bytes"}},
+		"a line after a long field":  {file(good.with("campaign", "a\nb\nc"), fields{"step": "x"}), []string{"line 5, column step: must be a whole number"}},
+		"a field after a long field": {file(fields{"workspace": "a\nb", "step": "x"}), []string{"line 3, column step: must be a whole number"}},
+
+		"no workspace":         {file(fields{"workspace": ""}), []string{"line 2, column workspace: must not be empty"}},
+		"no account":           {file(fields{"account": ""}), []string{"line 2, column account: must not be empty"}},
+		"no campaign":          {file(fields{"campaign": ""}), []string{"line 2, column campaign: must not be empty"}},
+		"a NUL":                {file(good, fields{"member": "ja\x00ne"}), []string{`line 3, column member: has a NUL byte (found "ja\x00ne")`}},
+		"invalid UTF-8":        {file(fields{"campaign": "caf\xe9"}), []string{`line 2, column campaign: is not valid UTF-8 (found "caf\xe9")`}},
+		"a field that is long": {file(fields{"account": strings.Repeat("x", 2001)}), []string{"line 2, column account: is 2001 bytes long, at most 2000 are allowed (found \"xxx"}},
+
+		"no account status":           {file(fields{"account_status": ""}), []string{"line 2, column account_status: must be one of connecting, connected, needs_verification, disconnected, restricted, error, removed"}},
+		"an unknown account status":   {file(fields{"account_status": "OK"}), []string{"line 2, column account_status: must be one of connecting,"}},
+		"an unknown campaign status":  {file(fields{"campaign_status": "on"}), []string{"line 2, column campaign_status: must be one of draft, running, paused, completed (found \"on\")"}},
+		"an unknown status":           {file(fields{"status": "Active"}), []string{"line 2, column status: must be one of pending, active, paused, completed, replied, failed, removed (found \"Active\")"}},
+		"an unknown campaign reason":  {file(fields{"campaign_status": "paused", "campaign_paused_reason": "fun"}), []string{"line 2, column campaign_paused_reason: must be empty or one of linkedin_account_disconnected, linkedin_account_issue, account_restricted, linkedin_high_failure_rate, subscription_inactive, paused_by_user (found"}},
+		"a reason only for campaigns": {file(waiting(prospect("a")).with("paused_reason", "subscription_inactive")), []string{"line 2, column paused_reason: must be empty or one of linkedin_account_disconnected, linkedin_account_issue, account_restricted, paused_by_user (found"}},
+
+		"paused without a reason":           {file(waiting(prospect("a")).with("paused_reason", "")), []string{"line 2, column paused_reason: must not be empty where status is paused: it must be one of linkedin_account_disconnected,"}},
+		"paused without a time":             {file(waiting(prospect("a")).with("paused_at", "")), []string{"line 2, column paused_at: must not be empty where status is paused"}},
+		"a reason without a pause":          {file(waiting(prospect("a")).with("status", "active")), []string{"line 2, column paused_reason: must be empty where status is active", "line 2, column paused_at: must be empty where status is active"}},
+		"a campaign paused without reason":  {file(fields{"campaign_status": "paused"}), []string{"line 2, column campaign_paused_reason: must not be empty where campaign_status is paused"}},
+		"a campaign's reason without pause": {file(fields{"campaign_paused_reason": "paused_by_user"}), []string{"line 2, column campaign_paused_reason: must be empty where campaign_status is running"}},
+
+		"a time without a zone":   {file(fields{"next_action_at": "2026-01-02T03:04:05"}), []string{`line 2, column next_action_at: must be a time with a zone, like 2026-01-02T15:04:05Z or 2026-01-02 15:04:05+00 (found "2026-01-02T03:04:05")`}},
+		"a day that is not there": {file(waiting(prospect("a")).with("paused_at", "2026-02-30T03:04:05Z")), []string{"line 2, column paused_at: must be a time with a zone"}},
+		"a negative step":         {file(fields{"step": "-1"}), []string{"line 2, column step: must be a whole number from 0"}},
+		"half a step":             {file(fields{"step": "1.5"}), []string{"line 2, column step: must be a whole number from 0"}},
+		"a step out of range":     {file(fields{"step": "2147483648"}), []string{"line 2, column step: must be a whole number from 0"}},
+		"no prospect":             {file(fields{"prospect_url": ""}), []string{"line 2, column prospect_url: must be an http or https URL with a host"}},
+		"a prospect by path":      {file(fields{"prospect_url": "/in/ada"}), []string{"line 2, column prospect_url: must be"}},
+		"a prospect by mail":      {file(fields{"prospect_url": "mailto:ada@example.com"}), []string{"line 2, column prospect_url: must be"}},
+		"a prospect on no host":   {file(fields{"prospect_url": "https:///in/ada"}), []string{"line 2, column prospect_url: must be"}},
+
+		"an account in two workspaces": {file(good, fields{"workspace": "globex"}), []string{
+			`line 3, column workspace: differs from line 2, where the same account has "acme": all rows of an account must agree (found "globex")`}},
+		"an account of two members": {file(good, fields{"prospect_url": prospect("b")}, fields{"member": ""}), []string{
+			`line 4, column member: differs from line 2, where the same account has "jane"`}},
+		"an account in two states": {file(good, fields{"account_status": "error"}), []string{
+			`line 3, column account_status: differs from line 2, where the same account has "connected"`}},
+		"a campaign in two states": {file(good, fields{"campaign_status": "draft"}), []string{
+			`line 3, column campaign_status: differs from line 2, where the same campaign has "running"`}},
+		"a campaign paused for two reasons": {file(
+			good.with("campaign_status", "paused").with("campaign_paused_reason", "paused_by_user"),
+			fields{"campaign_status": "paused", "campaign_paused_reason": "subscription_inactive"}), []string{
+			`line 3, column campaign_paused_reason: differs from line 2, where the same campaign has "paused_by_user"`}},
+		"a prospect twice in a campaign": {file(good, plain, good.with("account", "seat-2")), []string{
+			`line 4, column prospect_url: is in campaign "spring" on line 2 already`}},
+		"an account of another workspace": {file(good, fields{"account": "taken"}), []string{
+			`line 3, column account: belongs to workspace "owner" in the database, not to "acme": an account cannot move to another workspace (found "taken")`}},
+
+		"problems of a row and between rows": {file(good, good, fields{"step": "x"}, fields{"workspace": "globex"}), []string{
+			"line 3, column prospect_url: is in campaign", "line 4, column step: must be a whole number", "line 5, column workspace: differs from line 2"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			problems := problemsOf(t, db, c.content)
+			got := strings.Split(problems.Error(), "\n")
+			require.Len(t, got, len(c.want), "%s", problems)
+			for i, want := range c.want {
+				require.True(t, strings.HasPrefix(got[i], want), "got  %s\nwant %s", got[i], want)
+			}
+			require.Equal(t, []int{1, 1, 0, 0}, testdb.Column[int](t, db, `
+				SELECT count(*) FROM thaw.workspaces UNION ALL SELECT count(*) FROM thaw.accounts
+				UNION ALL SELECT count(*) FROM thaw.campaigns UNION ALL SELECT count(*) FROM thaw.enrollments`), "nothing is imported")
+		})
+	}
+}
+
+func TestProblemSaysWhereItIs(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	problems := problemsOf(t, db, file(plain, fields{"prospect_url": prospect("b"), "status": "asleep"}))
+	require.Len(t, problems.List, 1)
+	problem := problems.List[0]
+	require.Equal(t, 3, problem.Line)
+	require.Equal(t, "status", problem.Column)
+	require.Equal(t, "asleep", problem.Value)
+	require.Contains(t, problem.Message, "replied")
+}
+
+func TestProblemsBeyondTwentyAreCounted(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	lines := make([]fields, 0, 60)
+	for i := range 30 {
+		lines = append(lines, fields{"step": "x", "prospect_url": prospect(fmt.Sprint("bad", i))}, fields{"prospect_url": prospect("twice")})
+	}
+	problems := problemsOf(t, db, file(lines...))
+	require.Len(t, problems.List, 20)
+	require.Equal(t, 30+29-20, problems.More)
+	require.Equal(t, 2, problems.List[0].Line)
+	require.True(t, strings.HasSuffix(problems.Error(), "\nand 39 more problems"), "%s", problems)
+	requireEmpty(t, db)
+}

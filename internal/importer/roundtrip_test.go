@@ -1,0 +1,139 @@
+package importer_test
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/thawline/thaw/internal/importer"
+	"github.com/thawline/thaw/internal/testdb"
+)
+
+var (
+	// Names with all that CSV and SQL find difficult. A carriage return is not among them: CSV takes it for a line's end.
+	name          = rapid.StringOfN(rapid.SampledFrom([]rune("ab \"',;\n\\%é世\U0001F9CA")), 1, 6, -1)
+	accountStates = rapid.SampledFrom([]string{"connecting", "connected", "needs_verification", "disconnected", "restricted", "error", "removed"})
+	campaignState = rapid.SampledFrom([]string{"draft", "running", "paused", "completed"})
+	states        = rapid.SampledFrom([]string{"pending", "active", "paused", "completed", "replied", "failed", "removed"})
+	ownReasons    = rapid.SampledFrom([]string{"linkedin_account_disconnected", "linkedin_account_issue", "account_restricted", "paused_by_user"})
+	allReasons    = rapid.OneOf(ownReasons, rapid.SampledFrom([]string{"linkedin_high_failure_rate", "subscription_inactive"}))
+	moments       = rapid.Custom(func(t *rapid.T) string {
+		zone := time.FixedZone("", rapid.IntRange(-12*4, 14*4).Draw(t, "quarter hours")*900)
+		return time.UnixMicro(rapid.Int64Range(0, 4e15).Draw(t, "µs")).In(zone).Format(time.RFC3339Nano)
+	})
+)
+
+// fleets draws the lines of a valid file. Few names for many lines, so that one file after another meets the same rows.
+var fleets = rapid.Custom(func(t *rapid.T) []fields {
+	accounts := rapid.SliceOfNDistinct(rapid.Custom(func(t *rapid.T) fields {
+		number := rapid.IntRange(1, 6).Draw(t, "account")
+		return fields{
+			// An account never moves to another workspace.
+			"workspace": fmt.Sprintf("w\"%d", number%2), "account": fmt.Sprintf("account %d,", number),
+			"member": rapid.OneOf(rapid.Just(""), name).Draw(t, "member"), "account_status": accountStates.Draw(t, "account status"),
+		}
+	}), 1, 6, func(f fields) string { return f["account"] }).Draw(t, "accounts")
+	campaigns := rapid.SliceOfNDistinct(rapid.Custom(func(t *rapid.T) fields {
+		f := fields{"campaign": name.Draw(t, "campaign"), "campaign_status": campaignState.Draw(t, "campaign status")}
+		if f["campaign_status"] == "paused" {
+			f["campaign_paused_reason"] = allReasons.Draw(t, "campaign reason")
+		}
+		return f
+	}), 1, 4, func(f fields) string { return f["campaign"] }).Draw(t, "campaigns")
+	return rapid.SliceOfNDistinct(rapid.Custom(func(t *rapid.T) fields {
+		f := fields{
+			"prospect_url": prospect(url.PathEscape(name.Draw(t, "prospect"))),
+			"status":       states.Draw(t, "status"),
+			"step":         strconv.Itoa(int(rapid.Int32Range(0, 1<<31-1).Draw(t, "step"))),
+		}
+		if rapid.Bool().Draw(t, "has a next action") {
+			f["next_action_at"] = moments.Draw(t, "next action")
+		}
+		if f["status"] == "paused" {
+			f["paused_reason"], f["paused_at"] = ownReasons.Draw(t, "reason"), moments.Draw(t, "paused at")
+		}
+		for _, part := range []fields{rapid.SampledFrom(accounts).Draw(t, "on"), rapid.SampledFrom(campaigns).Draw(t, "in")} {
+			for column, value := range part {
+				f[column] = value
+			}
+		}
+		return f
+	}), 0, 40, func(f fields) [3]string { return [3]string{f["workspace"], f["campaign"], f["prospect_url"]} }).Draw(t, "lines")
+})
+
+func TestAnyValidFleetIsInTheDatabaseAfterItsImport(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	rapid.Check(t, func(r *rapid.T) {
+		db.Advance(t, time.Minute)
+		lines := fleets.Draw(r, "fleet")
+		content := file(lines...)
+		result := load(t, db, content)
+		require.EqualValues(r, len(lines), result.Rows)
+		require.Equal(r, result.Rows, result.Inserted+result.Updated+result.Unchanged)
+		for _, line := range lines {
+			requireStored(t, r, db, line)
+		}
+		require.EqualValues(r, len(lines), load(t, db, content).Unchanged, "the second time nothing is left to do")
+	})
+}
+
+// requireStored proves that the database has exactly what a line says.
+func requireStored(t *testing.T, r *rapid.T, db *testdb.DB, line fields) {
+	t.Helper()
+	rows, err := db.Pool.Query(t.Context(), `
+		SELECT a.provider_account_id, coalesce(a.member_id, ''), a.status::text, c.status::text, coalesce(c.paused_reason::text, ''),
+			e.status::text, coalesce(e.paused_reason::text, ''), e.step::text, e.paused_at, e.next_action_at
+		FROM thaw.enrollments AS e
+		JOIN thaw.workspaces AS w ON w.id = e.workspace_id
+		JOIN thaw.accounts AS a ON a.id = e.account_id
+		JOIN thaw.campaigns AS c ON c.id = e.campaign_id
+		WHERE w.key = $1 AND c.key = $2 AND e.prospect_url = $3`, line["workspace"], line["campaign"], line["prospect_url"])
+	require.NoError(r, err)
+	var (
+		texts                  [8]string
+		pausedAt, nextActionAt *time.Time
+	)
+	targets := make([]any, 0, 10)
+	for i := range texts {
+		targets = append(targets, &texts[i])
+	}
+	tag, err := pgx.ForEachRow(rows, append(targets, &pausedAt, &nextActionAt), func() error { return nil })
+	require.NoError(r, err)
+	require.EqualValues(r, 1, tag.RowsAffected())
+
+	member := line["member"]
+	if member == "" {
+		member = texts[1]
+	}
+	require.Equal(r, [8]string{
+		line["account"], member, line["account_status"], line["campaign_status"], line["campaign_paused_reason"],
+		line["status"], line["paused_reason"], line["step"],
+	}, texts)
+	requireMoment(r, line["paused_at"], pausedAt)
+	requireMoment(r, line["next_action_at"], nextActionAt)
+}
+
+func requireMoment(r *rapid.T, want string, got *time.Time) {
+	if want == "" {
+		require.Nil(r, got)
+		return
+	}
+	require.NotNil(r, got)
+	moment, err := time.Parse(time.RFC3339Nano, want)
+	require.NoError(r, err)
+	require.True(r, moment.Equal(*got), "want %s, got %s", moment, got)
+}
+
+// The columns are a promise to whoever writes files.
+func TestColumns(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "workspace,account,member,account_status,campaign,campaign_status,campaign_paused_reason,prospect_url,status,paused_reason,paused_at,step,next_action_at", header)
+	require.Len(t, importer.Columns, 13)
+}

@@ -1,0 +1,141 @@
+package importer
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+// maxField is how many bytes a field may have: keys and URLs are indexed, and Postgres indexes no more than 2,700.
+const maxField = 2000
+
+const paused = "paused"
+
+// timeLayouts are RFC 3339, and what Postgres writes: the offset without minutes where it has none. All take fractions of
+// a second too.
+var timeLayouts = []string{time.RFC3339, "2006-01-02 15:04:05Z07", "2006-01-02 15:04:05Z07:00"}
+
+// A row is what one line of a file says, in the types of the staging table. It is used for all lines in turn, and COPY
+// reads it through pointers, so that a line costs no allocation beyond its text.
+type row struct {
+	line                   pgtype.Int8
+	texts                  [columnCount]pgtype.Text
+	step                   pgtype.Int4
+	pausedAt, nextActionAt pgtype.Timestamptz
+}
+
+// values returns pointers to the values of the row: the line, then Columns.
+func (r *row) values() []any {
+	values := make([]any, 1, 1+columnCount)
+	values[0] = &r.line
+	for column := range columnCount {
+		switch column {
+		case step:
+			values = append(values, &r.step)
+		case pausedAt:
+			values = append(values, &r.pausedAt)
+		case nextActionAt:
+			values = append(values, &r.nextActionAt)
+		default:
+			values = append(values, &r.texts[column])
+		}
+	}
+	return values
+}
+
+// parse takes over the fields of a line, in the order of Columns, and calls report with what is wrong with them.
+func (r *row) parse(fields *[columnCount]string, words *vocabulary, report func(column int, message string)) {
+	for column, value := range fields {
+		if message := r.take(column, value, words); message != "" {
+			report(column, message)
+		}
+	}
+	for _, pause := range [...]struct{ status, consequence int }{
+		{campaignStatus, campaignPausedReason}, {status, pausedReason}, {status, pausedAt},
+	} {
+		is, filled := fields[pause.status], fields[pause.consequence] != ""
+		switch {
+		case is == paused && !filled:
+			message := fmt.Sprintf("must not be empty where %s is paused", Columns[pause.status])
+			if allowed := words[pause.consequence]; allowed != nil {
+				message += ": it must be " + oneOf(allowed)
+			}
+			report(pause.consequence, message)
+		case is != paused && filled && slices.Contains(words[pause.status], is):
+			report(pause.consequence, fmt.Sprintf("must be empty where %s is %s", Columns[pause.status], is))
+		}
+	}
+}
+
+// take takes over one field and returns what is wrong with it by itself, or "".
+func (r *row) take(column int, value string, words *vocabulary) string {
+	switch {
+	case len(value) > maxField:
+		return fmt.Sprintf("is %d bytes long, at most %d are allowed", len(value), maxField)
+	case !utf8.ValidString(value):
+		return "is not valid UTF-8"
+	case strings.IndexByte(value, 0) >= 0:
+		return "has a NUL byte"
+	}
+	r.texts[column] = pgtype.Text{String: value, Valid: value != ""}
+	switch column {
+	case workspace, account, campaign:
+		if value == "" {
+			return "must not be empty"
+		}
+	case accountStatus, campaignStatus, status:
+		if !slices.Contains(words[column], value) {
+			return "must be " + oneOf(words[column])
+		}
+	case campaignPausedReason, pausedReason:
+		if value != "" && !slices.Contains(words[column], value) {
+			return "must be empty or " + oneOf(words[column])
+		}
+	case prospectURL:
+		if u, err := url.Parse(value); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
+			return "must be an http or https URL with a host, like https://www.linkedin.com/in/jane-doe"
+		}
+	case pausedAt:
+		return takeTime(&r.pausedAt, value)
+	case nextActionAt:
+		return takeTime(&r.nextActionAt, value)
+	case step:
+		return r.takeStep(value)
+	}
+	return ""
+}
+
+func (r *row) takeStep(value string) string {
+	r.step = pgtype.Int4{Valid: true}
+	if value == "" {
+		return ""
+	}
+	number, err := strconv.ParseUint(value, 10, 31)
+	if err != nil {
+		return "must be a whole number from 0 to 2147483647, or empty, which is 0"
+	}
+	r.step.Int32 = int32(number)
+	return ""
+}
+
+func takeTime(at *pgtype.Timestamptz, value string) string {
+	*at = pgtype.Timestamptz{}
+	if value == "" {
+		return ""
+	}
+	for _, layout := range timeLayouts {
+		if parsed, err := time.Parse(layout, value); err == nil {
+			*at = pgtype.Timestamptz{Time: parsed, Valid: true}
+			return ""
+		}
+	}
+	return "must be a time with a zone, like 2026-01-02T15:04:05Z or 2026-01-02 15:04:05+00"
+}
+
+func oneOf(words []string) string { return "one of " + strings.Join(words, ", ") }

@@ -1,0 +1,45 @@
+-- Enrollments that the database knows otherwise. They are locked by a statement of their own: somebody may have changed
+-- one since this one began, and the history must tell what it really was before.
+CREATE TEMP TABLE import_changes ON COMMIT DROP AS
+SELECT
+    known.id, known.account_id AS from_account_id, known.step AS from_step, known.status AS from_status,
+    known.paused_reason AS from_reason, known.paused_at AS from_paused_at,
+    a.account_id, r.step, r.status, r.paused_reason, r.paused_at, r.next_action_at
+FROM import_rows AS r
+JOIN import_accounts AS a ON a.account = r.account
+JOIN import_campaigns AS c ON c.workspace = r.workspace AND c.campaign = r.campaign
+JOIN thaw.enrollments AS known ON known.prospect_url = r.prospect_url AND known.campaign_id = c.campaign_id
+WHERE (known.account_id, known.step, known.status, known.paused_reason, known.paused_at, known.next_action_at)
+    IS DISTINCT FROM (a.account_id, r.step, r.status, r.paused_reason, r.paused_at, r.next_action_at)
+ORDER BY known.id
+FOR NO KEY UPDATE OF known;
+
+-- New enrollments have no event: nothing happened to them here, their state stands in the row itself. One that stays paused
+-- has one if its pause became another or its step moved: a later resume is checked against that. Of a pause the reason
+-- is why; of what ends one, the reason that it ended.
+INSERT INTO thaw.enrollment_events (
+    enrollment_id, at, from_account_id, to_account_id, step, kind, source, from_status, to_status, reason,
+    paused_at)
+SELECT change.id, thaw.now(), change.from_account_id, change.account_id, change.from_step,
+    CASE
+        WHEN change.status = 'paused' AND change.from_status <> 'paused' THEN 'paused'
+        WHEN change.from_status = 'paused' AND change.status = 'active' THEN 'resumed'
+        ELSE 'imported'
+    END::thaw.event_kind,
+    'import', change.from_status, change.status, coalesce(change.paused_reason, change.from_reason),
+    coalesce(change.paused_at, change.from_paused_at)
+FROM import_changes AS change
+WHERE change.status <> change.from_status
+    OR (change.status = 'paused' AND (change.step, change.paused_reason, change.paused_at)
+        IS DISTINCT FROM (change.from_step, change.from_reason, change.from_paused_at))
+ORDER BY change.id;
+
+UPDATE thaw.enrollments AS known SET
+    account_id = change.account_id,
+    step = change.step,
+    status = change.status,
+    paused_reason = change.paused_reason,
+    paused_at = change.paused_at,
+    next_action_at = change.next_action_at
+FROM import_changes AS change
+WHERE known.id = change.id;

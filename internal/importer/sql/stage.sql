@@ -1,0 +1,25 @@
+-- Where the rows of the file go first. The table is of this session alone, is written without a log, and is gone with the
+-- transaction.
+
+-- A role's limit is meant for the statements of an application; here one statement lasts as long as the file.
+SET LOCAL statement_timeout = 0;
+-- Enough to group and join a million rows with little use of the disk. Compiling these few statements does not pay.
+SET LOCAL work_mem = '64MB';
+SET LOCAL jit = off;
+
+CREATE TEMP TABLE import_rows (
+    line                   bigint NOT NULL,
+    workspace              text NOT NULL,
+    account                text NOT NULL,
+    member                 text,
+    account_status         thaw.account_status NOT NULL,
+    campaign               text NOT NULL,
+    campaign_status        thaw.campaign_status NOT NULL,
+    campaign_paused_reason thaw.pause_reason,
+    prospect_url           text NOT NULL,
+    status                 thaw.enrollment_status NOT NULL,
+    paused_reason          thaw.pause_reason,
+    paused_at              timestamptz,
+    step                   integer NOT NULL,
+    next_action_at         timestamptz
+) ON COMMIT DROP;
