@@ -1,0 +1,6 @@
+-- Nobody is still in a pause that their history says was ended.
+SELECT format('enrollment %s: still paused since %s, though event %s ended that', e.id, e.paused_at, event.id)
+FROM thaw.enrollments AS e
+JOIN thaw.enrollment_events AS event
+    ON event.enrollment_id = e.id AND event.kind = 'resumed' AND event.paused_at = e.paused_at
+WHERE e.status = 'paused'

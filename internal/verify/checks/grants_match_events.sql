@@ -1,0 +1,10 @@
+-- Each grant counts exactly the prospects that the sweep of its tick woke through its account.
+SELECT format('grant of account %s at tick %s: the grant counts %s, the history %s',
+    account_id, tick_at, coalesce(g.resumed, 0), coalesce(history.woken, 0))
+FROM thaw.grants AS g
+FULL JOIN (
+    SELECT event.tick_at, event.to_account_id AS account_id, count(*) AS woken
+    FROM thaw.enrollment_events AS event
+    WHERE event.kind = 'resumed' AND event.source = 'sweep'
+    GROUP BY event.tick_at, event.to_account_id) AS history USING (tick_at, account_id)
+WHERE coalesce(g.resumed, 0) <> coalesce(history.woken, 0)

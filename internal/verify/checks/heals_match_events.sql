@@ -1,0 +1,21 @@
+-- Each heal counts exactly the prospects woken, the moves and the campaign starts that its history shows.
+SELECT format('heal %s: it counts %s woken, %s re-pointed and %s campaigns, the history %s, %s and %s',
+    coalesce(h.id, flips.heal_id, started.heal_id),
+    coalesce(h.resumed, 0), coalesce(h.repointed, 0), coalesce(h.campaigns_resumed, 0),
+    coalesce(flips.woken, 0), coalesce(flips.moved, 0), coalesce(started.total, 0))
+FROM thaw.heals AS h
+FULL JOIN (
+    SELECT event.heal_id,
+        count(*) FILTER (WHERE event.kind = 'resumed') AS woken,
+        count(*) FILTER (WHERE event.kind = 'repointed') AS moved
+    FROM thaw.enrollment_events AS event
+    WHERE event.source = 'heal'
+    GROUP BY event.heal_id) AS flips ON flips.heal_id = h.id
+FULL JOIN (
+    SELECT event.heal_id, count(*) AS total
+    FROM thaw.campaign_events AS event
+    WHERE event.kind = 'resumed' AND event.source = 'heal'
+    GROUP BY event.heal_id) AS started ON started.heal_id = coalesce(h.id, flips.heal_id)
+WHERE coalesce(h.resumed, 0) <> coalesce(flips.woken, 0)
+    OR coalesce(h.repointed, 0) <> coalesce(flips.moved, 0)
+    OR coalesce(h.campaigns_resumed, 0) <> coalesce(started.total, 0)

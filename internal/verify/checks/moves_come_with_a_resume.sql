@@ -1,0 +1,9 @@
+-- A prospect moved to another account only as part of being woken, and each such move has its event, at the same step.
+SELECT format('enrollment %s: by %s at %s from account %s to account %s at step %s: %s resumed, %s re-pointed',
+    event.enrollment_id, event.source, event.at, event.from_account_id, event.to_account_id, event.step,
+    count(*) FILTER (WHERE event.kind = 'resumed'), count(*) FILTER (WHERE event.kind = 'repointed'))
+FROM thaw.enrollment_events AS event
+WHERE event.kind IN ('resumed', 'repointed') AND event.source IN ('signal', 'sweep', 'heal')
+    AND event.from_account_id <> event.to_account_id
+GROUP BY event.enrollment_id, event.source, event.at, event.from_account_id, event.to_account_id, event.step
+HAVING count(*) FILTER (WHERE event.kind = 'resumed') <> count(*) FILTER (WHERE event.kind = 'repointed')

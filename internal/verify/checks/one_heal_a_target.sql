@@ -1,0 +1,6 @@
+-- At most one heal runs on a target.
+SELECT format('%s: heals %s are running', h.target, string_agg(h.id::text, ', ' ORDER BY h.id))
+FROM thaw.heals AS h
+WHERE h.status = 'running'
+GROUP BY h.target
+HAVING count(*) > 1

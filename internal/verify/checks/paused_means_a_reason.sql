@@ -1,0 +1,10 @@
+-- A paused enrollment or campaign says why and since when, and one that is not paused says neither.
+SELECT format('enrollment %s: status %s, reason %s, paused at %s',
+    e.id, e.status, coalesce(e.paused_reason::text, 'none'), coalesce(e.paused_at::text, 'none'))
+FROM thaw.enrollments AS e
+WHERE (e.status = 'paused') <> (e.paused_reason IS NOT NULL) OR (e.status = 'paused') <> (e.paused_at IS NOT NULL)
+UNION ALL
+SELECT format('campaign %s: status %s, reason %s, paused at %s',
+    c.id, c.status, coalesce(c.paused_reason::text, 'none'), coalesce(c.paused_at::text, 'none'))
+FROM thaw.campaigns AS c
+WHERE (c.status = 'paused') <> (c.paused_reason IS NOT NULL) OR (c.status = 'paused') <> (c.paused_at IS NOT NULL)

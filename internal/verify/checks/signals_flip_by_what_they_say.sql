@@ -1,0 +1,9 @@
+-- What a signal flipped, it flipped on its own account: one that was applied, and said connected to wake, or else to pause.
+SELECT format('enrollment %s: %s through account %s by signal %s, which is %s for account %s and says %s',
+    event.enrollment_id, event.kind, event.to_account_id, event.signal_id, coalesce(s.outcome::text, 'missing'),
+    coalesce(s.account_id::text, 'none'), coalesce(s.status::text, 'nothing'))
+FROM thaw.enrollment_events AS event
+LEFT JOIN thaw.account_signals AS s ON s.id = event.signal_id
+WHERE event.source = 'signal' AND event.kind IN ('paused', 'resumed') AND event.signal_id IS NOT NULL
+    AND (s.outcome = 'applied' AND s.account_id = event.to_account_id
+        AND (event.kind = 'resumed') = (s.status = 'connected')) IS NOT TRUE
