@@ -538,7 +538,7 @@ BEGIN
         WHERE h.id = p_heal_id AND h.account_ids IS NULL;
     ELSIF heal.accounts_done < cardinality(heal.account_ids) AND heal.resumed < heal.cap THEN
         pass := thaw.resume_pass('heal', heal.account_ids[heal.accounts_done + 1], p_job_id,
-            p_heal_id => p_heal_id, p_size => p_size);
+            p_heal_id => p_heal_id, p_batch => heal.batch + 1, p_size => p_size);
         resumed := pass.resumed;
         IF pass.verdict = 'not_found' THEN
             UPDATE thaw.heals AS h SET accounts_done = h.accounts_done + 1, batch = h.batch + 1
@@ -652,7 +652,8 @@ DECLARE
     account thaw.accounts;
     why     thaw.pause_reason;
     source  thaw.event_source := CASE WHEN p_tick_at IS NULL THEN 'signal' ELSE 'sweep' END;
-    claimed bigint[];
+    campaigns bigint[];
+    claimed   bigint[];
 BEGIN
     paused := 0;
     campaigns_paused := 0;
@@ -670,11 +671,15 @@ BEGIN
     why := thaw.pause_reason_of(account.status);
     -- Campaigns first: that is the lock order, and a campaign that has nobody left to send must not look as if it ran. One
     -- that still has active prospects on another account keeps running: that account is connected, or in a blip that may
-    -- yet heal and would then have to find the campaign as it was.
-    WITH alone AS (
-        SELECT campaign.id
-        FROM thaw.campaigns AS campaign
-        WHERE campaign.id IN (SELECT active.campaign_id FROM thaw.active_campaigns(account.id) AS active)
+    -- yet heal and would then have to find the campaign as it was. Locked by a statement of its own: a pass that woke
+    -- prospects of another account held the lock, and they are seen only by what begins after it.
+    campaigns := ARRAY(SELECT active.campaign_id FROM thaw.active_campaigns(account.id) AS active);
+    PERFORM campaign.id FROM thaw.campaigns AS campaign
+    WHERE campaign.id = ANY (campaigns) AND campaign.status = 'running'
+    ORDER BY campaign.id FOR NO KEY UPDATE;
+    WITH stopped AS (
+        UPDATE thaw.campaigns AS campaign SET status = 'paused', paused_reason = why, paused_at = thaw.now()
+        WHERE campaign.id = ANY (campaigns)
             AND campaign.status = 'running'
             AND NOT EXISTS (
                 SELECT
@@ -684,12 +689,6 @@ BEGIN
                 WHERE other.workspace_id = account.workspace_id
                     AND other.id <> account.id
                     AND (other.status = 'connected' OR other.pause_after > thaw.now()))
-        ORDER BY campaign.id
-        FOR NO KEY UPDATE OF campaign
-    ), stopped AS (
-        UPDATE thaw.campaigns AS campaign SET status = 'paused', paused_reason = why, paused_at = thaw.now()
-        FROM alone
-        WHERE campaign.id = alone.id AND campaign.status = 'running'
         RETURNING campaign.id
     )
     INSERT INTO thaw.campaign_events (
@@ -801,7 +800,7 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.receive_signal(p_provider text, p_provider_account_id text, p_raw_status text, p_status text, p_occurred_at timestamp with time zone, p_member_id text, p_delivery_key text, p_just_created boolean, p_body jsonb) IS 'Records one delivery of a provider and applies it; what the webhooks call.';
-CREATE FUNCTION thaw.resume_pass(p_lane thaw.lane, p_account_id bigint, p_job_id bigint, p_tick_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_signal_id bigint DEFAULT NULL::bigint, p_heal_id bigint DEFAULT NULL::bigint, p_size integer DEFAULT NULL::integer, OUT verdict text, OUT resumed integer, OUT repointed integer, OUT campaigns_resumed integer, OUT tick_finished boolean) RETURNS record
+CREATE FUNCTION thaw.resume_pass(p_lane thaw.lane, p_account_id bigint, p_job_id bigint, p_tick_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_signal_id bigint DEFAULT NULL::bigint, p_heal_id bigint DEFAULT NULL::bigint, p_batch integer DEFAULT NULL::integer, p_size integer DEFAULT NULL::integer, OUT verdict text, OUT resumed integer, OUT repointed integer, OUT campaigns_resumed integer, OUT tick_finished boolean) RETURNS record
     LANGUAGE plpgsql
     SET jit TO 'off'
     AS $$
@@ -816,7 +815,7 @@ DECLARE
     -- The lines to take from, as two arrays of equal length: whose prospects, in which campaign.
     line_sources   bigint[];
     line_campaigns bigint[];
-    campaigns bigint[];
+    campaigns      bigint[];
     claimed   bigint[];
     granted   integer;
 BEGIN
@@ -825,8 +824,7 @@ BEGIN
     campaigns_resumed := 0;
     tick_finished := false;
     SELECT s.* INTO settings FROM thaw.settings AS s;
-    -- 1. The account, then the row that says whether this pass was done. A heal reads its row only; the update at the end
-    --    fails if another attempt was faster.
+    -- 1. The account, then the row that says whether this pass was done.
     SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = p_account_id FOR NO KEY UPDATE;
     tick := thaw.tick();
     CASE p_lane
@@ -838,7 +836,7 @@ BEGIN
             FROM thaw.account_signals AS s WHERE s.id = p_signal_id;
         WHEN 'heal' THEN
             SELECT h.* INTO heal FROM thaw.heals AS h WHERE h.id = p_heal_id;
-            is_closed := heal.status = 'done';
+            is_closed := heal.status = 'done' OR heal.batch >= p_batch;
             room := least(p_size, heal.cap - heal.resumed);
     END CASE;
     IF account.id IS NULL OR is_closed IS NULL THEN
@@ -866,34 +864,25 @@ BEGIN
                 WHERE listed.heal_id = heal.id
                     AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id AND e.waits_for_account);
         -- 3. Start campaigns that waited for an account. Outside of a heal those too in which this account has active
-        --    prospects: a campaign must not block its own. The others are locked as well, or somebody could pause one
-        --    while its prospects are woken; all in one statement, so that they are locked in the order of their ids.
-        campaigns := line_campaigns;
-        IF heal.id IS NULL THEN
-            campaigns := campaigns || ARRAY(SELECT active.campaign_id FROM thaw.active_campaigns(account.id) AS active);
-        END IF;
-        IF EXISTS (SELECT FROM thaw.campaigns AS c WHERE c.id = ANY (campaigns) AND c.waits_for_account) THEN
-            PERFORM c.id FROM thaw.campaigns AS c
-            WHERE c.id = ANY (campaigns) AND (c.status = 'running' OR c.waits_for_account)
-            ORDER BY c.id FOR NO KEY UPDATE;
-            WITH started AS (
-                UPDATE thaw.campaigns AS c SET status = 'running', paused_reason = NULL, paused_at = NULL
-                FROM thaw.campaigns AS before
-                WHERE before.id = c.id AND c.id = ANY (campaigns) AND c.waits_for_account
-                RETURNING c.id, before.paused_reason
-            )
-            INSERT INTO thaw.campaign_events (
-                campaign_id, at, account_id, tick_at, heal_id, signal_id, job_id, kind, source, from_status, to_status,
-                reason)
-            SELECT started.id, thaw.now(), account.id, p_tick_at, p_heal_id, p_signal_id, p_job_id, 'resumed',
-                p_lane::text::thaw.event_source, 'paused', 'running', started.paused_reason
-            FROM started;
-            GET DIAGNOSTICS campaigns_resumed = ROW_COUNT;
-        ELSE
-            PERFORM c.id FROM thaw.campaigns AS c
-            WHERE c.id = ANY (line_campaigns) AND c.status = 'running'
-            ORDER BY c.id FOR SHARE;
-        END IF;
+        --    prospects: a campaign must not block its own. All are locked, those that run as well: the pause of another
+        --    account may stop one at this moment, or a person may.
+        campaigns := line_campaigns || CASE WHEN heal.id IS NULL
+            THEN ARRAY(SELECT active.campaign_id FROM thaw.active_campaigns(account.id) AS active) END;
+        PERFORM c.id FROM thaw.campaigns AS c
+        WHERE c.id = ANY (campaigns) AND (c.status = 'running' OR c.waits_for_account)
+        ORDER BY c.id FOR NO KEY UPDATE;
+        WITH started AS (
+            UPDATE thaw.campaigns AS c SET status = 'running', paused_reason = NULL, paused_at = NULL
+            FROM thaw.campaigns AS before
+            WHERE before.id = c.id AND c.id = ANY (campaigns) AND c.waits_for_account
+            RETURNING c.id, before.paused_reason
+        )
+        INSERT INTO thaw.campaign_events (
+            campaign_id, at, account_id, tick_at, heal_id, signal_id, job_id, kind, source, from_status, to_status, reason)
+        SELECT started.id, thaw.now(), account.id, p_tick_at, p_heal_id, p_signal_id, p_job_id, 'resumed',
+            p_lane::text::thaw.event_source, 'paused', 'running', started.paused_reason
+        FROM started;
+        GET DIAGNOSTICS campaigns_resumed = ROW_COUNT;
         -- 4. Claim those who have waited longest. What somebody else is working on at this moment is left to the next pass.
         IF p_lane <> 'heal' THEN
             room := least(room, coalesce((
@@ -1000,15 +989,15 @@ BEGIN
                 -- Less than there was room for: nobody is left who can be woken through this account.
                 accounts_done = h.accounts_done + CASE WHEN resume_pass.resumed < room THEN 1 ELSE 0 END,
                 batch = h.batch + 1
-            WHERE h.id = p_heal_id AND h.batch = heal.batch AND h.status = 'running';
+            WHERE h.id = p_heal_id AND h.batch = p_batch - 1 AND h.status = 'running';
             IF NOT FOUND THEN
-                RAISE EXCEPTION 'batch % of heal % was done by another attempt', heal.batch + 1, p_heal_id
+                RAISE EXCEPTION 'batch % of heal % was done by another attempt', p_batch, p_heal_id
                     USING ERRCODE = 'serialization_failure';
             END IF;
     END CASE;
 END;
 $$;
-COMMENT ON FUNCTION thaw.resume_pass(p_lane thaw.lane, p_account_id bigint, p_job_id bigint, p_tick_at timestamp with time zone, p_signal_id bigint, p_heal_id bigint, p_size integer, OUT verdict text, OUT resumed integer, OUT repointed integer, OUT campaigns_resumed integer, OUT tick_finished boolean) IS 'Wakes prospects through one account, once: the whole pass of a lane, its ledger row included.';
+COMMENT ON FUNCTION thaw.resume_pass(p_lane thaw.lane, p_account_id bigint, p_job_id bigint, p_tick_at timestamp with time zone, p_signal_id bigint, p_heal_id bigint, p_batch integer, p_size integer, OUT verdict text, OUT resumed integer, OUT repointed integer, OUT campaigns_resumed integer, OUT tick_finished boolean) IS 'Wakes prospects through one account, once: the whole pass of a lane, its ledger row included.';
 CREATE FUNCTION thaw.set_auto_resume(workspace_key text, enabled boolean, note text DEFAULT NULL::text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'

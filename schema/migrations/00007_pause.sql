@@ -24,7 +24,8 @@ DECLARE
     account thaw.accounts;
     why     thaw.pause_reason;
     source  thaw.event_source := CASE WHEN p_tick_at IS NULL THEN 'signal' ELSE 'sweep' END;
-    claimed bigint[];
+    campaigns bigint[];
+    claimed   bigint[];
 BEGIN
     paused := 0;
     campaigns_paused := 0;
@@ -44,11 +45,15 @@ BEGIN
 
     -- Campaigns first: that is the lock order, and a campaign that has nobody left to send must not look as if it ran. One
     -- that still has active prospects on another account keeps running: that account is connected, or in a blip that may
-    -- yet heal and would then have to find the campaign as it was.
-    WITH alone AS (
-        SELECT campaign.id
-        FROM thaw.campaigns AS campaign
-        WHERE campaign.id IN (SELECT active.campaign_id FROM thaw.active_campaigns(account.id) AS active)
+    -- yet heal and would then have to find the campaign as it was. Locked by a statement of its own: a pass that woke
+    -- prospects of another account held the lock, and they are seen only by what begins after it.
+    campaigns := ARRAY(SELECT active.campaign_id FROM thaw.active_campaigns(account.id) AS active);
+    PERFORM campaign.id FROM thaw.campaigns AS campaign
+    WHERE campaign.id = ANY (campaigns) AND campaign.status = 'running'
+    ORDER BY campaign.id FOR NO KEY UPDATE;
+    WITH stopped AS (
+        UPDATE thaw.campaigns AS campaign SET status = 'paused', paused_reason = why, paused_at = thaw.now()
+        WHERE campaign.id = ANY (campaigns)
             AND campaign.status = 'running'
             AND NOT EXISTS (
                 SELECT
@@ -58,12 +63,6 @@ BEGIN
                 WHERE other.workspace_id = account.workspace_id
                     AND other.id <> account.id
                     AND (other.status = 'connected' OR other.pause_after > thaw.now()))
-        ORDER BY campaign.id
-        FOR NO KEY UPDATE OF campaign
-    ), stopped AS (
-        UPDATE thaw.campaigns AS campaign SET status = 'paused', paused_reason = why, paused_at = thaw.now()
-        FROM alone
-        WHERE campaign.id = alone.id AND campaign.status = 'running'
         RETURNING campaign.id
     )
     INSERT INTO thaw.campaign_events (

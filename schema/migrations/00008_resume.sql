@@ -20,7 +20,7 @@ RETURN jitter * ((spread.i - 1 + random()) / spread.n);
 CREATE FUNCTION thaw.resume_pass(
     p_lane thaw.lane, p_account_id bigint, p_job_id bigint,
     p_tick_at timestamptz DEFAULT NULL, p_signal_id bigint DEFAULT NULL, p_heal_id bigint DEFAULT NULL,
-    p_size integer DEFAULT NULL,
+    p_batch integer DEFAULT NULL, p_size integer DEFAULT NULL,
     OUT verdict text, OUT resumed integer, OUT repointed integer, OUT campaigns_resumed integer, OUT tick_finished boolean
 ) LANGUAGE plpgsql SET jit = off AS $$
 DECLARE
@@ -34,7 +34,7 @@ DECLARE
     -- The lines to take from, as two arrays of equal length: whose prospects, in which campaign.
     line_sources   bigint[];
     line_campaigns bigint[];
-    campaigns bigint[];
+    campaigns      bigint[];
     claimed   bigint[];
     granted   integer;
 BEGIN
@@ -44,8 +44,7 @@ BEGIN
     tick_finished := false;
     SELECT s.* INTO settings FROM thaw.settings AS s;
 
-    -- 1. The account, then the row that says whether this pass was done. A heal reads its row only; the update at the end
-    --    fails if another attempt was faster.
+    -- 1. The account, then the row that says whether this pass was done.
     SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = p_account_id FOR NO KEY UPDATE;
     tick := thaw.tick();
     CASE p_lane
@@ -57,7 +56,7 @@ BEGIN
             FROM thaw.account_signals AS s WHERE s.id = p_signal_id;
         WHEN 'heal' THEN
             SELECT h.* INTO heal FROM thaw.heals AS h WHERE h.id = p_heal_id;
-            is_closed := heal.status = 'done';
+            is_closed := heal.status = 'done' OR heal.batch >= p_batch;
             room := least(p_size, heal.cap - heal.resumed);
     END CASE;
     IF account.id IS NULL OR is_closed IS NULL THEN
@@ -87,34 +86,25 @@ BEGIN
                     AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id AND e.waits_for_account);
 
         -- 3. Start campaigns that waited for an account. Outside of a heal those too in which this account has active
-        --    prospects: a campaign must not block its own. The others are locked as well, or somebody could pause one
-        --    while its prospects are woken; all in one statement, so that they are locked in the order of their ids.
-        campaigns := line_campaigns;
-        IF heal.id IS NULL THEN
-            campaigns := campaigns || ARRAY(SELECT active.campaign_id FROM thaw.active_campaigns(account.id) AS active);
-        END IF;
-        IF EXISTS (SELECT FROM thaw.campaigns AS c WHERE c.id = ANY (campaigns) AND c.waits_for_account) THEN
-            PERFORM c.id FROM thaw.campaigns AS c
-            WHERE c.id = ANY (campaigns) AND (c.status = 'running' OR c.waits_for_account)
-            ORDER BY c.id FOR NO KEY UPDATE;
-            WITH started AS (
-                UPDATE thaw.campaigns AS c SET status = 'running', paused_reason = NULL, paused_at = NULL
-                FROM thaw.campaigns AS before
-                WHERE before.id = c.id AND c.id = ANY (campaigns) AND c.waits_for_account
-                RETURNING c.id, before.paused_reason
-            )
-            INSERT INTO thaw.campaign_events (
-                campaign_id, at, account_id, tick_at, heal_id, signal_id, job_id, kind, source, from_status, to_status,
-                reason)
-            SELECT started.id, thaw.now(), account.id, p_tick_at, p_heal_id, p_signal_id, p_job_id, 'resumed',
-                p_lane::text::thaw.event_source, 'paused', 'running', started.paused_reason
-            FROM started;
-            GET DIAGNOSTICS campaigns_resumed = ROW_COUNT;
-        ELSE
-            PERFORM c.id FROM thaw.campaigns AS c
-            WHERE c.id = ANY (line_campaigns) AND c.status = 'running'
-            ORDER BY c.id FOR SHARE;
-        END IF;
+        --    prospects: a campaign must not block its own. All are locked, those that run as well: the pause of another
+        --    account may stop one at this moment, or a person may.
+        campaigns := line_campaigns || CASE WHEN heal.id IS NULL
+            THEN ARRAY(SELECT active.campaign_id FROM thaw.active_campaigns(account.id) AS active) END;
+        PERFORM c.id FROM thaw.campaigns AS c
+        WHERE c.id = ANY (campaigns) AND (c.status = 'running' OR c.waits_for_account)
+        ORDER BY c.id FOR NO KEY UPDATE;
+        WITH started AS (
+            UPDATE thaw.campaigns AS c SET status = 'running', paused_reason = NULL, paused_at = NULL
+            FROM thaw.campaigns AS before
+            WHERE before.id = c.id AND c.id = ANY (campaigns) AND c.waits_for_account
+            RETURNING c.id, before.paused_reason
+        )
+        INSERT INTO thaw.campaign_events (
+            campaign_id, at, account_id, tick_at, heal_id, signal_id, job_id, kind, source, from_status, to_status, reason)
+        SELECT started.id, thaw.now(), account.id, p_tick_at, p_heal_id, p_signal_id, p_job_id, 'resumed',
+            p_lane::text::thaw.event_source, 'paused', 'running', started.paused_reason
+        FROM started;
+        GET DIAGNOSTICS campaigns_resumed = ROW_COUNT;
 
         -- 4. Claim those who have waited longest. What somebody else is working on at this moment is left to the next pass.
         IF p_lane <> 'heal' THEN
@@ -225,18 +215,18 @@ BEGIN
                 -- Less than there was room for: nobody is left who can be woken through this account.
                 accounts_done = h.accounts_done + CASE WHEN resume_pass.resumed < room THEN 1 ELSE 0 END,
                 batch = h.batch + 1
-            WHERE h.id = p_heal_id AND h.batch = heal.batch AND h.status = 'running';
+            WHERE h.id = p_heal_id AND h.batch = p_batch - 1 AND h.status = 'running';
             IF NOT FOUND THEN
-                RAISE EXCEPTION 'batch % of heal % was done by another attempt', heal.batch + 1, p_heal_id
+                RAISE EXCEPTION 'batch % of heal % was done by another attempt', p_batch, p_heal_id
                     USING ERRCODE = 'serialization_failure';
             END IF;
     END CASE;
 END;
 $$;
 -- +goose StatementEnd
-COMMENT ON FUNCTION thaw.resume_pass(thaw.lane, bigint, bigint, timestamptz, bigint, bigint, integer) IS
+COMMENT ON FUNCTION thaw.resume_pass(thaw.lane, bigint, bigint, timestamptz, bigint, bigint, integer, integer) IS
     'Wakes prospects through one account, once: the whole pass of a lane, its ledger row included.';
 
 -- +goose Down
-DROP FUNCTION thaw.resume_pass(thaw.lane, bigint, bigint, timestamptz, bigint, bigint, integer);
+DROP FUNCTION thaw.resume_pass(thaw.lane, bigint, bigint, timestamptz, bigint, bigint, integer, integer);
 DROP FUNCTION thaw.spread(bigint, bigint, interval);

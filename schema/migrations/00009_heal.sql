@@ -115,7 +115,7 @@ BEGIN
         WHERE h.id = p_heal_id AND h.account_ids IS NULL;
     ELSIF heal.accounts_done < cardinality(heal.account_ids) AND heal.resumed < heal.cap THEN
         pass := thaw.resume_pass('heal', heal.account_ids[heal.accounts_done + 1], p_job_id,
-            p_heal_id => p_heal_id, p_size => p_size);
+            p_heal_id => p_heal_id, p_batch => heal.batch + 1, p_size => p_size);
         resumed := pass.resumed;
         IF pass.verdict = 'not_found' THEN
             UPDATE thaw.heals AS h SET accounts_done = h.accounts_done + 1, batch = h.batch + 1
