@@ -1,0 +1,168 @@
+package worker_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/thawline/thaw/internal/testdb"
+)
+
+// Twenty accounts flap a hundred times each while several workers and sweeps are at work, in campaigns that they share. The
+// last word is that all are connected: then nobody may be left waiting, without any further sweep.
+func TestNoWakeUpIsLostOnHotAccounts(t *testing.T) {
+	t.Parallel()
+	const accounts, signals, senders = 20, 100, 8
+	f := setup(t)
+	// No cap and no ledger may be what saves the day, but the order of locks alone.
+	f.Exec(t, "UPDATE thaw.settings SET account_cap = 1000000, fleet_cap = 10000000, signal_cap = 10000000")
+	var campaigns []int64
+	for i := range 5 {
+		campaigns = append(campaigns, f.campaign(t, campaign{key: fmt.Sprint("c", i)}))
+	}
+	for i := range accounts {
+		a := f.account(t, account{key: fmt.Sprint("a", i)})
+		for j := range 2 {
+			f.prospects(t, prospects{account: a, campaign: campaigns[(i+j)%5], n: 10})
+		}
+	}
+	for range 3 {
+		f.launch(t)
+	}
+
+	send := func(n int) error {
+		status := "connected"
+		if n/accounts%2 == 0 {
+			status = "disconnected"
+		}
+		_, err := f.Pool.Exec(t.Context(),
+			"SELECT thaw.receive_signal('linkedin', $1, upper($2), $2, NULL, NULL, $3, false, NULL)",
+			fmt.Sprint("a", n%accounts), status, fmt.Sprint("delivery ", n))
+		return err
+	}
+	numbers := make(chan int)
+	var sending errgroup.Group
+	for range senders {
+		sending.Go(func() error {
+			for n := range numbers {
+				if err := send(n); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	for n := range accounts * (signals - 1) {
+		if n%150 == 0 {
+			f.Advance(t, tick)
+			f.Exec(t, "SELECT thaw.sweep()")
+		}
+		numbers <- n
+	}
+	close(numbers)
+	require.NoError(t, sending.Wait())
+	for n := range accounts { // the last word, once the others have been heard
+		require.NoError(t, send(accounts*(signals-1)+n))
+	}
+
+	f.settle(t)
+	require.Equal(t, accounts*20, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.enrollments WHERE status = 'active'"))
+	require.Equal(t, len(campaigns), testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.campaigns WHERE status = 'running'"))
+	require.Equal(t, accounts*signals, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.account_signals WHERE outcome = 'applied'"))
+	require.Greater(t, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.enrollment_events WHERE kind = 'resumed'"), accounts*20,
+		"there was something to lose")
+	f.noDeadlock(t)
+}
+
+func (f *fleet) noDeadlock(t *testing.T) {
+	t.Helper()
+	require.Zero(t, testdb.Value[int](t, f.DB, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"))
+}
+
+// One account loses its connection while another comes back, in one campaign: the pause stops the campaign between the moment
+// in which the pass finds it running and the moment in which it locks it.
+func TestPassFindsACampaignThatIsPausedInTheSameMoment(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	shared := f.campaign(t, campaign{key: "shared"})
+	leaving, returning := f.account(t, account{key: "leaving"}), f.account(t, account{key: "returning", status: "disconnected"})
+	f.prospects(t, prospects{account: leaving, campaign: shared, n: 10})
+	f.prospects(t, prospects{account: returning, campaign: shared, n: 10, reason: disconnected})
+	f.start(t)
+
+	const blocked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+	platform := f.begin(t)
+	_, err := platform.Exec(t.Context(), "SELECT FROM thaw.campaigns FOR UPDATE")
+	require.NoError(t, err)
+	f.signal(t, "leaving", "disconnected")
+	f.eventually(t, 1, blocked)
+	f.signal(t, "returning", "connected")
+	f.eventually(t, 2, blocked)
+	require.NoError(t, platform.Commit(t.Context()))
+	f.settle(t)
+	require.Equal(t, map[string]int{disconnected: 10}, f.states(t, leaving))
+	require.Equal(t, map[string]int{"active": 10}, f.states(t, returning))
+	require.Equal(t, "running", f.campaignState(t, shared))
+}
+
+// The same accounts through both lanes, siblings included, in one tick: whoever is faster, no cap is exceeded.
+func TestCapsAreExactWhileSignalsAndSweepCompete(t *testing.T) {
+	t.Parallel()
+	const families = 12
+	f := setup(t)
+	f.Exec(t, "UPDATE thaw.settings SET account_cap = 15, fleet_cap = 100, signal_cap = 70")
+	for i := range families {
+		member := fmt.Sprint("member ", i)
+		f.waiting(t, f.account(t, account{key: fmt.Sprint("old", i), member: member, status: "removed"}), 40)
+		f.account(t, account{key: fmt.Sprint("new", i), member: member})
+	}
+	for range 3 {
+		f.launch(t)
+	}
+	for range 3 {
+		var sending errgroup.Group
+		for i := range families {
+			sending.Go(func() error {
+				for range 5 {
+					if _, err := f.Pool.Exec(t.Context(), "SELECT thaw.signal('linkedin', $1, 'connected')", fmt.Sprint("new", i)); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+		f.Exec(t, "SELECT thaw.sweep()")
+		require.NoError(t, sending.Wait())
+		f.settle(t)
+		f.Advance(t, tick)
+	}
+
+	// Each tick wakes all that the caps allow: the account caps leave room for 180, the lanes for 170.
+	require.LessOrEqual(t, testdb.Value[int](t, f.DB, "SELECT max(used) FROM thaw.account_budgets"), 15)
+	require.LessOrEqual(t, testdb.Value[int](t, f.DB, "SELECT max(used) FROM thaw.fleet_budgets WHERE lane = 'sweep'"), 100)
+	require.Equal(t, []int{70}, testdb.Column[int](t, f.DB, "SELECT DISTINCT used FROM thaw.fleet_budgets WHERE lane = 'signal'"))
+	f.noDeadlock(t)
+}
+
+// A signal and the insert of its account at the same moment: one of the two sees the other.
+func TestSignalMeetsTheInsertOfItsAccount(t *testing.T) {
+	t.Parallel()
+	const rounds = 50
+	f := setup(t)
+	for i := range rounds {
+		var both errgroup.Group
+		both.Go(func() error {
+			_, err := f.Pool.Exec(t.Context(), "SELECT thaw.signal('linkedin', $1, 'connected')", fmt.Sprint("a", i))
+			return err
+		})
+		both.Go(func() error {
+			_, err := f.Pool.Exec(t.Context(), "INSERT INTO thaw.accounts (workspace_id, provider_account_id) VALUES (1, $1)", fmt.Sprint("a", i))
+			return err
+		})
+		require.NoError(t, both.Wait())
+	}
+	require.Equal(t, rounds, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.accounts WHERE status = 'connected'"))
+	require.Equal(t, rounds, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.account_signals WHERE outcome = 'applied'"))
+}

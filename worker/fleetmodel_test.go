@@ -1,0 +1,263 @@
+package worker_test
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// A fleetModel is the rules in memory, as plainly as they can be said: one thing happens after the other, nothing fails.
+type fleetModel struct {
+	now                             time.Time
+	accountCap, fleetCap, signalCap int
+	safety                          bool
+	optedOut                        map[int64]bool // by workspace
+	accounts                        map[int64]*modelAccount
+	campaigns                       map[int64]*modelCampaign
+	enrollments                     map[int64]*modelEnrollment
+	closedSignals                   map[int64]bool
+	grants                          map[grantKey]*modelGrant
+	swept                           map[time.Time]bool
+	usedByAccount                   map[grantKey]int
+	usedByLane                      map[laneKey]int
+}
+
+type (
+	modelAccount struct {
+		id, workspace         int64
+		member, status        string
+		statusAt, connectedAt time.Time
+		pauseAfter, holdUntil time.Time // zero: none
+	}
+	modelCampaign struct {
+		id, workspace int64
+		state         string // a reason, or the status where it is not paused
+		pausedAt      time.Time
+	}
+	modelEnrollment struct {
+		id, campaign, account int64
+		state                 string // as modelCampaign
+		step                  int
+		pausedAt              time.Time
+	}
+	modelGrant struct {
+		planned int
+		closed  bool
+	}
+	grantKey struct {
+		tick    time.Time
+		account int64
+	}
+	laneKey struct {
+		tick time.Time
+		lane string
+	}
+)
+
+func waits(state string) bool { return state == disconnected || state == issue }
+
+func (m *fleetModel) tick() time.Time { return m.now.Truncate(tick) }
+
+// signal applies a status; occurredAt zero: the provider says no time. It says whether the status was news.
+func (m *fleetModel) signal(a *modelAccount, status string, occurredAt time.Time) bool {
+	at := occurredAt
+	if at.IsZero() {
+		at = latest(m.now, a.statusAt.Add(time.Microsecond))
+	} else if limit := m.now.Add(5 * time.Minute); at.After(limit) {
+		at = limit
+	}
+	if at.Before(a.statusAt) || at.Equal(a.statusAt) && status == "connected" {
+		return false
+	}
+	switch status {
+	case "connected":
+		a.pauseAfter = time.Time{}
+		if a.status != "connected" {
+			a.connectedAt = at
+		}
+	case "connecting", "error":
+		if a.pauseAfter.IsZero() {
+			a.pauseAfter = earliest(at, m.now).Add(2 * time.Hour)
+		}
+	default:
+		if a.pauseAfter.IsZero() || a.pauseAfter.After(m.now) {
+			a.pauseAfter = m.now
+		}
+	}
+	a.status, a.statusAt = status, at
+	return true
+}
+
+// pause does what a job of kind pause_account does, whoever asked for it.
+func (m *fleetModel) pause(a *modelAccount) {
+	blip := a.status == "connecting" || a.status == "error"
+	if a.status == "connected" || a.pauseAfter.IsZero() || a.pauseAfter.After(m.now) || blip && m.safety {
+		return
+	}
+	reason := issue
+	switch a.status {
+	case "restricted":
+		reason = restricted
+	case "disconnected", "removed":
+		reason = disconnected
+	}
+	for _, e := range m.enrollments {
+		if c := m.campaigns[e.campaign]; e.account == a.id && e.state == "active" && c.state == "running" && !m.served(c, a) {
+			c.state, c.pausedAt = reason, m.now
+		}
+	}
+	for _, e := range m.enrollments {
+		switch {
+		case e.account != a.id:
+		case e.state == "active":
+			e.state, e.pausedAt = reason, m.now
+		case a.status == "restricted" && waits(e.state):
+			e.state = reason
+		}
+	}
+	a.pauseAfter = time.Time{}
+}
+
+// served says whether an account other than this one serves the campaign, or will if its blip heals in time.
+func (m *fleetModel) served(c *modelCampaign, but *modelAccount) bool {
+	for _, e := range m.enrollments {
+		other := m.accounts[e.account]
+		if e.campaign == c.id && e.state == "active" && other != but &&
+			(other.status == "connected" || other.pauseAfter.After(m.now)) {
+			return true
+		}
+	}
+	return false
+}
+
+// target is the account through which the prospects of another wake; nil: none.
+func (m *fleetModel) target(source *modelAccount) (best *modelAccount) {
+	if source.status == "connected" {
+		return source
+	}
+	for _, a := range m.accounts {
+		if a.status != "connected" || a.workspace != source.workspace || a.member == "" || a.member != source.member {
+			continue
+		}
+		if best == nil || a.connectedAt.After(best.connectedAt) || a.connectedAt.Equal(best.connectedAt) && a.id > best.id {
+			best = a
+		}
+	}
+	return best
+}
+
+func (m *fleetModel) blocked(a *modelAccount, evenIfOff bool) bool {
+	return a.status != "connected" || a.holdUntil.After(m.now) || m.safety || m.optedOut[a.workspace] && !evenIfOff
+}
+
+// line is everybody who may wake through an account, in their order.
+func (m *fleetModel) line(a *modelAccount, evenIfOff bool) (line []*modelEnrollment) {
+	if m.blocked(a, evenIfOff) {
+		return nil
+	}
+	for _, e := range m.enrollments {
+		c := m.campaigns[e.campaign]
+		if waits(e.state) && (c.state == "running" || waits(c.state)) && m.target(m.accounts[e.account]) == a {
+			line = append(line, e)
+		}
+	}
+	slices.SortFunc(line, func(x, y *modelEnrollment) int {
+		return cmp.Or(x.pausedAt.Compare(y.pausedAt), cmp.Compare(x.id, y.id))
+	})
+	return line
+}
+
+// wake wakes at most n of the line of an account, and starts the campaigns of all of it.
+func (m *fleetModel) wake(a *modelAccount, n int, evenIfOff bool) (woken int) {
+	line := m.line(a, evenIfOff)
+	for _, e := range line {
+		m.start(e)
+	}
+	for _, e := range line[:min(max(n, 0), len(line))] {
+		e.state, e.account, e.pausedAt = "active", a.id, time.Time{}
+		woken++
+	}
+	return woken
+}
+
+func (m *fleetModel) start(e *modelEnrollment) {
+	if c := m.campaigns[e.campaign]; waits(c.state) {
+		c.state, c.pausedAt = "running", time.Time{}
+	}
+}
+
+// pass is the resume pass of a lane: within its room, the account's and the fleet's.
+func (m *fleetModel) pass(lane string, a *modelAccount, room int) {
+	if m.blocked(a, false) {
+		return
+	}
+	for _, e := range m.enrollments {
+		if e.account == a.id && e.state == "active" {
+			m.start(e)
+		}
+	}
+	laneCap := m.fleetCap
+	if lane == "signal" {
+		laneCap = m.signalCap
+	}
+	ofAccount, ofLane := grantKey{m.tick(), a.id}, laneKey{m.tick(), lane}
+	woken := m.wake(a, min(room, m.accountCap-m.usedByAccount[ofAccount], laneCap-m.usedByLane[ofLane]), false)
+	m.usedByAccount[ofAccount] += woken
+	m.usedByLane[ofLane] += woken
+}
+
+func (m *fleetModel) passOfSignal(id int64, a *modelAccount) {
+	if !m.closedSignals[id] {
+		m.closedSignals[id] = true
+		m.pass("signal", a, m.accountCap)
+	}
+}
+
+func (m *fleetModel) passOfGrant(tick time.Time, a *modelAccount) {
+	g := m.grants[grantKey{tick, a.id}]
+	if g == nil || g.closed {
+		return
+	}
+	g.closed = true
+	if tick.Equal(m.tick()) {
+		m.pass("sweep", a, g.planned)
+	}
+}
+
+// demand is how many a tick may wake at most: the sum of what each account could wake, within its cap and the fleet's.
+func (m *fleetModel) demand() (total int) {
+	for _, a := range m.accounts {
+		total += min(len(m.line(a, false)), max(m.accountCap-m.usedByAccount[grantKey{m.tick(), a.id}], 0))
+	}
+	return min(total, m.fleetCap)
+}
+
+// heal wakes the prospects of a workspace, account by account, within its cap.
+func (m *fleetModel) heal(workspace int64, cap int, evenIfOff bool) {
+	var targets []*modelAccount
+	for _, a := range m.accounts {
+		if a.workspace == workspace && len(m.line(a, evenIfOff)) > 0 {
+			targets = append(targets, a)
+		}
+	}
+	slices.SortFunc(targets, func(x, y *modelAccount) int { return cmp.Compare(x.id, y.id) })
+	for _, a := range targets {
+		if cap > 0 {
+			cap -= m.wake(a, cap, evenIfOff)
+		}
+	}
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func earliest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,213 @@
+package worker_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/riverqueue/river/rivertype"
+	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/internal/testdb"
+	"github.com/thawline/thaw/jobs"
+)
+
+// everything is the state of the fleet, in one text.
+const everything = `
+	SELECT md5(string_agg(line, E'\n' ORDER BY line)) FROM (
+		SELECT to_jsonb(e)::text FROM thaw.enrollments AS e
+		UNION ALL SELECT to_jsonb(c)::text FROM thaw.campaigns AS c
+		UNION ALL SELECT to_jsonb(a)::text FROM thaw.accounts AS a
+		UNION ALL SELECT to_jsonb(event)::text FROM thaw.enrollment_events AS event
+		UNION ALL SELECT to_jsonb(event)::text FROM thaw.campaign_events AS event
+		UNION ALL SELECT to_jsonb(b)::text FROM thaw.fleet_budgets AS b
+		UNION ALL SELECT to_jsonb(b)::text FROM thaw.account_budgets AS b
+		UNION ALL SELECT to_jsonb(g)::text FROM thaw.grants AS g
+		UNION ALL SELECT to_jsonb(s)::text FROM thaw.sweeps AS s
+		UNION ALL SELECT to_jsonb(s)::text FROM thaw.account_signals AS s
+		UNION ALL SELECT to_jsonb(h)::text FROM thaw.heals AS h) AS lines (line)`
+
+func (f *fleet) everything(t *testing.T) string {
+	t.Helper()
+	return testdb.Value[string](t, f.DB, everything)
+}
+
+// history makes jobs of every kind, all of them done, with somebody left to wake.
+func (f *fleet) history(t *testing.T) {
+	t.Helper()
+	f.Exec(t, "UPDATE thaw.settings SET account_cap = 10")
+	f.waiting(t, f.account(t, account{key: "a1", status: "disconnected"}), 100)
+	f.waiting(t, f.account(t, account{key: "a2"}), 100)
+	f.signal(t, "a1", "connected")
+	f.signal(t, "a2", "disconnected")
+	f.settle(t)
+	f.signal(t, "a2", "connected")
+	f.settle(t)
+	f.sweep(t)
+	f.Exec(t, "SELECT thaw.heal('acme', cap => 20)")
+	f.settle(t)
+	require.Equal(t, []string{"heal", "pause_account", "resume_account", "sweep"},
+		testdb.Column[string](t, f.DB, "SELECT DISTINCT kind FROM thaw.river_job WHERE state = 'completed' ORDER BY kind"))
+	require.NotZero(t, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.enrollments WHERE status = 'paused'"))
+}
+
+func TestRetryOfWhatIsDoneChangesNothing(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	w := f.start(t)
+	f.history(t)
+	before := f.everything(t)
+	for _, later := range []time.Duration{0, 0, tick} {
+		f.Advance(t, later)
+		for _, id := range testdb.Column[int64](t, f.DB, "SELECT id FROM thaw.river_job ORDER BY id") {
+			_, err := w.Client().JobRetry(t.Context(), id)
+			require.NoError(t, err)
+		}
+		f.settle(t)
+		require.Equal(t, before, f.everything(t))
+	}
+}
+
+func TestCancelOfWhatIsDoneChangesNothing(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	w := f.start(t)
+	f.history(t)
+	before := f.everything(t)
+	for _, id := range testdb.Column[int64](t, f.DB, "SELECT id FROM thaw.river_job ORDER BY id") {
+		job, err := w.Client().JobCancel(t.Context(), id)
+		require.NoError(t, err)
+		require.Equal(t, rivertype.JobStateCompleted, job.State)
+	}
+	f.settle(t)
+	require.Equal(t, before, f.everything(t))
+}
+
+// cancelAll cancels the jobs of a kind that have not begun.
+func (f *fleet) cancelAll(t *testing.T, kind string) (ids []int64) {
+	t.Helper()
+	client := f.client(t)
+	ids = testdb.Column[int64](t, f.DB, "SELECT id FROM thaw.river_job WHERE kind = $1 AND state IN ('available', 'scheduled')", kind)
+	require.NotEmpty(t, ids)
+	for _, id := range ids {
+		job, err := client.JobCancel(t.Context(), id)
+		require.NoError(t, err)
+		require.Equal(t, rivertype.JobStateCancelled, job.State)
+	}
+	return ids
+}
+
+func TestWhatAnOperatorCancelledIsMadeGoodByTheNextSweep(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	_, stop := f.launchUntilStopped(t, t.Context())
+	f.eventually(t, 1, "SELECT count(*) FROM thaw.sweeps WHERE finished_at IS NOT NULL")
+	stop()
+	served := f.account(t, account{key: "served", status: "disconnected"})
+	f.waiting(t, served, 10)
+	gone := f.account(t, account{key: "gone"})
+	c := f.campaign(t, campaign{key: "spring"})
+	f.prospects(t, prospects{account: gone, campaign: c, n: 10})
+
+	f.signal(t, "served", "connected")
+	f.signal(t, "gone", "disconnected")
+	cancelled := append(f.cancelAll(t, "resume_account"), f.cancelAll(t, "pause_account")...)
+	f.Advance(t, tick)
+	w := f.start(t)
+	require.Equal(t, map[string]int{"active": 10}, f.states(t, served))
+	require.Equal(t, map[string]int{disconnected: 10}, f.states(t, gone))
+
+	// And when the operator has second thoughts, it was done already.
+	before := testdb.Column[string](t, f.DB, "SELECT to_jsonb(e)::text FROM thaw.enrollments AS e ORDER BY id")
+	for _, id := range cancelled {
+		_, err := w.Client().JobRetry(t.Context(), id)
+		require.NoError(t, err)
+	}
+	f.settle(t)
+	require.Equal(t, before, testdb.Column[string](t, f.DB, "SELECT to_jsonb(e)::text FROM thaw.enrollments AS e ORDER BY id"))
+}
+
+func TestSweepThatAnOperatorCancelledIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	f.Exec(t, "SELECT thaw.sweep()")
+	f.cancelAll(t, "sweep")
+	f.start(t)
+	require.Equal(t, []string{"cancelled", "completed"}, testdb.Column[string](t, f.DB, "SELECT state::text FROM thaw.river_job WHERE kind = 'sweep' ORDER BY id"))
+}
+
+func TestTickWhoseJobsAnOperatorCancelledIsClosedByTheNext(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	a := f.account(t, account{key: "a1"})
+	f.waiting(t, a, 10)
+	f.pauseQueue(t, jobs.QueueResume)
+	w := f.launch(t)
+	f.eventually(t, 1, "SELECT count(*) FROM thaw.sweeps")
+	f.cancelAll(t, "resume_account")
+	require.NoError(t, w.Client().QueueResume(t.Context(), jobs.QueueResume, nil))
+	require.Equal(t, 10, f.sweep(t))
+	require.Zero(t, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.sweeps WHERE finished_at IS NULL"))
+}
+
+// A heal whose job is gone does not keep its target to itself: the next one ends it.
+func TestHealThatAnOperatorCancelledGivesWayToTheNext(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	a := f.account(t, account{key: "a1"})
+	f.pauseQueue(t, jobs.QueueHeal)
+	w := f.start(t)
+	f.waiting(t, a, 10)
+	f.Exec(t, "SELECT thaw.heal('acme')")
+	cancelled := f.cancelAll(t, "heal")
+	second := testdb.Value[int64](t, f.DB, "SELECT thaw.heal('acme')")
+	require.Equal(t, 10, testdb.Value[int](t, f.DB, "SELECT left_over FROM thaw.heals WHERE id <> $1 AND status = 'done'", second))
+
+	require.NoError(t, w.Client().QueueResume(t.Context(), jobs.QueueHeal, nil))
+	_, err := w.Client().JobRetry(t.Context(), cancelled[0])
+	require.NoError(t, err)
+	f.settle(t)
+	require.Equal(t, []int{0, 10}, testdb.Column[int](t, f.DB, "SELECT resumed FROM thaw.heals ORDER BY id"))
+	require.Equal(t, map[string]int{"active": 10}, f.states(t, a))
+}
+
+func TestCancelOfARunningJobRollsItsPassBack(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	a := f.account(t, account{key: "a1", status: "disconnected"})
+	f.waiting(t, a, 10)
+	w := f.start(t)
+
+	// The pass waits for a campaign that the platform is writing; there the operator's cancel finds it.
+	platform := f.begin(t)
+	_, err := platform.Exec(t.Context(), "UPDATE thaw.campaigns SET name = 'Spring'")
+	require.NoError(t, err)
+	f.signal(t, "a1", "connected")
+	f.eventually(t, 1, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+	job := testdb.Value[int64](t, f.DB, "SELECT id FROM thaw.river_job WHERE state = 'running'")
+	_, err = w.Client().JobCancel(t.Context(), job)
+	require.NoError(t, err)
+	f.settle(t)
+	require.NoError(t, platform.Commit(t.Context()))
+	require.Equal(t, "cancelled", testdb.Value[string](t, f.DB, "SELECT state::text FROM thaw.river_job WHERE id = $1", job))
+	require.Equal(t, map[string]int{disconnected: 10}, f.states(t, a))
+	require.Zero(t, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.account_budgets"))
+
+	require.Equal(t, 10, f.sweep(t))
+}
+
+func TestRetryOfAScheduledPauseIsTooEarly(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	a := f.account(t, account{key: "a1"})
+	c := f.campaign(t, campaign{key: "spring"})
+	f.prospects(t, prospects{account: a, campaign: c, n: 10})
+	w := f.start(t)
+	f.signal(t, "a1", "error")
+	_, err := w.Client().JobRetry(t.Context(), testdb.Value[int64](t, f.DB, "SELECT id FROM thaw.river_job WHERE state = 'scheduled'"))
+	require.NoError(t, err)
+	f.settle(t)
+	require.Equal(t, map[string]int{"active": 10}, f.states(t, a), "it is inside its tolerance")
+	f.Advance(t, 3*time.Hour)
+	f.sweep(t)
+	require.Equal(t, map[string]int{issue: 10}, f.states(t, a), "the sweep asks again")
+}

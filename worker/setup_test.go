@@ -1,0 +1,293 @@
+package worker_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/internal/testdb"
+	"github.com/thawline/thaw/internal/verify"
+	"github.com/thawline/thaw/schema"
+	"github.com/thawline/thaw/worker"
+)
+
+// tick is the length of a tick where a test does not set another.
+const tick = 15 * time.Minute
+
+// A fleet is one test's database, its clock set to the start of a tick, so that no tick ends while the test runs. It begins
+// with the workspace "acme" and nothing else.
+type fleet struct {
+	*testdb.DB
+	log *recorder
+	// attemptsMayFail is set by a test in which jobs fail on purpose.
+	attemptsMayFail bool
+}
+
+// setup returns a new fleet. When the test ends and its workers have stopped, every invariant is checked.
+func setup(t *testing.T) *fleet {
+	t.Helper()
+	f := &fleet{DB: testdb.New(t), log: &recorder{Handler: testdb.Logger(t).Handler()}}
+	t.Cleanup(func() { f.judge(t) })
+	f.Exec(t, "UPDATE thaw_test.clock SET ahead = thaw.tick(pg_catalog.now()) + '15 minutes' - pg_catalog.now()")
+	f.Exec(t, "INSERT INTO thaw.workspaces (key) VALUES ('acme')")
+	return f
+}
+
+// judge fails the test if the database breaks an invariant, or if a job failed that should not have.
+func (f *fleet) judge(t *testing.T) {
+	// The context of the test has ended.
+	ctx := context.Background()
+	report, err := verify.Run(ctx, f.Pool)
+	require.NoError(t, err)
+	for _, check := range report.Checks {
+		require.Zero(t, check.Violations, "%s: %q", check.About, check.Examples)
+	}
+
+	rows, err := f.Pool.Query(ctx, `
+		SELECT kind || ': ' || array_to_string(errors, ', ') FROM thaw.river_job
+		WHERE cardinality(errors) > 0 AND state <> 'cancelled'`)
+	require.NoError(t, err)
+	failed, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	if !f.attemptsMayFail {
+		require.Empty(t, failed, "attempts of jobs that failed")
+	}
+}
+
+// launch runs a worker until the test ends.
+func (f *fleet) launch(t *testing.T) *worker.Worker {
+	t.Helper()
+	w, stop := f.launchUntilStopped(t, context.WithoutCancel(t.Context()))
+	t.Cleanup(stop)
+	return w
+}
+
+// launchUntilStopped runs a worker until stop is called, or crashes it when ctx ends: its jobs lose their connections in
+// the middle of what they do.
+func (f *fleet) launchUntilStopped(t *testing.T, ctx context.Context) (w *worker.Worker, stop func()) {
+	t.Helper()
+	riverPool, err := pgxpool.New(t.Context(), f.URL)
+	require.NoError(t, err)
+	w, err = worker.New(t.Context(), worker.Config{
+		Pool: f.Pool, RiverPool: riverPool, RiverSchema: schema.Name, Logger: slog.New(f.log),
+	})
+	require.NoError(t, err)
+	require.NoError(t, w.Start(ctx))
+	return w, func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		require.NoError(t, w.Stop(ctx))
+		riverPool.Close()
+	}
+}
+
+// start runs a worker until the test ends, and returns when the sweep of the current tick is over: what the test does next
+// meets no sweep that it did not ask for.
+func (f *fleet) start(t *testing.T) *worker.Worker {
+	t.Helper()
+	w := f.launch(t)
+	f.eventually(t, 1, "SELECT count(*) FROM thaw.sweeps WHERE tick_at = thaw.tick()")
+	f.settle(t)
+	return w
+}
+
+// settle waits until no job is left to do, save those that are scheduled for later.
+func (f *fleet) settle(t *testing.T) {
+	t.Helper()
+	const open = "SELECT count(*) FROM thaw.river_job WHERE state IN ('available', 'running', 'retryable', 'pending')"
+	const failing = "SELECT count(*) FROM thaw.river_job WHERE state = 'retryable'"
+	require.Eventually(t, func() bool {
+		return testdb.Value[int](t, f.DB, open) == 0 || !f.attemptsMayFail && testdb.Value[int](t, f.DB, failing) > 0
+	}, 30*time.Second, 5*time.Millisecond, "jobs are left")
+	require.Zero(t, testdb.Value[int](t, f.DB, open), "jobs that failed")
+}
+
+// sweep moves the clock on to the next tick, sweeps it, and returns how many the tick has woken.
+func (f *fleet) sweep(t *testing.T) int {
+	t.Helper()
+	f.Advance(t, tick)
+	f.Exec(t, "SELECT thaw.sweep()")
+	f.settle(t)
+	return testdb.Value[int](t, f.DB, "SELECT resumed FROM thaw.sweeps WHERE tick_at = thaw.tick() AND finished_at IS NOT NULL")
+}
+
+func (f *fleet) eventually(t *testing.T, want int, sql string, args ...any) {
+	t.Helper()
+	require.Eventually(t, func() bool { return testdb.Value[int](t, f.DB, sql, args...) == want }, 30*time.Second,
+		5*time.Millisecond, "waiting for %d from: %s", want, sql)
+}
+
+// client returns a client that inserts and manages jobs but does not work.
+func (f *fleet) client(t *testing.T) *river.Client[pgx.Tx] {
+	t.Helper()
+	client, err := river.NewClient(riverpgxv5.New(f.Pool), &river.Config{Schema: schema.Name})
+	require.NoError(t, err)
+	return client
+}
+
+// begin opens a transaction that is rolled back when the test ends, unless the test ends it before.
+func (f *fleet) begin(t *testing.T) pgx.Tx {
+	t.Helper()
+	tx, err := f.Pool.Begin(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = tx.Rollback(context.Background()) })
+	return tx
+}
+
+// signal sends a status that the account must take.
+func (f *fleet) signal(t *testing.T, account, status string) {
+	t.Helper()
+	outcome := testdb.Value[string](t, f.DB, "SELECT thaw.signal('linkedin', $1, $2)", account, status)
+	require.Equal(t, "applied", outcome, "%s for %s", status, account)
+}
+
+// An account to insert. Zero values: workspace acme, connected for an hour, nobody's.
+type account struct {
+	key, workspace, member, status string
+	connectedAgo                   time.Duration
+}
+
+func (f *fleet) account(t *testing.T, a account) (id int64) {
+	t.Helper()
+	connectedAgo := a.connectedAgo
+	if connectedAgo == 0 {
+		connectedAgo = time.Hour
+	}
+	return testdb.Value[int64](t, f.DB, `
+		INSERT INTO thaw.accounts (workspace_id, provider_account_id, member_id, status, connected_at)
+		SELECT w.id, $2, nullif($3, ''), $4::thaw.account_status, CASE WHEN $4 = 'connected' THEN thaw.now() - $5::interval END
+		FROM thaw.workspaces AS w WHERE w.key = $1
+		RETURNING id`, or(a.workspace, "acme"), a.key, a.member, or(a.status, "connected"), connectedAgo)
+}
+
+// A campaign to insert. Zero values: workspace acme, running; with a reason: paused two hours ago.
+type campaign struct {
+	key, workspace, status, reason string
+}
+
+func (f *fleet) campaign(t *testing.T, c campaign) (id int64) {
+	t.Helper()
+	status := or(c.status, "running")
+	if c.reason != "" {
+		status = "paused"
+	}
+	return testdb.Value[int64](t, f.DB, `
+		INSERT INTO thaw.campaigns (workspace_id, key, status, paused_reason, paused_at)
+		SELECT w.id, $2, $3::thaw.campaign_status, nullif($4, '')::thaw.pause_reason,
+			CASE WHEN $4 <> '' THEN thaw.now() - interval '2 hours' END
+		FROM thaw.workspaces AS w WHERE w.key = $1
+		RETURNING id`, or(c.workspace, "acme"), c.key, status, c.reason)
+}
+
+// Prospects to insert. Zero values: active; with a reason: paused yesterday, one second after the other.
+type prospects struct {
+	account, campaign int64
+	n                 int
+	status, reason    string
+}
+
+func (f *fleet) prospects(t *testing.T, p prospects) (ids []int64) {
+	t.Helper()
+	status := or(p.status, "active")
+	if p.reason != "" {
+		status = "paused"
+	}
+	return testdb.Column[int64](t, f.DB, `
+		INSERT INTO thaw.enrollments (
+			workspace_id, campaign_id, account_id, prospect_url, status, paused_reason, paused_at, step)
+		SELECT a.workspace_id, $2, a.id,
+			format('https://www.linkedin.com/in/%s-%s', i, (SELECT count(*) FROM thaw.enrollments)), $4::thaw.enrollment_status,
+			nullif($5, '')::thaw.pause_reason,
+			CASE WHEN $5 <> '' THEN thaw.now() - interval '1 day' + i * interval '1 second' END, i % 5
+		FROM thaw.accounts AS a, generate_series(1, $3::integer) AS i WHERE a.id = $1
+		ORDER BY i
+		RETURNING id`, p.account, p.campaign, p.n, status, p.reason)
+}
+
+// waiting inserts n prospects that wait for their account, in a running campaign of their own.
+func (f *fleet) waiting(t *testing.T, account int64, n int) (ids []int64) {
+	t.Helper()
+	workspace := testdb.Value[string](t, f.DB,
+		"SELECT w.key FROM thaw.workspaces AS w JOIN thaw.accounts AS a ON a.workspace_id = w.id WHERE a.id = $1", account)
+	c := f.campaign(t, campaign{workspace: workspace, key: fmt.Sprintf("of account %d", account)})
+	return f.prospects(t, prospects{account: account, campaign: c, n: n, reason: disconnected})
+}
+
+// The reasons for a pause.
+const (
+	disconnected = "linkedin_account_disconnected"
+	issue        = "linkedin_account_issue"
+	restricted   = "account_restricted"
+	byUser       = "paused_by_user"
+)
+
+// states counts the prospects of an account by why they are paused, or by their status where they are not.
+func (f *fleet) states(t *testing.T, account int64) map[string]int {
+	t.Helper()
+	counts := map[string]int{}
+	for _, state := range testdb.Column[string](t, f.DB,
+		"SELECT coalesce(paused_reason::text, status::text) FROM thaw.enrollments WHERE account_id = $1", account) {
+		counts[state]++
+	}
+	return counts
+}
+
+// campaignState is why a campaign is paused, or its status where it is not.
+func (f *fleet) campaignState(t *testing.T, campaign int64) string {
+	t.Helper()
+	return testdb.Value[string](t, f.DB,
+		"SELECT coalesce(paused_reason::text, status::text) FROM thaw.campaigns WHERE id = $1", campaign)
+}
+
+func or(given, otherwise string) string {
+	if given == "" {
+		return otherwise
+	}
+	return given
+}
+
+// A recorder keeps what is logged at level info and above, and hands warnings on to the log of the test.
+type recorder struct {
+	slog.Handler
+	mu    sync.Mutex
+	lines []slog.Record
+}
+
+func (r *recorder) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
+
+func (r *recorder) Handle(ctx context.Context, line slog.Record) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lines = append(r.lines, line)
+	if r.Handler.Enabled(ctx, line.Level) {
+		return r.Handler.Handle(ctx, line)
+	}
+	return nil
+}
+
+// logged returns the attributes of each line with a message.
+func (r *recorder) logged(message string) (lines []map[string]any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, line := range r.lines {
+		if line.Message != message {
+			continue
+		}
+		attrs := map[string]any{}
+		line.Attrs(func(a slog.Attr) bool {
+			attrs[a.Key] = a.Value.Any()
+			return true
+		})
+		lines = append(lines, attrs)
+	}
+	return lines
+}
