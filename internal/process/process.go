@@ -1,0 +1,147 @@
+// Package process runs the parts of a Thaw process, workers and HTTP, from their start to an orderly end.
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/thawline/thaw/internal/server"
+	"github.com/thawline/thaw/internal/store"
+	"github.com/thawline/thaw/internal/webhook"
+	"github.com/thawline/thaw/schema"
+	"github.com/thawline/thaw/worker"
+)
+
+// Config of a process.
+type Config struct {
+	// Pool is for the work itself. Required.
+	Pool *pgxpool.Pool
+	// RiverPool is for the queue; see worker.Config. Required.
+	RiverPool *pgxpool.Pool
+	// RiverSchema is the Postgres schema of River's tables. Required.
+	RiverSchema string
+	// Migrator says whether the database is up to date. Required with Web.
+	Migrator *schema.Migrator
+	// Work makes the process work. Nil: it only serves.
+	Work *Work
+	// Web makes the process serve HTTP. Nil: it only works.
+	Web *Web
+	// DrainFor is how long running jobs and requests may take to end once the process is asked to. Required.
+	DrainFor time.Duration
+	// Logger is required.
+	Logger *slog.Logger
+}
+
+// Work configures the workers; see worker.Config.
+type Work struct {
+	Concurrency int
+	PollOnly    bool
+}
+
+// Web configures the HTTP side; see server.Config.
+type Web struct {
+	// Listener is closed by Run. Required.
+	Listener      net.Listener
+	AdminPassword string
+	Webhooks      webhook.Config
+}
+
+// Run runs the parts that are configured until ctx ends, which is no error, or until one of them fails. It then lets what
+// is under way come to its end, and returns.
+func Run(ctx context.Context, c Config) error {
+	// The context of what runs outlives ctx, which only asks for the end.
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	group, asked := errgroup.WithContext(ctx)
+	if c.Web != nil {
+		defer c.Web.Listener.Close()
+	}
+
+	var client *river.Client[pgx.Tx]
+	var workers *worker.Worker
+	var err error
+	if c.Work != nil {
+		workers, err = worker.New(ctx, worker.Config{
+			Pool: c.Pool, RiverPool: c.RiverPool, RiverSchema: c.RiverSchema,
+			Concurrency: c.Work.Concurrency, PollOnly: c.Work.PollOnly, Logger: c.Logger,
+		})
+		if err != nil {
+			return err
+		}
+		client = workers.Client()
+	} else if client, err = insertOnly(c); err != nil {
+		return err
+	}
+
+	var handler http.Handler
+	if c.Web != nil {
+		handler, err = server.New(running, server.Config{
+			Store: store.New(c.Pool), Client: client, RiverSchema: c.RiverSchema, Migrator: c.Migrator,
+			Webhooks: c.Web.Webhooks, AdminPassword: c.Web.AdminPassword, Logger: c.Logger,
+		})
+		if err != nil {
+			return err
+		}
+	}
+
+	if workers != nil {
+		if err := workers.Start(running); err != nil {
+			return err
+		}
+		group.Go(func() error {
+			<-asked.Done()
+			drain, cancel := context.WithTimeout(running, c.DrainFor)
+			defer cancel()
+			return workers.Stop(drain)
+		})
+		c.Logger.InfoContext(ctx, "working", "concurrency", c.Work.Concurrency)
+	}
+	if c.Web != nil {
+		serve(running, asked, group, c.Web.Listener, handler, c.DrainFor)
+		c.Logger.InfoContext(ctx, "serving", "url", "http://"+c.Web.Listener.Addr().String()+"/")
+	}
+
+	<-asked.Done()
+	c.Logger.InfoContext(ctx, "stopping: finishing what is under way")
+	return group.Wait()
+}
+
+// serve serves HTTP until asked ends, then lets open requests finish.
+func serve(running, asked context.Context, group *errgroup.Group, listener net.Listener, handler http.Handler, drainFor time.Duration) {
+	web := &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second,
+		IdleTimeout: 2 * time.Minute, BaseContext: func(net.Listener) context.Context { return running },
+	}
+	group.Go(func() error {
+		if err := web.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serving: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-asked.Done()
+		drain, cancel := context.WithTimeout(running, drainFor)
+		defer cancel()
+		return web.Shutdown(drain)
+	})
+}
+
+// insertOnly returns a client that works nothing: for the pages of a process without workers.
+func insertOnly(c Config) (*river.Client[pgx.Tx], error) {
+	client, err := river.NewClient(riverpgxv5.New(c.RiverPool), &river.Config{Schema: c.RiverSchema, Logger: c.Logger})
+	if err != nil {
+		return nil, fmt.Errorf("setting up the queue: %w", err)
+	}
+	return client, nil
+}

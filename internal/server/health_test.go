@@ -1,0 +1,104 @@
+package server_test
+
+import (
+	"log/slog"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/internal/testdb"
+	"github.com/thawline/thaw/internal/webhook"
+	"github.com/thawline/thaw/schema"
+)
+
+func TestLiveDoesNotAskTheDatabase(t *testing.T) {
+	t.Parallel()
+	s := serve(t, testdb.New(t), webhook.Config{})
+	end := s.outage(t)
+	defer end()
+	live := s.get(t, "/healthz")
+	require.Equal(t, http.StatusOK, live.status)
+	require.JSONEq(t, `{"live":true}`, live.body)
+}
+
+func TestNotReadyWithoutADatabase(t *testing.T) {
+	t.Parallel()
+	s := serve(t, testdb.New(t), webhook.Config{})
+	end := s.outage(t)
+	defer end()
+	requireNotReady(t, s, `{"database":"could not be checked; the log says why"}`)
+}
+
+func TestNotReadyWhileMigrationsArePending(t *testing.T) {
+	t.Parallel()
+	const pending = `{"database":"ok","migrations":"pending: run thaw migrate up"}`
+	t.Run("all of them", func(t *testing.T) {
+		t.Parallel()
+		db := testdb.NewEmpty(t)
+		requireNotReady(t, serve(t, db, webhook.Config{}), pending)
+		require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM pg_namespace WHERE nspname = 'thaw'"), "a check changes nothing")
+	})
+	t.Run("the newest", func(t *testing.T) {
+		t.Parallel()
+		db := testdb.New(t)
+		migrator, err := schema.NewMigrator(db.Pool, schema.Name, slog.New(slog.DiscardHandler))
+		require.NoError(t, err)
+		_, target, err := migrator.Version(t.Context())
+		require.NoError(t, err)
+		_, err = migrator.DownTo(t.Context(), target-1)
+		require.NoError(t, err)
+		require.NoError(t, migrator.Close())
+		requireNotReady(t, serve(t, db, webhook.Config{}), pending)
+	})
+}
+
+func TestNotReadyWithoutALeader(t *testing.T) {
+	t.Parallel()
+	s := serve(t, testdb.New(t), webhook.Config{})
+	const nobody = `{"database":"ok","migrations":"ok","leader":"no worker process is alive: start thaw serve or thaw work","sweep":"no tick was swept yet"}`
+	requireNotReady(t, s, nobody)
+	s.Exec(t, "INSERT INTO thaw.river_leader (elected_at, expires_at, leader_id) VALUES (now() - interval '1 minute', now() - interval '1 second', 'gone')")
+	requireNotReady(t, s, nobody)
+}
+
+func TestNotReadyBeforeTheFirstSweep(t *testing.T) {
+	t.Parallel()
+	s := serve(t, testdb.New(t), webhook.Config{})
+	s.Exec(t, "INSERT INTO thaw.river_leader (elected_at, expires_at, leader_id) VALUES (now(), now() + interval '1 minute', 'here')")
+	requireNotReady(t, s, `{"database":"ok","migrations":"ok","leader":"ok","sweep":"no tick was swept yet"}`)
+}
+
+func TestReadyWhileTicksAreSwept(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.work(t)
+	ready := func() bool { return s.get(t, "/readyz").status == http.StatusOK }
+	require.Eventually(t, ready, 30*time.Second, 10*time.Millisecond)
+	require.JSONEq(t, `{"ready":true,"checks":{"database":"ok","migrations":"ok","leader":"ok","sweep":"ok"}}`, s.get(t, "/readyz").body)
+
+	last := testdb.Value[time.Time](t, s.DB, "SELECT max(tick_at) FROM thaw.sweeps").UTC().Format(time.RFC3339)
+	s.Advance(t, 45*time.Minute)
+	requireNotReady(t, s, `{"database":"ok","migrations":"ok","leader":"ok","sweep":"the last tick that was swept is `+last+`, more than two ticks ago"}`)
+
+	s.Exec(t, "SELECT thaw.sweep()")
+	require.Eventually(t, ready, 30*time.Second, 10*time.Millisecond)
+}
+
+func requireNotReady(t *testing.T, s *site, checks string) {
+	t.Helper()
+	answer := s.get(t, "/readyz")
+	require.Equal(t, http.StatusServiceUnavailable, answer.status)
+	require.JSONEq(t, `{"ready":false,"checks":`+checks+`}`, answer.body)
+}
+
+func TestRootLeadsToTheJobs(t *testing.T) {
+	t.Parallel()
+	s := serve(t, testdb.New(t), webhook.Config{})
+	require.Equal(t, http.StatusFound, s.get(t, "/").status)
+	jobs := s.get(t, "/jobs/")
+	require.Equal(t, http.StatusOK, jobs.status)
+	require.Contains(t, jobs.body, "<title>River</title>")
+	require.Equal(t, http.StatusNotFound, s.get(t, "/nothing-here").status)
+}

@@ -1,0 +1,173 @@
+package riverui_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/internal/testdb"
+)
+
+// A kind is one of our kinds of jobs.
+type kind struct {
+	name string
+	ask  string // inserts such a job; empty: the sweep of the current tick does
+	find string // its id
+	lock string // keeps it from going on while it runs
+	want fleet  // how the fleet is when it has done its work, or another job in its place
+}
+
+// A fleet counts the prospects, and the events in their history.
+type fleet struct{ active, paused, woken, newlyPaused int }
+
+var (
+	awake  = fleet{active: waitingProspects + activeProspects, woken: waitingProspects}
+	asleep = fleet{paused: waitingProspects + activeProspects, newlyPaused: activeProspects}
+)
+
+const (
+	lockAccount = "SELECT FROM thaw.accounts FOR NO KEY UPDATE"
+	find        = "SELECT id FROM thaw.river_job WHERE "
+)
+
+var kinds = []kind{
+	{"sweep", "SELECT thaw.sweep()", find + "kind = 'sweep' ORDER BY id LIMIT 1", "LOCK TABLE thaw.sweeps IN EXCLUSIVE MODE", awake},
+	{"resume by signal", "SELECT thaw.signal('linkedin', 'acc_1', 'connected')", find + "args ? 'signal_id'", lockAccount, awake},
+	{"resume by sweep", "", find + "kind = 'resume_account' ORDER BY id LIMIT 1", lockAccount, awake},
+	{"pause", "SELECT thaw.signal('linkedin', 'acc_1', 'disconnected')", find + "kind = 'pause_account' ORDER BY id LIMIT 1", lockAccount, asleep},
+	{"heal", "SELECT thaw.heal('acme')", find + "kind = 'heal'", lockAccount, awake},
+}
+
+// Whatever an operator clicks on whatever job, in whatever state it is: nobody is woken or paused twice, no cap is
+// exceeded, and at the end everybody is as they should be. The invariants are checked when each test ends.
+func TestButtonsAreHarmless(t *testing.T) {
+	t.Parallel()
+	for _, k := range kinds {
+		for _, button := range []string{"retry", "cancel"} {
+			t.Run(button+" "+k.name, func(t *testing.T) {
+				t.Parallel()
+				t.Run("completed", func(t *testing.T) {
+					t.Parallel()
+					d := setup(t)
+					id := d.runningIn(t, k)
+					d.settle(t)
+					require.Equal(t, "completed", d.state(t, id))
+					require.Equal(t, k.want, d.fleet(t))
+					d.click(t, button, id)
+					d.settle(t)
+					require.Equal(t, "completed", d.state(t, id))
+					require.Equal(t, k.want, d.fleet(t), "a job that is done changes nothing")
+				})
+				t.Run("running", func(t *testing.T) {
+					t.Parallel()
+					d := setup(t)
+					id, release := d.held(t, k)
+					d.click(t, button, id)
+					if button == "cancel" {
+						d.eventually(t, 1, "SELECT count(*) FROM thaw.river_job WHERE id = $1 AND state = 'cancelled'", id)
+					}
+					release()
+					d.settle(t)
+					d.end(t, k, id)
+				})
+				t.Run("cancelled", func(t *testing.T) {
+					t.Parallel()
+					d := setup(t)
+					id, release := d.held(t, k)
+					d.click(t, "cancel", id)
+					d.eventually(t, 1, "SELECT count(*) FROM thaw.river_job WHERE id = $1 AND state = 'cancelled'", id)
+					release()
+					d.settle(t)
+					d.click(t, button, id)
+					d.settle(t)
+					d.end(t, k, id)
+				})
+				t.Run("scheduled", func(t *testing.T) {
+					t.Parallel()
+					d := setup(t)
+					id, release := d.held(t, k)
+					// As an attempt that failed and waits for the next one.
+					d.click(t, "cancel", id)
+					d.eventually(t, 1, "SELECT count(*) FROM thaw.river_job WHERE id = $1 AND state = 'cancelled'", id)
+					d.Exec(t, "UPDATE thaw.river_job SET state = 'scheduled', scheduled_at = now() + interval '1 hour', finalized_at = NULL WHERE id = $1", id)
+					release()
+					d.settle(t)
+					d.click(t, button, id)
+					d.settle(t)
+					d.end(t, k, id)
+				})
+			})
+		}
+	}
+}
+
+// runningIn gives a job of the kind to a worker, and returns its id.
+func (d *desk) runningIn(t *testing.T, k kind) (id int64) {
+	t.Helper()
+	if k.ask != "" {
+		d.Exec(t, k.ask)
+	}
+	d.work(t)
+	d.eventually(t, 1, "SELECT count(*) FROM ("+k.find+") AS job")
+	return testdb.Value[int64](t, d.DB, k.find)
+}
+
+// held returns a job of the kind in the middle of its work, where it stays until release is called.
+func (d *desk) held(t *testing.T, k kind) (id int64, release func()) {
+	t.Helper()
+	if k.ask != "" {
+		d.Exec(t, k.ask)
+	}
+	tx, err := d.Pool.Begin(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = tx.Rollback(context.Background()) })
+	_, err = tx.Exec(t.Context(), k.lock)
+	require.NoError(t, err)
+	d.work(t)
+	d.eventually(t, 1, "SELECT count(*) FROM ("+k.find+") AS job JOIN thaw.river_job AS row USING (id) WHERE row.state = 'running'")
+	id = testdb.Value[int64](t, d.DB, k.find)
+	d.eventually(t, 1, "SELECT least(1, count(*)) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+	return id, func() { require.NoError(t, tx.Rollback(t.Context())) }
+}
+
+// end lets two ticks pass, which make good what was cancelled, and clicks on the job once more.
+func (d *desk) end(t *testing.T, k kind, id int64) {
+	t.Helper()
+	d.nextTick(t)
+	d.nextTick(t)
+	require.Equal(t, k.want, d.fleet(t))
+	d.click(t, "retry", id)
+	d.settle(t)
+	require.Equal(t, k.want, d.fleet(t))
+}
+
+func (d *desk) fleet(t *testing.T) (f fleet) {
+	t.Helper()
+	err := d.Pool.QueryRow(t.Context(), `
+		SELECT (SELECT count(*) FROM thaw.enrollments WHERE status = 'active'),
+			(SELECT count(*) FROM thaw.enrollments WHERE status = 'paused'),
+			(SELECT count(*) FROM thaw.enrollment_events WHERE kind = 'resumed'),
+			(SELECT count(*) FROM thaw.enrollment_events WHERE kind = 'paused')`).
+		Scan(&f.active, &f.paused, &f.woken, &f.newlyPaused)
+	require.NoError(t, err)
+	return f
+}
+
+func TestCancelledHealMakesRoomForAnother(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	k := kinds[len(kinds)-1]
+	first, release := d.held(t, k)
+	d.click(t, "cancel", first)
+	d.eventually(t, 1, "SELECT count(*) FROM thaw.river_job WHERE id = $1 AND state = 'cancelled'", first)
+	release()
+	d.Exec(t, k.ask)
+	d.settle(t)
+	require.Equal(t, k.want, d.fleet(t))
+	require.Equal(t, 1, testdb.Value[int](t, d.DB, "SELECT count(*) FROM thaw.heals WHERE status = 'done' AND id = (SELECT max(id) FROM thaw.heals)"))
+
+	d.click(t, "retry", first)
+	d.settle(t)
+	require.Equal(t, k.want, d.fleet(t))
+}

@@ -1,0 +1,163 @@
+package riverui_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/thawline/thaw/internal/testdb"
+	"github.com/thawline/thaw/internal/verify"
+	"github.com/thawline/thaw/riverui"
+	"github.com/thawline/thaw/schema"
+	"github.com/thawline/thaw/worker"
+)
+
+// The database server of the tests is there until the process ends; nothing else may be.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("github.com/thawline/thaw/internal/localpg.(*cluster).run.func1"),
+		goleak.IgnoreAnyFunction("os/exec.(*Cmd).writerDescriptor.func1"),
+	)
+}
+
+// A desk is an operator in front of River UI, on a database of the test's own with a worker that is started when the test
+// says so. Its fleet is one connected account, "acc_1", with waiting and with active prospects.
+type desk struct {
+	*testdb.DB
+	worker *worker.Worker
+	url    string
+	web    *http.Client
+}
+
+// Prospects of the fleet, in campaigns of their own.
+const (
+	waitingProspects = 30
+	activeProspects  = 5
+)
+
+// setup returns a desk whose clock is at the start of a tick, so that no tick ends while the test runs. When the test ends,
+// every invariant is checked, and that nobody was woken or paused twice.
+func setup(t *testing.T) *desk {
+	t.Helper()
+	db := testdb.New(t)
+	t.Cleanup(func() { judge(t, db) })
+	db.Exec(t, "UPDATE thaw_test.clock SET ahead = thaw.tick(pg_catalog.now()) + '15 minutes' - pg_catalog.now()")
+	db.Exec(t, `
+		INSERT INTO thaw.workspaces (key) VALUES ('acme');
+		INSERT INTO thaw.campaigns (workspace_id, key, status) SELECT id, 'spring', 'running' FROM thaw.workspaces;
+		INSERT INTO thaw.accounts (workspace_id, provider_account_id, status, connected_at)
+			SELECT id, 'acc_1', 'connected', thaw.now() - interval '1 day' FROM thaw.workspaces;`)
+	db.Exec(t, `
+		INSERT INTO thaw.enrollments (
+			workspace_id, campaign_id, account_id, prospect_url, status, paused_reason, paused_at)
+		SELECT a.workspace_id, c.id, a.id, 'https://www.linkedin.com/in/' || i,
+			CASE WHEN i > $1 THEN 'active' ELSE 'paused' END::thaw.enrollment_status,
+			CASE WHEN i <= $1 THEN 'linkedin_account_disconnected'::thaw.pause_reason END,
+			CASE WHEN i <= $1 THEN thaw.now() - interval '1 hour' END
+		FROM thaw.accounts AS a, thaw.campaigns AS c, generate_series(1, $2::integer) AS i`,
+		waitingProspects, waitingProspects+activeProspects)
+
+	riverPool, err := pgxpool.New(t.Context(), db.URL)
+	require.NoError(t, err)
+	t.Cleanup(riverPool.Close)
+	w, err := worker.New(t.Context(), worker.Config{
+		Pool: db.Pool, RiverPool: riverPool, RiverSchema: schema.Name, Logger: testdb.Logger(t),
+	})
+	require.NoError(t, err)
+	handler, err := riverui.Handler(t.Context(), w.Client(), slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	web := httptest.NewServer(riverui.Guard("", handler))
+	t.Cleanup(web.Close)
+	return &desk{DB: db, worker: w, url: web.URL, web: web.Client()}
+}
+
+func judge(t *testing.T, db *testdb.DB) {
+	t.Helper()
+	ctx := context.Background() // that of the test has ended
+	report, err := verify.Run(ctx, db.Pool)
+	require.NoError(t, err)
+	require.Zero(t, report.Violations(), "%+v", report)
+	rows, err := db.Pool.Query(ctx, "SELECT enrollment_id FROM thaw.enrollment_events GROUP BY enrollment_id, kind HAVING count(*) > 1")
+	require.NoError(t, err)
+	twice, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	require.NoError(t, err)
+	require.Empty(t, twice, "woken or paused twice")
+}
+
+// work runs the worker until the test ends.
+func (d *desk) work(t *testing.T) {
+	t.Helper()
+	require.NoError(t, d.worker.Start(context.WithoutCancel(t.Context())))
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		require.NoError(t, d.worker.Stop(ctx))
+	})
+}
+
+// settle waits until no job is left to do, save those that are scheduled for later.
+func (d *desk) settle(t *testing.T) {
+	t.Helper()
+	d.eventually(t, 0, "SELECT count(*) FROM thaw.river_job WHERE state IN ('available', 'running', 'retryable', 'pending')")
+}
+
+func (d *desk) eventually(t *testing.T, want int, sql string, args ...any) {
+	t.Helper()
+	require.Eventually(t, func() bool { return testdb.Value[int](t, d.DB, sql, args...) == want }, 30*time.Second,
+		5*time.Millisecond, "waiting for %d from: %s", want, sql)
+}
+
+// nextTick moves the clock to the next tick and sweeps it.
+func (d *desk) nextTick(t *testing.T) {
+	t.Helper()
+	d.Advance(t, 15*time.Minute)
+	d.Exec(t, "SELECT thaw.sweep()")
+	d.settle(t)
+}
+
+func (d *desk) state(t *testing.T, id int64) string {
+	t.Helper()
+	return testdb.Value[string](t, d.DB, "SELECT state::text FROM thaw.river_job WHERE id = $1", id)
+}
+
+// click is what the buttons of River UI do: "retry" or "cancel".
+func (d *desk) click(t *testing.T, button string, ids ...int64) {
+	t.Helper()
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = strconv.FormatInt(id, 10)
+	}
+	body, err := json.Marshal(map[string][]string{"ids": texts})
+	require.NoError(t, err)
+	d.request(t, http.MethodPost, "/jobs/api/jobs/"+button, body)
+}
+
+func (d *desk) get(t *testing.T, path string) string {
+	t.Helper()
+	return d.request(t, http.MethodGet, path, nil)
+}
+
+func (d *desk) request(t *testing.T, method, path string, body []byte) string {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, d.url+path, bytes.NewReader(body))
+	require.NoError(t, err)
+	response, err := d.web.Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, response.StatusCode, "%s %s: %s", method, path, answer)
+	return string(answer)
+}
