@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/thawline/thaw/internal/store"
+	"github.com/thawline/thaw/schema/dbsqlc"
+)
+
+type autoResumeCmd struct {
+	On   autoResumeOnCmd   `cmd:"" help:"Let Thaw wake the prospects of a workspace."`
+	Off  autoResumeOffCmd  `cmd:"" help:"Let nobody but an explicit heal wake the prospects of a workspace."`
+	List autoResumeListCmd `cmd:"" help:"List the workspaces, those that are off first."`
+}
+
+func (autoResumeCmd) Help() string { return autoResumeOffCmd{}.Help() }
+
+type autoResumeOnCmd struct {
+	autoResumeSwitch `embed:""`
+}
+
+func (autoResumeOnCmd) Help() string {
+	return "What has waited meanwhile is woken by the next ticks, within their caps.\n\nExample:\n  thaw auto-resume on acme --note \"the audit is over\""
+}
+
+func (c *autoResumeOnCmd) Run(ctx context.Context, e *env) error { return c.set(ctx, e, true) }
+
+type autoResumeOffCmd struct {
+	autoResumeSwitch `embed:""`
+}
+
+func (autoResumeOffCmd) Help() string {
+	return "Nobody is told; the note is for whoever asks why.\n\nExample:\n  thaw auto-resume off acme --note \"asked by Jane, until the audit is over\""
+}
+
+func (c *autoResumeOffCmd) Run(ctx context.Context, e *env) error { return c.set(ctx, e, false) }
+
+type autoResumeSwitch struct {
+	database  `embed:""`
+	Workspace string  `arg:"" help:"Key of the workspace."`
+	Note      *string `help:"Why, for the record." placeholder:"TEXT"`
+}
+
+func (c *autoResumeSwitch) set(ctx context.Context, e *env, enabled bool) error {
+	return withStore(ctx, e, c.database, func(db *store.Store) error {
+		err := db.SetAutoResume(ctx, dbsqlc.SetAutoResumeParams{WorkspaceKey: c.Workspace, Enabled: enabled, Note: c.Note})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(e.stdout, "auto-resume of workspace %s is %s\n", c.Workspace, onOff(enabled))
+		return nil
+	})
+}
+
+type autoResumeListCmd struct {
+	database `embed:""`
+	JSON     bool `help:"Print JSON."`
+}
+
+func (autoResumeListCmd) Help() string { return "Example:\n  thaw auto-resume list --json" }
+
+func (c *autoResumeListCmd) Run(ctx context.Context, e *env) error {
+	return withStore(ctx, e, c.database, func(db *store.Store) error {
+		rows, err := db.ListAutoResume(ctx)
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			type line struct {
+				Workspace  string     `json:"workspace"`
+				AutoResume bool       `json:"auto_resume"`
+				Note       *string    `json:"note"`
+				ChangedAt  *time.Time `json:"changed_at"`
+				ChangedBy  *string    `json:"changed_by"`
+			}
+			lines := make([]line, len(rows))
+			for i, r := range rows {
+				lines[i] = line{r.Key, r.AutoResume, r.AutoResumeNote, r.AutoResumeChangedAt, r.AutoResumeChangedBy}
+			}
+			return writeJSON(e.stdout, lines)
+		}
+		w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "WORKSPACE\tAUTO-RESUME\tCHANGED\tBY\tNOTE")
+		for _, r := range rows {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", r.Key, onOff(r.AutoResume), stampOr(r.AutoResumeChangedAt, "never"), deref(r.AutoResumeChangedBy), deref(r.AutoResumeNote))
+		}
+		return w.Flush()
+	})
+}
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}

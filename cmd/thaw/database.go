@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/thawline/thaw/internal/store"
+	"github.com/thawline/thaw/schema"
+)
+
+// database has the flags of every command that works on one.
+type database struct {
+	DatabaseURL string `help:"Postgres to work on, like postgres://user:password@host:5432/name." placeholder:"URL" env:"THAW_DATABASE_URL,DATABASE_URL"`
+	RiverSchema string `help:"Postgres schema of River's tables. Chosen once, at the first migration." default:"thaw" env:"THAW_RIVER_SCHEMA"`
+	PollOnly    bool   `help:"Work through a connection pooler in transaction mode: without LISTEN and without prepared statements." env:"THAW_POLL_ONLY"`
+}
+
+// open returns a pool of at most size connections that has reached the database. The caller closes it.
+func (d database) open(ctx context.Context, size int32) (*pgxpool.Pool, error) {
+	if d.DatabaseURL == "" {
+		return nil, errors.New("no database: set THAW_DATABASE_URL or --database-url, like postgres://user:password@host:5432/name (to look around without one, run \"thaw demo\")")
+	}
+	config, err := pgxpool.ParseConfig(d.DatabaseURL)
+	if err != nil {
+		return nil, fmt.Errorf("the database URL cannot be used: %w", err)
+	}
+	config.MaxConns = size
+	if config.ConnConfig.RuntimeParams["application_name"] == "" {
+		config.ConnConfig.RuntimeParams["application_name"] = "thaw"
+	}
+	if d.PollOnly {
+		// Not QueryExecModeExec, which guesses the types of arguments and so sends a body as bytea, not as jsonb.
+		config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("the database cannot be reached: %w", err)
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("the database cannot be reached: %w", err)
+	}
+	return pool, nil
+}
+
+// openStore returns a store on a database whose migrations are all applied. The caller closes its pool.
+func (d database) openStore(ctx context.Context, logger *slog.Logger) (*store.Store, error) {
+	pool, err := d.open(ctx, 4)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.checkMigrations(ctx, pool, logger); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return store.New(pool), nil
+}
+
+func (d database) checkMigrations(ctx context.Context, pool *pgxpool.Pool, logger *slog.Logger) error {
+	migrator, err := schema.NewMigrator(pool, d.RiverSchema, logger)
+	if err != nil {
+		return err
+	}
+	return errors.Join(migrator.Check(ctx), migrator.Close())
+}

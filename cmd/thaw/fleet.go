@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/thawline/thaw/internal/store"
+	"github.com/thawline/thaw/schema/dbsqlc"
+)
+
+// fleet has the numbers that hold for the whole fleet. They live in the database (thaw.settings), so that all processes
+// work by the same ones; a process that is started with one of them given writes it there.
+type fleet struct {
+	Tick       *time.Duration `help:"Length of a tick: how often a sweep runs." placeholder:"15m" env:"THAW_TICK"`
+	AccountCap *int32         `help:"Enrollments that one account may wake in a tick, through sweep and signals together." placeholder:"200" env:"THAW_ACCOUNT_CAP"`
+	FleetCap   *int32         `help:"Enrollments that the sweep of a tick may wake in the whole fleet." placeholder:"2000" env:"THAW_FLEET_CAP"`
+	SignalCap  *int32         `help:"Enrollments that signals may wake in a tick in the whole fleet." placeholder:"2000" env:"THAW_SIGNAL_CAP"`
+	Jitter     *time.Duration `help:"Window over which the next actions of woken enrollments are spread." placeholder:"15m" env:"THAW_JITTER"`
+	Tolerance  *time.Duration `help:"How long an account may be in error or connecting before its enrollments are paused." placeholder:"2h" env:"THAW_TOLERANCE"`
+}
+
+// numbersHelp is for the commands that take these flags.
+const numbersHelp = "The numbers of the fleet, from --tick to --tolerance, are kept in the database and hold for all processes: one that is started with such a flag changes the number there."
+
+// Validate says what the database would refuse, before there is one.
+func (f *fleet) Validate() error {
+	for _, check := range []struct {
+		flag      string
+		value     *time.Duration
+		low, high time.Duration
+	}{
+		{"tick", f.Tick, time.Second, 24 * time.Hour}, {"jitter", f.Jitter, 0, 24 * time.Hour}, {"tolerance", f.Tolerance, 0, 7 * 24 * time.Hour},
+	} {
+		if check.value != nil && (*check.value < check.low || *check.value > check.high) {
+			return fmt.Errorf("--%s=%s: must be between %s and %s", check.flag, *check.value, check.low, check.high)
+		}
+	}
+	if f.Tick != nil && *f.Tick%time.Second != 0 {
+		return fmt.Errorf("--tick=%s: must be whole seconds", *f.Tick)
+	}
+	for _, check := range []struct {
+		flag  string
+		value *int32
+	}{{"account-cap", f.AccountCap}, {"fleet-cap", f.FleetCap}, {"signal-cap", f.SignalCap}} {
+		if check.value != nil && (*check.value < 1 || *check.value > 1_000_000) {
+			return fmt.Errorf("--%s=%d: must be between 1 and 1000000", check.flag, *check.value)
+		}
+	}
+	return nil
+}
+
+// apply writes what was given into the database.
+func (f *fleet) apply(ctx context.Context, db *store.Store, e *env) error {
+	changed, err := db.Configure(ctx, dbsqlc.ConfigureParams{
+		Tick: f.Tick, AccountCap: f.AccountCap, FleetCap: f.FleetCap, SignalCap: f.SignalCap, Jitter: f.Jitter, Tolerance: f.Tolerance,
+	})
+	if err != nil {
+		return fmt.Errorf("writing the settings: %w", err)
+	}
+	if changed > 0 {
+		now, err := db.Settings(ctx)
+		if err != nil {
+			return fmt.Errorf("reading the settings: %w", err)
+		}
+		e.logger.InfoContext(ctx, "settings of the fleet changed", "tick", now.Tick, "account_cap", now.AccountCap,
+			"fleet_cap", now.FleetCap, "signal_cap", now.SignalCap, "jitter", now.Jitter, "tolerance", now.Tolerance)
+	}
+	return nil
+}

@@ -1,0 +1,234 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/thawline/thaw/internal/store"
+	"github.com/thawline/thaw/schema/dbsqlc"
+)
+
+type healCmd struct {
+	database  `embed:""`
+	Workspace string        `help:"Heal this workspace." placeholder:"KEY" xor:"target"`
+	Account   string        `help:"Heal this account, by the provider's name for it." placeholder:"ID" xor:"target"`
+	Prospect  []string      `help:"Heal this prospect in all campaigns; may be given again." placeholder:"URL" sep:"none" xor:"target"`
+	File      string        `help:"Heal the prospects in this file, one URL a line; - reads standard input." placeholder:"FILE" xor:"target"`
+	Cap       int32         `help:"The most enrollments to wake in this run." default:"5000"`
+	EvenIfOff bool          `help:"Also where automatic resuming is switched off."`
+	DryRun    bool          `help:"Say what it would do; change nothing."`
+	Wait      bool          `help:"Wait until it is done, with progress. If no worker process is alive, this one works."`
+	Timeout   time.Duration `help:"How long to wait." default:"1h"`
+	JSON      bool          `help:"Print JSON."`
+}
+
+func (healCmd) Help() string {
+	return "A heal keeps every rule but the caps of a tick, for which it has --cap. Run it again until nothing is left.\n\nExample:\n  thaw heal --workspace acme --cap 20000 --wait"
+}
+
+func (c *healCmd) Validate() error {
+	if c.Workspace == "" && c.Account == "" && len(c.Prospect) == 0 && c.File == "" {
+		return errors.New("name what to heal: --workspace, --account, --prospect or --file")
+	}
+	if c.Cap < 1 {
+		return fmt.Errorf("--cap=%d: must be at least 1", c.Cap)
+	}
+	return nil
+}
+
+// A healing is what a heal did, for programs.
+type healing struct {
+	HealID      *int64  `json:"heal_id"`
+	Cap         int32   `json:"cap"`
+	Resumed     int32   `json:"resumed"`
+	Repointed   int32   `json:"repointed"`
+	Left        int64   `json:"left"`
+	Seconds     float64 `json:"seconds"`
+	WouldResume *int64  `json:"would_resume,omitempty"`
+}
+
+func (c *healCmd) Run(ctx context.Context, e *env) error {
+	return withStore(ctx, e, c.database, func(db *store.Store) error {
+		start, err := c.target(ctx, e, db)
+		if err != nil {
+			return err
+		}
+		if c.DryRun {
+			return c.dryRun(ctx, e, db, start)
+		}
+		id, err := db.StartHeal(ctx, start)
+		if err != nil {
+			return err
+		}
+		if !c.Wait {
+			found, err := db.HealScope(ctx, id)
+			if err != nil {
+				return fmt.Errorf("reading heal %d: %w", id, err)
+			}
+			if c.JSON {
+				return writeJSON(e.stdout, healing{HealID: &id, Cap: c.Cap, Left: found.Waiting})
+			}
+			fmt.Fprintf(e.stdout, "heal %d is asked for: %d enrollments can be woken, at most %d will be\n", id, found.Waiting, c.Cap)
+			return nil
+		}
+		var heal dbsqlc.HealRow
+		err = waiting(ctx, e, c.database, db, func() error {
+			heal, err = c.follow(ctx, e, db, id)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		result := healing{
+			HealID: &id, Cap: heal.Cap, Resumed: heal.Resumed, Repointed: heal.Repointed, Left: int64(*heal.LeftOver),
+			Seconds: heal.FinishedAt.Sub(heal.RequestedAt).Seconds(),
+		}
+		if c.JSON {
+			return writeJSON(e.stdout, result)
+		}
+		fmt.Fprintf(e.stdout, "heal %d: %d enrollments resumed (%d re-pointed), %d left, in %.1f s\n", id, result.Resumed, result.Repointed, result.Left, result.Seconds)
+		return nil
+	})
+}
+
+// follow shows the progress of a heal until it is done.
+func (c *healCmd) follow(ctx context.Context, e *env, db *store.Store, id int64) (heal dbsqlc.HealRow, err error) {
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	shown := newProgress(e.stderr, fmt.Sprintf("heal %d", id), "enrollments", int64(c.Cap))
+	defer shown.finish()
+	err = poll(ctx, func() (bool, error) {
+		var err error
+		if heal, err = db.Heal(ctx, id); err != nil {
+			return false, err
+		}
+		if heal.Found != nil {
+			shown.expect(int64(min(*heal.Found, heal.Cap)))
+		}
+		shown.set(int64(heal.Resumed))
+		return heal.FinishedAt != nil, nil
+	})
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("heal %d goes on after %s: %d enrollments resumed so far; it is not stopped by this command's end", id, c.Timeout, heal.Resumed)
+	}
+	return heal, err
+}
+
+// errDryRun takes a transaction back on purpose.
+var errDryRun = errors.New("dry run")
+
+// dryRun starts the heal, counts, and takes it back: the same rules, and nothing is changed.
+func (c *healCmd) dryRun(ctx context.Context, e *env, db *store.Store, start dbsqlc.StartHealParams) error {
+	var scope dbsqlc.HealScopeRow
+	err := db.Tx(ctx, func(_ pgx.Tx, q *dbsqlc.Queries) error {
+		id, err := q.StartHeal(ctx, start)
+		if err != nil {
+			return err
+		}
+		if scope, err = q.HealScope(ctx, id); err != nil {
+			return err
+		}
+		return errDryRun
+	})
+	if !errors.Is(err, errDryRun) {
+		return err
+	}
+	would := min(scope.Waiting, int64(c.Cap))
+	if c.JSON {
+		return writeJSON(e.stdout, healing{Cap: c.Cap, Left: scope.Waiting, WouldResume: &would})
+	}
+	fmt.Fprintf(e.stdout, "dry run: would resume %d of %d enrollments through %d accounts; nothing was changed\n", would, scope.Waiting, scope.Accounts)
+	return nil
+}
+
+// target finds what was named.
+func (c *healCmd) target(ctx context.Context, e *env, db *store.Store) (dbsqlc.StartHealParams, error) {
+	start := dbsqlc.StartHealParams{Cap: c.Cap, EvenIfOff: c.EvenIfOff, RequestedBy: "cli:" + login()}
+	switch {
+	case c.Workspace != "":
+		id, err := db.WorkspaceID(ctx, c.Workspace)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return start, fmt.Errorf("there is no workspace %q: thaw auto-resume list has the names", c.Workspace)
+		}
+		start.WorkspaceID = &id
+		return start, err
+	case c.Account != "":
+		ids, err := db.AccountIDs(ctx, c.Account)
+		switch {
+		case err != nil:
+			return start, err
+		case len(ids) == 0:
+			return start, fmt.Errorf("there is no account %q: name it as the provider does", c.Account)
+		case len(ids) > 1:
+			return start, fmt.Errorf("%d providers have an account %q: heal its workspace instead", len(ids), c.Account)
+		}
+		start.AccountID = &ids[0]
+		return start, nil
+	}
+	urls := c.Prospect
+	if c.File != "" {
+		var err error
+		if urls, err = readLines(c.File, e.stdin); err != nil {
+			return start, err
+		}
+	}
+	rows, err := db.EnrollmentIDs(ctx, urls)
+	if err != nil {
+		return start, err
+	}
+	known := make(map[string]bool)
+	for _, row := range rows {
+		start.EnrollmentIds = append(start.EnrollmentIds, row.ID)
+		known[row.ProspectUrl] = true
+	}
+	unknown := slices.DeleteFunc(slices.Clone(urls), func(url string) bool { return known[url] })
+	if len(unknown) > 0 {
+		return start, fmt.Errorf("nobody knows %d of %d prospects, such as %s: nothing was healed; take them out or write them as they were enrolled", len(unknown), len(urls), strings.Join(unknown[:min(3, len(unknown))], ", "))
+	}
+	return start, nil
+}
+
+// readLines reads the lines of a file that are not blank.
+func readLines(name string, stdin io.Reader) ([]string, error) {
+	r := stdin
+	if name != "-" {
+		file, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		r = file
+	}
+	var lines []string
+	scanner := bufio.NewScanner(r)
+	for scanner.Scan() {
+		if line := strings.TrimSpace(scanner.Text()); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	if err := scanner.Err(); err != nil {
+		return nil, fmt.Errorf("reading %s: %w", name, err)
+	}
+	if len(lines) == 0 {
+		return nil, fmt.Errorf("%s has no prospects: one URL a line", name)
+	}
+	return lines, nil
+}
+
+// login names who asks, for the record.
+func login() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return "unknown"
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/thawline/thaw/internal/importer"
+	"github.com/thawline/thaw/internal/store"
+)
+
+type importCmd struct {
+	database `embed:""`
+	File     string `arg:"" help:"CSV file with a header line; - reads standard input."`
+	JSON     bool   `help:"Print JSON."`
+}
+
+func (importCmd) Help() string {
+	return "All of the file is loaded, or nothing. Loading it again changes only what is different.\n\nExample:\n  thaw import fleet.csv\n\n" +
+		"Columns: workspace, account, member, account_status, campaign, campaign_status, campaign_paused_reason, prospect_url, status, paused_reason, paused_at, step, next_action_at."
+}
+
+func (c *importCmd) Run(ctx context.Context, e *env) error {
+	return withStore(ctx, e, c.database, func(db *store.Store) error {
+		input, size := e.stdin, int64(-1)
+		if c.File != "-" {
+			file, err := os.Open(c.File)
+			if err != nil {
+				return err
+			}
+			defer file.Close()
+			input = file
+			if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
+				size = info.Size()
+			}
+		}
+		result, err := importFleet(ctx, e, db, input, size)
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return writeJSON(e.stdout, result)
+		}
+		fmt.Fprintf(e.stdout, "%d rows: %d workspaces, %d accounts, %d campaigns, %d enrollments (%d new, %d changed, %d as they were) in %.1f s\n",
+			result.Rows, result.Workspaces, result.Accounts, result.Campaigns, result.Enrollments, result.Inserted, result.Updated, result.Unchanged, result.Seconds)
+		return nil
+	})
+}
+
+// importFleet imports with progress. Its size in bytes is negative where it is not known.
+func importFleet(ctx context.Context, e *env, db *store.Store, input io.Reader, size int64) (importer.Result, error) {
+	shown := newProgress(e.stderr, "import", "bytes", size)
+	defer shown.finish()
+	return importer.Import(ctx, db.Pool(), input, importer.Options{
+		Progress: func(_, bytes int64) { shown.set(bytes) },
+	})
+}

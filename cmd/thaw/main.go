@@ -1,0 +1,143 @@
+// Command thaw wakes the prospects that an outreach platform paused when an account disconnected. Run it without arguments
+// for its commands; docs/ has the rest.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+	"github.com/lmittmann/tint"
+	"golang.org/x/term"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
+	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// cli has a field a command; each command is in the file of its name.
+type cli struct {
+	Demo       demoCmd       `cmd:"" help:"See the main job done: a private Postgres, a fleet, and a story over real HTTP."`
+	Migrate    migrateCmd    `cmd:"" help:"Bring the database schema up to date, or back."`
+	Serve      serveCmd      `cmd:"" help:"Run webhooks, pages and workers in one process."`
+	Work       workCmd       `cmd:"" help:"Run workers only."`
+	Web        webCmd        `cmd:"" help:"Run webhooks and pages only."`
+	Import     importCmd     `cmd:"" help:"Load accounts, campaigns and enrollments from a CSV file."`
+	Sweep      sweepCmd      `cmd:"" help:"Ask for the sweep of the current tick."`
+	Heal       healCmd       `cmd:"" help:"Wake a large backlog in one go, under a cap of its own."`
+	Status     statusCmd     `cmd:"" help:"Show the backlog, the last sweep, and when each account is expected to be done."`
+	Explain    explainCmd    `cmd:"" help:"Say why a prospect is still paused, and until when."`
+	Verify     verifyCmd     `cmd:"" help:"Check every invariant on the live database."`
+	AutoResume autoResumeCmd `cmd:"" help:"Switch automatic resuming of a workspace on or off."`
+
+	LogFormat string           `help:"How to log: text, json, or auto, which is text on a terminal and else json." enum:"auto,text,json" default:"auto" env:"THAW_LOG_FORMAT"`
+	LogLevel  string           `help:"Least severe level to log: debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"THAW_LOG_LEVEL"`
+	Version   kong.VersionFlag `help:"Print the version."`
+}
+
+// An env is what a command gets of the world outside.
+type env struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	logger         *slog.Logger
+}
+
+// errSilent makes the program exit with 1 after the command has said all there is to say.
+var errSilent = errors.New("failed")
+
+// exit is how kong ends the program from within, for --help and --version.
+type exit int
+
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
+	defer func() {
+		switch reason := recover().(type) {
+		case nil:
+		case exit:
+			code = int(reason)
+		default:
+			panic(reason)
+		}
+	}()
+	var c cli
+	parser := newParser(&c, kong.Writers(stdout, stderr), kong.BindTo(ctx, (*context.Context)(nil)))
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	ignoreEmpty(parser.Model.Node)
+	parsed, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintf(stderr, "thaw: %s\nRun \"thaw --help\", or \"thaw COMMAND --help\" for the flags of a command.\n", err)
+		return 2
+	}
+	err = parsed.Run(&env{stdin: stdin, stdout: stdout, stderr: stderr, logger: newLogger(c.LogFormat, c.LogLevel, stderr)})
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errSilent):
+		return 1
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		fmt.Fprintln(stderr, "thaw: interrupted")
+		return 130
+	default:
+		fmt.Fprintf(stderr, "thaw: %s\n", explainError(err))
+		return 1
+	}
+}
+
+func newParser(c *cli, options ...kong.Option) *kong.Kong {
+	return kong.Must(c, append(options,
+		kong.Name("thaw"),
+		kong.Description("Thaw wakes prospects that were paused when their account disconnected: at once when the connect signal arrives, by a sweep when it did not."),
+		kong.Exit(func(code int) { panic(exit(code)) }),
+		kong.Vars{"version": version()},
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
+	)...)
+}
+
+// ignoreEmpty makes settings whose environment variable is set to nothing unset, as in a compose file that passes on what
+// is not there.
+func ignoreEmpty(node *kong.Node) {
+	for _, flag := range node.Flags {
+		for _, name := range flag.Envs {
+			if os.Getenv(name) == "" {
+				_ = os.Unsetenv(name) // fails only for a name that cannot be set
+			}
+		}
+	}
+	for _, child := range node.Children {
+		ignoreEmpty(child)
+	}
+}
+
+func newLogger(format, levelName string, w io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(levelName)) // one of those that the flag allows
+	if format == "text" || format == "auto" && isTerminal(w) {
+		return slog.New(tint.NewTextHandler(w, &tint.Options{Level: level, NoColor: !isTerminal(w)}))
+	}
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
+}
+
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	return info.Main.Version
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"text/tabwriter"
+	"time"
+
+	"github.com/pressly/goose/v3"
+
+	"github.com/thawline/thaw/schema"
+)
+
+type migrateCmd struct {
+	Up     migrateUpCmd     `cmd:"" help:"Apply all pending migrations. Safe to run from several processes at once."`
+	Down   migrateDownCmd   `cmd:"" help:"Take back the newest migration, or all above --to, with the data in their tables."`
+	Status migrateStatusCmd `cmd:"" help:"List the migrations and which are applied."`
+}
+
+func (migrateCmd) Help() string { return migrateUpCmd{}.Help() }
+
+type migrateUpCmd struct {
+	database `embed:""`
+}
+
+func (migrateUpCmd) Help() string {
+	return "Example:\n  thaw migrate up --database-url postgres://localhost/platform"
+}
+
+func (c *migrateUpCmd) Run(ctx context.Context, e *env) error {
+	return c.migrate(ctx, e.logger, func(m *schema.Migrator) error {
+		results, err := m.Up(ctx)
+		for _, r := range results {
+			fmt.Fprintf(e.stdout, "applied %s\n", migrationName(r.Source))
+		}
+		if err == nil && len(results) == 0 {
+			fmt.Fprintln(e.stdout, "nothing to do: all migrations are applied")
+		}
+		return err
+	})
+}
+
+type migrateDownCmd struct {
+	database `embed:""`
+	To       *int64 `help:"Version to go back to; 0 removes everything. Default: one step." placeholder:"VERSION"`
+}
+
+func (migrateDownCmd) Help() string {
+	return "Stop all Thaw processes first.\n\nExample:\n  thaw migrate down --to 9"
+}
+
+func (c *migrateDownCmd) Run(ctx context.Context, e *env) error {
+	return c.migrate(ctx, e.logger, func(m *schema.Migrator) error {
+		current, _, err := m.Version(ctx)
+		if err != nil {
+			return err
+		}
+		to := max(current-1, 0)
+		if c.To != nil {
+			to = *c.To
+		}
+		results, err := m.DownTo(ctx, to)
+		for _, r := range results {
+			fmt.Fprintf(e.stdout, "took back %s\n", migrationName(r.Source))
+		}
+		if err == nil && len(results) == 0 {
+			fmt.Fprintln(e.stdout, "nothing to take back")
+		}
+		return err
+	})
+}
+
+type migrateStatusCmd struct {
+	database `embed:""`
+	JSON     bool `help:"Print JSON."`
+}
+
+func (migrateStatusCmd) Help() string { return "Example:\n  thaw migrate status --json" }
+
+func (c *migrateStatusCmd) Run(ctx context.Context, e *env) error {
+	return c.migrate(ctx, e.logger, func(m *schema.Migrator) error {
+		all, err := m.Status(ctx)
+		if err != nil {
+			return err
+		}
+		type line struct {
+			Version   int64      `json:"version"`
+			Name      string     `json:"name"`
+			AppliedAt *time.Time `json:"applied_at"`
+		}
+		lines := make([]line, len(all))
+		for i, s := range all {
+			lines[i] = line{Version: s.Source.Version, Name: migrationName(s.Source)}
+			if s.State == goose.StateApplied {
+				lines[i].AppliedAt = &s.AppliedAt
+			}
+		}
+		if c.JSON {
+			return writeJSON(e.stdout, lines)
+		}
+		w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "VERSION\tMIGRATION\tAPPLIED")
+		for _, l := range lines {
+			applied := "pending"
+			if l.AppliedAt != nil {
+				applied = stamp(*l.AppliedAt)
+			}
+			fmt.Fprintf(w, "%d\t%s\t%s\n", l.Version, l.Name, applied)
+		}
+		return w.Flush()
+	})
+}
+
+func (d database) migrate(ctx context.Context, logger *slog.Logger, do func(*schema.Migrator) error) error {
+	pool, err := d.open(ctx, 4)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	migrator, err := schema.NewMigrator(pool, d.RiverSchema, slog.New(quieter{logger.Handler()}))
+	if err != nil {
+		return err
+	}
+	defer migrator.Close()
+	return do(migrator)
+}
+
+// quieter leaves out what goose and River log at info level for every migration: the command prints that itself.
+type quieter struct{ slog.Handler }
+
+func (q quieter) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn && q.Handler.Enabled(ctx, level)
+}
+
+// migrationName names the migrations in Go too, which have no file.
+func migrationName(s *goose.Source) string {
+	switch {
+	case s.Path != "":
+		return s.Path
+	case s.Version == 1:
+		return "00001_river"
+	default:
+		return fmt.Sprintf("%05d_enqueue", s.Version)
+	}
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+)
+
+// A progress shows how far a long command is: a bar with rate and time left on a terminal, else a plain line now and then.
+type progress struct {
+	w     io.Writer
+	bar   *progressbar.ProgressBar
+	name  string
+	unit  string
+	total int64
+	last  time.Time
+}
+
+// lineEvery is how often a progress that is not on a terminal writes a line.
+const lineEvery = 5 * time.Second
+
+// newProgress counts units up to total; a negative total is not known.
+func newProgress(w io.Writer, name, unit string, total int64) *progress {
+	p := &progress{w: w, name: name, unit: unit, total: total, last: time.Now()}
+	if isTerminal(w) {
+		p.bar = progressbar.NewOptions64(total,
+			progressbar.OptionSetWriter(w), progressbar.OptionSetDescription(name), progressbar.OptionShowCount(),
+			progressbar.OptionShowIts(), progressbar.OptionSetItsString(unit), progressbar.OptionSetPredictTime(true),
+			progressbar.OptionFullWidth(), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
+	}
+	return p
+}
+
+// expect corrects the total.
+func (p *progress) expect(total int64) {
+	if total == p.total || total <= 0 {
+		return
+	}
+	p.total = total
+	if p.bar != nil {
+		p.bar.ChangeMax64(total)
+	}
+}
+
+func (p *progress) set(done int64) {
+	switch {
+	case p.bar != nil:
+		_ = p.bar.Set64(done)
+	case time.Since(p.last) >= lineEvery:
+		p.last = time.Now()
+		if p.total > 0 {
+			fmt.Fprintf(p.w, "%s: %d of %d %s\n", p.name, done, p.total, p.unit)
+		} else {
+			fmt.Fprintf(p.w, "%s: %d %s\n", p.name, done, p.unit)
+		}
+	}
+}
+
+func (p *progress) finish() {
+	if p.bar != nil {
+		_ = p.bar.Finish()
+	}
+}

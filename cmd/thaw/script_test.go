@@ -1,0 +1,253 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/thawline/thaw/internal/testdb"
+	"github.com/thawline/thaw/internal/webhook"
+)
+
+// TestMain makes this test program the thaw of the scripts too.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"thaw": main})
+}
+
+// TestScripts runs each script of testdata/script against a migrated, empty database of its own, in THAW_DATABASE_URL, and
+// with an address that nobody listens on, in ADDR. The clock of the database is at the start of a tick, so that no tick ends
+// while a script runs. Files of testdata are in the folder in which a script begins.
+//
+// Beside the usual commands there are:
+//
+//	emptydb                   takes another database, without a schema
+//	sql STATEMENT             runs a statement on the database and prints what it returns
+//	sqluntil LINE QUERY       runs a query until it returns this line
+//	hold STATEMENT            runs a statement in a transaction that keeps its locks until the command release
+//	exits CODE COMMAND…       runs a program that must exit with this code
+//	until WORDS COMMAND…      runs a program until its output has the words
+//	httpget STATUS PATH       asks the server at ADDR, until it answers with this status, and prints the body
+//	httppost STATUS PATH FILE posts a file to the server at ADDR, signed with "s3cret" as Unipile v1 and v2 do, and prints
+//	                          the body
+//	sigterm                   asks the programs in the background to end
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		Setup:               setupScript,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		UpdateScripts:       *update,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"emptydb": emptyDB, "sql": sql, "sqluntil": sqlUntil, "hold": hold, "release": release, "exits": exits, "until": until, "httpget": httpGet, "httppost": httpPost, "sigterm": sigterm,
+		},
+	})
+}
+
+// Where the environment of a script has its testing.TB, and the connection of hold.
+type (
+	tbKey   struct{}
+	heldKey struct{}
+)
+
+func setupScript(e *testscript.Env) error {
+	t, ok := e.T().(testing.TB)
+	if !ok {
+		return errors.New("not run by go test")
+	}
+	e.Values[tbKey{}] = t
+	e.Values[heldKey{}] = new(*pgx.Conn)
+	db := testdb.New(t)
+	db.Exec(t, "UPDATE thaw_test.clock SET ahead = thaw.tick(pg_catalog.now()) + '15 minutes' - pg_catalog.now()")
+	e.Setenv("THAW_DATABASE_URL", db.URL)
+	// The race detector makes a program sleep for a second before it exits, so that other threads may still report.
+	e.Setenv("GORACE", "atexit_sleep_ms=0")
+	address, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	e.Setenv("ADDR", address)
+	fleet, err := os.ReadFile("testdata/fleet.csv")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(e.WorkDir, "fleet.csv"), fleet, 0o600)
+}
+
+func freeAddress() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return listener.Addr().String(), listener.Close()
+}
+
+func emptyDB(ts *testscript.TestScript, _ bool, _ []string) {
+	ts.Setenv("THAW_DATABASE_URL", testdb.NewEmpty(ts.Value(tbKey{}).(testing.TB)).URL)
+}
+
+func sql(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: sql STATEMENT")
+	}
+	fmt.Fprint(ts.Stdout(), query(ts, args[0]))
+}
+
+func sqlUntil(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: sqluntil LINE QUERY")
+	}
+	wait(ts, args[0], func() bool { return query(ts, args[1]) == args[0]+"\n" })
+}
+
+// query returns the rows of a statement, one a line.
+func query(ts *testscript.TestScript, statement string) string {
+	ctx := context.Background()
+	conn := connect(ts)
+	defer conn.Close(ctx)
+	rows, err := conn.Query(ctx, statement)
+	ts.Check(err)
+	var lines strings.Builder
+	for rows.Next() {
+		values, err := rows.Values()
+		ts.Check(err)
+		fmt.Fprintln(&lines, values...)
+	}
+	ts.Check(rows.Err())
+	return lines.String()
+}
+
+func connect(ts *testscript.TestScript) *pgx.Conn {
+	conn, err := pgx.Connect(context.Background(), ts.Getenv("THAW_DATABASE_URL"))
+	ts.Check(err)
+	return conn
+}
+
+func hold(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: hold STATEMENT")
+	}
+	conn := connect(ts)
+	ts.Defer(func() { _ = conn.Close(context.Background()) })
+	*ts.Value(heldKey{}).(**pgx.Conn) = conn
+	_, err := conn.Exec(context.Background(), "BEGIN; "+args[0])
+	ts.Check(err)
+}
+
+func release(ts *testscript.TestScript, neg bool, args []string) {
+	conn := *ts.Value(heldKey{}).(**pgx.Conn)
+	if neg || len(args) != 0 || conn == nil {
+		ts.Fatalf("usage: hold STATEMENT, then release")
+	}
+	ts.Check(conn.Close(context.Background()))
+}
+
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	err = ts.Exec(args[1], args[2:]...)
+	if failed, ok := errors.AsType[*exec.ExitError](err); ok {
+		got = failed.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exits with %d, not %d", got, want)
+	}
+}
+
+// patience is how long a script waits for what is to come.
+const patience = 30 * time.Second
+
+// wait looks until it finds, and fails the script if it does not.
+func wait(ts *testscript.TestScript, what string, look func() bool) {
+	deadline := time.Now().Add(patience)
+	for !look() {
+		if time.Now().After(deadline) {
+			ts.Fatalf("waited %s in vain for %s", patience, what)
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+}
+
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: until WORDS COMMAND…")
+	}
+	wait(ts, args[0], func() bool {
+		ts.Check(ts.Exec(args[1], args[2:]...))
+		return strings.Contains(ts.ReadFile("stdout"), args[0])
+	})
+}
+
+func httpGet(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: httpget STATUS PATH")
+	}
+	wait(ts, "status "+args[0], func() bool {
+		status, body, ok := request(ts, http.MethodGet, args[1], "")
+		if !ok || status != args[0] {
+			return false
+		}
+		fmt.Fprint(ts.Stdout(), body)
+		return true
+	})
+}
+
+func httpPost(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: httppost STATUS PATH FILE")
+	}
+	status, body, ok := request(ts, http.MethodPost, args[1], ts.ReadFile(args[2]))
+	if !ok || status != args[0] {
+		ts.Fatalf("status %s, not %s: %s", status, args[0], body)
+	}
+	fmt.Fprint(ts.Stdout(), body)
+}
+
+// request returns the answer of the server at ADDR; not ok: there was none.
+func request(ts *testscript.TestScript, method, path, body string) (status, answer string, ok bool) {
+	request, err := http.NewRequest(method, "http://"+ts.Getenv("ADDR")+path, strings.NewReader(body))
+	ts.Check(err)
+	request.Header.Set("Unipile-Auth", "s3cret")
+	request.Header.Set("unipile-signature", webhook.SignUnipileV2("s3cret", time.Now(), []byte(body)))
+	client := http.Client{
+		Timeout:       patience,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return "", err.Error(), false
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(response.Body)
+	ts.Check(err)
+	return strconv.Itoa(response.StatusCode), string(content), true
+}
+
+func sigterm(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: sigterm")
+	}
+	for _, running := range ts.BackgroundCmds() {
+		ts.Check(running.Process.Signal(syscall.SIGTERM))
+	}
+}

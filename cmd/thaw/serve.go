@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/thawline/thaw/internal/process"
+	"github.com/thawline/thaw/internal/store"
+	"github.com/thawline/thaw/internal/webhook"
+	"github.com/thawline/thaw/riverui"
+	"github.com/thawline/thaw/schema"
+)
+
+// drainFor is how long running jobs and requests may take to end after SIGTERM.
+const drainFor = 25 * time.Second
+
+type serveCmd struct {
+	longRunning `embed:""`
+	fleet       `embed:""`
+	workFlag    `embed:""`
+	httpFlag    `embed:""`
+}
+
+func (serveCmd) Help() string {
+	return numbersHelp + "\n\nExample:\n  THAW_DATABASE_URL=postgres://localhost/platform THAW_UNIPILE_V1_SECRET=… thaw serve --migrate"
+}
+
+// Validate calls what kong does not find by itself in embedded types.
+func (c *serveCmd) Validate() error {
+	return errors.Join(c.fleet.Validate(), c.workFlag.Validate(), c.httpFlag.Validate())
+}
+
+func (c *serveCmd) Run(ctx context.Context, e *env) error {
+	return c.run(ctx, e, &c.fleet, &c.workFlag, &c.httpFlag)
+}
+
+type workCmd struct {
+	longRunning `embed:""`
+	fleet       `embed:""`
+	workFlag    `embed:""`
+}
+
+func (workCmd) Help() string {
+	return numbersHelp + "\n\nExample:\n  thaw work --concurrency 16"
+}
+
+// Validate calls what kong does not find by itself in embedded types.
+func (c *workCmd) Validate() error {
+	return errors.Join(c.fleet.Validate(), c.workFlag.Validate())
+}
+
+func (c *workCmd) Run(ctx context.Context, e *env) error {
+	return c.run(ctx, e, &c.fleet, &c.workFlag, nil)
+}
+
+type webCmd struct {
+	longRunning `embed:""`
+	httpFlag    `embed:""`
+}
+
+func (webCmd) Help() string {
+	return "Example:\n  THAW_ADMIN_PASSWORD=… thaw web --addr :8080"
+}
+
+// Validate calls what kong does not find by itself in embedded types.
+func (c *webCmd) Validate() error { return c.httpFlag.Validate() }
+
+func (c *webCmd) Run(ctx context.Context, e *env) error {
+	return c.run(ctx, e, nil, nil, &c.httpFlag)
+}
+
+// workFlag has the flags of a process that works.
+type workFlag struct {
+	Concurrency int `help:"Resume and pause jobs that run at once in this process." default:"8" env:"THAW_CONCURRENCY"`
+}
+
+func (f *workFlag) Validate() error {
+	if f.Concurrency < 1 || f.Concurrency > 1000 {
+		return fmt.Errorf("--concurrency=%d: must be between 1 and 1000", f.Concurrency)
+	}
+	return nil
+}
+
+// httpFlag has the flags of a process that serves HTTP.
+type httpFlag struct {
+	Addr            string   `help:"Address to listen on." default:"127.0.0.1:8080" env:"THAW_ADDR"`
+	AdminPassword   string   `help:"Password of the user admin for the operators' pages. Required to listen on anything but loopback." placeholder:"PASSWORD" env:"THAW_ADMIN_PASSWORD"`
+	UnipileV1Secret []string `name:"unipile-v1-secret" help:"Secret that Unipile v1 sends in its header. Two, separated by a comma, while one replaces the other. None: the route does not exist." placeholder:"SECRET" env:"THAW_UNIPILE_V1_SECRET"`
+	UnipileV1Header string   `name:"unipile-v1-header" help:"Name of the header in which Unipile v1 sends its secret." default:"Unipile-Auth" env:"THAW_UNIPILE_V1_HEADER"`
+	UnipileV2Secret []string `name:"unipile-v2-secret" help:"Signing secret of Unipile v2, or two. None: the route does not exist." placeholder:"SECRET" env:"THAW_UNIPILE_V2_SECRET"`
+	StandardSecret  []string `help:"Signing secret of Standard Webhooks, or two: whsec_ and base64 of 24 to 64 bytes. None: the route does not exist." placeholder:"SECRET" env:"THAW_STANDARD_SECRET"`
+}
+
+func (f *httpFlag) Validate() error {
+	if f.AdminPassword == "" && !riverui.Loopback(f.Addr) {
+		return fmt.Errorf("--addr=%s can be reached from other machines: set THAW_ADMIN_PASSWORD, or listen on 127.0.0.1", f.Addr)
+	}
+	return nil
+}
+
+// longRunning has the flags of every long-running command.
+type longRunning struct {
+	database `embed:""`
+	Migrate  bool `help:"Apply pending migrations before anything else." env:"THAW_MIGRATE"`
+}
+
+// run runs the parts that are given, until ctx ends; then it lets what is under way come to its end.
+func (p *longRunning) run(ctx context.Context, e *env, numbers *fleet, work *workFlag, web *httpFlag) error {
+	concurrency := 0
+	if work != nil {
+		concurrency = work.Concurrency
+	}
+	pool, err := p.open(ctx, int32(concurrency+8))
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	migrator, err := schema.NewMigrator(pool, p.RiverSchema, e.logger)
+	if err != nil {
+		return err
+	}
+	defer migrator.Close()
+	if p.Migrate {
+		if _, err := migrator.Up(ctx); err != nil {
+			return err
+		}
+	}
+	if err := migrator.Check(ctx); err != nil {
+		return err
+	}
+	riverPool, err := p.open(ctx, 12)
+	if err != nil {
+		return err
+	}
+	defer riverPool.Close()
+
+	c := process.Config{
+		Pool: pool, RiverPool: riverPool, RiverSchema: p.RiverSchema, Migrator: migrator, DrainFor: drainFor, Logger: e.logger,
+	}
+	if web != nil {
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", web.Addr)
+		if err != nil {
+			return fmt.Errorf("listening: %w (--addr names another address)", err)
+		}
+		defer listener.Close()
+		c.Web = &process.Web{
+			Listener: listener, AdminPassword: web.AdminPassword,
+			Webhooks: webhook.Config{
+				UnipileV1Secrets: web.UnipileV1Secret, UnipileV1Header: web.UnipileV1Header,
+				UnipileV2Secrets: web.UnipileV2Secret, StandardSecrets: web.StandardSecret,
+			},
+		}
+	}
+	if work != nil {
+		if err := numbers.apply(ctx, store.New(pool), e); err != nil {
+			return err
+		}
+		c.Work = &process.Work{Concurrency: work.Concurrency, PollOnly: p.PollOnly}
+	}
+	return process.Run(ctx, c)
+}

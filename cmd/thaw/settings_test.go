@@ -1,0 +1,168 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/internal/store"
+	"github.com/thawline/thaw/internal/testdb"
+)
+
+var update = flag.Bool("update", false, "rewrite the table of settings in README.md, and what scripts expect")
+
+const (
+	readme        = "../../README.md"
+	settingsBegin = "<!-- settings: begin -->\n"
+	settingsEnd   = "<!-- settings: end -->\n"
+)
+
+// TestSettings keeps the table of settings in the README as the code has it.
+func TestSettings(t *testing.T) {
+	t.Parallel()
+	content, err := os.ReadFile(readme)
+	require.NoError(t, err)
+	before, rest, found := strings.Cut(string(content), settingsBegin)
+	require.True(t, found, "README.md has no line %s", settingsBegin)
+	table, after, found := strings.Cut(rest, settingsEnd)
+	require.True(t, found, "README.md has no line %s", settingsEnd)
+
+	want := settingsTable(newParser(&cli{}).Model)
+	if *update && table != want {
+		require.NoError(t, os.WriteFile(readme, []byte(before+settingsBegin+want+settingsEnd+after), 0o644))
+		return
+	}
+	require.Equal(t, want, table, "the table in README.md is not what the code says: go test ./cmd/thaw -run Settings -update")
+}
+
+// A setting is a flag that can be given by the environment too.
+type setting struct {
+	flag     *kong.Flag
+	commands []string
+}
+
+// settings returns every flag that has an environment variable, once: those of a command in the order of the commands,
+// then those of all.
+func settings(model *kong.Application) (found []setting) {
+	for _, command := range model.Leaves(false) {
+		for _, flag := range command.Flags {
+			i := slices.IndexFunc(found, func(s setting) bool { return s.flag.Name == flag.Name })
+			switch {
+			case len(flag.Envs) == 0:
+			case i >= 0:
+				found[i].commands = append(found[i].commands, command.Path())
+			default:
+				found = append(found, setting{flag, []string{command.Path()}})
+			}
+		}
+	}
+	for _, flag := range model.Flags {
+		if len(flag.Envs) > 0 {
+			found = append(found, setting{flag: flag})
+		}
+	}
+	return found
+}
+
+func settingsTable(model *kong.Application) string {
+	var all []string
+	for _, command := range model.Leaves(false) {
+		all = append(all, command.Path())
+	}
+	var b strings.Builder
+	b.WriteString("| flag | environment | default | commands | meaning |\n| --- | --- | --- | --- | --- |\n")
+	for _, s := range settings(model) {
+		fmt.Fprintf(&b, "| `--%s` | `%s` | %s | %s | %s |\n",
+			s.flag.Name, strings.Join(s.flag.Envs, "`, else `"), defaultOf(s.flag), commandsOf(s, all), strings.ReplaceAll(s.flag.Help, "|", `\|`))
+	}
+	return b.String()
+}
+
+func defaultOf(flag *kong.Flag) string {
+	switch {
+	case isNumberOfTheFleet(flag):
+		return flag.PlaceHolder + ", in the database"
+	case flag.HasDefault:
+		return "`" + flag.Default + "`"
+	case flag.IsBool():
+		return "off"
+	default:
+		return "none"
+	}
+}
+
+// commandsOf names the commands that have a setting, or those that do not, whichever are fewer.
+func commandsOf(s setting, all []string) string {
+	others := slices.DeleteFunc(slices.Clone(all), func(command string) bool { return slices.Contains(s.commands, command) })
+	switch {
+	case len(s.commands) == 0 || len(others) == 0:
+		return "all"
+	case len(others) < len(s.commands):
+		return "all but " + strings.Join(others, ", ")
+	default:
+		return strings.Join(s.commands, ", ")
+	}
+}
+
+// isNumberOfTheFleet says whether a flag changes a number in the database, where its default is. Only these are optional.
+func isNumberOfTheFleet(flag *kong.Flag) bool {
+	return flag.Target.Kind() == reflect.Pointer
+}
+
+func TestSettingsAreDocumented(t *testing.T) {
+	t.Parallel()
+	for _, s := range settings(newParser(&cli{}).Model) {
+		require.Regexp(t, `^THAW_[A-Z0-9_]+$`, s.flag.Envs[0], "--%s", s.flag.Name)
+		require.Equal(t, "THAW_"+strings.ToUpper(strings.ReplaceAll(s.flag.Name, "-", "_")), s.flag.Envs[0], "a flag and its variable have one name")
+		require.Regexp(t, `^[A-Z].+\.$`, s.flag.Help, "--%s: a sentence", s.flag.Name)
+		for _, word := range []string{"SECRET", "PASSWORD", "DATABASE_URL"} {
+			if strings.Contains(s.flag.Envs[0], word) {
+				require.False(t, s.flag.HasDefault, "--%s: a secret has no default", s.flag.Name)
+			}
+		}
+	}
+}
+
+// The flags of the fleet's numbers have no default of their own: what help and README call it is the database's.
+func TestNumbersOfTheFleetNameTheDefaultOfTheDatabase(t *testing.T) {
+	t.Parallel()
+	numbers, err := store.New(testdb.New(t).Pool).Settings(t.Context())
+	require.NoError(t, err)
+	inDatabase := map[string]any{
+		"tick": numbers.Tick, "account-cap": numbers.AccountCap, "fleet-cap": numbers.FleetCap, "signal-cap": numbers.SignalCap,
+		"jitter": numbers.Jitter, "tolerance": numbers.Tolerance,
+	}
+	said := map[string]any{}
+	for _, s := range settings(newParser(&cli{}).Model) {
+		if !isNumberOfTheFleet(s.flag) {
+			continue
+		}
+		if length, err := time.ParseDuration(s.flag.PlaceHolder); err == nil {
+			said[s.flag.Name] = length
+			continue
+		}
+		number, err := strconv.ParseInt(s.flag.PlaceHolder, 10, 32)
+		require.NoError(t, err, "--%s", s.flag.Name)
+		said[s.flag.Name] = int32(number)
+	}
+	require.Equal(t, inDatabase, said)
+}
+
+func TestHelpOfEveryCommandHasAnExample(t *testing.T) {
+	t.Parallel()
+	for _, command := range newParser(&cli{}).Model.Leaves(false) {
+		_, example, found := strings.Cut(command.Detail, "Example:\n  ")
+		require.True(t, found, "%s: its help has no example", command.Path())
+		require.Contains(t, example, "thaw "+command.Path(), "an example of another command")
+		require.Regexp(t, `^[A-Z].+\.$`, command.Help, "%s: a sentence", command.Path())
+	}
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/internal/store"
+)
+
+type statusCmd struct {
+	database `embed:""`
+	Limit    int  `help:"Accounts to show in the table; 0 shows all. JSON has all." default:"30"`
+	JSON     bool `help:"Print JSON."`
+}
+
+func (statusCmd) Help() string { return "Example:\n  thaw status --json" }
+
+func (c *statusCmd) Run(ctx context.Context, e *env) error {
+	return withStore(ctx, e, c.database, func(db *store.Store) error {
+		report, err := outlook.Status(ctx, db.Pool())
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return writeJSON(e.stdout, report)
+		}
+		return printStatus(e.stdout, report, c.Limit)
+	})
+}
+
+func printStatus(out io.Writer, report outlook.StatusReport, limit int) error {
+	if report.Safety.On {
+		fmt.Fprintf(out, "SAFETY MODE since %s: %s. Nobody is woken.\n", stampOr(report.Safety.Since, "?"), deref(report.Safety.Reason))
+	}
+	fmt.Fprintf(out, "%d enrollments are paused; %d of them can be woken, through %d accounts.\n",
+		report.Backlog.Paused, report.Backlog.Resumable, report.Backlog.Accounts)
+	switch last := report.LastSweep; {
+	case last == nil:
+		fmt.Fprintln(out, "No tick was swept yet.")
+	case last.FinishedAt == nil:
+		fmt.Fprintf(out, "Tick %s is at work: %d of %d accounts, %d resumed.\n", stamp(last.TickAt), last.AccountsProcessed, last.AccountsPlanned, last.Resumed)
+	default:
+		fmt.Fprintf(out, "Last tick %s: %d accounts, %d resumed, %d left.\n", stamp(last.TickAt), last.AccountsProcessed, last.Resumed, last.BacklogLeft)
+	}
+	if len(report.Accounts) == 0 {
+		return nil
+	}
+	fmt.Fprintln(out)
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "WORKSPACE\tACCOUNT\tSTATUS\tPAUSED\tRESUMABLE\tDONE BY")
+	shown := report.Accounts
+	if limit > 0 {
+		shown = shown[:min(limit, len(shown))]
+	}
+	for _, a := range shown {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\n", a.Workspace, a.Account, a.Status, a.Paused, a.Resumable, stampOr(a.ETA, "-"))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if more := len(report.Accounts) - len(shown); more > 0 {
+		fmt.Fprintf(out, "and %d more accounts: --limit 0 shows them\n", more)
+	}
+	return nil
+}

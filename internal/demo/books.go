@@ -1,0 +1,25 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/thawline/thaw/internal/verify"
+)
+
+// verify proves every invariant over all that happened so far, and that the process is well.
+func (s *story) verify(ctx context.Context) error {
+	report, err := verify.Run(ctx, s.db.Pool())
+	if err != nil {
+		return err
+	}
+	for _, check := range report.Checks {
+		if check.Violations > 0 {
+			return fmt.Errorf("expected no violation of %s, saw %d: %s", check.Name, check.Violations, strings.Join(check.Examples, "; "))
+		}
+	}
+	s.say("thaw verify: %d checks, %d violations. No cap was exceeded, nobody was woken twice, no step moved.", len(report.Checks), report.Violations())
+	return errors.Join(s.get(ctx, "/readyz"), s.get(ctx, "/jobs/"))
+}

@@ -1,0 +1,128 @@
+package demo
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/internal/store"
+	"github.com/thawline/thaw/internal/testdb"
+)
+
+// A listener keeps what it is told, and calls heard when it hears what it waits for.
+type listener struct {
+	bytes.Buffer
+	waitsFor string
+	heard    context.CancelFunc
+}
+
+func (l *listener) Write(p []byte) (int, error) {
+	defer func() {
+		if strings.Contains(l.String(), l.waitsFor) {
+			l.heard()
+		}
+	}()
+	return l.Buffer.Write(p)
+}
+
+// The story checks its own steps; this is about what it tells.
+func TestStory(t *testing.T) {
+	t.Parallel()
+	// Somebody else has the port.
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+
+	out := &listener{waitsFor: "TABLE thaw.history", heard: interrupt}
+	err = Run(ctx, Options{Out: out, Addr: taken.Addr().String(), Logger: testdb.Logger(t)})
+	told := out.String()
+	t.Log(told)
+	require.NoError(t, err, "Ctrl-C is the usual end once the story is over")
+
+	for _, line := range []string{
+		`127\.0\.0\.1:\d+ is in use; a free port is taken instead\.`,
+		`Fleet: 6454 prospects of 20 campaigns on 32 accounts of 6 workspaces, imported in \d+\.\d s\.`,
+		`thaw auto-resume off umbrella --note ".+"`,
+		`95 prospects waited .+, 60 of them on an account that its owner has`,
+		`{"AccountStatus":{"account_id":"` + dana + `","account_type":"LINKEDIN","message":"CREDENTIALS"}}`,
+		`180 prospects and campaign acme-founders are paused, \d.* m?s after the message was sent\.`,
+		`180 prospects and the campaign are awake, \d.* m?s after the message was sent, each at the step where it was\.`,
+		`The sweep of tick \d\d:\d\d:\d\d woke 150 prospects and started their campaign, \d.* m?s after that\.`,
+		`140 prospects of the old account are awake and re-pointed to the new one, \d.* m?s after OK was sent\.`,
+		`4800 prospects wait on the 4 accounts of initech\. All of the team log in again:`,
+		`heal 1 woke \d+ prospects in \d.* m?s; 0 are left\.`,
+		`thaw verify: \d+ checks, 0 violations\. .+`,
+		`GET /readyz  -> 200`,
+		`GET /jobs/   -> 200`,
+		`524 prospects, whom Thaw must not wake\. .+`,
+		`All of it came out as it should, in \d+ s\.`,
+		`jobs       http://127\.0\.0\.1:\d+/jobs/`,
+	} {
+		require.Regexp(t, `(?m)^ *`+line+`$`, told)
+	}
+	for code, count := range stillPaused {
+		require.Regexp(t, fmt.Sprintf(`(?m)^ +%d  %s +(user|operator|billing)$`, count, code), told)
+	}
+	ticks := regexp.MustCompile(`(?m)^   tick .+ woken \(\d+ of at most 200 an account\), +\d+ left$`).FindAllString(told, -1)
+	require.GreaterOrEqual(t, len(ticks), backlogTicks)
+	require.NotContains(t, told, "\x1b", "escape codes are for terminals")
+}
+
+func TestInterrupt(t *testing.T) {
+	t.Parallel()
+	for _, moment := range []string{"Thaw demo", "migrations", "3. "} {
+		t.Run(moment, func(t *testing.T) {
+			t.Parallel()
+			ctx, interrupt := context.WithCancel(t.Context())
+			defer interrupt()
+			out := &listener{waitsFor: moment, heard: interrupt}
+			err := Run(ctx, Options{Out: out, Addr: "127.0.0.1:0", Once: true, Logger: testdb.Logger(t)})
+			require.Equal(t, context.Canceled, err)
+			require.NotContains(t, out.String(), "4. ")
+		})
+	}
+}
+
+func TestTerminal(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	n := narrator{out: &out, terminal: true}
+	n.chapter("An account disconnects")
+	bar := n.bar("heal 1", "prospects", 2400)
+	require.NoError(t, bar.Set(2000))
+	require.NoError(t, bar.Finish())
+	require.Contains(t, out.String(), "\x1b[1m1. An account disconnects\x1b[0m\n")
+	require.Contains(t, out.String(), "heal 1 100% |"+strings.Repeat("█", 40)+"| (2400/2400")
+}
+
+func TestAddressMustBeLoopback(t *testing.T) {
+	t.Parallel()
+	err := Run(t.Context(), Options{Addr: ":8080"})
+	require.ErrorContains(t, err, "--addr=:8080 can be reached from other machines")
+}
+
+// A database in which nothing of the story happened.
+func TestAStepThatDoesNotComeOutFails(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	s := &story{narrator: narrator{out: t.Output()}, db: store.New(db.Pool)}
+	ctx := t.Context()
+
+	require.NoError(t, s.expect(ctx, 2, "workspaces", "SELECT 2"))
+	require.EqualError(t, s.expect(ctx, 2, "workspaces", "SELECT 3"), "expected 2 workspaces, saw 3")
+	require.ErrorContains(t, s.whoIsStillPaused(ctx), "expected ")
+	require.ErrorContains(t, s.heal(ctx), "initech")
+
+	db.Exec(t, `
+		INSERT INTO thaw.workspaces (key) VALUES ('initech');
+		INSERT INTO thaw.heals (workspace_id, target, cap, resumed, requested_by) SELECT id, 'x', 10, 5, 'nobody' FROM thaw.workspaces`)
+	require.ErrorContains(t, s.verify(ctx), "expected no violation of heals_match_events, saw 1")
+}

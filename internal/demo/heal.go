@@ -1,0 +1,64 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/thawline/thaw/schema/dbsqlc"
+)
+
+// healCap is more than there is to wake.
+const healCap = 5000
+
+// heal: an operator does not want to wait for the ticks that the rest would take.
+func (s *story) heal(ctx context.Context) error {
+	before, err := s.number(ctx, teamWaiting, teamWorkspace)
+	if err != nil {
+		return err
+	}
+	workspace, err := s.db.WorkspaceID(ctx, teamWorkspace)
+	if err != nil {
+		return fmt.Errorf("looking up workspace %s: %w", teamWorkspace, err)
+	}
+	s.say("thaw heal --workspace %s --cap %d --wait", teamWorkspace, healCap)
+	began := time.Now()
+	id, err := s.db.StartHeal(ctx, dbsqlc.StartHealParams{WorkspaceID: &workspace, Cap: healCap, RequestedBy: "demo"})
+	if err != nil {
+		return fmt.Errorf("starting the heal: %w", err)
+	}
+
+	var heal dbsqlc.HealRow
+	bar := s.bar(fmt.Sprintf("heal %d", id), "prospects", before)
+	deadline := time.Now().Add(patience)
+	err = s.look(ctx, func() (bool, error) {
+		if heal, err = s.db.Heal(ctx, id); err != nil {
+			return false, fmt.Errorf("reading heal %d: %w", id, err)
+		}
+		_ = bar.Set(int(heal.Resumed))
+		if heal.FinishedAt == nil && time.Now().After(deadline) {
+			return false, fmt.Errorf("expected heal %d to be done, saw %d of %d prospects woken after %s", id, heal.Resumed, before, patience)
+		}
+		return heal.FinishedAt != nil, nil
+	})
+	if err != nil {
+		return err
+	}
+	took := since(began)
+	_ = bar.Finish() // where a tick took its share, the heal did not wake all
+	if err := s.expect(ctx, 0, "prospects of the team still waiting", teamWaiting, teamWorkspace); err != nil {
+		return err
+	}
+	// A tick may begin meanwhile and take its share.
+	swept, err := s.number(ctx, `
+		SELECT count(*) FROM thaw.history AS h
+		WHERE h.workspace = $1 AND h.kind = 'resumed' AND h.source = 'sweep' AND h.at >= $2`, teamWorkspace, heal.RequestedAt)
+	if err != nil {
+		return err
+	}
+	if int64(heal.Resumed)+swept != before {
+		return fmt.Errorf("expected %d prospects woken, saw %d woken by the heal and %d by a sweep meanwhile", before, heal.Resumed, swept)
+	}
+	s.say("heal %d woke %d prospects in %s; %d are left.", id, heal.Resumed, took, *heal.LeftOver)
+	return nil
+}

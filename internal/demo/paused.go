@@ -1,0 +1,93 @@
+package demo
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/thawline/thaw/internal/explain"
+	"github.com/thawline/thaw/internal/outlook"
+)
+
+// A pausedGroup is a number of prospects that are paused for the same reason, and one of them.
+type pausedGroup struct {
+	count   int
+	example outlook.Explanation
+}
+
+// whoIsStillPaused: nobody is paused without a reason and somebody who can act on it.
+func (s *story) whoIsStillPaused(ctx context.Context) error {
+	groups, err := s.pausedGroups(ctx)
+	if err != nil {
+		return err
+	}
+	seen := make(map[explain.Code]int, len(groups))
+	total := 0
+	for _, g := range groups {
+		seen[g.example.Code] = g.count
+		total += g.count
+	}
+	for code, want := range stillPaused {
+		if seen[code] != want {
+			return fmt.Errorf("expected %d prospects paused with code %s, saw %d", want, code, seen[code])
+		}
+	}
+	if len(seen) != len(stillPaused) {
+		return fmt.Errorf("expected %d reasons to be paused, saw %d: %v", len(stillPaused), len(seen), seen)
+	}
+	s.say("%d prospects, whom Thaw must not wake. This is what thaw explain says about one of each kind:", total)
+	const row = "%8s  %-28s%s\n"
+	fmt.Fprintf(s.out, row, "COUNT", "CODE", "WHO ACTS")
+	for _, g := range groups {
+		fmt.Fprintf(s.out, row, strconv.Itoa(g.count), g.example.Code, g.example.WhoActs)
+		s.wrap("          ", g.example.Sentence)
+	}
+	return nil
+}
+
+// pausedGroups groups the paused prospects, the largest group first. What the answer follows from is the same for all
+// prospects of an account and a campaign that are paused for the same reason: one of them speaks for all.
+func (s *story) pausedGroups(ctx context.Context) ([]pausedGroup, error) {
+	rows, err := s.db.Pool().Query(ctx, `
+		SELECT min(e.prospect_url), count(*)
+		FROM thaw.enrollments AS e
+		WHERE e.status = 'paused'
+		GROUP BY e.account_id, e.campaign_id, e.paused_reason
+		ORDER BY count(*) DESC, min(e.prospect_url)`)
+	if err != nil {
+		return nil, fmt.Errorf("grouping the paused: %w", err)
+	}
+	type alike struct {
+		URL   string
+		Count int
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[alike])
+	if err != nil {
+		return nil, fmt.Errorf("grouping the paused: %w", err)
+	}
+	byCode := make(map[explain.Code]*pausedGroup)
+	for _, a := range all {
+		explanations, err := outlook.Explain(ctx, s.db.Pool(), a.URL)
+		if err != nil {
+			return nil, err
+		}
+		// In this fleet a prospect is in one campaign.
+		x := explanations[0]
+		if byCode[x.Code] == nil {
+			byCode[x.Code] = &pausedGroup{example: x}
+		}
+		byCode[x.Code].count += a.Count
+	}
+	var groups []pausedGroup
+	for _, g := range byCode {
+		groups = append(groups, *g)
+	}
+	slices.SortFunc(groups, func(a, b pausedGroup) int {
+		return cmp.Or(cmp.Compare(b.count, a.count), cmp.Compare(a.example.Code, b.example.Code))
+	})
+	return groups, nil
+}

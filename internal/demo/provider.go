@@ -1,0 +1,75 @@
+package demo
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+)
+
+// post sends a message about an account to our own webhook, as the provider does: Unipile v1, with the secret in a header.
+// The first one is shown in full.
+// https://developer.unipile.com/docs/account-lifecycle
+func (s *story) post(ctx context.Context, account, message string) error {
+	type accountStatus struct {
+		AccountID   string `json:"account_id"`
+		AccountType string `json:"account_type"`
+		Message     string `json:"message"`
+	}
+	body, err := json.Marshal(map[string]accountStatus{"AccountStatus": {account, "LINKEDIN", message}})
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/webhooks/unipile/v1", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Unipile-Auth", s.secret)
+	answer, err := s.request(request)
+	if err != nil {
+		return err
+	}
+	var received struct {
+		Outcome string `json:"outcome"`
+	}
+	if err := json.Unmarshal(answer, &received); err != nil || received.Outcome != "applied" {
+		return fmt.Errorf("posting %s: expected the outcome applied, saw %s", body, answer)
+	}
+	if !s.posted {
+		s.posted = true
+		s.say("%s", body)
+	}
+	s.say("POST /webhooks/unipile/v1  %-16s  %s  -> 200 %s", message, account, received.Outcome)
+	return nil
+}
+
+// get opens one of our own pages.
+func (s *story) get(ctx context.Context, path string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+path, nil)
+	if err != nil {
+		return err
+	}
+	if _, err = s.request(request); err == nil {
+		s.say("GET %-8s -> 200", path)
+	}
+	return err
+}
+
+// request returns the body of an answer, which must be 200.
+func (s *story) request(request *http.Request) ([]byte, error) {
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, fmt.Errorf("reading the answer of %s: %w", request.URL, err)
+	}
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s %s: expected 200, saw %s: %s", request.Method, request.URL, response.Status, answer)
+	}
+	return answer, nil
+}
