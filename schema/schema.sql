@@ -113,6 +113,20 @@ BEGIN
     RETURN NULL;
 END;
 $$;
+CREATE FUNCTION thaw.accounts_note_connection() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        NEW.connected_at := coalesce(NEW.connected_at, thaw.now());
+    ELSIF NEW.connected_at IS NOT DISTINCT FROM OLD.connected_at THEN
+        NEW.connected_at := thaw.now();
+    END IF;
+    NEW.first_connected_at := coalesce(NEW.first_connected_at, NEW.connected_at);
+    NEW.pause_after := NULL;
+    RETURN NEW;
+END;
+$$;
 CREATE FUNCTION thaw.now() RETURNS timestamp with time zone
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN now();
@@ -331,7 +345,7 @@ UNION ALL
      CROSS JOIN LATERAL ( SELECT sibling.id
            FROM thaw.accounts sibling
           WHERE ((sibling.workspace_id = source.workspace_id) AND (sibling.provider = source.provider) AND (sibling.member_id = source.member_id) AND (sibling.status = 'connected'::thaw.account_status))
-          ORDER BY sibling.connected_at DESC NULLS LAST, sibling.id DESC
+          ORDER BY sibling.connected_at DESC, sibling.id DESC
          LIMIT 1) target)
   WHERE (source.status <> 'connected'::thaw.account_status);
 COMMENT ON VIEW thaw.wake_targets IS 'The account through which the prospects of an account wake; no row: nobody can.';
@@ -1493,6 +1507,8 @@ CREATE INDEX river_notification_topic_id_idx ON thaw.river_notification USING bt
 CREATE INDEX sweeps_unfinished_idx ON thaw.sweeps USING btree (tick_at) WHERE (finished_at IS NULL);
 CREATE TRIGGER accounts_announce_insert BEFORE INSERT ON thaw.accounts FOR EACH STATEMENT EXECUTE FUNCTION thaw.accounts_announce_insert();
 CREATE TRIGGER accounts_apply_early_signals AFTER INSERT ON thaw.accounts REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION thaw.accounts_apply_early_signals();
+CREATE TRIGGER accounts_note_connection_insert BEFORE INSERT ON thaw.accounts FOR EACH ROW WHEN ((new.status = 'connected'::thaw.account_status)) EXECUTE FUNCTION thaw.accounts_note_connection();
+CREATE TRIGGER accounts_note_connection_update BEFORE UPDATE OF status ON thaw.accounts FOR EACH ROW WHEN (((new.status = 'connected'::thaw.account_status) AND (old.status <> 'connected'::thaw.account_status))) EXECUTE FUNCTION thaw.accounts_note_connection();
 ALTER TABLE ONLY thaw.accounts
     ADD CONSTRAINT accounts_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES thaw.workspaces(id);
 ALTER TABLE ONLY thaw.campaigns

@@ -82,7 +82,7 @@ func (c *healCmd) Run(ctx context.Context, e *env) error {
 			return nil
 		}
 		var heal dbsqlc.HealRow
-		err = waiting(ctx, e, c.database, db, func() error {
+		err = waiting(ctx, e, c.database, db, func(ctx context.Context) error {
 			heal, err = c.follow(ctx, e, db, id)
 			return err
 		})

@@ -49,7 +49,7 @@ func (c *sweepCmd) Run(ctx context.Context, e *env) error {
 			return nil
 		}
 		var swept dbsqlc.SweepRow
-		err = waiting(ctx, e, c.database, db, func() error {
+		err = waiting(ctx, e, c.database, db, func(ctx context.Context) error {
 			ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 			defer cancel()
 			err := poll(ctx, func() (done bool, err error) {

@@ -5,50 +5,68 @@ import (
 	"errors"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
+	"github.com/thawline/thaw/internal/process"
 	"github.com/thawline/thaw/internal/store"
-	"github.com/thawline/thaw/worker"
 )
 
 // pollEvery is how often a waiting command looks.
 const pollEvery = 100 * time.Millisecond
 
-// workMeanwhile makes a command that waits for a job not wait in vain: if no worker process is alive, this one works until
-// the returned function is called. One more worker on a database is always allowed.
-func workMeanwhile(ctx context.Context, e *env, d database, db *store.Store) (stop func() error, err error) {
-	alive, err := db.HasLeader(ctx, d.RiverSchema)
-	if err != nil {
-		return nil, err
-	}
-	if alive {
-		return func() error { return nil }, nil
-	}
-	e.logger.InfoContext(ctx, "no worker process is alive; this command does the work itself")
-	pool, err := d.open(ctx, 12)
-	if err != nil {
-		return nil, err
-	}
-	riverPool, err := d.open(ctx, 12)
-	if err != nil {
-		pool.Close()
-		return nil, err
-	}
-	closePools := func() { riverPool.Close(); pool.Close() }
-	w, err := worker.New(ctx, worker.Config{
-		Pool: pool, RiverPool: riverPool, RiverSchema: d.RiverSchema, PollOnly: d.PollOnly, Logger: e.logger,
+// waiting runs wait and makes sure that it does not wait in vain: while no worker process is alive, this one works. It looks
+// again now and then, because the last worker may die, or seem alive for some seconds after its end. One more worker on a
+// database is always allowed.
+func waiting(ctx context.Context, e *env, d database, db *store.Store, wait func(ctx context.Context) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	over, done := context.WithCancel(ctx)
+	group.Go(func() error {
+		defer done()
+		return wait(ctx)
 	})
-	if err == nil {
-		err = w.Start(context.WithoutCancel(ctx))
-	}
+	group.Go(func() error {
+		for {
+			alive, err := db.HasLeader(over, d.RiverSchema)
+			switch {
+			case over.Err() != nil:
+				return nil
+			case err != nil:
+				return err
+			case !alive:
+				e.logger.InfoContext(ctx, "no worker process is alive; this command does the work itself")
+				err := workUntil(over, e, d)
+				if over.Err() != nil && errors.Is(err, context.Canceled) {
+					return nil // the wait was over before the worker had begun
+				}
+				return err
+			}
+			select {
+			case <-over.Done():
+				return nil
+			case <-time.After(time.Second):
+			}
+		}
+	})
+	return group.Wait()
+}
+
+// workUntil runs a worker until ctx ends.
+func workUntil(ctx context.Context, e *env, d database) error {
+	running := context.WithoutCancel(ctx)
+	pool, err := d.open(running, 12)
 	if err != nil {
-		closePools()
-		return nil, err
+		return err
 	}
-	return func() error {
-		defer closePools()
-		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor)
-		defer cancel()
-		return w.Stop(drain)
-	}, nil
+	defer pool.Close()
+	riverPool, err := d.open(running, 12)
+	if err != nil {
+		return err
+	}
+	defer riverPool.Close()
+	return process.Run(ctx, process.Config{
+		Pool: pool, RiverPool: riverPool, RiverSchema: d.RiverSchema, DrainFor: drainFor, Logger: e.logger,
+		Work: &process.Work{Concurrency: 4, PollOnly: d.PollOnly},
+	})
 }
 
 // poll calls look until it says that the end is reached, it fails, or ctx ends.
@@ -65,16 +83,6 @@ func poll(ctx context.Context, look func() (done bool, err error)) error {
 		case <-ticker.C:
 		}
 	}
-}
-
-// waiting runs wait while somebody works.
-func waiting(ctx context.Context, e *env, d database, db *store.Store, wait func() error) error {
-	stop, err := workMeanwhile(ctx, e, d, db)
-	if err != nil {
-		return err
-	}
-	err = wait()
-	return errors.Join(err, stop())
 }
 
 // withStore runs a command on a migrated database.

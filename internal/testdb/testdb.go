@@ -109,7 +109,7 @@ var (
 	once     sync.Once
 	server   *localpg.Server
 	template string
-	startErr error
+	errStart error
 	clones   atomic.Int64
 	// Several test processes can share one server.
 	pid = os.Getpid()
@@ -118,8 +118,8 @@ var (
 // start opens the server and makes the template, once a process.
 func start(t testing.TB) (*localpg.Server, string) {
 	t.Helper()
-	once.Do(func() { server, template, startErr = makeTemplate(context.Background()) })
-	require.NoError(t, startErr, "the database for tests")
+	once.Do(func() { server, template, errStart = makeTemplate(context.Background()) })
+	require.NoError(t, errStart, "the database for tests")
 	return server, template
 }
 

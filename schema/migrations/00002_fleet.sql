@@ -103,6 +103,28 @@ COMMENT ON COLUMN thaw.accounts.status_at IS
 COMMENT ON COLUMN thaw.accounts.pause_after IS
     'When the active enrollments of this account are due to be paused; null: nothing is due.';
 
+-- The platform may set a status by a plain UPDATE. When an account connected decides through whom its siblings' prospects
+-- wake, and which campaigns a tick looks at, so it is kept here for every writer.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.accounts_note_connection() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        NEW.connected_at := coalesce(NEW.connected_at, thaw.now());
+    ELSIF NEW.connected_at IS NOT DISTINCT FROM OLD.connected_at THEN
+        NEW.connected_at := thaw.now();
+    END IF;
+    NEW.first_connected_at := coalesce(NEW.first_connected_at, NEW.connected_at);
+    NEW.pause_after := NULL;
+    RETURN NEW;
+END;
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER accounts_note_connection_insert BEFORE INSERT ON thaw.accounts
+    FOR EACH ROW WHEN (NEW.status = 'connected') EXECUTE FUNCTION thaw.accounts_note_connection();
+CREATE TRIGGER accounts_note_connection_update BEFORE UPDATE OF status ON thaw.accounts
+    FOR EACH ROW WHEN (NEW.status = 'connected' AND OLD.status <> 'connected')
+    EXECUTE FUNCTION thaw.accounts_note_connection();
+
 -- Siblings are found by the member, those in other workspaces too: they explain why somebody waits.
 CREATE INDEX accounts_member_idx ON thaw.accounts (member_id, provider, workspace_id) WHERE member_id IS NOT NULL;
 -- The sweep puts back the pause jobs that somebody cancelled.
@@ -169,6 +191,7 @@ CREATE INDEX enrollments_active_idx ON thaw.enrollments (account_id, campaign_id
 
 -- +goose Down
 DROP TABLE thaw.enrollments, thaw.campaigns, thaw.accounts, thaw.workspaces, thaw.safety;
+DROP FUNCTION thaw.accounts_note_connection();
 DROP FUNCTION thaw.tick(timestamptz);
 DROP TABLE thaw.settings;
 DROP FUNCTION thaw.now();

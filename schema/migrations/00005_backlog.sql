@@ -22,7 +22,7 @@ CROSS JOIN LATERAL (
         AND sibling.provider = source.provider
         AND sibling.member_id = source.member_id
         AND sibling.status = 'connected'
-    ORDER BY sibling.connected_at DESC NULLS LAST, sibling.id DESC
+    ORDER BY sibling.connected_at DESC, sibling.id DESC
     LIMIT 1) AS target
 WHERE source.status <> 'connected';
 COMMENT ON VIEW thaw.wake_targets IS 'The account through which the prospects of an account wake; no row: nobody can.';
