@@ -1,13 +1,11 @@
 package worker_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,7 +16,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/thawline/thaw/internal/testdb"
 	"github.com/thawline/thaw/internal/verify"
 	"github.com/thawline/thaw/jobs"
 	"github.com/thawline/thaw/worker"
@@ -28,157 +25,40 @@ import (
 func TestFleetFollowsItsModel(t *testing.T) {
 	t.Parallel()
 	m := newModelTest(t)
+	actions := map[string]func(*rapid.T){
+		"insert a sibling": m.insertSibling,
+		"person pauses":    m.personPauses,
+		"opt out or in":    m.optOutOrIn,
+		"hold or release":  m.holdOrRelease,
+		"safety mode":      m.switchSafety,
+		"ask for a heal":   m.askForHeal,
+		"crash":            m.crash,
+		"retry":            m.retry,
+		"":                 m.compare,
+	}
+	for i := range 3 { // What makes the rest worth while.
+		actions[fmt.Sprint("signal ", i)] = m.sendSignal
+		actions[fmt.Sprint("work ", i)] = m.work
+		actions[fmt.Sprint("next tick ", i)] = m.nextTick
+	}
+	actions["clock"] = m.moveClock
 	rapid.Check(t, func(r *rapid.T) {
 		m.reset(r)
-		r.Repeat(map[string]func(*rapid.T){
-			"signal":           m.sendSignal,
-			"insert a sibling": m.insertSibling,
-			"person pauses":    m.personPauses,
-			"opt out or in":    m.optOutOrIn,
-			"hold or release":  m.holdOrRelease,
-			"safety mode":      m.switchSafety,
-			"ask for a sweep":  m.askForSweep,
-			"ask for a heal":   m.askForHeal,
-			"work":             m.workOne,
-			"work again":       m.workOne, // twice as often as anything else
-			"crash":            m.crash,
-			"retry":            m.retry,
-			"clock":            m.moveClock,
-			"":                 m.compare,
-		})
+		r.Repeat(actions)
 		m.bringToRest(r)
+		m.count(r)
 	})
-}
-
-// modelTest holds one database and its model. Time stands still unless the test moves it.
-type modelTest struct {
-	fleetModel
-	t      *testing.T
-	db     *testdb.DB
-	client *river.Client[pgx.Tx]
-	doomed *pgxpool.Pool // its connections break where they would commit
-	broken *breaker
-	keys   int            // how many accounts there have been
-	healed map[int64]bool // by heal
-}
-
-// A breaker makes every commit fail while it is armed.
-type breaker struct{ armed atomic.Bool }
-
-func (b *breaker) TraceQueryStart(ctx context.Context, _ *pgx.Conn, query pgx.TraceQueryStartData) context.Context {
-	if !b.armed.Load() || !strings.EqualFold(query.SQL, "commit") {
-		return ctx
+	for _, what := range []string{"paused by signal", "paused by sweep", "resumed by signal", "resumed by sweep", "resumed by heal",
+		"repointed by signal", "repointed by sweep", "signal applied", "signal stale", "signal duplicate", "crash", "retry"} {
+		require.NotZero(t, m.seen[what], "no history had this: %s (%v)", what, m.seen)
 	}
-	broken, cancel := context.WithCancel(ctx)
-	cancel()
-	return broken
-}
-
-func (b *breaker) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
-
-func newModelTest(t *testing.T) *modelTest {
-	t.Helper()
-	f := &fleet{DB: testdb.New(t)}
-	f.Exec(t, `
-		CREATE TABLE thaw_test.frozen (at timestamptz NOT NULL);
-		INSERT INTO thaw_test.frozen VALUES ('2026-03-01 09:00:00+00');
-		CREATE OR REPLACE FUNCTION thaw.now() RETURNS timestamptz LANGUAGE sql STABLE RETURN (SELECT frozen.at FROM thaw_test.frozen);
-		UPDATE thaw.settings SET account_cap = 3, fleet_cap = 5, signal_cap = 4;`)
-	m := &modelTest{t: t, db: f.DB, client: f.client(t), broken: &breaker{}}
-	config, err := pgxpool.ParseConfig(f.URL)
-	require.NoError(t, err)
-	config.ConnConfig.Tracer = m.broken
-	m.doomed, err = pgxpool.NewWithConfig(t.Context(), config)
-	require.NoError(t, err)
-	t.Cleanup(m.doomed.Close)
-	return m
-}
-
-// reset begins a history: two workspaces, in one of them jane with an account that was replaced and joe.
-func (m *modelTest) reset(r *rapid.T) {
-	m.exec(r, `TRUNCATE thaw.workspaces, thaw.accounts, thaw.campaigns, thaw.enrollments, thaw.enrollment_events,
-		thaw.campaign_events, thaw.account_signals, thaw.sweeps, thaw.grants, thaw.fleet_budgets, thaw.account_budgets,
-		thaw.heals, thaw.heal_enrollments, thaw.river_job RESTART IDENTITY`)
-	m.exec(r, `UPDATE thaw_test.frozen SET at = '2026-03-01 09:00:00+00'`)
-	m.exec(r, `UPDATE thaw.safety SET since = NULL, reason = NULL`)
-	m.exec(r, `INSERT INTO thaw.workspaces (key) VALUES ('w1'), ('w2')`)
-	m.exec(r, `INSERT INTO thaw.accounts (workspace_id, provider_account_id, member_id, status, connected_at)
-		SELECT w, 'a' || i, m, s::thaw.account_status, CASE WHEN s = 'connected' THEN thaw.now() END
-		FROM (VALUES (1, 1, 'jane', 'disconnected'), (2, 1, 'jane', 'connected'), (3, 1, 'joe', 'connected'),
-			(4, 2, 'jane', 'connected')) AS a (i, w, m, s) ORDER BY i`)
-	m.exec(r, `INSERT INTO thaw.campaigns (workspace_id, key, status)
-		VALUES (1, 'spring', 'running'), (1, 'summer', 'running'), (2, 'spring', 'running')`)
-	m.exec(r, `INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, prospect_url, status, step)
-		SELECT c.workspace_id, c.id, a.id, format('%s/%s/%s', c.id, a.id, i), 'active', i
-		FROM thaw.campaigns AS c JOIN thaw.accounts AS a USING (workspace_id), generate_series(1, 3) AS i
-		ORDER BY c.id, a.id, i`)
-
-	m.keys, m.healed = 4, map[int64]bool{}
-	m.fleetModel = fleetModel{
-		now:        time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC),
-		accountCap: 3, fleetCap: 5, signalCap: 4,
-		optedOut: map[int64]bool{}, accounts: map[int64]*modelAccount{}, campaigns: map[int64]*modelCampaign{},
-		enrollments: map[int64]*modelEnrollment{}, closedSignals: map[int64]bool{}, grants: map[grantKey]*modelGrant{},
-		swept: map[time.Time]bool{}, usedByAccount: map[grantKey]int{}, usedByLane: map[laneKey]int{},
-	}
-	for i, member := range []string{"jane", "jane", "joe", "jane"} {
-		a := &modelAccount{id: int64(i + 1), workspace: 1, member: member, status: "connected", connectedAt: m.now}
-		m.accounts[a.id] = a
-	}
-	m.accounts[1].status, m.accounts[1].connectedAt = "disconnected", time.Time{}
-	m.accounts[4].workspace = 2
-	for i, workspace := range []int64{1, 1, 2} {
-		m.campaigns[int64(i+1)] = &modelCampaign{id: int64(i + 1), workspace: workspace, state: "running"}
-	}
-	for _, e := range m.rows(r, "SELECT ARRAY[id, campaign_id, account_id, step]::text[] FROM thaw.enrollments") {
-		row := &modelEnrollment{state: "active"}
-		_, err := fmt.Sscan(strings.Join(e, " "), &row.id, &row.campaign, &row.account, &row.step)
-		m.must(r, err)
-		m.enrollments[row.id] = row
-	}
-}
-
-func (m *modelTest) exec(r *rapid.T, sql string, args ...any) {
-	_, err := m.db.Pool.Exec(m.t.Context(), sql, args...)
-	m.must(r, err)
-}
-
-func (m *modelTest) rows(r *rapid.T, sql string, args ...any) [][]string {
-	rows, err := m.db.Pool.Query(m.t.Context(), sql, args...)
-	m.must(r, err)
-	all, err := pgx.CollectRows(rows, pgx.RowTo[[]string])
-	m.must(r, err)
-	return all
-}
-
-func (m *modelTest) ids(r *rapid.T, sql string, args ...any) []int64 {
-	rows, err := m.db.Pool.Query(m.t.Context(), sql, args...)
-	m.must(r, err)
-	all, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-	m.must(r, err)
-	return all
-}
-
-func (m *modelTest) must(r *rapid.T, err error) {
-	if err != nil {
-		r.Fatal(err)
-	}
-}
-
-func anyOf[V any](r *rapid.T, label string, from map[int64]V) V {
-	ids := make([]int64, 0, len(from))
-	for id := range from {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	return from[rapid.SampledFrom(ids).Draw(r, label)]
 }
 
 // sendSignal sends one that may be late, early or repeated.
 func (m *modelTest) sendSignal(r *rapid.T) {
 	a := anyOf(r, "account", m.accounts)
-	status := rapid.SampledFrom([]string{"connected", "connected", "disconnected", "error", "connecting", "needs_verification",
-		"restricted", "removed"}).Draw(r, "status")
+	status := rapid.SampledFrom([]string{"connected", "connected", "connected", "disconnected", "disconnected", "error",
+		"connecting", "needs_verification", "restricted", "removed"}).Draw(r, "status")
 	var occurredAt *time.Time
 	var modelled time.Time
 	if rapid.Bool().Draw(r, "says its time") {
@@ -232,7 +112,7 @@ func (m *modelTest) personPauses(r *rapid.T) {
 
 func (m *modelTest) optOutOrIn(r *rapid.T) {
 	id := rapid.Int64Range(1, 2).Draw(r, "workspace")
-	m.optedOut[id] = !m.optedOut[id]
+	m.optedOut[id] = rarely(r, "off")
 	m.exec(r, "SELECT thaw.set_auto_resume($1, $2)", fmt.Sprint("w", id), !m.optedOut[id])
 }
 
@@ -243,7 +123,7 @@ func (m *modelTest) holdOrRelease(r *rapid.T) {
 }
 
 func (m *modelTest) switchSafety(r *rapid.T) {
-	m.safety = !m.safety
+	m.safety = rarely(r, "on")
 	m.exec(r, `UPDATE thaw.safety SET since = CASE WHEN $1 THEN thaw.now() END, reason = CASE WHEN $1 THEN 'a test' END`, m.safety)
 }
 
@@ -254,6 +134,12 @@ func (m *modelTest) moveClock(r *rapid.T) {
 func (m *modelTest) advance(r *rapid.T, by time.Duration) {
 	m.now = m.now.Add(by)
 	m.exec(r, "UPDATE thaw_test.frozen SET at = $1", m.now)
+}
+
+// nextTick goes to the tick after this one and asks for its sweep.
+func (m *modelTest) nextTick(r *rapid.T) {
+	m.advance(r, tick)
+	m.askForSweep(r)
 }
 
 func (m *modelTest) askForSweep(r *rapid.T) { m.exec(r, "SELECT thaw.sweep()") }
@@ -268,15 +154,19 @@ func (m *modelTest) askForHeal(r *rapid.T) {
 
 const toDo = "SELECT id FROM thaw.river_job WHERE state IN ('available', 'scheduled') ORDER BY id"
 
-func (m *modelTest) workOne(r *rapid.T) {
-	if ids := m.ids(r, toDo); len(ids) > 0 {
-		m.work(r, rapid.SampledFrom(ids).Draw(r, "job"))
+// work does some of the jobs, in any order.
+func (m *modelTest) work(r *rapid.T) {
+	for range rapid.IntRange(1, 4).Draw(r, "jobs") {
+		if ids := m.ids(r, toDo); len(ids) > 0 {
+			m.workOne(r, rapid.SampledFrom(ids).Draw(r, "job"))
+		}
 	}
 }
 
 // retry is what an operator does, or the queue with a job whose process has died after it committed.
 func (m *modelTest) retry(r *rapid.T) {
 	if ids := m.ids(r, "SELECT id FROM thaw.river_job WHERE state IN ('completed', 'cancelled') ORDER BY id"); len(ids) > 0 {
+		m.seen["retry"]++
 		_, err := m.client.JobRetry(m.t.Context(), rapid.SampledFrom(ids).Draw(r, "job"))
 		m.must(r, err)
 	}
@@ -295,6 +185,7 @@ func (m *modelTest) crash(r *rapid.T) {
 	if err == nil {
 		r.Fatal("the job did not notice that its commit failed")
 	}
+	m.seen["crash"]++
 	m.exec(r, "UPDATE thaw.river_job SET state = 'available' WHERE id = $1", id)
 }
 
@@ -305,8 +196,8 @@ func (m *modelTest) run(r *rapid.T, id int64, pool *pgxpool.Pool) error {
 	return worker.WorkByHand(m.t, pool, m.client, row)
 }
 
-// work does a job in the database and in the model.
-func (m *modelTest) work(r *rapid.T, id int64) {
+// workOne does a job in the database and in the model.
+func (m *modelTest) workOne(r *rapid.T, id int64) {
 	demand, tick := m.demand(), m.tick()
 	err := m.run(r, id, m.db.Pool)
 	var cancelled *river.JobCancelError
@@ -404,11 +295,12 @@ func (m *modelTest) compare(r *rapid.T) {
 
 // bringToRest does all jobs and enough sweeps: then nobody waits who could be woken, and every invariant holds.
 func (m *modelTest) bringToRest(r *rapid.T) {
-	for range 20 {
+	m.advance(r, 3*time.Hour) // Every hold and every blip is over.
+	for range 8 {
 		m.advance(r, tick)
 		m.askForSweep(r)
 		for ids := m.ids(r, toDo); len(ids) > 0; ids = m.ids(r, toDo) {
-			m.work(r, ids[0])
+			m.workOne(r, ids[0])
 		}
 		m.compare(r)
 	}
@@ -423,5 +315,14 @@ func (m *modelTest) bringToRest(r *rapid.T) {
 		if check.Violations > 0 {
 			r.Fatalf("%s: %q", check.About, check.Examples)
 		}
+	}
+}
+
+// count notes what the history had in it.
+func (m *modelTest) count(r *rapid.T) {
+	for _, what := range m.rows(r, `
+		SELECT ARRAY[kind || ' by ' || source] FROM thaw.enrollment_events
+		UNION ALL SELECT ARRAY['signal ' || outcome] FROM thaw.account_signals`) {
+		m.seen[what[0]]++
 	}
 }

@@ -2,8 +2,10 @@ package worker_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -19,6 +21,15 @@ import (
 	"github.com/thawline/thaw/schema"
 	"github.com/thawline/thaw/worker"
 )
+
+// TestMain lowers the number of checks of a property: those of this package are made against a database. On the command
+// line, -rapid.checks sets another.
+func TestMain(m *testing.M) {
+	if err := flag.Set("rapid.checks", "30"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
 
 // tick is the length of a tick where a test does not set another.
 const tick = 15 * time.Minute
