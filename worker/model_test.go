@@ -100,6 +100,7 @@ func (m *modelTest) insertSibling(r *rapid.T) {
 }
 
 func (m *modelTest) personPauses(r *rapid.T) {
+	m.advance(r, moment)
 	e := anyOf(r, "enrollment", m.enrollments)
 	if e.state == byUser {
 		e.state, e.pausedAt = "active", time.Time{}
@@ -130,6 +131,9 @@ func (m *modelTest) switchSafety(r *rapid.T) {
 func (m *modelTest) moveClock(r *rapid.T) {
 	m.advance(r, time.Duration(rapid.SampledFrom([]int{1, 5, 15, 15, 60, 150}).Draw(r, "minutes"))*time.Minute)
 }
+
+// moment passes between two pauses of one prospect: a pause is known by its time.
+const moment = time.Millisecond
 
 func (m *modelTest) advance(r *rapid.T, by time.Duration) {
 	m.now = m.now.Add(by)
@@ -200,6 +204,7 @@ func (m *modelTest) run(r *rapid.T, id int64, pool *pgxpool.Pool) error {
 
 // workOne does a job in the database and in the model.
 func (m *modelTest) workOne(r *rapid.T, id int64) {
+	m.advance(r, moment)
 	demand, tick := m.demand(), m.tick()
 	err := m.run(r, id, m.db.Pool)
 	var cancelled *river.JobCancelError

@@ -10,7 +10,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
-	"github.com/riverqueue/river/rivermigrate"
 	"github.com/riverqueue/river/rivertest"
 	"github.com/riverqueue/river/rivertype"
 	"github.com/stretchr/testify/require"
@@ -18,7 +17,6 @@ import (
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/testdb"
 	"github.com/thawline/thaw/jobs"
-	"github.com/thawline/thaw/schema"
 	"github.com/thawline/thaw/worker"
 )
 
@@ -159,24 +157,6 @@ func TestRiverInsertsDuplicatesOneByOneButNotByCopy(t *testing.T) {
 	var conflict *pgconn.PgError
 	require.True(t, errors.As(err, &conflict), "%v", err)
 	require.Equal(t, "23505", conflict.Code)
-}
-
-// All of River's migrations in one transaction fail, because one of them uses an enum value that an earlier one adds.
-func TestRiverMigrationsNeedTransactionsOfTheirOwn(t *testing.T) {
-	t.Parallel()
-	db := testdb.NewEmpty(t)
-	db.Exec(t, "CREATE SCHEMA thaw")
-	migrator, err := rivermigrate.New(riverpgxv5.New(db.Pool), &rivermigrate.Config{Schema: schema.Name})
-	require.NoError(t, err)
-	tx, err := db.Pool.Begin(t.Context())
-	require.NoError(t, err)
-	_, err = migrator.MigrateTx(t.Context(), tx, rivermigrate.DirectionUp, nil)
-	var unsafe *pgconn.PgError
-	require.True(t, errors.As(err, &unsafe), "%v", err)
-	require.Equal(t, "55P04", unsafe.Code)
-	require.NoError(t, tx.Rollback(t.Context()))
-	_, err = migrator.Migrate(t.Context(), rivermigrate.DirectionUp, nil)
-	require.NoError(t, err)
 }
 
 // The history is Thaw's own: River deletes finished jobs after a day, and nothing may depend on them.
