@@ -162,8 +162,6 @@ const toDo = "SELECT id FROM thaw.river_job WHERE state IN ('available', 'schedu
 func (m *modelTest) work(r *rapid.T) {
 	for range rapid.IntRange(1, 4).Draw(r, "jobs") {
 		if ids := m.ids(r, toDo); len(ids) > 0 {
-			// Time passes between two transactions: a pause is known by when it began.
-			m.advance(r, time.Millisecond)
 			m.workOne(r, rapid.SampledFrom(ids).Draw(r, "job"))
 		}
 	}
