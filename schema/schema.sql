@@ -347,7 +347,7 @@ UNION ALL
           WHERE ((sibling.workspace_id = source.workspace_id) AND (sibling.provider = source.provider) AND (sibling.member_id = source.member_id) AND (sibling.status = 'connected'::thaw.account_status))
           ORDER BY sibling.connected_at DESC, sibling.id DESC
          LIMIT 1) target)
-  WHERE (source.status <> 'connected'::thaw.account_status);
+  WHERE (source.status <> ALL (ARRAY['connected'::thaw.account_status, 'restricted'::thaw.account_status]));
 COMMENT ON VIEW thaw.wake_targets IS 'The account through which the prospects of an account wake; no row: nobody can.';
 CREATE FUNCTION thaw.resumable(p_source_ids bigint[], p_even_if_off boolean DEFAULT false) RETURNS TABLE(workspace_id bigint, target_id bigint, source_id bigint, campaign_id bigint)
     LANGUAGE sql STABLE

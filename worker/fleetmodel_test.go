@@ -135,6 +135,9 @@ func (m *fleetModel) target(source *modelAccount) (best *modelAccount) {
 	if source.status == "connected" {
 		return source
 	}
+	if source.status == "restricted" { // A person decides.
+		return nil
+	}
 	for _, a := range m.accounts {
 		if a.status != "connected" || a.workspace != source.workspace || a.member == "" || a.member != source.member {
 			continue

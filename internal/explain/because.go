@@ -55,10 +55,12 @@ func over(f Facts) (Answer, bool) {
 }
 
 func stopped(f Facts) (Answer, bool) {
-	if !f.isPaused() || waitsForAccount(f.PausedReason) {
+	// A restriction speaks for all prospects of its account, before its pause has reached each of them.
+	restricted := f.PausedReason == "account_restricted" || f.AccountStatus == "restricted" && waitsForAccount(f.PausedReason)
+	if !f.isPaused() || waitsForAccount(f.PausedReason) && !restricted {
 		return Answer{}, false
 	}
-	if f.PausedReason == "account_restricted" {
+	if restricted {
 		return Answer{
 			Code: AccountRestricted,
 			Sentence: fmt.Sprintf("This prospect is paused because the provider restricted account %s. "+

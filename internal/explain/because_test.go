@@ -80,6 +80,10 @@ func TestBecause(t *testing.T) {
 			Answer{PausedByUser, "A person paused this prospect. It stays paused until a person resumes it.", false, User, nil},
 		},
 		{
+			"restricted before the pause has reached the prospect", with(waiting(), func(f *Facts) { f.AccountStatus = "restricted" }),
+			Answer{AccountRestricted, "This prospect is paused because the provider restricted account acc_1. After a restriction nothing wakes by itself: a person has to decide, and resume it by hand.", false, User, nil},
+		},
+		{
 			"restricted", with(waiting(), func(f *Facts) { f.PausedReason = "account_restricted" }),
 			Answer{AccountRestricted, "This prospect is paused because the provider restricted account acc_1. After a restriction nothing wakes by itself: a person has to decide, and resume it by hand.", false, User, nil},
 		},

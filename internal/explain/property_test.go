@@ -57,6 +57,8 @@ func drawAccount(t *rapid.T) Facts {
 	switch {
 	case f.AccountStatus == "connected":
 		f.Target = f.Account
+	case f.AccountStatus == "restricted": // nobody wakes, through whomever
+		return f
 	case f.Siblings > 0 && flag("a sibling is connected"):
 		f.Target = "acc_2"
 	default:

@@ -7,7 +7,8 @@
 -- +goose Up
 
 -- The account through which the prospects of an account wake: itself while it is connected; else, among the accounts of
--- the same person in the same workspace, the connected one that connected last.
+-- the same person in the same workspace, the connected one that connected last. Nobody while it is restricted: a person
+-- decides then, and its pause job may not have said so to all of its prospects yet.
 CREATE VIEW thaw.wake_targets AS
 SELECT source.id AS source_id, source.id AS target_id
 FROM thaw.accounts AS source
@@ -24,7 +25,7 @@ CROSS JOIN LATERAL (
         AND sibling.status = 'connected'
     ORDER BY sibling.connected_at DESC, sibling.id DESC
     LIMIT 1) AS target
-WHERE source.status <> 'connected';
+WHERE source.status NOT IN ('connected', 'restricted');
 COMMENT ON VIEW thaw.wake_targets IS 'The account through which the prospects of an account wake; no row: nobody can.';
 
 -- The accounts whose prospects wake through an account.
