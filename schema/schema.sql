@@ -825,7 +825,10 @@ DECLARE
     tick      timestamptz;
     is_closed boolean;
     room      integer;
-    sources   bigint[];
+    -- Of a heal: whether it has a list of its own, and whether it goes past a switched-off auto-resume.
+    is_listed      boolean := false;
+    even_if_off    boolean := false;
+    sources        bigint[];
     -- The lines to take from, as two arrays of equal length: whose prospects, in which campaign.
     line_sources   bigint[];
     line_campaigns bigint[];
@@ -851,6 +854,8 @@ BEGIN
         WHEN 'heal' THEN
             SELECT h.* INTO heal FROM thaw.heals AS h WHERE h.id = p_heal_id;
             is_closed := heal.status = 'done' OR heal.batch >= p_batch;
+            is_listed := heal.workspace_id IS NULL AND heal.account_id IS NULL;
+            even_if_off := heal.even_if_off;
             room := least(p_size, heal.cap - heal.resumed);
     END CASE;
     IF account.id IS NULL OR is_closed IS NULL THEN
@@ -862,21 +867,23 @@ BEGIN
     END IF;
     verdict := CASE
         WHEN p_lane = 'sweep' AND p_tick_at <> tick THEN 'stale_tick'
-        ELSE coalesce(thaw.blocked_by(account, coalesce(heal.even_if_off, false)), 'resumed')
+        ELSE coalesce(thaw.blocked_by(account, even_if_off), 'resumed')
     END;
     IF verdict = 'resumed' THEN
-        -- 2. Whose prospects wake through this account, and in which campaigns.
+        -- 2. Whose prospects wake through this account, and in which campaigns. A heal goes through the accounts that it
+        --    found at its start; whoever wakes through another one by now is left to that one.
         sources := CASE
             WHEN heal.account_id <> account.id THEN ARRAY[heal.account_id]
             ELSE thaw.sources_of(account.id) END;
         SELECT array_agg(line.source_id), array_agg(line.campaign_id) INTO line_sources, line_campaigns
-        FROM thaw.resumable(sources, coalesce(heal.even_if_off, false)) AS line
-        WHERE heal.id IS NULL OR heal.workspace_id IS NOT NULL OR heal.account_id IS NOT NULL
-            OR EXISTS (
+        FROM thaw.resumable(sources, even_if_off) AS line
+        WHERE line.target_id = account.id
+            AND (NOT is_listed OR EXISTS (
                 SELECT FROM thaw.heal_enrollments AS listed
                 JOIN thaw.enrollments AS e ON e.id = listed.enrollment_id
                 WHERE listed.heal_id = heal.id
-                    AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id AND e.waits_for_account);
+                    AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id AND e.waits_for_account));
+        sources := line_sources;
         -- 3. Start campaigns that waited for an account. Outside of a heal those too in which this account has active
         --    prospects: a campaign must not block its own. All are locked, those that run as well: the pause of another
         --    account may stop one at this moment, or a person may.
@@ -903,7 +910,7 @@ BEGIN
                 SELECT b.cap - b.used FROM thaw.account_budgets AS b
                 WHERE b.tick_at = tick AND b.account_id = account.id), settings.account_cap));
         END IF;
-        IF heal.id IS NOT NULL AND heal.workspace_id IS NULL AND heal.account_id IS NULL THEN
+        IF is_listed THEN
             SELECT array_agg(candidate.id) INTO claimed FROM (
                 SELECT e.id
                 FROM thaw.heal_enrollments AS listed

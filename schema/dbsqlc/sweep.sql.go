@@ -148,23 +148,6 @@ func (q *Queries) EnqueueSweep(ctx context.Context) (time.Time, error) {
 	return tick_at, err
 }
 
-const lastSweep = `-- name: LastSweep :one
-SELECT s.tick_at, s.started_at, s.finished_at FROM thaw.sweeps AS s ORDER BY s.tick_at DESC LIMIT 1
-`
-
-type LastSweepRow struct {
-	TickAt     time.Time
-	StartedAt  time.Time
-	FinishedAt *time.Time
-}
-
-func (q *Queries) LastSweep(ctx context.Context) (LastSweepRow, error) {
-	row := q.db.QueryRow(ctx, lastSweep)
-	var i LastSweepRow
-	err := row.Scan(&i.TickAt, &i.StartedAt, &i.FinishedAt)
-	return i, err
-}
-
 const openSweep = `-- name: OpenSweep :one
 INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap)
 SELECT $1::timestamptz, settings.account_cap, settings.fleet_cap

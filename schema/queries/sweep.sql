@@ -80,9 +80,6 @@ SELECT s.tick_at, s.accounts_planned, s.accounts_processed, s.planned, s.resumed
 FROM thaw.sweeps AS s
 WHERE s.tick_at = sqlc.arg(tick_at)::timestamptz;
 
--- name: LastSweep :one
-SELECT s.tick_at, s.started_at, s.finished_at FROM thaw.sweeps AS s ORDER BY s.tick_at DESC LIMIT 1;
-
 -- name: TickClock :one
 -- What a process needs to know the ticks of the database's clock.
 SELECT settings.tick, thaw.tick()::timestamptz AS tick_at, thaw.now()::timestamptz AS now FROM thaw.settings;
