@@ -11,6 +11,7 @@
 //	resume_account   resume   1 by signal, 3 by sweep        account and signal, or account and tick
 //	pause_account    resume   1 by signal, 3 by sweep        account and signal, or account and tick
 //	heal             heal     2                              heal
+//	prune            sweep    4                              tick
 package jobs
 
 import "github.com/riverqueue/river/rivertype"
@@ -27,6 +28,7 @@ const (
 	PrioritySignal  = 1
 	PriorityDefault = 2
 	PrioritySweep   = 3
+	PriorityPrune   = 4
 )
 
 // whileUndone are the states in which a job keeps another of the same account from being inserted. Completed is not among

@@ -69,11 +69,11 @@ func setup(t *testing.T) *desk {
 		FROM thaw.accounts AS a, thaw.campaigns AS c, generate_series(1, $2::integer) AS i`,
 		waitingProspects, waitingProspects+activeProspects)
 
-	riverPool, err := pgxpool.New(t.Context(), db.URL)
+	riverPool, err := pgxpool.NewWithConfig(t.Context(), db.Pool.Config())
 	require.NoError(t, err)
 	t.Cleanup(riverPool.Close)
 	w, err := worker.New(t.Context(), worker.Config{
-		Pool: db.Pool, RiverPool: riverPool, RiverSchema: schema.Name, Logger: testdb.Logger(t),
+		Pool: db.Pool, RiverPool: riverPool, RiverSchema: schema.Name, PollOnly: db.PollOnly, Logger: testdb.Logger(t),
 	})
 	require.NoError(t, err)
 	handler, err := riverui.Handler(t.Context(), w.Client(), slog.New(slog.DiscardHandler))

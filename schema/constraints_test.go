@@ -43,6 +43,12 @@ var breaks = map[string][]string{
 	"settings_signal_cap_check":  {"UPDATE thaw.settings SET signal_cap = 0", "UPDATE thaw.settings SET signal_cap = 10000001"},
 	"settings_jitter_check":      {"UPDATE thaw.settings SET jitter = '-1 second'", "UPDATE thaw.settings SET jitter = '25 hours'"},
 	"settings_tolerance_check":   {"UPDATE thaw.settings SET tolerance = '-1 second'", "UPDATE thaw.settings SET tolerance = '8 days'"},
+	"settings_keep_history_check": {
+		"UPDATE thaw.settings SET keep_history = '47 hours'", "UPDATE thaw.settings SET keep_history = '36501 days'",
+	},
+	"settings_keep_signals_check": {
+		"UPDATE thaw.settings SET keep_signals = '47 hours'", "UPDATE thaw.settings SET keep_signals = '36501 days'",
+	},
 	"settings_tick_check": {
 		"UPDATE thaw.settings SET tick = '0'",
 		"UPDATE thaw.settings SET tick = '1.5 seconds'",

@@ -97,7 +97,7 @@ type explainer struct {
 func newExplainer(t *testing.T, db *testdb.DB) *explainer {
 	t.Helper()
 	e := &explainer{t: t}
-	config, err := pgx.ParseConfig(db.URL)
+	config, err := pgx.ParseConfig(db.Direct)
 	require.NoError(t, err)
 	config.OnNotice = func(_ *pgconn.PgConn, notice *pgconn.Notice) {
 		if _, plan, ok := strings.Cut(notice.Message, "plan:\n"); ok {
@@ -224,6 +224,11 @@ func requireNoScansInFunctions(t *testing.T, db *testdb.DB) {
 		{"the sweep", "SELECT thaw.sweep()"},
 		{"the history of a prospect", "SELECT * FROM thaw.history WHERE enrollment_id = 4711"},
 		{"the backlog", "SELECT * FROM thaw.backlog"},
+		{"removing old signals", "UPDATE thaw_test.clock SET ahead = ahead + '500 days'; SELECT thaw.prune_batch(500)"},
+		{"removing old history", `
+			UPDATE thaw.retention SET walk_id = (SELECT max(s.id) FROM thaw.account_signals AS s), walk_began = thaw.now()
+			WHERE part = 'account_signals';
+			SELECT thaw.prune_batch(500) FROM generate_series(1, 12)`},
 	}
 	// A function keeps its plans. Some are made for the arguments at hand, some for any: both must do.
 	for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
@@ -237,6 +242,9 @@ func requireNoScansInFunctions(t *testing.T, db *testdb.DB) {
 		require.NoError(t, conn.QueryRow(t.Context(),
 			"SELECT count(DISTINCT (source, heal_id)) FROM thaw.enrollment_events WHERE kind = 'resumed'").Scan(&woken))
 		require.Equal(t, 6, woken, "signal, sweep and four heals: each pass found somebody")
+		var pruned int
+		require.NoError(t, conn.QueryRow(t.Context(), "SELECT count(*) FROM thaw.retention WHERE kept_since > '-infinity'").Scan(&pruned))
+		require.Equal(t, 7, pruned, "all but the last table had old rows that were looked at")
 		_, err = conn.Exec(t.Context(), "ROLLBACK")
 		require.NoError(t, err)
 	}
@@ -245,7 +253,7 @@ func requireNoScansInFunctions(t *testing.T, db *testdb.DB) {
 // requireNoScansInQueries looks at the queries of the program, as sqlc reads them.
 func requireNoScansInQueries(t *testing.T, db *testdb.DB) {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), db.URL)
+	conn, err := pgx.Connect(t.Context(), db.Direct)
 	require.NoError(t, err)
 	defer conn.Close(t.Context())
 	_, err = conn.Exec(t.Context(), "SET plan_cache_mode = force_generic_plan")

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"github.com/thawline/thaw/internal/testdb"
@@ -23,16 +23,16 @@ GRANT SELECT ON thaw.backlog, thaw.history, thaw.sweep_log TO app;
 
 // asApp returns the name of a role that is no superuser, owns nothing and has been granted no more than grants, and a
 // connection in that role. A role belongs to the whole server, which other tests may share: its name has the database's.
-func asApp(t *testing.T, db *testdb.DB) (role string, conn *pgxpool.Conn) {
+func asApp(t *testing.T, db *testdb.DB) (role string, conn *pgx.Conn) {
 	t.Helper()
 	role = "app_of_" + testdb.Value[string](t, db, "SELECT current_database()")
 	db.Exec(t, "CREATE ROLE "+role+" NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS")
-	conn, err := db.Pool.Acquire(t.Context())
+	conn, err := pgx.Connect(t.Context(), db.Direct)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		_, err := conn.Exec(context.WithoutCancel(t.Context()), "RESET ROLE; DROP OWNED BY "+role+"; DROP ROLE "+role)
 		require.NoError(t, err)
-		conn.Release()
+		require.NoError(t, conn.Close(context.WithoutCancel(t.Context())))
 	})
 	db.Exec(t, strings.ReplaceAll(grants, "TO app", "TO "+role))
 	_, err = conn.Exec(t.Context(), "SET ROLE "+role)

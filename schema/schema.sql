@@ -148,7 +148,8 @@ CREATE TABLE thaw.enrollments (
     CONSTRAINT enrollments_prospect_url_check CHECK ((prospect_url <> ''::text)),
     CONSTRAINT enrollments_reason_is_their_own CHECK ((paused_reason <> ALL (ARRAY['linkedin_high_failure_rate'::thaw.pause_reason, 'subscription_inactive'::thaw.pause_reason]))),
     CONSTRAINT enrollments_step_check CHECK ((step >= 0))
-);
+)
+WITH (fillfactor='95', autovacuum_vacuum_scale_factor='0.02');
 COMMENT ON TABLE thaw.enrollments IS 'One prospect in one campaign on one account, at a step.';
 COMMENT ON COLUMN thaw.enrollments.waits_for_account IS 'Paused for one of the two account reasons: the only ones that Thaw may wake by itself.';
 CREATE FUNCTION thaw.active_campaigns(p_account_id bigint) RETURNS TABLE(campaign_id bigint)
@@ -196,7 +197,8 @@ CREATE TABLE thaw.accounts (
     CONSTRAINT accounts_member_id_check CHECK ((member_id <> ''::text)),
     CONSTRAINT accounts_provider_account_id_check CHECK ((provider_account_id <> ''::text)),
     CONSTRAINT accounts_provider_check CHECK ((provider <> ''::text))
-);
+)
+WITH (fillfactor='80');
 COMMENT ON TABLE thaw.accounts IS 'A connected login ("seat") as the provider knows it.';
 COMMENT ON COLUMN thaw.accounts.member_id IS 'The person behind the account, the same when that person is connected again as a new account.';
 COMMENT ON COLUMN thaw.accounts.status_at IS 'When the status was true according to the newest applied signal; null: no signal has spoken yet.';
@@ -411,10 +413,14 @@ CREATE TABLE thaw.settings (
     signal_cap integer DEFAULT 2000 NOT NULL,
     jitter interval DEFAULT '00:15:00'::interval NOT NULL,
     tolerance interval DEFAULT '02:00:00'::interval NOT NULL,
+    keep_history interval DEFAULT '400 days'::interval NOT NULL,
+    keep_signals interval DEFAULT '30 days'::interval NOT NULL,
     changed_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
     CONSTRAINT settings_account_cap_check CHECK (((account_cap >= 1) AND (account_cap <= 1000000))),
     CONSTRAINT settings_fleet_cap_check CHECK (((fleet_cap >= 1) AND (fleet_cap <= 10000000))),
     CONSTRAINT settings_jitter_check CHECK (((jitter >= '00:00:00'::interval) AND (jitter <= '1 day'::interval))),
+    CONSTRAINT settings_keep_history_check CHECK (((keep_history >= '2 days'::interval) AND (keep_history <= '36500 days'::interval))),
+    CONSTRAINT settings_keep_signals_check CHECK (((keep_signals >= '2 days'::interval) AND (keep_signals <= '36500 days'::interval))),
     CONSTRAINT settings_only_row_check CHECK (only_row),
     CONSTRAINT settings_signal_cap_check CHECK (((signal_cap >= 1) AND (signal_cap <= 10000000))),
     CONSTRAINT settings_tick_check CHECK ((((tick >= '00:00:01'::interval) AND (tick <= '1 day'::interval)) AND (EXTRACT(epoch FROM tick) = floor(EXTRACT(epoch FROM tick))))),
@@ -434,7 +440,8 @@ CREATE TABLE thaw.account_budgets (
     cap integer NOT NULL,
     used integer NOT NULL,
     CONSTRAINT account_budgets_used_is_within_cap CHECK (((used >= 0) AND (used <= cap)))
-);
+)
+WITH (fillfactor='90');
 COMMENT ON TABLE thaw.account_budgets IS 'How many enrollments an account has woken in a tick, through sweep and signal together.';
 CREATE TABLE thaw.grants (
     tick_at timestamp with time zone NOT NULL,
@@ -447,7 +454,8 @@ CREATE TABLE thaw.grants (
     CONSTRAINT grants_closed_has_a_verdict CHECK (((finished_at IS NULL) = (verdict IS NULL))),
     CONSTRAINT grants_planned_check CHECK ((planned >= 0)),
     CONSTRAINT grants_resumed_is_planned CHECK (((resumed >= 0) AND (resumed <= planned)))
-);
+)
+WITH (fillfactor='80');
 COMMENT ON TABLE thaw.grants IS 'The plan of a tick: how many enrollments an account may wake; 0 only starts its campaigns.';
 CREATE FUNCTION thaw.claimants(p_tick_at timestamp with time zone DEFAULT thaw.tick()) RETURNS TABLE(account_id bigint, workspace_id bigint, backlog integer, room integer, account_served_at timestamp with time zone, workspace_served_at timestamp with time zone)
     LANGUAGE sql STABLE
@@ -468,14 +476,46 @@ CREATE FUNCTION thaw.claimants(p_tick_at timestamp with time zone DEFAULT thaw.t
       LEFT JOIN thaw.account_budgets budget ON (((budget.tick_at = claimants.p_tick_at) AND (budget.account_id = waiting.target_id))))
       LEFT JOIN LATERAL ( SELECT g.tick_at
             FROM thaw.grants g
-           WHERE ((g.account_id = waiting.target_id) AND (g.planned > 0))
+           WHERE ((g.account_id = waiting.target_id) AND (g.planned > 0) AND (g.tick_at >= (thaw.now() - settings.keep_history)))
            ORDER BY g.tick_at DESC
           LIMIT 1) account_served ON (true))
       LEFT JOIN LATERAL ( SELECT g.tick_at
             FROM thaw.grants g
-           WHERE ((g.workspace_id = waiting.workspace_id) AND (g.planned > 0))
+           WHERE ((g.workspace_id = waiting.workspace_id) AND (g.planned > 0) AND (g.tick_at >= (thaw.now() - settings.keep_history)))
            ORDER BY g.tick_at DESC
           LIMIT 1) workspace_served ON (true));
+END;
+CREATE TABLE thaw.river_job (
+    id bigint NOT NULL,
+    state thaw.river_job_state DEFAULT 'available'::thaw.river_job_state NOT NULL,
+    attempt smallint DEFAULT 0 NOT NULL,
+    max_attempts smallint DEFAULT 25 NOT NULL,
+    attempted_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    finalized_at timestamp with time zone,
+    scheduled_at timestamp with time zone DEFAULT now() NOT NULL,
+    priority smallint DEFAULT 1 NOT NULL,
+    args jsonb NOT NULL,
+    attempted_by text[],
+    errors jsonb[],
+    kind text NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    queue text DEFAULT 'default'::text NOT NULL,
+    tags character varying(255)[] DEFAULT '{}'::character varying[] NOT NULL,
+    unique_key bytea,
+    unique_states bit(8),
+    CONSTRAINT finalized_or_finalized_at_null CHECK ((((finalized_at IS NULL) AND (state <> ALL (ARRAY['cancelled'::thaw.river_job_state, 'completed'::thaw.river_job_state, 'discarded'::thaw.river_job_state]))) OR ((finalized_at IS NOT NULL) AND (state = ANY (ARRAY['cancelled'::thaw.river_job_state, 'completed'::thaw.river_job_state, 'discarded'::thaw.river_job_state]))))),
+    CONSTRAINT kind_length CHECK (((char_length(kind) > 0) AND (char_length(kind) < 128))),
+    CONSTRAINT max_attempts_is_positive CHECK ((max_attempts > 0)),
+    CONSTRAINT priority_in_range CHECK (((priority >= 1) AND (priority <= 4))),
+    CONSTRAINT queue_length CHECK (((char_length(queue) > 0) AND (char_length(queue) < 128)))
+);
+CREATE FUNCTION thaw.complete_job(p_job_id bigint) RETURNS boolean
+    LANGUAGE sql
+    BEGIN ATOMIC
+ UPDATE thaw.river_job job SET state = 'completed'::thaw.river_job_state, finalized_at = now()
+   WHERE ((job.id = complete_job.p_job_id) AND (job.state = 'running'::thaw.river_job_state))
+   RETURNING true;
 END;
 CREATE FUNCTION thaw.enqueue(p_kind text, p_queue text, p_priority smallint, p_args jsonb, p_delay interval DEFAULT '00:00:00'::interval, p_unique_states bit DEFAULT '11110001'::"bit") RETURNS bigint
     LANGUAGE plpgsql
@@ -564,6 +604,11 @@ BEGIN
         WHERE h.id = p_heal_id AND h.status = 'running';
         verdict := 'done';
     END IF;
+    -- A batch that a crash of the server takes back is done again, its progress being in the same transaction. Only the last
+    -- one waits for the disk, and with it all that came before.
+    IF verdict = 'more' THEN
+        SET LOCAL synchronous_commit = off;
+    END IF;
 END;
 $$;
 CREATE FUNCTION thaw.heal_scope(p_heal_id bigint) RETURNS TABLE(target_id bigint, source_id bigint, campaign_id bigint, waiting bigint)
@@ -626,31 +671,6 @@ CREATE FUNCTION thaw.river_job_state_in_bitmask(bitmask bit, state thaw.river_jo
         ELSE 0
     END = 1;
 $$;
-CREATE TABLE thaw.river_job (
-    id bigint NOT NULL,
-    state thaw.river_job_state DEFAULT 'available'::thaw.river_job_state NOT NULL,
-    attempt smallint DEFAULT 0 NOT NULL,
-    max_attempts smallint DEFAULT 25 NOT NULL,
-    attempted_at timestamp with time zone,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    finalized_at timestamp with time zone,
-    scheduled_at timestamp with time zone DEFAULT now() NOT NULL,
-    priority smallint DEFAULT 1 NOT NULL,
-    args jsonb NOT NULL,
-    attempted_by text[],
-    errors jsonb[],
-    kind text NOT NULL,
-    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
-    queue text DEFAULT 'default'::text NOT NULL,
-    tags character varying(255)[] DEFAULT '{}'::character varying[] NOT NULL,
-    unique_key bytea,
-    unique_states bit(8),
-    CONSTRAINT finalized_or_finalized_at_null CHECK ((((finalized_at IS NULL) AND (state <> ALL (ARRAY['cancelled'::thaw.river_job_state, 'completed'::thaw.river_job_state, 'discarded'::thaw.river_job_state]))) OR ((finalized_at IS NOT NULL) AND (state = ANY (ARRAY['cancelled'::thaw.river_job_state, 'completed'::thaw.river_job_state, 'discarded'::thaw.river_job_state]))))),
-    CONSTRAINT kind_length CHECK (((char_length(kind) > 0) AND (char_length(kind) < 128))),
-    CONSTRAINT max_attempts_is_positive CHECK ((max_attempts > 0)),
-    CONSTRAINT priority_in_range CHECK (((priority >= 1) AND (priority <= 4))),
-    CONSTRAINT queue_length CHECK (((char_length(queue) > 0) AND (char_length(queue) < 128)))
-);
 CREATE FUNCTION thaw.is_enqueued(p_kind text, p_args jsonb) RETURNS boolean
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -660,6 +680,7 @@ CREATE FUNCTION thaw.is_enqueued(p_kind text, p_args jsonb) RETURNS boolean
 END;
 CREATE FUNCTION thaw.pause_batch(p_account_id bigint, p_size integer, p_signal_id bigint, p_tick_at timestamp with time zone, p_job_id bigint, OUT verdict text, OUT paused integer, OUT campaigns_paused integer) RETURNS record
     LANGUAGE plpgsql
+    SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
     AS $$
 DECLARE
@@ -667,7 +688,9 @@ DECLARE
     why     thaw.pause_reason;
     source  thaw.event_source := CASE WHEN p_tick_at IS NULL THEN 'signal' ELSE 'sweep' END;
     campaigns bigint[];
-    claimed   bigint[];
+    -- Where the rows are, and what they were before.
+    places    tid[];
+    befores   thaw.enrollment_status[];
 BEGIN
     paused := 0;
     campaigns_paused := 0;
@@ -686,10 +709,11 @@ BEGIN
     -- Campaigns first: that is the lock order, and a campaign that has nobody left to send must not look as if it ran. One
     -- that still has active prospects on another account keeps running: that account is connected, or in a blip that may
     -- yet heal and would then have to find the campaign as it was. Locked by a statement of its own: a pass that woke
-    -- prospects of another account held the lock, and they are seen only by what begins after it.
+    -- prospects of another account held the lock, and they are seen only by what begins after it. One that waits for an account
+    -- is locked too: a pass may start it before the update below looks, which would then lock it out of order.
     campaigns := ARRAY(SELECT active.campaign_id FROM thaw.active_campaigns(account.id) AS active);
     PERFORM campaign.id FROM thaw.campaigns AS campaign
-    WHERE campaign.id = ANY (campaigns) AND campaign.status = 'running'
+    WHERE campaign.id = ANY (campaigns) AND (campaign.status = 'running' OR campaign.waits_for_account)
     ORDER BY campaign.id FOR NO KEY UPDATE;
     WITH stopped AS (
         UPDATE thaw.campaigns AS campaign SET status = 'paused', paused_reason = why, paused_at = thaw.now()
@@ -710,29 +734,29 @@ BEGIN
     SELECT stopped.id, thaw.now(), account.id, p_tick_at, p_signal_id, p_job_id, 'paused', source, 'running', 'paused', why
     FROM stopped;
     GET DIAGNOSTICS campaigns_paused = ROW_COUNT;
-    SELECT array_agg(e.id) INTO claimed FROM (
-        SELECT active.id
+    SELECT array_agg(claim.ctid), array_agg(claim.status) INTO places, befores FROM (
+        SELECT active.ctid, active.status
         FROM thaw.enrollments AS active
         WHERE active.account_id = account.id AND active.status = 'active'
         ORDER BY active.campaign_id, active.id
         LIMIT p_size
-        FOR NO KEY UPDATE SKIP LOCKED) AS e;
+        FOR NO KEY UPDATE SKIP LOCKED) AS claim;
     -- After a restriction a person decides, about those too who were paused before it.
-    IF account.status = 'restricted' AND coalesce(cardinality(claimed), 0) < p_size THEN
-        SELECT claimed || array_agg(e.id) INTO claimed FROM (
-            SELECT waiting.id
+    IF account.status = 'restricted' AND coalesce(cardinality(places), 0) < p_size THEN
+        SELECT places || array_agg(claim.ctid), befores || array_agg(claim.status) INTO places, befores FROM (
+            SELECT waiting.ctid, waiting.status
             FROM thaw.enrollments AS waiting
             WHERE waiting.status = 'paused' AND waiting.waits_for_account AND waiting.account_id = account.id
             ORDER BY waiting.campaign_id, waiting.paused_at, waiting.id
-            LIMIT p_size - coalesce(cardinality(claimed), 0)
-            FOR NO KEY UPDATE SKIP LOCKED) AS e;
+            LIMIT p_size - coalesce(cardinality(places), 0)
+            FOR NO KEY UPDATE SKIP LOCKED) AS claim;
     END IF;
     WITH flipped AS (
         UPDATE thaw.enrollments AS e SET
             status = 'paused', paused_reason = why, paused_at = coalesce(e.paused_at, thaw.now())
-        FROM thaw.enrollments AS before
-        WHERE before.id = e.id AND e.id = ANY (claimed)
-        RETURNING e.id, e.step, e.paused_at, before.status AS from_status
+        FROM unnest(places, befores) AS claim (ctid, status)
+        WHERE e.ctid = claim.ctid
+        RETURNING e.id, e.step, e.paused_at, claim.status AS from_status
     )
     INSERT INTO thaw.enrollment_events (
         enrollment_id, at, tick_at, signal_id, job_id, from_account_id, to_account_id, step, kind, source, from_status,
@@ -741,9 +765,10 @@ BEGIN
         flipped.from_status, 'paused', why, flipped.paused_at
     FROM flipped;
     GET DIAGNOSTICS paused = ROW_COUNT;
-    -- The order is that of the index. Without it the planner expects to meet one of an account's many rows soon, and walks the
-    -- table from its start: past all that were paused by the batches before.
-    IF (SELECT e.id FROM thaw.enrollments AS e
+    -- A full batch: what is left is the next one's to see. Else the rest may be locked by others. The order is that of the
+    -- index. Without it the planner expects to meet one of an account's many rows soon, and walks the table from its start:
+    -- past all that were paused by the batches before.
+    IF paused = p_size OR (SELECT e.id FROM thaw.enrollments AS e
         WHERE e.account_id = account.id AND e.status = 'active'
         ORDER BY e.campaign_id, e.id LIMIT 1) IS NOT NULL
         OR (account.status = 'restricted' AND (
@@ -752,6 +777,9 @@ BEGIN
             ORDER BY e.campaign_id, e.paused_at, e.id LIMIT 1) IS NOT NULL)
     THEN
         verdict := CASE WHEN paused > 0 THEN 'more' ELSE 'busy' END;
+        -- A batch that a crash of the server takes back is done again: only the last one waits for the disk, and with it
+        -- all that came before.
+        SET LOCAL synchronous_commit = off;
     ELSE
         UPDATE thaw.accounts AS a SET pause_after = NULL WHERE a.id = account.id;
         verdict := 'done';
@@ -761,6 +789,162 @@ $$;
 CREATE FUNCTION thaw.pause_reason_of(p_status thaw.account_status) RETURNS thaw.pause_reason
     LANGUAGE sql IMMUTABLE
     RETURN CASE WHEN (p_status = 'restricted'::thaw.account_status) THEN 'account_restricted'::thaw.pause_reason WHEN (p_status = ANY (ARRAY['disconnected'::thaw.account_status, 'removed'::thaw.account_status])) THEN 'linkedin_account_disconnected'::thaw.pause_reason ELSE 'linkedin_account_issue'::thaw.pause_reason END;
+CREATE FUNCTION thaw.prune_batch(p_size integer, OUT verdict text, OUT removed integer) RETURNS record
+    LANGUAGE plpgsql
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    settings thaw.settings;
+    walk     thaw.retention;
+    before   timestamptz;
+    to_id    bigint;
+    to_tick  timestamptz;
+    done     boolean;
+BEGIN
+    removed := 0;
+    IF NOT pg_try_advisory_xact_lock(hashtextextended('thaw.retention', 0)) THEN
+        verdict := 'busy';
+        RETURN;
+    END IF;
+    SELECT s.* INTO settings FROM thaw.settings AS s;
+    verdict := 'more';
+    FOR walk IN SELECT r.* FROM thaw.retention AS r ORDER BY r.turn LOOP
+        before := thaw.now() - CASE walk.part WHEN 'account_signals' THEN settings.keep_signals ELSE settings.keep_history END;
+        to_id := NULL;
+        to_tick := NULL;
+        IF walk.part IN ('grants', 'sweeps', 'account_budgets', 'fleet_budgets') THEN
+            SELECT step.reached, step.removed INTO to_tick, removed
+            FROM thaw.prune_ticks(walk.part, walk.walk_tick, before, p_size) AS step;
+        ELSE
+            to_id := thaw.walk_on(walk, before, p_size);
+            IF walk.part = 'heals' THEN
+                SELECT step.done, step.removed INTO done, removed
+                FROM thaw.prune_heals(walk.walk_id, to_id, before, p_size) AS step;
+            ELSE
+                done := true;
+                removed := thaw.prune_ids(walk.part, walk.walk_id, to_id);
+            END IF;
+        END IF;
+        IF to_id IS NOT NULL OR to_tick IS NOT NULL THEN
+            UPDATE thaw.retention AS r SET
+                kept_since = greatest(r.kept_since, before),
+                passed_id = greatest(r.passed_id, to_id),
+                walk_id = CASE WHEN done THEN coalesce(to_id, r.walk_id) ELSE r.walk_id END,
+                walk_tick = coalesce(to_tick, r.walk_tick)
+            WHERE r.part = walk.part;
+            -- A batch that a crash of the server takes back is done again.
+            SET LOCAL synchronous_commit = off;
+            RETURN;
+        ELSIF walk.walk_began < thaw.now() - interval '30 days' THEN
+            UPDATE thaw.retention AS r SET walk_id = 0, walk_tick = '-infinity', walk_began = thaw.now()
+            WHERE r.part = walk.part;
+        END IF;
+    END LOOP;
+    verdict := 'done';
+END;
+$$;
+COMMENT ON FUNCTION thaw.prune_batch(p_size integer, OUT verdict text, OUT removed integer) IS 'Removes what is older than the settings say and not needed any more, a few rows at a time; what the prune job calls.';
+CREATE FUNCTION thaw.prune_heals(p_after bigint, p_to bigint, p_before timestamp with time zone, p_size integer, OUT done boolean, OUT removed integer) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    old bigint[] := ARRAY(
+        SELECT h.id FROM thaw.heals AS h WHERE h.id > p_after AND h.id <= p_to AND h.finished_at < p_before);
+BEGIN
+    DELETE FROM thaw.heal_enrollments AS listed
+    WHERE listed.ctid = ANY (ARRAY(
+        SELECT line.ctid FROM thaw.heal_enrollments AS line WHERE line.heal_id = ANY (old) LIMIT p_size));
+    GET DIAGNOSTICS removed = ROW_COUNT;
+    done := removed = 0;
+    IF done THEN
+        DELETE FROM thaw.heals AS h WHERE h.id = ANY (old);
+        GET DIAGNOSTICS removed = ROW_COUNT;
+    END IF;
+END;
+$$;
+CREATE FUNCTION thaw.prune_ids(p_part text, p_after bigint, p_to bigint) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    removed integer;
+BEGIN
+    CASE p_part
+        -- The events of a pause that still lasts: they say why the prospect waits.
+        WHEN 'enrollment_events' THEN
+            DELETE FROM thaw.enrollment_events AS event
+            WHERE event.id > p_after AND event.id <= p_to
+                AND (SELECT e.paused_at = event.paused_at FROM thaw.enrollments AS e
+                     WHERE e.id = event.enrollment_id AND e.status = 'paused') IS NOT TRUE;
+        WHEN 'campaign_events' THEN
+            DELETE FROM thaw.campaign_events AS event
+            WHERE event.id > p_after AND event.id <= p_to
+                AND (SELECT c.paused_at <= event.at FROM thaw.campaigns AS c
+                     WHERE c.id = event.campaign_id AND c.status = 'paused') IS NOT TRUE;
+        -- The newest word that an account took; the word that an account will take when somebody writes its row (the order is
+        -- that of accounts_apply_early_signals); and one whose job is still to be done.
+        WHEN 'account_signals' THEN
+            DELETE FROM thaw.account_signals AS s
+            WHERE s.ctid = ANY (ARRAY(
+                SELECT old.ctid
+                FROM thaw.account_signals AS old
+                WHERE old.id > p_after AND old.id <= p_to
+                    AND CASE old.outcome
+                        WHEN 'applied' THEN
+                            EXISTS (
+                                SELECT FROM thaw.account_signals AS newer
+                                WHERE newer.provider = old.provider
+                                    AND newer.provider_account_id = old.provider_account_id
+                                    AND newer.outcome = 'applied' AND newer.id > old.id)
+                            AND (old.finished_at IS NOT NULL OR NOT thaw.is_enqueued(
+                                CASE old.status WHEN 'connected' THEN 'resume_account' ELSE 'pause_account' END,
+                                jsonb_build_object('account_id', old.account_id, 'signal_id', old.id)))
+                        WHEN 'unknown_account' THEN
+                            EXISTS (
+                                SELECT FROM thaw.account_signals AS other
+                                WHERE other.provider = old.provider
+                                    AND other.provider_account_id = old.provider_account_id
+                                    AND other.outcome = 'unknown_account'
+                                    AND (least(coalesce(other.occurred_at, other.received_at),
+                                            other.received_at + interval '5 minutes'), other.status <> 'connected', other.id)
+                                        > (least(coalesce(old.occurred_at, old.received_at),
+                                            old.received_at + interval '5 minutes'), old.status <> 'connected', old.id))
+                        ELSE true
+                    END
+                FOR UPDATE OF old SKIP LOCKED));
+    END CASE;
+    GET DIAGNOSTICS removed = ROW_COUNT;
+    RETURN removed;
+END;
+$$;
+CREATE FUNCTION thaw.prune_ticks(p_part text, p_from timestamp with time zone, p_before timestamp with time zone, p_size integer, OUT reached timestamp with time zone, OUT removed integer) RETURNS record
+    LANGUAGE plpgsql
+    AS $_$
+BEGIN
+    EXECUTE format('
+        WITH gone AS (
+            DELETE FROM thaw.%1$I AS line
+            WHERE line.ctid = ANY (ARRAY(
+                SELECT old.ctid
+                FROM thaw.%1$I AS old
+                WHERE old.tick_at >= $1 AND old.tick_at < $2 AND %2$s
+                ORDER BY old.tick_at LIMIT $3
+                FOR UPDATE OF old SKIP LOCKED))
+            RETURNING line.tick_at
+        )
+        SELECT max(gone.tick_at), count(*) FROM gone',
+        p_part,
+        CASE p_part
+            WHEN 'grants' THEN
+                '(SELECT s.finished_at IS NOT NULL FROM thaw.sweeps AS s WHERE s.tick_at = old.tick_at)'
+            WHEN 'sweeps' THEN
+                'old.finished_at IS NOT NULL
+                AND (SELECT g.tick_at FROM thaw.grants AS g WHERE g.tick_at = old.tick_at LIMIT 1) IS NULL'
+            ELSE 'true'
+        END)
+    INTO reached, removed
+    USING p_from, p_before, p_size;
+END;
+$_$;
 CREATE FUNCTION thaw.receive_signal(p_provider text, p_provider_account_id text, p_raw_status text, p_status text, p_occurred_at timestamp with time zone, p_member_id text, p_delivery_key text, p_just_created boolean, p_body jsonb) RETURNS thaw.signal_outcome
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -816,6 +1000,7 @@ $$;
 COMMENT ON FUNCTION thaw.receive_signal(p_provider text, p_provider_account_id text, p_raw_status text, p_status text, p_occurred_at timestamp with time zone, p_member_id text, p_delivery_key text, p_just_created boolean, p_body jsonb) IS 'Records one delivery of a provider and applies it; what the webhooks call.';
 CREATE FUNCTION thaw.resume_pass(p_lane thaw.lane, p_account_id bigint, p_job_id bigint, p_tick_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_signal_id bigint DEFAULT NULL::bigint, p_heal_id bigint DEFAULT NULL::bigint, p_batch integer DEFAULT NULL::integer, p_size integer DEFAULT NULL::integer, OUT verdict text, OUT resumed integer, OUT repointed integer, OUT campaigns_resumed integer, OUT tick_finished boolean) RETURNS record
     LANGUAGE plpgsql
+    SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
     AS $$
 DECLARE
@@ -833,21 +1018,30 @@ DECLARE
     line_sources   bigint[];
     line_campaigns bigint[];
     campaigns      bigint[];
-    claimed   bigint[];
-    granted   integer;
+    -- A heal whose cap is enough for everybody goes through one line after the other.
+    more_lines     boolean := false;
+    -- Where the rows are, at first all that might be woken, then those that are locked; with what an event says of each.
+    -- An address stays true for as long as this function runs: its snapshot keeps what it saw from being removed.
+    places         tid[];
+    from_accounts  bigint[];
+    reasons        thaw.pause_reason[];
+    paused_ats     timestamptz[];
+    granted        integer;
+    origin         thaw.event_source := p_lane::text;
 BEGIN
     resumed := 0;
     repointed := 0;
     campaigns_resumed := 0;
     tick_finished := false;
     SELECT s.* INTO settings FROM thaw.settings AS s;
-    -- 1. The account, then the row that says whether this pass was done.
+    -- 1. The account, then the row that says whether this pass was done. A grant is locked too: the next tick closes it.
     SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = p_account_id FOR NO KEY UPDATE;
     tick := thaw.tick();
     CASE p_lane
         WHEN 'sweep' THEN
             SELECT g.finished_at IS NOT NULL, g.planned INTO is_closed, room
-            FROM thaw.grants AS g WHERE g.tick_at = p_tick_at AND g.account_id = p_account_id;
+            FROM thaw.grants AS g WHERE g.tick_at = p_tick_at AND g.account_id = p_account_id
+            FOR NO KEY UPDATE;
         WHEN 'signal' THEN
             SELECT s.finished_at IS NOT NULL, settings.account_cap INTO is_closed, room
             FROM thaw.account_signals AS s WHERE s.id = p_signal_id;
@@ -883,6 +1077,11 @@ BEGIN
                 JOIN thaw.enrollments AS e ON e.id = listed.enrollment_id
                 WHERE listed.heal_id = heal.id
                     AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id AND e.waits_for_account));
+        IF heal.found <= heal.cap AND NOT is_listed THEN
+            more_lines := coalesce(cardinality(line_sources), 0) > 1;
+            line_sources := line_sources[:1];
+            line_campaigns := line_campaigns[:1];
+        END IF;
         sources := line_sources;
         -- 3. Start campaigns that waited for an account. Outside of a heal those too in which this account has active
         --    prospects: a campaign must not block its own. All are locked, those that run as well: the pause of another
@@ -901,7 +1100,7 @@ BEGIN
         INSERT INTO thaw.campaign_events (
             campaign_id, at, account_id, tick_at, heal_id, signal_id, job_id, kind, source, from_status, to_status, reason)
         SELECT started.id, thaw.now(), account.id, p_tick_at, p_heal_id, p_signal_id, p_job_id, 'resumed',
-            p_lane::text::thaw.event_source, 'paused', 'running', started.paused_reason
+            origin, 'paused', 'running', started.paused_reason
         FROM started;
         GET DIAGNOSTICS campaigns_resumed = ROW_COUNT;
         -- 4. Claim those who have waited longest. What somebody else is working on at this moment is left to the next pass.
@@ -911,8 +1110,8 @@ BEGIN
                 WHERE b.tick_at = tick AND b.account_id = account.id), settings.account_cap));
         END IF;
         IF is_listed THEN
-            SELECT array_agg(candidate.id) INTO claimed FROM (
-                SELECT e.id
+            SELECT array_agg(candidate.ctid) INTO places FROM (
+                SELECT e.ctid
                 FROM thaw.heal_enrollments AS listed
                 JOIN thaw.enrollments AS e ON e.id = listed.enrollment_id
                 JOIN thaw.campaigns AS c ON c.id = e.campaign_id
@@ -921,12 +1120,12 @@ BEGIN
                 ORDER BY e.paused_at, e.id
                 LIMIT room) AS candidate;
         ELSE
-            SELECT array_agg(candidate.id) INTO claimed FROM (
-                SELECT next.id
+            SELECT array_agg(candidate.ctid) INTO places FROM (
+                SELECT next.ctid
                 FROM unnest(line_sources, line_campaigns) AS line (source_id, campaign_id)
                 JOIN thaw.campaigns AS c ON c.id = line.campaign_id AND c.status = 'running'
                 CROSS JOIN LATERAL (
-                    SELECT e.id, e.paused_at
+                    SELECT e.ctid, e.id, e.paused_at
                     FROM thaw.enrollments AS e
                     WHERE e.status = 'paused' AND e.waits_for_account
                         AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id
@@ -935,12 +1134,16 @@ BEGIN
                 ORDER BY next.paused_at, next.id
                 LIMIT room) AS candidate;
         END IF;
-        SELECT array_agg(waiting.id ORDER BY waiting.paused_at, waiting.id) INTO claimed FROM (
-            SELECT e.id, e.paused_at
+        SELECT array_agg(waiting.ctid), array_agg(waiting.account_id), array_agg(waiting.paused_reason),
+            array_agg(waiting.paused_at)
+        INTO places, from_accounts, reasons, paused_ats
+        FROM (
+            SELECT e.ctid, e.account_id, e.paused_reason, e.paused_at
             FROM thaw.enrollments AS e
-            WHERE e.id = ANY (claimed) AND e.waits_for_account AND e.account_id = ANY (sources)
+            WHERE e.ctid = ANY (places) AND e.waits_for_account AND e.account_id = ANY (sources)
+            ORDER BY e.paused_at, e.id
             FOR NO KEY UPDATE SKIP LOCKED) AS waiting;
-        granted := coalesce(cardinality(claimed), 0);
+        granted := coalesce(cardinality(places), 0);
         -- 5. The budget of the lane. A heal's own row is its budget; its cap is in room already, its CHECK guards it.
         IF p_lane <> 'heal' AND granted > 0 THEN
             INSERT INTO thaw.fleet_budgets (tick_at, lane, cap)
@@ -960,28 +1163,24 @@ BEGIN
                 status = 'active', paused_reason = NULL, paused_at = NULL, account_id = account.id,
                 next_action_at = greatest(
                     e.next_action_at, thaw.now() + thaw.spread(line.i, granted, settings.jitter))
-            FROM unnest(claimed[:granted]) WITH ORDINALITY AS line (id, i)
-            JOIN thaw.enrollments AS before ON before.id = line.id
-            WHERE e.id = line.id
-            RETURNING e.id, e.step, before.account_id AS from_account_id, before.paused_reason, before.paused_at
-        ), flips AS (
+            FROM unnest(places[:granted], from_accounts[:granted], reasons[:granted], paused_ats[:granted])
+                WITH ORDINALITY AS line (ctid, from_account_id, reason, paused_at, i)
+            WHERE e.ctid = line.ctid
+            RETURNING e.id, e.step, line.from_account_id, line.reason, line.paused_at
+        )
+        INSERT INTO thaw.enrollment_events (
+            enrollment_id, at, tick_at, heal_id, signal_id, job_id, from_account_id, to_account_id, step, kind, source,
+            from_status, to_status, reason, paused_at)
+        SELECT flip.id, thaw.now(), CASE WHEN p_lane <> 'heal' THEN tick END, p_heal_id, p_signal_id, p_job_id,
+            flip.from_account_id, account.id, flip.step, flip.kind, origin, flip.from_status, 'active', flip.reason,
+            flip.paused_at
+        FROM (
             SELECT woken.*, 'resumed'::thaw.event_kind AS kind, 'paused'::thaw.enrollment_status AS from_status FROM woken
             UNION ALL
-            SELECT woken.*, 'repointed', 'active' FROM woken WHERE woken.from_account_id <> account.id
-        ), written AS (
-            INSERT INTO thaw.enrollment_events (
-                enrollment_id, at, tick_at, heal_id, signal_id, job_id, from_account_id, to_account_id, step, kind, source,
-                from_status, to_status, reason, paused_at)
-            SELECT flips.id, thaw.now(), CASE WHEN p_lane <> 'heal' THEN tick END, p_heal_id, p_signal_id, p_job_id,
-                flips.from_account_id, account.id, flips.step, flips.kind, p_lane::text::thaw.event_source,
-                flips.from_status, 'active', flips.paused_reason, flips.paused_at
-            FROM flips
-            ORDER BY flips.id, flips.kind
-            RETURNING kind
-        )
-        SELECT count(*) FILTER (WHERE written.kind = 'resumed'), count(*) FILTER (WHERE written.kind = 'repointed')
-        INTO resumed, repointed
-        FROM written;
+            SELECT woken.*, 'repointed', 'active' FROM woken WHERE woken.from_account_id <> account.id) AS flip;
+        GET DIAGNOSTICS repointed = ROW_COUNT;
+        resumed := granted;
+        repointed := repointed - resumed;
     END IF;
     -- 8. Close the pass.
     CASE p_lane
@@ -1008,7 +1207,7 @@ BEGIN
                 repointed = h.repointed + resume_pass.repointed,
                 campaigns_resumed = h.campaigns_resumed + resume_pass.campaigns_resumed,
                 -- Less than there was room for: nobody is left who can be woken through this account.
-                accounts_done = h.accounts_done + CASE WHEN resume_pass.resumed < room THEN 1 ELSE 0 END,
+                accounts_done = h.accounts_done + CASE WHEN resume_pass.resumed < room AND NOT more_lines THEN 1 ELSE 0 END,
                 batch = h.batch + 1
             WHERE h.id = p_heal_id AND h.batch = p_batch - 1 AND h.status = 'running';
             IF NOT FOUND THEN
@@ -1114,6 +1313,35 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.sweep() IS 'Enqueues the sweep of the current tick unless it is there or done, and returns the tick. Any number of calls make one sweep.';
+CREATE TABLE thaw.retention (
+    part text NOT NULL,
+    turn integer NOT NULL,
+    kept_since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    passed_id bigint DEFAULT 0 NOT NULL,
+    walk_id bigint DEFAULT 0 NOT NULL,
+    walk_tick timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    walk_began timestamp with time zone DEFAULT thaw.now() NOT NULL
+);
+COMMENT ON TABLE thaw.retention IS 'How far the past is removed: one row a table, in the order in which they have their turn.';
+COMMENT ON COLUMN thaw.retention.kept_since IS 'Every row that is younger is there; -infinity: nothing was removed yet.';
+COMMENT ON COLUMN thaw.retention.passed_id IS 'The greatest id that a walk has passed: a row that is missing although its id is greater was not removed by its age.';
+CREATE FUNCTION thaw.walk_on(p_walk thaw.retention, p_before timestamp with time zone, p_size integer) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    AS $_$
+DECLARE
+    reached bigint;
+    line    record;
+BEGIN
+    FOR line IN EXECUTE format('SELECT t.id, t.%I AS at FROM thaw.%I AS t WHERE t.id > $1 ORDER BY t.id LIMIT $2',
+        CASE p_walk.part WHEN 'account_signals' THEN 'received_at' WHEN 'heals' THEN 'requested_at' ELSE 'at' END, p_walk.part)
+        USING p_walk.walk_id, p_size
+    LOOP
+        EXIT WHEN line.at >= p_before;
+        reached := line.id;
+    END LOOP;
+    RETURN reached;
+END;
+$_$;
 CREATE TABLE thaw.account_signals (
     id bigint NOT NULL,
     provider text NOT NULL,
@@ -1241,7 +1469,8 @@ CASE source
 END)),
     CONSTRAINT enrollment_events_names_its_pause CHECK (((kind <> ALL (ARRAY['paused'::thaw.event_kind, 'resumed'::thaw.event_kind])) OR (paused_at IS NOT NULL))),
     CONSTRAINT enrollment_events_pause_has_a_reason CHECK (((kind <> 'paused'::thaw.event_kind) OR (reason IS NOT NULL)))
-);
+)
+WITH (autovacuum_vacuum_scale_factor='0.02');
 COMMENT ON TABLE thaw.enrollment_events IS 'The history of every enrollment: each flip, written in the transaction that made it.';
 COMMENT ON COLUMN thaw.enrollment_events.reason IS 'Of a pause: why; of a resume: the reason that it ended.';
 COMMENT ON COLUMN thaw.enrollment_events.paused_at IS 'When the pause began that this event begins or ends. A pause that has two resumes was ended twice.';
@@ -1350,6 +1579,11 @@ CREATE VIEW thaw.history AS
      LEFT JOIN thaw.accounts from_account ON ((from_account.id = event.from_account_id)))
      LEFT JOIN thaw.accounts to_account ON ((to_account.id = event.to_account_id)));
 COMMENT ON VIEW thaw.history IS 'What happened to a prospect: every pause, resume and re-point, with where it came from.';
+CREATE VIEW thaw.kept AS
+ SELECT COALESCE(max(r.kept_since) FILTER (WHERE (r.part <> 'account_signals'::text)), '-infinity'::timestamp with time zone) AS history_since,
+    COALESCE(max(r.passed_id) FILTER (WHERE (r.part = 'account_signals'::text)), (0)::bigint) AS signals_after
+   FROM thaw.retention r;
+COMMENT ON VIEW thaw.kept IS 'What is all there: all that happened since a time, history and ledgers, and all signals after an id; of what was before, only what is still needed.';
 CREATE SEQUENCE thaw.river_job_id_seq
     START WITH 1
     INCREMENT BY 1
@@ -1471,6 +1705,8 @@ ALTER TABLE ONLY thaw.heal_enrollments
     ADD CONSTRAINT heal_enrollments_pkey PRIMARY KEY (heal_id, enrollment_id);
 ALTER TABLE ONLY thaw.heals
     ADD CONSTRAINT heals_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY thaw.retention
+    ADD CONSTRAINT retention_pkey PRIMARY KEY (part);
 ALTER TABLE ONLY thaw.river_job
     ADD CONSTRAINT river_job_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.river_leader

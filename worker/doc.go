@@ -1,7 +1,8 @@
 // Package worker does Thaw's jobs: sweep, resume_account, pause_account and heal.
 //
-// A Work method is a shell. It opens a transaction, calls the rule (package plan, or a SQL function of the schema), and
-// completes its job in the same transaction: what was done and that it was done are committed together. Whatever the queue
+// A Work method is a shell. It calls the rule (package plan, or a SQL function of the schema) in a transaction that also
+// completes its job: what was done and that it was done are committed together. A pass is one statement, sent together
+// with its BEGIN and COMMIT; the plan of a tick is several. Whatever the queue
 // does after that (a second delivery, a rescue, somebody's click on retry) finds a closed ledger row and changes nothing.
 //
 // # Ticks

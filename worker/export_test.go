@@ -30,6 +30,8 @@ func WorkByHand(t testing.TB, pool *pgxpool.Pool, client *river.Client[pgx.Tx], 
 		return work(ctx, &pauseWorker{store: db, logger: logger}, row)
 	case jobs.HealArgs{}.Kind():
 		return work(ctx, &healWorker{store: db, logger: logger}, row)
+	case jobs.PruneArgs{}.Kind():
+		return work(ctx, &pruneWorker{store: db, logger: logger}, row)
 	default:
 		return fmt.Errorf("no worker for %q", row.Kind)
 	}

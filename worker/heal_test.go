@@ -3,6 +3,7 @@ package worker_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -54,6 +55,48 @@ func TestHealOfAWorkspaceIsRepeatedUntilNothingIsLeft(t *testing.T) {
 	require.Equal(t, 2700, testdb.Value[int](t, f.DB, `
 		SELECT count(*) FROM thaw.enrollments AS e JOIN thaw.enrollment_events AS event ON event.enrollment_id = e.id
 		WHERE event.source = 'heal' AND event.kind = 'resumed' AND next_action_at BETWEEN event.at AND event.at + interval '15 minutes'`))
+}
+
+// Whether a campaign fills its last batch to the brim or not, and whether the cap is enough for all, just enough, or not: a heal
+// comes to its end, and wakes the longest paused where it cannot wake all.
+func TestHealBatchesEndAtEveryEdge(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		campaigns []int
+		cap, want int
+	}{
+		"one full batch":                {[]int{10}, 1000, 10},
+		"full batches in two campaigns": {[]int{20, 10}, 1000, 30},
+		"a rest in each":                {[]int{3, 14, 7}, 1000, 24},
+		"the cap is just enough":        {[]int{20, 5}, 25, 25},
+		"the cap is not enough":         {[]int{20, 5}, 24, 24},
+		"nobody waits":                  {nil, 5, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := setup(t)
+			a := f.account(t, account{key: "a1"})
+			total := 0
+			for i, n := range c.campaigns {
+				key := fmt.Sprint("campaign ", i)
+				ids := f.prospects(t, prospects{account: a, campaign: f.campaign(t, campaign{key: key, reason: disconnected}), n: n, reason: disconnected})
+				f.Exec(t, "UPDATE thaw.enrollments SET paused_at = thaw.now() - interval '1 hour' + id % 7 * interval '1 minute' WHERE id = ANY ($1)", ids)
+				total += n
+			}
+			heal := testdb.Value[int64](t, f.DB, "SELECT thaw.heal('acme', cap => $1)", c.cap)
+			for batches := 0; ; batches++ {
+				require.Less(t, batches, 12, "the heal comes to no end")
+				if testdb.Value[string](t, f.DB, "SELECT verdict FROM thaw.heal_batch($1, 10, 1)", heal) == "done" {
+					break
+				}
+			}
+			require.Equal(t, []int{c.want, total - c.want}, testdb.Value[[]int](t, f.DB, "SELECT ARRAY[resumed, left_over] FROM thaw.heals WHERE status = 'done'"))
+			require.Zero(t, testdb.Value[int](t, f.DB, `
+				SELECT count(*) FROM thaw.enrollments AS left_over
+				JOIN thaw.enrollment_events AS woken ON (woken.paused_at, woken.enrollment_id) > (left_over.paused_at, left_over.id)
+				WHERE left_over.status = 'paused'`), "somebody woke before one who had waited longer")
+		})
+	}
 }
 
 func TestHealOfAnAccount(t *testing.T) {

@@ -70,7 +70,7 @@ func (m *modelTest) sendSignal(r *rapid.T) {
 	if m.signal(a, status, modelled) {
 		want = "applied"
 	}
-	key := fmt.Sprint("delivery ", len(m.ids(r, "SELECT id FROM thaw.account_signals")))
+	key := fmt.Sprint("delivery ", m.ids(r, "SELECT coalesce(max(id), 0) FROM thaw.account_signals"))
 	for range rapid.IntRange(1, 2).Draw(r, "deliveries") {
 		var got string
 		m.must(r, m.db.Pool.QueryRow(m.t.Context(), "SELECT thaw.signal('linkedin', $1, $2, $3, NULL, $4)",

@@ -45,6 +45,20 @@ func (b *breaker) TraceQueryStart(ctx context.Context, _ *pgx.Conn, query pgx.Tr
 
 func (b *breaker) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
+// TraceBatchStart breaks the commit that is sent together with its work: in its place there is what fails.
+func (b *breaker) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
+	for _, query := range data.Batch.QueuedQueries {
+		if b.armed.Load() && query.SQL == "COMMIT" {
+			query.SQL = "DO $$ BEGIN RAISE 'the commit failed'; END $$"
+		}
+	}
+	return ctx
+}
+
+func (b *breaker) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
+
+func (b *breaker) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
+
 func newModelTest(t *testing.T) *modelTest {
 	t.Helper()
 	f := &fleet{DB: testdb.New(t)}
@@ -54,9 +68,9 @@ func newModelTest(t *testing.T) *modelTest {
 		CREATE OR REPLACE FUNCTION thaw.now() RETURNS timestamptz LANGUAGE sql STABLE RETURN (SELECT frozen.at FROM thaw_test.frozen);
 		UPDATE thaw.settings SET account_cap = 3, fleet_cap = 5, signal_cap = 4;`)
 	m := &modelTest{t: t, db: f.DB, client: f.client(t), broken: &breaker{}, seen: map[string]int{}}
-	config, err := pgxpool.ParseConfig(f.URL)
-	require.NoError(t, err)
+	config := f.Pool.Config()
 	config.ConnConfig.Tracer = m.broken
+	var err error
 	m.doomed, err = pgxpool.NewWithConfig(t.Context(), config)
 	require.NoError(t, err)
 	t.Cleanup(m.doomed.Close)

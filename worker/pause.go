@@ -6,9 +6,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/jobs"
@@ -40,21 +38,10 @@ func (w *pauseWorker) Work(ctx context.Context, job *river.Job[jobs.PauseAccount
 		params.TickAt = &args.TickAt.Time
 	}
 	for deadline := time.Now().Add(workSlice); ; {
-		var batch dbsqlc.PauseBatchRow
-		err := w.store.Tx(ctx, func(tx pgx.Tx, q *dbsqlc.Queries) error {
-			var err error
-			if batch, err = q.PauseBatch(ctx, params); err != nil {
-				return fmt.Errorf("pausing account %d: %w", args.AccountID, err)
-			}
-			if batch.Verdict == verdictMore || batch.Verdict == verdictBusy {
-				return nil
-			}
-			_, err = river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, job)
-			return err
-		})
+		batch, err := w.store.Trip().PauseBatch(ctx, params)
 		switch {
 		case err != nil:
-			return err
+			return fmt.Errorf("pausing account %d: %w", args.AccountID, err)
 		case batch.Verdict == verdictBusy:
 			return river.JobSnooze(time.Second)
 		case batch.Verdict != verdictMore:

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/jobs"
@@ -23,21 +21,9 @@ type resumeWorker struct {
 
 // Work runs the resume pass of one account in the name of its signal or of its grant.
 func (w *resumeWorker) Work(ctx context.Context, job *river.Job[jobs.ResumeAccountArgs]) error {
-	args := job.Args
-	switch {
+	switch args := job.Args; {
 	case args.SignalID != 0 && args.TickAt.IsZero():
-		return w.store.Tx(ctx, func(tx pgx.Tx, q *dbsqlc.Queries) error {
-			pass, err := q.ResumeForSignal(ctx, dbsqlc.ResumeForSignalParams{
-				AccountID: args.AccountID, JobID: job.ID, SignalID: args.SignalID,
-			})
-			if err != nil {
-				return fmt.Errorf("resuming account %d for signal %d: %w", args.AccountID, args.SignalID, err)
-			}
-			w.logger.DebugContext(ctx, "resumed by signal", "account_id", args.AccountID, "signal_id", args.SignalID,
-				"verdict", pass.Verdict, "resumed", pass.Resumed, "repointed", pass.Repointed)
-			_, err = river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, job)
-			return err
-		})
+		return w.forSignal(ctx, job)
 	case args.SignalID == 0 && !args.TickAt.IsZero():
 		return w.forSweep(ctx, job)
 	default:
@@ -45,25 +31,26 @@ func (w *resumeWorker) Work(ctx context.Context, job *river.Job[jobs.ResumeAccou
 	}
 }
 
-func (w *resumeWorker) forSweep(ctx context.Context, job *river.Job[jobs.ResumeAccountArgs]) error {
+func (w *resumeWorker) forSignal(ctx context.Context, job *river.Job[jobs.ResumeAccountArgs]) error {
 	args := job.Args
-	var pass dbsqlc.ResumeForSweepRow
-	err := w.store.Tx(ctx, func(tx pgx.Tx, q *dbsqlc.Queries) error {
-		var err error
-		pass, err = q.ResumeForSweep(ctx, dbsqlc.ResumeForSweepParams{
-			AccountID: args.AccountID, JobID: job.ID, TickAt: args.TickAt.Time,
-		})
-		if err != nil {
-			return fmt.Errorf("resuming account %d in tick %s: %w", args.AccountID, args.TickAt, err)
-		}
-		if pass.Verdict == verdictStaleTick {
-			return nil // commits the closed grant; the job is cancelled below
-		}
-		_, err = river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, job)
-		return err
+	pass, err := w.store.Trip().ResumeForSignal(ctx, dbsqlc.ResumeForSignalParams{
+		AccountID: args.AccountID, JobID: job.ID, SignalID: args.SignalID,
 	})
 	if err != nil {
-		return err
+		return fmt.Errorf("resuming account %d for signal %d: %w", args.AccountID, args.SignalID, err)
+	}
+	w.logger.DebugContext(ctx, "resumed by signal", "account_id", args.AccountID, "signal_id", args.SignalID,
+		"verdict", pass.Verdict, "resumed", pass.Resumed, "repointed", pass.Repointed)
+	return nil
+}
+
+func (w *resumeWorker) forSweep(ctx context.Context, job *river.Job[jobs.ResumeAccountArgs]) error {
+	args := job.Args
+	pass, err := w.store.Trip().ResumeForSweep(ctx, dbsqlc.ResumeForSweepParams{
+		AccountID: args.AccountID, JobID: job.ID, TickAt: args.TickAt.Time,
+	})
+	if err != nil {
+		return fmt.Errorf("resuming account %d in tick %s: %w", args.AccountID, args.TickAt, err)
 	}
 	if pass.TickFinished {
 		logTick(ctx, w.logger, w.store, args.TickAt.Time)

@@ -78,13 +78,49 @@ func TestRiverCompletesAJobThatIsNotRunningWithoutAnError(t *testing.T) {
 	require.Equal(t, "cancelled", testdb.Value[string](t, f.DB, "SELECT state::text FROM thaw.river_job"))
 }
 
+// thaw.complete_job leaves the row that River's own function leaves, and touches no job that is not running.
+func TestJobsAreCompletedAsRiverDoes(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	client := f.client(t)
+	running := func(id int64) *rivertype.JobRow {
+		inserted, err := client.Insert(t.Context(), jobs.HealArgs{HealID: id}, nil)
+		require.NoError(t, err)
+		f.Exec(t, "UPDATE thaw.river_job SET state = 'running', attempt = 1, attempted_at = now() WHERE id = $1", inserted.Job.ID)
+		row, err := client.JobGet(t.Context(), inserted.Job.ID)
+		require.NoError(t, err)
+		return row
+	}
+	theirs, ours := running(1), running(2)
+	tx := f.begin(t)
+	_, err := river.JobCompleteTx[*riverpgxv5.Driver](rivertest.WorkContext(t.Context(), client), tx, &river.Job[jobs.HealArgs]{JobRow: theirs})
+	require.NoError(t, err)
+	require.NoError(t, tx.Commit(t.Context()))
+	require.True(t, testdb.Value[bool](t, f.DB, "SELECT thaw.complete_job($1)", ours.ID))
+
+	rows := testdb.Column[string](t, f.DB, `
+		SELECT (to_jsonb(job) - ARRAY['id', 'args', 'unique_key', 'created_at', 'scheduled_at', 'attempted_at', 'finalized_at'])::text
+			|| (job.finalized_at BETWEEN now() - interval '1 minute' AND now() + interval '1 second')::text
+		FROM thaw.river_job AS job ORDER BY job.id`)
+	require.Len(t, rows, 2)
+	require.Contains(t, rows[0], `"state": "completed"`)
+	require.Equal(t, rows[0], rows[1])
+
+	for _, state := range []string{"available", "cancelled", "completed", "discarded", "retryable", "scheduled"} {
+		f.Exec(t, `UPDATE thaw.river_job SET state = $2::thaw.river_job_state,
+			finalized_at = CASE WHEN $2 IN ('completed', 'cancelled', 'discarded') THEN 'epoch'::timestamptz END WHERE id = $1`, ours.ID, state)
+		require.Nil(t, testdb.Value[*bool](t, f.DB, "SELECT thaw.complete_job($1)", ours.ID), state)
+		require.Equal(t, state, testdb.Value[string](t, f.DB, "SELECT state::text FROM thaw.river_job WHERE id = $1", ours.ID))
+	}
+}
+
 // River's client notifies at a limited rate, counted when the insert runs, so that a transaction that is rolled back can
 // swallow the wake-up of the next one. thaw.enqueue notifies by itself, in the transaction of its insert.
 func TestEveryCommittedJobWakesItsQueue(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.account(t, account{key: "a1"})
-	listening, err := pgx.Connect(t.Context(), f.URL)
+	listening, err := pgx.Connect(t.Context(), f.Direct)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = listening.Close(context.Background()) })
 	_, err = listening.Exec(t.Context(), `LISTEN "thaw.river_insert"`)

@@ -86,10 +86,10 @@ func (f *fleet) launch(t *testing.T) *worker.Worker {
 // the middle of what they do.
 func (f *fleet) launchUntilStopped(t *testing.T, ctx context.Context) (w *worker.Worker, stop func()) {
 	t.Helper()
-	riverPool, err := pgxpool.New(t.Context(), f.URL)
+	riverPool, err := pgxpool.NewWithConfig(t.Context(), f.Pool.Config())
 	require.NoError(t, err)
 	w, err = worker.New(t.Context(), worker.Config{
-		Pool: f.Pool, RiverPool: riverPool, RiverSchema: schema.Name, Logger: slog.New(f.log),
+		Pool: f.Pool, RiverPool: riverPool, RiverSchema: schema.Name, PollOnly: f.PollOnly, Logger: slog.New(f.log),
 	})
 	require.NoError(t, err)
 	require.NoError(t, w.Start(ctx))

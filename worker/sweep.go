@@ -56,7 +56,7 @@ func (w *sweepWorker) Work(ctx context.Context, job *river.Job[jobs.SweepArgs]) 
 
 // sweep plans the tick unless it is planned already. It returns the ticks that are over with it.
 func (w *sweepWorker) sweep(ctx context.Context, tx pgx.Tx, q *dbsqlc.Queries, tick time.Time) ([]time.Time, error) {
-	fleetCap, err := q.OpenSweep(ctx, tick)
+	opened, err := q.OpenSweep(ctx, tick)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	} else if err != nil {
@@ -87,7 +87,7 @@ func (w *sweepWorker) sweep(ctx context.Context, tx pgx.Tx, q *dbsqlc.Queries, t
 		record.WorkspaceIds = append(record.WorkspaceIds, workspace)
 		record.Planned = append(record.Planned, int32(planned))
 	}
-	for _, g := range plan.Grants(claimants, int(fleetCap)) {
+	for _, g := range plan.Grants(claimants, int(opened.FleetCap)) {
 		grant(g.AccountID, g.WorkspaceID, g.Planned)
 	}
 	for _, b := range blocked {
@@ -99,12 +99,18 @@ func (w *sweepWorker) sweep(ctx context.Context, tx pgx.Tx, q *dbsqlc.Queries, t
 		return nil, fmt.Errorf("recording the plan: %w", err)
 	}
 	if len(granted) == 0 {
-		return append(over, tick), nil
+		over = append(over, tick)
 	}
 
 	inserts := make([]river.InsertManyParams, len(record.AccountIds))
 	for i, account := range record.AccountIds {
 		inserts[i].Args = jobs.ResumeAccountArgs{AccountID: account, TickAt: jobs.TickAt(tick)}
+	}
+	if opened.IsFirstOfHour {
+		inserts = append(inserts, river.InsertManyParams{Args: jobs.PruneArgs{TickAt: jobs.TickAt(tick)}})
+	}
+	if len(inserts) == 0 {
+		return over, nil
 	}
 	if _, err := river.ClientFromContext[pgx.Tx](ctx).InsertManyTx(ctx, tx, inserts); err != nil {
 		return nil, fmt.Errorf("inserting the jobs of the tick: %w", err)

@@ -24,8 +24,9 @@ const (
 	RescueAfter = 60 * time.Second
 	// workSlice is how long a job of many batches goes on before it gives its place to others. Shorter than JobTimeout.
 	workSlice = 10 * time.Second
-	// batchSize is how many enrollments one transaction pauses or heals: few enough to hold the lock on the account for
-	// less than a tenth of a second, enough to make the transaction itself cheap.
+	// batchSize is how many enrollments one transaction pauses or heals, and how many old rows one looks at to remove them:
+	// few enough to hold the lock on the account for less than a tenth of a second, enough to make the transaction itself
+	// cheap.
 	batchSize = 2000
 )
 
@@ -72,6 +73,7 @@ func New(ctx context.Context, c Config) (*Worker, error) {
 	river.AddWorker(workers, &resumeWorker{store: db, logger: c.Logger})
 	river.AddWorker(workers, &pauseWorker{store: db, logger: c.Logger})
 	river.AddWorker(workers, &healWorker{store: db, logger: c.Logger})
+	river.AddWorker(workers, &pruneWorker{store: db, logger: c.Logger})
 
 	client, err := river.NewClient(riverpgxv5.New(c.RiverPool), &river.Config{
 		Schema:  c.RiverSchema,

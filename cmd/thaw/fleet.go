@@ -12,25 +12,29 @@ import (
 // fleet has the numbers that hold for the whole fleet. They live in the database (thaw.settings), so that all processes
 // work by the same ones; a process that is started with one of them given writes it there.
 type fleet struct {
-	Tick       *time.Duration `help:"Length of a tick: how often a sweep runs." placeholder:"15m" env:"THAW_TICK"`
-	AccountCap *int32         `help:"Enrollments that one account may wake in a tick, through sweep and signals together." placeholder:"200" env:"THAW_ACCOUNT_CAP"`
-	FleetCap   *int32         `help:"Enrollments that the sweep of a tick may wake in the whole fleet." placeholder:"2000" env:"THAW_FLEET_CAP"`
-	SignalCap  *int32         `help:"Enrollments that signals may wake in a tick in the whole fleet." placeholder:"2000" env:"THAW_SIGNAL_CAP"`
-	Jitter     *time.Duration `help:"Window over which the next actions of woken enrollments are spread." placeholder:"15m" env:"THAW_JITTER"`
-	Tolerance  *time.Duration `help:"How long an account may be in error or connecting before its enrollments are paused." placeholder:"2h" env:"THAW_TOLERANCE"`
+	Tick        *time.Duration `help:"Length of a tick: how often a sweep runs." placeholder:"15m" env:"THAW_TICK"`
+	AccountCap  *int32         `help:"Enrollments that one account may wake in a tick, through sweep and signals together." placeholder:"200" env:"THAW_ACCOUNT_CAP"`
+	FleetCap    *int32         `help:"Enrollments that the sweep of a tick may wake in the whole fleet." placeholder:"2000" env:"THAW_FLEET_CAP"`
+	SignalCap   *int32         `help:"Enrollments that signals may wake in a tick in the whole fleet." placeholder:"2000" env:"THAW_SIGNAL_CAP"`
+	Jitter      *time.Duration `help:"Window over which the next actions of woken enrollments are spread." placeholder:"15m" env:"THAW_JITTER"`
+	Tolerance   *time.Duration `help:"How long an account may be in error or connecting before its enrollments are paused." placeholder:"2h" env:"THAW_TOLERANCE"`
+	KeepHistory *time.Duration `help:"How long history is kept: what happened to prospects and campaigns, sweeps, heals. What says why a prospect still waits is kept until it does not. 9600h are 400 days." placeholder:"9600h" env:"THAW_KEEP_HISTORY"`
+	KeepSignals *time.Duration `help:"How long deliveries of signals are kept, and so how late a repeated one is known as such. The newest of an account is kept longer. 720h are 30 days." placeholder:"720h" env:"THAW_KEEP_SIGNALS"`
 }
 
 // numbersHelp is for the commands that take these flags.
-const numbersHelp = "The numbers of the fleet, from --tick to --tolerance, are kept in the database and hold for all processes: one that is started with such a flag changes the number there."
+const numbersHelp = "The numbers of the fleet, from --tick to --keep-signals, are kept in the database and hold for all processes: one that is started with such a flag changes the number there."
 
 // Validate says what the database would refuse, before there is one.
 func (f *fleet) Validate() error {
+	const day = 24 * time.Hour
 	for _, check := range []struct {
 		flag      string
 		value     *time.Duration
 		low, high time.Duration
 	}{
-		{"tick", f.Tick, time.Second, 24 * time.Hour}, {"jitter", f.Jitter, 0, 24 * time.Hour}, {"tolerance", f.Tolerance, 0, 7 * 24 * time.Hour},
+		{"tick", f.Tick, time.Second, day}, {"jitter", f.Jitter, 0, day}, {"tolerance", f.Tolerance, 0, 7 * day},
+		{"keep-history", f.KeepHistory, 2 * day, 36500 * day}, {"keep-signals", f.KeepSignals, 2 * day, 36500 * day},
 	} {
 		if check.value != nil && (*check.value < check.low || *check.value > check.high) {
 			return fmt.Errorf("--%s=%s: must be between %s and %s", check.flag, *check.value, check.low, check.high)
@@ -54,6 +58,7 @@ func (f *fleet) Validate() error {
 func (f *fleet) apply(ctx context.Context, db *store.Store, e *env) error {
 	changed, err := db.Configure(ctx, dbsqlc.ConfigureParams{
 		Tick: f.Tick, AccountCap: f.AccountCap, FleetCap: f.FleetCap, SignalCap: f.SignalCap, Jitter: f.Jitter, Tolerance: f.Tolerance,
+		KeepHistory: f.KeepHistory, KeepSignals: f.KeepSignals,
 	})
 	if err != nil {
 		return fmt.Errorf("writing the settings: %w", err)
@@ -64,7 +69,8 @@ func (f *fleet) apply(ctx context.Context, db *store.Store, e *env) error {
 			return fmt.Errorf("reading the settings: %w", err)
 		}
 		e.logger.InfoContext(ctx, "settings of the fleet changed", "tick", now.Tick, "account_cap", now.AccountCap,
-			"fleet_cap", now.FleetCap, "signal_cap", now.SignalCap, "jitter", now.Jitter, "tolerance", now.Tolerance)
+			"fleet_cap", now.FleetCap, "signal_cap", now.SignalCap, "jitter", now.Jitter, "tolerance", now.Tolerance,
+			"keep_history", now.KeepHistory, "keep_signals", now.KeepSignals)
 	}
 	return nil
 }

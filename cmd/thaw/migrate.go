@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"text/tabwriter"
@@ -29,6 +30,9 @@ func (migrateUpCmd) Help() string {
 }
 
 func (c *migrateUpCmd) Run(ctx context.Context, e *env) error {
+	if c.PollOnly {
+		return errPooled
+	}
 	return c.migrate(ctx, e.logger, func(m *schema.Migrator) error {
 		results, err := m.Up(ctx)
 		for _, r := range results {
@@ -51,6 +55,9 @@ func (migrateDownCmd) Help() string {
 }
 
 func (c *migrateDownCmd) Run(ctx context.Context, e *env) error {
+	if c.PollOnly {
+		return errPooled
+	}
 	return c.migrate(ctx, e.logger, func(m *schema.Migrator) error {
 		current, _, err := m.Version(ctx)
 		if err != nil {
@@ -111,6 +118,9 @@ func (c *migrateStatusCmd) Run(ctx context.Context, e *env) error {
 		return w.Flush()
 	})
 }
+
+// errPooled keeps migrations from being run where the lock that they take would be left on somebody else's connection.
+var errPooled = errors.New("migrations hold a lock of their session, which a connection pooler in transaction mode hands to somebody else: run \"thaw migrate up\" against Postgres itself, with --poll-only=false and its own --database-url")
 
 func (d database) migrate(ctx context.Context, logger *slog.Logger, do func(*schema.Migrator) error) error {
 	pool, err := d.open(ctx, 4)

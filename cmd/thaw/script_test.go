@@ -28,8 +28,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"thaw": main})
 }
 
-// TestScripts runs each script of testdata/script against a migrated, empty database of its own, in THAW_DATABASE_URL, and
-// with an address that nobody listens on, in ADDR. The clock of the database is at the start of a tick, so that no tick ends
+// TestScripts runs each script of testdata/script against a migrated, empty database of its own, in THAW_DATABASE_URL (and
+// in DIRECT_URL, past the pooler of the tests if there is one: see package testdb), and with an address that nobody listens on, in ADDR. The clock of the database is at the start of a tick, so that no tick ends
 // while a script runs. Files of testdata are in the folder in which a script begins.
 //
 // Beside the usual commands there are:
@@ -74,6 +74,10 @@ func setupScript(e *testscript.Env) error {
 	db := testdb.New(t)
 	db.Exec(t, "UPDATE thaw_test.clock SET ahead = thaw.tick(pg_catalog.now()) + '15 minutes' - pg_catalog.now()")
 	e.Setenv("THAW_DATABASE_URL", db.URL)
+	e.Setenv("DIRECT_URL", db.Direct)
+	if db.PollOnly {
+		e.Setenv("THAW_POLL_ONLY", "yes")
+	}
 	// The race detector makes a program sleep for a second before it exits, so that other threads may still report.
 	e.Setenv("GORACE", "atexit_sleep_ms=0")
 	address, err := freeAddress()
@@ -97,7 +101,9 @@ func freeAddress() (string, error) {
 }
 
 func emptyDB(ts *testscript.TestScript, _ bool, _ []string) {
-	ts.Setenv("THAW_DATABASE_URL", testdb.NewEmpty(ts.Value(tbKey{}).(testing.TB)).URL)
+	empty := testdb.NewEmpty(ts.Value(tbKey{}).(testing.TB))
+	ts.Setenv("THAW_DATABASE_URL", empty.URL)
+	ts.Setenv("DIRECT_URL", empty.Direct)
 }
 
 func sql(ts *testscript.TestScript, neg bool, args []string) {
@@ -132,7 +138,7 @@ func query(ts *testscript.TestScript, statement string) string {
 }
 
 func connect(ts *testscript.TestScript) *pgx.Conn {
-	conn, err := pgx.Connect(context.Background(), ts.Getenv("THAW_DATABASE_URL"))
+	conn, err := pgx.Connect(context.Background(), ts.Getenv("DIRECT_URL"))
 	ts.Check(err)
 	return conn
 }

@@ -109,6 +109,9 @@ type longRunning struct {
 
 // run runs the parts that are given, until ctx ends; then it lets what is under way come to its end.
 func (p *longRunning) run(ctx context.Context, e *env, numbers *fleet, work *workFlag, web *httpFlag) error {
+	if p.Migrate && p.PollOnly {
+		return errPooled
+	}
 	concurrency := 0
 	if work != nil {
 		concurrency = work.Concurrency

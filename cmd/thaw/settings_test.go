@@ -139,7 +139,7 @@ func TestNumbersOfTheFleetNameTheDefaultOfTheDatabase(t *testing.T) {
 	require.NoError(t, err)
 	inDatabase := map[string]any{
 		"tick": numbers.Tick, "account-cap": numbers.AccountCap, "fleet-cap": numbers.FleetCap, "signal-cap": numbers.SignalCap,
-		"jitter": numbers.Jitter, "tolerance": numbers.Tolerance,
+		"jitter": numbers.Jitter, "tolerance": numbers.Tolerance, "keep-history": numbers.KeepHistory, "keep-signals": numbers.KeepSignals,
 	}
 	said := map[string]any{}
 	for _, s := range settings(newParser(&cli{}).Model) {

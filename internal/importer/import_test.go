@@ -303,7 +303,7 @@ func TestResultIsJSONInSnakeCase(t *testing.T) {
 // waitUntilBlocked returns when a connection to the database waits for a lock.
 func waitUntilBlocked(t testing.TB, db *testdb.DB) {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), db.URL)
+	conn, err := pgx.Connect(t.Context(), db.Direct)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, conn.Close(context.WithoutCancel(t.Context()))) }()
 	require.Eventually(t, func() bool {

@@ -60,7 +60,7 @@ func (f fleet) plan(t testing.TB) []int64 {
 		record.WorkspaceIds = append(record.WorkspaceIds, workspace)
 		record.Planned = append(record.Planned, int32(planned))
 	}
-	for _, g := range plan.Grants(claimants, int(fleetCap)) {
+	for _, g := range plan.Grants(claimants, int(fleetCap.FleetCap)) {
 		grant(g.AccountID, g.WorkspaceID, g.Planned)
 	}
 	for _, b := range blocked {

@@ -85,10 +85,10 @@ func serve(t *testing.T, db *testdb.DB, webhooks webhook.Config) *site {
 // meets no other.
 func (s *site) work(t *testing.T) {
 	t.Helper()
-	riverPool, err := pgxpool.New(t.Context(), s.URL)
+	riverPool, err := pgxpool.NewWithConfig(t.Context(), s.Pool.Config())
 	require.NoError(t, err)
 	w, err := worker.New(t.Context(), worker.Config{
-		Pool: s.Pool, RiverPool: riverPool, RiverSchema: schema.Name, Logger: testdb.Logger(t),
+		Pool: s.Pool, RiverPool: riverPool, RiverSchema: schema.Name, PollOnly: s.PollOnly, Logger: testdb.Logger(t),
 	})
 	require.NoError(t, err)
 	require.NoError(t, w.Start(context.WithoutCancel(t.Context())))
@@ -117,7 +117,7 @@ func (s *site) eventually(t *testing.T, want int, sql string) {
 // outage takes the database away, from new connections and from those that are open, until the returned function is called.
 func (s *site) outage(t *testing.T) (end func()) {
 	t.Helper()
-	config, err := pgx.ParseConfig(s.URL)
+	config, err := pgx.ParseConfig(s.Direct)
 	require.NoError(t, err)
 	name := config.Database
 	config.Database = "postgres"
@@ -130,7 +130,11 @@ func (s *site) outage(t *testing.T) (end func()) {
 	}
 	run("ALTER DATABASE " + name + " ALLOW_CONNECTIONS false")
 	run("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1", name)
-	return func() { run("ALTER DATABASE " + name + " ALLOW_CONNECTIONS true") }
+	return func() {
+		run("ALTER DATABASE " + name + " ALLOW_CONNECTIONS true")
+		// A pooler remembers for a while that it was refused.
+		require.Eventually(t, func() bool { return s.Pool.Ping(context.Background()) == nil }, 30*time.Second, 10*time.Millisecond)
+	}
 }
 
 // An answer is what came back for a request.

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/webhook"
 	"github.com/thawline/thaw/schema/dbsqlc"
@@ -22,10 +20,7 @@ func receive(db *store.Store) webhook.Apply {
 		}
 		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 		defer cancel()
-		err = db.Tx(ctx, func(_ pgx.Tx, q *dbsqlc.Queries) error {
-			outcome, err = q.ReceiveSignal(ctx, params)
-			return err
-		})
+		outcome, err = db.Trip().ReceiveSignal(ctx, params)
 		if err != nil {
 			return "", fmt.Errorf("receiving signal for account %q: %w", s.AccountID, err)
 		}

@@ -5,6 +5,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -22,8 +23,11 @@ const (
 )
 
 // begin sets the limits in the same round trip that begins the transaction.
-var begin = fmt.Sprintf("BEGIN; SET LOCAL statement_timeout = %d; SET LOCAL lock_timeout = %d; SET LOCAL idle_in_transaction_session_timeout = %d",
-	StatementTimeout.Milliseconds(), LockTimeout.Milliseconds(), IdleTimeout.Milliseconds())
+var begin = fmt.Sprintf("BEGIN; SET LOCAL statement_timeout = %s; SET LOCAL lock_timeout = %s; SET LOCAL idle_in_transaction_session_timeout = %s",
+	milliseconds(StatementTimeout), milliseconds(LockTimeout), milliseconds(IdleTimeout))
+
+// milliseconds is how Postgres takes a duration.
+func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
 // A Store reaches one database.
 type Store struct {

@@ -4,6 +4,9 @@
 // template; a test gets a copy of it, in a few hundredths of a second. The copy of a failed test is kept where the server
 // outlives the process, and its URL is logged.
 //
+// Where THAW_TEST_POOLER is the URL of a connection pooler in transaction mode before that server, tests go through it, and
+// their workers do without LISTEN. What needs a session of its own goes past it: see [DB.Direct].
+//
 // The only thing that is not real in these databases is time: thaw.now() is replaced by a clock that a test can move.
 package testdb
 
@@ -13,6 +16,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -40,24 +44,34 @@ RETURN pg_catalog.now() + (SELECT clock.ahead FROM thaw_test.clock);
 
 // A DB is one test's database.
 type DB struct {
-	// URL connects to it, from pgx and from psql.
+	// URL connects to it, from pgx and from psql; through the pooler if there is one.
 	URL string
+	// Direct connects to it past the pooler: for what lasts longer than a transaction (LISTEN, SET, PREPARE, a lock of the
+	// session), and for programs that are not to know of a pooler.
+	Direct string
+	// PollOnly says that there is a pooler, so that workers must do without LISTEN, and pools without prepared statements.
+	// Pool does; others begin with its Config.
+	PollOnly bool
 	// Pool is closed when the test ends.
 	Pool *pgxpool.Pool
 }
+
+// poolerEnv is the environment variable with the URL of the pooler.
+const poolerEnv = "THAW_TEST_POOLER"
 
 // New returns a migrated, empty database.
 func New(t testing.TB) *DB {
 	t.Helper()
 	server, template := start(t)
-	return clone(t, server, template)
+	return clone(t, server, template, os.Getenv(poolerEnv))
 }
 
-// NewEmpty returns a database without anything in it.
+// NewEmpty returns a database without anything in it. It is never behind the pooler: what is done first to such a database
+// is to migrate it, under a lock of the session.
 func NewEmpty(t testing.TB) *DB {
 	t.Helper()
 	server, _ := start(t)
-	return clone(t, server, "template0")
+	return clone(t, server, "template0", "")
 }
 
 // Advance moves the clock of the database; backwards, if by is negative.
@@ -182,25 +196,35 @@ func fillTemplate(ctx context.Context, url string) error {
 	return err
 }
 
-func clone(t testing.TB, server *localpg.Server, template string) *DB {
+func clone(t testing.TB, server *localpg.Server, template, pooler string) *DB {
 	t.Helper()
+	require.False(t, pooler != "" && server.Private(), "%s needs the server behind the pooler in DATABASE_URL", poolerEnv)
 	name := fmt.Sprintf("thaw_test_%d_%d", pid, clones.Add(1))
 	admin(t, server, fmt.Sprintf("CREATE DATABASE %s TEMPLATE %s STRATEGY FILE_COPY", name, template))
 
-	config, err := pgxpool.ParseConfig(server.URL(name))
+	db := &DB{URL: server.URL(name), Direct: server.URL(name), PollOnly: pooler != ""}
+	if db.PollOnly {
+		address, err := url.Parse(pooler)
+		require.NoError(t, err, poolerEnv)
+		db.URL = address.JoinPath(name).String()
+	}
+	config, err := pgxpool.ParseConfig(db.URL)
 	require.NoError(t, err)
 	config.MaxConns = 20
-	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if db.PollOnly {
+		config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe // as the program with --poll-only
+	}
+	db.Pool, err = pgxpool.NewWithConfig(t.Context(), config)
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		pool.Close()
+		db.Pool.Close()
 		if t.Failed() && !server.Private() {
-			t.Logf("the database of this test is kept: %s", server.URL(name))
+			t.Logf("the database of this test is kept: %s", db.Direct)
 			return
 		}
 		admin(t, server, "DROP DATABASE "+name+" WITH (FORCE)")
 	})
-	return &DB{URL: server.URL(name), Pool: pool}
+	return db
 }
 
 // admin runs one statement outside of any test's database. The test's own context has ended when it cleans up.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/stretchr/testify/require"
 
@@ -120,13 +121,13 @@ func TestEveryCheckCanFail(t *testing.T) {
 func TestChecksAreSelectsOfOneTextColumn(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
-	conn, err := db.Pool.Acquire(t.Context())
+	conn, err := pgx.Connect(t.Context(), db.Direct)
 	require.NoError(t, err)
-	defer conn.Release()
+	defer conn.Close(t.Context())
 	for _, name := range checkFiles(t) {
 		sql, err := os.ReadFile(filepath.Join("checks", name+".sql"))
 		require.NoError(t, err)
-		description, err := conn.Conn().Prepare(t.Context(), name, string(sql))
+		description, err := conn.Prepare(t.Context(), name, string(sql))
 		require.NoError(t, err, name)
 		require.Len(t, description.Fields, 1, name)
 		require.EqualValues(t, pgtype.TextOID, description.Fields[0].DataTypeOID, name)

@@ -108,26 +108,28 @@ func (q *Queries) Heal(ctx context.Context, healID int64) (HealRow, error) {
 }
 
 const healBatch = `-- name: HealBatch :one
-SELECT batch.verdict::text AS verdict, batch.resumed::integer AS resumed
-FROM thaw.heal_batch($1::bigint, $2::integer, $3::bigint) AS batch
+SELECT batch.verdict::text AS verdict, batch.resumed::integer AS resumed,
+    coalesce(CASE WHEN batch.verdict <> 'more' THEN thaw.complete_job($1::bigint) END, false)::boolean AS completed
+FROM thaw.heal_batch($2::bigint, $3::integer, $1::bigint) AS batch
 `
 
 type HealBatchParams struct {
+	JobID  int64
 	HealID int64
 	Size   int32
-	JobID  int64
 }
 
 type HealBatchRow struct {
-	Verdict string
-	Resumed int32
+	Verdict   string
+	Resumed   int32
+	Completed bool
 }
 
-// One short transaction of a heal.
+// One short transaction of a heal, the end of its job included if this was the last one.
 func (q *Queries) HealBatch(ctx context.Context, arg HealBatchParams) (HealBatchRow, error) {
-	row := q.db.QueryRow(ctx, healBatch, arg.HealID, arg.Size, arg.JobID)
+	row := q.db.QueryRow(ctx, healBatch, arg.JobID, arg.HealID, arg.Size)
 	var i HealBatchRow
-	err := row.Scan(&i.Verdict, &i.Resumed)
+	err := row.Scan(&i.Verdict, &i.Resumed, &i.Completed)
 	return i, err
 }
 

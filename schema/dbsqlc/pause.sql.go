@@ -11,36 +11,44 @@ import (
 )
 
 const pauseBatch = `-- name: PauseBatch :one
-SELECT batch.verdict::text AS verdict, batch.paused::integer AS paused, batch.campaigns_paused::integer AS campaigns_paused
+SELECT batch.verdict::text AS verdict, batch.paused::integer AS paused, batch.campaigns_paused::integer AS campaigns_paused,
+    coalesce(CASE WHEN batch.verdict NOT IN ('more', 'busy') THEN thaw.complete_job($1::bigint) END, false)::boolean
+        AS completed
 FROM thaw.pause_batch(
-    $1::bigint, $2::integer, $3::bigint, $4::timestamptz,
-    $5::bigint) AS batch
+    $2::bigint, $3::integer, $4::bigint, $5::timestamptz,
+    $1::bigint) AS batch
 `
 
 type PauseBatchParams struct {
+	JobID     int64
 	AccountID int64
 	Size      int32
 	SignalID  *int64
 	TickAt    *time.Time
-	JobID     int64
 }
 
 type PauseBatchRow struct {
 	Verdict         string
 	Paused          int32
 	CampaignsPaused int32
+	Completed       bool
 }
 
-// One short transaction of a pause_account job.
+// One short transaction of a pause_account job, the end of the job included if this was the last one.
 func (q *Queries) PauseBatch(ctx context.Context, arg PauseBatchParams) (PauseBatchRow, error) {
 	row := q.db.QueryRow(ctx, pauseBatch,
+		arg.JobID,
 		arg.AccountID,
 		arg.Size,
 		arg.SignalID,
 		arg.TickAt,
-		arg.JobID,
 	)
 	var i PauseBatchRow
-	err := row.Scan(&i.Verdict, &i.Paused, &i.CampaignsPaused)
+	err := row.Scan(
+		&i.Verdict,
+		&i.Paused,
+		&i.CampaignsPaused,
+		&i.Completed,
+	)
 	return i, err
 }

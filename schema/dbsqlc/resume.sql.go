@@ -12,14 +12,15 @@ import (
 
 const resumeForSignal = `-- name: ResumeForSignal :one
 SELECT pass.verdict::text AS verdict, pass.resumed::integer AS resumed, pass.repointed::integer AS repointed,
-    pass.campaigns_resumed::integer AS campaigns_resumed
-FROM thaw.resume_pass('signal', $1::bigint, $2::bigint,
+    pass.campaigns_resumed::integer AS campaigns_resumed,
+    coalesce(thaw.complete_job($1::bigint), false)::boolean AS completed
+FROM thaw.resume_pass('signal', $2::bigint, $1::bigint,
     p_signal_id => $3::bigint) AS pass
 `
 
 type ResumeForSignalParams struct {
-	AccountID int64
 	JobID     int64
+	AccountID int64
 	SignalID  int64
 }
 
@@ -28,31 +29,36 @@ type ResumeForSignalRow struct {
 	Resumed          int32
 	Repointed        int32
 	CampaignsResumed int32
+	Completed        bool
 }
 
 // The pass that a connect signal asked for.
 func (q *Queries) ResumeForSignal(ctx context.Context, arg ResumeForSignalParams) (ResumeForSignalRow, error) {
-	row := q.db.QueryRow(ctx, resumeForSignal, arg.AccountID, arg.JobID, arg.SignalID)
+	row := q.db.QueryRow(ctx, resumeForSignal, arg.JobID, arg.AccountID, arg.SignalID)
 	var i ResumeForSignalRow
 	err := row.Scan(
 		&i.Verdict,
 		&i.Resumed,
 		&i.Repointed,
 		&i.CampaignsResumed,
+		&i.Completed,
 	)
 	return i, err
 }
 
 const resumeForSweep = `-- name: ResumeForSweep :one
+
 SELECT pass.verdict::text AS verdict, pass.resumed::integer AS resumed, pass.repointed::integer AS repointed,
-    pass.campaigns_resumed::integer AS campaigns_resumed, pass.tick_finished::boolean AS tick_finished
-FROM thaw.resume_pass('sweep', $1::bigint, $2::bigint,
+    pass.campaigns_resumed::integer AS campaigns_resumed, pass.tick_finished::boolean AS tick_finished,
+    coalesce(CASE WHEN pass.verdict <> 'stale_tick' THEN thaw.complete_job($1::bigint) END, false)::boolean
+        AS completed
+FROM thaw.resume_pass('sweep', $2::bigint, $1::bigint,
     p_tick_at => $3::timestamptz) AS pass
 `
 
 type ResumeForSweepParams struct {
-	AccountID int64
 	JobID     int64
+	AccountID int64
 	TickAt    time.Time
 }
 
@@ -62,11 +68,14 @@ type ResumeForSweepRow struct {
 	Repointed        int32
 	CampaignsResumed int32
 	TickFinished     bool
+	Completed        bool
 }
 
-// The pass of one account in one tick, planned by that tick's sweep.
+// Each of these is a whole transaction: the pass, and the end of its job.
+// The pass of one account in one tick, planned by that tick's sweep. A job that is too late for its tick is not completed:
+// its worker cancels it.
 func (q *Queries) ResumeForSweep(ctx context.Context, arg ResumeForSweepParams) (ResumeForSweepRow, error) {
-	row := q.db.QueryRow(ctx, resumeForSweep, arg.AccountID, arg.JobID, arg.TickAt)
+	row := q.db.QueryRow(ctx, resumeForSweep, arg.JobID, arg.AccountID, arg.TickAt)
 	var i ResumeForSweepRow
 	err := row.Scan(
 		&i.Verdict,
@@ -74,6 +83,7 @@ func (q *Queries) ResumeForSweep(ctx context.Context, arg ResumeForSweepParams) 
 		&i.Repointed,
 		&i.CampaignsResumed,
 		&i.TickFinished,
+		&i.Completed,
 	)
 	return i, err
 }

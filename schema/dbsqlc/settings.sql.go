@@ -19,6 +19,8 @@ UPDATE thaw.settings AS s SET
     signal_cap = coalesce($4::integer, s.signal_cap),
     jitter = coalesce($5::interval, s.jitter),
     tolerance = coalesce($6::interval, s.tolerance),
+    keep_history = coalesce($7::interval, s.keep_history),
+    keep_signals = coalesce($8::interval, s.keep_signals),
     changed_at = thaw.now()
 WHERE $1::interval <> s.tick
     OR $2::integer <> s.account_cap
@@ -26,15 +28,19 @@ WHERE $1::interval <> s.tick
     OR $4::integer <> s.signal_cap
     OR $5::interval <> s.jitter
     OR $6::interval <> s.tolerance
+    OR $7::interval <> s.keep_history
+    OR $8::interval <> s.keep_signals
 `
 
 type ConfigureParams struct {
-	Tick       *time.Duration
-	AccountCap *int32
-	FleetCap   *int32
-	SignalCap  *int32
-	Jitter     *time.Duration
-	Tolerance  *time.Duration
+	Tick        *time.Duration
+	AccountCap  *int32
+	FleetCap    *int32
+	SignalCap   *int32
+	Jitter      *time.Duration
+	Tolerance   *time.Duration
+	KeepHistory *time.Duration
+	KeepSignals *time.Duration
 }
 
 // Sets what was given, and only if it differs; the count says whether anything did.
@@ -46,6 +52,8 @@ func (q *Queries) Configure(ctx context.Context, arg ConfigureParams) (int64, er
 		arg.SignalCap,
 		arg.Jitter,
 		arg.Tolerance,
+		arg.KeepHistory,
+		arg.KeepSignals,
 	)
 	if err != nil {
 		return 0, err
@@ -54,16 +62,20 @@ func (q *Queries) Configure(ctx context.Context, arg ConfigureParams) (int64, er
 }
 
 const settings = `-- name: Settings :one
-SELECT s.tick, s.account_cap, s.fleet_cap, s.signal_cap, s.jitter, s.tolerance FROM thaw.settings AS s
+SELECT s.tick, s.account_cap, s.fleet_cap, s.signal_cap, s.jitter, s.tolerance, s.keep_history,
+    s.keep_signals
+FROM thaw.settings AS s
 `
 
 type SettingsRow struct {
-	Tick       time.Duration
-	AccountCap int32
-	FleetCap   int32
-	SignalCap  int32
-	Jitter     time.Duration
-	Tolerance  time.Duration
+	Tick        time.Duration
+	AccountCap  int32
+	FleetCap    int32
+	SignalCap   int32
+	Jitter      time.Duration
+	Tolerance   time.Duration
+	KeepHistory time.Duration
+	KeepSignals time.Duration
 }
 
 func (q *Queries) Settings(ctx context.Context) (SettingsRow, error) {
@@ -76,6 +88,8 @@ func (q *Queries) Settings(ctx context.Context) (SettingsRow, error) {
 		&i.SignalCap,
 		&i.Jitter,
 		&i.Tolerance,
+		&i.KeepHistory,
+		&i.KeepSignals,
 	)
 	return i, err
 }

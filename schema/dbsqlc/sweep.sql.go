@@ -153,16 +153,25 @@ INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap)
 SELECT $1::timestamptz, settings.account_cap, settings.fleet_cap
 FROM thaw.settings
 ON CONFLICT (tick_at) DO NOTHING
-RETURNING fleet_cap
+RETURNING fleet_cap, (NOT EXISTS (
+    SELECT FROM thaw.sweeps AS earlier
+    WHERE earlier.tick_at >= date_bin('1 hour', $1::timestamptz, '2000-01-01 00:00:00+00')
+        AND earlier.tick_at < $1::timestamptz))::boolean AS is_first_of_hour
 `
 
+type OpenSweepRow struct {
+	FleetCap      int32
+	IsFirstOfHour bool
+}
+
 // The insert is what makes a tick swept once: no row comes back where somebody else was first. The caps are written down,
-// so that a later change of the settings does not make this tick look wrong.
-func (q *Queries) OpenSweep(ctx context.Context, tickAt time.Time) (int32, error) {
+// so that a later change of the settings does not make this tick look wrong. The first tick of an hour is the one that asks
+// for what is done once an hour.
+func (q *Queries) OpenSweep(ctx context.Context, tickAt time.Time) (OpenSweepRow, error) {
 	row := q.db.QueryRow(ctx, openSweep, tickAt)
-	var fleet_cap int32
-	err := row.Scan(&fleet_cap)
-	return fleet_cap, err
+	var i OpenSweepRow
+	err := row.Scan(&i.FleetCap, &i.IsFirstOfHour)
+	return i, err
 }
 
 const recordPlan = `-- name: RecordPlan :exec

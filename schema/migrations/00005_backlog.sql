@@ -165,7 +165,8 @@ END;
 -- +goose StatementEnd
 
 -- The claimants of a tick: connected accounts with somebody to wake, what the tick may still give them, and when they and
--- their workspace were served last. Shape of plan.Claimant.
+-- their workspace were served last. Shape of plan.Claimant. Who was served before the history that is kept counts as never
+-- served, so that it makes no difference when that is removed.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.claimants(p_tick_at timestamptz DEFAULT thaw.tick())
 RETURNS TABLE (
@@ -184,11 +185,11 @@ BEGIN ATOMIC
         ON budget.tick_at = p_tick_at AND budget.account_id = waiting.target_id
     LEFT JOIN LATERAL (
         SELECT g.tick_at FROM thaw.grants AS g
-        WHERE g.account_id = waiting.target_id AND g.planned > 0
+        WHERE g.account_id = waiting.target_id AND g.planned > 0 AND g.tick_at >= thaw.now() - settings.keep_history
         ORDER BY g.tick_at DESC LIMIT 1) AS account_served ON true
     LEFT JOIN LATERAL (
         SELECT g.tick_at FROM thaw.grants AS g
-        WHERE g.workspace_id = waiting.workspace_id AND g.planned > 0
+        WHERE g.workspace_id = waiting.workspace_id AND g.planned > 0 AND g.tick_at >= thaw.now() - settings.keep_history
         ORDER BY g.tick_at DESC LIMIT 1) AS workspace_served ON true;
 END;
 -- +goose StatementEnd

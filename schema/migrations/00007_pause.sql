@@ -19,13 +19,18 @@ END;
 CREATE FUNCTION thaw.pause_batch(
     p_account_id bigint, p_size integer, p_signal_id bigint, p_tick_at timestamptz, p_job_id bigint,
     OUT verdict text, OUT paused integer, OUT campaigns_paused integer
-) LANGUAGE plpgsql SET jit = off AS $$
+) LANGUAGE plpgsql
+-- As in thaw.resume_pass: few rows of large tables, by index and by row address.
+SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
 DECLARE
     account thaw.accounts;
     why     thaw.pause_reason;
     source  thaw.event_source := CASE WHEN p_tick_at IS NULL THEN 'signal' ELSE 'sweep' END;
     campaigns bigint[];
-    claimed   bigint[];
+    -- Where the rows are, and what they were before.
+    places    tid[];
+    befores   thaw.enrollment_status[];
 BEGIN
     paused := 0;
     campaigns_paused := 0;
@@ -46,10 +51,11 @@ BEGIN
     -- Campaigns first: that is the lock order, and a campaign that has nobody left to send must not look as if it ran. One
     -- that still has active prospects on another account keeps running: that account is connected, or in a blip that may
     -- yet heal and would then have to find the campaign as it was. Locked by a statement of its own: a pass that woke
-    -- prospects of another account held the lock, and they are seen only by what begins after it.
+    -- prospects of another account held the lock, and they are seen only by what begins after it. One that waits for an account
+    -- is locked too: a pass may start it before the update below looks, which would then lock it out of order.
     campaigns := ARRAY(SELECT active.campaign_id FROM thaw.active_campaigns(account.id) AS active);
     PERFORM campaign.id FROM thaw.campaigns AS campaign
-    WHERE campaign.id = ANY (campaigns) AND campaign.status = 'running'
+    WHERE campaign.id = ANY (campaigns) AND (campaign.status = 'running' OR campaign.waits_for_account)
     ORDER BY campaign.id FOR NO KEY UPDATE;
     WITH stopped AS (
         UPDATE thaw.campaigns AS campaign SET status = 'paused', paused_reason = why, paused_at = thaw.now()
@@ -71,30 +77,30 @@ BEGIN
     FROM stopped;
     GET DIAGNOSTICS campaigns_paused = ROW_COUNT;
 
-    SELECT array_agg(e.id) INTO claimed FROM (
-        SELECT active.id
+    SELECT array_agg(claim.ctid), array_agg(claim.status) INTO places, befores FROM (
+        SELECT active.ctid, active.status
         FROM thaw.enrollments AS active
         WHERE active.account_id = account.id AND active.status = 'active'
         ORDER BY active.campaign_id, active.id
         LIMIT p_size
-        FOR NO KEY UPDATE SKIP LOCKED) AS e;
+        FOR NO KEY UPDATE SKIP LOCKED) AS claim;
     -- After a restriction a person decides, about those too who were paused before it.
-    IF account.status = 'restricted' AND coalesce(cardinality(claimed), 0) < p_size THEN
-        SELECT claimed || array_agg(e.id) INTO claimed FROM (
-            SELECT waiting.id
+    IF account.status = 'restricted' AND coalesce(cardinality(places), 0) < p_size THEN
+        SELECT places || array_agg(claim.ctid), befores || array_agg(claim.status) INTO places, befores FROM (
+            SELECT waiting.ctid, waiting.status
             FROM thaw.enrollments AS waiting
             WHERE waiting.status = 'paused' AND waiting.waits_for_account AND waiting.account_id = account.id
             ORDER BY waiting.campaign_id, waiting.paused_at, waiting.id
-            LIMIT p_size - coalesce(cardinality(claimed), 0)
-            FOR NO KEY UPDATE SKIP LOCKED) AS e;
+            LIMIT p_size - coalesce(cardinality(places), 0)
+            FOR NO KEY UPDATE SKIP LOCKED) AS claim;
     END IF;
 
     WITH flipped AS (
         UPDATE thaw.enrollments AS e SET
             status = 'paused', paused_reason = why, paused_at = coalesce(e.paused_at, thaw.now())
-        FROM thaw.enrollments AS before
-        WHERE before.id = e.id AND e.id = ANY (claimed)
-        RETURNING e.id, e.step, e.paused_at, before.status AS from_status
+        FROM unnest(places, befores) AS claim (ctid, status)
+        WHERE e.ctid = claim.ctid
+        RETURNING e.id, e.step, e.paused_at, claim.status AS from_status
     )
     INSERT INTO thaw.enrollment_events (
         enrollment_id, at, tick_at, signal_id, job_id, from_account_id, to_account_id, step, kind, source, from_status,
@@ -104,9 +110,10 @@ BEGIN
     FROM flipped;
     GET DIAGNOSTICS paused = ROW_COUNT;
 
-    -- The order is that of the index. Without it the planner expects to meet one of an account's many rows soon, and walks the
-    -- table from its start: past all that were paused by the batches before.
-    IF (SELECT e.id FROM thaw.enrollments AS e
+    -- A full batch: what is left is the next one's to see. Else the rest may be locked by others. The order is that of the
+    -- index. Without it the planner expects to meet one of an account's many rows soon, and walks the table from its start:
+    -- past all that were paused by the batches before.
+    IF paused = p_size OR (SELECT e.id FROM thaw.enrollments AS e
         WHERE e.account_id = account.id AND e.status = 'active'
         ORDER BY e.campaign_id, e.id LIMIT 1) IS NOT NULL
         OR (account.status = 'restricted' AND (
@@ -115,6 +122,9 @@ BEGIN
             ORDER BY e.campaign_id, e.paused_at, e.id LIMIT 1) IS NOT NULL)
     THEN
         verdict := CASE WHEN paused > 0 THEN 'more' ELSE 'busy' END;
+        -- A batch that a crash of the server takes back is done again: only the last one waits for the disk, and with it
+        -- all that came before.
+        SET LOCAL synchronous_commit = off;
     ELSE
         UPDATE thaw.accounts AS a SET pause_after = NULL WHERE a.id = account.id;
         verdict := 'done';

@@ -1,7 +1,7 @@
 -- The resume pass: the one way in which Thaw wakes anybody. Sweep, signal and heal differ in where they draw their budget
 -- and in which row says that the pass was done; all else is the same code.
 --
--- Locks, here and everywhere: account, campaigns by id, enrollments, budget rows, river_job. The account comes first
+-- Locks, here and everywhere: account, grant, campaigns by id, enrollments, budget rows, river_job. The account comes first
 -- because a webhook holds it while it inserts a job: whoever looks for rows after having waited for it sees all that the
 -- webhook saw. The fleet's budget row comes last because all passes of a tick meet there.
 
@@ -22,7 +22,11 @@ CREATE FUNCTION thaw.resume_pass(
     p_tick_at timestamptz DEFAULT NULL, p_signal_id bigint DEFAULT NULL, p_heal_id bigint DEFAULT NULL,
     p_batch integer DEFAULT NULL, p_size integer DEFAULT NULL,
     OUT verdict text, OUT resumed integer, OUT repointed integer, OUT campaigns_resumed integer, OUT tick_finished boolean
-) LANGUAGE plpgsql SET jit = off AS $$
+) LANGUAGE plpgsql
+-- A pass touches few rows of large tables, whatever their statistics say: one generic plan, made once a connection, that
+-- goes by index and by row address. A plan made for the array at hand reads all of a small table instead.
+SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
 DECLARE
     settings  thaw.settings;
     account   thaw.accounts;
@@ -38,8 +42,16 @@ DECLARE
     line_sources   bigint[];
     line_campaigns bigint[];
     campaigns      bigint[];
-    claimed   bigint[];
-    granted   integer;
+    -- A heal whose cap is enough for everybody goes through one line after the other.
+    more_lines     boolean := false;
+    -- Where the rows are, at first all that might be woken, then those that are locked; with what an event says of each.
+    -- An address stays true for as long as this function runs: its snapshot keeps what it saw from being removed.
+    places         tid[];
+    from_accounts  bigint[];
+    reasons        thaw.pause_reason[];
+    paused_ats     timestamptz[];
+    granted        integer;
+    origin         thaw.event_source := p_lane::text;
 BEGIN
     resumed := 0;
     repointed := 0;
@@ -47,13 +59,14 @@ BEGIN
     tick_finished := false;
     SELECT s.* INTO settings FROM thaw.settings AS s;
 
-    -- 1. The account, then the row that says whether this pass was done.
+    -- 1. The account, then the row that says whether this pass was done. A grant is locked too: the next tick closes it.
     SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = p_account_id FOR NO KEY UPDATE;
     tick := thaw.tick();
     CASE p_lane
         WHEN 'sweep' THEN
             SELECT g.finished_at IS NOT NULL, g.planned INTO is_closed, room
-            FROM thaw.grants AS g WHERE g.tick_at = p_tick_at AND g.account_id = p_account_id;
+            FROM thaw.grants AS g WHERE g.tick_at = p_tick_at AND g.account_id = p_account_id
+            FOR NO KEY UPDATE;
         WHEN 'signal' THEN
             SELECT s.finished_at IS NOT NULL, settings.account_cap INTO is_closed, room
             FROM thaw.account_signals AS s WHERE s.id = p_signal_id;
@@ -90,6 +103,11 @@ BEGIN
                 JOIN thaw.enrollments AS e ON e.id = listed.enrollment_id
                 WHERE listed.heal_id = heal.id
                     AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id AND e.waits_for_account));
+        IF heal.found <= heal.cap AND NOT is_listed THEN
+            more_lines := coalesce(cardinality(line_sources), 0) > 1;
+            line_sources := line_sources[:1];
+            line_campaigns := line_campaigns[:1];
+        END IF;
         sources := line_sources;
 
         -- 3. Start campaigns that waited for an account. Outside of a heal those too in which this account has active
@@ -109,7 +127,7 @@ BEGIN
         INSERT INTO thaw.campaign_events (
             campaign_id, at, account_id, tick_at, heal_id, signal_id, job_id, kind, source, from_status, to_status, reason)
         SELECT started.id, thaw.now(), account.id, p_tick_at, p_heal_id, p_signal_id, p_job_id, 'resumed',
-            p_lane::text::thaw.event_source, 'paused', 'running', started.paused_reason
+            origin, 'paused', 'running', started.paused_reason
         FROM started;
         GET DIAGNOSTICS campaigns_resumed = ROW_COUNT;
 
@@ -120,8 +138,8 @@ BEGIN
                 WHERE b.tick_at = tick AND b.account_id = account.id), settings.account_cap));
         END IF;
         IF is_listed THEN
-            SELECT array_agg(candidate.id) INTO claimed FROM (
-                SELECT e.id
+            SELECT array_agg(candidate.ctid) INTO places FROM (
+                SELECT e.ctid
                 FROM thaw.heal_enrollments AS listed
                 JOIN thaw.enrollments AS e ON e.id = listed.enrollment_id
                 JOIN thaw.campaigns AS c ON c.id = e.campaign_id
@@ -130,12 +148,12 @@ BEGIN
                 ORDER BY e.paused_at, e.id
                 LIMIT room) AS candidate;
         ELSE
-            SELECT array_agg(candidate.id) INTO claimed FROM (
-                SELECT next.id
+            SELECT array_agg(candidate.ctid) INTO places FROM (
+                SELECT next.ctid
                 FROM unnest(line_sources, line_campaigns) AS line (source_id, campaign_id)
                 JOIN thaw.campaigns AS c ON c.id = line.campaign_id AND c.status = 'running'
                 CROSS JOIN LATERAL (
-                    SELECT e.id, e.paused_at
+                    SELECT e.ctid, e.id, e.paused_at
                     FROM thaw.enrollments AS e
                     WHERE e.status = 'paused' AND e.waits_for_account
                         AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id
@@ -144,12 +162,16 @@ BEGIN
                 ORDER BY next.paused_at, next.id
                 LIMIT room) AS candidate;
         END IF;
-        SELECT array_agg(waiting.id ORDER BY waiting.paused_at, waiting.id) INTO claimed FROM (
-            SELECT e.id, e.paused_at
+        SELECT array_agg(waiting.ctid), array_agg(waiting.account_id), array_agg(waiting.paused_reason),
+            array_agg(waiting.paused_at)
+        INTO places, from_accounts, reasons, paused_ats
+        FROM (
+            SELECT e.ctid, e.account_id, e.paused_reason, e.paused_at
             FROM thaw.enrollments AS e
-            WHERE e.id = ANY (claimed) AND e.waits_for_account AND e.account_id = ANY (sources)
+            WHERE e.ctid = ANY (places) AND e.waits_for_account AND e.account_id = ANY (sources)
+            ORDER BY e.paused_at, e.id
             FOR NO KEY UPDATE SKIP LOCKED) AS waiting;
-        granted := coalesce(cardinality(claimed), 0);
+        granted := coalesce(cardinality(places), 0);
 
         -- 5. The budget of the lane. A heal's own row is its budget; its cap is in room already, its CHECK guards it.
         IF p_lane <> 'heal' AND granted > 0 THEN
@@ -171,28 +193,24 @@ BEGIN
                 status = 'active', paused_reason = NULL, paused_at = NULL, account_id = account.id,
                 next_action_at = greatest(
                     e.next_action_at, thaw.now() + thaw.spread(line.i, granted, settings.jitter))
-            FROM unnest(claimed[:granted]) WITH ORDINALITY AS line (id, i)
-            JOIN thaw.enrollments AS before ON before.id = line.id
-            WHERE e.id = line.id
-            RETURNING e.id, e.step, before.account_id AS from_account_id, before.paused_reason, before.paused_at
-        ), flips AS (
+            FROM unnest(places[:granted], from_accounts[:granted], reasons[:granted], paused_ats[:granted])
+                WITH ORDINALITY AS line (ctid, from_account_id, reason, paused_at, i)
+            WHERE e.ctid = line.ctid
+            RETURNING e.id, e.step, line.from_account_id, line.reason, line.paused_at
+        )
+        INSERT INTO thaw.enrollment_events (
+            enrollment_id, at, tick_at, heal_id, signal_id, job_id, from_account_id, to_account_id, step, kind, source,
+            from_status, to_status, reason, paused_at)
+        SELECT flip.id, thaw.now(), CASE WHEN p_lane <> 'heal' THEN tick END, p_heal_id, p_signal_id, p_job_id,
+            flip.from_account_id, account.id, flip.step, flip.kind, origin, flip.from_status, 'active', flip.reason,
+            flip.paused_at
+        FROM (
             SELECT woken.*, 'resumed'::thaw.event_kind AS kind, 'paused'::thaw.enrollment_status AS from_status FROM woken
             UNION ALL
-            SELECT woken.*, 'repointed', 'active' FROM woken WHERE woken.from_account_id <> account.id
-        ), written AS (
-            INSERT INTO thaw.enrollment_events (
-                enrollment_id, at, tick_at, heal_id, signal_id, job_id, from_account_id, to_account_id, step, kind, source,
-                from_status, to_status, reason, paused_at)
-            SELECT flips.id, thaw.now(), CASE WHEN p_lane <> 'heal' THEN tick END, p_heal_id, p_signal_id, p_job_id,
-                flips.from_account_id, account.id, flips.step, flips.kind, p_lane::text::thaw.event_source,
-                flips.from_status, 'active', flips.paused_reason, flips.paused_at
-            FROM flips
-            ORDER BY flips.id, flips.kind
-            RETURNING kind
-        )
-        SELECT count(*) FILTER (WHERE written.kind = 'resumed'), count(*) FILTER (WHERE written.kind = 'repointed')
-        INTO resumed, repointed
-        FROM written;
+            SELECT woken.*, 'repointed', 'active' FROM woken WHERE woken.from_account_id <> account.id) AS flip;
+        GET DIAGNOSTICS repointed = ROW_COUNT;
+        resumed := granted;
+        repointed := repointed - resumed;
     END IF;
 
     -- 8. Close the pass.
@@ -220,7 +238,7 @@ BEGIN
                 repointed = h.repointed + resume_pass.repointed,
                 campaigns_resumed = h.campaigns_resumed + resume_pass.campaigns_resumed,
                 -- Less than there was room for: nobody is left who can be woken through this account.
-                accounts_done = h.accounts_done + CASE WHEN resume_pass.resumed < room THEN 1 ELSE 0 END,
+                accounts_done = h.accounts_done + CASE WHEN resume_pass.resumed < room AND NOT more_lines THEN 1 ELSE 0 END,
                 batch = h.batch + 1
             WHERE h.id = p_heal_id AND h.batch = p_batch - 1 AND h.status = 'running';
             IF NOT FOUND THEN

@@ -127,6 +127,12 @@ BEGIN
         WHERE h.id = p_heal_id AND h.status = 'running';
         verdict := 'done';
     END IF;
+
+    -- A batch that a crash of the server takes back is done again, its progress being in the same transaction. Only the last
+    -- one waits for the disk, and with it all that came before.
+    IF verdict = 'more' THEN
+        SET LOCAL synchronous_commit = off;
+    END IF;
 END;
 $$;
 -- +goose StatementEnd

@@ -1,6 +1,7 @@
 -- name: HealBatch :one
--- One short transaction of a heal.
-SELECT batch.verdict::text AS verdict, batch.resumed::integer AS resumed
+-- One short transaction of a heal, the end of its job included if this was the last one.
+SELECT batch.verdict::text AS verdict, batch.resumed::integer AS resumed,
+    coalesce(CASE WHEN batch.verdict <> 'more' THEN thaw.complete_job(sqlc.arg(job_id)::bigint) END, false)::boolean AS completed
 FROM thaw.heal_batch(sqlc.arg(heal_id)::bigint, sqlc.arg(size)::integer, sqlc.arg(job_id)::bigint) AS batch;
 
 -- name: StartHeal :one

@@ -1,13 +1,19 @@
+-- Each of these is a whole transaction: the pass, and the end of its job.
+
 -- name: ResumeForSweep :one
--- The pass of one account in one tick, planned by that tick's sweep.
+-- The pass of one account in one tick, planned by that tick's sweep. A job that is too late for its tick is not completed:
+-- its worker cancels it.
 SELECT pass.verdict::text AS verdict, pass.resumed::integer AS resumed, pass.repointed::integer AS repointed,
-    pass.campaigns_resumed::integer AS campaigns_resumed, pass.tick_finished::boolean AS tick_finished
+    pass.campaigns_resumed::integer AS campaigns_resumed, pass.tick_finished::boolean AS tick_finished,
+    coalesce(CASE WHEN pass.verdict <> 'stale_tick' THEN thaw.complete_job(sqlc.arg(job_id)::bigint) END, false)::boolean
+        AS completed
 FROM thaw.resume_pass('sweep', sqlc.arg(account_id)::bigint, sqlc.arg(job_id)::bigint,
     p_tick_at => sqlc.arg(tick_at)::timestamptz) AS pass;
 
 -- name: ResumeForSignal :one
 -- The pass that a connect signal asked for.
 SELECT pass.verdict::text AS verdict, pass.resumed::integer AS resumed, pass.repointed::integer AS repointed,
-    pass.campaigns_resumed::integer AS campaigns_resumed
+    pass.campaigns_resumed::integer AS campaigns_resumed,
+    coalesce(thaw.complete_job(sqlc.arg(job_id)::bigint), false)::boolean AS completed
 FROM thaw.resume_pass('signal', sqlc.arg(account_id)::bigint, sqlc.arg(job_id)::bigint,
     p_signal_id => sqlc.arg(signal_id)::bigint) AS pass;

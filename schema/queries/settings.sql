@@ -1,5 +1,7 @@
 -- name: Settings :one
-SELECT s.tick, s.account_cap, s.fleet_cap, s.signal_cap, s.jitter, s.tolerance FROM thaw.settings AS s;
+SELECT s.tick, s.account_cap, s.fleet_cap, s.signal_cap, s.jitter, s.tolerance, s.keep_history,
+    s.keep_signals
+FROM thaw.settings AS s;
 
 -- name: Configure :execrows
 -- Sets what was given, and only if it differs; the count says whether anything did.
@@ -10,10 +12,14 @@ UPDATE thaw.settings AS s SET
     signal_cap = coalesce(sqlc.narg(signal_cap)::integer, s.signal_cap),
     jitter = coalesce(sqlc.narg(jitter)::interval, s.jitter),
     tolerance = coalesce(sqlc.narg(tolerance)::interval, s.tolerance),
+    keep_history = coalesce(sqlc.narg(keep_history)::interval, s.keep_history),
+    keep_signals = coalesce(sqlc.narg(keep_signals)::interval, s.keep_signals),
     changed_at = thaw.now()
 WHERE sqlc.narg(tick)::interval <> s.tick
     OR sqlc.narg(account_cap)::integer <> s.account_cap
     OR sqlc.narg(fleet_cap)::integer <> s.fleet_cap
     OR sqlc.narg(signal_cap)::integer <> s.signal_cap
     OR sqlc.narg(jitter)::interval <> s.jitter
-    OR sqlc.narg(tolerance)::interval <> s.tolerance;
+    OR sqlc.narg(tolerance)::interval <> s.tolerance
+    OR sqlc.narg(keep_history)::interval <> s.keep_history
+    OR sqlc.narg(keep_signals)::interval <> s.keep_signals;

@@ -7,12 +7,16 @@ SELECT thaw.sweep()::timestamptz AS tick_at;
 
 -- name: OpenSweep :one
 -- The insert is what makes a tick swept once: no row comes back where somebody else was first. The caps are written down,
--- so that a later change of the settings does not make this tick look wrong.
+-- so that a later change of the settings does not make this tick look wrong. The first tick of an hour is the one that asks
+-- for what is done once an hour.
 INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap)
 SELECT sqlc.arg(tick_at)::timestamptz, settings.account_cap, settings.fleet_cap
 FROM thaw.settings
 ON CONFLICT (tick_at) DO NOTHING
-RETURNING fleet_cap;
+RETURNING fleet_cap, (NOT EXISTS (
+    SELECT FROM thaw.sweeps AS earlier
+    WHERE earlier.tick_at >= date_bin('1 hour', sqlc.arg(tick_at)::timestamptz, '2000-01-01 00:00:00+00')
+        AND earlier.tick_at < sqlc.arg(tick_at)::timestamptz))::boolean AS is_first_of_hour;
 
 -- name: CloseStaleSweeps :many
 -- Earlier ticks that did not come to their end, because a job of theirs was cancelled or nobody worked: their time is

@@ -1,4 +1,5 @@
 -- Each grant counts exactly the prospects that the sweep of its tick woke through its account.
+-- Ticks of which the history is not all there any more, because of its age, are left out.
 SELECT format('grant of account %s at tick %s: the grant counts %s, the history %s',
     account_id, tick_at, coalesce(g.resumed, 0), coalesce(history.woken, 0))
 FROM thaw.grants AS g
@@ -8,3 +9,4 @@ FULL JOIN (
     WHERE event.kind = 'resumed' AND event.source = 'sweep'
     GROUP BY event.tick_at, event.to_account_id) AS history USING (tick_at, account_id)
 WHERE coalesce(g.resumed, 0) <> coalesce(history.woken, 0)
+    AND tick_at >= (SELECT kept.history_since FROM thaw.kept AS kept)

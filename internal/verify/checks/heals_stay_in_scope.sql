@@ -1,5 +1,5 @@
 -- A heal woke only what it was asked for: prospects of its workspace, of its account and those who wake through it, or of
--- its list.
+-- its list. Lists that are not all there any more, because of their age, are left out.
 SELECT format('enrollment %s: woken by heal %s of %s, from account %s through account %s',
     event.enrollment_id, h.id, h.target, event.from_account_id, event.to_account_id)
 FROM thaw.enrollment_events AS event
@@ -11,4 +11,5 @@ WHERE event.kind = 'resumed' AND event.source = 'heal'
         WHEN h.workspace_id IS NOT NULL THEN a.workspace_id <> h.workspace_id
         WHEN h.account_id IS NOT NULL THEN h.account_id NOT IN (event.from_account_id, event.to_account_id)
         ELSE listed.enrollment_id IS NULL
+            AND (h.finished_at >= (SELECT kept.history_since FROM thaw.kept AS kept)) IS NOT FALSE
     END

@@ -1,4 +1,5 @@
 -- The summary of a tick adds up its grants: how many accounts and prospects were planned, and how many are done.
+-- Ticks of which the grants are not all there any more, because of their age, are left out.
 SELECT format('sweep of tick %s: it says %s of %s accounts and %s of %s prospects, its grants %s of %s and %s of %s',
     s.tick_at, s.accounts_processed, s.accounts_planned, s.resumed, s.planned,
     coalesce(plan.closed, 0), coalesce(plan.accounts, 0), coalesce(plan.resumed, 0), coalesce(plan.planned, 0))
@@ -8,7 +9,8 @@ LEFT JOIN (
         sum(g.resumed) AS resumed
     FROM thaw.grants AS g
     GROUP BY g.tick_at) AS plan ON plan.tick_at = s.tick_at
-WHERE s.accounts_planned <> coalesce(plan.accounts, 0)
-    OR s.accounts_processed <> coalesce(plan.closed, 0)
-    OR s.planned <> coalesce(plan.planned, 0)
-    OR s.resumed <> coalesce(plan.resumed, 0)
+WHERE s.tick_at >= (SELECT kept.history_since FROM thaw.kept AS kept)
+    AND (s.accounts_planned <> coalesce(plan.accounts, 0)
+        OR s.accounts_processed <> coalesce(plan.closed, 0)
+        OR s.planned <> coalesce(plan.planned, 0)
+        OR s.resumed <> coalesce(plan.resumed, 0))

@@ -1,0 +1,88 @@
+package store_test
+
+import (
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/internal/store"
+	"github.com/thawline/thaw/internal/testdb"
+	"github.com/thawline/thaw/schema/dbsqlc"
+)
+
+// setup returns a store, and a signal that it can receive, for an account that exists.
+func setup(t *testing.T) (*testdb.DB, *store.Store, dbsqlc.ReceiveSignalParams) {
+	t.Helper()
+	db := testdb.New(t)
+	db.Exec(t, `
+		INSERT INTO thaw.workspaces (key) VALUES ('acme');
+		INSERT INTO thaw.accounts (workspace_id, provider_account_id) SELECT id, 'a1' FROM thaw.workspaces;`)
+	status := "connected"
+	return db, store.New(db.Pool), dbsqlc.ReceiveSignalParams{
+		Provider: "linkedin", ProviderAccountID: "a1", RawStatus: "OK", Status: &status, Body: []byte("{}"),
+	}
+}
+
+func TestTripCommits(t *testing.T) {
+	t.Parallel()
+	db, s, signal := setup(t)
+	for range 3 { // the first makes the prepared statements
+		outcome, err := s.Trip().ReceiveSignal(t.Context(), signal)
+		require.NoError(t, err)
+		require.NotEmpty(t, outcome)
+	}
+	require.Equal(t, 3, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.account_signals"))
+}
+
+// The limits hold in the transaction, and do not stay on the connection.
+func TestTripHasTheLimits(t *testing.T) {
+	t.Parallel()
+	db, s, signal := setup(t)
+	db.Exec(t, `
+		CREATE TABLE public.seen (statement text, lock text, idle text);
+		CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN
+			INSERT INTO public.seen SELECT current_setting('statement_timeout'), current_setting('lock_timeout'),
+				current_setting('idle_in_transaction_session_timeout');
+			RETURN NULL;
+		END $$;
+		CREATE TRIGGER look AFTER INSERT ON thaw.account_signals EXECUTE FUNCTION look();`)
+	_, err := s.Trip().ReceiveSignal(t.Context(), signal)
+	require.NoError(t, err)
+	require.Equal(t, "15s 5s 10s", testdb.Value[string](t, db, "SELECT concat_ws(' ', statement, lock, idle) FROM seen"))
+	require.Equal(t, "0", testdb.Value[string](t, db, "SELECT current_setting('lock_timeout')"))
+}
+
+// An error in the query, or in the commit, leaves nothing behind: no row, and no connection that is still in a transaction.
+func TestTripThatFailsChangesNothing(t *testing.T) {
+	t.Parallel()
+	for name, deferred := range map[string]string{"in the query": "", "in the commit": "CONSTRAINT"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db, s, signal := setup(t)
+			db.Exec(t, `
+				CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused' USING ERRCODE = 'check_violation'; END $$;
+				CREATE `+deferred+` TRIGGER refuse AFTER INSERT ON thaw.account_signals `+
+				map[bool]string{true: "DEFERRABLE INITIALLY DEFERRED"}[deferred != ""]+` FOR EACH ROW EXECUTE FUNCTION refuse();`)
+			for range 30 { // more often than the pool has connections
+				_, err := s.Trip().ReceiveSignal(t.Context(), signal)
+				var refused *pgconn.PgError
+				require.ErrorAs(t, err, &refused)
+				require.Equal(t, "23514", refused.Code)
+			}
+			require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.account_signals"))
+			db.Exec(t, "DROP TRIGGER refuse ON thaw.account_signals")
+			_, err := s.Trip().ReceiveSignal(t.Context(), signal)
+			require.NoError(t, err)
+			require.Equal(t, 1, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.account_signals"))
+		})
+	}
+}
+
+func TestTripIsForOneRow(t *testing.T) {
+	t.Parallel()
+	_, s, _ := setup(t)
+	_, err := s.Trip().BlockedCampaigns(t.Context())
+	require.ErrorContains(t, err, "one row")
+}

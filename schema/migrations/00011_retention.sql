@@ -1,0 +1,244 @@
+-- Retention: what is older than settings.keep_history or keep_signals is removed, in short transactions, but for what is
+-- still needed. The job "prune" calls prune_batch until it says done.
+--
+-- A table is walked from its oldest row on, in the order of its primary key, and the walk stops at the first row that is
+-- young enough: a batch costs what it looks at, however large the table is. Where a walk is stands in thaw.retention, so
+-- that rows which outlive their age are not met again by every batch; once in a while it begins anew, for their sake.
+--
+-- Locks: none but on the rows that are removed, and what somebody else has locked is left to the next walk. No account, no
+-- campaign, no enrollment: a pass never waits for a batch, nor a batch for a pass.
+
+-- +goose Up
+
+CREATE TABLE thaw.retention (
+    part       text PRIMARY KEY,
+    turn       integer NOT NULL,
+    kept_since timestamptz NOT NULL DEFAULT '-infinity',
+    passed_id  bigint NOT NULL DEFAULT 0,
+    -- Where the walk goes on: after this id, or, of a table by ticks, from this tick.
+    walk_id    bigint NOT NULL DEFAULT 0,
+    walk_tick  timestamptz NOT NULL DEFAULT '-infinity',
+    walk_began timestamptz NOT NULL DEFAULT thaw.now()
+);
+COMMENT ON TABLE thaw.retention IS 'How far the past is removed: one row a table, in the order in which they have their turn.';
+COMMENT ON COLUMN thaw.retention.kept_since IS 'Every row that is younger is there; -infinity: nothing was removed yet.';
+COMMENT ON COLUMN thaw.retention.passed_id IS
+    'The greatest id that a walk has passed: a row that is missing although its id is greater was not removed by its age.';
+
+-- A plan goes before the summary of its tick, which it refers to.
+INSERT INTO thaw.retention (part, turn)
+VALUES ('account_signals', 1), ('grants', 2), ('sweeps', 3), ('account_budgets', 4), ('fleet_budgets', 5), ('heals', 6),
+    ('enrollment_events', 7), ('campaign_events', 8);
+
+CREATE VIEW thaw.kept AS
+SELECT coalesce(max(r.kept_since) FILTER (WHERE r.part <> 'account_signals'), '-infinity') AS history_since,
+    coalesce(max(r.passed_id) FILTER (WHERE r.part = 'account_signals'), 0) AS signals_after
+FROM thaw.retention AS r;
+COMMENT ON VIEW thaw.kept IS
+    'What is all there: all that happened since a time, history and ledgers, and all signals after an id; of what was before, only what is still needed.';
+
+-- How far a walk over ids gets: the last of the next p_size rows before the first young one; null: nowhere.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.walk_on(p_walk thaw.retention, p_before timestamptz, p_size integer)
+RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    reached bigint;
+    line    record;
+BEGIN
+    FOR line IN EXECUTE format('SELECT t.id, t.%I AS at FROM thaw.%I AS t WHERE t.id > $1 ORDER BY t.id LIMIT $2',
+        CASE p_walk.part WHEN 'account_signals' THEN 'received_at' WHEN 'heals' THEN 'requested_at' ELSE 'at' END, p_walk.part)
+        USING p_walk.walk_id, p_size
+    LOOP
+        EXIT WHEN line.at >= p_before;
+        reached := line.id;
+    END LOOP;
+    RETURN reached;
+END;
+$$;
+-- +goose StatementEnd
+
+-- Removes what the walk has passed between two ids, but for what outlives its age; returns how many. Whether it does is asked
+-- row by row, in scalar subqueries: the planner must not think of joining with all enrollments.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.prune_ids(p_part text, p_after bigint, p_to bigint) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+    removed integer;
+BEGIN
+    CASE p_part
+        -- The events of a pause that still lasts: they say why the prospect waits.
+        WHEN 'enrollment_events' THEN
+            DELETE FROM thaw.enrollment_events AS event
+            WHERE event.id > p_after AND event.id <= p_to
+                AND (SELECT e.paused_at = event.paused_at FROM thaw.enrollments AS e
+                     WHERE e.id = event.enrollment_id AND e.status = 'paused') IS NOT TRUE;
+        WHEN 'campaign_events' THEN
+            DELETE FROM thaw.campaign_events AS event
+            WHERE event.id > p_after AND event.id <= p_to
+                AND (SELECT c.paused_at <= event.at FROM thaw.campaigns AS c
+                     WHERE c.id = event.campaign_id AND c.status = 'paused') IS NOT TRUE;
+        -- The newest word that an account took; the word that an account will take when somebody writes its row (the order is
+        -- that of accounts_apply_early_signals); and one whose job is still to be done.
+        WHEN 'account_signals' THEN
+            DELETE FROM thaw.account_signals AS s
+            WHERE s.ctid = ANY (ARRAY(
+                SELECT old.ctid
+                FROM thaw.account_signals AS old
+                WHERE old.id > p_after AND old.id <= p_to
+                    AND CASE old.outcome
+                        WHEN 'applied' THEN
+                            EXISTS (
+                                SELECT FROM thaw.account_signals AS newer
+                                WHERE newer.provider = old.provider
+                                    AND newer.provider_account_id = old.provider_account_id
+                                    AND newer.outcome = 'applied' AND newer.id > old.id)
+                            AND (old.finished_at IS NOT NULL OR NOT thaw.is_enqueued(
+                                CASE old.status WHEN 'connected' THEN 'resume_account' ELSE 'pause_account' END,
+                                jsonb_build_object('account_id', old.account_id, 'signal_id', old.id)))
+                        WHEN 'unknown_account' THEN
+                            EXISTS (
+                                SELECT FROM thaw.account_signals AS other
+                                WHERE other.provider = old.provider
+                                    AND other.provider_account_id = old.provider_account_id
+                                    AND other.outcome = 'unknown_account'
+                                    AND (least(coalesce(other.occurred_at, other.received_at),
+                                            other.received_at + interval '5 minutes'), other.status <> 'connected', other.id)
+                                        > (least(coalesce(old.occurred_at, old.received_at),
+                                            old.received_at + interval '5 minutes'), old.status <> 'connected', old.id))
+                        ELSE true
+                    END
+                FOR UPDATE OF old SKIP LOCKED));
+    END CASE;
+    GET DIAGNOSTICS removed = ROW_COUNT;
+    RETURN removed;
+END;
+$$;
+-- +goose StatementEnd
+
+-- Plans, summaries and budgets, from the oldest tick on. What is still open outlives its age: the next sweep closes it.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.prune_ticks(
+    p_part text, p_from timestamptz, p_before timestamptz, p_size integer, OUT reached timestamptz, OUT removed integer
+) LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('
+        WITH gone AS (
+            DELETE FROM thaw.%1$I AS line
+            WHERE line.ctid = ANY (ARRAY(
+                SELECT old.ctid
+                FROM thaw.%1$I AS old
+                WHERE old.tick_at >= $1 AND old.tick_at < $2 AND %2$s
+                ORDER BY old.tick_at LIMIT $3
+                FOR UPDATE OF old SKIP LOCKED))
+            RETURNING line.tick_at
+        )
+        SELECT max(gone.tick_at), count(*) FROM gone',
+        p_part,
+        CASE p_part
+            WHEN 'grants' THEN
+                '(SELECT s.finished_at IS NOT NULL FROM thaw.sweeps AS s WHERE s.tick_at = old.tick_at)'
+            WHEN 'sweeps' THEN
+                'old.finished_at IS NOT NULL
+                AND (SELECT g.tick_at FROM thaw.grants AS g WHERE g.tick_at = old.tick_at LIMIT 1) IS NULL'
+            ELSE 'true'
+        END)
+    INTO reached, removed
+    USING p_from, p_before, p_size;
+END;
+$$;
+-- +goose StatementEnd
+
+-- Finished heals, after their lists; done says that the lists were empty. A heal that runs outlives its age.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.prune_heals(
+    p_after bigint, p_to bigint, p_before timestamptz, p_size integer, OUT done boolean, OUT removed integer
+) LANGUAGE plpgsql AS $$
+DECLARE
+    old bigint[] := ARRAY(
+        SELECT h.id FROM thaw.heals AS h WHERE h.id > p_after AND h.id <= p_to AND h.finished_at < p_before);
+BEGIN
+    DELETE FROM thaw.heal_enrollments AS listed
+    WHERE listed.ctid = ANY (ARRAY(
+        SELECT line.ctid FROM thaw.heal_enrollments AS line WHERE line.heal_id = ANY (old) LIMIT p_size));
+    GET DIAGNOSTICS removed = ROW_COUNT;
+    done := removed = 0;
+    IF done THEN
+        DELETE FROM thaw.heals AS h WHERE h.id = ANY (old);
+        GET DIAGNOSTICS removed = ROW_COUNT;
+    END IF;
+END;
+$$;
+-- +goose StatementEnd
+
+-- One short transaction of the prune job: passes at most p_size old rows of one table. Verdicts: more (call again), busy
+-- (another process is at it), done.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.prune_batch(p_size integer, OUT verdict text, OUT removed integer)
+LANGUAGE plpgsql SET jit = off AS $$
+DECLARE
+    settings thaw.settings;
+    walk     thaw.retention;
+    before   timestamptz;
+    to_id    bigint;
+    to_tick  timestamptz;
+    done     boolean;
+BEGIN
+    removed := 0;
+    IF NOT pg_try_advisory_xact_lock(hashtextextended('thaw.retention', 0)) THEN
+        verdict := 'busy';
+        RETURN;
+    END IF;
+    SELECT s.* INTO settings FROM thaw.settings AS s;
+
+    verdict := 'more';
+    FOR walk IN SELECT r.* FROM thaw.retention AS r ORDER BY r.turn LOOP
+        before := thaw.now() - CASE walk.part WHEN 'account_signals' THEN settings.keep_signals ELSE settings.keep_history END;
+        to_id := NULL;
+        to_tick := NULL;
+        IF walk.part IN ('grants', 'sweeps', 'account_budgets', 'fleet_budgets') THEN
+            SELECT step.reached, step.removed INTO to_tick, removed
+            FROM thaw.prune_ticks(walk.part, walk.walk_tick, before, p_size) AS step;
+        ELSE
+            to_id := thaw.walk_on(walk, before, p_size);
+            IF walk.part = 'heals' THEN
+                SELECT step.done, step.removed INTO done, removed
+                FROM thaw.prune_heals(walk.walk_id, to_id, before, p_size) AS step;
+            ELSE
+                done := true;
+                removed := thaw.prune_ids(walk.part, walk.walk_id, to_id);
+            END IF;
+        END IF;
+
+        IF to_id IS NOT NULL OR to_tick IS NOT NULL THEN
+            UPDATE thaw.retention AS r SET
+                kept_since = greatest(r.kept_since, before),
+                passed_id = greatest(r.passed_id, to_id),
+                walk_id = CASE WHEN done THEN coalesce(to_id, r.walk_id) ELSE r.walk_id END,
+                walk_tick = coalesce(to_tick, r.walk_tick)
+            WHERE r.part = walk.part;
+            -- A batch that a crash of the server takes back is done again.
+            SET LOCAL synchronous_commit = off;
+            RETURN;
+        ELSIF walk.walk_began < thaw.now() - interval '30 days' THEN
+            UPDATE thaw.retention AS r SET walk_id = 0, walk_tick = '-infinity', walk_began = thaw.now()
+            WHERE r.part = walk.part;
+        END IF;
+    END LOOP;
+    verdict := 'done';
+END;
+$$;
+-- +goose StatementEnd
+COMMENT ON FUNCTION thaw.prune_batch(integer) IS
+    'Removes what is older than the settings say and not needed any more, a few rows at a time; what the prune job calls.';
+
+REVOKE ALL ON FUNCTION thaw.walk_on(thaw.retention, timestamptz, integer), thaw.prune_ids(text, bigint, bigint),
+    thaw.prune_ticks(text, timestamptz, timestamptz, integer), thaw.prune_heals(bigint, bigint, timestamptz, integer),
+    thaw.prune_batch(integer) FROM PUBLIC;
+
+-- +goose Down
+DROP FUNCTION thaw.prune_batch(integer);
+DROP FUNCTION thaw.prune_heals(bigint, bigint, timestamptz, integer);
+DROP FUNCTION thaw.prune_ticks(text, timestamptz, timestamptz, integer);
+DROP FUNCTION thaw.prune_ids(text, bigint, bigint);
+DROP FUNCTION thaw.walk_on(thaw.retention, timestamptz, integer);
+DROP VIEW thaw.kept;
+DROP TABLE thaw.retention;

@@ -1,0 +1,349 @@
+package schema_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/thawline/thaw/internal/testdb"
+)
+
+const days = 24 * time.Hour
+
+// prune removes all that is old, in batches of a size, and returns how many rows each batch removed.
+func prune(t testing.TB, db *testdb.DB, size int) (removed []int) {
+	t.Helper()
+	for {
+		batch := testdb.Column[int](t, db, "SELECT removed FROM thaw.prune_batch($1) WHERE verdict = 'more'", size)
+		if len(batch) == 0 {
+			return removed
+		}
+		require.LessOrEqual(t, batch[0], size, "a batch is bounded")
+		removed = append(removed, batch[0])
+	}
+}
+
+// pruned returns the rows of a table that are left, by what an expression says of each.
+func pruned(t testing.TB, db *testdb.DB, table, what string) []string {
+	t.Helper()
+	prune(t, db, 3)
+	return testdb.Column[string](t, db, "SELECT ("+what+")::text FROM thaw."+table+" ORDER BY 1")
+}
+
+// ages are in days; what is kept depends on the table.
+const ages = "generate_series(0, 500, 50) AS age"
+
+func TestWhatIsTooOldIsRemoved(t *testing.T) {
+	t.Parallel()
+	for table, c := range map[string]struct{ insert, age string }{
+		"enrollment_events": {`
+			INSERT INTO thaw.enrollment_events (enrollment_id, at, step, kind, source, from_status, to_status, reason, paused_at)
+			SELECT 1, thaw.now() - age * interval '1 day', 0, 'paused', 'signal', 'active', 'paused', 'linkedin_account_issue', thaw.now()
+			FROM ` + ages + ` ORDER BY age DESC`, "at"},
+		"campaign_events": {`
+			INSERT INTO thaw.campaign_events (campaign_id, at, kind, source, from_status, to_status)
+			SELECT 1, thaw.now() - age * interval '1 day', 'paused', 'signal', 'running', 'paused' FROM ` + ages + ` ORDER BY age DESC`, "at"},
+		"sweeps": {`
+			INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap, finished_at)
+			SELECT thaw.now() - age * interval '1 day', 1, 1, thaw.now() FROM ` + ages, "tick_at"},
+		"grants": {`
+			INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap, finished_at)
+			SELECT thaw.now() - age * interval '1 day', 1, 1, thaw.now() FROM ` + ages + `;
+			INSERT INTO thaw.grants (tick_at, account_id, workspace_id, planned, verdict, finished_at)
+			SELECT s.tick_at, 1, 1, 1, 'resumed', thaw.now() FROM thaw.sweeps AS s`, "tick_at"},
+		"account_budgets": {`
+			INSERT INTO thaw.account_budgets (tick_at, account_id, cap, used)
+			SELECT thaw.now() - age * interval '1 day', 1, 1, 1 FROM ` + ages, "tick_at"},
+		"fleet_budgets": {`
+			INSERT INTO thaw.fleet_budgets (tick_at, lane, cap)
+			SELECT thaw.now() - age * interval '1 day', 'sweep', 1 FROM ` + ages, "tick_at"},
+		"heals": {`
+			INSERT INTO thaw.heals (target, cap, requested_by, requested_at, status, finished_at, left_over)
+			SELECT 'prospects', 1, 'support', at, 'done', at, 0
+			FROM ` + ages + `, LATERAL (SELECT thaw.now() - age * interval '1 day' AS at) AS moment ORDER BY age DESC;
+			INSERT INTO thaw.heal_enrollments (heal_id, enrollment_id) SELECT h.id, n FROM thaw.heals AS h, generate_series(1, 10) AS n`,
+			"requested_at"},
+	} {
+		t.Run(table, func(t *testing.T) {
+			t.Parallel()
+			db := withAnn(t)
+			db.Exec(t, c.insert)
+			// Exactly at the limit is young enough; the clock goes on between the insert and the removal.
+			db.Exec(t, "UPDATE thaw.settings SET keep_history = '400 days 1 hour'")
+			age := "round(extract(epoch FROM thaw.now() - " + c.age + ") / 86400)"
+			require.Equal(t, []string{"0", "100", "150", "200", "250", "300", "350", "400", "50"}, pruned(t, db, table, age))
+			db.Exec(t, "UPDATE thaw.settings SET keep_history = '99 days'")
+			require.Equal(t, []string{"0", "50"}, pruned(t, db, table, age))
+			require.Empty(t, prune(t, db, 3), "there is nothing to do")
+		})
+	}
+}
+
+// An event that says why a prospect waits is kept until it does not wait any more, and then until its age is noticed.
+func TestEventsOfALastingPauseOutliveTheirAge(t *testing.T) {
+	t.Parallel()
+	db := withBacklog(t)
+	db.Exec(t, `
+		INSERT INTO thaw.enrollment_events (enrollment_id, at, step, kind, source, from_status, to_status, reason, paused_at)
+		SELECT 1, thaw.now(), 3, 'imported', 'import', 'paused', 'paused', e.paused_reason, e.paused_at FROM thaw.enrollments AS e`)
+	kinds := "kind || ' by ' || source"
+	db.Advance(t, 4000*days)
+	require.Equal(t, []string{"imported by import", "paused by signal"}, pruned(t, db, "enrollment_events", kinds))
+	require.Equal(t, []string{"paused by signal"}, pruned(t, db, "campaign_events", kinds))
+	require.Equal(t, []string{"paused by signal"},
+		testdb.Column[string](t, db, "SELECT "+kinds+" FROM thaw.history WHERE kind = 'paused'"))
+
+	// The walk has passed them. A month later it begins anew.
+	receive(t, db, delivery{status: "connected"})
+	require.Equal(t, "resumed", testdb.Value[string](t, db, `
+		SELECT (thaw.resume_pass('signal', 1, 1, p_signal_id => (SELECT max(s.id) FROM thaw.account_signals AS s))).verdict`))
+	db.Advance(t, days)
+	require.Equal(t, []string{"imported by import", "paused by signal", "resumed by signal"}, pruned(t, db, "enrollment_events", kinds))
+	db.Advance(t, 30*days)
+	prune(t, db, 3)
+	require.Equal(t, []string{"resumed by signal"}, pruned(t, db, "enrollment_events", kinds))
+	require.Equal(t, []string{"resumed by signal"}, pruned(t, db, "campaign_events", kinds))
+	db.Advance(t, 400*days)
+	require.Empty(t, pruned(t, db, "enrollment_events", kinds))
+	require.Empty(t, pruned(t, db, "campaign_events", kinds))
+}
+
+// A pause that ended is no reason to keep the events of another one.
+func TestEventsOfAnEarlierPauseDoNotOutliveTheirAge(t *testing.T) {
+	t.Parallel()
+	db := withBacklog(t)
+	db.Exec(t, `
+		INSERT INTO thaw.enrollment_events (enrollment_id, at, step, kind, source, from_status, to_status, reason, paused_at)
+		VALUES (1, thaw.now(), 0, 'paused', 'signal', 'active', 'paused', 'linkedin_account_issue', thaw.now() - interval '1 day')`)
+	db.Advance(t, 500*days)
+	require.Equal(t, []string{"true"}, pruned(t, db, "enrollment_events", "paused_at = (SELECT e.paused_at FROM thaw.enrollments AS e)"))
+}
+
+func TestNewestWordOfAnAccountOutlivesItsAge(t *testing.T) {
+	t.Parallel()
+	db := withAnn(t)
+	insertAccount(t, db, "bob")
+	for _, d := range []delivery{
+		{account: "ann", status: "connected", raw: "first"},
+		{account: "bob", status: "connected", raw: "bob's only one"},
+		{account: "ann", status: "disconnected", raw: "newest"},
+		{account: "ann", status: "connected", raw: "late", at: db.Now(t).Add(-days)},
+		{account: "ann", status: "asleep", raw: "not a word"},
+	} {
+		receive(t, db, d)
+	}
+	// Their jobs are done.
+	db.Exec(t, "UPDATE thaw.river_job SET state = 'completed', finalized_at = now()")
+	db.Advance(t, 29*days)
+	require.Len(t, pruned(t, db, "account_signals", "raw_status"), 5)
+	db.Advance(t, 2*days)
+	require.Equal(t, []string{"bob's only one", "newest"}, pruned(t, db, "account_signals", "raw_status"))
+	receive(t, db, delivery{account: "bob", status: "disconnected", raw: "bob's second"})
+	db.Exec(t, "UPDATE thaw.river_job SET state = 'completed', finalized_at = now()")
+	db.Advance(t, 31*days)
+	prune(t, db, 3)
+	require.Equal(t, []string{"bob's second", "newest"}, pruned(t, db, "account_signals", "raw_status"))
+}
+
+// A blip inside of a long tolerance, a pass that nobody had time for: what a job refers to stays until it is done.
+func TestSignalsWithAJobToDoOutliveTheirAge(t *testing.T) {
+	t.Parallel()
+	db := withAnn(t)
+	db.Exec(t, "UPDATE thaw.settings SET keep_signals = '2 days', tolerance = '7 days'")
+	for _, status := range []string{"connected", "error", "connected"} {
+		require.Equal(t, "applied", receive(t, db, delivery{status: status}))
+	}
+	require.Equal(t, "applied", receive(t, db, delivery{status: "connected", raw: "newest"}))
+	require.Equal(t, []string{"available", "available", "available", "scheduled"},
+		testdb.Column[string](t, db, "SELECT state::text FROM thaw.river_job ORDER BY 1"))
+	db.Advance(t, 3*days)
+	require.Len(t, pruned(t, db, "account_signals", "raw_status"), 4)
+
+	db.Exec(t, "UPDATE thaw.river_job SET state = 'completed', finalized_at = now()")
+	db.Advance(t, 31*days)
+	prune(t, db, 3)
+	require.Equal(t, []string{"newest"}, pruned(t, db, "account_signals", "raw_status"))
+}
+
+// The account of an early signal may appear at any time later: what it is told then must not depend on what was removed.
+func TestEarlySignalOutlivesItsAge(t *testing.T) {
+	t.Parallel()
+	db := withAnn(t)
+	now := db.Now(t)
+	for _, d := range []delivery{
+		{account: "bob", status: "connected", raw: "older", at: now.Add(-2 * time.Minute)},
+		{account: "bob", status: "disconnected", raw: "newest by its time", at: now.Add(-time.Minute)},
+		{account: "bob", status: "connected", raw: "at the same time", at: now.Add(-time.Minute)},
+		{account: "bob", status: "connected", raw: "last to come", at: now.Add(-3 * time.Minute)},
+	} {
+		require.Equal(t, "unknown_account", receive(t, db, d))
+	}
+	db.Advance(t, 100*days)
+	require.Equal(t, []string{"newest by its time"}, pruned(t, db, "account_signals", "raw_status"))
+	insertAccount(t, db, "bob")
+	require.Equal(t, "disconnected", statusOf(t, db, "bob"))
+}
+
+func TestWhatIsStillOpenOutlivesItsAge(t *testing.T) {
+	t.Parallel()
+	db := withAnn(t)
+	db.Exec(t, `
+		INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap, finished_at)
+		VALUES (thaw.tick() - interval '2 hours', 1, 1, NULL), (thaw.tick() - interval '1 hour', 1, 1, thaw.now());
+		INSERT INTO thaw.grants (tick_at, account_id, workspace_id, planned) SELECT s.tick_at, 1, 1, 1 FROM thaw.sweeps AS s WHERE s.finished_at IS NULL;
+		SELECT thaw.heal('acme');
+		INSERT INTO thaw.heal_enrollments (heal_id, enrollment_id) VALUES (1, 1)`)
+	db.Advance(t, 500*days)
+	require.Equal(t, []string{"open"}, pruned(t, db, "sweeps", "CASE WHEN finished_at IS NULL THEN 'open' ELSE 'finished' END"))
+	for table, left := range map[string]int{"grants": 1, "heals": 1, "heal_enrollments": 1} {
+		require.Len(t, pruned(t, db, table, "'a row'"), left, table)
+	}
+
+	// Closed, they go the next time that the walk begins anew.
+	db.Exec(t, `
+		UPDATE thaw.grants SET finished_at = thaw.now(), verdict = 'stale_tick';
+		UPDATE thaw.sweeps SET finished_at = thaw.now();
+		UPDATE thaw.heals SET status = 'done', finished_at = thaw.now(), left_over = 0`)
+	db.Advance(t, 500*days)
+	prune(t, db, 3)
+	for _, table := range []string{"sweeps", "grants", "heals", "heal_enrollments"} {
+		require.Empty(t, pruned(t, db, table, "'a row'"), table)
+	}
+}
+
+// A delivery is known as a repeated one as long as it is kept, and after that it is ordered by its time like any other.
+func TestRepeatedDeliveryOfAKeptSignalIsADuplicate(t *testing.T) {
+	t.Parallel()
+	db := withAnn(t)
+	first := delivery{status: "connected", key: "first", at: db.Now(t)}
+	require.Equal(t, "applied", receive(t, db, first))
+	require.Equal(t, "applied", receive(t, db, delivery{status: "disconnected", key: "second"}))
+	db.Exec(t, "UPDATE thaw.river_job SET state = 'completed', finalized_at = now()")
+	db.Advance(t, 29*days)
+	prune(t, db, 3)
+	require.Equal(t, "duplicate", receive(t, db, first))
+	db.Advance(t, 2*days)
+	prune(t, db, 3)
+	require.Equal(t, "stale", receive(t, db, first), "forgotten, but older than what the account has")
+	require.Equal(t, "duplicate", receive(t, db, delivery{status: "disconnected", key: "second"}), "the newest is kept")
+}
+
+// A batch reads what it removes, not the table, and not what it has passed before.
+func TestBatchCostsWhatItLooksAt(t *testing.T) {
+	t.Parallel()
+	db := withBacklog(t)
+	// 20,000 that wait for years, 20,000 that can go, 20,000 young ones.
+	db.Exec(t, `
+		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, prospect_url, status, paused_reason, paused_at)
+		SELECT 1, 1, 1, 'https://example.com/in/' || n, 'paused', 'linkedin_account_issue', thaw.now() FROM generate_series(1, 20000) AS n;
+		INSERT INTO thaw.enrollment_events (enrollment_id, at, step, kind, source, from_status, to_status, reason, paused_at)
+		SELECT e.id, e.paused_at, 0, 'paused', 'signal', 'active', 'paused', e.paused_reason, e.paused_at FROM thaw.enrollments AS e;
+		INSERT INTO thaw.enrollment_events (enrollment_id, at, step, kind, source, from_status, to_status, reason, paused_at)
+		SELECT n, thaw.now() + age, 0, 'paused', 'signal', 'active', 'paused', 'linkedin_account_issue', thaw.now() + age
+		FROM unnest(ARRAY['1 hour', '300 days']::interval[]) AS age, generate_series(1, 20000) AS n ORDER BY age;
+		ANALYZE thaw.enrollment_events, thaw.enrollments`)
+	db.Advance(t, 401*days)
+	// read returns how many rows of the two tables a batch reads.
+	read := func() int {
+		t.Helper()
+		tx, err := db.Pool.Begin(t.Context())
+		require.NoError(t, err)
+		defer func() { require.NoError(t, tx.Commit(t.Context())) }()
+		soFar := func() (rows int) {
+			require.NoError(t, tx.QueryRow(t.Context(), `
+				SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))
+				FROM pg_stat_xact_user_tables WHERE relname IN ('enrollment_events', 'enrollments')`).Scan(&rows))
+			return rows
+		}
+		before := soFar()
+		_, err = tx.Exec(t.Context(), "SELECT thaw.prune_batch(1000)")
+		require.NoError(t, err)
+		return soFar() - before
+	}
+	batches := 0
+	for testdb.Value[int64](t, db, "SELECT walk_id FROM thaw.retention WHERE part = 'enrollment_events'") < 40_000 {
+		// Each is read to see its age and again to remove it, with its enrollment; and the first of the next table.
+		require.LessOrEqual(t, read(), 3*1000+10)
+		batches++
+	}
+	require.Less(t, batches, 50)
+	prune(t, db, 1000)
+	require.Equal(t, 40_002, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.enrollment_events"))
+	require.LessOrEqual(t, read(), 50, "it stops at the first young row; a cursor reads a few ahead")
+}
+
+// Two at once never wait for each other, and nothing is counted twice.
+func TestSeveralAtOnce(t *testing.T) {
+	t.Parallel()
+	db := withAnn(t)
+	db.Exec(t, `
+		INSERT INTO thaw.enrollment_events (enrollment_id, at, step, kind, source, from_status, to_status, reason, paused_at)
+		SELECT n, thaw.now(), 0, 'paused', 'signal', 'active', 'paused', 'linkedin_account_issue', thaw.now()
+		FROM generate_series(1, 5000) AS n`)
+	db.Advance(t, 401*days)
+
+	// While one holds its transaction open, another finds that it is not needed.
+	tx, err := db.Pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer tx.Rollback(context.WithoutCancel(t.Context()))
+	var verdict string
+	require.NoError(t, tx.QueryRow(t.Context(), "SELECT verdict FROM thaw.prune_batch(10)").Scan(&verdict))
+	require.Equal(t, "more", verdict)
+	require.Equal(t, "busy", testdb.Value[string](t, db, "SELECT verdict FROM thaw.prune_batch(10)"))
+	require.NoError(t, tx.Rollback(t.Context()))
+
+	const processes = 4
+	removed := make([]int, processes)
+	group, ctx := errgroup.WithContext(t.Context())
+	for i := range processes {
+		group.Go(func() error {
+			for verdict, n := "", 0; verdict != "done"; removed[i] += n {
+				if err := db.Pool.QueryRow(ctx, "SELECT verdict, removed FROM thaw.prune_batch(50)").Scan(&verdict, &n); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	require.NoError(t, group.Wait())
+	total := 0
+	for _, n := range removed {
+		total += n
+	}
+	require.Equal(t, 5000, total)
+	require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.enrollment_events"))
+}
+
+// A pass and a batch do not wait for each other, whichever is first.
+func TestBatchAndPassDoNotWaitForEachOther(t *testing.T) {
+	t.Parallel()
+	db := withBacklog(t)
+	db.Exec(t, "UPDATE thaw.river_job SET state = 'completed', finalized_at = now()")
+	db.Exec(t, "ALTER DATABASE "+testdb.Value[string](t, db, "SELECT current_database()")+" SET lock_timeout = '1s'")
+	db.Pool.Reset()
+	db.Advance(t, 500*days)
+	receive(t, db, delivery{status: "connected"})
+	const pass = "SELECT (thaw.resume_pass('signal', 1, 1, p_signal_id => (SELECT max(s.id) FROM thaw.account_signals AS s))).verdict"
+	for name, statements := range map[string][]string{
+		"pass first":   {pass, "SELECT verdict FROM thaw.prune_batch(10)"},
+		"batch first":  {"SELECT verdict FROM thaw.prune_batch(10)", pass},
+		"signal first": {"SELECT thaw.signal('linkedin', 'ann', 'disconnected')", "SELECT verdict FROM thaw.prune_batch(10)"},
+		"early signal": {`
+			UPDATE thaw.account_signals SET outcome = 'stale' RETURNING 'as the insert of an account does'`,
+			"SELECT verdict FROM thaw.prune_batch(10)"},
+	} {
+		first, err := db.Pool.Begin(t.Context())
+		require.NoError(t, err)
+		second, err := db.Pool.Begin(t.Context())
+		require.NoError(t, err)
+		var verdict string
+		assert.NoError(t, first.QueryRow(t.Context(), statements[0]).Scan(&verdict), name)
+		assert.NoError(t, second.QueryRow(t.Context(), statements[1]).Scan(&verdict), name)
+		require.NoError(t, second.Rollback(t.Context()))
+		require.NoError(t, first.Rollback(t.Context()))
+	}
+}

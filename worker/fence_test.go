@@ -1,0 +1,323 @@
+package worker_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/thawline/thaw/internal/store"
+	"github.com/thawline/thaw/internal/testdb"
+	"github.com/thawline/thaw/schema/dbsqlc"
+	"github.com/thawline/thaw/worker"
+)
+
+// The tests of this file bring two transactions together in the one order in which a missing lock does harm. Each was
+// seen to fail without the lock that it is about: chaos/mutants_test.go takes them out one by one.
+
+// A met is what came of a transaction that met another.
+type met[T any] struct {
+	value  T
+	err    error
+	waited bool // until the other one was over
+}
+
+// meet runs second beside an open transaction, which it commits as soon as second waits for a lock or is over.
+func meet[T any](t *testing.T, f *fleet, first pgx.Tx, second func() (T, error)) (m met[T]) {
+	t.Helper()
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		m.value, m.err = second()
+	}()
+	m.waited = f.waits(t, over)
+	require.NoError(t, first.Commit(t.Context()))
+	<-over
+	return m
+}
+
+// waits tells whether somebody waits for a lock, as soon as somebody does or over is closed.
+func (f *fleet) waits(t *testing.T, over <-chan struct{}) (waited bool) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		select {
+		case <-over:
+			return true
+		default:
+			waited = testdb.Value[bool](t, f.DB, `
+				SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')`)
+			return waited
+		}
+	}, 30*time.Second, 5*time.Millisecond)
+	return waited
+}
+
+// A pass is what a resume pass answers.
+type pass struct {
+	Verdict string
+	Resumed int
+}
+
+type querier interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// passOfSignal runs the pass that a signal asked for.
+func passOfSignal(ctx context.Context, q querier, account, signal int64) (p pass, err error) {
+	err = q.QueryRow(ctx, "SELECT verdict, resumed FROM thaw.resume_pass('signal', $1, 1, p_signal_id => $2)", account, signal).
+		Scan(&p.Verdict, &p.Resumed)
+	return p, err
+}
+
+// connect sends the connect signal of an account and returns its id, its job left undone.
+func (f *fleet) connect(t *testing.T, key string) (signal int64) {
+	t.Helper()
+	f.signal(t, key, "connected")
+	return testdb.Value[int64](t, f.DB, "SELECT max(id) FROM thaw.account_signals")
+}
+
+// The account is being disconnected while the pass of its last connect begins: nobody may be woken through it any more.
+func TestPassWaitsForASignalUnderWay(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	a := f.account(t, account{key: "a1", status: "disconnected"})
+	f.waiting(t, a, 10)
+	signal := f.connect(t, "a1")
+
+	leaving := f.begin(t)
+	_, err := leaving.Exec(t.Context(), "SELECT thaw.signal('linkedin', 'a1', 'disconnected')")
+	require.NoError(t, err)
+	m := meet(t, f, leaving, func() (pass, error) { return passOfSignal(t.Context(), f.Pool, a, signal) })
+	require.NoError(t, m.err)
+	require.Equal(t, pass{Verdict: "account_not_connected"}, m.value)
+	require.Equal(t, map[string]int{disconnected: 10}, f.states(t, a))
+}
+
+// The account comes back while a batch of its pause is not committed yet: the pass waits, or it would see nobody to wake.
+func TestPassWaitsForAPauseUnderWay(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	a := f.account(t, account{key: "a1", status: "disconnected"})
+	f.prospects(t, prospects{account: a, campaign: f.campaign(t, campaign{key: "spring"}), n: 10})
+	signal := f.connect(t, "a1")
+	f.signal(t, "a1", "disconnected")
+
+	pausing := f.begin(t)
+	_, err := pausing.Exec(t.Context(), "SELECT thaw.pause_batch($1, 100, $2, NULL, 1)", a, signal+1)
+	require.NoError(t, err)
+	m := meet(t, f, pausing, func() (pass, error) {
+		if _, err := f.Pool.Exec(t.Context(), "SELECT thaw.signal('linkedin', 'a1', 'connected')"); err != nil {
+			return pass{}, err
+		}
+		return passOfSignal(t.Context(), f.Pool, a, signal+2)
+	})
+	require.NoError(t, m.err)
+	require.Equal(t, pass{Verdict: "resumed", Resumed: 10}, m.value)
+}
+
+// The account comes back while its pause begins: nobody is paused any more.
+func TestPauseWaitsForASignalUnderWay(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	a := f.account(t, account{key: "a1"})
+	f.prospects(t, prospects{account: a, campaign: f.campaign(t, campaign{key: "spring"}), n: 10})
+	f.signal(t, "a1", "disconnected")
+
+	returning := f.begin(t)
+	_, err := returning.Exec(t.Context(), "SELECT thaw.signal('linkedin', 'a1', 'connected')")
+	require.NoError(t, err)
+	m := meet(t, f, returning, func() (verdict string, err error) {
+		err = f.Pool.QueryRow(t.Context(), "SELECT verdict FROM thaw.pause_batch($1, 100, 1, NULL, 1)", a).Scan(&verdict)
+		return verdict, err
+	})
+	require.NoError(t, m.err)
+	require.Equal(t, "account_connected", m.value)
+	require.Equal(t, map[string]int{"active": 10}, f.states(t, a))
+}
+
+// Of two signals under way at once the newer one counts, whichever of them is received first.
+func TestSignalWaitsForANewerOneUnderWay(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	f.account(t, account{key: "a1"})
+	const signal = "SELECT thaw.signal('linkedin', 'a1', $1, thaw.now() + $2::interval)"
+	newer := f.begin(t)
+	_, err := newer.Exec(t.Context(), signal, "disconnected", 20*time.Second)
+	require.NoError(t, err)
+	m := meet(t, f, newer, func() (outcome string, err error) {
+		err = f.Pool.QueryRow(t.Context(), signal, "connected", 10*time.Second).Scan(&outcome)
+		return outcome, err
+	})
+	require.NoError(t, m.err)
+	require.Equal(t, "stale", m.value)
+	require.Equal(t, "disconnected", testdb.Value[string](t, f.DB, "SELECT status::text FROM thaw.accounts"))
+}
+
+// Several accounts take the rest of one budget at once: nobody takes more than is left, and nobody runs into an error.
+func TestPassesMeetAtTheirBudget(t *testing.T) {
+	t.Parallel()
+	const waiters = 7
+	f := setup(t)
+	f.Exec(t, "UPDATE thaw.settings SET signal_cap = 16")
+	type wakeUp struct{ account, signal int64 }
+	ask := func(key string, n int) wakeUp {
+		a := f.account(t, account{key: key, status: "disconnected"})
+		f.waiting(t, a, n)
+		return wakeUp{a, f.connect(t, key)}
+	}
+	opening, first := ask("opens the budget", 1), ask("first", 10)
+	_, err := passOfSignal(t.Context(), f.Pool, opening.account, opening.signal)
+	require.NoError(t, err)
+
+	tx := f.begin(t)
+	got, err := passOfSignal(t.Context(), tx, first.account, first.signal)
+	require.NoError(t, err)
+	require.Equal(t, pass{Verdict: "resumed", Resumed: 10}, got)
+	var others errgroup.Group
+	for i := range waiters {
+		other := ask(fmt.Sprint("other ", i), 10)
+		others.Go(func() error {
+			_, err := passOfSignal(t.Context(), f.Pool, other.account, other.signal)
+			return err
+		})
+	}
+	f.eventually(t, waiters, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+	require.NoError(t, tx.Commit(t.Context()))
+	require.NoError(t, others.Wait())
+	require.Equal(t, 16, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.enrollments WHERE status = 'active'"))
+	require.Equal(t, 16, testdb.Value[int](t, f.DB, "SELECT used FROM thaw.fleet_budgets WHERE lane = 'signal'"))
+}
+
+// The next tick begins and closes the grants of this one, while the pass of a grant begins too: it was closed first, and that
+// is no error.
+func TestPassWaitsForTheEndOfItsTick(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	a := f.account(t, account{key: "a1"})
+	f.waiting(t, a, 10)
+	f.Exec(t, "SELECT thaw.sweep()")
+	require.NoError(t, f.workByHand(t, "sweep"))
+
+	var next time.Time
+	planning := f.begin(t)
+	require.NoError(t, planning.QueryRow(t.Context(), "SELECT thaw.tick() + interval '15 minutes'").Scan(&next))
+	_, err := dbsqlc.New(planning).CloseStaleSweeps(t.Context(), next)
+	require.NoError(t, err)
+	m := meet(t, f, planning, func() (p pass, err error) {
+		err = f.Pool.QueryRow(t.Context(), "SELECT verdict, resumed FROM thaw.resume_pass('sweep', $1, 1, p_tick_at => thaw.tick())", a).
+			Scan(&p.Verdict, &p.Resumed)
+		return p, err
+	})
+	require.NoError(t, m.err)
+	require.Equal(t, pass{Verdict: "already_done"}, m.value)
+	require.Equal(t, map[string]int{disconnected: 10}, f.states(t, a))
+}
+
+// A person pauses a prospect that waits, at the moment when it would be woken: the pass wakes the others and does not wait.
+func TestPassLeavesWhomSomebodyElseIsWriting(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	a := f.account(t, account{key: "a1", status: "disconnected"})
+	ids := f.waiting(t, a, 10)
+	signal := f.connect(t, "a1")
+
+	person := f.begin(t)
+	_, err := person.Exec(t.Context(), "UPDATE thaw.enrollments SET paused_reason = 'paused_by_user' WHERE id = $1", ids[3])
+	require.NoError(t, err)
+	m := meet(t, f, person, func() (pass, error) { return passOfSignal(t.Context(), f.Pool, a, signal) })
+	require.NoError(t, m.err)
+	require.Equal(t, pass{Verdict: "resumed", Resumed: 9}, m.value)
+	require.False(t, m.waited)
+	require.Equal(t, map[string]int{"active": 9, byUser: 1}, f.states(t, a))
+}
+
+// A job is completed by the transaction that does its work: there is no moment at which one is done and the other is not.
+func TestJobIsCompletedInTheTransactionOfItsWork(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	a := f.account(t, account{key: "a1"})
+	f.waiting(t, a, 10)
+	for _, c := range []struct{ kind, ask, ledger string }{
+		{"sweep", "SELECT thaw.sweep()", "thaw.sweeps"},
+		{"resume_account", "", "thaw.grants"},
+		{"pause_account", "SELECT thaw.signal('linkedin', 'a1', 'disconnected')", "thaw.accounts"},
+		{"resume_account", "SELECT thaw.signal('linkedin', 'a1', 'connected')", "thaw.account_signals"},
+		{"heal", "SELECT thaw.heal('acme')", "thaw.heals"},
+	} {
+		if c.ask != "" {
+			f.Exec(t, c.ask)
+		}
+		require.NoError(t, f.workByHand(t, c.kind))
+		require.Equal(t, 1, testdb.Value[int](t, f.DB, `
+			SELECT count(*) FROM thaw.river_job AS job JOIN `+c.ledger+` AS ledger ON ledger.xmin = job.xmin
+			WHERE job.kind = $1 AND job.state = 'completed'`, c.kind), "%s and its job are of one transaction", c.ledger)
+	}
+	require.Equal(t, map[string]int{"active": 10}, f.states(t, a))
+}
+
+// Which tick it is says the database, hours ahead of this process here, and not the process.
+func TestSweepGoesByTheClockOfTheDatabase(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	f.waiting(t, f.account(t, account{key: "a1"}), 10)
+	f.Advance(t, 5*time.Hour)
+	f.Exec(t, "SELECT thaw.sweep()")
+	require.NoError(t, f.workByHand(t, "sweep"))
+	require.NoError(t, f.workByHand(t, "resume_account"))
+	require.Equal(t, 10, testdb.Value[int](t, f.DB, "SELECT resumed FROM thaw.sweeps WHERE tick_at = thaw.tick()"))
+}
+
+// workByHand does the only job of a kind that is to be done.
+func (f *fleet) workByHand(t *testing.T, kind string) error {
+	t.Helper()
+	client := f.client(t)
+	job, err := client.JobGet(t.Context(), testdb.Value[int64](t, f.DB,
+		"UPDATE thaw.river_job SET state = 'running', attempt = 1 WHERE state = 'available' AND kind = $1 RETURNING id", kind))
+	require.NoError(t, err)
+	return worker.WorkByHand(t, f.Pool, client, job)
+}
+
+// The server ends a transaction that hangs or is frozen, before the queue gives its job to somebody else.
+func TestTransactionsOfTheStoreHaveLimits(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	require.NoError(t, store.New(f.Pool).Tx(t.Context(), func(tx pgx.Tx, _ *dbsqlc.Queries) error {
+		for name, want := range map[string]time.Duration{
+			"statement_timeout": store.StatementTimeout, "lock_timeout": store.LockTimeout,
+			"idle_in_transaction_session_timeout": store.IdleTimeout,
+		} {
+			var got time.Duration
+			require.NoError(t, tx.QueryRow(t.Context(), "SELECT current_setting($1)::interval", name).Scan(&got))
+			require.Equal(t, want, got, name)
+		}
+		return nil
+	}))
+}
+
+// A pass that waits for a lock gives up long before the queue gives its job to somebody else, and leaves its connection as
+// good as new.
+func TestPassGivesUpALockThatIsHeld(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	a := f.account(t, account{key: "a1", status: "disconnected"})
+	signal := f.connect(t, "a1")
+	holder := f.begin(t)
+	_, err := holder.Exec(t.Context(), "SELECT FROM thaw.accounts FOR NO KEY UPDATE")
+	require.NoError(t, err)
+
+	ctx, cancel := context.WithTimeout(t.Context(), 2*store.LockTimeout)
+	defer cancel()
+	pass := dbsqlc.ResumeForSignalParams{AccountID: a, JobID: 1, SignalID: signal}
+	_, err = store.New(f.Pool).Trip().ResumeForSignal(ctx, pass)
+	var refused *pgconn.PgError
+	require.ErrorAs(t, err, &refused)
+	require.Equal(t, "55P03", refused.Code, "lock_not_available")
+	require.NoError(t, holder.Rollback(t.Context()))
+	_, err = store.New(f.Pool).Trip().ResumeForSignal(t.Context(), pass)
+	require.NoError(t, err)
+}

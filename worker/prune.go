@@ -1,0 +1,63 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"github.com/thawline/thaw/internal/store"
+	"github.com/thawline/thaw/jobs"
+	"github.com/thawline/thaw/schema/dbsqlc"
+)
+
+type pruneWorker struct {
+	river.WorkerDefaults[jobs.PruneArgs]
+	store  *store.Store
+	logger *slog.Logger
+}
+
+// Work removes what is too old, batch by batch, and rests after each as long as it took: however much there is to remove,
+// the database has half of the time for its other work. If another job is at it, this one is not needed.
+func (w *pruneWorker) Work(ctx context.Context, job *river.Job[jobs.PruneArgs]) error {
+	removed := 0
+	defer func() {
+		if removed > 0 {
+			w.logger.InfoContext(ctx, "old rows removed", "rows", removed)
+		}
+	}()
+	for deadline := time.Now().Add(workSlice); ; {
+		var batch dbsqlc.PruneBatchRow
+		began := time.Now()
+		err := w.store.Tx(ctx, func(tx pgx.Tx, q *dbsqlc.Queries) error {
+			var err error
+			if batch, err = q.PruneBatch(ctx, batchSize); err != nil {
+				return fmt.Errorf("removing old rows: %w", err)
+			}
+			if batch.Verdict == verdictMore {
+				return nil
+			}
+			_, err = river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, job)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		removed += int(batch.Removed)
+		if batch.Verdict != verdictMore {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return river.JobSnooze(0)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Since(began)):
+		}
+	}
+}

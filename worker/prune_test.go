@@ -1,0 +1,187 @@
+package worker_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/internal/testdb"
+	"github.com/thawline/thaw/internal/verify"
+	"github.com/thawline/thaw/jobs"
+)
+
+// parts are the tables from which old rows are removed.
+var parts = []string{
+	"account_signals", "grants", "sweeps", "account_budgets", "fleet_budgets", "heals", "enrollment_events", "campaign_events",
+}
+
+// However short the past is that is kept, whatever happened in it: removing the rest changes no answer, breaks no invariant,
+// and does not take from anybody who waits the event that says why.
+func TestPruningRemovesNothingThatIsNeeded(t *testing.T) {
+	t.Parallel()
+	m := newModelTest(t)
+	_, err := m.db.Pool.Exec(t.Context(), "UPDATE thaw.settings SET keep_history = '2 days', keep_signals = '2 days'")
+	require.NoError(t, err)
+	actions := map[string]func(*rapid.T){
+		"insert a sibling": m.insertSibling,
+		"person pauses":    m.personPauses,
+		"ask for a heal":   m.askForHeal,
+		"retry":            m.retry,
+		"days pass":        m.letDaysPass,
+		"prune":            m.prune,
+		"":                 m.compare,
+	}
+	for i := range 2 {
+		actions[fmt.Sprint("signal ", i)] = m.sendSignal
+		actions[fmt.Sprint("work ", i)] = m.work
+		actions[fmt.Sprint("next tick ", i)] = m.nextTick
+	}
+	rapid.Check(t, func(r *rapid.T) {
+		m.reset(r)
+		m.exec(r, `UPDATE thaw.retention SET kept_since = DEFAULT, passed_id = DEFAULT, walk_id = DEFAULT, walk_tick = DEFAULT, walk_began = DEFAULT`)
+		r.Repeat(actions)
+		m.bringToRest(r)
+		m.letDaysPass(r)
+		m.prune(r)
+		m.bringToRest(r)
+	})
+	for _, part := range parts {
+		require.NotZero(t, m.seen[part+" removed"], "nothing of this was ever old enough: %s (%v)", part, m.seen)
+	}
+	require.NotZero(t, m.seen["old event of a pause kept"], "nobody ever waited for long (%v)", m.seen)
+}
+
+func (m *modelTest) letDaysPass(r *rapid.T) {
+	m.advance(r, time.Duration(rapid.SampledFrom([]int{1, 3, 40}).Draw(r, "days"))*24*time.Hour)
+}
+
+// prune removes what is too old, and looks for a difference.
+func (m *modelTest) prune(r *rapid.T) {
+	counts := func() []int64 {
+		return m.ids(r, `
+			SELECT count(*) FROM thaw.account_signals UNION ALL SELECT count(*) FROM thaw.grants
+			UNION ALL SELECT count(*) FROM thaw.sweeps UNION ALL SELECT count(*) FROM thaw.account_budgets
+			UNION ALL SELECT count(*) FROM thaw.fleet_budgets UNION ALL SELECT count(*) FROM thaw.heals
+			UNION ALL SELECT count(*) FROM thaw.enrollment_events UNION ALL SELECT count(*) FROM thaw.campaign_events`)
+	}
+	const whyTheyWait = `
+		SELECT event.id FROM thaw.enrollment_events AS event
+		JOIN thaw.enrollments AS e ON e.id = event.enrollment_id AND e.paused_at = event.paused_at
+		WHERE e.status = 'paused' AND event.at < thaw.now() - $1::interval ORDER BY event.id`
+	before, answers, reasons := counts(), m.answers(r), m.ids(r, whyTheyWait, "0")
+	for verdict := ""; verdict != "done"; {
+		m.must(r, m.db.Pool.QueryRow(m.t.Context(), "SELECT verdict FROM thaw.prune_batch(7)").Scan(&verdict))
+		if verdict == "busy" {
+			r.Fatal("nobody else is at it")
+		}
+	}
+
+	if diff := cmp.Diff(answers, m.answers(r)); diff != "" {
+		r.Fatalf("answers before (-) and after (+):\n%s", diff)
+	}
+	if diff := cmp.Diff(reasons, m.ids(r, whyTheyWait, "0")); diff != "" {
+		r.Fatalf("events of lasting pauses before (-) and after (+):\n%s", diff)
+	}
+	m.verify(r)
+	for i, left := range counts() {
+		m.seen[parts[i]+" removed"] += int(before[i] - left)
+	}
+	m.seen["old event of a pause kept"] += len(m.ids(r, whyTheyWait, "2 days"))
+}
+
+// answers returns what explain says about every prospect that is paused, without its history.
+func (m *modelTest) answers(r *rapid.T) (all []outlook.Explanation) {
+	for _, url := range m.rows(r, "SELECT ARRAY[prospect_url] FROM thaw.enrollments WHERE status = 'paused' ORDER BY id") {
+		answers, err := outlook.Explain(m.t.Context(), m.db.Pool, url[0])
+		m.must(r, err)
+		for _, answer := range answers {
+			answer.History = nil
+			all = append(all, answer)
+		}
+	}
+	return all
+}
+
+func (m *modelTest) verify(r *rapid.T) {
+	report, err := verify.Run(m.t.Context(), m.db.Pool)
+	m.must(r, err)
+	for _, check := range report.Checks {
+		if check.Violations > 0 {
+			r.Fatalf("%s: %q", check.About, check.Examples)
+		}
+	}
+}
+
+// Once an hour, whoever sweeps, however often it is restarted.
+func TestFirstSweepOfAnHourAsksForPruning(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	f.start(t)
+	for range 6 {
+		f.sweep(t)
+	}
+	f.launch(t)
+	f.Advance(t, 10*time.Hour)
+	for range 6 {
+		f.sweep(t)
+	}
+	hours := testdb.Value[int](t, f.DB, "SELECT count(DISTINCT date_trunc('hour', tick_at)) FROM thaw.sweeps")
+	require.GreaterOrEqual(t, hours, 4)
+	require.Equal(t, hours, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.river_job WHERE kind = 'prune' AND state = 'completed'"))
+	require.Equal(t, hours, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.river_job WHERE kind = 'prune'"))
+}
+
+// withOldEvents adds a history of events, all of them 500 days old but for the last hundred.
+func (f *fleet) withOldEvents(t *testing.T, n int) {
+	t.Helper()
+	f.Exec(t, `
+		INSERT INTO thaw.enrollment_events (enrollment_id, at, step, kind, source, from_status, to_status, reason, paused_at)
+		SELECT i, at, 0, 'paused', 'import', 'active', 'paused', 'linkedin_account_issue', at
+		FROM generate_series(1, $1::integer) AS i,
+			LATERAL (SELECT thaw.now() - CASE WHEN i > $1 - 100 THEN '1 day' ELSE '500 days' END::interval AS at) AS moment
+		ORDER BY i`, n)
+}
+
+func TestPruneJobRemovesAllThatIsTooOld(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	f.withOldEvents(t, 9100)
+	// The first sweep of the first worker asks for it; several workers do not get into each other's way.
+	for range 3 {
+		f.launch(t)
+	}
+	f.eventually(t, 1, "SELECT count(*) FROM thaw.river_job WHERE kind = 'prune' AND state = 'completed'")
+	f.settle(t)
+	require.Equal(t, 100, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.enrollment_events"))
+	lines := f.log.logged("old rows removed")
+	require.Len(t, lines, 1)
+	require.EqualValues(t, 9000, lines[0]["rows"])
+}
+
+// Two are never at it at once: the one that finds another leaves it to that one.
+func TestPruneJobLeavesItToAnother(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	f.start(t)
+	f.withOldEvents(t, 300)
+	prune := func(tickAgo time.Duration) {
+		at := testdb.Value[time.Time](t, f.DB, "SELECT thaw.tick()").Add(-tickAgo)
+		job, err := f.client(t).Insert(t.Context(), jobs.PruneArgs{TickAt: jobs.TickAt(at)}, nil)
+		require.NoError(t, err)
+		require.False(t, job.UniqueSkippedAsDuplicate)
+		f.eventually(t, 1, "SELECT count(*) FROM thaw.river_job WHERE id = $1 AND state = 'completed'", job.Job.ID)
+	}
+	other := f.begin(t)
+	_, err := other.Exec(t.Context(), "SELECT thaw.prune_batch(10)")
+	require.NoError(t, err)
+	prune(tick)
+	require.NoError(t, other.Commit(t.Context()))
+	require.Equal(t, 290, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.enrollment_events"))
+	prune(2 * tick)
+	require.Equal(t, 100, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.enrollment_events"))
+}
