@@ -88,12 +88,15 @@ BEGIN
         FOR NO KEY UPDATE;
     END IF;
 
+    -- Written as what it most likely is: the outcome is in an index, so that correcting it costs another entry in all of them.
     INSERT INTO thaw.account_signals AS s (
         provider, provider_account_id, account_id, delivery_key, raw_status, status, just_created, member_id, occurred_at,
         outcome, body)
     VALUES (
         p_provider, p_provider_account_id, account.id, p_delivery_key, p_raw_status, known, p_just_created, p_member_id,
-        p_occurred_at, CASE WHEN known IS NULL THEN 'ignored' ELSE 'unknown_account' END::thaw.signal_outcome, p_body)
+        p_occurred_at,
+        CASE WHEN known IS NULL THEN 'ignored' WHEN account.id IS NULL THEN 'unknown_account' ELSE 'applied' END::thaw.signal_outcome,
+        p_body)
     ON CONFLICT (delivery_key) DO NOTHING
     RETURNING s.id INTO signal_id;
 
@@ -114,7 +117,9 @@ BEGIN
 
     result := thaw.apply_status(
         account, signal_id, known, p_raw_status, p_occurred_at, p_just_created, p_member_id);
-    UPDATE thaw.account_signals AS s SET outcome = result WHERE s.id = signal_id;
+    IF result <> 'applied' THEN
+        UPDATE thaw.account_signals AS s SET outcome = result WHERE s.id = signal_id;
+    END IF;
     RETURN result;
 END;
 $$;
