@@ -40,6 +40,7 @@ type cli struct {
 	Explain    explainCmd    `cmd:"" help:"Say why a prospect is still paused, and until when."`
 	Verify     verifyCmd     `cmd:"" help:"Check every invariant on the live database."`
 	AutoResume autoResumeCmd `cmd:"" help:"Switch automatic resuming of a workspace on or off."`
+	Bench      benchCmd      `cmd:"" help:"Measure this program against the same work in bare SQL, and against other job queues."`
 
 	LogFormat string           `help:"How to log: text, json, or auto, which is text on a terminal and else json." enum:"auto,text,json" default:"auto" env:"THAW_LOG_FORMAT"`
 	LogLevel  string           `help:"Least severe level to log: debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"THAW_LOG_LEVEL"`
@@ -100,7 +101,7 @@ func newParser(c *cli, options ...kong.Option) *kong.Kong {
 		kong.Name("thaw"),
 		kong.Description("Thaw wakes prospects that were paused when their account disconnected: at once when the connect signal arrives, by a sweep when it did not."),
 		kong.Exit(func(code int) { panic(exit(code)) }),
-		kong.Vars{"version": version()},
+		kong.Vars{"version": version(), "benchmarks": benchmarkNames()},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
 	)...)
 }

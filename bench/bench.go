@@ -1,0 +1,212 @@
+// Package bench measures Thaw against what the same work costs without it, and against other job queues.
+//
+// Every benchmark is one file: what the work is, how its database is loaded, and the contenders that do it. One of them is
+// the floor: the same rows by the fewest means that Postgres has, one raw statement or pgbench. A result is a ratio to the
+// floor of the same round, so that it says something on any machine.
+//
+// # Method
+//
+// One private Postgres with its durable defaults serves all of it. The database of a benchmark is loaded, vacuumed and
+// analyzed once; each round works on a fresh copy of it, read into the cache first. The contenders of a round take turns,
+// every second round in reverse order, each with a share of the rows that is its own, while nothing else runs: the process
+// of a contender is started for its turn, warmed up and stopped after it. A checkpoint precedes every measurement. What a
+// contender did is counted afterwards; a wrong count is an error, a missed target is not.
+//
+// The worker that is measured is the real program in a process of its own.
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+)
+
+// A Scale says how much work a benchmark does.
+type Scale string
+
+// The scales: Full is what the targets are about, Small shows in two minutes that all of it works.
+const (
+	Small Scale = "small"
+	Full  Scale = "full"
+)
+
+// pick returns the number for the scale.
+func (s Scale) pick(small, full int) int {
+	if s == Full {
+		return full
+	}
+	return small
+}
+
+// Options of a run.
+type Options struct {
+	// Names of the benchmarks to run. Default: all of them.
+	Names []string
+	// Scale is required.
+	Scale Scale
+	// Rounds is how often each contender does its work. Default: 5 at full scale, 2 at small scale.
+	Rounds int
+	// Peers runs other job queues too. Without Node.js they are left out, and the report says so.
+	Peers bool
+	// Program is the path of the thaw program that is measured. Required.
+	Program string
+	// Logger gets what goes wrong on the side. Required.
+	Logger *slog.Logger
+	// Watch is told how the run goes on. Its functions may be nil.
+	Watch Watch
+}
+
+// A Watch is told how a run goes on.
+type Watch struct {
+	// Started is called once, when the server is up.
+	Started func(Environment)
+	// Step is called when a step begins: which of how many, and what it is.
+	Step func(done, total int, what string)
+	// Finished is called with the result of each benchmark.
+	Finished func(Result)
+}
+
+// Names returns the names of all benchmarks, in the order in which they run.
+func Names() []string {
+	var names []string
+	for _, b := range all(Small) {
+		names = append(names, b.about().Name)
+	}
+	return names
+}
+
+func all(s Scale) []benchmark {
+	return []benchmark{
+		newHeal(s), newJobs(s), newLatency(s), newSignals(s), newTicks(s), newPause(s), newImports(s), newDay(s), newRetention(s),
+	}
+}
+
+// Run runs benchmarks and returns what it measured. Whatever it started is gone when it returns.
+func Run(ctx context.Context, o Options) (*Report, error) {
+	chosen, err := choose(all(o.Scale), o.Names)
+	if err != nil {
+		return nil, err
+	}
+	return run(ctx, o, chosen)
+}
+
+func run(ctx context.Context, o Options, chosen []benchmark) (report *Report, err error) {
+	defer func() {
+		// What an interrupted step says about itself is of no interest.
+		if err != nil && ctx.Err() != nil {
+			err = ctx.Err()
+		}
+	}()
+	if o.Rounds == 0 {
+		o.Rounds = o.Scale.pick(2, 5)
+	}
+	rig, err := newRig(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rig.close()) }()
+
+	report = &Report{Environment: rig.environment, Scale: o.Scale, Rounds: o.Rounds}
+	if o.Watch.Started != nil {
+		o.Watch.Started(report.Environment)
+	}
+	steps := &steps{watch: o.Watch.Step}
+	for _, b := range chosen {
+		steps.total += 1 + rounds(b, o.Rounds)*len(b.contenders(rig))
+	}
+	for _, b := range chosen {
+		result, err := measure(ctx, rig, b, rounds(b, o.Rounds), steps)
+		if err != nil {
+			return nil, fmt.Errorf("benchmark %s: %w", b.about().Name, err)
+		}
+		report.Results = append(report.Results, result)
+		if o.Watch.Finished != nil {
+			o.Watch.Finished(result)
+		}
+	}
+	return report, nil
+}
+
+// choose returns the named benchmarks, in their usual order.
+func choose(benchmarks []benchmark, names []string) ([]benchmark, error) {
+	for _, name := range names {
+		if !slices.Contains(Names(), name) {
+			return nil, fmt.Errorf("there is no benchmark %q: choose of %s", name, strings.Join(Names(), ", "))
+		}
+	}
+	if len(names) == 0 {
+		return benchmarks, nil
+	}
+	return slices.DeleteFunc(benchmarks, func(b benchmark) bool { return !slices.Contains(names, b.about().Name) }), nil
+}
+
+// rounds is how many rounds a benchmark has.
+func rounds(b benchmark, usual int) int {
+	if b.about().once {
+		return 1
+	}
+	return usual
+}
+
+// measure runs all rounds of one benchmark.
+func measure(ctx context.Context, r *rig, b benchmark, rounds int, steps *steps) (result Result, err error) {
+	about := b.about()
+	steps.begin(about.Name + ": loading")
+	loaded, err := r.load(ctx, about.Name, b)
+	if err != nil {
+		return result, err
+	}
+	defer func() { err = errors.Join(err, r.drop(context.WithoutCancel(ctx), loaded)) }()
+
+	contenders := b.contenders(r)
+	notes := r.leftOut(b)
+	out := make([]bool, len(contenders)) // gave up in an earlier round
+	samples := make([][]sample, len(contenders))
+	for round := range rounds {
+		turns := make([]int, len(contenders))
+		for i := range turns {
+			turns[i] = i
+		}
+		if round%2 == 1 {
+			slices.Reverse(turns)
+		}
+		if err := r.round(ctx, loaded, about.keeps, func(db *database) error {
+			for _, turn := range turns {
+				c := contenders[turn]
+				if out[turn] {
+					samples[turn] = append(samples[turn], nil)
+					continue
+				}
+				steps.begin(fmt.Sprintf("%s: round %d of %d, %s", about.Name, round+1, rounds, c.Name))
+				got, err := c.run(ctx, db, turn)
+				if late, ok := errors.AsType[*gaveUpError](err); ok && c.Role == Peer {
+					out[turn] = true
+					notes = append(notes, c.Name+": "+late.how)
+				} else if err != nil {
+					return fmt.Errorf("round %d, %s: %w", round+1, c.Name, err)
+				}
+				samples[turn] = append(samples[turn], got)
+			}
+			return nil
+		}); err != nil {
+			return result, err
+		}
+	}
+	return summarize(about, contenders, samples, notes), nil
+}
+
+// steps counts the steps of a run.
+type steps struct {
+	watch       func(done, total int, what string)
+	done, total int
+}
+
+func (s *steps) begin(what string) {
+	if s.watch != nil {
+		s.watch(s.done, s.total, what)
+	}
+	s.done++
+}

@@ -1,0 +1,82 @@
+package bench
+
+import (
+	"context"
+	"log/slog"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The whole way once, at a scale that is of no use but quick: a real server, the real program in a process of its own, real
+// webhooks.
+func TestRun(t *testing.T) {
+	t.Parallel()
+	program := filepath.Join(t.TempDir(), "thaw")
+	out, err := exec.Command("go", "build", "-o", program, "../cmd/thaw").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+
+	var finished []string
+	report, err := run(t.Context(), Options{
+		Scale: Small, Rounds: 1, Program: program, Logger: slog.New(slog.DiscardHandler),
+		Watch: Watch{Finished: func(r Result) { finished = append(finished, r.Name) }},
+	}, []benchmark{
+		&heal{rows: 2500}, &jobs{accounts: 8, rows: 5, limit: patience}, &latency{signals: 20, rows: 3, limit: patience},
+	})
+	require.NoError(t, err)
+	require.Equal(t, []string{"heal", "jobs", "latency"}, finished)
+	require.Equal(t, "on", setting(t, report.Environment, "fsync"))
+	for _, r := range report.Results {
+		ours := r.Lines[1]
+		require.Equal(t, Thaw, ours.Role)
+		require.Positive(t, ours.Median)
+		require.Positive(t, *ours.Ratio)
+	}
+	require.Equal(t, []string{"without other job queues: --no-peers"}, report.Results[1].Notes)
+}
+
+func setting(t *testing.T, e Environment, name string) string {
+	t.Helper()
+	for _, s := range e.Settings {
+		if s.Name == name {
+			return s.Value
+		}
+	}
+	require.Fail(t, "no such setting", name)
+	return ""
+}
+
+func TestRunKnowsItsBenchmarks(t *testing.T) {
+	t.Parallel()
+	_, err := Run(t.Context(), Options{Scale: Small, Names: []string{"heal", "speed"}})
+	require.ErrorContains(t, err, `there is no benchmark "speed": choose of heal, jobs,`)
+}
+
+func TestRunStopsWhenAsked(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancel(t.Context())
+	_, err := Run(ctx, Options{
+		Scale: Small, Program: "unused", Logger: slog.New(slog.DiscardHandler),
+		Watch: Watch{Step: func(int, int, string) { stop() }},
+	})
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+func TestStatementsOfALog(t *testing.T) {
+	t.Parallel()
+	sessions := statements(`2026-01-02 03:04:05.678 UTC [11] LOG:  statement: begin
+2026-01-02 03:04:05.678 UTC [12] LOG:  execute stmtcache_1: SELECT FROM "thaw".river_job
+2026-01-02 03:04:05.679 UTC [11] LOG:  execute stmtcache_2: -- name: Sweep :one
+	SELECT 1
+	FROM thaw.sweeps
+2026-01-02 03:04:05.679 UTC [11] DETAIL:  parameters: $1 = '1'
+2026-01-02 03:04:05.679 UTC [11] LOG:  statement: commit
+2026-01-02 03:04:05.679 UTC [11] LOG:  statement: SELECT 2
+`)
+	require.Len(t, sessions["11"], 4)
+	require.Contains(t, sessions["11"][1], "FROM thaw.sweeps")
+	require.Equal(t, 3, longestTransaction(sessions["11"]))
+	require.Zero(t, longestTransaction(sessions["12"]))
+}

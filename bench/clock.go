@@ -1,0 +1,69 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// nameTick stops the workers from sweeping by themselves: a tick is a day, the clock stands at its start, and it counts as
+// swept already.
+func (db *database) nameTick(ctx context.Context) error {
+	if err := db.run(ctx, `
+		UPDATE thaw.settings SET tick = '1 day', account_cap = 1000000, fleet_cap = 10000000, signal_cap = 10000000`); err != nil {
+		return err
+	}
+	_, err := db.nextTick(ctx, 0)
+	return err
+}
+
+// ahead is how far thaw.now() has to be ahead of the server's clock for a tick to have just begun.
+const ahead = "thaw.tick() + s.tick + interval '1 second' - pg_catalog.now() FROM thaw.settings AS s"
+
+// nextTick moves the clock of Thaw to the start of the next tick, whose plan has the given number of accounts, all at once.
+// Without accounts it is over. The clock is a constant ahead of the server's, so that asking it costs nothing.
+func (db *database) nextTick(ctx context.Context, accounts int) (tick time.Time, err error) {
+	err = pgx.BeginFunc(ctx, db.Pool, func(tx pgx.Tx) error {
+		var by time.Duration
+		if err := tx.QueryRow(ctx, "SELECT "+ahead).Scan(&by); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, fmt.Sprintf(`
+			CREATE OR REPLACE FUNCTION thaw.now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
+			RETURN pg_catalog.now() + interval '%d microseconds'`, by.Microseconds())); err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, `
+			INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap, accounts_planned, finished_at)
+			SELECT thaw.tick(), s.account_cap, s.fleet_cap, $1, CASE WHEN $1 = 0 THEN thaw.now() END
+			FROM thaw.settings AS s
+			RETURNING tick_at`, accounts).Scan(&tick)
+	})
+	if err != nil {
+		return tick, fmt.Errorf("moving the clock: %w", err)
+	}
+	return tick, nil
+}
+
+// movableClock is for many ticks in a row: to move this clock makes no plan invalid, but to ask it is a query.
+const movableClock = `
+CREATE TABLE bench.clock (ahead interval NOT NULL);
+INSERT INTO bench.clock SELECT thaw.now() - pg_catalog.now();
+CREATE OR REPLACE FUNCTION thaw.now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
+RETURN pg_catalog.now() + (SELECT clock.ahead FROM bench.clock);
+`
+
+// liveTicks gives the fleet its usual numbers and a clock that advance moves.
+func (db *database) liveTicks(ctx context.Context) error {
+	_, err := db.Exec(ctx, `
+		UPDATE thaw.settings SET tick = DEFAULT, account_cap = DEFAULT, fleet_cap = DEFAULT, signal_cap = DEFAULT;`+movableClock,
+		pgx.QueryExecModeSimpleProtocol)
+	return err
+}
+
+// advance moves the clock to the start of the next tick.
+func (db *database) advance(ctx context.Context) error {
+	return db.run(ctx, "UPDATE bench.clock SET ahead = (SELECT "+ahead+")")
+}

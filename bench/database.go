@@ -1,0 +1,93 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// A database of a benchmark.
+type database struct {
+	*pgxpool.Pool
+	URL string
+}
+
+// benchSchema is what every database of a benchmark has beside Thaw's own schema: a bell that rings at the commit of what
+// ends a piece of work. It is a notification, so that nobody has to look again and again while the work is measured.
+const benchSchema = `
+CREATE EXTENSION IF NOT EXISTS pg_prewarm;
+CREATE SCHEMA bench;
+CREATE FUNCTION bench.ring() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('bench', TG_ARGV[0] || ' ' || (to_jsonb(NEW) ->> TG_ARGV[1]));
+    RETURN NULL;
+END;
+$$;
+CREATE TRIGGER bench_ring AFTER UPDATE OF status ON thaw.heals
+    FOR EACH ROW WHEN (NEW.status = 'done' AND OLD.status <> 'done') EXECUTE FUNCTION bench.ring('heal', 'id');
+CREATE TRIGGER bench_ring AFTER UPDATE OF finished_at ON thaw.account_signals
+    FOR EACH ROW WHEN (NEW.finished_at IS NOT NULL AND OLD.finished_at IS NULL)
+    EXECUTE FUNCTION bench.ring('signal', 'account_id');
+CREATE TRIGGER bench_ring AFTER UPDATE OF pause_after ON thaw.accounts
+    FOR EACH ROW WHEN (NEW.pause_after IS NULL AND OLD.pause_after IS NOT NULL) EXECUTE FUNCTION bench.ring('pause', 'id');
+CREATE TRIGGER bench_ring_insert AFTER INSERT ON thaw.sweeps
+    FOR EACH ROW WHEN (NEW.finished_at IS NOT NULL) EXECUTE FUNCTION bench.ring('sweep', 'tick_at');
+CREATE TRIGGER bench_ring_update AFTER UPDATE OF finished_at ON thaw.sweeps
+    FOR EACH ROW WHEN (NEW.finished_at IS NOT NULL AND OLD.finished_at IS NULL)
+    EXECUTE FUNCTION bench.ring('sweep', 'tick_at');
+CREATE TRIGGER bench_ring_plan AFTER UPDATE OF planned ON thaw.sweeps
+    FOR EACH ROW WHEN (NEW.planned > 0 AND OLD.planned = 0) EXECUTE FUNCTION bench.ring('plan', 'tick_at');
+`
+
+// run runs one statement.
+func (db *database) run(ctx context.Context, sql string, args ...any) error {
+	_, err := db.Exec(ctx, sql, args...)
+	return err
+}
+
+// number returns what a query of one number finds.
+func (db *database) number(ctx context.Context, query string, args ...any) (n int64, err error) {
+	err = db.QueryRow(ctx, query, args...).Scan(&n)
+	return n, err
+}
+
+// expect checks what a query of one number finds.
+func (db *database) expect(ctx context.Context, want int, what, query string, args ...any) error {
+	got, err := db.number(ctx, query, args...)
+	if err == nil && got != int64(want) {
+		err = fmt.Errorf("a wrong result: expected %d %s, counted %d", want, what, got)
+	}
+	return err
+}
+
+// settle brings the database to rest before a measurement: statements such as VACUUM, then a checkpoint.
+func (db *database) settle(ctx context.Context, statements ...string) error {
+	for _, sql := range append(statements, "CHECKPOINT") {
+		if err := db.run(ctx, sql); err != nil {
+			return fmt.Errorf("%s: %w", sql, err)
+		}
+	}
+	return nil
+}
+
+// warm reads all of the database into the cache, as far as there is room.
+func (db *database) warm(ctx context.Context) error {
+	return db.run(ctx, `
+		SELECT pg_prewarm(c.oid::regclass) FROM pg_class AS c
+		WHERE c.relnamespace IN ('thaw'::regnamespace, 'pg_catalog'::regnamespace) AND c.relkind IN ('r', 'i', 't')`)
+}
+
+// wal returns how many bytes of log do wrote, of all sessions together.
+func (db *database) wal(ctx context.Context, do func() error) (int64, error) {
+	const position = "SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn"
+	var before, after float64
+	if err := db.QueryRow(ctx, position).Scan(&before); err != nil {
+		return 0, err
+	}
+	if err := do(); err != nil {
+		return 0, err
+	}
+	err := db.QueryRow(ctx, position).Scan(&after)
+	return int64(after - before), err
+}

@@ -1,0 +1,170 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// day lets a fleet live through a day of ticks: in each, accounts disconnect, and as many come back, half of them by a signal
+// and half without one, for the sweep to find. It has no floor: it says what such a day leaves behind in the tables, and
+// writes to the log.
+type day struct{ accounts, rows, churn, ticks int }
+
+func newDay(s Scale) benchmark {
+	return &day{accounts: s.pick(200, 4000), rows: s.pick(10, 50), churn: s.pick(8, 80), ticks: s.pick(12, 96)}
+}
+
+// awayFor is how many ticks an account stays disconnected.
+const awayFor = 4
+
+// Autovacuum as it would work in real time: a tick takes a second here, not a quarter of an hour.
+var scaledAutovacuum = map[string]string{"autovacuum_naptime": "1s", "autovacuum_vacuum_cost_delay": "0"}
+
+// The metrics of a day.
+var (
+	dayTick    = Metric{Name: "work of a tick", Unit: Seconds}
+	hotUpdates = Metric{Name: "HOT updates", Unit: Percent}
+	deadRows   = Metric{Name: "dead rows", Unit: Percent}
+	tableSize  = Metric{Name: "table growth", Unit: Percent}
+	indexSize  = Metric{Name: "index growth", Unit: Percent}
+)
+
+func (d *day) about() About {
+	return About{
+		Name: "day",
+		Work: fmt.Sprintf("%d ticks of a fleet of %d enrollments on %d accounts: in each %d disconnect and %d come back, half of them without a signal; "+
+			"then what is left in thaw.enrollments; autovacuum_naptime 1s and no cost delay, because a tick takes a second instead of a quarter of an hour",
+			d.ticks, d.accounts*d.rows, d.accounts, d.churn, d.churn),
+		Metrics: []Metric{dayTick, walPerRow, hotUpdates, deadRows, tableSize, indexSize, memory},
+		once:    true,
+	}
+}
+
+func (d *day) load(ctx context.Context, _ *rig, db *database) error {
+	if err := db.add(ctx, fleet{accounts: d.accounts, rows: d.rows, status: "connected"}); err != nil {
+		return err
+	}
+	return db.liveTicks(ctx)
+}
+
+func (d *day) contenders(r *rig) []contender {
+	return []contender{{"thaw work", Thaw, func(ctx context.Context, db *database, _ int) (got sample, err error) {
+		for name, value := range scaledAutovacuum {
+			if err := r.execute(ctx, "ALTER SYSTEM SET "+name+" = '"+value+"'"); err != nil {
+				return nil, err
+			}
+			defer func() {
+				err = errors.Join(err, r.execute(context.WithoutCancel(ctx), "ALTER SYSTEM RESET "+name, "SELECT pg_reload_conf()"))
+			}()
+		}
+		if err := r.execute(ctx, "SELECT pg_reload_conf()"); err != nil {
+			return nil, err
+		}
+		before, err := readEnrollments(ctx, db)
+		if err != nil {
+			return nil, err
+		}
+		if got, err = r.during(ctx, db, nil, []string{"work"}, func(*program) (sample, error) { return d.live(ctx, db) }); err != nil {
+			return nil, err
+		}
+		// The process is gone, so that its statistics are there.
+		after, err := readEnrollments(ctx, db)
+		if err != nil {
+			return nil, err
+		}
+		got[hotUpdates.Name] = percent(after.hot, after.updated)
+		got[deadRows.Name] = percent(after.dead, after.live)
+		got[tableSize.Name] = percent(after.table-before.table, before.table)
+		got[indexSize.Name] = percent(after.indexes-before.indexes, before.indexes)
+		return got, nil
+	}}}
+}
+
+func percent(part, whole float64) float64 { return 100 * part / max(1, whole) }
+
+// enrollments are the statistics of the table.
+type enrollments struct{ updated, hot, live, dead, table, indexes float64 }
+
+func readEnrollments(ctx context.Context, db *database) (e enrollments, err error) {
+	err = db.QueryRow(ctx, `
+		SELECT s.n_tup_upd, s.n_tup_hot_upd, s.n_live_tup, s.n_dead_tup, pg_table_size(s.relid), pg_indexes_size(s.relid)
+		FROM pg_stat_user_tables AS s WHERE s.relid = 'thaw.enrollments'::regclass`).Scan(
+		&e.updated, &e.hot, &e.live, &e.dead, &e.table, &e.indexes)
+	return e, err
+}
+
+// live goes through the ticks. The work of each is over before the next begins.
+func (d *day) live(ctx context.Context, db *database) (sample, error) {
+	bell, err := db.bell(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer bell.close()
+	var took []float64
+	bytes, err := db.wal(ctx, func() error {
+		for n := range d.ticks {
+			began := time.Now()
+			if err := d.tick(ctx, db, bell, n); err != nil {
+				return fmt.Errorf("tick %d: %w", n, err)
+			}
+			took = append(took, time.Since(began).Seconds())
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	back := max(0, d.ticks-awayFor) * d.churn * d.rows
+	if err := db.expect(ctx, back, "rows woken, half of them by sweeps", `
+		SELECT CASE WHEN 2 * count(*) FILTER (WHERE e.source = 'sweep') = count(*) THEN count(*) ELSE -1 END
+		FROM thaw.enrollment_events AS e WHERE e.kind = 'resumed'`); err != nil {
+		return nil, err
+	}
+	return sample{dayTick.Name: median(took), walPerRow.Name: float64(bytes) / float64(back+d.ticks*d.churn*d.rows)}, nil
+}
+
+// tick moves the clock, lets accounts go and come back, asks for the sweep, and waits until all of it is worked off.
+func (d *day) tick(ctx context.Context, db *database, bell *bell, n int) error {
+	if err := db.advance(ctx); err != nil {
+		return err
+	}
+	gone := d.turn(n)
+	if err := db.run(ctx, `
+		SELECT thaw.signal('linkedin', a.provider_account_id, 'disconnected') FROM thaw.accounts AS a WHERE a.id BETWEEN $1 AND $2 ORDER BY a.id`,
+		gone.first, gone.last()); err != nil {
+		return err
+	}
+	if _, err := bell.waitAll(ctx, "pause", gone); err != nil {
+		return err
+	}
+	back := d.turn(n - awayFor)
+	noticed, lost := share{back.first, back.size / 2}, share{back.first + int64(back.size/2), back.size - back.size/2}
+	if n >= awayFor {
+		if err := db.run(ctx, `
+			UPDATE thaw.accounts SET status = 'connected', last_error = NULL WHERE id BETWEEN $1 AND $2`, lost.first, lost.last()); err != nil {
+			return err
+		}
+		if err := db.run(ctx, `
+			SELECT thaw.signal('linkedin', a.provider_account_id, 'connected') FROM thaw.accounts AS a WHERE a.id BETWEEN $1 AND $2 ORDER BY a.id`,
+			noticed.first, noticed.last()); err != nil {
+			return err
+		}
+		if _, err := bell.waitAll(ctx, "signal", noticed); err != nil {
+			return err
+		}
+	}
+	var tick time.Time
+	if err := db.QueryRow(ctx, "SELECT thaw.sweep()").Scan(&tick); err != nil {
+		return err
+	}
+	_, err := bell.waitTick(ctx, "sweep", tick)
+	return err
+}
+
+// turn returns the accounts that disconnect in a tick.
+func (d *day) turn(n int) share {
+	turns := d.accounts / d.churn
+	return share{int64((n%turns+turns)%turns*d.churn + 1), d.churn}
+}

@@ -1,0 +1,107 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
+)
+
+// A fleet is what a benchmark loads: accounts of one kind, each with so many enrollments of one kind.
+type fleet struct {
+	accounts int
+	rows     int
+	status   string // of the accounts
+	paused   bool   // the enrollments wait for their account; else they are active
+	history  bool   // paused enrollments have the event of their pause
+}
+
+const (
+	// teamSize is how many accounts a workspace has. The accounts of a team do not follow each other.
+	teamSize = 10
+	// teamCampaigns are the campaigns that the prospects of an account are spread over.
+	teamCampaigns = 3
+	// loadRows is about how many enrollments one statement loads.
+	loadRows = 200_000
+)
+
+// add loads a fleet beside what is there. The ids of its accounts follow each other, and those of the fleets before it.
+func (db *database) add(ctx context.Context, f fleet) error {
+	before, err := db.number(ctx, "SELECT coalesce(max(id), 0) FROM thaw.accounts")
+	if err != nil {
+		return err
+	}
+	s := share{before + 1, f.accounts}
+	teams := (f.accounts + teamSize - 1) / teamSize
+	if err := db.run(ctx, `
+		INSERT INTO thaw.workspaces (key) SELECT format('workspace-%s-%s', $1::bigint, i) FROM generate_series(1, $2::integer) AS i`,
+		s.first, teams); err != nil {
+		return fmt.Errorf("workspaces: %w", err)
+	}
+	if err := db.run(ctx, `
+		INSERT INTO thaw.campaigns (workspace_id, key, name, status)
+		SELECT w.id, 'campaign-' || i, 'Campaign ' || i, 'running'
+		FROM thaw.workspaces AS w, generate_series(1, $2::integer) AS i
+		WHERE w.key LIKE format('workspace-%s-%%', $1::bigint)
+		ORDER BY w.id, i`, s.first, teamCampaigns); err != nil {
+		return fmt.Errorf("campaigns: %w", err)
+	}
+	if err := db.run(ctx, `
+		INSERT INTO thaw.accounts (workspace_id, provider_account_id, member_id, status, status_at, connected_at)
+		SELECT w.id, 'account-' || ($1 + i), 'member-' || ($1 + i), $4::thaw.account_status,
+			thaw.now() - interval '2 days', thaw.now() - interval '2 days'
+		FROM generate_series(0, $2::bigint - 1) AS i
+		JOIN thaw.workspaces AS w ON w.key = format('workspace-%s-%s', $1::bigint, 1 + i % $3::integer)
+		ORDER BY i`, s.first, f.accounts, teams, f.status); err != nil {
+		return fmt.Errorf("accounts: %w", err)
+	}
+
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(2)
+	step := max(1, loadRows/f.rows)
+	for first := s.first; first <= s.last(); first += int64(step) {
+		group.Go(func() error {
+			return db.addEnrollments(ctx, f, first, min(first+int64(step)-1, s.last()))
+		})
+	}
+	return group.Wait()
+}
+
+// addEnrollments loads the enrollments of accounts from first to last. Their foreign keys are right by construction and are
+// not checked row by row, as when a dump is restored.
+func (db *database) addEnrollments(ctx context.Context, f fleet, first, last int64) error {
+	return pgx.BeginFunc(ctx, db.Pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "SET LOCAL session_replication_role = replica"); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `
+			INSERT INTO thaw.enrollments (
+				workspace_id, campaign_id, account_id, step, status, paused_reason, paused_at, next_action_at, prospect_url)
+			SELECT a.workspace_id, team.campaigns[1 + i % cardinality(team.campaigns)], a.id, i % 5,
+				CASE WHEN $4 THEN 'paused' ELSE 'active' END::thaw.enrollment_status,
+				CASE WHEN $4 THEN 'linkedin_account_disconnected'::thaw.pause_reason END,
+				CASE WHEN $4 THEN thaw.now() - interval '1 day' + i * interval '1 millisecond' END,
+				thaw.now() - interval '12 hours',
+				format('https://www.linkedin.com/in/prospect-%s-%s', a.id, i)
+			FROM thaw.accounts AS a
+			CROSS JOIN LATERAL (
+				SELECT array_agg(c.id ORDER BY c.id) AS campaigns FROM thaw.campaigns AS c WHERE c.workspace_id = a.workspace_id) AS team
+			CROSS JOIN generate_series(1, $3::integer) AS i
+			WHERE a.id BETWEEN $1 AND $2`, first, last, f.rows, f.paused); err != nil {
+			return fmt.Errorf("enrollments: %w", err)
+		}
+		if !f.history {
+			return nil
+		}
+		_, err := tx.Exec(ctx, `
+			INSERT INTO thaw.enrollment_events (
+				enrollment_id, at, from_account_id, to_account_id, step, kind, source, from_status, to_status, reason, paused_at)
+			SELECT e.id, e.paused_at, e.account_id, e.account_id, e.step, 'paused', 'import', 'active', 'paused', e.paused_reason,
+				e.paused_at
+			FROM thaw.enrollments AS e
+			WHERE e.account_id BETWEEN $1 AND $2 AND e.status = 'paused'
+			ORDER BY e.id`, first, last)
+		return err
+	})
+}

@@ -1,0 +1,237 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	mathrand "math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
+)
+
+// latency sends connect signals at random times, each for an account of its own, and looks when its prospects are active.
+// The floor does the pass at once, in the transaction that takes the signal.
+type latency struct {
+	signals, rows int
+	limit         time.Duration
+}
+
+func newLatency(s Scale) benchmark {
+	return &latency{signals: s.pick(200, 2000), rows: 20, limit: time.Duration(s.pick(10, 60)) * time.Second}
+}
+
+const (
+	// signalsPerSecond is the mean rate; the times between two signals are exponential.
+	signalsPerSecond = 100
+	// warmUpSignals come first, at the same rate, and are not counted.
+	warmUpSignals = 100
+)
+
+func (l *latency) about() About {
+	return About{
+		Name: "latency",
+		Work: fmt.Sprintf("%d signals by webhook at %d/s, random arrivals: from the 2xx until the %d enrollments of the account are active; sent: from the request",
+			l.signals, signalsPerSecond, l.rows),
+		Floor: "the same pass inline, in the transaction of the signal, at the same arrivals: from its begin to the commit; sent: with the signal",
+		Metrics: []Metric{
+			{Name: "p50", Unit: Millis, Ratio: 3}, {Name: "p99", Unit: Millis, Ratio: 10}, {Name: "latest", Unit: Millis, Limit: 100},
+			{Name: "sent p50", Unit: Millis}, {Name: "sent p99", Unit: Millis}, memory,
+		},
+		withPeers: true,
+	}
+}
+
+func (l *latency) load(ctx context.Context, r *rig, db *database) error {
+	return db.add(ctx, fleet{
+		accounts: len(l.contenders(r)) * (warmUpSignals + l.signals), rows: l.rows, status: "disconnected", paused: true, history: true,
+	})
+}
+
+// accounts of a contender: first those of the warm-up.
+func (l *latency) accounts(place int) share {
+	size := warmUpSignals + l.signals
+	return share{int64(place*size + 1), size}
+}
+
+func (l *latency) contenders(r *rig) []contender {
+	list := []contender{
+		{"inline", Floor, l.inline},
+		{"thaw serve", Thaw, func(ctx context.Context, db *database, place int) (sample, error) {
+			return l.serve(ctx, r, db, place)
+		}},
+	}
+	if !r.options.Peers || r.peers.missing != "" {
+		return list
+	}
+	for _, q := range []queue{
+		{"graphile-worker", "graphile-worker.mjs", nil},
+		{"graphile-worker tuned", "graphile-worker.mjs", map[string]any{"concurrentJobs": jobClients, "maxPoolSize": jobClients + 4}},
+		{"pg-boss", "pg-boss.mjs", map[string]any{}},
+		{"pg-boss tuned", "pg-boss.mjs", map[string]any{
+			"localConcurrency": jobClients, "batchSize": 2, "burstWhenBatchFull": true, "pollingIntervalSeconds": 0.5, "notifyPollingIntervalSeconds": 0.5,
+		}},
+	} {
+		list = append(list, contender{q.name, Peer, func(ctx context.Context, db *database, place int) (sample, error) {
+			return r.duringPeer(ctx, db, q, func(p *peer) (sample, error) { return l.queue(ctx, db, q, p, place) })
+		}})
+	}
+	return list
+}
+
+// A passage is when a signal was sent, accepted, and acted upon.
+type passage struct{ sent, accepted, active time.Time }
+
+// inline takes the signal and does the pass in one transaction.
+func (l *latency) inline(ctx context.Context, db *database, place int) (sample, error) {
+	accounts := l.accounts(place)
+	return l.measured(ctx, db, accounts, func(ctx context.Context, account int64) (p passage, err error) {
+		p.sent = time.Now()
+		err = pgx.BeginFunc(ctx, db.Pool, func(tx pgx.Tx) error {
+			name := accountName(account)
+			var outcome string
+			if err := tx.QueryRow(ctx, "SELECT thaw.signal('linkedin', $1, 'connected')", name).Scan(&outcome); err != nil {
+				return err
+			}
+			p.accepted = time.Now()
+			_, err := tx.Exec(ctx, `
+				SELECT thaw.resume_pass('signal', $1, 0, p_signal_id => (
+					SELECT max(s.id) FROM thaw.account_signals AS s WHERE s.provider = 'linkedin' AND s.provider_account_id = $2))`,
+				account, name)
+			return err
+		})
+		p.active = time.Now()
+		return p, err
+	}, nil)
+}
+
+func accountName(id int64) string { return fmt.Sprintf("account-%d", id) }
+
+// serve sends the signals to a thaw process and hears when their passes are committed.
+func (l *latency) serve(ctx context.Context, r *rig, db *database, place int) (sample, error) {
+	accounts := l.accounts(place)
+	sender := newSender()
+	return r.during(ctx, db, sender.env(), []string{"serve", "--addr", "127.0.0.1:0"}, func(p *program) (sample, error) {
+		sender.url = p.url
+		bell, err := db.bell(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer bell.close()
+		return l.measured(ctx, db, accounts, func(ctx context.Context, account int64) (p passage, err error) {
+			p.sent = time.Now()
+			err = sender.send(ctx, accountName(account), "connected")
+			p.accepted = time.Now()
+			return p, err
+		}, bell)
+	})
+}
+
+// queue inserts a job where a signal would have been taken: the signals are recorded before, and the accounts connected.
+func (l *latency) queue(ctx context.Context, db *database, q queue, p *peer, place int) (sample, error) {
+	accounts := l.accounts(place)
+	if err := db.run(ctx, `
+		UPDATE thaw.accounts SET status = 'connected' WHERE id BETWEEN $1 AND $2`, accounts.first, accounts.last()); err != nil {
+		return nil, err
+	}
+	if err := db.run(ctx, `
+		INSERT INTO thaw.account_signals (provider, provider_account_id, account_id, raw_status, status, outcome)
+		SELECT a.provider, a.provider_account_id, a.id, 'connected', 'connected', 'applied'
+		FROM thaw.accounts AS a WHERE a.id BETWEEN $1 AND $2`, accounts.first, accounts.last()); err != nil {
+		return nil, err
+	}
+	bell, err := db.bell(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer bell.close()
+	const signalOf = "SELECT max(s.id) FROM thaw.account_signals AS s WHERE s.provider = 'linkedin' AND s.provider_account_id = $1"
+	return l.measured(ctx, db, accounts, func(ctx context.Context, account int64) (at passage, err error) {
+		signal, err := db.number(ctx, signalOf, accountName(account))
+		if err != nil {
+			return at, err
+		}
+		at.sent = time.Now()
+		if q.script == "pg-boss.mjs" {
+			at.accepted, err = p.ask(ctx, map[string]any{"send": map[string]any{"account_id": account, "signal_id": signal}})
+			return at, err
+		}
+		err = db.run(ctx, "SELECT graphile_worker.add_job('resume', json_build_object('account_id', $1::bigint, 'signal_id', $2::bigint))", account, signal)
+		at.accepted = time.Now()
+		return at, err
+	}, bell)
+}
+
+// measured has a signal sent at each arrival, first those of the warm-up. With a bell it says when the rows were active.
+func (l *latency) measured(ctx context.Context, db *database, accounts share, send func(context.Context, int64) (passage, error), bell *bell) (sample, error) {
+	warmUp := share{accounts.first, warmUpSignals}
+	work := share{accounts.first + warmUpSignals, accounts.size - warmUpSignals}
+	if _, err := l.arrive(ctx, warmUp, send, bell); err != nil {
+		return nil, fmt.Errorf("warming up: %w", err)
+	}
+	if err := db.settle(ctx); err != nil {
+		return nil, err
+	}
+	passages, err := l.arrive(ctx, work, send, bell)
+	if err != nil {
+		return nil, err
+	}
+	if err := db.expect(ctx, work.size*l.rows, "active rows of the accounts that were connected", `
+		SELECT count(*) FROM thaw.enrollments AS e
+		JOIN thaw.accounts AS a ON a.id = e.account_id AND a.status = 'connected'
+		WHERE a.id BETWEEN $1 AND $2 AND e.status = 'active'`, work.first, work.last()); err != nil {
+		return nil, err
+	}
+	var accepted, sent []float64
+	for _, p := range passages {
+		accepted = append(accepted, max(0, p.active.Sub(p.accepted).Seconds()*1000))
+		sent = append(sent, p.active.Sub(p.sent).Seconds()*1000)
+	}
+	return sample{
+		"p50": percentile(accepted, 50), "p99": percentile(accepted, 99), "latest": percentile(accepted, 100),
+		"sent p50": percentile(sent, 50), "sent p99": percentile(sent, 99),
+	}, nil
+}
+
+// arrive sends one signal for each account of a share, at random times that are the same at every call, and returns their
+// passages. With a bell, they are active when it has rung for the account.
+func (l *latency) arrive(ctx context.Context, s share, send func(context.Context, int64) (passage, error), bell *bell) ([]passage, error) {
+	passages := make([]passage, s.size)
+	var active []time.Time
+	group, ctx := errgroup.WithContext(ctx)
+	if bell != nil {
+		group.Go(func() (err error) {
+			waiting, cancel := context.WithTimeout(ctx, l.limit)
+			defer cancel()
+			active, err = bell.waitAll(waiting, "signal", s)
+			if err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+				done := len(slices.DeleteFunc(active, time.Time.IsZero))
+				err = &gaveUpError{fmt.Sprintf("%d of %d jobs done after %s", done, s.size, l.limit)}
+			}
+			return err
+		})
+	}
+	random := mathrand.New(mathrand.NewPCG(1, 2)) //nolint:gosec // the same arrivals for everybody
+	due := time.Now()
+	for i := range s.size {
+		due = due.Add(time.Duration(random.ExpFloat64() / signalsPerSecond * float64(time.Second)))
+		select {
+		case <-ctx.Done():
+			return nil, group.Wait()
+		case <-time.After(time.Until(due)):
+		}
+		group.Go(func() (err error) {
+			passages[i], err = send(ctx, s.first+int64(i))
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	for i, at := range active {
+		passages[i].active = at
+	}
+	return passages, nil
+}

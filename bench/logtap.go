@@ -1,0 +1,62 @@
+package bench
+
+import (
+	"context"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A logTap receives the server's log and keeps what is asked for.
+type logTap struct {
+	mu   sync.Mutex
+	open bool
+	text strings.Builder
+}
+
+// Write implements [io.Writer].
+func (t *logTap) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.open {
+		t.text.Write(p)
+	}
+	return len(p), nil
+}
+
+// logLag is how long the server may take to write its log down.
+const logLag = 500 * time.Millisecond
+
+// during returns what the server logs while do runs.
+func (t *logTap) during(ctx context.Context, do func() error) (string, error) {
+	t.set(true)
+	err := do()
+	select {
+	case <-ctx.Done():
+	case <-time.After(logLag):
+	}
+	return t.set(false), err
+}
+
+// set opens or closes the tap and returns what came out of it.
+func (t *logTap) set(open bool) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	text := t.text.String()
+	t.text.Reset()
+	t.open = open
+	return text
+}
+
+// logged finds the statements in a log that was written with log_statement = all: the session, and the text.
+var logged = regexp.MustCompile(`(?m)^\S+ \S+ UTC \[(\d+)\] LOG:  (?:statement|execute [^:]+): (.*(?:\n\t.*)*)`)
+
+// statements returns the statements of a log, session by session.
+func statements(log string) map[string][]string {
+	sessions := make(map[string][]string)
+	for _, found := range logged.FindAllStringSubmatch(log, -1) {
+		sessions[found[1]] = append(sessions[found[1]], found[2])
+	}
+	return sessions
+}

@@ -1,0 +1,90 @@
+package bench
+
+import "slices"
+
+// A Report is what a run measured.
+type Report struct {
+	Environment Environment `json:"environment"`
+	Scale       Scale       `json:"scale"`
+	Rounds      int         `json:"rounds"`
+	Results     []Result    `json:"results"`
+}
+
+// A Result is what one benchmark measured.
+type Result struct {
+	About
+	Lines []Line `json:"lines"`
+	// Notes say who does not take part, and who was not done in time.
+	Notes []string `json:"notes,omitempty"`
+}
+
+// A Line is one metric of one contender over all rounds.
+type Line struct {
+	Contender string    `json:"contender"`
+	Role      Role      `json:"role"`
+	Metric    Metric    `json:"metric"`
+	Samples   []float64 `json:"samples"` // one a round, in the metric's unit
+	Median    float64   `json:"median"`
+	Min       float64   `json:"min"`
+	Max       float64   `json:"max"`
+	// Ratio is the median, over the rounds, of the ratio to the floor of the same round; null where there is no
+	// floor, and of a metric with a limit of its own.
+	Ratio    *float64 `json:"ratio,omitempty"`
+	RatioMin float64  `json:"ratio_min,omitempty"`
+	RatioMax float64  `json:"ratio_max,omitempty"`
+	// Met says whether the target is met; null where there is none.
+	Met *bool `json:"met,omitempty"`
+}
+
+// summarize makes the lines of a result: metric by metric, contender by contender.
+func summarize(about About, contenders []contender, samples [][]sample, notes []string) Result {
+	result := Result{About: about, Notes: notes}
+	floor := slices.IndexFunc(contenders, func(c contender) bool { return c.Role == Floor })
+	for _, metric := range about.Metrics {
+		for i, c := range contenders {
+			line := Line{Contender: c.Name, Role: c.Role, Metric: metric}
+			var ratios []float64
+			for round, got := range samples[i] {
+				value, ok := got[metric.Name]
+				if !ok {
+					continue
+				}
+				line.Samples = append(line.Samples, value)
+				if floor >= 0 && floor != i && metric.Limit == 0 {
+					if base := samples[floor][round][metric.Name]; base > 0 {
+						ratios = append(ratios, value/base)
+					}
+				}
+			}
+			if len(line.Samples) == 0 {
+				continue
+			}
+			line.Median, line.Min, line.Max = median(line.Samples), slices.Min(line.Samples), slices.Max(line.Samples)
+			if len(ratios) > 0 {
+				ratio := median(ratios)
+				line.Ratio, line.RatioMin, line.RatioMax = &ratio, slices.Min(ratios), slices.Max(ratios)
+			}
+			if c.Role == Thaw {
+				line.Met = line.met()
+			}
+			result.Lines = append(result.Lines, line)
+		}
+	}
+	return result
+}
+
+// met compares a line with the target of its metric: the median ratio, or the worst round.
+func (l Line) met() *bool {
+	var met bool
+	switch m := l.Metric; {
+	case m.Limit > 0:
+		met = l.Max <= m.Limit
+	case m.Ratio > 0 && l.Ratio != nil && m.MoreIsBetter:
+		met = *l.Ratio >= m.Ratio
+	case m.Ratio > 0 && l.Ratio != nil:
+		met = *l.Ratio <= m.Ratio
+	default:
+		return nil
+	}
+	return &met
+}

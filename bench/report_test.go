@@ -1,0 +1,126 @@
+package bench
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"io"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// results are three rounds of a floor of 2, 4 and 6 seconds and of ours, which takes half as long again.
+func results(t *testing.T) Result {
+	t.Helper()
+	about := About{Name: "sample", Work: "what <is> done", Metrics: []Metric{
+		{Name: "time", Unit: Seconds, Ratio: 1.2}, {Name: "rate", Unit: PerSecond, MoreIsBetter: true, Ratio: 0.5},
+		{Name: "wait", Unit: Millis, Limit: 100}, {Name: "size", Unit: Bytes},
+	}}
+	contenders := []contender{{Name: "floor", Role: Floor}, {Name: "ours", Role: Thaw}, {Name: "other", Role: Peer}}
+	return summarize(about, contenders, [][]sample{
+		{{"time": 2, "rate": 10}, {"time": 4, "rate": 20}, {"time": 6, "rate": 30}},
+		{{"time": 3, "rate": 5, "wait": 99, "size": 7}, {"time": 6, "rate": 12, "wait": 101}, {"time": 9, "rate": 15, "wait": 10}},
+		{{"time": 200}, nil, nil},
+	}, []string{"other: given up"})
+}
+
+func find(t *testing.T, r Result, contender, metric string) Line {
+	t.Helper()
+	for _, l := range r.Lines {
+		if l.Contender == contender && l.Metric.Name == metric {
+			return l
+		}
+	}
+	require.Fail(t, "no such line", "%s, %s", contender, metric)
+	return Line{}
+}
+
+func TestRatioIsToTheFloorOfTheSameRound(t *testing.T) {
+	t.Parallel()
+	r := results(t)
+
+	time := find(t, r, "ours", "time")
+	require.Equal(t, []float64{3, 6, 9}, time.Samples)
+	require.InDelta(t, 6, time.Median, 0)
+	require.InDelta(t, 3, time.Min, 0)
+	require.InDelta(t, 9, time.Max, 0)
+	require.InDelta(t, 1.5, *time.Ratio, 1e-9)
+	require.Nil(t, find(t, r, "floor", "time").Ratio)
+	require.InDelta(t, 100, *find(t, r, "other", "time").Ratio, 1e-9, "of the one round that it finished")
+}
+
+func TestTargets(t *testing.T) {
+	t.Parallel()
+	r := results(t)
+
+	require.False(t, *find(t, r, "ours", "time").Met, "1.5 is more than 1.2")
+	require.True(t, *find(t, r, "ours", "rate").Met, "half of the floor's rate was asked for")
+	require.False(t, *find(t, r, "ours", "wait").Met, "a limit holds in the worst round too")
+	require.Nil(t, find(t, r, "ours", "size").Met, "there is no target")
+	require.Nil(t, find(t, r, "other", "time").Met, "the targets are ours")
+}
+
+func TestTable(t *testing.T) {
+	t.Parallel()
+	var table bytes.Buffer
+	results(t).WriteTable(&table)
+	require.Regexp(t, `(?m)^sample +ours +time +6\.000 s +3\.000\.\.9\.000 +1\.50 x +<= 1\.2 x +MISSED$`, table.String())
+	require.Regexp(t, `(?m)^sample +ours +wait +99\.00 ms +10\.00\.\.101\.00 +<= 100\.00 ms +MISSED$`, table.String())
+	require.Regexp(t, `(?m)^sample +other: given up$`, table.String())
+}
+
+func TestReportAsJSON(t *testing.T) {
+	t.Parallel()
+	text, err := json.Marshal(Report{Environment: Environment{Postgres: "15.1"}, Scale: Small, Rounds: 3, Results: []Result{results(t)}})
+	require.NoError(t, err)
+	require.Contains(t, string(text), `"name":"sample"`)
+	require.Contains(t, string(text), `{"contender":"ours","role":"thaw","metric":{"name":"wait","unit":"ms","target_limit":100},"samples":[99,101,10],"median":99,"min":10,"max":101,"met":false}`)
+}
+
+func TestChartIsWellFormed(t *testing.T) {
+	t.Parallel()
+	var picture bytes.Buffer
+	require.NoError(t, results(t).WriteChart(&picture))
+
+	decoder := xml.NewDecoder(&picture)
+	bars := 0
+	for {
+		token, err := decoder.Token()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		require.NoError(t, err)
+		if element, ok := token.(xml.StartElement); ok && element.Name.Local == "rect" {
+			bars++
+		}
+	}
+	require.Equal(t, 7, bars, "one for each line of the result")
+}
+
+func TestMedianAndPercentile(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		numbers := rapid.SliceOfN(rapid.Float64Range(-1e6, 1e6), 1, 50).Draw(t, "numbers")
+		p := rapid.Float64Range(0, 100).Draw(t, "p")
+
+		got := percentile(numbers, p)
+		notMore, less := 0, 0
+		for _, n := range numbers {
+			if n <= got {
+				notMore++
+			}
+			if n < got {
+				less++
+			}
+		}
+		require.Contains(t, numbers, got)
+		require.GreaterOrEqual(t, float64(notMore), p/100*float64(len(numbers))-1e-9)
+		require.True(t, less == 0 || float64(less) < p/100*float64(len(numbers)), "a smaller one would do")
+		if len(numbers)%2 == 1 {
+			require.InDelta(t, percentile(numbers, 50), median(numbers), 0)
+		}
+	})
+}

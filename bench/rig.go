@@ -1,0 +1,246 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/thawline/thaw/internal/localpg"
+	"github.com/thawline/thaw/schema"
+)
+
+// serverSettings are those in which the server differs from Postgres' defaults: a cache that holds the work, and enough log
+// between checkpoints that none falls into a measurement.
+var serverSettings = map[string]string{"shared_buffers": "1GB", "max_wal_size": "4GB", "max_connections": "200"}
+
+// A rig is the server and all else that benchmarks share.
+type rig struct {
+	server      *localpg.Server
+	admin       *pgx.Conn
+	options     Options
+	tools       tools
+	peers       peers
+	log         *logTap
+	folder      string // for files, gone at the end
+	environment Environment
+	databases   int
+}
+
+const migrated = "bench_migrated"
+
+func newRig(ctx context.Context, o Options) (*rig, error) {
+	log := &logTap{}
+	server, err := localpg.Start(ctx, localpg.Options{Durable: true, Settings: serverSettings, Log: log})
+	if err != nil {
+		return nil, fmt.Errorf("starting postgres: %w", err)
+	}
+	r := &rig{server: server, options: o, log: log, peers: findPeers(ctx, o)}
+	if err := r.setUp(ctx); err != nil {
+		return nil, errors.Join(err, r.close())
+	}
+	return r, nil
+}
+
+func (r *rig) setUp(ctx context.Context) (err error) {
+	if r.folder, err = os.MkdirTemp("", "thaw-bench-"); err != nil {
+		return err
+	}
+	if r.admin, err = pgx.Connect(ctx, r.server.URL("")); err != nil {
+		return fmt.Errorf("connecting to postgres: %w", err)
+	}
+	if r.tools, err = findTools(ctx, r.admin); err != nil {
+		return err
+	}
+	if r.environment, err = readEnvironment(ctx, r.admin, r.server.Version()); err != nil {
+		return err
+	}
+	if err := r.execute(ctx, "CREATE DATABASE "+migrated); err != nil {
+		return err
+	}
+	db, err := r.open(ctx, migrated)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	migrator, err := schema.NewMigrator(db.Pool, "", slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	defer migrator.Close()
+	if _, err := migrator.Up(ctx); err != nil {
+		return err
+	}
+	_, err = db.Exec(ctx, benchSchema, pgx.QueryExecModeSimpleProtocol)
+	return err
+}
+
+func (r *rig) close() error {
+	if r.admin != nil {
+		_ = r.admin.Close(context.Background()) // the server goes anyway
+	}
+	return errors.Join(r.server.Close(), os.RemoveAll(r.folder))
+}
+
+// execute runs statements outside of any benchmark's database.
+func (r *rig) execute(ctx context.Context, statements ...string) error {
+	for _, sql := range statements {
+		if _, err := r.admin.Exec(ctx, sql); err != nil {
+			return fmt.Errorf("%s: %w", sql, err)
+		}
+	}
+	return nil
+}
+
+// load makes the database of a benchmark and returns its name.
+func (r *rig) load(ctx context.Context, name string, b benchmark) (string, error) {
+	name = "bench_" + name
+	err := r.copied(ctx, migrated, name, func(db *database) error {
+		if err := db.nameTick(ctx); err != nil {
+			return err
+		}
+		if err := b.load(ctx, r, db); err != nil {
+			return fmt.Errorf("loading: %w", err)
+		}
+		return db.settle(ctx, "VACUUM (ANALYZE)")
+	})
+	return name, err
+}
+
+// round gives do the database for one round: a copy of the loaded one, or that itself.
+func (r *rig) round(ctx context.Context, loaded string, keep bool, do func(*database) error) error {
+	if keep {
+		db, err := r.open(ctx, loaded)
+		if err != nil {
+			return err
+		}
+		defer db.Close()
+		return do(db)
+	}
+	return r.fresh(ctx, loaded, do)
+}
+
+// fresh gives do a copy of a database, and removes it afterwards.
+func (r *rig) fresh(ctx context.Context, template string, do func(*database) error) (err error) {
+	r.databases++
+	name := fmt.Sprintf("bench_copy_%d", r.databases)
+	defer func() { err = errors.Join(err, r.drop(context.WithoutCancel(ctx), name)) }()
+	return r.copied(ctx, template, name, do)
+}
+
+// copied gives do a copy of a database, all of it in the cache.
+func (r *rig) copied(ctx context.Context, template, name string, do func(*database) error) error {
+	if err := r.execute(ctx, "CREATE DATABASE "+name+" TEMPLATE "+template+" STRATEGY FILE_COPY"); err != nil {
+		return err
+	}
+	db, err := r.open(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if err := db.warm(ctx); err != nil {
+		return err
+	}
+	return do(db)
+}
+
+func (r *rig) drop(ctx context.Context, name string) error {
+	return r.execute(ctx, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)")
+}
+
+func (r *rig) open(ctx context.Context, name string) (*database, error) {
+	config, err := pgxpool.ParseConfig(r.server.URL(name))
+	if err != nil {
+		return nil, err
+	}
+	config.MaxConns = 32
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	return &database{Pool: pool, URL: r.server.URL(name)}, nil
+}
+
+// leftOut says which contenders of a benchmark do not take part, and why.
+func (r *rig) leftOut(b benchmark) []string {
+	if !b.about().withPeers || r.peers.missing == "" {
+		return nil
+	}
+	return []string{"without other job queues: " + r.peers.missing}
+}
+
+// Environment is what was measured on.
+type Environment struct {
+	Postgres string `json:"postgres"`
+	System   string `json:"system"`
+	Cores    int    `json:"cores"`
+	// Load is how many processes wanted a core in the minute before the start; below 0: the system does not tell.
+	Load     float64   `json:"load"`
+	Settings []Setting `json:"settings"`
+}
+
+// A Setting of the server.
+type Setting struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+	// Ours is true where the benchmark chose it; else it is Postgres' default.
+	Ours bool `json:"ours"`
+}
+
+// shownSettings are those that a reader of the figures needs to know.
+var shownSettings = []string{
+	"fsync", "synchronous_commit", "full_page_writes", "wal_level", "wal_sync_method", "shared_buffers", "max_wal_size",
+	"checkpoint_timeout", "work_mem", "max_connections", "autovacuum", "jit",
+}
+
+func readEnvironment(ctx context.Context, conn *pgx.Conn, version string) (Environment, error) {
+	e := Environment{Postgres: version, System: runtime.GOOS + "/" + runtime.GOARCH, Cores: runtime.NumCPU(), Load: load()}
+	rows, err := conn.Query(ctx, `
+		SELECT s.name, current_setting(s.name), s.setting IS DISTINCT FROM s.boot_val
+		FROM unnest($1::text[]) WITH ORDINALITY AS shown (name, place)
+		JOIN pg_settings AS s ON s.name = shown.name
+		ORDER BY shown.place`, shownSettings)
+	if err != nil {
+		return e, err
+	}
+	e.Settings, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Setting])
+	return e, err
+}
+
+// String writes the environment in a few lines.
+func (e Environment) String() string {
+	var ours, defaults []string
+	for _, s := range e.Settings {
+		if s.Ours {
+			ours = append(ours, s.Name+" "+s.Value)
+		} else {
+			defaults = append(defaults, s.Name+" "+s.Value)
+		}
+	}
+	machine := fmt.Sprintf("Postgres %s, %s, %d cores", e.Postgres, e.System, e.Cores)
+	if e.Load > busy*float64(e.Cores) {
+		machine += fmt.Sprintf(", busy with other work (load %.1f): the figures say little", e.Load)
+	}
+	return fmt.Sprintf("%s\nset here: %s\ndefaults: %s", machine, strings.Join(ours, ", "), strings.Join(defaults, ", "))
+}
+
+// busy is the share of the cores that others may use before the figures are in doubt.
+const busy = 0.25
+
+// load returns the load average of the last minute. Only Linux tells.
+func load() (average float64) {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return -1
+	}
+	if _, err := fmt.Sscan(string(text), &average); err != nil {
+		return -1
+	}
+	return average
+}

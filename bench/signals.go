@@ -1,0 +1,170 @@
+package bench
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// signals takes as many connect signals as it can, through the webhook. The floor is pgbench with the function that the
+// webhook calls.
+type signals struct{ accounts, each int }
+
+func newSignals(s Scale) benchmark { return &signals{accounts: 100, each: s.pick(2, 15)} }
+
+// signalClients are the connections, of the floor to the server and of the webhook's sender to thaw. Each has accounts of its
+// own, so that none waits for the other.
+const signalClients = 16
+
+func (s *signals) total() int { return signalClients * s.accounts * s.each }
+
+func (s *signals) about() About {
+	return About{
+		Name:  "signals",
+		Work:  fmt.Sprintf("%d signed webhooks over %d connections, each answered 2xx when it is committed", s.total(), signalClients),
+		Floor: fmt.Sprintf("pgbench with %d clients, each transaction the function that the webhook calls", signalClients),
+		Metrics: []Metric{
+			{Name: "accepted", Unit: PerSecond, MoreIsBetter: true, Ratio: 0.7}, memory,
+		},
+	}
+}
+
+// load makes accounts without enrollments: the jobs that are asked for are nobody's here.
+func (s *signals) load(ctx context.Context, r *rig, db *database) error {
+	return db.add(ctx, fleet{accounts: len(s.contenders(r)) * signalClients * s.accounts, rows: 1, status: "connected"})
+}
+
+func (s *signals) contenders(r *rig) []contender {
+	return []contender{
+		{"pgbench", Floor, func(ctx context.Context, db *database, place int) (sample, error) {
+			return s.pgbench(ctx, r, db, place)
+		}},
+		{"thaw web", Thaw, func(ctx context.Context, db *database, place int) (sample, error) {
+			return s.web(ctx, r, db, place)
+		}},
+	}
+}
+
+func (s *signals) share(place int) share {
+	size := signalClients * s.accounts
+	return share{int64(place*size + 1), size}
+}
+
+func (s *signals) pgbench(ctx context.Context, r *rig, db *database, place int) (sample, error) {
+	accounts := s.share(place)
+	if err := db.settle(ctx); err != nil {
+		return nil, err
+	}
+	before, err := db.number(ctx, newestSignal)
+	if err != nil {
+		return nil, err
+	}
+	took, err := r.tools.pgbench(ctx, db, signalClients, s.total(), signalClients, fmt.Sprintf(`\set account %d + :client_id * %d + random(0, %d)
+SELECT thaw.receive_signal('linkedin', 'account-' || :account, 'connected', 'connected', clock_timestamp(), NULL,
+    'standard:' || gen_random_uuid(), false, jsonb_build_object('type', 'account.status', 'timestamp', clock_timestamp(),
+    'data', jsonb_build_object('provider', 'linkedin', 'account_id', 'account-' || :account, 'status', 'connected')));
+`, accounts.first, s.accounts, s.accounts-1))
+	if err != nil {
+		return nil, err
+	}
+	return s.rate(took), s.check(ctx, db, before, s.total()+signalClients)
+}
+
+func (s *signals) rate(took time.Duration) sample {
+	return sample{"accepted": float64(s.total()) / took.Seconds()}
+}
+
+// web sends requests that are signed beforehand, so that the sender costs the machine as little as pgbench does.
+func (s *signals) web(ctx context.Context, r *rig, db *database, place int) (sample, error) {
+	accounts := s.share(place)
+	sender := newSender()
+	return r.during(ctx, db, sender.env(), []string{"web", "--addr", "127.0.0.1:0"}, func(p *program) (sample, error) {
+		sender.url = p.url
+		for i := range signalClients {
+			if err := sender.send(ctx, accountName(accounts.first+int64(i*s.accounts)), "connected"); err != nil {
+				return nil, fmt.Errorf("warming up: %w", err)
+			}
+		}
+		requests := make([][][]byte, signalClients)
+		for client := range requests {
+			for i := range s.accounts * s.each {
+				request, err := sender.request(ctx, accountName(accounts.first+int64(client*s.accounts+i%s.accounts)), "connected")
+				if err != nil {
+					return nil, err
+				}
+				var wire bytes.Buffer
+				if err := request.Write(&wire); err != nil {
+					return nil, err
+				}
+				requests[client] = append(requests[client], wire.Bytes())
+			}
+		}
+		if err := db.settle(ctx); err != nil {
+			return nil, err
+		}
+		before, err := db.number(ctx, newestSignal)
+		if err != nil {
+			return nil, err
+		}
+		began := time.Now()
+		group, sending := errgroup.WithContext(ctx)
+		for _, own := range requests {
+			group.Go(func() error { return post(sending, p.url, own) })
+		}
+		if err := group.Wait(); err != nil {
+			return nil, err
+		}
+		took := time.Since(began)
+		return s.rate(took), s.check(ctx, db, before, s.total())
+	})
+}
+
+// post sends requests over one connection, each after the answer to the one before.
+func post(ctx context.Context, to string, requests [][]byte) error {
+	address, err := url.Parse(to)
+	if err != nil {
+		return err
+	}
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address.Host)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	answers := bufio.NewReader(conn)
+	for _, request := range requests {
+		if _, err := conn.Write(request); err != nil {
+			return err
+		}
+		answer, err := http.ReadResponse(answers, nil)
+		if err != nil {
+			return err
+		}
+		body, err := io.ReadAll(answer.Body)
+		_ = answer.Body.Close() // it is read
+		if err != nil {
+			return err
+		}
+		if answer.StatusCode != http.StatusOK {
+			return fmt.Errorf("a webhook was answered %s: %s", answer.Status, body)
+		}
+	}
+	return nil
+}
+
+const newestSignal = "SELECT coalesce(max(id), 0) FROM thaw.account_signals"
+
+func (s *signals) check(ctx context.Context, db *database, before int64, total int) error {
+	return db.expect(ctx, total, "applied signals, each with its job", `
+		SELECT count(*) FROM thaw.account_signals AS s
+		JOIN thaw.river_job AS job ON job.kind = 'resume_account' AND (job.args ->> 'signal_id')::bigint = s.id
+		WHERE s.outcome = 'applied' AND s.id > $1`, before)
+}

@@ -1,0 +1,219 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// ticks sweeps a large fleet. The floor is the same sweep of a fleet a tenth its size: what a tick costs must follow what
+// there is to do in it, not how many enrollments there are, nor how many accounts are gone for good.
+type ticks struct{ accounts, rows, claimants, idle, busy int }
+
+func newTicks(s Scale) benchmark {
+	return &ticks{
+		accounts: s.pick(10_000, 100_000), rows: s.pick(10, 100), claimants: s.pick(200, 2000), idle: s.pick(5, 15), busy: s.pick(3, 5),
+	}
+}
+
+const (
+	// smaller is by how much the fleet of the floor is smaller.
+	smaller = 10
+	// goneShare of all accounts are gone for good, half of them disconnected and half removed, with paused enrollments that
+	// nobody will wake.
+	goneShare  = 5
+	smallTicks = "bench_ticks_smaller"
+)
+
+func (t *ticks) about() About {
+	return About{
+		Name: "ticks",
+		Work: fmt.Sprintf("the sweep of a tick, from its call to its commit, at %d enrollments and %d accounts, %d of them gone for good with paused enrollments",
+			t.accounts*t.rows, t.accounts, t.accounts/goneShare),
+		Floor: fmt.Sprintf("the same at %d enrollments and %d accounts", t.accounts*t.rows/smaller, t.accounts/smaller),
+		Metrics: []Metric{
+			{Name: "idle tick", Unit: Millis, Ratio: 1.2},
+			{Name: fmt.Sprintf("tick of %d", t.claimants), Unit: Millis, Ratio: 1.2},
+			{Name: "idle statements", Limit: 9}, memory,
+		},
+		keeps: true,
+	}
+}
+
+func (t *ticks) load(ctx context.Context, r *rig, db *database) error {
+	if err := r.copied(ctx, migrated, smallTicks, func(small *database) error {
+		if err := small.nameTick(ctx); err != nil {
+			return err
+		}
+		if err := t.fill(ctx, small, t.accounts/smaller); err != nil {
+			return err
+		}
+		return small.settle(ctx, "VACUUM (ANALYZE)")
+	}); err != nil {
+		return err
+	}
+	return t.fill(ctx, db, t.accounts)
+}
+
+// fill loads a fleet of so many accounts. The claimants come first; each has one prospect that waits before a busy tick.
+func (t *ticks) fill(ctx context.Context, db *database, accounts int) error {
+	gone := accounts / goneShare / 2
+	for _, f := range []fleet{
+		{accounts: t.claimants, status: "connected"},
+		{accounts: gone, status: "disconnected", paused: true},
+		{accounts: gone, status: "removed", paused: true},
+		{accounts: max(1, accounts-2*gone-t.claimants), status: "connected"},
+	} {
+		f.rows = t.rows
+		if err := db.add(ctx, f); err != nil {
+			return err
+		}
+	}
+	return db.liveTicks(ctx)
+}
+
+func (t *ticks) contenders(r *rig) []contender {
+	return []contender{
+		{"smaller fleet", Floor, func(ctx context.Context, _ *database, _ int) (sample, error) {
+			db, err := r.open(ctx, smallTicks)
+			if err != nil {
+				return nil, err
+			}
+			defer db.Close()
+			return t.sweep(ctx, r, db)
+		}},
+		{"larger fleet", Thaw, func(ctx context.Context, db *database, _ int) (sample, error) {
+			return t.sweep(ctx, r, db)
+		}},
+	}
+}
+
+// sweep has a process sweep idle and busy ticks, and then one more that is idle, whose statements the server logs.
+func (t *ticks) sweep(ctx context.Context, r *rig, db *database) (sample, error) {
+	got, err := r.during(ctx, db, nil, []string{"work"}, func(*program) (sample, error) {
+		bell, err := db.bell(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer bell.close()
+		if _, err := t.tick(ctx, db, bell, 0); err != nil {
+			return nil, fmt.Errorf("warming up: %w", err)
+		}
+		if _, err := t.tick(ctx, db, bell, t.claimants); err != nil {
+			return nil, fmt.Errorf("warming up: %w", err)
+		}
+		if err := db.settle(ctx); err != nil {
+			return nil, err
+		}
+		var idle, busy []float64
+		for range t.idle {
+			took, err := t.tick(ctx, db, bell, 0)
+			if err != nil {
+				return nil, err
+			}
+			idle = append(idle, took.Seconds()*1000)
+		}
+		for range t.busy {
+			took, err := t.tick(ctx, db, bell, t.claimants)
+			if err != nil {
+				return nil, err
+			}
+			busy = append(busy, took.Seconds()*1000)
+		}
+		return sample{"idle tick": median(idle), fmt.Sprintf("tick of %d", t.claimants): median(busy)}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	count, err := t.statements(ctx, r, db)
+	got["idle statements"] = float64(count)
+	return got, err
+}
+
+// tick has the next tick swept, with so many accounts of which one prospect waits, and returns how long it took until the
+// plan was committed. It returns when all of them are awake again.
+func (t *ticks) tick(ctx context.Context, db *database, bell *bell, claimants int) (took time.Duration, err error) {
+	if err := db.run(ctx, `
+		UPDATE thaw.enrollments AS e SET
+			status = 'paused', paused_reason = 'linkedin_account_disconnected', paused_at = thaw.now() - interval '1 hour'
+		WHERE e.id IN (
+			SELECT (SELECT min(one.id) FROM thaw.enrollments AS one WHERE one.account_id = a.id AND one.status = 'active')
+			FROM thaw.accounts AS a WHERE a.id <= $1)`, claimants); err != nil {
+		return 0, err
+	}
+	if err := db.advance(ctx); err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	var tick time.Time
+	if err := db.QueryRow(ctx, "SELECT thaw.sweep()").Scan(&tick); err != nil {
+		return 0, err
+	}
+	var planned time.Time
+	if claimants > 0 {
+		if planned, err = bell.waitTick(ctx, "plan", tick); err != nil {
+			return 0, err
+		}
+	}
+	done, err := bell.waitTick(ctx, "sweep", tick)
+	if err != nil {
+		return 0, err
+	}
+	if claimants == 0 {
+		planned = done
+	}
+	return planned.Sub(began), db.expect(ctx, claimants, "prospects woken by the tick", `
+		SELECT s.resumed FROM thaw.sweeps AS s WHERE s.tick_at = $1 AND s.resumed = s.planned AND s.accounts_planned = $2`, tick, claimants)
+}
+
+// statements counts what a process sends to the server to sweep an idle tick.
+func (t *ticks) statements(ctx context.Context, r *rig, db *database) (count int, err error) {
+	logging := *db
+	separator := "?"
+	if strings.Contains(db.URL, "?") {
+		separator = "&"
+	}
+	logging.URL += separator + "options=-c%20log_statement%3Dall"
+	_, err = r.during(ctx, &logging, nil, []string{"work"}, func(*program) (sample, error) {
+		bell, err := db.bell(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer bell.close()
+		if _, err := t.tick(ctx, db, bell, 0); err != nil {
+			return nil, fmt.Errorf("warming up: %w", err)
+		}
+		log, err := r.log.during(ctx, func() error {
+			_, err := t.tick(ctx, db, bell, 0)
+			return err
+		})
+		for _, session := range statements(log) {
+			count = max(count, longestTransaction(session))
+		}
+		if err == nil && count == 0 {
+			err = fmt.Errorf("the log of the server has no statement of a sweep:\n%s", log)
+		}
+		return sample{}, err
+	})
+	return count, err
+}
+
+// longestTransaction counts the statements of the longest transaction of a session, BEGIN and COMMIT included, in which
+// anything of Thaw's was asked; the queue has a pool of its own.
+func longestTransaction(session []string) (longest int) {
+	began, ours := 0, false
+	for i, sql := range session {
+		switch word, _, _ := strings.Cut(strings.ToUpper(sql), ";"); word {
+		case "BEGIN":
+			began, ours = i, false
+		case "COMMIT":
+			if ours {
+				longest = max(longest, i-began+1)
+			}
+		default:
+			ours = ours || strings.Contains(sql, "thaw.") && !strings.Contains(sql, "river_")
+		}
+	}
+	return longest
+}

@@ -1,0 +1,108 @@
+package chaos_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// An operator clicks on "retry" and "cancel" in River UI, in the middle of heals and of the passes of a sweep. Nobody wakes
+// twice, and what was cancelled is made good by the next heal and the next tick.
+func TestButtons(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.startOfTick()
+	herd := s.fleet(1, scale(5000, 102_000))[0]
+	flock := s.disconnectedFleet(scale(4, 10), 150)
+	c := s.crew(2, "--jitter=1m")
+	c.settled()
+
+	for round := range scale(2, 20) {
+		button := []string{"cancel", "retry"}[round%2]
+		c.clickInHeal(herd, button)
+		c.clickInSweep(flock, button)
+		for _, id := range append(slices.Clone(flock), herd) {
+			require.Equal(s, 200, s.signal(c.any(), account(id), "disconnected", delivery{}))
+		}
+		s.until(2*time.Minute, "SELECT NOT EXISTS (SELECT FROM thaw.enrollments WHERE status = 'active')")
+		s.connect(herd)
+	}
+	s.connect(flock...)
+	s.exec("SELECT thaw.heal(w.key, cap => 1000000) FROM thaw.workspaces AS w")
+	s.awake(time.Minute)
+	s.judge(s.someAsleep)
+}
+
+// clickInHeal heals a herd, with a click on the job when it is in the middle of a batch.
+func (c *crew) clickInHeal(herd int64, button string) {
+	c.Helper()
+	const running = "SELECT j.id FROM thaw.river_job AS j WHERE j.kind = 'heal' AND j.state = 'running'"
+	c.at.arm("HealBatch before UPDATE heals")
+	c.exec("SELECT thaw.heal(w.key, a.provider_account_id, 1000000) FROM thaw.accounts AS a JOIN thaw.workspaces AS w ON w.id = a.workspace_id WHERE a.id = $1", herd)
+	name, _ := c.at.stopped(30 * time.Second)
+	require.NotEmpty(c, name)
+	ids := column[int64](c.scenario, running)
+	require.Len(c, ids, 1)
+	c.click(button, ids)
+	if button == "cancel" {
+		c.until(30*time.Second, "SELECT state = 'cancelled' FROM thaw.river_job WHERE id = $1", ids[0])
+		// The batch is still at work on the server when the next attempt begins.
+		c.click("retry", ids)
+		c.until(30*time.Second, "SELECT state = 'running' FROM thaw.river_job WHERE id = $1", ids[0])
+	}
+	c.at.release()
+	c.until(2*time.Minute, "SELECT NOT EXISTS (SELECT FROM thaw.heals WHERE status = 'running')")
+	c.click("retry", ids) // of a heal that is done
+	c.settled()
+	require.Zero(c, value[int](c.scenario, "SELECT count(*) FROM thaw.enrollments WHERE account_id = $1 AND status <> 'active'", herd))
+}
+
+// clickInSweep lets a tick wake a flock, with a click on every pass that runs when one of them has woken its rows and has not
+// committed.
+func (c *crew) clickInSweep(flock []int64, button string) {
+	c.Helper()
+	c.connect(flock...)
+	c.at.arm("ResumeForSweep after UPDATE enrollments")
+	c.advance(15 * time.Minute)
+	c.exec("SELECT thaw.sweep()")
+	name, _ := c.at.stopped(30 * time.Second)
+	require.NotEmpty(c, name)
+	ids := column[int64](c.scenario, "SELECT j.id FROM thaw.river_job AS j WHERE j.kind = 'resume_account' AND j.state = 'running'")
+	require.NotEmpty(c, ids)
+	c.click(button, ids)
+	if button == "cancel" {
+		c.until(30*time.Second, "SELECT NOT EXISTS (SELECT FROM thaw.river_job WHERE id = ANY ($1) AND state = 'running')", ids)
+		c.click("retry", ids)
+	}
+	c.at.release()
+	c.settled()
+	c.click("retry", ids)
+	c.settled()
+	require.Zero(c, value[int](c.scenario, "SELECT count(*) FROM thaw.enrollments WHERE account_id = ANY ($1) AND status <> 'active'", flock))
+}
+
+// click is what the buttons of River UI do: "retry" or "cancel".
+func (c *crew) click(button string, ids []int64) {
+	c.Helper()
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = strconv.FormatInt(id, 10)
+	}
+	body, err := json.Marshal(map[string][]string{"ids": texts})
+	require.NoError(c, err)
+	response, err := web.Post(fmt.Sprintf("%s/jobs/api/jobs/%s", c.any().base, button), "application/json", bytes.NewReader(body))
+	require.NoError(c, err)
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	require.NoError(c, err)
+	require.Equal(c, http.StatusOK, response.StatusCode, "%s: %s", button, answer)
+	c.faultN("clicks on "+button, len(ids))
+}

@@ -1,0 +1,141 @@
+package chaos_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+)
+
+const wrong = 10 * time.Minute
+
+// The clocks of processes and the database's disagree, and jump. Ticks go by the database's: each in which a process worked
+// is swept, once and within its budgets.
+//
+// In full the processes have wrong clocks, each its own. The small version has no time to build a program for that: it moves
+// the clock of the rules in the database, so that all processes are behind, or ahead, together.
+func TestClocks(t *testing.T) {
+	t.Parallel()
+	const tick = 5 * time.Second
+	s := open(t)
+	ids := s.fleet(scale(10, 60), scale(100, 500))
+	e := &electorate{scenario: s, tick: tick, options: []string{"--tick=" + tick.String(), "--account-cap=20", "--fleet-cap=50", "--jitter=1m"}}
+	if *full {
+		e.wrongProcesses(ids)
+	} else {
+		e.wrongDatabase()
+	}
+	for len(e.members) > 0 {
+		e.leave(e.members[0], false)
+	}
+	e.judgeTicks()
+
+	// A process whose clock is right again does what is left; an operator retries what was put off by a wrong one.
+	e.join()
+	e.until(30*time.Second, "SELECT NOT EXISTS (SELECT FROM thaw.river_job WHERE state = 'running')")
+	var off int
+	require.NoError(s, s.pool.QueryRow(s.Context(), `
+		WITH retried AS (
+			UPDATE thaw.river_job SET state = 'available', scheduled_at = now()
+			WHERE state IN ('available', 'retryable', 'scheduled') AND scheduled_at > now() + interval '1 minute' RETURNING id)
+		SELECT count(*) FROM retried`).Scan(&off))
+	s.figure("%d jobs put off", off)
+	s.judge(s.ticksLost)
+}
+
+// jump ends and begins what counts as the life of each process: none of them worked in the time that was left out.
+func (e *electorate) jump(by time.Duration) {
+	e.Helper()
+	for _, v := range e.members {
+		e.lives = append(e.lives, life{v.since, e.now()})
+	}
+	e.advance(by)
+	for _, v := range e.members {
+		v.since = e.now()
+	}
+	e.fault(fmt.Sprintf("jumps of the database's clock by %s", by))
+}
+
+// wrongDatabase moves the clock of the database under running processes.
+func (e *electorate) wrongDatabase() {
+	e.Helper()
+	e.jump(-wrong)
+	e.join()
+	e.join()
+	e.pause(2 * e.tick)
+	e.jump(wrong)
+	e.pause(e.tick)
+	e.jump(-wrong / 2)
+	e.pause(e.tick)
+}
+
+// wrongProcesses gives each process a clock of its own, and lets each lead.
+func (e *electorate) wrongProcesses(ids []int64) {
+	e.Helper()
+	serve := func(ahead time.Duration) (*skewed, *voter) {
+		p := e.serveSkewed(ahead, e.options...)
+		require.Equal(e, ahead, e.aheadOf(p.process))
+		e.fault(fmt.Sprintf("processes ahead by %s", ahead))
+		return p, e.admit(p.process)
+	}
+
+	// The leader is ahead. River takes jobs that run for lost, because their start seems long ago.
+	ahead, first := serve(wrong)
+	require.Equal(e, first, e.leader())
+	e.pause(2 * e.tick)
+	e.slowPass(ids[0], 40*time.Second)
+	rescued := value[int](e.scenario, "SELECT count(*) FROM thaw.river_job WHERE errors::text LIKE '%rescued%'")
+	e.figure("%d live jobs taken for lost", rescued)
+
+	// One is ahead, one behind, one right. What a provider signs now is refused by the first two, until it comes to the last.
+	behind, second := serve(-wrong)
+	right := e.serve(e.options...)
+	third := e.admit(right)
+	for _, p := range []*process{ahead.process, behind.process} {
+		require.Equal(e, http.StatusUnauthorized, e.signal(p, account(ids[1]), "disconnected", delivery{}))
+		require.Equal(e, http.StatusOK, e.signal(p, account(ids[1]), "disconnected", delivery{patience: 10 * time.Second, to: func() *process { return right }}))
+		e.until(20*time.Second, "SELECT NOT EXISTS (SELECT FROM thaw.enrollments WHERE account_id = $1 AND status = 'active')", ids[1])
+		require.Equal(e, http.StatusOK, e.signal(p, account(ids[1]), "connected", delivery{patience: 10 * time.Second, to: func() *process { return right }}))
+		e.fault("deliveries refused by a wrong clock")
+	}
+	e.pause(4 * e.tick)
+
+	// The leader is behind.
+	e.leave(third, true)
+	e.leave(first, true)
+	require.Equal(e, second, e.leader())
+	e.pause(4 * e.tick)
+
+	// The leader's clock jumps backwards, and then as if the machine had slept for eight hours.
+	jumper, last := serve(0)
+	e.leave(second, true)
+	require.Equal(e, last, e.leader())
+	for _, to := range []time.Duration{-wrong, 8 * time.Hour, 0} {
+		e.pause(2 * e.tick)
+		jumper.set(e.scenario, to)
+		e.fault("jumps of a process's clock")
+	}
+	e.pause(4 * e.tick)
+}
+
+// slowPass makes passes of an account wait for a campaign again and again, so that its jobs run for long. It fails some too.
+func (e *electorate) slowPass(id int64, lasting time.Duration) {
+	e.Helper()
+	conn, err := pgx.Connect(e.Context(), e.url)
+	require.NoError(e, err)
+	defer conn.Close(e.Context())
+	for end := time.Now().Add(lasting); time.Now().Before(end); {
+		tx, err := conn.Begin(e.Context())
+		require.NoError(e, err)
+		_, err = tx.Exec(e.Context(), "SELECT FROM thaw.campaigns FOR UPDATE")
+		require.NoError(e, err)
+		e.exec("SELECT thaw.signal('linkedin', $1, 'connected')", account(id))
+		e.pause(4 * time.Second)
+		require.NoError(e, tx.Rollback(e.Context()))
+		e.fault("passes held up")
+		e.pause(500 * time.Millisecond)
+	}
+}

@@ -1,0 +1,180 @@
+package chaos_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/stretchr/testify/require"
+)
+
+// Sessions of the processes are ended by the server, one after the other, the one that listens too. No process has to be
+// restarted.
+func TestTerminatedBackends(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	traffic := s.traffic(scale(size{flock: 4, herd: 1, stray: 2, prospects: 4000}, size{flock: 12, herd: 2, stray: 5, prospects: 34_000}))
+	options := []string{"--tick=2s", "--jitter=10s"}
+	processes := []*process{s.serve(options...), s.serve(options...), s.serve(options...)}
+	stop := traffic.begin(processes...)
+
+	killer := &terminator{scenario: s, listening: map[int]bool{}}
+	for i := range scale(60, 2000) {
+		killer.end(i%4 == 0)
+		s.pause(time.Duration(s.rand.IntN(40)) * time.Millisecond)
+	}
+	stop()
+	s.hurry()
+	traffic.wakeAll()
+	s.alive(processes...)
+	s.judge(traffic.lost)
+}
+
+// A terminator ends sessions of the processes.
+type terminator struct {
+	*scenario
+	listening map[int]bool // by process id of the server, of all that were ever seen to listen
+}
+
+// end ends one session, chosen at random: of those that listen, or of all, half of the time a busy one.
+func (k *terminator) end(listening bool) {
+	k.Helper()
+	type session struct {
+		PID           int
+		Busy, Listens bool
+	}
+	rows, err := k.pool.Query(k.Context(), `
+		SELECT pid, coalesce(state <> 'idle', false) AS busy, coalesce(query ILIKE 'LISTEN%', false) AS listens FROM pg_stat_activity
+		WHERE datname = current_database() AND application_name LIKE 'thaw-%' ORDER BY pid`)
+	require.NoError(k, err)
+	all, err := pgx.CollectRows(rows, pgx.RowToStructByName[session])
+	require.NoError(k, err)
+	busy := !listening && k.rand.IntN(2) == 0
+	var candidates []session
+	for _, x := range all {
+		if x.Listens {
+			k.listening[x.PID] = true // later it only says that it is still there
+		}
+		if (!listening || k.listening[x.PID]) && (!busy || x.Busy) {
+			candidates = append(candidates, x)
+		}
+	}
+	if len(candidates) == 0 {
+		return
+	}
+	victim := candidates[k.rand.IntN(len(candidates))]
+	k.exec("SELECT pg_terminate_backend($1)", victim.PID)
+	switch {
+	case k.listening[victim.PID]:
+		k.fault("ended sessions that listen")
+	case victim.Busy:
+		k.fault("busy sessions ended")
+	default:
+		k.fault("idle sessions ended")
+	}
+}
+
+// alive requires that no process has ended.
+func (s *scenario) alive(processes ...*process) {
+	s.Helper()
+	for _, p := range processes {
+		require.True(s, p.alive(), "%s has ended: %v\n%s", p.name, p.err, p.log())
+	}
+}
+
+// Somebody else takes all connections of the server. Requests are answered 503, so that the provider sends again; when there
+// are connections again, all goes on.
+func TestConnectionsExhausted(t *testing.T) {
+	t.Parallel()
+	pg := startCluster(t, map[string]string{"max_connections": "60"})
+	s := openOn(t, pg.url)
+	traffic := s.traffic(scale(size{flock: 3, herd: 1, stray: 1, prospects: 4000}, size{flock: 12, herd: 2, stray: 5, prospects: 20_000}))
+	probe := account(s.disconnectedFleet(1, 60)[0])
+	options := []string{"--tick=2s", "--jitter=10s", "--concurrency=4"}
+	processes := []*process{s.serve(options...), s.serve(options...)}
+	stop := traffic.begin(processes...)
+
+	hog := &hog{scenario: s}
+	var slowest time.Duration
+	for range scale(1, 5) {
+		s.pause(300 * time.Millisecond)
+		hog.takeAll()
+		s.fault("times all connections taken")
+		for end := time.Now().Add(scale(time.Second, 30*time.Second)); time.Now().Before(end); s.pause(100 * time.Millisecond) {
+			for _, p := range processes {
+				began := time.Now()
+				code, answer := s.deliver(p, probe, "connected", delivery{})
+				require.Equal(s, http.StatusServiceUnavailable, code, "%s", answer)
+				slowest = max(slowest, time.Since(began))
+				require.False(s, p.isReady())
+				require.Equal(s, http.StatusOK, p.get("/healthz"))
+				s.fault("signals answered 503")
+			}
+		}
+		hog.giveBack()
+		began := time.Now()
+		for _, p := range processes {
+			p.ready()
+		}
+		s.figure("ready %s after there are connections", time.Since(began).Round(time.Millisecond))
+	}
+	s.figure("slowest 503 %s", slowest.Round(time.Millisecond))
+	stop()
+	s.hurry()
+	require.Equal(s, http.StatusOK, s.signal(processes[0], probe, "connected", delivery{}))
+	traffic.wakeAll()
+	s.alive(processes...)
+	s.judge(traffic.lost)
+}
+
+// get is the code of the answer to a GET; 0: there was none.
+func (p *process) get(path string) int {
+	response, err := web.Get(p.base + path)
+	if err != nil {
+		return 0
+	}
+	defer response.Body.Close()
+	return response.StatusCode
+}
+
+// A hog takes connections that others need.
+type hog struct {
+	*scenario
+	conns []*pgx.Conn
+}
+
+// takeAll takes all connections of the server, also those that the processes have.
+func (h *hog) takeAll() {
+	h.Helper()
+	// The first is the one with which it ends the sessions of others.
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		require.True(h, time.Now().Before(deadline), "the processes keep their connections")
+		conn, err := pgx.Connect(h.Context(), h.url)
+		if err == nil {
+			h.conns = append(h.conns, conn)
+			continue
+		}
+		var refused *pgconn.PgError
+		require.ErrorAs(h, err, &refused)
+		require.Equal(h, "53300", refused.Code, "too_many_connections")
+		// One that is just being opened is not to be seen yet.
+		var ours bool
+		err = h.conns[0].QueryRow(h.Context(), `
+			SELECT count(pg_terminate_backend(pid)) FILTER (WHERE application_name LIKE 'thaw-%') = 0
+				AND count(*) = current_setting('max_connections')::integer
+			FROM pg_stat_activity WHERE backend_type = 'client backend'`).Scan(&ours)
+		require.NoError(h, err)
+		if ours {
+			return
+		}
+	}
+}
+
+func (h *hog) giveBack() {
+	for _, conn := range h.conns {
+		_ = conn.Close(h.Context())
+	}
+	h.conns = nil
+}

@@ -1,0 +1,127 @@
+package chaos_test
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A crew is a few processes on one database, each behind a relay. Whoever is killed is replaced.
+type crew struct {
+	*scenario
+	at      *points
+	wire    *wire
+	options []string
+
+	mu      sync.Mutex
+	members []*member
+}
+
+type member struct {
+	*process
+	relay *relay
+}
+
+// crew starts n processes, and returns when they are ready.
+func (s *scenario) crew(n int, options ...string) *crew {
+	s.Helper()
+	c := &crew{scenario: s, at: s.points(), wire: newWire(), options: options}
+	for range n {
+		m := &member{relay: s.relay(c.wire)}
+		m.process = c.begin(launch{url: m.relay.url, options: options})
+		c.members = append(c.members, m)
+	}
+	for _, m := range c.members {
+		m.listening()
+		m.ready()
+	}
+	return c
+}
+
+// any is a process that lives as far as is known, as a load balancer finds it.
+func (c *crew) any() *process {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.members[c.rand.IntN(len(c.members))].process
+}
+
+func (c *crew) find(yes func(m *member) bool) *member {
+	c.Helper()
+	i := slices.IndexFunc(c.members, yes)
+	require.GreaterOrEqual(c, i, 0)
+	return c.members[i]
+}
+
+// killAt kills the next process that comes to a point, and replaces it. Its backend is let go afterwards, and does all that
+// had been sent to it; or, withTransaction, is ended with it. It returns false if nobody came.
+func (c *crew) killAt(point string, withTransaction bool) bool {
+	c.Helper()
+	c.at.arm(point)
+	name, backend := c.at.stopped(scale(20*time.Second, time.Minute))
+	if name == "" {
+		c.at.release()
+		return false
+	}
+	victim := c.find(func(m *member) bool { return m.name == name })
+	victim.kill()
+	if withTransaction {
+		c.exec("SELECT pg_terminate_backend($1)", backend)
+		c.until(10*time.Second, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)", backend)
+	}
+	c.at.release()
+	c.replace(victim)
+	return true
+}
+
+// killAfterCommit kills the next process that has committed a transaction, before it knows, and replaces it.
+func (c *crew) killAfterCommit(transaction string) bool {
+	c.Helper()
+	c.wire.arm(transaction)
+	timeout := time.After(scale(20*time.Second, time.Minute))
+	var held *relay
+	select {
+	case held = <-c.wire.held:
+	case <-timeout:
+		if c.wire.disarm() {
+			return false
+		}
+		held = <-c.wire.held
+	}
+	victim := c.find(func(m *member) bool { return m.relay == held })
+	victim.kill()
+	c.replace(victim)
+	return true
+}
+
+// replace starts a process in the place of those that were killed, and does at once what the queue would do for their jobs
+// after worker.RescueAfter: it hands them out again. TestRecovery waits for the queue itself.
+func (c *crew) replace(victims ...*member) {
+	c.Helper()
+	for _, victim := range victims {
+		// What had been sent before the end may still be at work.
+		c.until(30*time.Second, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database())", victim.name)
+		c.handOut(victim.client)
+	}
+	c.revive(victims...)
+}
+
+// handOut hands out the jobs of a process again.
+func (s *scenario) handOut(client string) {
+	s.Helper()
+	s.exec(`
+		UPDATE thaw.river_job SET state = 'available', scheduled_at = now()
+		WHERE state = 'running' AND attempted_by[array_upper(attempted_by, 1)] = $1`, client)
+}
+
+// revive starts a process in the place of each that was killed.
+func (c *crew) revive(victims ...*member) {
+	c.Helper()
+	for _, victim := range victims {
+		p := c.start(launch{url: victim.relay.url, options: c.options})
+		c.mu.Lock()
+		victim.process = p
+		c.mu.Unlock()
+	}
+}

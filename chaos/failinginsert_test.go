@@ -1,0 +1,70 @@
+package chaos_test
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// At each tick the first inserts fail, as on a full disk: of the sweep's job, or of the tick's row. Each tick is swept all the
+// same: the leader's scheduler asks only once a tick, but the watchdogs ask again and again, and the queue runs the job again.
+func TestFailingInsertAtTheTick(t *testing.T) {
+	t.Parallel()
+	for _, failing := range []struct {
+		name, table, condition, tick string
+		// times that it fails at each tick: of a job, more often than the scheduler and the first words of both watchdogs; of a
+		// row, no more often than the queue runs a job again within a tick.
+		times int
+	}{
+		{"job", "thaw.river_job", "NEW.kind = 'sweep'", "(NEW.args ->> 'tick_at')::timestamptz", 3},
+		{"sweep", "thaw.sweeps", "true", "NEW.tick_at", 1},
+	} {
+		t.Run(failing.name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t)
+			s.fleet(2, scale(400, 3000))
+			s.exec(`
+				-- What a transaction that is taken back counted stays counted in a sequence: one for each tick of a while.
+				CREATE SCHEMA chaos;
+				DO $$
+				BEGIN
+					FOR i IN 0..99 LOOP
+						EXECUTE format('CREATE SEQUENCE chaos.tried_%s', i);
+					END LOOP;
+				END;
+				$$;
+				CREATE FUNCTION chaos.fail() RETURNS trigger LANGUAGE plpgsql AS $$
+				DECLARE
+					tick timestamptz := ` + failing.tick + `;
+				BEGIN
+					IF nextval(format('chaos.tried_%s', extract(epoch FROM tick)::bigint / 4 % 100)) <= TG_ARGV[0]::integer THEN
+						RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full';
+					END IF;
+					RETURN NEW;
+				END;
+				$$;
+				CREATE TRIGGER chaos_fail BEFORE INSERT ON ` + failing.table + `
+					FOR EACH ROW WHEN (` + failing.condition + `) EXECUTE FUNCTION chaos.fail(` + strconv.Itoa(failing.times) + `);`)
+			options := []string{"--tick=4s", "--jitter=10s"}
+			processes := []*process{s.serve(options...), s.serve(options...)}
+
+			ticks := scale(2, 50)
+			first := value[time.Time](s, "SELECT min(tick_at) FROM thaw.sweeps")
+			s.until(time.Duration(ticks+5)*4*time.Second, "SELECT thaw.now() > $1::timestamptz + interval '4 seconds' * $2::integer", first, ticks)
+			swept := value[int](s, "SELECT count(*) FROM thaw.sweeps WHERE tick_at < $1::timestamptz + interval '4 seconds' * $2::integer", first, ticks)
+			require.Equal(s, ticks, swept, "each tick is swept")
+			s.faultN("failed inserts", value[int](s, "SELECT sum(least(coalesce(last_value, 0), $1))::integer FROM pg_sequences WHERE schemaname = 'chaos'", failing.times))
+			byWatchdog := value[int](s, "SELECT count(*) FROM thaw.river_job WHERE kind = 'sweep' AND NOT metadata ? 'periodic'")
+			s.figure("%d ticks swept, %d by the word of a watchdog", swept, byWatchdog)
+			if failing.name == "job" {
+				require.GreaterOrEqual(s, byWatchdog, ticks)
+			}
+			s.alive(processes...)
+			s.exec("DROP TRIGGER chaos_fail ON " + failing.table)
+			s.awake(time.Minute)
+			s.judge(s.someAsleep)
+		})
+	}
+}

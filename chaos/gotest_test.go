@@ -1,0 +1,111 @@
+package chaos_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A suite is a run of go test.
+type suite struct {
+	packages []string // folders or patterns, from the root of the module
+	tests    []string // by name; none: all of them
+	overlay  string   // file that tells which files to replace; "": none
+	env      []string // further environment, as NAME=value
+}
+
+// A verdict is what a run of go test came to.
+type verdict struct {
+	err            error // *exec.ExitError: it failed
+	built          bool
+	passed, failed []string // tests by name, those inside of others as "outer/inner"
+	output         string   // of everything
+	complaints     string   // of what failed, and of the go command itself
+}
+
+func (s suite) run(t *testing.T) (v verdict) {
+	t.Helper()
+	args := []string{"test", "-json", "-vet=off", "-count=1", "-timeout=30m"}
+	if s.overlay != "" {
+		args = append(args, "-overlay", s.overlay)
+	}
+	if len(s.tests) > 0 {
+		var patterns []string
+		for _, name := range s.tests {
+			patterns = append(patterns, regexp.QuoteMeta(name))
+		}
+		args = append(args, "-run", "^("+strings.Join(patterns, "|")+")$")
+	}
+	cmd := exec.CommandContext(t.Context(), "go", append(args, s.packages...)...)
+	cmd.Dir = ".."
+	cmd.Env = append(os.Environ(), s.env...)
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
+	v.err = cmd.Run()
+	v.read(&output)
+	return v
+}
+
+// read reads the events of test2json. What is no event is of the go command itself.
+func (v *verdict) read(events io.Reader) {
+	type event struct{ Action, Package, Test, Output, FailedBuild string }
+	type test struct{ pkg, name string }
+	said := map[test]string{}
+	var everything, complaints strings.Builder
+	v.built = true
+	content, _ := io.ReadAll(events)
+	for line := range bytes.Lines(content) {
+		var e event
+		if json.Unmarshal(line, &e) != nil {
+			complaints.Write(line)
+			continue
+		}
+		this := test{e.Package, e.Test}
+		switch e.Action {
+		case "output":
+			said[this] += e.Output
+			everything.WriteString(e.Output)
+		case "build-output":
+			complaints.WriteString(e.Output)
+		case "build-fail":
+			v.built = false
+		case "pass":
+			v.passed = append(v.passed, e.Test)
+		case "fail":
+			v.failed = append(v.failed, e.Test)
+			complaints.WriteString(said[this])
+		}
+	}
+	v.output, v.complaints = everything.String(), complaints.String()
+}
+
+// packages lists the packages of the module whose tests use a package; "": all. Those of this package are left out: a suite
+// does not run itself.
+func packages(t *testing.T, using string) (found []string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-f", "{{.ImportPath}} {{.TestImports}} {{.XTestImports}}", "./...")
+	cmd.Dir = ".."
+	output, err := cmd.Output()
+	var failed *exec.ExitError
+	if errors.As(err, &failed) {
+		require.NoError(t, err, "%s", failed.Stderr)
+	}
+	require.NoError(t, err)
+	for line := range strings.Lines(string(output)) {
+		path, _, _ := strings.Cut(line, " ")
+		if strings.Contains(line, using) && !strings.HasSuffix(path, "/chaos") {
+			found = append(found, path)
+		}
+	}
+	slices.Sort(found)
+	return found
+}

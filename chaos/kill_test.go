@@ -1,0 +1,269 @@
+package chaos_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+)
+
+// Three processes do heals, sweeps, pauses and signals at once; one after the other is killed, at named points of every
+// transaction and at random, and replaced. Nobody is woken twice, nobody stays asleep, no cap is exceeded.
+func TestKill(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.exec("SELECT setval(pg_get_serial_sequence('thaw.account_signals', 'id'), 1000000)") // leaves room for older ones
+	work := &load{scenario: s}
+	work.herds = append(work.herds, s.fleet(1, scale(6000, 102_000))...)
+	for range scale(0, 3) {
+		work.herds = append(work.herds, s.fleet(1, 10_000)...)
+	}
+	work.flock = s.disconnectedFleet(scale(6, 20), 60)
+	c := s.crew(3, "--tick=2s", "--jitter=10s")
+	work.crew = c
+	stop := work.begin()
+
+	kills := 0
+	for _, step := range c.plan() {
+		require.True(s, step.kill(), "nobody came to %s", step.name)
+		s.fault("kills " + step.kind)
+		kills++
+	}
+	s.figure("%d kills", kills)
+	stop()
+	work.wakeAll()
+	s.judge(work.lost)
+}
+
+// A step is one kill: where, and of which kind.
+type step struct {
+	kind, name string
+	kill       func() bool
+}
+
+// plan is small a choice of points; in full every point that the program passes, once with its transaction let go and once
+// with it ended, and kills at random among them.
+func (c *crew) plan() (plan []step) {
+	c.Helper()
+	add := func(point string, withTransaction bool) {
+		kind := "at a point"
+		if withTransaction {
+			kind += " with the transaction"
+		}
+		plan = append(plan, step{kind, point, func() bool { return c.killAt(point, withTransaction) }})
+	}
+	addCommit := func(transaction string) {
+		plan = append(plan, step{"after COMMIT", "after COMMIT of " + transaction, func() bool { return c.killAfterCommit(transaction) }})
+	}
+	random := 2
+	if !*full {
+		add("HealBatch after UPDATE enrollments", true)
+		add("ResumeForSignal before UPDATE enrollments", false)
+		add("RecordPlan after INSERT grants", true)
+		add("commit of account_signals", false)
+		addCommit("HealBatch")
+		addCommit("ReceiveSignal")
+	} else {
+		points := c.at.passed(func() { c.pause(time.Minute) })
+		require.Greater(c, len(points), 90)
+		for _, point := range points {
+			add(point, false)
+			if !strings.HasPrefix(point, "commit") {
+				add(point, true)
+			}
+		}
+		c.wire.mu.Lock()
+		transactions := slices.DeleteFunc(slices.Sorted(maps.Keys(c.wire.seen)), func(name string) bool {
+			return strings.HasPrefix(name, "JobCount") || strings.HasPrefix(name, "Leader") // of pages, and of River's election
+		})
+		c.wire.mu.Unlock()
+		for _, transaction := range transactions {
+			addCommit(transaction)
+			addCommit(transaction)
+		}
+		c.figure("%d points and the end of %d kinds of transactions (%s)", len(points), len(transactions), strings.Join(transactions, ", "))
+		random = max(50, 200-len(plan))
+	}
+	for range random {
+		plan = append(plan, step{"at random", "", c.killAtRandom})
+	}
+	c.rand.Shuffle(len(plan), func(i, j int) { plan[i], plan[j] = plan[j], plan[i] })
+	return plan
+}
+
+// killAtRandom kills one process after a random time, or, one time in five, all of them.
+func (c *crew) killAtRandom() bool {
+	c.Helper()
+	c.pause(time.Duration(c.rand.IntN(400)) * time.Millisecond)
+	victims := []*member{c.members[c.rand.IntN(len(c.members))]}
+	if c.rand.IntN(5) == 0 {
+		victims = c.members
+	}
+	for _, victim := range victims {
+		victim.kill()
+	}
+	c.replace(victims...)
+	return true
+}
+
+// A load is what goes on while processes die: accounts with very many prospects are healed and disconnected in turns, those
+// with few come and go by signals; some of their connect signals are lost, so that sweeps have to find them.
+type load struct {
+	*scenario
+	crew  *crew
+	herds []int64
+	flock []int64
+}
+
+const workers = 3
+
+// begin begins all of it. The returned function ends it, and fails the test if anything went wrong.
+func (l *load) begin() (stop func()) {
+	ctx, cancel := context.WithCancel(l.Context())
+	group := &errgroup.Group{}
+	group.Go(func() error { return l.herd(ctx) })
+	for i := range workers {
+		group.Go(func() error { return l.tend(ctx, i) })
+	}
+	group.Go(func() error { return l.prune(ctx) })
+	return func() {
+		l.Helper()
+		cancel()
+		require.NoError(l, group.Wait())
+	}
+}
+
+// send sends a signal as a stubborn provider: until some process has taken it.
+func (l *load) send(id int64, status string) error {
+	if code := l.signal(l.crew.any(), account(id), status, delivery{patience: time.Minute, to: l.crew.any}); code != 200 {
+		return fmt.Errorf("signal %s for account %d: the last answer was %d", status, id, code)
+	}
+	l.fault("signals")
+	return nil
+}
+
+// herd heals the herds one after the other, then disconnects them again.
+func (l *load) herd(ctx context.Context) error {
+	for i := 0; ctx.Err() == nil; i++ {
+		id := l.herds[i%len(l.herds)]
+		l.connect(id)
+		if err := l.heal(id); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err := l.send(id, "disconnected"); err != nil {
+			return err
+		}
+		if !l.comes(2*time.Minute, "SELECT NOT EXISTS (SELECT FROM thaw.enrollments WHERE account_id = $1 AND status = 'active')", id) {
+			return fmt.Errorf("account %d: disconnected, but not all of its prospects are paused after two minutes", id)
+		}
+	}
+	return nil
+}
+
+// heal heals one account, and returns when that is done.
+func (l *load) heal(id int64) error {
+	var heal int64
+	err := l.pool.QueryRow(l.Context(), `
+		SELECT thaw.heal(w.key, a.provider_account_id, 1000000) FROM thaw.accounts AS a JOIN thaw.workspaces AS w ON w.id = a.workspace_id
+		WHERE a.id = $1`, id).Scan(&heal)
+	if err != nil {
+		return fmt.Errorf("healing account %d: %w", id, err)
+	}
+	l.fault("heals")
+	if !l.comes(2*time.Minute, "SELECT status = 'done' FROM thaw.heals WHERE id = $1", heal) {
+		return fmt.Errorf("heal %d is not done after two minutes", heal)
+	}
+	return nil
+}
+
+// tend lets every third account of the flock come and go.
+func (l *load) tend(ctx context.Context, first int) error {
+	for ctx.Err() == nil {
+		for i := first; i < len(l.flock) && ctx.Err() == nil; i += workers {
+			id := l.flock[i]
+			if l.rand.IntN(3) == 0 {
+				l.connect(id)
+				l.fault("connect signals lost")
+			} else if err := l.send(id, "connected"); err != nil {
+				return err
+			}
+			l.pause(time.Duration(l.rand.IntN(300)) * time.Millisecond)
+			if err := l.send(id, "disconnected"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// oldDeliveries are older than any is kept, and about nobody. Their ids go before all others: pruning stops at the first young one.
+const oldDeliveries = `
+	INSERT INTO thaw.account_signals (id, provider, provider_account_id, raw_status, outcome, received_at)
+	OVERRIDING SYSTEM VALUE
+	SELECT $1 + i, 'linkedin', 'nobody', 'no such word', 'ignored', thaw.now() - interval '60 days' FROM generate_series(1, 200) AS i`
+
+const askToPrune = `
+	SELECT thaw.enqueue('prune', 'sweep', 4::smallint, '{}')
+	WHERE NOT EXISTS (SELECT FROM thaw.river_job WHERE kind = 'prune' AND state IN ('available', 'running', 'retryable', 'scheduled'))`
+
+// prune prunes what gets too old meanwhile.
+func (l *load) prune(ctx context.Context) error {
+	for id := 0; ctx.Err() == nil; id += 200 {
+		if _, err := l.pool.Exec(l.Context(), oldDeliveries, id); err != nil {
+			return fmt.Errorf("inserting old deliveries: %w", err)
+		}
+		// As the first sweep of an hour does.
+		if _, err := l.pool.Exec(l.Context(), askToPrune); err != nil {
+			return fmt.Errorf("asking to prune: %w", err)
+		}
+		l.pause(time.Second)
+	}
+	return nil
+}
+
+// comes is until for goroutines that must not end the test.
+func (l *load) comes(patience time.Duration, sql string, args ...any) bool {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); l.pause(20 * time.Millisecond) {
+		var yes bool
+		if err := l.pool.QueryRow(l.Context(), sql, args...).Scan(&yes); err != nil || yes {
+			return yes
+		}
+	}
+	return false
+}
+
+// wakeAll connects everybody for good, and waits until they are awake.
+func (l *load) wakeAll() {
+	l.Helper()
+	for _, id := range slices.Concat(l.herds, l.flock) {
+		require.NoError(l, l.send(id, "connected"))
+	}
+	for _, id := range l.herds {
+		require.NoError(l, l.heal(id))
+	}
+	l.awake(5 * time.Minute)
+	l.settled()
+	l.exec(askToPrune)
+}
+
+func (l *load) lost() string {
+	if n := value[int](l.scenario, "SELECT count(*) FROM thaw.accounts WHERE status <> 'connected'"); n > 0 {
+		return fmt.Sprintf("the last signal of %d accounts", n)
+	}
+	if n := value[int](l.scenario, "SELECT count(*) FROM thaw.account_signals WHERE provider_account_id = 'nobody'"); n > 0 {
+		return fmt.Sprintf("nothing, but %d old deliveries are still there", n)
+	}
+	if n := l.asleep(); n > 0 {
+		return fmt.Sprintf("%d prospects are still asleep", n)
+	}
+	return ""
+}

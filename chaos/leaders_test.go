@@ -1,0 +1,254 @@
+package chaos_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The queue elects one of the processes to start what is due at a time: the sweep of each tick. Here its election is
+// disturbed in every way, while each tick has to be swept, once.
+//
+// Ticks are of seconds, so that there are many. A process looks after the present tick at its start and then each third of
+// a tick (at most each minute).
+func TestLeaders(t *testing.T) {
+	t.Parallel()
+	const tick = 4 * time.Second
+	s := open(t)
+	s.fleet(scale(10, 60), scale(100, 500))
+	e := &electorate{scenario: s, tick: tick, options: []string{"--tick=" + tick.String(), "--account-cap=20", "--fleet-cap=50", "--jitter=1m"}}
+	for range 3 {
+		e.join()
+	}
+	e.storm(scale(tick, 3*time.Minute))
+	for range scale(1, 30) {
+		e.killAtTheEdge()
+	}
+	e.storm(scale(time.Second, time.Minute))
+	for len(e.members) > 0 {
+		e.leave(e.members[0], false)
+	}
+	for i := range scale(2, 40) {
+		e.generation(i%2 == 0)
+	}
+	e.join()
+	e.pause(scale(tick, time.Minute))
+	e.leave(e.members[0], false)
+	e.judgeTicks()
+	e.join()
+	s.judge(s.ticksLost)
+}
+
+// An electorate is some processes that work, and when each did.
+type electorate struct {
+	*scenario
+	tick    time.Duration
+	options []string
+	members []*voter
+	lives   []life
+}
+
+// A voter is a process since it began to work.
+type voter struct {
+	*process
+	since time.Time
+}
+
+// A life is how long a process worked, by the database's clock.
+type life struct{ from, to time.Time }
+
+// join starts one more process.
+func (e *electorate) join() *voter {
+	e.Helper()
+	return e.admit(e.start(launch{command: "work", options: e.options}))
+}
+
+// admit counts a process that works as one of these.
+func (e *electorate) admit(p *process) *voter {
+	v := &voter{process: p, since: e.now()}
+	e.members = append(e.members, v)
+	return v
+}
+
+// leave ends a process: with kill -9, and then its jobs are handed out again at once, or in order.
+func (e *electorate) leave(v *voter, killed bool) {
+	e.Helper()
+	e.lives = append(e.lives, life{v.since, e.now()})
+	e.members = slices.DeleteFunc(e.members, func(member *voter) bool { return member == v })
+	if !killed {
+		v.stop()
+		return
+	}
+	v.kill()
+	e.until(30*time.Second, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database())", v.name)
+	e.handOut(v.client)
+}
+
+// unseat are the ways to take the office from a leader: as its term's end does, as somebody who wants it does, as a leader
+// that resigns does, and with a successor who does not exist.
+var unseat = map[string]string{
+	"leaders deleted":             `DELETE FROM thaw.river_leader`,
+	"terms cut short":             `UPDATE thaw.river_leader SET expires_at = now() - interval '1 second'`,
+	"resignations requested":      `SELECT pg_notify('thaw.river_leadership', '{"action": "request_resign", "leader_id": "chaos"}')`,
+	"resignations that were none": `SELECT pg_notify('thaw.river_leadership', '{"action": "resigned", "leader_id": "chaos"}')`,
+	"false leaders": `INSERT INTO thaw.river_leader (leader_id, elected_at, expires_at) VALUES ('chaos', now(), now() + interval '2 seconds')
+		ON CONFLICT (name) DO UPDATE SET leader_id = excluded.leader_id, elected_at = excluded.elected_at, expires_at = excluded.expires_at`,
+}
+
+// storm unseats leaders, several a second.
+func (e *electorate) storm(lasting time.Duration) {
+	e.Helper()
+	ways := make([]string, 0, len(unseat))
+	for way := range unseat {
+		ways = append(ways, way)
+	}
+	slices.Sort(ways)
+	for end := time.Now().Add(lasting); time.Now().Before(end); {
+		way := ways[e.rand.IntN(len(ways))]
+		e.exec(unseat[way])
+		e.fault(way)
+		e.pause(time.Duration(e.rand.IntN(400)) * time.Millisecond)
+	}
+}
+
+// leader waits until one of the processes is elected.
+func (e *electorate) leader() (leader *voter) {
+	e.Helper()
+	require.Eventually(e, func() bool {
+		name := strings.Join(column[string](e.scenario, "SELECT leader_id FROM thaw.river_leader"), "")
+		for _, v := range e.members {
+			if v.client == name {
+				leader = v
+			}
+		}
+		return leader != nil
+	}, 30*time.Second, 20*time.Millisecond, "no leader")
+	return leader
+}
+
+// killAtTheEdge kills the leader around the moment when a tick begins, and replaces it.
+func (e *electorate) killAtTheEdge() {
+	e.Helper()
+	leader := e.leader()
+	edge := value[time.Time](e.scenario, "SELECT thaw.tick() + tick FROM thaw.settings")
+	e.pause(edge.Sub(e.now()) + time.Duration(e.rand.IntN(300)-50)*time.Millisecond)
+	e.leave(leader, true)
+	e.fault("leaders killed at the edge of a tick")
+	e.join()
+}
+
+// generation is one process that lives shorter than a tick, and nobody else.
+func (e *electorate) generation(killed bool) {
+	e.Helper()
+	v := e.join()
+	e.pause(e.tick/4 + time.Duration(e.rand.Int64N(int64(e.tick/2))))
+	e.leave(v, killed)
+	e.fault("generations shorter than a tick")
+}
+
+// enough is how long a process must have worked in a tick for the tick to be swept: until it looked, and a queue's poll or two.
+func (e *electorate) enough() time.Duration { return min(e.tick, e.tick/3+2*time.Second) }
+
+// judgeTicks requires that every tick in which some process worked for long enough has its sweep.
+func (e *electorate) judgeTicks() {
+	e.Helper()
+	swept := make(map[int64]bool)
+	for _, tick := range column[time.Time](e.scenario, "SELECT tick_at FROM thaw.sweeps") {
+		swept[tick.Unix()] = true
+	}
+	required := make(map[int64]bool)
+	for _, l := range e.lives {
+		first := value[time.Time](e.scenario, "SELECT thaw.tick($1)", l.from)
+		for tick := first; tick.Before(l.to); tick = tick.Add(e.tick) {
+			from, to := tick, tick.Add(e.tick)
+			if l.from.After(from) {
+				from = l.from
+			}
+			if l.to.Before(to) {
+				to = l.to
+			}
+			if to.Sub(from) >= e.enough() {
+				required[tick.Unix()] = true
+			}
+		}
+	}
+	require.NotEmpty(e, required)
+	for tick := range required {
+		require.True(e, swept[tick], "the tick %s was not swept", time.Unix(tick, 0).UTC())
+	}
+	e.figure("%d ticks swept, %d of which had to be, %d woken by them", len(swept), len(required),
+		value[int](e.scenario, "SELECT sum(resumed) FROM thaw.sweeps"))
+}
+
+// ticksLost says what is wrong with ticks and their budgets, by the tables.
+func (s *scenario) ticksLost() string {
+	s.Helper()
+	for complaint, query := range map[string]string{
+		"a tick was swept by more than one job": `
+			SELECT j.args::text FROM thaw.river_job AS j WHERE j.kind = 'sweep' AND j.state = 'completed'
+			GROUP BY 1 HAVING count(*) > 1`,
+		"somebody was woken on the budget of another tick": `
+			SELECT format('event %s at %s', e.id, e.at) FROM thaw.enrollment_events AS e
+			WHERE e.kind = 'resumed' AND e.source IN ('sweep', 'signal') AND thaw.tick(e.at) <> e.tick_at`,
+		"a tick was swept when it was not the present one": `
+			SELECT s.tick_at::text FROM thaw.sweeps AS s WHERE thaw.tick(s.started_at) <> s.tick_at`,
+		"somebody was woken without a grant": `
+			SELECT format('event %s', e.id) FROM thaw.enrollment_events AS e
+			WHERE e.kind = 'resumed' AND e.source = 'sweep' AND NOT EXISTS (
+				SELECT FROM thaw.grants AS g WHERE g.tick_at = e.tick_at AND g.account_id = e.to_account_id AND g.verdict = 'resumed')`,
+		"a tick woke more than its cap": `
+			SELECT format('tick %s: %s', e.tick_at, count(*)) FROM thaw.enrollment_events AS e
+			JOIN thaw.sweeps AS s USING (tick_at)
+			WHERE e.kind = 'resumed' AND e.source = 'sweep' GROUP BY e.tick_at, s.fleet_cap HAVING count(*) > s.fleet_cap`,
+	} {
+		if found := column[string](s, query); len(found) > 0 {
+			return fmt.Sprintf("%s: %s", complaint, strings.Join(found, "; "))
+		}
+	}
+	return ""
+}
+
+// All processes are frozen for eight hours, as on a machine that is suspended. Then the present tick is swept, once: those
+// that passed are over.
+func TestSuspension(t *testing.T) {
+	t.Parallel()
+	const away = 8 * time.Hour
+	tick := scale(6*time.Second, 15*time.Minute)
+	s := open(t)
+	s.fleet(3, 300)
+	var processes []*process
+	for range 3 {
+		processes = append(processes, s.serve("--tick="+tick.String(), "--account-cap=20", "--fleet-cap=50"))
+	}
+	s.until(time.Minute, "SELECT EXISTS (SELECT FROM thaw.sweeps WHERE finished_at IS NOT NULL)")
+	for _, p := range processes {
+		p.freeze()
+		s.fault("processes suspended for 8 h")
+	}
+	// A transaction that was frozen in the middle is ended by the server.
+	s.until(30*time.Second, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'thaw-%' AND state LIKE 'idle in%')")
+	before := value[time.Time](s, "SELECT max(tick_at) FROM thaw.sweeps")
+	woken := value[int](s, "SELECT count(*) FROM thaw.enrollment_events WHERE kind = 'resumed'")
+	s.advance(away)
+	back := value[time.Time](s, "SELECT thaw.tick()")
+	for _, p := range processes {
+		p.unfreeze()
+	}
+	s.until(2*time.Minute, "SELECT EXISTS (SELECT FROM thaw.sweeps WHERE tick_at > $1 AND finished_at IS NOT NULL)", before)
+	now := value[time.Time](s, "SELECT thaw.tick()")
+	missed := column[time.Time](s, "SELECT tick_at FROM thaw.sweeps WHERE tick_at > $1 AND tick_at < $2", before, back)
+	require.Empty(s, missed, "ticks that were over were swept")
+	swept := value[int](s, "SELECT count(*) FROM thaw.sweeps WHERE tick_at >= $1", back)
+	require.LessOrEqual(s, swept, int(now.Sub(back)/tick)+1)
+	woken = value[int](s, "SELECT count(*) FROM thaw.enrollment_events WHERE kind = 'resumed'") - woken
+	require.LessOrEqual(s, woken, 50*swept, "more than a budget a tick")
+	s.figure("%d ticks passed, %d swept after them", int(back.Sub(before)/tick)-1, swept)
+	for _, p := range processes[1:] {
+		p.stop()
+	}
+	s.judge(s.ticksLost)
+}

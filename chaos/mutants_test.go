@@ -1,0 +1,166 @@
+package chaos_test
+
+// Files that are mutated more than once.
+const (
+	ledgers = "schema/migrations/00003_ledgers.sql"
+	enqueue = "schema/migrations/enqueue.sql.template"
+	signals = "schema/migrations/00006_signal.sql"
+	pauses  = "schema/migrations/00007_pause.sql"
+	resumes = "schema/migrations/00008_resume.sql"
+)
+
+// The budget of a lane is guarded twice. The insert that opens it waits for whoever is writing it, so it counts as a lock too.
+var (
+	noCheckOnBudget = edit{ledgers, "fleet_budgets_used_is_within_cap CHECK (used BETWEEN 0 AND cap)", "fleet_budgets_used_is_within_cap CHECK (used >= 0)"}
+	noLockOnBudget  = []edit{
+		{resumes, "INSERT INTO thaw.fleet_budgets", "IF NOT EXISTS (SELECT FROM thaw.fleet_budgets AS b WHERE b.tick_at = tick AND b.lane = p_lane) THEN INSERT INTO thaw.fleet_budgets"},
+		{resumes, "ON CONFLICT DO NOTHING;", "ON CONFLICT DO NOTHING; END IF;"},
+		{resumes, "b.lane = p_lane\n            FOR NO KEY UPDATE;", "b.lane = p_lane;"},
+	}
+)
+
+// indifferent is, of each package, a test on a database that passes with every mutant: one that is broken altogether would
+// fail all tests, and show nothing.
+var indifferent = map[string]string{
+	"./jobs":   "TestSendNamesWhatWentWrong",
+	"./schema": "TestPlainUpdateNotesTheConnection",
+	"./worker": "TestSignalWithoutATimeIsOfThisMoment",
+}
+
+// mutants are ordered by what they take out: locks, what makes a pass count once, budgets, clocks, uniqueness. The texts to
+// replace are short, so that they break only when the thing itself moves.
+var mutants = []mutant{
+	{
+		without: "the account lock of a pass",
+		edits:   []edit{{resumes, "WHERE a.id = p_account_id FOR NO KEY UPDATE;", "WHERE a.id = p_account_id;"}},
+		pkg:     "./worker", tests: []string{"TestPassWaitsForASignalUnderWay", "TestTwoAttemptsOfOnePassWakeOnce"}, small: true,
+	},
+	{
+		without: "the account lock of a signal",
+		edits:   []edit{{signals, "FOR NO KEY UPDATE;\n    IF account.id IS NULL AND", ";\n    IF account.id IS NULL AND"}},
+		pkg:     "./worker", tests: []string{"TestSignalWaitsForANewerOneUnderWay"},
+	},
+	{
+		without: "the account lock of a pause",
+		edits:   []edit{{pauses, "WHERE a.id = p_account_id FOR NO KEY UPDATE;", "WHERE a.id = p_account_id;"}},
+		pkg:     "./worker", tests: []string{"TestPauseWaitsForASignalUnderWay"},
+	},
+	{
+		without: "the lock between a signal and the insert of its account",
+		edits:   []edit{{signals, "PERFORM pg_advisory_xact_lock(hashtextextended('thaw.accounts', 0));", ""}},
+		pkg:     "./schema", tests: []string{"TestSignalWhileItsAccountIsInserted"},
+	},
+	{
+		without: "the locks on the rows that a pass wakes",
+		edits:   []edit{{resumes, "FOR NO KEY UPDATE SKIP LOCKED) AS waiting", ") AS waiting"}},
+		pkg:     "./worker", tests: []string{"TestPassLeavesWhomSomebodyElseIsWriting"},
+	},
+	{
+		without: "SKIP LOCKED in a pass",
+		edits:   []edit{{resumes, "FOR NO KEY UPDATE SKIP LOCKED) AS waiting", "FOR NO KEY UPDATE) AS waiting"}},
+		pkg:     "./worker", tests: []string{"TestPassLeavesWhomSomebodyElseIsWriting"},
+	},
+	{
+		without: "the order of a pass's locks on campaigns",
+		edits:   []edit{{resumes, "ORDER BY c.id FOR NO KEY UPDATE;", "ORDER BY c.id DESC FOR NO KEY UPDATE;"}},
+		pkg:     "./worker", tests: []string{"TestLocksAreTakenInOneOrder"},
+	},
+	{
+		without: "the account before the campaigns",
+		edits: []edit{{resumes, "SELECT a.* INTO account FROM", `PERFORM FROM thaw.campaigns FOR NO KEY UPDATE;
+    SELECT a.* INTO account FROM`}},
+		pkg: "./worker", tests: []string{"TestLocksAreTakenInOneOrder"},
+	},
+	{
+		without: "the ledger of a pass",
+		edits:   []edit{{resumes, "ELSIF is_closed THEN", "ELSIF false THEN"}},
+		pkg:     "./worker", tests: []string{"TestPassThatIsClosedChangesNothing", "TestTwoAttemptsOfOnePassWakeOnce"}, small: true,
+	},
+	{
+		without: "the ledger of a heal",
+		edits: []edit{
+			{resumes, "OR heal.batch >= p_batch", "OR false"},
+			{resumes, "AND h.batch = p_batch - 1 AND", "AND"},
+		},
+		pkg: "./worker", tests: []string{"TestTwoAttemptsOfOneBatch"},
+	},
+	{
+		without: "transactional completion",
+		edits:   []edit{{enqueue, "job.id = p_job_id AND", "false AND"}},
+		pkg:     "./worker", tests: []string{"TestJobIsCompletedInTheTransactionOfItsWork"}, small: true,
+	},
+	{
+		without: "transactional completion, but completed before",
+		edits: []edit{{"worker/resume.go", "switch args := job.Args; {", `if _, err := w.store.Pool().Exec(ctx, "SELECT thaw.complete_job($1)", job.ID); err != nil {
+		return err
+	}
+	switch args := job.Args; {`}},
+		pkg: "./worker", tests: []string{"TestJobIsCompletedInTheTransactionOfItsWork"},
+	},
+	{
+		without: "transactional completion of a sweep",
+		edits: []edit{{"worker/sweep.go", "_, err = river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, job)",
+			"_ = river.JobCompleteTx[*riverpgxv5.Driver, pgx.Tx, jobs.SweepArgs]"}},
+		pkg: "./worker", tests: []string{"TestJobIsCompletedInTheTransactionOfItsWork"},
+	},
+	{
+		without: "the CHECK of a lane's budget",
+		edits:   []edit{noCheckOnBudget},
+		pkg:     "./schema", tests: []string{"TestConstraintsRefuseWhatBreaksThem"},
+	},
+	{
+		without: "the lock on a lane's budget",
+		edits:   noLockOnBudget,
+		pkg:     "./worker", tests: []string{"TestPassesMeetAtTheirBudget"},
+	},
+	{
+		without: "both the lock on a lane's budget and its CHECK",
+		edits:   append(noLockOnBudget, noCheckOnBudget),
+		pkg:     "./worker", tests: []string{"TestPassesMeetAtTheirBudget"}, small: true,
+	},
+	{
+		without: "the lock on a grant",
+		edits:   []edit{{resumes, "g.account_id = p_account_id\n            FOR NO KEY UPDATE;", "g.account_id = p_account_id;"}},
+		pkg:     "./worker", tests: []string{"TestPassWaitsForTheEndOfItsTick"},
+	},
+	{
+		without: "the end of a grant with its tick",
+		edits:   []edit{{resumes, "WHEN p_lane = 'sweep' AND p_tick_at <> tick", "WHEN false"}},
+		pkg:     "./worker", tests: []string{"TestJobOfATickThatIsOverCancelsItself"},
+	},
+	{
+		without: "the database's clock in a sweep",
+		edits:   []edit{{"worker/sweep.go", "current, err := q.CurrentTick(ctx)", "current, err := time.Now().Truncate(15*time.Minute), error(nil)"}},
+		pkg:     "./worker", tests: []string{"TestSweepGoesByTheClockOfTheDatabase"}, small: true,
+	},
+	{
+		without: "the database's clock in the schedule",
+		edits:   []edit{{"worker/watchdog.go", "ours.Add(r.ahead).Sub(r.origin)", "ours.Sub(r.origin)"}},
+		pkg:     "./worker", tests: []string{"TestScheduledJobNamesTheTickOfTheDatabase", "TestNextSweepIsShortlyAfterTheTickBegins"},
+	},
+	{
+		without: "the limits of a transaction",
+		edits:   []edit{{"internal/store/store.go", "milliseconds(IdleTimeout))", "milliseconds(0))"}},
+		pkg:     "./worker", tests: []string{"TestTransactionsOfTheStoreHaveLimits"},
+	},
+	{
+		without: "the limits of a transaction in one round trip",
+		edits:   []edit{{"internal/store/trip.go", "milliseconds(LockTimeout)", "milliseconds(0)"}},
+		pkg:     "./worker", tests: []string{"TestPassGivesUpALockThatIsHeld"},
+	},
+	{
+		without: "the key of a delivery",
+		edits:   []edit{{signals, "account.id, p_delivery_key, p_raw_status", "account.id, NULL, p_raw_status"}},
+		pkg:     "./schema", tests: []string{"TestOneDeliveryManyTimesAtOnce"},
+	},
+	{
+		without: "the key of a job",
+		edits:   []edit{{enqueue, "thaw.job_key(p_kind, p_args), p_unique_states)", "NULL, NULL)"}},
+		pkg:     "./jobs", tests: []string{"TestJobsFromSQLAndFromGoAreTheSame"},
+	},
+	{
+		without: "the notification of a job's insert",
+		edits:   []edit{{enqueue, "IF p_delay <= '0' THEN", "IF false THEN"}},
+		pkg:     "./worker", tests: []string{"TestEveryCommittedJobWakesItsQueue"},
+	},
+}

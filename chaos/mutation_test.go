@@ -1,0 +1,90 @@
+package chaos_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Mutation controls: a suite that says "nothing is lost" is worth something only if it fails without what keeps things from
+// being lost. Each mutant is this program with one such thing taken out, put in the place of a file by the overlay of the go
+// command; the tests that it names must fail with it, and pass without it.
+
+// A mutant is this program with one thing taken out.
+type mutant struct {
+	without string
+	edits   []edit
+	// pkg is the folder of the tests that must fail, each of them.
+	pkg   string
+	tests []string
+	// small: part of the small suite too.
+	small bool
+}
+
+// An edit replaces the only occurrence of a text in a file.
+type edit struct{ file, old, new string }
+
+func TestMutants(t *testing.T) {
+	t.Parallel()
+	s := begin(t)
+	t.Cleanup(func() { s.closing.lost = "no mutant" })
+	chosen := slices.DeleteFunc(slices.Clone(mutants), func(m mutant) bool { return !m.small && !*full })
+	t.Run("none", func(t *testing.T) {
+		t.Parallel()
+		killers := map[string][]string{}
+		for _, m := range chosen {
+			killers[m.pkg] = append(killers[m.pkg], m.tests...)
+		}
+		for pkg, tests := range killers {
+			v := suite{packages: []string{pkg}, tests: tests}.run(t)
+			require.NoError(t, v.err, "without any mutation\n%s", v.complaints)
+			require.Subset(t, v.passed, tests)
+		}
+	})
+	for _, m := range chosen {
+		t.Run("without "+m.without, func(t *testing.T) {
+			t.Parallel()
+			v := suite{packages: []string{m.pkg}, tests: append([]string{indifferent[m.pkg]}, m.tests...), overlay: m.overlay(t)}.run(t)
+			var failed *exec.ExitError
+			require.True(t, errors.As(v.err, &failed), "the suite passes without %s", m.without)
+			require.True(t, v.built, "the mutant does not compile:\n%s", v.complaints)
+			require.Contains(t, v.passed, indifferent[m.pkg], "the mutant works for nothing else either:\n%s", v.complaints)
+			require.Subset(t, v.failed, m.tests, "%s", v.complaints)
+			s.faultN("mutants that the suite fails with", 1)
+			t.Logf("fails without %s: %s", m.without, strings.Join(m.tests, ", "))
+		})
+	}
+}
+
+// overlay writes the mutated files and returns the file that tells the go command of them.
+func (m mutant) overlay(t *testing.T) (path string) {
+	t.Helper()
+	dir := t.TempDir()
+	replace := map[string]string{}
+	for i, e := range m.edits {
+		original, err := filepath.Abs(filepath.Join("..", e.file))
+		require.NoError(t, err)
+		latest := original
+		if mutated, ok := replace[original]; ok {
+			latest = mutated
+		}
+		content, err := os.ReadFile(latest)
+		require.NoError(t, err)
+		require.Equal(t, 1, strings.Count(string(content), e.old), "occurrences in %s of: %s", e.file, e.old)
+		replace[original] = filepath.Join(dir, fmt.Sprint(i, filepath.Ext(e.file)))
+		require.NoError(t, os.WriteFile(replace[original], []byte(strings.Replace(string(content), e.old, e.new, 1)), 0o600))
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": replace})
+	require.NoError(t, err)
+	path = filepath.Join(dir, "overlay.json")
+	require.NoError(t, os.WriteFile(path, overlay, 0o600))
+	return path
+}

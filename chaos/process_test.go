@@ -1,0 +1,244 @@
+package chaos_test
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A launch says how a process of the program is started. The zero value: thaw serve on the scenario's database.
+type launch struct {
+	command string   // serve
+	url     string   // of the database
+	options []string // further flags
+	env     []string // further environment, as NAME=value
+}
+
+// A process is a running thaw.
+type process struct {
+	s *scenario
+	// name is the application_name of its connections.
+	name string
+	// base is the address of its HTTP side, such as http://127.0.0.1:41234; empty for thaw work.
+	base string
+	// client is what River calls it in river_job.attempted_by and river_leader.
+	client string
+	pid    int
+	cmd    *exec.Cmd
+	output *output
+	ended  chan struct{} // closed when it has ended, after which err is set
+	err    error
+}
+
+// serve starts `thaw serve` with further flags, and returns when it is ready.
+func (s *scenario) serve(options ...string) *process {
+	s.Helper()
+	return s.serveAt(s.url, options...)
+}
+
+// serveAt is serve through another URL of the database, as of a proxy.
+func (s *scenario) serveAt(url string, options ...string) *process {
+	s.Helper()
+	p := s.start(launch{url: url, options: options})
+	p.ready()
+	return p
+}
+
+// start starts a process, and returns when it works and listens. It is not ready yet: there may be no leader.
+func (s *scenario) start(l launch) *process {
+	s.Helper()
+	p := s.begin(l)
+	p.listening()
+	return p
+}
+
+// begin starts a process and does not wait for anything.
+func (s *scenario) begin(l launch) *process {
+	s.Helper()
+	p := &process{s: s, ended: make(chan struct{}), output: &output{works: l.command != "web", listens: l.command != "work", started: make(chan struct{})}}
+	p.name = fmt.Sprintf("thaw-%d", s.processes.Add(1))
+	p.cmd = s.command(l)
+	p.cmd.Env = append(p.cmd.Env, "PGAPPNAME="+p.name)
+	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
+	require.NoError(s, p.cmd.Start())
+	p.pid = p.cmd.Process.Pid
+	go func() {
+		p.err = p.cmd.Wait()
+		close(p.ended)
+	}()
+	s.Cleanup(func() {
+		p.end()
+		if s.Failed() {
+			s.Logf("%s, process %d, wrote last:\n%s", p.name, p.pid, p.log())
+		}
+	})
+	return p
+}
+
+// command is a run of the program that does not outlive the test.
+func (s *scenario) command(l launch) *exec.Cmd {
+	s.Helper()
+	path, err := program()
+	require.NoError(s, err)
+	args := []string{cmp.Or(l.command, "serve"), "--log-format=json"}
+	if l.command == "" {
+		args = append(args, "--addr=127.0.0.1:0")
+	}
+	args = append(args, l.options...)
+	cmd := exec.Command(path, args...)
+	cmd.Env = append(os.Environ(), "THAW_DATABASE_URL="+cmp.Or(l.url, s.url), "THAW_STANDARD_SECRET="+standardSecret)
+	cmd.Env = append(cmd.Env, l.env...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return cmd
+}
+
+const startPatience = 30 * time.Second
+
+// listening waits until the process has said that it works, and where it listens.
+func (p *process) listening() {
+	p.s.Helper()
+	select {
+	case <-p.output.started:
+		p.base, p.client = p.output.base, p.output.client
+	case <-p.ended:
+		require.FailNow(p.s, "the process ended at its start", "%v\n%s", p.err, p.log())
+	case <-time.After(startPatience):
+		require.FailNow(p.s, "the process does not start", "%s", p.log())
+	}
+}
+
+// ready waits until /readyz says 200.
+func (p *process) ready() {
+	p.s.Helper()
+	require.Eventually(p.s, p.isReady, startPatience, 10*time.Millisecond, "%s is not ready\n%s", p.name, p.log())
+}
+
+func (p *process) isReady() bool {
+	response, err := web.Get(p.base + "/readyz")
+	if err != nil {
+		return false
+	}
+	defer response.Body.Close()
+	return response.StatusCode == http.StatusOK
+}
+
+// kill is kill -9; it returns when the process is gone.
+func (p *process) kill() {
+	p.end()
+}
+
+func (p *process) end() {
+	_ = p.cmd.Process.Kill()
+	<-p.ended
+}
+
+// freeze stops the process in its tracks, as a suspended machine does; it returns when all of its threads stand still.
+func (p *process) freeze() {
+	p.s.Helper()
+	require.NoError(p.s, p.cmd.Process.Signal(syscall.SIGSTOP))
+	require.Eventually(p.s, func() bool {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.pid))
+		return err == nil && bytes.Contains(status, []byte("\nState:\tT"))
+	}, 10*time.Second, time.Millisecond, "%s does not stop", p.name)
+}
+
+// unfreeze lets a frozen process go on.
+func (p *process) unfreeze() {
+	p.s.Helper()
+	require.NoError(p.s, p.cmd.Process.Signal(syscall.SIGCONT))
+}
+
+// stop asks the process to end, and requires that it does so in order.
+func (p *process) stop() {
+	p.s.Helper()
+	require.NoError(p.s, p.cmd.Process.Signal(syscall.SIGTERM))
+	select {
+	case <-p.ended:
+		require.NoError(p.s, p.err, "%s ended with an error\n%s", p.name, p.log())
+	case <-time.After(45 * time.Second):
+		require.FailNow(p.s, "the process does not end", "%s\n%s", p.name, p.log())
+	}
+}
+
+// alive says whether the process still runs.
+func (p *process) alive() bool {
+	select {
+	case <-p.ended:
+		return false
+	default:
+		return true
+	}
+}
+
+// log is what the process wrote last.
+func (p *process) log() string { return p.output.String() }
+
+// An output keeps what a process wrote last, and finds in it where it listens.
+type output struct {
+	mu           sync.Mutex
+	text         []byte
+	line         []byte // begun, but not ended
+	works        bool   // to be expected: a line about either
+	listens      bool
+	started      chan struct{} // closed when these are there
+	base, client string
+}
+
+const outputKept = 64 << 10
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text = append(o.text, b...)
+	if over := len(o.text) - outputKept; over > 0 {
+		o.text = append(o.text[:0], o.text[over:]...)
+	}
+	o.line = append(o.line, b...)
+	for {
+		line, rest, ended := bytes.Cut(o.line, []byte("\n"))
+		if !ended {
+			return len(b), nil
+		}
+		o.read(line)
+		o.line = append([]byte(nil), rest...)
+	}
+}
+
+// read looks for the lines that are written once at the start.
+func (o *output) read(line []byte) {
+	var entry struct {
+		Msg      string
+		URL      string
+		ClientID string `json:"client_id"`
+	}
+	if json.Unmarshal(line, &entry) != nil {
+		return
+	}
+	switch entry.Msg {
+	case "River client started":
+		o.client = entry.ClientID
+	case "serving":
+		o.base = strings.TrimSuffix(entry.URL, "/")
+	default:
+		return
+	}
+	if (!o.works || o.client != "") && (!o.listens || o.base != "") {
+		close(o.started)
+	}
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return string(o.text)
+}

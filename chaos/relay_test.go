@@ -1,0 +1,191 @@
+package chaos_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"io"
+	"net"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/stretchr/testify/require"
+)
+
+// A wire is what relays have in common: which transaction's end is to be withheld, and who is waiting for it.
+type wire struct {
+	armed atomic.Pointer[string]
+	held  chan *relay
+
+	mu   sync.Mutex
+	seen map[string]int // transactions that were committed, by the name of their first statement
+}
+
+func newWire() *wire { return &wire{held: make(chan *relay, 1), seen: map[string]int{}} }
+
+// arm withholds the server's answer to the next COMMIT of a transaction with this name: it is committed, and the process does
+// not know.
+func (w *wire) arm(transaction string) { w.armed.Store(&transaction) }
+
+// disarm tells whether nobody had been held.
+func (w *wire) disarm() bool { return w.armed.Swap(nil) != nil }
+
+// committed is told of each COMMIT before the process is; it says whether to withhold it.
+func (w *wire) committed(transaction string) bool {
+	w.mu.Lock()
+	w.seen[transaction]++
+	w.mu.Unlock()
+	armed := w.armed.Load()
+	return armed != nil && *armed == transaction && w.armed.CompareAndSwap(armed, nil)
+}
+
+// A relay is the way of one process to Postgres. It understands as much of the protocol as it takes to see a transaction end.
+type relay struct {
+	url  string
+	wire *wire
+
+	network, address string
+	listener         net.Listener
+}
+
+// relay starts one, until the test ends.
+func (s *scenario) relay(w *wire) *relay {
+	s.Helper()
+	to, err := pgx.ParseConfig(s.url)
+	require.NoError(s, err)
+	r := &relay{wire: w}
+	r.network, r.address = pgconn.NetworkAddress(to.Host, to.Port)
+	r.listener, err = net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(s, err)
+	s.Cleanup(func() { _ = r.listener.Close() })
+	from := url.URL{
+		Scheme: "postgres", User: url.UserPassword(to.User, to.Password), Host: r.listener.Addr().String(), Path: "/" + to.Database,
+		RawQuery: "sslmode=disable",
+	}
+	r.url = from.String()
+	go func() {
+		for {
+			client, err := r.listener.Accept()
+			if err != nil {
+				return
+			}
+			go r.serve(client)
+		}
+	}()
+	return r
+}
+
+// A session is one connection through a relay.
+type session struct {
+	relay *relay
+	// statements by the names under which they were prepared.
+	statements map[string]string
+	// transaction is the name of the first statement since BEGIN.
+	transaction atomic.Pointer[string]
+}
+
+func (r *relay) serve(client net.Conn) {
+	defer client.Close()
+	server, err := net.Dial(r.network, r.address)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	s := &session{relay: r, statements: map[string]string{}}
+	go func() {
+		if !s.fromServer(server, client) {
+			client.Close()
+		}
+	}()
+	s.fromClient(client, server)
+}
+
+// fromClient returns when the client is gone: the server then learns it too.
+func (s *session) fromClient(client, server net.Conn) {
+	in, out := bufio.NewReader(client), bufio.NewWriter(server)
+	// The first message has no type.
+	for first := true; ; first = false {
+		kind, body, err := forward(in, out, first)
+		if err != nil {
+			return
+		}
+		switch kind {
+		case 'P': // Parse: the name of the statement, its text
+			name, text, _ := bytes.Cut(body, []byte{0})
+			text, _, _ = bytes.Cut(text, []byte{0})
+			s.statements[string(name)] = string(text)
+		case 'B': // Bind: the name of the portal, that of the statement
+			_, rest, _ := bytes.Cut(body, []byte{0})
+			name, _, _ := bytes.Cut(rest, []byte{0})
+			s.sent(s.statements[string(name)])
+		case 'Q': // Query: its text
+			s.sent(strings.TrimSuffix(string(body), "\x00"))
+		}
+		if in.Buffered() == 0 && out.Flush() != nil {
+			return
+		}
+	}
+}
+
+var nameOfQuery = regexp.MustCompile(`-- name: (\w+)`)
+
+func (s *session) sent(sql string) {
+	if strings.HasPrefix(strings.ToUpper(sql), "BEGIN") {
+		s.transaction.Store(nil)
+	} else if name := nameOfQuery.FindStringSubmatch(sql); name != nil && s.transaction.Load() == nil {
+		s.transaction.Store(&name[1])
+	}
+}
+
+// fromServer returns when the server is gone, or true as soon as it withholds an answer: nothing is sent from then on.
+func (s *session) fromServer(server, client net.Conn) (held bool) {
+	in, out := bufio.NewReader(server), bufio.NewWriter(client)
+	for {
+		header, err := in.Peek(5)
+		if err != nil {
+			return false
+		}
+		if header[0] == 'C' { // CommandComplete
+			message, err := in.Peek(1 + int(binary.BigEndian.Uint32(header[1:])))
+			if err == nil && string(message[5:]) == "COMMIT\x00" {
+				if name := s.transaction.Load(); name != nil && s.relay.wire.committed(*name) {
+					_ = out.Flush()
+					s.relay.wire.held <- s.relay
+					return true
+				}
+			}
+		}
+		if _, _, err := forward(in, out, false); err != nil {
+			return false
+		}
+		if in.Buffered() == 0 && out.Flush() != nil {
+			return false
+		}
+	}
+}
+
+// forward passes one message on, and returns it.
+func forward(in io.Reader, out io.Writer, untyped bool) (kind byte, body []byte, err error) {
+	var header [5]byte // the type, and the length of the rest with the length itself
+	used := header[:]
+	if untyped {
+		used = header[1:]
+	}
+	if _, err := io.ReadFull(in, used); err != nil {
+		return 0, nil, err
+	}
+	body = make([]byte, binary.BigEndian.Uint32(header[1:])-4)
+	if _, err := io.ReadFull(in, body); err != nil {
+		return 0, nil, err
+	}
+	if _, err := out.Write(used); err != nil {
+		return 0, nil, err
+	}
+	_, err = out.Write(body)
+	return header[0], body, err
+}

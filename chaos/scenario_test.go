@@ -1,0 +1,259 @@
+package chaos_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"math/rand/v2"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/internal/testdb"
+)
+
+var (
+	full       = flag.Bool("full", false, "run every scenario at its full size")
+	seed       = flag.Int64("seed", 0, "seed of the dice of all scenarios; 0: from the clock")
+	reportFile = flag.String("report", "", "file to write the closing lines of all scenarios to, as a table in markdown")
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if *seed == 0 {
+		*seed = time.Now().UnixMilli() % 1_000_000_000
+	}
+	code := m.Run()
+	if err := closings.write(*reportFile); err != nil {
+		fmt.Fprintln(os.Stderr, "writing the report:", err)
+		code = 1
+	}
+	if path, err := program(); err == nil {
+		_ = os.RemoveAll(filepath.Dir(path))
+	}
+	os.Exit(code)
+}
+
+// scale chooses between the two sizes of a scenario.
+func scale[T any](small, large T) T {
+	if *full {
+		return large
+	}
+	return small
+}
+
+// A scenario is one test: a migrated database of its own, the processes on it, and the count of what was done to them.
+type scenario struct {
+	*testing.T
+	seed int64
+	// rand may be used by several goroutines.
+	rand *rand.Rand
+	db   *testdb.DB
+	// url is where the processes connect. The pool is the harness's own: no process uses it.
+	url  string
+	pool *pgxpool.Pool
+
+	ahead     atomic.Int64 // how far the database's clock was moved, in nanoseconds
+	processes atomic.Int64 // started so far
+
+	mu      sync.Mutex
+	faults  map[string]int
+	figures []string
+	closing closing
+}
+
+// open begins a scenario on a database of the server that all tests share.
+func open(t *testing.T) *scenario {
+	t.Helper()
+	s := begin(t)
+	s.use(testdb.New(t))
+	return s
+}
+
+var databases atomic.Int64
+
+// openOn begins a scenario on a database of another server, which the scenario may restart. admin is the URL of the server's
+// maintenance database. The database is migrated by the program itself, and stays when the test ends.
+func openOn(t *testing.T, admin string) *scenario {
+	t.Helper()
+	s := begin(t)
+	name := fmt.Sprintf("chaos_%d", databases.Add(1))
+	conn, err := pgx.Connect(t.Context(), admin)
+	require.NoError(t, err)
+	_, err = conn.Exec(t.Context(), "CREATE DATABASE "+name)
+	require.NoError(t, err)
+	require.NoError(t, conn.Close(t.Context()))
+	address, err := url.Parse(admin)
+	require.NoError(t, err)
+	address.Path = "/" + name
+	thaw := s.command(launch{command: "migrate", options: []string{"up"}, url: address.String()})
+	output, err := thaw.CombinedOutput()
+	require.NoError(t, err, "%s", output)
+
+	config, err := pgxpool.ParseConfig(address.String())
+	require.NoError(t, err)
+	config.MaxConns = 10
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	db := &testdb.DB{URL: address.String(), Direct: address.String(), Pool: pool}
+	db.Exec(t, movableClock)
+	s.use(db)
+	return s
+}
+
+// movableClock is the clock of package testdb.
+const movableClock = `
+	CREATE SCHEMA thaw_test;
+	CREATE TABLE thaw_test.clock (ahead interval NOT NULL);
+	INSERT INTO thaw_test.clock VALUES ('0');
+	CREATE OR REPLACE FUNCTION thaw.now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
+	RETURN pg_catalog.now() + (SELECT clock.ahead FROM thaw_test.clock);`
+
+func begin(t *testing.T) *scenario {
+	t.Helper()
+	name := strings.TrimPrefix(t.Name(), "Test")
+	hash := fnv.New64a()
+	_, _ = hash.Write([]byte(name))
+	s := &scenario{
+		T: t, seed: *seed, faults: map[string]int{},
+		rand:    rand.New(&lockedSource{source: rand.NewPCG(uint64(*seed), hash.Sum64())}),
+		closing: closing{name: name, seed: *seed, lost: "not judged"},
+	}
+	began := time.Now()
+	// The first to be registered is the last to run: everything has ended by then.
+	t.Cleanup(func() {
+		s.closing.took = time.Since(began)
+		s.closing.did = s.did()
+		if t.Failed() {
+			s.closing.lost = "FAILED"
+		}
+		t.Log(s.closing)
+		closings.add(s.closing)
+	})
+	return s
+}
+
+func (s *scenario) use(db *testdb.DB) {
+	s.db, s.url, s.pool = db, db.Direct, db.Pool
+	s.exec("CREATE TABLE thaw_test.start (enrollment_id bigint PRIMARY KEY, step integer NOT NULL, status thaw.enrollment_status NOT NULL)")
+}
+
+// advance moves the database's clock; backwards, if by is negative.
+func (s *scenario) advance(by time.Duration) {
+	s.Helper()
+	s.db.Advance(s, by)
+	s.ahead.Add(int64(by))
+}
+
+// startOfTick moves the database's clock to the start of the next tick: none ends during the minutes that follow.
+func (s *scenario) startOfTick() {
+	s.Helper()
+	s.advance(value[time.Duration](s, "SELECT thaw.tick() + settings.tick - thaw.now() FROM thaw.settings"))
+}
+
+// now is the time by the database's clock, but for what this machine's differs from it.
+func (s *scenario) now() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
+
+// exec runs statements that need no arguments, or one with arguments.
+func (s *scenario) exec(sql string, args ...any) {
+	s.Helper()
+	s.db.Exec(s, sql, args...)
+}
+
+// value returns the only column of the only row of a query.
+func value[T any](s *scenario, sql string, args ...any) T {
+	s.Helper()
+	return testdb.Value[T](s, s.db, sql, args...)
+}
+
+// column returns the only column of all rows of a query.
+func column[T any](s *scenario, sql string, args ...any) []T {
+	s.Helper()
+	return testdb.Column[T](s, s.db, sql, args...)
+}
+
+// until waits until a query of one boolean says true. The database may be away meanwhile.
+func (s *scenario) until(patience time.Duration, sql string, args ...any) {
+	s.Helper()
+	require.Eventually(s, func() bool {
+		// Not that of the test: it ends before the clean-up, in which one may wait too.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.Context()), 10*time.Second)
+		defer cancel()
+		var yes bool
+		return s.pool.QueryRow(ctx, sql, args...).Scan(&yes) == nil && yes
+	}, patience, 10*time.Millisecond, "waiting for: %s %v", sql, args)
+}
+
+// pause lets a poll rest, or what happens take its time; it ends early with the test.
+func (s *scenario) pause(d time.Duration) {
+	select {
+	case <-s.Context().Done():
+	case <-time.After(d):
+	}
+}
+
+// fault counts a fault for the closing line.
+func (s *scenario) fault(kind string) { s.faultN(kind, 1) }
+
+func (s *scenario) faultN(kind string, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults[kind] += n
+}
+
+// figure adds something measured to the closing line, such as "p50 1.2 s".
+func (s *scenario) figure(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.figures = append(s.figures, fmt.Sprintf(format, args...))
+}
+
+// did says what was done, kind by kind, and what was measured.
+func (s *scenario) did() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var parts []string
+	for _, kind := range slices.Sorted(maps.Keys(s.faults)) {
+		parts = append(parts, fmt.Sprintf("%d %s", s.faults[kind], kind))
+	}
+	return strings.Join(append(parts, s.figures...), ", ")
+}
+
+// A lockedSource lets several goroutines throw the same dice.
+type lockedSource struct {
+	mu     sync.Mutex
+	source rand.Source
+}
+
+func (l *lockedSource) Uint64() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.source.Uint64()
+}
+
+// program is the path of the thaw program, which is built once a run.
+var program = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "thaw-chaos-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "thaw")
+	if output, err := exec.Command("go", "build", "-o", path, "github.com/thawline/thaw/cmd/thaw").CombinedOutput(); err != nil {
+		return path, fmt.Errorf("building thaw: %w\n%s", err, output)
+	}
+	return path, nil
+})

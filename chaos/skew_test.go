@@ -1,0 +1,159 @@
+package chaos_test
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A process asks the kernel for the time without a detour that could be bent, so the program is built once more with a
+// standard library in which time.Now is off by what a file says, at once when it is written. Timers and durations go by the
+// monotonic clock, which is right, as on a machine whose clock was set wrongly.
+const (
+	clockEnv = "CHAOS_CLOCK" // names the file: by how many seconds the clock is ahead, as 8 bytes
+
+	// Now is called by the scheduler too, which must not make a system call; hence the shared memory.
+	clockAdded = `
+var chaosClock = openChaosClock()
+
+func openChaosClock() *int64 {
+	name, _ := syscall.Getenv("` + clockEnv + `")
+	file, err := syscall.Open(name, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return new(int64)
+	}
+	defer syscall.Close(file)
+	memory, err := syscall.Mmap(file, 0, 8, syscall.PROT_READ, syscall.MAP_SHARED)
+	if err != nil {
+		panic(err)
+	}
+	return (*int64)(unsafe.Pointer(&memory[0]))
+}
+
+func chaosAhead() int64 {
+	if chaosClock == nil { // before the package is initialized
+		return 0
+	}
+	return atomic.LoadInt64(chaosClock)
+}
+`
+)
+
+// skewedProgram is the path of the program whose clock can be wrong. To build it takes a minute or two, because everything
+// depends on package time; after that, what the go command keeps of it.
+var skewedProgram = sync.OnceValues(func() (string, error) {
+	path, err := program()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Dir(path)
+	goroot, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		return "", fmt.Errorf("asking for GOROOT: %w", err)
+	}
+	original := filepath.Join(strings.TrimSpace(string(goroot)), "src", "time", "time.go")
+	source, err := os.ReadFile(original)
+	if err != nil {
+		return "", err
+	}
+	text := string(source)
+	for _, edit := range [][2]string{
+		{"import (\n", "import (\n\t\"sync/atomic\"\n\t\"syscall\"\n\t\"unsafe\"\n"},
+		{"func Now() Time {\n\tsec, nsec, mono := runtimeNow()\n", "func Now() Time {\n\tsec, nsec, mono := runtimeNow()\n\tsec += chaosAhead()\n"},
+	} {
+		if strings.Count(text, edit[0]) != 1 {
+			return "", errors.New("time.Now has changed in this version of Go: look at clockAdded again")
+		}
+		text = strings.Replace(text, edit[0], edit[1], 1)
+	}
+	changed, overlay := filepath.Join(dir, "time.go"), filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(changed, []byte(text+clockAdded), 0o600); err != nil {
+		return "", err
+	}
+	replace, err := json.Marshal(map[string]map[string]string{"Replace": {original: changed}})
+	if err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(overlay, replace, 0o600); err != nil {
+		return "", err
+	}
+	skewed := filepath.Join(dir, "thaw-skewed")
+	if output, err := exec.Command("go", "build", "-overlay", overlay, "-o", skewed, "github.com/thawline/thaw/cmd/thaw").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building thaw with another clock: %w\n%s", err, output)
+	}
+	return skewed, nil
+})
+
+// A skewed process has a clock of its own.
+type skewed struct {
+	*process
+	clock string // the file
+}
+
+// serveSkewed starts thaw serve with a clock that is ahead by so much, or behind, if ahead is negative. It returns when the
+// process works and listens.
+func (s *scenario) serveSkewed(ahead time.Duration, options ...string) *skewed {
+	s.Helper()
+	path, err := skewedProgram()
+	require.NoError(s, err)
+	p := &skewed{clock: filepath.Join(s.TempDir(), "clock")}
+	p.set(s, ahead)
+	p.process = s.beginAs(path, launch{options: options, env: []string{clockEnv + "=" + p.clock}})
+	p.listening()
+	return p
+}
+
+// set makes the clock jump.
+func (p *skewed) set(s *scenario, ahead time.Duration) {
+	s.Helper()
+	file, err := os.OpenFile(p.clock, os.O_RDWR|os.O_CREATE, 0o600)
+	require.NoError(s, err)
+	defer file.Close()
+	_, err = file.WriteAt(binary.NativeEndian.AppendUint64(nil, uint64(ahead/time.Second)), 0)
+	require.NoError(s, err)
+}
+
+// aheadOf is by how much the clock of a process is ahead of the harness's, to the second, by what it says itself.
+func (s *scenario) aheadOf(p *process) time.Duration {
+	s.Helper()
+	response, err := web.Get(p.base + "/healthz")
+	require.NoError(s, err)
+	require.NoError(s, response.Body.Close())
+	says, err := http.ParseTime(response.Header.Get("Date"))
+	require.NoError(s, err)
+	return time.Until(says).Round(10 * time.Second)
+}
+
+// beginAs is begin with another program.
+func (s *scenario) beginAs(path string, l launch) *process {
+	s.Helper()
+	p := &process{s: s, ended: make(chan struct{}), output: &output{works: l.command != "web", listens: l.command != "work", started: make(chan struct{})}}
+	p.name = fmt.Sprintf("thaw-%d", s.processes.Add(1))
+	p.cmd = s.command(l)
+	p.cmd.Path = path
+	p.cmd.Env = append(p.cmd.Env, "PGAPPNAME="+p.name)
+	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
+	require.NoError(s, p.cmd.Start())
+	p.pid = p.cmd.Process.Pid
+	go func() {
+		p.err = p.cmd.Wait()
+		close(p.ended)
+	}()
+	s.Cleanup(func() {
+		p.end()
+		if s.Failed() {
+			s.Logf("%s, process %d, wrote last:\n%s", p.name, p.pid, p.log())
+		}
+	})
+	return p
+}

@@ -1,0 +1,137 @@
+package chaos_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A zombie is a process that was frozen in the middle of its work and wakes when somebody else has been given it.
+type zombie struct {
+	name  string
+	small bool
+	// ask asks for the work, and point is where it is when its process is frozen.
+	ask   func(c *crew, herd int64)
+	point string
+	// ends says how the transaction goes on: the server waits for more of it, and ends it (idle); or it is slow, and ends it
+	// (slow); or it has been told everything, and commits (told).
+	ends string
+}
+
+var zombies = []zombie{
+	// Several statements, one after the other: the server has the half of it.
+	{"sweep", true, func(c *crew, _ int64) {
+		c.advance(15 * time.Minute)
+		c.exec("SELECT thaw.sweep()")
+	}, "RecordPlan after INSERT grants", "idle"},
+	// One statement with its COMMIT behind it.
+	{"resume", false, func(c *crew, id int64) {
+		require.Equal(c, 200, c.signal(c.any(), account(id), "connected", delivery{}))
+	}, "ResumeForSignal after UPDATE enrollments", "slow"},
+	{"heal", true, func(c *crew, id int64) {
+		c.exec("SELECT thaw.heal(w.key, cap => 1000000) FROM thaw.workspaces AS w JOIN thaw.accounts AS a ON a.workspace_id = w.id WHERE a.id = $1", id)
+	}, "HealBatch after UPDATE enrollments", "told"},
+}
+
+// A process is frozen in the middle of a transaction for longer than the queue waits for it. Another does its work; then it
+// wakes, and changes nothing any more.
+func TestZombie(t *testing.T) {
+	t.Parallel()
+	for _, z := range zombies {
+		if !z.small && !*full {
+			continue
+		}
+		t.Run(z.name, func(t *testing.T) {
+			t.Parallel()
+			z.play(open(t))
+		})
+	}
+}
+
+func (z *zombie) play(s *scenario) {
+	s.startOfTick()
+	c := s.crew(2, "--jitter=1m")
+	c.settled()
+	var id int64
+	if z.name == "resume" {
+		id = s.disconnectedFleet(1, 200)[0]
+	} else {
+		id = s.fleet(1, map[string]int{"sweep": 200, "heal": 9000}[z.name])[0]
+	}
+
+	c.at.arm(z.point)
+	z.ask(c, id)
+	name, backend := c.at.stopped(30 * time.Second)
+	require.NotEmpty(s, name, "nobody came to %s", z.point)
+	frozen := c.find(func(m *member) bool { return m.name == name })
+	frozen.freeze()
+	s.fault("frozen in the middle of a transaction")
+	if z.ends == "slow" {
+		s.until(time.Minute, "SELECT NOT EXISTS (SELECT FROM pg_locks WHERE pid = $1 AND locktype = 'advisory' AND NOT granted)", backend)
+	}
+	c.at.release()
+	if z.ends == "idle" {
+		s.until(time.Minute, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)", backend)
+	}
+	if z.ends != "told" {
+		require.Equal(s, s.asleep(), value[int](s, "SELECT count(*) FROM thaw.enrollments"), "it lost the transaction that it was frozen in")
+	}
+
+	if !*full {
+		s.handOut(frozen.client)
+	}
+	if z.name == "heal" {
+		// Its successor is in the middle of the batch that the zombie goes on with when it wakes.
+		c.at.arm(z.point)
+		name, _ = c.at.stopped(3 * time.Minute)
+		require.NotEmpty(s, name, "nobody goes on with the heal")
+		require.NotEqual(s, frozen.name, name)
+		frozen.unfreeze()
+		s.until(30*time.Second, `SELECT EXISTS (
+			SELECT FROM pg_stat_activity WHERE application_name = $1 AND query LIKE '%HealBatch%' AND wait_event_type = 'Lock')`, frozen.name)
+		s.fault("meetings of a zombie and its successor in one batch")
+		c.at.release()
+		s.awake(time.Minute)
+	} else {
+		s.awake(3 * time.Minute)
+		s.settled()
+		before := s.everything()
+		frozen.unfreeze()
+		s.until(30*time.Second, "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = $1 AND state_change > now() - interval '1 second')", frozen.name)
+		frozen.ready()
+		s.pause(time.Second)
+		s.settled()
+		require.Equal(s, before, s.everything(), "the zombie changed something")
+	}
+	s.judge(s.someAsleep)
+	frozen.stop()
+}
+
+// awake waits until nobody sleeps any more.
+func (s *scenario) awake(patience time.Duration) {
+	s.Helper()
+	s.until(patience, "SELECT NOT EXISTS (SELECT FROM thaw.enrollments WHERE status <> 'active')")
+}
+
+// someAsleep says what is lost if everybody should be awake.
+func (s *scenario) someAsleep() string {
+	if n := s.asleep(); n > 0 {
+		return "some prospects are still asleep"
+	}
+	return ""
+}
+
+// everything is a digest of all that the passes write.
+func (s *scenario) everything() string {
+	s.Helper()
+	return value[string](s, `
+		SELECT concat_ws(' ',
+			(SELECT md5(string_agg(e::text, ' ' ORDER BY e.id)) FROM thaw.enrollments AS e),
+			(SELECT md5(string_agg(e::text, ' ' ORDER BY e.id)) FROM thaw.enrollment_events AS e),
+			(SELECT md5(string_agg(c::text, ' ' ORDER BY c.id)) FROM thaw.campaign_events AS c),
+			(SELECT md5(string_agg(b::text, ' ' ORDER BY b.tick_at, b.lane)) FROM thaw.fleet_budgets AS b),
+			(SELECT md5(string_agg(g::text, ' ' ORDER BY g.tick_at, g.account_id)) FROM thaw.grants AS g),
+			(SELECT md5(string_agg(h::text, ' ' ORDER BY h.id)) FROM thaw.heals AS h),
+			(SELECT md5(string_agg(s::text, ' ' ORDER BY s.id)) FROM thaw.account_signals AS s))`)
+}
