@@ -130,7 +130,7 @@ var mutants = []mutant{
 	},
 	{
 		without: "the database's clock in a sweep",
-		edits:   []edit{{"worker/sweep.go", "current, err := q.CurrentTick(ctx)", "current, err := time.Now().Truncate(15*time.Minute), error(nil)"}},
+		edits:   []edit{{"worker/sweep.go", "case opened.IsOver:", "case !tick.Equal(time.Now().Truncate(15 * time.Minute)):"}},
 		pkg:     "./worker", tests: []string{"TestSweepGoesByTheClockOfTheDatabase"}, small: true,
 	},
 	{

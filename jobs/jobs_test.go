@@ -55,8 +55,8 @@ func TestJobsFromSQLAndFromGoAreTheSame(t *testing.T) {
 			func(t *testing.T, tx pgx.Tx) {
 				t.Helper()
 				exec("UPDATE thaw.accounts SET status = 'error', pause_after = thaw.now() - interval '1 hour'")(t, tx)
-				tick, err := dbsqlc.New(tx).CurrentTick(t.Context())
-				require.NoError(t, err)
+				var tick time.Time
+				require.NoError(t, tx.QueryRow(t.Context(), "SELECT thaw.tick()").Scan(&tick))
 				requeued, err := dbsqlc.New(tx).RequeueOverduePauses(t.Context(), tick)
 				require.NoError(t, err)
 				require.EqualValues(t, 1, requeued)
@@ -64,6 +64,18 @@ func TestJobsFromSQLAndFromGoAreTheSame(t *testing.T) {
 			func(tick jobs.Tick, _ int64) river.JobArgs {
 				return jobs.PauseAccountArgs{AccountID: 1, TickAt: tick}
 			},
+		},
+		"prune by a sweep": {
+			func(t *testing.T, tx pgx.Tx) {
+				t.Helper()
+				var tick time.Time
+				require.NoError(t, tx.QueryRow(t.Context(), "SELECT thaw.tick()").Scan(&tick))
+				opened, err := dbsqlc.New(tx).OpenSweep(t.Context(), tick)
+				require.NoError(t, err)
+				require.True(t, opened.IsFirstOfHour)
+				require.NoError(t, dbsqlc.New(tx).RecordPlan(t.Context(), dbsqlc.RecordPlanParams{TickAt: tick, Prune: true}))
+			},
+			func(tick jobs.Tick, _ int64) river.JobArgs { return jobs.PruneArgs{TickAt: tick} },
 		},
 		// A sweep inserts these by the client alone; thaw.enqueue would have to agree.
 		"resume_account by a sweep": {

@@ -32,13 +32,7 @@ func (w *sweepWorker) Work(ctx context.Context, job *river.Job[jobs.SweepArgs]) 
 	tick := job.Args.TickAt.Time
 	var over []time.Time
 	err := w.store.Tx(ctx, func(tx pgx.Tx, q *dbsqlc.Queries) error {
-		current, err := q.CurrentTick(ctx)
-		if err != nil {
-			return fmt.Errorf("reading the tick: %w", err)
-		}
-		if !current.Equal(tick) {
-			return river.JobCancel(errStale)
-		}
+		var err error
 		if over, err = w.sweep(ctx, tx, q, tick); err != nil {
 			return err
 		}
@@ -57,10 +51,13 @@ func (w *sweepWorker) Work(ctx context.Context, job *river.Job[jobs.SweepArgs]) 
 // sweep plans the tick unless it is planned already. It returns the ticks that are over with it.
 func (w *sweepWorker) sweep(ctx context.Context, tx pgx.Tx, q *dbsqlc.Queries, tick time.Time) ([]time.Time, error) {
 	opened, err := q.OpenSweep(ctx, tick)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil
-	} else if err != nil {
+	switch {
+	case err != nil:
 		return nil, fmt.Errorf("opening the tick: %w", err)
+	case opened.IsOver:
+		return nil, river.JobCancel(errStale)
+	case !opened.Opened:
+		return nil, nil
 	}
 	over, err := q.CloseStaleSweeps(ctx, tick)
 	if err != nil {
@@ -79,7 +76,7 @@ func (w *sweepWorker) sweep(ctx context.Context, tx pgx.Tx, q *dbsqlc.Queries, t
 		return nil, fmt.Errorf("finding blocked campaigns: %w", err)
 	}
 	claimants, backlog := store.Claimants(rows)
-	record := dbsqlc.RecordPlanParams{TickAt: tick, Backlog: int32(min(backlog, 1<<31-1))}
+	record := dbsqlc.RecordPlanParams{TickAt: tick, Backlog: int32(min(backlog, 1<<31-1)), Prune: opened.IsFirstOfHour}
 	granted := make(map[int64]bool)
 	grant := func(account, workspace int64, planned int) {
 		granted[account] = true
@@ -99,18 +96,12 @@ func (w *sweepWorker) sweep(ctx context.Context, tx pgx.Tx, q *dbsqlc.Queries, t
 		return nil, fmt.Errorf("recording the plan: %w", err)
 	}
 	if len(granted) == 0 {
-		over = append(over, tick)
+		return append(over, tick), nil
 	}
 
 	inserts := make([]river.InsertManyParams, len(record.AccountIds))
 	for i, account := range record.AccountIds {
 		inserts[i].Args = jobs.ResumeAccountArgs{AccountID: account, TickAt: jobs.TickAt(tick)}
-	}
-	if opened.IsFirstOfHour {
-		inserts = append(inserts, river.InsertManyParams{Args: jobs.PruneArgs{TickAt: jobs.TickAt(tick)}})
-	}
-	if len(inserts) == 0 {
-		return over, nil
 	}
 	if _, err := river.ClientFromContext[pgx.Tx](ctx).InsertManyTx(ctx, tx, inserts); err != nil {
 		return nil, fmt.Errorf("inserting the jobs of the tick: %w", err)

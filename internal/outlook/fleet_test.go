@@ -29,9 +29,7 @@ func newFleet(t testing.TB) fleet {
 // tick returns the current tick.
 func (f fleet) tick(t testing.TB) time.Time {
 	t.Helper()
-	at, err := f.CurrentTick(t.Context())
-	require.NoError(t, err)
-	return at
+	return testdb.Value[time.Time](t, f.DB, "SELECT thaw.tick()")
 }
 
 // nextTick moves the clock into the next tick.
@@ -44,7 +42,7 @@ func (f fleet) nextTick(t testing.TB) {
 func (f fleet) plan(t testing.TB) []int64 {
 	t.Helper()
 	tick := f.tick(t)
-	fleetCap, err := f.OpenSweep(t.Context(), tick)
+	opened, err := f.OpenSweep(t.Context(), tick)
 	require.NoError(t, err)
 	rows, err := f.Claimants(t.Context(), tick)
 	require.NoError(t, err)
@@ -60,7 +58,7 @@ func (f fleet) plan(t testing.TB) []int64 {
 		record.WorkspaceIds = append(record.WorkspaceIds, workspace)
 		record.Planned = append(record.Planned, int32(planned))
 	}
-	for _, g := range plan.Grants(claimants, int(fleetCap.FleetCap)) {
+	for _, g := range plan.Grants(claimants, int(opened.FleetCap)) {
 		grant(g.AccountID, g.WorkspaceID, g.Planned)
 	}
 	for _, b := range blocked {

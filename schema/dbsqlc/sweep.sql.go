@@ -125,17 +125,6 @@ func (q *Queries) CloseStaleSweeps(ctx context.Context, tickAt time.Time) ([]tim
 	return items, nil
 }
 
-const currentTick = `-- name: CurrentTick :one
-SELECT thaw.tick()::timestamptz AS tick_at
-`
-
-func (q *Queries) CurrentTick(ctx context.Context) (time.Time, error) {
-	row := q.db.QueryRow(ctx, currentTick)
-	var tick_at time.Time
-	err := row.Scan(&tick_at)
-	return tick_at, err
-}
-
 const enqueueSweep = `-- name: EnqueueSweep :one
 SELECT thaw.sweep()::timestamptz AS tick_at
 `
@@ -149,28 +138,44 @@ func (q *Queries) EnqueueSweep(ctx context.Context) (time.Time, error) {
 }
 
 const openSweep = `-- name: OpenSweep :one
-INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap)
-SELECT $1::timestamptz, settings.account_cap, settings.fleet_cap
-FROM thaw.settings
-ON CONFLICT (tick_at) DO NOTHING
-RETURNING fleet_cap, (NOT EXISTS (
-    SELECT FROM thaw.sweeps AS earlier
-    WHERE earlier.tick_at >= date_bin('1 hour', $1::timestamptz, '2000-01-01 00:00:00+00')
-        AND earlier.tick_at < $1::timestamptz))::boolean AS is_first_of_hour
+WITH opened AS (
+    INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap)
+    SELECT $1::timestamptz, settings.account_cap, settings.fleet_cap
+    FROM thaw.settings
+    WHERE thaw.tick() = $1::timestamptz
+    ON CONFLICT (tick_at) DO NOTHING
+    RETURNING fleet_cap
+)
+SELECT (thaw.tick() <> $1::timestamptz)::boolean AS is_over,
+    (opened.fleet_cap IS NOT NULL)::boolean AS opened,
+    coalesce(opened.fleet_cap, 0)::integer AS fleet_cap,
+    (NOT EXISTS (
+        SELECT FROM thaw.sweeps AS earlier
+        WHERE earlier.tick_at >= date_bin('1 hour', $1::timestamptz, '2000-01-01 00:00:00+00')
+            AND earlier.tick_at < $1::timestamptz))::boolean AS is_first_of_hour
+FROM (VALUES (true)) AS always (row)
+LEFT JOIN opened ON true
 `
 
 type OpenSweepRow struct {
+	IsOver        bool
+	Opened        bool
 	FleetCap      int32
 	IsFirstOfHour bool
 }
 
-// The insert is what makes a tick swept once: no row comes back where somebody else was first. The caps are written down,
-// so that a later change of the settings does not make this tick look wrong. The first tick of an hour is the one that asks
-// for what is done once an hour.
+// The insert is what makes a tick swept once: opened is false where somebody else was first, or where the tick is over. The
+// caps are written down, so that a later change of the settings does not make this tick look wrong. The first tick of an hour
+// is the one that asks for what is done once an hour.
 func (q *Queries) OpenSweep(ctx context.Context, tickAt time.Time) (OpenSweepRow, error) {
 	row := q.db.QueryRow(ctx, openSweep, tickAt)
 	var i OpenSweepRow
-	err := row.Scan(&i.FleetCap, &i.IsFirstOfHour)
+	err := row.Scan(
+		&i.IsOver,
+		&i.Opened,
+		&i.FleetCap,
+		&i.IsFirstOfHour,
+	)
 	return i, err
 }
 
@@ -185,32 +190,41 @@ WITH planned AS (
     RETURNING grants.planned
 ), total AS (
     SELECT count(*) AS accounts, coalesce(sum(planned.planned), 0) AS enrollments FROM planned
+), recorded AS (
+    UPDATE thaw.sweeps AS s SET
+        accounts_planned = total.accounts,
+        planned = total.enrollments,
+        backlog_left = $6::integer,
+        finished_at = CASE WHEN total.accounts = 0 THEN thaw.now() END
+    FROM total
+    WHERE s.tick_at = $2::timestamptz
+    RETURNING s.tick_at
 )
-UPDATE thaw.sweeps AS s SET
-    accounts_planned = total.accounts,
-    planned = total.enrollments,
-    backlog_left = $1::integer,
-    finished_at = CASE WHEN total.accounts = 0 THEN thaw.now() END
-FROM total
-WHERE s.tick_at = $2::timestamptz
+SELECT thaw.enqueue('prune', 'sweep', 4::smallint, jsonb_build_object(
+    'tick_at', to_char(recorded.tick_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')), '0', B'11110101')
+FROM recorded
+WHERE $1::boolean
 `
 
 type RecordPlanParams struct {
-	Backlog      int32
+	Prune        bool
 	TickAt       time.Time
 	AccountIds   []int64
 	WorkspaceIds []int64
 	Planned      []int32
+	Backlog      int32
 }
 
-// The plan of the tick, one row an account, and its totals in the summary. A tick with nothing to do is over at once.
+// The plan of the tick, one row an account, and its totals in the summary. A tick with nothing to do is over at once. The first
+// of an hour asks for the removal of what is old.
 func (q *Queries) RecordPlan(ctx context.Context, arg RecordPlanParams) error {
 	_, err := q.db.Exec(ctx, recordPlan,
-		arg.Backlog,
+		arg.Prune,
 		arg.TickAt,
 		arg.AccountIds,
 		arg.WorkspaceIds,
 		arg.Planned,
+		arg.Backlog,
 	)
 	return err
 }

@@ -1,22 +1,28 @@
--- name: CurrentTick :one
-SELECT thaw.tick()::timestamptz AS tick_at;
-
 -- name: EnqueueSweep :one
 -- Inserts the sweep of the current tick unless it is there or done.
 SELECT thaw.sweep()::timestamptz AS tick_at;
 
 -- name: OpenSweep :one
--- The insert is what makes a tick swept once: no row comes back where somebody else was first. The caps are written down,
--- so that a later change of the settings does not make this tick look wrong. The first tick of an hour is the one that asks
--- for what is done once an hour.
-INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap)
-SELECT sqlc.arg(tick_at)::timestamptz, settings.account_cap, settings.fleet_cap
-FROM thaw.settings
-ON CONFLICT (tick_at) DO NOTHING
-RETURNING fleet_cap, (NOT EXISTS (
-    SELECT FROM thaw.sweeps AS earlier
-    WHERE earlier.tick_at >= date_bin('1 hour', sqlc.arg(tick_at)::timestamptz, '2000-01-01 00:00:00+00')
-        AND earlier.tick_at < sqlc.arg(tick_at)::timestamptz))::boolean AS is_first_of_hour;
+-- The insert is what makes a tick swept once: opened is false where somebody else was first, or where the tick is over. The
+-- caps are written down, so that a later change of the settings does not make this tick look wrong. The first tick of an hour
+-- is the one that asks for what is done once an hour.
+WITH opened AS (
+    INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap)
+    SELECT sqlc.arg(tick_at)::timestamptz, settings.account_cap, settings.fleet_cap
+    FROM thaw.settings
+    WHERE thaw.tick() = sqlc.arg(tick_at)::timestamptz
+    ON CONFLICT (tick_at) DO NOTHING
+    RETURNING fleet_cap
+)
+SELECT (thaw.tick() <> sqlc.arg(tick_at)::timestamptz)::boolean AS is_over,
+    (opened.fleet_cap IS NOT NULL)::boolean AS opened,
+    coalesce(opened.fleet_cap, 0)::integer AS fleet_cap,
+    (NOT EXISTS (
+        SELECT FROM thaw.sweeps AS earlier
+        WHERE earlier.tick_at >= date_bin('1 hour', sqlc.arg(tick_at)::timestamptz, '2000-01-01 00:00:00+00')
+            AND earlier.tick_at < sqlc.arg(tick_at)::timestamptz))::boolean AS is_first_of_hour
+FROM (VALUES (true)) AS always (row)
+LEFT JOIN opened ON true;
 
 -- name: CloseStaleSweeps :many
 -- Earlier ticks that did not come to their end, because a job of theirs was cancelled or nobody worked: their time is
@@ -50,7 +56,8 @@ SELECT b.account_id::bigint AS account_id, b.workspace_id::bigint AS workspace_i
 FROM thaw.blocked_campaigns() AS b;
 
 -- name: RecordPlan :exec
--- The plan of the tick, one row an account, and its totals in the summary. A tick with nothing to do is over at once.
+-- The plan of the tick, one row an account, and its totals in the summary. A tick with nothing to do is over at once. The first
+-- of an hour asks for the removal of what is old.
 WITH planned AS (
     INSERT INTO thaw.grants (tick_at, account_id, workspace_id, planned)
     SELECT sqlc.arg(tick_at)::timestamptz, line.account_id, line.workspace_id, line.planned
@@ -61,14 +68,20 @@ WITH planned AS (
     RETURNING grants.planned
 ), total AS (
     SELECT count(*) AS accounts, coalesce(sum(planned.planned), 0) AS enrollments FROM planned
+), recorded AS (
+    UPDATE thaw.sweeps AS s SET
+        accounts_planned = total.accounts,
+        planned = total.enrollments,
+        backlog_left = sqlc.arg(backlog)::integer,
+        finished_at = CASE WHEN total.accounts = 0 THEN thaw.now() END
+    FROM total
+    WHERE s.tick_at = sqlc.arg(tick_at)::timestamptz
+    RETURNING s.tick_at
 )
-UPDATE thaw.sweeps AS s SET
-    accounts_planned = total.accounts,
-    planned = total.enrollments,
-    backlog_left = sqlc.arg(backlog)::integer,
-    finished_at = CASE WHEN total.accounts = 0 THEN thaw.now() END
-FROM total
-WHERE s.tick_at = sqlc.arg(tick_at)::timestamptz;
+SELECT thaw.enqueue('prune', 'sweep', 4::smallint, jsonb_build_object(
+    'tick_at', to_char(recorded.tick_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')), '0', B'11110101')
+FROM recorded
+WHERE sqlc.arg(prune)::boolean;
 
 -- name: RequeueOverduePauses :one
 -- Pause jobs that somebody cancelled, or that ran while safety mode kept blips from running out.
