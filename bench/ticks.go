@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// ticks sweeps a large fleet. The floor is the same sweep of a fleet a tenth its size: what a tick costs must follow what
-// there is to do in it, not how many enrollments there are, nor how many accounts are gone for good.
+// ticks sweeps a large fleet. The floor is the same sweep of as many accounts with a tenth of the enrollments: what a tick
+// costs must not follow how many of these there are.
 type ticks struct{ accounts, rows, claimants, idle, busy int }
 
 func newTicks(s Scale) benchmark {
@@ -18,7 +18,7 @@ func newTicks(s Scale) benchmark {
 }
 
 const (
-	// smaller is by how much the fleet of the floor is smaller.
+	// smaller is by how much the accounts of the floor have fewer enrollments.
 	smaller = 10
 	// goneShare of all accounts are gone for good, half of them disconnected and half removed, with paused enrollments that
 	// nobody will wake.
@@ -31,7 +31,7 @@ func (t *ticks) about() About {
 		Name: "ticks",
 		Work: fmt.Sprintf("the sweep of a tick, from its call to its commit, at %d enrollments and %d accounts, %d of them gone for good with paused enrollments",
 			t.accounts*t.rows, t.accounts, t.accounts/goneShare),
-		Floor: fmt.Sprintf("the same at %d enrollments and %d accounts", t.accounts*t.rows/smaller, t.accounts/smaller),
+		Floor: fmt.Sprintf("the same at %d enrollments", t.accounts*t.rows/smaller),
 		Metrics: []Metric{
 			{Name: "idle tick", Unit: Millis, Ratio: 1.2},
 			{Name: fmt.Sprintf("tick of %d", t.claimants), Unit: Millis, Ratio: 1.2},
@@ -46,26 +46,26 @@ func (t *ticks) load(ctx context.Context, r *rig, db *database) error {
 		if err := small.nameTick(ctx); err != nil {
 			return err
 		}
-		if err := t.fill(ctx, small, t.accounts/smaller); err != nil {
+		if err := t.fill(ctx, small, t.rows/smaller); err != nil {
 			return err
 		}
 		return small.settle(ctx, "VACUUM (ANALYZE)")
 	}); err != nil {
 		return err
 	}
-	return t.fill(ctx, db, t.accounts)
+	return t.fill(ctx, db, t.rows)
 }
 
-// fill loads a fleet of so many accounts. The claimants come first; each has one prospect that waits before a busy tick.
-func (t *ticks) fill(ctx context.Context, db *database, accounts int) error {
-	gone := accounts / goneShare / 2
+// fill loads the fleet, with so many enrollments an account. The claimants come first; each has one prospect that waits before a busy tick.
+func (t *ticks) fill(ctx context.Context, db *database, rows int) error {
+	gone := t.accounts / goneShare / 2
 	for _, f := range []fleet{
 		{accounts: t.claimants, status: "connected"},
 		{accounts: gone, status: "disconnected", paused: true},
 		{accounts: gone, status: "removed", paused: true},
-		{accounts: max(1, accounts-2*gone-t.claimants), status: "connected"},
+		{accounts: t.accounts - 2*gone - t.claimants, status: "connected"},
 	} {
-		f.rows = t.rows
+		f.rows = rows
 		if err := db.add(ctx, f); err != nil {
 			return err
 		}
@@ -75,7 +75,7 @@ func (t *ticks) fill(ctx context.Context, db *database, accounts int) error {
 
 func (t *ticks) contenders(r *rig) []contender {
 	return []contender{
-		{"smaller fleet", Floor, func(ctx context.Context, _ *database, _ int) (sample, error) {
+		{"fewer enrollments", Floor, func(ctx context.Context, _ *database, _ int) (sample, error) {
 			db, err := r.open(ctx, smallTicks)
 			if err != nil {
 				return nil, err
@@ -83,7 +83,7 @@ func (t *ticks) contenders(r *rig) []contender {
 			defer db.Close()
 			return t.sweep(ctx, r, db)
 		}},
-		{"larger fleet", Thaw, func(ctx context.Context, db *database, _ int) (sample, error) {
+		{"more enrollments", Thaw, func(ctx context.Context, db *database, _ int) (sample, error) {
 			return t.sweep(ctx, r, db)
 		}},
 	}
