@@ -47,7 +47,7 @@ func accountOpts(tick Tick) river.InsertOpts {
 		priority = PrioritySweep
 	}
 	return river.InsertOpts{
-		Queue: QueueResume, Priority: priority,
+		Queue: QueueResume, MaxAttempts: MaxAttempts, Priority: priority,
 		UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: whileUndone()},
 	}
 }

@@ -31,6 +31,10 @@ const (
 	PriorityPrune   = 4
 )
 
+// MaxAttempts is how often a job is tried before it is given up: for four hours, with the half minute that a worker lets a
+// failed job wait at most. What is given up then is found by a tick, or by the next heal.
+const MaxAttempts = 500
+
 // whileUndone are the states in which a job keeps another of the same account from being inserted. Completed is not among
 // them: a signal that comes when the work of another is done just now has to look again.
 func whileUndone() []rivertype.JobState {

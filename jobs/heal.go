@@ -15,6 +15,6 @@ func (HealArgs) Kind() string { return "heal" }
 // InsertOpts makes the job unique by its heal, done or not.
 func (HealArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{
-		Queue: QueueHeal, Priority: PriorityDefault, UniqueOpts: river.UniqueOpts{ByArgs: true},
+		Queue: QueueHeal, MaxAttempts: MaxAttempts, Priority: PriorityDefault, UniqueOpts: river.UniqueOpts{ByArgs: true},
 	}
 }

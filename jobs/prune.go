@@ -14,6 +14,6 @@ func (PruneArgs) Kind() string { return "prune" }
 // InsertOpts makes the job unique by its tick, done or not, and lets everything else go first.
 func (PruneArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{
-		Queue: QueueSweep, Priority: PriorityPrune, UniqueOpts: river.UniqueOpts{ByArgs: true},
+		Queue: QueueSweep, MaxAttempts: MaxAttempts, Priority: PriorityPrune, UniqueOpts: river.UniqueOpts{ByArgs: true},
 	}
 }

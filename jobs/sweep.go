@@ -14,6 +14,6 @@ func (SweepArgs) Kind() string { return "sweep" }
 // InsertOpts makes the job unique by its tick, done or not.
 func (SweepArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{
-		Queue: QueueSweep, Priority: PriorityDefault, UniqueOpts: river.UniqueOpts{ByArgs: true},
+		Queue: QueueSweep, MaxAttempts: MaxAttempts, Priority: PriorityDefault, UniqueOpts: river.UniqueOpts{ByArgs: true},
 	}
 }

@@ -526,7 +526,7 @@ BEGIN
     INSERT INTO "thaw".river_job AS job (
         args, kind, max_attempts, priority, queue, scheduled_at, state, unique_key, unique_states)
     VALUES (
-        p_args, p_kind, 25, p_priority, p_queue, pg_catalog.now() + p_delay,
+        p_args, p_kind, 500, p_priority, p_queue, pg_catalog.now() + p_delay,
         CASE WHEN p_delay > '0' THEN 'scheduled' ELSE 'available' END::"thaw".river_job_state,
         thaw.job_key(p_kind, p_args), p_unique_states)
     -- The same no-op update as River's own insert: without it a conflict would return no row.

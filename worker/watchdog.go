@@ -22,12 +22,13 @@ type watchdog struct {
 	logger *slog.Logger
 }
 
+// lookWithin bounds one look. A connection that a firewall has forgotten answers nothing, not even that it is gone.
+const lookWithin = 5 * time.Second
+
 func (d *watchdog) run(ctx context.Context) {
 	for {
-		if _, err := d.store.EnqueueSweep(ctx); err != nil && ctx.Err() == nil {
+		if err := d.look(ctx); err != nil && ctx.Err() == nil {
 			d.logger.WarnContext(ctx, "could not ask for the sweep of this tick; trying again", "error", err)
-		} else if err := d.measure(ctx); err != nil && ctx.Err() == nil {
-			d.logger.WarnContext(ctx, "could not read the length of a tick", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -35,6 +36,15 @@ func (d *watchdog) run(ctx context.Context) {
 		case <-time.After(min(watchEvery, d.clock.length()/3)):
 		}
 	}
+}
+
+func (d *watchdog) look(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	if _, err := d.store.EnqueueSweep(ctx); err != nil {
+		return err
+	}
+	return d.measure(ctx)
 }
 
 // measure learns the length of a tick, and by how much the database's clock is ahead of this process's.

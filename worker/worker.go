@@ -92,6 +92,7 @@ func New(ctx context.Context, c Config) (*Worker, error) {
 		PollOnly:             c.PollOnly,
 		JobTimeout:           JobTimeout,
 		RescueStuckJobsAfter: RescueAfter,
+		RetryPolicy:          &cappedRetry{},
 		PeriodicJobs: []*river.PeriodicJob{
 			river.NewPeriodicJob(clock, clock.sweep, &river.PeriodicJobOpts{ID: "sweep", RunOnStart: true}),
 		},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -30,6 +31,8 @@ func (d database) open(ctx context.Context, size int32) (*pgxpool.Pool, error) {
 		return nil, fmt.Errorf("the database URL cannot be used: %w", err)
 	}
 	config.MaxConns = size
+	// A connection that has idled is asked whether it is still there; one that was silently forgotten on the way never says.
+	config.PingTimeout = 2 * time.Second
 	if config.ConnConfig.RuntimeParams["application_name"] == "" {
 		config.ConnConfig.RuntimeParams["application_name"] = "thaw"
 	}

@@ -1,0 +1,24 @@
+package worker
+
+import (
+	"testing"
+	"time"
+
+	"github.com/riverqueue/river/rivertype"
+	"github.com/stretchr/testify/require"
+)
+
+// However often a job failed, it is tried again within half a minute; at first within seconds.
+func TestFailedJobsAreTriedAgainSoon(t *testing.T) {
+	t.Parallel()
+	policy := &cappedRetry{}
+	for failures := range 500 {
+		row := &rivertype.JobRow{Attempt: failures + 1, Errors: make([]rivertype.AttemptError, failures)}
+		wait := time.Until(policy.NextRetry(row))
+		require.LessOrEqual(t, wait, retryWithin, "after %d failures", failures)
+		require.Greater(t, wait, time.Duration(0), "after %d failures", failures)
+		if failures == 0 {
+			require.Less(t, wait, 2*time.Second)
+		}
+	}
+}
