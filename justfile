@@ -10,6 +10,14 @@ demo:
 test:
     go test ./...
 
+# Every benchmark at its full size, with charts: about an hour. `just bench heal jobs` runs only these.
+bench *names:
+    go run ./cmd/thaw bench {{names}} --charts bench-charts
+
+# Break it in every way, at full size: about three hours.
+chaos *flags:
+    go test ./chaos -v -count=1 -timeout 4h -full {{flags}}
+
 # All that CI checks.
 ci:
     .ci/run
