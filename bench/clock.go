@@ -55,7 +55,7 @@ CREATE OR REPLACE FUNCTION thaw.now() RETURNS timestamptz LANGUAGE sql STABLE PA
 RETURN pg_catalog.now() + (SELECT clock.ahead FROM bench.clock);
 `
 
-// liveTicks gives the fleet its usual numbers and a clock that advance moves.
+// liveTicks gives the fleet its usual numbers and a clock that sweepNext moves.
 func (db *database) liveTicks(ctx context.Context) error {
 	_, err := db.Exec(ctx, `
 		UPDATE thaw.settings SET tick = DEFAULT, account_cap = DEFAULT, fleet_cap = DEFAULT, signal_cap = DEFAULT;`+movableClock,
@@ -63,7 +63,18 @@ func (db *database) liveTicks(ctx context.Context) error {
 	return err
 }
 
-// advance moves the clock to the start of the next tick.
-func (db *database) advance(ctx context.Context) error {
-	return db.run(ctx, "UPDATE bench.clock SET ahead = (SELECT "+ahead+")")
+// sweepNext moves the clock to the start of the next tick and asks for its sweep, all at once: a worker that looks at its own
+// time cannot come between. It returns the tick, and when it asked.
+func (db *database) sweepNext(ctx context.Context) (tick, asked time.Time, err error) {
+	err = pgx.BeginFunc(ctx, db.Pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "UPDATE bench.clock SET ahead = (SELECT "+ahead+")"); err != nil {
+			return err
+		}
+		asked = time.Now()
+		return tx.QueryRow(ctx, "SELECT thaw.sweep()").Scan(&tick)
+	})
+	if err != nil {
+		err = fmt.Errorf("asking for the next sweep: %w", err)
+	}
+	return tick, asked, err
 }

@@ -75,7 +75,7 @@ func (d *day) contenders(r *rig) []contender {
 			return nil, err
 		}
 		got[hotUpdates.Name] = percent(after.hot, after.updated)
-		got[deadRows.Name] = percent(after.dead, after.live)
+		got[deadRows.Name] = percent(after.dead, float64(d.accounts*d.rows))
 		got[tableSize.Name] = percent(after.table-before.table, before.table)
 		got[indexSize.Name] = percent(after.indexes-before.indexes, before.indexes)
 		return got, nil
@@ -85,13 +85,13 @@ func (d *day) contenders(r *rig) []contender {
 func percent(part, whole float64) float64 { return 100 * part / max(1, whole) }
 
 // enrollments are the statistics of the table.
-type enrollments struct{ updated, hot, live, dead, table, indexes float64 }
+type enrollments struct{ updated, hot, dead, table, indexes float64 }
 
 func readEnrollments(ctx context.Context, db *database) (e enrollments, err error) {
 	err = db.QueryRow(ctx, `
-		SELECT s.n_tup_upd, s.n_tup_hot_upd, s.n_live_tup, s.n_dead_tup, pg_table_size(s.relid), pg_indexes_size(s.relid)
+		SELECT s.n_tup_upd, s.n_tup_hot_upd, s.n_dead_tup, pg_table_size(s.relid), pg_indexes_size(s.relid)
 		FROM pg_stat_user_tables AS s WHERE s.relid = 'thaw.enrollments'::regclass`).Scan(
-		&e.updated, &e.hot, &e.live, &e.dead, &e.table, &e.indexes)
+		&e.updated, &e.hot, &e.dead, &e.table, &e.indexes)
 	return e, err
 }
 
@@ -125,11 +125,8 @@ func (d *day) live(ctx context.Context, db *database) (sample, error) {
 	return sample{dayTick.Name: median(took), walPerRow.Name: float64(bytes) / float64(back+d.ticks*d.churn*d.rows)}, nil
 }
 
-// tick moves the clock, lets accounts go and come back, asks for the sweep, and waits until all of it is worked off.
+// tick lets accounts go and come back, has the next tick swept, and returns when all of it is worked off.
 func (d *day) tick(ctx context.Context, db *database, bell *bell, n int) error {
-	if err := db.advance(ctx); err != nil {
-		return err
-	}
 	gone := d.turn(n)
 	if err := db.run(ctx, `
 		SELECT thaw.signal('linkedin', a.provider_account_id, 'disconnected') FROM thaw.accounts AS a WHERE a.id BETWEEN $1 AND $2 ORDER BY a.id`,
@@ -155,11 +152,11 @@ func (d *day) tick(ctx context.Context, db *database, bell *bell, n int) error {
 			return err
 		}
 	}
-	var tick time.Time
-	if err := db.QueryRow(ctx, "SELECT thaw.sweep()").Scan(&tick); err != nil {
+	tick, _, err := db.sweepNext(ctx)
+	if err != nil {
 		return err
 	}
-	_, err := bell.waitTick(ctx, "sweep", tick)
+	_, err = bell.waitTick(ctx, "sweep", tick)
 	return err
 }
 

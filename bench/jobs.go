@@ -19,7 +19,7 @@ type jobs struct {
 }
 
 func newJobs(s Scale) benchmark {
-	return &jobs{accounts: s.pick(200, 2000), rows: 50, limit: time.Duration(s.pick(10, 60)) * time.Second}
+	return &jobs{accounts: s.pick(120, 2000), rows: 50, limit: time.Duration(s.pick(5, 60)) * time.Second}
 }
 
 // jobClients are the clients of the floor, and the jobs that the worker does at once.

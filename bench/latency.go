@@ -9,26 +9,25 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 )
 
 // latency sends connect signals at random times, each for an account of its own, and looks when its prospects are active.
 // The floor does the pass at once, in the transaction that takes the signal.
 type latency struct {
-	signals, rows int
-	limit         time.Duration
+	warmUp, signals, rows int // signals of the warm-up, which are not counted; others; enrollments of each account
+	limit                 time.Duration
 }
 
 func newLatency(s Scale) benchmark {
-	return &latency{signals: s.pick(200, 2000), rows: 20, limit: time.Duration(s.pick(10, 60)) * time.Second}
+	return &latency{
+		warmUp: s.pick(80, 100), signals: s.pick(100, 2000), rows: 20, limit: time.Duration(s.pick(5, 60)) * time.Second,
+	}
 }
 
-const (
-	// signalsPerSecond is the mean rate; the times between two signals are exponential.
-	signalsPerSecond = 100
-	// warmUpSignals come first, at the same rate, and are not counted.
-	warmUpSignals = 100
-)
+// signalsPerSecond is the mean rate; the times between two signals are exponential.
+const signalsPerSecond = 100
 
 func (l *latency) about() About {
 	return About{
@@ -46,13 +45,13 @@ func (l *latency) about() About {
 
 func (l *latency) load(ctx context.Context, r *rig, db *database) error {
 	return db.add(ctx, fleet{
-		accounts: len(l.contenders(r)) * (warmUpSignals + l.signals), rows: l.rows, status: "disconnected", paused: true, history: true,
+		accounts: len(l.contenders(r)) * (l.warmUp + l.signals), rows: l.rows, status: "disconnected", paused: true, history: true,
 	})
 }
 
 // accounts of a contender: first those of the warm-up.
 func (l *latency) accounts(place int) share {
-	size := warmUpSignals + l.signals
+	size := l.warmUp + l.signals
 	return share{int64(place*size + 1), size}
 }
 
@@ -84,12 +83,18 @@ func (l *latency) contenders(r *rig) []contender {
 // A passage is when a signal was sent, accepted, and acted upon.
 type passage struct{ sent, accepted, active time.Time }
 
-// inline takes the signal and does the pass in one transaction.
+// inline takes the signal and does the pass in one transaction, on as many connections as the worker has.
 func (l *latency) inline(ctx context.Context, db *database, place int) (sample, error) {
-	accounts := l.accounts(place)
-	return l.measured(ctx, db, accounts, func(ctx context.Context, account int64) (p passage, err error) {
+	config := db.Config()
+	config.MaxConns = jobClients
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	defer pool.Close()
+	return l.measured(ctx, db, l.accounts(place), func(ctx context.Context, account int64) (p passage, err error) {
 		p.sent = time.Now()
-		err = pgx.BeginFunc(ctx, db.Pool, func(tx pgx.Tx) error {
+		err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 			name := accountName(account)
 			var outcome string
 			if err := tx.QueryRow(ctx, "SELECT thaw.signal('linkedin', $1, 'connected')", name).Scan(&outcome); err != nil {
@@ -164,17 +169,18 @@ func (l *latency) queue(ctx context.Context, db *database, q queue, p *peer, pla
 	}, bell)
 }
 
-// measured has a signal sent at each arrival, first those of the warm-up. With a bell it says when the rows were active.
+// measured has a signal sent at each arrival, after those of the warm-up, which come at once and so meet every connection.
+// With a bell it says when the rows were active.
 func (l *latency) measured(ctx context.Context, db *database, accounts share, send func(context.Context, int64) (passage, error), bell *bell) (sample, error) {
-	warmUp := share{accounts.first, warmUpSignals}
-	work := share{accounts.first + warmUpSignals, accounts.size - warmUpSignals}
-	if _, err := l.arrive(ctx, warmUp, send, bell); err != nil {
+	warmUp := share{accounts.first, l.warmUp}
+	work := share{accounts.first + int64(l.warmUp), accounts.size - l.warmUp}
+	if _, err := l.arrive(ctx, warmUp, 0, send, bell); err != nil {
 		return nil, fmt.Errorf("warming up: %w", err)
 	}
 	if err := db.settle(ctx); err != nil {
 		return nil, err
 	}
-	passages, err := l.arrive(ctx, work, send, bell)
+	passages, err := l.arrive(ctx, work, time.Second/signalsPerSecond, send, bell)
 	if err != nil {
 		return nil, err
 	}
@@ -195,9 +201,9 @@ func (l *latency) measured(ctx context.Context, db *database, accounts share, se
 	}, nil
 }
 
-// arrive sends one signal for each account of a share, at random times that are the same at every call, and returns their
-// passages. With a bell, they are active when it has rung for the account.
-func (l *latency) arrive(ctx context.Context, s share, send func(context.Context, int64) (passage, error), bell *bell) ([]passage, error) {
+// arrive sends one signal for each account of a share, at random times that are the same at every call and have a mean
+// distance, and returns their passages. With a bell, they are active when it has rung for the account.
+func (l *latency) arrive(ctx context.Context, s share, distance time.Duration, send func(context.Context, int64) (passage, error), bell *bell) ([]passage, error) {
 	passages := make([]passage, s.size)
 	var active []time.Time
 	group, ctx := errgroup.WithContext(ctx)
@@ -216,7 +222,7 @@ func (l *latency) arrive(ctx context.Context, s share, send func(context.Context
 	random := mathrand.New(mathrand.NewPCG(1, 2)) //nolint:gosec // the same arrivals for everybody
 	due := time.Now()
 	for i := range s.size {
-		due = due.Add(time.Duration(random.ExpFloat64() / signalsPerSecond * float64(time.Second)))
+		due = due.Add(time.Duration(random.ExpFloat64() * float64(distance)))
 		select {
 		case <-ctx.Done():
 			return nil, group.Wait()

@@ -142,12 +142,8 @@ func (t *ticks) tick(ctx context.Context, db *database, bell *bell, claimants in
 			FROM thaw.accounts AS a WHERE a.id <= $1)`, claimants); err != nil {
 		return 0, err
 	}
-	if err := db.advance(ctx); err != nil {
-		return 0, err
-	}
-	began := time.Now()
-	var tick time.Time
-	if err := db.QueryRow(ctx, "SELECT thaw.sweep()").Scan(&tick); err != nil {
+	tick, began, err := db.sweepNext(ctx)
+	if err != nil {
 		return 0, err
 	}
 	var planned time.Time

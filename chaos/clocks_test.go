@@ -19,7 +19,7 @@ const wrong = 10 * time.Minute
 // the clock of the rules in the database, so that all processes are behind, or ahead, together.
 func TestClocks(t *testing.T) {
 	t.Parallel()
-	const tick = 5 * time.Second
+	tick := scale(2*time.Second, 5*time.Second)
 	s := open(t)
 	ids := s.fleet(scale(10, 60), scale(100, 500))
 	e := &electorate{scenario: s, tick: tick, options: []string{"--tick=" + tick.String(), "--account-cap=20", "--fleet-cap=50", "--jitter=1m"}}
@@ -56,7 +56,7 @@ func (e *electorate) jump(by time.Duration) {
 	for _, v := range e.members {
 		v.since = e.now()
 	}
-	e.fault(fmt.Sprintf("jumps of the database's clock by %s", by))
+	e.fault(fmt.Sprintf("jumps of the database's clock by %+d min", int(by.Minutes())))
 }
 
 // wrongDatabase moves the clock of the database under running processes.
@@ -78,7 +78,7 @@ func (e *electorate) wrongProcesses(ids []int64) {
 	serve := func(ahead time.Duration) (*skewed, *voter) {
 		p := e.serveSkewed(ahead, e.options...)
 		require.Equal(e, ahead, e.aheadOf(p.process))
-		e.fault(fmt.Sprintf("processes ahead by %s", ahead))
+		e.fault(fmt.Sprintf("processes with a clock at %+d min", int(ahead.Minutes())))
 		return p, e.admit(p.process)
 	}
 

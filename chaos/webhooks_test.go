@@ -103,7 +103,7 @@ func newMail(s *scenario, accounts []int64, n int) *mail {
 	m := &mail{scenario: s, final: map[int64]string{}}
 	routes := []string{"unipile/v1", "unipile/v2", "standard"}
 	certain := []string{"connected", "connected", "disconnected", "removed", "needs_verification"}
-	any := append([]string{"error", "connecting"}, certain...)
+	every := append([]string{"error", "connecting"}, certain...)
 	start := s.now()
 	for i, id := range accounts {
 		route := routes[i%len(routes)]
@@ -126,7 +126,7 @@ func newMail(s *scenario, accounts []int64, n int) *mail {
 			left -= 2
 		}
 		for left > 0 {
-			earlier, _ := write(any, start.Add(-time.Duration(1+s.rand.Int64N(int64(time.Hour)))))
+			earlier, _ := write(every, start.Add(-time.Duration(1+s.rand.Int64N(int64(time.Hour)))))
 			times := min(left, 1+s.rand.IntN(6)/4+s.rand.IntN(6)/5)
 			for range times {
 				m.letters = append(m.letters, earlier)
