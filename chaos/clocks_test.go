@@ -46,30 +46,42 @@ func TestClocks(t *testing.T) {
 	s.judge(s.ticksLost)
 }
 
-// jump ends and begins what counts as the life of each process: none of them worked in the time that was left out.
+// jump moves the clock of the database under running processes, between two transactions: in the middle of one it stands.
+// None of them worked in the time that is left out, so what counts as their lives ends, and begins again.
 func (e *electorate) jump(by time.Duration) {
 	e.Helper()
-	for _, v := range e.members {
-		e.lives = append(e.lives, life{v.since, e.now()})
-	}
-	e.advance(by)
-	for _, v := range e.members {
-		v.since = e.now()
+	for quiet := false; !quiet; {
+		for _, v := range e.members {
+			v.freeze()
+		}
+		quiet = value[bool](e.scenario, `
+			SELECT NOT EXISTS (SELECT FROM pg_stat_activity
+			WHERE datname = current_database() AND application_name LIKE 'thaw-%' AND state <> 'idle')`)
+		if quiet {
+			for _, v := range e.members {
+				e.lives = append(e.lives, life{v.since, e.now()})
+			}
+			e.advance(by)
+			for _, v := range e.members {
+				v.since = e.now()
+			}
+		}
+		for _, v := range e.members {
+			v.unfreeze()
+		}
 	}
 	e.fault(fmt.Sprintf("jumps of the database's clock by %+d min", int(by.Minutes())))
 }
 
-// wrongDatabase moves the clock of the database under running processes.
+// wrongDatabase makes the processes be behind, then ahead, by a jump backwards.
 func (e *electorate) wrongDatabase() {
 	e.Helper()
-	e.jump(-wrong)
+	e.jump(wrong)
 	e.join()
 	e.join()
 	e.pause(2 * e.tick)
-	e.jump(wrong)
-	e.pause(e.tick)
-	e.jump(-wrong / 2)
-	e.pause(e.tick)
+	e.jump(-2 * wrong)
+	e.pause(2 * e.tick)
 }
 
 // wrongProcesses gives each process a clock of its own, and lets each lead.
