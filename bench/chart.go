@@ -46,7 +46,7 @@ func (r Result) WriteChart(w io.Writer) error {
 const (
 	chartWidth = 760.0
 	barLeft    = 190.0
-	barRoom    = 400.0 // for the longest bar; its label comes after it
+	barRoom    = 400.0 // for the longest bar; the numbers stand right of it
 	barStep    = 24.0
 	// longest is how many times the floor, or the target, the longest bar may be. What is longer is cut off.
 	longest = 6.0
@@ -68,9 +68,10 @@ type group struct {
 }
 
 type bar struct {
-	Name, Role, Label string
-	X, Y, Length      float64
-	Cut               bool
+	Name, Role   string
+	Value, Ratio string
+	X, Y, Length float64
+	Cut          bool
 }
 
 func newGroup(m Metric, lines []Line, top float64) (g group, ok bool) {
@@ -103,11 +104,11 @@ func newGroup(m Metric, lines []Line, top float64) (g group, ok bool) {
 	}
 	y := top + 12
 	for _, l := range all {
-		b := bar{Name: l.Contender, Role: string(l.Role), Label: m.Unit.format(l.Median), X: barLeft, Y: y}
+		b := bar{Name: l.Contender, Role: string(l.Role), Value: m.Unit.format(l.Median), X: barLeft, Y: y}
 		b.Cut = l.Median > scale
 		b.Length = max(1, barRoom*min(l.Median, scale)/scale)
 		if l.Ratio != nil {
-			b.Label += fmt.Sprintf("  %.2f x", *l.Ratio)
+			b.Ratio = fmt.Sprintf("%.2f x", *l.Ratio)
 		}
 		g.Bars = append(g.Bars, b)
 		y += barStep
@@ -149,7 +150,8 @@ text { fill: #ddd; }
 {{end}}{{range .Bars}}<text x="{{px (add .X -8)}}" y="{{px (add .Y 14)}}" text-anchor="end">{{.Name}}</text>
 <rect class="{{.Role}}" x="{{px .X}}" y="{{px .Y}}" width="{{px .Length}}" height="18" rx="2"/>
 {{if .Cut}}<line class="cut" x1="{{px (add .X (add .Length -16))}}" y1="{{px (add .Y 20)}}" x2="{{px (add .X (add .Length -8))}}" y2="{{px (add .Y -2)}}"/>
-{{end}}<text x="{{px (add .X (add .Length 8))}}" y="{{px (add .Y 14)}}">{{.Label}}</text>
+{{end}}<text x="690" y="{{px (add .Y 14)}}" text-anchor="end">{{.Value}}</text>
+<text x="752" y="{{px (add .Y 14)}}" text-anchor="end">{{.Ratio}}</text>
 {{end}}{{if .TargetAt}}<line class="target" x1="{{px .TargetAt}}" y1="{{px (add .Top 6)}}" x2="{{px .TargetAt}}" y2="{{px .Bottom}}"/>
 {{end}}{{end}}</svg>
 `))

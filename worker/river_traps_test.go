@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivertest"
@@ -17,6 +18,7 @@ import (
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/testdb"
 	"github.com/thawline/thaw/jobs"
+	"github.com/thawline/thaw/schema"
 	"github.com/thawline/thaw/worker"
 )
 
@@ -76,6 +78,28 @@ func TestRiverCompletesAJobThatIsNotRunningWithoutAnError(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, tx.Commit(t.Context()))
 	require.Equal(t, "cancelled", testdb.Value[string](t, f.DB, "SELECT state::text FROM thaw.river_job"))
+}
+
+// River's client writes when a job is due by the clock of its process; a worker's client leaves that to the database. Else a
+// leader whose clock is ahead would insert each sweep for later, and the one that the watchdogs insert would be its duplicate.
+func TestWorkersJobsAreDueByTheClockOfTheDatabase(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	riverPool, err := pgxpool.NewWithConfig(t.Context(), f.Pool.Config())
+	require.NoError(t, err)
+	t.Cleanup(riverPool.Close)
+	w, err := worker.New(t.Context(), worker.Config{
+		Pool: f.Pool, RiverPool: riverPool, RiverSchema: schema.Name, PollOnly: f.PollOnly, Logger: testdb.Logger(t),
+	})
+	require.NoError(t, err)
+	tx := f.begin(t)
+	_, err = w.Client().InsertTx(t.Context(), tx, jobs.SweepArgs{TickAt: jobs.TickAt(f.Now(t))}, nil)
+	require.NoError(t, err)
+	_, err = w.Client().InsertManyTx(t.Context(), tx, []river.InsertManyParams{{Args: jobs.ResumeAccountArgs{AccountID: 1, SignalID: 1}}})
+	require.NoError(t, err)
+	var due int
+	require.NoError(t, tx.QueryRow(t.Context(), "SELECT count(*) FROM thaw.river_job WHERE state = 'available' AND scheduled_at = now()").Scan(&due))
+	require.Equal(t, 2, due)
 }
 
 // thaw.complete_job leaves the row that River's own function leaves, and touches no job that is not running.

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/thawline/thaw/internal/store"
@@ -93,6 +94,14 @@ func New(ctx context.Context, c Config) (*Worker, error) {
 		JobTimeout:           JobTimeout,
 		RescueStuckJobsAfter: RescueAfter,
 		RetryPolicy:          &cappedRetry{},
+		// River's client writes when a job is due by the clock of its process. Where that is ahead, the job would wait for the
+		// database's clock to come there; the zero time makes it the database's.
+		Hooks: []rivertype.Hook{river.HookInsertBeginFunc(func(_ context.Context, params *rivertype.JobInsertParams) error {
+			if params.State == rivertype.JobStateAvailable {
+				params.ScheduledAt = &time.Time{}
+			}
+			return nil
+		})},
 		PeriodicJobs: []*river.PeriodicJob{
 			river.NewPeriodicJob(clock, clock.sweep, &river.PeriodicJobOpts{ID: "sweep", RunOnStart: true}),
 		},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -32,17 +33,26 @@ type Problem struct {
 func (p Problem) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "line %d", p.Line)
-	if p.Column != "" {
+	switch {
+	case p.Column == "":
+	case slices.Contains(Columns, p.Column):
 		fmt.Fprintf(&b, ", column %s", p.Column)
+	default: // whatever stands in the header
+		fmt.Fprintf(&b, ", column %s", shown(p.Column))
 	}
 	fmt.Fprintf(&b, ": %s", p.Message)
-	switch {
-	case len(p.Value) > maxShown:
-		fmt.Fprintf(&b, " (found %q and so on)", p.Value[:maxShown])
-	case p.Value != "":
-		fmt.Fprintf(&b, " (found %q)", p.Value)
+	if p.Value != "" {
+		fmt.Fprintf(&b, " (found %s)", shown(p.Value))
 	}
 	return b.String()
+}
+
+// shown is a text of the file as it can be printed, however long it is and whatever is in it.
+func shown(text string) string {
+	if len(text) > maxShown {
+		return fmt.Sprintf("%q and so on", text[:maxShown])
+	}
+	return strconv.Quote(text)
 }
 
 // Problems is the error of a file that cannot be imported.

@@ -40,7 +40,7 @@ func TestProblems(t *testing.T) {
 		"no header":           {goodLine, []string{"line 1: is not a header: the first line must name the columns workspace,account,"}},
 		"semicolons":          {strings.ReplaceAll(file(good), ",", ";"), []string{"line 1: is not a header"}},
 		"a missing column":    {strings.Replace(file(good), ",step", "", 1), []string{"line 1, column step: is missing in the header"}},
-		"an unknown column":   {strings.Replace(file(good), ",step", ",steps", 1), []string{"line 1, column steps: is not a column of a fleet", "line 1, column step: is missing"}},
+		"an unknown column":   {strings.Replace(file(good), ",step", ",steps", 1), []string{`line 1, column "steps": is not a column of a fleet`, "line 1, column step: is missing"}},
 		"a column twice":      {strings.Replace(file(good), ",step", ",status", 1), []string{"line 1, column status: stands in the header twice", "line 1, column step: is missing"}},
 		"a quote in a header": {"wor\"kspace\n", []string{"line 1: has a quote inside a field that is not quoted"}},
 

@@ -117,10 +117,14 @@ func Run(ctx context.Context, c Config) error {
 	return group.Wait()
 }
 
+// readTimeout is how long a request may take to arrive. Shorter than the time in which a process comes to its end: one client
+// that sends a byte a second must not make an orderly stop fail.
+const readTimeout = 20 * time.Second
+
 // serve serves HTTP until asked ends, then lets open requests finish.
 func serve(running, asked context.Context, group *errgroup.Group, listener net.Listener, handler http.Handler, drainFor time.Duration) {
 	web := &http.Server{
-		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second,
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: readTimeout, WriteTimeout: 60 * time.Second,
 		IdleTimeout: 2 * time.Minute, BaseContext: func(net.Listener) context.Context { return running },
 	}
 	group.Go(func() error {
