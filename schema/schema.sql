@@ -1247,8 +1247,8 @@ COMMENT ON FUNCTION thaw.signal(provider text, provider_account_id text, status 
 CREATE FUNCTION thaw.sources_of(p_target_id bigint) RETURNS bigint[]
     LANGUAGE sql STABLE
     BEGIN ATOMIC
- SELECT array_agg(wake.source_id ORDER BY wake.source_id) AS array_agg
-    FROM (( SELECT target.id
+ SELECT array_agg(family.id ORDER BY family.id) AS array_agg
+    FROM ( SELECT target.id
             FROM thaw.accounts target
            WHERE (target.id = sources_of.p_target_id)
          UNION
@@ -1256,7 +1256,9 @@ CREATE FUNCTION thaw.sources_of(p_target_id bigint) RETURNS bigint[]
             FROM (thaw.accounts target
               JOIN thaw.accounts sibling ON (((sibling.workspace_id = target.workspace_id) AND (sibling.provider = target.provider) AND (sibling.member_id = target.member_id))))
            WHERE (target.id = sources_of.p_target_id)) family
-      JOIN thaw.wake_targets wake ON (((wake.source_id = family.id) AND (wake.target_id = sources_of.p_target_id))));
+   WHERE (( SELECT wake.target_id
+            FROM thaw.wake_targets wake
+           WHERE (wake.source_id = family.id)) = sources_of.p_target_id);
 END;
 CREATE FUNCTION thaw.spread(i bigint, n bigint, jitter interval) RETURNS interval
     LANGUAGE sql

@@ -28,11 +28,12 @@ CROSS JOIN LATERAL (
 WHERE source.status NOT IN ('connected', 'restricted');
 COMMENT ON VIEW thaw.wake_targets IS 'The account through which the prospects of an account wake; no row: nobody can.';
 
--- The accounts whose prospects wake through an account.
+-- The accounts whose prospects wake through an account. The target of each is looked up by itself: joined with the view, the
+-- planner finds the targets of all accounts first.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.sources_of(p_target_id bigint) RETURNS bigint[] LANGUAGE sql STABLE
 BEGIN ATOMIC
-    SELECT array_agg(wake.source_id ORDER BY wake.source_id)
+    SELECT array_agg(family.id ORDER BY family.id)
     FROM (
         SELECT target.id
         FROM thaw.accounts AS target
@@ -45,7 +46,7 @@ BEGIN ATOMIC
             AND sibling.provider = target.provider
             AND sibling.member_id = target.member_id
         WHERE target.id = p_target_id) AS family
-    JOIN thaw.wake_targets AS wake ON wake.source_id = family.id AND wake.target_id = p_target_id;
+    WHERE (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = family.id) = p_target_id;
 END;
 -- +goose StatementEnd
 
