@@ -18,6 +18,7 @@ import (
 
 // A launch says how a process of the program is started. The zero value: thaw serve on the scenario's database.
 type launch struct {
+	program string   // what is built from this tree
 	command string   // serve
 	url     string   // of the database
 	options []string // further flags
@@ -88,8 +89,12 @@ func (s *scenario) begin(l launch) *process {
 // command is a run of the program that does not outlive the test.
 func (s *scenario) command(l launch) *exec.Cmd {
 	s.Helper()
-	path, err := program()
-	require.NoError(s, err)
+	path := l.program
+	if path == "" {
+		var err error
+		path, err = program()
+		require.NoError(s, err)
+	}
 	args := []string{cmp.Or(l.command, "serve"), "--log-format=json"}
 	if l.command == "" {
 		args = append(args, "--addr=127.0.0.1:0")

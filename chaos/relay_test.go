@@ -2,7 +2,6 @@ package chaos_test
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/binary"
 	"io"
 	"net"
@@ -114,17 +113,8 @@ func (s *session) fromClient(client, server net.Conn) {
 		if err != nil {
 			return
 		}
-		switch kind {
-		case 'P': // Parse: the name of the statement, its text
-			name, text, _ := bytes.Cut(body, []byte{0})
-			text, _, _ = bytes.Cut(text, []byte{0})
-			s.statements[string(name)] = string(text)
-		case 'B': // Bind: the name of the portal, that of the statement
-			_, rest, _ := bytes.Cut(body, []byte{0})
-			name, _, _ := bytes.Cut(rest, []byte{0})
-			s.sent(s.statements[string(name)])
-		case 'Q': // Query: its text
-			s.sent(strings.TrimSuffix(string(body), "\x00"))
+		if sql, runs := s.statement(kind, body); runs {
+			s.sent(sql)
 		}
 		if in.Buffered() == 0 && out.Flush() != nil {
 			return

@@ -108,7 +108,7 @@ func (s *scenario) serveSkewed(ahead time.Duration, options ...string) *skewed {
 	require.NoError(s, err)
 	p := &skewed{clock: filepath.Join(s.TempDir(), "clock")}
 	p.set(s, ahead)
-	p.process = s.beginAs(path, launch{options: options, env: []string{clockEnv + "=" + p.clock}})
+	p.process = s.begin(launch{program: path, options: options, env: []string{clockEnv + "=" + p.clock}})
 	p.listening()
 	return p
 }
@@ -132,28 +132,4 @@ func (s *scenario) aheadOf(p *process) time.Duration {
 	says, err := http.ParseTime(response.Header.Get("Date"))
 	require.NoError(s, err)
 	return time.Until(says).Round(10 * time.Second)
-}
-
-// beginAs is begin with another program.
-func (s *scenario) beginAs(path string, l launch) *process {
-	s.Helper()
-	p := &process{s: s, ended: make(chan struct{}), output: &output{works: l.command != "web", listens: l.command != "work", started: make(chan struct{})}}
-	p.name = fmt.Sprintf("thaw-%d", s.processes.Add(1))
-	p.cmd = s.command(l)
-	p.cmd.Path = path
-	p.cmd.Env = append(p.cmd.Env, "PGAPPNAME="+p.name)
-	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
-	require.NoError(s, p.cmd.Start())
-	p.pid = p.cmd.Process.Pid
-	go func() {
-		p.err = p.cmd.Wait()
-		close(p.ended)
-	}()
-	s.Cleanup(func() {
-		p.end()
-		if s.Failed() {
-			s.Logf("%s, process %d, wrote last:\n%s", p.name, p.pid, p.log())
-		}
-	})
-	return p
 }
