@@ -197,7 +197,7 @@ func insertBySQL(statement string) inserter {
 
 const (
 	thawJobs = `
-SELECT count(thaw.enqueue('resume_account', 'resume', 3::smallint, jsonb_build_object(
+SELECT count(thaw.enqueue('resume_account', 'tick', 3::smallint, jsonb_build_object(
     'account_id', account.id, 'tick_at', to_char($3::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))))
 FROM generate_series($1::bigint, $2::bigint) AS account (id)`
 	graphileJobs = `

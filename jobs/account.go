@@ -16,9 +16,14 @@ type ResumeAccountArgs struct {
 // Kind implements [river.JobArgs].
 func (ResumeAccountArgs) Kind() string { return "resume_account" }
 
-// InsertOpts lets a signal's job go before a sweep's.
+// InsertOpts puts a signal's job and a sweep's into queues of their own: the first is to start at once, the second is one of
+// many.
 func (a ResumeAccountArgs) InsertOpts() river.InsertOpts {
-	return accountOpts(a.TickAt)
+	opts := accountOpts(a.TickAt)
+	if !a.TickAt.IsZero() {
+		opts.Queue = QueueTick
+	}
+	return opts
 }
 
 // PauseAccountArgs asks to pause the active enrollments of an account that can no longer serve them, in the name of the

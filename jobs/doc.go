@@ -8,7 +8,8 @@
 //
 //	kind             queue    priority                       unique by
 //	sweep            sweep    2                              tick
-//	resume_account   resume   1 by signal, 3 by sweep        account and signal, or account and tick
+//	resume_account   resume   1 by signal                    account and signal
+//	                 tick     3 by sweep                     account and tick
 //	pause_account    resume   1 by signal, 3 by sweep        account and signal, or account and tick
 //	heal             heal     2                              heal
 //	prune            sweep    4                              tick
@@ -16,9 +17,10 @@ package jobs
 
 import "github.com/riverqueue/river/rivertype"
 
-// Queues. Each has its own workers, so that a long heal does not keep a signal waiting.
+// Queues. Each has its own workers, so that neither a long heal nor the many passes of a tick keep a signal waiting.
 const (
 	QueueSweep  = "sweep"
+	QueueTick   = "tick"
 	QueueResume = "resume"
 	QueueHeal   = "heal"
 )

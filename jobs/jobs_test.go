@@ -79,7 +79,7 @@ func TestJobsFromSQLAndFromGoAreTheSame(t *testing.T) {
 		},
 		// A sweep inserts these by the client alone; thaw.enqueue would have to agree.
 		"resume_account by a sweep": {
-			exec(`SELECT thaw.enqueue('resume_account', 'resume', 3::smallint, jsonb_build_object('account_id', 1,
+			exec(`SELECT thaw.enqueue('resume_account', 'tick', 3::smallint, jsonb_build_object('account_id', 1,
 				'tick_at', to_char(thaw.tick() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')))`),
 			func(tick jobs.Tick, _ int64) river.JobArgs {
 				return jobs.ResumeAccountArgs{AccountID: 1, TickAt: tick}

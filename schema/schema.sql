@@ -251,41 +251,20 @@ BEGIN
     RETURN 'applied';
 END;
 $$;
-CREATE TABLE thaw.safety (
-    only_row boolean DEFAULT true NOT NULL,
-    since timestamp with time zone,
-    reason text,
-    CONSTRAINT safety_mode_has_a_reason CHECK ((((since IS NULL) = (reason IS NULL)) AND (reason <> ''::text))),
-    CONSTRAINT safety_only_row_check CHECK (only_row)
-);
-COMMENT ON TABLE thaw.safety IS 'One row; safety mode is on while since is not null.';
-CREATE TABLE thaw.workspaces (
-    id bigint NOT NULL,
-    key text NOT NULL,
-    name text DEFAULT ''::text NOT NULL,
-    auto_resume boolean DEFAULT true NOT NULL,
-    auto_resume_note text,
-    auto_resume_changed_at timestamp with time zone,
-    auto_resume_changed_by text,
-    created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
-    CONSTRAINT workspaces_key_check CHECK ((key <> ''::text))
-);
-COMMENT ON TABLE thaw.workspaces IS 'A tenant of the platform.';
 CREATE FUNCTION thaw.blocked_by(p_account thaw.accounts, p_even_if_off boolean DEFAULT false) RETURNS text
-    LANGUAGE sql STABLE
-    BEGIN ATOMIC
- SELECT
-         CASE
-             WHEN ((p_account).status <> 'connected'::thaw.account_status) THEN 'account_not_connected'::text
-             WHEN ((p_account).hold_until > thaw.now()) THEN 'account_on_hold'::text
-             WHEN ( SELECT (safety.since IS NOT NULL)
-                FROM thaw.safety) THEN 'safety_mode'::text
-             WHEN ((NOT p_even_if_off) AND (NOT ( SELECT workspace.auto_resume
-                FROM thaw.workspaces workspace
-               WHERE (workspace.id = (blocked_by.p_account).workspace_id)))) THEN 'auto_resume_off'::text
-             ELSE NULL::text
-         END AS "case";
+    LANGUAGE plpgsql STABLE
+    AS $$
+BEGIN
+    RETURN CASE
+        WHEN p_account.status <> 'connected' THEN 'account_not_connected'
+        WHEN p_account.hold_until > thaw.now() THEN 'account_on_hold'
+        WHEN (SELECT safety.since IS NOT NULL FROM thaw.safety) THEN 'safety_mode'
+        WHEN NOT p_even_if_off AND NOT (
+            SELECT workspace.auto_resume FROM thaw.workspaces AS workspace
+            WHERE workspace.id = p_account.workspace_id) THEN 'auto_resume_off'
+    END;
 END;
+$$;
 CREATE TABLE thaw.campaigns (
     id bigint NOT NULL,
     workspace_id bigint NOT NULL,
@@ -405,34 +384,13 @@ CREATE FUNCTION thaw.resumable_lines() RETURNS TABLE(workspace_id bigint, target
             FROM thaw.enrollments e
            WHERE ((e.status = 'paused'::thaw.enrollment_status) AND e.waits_for_account AND (e.account_id = line.source_id) AND (e.campaign_id = line.campaign_id))) rows);
 END;
-CREATE TABLE thaw.settings (
-    only_row boolean DEFAULT true NOT NULL,
-    tick interval DEFAULT '00:15:00'::interval NOT NULL,
-    account_cap integer DEFAULT 200 NOT NULL,
-    fleet_cap integer DEFAULT 2000 NOT NULL,
-    signal_cap integer DEFAULT 2000 NOT NULL,
-    jitter interval DEFAULT '00:15:00'::interval NOT NULL,
-    tolerance interval DEFAULT '02:00:00'::interval NOT NULL,
-    keep_history interval DEFAULT '400 days'::interval NOT NULL,
-    keep_signals interval DEFAULT '30 days'::interval NOT NULL,
-    changed_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
-    CONSTRAINT settings_account_cap_check CHECK (((account_cap >= 1) AND (account_cap <= 1000000))),
-    CONSTRAINT settings_fleet_cap_check CHECK (((fleet_cap >= 1) AND (fleet_cap <= 10000000))),
-    CONSTRAINT settings_jitter_check CHECK (((jitter >= '00:00:00'::interval) AND (jitter <= '1 day'::interval))),
-    CONSTRAINT settings_keep_history_check CHECK (((keep_history >= '2 days'::interval) AND (keep_history <= '36500 days'::interval))),
-    CONSTRAINT settings_keep_signals_check CHECK (((keep_signals >= '2 days'::interval) AND (keep_signals <= '36500 days'::interval))),
-    CONSTRAINT settings_only_row_check CHECK (only_row),
-    CONSTRAINT settings_signal_cap_check CHECK (((signal_cap >= 1) AND (signal_cap <= 10000000))),
-    CONSTRAINT settings_tick_check CHECK ((((tick >= '00:00:01'::interval) AND (tick <= '1 day'::interval)) AND (EXTRACT(epoch FROM tick) = floor(EXTRACT(epoch FROM tick))))),
-    CONSTRAINT settings_tolerance_check CHECK (((tolerance >= '00:00:00'::interval) AND (tolerance <= '7 days'::interval)))
-);
-COMMENT ON TABLE thaw.settings IS 'One row: the numbers that hold for the whole fleet.';
 CREATE FUNCTION thaw.tick(at timestamp with time zone DEFAULT thaw.now()) RETURNS timestamp with time zone
-    LANGUAGE sql STABLE
-    BEGIN ATOMIC
- SELECT date_bin(s.tick, tick.at, '2000-01-01 00:00:00+00'::timestamp with time zone) AS date_bin
-    FROM thaw.settings s;
+    LANGUAGE plpgsql STABLE
+    AS $$
+BEGIN
+    RETURN (SELECT date_bin(s.tick, tick.at, '2000-01-01 00:00:00+00') FROM thaw.settings AS s);
 END;
+$$;
 COMMENT ON FUNCTION thaw.tick(at timestamp with time zone) IS 'The tick that a time belongs to: a quarter hour (00, 15, 30, 45 UTC) unless settings.tick says otherwise.';
 CREATE TABLE thaw.account_budgets (
     tick_at timestamp with time zone NOT NULL,
@@ -457,6 +415,28 @@ CREATE TABLE thaw.grants (
 )
 WITH (fillfactor='80');
 COMMENT ON TABLE thaw.grants IS 'The plan of a tick: how many enrollments an account may wake; 0 only starts its campaigns.';
+CREATE TABLE thaw.settings (
+    only_row boolean DEFAULT true NOT NULL,
+    tick interval DEFAULT '00:15:00'::interval NOT NULL,
+    account_cap integer DEFAULT 200 NOT NULL,
+    fleet_cap integer DEFAULT 2000 NOT NULL,
+    signal_cap integer DEFAULT 2000 NOT NULL,
+    jitter interval DEFAULT '00:15:00'::interval NOT NULL,
+    tolerance interval DEFAULT '02:00:00'::interval NOT NULL,
+    keep_history interval DEFAULT '400 days'::interval NOT NULL,
+    keep_signals interval DEFAULT '30 days'::interval NOT NULL,
+    changed_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    CONSTRAINT settings_account_cap_check CHECK (((account_cap >= 1) AND (account_cap <= 1000000))),
+    CONSTRAINT settings_fleet_cap_check CHECK (((fleet_cap >= 1) AND (fleet_cap <= 10000000))),
+    CONSTRAINT settings_jitter_check CHECK (((jitter >= '00:00:00'::interval) AND (jitter <= '1 day'::interval))),
+    CONSTRAINT settings_keep_history_check CHECK (((keep_history >= '2 days'::interval) AND (keep_history <= '36500 days'::interval))),
+    CONSTRAINT settings_keep_signals_check CHECK (((keep_signals >= '2 days'::interval) AND (keep_signals <= '36500 days'::interval))),
+    CONSTRAINT settings_only_row_check CHECK (only_row),
+    CONSTRAINT settings_signal_cap_check CHECK (((signal_cap >= 1) AND (signal_cap <= 10000000))),
+    CONSTRAINT settings_tick_check CHECK ((((tick >= '00:00:01'::interval) AND (tick <= '1 day'::interval)) AND (EXTRACT(epoch FROM tick) = floor(EXTRACT(epoch FROM tick))))),
+    CONSTRAINT settings_tolerance_check CHECK (((tolerance >= '00:00:00'::interval) AND (tolerance <= '7 days'::interval)))
+);
+COMMENT ON TABLE thaw.settings IS 'One row: the numbers that hold for the whole fleet.';
 CREATE FUNCTION thaw.claimants(p_tick_at timestamp with time zone DEFAULT thaw.tick()) RETURNS TABLE(account_id bigint, workspace_id bigint, backlog integer, room integer, account_served_at timestamp with time zone, workspace_served_at timestamp with time zone)
     LANGUAGE sql STABLE
     SET jit TO 'off'
@@ -485,38 +465,15 @@ CREATE FUNCTION thaw.claimants(p_tick_at timestamp with time zone DEFAULT thaw.t
            ORDER BY g.tick_at DESC
           LIMIT 1) workspace_served ON (true));
 END;
-CREATE TABLE thaw.river_job (
-    id bigint NOT NULL,
-    state thaw.river_job_state DEFAULT 'available'::thaw.river_job_state NOT NULL,
-    attempt smallint DEFAULT 0 NOT NULL,
-    max_attempts smallint DEFAULT 25 NOT NULL,
-    attempted_at timestamp with time zone,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    finalized_at timestamp with time zone,
-    scheduled_at timestamp with time zone DEFAULT now() NOT NULL,
-    priority smallint DEFAULT 1 NOT NULL,
-    args jsonb NOT NULL,
-    attempted_by text[],
-    errors jsonb[],
-    kind text NOT NULL,
-    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
-    queue text DEFAULT 'default'::text NOT NULL,
-    tags character varying(255)[] DEFAULT '{}'::character varying[] NOT NULL,
-    unique_key bytea,
-    unique_states bit(8),
-    CONSTRAINT finalized_or_finalized_at_null CHECK ((((finalized_at IS NULL) AND (state <> ALL (ARRAY['cancelled'::thaw.river_job_state, 'completed'::thaw.river_job_state, 'discarded'::thaw.river_job_state]))) OR ((finalized_at IS NOT NULL) AND (state = ANY (ARRAY['cancelled'::thaw.river_job_state, 'completed'::thaw.river_job_state, 'discarded'::thaw.river_job_state]))))),
-    CONSTRAINT kind_length CHECK (((char_length(kind) > 0) AND (char_length(kind) < 128))),
-    CONSTRAINT max_attempts_is_positive CHECK ((max_attempts > 0)),
-    CONSTRAINT priority_in_range CHECK (((priority >= 1) AND (priority <= 4))),
-    CONSTRAINT queue_length CHECK (((char_length(queue) > 0) AND (char_length(queue) < 128)))
-);
 CREATE FUNCTION thaw.complete_job(p_job_id bigint) RETURNS boolean
-    LANGUAGE sql
-    BEGIN ATOMIC
- UPDATE thaw.river_job job SET state = 'completed'::thaw.river_job_state, finalized_at = now()
-   WHERE ((job.id = complete_job.p_job_id) AND (job.state = 'running'::thaw.river_job_state))
-   RETURNING true;
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    UPDATE "thaw".river_job AS job SET state = 'completed', finalized_at = pg_catalog.now()
+    WHERE job.id = p_job_id AND job.state = 'running';
+    RETURN CASE WHEN FOUND THEN true END;
 END;
+$$;
 CREATE FUNCTION thaw.enqueue(p_kind text, p_queue text, p_priority smallint, p_args jsonb, p_delay interval DEFAULT '00:00:00'::interval, p_unique_states bit DEFAULT '11110001'::"bit") RETURNS bigint
     LANGUAGE plpgsql
     AS $$
@@ -651,11 +608,15 @@ BEGIN
 END;
 $$;
 CREATE FUNCTION thaw.job_key(p_kind text, p_args jsonb) RETURNS bytea
-    LANGUAGE sql IMMUTABLE
-    BEGIN ATOMIC
- SELECT sha256(convert_to((((('&kind='::text || job_key.p_kind) || '&args={'::text) || string_agg((((to_json(arg.key))::text || ':'::text) || (arg.value)::text), ','::text ORDER BY (arg.key COLLATE "C"))) || '}'::text), 'UTF8'::name)) AS sha256
-    FROM jsonb_each(job_key.p_args) arg(key, value);
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+BEGIN
+    RETURN (SELECT sha256(convert_to(
+        '&kind=' || p_kind || '&args={'
+        || string_agg(to_json(arg.key)::text || ':' || arg.value::text, ',' ORDER BY arg.key COLLATE "C") || '}', 'UTF8'))
+    FROM jsonb_each(p_args) AS arg);
 END;
+$$;
 CREATE FUNCTION thaw.river_job_state_in_bitmask(bitmask bit, state thaw.river_job_state) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     AS $$
@@ -671,6 +632,31 @@ CREATE FUNCTION thaw.river_job_state_in_bitmask(bitmask bit, state thaw.river_jo
         ELSE 0
     END = 1;
 $$;
+CREATE TABLE thaw.river_job (
+    id bigint NOT NULL,
+    state thaw.river_job_state DEFAULT 'available'::thaw.river_job_state NOT NULL,
+    attempt smallint DEFAULT 0 NOT NULL,
+    max_attempts smallint DEFAULT 25 NOT NULL,
+    attempted_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    finalized_at timestamp with time zone,
+    scheduled_at timestamp with time zone DEFAULT now() NOT NULL,
+    priority smallint DEFAULT 1 NOT NULL,
+    args jsonb NOT NULL,
+    attempted_by text[],
+    errors jsonb[],
+    kind text NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    queue text DEFAULT 'default'::text NOT NULL,
+    tags character varying(255)[] DEFAULT '{}'::character varying[] NOT NULL,
+    unique_key bytea,
+    unique_states bit(8),
+    CONSTRAINT finalized_or_finalized_at_null CHECK ((((finalized_at IS NULL) AND (state <> ALL (ARRAY['cancelled'::thaw.river_job_state, 'completed'::thaw.river_job_state, 'discarded'::thaw.river_job_state]))) OR ((finalized_at IS NOT NULL) AND (state = ANY (ARRAY['cancelled'::thaw.river_job_state, 'completed'::thaw.river_job_state, 'discarded'::thaw.river_job_state]))))),
+    CONSTRAINT kind_length CHECK (((char_length(kind) > 0) AND (char_length(kind) < 128))),
+    CONSTRAINT max_attempts_is_positive CHECK ((max_attempts > 0)),
+    CONSTRAINT priority_in_range CHECK (((priority >= 1) AND (priority <= 4))),
+    CONSTRAINT queue_length CHECK (((char_length(queue) > 0) AND (char_length(queue) < 128)))
+);
 CREATE FUNCTION thaw.is_enqueued(p_kind text, p_args jsonb) RETURNS boolean
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -1031,7 +1017,7 @@ DECLARE
     from_accounts  bigint[];
     reasons        thaw.pause_reason[];
     paused_ats     timestamptz[];
-    granted        integer;
+    fleet_cap      integer;
     origin         thaw.event_source := p_lane::text;
 BEGIN
     resumed := 0;
@@ -1039,6 +1025,7 @@ BEGIN
     campaigns_resumed := 0;
     tick_finished := false;
     SELECT s.* INTO settings FROM thaw.settings AS s;
+    fleet_cap := CASE p_lane WHEN 'sweep' THEN settings.fleet_cap ELSE settings.signal_cap END;
     -- 1. The account, then the row that says whether this pass was done. A grant is locked too: the next tick closes it.
     SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = p_account_id FOR NO KEY UPDATE;
     tick := thaw.tick();
@@ -1108,84 +1095,97 @@ BEGIN
             origin, 'paused', 'running', started.paused_reason
         FROM started;
         GET DIAGNOSTICS campaigns_resumed = ROW_COUNT;
-        -- 4. Claim those who have waited longest. What somebody else is working on at this moment is left to the next pass.
-        IF p_lane <> 'heal' THEN
-            room := least(room, coalesce((
-                SELECT b.cap - b.used FROM thaw.account_budgets AS b
-                WHERE b.tick_at = tick AND b.account_id = account.id), settings.account_cap));
-        END IF;
-        IF is_listed THEN
-            SELECT array_agg(candidate.ctid) INTO places FROM (
-                SELECT e.ctid
-                FROM thaw.heal_enrollments AS listed
-                JOIN thaw.enrollments AS e ON e.id = listed.enrollment_id
-                JOIN thaw.campaigns AS c ON c.id = e.campaign_id
-                WHERE listed.heal_id = heal.id
-                    AND e.waits_for_account AND e.account_id = ANY (sources) AND c.status = 'running'
-                ORDER BY e.paused_at, e.id
-                LIMIT room) AS candidate;
-        ELSE
-            SELECT array_agg(candidate.ctid) INTO places FROM (
-                SELECT next.ctid
-                FROM unnest(line_sources, line_campaigns) AS line (source_id, campaign_id)
-                JOIN thaw.campaigns AS c ON c.id = line.campaign_id AND c.status = 'running'
-                CROSS JOIN LATERAL (
-                    SELECT e.ctid, e.id, e.paused_at
+        LOOP
+            -- 4. Claim those who have waited longest, no more than the budgets have room for. What somebody else is working on
+            --    at this moment is left to the next pass.
+            IF p_lane <> 'heal' THEN
+                room := least(room,
+                    coalesce((
+                        SELECT b.cap - b.used FROM thaw.account_budgets AS b
+                        WHERE b.tick_at = tick AND b.account_id = account.id), settings.account_cap),
+                    coalesce((
+                        SELECT b.cap - b.used FROM thaw.fleet_budgets AS b
+                        WHERE b.tick_at = tick AND b.lane = p_lane), fleet_cap));
+            END IF;
+            BEGIN
+                IF is_listed THEN
+                    SELECT array_agg(candidate.ctid) INTO places FROM (
+                        SELECT e.ctid
+                        FROM thaw.heal_enrollments AS listed
+                        JOIN thaw.enrollments AS e ON e.id = listed.enrollment_id
+                        JOIN thaw.campaigns AS c ON c.id = e.campaign_id
+                        WHERE listed.heal_id = heal.id
+                            AND e.waits_for_account AND e.account_id = ANY (sources) AND c.status = 'running'
+                        ORDER BY e.paused_at, e.id
+                        LIMIT room) AS candidate;
+                ELSE
+                    SELECT array_agg(candidate.ctid) INTO places FROM (
+                        SELECT next.ctid
+                        FROM unnest(line_sources, line_campaigns) AS line (source_id, campaign_id)
+                        JOIN thaw.campaigns AS c ON c.id = line.campaign_id AND c.status = 'running'
+                        CROSS JOIN LATERAL (
+                            SELECT e.ctid, e.id, e.paused_at
+                            FROM thaw.enrollments AS e
+                            WHERE e.status = 'paused' AND e.waits_for_account
+                                AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id
+                            ORDER BY e.paused_at, e.id
+                            LIMIT room) AS next
+                        ORDER BY next.paused_at, next.id
+                        LIMIT room) AS candidate;
+                END IF;
+                SELECT array_agg(waiting.ctid), array_agg(waiting.account_id), array_agg(waiting.paused_reason),
+                    array_agg(waiting.paused_at)
+                INTO places, from_accounts, reasons, paused_ats
+                FROM (
+                    SELECT e.ctid, e.account_id, e.paused_reason, e.paused_at
                     FROM thaw.enrollments AS e
-                    WHERE e.status = 'paused' AND e.waits_for_account
-                        AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id
+                    WHERE e.ctid = ANY (places) AND e.waits_for_account AND e.account_id = ANY (sources)
                     ORDER BY e.paused_at, e.id
-                    LIMIT room) AS next
-                ORDER BY next.paused_at, next.id
-                LIMIT room) AS candidate;
-        END IF;
-        SELECT array_agg(waiting.ctid), array_agg(waiting.account_id), array_agg(waiting.paused_reason),
-            array_agg(waiting.paused_at)
-        INTO places, from_accounts, reasons, paused_ats
-        FROM (
-            SELECT e.ctid, e.account_id, e.paused_reason, e.paused_at
-            FROM thaw.enrollments AS e
-            WHERE e.ctid = ANY (places) AND e.waits_for_account AND e.account_id = ANY (sources)
-            ORDER BY e.paused_at, e.id
-            FOR NO KEY UPDATE SKIP LOCKED) AS waiting;
-        granted := coalesce(cardinality(places), 0);
-        -- 5. The budget of the lane. A heal's own row is its budget; its cap is in room already, its CHECK guards it.
-        IF p_lane <> 'heal' AND granted > 0 THEN
-            INSERT INTO thaw.fleet_budgets (tick_at, lane, cap)
-            VALUES (tick, p_lane, CASE p_lane WHEN 'sweep' THEN settings.fleet_cap ELSE settings.signal_cap END)
-            ON CONFLICT DO NOTHING;
-            SELECT least(granted, b.cap - b.used) INTO granted
-            FROM thaw.fleet_budgets AS b WHERE b.tick_at = tick AND b.lane = p_lane
-            FOR NO KEY UPDATE;
-            UPDATE thaw.fleet_budgets AS b SET used = b.used + granted WHERE b.tick_at = tick AND b.lane = p_lane;
-            INSERT INTO thaw.account_budgets AS b (tick_at, account_id, cap, used)
-            VALUES (tick, account.id, settings.account_cap, granted)
-            ON CONFLICT (tick_at, account_id) DO UPDATE SET used = b.used + excluded.used;
-        END IF;
-        -- 6. Wake them, at their step, evenly over the window; 7. and write it into their history.
-        WITH woken AS (
-            UPDATE thaw.enrollments AS e SET
-                status = 'active', paused_reason = NULL, paused_at = NULL, account_id = account.id,
-                next_action_at = greatest(
-                    e.next_action_at, thaw.now() + thaw.spread(line.i, granted, settings.jitter))
-            FROM unnest(places[:granted], from_accounts[:granted], reasons[:granted], paused_ats[:granted])
-                WITH ORDINALITY AS line (ctid, from_account_id, reason, paused_at, i)
-            WHERE e.ctid = line.ctid
-            RETURNING e.id, e.step, line.from_account_id, line.reason, line.paused_at
-        )
-        INSERT INTO thaw.enrollment_events (
-            enrollment_id, at, tick_at, heal_id, signal_id, job_id, from_account_id, to_account_id, step, kind, source,
-            from_status, to_status, reason, paused_at)
-        SELECT flip.id, thaw.now(), CASE WHEN p_lane <> 'heal' THEN tick END, p_heal_id, p_signal_id, p_job_id,
-            flip.from_account_id, account.id, flip.step, flip.kind, origin, flip.from_status, 'active', flip.reason,
-            flip.paused_at
-        FROM (
-            SELECT woken.*, 'resumed'::thaw.event_kind AS kind, 'paused'::thaw.enrollment_status AS from_status FROM woken
-            UNION ALL
-            SELECT woken.*, 'repointed', 'active' FROM woken WHERE woken.from_account_id <> account.id) AS flip;
-        GET DIAGNOSTICS repointed = ROW_COUNT;
-        resumed := granted;
-        repointed := repointed - resumed;
+                    FOR NO KEY UPDATE SKIP LOCKED) AS waiting;
+                resumed := coalesce(cardinality(places), 0);
+                -- 5. Wake them, at their step, evenly over the window; 6. and write it into their history.
+                WITH woken AS (
+                    UPDATE thaw.enrollments AS e SET
+                        status = 'active', paused_reason = NULL, paused_at = NULL, account_id = account.id,
+                        next_action_at = greatest(
+                            e.next_action_at, thaw.now() + thaw.spread(line.i, resumed, settings.jitter))
+                    FROM unnest(places, from_accounts, reasons, paused_ats)
+                        WITH ORDINALITY AS line (ctid, from_account_id, reason, paused_at, i)
+                    WHERE e.ctid = line.ctid
+                    RETURNING e.id, e.step, line.from_account_id, line.reason, line.paused_at
+                )
+                INSERT INTO thaw.enrollment_events (
+                    enrollment_id, at, tick_at, heal_id, signal_id, job_id, from_account_id, to_account_id, step, kind, source,
+                    from_status, to_status, reason, paused_at)
+                SELECT flip.id, thaw.now(), CASE WHEN p_lane <> 'heal' THEN tick END, p_heal_id, p_signal_id, p_job_id,
+                    flip.from_account_id, account.id, flip.step, flip.kind, origin, flip.from_status, 'active', flip.reason,
+                    flip.paused_at
+                FROM (
+                    SELECT woken.*, 'resumed'::thaw.event_kind AS kind, 'paused'::thaw.enrollment_status AS from_status FROM woken
+                    UNION ALL
+                    SELECT woken.*, 'repointed', 'active' FROM woken WHERE woken.from_account_id <> account.id) AS flip;
+                GET DIAGNOSTICS repointed = ROW_COUNT;
+                repointed := repointed - resumed;
+                -- 7. Take them from the budgets. A heal's own row is its budget; its cap is in room already, its CHECK guards
+                --    it. The fleet's row is what all passes of a tick meet at, so it is locked last, for the shortest time;
+                --    the price is that somebody else may have taken what this pass saw. Then all of this is taken back, and
+                --    done again with the row locked and no more than it has.
+                IF p_lane <> 'heal' AND resumed > 0 THEN
+                    INSERT INTO thaw.account_budgets AS b (tick_at, account_id, cap, used)
+                    VALUES (tick, account.id, settings.account_cap, resumed)
+                    ON CONFLICT (tick_at, account_id) DO UPDATE SET used = b.used + excluded.used;
+                    INSERT INTO thaw.fleet_budgets AS b (tick_at, lane, cap, used) VALUES (tick, p_lane, fleet_cap, resumed)
+                    ON CONFLICT (tick_at, lane) DO UPDATE SET used = b.used + excluded.used
+                        WHERE b.used + excluded.used <= b.cap;
+                    IF NOT FOUND THEN
+                        RAISE EXCEPTION 'somebody else took from the budget' USING ERRCODE = 'TH001';
+                    END IF;
+                END IF;
+                EXIT;
+            EXCEPTION WHEN SQLSTATE 'TH001' THEN
+                PERFORM b.used FROM thaw.fleet_budgets AS b WHERE b.tick_at = tick AND b.lane = p_lane FOR NO KEY UPDATE;
+            END;
+        END LOOP;
     END IF;
     -- 8. Close the pass.
     CASE p_lane
@@ -1245,21 +1245,26 @@ CREATE FUNCTION thaw.signal(provider text, provider_account_id text, status text
     RETURN (thaw.receive_signal(provider, provider_account_id, status, status, occurred_at, member_id, ('sql:'::text || delivery_key), false, NULL::jsonb))::text;
 COMMENT ON FUNCTION thaw.signal(provider text, provider_account_id text, status text, occurred_at timestamp with time zone, member_id text, delivery_key text) IS 'Applies an account status in Thaw''s own words and enqueues its job, in the caller''s transaction, by the rules of the webhooks. occurred_at null: ordered by receipt. delivery_key: repeated, it changes nothing. Returns applied, duplicate, stale, unknown_account or ignored.';
 CREATE FUNCTION thaw.sources_of(p_target_id bigint) RETURNS bigint[]
-    LANGUAGE sql STABLE
-    BEGIN ATOMIC
- SELECT array_agg(family.id ORDER BY family.id) AS array_agg
-    FROM ( SELECT target.id
-            FROM thaw.accounts target
-           WHERE (target.id = sources_of.p_target_id)
-         UNION
-          SELECT sibling.id
-            FROM (thaw.accounts target
-              JOIN thaw.accounts sibling ON (((sibling.workspace_id = target.workspace_id) AND (sibling.provider = target.provider) AND (sibling.member_id = target.member_id))))
-           WHERE (target.id = sources_of.p_target_id)) family
-   WHERE (( SELECT wake.target_id
-            FROM thaw.wake_targets wake
-           WHERE (wake.source_id = family.id)) = sources_of.p_target_id);
+    LANGUAGE plpgsql STABLE
+    AS $$
+BEGIN
+    RETURN (
+    SELECT array_agg(family.id ORDER BY family.id)
+    FROM (
+        SELECT target.id
+        FROM thaw.accounts AS target
+        WHERE target.id = p_target_id
+        UNION
+        SELECT sibling.id
+        FROM thaw.accounts AS target
+        JOIN thaw.accounts AS sibling
+            ON sibling.workspace_id = target.workspace_id
+            AND sibling.provider = target.provider
+            AND sibling.member_id = target.member_id
+        WHERE target.id = p_target_id) AS family
+    WHERE (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = family.id) = p_target_id);
 END;
+$$;
 CREATE FUNCTION thaw.spread(i bigint, n bigint, jitter interval) RETURNS interval
     LANGUAGE sql
     RETURN (jitter * ((((i - 1))::double precision + random()) / (n)::double precision));
@@ -1390,6 +1395,18 @@ ALTER TABLE thaw.accounts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+CREATE TABLE thaw.workspaces (
+    id bigint NOT NULL,
+    key text NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    auto_resume boolean DEFAULT true NOT NULL,
+    auto_resume_note text,
+    auto_resume_changed_at timestamp with time zone,
+    auto_resume_changed_by text,
+    created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    CONSTRAINT workspaces_key_check CHECK ((key <> ''::text))
+);
+COMMENT ON TABLE thaw.workspaces IS 'A tenant of the platform.';
 CREATE VIEW thaw.backlog AS
  SELECT workspace.key AS workspace,
     account.provider_account_id AS account,
@@ -1634,6 +1651,14 @@ CREATE TABLE thaw.river_queue (
     paused_at timestamp with time zone,
     updated_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL
 );
+CREATE TABLE thaw.safety (
+    only_row boolean DEFAULT true NOT NULL,
+    since timestamp with time zone,
+    reason text,
+    CONSTRAINT safety_mode_has_a_reason CHECK ((((since IS NULL) = (reason IS NULL)) AND (reason <> ''::text))),
+    CONSTRAINT safety_only_row_check CHECK (only_row)
+);
+COMMENT ON TABLE thaw.safety IS 'One row; safety mode is on while since is not null.';
 CREATE TABLE thaw.sweeps (
     tick_at timestamp with time zone NOT NULL,
     account_cap integer NOT NULL,

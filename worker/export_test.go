@@ -12,6 +12,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertest"
 	"github.com/riverqueue/river/rivertype"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/jobs"
@@ -25,7 +26,7 @@ func WorkByHand(t testing.TB, pool *pgxpool.Pool, client *river.Client[pgx.Tx], 
 	case jobs.SweepArgs{}.Kind():
 		return work(ctx, &sweepWorker{store: db, logger: logger}, row)
 	case jobs.ResumeAccountArgs{}.Kind():
-		return work(ctx, &resumeWorker{store: db, logger: logger}, row)
+		return work(ctx, &resumeWorker{store: db, logger: logger, turns: semaphore.NewWeighted(1)}, row)
 	case jobs.PauseAccountArgs{}.Kind():
 		return work(ctx, &pauseWorker{store: db, logger: logger}, row)
 	case jobs.HealArgs{}.Kind():

@@ -140,11 +140,11 @@ func TestTickWhoseJobsAnOperatorCancelledIsClosedByTheNext(t *testing.T) {
 	f := setup(t)
 	a := f.account(t, account{key: "a1"})
 	f.waiting(t, a, 10)
-	f.pauseQueue(t, jobs.QueueResume)
+	f.pauseQueue(t, jobs.QueueTick)
 	w := f.launch(t)
 	f.eventually(t, 1, "SELECT count(*) FROM thaw.sweeps")
 	f.cancelAll(t, "resume_account")
-	require.NoError(t, w.Client().QueueResume(t.Context(), jobs.QueueResume, nil))
+	require.NoError(t, w.Client().QueueResume(t.Context(), jobs.QueueTick, nil))
 	require.Equal(t, 10, f.sweep(t))
 	require.Zero(t, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.sweeps WHERE finished_at IS NULL"))
 }

@@ -30,7 +30,7 @@ type pauseWorker struct {
 // came back, the rest stays as it is.
 func (w *pauseWorker) Work(ctx context.Context, job *river.Job[jobs.PauseAccountArgs]) error {
 	args := job.Args
-	params := dbsqlc.PauseBatchParams{AccountID: args.AccountID, Size: batchSize, JobID: job.ID}
+	params := dbsqlc.PauseBatchParams{AccountID: args.AccountID, Size: pauseSize, JobID: job.ID}
 	if args.SignalID != 0 {
 		params.SignalID = &args.SignalID
 	}

@@ -219,13 +219,13 @@ func TestPauseOfManyIsARowOfShortTransactions(t *testing.T) {
 	f := setup(t)
 	a := f.account(t, account{key: "a1"})
 	c := f.campaign(t, campaign{key: "spring"})
-	f.prospects(t, prospects{account: a, campaign: c, n: 4500})
+	f.prospects(t, prospects{account: a, campaign: c, n: 2500})
 	f.start(t)
 
 	f.signal(t, "a1", "disconnected")
 	f.settle(t)
-	require.Equal(t, map[string]int{disconnected: 4500}, f.states(t, a))
-	require.Equal(t, []int{2000, 2000, 500}, testdb.Column[int](t, f.DB,
+	require.Equal(t, map[string]int{disconnected: 2500}, f.states(t, a))
+	require.Equal(t, []int{1000, 1000, 500}, testdb.Column[int](t, f.DB,
 		"SELECT count(*) FROM thaw.enrollment_events WHERE kind = 'paused' GROUP BY at ORDER BY at"), "one time a transaction")
 }
 

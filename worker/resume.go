@@ -7,6 +7,7 @@ import (
 	"log/slog"
 
 	"github.com/riverqueue/river"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/jobs"
@@ -17,6 +18,9 @@ type resumeWorker struct {
 	river.WorkerDefaults[jobs.ResumeAccountArgs]
 	store  *store.Store
 	logger *slog.Logger
+	// turns is how many passes of a tick run at once. All of them end at the rows of their tick, so that more would only wait
+	// there for each other, and those that wait keep a connection each.
+	turns *semaphore.Weighted
 }
 
 // Work runs the resume pass of one account in the name of its signal or of its grant.
@@ -46,6 +50,10 @@ func (w *resumeWorker) forSignal(ctx context.Context, job *river.Job[jobs.Resume
 
 func (w *resumeWorker) forSweep(ctx context.Context, job *river.Job[jobs.ResumeAccountArgs]) error {
 	args := job.Args
+	if err := w.turns.Acquire(ctx, 1); err != nil {
+		return fmt.Errorf("waiting for the passes before it: %w", err)
+	}
+	defer w.turns.Release(1)
 	pass, err := w.store.Trip().ResumeForSweep(ctx, dbsqlc.ResumeForSweepParams{
 		AccountID: args.AccountID, JobID: job.ID, TickAt: args.TickAt.Time,
 	})

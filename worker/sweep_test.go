@@ -98,7 +98,7 @@ func TestWorkOfATickThatIsOverIsLeftToTheNext(t *testing.T) {
 	f := setup(t)
 	a := f.account(t, account{key: "a1"})
 	f.waiting(t, a, 450)
-	f.pauseQueue(t, jobs.QueueResume)
+	f.pauseQueue(t, jobs.QueueTick)
 	w := f.launch(t)
 	const sweeps = "SELECT count(*) FROM thaw.sweeps"
 	f.eventually(t, 1, sweeps)
@@ -110,7 +110,7 @@ func TestWorkOfATickThatIsOverIsLeftToTheNext(t *testing.T) {
 	require.Equal(t, 1, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.sweeps WHERE finished_at IS NOT NULL AND resumed = 0 AND accounts_processed = 1 AND tick_at < thaw.tick()"),
 		"the earlier tick was closed")
 	// Both jobs run now; the sweep gives its account one budget, not two.
-	require.NoError(t, w.Client().QueueResume(t.Context(), jobs.QueueResume, nil))
+	require.NoError(t, w.Client().QueueResume(t.Context(), jobs.QueueTick, nil))
 	f.settle(t)
 	require.Equal(t, map[string]int{"active": 200, disconnected: 250}, f.states(t, a))
 }
@@ -120,7 +120,7 @@ func TestJobOfATickThatIsOverCancelsItself(t *testing.T) {
 	f := setup(t)
 	a := f.account(t, account{key: "a1", status: "disconnected"})
 	f.waiting(t, a, 10)
-	f.pauseQueue(t, jobs.QueueResume)
+	f.pauseQueue(t, jobs.QueueTick)
 	w := f.launch(t)
 	f.eventually(t, 1, "SELECT count(*) FROM thaw.sweeps WHERE finished_at IS NOT NULL")
 	f.Exec(t, "UPDATE thaw.accounts SET status = 'connected', connected_at = thaw.now()")
@@ -129,7 +129,7 @@ func TestJobOfATickThatIsOverCancelsItself(t *testing.T) {
 	f.eventually(t, 1, "SELECT count(*) FROM thaw.grants")
 
 	f.Advance(t, tick) // and no sweep has closed the last one yet
-	require.NoError(t, w.Client().QueueResume(t.Context(), jobs.QueueResume, nil))
+	require.NoError(t, w.Client().QueueResume(t.Context(), jobs.QueueTick, nil))
 	f.settle(t)
 	require.Equal(t, "cancelled", testdb.Value[string](t, f.DB, "SELECT state::text FROM thaw.river_job WHERE kind = 'resume_account'"))
 	require.Equal(t, "stale_tick", testdb.Value[string](t, f.DB, "SELECT verdict FROM thaw.grants"))

@@ -12,6 +12,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivertype"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/jobs"
@@ -25,10 +26,15 @@ const (
 	RescueAfter = 60 * time.Second
 	// workSlice is how long a job of many batches goes on before it gives its place to others. Shorter than JobTimeout.
 	workSlice = 10 * time.Second
-	// batchSize is how many enrollments one transaction pauses or heals, and how many old rows one looks at to remove them:
-	// few enough to hold the lock on the account for less than a tenth of a second, enough to make the transaction itself
-	// cheap.
+	// batchSize is how many enrollments one transaction heals, and how many old rows one looks at to remove them: enough to
+	// make the transaction itself cheap.
 	batchSize = 2000
+	// pauseSize is how many enrollments one transaction pauses: few enough that whoever waits for the account, a signal that
+	// says it is back, waits for less than a tenth of a second.
+	pauseSize = 1000
+	// ticksAhead is how many jobs of a tick a process takes for each that it may run: they come by the thousand, and to take
+	// them one by one would cost as much as a third of their work.
+	ticksAhead = 8
 )
 
 // Config of a [Worker].
@@ -40,7 +46,8 @@ type Config struct {
 	RiverPool *pgxpool.Pool
 	// RiverSchema is the Postgres schema of River's tables. Required.
 	RiverSchema string
-	// Concurrency is how many resume and pause jobs run at once in this process. Default 8.
+	// Concurrency is how many jobs of signals, resumes and pauses, run at once in this process; beside them half as many
+	// resumes of a tick do. Default 8.
 	Concurrency int
 	// PollOnly does without LISTEN, for a connection pooler in transaction mode. Jobs then start within 100 ms instead of
 	// at once.
@@ -71,7 +78,7 @@ func New(ctx context.Context, c Config) (*Worker, error) {
 
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &sweepWorker{store: db, logger: c.Logger})
-	river.AddWorker(workers, &resumeWorker{store: db, logger: c.Logger})
+	river.AddWorker(workers, &resumeWorker{store: db, logger: c.Logger, turns: semaphore.NewWeighted(int64(c.Concurrency+1) / 2)})
 	river.AddWorker(workers, &pauseWorker{store: db, logger: c.Logger})
 	river.AddWorker(workers, &healWorker{store: db, logger: c.Logger})
 	river.AddWorker(workers, &pruneWorker{store: db, logger: c.Logger})
@@ -83,6 +90,7 @@ func New(ctx context.Context, c Config) (*Worker, error) {
 		Queues: map[string]river.QueueConfig{
 			jobs.QueueSweep:  {MaxWorkers: 2, FetchCooldown: 10 * time.Millisecond, FetchPollInterval: time.Second},
 			jobs.QueueResume: {MaxWorkers: c.Concurrency},
+			jobs.QueueTick:   {MaxWorkers: ticksAhead * c.Concurrency, FetchCooldown: 20 * time.Millisecond, FetchPollInterval: time.Second},
 			jobs.QueueHeal:   {MaxWorkers: 2, FetchCooldown: 10 * time.Millisecond, FetchPollInterval: time.Second},
 		},
 		// A queue does at most MaxWorkers jobs a cooldown; and River limits its own notifications by the same number when

@@ -74,7 +74,7 @@ func (c *webCmd) Run(ctx context.Context, e *env) error {
 
 // workFlag has the flags of a process that works.
 type workFlag struct {
-	Concurrency int `help:"Resume and pause jobs that run at once in this process." default:"8" env:"THAW_CONCURRENCY"`
+	Concurrency int `help:"Jobs of signals that run at once in this process; half as many of a tick run beside them." default:"8" env:"THAW_CONCURRENCY"`
 }
 
 func (f *workFlag) Validate() error {
@@ -116,7 +116,7 @@ func (p *longRunning) run(ctx context.Context, e *env, numbers *fleet, work *wor
 	if work != nil {
 		concurrency = work.Concurrency
 	}
-	pool, err := p.open(ctx, int32(concurrency+8))
+	pool, err := p.open(ctx, int32(concurrency+(concurrency+1)/2+8))
 	if err != nil {
 		return err
 	}

@@ -44,10 +44,11 @@ COMMENT ON TABLE thaw.settings IS 'One row: the numbers that hold for the whole 
 INSERT INTO thaw.settings DEFAULT VALUES;
 
 -- +goose StatementBegin
-CREATE FUNCTION thaw.tick(at timestamptz DEFAULT thaw.now()) RETURNS timestamptz LANGUAGE sql STABLE
-BEGIN ATOMIC
-    SELECT date_bin(s.tick, tick.at, '2000-01-01 00:00:00+00') FROM thaw.settings AS s;
+CREATE FUNCTION thaw.tick(at timestamptz DEFAULT thaw.now()) RETURNS timestamptz LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT date_bin(s.tick, tick.at, '2000-01-01 00:00:00+00') FROM thaw.settings AS s);
 END;
+$$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.tick(timestamptz) IS
     'The tick that a time belongs to: a quarter hour (00, 15, 30, 45 UTC) unless settings.tick says otherwise.';

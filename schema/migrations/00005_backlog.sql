@@ -29,10 +29,12 @@ WHERE source.status NOT IN ('connected', 'restricted');
 COMMENT ON VIEW thaw.wake_targets IS 'The account through which the prospects of an account wake; no row: nobody can.';
 
 -- The accounts whose prospects wake through an account. The target of each is looked up by itself: joined with the view, the
--- planner finds the targets of all accounts first.
+-- planner finds the targets of all accounts first. In plpgsql, as all that a pass calls: it keeps its plan for as long as the
+-- connection lives, where a function in SQL that cannot be inlined is planned at every call.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.sources_of(p_target_id bigint) RETURNS bigint[] LANGUAGE sql STABLE
-BEGIN ATOMIC
+CREATE FUNCTION thaw.sources_of(p_target_id bigint) RETURNS bigint[] LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
     SELECT array_agg(family.id ORDER BY family.id)
     FROM (
         SELECT target.id
@@ -46,16 +48,17 @@ BEGIN ATOMIC
             AND sibling.provider = target.provider
             AND sibling.member_id = target.member_id
         WHERE target.id = p_target_id) AS family
-    WHERE (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = family.id) = p_target_id;
+    WHERE (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = family.id) = p_target_id);
 END;
+$$;
 -- +goose StatementEnd
 
 -- Why nobody may be woken through an account at this moment; null: nothing stands against it.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.blocked_by(p_account thaw.accounts, p_even_if_off boolean DEFAULT false)
-RETURNS text LANGUAGE sql STABLE
-BEGIN ATOMIC
-    SELECT CASE
+RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN CASE
         WHEN p_account.status <> 'connected' THEN 'account_not_connected'
         WHEN p_account.hold_until > thaw.now() THEN 'account_on_hold'
         WHEN (SELECT safety.since IS NOT NULL FROM thaw.safety) THEN 'safety_mode'
@@ -64,6 +67,7 @@ BEGIN ATOMIC
             WHERE workspace.id = p_account.workspace_id) THEN 'auto_resume_off'
     END;
 END;
+$$;
 -- +goose StatementEnd
 
 -- A loose scan: one descent of the index for every account with somebody waiting, however many rows wait there.

@@ -50,7 +50,7 @@ DECLARE
     from_accounts  bigint[];
     reasons        thaw.pause_reason[];
     paused_ats     timestamptz[];
-    granted        integer;
+    fleet_cap      integer;
     origin         thaw.event_source := p_lane::text;
 BEGIN
     resumed := 0;
@@ -58,6 +58,7 @@ BEGIN
     campaigns_resumed := 0;
     tick_finished := false;
     SELECT s.* INTO settings FROM thaw.settings AS s;
+    fleet_cap := CASE p_lane WHEN 'sweep' THEN settings.fleet_cap ELSE settings.signal_cap END;
 
     -- 1. The account, then the row that says whether this pass was done. A grant is locked too: the next tick closes it.
     SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = p_account_id FOR NO KEY UPDATE;
@@ -131,86 +132,99 @@ BEGIN
         FROM started;
         GET DIAGNOSTICS campaigns_resumed = ROW_COUNT;
 
-        -- 4. Claim those who have waited longest. What somebody else is working on at this moment is left to the next pass.
-        IF p_lane <> 'heal' THEN
-            room := least(room, coalesce((
-                SELECT b.cap - b.used FROM thaw.account_budgets AS b
-                WHERE b.tick_at = tick AND b.account_id = account.id), settings.account_cap));
-        END IF;
-        IF is_listed THEN
-            SELECT array_agg(candidate.ctid) INTO places FROM (
-                SELECT e.ctid
-                FROM thaw.heal_enrollments AS listed
-                JOIN thaw.enrollments AS e ON e.id = listed.enrollment_id
-                JOIN thaw.campaigns AS c ON c.id = e.campaign_id
-                WHERE listed.heal_id = heal.id
-                    AND e.waits_for_account AND e.account_id = ANY (sources) AND c.status = 'running'
-                ORDER BY e.paused_at, e.id
-                LIMIT room) AS candidate;
-        ELSE
-            SELECT array_agg(candidate.ctid) INTO places FROM (
-                SELECT next.ctid
-                FROM unnest(line_sources, line_campaigns) AS line (source_id, campaign_id)
-                JOIN thaw.campaigns AS c ON c.id = line.campaign_id AND c.status = 'running'
-                CROSS JOIN LATERAL (
-                    SELECT e.ctid, e.id, e.paused_at
+        LOOP
+            -- 4. Claim those who have waited longest, no more than the budgets have room for. What somebody else is working on
+            --    at this moment is left to the next pass.
+            IF p_lane <> 'heal' THEN
+                room := least(room,
+                    coalesce((
+                        SELECT b.cap - b.used FROM thaw.account_budgets AS b
+                        WHERE b.tick_at = tick AND b.account_id = account.id), settings.account_cap),
+                    coalesce((
+                        SELECT b.cap - b.used FROM thaw.fleet_budgets AS b
+                        WHERE b.tick_at = tick AND b.lane = p_lane), fleet_cap));
+            END IF;
+            BEGIN
+                IF is_listed THEN
+                    SELECT array_agg(candidate.ctid) INTO places FROM (
+                        SELECT e.ctid
+                        FROM thaw.heal_enrollments AS listed
+                        JOIN thaw.enrollments AS e ON e.id = listed.enrollment_id
+                        JOIN thaw.campaigns AS c ON c.id = e.campaign_id
+                        WHERE listed.heal_id = heal.id
+                            AND e.waits_for_account AND e.account_id = ANY (sources) AND c.status = 'running'
+                        ORDER BY e.paused_at, e.id
+                        LIMIT room) AS candidate;
+                ELSE
+                    SELECT array_agg(candidate.ctid) INTO places FROM (
+                        SELECT next.ctid
+                        FROM unnest(line_sources, line_campaigns) AS line (source_id, campaign_id)
+                        JOIN thaw.campaigns AS c ON c.id = line.campaign_id AND c.status = 'running'
+                        CROSS JOIN LATERAL (
+                            SELECT e.ctid, e.id, e.paused_at
+                            FROM thaw.enrollments AS e
+                            WHERE e.status = 'paused' AND e.waits_for_account
+                                AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id
+                            ORDER BY e.paused_at, e.id
+                            LIMIT room) AS next
+                        ORDER BY next.paused_at, next.id
+                        LIMIT room) AS candidate;
+                END IF;
+                SELECT array_agg(waiting.ctid), array_agg(waiting.account_id), array_agg(waiting.paused_reason),
+                    array_agg(waiting.paused_at)
+                INTO places, from_accounts, reasons, paused_ats
+                FROM (
+                    SELECT e.ctid, e.account_id, e.paused_reason, e.paused_at
                     FROM thaw.enrollments AS e
-                    WHERE e.status = 'paused' AND e.waits_for_account
-                        AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id
+                    WHERE e.ctid = ANY (places) AND e.waits_for_account AND e.account_id = ANY (sources)
                     ORDER BY e.paused_at, e.id
-                    LIMIT room) AS next
-                ORDER BY next.paused_at, next.id
-                LIMIT room) AS candidate;
-        END IF;
-        SELECT array_agg(waiting.ctid), array_agg(waiting.account_id), array_agg(waiting.paused_reason),
-            array_agg(waiting.paused_at)
-        INTO places, from_accounts, reasons, paused_ats
-        FROM (
-            SELECT e.ctid, e.account_id, e.paused_reason, e.paused_at
-            FROM thaw.enrollments AS e
-            WHERE e.ctid = ANY (places) AND e.waits_for_account AND e.account_id = ANY (sources)
-            ORDER BY e.paused_at, e.id
-            FOR NO KEY UPDATE SKIP LOCKED) AS waiting;
-        granted := coalesce(cardinality(places), 0);
+                    FOR NO KEY UPDATE SKIP LOCKED) AS waiting;
+                resumed := coalesce(cardinality(places), 0);
 
-        -- 5. The budget of the lane. A heal's own row is its budget; its cap is in room already, its CHECK guards it.
-        IF p_lane <> 'heal' AND granted > 0 THEN
-            INSERT INTO thaw.fleet_budgets (tick_at, lane, cap)
-            VALUES (tick, p_lane, CASE p_lane WHEN 'sweep' THEN settings.fleet_cap ELSE settings.signal_cap END)
-            ON CONFLICT DO NOTHING;
-            SELECT least(granted, b.cap - b.used) INTO granted
-            FROM thaw.fleet_budgets AS b WHERE b.tick_at = tick AND b.lane = p_lane
-            FOR NO KEY UPDATE;
-            UPDATE thaw.fleet_budgets AS b SET used = b.used + granted WHERE b.tick_at = tick AND b.lane = p_lane;
-            INSERT INTO thaw.account_budgets AS b (tick_at, account_id, cap, used)
-            VALUES (tick, account.id, settings.account_cap, granted)
-            ON CONFLICT (tick_at, account_id) DO UPDATE SET used = b.used + excluded.used;
-        END IF;
+                -- 5. Wake them, at their step, evenly over the window; 6. and write it into their history.
+                WITH woken AS (
+                    UPDATE thaw.enrollments AS e SET
+                        status = 'active', paused_reason = NULL, paused_at = NULL, account_id = account.id,
+                        next_action_at = greatest(
+                            e.next_action_at, thaw.now() + thaw.spread(line.i, resumed, settings.jitter))
+                    FROM unnest(places, from_accounts, reasons, paused_ats)
+                        WITH ORDINALITY AS line (ctid, from_account_id, reason, paused_at, i)
+                    WHERE e.ctid = line.ctid
+                    RETURNING e.id, e.step, line.from_account_id, line.reason, line.paused_at
+                )
+                INSERT INTO thaw.enrollment_events (
+                    enrollment_id, at, tick_at, heal_id, signal_id, job_id, from_account_id, to_account_id, step, kind, source,
+                    from_status, to_status, reason, paused_at)
+                SELECT flip.id, thaw.now(), CASE WHEN p_lane <> 'heal' THEN tick END, p_heal_id, p_signal_id, p_job_id,
+                    flip.from_account_id, account.id, flip.step, flip.kind, origin, flip.from_status, 'active', flip.reason,
+                    flip.paused_at
+                FROM (
+                    SELECT woken.*, 'resumed'::thaw.event_kind AS kind, 'paused'::thaw.enrollment_status AS from_status FROM woken
+                    UNION ALL
+                    SELECT woken.*, 'repointed', 'active' FROM woken WHERE woken.from_account_id <> account.id) AS flip;
+                GET DIAGNOSTICS repointed = ROW_COUNT;
+                repointed := repointed - resumed;
 
-        -- 6. Wake them, at their step, evenly over the window; 7. and write it into their history.
-        WITH woken AS (
-            UPDATE thaw.enrollments AS e SET
-                status = 'active', paused_reason = NULL, paused_at = NULL, account_id = account.id,
-                next_action_at = greatest(
-                    e.next_action_at, thaw.now() + thaw.spread(line.i, granted, settings.jitter))
-            FROM unnest(places[:granted], from_accounts[:granted], reasons[:granted], paused_ats[:granted])
-                WITH ORDINALITY AS line (ctid, from_account_id, reason, paused_at, i)
-            WHERE e.ctid = line.ctid
-            RETURNING e.id, e.step, line.from_account_id, line.reason, line.paused_at
-        )
-        INSERT INTO thaw.enrollment_events (
-            enrollment_id, at, tick_at, heal_id, signal_id, job_id, from_account_id, to_account_id, step, kind, source,
-            from_status, to_status, reason, paused_at)
-        SELECT flip.id, thaw.now(), CASE WHEN p_lane <> 'heal' THEN tick END, p_heal_id, p_signal_id, p_job_id,
-            flip.from_account_id, account.id, flip.step, flip.kind, origin, flip.from_status, 'active', flip.reason,
-            flip.paused_at
-        FROM (
-            SELECT woken.*, 'resumed'::thaw.event_kind AS kind, 'paused'::thaw.enrollment_status AS from_status FROM woken
-            UNION ALL
-            SELECT woken.*, 'repointed', 'active' FROM woken WHERE woken.from_account_id <> account.id) AS flip;
-        GET DIAGNOSTICS repointed = ROW_COUNT;
-        resumed := granted;
-        repointed := repointed - resumed;
+                -- 7. Take them from the budgets. A heal's own row is its budget; its cap is in room already, its CHECK guards
+                --    it. The fleet's row is what all passes of a tick meet at, so it is locked last, for the shortest time;
+                --    the price is that somebody else may have taken what this pass saw. Then all of this is taken back, and
+                --    done again with the row locked and no more than it has.
+                IF p_lane <> 'heal' AND resumed > 0 THEN
+                    INSERT INTO thaw.account_budgets AS b (tick_at, account_id, cap, used)
+                    VALUES (tick, account.id, settings.account_cap, resumed)
+                    ON CONFLICT (tick_at, account_id) DO UPDATE SET used = b.used + excluded.used;
+                    INSERT INTO thaw.fleet_budgets AS b (tick_at, lane, cap, used) VALUES (tick, p_lane, fleet_cap, resumed)
+                    ON CONFLICT (tick_at, lane) DO UPDATE SET used = b.used + excluded.used
+                        WHERE b.used + excluded.used <= b.cap;
+                    IF NOT FOUND THEN
+                        RAISE EXCEPTION 'somebody else took from the budget' USING ERRCODE = 'TH001';
+                    END IF;
+                END IF;
+                EXIT;
+            EXCEPTION WHEN SQLSTATE 'TH001' THEN
+                PERFORM b.used FROM thaw.fleet_budgets AS b WHERE b.tick_at = tick AND b.lane = p_lane FOR NO KEY UPDATE;
+            END;
+        END LOOP;
     END IF;
 
     -- 8. Close the pass.

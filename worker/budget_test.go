@@ -1,0 +1,56 @@
+package worker_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/internal/testdb"
+)
+
+// Two passes see the same room in the fleet's budget, and both write before either takes from it. The later one finds less,
+// takes its writing back, and wakes no more than what is left: no prospect, no event and no budget of the first try stays.
+func TestPassThatFindsTheBudgetTakenWakesWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ cap, first, second, left int }{
+		"some is left":    {cap: 100, first: 60, second: 60, left: 40},
+		"nothing is left": {cap: 60, first: 60, second: 60, left: 0},
+		"all is left":     {cap: 120, first: 60, second: 60, left: 60},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := setup(t)
+			f.Exec(t, "UPDATE thaw.settings SET signal_cap = $1", c.cap)
+			first := f.account(t, account{key: "a1", status: "disconnected"})
+			f.waiting(t, first, c.first)
+			second := f.account(t, account{key: "a2", status: "disconnected"})
+			f.waiting(t, second, c.second)
+			f.signal(t, "a1", "connected")
+			f.signal(t, "a2", "connected")
+			// The row is there, so that both passes read the same.
+			f.Exec(t, "INSERT INTO thaw.fleet_budgets (tick_at, lane, cap) VALUES (thaw.tick(), 'signal', $1)", c.cap)
+			const pass = `SELECT (thaw.resume_pass('signal', s.account_id, 1, p_signal_id => s.id)).resumed
+				FROM thaw.account_signals AS s WHERE s.account_id = $1`
+
+			ahead := f.begin(t)
+			var resumed int
+			require.NoError(t, ahead.QueryRow(t.Context(), pass, first).Scan(&resumed))
+			require.Equal(t, c.first, resumed)
+			over, done := make(chan error, 1), make(chan struct{})
+			go func() {
+				defer close(done)
+				over <- f.Pool.QueryRow(t.Context(), pass, second).Scan(&resumed)
+			}()
+			require.True(t, f.waits(t, done), "it has written, and waits for the budget")
+			require.NoError(t, ahead.Commit(t.Context()))
+			require.NoError(t, <-over)
+
+			require.Equal(t, c.left, resumed)
+			require.Equal(t, c.left, f.states(t, second)["active"])
+			require.Equal(t, c.left, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.enrollment_events WHERE kind = 'resumed' AND to_account_id = $1", second))
+			require.Equal(t, c.first+c.left, testdb.Value[int](t, f.DB, "SELECT used FROM thaw.fleet_budgets"))
+			require.Equal(t, c.left, testdb.Value[int](t, f.DB, "SELECT coalesce(sum(used), 0) FROM thaw.account_budgets WHERE account_id = $1", second))
+			require.Equal(t, c.left, testdb.Value[int](t, f.DB, "SELECT resumed FROM thaw.account_signals WHERE account_id = $1", second))
+		})
+	}
+}
