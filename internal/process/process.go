@@ -108,7 +108,7 @@ func Run(ctx context.Context, c Config) error {
 		c.Logger.InfoContext(ctx, "working", "concurrency", c.Work.Concurrency)
 	}
 	if c.Web != nil {
-		serve(running, asked, group, c.Web.Listener, handler, c.DrainFor)
+		serve(running, asked, group, c.Web.Listener, handler, readTimeout, c.DrainFor)
 		c.Logger.InfoContext(ctx, "serving", "url", "http://"+c.Web.Listener.Addr().String()+"/")
 	}
 
@@ -122,7 +122,7 @@ func Run(ctx context.Context, c Config) error {
 const readTimeout = 20 * time.Second
 
 // serve serves HTTP until asked ends, then lets open requests finish.
-func serve(running, asked context.Context, group *errgroup.Group, listener net.Listener, handler http.Handler, drainFor time.Duration) {
+func serve(running, asked context.Context, group *errgroup.Group, listener net.Listener, handler http.Handler, readTimeout, drainFor time.Duration) {
 	web := &http.Server{
 		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: readTimeout, WriteTimeout: 60 * time.Second,
 		IdleTimeout: 2 * time.Minute, BaseContext: func(net.Listener) context.Context { return running },

@@ -1,0 +1,45 @@
+package process
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+)
+
+// A client that sends its request a byte at a time is cut off when the time for a request to arrive is over: a process that
+// is asked to stop does not wait for it until its own time is over, which would be an error.
+func TestSlowClientDoesNotKeepAProcessFromStopping(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	arrived := make(chan struct{})
+	handler := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(arrived)
+		_, _ = io.Copy(io.Discard, r.Body)
+	})
+	asked, stop := context.WithCancel(t.Context())
+	var group errgroup.Group
+	serve(t.Context(), asked, &group, listener, handler, 200*time.Millisecond, 30*time.Second)
+
+	client, err := net.Dial("tcp", listener.Addr().String())
+	require.NoError(t, err)
+	defer client.Close()
+	_, err = io.WriteString(client, "POST / HTTP/1.1\r\nHost: thaw\r\nContent-Length: 1000000\r\n\r\n")
+	require.NoError(t, err)
+	go func() {
+		for every := time.Tick(10 * time.Millisecond); ; <-every {
+			if _, err := client.Write([]byte("x")); err != nil {
+				return
+			}
+		}
+	}()
+	<-arrived
+	stop()
+	require.NoError(t, group.Wait())
+}
