@@ -471,7 +471,7 @@ CREATE FUNCTION thaw.complete_job(p_job_id bigint) RETURNS boolean
 BEGIN
     UPDATE "thaw".river_job AS job SET state = 'completed', finalized_at = pg_catalog.now()
     WHERE job.id = p_job_id AND job.state = 'running';
-    RETURN CASE WHEN FOUND THEN true END;
+    RETURN FOUND;
 END;
 $$;
 CREATE FUNCTION thaw.enqueue(p_kind text, p_queue text, p_priority smallint, p_args jsonb, p_delay interval DEFAULT '00:00:00'::interval, p_unique_states bit DEFAULT '11110001'::"bit") RETURNS bigint
@@ -1249,20 +1249,20 @@ CREATE FUNCTION thaw.sources_of(p_target_id bigint) RETURNS bigint[]
     AS $$
 BEGIN
     RETURN (
-    SELECT array_agg(family.id ORDER BY family.id)
-    FROM (
-        SELECT target.id
-        FROM thaw.accounts AS target
-        WHERE target.id = p_target_id
-        UNION
-        SELECT sibling.id
-        FROM thaw.accounts AS target
-        JOIN thaw.accounts AS sibling
-            ON sibling.workspace_id = target.workspace_id
-            AND sibling.provider = target.provider
-            AND sibling.member_id = target.member_id
-        WHERE target.id = p_target_id) AS family
-    WHERE (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = family.id) = p_target_id);
+        SELECT array_agg(family.id ORDER BY family.id)
+        FROM (
+            SELECT target.id
+            FROM thaw.accounts AS target
+            WHERE target.id = p_target_id
+            UNION
+            SELECT sibling.id
+            FROM thaw.accounts AS target
+            JOIN thaw.accounts AS sibling
+                ON sibling.workspace_id = target.workspace_id
+                AND sibling.provider = target.provider
+                AND sibling.member_id = target.member_id
+            WHERE target.id = p_target_id) AS family
+        WHERE (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = family.id) = p_target_id);
 END;
 $$;
 CREATE FUNCTION thaw.spread(i bigint, n bigint, jitter interval) RETURNS interval

@@ -18,8 +18,8 @@ type resumeWorker struct {
 	river.WorkerDefaults[jobs.ResumeAccountArgs]
 	store  *store.Store
 	logger *slog.Logger
-	// turns is how many passes of a tick run at once. All of them end at the rows of their tick, so that more would only wait
-	// there for each other, and those that wait keep a connection each.
+	// turns is how many passes of a tick run at once: fewer than are taken from the queue, so that they leave connections to
+	// the signals. All of them end at the rows of their tick, where more would only wait for each other.
 	turns *semaphore.Weighted
 }
 

@@ -32,9 +32,9 @@ const (
 	// pauseSize is how many enrollments one transaction pauses: few enough that whoever waits for the account, a signal that
 	// says it is back, waits for less than a tenth of a second.
 	pauseSize = 1000
-	// ticksAhead is how many jobs of a tick a process takes for each that it may run: they come by the thousand, and to take
-	// them one by one would cost as much as a third of their work.
-	ticksAhead = 8
+	// ticksAhead is how many jobs of a tick a process takes for each that it may run. They come by the thousand: to take them
+	// as places become free would be a fetch for every second one.
+	ticksAhead = 16
 )
 
 // Config of a [Worker].
@@ -49,8 +49,8 @@ type Config struct {
 	// Concurrency is how many jobs of signals, resumes and pauses, run at once in this process; beside them half as many
 	// resumes of a tick do. Default 8.
 	Concurrency int
-	// PollOnly does without LISTEN, for a connection pooler in transaction mode. Jobs then start within 100 ms instead of
-	// at once.
+	// PollOnly does without LISTEN, for a connection pooler in transaction mode. Jobs of signals then start within 100 ms,
+	// others within a second, instead of at once.
 	PollOnly bool
 	// Logger is required.
 	Logger *slog.Logger
@@ -69,6 +69,7 @@ func New(ctx context.Context, c Config) (*Worker, error) {
 	if c.Concurrency == 0 {
 		c.Concurrency = 8
 	}
+	turns := (c.Concurrency + 1) / 2
 	db := store.New(c.Pool)
 	clock := &tickClock{}
 	dog := &watchdog{store: db, clock: clock, logger: c.Logger}
@@ -78,7 +79,7 @@ func New(ctx context.Context, c Config) (*Worker, error) {
 
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &sweepWorker{store: db, logger: c.Logger})
-	river.AddWorker(workers, &resumeWorker{store: db, logger: c.Logger, turns: semaphore.NewWeighted(int64(c.Concurrency+1) / 2)})
+	river.AddWorker(workers, &resumeWorker{store: db, logger: c.Logger, turns: semaphore.NewWeighted(int64(turns))})
 	river.AddWorker(workers, &pauseWorker{store: db, logger: c.Logger})
 	river.AddWorker(workers, &healWorker{store: db, logger: c.Logger})
 	river.AddWorker(workers, &pruneWorker{store: db, logger: c.Logger})
@@ -90,7 +91,7 @@ func New(ctx context.Context, c Config) (*Worker, error) {
 		Queues: map[string]river.QueueConfig{
 			jobs.QueueSweep:  {MaxWorkers: 2, FetchCooldown: 10 * time.Millisecond, FetchPollInterval: time.Second},
 			jobs.QueueResume: {MaxWorkers: c.Concurrency},
-			jobs.QueueTick:   {MaxWorkers: ticksAhead * c.Concurrency, FetchCooldown: 20 * time.Millisecond, FetchPollInterval: time.Second},
+			jobs.QueueTick:   {MaxWorkers: ticksAhead * turns, FetchCooldown: 20 * time.Millisecond, FetchPollInterval: time.Second},
 			jobs.QueueHeal:   {MaxWorkers: 2, FetchCooldown: 10 * time.Millisecond, FetchPollInterval: time.Second},
 		},
 		// A queue does at most MaxWorkers jobs a cooldown; and River limits its own notifications by the same number when

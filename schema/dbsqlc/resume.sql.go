@@ -13,7 +13,7 @@ import (
 const resumeForSignal = `-- name: ResumeForSignal :one
 SELECT pass.verdict::text AS verdict, pass.resumed::integer AS resumed, pass.repointed::integer AS repointed,
     pass.campaigns_resumed::integer AS campaigns_resumed,
-    coalesce(thaw.complete_job($1::bigint), false)::boolean AS completed
+    thaw.complete_job($1::bigint)::boolean AS completed
 FROM thaw.resume_pass('signal', $2::bigint, $1::bigint,
     p_signal_id => $3::bigint) AS pass
 `

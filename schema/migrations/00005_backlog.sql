@@ -35,20 +35,20 @@ COMMENT ON VIEW thaw.wake_targets IS 'The account through which the prospects of
 CREATE FUNCTION thaw.sources_of(p_target_id bigint) RETURNS bigint[] LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN (
-    SELECT array_agg(family.id ORDER BY family.id)
-    FROM (
-        SELECT target.id
-        FROM thaw.accounts AS target
-        WHERE target.id = p_target_id
-        UNION
-        SELECT sibling.id
-        FROM thaw.accounts AS target
-        JOIN thaw.accounts AS sibling
-            ON sibling.workspace_id = target.workspace_id
-            AND sibling.provider = target.provider
-            AND sibling.member_id = target.member_id
-        WHERE target.id = p_target_id) AS family
-    WHERE (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = family.id) = p_target_id);
+        SELECT array_agg(family.id ORDER BY family.id)
+        FROM (
+            SELECT target.id
+            FROM thaw.accounts AS target
+            WHERE target.id = p_target_id
+            UNION
+            SELECT sibling.id
+            FROM thaw.accounts AS target
+            JOIN thaw.accounts AS sibling
+                ON sibling.workspace_id = target.workspace_id
+                AND sibling.provider = target.provider
+                AND sibling.member_id = target.member_id
+            WHERE target.id = p_target_id) AS family
+        WHERE (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = family.id) = p_target_id);
 END;
 $$;
 -- +goose StatementEnd

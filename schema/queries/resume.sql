@@ -14,6 +14,6 @@ FROM thaw.resume_pass('sweep', sqlc.arg(account_id)::bigint, sqlc.arg(job_id)::b
 -- The pass that a connect signal asked for.
 SELECT pass.verdict::text AS verdict, pass.resumed::integer AS resumed, pass.repointed::integer AS repointed,
     pass.campaigns_resumed::integer AS campaigns_resumed,
-    coalesce(thaw.complete_job(sqlc.arg(job_id)::bigint), false)::boolean AS completed
+    thaw.complete_job(sqlc.arg(job_id)::bigint)::boolean AS completed
 FROM thaw.resume_pass('signal', sqlc.arg(account_id)::bigint, sqlc.arg(job_id)::bigint,
     p_signal_id => sqlc.arg(signal_id)::bigint) AS pass;
