@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -23,6 +24,24 @@ type database struct {
 
 // open returns a pool of at most size connections that has reached the database. The caller closes it.
 func (d database) open(ctx context.Context, size int32) (*pgxpool.Pool, error) {
+	return d.openWith(ctx, size, nil)
+}
+
+// openForQueue returns the pool of River's client, as open. What River writes by itself is bookkeeping: a crash of the server that
+// takes back the last of it leaves jobs to be handed out once more. So it does not wait for the disk. A pooler does not
+// let connections have settings of their own.
+func (d database) openForQueue(ctx context.Context) (*pgxpool.Pool, error) {
+	if d.PollOnly {
+		return d.open(ctx, queueConnections)
+	}
+	return d.openWith(ctx, queueConnections, map[string]string{"synchronous_commit": "off"})
+}
+
+// queueConnections is how many the queue uses at most, beside the one that listens.
+const queueConnections = 12
+
+// openWith is open with settings of the server for each connection.
+func (d database) openWith(ctx context.Context, size int32, settings map[string]string) (*pgxpool.Pool, error) {
 	if d.DatabaseURL == "" {
 		return nil, errors.New("no database: set THAW_DATABASE_URL or --database-url, like postgres://user:password@host:5432/name (to look around without one, run \"thaw demo\")")
 	}
@@ -36,6 +55,7 @@ func (d database) open(ctx context.Context, size int32) (*pgxpool.Pool, error) {
 	if config.ConnConfig.RuntimeParams["application_name"] == "" {
 		config.ConnConfig.RuntimeParams["application_name"] = "thaw"
 	}
+	maps.Copy(config.ConnConfig.RuntimeParams, settings)
 	if d.PollOnly {
 		// Not QueryExecModeExec, which guesses the types of arguments and so sends a body as bytea, not as jsonb.
 		config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe

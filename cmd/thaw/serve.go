@@ -134,7 +134,7 @@ func (p *longRunning) run(ctx context.Context, e *env, numbers *fleet, work *wor
 	if err := migrator.Check(ctx); err != nil {
 		return err
 	}
-	riverPool, err := p.open(ctx, 12)
+	riverPool, err := p.openForQueue(ctx)
 	if err != nil {
 		return err
 	}

@@ -58,7 +58,7 @@ func workUntil(ctx context.Context, e *env, d database) error {
 		return err
 	}
 	defer pool.Close()
-	riverPool, err := d.open(running, 12)
+	riverPool, err := d.openForQueue(running)
 	if err != nil {
 		return err
 	}
