@@ -42,12 +42,14 @@ func generateFleet(t testing.TB, n int) io.Reader {
 //
 //nolint:paralleltest // see above
 func TestImportMemoryStaysBounded(t *testing.T) {
-	const rows, limit = 200_000, 64 << 20
+	const rows, limit = 200_000, 16 << 20
 	db := testdb.New(t)
 	var peak uint64
 	result, err := importer.Import(t.Context(), db.Pool, generateFleet(t, rows), importer.Options{
 		Progress: func(rows, _ int64) {
 			if rows%10_000 == 0 {
+				// What is in use, not what a collector on a busy machine has not come to yet.
+				runtime.GC()
 				var memory runtime.MemStats
 				runtime.ReadMemStats(&memory)
 				peak = max(peak, memory.HeapAlloc)
@@ -57,7 +59,7 @@ func TestImportMemoryStaysBounded(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, rows, result.Inserted)
 	require.NotZero(t, peak)
-	require.Less(t, peak, uint64(limit), "bytes of heap")
+	require.Less(t, peak, uint64(limit), "bytes of heap in use")
 	t.Logf("peak heap %d KiB, %.1f s", peak>>10, result.Seconds)
 }
 
