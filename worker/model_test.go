@@ -42,16 +42,19 @@ func TestFleetFollowsItsModel(t *testing.T) {
 		actions[fmt.Sprint("next tick ", i)] = m.nextTick
 	}
 	actions["clock"] = m.moveClock
-	rapid.Check(t, func(r *rapid.T) {
-		m.reset(r)
-		r.Repeat(actions)
-		m.bringToRest(r)
-		m.count(r)
-	})
-	for _, what := range []string{"paused by signal", "paused by sweep", "resumed by signal", "resumed by sweep", "resumed by heal",
-		"repointed by signal", "repointed by sweep", "signal applied", "signal stale", "signal duplicate", "crash", "retry"} {
-		require.NotZero(t, m.seen[what], "no history had this: %s (%v)", what, m.seen)
+	// What is rare may not come up in one round; four without it say that it cannot happen any more.
+	missing := []string{"paused by signal", "paused by sweep", "resumed by signal", "resumed by sweep", "resumed by heal",
+		"repointed by signal", "repointed by sweep", "signal applied", "signal stale", "signal duplicate", "crash", "retry"}
+	for round := 0; round < 4 && len(missing) > 0; round++ {
+		rapid.Check(t, func(r *rapid.T) {
+			m.reset(r)
+			r.Repeat(actions)
+			m.bringToRest(r)
+			m.count(r)
+		})
+		missing = slices.DeleteFunc(missing, func(what string) bool { return m.seen[what] > 0 })
 	}
+	require.Empty(t, missing, "no history had this (%v)", m.seen)
 }
 
 // sendSignal sends one that may be late, early or repeated.
