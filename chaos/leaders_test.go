@@ -36,7 +36,7 @@ func TestLeaders(t *testing.T) {
 		e.generation(i%2 == 0)
 	}
 	e.join()
-	e.pause(scale(tick, time.Minute))
+	e.pause(scale(2*tick, time.Minute)) // one whole tick, so that at least that one had to be swept
 	e.leave(e.members[0], false)
 	e.judgeTicks()
 	e.join()
