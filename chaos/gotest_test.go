@@ -19,6 +19,7 @@ import (
 type suite struct {
 	packages []string // folders or patterns, from the root of the module
 	tests    []string // by name; none: all of them
+	without  string   // pattern of tests that are left out, as of go test -skip; "": none
 	overlay  string   // file that tells which files to replace; "": none
 	env      []string // further environment, as NAME=value
 }
@@ -44,6 +45,9 @@ func (s suite) run(t *testing.T) (v verdict) {
 			patterns = append(patterns, regexp.QuoteMeta(name))
 		}
 		args = append(args, "-run", "^("+strings.Join(patterns, "|")+")$")
+	}
+	if s.without != "" {
+		args = append(args, "-skip", s.without)
 	}
 	cmd := exec.CommandContext(t.Context(), "go", append(args, s.packages...)...)
 	cmd.Dir = ".."

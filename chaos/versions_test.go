@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -22,7 +24,9 @@ func TestSuiteOnNewerPostgres(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := begin(t)
 			v := suite{
-				packages: packages(t, ""),
+				// These servers come without pgbench.
+				packages: slices.DeleteFunc(packages(t, ""), func(path string) bool { return strings.HasSuffix(path, "/bench") }),
+				without:  "^TestScripts$/^bench$",
 				env: []string{
 					"PATH=" + installServers(t, name) + string(os.PathListSeparator) + os.Getenv("PATH"),
 					"DATABASE_URL=", // a private server: the newest that is found

@@ -100,7 +100,9 @@ func TestPauseLocksACampaignThatIsStartedMeanwhile(t *testing.T) {
 	_, held := third.Exec(t.Context(), "SELECT FROM thaw.campaigns WHERE key = 'first' FOR NO KEY UPDATE NOWAIT")
 	require.NoError(t, holder.Commit(t.Context()))
 	if held == nil {
-		f.eventually(t, 1, "SELECT count(*) FROM pg_stat_activity WHERE $1::integer = ANY (pg_blocking_pids(pid))", int(third.Conn().PgConn().PID()))
+		var pid int // of the server: a pooler tells the connection another
+		require.NoError(t, third.QueryRow(t.Context(), "SELECT pg_backend_pid()").Scan(&pid))
+		f.eventually(t, 1, "SELECT count(*) FROM pg_stat_activity WHERE $1::integer = ANY (pg_blocking_pids(pid))", pid)
 		_, err = third.Exec(t.Context(), "SELECT FROM thaw.campaigns WHERE key = 'second' FOR NO KEY UPDATE NOWAIT")
 		require.NoError(t, err)
 	}
