@@ -26,6 +26,8 @@ func (s *scenario) connect(ids ...int64) {
 // workspace; a third of the prospects of an account are in a campaign of the whole workspace, the rest in one of their own.
 func (s *scenario) disconnectedFleet(accounts, prospects int) []int64 {
 	s.Helper()
+	// A whole fleet that is lost at once would be taken for the provider's incident.
+	s.exec("UPDATE thaw.settings SET safety_accounts = 1000000")
 	ids := column[int64](s, insertFleet, accounts, prospects)
 	require.Len(s, ids, accounts)
 	s.remember()

@@ -13,6 +13,7 @@
 //	pause_account    resume   1 by signal, 3 by sweep        account and signal, or account and tick
 //	heal             heal     2                              heal
 //	prune            sweep    4                              tick
+//	watch            sweep    1                              minute
 package jobs
 
 import "github.com/riverqueue/river/rivertype"

@@ -33,6 +33,8 @@ INSERT INTO thaw.enrollment_events (enrollment_id, at, step, kind, source, from_
 VALUES (1, '2026-01-01', 0, 'paused', 'signal', 'active', 'paused', 'linkedin_account_disconnected', '2026-01-01');
 INSERT INTO thaw.campaign_events (campaign_id, at, kind, source, from_status, to_status)
 VALUES (1, '2026-01-01', 'paused', 'signal', 'running', 'paused');
+INSERT INTO thaw.account_events (account_id, at, from_status, to_status) VALUES (1, '2026-01-01', 'connecting', 'connected');
+INSERT INTO thaw.decisions (what, decided_by, why, account_id, until) VALUES ('held', 'ann', 'new device', 1, '2026-01-02');
 `
 
 // breaks has statements that a constraint must refuse, by its name; each is tried on its own.
@@ -49,6 +51,14 @@ var breaks = map[string][]string{
 	"settings_keep_signals_check": {
 		"UPDATE thaw.settings SET keep_signals = '47 hours'", "UPDATE thaw.settings SET keep_signals = '36501 days'",
 	},
+	"settings_safety_accounts_check": {"UPDATE thaw.settings SET safety_accounts = 0", "UPDATE thaw.settings SET safety_accounts = 1000001"},
+	"settings_safety_percent_check":  {"UPDATE thaw.settings SET safety_percent = 0", "UPDATE thaw.settings SET safety_percent = 101"},
+	"settings_safety_window_check": {
+		"UPDATE thaw.settings SET safety_window = '59 seconds'", "UPDATE thaw.settings SET safety_window = '25 hours'",
+	},
+	"settings_safety_calm_check": {
+		"UPDATE thaw.settings SET safety_calm = '59 seconds'", "UPDATE thaw.settings SET safety_calm = '8 days'",
+	},
 	"settings_tick_check": {
 		"UPDATE thaw.settings SET tick = '0'",
 		"UPDATE thaw.settings SET tick = '1.5 seconds'",
@@ -59,7 +69,16 @@ var breaks = map[string][]string{
 	"safety_mode_has_a_reason": {
 		"UPDATE thaw.safety SET since = now()",
 		"UPDATE thaw.safety SET reason = 'why'",
-		"UPDATE thaw.safety SET since = now(), reason = ''",
+		"UPDATE thaw.safety SET since = now(), reason = '', entered_by = 'ann'",
+		"UPDATE thaw.safety SET since = now(), reason = 'why'",
+		"UPDATE thaw.safety SET since = now(), reason = 'why', entered_by = ''",
+		"UPDATE thaw.safety SET entered_by = 'ann'",
+	},
+	"safety_off_says_nothing": {
+		"UPDATE thaw.safety SET stays = true",
+		"UPDATE thaw.safety SET accounts_lost = 1",
+		"UPDATE thaw.safety SET accounts_connected = 1",
+		"UPDATE thaw.safety SET breached_at = now()",
 	},
 
 	"workspaces_key_check": {"INSERT INTO thaw.workspaces (key) VALUES ('')"},
@@ -207,6 +226,16 @@ var breaks = map[string][]string{
 		"UPDATE thaw.enrollment_events SET paused_at = NULL",
 		"UPDATE thaw.enrollment_events SET kind = 'resumed', source = 'import', paused_at = NULL",
 	},
+	"account_events_change_something": {"UPDATE thaw.account_events SET to_status = from_status"},
+	"decisions_what_check":            {"UPDATE thaw.decisions SET what = 'thought about', until = NULL"},
+	"decisions_decided_by_check":      {"UPDATE thaw.decisions SET decided_by = ''"},
+	"decisions_why_check":             {"UPDATE thaw.decisions SET why = ''"},
+	"decisions_have_a_reason":         {"UPDATE thaw.decisions SET why = NULL"},
+	"decisions_hold_has_an_end": {
+		"UPDATE thaw.decisions SET until = NULL",
+		"UPDATE thaw.decisions SET what = 'paused'",
+	},
+
 	"enrollment_events_names_its_pass": {
 		"UPDATE thaw.enrollment_events SET kind = 'resumed', source = 'sweep'",
 		"UPDATE thaw.enrollment_events SET kind = 'resumed', source = 'signal'",
@@ -250,10 +279,11 @@ func TestEveryConstraintIsProved(t *testing.T) {
 // nullable lists the columns that may be null: something is unknown, has not happened yet, or does not apply. All others
 // must refuse it. In the order of the table.
 var nullable = map[string][]string{
-	"safety":     {"since", "reason"},
+	"safety":     {"since", "reason", "entered_by", "accounts_lost", "accounts_connected", "breached_at", "ended_at"},
 	"workspaces": {"auto_resume_note", "auto_resume_changed_at", "auto_resume_changed_by"},
 	"accounts": {
-		"member_id", "last_error", "status_at", "first_connected_at", "connected_at", "pause_after", "hold_until", "hold_reason",
+		"member_id", "last_error", "status_at", "first_connected_at", "connected_at", "disconnected_at", "pause_after", "hold_until",
+		"hold_reason",
 	},
 	"campaigns":   {"paused_reason", "paused_at"},
 	"enrollments": {"paused_reason", "paused_at", "next_action_at"},
@@ -266,7 +296,11 @@ var nullable = map[string][]string{
 	"enrollment_events": {
 		"tick_at", "heal_id", "signal_id", "job_id", "from_account_id", "to_account_id", "reason", "paused_at", "detail",
 	},
-	"campaign_events": {"account_id", "tick_at", "heal_id", "signal_id", "job_id", "reason"},
+	"campaign_events": {"account_id", "tick_at", "heal_id", "signal_id", "job_id", "reason", "detail"},
+	"account_events":  {"last_error"},
+	"decisions": {
+		"why", "workspace_id", "account_id", "campaign_id", "prospect_url", "until", "enrollments", "accounts_lost", "accounts_connected",
+	},
 }
 
 func TestColumnsRefuseNull(t *testing.T) {

@@ -27,7 +27,8 @@ CREATE TYPE thaw.event_kind AS ENUM (
     'paused',
     'resumed',
     'repointed',
-    'imported'
+    'imported',
+    'released'
 );
 CREATE TYPE thaw.event_source AS ENUM (
     'signal',
@@ -71,6 +72,20 @@ CREATE TYPE thaw.signal_outcome AS ENUM (
     'unknown_account',
     'ignored'
 );
+CREATE FUNCTION thaw.account_named(p_account text, p_provider text) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE
+    found bigint := (
+        SELECT a.id FROM thaw.accounts AS a WHERE a.provider = p_provider AND a.provider_account_id = p_account);
+BEGIN
+    IF found IS NULL THEN
+        RAISE EXCEPTION 'there is no % account "%"', p_provider, p_account
+            USING ERRCODE = 'no_data_found', HINT = 'thaw.accounts.provider_account_id has the names.';
+    END IF;
+    RETURN found;
+END;
+$$;
 CREATE FUNCTION thaw.accounts_announce_insert() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -113,6 +128,21 @@ BEGIN
     RETURN NULL;
 END;
 $$;
+CREATE FUNCTION thaw.accounts_keep_hold() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF NEW.hold_until IS NULL OR NEW.hold_until < OLD.hold_until
+        OR (NEW.hold_until = OLD.hold_until AND NEW.hold_reason IS DISTINCT FROM OLD.hold_reason)
+    THEN
+        RAISE EXCEPTION 'account "%" is on hold until %', OLD.provider_account_id,
+            to_char(OLD.hold_until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'accounts_hold_is_never_shortened', TABLE = 'accounts', SCHEMA = 'thaw',
+                HINT = 'A hold is never shortened, lifted or given another reason; only a later end is accepted.';
+    END IF;
+    RETURN NEW;
+END;
+$$;
 CREATE FUNCTION thaw.accounts_note_connection() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -125,6 +155,24 @@ BEGIN
     NEW.first_connected_at := coalesce(NEW.first_connected_at, NEW.connected_at);
     NEW.pause_after := NULL;
     RETURN NEW;
+END;
+$$;
+CREATE FUNCTION thaw.accounts_note_disconnection() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    NEW.disconnected_at := thaw.now();
+    RETURN NEW;
+END;
+$$;
+CREATE FUNCTION thaw.accounts_write_history() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO thaw.account_events (account_id, at, from_status, to_status, last_error)
+    VALUES (NEW.id, thaw.now(), OLD.status, NEW.status, NEW.last_error);
+    RETURN NULL;
 END;
 $$;
 CREATE FUNCTION thaw.now() RETURNS timestamp with time zone
@@ -186,6 +234,7 @@ CREATE TABLE thaw.accounts (
     status_at timestamp with time zone,
     first_connected_at timestamp with time zone,
     connected_at timestamp with time zone,
+    disconnected_at timestamp with time zone,
     pause_after timestamp with time zone,
     hold_until timestamp with time zone,
     hold_reason text,
@@ -202,6 +251,7 @@ WITH (fillfactor='80');
 COMMENT ON TABLE thaw.accounts IS 'A connected login ("seat") as the provider knows it.';
 COMMENT ON COLUMN thaw.accounts.member_id IS 'The person behind the account, the same when that person is connected again as a new account.';
 COMMENT ON COLUMN thaw.accounts.status_at IS 'When the status was true according to the newest applied signal; null: no signal has spoken yet.';
+COMMENT ON COLUMN thaw.accounts.disconnected_at IS 'When the account last ceased to be connected; null: it never did. It stays when the account is back.';
 COMMENT ON COLUMN thaw.accounts.pause_after IS 'When the active enrollments of this account are due to be paused; null: nothing is due.';
 CREATE FUNCTION thaw.apply_status(p_account thaw.accounts, p_signal_id bigint, p_status thaw.account_status, p_raw_status text, p_occurred_at timestamp with time zone, p_just_created boolean, p_member_id text) RETURNS thaw.signal_outcome
     LANGUAGE plpgsql
@@ -240,6 +290,9 @@ BEGIN
         pause_after = due,
         member_id = coalesce(account.member_id, p_member_id)
     WHERE account.id = p_account.id;
+    IF p_account.status = 'connected' AND p_status <> 'connected' THEN
+        PERFORM thaw.notice_losses();
+    END IF;
     IF p_status = 'connected' THEN
         PERFORM thaw.enqueue('resume_account', 'resume', 1::smallint,
             jsonb_build_object('account_id', p_account.id, 'signal_id', p_signal_id));
@@ -249,6 +302,34 @@ BEGIN
             greatest(due - thaw.now(), interval '0'));
     END IF;
     RETURN 'applied';
+END;
+$$;
+CREATE FUNCTION thaw.ask_watch() RETURNS timestamp with time zone
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    minute timestamptz := date_bin('1 minute', thaw.now(), '2000-01-01 00:00:00+00');
+BEGIN
+    PERFORM thaw.enqueue('watch', 'sweep', 1::smallint,
+        jsonb_build_object('minute_at', to_char(minute AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')), '0', B'11110101');
+    RETURN minute;
+END;
+$$;
+COMMENT ON FUNCTION thaw.ask_watch() IS 'Enqueues the look of the current minute, unless it is there or done, and returns the minute. What every process calls once a minute.';
+CREATE FUNCTION thaw.begin_safety(p_why text, p_decided_by text, p_stays boolean, p_accounts_lost integer DEFAULT NULL::integer, p_accounts_connected integer DEFAULT NULL::integer) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    UPDATE thaw.safety AS s SET
+        since = thaw.now(), reason = p_why, entered_by = p_decided_by, stays = p_stays,
+        accounts_lost = p_accounts_lost, accounts_connected = p_accounts_connected
+    WHERE s.since IS NULL;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    INSERT INTO thaw.decisions (what, decided_by, why, accounts_lost, accounts_connected)
+    VALUES ('safety_entered', p_decided_by, p_why, p_accounts_lost, p_accounts_connected);
+    RETURN true;
 END;
 $$;
 CREATE FUNCTION thaw.blocked_by(p_account thaw.accounts, p_even_if_off boolean DEFAULT false) RETURNS text
@@ -292,6 +373,21 @@ CREATE FUNCTION thaw.blocked_campaigns() RETURNS TABLE(account_id bigint, worksp
             FROM thaw.enrollments e
            WHERE ((e.status = 'active'::thaw.enrollment_status) AND (e.account_id = account.id) AND (e.campaign_id = campaign.id)))));
 END;
+CREATE FUNCTION thaw.campaign_named(p_workspace_key text, p_campaign text) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE
+    found bigint := (
+        SELECT c.id FROM thaw.campaigns AS c JOIN thaw.workspaces AS w ON w.id = c.workspace_id
+        WHERE w.key = p_workspace_key AND c.key = p_campaign);
+BEGIN
+    IF found IS NULL THEN
+        RAISE EXCEPTION 'workspace "%" has no campaign "%"', p_workspace_key, p_campaign
+            USING ERRCODE = 'no_data_found', HINT = 'thaw.campaigns.key has the names.';
+    END IF;
+    RETURN found;
+END;
+$$;
 CREATE FUNCTION thaw.waiting_campaigns(p_account_id bigint) RETURNS TABLE(campaign_id bigint)
     LANGUAGE sql STABLE ROWS 10
     BEGIN ATOMIC
@@ -425,6 +521,10 @@ CREATE TABLE thaw.settings (
     tolerance interval DEFAULT '02:00:00'::interval NOT NULL,
     keep_history interval DEFAULT '400 days'::interval NOT NULL,
     keep_signals interval DEFAULT '30 days'::interval NOT NULL,
+    safety_accounts integer DEFAULT 10 NOT NULL,
+    safety_percent integer DEFAULT 20 NOT NULL,
+    safety_window interval DEFAULT '00:10:00'::interval NOT NULL,
+    safety_calm interval DEFAULT '00:30:00'::interval NOT NULL,
     changed_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
     CONSTRAINT settings_account_cap_check CHECK (((account_cap >= 1) AND (account_cap <= 1000000))),
     CONSTRAINT settings_fleet_cap_check CHECK (((fleet_cap >= 1) AND (fleet_cap <= 10000000))),
@@ -432,6 +532,10 @@ CREATE TABLE thaw.settings (
     CONSTRAINT settings_keep_history_check CHECK (((keep_history >= '2 days'::interval) AND (keep_history <= '36500 days'::interval))),
     CONSTRAINT settings_keep_signals_check CHECK (((keep_signals >= '2 days'::interval) AND (keep_signals <= '36500 days'::interval))),
     CONSTRAINT settings_only_row_check CHECK (only_row),
+    CONSTRAINT settings_safety_accounts_check CHECK (((safety_accounts >= 1) AND (safety_accounts <= 1000000))),
+    CONSTRAINT settings_safety_calm_check CHECK (((safety_calm >= '00:01:00'::interval) AND (safety_calm <= '7 days'::interval))),
+    CONSTRAINT settings_safety_percent_check CHECK (((safety_percent >= 1) AND (safety_percent <= 100))),
+    CONSTRAINT settings_safety_window_check CHECK (((safety_window >= '00:01:00'::interval) AND (safety_window <= '1 day'::interval))),
     CONSTRAINT settings_signal_cap_check CHECK (((signal_cap >= 1) AND (signal_cap <= 10000000))),
     CONSTRAINT settings_tick_check CHECK ((((tick >= '00:00:01'::interval) AND (tick <= '1 day'::interval)) AND (EXTRACT(epoch FROM tick) = floor(EXTRACT(epoch FROM tick))))),
     CONSTRAINT settings_tolerance_check CHECK (((tolerance >= '00:00:00'::interval) AND (tolerance <= '7 days'::interval)))
@@ -474,6 +578,160 @@ BEGIN
     RETURN FOUND;
 END;
 $$;
+CREATE FUNCTION thaw.decide(p_what text, p_account text, p_provider text, p_why text, p_decided_by text) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    decision_id bigint;
+BEGIN
+    PERFORM thaw.require_reason(p_why, p_decided_by);
+    INSERT INTO thaw.decisions AS d (what, decided_by, why, workspace_id, account_id, enrollments)
+    SELECT p_what, p_decided_by, p_why, a.workspace_id, a.id, 0
+    FROM thaw.accounts AS a WHERE a.id = thaw.account_named(p_account, p_provider)
+    RETURNING d.id INTO decision_id;
+    RETURN decision_id;
+END;
+$$;
+CREATE FUNCTION thaw.decide_batch(p_decision_id bigint, p_size integer, p_even_by_user boolean DEFAULT false) RETURNS integer
+    LANGUAGE plpgsql
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    decision thaw.decisions;
+    status   thaw.account_status;
+    changed  integer;
+BEGIN
+    SELECT d.* INTO decision FROM thaw.decisions AS d WHERE d.id = p_decision_id;
+    SELECT a.status INTO status FROM thaw.accounts AS a WHERE a.id = decision.account_id FOR NO KEY UPDATE;
+    IF decision.what = 'resumed' AND status = 'restricted' THEN
+        RAISE EXCEPTION 'the account is still restricted' USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = 'Resume it when the provider reports it as connected again.';
+    END IF;
+    WITH claim AS (
+        SELECT active.id FROM (
+            SELECT e.id FROM thaw.enrollments AS e
+            WHERE decision.what = 'paused' AND e.account_id = decision.account_id AND e.status = 'active'
+            ORDER BY e.campaign_id, e.id
+            LIMIT p_size FOR NO KEY UPDATE) AS active
+        UNION ALL
+        SELECT waiting.id FROM (
+            SELECT e.id FROM thaw.enrollments AS e
+            WHERE decision.what = 'paused' AND e.status = 'paused' AND e.waits_for_account AND e.account_id = decision.account_id
+            ORDER BY e.campaign_id, e.paused_at, e.id
+            LIMIT p_size FOR NO KEY UPDATE) AS waiting
+        UNION ALL
+        SELECT stopped.id FROM (
+            SELECT e.id FROM thaw.enrollments AS e
+            WHERE e.status = 'paused' AND NOT e.waits_for_account AND e.account_id = decision.account_id
+                AND (e.paused_reason = 'account_restricted' OR decision.what = 'resumed' AND p_even_by_user)
+            ORDER BY e.campaign_id, e.paused_at, e.id
+            LIMIT p_size FOR NO KEY UPDATE) AS stopped
+        LIMIT p_size)
+    SELECT thaw.flip_by_person(p_decision_id, array_agg(claim.id)) INTO changed FROM claim;
+    RETURN changed;
+END;
+$$;
+CREATE FUNCTION thaw.decide_campaign(p_what text, p_workspace_key text, p_campaign text, p_why text, p_decided_by text) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    campaign thaw.campaigns;
+BEGIN
+    PERFORM thaw.require_reason(p_why, p_decided_by);
+    SELECT c.* INTO campaign FROM thaw.campaigns AS c
+    WHERE c.id = thaw.campaign_named(p_workspace_key, p_campaign) FOR NO KEY UPDATE;
+    IF campaign.status NOT IN ('running', 'paused') THEN
+        RAISE EXCEPTION 'campaign "%" is %', p_campaign, campaign.status
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only a campaign that runs can be paused, and only a paused one resumed.';
+    ELSIF campaign.paused_reason = 'subscription_inactive' THEN
+        RAISE EXCEPTION 'campaign "%" is paused because the subscription is not active', p_campaign
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Billing starts it again when the subscription is active.';
+    ELSIF p_what = 'paused' AND campaign.paused_reason = 'paused_by_user' OR p_what = 'resumed' AND campaign.status = 'running' THEN
+        RETURN false;
+    END IF;
+    IF p_what = 'paused' THEN
+        UPDATE thaw.campaigns AS c SET
+            status = 'paused', paused_reason = 'paused_by_user', paused_at = coalesce(c.paused_at, thaw.now())
+        WHERE c.id = campaign.id;
+    ELSE
+        UPDATE thaw.campaigns AS c SET status = 'running', paused_reason = NULL, paused_at = NULL WHERE c.id = campaign.id;
+    END IF;
+    INSERT INTO thaw.campaign_events (campaign_id, at, kind, source, from_status, to_status, reason, detail)
+    SELECT campaign.id, thaw.now(), p_what::thaw.event_kind, 'operator', campaign.status,
+        CASE p_what WHEN 'paused' THEN 'paused' ELSE 'running' END::thaw.campaign_status,
+        CASE p_what WHEN 'paused' THEN 'paused_by_user' ELSE campaign.paused_reason END,
+        format('%s: %s', p_decided_by, p_why);
+    INSERT INTO thaw.decisions (what, decided_by, why, workspace_id, campaign_id)
+    VALUES (p_what, p_decided_by, p_why, campaign.workspace_id, campaign.id);
+    RETURN true;
+END;
+$$;
+CREATE FUNCTION thaw.decide_prospect(p_what text, p_prospect_url text, p_workspace_key text, p_campaign text, p_why text, p_decided_by text) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    decision_id bigint;
+    wanted      bigint[];
+    locked      bigint[];
+BEGIN
+    PERFORM thaw.require_reason(p_why, p_decided_by);
+    SELECT array_agg(e.id) INTO wanted
+    FROM thaw.enrollments AS e
+    JOIN thaw.campaigns AS c ON c.id = e.campaign_id
+    JOIN thaw.workspaces AS w ON w.id = e.workspace_id
+    WHERE e.prospect_url = p_prospect_url
+        AND (p_workspace_key IS NULL OR w.key = p_workspace_key) AND (p_campaign IS NULL OR c.key = p_campaign);
+    IF wanted IS NULL THEN
+        RAISE EXCEPTION 'no campaign has the prospect %', p_prospect_url
+            USING ERRCODE = 'no_data_found', HINT = 'Write the URL as it was enrolled; thaw explain finds other spellings.';
+    END IF;
+    PERFORM a.id FROM thaw.accounts AS a
+    WHERE a.id IN (SELECT e.account_id FROM thaw.enrollments AS e WHERE e.id = ANY (wanted))
+    ORDER BY a.id FOR NO KEY UPDATE;
+    SELECT array_agg(claim.id) INTO locked FROM (
+        SELECT e.id FROM thaw.enrollments AS e
+        WHERE e.id = ANY (wanted)
+            AND CASE p_what
+                WHEN 'paused' THEN e.status IN ('pending', 'active')
+                    OR e.status = 'paused' AND e.paused_reason <> 'paused_by_user'
+                ELSE e.status = 'paused' AND NOT e.waits_for_account END
+        ORDER BY e.id FOR NO KEY UPDATE) AS claim;
+    INSERT INTO thaw.decisions AS d (what, decided_by, why, prospect_url, enrollments)
+    VALUES (p_what, p_decided_by, p_why, p_prospect_url, 0)
+    RETURNING d.id INTO decision_id;
+    RETURN thaw.flip_by_person(decision_id, locked);
+END;
+$$;
+CREATE FUNCTION thaw.end_safety(p_why text, p_decided_by text) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    began timestamptz;
+    blips bigint[];
+BEGIN
+    IF (SELECT s.since IS NULL FROM thaw.safety AS s) THEN
+        RETURN false;
+    END IF;
+    SELECT array_agg(blip.id) INTO blips FROM (
+        SELECT a.id FROM thaw.accounts AS a
+        WHERE a.pause_after IS NOT NULL AND a.status IN ('connecting', 'error')
+        ORDER BY a.id FOR NO KEY UPDATE) AS blip;
+    SELECT s.since INTO began FROM thaw.safety AS s FOR NO KEY UPDATE;
+    IF began IS NULL THEN
+        RETURN false;
+    END IF;
+    UPDATE thaw.safety AS s SET
+        since = NULL, reason = NULL, entered_by = NULL, stays = false, accounts_lost = NULL, accounts_connected = NULL,
+        breached_at = NULL, ended_at = thaw.now();
+    UPDATE thaw.accounts AS a SET
+        pause_after = a.pause_after + (thaw.now() - greatest(began, a.pause_after - settings.tolerance))
+    FROM thaw.settings
+    WHERE a.id = ANY (blips);
+    INSERT INTO thaw.decisions (what, decided_by, why) VALUES ('safety_left', p_decided_by, p_why);
+    RETURN true;
+END;
+$$;
 CREATE FUNCTION thaw.enqueue(p_kind text, p_queue text, p_priority smallint, p_args jsonb, p_delay interval DEFAULT '00:00:00'::interval, p_unique_states bit DEFAULT '11110001'::"bit") RETURNS bigint
     LANGUAGE plpgsql
     AS $$
@@ -499,6 +757,38 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.enqueue(p_kind text, p_queue text, p_priority smallint, p_args jsonb, p_delay interval, p_unique_states bit) IS 'Inserts a River job, unique by kind and arguments in the given states (bits: scheduled, running, retryable, pending, discarded, completed, cancelled, available), and wakes its queue at commit. Returns the id of the new job or of the one that is there.';
+CREATE FUNCTION thaw.flip_by_person(p_decision_id bigint, p_enrollment_ids bigint[]) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    decision thaw.decisions;
+    changed  integer;
+BEGIN
+    SELECT d.* INTO decision FROM thaw.decisions AS d WHERE d.id = p_decision_id;
+    WITH before AS (
+        SELECT e.id, e.status, e.paused_reason FROM thaw.enrollments AS e WHERE e.id = ANY (p_enrollment_ids)
+    ), flipped AS (
+        UPDATE thaw.enrollments AS e SET
+            status = 'paused',
+            paused_reason = CASE decision.what
+                WHEN 'paused' THEN 'paused_by_user'::thaw.pause_reason ELSE 'linkedin_account_issue' END,
+            paused_at = coalesce(e.paused_at, thaw.now())
+        FROM before
+        WHERE e.id = before.id
+        RETURNING e.id, e.step, e.account_id, e.paused_at, e.paused_reason AS now_reason, before.status, before.paused_reason
+    )
+    INSERT INTO thaw.enrollment_events (
+        enrollment_id, at, from_account_id, to_account_id, step, kind, source, from_status, to_status, reason, paused_at, detail)
+    SELECT flipped.id, thaw.now(), flipped.account_id, flipped.account_id, flipped.step,
+        CASE decision.what WHEN 'paused' THEN 'paused' ELSE 'released' END::thaw.event_kind, 'operator', flipped.status, 'paused',
+        CASE decision.what WHEN 'paused' THEN flipped.now_reason ELSE flipped.paused_reason END, flipped.paused_at,
+        format('%s: %s', decision.decided_by, decision.why)
+    FROM flipped;
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    UPDATE thaw.decisions AS d SET enrollments = coalesce(d.enrollments, 0) + changed WHERE d.id = p_decision_id;
+    RETURN changed;
+END;
+$$;
 CREATE FUNCTION thaw.heal(workspace_key text, account text DEFAULT NULL::text, cap integer DEFAULT 5000, requested_by text DEFAULT CURRENT_USER, even_if_off boolean DEFAULT false) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -607,6 +897,27 @@ BEGIN
     END IF;
 END;
 $$;
+CREATE FUNCTION thaw.hold(account text, until timestamp with time zone, why text, decided_by text DEFAULT CURRENT_USER, provider text DEFAULT 'linkedin'::text) RETURNS timestamp with time zone
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    held thaw.accounts;
+BEGIN
+    PERFORM thaw.require_reason(why, decided_by);
+    SELECT a.* INTO held FROM thaw.accounts AS a
+    WHERE a.id = thaw.account_named(hold.account, hold.provider) FOR NO KEY UPDATE;
+    IF hold.until IS NULL OR hold.until <= thaw.now() THEN
+        RAISE EXCEPTION 'a hold must end in the future, not %', coalesce(hold.until::text, 'never')
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    UPDATE thaw.accounts AS a SET hold_until = hold.until, hold_reason = hold.why WHERE a.id = held.id;
+    INSERT INTO thaw.decisions (what, decided_by, why, workspace_id, account_id, until)
+    VALUES ('held', hold.decided_by, hold.why, held.workspace_id, held.id, hold.until);
+    RETURN hold.until;
+END;
+$$;
+COMMENT ON FUNCTION thaw.hold(account text, until timestamp with time zone, why text, decided_by text, provider text) IS 'Lets an account rest until a time: nobody is woken through it, and nothing is sent. A hold that is there can only be made longer.';
 CREATE FUNCTION thaw.job_key(p_kind text, p_args jsonb) RETURNS bytea
     LANGUAGE plpgsql IMMUTABLE
     AS $$
@@ -664,6 +975,53 @@ CREATE FUNCTION thaw.is_enqueued(p_kind text, p_args jsonb) RETURNS boolean
             FROM thaw.river_job job
            WHERE ((job.unique_key = thaw.job_key(is_enqueued.p_kind, is_enqueued.p_args)) AND (job.unique_key IS NOT NULL) AND (job.unique_states IS NOT NULL) AND thaw.river_job_state_in_bitmask(job.unique_states, job.state) AND (job.state <> 'completed'::thaw.river_job_state)))) AS "exists";
 END;
+CREATE FUNCTION thaw.losses(OUT accounts_lost integer, OUT accounts_connected integer, OUT is_breach boolean) RETURNS record
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE
+    settings thaw.settings;
+    since    timestamptz;
+BEGIN
+    SELECT s.* INTO settings FROM thaw.settings AS s;
+    SELECT greatest(thaw.now() - settings.safety_window, s.ended_at) INTO since FROM thaw.safety AS s;
+    SELECT count(*) INTO accounts_lost FROM thaw.accounts AS a WHERE a.disconnected_at > since;
+    is_breach := accounts_lost >= settings.safety_accounts;
+    IF is_breach THEN
+        SELECT count(*) INTO accounts_connected FROM (
+            SELECT FROM thaw.accounts AS a
+            WHERE a.status = 'connected' OR a.disconnected_at > since
+            LIMIT accounts_lost::bigint * 100 / settings.safety_percent + 1) AS counted;
+        is_breach := accounts_lost::bigint * 100 >= accounts_connected::bigint * settings.safety_percent;
+    END IF;
+END;
+$$;
+CREATE FUNCTION thaw.notice_losses() RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    losses record;
+BEGIN
+    IF (SELECT s.since IS NOT NULL FROM thaw.safety AS s) THEN
+        RETURN;
+    END IF;
+    losses := thaw.losses();
+    IF losses.is_breach THEN
+        PERFORM thaw.begin_safety(
+            format('%s of %s connected accounts were lost within %s minutes', losses.accounts_lost, losses.accounts_connected,
+                (SELECT ceil(extract(epoch FROM s.safety_window) / 60) FROM thaw.settings AS s)),
+            'monitor', false, losses.accounts_lost, losses.accounts_connected);
+    END IF;
+END;
+$$;
+CREATE FUNCTION thaw.pause_account(account text, why text, decided_by text DEFAULT CURRENT_USER, provider text DEFAULT 'linkedin'::text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN thaw.decide_batch(thaw.decide('paused', account, provider, why, decided_by), 2147483647);
+END;
+$$;
+COMMENT ON FUNCTION thaw.pause_account(account text, why text, decided_by text, provider text) IS 'Pauses all active and waiting prospects of an account as a person''s wish, in the caller''s transaction; returns how many. thaw pause --account does it in batches.';
 CREATE FUNCTION thaw.pause_batch(p_account_id bigint, p_size integer, p_signal_id bigint, p_tick_at timestamp with time zone, p_job_id bigint, OUT verdict text, OUT paused integer, OUT campaigns_paused integer) RETURNS record
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_generic_plan'
@@ -772,6 +1130,16 @@ BEGIN
     END IF;
 END;
 $$;
+CREATE FUNCTION thaw.pause_campaign(workspace_key text, campaign text, why text, decided_by text DEFAULT CURRENT_USER) RETURNS boolean
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    RETURN thaw.decide_campaign('paused'::text, workspace_key, campaign, why, decided_by);
+COMMENT ON FUNCTION thaw.pause_campaign(workspace_key text, campaign text, why text, decided_by text) IS 'Pauses a campaign as a person''s wish: nobody of it is sent to or woken. False: a person had paused it before.';
+CREATE FUNCTION thaw.pause_prospect(prospect_url text, why text, decided_by text DEFAULT CURRENT_USER, workspace_key text DEFAULT NULL::text, campaign text DEFAULT NULL::text) RETURNS integer
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    RETURN thaw.decide_prospect('paused'::text, prospect_url, workspace_key, campaign, why, decided_by);
+COMMENT ON FUNCTION thaw.pause_prospect(prospect_url text, why text, decided_by text, workspace_key text, campaign text) IS 'Pauses a prospect as a person''s wish, in all of its campaigns or in those named; returns in how many.';
 CREATE FUNCTION thaw.pause_reason_of(p_status thaw.account_status) RETURNS thaw.pause_reason
     LANGUAGE sql IMMUTABLE
     RETURN CASE WHEN (p_status = 'restricted'::thaw.account_status) THEN 'account_restricted'::thaw.pause_reason WHEN (p_status = ANY (ARRAY['disconnected'::thaw.account_status, 'removed'::thaw.account_status])) THEN 'linkedin_account_disconnected'::thaw.pause_reason ELSE 'linkedin_account_issue'::thaw.pause_reason END;
@@ -866,6 +1234,13 @@ BEGIN
             WHERE event.id > p_after AND event.id <= p_to
                 AND (SELECT c.paused_at <= event.at FROM thaw.campaigns AS c
                      WHERE c.id = event.campaign_id AND c.status = 'paused') IS NOT TRUE;
+        -- Since when an account is what it is.
+        WHEN 'account_events' THEN
+            DELETE FROM thaw.account_events AS event
+            WHERE event.id > p_after AND event.id <= p_to
+                AND EXISTS (
+                    SELECT FROM thaw.account_events AS newer
+                    WHERE newer.account_id = event.account_id AND newer.id > event.id);
         -- The newest word that an account took; the word that an account will take when somebody writes its row (the order is
         -- that of accounts_apply_early_signals); and one whose job is still to be done.
         WHEN 'account_signals' THEN
@@ -989,6 +1364,31 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.receive_signal(p_provider text, p_provider_account_id text, p_raw_status text, p_status text, p_occurred_at timestamp with time zone, p_member_id text, p_delivery_key text, p_just_created boolean, p_body jsonb) IS 'Records one delivery of a provider and applies it; what the webhooks call.';
+CREATE FUNCTION thaw.require_reason(p_why text, p_decided_by text) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+BEGIN
+    IF coalesce(btrim(p_why), '') = '' THEN
+        RAISE EXCEPTION 'no reason was given' USING ERRCODE = 'invalid_parameter_value', HINT = 'Say why, for whoever asks later.';
+    ELSIF coalesce(btrim(p_decided_by), '') = '' THEN
+        RAISE EXCEPTION 'nobody was named' USING ERRCODE = 'invalid_parameter_value', HINT = 'Say who decided it.';
+    END IF;
+END;
+$$;
+CREATE FUNCTION thaw.resume_account(account text, why text, decided_by text DEFAULT CURRENT_USER, even_by_user boolean DEFAULT false, provider text DEFAULT 'linkedin'::text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN thaw.decide_batch(thaw.decide('resumed', account, provider, why, decided_by), 2147483647, even_by_user);
+END;
+$$;
+COMMENT ON FUNCTION thaw.resume_account(account text, why text, decided_by text, even_by_user boolean, provider text) IS 'Gives the prospects of an account that a restriction stopped back to Thaw, which wakes them in the next ticks, within the caps; even_by_user: also those whom a person paused. Returns how many.';
+CREATE FUNCTION thaw.resume_campaign(workspace_key text, campaign text, why text, decided_by text DEFAULT CURRENT_USER) RETURNS boolean
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    RETURN thaw.decide_campaign('resumed'::text, workspace_key, campaign, why, decided_by);
+COMMENT ON FUNCTION thaw.resume_campaign(workspace_key text, campaign text, why text, decided_by text) IS 'Starts a paused campaign again, whatever it was paused for but billing; its waiting prospects wake in the next ticks, within the caps. False: it runs already.';
 CREATE FUNCTION thaw.resume_pass(p_lane thaw.lane, p_account_id bigint, p_job_id bigint, p_tick_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_signal_id bigint DEFAULT NULL::bigint, p_heal_id bigint DEFAULT NULL::bigint, p_batch integer DEFAULT NULL::integer, p_size integer DEFAULT NULL::integer, OUT verdict text, OUT resumed integer, OUT repointed integer, OUT campaigns_resumed integer, OUT tick_finished boolean) RETURNS record
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_generic_plan'
@@ -1223,14 +1623,48 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.resume_pass(p_lane thaw.lane, p_account_id bigint, p_job_id bigint, p_tick_at timestamp with time zone, p_signal_id bigint, p_heal_id bigint, p_batch integer, p_size integer, OUT verdict text, OUT resumed integer, OUT repointed integer, OUT campaigns_resumed integer, OUT tick_finished boolean) IS 'Wakes prospects through one account, once: the whole pass of a lane, its ledger row included.';
-CREATE FUNCTION thaw.set_auto_resume(workspace_key text, enabled boolean, note text DEFAULT NULL::text) RETURNS void
+CREATE FUNCTION thaw.resume_prospect(prospect_url text, why text, decided_by text DEFAULT CURRENT_USER, workspace_key text DEFAULT NULL::text, campaign text DEFAULT NULL::text) RETURNS integer
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    RETURN thaw.decide_prospect('resumed'::text, prospect_url, workspace_key, campaign, why, decided_by);
+COMMENT ON FUNCTION thaw.resume_prospect(prospect_url text, why text, decided_by text, workspace_key text, campaign text) IS 'Gives a prospect that a person or a restriction stopped back to Thaw, in all of its campaigns or in those named; returns in how many.';
+CREATE FUNCTION thaw.safety_clear(why text, decided_by text DEFAULT CURRENT_USER) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM thaw.require_reason(why, decided_by);
+    RETURN thaw.end_safety(why, decided_by);
+END;
+$$;
+COMMENT ON FUNCTION thaw.safety_clear(why text, decided_by text) IS 'Ends safety mode. The next tick goes on, within its caps. False: it was off already.';
+CREATE FUNCTION thaw.safety_enter(why text, decided_by text DEFAULT CURRENT_USER, stays boolean DEFAULT false) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM thaw.require_reason(why, decided_by);
+    RETURN thaw.begin_safety(why, decided_by, stays);
+END;
+$$;
+COMMENT ON FUNCTION thaw.safety_enter(why text, decided_by text, stays boolean) IS 'Begins safety mode: nobody is woken and nothing is sent. It ends after a calm time by itself; with stays only by thaw.safety_clear. False: it was on already, and stays as it was.';
+CREATE FUNCTION thaw.sending_held_by(account text, provider text DEFAULT 'linkedin'::text) RETURNS text
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ SELECT COALESCE(( SELECT COALESCE(thaw.blocked_by(a.*, true), ''::text) AS "coalesce"
+            FROM thaw.accounts a
+           WHERE ((a.provider = sending_held_by.provider) AND (a.provider_account_id = sending_held_by.account))), 'unknown_account'::text) AS "coalesce";
+END;
+COMMENT ON FUNCTION thaw.sending_held_by(account text, provider text) IS 'Why nothing may be sent through an account at this moment: account_not_connected, account_on_hold, safety_mode, unknown_account; empty: nothing stands against it.';
+CREATE FUNCTION thaw.set_auto_resume(workspace_key text, enabled boolean, note text DEFAULT NULL::text, decided_by text DEFAULT CURRENT_USER) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     UPDATE thaw.workspaces AS w SET
         auto_resume = set_auto_resume.enabled, auto_resume_note = set_auto_resume.note,
-        auto_resume_changed_at = thaw.now(), auto_resume_changed_by = session_user
+        auto_resume_changed_at = thaw.now(), auto_resume_changed_by = set_auto_resume.decided_by
     WHERE w.key = set_auto_resume.workspace_key;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no workspace "%"', set_auto_resume.workspace_key
@@ -1238,7 +1672,7 @@ BEGIN
     END IF;
 END;
 $$;
-COMMENT ON FUNCTION thaw.set_auto_resume(workspace_key text, enabled boolean, note text) IS 'Switches automatic resuming of a workspace on or off, with a note that says why.';
+COMMENT ON FUNCTION thaw.set_auto_resume(workspace_key text, enabled boolean, note text, decided_by text) IS 'Switches automatic resuming of a workspace on or off, with a note that says why.';
 CREATE FUNCTION thaw.signal(provider text, provider_account_id text, status text, occurred_at timestamp with time zone DEFAULT NULL::timestamp with time zone, member_id text DEFAULT NULL::text, delivery_key text DEFAULT NULL::text) RETURNS text
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1354,6 +1788,58 @@ BEGIN
     RETURN reached;
 END;
 $_$;
+CREATE FUNCTION thaw.watch() RETURNS text
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    safety thaw.safety;
+    calm   interval;
+BEGIN
+    SELECT s.* INTO safety FROM thaw.safety AS s;
+    SELECT s.safety_calm INTO calm FROM thaw.settings AS s;
+    IF safety.since IS NULL THEN
+        PERFORM thaw.notice_losses();
+        RETURN CASE WHEN (SELECT s.since IS NOT NULL FROM thaw.safety AS s) THEN 'entered' ELSE 'calm' END;
+    ELSIF (thaw.losses()).is_breach THEN
+        UPDATE thaw.safety AS s SET breached_at = thaw.now() WHERE s.since IS NOT NULL;
+    ELSIF NOT safety.stays AND greatest(safety.since, safety.breached_at) + calm <= thaw.now() THEN
+        PERFORM thaw.end_safety(
+            format('calm for %s minutes', ceil(extract(epoch FROM calm) / 60)), 'monitor');
+        RETURN 'left';
+    END IF;
+    RETURN 'on';
+END;
+$$;
+CREATE FUNCTION thaw.workspaces_write_history() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO thaw.decisions (what, decided_by, why, workspace_id)
+    VALUES (CASE WHEN NEW.auto_resume THEN 'auto_resume_on' ELSE 'auto_resume_off' END,
+        CASE WHEN NEW.auto_resume_changed_at = thaw.now() THEN coalesce(NEW.auto_resume_changed_by, session_user) ELSE session_user END,
+        nullif(NEW.auto_resume_note, ''), NEW.id);
+    RETURN NULL;
+END;
+$$;
+CREATE TABLE thaw.account_events (
+    id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    from_status thaw.account_status NOT NULL,
+    to_status thaw.account_status NOT NULL,
+    last_error text,
+    CONSTRAINT account_events_change_something CHECK ((from_status <> to_status))
+);
+COMMENT ON TABLE thaw.account_events IS 'The history of the status of every account, whoever changed it.';
+ALTER TABLE thaw.account_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME thaw.account_events_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 CREATE TABLE thaw.account_signals (
     id bigint NOT NULL,
     provider text NOT NULL,
@@ -1447,7 +1933,8 @@ CREATE TABLE thaw.campaign_events (
     source thaw.event_source NOT NULL,
     from_status thaw.campaign_status NOT NULL,
     to_status thaw.campaign_status NOT NULL,
-    reason thaw.pause_reason
+    reason thaw.pause_reason,
+    detail text
 );
 COMMENT ON TABLE thaw.campaign_events IS 'The history of every campaign, as enrollment_events.';
 ALTER TABLE thaw.campaign_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -1460,6 +1947,35 @@ ALTER TABLE thaw.campaign_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTIT
 );
 ALTER TABLE thaw.campaigns ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME thaw.campaigns_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE thaw.decisions (
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    what text NOT NULL,
+    decided_by text NOT NULL,
+    why text,
+    workspace_id bigint,
+    account_id bigint,
+    campaign_id bigint,
+    prospect_url text,
+    until timestamp with time zone,
+    enrollments integer,
+    accounts_lost integer,
+    accounts_connected integer,
+    CONSTRAINT decisions_decided_by_check CHECK ((decided_by <> ''::text)),
+    CONSTRAINT decisions_have_a_reason CHECK (((why IS NOT NULL) OR (what = ANY (ARRAY['auto_resume_off'::text, 'auto_resume_on'::text])))),
+    CONSTRAINT decisions_hold_has_an_end CHECK (((what = 'held'::text) = (until IS NOT NULL))),
+    CONSTRAINT decisions_what_check CHECK ((what = ANY (ARRAY['safety_entered'::text, 'safety_left'::text, 'held'::text, 'paused'::text, 'resumed'::text, 'auto_resume_off'::text, 'auto_resume_on'::text]))),
+    CONSTRAINT decisions_why_check CHECK ((why <> ''::text))
+);
+COMMENT ON TABLE thaw.decisions IS 'What people, and the monitor of safety mode, decided: who, when, about what, and why.';
+ALTER TABLE thaw.decisions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME thaw.decisions_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -1491,7 +2007,7 @@ CASE source
     WHEN 'heal'::thaw.event_source THEN (heal_id IS NOT NULL)
     ELSE true
 END)),
-    CONSTRAINT enrollment_events_names_its_pause CHECK (((kind <> ALL (ARRAY['paused'::thaw.event_kind, 'resumed'::thaw.event_kind])) OR (paused_at IS NOT NULL))),
+    CONSTRAINT enrollment_events_names_its_pause CHECK (((kind <> ALL (ARRAY['paused'::thaw.event_kind, 'resumed'::thaw.event_kind, 'released'::thaw.event_kind])) OR (paused_at IS NOT NULL))),
     CONSTRAINT enrollment_events_pause_has_a_reason CHECK (((kind <> 'paused'::thaw.event_kind) OR (reason IS NOT NULL)))
 )
 WITH (autovacuum_vacuum_scale_factor='0.02');
@@ -1655,7 +2171,14 @@ CREATE TABLE thaw.safety (
     only_row boolean DEFAULT true NOT NULL,
     since timestamp with time zone,
     reason text,
-    CONSTRAINT safety_mode_has_a_reason CHECK ((((since IS NULL) = (reason IS NULL)) AND (reason <> ''::text))),
+    entered_by text,
+    stays boolean DEFAULT false NOT NULL,
+    accounts_lost integer,
+    accounts_connected integer,
+    breached_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    CONSTRAINT safety_mode_has_a_reason CHECK ((((since IS NULL) = (reason IS NULL)) AND ((since IS NULL) = (entered_by IS NULL)) AND (reason <> ''::text) AND (entered_by <> ''::text))),
+    CONSTRAINT safety_off_says_nothing CHECK (((since IS NOT NULL) OR ((NOT stays) AND (accounts_lost IS NULL) AND (accounts_connected IS NULL) AND (breached_at IS NULL)))),
     CONSTRAINT safety_only_row_check CHECK (only_row)
 );
 COMMENT ON TABLE thaw.safety IS 'One row; safety mode is on while since is not null.';
@@ -1703,6 +2226,8 @@ ALTER TABLE ONLY thaw.river_job ALTER COLUMN id SET DEFAULT nextval('thaw.river_
 ALTER TABLE ONLY thaw.river_notification ALTER COLUMN id SET DEFAULT nextval('thaw.river_notification_id_seq'::regclass);
 ALTER TABLE ONLY thaw.account_budgets
     ADD CONSTRAINT account_budgets_pkey PRIMARY KEY (tick_at, account_id);
+ALTER TABLE ONLY thaw.account_events
+    ADD CONSTRAINT account_events_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.account_signals
     ADD CONSTRAINT account_signals_delivery_key_key UNIQUE (delivery_key);
 ALTER TABLE ONLY thaw.account_signals
@@ -1721,6 +2246,8 @@ ALTER TABLE ONLY thaw.campaigns
     ADD CONSTRAINT campaigns_workspace_id_id_key UNIQUE (workspace_id, id);
 ALTER TABLE ONLY thaw.campaigns
     ADD CONSTRAINT campaigns_workspace_id_key_key UNIQUE (workspace_id, key);
+ALTER TABLE ONLY thaw.decisions
+    ADD CONSTRAINT decisions_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.enrollment_events
     ADD CONSTRAINT enrollment_events_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.enrollments
@@ -1759,12 +2286,17 @@ ALTER TABLE ONLY thaw.workspaces
     ADD CONSTRAINT workspaces_key_key UNIQUE (key);
 ALTER TABLE ONLY thaw.workspaces
     ADD CONSTRAINT workspaces_pkey PRIMARY KEY (id);
+CREATE INDEX account_events_history_idx ON thaw.account_events USING btree (account_id, id);
 CREATE INDEX account_signals_account_idx ON thaw.account_signals USING btree (provider, provider_account_id, id DESC);
 CREATE INDEX account_signals_unknown_idx ON thaw.account_signals USING btree (provider, provider_account_id) WHERE (outcome = 'unknown_account'::thaw.signal_outcome);
+CREATE INDEX accounts_connecting_idx ON thaw.accounts USING btree (COALESCE(status_at, created_at)) WHERE (status = 'connecting'::thaw.account_status);
+CREATE INDEX accounts_disconnected_idx ON thaw.accounts USING btree (disconnected_at) WHERE (disconnected_at IS NOT NULL);
 CREATE INDEX accounts_member_idx ON thaw.accounts USING btree (member_id, provider, workspace_id) WHERE (member_id IS NOT NULL);
 CREATE INDEX accounts_pause_due_idx ON thaw.accounts USING btree (pause_after) WHERE (pause_after IS NOT NULL);
 CREATE INDEX campaign_events_history_idx ON thaw.campaign_events USING btree (campaign_id, id);
 CREATE INDEX campaigns_waiting_idx ON thaw.campaigns USING btree (workspace_id, id) WHERE waits_for_account;
+CREATE INDEX decisions_account_idx ON thaw.decisions USING btree (account_id, id) WHERE (account_id IS NOT NULL);
+CREATE INDEX decisions_workspace_idx ON thaw.decisions USING btree (workspace_id, id) WHERE (workspace_id IS NOT NULL);
 CREATE INDEX enrollment_events_history_idx ON thaw.enrollment_events USING btree (enrollment_id, id);
 CREATE INDEX enrollments_active_idx ON thaw.enrollments USING btree (account_id, campaign_id, id) WHERE (status = 'active'::thaw.enrollment_status);
 CREATE INDEX enrollments_paused_idx ON thaw.enrollments USING btree (waits_for_account, account_id, campaign_id, paused_at, id) INCLUDE (paused_reason) WHERE (status = 'paused'::thaw.enrollment_status);
@@ -1782,8 +2314,12 @@ CREATE INDEX river_notification_topic_id_idx ON thaw.river_notification USING bt
 CREATE INDEX sweeps_unfinished_idx ON thaw.sweeps USING btree (tick_at) WHERE (finished_at IS NULL);
 CREATE TRIGGER accounts_announce_insert BEFORE INSERT ON thaw.accounts FOR EACH STATEMENT EXECUTE FUNCTION thaw.accounts_announce_insert();
 CREATE TRIGGER accounts_apply_early_signals AFTER INSERT ON thaw.accounts REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION thaw.accounts_apply_early_signals();
+CREATE TRIGGER accounts_keep_hold BEFORE UPDATE OF hold_until, hold_reason ON thaw.accounts FOR EACH ROW WHEN ((old.hold_until > thaw.now())) EXECUTE FUNCTION thaw.accounts_keep_hold();
 CREATE TRIGGER accounts_note_connection_insert BEFORE INSERT ON thaw.accounts FOR EACH ROW WHEN ((new.status = 'connected'::thaw.account_status)) EXECUTE FUNCTION thaw.accounts_note_connection();
 CREATE TRIGGER accounts_note_connection_update BEFORE UPDATE OF status ON thaw.accounts FOR EACH ROW WHEN (((new.status = 'connected'::thaw.account_status) AND (old.status <> 'connected'::thaw.account_status))) EXECUTE FUNCTION thaw.accounts_note_connection();
+CREATE TRIGGER accounts_note_disconnection BEFORE UPDATE OF status ON thaw.accounts FOR EACH ROW WHEN (((old.status = 'connected'::thaw.account_status) AND (new.status <> 'connected'::thaw.account_status))) EXECUTE FUNCTION thaw.accounts_note_disconnection();
+CREATE TRIGGER accounts_write_history AFTER UPDATE OF status ON thaw.accounts FOR EACH ROW WHEN ((old.status <> new.status)) EXECUTE FUNCTION thaw.accounts_write_history();
+CREATE TRIGGER workspaces_write_history AFTER UPDATE OF auto_resume ON thaw.workspaces FOR EACH ROW WHEN ((old.auto_resume <> new.auto_resume)) EXECUTE FUNCTION thaw.workspaces_write_history();
 ALTER TABLE ONLY thaw.accounts
     ADD CONSTRAINT accounts_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES thaw.workspaces(id);
 ALTER TABLE ONLY thaw.campaigns

@@ -10,7 +10,7 @@ import (
 type fleetModel struct {
 	now                             time.Time
 	accountCap, fleetCap, signalCap int
-	safety                          bool
+	safetySince                     time.Time      // zero: off
 	optedOut                        map[int64]bool // by workspace
 	accounts                        map[int64]*modelAccount
 	campaigns                       map[int64]*modelCampaign
@@ -88,10 +88,29 @@ func (m *fleetModel) signal(a *modelAccount, status string, occurredAt time.Time
 	return true
 }
 
+func (m *fleetModel) isSafety() bool { return !m.safetySince.IsZero() }
+
+// setSafety turns it on or off. Its time does not count into the tolerance of a blip.
+func (m *fleetModel) setSafety(on bool) {
+	if on == m.isSafety() {
+		return
+	}
+	if on {
+		m.safetySince = m.now
+		return
+	}
+	for _, a := range m.accounts {
+		if !a.pauseAfter.IsZero() && (a.status == "connecting" || a.status == "error") {
+			a.pauseAfter = a.pauseAfter.Add(m.now.Sub(latest(m.safetySince, a.pauseAfter.Add(-2*time.Hour))))
+		}
+	}
+	m.safetySince = time.Time{}
+}
+
 // pause does what a job of kind pause_account does, whoever asked for it.
 func (m *fleetModel) pause(a *modelAccount) {
 	blip := a.status == "connecting" || a.status == "error"
-	if a.status == "connected" || a.pauseAfter.IsZero() || a.pauseAfter.After(m.now) || blip && m.safety {
+	if a.status == "connected" || a.pauseAfter.IsZero() || a.pauseAfter.After(m.now) || blip && m.isSafety() {
 		return
 	}
 	reason := issue
@@ -150,7 +169,7 @@ func (m *fleetModel) target(source *modelAccount) (best *modelAccount) {
 }
 
 func (m *fleetModel) blocked(a *modelAccount, evenIfOff bool) bool {
-	return a.status != "connected" || a.holdUntil.After(m.now) || m.safety || m.optedOut[a.workspace] && !evenIfOff
+	return a.status != "connected" || a.holdUntil.After(m.now) || m.isSafety() || m.optedOut[a.workspace] && !evenIfOff
 }
 
 // line is everybody who may wake through an account, in their order.

@@ -29,7 +29,7 @@ func TestFleetFollowsItsModel(t *testing.T) {
 		"insert a sibling": m.insertSibling,
 		"person pauses":    m.personPauses,
 		"opt out or in":    m.optOutOrIn,
-		"hold or release":  m.holdOrRelease,
+		"hold or release":  m.holdForAWhile,
 		"safety mode":      m.switchSafety,
 		"ask for a heal":   m.askForHeal,
 		"crash":            m.crash,
@@ -120,15 +120,26 @@ func (m *modelTest) optOutOrIn(r *rapid.T) {
 	m.exec(r, "SELECT thaw.set_auto_resume($1, $2)", fmt.Sprint("w", id), !m.optedOut[id])
 }
 
-func (m *modelTest) holdOrRelease(r *rapid.T) {
+func (m *modelTest) holdForAWhile(r *rapid.T) {
 	a := anyOf(r, "account", m.accounts)
-	a.holdUntil = m.now.Add(time.Duration(rapid.SampledFrom([]int{0, 20, 60}).Draw(r, "minutes")) * time.Minute)
-	m.exec(r, "UPDATE thaw.accounts SET hold_until = $2, hold_reason = 'a test' WHERE id = $1", a.id, a.holdUntil)
+	until := m.now.Add(time.Duration(rapid.SampledFrom([]int{1, 20, 60}).Draw(r, "minutes")) * time.Minute)
+	isLonger := !a.holdUntil.After(m.now) || !until.Before(a.holdUntil)
+	_, err := m.db.Pool.Exec(m.t.Context(), "UPDATE thaw.accounts SET hold_until = $2, hold_reason = $3 WHERE id = $1", a.id, until, fmt.Sprint(until))
+	if (err == nil) != isLonger {
+		r.Fatalf("account %d is on hold until %s; a hold until %s: %v", a.id, a.holdUntil, until, err)
+	}
+	if isLonger {
+		a.holdUntil = until
+	}
 }
 
 func (m *modelTest) switchSafety(r *rapid.T) {
-	m.safety = rarely(r, "on")
-	m.exec(r, `UPDATE thaw.safety SET since = CASE WHEN $1 THEN thaw.now() END, reason = CASE WHEN $1 THEN 'a test' END`, m.safety)
+	m.setSafety(rarely(r, "on"))
+	if m.isSafety() {
+		m.exec(r, `SELECT thaw.begin_safety('an incident', 'a test', true)`)
+	} else {
+		m.exec(r, `SELECT thaw.end_safety('it is over', 'a test')`)
+	}
 }
 
 func (m *modelTest) moveClock(r *rapid.T) {

@@ -45,7 +45,7 @@ func (f *fleet) history(t *testing.T) {
 	f.sweep(t)
 	f.Exec(t, "SELECT thaw.heal('acme', cap => 20)")
 	f.settle(t)
-	require.Equal(t, []string{"heal", "pause_account", "prune", "resume_account", "sweep"},
+	require.Equal(t, []string{"heal", "pause_account", "prune", "resume_account", "sweep", "watch"},
 		testdb.Column[string](t, f.DB, "SELECT DISTINCT kind FROM thaw.river_job WHERE state = 'completed' ORDER BY kind"))
 	require.NotZero(t, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.enrollments WHERE status = 'paused'"))
 }

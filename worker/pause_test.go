@@ -142,7 +142,7 @@ func TestBlipDoesNotRunOutInSafetyMode(t *testing.T) {
 	}
 	f.start(t)
 
-	f.Exec(t, "UPDATE thaw.safety SET since = thaw.now(), reason = 'the provider has an incident'")
+	f.Exec(t, "SELECT thaw.begin_safety('the provider has an incident', 'a test', true)")
 	f.signal(t, "blip", "error")
 	f.signal(t, "gone", "disconnected")
 	f.Advance(t, 3*time.Hour)
@@ -150,7 +150,11 @@ func TestBlipDoesNotRunOutInSafetyMode(t *testing.T) {
 	require.Equal(t, map[string]int{"active": 10}, f.states(t, blip))
 	require.Equal(t, map[string]int{disconnected: 10}, f.states(t, gone), "a hard disconnect is paused all the same")
 
-	f.Exec(t, "UPDATE thaw.safety SET since = NULL, reason = NULL")
+	f.Exec(t, "SELECT thaw.end_safety('it is over', 'a test')")
+	f.Advance(t, 2*time.Hour-tick)
+	f.sweep(t)
+	require.Equal(t, map[string]int{"active": 10}, f.states(t, blip), "the time in safety mode does not count")
+	f.Advance(t, 2*tick)
 	f.sweep(t)
 	require.Equal(t, map[string]int{issue: 10}, f.states(t, blip))
 }

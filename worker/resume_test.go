@@ -144,9 +144,9 @@ func TestNobodyWakesWhileSomethingStandsAgainstIt(t *testing.T) {
 			"SELECT thaw.signal('linkedin', 'a1', 'disconnected')", "SELECT thaw.signal('linkedin', 'a1', 'connected')"},
 		"account_on_hold": {
 			"UPDATE thaw.accounts SET hold_until = thaw.now() + interval '5 hours', hold_reason = 'too fast'",
-			"UPDATE thaw.accounts SET hold_until = thaw.now()"},
+			"UPDATE thaw_test.clock SET ahead = ahead + interval '5 hours'"},
 		"safety_mode": {
-			"UPDATE thaw.safety SET since = thaw.now(), reason = 'incident'", "UPDATE thaw.safety SET since = NULL, reason = NULL"},
+			"SELECT thaw.begin_safety('the provider has an incident', 'a test', true)", "SELECT thaw.end_safety('it is over', 'a test')"},
 		"auto_resume_off": {
 			"SELECT thaw.set_auto_resume('acme', false, 'asked us to wait')", "SELECT thaw.set_auto_resume('acme', true)"},
 	} {

@@ -15,7 +15,8 @@ import (
 // watchEvery is how often a process looks whether the current tick has its sweep; shorter ticks are looked at more often.
 const watchEvery = time.Minute
 
-// A watchdog inserts the sweep of the current tick if nobody else did. It runs in every process.
+// A watchdog inserts the sweep of the current tick if nobody else did, and the look of the current minute. It runs in every
+// process.
 type watchdog struct {
 	store  *store.Store
 	clock  *tickClock
@@ -28,7 +29,7 @@ const lookWithin = 5 * time.Second
 func (d *watchdog) run(ctx context.Context) {
 	for {
 		if err := d.look(ctx); err != nil && ctx.Err() == nil {
-			d.logger.WarnContext(ctx, "could not ask for the sweep of this tick; trying again", "error", err)
+			d.logger.WarnContext(ctx, "could not ask for the sweep of this tick and the look of this minute; trying again", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -41,7 +42,7 @@ func (d *watchdog) run(ctx context.Context) {
 func (d *watchdog) look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
-	if _, err := d.store.EnqueueSweep(ctx); err != nil {
+	if err := d.store.AskSweepAndWatch(ctx); err != nil {
 		return err
 	}
 	return d.measure(ctx)

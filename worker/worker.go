@@ -83,6 +83,7 @@ func New(ctx context.Context, c Config) (*Worker, error) {
 	river.AddWorker(workers, &pauseWorker{store: db, logger: c.Logger})
 	river.AddWorker(workers, &healWorker{store: db, logger: c.Logger})
 	river.AddWorker(workers, &pruneWorker{store: db, logger: c.Logger})
+	river.AddWorker(workers, &watchWorker{store: db, logger: c.Logger})
 
 	client, err := river.NewClient(riverpgxv5.New(c.RiverPool), &river.Config{
 		Schema:  c.RiverSchema,

@@ -46,7 +46,7 @@ type autoResumeSwitch struct {
 
 func (c *autoResumeSwitch) set(ctx context.Context, e *env, enabled bool) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		err := db.SetAutoResume(ctx, dbsqlc.SetAutoResumeParams{WorkspaceKey: c.Workspace, Enabled: enabled, Note: c.Note})
+		err := db.SetAutoResume(ctx, dbsqlc.SetAutoResumeParams{WorkspaceKey: c.Workspace, Enabled: enabled, Note: c.Note, DecidedBy: operator()})
 		if err != nil {
 			return err
 		}

@@ -20,10 +20,15 @@ type fleet struct {
 	Tolerance   *time.Duration `help:"How long an account may be in error or connecting before its enrollments are paused." placeholder:"2h" env:"THAW_TOLERANCE"`
 	KeepHistory *time.Duration `help:"How long history is kept: what happened to prospects and campaigns, sweeps, heals. What says why a prospect still waits is kept until it does not. 9600h are 400 days." placeholder:"9600h" env:"THAW_KEEP_HISTORY"`
 	KeepSignals *time.Duration `help:"How long deliveries of signals are kept, and so how late a repeated one is known as such. The newest of an account is kept longer. 720h are 30 days." placeholder:"720h" env:"THAW_KEEP_SIGNALS"`
+
+	SafetyAccounts *int32         `help:"Safety mode begins when so many accounts are lost at once; and --safety-percent says of how many." placeholder:"10" env:"THAW_SAFETY_ACCOUNTS"`
+	SafetyPercent  *int32         `help:"Safety mode begins when such a part of the connected accounts is lost at once, in percent; and at least --safety-accounts." placeholder:"20" env:"THAW_SAFETY_PERCENT"`
+	SafetyWindow   *time.Duration `help:"At once, for safety mode: within this time." placeholder:"10m" env:"THAW_SAFETY_WINDOW"`
+	SafetyCalm     *time.Duration `help:"How long it must have been calm for safety mode to end by itself." placeholder:"30m" env:"THAW_SAFETY_CALM"`
 }
 
 // numbersHelp is for the commands that take these flags.
-const numbersHelp = "The numbers of the fleet, from --tick to --keep-signals, are kept in the database and hold for all processes: one that is started with such a flag changes the number there."
+const numbersHelp = "The numbers of the fleet, from --tick to --safety-calm, are kept in the database and hold for all processes: one that is started with such a flag changes the number there."
 
 // Validate says what the database would refuse, before there is one.
 func (f *fleet) Validate() error {
@@ -35,6 +40,7 @@ func (f *fleet) Validate() error {
 	}{
 		{"tick", f.Tick, time.Second, day}, {"jitter", f.Jitter, 0, day}, {"tolerance", f.Tolerance, 0, 7 * day},
 		{"keep-history", f.KeepHistory, 2 * day, 36500 * day}, {"keep-signals", f.KeepSignals, 2 * day, 36500 * day},
+		{"safety-window", f.SafetyWindow, time.Minute, day}, {"safety-calm", f.SafetyCalm, time.Minute, 7 * day},
 	} {
 		if check.value != nil && (*check.value < check.low || *check.value > check.high) {
 			return fmt.Errorf("--%s=%s: must be between %s and %s", check.flag, *check.value, check.low, check.high)
@@ -46,9 +52,13 @@ func (f *fleet) Validate() error {
 	for _, check := range []struct {
 		flag  string
 		value *int32
-	}{{"account-cap", f.AccountCap}, {"fleet-cap", f.FleetCap}, {"signal-cap", f.SignalCap}} {
-		if check.value != nil && (*check.value < 1 || *check.value > 1_000_000) {
-			return fmt.Errorf("--%s=%d: must be between 1 and 1000000", check.flag, *check.value)
+		high  int32
+	}{
+		{"account-cap", f.AccountCap, 1_000_000}, {"fleet-cap", f.FleetCap, 1_000_000}, {"signal-cap", f.SignalCap, 1_000_000},
+		{"safety-accounts", f.SafetyAccounts, 1_000_000}, {"safety-percent", f.SafetyPercent, 100},
+	} {
+		if check.value != nil && (*check.value < 1 || *check.value > check.high) {
+			return fmt.Errorf("--%s=%d: must be between 1 and %d", check.flag, *check.value, check.high)
 		}
 	}
 	return nil
@@ -59,6 +69,7 @@ func (f *fleet) apply(ctx context.Context, db *store.Store, e *env) error {
 	changed, err := db.Configure(ctx, dbsqlc.ConfigureParams{
 		Tick: f.Tick, AccountCap: f.AccountCap, FleetCap: f.FleetCap, SignalCap: f.SignalCap, Jitter: f.Jitter, Tolerance: f.Tolerance,
 		KeepHistory: f.KeepHistory, KeepSignals: f.KeepSignals,
+		SafetyAccounts: f.SafetyAccounts, SafetyPercent: f.SafetyPercent, SafetyWindow: f.SafetyWindow, SafetyCalm: f.SafetyCalm,
 	})
 	if err != nil {
 		return fmt.Errorf("writing the settings: %w", err)
@@ -70,7 +81,8 @@ func (f *fleet) apply(ctx context.Context, db *store.Store, e *env) error {
 		}
 		e.logger.InfoContext(ctx, "settings of the fleet changed", "tick", now.Tick, "account_cap", now.AccountCap,
 			"fleet_cap", now.FleetCap, "signal_cap", now.SignalCap, "jitter", now.Jitter, "tolerance", now.Tolerance,
-			"keep_history", now.KeepHistory, "keep_signals", now.KeepSignals)
+			"keep_history", now.KeepHistory, "keep_signals", now.KeepSignals, "safety_accounts", now.SafetyAccounts, "safety_percent", now.SafetyPercent,
+			"safety_window", now.SafetyWindow, "safety_calm", now.SafetyCalm)
 	}
 	return nil
 }

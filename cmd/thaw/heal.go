@@ -153,7 +153,7 @@ func (c *healCmd) dryRun(ctx context.Context, e *env, db *store.Store, start dbs
 
 // target finds what was named.
 func (c *healCmd) target(ctx context.Context, e *env, db *store.Store) (dbsqlc.StartHealParams, error) {
-	start := dbsqlc.StartHealParams{Cap: c.Cap, EvenIfOff: c.EvenIfOff, RequestedBy: "cli:" + login()}
+	start := dbsqlc.StartHealParams{Cap: c.Cap, EvenIfOff: c.EvenIfOff, RequestedBy: operator()}
 	switch {
 	case c.Workspace != "":
 		id, err := db.WorkspaceID(ctx, c.Workspace)

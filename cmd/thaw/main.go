@@ -39,6 +39,10 @@ type cli struct {
 	Status     statusCmd     `cmd:"" help:"Show the backlog, the last sweep, and when each account is expected to be done."`
 	Explain    explainCmd    `cmd:"" help:"Say why a prospect is still paused, and until when."`
 	Verify     verifyCmd     `cmd:"" help:"Check every invariant on the live database."`
+	Pause      pauseCmd      `cmd:"" help:"Pause an account's prospects, a campaign or a prospect, until a person resumes them."`
+	Resume     resumeCmd     `cmd:"" help:"Give back what a person or a restriction stopped; the next ticks wake it."`
+	Hold       holdCmd       `cmd:"" help:"Let an account rest until a time."`
+	Safety     safetyCmd     `cmd:"" help:"Begin or end safety mode, in which nobody is woken and nothing is sent."`
 	AutoResume autoResumeCmd `cmd:"" help:"Switch automatic resuming of a workspace on or off."`
 	Bench      benchCmd      `cmd:"" help:"Measure this program against the same work in bare SQL, and against other job queues."`
 

@@ -140,6 +140,8 @@ func TestNumbersOfTheFleetNameTheDefaultOfTheDatabase(t *testing.T) {
 	inDatabase := map[string]any{
 		"tick": numbers.Tick, "account-cap": numbers.AccountCap, "fleet-cap": numbers.FleetCap, "signal-cap": numbers.SignalCap,
 		"jitter": numbers.Jitter, "tolerance": numbers.Tolerance, "keep-history": numbers.KeepHistory, "keep-signals": numbers.KeepSignals,
+		"safety-accounts": numbers.SafetyAccounts, "safety-percent": numbers.SafetyPercent, "safety-window": numbers.SafetyWindow,
+		"safety-calm": numbers.SafetyCalm,
 	}
 	said := map[string]any{}
 	for _, s := range settings(newParser(&cli{}).Model) {

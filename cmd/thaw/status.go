@@ -33,7 +33,7 @@ func (c *statusCmd) Run(ctx context.Context, e *env) error {
 
 func printStatus(out io.Writer, report outlook.StatusReport, limit int) error {
 	if report.Safety.On {
-		fmt.Fprintf(out, "SAFETY MODE since %s: %s. Nobody is woken.\n", stampOr(report.Safety.Since, "?"), deref(report.Safety.Reason))
+		fmt.Fprintln(out, describeSafety(report.Safety))
 	}
 	fmt.Fprintf(out, "%d enrollments are paused; %d of them can be woken, through %d accounts.\n",
 		report.Backlog.Paused, report.Backlog.Resumable, report.Backlog.Accounts)
@@ -44,6 +44,10 @@ func printStatus(out io.Writer, report outlook.StatusReport, limit int) error {
 		fmt.Fprintf(out, "Tick %s is at work: %d of %d accounts, %d resumed.\n", stamp(last.TickAt), last.AccountsProcessed, last.AccountsPlanned, last.Resumed)
 	default:
 		fmt.Fprintf(out, "Last tick %s: %d accounts, %d resumed, %d left.\n", stamp(last.TickAt), last.AccountsProcessed, last.Resumed, last.BacklogLeft)
+	}
+	for _, o := range report.Orphans {
+		fmt.Fprintf(out, "Account %s of %s is connecting since %s: whoever began that did not end it. Connect it again, or remove it.\n",
+			o.Account, o.Workspace, stamp(o.Since))
 	}
 	if len(report.Accounts) == 0 {
 		return nil

@@ -123,17 +123,22 @@ func blocked(f Facts) (Answer, bool) {
 	case AccountOnHold:
 		return onHold(f), true
 	case SafetyMode:
-		return Answer{
-			Code: SafetyMode,
-			Sentence: fmt.Sprintf("Safety mode is on, so for now nothing is sent and nobody is woken (%s). "+
-				"It ends by itself when the provider has been calm for a while, and this prospect goes on then.",
-				because(f.SafetyReason)),
-			NormalWait: true,
-			WhoActs:    Provider,
-		}, true
+		return safetyMode(f), true
 	default:
 		return Answer{}, false
 	}
+}
+
+func safetyMode(f Facts) Answer {
+	answer := Answer{Code: SafetyMode, NormalWait: true, WhoActs: Provider}
+	ends := "It ends by itself when the provider has been calm for a while, and this prospect goes on then."
+	if f.SafetyStays {
+		answer.WhoActs = Operator
+		ends = "It lasts until an operator ends it, and this prospect goes on then."
+	}
+	answer.Sentence = fmt.Sprintf("Safety mode is on, so for now nothing is sent and nobody is woken (%s). %s",
+		because(f.SafetyReason), ends)
+	return answer
 }
 
 func onHold(f Facts) Answer {

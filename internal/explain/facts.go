@@ -38,6 +38,8 @@ type Facts struct {
 	HoldReason string
 	// SafetyReason is why safety mode is on; empty: it is off.
 	SafetyReason string
+	// SafetyStays says that it does not end by itself.
+	SafetyStays bool
 	// AutoResumeOff says that the workspace has opted out, AutoResumeNote why.
 	AutoResumeOff  bool
 	AutoResumeNote string

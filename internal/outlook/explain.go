@@ -97,7 +97,7 @@ func facts(row dbsqlc.ProspectFactsRow, t ticks, f *plan.Forecast) explain.Facts
 		Account: nameOf(row.AccountName, row.Account), AccountStatus: row.AccountStatus,
 		Siblings: int(row.Siblings), ConnectedElsewhere: row.ConnectedElsewhere,
 		Target: nameOf(text(row.TargetName), text(row.Target)), BlockedBy: row.BlockedBy,
-		HoldUntil: utc(row.HoldUntil), HoldReason: text(row.HoldReason), SafetyReason: text(row.SafetyReason),
+		HoldUntil: utc(row.HoldUntil), HoldReason: text(row.HoldReason), SafetyReason: text(row.SafetyReason), SafetyStays: row.SafetyStays,
 		AutoResumeOff: !row.AutoResume, AutoResumeNote: text(row.AutoResumeNote),
 		Position: int(row.Position),
 	}

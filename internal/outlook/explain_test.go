@@ -38,7 +38,7 @@ const (
 		SELECT id, 'acc_3', 'member_1', 'connected' FROM thaw.workspaces WHERE key = 'south';`
 	hold         = "UPDATE thaw.accounts SET hold_until = thaw.tick() + interval '1 day', hold_reason = 'new device';"
 	optOut       = "UPDATE thaw.workspaces SET auto_resume = false, auto_resume_note = 'asked by phone';"
-	safetyOn     = "UPDATE thaw.safety SET since = thaw.now(), reason = 'provider incident';"
+	safetyOn     = "SELECT thaw.begin_safety('provider incident', 'ann', false);"
 	sweptAlready = "INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap, finished_at) VALUES (thaw.tick(), 200, 2000, thaw.now());"
 	never        = "NULL::timestamptz"
 )
@@ -68,7 +68,7 @@ func TestExplain(t *testing.T) {
 		{"in line at a sibling", disconnect + sibling, explain.WaitingForSweep, explain.Nobody, "account Grace H. (acc_2) of the same person is", "thaw.tick()"},
 		{"in line, and the campaign starts with it", pauseCampaign("linkedin_account_issue"), explain.WaitingForSweep, explain.Nobody, "number 1", "thaw.tick()"},
 		{"a blip that was paused", pauseProspect("linkedin_account_issue"), explain.WaitingForSweep, explain.Nobody, "number 1", "thaw.tick()"},
-		{"a hold that is over", hold + "UPDATE thaw.accounts SET hold_until = thaw.now();", explain.WaitingForSweep, explain.Nobody, "number 1", "thaw.tick()"},
+		{"a hold that is over", "UPDATE thaw.accounts SET hold_until = thaw.now(), hold_reason = 'new device';", explain.WaitingForSweep, explain.Nobody, "number 1", "thaw.tick()"},
 
 		{"a lost account", disconnect, explain.AccountNotConnected, explain.User, "Account acc_1 is disconnected", never},
 		{"a lost account of nobody known", disconnect + sibling + "UPDATE thaw.accounts SET member_id = NULL;", explain.AccountNotConnected, explain.User, "Account acc_1 is disconnected", never},
@@ -80,6 +80,7 @@ func TestExplain(t *testing.T) {
 		{"on hold", hold, explain.AccountOnHold, explain.Nobody, "(new device)", "thaw.tick() + interval '1 day'"},
 		{"the sibling is on hold", disconnect + sibling + hold, explain.AccountOnHold, explain.Nobody, "Account Grace H. (acc_2) rests", "thaw.tick() + interval '1 day'"},
 		{"safety mode", safetyOn, explain.SafetyMode, explain.Provider, "(provider incident)", never},
+		{"safety mode that stays", "SELECT thaw.begin_safety('an audit', 'ann', true);", explain.SafetyMode, explain.Operator, "until an operator ends it", never},
 		{"opted out", optOut, explain.AutoResumeOff, explain.Operator, "(asked by phone)", never},
 		{"opted out and on hold", optOut + hold, explain.AutoResumeOff, explain.Operator, "(asked by phone)", never},
 

@@ -18,14 +18,16 @@ type StatusReport struct {
 	Safety    Safety          `json:"safety"`
 	Backlog   Backlog         `json:"backlog"`
 	LastSweep *Sweep          `json:"last_sweep"` // the newest tick with a plan; nil: there was none yet
+	Orphans   []Orphan        `json:"orphans"`
 	Accounts  []AccountStatus `json:"accounts"`
 }
 
-// Safety says whether safety mode is on; Since and Reason are nil where it is off.
-type Safety struct {
-	On     bool       `json:"on"`
-	Since  *time.Time `json:"since"`
-	Reason *string    `json:"reason"`
+// An Orphan is an account that has been connecting for more than an hour: whoever began that did not end it.
+type Orphan struct {
+	Workspace string    `json:"workspace"`
+	Provider  string    `json:"provider"`
+	Account   string    `json:"account"` // the provider's id
+	Since     time.Time `json:"since"`
 }
 
 // A Backlog counts the paused enrollments of the fleet.
@@ -65,11 +67,13 @@ type AccountStatus struct {
 func Status(ctx context.Context, db *pgxpool.Pool) (StatusReport, error) {
 	report := StatusReport{Accounts: []AccountStatus{}}
 	err := read(ctx, db, func(q *dbsqlc.Queries) error {
-		safety, err := q.Safety(ctx)
-		if err != nil {
-			return fmt.Errorf("reading safety mode: %w", err)
+		var err error
+		if report.Safety, err = readSafety(ctx, q); err != nil {
+			return err
 		}
-		report.Safety = Safety{On: safety.Since != nil, Since: utc(safety.Since), Reason: safety.Reason}
+		if report.Orphans, err = orphans(ctx, q); err != nil {
+			return err
+		}
 		if report.LastSweep, err = lastSweep(ctx, q); err != nil {
 			return err
 		}
@@ -107,6 +111,18 @@ func (r *StatusReport) add(row dbsqlc.BacklogRow, f *plan.Forecast) {
 		account.ETA = expected(f.Drained(row.TargetID))
 	}
 	r.Accounts = append(r.Accounts, account)
+}
+
+func orphans(ctx context.Context, q *dbsqlc.Queries) ([]Orphan, error) {
+	rows, err := q.Orphans(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading orphans: %w", err)
+	}
+	orphans := make([]Orphan, len(rows))
+	for i, row := range rows {
+		orphans[i] = Orphan{Workspace: row.Workspace, Provider: row.Provider, Account: row.Account, Since: row.Since.UTC()}
+	}
+	return orphans, nil
 }
 
 func lastSweep(ctx context.Context, q *dbsqlc.Queries) (*Sweep, error) {

@@ -24,7 +24,8 @@ func requireStatus(t *testing.T, f fleet, want string, args ...any) {
 func TestStatusOfAnEmptyFleet(t *testing.T) {
 	t.Parallel()
 	requireStatus(t, newFleet(t), `{
-		"safety": {"on": false, "since": null, "reason": null},
+		"safety": {"on": false, "since": null, "reason": null, "ends_at": null},
+		"orphans": [],
 		"backlog": {"paused": 0, "resumable": 0, "accounts": 0},
 		"last_sweep": null,
 		"accounts": []
@@ -54,7 +55,8 @@ func TestStatus(t *testing.T) {
 
 	// Four wait for acc_1, two a tick.
 	requireStatus(t, f, `{
-		"safety": {"on": false, "since": null, "reason": null},
+		"safety": {"on": false, "since": null, "reason": null, "ends_at": null},
+		"orphans": [],
 		"backlog": {"paused": 9, "resumable": 4, "accounts": 2},
 		"last_sweep": null,
 		"accounts": [
@@ -67,7 +69,8 @@ func TestStatus(t *testing.T) {
 	// A sweep that is still at work.
 	accounts := f.plan(t)
 	planned := `{
-		"safety": {"on": false, "since": null, "reason": null},
+		"safety": {"on": false, "since": null, "reason": null, "ends_at": null},
+		"orphans": [],
 		"backlog": {"paused": 9, "resumable": 4, "accounts": 2},
 		"last_sweep": {"tick_at": %q, "accounts_planned": 1, "accounts_processed": 0, "resumed": 0, "repointed": 0, "campaigns_resumed": 0,
 			"backlog_left": 4, "seconds": null, "finished_at": null},
@@ -85,7 +88,8 @@ func TestStatus(t *testing.T) {
 	f.Exec(t, "UPDATE thaw.sweeps SET started_at = thaw.tick(), finished_at = thaw.tick() + interval '1.5 seconds'")
 	since := testdb.Value[time.Time](t, f.DB, "SELECT since FROM thaw.safety").UTC().Format(time.RFC3339Nano)
 	requireStatus(t, f, `{
-		"safety": {"on": true, "since": %q, "reason": "provider incident"},
+		"safety": {"on": true, "since": %q, "reason": "provider incident", "entered_by": "ann", "ends_at": %q},
+		"orphans": [],
 		"backlog": {"paused": 7, "resumable": 0, "accounts": 0},
 		"last_sweep": {"tick_at": %q, "accounts_planned": 1, "accounts_processed": 1, "resumed": 2, "repointed": 0, "campaigns_resumed": 0,
 			"backlog_left": 2, "seconds": 1.5, "finished_at": %q},
@@ -94,5 +98,6 @@ func TestStatus(t *testing.T) {
 			{"workspace": "north", "account": "acc_1", "status": "connected", "paused": 2, "resumable": 0, "eta": null},
 			{"workspace": "north", "account": "acc_2", "status": "removed", "paused": 1, "resumable": 0, "eta": null}
 		]
-	}`, since, at(0), f.tick(t).UTC().Add(1500*time.Millisecond).Format(time.RFC3339Nano))
+	}`, since, testdb.Value[time.Time](t, f.DB, "SELECT since + interval '30 minutes' FROM thaw.safety").UTC().Format(time.RFC3339Nano),
+		at(0), f.tick(t).UTC().Add(1500*time.Millisecond).Format(time.RFC3339Nano))
 }

@@ -154,6 +154,7 @@ SELECT
     target.hold_until,
     target.hold_reason,
     safety.reason AS safety_reason,
+    safety.stays AS safety_stays,
     workspace.auto_resume,
     workspace.auto_resume_note,
     -- The place in the line of everybody who wakes through the same account; 0: in no line.
@@ -211,6 +212,7 @@ type ProspectFactsRow struct {
 	HoldUntil          *time.Time
 	HoldReason         *string
 	SafetyReason       *string
+	SafetyStays        bool
 	AutoResume         bool
 	AutoResumeNote     *string
 	Position           int64
@@ -251,6 +253,7 @@ func (q *Queries) ProspectFacts(ctx context.Context, prospectUrl string) ([]Pros
 			&i.HoldUntil,
 			&i.HoldReason,
 			&i.SafetyReason,
+			&i.SafetyStays,
 			&i.AutoResume,
 			&i.AutoResumeNote,
 			&i.Position,
@@ -324,22 +327,6 @@ func (q *Queries) ProspectHistory(ctx context.Context, prospectUrl string) ([]Pr
 		return nil, err
 	}
 	return items, nil
-}
-
-const safety = `-- name: Safety :one
-SELECT s.since, s.reason FROM thaw.safety AS s
-`
-
-type SafetyRow struct {
-	Since  *time.Time
-	Reason *string
-}
-
-func (q *Queries) Safety(ctx context.Context) (SafetyRow, error) {
-	row := q.db.QueryRow(ctx, safety)
-	var i SafetyRow
-	err := row.Scan(&i.Since, &i.Reason)
-	return i, err
 }
 
 const tickPlanned = `-- name: TickPlanned :one

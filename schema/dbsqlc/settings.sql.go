@@ -21,6 +21,10 @@ UPDATE thaw.settings AS s SET
     tolerance = coalesce($6::interval, s.tolerance),
     keep_history = coalesce($7::interval, s.keep_history),
     keep_signals = coalesce($8::interval, s.keep_signals),
+    safety_accounts = coalesce($9::integer, s.safety_accounts),
+    safety_percent = coalesce($10::integer, s.safety_percent),
+    safety_window = coalesce($11::interval, s.safety_window),
+    safety_calm = coalesce($12::interval, s.safety_calm),
     changed_at = thaw.now()
 WHERE $1::interval <> s.tick
     OR $2::integer <> s.account_cap
@@ -30,17 +34,25 @@ WHERE $1::interval <> s.tick
     OR $6::interval <> s.tolerance
     OR $7::interval <> s.keep_history
     OR $8::interval <> s.keep_signals
+    OR $9::integer <> s.safety_accounts
+    OR $10::integer <> s.safety_percent
+    OR $11::interval <> s.safety_window
+    OR $12::interval <> s.safety_calm
 `
 
 type ConfigureParams struct {
-	Tick        *time.Duration
-	AccountCap  *int32
-	FleetCap    *int32
-	SignalCap   *int32
-	Jitter      *time.Duration
-	Tolerance   *time.Duration
-	KeepHistory *time.Duration
-	KeepSignals *time.Duration
+	Tick           *time.Duration
+	AccountCap     *int32
+	FleetCap       *int32
+	SignalCap      *int32
+	Jitter         *time.Duration
+	Tolerance      *time.Duration
+	KeepHistory    *time.Duration
+	KeepSignals    *time.Duration
+	SafetyAccounts *int32
+	SafetyPercent  *int32
+	SafetyWindow   *time.Duration
+	SafetyCalm     *time.Duration
 }
 
 // Sets what was given, and only if it differs; the count says whether anything did.
@@ -54,6 +66,10 @@ func (q *Queries) Configure(ctx context.Context, arg ConfigureParams) (int64, er
 		arg.Tolerance,
 		arg.KeepHistory,
 		arg.KeepSignals,
+		arg.SafetyAccounts,
+		arg.SafetyPercent,
+		arg.SafetyWindow,
+		arg.SafetyCalm,
 	)
 	if err != nil {
 		return 0, err
@@ -63,19 +79,23 @@ func (q *Queries) Configure(ctx context.Context, arg ConfigureParams) (int64, er
 
 const settings = `-- name: Settings :one
 SELECT s.tick, s.account_cap, s.fleet_cap, s.signal_cap, s.jitter, s.tolerance, s.keep_history,
-    s.keep_signals
+    s.keep_signals, s.safety_accounts, s.safety_percent, s.safety_window, s.safety_calm
 FROM thaw.settings AS s
 `
 
 type SettingsRow struct {
-	Tick        time.Duration
-	AccountCap  int32
-	FleetCap    int32
-	SignalCap   int32
-	Jitter      time.Duration
-	Tolerance   time.Duration
-	KeepHistory time.Duration
-	KeepSignals time.Duration
+	Tick           time.Duration
+	AccountCap     int32
+	FleetCap       int32
+	SignalCap      int32
+	Jitter         time.Duration
+	Tolerance      time.Duration
+	KeepHistory    time.Duration
+	KeepSignals    time.Duration
+	SafetyAccounts int32
+	SafetyPercent  int32
+	SafetyWindow   time.Duration
+	SafetyCalm     time.Duration
 }
 
 func (q *Queries) Settings(ctx context.Context) (SettingsRow, error) {
@@ -90,6 +110,10 @@ func (q *Queries) Settings(ctx context.Context) (SettingsRow, error) {
 		&i.Tolerance,
 		&i.KeepHistory,
 		&i.KeepSignals,
+		&i.SafetyAccounts,
+		&i.SafetyPercent,
+		&i.SafetyWindow,
+		&i.SafetyCalm,
 	)
 	return i, err
 }

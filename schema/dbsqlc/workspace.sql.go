@@ -51,16 +51,23 @@ func (q *Queries) ListAutoResume(ctx context.Context) ([]ListAutoResumeRow, erro
 }
 
 const setAutoResume = `-- name: SetAutoResume :exec
-SELECT thaw.set_auto_resume($1::text, $2::boolean, $3::text)
+SELECT thaw.set_auto_resume($1::text, $2::boolean, $3::text,
+    $4::text)
 `
 
 type SetAutoResumeParams struct {
 	WorkspaceKey string
 	Enabled      bool
 	Note         *string
+	DecidedBy    string
 }
 
 func (q *Queries) SetAutoResume(ctx context.Context, arg SetAutoResumeParams) error {
-	_, err := q.db.Exec(ctx, setAutoResume, arg.WorkspaceKey, arg.Enabled, arg.Note)
+	_, err := q.db.Exec(ctx, setAutoResume,
+		arg.WorkspaceKey,
+		arg.Enabled,
+		arg.Note,
+		arg.DecidedBy,
+	)
 	return err
 }

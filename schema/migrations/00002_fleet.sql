@@ -35,6 +35,11 @@ CREATE TABLE thaw.settings (
     -- Two days at least: nothing is removed that a tick, a pass or a heal of today may still ask for.
     keep_history interval NOT NULL DEFAULT '400 days' CHECK (keep_history BETWEEN '2 days' AND '36500 days'),
     keep_signals interval NOT NULL DEFAULT '30 days' CHECK (keep_signals BETWEEN '2 days' AND '36500 days'),
+    -- Safety mode begins when so many accounts, and such a part of all that were connected, were lost within the window.
+    safety_accounts integer NOT NULL DEFAULT 10 CHECK (safety_accounts BETWEEN 1 AND 1000000),
+    safety_percent  integer NOT NULL DEFAULT 20 CHECK (safety_percent BETWEEN 1 AND 100),
+    safety_window   interval NOT NULL DEFAULT '10 minutes' CHECK (safety_window BETWEEN '1 minute' AND '1 day'),
+    safety_calm     interval NOT NULL DEFAULT '30 minutes' CHECK (safety_calm BETWEEN '1 minute' AND '7 days'),
     changed_at   timestamptz NOT NULL DEFAULT thaw.now(),
     -- Ticks are keys in job arguments, written in whole seconds.
     CONSTRAINT settings_tick_check CHECK (
@@ -53,12 +58,26 @@ $$;
 COMMENT ON FUNCTION thaw.tick(timestamptz) IS
     'The tick that a time belongs to: a quarter hour (00, 15, 30, 45 UTC) unless settings.tick says otherwise.';
 
--- Safety mode: the provider has an incident; nothing is woken and no blip runs out.
+-- Safety mode: the provider has an incident; nothing is woken and no blip runs out. 00012_safety.sql has what turns it on
+-- and off.
 CREATE TABLE thaw.safety (
-    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
-    since    timestamptz,
-    reason   text,
-    CONSTRAINT safety_mode_has_a_reason CHECK ((since IS NULL) = (reason IS NULL) AND reason <> '')
+    only_row           boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    since              timestamptz,
+    reason             text,
+    entered_by         text,
+    -- A person may want it to last until a person ends it.
+    stays              boolean NOT NULL DEFAULT false,
+    -- What the monitor counted when it turned it on.
+    accounts_lost      integer,
+    accounts_connected integer,
+    -- When the thresholds were last seen to be crossed: calm is counted from there.
+    breached_at        timestamptz,
+    -- When it was last off again: what was lost before does not count any more.
+    ended_at           timestamptz,
+    CONSTRAINT safety_mode_has_a_reason CHECK (
+        (since IS NULL) = (reason IS NULL) AND (since IS NULL) = (entered_by IS NULL) AND reason <> '' AND entered_by <> ''),
+    CONSTRAINT safety_off_says_nothing CHECK (
+        since IS NOT NULL OR (NOT stays AND accounts_lost IS NULL AND accounts_connected IS NULL AND breached_at IS NULL))
 );
 COMMENT ON TABLE thaw.safety IS 'One row; safety mode is on while since is not null.';
 INSERT INTO thaw.safety DEFAULT VALUES;
@@ -87,6 +106,7 @@ CREATE TABLE thaw.accounts (
     status_at           timestamptz,
     first_connected_at  timestamptz,
     connected_at        timestamptz,
+    disconnected_at     timestamptz,
     pause_after         timestamptz,
     hold_until          timestamptz,
     hold_reason         text,
@@ -106,6 +126,8 @@ COMMENT ON COLUMN thaw.accounts.member_id IS
     'The person behind the account, the same when that person is connected again as a new account.';
 COMMENT ON COLUMN thaw.accounts.status_at IS
     'When the status was true according to the newest applied signal; null: no signal has spoken yet.';
+COMMENT ON COLUMN thaw.accounts.disconnected_at IS
+    'When the account last ceased to be connected; null: it never did. It stays when the account is back.';
 COMMENT ON COLUMN thaw.accounts.pause_after IS
     'When the active enrollments of this account are due to be paused; null: nothing is due.';
 
@@ -131,10 +153,46 @@ CREATE TRIGGER accounts_note_connection_update BEFORE UPDATE OF status ON thaw.a
     FOR EACH ROW WHEN (NEW.status = 'connected' AND OLD.status <> 'connected')
     EXECUTE FUNCTION thaw.accounts_note_connection();
 
+-- The other way too: the monitor of safety mode counts the accounts that were lost of late, by signal or not.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.accounts_note_disconnection() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.disconnected_at := thaw.now();
+    RETURN NEW;
+END;
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER accounts_note_disconnection BEFORE UPDATE OF status ON thaw.accounts
+    FOR EACH ROW WHEN (OLD.status = 'connected' AND NEW.status <> 'connected')
+    EXECUTE FUNCTION thaw.accounts_note_disconnection();
+
+-- A hold can be made longer, by whomever, and shorter by nobody.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.accounts_keep_hold() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.hold_until IS NULL OR NEW.hold_until < OLD.hold_until
+        OR (NEW.hold_until = OLD.hold_until AND NEW.hold_reason IS DISTINCT FROM OLD.hold_reason)
+    THEN
+        RAISE EXCEPTION 'account "%" is on hold until %', OLD.provider_account_id,
+            to_char(OLD.hold_until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'accounts_hold_is_never_shortened', TABLE = 'accounts', SCHEMA = 'thaw',
+                HINT = 'A hold is never shortened, lifted or given another reason; only a later end is accepted.';
+    END IF;
+    RETURN NEW;
+END;
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER accounts_keep_hold BEFORE UPDATE OF hold_until, hold_reason ON thaw.accounts
+    FOR EACH ROW WHEN (OLD.hold_until > thaw.now()) EXECUTE FUNCTION thaw.accounts_keep_hold();
+
 -- Siblings are found by the member, those in other workspaces too: they explain why somebody waits.
 CREATE INDEX accounts_member_idx ON thaw.accounts (member_id, provider, workspace_id) WHERE member_id IS NOT NULL;
 -- The sweep puts back the pause jobs that somebody cancelled.
 CREATE INDEX accounts_pause_due_idx ON thaw.accounts (pause_after) WHERE pause_after IS NOT NULL;
+-- The monitor of safety mode asks who was lost of late.
+CREATE INDEX accounts_disconnected_idx ON thaw.accounts (disconnected_at) WHERE disconnected_at IS NOT NULL;
+-- Accounts that hang in their connecting.
+CREATE INDEX accounts_connecting_idx ON thaw.accounts (coalesce(status_at, created_at)) WHERE status = 'connecting';
 
 CREATE TABLE thaw.campaigns (
     id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -200,6 +258,8 @@ CREATE INDEX enrollments_active_idx ON thaw.enrollments (account_id, campaign_id
 
 -- +goose Down
 DROP TABLE thaw.enrollments, thaw.campaigns, thaw.accounts, thaw.workspaces, thaw.safety;
+DROP FUNCTION thaw.accounts_keep_hold();
+DROP FUNCTION thaw.accounts_note_disconnection();
 DROP FUNCTION thaw.accounts_note_connection();
 DROP FUNCTION thaw.tick(timestamptz);
 DROP TABLE thaw.settings;

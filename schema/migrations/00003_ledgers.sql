@@ -6,7 +6,8 @@
 -- +goose Up
 
 CREATE TYPE thaw.signal_outcome AS ENUM ('applied', 'duplicate', 'stale', 'unknown_account', 'ignored');
-CREATE TYPE thaw.event_kind AS ENUM ('paused', 'resumed', 'repointed', 'imported');
+-- 'released': a person gave a prospect back to Thaw, to be woken in its turn.
+CREATE TYPE thaw.event_kind AS ENUM ('paused', 'resumed', 'repointed', 'imported', 'released');
 CREATE TYPE thaw.event_source AS ENUM ('signal', 'sweep', 'heal', 'operator', 'scheduler', 'import');
 -- Where a resume draws its budget. The heal lane has no row in fleet_budgets: each heal brings its own cap.
 CREATE TYPE thaw.lane AS ENUM ('sweep', 'signal', 'heal');
@@ -168,7 +169,8 @@ CREATE TABLE thaw.enrollment_events (
     paused_at       timestamptz,
     detail          text,
     CONSTRAINT enrollment_events_pause_has_a_reason CHECK (kind <> 'paused' OR reason IS NOT NULL),
-    CONSTRAINT enrollment_events_names_its_pause CHECK (kind NOT IN ('paused', 'resumed') OR paused_at IS NOT NULL),
+    CONSTRAINT enrollment_events_names_its_pause CHECK (
+        kind NOT IN ('paused', 'resumed', 'released') OR paused_at IS NOT NULL),
     CONSTRAINT enrollment_events_names_its_pass CHECK (
         kind NOT IN ('resumed', 'repointed')
         OR CASE source
@@ -198,12 +200,85 @@ CREATE TABLE thaw.campaign_events (
     source      thaw.event_source NOT NULL,
     from_status thaw.campaign_status NOT NULL,
     to_status   thaw.campaign_status NOT NULL,
-    reason      thaw.pause_reason
+    reason      thaw.pause_reason,
+    detail      text
 );
 COMMENT ON TABLE thaw.campaign_events IS 'The history of every campaign, as enrollment_events.';
 CREATE INDEX campaign_events_history_idx ON thaw.campaign_events (campaign_id, id);
 
+CREATE TABLE thaw.account_events (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    account_id  bigint NOT NULL,
+    at          timestamptz NOT NULL,
+    from_status thaw.account_status NOT NULL,
+    to_status   thaw.account_status NOT NULL,
+    last_error  text,
+    CONSTRAINT account_events_change_something CHECK (from_status <> to_status)
+);
+COMMENT ON TABLE thaw.account_events IS 'The history of the status of every account, whoever changed it.';
+CREATE INDEX account_events_history_idx ON thaw.account_events (account_id, id);
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.accounts_write_history() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO thaw.account_events (account_id, at, from_status, to_status, last_error)
+    VALUES (NEW.id, thaw.now(), OLD.status, NEW.status, NEW.last_error);
+    RETURN NULL;
+END;
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER accounts_write_history AFTER UPDATE OF status ON thaw.accounts
+    FOR EACH ROW WHEN (OLD.status <> NEW.status) EXECUTE FUNCTION thaw.accounts_write_history();
+
+-- What people decided, and the monitor of safety mode in their place. Few rows, which are never removed: who decided what,
+-- and why, is asked years later too.
+CREATE TABLE thaw.decisions (
+    id                 bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at                 timestamptz NOT NULL DEFAULT thaw.now(),
+    what               text NOT NULL CHECK (what IN (
+        'safety_entered', 'safety_left', 'held', 'paused', 'resumed', 'auto_resume_off', 'auto_resume_on')),
+    decided_by         text NOT NULL CHECK (decided_by <> ''),
+    why                text CHECK (why <> ''),
+    -- About what; nothing: about the fleet. A prospect is named by its URL, because it may be in many campaigns.
+    workspace_id       bigint,
+    account_id         bigint,
+    campaign_id        bigint,
+    prospect_url       text,
+    -- Of a hold: its end. Of a pause or a resume: how many prospects it has changed. Of the monitor: what it counted.
+    until              timestamptz,
+    enrollments        integer,
+    accounts_lost      integer,
+    accounts_connected integer,
+    -- The switch of a workspace may be set without a word.
+    CONSTRAINT decisions_have_a_reason CHECK (why IS NOT NULL OR what IN ('auto_resume_off', 'auto_resume_on')),
+    CONSTRAINT decisions_hold_has_an_end CHECK ((what = 'held') = (until IS NOT NULL))
+);
+COMMENT ON TABLE thaw.decisions IS 'What people, and the monitor of safety mode, decided: who, when, about what, and why.';
+CREATE INDEX decisions_account_idx ON thaw.decisions (account_id, id) WHERE account_id IS NOT NULL;
+CREATE INDEX decisions_workspace_idx ON thaw.decisions (workspace_id, id) WHERE workspace_id IS NOT NULL;
+
+-- The switch is a column that the platform may write itself.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.workspaces_write_history() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO thaw.decisions (what, decided_by, why, workspace_id)
+    VALUES (CASE WHEN NEW.auto_resume THEN 'auto_resume_on' ELSE 'auto_resume_off' END,
+        CASE WHEN NEW.auto_resume_changed_at = thaw.now() THEN coalesce(NEW.auto_resume_changed_by, session_user) ELSE session_user END,
+        nullif(NEW.auto_resume_note, ''), NEW.id);
+    RETURN NULL;
+END;
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER workspaces_write_history AFTER UPDATE OF auto_resume ON thaw.workspaces
+    FOR EACH ROW WHEN (OLD.auto_resume <> NEW.auto_resume) EXECUTE FUNCTION thaw.workspaces_write_history();
+
 -- +goose Down
-DROP TABLE thaw.campaign_events, thaw.enrollment_events, thaw.heal_enrollments, thaw.heals, thaw.account_budgets,
+DROP TRIGGER workspaces_write_history ON thaw.workspaces;
+DROP TRIGGER accounts_write_history ON thaw.accounts;
+DROP FUNCTION thaw.workspaces_write_history();
+DROP FUNCTION thaw.accounts_write_history();
+DROP TABLE thaw.decisions, thaw.account_events, thaw.campaign_events, thaw.enrollment_events, thaw.heal_enrollments, thaw.heals, thaw.account_budgets,
     thaw.fleet_budgets, thaw.grants, thaw.sweeps, thaw.account_signals;
 DROP TYPE thaw.heal_status, thaw.lane, thaw.event_source, thaw.event_kind, thaw.signal_outcome;

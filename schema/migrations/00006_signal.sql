@@ -46,6 +46,10 @@ BEGIN
         member_id = coalesce(account.member_id, p_member_id)
     WHERE account.id = p_account.id;
 
+    IF p_account.status = 'connected' AND p_status <> 'connected' THEN
+        PERFORM thaw.notice_losses();
+    END IF;
+
     IF p_status = 'connected' THEN
         PERFORM thaw.enqueue('resume_account', 'resume', 1::smallint,
             jsonb_build_object('account_id', p_account.id, 'signal_id', p_signal_id));

@@ -20,12 +20,13 @@ COMMENT ON FUNCTION thaw.sweep() IS
     'Enqueues the sweep of the current tick unless it is there or done, and returns the tick. Any number of calls make one sweep.';
 
 -- +goose StatementBegin
-CREATE FUNCTION thaw.set_auto_resume(workspace_key text, enabled boolean, note text DEFAULT NULL)
-RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION thaw.set_auto_resume(
+    workspace_key text, enabled boolean, note text DEFAULT NULL, decided_by text DEFAULT current_user
+) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     UPDATE thaw.workspaces AS w SET
         auto_resume = set_auto_resume.enabled, auto_resume_note = set_auto_resume.note,
-        auto_resume_changed_at = thaw.now(), auto_resume_changed_by = session_user
+        auto_resume_changed_at = thaw.now(), auto_resume_changed_by = set_auto_resume.decided_by
     WHERE w.key = set_auto_resume.workspace_key;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no workspace "%"', set_auto_resume.workspace_key
@@ -34,7 +35,7 @@ BEGIN
 END;
 $$;
 -- +goose StatementEnd
-COMMENT ON FUNCTION thaw.set_auto_resume(text, boolean, text) IS
+COMMENT ON FUNCTION thaw.set_auto_resume(text, boolean, text, text) IS
     'Switches automatic resuming of a workspace on or off, with a note that says why.';
 
 CREATE VIEW thaw.history AS
@@ -95,5 +96,5 @@ $$;
 -- +goose Down
 DROP VIEW thaw.sweep_log;
 DROP VIEW thaw.history;
-DROP FUNCTION thaw.set_auto_resume(text, boolean, text);
+DROP FUNCTION thaw.set_auto_resume(text, boolean, text, text);
 DROP FUNCTION thaw.sweep();

@@ -28,7 +28,7 @@ COMMENT ON COLUMN thaw.retention.passed_id IS
 -- A plan goes before the summary of its tick, which it refers to.
 INSERT INTO thaw.retention (part, turn)
 VALUES ('account_signals', 1), ('grants', 2), ('sweeps', 3), ('account_budgets', 4), ('fleet_budgets', 5), ('heals', 6),
-    ('enrollment_events', 7), ('campaign_events', 8);
+    ('enrollment_events', 7), ('campaign_events', 8), ('account_events', 9);
 
 CREATE VIEW thaw.kept AS
 SELECT coalesce(max(r.kept_since) FILTER (WHERE r.part <> 'account_signals'), '-infinity') AS history_since,
@@ -76,6 +76,13 @@ BEGIN
             WHERE event.id > p_after AND event.id <= p_to
                 AND (SELECT c.paused_at <= event.at FROM thaw.campaigns AS c
                      WHERE c.id = event.campaign_id AND c.status = 'paused') IS NOT TRUE;
+        -- Since when an account is what it is.
+        WHEN 'account_events' THEN
+            DELETE FROM thaw.account_events AS event
+            WHERE event.id > p_after AND event.id <= p_to
+                AND EXISTS (
+                    SELECT FROM thaw.account_events AS newer
+                    WHERE newer.account_id = event.account_id AND newer.id > event.id);
         -- The newest word that an account took; the word that an account will take when somebody writes its row (the order is
         -- that of accounts_apply_early_signals); and one whose job is still to be done.
         WHEN 'account_signals' THEN

@@ -41,6 +41,7 @@ SELECT
     target.hold_until,
     target.hold_reason,
     safety.reason AS safety_reason,
+    safety.stays AS safety_stays,
     workspace.auto_resume,
     workspace.auto_resume_note,
     -- The place in the line of everybody who wakes through the same account; 0: in no line.
@@ -79,9 +80,6 @@ SELECT h.enrollment_id, h.at, h.kind::text AS kind, h.from_status::text AS from_
 FROM thaw.history AS h
 WHERE h.prospect_url = sqlc.arg(prospect_url)
 ORDER BY h.event_id;
-
--- name: Safety :one
-SELECT s.since, s.reason FROM thaw.safety AS s;
 
 -- name: LatestSweep :one
 -- The newest tick that has a plan, whether or not its work is done.

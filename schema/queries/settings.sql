@@ -1,6 +1,6 @@
 -- name: Settings :one
 SELECT s.tick, s.account_cap, s.fleet_cap, s.signal_cap, s.jitter, s.tolerance, s.keep_history,
-    s.keep_signals
+    s.keep_signals, s.safety_accounts, s.safety_percent, s.safety_window, s.safety_calm
 FROM thaw.settings AS s;
 
 -- name: Configure :execrows
@@ -14,6 +14,10 @@ UPDATE thaw.settings AS s SET
     tolerance = coalesce(sqlc.narg(tolerance)::interval, s.tolerance),
     keep_history = coalesce(sqlc.narg(keep_history)::interval, s.keep_history),
     keep_signals = coalesce(sqlc.narg(keep_signals)::interval, s.keep_signals),
+    safety_accounts = coalesce(sqlc.narg(safety_accounts)::integer, s.safety_accounts),
+    safety_percent = coalesce(sqlc.narg(safety_percent)::integer, s.safety_percent),
+    safety_window = coalesce(sqlc.narg(safety_window)::interval, s.safety_window),
+    safety_calm = coalesce(sqlc.narg(safety_calm)::interval, s.safety_calm),
     changed_at = thaw.now()
 WHERE sqlc.narg(tick)::interval <> s.tick
     OR sqlc.narg(account_cap)::integer <> s.account_cap
@@ -22,4 +26,8 @@ WHERE sqlc.narg(tick)::interval <> s.tick
     OR sqlc.narg(jitter)::interval <> s.jitter
     OR sqlc.narg(tolerance)::interval <> s.tolerance
     OR sqlc.narg(keep_history)::interval <> s.keep_history
-    OR sqlc.narg(keep_signals)::interval <> s.keep_signals;
+    OR sqlc.narg(keep_signals)::interval <> s.keep_signals
+    OR sqlc.narg(safety_accounts)::integer <> s.safety_accounts
+    OR sqlc.narg(safety_percent)::integer <> s.safety_percent
+    OR sqlc.narg(safety_window)::interval <> s.safety_window
+    OR sqlc.narg(safety_calm)::interval <> s.safety_calm;

@@ -1,5 +1,6 @@
 -- name: SetAutoResume :exec
-SELECT thaw.set_auto_resume(sqlc.arg(workspace_key)::text, sqlc.arg(enabled)::boolean, sqlc.narg(note)::text);
+SELECT thaw.set_auto_resume(sqlc.arg(workspace_key)::text, sqlc.arg(enabled)::boolean, sqlc.narg(note)::text,
+    sqlc.arg(decided_by)::text);
 
 -- name: ListAutoResume :many
 SELECT w.key, w.auto_resume, w.auto_resume_note, w.auto_resume_changed_at, w.auto_resume_changed_by

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/thawline/thaw/internal/store"
+	"github.com/thawline/thaw/schema/dbsqlc"
+)
+
+// decideSize is how many prospects one transaction pauses or gives back: whoever waits for the account waits for less than a
+// tenth of a second.
+const decideSize = 1000
+
+// A decision of a person is about one of three things.
+type decision struct {
+	database  `embed:""`
+	why       `embed:""`
+	Account   string `help:"All prospects of this account, by the provider's name for it." placeholder:"ID" xor:"target"`
+	Campaign  string `help:"This campaign, of the workspace that --workspace names." placeholder:"KEY" xor:"target"`
+	Prospect  string `help:"This prospect, in all of its campaigns or only in those of --workspace." placeholder:"URL" xor:"target"`
+	Workspace string `help:"The workspace of the campaign, or of the prospect." placeholder:"KEY"`
+	Provider  string `help:"The provider that calls the account so." default:"linkedin"`
+	JSON      bool   `help:"Print JSON."`
+}
+
+// Validate wants exactly one of the three.
+func (d *decision) Validate() error {
+	switch {
+	case d.Account == "" && d.Campaign == "" && d.Prospect == "":
+		return errors.New("name what it is about: --account, --campaign or --prospect")
+	case d.Campaign != "" && d.Workspace == "":
+		return errors.New("--campaign needs --workspace: the same key may be in several")
+	case d.Account != "" && d.Workspace != "":
+		return errors.New("--account is enough: leave out --workspace")
+	}
+	return nil
+}
+
+// A decided is what came of it, for programs.
+type decided struct {
+	Changed int64 `json:"changed"` // prospects; of a campaign: 1, or 0 where it was so already
+}
+
+// decide pauses or resumes: what is "paused" or "resumed", as the database calls it.
+func (d *decision) decide(ctx context.Context, e *env, what string, evenByUser bool) error {
+	return withStore(ctx, e, d.database, func(db *store.Store) error {
+		var result decided
+		var err error
+		switch {
+		case d.Account != "":
+			result.Changed, err = d.account(ctx, e, db, what, evenByUser)
+		case d.Campaign != "":
+			result.Changed, err = d.campaign(ctx, db, what)
+		default:
+			result.Changed, err = d.prospect(ctx, db, what)
+		}
+		if err != nil {
+			return err
+		}
+		if d.JSON {
+			return writeJSON(e.stdout, result)
+		}
+		fmt.Fprintln(e.stdout, d.describe(what, result.Changed))
+		return nil
+	})
+}
+
+func (d *decision) account(ctx context.Context, e *env, db *store.Store, what string, evenByUser bool) (int64, error) {
+	id, err := db.Decide(ctx, dbsqlc.DecideParams{
+		What: what, Account: d.Account, Provider: d.Provider, Why: d.Why, DecidedBy: operator(),
+	})
+	if err != nil {
+		return 0, err
+	}
+	shown := newProgress(e.stderr, what, "prospects", -1)
+	defer shown.finish()
+	for total := int64(0); ; {
+		changed, err := db.Trip().DecideBatch(ctx, dbsqlc.DecideBatchParams{DecisionID: id, Size: decideSize, EvenByUser: evenByUser})
+		total += int64(changed)
+		if err != nil {
+			return total, fmt.Errorf("%d prospects were %s so far; run it again for the rest: %w", total, what, err)
+		}
+		shown.set(total)
+		if changed < decideSize {
+			return total, nil
+		}
+	}
+}
+
+func (d *decision) campaign(ctx context.Context, db *store.Store, what string) (int64, error) {
+	changed, err := db.Trip().DecideCampaign(ctx, dbsqlc.DecideCampaignParams{
+		What: what, WorkspaceKey: d.Workspace, Campaign: d.Campaign, Why: d.Why, DecidedBy: operator(),
+	})
+	if changed {
+		return 1, err
+	}
+	return 0, err
+}
+
+func (d *decision) prospect(ctx context.Context, db *store.Store, what string) (int64, error) {
+	params := dbsqlc.DecideProspectParams{What: what, ProspectUrl: d.Prospect, Why: d.Why, DecidedBy: operator()}
+	if d.Workspace != "" {
+		params.WorkspaceKey = &d.Workspace
+	}
+	changed, err := db.Trip().DecideProspect(ctx, params)
+	return int64(changed), err
+}
+
+func (d *decision) describe(what string, changed int64) string {
+	switch {
+	case d.Campaign != "" && changed == 0:
+		return fmt.Sprintf("campaign %s was %s already", d.Campaign, map[string]string{"paused": "paused by a person", "resumed": "running"}[what])
+	case d.Campaign != "" && what == "paused":
+		return fmt.Sprintf("campaign %s is paused; its prospects stay as they are, and nobody of it is woken", d.Campaign)
+	case d.Campaign != "":
+		return fmt.Sprintf("campaign %s runs again; who waits in it is woken by the next ticks, within their caps", d.Campaign)
+	case what == "paused":
+		return fmt.Sprintf("%d prospects are paused until a person resumes them", changed)
+	default:
+		return fmt.Sprintf("%d prospects are given back: the next ticks wake them, within their caps, when the account is connected", changed)
+	}
+}
+
+// operator names who decides, for the record.
+func operator() string { return "cli:" + login() }

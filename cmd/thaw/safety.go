@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/internal/store"
+	"github.com/thawline/thaw/schema/dbsqlc"
+)
+
+type safetyCmd struct {
+	Enter  safetyEnterCmd  `cmd:"" help:"Begin safety mode: nobody is woken, and nothing is sent."`
+	Clear  safetyClearCmd  `cmd:"" help:"End safety mode. The next tick goes on, within its caps."`
+	Status safetyStatusCmd `cmd:"" help:"Say whether safety mode is on, since when, why, and until when."`
+}
+
+func (safetyCmd) Help() string {
+	return "It begins by itself when many accounts are lost at once, and ends by itself when it has been calm for a while.\n\nExample:\n  thaw safety enter --why \"the provider has announced an incident\""
+}
+
+// why is what every decision of a person needs.
+type why struct {
+	Why string `help:"Why, for whoever asks later." required:"" placeholder:"TEXT"`
+}
+
+type safetyEnterCmd struct {
+	database `embed:""`
+	why      `embed:""`
+	Stay     bool `help:"Until it is cleared by a person: it does not end by itself."`
+}
+
+func (safetyEnterCmd) Help() string {
+	return "Example:\n  thaw safety enter --why \"the provider has announced an incident\""
+}
+
+func (c *safetyEnterCmd) Run(ctx context.Context, e *env) error {
+	return withStore(ctx, e, c.database, func(db *store.Store) error {
+		entered, err := db.SafetyEnter(ctx, dbsqlc.SafetyEnterParams{Why: c.Why, DecidedBy: operator(), Stays: c.Stay})
+		switch {
+		case err != nil:
+			return err
+		case entered:
+			fmt.Fprintln(e.stdout, "Safety mode is on. Nobody is woken, and nothing is sent.")
+		default:
+			fmt.Fprintln(e.stdout, "Safety mode was on already, and stays as it was: thaw safety status says why.")
+		}
+		return nil
+	})
+}
+
+type safetyClearCmd struct {
+	database `embed:""`
+	why      `embed:""`
+}
+
+func (safetyClearCmd) Help() string {
+	return "Example:\n  thaw safety clear --why \"the provider says that it is over\""
+}
+
+func (c *safetyClearCmd) Run(ctx context.Context, e *env) error {
+	return withStore(ctx, e, c.database, func(db *store.Store) error {
+		cleared, err := db.SafetyClear(ctx, dbsqlc.SafetyClearParams{Why: c.Why, DecidedBy: operator()})
+		switch {
+		case err != nil:
+			return err
+		case cleared:
+			fmt.Fprintln(e.stdout, "Safety mode is off. The next tick goes on, within its caps.")
+		default:
+			fmt.Fprintln(e.stdout, "Safety mode was off already.")
+		}
+		return nil
+	})
+}
+
+type safetyStatusCmd struct {
+	database `embed:""`
+	JSON     bool `help:"Print JSON."`
+}
+
+func (safetyStatusCmd) Help() string { return "Example:\n  thaw safety status --json" }
+
+func (c *safetyStatusCmd) Run(ctx context.Context, e *env) error {
+	return withStore(ctx, e, c.database, func(db *store.Store) error {
+		safety, err := outlook.ReadSafety(ctx, db.Pool())
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return writeJSON(e.stdout, safety)
+		}
+		fmt.Fprintln(e.stdout, describeSafety(safety))
+		return nil
+	})
+}
+
+// describeSafety says in one line how it is with safety mode.
+func describeSafety(s outlook.Safety) string {
+	if !s.On {
+		return "Safety mode is off."
+	}
+	ends := "until a person clears it"
+	if s.EndsAt != nil {
+		ends = "until " + stamp(*s.EndsAt) + ", if it is calm"
+	}
+	return fmt.Sprintf("SAFETY MODE since %s by %s: %s. Nobody is woken, and nothing is sent, %s.", stampOr(s.Since, "?"), s.EnteredBy, deref(s.Reason), ends)
+}

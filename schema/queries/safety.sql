@@ -1,0 +1,20 @@
+-- name: AskSweepAndWatch :exec
+-- What every process asks for once a minute: the sweep of the current tick, and the look of the current minute.
+SELECT thaw.sweep(), thaw.ask_watch();
+
+-- name: Watch :one
+-- The look of a minute, with the end of its job.
+SELECT thaw.watch()::text AS verdict, thaw.complete_job(sqlc.arg(job_id)::bigint)::boolean AS completed;
+
+-- name: SafetyEnter :one
+SELECT thaw.safety_enter(sqlc.arg(why)::text, sqlc.arg(decided_by)::text, sqlc.arg(stays)::boolean)::boolean AS entered;
+
+-- name: SafetyClear :one
+SELECT thaw.safety_clear(sqlc.arg(why)::text, sqlc.arg(decided_by)::text)::boolean AS cleared;
+
+-- name: Safety :one
+-- calm_at: when it will have been calm for long enough, if nothing else is lost until then.
+SELECT s.since, s.reason, s.entered_by, s.stays, s.accounts_lost, s.accounts_connected,
+    coalesce(greatest(s.since, s.breached_at) + settings.safety_calm, 'epoch')::timestamptz AS calm_at
+FROM thaw.safety AS s
+CROSS JOIN thaw.settings;
