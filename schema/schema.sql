@@ -1761,9 +1761,13 @@ ALTER TABLE ONLY thaw.workspaces
     ADD CONSTRAINT workspaces_pkey PRIMARY KEY (id);
 CREATE INDEX account_signals_account_idx ON thaw.account_signals USING btree (provider, provider_account_id, id DESC);
 CREATE INDEX account_signals_unknown_idx ON thaw.account_signals USING btree (provider, provider_account_id) WHERE (outcome = 'unknown_account'::thaw.signal_outcome);
+CREATE INDEX accounts_id_search_idx ON thaw.accounts USING btree (lower(provider_account_id) COLLATE "C");
 CREATE INDEX accounts_member_idx ON thaw.accounts USING btree (member_id, provider, workspace_id) WHERE (member_id IS NOT NULL);
+CREATE INDEX accounts_name_search_idx ON thaw.accounts USING btree (lower(display_name) COLLATE "C");
 CREATE INDEX accounts_pause_due_idx ON thaw.accounts USING btree (pause_after) WHERE (pause_after IS NOT NULL);
 CREATE INDEX campaign_events_history_idx ON thaw.campaign_events USING btree (campaign_id, id);
+CREATE INDEX campaigns_key_search_idx ON thaw.campaigns USING btree (lower(key) COLLATE "C");
+CREATE INDEX campaigns_name_search_idx ON thaw.campaigns USING btree (lower(name) COLLATE "C");
 CREATE INDEX campaigns_waiting_idx ON thaw.campaigns USING btree (workspace_id, id) WHERE waits_for_account;
 CREATE INDEX enrollment_events_history_idx ON thaw.enrollment_events USING btree (enrollment_id, id);
 CREATE INDEX enrollments_active_idx ON thaw.enrollments USING btree (account_id, campaign_id, id) WHERE (status = 'active'::thaw.enrollment_status);
@@ -1780,6 +1784,8 @@ CREATE UNIQUE INDEX river_job_unique_idx ON thaw.river_job USING btree (unique_k
 CREATE INDEX river_notification_created_at_idx ON thaw.river_notification USING btree (created_at);
 CREATE INDEX river_notification_topic_id_idx ON thaw.river_notification USING btree (topic, id);
 CREATE INDEX sweeps_unfinished_idx ON thaw.sweeps USING btree (tick_at) WHERE (finished_at IS NULL);
+CREATE INDEX workspaces_key_search_idx ON thaw.workspaces USING btree (lower(key) COLLATE "C");
+CREATE INDEX workspaces_name_search_idx ON thaw.workspaces USING btree (lower(name) COLLATE "C");
 CREATE TRIGGER accounts_announce_insert BEFORE INSERT ON thaw.accounts FOR EACH STATEMENT EXECUTE FUNCTION thaw.accounts_announce_insert();
 CREATE TRIGGER accounts_apply_early_signals AFTER INSERT ON thaw.accounts REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION thaw.accounts_apply_early_signals();
 CREATE TRIGGER accounts_note_connection_insert BEFORE INSERT ON thaw.accounts FOR EACH ROW WHEN ((new.status = 'connected'::thaw.account_status)) EXECUTE FUNCTION thaw.accounts_note_connection();
