@@ -52,6 +52,7 @@ type Sweep struct {
 
 // AccountStatus is an account with paused enrollments.
 type AccountStatus struct {
+	AccountID int64  `json:"account_id"`
 	Workspace string `json:"workspace"`
 	Account   string `json:"account"` // the provider's id
 	Status    string `json:"status"`
@@ -102,7 +103,7 @@ func Status(ctx context.Context, db *pgxpool.Pool) (StatusReport, error) {
 
 func (r *StatusReport) add(row dbsqlc.BacklogRow, f *plan.Forecast) {
 	account := AccountStatus{
-		Workspace: row.Workspace, Account: row.Account, Status: row.Status, Paused: row.Paused, Resumable: row.Resumable,
+		AccountID: row.AccountID, Workspace: row.Workspace, Account: row.Account, Status: row.Status, Paused: row.Paused, Resumable: row.Resumable,
 	}
 	r.Backlog.Paused += row.Paused
 	if row.Resumable > 0 {

@@ -60,9 +60,9 @@ func TestStatus(t *testing.T) {
 		"backlog": {"paused": 9, "resumable": 4, "accounts": 2},
 		"last_sweep": null,
 		"accounts": [
-			{"workspace": "north", "account": "acc_1", "status": "connected", "paused": 4, "resumable": 3, "eta": %q},
-			{"workspace": "north", "account": "acc_2", "status": "removed", "paused": 1, "resumable": 1, "eta": %[1]q},
-			{"workspace": "south", "account": "acc_3", "status": "connected", "paused": 4, "resumable": 0, "eta": null}
+			{"account_id": 1, "workspace": "north", "account": "acc_1", "status": "connected", "paused": 4, "resumable": 3, "eta": %q},
+			{"account_id": 2, "workspace": "north", "account": "acc_2", "status": "removed", "paused": 1, "resumable": 1, "eta": %[1]q},
+			{"account_id": 3, "workspace": "south", "account": "acc_3", "status": "connected", "paused": 4, "resumable": 0, "eta": null}
 		]
 	}`, at(1))
 
@@ -75,9 +75,9 @@ func TestStatus(t *testing.T) {
 		"last_sweep": {"tick_at": %q, "accounts_planned": 1, "accounts_processed": 0, "resumed": 0, "repointed": 0, "campaigns_resumed": 0,
 			"backlog_left": 4, "seconds": null, "finished_at": null},
 		"accounts": [
-			{"workspace": "north", "account": "acc_1", "status": "connected", "paused": 4, "resumable": 3, "eta": %q},
-			{"workspace": "north", "account": "acc_2", "status": "removed", "paused": 1, "resumable": 1, "eta": %[2]q},
-			{"workspace": "south", "account": "acc_3", "status": "connected", "paused": 4, "resumable": 0, "eta": null}
+			{"account_id": 1, "workspace": "north", "account": "acc_1", "status": "connected", "paused": 4, "resumable": 3, "eta": %q},
+			{"account_id": 2, "workspace": "north", "account": "acc_2", "status": "removed", "paused": 1, "resumable": 1, "eta": %[2]q},
+			{"account_id": 3, "workspace": "south", "account": "acc_3", "status": "connected", "paused": 4, "resumable": 0, "eta": null}
 		]
 	}`
 	requireStatus(t, f, planned, at(0), at(1))
@@ -94,9 +94,9 @@ func TestStatus(t *testing.T) {
 		"last_sweep": {"tick_at": %q, "accounts_planned": 1, "accounts_processed": 1, "resumed": 2, "repointed": 0, "campaigns_resumed": 0,
 			"backlog_left": 2, "seconds": 1.5, "finished_at": %q},
 		"accounts": [
-			{"workspace": "south", "account": "acc_3", "status": "connected", "paused": 4, "resumable": 0, "eta": null},
-			{"workspace": "north", "account": "acc_1", "status": "connected", "paused": 2, "resumable": 0, "eta": null},
-			{"workspace": "north", "account": "acc_2", "status": "removed", "paused": 1, "resumable": 0, "eta": null}
+			{"account_id": 3, "workspace": "south", "account": "acc_3", "status": "connected", "paused": 4, "resumable": 0, "eta": null},
+			{"account_id": 1, "workspace": "north", "account": "acc_1", "status": "connected", "paused": 2, "resumable": 0, "eta": null},
+			{"account_id": 2, "workspace": "north", "account": "acc_2", "status": "removed", "paused": 1, "resumable": 0, "eta": null}
 		]
 	}`, since, testdb.Value[time.Time](t, f.DB, "SELECT since + interval '30 minutes' FROM thaw.safety").UTC().Format(time.RFC3339Nano),
 		at(0), f.tick(t).UTC().Add(1500*time.Millisecond).Format(time.RFC3339Nano))

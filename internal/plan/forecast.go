@@ -102,3 +102,23 @@ func (f *Forecast) Drained(accountID int64) (time.Time, bool) {
 	}
 	return f.TickOf(accountID, s.backlog)
 }
+
+// A Portion is what a tick gives to one account, in enrollments.
+type Portion struct {
+	At      time.Time
+	Resumes int
+}
+
+// Next returns the first n ticks that give something to the account; fewer where
+// fewer do, and none for an account that was not among the claimants.
+func (f *Forecast) Next(accountID int64, n int) []Portion {
+	s, ok := f.accounts[accountID]
+	if !ok {
+		return nil
+	}
+	var portions []Portion
+	for _, grant := range s.next(n) {
+		portions = append(portions, Portion{At: f.first.Add(time.Duration(grant.first) * f.tick), Resumes: grant.each})
+	}
+	return portions
+}

@@ -45,3 +45,17 @@ func (s *schedule) tickOf(position int) (int, bool) {
 	}
 	return 0, false
 }
+
+// next returns the first n grants.
+func (s *schedule) next(n int) []run {
+	var grants []run
+	for _, r := range s.runs {
+		for i := range r.times {
+			if len(grants) == n {
+				return grants
+			}
+			grants = append(grants, run{first: r.first + i*r.every, times: 1, each: r.each})
+		}
+	}
+	return grants
+}

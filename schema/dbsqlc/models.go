@@ -7,6 +7,7 @@ package dbsqlc
 import (
 	"database/sql/driver"
 	"fmt"
+	"time"
 )
 
 type ThawHealStatus string
@@ -49,4 +50,21 @@ func (ns NullThawHealStatus) Value() (driver.Value, error) {
 		return nil, nil
 	}
 	return string(ns.ThawHealStatus), nil
+}
+
+// One row a tick: what was planned, what was done, what was left.
+type ThawSweep struct {
+	TickAt            time.Time
+	AccountCap        int32
+	FleetCap          int32
+	AccountsPlanned   int32
+	AccountsProcessed int32
+	Planned           int32
+	Resumed           int32
+	Repointed         int32
+	CampaignsResumed  int32
+	// Resumable enrollments that the tick found, less those that it resumed.
+	BacklogLeft int32
+	StartedAt   time.Time
+	FinishedAt  *time.Time
 }

@@ -11,12 +11,13 @@ import (
 )
 
 const backlog = `-- name: Backlog :many
-SELECT b.workspace, b.account, b.status::text AS status, b.paused, b.resumable, coalesce(b.target_id, 0)::bigint AS target_id
+SELECT b.account_id, b.workspace, b.account, b.status::text AS status, b.paused, b.resumable, coalesce(b.target_id, 0)::bigint AS target_id
 FROM thaw.backlog AS b
 ORDER BY b.resumable DESC, b.paused DESC, b.workspace, b.account
 `
 
 type BacklogRow struct {
+	AccountID int64
 	Workspace string
 	Account   string
 	Status    string
@@ -36,6 +37,7 @@ func (q *Queries) Backlog(ctx context.Context) ([]BacklogRow, error) {
 	for rows.Next() {
 		var i BacklogRow
 		if err := rows.Scan(
+			&i.AccountID,
 			&i.Workspace,
 			&i.Account,
 			&i.Status,

@@ -91,6 +91,6 @@ LIMIT 1;
 
 -- name: Backlog :many
 -- target_id 0: there is nobody to wake.
-SELECT b.workspace, b.account, b.status::text AS status, b.paused, b.resumable, coalesce(b.target_id, 0)::bigint AS target_id
+SELECT b.account_id, b.workspace, b.account, b.status::text AS status, b.paused, b.resumable, coalesce(b.target_id, 0)::bigint AS target_id
 FROM thaw.backlog AS b
 ORDER BY b.resumable DESC, b.paused DESC, b.workspace, b.account;

@@ -1,0 +1,117 @@
+package outlook
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/thawline/thaw/internal/store"
+	"github.com/thawline/thaw/schema/dbsqlc"
+)
+
+// A FleetReport says where the fleet stands at this moment, or one workspace of it.
+type FleetReport struct {
+	Now     time.Time    `json:"now"` // by the clock of the database, which ticks follow
+	Safety  Safety       `json:"safety"`
+	Tick    FleetTick    `json:"tick"`
+	Backlog FleetBacklog `json:"backlog"`
+	// Budgets are those of the current tick; nil within the scope of one workspace.
+	Budgets *Budgets `json:"budgets"`
+	// LastSweep is the newest tick with a plan; nil: there was none yet, or none with something for the workspace.
+	LastSweep *SweepEntry `json:"last_sweep"`
+}
+
+// A FleetTick says where the fleet is in time.
+type FleetTick struct {
+	At      time.Time `json:"at"`
+	NextAt  time.Time `json:"next_at"`
+	Seconds float64   `json:"seconds"`    // from a tick to the next
+	Planned bool      `json:"is_planned"` // its sweep has made its plan
+}
+
+// A FleetBacklog counts those whom a sweep may wake now.
+type FleetBacklog struct {
+	Resumable int64 `json:"resumable"`
+	Accounts  int   `json:"accounts"` // through which they wake
+}
+
+// Budgets are what a tick may wake in the whole fleet, by lane.
+type Budgets struct {
+	Sweep  Budget `json:"sweep"`
+	Signal Budget `json:"signal"`
+}
+
+// A Budget is what a lane may wake in a tick, in enrollments, and has.
+type Budget struct {
+	Cap  int `json:"cap"`
+	Used int `json:"used"`
+}
+
+// Fleet returns where the fleet stands, or the one workspace of the scope.
+func Fleet(ctx context.Context, db *pgxpool.Pool, s Scope) (FleetReport, error) {
+	var report FleetReport
+	err := read(ctx, db, func(q *dbsqlc.Queries) error {
+		now, err := q.Clock(ctx)
+		if err != nil {
+			return err
+		}
+		report.Now = now.UTC()
+		safety, err := q.Safety(ctx)
+		if err != nil {
+			return err
+		}
+		report.Safety = Safety{On: safety.Since != nil, Since: utc(safety.Since), Reason: safety.Reason}
+		t, err := readTicks(ctx, q)
+		if err != nil {
+			return err
+		}
+		report.Tick = FleetTick{At: t.current, NextAt: t.current.Add(t.length), Seconds: t.length.Seconds(), Planned: t.isPlanned}
+		last, err := sweeps(ctx, q, s, Paging{Limit: 1})
+		if err != nil {
+			return err
+		}
+		if len(last.Items) > 0 {
+			report.LastSweep = &last.Items[0]
+		}
+		if s.IsOneWorkspace() {
+			waiting, err := q.WorkspaceResumable(ctx, s.first)
+			report.Backlog = FleetBacklog{Resumable: waiting.Resumable, Accounts: int(waiting.Accounts)}
+			return err
+		}
+		if report.Budgets, err = budgets(ctx, q, t); err != nil {
+			return err
+		}
+		rows, err := q.Claimants(ctx, t.current)
+		if err != nil {
+			return err
+		}
+		claimants, backlog := store.Claimants(rows)
+		report.Backlog = FleetBacklog{Resumable: int64(backlog), Accounts: len(claimants)}
+		return nil
+	})
+	if err != nil {
+		return FleetReport{}, fmt.Errorf("reading the fleet: %w", err)
+	}
+	return report, nil
+}
+
+// budgets begin with the caps of the settings; what has a row was taken from already.
+func budgets(ctx context.Context, q *dbsqlc.Queries, t ticks) (*Budgets, error) {
+	b := &Budgets{Sweep: Budget{Cap: int(t.settings.FleetCap)}, Signal: Budget{Cap: int(t.settings.SignalCap)}}
+	rows, err := q.FleetBudgets(ctx, t.current)
+	if err != nil {
+		return nil, fmt.Errorf("reading budgets: %w", err)
+	}
+	for _, row := range rows {
+		budget := Budget{Cap: int(row.Cap), Used: int(row.Used)}
+		switch row.Lane {
+		case "sweep":
+			b.Sweep = budget
+		case "signal":
+			b.Signal = budget
+		}
+	}
+	return b, nil
+}

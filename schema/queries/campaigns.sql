@@ -1,0 +1,25 @@
+-- name: CampaignPage :many
+-- In the order of workspace and id, as accounts.
+SELECT c.id, c.workspace_id, workspace.key AS workspace, c.key AS campaign, c.name, c.status::text AS status,
+    coalesce(c.paused_reason::text, '')::text AS paused_reason, c.paused_at, c.waits_for_account, c.created_at
+FROM thaw.campaigns AS c
+JOIN thaw.workspaces AS workspace ON workspace.id = c.workspace_id
+WHERE (c.workspace_id, c.id) > (sqlc.arg(after_workspace)::bigint, sqlc.arg(after_id)::bigint)
+    AND c.workspace_id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint
+    AND (sqlc.narg(status)::text IS NULL OR c.status::text = sqlc.narg(status)::text)
+ORDER BY c.workspace_id, c.id
+LIMIT sqlc.arg(size)::integer;
+
+-- name: WorkspacePage :many
+SELECT w.id, w.key AS workspace, w.name, w.auto_resume, w.auto_resume_note, w.auto_resume_changed_at, w.auto_resume_changed_by,
+    w.created_at
+FROM thaw.workspaces AS w
+WHERE w.id > sqlc.arg(after_id)::bigint
+    AND w.id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint
+ORDER BY w.id
+LIMIT sqlc.arg(size)::integer;
+
+-- name: WorkspaceNamed :one
+SELECT w.id, w.key FROM thaw.workspaces AS w
+WHERE w.key = sqlc.arg(workspace)
+    AND w.id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint;

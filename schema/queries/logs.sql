@@ -1,0 +1,80 @@
+-- What was done: ticks, heals, and what happened to a prospect. Newest first, from where the last page ended.
+
+-- name: SweepPage :many
+SELECT s.tick_at, s.account_cap, s.fleet_cap, s.accounts_planned, s.accounts_processed, s.planned, s.resumed, s.repointed,
+    s.campaigns_resumed, s.backlog_left, s.started_at, s.finished_at
+FROM thaw.sweeps AS s
+WHERE s.tick_at < sqlc.arg(before_tick)::timestamptz
+ORDER BY s.tick_at DESC
+LIMIT sqlc.arg(size)::integer;
+
+-- name: WorkspaceSweepPage :many
+-- The part of one workspace in the ticks that had something for it. The index has the plans of a workspace tick by tick, so that
+-- no more of them are read than the page shows.
+SELECT tick.tick_at, tick.accounts_planned, tick.accounts_processed, tick.planned, tick.resumed, s.started_at, s.finished_at
+FROM (
+    SELECT g.tick_at, count(*) AS accounts_planned, count(g.finished_at) AS accounts_processed, sum(g.planned)::bigint AS planned,
+        sum(g.resumed)::bigint AS resumed
+    FROM thaw.grants AS g
+    WHERE g.workspace_id = sqlc.arg(workspace_id)::bigint AND g.planned > 0 AND g.tick_at < sqlc.arg(before_tick)::timestamptz
+    GROUP BY g.tick_at
+    ORDER BY g.tick_at DESC
+    LIMIT sqlc.arg(size)::integer) AS tick
+JOIN thaw.sweeps AS s ON s.tick_at = tick.tick_at
+ORDER BY tick.tick_at DESC;
+
+-- name: HealPage :many
+-- A heal of listed prospects belongs to no workspace: only who may see all of them sees it.
+SELECT h.id, coalesce(workspace.key, '')::text AS workspace, h.account_id, coalesce(account.provider_account_id, '')::text AS account,
+    h.cap, h.even_if_off, h.status::text AS status, h.resumed, h.repointed, h.campaigns_resumed, h.found, h.left_over,
+    coalesce(cardinality(h.account_ids), 0)::integer AS accounts, h.accounts_done, h.requested_by, h.requested_at, h.finished_at
+FROM thaw.heals AS h
+LEFT JOIN thaw.accounts AS account ON account.id = h.account_id
+LEFT JOIN thaw.workspaces AS workspace ON workspace.id = coalesce(h.workspace_id, account.workspace_id)
+WHERE h.id < sqlc.arg(before_id)::bigint
+    AND (workspace.id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint
+        OR workspace.id IS NULL AND sqlc.arg(first_workspace)::bigint < sqlc.arg(last_workspace)::bigint)
+ORDER BY h.id DESC
+LIMIT sqlc.arg(size)::integer;
+
+-- name: EventPage :many
+-- What happened to a prospect in all campaigns that have it.
+SELECT event.id, workspace.key AS workspace, campaign.key AS campaign, e.id AS enrollment_id, e.prospect_url, event.at,
+    event.kind::text AS kind, event.from_status::text AS from_status, event.to_status::text AS to_status,
+    coalesce(event.reason::text, '')::text AS reason, event.source::text AS source, event.tick_at, event.heal_id, event.signal_id,
+    event.job_id, from_account.provider_account_id AS from_account, to_account.provider_account_id AS to_account, event.step
+FROM thaw.enrollments AS e
+JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id
+JOIN thaw.workspaces AS workspace ON workspace.id = e.workspace_id
+CROSS JOIN LATERAL (
+    SELECT h.*
+    FROM thaw.enrollment_events AS h
+    WHERE h.enrollment_id = e.id AND h.id < sqlc.arg(before_id)::bigint
+    ORDER BY h.id DESC
+    LIMIT sqlc.arg(size)::integer) AS event
+LEFT JOIN thaw.accounts AS from_account ON from_account.id = event.from_account_id
+LEFT JOIN thaw.accounts AS to_account ON to_account.id = event.to_account_id
+WHERE e.prospect_url = ANY (sqlc.arg(prospect_urls)::text[])
+    AND e.workspace_id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint
+ORDER BY event.id DESC
+LIMIT sqlc.arg(size)::integer;
+
+-- name: FleetBudgets :many
+-- What a tick may wake in the whole fleet, and has; a lane without a row has not begun.
+SELECT b.lane::text AS lane, b.cap, b.used
+FROM thaw.fleet_budgets AS b
+WHERE b.tick_at = sqlc.arg(tick_at)::timestamptz;
+
+-- name: WorkspaceResumable :one
+-- How many of one workspace may be woken now, and through how many accounts.
+SELECT coalesce(sum(rows.waiting), 0)::bigint AS resumable, count(DISTINCT line.target_id)::bigint AS accounts
+FROM thaw.resumable(ARRAY(SELECT a.id FROM thaw.accounts AS a WHERE a.workspace_id = sqlc.arg(workspace_id)::bigint))
+    AS line (workspace_id, target_id, source_id, campaign_id)
+CROSS JOIN LATERAL (
+    SELECT count(*) AS waiting
+    FROM thaw.enrollments AS e
+    WHERE e.status = 'paused' AND e.waits_for_account
+        AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id) AS rows;
+
+-- name: Clock :one
+SELECT thaw.now()::timestamptz AS now;
