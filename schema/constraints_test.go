@@ -33,6 +33,7 @@ INSERT INTO thaw.enrollment_events (enrollment_id, at, step, kind, source, from_
 VALUES (1, '2026-01-01', 0, 'paused', 'signal', 'active', 'paused', 'linkedin_account_disconnected', '2026-01-01');
 INSERT INTO thaw.campaign_events (campaign_id, at, kind, source, from_status, to_status)
 VALUES (1, '2026-01-01', 'paused', 'signal', 'running', 'paused');
+INSERT INTO thaw.backlog_samples (tick_at, paused, waiting, took) VALUES ('2026-01-01', 2, 1, '1 second');
 INSERT INTO thaw.account_events (account_id, at, from_status, to_status) VALUES (1, '2026-01-01', 'connecting', 'connected');
 INSERT INTO thaw.decisions (what, decided_by, why, account_id, until) VALUES ('held', 'ann', 'new device', 1, '2026-01-02');
 `
@@ -226,11 +227,13 @@ var breaks = map[string][]string{
 		"UPDATE thaw.enrollment_events SET paused_at = NULL",
 		"UPDATE thaw.enrollment_events SET kind = 'resumed', source = 'import', paused_at = NULL",
 	},
-	"account_events_change_something": {"UPDATE thaw.account_events SET to_status = from_status"},
-	"decisions_what_check":            {"UPDATE thaw.decisions SET what = 'thought about', until = NULL"},
-	"decisions_decided_by_check":      {"UPDATE thaw.decisions SET decided_by = ''"},
-	"decisions_why_check":             {"UPDATE thaw.decisions SET why = ''"},
-	"decisions_have_a_reason":         {"UPDATE thaw.decisions SET why = NULL"},
+	"backlog_samples_paused_check":       {"ALTER TABLE thaw.backlog_samples DROP CONSTRAINT backlog_samples_waiting_are_paused; UPDATE thaw.backlog_samples SET paused = -1"},
+	"backlog_samples_waiting_are_paused": {"UPDATE thaw.backlog_samples SET waiting = 3", "UPDATE thaw.backlog_samples SET waiting = -1"},
+	"account_events_change_something":    {"UPDATE thaw.account_events SET to_status = from_status"},
+	"decisions_what_check":               {"UPDATE thaw.decisions SET what = 'thought about', until = NULL"},
+	"decisions_decided_by_check":         {"UPDATE thaw.decisions SET decided_by = ''"},
+	"decisions_why_check":                {"UPDATE thaw.decisions SET why = ''"},
+	"decisions_have_a_reason":            {"UPDATE thaw.decisions SET why = NULL"},
 	"decisions_hold_has_an_end": {
 		"UPDATE thaw.decisions SET until = NULL",
 		"UPDATE thaw.decisions SET what = 'paused'",

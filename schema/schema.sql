@@ -1166,7 +1166,7 @@ BEGIN
         before := thaw.now() - CASE walk.part WHEN 'account_signals' THEN settings.keep_signals ELSE settings.keep_history END;
         to_id := NULL;
         to_tick := NULL;
-        IF walk.part IN ('grants', 'sweeps', 'account_budgets', 'fleet_budgets') THEN
+        IF walk.part IN ('grants', 'sweeps', 'account_budgets', 'fleet_budgets', 'backlog_samples') THEN
             SELECT step.reached, step.removed INTO to_tick, removed
             FROM thaw.prune_ticks(walk.part, walk.walk_tick, before, p_size) AS step;
         ELSE
@@ -1648,6 +1648,27 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.safety_enter(why text, decided_by text, stays boolean) IS 'Begins safety mode: nobody is woken and nothing is sent. It ends after a calm time by itself; with stays only by thaw.safety_clear. False: it was on already, and stays as it was.';
+CREATE FUNCTION thaw.sample_backlog() RETURNS boolean
+    LANGUAGE plpgsql
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    tick  timestamptz := thaw.tick();
+    began timestamptz := clock_timestamp();
+BEGIN
+    IF EXISTS (
+        SELECT FROM (SELECT s.tick_at, s.took FROM thaw.backlog_samples AS s ORDER BY s.tick_at DESC LIMIT 1) AS newest
+        WHERE newest.tick_at >= tick OR newest.tick_at + newest.took * 1000 > thaw.now())
+    THEN
+        RETURN false;
+    END IF;
+    INSERT INTO thaw.backlog_samples (tick_at, paused, waiting, took)
+    SELECT tick, count(*), count(*) FILTER (WHERE e.waits_for_account), clock_timestamp() - began
+    FROM thaw.enrollments AS e WHERE e.status = 'paused'
+    ON CONFLICT (tick_at) DO NOTHING;
+    RETURN FOUND;
+END;
+$$;
 CREATE FUNCTION thaw.sending_held_by(account text, provider text DEFAULT 'linkedin'::text) RETURNS text
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1920,6 +1941,15 @@ CREATE VIEW thaw.backlog AS
            FROM thaw.resumable_lines() line(workspace_id, target_id, source_id, campaign_id, waiting)
           GROUP BY line.source_id, line.target_id) waiting ON ((waiting.source_id = account.id)));
 COMMENT ON VIEW thaw.backlog IS 'Per account with paused enrollments: how many, how many of them may be woken now, and how many by each reason.';
+CREATE TABLE thaw.backlog_samples (
+    tick_at timestamp with time zone NOT NULL,
+    paused bigint NOT NULL,
+    waiting bigint NOT NULL,
+    took interval NOT NULL,
+    CONSTRAINT backlog_samples_paused_check CHECK ((paused >= 0)),
+    CONSTRAINT backlog_samples_waiting_are_paused CHECK (((waiting >= 0) AND (waiting <= paused)))
+);
+COMMENT ON TABLE thaw.backlog_samples IS 'How many enrollments were paused in a tick, and how many of them waited for an account.';
 CREATE TABLE thaw.campaign_events (
     id bigint NOT NULL,
     campaign_id bigint NOT NULL,
@@ -2238,6 +2268,8 @@ ALTER TABLE ONLY thaw.accounts
     ADD CONSTRAINT accounts_provider_provider_account_id_key UNIQUE (provider, provider_account_id);
 ALTER TABLE ONLY thaw.accounts
     ADD CONSTRAINT accounts_workspace_id_id_key UNIQUE (workspace_id, id);
+ALTER TABLE ONLY thaw.backlog_samples
+    ADD CONSTRAINT backlog_samples_pkey PRIMARY KEY (tick_at);
 ALTER TABLE ONLY thaw.campaign_events
     ADD CONSTRAINT campaign_events_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.campaigns
@@ -2291,9 +2323,13 @@ CREATE INDEX account_signals_account_idx ON thaw.account_signals USING btree (pr
 CREATE INDEX account_signals_unknown_idx ON thaw.account_signals USING btree (provider, provider_account_id) WHERE (outcome = 'unknown_account'::thaw.signal_outcome);
 CREATE INDEX accounts_connecting_idx ON thaw.accounts USING btree (COALESCE(status_at, created_at)) WHERE (status = 'connecting'::thaw.account_status);
 CREATE INDEX accounts_disconnected_idx ON thaw.accounts USING btree (disconnected_at) WHERE (disconnected_at IS NOT NULL);
+CREATE INDEX accounts_id_search_idx ON thaw.accounts USING btree (lower(provider_account_id) COLLATE "C");
 CREATE INDEX accounts_member_idx ON thaw.accounts USING btree (member_id, provider, workspace_id) WHERE (member_id IS NOT NULL);
+CREATE INDEX accounts_name_search_idx ON thaw.accounts USING btree (lower(display_name) COLLATE "C");
 CREATE INDEX accounts_pause_due_idx ON thaw.accounts USING btree (pause_after) WHERE (pause_after IS NOT NULL);
 CREATE INDEX campaign_events_history_idx ON thaw.campaign_events USING btree (campaign_id, id);
+CREATE INDEX campaigns_key_search_idx ON thaw.campaigns USING btree (lower(key) COLLATE "C");
+CREATE INDEX campaigns_name_search_idx ON thaw.campaigns USING btree (lower(name) COLLATE "C");
 CREATE INDEX campaigns_waiting_idx ON thaw.campaigns USING btree (workspace_id, id) WHERE waits_for_account;
 CREATE INDEX decisions_account_idx ON thaw.decisions USING btree (account_id, id) WHERE (account_id IS NOT NULL);
 CREATE INDEX decisions_workspace_idx ON thaw.decisions USING btree (workspace_id, id) WHERE (workspace_id IS NOT NULL);
@@ -2312,6 +2348,8 @@ CREATE UNIQUE INDEX river_job_unique_idx ON thaw.river_job USING btree (unique_k
 CREATE INDEX river_notification_created_at_idx ON thaw.river_notification USING btree (created_at);
 CREATE INDEX river_notification_topic_id_idx ON thaw.river_notification USING btree (topic, id);
 CREATE INDEX sweeps_unfinished_idx ON thaw.sweeps USING btree (tick_at) WHERE (finished_at IS NULL);
+CREATE INDEX workspaces_key_search_idx ON thaw.workspaces USING btree (lower(key) COLLATE "C");
+CREATE INDEX workspaces_name_search_idx ON thaw.workspaces USING btree (lower(name) COLLATE "C");
 CREATE TRIGGER accounts_announce_insert BEFORE INSERT ON thaw.accounts FOR EACH STATEMENT EXECUTE FUNCTION thaw.accounts_announce_insert();
 CREATE TRIGGER accounts_apply_early_signals AFTER INSERT ON thaw.accounts REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION thaw.accounts_apply_early_signals();
 CREATE TRIGGER accounts_keep_hold BEFORE UPDATE OF hold_until, hold_reason ON thaw.accounts FOR EACH ROW WHEN ((old.hold_until > thaw.now())) EXECUTE FUNCTION thaw.accounts_keep_hold();

@@ -29,5 +29,9 @@ func (w *watchWorker) Work(ctx context.Context, job *river.Job[jobs.WatchArgs]) 
 	case "left":
 		w.logger.InfoContext(ctx, "safety mode is over: the next sweep goes on")
 	}
+	// The count may be too much for a large database: then there is none, and the look was made all the same.
+	if _, err := w.store.Trip().SampleBacklog(ctx); err != nil {
+		w.logger.WarnContext(ctx, "the paused enrollments could not be counted", "error", err)
+	}
 	return nil
 }

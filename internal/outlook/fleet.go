@@ -58,11 +58,9 @@ func Fleet(ctx context.Context, db *pgxpool.Pool, s Scope) (FleetReport, error) 
 			return err
 		}
 		report.Now = now.UTC()
-		safety, err := q.Safety(ctx)
-		if err != nil {
+		if report.Safety, err = readSafety(ctx, q); err != nil {
 			return err
 		}
-		report.Safety = Safety{On: safety.Since != nil, Since: utc(safety.Since), Reason: safety.Reason}
 		t, err := readTicks(ctx, q)
 		if err != nil {
 			return err

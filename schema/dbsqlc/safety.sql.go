@@ -86,6 +86,17 @@ func (q *Queries) SafetyEnter(ctx context.Context, arg SafetyEnterParams) (bool,
 	return entered, err
 }
 
+const sampleBacklog = `-- name: SampleBacklog :one
+SELECT thaw.sample_backlog()::boolean AS sampled
+`
+
+func (q *Queries) SampleBacklog(ctx context.Context) (bool, error) {
+	row := q.db.QueryRow(ctx, sampleBacklog)
+	var sampled bool
+	err := row.Scan(&sampled)
+	return sampled, err
+}
+
 const watch = `-- name: Watch :one
 SELECT thaw.watch()::text AS verdict, thaw.complete_job($1::bigint)::boolean AS completed
 `

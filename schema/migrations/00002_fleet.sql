@@ -153,7 +153,6 @@ CREATE TRIGGER accounts_note_connection_update BEFORE UPDATE OF status ON thaw.a
     FOR EACH ROW WHEN (NEW.status = 'connected' AND OLD.status <> 'connected')
     EXECUTE FUNCTION thaw.accounts_note_connection();
 
-<<<<<<< HEAD
 -- The other way too: the monitor of safety mode counts the accounts that were lost of late, by signal or not.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.accounts_note_disconnection() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -185,14 +184,12 @@ $$;
 -- +goose StatementEnd
 CREATE TRIGGER accounts_keep_hold BEFORE UPDATE OF hold_until, hold_reason ON thaw.accounts
     FOR EACH ROW WHEN (OLD.hold_until > thaw.now()) EXECUTE FUNCTION thaw.accounts_keep_hold();
-=======
 -- People look for a workspace, an account or a campaign by the beginning of its name, in whatever case. By bytes, so that a range
 -- of the index is a prefix on every server. These columns hardly ever change: a signal still touches no index.
 CREATE INDEX workspaces_key_search_idx ON thaw.workspaces (lower(key) COLLATE "C");
 CREATE INDEX workspaces_name_search_idx ON thaw.workspaces (lower(name) COLLATE "C");
 CREATE INDEX accounts_id_search_idx ON thaw.accounts (lower(provider_account_id) COLLATE "C");
 CREATE INDEX accounts_name_search_idx ON thaw.accounts (lower(display_name) COLLATE "C");
->>>>>>> 4e641ef
 
 -- Siblings are found by the member, those in other workspaces too: they explain why somebody waits.
 CREATE INDEX accounts_member_idx ON thaw.accounts (member_id, provider, workspace_id) WHERE member_id IS NOT NULL;

@@ -111,6 +111,17 @@ CREATE TABLE thaw.account_budgets (
 ) WITH (fillfactor = 90);
 COMMENT ON TABLE thaw.account_budgets IS 'How many enrollments an account has woken in a tick, through sweep and signal together.';
 
+-- How many were paused, tick by tick. Counting them all costs what there is, not what there is to do, so a tick does not: the
+-- job "watch" does, and never spends more than a thousandth of its time with it.
+CREATE TABLE thaw.backlog_samples (
+    tick_at timestamptz PRIMARY KEY,
+    paused  bigint NOT NULL CHECK (paused >= 0),
+    waiting bigint NOT NULL,
+    took    interval NOT NULL,
+    CONSTRAINT backlog_samples_waiting_are_paused CHECK (waiting BETWEEN 0 AND paused)
+);
+COMMENT ON TABLE thaw.backlog_samples IS 'How many enrollments were paused in a tick, and how many of them waited for an account.';
+
 CREATE TYPE thaw.heal_status AS ENUM ('running', 'done');
 
 CREATE TABLE thaw.heals (
@@ -280,5 +291,6 @@ DROP TRIGGER accounts_write_history ON thaw.accounts;
 DROP FUNCTION thaw.workspaces_write_history();
 DROP FUNCTION thaw.accounts_write_history();
 DROP TABLE thaw.decisions, thaw.account_events, thaw.campaign_events, thaw.enrollment_events, thaw.heal_enrollments, thaw.heals, thaw.account_budgets,
-    thaw.fleet_budgets, thaw.grants, thaw.sweeps, thaw.account_signals;
+    thaw.backlog_samples, thaw.fleet_budgets, thaw.grants, thaw.sweeps,
+    thaw.account_signals;
 DROP TYPE thaw.heal_status, thaw.lane, thaw.event_source, thaw.event_kind, thaw.signal_outcome;

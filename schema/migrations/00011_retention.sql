@@ -28,7 +28,8 @@ COMMENT ON COLUMN thaw.retention.passed_id IS
 -- A plan goes before the summary of its tick, which it refers to.
 INSERT INTO thaw.retention (part, turn)
 VALUES ('account_signals', 1), ('grants', 2), ('sweeps', 3), ('account_budgets', 4), ('fleet_budgets', 5), ('heals', 6),
-    ('enrollment_events', 7), ('campaign_events', 8), ('account_events', 9);
+    ('enrollment_events', 7), ('campaign_events', 8), ('account_events', 9),
+    ('backlog_samples', 10);
 
 CREATE VIEW thaw.kept AS
 SELECT coalesce(max(r.kept_since) FILTER (WHERE r.part <> 'account_signals'), '-infinity') AS history_since,
@@ -201,7 +202,7 @@ BEGIN
         before := thaw.now() - CASE walk.part WHEN 'account_signals' THEN settings.keep_signals ELSE settings.keep_history END;
         to_id := NULL;
         to_tick := NULL;
-        IF walk.part IN ('grants', 'sweeps', 'account_budgets', 'fleet_budgets') THEN
+        IF walk.part IN ('grants', 'sweeps', 'account_budgets', 'fleet_budgets', 'backlog_samples') THEN
             SELECT step.reached, step.removed INTO to_tick, removed
             FROM thaw.prune_ticks(walk.part, walk.walk_tick, before, p_size) AS step;
         ELSE

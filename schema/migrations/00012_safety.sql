@@ -129,6 +129,28 @@ END;
 $$;
 -- +goose StatementEnd
 
+-- Counts the paused enrollments, once a tick. What takes long is done the more rarely.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.sample_backlog() RETURNS boolean LANGUAGE plpgsql SET jit = off AS $$
+DECLARE
+    tick  timestamptz := thaw.tick();
+    began timestamptz := clock_timestamp();
+BEGIN
+    IF EXISTS (
+        SELECT FROM (SELECT s.tick_at, s.took FROM thaw.backlog_samples AS s ORDER BY s.tick_at DESC LIMIT 1) AS newest
+        WHERE newest.tick_at >= tick OR newest.tick_at + newest.took * 1000 > thaw.now())
+    THEN
+        RETURN false;
+    END IF;
+    INSERT INTO thaw.backlog_samples (tick_at, paused, waiting, took)
+    SELECT tick, count(*), count(*) FILTER (WHERE e.waits_for_account), clock_timestamp() - began
+    FROM thaw.enrollments AS e WHERE e.status = 'paused'
+    ON CONFLICT (tick_at) DO NOTHING;
+    RETURN FOUND;
+END;
+$$;
+-- +goose StatementEnd
+
 -- +goose StatementBegin
 CREATE FUNCTION thaw.ask_watch() RETURNS timestamptz LANGUAGE plpgsql AS $$
 DECLARE
@@ -181,7 +203,7 @@ $$;
 -- +goose StatementEnd
 
 REVOKE ALL ON FUNCTION thaw.losses(), thaw.begin_safety(text, text, boolean, integer, integer), thaw.end_safety(text, text),
-    thaw.notice_losses(), thaw.watch(), thaw.ask_watch(), thaw.safety_enter(text, text, boolean), thaw.safety_clear(text, text),
+    thaw.notice_losses(), thaw.watch(), thaw.sample_backlog(), thaw.ask_watch(), thaw.safety_enter(text, text, boolean), thaw.safety_clear(text, text),
     thaw.require_reason(text, text) FROM PUBLIC;
 
 -- +goose Down
@@ -189,6 +211,7 @@ DROP FUNCTION thaw.safety_clear(text, text);
 DROP FUNCTION thaw.safety_enter(text, text, boolean);
 DROP FUNCTION thaw.require_reason(text, text);
 DROP FUNCTION thaw.ask_watch();
+DROP FUNCTION thaw.sample_backlog();
 DROP FUNCTION thaw.watch();
 DROP FUNCTION thaw.notice_losses();
 DROP FUNCTION thaw.end_safety(text, text);

@@ -6,6 +6,9 @@ SELECT thaw.sweep(), thaw.ask_watch();
 -- The look of a minute, with the end of its job.
 SELECT thaw.watch()::text AS verdict, thaw.complete_job(sqlc.arg(job_id)::bigint)::boolean AS completed;
 
+-- name: SampleBacklog :one
+SELECT thaw.sample_backlog()::boolean AS sampled;
+
 -- name: SafetyEnter :one
 SELECT thaw.safety_enter(sqlc.arg(why)::text, sqlc.arg(decided_by)::text, sqlc.arg(stays)::boolean)::boolean AS entered;
 
