@@ -27,7 +27,7 @@ func (s *story) importFleet(ctx context.Context) error {
 		result.Enrollments, result.Campaigns, result.Accounts, result.Workspaces, result.Seconds)
 
 	note := "asked by their lawyer, until the audit is over"
-	err = s.db.SetAutoResume(ctx, dbsqlc.SetAutoResumeParams{WorkspaceKey: optedOutWorkspace, Enabled: false, Note: &note})
+	err = s.db.SetAutoResume(ctx, dbsqlc.SetAutoResumeParams{WorkspaceKey: optedOutWorkspace, Enabled: false, Note: &note, DecidedBy: "cli:demo"})
 	if err != nil {
 		return err
 	}

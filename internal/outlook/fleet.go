@@ -7,7 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/thawline/thaw/internal/store"
+	"github.com/thawline/thaw/internal/plan"
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
@@ -52,47 +52,48 @@ type Budget struct {
 // Fleet returns where the fleet stands, or the one workspace of the scope.
 func Fleet(ctx context.Context, db *pgxpool.Pool, s Scope) (FleetReport, error) {
 	var report FleetReport
-	err := read(ctx, db, func(q *dbsqlc.Queries) error {
-		now, err := q.Clock(ctx)
-		if err != nil {
-			return err
-		}
-		report.Now = now.UTC()
-		if report.Safety, err = readSafety(ctx, q); err != nil {
-			return err
-		}
-		t, err := readTicks(ctx, q)
-		if err != nil {
-			return err
-		}
-		report.Tick = FleetTick{At: t.current, NextAt: t.current.Add(t.length), Seconds: t.length.Seconds(), Planned: t.isPlanned}
-		last, err := sweeps(ctx, q, s, Paging{Limit: 1})
-		if err != nil {
-			return err
-		}
-		if len(last.Items) > 0 {
-			report.LastSweep = &last.Items[0]
-		}
-		if s.IsOneWorkspace() {
-			waiting, err := q.WorkspaceResumable(ctx, s.first)
-			report.Backlog = FleetBacklog{Resumable: waiting.Resumable, Accounts: int(waiting.Accounts)}
-			return err
-		}
-		if report.Budgets, err = budgets(ctx, q, t); err != nil {
-			return err
-		}
-		rows, err := q.Claimants(ctx, t.current)
-		if err != nil {
-			return err
-		}
-		claimants, backlog := store.Claimants(rows)
-		report.Backlog = FleetBacklog{Resumable: int64(backlog), Accounts: len(claimants)}
-		return nil
+	err := read(ctx, db, func(q *dbsqlc.Queries) (err error) {
+		report, _, _, err = fleetReport(ctx, q, s)
+		return err
 	})
 	if err != nil {
 		return FleetReport{}, fmt.Errorf("reading the fleet: %w", err)
 	}
 	return report, nil
+}
+
+// fleetReport returns the claimants of the current tick with it, but for the scope of one workspace.
+func fleetReport(ctx context.Context, q *dbsqlc.Queries, s Scope) (report FleetReport, t ticks, claimants []plan.Claimant, err error) {
+	now, err := q.Clock(ctx)
+	if err != nil {
+		return report, t, nil, err
+	}
+	report.Now = now.UTC()
+	if report.Safety, err = readSafety(ctx, q); err != nil {
+		return report, t, nil, err
+	}
+	if t, err = readTicks(ctx, q); err != nil {
+		return report, t, nil, err
+	}
+	report.Tick = FleetTick{At: t.current, NextAt: t.current.Add(t.length), Seconds: t.length.Seconds(), Planned: t.isPlanned}
+	last, err := sweeps(ctx, q, s, Paging{Limit: 1})
+	if err != nil {
+		return report, t, nil, err
+	}
+	if len(last.Items) > 0 {
+		report.LastSweep = &last.Items[0]
+	}
+	if s.IsOneWorkspace() {
+		waiting, err := q.WorkspaceResumable(ctx, s.first)
+		report.Backlog = FleetBacklog{Resumable: waiting.Resumable, Accounts: int(waiting.Accounts)}
+		return report, t, nil, err
+	}
+	if report.Budgets, err = budgets(ctx, q, t); err != nil {
+		return report, t, nil, err
+	}
+	claimants, backlog, err := claimantsOf(ctx, q, t)
+	report.Backlog = FleetBacklog{Resumable: int64(backlog), Accounts: len(claimants)}
+	return report, t, claimants, err
 }
 
 // budgets begin with the caps of the settings; what has a row was taken from already.

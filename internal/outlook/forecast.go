@@ -8,7 +8,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/thawline/thaw/internal/plan"
-	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
@@ -64,13 +63,18 @@ func readTicks(ctx context.Context, q *dbsqlc.Queries) (ticks, error) {
 // forecast begins with the current tick even if that is planned already: what its plan has still to give is then all the
 // room that there is in it.
 func forecast(ctx context.Context, q *dbsqlc.Queries, t ticks) (*plan.Forecast, error) {
-	rows, err := q.Claimants(ctx, t.current)
+	claimants, _, err := claimantsOf(ctx, q, t)
 	if err != nil {
-		return nil, fmt.Errorf("finding claimants: %w", err)
+		return nil, err
 	}
-	claimants, _ := store.Claimants(rows)
+	return forecastFor(ctx, q, t, claimants)
+}
+
+// forecastFor may change the room of the claimants.
+func forecastFor(ctx context.Context, q *dbsqlc.Queries, t ticks, claimants []plan.Claimant) (*plan.Forecast, error) {
 	budget := int(t.settings.FleetCap)
 	if t.isPlanned {
+		var err error
 		if budget, err = keepToPlan(ctx, q, t.current, claimants); err != nil {
 			return nil, err
 		}

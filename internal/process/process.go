@@ -88,7 +88,7 @@ func Run(ctx context.Context, c Config) error {
 	if c.Web != nil {
 		handler, err = server.New(running, server.Config{
 			Store: store.New(c.Pool), Client: client, RiverSchema: c.RiverSchema, Migrator: c.Migrator,
-			Webhooks: c.Web.Webhooks, AdminPassword: c.Web.AdminPassword, Logger: c.Logger,
+			Webhooks: c.Web.Webhooks, AdminPassword: c.Web.AdminPassword, Stopping: asked, Logger: c.Logger,
 		})
 		if err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"github.com/thawline/thaw/internal/pages"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/webhook"
 	"github.com/thawline/thaw/riverui"
@@ -29,6 +30,8 @@ type Config struct {
 	Webhooks webhook.Config
 	// AdminPassword protects the operators' pages. Empty: they are served to loopback names only.
 	AdminPassword string
+	// Stopping ends when the process is asked to stop, before open requests are waited for. Required.
+	Stopping context.Context
 	// Logger is required.
 	Logger *slog.Logger
 }
@@ -52,6 +55,10 @@ func New(ctx context.Context, c Config) (http.Handler, error) {
 		return nil, err
 	}
 	mux.Handle(riverui.Prefix+"/", riverui.Guard(c.AdminPassword, jobs))
-	mux.Handle("GET /{$}", http.RedirectHandler(riverui.Prefix+"/", http.StatusFound))
+	guard := func(next http.Handler) http.Handler { return riverui.Guard(c.AdminPassword, next) }
+	shown := pages.Config{Store: c.Store, Jobs: riverui.Prefix, Stopping: c.Stopping, Logger: c.Logger}
+	if err := pages.Register(mux, shown, guard); err != nil {
+		return nil, err
+	}
 	return mux, nil
 }

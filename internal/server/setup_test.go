@@ -73,7 +73,8 @@ func serve(t *testing.T, db *testdb.DB, webhooks webhook.Config) *site {
 	require.NoError(t, err)
 	handler, err := server.New(t.Context(), server.Config{
 		Store: store.New(db.Pool), Client: client, RiverSchema: schema.Name, Migrator: migrator, Webhooks: webhooks,
-		Logger: slog.New(slog.DiscardHandler),
+		Stopping: t.Context(),
+		Logger:   slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
 	web := httptest.NewServer(handler)

@@ -1,0 +1,153 @@
+package outlook
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/thawline/thaw/internal/plan"
+	"github.com/thawline/thaw/internal/store"
+	"github.com/thawline/thaw/schema/dbsqlc"
+)
+
+// An Overview is what an operator sees first: where the fleet stands, how it came there within a day, and who has the
+// longest lines.
+type Overview struct {
+	FleetReport
+	// Paused is how many are paused for whatever reason, as last counted; nil: not counted yet.
+	Paused *PausedCount `json:"paused"`
+	// Ticks are those of the last day, the oldest first.
+	Ticks []TickPoint `json:"ticks"`
+	// Longest are the accounts through which most wait to wake, the longest line first.
+	Longest []Line   `json:"longest"`
+	Orphans []Orphan `json:"orphans"`
+}
+
+// A PausedCount is a count of all paused prospects.
+type PausedCount struct {
+	TickAt  time.Time `json:"tick_at"`
+	Paused  int64     `json:"paused"`
+	Waiting int64     `json:"waiting"` // of them, those who wait for an account, connected or not
+}
+
+// A TickPoint is a tick in a chart.
+type TickPoint struct {
+	TickAt    time.Time `json:"tick_at"`
+	Resumable int       `json:"resumable"` // who were left when it was done
+	Resumed   int       `json:"resumed"`
+	Paused    *int64    `json:"paused"` // nil: not counted in that tick
+}
+
+// A Line is an account with those who wake through it, siblings' prospects included.
+type Line struct {
+	Account
+	Waiting int        `json:"waiting"`
+	ETA     *time.Time `json:"eta"` // the tick that wakes the last one; nil: beyond the horizon
+}
+
+const (
+	// overviewFor is how far back an overview looks.
+	overviewFor = 24 * time.Hour
+	// overviewTicks bounds it where ticks are short.
+	overviewTicks = 200
+	overviewLines = 20
+)
+
+// ReadOverview returns the overview of the whole fleet.
+func ReadOverview(ctx context.Context, db *pgxpool.Pool) (Overview, error) {
+	var o Overview
+	err := read(ctx, db, func(q *dbsqlc.Queries) (err error) {
+		var claimants []plan.Claimant
+		var t ticks
+		if o.FleetReport, t, claimants, err = fleetReport(ctx, q, Everything()); err != nil {
+			return err
+		}
+		if o.Paused, err = newestSample(ctx, q); err != nil {
+			return err
+		}
+		if o.Ticks, err = tickPoints(ctx, q); err != nil {
+			return err
+		}
+		if o.Orphans, err = orphans(ctx, q); err != nil {
+			return err
+		}
+		o.Longest, err = longest(ctx, q, t, claimants)
+		return err
+	})
+	if err != nil {
+		return Overview{}, fmt.Errorf("reading the overview: %w", err)
+	}
+	return o, nil
+}
+
+func newestSample(ctx context.Context, q *dbsqlc.Queries) (*PausedCount, error) {
+	row, err := q.NewestSample(ctx)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("reading the count of the paused: %w", err)
+	}
+	return &PausedCount{TickAt: row.TickAt.UTC(), Paused: row.Paused, Waiting: row.Waiting}, nil
+}
+
+func tickPoints(ctx context.Context, q *dbsqlc.Queries) ([]TickPoint, error) {
+	rows, err := q.LastTicks(ctx, dbsqlc.LastTicksParams{Since: overviewFor, Size: overviewTicks})
+	if err != nil {
+		return nil, fmt.Errorf("reading ticks: %w", err)
+	}
+	points := make([]TickPoint, len(rows))
+	for i, row := range rows {
+		points[len(rows)-1-i] = TickPoint{
+			TickAt: row.TickAt.UTC(), Resumable: int(row.BacklogLeft), Resumed: int(row.Resumed), Paused: row.Paused,
+		}
+	}
+	return points, nil
+}
+
+func longest(ctx context.Context, q *dbsqlc.Queries, t ticks, claimants []plan.Claimant) ([]Line, error) {
+	waiting := make(map[int64]int, len(claimants))
+	for _, c := range claimants {
+		waiting[c.AccountID] = c.Backlog
+	}
+	ids := make([]int64, 0, len(claimants))
+	for id := range waiting {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, func(a, b int64) int {
+		return cmp.Or(cmp.Compare(waiting[b], waiting[a]), cmp.Compare(a, b))
+	})
+	ids = ids[:min(len(ids), overviewLines)]
+	f, err := forecastFor(ctx, q, t, claimants)
+	if err != nil {
+		return nil, err
+	}
+	accounts, err := accountsOf(ctx, q, Everything(), ids)
+	if err != nil {
+		return nil, err
+	}
+	lines := make([]Line, len(accounts))
+	for i, a := range accounts {
+		lines[i] = Line{Account: a, Waiting: waiting[a.ID], ETA: expected(f.Drained(a.ID))}
+	}
+	slices.SortFunc(lines, func(a, b Line) int {
+		return cmp.Or(cmp.Compare(b.Waiting, a.Waiting), cmp.Compare(a.ID, b.ID))
+	})
+	return lines, nil
+}
+
+// claimantsOf are those whom the sweep of the current tick would find, and how many wait in all.
+func claimantsOf(ctx context.Context, q *dbsqlc.Queries, t ticks) ([]plan.Claimant, int, error) {
+	rows, err := q.Claimants(ctx, t.current)
+	if err != nil {
+		return nil, 0, fmt.Errorf("finding claimants: %w", err)
+	}
+	claimants, backlog := store.Claimants(rows)
+	return claimants, backlog, nil
+}

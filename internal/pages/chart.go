@@ -1,0 +1,86 @@
+package pages
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/thawline/thaw/internal/outlook"
+)
+
+// The chart's size, in the units of its view box, and the room around its area.
+const (
+	chartWidth, chartHeight = 960.0, 260.0
+	chartLeft, chartRight   = 64.0, 8.0
+	chartTop, chartBottom   = 12.0, 28.0
+)
+
+// A chart is the last day, tick by tick: bars for who was resumed, lines for who could be and for who was paused. Bars have a
+// scale of their own: they are bounded by the cap of a tick, lines are not.
+type chart struct {
+	Points    []outlook.TickPoint
+	Bars      []bar
+	Resumable string // points of a polyline
+	Paused    string
+	Lines     []mark // of the scale of the lines
+	Times     []mark
+	MostBars  int
+}
+
+type bar struct{ X, Y, Width, Height float64 }
+
+// A mark is a line of a scale with its label.
+type mark struct {
+	At    float64
+	Label string
+}
+
+func chartOf(points []outlook.TickPoint) chart {
+	c := chart{Points: points}
+	if len(points) < 2 {
+		return c
+	}
+	most := int64(1)
+	for _, p := range points {
+		most = max(most, int64(p.Resumable))
+		if p.Paused != nil {
+			most = max(most, *p.Paused)
+		}
+		c.MostBars = max(c.MostBars, p.Resumed)
+	}
+	most = roundUp(most)
+	area := chartHeight - chartTop - chartBottom
+	slot := (chartWidth - chartLeft - chartRight) / float64(len(points))
+	y := func(value, of int64) float64 { return chartTop + area*(1-float64(value)/float64(of)) }
+
+	var resumable, paused strings.Builder
+	for i, p := range points {
+		x := chartLeft + slot*(float64(i)+0.5)
+		fmt.Fprintf(&resumable, "%.1f,%.1f ", x, y(int64(p.Resumable), most))
+		if p.Paused != nil {
+			fmt.Fprintf(&paused, "%.1f,%.1f ", x, y(*p.Paused, most))
+		}
+		if p.Resumed > 0 {
+			height := area * float64(p.Resumed) / float64(c.MostBars) / 2
+			c.Bars = append(c.Bars, bar{x - slot*0.4, chartTop + area - height, slot * 0.8, height})
+		}
+		if every := max(1, len(points)/6); i%every == 0 {
+			c.Times = append(c.Times, mark{x, p.TickAt.Format("15:04")})
+		}
+	}
+	c.Resumable, c.Paused = strings.TrimSpace(resumable.String()), strings.TrimSpace(paused.String())
+	for _, part := range []int64{0, 1, 2} {
+		c.Lines = append(c.Lines, mark{y(most*part/2, most), count(most * part / 2)})
+	}
+	return c
+}
+
+// roundUp returns the next number that reads well: 1, 2 or 5 and zeros.
+func roundUp(n int64) int64 {
+	for unit := int64(1); ; unit *= 10 {
+		for _, digit := range []int64{1, 2, 5} {
+			if digit*unit >= n {
+				return digit * unit
+			}
+		}
+	}
+}

@@ -1,0 +1,129 @@
+package pages
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/schema/dbsqlc"
+)
+
+func (s *site) heals(r *http.Request) (view, error) {
+	l, err := listOf(r, func(paging outlook.Paging) (outlook.Page[outlook.Heal], error) {
+		return outlook.Heals(r.Context(), s.Store.Pool(), outlook.Everything(), paging)
+	})
+	return view{"heals.html", "Heals", l}, err
+}
+
+func (s *site) heal(r *http.Request) (view, error) {
+	id, err := pathID(r)
+	if err != nil {
+		return view{}, err
+	}
+	h, err := outlook.HealByID(r.Context(), s.Store.Pool(), outlook.Everything(), id)
+	return view{"heal.html", fmt.Sprint("Heal ", id), healPage{h}}, err
+}
+
+type healPage struct{ outlook.Heal }
+
+// Goal is how many it wakes if nothing comes between; at least 1, so that a bar has a length.
+func (h healPage) Goal() int { return max(1, min(*h.Found, h.Cap)) }
+
+// Left is how many it left over when it was done.
+func (h healPage) Left() int { return *h.LeftOver }
+
+// A wantedHeal is what the form of a heal says.
+type wantedHeal struct {
+	Workspace, Account string
+	Cap                int32
+	EvenIfOff          bool
+
+	start dbsqlc.StartHealParams
+}
+
+// A dryRunPage says what a heal would do, and has the button that starts it.
+type dryRunPage struct {
+	wantedHeal
+	Waiting, Accounts, Would int64
+}
+
+// dryRun starts the heal, counts, and takes it back: the same rules, and nothing is changed.
+func (s *site) dryRun(r *http.Request) (view, error) {
+	wanted, err := s.wantedHeal(r)
+	if err != nil {
+		return view{}, err
+	}
+	scope, err := s.scopeOf(r.Context(), wanted.start)
+	p := dryRunPage{wanted, scope.Waiting, scope.Accounts, min(scope.Waiting, int64(wanted.Cap))}
+	return view{"heal-new.html", "Start a heal", p}, err
+}
+
+// errDryRun takes a transaction back on purpose.
+var errDryRun = errors.New("dry run")
+
+func (s *site) scopeOf(ctx context.Context, start dbsqlc.StartHealParams) (dbsqlc.HealScopeRow, error) {
+	var scope dbsqlc.HealScopeRow
+	err := s.Store.Tx(ctx, func(_ pgx.Tx, q *dbsqlc.Queries) error {
+		id, err := q.StartHeal(ctx, start)
+		if err != nil {
+			return err
+		}
+		if scope, err = q.HealScope(ctx, id); err != nil {
+			return err
+		}
+		return errDryRun
+	})
+	if errors.Is(err, errDryRun) {
+		err = nil
+	}
+	return scope, err
+}
+
+func (s *site) startHeal(r *http.Request) (string, error) {
+	wanted, err := s.wantedHeal(r)
+	if err != nil {
+		return "", err
+	}
+	id, err := s.Store.Trip().StartHeal(r.Context(), wanted.start)
+	return fmt.Sprintf("/heals/%d?done=heal", id), err
+}
+
+// wantedHeal reads the form: a workspace, or one account of it.
+func (s *site) wantedHeal(r *http.Request) (wantedHeal, error) {
+	w := wantedHeal{Workspace: r.FormValue("workspace"), Account: r.FormValue("account"), EvenIfOff: r.FormValue("even_if_off") != ""}
+	limit, err := strconv.ParseInt(r.FormValue("cap"), 10, 32)
+	if err != nil || limit < 1 {
+		return w, errBadRequest{fmt.Sprintf("The cap of a heal must be a number of at least 1, not %q.", r.FormValue("cap"))}
+	}
+	w.Cap = int32(limit)
+	w.start = dbsqlc.StartHealParams{Cap: w.Cap, EvenIfOff: w.EvenIfOff, RequestedBy: operator(r)}
+	scope, err := outlook.Everything().Workspace(r.Context(), s.Store.Pool(), w.Workspace)
+	switch {
+	case w.Workspace == "" && w.Account == "":
+		return w, errBadRequest{"Name a workspace, or an account."}
+	case errors.Is(err, outlook.ErrNotFound):
+		return w, errBadRequest{fmt.Sprintf("There is no workspace %q.", w.Workspace)}
+	case err != nil:
+		return w, err
+	case w.Account == "":
+		workspace, err := s.onlyWorkspace(r.Context(), scope)
+		w.start.WorkspaceID = &workspace.ID
+		return w, err
+	}
+	found, err := outlook.Accounts(r.Context(), s.Store.Pool(), scope, outlook.AccountFilter{Account: w.Account}, outlook.Paging{})
+	switch {
+	case err != nil:
+		return w, err
+	case len(found.Items) == 0:
+		return w, errBadRequest{fmt.Sprintf("There is no account %q: name it as the provider does.", w.Account)}
+	case len(found.Items) > 1:
+		return w, errBadRequest{fmt.Sprintf("%d providers have an account %q: heal its workspace instead.", len(found.Items), w.Account)}
+	}
+	w.start.AccountID = &found.Items[0].ID
+	return w, nil
+}

@@ -1,0 +1,136 @@
+package pages
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	// lookEvery is how often the database is asked whether anything has changed, once for all viewers, while there is one.
+	lookEvery = time.Second
+	// aliveEvery is how often a silent connection gets a comment, before something on its way takes it for dead.
+	aliveEvery = 20 * time.Second
+)
+
+// live tells browsers when something has changed, as server-sent events.
+type live struct {
+	Config
+
+	// before is called before the viewers are told.
+	before func()
+
+	mu        sync.Mutex
+	viewers   map[chan struct{}]bool
+	isLooking bool
+}
+
+func newLive(c Config, before func()) *live {
+	return &live{Config: c, before: before, viewers: map[chan struct{}]bool{}}
+}
+
+// ServeHTTP serves GET /live until the viewer goes or the process stops: an event "change" for each change.
+func (l *live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	out := http.NewResponseController(w)
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	write := func(text string) error {
+		// The server's limit is for pages; here each message has one of its own.
+		_ = out.SetWriteDeadline(time.Now().Add(aliveEvery))
+		if _, err := fmt.Fprint(w, text); err != nil {
+			return err
+		}
+		return out.Flush()
+	}
+	if write("retry: 2000\n\n") != nil {
+		return
+	}
+	changed := l.join()
+	defer l.leave(changed)
+	alive := time.NewTicker(aliveEvery)
+	defer alive.Stop()
+	for err := error(nil); err == nil; {
+		select {
+		case <-r.Context().Done():
+			return
+		case <-l.Stopping.Done():
+			return
+		case <-changed:
+			err = write("event: change\ndata:\n\n")
+		case <-alive.C:
+			err = write(": still here\n\n")
+		}
+	}
+}
+
+func (l *live) join() chan struct{} {
+	changed := make(chan struct{}, 1)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.viewers[changed] = true
+	if !l.isLooking {
+		l.isLooking = true
+		go l.look()
+	}
+	return changed
+}
+
+func (l *live) leave(changed chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.viewers, changed)
+}
+
+// look asks the database until nobody is there to be told.
+func (l *live) look() {
+	var last string
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		now, err := l.fingerprint()
+		switch {
+		case err != nil:
+			l.Logger.WarnContext(l.Stopping, "could not look for changes to show", "error", err)
+		case last != "" && now != last:
+			l.tell()
+		}
+		if err == nil {
+			last = now
+		}
+		select {
+		case <-l.Stopping.Done():
+			return
+		case <-ticker.C:
+		}
+		if l.stopIfAlone() {
+			return
+		}
+	}
+}
+
+func (l *live) fingerprint() (string, error) {
+	ctx, cancel := context.WithTimeout(l.Stopping, 5*time.Second)
+	defer cancel()
+	return l.Store.Fingerprint(ctx)
+}
+
+func (l *live) tell() {
+	l.before()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for changed := range l.viewers {
+		select {
+		case changed <- struct{}{}:
+		default: // it has yet to hear of the last one
+		}
+	}
+}
+
+func (l *live) stopIfAlone() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.isLooking = len(l.viewers) > 0
+	return !l.isLooking
+}

@@ -1,0 +1,96 @@
+package pages
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+
+	"github.com/thawline/thaw/internal/store"
+)
+
+//go:embed static
+var static embed.FS
+
+// Config of the pages.
+type Config struct {
+	// Store is required.
+	Store *store.Store
+	// Jobs is the path below which River UI is served, like "/jobs". Required.
+	Jobs string
+	// Stopping ends when the process is asked to stop: the connections over which pages are kept up to date end then, because
+	// an orderly stop waits for all. Required.
+	Stopping context.Context
+	// Logger is required.
+	Logger *slog.Logger
+}
+
+// site is what the handlers share.
+type site struct {
+	Config
+	live     *live
+	overview *overviewCache
+}
+
+// Register adds the pages to mux, each behind guard.
+func Register(mux *http.ServeMux, c Config, guard func(http.Handler) http.Handler) error {
+	files, err := fs.Sub(static, "static")
+	if err != nil {
+		return fmt.Errorf("pages: %w", err)
+	}
+	overview := &overviewCache{db: c.Store.Pool()}
+	s := &site{Config: c, live: newLive(c, overview.forget), overview: overview}
+	handle := func(pattern string, handler http.HandlerFunc) {
+		mux.Handle(pattern, guard(secured(handler)))
+	}
+	page := func(pattern string, show func(*http.Request) (view, error)) { handle(pattern, s.page(show)) }
+	post := func(pattern string, decide func(*http.Request) (to string, err error)) {
+		handle(pattern, s.decide(decide))
+	}
+
+	page("GET /{$}", s.fleet)
+	page("GET /accounts", s.accounts)
+	page("GET /accounts/{id}", s.account)
+	page("GET /prospects", s.prospect)
+	page("GET /sweeps", s.sweeps)
+	page("GET /heals", s.heals)
+	page("GET /heals/{id}", s.heal)
+	page("GET /heals/new", s.dryRun)
+	page("GET /workspaces", s.workspaces)
+	page("GET /workspaces/{key}", s.workspace)
+	page("GET /safety", s.safety)
+	page("GET /search", s.search)
+
+	post("POST /heals", s.startHeal)
+	post("POST /safety/enter", s.enterSafety)
+	post("POST /safety/clear", s.clearSafety)
+	post("POST /accounts/{id}/hold", s.holdAccount)
+	post("POST /accounts/{id}/pause", s.pauseAccount)
+	post("POST /accounts/{id}/resume", s.resumeAccount)
+	post("POST /prospects/pause", s.pauseProspect)
+	post("POST /prospects/resume", s.resumeProspect)
+	post("POST /workspaces/{key}/campaigns/{campaign}/pause", s.pauseCampaign)
+	post("POST /workspaces/{key}/campaigns/{campaign}/resume", s.resumeCampaign)
+	post("POST /workspaces/{key}/auto-resume", s.setAutoResume)
+
+	handle("GET /live", s.live.ServeHTTP)
+	handle("GET /static/", http.StripPrefix("/static", http.FileServerFS(files)).ServeHTTP)
+	return nil
+}
+
+// policy allows what the pages are made of, and nothing else.
+const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+func secured(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header.Set("Content-Security-Policy", policy)
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Referrer-Policy", "same-origin")
+		header.Set("Cross-Origin-Opener-Policy", "same-origin")
+		next.ServeHTTP(w, r)
+	})
+}

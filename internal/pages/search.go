@@ -1,0 +1,57 @@
+package pages
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/thawline/thaw/internal/outlook"
+)
+
+type searchPage struct {
+	Wanted string
+	outlook.Found
+	IsEmpty bool
+}
+
+// search leads to the one thing that was found, or lists all.
+func (s *site) search(r *http.Request) (view, error) {
+	wanted := r.URL.Query().Get("q")
+	found, err := outlook.Search(r.Context(), s.Store.Pool(), outlook.Everything(), wanted)
+	if err != nil {
+		return view{}, err
+	}
+	if to := onlyOne(found); to != "" {
+		return view{}, redirect{to}
+	}
+	isEmpty := len(found.Prospects)+len(found.Accounts)+len(found.Campaigns)+len(found.Workspaces) == 0
+	return view{"search.html", "Search", searchPage{wanted, found, isEmpty}}, nil
+}
+
+// onlyOne is the address of what was found, if that is one thing; a prospect is one however many campaigns have it.
+func onlyOne(f outlook.Found) string {
+	var addresses []string
+	seen := map[string]bool{}
+	add := func(address string) {
+		if !seen[address] {
+			seen[address] = true
+			addresses = append(addresses, address)
+		}
+	}
+	for _, p := range f.Prospects {
+		add("/prospects?" + url.Values{"url": {p.ProspectURL}}.Encode())
+	}
+	for _, a := range f.Accounts {
+		add(fmt.Sprint("/accounts/", a.ID))
+	}
+	for _, c := range f.Campaigns {
+		add("/workspaces/" + url.PathEscape(c.Workspace) + "#campaign-" + url.PathEscape(c.Campaign))
+	}
+	for _, w := range f.Workspaces {
+		add("/workspaces/" + url.PathEscape(w.Workspace))
+	}
+	if len(addresses) != 1 {
+		return ""
+	}
+	return addresses[0]
+}

@@ -1,0 +1,162 @@
+package pages
+
+import (
+	"fmt"
+	"html/template"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// words are what the templates call.
+var words = template.FuncMap{
+	"reason": func(key string) string { return say(reasons, key) },
+	"status": func(key string) string { return say(statuses, key) },
+	"code":   func(key any) string { return say(codes, fmt.Sprint(key)) },
+	"actor":  func(key any) string { return say(actors, fmt.Sprint(key)) },
+	"kind":   func(key string) string { return say(kinds, key) },
+	"source": func(key string) string { return say(sources, key) },
+	"what":   func(key string) string { return say(decisions, key) },
+	"count":  count,
+	"took":   took,
+	"rfc":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"utc":    func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
+	"isPast": func(t, now time.Time) bool { return !t.After(now) },
+	"prospectPath": func(prospectURL string) string {
+		return "/prospects?" + url.Values{"url": {prospectURL}}.Encode()
+	},
+	"deref": func(n *int64) int64 {
+		if n == nil {
+			return 0
+		}
+		return *n
+	},
+	"startsWith": strings.HasPrefix,
+}
+
+var reasons = map[string]string{
+	"linkedin_account_disconnected": "account disconnected",
+	"linkedin_account_issue":        "account in trouble",
+	"account_restricted":            "account restricted",
+	"linkedin_high_failure_rate":    "too many failures",
+	"subscription_inactive":         "subscription inactive",
+	"paused_by_user":                "paused by a person",
+}
+
+var statuses = map[string]string{
+	"needs_verification": "needs verification",
+}
+
+var codes = map[string]string{
+	"active":                     "active",
+	"account_not_connected":      "account not connected",
+	"no_connected_sibling":       "no account of the person connected",
+	"sibling_in_other_workspace": "connected in another workspace",
+	"account_on_hold":            "account on hold",
+	"safety_mode":                "safety mode",
+	"campaign_not_running":       "campaign not running",
+	"paused_by_user":             "paused by a person",
+	"account_restricted":         "account restricted",
+	"subscription_inactive":      "subscription inactive",
+	"auto_resume_off":            "auto-resume off",
+	"terminal":                   "at its end",
+	"waiting_for_sweep":          "waiting in line",
+	"not_found":                  "not found",
+}
+
+var actors = map[string]string{
+	"nobody": "nobody: it goes on by itself", "user": "the user", "operator": "an operator", "billing": "billing", "provider": "the provider",
+}
+
+var kinds = map[string]string{
+	"repointed": "moved to another account", "released": "given back by a person",
+}
+
+var sources = map[string]string{
+	"operator": "a person",
+}
+
+var decisions = map[string]string{
+	"status": "status changed", "held": "held", "paused": "paused", "resumed": "given back", "auto_resume_off": "auto-resume off",
+	"auto_resume_on": "auto-resume on", "safety_entered": "safety mode began", "safety_left": "safety mode ended",
+}
+
+// notices are what a page says after a decision, by the key in its address.
+var notices = map[string]string{
+	"held":           "The account rests until then.",
+	"paused":         "Paused, until a person resumes it.",
+	"resumed":        "Given back: the next ticks wake it, within their caps.",
+	"campaign":       "The campaign runs again; who waits in it is woken by the next ticks.",
+	"stopped":        "The campaign is paused; its prospects stay as they are.",
+	"nothing":        "It was so already: nothing has changed.",
+	"safety-entered": "Safety mode is on.",
+	"safety-cleared": "Safety mode is off. The next tick goes on, within its caps.",
+	"auto-resume":    "Auto-resume is switched.",
+	"heal":           "The heal has begun.",
+}
+
+// say finds the word for a key of the database; a key that has none is said as it is.
+func say(all map[string]string, key string) string {
+	if word, known := all[key]; known {
+		return word
+	}
+	return strings.ReplaceAll(key, "_", " ")
+}
+
+// count writes a number with thin groups, as 12 345.
+func count(n any) string {
+	digits := fmt.Sprint(n)
+	switch v := n.(type) {
+	case *int:
+		if v == nil {
+			return "–"
+		}
+		digits = fmt.Sprint(*v)
+	case *int32:
+		if v == nil {
+			return "–"
+		}
+		digits = fmt.Sprint(*v)
+	case *int64:
+		if v == nil {
+			return "–"
+		}
+		digits = fmt.Sprint(*v)
+	}
+	var b strings.Builder
+	for i, digit := range digits {
+		if i > 0 && (len(digits)-i)%3 == 0 && digits[i-1] != '-' {
+			b.WriteString("\u202f")
+		}
+		b.WriteRune(digit)
+	}
+	return b.String()
+}
+
+// took writes how long something lasted.
+func took(seconds *float64) string {
+	if seconds == nil {
+		return "–"
+	}
+	d := time.Duration(*seconds * float64(time.Second))
+	switch {
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
+		return d.Round(100 * time.Millisecond).String()
+	default:
+		return d.Round(time.Second).String()
+	}
+}
+
+// sentence makes one of a message of the database.
+func sentence(message string) string {
+	first, size := utf8.DecodeRuneInString(message)
+	message = string(unicode.ToUpper(first)) + message[size:]
+	if !strings.HasSuffix(message, ".") {
+		message += "."
+	}
+	return message
+}
