@@ -78,8 +78,10 @@ func TestJobsFromSQLAndFromGoAreTheSame(t *testing.T) {
 			func(tick jobs.Tick, _ int64) river.JobArgs { return jobs.PruneArgs{TickAt: tick} },
 		},
 		"deliver": {
-			exec(`INSERT INTO thaw.webhook_endpoints (url) VALUES ('https://platform.example.com'); SELECT thaw.publish('test.ping');
-				UPDATE thaw.outbox SET message_id = 'msg_1'; DELETE FROM thaw.river_job; SELECT thaw.deliver(1)`),
+			exec(`
+				INSERT INTO thaw.webhook_endpoints (id, url) OVERRIDING SYSTEM VALUE VALUES (1, 'https://platform.example.com');
+				INSERT INTO thaw.outbox (id, message_id, type, data) OVERRIDING SYSTEM VALUE VALUES (1, 'msg_1', 'test.ping', '{}');
+				SELECT thaw.deliver(1)`),
 			func(jobs.Tick, int64) river.JobArgs { return jobs.DeliverArgs{EndpointID: 1, MessageID: "msg_1"} },
 		},
 		// A sweep inserts these by the client alone; thaw.enqueue would have to agree.

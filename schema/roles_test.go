@@ -126,6 +126,7 @@ func TestRoleCanUseNothingElse(t *testing.T) {
 	denied("SELECT thaw.receive_signal('linkedin', 'ann', 'OK', 'connected', NULL, NULL, NULL, false, NULL)")
 	denied("SELECT thaw.pause_batch(1, 10, NULL, NULL, 1)")
 	denied("SELECT thaw.enqueue('sweep', 'sweep', 2::smallint, '{}')")
+	denied("SELECT thaw.publish('test.ping')")
 	denied("SELECT thaw.start_heal(1, NULL, NULL, 1, false, 'me')")
 }
 

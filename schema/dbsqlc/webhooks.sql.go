@@ -150,7 +150,12 @@ FROM (
         SELECT given.id FROM thaw.outbox AS given WHERE given.message_id = $1::text))
     ORDER BY page.id DESC
     LIMIT $2::integer) AS o
-LEFT JOIN thaw.webhook_deliveries AS d ON d.outbox_id = o.id
+LEFT JOIN LATERAL (
+    SELECT given.endpoint_id, given.state, given.attempts, given.next_attempt_at, given.last_attempt_at, given.last_status,
+        given.last_error, given.delivered_at
+    FROM thaw.webhook_deliveries AS given
+    WHERE given.outbox_id = o.id
+    ORDER BY given.endpoint_id LIMIT 1000) AS d ON true
 LEFT JOIN thaw.webhook_endpoints AS e ON e.id = d.endpoint_id
 ORDER BY o.id DESC, e.id
 `
@@ -176,7 +181,8 @@ type MessagesRow struct {
 }
 
 // The newest messages before one, or of all, with a row for each endpoint that they go to. Empty url: to none. Those that a pause
-// still adds to are not there yet.
+// still adds to are not there yet. Deliveries are looked up message by message (the limit): how many messages a page has is not
+// known to the planner, which would hash all deliveries.
 func (q *Queries) Messages(ctx context.Context, arg MessagesParams) ([]MessagesRow, error) {
 	rows, err := q.db.Query(ctx, messages, arg.Before, arg.Size)
 	if err != nil {

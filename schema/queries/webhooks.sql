@@ -54,7 +54,8 @@ ORDER BY e.id;
 
 -- name: Messages :many
 -- The newest messages before one, or of all, with a row for each endpoint that they go to. Empty url: to none. Those that a pause
--- still adds to are not there yet.
+-- still adds to are not there yet. Deliveries are looked up message by message (the limit): how many messages a page has is not
+-- known to the planner, which would hash all deliveries.
 SELECT o.message_id, o.at, o.type, o.data, coalesce(e.url, '')::text AS url, coalesce(d.state::text, '')::text AS state,
     coalesce(d.attempts, 0)::integer AS attempts, d.next_attempt_at, d.last_attempt_at, d.last_status, d.last_error, d.delivered_at
 FROM (
@@ -64,7 +65,12 @@ FROM (
         SELECT given.id FROM thaw.outbox AS given WHERE given.message_id = sqlc.narg(before)::text))
     ORDER BY page.id DESC
     LIMIT sqlc.arg(size)::integer) AS o
-LEFT JOIN thaw.webhook_deliveries AS d ON d.outbox_id = o.id
+LEFT JOIN LATERAL (
+    SELECT given.endpoint_id, given.state, given.attempts, given.next_attempt_at, given.last_attempt_at, given.last_status,
+        given.last_error, given.delivered_at
+    FROM thaw.webhook_deliveries AS given
+    WHERE given.outbox_id = o.id
+    ORDER BY given.endpoint_id LIMIT 1000) AS d ON true
 LEFT JOIN thaw.webhook_endpoints AS e ON e.id = d.endpoint_id
 ORDER BY o.id DESC, e.id;
 
