@@ -146,8 +146,8 @@ SELECT o.message_id, o.at, o.type, o.data, coalesce(e.url, '')::text AS url, coa
 FROM (
     SELECT page.id, page.message_id, page.at, page.type, page.data
     FROM thaw.outbox AS page
-    WHERE NOT page.is_open AND ($1::text IS NULL OR page.id < (
-        SELECT given.id FROM thaw.outbox AS given WHERE given.message_id = $1::text))
+    WHERE NOT page.is_open AND page.id < coalesce(
+        (SELECT given.id FROM thaw.outbox AS given WHERE given.message_id = $1::text), 9223372036854775807)
     ORDER BY page.id DESC
     LIMIT $2::integer) AS o
 LEFT JOIN LATERAL (
