@@ -69,7 +69,7 @@ func (w *deliverWorker) Work(ctx context.Context, job *river.Job[jobs.DeliverArg
 		attempt.State = dbsqlc.ThawDeliveryStateDelivered
 	case answer.Verdict == outbound.Failed && message.DisabledReason == nil && attempts < outbound.MaxAttempts:
 		attempt.State = dbsqlc.ThawDeliveryStateWaiting
-		next := outbound.Delay(attempts, answer.RetryAfter, rand.Float64())
+		next := outbound.Delay(attempts, answer.RetryAfter, rand.Float64()) //nolint:gosec // It spreads; nobody gains by a guess.
 		attempt.NextIn = &next
 		fallthrough
 	default:

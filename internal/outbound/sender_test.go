@@ -91,21 +91,23 @@ func TestAnswers(t *testing.T) {
 		answer http.HandlerFunc
 		want   outbound.Answer
 	}{
-		"taken":    {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(201) }, outbound.Answer{Verdict: outbound.Delivered, Status: 201}},
-		"gone":     {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(410) }, outbound.Answer{Verdict: outbound.Gone, Status: 410, Problem: "410: the receiver wants no more messages"}},
-		"refused":  {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }, outbound.Answer{Status: 401, Problem: "401"}},
-		"not well": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no\x00 \xff\x1b[31mroom\n", 500) }, outbound.Answer{Status: 500, Problem: "500: no [31mroom"}},
+		"taken":   {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusCreated) }, outbound.Answer{Verdict: outbound.Delivered, Status: 201}},
+		"gone":    {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) }, outbound.Answer{Verdict: outbound.Gone, Status: 410, Problem: "410: the receiver wants no more messages"}},
+		"refused": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }, outbound.Answer{Status: 401, Problem: "401"}},
+		"not well": {func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "no\x00 \xff\x1b[31mroom\n", http.StatusInternalServerError)
+		}, outbound.Answer{Status: 500, Problem: "500: no [31mroom"}},
 		"busy": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Retry-After", "120")
-			w.WriteHeader(503)
+			w.WriteHeader(http.StatusServiceUnavailable)
 		}, outbound.Answer{Status: 503, Problem: "503", RetryAfter: 2 * time.Minute}},
 		"too much": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Retry-After", "-5")
-			w.WriteHeader(429)
+			w.WriteHeader(http.StatusTooManyRequests)
 		}, outbound.Answer{Status: 429, Problem: "429"}},
 		"only the two have a wait": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Retry-After", "120")
-			w.WriteHeader(500)
+			w.WriteHeader(http.StatusInternalServerError)
 		}, outbound.Answer{Status: 500, Problem: "500"}},
 		"hangs up": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, outbound.Answer{Problem: "no answer: EOF"}},
 		"large header": {func(w http.ResponseWriter, _ *http.Request) {
@@ -123,7 +125,7 @@ func TestRetryAfterCanBeADate(t *testing.T) {
 	t.Parallel()
 	url := receiver(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", time.Now().Add(time.Hour).UTC().Format(http.TimeFormat))
-		w.WriteHeader(503)
+		w.WriteHeader(http.StatusServiceUnavailable)
 	})
 	require.InDelta(t, time.Hour, sender(t, url).Send(t.Context(), message).RetryAfter, float64(time.Minute))
 }
@@ -133,7 +135,7 @@ func TestLongAnswersAreNotReadToTheEnd(t *testing.T) {
 	t.Parallel()
 	ended := make(chan error, 1)
 	url := receiver(t, func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(500)
+		w.WriteHeader(http.StatusInternalServerError)
 		for {
 			if _, err := w.Write(make([]byte, 1<<10)); err != nil {
 				ended <- err
@@ -159,14 +161,12 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 }
 
 // A proxy of the environment would connect to what the guard refuses.
-func TestProxyOfTheEnvironmentIsNotUsed(t *testing.T) {
+func TestProxyOfTheEnvironmentIsNotUsed(t *testing.T) { //nolint:paralleltest // It sets the environment.
 	proxy := receiver(t, func(http.ResponseWriter, *http.Request) { t.Error("the proxy was asked") })
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"} {
 		t.Setenv(name, proxy)
 	}
-	s, err := outbound.New(outbound.Config{URL: "https://receiver.invalid", Secrets: []string{secret}})
-	require.NoError(t, err)
-	require.Contains(t, s.Send(t.Context(), message).Problem, "receiver.invalid")
+	require.Contains(t, sender(t, "http://receiver.invalid").Send(t.Context(), message).Problem, "lookup receiver.invalid")
 }
 
 func TestConfigThatCannotWork(t *testing.T) {
