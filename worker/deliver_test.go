@@ -3,8 +3,8 @@ package worker_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -12,14 +12,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/thawline/thaw/internal/outbound"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/testdb"
-	"github.com/thawline/thaw/schema"
 	"github.com/thawline/thaw/worker"
 )
 
@@ -90,27 +88,16 @@ func (f *fleet) tell(t *testing.T, p *platform) *worker.Webhooks {
 	return &worker.Webhooks{EndpointID: endpoint.ID, Sender: sender}
 }
 
-// launchTelling runs a worker that delivers, until the test ends or stop is called.
-func (f *fleet) launchTelling(t *testing.T, webhooks *worker.Webhooks) (stop func()) {
+// deliver runs a worker that delivers, until the test ends or stop is called.
+func (f *fleet) deliver(t *testing.T, webhooks *worker.Webhooks) (stop func()) {
 	t.Helper()
-	riverPool, err := pgxpool.NewWithConfig(t.Context(), f.Pool.Config())
-	require.NoError(t, err)
-	w, err := worker.New(t.Context(), worker.Config{
-		Pool: f.Pool, RiverPool: riverPool, RiverSchema: schema.Name, PollOnly: f.PollOnly, Webhooks: webhooks, Logger: slog.New(f.log),
-	})
-	require.NoError(t, err)
-	require.NoError(t, w.Start(context.WithoutCancel(t.Context())))
-	stop = sync.OnceFunc(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-		defer cancel()
-		require.NoError(t, w.Stop(ctx))
-		riverPool.Close()
-	})
+	_, stop = f.launchTelling(t, context.WithoutCancel(t.Context()), webhooks)
+	stop = sync.OnceFunc(stop)
 	t.Cleanup(stop)
 	return stop
 }
 
-// states of deliveries, of messages of a type.
+// deliveries counts those in a state, of messages of a type.
 const deliveries = `
 	SELECT count(*) FROM thaw.webhook_deliveries AS d JOIN thaw.outbox AS o ON o.id = d.outbox_id
 	WHERE o.type = $1 AND d.state = $2::thaw.delivery_state`
@@ -119,7 +106,7 @@ func TestPlatformIsToldWhatHappens(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	p := newPlatform(t, nil)
-	f.launchTelling(t, f.tell(t, p))
+	f.deliver(t, f.tell(t, p))
 	a := f.account(t, account{key: "ann"})
 	f.prospects(t, prospects{account: a, campaign: f.campaign(t, campaign{key: "spring"}), n: 2500})
 
@@ -151,6 +138,55 @@ func TestPlatformIsToldWhatHappens(t *testing.T) {
 	require.Len(t, ids, 6)
 }
 
+// Workers die in the middle of what they do, again and again. Each pass that woke somebody is told once, and each pause is told as it
+// was, whatever was taken back meanwhile.
+func TestEveryPassIsToldOnceThoughWorkersDie(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	f.attemptsMayFail = true
+	p := newPlatform(t, nil)
+	webhooks := f.tell(t, p)
+	f.Exec(t, "UPDATE thaw.settings SET account_cap = 1000000, signal_cap = 10000000")
+	shared := f.campaign(t, campaign{key: "shared"})
+	const accounts = 6
+	for i := range accounts {
+		f.prospects(t, prospects{account: f.account(t, account{key: fmt.Sprint("a", i)}), campaign: shared, n: 300})
+	}
+	flips := func() int {
+		return testdb.Value[int](t, f.DB, "SELECT coalesce(max(id), 0) FROM thaw.enrollment_events")
+	}
+	for round := range 8 {
+		ctx, crash := context.WithCancel(t.Context())
+		_, stop := f.launchTelling(t, ctx, webhooks)
+		before := flips()
+		for i := range accounts {
+			f.signal(t, fmt.Sprint("a", i), []string{"disconnected", "connected"}[round%2])
+		}
+		require.Eventually(t, func() bool { return flips() > before }, 30*time.Second, time.Millisecond)
+		crash()
+		stop()
+		// What the queue does with jobs whose process is gone; it takes a minute to notice.
+		f.Exec(t, `UPDATE thaw.river_job SET state = 'available', scheduled_at = now(), finalized_at = NULL
+			WHERE state IN ('running', 'retryable')`)
+	}
+	f.deliver(t, webhooks)
+	f.settle(t)
+	f.eventually(t, 0, "SELECT count(*) FROM thaw.webhook_deliveries WHERE state <> 'delivered'")
+
+	require.Equal(t, testdb.Value[int](t, f.DB, `
+		SELECT (SELECT count(*) FROM thaw.account_signals WHERE resumed > 0) + (SELECT count(*) FROM thaw.grants WHERE resumed > 0)`),
+		testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.outbox WHERE type = 'enrollments.resumed'"))
+	for _, c := range []struct{ kind, message string }{{"paused", "enrollments.paused"}, {"resumed", "enrollments.resumed"}} {
+		require.Equal(t, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.enrollment_events WHERE kind = $1::thaw.event_kind", c.kind),
+			testdb.Value[int](t, f.DB, "SELECT sum((data ->> $1)::integer) FROM thaw.outbox WHERE type = $2 AND NOT is_open", c.kind, c.message), c.kind)
+	}
+	ids := map[string]bool{}
+	for _, m := range p.got() {
+		ids[m.ID] = true
+	}
+	require.Len(t, ids, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.outbox"), "all have arrived")
+}
+
 // A process that dies between the answer and its record sends the same message again; one that was recorded is never sent again.
 func TestMessageKeepsItsIDWhenItIsSentAgain(t *testing.T) {
 	t.Parallel()
@@ -163,7 +199,7 @@ func TestMessageKeepsItsIDWhenItIsSentAgain(t *testing.T) {
 	})
 	webhooks := f.tell(t, p)
 	f.Exec(t, "SELECT thaw.publish('test.ping')")
-	f.launchTelling(t, webhooks)
+	f.deliver(t, webhooks)
 	f.eventually(t, 1, deliveries, "test.ping", "delivered")
 	first, second := p.got()[0], p.got()[1]
 	require.Equal(t, first, second)
@@ -188,7 +224,7 @@ func TestMessageIsGivenUpAndReplayed(t *testing.T) {
 	})
 	webhooks := f.tell(t, p)
 	f.Exec(t, "SELECT thaw.publish('test.ping')")
-	f.launchTelling(t, webhooks)
+	f.deliver(t, webhooks)
 	for attempt := 1; attempt < outbound.MaxAttempts; attempt++ {
 		f.eventually(t, attempt, "SELECT max(attempts) FROM thaw.webhook_deliveries")
 		f.eventually(t, 1, "SELECT count(*) FROM thaw.river_job WHERE kind = 'deliver' AND state IN ('scheduled', 'available')")
@@ -221,7 +257,7 @@ func TestReceiverThatAsksForTimeGetsIt(t *testing.T) {
 	})
 	webhooks := f.tell(t, p)
 	f.Exec(t, "SELECT thaw.publish('test.ping')")
-	f.launchTelling(t, webhooks)
+	f.deliver(t, webhooks)
 	f.eventually(t, 1, "SELECT max(attempts) FROM thaw.webhook_deliveries")
 	require.Equal(t, time.Hour, testdb.Value[time.Duration](t, f.DB, "SELECT next_attempt_at - last_attempt_at FROM thaw.webhook_deliveries"))
 }
@@ -238,7 +274,7 @@ func TestReceiverThatIsGoneIsDisabled(t *testing.T) {
 	})
 	webhooks := f.tell(t, p)
 	f.Exec(t, "SELECT thaw.publish('test.ping')")
-	stop := f.launchTelling(t, webhooks)
+	stop := f.deliver(t, webhooks)
 	f.eventually(t, 1, deliveries, "test.ping", "failed")
 	require.Equal(t, "410: the receiver wants no more messages", testdb.Value[string](t, f.DB, "SELECT disabled_reason FROM thaw.webhook_endpoints"))
 	require.True(t, testdb.Value[bool](t, f.DB, "SELECT thaw.publish('test.ping') IS NULL"))
@@ -249,7 +285,7 @@ func TestReceiverThatIsGoneIsDisabled(t *testing.T) {
 	f.Exec(t, "UPDATE thaw.webhook_endpoints SET disabled_at = NULL, disabled_reason = NULL")
 	f.Exec(t, "SELECT thaw.publish('test.late')")
 	f.Exec(t, "UPDATE thaw.webhook_endpoints SET disabled_at = now(), disabled_reason = 'by hand'")
-	f.launchTelling(t, webhooks)
+	f.deliver(t, webhooks)
 	f.eventually(t, 1, deliveries, "test.late", "failed")
 	require.Len(t, p.got(), 1)
 
@@ -275,7 +311,7 @@ func TestSlowReceiverDelaysNobody(t *testing.T) {
 	defer close(release)
 	webhooks := f.tell(t, p)
 	f.Exec(t, "SELECT thaw.publish('test.ping') FROM generate_series(1, 50)")
-	f.launchTelling(t, webhooks)
+	f.deliver(t, webhooks)
 	require.Eventually(t, func() bool { return open.Load() > 0 }, 10*time.Second, 5*time.Millisecond)
 
 	a := f.account(t, account{key: "ann"})
@@ -294,11 +330,11 @@ func TestMessageWaitsForAProcessWithItsSecret(t *testing.T) {
 	webhooks := f.tell(t, ours)
 	other := f.tell(t, theirs)
 	f.launch(t)
-	f.launchTelling(t, webhooks)
+	f.deliver(t, webhooks)
 	f.Exec(t, "SELECT thaw.publish('test.ping')")
 	f.eventually(t, 1, deliveries, "test.ping", "delivered")
 	require.Equal(t, 1, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.river_job WHERE kind = 'deliver' AND state = 'available' AND attempt = 0"))
-	f.launchTelling(t, other)
+	f.deliver(t, other)
 	f.eventually(t, 2, deliveries, "test.ping", "delivered")
 	require.Len(t, ours.got(), 1)
 	require.Equal(t, ours.got(), theirs.got())
