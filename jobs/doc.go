@@ -6,19 +6,20 @@
 // A job's row is a wake-up, not the work: what a job may do stands in a ledger row of the database (a grant of a tick, a
 // delivery, a heal) that the job closes in the transaction of its work. Retrying a job, or inserting it twice, is harmless.
 //
-//	kind             queue    priority                       unique by
-//	sweep            sweep    2                              tick
-//	resume_account   resume   1 by signal                    account and signal
-//	                 tick     3 by sweep                     account and tick
-//	pause_account    resume   1 by signal, 3 by sweep        account and signal, or account and tick
-//	heal             heal     2                              heal
-//	prune            sweep    4                              tick
-//	watch            sweep    1                              minute
+//	kind             queue        priority                       unique by
+//	sweep            sweep        2                              tick
+//	resume_account   resume       1 by signal                    account and signal
+//	                 tick         3 by sweep                     account and tick
+//	pause_account    resume       1 by signal, 3 by sweep        account and signal, or account and tick
+//	heal             heal         2                              heal
+//	prune            sweep        4                              tick
+//	deliver          webhooks_…   2                              endpoint and message
+//	watch            sweep        1                              minute
 package jobs
 
 import "github.com/riverqueue/river/rivertype"
 
-// Queues. Each has its own workers, so that neither a long heal nor the many passes of a tick keep a signal waiting.
+// Queues; [QueueWebhooks] has those of the webhooks. Each has its own workers, so that neither a long heal nor the many passes of a tick keep a signal waiting.
 const (
 	QueueSweep  = "sweep"
 	QueueTick   = "tick"

@@ -77,6 +77,13 @@ func TestJobsFromSQLAndFromGoAreTheSame(t *testing.T) {
 			},
 			func(tick jobs.Tick, _ int64) river.JobArgs { return jobs.PruneArgs{TickAt: tick} },
 		},
+		"deliver": {
+			exec(`
+				INSERT INTO thaw.webhook_endpoints (id, url) OVERRIDING SYSTEM VALUE VALUES (1, 'https://platform.example.com');
+				INSERT INTO thaw.outbox (id, message_id, type, data) OVERRIDING SYSTEM VALUE VALUES (1, 'msg_1', 'test.ping', '{}');
+				SELECT thaw.deliver(1)`),
+			func(jobs.Tick, int64) river.JobArgs { return jobs.DeliverArgs{EndpointID: 1, MessageID: "msg_1"} },
+		},
 		// A sweep inserts these by the client alone; thaw.enqueue would have to agree.
 		"resume_account by a sweep": {
 			exec(`SELECT thaw.enqueue('resume_account', 'tick', 3::smallint, jsonb_build_object('account_id', 1,

@@ -36,6 +36,9 @@ VALUES (1, '2026-01-01', 'paused', 'signal', 'running', 'paused');
 INSERT INTO thaw.backlog_samples (tick_at, paused, waiting, took) VALUES ('2026-01-01', 2, 1, '1 second');
 INSERT INTO thaw.account_events (account_id, at, from_status, to_status) VALUES (1, '2026-01-01', 'connecting', 'connected');
 INSERT INTO thaw.decisions (what, decided_by, why, account_id, until) VALUES ('held', 'ann', 'new device', 1, '2026-01-02');
+INSERT INTO thaw.webhook_endpoints (url) VALUES ('https://platform.example.com');
+INSERT INTO thaw.outbox (message_id, type, account_id, data) VALUES ('msg_1', 'test.ping', 1, '{}');
+INSERT INTO thaw.webhook_deliveries (outbox_id, endpoint_id) VALUES (1, 1);
 `
 
 // breaks has statements that a constraint must refuse, by its name; each is tried on its own.
@@ -246,6 +249,31 @@ var breaks = map[string][]string{
 		"UPDATE thaw.enrollment_events SET kind = 'resumed', source = 'signal', signal_id = 1",
 		"UPDATE thaw.enrollment_events SET kind = 'repointed', source = 'heal'",
 	},
+
+	"webhook_endpoints_url_check": {"UPDATE thaw.webhook_endpoints SET url = ''"},
+	"webhook_endpoints_url_key":   {"INSERT INTO thaw.webhook_endpoints (url) VALUES ('https://platform.example.com')"},
+	"webhook_endpoints_disabled_has_a_reason": {
+		"UPDATE thaw.webhook_endpoints SET disabled_at = now()",
+		"UPDATE thaw.webhook_endpoints SET disabled_reason = 'why'",
+		"UPDATE thaw.webhook_endpoints SET disabled_at = now(), disabled_reason = ''",
+	},
+	"outbox_message_id_key":        {"INSERT INTO thaw.outbox (message_id, type, data) VALUES ('msg_1', 'test.ping', '{}')"},
+	"outbox_type_check":            {"UPDATE thaw.outbox SET type = ''"},
+	"outbox_open_is_of_an_account": {"UPDATE thaw.outbox SET account_id = NULL, is_open = true"},
+	"outbox_one_open_an_account_key": {`
+		UPDATE thaw.outbox SET is_open = true;
+		INSERT INTO thaw.outbox (type, account_id, is_open, data) VALUES ('test.ping', 1, true, '{}')`},
+	"webhook_deliveries_outbox_id_fkey":   {"UPDATE thaw.webhook_deliveries SET outbox_id = 99"},
+	"webhook_deliveries_endpoint_id_fkey": {"UPDATE thaw.webhook_deliveries SET endpoint_id = 99"},
+	"webhook_deliveries_attempts_check":   {"UPDATE thaw.webhook_deliveries SET attempts = -1"},
+	"webhook_deliveries_waiting_has_a_time": {
+		"UPDATE thaw.webhook_deliveries SET next_attempt_at = NULL",
+		"UPDATE thaw.webhook_deliveries SET state = 'failed'",
+	},
+	"webhook_deliveries_delivered_has_a_time": {
+		"UPDATE thaw.webhook_deliveries SET delivered_at = now()",
+		"UPDATE thaw.webhook_deliveries SET state = 'delivered', next_attempt_at = NULL",
+	},
 }
 
 func TestConstraintsRefuseWhatBreaksThem(t *testing.T) {
@@ -304,6 +332,9 @@ var nullable = map[string][]string{
 	"decisions": {
 		"why", "workspace_id", "account_id", "campaign_id", "prospect_url", "until", "enrollments", "accounts_lost", "accounts_connected",
 	},
+	"webhook_endpoints":  {"disabled_at", "disabled_reason"},
+	"outbox":             {"workspace_id", "account_id"},
+	"webhook_deliveries": {"next_attempt_at", "last_attempt_at", "last_status", "last_error", "delivered_at"},
 }
 
 func TestColumnsRefuseNull(t *testing.T) {

@@ -60,10 +60,14 @@ FROM thaw.enrollments AS e;
 INSERT INTO thaw.account_signals (provider, provider_account_id, account_id, delivery_key, raw_status, status, outcome)
 SELECT 'linkedin', a.provider_account_id, a.id, format('%s-%s', a.id, n), 'OK', 'connected', 'applied'
 FROM thaw.accounts AS a CROSS JOIN generate_series(1, 1000) AS n;
+INSERT INTO thaw.webhook_endpoints (url) VALUES ('https://platform.example.com');
+INSERT INTO thaw.outbox (type, data) SELECT 'test.ping', '{}' FROM generate_series(1, 200000);
+INSERT INTO thaw.webhook_deliveries (outbox_id, endpoint_id, state, next_attempt_at, delivered_at)
+SELECT o.id, 1, 'delivered', NULL, now() FROM thaw.outbox AS o;
 `
 
 // growing are the tables that no statement of the running system may read from end to end.
-var growing = []string{"enrollments", "enrollment_events", "account_signals"}
+var growing = []string{"enrollments", "enrollment_events", "account_signals", "outbox", "webhook_deliveries"}
 
 // A node of a plan, as EXPLAIN and auto_explain write it in JSON.
 type node struct {
@@ -224,6 +228,8 @@ func requireNoScansInFunctions(t *testing.T, db *testdb.DB) {
 		{"the sweep", "SELECT thaw.sweep()"},
 		{"the history of a prospect", "SELECT * FROM thaw.history WHERE enrollment_id = 4711"},
 		{"the backlog", "SELECT * FROM thaw.backlog"},
+		{"sending messages again", "SELECT thaw.replay(NULL, now() - interval '1 hour', true, NULL, 100)"},
+		{"sending one message again", "SELECT thaw.replay((SELECT o.message_id FROM thaw.outbox AS o WHERE o.id = 7), NULL, false, NULL, 100)"},
 		{"removing old signals", "UPDATE thaw_test.clock SET ahead = ahead + '500 days'; SELECT thaw.prune_batch(500)"},
 		{"removing old history", `
 			UPDATE thaw.retention SET walk_id = (SELECT max(s.id) FROM thaw.account_signals AS s), walk_began = thaw.now()

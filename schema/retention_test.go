@@ -67,16 +67,19 @@ func TestWhatIsTooOldIsRemoved(t *testing.T) {
 			FROM ` + ages + `, LATERAL (SELECT thaw.now() - age * interval '1 day' AS at) AS moment ORDER BY age DESC;
 			INSERT INTO thaw.heal_enrollments (heal_id, enrollment_id) SELECT h.id, n FROM thaw.heals AS h, generate_series(1, 10) AS n`,
 			"requested_at"},
+		"outbox": {`
+			INSERT INTO thaw.outbox (at, type, data)
+			SELECT thaw.now() - age * interval '1 day', 'test.ping', '{}' FROM ` + ages + ` ORDER BY age DESC`, "at"},
 	} {
 		t.Run(table, func(t *testing.T) {
 			t.Parallel()
 			db := withAnn(t)
 			db.Exec(t, c.insert)
 			// Exactly at the limit is young enough; the clock goes on between the insert and the removal.
-			db.Exec(t, "UPDATE thaw.settings SET keep_history = '400 days 1 hour'")
+			db.Exec(t, "UPDATE thaw.settings SET keep_history = '400 days 1 hour', keep_signals = '400 days 1 hour'")
 			age := "round(extract(epoch FROM thaw.now() - " + c.age + ") / 86400)"
 			require.Equal(t, []string{"0", "100", "150", "200", "250", "300", "350", "400", "50"}, pruned(t, db, table, age))
-			db.Exec(t, "UPDATE thaw.settings SET keep_history = '99 days'")
+			db.Exec(t, "UPDATE thaw.settings SET keep_history = '99 days', keep_signals = '99 days'")
 			require.Equal(t, []string{"0", "50"}, pruned(t, db, table, age))
 			require.Empty(t, prune(t, db, 3), "there is nothing to do")
 		})

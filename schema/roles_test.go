@@ -144,6 +144,7 @@ func TestRoleCanUseNothingElse(t *testing.T) {
 	denied("SELECT thaw.enqueue('sweep', 'sweep', 2::smallint, '{}')")
 	denied("SELECT thaw.begin_safety('why', 'somebody else', true)")
 	denied("SELECT thaw.decide('paused', 'ann', 'linkedin', 'why', 'somebody else')")
+	denied("SELECT thaw.publish('test.ping')")
 	denied("SELECT thaw.start_heal(1, NULL, NULL, 1, false, 'me')")
 }
 

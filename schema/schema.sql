@@ -14,6 +14,11 @@ CREATE TYPE thaw.campaign_status AS ENUM (
     'paused',
     'completed'
 );
+CREATE TYPE thaw.delivery_state AS ENUM (
+    'waiting',
+    'delivered',
+    'failed'
+);
 CREATE TYPE thaw.enrollment_status AS ENUM (
     'pending',
     'active',
@@ -569,6 +574,19 @@ CREATE FUNCTION thaw.claimants(p_tick_at timestamp with time zone DEFAULT thaw.t
            ORDER BY g.tick_at DESC
           LIMIT 1) workspace_served ON (true));
 END;
+CREATE FUNCTION thaw.close_pause(p_account_id bigint) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    told bigint;
+BEGIN
+    UPDATE thaw.outbox AS o SET is_open = false WHERE o.account_id = p_account_id AND o.is_open
+    RETURNING o.id INTO told;
+    IF told IS NOT NULL THEN
+        PERFORM thaw.deliver(told);
+    END IF;
+END;
+$$;
 CREATE FUNCTION thaw.complete_job(p_job_id bigint) RETURNS boolean
     LANGUAGE plpgsql
     AS $$
@@ -703,6 +721,42 @@ BEGIN
     RETURN thaw.flip_by_person(decision_id, locked);
 END;
 $$;
+CREATE FUNCTION thaw.deliver(p_outbox_id bigint, p_failed boolean DEFAULT false) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    message  text := (SELECT o.message_id FROM thaw.outbox AS o WHERE o.id = p_outbox_id);
+    endpoint bigint;
+    given    integer := 0;
+BEGIN
+    FOR endpoint IN
+        SELECT e.id
+        FROM thaw.webhook_endpoints AS e
+        WHERE e.disabled_at IS NULL AND (NOT p_failed OR EXISTS (
+            SELECT FROM thaw.webhook_deliveries AS d
+            WHERE d.outbox_id = p_outbox_id AND d.endpoint_id = e.id AND d.state = 'failed'))
+        ORDER BY e.id FOR KEY SHARE OF e
+    LOOP
+        INSERT INTO thaw.webhook_deliveries AS d (outbox_id, endpoint_id) VALUES (p_outbox_id, endpoint)
+        ON CONFLICT (outbox_id, endpoint_id) DO UPDATE SET
+            state = 'waiting', attempts = 0, next_attempt_at = thaw.now(), delivered_at = NULL;
+        -- A queue for each endpoint: those that take their time keep nobody else waiting, and it is read only by processes that
+        -- have its secret.
+        PERFORM thaw.enqueue('deliver', 'webhooks_' || endpoint, 2::smallint,
+            jsonb_build_object('endpoint_id', endpoint, 'message_id', message));
+        given := given + 1;
+    END LOOP;
+    RETURN given;
+END;
+$$;
+CREATE FUNCTION thaw.drop_jobs(p_queue text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    DELETE FROM "thaw".river_job AS job
+    WHERE job.queue = p_queue AND job.state IN ('available', 'scheduled', 'retryable', 'pending');
+END;
+$$;
 CREATE FUNCTION thaw.end_safety(p_why text, p_decided_by text) RETURNS boolean
     LANGUAGE plpgsql
     AS $$
@@ -787,6 +841,13 @@ BEGIN
     GET DIAGNOSTICS changed = ROW_COUNT;
     UPDATE thaw.decisions AS d SET enrollments = coalesce(d.enrollments, 0) + changed WHERE d.id = p_decision_id;
     RETURN changed;
+END;
+$$;
+CREATE FUNCTION thaw.has_endpoint() RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM thaw.webhook_endpoints AS e WHERE e.disabled_at IS NULL);
 END;
 $$;
 CREATE FUNCTION thaw.heal(workspace_key text, account text DEFAULT NULL::text, cap integer DEFAULT 5000, requested_by text DEFAULT CURRENT_USER, even_if_off boolean DEFAULT false) RETURNS bigint
@@ -897,6 +958,21 @@ BEGIN
     END IF;
 END;
 $$;
+CREATE FUNCTION thaw.heals_publish_end() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM thaw.publish('heal.finished', NEW.workspace_id, NEW.account_id, jsonb_build_object(
+        'heal_id', NEW.id,
+        'scope', CASE
+            WHEN NEW.workspace_id IS NOT NULL THEN 'workspace' WHEN NEW.account_id IS NOT NULL THEN 'account'
+            ELSE 'prospects' END,
+        'cap', NEW.cap, 'found', NEW.found, 'resumed', NEW.resumed, 'repointed', NEW.repointed,
+        'campaigns_resumed', NEW.campaigns_resumed, 'left', NEW.left_over, 'requested_by', NEW.requested_by,
+        'requested_at', thaw.rfc3339(NEW.requested_at), 'finished_at', thaw.rfc3339(NEW.finished_at)));
+    RETURN NULL;
+END;
+$$;
 CREATE FUNCTION thaw.hold(account text, until timestamp with time zone, why text, decided_by text DEFAULT CURRENT_USER, provider text DEFAULT 'linkedin'::text) RETURNS timestamp with time zone
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -918,6 +994,23 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.hold(account text, until timestamp with time zone, why text, decided_by text, provider text) IS 'Lets an account rest until a time: nobody is woken through it, and nothing is sent. A hold that is there can only be made longer.';
+CREATE FUNCTION thaw.hurry(p_kind text, p_args jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    its_queue text;
+BEGIN
+    UPDATE "thaw".river_job AS job SET state = 'available', scheduled_at = pg_catalog.now()
+    WHERE job.unique_key = thaw.job_key(p_kind, p_args)
+        AND job.unique_key IS NOT NULL AND job.unique_states IS NOT NULL
+        AND "thaw".river_job_state_in_bitmask(job.unique_states, job.state)
+        AND job.state IN ('scheduled', 'retryable')
+    RETURNING job.queue INTO its_queue;
+    IF its_queue IS NOT NULL THEN
+        PERFORM pg_notify('thaw.river_insert', json_build_object('queue', its_queue)::text);
+    END IF;
+END;
+$$;
 CREATE FUNCTION thaw.job_key(p_kind text, p_args jsonb) RETURNS bytea
     LANGUAGE plpgsql IMMUTABLE
     AS $$
@@ -1047,6 +1140,7 @@ BEGIN
             THEN 'safety_mode'
     END;
     IF verdict IS NOT NULL THEN
+        PERFORM thaw.close_pause(p_account_id);
         RETURN;
     END IF;
     why := thaw.pause_reason_of(account.status);
@@ -1109,6 +1203,7 @@ BEGIN
         flipped.from_status, 'paused', why, flipped.paused_at
     FROM flipped;
     GET DIAGNOSTICS paused = ROW_COUNT;
+    PERFORM thaw.publish_paused(account, why, p_tick_at, p_signal_id, paused, campaigns_paused);
     -- A full batch: what is left is the next one's to see. Else the rest may be locked by others. The order is that of the
     -- index. Without it the planner expects to meet one of an account's many rows soon, and walks the table from its start:
     -- past all that were paused by the batches before.
@@ -1126,6 +1221,7 @@ BEGIN
         SET LOCAL synchronous_commit = off;
     ELSE
         UPDATE thaw.accounts AS a SET pause_after = NULL WHERE a.id = account.id;
+        PERFORM thaw.close_pause(account.id);
         verdict := 'done';
     END IF;
 END;
@@ -1163,7 +1259,8 @@ BEGIN
     SELECT s.* INTO settings FROM thaw.settings AS s;
     verdict := 'more';
     FOR walk IN SELECT r.* FROM thaw.retention AS r ORDER BY r.turn LOOP
-        before := thaw.now() - CASE walk.part WHEN 'account_signals' THEN settings.keep_signals ELSE settings.keep_history END;
+        before := thaw.now() - CASE
+            WHEN walk.part IN ('account_signals', 'outbox') THEN settings.keep_signals ELSE settings.keep_history END;
         to_id := NULL;
         to_tick := NULL;
         IF walk.part IN ('grants', 'sweeps', 'account_budgets', 'fleet_budgets', 'backlog_samples') THEN
@@ -1272,6 +1369,19 @@ BEGIN
                         ELSE true
                     END
                 FOR UPDATE OF old SKIP LOCKED));
+        -- A message that is still being written, or delivered.
+        WHEN 'outbox' THEN
+            DELETE FROM thaw.outbox AS message
+            WHERE message.ctid = ANY (ARRAY(
+                SELECT old.ctid
+                FROM thaw.outbox AS old
+                WHERE old.id > p_after AND old.id <= p_to
+                    AND NOT old.is_open
+                    AND NOT EXISTS (
+                        SELECT FROM thaw.webhook_deliveries AS d
+                        WHERE d.outbox_id = old.id AND d.state = 'waiting' AND thaw.is_enqueued(
+                            'deliver', jsonb_build_object('endpoint_id', d.endpoint_id, 'message_id', old.message_id)))
+                FOR UPDATE OF old SKIP LOCKED));
     END CASE;
     GET DIAGNOSTICS removed = ROW_COUNT;
     RETURN removed;
@@ -1306,6 +1416,65 @@ BEGIN
     USING p_from, p_before, p_size;
 END;
 $_$;
+CREATE FUNCTION thaw.publish(p_type text, p_workspace_id bigint DEFAULT NULL::bigint, p_account_id bigint DEFAULT NULL::bigint, p_data jsonb DEFAULT '{}'::jsonb) RETURNS text
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    message record;
+BEGIN
+    IF NOT thaw.has_endpoint() THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO thaw.outbox AS o (type, workspace_id, account_id, data)
+    VALUES (p_type, p_workspace_id, p_account_id,
+        thaw.subject(p_workspace_id, p_account_id) || jsonb_strip_nulls(p_data))
+    RETURNING o.id, o.message_id INTO message;
+    PERFORM thaw.deliver(message.id);
+    RETURN message.message_id;
+END;
+$$;
+COMMENT ON FUNCTION thaw.publish(p_type text, p_workspace_id bigint, p_account_id bigint, p_data jsonb) IS 'Tells the platform something, in the transaction in which it happens: p_data, and the names of workspace and account. Returns the id of the message; null: there is no endpoint, and nothing is written.';
+CREATE FUNCTION thaw.publish_paused(p_account thaw.accounts, p_reason thaw.pause_reason, p_tick_at timestamp with time zone, p_signal_id bigint, p_paused integer, p_campaigns_paused integer) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF p_paused + p_campaigns_paused = 0 OR NOT thaw.has_endpoint() THEN
+        RETURN;
+    END IF;
+    INSERT INTO thaw.outbox AS o (type, workspace_id, account_id, is_open, data)
+    VALUES ('enrollments.paused', p_account.workspace_id, p_account.id, true,
+        thaw.subject(p_account.workspace_id, p_account.id) || jsonb_strip_nulls(jsonb_build_object(
+            'status', p_account.status, 'reason', p_reason, 'signal_id', p_signal_id, 'tick_at', thaw.rfc3339(p_tick_at),
+            'paused', p_paused, 'campaigns_paused', p_campaigns_paused)))
+    ON CONFLICT (account_id) WHERE is_open DO UPDATE SET
+        at = excluded.at,
+        data = excluded.data || jsonb_build_object(
+            'paused', (o.data ->> 'paused')::integer + p_paused,
+            'campaigns_paused', (o.data ->> 'campaigns_paused')::integer + p_campaigns_paused);
+END;
+$$;
+CREATE FUNCTION thaw.publish_resumed(p_account thaw.accounts, p_lane thaw.lane, p_even_if_off boolean, p_tick_at timestamp with time zone, p_signal_id bigint, p_heal_id bigint, p_resumed integer, p_repointed integer, p_campaigns_resumed integer) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    pass jsonb;
+BEGIN
+    IF NOT thaw.has_endpoint() THEN
+        RETURN;
+    END IF;
+    -- Of a pause that this pass found under way: first things first.
+    PERFORM thaw.close_pause(p_account.id);
+    pass := jsonb_build_object(
+        'lane', p_lane, 'tick_at', thaw.rfc3339(p_tick_at), 'signal_id', p_signal_id, 'heal_id', p_heal_id);
+    PERFORM thaw.publish('enrollments.resumed', p_account.workspace_id, p_account.id, pass || jsonb_build_object(
+        'resumed', p_resumed, 'repointed', p_repointed, 'campaigns_resumed', p_campaigns_resumed));
+    IF NOT EXISTS (
+        SELECT FROM thaw.resumable(thaw.sources_of(p_account.id), p_even_if_off) AS line WHERE line.target_id = p_account.id)
+    THEN
+        PERFORM thaw.publish('account.drained', p_account.workspace_id, p_account.id, pass);
+    END IF;
+END;
+$$;
 CREATE FUNCTION thaw.receive_signal(p_provider text, p_provider_account_id text, p_raw_status text, p_status text, p_occurred_at timestamp with time zone, p_member_id text, p_delivery_key text, p_just_created boolean, p_body jsonb) RETURNS thaw.signal_outcome
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1364,6 +1533,44 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.receive_signal(p_provider text, p_provider_account_id text, p_raw_status text, p_status text, p_occurred_at timestamp with time zone, p_member_id text, p_delivery_key text, p_just_created boolean, p_body jsonb) IS 'Records one delivery of a provider and applies it; what the webhooks call.';
+CREATE FUNCTION thaw.remove_endpoint(p_url text) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    gone bigint;
+BEGIN
+    DELETE FROM thaw.webhook_endpoints AS e WHERE e.url = p_url RETURNING e.id INTO gone;
+    PERFORM thaw.drop_jobs('webhooks_' || gone);
+    RETURN gone IS NOT NULL;
+END;
+$$;
+CREATE FUNCTION thaw.replay(p_message_id text, p_since timestamp with time zone, p_failed boolean, p_before bigint, p_size integer, OUT messages bigint, OUT deliveries bigint, OUT next_before bigint) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    page bigint[];
+BEGIN
+    -- Ids rise with time: no index on the time is needed to find the newest.
+    IF p_message_id IS NOT NULL THEN
+        page := ARRAY(SELECT o.id FROM thaw.outbox AS o WHERE o.message_id = p_message_id);
+    ELSE
+        page := ARRAY(
+            SELECT o.id FROM thaw.outbox AS o WHERE p_before IS NULL OR o.id < p_before ORDER BY o.id DESC LIMIT p_size);
+        SELECT min(o.id) INTO next_before
+        FROM thaw.outbox AS o WHERE o.id = ANY (page) HAVING max(o.at) >= p_since AND count(*) = p_size;
+    END IF;
+    SELECT count(*) FILTER (WHERE sent.given > 0), coalesce(sum(sent.given), 0) INTO messages, deliveries
+    FROM (
+        SELECT thaw.deliver(o.id, p_failed) AS given
+        FROM thaw.outbox AS o
+        WHERE o.id = ANY (page) AND NOT o.is_open AND (p_message_id IS NOT NULL OR o.at >= p_since)) AS sent;
+    -- Whose next attempt is hours away does not wait for it.
+    PERFORM thaw.hurry('deliver', jsonb_build_object('endpoint_id', d.endpoint_id, 'message_id', o.message_id))
+    FROM thaw.outbox AS o
+    JOIN thaw.webhook_deliveries AS d ON d.outbox_id = o.id
+    WHERE o.id = ANY (page) AND d.state = 'waiting' AND d.attempts = 0;
+END;
+$$;
 CREATE FUNCTION thaw.require_reason(p_why text, p_decided_by text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
     AS $$
@@ -1620,6 +1827,11 @@ BEGIN
                     USING ERRCODE = 'serialization_failure';
             END IF;
     END CASE;
+    -- 9. Tell the platform.
+    IF resumed > 0 THEN
+        PERFORM thaw.publish_resumed(account, p_lane, even_if_off, p_tick_at, p_signal_id, p_heal_id, resumed, repointed,
+            campaigns_resumed);
+    END IF;
 END;
 $$;
 COMMENT ON FUNCTION thaw.resume_pass(p_lane thaw.lane, p_account_id bigint, p_job_id bigint, p_tick_at timestamp with time zone, p_signal_id bigint, p_heal_id bigint, p_batch integer, p_size integer, OUT verdict text, OUT resumed integer, OUT repointed integer, OUT campaigns_resumed integer, OUT tick_finished boolean) IS 'Wakes prospects through one account, once: the whole pass of a lane, its ledger row included.';
@@ -1628,6 +1840,9 @@ CREATE FUNCTION thaw.resume_prospect(prospect_url text, why text, decided_by tex
     SET search_path TO 'pg_catalog', 'pg_temp'
     RETURN thaw.decide_prospect('resumed'::text, prospect_url, workspace_key, campaign, why, decided_by);
 COMMENT ON FUNCTION thaw.resume_prospect(prospect_url text, why text, decided_by text, workspace_key text, campaign text) IS 'Gives a prospect that a person or a restriction stopped back to Thaw, in all of its campaigns or in those named; returns in how many.';
+CREATE FUNCTION thaw.rfc3339(at timestamp with time zone) RETURNS text
+    LANGUAGE sql STABLE
+    RETURN to_char((at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'::text);
 CREATE FUNCTION thaw.safety_clear(why text, decided_by text DEFAULT CURRENT_USER) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1762,6 +1977,18 @@ BEGIN
     ON CONFLICT DO NOTHING;
     PERFORM thaw.enqueue('heal', 'heal', 2::smallint, jsonb_build_object('heal_id', started), '0', B'11110101');
     RETURN started;
+END;
+$$;
+CREATE FUNCTION thaw.subject(p_workspace_id bigint, p_account_id bigint) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    AS $$
+BEGIN
+    RETURN (
+        SELECT jsonb_strip_nulls(jsonb_build_object(
+            'workspace', workspace.key, 'provider', account.provider, 'provider_account_id', account.provider_account_id))
+        FROM (VALUES (p_account_id)) AS given (account_id)
+        LEFT JOIN thaw.accounts AS account ON account.id = given.account_id
+        LEFT JOIN thaw.workspaces AS workspace ON workspace.id = coalesce(p_workspace_id, account.workspace_id));
 END;
 $$;
 CREATE FUNCTION thaw.sweep() RETURNS timestamp with time zone
@@ -2150,10 +2377,32 @@ CREATE VIEW thaw.history AS
      LEFT JOIN thaw.accounts to_account ON ((to_account.id = event.to_account_id)));
 COMMENT ON VIEW thaw.history IS 'What happened to a prospect: every pause, resume and re-point, with where it came from.';
 CREATE VIEW thaw.kept AS
- SELECT COALESCE(max(r.kept_since) FILTER (WHERE (r.part <> 'account_signals'::text)), '-infinity'::timestamp with time zone) AS history_since,
+ SELECT COALESCE(max(r.kept_since) FILTER (WHERE (r.part <> ALL (ARRAY['account_signals'::text, 'outbox'::text]))), '-infinity'::timestamp with time zone) AS history_since,
     COALESCE(max(r.passed_id) FILTER (WHERE (r.part = 'account_signals'::text)), (0)::bigint) AS signals_after
    FROM thaw.retention r;
 COMMENT ON VIEW thaw.kept IS 'What is all there: all that happened since a time, history and ledgers, and all signals after an id; of what was before, only what is still needed.';
+CREATE TABLE thaw.outbox (
+    id bigint NOT NULL,
+    message_id text DEFAULT ('msg_'::text || replace((gen_random_uuid())::text, '-'::text, ''::text)) NOT NULL,
+    at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    type text NOT NULL,
+    workspace_id bigint,
+    account_id bigint,
+    data jsonb NOT NULL,
+    is_open boolean DEFAULT false NOT NULL,
+    CONSTRAINT outbox_open_is_of_an_account CHECK (((NOT is_open) OR (account_id IS NOT NULL))),
+    CONSTRAINT outbox_type_check CHECK ((type <> ''::text))
+);
+COMMENT ON TABLE thaw.outbox IS 'Messages to the platform, written in the transaction of what they tell.';
+COMMENT ON COLUMN thaw.outbox.is_open IS 'A pause under way still adds to it: it is delivered when that is over.';
+ALTER TABLE thaw.outbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME thaw.outbox_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 CREATE SEQUENCE thaw.river_job_id_seq
     START WITH 1
     INCREMENT BY 1
@@ -2244,6 +2493,40 @@ CREATE VIEW thaw.sweep_log AS
     (EXTRACT(epoch FROM (s.finished_at - s.started_at)))::double precision AS seconds
    FROM thaw.sweeps s;
 COMMENT ON VIEW thaw.sweep_log IS 'What each tick did: one row a tick; finished_at null: it is still at work.';
+CREATE TABLE thaw.webhook_deliveries (
+    outbox_id bigint NOT NULL,
+    endpoint_id bigint NOT NULL,
+    state thaw.delivery_state DEFAULT 'waiting'::thaw.delivery_state NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    next_attempt_at timestamp with time zone DEFAULT thaw.now(),
+    last_attempt_at timestamp with time zone,
+    last_status integer,
+    last_error text,
+    delivered_at timestamp with time zone,
+    CONSTRAINT webhook_deliveries_attempts_check CHECK ((attempts >= 0)),
+    CONSTRAINT webhook_deliveries_delivered_has_a_time CHECK (((state = 'delivered'::thaw.delivery_state) = (delivered_at IS NOT NULL))),
+    CONSTRAINT webhook_deliveries_waiting_has_a_time CHECK (((state = 'waiting'::thaw.delivery_state) = (next_attempt_at IS NOT NULL)))
+);
+COMMENT ON TABLE thaw.webhook_deliveries IS 'One message to one endpoint: how far it came.';
+COMMENT ON COLUMN thaw.webhook_deliveries.last_status IS 'HTTP status of the last answer; null: there was none.';
+CREATE TABLE thaw.webhook_endpoints (
+    id bigint NOT NULL,
+    url text NOT NULL,
+    created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    disabled_at timestamp with time zone,
+    disabled_reason text,
+    CONSTRAINT webhook_endpoints_disabled_has_a_reason CHECK ((((disabled_at IS NULL) = (disabled_reason IS NULL)) AND (disabled_reason <> ''::text))),
+    CONSTRAINT webhook_endpoints_url_check CHECK ((url <> ''::text))
+);
+COMMENT ON TABLE thaw.webhook_endpoints IS 'Where messages go: a row is written by the first process that is started with its URL.';
+ALTER TABLE thaw.webhook_endpoints ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME thaw.webhook_endpoints_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 ALTER TABLE thaw.workspaces ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME thaw.workspaces_id_seq
     START WITH 1
@@ -2296,6 +2579,10 @@ ALTER TABLE ONLY thaw.heal_enrollments
     ADD CONSTRAINT heal_enrollments_pkey PRIMARY KEY (heal_id, enrollment_id);
 ALTER TABLE ONLY thaw.heals
     ADD CONSTRAINT heals_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY thaw.outbox
+    ADD CONSTRAINT outbox_message_id_key UNIQUE (message_id);
+ALTER TABLE ONLY thaw.outbox
+    ADD CONSTRAINT outbox_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.retention
     ADD CONSTRAINT retention_pkey PRIMARY KEY (part);
 ALTER TABLE ONLY thaw.river_job
@@ -2314,6 +2601,12 @@ ALTER TABLE ONLY thaw.settings
     ADD CONSTRAINT settings_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY thaw.sweeps
     ADD CONSTRAINT sweeps_pkey PRIMARY KEY (tick_at);
+ALTER TABLE ONLY thaw.webhook_deliveries
+    ADD CONSTRAINT webhook_deliveries_pkey PRIMARY KEY (outbox_id, endpoint_id);
+ALTER TABLE ONLY thaw.webhook_endpoints
+    ADD CONSTRAINT webhook_endpoints_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY thaw.webhook_endpoints
+    ADD CONSTRAINT webhook_endpoints_url_key UNIQUE (url);
 ALTER TABLE ONLY thaw.workspaces
     ADD CONSTRAINT workspaces_key_key UNIQUE (key);
 ALTER TABLE ONLY thaw.workspaces
@@ -2339,6 +2632,7 @@ CREATE INDEX enrollments_paused_idx ON thaw.enrollments USING btree (waits_for_a
 CREATE INDEX grants_account_served_idx ON thaw.grants USING btree (account_id, tick_at DESC) WHERE (planned > 0);
 CREATE INDEX grants_workspace_served_idx ON thaw.grants USING btree (workspace_id, tick_at DESC) WHERE (planned > 0);
 CREATE UNIQUE INDEX heals_one_running_a_target_key ON thaw.heals USING btree (target) WHERE (status = 'running'::thaw.heal_status);
+CREATE UNIQUE INDEX outbox_one_open_an_account_key ON thaw.outbox USING btree (account_id) WHERE is_open;
 CREATE INDEX river_job_args_index ON thaw.river_job USING gin (args);
 CREATE INDEX river_job_kind ON thaw.river_job USING btree (kind);
 CREATE INDEX river_job_metadata_index ON thaw.river_job USING gin (metadata);
@@ -2348,6 +2642,7 @@ CREATE UNIQUE INDEX river_job_unique_idx ON thaw.river_job USING btree (unique_k
 CREATE INDEX river_notification_created_at_idx ON thaw.river_notification USING btree (created_at);
 CREATE INDEX river_notification_topic_id_idx ON thaw.river_notification USING btree (topic, id);
 CREATE INDEX sweeps_unfinished_idx ON thaw.sweeps USING btree (tick_at) WHERE (finished_at IS NULL);
+CREATE INDEX webhook_deliveries_state_idx ON thaw.webhook_deliveries USING btree (endpoint_id, state, outbox_id);
 CREATE INDEX workspaces_key_search_idx ON thaw.workspaces USING btree (lower(key) COLLATE "C");
 CREATE INDEX workspaces_name_search_idx ON thaw.workspaces USING btree (lower(name) COLLATE "C");
 CREATE TRIGGER accounts_announce_insert BEFORE INSERT ON thaw.accounts FOR EACH STATEMENT EXECUTE FUNCTION thaw.accounts_announce_insert();
@@ -2357,6 +2652,7 @@ CREATE TRIGGER accounts_note_connection_insert BEFORE INSERT ON thaw.accounts FO
 CREATE TRIGGER accounts_note_connection_update BEFORE UPDATE OF status ON thaw.accounts FOR EACH ROW WHEN (((new.status = 'connected'::thaw.account_status) AND (old.status <> 'connected'::thaw.account_status))) EXECUTE FUNCTION thaw.accounts_note_connection();
 CREATE TRIGGER accounts_note_disconnection BEFORE UPDATE OF status ON thaw.accounts FOR EACH ROW WHEN (((old.status = 'connected'::thaw.account_status) AND (new.status <> 'connected'::thaw.account_status))) EXECUTE FUNCTION thaw.accounts_note_disconnection();
 CREATE TRIGGER accounts_write_history AFTER UPDATE OF status ON thaw.accounts FOR EACH ROW WHEN ((old.status <> new.status)) EXECUTE FUNCTION thaw.accounts_write_history();
+CREATE TRIGGER heals_publish_end AFTER UPDATE OF status ON thaw.heals FOR EACH ROW WHEN (((new.status = 'done'::thaw.heal_status) AND (old.status = 'running'::thaw.heal_status))) EXECUTE FUNCTION thaw.heals_publish_end();
 CREATE TRIGGER workspaces_write_history AFTER UPDATE OF auto_resume ON thaw.workspaces FOR EACH ROW WHEN ((old.auto_resume <> new.auto_resume)) EXECUTE FUNCTION thaw.workspaces_write_history();
 ALTER TABLE ONLY thaw.accounts
     ADD CONSTRAINT accounts_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES thaw.workspaces(id);
@@ -2376,3 +2672,7 @@ ALTER TABLE ONLY thaw.heals
     ADD CONSTRAINT heals_account_id_fkey FOREIGN KEY (account_id) REFERENCES thaw.accounts(id);
 ALTER TABLE ONLY thaw.heals
     ADD CONSTRAINT heals_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES thaw.workspaces(id);
+ALTER TABLE ONLY thaw.webhook_deliveries
+    ADD CONSTRAINT webhook_deliveries_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES thaw.webhook_endpoints(id) ON DELETE CASCADE;
+ALTER TABLE ONLY thaw.webhook_deliveries
+    ADD CONSTRAINT webhook_deliveries_outbox_id_fkey FOREIGN KEY (outbox_id) REFERENCES thaw.outbox(id) ON DELETE CASCADE;

@@ -1,4 +1,4 @@
-// Package worker does Thaw's jobs: sweep, resume_account, pause_account and heal.
+// Package worker does Thaw's jobs: sweep, resume_account, pause_account, heal, prune and deliver.
 //
 // A Work method is a shell. It calls the rule (package plan, or a SQL function of the schema) in a transaction that also
 // completes its job: what was done and that it was done are committed together. A pass is one statement, sent together

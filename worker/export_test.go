@@ -33,6 +33,8 @@ func WorkByHand(t testing.TB, pool *pgxpool.Pool, client *river.Client[pgx.Tx], 
 		return work(ctx, &healWorker{store: db, logger: logger}, row)
 	case jobs.PruneArgs{}.Kind():
 		return work(ctx, &pruneWorker{store: db, logger: logger}, row)
+	case jobs.DeliverArgs{}.Kind():
+		return work(ctx, &deliverWorker{store: db, logger: logger}, row)
 	default:
 		return fmt.Errorf("no worker for %q", row.Kind)
 	}

@@ -86,10 +86,16 @@ func (f *fleet) launch(t *testing.T) *worker.Worker {
 // the middle of what they do.
 func (f *fleet) launchUntilStopped(t *testing.T, ctx context.Context) (w *worker.Worker, stop func()) {
 	t.Helper()
+	return f.launchTelling(t, ctx, nil)
+}
+
+// launchTelling is launchUntilStopped of a worker that delivers to a receiver, unless that is nil.
+func (f *fleet) launchTelling(t *testing.T, ctx context.Context, webhooks *worker.Webhooks) (w *worker.Worker, stop func()) {
+	t.Helper()
 	riverPool, err := pgxpool.NewWithConfig(t.Context(), f.Pool.Config())
 	require.NoError(t, err)
 	w, err = worker.New(t.Context(), worker.Config{
-		Pool: f.Pool, RiverPool: riverPool, RiverSchema: schema.Name, PollOnly: f.PollOnly, Logger: slog.New(f.log),
+		Pool: f.Pool, RiverPool: riverPool, RiverSchema: schema.Name, PollOnly: f.PollOnly, Webhooks: webhooks, Logger: slog.New(f.log),
 	})
 	require.NoError(t, err)
 	require.NoError(t, w.Start(ctx))

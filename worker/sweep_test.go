@@ -204,6 +204,7 @@ func TestTickHasOneSummaryAndOneLineInTheLog(t *testing.T) {
 
 	// What is left; then nothing.
 	require.Equal(t, 50, f.sweep(t))
+	require.Eventually(t, func() bool { return len(f.log.logged(tickSwept)) >= 2 }, 5*time.Second, time.Millisecond)
 	require.Equal(t, 0, f.sweep(t))
 	require.Eventually(t, func() bool { return len(f.log.logged(tickSwept)) >= 3 }, 5*time.Second, time.Millisecond)
 	lines := f.log.logged(tickSwept)

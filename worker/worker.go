@@ -35,6 +35,8 @@ const (
 	// ticksAhead is how many jobs of a tick a process takes for each that it may run. They come by the thousand: to take them
 	// as places become free would be a fetch for every second one.
 	ticksAhead = 16
+	// deliveriesAtOnce is how many requests a process has open at the receiver of its webhooks.
+	deliveriesAtOnce = 4
 )
 
 // Config of a [Worker].
@@ -52,6 +54,8 @@ type Config struct {
 	// PollOnly does without LISTEN, for a connection pooler in transaction mode. Jobs of signals then start within 100 ms,
 	// others within a second, instead of at once.
 	PollOnly bool
+	// Webhooks makes this process deliver messages to the platform. Nil: others do.
+	Webhooks *Webhooks
 	// Logger is required.
 	Logger *slog.Logger
 }
@@ -84,17 +88,26 @@ func New(ctx context.Context, c Config) (*Worker, error) {
 	river.AddWorker(workers, &healWorker{store: db, logger: c.Logger})
 	river.AddWorker(workers, &pruneWorker{store: db, logger: c.Logger})
 	river.AddWorker(workers, &watchWorker{store: db, logger: c.Logger})
+	// Also where nothing is delivered: a leader gives up jobs of kinds that it does not know.
+	river.AddWorker(workers, &deliverWorker{store: db, logger: c.Logger, webhooks: c.Webhooks})
+
+	queues := map[string]river.QueueConfig{
+		jobs.QueueSweep:  {MaxWorkers: 2, FetchCooldown: 10 * time.Millisecond, FetchPollInterval: time.Second},
+		jobs.QueueResume: {MaxWorkers: c.Concurrency},
+		jobs.QueueTick:   {MaxWorkers: ticksAhead * turns, FetchCooldown: 20 * time.Millisecond, FetchPollInterval: time.Second},
+		jobs.QueueHeal:   {MaxWorkers: 2, FetchCooldown: 10 * time.Millisecond, FetchPollInterval: time.Second},
+	}
+	if c.Webhooks != nil {
+		queues[jobs.QueueWebhooks(c.Webhooks.EndpointID)] = river.QueueConfig{
+			MaxWorkers: deliveriesAtOnce, FetchCooldown: 20 * time.Millisecond, FetchPollInterval: time.Second,
+		}
+	}
 
 	client, err := river.NewClient(riverpgxv5.New(c.RiverPool), &river.Config{
 		Schema:  c.RiverSchema,
 		Logger:  c.Logger,
 		Workers: workers,
-		Queues: map[string]river.QueueConfig{
-			jobs.QueueSweep:  {MaxWorkers: 2, FetchCooldown: 10 * time.Millisecond, FetchPollInterval: time.Second},
-			jobs.QueueResume: {MaxWorkers: c.Concurrency},
-			jobs.QueueTick:   {MaxWorkers: ticksAhead * turns, FetchCooldown: 20 * time.Millisecond, FetchPollInterval: time.Second},
-			jobs.QueueHeal:   {MaxWorkers: 2, FetchCooldown: 10 * time.Millisecond, FetchPollInterval: time.Second},
-		},
+		Queues:  queues,
 		// A queue does at most MaxWorkers jobs a cooldown; and River limits its own notifications by the same number when
 		// an insert runs, so that one transaction can swallow the wake-up of the next. One millisecond makes both
 		// harmless. The poll catches what no notification reported.

@@ -44,6 +44,7 @@ type cli struct {
 	Hold       holdCmd       `cmd:"" help:"Let an account rest until a time."`
 	Safety     safetyCmd     `cmd:"" help:"Begin or end safety mode, in which nobody is woken and nothing is sent."`
 	AutoResume autoResumeCmd `cmd:"" help:"Switch automatic resuming of a workspace on or off."`
+	Webhooks   webhooksCmd   `cmd:"" help:"List, test and send again what the platform is told."`
 	Bench      benchCmd      `cmd:"" help:"Measure this program against the same work in bare SQL, and against other job queues."`
 
 	LogFormat string           `help:"How to log: text, json, or auto, which is text on a terminal and else json." enum:"auto,text,json" default:"auto" env:"THAW_LOG_FORMAT"`

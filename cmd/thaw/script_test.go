@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,6 +44,7 @@ func TestMain(m *testing.M) {
 //	httpget STATUS PATH       asks the server at ADDR, until it answers with this status, and prints the body
 //	httppost STATUS PATH FILE posts a file to the server at ADDR, signed with "s3cret" as Unipile v1 and v2 do, and prints
 //	                          the body
+//	receive                   serves at the URL in RECEIVER: a path answers with the status that it names
 //	sigterm                   asks the programs in the background to end
 func TestScripts(t *testing.T) {
 	t.Parallel()
@@ -53,7 +55,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		UpdateScripts:       *update,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"emptydb": emptyDB, "sql": sql, "sqluntil": sqlUntil, "hold": hold, "release": release, "exits": exits, "until": until, "httpget": httpGet, "httppost": httpPost, "sigterm": sigterm,
+			"emptydb": emptyDB, "sql": sql, "sqluntil": sqlUntil, "hold": hold, "release": release, "exits": exits, "until": until, "httpget": httpGet, "httppost": httpPost, "receive": receive, "sigterm": sigterm,
 		},
 	})
 }
@@ -247,6 +249,21 @@ func request(ts *testscript.TestScript, method, path, body string) (status, answ
 	content, err := io.ReadAll(response.Body)
 	ts.Check(err)
 	return strconv.Itoa(response.StatusCode), string(content), true
+}
+
+func receive(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: receive")
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		status, err := strconv.Atoi(strings.TrimPrefix(r.URL.Path, "/"))
+		if err != nil {
+			status = http.StatusNotFound
+		}
+		w.WriteHeader(status)
+	}))
+	ts.Defer(server.Close)
+	ts.Setenv("RECEIVER", server.URL)
 }
 
 func sigterm(ts *testscript.TestScript, neg bool, args []string) {

@@ -21,6 +21,7 @@ type serveCmd struct {
 	longRunning `embed:""`
 	fleet       `embed:""`
 	workFlag    `embed:""`
+	webhookFlag `embed:""`
 	httpFlag    `embed:""`
 }
 
@@ -30,17 +31,18 @@ func (serveCmd) Help() string {
 
 // Validate calls what kong does not find by itself in embedded types.
 func (c *serveCmd) Validate() error {
-	return errors.Join(c.fleet.Validate(), c.workFlag.Validate(), c.httpFlag.Validate())
+	return errors.Join(c.fleet.Validate(), c.workFlag.Validate(), c.webhookFlag.Validate(), c.httpFlag.Validate())
 }
 
 func (c *serveCmd) Run(ctx context.Context, e *env) error {
-	return c.run(ctx, e, &c.fleet, &c.workFlag, &c.httpFlag)
+	return c.run(ctx, e, &c.fleet, &c.workFlag, &c.webhookFlag, &c.httpFlag)
 }
 
 type workCmd struct {
 	longRunning `embed:""`
 	fleet       `embed:""`
 	workFlag    `embed:""`
+	webhookFlag `embed:""`
 }
 
 func (workCmd) Help() string {
@@ -49,11 +51,11 @@ func (workCmd) Help() string {
 
 // Validate calls what kong does not find by itself in embedded types.
 func (c *workCmd) Validate() error {
-	return errors.Join(c.fleet.Validate(), c.workFlag.Validate())
+	return errors.Join(c.fleet.Validate(), c.workFlag.Validate(), c.webhookFlag.Validate())
 }
 
 func (c *workCmd) Run(ctx context.Context, e *env) error {
-	return c.run(ctx, e, &c.fleet, &c.workFlag, nil)
+	return c.run(ctx, e, &c.fleet, &c.workFlag, &c.webhookFlag, nil)
 }
 
 type webCmd struct {
@@ -69,7 +71,7 @@ func (webCmd) Help() string {
 func (c *webCmd) Validate() error { return c.httpFlag.Validate() }
 
 func (c *webCmd) Run(ctx context.Context, e *env) error {
-	return c.run(ctx, e, nil, nil, &c.httpFlag)
+	return c.run(ctx, e, nil, nil, nil, &c.httpFlag)
 }
 
 // workFlag has the flags of a process that works.
@@ -108,7 +110,7 @@ type longRunning struct {
 }
 
 // run runs the parts that are given, until ctx ends; then it lets what is under way come to its end.
-func (p *longRunning) run(ctx context.Context, e *env, numbers *fleet, work *workFlag, web *httpFlag) error {
+func (p *longRunning) run(ctx context.Context, e *env, numbers *fleet, work *workFlag, tell *webhookFlag, web *httpFlag) error {
 	if p.Migrate && p.PollOnly {
 		return errPooled
 	}
@@ -161,7 +163,11 @@ func (p *longRunning) run(ctx context.Context, e *env, numbers *fleet, work *wor
 		if err := numbers.apply(ctx, store.New(pool), e); err != nil {
 			return err
 		}
-		c.Work = &process.Work{Concurrency: work.Concurrency, PollOnly: p.PollOnly}
+		webhooks, err := tell.register(ctx, store.New(pool), e)
+		if err != nil {
+			return err
+		}
+		c.Work = &process.Work{Concurrency: work.Concurrency, PollOnly: p.PollOnly, Webhooks: webhooks}
 	}
 	return process.Run(ctx, c)
 }

@@ -47,6 +47,7 @@ type Config struct {
 type Work struct {
 	Concurrency int
 	PollOnly    bool
+	Webhooks    *worker.Webhooks
 }
 
 // Web configures the HTTP side; see server.Config.
@@ -74,7 +75,7 @@ func Run(ctx context.Context, c Config) error {
 	if c.Work != nil {
 		workers, err = worker.New(ctx, worker.Config{
 			Pool: c.Pool, RiverPool: c.RiverPool, RiverSchema: c.RiverSchema,
-			Concurrency: c.Work.Concurrency, PollOnly: c.Work.PollOnly, Logger: c.Logger,
+			Concurrency: c.Work.Concurrency, PollOnly: c.Work.PollOnly, Webhooks: c.Work.Webhooks, Logger: c.Logger,
 		})
 		if err != nil {
 			return err

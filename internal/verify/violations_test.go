@@ -347,6 +347,26 @@ var violations = []violation{
 		`enrollment \d+: by \w+ at .+ from account 1 to account 6 at step \d: \d resumed, \d re-pointed`,
 	},
 	{
+		"messages_match_ledgers", "a pass of a signal told twice",
+		`INSERT INTO thaw.outbox (type, data)
+		SELECT 'enrollments.resumed', jsonb_build_object('signal_id', s.id, 'resumed', s.resumed / 2)
+		FROM (SELECT s.id, s.resumed FROM thaw.account_signals AS s WHERE s.resumed > 0 AND s.resumed % 2 = 0 LIMIT 1) AS s, generate_series(1, 2)`,
+		`signal \d+: told 2 times, of (\d+), it counts \d+`,
+	},
+	{
+		"messages_match_ledgers", "a pass of a tick told wrongly",
+		`INSERT INTO thaw.outbox (type, account_id, data)
+		SELECT 'enrollments.resumed', g.account_id, jsonb_build_object('tick_at', thaw.rfc3339(g.tick_at), 'resumed', g.resumed + 1)
+		FROM thaw.grants AS g WHERE g.resumed > 0 LIMIT 1`,
+		`account \d+ in tick .+: told 1 times, of \d+, its grant counts \d+`,
+	},
+	{
+		"messages_match_ledgers", "more told of a heal than it did",
+		`INSERT INTO thaw.outbox (type, data)
+		SELECT 'enrollments.resumed', jsonb_build_object('heal_id', h.id, 'resumed', h.resumed + 1) FROM thaw.heals AS h LIMIT 1`,
+		`heal \d+: told of \d+, it counts \d+`,
+	},
+	{
 		"events_flip_what_they_name", "a pause that does not pause",
 		`UPDATE thaw.enrollment_events SET to_status = 'active' WHERE kind = 'paused'`,
 		`enrollment \d+: event \d+ is paused, from active on account \d to active on account \d`,

@@ -42,7 +42,7 @@ type standard struct {
 func newStandard(secrets []string) (*standard, error) {
 	s := &standard{}
 	for i, secret := range secrets {
-		key, err := standardKey(secret)
+		key, err := StandardKey(secret)
 		if err != nil {
 			return nil, fmt.Errorf("secret %d of %d %w", i+1, len(secrets), err)
 		}
@@ -51,8 +51,8 @@ func newStandard(secrets []string) (*standard, error) {
 	return s, nil
 }
 
-// standardKey reads a secret. Its errors do not quote it.
-func standardKey(secret string) (*standardwebhooks.Webhook, error) {
+// StandardKey reads a secret: "whsec_" and base64 of 24 to 64 bytes. Its errors do not quote it.
+func StandardKey(secret string) (*standardwebhooks.Webhook, error) {
 	encoded, ok := strings.CutPrefix(secret, standardSecretPrefix)
 	if !ok {
 		return nil, fmt.Errorf("does not begin with %s: copy it again", standardSecretPrefix)
@@ -70,7 +70,7 @@ func standardKey(secret string) (*standardwebhooks.Webhook, error) {
 // SignStandard returns the three headers of Standard Webhooks for a body that is sent at the given time.
 // The secret is "whsec_" and base64 of 24 to 64 bytes. It is the sender's side of /webhooks/standard.
 func SignStandard(secret, id string, at time.Time, body []byte) (http.Header, error) {
-	key, err := standardKey(secret)
+	key, err := StandardKey(secret)
 	if err != nil {
 		return nil, fmt.Errorf("signing webhook: the secret %w", err)
 	}

@@ -10,6 +10,49 @@ import (
 	"time"
 )
 
+type ThawDeliveryState string
+
+const (
+	ThawDeliveryStateWaiting   ThawDeliveryState = "waiting"
+	ThawDeliveryStateDelivered ThawDeliveryState = "delivered"
+	ThawDeliveryStateFailed    ThawDeliveryState = "failed"
+)
+
+func (e *ThawDeliveryState) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = ThawDeliveryState(s)
+	case string:
+		*e = ThawDeliveryState(s)
+	default:
+		return fmt.Errorf("unsupported scan type for ThawDeliveryState: %T", src)
+	}
+	return nil
+}
+
+type NullThawDeliveryState struct {
+	ThawDeliveryState ThawDeliveryState
+	Valid             bool // Valid is true if ThawDeliveryState is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullThawDeliveryState) Scan(value interface{}) error {
+	if value == nil {
+		ns.ThawDeliveryState, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.ThawDeliveryState.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullThawDeliveryState) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.ThawDeliveryState), nil
+}
+
 type ThawHealStatus string
 
 const (

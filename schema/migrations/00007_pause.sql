@@ -44,6 +44,7 @@ BEGIN
             THEN 'safety_mode'
     END;
     IF verdict IS NOT NULL THEN
+        PERFORM thaw.close_pause(p_account_id);
         RETURN;
     END IF;
     why := thaw.pause_reason_of(account.status);
@@ -109,6 +110,7 @@ BEGIN
         flipped.from_status, 'paused', why, flipped.paused_at
     FROM flipped;
     GET DIAGNOSTICS paused = ROW_COUNT;
+    PERFORM thaw.publish_paused(account, why, p_tick_at, p_signal_id, paused, campaigns_paused);
 
     -- A full batch: what is left is the next one's to see. Else the rest may be locked by others. The order is that of the
     -- index. Without it the planner expects to meet one of an account's many rows soon, and walks the table from its start:
@@ -127,6 +129,7 @@ BEGIN
         SET LOCAL synchronous_commit = off;
     ELSE
         UPDATE thaw.accounts AS a SET pause_after = NULL WHERE a.id = account.id;
+        PERFORM thaw.close_pause(account.id);
         verdict := 'done';
     END IF;
 END;

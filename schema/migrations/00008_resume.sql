@@ -260,6 +260,12 @@ BEGIN
                     USING ERRCODE = 'serialization_failure';
             END IF;
     END CASE;
+
+    -- 9. Tell the platform.
+    IF resumed > 0 THEN
+        PERFORM thaw.publish_resumed(account, p_lane, even_if_off, p_tick_at, p_signal_id, p_heal_id, resumed, repointed,
+            campaigns_resumed);
+    END IF;
 END;
 $$;
 -- +goose StatementEnd

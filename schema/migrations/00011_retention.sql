@@ -32,7 +32,7 @@ VALUES ('account_signals', 1), ('grants', 2), ('sweeps', 3), ('account_budgets',
     ('backlog_samples', 10);
 
 CREATE VIEW thaw.kept AS
-SELECT coalesce(max(r.kept_since) FILTER (WHERE r.part <> 'account_signals'), '-infinity') AS history_since,
+SELECT coalesce(max(r.kept_since) FILTER (WHERE r.part NOT IN ('account_signals', 'outbox')), '-infinity') AS history_since,
     coalesce(max(r.passed_id) FILTER (WHERE r.part = 'account_signals'), 0) AS signals_after
 FROM thaw.retention AS r;
 COMMENT ON VIEW thaw.kept IS
@@ -114,6 +114,19 @@ BEGIN
                                             old.received_at + interval '5 minutes'), old.status <> 'connected', old.id))
                         ELSE true
                     END
+                FOR UPDATE OF old SKIP LOCKED));
+        -- A message that is still being written, or delivered.
+        WHEN 'outbox' THEN
+            DELETE FROM thaw.outbox AS message
+            WHERE message.ctid = ANY (ARRAY(
+                SELECT old.ctid
+                FROM thaw.outbox AS old
+                WHERE old.id > p_after AND old.id <= p_to
+                    AND NOT old.is_open
+                    AND NOT EXISTS (
+                        SELECT FROM thaw.webhook_deliveries AS d
+                        WHERE d.outbox_id = old.id AND d.state = 'waiting' AND thaw.is_enqueued(
+                            'deliver', jsonb_build_object('endpoint_id', d.endpoint_id, 'message_id', old.message_id)))
                 FOR UPDATE OF old SKIP LOCKED));
     END CASE;
     GET DIAGNOSTICS removed = ROW_COUNT;
@@ -199,7 +212,8 @@ BEGIN
 
     verdict := 'more';
     FOR walk IN SELECT r.* FROM thaw.retention AS r ORDER BY r.turn LOOP
-        before := thaw.now() - CASE walk.part WHEN 'account_signals' THEN settings.keep_signals ELSE settings.keep_history END;
+        before := thaw.now() - CASE
+            WHEN walk.part IN ('account_signals', 'outbox') THEN settings.keep_signals ELSE settings.keep_history END;
         to_id := NULL;
         to_tick := NULL;
         IF walk.part IN ('grants', 'sweeps', 'account_budgets', 'fleet_budgets', 'backlog_samples') THEN

@@ -1,0 +1,163 @@
+package outbound
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/thawline/thaw/internal/webhook"
+)
+
+const (
+	// Timeout is how long an attempt may take, from the name of the receiver to the end of its answer.
+	Timeout = 15 * time.Second
+	// maxHeader and maxBody are how much of an answer is read. Of a body only the beginning is of interest, where it may say what
+	// was wrong.
+	maxHeader = 16 << 10
+	maxBody   = 4 << 10
+)
+
+// Config of a [Sender].
+type Config struct {
+	// URL of the receiver: https, without user and password. Required.
+	URL string
+	// Secrets sign every message, each by itself: two while one replaces the other. "whsec_" and base64 of 24 to 64 bytes.
+	Secrets []string
+	// AllowPrivate allows http, and receivers on addresses that are not public: loopback, private networks, link-local.
+	AllowPrivate bool
+}
+
+// A Message is what is sent.
+type Message struct {
+	// ID is the same however often a message is sent: a receiver knows by it what it has.
+	ID   string
+	Type string
+	// At is when it happened.
+	At time.Time
+	// Data is a JSON object.
+	Data json.RawMessage
+}
+
+// A Sender sends messages to one receiver. It can be used by several goroutines at once.
+type Sender struct {
+	url    string
+	keys   []*standardwebhooks.Webhook
+	client *http.Client
+}
+
+// New returns a sender, or an error that says what is wrong with the URL or with a secret, which it does not quote.
+func New(c Config) (*Sender, error) {
+	if err := checkURL(c.URL, c.AllowPrivate); err != nil {
+		return nil, err
+	}
+	if n := len(c.Secrets); n == 0 || n > 2 {
+		return nil, fmt.Errorf("webhook secrets: %d are given, 1 is needed, or 2 while one replaces the other", n)
+	}
+	s := &Sender{url: c.URL, client: newClient(c.AllowPrivate)}
+	for i, secret := range c.Secrets {
+		key, err := webhook.StandardKey(secret)
+		if err != nil {
+			return nil, fmt.Errorf("webhook secret %d of %d %w", i+1, len(c.Secrets), err)
+		}
+		s.keys = append(s.keys, key)
+	}
+	return s, nil
+}
+
+// URL of the receiver.
+func (s *Sender) URL() string { return s.url }
+
+// checkURL refuses what could never be sent to. What a name leads to is seen when it is sent to.
+func checkURL(text string, allowPrivate bool) error {
+	u, err := url.Parse(text)
+	if err != nil {
+		// The error of url.Parse quotes the URL, which may have a password in it.
+		return errors.New("webhook URL: it is not a URL: write it like https://platform.example.com/thaw")
+	}
+	switch {
+	case u.User != nil:
+		return errors.New("webhook URL: it has a user or a password in it, which would stand in the database and in logs: take them out, receivers verify the signature")
+	case u.Scheme != "https" && u.Scheme != "http", u.Hostname() == "":
+		return fmt.Errorf("webhook URL %q: it must begin with https:// and a host", text)
+	case u.Scheme == "http" && !allowPrivate:
+		return fmt.Errorf("webhook URL %q: it must begin with https:// (http is for private networks, with --webhook-allow-private)", text)
+	case u.Fragment != "":
+		return fmt.Errorf("webhook URL %q: it must not have a fragment (#)", text)
+	}
+	if address, err := netip.ParseAddr(u.Hostname()); err == nil && !allowPrivate && !isPublic(address) {
+		return fmt.Errorf("webhook URL %q: %w", text, errNotPublic)
+	}
+	return nil
+}
+
+func newClient(allowPrivate bool) *http.Client {
+	dialer := &net.Dialer{Timeout: Timeout}
+	if !allowPrivate {
+		dialer.Control = refusePrivate
+	}
+	return &http.Client{
+		Timeout: Timeout,
+		Transport: &http.Transport{
+			DialContext:            dialer.DialContext,
+			ForceAttemptHTTP2:      true,
+			MaxIdleConns:           4,
+			IdleConnTimeout:        time.Minute,
+			MaxResponseHeaderBytes: maxHeader,
+			DisableCompression:     true,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// Send makes one attempt. The answer says what came of it, also where there was none.
+func (s *Sender) Send(ctx context.Context, m Message) Answer {
+	body, err := json.Marshal(struct {
+		Type      string          `json:"type"`
+		Timestamp time.Time       `json:"timestamp"`
+		Data      json.RawMessage `json:"data"`
+	}{m.Type, m.At.UTC(), m.Data})
+	if err != nil {
+		return unanswered(err)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, bytes.NewReader(body))
+	if err != nil {
+		return unanswered(err)
+	}
+	if err := s.sign(request.Header, m.ID, time.Now(), body); err != nil {
+		return unanswered(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("User-Agent", "thaw")
+	response, err := s.client.Do(request)
+	if err != nil {
+		return unanswered(err)
+	}
+	defer response.Body.Close()
+	return answered(response)
+}
+
+// sign sets the headers of Standard Webhooks. The time is that of the attempt: receivers refuse what is old.
+func (s *Sender) sign(header http.Header, id string, at time.Time, body []byte) error {
+	signatures := make([]string, len(s.keys))
+	for i, key := range s.keys {
+		var err error
+		if signatures[i], err = key.Sign(id, at, body); err != nil {
+			return fmt.Errorf("signing: %w", err)
+		}
+	}
+	header.Set(standardwebhooks.HeaderWebhookID, id)
+	header.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(at.Unix(), 10))
+	header.Set(standardwebhooks.HeaderWebhookSignature, strings.Join(signatures, " "))
+	return nil
+}

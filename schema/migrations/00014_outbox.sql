@@ -1,0 +1,296 @@
+-- What the platform is told: messages are written in the transaction of what they tell, and delivered by jobs.
+--
+-- A message is a row of the outbox. For each endpoint it has a delivery and a job, unique by the two; the delivery says how far
+-- the job has come. Secrets are not here: they come from the environment of the processes that sign.
+--
+-- Locks: endpoint, deliveries, river_job, after all that a pass locks. Whoever writes deliveries holds the endpoint's key shared, so
+-- that one that is removed meanwhile is left out instead of making a pass fail.
+
+-- +goose Up
+
+CREATE TABLE thaw.webhook_endpoints (
+    id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    url             text NOT NULL UNIQUE CHECK (url <> ''),
+    created_at      timestamptz NOT NULL DEFAULT thaw.now(),
+    disabled_at     timestamptz,
+    disabled_reason text,
+    CONSTRAINT webhook_endpoints_disabled_has_a_reason CHECK (
+        (disabled_at IS NULL) = (disabled_reason IS NULL) AND disabled_reason <> '')
+);
+COMMENT ON TABLE thaw.webhook_endpoints IS 'Where messages go: a row is written by the first process that is started with its URL.';
+
+CREATE TABLE thaw.outbox (
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    message_id   text NOT NULL UNIQUE DEFAULT 'msg_' || replace(gen_random_uuid()::text, '-', ''),
+    at           timestamptz NOT NULL DEFAULT thaw.now(),
+    type         text NOT NULL CHECK (type <> ''),
+    workspace_id bigint,
+    account_id   bigint,
+    data         jsonb NOT NULL,
+    is_open      boolean NOT NULL DEFAULT false,
+    CONSTRAINT outbox_open_is_of_an_account CHECK (NOT is_open OR account_id IS NOT NULL)
+);
+COMMENT ON TABLE thaw.outbox IS 'Messages to the platform, written in the transaction of what they tell.';
+COMMENT ON COLUMN thaw.outbox.is_open IS 'A pause under way still adds to it: it is delivered when that is over.';
+CREATE UNIQUE INDEX outbox_one_open_an_account_key ON thaw.outbox (account_id) WHERE is_open;
+
+CREATE TYPE thaw.delivery_state AS ENUM ('waiting', 'delivered', 'failed');
+
+CREATE TABLE thaw.webhook_deliveries (
+    outbox_id       bigint NOT NULL REFERENCES thaw.outbox (id) ON DELETE CASCADE,
+    endpoint_id     bigint NOT NULL REFERENCES thaw.webhook_endpoints (id) ON DELETE CASCADE,
+    state           thaw.delivery_state NOT NULL DEFAULT 'waiting',
+    attempts        integer NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+    next_attempt_at timestamptz DEFAULT thaw.now(),
+    last_attempt_at timestamptz,
+    last_status     integer,
+    last_error      text,
+    delivered_at    timestamptz,
+    PRIMARY KEY (outbox_id, endpoint_id),
+    CONSTRAINT webhook_deliveries_waiting_has_a_time CHECK ((state = 'waiting') = (next_attempt_at IS NOT NULL)),
+    CONSTRAINT webhook_deliveries_delivered_has_a_time CHECK ((state = 'delivered') = (delivered_at IS NOT NULL))
+);
+COMMENT ON TABLE thaw.webhook_deliveries IS 'One message to one endpoint: how far it came.';
+COMMENT ON COLUMN thaw.webhook_deliveries.last_status IS 'HTTP status of the last answer; null: there was none.';
+-- How many wait or have failed at an endpoint; and what goes when it is removed.
+CREATE INDEX webhook_deliveries_state_idx ON thaw.webhook_deliveries (endpoint_id, state, outbox_id);
+
+INSERT INTO thaw.retention (part, turn) VALUES ('outbox', 9);
+
+-- Nobody pays for what nobody hears: all that writes messages asks this first.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.has_endpoint() RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM thaw.webhook_endpoints AS e WHERE e.disabled_at IS NULL);
+END;
+$$;
+-- +goose StatementEnd
+
+-- How a time is written in a message.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.rfc3339(at timestamptz) RETURNS text LANGUAGE sql STABLE
+RETURN to_char(rfc3339.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"');
+-- +goose StatementEnd
+
+-- The fields that say whom a message is about, in the names that the platform knows.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.subject(p_workspace_id bigint, p_account_id bigint) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT jsonb_strip_nulls(jsonb_build_object(
+            'workspace', workspace.key, 'provider', account.provider, 'provider_account_id', account.provider_account_id))
+        FROM (VALUES (p_account_id)) AS given (account_id)
+        LEFT JOIN thaw.accounts AS account ON account.id = given.account_id
+        LEFT JOIN thaw.workspaces AS workspace ON workspace.id = coalesce(p_workspace_id, account.workspace_id));
+END;
+$$;
+-- +goose StatementEnd
+
+-- Gives a message to every endpoint that is enabled; returns to how many. One that had it before gets it again. p_failed: only
+-- to those where it was given up.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.deliver(p_outbox_id bigint, p_failed boolean DEFAULT false) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+    message  text := (SELECT o.message_id FROM thaw.outbox AS o WHERE o.id = p_outbox_id);
+    endpoint bigint;
+    given    integer := 0;
+BEGIN
+    FOR endpoint IN
+        SELECT e.id
+        FROM thaw.webhook_endpoints AS e
+        WHERE e.disabled_at IS NULL AND (NOT p_failed OR EXISTS (
+            SELECT FROM thaw.webhook_deliveries AS d
+            WHERE d.outbox_id = p_outbox_id AND d.endpoint_id = e.id AND d.state = 'failed'))
+        ORDER BY e.id FOR KEY SHARE OF e
+    LOOP
+        INSERT INTO thaw.webhook_deliveries AS d (outbox_id, endpoint_id) VALUES (p_outbox_id, endpoint)
+        ON CONFLICT (outbox_id, endpoint_id) DO UPDATE SET
+            state = 'waiting', attempts = 0, next_attempt_at = thaw.now(), delivered_at = NULL;
+        -- A queue for each endpoint: those that take their time keep nobody else waiting, and it is read only by processes that
+        -- have its secret.
+        PERFORM thaw.enqueue('deliver', 'webhooks_' || endpoint, 2::smallint,
+            jsonb_build_object('endpoint_id', endpoint, 'message_id', message));
+        given := given + 1;
+    END LOOP;
+    RETURN given;
+END;
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.publish(
+    p_type text, p_workspace_id bigint DEFAULT NULL, p_account_id bigint DEFAULT NULL, p_data jsonb DEFAULT '{}'
+) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    message record;
+BEGIN
+    IF NOT thaw.has_endpoint() THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO thaw.outbox AS o (type, workspace_id, account_id, data)
+    VALUES (p_type, p_workspace_id, p_account_id,
+        thaw.subject(p_workspace_id, p_account_id) || jsonb_strip_nulls(p_data))
+    RETURNING o.id, o.message_id INTO message;
+    PERFORM thaw.deliver(message.id);
+    RETURN message.message_id;
+END;
+$$;
+-- +goose StatementEnd
+COMMENT ON FUNCTION thaw.publish(text, bigint, bigint, jsonb) IS
+    'Tells the platform something, in the transaction in which it happens: p_data, and the names of workspace and account. Returns the id of the message; null: there is no endpoint, and nothing is written.';
+
+-- The message about a pause is over with it: it is delivered. Whoever calls this holds the account.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.close_pause(p_account_id bigint) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    told bigint;
+BEGIN
+    UPDATE thaw.outbox AS o SET is_open = false WHERE o.account_id = p_account_id AND o.is_open
+    RETURNING o.id INTO told;
+    IF told IS NOT NULL THEN
+        PERFORM thaw.deliver(told);
+    END IF;
+END;
+$$;
+-- +goose StatementEnd
+
+-- Counts a batch of a pause into the message of its account. The account is the key, not the job: what one that was cancelled
+-- has counted is told with what the next one adds.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.publish_paused(
+    p_account thaw.accounts, p_reason thaw.pause_reason, p_tick_at timestamptz, p_signal_id bigint, p_paused integer,
+    p_campaigns_paused integer
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF p_paused + p_campaigns_paused = 0 OR NOT thaw.has_endpoint() THEN
+        RETURN;
+    END IF;
+    INSERT INTO thaw.outbox AS o (type, workspace_id, account_id, is_open, data)
+    VALUES ('enrollments.paused', p_account.workspace_id, p_account.id, true,
+        thaw.subject(p_account.workspace_id, p_account.id) || jsonb_strip_nulls(jsonb_build_object(
+            'status', p_account.status, 'reason', p_reason, 'signal_id', p_signal_id, 'tick_at', thaw.rfc3339(p_tick_at),
+            'paused', p_paused, 'campaigns_paused', p_campaigns_paused)))
+    ON CONFLICT (account_id) WHERE is_open DO UPDATE SET
+        at = excluded.at,
+        data = excluded.data || jsonb_build_object(
+            'paused', (o.data ->> 'paused')::integer + p_paused,
+            'campaigns_paused', (o.data ->> 'campaigns_paused')::integer + p_campaigns_paused);
+END;
+$$;
+-- +goose StatementEnd
+
+-- What a pass tells that woke somebody. Drained: after it nobody waits any more who might be woken through this account; whom a
+-- person paused, or who waits in a campaign that somebody stopped, does not count.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.publish_resumed(
+    p_account thaw.accounts, p_lane thaw.lane, p_even_if_off boolean, p_tick_at timestamptz, p_signal_id bigint,
+    p_heal_id bigint, p_resumed integer, p_repointed integer, p_campaigns_resumed integer
+) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    pass jsonb;
+BEGIN
+    IF NOT thaw.has_endpoint() THEN
+        RETURN;
+    END IF;
+    -- Of a pause that this pass found under way: first things first.
+    PERFORM thaw.close_pause(p_account.id);
+    pass := jsonb_build_object(
+        'lane', p_lane, 'tick_at', thaw.rfc3339(p_tick_at), 'signal_id', p_signal_id, 'heal_id', p_heal_id);
+    PERFORM thaw.publish('enrollments.resumed', p_account.workspace_id, p_account.id, pass || jsonb_build_object(
+        'resumed', p_resumed, 'repointed', p_repointed, 'campaigns_resumed', p_campaigns_resumed));
+    IF NOT EXISTS (
+        SELECT FROM thaw.resumable(thaw.sources_of(p_account.id), p_even_if_off) AS line WHERE line.target_id = p_account.id)
+    THEN
+        PERFORM thaw.publish('account.drained', p_account.workspace_id, p_account.id, pass);
+    END IF;
+END;
+$$;
+-- +goose StatementEnd
+
+-- Whoever ends a heal: its last batch, or the next heal of the same target where somebody cancelled its job.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.heals_publish_end() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM thaw.publish('heal.finished', NEW.workspace_id, NEW.account_id, jsonb_build_object(
+        'heal_id', NEW.id,
+        'scope', CASE
+            WHEN NEW.workspace_id IS NOT NULL THEN 'workspace' WHEN NEW.account_id IS NOT NULL THEN 'account'
+            ELSE 'prospects' END,
+        'cap', NEW.cap, 'found', NEW.found, 'resumed', NEW.resumed, 'repointed', NEW.repointed,
+        'campaigns_resumed', NEW.campaigns_resumed, 'left', NEW.left_over, 'requested_by', NEW.requested_by,
+        'requested_at', thaw.rfc3339(NEW.requested_at), 'finished_at', thaw.rfc3339(NEW.finished_at)));
+    RETURN NULL;
+END;
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER heals_publish_end AFTER UPDATE OF status ON thaw.heals
+    FOR EACH ROW WHEN (NEW.status = 'done' AND OLD.status = 'running') EXECUTE FUNCTION thaw.heals_publish_end();
+
+-- Sends messages again, under the ids that they have: one, or the newest p_size of those before an id, as far as they are not
+-- older than p_since. Call again with next_before until that is null. p_failed: only where they were given up.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.replay(
+    p_message_id text, p_since timestamptz, p_failed boolean, p_before bigint, p_size integer,
+    OUT messages bigint, OUT deliveries bigint, OUT next_before bigint
+) LANGUAGE plpgsql AS $$
+DECLARE
+    page bigint[];
+BEGIN
+    -- Ids rise with time: no index on the time is needed to find the newest.
+    IF p_message_id IS NOT NULL THEN
+        page := ARRAY(SELECT o.id FROM thaw.outbox AS o WHERE o.message_id = p_message_id);
+    ELSE
+        page := ARRAY(
+            SELECT o.id FROM thaw.outbox AS o WHERE p_before IS NULL OR o.id < p_before ORDER BY o.id DESC LIMIT p_size);
+        SELECT min(o.id) INTO next_before
+        FROM thaw.outbox AS o WHERE o.id = ANY (page) HAVING max(o.at) >= p_since AND count(*) = p_size;
+    END IF;
+    SELECT count(*) FILTER (WHERE sent.given > 0), coalesce(sum(sent.given), 0) INTO messages, deliveries
+    FROM (
+        SELECT thaw.deliver(o.id, p_failed) AS given
+        FROM thaw.outbox AS o
+        WHERE o.id = ANY (page) AND NOT o.is_open AND (p_message_id IS NOT NULL OR o.at >= p_since)) AS sent;
+    -- Whose next attempt is hours away does not wait for it.
+    PERFORM thaw.hurry('deliver', jsonb_build_object('endpoint_id', d.endpoint_id, 'message_id', o.message_id))
+    FROM thaw.outbox AS o
+    JOIN thaw.webhook_deliveries AS d ON d.outbox_id = o.id
+    WHERE o.id = ANY (page) AND d.state = 'waiting' AND d.attempts = 0;
+END;
+$$;
+-- +goose StatementEnd
+
+-- Forgets an endpoint, with what is still to be delivered to it; false: there is none with this URL.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.remove_endpoint(p_url text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    gone bigint;
+BEGIN
+    DELETE FROM thaw.webhook_endpoints AS e WHERE e.url = p_url RETURNING e.id INTO gone;
+    PERFORM thaw.drop_jobs('webhooks_' || gone);
+    RETURN gone IS NOT NULL;
+END;
+$$;
+-- +goose StatementEnd
+
+REVOKE ALL ON FUNCTION thaw.has_endpoint(), thaw.rfc3339(timestamptz), thaw.subject(bigint, bigint), thaw.deliver(bigint, boolean),
+    thaw.publish(text, bigint, bigint, jsonb), thaw.close_pause(bigint),
+    thaw.publish_paused(thaw.accounts, thaw.pause_reason, timestamptz, bigint, integer, integer),
+    thaw.publish_resumed(thaw.accounts, thaw.lane, boolean, timestamptz, bigint, bigint, integer, integer, integer),
+    thaw.heals_publish_end(), thaw.replay(text, timestamptz, boolean, bigint, integer), thaw.remove_endpoint(text) FROM PUBLIC;
+
+-- +goose Down
+DROP FUNCTION thaw.remove_endpoint(text);
+DROP FUNCTION thaw.replay(text, timestamptz, boolean, bigint, integer);
+DROP TRIGGER heals_publish_end ON thaw.heals;
+DROP FUNCTION thaw.heals_publish_end();
+DROP FUNCTION thaw.publish_resumed(thaw.accounts, thaw.lane, boolean, timestamptz, bigint, bigint, integer, integer, integer);
+DROP FUNCTION thaw.publish_paused(thaw.accounts, thaw.pause_reason, timestamptz, bigint, integer, integer);
+DROP FUNCTION thaw.close_pause(bigint);
+DROP FUNCTION thaw.publish(text, bigint, bigint, jsonb);
+DROP FUNCTION thaw.deliver(bigint, boolean);
+DROP FUNCTION thaw.subject(bigint, bigint);
+DROP FUNCTION thaw.rfc3339(timestamptz);
+DROP FUNCTION thaw.has_endpoint();
+DELETE FROM thaw.retention WHERE part = 'outbox';
+DROP TABLE thaw.webhook_deliveries, thaw.outbox, thaw.webhook_endpoints;
+DROP TYPE thaw.delivery_state;

@@ -1,0 +1,92 @@
+-- name: RegisterEndpoint :one
+-- The endpoint with this URL, made if it is not there.
+INSERT INTO thaw.webhook_endpoints AS e (url) VALUES (sqlc.arg(url))
+ON CONFLICT (url) DO UPDATE SET created_at = e.created_at
+RETURNING e.id, e.disabled_at, e.disabled_reason;
+
+-- name: EnableEndpoint :execrows
+UPDATE thaw.webhook_endpoints AS e SET disabled_at = NULL, disabled_reason = NULL WHERE e.url = sqlc.arg(url);
+
+-- name: DisableEndpoint :exec
+UPDATE thaw.webhook_endpoints AS e SET disabled_at = thaw.now(), disabled_reason = sqlc.arg(reason)::text
+WHERE e.id = sqlc.arg(endpoint_id)::bigint AND e.disabled_at IS NULL;
+
+-- name: RemoveEndpoint :one
+SELECT thaw.remove_endpoint(sqlc.arg(url))::boolean AS removed;
+
+-- name: Publish :one
+-- Empty: there is no endpoint to tell.
+SELECT coalesce(thaw.publish(sqlc.arg(type)::text, p_data => sqlc.arg(data)::jsonb), '')::text AS message_id;
+
+-- name: ToDeliver :one
+-- A message on its way to an endpoint. No row: there is nothing left to deliver.
+SELECT o.id AS outbox_id, o.at, o.type, o.data, d.attempts, e.disabled_reason
+FROM thaw.outbox AS o
+JOIN thaw.webhook_deliveries AS d ON d.outbox_id = o.id AND d.endpoint_id = sqlc.arg(endpoint_id)::bigint
+JOIN thaw.webhook_endpoints AS e ON e.id = d.endpoint_id
+WHERE o.message_id = sqlc.arg(message_id) AND d.state = 'waiting';
+
+-- name: RecordAttempt :one
+-- What came of an attempt; of one that delivered, with the end of its job.
+WITH tried AS (
+    UPDATE thaw.webhook_deliveries AS d SET
+        state = sqlc.arg(state)::thaw.delivery_state,
+        attempts = d.attempts + 1,
+        next_attempt_at = thaw.now() + sqlc.narg(next_in)::interval,
+        last_attempt_at = thaw.now(),
+        last_status = sqlc.narg(status)::integer,
+        last_error = sqlc.narg(error)::text,
+        delivered_at = CASE WHEN sqlc.arg(state)::thaw.delivery_state = 'delivered' THEN thaw.now() END
+    WHERE d.outbox_id = sqlc.arg(outbox_id)::bigint AND d.endpoint_id = sqlc.arg(endpoint_id)::bigint AND d.state = 'waiting'
+    RETURNING d.state
+)
+SELECT coalesce(
+    CASE WHEN sqlc.arg(state)::thaw.delivery_state = 'delivered' THEN thaw.complete_job(sqlc.arg(job_id)::bigint) END,
+    false)::boolean AS completed
+FROM (SELECT count(*) AS rows FROM tried) AS recorded;
+
+-- name: Endpoints :many
+SELECT e.id, e.url, e.created_at, e.disabled_at, e.disabled_reason,
+    (SELECT count(*) FROM thaw.webhook_deliveries AS d WHERE d.endpoint_id = e.id AND d.state = 'waiting')::bigint AS waiting,
+    (SELECT count(*) FROM thaw.webhook_deliveries AS d WHERE d.endpoint_id = e.id AND d.state = 'failed')::bigint AS failed
+FROM thaw.webhook_endpoints AS e
+ORDER BY e.id;
+
+-- name: Messages :many
+-- The newest messages before one, or of all, with a row for each endpoint that they go to. Empty url: to none. Those that a pause
+-- still adds to are not there yet. Deliveries are looked up message by message (the limit): how many messages a page has is not
+-- known to the planner, which would hash all deliveries.
+SELECT o.message_id, o.at, o.type, o.data, coalesce(e.url, '')::text AS url, coalesce(d.state::text, '')::text AS state,
+    coalesce(d.attempts, 0)::integer AS attempts, d.next_attempt_at, d.last_attempt_at, d.last_status, d.last_error, d.delivered_at
+FROM (
+    SELECT page.id, page.message_id, page.at, page.type, page.data
+    FROM thaw.outbox AS page
+    WHERE NOT page.is_open AND page.id < coalesce(
+        (SELECT given.id FROM thaw.outbox AS given WHERE given.message_id = sqlc.narg(before)::text), 9223372036854775807)
+    ORDER BY page.id DESC
+    LIMIT sqlc.arg(size)::integer) AS o
+LEFT JOIN LATERAL (
+    SELECT given.endpoint_id, given.state, given.attempts, given.next_attempt_at, given.last_attempt_at, given.last_status,
+        given.last_error, given.delivered_at
+    FROM thaw.webhook_deliveries AS given
+    WHERE given.outbox_id = o.id
+    ORDER BY given.endpoint_id LIMIT 1000) AS d ON true
+LEFT JOIN thaw.webhook_endpoints AS e ON e.id = d.endpoint_id
+ORDER BY o.id DESC, e.id;
+
+-- name: Message :many
+-- The deliveries of one message; no row: there is no such message, or it goes to no endpoint.
+SELECT e.url, d.state::text AS state, d.attempts, d.next_attempt_at, d.last_status, d.last_error
+FROM thaw.outbox AS o
+JOIN thaw.webhook_deliveries AS d ON d.outbox_id = o.id
+JOIN thaw.webhook_endpoints AS e ON e.id = d.endpoint_id
+WHERE o.message_id = sqlc.arg(message_id)
+ORDER BY e.id;
+
+-- name: IsMessage :one
+SELECT EXISTS (SELECT FROM thaw.outbox AS o WHERE o.message_id = sqlc.arg(message_id))::boolean;
+
+-- name: Replay :one
+SELECT again.messages::bigint AS messages, again.deliveries::bigint AS deliveries, coalesce(again.next_before, 0)::bigint AS next_before
+FROM thaw.replay(sqlc.narg(message_id)::text, sqlc.narg(since)::timestamptz, sqlc.arg(failed)::boolean,
+    sqlc.narg(before)::bigint, sqlc.arg(size)::integer) AS again;
