@@ -664,6 +664,16 @@ CREATE FUNCTION thaw.is_enqueued(p_kind text, p_args jsonb) RETURNS boolean
             FROM thaw.river_job job
            WHERE ((job.unique_key = thaw.job_key(is_enqueued.p_kind, is_enqueued.p_args)) AND (job.unique_key IS NOT NULL) AND (job.unique_states IS NOT NULL) AND thaw.river_job_state_in_bitmask(job.unique_states, job.state) AND (job.state <> 'completed'::thaw.river_job_state)))) AS "exists";
 END;
+CREATE FUNCTION thaw.job_counts() RETURNS TABLE(queue text, state text, jobs bigint)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT job.queue,
+     (job.state)::text AS state,
+     count(*) AS count
+    FROM thaw.river_job job
+   WHERE (job.state = ANY (ARRAY['available'::thaw.river_job_state, 'pending'::thaw.river_job_state, 'running'::thaw.river_job_state, 'retryable'::thaw.river_job_state, 'scheduled'::thaw.river_job_state, 'cancelled'::thaw.river_job_state, 'discarded'::thaw.river_job_state]))
+   GROUP BY job.queue, job.state;
+END;
 CREATE FUNCTION thaw.pause_batch(p_account_id bigint, p_size integer, p_signal_id bigint, p_tick_at timestamp with time zone, p_job_id bigint, OUT verdict text, OUT paused integer, OUT campaigns_paused integer) RETURNS record
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_generic_plan'

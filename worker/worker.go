@@ -52,6 +52,8 @@ type Config struct {
 	// PollOnly does without LISTEN, for a connection pooler in transaction mode. Jobs of signals then start within 100 ms,
 	// others within a second, instead of at once.
 	PollOnly bool
+	// Plugins are told what the queue does, the first before the second. None by default.
+	Plugins []rivertype.Plugin
 	// Logger is required.
 	Logger *slog.Logger
 }
@@ -103,6 +105,7 @@ func New(ctx context.Context, c Config) (*Worker, error) {
 		JobTimeout:           JobTimeout,
 		RescueStuckJobsAfter: RescueAfter,
 		RetryPolicy:          &cappedRetry{},
+		Plugins:              c.Plugins,
 		// River's client writes when a job is due by the clock of its process. Where that is ahead, the job would wait for the
 		// database's clock to come there; the zero time makes it the database's.
 		Hooks: []rivertype.Hook{river.HookInsertBeginFunc(func(_ context.Context, params *rivertype.JobInsertParams) error {

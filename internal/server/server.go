@@ -29,6 +29,8 @@ type Config struct {
 	Webhooks webhook.Config
 	// AdminPassword protects the operators' pages. Empty: they are served to loopback names only.
 	AdminPassword string
+	// Metrics are served at /metrics, to those who may see the operators' pages. Nil: the route does not exist.
+	Metrics http.Handler
 	// Logger is required.
 	Logger *slog.Logger
 }
@@ -44,12 +46,15 @@ func New(ctx context.Context, c Config) (http.Handler, error) {
 	}
 
 	health := &health{store: c.Store, migrator: c.Migrator, riverSchema: c.RiverSchema, logger: c.Logger}
-	mux.HandleFunc("GET /healthz", health.live)
+	mux.HandleFunc("GET /healthz", live)
 	mux.HandleFunc("GET /readyz", health.ready)
 
 	jobs, err := riverui.Handler(ctx, c.Client, c.Logger)
 	if err != nil {
 		return nil, err
+	}
+	if c.Metrics != nil {
+		mux.Handle("GET /metrics", riverui.Guard(c.AdminPassword, c.Metrics))
 	}
 	mux.Handle(riverui.Prefix+"/", riverui.Guard(c.AdminPassword, jobs))
 	mux.Handle("GET /{$}", http.RedirectHandler(riverui.Prefix+"/", http.StatusFound))
