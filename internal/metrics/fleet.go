@@ -79,11 +79,12 @@ func (f *fleet) Collect(to chan<- prometheus.Metric) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.readAt.IsZero() || time.Since(f.readAt) > f.maxAge {
-		metrics, err := f.read()
-		if err != nil {
+		var err error
+		if f.last, err = f.read(); err != nil {
 			f.logger.WarnContext(f.ctx, "the metrics of the fleet could not be read", "error", err)
 		}
-		f.last, f.readAt = append(metrics, gauge(upDesc, toggle(err == nil))), time.Now()
+		f.last = append(f.last, gauge(upDesc, toggle(err == nil)))
+		f.readAt = time.Now()
 	}
 	for _, metric := range f.last {
 		to <- metric

@@ -1,6 +1,0 @@
-package deploy
-
-import (
-	_ "github.com/prometheus/prometheus/model/rulefmt"
-	_ "github.com/prometheus/prometheus/promql/parser"
-)
