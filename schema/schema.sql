@@ -481,9 +481,12 @@ DECLARE
     job_id bigint;
 BEGIN
     INSERT INTO "thaw".river_job AS job (
-        args, kind, max_attempts, priority, queue, scheduled_at, state, unique_key, unique_states)
+        args, kind, max_attempts, metadata, priority, queue, scheduled_at, state, unique_key, unique_states)
     VALUES (
-        p_args, p_kind, 500, p_priority, p_queue, pg_catalog.now() + p_delay,
+        p_args, p_kind, 500,
+        -- A transaction that is traced says so in a setting of its own; its jobs go on with the trace.
+        jsonb_strip_nulls(jsonb_build_object('traceparent', nullif(current_setting('thaw.traceparent', true), ''))),
+        p_priority, p_queue, pg_catalog.now() + p_delay,
         CASE WHEN p_delay > '0' THEN 'scheduled' ELSE 'available' END::"thaw".river_job_state,
         thaw.job_key(p_kind, p_args), p_unique_states)
     -- The same no-op update as River's own insert: without it a conflict would return no row.

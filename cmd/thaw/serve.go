@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"time"
 
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
 	"github.com/thawline/thaw/internal/process"
 	"github.com/thawline/thaw/internal/store"
+	"github.com/thawline/thaw/internal/tracing"
 	"github.com/thawline/thaw/internal/webhook"
 	"github.com/thawline/thaw/riverui"
 	"github.com/thawline/thaw/schema"
@@ -126,8 +130,9 @@ func (f *adminFlag) requireFor(flag, addr string) error {
 
 // longRunning has the flags of every long-running command.
 type longRunning struct {
-	database `embed:""`
-	Migrate  bool `help:"Apply pending migrations before anything else." env:"THAW_MIGRATE"`
+	database     `embed:""`
+	Migrate      bool   `help:"Apply pending migrations before anything else." env:"THAW_MIGRATE"`
+	OtelEndpoint string `help:"OpenTelemetry collector to send traces to, as OTLP over HTTP, like http://localhost:4318. None: nothing is traced." placeholder:"URL" env:"THAW_OTEL_ENDPOINT,OTEL_EXPORTER_OTLP_ENDPOINT"`
 }
 
 // run runs the parts that are given, until ctx ends; then it lets what is under way come to its end.
@@ -165,6 +170,14 @@ func (p *longRunning) run(ctx context.Context, e *env, numbers *fleet, work *wor
 
 	c := process.Config{
 		Pool: pool, RiverPool: riverPool, RiverSchema: p.RiverSchema, Migrator: migrator, DrainFor: drainFor, Logger: e.logger,
+	}
+	if p.OtelEndpoint != "" {
+		traces, err := tracing.New(ctx, p.OtelEndpoint, version())
+		if err != nil {
+			return fmt.Errorf("--otel-endpoint: %w", err)
+		}
+		defer endTraces(traces, e.logger)
+		c.Traces = traces
 	}
 	if web != nil {
 		listener, err := listen(ctx, "--addr", web.Addr)
@@ -204,4 +217,13 @@ func listen(ctx context.Context, flag, addr string) (net.Listener, error) {
 		return nil, fmt.Errorf("listening: %w (%s names another address)", err, flag)
 	}
 	return listener, nil
+}
+
+// endTraces sends the last traces. A collector that is away does not keep the process from its end.
+func endTraces(traces *sdktrace.TracerProvider, logger *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := traces.Shutdown(ctx); err != nil {
+		logger.WarnContext(ctx, "the last traces were not sent", "error", err)
+	}
 }

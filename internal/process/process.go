@@ -15,11 +15,13 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivertype"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/thawline/thaw/internal/metrics"
 	"github.com/thawline/thaw/internal/server"
 	"github.com/thawline/thaw/internal/store"
+	"github.com/thawline/thaw/internal/tracing"
 	"github.com/thawline/thaw/internal/webhook"
 	"github.com/thawline/thaw/schema"
 	"github.com/thawline/thaw/worker"
@@ -41,6 +43,8 @@ type Config struct {
 	Web *Web
 	// Monitor makes a process without Web serve its metrics. Nil: it does not.
 	Monitor *Monitor
+	// Traces gets a trace of every signal, with its job and its pass. Nil: none.
+	Traces trace.TracerProvider
 	// DrainFor is how long running jobs and requests may take to end once the process is asked to. Required.
 	DrainFor time.Duration
 	// Logger is required.
@@ -95,6 +99,9 @@ func Run(ctx context.Context, c Config) error {
 		}
 		plugins = append(plugins, numbers.Plugin())
 	}
+	if c.Traces != nil {
+		plugins = append(plugins, tracing.Jobs(c.Traces))
+	}
 
 	var client *river.Client[pgx.Tx]
 	var workers *worker.Worker
@@ -115,7 +122,8 @@ func Run(ctx context.Context, c Config) error {
 	if c.Web != nil {
 		handler, err = server.New(running, server.Config{
 			Store: store.New(c.Pool), Client: client, RiverSchema: c.RiverSchema, Migrator: c.Migrator,
-			Webhooks: c.Web.Webhooks, AdminPassword: c.Web.AdminPassword, Metrics: numbers.Handler(), Logger: c.Logger,
+			Webhooks: c.Web.Webhooks, AdminPassword: c.Web.AdminPassword, Metrics: numbers.Handler(),
+			Traces: c.Traces, Logger: c.Logger,
 		})
 		if err != nil {
 			return err

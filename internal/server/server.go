@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/webhook"
@@ -31,6 +32,8 @@ type Config struct {
 	AdminPassword string
 	// Metrics are served at /metrics, to those who may see the operators' pages. Nil: the route does not exist.
 	Metrics http.Handler
+	// Traces gets a trace of every delivery. Nil: none.
+	Traces trace.TracerProvider
 	// Logger is required.
 	Logger *slog.Logger
 }
@@ -39,7 +42,7 @@ type Config struct {
 func New(ctx context.Context, c Config) (http.Handler, error) {
 	mux := http.NewServeMux()
 
-	c.Webhooks.Apply = receive(c.Store)
+	c.Webhooks.Apply = receive(c.Store, c.Traces)
 	c.Webhooks.Logger = c.Logger
 	if err := webhook.Register(mux, c.Webhooks); err != nil {
 		return nil, err
