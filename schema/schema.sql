@@ -334,6 +334,8 @@ BEGIN
     END IF;
     INSERT INTO thaw.decisions (what, decided_by, why, accounts_lost, accounts_connected)
     VALUES ('safety_entered', p_decided_by, p_why, p_accounts_lost, p_accounts_connected);
+    PERFORM thaw.publish('safety.entered', NULL, NULL, jsonb_build_object(
+        'reason', p_why, 'by', p_decided_by, 'accounts_lost', p_accounts_lost, 'accounts_connected', p_accounts_connected));
     RETURN true;
 END;
 $$;
@@ -783,6 +785,7 @@ BEGIN
     FROM thaw.settings
     WHERE a.id = ANY (blips);
     INSERT INTO thaw.decisions (what, decided_by, why) VALUES ('safety_left', p_decided_by, p_why);
+    PERFORM thaw.publish('safety.left', NULL, NULL, jsonb_build_object('reason', p_why, 'by', p_decided_by, 'since', began));
     RETURN true;
 END;
 $$;
@@ -793,9 +796,12 @@ DECLARE
     job_id bigint;
 BEGIN
     INSERT INTO "thaw".river_job AS job (
-        args, kind, max_attempts, priority, queue, scheduled_at, state, unique_key, unique_states)
+        args, kind, max_attempts, metadata, priority, queue, scheduled_at, state, unique_key, unique_states)
     VALUES (
-        p_args, p_kind, 500, p_priority, p_queue, pg_catalog.now() + p_delay,
+        p_args, p_kind, 500,
+        -- A transaction that is traced says so in a setting of its own; its jobs go on with the trace.
+        jsonb_strip_nulls(jsonb_build_object('traceparent', nullif(current_setting('thaw.traceparent', true), ''))),
+        p_priority, p_queue, pg_catalog.now() + p_delay,
         CASE WHEN p_delay > '0' THEN 'scheduled' ELSE 'available' END::"thaw".river_job_state,
         thaw.job_key(p_kind, p_args), p_unique_states)
     -- The same no-op update as River's own insert: without it a conflict would return no row.
@@ -1067,6 +1073,16 @@ CREATE FUNCTION thaw.is_enqueued(p_kind text, p_args jsonb) RETURNS boolean
  SELECT (EXISTS ( SELECT
             FROM thaw.river_job job
            WHERE ((job.unique_key = thaw.job_key(is_enqueued.p_kind, is_enqueued.p_args)) AND (job.unique_key IS NOT NULL) AND (job.unique_states IS NOT NULL) AND thaw.river_job_state_in_bitmask(job.unique_states, job.state) AND (job.state <> 'completed'::thaw.river_job_state)))) AS "exists";
+END;
+CREATE FUNCTION thaw.job_counts() RETURNS TABLE(queue text, state text, jobs bigint)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT job.queue,
+     (job.state)::text AS state,
+     count(*) AS count
+    FROM thaw.river_job job
+   WHERE (job.state = ANY (ARRAY['available'::thaw.river_job_state, 'pending'::thaw.river_job_state, 'running'::thaw.river_job_state, 'retryable'::thaw.river_job_state, 'scheduled'::thaw.river_job_state, 'cancelled'::thaw.river_job_state, 'discarded'::thaw.river_job_state]))
+   GROUP BY job.queue, job.state;
 END;
 CREATE FUNCTION thaw.losses(OUT accounts_lost integer, OUT accounts_connected integer, OUT is_breach boolean) RETURNS record
     LANGUAGE plpgsql STABLE

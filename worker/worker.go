@@ -56,6 +56,8 @@ type Config struct {
 	PollOnly bool
 	// Webhooks makes this process deliver messages to the platform. Nil: others do.
 	Webhooks *Webhooks
+	// Plugins are told what the queue does, the first before the second. None by default.
+	Plugins []rivertype.Plugin
 	// Logger is required.
 	Logger *slog.Logger
 }
@@ -117,6 +119,7 @@ func New(ctx context.Context, c Config) (*Worker, error) {
 		JobTimeout:           JobTimeout,
 		RescueStuckJobsAfter: RescueAfter,
 		RetryPolicy:          &cappedRetry{},
+		Plugins:              c.Plugins,
 		// River's client writes when a job is due by the clock of its process. Where that is ahead, the job would wait for the
 		// database's clock to come there; the zero time makes it the database's.
 		Hooks: []rivertype.Hook{river.HookInsertBeginFunc(func(_ context.Context, params *rivertype.JobInsertParams) error {

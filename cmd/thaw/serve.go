@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"time"
 
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
 	"github.com/thawline/thaw/internal/process"
 	"github.com/thawline/thaw/internal/store"
+	"github.com/thawline/thaw/internal/tracing"
 	"github.com/thawline/thaw/internal/webhook"
 	"github.com/thawline/thaw/riverui"
 	"github.com/thawline/thaw/schema"
@@ -35,7 +39,7 @@ func (c *serveCmd) Validate() error {
 }
 
 func (c *serveCmd) Run(ctx context.Context, e *env) error {
-	return c.run(ctx, e, &c.fleet, &c.workFlag, &c.webhookFlag, &c.httpFlag)
+	return c.run(ctx, e, &c.fleet, &c.workFlag, &c.webhookFlag, &c.httpFlag, nil)
 }
 
 type workCmd struct {
@@ -43,19 +47,20 @@ type workCmd struct {
 	fleet       `embed:""`
 	workFlag    `embed:""`
 	webhookFlag `embed:""`
+	metricsFlag `embed:""`
 }
 
 func (workCmd) Help() string {
-	return numbersHelp + "\n\nExample:\n  thaw work --concurrency 16"
+	return numbersHelp + "\n\nExample:\n  thaw work --concurrency 16 --metrics-addr 127.0.0.1:9090"
 }
 
 // Validate calls what kong does not find by itself in embedded types.
 func (c *workCmd) Validate() error {
-	return errors.Join(c.fleet.Validate(), c.workFlag.Validate(), c.webhookFlag.Validate())
+	return errors.Join(c.fleet.Validate(), c.workFlag.Validate(), c.webhookFlag.Validate(), c.metricsFlag.Validate())
 }
 
 func (c *workCmd) Run(ctx context.Context, e *env) error {
-	return c.run(ctx, e, &c.fleet, &c.workFlag, &c.webhookFlag, nil)
+	return c.run(ctx, e, &c.fleet, &c.workFlag, &c.webhookFlag, nil, &c.metricsFlag)
 }
 
 type webCmd struct {
@@ -71,7 +76,7 @@ func (webCmd) Help() string {
 func (c *webCmd) Validate() error { return c.httpFlag.Validate() }
 
 func (c *webCmd) Run(ctx context.Context, e *env) error {
-	return c.run(ctx, e, nil, nil, nil, &c.httpFlag)
+	return c.run(ctx, e, nil, nil, nil, &c.httpFlag, nil)
 }
 
 // workFlag has the flags of a process that works.
@@ -88,8 +93,8 @@ func (f *workFlag) Validate() error {
 
 // httpFlag has the flags of a process that serves HTTP.
 type httpFlag struct {
+	adminFlag       `embed:""`
 	Addr            string   `help:"Address to listen on." default:"127.0.0.1:8080" env:"THAW_ADDR"`
-	AdminPassword   string   `help:"Password of the user admin for the operators' pages. Required to listen on anything but loopback." placeholder:"PASSWORD" env:"THAW_ADMIN_PASSWORD"`
 	UnipileV1Secret []string `name:"unipile-v1-secret" help:"Secret that Unipile v1 sends in its header. Two, separated by a comma, while one replaces the other. None: the route does not exist." placeholder:"SECRET" env:"THAW_UNIPILE_V1_SECRET"`
 	UnipileV1Header string   `name:"unipile-v1-header" help:"Name of the header in which Unipile v1 sends its secret." default:"Unipile-Auth" env:"THAW_UNIPILE_V1_HEADER"`
 	UnipileV2Secret []string `name:"unipile-v2-secret" help:"Signing secret of Unipile v2, or two. None: the route does not exist." placeholder:"SECRET" env:"THAW_UNIPILE_V2_SECRET"`
@@ -97,20 +102,43 @@ type httpFlag struct {
 }
 
 func (f *httpFlag) Validate() error {
-	if f.AdminPassword == "" && !riverui.Loopback(f.Addr) {
-		return fmt.Errorf("--addr=%s can be reached from other machines: set THAW_ADMIN_PASSWORD, or listen on 127.0.0.1", f.Addr)
+	return f.requireFor("--addr", f.Addr)
+}
+
+// metricsFlag has the flags of a process that serves nothing but its metrics.
+type metricsFlag struct {
+	adminFlag   `embed:""`
+	MetricsAddr string `help:"Address at which a process that only works serves /metrics and /healthz. None: it does not." placeholder:"ADDR" env:"THAW_METRICS_ADDR"`
+}
+
+func (f *metricsFlag) Validate() error {
+	if f.MetricsAddr == "" {
+		return nil
+	}
+	return f.requireFor("--metrics-addr", f.MetricsAddr)
+}
+
+// adminFlag has the password of whoever may see what a process shows of itself.
+type adminFlag struct {
+	AdminPassword string `help:"Password of the user admin for the operators' pages and /metrics. Required to listen on anything but loopback." placeholder:"PASSWORD" env:"THAW_ADMIN_PASSWORD"`
+}
+
+func (f *adminFlag) requireFor(flag, addr string) error {
+	if f.AdminPassword == "" && !riverui.Loopback(addr) {
+		return fmt.Errorf("%s=%s can be reached from other machines: set THAW_ADMIN_PASSWORD, or listen on 127.0.0.1", flag, addr)
 	}
 	return nil
 }
 
 // longRunning has the flags of every long-running command.
 type longRunning struct {
-	database `embed:""`
-	Migrate  bool `help:"Apply pending migrations before anything else." env:"THAW_MIGRATE"`
+	database     `embed:""`
+	Migrate      bool   `help:"Apply pending migrations before anything else." env:"THAW_MIGRATE"`
+	OtelEndpoint string `help:"OpenTelemetry collector to send traces to, as OTLP over HTTP, like http://localhost:4318. None: nothing is traced." placeholder:"URL" env:"THAW_OTEL_ENDPOINT,OTEL_EXPORTER_OTLP_ENDPOINT"`
 }
 
 // run runs the parts that are given, until ctx ends; then it lets what is under way come to its end.
-func (p *longRunning) run(ctx context.Context, e *env, numbers *fleet, work *workFlag, tell *webhookFlag, web *httpFlag) error {
+func (p *longRunning) run(ctx context.Context, e *env, numbers *fleet, work *workFlag, tell *webhookFlag, web *httpFlag, monitor *metricsFlag) error {
 	if p.Migrate && p.PollOnly {
 		return errPooled
 	}
@@ -145,10 +173,18 @@ func (p *longRunning) run(ctx context.Context, e *env, numbers *fleet, work *wor
 	c := process.Config{
 		Pool: pool, RiverPool: riverPool, RiverSchema: p.RiverSchema, Migrator: migrator, DrainFor: drainFor, Logger: e.logger,
 	}
-	if web != nil {
-		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", web.Addr)
+	if p.OtelEndpoint != "" {
+		traces, err := tracing.New(ctx, p.OtelEndpoint, version())
 		if err != nil {
-			return fmt.Errorf("listening: %w (--addr names another address)", err)
+			return fmt.Errorf("--otel-endpoint: %w", err)
+		}
+		defer endTraces(traces, e.logger)
+		c.Traces = traces
+	}
+	if web != nil {
+		listener, err := listen(ctx, "--addr", web.Addr)
+		if err != nil {
+			return err
 		}
 		defer listener.Close()
 		c.Web = &process.Web{
@@ -158,6 +194,14 @@ func (p *longRunning) run(ctx context.Context, e *env, numbers *fleet, work *wor
 				UnipileV2Secrets: web.UnipileV2Secret, StandardSecrets: web.StandardSecret,
 			},
 		}
+	}
+	if monitor != nil && monitor.MetricsAddr != "" {
+		listener, err := listen(ctx, "--metrics-addr", monitor.MetricsAddr)
+		if err != nil {
+			return err
+		}
+		defer listener.Close()
+		c.Monitor = &process.Monitor{Listener: listener, AdminPassword: monitor.AdminPassword}
 	}
 	if work != nil {
 		if err := numbers.apply(ctx, store.New(pool), e); err != nil {
@@ -170,4 +214,22 @@ func (p *longRunning) run(ctx context.Context, e *env, numbers *fleet, work *wor
 		c.Work = &process.Work{Concurrency: work.Concurrency, PollOnly: p.PollOnly, Webhooks: webhooks}
 	}
 	return process.Run(ctx, c)
+}
+
+// listen opens the address that a flag gives.
+func listen(ctx context.Context, flag, addr string) (net.Listener, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listening: %w (%s names another address)", err, flag)
+	}
+	return listener, nil
+}
+
+// endTraces sends the last traces. A collector that is away does not keep the process from its end.
+func endTraces(traces *sdktrace.TracerProvider, logger *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := traces.Shutdown(ctx); err != nil {
+		logger.WarnContext(ctx, "the last traces were not sent", "error", err)
+	}
 }

@@ -14,10 +14,14 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/thawline/thaw/internal/metrics"
 	"github.com/thawline/thaw/internal/server"
 	"github.com/thawline/thaw/internal/store"
+	"github.com/thawline/thaw/internal/tracing"
 	"github.com/thawline/thaw/internal/webhook"
 	"github.com/thawline/thaw/schema"
 	"github.com/thawline/thaw/worker"
@@ -37,6 +41,10 @@ type Config struct {
 	Work *Work
 	// Web makes the process serve HTTP. Nil: it only works.
 	Web *Web
+	// Monitor makes a process without Web serve its metrics. Nil: it does not.
+	Monitor *Monitor
+	// Traces gets a trace of every signal, with its job and its pass. Nil: none.
+	Traces trace.TracerProvider
 	// DrainFor is how long running jobs and requests may take to end once the process is asked to. Required.
 	DrainFor time.Duration
 	// Logger is required.
@@ -58,6 +66,13 @@ type Web struct {
 	Webhooks      webhook.Config
 }
 
+// Monitor configures where the metrics of a process without Web are served; see server.NewMonitor.
+type Monitor struct {
+	// Listener is closed by Run. Required.
+	Listener      net.Listener
+	AdminPassword string
+}
+
 // Run runs the parts that are configured until ctx ends, which is no error, or until one of them fails. It then lets what
 // is under way come to its end, and returns.
 func Run(ctx context.Context, c Config) error {
@@ -68,14 +83,33 @@ func Run(ctx context.Context, c Config) error {
 	if c.Web != nil {
 		defer c.Web.Listener.Close()
 	}
+	if c.Monitor != nil {
+		defer c.Monitor.Listener.Close()
+	}
+
+	var numbers *metrics.Metrics
+	var plugins []rivertype.Plugin
+	var err error
+	if c.Web != nil || c.Monitor != nil {
+		numbers, err = metrics.New(running, metrics.Config{
+			Store: store.New(c.Pool), RiverSchema: c.RiverSchema, Logger: c.Logger,
+			Pools: map[string]*pgxpool.Pool{"work": c.Pool, "queue": c.RiverPool},
+		})
+		if err != nil {
+			return err
+		}
+		plugins = append(plugins, numbers.Plugin())
+	}
+	if c.Traces != nil {
+		plugins = append(plugins, tracing.Jobs(c.Traces))
+	}
 
 	var client *river.Client[pgx.Tx]
 	var workers *worker.Worker
-	var err error
 	if c.Work != nil {
 		workers, err = worker.New(ctx, worker.Config{
 			Pool: c.Pool, RiverPool: c.RiverPool, RiverSchema: c.RiverSchema,
-			Concurrency: c.Work.Concurrency, PollOnly: c.Work.PollOnly, Webhooks: c.Work.Webhooks, Logger: c.Logger,
+			Concurrency: c.Work.Concurrency, PollOnly: c.Work.PollOnly, Webhooks: c.Work.Webhooks, Plugins: plugins, Logger: c.Logger,
 		})
 		if err != nil {
 			return err
@@ -89,7 +123,8 @@ func Run(ctx context.Context, c Config) error {
 	if c.Web != nil {
 		handler, err = server.New(running, server.Config{
 			Store: store.New(c.Pool), Client: client, RiverSchema: c.RiverSchema, Migrator: c.Migrator,
-			Webhooks: c.Web.Webhooks, AdminPassword: c.Web.AdminPassword, Stopping: asked, Logger: c.Logger,
+			Webhooks: c.Web.Webhooks, AdminPassword: c.Web.AdminPassword, Metrics: numbers.Handler(),
+			Traces: c.Traces, Stopping: asked, Logger: c.Logger,
 		})
 		if err != nil {
 			return err
@@ -111,6 +146,11 @@ func Run(ctx context.Context, c Config) error {
 	if c.Web != nil {
 		serve(running, asked, group, c.Web.Listener, handler, readTimeout, c.DrainFor)
 		c.Logger.InfoContext(ctx, "serving", "url", "http://"+c.Web.Listener.Addr().String()+"/")
+	}
+	if c.Monitor != nil {
+		handler := server.NewMonitor(c.Monitor.AdminPassword, numbers.Handler())
+		serve(running, asked, group, c.Monitor.Listener, handler, readTimeout, c.DrainFor)
+		c.Logger.InfoContext(ctx, "serving metrics", "url", "http://"+c.Monitor.Listener.Addr().String()+"/metrics")
 	}
 
 	<-asked.Done()

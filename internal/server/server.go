@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/thawline/thaw/internal/pages"
 	"github.com/thawline/thaw/internal/store"
@@ -32,6 +33,10 @@ type Config struct {
 	AdminPassword string
 	// Stopping ends when the process is asked to stop, before open requests are waited for. Required.
 	Stopping context.Context
+	// Metrics are served at /metrics, to those who may see the operators' pages. Nil: the route does not exist.
+	Metrics http.Handler
+	// Traces gets a trace of every delivery. Nil: none.
+	Traces trace.TracerProvider
 	// Logger is required.
 	Logger *slog.Logger
 }
@@ -40,19 +45,22 @@ type Config struct {
 func New(ctx context.Context, c Config) (http.Handler, error) {
 	mux := http.NewServeMux()
 
-	c.Webhooks.Apply = receive(c.Store)
+	c.Webhooks.Apply = receive(c.Store, c.Traces)
 	c.Webhooks.Logger = c.Logger
 	if err := webhook.Register(mux, c.Webhooks); err != nil {
 		return nil, err
 	}
 
 	health := &health{store: c.Store, migrator: c.Migrator, riverSchema: c.RiverSchema, logger: c.Logger}
-	mux.HandleFunc("GET /healthz", health.live)
+	mux.HandleFunc("GET /healthz", live)
 	mux.HandleFunc("GET /readyz", health.ready)
 
 	jobs, err := riverui.Handler(ctx, c.Client, c.Logger)
 	if err != nil {
 		return nil, err
+	}
+	if c.Metrics != nil {
+		mux.Handle("GET /metrics", riverui.Guard(c.AdminPassword, c.Metrics))
 	}
 	mux.Handle(riverui.Prefix+"/", riverui.Guard(c.AdminPassword, jobs))
 	guard := func(next http.Handler) http.Handler { return riverui.Guard(c.AdminPassword, next) }

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -84,12 +85,12 @@ func serve(t *testing.T, db *testdb.DB, webhooks webhook.Config) *site {
 
 // work runs a worker until the test ends, and returns when the sweep of the current tick is over: what the test does next
 // meets no other.
-func (s *site) work(t *testing.T) {
+func (s *site) work(t *testing.T, plugins ...rivertype.Plugin) {
 	t.Helper()
 	riverPool, err := pgxpool.NewWithConfig(t.Context(), s.Pool.Config())
 	require.NoError(t, err)
 	w, err := worker.New(t.Context(), worker.Config{
-		Pool: s.Pool, RiverPool: riverPool, RiverSchema: schema.Name, PollOnly: s.PollOnly, Logger: testdb.Logger(t),
+		Pool: s.Pool, RiverPool: riverPool, RiverSchema: schema.Name, PollOnly: s.PollOnly, Plugins: plugins, Logger: testdb.Logger(t),
 	})
 	require.NoError(t, err)
 	require.NoError(t, w.Start(context.WithoutCancel(t.Context())))

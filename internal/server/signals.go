@@ -5,13 +5,23 @@ import (
 	"fmt"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
 	"github.com/thawline/thaw/internal/store"
+	"github.com/thawline/thaw/internal/tracing"
 	"github.com/thawline/thaw/internal/webhook"
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 // receive gives a delivery to the database, in one transaction: recorded, applied, and its job inserted, or none of it.
-func receive(db *store.Store) webhook.Apply {
+func receive(db *store.Store, traces trace.TracerProvider) webhook.Apply {
+	if traces == nil {
+		traces = noop.NewTracerProvider()
+	}
+	tracer := traces.Tracer(tracing.Scope)
 	return func(ctx context.Context, s webhook.Signal) (outcome string, err error) {
 		params := dbsqlc.ReceiveSignalParams{
 			Provider: s.Provider, ProviderAccountID: s.AccountID, RawStatus: s.Raw, Status: orNull(s.Status),
@@ -20,10 +30,15 @@ func receive(db *store.Store) webhook.Apply {
 		}
 		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 		defer cancel()
+		ctx, span := tracer.Start(ctx, "signal", trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
+			attribute.String("provider", s.Provider), attribute.String("account", s.AccountID), attribute.String("status", s.Raw)))
+		defer span.End()
 		outcome, err = db.Trip().ReceiveSignal(ctx, params)
 		if err != nil {
+			span.SetStatus(codes.Error, err.Error())
 			return "", fmt.Errorf("receiving signal for account %q: %w", s.AccountID, err)
 		}
+		span.SetAttributes(attribute.String("outcome", outcome))
 		return outcome, nil
 	}
 }

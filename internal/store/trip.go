@@ -44,8 +44,10 @@ type tripRow struct {
 }
 
 // Scan implements [pgx.Row].
-func (r tripRow) Scan(into ...any) error {
-	conn, err := r.pool.Acquire(r.ctx)
+func (r tripRow) Scan(into ...any) (err error) {
+	ctx, end := traced(r.ctx, r.sql)
+	defer func() { end(err) }()
+	conn, err := r.pool.Acquire(ctx)
 	if err != nil {
 		return fmt.Errorf("beginning transaction: %w", err)
 	}
@@ -55,11 +57,15 @@ func (r tripRow) Scan(into ...any) error {
 	var batch pgx.Batch
 	batch.Queue("BEGIN")
 	batch.Queue(limits, milliseconds(StatementTimeout), milliseconds(LockTimeout), milliseconds(IdleTimeout))
+	if parent := traceparent(ctx); parent != "" {
+		batch.Queue(continueTrace, parent)
+	}
+	before := batch.Len()
 	batch.Queue(r.sql, r.args...)
 	batch.Queue("COMMIT")
-	results := conn.SendBatch(r.ctx, &batch)
+	results := conn.SendBatch(ctx, &batch)
 	err = func() error {
-		for range 2 {
+		for range before {
 			if _, err := results.Exec(); err != nil {
 				return fmt.Errorf("beginning transaction: %w", err)
 			}

@@ -47,6 +47,8 @@ BEGIN
     END IF;
     INSERT INTO thaw.decisions (what, decided_by, why, accounts_lost, accounts_connected)
     VALUES ('safety_entered', p_decided_by, p_why, p_accounts_lost, p_accounts_connected);
+    PERFORM thaw.publish('safety.entered', NULL, NULL, jsonb_build_object(
+        'reason', p_why, 'by', p_decided_by, 'accounts_lost', p_accounts_lost, 'accounts_connected', p_accounts_connected));
     RETURN true;
 END;
 $$;
@@ -79,6 +81,7 @@ BEGIN
     FROM thaw.settings
     WHERE a.id = ANY (blips);
     INSERT INTO thaw.decisions (what, decided_by, why) VALUES ('safety_left', p_decided_by, p_why);
+    PERFORM thaw.publish('safety.left', NULL, NULL, jsonb_build_object('reason', p_why, 'by', p_decided_by, 'since', began));
     RETURN true;
 END;
 $$;

@@ -1,0 +1,163 @@
+package metrics_test
+
+import (
+	"encoding/json"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/rulefmt"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	alertsFile    = "../../deploy/prometheus/alerts.yml"
+	dashboardFile = "../../deploy/grafana/thaw.json"
+	playbooks     = "docs/operations.md"
+)
+
+// The rules are checked as promtool does, and ask for nothing that there is not.
+func TestAlertsAskForWhatThereIs(t *testing.T) {
+	t.Parallel()
+	all := gatherAll(t)
+	for _, rule := range alerts(t) {
+		requireKnown(t, all, rule.Alert, rule.Expr)
+	}
+}
+
+// Whoever is woken by an alert finds what to do: a playbook that names the alert.
+func TestAlertsHavePlaybooks(t *testing.T) {
+	t.Parallel()
+	sections := sectionsOf(t, "../../"+playbooks)
+	for _, rule := range alerts(t) {
+		require.Contains(t, []string{"critical", "warning"}, rule.Labels["severity"], rule.Alert)
+		require.Regexp(t, `\S\.$`, rule.Annotations["summary"], "%s: a sentence", rule.Alert)
+		file, anchor, found := strings.Cut(rule.Annotations["runbook"], "#")
+		require.True(t, found, "%s: no runbook", rule.Alert)
+		require.Equal(t, playbooks, file, rule.Alert)
+		require.NotEmpty(t, sections[anchor], "%s: %s has no heading %s", rule.Alert, playbooks, anchor)
+		require.Contains(t, sections[anchor], "`"+rule.Alert+"`", "the playbook does not say that it is for this alert")
+	}
+	for anchor, text := range sections {
+		for _, named := range regexp.MustCompile("`Thaw[A-Z][A-Za-z]+`").FindAllString(text, -1) {
+			require.True(t, slices.ContainsFunc(alerts(t), func(rule rulefmt.Rule) bool { return "`"+rule.Alert+"`" == named }),
+				"%s names %s, which is no alert", anchor, named)
+		}
+	}
+}
+
+func TestDashboardAsksForWhatThereIs(t *testing.T) {
+	t.Parallel()
+	content, err := os.ReadFile(dashboardFile)
+	require.NoError(t, err)
+	var dashboard struct {
+		Panels []struct {
+			Title   string
+			Targets []struct{ Expr string }
+		}
+	}
+	require.NoError(t, json.Unmarshal(content, &dashboard))
+	require.NotEmpty(t, dashboard.Panels)
+	all := gatherAll(t)
+	asked := map[string]bool{}
+	for _, panel := range dashboard.Panels {
+		require.NotEmpty(t, panel.Targets, panel.Title)
+		for _, target := range panel.Targets {
+			// The one variable that Grafana puts where the language wants a length of time.
+			for _, name := range requireKnown(t, all, panel.Title, strings.ReplaceAll(target.Expr, "$__rate_interval", "5m")) {
+				asked[name] = true
+			}
+		}
+	}
+	for _, name := range []string{"thaw_oldest_resumable_age_seconds", "thaw_paused_enrollments", "thaw_resumed_total", "thaw_safety_mode"} {
+		require.True(t, asked[name], "the dashboard does not show %s", name)
+	}
+}
+
+// requireKnown parses an expression and returns the metrics that it asks for, all of which there are, with their labels.
+func requireKnown(t *testing.T, all map[string]*dto.MetricFamily, where, expression string) (names []string) {
+	t.Helper()
+	parsed, err := parser.ParseExpr(expression)
+	require.NoError(t, err, where)
+	parser.Inspect(parsed, func(node parser.Node, _ []parser.Node) error {
+		switch node := node.(type) {
+		case *parser.VectorSelector:
+			if node.Name == "up" { // of Prometheus itself
+				return nil
+			}
+			name := node.Name
+			for _, suffix := range []string{"_bucket", "_count", "_sum"} {
+				if base := strings.TrimSuffix(node.Name, suffix); all[base].GetType() == dto.MetricType_HISTOGRAM {
+					name = base
+				}
+			}
+			if assert.NotNil(t, all[name], "%s: there is no metric %s", where, name) {
+				requireLabels(t, all[name], where, node.LabelMatchers)
+				names = append(names, name)
+			}
+		case *parser.AggregateExpr:
+			known := []string{"job", "instance", "le"}
+			for _, family := range all {
+				if strings.HasPrefix(family.GetName(), "thaw_") {
+					known = append(known, labelsOf(family)...)
+				}
+			}
+			assert.Subset(t, known, node.Grouping, where)
+		}
+		return nil
+	})
+	return names
+}
+
+// requireLabels compares what a selector asks of labels with those that a metric has. Of those whose values are always there,
+// these too.
+func requireLabels(t *testing.T, family *dto.MetricFamily, where string, matchers []*labels.Matcher) {
+	t.Helper()
+	for _, matcher := range matchers {
+		if slices.Contains([]string{model.MetricNameLabel, "job", "instance", "le"}, matcher.Name) {
+			continue
+		}
+		assert.Contains(t, labelsOf(family), matcher.Name, "%s: %s has no such label", where, family.GetName())
+		if !slices.Contains([]string{"outcome", "resumable", "lane", "pool"}, matcher.Name) {
+			continue
+		}
+		assert.True(t, slices.ContainsFunc(family.GetMetric(), func(metric *dto.Metric) bool {
+			return slices.ContainsFunc(metric.GetLabel(), func(label *dto.LabelPair) bool {
+				return label.GetName() == matcher.Name && matcher.Matches(label.GetValue())
+			})
+		}), "%s: nothing in %s matches %s", where, family.GetName(), matcher)
+	}
+}
+
+func alerts(t *testing.T) (rules []rulefmt.Rule) {
+	t.Helper()
+	groups, errs := rulefmt.ParseFile(alertsFile, false, model.UTF8Validation)
+	require.Empty(t, errs)
+	for _, group := range groups.Groups {
+		rules = append(rules, group.Rules...)
+	}
+	require.NotEmpty(t, rules)
+	return rules
+}
+
+// sectionsOf returns the text below each heading of a page, by the anchor that GitHub gives it.
+func sectionsOf(t *testing.T, path string) map[string]string {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	heading := regexp.MustCompile(`(?m)^#+ (.+)$`)
+	titles := heading.FindAllStringSubmatch(string(content), -1)
+	sections := map[string]string{}
+	for i, text := range heading.Split(string(content), -1)[1:] {
+		anchor := regexp.MustCompile(`[^a-z0-9 _-]`).ReplaceAllString(strings.ToLower(titles[i][1]), "")
+		sections[strings.ReplaceAll(anchor, " ", "-")] = text
+	}
+	return sections
+}

@@ -1,0 +1,78 @@
+package metrics_test
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/stretchr/testify/require"
+)
+
+var update = flag.Bool("update", false, "rewrite the table of metrics in docs/metrics.md")
+
+const (
+	page       = "../../docs/metrics.md"
+	tableBegin = "<!-- metrics: begin -->\n"
+	tableEnd   = "<!-- metrics: end -->\n"
+)
+
+// gatherAll returns every metric of this program, from a process that works and has something to count.
+func gatherAll(t *testing.T) map[string]*dto.MetricFamily {
+	t.Helper()
+	s := setup(t)
+	s.insertFleet(t)
+	s.work(t)
+	s.Exec(t, "SELECT thaw.enqueue('pause_account', 'resume', 1::smallint, '{\"account_id\": 1}', '1 hour')")
+	families, err := s.Registry().Gather()
+	require.NoError(t, err)
+	all := map[string]*dto.MetricFamily{}
+	for _, family := range families {
+		all[family.GetName()] = family
+	}
+	return all
+}
+
+// TestTableOfMetrics keeps the table in docs/metrics.md as the code has it.
+func TestTableOfMetrics(t *testing.T) {
+	t.Parallel()
+	content, err := os.ReadFile(page)
+	require.NoError(t, err)
+	before, rest, found := strings.Cut(string(content), tableBegin)
+	require.True(t, found, "%s has no line %s", page, tableBegin)
+	table, after, found := strings.Cut(rest, tableEnd)
+	require.True(t, found, "%s has no line %s", page, tableEnd)
+
+	want := tableOf(gatherAll(t))
+	if *update && table != want {
+		require.NoError(t, os.WriteFile(page, []byte(before+tableBegin+want+tableEnd+after), 0o644))
+		return
+	}
+	require.Equal(t, want, table, "the table in docs/metrics.md is not what the code says: go test ./internal/metrics -run Table -update")
+}
+
+func tableOf(all map[string]*dto.MetricFamily) string {
+	var b strings.Builder
+	b.WriteString("| metric | type | labels | meaning |\n| --- | --- | --- | --- |\n")
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if !strings.HasPrefix(name, "thaw_") {
+			continue
+		}
+		family := all[name]
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", name, strings.ToLower(family.GetType().String()),
+			strings.Join(labelsOf(family), ", "), family.GetHelp())
+	}
+	return b.String()
+}
+
+// labelsOf names the labels of a metric.
+func labelsOf(family *dto.MetricFamily) (names []string) {
+	for _, label := range family.GetMetric()[0].GetLabel() {
+		names = append(names, label.GetName())
+	}
+	return names
+}

@@ -1,0 +1,260 @@
+package metrics_test
+
+import (
+	"context"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/internal/testdb"
+)
+
+func TestNamesAreAsPrometheusWantsThem(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.insertFleet(t)
+	s.work(t)
+	problems, err := testutil.GatherAndLint(s.Registry())
+	require.NoError(t, err)
+	require.Empty(t, problems)
+}
+
+func TestBacklogByReason(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	require.Zero(t, scrape(t, s.Metrics)["thaw_oldest_resumable_age_seconds"], "nobody waits")
+	s.insertFleet(t)
+	got := scrape(t, s.Metrics)
+	requireValues(t, got, reading{
+		"thaw_up": 1,
+		"thaw_paused_enrollments{reason=linkedin_account_disconnected,resumable=true}":  10,
+		"thaw_paused_enrollments{reason=linkedin_account_disconnected,resumable=false}": 0,
+		"thaw_paused_enrollments{reason=linkedin_account_issue,resumable=true}":         0,
+		"thaw_paused_enrollments{reason=paused_by_user,resumable=true}":                 0,
+		"thaw_paused_enrollments{reason=paused_by_user,resumable=false}":                10,
+		"thaw_paused_enrollments{reason=account_restricted,resumable=false}":            0,
+	})
+	require.InDelta(t, 3600, got["thaw_oldest_resumable_age_seconds"], 30)
+
+	s.Exec(t, "UPDATE thaw.accounts SET status = 'disconnected' WHERE provider_account_id = 'acc_1'")
+	requireValues(t, scrape(t, s.Metrics), reading{
+		"thaw_oldest_resumable_age_seconds":                                             0,
+		"thaw_paused_enrollments{reason=linkedin_account_disconnected,resumable=true}":  0,
+		"thaw_paused_enrollments{reason=linkedin_account_disconnected,resumable=false}": 10,
+	})
+}
+
+// Somebody who was paused for long begins to wait when the last thing that held them is gone, not before.
+func TestAgeCountsFromWhenNothingHeldThemAnyMore(t *testing.T) {
+	t.Parallel()
+	for name, release := range map[string]string{
+		"the account connected": `
+			UPDATE thaw.accounts SET status = 'disconnected';
+			UPDATE thaw.accounts SET status = 'connected', connected_at = thaw.now() - interval '5 minutes'`,
+		"its hold ended":                "UPDATE thaw.accounts SET hold_until = thaw.now() - interval '5 minutes', hold_reason = 'new'",
+		"its workspace was switched on": "UPDATE thaw.workspaces SET auto_resume_changed_at = thaw.now() - interval '5 minutes'",
+		"another of the same person connected": `
+			UPDATE thaw.accounts SET member_id = 'm1';
+			UPDATE thaw.accounts SET status = 'disconnected';
+			UPDATE thaw.accounts SET status = 'connected', connected_at = thaw.now() - interval '5 minutes'
+			WHERE provider_account_id = 'acc_3'`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := setup(t)
+			s.insertFleet(t)
+			s.Exec(t, release)
+			require.InDelta(t, 300, scrape(t, s.Metrics)["thaw_oldest_resumable_age_seconds"], 30)
+		})
+	}
+}
+
+func TestWokenByLane(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.insertFleet(t)
+	s.work(t) // its first sweep wakes the ten of acc_1
+	requireValues(t, scrape(t, s.Metrics), reading{
+		"thaw_resumed_total{lane=sweep}": 10, "thaw_resumed_total{lane=signal}": 0, "thaw_resumed_total{lane=heal}": 0,
+		"thaw_budget_used{lane=sweep}": 10, "thaw_budget_cap{lane=sweep}": 2000,
+		"thaw_budget_used{lane=signal}": 0, "thaw_budget_cap{lane=signal}": 2000,
+	})
+
+	for _, status := range []string{"disconnected", "connected"} {
+		s.Exec(t, "SELECT thaw.signal('linkedin', 'acc_3', $1, thaw.now())", status)
+		s.settle(t)
+	}
+	requireValues(t, scrape(t, s.Metrics), reading{
+		"thaw_resumed_total{lane=sweep}": 10, "thaw_resumed_total{lane=signal}": 10, "thaw_budget_used{lane=signal}": 10,
+	})
+
+	s.Exec(t, "SELECT thaw.signal('linkedin', 'acc_1', 'disconnected', thaw.now())")
+	s.settle(t)
+	s.Exec(t, "UPDATE thaw.accounts SET status = 'connected', last_error = NULL")
+	s.Exec(t, "SELECT thaw.heal('acme')")
+	s.settle(t)
+	requireValues(t, scrape(t, s.Metrics), reading{"thaw_resumed_total{lane=signal}": 10, "thaw_resumed_total{lane=heal}": 10})
+
+	// A new tick has a new budget; what was counted stays.
+	s.Advance(t, 15*time.Minute)
+	requireValues(t, scrape(t, s.Metrics), reading{
+		"thaw_resumed_total{lane=sweep}": 10, "thaw_resumed_total{lane=signal}": 10, "thaw_resumed_total{lane=heal}": 10,
+		"thaw_budget_used{lane=sweep}": 0, "thaw_budget_used{lane=signal}": 0,
+	})
+}
+
+// Counters are what the fleet did since the process started: another process's work counts, what was before it does not, and
+// rows that are removed by age take nothing away.
+func TestCountersNeverFall(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.Exec(t, `
+		INSERT INTO thaw.fleet_budgets (tick_at, lane, cap, used) VALUES (thaw.tick(), 'sweep', 2000, 100);
+		INSERT INTO thaw.heals (target, cap, requested_by, resumed) VALUES ('w1', 5000, 'jane', 1000)`)
+	s.Exec(t, "SELECT thaw.signal('linkedin', 'nobody', 'connected')")
+	late := observe(t, s.DB, -1)
+	began := reading{"thaw_resumed_total{lane=sweep}": 0, "thaw_resumed_total{lane=heal}": 0, "thaw_signals_total{outcome=unknown_account}": 0}
+	requireValues(t, scrape(t, late), began)
+
+	s.Exec(t, `
+		UPDATE thaw.fleet_budgets SET used = 150;
+		UPDATE thaw.heals SET resumed = 1500, status = 'done', finished_at = thaw.now(), left_over = 0;
+		INSERT INTO thaw.heals (target, cap, requested_by, resumed) VALUES ('w1', 5000, 'jane', 7)`)
+	for range 3 {
+		s.Exec(t, "SELECT thaw.signal('linkedin', 'nobody', 'connected')")
+	}
+	grown := reading{"thaw_resumed_total{lane=sweep}": 50, "thaw_resumed_total{lane=heal}": 507, "thaw_signals_total{outcome=unknown_account}": 3}
+	requireValues(t, scrape(t, late), grown)
+	requireValues(t, scrape(t, late), grown)
+
+	// While nobody scraped, ticks went by.
+	s.Advance(t, 5*time.Hour)
+	s.Exec(t, `
+		INSERT INTO thaw.fleet_budgets (tick_at, lane, cap, used)
+		SELECT thaw.tick() - n * interval '15 minutes', 'sweep', 2000, 10 FROM generate_series(0, 3) AS n`)
+	s.Exec(t, "SELECT thaw.signal('linkedin', 'nobody', 'connected')")
+	grown = reading{"thaw_resumed_total{lane=sweep}": 90, "thaw_resumed_total{lane=heal}": 507, "thaw_signals_total{outcome=unknown_account}": 4}
+	requireValues(t, scrape(t, late), grown)
+
+	s.Exec(t, "DELETE FROM thaw.fleet_budgets; DELETE FROM thaw.heals; DELETE FROM thaw.account_signals")
+	requireValues(t, scrape(t, late), grown)
+	s.Exec(t, "SELECT thaw.signal('linkedin', 'nobody', 'connected')")
+	grown["thaw_signals_total{outcome=unknown_account}"] = 5
+	requireValues(t, scrape(t, late), grown)
+}
+
+// A delivery whose transaction commits after one that came later is counted all the same.
+func TestSignalThatCommitsLateIsCounted(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	tx, err := s.Pool.Begin(t.Context())
+	require.NoError(t, err)
+	const insert = "INSERT INTO thaw.account_signals (provider, provider_account_id, raw_status, outcome) VALUES ('linkedin', 'a', 'OK', 'unknown_account')"
+	_, err = tx.Exec(t.Context(), insert)
+	require.NoError(t, err)
+	s.Exec(t, insert)
+	requireValues(t, scrape(t, s.Metrics), reading{"thaw_signals_total{outcome=unknown_account}": 1})
+	require.NoError(t, tx.Commit(t.Context()))
+	requireValues(t, scrape(t, s.Metrics), reading{"thaw_signals_total{outcome=unknown_account}": 2})
+}
+
+func TestSweepAgeAndDuration(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	requireValues(t, scrape(t, s.Metrics), reading{"thaw_tick_length_seconds": 900, "thaw_last_sweep_duration_seconds": 0, "thaw_leader_elected": 0})
+	require.True(t, math.IsInf(scrape(t, s.Metrics)["thaw_last_sweep_age_seconds"], 1), "there was no sweep yet")
+	s.Exec(t, `
+		INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap, started_at, finished_at)
+		VALUES (thaw.tick() - interval '30 minutes', 1, 1, thaw.now(), thaw.now() + interval '7 seconds');
+		INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap) VALUES (thaw.tick() - interval '15 minutes', 1, 1)`)
+	got := scrape(t, s.Metrics)
+	require.InDelta(t, 7, got["thaw_last_sweep_duration_seconds"], 1e-6)
+	require.InDelta(t, 900, got["thaw_last_sweep_age_seconds"], 120)
+}
+
+func TestSafetyMode(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.insertFleet(t)
+	requireValues(t, scrape(t, s.Metrics), reading{"thaw_safety_mode": 0})
+	s.Exec(t, "UPDATE thaw.safety SET since = thaw.now(), reason = 'the provider has an incident'")
+	requireValues(t, scrape(t, s.Metrics), reading{
+		"thaw_safety_mode": 1, "thaw_oldest_resumable_age_seconds": 0,
+		"thaw_paused_enrollments{reason=linkedin_account_disconnected,resumable=false}": 10,
+	})
+}
+
+func TestJobs(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.Exec(t, "SELECT thaw.enqueue('resume_account', 'resume', 1::smallint, '{\"account_id\": 1}')")
+	s.Exec(t, "SELECT thaw.enqueue('pause_account', 'resume', 1::smallint, '{\"account_id\": 1}', '1 hour')")
+	requireValues(t, scrape(t, s.Metrics), reading{"thaw_jobs{queue=resume,state=available}": 1, "thaw_jobs{queue=resume,state=scheduled}": 1})
+
+	// The one has neither signal nor tick, and is cancelled.
+	s.work(t)
+	s.Exec(t, "SELECT thaw.sweep()")
+	s.settle(t)
+	got := scrape(t, s.Metrics)
+	requireValues(t, got, reading{
+		"thaw_leader_elected": 1, "thaw_jobs{queue=resume,state=cancelled}": 1,
+		"thaw_job_duration_seconds{kind=resume_account,result=cancelled}": 1, "thaw_job_wait_seconds{kind=resume_account}": 1,
+		"thaw_jobs_fetched_total{queue=resume}": 1,
+	})
+	require.NotContains(t, got, "thaw_jobs{queue=resume,state=available}")
+	require.GreaterOrEqual(t, got["thaw_job_duration_seconds{kind=sweep,result=completed}"], 1.0)
+	require.NotZero(t, got["thaw_job_fetch_duration_seconds{queue=resume}"])
+}
+
+func TestPools(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	conn, err := s.Pool.Acquire(t.Context())
+	require.NoError(t, err)
+	defer conn.Release()
+	got := scrape(t, s.Metrics)
+	require.InDelta(t, 20, got["thaw_pool_max_connections{pool=work}"], 0)
+	require.GreaterOrEqual(t, got["thaw_pool_connections{pool=work,state=acquired}"], 1.0)
+	require.NotZero(t, got["thaw_pool_acquires_total{pool=work}"])
+	require.NotZero(t, got["thaw_pool_opened_connections_total{pool=work}"])
+}
+
+// Several who scrape do not make the database count anew.
+func TestReadingIsShownAgain(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	cached := observe(t, s.DB, time.Hour)
+	requireValues(t, scrape(t, cached), reading{"thaw_safety_mode": 0})
+	s.Exec(t, "UPDATE thaw.safety SET since = thaw.now(), reason = 'the provider has an incident'")
+	requireValues(t, scrape(t, cached), reading{"thaw_safety_mode": 0})
+	requireValues(t, scrape(t, s.Metrics), reading{"thaw_safety_mode": 1})
+}
+
+// A database that hangs is no reason to say nothing: what the process knows by itself is there in time for Prometheus.
+func TestDatabaseThatHangs(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	lock, err := pgx.Connect(t.Context(), s.Direct)
+	require.NoError(t, err)
+	defer lock.Close(context.WithoutCancel(t.Context()))
+	_, err = lock.Exec(t.Context(), "BEGIN; LOCK TABLE thaw.enrollments")
+	require.NoError(t, err)
+
+	began := time.Now()
+	got := scrape(t, s.Metrics)
+	require.Less(t, time.Since(began), 9*time.Second, "a scrape may take 10 s")
+	requireValues(t, got, reading{"thaw_up": 0, "thaw_pool_max_connections{pool=work}": 20})
+	require.NotZero(t, got["go_goroutines"])
+	require.NotContains(t, got, "thaw_oldest_resumable_age_seconds")
+	require.Eventually(t, func() bool {
+		return testdb.Value[bool](t, s.DB, "SELECT count(*) = 0 FROM pg_locks WHERE NOT granted")
+	}, 30*time.Second, 10*time.Millisecond, "the server goes on without anybody who waits for it")
+
+	_, err = lock.Exec(t.Context(), "ROLLBACK")
+	require.NoError(t, err)
+	requireValues(t, scrape(t, s.Metrics), reading{"thaw_up": 1, "thaw_oldest_resumable_age_seconds": 0})
+}
