@@ -61,7 +61,8 @@ func chartOf(points []outlook.TickPoint) chart {
 		}
 		if p.Resumed > 0 {
 			height := area * float64(p.Resumed) / float64(c.MostBars) / 2
-			c.Bars = append(c.Bars, bar{x - slot*0.4, chartTop + area - height, slot * 0.8, height})
+			width := min(slot*0.8, 28)
+			c.Bars = append(c.Bars, bar{x - width/2, chartTop + area - height, width, height})
 		}
 		if every := max(1, len(points)/6); i%every == 0 {
 			c.Times = append(c.Times, mark{x, p.TickAt.Format("15:04")})

@@ -15,7 +15,7 @@ function countDown() {
   for (const part of document.querySelectorAll("[data-countdown]")) {
     const left = Math.max(0, Math.round((new Date(part.dataset.countdown) - Date.now()) / 1000));
     const minutes = Math.floor(left / 60);
-    part.textContent = left === 0 ? "now" : minutes > 0 ? `in ${minutes} min ${left % 60} s` : `in ${left} s`;
+    part.textContent = left === 0 ? "now" : `in ${minutes}:${String(left % 60).padStart(2, "0")}`;
   }
 }
 

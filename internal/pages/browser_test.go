@@ -1,0 +1,271 @@
+package pages_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/internal/testdb"
+)
+
+// update writes the screenshots of docs/screenshots anew.
+var update = flag.Bool("update", false, "write the screenshots of docs/screenshots anew")
+
+// nothingSkips is set where all tools of the tests are installed: there a missing one is a failure.
+const nothingSkips = "THAW_TEST_NOTHING_SKIPS"
+
+func missing(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv(nothingSkips) != "" {
+		t.Fatalf("%s is missing", what)
+	}
+	t.Skipf("%s is missing: .ci/run installs it", what)
+}
+
+// browser returns the context of a real Chromium, which ends with the test.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	var path string
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if found, err := exec.LookPath(name); err == nil {
+			path = found
+			break
+		}
+	}
+	if path == "" {
+		missing(t, "chromium")
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox,
+		chromedp.WindowSize(1440, 1000), chromedp.WSURLReadTimeout(time.Minute))
+	allocated, end := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
+	t.Cleanup(end)
+	ctx, end := chromedp.NewContext(allocated, chromedp.WithErrorf(t.Logf))
+	t.Cleanup(end)
+	ctx, end = context.WithTimeout(ctx, 2*time.Minute)
+	t.Cleanup(end)
+	require.NoError(t, chromedp.Run(ctx))
+	return ctx
+}
+
+func run(t *testing.T, ctx context.Context, actions ...chromedp.Action) {
+	t.Helper()
+	require.NoError(t, chromedp.Run(ctx, actions...))
+}
+
+// text returns what is written in the first element that fits.
+func text(t *testing.T, ctx context.Context, selector string) string {
+	t.Helper()
+	var found string
+	run(t, ctx, chromedp.Text(selector, &found, chromedp.ByQuery))
+	return found
+}
+
+// shown waits until the page says something, whatever it was before.
+func shown(t *testing.T, ctx context.Context, want string) {
+	t.Helper()
+	t.Cleanup(func() {
+		if t.Failed() {
+			var where, said string
+			_ = chromedp.Run(ctx, chromedp.Location(&where), chromedp.Evaluate("document.body.innerText", &said))
+			t.Logf("%s says: %s", where, said)
+		}
+	})
+	said := fmt.Sprintf("document.querySelector('main')?.innerText.includes(%s) ?? false", asJSON(t, want))
+	require.Eventually(t, func() bool {
+		var isThere bool
+		// A page that gives way to another answers with an error.
+		return chromedp.Run(ctx, chromedp.Evaluate(said, &isThere)) == nil && isThere
+	}, 30*time.Second, 20*time.Millisecond, "waiting for: %s", want)
+}
+
+// widths are those of a desk and of a telephone.
+var widths = []int64{1440, 360}
+
+// look checks a page as it is shown: axe finds nothing, in the light and in the dark, nothing is wider than the screen, the
+// browser reports no error. With -update it is photographed.
+func (d *desk) look(t *testing.T, ctx context.Context, name string) {
+	t.Helper()
+	axe := axeSource(t)
+	for _, width := range widths {
+		for _, scheme := range []string{"light", "dark"} {
+			run(t, ctx, chromedp.EmulateViewport(width, 1000),
+				emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}))
+			where := fmt.Sprintf("%s, %d wide, %s", name, width, scheme)
+
+			var tooWide []string
+			run(t, ctx, chromedp.Evaluate(`[...document.querySelectorAll("body *")].filter(e => !e.parentElement.closest(".scroll, .skip") &&
+				!e.matches(".skip") && e.getBoundingClientRect().right > document.documentElement.clientWidth + 0.5).map(e => e.outerHTML.slice(0, 200))`, &tooWide))
+			require.Empty(t, tooWide, "%s: wider than the screen", where)
+
+			var violations []string
+			run(t, ctx, chromedp.Evaluate(axe, nil), chromedp.Evaluate(`axe.run().then(r => r.violations.map(v =>
+				v.id + ": " + v.help + " " + v.nodes.map(n => n.html).join(" | ")))`, &violations, awaited))
+			require.Empty(t, violations, where)
+
+			if *update {
+				d.photograph(t, ctx, name, width, scheme)
+			}
+		}
+	}
+	run(t, ctx, chromedp.EmulateViewport(1440, 1000), emulation.SetEmulatedMedia())
+}
+
+// photograph keeps the page as it is on a desk in the light, and on a telephone in the dark.
+func (d *desk) photograph(t *testing.T, ctx context.Context, name string, width int64, scheme string) {
+	t.Helper()
+	suffix := map[string]string{"1440 light": "", "360 dark": "-narrow"}[fmt.Sprint(width, " ", scheme)]
+	if suffix == "" && width != 1440 || scheme == "dark" && width == 1440 {
+		return
+	}
+	var picture []byte
+	run(t, ctx, chromedp.FullScreenshot(&picture, 100))
+	folder := filepath.Join("..", "..", "docs", "screenshots")
+	require.NoError(t, os.MkdirAll(folder, 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, name+suffix+".png"), picture, 0o600))
+}
+
+// awaited takes the value that a promise comes to.
+func awaited(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }
+
+func axeSource(t *testing.T) string {
+	t.Helper()
+	source, err := os.ReadFile(filepath.Join("..", "..", ".bin", "node_modules", "axe-core", "axe.min.js"))
+	if err != nil {
+		missing(t, "axe-core")
+	}
+	return string(source)
+}
+
+// An operator looks at every page.
+func TestEveryPageInABrowser(t *testing.T) {
+	t.Parallel()
+	ctx := browser(t)
+	d := setup(t)
+	d.story(t)
+
+	run(t, ctx, chromedp.Navigate(d.url+"/"))
+	shown(t, ctx, "Longest lines")
+	run(t, ctx, chromedp.Poll("document.getElementById('live-state').textContent === 'live'", nil)) // the policy allows what is its own
+	require.Contains(t, text(t, ctx, "#fleet-lines"), "Jane Doe")
+	require.Contains(t, text(t, ctx, "[data-countdown]"), "in ")
+	d.look(t, ctx, "fleet")
+
+	for path, page := range map[string]struct{ name, says string }{
+		"/accounts":                            {"accounts", "Bob Roe"},
+		"/accounts?status=removed":             {"", "Jane Doe (old)"},
+		d.account(t, "h_EKCy2lRLef5NzHp0iw4A"): {"account", "Next expected ticks"},
+		d.account(t, "h_bob"):                  {"", "Bob Roe"},
+		"/sweeps":                              {"sweeps", "One line a tick"},
+		"/heals":                               {"heals", "There was no heal yet"},
+		"/heals/new?workspace=acme&cap=50":     {"heal-new", "It would wake 50 of"},
+		"/workspaces":                          {"workspaces", "Acme Corporation"},
+		"/workspaces/acme":                     {"workspace", "Founders in Berlin"},
+		"/workspaces/umbrella":                 {"", "Auto-resume is off"},
+		"/safety":                              {"safety", "It is off"},
+		"/search?q=j":                          {"search", "Jane Doe"},
+		"/search?q=nobody":                     {"", "Nothing is called"},
+		"/prospects?url=" + url.QueryEscape(onLost): {"", "is disconnected"},
+		"/prospects?url=https://example.com/nobody": {"", "No campaign has a prospect with this URL"},
+	} {
+		run(t, ctx, chromedp.Navigate(d.url+path))
+		shown(t, ctx, page.says)
+		if page.name != "" {
+			d.look(t, ctx, page.name)
+		}
+	}
+}
+
+// The connect signal was lost: the operator finds out from the search box, on the keyboard alone, why the prospect waits
+// and until when; and then sees it wake, without touching the page.
+func TestExplainAfterALostSignal(t *testing.T) {
+	t.Parallel()
+	ctx := browser(t)
+	d := setup(t)
+	d.story(t)
+
+	run(t, ctx, chromedp.Navigate(d.url+"/"), chromedp.Focus("input[name=q]", chromedp.ByQuery),
+		chromedp.SendKeys("input[name=q]", "linkedin.com/in/EKCy2lRLef5NzHp0iw4A-420/?trk=x\r", chromedp.ByQuery))
+	shown(t, ctx, "is connected, and this prospect is number")
+	require.Contains(t, text(t, ctx, "#answer-0"), "waiting in line")
+	require.Contains(t, text(t, ctx, "#history-0"), "account disconnected")
+	d.look(t, ctx, "prospect")
+
+	var job string
+	run(t, ctx, chromedp.AttributeValue("#history-0 a[href^='/jobs/jobs/']", "href", &job, nil, chromedp.ByQuery))
+	d.tick(t)
+	d.tick(t)
+	shown(t, ctx, "is not paused: it is under way")
+	run(t, ctx, chromedp.Navigate(d.url+job), chromedp.WaitVisible("//*[contains(text(), 'pause_account')]"))
+}
+
+func TestHealIsStartedAndWatchedToItsEnd(t *testing.T) {
+	t.Parallel()
+	ctx := browser(t)
+	d := setup(t)
+	d.story(t)
+
+	run(t, ctx, chromedp.Navigate(d.url+"/heals"),
+		chromedp.SendKeys("input[name=workspace]", "acme", chromedp.ByQuery),
+		chromedp.SetValue("input[name=cap]", "100", chromedp.ByQuery),
+		chromedp.Click("main form button", chromedp.ByQuery))
+	shown(t, ctx, "It would wake 100 of")
+	require.Zero(t, testdb.Value[int](t, d.DB, "SELECT count(*) FROM thaw.heals"), "a dry run changes nothing")
+	run(t, ctx, chromedp.Click("main form button", chromedp.ByQuery))
+	shown(t, ctx, "The heal has begun.")
+	shown(t, ctx, "are left: start another")
+	require.Contains(t, text(t, ctx, "#heal"), "done")
+	require.Equal(t, 100, testdb.Value[int](t, d.DB, "SELECT resumed FROM thaw.heals"))
+	d.look(t, ctx, "heal")
+}
+
+func TestSafetyModeIsEnteredAndLeft(t *testing.T) {
+	t.Parallel()
+	ctx := browser(t)
+	d := setup(t)
+	d.story(t)
+	other, end := chromedp.NewContext(ctx)
+	t.Cleanup(end)
+	run(t, other, chromedp.Navigate(d.url+"/"))
+	shown(t, other, "Safety mode is off.")
+
+	why := func(reason string) {
+		t.Helper()
+		run(t, ctx, chromedp.SendKeys("main input[name=why]", reason, chromedp.ByQuery), chromedp.Click("main form button", chromedp.ByQuery))
+	}
+	run(t, ctx, chromedp.Navigate(d.url+"/safety"))
+	why("the provider has announced an incident")
+	shown(t, ctx, "It is on since")
+	shown(t, other, "Safety mode is on since") // who looks at another page is told
+	d.look(t, ctx, "safety-on")
+	run(t, other, chromedp.Navigate(d.url+"/prospects?"+url.Values{"url": {waits}}.Encode()))
+	shown(t, other, "Safety mode is on, so for now nothing is sent")
+
+	why("the provider says that it is over")
+	shown(t, ctx, "Safety mode is off. The next tick goes on, within its caps.")
+	require.Equal(t, []string{"safety_entered by page", "safety_left by page"},
+		testdb.Column[string](t, d.DB, "SELECT what || ' by ' || decided_by FROM thaw.decisions WHERE what LIKE 'safety%' ORDER BY id"))
+	shown(t, other, "is connected, and this prospect is number")
+}
+
+// Without JavaScript pages say the same, in UTC.
+func TestPagesWorkWithoutJavaScript(t *testing.T) {
+	t.Parallel()
+	ctx := browser(t)
+	d := setup(t)
+	d.story(t)
+	run(t, ctx, emulation.SetScriptExecutionDisabled(true), chromedp.Navigate(d.url+"/"),
+		chromedp.SendKeys("input[name=q]", "h_bob\r", chromedp.ByQuery), chromedp.WaitVisible("#account-facts", chromedp.ByQuery))
+	require.Contains(t, text(t, ctx, "#account-facts"), "disconnected")
+	require.Contains(t, text(t, ctx, "#account-history .when"), " UTC")
+}

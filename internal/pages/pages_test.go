@@ -1,0 +1,129 @@
+package pages_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/internal/testdb"
+)
+
+func TestPagesAreMadeAsAWholeAndLoadNothingFromElsewhere(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	for _, path := range []string{"/", "/accounts", d.account(t, "h_bob"), "/sweeps", "/heals", "/workspaces", "/workspaces/acme", "/safety",
+		"/search?q=h_", "/prospects?url=" + url.QueryEscape(onLost)} {
+		answer, text := d.get(t, path)
+		require.Equal(t, http.StatusOK, answer.StatusCode, path)
+		require.Contains(t, text, "</html>", path)
+		policy := answer.Header.Get("Content-Security-Policy")
+		require.Contains(t, policy, "default-src 'none'", path)
+		require.NotContains(t, policy, "unsafe", path)
+		require.NotContains(t, policy, "http", path)
+		require.NotContains(t, text, "style=", path)
+		require.NotContains(t, text, "onclick", path)
+		require.Equal(t, 1, strings.Count(text, "<script"), path)
+		require.Equal(t, "no-store", answer.Header.Get("Cache-Control"), path)
+	}
+	_, text := d.get(t, "/accounts")
+	require.Contains(t, text, "Bob Roe")
+	for _, path := range []string{"/accounts/99", "/accounts/x", "/heals/99", "/workspaces/nowhere"} {
+		answer, text := d.get(t, path)
+		require.Equal(t, http.StatusNotFound, answer.StatusCode, path)
+		require.Contains(t, text, "There is no such thing here", path)
+	}
+	answer, text := d.get(t, "/accounts?cursor=x")
+	require.Equal(t, http.StatusBadRequest, answer.StatusCode, text)
+}
+
+// What a form must not do, and what it says then.
+func TestBadFormsChangeNothing(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	bob := d.account(t, "h_bob")
+	for _, c := range []struct {
+		path   string
+		form   url.Values
+		status int
+		says   string
+	}{
+		{"/safety/enter", url.Values{}, 409, "No reason was given."},
+		{"/safety/enter", url.Values{"why": {"  "}}, 409, "No reason was given."},
+		{bob + "/hold", url.Values{"why": {"x"}, "until": {"tomorrow"}}, 400, "must be a time like"},
+		{bob + "/hold", url.Values{"why": {"x"}, "until": {"2001-01-01T00:00"}}, 409, "A hold must end in the future"},
+		{bob + "/pause", url.Values{}, 409, "No reason was given."},
+		{"/accounts/99/pause", url.Values{"why": {"x"}}, 404, "no such thing"},
+		{"/prospects/pause", url.Values{"url": {onLost}, "why": {"x"}}, 400, "Name the workspace and the campaign."},
+		{"/prospects/pause", url.Values{"url": {"nobody"}, "workspace": {"acme"}, "campaign": {"founders"}, "why": {"x"}}, 409, "No campaign has the prospect nobody."},
+		{"/workspaces/acme/campaigns/nothing/pause", url.Values{"why": {"x"}}, 409, "has no campaign"},
+		{"/workspaces/acme/auto-resume", url.Values{"enabled": {"maybe"}}, 400, "on or off"},
+		{"/workspaces/nowhere/auto-resume", url.Values{"enabled": {"on"}}, 409, "There is no workspace"},
+		{"/heals", url.Values{"workspace": {"acme"}, "cap": {"0"}}, 400, "must be a number of at least 1"},
+		{"/heals", url.Values{"cap": {"5"}}, 400, "Name a workspace, or an account."},
+		{"/heals", url.Values{"workspace": {"nowhere"}, "cap": {"5"}}, 400, "There is no workspace"},
+		{"/heals", url.Values{"account": {"nobody"}, "cap": {"5"}}, 400, "There is no account"},
+		{"/safety/enter", url.Values{"why": {strings.Repeat("x", 70_000)}}, 400, "could not be read"},
+	} {
+		answer, text := d.post(t, c.path, c.form)
+		require.Equal(t, c.status, answer.StatusCode, "%s %v: %s", c.path, c.form, text)
+		require.Contains(t, text, c.says, c.path)
+	}
+	require.Equal(t, 1, testdb.Value[int](t, d.DB, "SELECT count(*) FROM thaw.decisions"), "the one of the fleet itself")
+	require.Zero(t, testdb.Value[int](t, d.DB, "SELECT count(*) FROM thaw.heals"))
+}
+
+// Each form does what it says, and leads to the page that shows it.
+func TestFormsDecide(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	bob := d.account(t, "h_bob")
+	prospect := url.Values{"url": {onLost}, "workspace": {"acme"}, "campaign": {"founders"}, "why": {"asked"}}
+	for _, c := range []struct {
+		path  string
+		form  url.Values
+		to    string
+		check string // is true afterwards
+	}{
+		{bob + "/pause", url.Values{"why": {"on leave"}}, bob + "?done=paused", "SELECT bool_and(paused_reason = 'paused_by_user') FROM thaw.enrollments WHERE account_id = (SELECT id FROM thaw.accounts WHERE provider_account_id = 'h_bob')"},
+		{bob + "/resume", url.Values{"why": {"back"}}, bob + "?done=nothing", "SELECT true"},
+		{bob + "/resume", url.Values{"why": {"back"}, "even_by_user": {"yes"}}, bob + "?done=resumed", "SELECT NOT EXISTS (SELECT FROM thaw.enrollments WHERE paused_reason = 'paused_by_user')"},
+		{bob + "/hold", url.Values{"why": {"new device"}, "until": {"2099-01-01T10:30"}}, bob + "?done=held", "SELECT hold_until = '2099-01-01 10:30:00+00' FROM thaw.accounts WHERE provider_account_id = 'h_bob'"},
+		{"/prospects/pause", prospect, "/prospects?done=paused&url=" + url.QueryEscape(onLost), "SELECT paused_reason = 'paused_by_user' FROM thaw.enrollments WHERE prospect_url = '" + onLost + "'"},
+		{"/prospects/resume", prospect, "/prospects?done=resumed&url=" + url.QueryEscape(onLost), "SELECT waits_for_account FROM thaw.enrollments WHERE prospect_url = '" + onLost + "'"},
+		{"/workspaces/acme/campaigns/founders/pause", url.Values{"why": {"a wrong text"}}, "/workspaces/acme?done=stopped", "SELECT paused_reason = 'paused_by_user' FROM thaw.campaigns WHERE key = 'founders'"},
+		{"/workspaces/acme/campaigns/founders/resume", url.Values{"why": {"mended"}}, "/workspaces/acme?done=campaign", "SELECT status = 'running' FROM thaw.campaigns WHERE key = 'founders'"},
+		{"/workspaces/umbrella/auto-resume", url.Values{"enabled": {"on"}, "note": {"the audit is over"}}, "/workspaces/umbrella?done=auto-resume", "SELECT auto_resume FROM thaw.workspaces WHERE key = 'umbrella'"},
+		{"/safety/enter", url.Values{"why": {"an incident"}, "stay": {"yes"}}, "/safety?done=safety-entered", "SELECT stays FROM thaw.safety"},
+		{"/safety/clear", url.Values{"why": {"over"}}, "/safety?done=safety-cleared", "SELECT since IS NULL FROM thaw.safety"},
+		{"/heals", url.Values{"account": {"h_EKCy2lRLef5NzHp0iw4A"}, "cap": {"5"}}, "/heals/1?done=heal", "SELECT cap = 5 AND requested_by = 'page' FROM thaw.heals"},
+	} {
+		answer, text := d.post(t, c.path, c.form)
+		require.Equal(t, http.StatusSeeOther, answer.StatusCode, "%s: %s", c.path, text)
+		require.Equal(t, c.to, answer.Header.Get("Location"), c.path)
+		require.True(t, testdb.Value[bool](t, d.DB, c.check), c.path)
+		answer, text = d.get(t, answer.Header.Get("Location"))
+		require.Equal(t, http.StatusOK, answer.StatusCode)
+		require.Contains(t, text, `<p class="notice" role="status">`, c.path)
+	}
+}
+
+// A page of another site can post a form here only through a browser that says so.
+func TestFormsOfOtherSitesAreRefused(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	for _, path := range []string{"/safety/enter", "/heals", d.account(t, "h_bob") + "/pause", "/prospects/pause", "/workspaces/acme/auto-resume"} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, d.url+path, strings.NewReader("why=x&enabled=on"))
+		require.NoError(t, err)
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		request.Header.Set("Sec-Fetch-Site", "cross-site")
+		request.Header.Set("Origin", "https://evil.example")
+		answer, err := d.web.Do(request)
+		require.NoError(t, err)
+		require.NoError(t, answer.Body.Close())
+		require.Equal(t, http.StatusForbidden, answer.StatusCode, path)
+	}
+	require.Equal(t, 1, testdb.Value[int](t, d.DB, "SELECT count(*) FROM thaw.decisions"))
+}
