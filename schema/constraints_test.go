@@ -33,6 +33,7 @@ INSERT INTO thaw.enrollment_events (enrollment_id, at, step, kind, source, from_
 VALUES (1, '2026-01-01', 0, 'paused', 'signal', 'active', 'paused', 'linkedin_account_disconnected', '2026-01-01');
 INSERT INTO thaw.campaign_events (campaign_id, at, kind, source, from_status, to_status)
 VALUES (1, '2026-01-01', 'paused', 'signal', 'running', 'paused');
+INSERT INTO thaw.api_tokens (workspace_id, name, hash, created_by) VALUES (1, 'portal', sha256('one'), 'support');
 `
 
 // breaks has statements that a constraint must refuse, by its name; each is tried on its own.
@@ -185,6 +186,14 @@ var breaks = map[string][]string{
 		"UPDATE thaw.account_budgets SET used = -1",
 	},
 
+	"api_tokens_name_check":        {"UPDATE thaw.api_tokens SET name = ''"},
+	"api_tokens_hash_check":        {"UPDATE thaw.api_tokens SET hash = 'short'"},
+	"api_tokens_workspace_id_fkey": {"UPDATE thaw.api_tokens SET workspace_id = 99"},
+	"api_tokens_hash_key": {
+		"INSERT INTO thaw.api_tokens (name, hash, created_by) VALUES ('copy', sha256('one'), 'support')",
+	},
+	"api_tokens_expires_after_it_was_made": {"UPDATE thaw.api_tokens SET expires_at = created_at"},
+
 	"heals_target_check":           {"UPDATE thaw.heals SET target = ''"},
 	"heals_cap_check":              {"UPDATE thaw.heals SET cap = 0"},
 	"heals_resumed_is_within_cap":  {"UPDATE thaw.heals SET resumed = 11", "UPDATE thaw.heals SET resumed = -1"},
@@ -260,9 +269,10 @@ var nullable = map[string][]string{
 	"account_signals": {
 		"account_id", "delivery_key", "duplicate_of", "status", "member_id", "occurred_at", "body", "verdict", "resumed", "finished_at",
 	},
-	"sweeps": {"finished_at"},
-	"grants": {"verdict", "finished_at"},
-	"heals":  {"workspace_id", "account_id", "account_ids", "found", "left_over", "finished_at"},
+	"sweeps":     {"finished_at"},
+	"grants":     {"verdict", "finished_at"},
+	"heals":      {"workspace_id", "account_id", "account_ids", "found", "left_over", "finished_at"},
+	"api_tokens": {"workspace_id", "last_used_at", "expires_at", "revoked_at"},
 	"enrollment_events": {
 		"tick_at", "heal_id", "signal_id", "job_id", "from_account_id", "to_account_id", "reason", "paused_at", "detail",
 	},

@@ -1395,6 +1395,31 @@ ALTER TABLE thaw.accounts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+CREATE TABLE thaw.api_tokens (
+    id bigint NOT NULL,
+    workspace_id bigint,
+    name text NOT NULL,
+    hash bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    created_by text NOT NULL,
+    last_used_at timestamp with time zone,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    CONSTRAINT api_tokens_expires_after_it_was_made CHECK ((expires_at > created_at)),
+    CONSTRAINT api_tokens_hash_check CHECK ((octet_length(hash) = 32)),
+    CONSTRAINT api_tokens_name_check CHECK ((name <> ''::text))
+);
+COMMENT ON TABLE thaw.api_tokens IS 'Bearer tokens of the JSON API. A token is shown once, when it is made; this is its SHA-256.';
+COMMENT ON COLUMN thaw.api_tokens.workspace_id IS 'The only workspace that it may see; null: all, as an operator.';
+COMMENT ON COLUMN thaw.api_tokens.last_used_at IS 'To within five minutes; null: never.';
+ALTER TABLE thaw.api_tokens ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME thaw.api_tokens_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 CREATE TABLE thaw.workspaces (
     id bigint NOT NULL,
     key text NOT NULL,
@@ -1713,6 +1738,10 @@ ALTER TABLE ONLY thaw.accounts
     ADD CONSTRAINT accounts_provider_provider_account_id_key UNIQUE (provider, provider_account_id);
 ALTER TABLE ONLY thaw.accounts
     ADD CONSTRAINT accounts_workspace_id_id_key UNIQUE (workspace_id, id);
+ALTER TABLE ONLY thaw.api_tokens
+    ADD CONSTRAINT api_tokens_hash_key UNIQUE (hash);
+ALTER TABLE ONLY thaw.api_tokens
+    ADD CONSTRAINT api_tokens_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.campaign_events
     ADD CONSTRAINT campaign_events_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.campaigns
@@ -1792,6 +1821,8 @@ CREATE TRIGGER accounts_note_connection_insert BEFORE INSERT ON thaw.accounts FO
 CREATE TRIGGER accounts_note_connection_update BEFORE UPDATE OF status ON thaw.accounts FOR EACH ROW WHEN (((new.status = 'connected'::thaw.account_status) AND (old.status <> 'connected'::thaw.account_status))) EXECUTE FUNCTION thaw.accounts_note_connection();
 ALTER TABLE ONLY thaw.accounts
     ADD CONSTRAINT accounts_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES thaw.workspaces(id);
+ALTER TABLE ONLY thaw.api_tokens
+    ADD CONSTRAINT api_tokens_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES thaw.workspaces(id);
 ALTER TABLE ONLY thaw.campaigns
     ADD CONSTRAINT campaigns_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES thaw.workspaces(id);
 ALTER TABLE ONLY thaw.enrollments

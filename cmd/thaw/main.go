@@ -40,6 +40,7 @@ type cli struct {
 	Explain    explainCmd    `cmd:"" help:"Say why a prospect is still paused, and until when."`
 	Verify     verifyCmd     `cmd:"" help:"Check every invariant on the live database."`
 	AutoResume autoResumeCmd `cmd:"" help:"Switch automatic resuming of a workspace on or off."`
+	Token      tokenCmd      `cmd:"" help:"Make, list and revoke tokens of the JSON API."`
 	Bench      benchCmd      `cmd:"" help:"Measure this program against the same work in bare SQL, and against other job queues."`
 
 	LogFormat string           `help:"How to log: text, json, or auto, which is text on a terminal and else json." enum:"auto,text,json" default:"auto" env:"THAW_LOG_FORMAT"`
