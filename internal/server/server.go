@@ -1,4 +1,4 @@
-// Package server is the HTTP side of a Thaw process: webhooks, health, and the operators' pages.
+// Package server is the HTTP side of a Thaw process: webhooks, health, the operators' pages, and the JSON API.
 package server
 
 import (
@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"github.com/thawline/thaw/internal/api"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/webhook"
 	"github.com/thawline/thaw/riverui"
@@ -52,6 +53,7 @@ func New(ctx context.Context, c Config) (http.Handler, error) {
 		return nil, err
 	}
 	mux.Handle(riverui.Prefix+"/", riverui.Guard(c.AdminPassword, jobs))
+	mux.Handle(api.Prefix+"/", api.New(api.Config{Store: c.Store, AdminPassword: c.AdminPassword, Logger: c.Logger}))
 	mux.Handle("GET /{$}", http.RedirectHandler(riverui.Prefix+"/", http.StatusFound))
 	return mux, nil
 }
