@@ -82,7 +82,7 @@ func TestValidatorSeesWhatIsNotDocumented(t *testing.T) {
 		`{"items": null, "next_cursor": null}`: false,
 		`{"items": [], "next_cursor": 7}`:      false,
 	} {
-		response := &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}}, Body: http.NoBody}
+		response := &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: http.NoBody}
 		response.Body = readCloser(body)
 		ok, _ := v.ValidateHttpResponse(request, response)
 		require.Equal(t, want, ok, body)

@@ -95,15 +95,15 @@ func asProblem(err error) *problem {
 func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := asProblem(err)
 	about := kinds[p.kind]
-	switch p.kind {
-	case internalError, unavailable:
-		if r.Context().Err() == nil || errors.Is(err, context.DeadlineExceeded) { // else nobody is there any more
-			a.logger.ErrorContext(r.Context(), "a request failed", "path", r.URL.Path, "error", err)
-		}
-		if p.kind == unavailable {
-			w.Header().Set("Retry-After", "5")
-		}
-	case unauthorized:
+	// Nobody is there any more to whom a request that was given up would have failed.
+	isGivenUp := errors.Is(r.Context().Err(), context.Canceled)
+	if about.status >= http.StatusInternalServerError && !isGivenUp {
+		a.logger.ErrorContext(r.Context(), "a request failed", "path", r.URL.Path, "error", err)
+	}
+	if p.kind == unavailable {
+		w.Header().Set("Retry-After", "5")
+	}
+	if p.kind == unauthorized {
 		w.Header().Add("WWW-Authenticate", `Bearer realm="Thaw"`)
 		if a.password != "" {
 			w.Header().Add("WWW-Authenticate", `Basic realm="Thaw", charset="UTF-8"`)

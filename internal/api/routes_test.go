@@ -42,7 +42,7 @@ func everyRoute(t *testing.T, do func(t *testing.T, route string, a asking)) {
 		route := r.Method + " " + r.Path
 		require.NotEmpty(t, northern[route], "no request for %s", route)
 		for i, a := range northern[route] {
-			t.Run(fmt.Sprintf("%s %d", route, i), func(t *testing.T) { //nolint:paralleltest // one after the other, on one database
+			t.Run(fmt.Sprintf("%s %d", route, i), func(t *testing.T) {
 				a.method, a.path = r.Method, or(a.path, r.Path)
 				do(t, route, a)
 			})

@@ -28,7 +28,6 @@ func TestNormalURL(t *testing.T) {
 		"https://www.linkedin.com/in/ada-lovelace#experience":      ada,
 		"https://www.linkedin.com/in/ada-lovelace/details/skills/": ada,
 		"https://www.linkedin.com/in/ada%2Dlovelace":               ada,
-		" \thttps://www.linkedin.com/in/ada-lovelace\n":            ada,
 		"https://www.linkedin.com/in/Jörg":                         "https://www.linkedin.com/in/j%C3%B6rg",
 		"https://www.linkedin.com/in/j%c3%b6rg":                    "https://www.linkedin.com/in/j%C3%B6rg",
 		"https://www.linkedin.com/in/J%C3%96RG/":                   "https://www.linkedin.com/in/j%C3%B6rg",
@@ -48,6 +47,7 @@ func TestNormalURL(t *testing.T) {
 		"https://linkedin.com/%zz":   "https://linkedin.com/%zz",
 	} {
 		require.Equal(t, want, NormalURL(raw), "%q", raw)
+		require.Equal(t, want, NormalURL(" \t"+raw+"\r\n"), "%q", raw)
 	}
 }
 
