@@ -22,7 +22,7 @@ type explainCmd struct {
 
 func (explainCmd) Help() string {
 	return "Exits with 1 if nobody knows a prospect, or a line is no URL. docs/api.md has the JSON.\n\n" +
-		"Examples:\n  thaw explain https://www.linkedin.com/in/janedoe\n  thaw explain --file stuck.csv --json"
+		"Example:\n  thaw explain https://www.linkedin.com/in/janedoe\n  thaw explain --file stuck.csv --json"
 }
 
 func (c *explainCmd) Validate() error {
