@@ -39,6 +39,7 @@ INSERT INTO thaw.decisions (what, decided_by, why, account_id, until) VALUES ('h
 INSERT INTO thaw.webhook_endpoints (url) VALUES ('https://platform.example.com');
 INSERT INTO thaw.outbox (message_id, type, account_id, data) VALUES ('msg_1', 'test.ping', 1, '{}');
 INSERT INTO thaw.webhook_deliveries (outbox_id, endpoint_id) VALUES (1, 1);
+INSERT INTO thaw.api_tokens (workspace_id, name, hash, created_by) VALUES (1, 'portal', sha256('one'), 'support');
 `
 
 // breaks has statements that a constraint must refuse, by its name; each is tried on its own.
@@ -208,6 +209,14 @@ var breaks = map[string][]string{
 		"UPDATE thaw.account_budgets SET used = -1",
 	},
 
+	"api_tokens_name_check":        {"UPDATE thaw.api_tokens SET name = ''"},
+	"api_tokens_hash_check":        {"UPDATE thaw.api_tokens SET hash = 'short'"},
+	"api_tokens_workspace_id_fkey": {"UPDATE thaw.api_tokens SET workspace_id = 99"},
+	"api_tokens_hash_key": {
+		"INSERT INTO thaw.api_tokens (name, hash, created_by) VALUES ('copy', sha256('one'), 'support')",
+	},
+	"api_tokens_expires_after_it_was_made": {"UPDATE thaw.api_tokens SET expires_at = created_at"},
+
 	"heals_target_check":           {"UPDATE thaw.heals SET target = ''"},
 	"heals_cap_check":              {"UPDATE thaw.heals SET cap = 0"},
 	"heals_resumed_is_within_cap":  {"UPDATE thaw.heals SET resumed = 11", "UPDATE thaw.heals SET resumed = -1"},
@@ -321,9 +330,10 @@ var nullable = map[string][]string{
 	"account_signals": {
 		"account_id", "delivery_key", "duplicate_of", "status", "member_id", "occurred_at", "body", "verdict", "resumed", "finished_at",
 	},
-	"sweeps": {"finished_at"},
-	"grants": {"verdict", "finished_at"},
-	"heals":  {"workspace_id", "account_id", "account_ids", "found", "left_over", "finished_at"},
+	"sweeps":     {"finished_at"},
+	"grants":     {"verdict", "finished_at"},
+	"heals":      {"workspace_id", "account_id", "account_ids", "found", "left_over", "finished_at"},
+	"api_tokens": {"workspace_id", "last_used_at", "expires_at", "revoked_at"},
 	"enrollment_events": {
 		"tick_at", "heal_id", "signal_id", "job_id", "from_account_id", "to_account_id", "reason", "paused_at", "detail",
 	},

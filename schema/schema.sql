@@ -2145,6 +2145,31 @@ ALTER TABLE thaw.accounts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+CREATE TABLE thaw.api_tokens (
+    id bigint NOT NULL,
+    workspace_id bigint,
+    name text NOT NULL,
+    hash bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    created_by text NOT NULL,
+    last_used_at timestamp with time zone,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    CONSTRAINT api_tokens_expires_after_it_was_made CHECK ((expires_at > created_at)),
+    CONSTRAINT api_tokens_hash_check CHECK ((octet_length(hash) = 32)),
+    CONSTRAINT api_tokens_name_check CHECK ((name <> ''::text))
+);
+COMMENT ON TABLE thaw.api_tokens IS 'Bearer tokens of the JSON API. A token is shown once, when it is made; this is its SHA-256.';
+COMMENT ON COLUMN thaw.api_tokens.workspace_id IS 'The only workspace that it may see; null: all, as an operator.';
+COMMENT ON COLUMN thaw.api_tokens.last_used_at IS 'To within five minutes; null: never.';
+ALTER TABLE thaw.api_tokens ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME thaw.api_tokens_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 CREATE TABLE thaw.workspaces (
     id bigint NOT NULL,
     key text NOT NULL,
@@ -2567,6 +2592,10 @@ ALTER TABLE ONLY thaw.accounts
     ADD CONSTRAINT accounts_provider_provider_account_id_key UNIQUE (provider, provider_account_id);
 ALTER TABLE ONLY thaw.accounts
     ADD CONSTRAINT accounts_workspace_id_id_key UNIQUE (workspace_id, id);
+ALTER TABLE ONLY thaw.api_tokens
+    ADD CONSTRAINT api_tokens_hash_key UNIQUE (hash);
+ALTER TABLE ONLY thaw.api_tokens
+    ADD CONSTRAINT api_tokens_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.backlog_samples
     ADD CONSTRAINT backlog_samples_pkey PRIMARY KEY (tick_at);
 ALTER TABLE ONLY thaw.campaign_events
@@ -2672,6 +2701,8 @@ CREATE TRIGGER heals_publish_end AFTER UPDATE OF status ON thaw.heals FOR EACH R
 CREATE TRIGGER workspaces_write_history AFTER UPDATE OF auto_resume ON thaw.workspaces FOR EACH ROW WHEN ((old.auto_resume <> new.auto_resume)) EXECUTE FUNCTION thaw.workspaces_write_history();
 ALTER TABLE ONLY thaw.accounts
     ADD CONSTRAINT accounts_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES thaw.workspaces(id);
+ALTER TABLE ONLY thaw.api_tokens
+    ADD CONSTRAINT api_tokens_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES thaw.workspaces(id);
 ALTER TABLE ONLY thaw.campaigns
     ADD CONSTRAINT campaigns_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES thaw.workspaces(id);
 ALTER TABLE ONLY thaw.enrollments

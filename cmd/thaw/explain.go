@@ -2,7 +2,11 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"os"
 
 	"github.com/thawline/thaw/internal/explain"
 	"github.com/thawline/thaw/internal/outlook"
@@ -11,16 +15,34 @@ import (
 
 type explainCmd struct {
 	database `embed:""`
-	URL      string `arg:"" name:"url" help:"The prospect, as it was enrolled."`
-	JSON     bool   `help:"Print JSON: an array, one an enrollment."`
+	URL      string `arg:"" optional:"" name:"url" help:"The prospect, in any spelling of its URL."`
+	File     string `help:"Explain the prospects in this file instead: one URL a line, or CSV with a column prospect_url or url; - reads standard input." placeholder:"FILE"`
+	JSON     bool   `help:"Print JSON: an array, one an enrollment; with --file one line a prospect, as it is read (JSON Lines)."`
 }
 
 func (explainCmd) Help() string {
-	return "Exits with 1 if nobody knows the prospect.\n\nExample:\n  thaw explain https://www.linkedin.com/in/janedoe"
+	return "Exits with 1 if nobody knows a prospect, or a line is no URL. docs/api.md has the JSON.\n\n" +
+		"Example:\n  thaw explain https://www.linkedin.com/in/janedoe\n  thaw explain --file stuck.csv --json"
+}
+
+func (c *explainCmd) Validate() error {
+	switch {
+	case c.URL == "" && c.File == "":
+		return errors.New("name the prospect: its URL, or --file with many")
+	case c.URL != "" && c.File != "":
+		return errors.New("name the prospect by its URL, or many with --file: not both")
+	case c.File == "":
+		return explain.CheckURL(c.URL)
+	default:
+		return nil
+	}
 }
 
 func (c *explainCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
+		if c.File != "" {
+			return c.explainFile(ctx, e, db)
+		}
 		explanations, err := outlook.Explain(ctx, db.Pool(), c.URL)
 		if err != nil {
 			return err
@@ -28,7 +50,7 @@ func (c *explainCmd) Run(ctx context.Context, e *env) error {
 		if c.JSON {
 			err = writeJSON(e.stdout, explanations)
 		} else {
-			printExplanations(e, explanations)
+			printExplanations(e.stdout, explanations)
 		}
 		if err == nil && explanations[0].Code == explain.NotFound {
 			return errSilent
@@ -37,27 +59,146 @@ func (c *explainCmd) Run(ctx context.Context, e *env) error {
 	})
 }
 
-func printExplanations(e *env, explanations []outlook.Explanation) {
+// explainedAtOnce is how many prospects of a file are read from the database, and kept in memory, at once.
+const explainedAtOnce = 500
+
+// A lineExplained is the answer to one line of a file, for programs.
+type lineExplained struct {
+	Line int `json:"line"`
+	outlook.Prospect
+	Error string `json:"error,omitempty"` // what is wrong with the line, which has no explanations then
+}
+
+// explainFile explains a file as it is read.
+func (c *explainCmd) explainFile(ctx context.Context, e *env, db *store.Store) error {
+	in := e.stdin
+	if c.File != "-" {
+		file, err := os.Open(c.File)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		in = file
+	}
+	run := &fileExplained{
+		explainer: outlook.NewExplainer(db.Pool(), outlook.Everything()), env: e, json: c.JSON,
+		shown: newProgress(progressFor(e), "explain", "prospects", -1),
+	}
+	defer run.shown.finish()
+	batch := make([]prospectLine, 0, explainedAtOnce)
+	for line, err := range prospectLines(in) {
+		if err != nil {
+			return fmt.Errorf("reading %s: %w", c.File, err)
+		}
+		if batch = append(batch, line); len(batch) == explainedAtOnce {
+			if err := run.explain(ctx, batch); err != nil {
+				return err
+			}
+			batch = batch[:0]
+		}
+	}
+	if err := run.explain(ctx, batch); err != nil {
+		return err
+	}
+	return run.verdict(c.File)
+}
+
+// progressFor keeps a bar away from a terminal that shows the answers.
+func progressFor(e *env) io.Writer {
+	if isTerminal(e.stdout) {
+		return io.Discard
+	}
+	return e.stderr
+}
+
+// A fileExplained counts what came of a file so far.
+type fileExplained struct {
+	explainer          *outlook.Explainer
+	env                *env
+	json               bool
+	shown              *progress
+	done, unknown, bad int
+}
+
+// explain writes the answers to a few lines, in their order.
+func (f *fileExplained) explain(ctx context.Context, lines []prospectLine) error {
+	var urls []string
+	for _, line := range lines {
+		if line.err == nil {
+			urls = append(urls, line.url)
+		}
+	}
+	prospects, err := f.explainer.Explain(ctx, urls)
+	if err != nil {
+		return err
+	}
+	encoder := json.NewEncoder(f.env.stdout)
+	encoder.SetEscapeHTML(false)
+	for _, line := range lines {
+		answer := lineExplained{Line: line.number, Prospect: outlook.Prospect{URL: line.url, Explanations: []outlook.Explanation{}}}
+		if line.err != nil {
+			f.bad++
+			answer.Error = line.err.Error()
+			fmt.Fprintf(f.env.stderr, "line %d: %s\n", line.number, line.err)
+		} else {
+			answer.Prospect, prospects = prospects[0], prospects[1:]
+			if !answer.IsKnown() {
+				f.unknown++
+			}
+		}
+		f.done++
+		if f.json {
+			if err := encoder.Encode(answer); err != nil {
+				return err
+			}
+		} else if line.err == nil {
+			if f.done-f.bad > 1 {
+				fmt.Fprintln(f.env.stdout)
+			}
+			printExplanations(f.env.stdout, answer.Explanations)
+		}
+	}
+	f.shown.set(int64(f.done))
+	return nil
+}
+
+// verdict says what nobody could explain.
+func (f *fileExplained) verdict(name string) error {
+	if f.done == 0 {
+		return fmt.Errorf("%s has no prospects: one URL a line, or CSV with a column prospect_url or url", name)
+	}
+	if f.unknown == 0 && f.bad == 0 {
+		return nil
+	}
+	f.shown.finish()
+	fmt.Fprintf(f.env.stderr, "of %d prospects nobody knows %d, and %d lines are no URLs\n", f.done, f.unknown, f.bad)
+	return errSilent
+}
+
+func printExplanations(out io.Writer, explanations []outlook.Explanation) {
 	for i, x := range explanations {
 		if i > 0 {
-			fmt.Fprintln(e.stdout)
+			fmt.Fprintln(out)
 		}
 		if x.Code == explain.NotFound {
-			fmt.Fprintf(e.stdout, "%s\n  %s\n", x.ProspectURL, x.Sentence)
+			fmt.Fprintf(out, "%s\n  %s\n", x.ProspectURL, x.Sentence)
+			for _, spelling := range x.Tried {
+				fmt.Fprintf(out, "  tried %s\n", spelling)
+			}
 			continue
 		}
-		fmt.Fprintf(e.stdout, "%s in campaign %s of %s, on account %s, step %d: %s\n", x.ProspectURL, x.Campaign, x.Workspace, x.Account, x.Step, x.Status)
-		fmt.Fprintf(e.stdout, "  %s\n", x.Sentence)
-		fmt.Fprintf(e.stdout, "  code %s; to act: %s; expected: %s\n", x.Code, x.WhoActs, stampOr(x.ExpectedAt, "not known"))
+		fmt.Fprintf(out, "%s in campaign %s of %s, on account %s, step %d: %s\n", x.ProspectURL, x.Campaign, x.Workspace, x.Account, x.Step, x.Status)
+		fmt.Fprintf(out, "  %s\n", x.Sentence)
+		fmt.Fprintf(out, "  code %s; to act: %s; expected: %s\n", x.Code, x.WhoActs, stampOr(x.ExpectedAt, "not known"))
 		for _, h := range x.History {
-			fmt.Fprintf(e.stdout, "  %s  %s by %s", stamp(h.At), h.Kind, h.Source)
+			fmt.Fprintf(out, "  %s  %s by %s", stamp(h.At), h.Kind, h.Source)
 			if h.Reason != "" {
-				fmt.Fprintf(e.stdout, " (%s)", h.Reason)
+				fmt.Fprintf(out, " (%s)", h.Reason)
 			}
 			if h.FromAccount != h.ToAccount {
-				fmt.Fprintf(e.stdout, ", %s -> %s", h.FromAccount, h.ToAccount)
+				fmt.Fprintf(out, ", %s -> %s", h.FromAccount, h.ToAccount)
 			}
-			fmt.Fprintln(e.stdout)
+			fmt.Fprintln(out)
 		}
 	}
 }

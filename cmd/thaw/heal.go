@@ -124,23 +124,10 @@ func (c *healCmd) follow(ctx context.Context, e *env, db *store.Store, id int64)
 	return heal, err
 }
 
-// errDryRun takes a transaction back on purpose.
-var errDryRun = errors.New("dry run")
-
-// dryRun starts the heal, counts, and takes it back: the same rules, and nothing is changed.
+// dryRun says what the heal would do, and changes nothing.
 func (c *healCmd) dryRun(ctx context.Context, e *env, db *store.Store, start dbsqlc.StartHealParams) error {
-	var scope dbsqlc.HealScopeRow
-	err := db.Tx(ctx, func(_ pgx.Tx, q *dbsqlc.Queries) error {
-		id, err := q.StartHeal(ctx, start)
-		if err != nil {
-			return err
-		}
-		if scope, err = q.HealScope(ctx, id); err != nil {
-			return err
-		}
-		return errDryRun
-	})
-	if !errors.Is(err, errDryRun) {
+	scope, err := db.TryHeal(ctx, start)
+	if err != nil {
 		return err
 	}
 	would := min(scope.Waiting, int64(c.Cap))

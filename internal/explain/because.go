@@ -34,9 +34,13 @@ func Because(f Facts) Answer {
 }
 
 func unknown(f Facts) (Answer, bool) {
+	sentence := "No campaign has a prospect with this URL."
+	if f.Spellings > 1 {
+		sentence = fmt.Sprintf("No campaign has a prospect with this URL, in none of the %d spellings that were looked for.", f.Spellings)
+	}
 	return Answer{
 		Code:     NotFound,
-		Sentence: "No campaign has a prospect with this URL. Check that it is written exactly as in the campaign.",
+		Sentence: sentence + " Check that it is written as in the campaign.",
 		WhoActs:  User,
 	}, f.Status == ""
 }

@@ -50,7 +50,11 @@ func TestBecause(t *testing.T) {
 	}{
 		{
 			"nobody knows it", Facts{},
-			Answer{NotFound, "No campaign has a prospect with this URL. Check that it is written exactly as in the campaign.", false, User, nil},
+			Answer{NotFound, "No campaign has a prospect with this URL. Check that it is written as in the campaign.", false, User, nil},
+		},
+		{
+			"nobody knows the prospect in any spelling", Facts{Spellings: 12},
+			Answer{NotFound, "No campaign has a prospect with this URL, in none of the 12 spellings that were looked for. Check that it is written as in the campaign.", false, User, nil},
 		},
 		{
 			"replied, although the account is lost and the campaign stopped",

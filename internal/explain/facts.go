@@ -8,6 +8,8 @@ import "time"
 type Facts struct {
 	// Status is the enrollment's; empty: nobody knows the prospect.
 	Status string
+	// Spellings is how many spellings of the prospect's URL were looked for.
+	Spellings int
 	// PausedReason is the enrollment's, empty unless Status is "paused".
 	PausedReason string
 	// NextActionAt is when the next step is due; nil: not known.

@@ -86,7 +86,7 @@ func parseAddress(raw string) (address, bool) {
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || CheckURL(raw) != nil {
 		return address{}, false
 	}
-	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
+	host := strings.ToLower(strings.TrimRight(u.Hostname(), "."))
 	if !strings.Contains(host, ".") || strings.Contains(host, ":") {
 		return address{}, false
 	}

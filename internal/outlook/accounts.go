@@ -71,13 +71,9 @@ func Accounts(ctx context.Context, db *pgxpool.Pool, s Scope, f AccountFilter, p
 	var page Page[Account]
 	err := read(ctx, db, func(q *dbsqlc.Queries) error {
 		if f.Account != "" {
-			named, err := q.AccountKeysNamed(ctx, dbsqlc.AccountKeysNamedParams{Account: f.Account, FirstWorkspace: s.first, LastWorkspace: s.last})
+			ids, err := accountIDs(ctx, q, s, f.Account)
 			if err != nil {
 				return err
-			}
-			ids := make([]int64, len(named))
-			for i, key := range named {
-				ids[i] = key.ID
 			}
 			page.Items, err = accountsOf(ctx, q, s, ids)
 			page.Items = f.apply(page.Items)
@@ -112,6 +108,19 @@ func Accounts(ctx context.Context, db *pgxpool.Pool, s Scope, f AccountFilter, p
 		return Page[Account]{}, fmt.Errorf("listing accounts: %w", err)
 	}
 	return page, nil
+}
+
+// AccountIDs returns the accounts that a provider calls so; several where two providers do.
+func AccountIDs(ctx context.Context, db *pgxpool.Pool, s Scope, account string) ([]int64, error) {
+	return accountIDs(ctx, dbsqlc.New(db), s, account)
+}
+
+func accountIDs(ctx context.Context, q *dbsqlc.Queries, s Scope, account string) ([]int64, error) {
+	ids, err := q.AccountIDsNamed(ctx, dbsqlc.AccountIDsNamedParams{Account: account, FirstWorkspace: s.first, LastWorkspace: s.last})
+	if err != nil {
+		return nil, fmt.Errorf("looking for account %q: %w", account, err)
+	}
+	return ids, nil
 }
 
 // apply leaves the accounts that fit, where they were found by name.

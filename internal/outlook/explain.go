@@ -3,7 +3,6 @@ package outlook
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -15,15 +14,29 @@ import (
 
 // An Explanation says why a prospect does not move in one of its campaigns, and what happened to it there.
 type Explanation struct {
-	Workspace   string `json:"workspace"`
-	Campaign    string `json:"campaign"`
-	Account     string `json:"account"` // the provider's id
-	ProspectURL string `json:"prospect_url"`
-	Status      string `json:"status"`
-	Step        int    `json:"step"`
+	EnrollmentID int64  `json:"enrollment_id"` // 0: nobody knows the prospect
+	Workspace    string `json:"workspace"`
+	Campaign     string `json:"campaign"`
+	AccountID    int64  `json:"account_id"`
+	Account      string `json:"account"`      // the provider's id
+	ProspectURL  string `json:"prospect_url"` // as it was enrolled
+	Status       string `json:"status"`
+	Step         int    `json:"step"`
 	explain.Answer
 	History []Event `json:"history"` // oldest first
+
+	// Tried are the spellings of the URL that were looked for where nobody knows the prospect.
+	Tried []string `json:"tried,omitempty"`
 }
+
+// A Prospect is what somebody asked for, with the answer: one explanation for each campaign that has it.
+type Prospect struct {
+	URL          string        `json:"url"` // as it was asked for
+	Explanations []Explanation `json:"explanations"`
+}
+
+// IsKnown says whether any campaign has the prospect.
+func (p Prospect) IsKnown() bool { return p.Explanations[0].Code != explain.NotFound }
 
 // An Event is one flip in the history of an enrollment: a row of the view thaw.history.
 type Event struct {
@@ -42,55 +55,137 @@ type Event struct {
 	Step        int        `json:"step"`
 }
 
-// Explain returns one explanation for each campaign that has the prospect, in any workspace, ordered by workspace and
-// campaign. For a prospect that nobody knows it returns a single one, with the code not_found.
+// Explain explains one prospect, in any workspace; see [Explainer.Explain].
 func Explain(ctx context.Context, db *pgxpool.Pool, prospectURL string) ([]Explanation, error) {
-	explanations := []Explanation{}
-	err := read(ctx, db, func(q *dbsqlc.Queries) error {
-		rows, err := q.ProspectFacts(ctx, prospectURL)
+	asked, err := NewExplainer(db, Everything()).Explain(ctx, []string{prospectURL})
+	if err != nil {
+		return nil, err
+	}
+	return asked[0].Explanations, nil
+}
+
+// An Explainer explains prospects, any number of them with one forecast of the fleet: it is made when somebody in line asks for
+// it, and again when its tick is over, or has got its plan. Not for use by several goroutines.
+type Explainer struct {
+	db       *pgxpool.Pool
+	scope    Scope
+	made     ticks
+	forecast *plan.Forecast // nil: nobody has asked yet
+}
+
+// NewExplainer returns an explainer of what is within the scope.
+func NewExplainer(db *pgxpool.Pool, s Scope) *Explainer { return &Explainer{db: db, scope: s} }
+
+// Explain returns, for each URL, one explanation for each campaign that has the prospect, ordered by workspace and campaign. A
+// prospect that was enrolled under just this URL is meant; if there is none, those whose URL is another spelling of it (see
+// explain.NormalURL). For a prospect that nobody knows there is a single explanation, with the code not_found.
+func (x *Explainer) Explain(ctx context.Context, prospectURLs []string) ([]Prospect, error) {
+	prospects := make([]Prospect, len(prospectURLs))
+	spellings := make([][]string, len(prospectURLs))
+	var all []string
+	for i, url := range prospectURLs {
+		if err := explain.CheckURL(url); err != nil {
+			return nil, err
+		}
+		spellings[i] = explain.Spellings(url)
+		all = append(all, spellings[i]...)
+	}
+	err := read(ctx, x.db, func(q *dbsqlc.Queries) error {
+		rows, err := q.ProspectFacts(ctx, dbsqlc.ProspectFactsParams{
+			ProspectUrls: all, FirstWorkspace: x.scope.first, LastWorkspace: x.scope.last,
+		})
 		if err != nil {
 			return fmt.Errorf("reading facts: %w", err)
 		}
-		if len(rows) == 0 {
-			unknown := Explanation{ProspectURL: prospectURL, Answer: explain.Because(explain.Facts{}), History: []Event{}}
-			explanations = append(explanations, unknown)
-			return nil
-		}
-		history, err := readHistory(ctx, q, prospectURL)
+		known, err := x.answer(ctx, q, rows)
 		if err != nil {
 			return err
 		}
-		t, err := readTicks(ctx, q)
-		if err != nil {
-			return err
-		}
-		// The forecast is about the whole fleet: asked for only if somebody here is in line.
-		var f *plan.Forecast
-		if slices.ContainsFunc(rows, isInLine) {
-			if f, err = forecast(ctx, q, t); err != nil {
-				return err
-			}
-		}
-		for _, row := range rows {
-			explanations = append(explanations, Explanation{
-				Workspace: row.Workspace, Campaign: row.Campaign, Account: row.Account, ProspectURL: row.ProspectUrl,
-				Status: row.Status, Step: int(row.Step),
-				Answer:  explain.Because(facts(row, t, f)),
-				History: append([]Event{}, history[row.EnrollmentID]...),
-			})
+		for i, url := range prospectURLs {
+			prospects[i] = Prospect{URL: url, Explanations: find(known, url, spellings[i])}
 		}
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("explaining %s: %w", prospectURL, err)
+		return nil, fmt.Errorf("explaining %d prospects: %w", len(prospectURLs), err)
 	}
-	return explanations, nil
+	return prospects, nil
 }
 
-func isInLine(row dbsqlc.ProspectFactsRow) bool { return row.Position > 0 }
+// find returns the explanations for one of the prospects that were asked for.
+func find(known map[string][]Explanation, url string, spellings []string) []Explanation {
+	if exact := known[url]; exact != nil {
+		return exact
+	}
+	var found []Explanation
+	for _, spelling := range spellings {
+		found = append(found, known[spelling]...)
+	}
+	if found == nil {
+		found = []Explanation{{
+			ProspectURL: url, Answer: explain.Because(explain.Facts{Spellings: len(spellings)}), History: []Event{}, Tried: spellings,
+		}}
+	}
+	return found
+}
+
+// answer returns the explanations of enrollments by the URL under which they were enrolled.
+func (x *Explainer) answer(ctx context.Context, q *dbsqlc.Queries, rows []dbsqlc.ProspectFactsRow) (map[string][]Explanation, error) {
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	var ids, inLine []int64
+	for _, row := range rows {
+		ids = append(ids, row.EnrollmentID)
+		if row.InLine {
+			inLine = append(inLine, row.EnrollmentID)
+		}
+	}
+	history, err := readHistories(ctx, q, ids)
+	if err != nil {
+		return nil, err
+	}
+	t, err := readTicks(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	positions := make(map[int64]int)
+	// The forecast is about the whole fleet: asked for only if somebody here is in line.
+	if inLine != nil {
+		if err := x.look(ctx, q, t); err != nil {
+			return nil, err
+		}
+		places, err := q.Positions(ctx, inLine)
+		if err != nil {
+			return nil, fmt.Errorf("reading positions: %w", err)
+		}
+		for _, place := range places {
+			positions[place.EnrollmentID] = int(place.Position)
+		}
+	}
+	known := make(map[string][]Explanation)
+	for _, row := range rows {
+		known[row.ProspectUrl] = append(known[row.ProspectUrl], Explanation{
+			EnrollmentID: row.EnrollmentID, Workspace: row.Workspace, Campaign: row.Campaign,
+			AccountID: row.AccountID, Account: row.Account, ProspectURL: row.ProspectUrl, Status: row.Status, Step: int(row.Step),
+			Answer:  explain.Because(facts(row, t, positions[row.EnrollmentID], x.forecast)),
+			History: append([]Event{}, history[row.EnrollmentID]...),
+		})
+	}
+	return known, nil
+}
+
+// look makes the forecast unless there is one for these ticks.
+func (x *Explainer) look(ctx context.Context, q *dbsqlc.Queries, t ticks) (err error) {
+	if x.forecast == nil || x.made != t {
+		x.forecast, err = forecast(ctx, q, t)
+		x.made = t
+	}
+	return err
+}
 
 // facts adds the expected times to a row. f is needed only for a row that is in line.
-func facts(row dbsqlc.ProspectFactsRow, t ticks, f *plan.Forecast) explain.Facts {
+func facts(row dbsqlc.ProspectFactsRow, t ticks, position int, f *plan.Forecast) explain.Facts {
 	facts := explain.Facts{
 		Status: row.Status, PausedReason: row.PausedReason, NextActionAt: utc(row.NextActionAt),
 		Campaign: nameOf(row.CampaignName, row.Campaign), CampaignStatus: row.CampaignStatus, CampaignReason: row.CampaignReason,
@@ -99,21 +194,21 @@ func facts(row dbsqlc.ProspectFactsRow, t ticks, f *plan.Forecast) explain.Facts
 		Target: nameOf(text(row.TargetName), text(row.Target)), BlockedBy: row.BlockedBy,
 		HoldUntil: utc(row.HoldUntil), HoldReason: text(row.HoldReason), SafetyReason: text(row.SafetyReason), SafetyStays: row.SafetyStays,
 		AutoResumeOff: !row.AutoResume, AutoResumeNote: text(row.AutoResumeNote),
-		Position: int(row.Position),
+		Position: position,
 	}
 	if row.CampaignIsDue {
 		next := t.next()
 		facts.CampaignStartsAt = &next
 	}
-	if isInLine(row) {
-		facts.ExpectedAt = expected(f.TickOf(*row.TargetID, facts.Position))
+	if position > 0 {
+		facts.ExpectedAt = expected(f.TickOf(*row.TargetID, position))
 	}
 	return facts
 }
 
-// readHistory returns the history of a prospect by enrollment.
-func readHistory(ctx context.Context, q *dbsqlc.Queries, prospectURL string) (map[int64][]Event, error) {
-	rows, err := q.ProspectHistory(ctx, prospectURL)
+// readHistories returns the histories of enrollments.
+func readHistories(ctx context.Context, q *dbsqlc.Queries, enrollmentIDs []int64) (map[int64][]Event, error) {
+	rows, err := q.EnrollmentHistories(ctx, enrollmentIDs)
 	if err != nil {
 		return nil, fmt.Errorf("reading history: %w", err)
 	}

@@ -2,6 +2,7 @@ package outlook
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 	"time"
 
@@ -140,16 +141,72 @@ func TestExplainProspectThatNobodyKnows(t *testing.T) {
 	f := newFleet(t)
 	f.Exec(t, oneProspect)
 
-	got, err := Explain(t.Context(), f.Pool, ada+"/")
+	got, err := Explain(t.Context(), f.Pool, "m.linkedin.com/in/Bob/?trk=1")
 	require.NoError(t, err)
+	require.Contains(t, got[0].Tried, "https://www.linkedin.com/in/bob")
+	require.NotContains(t, got[0].Tried, "")
+	count := len(got[0].Tried)
+	got[0].Tried = got[0].Tried[:2]
 	body, err := json.Marshal(got)
 	require.NoError(t, err)
-	require.JSONEq(t, `[{
-		"workspace": "", "campaign": "", "account": "", "prospect_url": "https://linkedin.com/in/ada/", "status": "", "step": 0,
-		"code": "not_found",
-		"sentence": "No campaign has a prospect with this URL. Check that it is written exactly as in the campaign.",
-		"normal_wait": false, "who_acts": "user", "expected_at": null, "history": []
-	}]`, string(body))
+	require.JSONEq(t, fmt.Sprintf(`[{
+		"enrollment_id": 0, "workspace": "", "campaign": "", "account_id": 0, "account": "",
+		"prospect_url": "m.linkedin.com/in/Bob/?trk=1", "status": "", "step": 0, "code": "not_found",
+		"sentence": "No campaign has a prospect with this URL, in none of the %d spellings that were looked for. Check that it is written as in the campaign.",
+		"normal_wait": false, "who_acts": "user", "expected_at": null, "history": [],
+		"tried": ["m.linkedin.com/in/Bob/?trk=1", "https://www.linkedin.com/in/bob"]
+	}]`, count), string(body))
+}
+
+// TestExplainFindsEverySpelling enrolls prospects under spellings that a platform may use, and asks for them with others.
+func TestExplainFindsEverySpelling(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.Exec(t, oneProspect)
+	for _, enrolled := range []string{
+		"https://www.linkedin.com/in/ada", "https://linkedin.com/in/ada/", "http://www.linkedin.com/in/ada", "linkedin.com/in/ada",
+		"www.linkedin.com/in/ada/",
+	} {
+		f.Exec(t, "UPDATE thaw.enrollments SET prospect_url = $1", enrolled)
+		for _, asked := range []string{
+			"https://www.linkedin.com/in/ada", "http://linkedin.com/in/ada/", "HTTPS://WWW.LinkedIn.com/in/Ada?trk=x#about",
+			"m.linkedin.com/in/ada", "https://de.linkedin.com/in/ada/", " linkedin.com/in/%61da/en ", enrolled,
+		} {
+			got := f.explainOne(t, asked)
+			require.Equal(t, explain.WaitingForSweep, got.Code, "%s for %s", asked, enrolled)
+			require.Equal(t, enrolled, got.ProspectURL)
+			require.Nil(t, got.Tried)
+		}
+	}
+}
+
+// An exact match is meant alone, even if somebody else has another spelling of the same URL.
+func TestExplainPrefersTheExactURL(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.Exec(t, oneProspect+`
+		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, prospect_url)
+		SELECT e.workspace_id, e.campaign_id, e.account_id, 'active', 'https://www.linkedin.com/in/ada/' FROM thaw.enrollments AS e`)
+	require.Equal(t, explain.WaitingForSweep, f.explainOne(t, ada).Code)
+	require.Equal(t, explain.Active, f.explainOne(t, ada[:len("https://")]+"www."+ada[len("https://"):]+"/").Code)
+	both, err := Explain(t.Context(), f.Pool, "LINKEDIN.com/in/ada")
+	require.NoError(t, err)
+	require.Len(t, both, 2)
+}
+
+// TestExplainWithinAScope asks for ada as each of her two workspaces.
+func TestExplainWithinAScope(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.Exec(t, oneProspect+stranger)
+	for workspace, code := range map[int64]explain.Code{1: explain.WaitingForSweep, 2: explain.NotFound} {
+		got, err := NewExplainer(f.Pool, OfWorkspace(workspace)).Explain(t.Context(), []string{ada})
+		require.NoError(t, err)
+		require.Equal(t, code, got[0].Explanations[0].Code)
+		require.Equal(t, code != explain.NotFound, got[0].IsKnown())
+	}
+	_, err := NewExplainer(f.Pool, Everything()).Explain(t.Context(), []string{ada, "bad\x00"})
+	require.ErrorContains(t, err, "control characters")
 }
 
 // TestExplainInEveryWorkspace has ada in three campaigns of two workspaces, each with an answer and a place of its own.

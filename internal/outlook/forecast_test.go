@@ -129,9 +129,16 @@ func TestForecastIsWhatTheSweepsDo(t *testing.T) {
 			}
 			since := testdb.Value[int64](t, f.DB, "SELECT coalesce(max(id), 0) FROM thaw.enrollment_events")
 			foretold := make(map[place]time.Time)
+			var urls []string
+			for p := range prospects {
+				urls = append(urls, prospectURL(p))
+			}
+			together, err := NewExplainer(f.Pool, Everything()).Explain(t.Context(), urls)
+			require.NoError(t, err)
 			for p := range prospects {
 				explanations, err := Explain(t.Context(), f.Pool, prospectURL(p))
 				require.NoError(t, err)
+				require.Equal(t, explanations, together[p].Explanations, "asked alone, or with others")
 				for _, e := range explanations {
 					if e.Code == explain.WaitingForSweep {
 						require.NotNil(t, e.ExpectedAt)

@@ -27,6 +27,9 @@ func OfWorkspace(id int64) Scope { return Scope{id, id} }
 // IsOneWorkspace says whether nothing but one workspace may be seen.
 func (s Scope) IsOneWorkspace() bool { return s.first == s.last }
 
+// WorkspaceID returns the one workspace that may be seen, where there is one.
+func (s Scope) WorkspaceID() int64 { return s.first }
+
 // Workspace narrows a scope to one workspace, by its key; an empty key changes nothing. [ErrNotFound] if there is none, or none
 // within the scope.
 func (s Scope) Workspace(ctx context.Context, db *pgxpool.Pool, key string) (Scope, error) {

@@ -197,6 +197,23 @@ func TestForecastIsCompact(t *testing.T) {
 
 // BenchmarkForecast drains everything, but for the last. Where there are about
 // 10,000 accounts, each tick serves a part of them in turn.
+func TestForecastTellsTheNextTicksOfAnAccount(t *testing.T) {
+	t.Parallel()
+	rules := usual()
+	rules.FirstBudget, rules.FleetCap = 300, 300
+	f := NewForecast([]Claimant{
+		{AccountID: 11, WorkspaceID: 1, Backlog: 450, Room: 20},
+		{AccountID: 21, WorkspaceID: 2, Backlog: 160, Room: 200},
+	}, rules)
+
+	all := []Portion{{tick(1), 20}, {tick(2), 200}, {tick(3), 200}, {tick(4), 30}}
+	for n := range len(all) + 1 {
+		require.Equal(t, all[:n], append([]Portion{}, f.Next(11, n)...))
+	}
+	require.Equal(t, all, f.Next(11, 10))
+	require.Empty(t, f.Next(31, 10))
+}
+
 func BenchmarkForecast(b *testing.B) {
 	for _, bb := range []struct {
 		name             string

@@ -1,4 +1,4 @@
-// Package server is the HTTP side of a Thaw process: webhooks, health, and the operators' pages.
+// Package server is the HTTP side of a Thaw process: webhooks, health, the operators' pages, and the JSON API.
 package server
 
 import (
@@ -10,6 +10,7 @@ import (
 	"github.com/riverqueue/river"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/thawline/thaw/internal/api"
 	"github.com/thawline/thaw/internal/pages"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/webhook"
@@ -63,6 +64,7 @@ func New(ctx context.Context, c Config) (http.Handler, error) {
 		mux.Handle("GET /metrics", riverui.Guard(c.AdminPassword, c.Metrics))
 	}
 	mux.Handle(riverui.Prefix+"/", riverui.Guard(c.AdminPassword, jobs))
+	mux.Handle(api.Prefix+"/", api.New(api.Config{Store: c.Store, AdminPassword: c.AdminPassword, Logger: c.Logger}))
 	guard := func(next http.Handler) http.Handler { return riverui.Guard(c.AdminPassword, next) }
 	shown := pages.Config{Store: c.Store, Jobs: riverui.Prefix, Stopping: c.Stopping, Logger: c.Logger}
 	if err := pages.Register(mux, shown, guard); err != nil {

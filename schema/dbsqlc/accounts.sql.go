@@ -10,6 +10,42 @@ import (
 	"time"
 )
 
+const accountIDsNamed = `-- name: AccountIDsNamed :many
+SELECT a.id
+FROM thaw.accounts AS a
+WHERE lower(a.provider_account_id) COLLATE "C" = lower($1::text) COLLATE "C"
+    AND a.provider_account_id = $1::text
+    AND a.workspace_id BETWEEN $2::bigint AND $3::bigint
+ORDER BY a.workspace_id, a.id
+`
+
+type AccountIDsNamedParams struct {
+	Account        string
+	FirstWorkspace int64
+	LastWorkspace  int64
+}
+
+// The accounts that a provider calls so; several where two providers do.
+func (q *Queries) AccountIDsNamed(ctx context.Context, arg AccountIDsNamedParams) ([]int64, error) {
+	rows, err := q.db.Query(ctx, accountIDsNamed, arg.Account, arg.FirstWorkspace, arg.LastWorkspace)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int64
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const accountIsSeen = `-- name: AccountIsSeen :one
 SELECT EXISTS (
     SELECT FROM thaw.accounts AS a
@@ -80,47 +116,6 @@ func (q *Queries) AccountKeys(ctx context.Context, arg AccountKeysParams) ([]Acc
 	var items []AccountKeysRow
 	for rows.Next() {
 		var i AccountKeysRow
-		if err := rows.Scan(&i.WorkspaceID, &i.ID); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const accountKeysNamed = `-- name: AccountKeysNamed :many
-SELECT a.workspace_id, a.id
-FROM thaw.accounts AS a
-WHERE lower(a.provider_account_id) COLLATE "C" = lower($1::text) COLLATE "C"
-    AND a.provider_account_id = $1::text
-    AND a.workspace_id BETWEEN $2::bigint AND $3::bigint
-ORDER BY a.workspace_id, a.id
-`
-
-type AccountKeysNamedParams struct {
-	Account        string
-	FirstWorkspace int64
-	LastWorkspace  int64
-}
-
-type AccountKeysNamedRow struct {
-	WorkspaceID int64
-	ID          int64
-}
-
-// The accounts that a provider calls so; several where two providers do.
-func (q *Queries) AccountKeysNamed(ctx context.Context, arg AccountKeysNamedParams) ([]AccountKeysNamedRow, error) {
-	rows, err := q.db.Query(ctx, accountKeysNamed, arg.Account, arg.FirstWorkspace, arg.LastWorkspace)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []AccountKeysNamedRow
-	for rows.Next() {
-		var i AccountKeysNamedRow
 		if err := rows.Scan(&i.WorkspaceID, &i.ID); err != nil {
 			return nil, err
 		}

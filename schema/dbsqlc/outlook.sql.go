@@ -55,6 +55,67 @@ func (q *Queries) Backlog(ctx context.Context) ([]BacklogRow, error) {
 	return items, nil
 }
 
+const enrollmentHistories = `-- name: EnrollmentHistories :many
+SELECT h.enrollment_id, h.at, h.kind::text AS kind, h.from_status::text AS from_status, h.to_status::text AS to_status,
+    coalesce(h.reason::text, '')::text AS reason, h.source::text AS source, h.tick_at, h.heal_id, h.signal_id, h.job_id,
+    h.from_account, h.to_account, h.step
+FROM thaw.history AS h
+WHERE h.enrollment_id = ANY ($1::bigint[])
+ORDER BY h.event_id
+`
+
+type EnrollmentHistoriesRow struct {
+	EnrollmentID int64
+	At           time.Time
+	Kind         string
+	FromStatus   string
+	ToStatus     string
+	Reason       string
+	Source       string
+	TickAt       *time.Time
+	HealID       *int64
+	SignalID     *int64
+	JobID        *int64
+	FromAccount  *string
+	ToAccount    *string
+	Step         int32
+}
+
+func (q *Queries) EnrollmentHistories(ctx context.Context, enrollmentIds []int64) ([]EnrollmentHistoriesRow, error) {
+	rows, err := q.db.Query(ctx, enrollmentHistories, enrollmentIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []EnrollmentHistoriesRow
+	for rows.Next() {
+		var i EnrollmentHistoriesRow
+		if err := rows.Scan(
+			&i.EnrollmentID,
+			&i.At,
+			&i.Kind,
+			&i.FromStatus,
+			&i.ToStatus,
+			&i.Reason,
+			&i.Source,
+			&i.TickAt,
+			&i.HealID,
+			&i.SignalID,
+			&i.JobID,
+			&i.FromAccount,
+			&i.ToAccount,
+			&i.Step,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const latestSweep = `-- name: LatestSweep :one
 SELECT s.tick_at, s.accounts_planned, s.accounts_processed, s.resumed, s.repointed, s.campaigns_resumed, s.backlog_left,
     coalesce(s.seconds, 0)::double precision AS seconds, s.finished_at
@@ -125,6 +186,64 @@ func (q *Queries) OpenGrants(ctx context.Context, tickAt time.Time) ([]OpenGrant
 	return items, nil
 }
 
+const positions = `-- name: Positions :many
+WITH asked AS MATERIALIZED (
+    SELECT e.id, e.paused_at, target.target_id,
+        lag(e.paused_at, 1, '-infinity') OVER in_line AS from_time, lag(e.id, 1, 0::bigint) OVER in_line AS from_id
+    FROM thaw.enrollments AS e
+    CROSS JOIN LATERAL (
+        SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = e.account_id LIMIT 1) AS target
+    WHERE e.id = ANY ($1::bigint[])
+    WINDOW in_line AS (PARTITION BY target.target_id ORDER BY e.paused_at, e.id)
+), line AS MATERIALIZED (
+    SELECT target.id AS target_id, source.source_id, source.campaign_id
+    FROM (SELECT DISTINCT asked.target_id AS id FROM asked) AS target
+    CROSS JOIN LATERAL thaw.resumable(thaw.sources_of(target.id))
+        AS source (workspace_id, target_id, source_id, campaign_id)
+)
+SELECT asked.id AS enrollment_id,
+    (1 + sum(stretch.length) OVER (PARTITION BY asked.target_id ORDER BY asked.paused_at, asked.id))::bigint AS position
+FROM asked
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(rows.length), 0) AS length
+    FROM line
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS length
+        FROM thaw.enrollments AS w
+        WHERE w.status = 'paused' AND w.waits_for_account
+            AND w.account_id = line.source_id AND w.campaign_id = line.campaign_id
+            AND (w.paused_at, w.id) >= (asked.from_time, asked.from_id)
+            AND (w.paused_at, w.id) < (asked.paused_at, asked.id)) AS rows
+    WHERE line.target_id = asked.target_id) AS stretch
+`
+
+type PositionsRow struct {
+	EnrollmentID int64
+	Position     int64
+}
+
+// The places of enrollments in the lines of the accounts that they wake through; 1 is the next one. Those who were asked for
+// split a line into stretches, from each to the next: every stretch is counted once, in the index, however many are asked for.
+func (q *Queries) Positions(ctx context.Context, enrollmentIds []int64) ([]PositionsRow, error) {
+	rows, err := q.db.Query(ctx, positions, enrollmentIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []PositionsRow
+	for rows.Next() {
+		var i PositionsRow
+		if err := rows.Scan(&i.EnrollmentID, &i.Position); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const prospectFacts = `-- name: ProspectFacts :many
 SELECT
     e.id AS enrollment_id,
@@ -137,6 +256,7 @@ SELECT
     account.provider_account_id AS account,
     account.display_name AS account_name,
     account.status::text AS account_status,
+    account.id AS account_id,
     e.prospect_url,
     e.status::text AS status,
     coalesce(e.paused_reason::text, '')::text AS paused_reason,
@@ -159,20 +279,10 @@ SELECT
     safety.stays AS safety_stays,
     workspace.auto_resume,
     workspace.auto_resume_note,
-    -- The place in the line of everybody who wakes through the same account; 0: in no line.
-    (CASE WHEN e.waits_for_account
+    -- Whether it has a place in the line of everybody who wakes through the same account; which one, Positions says.
+    (e.waits_for_account
         AND (campaign.status = 'running' OR campaign.waits_for_account)
-        AND target.id IS NOT NULL AND thaw.blocked_by(target) IS NULL
-        THEN 1 + (
-            SELECT coalesce(sum(ahead.length), 0)
-            FROM thaw.resumable(thaw.sources_of(target.id)) AS line
-            CROSS JOIN LATERAL (
-                SELECT count(*) AS length
-                FROM thaw.enrollments AS w
-                WHERE w.status = 'paused' AND w.waits_for_account
-                    AND w.account_id = line.source_id AND w.campaign_id = line.campaign_id
-                    AND (w.paused_at, w.id) < (e.paused_at, e.id)) AS ahead)
-        ELSE 0 END)::bigint AS position
+        AND target.id IS NOT NULL AND thaw.blocked_by(target) IS NULL)::boolean AS in_line
 FROM thaw.enrollments AS e
 JOIN thaw.workspaces AS workspace ON workspace.id = e.workspace_id
 JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id
@@ -185,9 +295,16 @@ CROSS JOIN LATERAL (
     FROM thaw.accounts AS other
     WHERE other.workspace_id = account.workspace_id AND other.provider = account.provider
         AND other.member_id = account.member_id AND other.id <> account.id) AS family
-WHERE e.prospect_url = $1
-ORDER BY workspace.key, campaign.key
+WHERE e.prospect_url = ANY ($1::text[])
+    AND e.workspace_id BETWEEN $2::bigint AND $3::bigint
+ORDER BY workspace.key, campaign.key, e.id
 `
+
+type ProspectFactsParams struct {
+	ProspectUrls   []string
+	FirstWorkspace int64
+	LastWorkspace  int64
+}
 
 type ProspectFactsRow struct {
 	EnrollmentID       int64
@@ -200,6 +317,7 @@ type ProspectFactsRow struct {
 	Account            string
 	AccountName        string
 	AccountStatus      string
+	AccountID          int64
 	ProspectUrl        string
 	Status             string
 	PausedReason       string
@@ -217,12 +335,12 @@ type ProspectFactsRow struct {
 	SafetyStays        bool
 	AutoResume         bool
 	AutoResumeNote     *string
-	Position           int64
+	InLine             bool
 }
 
-// Every enrollment of a prospect, with all that decides why it does not move. Empty text stands for null.
-func (q *Queries) ProspectFacts(ctx context.Context, prospectUrl string) ([]ProspectFactsRow, error) {
-	rows, err := q.db.Query(ctx, prospectFacts, prospectUrl)
+// Every enrollment of the given prospects, with all that decides why it does not move. Empty text stands for null.
+func (q *Queries) ProspectFacts(ctx context.Context, arg ProspectFactsParams) ([]ProspectFactsRow, error) {
+	rows, err := q.db.Query(ctx, prospectFacts, arg.ProspectUrls, arg.FirstWorkspace, arg.LastWorkspace)
 	if err != nil {
 		return nil, err
 	}
@@ -241,6 +359,7 @@ func (q *Queries) ProspectFacts(ctx context.Context, prospectUrl string) ([]Pros
 			&i.Account,
 			&i.AccountName,
 			&i.AccountStatus,
+			&i.AccountID,
 			&i.ProspectUrl,
 			&i.Status,
 			&i.PausedReason,
@@ -258,68 +377,7 @@ func (q *Queries) ProspectFacts(ctx context.Context, prospectUrl string) ([]Pros
 			&i.SafetyStays,
 			&i.AutoResume,
 			&i.AutoResumeNote,
-			&i.Position,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const prospectHistory = `-- name: ProspectHistory :many
-SELECT h.enrollment_id, h.at, h.kind::text AS kind, h.from_status::text AS from_status, h.to_status::text AS to_status,
-    coalesce(h.reason::text, '')::text AS reason, h.source::text AS source, h.tick_at, h.heal_id, h.signal_id, h.job_id,
-    h.from_account, h.to_account, h.step
-FROM thaw.history AS h
-WHERE h.prospect_url = $1
-ORDER BY h.event_id
-`
-
-type ProspectHistoryRow struct {
-	EnrollmentID int64
-	At           time.Time
-	Kind         string
-	FromStatus   string
-	ToStatus     string
-	Reason       string
-	Source       string
-	TickAt       *time.Time
-	HealID       *int64
-	SignalID     *int64
-	JobID        *int64
-	FromAccount  *string
-	ToAccount    *string
-	Step         int32
-}
-
-func (q *Queries) ProspectHistory(ctx context.Context, prospectUrl string) ([]ProspectHistoryRow, error) {
-	rows, err := q.db.Query(ctx, prospectHistory, prospectUrl)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []ProspectHistoryRow
-	for rows.Next() {
-		var i ProspectHistoryRow
-		if err := rows.Scan(
-			&i.EnrollmentID,
-			&i.At,
-			&i.Kind,
-			&i.FromStatus,
-			&i.ToStatus,
-			&i.Reason,
-			&i.Source,
-			&i.TickAt,
-			&i.HealID,
-			&i.SignalID,
-			&i.JobID,
-			&i.FromAccount,
-			&i.ToAccount,
-			&i.Step,
+			&i.InLine,
 		); err != nil {
 			return nil, err
 		}

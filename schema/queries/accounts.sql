@@ -15,9 +15,9 @@ WHERE (a.workspace_id, a.id) > (sqlc.arg(after_workspace)::bigint, sqlc.arg(afte
 ORDER BY a.workspace_id, a.id
 LIMIT sqlc.arg(size)::integer;
 
--- name: AccountKeysNamed :many
+-- name: AccountIDsNamed :many
 -- The accounts that a provider calls so; several where two providers do.
-SELECT a.workspace_id, a.id
+SELECT a.id
 FROM thaw.accounts AS a
 WHERE lower(a.provider_account_id) COLLATE "C" = lower(sqlc.arg(account)::text) COLLATE "C"
     AND a.provider_account_id = sqlc.arg(account)::text

@@ -10,7 +10,7 @@ FROM thaw.grants AS g
 WHERE g.tick_at = sqlc.arg(tick_at)::timestamptz AND g.finished_at IS NULL;
 
 -- name: ProspectFacts :many
--- Every enrollment of a prospect, with all that decides why it does not move. Empty text stands for null.
+-- Every enrollment of the given prospects, with all that decides why it does not move. Empty text stands for null.
 SELECT
     e.id AS enrollment_id,
     workspace.key AS workspace,
@@ -22,6 +22,7 @@ SELECT
     account.provider_account_id AS account,
     account.display_name AS account_name,
     account.status::text AS account_status,
+    account.id AS account_id,
     e.prospect_url,
     e.status::text AS status,
     coalesce(e.paused_reason::text, '')::text AS paused_reason,
@@ -44,20 +45,10 @@ SELECT
     safety.stays AS safety_stays,
     workspace.auto_resume,
     workspace.auto_resume_note,
-    -- The place in the line of everybody who wakes through the same account; 0: in no line.
-    (CASE WHEN e.waits_for_account
+    -- Whether it has a place in the line of everybody who wakes through the same account; which one, Positions says.
+    (e.waits_for_account
         AND (campaign.status = 'running' OR campaign.waits_for_account)
-        AND target.id IS NOT NULL AND thaw.blocked_by(target) IS NULL
-        THEN 1 + (
-            SELECT coalesce(sum(ahead.length), 0)
-            FROM thaw.resumable(thaw.sources_of(target.id)) AS line
-            CROSS JOIN LATERAL (
-                SELECT count(*) AS length
-                FROM thaw.enrollments AS w
-                WHERE w.status = 'paused' AND w.waits_for_account
-                    AND w.account_id = line.source_id AND w.campaign_id = line.campaign_id
-                    AND (w.paused_at, w.id) < (e.paused_at, e.id)) AS ahead)
-        ELSE 0 END)::bigint AS position
+        AND target.id IS NOT NULL AND thaw.blocked_by(target) IS NULL)::boolean AS in_line
 FROM thaw.enrollments AS e
 JOIN thaw.workspaces AS workspace ON workspace.id = e.workspace_id
 JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id
@@ -70,15 +61,48 @@ CROSS JOIN LATERAL (
     FROM thaw.accounts AS other
     WHERE other.workspace_id = account.workspace_id AND other.provider = account.provider
         AND other.member_id = account.member_id AND other.id <> account.id) AS family
-WHERE e.prospect_url = sqlc.arg(prospect_url)
-ORDER BY workspace.key, campaign.key;
+WHERE e.prospect_url = ANY (sqlc.arg(prospect_urls)::text[])
+    AND e.workspace_id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint
+ORDER BY workspace.key, campaign.key, e.id;
 
--- name: ProspectHistory :many
+-- name: Positions :many
+-- The places of enrollments in the lines of the accounts that they wake through; 1 is the next one. Those who were asked for
+-- split a line into stretches, from each to the next: every stretch is counted once, in the index, however many are asked for.
+WITH asked AS MATERIALIZED (
+    SELECT e.id, e.paused_at, target.target_id,
+        lag(e.paused_at, 1, '-infinity') OVER in_line AS from_time, lag(e.id, 1, 0::bigint) OVER in_line AS from_id
+    FROM thaw.enrollments AS e
+    CROSS JOIN LATERAL (
+        SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = e.account_id LIMIT 1) AS target
+    WHERE e.id = ANY (sqlc.arg(enrollment_ids)::bigint[])
+    WINDOW in_line AS (PARTITION BY target.target_id ORDER BY e.paused_at, e.id)
+), line AS MATERIALIZED (
+    SELECT target.id AS target_id, source.source_id, source.campaign_id
+    FROM (SELECT DISTINCT asked.target_id AS id FROM asked) AS target
+    CROSS JOIN LATERAL thaw.resumable(thaw.sources_of(target.id))
+        AS source (workspace_id, target_id, source_id, campaign_id)
+)
+SELECT asked.id AS enrollment_id,
+    (1 + sum(stretch.length) OVER (PARTITION BY asked.target_id ORDER BY asked.paused_at, asked.id))::bigint AS position
+FROM asked
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(rows.length), 0) AS length
+    FROM line
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS length
+        FROM thaw.enrollments AS w
+        WHERE w.status = 'paused' AND w.waits_for_account
+            AND w.account_id = line.source_id AND w.campaign_id = line.campaign_id
+            AND (w.paused_at, w.id) >= (asked.from_time, asked.from_id)
+            AND (w.paused_at, w.id) < (asked.paused_at, asked.id)) AS rows
+    WHERE line.target_id = asked.target_id) AS stretch;
+
+-- name: EnrollmentHistories :many
 SELECT h.enrollment_id, h.at, h.kind::text AS kind, h.from_status::text AS from_status, h.to_status::text AS to_status,
     coalesce(h.reason::text, '')::text AS reason, h.source::text AS source, h.tick_at, h.heal_id, h.signal_id, h.job_id,
     h.from_account, h.to_account, h.step
 FROM thaw.history AS h
-WHERE h.prospect_url = sqlc.arg(prospect_url)
+WHERE h.enrollment_id = ANY (sqlc.arg(enrollment_ids)::bigint[])
 ORDER BY h.event_id;
 
 -- name: LatestSweep :one

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/stretchr/testify/require"
+)
+
+// readProspects returns the lines of a file as text: number, URL, and what is wrong.
+func readProspects(t *testing.T, content string) (lines []string) {
+	t.Helper()
+	for line, err := range prospectLines(strings.NewReader(content)) {
+		require.NoError(t, err)
+		text := fmt.Sprintf("%d %s", line.number, line.url)
+		if line.err != nil {
+			text += " ! " + line.err.Error()
+		}
+		lines = append(lines, text)
+	}
+	return lines
+}
+
+func TestProspectLines(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		content string
+		want    []string
+	}{
+		"plain":                        {"a.b/1\n\n  a.b/2\r\na.b/3", []string{"1 a.b/1", "3 a.b/2", "4 a.b/3"}},
+		"plain, with a comma":          {"a.b/1,2\na.b/2\n", []string{"1 a.b/1,2", "2 a.b/2"}},
+		"plain, with a mark":           {"\ufeffa.b/1\n", []string{"1 a.b/1"}},
+		"CSV":                          {"name,prospect_url\nAda,a.b/1\n\"Bob, B.\",\"a.b/2,3\"\n", []string{"2 a.b/1", "3 a.b/2,3"}},
+		"CSV of one column":            {"URL\na.b/1\n", []string{"2 a.b/1"}},
+		"CSV, with a mark":             {"\ufeff\"url\",x\r\na.b/1,\r\n", []string{"2 a.b/1"}},
+		"CSV, several lines in a cell": {"note,url\n\"one\ntwo\",a.b/1\nx,a.b/2\n", []string{"2 a.b/1", "4 a.b/2"}},
+		"CSV, a short line":            {"x,url\n1\n2,a.b/2\n", []string{"2  ! the URL of a prospect is empty", "3 a.b/2"}},
+		"CSV, a bare quote":            {"x,url\n1\"2,a.b/1\n2,a.b/2\n", []string{`2  ! bare " in non-quoted-field`, "3 a.b/2"}},
+		"not UTF-8":                    {"a.b/1\na.b/\xff\na.b/3\n", []string{"1 a.b/1", "2 a.b/\xff ! the URL of a prospect is not UTF-8", "3 a.b/3"}},
+		"nothing":                      {"", nil},
+		"nothing but blanks":           {"\n \n", nil},
+	} {
+		require.Equal(t, test.want, readProspects(t, test.content), name)
+	}
+}
+
+func TestProspectLinesNameALineThatIsTooLong(t *testing.T) {
+	t.Parallel()
+	lines := readProspects(t, "a.b/1\n"+strings.Repeat("x", 100_000)+"\na.b/3\n")
+	require.Len(t, lines, 3)
+	require.Contains(t, lines[1], "2 xxx")
+	require.Contains(t, lines[1], "at most 2000")
+	require.Equal(t, "3 a.b/3", lines[2])
+}
+
+func TestProspectLinesEndWithAnError(t *testing.T) {
+	t.Parallel()
+	broken := io.MultiReader(strings.NewReader("a.b/1\na.b/2\n"), iotest.ErrReader(errors.New("gone")))
+	var last error
+	for _, err := range prospectLines(broken) {
+		last = err
+	}
+	require.ErrorContains(t, last, "gone")
+}
+
+// A file of any length is read in the memory of a few lines.
+func TestProspectLinesAreNotKept(t *testing.T) { //nolint:paralleltest // measures memory
+	const many = 300_000
+	for _, header := range []string{"", "url\n"} {
+		lines, out := io.Pipe()
+		go func() {
+			fmt.Fprint(out, header)
+			for i := range many {
+				fmt.Fprintf(out, "https://www.linkedin.com/in/prospect-%d\n", i)
+			}
+			_ = out.Close()
+		}()
+		var before, now runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		count := 0
+		for _, err := range prospectLines(lines) {
+			require.NoError(t, err)
+			count++
+			if count == many-1 {
+				runtime.GC()
+				runtime.ReadMemStats(&now)
+			}
+		}
+		require.Equal(t, many, count)
+		require.Less(t, int64(now.HeapAlloc)-int64(before.HeapAlloc), int64(1<<20))
+	}
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/thawline/thaw/internal/store"
+	"github.com/thawline/thaw/internal/token"
+	"github.com/thawline/thaw/schema/dbsqlc"
+)
+
+type tokenCmd struct {
+	Create tokenCreateCmd `cmd:"" help:"Make a token for one workspace, or for an operator, and show it once."`
+	List   tokenListCmd   `cmd:"" help:"List all tokens, with when they were used last."`
+	Revoke tokenRevokeCmd `cmd:"" help:"Make a token useless, at once."`
+}
+
+func (tokenCmd) Help() string { return tokenCreateCmd{}.Help() }
+
+type tokenCreateCmd struct {
+	database  `embed:""`
+	Workspace string        `help:"The only workspace that the token may see." placeholder:"KEY" xor:"scope"`
+	Operator  bool          `help:"The token may see and do all that an operator may." xor:"scope"`
+	Name      string        `help:"Who uses it, for the record." placeholder:"TEXT" required:""`
+	Expires   time.Duration `help:"How long it is good; without it, until it is revoked." placeholder:"2160h"`
+	JSON      bool          `help:"Print JSON."`
+}
+
+func (tokenCreateCmd) Help() string {
+	return "The token is shown here and nowhere else; the database has only a hash of it.\n\nExample:\n  thaw token create --workspace acme --name \"customer portal\" --expires 2160h"
+}
+
+func (c *tokenCreateCmd) Validate() error {
+	switch {
+	case c.Workspace == "" && !c.Operator:
+		return errors.New("say what the token may see: --workspace KEY, or --operator for everything")
+	case c.Expires < 0 || c.Expires > 0 && c.Expires < time.Minute:
+		return fmt.Errorf("--expires=%s: must be at least a minute", c.Expires)
+	default:
+		return nil
+	}
+}
+
+func (c *tokenCreateCmd) Run(ctx context.Context, e *env) error {
+	return withStore(ctx, e, c.database, func(db *store.Store) error {
+		made := token.New()
+		params := dbsqlc.CreateTokenParams{Name: c.Name, Hash: made.Hash(), CreatedBy: "cli:" + login()}
+		if c.Expires > 0 {
+			params.Lasts = &c.Expires
+		}
+		if c.Workspace != "" {
+			id, err := db.WorkspaceID(ctx, c.Workspace)
+			if errors.Is(err, pgx.ErrNoRows) {
+				return fmt.Errorf("there is no workspace %q: thaw auto-resume list has the names", c.Workspace)
+			} else if err != nil {
+				return err
+			}
+			params.WorkspaceID = &id
+		}
+		row, err := db.CreateToken(ctx, params)
+		if err != nil {
+			return fmt.Errorf("making the token: %w", err)
+		}
+		if c.JSON {
+			return writeJSON(e.stdout, map[string]any{"id": row.ID, "token": string(made), "expires_at": row.ExpiresAt})
+		}
+		fmt.Fprintln(e.stdout, string(made))
+		fmt.Fprintf(e.stderr, "token %d, good until %s; it is not shown again\n", row.ID, stampOr(row.ExpiresAt, "it is revoked"))
+		return nil
+	})
+}
+
+type tokenListCmd struct {
+	database `embed:""`
+	JSON     bool `help:"Print JSON."`
+}
+
+func (tokenListCmd) Help() string { return "Example:\n  thaw token list --json" }
+
+func (c *tokenListCmd) Run(ctx context.Context, e *env) error {
+	return withStore(ctx, e, c.database, func(db *store.Store) error {
+		rows, err := db.ListTokens(ctx)
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			type line struct {
+				ID         int64      `json:"id"`
+				Workspace  *string    `json:"workspace"` // nil: all
+				Name       string     `json:"name"`
+				CreatedAt  time.Time  `json:"created_at"`
+				CreatedBy  string     `json:"created_by"`
+				LastUsedAt *time.Time `json:"last_used_at"`
+				ExpiresAt  *time.Time `json:"expires_at"`
+				RevokedAt  *time.Time `json:"revoked_at"`
+			}
+			lines := make([]line, len(rows))
+			for i, r := range rows {
+				lines[i] = line{r.ID, nil, r.Name, r.CreatedAt, r.CreatedBy, r.LastUsedAt, r.ExpiresAt, r.RevokedAt}
+				if r.Workspace != "" {
+					lines[i].Workspace = &r.Workspace
+				}
+			}
+			return writeJSON(e.stdout, lines)
+		}
+		w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "ID\tWORKSPACE\tNAME\tCREATED\tBY\tLAST USED\tEXPIRES\tREVOKED")
+		for _, r := range rows {
+			workspace := r.Workspace
+			if workspace == "" {
+				workspace = "(all)"
+			}
+			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, workspace, r.Name, stamp(r.CreatedAt), r.CreatedBy,
+				stampOr(r.LastUsedAt, "never"), stampOr(r.ExpiresAt, "never"), stampOr(r.RevokedAt, "-"))
+		}
+		return w.Flush()
+	})
+}
+
+type tokenRevokeCmd struct {
+	database `embed:""`
+	ID       int64 `arg:"" help:"Number of the token; thaw token list has it."`
+}
+
+func (tokenRevokeCmd) Help() string { return "Example:\n  thaw token revoke 7" }
+
+func (c *tokenRevokeCmd) Run(ctx context.Context, e *env) error {
+	return withStore(ctx, e, c.database, func(db *store.Store) error {
+		name, err := db.RevokeToken(ctx, c.ID)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return fmt.Errorf("there is no token %d: thaw token list has them", c.ID)
+		} else if err != nil {
+			return err
+		}
+		fmt.Fprintf(e.stdout, "token %d (%s) is revoked\n", c.ID, name)
+		return nil
+	})
+}

@@ -1,0 +1,62 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/internal/token"
+	"github.com/thawline/thaw/riverui"
+)
+
+// A caller is who asks, and what they may see.
+type caller struct {
+	name  string // for the record
+	scope outlook.Scope
+}
+
+// isOperator says whether the caller may see all.
+func (c caller) isOperator() bool { return !c.scope.IsOneWorkspace() }
+
+// caller finds out who asks: the bearer of a token, or an operator.
+func (a *api) caller(r *http.Request) (caller, error) {
+	if text, ok := bearer(r); ok {
+		return a.bearerOf(r, text)
+	}
+	if riverui.Admits(a.password, r) {
+		return caller{name: "api:" + riverui.User, scope: outlook.Everything()}, nil
+	}
+	detail := "Send a token: Authorization: Bearer thaw_…; or log in as " + riverui.User + "."
+	if a.password == "" {
+		detail = "Send a token: Authorization: Bearer thaw_…; or ask at 127.0.0.1, while there is no THAW_ADMIN_PASSWORD."
+	}
+	return caller{}, &problem{kind: unauthorized, detail: detail}
+}
+
+func bearer(r *http.Request) (text string, ok bool) {
+	scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return strings.TrimSpace(text), strings.EqualFold(scheme, "Bearer")
+}
+
+func (a *api) bearerOf(r *http.Request, text string) (caller, error) {
+	given, err := token.Parse(text)
+	if err != nil {
+		return caller{}, &problem{kind: unauthorized, detail: err.Error()}
+	}
+	row, err := a.store.UseToken(r.Context(), given.Hash())
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return caller{}, &problem{kind: unauthorized, detail: "The token is not known here, has expired, or was revoked."}
+	case err != nil:
+		return caller{}, fmt.Errorf("looking for a token: %w", err)
+	}
+	who := caller{name: fmt.Sprintf("token:%d %s", row.ID, row.Name), scope: outlook.Everything()}
+	if row.WorkspaceID != nil {
+		who.scope = outlook.OfWorkspace(*row.WorkspaceID)
+	}
+	return who, nil
+}

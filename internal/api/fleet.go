@@ -1,0 +1,142 @@
+package api
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/thawline/thaw/internal/outlook"
+)
+
+// Statuses that lists can be asked for.
+var (
+	accountStatuses = []string{
+		"connecting", "connected", "needs_verification", "disconnected", "restricted", "error", "removed",
+	}
+	campaignStatuses   = []string{"draft", "running", "paused", "completed"}
+	enrollmentStatuses = []string{"paused", "active"}
+)
+
+// narrowed returns the scope of the caller, or the one workspace in it that was asked for.
+func (a *api) narrowed(r *request) (outlook.Scope, error) {
+	return r.scope.Workspace(r.Context(), a.store.Pool(), r.query["workspace"])
+}
+
+// list serves a list that can be narrowed to a workspace.
+func list[T any](a *api, r *request, read func(context.Context, *pgxpool.Pool, outlook.Scope, outlook.Paging) (outlook.Page[T], error)) (reply, error) {
+	p, err := r.paging()
+	if err != nil {
+		return reply{}, err
+	}
+	scope, err := a.narrowed(r)
+	if err != nil {
+		return reply{}, err
+	}
+	page, err := read(r.Context(), a.store.Pool(), scope, p)
+	return reply{body: page}, err
+}
+
+// workspaces serves GET /workspaces.
+func (a *api) workspaces(r *request) (reply, error) { return list(a, r, outlook.Workspaces) }
+
+// sweeps serves GET /sweeps.
+func (a *api) sweeps(r *request) (reply, error) { return list(a, r, outlook.Sweeps) }
+
+// heals serves GET /heals.
+func (a *api) heals(r *request) (reply, error) { return list(a, r, outlook.Heals) }
+
+// campaigns serves GET /campaigns.
+func (a *api) campaigns(r *request) (reply, error) {
+	status, err := r.oneOf("status", campaignStatuses)
+	if err != nil {
+		return reply{}, err
+	}
+	return list(a, r, func(ctx context.Context, db *pgxpool.Pool, s outlook.Scope, p outlook.Paging) (outlook.Page[outlook.Campaign], error) {
+		return outlook.Campaigns(ctx, db, s, status, p)
+	})
+}
+
+// accounts serves GET /accounts.
+func (a *api) accounts(r *request) (reply, error) {
+	status, err := r.oneOf("status", accountStatuses)
+	if err != nil {
+		return reply{}, err
+	}
+	hasBacklog, err := r.oneOf("has_backlog", []string{"true", "false"})
+	if err != nil {
+		return reply{}, err
+	}
+	filter := outlook.AccountFilter{Account: r.query["account"], Status: status, HasBacklog: hasBacklog == "true"}
+	return list(a, r, func(ctx context.Context, db *pgxpool.Pool, s outlook.Scope, p outlook.Paging) (outlook.Page[outlook.Account], error) {
+		return outlook.Accounts(ctx, db, s, filter, p)
+	})
+}
+
+// account serves GET /accounts/{id}.
+func (a *api) account(r *request) (reply, error) {
+	id, err := r.id()
+	if err != nil {
+		return reply{}, err
+	}
+	detail, err := outlook.AccountByID(r.Context(), a.store.Pool(), r.scope, id)
+	return reply{body: detail}, err
+}
+
+// enrollments serves GET /accounts/{id}/enrollments.
+func (a *api) enrollments(r *request) (reply, error) {
+	status, err := r.oneOf("status", enrollmentStatuses)
+	if err != nil {
+		return reply{}, err
+	}
+	if status == "" {
+		status = "paused"
+	}
+	return ofAccount(a, r, func(ctx context.Context, db *pgxpool.Pool, s outlook.Scope, id int64, p outlook.Paging) (outlook.Page[outlook.Enrollment], error) {
+		return outlook.Enrollments(ctx, db, s, id, status, p)
+	})
+}
+
+// signals serves GET /accounts/{id}/signals.
+func (a *api) signals(r *request) (reply, error) { return ofAccount(a, r, outlook.Signals) }
+
+// ofAccount serves a list that belongs to the account in the path.
+func ofAccount[T any](a *api, r *request, read func(context.Context, *pgxpool.Pool, outlook.Scope, int64, outlook.Paging) (outlook.Page[T], error)) (reply, error) {
+	id, err := r.id()
+	if err != nil {
+		return reply{}, err
+	}
+	p, err := r.paging()
+	if err != nil {
+		return reply{}, err
+	}
+	page, err := read(r.Context(), a.store.Pool(), r.scope, id, p)
+	return reply{body: page}, err
+}
+
+// fleet serves GET /fleet.
+func (a *api) fleet(r *request) (reply, error) {
+	scope, err := a.narrowed(r)
+	if err != nil {
+		return reply{}, err
+	}
+	report, err := outlook.Fleet(r.Context(), a.store.Pool(), scope)
+	return reply{body: report}, err
+}
+
+// search serves GET /search.
+func (a *api) search(r *request) (reply, error) {
+	wanted, err := r.required("q")
+	if err != nil {
+		return reply{}, err
+	}
+	found, err := outlook.Search(r.Context(), a.store.Pool(), r.scope, wanted)
+	return reply{body: found}, err
+}
+
+//go:embed openapi.json
+var document json.RawMessage
+
+// document serves GET /openapi.json.
+func (*api) document(*request) (reply, error) { return reply{body: document}, nil }

@@ -1,0 +1,106 @@
+package api
+
+import (
+	"fmt"
+	"math"
+	"net/http"
+
+	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/schema/dbsqlc"
+)
+
+// defaultCap is the cap of a heal that names none, as of thaw.heal.
+const defaultCap = 5000
+
+// heal serves GET /heals/{id}.
+func (a *api) heal(r *request) (reply, error) {
+	id, err := r.id()
+	if err != nil {
+		return reply{}, err
+	}
+	found, err := outlook.HealByID(r.Context(), a.store.Pool(), r.scope, id)
+	return reply{body: found}, err
+}
+
+// A wantedHeal is the body of POST /heals.
+type wantedHeal struct {
+	Workspace string `json:"workspace"`
+	Account   string `json:"account"` // the provider's id; with workspace: there
+	Cap       *int   `json:"cap"`
+	EvenIfOff bool   `json:"even_if_off"`
+	DryRun    bool   `json:"dry_run"`
+}
+
+// A healTried is what a dry run has found.
+type healTried struct {
+	WouldResume int64 `json:"would_resume"`
+	Resumable   int64 `json:"resumable"`
+	Accounts    int64 `json:"accounts"`
+	Cap         int   `json:"cap"`
+}
+
+// startHeal serves POST /heals: starts one, and says where to look how far it is; or, as a dry run, says what it would do.
+func (a *api) startHeal(r *request) (reply, error) {
+	var wanted wantedHeal
+	if err := r.body(&wanted); err != nil {
+		return reply{}, err
+	}
+	start, err := a.healOf(r, wanted)
+	if err != nil {
+		return reply{}, err
+	}
+	if wanted.DryRun {
+		found, err := a.store.TryHeal(r.Context(), start)
+		if err != nil {
+			return reply{}, err
+		}
+		return reply{body: healTried{
+			WouldResume: min(found.Waiting, int64(start.Cap)), Resumable: found.Waiting, Accounts: found.Accounts, Cap: int(start.Cap),
+		}}, nil
+	}
+	id, err := a.store.StartHeal(r.Context(), start)
+	if err != nil {
+		return reply{}, err
+	}
+	started, err := outlook.HealByID(r.Context(), a.store.Pool(), r.scope, id)
+	return reply{status: http.StatusAccepted, body: started, location: fmt.Sprintf("%s/heals/%d", Prefix, id)}, err
+}
+
+// healOf checks what was asked for, and finds what it names within the scope of the caller.
+func (a *api) healOf(r *request, wanted wantedHeal) (start dbsqlc.StartHealParams, err error) {
+	limit := defaultCap
+	if wanted.Cap != nil {
+		limit = *wanted.Cap
+	}
+	switch {
+	case wanted.Workspace == "" && wanted.Account == "":
+		return start, bad("Name what to heal: workspace, or account.")
+	case wanted.Workspace != "" && checkText(wanted.Workspace) != nil, wanted.Account != "" && checkText(wanted.Account) != nil:
+		return start, outlook.ErrNotFound
+	case limit < 1 || limit > math.MaxInt32:
+		return start, bad("cap=%d: must be at least 1, and at most %d.", limit, math.MaxInt32)
+	case wanted.EvenIfOff && !r.isOperator():
+		return start, &problem{kind: forbidden, detail: "Only an operator starts a heal where automatic resuming is switched off (even_if_off)."}
+	}
+	start = dbsqlc.StartHealParams{Cap: int32(limit), EvenIfOff: wanted.EvenIfOff, RequestedBy: r.name}
+	scope, err := r.scope.Workspace(r.Context(), a.store.Pool(), wanted.Workspace)
+	if err != nil {
+		return start, err
+	}
+	if wanted.Account == "" {
+		id := scope.WorkspaceID()
+		start.WorkspaceID = &id
+		return start, nil
+	}
+	ids, err := outlook.AccountIDs(r.Context(), a.store.Pool(), scope, wanted.Account)
+	switch {
+	case err != nil:
+		return start, err
+	case len(ids) == 0:
+		return start, outlook.ErrNotFound
+	case len(ids) > 1:
+		return start, bad("%d providers have an account %q: heal its workspace instead.", len(ids), wanted.Account)
+	}
+	start.AccountID = &ids[0]
+	return start, nil
+}

@@ -1,0 +1,53 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/internal/outlook"
+)
+
+func TestErrorsBecomeProblems(t *testing.T) {
+	t.Parallel()
+	fromPostgres := func(code string) error {
+		return fmt.Errorf("reading: %w", &pgconn.PgError{Code: code, Message: "secret"})
+	}
+	for name, test := range map[string]struct {
+		err  error
+		want kind
+	}{
+		"not found":            {fmt.Errorf("account 7: %w", outlook.ErrNotFound), notFound},
+		"a cursor":             {outlook.ErrCursor, badRequest},
+		"a heal that runs":     {fromPostgres("23505"), conflict},
+		"a statement too long": {fromPostgres("57014"), unavailable},
+		"the server goes down": {fromPostgres("57P01"), unavailable},
+		"too many connections": {fromPostgres("53300"), unavailable},
+		"a lock that is held":  {fromPostgres("55P03"), unavailable},
+		"a table that is gone": {fromPostgres("42P01"), internalError},
+		"no time left":         {fmt.Errorf("reading: %w", context.DeadlineExceeded), unavailable},
+		"no way to the server": {fmt.Errorf("reading: %w", &pgconn.ConnectError{}), unavailable},
+		"anything else":        {errors.New("secret"), internalError},
+	} {
+		got := asProblem(test.err)
+		require.Equal(t, test.want, got.kind, name)
+		if test.want != conflict {
+			require.NotContains(t, got.detail, "secret", name)
+		}
+	}
+}
+
+func TestEveryKindHasAStatus(t *testing.T) {
+	t.Parallel()
+	statuses := map[int]kind{}
+	for k, about := range kinds {
+		require.Empty(t, statuses[about.status], "%s", k)
+		statuses[about.status] = k
+		require.NotEmpty(t, about.title)
+	}
+	require.Len(t, statuses, 10)
+}

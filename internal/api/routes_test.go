@@ -1,0 +1,322 @@
+package api_test
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/internal/api"
+)
+
+// northern are requests for what belongs to north, by route: each must tell it, and only to those who may know.
+var northern = map[string][]asking{
+	"GET /prospects":                 {{path: "/prospects?url=https://www.linkedin.com/in/north-1-2"}, {path: "/prospects?url=linkedin.com/in/NORTH-1-0/"}},
+	"POST /prospects/explain":        {{body: `{"urls": ["https://www.linkedin.com/in/north-1-2"]}`}, {body: `{"urls": ["linkedin.com/in/north-2-1/"]}`}},
+	"GET /events":                    {{path: "/events?url=linkedin.com/in/north-1-1"}},
+	"GET /accounts":                  {{path: "/accounts"}, {path: "/accounts?workspace=north"}, {path: "/accounts?account=north-1"}, {path: "/accounts?limit=1&has_backlog=true"}},
+	"GET /accounts/{id}":             {{path: "/accounts/1"}, {path: "/accounts/3"}},
+	"GET /accounts/{id}/enrollments": {{path: "/accounts/1/enrollments"}, {path: "/accounts/1/enrollments?status=active"}},
+	"GET /accounts/{id}/signals":     {{path: "/accounts/1/signals"}},
+	"GET /campaigns":                 {{path: "/campaigns"}, {path: "/campaigns?workspace=north&status=running"}},
+	"GET /workspaces":                {{path: "/workspaces"}},
+	"GET /sweeps":                    {{path: "/sweeps?workspace=north"}},
+	"GET /heals":                     {{path: "/heals"}, {path: "/heals?workspace=north"}},
+	"GET /heals/{id}":                {{path: "/heals/1"}},
+	"POST /heals": {
+		{body: `{"workspace": "north", "dry_run": true}`}, {body: `{"account": "north-1", "dry_run": true}`},
+		{body: `{"workspace": "north", "account": "north-3"}`},
+	},
+	"GET /fleet":        {{path: "/fleet?workspace=north"}},
+	"GET /search":       {{path: "/search?q=north"}, {path: "/search?q=linkedin.com/in/north-1-1"}},
+	"GET /openapi.json": {{path: "/openapi.json"}},
+}
+
+// everyRoute calls do with each request of northern.
+func everyRoute(t *testing.T, do func(t *testing.T, route string, a asking)) {
+	t.Helper()
+	for _, r := range api.Routes() {
+		route := r.Method + " " + r.Path
+		require.NotEmpty(t, northern[route], "no request for %s", route)
+		for i, a := range northern[route] {
+			t.Run(fmt.Sprintf("%s %d", route, i), func(t *testing.T) {
+				a.method, a.path = r.Method, or(a.path, r.Path)
+				do(t, route, a)
+			})
+		}
+	}
+}
+
+// namesNorth says whether an answer tells something of north.
+func namesNorth(a answer) bool { return strings.Contains(strings.ToLower(a.body), "north") }
+
+func TestOperatorsSeeAll(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	everyRoute(t, func(t *testing.T, route string, a asking) {
+		t.Helper()
+		for name, who := range map[string]asking{
+			"a token":  {token: s.operator},
+			"a person": {change: func(r *http.Request) { r.SetBasicAuth("admin", password) }},
+		} {
+			if strings.HasPrefix(a.body, `{"workspace": "north", "account"`) {
+				s.Exec(t, "UPDATE thaw.heals SET status = 'done', finished_at = thaw.now(), left_over = 0 WHERE status = 'running'")
+			}
+			a.token, a.change = who.token, who.change
+			got := s.ask(t, a)
+			require.Contains(t, []int{http.StatusOK, http.StatusAccepted}, got.status, "%s: %s", name, got.body)
+		}
+	})
+}
+
+func TestATokenSeesItsOwn(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	everyRoute(t, func(t *testing.T, route string, a asking) {
+		t.Helper()
+		a.token = s.north
+		got := s.ask(t, a)
+		require.Contains(t, []int{http.StatusOK, http.StatusAccepted}, got.status, got.body)
+		require.NotContains(t, got.body, "south")
+		switch {
+		case route == "GET /openapi.json", strings.Contains(a.body, "dry_run"), route == "GET /fleet", route == "GET /sweeps", route == "GET /accounts/{id}/signals":
+			// Numbers, without a name: another test compares them.
+		default:
+			require.True(t, namesNorth(got), got.body)
+		}
+	})
+}
+
+// TestATokenDoesNotSeeOthers tries every route with another's token: what is asked for by name or number is not there, and lists
+// have nothing of it.
+func TestATokenDoesNotSeeOthers(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	before := s.ask(t, asking{path: "/heals", token: s.operator}).body
+	everyRoute(t, func(t *testing.T, route string, a asking) {
+		t.Helper()
+		a.token = s.south
+		got := s.ask(t, a)
+		byName := strings.Contains(a.path, "workspace=north") || strings.Contains(route, "{id}") || route == "POST /heals" || route == "GET /prospects"
+		if byName {
+			require.Equal(t, http.StatusNotFound, got.status, got.body)
+			require.NotContains(t, got.body, `"items"`)
+			return
+		}
+		body := got.json(t, http.StatusOK)
+		delete(body, "next_cursor")
+		switch route {
+		case "POST /prospects/explain":
+			require.Contains(t, got.body, `"code":"not_found"`)
+			require.NotContains(t, got.body, `"history":[{`)
+		case "GET /openapi.json":
+		default:
+			require.False(t, namesNorth(got), got.body)
+		}
+	})
+	require.Equal(t, before, s.ask(t, asking{path: "/heals", token: s.operator}).body, "nothing was started")
+	var events int
+	for _, path := range []string{"/events?url=linkedin.com/in/north-1-1", "/search?q=north", "/accounts?account=north-1"} {
+		events += strings.Count(s.ask(t, asking{path: path, token: s.south}).body, `"id"`)
+	}
+	require.Zero(t, events)
+}
+
+// A cursor of somebody who may see more opens nothing, nor does one that was made by hand.
+func TestACursorOpensNothing(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	for _, path := range []string{"/accounts", "/campaigns", "/workspaces", "/heals", "/sweeps", "/accounts/1/enrollments", "/accounts/1/signals"} {
+		page := s.ask(t, asking{path: path + "?limit=1", token: s.operator}).json(t, http.StatusOK)
+		if next, ok := page["next_cursor"].(string); ok {
+			got := s.ask(t, asking{path: path + "?cursor=" + next, token: s.south})
+			require.Contains(t, []int{http.StatusOK, http.StatusNotFound}, got.status)
+			require.False(t, namesNorth(got), got.body)
+		}
+	}
+	forged := base64.RawURLEncoding.EncodeToString([]byte(`{"list":"accounts","last":{"workspace":-5,"id":0}}`))
+	require.False(t, namesNorth(s.ask(t, asking{path: "/accounts?cursor=" + forged, token: s.south})))
+}
+
+// The numbers of one workspace are its own, and with the others' they are all.
+func TestNumbersOfAWorkspaceAreItsOwn(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	fleet := func(token string) (resumable, resumed float64) {
+		body := s.ask(t, asking{path: "/fleet", token: token}).json(t, http.StatusOK)
+		return body["backlog"].(map[string]any)["resumable"].(float64), body["last_sweep"].(map[string]any)["resumed"].(float64)
+	}
+	north, northWoken := fleet(s.north)
+	south, southWoken := fleet(s.south)
+	all, allWoken := fleet(s.operator)
+	require.Equal(t, []float64{12, 3, 4, 1, 16, 4}, []float64{north, northWoken, south, southWoken, all, allWoken})
+
+	signals := s.ask(t, asking{path: "/accounts/1/signals", token: s.north}).json(t, http.StatusOK)["items"].([]any)
+	require.Len(t, signals, 1)
+	tried := s.ask(t, asking{method: "POST", path: "/heals", body: `{"workspace": "north", "dry_run": true}`, token: s.north}).json(t, http.StatusOK)
+	require.Equal(t, map[string]any{"would_resume": 12.0, "resumable": 12.0, "accounts": 3.0, "cap": 5000.0}, tried)
+}
+
+func TestWhoIsNotKnownIsRefused(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	basic := func(user, password string) func(*http.Request) {
+		return func(r *http.Request) { r.SetBasicAuth(user, password) }
+	}
+	expired, revoked, fresh := s.token(t, "1"), s.token(t, "1"), s.token(t, "1")
+	s.Exec(t, "UPDATE thaw.api_tokens SET created_at = thaw.now() - interval '2 days', expires_at = thaw.now() WHERE id = 4")
+	s.Exec(t, "UPDATE thaw.api_tokens SET revoked_at = thaw.now() WHERE id = 5")
+	s.Exec(t, "UPDATE thaw.api_tokens SET expires_at = thaw.now() + interval '1 minute' WHERE id = 6")
+	for name, who := range map[string]asking{
+		"nobody":           {},
+		"a wrong password": {change: basic("admin", "open barley")},
+		"another user":     {change: basic("root", password)},
+		"a token unknown":  {token: "thaw_" + strings.Repeat("0", 48)},
+		"a token cut off":  {token: s.operator[:40]},
+		"an empty token":   {change: func(r *http.Request) { r.Header.Set("Authorization", "Bearer ") }},
+		"an expired token": {token: expired},
+		"a revoked token":  {token: revoked},
+		"another scheme":   {change: func(r *http.Request) { r.Header.Set("Authorization", "Token "+s.operator) }},
+	} {
+		everyRoute(t, func(t *testing.T, _ string, a asking) {
+			t.Helper()
+			a.token, a.change = who.token, who.change
+			got := s.ask(t, a)
+			require.Equal(t, http.StatusUnauthorized, got.status, name)
+			require.False(t, strings.Contains(got.body, "items"))
+			require.Len(t, got.header.Values("WWW-Authenticate"), 2)
+		})
+	}
+	require.Equal(t, http.StatusOK, s.ask(t, asking{path: "/workspaces", token: fresh}).status)
+}
+
+// Without a password whoever asks at a loopback name is an operator, and nobody else.
+func TestWithoutAPasswordThisMachineIsTheOperator(t *testing.T) {
+	t.Parallel()
+	with := setup(t)
+	s := serve(t, with.DB, "")
+	require.True(t, namesNorth(s.ask(t, asking{path: "/workspaces"})))
+	from := func(r *http.Request) { r.Host = "thaw.example.com" }
+	require.Equal(t, http.StatusUnauthorized, s.ask(t, asking{path: "/workspaces", change: from}).status)
+	require.Equal(t, http.StatusOK, s.ask(t, asking{path: "/workspaces", change: from, token: s.south}).status)
+	require.False(t, namesNorth(s.ask(t, asking{path: "/workspaces", token: s.south})), "a token is what it is, on this machine too")
+}
+
+func TestBadRequestsSayWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	many := `{"urls": ["a.b"` + strings.Repeat(`, "a.b"`, 200) + `]}`
+	for _, test := range []struct {
+		method, path, body string
+		status             int
+		detail             string
+	}{
+		{"GET", "/accounts?limt=3", "", 400, `no query parameter "limt": this route has account, cursor, has_backlog, limit, status, workspace`},
+		{"GET", "/accounts/1?limit=3", "", 400, `no query parameter "limit": this route has none`},
+		{"GET", "/accounts?limit=3&limit=4", "", 400, `"limit" comes 2 times`},
+		{"GET", "/accounts?limit=0", "", 400, "limit=0: must be a number from 1 to 200"},
+		{"GET", "/accounts?limit=201", "", 400, "from 1 to 200"},
+		{"GET", "/accounts?limit=ten", "", 400, "limit=ten"},
+		{"GET", "/accounts?cursor=abc", "", 400, "not a cursor of this list"},
+		{"GET", "/accounts?status=lost", "", 400, "status=lost: must be one of connected, connecting, disconnected"},
+		{"GET", "/accounts?has_backlog=1", "", 400, "must be one of false, true"},
+		{"GET", "/accounts?account=a%00b", "", 400, "without control characters"},
+		{"GET", "/accounts?account=%ff", "", 400, "UTF-8"},
+		{"GET", "/accounts?account=%zz", "", 400, "cannot be read"},
+		{"GET", "/accounts/1/enrollments?status=replied", "", 400, "must be one of active, paused"},
+		{"GET", "/prospects", "", 400, `"url" is missing`},
+		{"GET", "/prospects?url=" + strings.Repeat("a", 2001), "", 400, "at most 2000"},
+		{"GET", "/search", "", 400, `"q" is missing`},
+		{"GET", "/events", "", 400, `"url" is missing`},
+		{"GET", "/prospects?url=linkedin.com/in/nobody", "", 404, "none of the 12 spellings"},
+		{"GET", "/accounts/north-1", "", 404, ""},
+		{"GET", "/accounts/99", "", 404, ""},
+		{"GET", "/accounts/99999999999999999999", "", 404, ""},
+		{"GET", "/accounts/99/signals", "", 404, ""},
+		{"GET", "/heals/99", "", 404, ""},
+		{"GET", "/sweeps?workspace=nobody", "", 404, ""},
+		{"POST", "/prospects/explain", `{"urls": []}`, 400, "urls has 0 prospects: must be from 1 to 200"},
+		{"POST", "/prospects/explain", many, 400, "urls has 201 prospects"},
+		{"POST", "/prospects/explain", `{"urls": ["a.b", " "]}`, 400, "urls[1]: the URL of a prospect is empty"},
+		{"POST", "/prospects/explain", `{"url": ["a.b"]}`, 400, `unknown field \"url\"`},
+		{"POST", "/prospects/explain", `{"urls": ["a.b"]} {}`, 400, "something behind"},
+		{"POST", "/prospects/explain", `{"urls": "a.b"}`, 400, "cannot be read"},
+		{"POST", "/prospects/explain", `{"urls": ["` + strings.Repeat("a", 1<<20) + `"]}`, 413, ""},
+		{"POST", "/heals", `{}`, 400, "Name what to heal"},
+		{"POST", "/heals", `{"workspace": "north", "cap": 0}`, 400, "cap=0: must be at least 1"},
+		{"POST", "/heals", `{"workspace": "nobody"}`, 404, ""},
+		{"POST", "/heals", `{"workspace": "south", "account": "north-1"}`, 404, ""},
+		{"POST", "/heals", `{"account": "a\u0000"}`, 404, ""},
+	} {
+		got := s.ask(t, asking{method: test.method, path: test.path, body: test.body, token: s.operator})
+		require.Equal(t, test.status, got.status, "%s: %s", test.path, got.body)
+		require.Contains(t, strings.ReplaceAll(got.body, `\"`, `"`), strings.ReplaceAll(test.detail, `\"`, `"`), test.path)
+	}
+
+	plain := func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") }
+	require.Equal(t, 415, s.ask(t, asking{method: "POST", path: "/heals", body: `{}`, token: s.operator, change: plain}).status)
+	unknown := s.ask(t, asking{path: "/nothing", token: s.operator, undocumented: true})
+	require.Equal(t, "urn:thaw:problem:not_found", unknown.json(t, 404)["type"])
+	wrong := s.ask(t, asking{method: "DELETE", path: "/heals/1", token: s.operator, undocumented: true})
+	require.Equal(t, "urn:thaw:problem:method_not_allowed", wrong.json(t, 405)["type"])
+	require.Equal(t, "GET", wrong.header.Get("Allow"))
+}
+
+func TestHealsAreStartedOnceATarget(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	start := asking{method: "POST", path: "/heals", body: `{"workspace": "south", "cap": 3}`, token: s.south}
+	got := s.ask(t, start)
+	heal := got.json(t, http.StatusAccepted)
+	require.Equal(t, "/api/v1/heals/3", got.header.Get("Location"))
+	require.Equal(t, []any{"running", 3.0, "south", "token:3 a test"}, []any{heal["status"], heal["cap"], heal["workspace"], heal["requested_by"]})
+	require.Equal(t, "running", s.ask(t, asking{path: "/heals/3", token: s.south}).json(t, 200)["status"])
+
+	twice := s.ask(t, start)
+	require.Equal(t, "heal 3 is running on the same target", twice.json(t, http.StatusConflict)["detail"])
+	evenIfOff := s.ask(t, asking{method: "POST", path: "/heals", body: `{"workspace": "south", "even_if_off": true}`, token: s.south})
+	require.Equal(t, http.StatusForbidden, evenIfOff.status)
+
+	// A browser that knows the password must not be made to do it by a page of another site.
+	elsewhere := func(r *http.Request) {
+		r.SetBasicAuth("admin", password)
+		r.Header.Set("Sec-Fetch-Site", "cross-site")
+	}
+	require.Equal(t, http.StatusForbidden, s.ask(t, asking{method: "POST", path: "/heals", body: `{"workspace": "north"}`, change: elsewhere}).status)
+	here := func(r *http.Request) {
+		r.SetBasicAuth("admin", password)
+		r.Header.Set("Sec-Fetch-Site", "same-origin")
+	}
+	got = s.ask(t, asking{method: "POST", path: "/heals", body: `{"account": "north-1"}`, change: here})
+	require.Equal(t, "api:admin", got.json(t, http.StatusAccepted)["requested_by"])
+}
+
+// What goes wrong here is logged, not told.
+func TestErrorsOfTheDatabaseAreNotTold(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.Exec(t, "ALTER TABLE thaw.sweeps RENAME TO swept")
+	got := s.ask(t, asking{path: "/sweeps", token: s.operator})
+	require.Equal(t, map[string]any{
+		"type": "urn:thaw:problem:internal_error", "title": "Something is wrong here; the log says what", "status": 500.0,
+	}, got.json(t, 500))
+}
+
+// That a token is used is written down, but not for each request.
+func TestUseOfATokenIsNoted(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	used := func() string {
+		s.ask(t, asking{path: "/workspaces", token: s.south})
+		var at string
+		require.NoError(t, s.Pool.QueryRow(t.Context(), "SELECT last_used_at::text || ' ' || xmin::text FROM thaw.api_tokens WHERE id = 3").Scan(&at))
+		return at
+	}
+	first := used()
+	require.Equal(t, first, used())
+	s.Exec(t, "UPDATE thaw_test.clock SET ahead = ahead + '6 minutes'")
+	require.NotEqual(t, first, used())
+}

@@ -1,0 +1,170 @@
+package api_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/pb33f/libopenapi"
+	validator "github.com/pb33f/libopenapi-validator"
+	"github.com/pb33f/libopenapi-validator/config"
+	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/internal/api"
+	"github.com/thawline/thaw/internal/store"
+	"github.com/thawline/thaw/internal/testdb"
+	"github.com/thawline/thaw/internal/token"
+)
+
+// twoTenants are north (workspace 1: accounts 1 to 3, of which the first two are one person's) and south (workspace 2: account 4).
+// Whatever belongs to one of them has its name in it. Everybody waits but one of each account, whom a person paused.
+const twoTenants = `
+INSERT INTO thaw.workspaces (key, name) VALUES ('north', 'The north'), ('south', 'The south');
+INSERT INTO thaw.accounts (workspace_id, provider_account_id, display_name, member_id, status, connected_at)
+	SELECT 1, 'north-' || n, 'Nora of the north', CASE WHEN n < 3 THEN 'north-nora' END, 'connected', thaw.now() - interval '1 day' FROM generate_series(1, 3) AS n;
+INSERT INTO thaw.accounts (workspace_id, provider_account_id, display_name, status, connected_at) VALUES (2, 'south-4', 'Sam of the south', 'connected', thaw.now());
+INSERT INTO thaw.campaigns (workspace_id, key, name, status) VALUES (1, 'north-spring', 'north', 'running'), (2, 'south-spring', 'south', 'running');
+INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, paused_reason, paused_at, prospect_url)
+	SELECT a.workspace_id, a.workspace_id, a.id, 'paused', CASE WHEN n = 0 THEN 'paused_by_user' ELSE 'linkedin_account_issue' END::thaw.pause_reason,
+		thaw.now() - interval '1 hour', format('https://www.linkedin.com/in/%s-%s', a.provider_account_id, n)
+	FROM thaw.accounts AS a, generate_series(0, 5) AS n;
+-- What happened: a signal for each account, a sweep that woke one of each, and a finished heal of each workspace.
+SELECT thaw.signal('linkedin', a.provider_account_id, 'connected') FROM thaw.accounts AS a;
+INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap, accounts_planned, planned) VALUES (thaw.tick(), 1, 2000, 4, 4);
+INSERT INTO thaw.grants (tick_at, account_id, workspace_id, planned) SELECT thaw.tick(), a.id, a.workspace_id, 1 FROM thaw.accounts AS a;
+SELECT thaw.resume_pass('sweep', a.id, 1, p_tick_at => thaw.tick()) FROM thaw.accounts AS a;
+INSERT INTO thaw.heals (workspace_id, target, cap, requested_by, status, found, left_over, finished_at)
+	SELECT w.id, 'workspace:' || w.id, 10, 'somebody in the ' || w.key, 'done', 0, 0, thaw.now() FROM thaw.workspaces AS w;
+`
+
+// password is the operators'.
+const password = "open sesame"
+
+// A site is one test's API, on a database of its own.
+type site struct {
+	*testdb.DB
+	url string
+	doc validator.Validator
+	// The tokens of an operator and of the two tenants.
+	operator, north, south string
+}
+
+// setup serves the two tenants until the test ends, at the start of a tick.
+func setup(t *testing.T) *site {
+	t.Helper()
+	db := testdb.New(t)
+	db.Exec(t, "UPDATE thaw_test.clock SET ahead = thaw.tick(pg_catalog.now()) + '15 minutes' - pg_catalog.now()")
+	db.Exec(t, twoTenants)
+	return serve(t, db, password)
+}
+
+func serve(t *testing.T, db *testdb.DB, password string) *site {
+	t.Helper()
+	web := httptest.NewServer(api.New(api.Config{Store: store.New(db.Pool), AdminPassword: password, Logger: testdb.Logger(t)}))
+	t.Cleanup(web.Close)
+	s := &site{DB: db, url: web.URL, doc: document(t)}
+	s.operator, s.north, s.south = s.token(t, "NULL"), s.token(t, "1"), s.token(t, "2")
+	return s
+}
+
+// document returns a validator that holds answers against the document: what is in it must be right, and nothing else be there.
+func document(t *testing.T) validator.Validator {
+	t.Helper()
+	content, err := os.ReadFile("openapi.json")
+	require.NoError(t, err)
+	doc, err := libopenapi.NewDocument(content)
+	require.NoError(t, err)
+	v, errs := validator.NewValidator(doc, config.WithFormatAssertions(), config.WithoutSecurityValidation(), config.WithStrictMode(),
+		// The document itself is not documented any further.
+		config.WithStrictIgnorePaths("$.body.openapi", "$.body.info", "$.body.servers", "$.body.security", "$.body.tags", "$.body.paths", "$.body.components"))
+	require.Empty(t, errs)
+	t.Cleanup(v.Release)
+	return v
+}
+
+// token makes a token for a workspace.
+func (s *site) token(t *testing.T, workspace string) string {
+	t.Helper()
+	made := token.New()
+	s.Exec(t, "INSERT INTO thaw.api_tokens (workspace_id, name, hash, created_by) VALUES ("+workspace+", 'a test', $1, 'test')", made.Hash())
+	return string(made)
+}
+
+// An answer is what came back.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// json reads an answer that must have the status.
+func (a answer) json(t *testing.T, status int) map[string]any {
+	t.Helper()
+	require.Equal(t, status, a.status, a.body)
+	var body map[string]any
+	require.NoError(t, json.Unmarshal([]byte(a.body), &body))
+	return body
+}
+
+// An asking is a request to be.
+type asking struct {
+	method, path string // below /api/v1
+	body         string
+	token        string
+	change       func(*http.Request)
+	undocumented bool // a route or a method that is not in the document
+}
+
+// ask sends a request, and holds the answer against the document.
+func (s *site) ask(t *testing.T, a asking) answer {
+	t.Helper()
+	newRequest := func() *http.Request {
+		r, err := http.NewRequestWithContext(t.Context(), or(a.method, http.MethodGet), s.url+api.Prefix+a.path, strings.NewReader(a.body))
+		require.NoError(t, err)
+		if a.token != "" {
+			r.Header.Set("Authorization", "Bearer "+a.token)
+		}
+		if a.body != "" {
+			r.Header.Set("Content-Type", "application/json")
+		}
+		if a.change != nil {
+			a.change(r)
+		}
+		return r
+	}
+	response, err := http.DefaultClient.Do(newRequest())
+	require.NoError(t, err)
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	require.Equal(t, "no-store", response.Header.Get("Cache-Control"))
+	if response.StatusCode >= 400 {
+		require.Equal(t, "application/problem+json", response.Header.Get("Content-Type"))
+	}
+	if !a.undocumented {
+		response.Body = io.NopCloser(bytes.NewReader(body))
+		for _, name := range []string{"Date", "Content-Length", "Cache-Control", "X-Content-Type-Options", "Content-Security-Policy", "Retry-After"} {
+			response.Header.Del(name) // of every answer: not in the document
+		}
+		ok, errs := s.doc.ValidateHttpResponse(newRequest(), response)
+		for _, e := range errs {
+			t.Logf("%s: %s: %v", e.Message, e.Reason, e.SchemaValidationErrors)
+		}
+		require.True(t, ok, "%s %s: %d %s", a.method, a.path, response.StatusCode, body)
+	}
+	return answer{response.StatusCode, response.Header, string(body)}
+}
+
+func or(given, otherwise string) string {
+	if given == "" {
+		return otherwise
+	}
+	return given
+}
+
+func readCloser(body string) io.ReadCloser { return io.NopCloser(strings.NewReader(body)) }
