@@ -84,6 +84,8 @@ func fleetReport(ctx context.Context, q *dbsqlc.Queries, s Scope) (report FleetR
 		report.LastSweep = &last.Items[0]
 	}
 	if s.IsOneWorkspace() {
+		// What it is like elsewhere is not a tenant's to know.
+		report.Safety.EnteredBy, report.Safety.AccountsLost, report.Safety.AccountsConnected = "", nil, nil
 		waiting, err := q.WorkspaceResumable(ctx, s.first)
 		report.Backlog = FleetBacklog{Resumable: waiting.Resumable, Accounts: int(waiting.Accounts)}
 		return report, t, nil, err
