@@ -181,7 +181,7 @@ func TestSafetyMode(t *testing.T) {
 	s := setup(t)
 	s.insertFleet(t)
 	requireValues(t, scrape(t, s.Metrics), reading{"thaw_safety_mode": 0})
-	s.Exec(t, "UPDATE thaw.safety SET since = thaw.now(), reason = 'the provider has an incident'")
+	s.Exec(t, "SELECT thaw.safety_enter('the provider has an incident', 'ann')")
 	requireValues(t, scrape(t, s.Metrics), reading{
 		"thaw_safety_mode": 1, "thaw_oldest_resumable_age_seconds": 0,
 		"thaw_paused_enrollments{reason=linkedin_account_disconnected,resumable=false}": 10,
@@ -229,7 +229,7 @@ func TestReadingIsShownAgain(t *testing.T) {
 	s := setup(t)
 	cached := observe(t, s.DB, time.Hour)
 	requireValues(t, scrape(t, cached), reading{"thaw_safety_mode": 0})
-	s.Exec(t, "UPDATE thaw.safety SET since = thaw.now(), reason = 'the provider has an incident'")
+	s.Exec(t, "SELECT thaw.safety_enter('the provider has an incident', 'ann')")
 	requireValues(t, scrape(t, cached), reading{"thaw_safety_mode": 0})
 	requireValues(t, scrape(t, s.Metrics), reading{"thaw_safety_mode": 1})
 }

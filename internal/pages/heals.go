@@ -1,13 +1,10 @@
 package pages
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/thawline/thaw/internal/outlook"
 	"github.com/thawline/thaw/schema/dbsqlc"
@@ -52,36 +49,15 @@ type dryRunPage struct {
 	Waiting, Accounts, Would int64
 }
 
-// dryRun starts the heal, counts, and takes it back: the same rules, and nothing is changed.
+// dryRun shows what the heal would do.
 func (s *site) dryRun(r *http.Request) (view, error) {
 	wanted, err := s.wantedHeal(r)
 	if err != nil {
 		return view{}, err
 	}
-	scope, err := s.scopeOf(r.Context(), wanted.start)
+	scope, err := s.Store.TryHeal(r.Context(), wanted.start)
 	p := dryRunPage{wanted, scope.Waiting, scope.Accounts, min(scope.Waiting, int64(wanted.Cap))}
 	return view{"heal-new.html", "Start a heal", p}, err
-}
-
-// errDryRun takes a transaction back on purpose.
-var errDryRun = errors.New("dry run")
-
-func (s *site) scopeOf(ctx context.Context, start dbsqlc.StartHealParams) (dbsqlc.HealScopeRow, error) {
-	var scope dbsqlc.HealScopeRow
-	err := s.Store.Tx(ctx, func(_ pgx.Tx, q *dbsqlc.Queries) error {
-		id, err := q.StartHeal(ctx, start)
-		if err != nil {
-			return err
-		}
-		if scope, err = q.HealScope(ctx, id); err != nil {
-			return err
-		}
-		return errDryRun
-	})
-	if errors.Is(err, errDryRun) {
-		err = nil
-	}
-	return scope, err
 }
 
 func (s *site) startHeal(r *http.Request) (string, error) {

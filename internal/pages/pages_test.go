@@ -35,8 +35,11 @@ func TestPagesAreMadeAsAWholeAndLoadNothingFromElsewhere(t *testing.T) {
 		require.Equal(t, http.StatusNotFound, answer.StatusCode, path)
 		require.Contains(t, text, "There is no such thing here", path)
 	}
-	answer, text := d.get(t, "/accounts?cursor=x")
-	require.Equal(t, http.StatusBadRequest, answer.StatusCode, text)
+	for _, path := range []string{"/accounts?cursor=x", "/accounts?workspace=nowhere", "/prospects?url=%00", "/search?q=%00", "/search?q=%ff",
+		"/heals/new?workspace=acme&cap=-1", "/workspaces/%00"} {
+		answer, text := d.get(t, path)
+		require.Equal(t, http.StatusBadRequest, answer.StatusCode, "%s: %s", path, text)
+	}
 }
 
 // What a form must not do, and what it says then.

@@ -18,6 +18,9 @@ func (s *site) prospect(r *http.Request) (view, error) {
 	if p.URL == "" {
 		return view{"prospect.html", "Prospect", p}, nil
 	}
+	if err := explain.CheckURL(p.URL); err != nil {
+		return view{}, errBadRequest{sentence(err.Error())}
+	}
 	explanations, err := outlook.Explain(r.Context(), s.Store.Pool(), p.URL)
 	if err != nil {
 		return view{}, err

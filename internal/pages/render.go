@@ -87,6 +87,8 @@ func (s *site) problem(r *http.Request, err error) (int, view) {
 		status, text = http.StatusNotFound, "There is no such thing here, or not any more."
 	case errors.Is(err, outlook.ErrCursor):
 		status, text = http.StatusBadRequest, "This page of the list is not there: begin with the first one."
+	case errors.As(err, &refused) && refused.Code == "22021": // not UTF-8
+		status, text = http.StatusBadRequest, "What was written has characters that are no text."
 	case errors.As(err, &refused) && isRefusal(refused.Code):
 		status, text = http.StatusConflict, sentence(refused.Message)+" "+refused.Hint
 	default:

@@ -93,10 +93,13 @@ func requireNotReady(t *testing.T, s *site, checks string) {
 	require.JSONEq(t, `{"ready":false,"checks":`+checks+`}`, answer.body)
 }
 
-func TestRootLeadsToTheJobs(t *testing.T) {
+func TestRootIsTheFleet(t *testing.T) {
 	t.Parallel()
 	s := serve(t, testdb.New(t), webhook.Config{})
-	require.Equal(t, http.StatusFound, s.get(t, "/").status)
+	root := s.get(t, "/")
+	require.Equal(t, http.StatusOK, root.status)
+	require.Contains(t, root.body, "<title>Fleet · Thaw</title>")
+	require.Contains(t, root.body, "/jobs/")
 	jobs := s.get(t, "/jobs/")
 	require.Equal(t, http.StatusOK, jobs.status)
 	require.Contains(t, jobs.body, "<title>River</title>")
