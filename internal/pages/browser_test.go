@@ -129,7 +129,7 @@ func (d *desk) photograph(t *testing.T, ctx context.Context, name string, width 
 		return
 	}
 	var picture []byte
-	run(t, ctx, chromedp.FullScreenshot(&picture, 100))
+	run(t, ctx, chromedp.EmulateViewport(width, 1400), chromedp.CaptureScreenshot(&picture))
 	folder := filepath.Join("..", "..", "docs", "screenshots")
 	require.NoError(t, os.MkdirAll(folder, 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(folder, name+suffix+".png"), picture, 0o600))
