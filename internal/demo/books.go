@@ -21,5 +21,5 @@ func (s *story) verify(ctx context.Context) error {
 		}
 	}
 	s.say("thaw verify: %d checks, %d violations. No cap was exceeded, nobody was woken twice, no step moved.", len(report.Checks), report.Violations())
-	return errors.Join(s.get(ctx, "/readyz"), s.get(ctx, "/jobs/"))
+	return errors.Join(s.get(ctx, "/readyz"), s.get(ctx, "/"), s.get(ctx, "/jobs/"))
 }

@@ -61,9 +61,12 @@ func TestStory(t *testing.T) {
 		`heal 1 woke \d+ prospects in \d.* m?s; 0 are left\.`,
 		`thaw verify: \d+ checks, 0 violations\. .+`,
 		`GET /readyz  -> 200`,
+		`GET /        -> 200`,
 		`GET /jobs/   -> 200`,
 		`524 prospects, whom Thaw must not wake\. .+`,
 		`All of it came out as it should, in \d+ s\.`,
+		`pages      http://127\.0\.0\.1:\d+/`,
+		`why        http://127\.0\.0\.1:\d+/prospects\?url=.+`,
 		`jobs       http://127\.0\.0\.1:\d+/jobs/`,
 	} {
 		require.Regexp(t, `(?m)^ *`+line+`$`, told)

@@ -46,6 +46,7 @@ func (s *story) whoIsStillPaused(ctx context.Context) error {
 		fmt.Fprintf(s.out, row, strconv.Itoa(g.count), g.example.Code, g.example.WhoActs)
 		s.wrap("          ", g.example.Sentence)
 	}
+	s.paused = groups[0].example.ProspectURL
 	return nil
 }
 

@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"time"
 
 	"github.com/thawline/thaw/internal/store"
@@ -24,6 +25,7 @@ type story struct {
 	secret    string // of its webhook
 	posted    bool   // a message, which is shown in full only once
 	leftLying leftLying
+	paused    string // a prospect that is still paused
 	began     time.Time
 }
 
@@ -70,7 +72,11 @@ func (s *story) opening(ctx context.Context) error {
 // leaveOpen says where to look when the story is over.
 func (s *story) leaveOpen() {
 	s.headline("It goes on serving until Ctrl-C. Look around:")
+	s.say("pages      %s/", s.url)
+	s.say("why        %s/prospects?%s", s.url, url.Values{"url": {s.paused}}.Encode())
 	s.say("jobs       %s/jobs/", s.url)
+	s.say("API        %s/api/v1/fleet  (%[1]s/api/v1/openapi.json)", s.url)
+	s.say("metrics    %s/metrics", s.url)
 	s.say("readiness  %s/readyz", s.url)
 	s.say("database   %s", s.database.psql())
 	s.say("           TABLE thaw.sweep_log;  TABLE thaw.backlog;  TABLE thaw.history LIMIT 20;")
