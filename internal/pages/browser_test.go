@@ -30,7 +30,7 @@ func missing(t *testing.T, what string) {
 	if os.Getenv(nothingSkips) != "" {
 		t.Fatalf("%s is missing", what)
 	}
-	t.Skipf("%s is missing: .ci/run installs it", what)
+	t.Skipf("%s is missing: .ci/run installs it", what) //nolint:forbidigo // A machine with Go and Postgres has no browser.
 }
 
 // browser returns the context of a real Chromium, which ends with the test.

@@ -22,7 +22,7 @@ func (s *site) decide(do func(*http.Request) (to string, err error)) http.Handle
 	return func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, formSize)
 		if err := r.ParseForm(); err != nil {
-			status, v := s.problem(r, errBadRequest{"The form could not be read."})
+			status, v := s.problem(r, badRequestError{"The form could not be read."})
 			s.write(w, r, status, v)
 			return
 		}
@@ -49,12 +49,12 @@ func (s *site) enterSafety(r *http.Request) (string, error) {
 	entered, err := s.Store.Trip().SafetyEnter(r.Context(), dbsqlc.SafetyEnterParams{
 		Why: r.FormValue("why"), DecidedBy: operator(r), Stays: r.FormValue("stay") != "",
 	})
-	return "/safety?done=" + either(entered, "safety-entered", "nothing"), err
+	return "/safety?done=" + noticeOf(entered, "safety-entered"), err
 }
 
 func (s *site) clearSafety(r *http.Request) (string, error) {
 	cleared, err := s.Store.Trip().SafetyClear(r.Context(), dbsqlc.SafetyClearParams{Why: r.FormValue("why"), DecidedBy: operator(r)})
-	return "/safety?done=" + either(cleared, "safety-cleared", "nothing"), err
+	return "/safety?done=" + noticeOf(cleared, "safety-cleared"), err
 }
 
 type safetyPage struct {
@@ -80,7 +80,7 @@ func (s *site) holdAccount(r *http.Request) (string, error) {
 	}
 	until, err := time.Parse("2006-01-02T15:04", r.FormValue("until"))
 	if err != nil {
-		return "", errBadRequest{fmt.Sprintf("The end of a hold must be a time like 2026-03-01T09:00, not %q.", r.FormValue("until"))}
+		return "", badRequestError{fmt.Sprintf("The end of a hold must be a time like 2026-03-01T09:00, not %q.", r.FormValue("until"))}
 	}
 	_, err = s.Store.Trip().Hold(r.Context(), dbsqlc.HoldParams{
 		Account: account.Account.Account, Provider: account.Provider, Until: until, Why: r.FormValue("why"), DecidedBy: operator(r),
@@ -100,7 +100,7 @@ func (s *site) decideAccount(r *http.Request, what string) (string, error) {
 	changed, err := s.decideBatches(r.Context(), dbsqlc.DecideParams{
 		What: what, Account: account.Account.Account, Provider: account.Provider, Why: r.FormValue("why"), DecidedBy: operator(r),
 	}, r.FormValue("even_by_user") != "")
-	return to + either(changed > 0, what, "nothing"), err
+	return to + noticeOf(changed > 0, what), err
 }
 
 // decideBatches goes on when the browser has gone: a half of a pause is worth less than the whole.
@@ -130,13 +130,13 @@ func (s *site) resumeProspect(r *http.Request) (string, error) { return s.decide
 func (s *site) decideProspect(r *http.Request, what string) (string, error) {
 	workspace, campaign := r.FormValue("workspace"), r.FormValue("campaign")
 	if workspace == "" || campaign == "" {
-		return "", errBadRequest{"Name the workspace and the campaign."}
+		return "", badRequestError{"Name the workspace and the campaign."}
 	}
 	prospect := r.FormValue("url")
 	changed, err := s.Store.Trip().DecideProspect(r.Context(), dbsqlc.DecideProspectParams{
 		What: what, ProspectUrl: prospect, WorkspaceKey: &workspace, Campaign: &campaign, Why: r.FormValue("why"), DecidedBy: operator(r),
 	})
-	return "/prospects?" + url.Values{"url": {prospect}, "done": {either(changed > 0, what, "nothing")}}.Encode(), err
+	return "/prospects?" + url.Values{"url": {prospect}, "done": {noticeOf(changed > 0, what)}}.Encode(), err
 }
 
 func (s *site) pauseCampaign(r *http.Request) (string, error) {
@@ -151,13 +151,13 @@ func (s *site) decideCampaign(r *http.Request, what, notice string) (string, err
 	changed, err := s.Store.Trip().DecideCampaign(r.Context(), dbsqlc.DecideCampaignParams{
 		What: what, WorkspaceKey: r.PathValue("key"), Campaign: r.PathValue("campaign"), Why: r.FormValue("why"), DecidedBy: operator(r),
 	})
-	return "/workspaces/" + url.PathEscape(r.PathValue("key")) + "?done=" + either(changed, notice, "nothing"), err
+	return "/workspaces/" + url.PathEscape(r.PathValue("key")) + "?done=" + noticeOf(changed, notice), err
 }
 
 func (s *site) setAutoResume(r *http.Request) (string, error) {
 	note, enabled := r.FormValue("note"), r.FormValue("enabled")
 	if enabled != "on" && enabled != "off" {
-		return "", errBadRequest{"Say whether it is to be on or off."}
+		return "", badRequestError{"Say whether it is to be on or off."}
 	}
 	err := s.Store.SetAutoResume(r.Context(), dbsqlc.SetAutoResumeParams{
 		WorkspaceKey: r.PathValue("key"), Enabled: enabled == "on", Note: &note, DecidedBy: operator(r),
@@ -165,9 +165,10 @@ func (s *site) setAutoResume(r *http.Request) (string, error) {
 	return "/workspaces/" + url.PathEscape(r.PathValue("key")) + "?done=auto-resume", err
 }
 
-func either(first bool, a, b string) string {
-	if first {
-		return a
+// noticeOf is what to say of a decision: nothing was changed where it was so already.
+func noticeOf(changed bool, notice string) string {
+	if changed {
+		return notice
 	}
-	return b
+	return "nothing"
 }

@@ -74,16 +74,16 @@ func (s *site) wantedHeal(r *http.Request) (wantedHeal, error) {
 	w := wantedHeal{Workspace: r.FormValue("workspace"), Account: r.FormValue("account"), EvenIfOff: r.FormValue("even_if_off") != ""}
 	limit, err := strconv.ParseInt(r.FormValue("cap"), 10, 32)
 	if err != nil || limit < 1 {
-		return w, errBadRequest{fmt.Sprintf("The cap of a heal must be a number of at least 1, not %q.", r.FormValue("cap"))}
+		return w, badRequestError{fmt.Sprintf("The cap of a heal must be a number of at least 1, not %q.", r.FormValue("cap"))}
 	}
 	w.Cap = int32(limit)
 	w.start = dbsqlc.StartHealParams{Cap: w.Cap, EvenIfOff: w.EvenIfOff, RequestedBy: operator(r)}
 	scope, err := outlook.Everything().Workspace(r.Context(), s.Store.Pool(), w.Workspace)
 	switch {
 	case w.Workspace == "" && w.Account == "":
-		return w, errBadRequest{"Name a workspace, or an account."}
+		return w, badRequestError{"Name a workspace, or an account."}
 	case errors.Is(err, outlook.ErrNotFound):
-		return w, errBadRequest{fmt.Sprintf("There is no workspace %q.", w.Workspace)}
+		return w, badRequestError{fmt.Sprintf("There is no workspace %q.", w.Workspace)}
 	case err != nil:
 		return w, err
 	case w.Account == "":
@@ -96,9 +96,9 @@ func (s *site) wantedHeal(r *http.Request) (wantedHeal, error) {
 	case err != nil:
 		return w, err
 	case len(found.Items) == 0:
-		return w, errBadRequest{fmt.Sprintf("There is no account %q: name it as the provider does.", w.Account)}
+		return w, badRequestError{fmt.Sprintf("There is no account %q: name it as the provider does.", w.Account)}
 	case len(found.Items) > 1:
-		return w, errBadRequest{fmt.Sprintf("%d providers have an account %q: heal its workspace instead.", len(found.Items), w.Account)}
+		return w, badRequestError{fmt.Sprintf("%d providers have an account %q: heal its workspace instead.", len(found.Items), w.Account)}
 	}
 	w.start.AccountID = &found.Items[0].ID
 	return w, nil

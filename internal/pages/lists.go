@@ -68,7 +68,7 @@ func (s *site) accounts(r *http.Request) (view, error) {
 	}
 	scope, err := outlook.Everything().Workspace(r.Context(), s.Store.Pool(), p.Workspace)
 	if errors.Is(err, outlook.ErrNotFound) {
-		return view{}, errBadRequest{"There is no workspace \"" + p.Workspace + "\"."}
+		return view{}, badRequestError{"There is no workspace \"" + p.Workspace + "\"."}
 	} else if err != nil {
 		return view{}, err
 	}

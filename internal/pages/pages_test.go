@@ -16,29 +16,28 @@ func TestPagesAreMadeAsAWholeAndLoadNothingFromElsewhere(t *testing.T) {
 	d := setup(t)
 	for _, path := range []string{"/", "/accounts", d.account(t, "h_bob"), "/sweeps", "/heals", "/workspaces", "/workspaces/acme", "/safety",
 		"/search?q=h_", "/prospects?url=" + url.QueryEscape(onLost)} {
-		answer, text := d.get(t, path)
-		require.Equal(t, http.StatusOK, answer.StatusCode, path)
-		require.Contains(t, text, "</html>", path)
-		policy := answer.Header.Get("Content-Security-Policy")
+		got := d.get(t, path)
+		require.Equal(t, http.StatusOK, got.status, path)
+		require.Contains(t, got.text, "</html>", path)
+		policy := got.header.Get("Content-Security-Policy")
 		require.Contains(t, policy, "default-src 'none'", path)
 		require.NotContains(t, policy, "unsafe", path)
 		require.NotContains(t, policy, "http", path)
-		require.NotContains(t, text, "style=", path)
-		require.NotContains(t, text, "onclick", path)
-		require.Equal(t, 1, strings.Count(text, "<script"), path)
-		require.Equal(t, "no-store", answer.Header.Get("Cache-Control"), path)
+		require.NotContains(t, got.text, "style=", path)
+		require.NotContains(t, got.text, "onclick", path)
+		require.Equal(t, 1, strings.Count(got.text, "<script"), path)
+		require.Equal(t, "no-store", got.header.Get("Cache-Control"), path)
 	}
-	_, text := d.get(t, "/accounts")
-	require.Contains(t, text, "Bob Roe")
+	require.Contains(t, d.get(t, "/accounts").text, "Bob Roe")
 	for _, path := range []string{"/accounts/99", "/accounts/x", "/heals/99", "/workspaces/nowhere"} {
-		answer, text := d.get(t, path)
-		require.Equal(t, http.StatusNotFound, answer.StatusCode, path)
-		require.Contains(t, text, "There is no such thing here", path)
+		got := d.get(t, path)
+		require.Equal(t, http.StatusNotFound, got.status, path)
+		require.Contains(t, got.text, "There is no such thing here", path)
 	}
 	for _, path := range []string{"/accounts?cursor=x", "/accounts?workspace=nowhere", "/prospects?url=%00", "/search?q=%00", "/search?q=%ff",
 		"/heals/new?workspace=acme&cap=-1", "/workspaces/%00"} {
-		answer, text := d.get(t, path)
-		require.Equal(t, http.StatusBadRequest, answer.StatusCode, "%s: %s", path, text)
+		got := d.get(t, path)
+		require.Equal(t, http.StatusBadRequest, got.status, "%s: %s", path, got.text)
 	}
 }
 
@@ -70,9 +69,9 @@ func TestBadFormsChangeNothing(t *testing.T) {
 		{"/heals", url.Values{"account": {"nobody"}, "cap": {"5"}}, 400, "There is no account"},
 		{"/safety/enter", url.Values{"why": {strings.Repeat("x", 70_000)}}, 400, "could not be read"},
 	} {
-		answer, text := d.post(t, c.path, c.form)
-		require.Equal(t, c.status, answer.StatusCode, "%s %v: %s", c.path, c.form, text)
-		require.Contains(t, text, c.says, c.path)
+		got := d.post(t, c.path, c.form)
+		require.Equal(t, c.status, got.status, "%s %v: %s", c.path, c.form, got.text)
+		require.Contains(t, got.text, c.says, c.path)
 	}
 	require.Equal(t, 1, testdb.Value[int](t, d.DB, "SELECT count(*) FROM thaw.decisions"), "the one of the fleet itself")
 	require.Zero(t, testdb.Value[int](t, d.DB, "SELECT count(*) FROM thaw.heals"))
@@ -103,13 +102,13 @@ func TestFormsDecide(t *testing.T) {
 		{"/safety/clear", url.Values{"why": {"over"}}, "/safety?done=safety-cleared", "SELECT since IS NULL FROM thaw.safety"},
 		{"/heals", url.Values{"account": {"h_EKCy2lRLef5NzHp0iw4A"}, "cap": {"5"}}, "/heals/1?done=heal", "SELECT cap = 5 AND requested_by = 'page' FROM thaw.heals"},
 	} {
-		answer, text := d.post(t, c.path, c.form)
-		require.Equal(t, http.StatusSeeOther, answer.StatusCode, "%s: %s", c.path, text)
-		require.Equal(t, c.to, answer.Header.Get("Location"), c.path)
+		got := d.post(t, c.path, c.form)
+		require.Equal(t, http.StatusSeeOther, got.status, "%s: %s", c.path, got.text)
+		require.Equal(t, c.to, got.header.Get("Location"), c.path)
 		require.True(t, testdb.Value[bool](t, d.DB, c.check), c.path)
-		answer, text = d.get(t, answer.Header.Get("Location"))
-		require.Equal(t, http.StatusOK, answer.StatusCode)
-		require.Contains(t, text, `<p class="notice" role="status">`, c.path)
+		got = d.get(t, got.header.Get("Location"))
+		require.Equal(t, http.StatusOK, got.status)
+		require.Contains(t, got.text, `<p class="notice" role="status">`, c.path)
 	}
 }
 
@@ -118,15 +117,10 @@ func TestFormsOfOtherSitesAreRefused(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
 	for _, path := range []string{"/safety/enter", "/heals", d.account(t, "h_bob") + "/pause", "/prospects/pause", "/workspaces/acme/auto-resume"} {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, d.url+path, strings.NewReader("why=x&enabled=on"))
-		require.NoError(t, err)
-		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		request.Header.Set("Sec-Fetch-Site", "cross-site")
-		request.Header.Set("Origin", "https://evil.example")
-		answer, err := d.web.Do(request)
-		require.NoError(t, err)
-		require.NoError(t, answer.Body.Close())
-		require.Equal(t, http.StatusForbidden, answer.StatusCode, path)
+		got := d.ask(t, http.MethodPost, path, "why=x&enabled=on", http.Header{
+			"Content-Type": {"application/x-www-form-urlencoded"}, "Sec-Fetch-Site": {"cross-site"}, "Origin": {"https://evil.example"},
+		})
+		require.Equal(t, http.StatusForbidden, got.status, path)
 	}
 	require.Equal(t, 1, testdb.Value[int](t, d.DB, "SELECT count(*) FROM thaw.decisions"))
 }

@@ -19,7 +19,7 @@ func (s *site) prospect(r *http.Request) (view, error) {
 		return view{"prospect.html", "Prospect", p}, nil
 	}
 	if err := explain.CheckURL(p.URL); err != nil {
-		return view{}, errBadRequest{sentence(err.Error())}
+		return view{}, badRequestError{sentence(err.Error())}
 	}
 	explanations, err := outlook.Explain(r.Context(), s.Store.Pool(), p.URL)
 	if err != nil {

@@ -47,21 +47,21 @@ type frame struct {
 	Notice string // what came of the last decision
 }
 
-// errBadRequest says that the request itself is wrong; its text is shown.
-type errBadRequest struct{ text string }
+// A badRequestError says that the request itself is wrong; its text is shown.
+type badRequestError struct{ text string }
 
-func (e errBadRequest) Error() string { return e.text }
+func (e badRequestError) Error() string { return e.text }
 
-// A redirect is no error: the page is elsewhere.
-type redirect struct{ to string }
+// A redirectError is none: the page is elsewhere.
+type redirectError struct{ to string }
 
-func (r redirect) Error() string { return "it is at " + r.to }
+func (r redirectError) Error() string { return "it is at " + r.to }
 
 // page serves a view: it is made as a whole, then written, so that nobody sees a half of one.
 func (s *site) page(show func(*http.Request) (view, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		v, err := show(r)
-		var elsewhere redirect
+		var elsewhere redirectError
 		if errors.As(err, &elsewhere) {
 			http.Redirect(w, r, elsewhere.to, http.StatusSeeOther)
 			return
@@ -78,7 +78,7 @@ func (s *site) page(show func(*http.Request) (view, error)) http.HandlerFunc {
 // shown.
 func (s *site) problem(r *http.Request, err error) (int, view) {
 	status, text := http.StatusInternalServerError, "Something went wrong. The log of the process says what."
-	var bad errBadRequest
+	var bad badRequestError
 	var refused *pgconn.PgError
 	switch {
 	case errors.As(err, &bad):

@@ -22,7 +22,7 @@ func (s *site) search(r *http.Request) (view, error) {
 		return view{}, err
 	}
 	if to := onlyOne(found); to != "" {
-		return view{}, redirect{to}
+		return view{}, redirectError{to}
 	}
 	isEmpty := len(found.Prospects)+len(found.Accounts)+len(found.Campaigns)+len(found.Workspaces) == 0
 	return view{"search.html", "Search", searchPage{wanted, found, isEmpty}}, nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -30,6 +31,7 @@ type desk struct {
 	worker *worker.Worker
 	url    string
 	web    *http.Client
+	stop   func() // asks the process to stop
 }
 
 // fleet has two workspaces. Jane's account waits with most; her old one was replaced; Bob's is disconnected; Zoe's
@@ -96,7 +98,7 @@ func setup(t *testing.T) *desk {
 	web := httptest.NewServer(handler)
 	t.Cleanup(web.Close)
 	t.Cleanup(stop)
-	d := &desk{DB: db, worker: w, url: web.URL, web: web.Client()}
+	d := &desk{DB: db, worker: w, url: web.URL, web: web.Client(), stop: stop}
 	// A redirect is an answer of its own.
 	d.web.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return d
@@ -165,26 +167,35 @@ func (d *desk) account(t *testing.T, key string) string {
 	return fmt.Sprint("/accounts/", testdb.Value[int64](t, d.DB, "SELECT id FROM thaw.accounts WHERE provider_account_id = $1", key))
 }
 
-// get returns the answer to a GET, and its text.
-func (d *desk) get(t *testing.T, path string) (*http.Response, string) {
-	t.Helper()
-	answer, err := d.web.Get(d.url + path)
-	require.NoError(t, err)
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	require.NoError(t, err)
-	return answer, string(text)
+// An answer is what came of a request.
+type answer struct {
+	status int
+	header http.Header
+	text   string
 }
 
-// post sends a form and returns the answer, and its text.
-func (d *desk) post(t *testing.T, path string, form url.Values) (*http.Response, string) {
+func (d *desk) get(t *testing.T, path string) answer {
 	t.Helper()
-	answer, err := d.web.Post(d.url+path, "application/x-www-form-urlencoded", strings.NewReader(form.Encode()))
+	return d.ask(t, http.MethodGet, path, "", nil)
+}
+
+// post sends a form.
+func (d *desk) post(t *testing.T, path string, form url.Values) answer {
+	t.Helper()
+	return d.ask(t, http.MethodPost, path, form.Encode(), http.Header{"Content-Type": {"application/x-www-form-urlencoded"}})
+}
+
+func (d *desk) ask(t *testing.T, method, path, body string, header http.Header) answer {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, d.url+path, strings.NewReader(body))
 	require.NoError(t, err)
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
+	maps.Copy(request.Header, header)
+	response, err := d.web.Do(request)
 	require.NoError(t, err)
-	return answer, string(text)
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return answer{response.StatusCode, response.Header, string(text)}
 }
 
 func asJSON(t *testing.T, value any) string {

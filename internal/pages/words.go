@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"html/template"
 	"net/url"
+	"reflect"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -105,26 +107,16 @@ func say(all map[string]string, key string) string {
 	return strings.ReplaceAll(key, "_", " ")
 }
 
-// count writes a number with thin groups, as 12 345.
+// count writes a number in groups, as 12 345; a pointer to none is a dash.
 func count(n any) string {
-	digits := fmt.Sprint(n)
-	switch v := n.(type) {
-	case *int:
-		if v == nil {
+	v := reflect.ValueOf(n)
+	if v.Kind() == reflect.Pointer {
+		if v.IsNil() {
 			return "–"
 		}
-		digits = fmt.Sprint(*v)
-	case *int32:
-		if v == nil {
-			return "–"
-		}
-		digits = fmt.Sprint(*v)
-	case *int64:
-		if v == nil {
-			return "–"
-		}
-		digits = fmt.Sprint(*v)
+		v = v.Elem()
 	}
+	digits := strconv.FormatInt(v.Int(), 10)
 	var b strings.Builder
 	for i, digit := range digits {
 		if i > 0 && (len(digits)-i)%3 == 0 && digits[i-1] != '-' {

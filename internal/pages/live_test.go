@@ -1,0 +1,61 @@
+package pages_test
+
+import (
+	"bufio"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// watch opens the stream of changes, and returns what it says, line by line. The channel is closed at its end.
+func (d *desk) watch(t *testing.T) <-chan string {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.url+"/live", nil)
+	require.NoError(t, err)
+	response, err := d.web.Do(request)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = response.Body.Close() })
+	require.Equal(t, "text/event-stream", response.Header.Get("Content-Type"))
+	lines := make(chan string)
+	go func() {
+		defer close(lines)
+		for scanner := bufio.NewScanner(response.Body); scanner.Scan(); {
+			if line := scanner.Text(); strings.HasPrefix(line, "event: ") {
+				select {
+				case lines <- line:
+				case <-t.Context().Done():
+					return
+				}
+			}
+		}
+	}()
+	return lines
+}
+
+// Everybody who looks is told of a change; and nobody who looks keeps a process from stopping.
+func TestViewersAreToldUntilTheProcessStops(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	viewers := []<-chan string{d.watch(t), d.watch(t)}
+	for i, viewer := range viewers {
+		// The first look may come after the first change: then there is another.
+		told := false
+		require.Eventually(t, func() bool {
+			d.Exec(t, "SELECT thaw.safety_enter('an incident', 'ann'), thaw.safety_clear('it is over', 'ann')")
+			select {
+			case line := <-viewer:
+				told = line == "event: change"
+			default:
+			}
+			return told
+		}, 30*time.Second, 50*time.Millisecond, "viewer %d was told nothing", i)
+	}
+	d.stop()
+	for _, viewer := range viewers {
+		for range viewer { // until its end
+		}
+	}
+}

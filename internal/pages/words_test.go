@@ -1,0 +1,57 @@
+package pages
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/thawline/thaw/internal/outlook"
+)
+
+func TestNumbersAreWrittenInGroups(t *testing.T) {
+	t.Parallel()
+	million, none := 1234567, (*int64)(nil)
+	for want, n := range map[string]any{"0": 0, "999": int32(999), "1\u202f000": int64(1000), "1\u202f234\u202f567": &million, "-1\u202f000": -1000, "–": none} {
+		require.Equal(t, want, count(n))
+	}
+}
+
+// Whatever a day was like, its chart stays within its frame, and its scale is not smaller than what it shows.
+func TestChartStaysWithinItsFrame(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(r *rapid.T) {
+		points := make([]outlook.TickPoint, rapid.IntRange(0, 300).Draw(r, "ticks"))
+		for i := range points {
+			points[i] = outlook.TickPoint{
+				TickAt:    time.Unix(int64(i)*900, 0).UTC(),
+				Resumable: rapid.IntRange(0, 10_000_000).Draw(r, "resumable"), Resumed: rapid.IntRange(0, 2000).Draw(r, "resumed"),
+			}
+			if rapid.Bool().Draw(r, "counted") {
+				paused := rapid.Int64Range(0, 10_000_000).Draw(r, "paused")
+				points[i].Paused = &paused
+			}
+		}
+		c := chartOf(points)
+		for _, b := range c.Bars {
+			if b.X < chartLeft-1 || b.X+b.Width > chartWidth || b.Y < chartTop || b.Height < 0 || b.Y+b.Height > chartHeight-chartBottom+0.01 {
+				r.Fatalf("a bar out of its frame: %+v", b)
+			}
+		}
+		for _, m := range c.Lines {
+			if m.At < chartTop || m.At > chartHeight-chartBottom {
+				r.Fatalf("a line out of its frame: %+v", m)
+			}
+		}
+		if len(c.Times) > 12 {
+			r.Fatalf("%d labels stand in each other's way", len(c.Times))
+		}
+	})
+	rapid.Check(t, func(r *rapid.T) {
+		n := rapid.Int64Range(1, 1_000_000_000).Draw(r, "n")
+		if up := roundUp(n); up < n || up > n*5/2+1 {
+			r.Fatalf("%d is rounded to %d", n, up)
+		}
+	})
+}
