@@ -86,6 +86,26 @@ func TestPassTellsWhomItWoke(t *testing.T) {
 	require.Len(t, messages(t, db), 2)
 }
 
+func TestSafetyModeTells(t *testing.T) {
+	t.Parallel()
+	db := withConnected(t, 40)
+	db.Exec(t, "INSERT INTO thaw.webhook_endpoints (url) VALUES ('https://platform.example.com')")
+	lose(t, db, 1, 12)
+	began := testdb.Value[time.Time](t, db, "SELECT since FROM thaw.safety")
+	db.Exec(t, "SELECT thaw.safety_clear('it is over', 'ann')")
+	told := messages(t, db)
+	require.Len(t, told, 2, "each once")
+	require.Equal(t, "safety.entered", told[0].Type)
+	require.Equal(t, map[string]any{
+		"reason": "10 of 40 connected accounts were lost within 10 minutes", "by": "monitor", "accounts_lost": 10.0, "accounts_connected": 40.0,
+	}, told[0].Data)
+	require.Equal(t, "safety.left", told[1].Type)
+	require.Equal(t, "ann", told[1].Data["by"])
+	since, err := time.Parse(time.RFC3339Nano, told[1].Data["since"].(string))
+	require.NoError(t, err)
+	require.WithinDuration(t, began, since, 0)
+}
+
 // Drained is an account when nobody is left who might be woken through it: however many its pass might have woken, and whoever
 // is left for another reason.
 func TestDrained(t *testing.T) {

@@ -2,10 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"text/tabwriter"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
+	"github.com/thawline/thaw/internal/outlook"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
@@ -14,6 +18,8 @@ type autoResumeCmd struct {
 	On   autoResumeOnCmd   `cmd:"" help:"Let Thaw wake the prospects of a workspace."`
 	Off  autoResumeOffCmd  `cmd:"" help:"Let nobody but an explicit heal wake the prospects of a workspace."`
 	List autoResumeListCmd `cmd:"" help:"List the workspaces, those that are off first."`
+
+	History autoResumeHistoryCmd `cmd:"" help:"Say what was decided about a workspace and all that is in it: when, by whom, why."`
 }
 
 func (autoResumeCmd) Help() string { return autoResumeOffCmd{}.Help() }
@@ -88,6 +94,30 @@ func (c *autoResumeListCmd) Run(ctx context.Context, e *env) error {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", r.Key, onOff(r.AutoResume), stampOr(r.AutoResumeChangedAt, "never"), deref(r.AutoResumeChangedBy), deref(r.AutoResumeNote))
 		}
 		return w.Flush()
+	})
+}
+
+type autoResumeHistoryCmd struct {
+	database  `embed:""`
+	Workspace string `arg:"" help:"Key of the workspace."`
+	JSON      bool   `help:"Print JSON."`
+}
+
+func (autoResumeHistoryCmd) Help() string { return "Example:\n  thaw auto-resume history acme" }
+
+func (c *autoResumeHistoryCmd) Run(ctx context.Context, e *env) error {
+	return withStore(ctx, e, c.database, func(db *store.Store) error {
+		id, err := db.WorkspaceID(ctx, c.Workspace)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return fmt.Errorf("there is no workspace %q: thaw auto-resume list has the names", c.Workspace)
+		} else if err != nil {
+			return err
+		}
+		moments, err := outlook.WorkspaceHistory(ctx, db.Pool(), id)
+		if err != nil {
+			return err
+		}
+		return printMoments(e, moments, c.JSON)
 	})
 }
 

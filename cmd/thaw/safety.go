@@ -13,6 +13,8 @@ type safetyCmd struct {
 	Enter  safetyEnterCmd  `cmd:"" help:"Begin safety mode: nobody is woken, and nothing is sent."`
 	Clear  safetyClearCmd  `cmd:"" help:"End safety mode. The next tick goes on, within its caps."`
 	Status safetyStatusCmd `cmd:"" help:"Say whether safety mode is on, since when, why, and until when."`
+
+	History safetyHistoryCmd `cmd:"" help:"Say when it began and ended, by whom, and why."`
 }
 
 func (safetyCmd) Help() string {
@@ -104,4 +106,21 @@ func describeSafety(s outlook.Safety) string {
 		ends = "until " + stamp(*s.EndsAt) + ", if it is calm"
 	}
 	return fmt.Sprintf("SAFETY MODE since %s by %s: %s. Nobody is woken, and nothing is sent, %s.", stampOr(s.Since, "?"), s.EnteredBy, deref(s.Reason), ends)
+}
+
+type safetyHistoryCmd struct {
+	database `embed:""`
+	JSON     bool `help:"Print JSON."`
+}
+
+func (safetyHistoryCmd) Help() string { return "Example:\n  thaw safety history --json" }
+
+func (c *safetyHistoryCmd) Run(ctx context.Context, e *env) error {
+	return withStore(ctx, e, c.database, func(db *store.Store) error {
+		moments, err := outlook.SafetyHistory(ctx, db.Pool())
+		if err != nil {
+			return err
+		}
+		return printMoments(e, moments, c.JSON)
+	})
 }

@@ -158,6 +158,10 @@ func TestEveryPageInABrowser(t *testing.T) {
 	shown(t, ctx, "Longest lines")
 	run(t, ctx, chromedp.Poll("document.getElementById('live-state').textContent === 'live'", nil)) // the policy allows what is its own
 	require.Contains(t, text(t, ctx, "#fleet-lines"), "Jane Doe")
+	var hover string
+	run(t, ctx, chromedp.AttributeValue("#fleet-lines time", "title", &hover, nil, chromedp.ByQuery))
+	require.Regexp(t, `^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$`, hover)
+	require.NotContains(t, text(t, ctx, "#fleet-lines time"), "UTC", "the zone of the viewer")
 	require.Contains(t, text(t, ctx, "[data-countdown]"), "in ")
 	d.look(t, ctx, "fleet")
 

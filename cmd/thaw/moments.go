@@ -1,0 +1,33 @@
+package main
+
+import (
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/thawline/thaw/internal/outlook"
+)
+
+// printMoments prints a history, the newest first.
+func printMoments(e *env, moments []outlook.Moment, asJSON bool) error {
+	if asJSON {
+		return writeJSON(e.stdout, moments)
+	}
+	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "AT\tWHAT\tABOUT\tBY\tWHY")
+	for _, m := range moments {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", stamp(m.At), m.What, about(m), m.By, m.Why)
+	}
+	return w.Flush()
+}
+
+// about names what a decision was about, within the workspace whose history it is.
+func about(m outlook.Moment) string {
+	switch {
+	case m.Account != "":
+		return "account " + m.Account
+	case m.Campaign != "":
+		return "campaign " + m.Campaign
+	default:
+		return "all"
+	}
+}
