@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/thawline/thaw/internal/outlook"
 	"github.com/thawline/thaw/internal/store"
 )
 
@@ -23,6 +24,8 @@ const answerWithin = 15 * time.Second
 type Config struct {
 	// Store is required.
 	Store *store.Store
+	// Foresight is shared with others who answer from it. Required.
+	Foresight *outlook.Foresight
 	// AdminPassword lets an operator in by basic auth. Empty: whoever asks at a loopback name is an operator.
 	AdminPassword string
 	// Logger is required.
@@ -30,9 +33,10 @@ type Config struct {
 }
 
 type api struct {
-	store    *store.Store
-	password string
-	logger   *slog.Logger
+	store     *store.Store
+	foresight *outlook.Foresight
+	password  string
+	logger    *slog.Logger
 }
 
 // A route is one operation.
@@ -68,7 +72,7 @@ func paged(params ...string) []string { return append(params, "cursor", "limit")
 
 // New returns the handler of all routes, to be mounted at [Prefix] with the prefix left on.
 func New(c Config) http.Handler {
-	a := &api{store: c.Store, password: c.AdminPassword, logger: c.Logger}
+	a := &api{store: c.Store, foresight: c.Foresight, password: c.AdminPassword, logger: c.Logger}
 	mux := http.NewServeMux()
 	methods := make(map[string][]string)
 	for _, r := range routes {

@@ -80,7 +80,7 @@ func (a *api) account(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	detail, err := outlook.AccountByID(r.Context(), a.store.Pool(), r.scope, id)
+	detail, err := a.foresight.AccountByID(r.Context(), r.scope, id)
 	return reply{body: detail}, err
 }
 
@@ -121,7 +121,7 @@ func (a *api) fleet(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	report, err := outlook.Fleet(r.Context(), a.store.Pool(), scope)
+	report, err := a.foresight.Fleet(r.Context(), scope)
 	return reply{body: report}, err
 }
 

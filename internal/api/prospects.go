@@ -14,7 +14,7 @@ func (a *api) prospect(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	prospects, err := outlook.NewExplainer(a.store.Pool(), r.scope).Explain(r.Context(), []string{url})
+	prospects, err := a.foresight.Explainer(r.scope).Explain(r.Context(), []string{url})
 	if err != nil {
 		return reply{}, err
 	}
@@ -41,7 +41,7 @@ func (a *api) prospects(r *request) (reply, error) {
 			return reply{}, bad("urls[%d]: %s.", i, err)
 		}
 	}
-	prospects, err := outlook.NewExplainer(a.store.Pool(), r.scope).Explain(r.Context(), asked.URLs)
+	prospects, err := a.foresight.Explainer(r.scope).Explain(r.Context(), asked.URLs)
 	return reply{body: map[string]any{"prospects": prospects}}, err
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/thawline/thaw/internal/api"
+	"github.com/thawline/thaw/internal/outlook"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/testdb"
 	"github.com/thawline/thaw/internal/token"
@@ -65,7 +66,7 @@ func setup(t *testing.T) *site {
 
 func serve(t *testing.T, db *testdb.DB, password string) *site {
 	t.Helper()
-	web := httptest.NewServer(api.New(api.Config{Store: store.New(db.Pool), AdminPassword: password, Logger: testdb.Logger(t)}))
+	web := httptest.NewServer(api.New(api.Config{Store: store.New(db.Pool), Foresight: outlook.NewForesight(db.Pool), AdminPassword: password, Logger: testdb.Logger(t)}))
 	t.Cleanup(web.Close)
 	s := &site{DB: db, url: web.URL, doc: document(t)}
 	s.operator, s.north, s.south = s.token(t, "NULL"), s.token(t, "1"), s.token(t, "2")

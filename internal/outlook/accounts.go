@@ -136,9 +136,9 @@ func (f AccountFilter) apply(accounts []Account) []Account {
 }
 
 // AccountByID returns an account with what is around it, or [ErrNotFound].
-func AccountByID(ctx context.Context, db *pgxpool.Pool, s Scope, id int64) (AccountDetail, error) {
+func (f *Foresight) AccountByID(ctx context.Context, s Scope, id int64) (AccountDetail, error) {
 	var detail AccountDetail
-	err := read(ctx, db, func(q *dbsqlc.Queries) error {
+	err := read(ctx, f.db, func(q *dbsqlc.Queries) error {
 		found, err := accountsOf(ctx, q, s, []int64{id})
 		if err != nil {
 			return err
@@ -154,7 +154,7 @@ func AccountByID(ctx context.Context, db *pgxpool.Pool, s Scope, id int64) (Acco
 		if detail.Siblings, err = accountsOf(ctx, q, s, siblings); err != nil {
 			return err
 		}
-		return detail.expect(ctx, q)
+		return detail.expect(ctx, q, f)
 	})
 	if err != nil {
 		return AccountDetail{}, fmt.Errorf("account %d: %w", id, err)
@@ -163,7 +163,7 @@ func AccountByID(ctx context.Context, db *pgxpool.Pool, s Scope, id int64) (Acco
 }
 
 // expect adds the coming ticks. The forecast is about the whole fleet: asked for only if somebody waits.
-func (d *AccountDetail) expect(ctx context.Context, q *dbsqlc.Queries) error {
+func (d *AccountDetail) expect(ctx context.Context, q *dbsqlc.Queries, foresight *Foresight) error {
 	d.Expected = []ExpectedTick{}
 	if d.WakesThrough == nil || d.BlockedBy != nil {
 		return nil
@@ -172,14 +172,14 @@ func (d *AccountDetail) expect(ctx context.Context, q *dbsqlc.Queries) error {
 	if err != nil {
 		return err
 	}
-	f, err := forecast(ctx, q, t)
+	seen, err := foresight.look(ctx, q, t)
 	if err != nil {
 		return err
 	}
-	for _, next := range f.Next(*d.WakesThrough, expectedTicks) {
+	for _, next := range seen.forecast.Next(*d.WakesThrough, expectedTicks) {
 		d.Expected = append(d.Expected, expectedTick(next))
 	}
-	d.DrainedAt = expected(f.Drained(*d.WakesThrough))
+	d.DrainedAt = expected(seen.forecast.Drained(*d.WakesThrough))
 	return nil
 }
 

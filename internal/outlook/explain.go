@@ -64,17 +64,18 @@ func Explain(ctx context.Context, db *pgxpool.Pool, prospectURL string) ([]Expla
 	return asked[0].Explanations, nil
 }
 
-// An Explainer explains prospects, any number of them with one forecast of the fleet: it is made when somebody in line asks for
-// it, and again when its tick is over, or has got its plan. Not for use by several goroutines.
+// An Explainer explains prospects, any number of them with one forecast of the fleet, which is made when somebody in line asks
+// for it.
 type Explainer struct {
-	db       *pgxpool.Pool
-	scope    Scope
-	made     ticks
-	forecast *plan.Forecast // nil: nobody has asked yet
+	foresight *Foresight
+	scope     Scope
 }
 
 // NewExplainer returns an explainer of what is within the scope.
-func NewExplainer(db *pgxpool.Pool, s Scope) *Explainer { return &Explainer{db: db, scope: s} }
+func NewExplainer(db *pgxpool.Pool, s Scope) *Explainer { return NewForesight(db).Explainer(s) }
+
+// Explainer returns an explainer of what is within the scope, which looks ahead with others.
+func (f *Foresight) Explainer(s Scope) *Explainer { return &Explainer{foresight: f, scope: s} }
 
 // Explain returns, for each URL, one explanation for each campaign that has the prospect, ordered by workspace and campaign. A
 // prospect that was enrolled under just this URL is meant; if there is none, those whose URL is another spelling of it (see
@@ -90,7 +91,7 @@ func (x *Explainer) Explain(ctx context.Context, prospectURLs []string) ([]Prosp
 		spellings[i] = explain.Spellings(url)
 		all = append(all, spellings[i]...)
 	}
-	err := read(ctx, x.db, func(q *dbsqlc.Queries) error {
+	err := read(ctx, x.foresight.db, func(q *dbsqlc.Queries) error {
 		rows, err := q.ProspectFacts(ctx, dbsqlc.ProspectFactsParams{
 			ProspectUrls: all, FirstWorkspace: x.scope.first, LastWorkspace: x.scope.last,
 		})
@@ -150,11 +151,14 @@ func (x *Explainer) answer(ctx context.Context, q *dbsqlc.Queries, rows []dbsqlc
 		return nil, err
 	}
 	positions := make(map[int64]int)
+	var f *plan.Forecast
 	// The forecast is about the whole fleet: asked for only if somebody here is in line.
 	if inLine != nil {
-		if err := x.look(ctx, q, t); err != nil {
+		seen, err := x.foresight.look(ctx, q, t)
+		if err != nil {
 			return nil, err
 		}
+		f = seen.forecast
 		places, err := q.Positions(ctx, inLine)
 		if err != nil {
 			return nil, fmt.Errorf("reading positions: %w", err)
@@ -168,20 +172,11 @@ func (x *Explainer) answer(ctx context.Context, q *dbsqlc.Queries, rows []dbsqlc
 		known[row.ProspectUrl] = append(known[row.ProspectUrl], Explanation{
 			EnrollmentID: row.EnrollmentID, Workspace: row.Workspace, Campaign: row.Campaign,
 			AccountID: row.AccountID, Account: row.Account, ProspectURL: row.ProspectUrl, Status: row.Status, Step: int(row.Step),
-			Answer:  explain.Because(facts(row, t, positions[row.EnrollmentID], x.forecast)),
+			Answer:  explain.Because(facts(row, t, positions[row.EnrollmentID], f)),
 			History: append([]Event{}, history[row.EnrollmentID]...),
 		})
 	}
 	return known, nil
-}
-
-// look makes the forecast unless there is one for these ticks.
-func (x *Explainer) look(ctx context.Context, q *dbsqlc.Queries, t ticks) (err error) {
-	if x.forecast == nil || x.made != t {
-		x.forecast, err = forecast(ctx, q, t)
-		x.made = t
-	}
-	return err
 }
 
 // facts adds the expected times to a row. f is needed only for a row that is in line.

@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
-	"github.com/thawline/thaw/internal/plan"
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
@@ -50,10 +47,10 @@ type Budget struct {
 }
 
 // Fleet returns where the fleet stands, or the one workspace of the scope.
-func Fleet(ctx context.Context, db *pgxpool.Pool, s Scope) (FleetReport, error) {
+func (f *Foresight) Fleet(ctx context.Context, s Scope) (FleetReport, error) {
 	var report FleetReport
-	err := read(ctx, db, func(q *dbsqlc.Queries) (err error) {
-		report, _, _, err = fleetReport(ctx, q, s)
+	err := read(ctx, f.db, func(q *dbsqlc.Queries) (err error) {
+		report, _, err = f.fleetReport(ctx, q, s)
 		return err
 	})
 	if err != nil {
@@ -62,23 +59,24 @@ func Fleet(ctx context.Context, db *pgxpool.Pool, s Scope) (FleetReport, error) 
 	return report, nil
 }
 
-// fleetReport returns the claimants of the current tick with it, but for the scope of one workspace.
-func fleetReport(ctx context.Context, q *dbsqlc.Queries, s Scope) (report FleetReport, t ticks, claimants []plan.Claimant, err error) {
+// fleetReport returns what it has seen with it, but for the scope of one workspace.
+func (f *Foresight) fleetReport(ctx context.Context, q *dbsqlc.Queries, s Scope) (report FleetReport, seen *sight, err error) {
 	now, err := q.Clock(ctx)
 	if err != nil {
-		return report, t, nil, err
+		return report, nil, err
 	}
 	report.Now = now.UTC()
 	if report.Safety, err = readSafety(ctx, q); err != nil {
-		return report, t, nil, err
+		return report, nil, err
 	}
-	if t, err = readTicks(ctx, q); err != nil {
-		return report, t, nil, err
+	t, err := readTicks(ctx, q)
+	if err != nil {
+		return report, nil, err
 	}
 	report.Tick = FleetTick{At: t.current, NextAt: t.current.Add(t.length), Seconds: t.length.Seconds(), Planned: t.isPlanned}
 	last, err := sweeps(ctx, q, s, Paging{Limit: 1})
 	if err != nil {
-		return report, t, nil, err
+		return report, nil, err
 	}
 	if len(last.Items) > 0 {
 		report.LastSweep = &last.Items[0]
@@ -88,14 +86,16 @@ func fleetReport(ctx context.Context, q *dbsqlc.Queries, s Scope) (report FleetR
 		report.Safety.EnteredBy, report.Safety.AccountsLost, report.Safety.AccountsConnected = "", nil, nil
 		waiting, err := q.WorkspaceResumable(ctx, s.first)
 		report.Backlog = FleetBacklog{Resumable: waiting.Resumable, Accounts: int(waiting.Accounts)}
-		return report, t, nil, err
+		return report, nil, err
 	}
 	if report.Budgets, err = budgets(ctx, q, t); err != nil {
-		return report, t, nil, err
+		return report, nil, err
 	}
-	claimants, backlog, err := claimantsOf(ctx, q, t)
-	report.Backlog = FleetBacklog{Resumable: int64(backlog), Accounts: len(claimants)}
-	return report, t, claimants, err
+	if seen, err = f.look(ctx, q, t); err != nil {
+		return report, nil, err
+	}
+	report.Backlog = FleetBacklog{Resumable: int64(seen.backlog), Accounts: len(seen.claimants)}
+	return report, seen, nil
 }
 
 // budgets begin with the caps of the settings; what has a row was taken from already.

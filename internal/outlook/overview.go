@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/thawline/thaw/internal/plan"
 	"github.com/thawline/thaw/internal/store"
@@ -59,13 +58,12 @@ const (
 	overviewLines = 20
 )
 
-// ReadOverview returns the overview of the whole fleet.
-func ReadOverview(ctx context.Context, db *pgxpool.Pool) (Overview, error) {
+// Overview returns the overview of the whole fleet.
+func (f *Foresight) Overview(ctx context.Context) (Overview, error) {
 	var o Overview
-	err := read(ctx, db, func(q *dbsqlc.Queries) (err error) {
-		var claimants []plan.Claimant
-		var t ticks
-		if o.FleetReport, t, claimants, err = fleetReport(ctx, q, Everything()); err != nil {
+	err := read(ctx, f.db, func(q *dbsqlc.Queries) (err error) {
+		var seen *sight
+		if o.FleetReport, seen, err = f.fleetReport(ctx, q, Everything()); err != nil {
 			return err
 		}
 		if o.Paused, err = newestSample(ctx, q); err != nil {
@@ -77,7 +75,7 @@ func ReadOverview(ctx context.Context, db *pgxpool.Pool) (Overview, error) {
 		if o.Orphans, err = orphans(ctx, q); err != nil {
 			return err
 		}
-		o.Longest, err = longest(ctx, q, t, claimants)
+		o.Longest, err = longest(ctx, q, seen)
 		return err
 	})
 	if err != nil {
@@ -111,12 +109,12 @@ func tickPoints(ctx context.Context, q *dbsqlc.Queries) ([]TickPoint, error) {
 	return points, nil
 }
 
-func longest(ctx context.Context, q *dbsqlc.Queries, t ticks, claimants []plan.Claimant) ([]Line, error) {
-	waiting := make(map[int64]int, len(claimants))
-	for _, c := range claimants {
+func longest(ctx context.Context, q *dbsqlc.Queries, seen *sight) ([]Line, error) {
+	waiting := make(map[int64]int, len(seen.claimants))
+	for _, c := range seen.claimants {
 		waiting[c.AccountID] = c.Backlog
 	}
-	ids := make([]int64, 0, len(claimants))
+	ids := make([]int64, 0, len(waiting))
 	for id := range waiting {
 		ids = append(ids, id)
 	}
@@ -124,17 +122,13 @@ func longest(ctx context.Context, q *dbsqlc.Queries, t ticks, claimants []plan.C
 		return cmp.Or(cmp.Compare(waiting[b], waiting[a]), cmp.Compare(a, b))
 	})
 	ids = ids[:min(len(ids), overviewLines)]
-	f, err := forecastFor(ctx, q, t, claimants)
-	if err != nil {
-		return nil, err
-	}
 	accounts, err := accountsOf(ctx, q, Everything(), ids)
 	if err != nil {
 		return nil, err
 	}
 	lines := make([]Line, len(accounts))
 	for i, a := range accounts {
-		lines[i] = Line{Account: a, Waiting: waiting[a.ID], ETA: expected(f.Drained(a.ID))}
+		lines[i] = Line{Account: a, Waiting: waiting[a.ID], ETA: expected(seen.forecast.Drained(a.ID))}
 	}
 	slices.SortFunc(lines, func(a, b Line) int {
 		return cmp.Or(cmp.Compare(b.Waiting, a.Waiting), cmp.Compare(a.ID, b.ID))

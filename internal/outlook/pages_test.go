@@ -109,7 +109,7 @@ func TestAccountTellsWhoWaits(t *testing.T) {
 	f := newFleet(t)
 	f.Exec(t, twoTenants+"UPDATE thaw.settings SET account_cap = 4;")
 
-	four, err := AccountByID(t.Context(), f.Pool, OfWorkspace(1), 4)
+	four, err := NewForesight(f.Pool).AccountByID(t.Context(), OfWorkspace(1), 4)
 	require.NoError(t, err)
 	require.EqualValues(t, 5, four.Paused)
 	require.Equal(t, map[string]int64{"paused_by_user": 1, "linkedin_account_issue": 4}, four.ByReason)
@@ -127,17 +127,17 @@ func TestAccountTellsWhoWaits(t *testing.T) {
 	require.Equal(t, tick.Add(30*time.Minute), *four.DrainedAt)
 
 	f.Exec(t, hold)
-	held, err := AccountByID(t.Context(), f.Pool, Everything(), 4)
+	held, err := NewForesight(f.Pool).AccountByID(t.Context(), Everything(), 4)
 	require.NoError(t, err)
 	require.Equal(t, "account_on_hold", *held.BlockedBy)
 	require.Empty(t, held.Expected)
 	require.Zero(t, held.Resumable)
 
 	for name, s := range map[string]Scope{"another tenant": OfWorkspace(2), "nobody": {}} {
-		_, err = AccountByID(t.Context(), f.Pool, s, 4)
+		_, err = NewForesight(f.Pool).AccountByID(t.Context(), s, 4)
 		require.ErrorIs(t, err, ErrNotFound, name)
 	}
-	_, err = AccountByID(t.Context(), f.Pool, Everything(), 99)
+	_, err = NewForesight(f.Pool).AccountByID(t.Context(), Everything(), 99)
 	require.ErrorIs(t, err, ErrNotFound)
 }
 
@@ -205,13 +205,13 @@ func TestLogs(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "S1", *two.Account)
 
-	fleet, err := Fleet(t.Context(), f.Pool, Everything())
+	fleet, err := NewForesight(f.Pool).Fleet(t.Context(), Everything())
 	require.NoError(t, err)
 	require.Equal(t, ticks[0].UTC(), fleet.LastSweep.TickAt)
 	require.Equal(t, &Budgets{Sweep: Budget{Cap: 6}, Signal: Budget{Cap: 2000}}, fleet.Budgets)
 	var resumable int64
 	for workspace := range int64(2) {
-		own, err := Fleet(t.Context(), f.Pool, OfWorkspace(workspace+1))
+		own, err := NewForesight(f.Pool).Fleet(t.Context(), OfWorkspace(workspace+1))
 		require.NoError(t, err)
 		require.Nil(t, own.Budgets)
 		resumable += own.Backlog.Resumable

@@ -20,7 +20,7 @@ func (s *site) account(r *http.Request) (view, error) {
 	}
 	var p accountPage
 	ctx, db := r.Context(), s.Store.Pool()
-	if p.AccountDetail, err = outlook.AccountByID(ctx, db, outlook.Everything(), id); err != nil {
+	if p.AccountDetail, err = s.Foresight.AccountByID(ctx, outlook.Everything(), id); err != nil {
 		return view{}, err
 	}
 	if p.History, err = outlook.AccountHistory(ctx, db, outlook.Everything(), id); err != nil {

@@ -32,7 +32,7 @@ func (s *site) decide(do func(*http.Request) (to string, err error)) http.Handle
 			s.write(w, r, status, v)
 			return
 		}
-		s.overview.forget()
+		s.Foresight.Forget()
 		http.Redirect(w, r, to, http.StatusSeeOther)
 	}
 }
@@ -119,7 +119,7 @@ func (s *site) accountOf(r *http.Request) (outlook.AccountDetail, string, error)
 	if err != nil {
 		return outlook.AccountDetail{}, "", err
 	}
-	account, err := outlook.AccountByID(r.Context(), s.Store.Pool(), outlook.Everything(), id)
+	account, err := s.Foresight.AccountByID(r.Context(), outlook.Everything(), id)
 	return account, fmt.Sprintf("/accounts/%d?done=", id), err
 }
 

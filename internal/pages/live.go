@@ -19,17 +19,12 @@ const (
 type live struct {
 	Config
 
-	// before is called before the viewers are told.
-	before func()
-
 	mu        sync.Mutex
 	viewers   map[chan struct{}]bool
 	isLooking bool
 }
 
-func newLive(c Config, before func()) *live {
-	return &live{Config: c, before: before, viewers: map[chan struct{}]bool{}}
-}
+func newLive(c Config) *live { return &live{Config: c, viewers: map[chan struct{}]bool{}} }
 
 // ServeHTTP serves GET /live until the viewer goes or the process stops: an event "change" for each change.
 func (l *live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -94,6 +89,7 @@ func (l *live) look() {
 		case err != nil:
 			l.Logger.WarnContext(l.Stopping, "could not look for changes to show", "error", err)
 		case last != "" && now != last:
+			l.renew()
 			l.tell()
 		}
 		if err == nil {
@@ -116,8 +112,17 @@ func (l *live) fingerprint() (string, error) {
 	return l.Store.Fingerprint(ctx)
 }
 
+// renew makes sure that what the viewers ask for next is not what they have.
+func (l *live) renew() {
+	ctx, cancel := context.WithTimeout(l.Stopping, 5*time.Second)
+	defer cancel()
+	if err := l.Foresight.Renew(ctx); err != nil {
+		l.Logger.WarnContext(l.Stopping, "could not look ahead", "error", err)
+		l.Foresight.Forget()
+	}
+}
+
 func (l *live) tell() {
-	l.before()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for changed := range l.viewers {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 
+	"github.com/thawline/thaw/internal/outlook"
 	"github.com/thawline/thaw/internal/store"
 )
 
@@ -18,6 +19,8 @@ var static embed.FS
 type Config struct {
 	// Store is required.
 	Store *store.Store
+	// Foresight is shared with others who answer from it. Required.
+	Foresight *outlook.Foresight
 	// Jobs is the path below which River UI is served, like "/jobs". Required.
 	Jobs string
 	// Stopping ends when the process is asked to stop: the connections over which pages are kept up to date end then, because
@@ -30,8 +33,7 @@ type Config struct {
 // site is what the handlers share.
 type site struct {
 	Config
-	live     *live
-	overview *overviewCache
+	live *live
 }
 
 // Register adds the pages to mux, each behind guard.
@@ -40,8 +42,7 @@ func Register(mux *http.ServeMux, c Config, guard func(http.Handler) http.Handle
 	if err != nil {
 		return fmt.Errorf("pages: %w", err)
 	}
-	overview := &overviewCache{db: c.Store.Pool()}
-	s := &site{Config: c, live: newLive(c, overview.forget), overview: overview}
+	s := &site{Config: c, live: newLive(c)}
 	handle := func(pattern string, handler http.HandlerFunc) {
 		mux.Handle(pattern, guard(secured(handler)))
 	}

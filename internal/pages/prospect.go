@@ -21,13 +21,13 @@ func (s *site) prospect(r *http.Request) (view, error) {
 	if err := explain.CheckURL(p.URL); err != nil {
 		return view{}, badRequestError{sentence(err.Error())}
 	}
-	explanations, err := outlook.Explain(r.Context(), s.Store.Pool(), p.URL)
+	asked, err := s.Foresight.Explainer(outlook.Everything()).Explain(r.Context(), []string{p.URL})
 	if err != nil {
 		return view{}, err
 	}
-	if explanations[0].Code != explain.NotFound {
-		p.Campaigns = explanations
-		p.URL = explanations[0].ProspectURL
+	if asked[0].IsKnown() {
+		p.Campaigns = asked[0].Explanations
+		p.URL = p.Campaigns[0].ProspectURL
 	}
 	return view{"prospect.html", "Prospect", p}, nil
 }

@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/thawline/thaw/internal/api"
+	"github.com/thawline/thaw/internal/outlook"
 	"github.com/thawline/thaw/internal/pages"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/webhook"
@@ -64,9 +65,10 @@ func New(ctx context.Context, c Config) (http.Handler, error) {
 		mux.Handle("GET /metrics", riverui.Guard(c.AdminPassword, c.Metrics))
 	}
 	mux.Handle(riverui.Prefix+"/", riverui.Guard(c.AdminPassword, jobs))
-	mux.Handle(api.Prefix+"/", api.New(api.Config{Store: c.Store, AdminPassword: c.AdminPassword, Logger: c.Logger}))
+	foresight := outlook.NewForesight(c.Store.Pool())
+	mux.Handle(api.Prefix+"/", api.New(api.Config{Store: c.Store, Foresight: foresight, AdminPassword: c.AdminPassword, Logger: c.Logger}))
 	guard := func(next http.Handler) http.Handler { return riverui.Guard(c.AdminPassword, next) }
-	shown := pages.Config{Store: c.Store, Jobs: riverui.Prefix, Stopping: c.Stopping, Logger: c.Logger}
+	shown := pages.Config{Store: c.Store, Foresight: foresight, Jobs: riverui.Prefix, Stopping: c.Stopping, Logger: c.Logger}
 	if err := pages.Register(mux, shown, guard); err != nil {
 		return nil, err
 	}
