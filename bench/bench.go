@@ -80,7 +80,7 @@ func Names() []string {
 
 func all(s Scale) []benchmark {
 	return []benchmark{
-		newHeal(s), newJobs(s), newLatency(s), newSignals(s), newTicks(s), newPause(s), newImports(s), newDay(s), newRetention(s),
+		newHeal(s), newJobs(s), newLatency(s), newSignals(s), newTicks(s), newPause(s), newImports(s), newDay(s), newRetention(s), newPages(s),
 	}
 }
 
