@@ -2,9 +2,11 @@ package pages
 
 import (
 	"net/http"
+	"net/url"
 
 	"github.com/thawline/thaw/internal/explain"
 	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 type prospectPage struct {
@@ -30,4 +32,20 @@ func (s *site) prospect(r *http.Request) (view, error) {
 		p.URL = p.Campaigns[0].ProspectURL
 	}
 	return view{"prospect.html", "Prospect", p}, nil
+}
+
+func (s *site) pauseProspect(r *http.Request) (string, error) { return s.decideProspect(r, "paused") }
+
+func (s *site) resumeProspect(r *http.Request) (string, error) { return s.decideProspect(r, "resumed") }
+
+func (s *site) decideProspect(r *http.Request, what string) (string, error) {
+	workspace, campaign := r.FormValue("workspace"), r.FormValue("campaign")
+	if workspace == "" || campaign == "" {
+		return "", badRequestError{"Name the workspace and the campaign."}
+	}
+	prospect := r.FormValue("url")
+	changed, err := s.Store.Trip().DecideProspect(r.Context(), dbsqlc.DecideProspectParams{
+		What: what, ProspectUrl: prospect, WorkspaceKey: &workspace, Campaign: &campaign, Why: r.FormValue("why"), DecidedBy: operator(r),
+	})
+	return "/prospects?" + url.Values{"url": {prospect}, "done": {noticeOf(changed > 0, what)}}.Encode(), err
 }

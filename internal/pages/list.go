@@ -1,0 +1,49 @@
+package pages
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/thawline/thaw/internal/outlook"
+)
+
+// A list is a page of a longer one.
+type list[T any] struct {
+	Items []T
+	Next  string // the address of the next page; empty: this is the last
+	First string // the address of the first page; empty: this is it
+}
+
+// listOf reads the page that the address asks for.
+func listOf[T any](r *http.Request, read func(outlook.Paging) (outlook.Page[T], error)) (list[T], error) {
+	query := r.URL.Query()
+	page, err := read(outlook.Paging{Cursor: query.Get("cursor")})
+	if err != nil {
+		return list[T]{}, err
+	}
+	l := list[T]{Items: page.Items}
+	if query.Has("cursor") {
+		query.Del("cursor")
+		l.First = address(r, query)
+	}
+	if page.NextCursor != nil {
+		query.Set("cursor", *page.NextCursor)
+		l.Next = address(r, query)
+	}
+	return l, nil
+}
+
+func address(r *http.Request, query url.Values) string {
+	query.Del("done")
+	return (&url.URL{Path: r.URL.Path, RawQuery: query.Encode()}).String()
+}
+
+// pathID is the number in the path; one that is none names nothing.
+func pathID(r *http.Request) (int64, error) {
+	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+	if err != nil {
+		return 0, outlook.ErrNotFound
+	}
+	return id, nil
+}
