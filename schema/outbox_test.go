@@ -103,7 +103,7 @@ func TestSafetyModeTells(t *testing.T) {
 	require.Equal(t, "ann", told[1].Data["by"])
 	since, err := time.Parse(time.RFC3339Nano, told[1].Data["since"].(string))
 	require.NoError(t, err)
-	require.WithinDuration(t, began, since, 0)
+	require.WithinDuration(t, began, since, time.Millisecond)
 }
 
 // Drained is an account when nobody is left who might be woken through it: however many its pass might have woken, and whoever

@@ -785,7 +785,7 @@ BEGIN
     FROM thaw.settings
     WHERE a.id = ANY (blips);
     INSERT INTO thaw.decisions (what, decided_by, why) VALUES ('safety_left', p_decided_by, p_why);
-    PERFORM thaw.publish('safety.left', NULL, NULL, jsonb_build_object('reason', p_why, 'by', p_decided_by, 'since', began));
+    PERFORM thaw.publish('safety.left', NULL, NULL, jsonb_build_object('reason', p_why, 'by', p_decided_by, 'since', thaw.rfc3339(began)));
     RETURN true;
 END;
 $$;

@@ -309,6 +309,14 @@ var violations = []violation{
 		`campaign \d+: paused for subscription_inactive, resumed by \w+ in event \d+`,
 	},
 	{
+		"people_have_the_last_word", "a prospect that a person had paused, and nobody gave back",
+		`UPDATE thaw.enrollment_events AS pause SET reason = 'paused_by_user'
+		WHERE pause.kind = 'paused' AND EXISTS (
+			SELECT FROM thaw.enrollment_events AS resume
+			WHERE resume.kind = 'resumed' AND resume.enrollment_id = pause.enrollment_id AND resume.paused_at = pause.paused_at)`,
+		`enrollment \d+: stopped by event \d+ \(paused_by_user\), woken by event \d+, and nobody gave it back in between`,
+	},
+	{
 		"woken_only_through_own_accounts", "moved to the account of another person",
 		`UPDATE thaw.accounts SET member_id = 'somebody else' WHERE provider_account_id = 'ann-old'`,
 		`enrollment \d+: (resumed|repointed) from account 1 to account 6 in event \d+`,

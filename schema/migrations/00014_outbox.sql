@@ -55,7 +55,7 @@ COMMENT ON COLUMN thaw.webhook_deliveries.last_status IS 'HTTP status of the las
 -- How many wait or have failed at an endpoint; and what goes when it is removed.
 CREATE INDEX webhook_deliveries_state_idx ON thaw.webhook_deliveries (endpoint_id, state, outbox_id);
 
-INSERT INTO thaw.retention (part, turn) VALUES ('outbox', 9);
+INSERT INTO thaw.retention (part, turn) VALUES ('outbox', 11);
 
 -- Nobody pays for what nobody hears: all that writes messages asks this first.
 -- +goose StatementBegin

@@ -1,0 +1,13 @@
+-- Nobody was woken whom a person, or a restriction, had stopped: before such a pause ended, a person gave the prospect back.
+SELECT format('enrollment %s: stopped by event %s (%s), woken by event %s, and nobody gave it back in between',
+    resume.enrollment_id, last.id, last.reason, resume.id)
+FROM thaw.enrollment_events AS resume
+CROSS JOIN LATERAL (
+    SELECT event.id, event.kind, event.reason
+    FROM thaw.enrollment_events AS event
+    WHERE event.enrollment_id = resume.enrollment_id AND event.id < resume.id AND event.paused_at = resume.paused_at
+        AND event.kind IN ('paused', 'released')
+    ORDER BY event.id DESC
+    LIMIT 1) AS last
+WHERE resume.kind = 'resumed' AND resume.source IN ('signal', 'sweep', 'heal')
+    AND last.kind = 'paused' AND last.reason IN ('paused_by_user', 'account_restricted')
