@@ -22,6 +22,7 @@ var words = template.FuncMap{
 	"source": func(key string) string { return say(sources, key) },
 	"what":   func(key string) string { return say(decisions, key) },
 	"count":  count,
+	"many":   many,
 	"took":   took,
 	"rfc":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"utc":    func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
@@ -125,6 +126,15 @@ func count(n any) string {
 		b.WriteRune(digit)
 	}
 	return b.String()
+}
+
+// many writes a number of things: 1 account, 2 accounts.
+func many(n any, thing string) string {
+	number := count(n)
+	if number == "1" {
+		return number + " " + thing
+	}
+	return number + " " + thing + "s"
 }
 
 // took writes how long something lasted.

@@ -16,6 +16,8 @@ func TestNumbersAreWrittenInGroups(t *testing.T) {
 	for want, n := range map[string]any{"0": 0, "999": int32(999), "1\u202f000": int64(1000), "1\u202f234\u202f567": &million, "-1\u202f000": -1000, "–": none} {
 		require.Equal(t, want, count(n))
 	}
+	require.Equal(t, "1 account", many(1, "account"))
+	require.Equal(t, "0 accounts", many(0, "account"))
 }
 
 // Whatever a day was like, its chart stays within its frame, and its scale is not smaller than what it shows.
