@@ -125,7 +125,10 @@ func (f *fleet) settle(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return testdb.Value[int](t, f.DB, open) == 0 || !f.attemptsMayFail && testdb.Value[int](t, f.DB, failing) > 0
 	}, 30*time.Second, 5*time.Millisecond, "jobs are left")
-	require.Zero(t, testdb.Value[int](t, f.DB, open), "jobs that failed")
+	// Not asked of the open ones: a process may just now ask for the sweep of its tick, and the look of its minute.
+	if !f.attemptsMayFail {
+		require.Zero(t, testdb.Value[int](t, f.DB, failing), "jobs that failed")
+	}
 }
 
 // sweep moves the clock on to the next tick, sweeps it, and returns how many the tick has woken.
