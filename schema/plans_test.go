@@ -98,26 +98,36 @@ type explainer struct {
 	plans []string
 }
 
+// explaining makes a connection show the plan of every statement, those inside of functions too.
+const explaining = `
+LOAD 'auto_explain';
+SET client_min_messages = notice;
+SET auto_explain.log_level = notice;
+SET auto_explain.log_format = json;
+SET auto_explain.log_nested_statements = on;
+SET auto_explain.log_min_duration = 0;
+`
+
+// shownPlan returns the plan that a notice of such a connection is.
+func shownPlan(notice *pgconn.Notice) (plan string, ok bool) {
+	_, plan, ok = strings.Cut(notice.Message, "plan:\n")
+	return plan, ok
+}
+
 func newExplainer(t *testing.T, db *testdb.DB) *explainer {
 	t.Helper()
 	e := &explainer{t: t}
 	config, err := pgx.ParseConfig(db.Direct)
 	require.NoError(t, err)
 	config.OnNotice = func(_ *pgconn.PgConn, notice *pgconn.Notice) {
-		if _, plan, ok := strings.Cut(notice.Message, "plan:\n"); ok {
+		if plan, ok := shownPlan(notice); ok {
 			e.plans = append(e.plans, plan)
 		}
 	}
 	e.Conn, err = pgx.ConnectConfig(t.Context(), config)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = e.Close(context.WithoutCancel(t.Context())) })
-	_, err = e.Exec(t.Context(), `
-		LOAD 'auto_explain';
-		SET client_min_messages = notice;
-		SET auto_explain.log_level = notice;
-		SET auto_explain.log_format = json;
-		SET auto_explain.log_nested_statements = on;
-		SET auto_explain.log_min_duration = 0`)
+	_, err = e.Exec(t.Context(), explaining)
 	require.NoError(t, err)
 	return e
 }

@@ -2670,6 +2670,7 @@ CREATE INDEX campaigns_key_search_idx ON thaw.campaigns USING btree (lower(key) 
 CREATE INDEX campaigns_name_search_idx ON thaw.campaigns USING btree (lower(name) COLLATE "C");
 CREATE INDEX campaigns_waiting_idx ON thaw.campaigns USING btree (workspace_id, id) WHERE waits_for_account;
 CREATE INDEX decisions_account_idx ON thaw.decisions USING btree (account_id, id) WHERE (account_id IS NOT NULL);
+CREATE INDEX decisions_safety_idx ON thaw.decisions USING btree (id) WHERE (what = ANY (ARRAY['safety_entered'::text, 'safety_left'::text]));
 CREATE INDEX decisions_workspace_idx ON thaw.decisions USING btree (workspace_id, id) WHERE (workspace_id IS NOT NULL);
 CREATE INDEX enrollment_events_history_idx ON thaw.enrollment_events USING btree (enrollment_id, id);
 CREATE INDEX enrollments_active_idx ON thaw.enrollments USING btree (account_id, campaign_id, id) WHERE (status = 'active'::thaw.enrollment_status);

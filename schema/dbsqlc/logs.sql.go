@@ -319,7 +319,7 @@ FROM (
     GROUP BY g.tick_at
     ORDER BY g.tick_at DESC
     LIMIT $3::integer) AS tick
-JOIN thaw.sweeps AS s ON s.tick_at = tick.tick_at
+CROSS JOIN LATERAL (SELECT w.started_at, w.finished_at FROM thaw.sweeps AS w WHERE w.tick_at = tick.tick_at LIMIT 1) AS s
 ORDER BY tick.tick_at DESC
 `
 
@@ -340,7 +340,8 @@ type WorkspaceSweepPageRow struct {
 }
 
 // The part of one workspace in the ticks that had something for it. The index has the plans of a workspace tick by tick, so that
-// no more of them are read than the page shows.
+// no more of them are read than the page shows; the tick of each is looked up by itself (the limit), or all would be read for two
+// hundred.
 func (q *Queries) WorkspaceSweepPage(ctx context.Context, arg WorkspaceSweepPageParams) ([]WorkspaceSweepPageRow, error) {
 	rows, err := q.db.Query(ctx, workspaceSweepPage, arg.WorkspaceID, arg.BeforeTick, arg.Size)
 	if err != nil {

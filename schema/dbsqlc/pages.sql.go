@@ -94,7 +94,8 @@ func (q *Queries) Fingerprint(ctx context.Context) (string, error) {
 const lastTicks = `-- name: LastTicks :many
 SELECT s.tick_at, s.backlog_left, s.resumed, sample.paused
 FROM thaw.sweeps AS s
-LEFT JOIN thaw.backlog_samples AS sample ON sample.tick_at = s.tick_at
+LEFT JOIN thaw.backlog_samples AS sample
+    ON sample.tick_at = s.tick_at AND sample.tick_at > thaw.now() - $1::interval
 WHERE s.tick_at > thaw.now() - $1::interval
 ORDER BY s.tick_at DESC
 LIMIT $2::integer
@@ -113,7 +114,7 @@ type LastTicksRow struct {
 }
 
 // What the ticks of the last hours did, for a chart: how many could be woken, how many were, and how many were paused in all
-// (null: not counted in that tick).
+// (null: not counted in that tick). The time is said of both tables: a limit alone does not keep the planner from reading all samples.
 func (q *Queries) LastTicks(ctx context.Context, arg LastTicksParams) ([]LastTicksRow, error) {
 	rows, err := q.db.Query(ctx, lastTicks, arg.Since, arg.Size)
 	if err != nil {

@@ -268,6 +268,8 @@ CREATE TABLE thaw.decisions (
 COMMENT ON TABLE thaw.decisions IS 'What people, and the monitor of safety mode, decided: who, when, about what, and why.';
 CREATE INDEX decisions_account_idx ON thaw.decisions (account_id, id) WHERE account_id IS NOT NULL;
 CREATE INDEX decisions_workspace_idx ON thaw.decisions (workspace_id, id) WHERE workspace_id IS NOT NULL;
+-- The history of safety mode: a few rows among all that was decided about accounts.
+CREATE INDEX decisions_safety_idx ON thaw.decisions (id) WHERE what IN ('safety_entered', 'safety_left');
 
 -- The switch is a column that the platform may write itself.
 -- +goose StatementBegin

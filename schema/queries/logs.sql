@@ -10,7 +10,8 @@ LIMIT sqlc.arg(size)::integer;
 
 -- name: WorkspaceSweepPage :many
 -- The part of one workspace in the ticks that had something for it. The index has the plans of a workspace tick by tick, so that
--- no more of them are read than the page shows.
+-- no more of them are read than the page shows; the tick of each is looked up by itself (the limit), or all would be read for two
+-- hundred.
 SELECT tick.tick_at, tick.accounts_planned, tick.accounts_processed, tick.planned, tick.resumed, s.started_at, s.finished_at
 FROM (
     SELECT g.tick_at, count(*) AS accounts_planned, count(g.finished_at) AS accounts_processed, sum(g.planned)::bigint AS planned,
@@ -20,7 +21,7 @@ FROM (
     GROUP BY g.tick_at
     ORDER BY g.tick_at DESC
     LIMIT sqlc.arg(size)::integer) AS tick
-JOIN thaw.sweeps AS s ON s.tick_at = tick.tick_at
+CROSS JOIN LATERAL (SELECT w.started_at, w.finished_at FROM thaw.sweeps AS w WHERE w.tick_at = tick.tick_at LIMIT 1) AS s
 ORDER BY tick.tick_at DESC;
 
 -- name: HealPage :many

@@ -1,9 +1,10 @@
 -- name: LastTicks :many
 -- What the ticks of the last hours did, for a chart: how many could be woken, how many were, and how many were paused in all
--- (null: not counted in that tick).
+-- (null: not counted in that tick). The time is said of both tables: a limit alone does not keep the planner from reading all samples.
 SELECT s.tick_at, s.backlog_left, s.resumed, sample.paused
 FROM thaw.sweeps AS s
-LEFT JOIN thaw.backlog_samples AS sample ON sample.tick_at = s.tick_at
+LEFT JOIN thaw.backlog_samples AS sample
+    ON sample.tick_at = s.tick_at AND sample.tick_at > thaw.now() - sqlc.arg(since)::interval
 WHERE s.tick_at > thaw.now() - sqlc.arg(since)::interval
 ORDER BY s.tick_at DESC
 LIMIT sqlc.arg(size)::integer;

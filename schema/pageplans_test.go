@@ -1,0 +1,234 @@
+package schema_test
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/internal/testdb"
+	"github.com/thawline/thaw/schema/dbsqlc"
+)
+
+// What has gathered in a long time, beside the fleet of manyRows: 20,000 ticks with ten accounts in each, and of each account a
+// thousand changes of its status and as many decisions.
+const longPast = `
+INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap, accounts_planned, accounts_processed, planned, resumed, started_at, finished_at)
+SELECT past.tick_at, 200, 2000, 10, 10, 1000, 1000, past.tick_at, past.tick_at
+FROM generate_series(20000, 1, -1) AS n
+CROSS JOIN LATERAL (SELECT thaw.tick() - n * interval '15 minutes' AS tick_at) AS past;
+INSERT INTO thaw.grants (tick_at, account_id, workspace_id, planned, resumed, verdict, finished_at)
+SELECT s.tick_at, a.id, a.workspace_id, 100, 100, 'resumed', s.finished_at
+FROM (SELECT s.*, row_number() OVER (ORDER BY s.tick_at) AS n FROM thaw.sweeps AS s) AS s
+CROSS JOIN generate_series(0, 9) AS i
+JOIN thaw.accounts AS a ON a.id = 1 + (s.n * 10 + i) % 200;
+INSERT INTO thaw.backlog_samples (tick_at, paused, waiting, took) SELECT s.tick_at, 2, 1, '1 ms' FROM thaw.sweeps AS s;
+INSERT INTO thaw.account_events (account_id, at, from_status, to_status)
+SELECT a.id, now() - n * interval '1 hour', 'connected', 'disconnected'
+FROM generate_series(1000, 1, -1) AS n CROSS JOIN thaw.accounts AS a;
+INSERT INTO thaw.decisions (at, what, decided_by, why, workspace_id, account_id)
+SELECT now() - n * interval '1 hour', 'paused', 'ann', 'asked by phone', a.workspace_id, a.id
+FROM generate_series(1000, 1, -1) AS n CROSS JOIN thaw.accounts AS a;
+INSERT INTO thaw.decisions (what, decided_by, why)
+SELECT what.name, 'monitor', 'accounts were lost' FROM generate_series(1, 10), (VALUES ('safety_entered'), ('safety_left')) AS what (name);
+`
+
+// past are the tables that grow as long as Thaw runs. Heals are not among them: people ask for each, so that there are few.
+var past = []string{
+	"enrollments", "enrollment_events", "account_signals", "sweeps", "grants", "backlog_samples", "account_events", "decisions",
+}
+
+// A read is a node of a plan that was carried out, with what it read in vain.
+type read struct {
+	Type     string  `json:"Node Type"`
+	Relation string  `json:"Relation Name"`
+	Removed  float64 `json:"Rows Removed by Filter"`
+	Loops    float64 `json:"Actual Loops"`
+	Plans    []read  `json:"Plans"`
+}
+
+// inVain is how many rows a node may read that nobody asked for.
+const inVain = 2000
+
+// offences returns the tables of the past that a plan reads from end to end, or of which it reads many rows in vain: to walk along
+// an index in search of something is a scan too.
+func (r read) offences() []string {
+	var found []string
+	if slices.Contains(past, r.Relation) && (r.Type == "Seq Scan" || r.Removed*max(1, r.Loops) > inVain) {
+		found = append(found, r.Type+" of "+r.Relation)
+	}
+	for _, below := range r.Plans {
+		found = append(found, below.offences()...)
+	}
+	return found
+}
+
+// A watchedPool keeps the plans of all that is asked through it.
+type watchedPool struct {
+	*pgxpool.Pool
+	mu    sync.Mutex
+	plans []string
+}
+
+func newWatchedPool(t *testing.T, db *testdb.DB, mode string) *watchedPool {
+	t.Helper()
+	w := &watchedPool{}
+	config, err := pgxpool.ParseConfig(db.Direct)
+	require.NoError(t, err)
+	config.ConnConfig.OnNotice = func(_ *pgconn.PgConn, notice *pgconn.Notice) {
+		if plan, ok := shownPlan(notice); ok {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.plans = append(w.plans, plan)
+		}
+	}
+	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, explaining+`
+			SET auto_explain.log_analyze = on;
+			SET auto_explain.log_timing = off;
+			SET plan_cache_mode = `+mode)
+		return err
+	}
+	w.Pool, err = pgxpool.NewWithConfig(t.Context(), config)
+	require.NoError(t, err)
+	t.Cleanup(w.Close)
+	return w
+}
+
+// offences returns those of all that was asked since the last call, each with its query.
+func (w *watchedPool) offences(t *testing.T) (found []string, statements int) {
+	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, text := range w.plans {
+		var plan struct {
+			Query string `json:"Query Text"`
+			Plan  read
+		}
+		require.NoError(t, json.Unmarshal([]byte(text), &plan))
+		for _, offence := range plan.Plan.offences() {
+			found = append(found, offence+" in: "+plan.Query)
+		}
+	}
+	statements = len(w.plans)
+	w.plans = nil
+	return found, statements
+}
+
+// What the pages and the API ask, of operators and of the bearer of a token.
+func TestNoPageScansWhatHasGathered(t *testing.T) {
+	t.Parallel()
+	db := loaded(t)
+	db.Exec(t, longPast)
+	db.Exec(t, "VACUUM ANALYZE")
+	const url = "https://example.com/in/1-200" // in line, or would be
+	giant := testdb.Value[int64](t, db, "SELECT a.id FROM thaw.accounts AS a WHERE a.provider_account_id = 'giant-waiting'")
+
+	for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
+		pool := newWatchedPool(t, db, mode)
+		watched := pool.Pool
+		for _, scope := range []outlook.Scope{outlook.Everything(), outlook.OfWorkspace(2)} {
+			account := int64(1) // of workspace 2
+			asked := map[string]func(context.Context, outlook.Paging) error{
+				"overview": func(ctx context.Context, _ outlook.Paging) error {
+					_, err := outlook.NewForesight(watched).Overview(ctx)
+					return err
+				},
+				"fleet": func(ctx context.Context, _ outlook.Paging) error {
+					_, err := outlook.NewForesight(watched).Fleet(ctx, scope)
+					return err
+				},
+				"accounts":                returns(watched, scope, outlook.AccountFilter{}, outlook.Accounts),
+				"accounts with a backlog": returns(watched, scope, outlook.AccountFilter{HasBacklog: true}, outlook.Accounts),
+				"accounts of a status":    returns(watched, scope, outlook.AccountFilter{Status: "disconnected"}, outlook.Accounts),
+				"account by name":         returns(watched, scope, outlook.AccountFilter{Account: "account-1"}, outlook.Accounts),
+				"account": func(ctx context.Context, _ outlook.Paging) error {
+					_, err := outlook.NewForesight(watched).AccountByID(ctx, scope, account)
+					return err
+				},
+				"account with a long line": func(ctx context.Context, _ outlook.Paging) error {
+					_, err := outlook.NewForesight(watched).AccountByID(ctx, outlook.Everything(), giant)
+					return err
+				},
+				"history of an account": func(ctx context.Context, _ outlook.Paging) error {
+					_, err := outlook.AccountHistory(ctx, watched, scope, account)
+					return err
+				},
+				"history of a workspace": func(ctx context.Context, _ outlook.Paging) error {
+					_, err := outlook.WorkspaceHistory(ctx, watched, 2)
+					return err
+				},
+				"safety mode": func(ctx context.Context, _ outlook.Paging) error {
+					_, err := outlook.ReadSafety(ctx, watched)
+					return err
+				},
+				"history of safety mode": func(ctx context.Context, _ outlook.Paging) error {
+					_, err := outlook.SafetyHistory(ctx, watched)
+					return err
+				},
+				"signals":            returns(watched, scope, account, outlook.Signals),
+				"paused enrollments": returns(watched, scope, account, enrollments("paused")),
+				"active enrollments": returns(watched, scope, account, enrollments("active")),
+				"campaigns":          returns(watched, scope, "", outlook.Campaigns),
+				"paused campaigns":   returns(watched, scope, "paused", outlook.Campaigns),
+				"workspaces":         of(watched, scope, outlook.Workspaces),
+				"sweeps":             of(watched, scope, outlook.Sweeps),
+				"heals":              of(watched, scope, outlook.Heals),
+				"events":             returns(watched, scope, url, outlook.Events),
+				"explanation": func(ctx context.Context, _ outlook.Paging) error {
+					_, err := outlook.NewExplainer(watched, scope).Explain(ctx, []string{url, "https://example.com/in/nobody"})
+					return err
+				},
+				"search": func(ctx context.Context, _ outlook.Paging) error {
+					for _, text := range []string{url, "account-1", "campaign-1", "workspace-1"} {
+						if _, err := outlook.Search(ctx, watched, scope, text); err != nil {
+							return err
+						}
+					}
+					return nil
+				},
+				"what a live page follows": func(ctx context.Context, _ outlook.Paging) error {
+					_, err := dbsqlc.New(watched).Fingerprint(ctx)
+					return err
+				},
+			}
+			for name, ask := range asked {
+				for _, size := range []int{1, outlook.MaxLimit} {
+					require.NoError(t, ask(t.Context(), outlook.Paging{Limit: size}), name)
+					offences, statements := pool.offences(t)
+					assert.Positive(t, statements, "%s: no plan was shown", name)
+					assert.Empty(t, offences, "%s, %d, scope %v, %s", name, size, scope, mode)
+				}
+			}
+		}
+	}
+}
+
+// of and returns make one shape of all lists.
+func of[T any](db *pgxpool.Pool, s outlook.Scope, list func(context.Context, *pgxpool.Pool, outlook.Scope, outlook.Paging) (outlook.Page[T], error)) func(context.Context, outlook.Paging) error {
+	return func(ctx context.Context, p outlook.Paging) error {
+		_, err := list(ctx, db, s, p)
+		return err
+	}
+}
+
+func returns[T, F any](db *pgxpool.Pool, s outlook.Scope, filter F, list func(context.Context, *pgxpool.Pool, outlook.Scope, F, outlook.Paging) (outlook.Page[T], error)) func(context.Context, outlook.Paging) error {
+	return func(ctx context.Context, p outlook.Paging) error {
+		_, err := list(ctx, db, s, filter, p)
+		return err
+	}
+}
+
+func enrollments(status string) func(context.Context, *pgxpool.Pool, outlook.Scope, int64, outlook.Paging) (outlook.Page[outlook.Enrollment], error) {
+	return func(ctx context.Context, db *pgxpool.Pool, s outlook.Scope, account int64, p outlook.Paging) (outlook.Page[outlook.Enrollment], error) {
+		return outlook.Enrollments(ctx, db, s, account, status, p)
+	}
+}
