@@ -22,7 +22,7 @@ type latency struct {
 
 func newLatency(s Scale) benchmark {
 	return &latency{
-		warmUp: s.pick(80, 100), signals: s.pick(100, 2000), rows: 20, limit: time.Duration(s.pick(5, 60)) * time.Second,
+		warmUp: s.pick(80, 100), signals: s.pick(100, 2000), rows: 20, limit: time.Duration(s.pick(12, 60)) * time.Second,
 	}
 }
 
