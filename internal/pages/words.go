@@ -26,7 +26,6 @@ var words = template.FuncMap{
 	"took":   took,
 	"rfc":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"utc":    func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
-	"isPast": func(t, now time.Time) bool { return !t.After(now) },
 	"prospectPath": func(prospectURL string) string {
 		return "/prospects?" + url.Values{"url": {prospectURL}}.Encode()
 	},
