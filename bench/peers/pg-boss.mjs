@@ -1,38 +1,56 @@
 // pg-boss, with LISTEN and NOTIFY.
 import { PgBoss } from "pg-boss";
-import { now, pass, passPool, serve, settings, url } from "./protocol.mjs";
+import { now, pass, newPool, serve, settings, url } from "./protocol.mjs";
 
 const queue = "resume";
 const boss = new PgBoss({ connectionString: url, useListenNotify: true });
 boss.on("error", (error) => console.error(error.message));
 await boss.start();
 await boss.createQueue(queue, { notify: true });
-const pool = passPool(settings.localConcurrency ?? 1);
+const workers = newPool(settings.localConcurrency ?? 1);
+const senders = newPool(8); // the callers', who do not wait for the passes
 await boss.work(queue, settings, async (jobs) => {
-  for (const job of jobs) await pass(pool, job.data);
+  for (const job of jobs) await pass(workers, job.data);
 });
 
-/** Inserts in a transaction of its own and returns when it began to commit. */
-async function insert(jobs) {
-  const client = await pool.connect();
+/** Does work in a transaction of its own and returns when it began to commit, and when it was committed. */
+async function transact(work) {
+  const client = await senders.connect();
   try {
     await client.query("BEGIN");
-    await boss.insert(queue, jobs.map((data) => ({ data })), {
-      db: { executeSql: (text, values) => client.query(text, values) },
-    });
-    const committed = now();
+    await work(client, { executeSql: (text, values) => client.query(text, values) });
+    const begun = now();
     await client.query("COMMIT");
-    return committed;
+    return { begun, done: now() };
+  } catch (error) {
+    await client.query("ROLLBACK");
+    throw error;
   } finally {
     client.release();
   }
 }
 
-await serve(async (request) => {
-  if (request.insert) return { at: await insert(request.insert) };
-  await boss.send(queue, request.send);
-  return { at: now() };
-});
+/** Inserts jobs, and returns when their commit began. */
+async function insert(jobs) {
+  const { begun } = await transact((_, db) => boss.insert(queue, jobs.map((data) => ({ data })), { db }));
+  return begun;
+}
+
+/** Takes a signal and sends the job that follows from it, and returns when both were committed. */
+async function signal(account) {
+  const { done } = await transact(async (client, db) => {
+    const { rows } = await client.query({
+      name: "signal-by-call",
+      text: "SELECT thaw.signal('linkedin', $1, 'connected'), current_setting('bench.job')::json AS job",
+      values: [account],
+    });
+    await boss.send(queue, rows[0].job, { db });
+  });
+  return done;
+}
+
+await serve(async (request) => ({ at: await (request.insert ? insert(request.insert) : signal(request.signal)) }));
 await boss.stop({ graceful: false });
-await pool.end();
+await workers.end();
+await senders.end();
 process.exit(0);

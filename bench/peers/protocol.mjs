@@ -30,8 +30,8 @@ export function now() {
   return performance.timeOrigin + performance.now();
 }
 
-/** Connections for the passes of a queue that brings none of its own. */
-export function passPool(size) {
+/** Connections beside those that a queue has of its own. */
+export function newPool(size) {
   return new pg.Pool({ connectionString: url, max: size });
 }
 
