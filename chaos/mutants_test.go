@@ -2,11 +2,16 @@ package chaos_test
 
 // Files that are mutated more than once.
 const (
+	fleet   = "schema/migrations/00002_fleet.sql"
 	ledgers = "schema/migrations/00003_ledgers.sql"
+	backlog = "schema/migrations/00005_backlog.sql"
 	enqueue = "schema/migrations/enqueue.sql.template"
 	signals = "schema/migrations/00006_signal.sql"
 	pauses  = "schema/migrations/00007_pause.sql"
 	resumes = "schema/migrations/00008_resume.sql"
+	safety  = "schema/migrations/00012_safety.sql"
+	people  = "schema/migrations/00013_people.sql"
+	outbox  = "schema/migrations/00014_outbox.sql"
 )
 
 // The budget of a lane is guarded twice.
@@ -23,7 +28,7 @@ var indifferent = map[string]string{
 	"./worker": "TestSignalWithoutATimeIsOfThisMoment",
 }
 
-// mutants are ordered by what they take out: locks, what makes a pass count once, budgets, clocks, uniqueness. The texts to
+// mutants are ordered by what they take out: locks, what makes a pass count once, budgets, clocks, uniqueness, safety mode, people, messages. The texts to
 // replace are short, so that they break only when the thing itself moves.
 var mutants = []mutant{
 	{
@@ -158,5 +163,82 @@ var mutants = []mutant{
 		without: "the notification of a job's insert",
 		edits:   []edit{{enqueue, "IF p_delay <= '0' THEN", "IF false THEN"}},
 		pkg:     "./worker", tests: []string{"TestEveryCommittedJobWakesItsQueue"},
+	},
+	{
+		without: "safety mode in every lane",
+		edits:   []edit{{backlog, "WHEN (SELECT safety.since IS NOT NULL FROM thaw.safety) THEN 'safety_mode'", ""}},
+		pkg:     "./worker", tests: []string{"TestIncidentIsNoStampede", "TestNobodyWakesWhileSomethingStandsAgainstIt"}, small: true,
+	},
+	{
+		without: "safety mode in the verdict of a pass",
+		edits: []edit{{resumes, "coalesce(thaw.blocked_by(account, even_if_off), 'resumed')",
+			"coalesce(nullif(thaw.blocked_by(account, even_if_off), 'safety_mode'), 'resumed')"}},
+		pkg: "./worker", tests: []string{"TestIncidentIsNoStampede", "TestNobodyWakesWhileSomethingStandsAgainstIt"},
+	},
+	{
+		without: "safety mode in the plan of a tick",
+		edits: []edit{{backlog, "WHERE thaw.blocked_by(target, p_even_if_off) IS NULL;",
+			"WHERE coalesce(thaw.blocked_by(target, p_even_if_off), 'safety_mode') = 'safety_mode';"}},
+		pkg: "./worker", tests: []string{"TestNobodyWakesWhileSomethingStandsAgainstIt"},
+	},
+	{
+		without: "a signal's look at what was lost",
+		edits:   []edit{{signals, "PERFORM thaw.notice_losses();", "NULL;"}},
+		pkg:     "./schema", tests: []string{"TestManyLostAccountsBeginSafetyMode"},
+	},
+	{
+		without: "one beginning of safety mode",
+		edits: []edit{{safety, "accounts_lost = p_accounts_lost, accounts_connected = p_accounts_connected\n    WHERE s.since IS NULL;",
+			"accounts_lost = p_accounts_lost, accounts_connected = p_accounts_connected;"}},
+		pkg: "./schema", tests: []string{"TestPersonBeginsAndEndsSafetyMode"},
+	},
+	{
+		without: "the trigger that keeps a hold from being shortened",
+		edits:   []edit{{fleet, "FOR EACH ROW WHEN (OLD.hold_until > thaw.now())", "FOR EACH ROW WHEN (false)"}},
+		pkg:     "./schema", tests: []string{"TestHoldIsNeverShortened"},
+	},
+	{
+		without: "a hold in every lane",
+		edits:   []edit{{backlog, "WHEN p_account.hold_until > thaw.now() THEN 'account_on_hold'", ""}},
+		pkg:     "./worker", tests: []string{"TestNobodyWakesWhileSomethingStandsAgainstIt"},
+	},
+	{
+		without: "a reason of its own for a person's pause",
+		edits:   []edit{{people, "WHEN 'paused' THEN 'paused_by_user'::thaw.pause_reason", "WHEN 'paused' THEN 'linkedin_account_issue'::thaw.pause_reason"}},
+		pkg:     "./worker", tests: []string{"TestWhatAPersonGaveBackWakesInItsTurn"},
+	},
+	{
+		without: "the message of a pass in its transaction, but told after it",
+		edits: []edit{
+			{resumes, "IF resumed > 0 THEN\n        PERFORM thaw.publish_resumed(", "IF resumed > 0 AND p_lane <> 'signal' THEN\n        PERFORM thaw.publish_resumed("},
+			{"worker/resume.go", "w.logger.DebugContext(ctx, \"resumed by signal\"", `if pass.Resumed > 0 {
+		if _, err := w.store.Pool().Exec(ctx, "SELECT thaw.publish_resumed(a, 'signal', false, NULL, $2, NULL, $3, $4, 0) FROM thaw.accounts AS a WHERE a.id = $1",
+			args.AccountID, args.SignalID, pass.Resumed, pass.Repointed); err != nil {
+			return err
+		}
+	}
+	w.logger.DebugContext(ctx, "resumed by signal"`},
+		},
+		pkg: "./worker", tests: []string{"TestEveryPassIsToldOnceThoughWorkersDie"},
+	},
+	{
+		without: "the message of a pass in its transaction",
+		edits:   []edit{{resumes, "IF resumed > 0 THEN\n        PERFORM thaw.publish_resumed(", "IF false THEN\n        PERFORM thaw.publish_resumed("}},
+		pkg:     "./schema", tests: []string{"TestPassTellsWhomItWoke", "TestRollbackTellsNothing"},
+	},
+	{
+		without: "the job of a message in its transaction",
+		edits:   []edit{{outbox, "PERFORM thaw.enqueue('deliver', ", "PERFORM 0 WHERE false AND 0 < thaw.enqueue('deliver', "}},
+		pkg:     "./schema", tests: []string{"TestSafetyModeTells", "TestPassTellsWhomItWoke"},
+	},
+	{
+		without: "an answer with 2xx before a delivery is done",
+		edits:   []edit{{"worker/deliver.go", "case answer.Verdict == outbound.Delivered:", "case answer.Verdict != outbound.Gone:"}},
+		pkg:     "./worker", tests: []string{"TestMessageKeepsItsIDWhenItIsSentAgain", "TestMessageIsGivenUpAndReplayed"},
+	},
+	{
+		without: "a look at whether a delivery is done already",
+		edits:   []edit{{"schema/dbsqlc/webhooks.sql.go", "WHERE o.message_id = $2 AND d.state = 'waiting'", "WHERE o.message_id = $2"}},
+		pkg:     "./worker", tests: []string{"TestMessageKeepsItsIDWhenItIsSentAgain"},
 	},
 }

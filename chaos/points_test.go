@@ -26,9 +26,9 @@ type points struct {
 var (
 	written = []string{
 		"accounts", "campaigns", "campaign_events", "enrollments", "enrollment_events", "fleet_budgets", "account_budgets",
-		"grants", "sweeps", "account_signals", "heals", "retention", "river_job",
+		"grants", "sweeps", "account_signals", "heals", "retention", "safety", "decisions", "outbox", "webhook_deliveries", "river_job",
 	}
-	committed = []string{"accounts", "campaigns", "sweeps", "account_signals", "heals", "river_job"}
+	committed = []string{"accounts", "campaigns", "sweeps", "account_signals", "heals", "safety", "webhook_deliveries", "river_job"}
 )
 
 const installPoints = `

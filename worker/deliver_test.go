@@ -201,6 +201,7 @@ func TestMessageKeepsItsIDWhenItIsSentAgain(t *testing.T) {
 	f.Exec(t, "SELECT thaw.publish('test.ping')")
 	f.deliver(t, webhooks)
 	f.eventually(t, 1, deliveries, "test.ping", "delivered")
+	require.Len(t, p.got(), 2)
 	first, second := p.got()[0], p.got()[1]
 	require.Equal(t, first, second)
 	require.Equal(t, 2, testdb.Value[int](t, f.DB, "SELECT attempts FROM thaw.webhook_deliveries"))

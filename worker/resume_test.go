@@ -162,6 +162,7 @@ func TestNobodyWakesWhileSomethingStandsAgainstIt(t *testing.T) {
 
 			require.Equal(t, verdict, testdb.Value[string](t, f.DB, "SELECT verdict FROM thaw.account_signals ORDER BY id LIMIT 1"))
 			require.Zero(t, f.sweep(t))
+			require.Zero(t, testdb.Value[int](t, f.DB, "SELECT planned FROM thaw.sweeps WHERE tick_at = thaw.tick()"), "nobody was promised anything")
 			require.Equal(t, map[string]int{disconnected: 10}, f.states(t, a))
 			require.Equal(t, disconnected, f.campaignState(t, c))
 

@@ -1,0 +1,427 @@
+package chaos_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+)
+
+// The provider has one incident after the other, in which most accounts are lost at once, while processes are killed, the platform
+// is a bad receiver, and people hold, pause and resume. Safety mode begins by itself, once an incident; while it is on nobody
+// wakes; nobody wakes whom a person stopped; and the platform is told all of it.
+func TestIncident(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	p := s.platform()
+	accounts := s.fleet(scale(20, 60), scale(30, 250))
+	// The losses of the fleet's beginning are no incident: they have left the window.
+	s.advance(11 * time.Minute)
+	s.exec("UPDATE thaw.settings SET safety_accounts = $1", len(accounts)/4)
+	s.exec(notes)
+	c := s.crew(3, append(p.options(), "--tick=2s", "--jitter=10s")...)
+	i := &incident{load: &load{scenario: s, crew: c}, platform: p, accounts: accounts[1:], spared: accounts[0]}
+	stop := i.begin()
+	i.drained()
+
+	for _, r := range i.plan() {
+		i.happen(r)
+	}
+	stop()
+	i.end()
+	s.judge(i.lost)
+}
+
+// notes are the harness's own memory, in the scenario's database: at what each wake was at, and since when somebody outside knew
+// that safety mode was on, or that an account was held. Times are of the wall here, which nobody moves.
+//
+// A pass that is under way when safety mode begins comes to its end; one that began when it was known to be on must not wake. When
+// exactly the beginning was committed nobody can say, but whoever has seen it has seen it later.
+const notes = `
+	CREATE TABLE thaw_test.wakes (event_id bigint PRIMARY KEY, began timestamptz NOT NULL, in_safety_since timestamptz);
+	CREATE TABLE thaw_test.incidents (since timestamptz PRIMARY KEY, known_at timestamptz NOT NULL);
+	CREATE TABLE thaw_test.holds (account_id bigint NOT NULL, known_at timestamptz NOT NULL, until timestamptz NOT NULL);
+
+	CREATE FUNCTION thaw_test.note_wakes() RETURNS trigger LANGUAGE plpgsql AS $$
+	BEGIN
+		INSERT INTO thaw_test.wakes (event_id, began, in_safety_since)
+		SELECT event.id, pg_catalog.now(), (SELECT safety.since FROM thaw.safety) FROM inserted AS event WHERE event.kind = 'resumed';
+		RETURN NULL;
+	END;
+	$$;
+	CREATE TRIGGER note_wakes AFTER INSERT ON thaw.enrollment_events REFERENCING NEW TABLE AS inserted
+		FOR EACH STATEMENT EXECUTE FUNCTION thaw_test.note_wakes();`
+
+const noteIncident = `
+	INSERT INTO thaw_test.incidents (since, known_at)
+	SELECT safety.since, clock_timestamp() FROM thaw.safety WHERE safety.since IS NOT NULL
+	ON CONFLICT (since) DO NOTHING`
+
+// An incident is what happens around the beginnings and the ends of safety mode.
+type incident struct {
+	*load
+	platform *platform
+	accounts []int64
+	// spared is an account that is never lost in an incident, and that people leave alone.
+	spared int64
+	rounds int
+}
+
+// A round is one incident: how it begins, and at which points processes are killed at its beginning, in it and after it.
+type round struct {
+	// silent: the platform writes the lost accounts itself, and the look of the minute finds them.
+	silent bool
+	// underWay: a pass is under way when it begins. Nobody is killed at its beginning.
+	underWay bool
+	// atBegin, within and after are points; one that begins with "COMMIT " is behind the COMMIT of a transaction.
+	atBegin, within, after string
+}
+
+func (i *incident) plan() []round {
+	if !*full {
+		return []round{
+			{atBegin: "ReceiveSignal after INSERT decisions", within: "RecordAttempt after UPDATE webhook_deliveries"},
+			{underWay: true, after: "ResumeForSignal after INSERT outbox"},
+		}
+	}
+	var plan []round
+	within := []string{
+		"RecordAttempt before UPDATE webhook_deliveries", "RecordAttempt after UPDATE webhook_deliveries", "RecordAttempt after UPDATE river_job",
+		"COMMIT RecordAttempt", "PauseBatch after INSERT outbox", "PauseBatch after UPDATE outbox", "PauseBatch after INSERT webhook_deliveries",
+	}
+	after := []string{
+		"ResumeForSignal after INSERT outbox", "ResumeForSignal after INSERT webhook_deliveries", "COMMIT ResumeForSignal",
+		"ResumeForSweep after INSERT outbox", "commit of webhook_deliveries",
+	}
+	add := func(r round) {
+		r.within, r.after = within[len(plan)%len(within)], after[len(plan)%len(after)]
+		plan = append(plan, r)
+	}
+	for _, point := range []string{
+		"ReceiveSignal before UPDATE safety", "ReceiveSignal after UPDATE safety", "ReceiveSignal after INSERT decisions",
+		"ReceiveSignal after INSERT outbox", "ReceiveSignal after INSERT webhook_deliveries", "commit of safety", "COMMIT ReceiveSignal",
+	} {
+		add(round{atBegin: point})
+	}
+	for _, point := range []string{"Watch before UPDATE safety", "Watch after INSERT decisions", "Watch after INSERT outbox", "COMMIT Watch"} {
+		add(round{silent: true, atBegin: point})
+	}
+	for range 3 {
+		add(round{underWay: true})
+	}
+	i.rand.Shuffle(len(plan), func(a, b int) { plan[a], plan[b] = plan[b], plan[a] })
+	return plan
+}
+
+// begin begins what goes on all the time. The returned function ends it, and fails the test if anything went wrong.
+func (i *incident) begin() (stop func()) {
+	ctx, cancel := context.WithCancel(i.Context())
+	group := &errgroup.Group{}
+	group.Go(func() error { return i.note(ctx) })
+	group.Go(func() error { return i.decide(ctx) })
+	group.Go(func() error { return i.tell(ctx) })
+	return func() {
+		i.Helper()
+		cancel()
+		require.NoError(i, group.Wait())
+	}
+}
+
+// note sees safety mode begin as soon as that can be seen.
+func (i *incident) note(ctx context.Context) error {
+	for ; ctx.Err() == nil; i.pause(2 * time.Millisecond) {
+		if _, err := i.pool.Exec(i.Context(), noteIncident); err != nil {
+			return fmt.Errorf("noting safety mode: %w", err)
+		}
+	}
+	return nil
+}
+
+// tell gives the platform something to hear at any time, as `thaw webhooks test` does.
+func (i *incident) tell(ctx context.Context) error {
+	for ; ctx.Err() == nil; i.pause(50 * time.Millisecond) {
+		if _, err := i.pool.Exec(i.Context(), "SELECT thaw.publish('test.ping')"); err != nil {
+			return fmt.Errorf("publishing: %w", err)
+		}
+	}
+	return nil
+}
+
+// decide is what people do all the time: they hold some accounts for minutes, pause some and some prospects, and give them back.
+func (i *incident) decide(ctx context.Context) error {
+	for ; ctx.Err() == nil; i.pause(time.Duration(i.rand.IntN(scale(100, 300))) * time.Millisecond) {
+		id := i.accounts[i.rand.IntN(len(i.accounts))]
+		var err error
+		switch i.rand.IntN(6) {
+		case 0:
+			err = i.hold(id)
+		case 1:
+			_, err = i.pool.Exec(i.Context(), "SELECT thaw.pause_account($1, 'asked by phone', 'ann')", account(id))
+			i.fault("accounts paused by people")
+		case 2, 3:
+			_, err = i.pool.Exec(i.Context(), "SELECT thaw.resume_account($1, 'asked by phone', 'ann', even_by_user => true)", account(id))
+			i.fault("accounts given back by people")
+		case 4:
+			_, err = i.pool.Exec(i.Context(), "SELECT thaw.pause_prospect($1, 'not interested', 'bob')", prospect(id, 1+i.rand.IntN(30)))
+			i.fault("prospects paused by people")
+		case 5:
+			_, err = i.pool.Exec(i.Context(), "SELECT thaw.resume_prospect($1, 'interested after all', 'bob')", prospect(id, 1+i.rand.IntN(30)))
+			i.fault("prospects given back by people")
+		}
+		if err != nil {
+			return fmt.Errorf("a decision about account %d: %w", id, err)
+		}
+	}
+	return nil
+}
+
+func prospect(account int64, n int) string {
+	return fmt.Sprintf("https://www.linkedin.com/in/%d-%d", account, n)
+}
+
+// hold holds an account for some minutes, and then tries to make it shorter, which nobody can. One that is held longer already stays
+// as it is.
+func (i *incident) hold(id int64) error {
+	minutes := 1 + i.rand.IntN(4)
+	_, err := i.pool.Exec(i.Context(), "SELECT thaw.hold($1, thaw.now() + $2 * interval '1 minute', 'a new device', 'ann')", account(id), minutes)
+	if err != nil && !isShortening(err) {
+		return err
+	}
+	if err == nil {
+		i.fault("accounts held by people")
+		_, err := i.pool.Exec(i.Context(), `
+			INSERT INTO thaw_test.holds SELECT a.id, clock_timestamp() + clock.ahead, a.hold_until
+			FROM thaw.accounts AS a CROSS JOIN thaw_test.clock WHERE a.id = $1`, id)
+		if err != nil {
+			return err
+		}
+	}
+	_, err = i.pool.Exec(i.Context(), "UPDATE thaw.accounts SET hold_until = thaw.now() + interval '1 second' WHERE id = $1", id)
+	if !isShortening(err) {
+		return fmt.Errorf("the hold of account %d was made shorter (%w)", id, err)
+	}
+	i.fault("holds that stayed")
+	return nil
+}
+
+func isShortening(err error) bool {
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && refused.ConstraintName == "accounts_hold_is_never_shortened"
+}
+
+// hit kills a process at a point, while do is done.
+func (i *incident) hit(point string, do func() error) {
+	i.Helper()
+	group := &errgroup.Group{}
+	group.Go(do)
+	hit := true
+	switch transaction, isCommit := strings.CutPrefix(point, "COMMIT "); {
+	case point == "":
+	case isCommit:
+		hit = i.crew.killAfterCommit(transaction)
+		i.fault("kills after COMMIT")
+	case strings.HasPrefix(point, "commit") || i.rand.IntN(2) == 0:
+		hit = i.crew.killAt(point, false)
+		i.fault("kills at a point")
+	default:
+		hit = i.crew.killAt(point, true)
+		i.fault("kills at a point with the transaction")
+	}
+	require.True(i, hit, "nobody came to %s", point)
+	require.NoError(i, group.Wait())
+}
+
+// all sends a status for many accounts at once.
+func (i *incident) all(ids []int64, statuses ...string) error {
+	group := &errgroup.Group{}
+	group.SetLimit(8)
+	for n, id := range ids {
+		group.Go(func() error { return i.send(id, statuses[n%len(statuses)]) })
+	}
+	return group.Wait()
+}
+
+const isOn = "SELECT EXISTS (SELECT FROM thaw.safety JOIN thaw_test.incidents USING (since))"
+
+// happen lets one incident happen: most accounts are lost, some come back and go again, and when the provider says that it is over a
+// person ends safety mode, and everybody comes back.
+func (i *incident) happen(r round) {
+	i.Helper()
+	i.rounds++
+	i.advance(time.Minute) // the next look is due, and holds run out
+	i.rand.Shuffle(len(i.accounts), func(a, b int) { i.accounts[a], i.accounts[b] = i.accounts[b], i.accounts[a] })
+	ids := slices.Clone(i.accounts)
+	lost := ids[:len(ids)*3/5]
+	lose := func() error { return i.all(lost, "disconnected", "error", "needs_verification") }
+	if r.silent {
+		lose = func() error {
+			_, err := i.pool.Exec(i.Context(), "UPDATE thaw.accounts SET status = 'error', last_error = 'gone' WHERE id = ANY ($1)", lost)
+			return err
+		}
+	}
+	if r.underWay {
+		i.stopAPass(func() {
+			require.NoError(i, lose())
+			i.until(30*time.Second, isOn)
+		})
+	} else {
+		i.hit(r.atBegin, lose)
+	}
+	i.until(time.Minute, isOn)
+
+	i.hit(r.within, func() error {
+		return errors.Join(i.all(lost, "disconnected"), i.all(lost[:len(lost)/2], "connected"), i.all(lost[:len(lost)/4], "disconnected"))
+	})
+	for range scale(1, 2) {
+		i.crew.killAtRandom()
+		i.fault("kills at random")
+	}
+	i.wakesNobody()
+	i.exec("SELECT thaw.safety_clear('the provider says that it is over', 'ann')")
+
+	i.hit(r.after, func() error { return i.all(lost, "connected") })
+	i.drained()
+}
+
+// stopAPass stops a pass in its middle for as long as do takes, and lets it go on then.
+func (i *incident) stopAPass(do func()) {
+	i.Helper()
+	id := i.spared
+	require.NoError(i, i.send(id, "disconnected"))
+	i.until(30*time.Second, "SELECT pause_after IS NULL FROM thaw.accounts WHERE id = $1", id)
+	i.crew.at.arm("ResumeForSignal before UPDATE enrollments")
+	require.NoError(i, i.send(id, "connected"))
+	name, _ := i.crew.at.stopped(30 * time.Second)
+	require.NotEmpty(i, name, "the pass did not come")
+	do()
+	i.crew.at.release()
+	i.fault("passes under way")
+}
+
+// wakesNobody asks for a heal, and for ticks, while safety mode is on.
+func (i *incident) wakesNobody() {
+	i.Helper()
+	heal := value[int64](i.scenario, "SELECT thaw.heal(w.key) FROM thaw.workspaces AS w ORDER BY w.id LIMIT 1")
+	i.until(time.Minute, "SELECT status = 'done' FROM thaw.heals WHERE id = $1", heal)
+	require.Zero(i, value[int](i.scenario, "SELECT resumed FROM thaw.heals WHERE id = $1", heal), "woken by a heal")
+	const ticks = `
+		FROM thaw.sweeps AS s JOIN thaw_test.incidents AS i ON i.since = (SELECT safety.since FROM thaw.safety) CROSS JOIN thaw_test.clock
+		WHERE s.started_at > i.known_at + clock.ahead`
+	i.until(time.Minute, "SELECT EXISTS (SELECT"+ticks+")")
+	i.faultN("ticks in safety mode", value[int](i.scenario, "SELECT count(*)"+ticks))
+	require.Zero(i, value[int](i.scenario, "SELECT coalesce(sum(s.planned), 0)"+ticks), "planned by a tick")
+}
+
+// drained waits until nobody is left who might wake.
+func (i *incident) drained() {
+	i.Helper()
+	i.until(2*time.Minute, "SELECT NOT EXISTS (SELECT FROM thaw.resumable_lines())")
+}
+
+// end lets everybody wake but two accounts that a person keeps, and delivers what waits for its next attempt.
+func (i *incident) end() {
+	i.Helper()
+	i.advance(10 * time.Minute) // no hold is left
+	require.NoError(i, i.all(i.accounts, "connected"))
+	for _, id := range i.accounts {
+		i.exec("SELECT thaw.resume_account($1, 'all is well', 'ann', even_by_user => true)", account(id))
+	}
+	for _, id := range i.accounts[:2] {
+		i.exec("SELECT thaw.pause_account($1, 'the customer has left', 'ann')", account(id))
+	}
+	i.until(2*time.Minute, "SELECT NOT EXISTS (SELECT FROM thaw.enrollments WHERE waits_for_account)")
+	// The next attempt of a message is up to a day away.
+	require.Eventually(i, func() bool {
+		i.exec("SELECT thaw.hurry('deliver', j.args) FROM thaw.river_job AS j WHERE j.kind = 'deliver' AND j.state IN ('scheduled', 'retryable')")
+		return value[int](i.scenario, "SELECT count(*) FROM thaw.webhook_deliveries WHERE state = 'waiting'") == 0
+	}, time.Minute, 20*time.Millisecond, "messages are left")
+}
+
+// neverInAnIncident says what must not have been, each with a query that counts it.
+var neverInAnIncident = []struct{ what, count string }{
+	{"wakes that nobody noted", `
+		SELECT count(*) FROM thaw.enrollment_events AS event LEFT JOIN thaw_test.wakes AS wake ON wake.event_id = event.id
+		WHERE event.kind = 'resumed' AND wake.event_id IS NULL`},
+	{"beginnings of safety mode that nobody noted, or ends without a beginning", `
+		SELECT count(*) FROM (
+			SELECT d.what, d.decided_by, lag(d.what) OVER (ORDER BY d.id) AS before,
+				EXISTS (SELECT FROM thaw_test.incidents AS i WHERE i.since = d.at) AS noted
+			FROM thaw.decisions AS d WHERE d.what IN ('safety_entered', 'safety_left')) AS line
+		WHERE CASE line.what
+			WHEN 'safety_entered' THEN line.decided_by <> 'monitor' OR line.before = 'safety_entered' OR NOT line.noted
+			ELSE line.before IS DISTINCT FROM 'safety_entered' END`},
+	{"prospects woken in safety mode, by passes that began in it", `
+		SELECT count(*) FROM thaw_test.wakes AS wake LEFT JOIN thaw_test.incidents AS i ON i.since = wake.in_safety_since
+		WHERE wake.in_safety_since IS NOT NULL AND (i.since IS NULL OR wake.began >= i.known_at)`},
+	{"prospects woken through an account that a person held", `
+		SELECT count(*) FROM thaw.enrollment_events AS event JOIN thaw_test.holds AS h ON h.account_id = event.to_account_id
+		WHERE event.kind = 'resumed' AND event.at >= h.known_at AND event.at < h.until`},
+	{"prospects woken whom a person had paused", `
+		SELECT count(*) FROM (
+			SELECT event.kind, lag(event.kind) OVER line AS before, lag(event.reason) OVER line AS reason
+			FROM thaw.enrollment_events AS event WHERE event.kind IN ('paused', 'released', 'resumed')
+			WINDOW line AS (PARTITION BY event.enrollment_id ORDER BY event.id)) AS chain
+		WHERE chain.kind = 'resumed' AND chain.before = 'paused' AND chain.reason = 'paused_by_user'`},
+	{"messages that were not delivered", `
+		SELECT count(*) FROM thaw.outbox AS o LEFT JOIN thaw.webhook_deliveries AS d ON d.outbox_id = o.id
+		WHERE o.is_open OR d.state IS DISTINCT FROM 'delivered'`},
+	{"accounts that are not connected", "SELECT count(*) FROM thaw.accounts WHERE status <> 'connected'"},
+	{"prospects that are not awake, and whom nobody keeps", `
+		SELECT count(*) FROM thaw.enrollments AS e
+		WHERE e.status <> 'active' AND NOT (e.paused_reason = 'paused_by_user' AND e.account_id = ANY ($1))`},
+	{"prospects that are awake, and whom a person keeps", "SELECT count(*) FROM thaw.enrollments AS e WHERE e.status = 'active' AND e.account_id = ANY ($1)"},
+}
+
+func (i *incident) lost() string {
+	for _, w := range neverInAnIncident {
+		var args []any
+		if strings.Contains(w.count, "$1") {
+			args = append(args, i.accounts[:2])
+		}
+		if n := value[int](i.scenario, w.count, args...); n > 0 {
+			return fmt.Sprintf("%d %s", n, w.what)
+		}
+	}
+	if n := value[int](i.scenario, "SELECT count(*) FROM thaw.decisions WHERE what = 'safety_entered'"); n != i.rounds {
+		return fmt.Sprintf("%d incidents, and safety mode began %d times", i.rounds, n)
+	}
+	i.figure("%d incidents", i.rounds)
+	i.figure("%d passes stopped by safety mode", value[int](i.scenario, "SELECT count(*) FROM thaw.account_signals WHERE verdict = 'safety_mode'"))
+	i.figure("%d prospects woken by passes under way", value[int](i.scenario, "SELECT count(*) FROM thaw_test.wakes WHERE in_safety_since IS NOT NULL"))
+	return i.platform.missed(column[string](i.scenario, "SELECT message_id FROM thaw.outbox"), i.rounds)
+}
+
+// missed says what the platform should have heard and did not, or heard and should not have.
+func (p *platform) missed(messages []string, incidents int) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	copies := 0
+	for _, id := range messages {
+		if p.answered[id] == 0 {
+			return fmt.Sprintf("message %s: in the outbox as delivered, and never answered with 2xx", id)
+		}
+		copies += p.taken[id] - 1
+	}
+	if len(p.taken) != len(messages) {
+		return fmt.Sprintf("%d messages that are not in the outbox", len(p.taken)-len(messages))
+	}
+	if p.forged > 0 {
+		return fmt.Sprintf("%d messages were not signed", p.forged)
+	}
+	told := map[string]int{}
+	for _, kind := range p.types {
+		told[kind]++
+	}
+	if told["safety.entered"] != incidents || told["safety.left"] != incidents {
+		return fmt.Sprintf("%d incidents: told of %d beginnings and %d ends", incidents, told["safety.entered"], told["safety.left"])
+	}
+	p.s.figure("%d messages, and %d copies", len(messages), copies)
+	return ""
+}
