@@ -59,6 +59,12 @@ func (c *crew) find(yes func(m *member) bool) *member {
 func (c *crew) killAt(point string, withTransaction bool) bool {
 	c.Helper()
 	c.at.arm(point)
+	return c.killStopped(withTransaction)
+}
+
+// killStopped is killAt for a point that is armed already.
+func (c *crew) killStopped(withTransaction bool) bool {
+	c.Helper()
 	name, backend := c.at.stopped(scale(20*time.Second, time.Minute))
 	if name == "" {
 		c.at.release()
@@ -79,6 +85,12 @@ func (c *crew) killAt(point string, withTransaction bool) bool {
 func (c *crew) killAfterCommit(transaction string) bool {
 	c.Helper()
 	c.wire.arm(transaction)
+	return c.killHeld()
+}
+
+// killHeld is killAfterCommit for a transaction that is armed already.
+func (c *crew) killHeld() bool {
+	c.Helper()
 	timeout := time.After(scale(20*time.Second, time.Minute))
 	var held *relay
 	select {

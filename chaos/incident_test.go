@@ -216,25 +216,29 @@ func isShortening(err error) bool {
 	return errors.As(err, &refused) && refused.ConstraintName == "accounts_hold_is_never_shortened"
 }
 
-// hit kills a process at a point, while do is done.
+// hit does what brings a process to a point, and kills it there.
 func (i *incident) hit(point string, do func() error) {
 	i.Helper()
-	group := &errgroup.Group{}
-	group.Go(do)
-	hit := true
+	kill := func() bool { return true }
 	switch transaction, isCommit := strings.CutPrefix(point, "COMMIT "); {
 	case point == "":
 	case isCommit:
-		hit = i.crew.killAfterCommit(transaction)
 		i.fault("kills after COMMIT")
-	case strings.HasPrefix(point, "commit") || i.rand.IntN(2) == 0:
-		hit = i.crew.killAt(point, false)
-		i.fault("kills at a point")
+		i.crew.wire.arm(transaction)
+		kill = i.crew.killHeld
 	default:
-		hit = i.crew.killAt(point, true)
-		i.fault("kills at a point with the transaction")
+		withTransaction := !strings.HasPrefix(point, "commit") && i.rand.IntN(2) == 0
+		if withTransaction {
+			i.fault("kills at a point with the transaction")
+		} else {
+			i.fault("kills at a point")
+		}
+		i.crew.at.arm(point) // before do: the point may be passed once, and at once
+		kill = func() bool { return i.crew.killStopped(withTransaction) }
 	}
-	require.True(i, hit, "nobody came to %s", point)
+	group := &errgroup.Group{}
+	group.Go(do)
+	require.True(i, kill(), "nobody came to %s", point)
 	require.NoError(i, group.Wait())
 }
 
@@ -255,7 +259,10 @@ const isOn = "SELECT EXISTS (SELECT FROM thaw.safety JOIN thaw_test.incidents US
 func (i *incident) happen(r round) {
 	i.Helper()
 	i.rounds++
-	i.advance(time.Minute) // the next look is due, and holds run out
+	i.advance(time.Minute) // holds run out
+	if !r.silent {
+		i.look()
+	}
 	i.rand.Shuffle(len(i.accounts), func(a, b int) { i.accounts[a], i.accounts[b] = i.accounts[b], i.accounts[a] })
 	ids := slices.Clone(i.accounts)
 	lost := ids[:len(ids)*3/5]
@@ -288,6 +295,16 @@ func (i *incident) happen(r round) {
 
 	i.hit(r.after, func() error { return i.all(lost, "connected") })
 	i.drained()
+}
+
+// look brings the clock to the beginning of a minute and waits for the look of that minute. The next is nearly a minute away: what
+// is lost until then is noticed with the signals, and not by a look that comes before them.
+func (i *incident) look() {
+	i.Helper()
+	left := value[float64](i.scenario, "SELECT extract(epoch FROM date_bin('1 minute', thaw.now(), '2000-01-01') + interval '61 s' - thaw.now())::float8")
+	i.advance(time.Duration(left * float64(time.Second)))
+	i.exec("SELECT thaw.ask_watch()")
+	i.until(time.Minute, "SELECT NOT EXISTS (SELECT FROM thaw.river_job WHERE kind = 'watch' AND finalized_at IS NULL)")
 }
 
 // stopAPass stops a pass in its middle for as long as do takes, and lets it go on then.

@@ -456,13 +456,13 @@ CREATE VIEW thaw.waiting_accounts AS
  WITH RECURSIVE loose AS (
         ( SELECT e.account_id
            FROM thaw.enrollments e
-          WHERE ((e.status = 'paused'::thaw.enrollment_status) AND e.waits_for_account)
+          WHERE (e.waits_for_account AND (e.paused_reason IS NOT NULL))
           ORDER BY e.account_id
          LIMIT 1)
         UNION ALL
          SELECT ( SELECT e.account_id
                    FROM thaw.enrollments e
-                  WHERE ((e.status = 'paused'::thaw.enrollment_status) AND e.waits_for_account AND (e.account_id > loose_1.account_id))
+                  WHERE (e.waits_for_account AND (e.paused_reason IS NOT NULL) AND (e.account_id > loose_1.account_id))
                   ORDER BY e.account_id
                  LIMIT 1) AS account_id
            FROM loose loose_1
@@ -2675,6 +2675,7 @@ CREATE INDEX decisions_workspace_idx ON thaw.decisions USING btree (workspace_id
 CREATE INDEX enrollment_events_history_idx ON thaw.enrollment_events USING btree (enrollment_id, id);
 CREATE INDEX enrollments_active_idx ON thaw.enrollments USING btree (account_id, campaign_id, id) WHERE (status = 'active'::thaw.enrollment_status);
 CREATE INDEX enrollments_paused_idx ON thaw.enrollments USING btree (waits_for_account, account_id, campaign_id, paused_at, id) INCLUDE (paused_reason) WHERE (status = 'paused'::thaw.enrollment_status);
+CREATE INDEX enrollments_waiting_idx ON thaw.enrollments USING btree (account_id) WHERE (waits_for_account AND (paused_reason IS NOT NULL));
 CREATE INDEX grants_account_served_idx ON thaw.grants USING btree (account_id, tick_at DESC) WHERE (planned > 0);
 CREATE INDEX grants_workspace_served_idx ON thaw.grants USING btree (workspace_id, tick_at DESC) WHERE (planned > 0);
 CREATE UNIQUE INDEX heals_one_running_a_target_key ON thaw.heals USING btree (target) WHERE (status = 'running'::thaw.heal_status);

@@ -71,16 +71,17 @@ $$;
 -- +goose StatementEnd
 
 -- A loose scan: one descent of the index for every account with somebody waiting, however many rows wait there.
+-- The words are those of enrollments_waiting_idx: whoever waits is paused, and has a reason.
 CREATE VIEW thaw.waiting_accounts AS
 WITH RECURSIVE loose AS (
     (SELECT e.account_id
      FROM thaw.enrollments AS e
-     WHERE e.status = 'paused' AND e.waits_for_account
+     WHERE e.waits_for_account AND e.paused_reason IS NOT NULL
      ORDER BY e.account_id LIMIT 1)
     UNION ALL
     SELECT (SELECT e.account_id
             FROM thaw.enrollments AS e
-            WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id > loose.account_id
+            WHERE e.waits_for_account AND e.paused_reason IS NOT NULL AND e.account_id > loose.account_id
             ORDER BY e.account_id LIMIT 1)
     FROM loose
     WHERE loose.account_id IS NOT NULL
