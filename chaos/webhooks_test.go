@@ -117,7 +117,7 @@ func newMail(s *scenario, accounts []int64, n int) *mail {
 		}
 		newest, status := write(certain, start)
 		m.final[id] = status
-		left := n / len(accounts)
+		left := (n + len(accounts) - 1) / len(accounts)
 		if route == "unipile/v1" {
 			m.last = append(m.last, newest)
 		} else {
