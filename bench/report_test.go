@@ -8,6 +8,7 @@ import (
 	"io"
 	"testing"
 
+	"github.com/prometheus/procfs"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 )
@@ -123,4 +124,25 @@ func TestMedianAndPercentile(t *testing.T) {
 			require.InDelta(t, percentile(numbers, 50), median(numbers), 0)
 		}
 	})
+}
+
+func TestUsedCores(t *testing.T) {
+	t.Parallel()
+	before := procfs.CPUStat{User: 10, System: 5, Idle: 100, Iowait: 3}
+	for _, c := range []struct {
+		after procfs.CPUStat
+		used  float64
+	}{
+		{procfs.CPUStat{User: 10, System: 5, Idle: 102, Iowait: 3}, 0},
+		{procfs.CPUStat{User: 10, System: 5, Idle: 101, Iowait: 4}, 0},
+		{procfs.CPUStat{User: 10.5, System: 5.25, Steal: 0.25, Idle: 101, Iowait: 3}, 0.5},
+		{procfs.CPUStat{User: 12, System: 5, Idle: 100, Iowait: 3}, 1},
+		{before, -1},
+	} {
+		require.InDelta(t, c.used, used(before, c.after), 1e-9)
+	}
+	quiet := Environment{Postgres: "15.1", System: "linux/amd64", Cores: 2, Busy: 0.02}
+	require.NotContains(t, quiet.String(), "busy")
+	restless := Environment{Postgres: "15.1", System: "linux/amd64", Cores: 2, Busy: 0.4}
+	require.Contains(t, restless.String(), "2 cores, 40 % busy with other work: the figures say little")
 }

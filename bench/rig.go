@@ -8,9 +8,11 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/procfs"
 
 	"github.com/thawline/thaw/internal/localpg"
 	"github.com/thawline/thaw/schema"
@@ -182,8 +184,8 @@ type Environment struct {
 	Postgres string `json:"postgres"`
 	System   string `json:"system"`
 	Cores    int    `json:"cores"`
-	// Load is how many processes wanted a core in the minute before the start; below 0: the system does not tell.
-	Load     float64   `json:"load"`
+	// Busy is the share of the cores, 0 to 1, that others used in the second before the start; below 0: the system does not tell.
+	Busy     float64   `json:"busy"`
 	Settings []Setting `json:"settings"`
 }
 
@@ -202,7 +204,7 @@ var shownSettings = []string{
 }
 
 func readEnvironment(ctx context.Context, conn *pgx.Conn, version string) (Environment, error) {
-	e := Environment{Postgres: version, System: runtime.GOOS + "/" + runtime.GOARCH, Cores: runtime.NumCPU(), Load: load()}
+	e := Environment{Postgres: version, System: runtime.GOOS + "/" + runtime.GOARCH, Cores: runtime.NumCPU(), Busy: busy(ctx)}
 	rows, err := conn.Query(ctx, `
 		SELECT s.name, current_setting(s.name), s.setting IS DISTINCT FROM s.boot_val
 		FROM unnest($1::text[]) WITH ORDINALITY AS shown (name, place)
@@ -226,23 +228,48 @@ func (e Environment) String() string {
 		}
 	}
 	machine := fmt.Sprintf("Postgres %s, %s, %d cores", e.Postgres, e.System, e.Cores)
-	if e.Load > busy*float64(e.Cores) {
-		machine += fmt.Sprintf(", busy with other work (load %.1f): the figures say little", e.Load)
+	if e.Busy > restless {
+		machine += fmt.Sprintf(", %.0f %% busy with other work: the figures say little", e.Busy*100)
 	}
 	return fmt.Sprintf("%s\nset here: %s\ndefaults: %s", machine, strings.Join(ours, ", "), strings.Join(defaults, ", "))
 }
 
-// busy is the share of the cores that others may use before the figures are in doubt.
-const busy = 0.25
+// restless is the share of the cores that others may use before the figures are in doubt.
+const restless = 0.1
 
-// load returns the load average of the last minute. Only Linux tells.
-func load() (average float64) {
-	text, err := os.ReadFile("/proc/loadavg")
+// busy watches the cores for a second, in which this program does nothing, and returns the share that others use. The load average
+// would count what came before: the compiler of this program, for one. Only Linux tells.
+func busy(ctx context.Context) (share float64) {
+	proc, err := procfs.NewDefaultFS()
 	if err != nil {
 		return -1
 	}
-	if _, err := fmt.Sscan(string(text), &average); err != nil {
+	before, err := proc.Stat()
+	if err != nil {
 		return -1
 	}
-	return average
+	select {
+	case <-ctx.Done():
+		return -1
+	case <-time.After(time.Second):
+	}
+	after, err := proc.Stat()
+	if err != nil {
+		return -1
+	}
+	return used(before.CPUTotal, after.CPUTotal)
+}
+
+// used is the share of the time between two looks in which the cores were not idle.
+func used(before, after procfs.CPUStat) float64 {
+	// What guests use is counted as user's, too.
+	all := func(s procfs.CPUStat) float64 {
+		return s.User + s.Nice + s.System + s.Idle + s.Iowait + s.IRQ + s.SoftIRQ + s.Steal
+	}
+	idle := func(s procfs.CPUStat) float64 { return s.Idle + s.Iowait }
+	passed := all(after) - all(before)
+	if passed <= 0 {
+		return -1
+	}
+	return 1 - (idle(after)-idle(before))/passed
 }
