@@ -54,6 +54,10 @@ func (c *crew) find(yes func(m *member) bool) *member {
 	return c.members[i]
 }
 
+// patience is how long the harness waits for a process to come to a point. Some come by once a minute: what looks at the fleet then,
+// and what removes old rows.
+func patience() time.Duration { return scale(20*time.Second, 3*time.Minute) }
+
 // killAt kills the next process that comes to a point, and replaces it. Its backend is let go afterwards, and does all that
 // had been sent to it; or, withTransaction, is ended with it. It returns false if nobody came.
 func (c *crew) killAt(point string, withTransaction bool) bool {
@@ -65,7 +69,7 @@ func (c *crew) killAt(point string, withTransaction bool) bool {
 // killStopped is killAt for a point that is armed already.
 func (c *crew) killStopped(withTransaction bool) bool {
 	c.Helper()
-	name, backend := c.at.stopped(scale(20*time.Second, time.Minute))
+	name, backend := c.at.stopped(patience())
 	if name == "" {
 		c.at.release()
 		return false
@@ -91,7 +95,7 @@ func (c *crew) killAfterCommit(transaction string) bool {
 // killHeld is killAfterCommit for a transaction that is armed already.
 func (c *crew) killHeld() bool {
 	c.Helper()
-	timeout := time.After(scale(20*time.Second, time.Minute))
+	timeout := time.After(patience())
 	var held *relay
 	select {
 	case held = <-c.wire.held:

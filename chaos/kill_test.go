@@ -80,7 +80,8 @@ func (c *crew) plan() (plan []step) {
 		}
 		c.wire.mu.Lock()
 		transactions := slices.DeleteFunc(slices.Sorted(maps.Keys(c.wire.seen)), func(name string) bool {
-			return strings.HasPrefix(name, "JobCount") || strings.HasPrefix(name, "Leader") // of pages, and of River's election
+			// Of pages, of metrics, and of River's election: they write nothing of ours, and need not come again.
+			return strings.HasPrefix(name, "JobCount") || strings.HasPrefix(name, "Metrics") || strings.HasPrefix(name, "Leader")
 		})
 		c.wire.mu.Unlock()
 		for _, transaction := range transactions {
