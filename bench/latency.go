@@ -183,7 +183,8 @@ func (db *database) replaceEnqueue(ctx context.Context, sql string) (restore fun
 	return func() { _ = db.run(context.WithoutCancel(ctx), ours) }, db.run(ctx, sql)
 }
 
-// What takes the place of thaw.enqueue for the other contenders; thaw.signal calls it with the arguments of the job. A row of River's that nobody works would be a cost that they do not have.
+// What takes the place of thaw.enqueue for the other contenders; thaw.signal calls it with the arguments of the job. A row of
+// River's that nobody works would be a cost that they do not have.
 const (
 	enqueueHead = `
 		CREATE OR REPLACE FUNCTION thaw.enqueue(

@@ -28,8 +28,8 @@ var indifferent = map[string]string{
 	"./worker": "TestSignalWithoutATimeIsOfThisMoment",
 }
 
-// mutants are ordered by what they take out: locks, what makes a pass count once, budgets, clocks, uniqueness, safety mode, people, messages. The texts to
-// replace are short, so that they break only when the thing itself moves.
+// mutants are ordered by what they take out: locks, what makes a pass count once, budgets, clocks, uniqueness, safety mode,
+// people, messages. The texts to replace are short, so that they break only when the thing itself moves.
 var mutants = []mutant{
 	{
 		without: "the account lock of a pass",
