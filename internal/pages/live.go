@@ -39,11 +39,12 @@ func (l *live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		return out.Flush()
 	}
+	// Joined before the browser hears that the stream is open: it looks again then, and is told of what comes after.
+	changed := l.join()
+	defer l.leave(changed)
 	if write("retry: 2000\n\n") != nil {
 		return
 	}
-	changed := l.join()
-	defer l.leave(changed)
 	alive := time.NewTicker(aliveEvery)
 	defer alive.Stop()
 	for err := error(nil); err == nil; {
@@ -88,7 +89,8 @@ func (l *live) look() {
 		switch {
 		case err != nil:
 			l.Logger.WarnContext(l.Stopping, "could not look for changes to show", "error", err)
-		case last != "" && now != last:
+		// The first look tells, too: what changed since the viewer's page was made is in it already.
+		case now != last:
 			l.renew()
 			l.tell()
 		}

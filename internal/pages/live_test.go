@@ -39,9 +39,15 @@ func (d *desk) watch(t *testing.T) <-chan string {
 func TestViewersAreToldUntilTheProcessStops(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
-	viewers := []<-chan string{d.watch(t), d.watch(t)}
+	first := d.watch(t)
+	select {
+	case line := <-first:
+		require.Equal(t, "event: change", line, "what changed before the first look, too")
+	case <-time.After(30 * time.Second):
+		require.Fail(t, "the first look told nothing: what changed since the page was made would stay unseen")
+	}
+	viewers := []<-chan string{first, d.watch(t)}
 	for i, viewer := range viewers {
-		// The first look may come after the first change: then there is another.
 		told := false
 		require.Eventually(t, func() bool {
 			d.Exec(t, "SELECT thaw.safety_enter('an incident', 'ann'), thaw.safety_clear('it is over', 'ann')")

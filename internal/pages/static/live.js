@@ -56,15 +56,12 @@ setInterval(countDown, 1000);
 const state = document.getElementById("live-state");
 if (document.querySelector("[data-live]")) {
   const source = new EventSource("/live");
-  let wasLost = false;
   source.addEventListener("open", () => {
     state.textContent = "live";
-    if (wasLost) refresh();
-    wasLost = false;
+    refresh(); // nobody told of what changed while there was no stream, since the page was made or since the connection was lost
   });
   source.addEventListener("error", () => {
     state.textContent = "not live: the connection is lost";
-    wasLost = true;
   });
   source.addEventListener("change", refresh);
   // The countdown's end is a change that no row tells of.
