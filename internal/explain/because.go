@@ -176,10 +176,14 @@ func inLine(f Facts) Answer {
 		answer.Sentence = fmt.Sprintf("Account %s is not connected, but account %s of the same person is, and this prospect "+
 			"is number %d in line there.", f.Account, f.Target, f.Position)
 	}
-	if f.ExpectedAt == nil {
-		answer.Sentence += " It wakes by itself, later than can be foreseen now; an operator can start a heal to speed it up."
-	} else {
-		answer.Sentence += " The sweep of " + minute(*f.ExpectedAt) + " is expected to wake it."
+	switch {
+	case f.ExpectedAt != nil:
+		answer.Sentence += " The sweep of " + minute(*f.ExpectedAt) + " is expected to resume it."
+	case f.NotBefore != nil:
+		answer.Sentence += " It is resumed automatically, but not before the sweep of " + minute(*f.NotBefore) +
+			"; an operator can start a heal to speed it up."
+	default:
+		answer.Sentence += " It is resumed automatically, but the forecast does not reach that far; an operator can start a heal to speed it up."
 	}
 	return answer
 }

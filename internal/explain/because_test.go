@@ -63,20 +63,24 @@ func TestBecause(t *testing.T) {
 		},
 		{
 			"next in line", waiting(),
-			Answer{WaitingForSweep, "Account acc_1 is connected, and this prospect is number 3 in line. The sweep of 2026-05-01T09:30Z is expected to wake it.", true, Nobody, &tick},
+			Answer{WaitingForSweep, "Account acc_1 is connected, and this prospect is number 3 in line. The sweep of 2026-05-01T09:30Z is expected to resume it.", true, Nobody, &tick},
 		},
 		{
 			"in line at a sibling", with(waiting(), func(f *Facts) { f.AccountStatus, f.Target = "removed", "acc_2" }),
-			Answer{WaitingForSweep, "Account acc_1 is not connected, but account acc_2 of the same person is, and this prospect is number 3 in line there. The sweep of 2026-05-01T09:30Z is expected to wake it.", true, Nobody, &tick},
+			Answer{WaitingForSweep, "Account acc_1 is not connected, but account acc_2 of the same person is, and this prospect is number 3 in line there. The sweep of 2026-05-01T09:30Z is expected to resume it.", true, Nobody, &tick},
 		},
 		{
 			"in line beyond the horizon", with(waiting(), func(f *Facts) { f.ExpectedAt = nil }),
-			Answer{WaitingForSweep, "Account acc_1 is connected, and this prospect is number 3 in line. It wakes by itself, later than can be foreseen now; an operator can start a heal to speed it up.", true, Nobody, nil},
+			Answer{WaitingForSweep, "Account acc_1 is connected, and this prospect is number 3 in line. It is resumed automatically, but the forecast does not reach that far; an operator can start a heal to speed it up.", true, Nobody, nil},
+		},
+		{
+			"in line beyond the horizon, with a bound", with(waiting(), func(f *Facts) { f.ExpectedAt, f.NotBefore = nil, &tick }),
+			Answer{WaitingForSweep, "Account acc_1 is connected, and this prospect is number 3 in line. It is resumed automatically, but not before the sweep of 2026-05-01T09:30Z; an operator can start a heal to speed it up.", true, Nobody, nil},
 		},
 		{
 			"in line in a campaign that starts again with it",
 			with(waiting(), func(f *Facts) { f.CampaignStatus, f.CampaignReason = "paused", "linkedin_account_issue" }),
-			Answer{WaitingForSweep, "Account acc_1 is connected, and this prospect is number 3 in line. The sweep of 2026-05-01T09:30Z is expected to wake it.", true, Nobody, &tick},
+			Answer{WaitingForSweep, "Account acc_1 is connected, and this prospect is number 3 in line. The sweep of 2026-05-01T09:30Z is expected to resume it.", true, Nobody, &tick},
 		},
 		{
 			"a person paused it, and the account is lost too",

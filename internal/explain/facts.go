@@ -51,6 +51,8 @@ type Facts struct {
 	Position int
 	// ExpectedAt is the tick that reaches the position; nil: it is beyond the horizon of the forecast.
 	ExpectedAt *time.Time
+	// NotBefore is a tick before which the position is certainly not reached, where ExpectedAt is not known; nil: not known either.
+	NotBefore *time.Time
 }
 
 // isPaused tells a prospect that waits to wake from one that is under way.

@@ -8,7 +8,6 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/thawline/thaw/internal/plan"
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
@@ -55,6 +54,10 @@ type AccountDetail struct {
 	// among them; at most ten. DrainedAt is the last such tick; nil: nobody waits, or it is beyond the horizon.
 	Expected  []ExpectedTick `json:"expected"`
 	DrainedAt *time.Time     `json:"drained_at"`
+	// NotDrainedBefore is set where the last such tick is beyond the forecast: it is not before this one.
+	NotDrainedBefore *time.Time `json:"not_drained_before"`
+	// Forecast says of which moment Expected and DrainedAt are; nil: nothing is expected, or it was not known in time.
+	Forecast *ForecastInfo `json:"forecast"`
 }
 
 // An ExpectedTick is what a coming tick is expected to wake, if nothing else changes.
@@ -151,11 +154,12 @@ func (f *Foresight) AccountByID(ctx context.Context, s Scope, id int64) (Account
 		if err != nil {
 			return err
 		}
-		if detail.Siblings, err = accountsOf(ctx, q, s, siblings); err != nil {
-			return err
-		}
-		return detail.expect(ctx, q, f)
+		detail.Siblings, err = accountsOf(ctx, q, s, siblings)
+		return err
 	})
+	if err == nil {
+		err = detail.expect(ctx, f)
+	}
 	if err != nil {
 		return AccountDetail{}, fmt.Errorf("account %d: %w", id, err)
 	}
@@ -163,28 +167,18 @@ func (f *Foresight) AccountByID(ctx context.Context, s Scope, id int64) (Account
 }
 
 // expect adds the coming ticks. The forecast is about the whole fleet: asked for only if somebody waits.
-func (d *AccountDetail) expect(ctx context.Context, q *dbsqlc.Queries, foresight *Foresight) error {
+func (d *AccountDetail) expect(ctx context.Context, foresight *Foresight) error {
 	d.Expected = []ExpectedTick{}
 	if d.WakesThrough == nil || d.BlockedBy != nil {
 		return nil
 	}
-	t, err := readTicks(ctx, q)
+	seen, err := foresight.now(ctx)
 	if err != nil {
 		return err
 	}
-	seen, err := foresight.look(ctx, q, t)
-	if err != nil {
-		return err
-	}
-	for _, next := range seen.forecast.Next(*d.WakesThrough, expectedTicks) {
-		d.Expected = append(d.Expected, expectedTick(next))
-	}
-	d.DrainedAt = expected(seen.forecast.Drained(*d.WakesThrough))
+	drained := seen.drained(*d.WakesThrough)
+	d.Expected, d.DrainedAt, d.NotDrainedBefore, d.Forecast = seen.next(*d.WakesThrough), drained.At, drained.NotBefore, seen.info()
 	return nil
-}
-
-func expectedTick(p plan.Portion) ExpectedTick {
-	return ExpectedTick{TickAt: p.At.UTC(), Resumes: p.Resumes}
 }
 
 // accountsOf returns the accounts with these ids that are within the scope.

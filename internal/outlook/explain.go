@@ -8,7 +8,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/thawline/thaw/internal/explain"
-	"github.com/thawline/thaw/internal/plan"
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
@@ -23,7 +22,11 @@ type Explanation struct {
 	Status       string `json:"status"`
 	Step         int    `json:"step"`
 	explain.Answer
-	History []Event `json:"history"` // oldest first
+	// NotBefore is a tick before which it is certainly not resumed, where ExpectedAt is beyond the forecast.
+	NotBefore *time.Time `json:"not_before,omitempty"`
+	// Forecast says of which moment the expected time is, where that is an older one; nil: of now.
+	Forecast *ForecastInfo `json:"forecast,omitempty"`
+	History  []Event       `json:"history"` // oldest first
 
 	// Tried are the spellings of the URL that were looked for where nobody knows the prospect.
 	Tried []string `json:"tried,omitempty"`
@@ -91,26 +94,34 @@ func (x *Explainer) Explain(ctx context.Context, prospectURLs []string) ([]Prosp
 		spellings[i] = explain.Spellings(url)
 		all = append(all, spellings[i]...)
 	}
-	err := read(ctx, x.foresight.db, func(q *dbsqlc.Queries) error {
-		rows, err := q.ProspectFacts(ctx, dbsqlc.ProspectFactsParams{
-			ProspectUrls: all, FirstWorkspace: x.scope.first, LastWorkspace: x.scope.last,
-		})
-		if err != nil {
-			return fmt.Errorf("reading facts: %w", err)
-		}
-		known, err := x.answer(ctx, q, rows)
-		if err != nil {
-			return err
-		}
-		for i, url := range prospectURLs {
-			prospects[i] = Prospect{URL: url, Explanations: find(known, url, spellings[i])}
-		}
-		return nil
-	})
+	known, err := x.known(ctx, all)
 	if err != nil {
 		return nil, fmt.Errorf("explaining %d prospects: %w", len(prospectURLs), err)
 	}
+	for i, url := range prospectURLs {
+		prospects[i] = Prospect{URL: url, Explanations: find(known, url, spellings[i])}
+	}
 	return prospects, nil
+}
+
+// known returns the explanations of all enrollments with one of the URLs, by the URL under which they were enrolled.
+func (x *Explainer) known(ctx context.Context, urls []string) (map[string][]Explanation, error) {
+	var found facts
+	err := read(ctx, x.foresight.db, func(q *dbsqlc.Queries) (err error) {
+		found, err = readFacts(ctx, q, urls, x.scope)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var seen *view
+	// The forecast is about the whole fleet: asked for only if somebody here is in line.
+	if len(found.positions) > 0 {
+		if seen, err = x.foresight.look(ctx, found.ticks); err != nil {
+			return nil, err
+		}
+	}
+	return found.explain(seen), nil
 }
 
 // find returns the explanations for one of the prospects that were asked for.
@@ -130,57 +141,73 @@ func find(known map[string][]Explanation, url string, spellings []string) []Expl
 	return found
 }
 
-// answer returns the explanations of enrollments by the URL under which they were enrolled.
-func (x *Explainer) answer(ctx context.Context, q *dbsqlc.Queries, rows []dbsqlc.ProspectFactsRow) (map[string][]Explanation, error) {
-	if len(rows) == 0 {
-		return nil, nil
+// facts are what is known of some enrollments at one moment.
+type facts struct {
+	rows      []dbsqlc.ProspectFactsRow
+	history   map[int64][]Event
+	ticks     ticks
+	positions map[int64]int // of those that are in line
+}
+
+func readFacts(ctx context.Context, q *dbsqlc.Queries, urls []string, s Scope) (found facts, err error) {
+	found.rows, err = q.ProspectFacts(ctx, dbsqlc.ProspectFactsParams{
+		ProspectUrls: urls, FirstWorkspace: s.first, LastWorkspace: s.last,
+	})
+	if err != nil {
+		return found, fmt.Errorf("reading facts: %w", err)
+	}
+	if len(found.rows) == 0 {
+		return found, nil
 	}
 	var ids, inLine []int64
-	for _, row := range rows {
+	for _, row := range found.rows {
 		ids = append(ids, row.EnrollmentID)
 		if row.InLine {
 			inLine = append(inLine, row.EnrollmentID)
 		}
 	}
-	history, err := readHistories(ctx, q, ids)
+	if found.history, err = readHistories(ctx, q, ids); err != nil {
+		return found, err
+	}
+	if found.ticks, err = readTicks(ctx, q); err != nil {
+		return found, err
+	}
+	if inLine == nil {
+		return found, nil
+	}
+	places, err := q.Positions(ctx, inLine)
 	if err != nil {
-		return nil, err
+		return found, fmt.Errorf("reading positions: %w", err)
 	}
-	t, err := readTicks(ctx, q)
-	if err != nil {
-		return nil, err
+	found.positions = make(map[int64]int, len(places))
+	for _, place := range places {
+		found.positions[place.EnrollmentID] = int(place.Position)
 	}
-	positions := make(map[int64]int)
-	var f *plan.Forecast
-	// The forecast is about the whole fleet: asked for only if somebody here is in line.
-	if inLine != nil {
-		seen, err := x.foresight.look(ctx, q, t)
-		if err != nil {
-			return nil, err
-		}
-		f = seen.forecast
-		places, err := q.Positions(ctx, inLine)
-		if err != nil {
-			return nil, fmt.Errorf("reading positions: %w", err)
-		}
-		for _, place := range places {
-			positions[place.EnrollmentID] = int(place.Position)
-		}
-	}
+	return found, nil
+}
+
+// explain returns the explanations by the URL under which they were enrolled. What is seen of the fleet is needed only where
+// somebody is in line; nil: it is not known.
+func (f facts) explain(seen *view) map[string][]Explanation {
 	known := make(map[string][]Explanation)
-	for _, row := range rows {
+	for _, row := range f.rows {
+		facts := factsOf(row, f.ticks, f.positions[row.EnrollmentID], seen)
+		var of *ForecastInfo
+		if facts.Position > 0 && seen != nil && seen.isOld {
+			of = seen.info()
+		}
 		known[row.ProspectUrl] = append(known[row.ProspectUrl], Explanation{
 			EnrollmentID: row.EnrollmentID, Workspace: row.Workspace, Campaign: row.Campaign,
 			AccountID: row.AccountID, Account: row.Account, ProspectURL: row.ProspectUrl, Status: row.Status, Step: int(row.Step),
-			Answer:  explain.Because(facts(row, t, positions[row.EnrollmentID], f)),
-			History: append([]Event{}, history[row.EnrollmentID]...),
+			Answer: explain.Because(facts), NotBefore: facts.NotBefore, Forecast: of,
+			History: append([]Event{}, f.history[row.EnrollmentID]...),
 		})
 	}
-	return known, nil
+	return known
 }
 
-// facts adds the expected times to a row. f is needed only for a row that is in line.
-func facts(row dbsqlc.ProspectFactsRow, t ticks, position int, f *plan.Forecast) explain.Facts {
+// factsOf adds the expected times to a row. What is seen of the fleet is needed only for a row that is in line.
+func factsOf(row dbsqlc.ProspectFactsRow, t ticks, position int, seen *view) explain.Facts {
 	facts := explain.Facts{
 		Status: row.Status, PausedReason: row.PausedReason, NextActionAt: utc(row.NextActionAt),
 		Campaign: nameOf(row.CampaignName, row.Campaign), CampaignStatus: row.CampaignStatus, CampaignReason: row.CampaignReason,
@@ -196,7 +223,8 @@ func facts(row dbsqlc.ProspectFactsRow, t ticks, position int, f *plan.Forecast)
 		facts.CampaignStartsAt = &next
 	}
 	if position > 0 {
-		facts.ExpectedAt = expected(f.TickOf(*row.TargetID, position))
+		expected := seen.tickOf(*row.TargetID, position)
+		facts.ExpectedAt, facts.NotBefore = expected.At, expected.NotBefore
 	}
 	return facts
 }

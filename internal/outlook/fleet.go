@@ -10,10 +10,13 @@ import (
 
 // A FleetReport says where the fleet stands at this moment, or one workspace of it.
 type FleetReport struct {
-	Now     time.Time    `json:"now"` // by the clock of the database, which ticks follow
-	Safety  Safety       `json:"safety"`
-	Tick    FleetTick    `json:"tick"`
-	Backlog FleetBacklog `json:"backlog"`
+	Now    time.Time `json:"now"` // by the clock of the database, which ticks follow
+	Safety Safety    `json:"safety"`
+	Tick   FleetTick `json:"tick"`
+	// Backlog is nil where it could not be counted in time.
+	Backlog *FleetBacklog `json:"backlog"`
+	// Forecast says of which moment Backlog is; nil: Backlog was counted now, or could not be counted in time.
+	Forecast *ForecastInfo `json:"forecast"`
 	// Budgets are those of the current tick; nil within the scope of one workspace.
 	Budgets *Budgets `json:"budgets"`
 	// LastSweep is the newest tick with a plan; nil: there was none yet, or none with something for the workspace.
@@ -49,34 +52,41 @@ type Budget struct {
 // Fleet returns where the fleet stands, or the one workspace of the scope.
 func (f *Foresight) Fleet(ctx context.Context, s Scope) (FleetReport, error) {
 	var report FleetReport
-	err := read(ctx, f.db, func(q *dbsqlc.Queries) (err error) {
-		report, _, err = f.fleetReport(ctx, q, s)
-		return err
-	})
+	var seen *view
+	var err error
+	if !s.IsOneWorkspace() {
+		seen, err = f.now(ctx)
+	}
+	if err == nil {
+		err = read(ctx, f.db, func(q *dbsqlc.Queries) (err error) {
+			report, err = fleetReport(ctx, q, s, seen)
+			return err
+		})
+	}
 	if err != nil {
 		return FleetReport{}, fmt.Errorf("reading the fleet: %w", err)
 	}
 	return report, nil
 }
 
-// fleetReport returns what it has seen with it, but for the scope of one workspace.
-func (f *Foresight) fleetReport(ctx context.Context, q *dbsqlc.Queries, s Scope) (report FleetReport, seen *sight, err error) {
+// fleetReport takes what is seen of the whole fleet; nil: it is not known, or not to be told.
+func fleetReport(ctx context.Context, q *dbsqlc.Queries, s Scope, seen *view) (report FleetReport, err error) {
 	now, err := q.Clock(ctx)
 	if err != nil {
-		return report, nil, err
+		return report, err
 	}
 	report.Now = now.UTC()
 	if report.Safety, err = readSafety(ctx, q); err != nil {
-		return report, nil, err
+		return report, err
 	}
 	t, err := readTicks(ctx, q)
 	if err != nil {
-		return report, nil, err
+		return report, err
 	}
 	report.Tick = FleetTick{At: t.current, NextAt: t.current.Add(t.length), Seconds: t.length.Seconds(), Planned: t.isPlanned}
 	last, err := sweeps(ctx, q, s, Paging{Limit: 1})
 	if err != nil {
-		return report, nil, err
+		return report, err
 	}
 	if len(last.Items) > 0 {
 		report.LastSweep = &last.Items[0]
@@ -85,17 +95,17 @@ func (f *Foresight) fleetReport(ctx context.Context, q *dbsqlc.Queries, s Scope)
 		// What it is like elsewhere is not a tenant's to know.
 		report.Safety.EnteredBy, report.Safety.AccountsLost, report.Safety.AccountsConnected = "", nil, nil
 		waiting, err := q.WorkspaceResumable(ctx, s.first)
-		report.Backlog = FleetBacklog{Resumable: waiting.Resumable, Accounts: int(waiting.Accounts)}
-		return report, nil, err
+		report.Backlog = &FleetBacklog{Resumable: waiting.Resumable, Accounts: int(waiting.Accounts)}
+		return report, err
 	}
 	if report.Budgets, err = budgets(ctx, q, t); err != nil {
-		return report, nil, err
+		return report, err
 	}
-	if seen, err = f.look(ctx, q, t); err != nil {
-		return report, nil, err
+	if seen != nil {
+		report.Backlog = &FleetBacklog{Resumable: int64(seen.backlog), Accounts: seen.accounts}
 	}
-	report.Backlog = FleetBacklog{Resumable: int64(seen.backlog), Accounts: len(seen.claimants)}
-	return report, seen, nil
+	report.Forecast = seen.info()
+	return report, nil
 }
 
 // budgets begin with the caps of the settings; what has a row was taken from already.

@@ -190,8 +190,9 @@ func TestForecastEndsAtItsHorizon(t *testing.T) {
 
 	beyond := f.explainOne(t, "p2689")
 	require.Equal(t, explain.WaitingForSweep, beyond.Code)
-	require.Contains(t, beyond.Sentence, "number 2689 in line. It wakes by itself, later than can be foreseen now")
+	require.Contains(t, beyond.Sentence, "number 2689 in line. It is resumed automatically, but not before the sweep of ")
 	require.Nil(t, beyond.ExpectedAt)
+	require.Equal(t, f.tick(t).Add(4*7*24*time.Hour).UTC(), *beyond.NotBefore, "it is alone, so that this is the very tick")
 
 	status, err := Status(t.Context(), f.Pool)
 	require.NoError(t, err)

@@ -20,7 +20,12 @@ import (
 // read runs do on one snapshot of the database. The planner takes these statements for expensive ones and would compile
 // for longer than they run.
 func read(ctx context.Context, db *pgxpool.Pool, do func(q *dbsqlc.Queries) error) error {
-	snapshot := pgx.TxOptions{BeginQuery: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL jit = off"}
+	return readWith(ctx, db, "", do)
+}
+
+// readWith is read with more settings of the transaction.
+func readWith(ctx context.Context, db *pgxpool.Pool, settings string, do func(q *dbsqlc.Queries) error) error {
+	snapshot := pgx.TxOptions{BeginQuery: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL jit = off" + settings}
 	return pgx.BeginTxFunc(ctx, db, snapshot, func(tx pgx.Tx) error { return do(dbsqlc.New(tx)) })
 }
 

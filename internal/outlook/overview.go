@@ -46,8 +46,9 @@ type TickPoint struct {
 // A Line is an account with those who wake through it, siblings' prospects included.
 type Line struct {
 	Account
-	Waiting int        `json:"waiting"`
-	ETA     *time.Time `json:"eta"` // the tick that wakes the last one; nil: beyond the horizon
+	Waiting   int        `json:"waiting"`
+	ETA       *time.Time `json:"eta"`        // the tick that resumes the last one; nil: beyond the forecast
+	NotBefore *time.Time `json:"not_before"` // the last one is not resumed before this tick; nil where ETA is known
 }
 
 const (
@@ -61,9 +62,12 @@ const (
 // Overview returns the overview of the whole fleet.
 func (f *Foresight) Overview(ctx context.Context) (Overview, error) {
 	var o Overview
-	err := read(ctx, f.db, func(q *dbsqlc.Queries) (err error) {
-		var seen *sight
-		if o.FleetReport, seen, err = f.fleetReport(ctx, q, Everything()); err != nil {
+	seen, err := f.now(ctx)
+	if err != nil {
+		return Overview{}, fmt.Errorf("reading the overview: %w", err)
+	}
+	err = read(ctx, f.db, func(q *dbsqlc.Queries) (err error) {
+		if o.FleetReport, err = fleetReport(ctx, q, Everything(), seen); err != nil {
 			return err
 		}
 		if o.Paused, err = newestSample(ctx, q); err != nil {
@@ -109,26 +113,18 @@ func tickPoints(ctx context.Context, q *dbsqlc.Queries) ([]TickPoint, error) {
 	return points, nil
 }
 
-func longest(ctx context.Context, q *dbsqlc.Queries, seen *sight) ([]Line, error) {
-	waiting := make(map[int64]int, len(seen.claimants))
-	for _, c := range seen.claimants {
-		waiting[c.AccountID] = c.Backlog
+func longest(ctx context.Context, q *dbsqlc.Queries, seen *view) ([]Line, error) {
+	if seen == nil {
+		return []Line{}, nil
 	}
-	ids := make([]int64, 0, len(waiting))
-	for id := range waiting {
-		ids = append(ids, id)
-	}
-	slices.SortFunc(ids, func(a, b int64) int {
-		return cmp.Or(cmp.Compare(waiting[b], waiting[a]), cmp.Compare(a, b))
-	})
-	ids = ids[:min(len(ids), overviewLines)]
-	accounts, err := accountsOf(ctx, q, Everything(), ids)
+	accounts, err := accountsOf(ctx, q, Everything(), seen.longest)
 	if err != nil {
 		return nil, err
 	}
 	lines := make([]Line, len(accounts))
 	for i, a := range accounts {
-		lines[i] = Line{Account: a, Waiting: waiting[a.ID], ETA: expected(seen.forecast.Drained(a.ID))}
+		drained := seen.drained(a.ID)
+		lines[i] = Line{Account: a, Waiting: seen.forecast.Backlog(a.ID), ETA: drained.At, NotBefore: drained.NotBefore}
 	}
 	slices.SortFunc(lines, func(a, b Line) int {
 		return cmp.Or(cmp.Compare(b.Waiting, a.Waiting), cmp.Compare(a.ID, b.ID))

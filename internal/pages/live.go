@@ -82,6 +82,7 @@ func (l *live) leave(changed chan struct{}) {
 // look asks the database until nobody is there to be told.
 func (l *live) look() {
 	var last string
+	var pending time.Time // of the newest change that the forecast has yet to see; zero: there is none
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	for {
@@ -91,7 +92,15 @@ func (l *live) look() {
 			l.Logger.WarnContext(l.Stopping, "could not look for changes to show", "error", err)
 		// The first look tells, too: what changed since the viewer's page was made is in it already.
 		case now != last:
-			l.renew()
+			if changed := time.Now(); l.renew() {
+				pending = time.Time{}
+			} else {
+				pending = changed
+			}
+			l.tell()
+		// The forecast of a large fleet comes later than the change.
+		case !pending.IsZero() && (l.Foresight.RenewedSince(pending) || l.renew()):
+			pending = time.Time{}
 			l.tell()
 		}
 		if err == nil {
@@ -114,14 +123,15 @@ func (l *live) fingerprint() (string, error) {
 	return l.Store.Fingerprint(ctx)
 }
 
-// renew makes sure that what the viewers ask for next is not what they have.
-func (l *live) renew() {
+// renew makes sure that what the viewers ask for next is not what they have. It returns false where the forecast comes later.
+func (l *live) renew() bool {
 	ctx, cancel := context.WithTimeout(l.Stopping, 5*time.Second)
 	defer cancel()
-	if err := l.Foresight.Renew(ctx); err != nil {
-		l.Logger.WarnContext(l.Stopping, "could not look ahead", "error", err)
-		l.Foresight.Forget()
+	isRenewed, err := l.Foresight.RenewIfCheap(ctx)
+	if err != nil {
+		l.Logger.WarnContext(l.Stopping, "the forecast could not be made", "error", err)
 	}
+	return isRenewed
 }
 
 func (l *live) tell() {

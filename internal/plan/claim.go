@@ -3,7 +3,6 @@ package plan
 import (
 	"cmp"
 	"slices"
-	"time"
 )
 
 // claim is what an account, a workspace, or the whole fleet can use in a tick.
@@ -11,7 +10,7 @@ import (
 // below each level of it.
 type claim struct {
 	id     int64
-	served time.Time // decides the first order of the line, is not kept up to date after it
+	served int64 // in microseconds; decides the first order of the line, is not kept up to date after it
 
 	// demand is what the claim can use in the next tick: for an account the
 	// smaller of backlog and room, for the others the sum of their line.
@@ -26,29 +25,29 @@ type claim struct {
 	account       int // index of an account among the claimants
 }
 
-// newFleet builds the tree of the claimants that can use something.
-func newFleet(claimants []Claimant) *claim {
+// newFleet builds the tree of the n claimants that can use something.
+func newFleet(n int, claimant func(i int) Claimant) *claim {
 	fleet := &claim{}
 	workspaces := make(map[int64]*claim)
-	accounts := make([]claim, 0, len(claimants))
-	for i, c := range claimants {
+	accounts := make([]claim, 0, n)
+	for i := range n {
+		c := claimant(i)
 		demand := min(c.Backlog, c.Room)
 		if demand <= 0 {
 			continue
 		}
 		accounts = append(accounts, claim{
-			id: c.AccountID, served: c.AccountServed,
+			id: c.AccountID, served: c.AccountServed.UnixMicro(),
 			demand: demand, backlog: c.Backlog, room: c.Room, account: i,
 		})
+		workspaceServed := c.WorkspaceServed.UnixMicro()
 		workspace, ok := workspaces[c.WorkspaceID]
 		if !ok {
-			workspace = &claim{id: c.WorkspaceID, served: c.WorkspaceServed}
+			workspace = &claim{id: c.WorkspaceID, served: workspaceServed}
 			workspaces[c.WorkspaceID] = workspace
 			fleet.line = append(fleet.line, workspace)
 		}
-		if c.WorkspaceServed.After(workspace.served) {
-			workspace.served = c.WorkspaceServed
-		}
+		workspace.served = max(workspace.served, workspaceServed)
 		workspace.line = append(workspace.line, &accounts[len(accounts)-1])
 		workspace.demand += demand
 		fleet.demand += demand
@@ -132,7 +131,7 @@ func fill(line []*claim, amount, demand int) (level, remainder int) {
 }
 
 func byTurn(a, b *claim) int {
-	return cmp.Or(a.served.Compare(b.served), byID(a, b))
+	return cmp.Or(cmp.Compare(a.served, b.served), byID(a, b))
 }
 
 func byID(a, b *claim) int { return cmp.Compare(a.id, b.id) }

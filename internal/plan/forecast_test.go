@@ -189,14 +189,73 @@ func TestForecastIsCompact(t *testing.T) {
 		rules := usual()
 		rules.FirstBudget, rules.FleetCap = fleetCap, fleetCap
 		f := NewForecast(claimants, rules)
-		for id, s := range f.accounts {
-			require.Len(t, s.runs, 1, "account %d, fleet cap %d", id, fleetCap)
-		}
+		require.Len(t, f.runs, len(claimants), "one for each account, fleet cap %d", fleetCap)
 	}
 }
 
-// BenchmarkForecast drains everything, but for the last. Where there are about
-// 10,000 accounts, each tick serves a part of them in turn.
+// TestForecastWithBoundedWorkIsTheSame compares it with one without a bound: what
+// it says is the same, and what it does not say is not before the tick that it names.
+func TestForecastWithBoundedWorkIsTheSame(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		claimants := drawClaimants(t)
+		rules := Rules{
+			First: tick(4), FirstBudget: upTo15().Draw(t, "first budget"), Tick: quarter,
+			FleetCap: upTo15().Draw(t, "fleet cap"), AccountCap: upTo7().Draw(t, "account cap"), Horizon: 500,
+		}
+		all := NewForecast(claimants, rules)
+		rules.Allocations = 1 + upTo15().Draw(t, "allocations")
+		rules.Horizon = 1 + upTo15().Draw(t, "horizon")
+		bounded := NewForecast(claimants, rules)
+		for _, c := range claimants {
+			for position := 0; position <= max(0, c.Backlog)+1; position++ {
+				want, isKnown := all.TickOf(c.AccountID, position)
+				got, ok := bounded.TickOf(c.AccountID, position)
+				bound, isBounded := bounded.NotBefore(c.AccountID, position)
+				switch {
+				case ok:
+					require.Equal(t, want, got)
+					require.False(t, isBounded)
+				case isKnown:
+					require.True(t, isBounded, "position %d of account %d", position, c.AccountID)
+					require.False(t, want.Before(bound), "%s is before %s", want, bound)
+				case isBounded:
+					require.LessOrEqual(t, position, c.Backlog)
+				}
+			}
+		}
+	})
+}
+
+func TestForecastSaysWhatItsBoundIs(t *testing.T) {
+	t.Parallel()
+	rules := usual()
+	rules.Horizon = 4 * 7 * 24 * 4
+	f := NewForecast([]Claimant{{AccountID: 11, WorkspaceID: 1, Backlog: 1_000_000, Room: 200}}, rules)
+	_, ok := f.Drained(11)
+	require.False(t, ok)
+	// It is alone, so that the bound is what happens: 5,000 ticks of 200.
+	bound, ok := f.NotDrainedBefore(11)
+	require.True(t, ok)
+	require.Equal(t, tick(5000), bound)
+	require.Equal(t, 1_000_000, f.Backlog(11))
+}
+
+// TestForecastOfManyAccountsIsBounded holds the memory of what the largest fleet leaves behind: 100,000 accounts, each with
+// another backlog, so that nothing repeats.
+func TestForecastOfManyAccountsIsBounded(t *testing.T) {
+	t.Parallel()
+	var claimants []Claimant
+	for id := range int64(100_000) {
+		claimants = append(claimants, Claimant{AccountID: id, WorkspaceID: id * id % 997, Backlog: int(1 + id*7%100), Room: 200})
+	}
+	rules := usual()
+	rules.Allocations = 500_000
+	f := NewForecast(claimants, rules)
+	require.LessOrEqual(t, len(f.runs), rules.Allocations+rules.FleetCap)
+	require.GreaterOrEqual(t, f.ticks, 250, "days of ticks")
+}
+
 func TestForecastTellsTheNextTicksOfAnAccount(t *testing.T) {
 	t.Parallel()
 	rules := usual()
@@ -214,6 +273,8 @@ func TestForecastTellsTheNextTicksOfAnAccount(t *testing.T) {
 	require.Empty(t, f.Next(31, 10))
 }
 
+// BenchmarkForecast drains everything, but for the last. Where there are about
+// 10,000 accounts, each tick serves a part of them in turn.
 func BenchmarkForecast(b *testing.B) {
 	for _, bb := range []struct {
 		name             string
@@ -242,10 +303,7 @@ func BenchmarkForecast(b *testing.B) {
 			runs := 0
 			for b.Loop() {
 				f := NewForecast(claimants, rules)
-				runs = 0
-				for _, s := range f.accounts {
-					runs += len(s.runs)
-				}
+				runs = len(f.runs)
 			}
 			b.ReportMetric(float64(runs), "runs")
 		})

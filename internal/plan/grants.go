@@ -42,7 +42,7 @@ type Grant struct {
 // not changed.
 func Grants(claimants []Claimant, budget int) []Grant {
 	var grants []Grant
-	newFleet(claimants).take(budget, func(account, amount int) {
+	newFleet(len(claimants), func(i int) Claimant { return claimants[i] }).take(budget, func(account, amount int) {
 		c := claimants[account]
 		grants = append(grants, Grant{AccountID: c.AccountID, WorkspaceID: c.WorkspaceID, Planned: amount})
 	})

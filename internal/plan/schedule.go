@@ -3,59 +3,96 @@ package plan
 // schedule is what one account gets over the ticks of a forecast, in order.
 // Ticks are counted from 0, the first one.
 type schedule struct {
-	backlog int // before the first tick
-	runs    []run
+	backlog     int   // before the first tick
+	first, last int32 // indexes of its runs
 }
 
-// run is a grant that repeats. The grants of a long drain do, so that a few runs
-// hold all of them.
+// run is an allocation that repeats. The allocations of a long drain do, so that
+// a few runs hold all of them.
 type run struct {
-	first int // tick of the first grant
-	every int // ticks from one grant to the next
-	times int // number of grants
-	each  int // enrollments in each of them
+	first int32 // tick of the first allocation
+	every int32 // ticks from one allocation to the next
+	times int32 // number of allocations
+	each  int32 // enrollments in each of them
+	next  int32 // index of the account's next run
 }
 
-// add appends a grant. Ticks come in ascending order.
-func (s *schedule) add(tick, amount int) {
-	if len(s.runs) > 0 {
-		last := &s.runs[len(s.runs)-1]
-		if last.times == 1 && last.each == amount {
-			last.every = tick - last.first
+// noRun is the index of no run.
+const noRun = -1
+
+// runs are those of all accounts together: a forecast of 100,000 accounts has
+// hundreds of thousands of them, and a slice for each account would cost more
+// than what is in it.
+type runs []run
+
+// add appends an allocation to a schedule. Ticks come in ascending order.
+func (r *runs) add(s *schedule, tick, amount int) {
+	if s.last != noRun {
+		last := &(*r)[s.last]
+		if last.times == 1 && int(last.each) == amount {
+			last.every = int32(tick) - last.first
 		}
-		if last.each == amount && last.first+last.times*last.every == tick {
+		if int(last.each) == amount && int(last.first+last.times*last.every) == tick {
 			last.times++
 			return
 		}
+		last.next = int32(len(*r))
+	} else {
+		s.first = int32(len(*r))
 	}
-	s.runs = append(s.runs, run{first: tick, times: 1, each: amount})
+	s.last = int32(len(*r))
+	*r = append(*r, run{first: int32(tick), times: 1, each: int32(amount), next: noRun})
+}
+
+// of calls each for the runs of a schedule until it returns false.
+func (r runs) of(s *schedule, each func(run) bool) {
+	for i := s.first; i != noRun; i = r[i].next {
+		if !each(r[i]) {
+			return
+		}
+	}
 }
 
 // tickOf returns the tick that reaches the position, which counts from 1.
-func (s *schedule) tickOf(position int) (int, bool) {
+func (r runs) tickOf(s *schedule, position int) (tick int, ok bool) {
 	if position < 1 {
 		return 0, false
 	}
 	before := position - 1 // enrollments that are resumed before this one
-	for _, r := range s.runs {
-		if before < r.times*r.each {
-			return r.first + before/r.each*r.every, true
+	r.of(s, func(run run) bool {
+		if total := int(run.times) * int(run.each); before >= total {
+			before -= total
+			return true
 		}
-		before -= r.times * r.each
-	}
-	return 0, false
+		tick, ok = int(run.first)+before/int(run.each)*int(run.every), true
+		return false
+	})
+	return tick, ok
 }
 
-// next returns the first n grants.
-func (s *schedule) next(n int) []run {
-	var grants []run
-	for _, r := range s.runs {
-		for i := range r.times {
-			if len(grants) == n {
-				return grants
+// total returns how many enrollments the schedule resumes.
+func (r runs) total(s *schedule) (total int) {
+	r.of(s, func(run run) bool {
+		total += int(run.times) * int(run.each)
+		return true
+	})
+	return total
+}
+
+// portion is what the account gets in one tick.
+type portion struct{ tick, amount int }
+
+// next returns the first n allocations.
+func (r runs) next(s *schedule, n int) []portion {
+	var portions []portion
+	r.of(s, func(run run) bool {
+		for i := range int(run.times) {
+			if len(portions) == n {
+				return false
 			}
-			grants = append(grants, run{first: r.first + i*r.every, times: 1, each: r.each})
+			portions = append(portions, portion{int(run.first) + i*int(run.every), int(run.each)})
 		}
-	}
-	return grants
+		return true
+	})
+	return portions
 }
