@@ -1930,6 +1930,34 @@ CREATE FUNCTION thaw.signal(provider text, provider_account_id text, status text
     SET search_path TO 'pg_catalog', 'pg_temp'
     RETURN (thaw.receive_signal(provider, provider_account_id, status, status, occurred_at, member_id, ('sql:'::text || delivery_key), false, NULL::jsonb))::text;
 COMMENT ON FUNCTION thaw.signal(provider text, provider_account_id text, status text, occurred_at timestamp with time zone, member_id text, delivery_key text) IS 'Applies an account status in Thaw''s own words and enqueues its job, in the caller''s transaction, by the rules of the webhooks. occurred_at null: ordered by receipt. delivery_key: repeated, it changes nothing. Returns applied, duplicate, stale, unknown_account or ignored.';
+CREATE FUNCTION thaw.snapshots() RETURNS TABLE(holder text, name text, role text, application text, state text, since timestamp with time zone, age interval, transactions integer)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN QUERY
+    SELECT 'session', s.pid::text, s.usename::text, s.application_name, s.state,
+        s.xact_start, pg_catalog.now() - s.xact_start,
+        greatest(pg_catalog.age(s.backend_xmin), pg_catalog.age(s.backend_xid))
+    FROM pg_catalog.pg_stat_activity AS s
+    WHERE (s.backend_xmin IS NOT NULL OR s.backend_xid IS NOT NULL)
+        -- What a standby asks for holds for all databases. Vacuum ignores the snapshots of vacuum.
+        AND (s.datname = pg_catalog.current_database() OR s.backend_type = 'walsender')
+        AND s.backend_type IS DISTINCT FROM 'autovacuum worker'
+        AND s.pid <> pg_catalog.pg_backend_pid()
+    UNION ALL
+    SELECT 'prepared transaction', p.gid, p.owner::text, '', 'prepared', p.prepared, pg_catalog.now() - p.prepared,
+        pg_catalog.age(p.transaction)
+    FROM pg_catalog.pg_prepared_xacts AS p
+    WHERE p.database = pg_catalog.current_database()
+    UNION ALL
+    SELECT 'replication slot', r.slot_name::text, '', '', CASE WHEN r.active THEN 'active' ELSE 'inactive' END, NULL, NULL,
+        pg_catalog.age(r.xmin)
+    FROM pg_catalog.pg_replication_slots AS r
+    WHERE r.xmin IS NOT NULL;
+END;
+$$;
+COMMENT ON FUNCTION thaw.snapshots() IS 'What keeps Postgres from removing dead rows of this database: sessions, prepared transactions and replication slots with a snapshot.';
 CREATE FUNCTION thaw.sources_of(p_target_id bigint) RETURNS bigint[]
     LANGUAGE plpgsql STABLE
     AS $$

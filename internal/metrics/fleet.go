@@ -2,29 +2,21 @@ package metrics
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"strconv"
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// deadline ends a reading. Prometheus gives a scrape 10 s; a process whose database hangs must still say so in time.
-const deadline = 5 * time.Second
-
-// snapshot begins the transaction of a reading. The server ends a statement too, because it does not always notice that
-// nobody waits for it any more. The planner would compile for longer than these statements run.
-var snapshot = pgx.TxOptions{BeginQuery: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL jit = off; SET LOCAL statement_timeout = " +
-	strconv.FormatInt(deadline.Milliseconds(), 10)}
-
 var (
-	upDesc = desc("up", "Whether the database answered in time; 0: all that is read from it is missing.")
+	upDesc         = desc("up", "Whether the database answers this process.")
+	incompleteDesc = desc("scrape_incomplete_total",
+		"Scrapes that went without a group of what is read from the database, because it was not there in time or failed.", "group")
+	ageDesc = desc("scrape_age_seconds", "How long ago a group of what is shown here was read from the database.", "group")
 
 	oldestDesc = desc("oldest_resumable_age_seconds",
 		"How long the prospect has waited who has been resumable for longest; 0: nobody waits. The objective is 30 minutes.")
@@ -43,110 +35,169 @@ var (
 		"Account-status messages since this process started, received by whichever process, by outcome.", "outcome")
 	safetyDesc = desc("safety_mode", "Whether safety mode is on.")
 
+	snapshotDesc = desc("oldest_snapshot_age_seconds",
+		"Age of the oldest transaction or snapshot in the database, which keeps it from removing dead rows; 0: there is none.")
+	snapshotTransactionsDesc = desc("oldest_snapshot_transactions",
+		"How many transactions ago the oldest snapshot was taken, replication slots and sessions of unknown age included.")
+	snapshotsHiddenDesc = desc("snapshots_of_unknown_age",
+		"Sessions with a snapshot of which this role may not see the age: it lacks pg_read_all_stats.")
+
 	leaderDesc = desc("leader_elected", "Whether any worker process is alive: the queue has a leader.")
 	jobsDesc   = desc("jobs", "Jobs of the queue by queue and state, but for those that are completed.", "queue", "state")
 )
 
-// A fleet collects what the database knows.
+// A fleet collects what the database knows, in groups.
 type fleet struct {
-	ctx         context.Context //nolint:containedctx // A scrape brings none.
-	store       *store.Store
-	riverSchema string
-	maxAge      time.Duration
-	logger      *slog.Logger
+	ctx    context.Context //nolint:containedctx // A scrape brings none.
+	store  *store.Store
+	maxAge time.Duration
+	wait   time.Duration
+	logger *slog.Logger
 
-	// One reading at a time: who scrapes meanwhile gets the same.
-	mu      sync.Mutex
-	last    []prometheus.Metric
-	readAt  time.Time
-	woken   *woken
-	signals *signals
+	// One scrape at a time: those who scrape meanwhile get the same.
+	mu     sync.Mutex
+	groups []*group
+	tokens chan struct{}
+}
+
+func newFleet(ctx context.Context, c Config) *fleet {
+	f := &fleet{ctx: ctx, store: c.Store, maxAge: c.MaxAge, wait: c.Patience, logger: c.Logger, tokens: make(chan struct{}, readingsAtOnce)}
+	woken, signals := newWoken(), newSignals()
+	// In this order, the cheap ones first.
+	f.groups = []*group{
+		{name: "ticks", read: func(ctx context.Context, q *dbsqlc.Queries) ([]prometheus.Metric, error) {
+			return readTicks(ctx, q, woken)
+		}},
+		{name: "leader", read: func(ctx context.Context, _ *dbsqlc.Queries) ([]prometheus.Metric, error) {
+			elected, err := c.Store.HasLeader(ctx, c.RiverSchema)
+			return []prometheus.Metric{gauge(leaderDesc, toggle(elected))}, err
+		}},
+		{name: "signals", read: func(ctx context.Context, q *dbsqlc.Queries) ([]prometheus.Metric, error) {
+			err := signals.read(ctx, q)
+			return signals.metrics(), err
+		}},
+		{name: "snapshots", read: readSnapshots},
+		{name: "jobs", read: readJobs},
+		{name: "backlog", read: readBacklog},
+	}
+	return f
 }
 
 // Describe implements [prometheus.Collector].
 func (f *fleet) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		upDesc, oldestDesc, pausedDesc, wokenDesc, budgetUsedDesc, budgetCapDesc, tickDesc, sweepAgeDesc, sweepTookDesc,
-		signalsDesc, safetyDesc, leaderDesc, jobsDesc,
+		upDesc, incompleteDesc, ageDesc, oldestDesc, pausedDesc, wokenDesc, budgetUsedDesc, budgetCapDesc, tickDesc, sweepAgeDesc,
+		sweepTookDesc, signalsDesc, safetyDesc, snapshotDesc, snapshotTransactionsDesc, snapshotsHiddenDesc, leaderDesc, jobsDesc,
 	} {
 		to <- d
 	}
 }
 
-// Collect implements [prometheus.Collector]. Without an answer of the database it says just that: the scrape succeeds, with
-// what the process knows by itself.
+// Collect implements [prometheus.Collector]. What is not there in time is left out, and counted. The scrape itself succeeds even
+// if the database does not answer, with what the process knows by itself.
 func (f *fleet) Collect(to chan<- prometheus.Metric) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.readAt.IsZero() || time.Since(f.readAt) > f.maxAge {
-		var err error
-		if f.last, err = f.read(); err != nil {
-			f.logger.WarnContext(f.ctx, "the metrics of the fleet could not be read", "error", err)
+	began := time.Now()
+	up := f.read(f.wait)
+	for _, g := range f.groups {
+		// What was read before the database went away is missing too: it would look as if it were there.
+		metrics, age, ok := g.collect(began, f.maxAge, up)
+		if ok {
+			to <- gauge(ageDesc, age.Seconds(), g.name)
 		}
-		f.last = append(f.last, gauge(upDesc, toggle(err == nil)))
-		f.readAt = time.Now()
+		for _, metric := range metrics {
+			to <- metric
+		}
+		to <- counter(incompleteDesc, g.incomplete, g.name)
 	}
-	for _, metric := range f.last {
-		to <- metric
-	}
+	to <- gauge(upDesc, toggle(up))
 }
 
-// read reads the database: all in one snapshot, but for the leader, who is asked for in the queue's own schema.
-func (f *fleet) read() (metrics []prometheus.Metric, err error) {
-	ctx, cancel := context.WithTimeout(f.ctx, deadline)
+// read begins to read all groups that are too old, and returns when they are read, or after a while; and whether the database
+// answers. It answers if a group was read, or else if it says so: to be slow is not to be away.
+func (f *fleet) read(wait time.Duration) (up bool) {
+	began := time.Now()
+	waiting, cancel := context.WithTimeout(f.ctx, wait)
 	defer cancel()
-	elected, err := f.store.HasLeader(ctx, f.riverSchema)
-	if err != nil {
-		return nil, err
+	for _, g := range f.groups {
+		g.start(f.ctx, f.store, f.maxAge, f.tokens, f.failed)
 	}
-	err = pgx.BeginTxFunc(ctx, f.store.Pool(), snapshot, func(tx pgx.Tx) error {
-		metrics, err = f.readSnapshot(ctx, f.store.WithTx(tx))
-		return err
-	})
-	if err != nil {
-		return nil, err
+	for _, g := range f.groups {
+		g.wait(waiting)
 	}
-	return append(metrics, gauge(leaderDesc, toggle(elected))), nil
+	for _, g := range f.groups {
+		if g.wasReadSince(began) {
+			return true
+		}
+	}
+	ctx, cancel := context.WithTimeout(f.ctx, answerWithin)
+	defer cancel()
+	if err := answers(ctx, f.store); err != nil {
+		f.logger.WarnContext(f.ctx, "the database does not answer", "error", err)
+		return false
+	}
+	return true
 }
 
-func (f *fleet) readSnapshot(ctx context.Context, q *dbsqlc.Queries) ([]prometheus.Metric, error) {
+func (f *fleet) failed(name string, err error) {
+	f.logger.WarnContext(f.ctx, "a part of the metrics of the fleet could not be read", "group", name, "error", err)
+}
+
+// readTicks reads the numbers of which there is one, the budgets, and what was resumed.
+func readTicks(ctx context.Context, q *dbsqlc.Queries, woken *woken) ([]prometheus.Metric, error) {
 	stand, err := q.MetricsStand(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("reading the settings: %w", err)
+		return nil, err
 	}
-	backlog, err := q.MetricsBacklog(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("reading the backlog: %w", err)
-	}
-	counts, err := q.MetricsJobs(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("counting jobs: %w", err)
-	}
-	budgets, err := f.woken.read(ctx, q, stand.Now)
+	budgets, err := woken.read(ctx, q, stand.Now)
 	if err != nil {
 		return nil, err
 	}
-	if err := f.signals.read(ctx, q); err != nil {
-		return nil, err
-	}
-
 	metrics := []prometheus.Metric{
 		gauge(tickDesc, stand.Tick.Seconds()), gauge(sweepAgeDesc, stand.SweepAge), gauge(sweepTookDesc, stand.SweepTook),
 		gauge(safetyDesc, toggle(stand.SafetyMode)),
 	}
+	metrics = append(metrics, budgetsOf(stand, budgets)...)
+	return append(metrics, woken.metrics()...), nil
+}
+
+func readSnapshots(ctx context.Context, q *dbsqlc.Queries) ([]prometheus.Metric, error) {
+	oldest, err := q.MetricsSnapshots(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return []prometheus.Metric{
+		gauge(snapshotDesc, oldest.Seconds), gauge(snapshotTransactionsDesc, float64(oldest.Transactions)),
+		gauge(snapshotsHiddenDesc, float64(oldest.Hidden)),
+	}, nil
+}
+
+func readBacklog(ctx context.Context, q *dbsqlc.Queries) ([]prometheus.Metric, error) {
+	backlog, err := q.MetricsBacklog(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var metrics []prometheus.Metric
 	oldest := 0.0
 	for _, line := range backlog {
 		oldest = max(oldest, line.Oldest)
 		metrics = append(metrics,
 			gauge(pausedDesc, float64(line.Resumable), line.Reason, "true"), gauge(pausedDesc, float64(line.Held), line.Reason, "false"))
 	}
-	metrics = append(metrics, gauge(oldestDesc, oldest))
+	return append(metrics, gauge(oldestDesc, oldest)), nil
+}
+
+func readJobs(ctx context.Context, q *dbsqlc.Queries) ([]prometheus.Metric, error) {
+	counts, err := q.MetricsJobs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var metrics []prometheus.Metric
 	for _, count := range counts {
 		metrics = append(metrics, gauge(jobsDesc, float64(count.Jobs), count.Queue, count.State))
 	}
-	metrics = append(metrics, budgetsOf(stand, budgets)...)
-	metrics = append(metrics, f.woken.metrics()...)
-	return append(metrics, f.signals.metrics()...), nil
+	return metrics, nil
 }
 
 // budgetsOf shows the budgets of the current tick. One that nobody has drawn from yet has no row; its cap will be what the

@@ -32,6 +32,8 @@ type Config struct {
 	// MaxAge is how old a reading of the database may be to be shown again: several who scrape, or one who does it often,
 	// do not make the database count anew. Default 15 s; negative: every scrape reads.
 	MaxAge time.Duration
+	// Patience is how long a scrape waits for the database before it leaves out what is not there yet. Default 200 ms.
+	Patience time.Duration
 	// Logger is required.
 	Logger *slog.Logger
 }
@@ -49,12 +51,12 @@ func New(ctx context.Context, c Config) (*Metrics, error) {
 		c.MaxAge = 15 * time.Second
 	}
 	m := &Metrics{registry: prometheus.NewRegistry(), jobs: newJobs()}
-	fleet := &fleet{
-		ctx: ctx, store: c.Store, riverSchema: c.RiverSchema, maxAge: c.MaxAge, logger: c.Logger,
-		woken: newWoken(), signals: newSignals(),
+	if c.Patience == 0 {
+		c.Patience = patience
 	}
-	if _, err := fleet.read(); err != nil {
-		c.Logger.WarnContext(ctx, "the metrics of the fleet cannot be read yet", "error", err)
+	fleet := newFleet(ctx, c)
+	if !fleet.read(firstPatience) {
+		c.Logger.WarnContext(ctx, "the metrics of the fleet cannot be read yet")
 	}
 	for _, collector := range []prometheus.Collector{
 		fleet, pools(c.Pools), m.jobs,
@@ -68,6 +70,9 @@ func New(ctx context.Context, c Config) (*Metrics, error) {
 	}
 	return m, nil
 }
+
+// firstPatience is how long the start of a process waits for the readings from which the counters count.
+const firstPatience = 2 * time.Second
 
 // Handler serves the metrics. It has no authentication of its own.
 func (m *Metrics) Handler() http.Handler {

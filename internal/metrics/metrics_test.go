@@ -3,10 +3,12 @@ package metrics_test
 import (
 	"context"
 	"math"
+	"net"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 
@@ -234,27 +236,95 @@ func TestReadingIsShownAgain(t *testing.T) {
 	requireValues(t, scrape(t, s.Metrics), reading{"thaw_safety_mode": 1})
 }
 
-// A database that hangs is no reason to say nothing: what the process knows by itself is there in time for Prometheus.
-func TestDatabaseThatHangs(t *testing.T) {
+// A session that keeps a transaction open, and a prepared one if the server allows any, are seen with their age.
+func TestOldestSnapshot(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
+	idle, err := pgx.Connect(t.Context(), s.Direct)
+	require.NoError(t, err)
+	defer idle.Close(context.WithoutCancel(t.Context()))
+	_, err = idle.Exec(t.Context(), "BEGIN ISOLATION LEVEL REPEATABLE READ")
+	require.NoError(t, err)
+	_, err = idle.Exec(t.Context(), "SELECT 1")
+	require.NoError(t, err)
+	s.Exec(t, "SELECT pg_sleep(0.02)")
+	s.Exec(t, "UPDATE thaw.settings SET jitter = jitter")
+	s.Exec(t, "UPDATE thaw.settings SET jitter = jitter")
+	got := scrape(t, s.Metrics)
+	require.GreaterOrEqual(t, got["thaw_oldest_snapshot_age_seconds"], 0.02)
+	require.GreaterOrEqual(t, got["thaw_oldest_snapshot_transactions"], 2.0)
+	requireValues(t, got, reading{"thaw_snapshots_of_unknown_age": 0})
+}
+
+// A group that is not there in time is left out, and says so; the others are there, and the database is up.
+func TestSlowGroupIsLeftOut(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	m := observeWithin(t, s.DB, -1, 100*time.Millisecond)
 	lock, err := pgx.Connect(t.Context(), s.Direct)
 	require.NoError(t, err)
 	defer lock.Close(context.WithoutCancel(t.Context()))
-	_, err = lock.Exec(t.Context(), "BEGIN; LOCK TABLE thaw.enrollments")
+	_, err = lock.Exec(t.Context(), "BEGIN; LOCK TABLE thaw.settings")
 	require.NoError(t, err)
+	// What was read before is shown for a minute: here it was never read.
+	fresh := observeWithin(t, s.DB, -1, 100*time.Millisecond)
 
-	began := time.Now()
-	got := scrape(t, s.Metrics)
-	require.Less(t, time.Since(began), 9*time.Second, "a scrape may take 10 s")
-	requireValues(t, got, reading{"thaw_up": 0, "thaw_pool_max_connections{pool=work}": 20})
+	got := scrape(t, fresh)
+	requireValues(t, got, reading{"thaw_up": 1, "thaw_scrape_incomplete_total{group=ticks}": 1, "thaw_pool_max_connections{pool=work}": 20})
 	require.NotZero(t, got["go_goroutines"])
-	require.NotContains(t, got, "thaw_oldest_resumable_age_seconds")
+	require.NotContains(t, got, "thaw_tick_length_seconds")
+	require.NotContains(t, got, "thaw_scrape_age_seconds{group=ticks}")
+	// On a busy machine others may be late as well; in the end all of them are there.
+	require.Eventually(t, func() bool {
+		got := scrape(t, fresh)
+		_, leader := got["thaw_leader_elected"]
+		_, backlog := got["thaw_oldest_resumable_age_seconds"]
+		_, ticks := got["thaw_tick_length_seconds"]
+		return leader && backlog && !ticks && got["thaw_up"] == 1
+	}, 30*time.Second, 10*time.Millisecond)
+	require.Contains(t, scrape(t, m), "thaw_tick_length_seconds", "the reading of a moment ago")
 	require.Eventually(t, func() bool {
 		return testdb.Value[bool](t, s.DB, "SELECT count(*) = 0 FROM pg_locks WHERE NOT granted")
-	}, 30*time.Second, 10*time.Millisecond, "the server goes on without anybody who waits for it")
+	}, 30*time.Second, 10*time.Millisecond, "the server ends what takes too long")
 
 	_, err = lock.Exec(t.Context(), "ROLLBACK")
 	require.NoError(t, err)
-	requireValues(t, scrape(t, s.Metrics), reading{"thaw_up": 1, "thaw_oldest_resumable_age_seconds": 0})
+	require.Eventually(t, func() bool { return scrape(t, fresh)["thaw_tick_length_seconds"] == 900 }, 30*time.Second, 10*time.Millisecond)
+}
+
+// A pool that is used up says nothing about the database.
+func TestUsedUpPoolIsNotADatabaseThatIsDown(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	config := db.Pool.Config()
+	config.MaxConns = 1
+	small, err := pgxpool.NewWithConfig(t.Context(), config)
+	require.NoError(t, err)
+	defer small.Close()
+	used := &testdb.DB{Pool: small}
+	m := observeWithin(t, used, -1, 10*time.Millisecond)
+	conn, err := small.Acquire(t.Context())
+	require.NoError(t, err)
+	defer conn.Release()
+	requireValues(t, scrape(t, m), reading{"thaw_up": 1})
+}
+
+// A database that accepts connections and says nothing is down, and what the process knows by itself is there in time for
+// Prometheus.
+func TestDatabaseThatHangs(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer silent.Close()
+	pool, err := pgxpool.New(t.Context(), "postgres://thaw@"+silent.Addr().String()+"/thaw?sslmode=disable")
+	require.NoError(t, err)
+	defer pool.Close()
+	m := observeWithin(t, &testdb.DB{Pool: pool}, -1, 10*time.Millisecond)
+
+	began := time.Now()
+	got := scrape(t, m)
+	require.Less(t, time.Since(began), 9*time.Second, "a scrape may take 10 s")
+	requireValues(t, got, reading{"thaw_up": 0, "thaw_scrape_incomplete_total{group=ticks}": 1, "thaw_scrape_incomplete_total{group=backlog}": 1})
+	require.NotZero(t, got["go_goroutines"])
+	require.NotContains(t, got, "thaw_oldest_resumable_age_seconds")
 }

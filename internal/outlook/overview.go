@@ -26,6 +26,41 @@ type Overview struct {
 	// Longest are the accounts through which most wait to wake, the longest line first.
 	Longest []Line   `json:"longest"`
 	Orphans []Orphan `json:"orphans"`
+	// Snapshots are the oldest snapshots in the database, the oldest first, where they are so old that they slow everything
+	// down; at most three. Nil: it could not be read in time.
+	Snapshots []Snapshot `json:"snapshots"`
+}
+
+// A Snapshot keeps the database from removing dead rows.
+type Snapshot struct {
+	Holder       string        `json:"holder"`      // session, prepared transaction or replication slot
+	Name         string        `json:"name"`        // the process id of a session, else its name
+	Role         string        `json:"role"`        // empty: it has none
+	Application  string        `json:"application"` // of a session; empty: it does not say
+	State        string        `json:"state"`
+	Age          time.Duration `json:"age"`          // 0: not known
+	Transactions int           `json:"transactions"` // how many began since
+}
+
+const (
+	// oldSnapshot is the age from which on a snapshot is told, oldTransactions where only that is known. As in the alert.
+	oldSnapshot     = 5 * time.Minute
+	oldTransactions = 1_000_000
+)
+
+func oldSnapshots(ctx context.Context, q *dbsqlc.Queries) ([]Snapshot, error) {
+	rows, err := q.OldestSnapshots(ctx, dbsqlc.OldestSnapshotsParams{OlderThan: oldSnapshot, MoreThan: oldTransactions})
+	if err != nil {
+		return nil, fmt.Errorf("reading snapshots: %w", err)
+	}
+	snapshots := make([]Snapshot, len(rows))
+	for i, r := range rows {
+		snapshots[i] = Snapshot{
+			Holder: r.Holder, Name: r.Name, Role: r.Role, Application: r.Application, State: r.State,
+			Age: time.Duration(r.Seconds * float64(time.Second)).Round(time.Second), Transactions: int(r.Transactions),
+		}
+	}
+	return snapshots, nil
 }
 
 // A PausedCount is a count of all paused prospects.
@@ -77,6 +112,9 @@ func (f *Foresight) Overview(ctx context.Context) (Overview, error) {
 			return err
 		}
 		if o.Orphans, err = orphans(ctx, q); err != nil {
+			return err
+		}
+		if o.Snapshots, err = oldSnapshots(ctx, q); err != nil {
 			return err
 		}
 		o.Longest, err = longest(ctx, q, seen)

@@ -230,6 +230,27 @@ func (q *Queries) MetricsSignals(ctx context.Context, afterID int64) ([]MetricsS
 	return items, nil
 }
 
+const metricsSnapshots = `-- name: MetricsSnapshots :one
+SELECT coalesce(max(extract(epoch FROM s.age)), 0)::double precision AS seconds,
+    coalesce(max(s.transactions), 0)::bigint AS transactions,
+    (count(*) FILTER (WHERE s.holder = 'session' AND s.since IS NULL))::bigint AS hidden
+FROM thaw.snapshots() AS s
+`
+
+type MetricsSnapshotsRow struct {
+	Seconds      float64
+	Transactions int64
+	Hidden       int64
+}
+
+// How old the oldest snapshot is, in seconds and in transactions, and of how many sessions only the latter can be seen.
+func (q *Queries) MetricsSnapshots(ctx context.Context) (MetricsSnapshotsRow, error) {
+	row := q.db.QueryRow(ctx, metricsSnapshots)
+	var i MetricsSnapshotsRow
+	err := row.Scan(&i.Seconds, &i.Transactions, &i.Hidden)
+	return i, err
+}
+
 const metricsStand = `-- name: MetricsStand :one
 
 SELECT thaw.now()::timestamptz AS now, thaw.tick()::timestamptz AS tick_at,

@@ -158,6 +158,61 @@ func (q *Queries) NewestSample(ctx context.Context) (NewestSampleRow, error) {
 	return i, err
 }
 
+const oldestSnapshots = `-- name: OldestSnapshots :many
+SELECT s.holder::text AS holder, s.name::text AS name, coalesce(s.role, '')::text AS role,
+    coalesce(s.application, '')::text AS application, coalesce(s.state, '')::text AS state,
+    coalesce(extract(epoch FROM s.age), 0)::double precision AS seconds, coalesce(s.transactions, 0)::integer AS transactions
+FROM thaw.snapshots() AS s
+WHERE s.age > $1::interval OR s.age IS NULL AND s.transactions > $2::integer
+ORDER BY seconds DESC, transactions DESC
+LIMIT 3
+`
+
+type OldestSnapshotsParams struct {
+	OlderThan time.Duration
+	MoreThan  int32
+}
+
+type OldestSnapshotsRow struct {
+	Holder       string
+	Name         string
+	Role         string
+	Application  string
+	State        string
+	Seconds      float64
+	Transactions int32
+}
+
+// The oldest of what keeps Postgres from removing dead rows, where it is old. Seconds 0: this role may not see since when; it
+// sees how many transactions ago.
+func (q *Queries) OldestSnapshots(ctx context.Context, arg OldestSnapshotsParams) ([]OldestSnapshotsRow, error) {
+	rows, err := q.db.Query(ctx, oldestSnapshots, arg.OlderThan, arg.MoreThan)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []OldestSnapshotsRow
+	for rows.Next() {
+		var i OldestSnapshotsRow
+		if err := rows.Scan(
+			&i.Holder,
+			&i.Name,
+			&i.Role,
+			&i.Application,
+			&i.State,
+			&i.Seconds,
+			&i.Transactions,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const safetyHistory = `-- name: SafetyHistory :many
 SELECT d.at, d.what, d.decided_by, coalesce(d.why, '')::text AS why, d.accounts_lost, d.accounts_connected
 FROM thaw.decisions AS d

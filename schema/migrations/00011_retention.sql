@@ -256,7 +256,45 @@ REVOKE ALL ON FUNCTION thaw.walk_on(thaw.retention, timestamptz, integer), thaw.
     thaw.prune_ticks(text, timestamptz, timestamptz, integer), thaw.prune_heals(bigint, bigint, timestamptz, integer),
     thaw.prune_batch(integer) FROM PUBLIC;
 
+-- Who keeps Postgres from removing dead rows of this database: sessions with an open snapshot or transaction, prepared
+-- transactions, and replication slots. The queue lives on rows that are written and deleted all day: behind a snapshot that is
+-- minutes old, every fetch walks over all that died since. A role without pg_read_all_stats sees of the sessions of others that
+-- they have a snapshot and how many transactions ago it was taken, but not since when: since and age are null.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.snapshots()
+RETURNS TABLE (
+    holder text, name text, role text, application text, state text, since timestamptz, age interval, transactions integer)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN QUERY
+    SELECT 'session', s.pid::text, s.usename::text, s.application_name, s.state,
+        s.xact_start, pg_catalog.now() - s.xact_start,
+        greatest(pg_catalog.age(s.backend_xmin), pg_catalog.age(s.backend_xid))
+    FROM pg_catalog.pg_stat_activity AS s
+    WHERE (s.backend_xmin IS NOT NULL OR s.backend_xid IS NOT NULL)
+        -- What a standby asks for holds for all databases. Vacuum ignores the snapshots of vacuum.
+        AND (s.datname = pg_catalog.current_database() OR s.backend_type = 'walsender')
+        AND s.backend_type IS DISTINCT FROM 'autovacuum worker'
+        AND s.pid <> pg_catalog.pg_backend_pid()
+    UNION ALL
+    SELECT 'prepared transaction', p.gid, p.owner::text, '', 'prepared', p.prepared, pg_catalog.now() - p.prepared,
+        pg_catalog.age(p.transaction)
+    FROM pg_catalog.pg_prepared_xacts AS p
+    WHERE p.database = pg_catalog.current_database()
+    UNION ALL
+    SELECT 'replication slot', r.slot_name::text, '', '', CASE WHEN r.active THEN 'active' ELSE 'inactive' END, NULL, NULL,
+        pg_catalog.age(r.xmin)
+    FROM pg_catalog.pg_replication_slots AS r
+    WHERE r.xmin IS NOT NULL;
+END;
+$$;
+-- +goose StatementEnd
+COMMENT ON FUNCTION thaw.snapshots() IS
+    'What keeps Postgres from removing dead rows of this database: sessions, prepared transactions and replication slots with a snapshot.';
+REVOKE ALL ON FUNCTION thaw.snapshots() FROM PUBLIC;
+
 -- +goose Down
+DROP FUNCTION thaw.snapshots();
 DROP FUNCTION thaw.prune_batch(integer);
 DROP FUNCTION thaw.prune_heals(bigint, bigint, timestamptz, integer);
 DROP FUNCTION thaw.prune_ticks(text, timestamptz, timestamptz, integer);

@@ -73,3 +73,10 @@ FROM (
 CROSS JOIN thaw.account_signals AS s
 WHERE s.id > sqlc.arg(after_id)::bigint
 GROUP BY s.outcome, settled.id;
+
+-- name: MetricsSnapshots :one
+-- How old the oldest snapshot is, in seconds and in transactions, and of how many sessions only the latter can be seen.
+SELECT coalesce(max(extract(epoch FROM s.age)), 0)::double precision AS seconds,
+    coalesce(max(s.transactions), 0)::bigint AS transactions,
+    (count(*) FILTER (WHERE s.holder = 'session' AND s.since IS NULL))::bigint AS hidden
+FROM thaw.snapshots() AS s;

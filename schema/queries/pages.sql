@@ -57,3 +57,14 @@ SELECT concat_ws('/',
     (SELECT max(e.id) FROM thaw.account_events AS e),
     (SELECT max(d.id) FROM thaw.decisions AS d),
     (SELECT max(s.tick_at) FROM thaw.backlog_samples AS s))::text AS fingerprint;
+
+-- name: OldestSnapshots :many
+-- The oldest of what keeps Postgres from removing dead rows, where it is old. Seconds 0: this role may not see since when; it
+-- sees how many transactions ago.
+SELECT s.holder::text AS holder, s.name::text AS name, coalesce(s.role, '')::text AS role,
+    coalesce(s.application, '')::text AS application, coalesce(s.state, '')::text AS state,
+    coalesce(extract(epoch FROM s.age), 0)::double precision AS seconds, coalesce(s.transactions, 0)::integer AS transactions
+FROM thaw.snapshots() AS s
+WHERE s.age > sqlc.arg(older_than)::interval OR s.age IS NULL AND s.transactions > sqlc.arg(more_than)::integer
+ORDER BY seconds DESC, transactions DESC
+LIMIT 3;
