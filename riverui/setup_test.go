@@ -86,7 +86,7 @@ func setup(t *testing.T) *desk {
 func judge(t *testing.T, db *testdb.DB) {
 	t.Helper()
 	ctx := context.Background() // that of the test has ended
-	report, err := verify.Run(ctx, db.Pool)
+	report, err := verify.Run(ctx, db.Pool, verify.Options{})
 	require.NoError(t, err)
 	require.Zero(t, report.Violations(), "%+v", report)
 	rows, err := db.Pool.Query(ctx, "SELECT enrollment_id FROM thaw.enrollment_events GROUP BY enrollment_id, kind HAVING count(*) > 1")

@@ -328,7 +328,7 @@ func (m *modelTest) bringToRest(r *rapid.T) {
 			r.Fatalf("%d still wait for account %d", len(line), a.id)
 		}
 	}
-	report, err := verify.Run(m.t.Context(), m.db.Pool)
+	report, err := verify.Run(m.t.Context(), m.db.Pool, verify.Options{})
 	m.must(r, err)
 	for _, check := range report.Checks {
 		if check.Violations > 0 {

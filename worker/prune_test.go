@@ -108,7 +108,7 @@ func (m *modelTest) answers(r *rapid.T) (all []outlook.Explanation) {
 }
 
 func (m *modelTest) verify(r *rapid.T) {
-	report, err := verify.Run(m.t.Context(), m.db.Pool)
+	report, err := verify.Run(m.t.Context(), m.db.Pool, verify.Options{})
 	m.must(r, err)
 	for _, check := range report.Checks {
 		if check.Violations > 0 {

@@ -57,7 +57,7 @@ func setup(t *testing.T) *fleet {
 func (f *fleet) judge(t *testing.T) {
 	// The context of the test has ended.
 	ctx := context.Background()
-	report, err := verify.Run(ctx, f.Pool)
+	report, err := verify.Run(ctx, f.Pool, verify.Options{})
 	require.NoError(t, err)
 	for _, check := range report.Checks {
 		require.Zero(t, check.Violations, "%s: %q", check.About, check.Examples)

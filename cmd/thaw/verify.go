@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -16,21 +17,30 @@ type verifyCmd struct {
 }
 
 func (verifyCmd) Help() string {
-	return "Reads everything, changes nothing. Exits with 1 on any violation.\n\nExample:\n  thaw verify --json"
+	return "Reads everything, changes nothing. Exits with 1 on any violation. Each check has a snapshot of its own, so that it can run\n" +
+		"beside a busy fleet; Ctrl-C ends it, and what was checked until then is printed.\n\nExample:\n  thaw verify --json"
 }
 
 func (c *verifyCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		report, err := verify.Run(ctx, db.Pool())
-		if err != nil {
+		// In percent of the checks.
+		shown := newProgress(e.stderr, "verify", "% of the checks", 100)
+		report, err := verify.Run(ctx, db.Pool(), verify.Options{Progress: func(p verify.Progress) {
+			shown.set(int64(100 * (float64(p.Done) + p.Part) / float64(p.Checks)))
+		}})
+		shown.finish()
+		if err != nil && ctx.Err() == nil {
 			return err
 		}
 		if c.JSON {
-			err = writeJSON(e.stdout, report)
+			err = errors.Join(err, writeJSON(e.stdout, report))
 		} else {
-			err = printVerification(e.stdout, report)
+			err = errors.Join(err, printVerification(e.stdout, report))
 		}
-		if err == nil && report.Violations() > 0 {
+		switch {
+		case ctx.Err() != nil:
+			return fmt.Errorf("interrupted: %d checks were done, with %d violations, and the others were not", len(report.Checks), report.Violations())
+		case err == nil && report.Violations() > 0:
 			return errSilent
 		}
 		return err

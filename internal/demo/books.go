@@ -11,7 +11,7 @@ import (
 
 // verify proves every invariant over all that happened so far, and that the process is well.
 func (s *story) verify(ctx context.Context) error {
-	report, err := verify.Run(ctx, s.db.Pool())
+	report, err := verify.Run(ctx, s.db.Pool(), verify.Options{})
 	if err != nil {
 		return err
 	}

@@ -72,7 +72,7 @@ func setup(t *testing.T) *desk {
 	t.Helper()
 	db := testdb.New(t)
 	t.Cleanup(func() {
-		report, err := verify.Run(context.Background(), db.Pool)
+		report, err := verify.Run(context.Background(), db.Pool, verify.Options{})
 		require.NoError(t, err)
 		require.Zero(t, report.Violations(), "%+v", report)
 	})

@@ -57,7 +57,7 @@ func setup(t *testing.T) *site {
 	db := testdb.New(t)
 	db.Exec(t, "UPDATE thaw_test.clock SET ahead = thaw.tick(pg_catalog.now()) + '15 minutes' - pg_catalog.now()")
 	t.Cleanup(func() {
-		report, err := verify.Run(context.Background(), db.Pool)
+		report, err := verify.Run(context.Background(), db.Pool, verify.Options{})
 		require.NoError(t, err)
 		require.Zero(t, report.Violations(), "%+v", report)
 	})

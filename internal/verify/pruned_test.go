@@ -40,7 +40,7 @@ func TestFleetWithoutItsPastIsSound(t *testing.T) {
 	fleet := newPrunedFleet(t)
 	require.Zero(t, testdb.Value[int](t, fleet.DB, "SELECT count(*) FROM thaw.enrollment_events WHERE kind = 'resumed' AND at < thaw.now() - interval '400 days'"))
 	require.Positive(t, testdb.Value[int](t, fleet.DB, "SELECT count(*) FROM thaw.enrollment_events WHERE kind = 'paused' AND at < thaw.now() - interval '400 days'"))
-	report, err := verify.Run(t.Context(), fleet.Pool)
+	report, err := verify.Run(t.Context(), fleet.Pool, verify.Options{})
 	require.NoError(t, err)
 	require.Empty(t, found(report))
 }

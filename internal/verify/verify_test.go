@@ -1,15 +1,18 @@
 package verify_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"github.com/thawline/thaw/internal/testdb"
@@ -32,7 +35,7 @@ func TestBusyFleetIsSound(t *testing.T) {
 	require.Equal(t, []string{"paused by signal", "resumed by heal", "resumed by signal", "resumed by sweep"}, campaigns)
 	require.Positive(t, testdb.Value[int](t, fleet.DB, "SELECT count(*) FROM thaw.grants WHERE finished_at IS NULL"))
 
-	report, err := verify.Run(t.Context(), fleet.Pool)
+	report, err := verify.Run(t.Context(), fleet.Pool, verify.Options{})
 	require.NoError(t, err)
 	require.Len(t, report.Checks, len(checkFiles(t)))
 	for _, check := range report.Checks {
@@ -56,7 +59,7 @@ func TestWhatAnImportSetsIsSound(t *testing.T) {
 	require.Equal(t, "applied", fleet.signal("carl", "connected"))
 	fleet.resumeBySignal("carl")
 
-	report, err := verify.Run(t.Context(), fleet.Pool)
+	report, err := verify.Run(t.Context(), fleet.Pool, verify.Options{})
 	require.NoError(t, err)
 	require.Empty(t, found(report))
 	require.Positive(t, testdb.Value[int](t, fleet.DB, `
@@ -67,7 +70,7 @@ func TestWhatAnImportSetsIsSound(t *testing.T) {
 
 func TestEmptyDatabaseIsSound(t *testing.T) {
 	t.Parallel()
-	report, err := verify.Run(t.Context(), testdb.New(t).Pool)
+	report, err := verify.Run(t.Context(), testdb.New(t).Pool, verify.Options{})
 	require.NoError(t, err)
 	require.Zero(t, report.Violations())
 }
@@ -79,7 +82,7 @@ func TestReportIsJSON(t *testing.T) {
 		INSERT INTO thaw.accounts (workspace_id, provider_account_id, status) VALUES (1, 'ann', 'connected');
 		ALTER TABLE thaw.accounts DROP CONSTRAINT accounts_connected_has_no_error;
 		UPDATE thaw.accounts SET last_error = 'expired'`)
-	report, err := verify.Run(t.Context(), db.Pool)
+	report, err := verify.Run(t.Context(), db.Pool, verify.Options{})
 	require.NoError(t, err)
 	text, err := json.Marshal(report)
 	require.NoError(t, err)
@@ -95,7 +98,7 @@ func TestManyViolationsHaveFewExamples(t *testing.T) {
 	woken := testdb.Value[int](t, fleet.DB, "SELECT count(*) FROM thaw.enrollment_events WHERE kind = 'resumed'")
 	require.Greater(t, woken, 5)
 
-	report, err := verify.Run(t.Context(), fleet.Pool)
+	report, err := verify.Run(t.Context(), fleet.Pool, verify.Options{})
 	require.NoError(t, err)
 	require.Equal(t, woken, report.Violations())
 	for _, check := range report.Checks {
@@ -104,6 +107,80 @@ func TestManyViolationsHaveFewExamples(t *testing.T) {
 			require.Len(t, check.Examples, 5)
 		}
 	}
+}
+
+// A check goes through a large table in ranges, finds what it finds without them, and says how far it is.
+func TestRangesFindTheSame(t *testing.T) {
+	t.Parallel()
+	fleet := newBusyFleet(t)
+	fleet.Exec(t, "UPDATE thaw.enrollment_events SET reason = 'paused_by_user' WHERE kind = 'resumed'")
+	whole, err := verify.Run(t.Context(), fleet.Pool, verify.Options{})
+	require.NoError(t, err)
+
+	var seen []verify.Progress
+	ranged, err := verify.Run(t.Context(), fleet.Pool, verify.Options{Range: 10, Progress: func(p verify.Progress) { seen = append(seen, p) }})
+	require.NoError(t, err)
+	require.Equal(t, whole, ranged)
+	require.Len(t, whole.Checks, len(checkFiles(t)))
+	parts := map[string]int{}
+	for i, p := range seen {
+		require.Equal(t, len(checkFiles(t)), p.Checks)
+		require.True(t, 0 <= p.Part && p.Part <= 1, "%v", p)
+		if i > 0 {
+			before := seen[i-1]
+			require.GreaterOrEqual(t, float64(p.Done)+p.Part, float64(before.Done)+before.Part, "%v after %v", p, before)
+		}
+		parts[p.Check]++
+	}
+	require.Len(t, parts, len(checkFiles(t)))
+	require.Greater(t, parts["woken_only_from_account_reasons"], 5)
+	require.Equal(t, 1, parts["account_caps_hold"])
+}
+
+// Each check has a snapshot of its own, one for all of its ranges, and changes nothing.
+func TestEveryCheckHasItsOwnSnapshot(t *testing.T) {
+	t.Parallel()
+	fleet := newBusyFleet(t)
+	config := fleet.Pool.Config()
+	config.MaxConns = 1
+	config.ConnConfig.RuntimeParams["application_name"] = "verify-test"
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	require.NoError(t, err)
+	defer pool.Close()
+
+	// Between its statements a check has a transaction that cannot write. In READ COMMITTED it would have no snapshot then.
+	began := map[string]time.Time{}
+	_, err = verify.Run(t.Context(), pool, verify.Options{Range: 50, Progress: func(p verify.Progress) {
+		began[p.Check] = testdb.Value[time.Time](t, fleet.DB,
+			"SELECT xact_start FROM pg_stat_activity WHERE application_name = 'verify-test' AND state = 'idle in transaction'")
+		if p.Part > 0 {
+			require.True(t, testdb.Value[bool](t, fleet.DB,
+				"SELECT backend_xmin IS NOT NULL FROM pg_stat_activity WHERE application_name = 'verify-test'"), "%s keeps its snapshot", p.Check)
+		}
+		require.Zero(t, testdb.Value[int](t, fleet.DB, `SELECT count(*) FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
+			WHERE a.application_name = 'verify-test' AND l.mode NOT IN ('AccessShareLock', 'ExclusiveLock') `), "a reader's locks only")
+		require.Less(t, testdb.Value[int](t, fleet.DB, `SELECT count(*) FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
+			WHERE a.application_name = 'verify-test'`), 60, "locks of a few tables")
+	}})
+	require.NoError(t, err)
+	different := map[time.Time]bool{}
+	for _, at := range began {
+		different[at] = true
+	}
+	require.Len(t, different, len(checkFiles(t)))
+}
+
+// Interrupted, it says what it has found until then.
+func TestInterruptedAuditReportsWhatItHas(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	report, err := verify.Run(ctx, testdb.New(t).Pool, verify.Options{Progress: func(p verify.Progress) {
+		if p.Done == 3 {
+			cancel()
+		}
+	}})
+	require.ErrorIs(t, err, context.Canceled)
+	require.Len(t, report.Checks, 3)
 }
 
 // A check that nothing can break proves nothing.
@@ -133,7 +210,7 @@ func TestChecksAreSelectsOfOneTextColumn(t *testing.T) {
 		require.EqualValues(t, pgtype.TextOID, description.Fields[0].DataTypeOID, name)
 	}
 
-	report, err := verify.Run(t.Context(), db.Pool)
+	report, err := verify.Run(t.Context(), db.Pool, verify.Options{})
 	require.NoError(t, err)
 	for _, check := range report.Checks {
 		require.Regexp(t, `^[A-Z].+\.$`, check.About, "the comment at the top of %s is a sentence", check.Name)
@@ -144,7 +221,7 @@ func TestFailingCheckIsNamed(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	db.Exec(t, "DROP TABLE thaw.heal_enrollments")
-	_, err := verify.Run(t.Context(), db.Pool)
+	_, err := verify.Run(t.Context(), db.Pool, verify.Options{})
 	require.ErrorContains(t, err, "check heals_stay_in_scope")
 }
 

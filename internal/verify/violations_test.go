@@ -68,7 +68,7 @@ var violations = []violation{
 		`enrollment \d+: in workspace 1, its campaign in none, its account in 1`,
 	},
 	{
-		"rows_stay_in_their_workspace", "a grant for another workspace",
+		"grants_stay_in_their_workspace", "a grant for another workspace",
 		withoutForeignKeys + `UPDATE thaw.grants SET workspace_id = 2
 		WHERE (tick_at, account_id) = (SELECT g.tick_at, g.account_id FROM thaw.grants AS g LIMIT 1)`,
 		`grant of account \d+ at tick \S+ \S+: in workspace 2, its account in 1`,

