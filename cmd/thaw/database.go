@@ -30,15 +30,12 @@ func (d database) open(ctx context.Context, size int32) (*pgxpool.Pool, error) {
 // openForQueue returns the pool of River's client, as open. What River writes by itself is bookkeeping: a crash of the server that
 // takes back the last of it leaves jobs to be handed out once more. So it does not wait for the disk. A pooler does not
 // let connections have settings of their own.
-func (d database) openForQueue(ctx context.Context) (*pgxpool.Pool, error) {
+func (d database) openForQueue(ctx context.Context, size int32) (*pgxpool.Pool, error) {
 	if d.PollOnly {
-		return d.open(ctx, queueConnections)
+		return d.open(ctx, size)
 	}
-	return d.openWith(ctx, queueConnections, map[string]string{"synchronous_commit": "off"})
+	return d.openWith(ctx, size, map[string]string{"synchronous_commit": "off"})
 }
-
-// queueConnections is how many the queue uses at most, beside the one that listens.
-const queueConnections = 12
 
 // openWith is open with settings of the server for each connection.
 func (d database) openWith(ctx context.Context, size int32, settings map[string]string) (*pgxpool.Pool, error) {

@@ -142,16 +142,12 @@ func (p *longRunning) run(ctx context.Context, e *env, numbers *fleet, work *wor
 	if p.Migrate && p.PollOnly {
 		return errPooled
 	}
-	concurrency := 0
-	if work != nil {
-		concurrency = work.Concurrency
-	}
-	pool, err := p.open(ctx, int32(concurrency+(concurrency+1)/2+8))
+	pools, err := p.openPools(ctx, sizes(work, web))
 	if err != nil {
 		return err
 	}
-	defer pool.Close()
-	migrator, err := schema.NewMigrator(pool, p.RiverSchema, e.logger)
+	defer closePools(pools)
+	migrator, err := schema.NewMigrator(pools.Reads, p.RiverSchema, e.logger)
 	if err != nil {
 		return err
 	}
@@ -164,14 +160,9 @@ func (p *longRunning) run(ctx context.Context, e *env, numbers *fleet, work *wor
 	if err := migrator.Check(ctx); err != nil {
 		return err
 	}
-	riverPool, err := p.openForQueue(ctx)
-	if err != nil {
-		return err
-	}
-	defer riverPool.Close()
 
 	c := process.Config{
-		Pool: pool, RiverPool: riverPool, RiverSchema: p.RiverSchema, Migrator: migrator, DrainFor: drainFor, Logger: e.logger,
+		Pools: pools, RiverSchema: p.RiverSchema, Migrator: migrator, DrainFor: drainFor, Logger: e.logger,
 	}
 	if p.OtelEndpoint != "" {
 		traces, err := tracing.New(ctx, p.OtelEndpoint, version())
@@ -204,10 +195,10 @@ func (p *longRunning) run(ctx context.Context, e *env, numbers *fleet, work *wor
 		c.Monitor = &process.Monitor{Listener: listener, AdminPassword: monitor.AdminPassword}
 	}
 	if work != nil {
-		if err := numbers.apply(ctx, store.New(pool), e); err != nil {
+		if err := numbers.apply(ctx, store.New(pools.Reads), e); err != nil {
 			return err
 		}
-		webhooks, err := tell.register(ctx, store.New(pool), e)
+		webhooks, err := tell.register(ctx, store.New(pools.Reads), e)
 		if err != nil {
 			return err
 		}

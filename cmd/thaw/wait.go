@@ -53,19 +53,15 @@ func waiting(ctx context.Context, e *env, d database, db *store.Store, wait func
 // workUntil runs a worker until ctx ends.
 func workUntil(ctx context.Context, e *env, d database) error {
 	running := context.WithoutCancel(ctx)
-	pool, err := d.open(running, 12)
+	const concurrency = 4
+	pools, err := d.openPools(running, poolSizes{passes: passConnections(concurrency), queue: queueConnections, reads: 2})
 	if err != nil {
 		return err
 	}
-	defer pool.Close()
-	riverPool, err := d.openForQueue(running)
-	if err != nil {
-		return err
-	}
-	defer riverPool.Close()
+	defer closePools(pools)
 	return process.Run(ctx, process.Config{
-		Pool: pool, RiverPool: riverPool, RiverSchema: d.RiverSchema, DrainFor: drainFor, Logger: e.logger,
-		Work: &process.Work{Concurrency: 4, PollOnly: d.PollOnly},
+		Pools: pools, RiverSchema: d.RiverSchema, DrainFor: drainFor, Logger: e.logger,
+		Work: &process.Work{Concurrency: concurrency, PollOnly: d.PollOnly},
 	})
 }
 

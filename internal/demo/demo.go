@@ -104,7 +104,8 @@ func Run(ctx context.Context, o Options) (err error) {
 	defer stop()
 	group.Go(func() error {
 		return process.Run(running, process.Config{
-			Pool: pool, RiverPool: riverPool, RiverSchema: schema.Name, Migrator: migrator,
+			Pools:       process.Pools{Webhooks: pool, Passes: pool, Queue: riverPool, Reads: pool},
+			RiverSchema: schema.Name, Migrator: migrator,
 			Work: &process.Work{Concurrency: 8},
 			Web: &process.Web{
 				Listener: listener,

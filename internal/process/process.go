@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"time"
@@ -29,10 +30,8 @@ import (
 
 // Config of a process.
 type Config struct {
-	// Pool is for the work itself. Required.
-	Pool *pgxpool.Pool
-	// RiverPool is for the queue; see worker.Config. Required.
-	RiverPool *pgxpool.Pool
+	// Pools reach the database. The caller closes them after Run.
+	Pools Pools
 	// RiverSchema is the Postgres schema of River's tables. Required.
 	RiverSchema string
 	// Migrator says whether the database is up to date. Required with Web.
@@ -49,6 +48,26 @@ type Config struct {
 	DrainFor time.Duration
 	// Logger is required.
 	Logger *slog.Logger
+}
+
+// Pools are the connections of a process to its database: a pool per kind of work, so that a burst of one kind cannot keep
+// another from a connection. Two fields may be the same pool, except Queue.
+type Pools struct {
+	// Webhooks records the deliveries of providers. Required with Web.
+	Webhooks *pgxpool.Pool
+	// Passes is for what the workers do. Required with Work.
+	Passes *pgxpool.Pool
+	// Queue is for River's client; see worker.Config. Required.
+	Queue *pgxpool.Pool
+	// Reads is for pages, the API, metrics and readiness. Required.
+	Reads *pgxpool.Pool
+}
+
+// named returns the pools that are set, by the names that metrics show.
+func (p Pools) named() map[string]*pgxpool.Pool {
+	named := map[string]*pgxpool.Pool{"webhooks": p.Webhooks, "passes": p.Passes, "queue": p.Queue, "reads": p.Reads}
+	maps.DeleteFunc(named, func(_ string, pool *pgxpool.Pool) bool { return pool == nil })
+	return named
 }
 
 // Work configures the workers; see worker.Config.
@@ -92,8 +111,7 @@ func Run(ctx context.Context, c Config) error {
 	var err error
 	if c.Web != nil || c.Monitor != nil {
 		numbers, err = metrics.New(running, metrics.Config{
-			Store: store.New(c.Pool), RiverSchema: c.RiverSchema, Logger: c.Logger,
-			Pools: map[string]*pgxpool.Pool{"work": c.Pool, "queue": c.RiverPool},
+			Store: store.New(c.Pools.Reads), RiverSchema: c.RiverSchema, Logger: c.Logger, Pools: c.Pools.named(),
 		})
 		if err != nil {
 			return err
@@ -108,7 +126,7 @@ func Run(ctx context.Context, c Config) error {
 	var workers *worker.Worker
 	if c.Work != nil {
 		workers, err = worker.New(ctx, worker.Config{
-			Pool: c.Pool, RiverPool: c.RiverPool, RiverSchema: c.RiverSchema,
+			Pool: c.Pools.Passes, RiverPool: c.Pools.Queue, RiverSchema: c.RiverSchema,
 			Concurrency: c.Work.Concurrency, PollOnly: c.Work.PollOnly, Webhooks: c.Work.Webhooks, Plugins: plugins, Logger: c.Logger,
 		})
 		if err != nil {
@@ -122,7 +140,7 @@ func Run(ctx context.Context, c Config) error {
 	var handler http.Handler
 	if c.Web != nil {
 		handler, err = server.New(running, server.Config{
-			Store: store.New(c.Pool), Client: client, RiverSchema: c.RiverSchema, Migrator: c.Migrator,
+			Store: store.New(c.Pools.Reads), Receiver: store.New(c.Pools.Webhooks), Client: client, RiverSchema: c.RiverSchema, Migrator: c.Migrator,
 			Webhooks: c.Web.Webhooks, AdminPassword: c.Web.AdminPassword, Metrics: numbers.Handler(),
 			Traces: c.Traces, Stopping: asked, Logger: c.Logger,
 		})
@@ -184,7 +202,7 @@ func serve(running, asked context.Context, group *errgroup.Group, listener net.L
 
 // insertOnly returns a client that works nothing: for the pages of a process without workers.
 func insertOnly(c Config) (*river.Client[pgx.Tx], error) {
-	client, err := river.NewClient(riverpgxv5.New(c.RiverPool), &river.Config{Schema: c.RiverSchema, Logger: c.Logger})
+	client, err := river.NewClient(riverpgxv5.New(c.Pools.Queue), &river.Config{Schema: c.RiverSchema, Logger: c.Logger})
 	if err != nil {
 		return nil, fmt.Errorf("setting up the queue: %w", err)
 	}

@@ -21,8 +21,10 @@ import (
 
 // Config of a server.
 type Config struct {
-	// Store is required.
+	// Store is for everything but deliveries. Required.
 	Store *store.Store
+	// Receiver records the deliveries of providers, on connections of its own. Default: Store.
+	Receiver *store.Store
 	// Client is the queue that River UI shows. Required.
 	Client *river.Client[pgx.Tx]
 	// RiverSchema is the Postgres schema of River's tables. Required.
@@ -47,7 +49,10 @@ type Config struct {
 func New(ctx context.Context, c Config) (http.Handler, error) {
 	mux := http.NewServeMux()
 
-	c.Webhooks.Apply = receive(c.Store, c.Traces)
+	if c.Receiver == nil {
+		c.Receiver = c.Store
+	}
+	c.Webhooks.Apply = receive(c.Receiver, c.Traces)
 	c.Webhooks.Logger = c.Logger
 	if err := webhook.Register(mux, c.Webhooks); err != nil {
 		return nil, err
