@@ -57,15 +57,22 @@ func (db *database) add(ctx context.Context, f fleet) error {
 		return fmt.Errorf("accounts: %w", err)
 	}
 
-	group, ctx := errgroup.WithContext(ctx)
+	group, loading := errgroup.WithContext(ctx)
 	group.SetLimit(2)
 	step := max(1, loadRows/f.rows)
 	for first := s.first; first <= s.last(); first += int64(step) {
 		group.Go(func() error {
-			return db.addEnrollments(ctx, f, first, min(first+int64(step)-1, s.last()))
+			return db.addEnrollments(loading, f, first, min(first+int64(step)-1, s.last()))
 		})
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	// No trigger counted the rows.
+	if err := db.run(ctx, "SELECT thaw.recount()"); err != nil {
+		return fmt.Errorf("counting: %w", err)
+	}
+	return db.run(ctx, "SELECT thaw.fold_counts(2147483647)")
 }
 
 // addEnrollments loads the enrollments of accounts from first to last. Their foreign keys are right by construction and are

@@ -39,12 +39,16 @@ INSERT INTO thaw.decisions (what, decided_by, why, account_id, until) VALUES ('h
 INSERT INTO thaw.webhook_endpoints (url) VALUES ('https://platform.example.com');
 INSERT INTO thaw.outbox (message_id, type, account_id, data) VALUES ('msg_1', 'test.ping', 1, '{}');
 INSERT INTO thaw.webhook_deliveries (outbox_id, endpoint_id) VALUES (1, 1);
+INSERT INTO thaw.paused_counts VALUES (1, 1, 'paused_by_user', false, 1);
+INSERT INTO thaw.waiting_totals VALUES (1, 1);
+INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_account, delta) VALUES (1, 1, 'paused_by_user', false, 1);
 INSERT INTO thaw.api_tokens (workspace_id, name, hash, created_by) VALUES (1, 'portal', sha256('one'), 'support');
 `
 
 // breaks has statements that a constraint must refuse, by its name; each is tried on its own.
 var breaks = map[string][]string{
 	"settings_only_row_check":    {"INSERT INTO thaw.settings (only_row) VALUES (false)"},
+	"count_state_only_row_check": {"INSERT INTO thaw.count_state (only_row) VALUES (false)"},
 	"settings_account_cap_check": {"UPDATE thaw.settings SET account_cap = 0", "UPDATE thaw.settings SET account_cap = 1000001"},
 	"settings_fleet_cap_check":   {"UPDATE thaw.settings SET fleet_cap = 0", "UPDATE thaw.settings SET fleet_cap = 10000001"},
 	"settings_signal_cap_check":  {"UPDATE thaw.settings SET signal_cap = 0", "UPDATE thaw.settings SET signal_cap = 10000001"},

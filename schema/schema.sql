@@ -339,18 +339,17 @@ BEGIN
     RETURN true;
 END;
 $$;
+CREATE FUNCTION thaw.block_reason(p_account thaw.accounts, p_is_safety_on boolean, p_is_auto_resume_on boolean) RETURNS text
+    LANGUAGE sql STABLE
+    RETURN CASE WHEN ((p_account).status <> 'connected'::thaw.account_status) THEN 'account_not_connected'::text WHEN ((p_account).hold_until > thaw.now()) THEN 'account_on_hold'::text WHEN p_is_safety_on THEN 'safety_mode'::text WHEN (NOT p_is_auto_resume_on) THEN 'auto_resume_off'::text ELSE NULL::text END;
 CREATE FUNCTION thaw.blocked_by(p_account thaw.accounts, p_even_if_off boolean DEFAULT false) RETURNS text
     LANGUAGE plpgsql STABLE
     AS $$
 BEGIN
-    RETURN CASE
-        WHEN p_account.status <> 'connected' THEN 'account_not_connected'
-        WHEN p_account.hold_until > thaw.now() THEN 'account_on_hold'
-        WHEN (SELECT safety.since IS NOT NULL FROM thaw.safety) THEN 'safety_mode'
-        WHEN NOT p_even_if_off AND NOT (
-            SELECT workspace.auto_resume FROM thaw.workspaces AS workspace
-            WHERE workspace.id = p_account.workspace_id) THEN 'auto_resume_off'
-    END;
+    RETURN thaw.block_reason(p_account,
+        (SELECT safety.since IS NOT NULL FROM thaw.safety),
+        p_even_if_off OR (
+            SELECT workspace.auto_resume FROM thaw.workspaces AS workspace WHERE workspace.id = p_account.workspace_id));
 END;
 $$;
 CREATE TABLE thaw.campaigns (
@@ -395,98 +394,9 @@ BEGIN
     RETURN found;
 END;
 $$;
-CREATE FUNCTION thaw.waiting_campaigns(p_account_id bigint) RETURNS TABLE(campaign_id bigint)
-    LANGUAGE sql STABLE ROWS 10
-    BEGIN ATOMIC
- WITH RECURSIVE loose AS (
-         ( SELECT e.campaign_id
-            FROM thaw.enrollments e
-           WHERE ((e.status = 'paused'::thaw.enrollment_status) AND e.waits_for_account AND (e.account_id = waiting_campaigns.p_account_id))
-           ORDER BY e.campaign_id
-          LIMIT 1)
-         UNION ALL
-          SELECT ( SELECT e.campaign_id
-                    FROM thaw.enrollments e
-                   WHERE ((e.status = 'paused'::thaw.enrollment_status) AND e.waits_for_account AND (e.account_id = waiting_campaigns.p_account_id) AND (e.campaign_id > loose_1.campaign_id))
-                   ORDER BY e.campaign_id
-                  LIMIT 1) AS campaign_id
-            FROM loose loose_1
-           WHERE (loose_1.campaign_id IS NOT NULL)
-         )
-  SELECT loose.campaign_id
-    FROM loose
-   WHERE (loose.campaign_id IS NOT NULL);
-END;
-CREATE VIEW thaw.wake_targets AS
- SELECT source.id AS source_id,
-    source.id AS target_id
-   FROM thaw.accounts source
-  WHERE (source.status = 'connected'::thaw.account_status)
-UNION ALL
- SELECT source.id AS source_id,
-    target.id AS target_id
-   FROM (thaw.accounts source
-     CROSS JOIN LATERAL ( SELECT sibling.id
-           FROM thaw.accounts sibling
-          WHERE ((sibling.workspace_id = source.workspace_id) AND (sibling.provider = source.provider) AND (sibling.member_id = source.member_id) AND (sibling.status = 'connected'::thaw.account_status))
-          ORDER BY sibling.connected_at DESC, sibling.id DESC
-         LIMIT 1) target)
-  WHERE (source.status <> ALL (ARRAY['connected'::thaw.account_status, 'restricted'::thaw.account_status]));
-COMMENT ON VIEW thaw.wake_targets IS 'The account through which the prospects of an account wake; no row: nobody can.';
-CREATE FUNCTION thaw.resumable(p_source_ids bigint[], p_even_if_off boolean DEFAULT false) RETURNS TABLE(workspace_id bigint, target_id bigint, source_id bigint, campaign_id bigint)
-    LANGUAGE sql STABLE
-    BEGIN ATOMIC
- SELECT target.workspace_id,
-     target.id,
-     source.id,
-     campaign.id
-    FROM (((unnest(resumable.p_source_ids) source(id)
-      JOIN thaw.accounts target ON ((target.id = ( SELECT wake.target_id
-            FROM thaw.wake_targets wake
-           WHERE (wake.source_id = source.id)))))
-      CROSS JOIN LATERAL thaw.waiting_campaigns(source.id) waiting(campaign_id))
-      CROSS JOIN LATERAL ( SELECT c.id
-            FROM thaw.campaigns c
-           WHERE ((c.id = waiting.campaign_id) AND ((c.status = 'running'::thaw.campaign_status) OR c.waits_for_account))
-          LIMIT 1) campaign)
-   WHERE (thaw.blocked_by(target.*, resumable.p_even_if_off) IS NULL);
-END;
-COMMENT ON FUNCTION thaw.resumable(p_source_ids bigint[], p_even_if_off boolean) IS 'Source account, campaign and target account of everybody among the given accounts who may be woken now.';
-CREATE VIEW thaw.waiting_accounts AS
- WITH RECURSIVE loose AS (
-        ( SELECT e.account_id
-           FROM thaw.enrollments e
-          WHERE (e.waits_for_account AND (e.paused_reason IS NOT NULL))
-          ORDER BY e.account_id
-         LIMIT 1)
-        UNION ALL
-         SELECT ( SELECT e.account_id
-                   FROM thaw.enrollments e
-                  WHERE (e.waits_for_account AND (e.paused_reason IS NOT NULL) AND (e.account_id > loose_1.account_id))
-                  ORDER BY e.account_id
-                 LIMIT 1) AS account_id
-           FROM loose loose_1
-          WHERE (loose_1.account_id IS NOT NULL)
-        )
- SELECT loose.account_id
-   FROM loose
-  WHERE (loose.account_id IS NOT NULL);
-CREATE FUNCTION thaw.resumable_lines() RETURNS TABLE(workspace_id bigint, target_id bigint, source_id bigint, campaign_id bigint, waiting bigint)
-    LANGUAGE sql STABLE SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    SET jit TO 'off'
-    BEGIN ATOMIC
- SELECT line.workspace_id,
-     line.target_id,
-     line.source_id,
-     line.campaign_id,
-     rows.waiting
-    FROM (thaw.resumable(ARRAY( SELECT w.account_id
-            FROM thaw.waiting_accounts w)) line(workspace_id, target_id, source_id, campaign_id)
-      CROSS JOIN LATERAL ( SELECT count(*) AS waiting
-            FROM thaw.enrollments e
-           WHERE ((e.status = 'paused'::thaw.enrollment_status) AND e.waits_for_account AND (e.account_id = line.source_id) AND (e.campaign_id = line.campaign_id))) rows);
-END;
+CREATE FUNCTION thaw.lets_resume(p_status thaw.campaign_status, p_waits_for_account boolean) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    RETURN ((p_status = 'running'::thaw.campaign_status) OR p_waits_for_account);
 CREATE FUNCTION thaw.tick(at timestamp with time zone DEFAULT thaw.now()) RETURNS timestamp with time zone
     LANGUAGE plpgsql STABLE
     AS $$
@@ -504,6 +414,15 @@ CREATE TABLE thaw.account_budgets (
 )
 WITH (fillfactor='90');
 COMMENT ON TABLE thaw.account_budgets IS 'How many enrollments an account has woken in a tick, through sweep and signal together.';
+CREATE TABLE thaw.count_state (
+    only_row boolean DEFAULT true NOT NULL,
+    folded_to bigint DEFAULT 0 NOT NULL,
+    mark_id bigint DEFAULT 0 NOT NULL,
+    mark_xmax xid8 DEFAULT '0'::xid8 NOT NULL,
+    recounted_to bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT count_state_only_row_check CHECK (only_row)
+);
+COMMENT ON TABLE thaw.count_state IS 'One row: how far deltas are folded, and accounts recounted.';
 CREATE TABLE thaw.grants (
     tick_at timestamp with time zone NOT NULL,
     account_id bigint NOT NULL,
@@ -518,6 +437,118 @@ CREATE TABLE thaw.grants (
 )
 WITH (fillfactor='80');
 COMMENT ON TABLE thaw.grants IS 'The plan of a tick: how many enrollments an account may wake; 0 only starts its campaigns.';
+CREATE TABLE thaw.paused_counts (
+    account_id bigint NOT NULL,
+    campaign_id bigint NOT NULL,
+    reason thaw.pause_reason NOT NULL,
+    waits_for_account boolean NOT NULL,
+    paused integer NOT NULL
+)
+WITH (fillfactor='80');
+COMMENT ON TABLE thaw.paused_counts IS 'Paused enrollments by account, campaign and reason, without what is still in thaw.paused_deltas. Read thaw.paused_lines instead.';
+CREATE TABLE thaw.paused_deltas (
+    id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    campaign_id bigint NOT NULL,
+    reason thaw.pause_reason NOT NULL,
+    waits_for_account boolean NOT NULL,
+    delta integer NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='2000');
+COMMENT ON TABLE thaw.paused_deltas IS 'Changes of what is paused that are not yet added to thaw.paused_counts.';
+CREATE VIEW thaw.paused_parts AS
+ SELECT c.account_id,
+    c.campaign_id,
+    c.reason,
+    c.waits_for_account,
+    c.paused
+   FROM thaw.paused_counts c
+UNION ALL
+ SELECT d.account_id,
+    d.campaign_id,
+    d.reason,
+    d.waits_for_account,
+    d.delta AS paused
+   FROM thaw.paused_deltas d
+  WHERE (d.id > ( SELECT s.folded_to
+           FROM thaw.count_state s));
+CREATE TABLE thaw.safety (
+    only_row boolean DEFAULT true NOT NULL,
+    since timestamp with time zone,
+    reason text,
+    entered_by text,
+    stays boolean DEFAULT false NOT NULL,
+    accounts_lost integer,
+    accounts_connected integer,
+    breached_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    CONSTRAINT safety_mode_has_a_reason CHECK ((((since IS NULL) = (reason IS NULL)) AND ((since IS NULL) = (entered_by IS NULL)) AND (reason <> ''::text) AND (entered_by <> ''::text))),
+    CONSTRAINT safety_off_says_nothing CHECK (((since IS NOT NULL) OR ((NOT stays) AND (accounts_lost IS NULL) AND (accounts_connected IS NULL) AND (breached_at IS NULL)))),
+    CONSTRAINT safety_only_row_check CHECK (only_row)
+);
+COMMENT ON TABLE thaw.safety IS 'One row; safety mode is on while since is not null.';
+CREATE TABLE thaw.waiting_totals (
+    account_id bigint NOT NULL,
+    waiting integer NOT NULL
+)
+WITH (fillfactor='80');
+COMMENT ON TABLE thaw.waiting_totals IS 'Enrollments that wait for an account, by account: the sums of thaw.paused_counts, so that a tick reads a row per account.';
+CREATE VIEW thaw.waiting_parts AS
+ SELECT t.account_id,
+    t.waiting
+   FROM thaw.waiting_totals t
+UNION ALL
+ SELECT d.account_id,
+    d.delta AS waiting
+   FROM thaw.paused_deltas d
+  WHERE (d.waits_for_account AND (d.id > ( SELECT s.folded_to
+           FROM thaw.count_state s)));
+CREATE VIEW thaw.wake_targets AS
+ SELECT source.id AS source_id,
+    source.id AS target_id
+   FROM thaw.accounts source
+  WHERE (source.status = 'connected'::thaw.account_status)
+UNION ALL
+( SELECT DISTINCT ON (source.id) source.id AS source_id,
+    sibling.id AS target_id
+   FROM (thaw.accounts source
+     JOIN thaw.accounts sibling ON (((sibling.workspace_id = source.workspace_id) AND (sibling.provider = source.provider) AND (sibling.member_id = source.member_id) AND (sibling.status = 'connected'::thaw.account_status))))
+  WHERE (source.status <> ALL (ARRAY['connected'::thaw.account_status, 'restricted'::thaw.account_status]))
+  ORDER BY source.id, sibling.connected_at DESC, sibling.id DESC);
+COMMENT ON VIEW thaw.wake_targets IS 'The account through which the prospects of an account wake; no row: nobody can.';
+CREATE TABLE thaw.workspaces (
+    id bigint NOT NULL,
+    key text NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    auto_resume boolean DEFAULT true NOT NULL,
+    auto_resume_note text,
+    auto_resume_changed_at timestamp with time zone,
+    auto_resume_changed_by text,
+    created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    CONSTRAINT workspaces_key_check CHECK ((key <> ''::text))
+);
+COMMENT ON TABLE thaw.workspaces IS 'A tenant of the platform.';
+CREATE VIEW thaw.resumable_accounts AS
+ SELECT target.id AS account_id,
+    target.workspace_id,
+    sum(part.waiting) AS waiting
+   FROM ((((( SELECT p.account_id,
+            p.waiting
+           FROM thaw.waiting_parts p
+        UNION ALL
+         SELECT l.account_id,
+            (- l.paused)
+           FROM (thaw.campaigns c
+             JOIN thaw.paused_parts l ON ((l.campaign_id = c.id)))
+          WHERE (l.waits_for_account AND (NOT thaw.lets_resume(c.status, c.waits_for_account)))) part
+     JOIN thaw.wake_targets wake ON ((wake.source_id = part.account_id)))
+     JOIN thaw.accounts target ON ((target.id = wake.target_id)))
+     JOIN thaw.workspaces workspace ON ((workspace.id = target.workspace_id)))
+     CROSS JOIN thaw.safety)
+  WHERE (thaw.block_reason(target.*, (safety.since IS NOT NULL), workspace.auto_resume) IS NULL)
+  GROUP BY target.id, target.workspace_id
+ HAVING (sum(part.waiting) > 0);
+COMMENT ON VIEW thaw.resumable_accounts IS 'Accounts through which prospects may be resumed now, with how many wait for them; by counts, without reading the enrollments.';
 CREATE TABLE thaw.settings (
     only_row boolean DEFAULT true NOT NULL,
     tick interval DEFAULT '00:15:00'::interval NOT NULL,
@@ -551,23 +582,20 @@ COMMENT ON TABLE thaw.settings IS 'One row: the numbers that hold for the whole 
 CREATE FUNCTION thaw.claimants(p_tick_at timestamp with time zone DEFAULT thaw.tick()) RETURNS TABLE(account_id bigint, workspace_id bigint, backlog integer, room integer, account_served_at timestamp with time zone, workspace_served_at timestamp with time zone)
     LANGUAGE sql STABLE
     SET jit TO 'off'
+    SET work_mem TO '64MB'
     BEGIN ATOMIC
- SELECT waiting.target_id,
+ SELECT waiting.account_id,
      waiting.workspace_id,
-     (waiting.backlog)::integer AS backlog,
+     (waiting.waiting)::integer AS waiting,
      COALESCE((budget.cap - budget.used), settings.account_cap) AS "coalesce",
      account_served.tick_at,
      workspace_served.tick_at
-    FROM ((((( SELECT line.target_id,
-             line.workspace_id,
-             sum(line.waiting) AS backlog
-            FROM thaw.resumable_lines() line(workspace_id, target_id, source_id, campaign_id, waiting)
-           GROUP BY line.target_id, line.workspace_id) waiting
+    FROM ((((thaw.resumable_accounts waiting
       CROSS JOIN thaw.settings)
-      LEFT JOIN thaw.account_budgets budget ON (((budget.tick_at = claimants.p_tick_at) AND (budget.account_id = waiting.target_id))))
+      LEFT JOIN thaw.account_budgets budget ON (((budget.tick_at = claimants.p_tick_at) AND (budget.account_id = waiting.account_id))))
       LEFT JOIN LATERAL ( SELECT g.tick_at
             FROM thaw.grants g
-           WHERE ((g.account_id = waiting.target_id) AND (g.planned > 0) AND (g.tick_at >= (thaw.now() - settings.keep_history)))
+           WHERE ((g.account_id = waiting.account_id) AND (g.planned > 0) AND (g.tick_at >= (thaw.now() - settings.keep_history)))
            ORDER BY g.tick_at DESC
           LIMIT 1) account_served ON (true))
       LEFT JOIN LATERAL ( SELECT g.tick_at
@@ -616,6 +644,7 @@ CREATE FUNCTION thaw.decide_batch(p_decision_id bigint, p_size integer, p_even_b
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
+    SET "thaw.set_based" TO 'on'
     AS $$
 DECLARE
     decision thaw.decisions;
@@ -817,6 +846,76 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.enqueue(p_kind text, p_queue text, p_priority smallint, p_args jsonb, p_delay interval, p_unique_states bit) IS 'Inserts a River job, unique by kind and arguments in the given states (bits: scheduled, running, retryable, pending, discarded, completed, cancelled, available), and wakes its queue at commit. Returns the id of the new job or of the one that is there.';
+CREATE FUNCTION thaw.enrollments_count_delete() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_account, delta)
+    SELECT o.account_id, o.campaign_id, o.paused_reason, o.waits_for_account, -count(*)
+    FROM old_rows AS o
+    WHERE o.paused_reason IS NOT NULL
+    GROUP BY o.account_id, o.campaign_id, o.paused_reason, o.waits_for_account;
+    RETURN NULL;
+END;
+$$;
+CREATE FUNCTION thaw.enrollments_count_insert() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_account, delta)
+    SELECT n.account_id, n.campaign_id, n.paused_reason, n.waits_for_account, count(*)
+    FROM new_rows AS n
+    WHERE n.paused_reason IS NOT NULL
+    GROUP BY n.account_id, n.campaign_id, n.paused_reason, n.waits_for_account;
+    RETURN NULL;
+END;
+$$;
+CREATE FUNCTION thaw.enrollments_count_row() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF TG_OP <> 'INSERT' AND OLD.paused_reason IS NOT NULL THEN
+        INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_account, delta)
+        VALUES (OLD.account_id, OLD.campaign_id, OLD.paused_reason, OLD.waits_for_account, -1);
+    END IF;
+    IF TG_OP <> 'DELETE' AND NEW.paused_reason IS NOT NULL THEN
+        INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_account, delta)
+        VALUES (NEW.account_id, NEW.campaign_id, NEW.paused_reason, NEW.waits_for_account, 1);
+    END IF;
+    RETURN NULL;
+END;
+$$;
+CREATE FUNCTION thaw.enrollments_count_truncate() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_account, delta)
+    SELECT l.account_id, l.campaign_id, l.reason, l.waits_for_account, -l.paused FROM thaw.paused_lines AS l;
+    RETURN NULL;
+END;
+$$;
+CREATE FUNCTION thaw.enrollments_count_update() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_account, delta)
+    SELECT line.account_id, line.campaign_id, line.paused_reason, line.waits_for_account, sum(line.n)
+    FROM (
+        SELECT o.account_id, o.campaign_id, o.paused_reason, o.waits_for_account, -1 AS n FROM old_rows AS o
+        WHERE o.paused_reason IS NOT NULL
+        UNION ALL
+        SELECT n.account_id, n.campaign_id, n.paused_reason, n.waits_for_account, 1 FROM new_rows AS n
+        WHERE n.paused_reason IS NOT NULL) AS line
+    GROUP BY line.account_id, line.campaign_id, line.paused_reason, line.waits_for_account
+    HAVING sum(line.n) <> 0;
+    RETURN NULL;
+END;
+$$;
 CREATE FUNCTION thaw.flip_by_person(p_decision_id bigint, p_enrollment_ids bigint[]) RETURNS integer
     LANGUAGE plpgsql
     AS $$
@@ -849,6 +948,81 @@ BEGIN
     RETURN changed;
 END;
 $$;
+CREATE FUNCTION thaw.fold_counts(p_size integer DEFAULT 20000) RETURNS integer
+    LANGUAGE plpgsql
+    SET plan_cache_mode TO 'force_custom_plan'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    state   thaw.count_state;
+    settled bigint := 0;
+    last_id bigint;
+    emptied bigint[];
+    idle    bigint[];
+    folded  integer;
+BEGIN
+    SELECT s.* INTO state FROM thaw.count_state AS s FOR NO KEY UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN 0;
+    END IF;
+    -- A database that was restored elsewhere has begun to count transactions anew, or ids after a logical replication.
+    IF state.mark_xmax > pg_snapshot_xmax(pg_current_snapshot()) THEN
+        state.mark_id := 0;
+        state.mark_xmax := '0';
+    END IF;
+    IF state.folded_to > (SELECT ids.last_value FROM thaw.paused_deltas_id_seq AS ids) THEN
+        state.folded_to := 0;
+        state.mark_id := 0;
+    END IF;
+    -- Before the deltas are looked at: what has ended by now is seen by the statement below.
+    IF pg_snapshot_xmin(pg_current_snapshot()) >= state.mark_xmax THEN
+        settled := state.mark_id;
+    END IF;
+    WITH gone AS (
+        DELETE FROM thaw.paused_deltas AS d
+        WHERE d.id > state.folded_to AND d.id <= (
+            SELECT max(next.id) FROM (
+                SELECT n.id FROM thaw.paused_deltas AS n WHERE n.id > state.folded_to ORDER BY n.id LIMIT p_size) AS next)
+        RETURNING d.*
+    ), lines AS (
+        INSERT INTO thaw.paused_counts AS c (account_id, campaign_id, reason, waits_for_account, paused)
+        SELECT g.account_id, g.campaign_id, g.reason, g.waits_for_account, sum(g.delta)
+        FROM gone AS g
+        GROUP BY g.account_id, g.campaign_id, g.reason, g.waits_for_account
+        HAVING sum(g.delta) <> 0
+        ON CONFLICT (account_id, campaign_id, reason) DO UPDATE SET paused = c.paused + excluded.paused
+        RETURNING c.account_id, c.paused
+    ), totals AS (
+        INSERT INTO thaw.waiting_totals AS t (account_id, waiting)
+        SELECT g.account_id, sum(g.delta) FROM gone AS g WHERE g.waits_for_account
+        GROUP BY g.account_id
+        HAVING sum(g.delta) <> 0
+        ON CONFLICT (account_id) DO UPDATE SET waiting = t.waiting + excluded.waiting
+        RETURNING t.account_id, t.waiting
+    )
+    SELECT count(*), max(g.id),
+        (SELECT array_agg(DISTINCT l.account_id) FROM lines AS l WHERE l.paused = 0),
+        (SELECT array_agg(t.account_id) FROM totals AS t WHERE t.waiting = 0)
+    INTO folded, last_id, emptied, idle
+    FROM gone AS g;
+    DELETE FROM thaw.paused_counts AS c WHERE c.account_id = ANY (emptied) AND c.paused = 0;
+    DELETE FROM thaw.waiting_totals AS t WHERE t.account_id = ANY (idle) AND t.waiting = 0;
+    -- All deltas up to the settled one are folded, unless this call took only the first of them.
+    IF folded = p_size THEN
+        settled := least(settled, last_id);
+    END IF;
+    IF settled > state.folded_to OR last_id IS NOT NULL OR state.mark_xmax = '0' THEN
+        UPDATE thaw.count_state AS s SET
+            folded_to = greatest(state.folded_to, settled),
+            -- A mark is kept until it is settled; then what this call saw is the next.
+            mark_id = CASE WHEN settled > 0 OR state.mark_id = 0 THEN coalesce(last_id, 0) ELSE state.mark_id END,
+            mark_xmax = CASE WHEN settled > 0 OR state.mark_id = 0
+                THEN pg_snapshot_xmax(pg_current_snapshot()) ELSE state.mark_xmax END;
+    END IF;
+    RETURN folded;
+END;
+$$;
+COMMENT ON FUNCTION thaw.fold_counts(p_size integer) IS 'Adds recorded changes to the counts of paused enrollments, and returns how many; one process at a time.';
 CREATE FUNCTION thaw.has_endpoint() RETURNS boolean
     LANGUAGE plpgsql STABLE
     AS $$
@@ -1135,6 +1309,7 @@ CREATE FUNCTION thaw.pause_batch(p_account_id bigint, p_size integer, p_signal_i
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
+    SET "thaw.set_based" TO 'on'
     AS $$
 DECLARE
     account thaw.accounts;
@@ -1549,6 +1724,78 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.receive_signal(p_provider text, p_provider_account_id text, p_raw_status text, p_status text, p_occurred_at timestamp with time zone, p_member_id text, p_delivery_key text, p_just_created boolean, p_body jsonb) IS 'Records one delivery of a provider and applies it; what the webhooks call.';
+CREATE FUNCTION thaw.recount(p_accounts integer DEFAULT NULL::integer, p_rows integer DEFAULT 200000, OUT accounts integer, OUT corrected integer) RETURNS record
+    LANGUAGE plpgsql
+    SET plan_cache_mode TO 'force_custom_plan'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    state thaw.count_state;
+    lo    bigint := -1;
+    hi    bigint;
+    first bigint;
+BEGIN
+    accounts := 0;
+    corrected := 0;
+    IF p_accounts IS NULL THEN
+        SELECT s.* INTO state FROM thaw.count_state AS s FOR NO KEY UPDATE;
+        SELECT count(*) INTO accounts FROM thaw.accounts;
+    ELSE
+        SELECT s.* INTO state FROM thaw.count_state AS s FOR NO KEY UPDATE SKIP LOCKED;
+        IF NOT FOUND THEN
+            RETURN;
+        END IF;
+        lo := state.recounted_to;
+        SELECT count(*), max(slice.id) INTO accounts, hi FROM (
+            SELECT a.id FROM thaw.accounts AS a WHERE a.id > lo ORDER BY a.id LIMIT p_accounts) AS slice;
+        IF accounts < p_accounts THEN
+            hi := NULL;
+        END IF;
+        -- The account at which the slice has seen enough begins the next one, unless it is the first here.
+        SELECT least(
+            (SELECT e.account_id FROM thaw.enrollments AS e
+             WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id > lo
+             ORDER BY e.account_id OFFSET p_rows LIMIT 1),
+            (SELECT e.account_id FROM thaw.enrollments AS e
+             WHERE e.status = 'paused' AND NOT e.waits_for_account AND e.account_id > lo
+             ORDER BY e.account_id OFFSET p_rows LIMIT 1)) - 1 INTO first;
+        IF first IS NOT NULL THEN
+            hi := least(hi, greatest(first, (SELECT min(a.id) FROM thaw.accounts AS a WHERE a.id > lo)));
+        END IF;
+    END IF;
+    INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_account, delta)
+    SELECT account_id, campaign_id, reason, waits_for_account, coalesce(rows.paused, 0) - coalesce(known.paused, 0)
+    FROM (
+        SELECT e.account_id, e.campaign_id, e.paused_reason AS reason, e.waits_for_account, count(*) AS paused
+        FROM thaw.enrollments AS e
+        WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id > lo AND (hi IS NULL OR e.account_id <= hi)
+        GROUP BY e.account_id, e.campaign_id, e.paused_reason, e.waits_for_account
+        UNION ALL
+        SELECT e.account_id, e.campaign_id, e.paused_reason, e.waits_for_account, count(*)
+        FROM thaw.enrollments AS e
+        WHERE e.status = 'paused' AND NOT e.waits_for_account AND e.account_id > lo AND (hi IS NULL OR e.account_id <= hi)
+        GROUP BY e.account_id, e.campaign_id, e.paused_reason, e.waits_for_account) AS rows
+    FULL JOIN (
+        SELECT p.account_id, p.campaign_id, p.reason, p.waits_for_account, sum(p.paused) AS paused
+        FROM thaw.paused_parts AS p
+        WHERE p.account_id > lo AND (hi IS NULL OR p.account_id <= hi)
+        GROUP BY p.account_id, p.campaign_id, p.reason, p.waits_for_account) AS known
+        USING (account_id, campaign_id, reason, waits_for_account)
+    WHERE coalesce(rows.paused, 0) <> coalesce(known.paused, 0);
+    GET DIAGNOSTICS corrected = ROW_COUNT;
+    -- The totals are sums of the counts; only a folder writes either, and none works now.
+    INSERT INTO thaw.waiting_totals AS t (account_id, waiting)
+    SELECT c.account_id, sum(c.paused) FROM thaw.paused_counts AS c
+    WHERE c.waits_for_account AND c.account_id > lo AND (hi IS NULL OR c.account_id <= hi)
+    GROUP BY c.account_id
+    ON CONFLICT (account_id) DO UPDATE SET waiting = excluded.waiting WHERE t.waiting <> excluded.waiting;
+    DELETE FROM thaw.waiting_totals AS t
+    WHERE t.account_id > lo AND (hi IS NULL OR t.account_id <= hi) AND NOT EXISTS (
+        SELECT FROM thaw.paused_counts AS c WHERE c.waits_for_account AND c.account_id = t.account_id);
+    UPDATE thaw.count_state AS s SET recounted_to = coalesce(hi, 0);
+END;
+$$;
+COMMENT ON FUNCTION thaw.recount(p_accounts integer, p_rows integer, OUT accounts integer, OUT corrected integer) IS 'Compares the counts of paused enrollments with the rows and corrects them; without arguments for all accounts. Returns how many accounts were looked at and how many counts were corrected.';
 CREATE FUNCTION thaw.remove_endpoint(p_url text) RETURNS boolean
     LANGUAGE plpgsql
     AS $$
@@ -1598,6 +1845,69 @@ BEGIN
     END IF;
 END;
 $$;
+CREATE FUNCTION thaw.waiting_campaigns(p_account_id bigint) RETURNS TABLE(campaign_id bigint)
+    LANGUAGE sql STABLE ROWS 10
+    BEGIN ATOMIC
+ WITH RECURSIVE loose AS (
+         ( SELECT e.campaign_id
+            FROM thaw.enrollments e
+           WHERE ((e.status = 'paused'::thaw.enrollment_status) AND e.waits_for_account AND (e.account_id = waiting_campaigns.p_account_id))
+           ORDER BY e.campaign_id
+          LIMIT 1)
+         UNION ALL
+          SELECT ( SELECT e.campaign_id
+                    FROM thaw.enrollments e
+                   WHERE ((e.status = 'paused'::thaw.enrollment_status) AND e.waits_for_account AND (e.account_id = waiting_campaigns.p_account_id) AND (e.campaign_id > loose_1.campaign_id))
+                   ORDER BY e.campaign_id
+                  LIMIT 1) AS campaign_id
+            FROM loose loose_1
+           WHERE (loose_1.campaign_id IS NOT NULL)
+         )
+  SELECT loose.campaign_id
+    FROM loose
+   WHERE (loose.campaign_id IS NOT NULL);
+END;
+CREATE FUNCTION thaw.resumable(p_source_ids bigint[], p_even_if_off boolean DEFAULT false) RETURNS TABLE(workspace_id bigint, target_id bigint, source_id bigint, campaign_id bigint)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT target.workspace_id,
+     target.id,
+     source.id,
+     campaign.id
+    FROM (((unnest(resumable.p_source_ids) source(id)
+      JOIN thaw.accounts target ON ((target.id = ( SELECT wake.target_id
+            FROM thaw.wake_targets wake
+           WHERE (wake.source_id = source.id)))))
+      CROSS JOIN LATERAL thaw.waiting_campaigns(source.id) waiting(campaign_id))
+      CROSS JOIN LATERAL ( SELECT c.id
+            FROM thaw.campaigns c
+           WHERE ((c.id = waiting.campaign_id) AND thaw.lets_resume(c.status, c.waits_for_account))
+          LIMIT 1) campaign)
+   WHERE (thaw.blocked_by(target.*, resumable.p_even_if_off) IS NULL);
+END;
+COMMENT ON FUNCTION thaw.resumable(p_source_ids bigint[], p_even_if_off boolean) IS 'Source account, campaign and target account of everybody among the given accounts who may be woken now.';
+CREATE FUNCTION thaw.resumable_lines() RETURNS TABLE(workspace_id bigint, target_id bigint, source_id bigint, campaign_id bigint, waiting bigint)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    SET work_mem TO '64MB'
+    BEGIN ATOMIC
+ SELECT target.workspace_id,
+     target.id,
+     part.account_id,
+     campaign.id,
+     sum(part.paused) AS sum
+    FROM (((((thaw.paused_parts part
+      JOIN thaw.wake_targets wake ON ((wake.source_id = part.account_id)))
+      JOIN thaw.accounts target ON ((target.id = wake.target_id)))
+      JOIN thaw.workspaces workspace ON ((workspace.id = target.workspace_id)))
+      JOIN thaw.campaigns campaign ON ((campaign.id = part.campaign_id)))
+      CROSS JOIN thaw.safety)
+   WHERE (part.waits_for_account AND thaw.lets_resume(campaign.status, campaign.waits_for_account) AND (thaw.block_reason(target.*, (safety.since IS NOT NULL), workspace.auto_resume) IS NULL))
+   GROUP BY target.workspace_id, target.id, part.account_id, campaign.id
+  HAVING (sum(part.paused) > 0);
+END;
+COMMENT ON FUNCTION thaw.resumable_lines() IS 'What may be resumed now, by source account, campaign and target account, with how many wait in each; by counts.';
 CREATE FUNCTION thaw.resume_account(account text, why text, decided_by text DEFAULT CURRENT_USER, even_by_user boolean DEFAULT false, provider text DEFAULT 'linkedin'::text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1616,6 +1926,7 @@ CREATE FUNCTION thaw.resume_pass(p_lane thaw.lane, p_account_id bigint, p_job_id
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
+    SET "thaw.set_based" TO 'on'
     AS $$
 DECLARE
     settings  thaw.settings;
@@ -1894,8 +2205,8 @@ BEGIN
         RETURN false;
     END IF;
     INSERT INTO thaw.backlog_samples (tick_at, paused, waiting, took)
-    SELECT tick, count(*), count(*) FILTER (WHERE e.waits_for_account), clock_timestamp() - began
-    FROM thaw.enrollments AS e WHERE e.status = 'paused'
+    SELECT tick, coalesce(sum(p.paused), 0), coalesce(sum(p.paused) FILTER (WHERE p.waits_for_account), 0), clock_timestamp() - began
+    FROM thaw.paused_parts AS p
     ON CONFLICT (tick_at) DO NOTHING;
     RETURN FOUND;
 END;
@@ -2198,18 +2509,6 @@ ALTER TABLE thaw.api_tokens ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
-CREATE TABLE thaw.workspaces (
-    id bigint NOT NULL,
-    key text NOT NULL,
-    name text DEFAULT ''::text NOT NULL,
-    auto_resume boolean DEFAULT true NOT NULL,
-    auto_resume_note text,
-    auto_resume_changed_at timestamp with time zone,
-    auto_resume_changed_by text,
-    created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
-    CONSTRAINT workspaces_key_check CHECK ((key <> ''::text))
-);
-COMMENT ON TABLE thaw.workspaces IS 'A tenant of the platform.';
 CREATE VIEW thaw.backlog AS
  SELECT workspace.key AS workspace,
     account.provider_account_id AS account,
@@ -2221,13 +2520,13 @@ CREATE VIEW thaw.backlog AS
     waiting.target_id
    FROM (((( SELECT r.account_id,
             (sum(r.rows))::bigint AS total,
-            jsonb_object_agg(r.paused_reason, r.rows) AS by_reason
-           FROM ( SELECT e.account_id,
-                    e.paused_reason,
-                    count(*) AS rows
-                   FROM thaw.enrollments e
-                  WHERE (e.status = 'paused'::thaw.enrollment_status)
-                  GROUP BY e.account_id, e.paused_reason) r
+            jsonb_object_agg(r.reason, r.rows) AS by_reason
+           FROM ( SELECT p.account_id,
+                    p.reason,
+                    sum(p.paused) AS rows
+                   FROM thaw.paused_parts p
+                  GROUP BY p.account_id, p.reason
+                 HAVING (sum(p.paused) > 0)) r
           GROUP BY r.account_id) paused
      JOIN thaw.accounts account ON ((account.id = paused.account_id)))
      JOIN thaw.workspaces workspace ON ((workspace.id = account.workspace_id)))
@@ -2236,7 +2535,7 @@ CREATE VIEW thaw.backlog AS
             (sum(line.waiting))::bigint AS total
            FROM thaw.resumable_lines() line(workspace_id, target_id, source_id, campaign_id, waiting)
           GROUP BY line.source_id, line.target_id) waiting ON ((waiting.source_id = account.id)));
-COMMENT ON VIEW thaw.backlog IS 'Per account with paused enrollments: how many, how many of them may be woken now, and how many by each reason.';
+COMMENT ON VIEW thaw.backlog IS 'Per account with paused enrollments: how many, how many of them may be resumed now, and how many by each reason.';
 CREATE TABLE thaw.backlog_samples (
     tick_at timestamp with time zone NOT NULL,
     paused bigint NOT NULL,
@@ -2472,6 +2771,24 @@ ALTER TABLE thaw.outbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+ALTER TABLE thaw.paused_deltas ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME thaw.paused_deltas_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE VIEW thaw.paused_lines AS
+ SELECT p.account_id,
+    p.campaign_id,
+    p.reason,
+    p.waits_for_account,
+    sum(p.paused) AS paused
+   FROM thaw.paused_parts p
+  GROUP BY p.account_id, p.campaign_id, p.reason, p.waits_for_account
+ HAVING (sum(p.paused) > 0);
+COMMENT ON VIEW thaw.paused_lines IS 'How many enrollments are paused, by account, campaign and reason; exact in a snapshot, without reading the enrollments.';
 CREATE SEQUENCE thaw.river_job_id_seq
     START WITH 1
     INCREMENT BY 1
@@ -2515,21 +2832,6 @@ CREATE TABLE thaw.river_queue (
     paused_at timestamp with time zone,
     updated_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL
 );
-CREATE TABLE thaw.safety (
-    only_row boolean DEFAULT true NOT NULL,
-    since timestamp with time zone,
-    reason text,
-    entered_by text,
-    stays boolean DEFAULT false NOT NULL,
-    accounts_lost integer,
-    accounts_connected integer,
-    breached_at timestamp with time zone,
-    ended_at timestamp with time zone,
-    CONSTRAINT safety_mode_has_a_reason CHECK ((((since IS NULL) = (reason IS NULL)) AND ((since IS NULL) = (entered_by IS NULL)) AND (reason <> ''::text) AND (entered_by <> ''::text))),
-    CONSTRAINT safety_off_says_nothing CHECK (((since IS NOT NULL) OR ((NOT stays) AND (accounts_lost IS NULL) AND (accounts_connected IS NULL) AND (breached_at IS NULL)))),
-    CONSTRAINT safety_only_row_check CHECK (only_row)
-);
-COMMENT ON TABLE thaw.safety IS 'One row; safety mode is on while since is not null.';
 CREATE TABLE thaw.sweeps (
     tick_at timestamp with time zone NOT NULL,
     account_cap integer NOT NULL,
@@ -2562,6 +2864,13 @@ CREATE VIEW thaw.sweep_log AS
     (EXTRACT(epoch FROM (s.finished_at - s.started_at)))::double precision AS seconds
    FROM thaw.sweeps s;
 COMMENT ON VIEW thaw.sweep_log IS 'What each tick did: one row a tick; finished_at null: it is still at work.';
+CREATE VIEW thaw.waiting_accounts AS
+ SELECT p.account_id,
+    sum(p.waiting) AS waiting
+   FROM thaw.waiting_parts p
+  GROUP BY p.account_id
+ HAVING (sum(p.waiting) > 0);
+COMMENT ON VIEW thaw.waiting_accounts IS 'How many enrollments wait for each account.';
 CREATE TABLE thaw.webhook_deliveries (
     outbox_id bigint NOT NULL,
     endpoint_id bigint NOT NULL,
@@ -2634,6 +2943,8 @@ ALTER TABLE ONLY thaw.campaigns
     ADD CONSTRAINT campaigns_workspace_id_id_key UNIQUE (workspace_id, id);
 ALTER TABLE ONLY thaw.campaigns
     ADD CONSTRAINT campaigns_workspace_id_key_key UNIQUE (workspace_id, key);
+ALTER TABLE ONLY thaw.count_state
+    ADD CONSTRAINT count_state_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY thaw.decisions
     ADD CONSTRAINT decisions_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.enrollment_events
@@ -2656,6 +2967,10 @@ ALTER TABLE ONLY thaw.outbox
     ADD CONSTRAINT outbox_message_id_key UNIQUE (message_id);
 ALTER TABLE ONLY thaw.outbox
     ADD CONSTRAINT outbox_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY thaw.paused_counts
+    ADD CONSTRAINT paused_counts_pkey PRIMARY KEY (account_id, campaign_id, reason);
+ALTER TABLE ONLY thaw.paused_deltas
+    ADD CONSTRAINT paused_deltas_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.retention
     ADD CONSTRAINT retention_pkey PRIMARY KEY (part);
 ALTER TABLE ONLY thaw.river_job
@@ -2674,6 +2989,8 @@ ALTER TABLE ONLY thaw.settings
     ADD CONSTRAINT settings_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY thaw.sweeps
     ADD CONSTRAINT sweeps_pkey PRIMARY KEY (tick_at);
+ALTER TABLE ONLY thaw.waiting_totals
+    ADD CONSTRAINT waiting_totals_pkey PRIMARY KEY (account_id);
 ALTER TABLE ONLY thaw.webhook_deliveries
     ADD CONSTRAINT webhook_deliveries_pkey PRIMARY KEY (outbox_id, endpoint_id);
 ALTER TABLE ONLY thaw.webhook_endpoints
@@ -2703,11 +3020,11 @@ CREATE INDEX decisions_workspace_idx ON thaw.decisions USING btree (workspace_id
 CREATE INDEX enrollment_events_history_idx ON thaw.enrollment_events USING btree (enrollment_id, id);
 CREATE INDEX enrollments_active_idx ON thaw.enrollments USING btree (account_id, campaign_id, id) WHERE (status = 'active'::thaw.enrollment_status);
 CREATE INDEX enrollments_paused_idx ON thaw.enrollments USING btree (waits_for_account, account_id, campaign_id, paused_at, id) INCLUDE (paused_reason) WHERE (status = 'paused'::thaw.enrollment_status);
-CREATE INDEX enrollments_waiting_idx ON thaw.enrollments USING btree (account_id) WHERE (waits_for_account AND (paused_reason IS NOT NULL));
 CREATE INDEX grants_account_served_idx ON thaw.grants USING btree (account_id, tick_at DESC) WHERE (planned > 0);
 CREATE INDEX grants_workspace_served_idx ON thaw.grants USING btree (workspace_id, tick_at DESC) WHERE (planned > 0);
 CREATE UNIQUE INDEX heals_one_running_a_target_key ON thaw.heals USING btree (target) WHERE (status = 'running'::thaw.heal_status);
 CREATE UNIQUE INDEX outbox_one_open_an_account_key ON thaw.outbox USING btree (account_id) WHERE is_open;
+CREATE INDEX paused_counts_campaign_idx ON thaw.paused_counts USING btree (campaign_id);
 CREATE INDEX river_job_args_index ON thaw.river_job USING gin (args);
 CREATE INDEX river_job_kind ON thaw.river_job USING btree (kind);
 CREATE INDEX river_job_metadata_index ON thaw.river_job USING gin (metadata);
@@ -2727,6 +3044,13 @@ CREATE TRIGGER accounts_note_connection_insert BEFORE INSERT ON thaw.accounts FO
 CREATE TRIGGER accounts_note_connection_update BEFORE UPDATE OF status ON thaw.accounts FOR EACH ROW WHEN (((new.status = 'connected'::thaw.account_status) AND (old.status <> 'connected'::thaw.account_status))) EXECUTE FUNCTION thaw.accounts_note_connection();
 CREATE TRIGGER accounts_note_disconnection BEFORE UPDATE OF status ON thaw.accounts FOR EACH ROW WHEN (((old.status = 'connected'::thaw.account_status) AND (new.status <> 'connected'::thaw.account_status))) EXECUTE FUNCTION thaw.accounts_note_disconnection();
 CREATE TRIGGER accounts_write_history AFTER UPDATE OF status ON thaw.accounts FOR EACH ROW WHEN ((old.status <> new.status)) EXECUTE FUNCTION thaw.accounts_write_history();
+CREATE TRIGGER enrollments_count_delete_row AFTER DELETE ON thaw.enrollments FOR EACH ROW WHEN (((old.paused_reason IS NOT NULL) AND (current_setting('thaw.set_based'::text, true) IS DISTINCT FROM 'on'::text))) EXECUTE FUNCTION thaw.enrollments_count_row();
+CREATE TRIGGER enrollments_count_delete_set AFTER DELETE ON thaw.enrollments REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT WHEN ((current_setting('thaw.set_based'::text, true) = 'on'::text)) EXECUTE FUNCTION thaw.enrollments_count_delete();
+CREATE TRIGGER enrollments_count_insert_row AFTER INSERT ON thaw.enrollments FOR EACH ROW WHEN (((new.paused_reason IS NOT NULL) AND (current_setting('thaw.set_based'::text, true) IS DISTINCT FROM 'on'::text))) EXECUTE FUNCTION thaw.enrollments_count_row();
+CREATE TRIGGER enrollments_count_insert_set AFTER INSERT ON thaw.enrollments REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT WHEN ((current_setting('thaw.set_based'::text, true) = 'on'::text)) EXECUTE FUNCTION thaw.enrollments_count_insert();
+CREATE TRIGGER enrollments_count_truncate BEFORE TRUNCATE ON thaw.enrollments FOR EACH STATEMENT EXECUTE FUNCTION thaw.enrollments_count_truncate();
+CREATE TRIGGER enrollments_count_update_row AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN ((((old.paused_reason IS DISTINCT FROM new.paused_reason) OR ((new.paused_reason IS NOT NULL) AND ((old.account_id <> new.account_id) OR (old.campaign_id <> new.campaign_id)))) AND (current_setting('thaw.set_based'::text, true) IS DISTINCT FROM 'on'::text))) EXECUTE FUNCTION thaw.enrollments_count_row();
+CREATE TRIGGER enrollments_count_update_set AFTER UPDATE ON thaw.enrollments REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT WHEN ((current_setting('thaw.set_based'::text, true) = 'on'::text)) EXECUTE FUNCTION thaw.enrollments_count_update();
 CREATE TRIGGER heals_publish_end AFTER UPDATE OF status ON thaw.heals FOR EACH ROW WHEN (((new.status = 'done'::thaw.heal_status) AND (old.status = 'running'::thaw.heal_status))) EXECUTE FUNCTION thaw.heals_publish_end();
 CREATE TRIGGER workspaces_write_history AFTER UPDATE OF auto_resume ON thaw.workspaces FOR EACH ROW WHEN ((old.auto_resume <> new.auto_resume)) EXECUTE FUNCTION thaw.workspaces_write_history();
 ALTER TABLE ONLY thaw.accounts

@@ -58,6 +58,10 @@ func Import(ctx context.Context, pool *pgxpool.Pool, r io.Reader, o Options) (Re
 	start := time.Now()
 	var result Result
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		// The counts of what is paused are changed once per statement instead of once per row.
+		if _, err := tx.Exec(ctx, "SET LOCAL thaw.set_based = 'on'"); err != nil {
+			return err
+		}
 		rows, err := stage(ctx, tx, r, o)
 		if err != nil {
 			return err

@@ -385,6 +385,22 @@ var violations = []violation{
 		`enrollment \d+: event \d+ is resumed, from active`,
 	},
 	{
+		"counts_match_enrollments", "a pause that no trigger saw",
+		withoutForeignKeys + `UPDATE thaw.enrollments SET status = 'paused', paused_reason = 'paused_by_user', paused_at = thaw.now()
+		WHERE id = (SELECT min(e.id) FROM thaw.enrollments AS e WHERE e.status = 'active')`,
+		`account \d+, campaign \d+, paused_by_user: \d+ paused, the counts say \d+`,
+	},
+	{
+		"counts_match_enrollments", "a count of what is gone",
+		`INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_account, delta) VALUES (99, 99, 'paused_by_user', false, 2)`,
+		`account 99, campaign 99, paused_by_user: 0 paused, the counts say 2`,
+	},
+	{
+		"counts_match_enrollments", "a total that is not the sum",
+		`SELECT thaw.fold_counts(); UPDATE thaw.waiting_totals SET waiting = waiting + 1`,
+		`account \d+: \d+ wait by the counts, the total says \d+`,
+	},
+	{
 		"events_flip_what_they_name", "a re-point that wakes",
 		`UPDATE thaw.enrollment_events SET from_status = 'paused' WHERE kind = 'repointed'`,
 		`enrollment \d+: event \d+ is repointed, from paused`,

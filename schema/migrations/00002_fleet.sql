@@ -260,11 +260,6 @@ COMMENT ON COLUMN thaw.enrollments.waits_for_account IS
 -- (paused_at, id). Rows that wait in a campaign that somebody stopped lie in a range of their own and are never walked over.
 CREATE INDEX enrollments_paused_idx ON thaw.enrollments (waits_for_account, account_id, campaign_id, paused_at, id)
     INCLUDE (paused_reason) WHERE status = 'paused';
--- Which accounts have somebody waiting: what a tick asks first, and all that it asks where there is nothing to do. The index
--- above could answer it too; this one keeps an account once, however many wait there, and has a tenth of the size, so that
--- a tick does not cost more in a larger fleet. Who waits has a reason always. That it says so is for the planner, which may not
--- take it for the lines of an account: it would read all of them and sort.
-CREATE INDEX enrollments_waiting_idx ON thaw.enrollments (account_id) WHERE waits_for_account AND paused_reason IS NOT NULL;
 -- What a disconnect has to pause.
 CREATE INDEX enrollments_active_idx ON thaw.enrollments (account_id, campaign_id, id) WHERE status = 'active';
 

@@ -21,7 +21,7 @@ CREATE FUNCTION thaw.pause_batch(
     OUT verdict text, OUT paused integer, OUT campaigns_paused integer
 ) LANGUAGE plpgsql
 -- As in thaw.resume_pass: few rows of large tables, by index and by row address.
-SET plan_cache_mode = force_generic_plan SET jit = off
+SET plan_cache_mode = force_generic_plan SET jit = off SET thaw.set_based = 'on'
 AS $$
 DECLARE
     account thaw.accounts;

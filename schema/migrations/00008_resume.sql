@@ -25,7 +25,7 @@ CREATE FUNCTION thaw.resume_pass(
 ) LANGUAGE plpgsql
 -- A pass touches few rows of large tables, whatever their statistics say: one generic plan, made once a connection, that
 -- goes by index and by row address. A plan made for the array at hand reads all of a small table instead.
-SET plan_cache_mode = force_generic_plan SET jit = off
+SET plan_cache_mode = force_generic_plan SET jit = off SET thaw.set_based = 'on'
 AS $$
 DECLARE
     settings  thaw.settings;

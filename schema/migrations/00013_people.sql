@@ -67,7 +67,7 @@ COMMENT ON FUNCTION thaw.hold(text, timestamptz, text, text, text) IS
 -- +goose StatementBegin
 CREATE FUNCTION thaw.decide_batch(p_decision_id bigint, p_size integer, p_even_by_user boolean DEFAULT false)
 RETURNS integer LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET jit = off
+SET plan_cache_mode = force_generic_plan SET jit = off SET thaw.set_based = 'on'
 AS $$
 DECLARE
     decision thaw.decisions;

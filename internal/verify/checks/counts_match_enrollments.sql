@@ -1,0 +1,20 @@
+-- The counts of paused enrollments, by account, campaign and reason, are what there is; the totals of accounts are their sums.
+SELECT format('account %s, campaign %s, %s: %s paused, the counts say %s',
+    account_id, campaign_id, reason, coalesce(rows.paused, 0), coalesce(counts.paused, 0))
+FROM (
+    SELECT e.account_id, e.campaign_id, e.paused_reason AS reason, e.waits_for_account, count(*) AS paused
+    FROM thaw.enrollments AS e
+    WHERE e.paused_reason IS NOT NULL
+    GROUP BY e.account_id, e.campaign_id, e.paused_reason, e.waits_for_account) AS rows
+FULL JOIN (
+    SELECT p.account_id, p.campaign_id, p.reason, p.waits_for_account, sum(p.paused) AS paused
+    FROM thaw.paused_parts AS p
+    GROUP BY p.account_id, p.campaign_id, p.reason, p.waits_for_account) AS counts
+    USING (account_id, campaign_id, reason, waits_for_account)
+WHERE coalesce(rows.paused, 0) <> coalesce(counts.paused, 0)
+UNION ALL
+SELECT format('account %s: %s wait by the counts, the total says %s', account_id, coalesce(lines.waiting, 0), coalesce(totals.waiting, 0))
+FROM (
+    SELECT c.account_id, sum(c.paused) AS waiting FROM thaw.paused_counts AS c WHERE c.waits_for_account GROUP BY c.account_id) AS lines
+FULL JOIN thaw.waiting_totals AS totals USING (account_id)
+WHERE coalesce(lines.waiting, 0) <> coalesce(totals.waiting, 0)

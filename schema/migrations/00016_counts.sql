@@ -1,0 +1,532 @@
+-- How many enrollments are paused, by account, campaign and reason. A tick, a page and a scrape ask for this at every size of the
+-- fleet; to count the rows themselves costs what waits, not what a tick can resume.
+--
+-- How the counts stay exact:
+--
+--   paused_deltas   every statement that changes what is paused appends what it changed, in its own transaction
+--   paused_counts   what a folder added up out of the deltas, by account, campaign and reason
+--   waiting_totals  the same by account, for enrollments that wait for an account
+--
+-- Counts and deltas read in one snapshot are exact (view thaw.paused_parts). A statement that changes enrollments never updates a
+-- count: a row that all share would make the platform's writes wait for Thaw's and for each other, and deadlock. Two triggers
+-- write the deltas, so no statement can forget to. A statement that changes one row appends one delta from a row trigger, and a
+-- statement that pauses or resumes nothing calls no trigger function at all. A statement under the setting thaw.set_based = on
+-- appends one delta for each account, campaign and reason from a statement trigger. The setting decides how deltas are made and
+-- not whether: whoever sets it, the counts stay right.
+--
+-- Counts steer plans and pages. What a pass resumes is decided on the rows. A count that is wrong all the same (rows restored with
+-- triggers disabled) is found and corrected by thaw.recount, a slice of the accounts a minute, and by thaw verify.
+
+-- +goose Up
+
+CREATE TABLE thaw.paused_counts (
+    account_id        bigint NOT NULL,
+    campaign_id       bigint NOT NULL,
+    reason            thaw.pause_reason NOT NULL,
+    -- As in enrollments; it follows from the reason.
+    waits_for_account boolean NOT NULL,
+    paused            integer NOT NULL,
+    PRIMARY KEY (account_id, campaign_id, reason)
+-- A count is updated in its page, without the indexes.
+) WITH (fillfactor = 80);
+COMMENT ON TABLE thaw.paused_counts IS
+    'Paused enrollments by account, campaign and reason, without what is still in thaw.paused_deltas. Read thaw.paused_lines instead.';
+-- The lines of a campaign that lets nothing resume are taken off the totals of their accounts.
+CREATE INDEX paused_counts_campaign_idx ON thaw.paused_counts (campaign_id);
+
+CREATE TABLE thaw.waiting_totals (
+    account_id bigint PRIMARY KEY,
+    waiting    integer NOT NULL
+) WITH (fillfactor = 80);
+COMMENT ON TABLE thaw.waiting_totals IS
+    'Enrollments that wait for an account, by account: the sums of thaw.paused_counts, so that a tick reads a row per account.';
+
+-- No foreign key: it would lock the account or the campaign for the length of the platform's transaction.
+CREATE TABLE thaw.paused_deltas (
+    id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    account_id        bigint NOT NULL,
+    campaign_id       bigint NOT NULL,
+    reason            thaw.pause_reason NOT NULL,
+    waits_for_account boolean NOT NULL,
+    delta             integer NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+COMMENT ON TABLE thaw.paused_deltas IS 'Changes of what is paused that are not yet added to thaw.paused_counts.';
+
+-- One row: how far the folder has come. Its lock lets one folder or recount work at a time.
+--
+-- Every delta up to folded_to is folded and no more can appear there, so that readers and folders begin behind it. Without that
+-- they would walk over the folded rows that an old snapshot keeps, more of them each minute. Ids are drawn in one order and
+-- committed in another: an id is safe to skip when all transactions that were running when it was seen have ended. mark_id was
+-- seen when mark_xmax was the next transaction id.
+CREATE TABLE thaw.count_state (
+    only_row     boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    folded_to    bigint NOT NULL DEFAULT 0,
+    mark_id      bigint NOT NULL DEFAULT 0,
+    mark_xmax    xid8 NOT NULL DEFAULT '0',
+    -- The last account that was recounted; the next slice begins behind it.
+    recounted_to bigint NOT NULL DEFAULT 0
+);
+COMMENT ON TABLE thaw.count_state IS 'One row: how far deltas are folded, and accounts recounted.';
+INSERT INTO thaw.count_state DEFAULT VALUES;
+
+-- Counts and deltas side by side. A line may have several parts: add them up.
+CREATE VIEW thaw.paused_parts AS
+SELECT c.account_id, c.campaign_id, c.reason, c.waits_for_account, c.paused
+FROM thaw.paused_counts AS c
+UNION ALL
+SELECT d.account_id, d.campaign_id, d.reason, d.waits_for_account, d.delta
+FROM thaw.paused_deltas AS d
+WHERE d.id > (SELECT s.folded_to FROM thaw.count_state AS s);
+
+CREATE VIEW thaw.paused_lines AS
+SELECT p.account_id, p.campaign_id, p.reason, p.waits_for_account, sum(p.paused)::bigint AS paused
+FROM thaw.paused_parts AS p
+GROUP BY p.account_id, p.campaign_id, p.reason, p.waits_for_account
+HAVING sum(p.paused) > 0;
+COMMENT ON VIEW thaw.paused_lines IS
+    'How many enrollments are paused, by account, campaign and reason; exact in a snapshot, without reading the enrollments.';
+
+-- The same by account, for those that wait for an account.
+CREATE VIEW thaw.waiting_parts AS
+SELECT t.account_id, t.waiting
+FROM thaw.waiting_totals AS t
+UNION ALL
+SELECT d.account_id, d.delta
+FROM thaw.paused_deltas AS d
+WHERE d.waits_for_account AND d.id > (SELECT s.folded_to FROM thaw.count_state AS s);
+
+CREATE VIEW thaw.waiting_accounts AS
+SELECT p.account_id, sum(p.waiting)::bigint AS waiting
+FROM thaw.waiting_parts AS p
+GROUP BY p.account_id
+HAVING sum(p.waiting) > 0;
+COMMENT ON VIEW thaw.waiting_accounts IS 'How many enrollments wait for each account.';
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.enrollments_count_row() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF TG_OP <> 'INSERT' AND OLD.paused_reason IS NOT NULL THEN
+        INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_account, delta)
+        VALUES (OLD.account_id, OLD.campaign_id, OLD.paused_reason, OLD.waits_for_account, -1);
+    END IF;
+    IF TG_OP <> 'DELETE' AND NEW.paused_reason IS NOT NULL THEN
+        INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_account, delta)
+        VALUES (NEW.account_id, NEW.campaign_id, NEW.paused_reason, NEW.waits_for_account, 1);
+    END IF;
+    RETURN NULL;
+END;
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.enrollments_count_update() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_account, delta)
+    SELECT line.account_id, line.campaign_id, line.paused_reason, line.waits_for_account, sum(line.n)
+    FROM (
+        SELECT o.account_id, o.campaign_id, o.paused_reason, o.waits_for_account, -1 AS n FROM old_rows AS o
+        WHERE o.paused_reason IS NOT NULL
+        UNION ALL
+        SELECT n.account_id, n.campaign_id, n.paused_reason, n.waits_for_account, 1 FROM new_rows AS n
+        WHERE n.paused_reason IS NOT NULL) AS line
+    GROUP BY line.account_id, line.campaign_id, line.paused_reason, line.waits_for_account
+    HAVING sum(line.n) <> 0;
+    RETURN NULL;
+END;
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.enrollments_count_insert() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_account, delta)
+    SELECT n.account_id, n.campaign_id, n.paused_reason, n.waits_for_account, count(*)
+    FROM new_rows AS n
+    WHERE n.paused_reason IS NOT NULL
+    GROUP BY n.account_id, n.campaign_id, n.paused_reason, n.waits_for_account;
+    RETURN NULL;
+END;
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.enrollments_count_delete() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_account, delta)
+    SELECT o.account_id, o.campaign_id, o.paused_reason, o.waits_for_account, -count(*)
+    FROM old_rows AS o
+    WHERE o.paused_reason IS NOT NULL
+    GROUP BY o.account_id, o.campaign_id, o.paused_reason, o.waits_for_account;
+    RETURN NULL;
+END;
+$$;
+-- +goose StatementEnd
+
+-- Nothing else writes enrollments meanwhile, so that all lines are seen.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.enrollments_count_truncate() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_account, delta)
+    SELECT l.account_id, l.campaign_id, l.reason, l.waits_for_account, -l.paused FROM thaw.paused_lines AS l;
+    RETURN NULL;
+END;
+$$;
+-- +goose StatementEnd
+
+-- Of each pair below exactly one fires. The conditions name no columns in UPDATE OF: a trigger of the platform may change a column
+-- that its statement does not name.
+CREATE TRIGGER enrollments_count_update_row AFTER UPDATE ON thaw.enrollments
+    FOR EACH ROW WHEN (
+        (OLD.paused_reason IS DISTINCT FROM NEW.paused_reason
+            OR NEW.paused_reason IS NOT NULL
+                AND (OLD.account_id <> NEW.account_id OR OLD.campaign_id <> NEW.campaign_id))
+        AND current_setting('thaw.set_based', true) IS DISTINCT FROM 'on')
+    EXECUTE FUNCTION thaw.enrollments_count_row();
+CREATE TRIGGER enrollments_count_update_set AFTER UPDATE ON thaw.enrollments
+    REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+    FOR EACH STATEMENT WHEN (current_setting('thaw.set_based', true) = 'on')
+    EXECUTE FUNCTION thaw.enrollments_count_update();
+CREATE TRIGGER enrollments_count_insert_row AFTER INSERT ON thaw.enrollments
+    FOR EACH ROW WHEN (NEW.paused_reason IS NOT NULL AND current_setting('thaw.set_based', true) IS DISTINCT FROM 'on')
+    EXECUTE FUNCTION thaw.enrollments_count_row();
+CREATE TRIGGER enrollments_count_insert_set AFTER INSERT ON thaw.enrollments
+    REFERENCING NEW TABLE AS new_rows
+    FOR EACH STATEMENT WHEN (current_setting('thaw.set_based', true) = 'on')
+    EXECUTE FUNCTION thaw.enrollments_count_insert();
+CREATE TRIGGER enrollments_count_delete_row AFTER DELETE ON thaw.enrollments
+    FOR EACH ROW WHEN (OLD.paused_reason IS NOT NULL AND current_setting('thaw.set_based', true) IS DISTINCT FROM 'on')
+    EXECUTE FUNCTION thaw.enrollments_count_row();
+CREATE TRIGGER enrollments_count_delete_set AFTER DELETE ON thaw.enrollments
+    REFERENCING OLD TABLE AS old_rows
+    FOR EACH STATEMENT WHEN (current_setting('thaw.set_based', true) = 'on')
+    EXECUTE FUNCTION thaw.enrollments_count_delete();
+CREATE TRIGGER enrollments_count_truncate BEFORE TRUNCATE ON thaw.enrollments
+    FOR EACH STATEMENT EXECUTE FUNCTION thaw.enrollments_count_truncate();
+
+-- Adds at most p_size deltas to the counts and returns how many; 0: there is none, or another process folds at this moment. The
+-- job "watch" calls it.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.fold_counts(p_size integer DEFAULT 20000) RETURNS integer LANGUAGE plpgsql
+SET plan_cache_mode = force_custom_plan SET jit = off
+AS $$
+DECLARE
+    state   thaw.count_state;
+    settled bigint := 0;
+    last_id bigint;
+    emptied bigint[];
+    idle    bigint[];
+    folded  integer;
+BEGIN
+    SELECT s.* INTO state FROM thaw.count_state AS s FOR NO KEY UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN 0;
+    END IF;
+    -- A database that was restored elsewhere has begun to count transactions anew, or ids after a logical replication.
+    IF state.mark_xmax > pg_snapshot_xmax(pg_current_snapshot()) THEN
+        state.mark_id := 0;
+        state.mark_xmax := '0';
+    END IF;
+    IF state.folded_to > (SELECT ids.last_value FROM thaw.paused_deltas_id_seq AS ids) THEN
+        state.folded_to := 0;
+        state.mark_id := 0;
+    END IF;
+    -- Before the deltas are looked at: what has ended by now is seen by the statement below.
+    IF pg_snapshot_xmin(pg_current_snapshot()) >= state.mark_xmax THEN
+        settled := state.mark_id;
+    END IF;
+
+    WITH gone AS (
+        DELETE FROM thaw.paused_deltas AS d
+        WHERE d.id > state.folded_to AND d.id <= (
+            SELECT max(next.id) FROM (
+                SELECT n.id FROM thaw.paused_deltas AS n WHERE n.id > state.folded_to ORDER BY n.id LIMIT p_size) AS next)
+        RETURNING d.*
+    ), lines AS (
+        INSERT INTO thaw.paused_counts AS c (account_id, campaign_id, reason, waits_for_account, paused)
+        SELECT g.account_id, g.campaign_id, g.reason, g.waits_for_account, sum(g.delta)
+        FROM gone AS g
+        GROUP BY g.account_id, g.campaign_id, g.reason, g.waits_for_account
+        HAVING sum(g.delta) <> 0
+        ON CONFLICT (account_id, campaign_id, reason) DO UPDATE SET paused = c.paused + excluded.paused
+        RETURNING c.account_id, c.paused
+    ), totals AS (
+        INSERT INTO thaw.waiting_totals AS t (account_id, waiting)
+        SELECT g.account_id, sum(g.delta) FROM gone AS g WHERE g.waits_for_account
+        GROUP BY g.account_id
+        HAVING sum(g.delta) <> 0
+        ON CONFLICT (account_id) DO UPDATE SET waiting = t.waiting + excluded.waiting
+        RETURNING t.account_id, t.waiting
+    )
+    SELECT count(*), max(g.id),
+        (SELECT array_agg(DISTINCT l.account_id) FROM lines AS l WHERE l.paused = 0),
+        (SELECT array_agg(t.account_id) FROM totals AS t WHERE t.waiting = 0)
+    INTO folded, last_id, emptied, idle
+    FROM gone AS g;
+    DELETE FROM thaw.paused_counts AS c WHERE c.account_id = ANY (emptied) AND c.paused = 0;
+    DELETE FROM thaw.waiting_totals AS t WHERE t.account_id = ANY (idle) AND t.waiting = 0;
+
+    -- All deltas up to the settled one are folded, unless this call took only the first of them.
+    IF folded = p_size THEN
+        settled := least(settled, last_id);
+    END IF;
+    IF settled > state.folded_to OR last_id IS NOT NULL OR state.mark_xmax = '0' THEN
+        UPDATE thaw.count_state AS s SET
+            folded_to = greatest(state.folded_to, settled),
+            -- A mark is kept until it is settled; then what this call saw is the next.
+            mark_id = CASE WHEN settled > 0 OR state.mark_id = 0 THEN coalesce(last_id, 0) ELSE state.mark_id END,
+            mark_xmax = CASE WHEN settled > 0 OR state.mark_id = 0
+                THEN pg_snapshot_xmax(pg_current_snapshot()) ELSE state.mark_xmax END;
+    END IF;
+    RETURN folded;
+END;
+$$;
+-- +goose StatementEnd
+COMMENT ON FUNCTION thaw.fold_counts(integer) IS
+    'Adds recorded changes to the counts of paused enrollments, and returns how many; one process at a time.';
+
+-- Counts the paused enrollments of the next p_accounts accounts, compares them with the counts, and appends what is missing as
+-- deltas: comparison and correction are one statement with one snapshot, so that concurrent writes change nothing about it. A
+-- slice ends early when it has seen p_rows rows, but an account is always counted whole. Null: all accounts.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.recount(
+    p_accounts integer DEFAULT NULL, p_rows integer DEFAULT 200000, OUT accounts integer, OUT corrected integer
+) LANGUAGE plpgsql
+SET plan_cache_mode = force_custom_plan SET jit = off
+AS $$
+DECLARE
+    state thaw.count_state;
+    lo    bigint := -1;
+    hi    bigint;
+    first bigint;
+BEGIN
+    accounts := 0;
+    corrected := 0;
+    IF p_accounts IS NULL THEN
+        SELECT s.* INTO state FROM thaw.count_state AS s FOR NO KEY UPDATE;
+        SELECT count(*) INTO accounts FROM thaw.accounts;
+    ELSE
+        SELECT s.* INTO state FROM thaw.count_state AS s FOR NO KEY UPDATE SKIP LOCKED;
+        IF NOT FOUND THEN
+            RETURN;
+        END IF;
+        lo := state.recounted_to;
+        SELECT count(*), max(slice.id) INTO accounts, hi FROM (
+            SELECT a.id FROM thaw.accounts AS a WHERE a.id > lo ORDER BY a.id LIMIT p_accounts) AS slice;
+        IF accounts < p_accounts THEN
+            hi := NULL;
+        END IF;
+        -- The account at which the slice has seen enough begins the next one, unless it is the first here.
+        SELECT least(
+            (SELECT e.account_id FROM thaw.enrollments AS e
+             WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id > lo
+             ORDER BY e.account_id OFFSET p_rows LIMIT 1),
+            (SELECT e.account_id FROM thaw.enrollments AS e
+             WHERE e.status = 'paused' AND NOT e.waits_for_account AND e.account_id > lo
+             ORDER BY e.account_id OFFSET p_rows LIMIT 1)) - 1 INTO first;
+        IF first IS NOT NULL THEN
+            hi := least(hi, greatest(first, (SELECT min(a.id) FROM thaw.accounts AS a WHERE a.id > lo)));
+        END IF;
+    END IF;
+
+    INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_account, delta)
+    SELECT account_id, campaign_id, reason, waits_for_account, coalesce(rows.paused, 0) - coalesce(known.paused, 0)
+    FROM (
+        SELECT e.account_id, e.campaign_id, e.paused_reason AS reason, e.waits_for_account, count(*) AS paused
+        FROM thaw.enrollments AS e
+        WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id > lo AND (hi IS NULL OR e.account_id <= hi)
+        GROUP BY e.account_id, e.campaign_id, e.paused_reason, e.waits_for_account
+        UNION ALL
+        SELECT e.account_id, e.campaign_id, e.paused_reason, e.waits_for_account, count(*)
+        FROM thaw.enrollments AS e
+        WHERE e.status = 'paused' AND NOT e.waits_for_account AND e.account_id > lo AND (hi IS NULL OR e.account_id <= hi)
+        GROUP BY e.account_id, e.campaign_id, e.paused_reason, e.waits_for_account) AS rows
+    FULL JOIN (
+        SELECT p.account_id, p.campaign_id, p.reason, p.waits_for_account, sum(p.paused) AS paused
+        FROM thaw.paused_parts AS p
+        WHERE p.account_id > lo AND (hi IS NULL OR p.account_id <= hi)
+        GROUP BY p.account_id, p.campaign_id, p.reason, p.waits_for_account) AS known
+        USING (account_id, campaign_id, reason, waits_for_account)
+    WHERE coalesce(rows.paused, 0) <> coalesce(known.paused, 0);
+    GET DIAGNOSTICS corrected = ROW_COUNT;
+
+    -- The totals are sums of the counts; only a folder writes either, and none works now.
+    INSERT INTO thaw.waiting_totals AS t (account_id, waiting)
+    SELECT c.account_id, sum(c.paused) FROM thaw.paused_counts AS c
+    WHERE c.waits_for_account AND c.account_id > lo AND (hi IS NULL OR c.account_id <= hi)
+    GROUP BY c.account_id
+    ON CONFLICT (account_id) DO UPDATE SET waiting = excluded.waiting WHERE t.waiting <> excluded.waiting;
+    DELETE FROM thaw.waiting_totals AS t
+    WHERE t.account_id > lo AND (hi IS NULL OR t.account_id <= hi) AND NOT EXISTS (
+        SELECT FROM thaw.paused_counts AS c WHERE c.waits_for_account AND c.account_id = t.account_id);
+
+    UPDATE thaw.count_state AS s SET recounted_to = coalesce(hi, 0);
+END;
+$$;
+-- +goose StatementEnd
+COMMENT ON FUNCTION thaw.recount(integer, integer) IS
+    'Compares the counts of paused enrollments with the rows and corrects them; without arguments for all accounts. Returns how many accounts were looked at and how many counts were corrected.';
+
+-- The connected accounts through which prospects may be resumed now, with how many wait for each: those of siblings that are not
+-- connected too. Lines in campaigns that let nothing resume are few as a rule, and are taken off the totals.
+CREATE VIEW thaw.resumable_accounts AS
+SELECT target.id AS account_id, target.workspace_id, sum(part.waiting)::bigint AS waiting
+FROM (
+    SELECT p.account_id, p.waiting FROM thaw.waiting_parts AS p
+    UNION ALL
+    SELECT l.account_id, -l.paused
+    FROM thaw.campaigns AS c
+    JOIN thaw.paused_parts AS l ON l.campaign_id = c.id
+    WHERE l.waits_for_account AND NOT thaw.lets_resume(c.status, c.waits_for_account)) AS part
+JOIN thaw.wake_targets AS wake ON wake.source_id = part.account_id
+JOIN thaw.accounts AS target ON target.id = wake.target_id
+JOIN thaw.workspaces AS workspace ON workspace.id = target.workspace_id
+CROSS JOIN thaw.safety
+WHERE thaw.block_reason(target, safety.since IS NOT NULL, workspace.auto_resume) IS NULL
+GROUP BY target.id, target.workspace_id
+HAVING sum(part.waiting) > 0;
+COMMENT ON VIEW thaw.resumable_accounts IS
+    'Accounts through which prospects may be resumed now, with how many wait for them; by counts, without reading the enrollments.';
+
+-- The same line by line, for everybody: whose prospects (source), in which campaign, through which account (target). By counts and
+-- set-based: the cost follows the number of lines. Defined with the owner's rights so that a role which may read the view
+-- thaw.backlog needs none on the tables and functions below it.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.resumable_lines()
+RETURNS TABLE (workspace_id bigint, target_id bigint, source_id bigint, campaign_id bigint, waiting bigint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off SET work_mem = '64MB'
+BEGIN ATOMIC
+    SELECT target.workspace_id, target.id, part.account_id, campaign.id, sum(part.paused)::bigint
+    FROM thaw.paused_parts AS part
+    JOIN thaw.wake_targets AS wake ON wake.source_id = part.account_id
+    JOIN thaw.accounts AS target ON target.id = wake.target_id
+    JOIN thaw.workspaces AS workspace ON workspace.id = target.workspace_id
+    JOIN thaw.campaigns AS campaign ON campaign.id = part.campaign_id
+    CROSS JOIN thaw.safety
+    WHERE part.waits_for_account
+        AND thaw.lets_resume(campaign.status, campaign.waits_for_account)
+        AND thaw.block_reason(target, safety.since IS NOT NULL, workspace.auto_resume) IS NULL
+    GROUP BY target.workspace_id, target.id, part.account_id, campaign.id
+    HAVING sum(part.paused) > 0;
+END;
+-- +goose StatementEnd
+COMMENT ON FUNCTION thaw.resumable_lines() IS
+    'What may be resumed now, by source account, campaign and target account, with how many wait in each; by counts.';
+
+-- The candidates of a tick: accounts through which prospects may be resumed, what the tick may still give them, and when they and
+-- their workspace were served last. Shape of plan.Claimant. Who was served before the history that is kept counts as never
+-- served, so that it makes no difference when that is removed.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.claimants(p_tick_at timestamptz DEFAULT thaw.tick())
+RETURNS TABLE (
+    account_id bigint, workspace_id bigint, backlog integer, room integer,
+    account_served_at timestamptz, workspace_served_at timestamptz)
+LANGUAGE sql STABLE SET jit = off SET work_mem = '64MB'
+BEGIN ATOMIC
+    SELECT waiting.account_id, waiting.workspace_id, waiting.waiting::integer,
+        coalesce(budget.cap - budget.used, settings.account_cap), account_served.tick_at, workspace_served.tick_at
+    FROM thaw.resumable_accounts AS waiting
+    CROSS JOIN thaw.settings
+    LEFT JOIN thaw.account_budgets AS budget
+        ON budget.tick_at = p_tick_at AND budget.account_id = waiting.account_id
+    LEFT JOIN LATERAL (
+        SELECT g.tick_at FROM thaw.grants AS g
+        WHERE g.account_id = waiting.account_id AND g.planned > 0 AND g.tick_at >= thaw.now() - settings.keep_history
+        ORDER BY g.tick_at DESC LIMIT 1) AS account_served ON true
+    LEFT JOIN LATERAL (
+        SELECT g.tick_at FROM thaw.grants AS g
+        WHERE g.workspace_id = waiting.workspace_id AND g.planned > 0 AND g.tick_at >= thaw.now() - settings.keep_history
+        ORDER BY g.tick_at DESC LIMIT 1) AS workspace_served ON true;
+END;
+-- +goose StatementEnd
+
+-- Connected accounts whose active prospects are blocked by a campaign that still waits for an account: the campaign was
+-- paused before this account came back. A tick starts such campaigns again even where nobody waits.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.blocked_campaigns() RETURNS TABLE (account_id bigint, workspace_id bigint)
+LANGUAGE sql STABLE SET jit = off
+BEGIN ATOMIC
+    SELECT DISTINCT account.id, account.workspace_id
+    FROM thaw.campaigns AS campaign
+    JOIN thaw.accounts AS account
+        ON account.workspace_id = campaign.workspace_id
+        AND account.status = 'connected'
+        AND account.connected_at >= campaign.paused_at
+    WHERE campaign.waits_for_account
+        AND thaw.blocked_by(account) IS NULL
+        AND EXISTS (
+            SELECT FROM thaw.enrollments AS e
+            WHERE e.status = 'active' AND e.account_id = account.id AND e.campaign_id = campaign.id);
+END;
+-- +goose StatementEnd
+
+CREATE VIEW thaw.backlog AS
+SELECT
+    workspace.key AS workspace,
+    account.provider_account_id AS account,
+    account.status,
+    paused.total AS paused,
+    coalesce(waiting.total, 0) AS resumable,
+    paused.by_reason,
+    account.id AS account_id,
+    waiting.target_id
+FROM (
+    SELECT r.account_id, sum(r.rows)::bigint AS total, jsonb_object_agg(r.reason, r.rows) AS by_reason
+    FROM (
+        SELECT p.account_id, p.reason, sum(p.paused)::bigint AS rows
+        FROM thaw.paused_parts AS p
+        GROUP BY p.account_id, p.reason
+        HAVING sum(p.paused) > 0) AS r
+    GROUP BY r.account_id) AS paused
+JOIN thaw.accounts AS account ON account.id = paused.account_id
+JOIN thaw.workspaces AS workspace ON workspace.id = account.workspace_id
+LEFT JOIN (
+    SELECT line.source_id, line.target_id, sum(line.waiting)::bigint AS total
+    FROM thaw.resumable_lines() AS line
+    GROUP BY line.source_id, line.target_id) AS waiting ON waiting.source_id = account.id;
+COMMENT ON VIEW thaw.backlog IS
+    'Per account with paused enrollments: how many, how many of them may be resumed now, and how many by each reason.';
+
+-- What was paused before this migration.
+INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_account, delta)
+SELECT e.account_id, e.campaign_id, e.paused_reason, e.waits_for_account, count(*)
+FROM thaw.enrollments AS e WHERE e.status = 'paused'
+GROUP BY e.account_id, e.campaign_id, e.paused_reason, e.waits_for_account;
+SELECT thaw.fold_counts(2147483647);
+
+REVOKE ALL ON FUNCTION thaw.enrollments_count_row(), thaw.enrollments_count_update(), thaw.enrollments_count_insert(),
+    thaw.enrollments_count_delete(), thaw.enrollments_count_truncate(), thaw.fold_counts(integer), thaw.recount(integer, integer),
+    thaw.claimants(timestamptz), thaw.blocked_campaigns() FROM PUBLIC;
+
+-- +goose Down
+DROP VIEW thaw.backlog;
+DROP FUNCTION thaw.blocked_campaigns();
+DROP FUNCTION thaw.claimants(timestamptz);
+DROP FUNCTION thaw.resumable_lines();
+DROP VIEW thaw.resumable_accounts;
+DROP FUNCTION thaw.recount(integer, integer);
+DROP FUNCTION thaw.fold_counts(integer);
+DROP TRIGGER enrollments_count_truncate ON thaw.enrollments;
+DROP TRIGGER enrollments_count_delete_set ON thaw.enrollments;
+DROP TRIGGER enrollments_count_delete_row ON thaw.enrollments;
+DROP TRIGGER enrollments_count_insert_set ON thaw.enrollments;
+DROP TRIGGER enrollments_count_insert_row ON thaw.enrollments;
+DROP TRIGGER enrollments_count_update_set ON thaw.enrollments;
+DROP TRIGGER enrollments_count_update_row ON thaw.enrollments;
+DROP FUNCTION thaw.enrollments_count_truncate();
+DROP FUNCTION thaw.enrollments_count_delete();
+DROP FUNCTION thaw.enrollments_count_insert();
+DROP FUNCTION thaw.enrollments_count_update();
+DROP FUNCTION thaw.enrollments_count_row();
+DROP VIEW thaw.waiting_accounts;
+DROP VIEW thaw.waiting_parts;
+DROP VIEW thaw.paused_lines;
+DROP VIEW thaw.paused_parts;
+DROP TABLE thaw.count_state;
+DROP TABLE thaw.paused_deltas;
+DROP TABLE thaw.waiting_totals;
+DROP TABLE thaw.paused_counts;
