@@ -788,6 +788,9 @@ BEGIN
     WHERE job.queue = p_queue AND job.state IN ('available', 'scheduled', 'retryable', 'pending');
 END;
 $$;
+CREATE FUNCTION thaw.end_of_range(beginning text) RETURNS text
+    LANGUAGE sql STABLE
+    RETURN (lower(beginning) || chr(CASE getdatabaseencoding() WHEN 'UTF8'::name THEN 1114111 ELSE 255 END));
 CREATE FUNCTION thaw.end_safety(p_why text, p_decided_by text) RETURNS boolean
     LANGUAGE plpgsql
     AS $$

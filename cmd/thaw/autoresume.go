@@ -56,7 +56,7 @@ func (c *autoResumeSwitch) set(ctx context.Context, e *env, enabled bool) error 
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(e.stdout, "auto-resume of workspace %s is %s\n", c.Workspace, onOff(enabled))
+		printf(e.stdout, "auto-resume of workspace %s is %s\n", c.Workspace, onOff(enabled))
 		return nil
 	})
 }
@@ -89,9 +89,9 @@ func (c *autoResumeListCmd) Run(ctx context.Context, e *env) error {
 			return writeJSON(e.stdout, lines)
 		}
 		w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "WORKSPACE\tAUTO-RESUME\tCHANGED\tBY\tNOTE")
+		printf(w, "WORKSPACE\tAUTO-RESUME\tCHANGED\tBY\tNOTE\n")
 		for _, r := range rows {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", r.Key, onOff(r.AutoResume), stampOr(r.AutoResumeChangedAt, "never"), deref(r.AutoResumeChangedBy), deref(r.AutoResumeNote))
+			printf(w, "%s\t%s\t%s\t%s\t%s\n", r.Key, onOff(r.AutoResume), stampOr(r.AutoResumeChangedAt, "never"), deref(r.AutoResumeChangedBy), deref(r.AutoResumeNote))
 		}
 		return w.Flush()
 	})

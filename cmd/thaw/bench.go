@@ -60,7 +60,7 @@ func (c *benchCmd) Run(ctx context.Context, e *env) error {
 func (c *benchCmd) watch(e *env, shown *progress) bench.Watch {
 	w := bench.Watch{Step: func(done, total int, what string) {
 		if shown.bar == nil {
-			fmt.Fprintf(e.stderr, "%d of %d: %s\n", done+1, total, what)
+			printf(e.stderr, "%d of %d: %s\n", done+1, total, what)
 			return
 		}
 		shown.bar.Describe(what)

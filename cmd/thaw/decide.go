@@ -62,7 +62,7 @@ func (d *decision) decide(ctx context.Context, e *env, what string, evenByUser b
 		if d.JSON {
 			return writeJSON(e.stdout, result)
 		}
-		fmt.Fprintln(e.stdout, d.describe(what, result.Changed))
+		printLine(e.stdout, d.describe(what, result.Changed))
 		return nil
 	})
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -132,14 +131,13 @@ func (f *fileExplained) explain(ctx context.Context, lines []prospectLine) error
 	if err != nil {
 		return err
 	}
-	encoder := json.NewEncoder(f.env.stdout)
-	encoder.SetEscapeHTML(false)
+	encoder := newJSONEncoder(f.env.stdout)
 	for _, line := range lines {
 		answer := lineExplained{Line: line.number, Prospect: outlook.Prospect{URL: line.url, Explanations: []outlook.Explanation{}}}
 		if line.err != nil {
 			f.bad++
 			answer.Error = line.err.Error()
-			fmt.Fprintf(f.env.stderr, "line %d: %s\n", line.number, line.err)
+			printf(f.env.stderr, "line %d: %s\n", line.number, line.err)
 		} else {
 			answer.Prospect, prospects = prospects[0], prospects[1:]
 			if !answer.IsKnown() {
@@ -153,7 +151,7 @@ func (f *fileExplained) explain(ctx context.Context, lines []prospectLine) error
 			}
 		} else if line.err == nil {
 			if f.done-f.bad > 1 {
-				fmt.Fprintln(f.env.stdout)
+				printf(f.env.stdout, "\n")
 			}
 			printExplanations(f.env.stdout, answer.Explanations)
 		}
@@ -171,34 +169,34 @@ func (f *fileExplained) verdict(name string) error {
 		return nil
 	}
 	f.shown.finish()
-	fmt.Fprintf(f.env.stderr, "of %d prospects nobody knows %d, and %d lines are no URLs\n", f.done, f.unknown, f.bad)
+	printf(f.env.stderr, "of %d prospects nobody knows %d, and %d lines are no URLs\n", f.done, f.unknown, f.bad)
 	return errSilent
 }
 
 func printExplanations(out io.Writer, explanations []outlook.Explanation) {
 	for i, x := range explanations {
 		if i > 0 {
-			fmt.Fprintln(out)
+			printf(out, "\n")
 		}
 		if x.Code == explain.NotFound {
-			fmt.Fprintf(out, "%s\n  %s\n", x.ProspectURL, x.Sentence)
+			printf(out, "%s\n  %s\n", x.ProspectURL, x.Sentence)
 			for _, spelling := range x.Tried {
-				fmt.Fprintf(out, "  tried %s\n", spelling)
+				printf(out, "  tried %s\n", spelling)
 			}
 			continue
 		}
-		fmt.Fprintf(out, "%s in campaign %s of %s, on account %s, step %d: %s\n", x.ProspectURL, x.Campaign, x.Workspace, x.Account, x.Step, x.Status)
-		fmt.Fprintf(out, "  %s\n", x.Sentence)
-		fmt.Fprintf(out, "  code %s; to act: %s; expected: %s\n", x.Code, x.WhoActs, stampOr(x.ExpectedAt, "not known"))
+		printf(out, "%s in campaign %s of %s, on account %s, step %d: %s\n", x.ProspectURL, x.Campaign, x.Workspace, x.Account, x.Step, x.Status)
+		printf(out, "  %s\n", x.Sentence)
+		printf(out, "  code %s; to act: %s; expected: %s\n", x.Code, x.WhoActs, stampOr(x.ExpectedAt, "not known"))
 		for _, h := range x.History {
-			fmt.Fprintf(out, "  %s  %s by %s", stamp(h.At), h.Kind, h.Source)
+			printf(out, "  %s  %s by %s", stamp(h.At), h.Kind, h.Source)
 			if h.Reason != "" {
-				fmt.Fprintf(out, " (%s)", h.Reason)
+				printf(out, " (%s)", h.Reason)
 			}
 			if h.FromAccount != h.ToAccount {
-				fmt.Fprintf(out, ", %s -> %s", h.FromAccount, h.ToAccount)
+				printf(out, ", %s -> %s", h.FromAccount, h.ToAccount)
 			}
-			fmt.Fprintln(out)
+			printf(out, "\n")
 		}
 	}
 }

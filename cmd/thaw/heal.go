@@ -78,7 +78,7 @@ func (c *healCmd) Run(ctx context.Context, e *env) error {
 			if c.JSON {
 				return writeJSON(e.stdout, healing{HealID: &id, Cap: c.Cap, Left: found.Waiting})
 			}
-			fmt.Fprintf(e.stdout, "heal %d is asked for: %d enrollments can be woken, at most %d will be\n", id, found.Waiting, c.Cap)
+			printf(e.stdout, "heal %d is asked for: %d enrollments can be woken, at most %d will be\n", id, found.Waiting, c.Cap)
 			return nil
 		}
 		var heal dbsqlc.HealRow
@@ -96,7 +96,7 @@ func (c *healCmd) Run(ctx context.Context, e *env) error {
 		if c.JSON {
 			return writeJSON(e.stdout, result)
 		}
-		fmt.Fprintf(e.stdout, "heal %d: %d enrollments resumed (%d re-pointed), %d left, in %.1f s\n", id, result.Resumed, result.Repointed, result.Left, result.Seconds)
+		printf(e.stdout, "heal %d: %d enrollments resumed (%d re-pointed), %d left, in %.1f s\n", id, result.Resumed, result.Repointed, result.Left, result.Seconds)
 		return nil
 	})
 }
@@ -134,7 +134,7 @@ func (c *healCmd) dryRun(ctx context.Context, e *env, db *store.Store, start dbs
 	if c.JSON {
 		return writeJSON(e.stdout, healing{Cap: c.Cap, Left: scope.Waiting, WouldResume: &would})
 	}
-	fmt.Fprintf(e.stdout, "dry run: would resume %d of %d enrollments through %d accounts; nothing was changed\n", would, scope.Waiting, scope.Accounts)
+	printf(e.stdout, "dry run: would resume %d of %d enrollments through %d accounts; nothing was changed\n", would, scope.Waiting, scope.Accounts)
 	return nil
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/thawline/thaw/internal/store"
@@ -29,7 +28,7 @@ func (c *holdCmd) Run(ctx context.Context, e *env) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(e.stdout, "account %s rests until %s\n", c.Account, stamp(until))
+		printf(e.stdout, "account %s rests until %s\n", c.Account, stamp(until))
 		return nil
 	})
 }

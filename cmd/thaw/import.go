@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 
@@ -42,7 +41,7 @@ func (c *importCmd) Run(ctx context.Context, e *env) error {
 		if c.JSON {
 			return writeJSON(e.stdout, result)
 		}
-		fmt.Fprintf(e.stdout, "%d rows: %d workspaces, %d accounts, %d campaigns, %d enrollments (%d new, %d changed, %d as they were) in %.1f s\n",
+		printf(e.stdout, "%d rows: %d workspaces, %d accounts, %d campaigns, %d enrollments (%d new, %d changed, %d as they were) in %.1f s\n",
 			result.Rows, result.Workspaces, result.Accounts, result.Campaigns, result.Enrollments, result.Inserted, result.Updated, result.Unchanged, result.Seconds)
 		return nil
 	})

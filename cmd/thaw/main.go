@@ -5,12 +5,12 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -55,9 +55,10 @@ type cli struct {
 
 // An env is what a command gets of the world outside.
 type env struct {
-	stdin          io.Reader
-	stdout, stderr io.Writer
-	logger         *slog.Logger
+	stdin  io.Reader
+	stdout *output
+	stderr io.Writer
+	logger *slog.Logger
 }
 
 // errSilent makes the program exit with 1 after the command has said all there is to say.
@@ -66,7 +67,8 @@ var errSilent = errors.New("failed")
 // exit is how kong ends the program from within, for --help and --version.
 type exit int
 
-func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
+func run(ctx context.Context, args []string, stdin io.Reader, out, stderr io.Writer) (code int) {
+	stdout := &output{Writer: out}
 	defer func() {
 		switch reason := recover().(type) {
 		case nil:
@@ -74,6 +76,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			code = int(reason)
 		default:
 			panic(reason)
+		}
+		// An answer that was not written is not one, whatever the command made of it.
+		if stdout.err != nil && code == 0 {
+			printf(stderr, "thaw: %s\n", stdout.err)
+			code = 1
 		}
 	}()
 	var c cli
@@ -84,7 +91,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	ignoreEmpty(parser.Model.Node)
 	parsed, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintf(stderr, "thaw: %s\nRun \"thaw --help\", or \"thaw COMMAND --help\" for the flags of a command.\n", err)
+		printf(stderr, "thaw: %s\nRun \"thaw --help\", or \"thaw COMMAND --help\" for the flags of a command.\n", err)
 		return 2
 	}
 	err = parsed.Run(&env{stdin: stdin, stdout: stdout, stderr: stderr, logger: newLogger(c.LogFormat, c.LogLevel, stderr)})
@@ -94,10 +101,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case errors.Is(err, errSilent):
 		return 1
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
-		fmt.Fprintln(stderr, "thaw: interrupted")
+		printf(stderr, "thaw: interrupted\n")
 		return 130
 	default:
-		fmt.Fprintf(stderr, "thaw: %s\n", explainError(err))
+		for _, line := range strings.Split("thaw: "+explainError(err), "\n") {
+			printLine(stderr, line)
+		}
 		return 1
 	}
 }
@@ -137,6 +146,9 @@ func newLogger(format, levelName string, w io.Writer) *slog.Logger {
 }
 
 func isTerminal(w io.Writer) bool {
+	if out, ok := w.(*output); ok {
+		w = out.Writer
+	}
 	file, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
 }

@@ -36,10 +36,10 @@ func (c *migrateUpCmd) Run(ctx context.Context, e *env) error {
 	return c.migrate(ctx, e.logger, func(m *schema.Migrator) error {
 		results, err := m.Up(ctx)
 		for _, r := range results {
-			fmt.Fprintf(e.stdout, "applied %s\n", migrationName(r.Source))
+			printf(e.stdout, "applied %s\n", migrationName(r.Source))
 		}
 		if err == nil && len(results) == 0 {
-			fmt.Fprintln(e.stdout, "nothing to do: all migrations are applied")
+			printf(e.stdout, "nothing to do: all migrations are applied\n")
 		}
 		return err
 	})
@@ -69,10 +69,10 @@ func (c *migrateDownCmd) Run(ctx context.Context, e *env) error {
 		}
 		results, err := m.DownTo(ctx, to)
 		for _, r := range results {
-			fmt.Fprintf(e.stdout, "took back %s\n", migrationName(r.Source))
+			printf(e.stdout, "took back %s\n", migrationName(r.Source))
 		}
 		if err == nil && len(results) == 0 {
-			fmt.Fprintln(e.stdout, "nothing to take back")
+			printf(e.stdout, "nothing to take back\n")
 		}
 		return err
 	})
@@ -107,13 +107,13 @@ func (c *migrateStatusCmd) Run(ctx context.Context, e *env) error {
 			return writeJSON(e.stdout, lines)
 		}
 		w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "VERSION\tMIGRATION\tAPPLIED")
+		printf(w, "VERSION\tMIGRATION\tAPPLIED\n")
 		for _, l := range lines {
 			applied := "pending"
 			if l.AppliedAt != nil {
 				applied = stamp(*l.AppliedAt)
 			}
-			fmt.Fprintf(w, "%d\t%s\t%s\n", l.Version, l.Name, applied)
+			printf(w, "%d\t%s\t%s\n", l.Version, l.Name, applied)
 		}
 		return w.Flush()
 	})

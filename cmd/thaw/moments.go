@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"text/tabwriter"
 
 	"github.com/thawline/thaw/internal/outlook"
@@ -13,9 +12,9 @@ func printMoments(e *env, moments []outlook.Moment, asJSON bool) error {
 		return writeJSON(e.stdout, moments)
 	}
 	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "AT\tWHAT\tABOUT\tBY\tWHY")
+	printf(w, "AT\tWHAT\tABOUT\tBY\tWHY\n")
 	for _, m := range moments {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", stamp(m.At), m.What, about(m), m.By, m.Why)
+		printf(w, "%s\t%s\t%s\t%s\t%s\n", stamp(m.At), m.What, about(m), m.By, m.Why)
 	}
 	return w.Flush()
 }

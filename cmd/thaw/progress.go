@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"time"
 
@@ -51,9 +50,9 @@ func (p *progress) set(done int64) {
 	case time.Since(p.last) >= lineEvery:
 		p.last = time.Now()
 		if p.total > 0 {
-			fmt.Fprintf(p.w, "%s: %d of %d %s\n", p.name, done, p.total, p.unit)
+			printf(p.w, "%s: %d of %d %s\n", p.name, done, p.total, p.unit)
 		} else {
-			fmt.Fprintf(p.w, "%s: %d %s\n", p.name, done, p.unit)
+			printf(p.w, "%s: %d %s\n", p.name, done, p.unit)
 		}
 	}
 }

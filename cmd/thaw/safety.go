@@ -43,9 +43,9 @@ func (c *safetyEnterCmd) Run(ctx context.Context, e *env) error {
 		case err != nil:
 			return err
 		case entered:
-			fmt.Fprintln(e.stdout, "Safety mode is on. Nobody is woken, and nothing is sent.")
+			printf(e.stdout, "Safety mode is on. Nobody is woken, and nothing is sent.\n")
 		default:
-			fmt.Fprintln(e.stdout, "Safety mode was on already, and stays as it was: thaw safety status says why.")
+			printf(e.stdout, "Safety mode was on already, and stays as it was: thaw safety status says why.\n")
 		}
 		return nil
 	})
@@ -67,9 +67,9 @@ func (c *safetyClearCmd) Run(ctx context.Context, e *env) error {
 		case err != nil:
 			return err
 		case cleared:
-			fmt.Fprintln(e.stdout, "Safety mode is off. The next tick goes on, within its caps.")
+			printf(e.stdout, "Safety mode is off. The next tick goes on, within its caps.\n")
 		default:
-			fmt.Fprintln(e.stdout, "Safety mode was off already.")
+			printf(e.stdout, "Safety mode was off already.\n")
 		}
 		return nil
 	})
@@ -91,7 +91,7 @@ func (c *safetyStatusCmd) Run(ctx context.Context, e *env) error {
 		if c.JSON {
 			return writeJSON(e.stdout, safety)
 		}
-		fmt.Fprintln(e.stdout, describeSafety(safety))
+		printLine(e.stdout, describeSafety(safety))
 		return nil
 	})
 }

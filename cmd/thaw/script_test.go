@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 //	exits CODE COMMAND…       runs a program that must exit with this code
 //	until WORDS COMMAND…      runs a program until its output has the words
 //	httpget STATUS PATH       asks the server at ADDR, until it answers with this status, and prints the body
-//	httppost STATUS PATH FILE posts a file to the server at ADDR, signed with "s3cret" as Unipile v1 and v2 do, and prints
+//	httppost STATUS PATH FILE posts a file to the server at ADDR, signed with "s3cret-of-the-scripts" as Unipile v1 and v2 do, and prints
 //	                          the body
 //	receive                   serves at the URL in RECEIVER: a path answers with the status that it names
 //	sigterm                   asks the programs in the background to end
@@ -235,8 +235,8 @@ func httpPost(ts *testscript.TestScript, neg bool, args []string) {
 func request(ts *testscript.TestScript, method, path, body string) (status, answer string, ok bool) {
 	request, err := http.NewRequest(method, "http://"+ts.Getenv("ADDR")+path, strings.NewReader(body))
 	ts.Check(err)
-	request.Header.Set("Unipile-Auth", "s3cret")
-	request.Header.Set("unipile-signature", webhook.SignUnipileV2("s3cret", time.Now(), []byte(body)))
+	request.Header.Set("Unipile-Auth", "s3cret-of-the-scripts")
+	request.Header.Set("unipile-signature", webhook.SignUnipileV2("s3cret-of-the-scripts", time.Now(), []byte(body)))
 	client := http.Client{
 		Timeout:       patience,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

@@ -94,11 +94,11 @@ func (f *workFlag) Validate() error {
 // httpFlag has the flags of a process that serves HTTP.
 type httpFlag struct {
 	adminFlag       `embed:""`
-	Addr            string   `help:"Address to listen on." default:"127.0.0.1:8080" env:"THAW_ADDR"`
-	UnipileV1Secret []string `name:"unipile-v1-secret" help:"Secret that Unipile v1 sends in its header. Two, separated by a comma, while one replaces the other. None: the route does not exist." placeholder:"SECRET" env:"THAW_UNIPILE_V1_SECRET"`
-	UnipileV1Header string   `name:"unipile-v1-header" help:"Name of the header in which Unipile v1 sends its secret." default:"Unipile-Auth" env:"THAW_UNIPILE_V1_HEADER"`
-	UnipileV2Secret []string `name:"unipile-v2-secret" help:"Signing secret of Unipile v2, or two. None: the route does not exist." placeholder:"SECRET" env:"THAW_UNIPILE_V2_SECRET"`
-	StandardSecret  []string `help:"Signing secret of Standard Webhooks, or two: whsec_ and base64 of 24 to 64 bytes. None: the route does not exist." placeholder:"SECRET" env:"THAW_STANDARD_SECRET"`
+	Addr            string  `help:"Address to listen on." default:"127.0.0.1:8080" env:"THAW_ADDR"`
+	UnipileV1Secret secrets `name:"unipile-v1-secret" help:"Secret that Unipile v1 sends in its header, of at least 16 characters and without a comma. Two, separated by a comma, while one replaces the other. None: the route does not exist." placeholder:"SECRET" env:"THAW_UNIPILE_V1_SECRET"`
+	UnipileV1Header string  `name:"unipile-v1-header" help:"Name of the header in which Unipile v1 sends its secret." default:"Unipile-Auth" env:"THAW_UNIPILE_V1_HEADER"`
+	UnipileV2Secret secrets `name:"unipile-v2-secret" help:"Signing secret of Unipile v2, of at least 16 characters and without a comma, or two. None: the route does not exist." placeholder:"SECRET" env:"THAW_UNIPILE_V2_SECRET"`
+	StandardSecret  secrets `help:"Signing secret of Standard Webhooks, or two: whsec_ and base64 of 24 to 64 bytes. None: the route does not exist." placeholder:"SECRET" env:"THAW_STANDARD_SECRET"`
 }
 
 func (f *httpFlag) Validate() error {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"text/tabwriter"
 
@@ -33,40 +32,40 @@ func (c *statusCmd) Run(ctx context.Context, e *env) error {
 
 func printStatus(out io.Writer, report outlook.StatusReport, limit int) error {
 	if report.Safety.On {
-		fmt.Fprintln(out, describeSafety(report.Safety))
+		printLine(out, describeSafety(report.Safety))
 	}
-	fmt.Fprintf(out, "%d enrollments are paused; %d of them can be woken, through %d accounts.\n",
+	printf(out, "%d enrollments are paused; %d of them can be woken, through %d accounts.\n",
 		report.Backlog.Paused, report.Backlog.Resumable, report.Backlog.Accounts)
 	switch last := report.LastSweep; {
 	case last == nil:
-		fmt.Fprintln(out, "No tick was swept yet.")
+		printf(out, "No tick was swept yet.\n")
 	case last.FinishedAt == nil:
-		fmt.Fprintf(out, "Tick %s is at work: %d of %d accounts, %d resumed.\n", stamp(last.TickAt), last.AccountsProcessed, last.AccountsPlanned, last.Resumed)
+		printf(out, "Tick %s is at work: %d of %d accounts, %d resumed.\n", stamp(last.TickAt), last.AccountsProcessed, last.AccountsPlanned, last.Resumed)
 	default:
-		fmt.Fprintf(out, "Last tick %s: %d accounts, %d resumed, %d left.\n", stamp(last.TickAt), last.AccountsProcessed, last.Resumed, last.BacklogLeft)
+		printf(out, "Last tick %s: %d accounts, %d resumed, %d left.\n", stamp(last.TickAt), last.AccountsProcessed, last.Resumed, last.BacklogLeft)
 	}
 	for _, o := range report.Orphans {
-		fmt.Fprintf(out, "Account %s of %s is connecting since %s: whoever began that did not end it. Connect it again, or remove it.\n",
+		printf(out, "Account %s of %s is connecting since %s: whoever began that did not end it. Connect it again, or remove it.\n",
 			o.Account, o.Workspace, stamp(o.Since))
 	}
 	if len(report.Accounts) == 0 {
 		return nil
 	}
-	fmt.Fprintln(out)
+	printf(out, "\n")
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "WORKSPACE\tACCOUNT\tSTATUS\tPAUSED\tRESUMABLE\tDONE BY")
+	printf(w, "WORKSPACE\tACCOUNT\tSTATUS\tPAUSED\tRESUMABLE\tDONE BY\n")
 	shown := report.Accounts
 	if limit > 0 {
 		shown = shown[:min(limit, len(shown))]
 	}
 	for _, a := range shown {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\n", a.Workspace, a.Account, a.Status, a.Paused, a.Resumable, stampOr(a.ETA, "-"))
+		printf(w, "%s\t%s\t%s\t%d\t%d\t%s\n", a.Workspace, a.Account, a.Status, a.Paused, a.Resumable, stampOr(a.ETA, "-"))
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
 	if more := len(report.Accounts) - len(shown); more > 0 {
-		fmt.Fprintf(out, "and %d more accounts: --limit 0 shows them\n", more)
+		printf(out, "and %d more accounts: --limit 0 shows them\n", more)
 	}
 	return nil
 }

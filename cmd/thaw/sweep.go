@@ -45,7 +45,7 @@ func (c *sweepCmd) Run(ctx context.Context, e *env) error {
 			if c.JSON {
 				return writeJSON(e.stdout, map[string]time.Time{"tick_at": tick.UTC()})
 			}
-			fmt.Fprintf(e.stdout, "the sweep of tick %s is asked for\n", stamp(tick))
+			printf(e.stdout, "the sweep of tick %s is asked for\n", stamp(tick))
 			return nil
 		}
 		var swept dbsqlc.SweepRow
@@ -75,7 +75,7 @@ func (c *sweepCmd) Run(ctx context.Context, e *env) error {
 		if c.JSON {
 			return writeJSON(e.stdout, s)
 		}
-		fmt.Fprintf(e.stdout, "tick %s: %d of %d accounts, %d enrollments resumed (%d re-pointed), %d campaigns started, %d left, in %.1f s\n",
+		printf(e.stdout, "tick %s: %d of %d accounts, %d enrollments resumed (%d re-pointed), %d campaigns started, %d left, in %.1f s\n",
 			stamp(s.TickAt), s.AccountsProcessed, s.AccountsPlanned, s.Resumed, s.Repointed, s.CampaignsResumed, s.BacklogLeft, s.Seconds)
 		return nil
 	})

@@ -62,16 +62,22 @@ func (c *tokenCreateCmd) Run(ctx context.Context, e *env) error {
 			}
 			params.WorkspaceID = &id
 		}
-		row, err := db.CreateToken(ctx, params)
-		if err != nil {
-			return fmt.Errorf("making the token: %w", err)
-		}
-		if c.JSON {
-			return writeJSON(e.stdout, map[string]any{"id": row.ID, "token": string(made), "expires_at": row.ExpiresAt})
-		}
-		fmt.Fprintln(e.stdout, string(made))
-		fmt.Fprintf(e.stderr, "token %d, good until %s; it is not shown again\n", row.ID, stampOr(row.ExpiresAt, "it is revoked"))
-		return nil
+		return db.Tx(ctx, func(_ pgx.Tx, q *dbsqlc.Queries) error {
+			row, err := q.CreateToken(ctx, params)
+			if err != nil {
+				return fmt.Errorf("making the token: %w", err)
+			}
+			// Shown before it is committed: a token that cannot be shown, as on a full disk, is not made.
+			if c.JSON {
+				return writeJSON(e.stdout, map[string]any{"id": row.ID, "token": string(made), "expires_at": row.ExpiresAt})
+			}
+			printLine(e.stdout, string(made))
+			if e.stdout.err != nil {
+				return e.stdout.err
+			}
+			printf(e.stderr, "token %d, good until %s; it is not shown again\n", row.ID, stampOr(row.ExpiresAt, "it is revoked"))
+			return nil
+		})
 	})
 }
 
@@ -109,13 +115,13 @@ func (c *tokenListCmd) Run(ctx context.Context, e *env) error {
 			return writeJSON(e.stdout, lines)
 		}
 		w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "ID\tWORKSPACE\tNAME\tCREATED\tBY\tLAST USED\tEXPIRES\tREVOKED")
+		printf(w, "ID\tWORKSPACE\tNAME\tCREATED\tBY\tLAST USED\tEXPIRES\tREVOKED\n")
 		for _, r := range rows {
 			workspace := r.Workspace
 			if workspace == "" {
 				workspace = "(all)"
 			}
-			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, workspace, r.Name, stamp(r.CreatedAt), r.CreatedBy,
+			printf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, workspace, r.Name, stamp(r.CreatedAt), r.CreatedBy,
 				stampOr(r.LastUsedAt, "never"), stampOr(r.ExpiresAt, "never"), stampOr(r.RevokedAt, "-"))
 		}
 		return w.Flush()
@@ -137,7 +143,7 @@ func (c *tokenRevokeCmd) Run(ctx context.Context, e *env) error {
 		} else if err != nil {
 			return err
 		}
-		fmt.Fprintf(e.stdout, "token %d (%s) is revoked\n", c.ID, name)
+		printf(e.stdout, "token %d (%s) is revoked\n", c.ID, name)
 		return nil
 	})
 }

@@ -54,9 +54,9 @@ func printVerification(out io.Writer, report verify.Report) error {
 		if check.Violations > 0 {
 			verdict = fmt.Sprintf("%d violations", check.Violations)
 		}
-		fmt.Fprintf(w, "%s\t%s\n", verdict, check.Name)
+		printf(w, "%s\t%s\n", verdict, check.Name)
 		for _, example := range check.Examples {
-			fmt.Fprintf(w, "\t  %s\n", example)
+			printf(w, "\t  %s\n", example)
 		}
 	}
 	return w.Flush()

@@ -17,9 +17,9 @@ import (
 
 // webhookFlag has the flags of a process that delivers messages to the platform.
 type webhookFlag struct {
-	WebhookURL          string   `help:"Where to tell the platform what happened: a URL that takes Standard Webhooks. None: this process tells nobody." placeholder:"URL" env:"THAW_WEBHOOK_URL"`
-	WebhookSecret       []string `help:"Secret that signs these messages: whsec_ and base64 of 24 to 64 bytes. Two, separated by a comma, while one replaces the other." placeholder:"SECRET" env:"THAW_WEBHOOK_SECRET"`
-	WebhookAllowPrivate bool     `help:"Allow http, and receivers on addresses that are not public." env:"THAW_WEBHOOK_ALLOW_PRIVATE"`
+	WebhookURL          string  `help:"Where to tell the platform what happened: a URL that takes Standard Webhooks. None: this process tells nobody." placeholder:"URL" env:"THAW_WEBHOOK_URL"`
+	WebhookSecret       secrets `help:"Secret that signs these messages: whsec_ and base64 of 24 to 64 bytes. Two, separated by a comma, while one replaces the other." placeholder:"SECRET" env:"THAW_WEBHOOK_SECRET"`
+	WebhookAllowPrivate bool    `help:"Allow http, and receivers on addresses that are not public." env:"THAW_WEBHOOK_ALLOW_PRIVATE"`
 }
 
 func (f *webhookFlag) Validate() error {
@@ -176,37 +176,37 @@ func (c *webhooksListCmd) read(ctx context.Context, db *store.Store) (page webho
 
 func (p webhooksPage) print(e *env) error {
 	if len(p.Endpoints) == 0 {
-		fmt.Fprintln(e.stdout, "There is no receiver: start thaw serve or work with --webhook-url.")
+		printf(e.stdout, "There is no receiver: start thaw serve or work with --webhook-url.\n")
 	}
 	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
 	if len(p.Endpoints) > 0 {
-		fmt.Fprintln(w, "RECEIVER\tWAITING\tFAILED\tDISABLED")
+		printf(w, "RECEIVER\tWAITING\tFAILED\tDISABLED\n")
 		for _, r := range p.Endpoints {
 			disabled := "no"
 			if r.DisabledAt != nil {
 				disabled = stamp(*r.DisabledAt) + ": " + deref(r.DisabledReason)
 			}
-			fmt.Fprintf(w, "%s\t%d\t%d\t%s\n", r.URL, r.Waiting, r.Failed, disabled)
+			printf(w, "%s\t%d\t%d\t%s\n", r.URL, r.Waiting, r.Failed, disabled)
 		}
 	}
 	if err := w.Flush(); err != nil || len(p.Messages) == 0 {
 		return err
 	}
-	fmt.Fprintln(e.stdout)
-	fmt.Fprintln(w, "AT\tMESSAGE\tTYPE\tRECEIVER\tSTATE\tATTEMPTS\tNEXT ATTEMPT\tLAST PROBLEM")
+	printf(e.stdout, "\n")
+	printf(w, "AT\tMESSAGE\tTYPE\tRECEIVER\tSTATE\tATTEMPTS\tNEXT ATTEMPT\tLAST PROBLEM\n")
 	for _, m := range p.Messages {
 		for _, d := range m.Deliveries {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", stamp(m.At), m.ID, m.Type, d.URL, d.State, d.Attempts, stampOr(d.NextAttemptAt, "-"), deref(d.LastError))
+			printf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", stamp(m.At), m.ID, m.Type, d.URL, d.State, d.Attempts, stampOr(d.NextAttemptAt, "-"), deref(d.LastError))
 		}
 		if len(m.Deliveries) == 0 {
-			fmt.Fprintf(w, "%s\t%s\t%s\t-\tits receiver was removed\t\t\t\n", stamp(m.At), m.ID, m.Type)
+			printf(w, "%s\t%s\t%s\t-\tits receiver was removed\t\t\t\n", stamp(m.At), m.ID, m.Type)
 		}
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
 	if p.Next != nil {
-		fmt.Fprintf(e.stdout, "for those before: --before %s\n", *p.Next)
+		printf(e.stdout, "for those before: --before %s\n", *p.Next)
 	}
 	return nil
 }
@@ -289,7 +289,7 @@ func (c *webhooksTestCmd) report(e *env, id string, rows []dbsqlc.MessageRow) er
 			return err
 		}
 	case !c.Wait:
-		fmt.Fprintf(e.stdout, "message %s is on its way\n", id)
+		printf(e.stdout, "message %s is on its way\n", id)
 	default:
 		for _, a := range answers {
 			said := deref(a.Problem)
@@ -299,7 +299,7 @@ func (c *webhooksTestCmd) report(e *env, id string, rows []dbsqlc.MessageRow) er
 					said += ", " + strconv.Itoa(int(*a.Status))
 				}
 			}
-			fmt.Fprintf(e.stdout, "message %s to %s: %s\n", id, a.URL, said)
+			printf(e.stdout, "message %s to %s: %s\n", id, a.URL, said)
 		}
 	}
 	if failed {
@@ -361,7 +361,7 @@ func (c *webhooksReplayCmd) Run(ctx context.Context, e *env) error {
 		if c.JSON {
 			return writeJSON(e.stdout, map[string]int64{"messages": total.Messages, "deliveries": total.Deliveries})
 		}
-		fmt.Fprintf(e.stdout, "%d messages are sent again, in %d deliveries\n", total.Messages, total.Deliveries)
+		printf(e.stdout, "%d messages are sent again, in %d deliveries\n", total.Messages, total.Deliveries)
 		return nil
 	})
 }
@@ -384,7 +384,7 @@ func (c *webhooksEnableCmd) Run(ctx context.Context, e *env) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(e.stdout, "receiver %s is enabled\n", c.URL)
+		printf(e.stdout, "receiver %s is enabled\n", c.URL)
 		return nil
 	})
 }
@@ -407,7 +407,7 @@ func (c *webhooksRemoveCmd) Run(ctx context.Context, e *env) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(e.stdout, "receiver %s is removed\n", c.URL)
+		printf(e.stdout, "receiver %s is removed\n", c.URL)
 		return nil
 	})
 }

@@ -17,6 +17,10 @@ const (
 	// maxSecrets are the present secret and the one before or after it.
 	maxSecrets = 2
 
+	// minSecret is the shortest secret that is taken, in bytes: 16 random hex digits have 64 bits. It also finds a secret that
+	// was split in two at a comma of its own.
+	minSecret = 16
+
 	// tolerance is how far the signed time of a delivery may be from our clock, in either direction.
 	tolerance = 5 * time.Minute
 
@@ -26,11 +30,11 @@ const (
 
 // Config says which routes exist and where their signals go.
 type Config struct {
-	// UnipileV1Secrets are the values that the registered header may have. At most two, visible ASCII.
+	// UnipileV1Secrets are the values that the registered header may have. At most two, of 16 or more visible ASCII characters.
 	// None: there is no /webhooks/unipile/v1.
 	UnipileV1Secrets []string
 
-	// UnipileV2Secrets are the keys of the unipile-signature header. At most two.
+	// UnipileV2Secrets are the keys of the unipile-signature header. At most two, of 16 or more bytes.
 	// None: there is no /webhooks/unipile/v2.
 	UnipileV2Secrets []string
 
@@ -102,6 +106,15 @@ func Register(mux *http.ServeMux, c Config) error {
 	}
 	for pattern, e := range endpoints {
 		mux.Handle(pattern, e)
+	}
+	return nil
+}
+
+// checkLength refuses a secret that is too short to be one, without quoting it.
+func checkLength(i int, secrets []string) error {
+	if n := len(secrets[i]); n < minSecret {
+		return fmt.Errorf("secret %d of %d has %d characters: use at least %d; a comma separates two secrets, so a secret cannot contain one",
+			i+1, len(secrets), n, minSecret)
 	}
 	return nil
 }

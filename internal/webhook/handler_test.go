@@ -409,6 +409,8 @@ func TestRegisterRefusesUnusableConfig(t *testing.T) {
 		{"v1 empty", webhook.Config{Apply: apply, UnipileV1Secrets: []string{v1Secret, ""}}, "unipile v1 secret 2 of 2", v1Secret},
 		{"v1 with a line break", webhook.Config{Apply: apply, UnipileV1Secrets: []string{"from-a-file\n"}}, "unipile v1 secret 1 of 1", "from-a-file"},
 		{"v1 header", webhook.Config{Apply: apply, UnipileV1Secrets: []string{v1Secret}, UnipileV1Header: "X-Secret:"}, `header name "X-Secret:"`, v1Secret},
+		{"v1 too short", webhook.Config{Apply: apply, UnipileV1Secrets: []string{v1Secret, "fifteen-letters"}}, "unipile v1 secret 2 of 2 has 15 characters: use at least 16; a comma separates two secrets", "fifteen-letters"},
+		{"v2 too short", webhook.Config{Apply: apply, UnipileV2Secrets: []string{"x"}}, "unipile v2 secret 1 of 1 has 1 characters", v1Secret},
 		{"v2 empty", webhook.Config{Apply: apply, UnipileV2Secrets: []string{""}}, "unipile v2 secret 1 of 1", v1Secret},
 		{"v2 with a line break", webhook.Config{Apply: apply, UnipileV2Secrets: []string{"from-a-file\n"}}, "unipile v2 secret 1 of 1", "from-a-file"},
 		{"standard without prefix", webhook.Config{Apply: apply, StandardSecrets: []string{standardSecret, standardRotated[6:]}}, "standard secret 2 of 2 does not begin with whsec_", standardRotated[6:]},

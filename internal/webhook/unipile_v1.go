@@ -41,7 +41,10 @@ func newUnipileV1(header string, secrets []string) (*unipileV1, error) {
 	}
 	for i, secret := range secrets {
 		if secret == "" || strings.ContainsFunc(secret, notVisibleASCII) {
-			return nil, fmt.Errorf("secret %d of %d cannot be sent in a header: use visible ASCII characters, at least one, without spaces", i+1, len(secrets))
+			return nil, fmt.Errorf("secret %d of %d cannot be sent in a header: use visible ASCII characters, without spaces", i+1, len(secrets))
+		}
+		if err := checkLength(i, secrets); err != nil {
+			return nil, err
 		}
 		u.secrets = append(u.secrets, sha256.Sum256([]byte(secret)))
 	}

@@ -40,6 +40,9 @@ func newUnipileV2(secrets []string) (*unipileV2, error) {
 		if secret == "" || secret != strings.TrimSpace(secret) {
 			return nil, fmt.Errorf("secret %d of %d is empty or has space around it: copy it again", i+1, len(secrets))
 		}
+		if err := checkLength(i, secrets); err != nil {
+			return nil, err
+		}
 	}
 	return &unipileV2{secrets: secrets}, nil
 }

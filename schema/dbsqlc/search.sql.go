@@ -16,13 +16,13 @@ JOIN thaw.workspaces AS workspace ON workspace.id = a.workspace_id
 WHERE a.id = ANY (ARRAY(
         SELECT k.id FROM thaw.accounts AS k
         WHERE lower(k.provider_account_id) COLLATE "C" >= lower($1::text) COLLATE "C"
-            AND lower(k.provider_account_id) COLLATE "C" < lower($1::text) || U&'\+10FFFF' COLLATE "C"
+            AND lower(k.provider_account_id) COLLATE "C" < thaw.end_of_range($1::text) COLLATE "C"
             AND k.workspace_id BETWEEN $2::bigint AND $3::bigint
         ORDER BY lower(k.provider_account_id) COLLATE "C" LIMIT $4::integer)
     || ARRAY(
         SELECT n.id FROM thaw.accounts AS n
         WHERE lower(n.display_name) COLLATE "C" >= lower($1::text) COLLATE "C"
-            AND lower(n.display_name) COLLATE "C" < lower($1::text) || U&'\+10FFFF' COLLATE "C"
+            AND lower(n.display_name) COLLATE "C" < thaw.end_of_range($1::text) COLLATE "C"
             AND n.workspace_id BETWEEN $2::bigint AND $3::bigint
         ORDER BY lower(n.display_name) COLLATE "C" LIMIT $4::integer))
 ORDER BY workspace.key, a.provider_account_id
@@ -82,13 +82,13 @@ JOIN thaw.workspaces AS workspace ON workspace.id = c.workspace_id
 WHERE c.id = ANY (ARRAY(
         SELECT k.id FROM thaw.campaigns AS k
         WHERE lower(k.key) COLLATE "C" >= lower($1::text) COLLATE "C"
-            AND lower(k.key) COLLATE "C" < lower($1::text) || U&'\+10FFFF' COLLATE "C"
+            AND lower(k.key) COLLATE "C" < thaw.end_of_range($1::text) COLLATE "C"
             AND k.workspace_id BETWEEN $2::bigint AND $3::bigint
         ORDER BY lower(k.key) COLLATE "C" LIMIT $4::integer)
     || ARRAY(
         SELECT n.id FROM thaw.campaigns AS n
         WHERE lower(n.name) COLLATE "C" >= lower($1::text) COLLATE "C"
-            AND lower(n.name) COLLATE "C" < lower($1::text) || U&'\+10FFFF' COLLATE "C"
+            AND lower(n.name) COLLATE "C" < thaw.end_of_range($1::text) COLLATE "C"
             AND n.workspace_id BETWEEN $2::bigint AND $3::bigint
         ORDER BY lower(n.name) COLLATE "C" LIMIT $4::integer))
 ORDER BY workspace.key, c.key
@@ -212,13 +212,13 @@ FROM thaw.workspaces AS w
 WHERE w.id = ANY (ARRAY(
         SELECT k.id FROM thaw.workspaces AS k
         WHERE lower(k.key) COLLATE "C" >= lower($1::text) COLLATE "C"
-            AND lower(k.key) COLLATE "C" < lower($1::text) || U&'\+10FFFF' COLLATE "C"
+            AND lower(k.key) COLLATE "C" < thaw.end_of_range($1::text) COLLATE "C"
             AND k.id BETWEEN $2::bigint AND $3::bigint
         ORDER BY lower(k.key) COLLATE "C" LIMIT $4::integer)
     || ARRAY(
         SELECT n.id FROM thaw.workspaces AS n
         WHERE lower(n.name) COLLATE "C" >= lower($1::text) COLLATE "C"
-            AND lower(n.name) COLLATE "C" < lower($1::text) || U&'\+10FFFF' COLLATE "C"
+            AND lower(n.name) COLLATE "C" < thaw.end_of_range($1::text) COLLATE "C"
             AND n.id BETWEEN $2::bigint AND $3::bigint
         ORDER BY lower(n.name) COLLATE "C" LIMIT $4::integer))
 ORDER BY w.key

@@ -186,6 +186,12 @@ CREATE TRIGGER accounts_keep_hold BEFORE UPDATE OF hold_until, hold_reason ON th
     FOR EACH ROW WHEN (OLD.hold_until > thaw.now()) EXECUTE FUNCTION thaw.accounts_keep_hold();
 -- People look for a workspace, an account or a campaign by the beginning of its name, in whatever case. By bytes, so that a range
 -- of the index is a prefix on every server. These columns hardly ever change: a signal still touches no index.
+-- The end of such a range: the text with the greatest character of the database's encoding after it. The character has no
+-- literal of its own: what a literal with an escape means depends on settings of the server.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.end_of_range(beginning text) RETURNS text LANGUAGE sql STABLE
+RETURN lower(end_of_range.beginning) || chr(CASE getdatabaseencoding() WHEN 'UTF8' THEN 1114111 ELSE 255 END);
+-- +goose StatementEnd
 CREATE INDEX workspaces_key_search_idx ON thaw.workspaces (lower(key) COLLATE "C");
 CREATE INDEX workspaces_name_search_idx ON thaw.workspaces (lower(name) COLLATE "C");
 CREATE INDEX accounts_id_search_idx ON thaw.accounts (lower(provider_account_id) COLLATE "C");
@@ -265,6 +271,7 @@ CREATE INDEX enrollments_active_idx ON thaw.enrollments (account_id, campaign_id
 
 -- +goose Down
 DROP TABLE thaw.enrollments, thaw.campaigns, thaw.accounts, thaw.workspaces, thaw.safety;
+DROP FUNCTION thaw.end_of_range(text);
 DROP FUNCTION thaw.accounts_keep_hold();
 DROP FUNCTION thaw.accounts_note_disconnection();
 DROP FUNCTION thaw.accounts_note_connection();

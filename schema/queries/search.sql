@@ -7,13 +7,13 @@ FROM thaw.workspaces AS w
 WHERE w.id = ANY (ARRAY(
         SELECT k.id FROM thaw.workspaces AS k
         WHERE lower(k.key) COLLATE "C" >= lower(sqlc.arg(beginning)::text) COLLATE "C"
-            AND lower(k.key) COLLATE "C" < lower(sqlc.arg(beginning)::text) || U&'\+10FFFF' COLLATE "C"
+            AND lower(k.key) COLLATE "C" < thaw.end_of_range(sqlc.arg(beginning)::text) COLLATE "C"
             AND k.id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint
         ORDER BY lower(k.key) COLLATE "C" LIMIT sqlc.arg(size)::integer)
     || ARRAY(
         SELECT n.id FROM thaw.workspaces AS n
         WHERE lower(n.name) COLLATE "C" >= lower(sqlc.arg(beginning)::text) COLLATE "C"
-            AND lower(n.name) COLLATE "C" < lower(sqlc.arg(beginning)::text) || U&'\+10FFFF' COLLATE "C"
+            AND lower(n.name) COLLATE "C" < thaw.end_of_range(sqlc.arg(beginning)::text) COLLATE "C"
             AND n.id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint
         ORDER BY lower(n.name) COLLATE "C" LIMIT sqlc.arg(size)::integer))
 ORDER BY w.key
@@ -26,13 +26,13 @@ JOIN thaw.workspaces AS workspace ON workspace.id = a.workspace_id
 WHERE a.id = ANY (ARRAY(
         SELECT k.id FROM thaw.accounts AS k
         WHERE lower(k.provider_account_id) COLLATE "C" >= lower(sqlc.arg(beginning)::text) COLLATE "C"
-            AND lower(k.provider_account_id) COLLATE "C" < lower(sqlc.arg(beginning)::text) || U&'\+10FFFF' COLLATE "C"
+            AND lower(k.provider_account_id) COLLATE "C" < thaw.end_of_range(sqlc.arg(beginning)::text) COLLATE "C"
             AND k.workspace_id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint
         ORDER BY lower(k.provider_account_id) COLLATE "C" LIMIT sqlc.arg(size)::integer)
     || ARRAY(
         SELECT n.id FROM thaw.accounts AS n
         WHERE lower(n.display_name) COLLATE "C" >= lower(sqlc.arg(beginning)::text) COLLATE "C"
-            AND lower(n.display_name) COLLATE "C" < lower(sqlc.arg(beginning)::text) || U&'\+10FFFF' COLLATE "C"
+            AND lower(n.display_name) COLLATE "C" < thaw.end_of_range(sqlc.arg(beginning)::text) COLLATE "C"
             AND n.workspace_id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint
         ORDER BY lower(n.display_name) COLLATE "C" LIMIT sqlc.arg(size)::integer))
 ORDER BY workspace.key, a.provider_account_id
@@ -45,13 +45,13 @@ JOIN thaw.workspaces AS workspace ON workspace.id = c.workspace_id
 WHERE c.id = ANY (ARRAY(
         SELECT k.id FROM thaw.campaigns AS k
         WHERE lower(k.key) COLLATE "C" >= lower(sqlc.arg(beginning)::text) COLLATE "C"
-            AND lower(k.key) COLLATE "C" < lower(sqlc.arg(beginning)::text) || U&'\+10FFFF' COLLATE "C"
+            AND lower(k.key) COLLATE "C" < thaw.end_of_range(sqlc.arg(beginning)::text) COLLATE "C"
             AND k.workspace_id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint
         ORDER BY lower(k.key) COLLATE "C" LIMIT sqlc.arg(size)::integer)
     || ARRAY(
         SELECT n.id FROM thaw.campaigns AS n
         WHERE lower(n.name) COLLATE "C" >= lower(sqlc.arg(beginning)::text) COLLATE "C"
-            AND lower(n.name) COLLATE "C" < lower(sqlc.arg(beginning)::text) || U&'\+10FFFF' COLLATE "C"
+            AND lower(n.name) COLLATE "C" < thaw.end_of_range(sqlc.arg(beginning)::text) COLLATE "C"
             AND n.workspace_id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint
         ORDER BY lower(n.name) COLLATE "C" LIMIT sqlc.arg(size)::integer))
 ORDER BY workspace.key, c.key
