@@ -65,7 +65,7 @@ type Progress struct {
 type Options struct {
 	// Progress is called before each statement. Nil: nobody looks.
 	Progress func(Progress)
-	// Range is how many keys of a table a statement of a check looks at. Default 500,000.
+	// Range is how many keys of a table a statement of a check looks at. Default 2,000,000: a few seconds.
 	Range int64
 }
 
@@ -187,7 +187,7 @@ func (c check) run(ctx context.Context, tx pgx.Tx, o Options, at Progress) (Chec
 		if o.Progress != nil {
 			o.Progress(at)
 		}
-		query, args := c.query, []any(nil)
+		query := c.query
 		to := int64(math.MaxInt64)
 		if c.key != "" {
 			if last < 0 {
@@ -197,17 +197,18 @@ func (c check) run(ctx context.Context, tx pgx.Tx, o Options, at Progress) (Chec
 			}
 			size := o.Range
 			if size <= 0 {
-				size = 500_000
+				size = 2_000_000
 			}
 			// The last range has no end: other tables of the check may have higher keys.
 			if last-from >= size {
 				to = from + size - 1
 			}
-			query, args = strings.ReplaceAll(c.query, everyKey, "BETWEEN $1 AND $2"), []any{from, to}
+			// As literals: a plan for any range would be one for a few rows.
+			query = strings.ReplaceAll(c.query, everyKey, fmt.Sprintf("BETWEEN %d AND %d", from, to))
 		}
 		var violations int
 		var named []string
-		err := tx.QueryRow(ctx, fmt.Sprintf(countViolations, examples, query), args...).Scan(&violations, &named)
+		err := tx.QueryRow(ctx, fmt.Sprintf(countViolations, examples, query), pgx.QueryExecModeExec).Scan(&violations, &named)
 		if err != nil {
 			return Check{}, err
 		}

@@ -1,7 +1,7 @@
 -- Nobody is still in a pause that their history says was ended.
--- ranges: thaw.enrollments id
+-- ranges: thaw.enrollment_events id
 SELECT format('enrollment %s: still paused since %s, though event %s ended that', e.id, e.paused_at, event.id)
 FROM thaw.enrollments AS e
 JOIN thaw.enrollment_events AS event
     ON event.enrollment_id = e.id AND event.kind = 'resumed' AND event.paused_at = e.paused_at
-WHERE e.status = 'paused' AND e.id BETWEEN 0 AND 9223372036854775807
+WHERE e.status = 'paused' AND event.id BETWEEN 0 AND 9223372036854775807
