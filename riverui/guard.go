@@ -5,6 +5,8 @@ import (
 	"crypto/subtle"
 	"net"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -12,20 +14,20 @@ import (
 const User = "admin"
 
 // Guard lets through what comes from an operator: basic auth as [User] with the password, and no request that changes
-// something from another origin. Without a password it serves only requests that were made to a loopback name, so that no
-// page on another site can reach it by letting its own name point here.
+// something from another origin. Without a password it serves only requests that a program on this machine made to a loopback
+// name; see [NotLocal].
 func Guard(password string, next http.Handler) http.Handler {
-	next = http.NewCrossOriginProtection().Handler(unframed(next))
+	next = http.NewCrossOriginProtection().Handler(next)
 	if password == "" {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if !Admits(password, r) {
-				http.Error(w, "Without THAW_ADMIN_PASSWORD these pages are served to this machine only: open them at 127.0.0.1.", http.StatusForbidden)
+		return hardened(func(w http.ResponseWriter, r *http.Request) {
+			if why := NotLocal(r); why != "" {
+				http.Error(w, why, http.StatusForbidden)
 				return
 			}
 			next.ServeHTTP(w, r)
 		})
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return hardened(func(w http.ResponseWriter, r *http.Request) {
 		if !Admits(password, r) {
 			w.Header().Set("WWW-Authenticate", `Basic realm="Thaw", charset="UTF-8"`)
 			http.Error(w, "Log in as "+User+" with THAW_ADMIN_PASSWORD.", http.StatusUnauthorized)
@@ -35,10 +37,10 @@ func Guard(password string, next http.Handler) http.Handler {
 	})
 }
 
-// Admits says whether a request comes from an operator: with basic auth, or, where there is no password, to a loopback name.
+// Admits says whether a request comes from an operator: with basic auth, or, where there is no password, from this machine.
 func Admits(password string, r *http.Request) bool {
 	if password == "" {
-		return Loopback(r.Host)
+		return NotLocal(r) == ""
 	}
 	user, given, _ := r.BasicAuth()
 	want := sha256.Sum256([]byte(User + ":" + password))
@@ -47,10 +49,58 @@ func Admits(password string, r *http.Request) bool {
 	return subtle.ConstantTimeCompare(got[:], want[:]) == 1
 }
 
-// unframed keeps other sites from showing a page in a frame of theirs, in which they could make an operator click.
-func unframed(next http.Handler) http.Handler {
+// Headers that proxies add, beside all that begin with X-Forwarded-, X-Envoy-, X-Amzn-, Cf- or Fly-.
+var proxyHeaders = []string{
+	"Forwarded", "Via", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "X-Cluster-Client-Ip", "X-Original-Forwarded-For",
+	"X-Original-Host", "X-Original-Url", "X-Rewrite-Url", "X-Proxyuser-Ip", "Client-Ip", "Proxy-Connection",
+}
+
+var proxyPrefixes = []string{"X-Forwarded-", "X-Envoy-", "X-Amzn-", "X-Azure-", "X-Appengine-", "Cf-", "Fly-", "Fastly-", "Tailscale-"}
+
+// setPassword is what to do about all that [NotLocal] refuses.
+const setPassword = "Set THAW_ADMIN_PASSWORD to serve these pages to others, or open them at 127.0.0.1 on this machine, without a proxy."
+
+// NotLocal says why a request cannot be taken for one of an operator where there is no password; empty: nothing speaks against
+// it. Everybody who reaches a process without a password is an operator, so it answers this machine alone:
+//
+//   - The host is a loopback name. A page of another site cannot reach it by letting its own name point here.
+//   - It did not come through a proxy, behind which anybody may stand. Proxies name the client in a header; those that do not
+//     speak HTTP/1.0 (nginx as it is installed), or pass on where the browser's own page was.
+//
+// A proxy that hides all of this cannot be told from a browser on this machine.
+func NotLocal(r *http.Request) string {
+	if !Loopback(r.Host) {
+		return "These pages are served to this machine only, and this request was made to another name than 127.0.0.1 or localhost. " + setPassword
+	}
+	for name := range r.Header {
+		isProxy := slices.Contains(proxyHeaders, name) ||
+			slices.ContainsFunc(proxyPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+		if isProxy {
+			return "These pages are served to this machine only, and this request came through a proxy: it has the header " + name + ". " + setPassword
+		}
+	}
+	if !r.ProtoAtLeast(1, 1) {
+		return "These pages are served to this machine only, and this request came through a proxy: it speaks HTTP/1.0. " + setPassword
+	}
+	for _, name := range []string{"Origin", "Referer"} {
+		from, err := url.Parse(r.Header.Get(name))
+		isOwnPage := name == "Origin" || r.Header.Get("Sec-Fetch-Site") == "same-origin"
+		if isOwnPage && (err != nil || from.Host != "" && !Loopback(from.Host)) {
+			return "These pages are served to this machine only, and this request comes from a page at another name: see its header " + name + ". " + setPassword
+		}
+	}
+	return ""
+}
+
+// hardened sets what keeps other sites from showing an answer in a frame of theirs, in which they could make an operator click,
+// and browsers from keeping it or taking it for another type. Handlers may set stricter values.
+func hardened(next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Security-Policy", "frame-ancestors 'none'")
+		header := w.Header()
+		header.Set("Content-Security-Policy", "frame-ancestors 'none'")
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Cache-Control", "no-store")
+		header.Set("Referrer-Policy", "same-origin")
 		next.ServeHTTP(w, r)
 	})
 }

@@ -1,8 +1,11 @@
 package riverui_test
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -107,11 +110,63 @@ func TestGuardRefusesWhatComesFromAnotherOrigin(t *testing.T) {
 	}
 }
 
-// A page that shows ours in a frame could make an operator click in it.
-func TestGuardForbidsFrames(t *testing.T) {
+// A page that shows ours in a frame could make an operator click in it; a browser's cache outlives a session.
+func TestGuardSetsHeaders(t *testing.T) {
 	t.Parallel()
-	answer := ask("", http.MethodGet, "http://127.0.0.1:8080/jobs/", nil)
-	require.Equal(t, "frame-ancestors 'none'", answer.Header().Get("Content-Security-Policy"))
+	for _, password := range []string{"", "open sesame"} { // the second is answered with 401
+		header := ask(password, http.MethodGet, "http://127.0.0.1:8080/jobs/", nil).Header()
+		require.Equal(t, "frame-ancestors 'none'", header.Get("Content-Security-Policy"))
+		require.Equal(t, "no-store", header.Get("Cache-Control"))
+		require.Equal(t, "nosniff", header.Get("X-Content-Type-Options"))
+	}
+}
+
+// Behind a proxy everybody looks like this machine. A real proxy of each kind is put in front.
+func TestGuardWithoutAPasswordRefusesProxies(t *testing.T) {
+	t.Parallel()
+	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("yes")) })
+	behind := httptest.NewServer(riverui.Guard("", page))
+	t.Cleanup(behind.Close)
+	target, err := url.Parse(behind.URL)
+	require.NoError(t, err)
+	for name, rewrite := range map[string]func(*httputil.ProxyRequest){
+		"X-Forwarded-For":      func(r *httputil.ProxyRequest) { r.SetXForwarded() },
+		"only the address":     func(r *httputil.ProxyRequest) { r.Out.Header.Set("X-Real-IP", "203.0.113.9") },
+		"only the protocol":    func(r *httputil.ProxyRequest) { r.Out.Header.Set("X-Forwarded-Proto", "https") },
+		"RFC 7239":             func(r *httputil.ProxyRequest) { r.Out.Header.Set("Forwarded", "for=203.0.113.9") },
+		"a cache":              func(r *httputil.ProxyRequest) { r.Out.Header.Set("Via", "1.1 cache") },
+		"a cloud":              func(r *httputil.ProxyRequest) { r.Out.Header.Set("CF-Connecting-IP", "203.0.113.9") },
+		"the name of the site": func(r *httputil.ProxyRequest) { r.Out.Host = "thaw.example.com" },
+		"a form of the site":   func(r *httputil.ProxyRequest) { r.Out.Header.Set("Origin", "https://thaw.example.com") },
+		"a page of the site": func(r *httputil.ProxyRequest) {
+			r.Out.Header.Set("Referer", "https://thaw.example.com/accounts")
+			r.Out.Header.Set("Sec-Fetch-Site", "same-origin")
+		},
+	} {
+		proxy := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			rewrite(r)
+		}})
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, proxy.URL, nil)
+		require.NoError(t, err)
+		response, err := proxy.Client().Do(request)
+		require.NoError(t, err)
+		text, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		require.Equal(t, http.StatusForbidden, response.StatusCode, name)
+		require.Contains(t, string(text), "Set THAW_ADMIN_PASSWORD", name)
+		proxy.Close()
+	}
+	// nginx as it is installed names nobody; it speaks HTTP/1.0, and calls the host by its loopback address.
+	require.Equal(t, http.StatusForbidden, ask("", http.MethodGet, "http://127.0.0.1:8080/", func(r *http.Request) {
+		r.Proto, r.ProtoMinor = "HTTP/1.0", 0
+	}).Code)
+	// With a password a proxy is welcome.
+	require.Equal(t, http.StatusOK, ask("open sesame", http.MethodGet, "http://thaw.example.com/", func(r *http.Request) {
+		r.Header.Set("X-Forwarded-For", "203.0.113.9")
+		r.SetBasicAuth("admin", "open sesame")
+	}).Code)
 }
 
 func TestLoopback(t *testing.T) {

@@ -2,6 +2,8 @@ package riverui_test
 
 import (
 	"encoding/json"
+	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -15,6 +17,24 @@ func TestFrontEndComesFromThisProgram(t *testing.T) {
 	require.Contains(t, page, `"apiUrl":"/jobs/api"`)
 	require.NotContains(t, page, "//cdn")
 	require.Equal(t, page, d.get(t, "/jobs/queues"), "every page of it is the same one")
+}
+
+// River UI panics on a list of nothing, and believes any length.
+func TestRequestsThatRiverUIDoesNotCheck(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	for _, path := range []string{
+		"/jobs/api/queues?limit=0", "/jobs/api/queues?limit=-1", "/jobs/api/queues?limit=5&limit=0", "/jobs/api/jobs?limit=1000000",
+		"/jobs/api/jobs?limit=x", "/jobs/api/jobs?state=" + strings.Repeat("x", 5000), "/jobs/api/jobs?limit=1;2",
+	} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.url+path, nil)
+		require.NoError(t, err)
+		response, err := d.web.Do(request)
+		require.NoError(t, err, path)
+		require.NoError(t, response.Body.Close())
+		require.Equal(t, http.StatusBadRequest, response.StatusCode, path)
+	}
+	require.Contains(t, d.get(t, "/jobs/api/queues?limit=1"), "data")
 }
 
 func TestListsOurJobs(t *testing.T) {

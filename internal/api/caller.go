@@ -32,7 +32,7 @@ func (a *api) caller(r *http.Request) (caller, error) {
 	}
 	detail := "Send a token: Authorization: Bearer thaw_…; or log in as " + riverui.User + "."
 	if a.password == "" {
-		detail = "Send a token: Authorization: Bearer thaw_…; or ask at 127.0.0.1, while there is no THAW_ADMIN_PASSWORD."
+		detail = "Send a token: Authorization: Bearer thaw_…. Without one: " + riverui.NotLocal(r)
 	}
 	return caller{}, &problem{kind: unauthorized, detail: detail}
 }

@@ -46,12 +46,12 @@ func (s *site) holdAccount(r *http.Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	until, err := time.Parse("2006-01-02T15:04", r.FormValue("until"))
+	until, err := time.Parse("2006-01-02T15:04", field(r, "until"))
 	if err != nil {
-		return "", badRequestError{fmt.Sprintf("The end of a hold must be a time like 2026-03-01T09:00, not %q.", r.FormValue("until"))}
+		return "", badRequestError{fmt.Sprintf("The end of a hold must be a time like 2026-03-01T09:00, not %q.", field(r, "until"))}
 	}
 	_, err = s.Store.Trip().Hold(r.Context(), dbsqlc.HoldParams{
-		Account: account.Account.Account, Provider: account.Provider, Until: until, Why: r.FormValue("why"), DecidedBy: operator(r),
+		Account: account.Account.Account, Provider: account.Provider, Until: until, Why: field(r, "why"), DecidedBy: operator(r),
 	})
 	return to + "held", err
 }
@@ -66,8 +66,8 @@ func (s *site) decideAccount(r *http.Request, what string) (string, error) {
 		return "", err
 	}
 	changed, err := s.decideBatches(r.Context(), dbsqlc.DecideParams{
-		What: what, Account: account.Account.Account, Provider: account.Provider, Why: r.FormValue("why"), DecidedBy: operator(r),
-	}, r.FormValue("even_by_user") != "")
+		What: what, Account: account.Account.Account, Provider: account.Provider, Why: field(r, "why"), DecidedBy: operator(r),
+	}, field(r, "even_by_user") != "")
 	return to + noticeOf(changed > 0, what), err
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 
 	"github.com/thawline/thaw/internal/outlook"
@@ -51,7 +52,7 @@ type dryRunPage struct {
 
 // dryRun shows what the heal would do.
 func (s *site) dryRun(r *http.Request) (view, error) {
-	wanted, err := s.wantedHeal(r)
+	wanted, err := s.wantedHeal(r, r.URL.Query())
 	if err != nil {
 		return view{}, err
 	}
@@ -61,7 +62,7 @@ func (s *site) dryRun(r *http.Request) (view, error) {
 }
 
 func (s *site) startHeal(r *http.Request) (string, error) {
-	wanted, err := s.wantedHeal(r)
+	wanted, err := s.wantedHeal(r, r.PostForm)
 	if err != nil {
 		return "", err
 	}
@@ -69,12 +70,12 @@ func (s *site) startHeal(r *http.Request) (string, error) {
 	return fmt.Sprintf("/heals/%d?done=heal", id), err
 }
 
-// wantedHeal reads the form: a workspace, or one account of it.
-func (s *site) wantedHeal(r *http.Request) (wantedHeal, error) {
-	w := wantedHeal{Workspace: r.FormValue("workspace"), Account: r.FormValue("account"), EvenIfOff: r.FormValue("even_if_off") != ""}
-	limit, err := strconv.ParseInt(r.FormValue("cap"), 10, 32)
+// wantedHeal reads the form, of the address for a dry run and of the body for a start: a workspace, or one account of it.
+func (s *site) wantedHeal(r *http.Request, form url.Values) (wantedHeal, error) {
+	w := wantedHeal{Workspace: form.Get("workspace"), Account: form.Get("account"), EvenIfOff: form.Get("even_if_off") != ""}
+	limit, err := strconv.ParseInt(form.Get("cap"), 10, 32)
 	if err != nil || limit < 1 {
-		return w, badRequestError{fmt.Sprintf("The cap of a heal must be a number of at least 1, not %q.", r.FormValue("cap"))}
+		return w, badRequestError{fmt.Sprintf("The cap of a heal must be a number of at least 1, not %q.", form.Get("cap"))}
 	}
 	w.Cap = int32(limit)
 	w.start = dbsqlc.StartHealParams{Cap: w.Cap, EvenIfOff: w.EvenIfOff, RequestedBy: operator(r)}

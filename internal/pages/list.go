@@ -36,7 +36,10 @@ func listOf[T any](r *http.Request, read func(outlook.Paging) (outlook.Page[T], 
 
 func address(r *http.Request, query url.Values) string {
 	query.Del("done")
-	return (&url.URL{Path: r.URL.Path, RawQuery: query.Encode()}).String()
+	if len(query) == 0 {
+		return r.URL.EscapedPath()
+	}
+	return r.URL.EscapedPath() + "?" + query.Encode()
 }
 
 // pathID is the number in the path; one that is none names nothing.

@@ -72,9 +72,9 @@ func Register(mux *http.ServeMux, c Config, guard func(http.Handler) http.Handle
 	post("POST /accounts/{id}/resume", s.resumeAccount)
 	post("POST /prospects/pause", s.pauseProspect)
 	post("POST /prospects/resume", s.resumeProspect)
-	post("POST /workspaces/{key}/campaigns/{campaign}/pause", s.pauseCampaign)
-	post("POST /workspaces/{key}/campaigns/{campaign}/resume", s.resumeCampaign)
-	post("POST /workspaces/{key}/auto-resume", s.setAutoResume)
+	post("POST /campaigns/pause", s.pauseCampaign)
+	post("POST /campaigns/resume", s.resumeCampaign)
+	post("POST /workspaces/auto-resume", s.setAutoResume)
 
 	handle("GET /live", s.live.ServeHTTP)
 	handle("GET /static/", http.StripPrefix("/static", http.FileServerFS(files)).ServeHTTP)

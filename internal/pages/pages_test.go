@@ -60,9 +60,9 @@ func TestBadFormsChangeNothing(t *testing.T) {
 		{"/accounts/99/pause", url.Values{"why": {"x"}}, 404, "no such thing"},
 		{"/prospects/pause", url.Values{"url": {onLost}, "why": {"x"}}, 400, "Name the workspace and the campaign."},
 		{"/prospects/pause", url.Values{"url": {"nobody"}, "workspace": {"acme"}, "campaign": {"founders"}, "why": {"x"}}, 409, "No campaign has the prospect nobody."},
-		{"/workspaces/acme/campaigns/nothing/pause", url.Values{"why": {"x"}}, 409, "has no campaign"},
-		{"/workspaces/acme/auto-resume", url.Values{"enabled": {"maybe"}}, 400, "on or off"},
-		{"/workspaces/nowhere/auto-resume", url.Values{"enabled": {"on"}}, 409, "There is no workspace"},
+		{"/campaigns/pause", url.Values{"workspace": {"acme"}, "campaign": {"nothing"}, "why": {"x"}}, 409, "has no campaign"},
+		{"/workspaces/auto-resume", url.Values{"workspace": {"acme"}, "enabled": {"maybe"}}, 400, "on or off"},
+		{"/workspaces/auto-resume", url.Values{"workspace": {"nowhere"}, "enabled": {"on"}}, 409, "There is no workspace"},
 		{"/heals", url.Values{"workspace": {"acme"}, "cap": {"0"}}, 400, "must be a number of at least 1"},
 		{"/heals", url.Values{"cap": {"5"}}, 400, "Name a workspace, or an account."},
 		{"/heals", url.Values{"workspace": {"nowhere"}, "cap": {"5"}}, 400, "There is no workspace"},
@@ -95,9 +95,9 @@ func TestFormsDecide(t *testing.T) {
 		{bob + "/hold", url.Values{"why": {"new device"}, "until": {"2099-01-01T10:30"}}, bob + "?done=held", "SELECT hold_until = '2099-01-01 10:30:00+00' FROM thaw.accounts WHERE provider_account_id = 'h_bob'"},
 		{"/prospects/pause", prospect, "/prospects?done=paused&url=" + url.QueryEscape(onLost), "SELECT paused_reason = 'paused_by_user' FROM thaw.enrollments WHERE prospect_url = '" + onLost + "'"},
 		{"/prospects/resume", prospect, "/prospects?done=resumed&url=" + url.QueryEscape(onLost), "SELECT waits_for_account FROM thaw.enrollments WHERE prospect_url = '" + onLost + "'"},
-		{"/workspaces/acme/campaigns/founders/pause", url.Values{"why": {"a wrong text"}}, "/workspaces/acme?done=stopped", "SELECT paused_reason = 'paused_by_user' FROM thaw.campaigns WHERE key = 'founders'"},
-		{"/workspaces/acme/campaigns/founders/resume", url.Values{"why": {"mended"}}, "/workspaces/acme?done=campaign", "SELECT status = 'running' FROM thaw.campaigns WHERE key = 'founders'"},
-		{"/workspaces/umbrella/auto-resume", url.Values{"enabled": {"on"}, "note": {"the audit is over"}}, "/workspaces/umbrella?done=auto-resume", "SELECT auto_resume FROM thaw.workspaces WHERE key = 'umbrella'"},
+		{"/campaigns/pause", url.Values{"workspace": {"acme"}, "campaign": {"founders"}, "why": {"a wrong text"}}, "/workspaces/acme?done=stopped", "SELECT paused_reason = 'paused_by_user' FROM thaw.campaigns WHERE key = 'founders'"},
+		{"/campaigns/resume", url.Values{"workspace": {"acme"}, "campaign": {"founders"}, "why": {"mended"}}, "/workspaces/acme?done=campaign", "SELECT status = 'running' FROM thaw.campaigns WHERE key = 'founders'"},
+		{"/workspaces/auto-resume", url.Values{"workspace": {"umbrella"}, "enabled": {"on"}, "note": {"the audit is over"}}, "/workspaces/umbrella?done=auto-resume", "SELECT auto_resume FROM thaw.workspaces WHERE key = 'umbrella'"},
 		{"/safety/enter", url.Values{"why": {"an incident"}, "stay": {"yes"}}, "/safety?done=safety-entered", "SELECT stays FROM thaw.safety"},
 		{"/safety/clear", url.Values{"why": {"over"}}, "/safety?done=safety-cleared", "SELECT since IS NULL FROM thaw.safety"},
 		{"/heals", url.Values{"account": {"h_EKCy2lRLef5NzHp0iw4A"}, "cap": {"5"}}, "/heals/1?done=heal", "SELECT cap = 5 AND requested_by = 'page' FROM thaw.heals"},
@@ -116,7 +116,7 @@ func TestFormsDecide(t *testing.T) {
 func TestFormsOfOtherSitesAreRefused(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
-	for _, path := range []string{"/safety/enter", "/heals", d.account(t, "h_bob") + "/pause", "/prospects/pause", "/workspaces/acme/auto-resume"} {
+	for _, path := range []string{"/safety/enter", "/heals", d.account(t, "h_bob") + "/pause", "/prospects/pause", "/campaigns/pause", "/workspaces/auto-resume"} {
 		got := d.ask(t, http.MethodPost, path, "why=x&enabled=on", http.Header{
 			"Content-Type": {"application/x-www-form-urlencoded"}, "Sec-Fetch-Site": {"cross-site"}, "Origin": {"https://evil.example"},
 		})

@@ -39,13 +39,13 @@ func (s *site) pauseProspect(r *http.Request) (string, error) { return s.decideP
 func (s *site) resumeProspect(r *http.Request) (string, error) { return s.decideProspect(r, "resumed") }
 
 func (s *site) decideProspect(r *http.Request, what string) (string, error) {
-	workspace, campaign := r.FormValue("workspace"), r.FormValue("campaign")
+	workspace, campaign := field(r, "workspace"), field(r, "campaign")
 	if workspace == "" || campaign == "" {
 		return "", badRequestError{"Name the workspace and the campaign."}
 	}
-	prospect := r.FormValue("url")
+	prospect := field(r, "url")
 	changed, err := s.Store.Trip().DecideProspect(r.Context(), dbsqlc.DecideProspectParams{
-		What: what, ProspectUrl: prospect, WorkspaceKey: &workspace, Campaign: &campaign, Why: r.FormValue("why"), DecidedBy: operator(r),
+		What: what, ProspectUrl: prospect, WorkspaceKey: &workspace, Campaign: &campaign, Why: field(r, "why"), DecidedBy: operator(r),
 	})
 	return "/prospects?" + url.Values{"url": {prospect}, "done": {noticeOf(changed > 0, what)}}.Encode(), err
 }

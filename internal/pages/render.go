@@ -60,7 +60,11 @@ func (r redirectError) Error() string { return "it is at " + r.to }
 // page serves a view: it is made as a whole, then written, so that nobody sees a half of one.
 func (s *site) page(show func(*http.Request) (view, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		v, err := show(r)
+		var v view
+		err := checkQuery(r.URL.Query())
+		if err == nil {
+			v, err = show(r)
+		}
 		var elsewhere redirectError
 		if errors.As(err, &elsewhere) {
 			http.Redirect(w, r, elsewhere.to, http.StatusSeeOther)

@@ -24,12 +24,12 @@ func (s *site) safety(r *http.Request) (view, error) {
 
 func (s *site) enterSafety(r *http.Request) (string, error) {
 	entered, err := s.Store.Trip().SafetyEnter(r.Context(), dbsqlc.SafetyEnterParams{
-		Why: r.FormValue("why"), DecidedBy: operator(r), Stays: r.FormValue("stay") != "",
+		Why: field(r, "why"), DecidedBy: operator(r), Stays: field(r, "stay") != "",
 	})
 	return "/safety?done=" + noticeOf(entered, "safety-entered"), err
 }
 
 func (s *site) clearSafety(r *http.Request) (string, error) {
-	cleared, err := s.Store.Trip().SafetyClear(r.Context(), dbsqlc.SafetyClearParams{Why: r.FormValue("why"), DecidedBy: operator(r)})
+	cleared, err := s.Store.Trip().SafetyClear(r.Context(), dbsqlc.SafetyClearParams{Why: field(r, "why"), DecidedBy: operator(r)})
 	return "/safety?done=" + noticeOf(cleared, "safety-cleared"), err
 }

@@ -45,10 +45,10 @@ func onlyOne(f outlook.Found) string {
 		add(fmt.Sprint("/accounts/", a.ID))
 	}
 	for _, c := range f.Campaigns {
-		add("/workspaces/" + url.PathEscape(c.Workspace) + "#campaign-" + url.PathEscape(c.Campaign))
+		add(pathTo("workspaces", c.Workspace) + "#campaign-" + url.PathEscape(c.Campaign))
 	}
 	for _, w := range f.Workspaces {
-		add("/workspaces/" + url.PathEscape(w.Workspace))
+		add(pathTo("workspaces", w.Workspace))
 	}
 	if len(addresses) != 1 {
 		return ""

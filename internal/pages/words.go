@@ -36,6 +36,11 @@ var words = template.FuncMap{
 		return *n
 	},
 	"startsWith": strings.HasPrefix,
+	"pathTo":     pathTo,
+	// A prospect's URL is any text: only one that leads to a web site is made a link.
+	"isWeb": func(address string) bool {
+		return strings.HasPrefix(address, "https://") || strings.HasPrefix(address, "http://")
+	},
 }
 
 var reasons = map[string]string{

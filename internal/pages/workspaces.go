@@ -3,7 +3,6 @@ package pages
 import (
 	"context"
 	"net/http"
-	"net/url"
 
 	"github.com/thawline/thaw/internal/outlook"
 	"github.com/thawline/thaw/schema/dbsqlc"
@@ -61,19 +60,20 @@ func (s *site) resumeCampaign(r *http.Request) (string, error) {
 }
 
 func (s *site) decideCampaign(r *http.Request, what, notice string) (string, error) {
+	workspace := field(r, "workspace")
 	changed, err := s.Store.Trip().DecideCampaign(r.Context(), dbsqlc.DecideCampaignParams{
-		What: what, WorkspaceKey: r.PathValue("key"), Campaign: r.PathValue("campaign"), Why: r.FormValue("why"), DecidedBy: operator(r),
+		What: what, WorkspaceKey: workspace, Campaign: field(r, "campaign"), Why: field(r, "why"), DecidedBy: operator(r),
 	})
-	return "/workspaces/" + url.PathEscape(r.PathValue("key")) + "?done=" + noticeOf(changed, notice), err
+	return withNotice(pathTo("workspaces", workspace), noticeOf(changed, notice)), err
 }
 
 func (s *site) setAutoResume(r *http.Request) (string, error) {
-	note, enabled := r.FormValue("note"), r.FormValue("enabled")
+	workspace, note, enabled := field(r, "workspace"), field(r, "note"), field(r, "enabled")
 	if enabled != "on" && enabled != "off" {
 		return "", badRequestError{"Say whether it is to be on or off."}
 	}
 	err := s.Store.SetAutoResume(r.Context(), dbsqlc.SetAutoResumeParams{
-		WorkspaceKey: r.PathValue("key"), Enabled: enabled == "on", Note: &note, DecidedBy: operator(r),
+		WorkspaceKey: workspace, Enabled: enabled == "on", Note: &note, DecidedBy: operator(r),
 	})
-	return "/workspaces/" + url.PathEscape(r.PathValue("key")) + "?done=auto-resume", err
+	return withNotice(pathTo("workspaces", workspace), "auto-resume"), err
 }
