@@ -208,6 +208,8 @@ var breaks = map[string][]string{
 		"UPDATE thaw.fleet_budgets SET used = cap + 1",
 		"UPDATE thaw.fleet_budgets SET used = -1",
 	},
+	"fleet_budgets_carried_is_used":   {"UPDATE thaw.fleet_budgets SET carried = used + 1", "UPDATE thaw.fleet_budgets SET carried = -1"},
+	"account_budgets_carried_is_used": {"UPDATE thaw.account_budgets SET carried = used + 1", "UPDATE thaw.account_budgets SET carried = -1"},
 	"account_budgets_used_is_within_cap": {
 		"UPDATE thaw.account_budgets SET used = cap + 1",
 		"UPDATE thaw.account_budgets SET used = -1",

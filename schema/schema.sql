@@ -410,10 +410,13 @@ CREATE TABLE thaw.account_budgets (
     account_id bigint NOT NULL,
     cap integer NOT NULL,
     used integer NOT NULL,
+    carried integer DEFAULT 0 NOT NULL,
+    CONSTRAINT account_budgets_carried_is_used CHECK (((carried >= 0) AND (carried <= GREATEST(used, 0)))),
     CONSTRAINT account_budgets_used_is_within_cap CHECK (((used >= 0) AND (used <= cap)))
 )
 WITH (fillfactor='90');
 COMMENT ON TABLE thaw.account_budgets IS 'How many enrollments an account has woken in a tick, through sweep and signal together.';
+COMMENT ON COLUMN thaw.account_budgets.carried IS 'As in thaw.fleet_budgets.';
 CREATE TABLE thaw.count_state (
     only_row boolean DEFAULT true NOT NULL,
     folded_to bigint DEFAULT 0 NOT NULL,
@@ -564,6 +567,7 @@ CREATE TABLE thaw.settings (
     safety_window interval DEFAULT '00:10:00'::interval NOT NULL,
     safety_calm interval DEFAULT '00:30:00'::interval NOT NULL,
     changed_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    changed_by text,
     CONSTRAINT settings_account_cap_check CHECK (((account_cap >= 1) AND (account_cap <= 1000000))),
     CONSTRAINT settings_fleet_cap_check CHECK (((fleet_cap >= 1) AND (fleet_cap <= 10000000))),
     CONSTRAINT settings_jitter_check CHECK (((jitter >= '00:00:00'::interval) AND (jitter <= '1 day'::interval))),
@@ -2239,6 +2243,65 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.set_auto_resume(workspace_key text, enabled boolean, note text, decided_by text) IS 'Switches automatic resuming of a workspace on or off, with a note that says why.';
+CREATE FUNCTION thaw.settings_carry_budgets() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    old_tick timestamptz := date_bin(OLD.tick, thaw.now(), '2000-01-01 00:00:00+00');
+    new_tick timestamptz := date_bin(NEW.tick, thaw.now(), '2000-01-01 00:00:00+00');
+BEGIN
+    IF old_tick <> new_tick THEN
+        INSERT INTO thaw.fleet_budgets AS b (tick_at, lane, cap, used)
+        VALUES (old_tick, 'sweep', 0, 0), (old_tick, 'signal', 0, 0)
+        ON CONFLICT (tick_at, lane) DO UPDATE SET cap = b.used;
+    END IF;
+    -- Ticks overlap the new one if they end after its start. What the old one carried itself counts too.
+    INSERT INTO thaw.fleet_budgets AS b (tick_at, lane, cap, used, carried)
+    SELECT new_tick, spent.lane, room.cap, least(spent.used, room.cap), least(spent.used, room.cap)
+    FROM (
+        SELECT o.lane,
+            greatest(sum(o.used - o.carried), max(o.used) FILTER (WHERE o.tick_at = old_tick))::integer AS used
+        FROM thaw.fleet_budgets AS o
+        WHERE o.tick_at > new_tick - OLD.tick AND o.tick_at <= thaw.now() AND o.tick_at <> new_tick
+        GROUP BY o.lane) AS spent
+    CROSS JOIN LATERAL (SELECT CASE spent.lane WHEN 'sweep' THEN NEW.fleet_cap ELSE NEW.signal_cap END AS cap) AS room
+    WHERE spent.used > 0
+    ON CONFLICT (tick_at, lane) DO UPDATE SET
+        carried = greatest(b.carried, least(excluded.carried, b.cap - b.used + b.carried)),
+        used = b.used - b.carried + greatest(b.carried, least(excluded.carried, b.cap - b.used + b.carried));
+    INSERT INTO thaw.account_budgets AS b (tick_at, account_id, cap, used, carried)
+    SELECT new_tick, spent.account_id, NEW.account_cap, least(spent.used, NEW.account_cap), least(spent.used, NEW.account_cap)
+    FROM (
+        SELECT o.account_id,
+            greatest(sum(o.used - o.carried), max(o.used) FILTER (WHERE o.tick_at = old_tick))::integer AS used
+        FROM thaw.account_budgets AS o
+        WHERE o.tick_at > new_tick - OLD.tick AND o.tick_at <= thaw.now() AND o.tick_at <> new_tick
+        GROUP BY o.account_id) AS spent
+    WHERE spent.used > 0
+    ORDER BY spent.account_id
+    ON CONFLICT (tick_at, account_id) DO UPDATE SET
+        carried = greatest(b.carried, least(excluded.carried, b.cap - b.used + b.carried)),
+        used = b.used - b.carried + greatest(b.carried, least(excluded.carried, b.cap - b.used + b.carried));
+    RETURN NULL;
+END;
+$$;
+CREATE FUNCTION thaw.settings_write_history() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO thaw.decisions (what, decided_by, why)
+    SELECT 'settings_changed',
+        CASE WHEN NEW.changed_at = thaw.now() THEN coalesce(NEW.changed_by, session_user) ELSE session_user END,
+        string_agg(format('%s %s -> %s', after.key, before.value, after.value), ', ' ORDER BY after.key)
+    FROM jsonb_each_text(to_jsonb(OLD)) AS before
+    JOIN jsonb_each_text(to_jsonb(NEW)) AS after ON after.key = before.key
+    WHERE after.value IS DISTINCT FROM before.value AND after.key NOT IN ('changed_at', 'changed_by')
+    HAVING count(*) > 0;
+    RETURN NULL;
+END;
+$$;
 CREATE FUNCTION thaw.signal(provider text, provider_account_id text, status text, occurred_at timestamp with time zone DEFAULT NULL::timestamp with time zone, member_id text DEFAULT NULL::text, delivery_key text DEFAULT NULL::text) RETURNS text
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2598,7 +2661,7 @@ CREATE TABLE thaw.decisions (
     CONSTRAINT decisions_decided_by_check CHECK ((decided_by <> ''::text)),
     CONSTRAINT decisions_have_a_reason CHECK (((why IS NOT NULL) OR (what = ANY (ARRAY['auto_resume_off'::text, 'auto_resume_on'::text])))),
     CONSTRAINT decisions_hold_has_an_end CHECK (((what = 'held'::text) = (until IS NOT NULL))),
-    CONSTRAINT decisions_what_check CHECK ((what = ANY (ARRAY['safety_entered'::text, 'safety_left'::text, 'held'::text, 'paused'::text, 'resumed'::text, 'auto_resume_off'::text, 'auto_resume_on'::text]))),
+    CONSTRAINT decisions_what_check CHECK ((what = ANY (ARRAY['safety_entered'::text, 'safety_left'::text, 'held'::text, 'paused'::text, 'resumed'::text, 'auto_resume_off'::text, 'auto_resume_on'::text, 'settings_changed'::text]))),
     CONSTRAINT decisions_why_check CHECK ((why <> ''::text))
 );
 COMMENT ON TABLE thaw.decisions IS 'What people, and the monitor of safety mode, decided: who, when, about what, and why.';
@@ -2663,10 +2726,13 @@ CREATE TABLE thaw.fleet_budgets (
     lane thaw.lane NOT NULL,
     cap integer NOT NULL,
     used integer DEFAULT 0 NOT NULL,
+    carried integer DEFAULT 0 NOT NULL,
+    CONSTRAINT fleet_budgets_carried_is_used CHECK (((carried >= 0) AND (carried <= GREATEST(used, 0)))),
     CONSTRAINT fleet_budgets_lane_check CHECK ((lane <> 'heal'::thaw.lane)),
     CONSTRAINT fleet_budgets_used_is_within_cap CHECK (((used >= 0) AND (used <= cap)))
 );
 COMMENT ON TABLE thaw.fleet_budgets IS 'How many enrollments a tick may wake in the whole fleet, by lane, and how many it has.';
+COMMENT ON COLUMN thaw.fleet_budgets.carried IS 'The part of used that was resumed in overlapping ticks of another length, before settings.tick changed.';
 CREATE TABLE thaw.goose_db_version (
     id integer NOT NULL,
     version_id bigint NOT NULL,
@@ -3055,6 +3121,8 @@ CREATE TRIGGER enrollments_count_truncate BEFORE TRUNCATE ON thaw.enrollments FO
 CREATE TRIGGER enrollments_count_update_row AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN ((((old.paused_reason IS DISTINCT FROM new.paused_reason) OR ((new.paused_reason IS NOT NULL) AND ((old.account_id <> new.account_id) OR (old.campaign_id <> new.campaign_id)))) AND (current_setting('thaw.set_based'::text, true) IS DISTINCT FROM 'on'::text))) EXECUTE FUNCTION thaw.enrollments_count_row();
 CREATE TRIGGER enrollments_count_update_set AFTER UPDATE ON thaw.enrollments REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT WHEN ((current_setting('thaw.set_based'::text, true) = 'on'::text)) EXECUTE FUNCTION thaw.enrollments_count_update();
 CREATE TRIGGER heals_publish_end AFTER UPDATE OF status ON thaw.heals FOR EACH ROW WHEN (((new.status = 'done'::thaw.heal_status) AND (old.status = 'running'::thaw.heal_status))) EXECUTE FUNCTION thaw.heals_publish_end();
+CREATE TRIGGER settings_carry_budgets AFTER UPDATE OF tick ON thaw.settings FOR EACH ROW WHEN ((old.tick <> new.tick)) EXECUTE FUNCTION thaw.settings_carry_budgets();
+CREATE TRIGGER settings_write_history AFTER UPDATE ON thaw.settings FOR EACH ROW EXECUTE FUNCTION thaw.settings_write_history();
 CREATE TRIGGER workspaces_write_history AFTER UPDATE OF auto_resume ON thaw.workspaces FOR EACH ROW WHEN ((old.auto_resume <> new.auto_resume)) EXECUTE FUNCTION thaw.workspaces_write_history();
 ALTER TABLE ONLY thaw.accounts
     ADD CONSTRAINT accounts_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES thaw.workspaces(id);

@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -53,4 +54,69 @@ func TestPassThatFindsTheBudgetTakenWakesWhatIsLeft(t *testing.T) {
 			require.Equal(t, c.left, testdb.Value[int](t, f.DB, "SELECT resumed FROM thaw.account_signals WHERE account_id = $1", second))
 		})
 	}
+}
+
+const signalPass = `SELECT (thaw.resume_pass('signal', s.account_id, 1, p_signal_id => s.id)).resumed
+	FROM thaw.account_signals AS s WHERE s.account_id = $1 AND s.finished_at IS NULL`
+
+// However often the length of a tick changes: ticks that overlap share what each lane, and each account, may resume.
+func TestTicksOfAnotherLengthOpenNoNewBudget(t *testing.T) {
+	t.Parallel()
+	for name, caps := range map[string]struct{ account, fleet int }{
+		"of the fleet": {account: 1000, fleet: 30}, "of the account": {account: 30, fleet: 1000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := setup(t)
+			// In the middle of a tick of each of these lengths, and not near an end.
+			f.Exec(t, "UPDATE thaw_test.clock SET ahead = '2030-01-01 12:07:30+00' - pg_catalog.now()")
+			f.Exec(t, "UPDATE thaw.settings SET account_cap = $1, signal_cap = $2, fleet_cap = $2", caps.account, caps.fleet)
+			id := f.account(t, account{key: "a1", status: "disconnected"})
+			f.waiting(t, id, 200)
+			total := 0
+			for _, length := range []string{"15 minutes", "10 minutes", "7 minutes", "1 hour", "13 minutes", "15 minutes", "2 minutes", "1 day", "5 minutes"} {
+				f.Exec(t, "UPDATE thaw.settings SET tick = $1::interval", length)
+				f.signal(t, "a1", "connected")
+				var resumed int
+				require.NoError(t, f.Pool.QueryRow(t.Context(), signalPass, id).Scan(&resumed))
+				total += resumed
+				require.LessOrEqual(t, total, 30, "after a change to %s", length)
+			}
+			require.Equal(t, 30, total)
+			require.Equal(t, 30, f.states(t, id)["active"])
+			// And the cap of a later tick is whole again.
+			f.Advance(t, 2*time.Hour)
+			f.signal(t, "a1", "connected")
+			var resumed int
+			require.NoError(t, f.Pool.QueryRow(t.Context(), signalPass, id).Scan(&resumed))
+			require.Equal(t, 30, resumed)
+		})
+	}
+}
+
+// A pass under way when the length changes is counted: the change waits for it.
+func TestChangeOfTheTickCountsAPassUnderWay(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	f.Exec(t, "UPDATE thaw_test.clock SET ahead = '2030-01-01 12:07:30+00' - pg_catalog.now()")
+	f.Exec(t, "UPDATE thaw.settings SET signal_cap = 30")
+	id := f.account(t, account{key: "a1", status: "disconnected"})
+	f.waiting(t, id, 100)
+	f.signal(t, "a1", "connected")
+	pass := f.begin(t)
+	var resumed int
+	require.NoError(t, pass.QueryRow(t.Context(), signalPass, id).Scan(&resumed))
+	require.Equal(t, 30, resumed)
+	over, done := make(chan error, 1), make(chan struct{})
+	go func() {
+		defer close(done)
+		_, err := f.Pool.Exec(t.Context(), "UPDATE thaw.settings SET tick = '5 minutes'")
+		over <- err
+	}()
+	require.True(t, f.waits(t, done), "it waits for the pass")
+	require.NoError(t, pass.Commit(t.Context()))
+	require.NoError(t, <-over)
+	f.signal(t, "a1", "connected")
+	require.NoError(t, f.Pool.QueryRow(t.Context(), signalPass, id).Scan(&resumed))
+	require.Zero(t, resumed)
 }

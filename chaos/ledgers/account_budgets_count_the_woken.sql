@@ -9,4 +9,4 @@ SELECT format('tick %s, account %s: used %s of %s, woke %s', coalesce(b.tick_at,
     coalesce(b.account_id, woken.account_id), b.used, b.cap, woken.n)
 FROM thaw.account_budgets AS b
 FULL JOIN woken ON woken.tick_at = b.tick_at AND woken.account_id = b.account_id
-WHERE coalesce(b.used, -1) <> coalesce(woken.n, 0) OR b.used > b.cap
+WHERE coalesce(b.used - b.carried, -1) <> coalesce(woken.n, 0) OR b.used > b.cap

@@ -9,4 +9,4 @@ SELECT format('tick %s, lane %s: used %s of %s, woke %s', coalesce(b.tick_at, wo
     b.used, b.cap, woken.n)
 FROM thaw.fleet_budgets AS b
 FULL JOIN woken ON woken.tick_at = b.tick_at AND woken.lane = b.lane::text
-WHERE coalesce(b.used, -1) <> coalesce(woken.n, 0) OR b.used > b.cap
+WHERE coalesce(b.used - b.carried, -1) <> coalesce(woken.n, 0) OR b.used > b.cap

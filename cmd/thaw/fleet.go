@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/thawline/thaw/internal/store"
@@ -28,7 +29,7 @@ type fleet struct {
 }
 
 // numbersHelp is for the commands that take these flags.
-const numbersHelp = "The numbers of the fleet, from --tick to --safety-calm, are kept in the database and hold for all processes: one that is started with such a flag changes the number there."
+const numbersHelp = "The numbers of the fleet, from --tick to --safety-calm, are kept in the database and hold for all processes: one that is started with such a flag changes the number there, which is logged and recorded in thaw.decisions."
 
 // Validate says what the database would refuse, before there is one.
 func (f *fleet) Validate() error {
@@ -64,12 +65,22 @@ func (f *fleet) Validate() error {
 	return nil
 }
 
-// apply writes what was given into the database.
+// apply writes what was given into the database. What differs there is recorded as a manual action, by a trigger, and logged:
+// an old process that is started again with old flags must not change the fleet unnoticed.
 func (f *fleet) apply(ctx context.Context, db *store.Store, e *env) error {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "an unknown host"
+	}
+	before, err := db.Settings(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the settings: %w", err)
+	}
 	changed, err := db.Configure(ctx, dbsqlc.ConfigureParams{
 		Tick: f.Tick, AccountCap: f.AccountCap, FleetCap: f.FleetCap, SignalCap: f.SignalCap, Jitter: f.Jitter, Tolerance: f.Tolerance,
 		KeepHistory: f.KeepHistory, KeepSignals: f.KeepSignals,
 		SafetyAccounts: f.SafetyAccounts, SafetyPercent: f.SafetyPercent, SafetyWindow: f.SafetyWindow, SafetyCalm: f.SafetyCalm,
+		ChangedBy: "flags:" + login() + "@" + host,
 	})
 	if err != nil {
 		return fmt.Errorf("writing the settings: %w", err)
@@ -79,10 +90,8 @@ func (f *fleet) apply(ctx context.Context, db *store.Store, e *env) error {
 		if err != nil {
 			return fmt.Errorf("reading the settings: %w", err)
 		}
-		e.logger.InfoContext(ctx, "settings of the fleet changed", "tick", now.Tick, "account_cap", now.AccountCap,
-			"fleet_cap", now.FleetCap, "signal_cap", now.SignalCap, "jitter", now.Jitter, "tolerance", now.Tolerance,
-			"keep_history", now.KeepHistory, "keep_signals", now.KeepSignals, "safety_accounts", now.SafetyAccounts, "safety_percent", now.SafetyPercent,
-			"safety_window", now.SafetyWindow, "safety_calm", now.SafetyCalm)
+		e.logger.WarnContext(ctx, "settings of the fleet changed by flags of this process, for all processes; the audit log has it",
+			"from", fmt.Sprintf("%+v", before), "to", fmt.Sprintf("%+v", now))
 	}
 	return nil
 }

@@ -25,7 +25,8 @@ UPDATE thaw.settings AS s SET
     safety_percent = coalesce($10::integer, s.safety_percent),
     safety_window = coalesce($11::interval, s.safety_window),
     safety_calm = coalesce($12::interval, s.safety_calm),
-    changed_at = thaw.now()
+    changed_at = thaw.now(),
+    changed_by = $13::text
 WHERE $1::interval <> s.tick
     OR $2::integer <> s.account_cap
     OR $3::integer <> s.fleet_cap
@@ -53,6 +54,7 @@ type ConfigureParams struct {
 	SafetyPercent  *int32
 	SafetyWindow   *time.Duration
 	SafetyCalm     *time.Duration
+	ChangedBy      string
 }
 
 // Sets what was given, and only if it differs; the count says whether anything did.
@@ -70,6 +72,7 @@ func (q *Queries) Configure(ctx context.Context, arg ConfigureParams) (int64, er
 		arg.SafetyPercent,
 		arg.SafetyWindow,
 		arg.SafetyCalm,
+		arg.ChangedBy,
 	)
 	if err != nil {
 		return 0, err

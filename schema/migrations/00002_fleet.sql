@@ -41,6 +41,7 @@ CREATE TABLE thaw.settings (
     safety_window   interval NOT NULL DEFAULT '10 minutes' CHECK (safety_window BETWEEN '1 minute' AND '1 day'),
     safety_calm     interval NOT NULL DEFAULT '30 minutes' CHECK (safety_calm BETWEEN '1 minute' AND '7 days'),
     changed_at   timestamptz NOT NULL DEFAULT thaw.now(),
+    changed_by   text,
     -- Ticks are keys in job arguments, written in whole seconds.
     CONSTRAINT settings_tick_check CHECK (
         tick BETWEEN '1 second' AND '1 day' AND extract(epoch FROM tick) = floor(extract(epoch FROM tick)))

@@ -95,10 +95,14 @@ CREATE TABLE thaw.fleet_budgets (
     lane    thaw.lane NOT NULL CHECK (lane <> 'heal'),
     cap     integer NOT NULL,
     used    integer NOT NULL DEFAULT 0,
+    carried integer NOT NULL DEFAULT 0,
     PRIMARY KEY (tick_at, lane),
-    CONSTRAINT fleet_budgets_used_is_within_cap CHECK (used BETWEEN 0 AND cap)
+    CONSTRAINT fleet_budgets_used_is_within_cap CHECK (used BETWEEN 0 AND cap),
+    CONSTRAINT fleet_budgets_carried_is_used CHECK (carried BETWEEN 0 AND greatest(used, 0))
 );
 COMMENT ON TABLE thaw.fleet_budgets IS 'How many enrollments a tick may wake in the whole fleet, by lane, and how many it has.';
+COMMENT ON COLUMN thaw.fleet_budgets.carried IS
+    'The part of used that was resumed in overlapping ticks of another length, before settings.tick changed.';
 
 -- Sweep and signal lane together: an account whose connection flaps inside a tick does not get its cap twice.
 CREATE TABLE thaw.account_budgets (
@@ -106,10 +110,13 @@ CREATE TABLE thaw.account_budgets (
     account_id bigint NOT NULL,
     cap        integer NOT NULL,
     used       integer NOT NULL,
+    carried    integer NOT NULL DEFAULT 0,
     PRIMARY KEY (tick_at, account_id),
-    CONSTRAINT account_budgets_used_is_within_cap CHECK (used BETWEEN 0 AND cap)
+    CONSTRAINT account_budgets_used_is_within_cap CHECK (used BETWEEN 0 AND cap),
+    CONSTRAINT account_budgets_carried_is_used CHECK (carried BETWEEN 0 AND greatest(used, 0))
 ) WITH (fillfactor = 90);
 COMMENT ON TABLE thaw.account_budgets IS 'How many enrollments an account has woken in a tick, through sweep and signal together.';
+COMMENT ON COLUMN thaw.account_budgets.carried IS 'As in thaw.fleet_budgets.';
 
 -- How many were paused, tick by tick. Counting them all costs what there is, not what there is to do, so a tick does not: the
 -- job "watch" does, and never spends more than a thousandth of its time with it.
@@ -248,7 +255,7 @@ CREATE TABLE thaw.decisions (
     id                 bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at                 timestamptz NOT NULL DEFAULT thaw.now(),
     what               text NOT NULL CHECK (what IN (
-        'safety_entered', 'safety_left', 'held', 'paused', 'resumed', 'auto_resume_off', 'auto_resume_on')),
+        'safety_entered', 'safety_left', 'held', 'paused', 'resumed', 'auto_resume_off', 'auto_resume_on', 'settings_changed')),
     decided_by         text NOT NULL CHECK (decided_by <> ''),
     why                text CHECK (why <> ''),
     -- About what; nothing: about the fleet. A prospect is named by its URL, because it may be in many campaigns.
@@ -287,7 +294,87 @@ $$;
 CREATE TRIGGER workspaces_write_history AFTER UPDATE OF auto_resume ON thaw.workspaces
     FOR EACH ROW WHEN (OLD.auto_resume <> NEW.auto_resume) EXECUTE FUNCTION thaw.workspaces_write_history();
 
+-- What follows from a change of the numbers of the fleet, whoever writes it: a process that is started with a flag, or a plain
+-- UPDATE of thaw.settings.
+
+-- Every change is a manual action: who, when, and from what to what. changed_by is believed only if it was written with the
+-- change.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.settings_write_history() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO thaw.decisions (what, decided_by, why)
+    SELECT 'settings_changed',
+        CASE WHEN NEW.changed_at = thaw.now() THEN coalesce(NEW.changed_by, session_user) ELSE session_user END,
+        string_agg(format('%s %s -> %s', after.key, before.value, after.value), ', ' ORDER BY after.key)
+    FROM jsonb_each_text(to_jsonb(OLD)) AS before
+    JOIN jsonb_each_text(to_jsonb(NEW)) AS after ON after.key = before.key
+    WHERE after.value IS DISTINCT FROM before.value AND after.key NOT IN ('changed_at', 'changed_by')
+    HAVING count(*) > 0;
+    RETURN NULL;
+END;
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER settings_write_history AFTER UPDATE ON thaw.settings
+    FOR EACH ROW EXECUTE FUNCTION thaw.settings_write_history();
+
+-- A tick of another length begins at another time, and its budget would be a new one, although the tick that it overlaps has
+-- spent its own. So the new tick begins with what the overlapping ones have used, and the fleet budget of the tick that was
+-- current is closed: a pass that is under way and took the old length finds no room there and resumes nothing. The rows of the
+-- fleet are written first. That waits for passes that have taken from them, and what they took is then counted.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.settings_carry_budgets() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    old_tick timestamptz := date_bin(OLD.tick, thaw.now(), '2000-01-01 00:00:00+00');
+    new_tick timestamptz := date_bin(NEW.tick, thaw.now(), '2000-01-01 00:00:00+00');
+BEGIN
+    IF old_tick <> new_tick THEN
+        INSERT INTO thaw.fleet_budgets AS b (tick_at, lane, cap, used)
+        VALUES (old_tick, 'sweep', 0, 0), (old_tick, 'signal', 0, 0)
+        ON CONFLICT (tick_at, lane) DO UPDATE SET cap = b.used;
+    END IF;
+
+    -- Ticks overlap the new one if they end after its start. What the old one carried itself counts too.
+    INSERT INTO thaw.fleet_budgets AS b (tick_at, lane, cap, used, carried)
+    SELECT new_tick, spent.lane, room.cap, least(spent.used, room.cap), least(spent.used, room.cap)
+    FROM (
+        SELECT o.lane,
+            greatest(sum(o.used - o.carried), max(o.used) FILTER (WHERE o.tick_at = old_tick))::integer AS used
+        FROM thaw.fleet_budgets AS o
+        WHERE o.tick_at > new_tick - OLD.tick AND o.tick_at <= thaw.now() AND o.tick_at <> new_tick
+        GROUP BY o.lane) AS spent
+    CROSS JOIN LATERAL (SELECT CASE spent.lane WHEN 'sweep' THEN NEW.fleet_cap ELSE NEW.signal_cap END AS cap) AS room
+    WHERE spent.used > 0
+    ON CONFLICT (tick_at, lane) DO UPDATE SET
+        carried = greatest(b.carried, least(excluded.carried, b.cap - b.used + b.carried)),
+        used = b.used - b.carried + greatest(b.carried, least(excluded.carried, b.cap - b.used + b.carried));
+
+    INSERT INTO thaw.account_budgets AS b (tick_at, account_id, cap, used, carried)
+    SELECT new_tick, spent.account_id, NEW.account_cap, least(spent.used, NEW.account_cap), least(spent.used, NEW.account_cap)
+    FROM (
+        SELECT o.account_id,
+            greatest(sum(o.used - o.carried), max(o.used) FILTER (WHERE o.tick_at = old_tick))::integer AS used
+        FROM thaw.account_budgets AS o
+        WHERE o.tick_at > new_tick - OLD.tick AND o.tick_at <= thaw.now() AND o.tick_at <> new_tick
+        GROUP BY o.account_id) AS spent
+    WHERE spent.used > 0
+    ORDER BY spent.account_id
+    ON CONFLICT (tick_at, account_id) DO UPDATE SET
+        carried = greatest(b.carried, least(excluded.carried, b.cap - b.used + b.carried)),
+        used = b.used - b.carried + greatest(b.carried, least(excluded.carried, b.cap - b.used + b.carried));
+    RETURN NULL;
+END;
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER settings_carry_budgets AFTER UPDATE OF tick ON thaw.settings
+    FOR EACH ROW WHEN (OLD.tick <> NEW.tick) EXECUTE FUNCTION thaw.settings_carry_budgets();
+
 -- +goose Down
+DROP TRIGGER settings_carry_budgets ON thaw.settings;
+DROP TRIGGER settings_write_history ON thaw.settings;
+DROP FUNCTION thaw.settings_carry_budgets();
+DROP FUNCTION thaw.settings_write_history();
 DROP TRIGGER workspaces_write_history ON thaw.workspaces;
 DROP TRIGGER accounts_write_history ON thaw.accounts;
 DROP FUNCTION thaw.workspaces_write_history();

@@ -18,7 +18,8 @@ UPDATE thaw.settings AS s SET
     safety_percent = coalesce(sqlc.narg(safety_percent)::integer, s.safety_percent),
     safety_window = coalesce(sqlc.narg(safety_window)::interval, s.safety_window),
     safety_calm = coalesce(sqlc.narg(safety_calm)::interval, s.safety_calm),
-    changed_at = thaw.now()
+    changed_at = thaw.now(),
+    changed_by = sqlc.arg(changed_by)::text
 WHERE sqlc.narg(tick)::interval <> s.tick
     OR sqlc.narg(account_cap)::integer <> s.account_cap
     OR sqlc.narg(fleet_cap)::integer <> s.fleet_cap
