@@ -9,6 +9,7 @@ const (
 	signals = "schema/migrations/00006_signal.sql"
 	pauses  = "schema/migrations/00007_pause.sql"
 	resumes = "schema/migrations/00008_resume.sql"
+	heals   = "schema/migrations/00009_heal.sql"
 	safety  = "schema/migrations/00012_safety.sql"
 	people  = "schema/migrations/00013_people.sql"
 	outbox  = "schema/migrations/00014_outbox.sql"
@@ -17,7 +18,7 @@ const (
 // The budget of a lane is guarded twice.
 var (
 	noCheckOnBudget = edit{ledgers, "fleet_budgets_used_is_within_cap CHECK (used BETWEEN 0 AND cap)", "fleet_budgets_used_is_within_cap CHECK (used >= 0)"}
-	noLimitOnBudget = edit{resumes, "\n                        WHERE b.used + excluded.used <= b.cap;", ";"}
+	noLimitOnBudget = edit{resumes, "\n        WHERE b.used + excluded.used <= b.cap;", ";"}
 )
 
 // indifferent is, of each package, a test on a database that passes with every mutant: one that is broken altogether would
@@ -53,17 +54,17 @@ var mutants = []mutant{
 	},
 	{
 		without: "the locks on the rows that a pass wakes",
-		edits:   []edit{{resumes, "FOR NO KEY UPDATE SKIP LOCKED) AS waiting", ") AS waiting"}},
+		edits:   []edit{{resumes, "\n        FOR NO KEY UPDATE OF e SKIP LOCKED", ""}},
 		pkg:     "./worker", tests: []string{"TestPassLeavesWhomSomebodyElseIsWriting"},
 	},
 	{
 		without: "SKIP LOCKED in a pass",
-		edits:   []edit{{resumes, "FOR NO KEY UPDATE SKIP LOCKED) AS waiting", "FOR NO KEY UPDATE) AS waiting"}},
+		edits:   []edit{{resumes, "FOR NO KEY UPDATE OF e SKIP LOCKED", "FOR NO KEY UPDATE OF e"}},
 		pkg:     "./worker", tests: []string{"TestPassLeavesWhomSomebodyElseIsWriting"},
 	},
 	{
 		without: "the order of a pass's locks on campaigns",
-		edits:   []edit{{resumes, "ORDER BY c.id FOR NO KEY UPDATE;", "ORDER BY c.id DESC FOR NO KEY UPDATE;"}},
+		edits:   []edit{{resumes, "ORDER BY c.id FOR SHARE;", "ORDER BY c.id DESC FOR SHARE;"}},
 		pkg:     "./worker", tests: []string{"TestLocksAreTakenInOneOrder"},
 	},
 	{
@@ -78,12 +79,52 @@ var mutants = []mutant{
 		pkg:     "./worker", tests: []string{"TestPassThatIsClosedChangesNothing", "TestTwoAttemptsOfOnePassWakeOnce"}, small: true,
 	},
 	{
-		without: "the ledger of a heal",
+		without: "the lock of a heal on its row, and the CHECK of its cap",
 		edits: []edit{
-			{resumes, "OR heal.batch >= p_batch", "OR false"},
-			{resumes, "AND h.batch = p_batch - 1 AND", "AND"},
+			{heals, "WHERE h.id = p_heal_id FOR NO KEY UPDATE;", "WHERE h.id = p_heal_id;"},
+			{ledgers, "heals_resumed_is_within_cap CHECK (resumed BETWEEN 0 AND cap)", "heals_resumed_is_within_cap CHECK (resumed >= 0)"},
 		},
 		pkg: "./worker", tests: []string{"TestTwoAttemptsOfOneBatch"},
+	},
+	{
+		without: "a second look at the accounts of a heal's batch under their locks",
+		edits:   []edit{{heals, "WHERE one.target_id <> ALL (held_targets)) AS source;", "WHERE false) AS source;"}},
+		pkg:     "./worker", tests: []string{"TestHealLooksAgainUnderTheLock"}, small: true,
+	},
+	{
+		without: "the locks of a heal on its accounts",
+		edits:   []edit{{heals, "WHERE a.id = targets[1] FOR NO KEY UPDATE;", "WHERE a.id = targets[1];"}},
+		pkg:     "./worker", tests: []string{"TestHealLooksAgainUnderTheLock"},
+	},
+	{
+		without: "SKIP LOCKED on the accounts of a heal's batch",
+		edits:   []edit{{heals, "ORDER BY a.id FOR NO KEY UPDATE SKIP LOCKED)", "ORDER BY a.id FOR NO KEY UPDATE)"}},
+		pkg:     "./worker", tests: []string{"TestHealOfManyAccountsWaitsForNone"},
+	},
+	{
+		without: "another round of a heal for what was held",
+		edits:   []edit{{heals, "AND heal.skipped > 0 AND heal.round < rounds THEN", "AND false THEN"}},
+		pkg:     "./worker", tests: []string{"TestHealComesBackToWhatOthersHeld"},
+	},
+	{
+		without: "the place of a heal in its row",
+		edits:   []edit{{heals, "at_account_id = heal.at_account_id, at_campaign_id = heal.at_campaign_id,", "at_campaign_id = heal.at_campaign_id,"}},
+		pkg:     "./worker", tests: []string{"TestHealGoesOnBehindWhatOthersHold"},
+	},
+	{
+		without: "shared locks on campaigns that run",
+		edits:   []edit{{resumes, "ORDER BY c.id FOR SHARE;", "ORDER BY c.id FOR NO KEY UPDATE;"}},
+		pkg:     "./worker", tests: []string{"TestPassesShareACampaign"},
+	},
+	{
+		without: "the turn of who wants to change a campaign",
+		edits:   []edit{{resumes, "PERFORM thaw.let_writers_pass(p_campaign_ids);", ""}},
+		pkg:     "./worker", tests: []string{"TestPassesLetAChangeOfTheirCampaignPass"},
+	},
+	{
+		without: "a new lock on a campaign that was stopped meanwhile",
+		edits:   []edit{{resumes, "RAISE EXCEPTION 'a campaign was stopped meanwhile' USING ERRCODE = 'TH002';", "RETURN true;"}},
+		pkg:     "./worker", tests: []string{"TestPassesFindTheirCampaignStopped"},
 	},
 	{
 		without: "transactional completion",
@@ -171,8 +212,8 @@ var mutants = []mutant{
 	},
 	{
 		without: "safety mode in the verdict of a pass",
-		edits: []edit{{resumes, "coalesce(thaw.blocked_by(account, even_if_off), 'resumed')",
-			"coalesce(nullif(thaw.blocked_by(account, even_if_off), 'safety_mode'), 'resumed')"}},
+		edits: []edit{{resumes, "coalesce(thaw.blocked_by(account), 'resumed')",
+			"coalesce(nullif(thaw.blocked_by(account), 'safety_mode'), 'resumed')"}},
 		pkg: "./worker", tests: []string{"TestIncidentIsNoStampede", "TestNobodyWakesWhileSomethingStandsAgainstIt"},
 	},
 	{

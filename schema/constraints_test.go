@@ -336,9 +336,10 @@ var nullable = map[string][]string{
 	"account_signals": {
 		"account_id", "delivery_key", "duplicate_of", "status", "member_id", "occurred_at", "body", "verdict", "resumed", "finished_at",
 	},
-	"sweeps":     {"finished_at"},
-	"grants":     {"verdict", "finished_at"},
-	"heals":      {"workspace_id", "account_id", "account_ids", "found", "left_over", "finished_at"},
+	"sweeps": {"finished_at"},
+	"grants": {"verdict", "finished_at"},
+	"heals": {"workspace_id", "account_id", "found", "accounts", "at_account_id", "at_campaign_id", "at_paused_at", "at_enrollment_id",
+		"left_over", "finished_at"},
 	"api_tokens": {"workspace_id", "last_used_at", "expires_at", "revoked_at"},
 	"enrollment_events": {
 		"tick_at", "heal_id", "signal_id", "job_id", "from_account_id", "to_account_id", "reason", "paused_at", "detail",

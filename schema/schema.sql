@@ -14,6 +14,21 @@ CREATE TYPE thaw.campaign_status AS ENUM (
     'paused',
     'completed'
 );
+CREATE TYPE thaw.event_source AS ENUM (
+    'signal',
+    'sweep',
+    'heal',
+    'operator',
+    'scheduler',
+    'import'
+);
+CREATE TYPE thaw.cause AS (
+	source thaw.event_source,
+	tick_at timestamp with time zone,
+	signal_id bigint,
+	heal_id bigint,
+	job_id bigint
+);
 CREATE TYPE thaw.delivery_state AS ENUM (
     'waiting',
     'delivered',
@@ -34,14 +49,6 @@ CREATE TYPE thaw.event_kind AS ENUM (
     'repointed',
     'imported',
     'released'
-);
-CREATE TYPE thaw.event_source AS ENUM (
-    'signal',
-    'sweep',
-    'heal',
-    'operator',
-    'scheduler',
-    'import'
 );
 CREATE TYPE thaw.heal_status AS ENUM (
     'running',
@@ -923,6 +930,15 @@ BEGIN
     RETURN NULL;
 END;
 $$;
+CREATE FUNCTION thaw.finish_heal(p_heal_id bigint) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    UPDATE thaw.heals AS h SET status = 'done', finished_at = thaw.now(), left_over = (
+        SELECT coalesce(sum(s.waiting), 0) FROM thaw.heal_scope(p_heal_id) AS s)
+    WHERE h.id = p_heal_id AND h.status = 'running';
+END;
+$$;
 CREATE FUNCTION thaw.flip_by_person(p_decision_id bigint, p_enrollment_ids bigint[]) RETURNS integer
     LANGUAGE plpgsql
     AS $$
@@ -1065,84 +1081,467 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.heal(workspace_key text, account text, cap integer, requested_by text, even_if_off boolean) IS 'Starts a heal of a workspace, or of one account of it, and returns its id; the work is done by the workers. An error if one runs on the same target. even_if_off: also where auto-resume is off.';
-CREATE FUNCTION thaw.heal_batch(p_heal_id bigint, p_size integer, p_job_id bigint, OUT verdict text, OUT resumed integer) RETURNS record
+CREATE FUNCTION thaw.heal_batch(p_heal_id bigint, p_size integer, p_job_id bigint, OUT verdict text, OUT resumed integer, OUT retry_in interval) RETURNS record
     LANGUAGE plpgsql
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    SET "thaw.set_based" TO 'on'
     AS $$
 DECLARE
-    heal thaw.heals;
-    pass record;
+    -- How often a heal comes back to prospects that other transactions hold. The waits before it: 1, 2, 4, 8 and 15 seconds.
+    rounds constant integer := 6;
+    heal   thaw.heals;
+    next   record;
+    -- What was resumed, and how many of it moved to a sibling account: in all, and by account.
+    moved          integer := 0;
+    account_ids    bigint[];
+    each_resumed   integer[];
+    each_repointed integer[];
+    cause  thaw.cause;
+    at_end boolean := true;
+    -- One account or many; see the top of this file.
+    waits  boolean;
+    targets   bigint[];
+    campaigns bigint[];
+    started_for bigint[];
+    -- What is passed over: held by others, to be resumed through another account by now, or not to be resumed any more.
+    held_targets   bigint[] := '{}';
+    held_sources   bigint[] := '{}';
+    held_campaigns bigint[] := '{}';
+    off_sources    bigint[] := '{}';
+    off_campaigns  bigint[] := '{}';
+    is_safety_on boolean;
+    chosen    integer := 0;
+    held      integer := 0;
 BEGIN
     resumed := 0;
-    SELECT h.* INTO heal FROM thaw.heals AS h WHERE h.id = p_heal_id;
+    -- The heal comes first in the order of locks: of two attempts of one batch, the second goes on after the first.
+    SELECT h.* INTO heal FROM thaw.heals AS h WHERE h.id = p_heal_id FOR NO KEY UPDATE;
     verdict := CASE WHEN heal.id IS NULL THEN 'not_found' WHEN heal.status = 'done' THEN 'done' END;
     IF verdict IS NOT NULL THEN
         RETURN;
     END IF;
     verdict := 'more';
-    IF heal.account_ids IS NULL THEN
-        UPDATE thaw.heals AS h SET account_ids = scope.ids, found = scope.waiting
+    IF heal.found IS NULL THEN
+        SET LOCAL synchronous_commit = off;
+        UPDATE thaw.heals AS h SET found = scope.waiting, accounts = scope.accounts
         FROM (
-            SELECT coalesce(array_agg(DISTINCT s.target_id), '{}') AS ids, coalesce(sum(s.waiting), 0) AS waiting
+            SELECT coalesce(sum(s.waiting), 0) AS waiting, count(DISTINCT s.source_id) AS accounts
             FROM thaw.heal_scope(p_heal_id) AS s) AS scope
-        WHERE h.id = p_heal_id AND h.account_ids IS NULL;
-    ELSIF heal.accounts_done < cardinality(heal.account_ids) AND heal.resumed < heal.cap THEN
-        pass := thaw.resume_pass('heal', heal.account_ids[heal.accounts_done + 1], p_job_id,
-            p_heal_id => p_heal_id, p_batch => heal.batch + 1, p_size => p_size);
-        resumed := pass.resumed;
-        IF pass.verdict = 'not_found' THEN
-            UPDATE thaw.heals AS h SET accounts_done = h.accounts_done + 1, batch = h.batch + 1
-            WHERE h.id = p_heal_id AND h.batch = heal.batch;
+        WHERE h.id = p_heal_id;
+        RETURN;
+    END IF;
+    -- 1. Choose.
+    IF heal.resumed < heal.cap THEN
+        IF heal.workspace_id IS NULL AND heal.account_id IS NULL THEN
+            next := thaw.heal_next_listed(heal, least(p_size, heal.cap - heal.resumed));
+        ELSE
+            next := thaw.heal_next(heal, least(p_size, heal.cap - heal.resumed));
         END IF;
-    ELSE
-        UPDATE thaw.heals AS h SET status = 'done', finished_at = thaw.now(), left_over = (
-            SELECT coalesce(sum(s.waiting), 0) FROM thaw.heal_scope(p_heal_id) AS s)
-        WHERE h.id = p_heal_id AND h.status = 'running';
+        heal := next.p_heal;
+        at_end := next.at_end;
+        chosen := cardinality(next.places);
+    END IF;
+    IF chosen > 0 THEN
+        -- 2. Lock the accounts, and look again: one may have been lost, held, or have a sibling that connected meanwhile.
+        targets := ARRAY(SELECT DISTINCT target.id FROM unnest(next.target_ids) AS target (id) ORDER BY target.id);
+        waits := cardinality(targets) = 1;
+        IF waits THEN
+            PERFORM a.id FROM thaw.accounts AS a WHERE a.id = targets[1] FOR NO KEY UPDATE;
+        ELSE
+            WITH locked AS (
+                SELECT a.id FROM thaw.accounts AS a WHERE a.id = ANY (targets) ORDER BY a.id FOR NO KEY UPDATE SKIP LOCKED)
+            SELECT coalesce(array_agg(target.id), '{}') INTO held_targets
+            FROM unnest(targets) AS target (id) WHERE target.id NOT IN (SELECT locked.id FROM locked);
+        END IF;
+        is_safety_on := (SELECT safety.since IS NOT NULL FROM thaw.safety);
+        SELECT coalesce(array_agg(source.id) FILTER (WHERE source.now_id IS NULL OR source.is_blocked), '{}'),
+            coalesce(array_agg(source.id) FILTER (WHERE NOT source.is_blocked AND source.now_id <> source.target_id), '{}')
+        INTO off_sources, held_sources
+        FROM (
+            SELECT one.id, one.target_id,
+                (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = one.id) AS now_id,
+                (SELECT thaw.block_reason(a, is_safety_on, heal.even_if_off OR w.auto_resume) IS NOT NULL
+                 FROM thaw.accounts AS a JOIN thaw.workspaces AS w ON w.id = a.workspace_id WHERE a.id = one.target_id) AS is_blocked
+            FROM (
+                SELECT DISTINCT s.id, s.target_id FROM unnest(next.source_ids, next.target_ids) AS s (id, target_id)
+                OFFSET 0) AS one -- once an account, not once a row
+            WHERE one.target_id <> ALL (held_targets)) AS source;
+        -- Lock the campaigns of those that are left, and start those that waited.
+        SELECT array_agg(used.id ORDER BY used.id), array_agg(used.target_id ORDER BY used.id) INTO campaigns, targets
+        FROM (
+            SELECT line.id, min(line.target_id) AS target_id
+            FROM unnest(next.source_ids, next.campaign_ids, next.target_ids) AS line (source_id, id, target_id)
+            WHERE line.target_id <> ALL (held_targets) AND line.source_id <> ALL (off_sources || held_sources)
+            GROUP BY line.id) AS used;
+        cause := ROW('heal', NULL, NULL, p_heal_id, p_job_id);
+        IF waits THEN
+            PERFORM thaw.lock_campaigns(campaigns);
+        ELSE
+            held_campaigns := thaw.lock_free_campaigns(campaigns);
+            SELECT array_agg(used.id), array_agg(used.target_id) INTO campaigns, targets
+            FROM unnest(campaigns, targets) AS used (id, target_id)
+            WHERE used.id <> ALL (held_campaigns);
+        END IF;
+        started_for := thaw.start_campaigns(cause, campaigns, targets);
+        -- Those that a person or the platform stopped meanwhile.
+        off_campaigns := ARRAY(
+            SELECT used.id FROM unnest(campaigns) AS used (id)
+            WHERE (SELECT c.status FROM thaw.campaigns AS c WHERE c.id = used.id) <> 'running');
+        -- 3. Resume. What another transaction has changed since it was chosen counts as held: the next round looks again.
+        IF off_sources || off_campaigns || held_sources || held_targets || held_campaigns <> '{}' THEN
+            SELECT array_agg(one.place) FILTER (WHERE NOT one.held), array_agg(one.source_id) FILTER (WHERE NOT one.held),
+                array_agg(one.target_id) FILTER (WHERE NOT one.held), count(*) FILTER (WHERE one.held)
+            INTO next.places, next.source_ids, next.target_ids, held
+            FROM (
+                SELECT chosen.*, chosen.source_id = ANY (held_sources) OR chosen.target_id = ANY (held_targets)
+                    OR chosen.campaign_id = ANY (held_campaigns) AS held
+                FROM unnest(next.places, next.source_ids, next.campaign_ids, next.target_ids)
+                    AS chosen (place, source_id, campaign_id, target_id)
+                WHERE chosen.source_id <> ALL (off_sources) AND chosen.campaign_id <> ALL (off_campaigns)) AS one;
+        END IF;
+        SELECT rows.* INTO resumed, moved, account_ids, each_resumed, each_repointed
+        FROM thaw.resume_rows(cause, next.places, next.source_ids, next.target_ids) AS rows;
+        held := held + coalesce(cardinality(next.places), 0) - resumed;
+    END IF;
+    heal.resumed := heal.resumed + resumed;
+    heal.skipped := heal.skipped + held;
+    -- 4. Go on after the last one; or, at the end, come back to what was held.
+    IF at_end AND heal.resumed < heal.cap AND heal.skipped > 0 AND heal.round < rounds THEN
+        verdict := 'busy';
+        retry_in := least(15, 2 ^ (heal.round - 1)) * interval '1 second';
+        heal.round := heal.round + 1;
+        heal.skipped := 0;
+        heal.at_account_id := NULL;
+        heal.at_campaign_id := NULL;
+        heal.at_paused_at := NULL;
+        heal.at_enrollment_id := NULL;
+    ELSIF at_end OR heal.resumed >= heal.cap THEN
         verdict := 'done';
     END IF;
-    -- A batch that a crash of the server takes back is done again, its progress being in the same transaction. Only the last
-    -- one waits for the disk, and with it all that came before.
-    IF verdict = 'more' THEN
+    UPDATE thaw.heals AS h SET
+        resumed = heal.resumed,
+        repointed = h.repointed + moved,
+        campaigns_resumed = h.campaigns_resumed + coalesce(cardinality(started_for), 0),
+        accounts_done = CASE WHEN at_end THEN greatest(heal.accounts, heal.accounts_done) ELSE heal.accounts_done END,
+        batch = h.batch + 1,
+        at_account_id = heal.at_account_id, at_campaign_id = heal.at_campaign_id,
+        at_paused_at = heal.at_paused_at, at_enrollment_id = heal.at_enrollment_id,
+        round = heal.round, skipped = heal.skipped
+    WHERE h.id = p_heal_id;
+    -- 5. Tell the platform, account by account.
+    IF resumed > 0 AND thaw.has_endpoint() THEN
+        PERFORM thaw.publish_resumed(a, 'heal', heal.even_if_off, NULL, NULL, p_heal_id, through.resumed, through.repointed,
+            cardinality(array_positions(started_for, a.id)))
+        FROM unnest(account_ids, each_resumed, each_repointed) AS through (account_id, resumed, repointed)
+        JOIN thaw.accounts AS a ON a.id = through.account_id
+        ORDER BY a.id;
+    END IF;
+    -- 6. The end.
+    IF verdict = 'done' THEN
+        PERFORM thaw.finish_heal(p_heal_id);
+    ELSE
+        -- A batch that a crash of the server takes back is done again, its progress being in the same transaction. Only the
+        -- last one waits for the disk, and with it all that came before.
         SET LOCAL synchronous_commit = off;
     END IF;
 END;
 $$;
-CREATE FUNCTION thaw.heal_scope(p_heal_id bigint) RETURNS TABLE(target_id bigint, source_id bigint, campaign_id bigint, waiting bigint)
-    LANGUAGE plpgsql STABLE
-    SET jit TO 'off'
+CREATE TABLE thaw.heals (
+    id bigint NOT NULL,
+    workspace_id bigint,
+    account_id bigint,
+    target text NOT NULL,
+    cap integer NOT NULL,
+    even_if_off boolean DEFAULT false NOT NULL,
+    status thaw.heal_status DEFAULT 'running'::thaw.heal_status NOT NULL,
+    resumed integer DEFAULT 0 NOT NULL,
+    repointed integer DEFAULT 0 NOT NULL,
+    campaigns_resumed integer DEFAULT 0 NOT NULL,
+    found integer,
+    accounts integer,
+    batch integer DEFAULT 0 NOT NULL,
+    accounts_done integer DEFAULT 0 NOT NULL,
+    at_account_id bigint,
+    at_campaign_id bigint,
+    at_paused_at timestamp with time zone,
+    at_enrollment_id bigint,
+    round integer DEFAULT 1 NOT NULL,
+    skipped integer DEFAULT 0 NOT NULL,
+    left_over integer,
+    requested_by text NOT NULL,
+    requested_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT heals_cap_check CHECK ((cap >= 1)),
+    CONSTRAINT heals_done_says_what_is_left CHECK ((((status = 'done'::thaw.heal_status) = (finished_at IS NOT NULL)) AND ((status = 'done'::thaw.heal_status) = (left_over IS NOT NULL)))),
+    CONSTRAINT heals_have_at_most_one_scope CHECK (((workspace_id IS NULL) OR (account_id IS NULL))),
+    CONSTRAINT heals_resumed_is_within_cap CHECK (((resumed >= 0) AND (resumed <= cap))),
+    CONSTRAINT heals_target_check CHECK ((target <> ''::text))
+)
+WITH (fillfactor='50');
+COMMENT ON TABLE thaw.heals IS 'One row a heal: of a workspace, of an account, or (neither) of the enrollments listed in heal_enrollments.';
+COMMENT ON COLUMN thaw.heals.skipped IS 'Prospects passed over in the current round because other transactions held them; of a heal that is done: in its last round. They are part of left_over.';
+CREATE FUNCTION thaw.heal_next(INOUT p_heal thaw.heals, p_room integer, OUT places tid[], OUT source_ids bigint[], OUT campaign_ids bigint[], OUT target_ids bigint[], OUT at_end boolean) RETURNS record
+    LANGUAGE plpgsql
     AS $$
 DECLARE
-    heal thaw.heals;
+    -- Where the cap is not enough for all, those of an account come by the time of their pause, whatever their campaign. Else
+    -- they come by campaign, which reads no more than it resumes.
+    by_time    boolean := p_heal.found > p_heal.cap;
+    -- How many accounts to look at, at a time: about as many as fill the batch, then more. And in a batch at most: where few of
+    -- them can be resumed a batch stays short.
+    width      integer := greatest(20, least(p_room,
+        1.2 * p_room * coalesce(p_heal.accounts, 0) / greatest(p_heal.found, 1)));
+    most       constant integer := 20000;
+    looked_at  integer := 0;
+    next_id    bigint := coalesce(p_heal.at_account_id, 0);
+    taken      integer := 0;
+    sources    bigint[];
+    -- Lines: account, campaign and target; and by account the first and the last of its lines.
+    line_sources   bigint[];
+    line_campaigns bigint[];
+    line_targets   bigint[];
+    firsts         integer[];
+    lasts          integer[];
+    more_places    tid[];
+    more_lines     integer[];
+    more_paused    timestamptz[];
+    more_ids       bigint[];
+BEGIN
+    places := '{}';
+    source_ids := '{}';
+    campaign_ids := '{}';
+    target_ids := '{}';
+    WHILE taken < p_room LOOP
+        sources := thaw.heal_sources(p_heal, next_id, width);
+        IF sources IS NULL THEN
+            EXIT;
+        END IF;
+        next_id := sources[cardinality(sources)] + 1;
+        looked_at := looked_at + cardinality(sources);
+        -- The campaigns of each account, by a loose scan that begins where the last batch ended.
+        SELECT array_agg(line.source_id), array_agg(line.campaign_id), array_agg(line.target_id)
+        INTO line_sources, line_campaigns, line_targets
+        FROM (
+            SELECT source.id AS source_id, source.target_id, campaign.id AS campaign_id
+            FROM (
+                SELECT one.id, one.place, (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = one.id) AS target_id,
+                    CASE WHEN one.id = p_heal.at_account_id AND NOT by_time THEN p_heal.at_campaign_id ELSE 0 END AS from_campaign
+                FROM unnest(sources) WITH ORDINALITY AS one (id, place)
+                OFFSET 0) AS source
+            CROSS JOIN LATERAL (
+                WITH RECURSIVE loose AS (
+                    (SELECT e.campaign_id
+                     FROM thaw.enrollments AS e
+                     WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id = source.id
+                        AND e.campaign_id >= source.from_campaign
+                     ORDER BY e.campaign_id LIMIT 1)
+                    UNION ALL
+                    SELECT (SELECT e.campaign_id
+                            FROM thaw.enrollments AS e
+                            WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id = source.id
+                                AND e.campaign_id > loose.campaign_id
+                            ORDER BY e.campaign_id LIMIT 1)
+                    FROM loose
+                    WHERE loose.campaign_id IS NOT NULL)
+                SELECT loose.campaign_id FROM loose WHERE loose.campaign_id IS NOT NULL) AS waiting
+            CROSS JOIN LATERAL (
+                SELECT c.id FROM thaw.campaigns AS c
+                WHERE c.id = waiting.campaign_id AND thaw.lets_resume(c.status, c.waits_for_account)
+                LIMIT 1) AS campaign
+            WHERE source.target_id IS NOT NULL
+            ORDER BY source.place, campaign.id) AS line;
+        IF line_sources IS NOT NULL AND by_time THEN
+            SELECT array_agg(lines.first), array_agg(lines.last) INTO firsts, lasts
+            FROM (
+                SELECT min(line.place)::integer AS first, max(line.place)::integer AS last
+                FROM unnest(line_sources) WITH ORDINALITY AS line (source_id, place)
+                GROUP BY line.source_id ORDER BY line.source_id) AS lines;
+            SELECT array_agg(picked.ctid), array_agg(picked.line), array_agg(picked.paused_at), array_agg(picked.id)
+            INTO more_places, more_lines, more_paused, more_ids
+            FROM (
+                SELECT next.*
+                FROM unnest(firsts, lasts) AS source (first, last)
+                CROSS JOIN LATERAL (
+                    SELECT oldest.ctid, line AS line, oldest.paused_at, oldest.id
+                    FROM generate_series(source.first, source.last) AS line
+                    CROSS JOIN LATERAL (
+                        SELECT e.ctid, e.paused_at, e.id
+                        FROM thaw.enrollments AS e
+                        WHERE e.status = 'paused' AND e.waits_for_account
+                            AND e.account_id = line_sources[line] AND e.campaign_id = line_campaigns[line]
+                            AND (e.paused_at, e.id) > (
+                                CASE WHEN line_sources[line] = p_heal.at_account_id THEN p_heal.at_paused_at ELSE '-infinity' END,
+                                CASE WHEN line_sources[line] = p_heal.at_account_id THEN p_heal.at_enrollment_id ELSE 0 END)
+                        ORDER BY e.paused_at, e.id
+                        LIMIT p_room - taken) AS oldest
+                    ORDER BY oldest.paused_at, oldest.id
+                    LIMIT p_room - taken) AS next
+                LIMIT p_room - taken) AS picked;
+        ELSIF line_sources IS NOT NULL THEN
+            SELECT array_agg(picked.ctid), array_agg(picked.line), array_agg(picked.paused_at), array_agg(picked.id)
+            INTO more_places, more_lines, more_paused, more_ids
+            FROM (
+                SELECT next.ctid, line AS line, next.paused_at, next.id
+                FROM generate_series(1, cardinality(line_sources)) AS line
+                CROSS JOIN LATERAL (
+                    SELECT e.ctid, e.paused_at, e.id
+                    FROM thaw.enrollments AS e
+                    WHERE e.status = 'paused' AND e.waits_for_account
+                        AND e.account_id = line_sources[line] AND e.campaign_id = line_campaigns[line]
+                        AND (e.paused_at, e.id) > (
+                            CASE WHEN line_sources[line] = p_heal.at_account_id AND line_campaigns[line] = p_heal.at_campaign_id
+                                THEN p_heal.at_paused_at ELSE '-infinity' END,
+                            CASE WHEN line_sources[line] = p_heal.at_account_id AND line_campaigns[line] = p_heal.at_campaign_id
+                                THEN p_heal.at_enrollment_id ELSE 0 END)
+                    ORDER BY e.paused_at, e.id
+                    LIMIT p_room - taken) AS next
+                LIMIT p_room - taken) AS picked;
+        ELSE
+            more_places := NULL;
+        END IF;
+        IF more_places IS NOT NULL THEN
+            taken := taken + cardinality(more_places);
+            places := places || more_places;
+            SELECT source_ids || array_agg(line_sources[line]), campaign_ids || array_agg(line_campaigns[line]),
+                target_ids || array_agg(line_targets[line])
+            INTO source_ids, campaign_ids, target_ids
+            FROM unnest(more_lines) AS line;
+        END IF;
+        width := least(2 * width, p_room);
+        at_end := false;
+        EXIT WHEN looked_at >= most;
+        at_end := NULL;
+    END LOOP;
+    at_end := coalesce(at_end, taken < p_room);
+    IF p_heal.round = 1 AND taken > 0 THEN
+        p_heal.accounts_done := p_heal.accounts_done + (
+            SELECT count(DISTINCT source.id)
+            FROM unnest(source_ids || p_heal.at_account_id) AS source (id)
+            WHERE source.id < source_ids[taken]);
+    END IF;
+    IF taken < p_room AND NOT at_end THEN
+        p_heal.at_account_id := next_id;
+        p_heal.at_campaign_id := 0;
+        p_heal.at_paused_at := '-infinity';
+        p_heal.at_enrollment_id := 0;
+    ELSIF taken > 0 THEN
+        p_heal.at_account_id := source_ids[taken];
+        p_heal.at_campaign_id := campaign_ids[taken];
+        p_heal.at_paused_at := more_paused[cardinality(more_paused)];
+        p_heal.at_enrollment_id := more_ids[cardinality(more_ids)];
+    END IF;
+END;
+$$;
+CREATE FUNCTION thaw.heal_next_listed(INOUT p_heal thaw.heals, p_room integer, OUT places tid[], OUT source_ids bigint[], OUT campaign_ids bigint[], OUT target_ids bigint[], OUT at_end boolean) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    last_id bigint;
+    listed  integer;
+BEGIN
+    SELECT max(l.enrollment_id), count(*) INTO last_id, listed
+    FROM (
+        SELECT listed.enrollment_id
+        FROM thaw.heal_enrollments AS listed
+        WHERE listed.heal_id = p_heal.id AND listed.enrollment_id > coalesce(p_heal.at_enrollment_id, 0)
+        ORDER BY listed.enrollment_id
+        LIMIT p_room) AS l;
+    at_end := listed < p_room;
+    WITH chosen AS MATERIALIZED (
+        SELECT e.ctid, e.id, e.account_id, e.campaign_id
+        FROM thaw.heal_enrollments AS listed
+        CROSS JOIN LATERAL (
+            SELECT one.ctid, one.id, one.account_id, one.campaign_id
+            FROM thaw.enrollments AS one
+            WHERE one.id = listed.enrollment_id AND one.waits_for_account
+            LIMIT 1) AS e
+        WHERE listed.heal_id = p_heal.id
+            AND listed.enrollment_id > coalesce(p_heal.at_enrollment_id, 0) AND listed.enrollment_id <= last_id
+    ), targets AS MATERIALIZED (
+        SELECT source.id, (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = source.id) AS target_id
+        FROM (SELECT DISTINCT chosen.account_id AS id FROM chosen OFFSET 0) AS source
+    ), campaigns AS MATERIALIZED (
+        SELECT used.id
+        FROM (SELECT DISTINCT chosen.campaign_id AS id FROM chosen) AS used
+        CROSS JOIN LATERAL (
+            SELECT FROM thaw.campaigns AS c
+            WHERE c.id = used.id AND thaw.lets_resume(c.status, c.waits_for_account)
+            LIMIT 1) AS c
+    )
+    SELECT coalesce(array_agg(chosen.ctid ORDER BY chosen.id), '{}'), array_agg(chosen.account_id ORDER BY chosen.id),
+        array_agg(chosen.campaign_id ORDER BY chosen.id), array_agg(targets.target_id ORDER BY chosen.id)
+    INTO places, source_ids, campaign_ids, target_ids
+    FROM chosen
+    JOIN targets ON targets.id = chosen.account_id AND targets.target_id IS NOT NULL
+    JOIN campaigns ON campaigns.id = chosen.campaign_id;
+    p_heal.at_enrollment_id := coalesce(last_id, p_heal.at_enrollment_id);
+END;
+$$;
+CREATE FUNCTION thaw.heal_scope(p_heal_id bigint) RETURNS TABLE(target_id bigint, source_id bigint, campaign_id bigint, waiting bigint)
+    LANGUAGE plpgsql STABLE
+    SET plan_cache_mode TO 'force_custom_plan'
+    SET jit TO 'off'
+    SET work_mem TO '64MB'
+    AS $$
+DECLARE
+    heal      thaw.heals;
+    is_safe   boolean := (SELECT safety.since IS NULL FROM thaw.safety);
 BEGIN
     SELECT h.* INTO heal FROM thaw.heals AS h WHERE h.id = p_heal_id;
-    IF heal.workspace_id IS NOT NULL OR heal.account_id IS NOT NULL THEN
-        RETURN QUERY
-        SELECT line.target_id, line.source_id, line.campaign_id, rows.waiting
-        FROM thaw.resumable(
-            CASE WHEN heal.account_id IS NOT NULL
-                THEN ARRAY[heal.account_id] || array_remove(thaw.sources_of(heal.account_id), heal.account_id)
-                ELSE ARRAY(SELECT a.id FROM thaw.accounts AS a WHERE a.workspace_id = heal.workspace_id) END,
-            heal.even_if_off) AS line
-        CROSS JOIN LATERAL (
-            SELECT count(*) AS waiting
-            FROM thaw.enrollments AS e
-            WHERE e.status = 'paused' AND e.waits_for_account
-                AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id) AS rows;
-    ELSE
-        RETURN QUERY
-        SELECT line.target_id, line.source_id, line.campaign_id, listed.waiting
-        FROM (
-            SELECT e.account_id, e.campaign_id, count(*) AS waiting
-            FROM thaw.heal_enrollments AS l
-            JOIN thaw.enrollments AS e ON e.id = l.enrollment_id
-            WHERE l.heal_id = p_heal_id AND e.waits_for_account
-            GROUP BY e.account_id, e.campaign_id) AS listed
-        JOIN thaw.resumable(ARRAY(
-            SELECT DISTINCT e.account_id
-            FROM thaw.heal_enrollments AS l
-            JOIN thaw.enrollments AS e ON e.id = l.enrollment_id
-            WHERE l.heal_id = p_heal_id), heal.even_if_off) AS line
-            ON line.source_id = listed.account_id AND line.campaign_id = listed.campaign_id;
+    RETURN QUERY
+    WITH waiting AS (
+        SELECT part.account_id, part.campaign_id, sum(part.paused)::bigint AS total
+        FROM thaw.accounts AS a
+        JOIN thaw.paused_parts AS part ON part.account_id = a.id
+        WHERE a.workspace_id = heal.workspace_id AND part.waits_for_account
+        GROUP BY part.account_id, part.campaign_id
+        HAVING sum(part.paused) > 0
+        UNION ALL
+        SELECT part.account_id, part.campaign_id, sum(part.paused)::bigint
+        FROM thaw.paused_parts AS part
+        WHERE heal.account_id IS NOT NULL AND part.waits_for_account
+            AND part.account_id = ANY (thaw.sources_of(heal.account_id) || heal.account_id)
+        GROUP BY part.account_id, part.campaign_id
+        HAVING sum(part.paused) > 0
+        UNION ALL
+        SELECT e.account_id, e.campaign_id, count(*)
+        FROM thaw.heal_enrollments AS listed
+        JOIN thaw.enrollments AS e ON e.id = listed.enrollment_id
+        WHERE listed.heal_id = heal.id AND e.waits_for_account
+        GROUP BY e.account_id, e.campaign_id
+    )
+    SELECT target.id, waiting.account_id, waiting.campaign_id, waiting.total
+    FROM waiting
+    JOIN thaw.campaigns AS campaign ON campaign.id = waiting.campaign_id
+    JOIN thaw.wake_targets AS wake ON wake.source_id = waiting.account_id
+    JOIN thaw.accounts AS target ON target.id = wake.target_id
+    JOIN thaw.workspaces AS workspace ON workspace.id = target.workspace_id
+    WHERE thaw.lets_resume(campaign.status, campaign.waits_for_account)
+        AND thaw.block_reason(target, NOT is_safe, heal.even_if_off OR workspace.auto_resume) IS NULL;
+END;
+$$;
+CREATE FUNCTION thaw.heal_sources(p_heal thaw.heals, p_from bigint, p_limit integer) RETURNS bigint[]
+    LANGUAGE plpgsql STABLE
+    AS $$
+BEGIN
+    IF p_heal.account_id IS NOT NULL THEN
+        RETURN (
+            SELECT array_agg(DISTINCT source.id)
+            FROM unnest(thaw.sources_of(p_heal.account_id) || p_heal.account_id) AS source (id)
+            WHERE source.id >= p_from);
     END IF;
+    RETURN (
+        SELECT array_agg(source.id) FROM (
+            SELECT a.id
+            FROM thaw.accounts AS a
+            WHERE a.workspace_id = p_heal.workspace_id AND a.id >= p_from
+                AND (
+                    SELECT e.account_id FROM thaw.enrollments AS e
+                    WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id = a.id
+                    ORDER BY e.campaign_id LIMIT 1) IS NOT NULL
+            ORDER BY a.workspace_id, a.id
+            LIMIT p_limit) AS source);
 END;
 $$;
 CREATE FUNCTION thaw.heals_publish_end() RETURNS trigger
@@ -1265,6 +1664,70 @@ CREATE FUNCTION thaw.job_counts() RETURNS TABLE(queue text, state text, jobs big
    WHERE (job.state = ANY (ARRAY['available'::thaw.river_job_state, 'pending'::thaw.river_job_state, 'running'::thaw.river_job_state, 'retryable'::thaw.river_job_state, 'scheduled'::thaw.river_job_state, 'cancelled'::thaw.river_job_state, 'discarded'::thaw.river_job_state]))
    GROUP BY job.queue, job.state;
 END;
+CREATE FUNCTION thaw.let_writers_pass(p_campaign_ids bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    FOR look IN 1..400 LOOP
+        -- The lock of a tuple is held by the first of those who wait for it.
+        EXIT WHEN NOT EXISTS (
+            SELECT FROM pg_catalog.pg_locks AS l
+            WHERE l.locktype = 'tuple' AND l.relation = 'thaw.campaigns'::regclass
+                AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database())
+                AND EXISTS (
+                    SELECT FROM thaw.campaigns AS c
+                    WHERE c.id = ANY (p_campaign_ids) AND c.ctid = format('(%s,%s)', l.page, l.tuple)::tid));
+        PERFORM pg_sleep(0.005);
+    END LOOP;
+END;
+$$;
+CREATE FUNCTION thaw.lock_campaigns(p_campaign_ids bigint[]) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM thaw.campaigns AS c WHERE c.id = ANY (p_campaign_ids) AND c.waits_for_account) THEN
+        PERFORM thaw.let_writers_pass(p_campaign_ids);
+        BEGIN
+            PERFORM c.id FROM thaw.campaigns AS c
+            WHERE c.id = ANY (p_campaign_ids) AND c.status = 'running'
+            ORDER BY c.id FOR SHARE;
+            IF EXISTS (SELECT FROM thaw.campaigns AS c WHERE c.id = ANY (p_campaign_ids) AND c.waits_for_account) THEN
+                RAISE EXCEPTION 'a campaign was stopped meanwhile' USING ERRCODE = 'TH002';
+            END IF;
+            RETURN false;
+        EXCEPTION WHEN SQLSTATE 'TH002' THEN
+            NULL;
+        END;
+    END IF;
+    PERFORM c.id FROM thaw.campaigns AS c
+    WHERE c.id = ANY (p_campaign_ids) AND thaw.lets_resume(c.status, c.waits_for_account)
+    ORDER BY c.id FOR NO KEY UPDATE;
+    RETURN true;
+END;
+$$;
+CREATE FUNCTION thaw.lock_free_campaigns(p_campaign_ids bigint[]) RETURNS bigint[]
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    locked bigint[];
+BEGIN
+    WITH waiting AS (
+        SELECT c.id FROM thaw.campaigns AS c
+        WHERE c.id = ANY (p_campaign_ids) AND c.waits_for_account
+        FOR NO KEY UPDATE SKIP LOCKED
+    ), running AS (
+        SELECT c.id FROM thaw.campaigns AS c
+        WHERE c.id = ANY (p_campaign_ids) AND c.status = 'running'
+        FOR SHARE SKIP LOCKED
+    )
+    SELECT array_agg(free.id) INTO locked
+    FROM (SELECT waiting.id FROM waiting UNION ALL SELECT running.id FROM running) AS free;
+    -- One that was stopped between the two looks is shared, and cannot be started.
+    RETURN ARRAY(
+        SELECT wanted.id FROM unnest(p_campaign_ids) AS wanted (id)
+        WHERE wanted.id <> ALL (coalesce(locked, '{}')));
+END;
+$$;
 CREATE FUNCTION thaw.losses(OUT accounts_lost integer, OUT accounts_connected integer, OUT is_breach boolean) RETURNS record
     LANGUAGE plpgsql STABLE
     AS $$
@@ -1929,7 +2392,7 @@ CREATE FUNCTION thaw.resume_campaign(workspace_key text, campaign text, why text
     SET search_path TO 'pg_catalog', 'pg_temp'
     RETURN thaw.decide_campaign('resumed'::text, workspace_key, campaign, why, decided_by);
 COMMENT ON FUNCTION thaw.resume_campaign(workspace_key text, campaign text, why text, decided_by text) IS 'Starts a paused campaign again, whatever it was paused for but billing; its waiting prospects wake in the next ticks, within the caps. False: it runs already.';
-CREATE FUNCTION thaw.resume_pass(p_lane thaw.lane, p_account_id bigint, p_job_id bigint, p_tick_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_signal_id bigint DEFAULT NULL::bigint, p_heal_id bigint DEFAULT NULL::bigint, p_batch integer DEFAULT NULL::integer, p_size integer DEFAULT NULL::integer, OUT verdict text, OUT resumed integer, OUT repointed integer, OUT campaigns_resumed integer, OUT tick_finished boolean) RETURNS record
+CREATE FUNCTION thaw.resume_pass(p_lane thaw.lane, p_account_id bigint, p_job_id bigint, p_tick_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_signal_id bigint DEFAULT NULL::bigint, OUT verdict text, OUT resumed integer, OUT repointed integer, OUT campaigns_resumed integer, OUT tick_finished boolean) RETURNS record
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
@@ -1938,28 +2401,19 @@ CREATE FUNCTION thaw.resume_pass(p_lane thaw.lane, p_account_id bigint, p_job_id
 DECLARE
     settings  thaw.settings;
     account   thaw.accounts;
-    heal      thaw.heals;
+    cause     thaw.cause;
     tick      timestamptz;
+    fleet_cap integer;
     is_closed boolean;
-    room      integer;
-    -- Of a heal: whether it has a list of its own, and whether it goes past a switched-off auto-resume.
-    is_listed      boolean := false;
-    even_if_off    boolean := false;
-    sources        bigint[];
-    -- The lines to take from, as two arrays of equal length: whose prospects, in which campaign.
+    -- How many prospects the grant or the signal allows, and how many the budgets leave of it.
+    wanted    integer;
+    allowed   integer;
+    -- Where prospects may be taken from, as arrays of equal length: the account that they are paused on, and the campaign.
     line_sources   bigint[];
     line_campaigns bigint[];
     campaigns      bigint[];
-    -- A heal whose cap is enough for everybody goes through one line after the other.
-    more_lines     boolean := false;
-    -- Where the rows are, at first all that might be woken, then those that are locked; with what an event says of each.
-    -- An address stays true for as long as this function runs: its snapshot keeps what it saw from being removed.
     places         tid[];
-    from_accounts  bigint[];
-    reasons        thaw.pause_reason[];
-    paused_ats     timestamptz[];
-    fleet_cap      integer;
-    origin         thaw.event_source := p_lane::text;
+    sources        bigint[];
 BEGIN
     resumed := 0;
     repointed := 0;
@@ -1972,18 +2426,12 @@ BEGIN
     tick := thaw.tick();
     CASE p_lane
         WHEN 'sweep' THEN
-            SELECT g.finished_at IS NOT NULL, g.planned INTO is_closed, room
+            SELECT g.finished_at IS NOT NULL, g.planned INTO is_closed, wanted
             FROM thaw.grants AS g WHERE g.tick_at = p_tick_at AND g.account_id = p_account_id
             FOR NO KEY UPDATE;
         WHEN 'signal' THEN
-            SELECT s.finished_at IS NOT NULL, settings.account_cap INTO is_closed, room
+            SELECT s.finished_at IS NOT NULL, settings.account_cap INTO is_closed, wanted
             FROM thaw.account_signals AS s WHERE s.id = p_signal_id;
-        WHEN 'heal' THEN
-            SELECT h.* INTO heal FROM thaw.heals AS h WHERE h.id = p_heal_id;
-            is_closed := heal.status = 'done' OR heal.batch >= p_batch;
-            is_listed := heal.workspace_id IS NULL AND heal.account_id IS NULL;
-            even_if_off := heal.even_if_off;
-            room := least(p_size, heal.cap - heal.resumed);
     END CASE;
     IF account.id IS NULL OR is_closed IS NULL THEN
         verdict := 'not_found';
@@ -1994,141 +2442,65 @@ BEGIN
     END IF;
     verdict := CASE
         WHEN p_lane = 'sweep' AND p_tick_at <> tick THEN 'stale_tick'
-        ELSE coalesce(thaw.blocked_by(account, even_if_off), 'resumed')
+        ELSE coalesce(thaw.blocked_by(account), 'resumed')
     END;
     IF verdict = 'resumed' THEN
-        -- 2. Whose prospects wake through this account, and in which campaigns. A heal goes through the accounts that it
-        --    found at its start; whoever wakes through another one by now is left to that one.
-        sources := CASE
-            WHEN heal.account_id <> account.id THEN ARRAY[heal.account_id]
-            ELSE thaw.sources_of(account.id) END;
+        cause := ROW(p_lane::text, tick, p_signal_id, NULL, p_job_id);
+        -- 2. Whose prospects resume through this account, and in which campaigns.
         SELECT array_agg(line.source_id), array_agg(line.campaign_id) INTO line_sources, line_campaigns
-        FROM thaw.resumable(sources, even_if_off) AS line
-        WHERE line.target_id = account.id
-            AND (NOT is_listed OR EXISTS (
-                SELECT FROM thaw.heal_enrollments AS listed
-                JOIN thaw.enrollments AS e ON e.id = listed.enrollment_id
-                WHERE listed.heal_id = heal.id
-                    AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id AND e.waits_for_account));
-        IF heal.found <= heal.cap AND NOT is_listed THEN
-            more_lines := coalesce(cardinality(line_sources), 0) > 1;
-            line_sources := line_sources[:1];
-            line_campaigns := line_campaigns[:1];
+        FROM thaw.resumable(thaw.sources_of(account.id)) AS line
+        WHERE line.target_id = account.id;
+        -- 3. Start campaigns that waited for an account, those too in which this account has active prospects: a campaign must
+        --    not block its own. Their events name the tick of a grant only.
+        campaigns := line_campaigns || ARRAY(SELECT active.campaign_id FROM thaw.active_campaigns(account.id) AS active);
+        IF thaw.lock_campaigns(campaigns) THEN
+            campaigns_resumed := coalesce(cardinality(thaw.start_campaigns(
+                ROW(p_lane::text, p_tick_at, p_signal_id, NULL, p_job_id)::thaw.cause, campaigns,
+                array_fill(account.id, ARRAY[cardinality(campaigns)]))), 0);
         END IF;
-        sources := line_sources;
-        -- 3. Start campaigns that waited for an account. Outside of a heal those too in which this account has active
-        --    prospects: a campaign must not block its own. All are locked, those that run as well: the pause of another
-        --    account may stop one at this moment, or a person may.
-        campaigns := line_campaigns || CASE WHEN heal.id IS NULL
-            THEN ARRAY(SELECT active.campaign_id FROM thaw.active_campaigns(account.id) AS active) END;
-        PERFORM c.id FROM thaw.campaigns AS c
-        WHERE c.id = ANY (campaigns) AND (c.status = 'running' OR c.waits_for_account)
-        ORDER BY c.id FOR NO KEY UPDATE;
-        WITH started AS (
-            UPDATE thaw.campaigns AS c SET status = 'running', paused_reason = NULL, paused_at = NULL
-            FROM thaw.campaigns AS before
-            WHERE before.id = c.id AND c.id = ANY (campaigns) AND c.waits_for_account
-            RETURNING c.id, before.paused_reason
-        )
-        INSERT INTO thaw.campaign_events (
-            campaign_id, at, account_id, tick_at, heal_id, signal_id, job_id, kind, source, from_status, to_status, reason)
-        SELECT started.id, thaw.now(), account.id, p_tick_at, p_heal_id, p_signal_id, p_job_id, 'resumed',
-            origin, 'paused', 'running', started.paused_reason
-        FROM started;
-        GET DIAGNOSTICS campaigns_resumed = ROW_COUNT;
         LOOP
-            -- 4. Claim those who have waited longest, no more than the budgets have room for. What somebody else is working on
-            --    at this moment is left to the next pass.
-            IF p_lane <> 'heal' THEN
-                room := least(room,
-                    coalesce((
-                        SELECT b.cap - b.used FROM thaw.account_budgets AS b
-                        WHERE b.tick_at = tick AND b.account_id = account.id), settings.account_cap),
-                    coalesce((
-                        SELECT b.cap - b.used FROM thaw.fleet_budgets AS b
-                        WHERE b.tick_at = tick AND b.lane = p_lane), fleet_cap));
-            END IF;
+            -- 4. Those who have waited longest, no more than the budgets leave.
+            allowed := least(wanted,
+                coalesce((
+                    SELECT b.cap - b.used FROM thaw.account_budgets AS b
+                    WHERE b.tick_at = tick AND b.account_id = account.id), settings.account_cap),
+                coalesce((
+                    SELECT b.cap - b.used FROM thaw.fleet_budgets AS b
+                    WHERE b.tick_at = tick AND b.lane = p_lane), fleet_cap));
             BEGIN
-                IF is_listed THEN
-                    SELECT array_agg(candidate.ctid) INTO places FROM (
-                        SELECT e.ctid
-                        FROM thaw.heal_enrollments AS listed
-                        JOIN thaw.enrollments AS e ON e.id = listed.enrollment_id
-                        JOIN thaw.campaigns AS c ON c.id = e.campaign_id
-                        WHERE listed.heal_id = heal.id
-                            AND e.waits_for_account AND e.account_id = ANY (sources) AND c.status = 'running'
+                SELECT array_agg(candidate.ctid), array_agg(candidate.source_id) INTO places, sources FROM (
+                    SELECT next.ctid, line.source_id
+                    FROM unnest(line_sources, line_campaigns) AS line (source_id, campaign_id)
+                    JOIN thaw.campaigns AS c ON c.id = line.campaign_id AND c.status = 'running'
+                    CROSS JOIN LATERAL (
+                        SELECT e.ctid, e.id, e.paused_at
+                        FROM thaw.enrollments AS e
+                        WHERE e.status = 'paused' AND e.waits_for_account
+                            AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id
                         ORDER BY e.paused_at, e.id
-                        LIMIT room) AS candidate;
-                ELSE
-                    SELECT array_agg(candidate.ctid) INTO places FROM (
-                        SELECT next.ctid
-                        FROM unnest(line_sources, line_campaigns) AS line (source_id, campaign_id)
-                        JOIN thaw.campaigns AS c ON c.id = line.campaign_id AND c.status = 'running'
-                        CROSS JOIN LATERAL (
-                            SELECT e.ctid, e.id, e.paused_at
-                            FROM thaw.enrollments AS e
-                            WHERE e.status = 'paused' AND e.waits_for_account
-                                AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id
-                            ORDER BY e.paused_at, e.id
-                            LIMIT room) AS next
-                        ORDER BY next.paused_at, next.id
-                        LIMIT room) AS candidate;
+                        LIMIT allowed) AS next
+                    ORDER BY next.paused_at, next.id
+                    LIMIT allowed) AS candidate;
+                -- 5. Resume them, and take them from the budgets.
+                IF places IS NOT NULL THEN
+                    SELECT r.resumed, r.repointed INTO resumed, repointed
+                    FROM thaw.resume_rows(cause, places, sources,
+                        array_fill(account.id, ARRAY[cardinality(places)])) AS r;
                 END IF;
-                SELECT array_agg(waiting.ctid), array_agg(waiting.account_id), array_agg(waiting.paused_reason),
-                    array_agg(waiting.paused_at)
-                INTO places, from_accounts, reasons, paused_ats
-                FROM (
-                    SELECT e.ctid, e.account_id, e.paused_reason, e.paused_at
-                    FROM thaw.enrollments AS e
-                    WHERE e.ctid = ANY (places) AND e.waits_for_account AND e.account_id = ANY (sources)
-                    ORDER BY e.paused_at, e.id
-                    FOR NO KEY UPDATE SKIP LOCKED) AS waiting;
-                resumed := coalesce(cardinality(places), 0);
-                -- 5. Wake them, at their step, evenly over the window; 6. and write it into their history.
-                WITH woken AS (
-                    UPDATE thaw.enrollments AS e SET
-                        status = 'active', paused_reason = NULL, paused_at = NULL, account_id = account.id,
-                        next_action_at = greatest(
-                            e.next_action_at, thaw.now() + thaw.spread(line.i, resumed, settings.jitter))
-                    FROM unnest(places, from_accounts, reasons, paused_ats)
-                        WITH ORDINALITY AS line (ctid, from_account_id, reason, paused_at, i)
-                    WHERE e.ctid = line.ctid
-                    RETURNING e.id, e.step, line.from_account_id, line.reason, line.paused_at
-                )
-                INSERT INTO thaw.enrollment_events (
-                    enrollment_id, at, tick_at, heal_id, signal_id, job_id, from_account_id, to_account_id, step, kind, source,
-                    from_status, to_status, reason, paused_at)
-                SELECT flip.id, thaw.now(), CASE WHEN p_lane <> 'heal' THEN tick END, p_heal_id, p_signal_id, p_job_id,
-                    flip.from_account_id, account.id, flip.step, flip.kind, origin, flip.from_status, 'active', flip.reason,
-                    flip.paused_at
-                FROM (
-                    SELECT woken.*, 'resumed'::thaw.event_kind AS kind, 'paused'::thaw.enrollment_status AS from_status FROM woken
-                    UNION ALL
-                    SELECT woken.*, 'repointed', 'active' FROM woken WHERE woken.from_account_id <> account.id) AS flip;
-                GET DIAGNOSTICS repointed = ROW_COUNT;
-                repointed := repointed - resumed;
-                -- 7. Take them from the budgets. A heal's own row is its budget; its cap is in room already, its CHECK guards
-                --    it. The fleet's row is what all passes of a tick meet at, so it is locked last, for the shortest time;
-                --    the price is that somebody else may have taken what this pass saw. Then all of this is taken back, and
-                --    done again with the row locked and no more than it has.
-                IF p_lane <> 'heal' AND resumed > 0 THEN
-                    INSERT INTO thaw.account_budgets AS b (tick_at, account_id, cap, used)
-                    VALUES (tick, account.id, settings.account_cap, resumed)
-                    ON CONFLICT (tick_at, account_id) DO UPDATE SET used = b.used + excluded.used;
-                    INSERT INTO thaw.fleet_budgets AS b (tick_at, lane, cap, used) VALUES (tick, p_lane, fleet_cap, resumed)
-                    ON CONFLICT (tick_at, lane) DO UPDATE SET used = b.used + excluded.used
-                        WHERE b.used + excluded.used <= b.cap;
-                    IF NOT FOUND THEN
-                        RAISE EXCEPTION 'somebody else took from the budget' USING ERRCODE = 'TH001';
-                    END IF;
+                IF resumed > 0 AND NOT thaw.take_budget(
+                    tick, p_lane, account.id, settings.account_cap, fleet_cap, resumed)
+                THEN
+                    RAISE EXCEPTION 'another pass took from the budget' USING ERRCODE = 'TH001';
                 END IF;
                 EXIT;
             EXCEPTION WHEN SQLSTATE 'TH001' THEN
+                resumed := 0;
+                repointed := 0;
                 PERFORM b.used FROM thaw.fleet_budgets AS b WHERE b.tick_at = tick AND b.lane = p_lane FOR NO KEY UPDATE;
             END;
         END LOOP;
     END IF;
-    -- 8. Close the pass.
+    -- 6. Close the pass.
     CASE p_lane
         WHEN 'sweep' THEN
             UPDATE thaw.grants AS g SET
@@ -2147,33 +2519,67 @@ BEGIN
             UPDATE thaw.account_signals AS s SET
                 resumed = resume_pass.resumed, verdict = resume_pass.verdict, finished_at = thaw.now()
             WHERE s.id = p_signal_id;
-        WHEN 'heal' THEN
-            UPDATE thaw.heals AS h SET
-                resumed = h.resumed + resume_pass.resumed,
-                repointed = h.repointed + resume_pass.repointed,
-                campaigns_resumed = h.campaigns_resumed + resume_pass.campaigns_resumed,
-                -- Less than there was room for: nobody is left who can be woken through this account.
-                accounts_done = h.accounts_done + CASE WHEN resume_pass.resumed < room AND NOT more_lines THEN 1 ELSE 0 END,
-                batch = h.batch + 1
-            WHERE h.id = p_heal_id AND h.batch = p_batch - 1 AND h.status = 'running';
-            IF NOT FOUND THEN
-                RAISE EXCEPTION 'batch % of heal % was done by another attempt', p_batch, p_heal_id
-                    USING ERRCODE = 'serialization_failure';
-            END IF;
     END CASE;
-    -- 9. Tell the platform.
+    -- 7. Tell the platform.
     IF resumed > 0 THEN
-        PERFORM thaw.publish_resumed(account, p_lane, even_if_off, p_tick_at, p_signal_id, p_heal_id, resumed, repointed,
+        PERFORM thaw.publish_resumed(account, p_lane, false, p_tick_at, p_signal_id, NULL, resumed, repointed,
             campaigns_resumed);
     END IF;
 END;
 $$;
-COMMENT ON FUNCTION thaw.resume_pass(p_lane thaw.lane, p_account_id bigint, p_job_id bigint, p_tick_at timestamp with time zone, p_signal_id bigint, p_heal_id bigint, p_batch integer, p_size integer, OUT verdict text, OUT resumed integer, OUT repointed integer, OUT campaigns_resumed integer, OUT tick_finished boolean) IS 'Wakes prospects through one account, once: the whole pass of a lane, its ledger row included.';
+COMMENT ON FUNCTION thaw.resume_pass(p_lane thaw.lane, p_account_id bigint, p_job_id bigint, p_tick_at timestamp with time zone, p_signal_id bigint, OUT verdict text, OUT resumed integer, OUT repointed integer, OUT campaigns_resumed integer, OUT tick_finished boolean) IS 'Resumes prospects through one account, once: the whole pass of a lane, its ledger row included.';
 CREATE FUNCTION thaw.resume_prospect(prospect_url text, why text, decided_by text DEFAULT CURRENT_USER, workspace_key text DEFAULT NULL::text, campaign text DEFAULT NULL::text) RETURNS integer
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     RETURN thaw.decide_prospect('resumed'::text, prospect_url, workspace_key, campaign, why, decided_by);
 COMMENT ON FUNCTION thaw.resume_prospect(prospect_url text, why text, decided_by text, workspace_key text, campaign text) IS 'Gives a prospect that a person or a restriction stopped back to Thaw, in all of its campaigns or in those named; returns in how many.';
+CREATE FUNCTION thaw.resume_rows(p_cause thaw.cause, p_places tid[], p_source_ids bigint[], p_target_ids bigint[], OUT resumed integer, OUT repointed integer, OUT target_ids bigint[], OUT each_resumed integer[], OUT each_repointed integer[]) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    jitter interval := (SELECT s.jitter FROM thaw.settings AS s);
+BEGIN
+    WITH claimed AS MATERIALIZED (
+        SELECT e.ctid, e.id, e.paused_reason, e.paused_at, e.account_id AS from_account_id, place.target_id
+        FROM unnest(p_places, p_source_ids, p_target_ids) AS place (ctid, source_id, target_id)
+        JOIN thaw.enrollments AS e ON e.ctid = place.ctid AND e.account_id = place.source_id AND e.waits_for_account
+        FOR NO KEY UPDATE OF e SKIP LOCKED
+    ), slots AS (
+        SELECT claimed.*, row_number() OVER account AS i, count(*) OVER account AS n
+        FROM claimed
+        WINDOW account AS (
+            PARTITION BY claimed.target_id ORDER BY claimed.paused_at, claimed.id
+            ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
+    ), woken AS (
+        UPDATE thaw.enrollments AS e SET
+            status = 'active', paused_reason = NULL, paused_at = NULL, account_id = slots.target_id,
+            next_action_at = greatest(e.next_action_at, thaw.now() + thaw.spread(slots.i, slots.n, jitter))
+        FROM slots
+        WHERE e.ctid = slots.ctid
+        RETURNING e.id, e.step, slots.from_account_id, slots.target_id, slots.paused_reason, slots.paused_at
+    ), written AS (
+        INSERT INTO thaw.enrollment_events (
+            enrollment_id, at, tick_at, heal_id, signal_id, job_id, from_account_id, to_account_id, step, kind, source,
+            from_status, to_status, reason, paused_at)
+        SELECT change.id, thaw.now(), p_cause.tick_at, p_cause.heal_id, p_cause.signal_id, p_cause.job_id,
+            change.from_account_id, change.target_id, change.step, change.kind, p_cause.source, change.from_status, 'active',
+            change.paused_reason, change.paused_at
+        FROM (
+            SELECT woken.*, 'resumed'::thaw.event_kind AS kind, 'paused'::thaw.enrollment_status AS from_status FROM woken
+            UNION ALL
+            SELECT woken.*, 'repointed', 'active' FROM woken WHERE woken.from_account_id <> woken.target_id) AS change
+    )
+    SELECT coalesce(sum(through.n), 0), coalesce(sum(through.moved), 0),
+        array_agg(through.target_id), array_agg(through.n), array_agg(through.moved)
+    INTO resumed, repointed, target_ids, each_resumed, each_repointed
+    FROM (
+        SELECT woken.target_id, count(*)::integer AS n,
+            (count(*) FILTER (WHERE woken.from_account_id <> woken.target_id))::integer AS moved
+        FROM woken
+        GROUP BY woken.target_id
+        ORDER BY woken.target_id) AS through;
+END;
+$$;
 CREATE FUNCTION thaw.rfc3339(at timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE
     RETURN to_char((at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'::text);
@@ -2359,6 +2765,30 @@ $$;
 CREATE FUNCTION thaw.spread(i bigint, n bigint, jitter interval) RETURNS interval
     LANGUAGE sql
     RETURN (jitter * ((((i - 1))::double precision + random()) / (n)::double precision));
+CREATE FUNCTION thaw.start_campaigns(p_cause thaw.cause, p_campaign_ids bigint[], p_account_ids bigint[]) RETURNS bigint[]
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    started_for bigint[];
+BEGIN
+    WITH started AS (
+        UPDATE thaw.campaigns AS c SET status = 'running', paused_reason = NULL, paused_at = NULL
+        FROM thaw.campaigns AS before
+        WHERE before.id = c.id AND c.id = ANY (p_campaign_ids) AND c.waits_for_account
+        RETURNING c.id, before.paused_reason
+    ), written AS (
+        INSERT INTO thaw.campaign_events (
+            campaign_id, at, account_id, tick_at, heal_id, signal_id, job_id, kind, source, from_status, to_status, reason)
+        SELECT started.id, thaw.now(), p_account_ids[array_position(p_campaign_ids, started.id)], p_cause.tick_at,
+            p_cause.heal_id, p_cause.signal_id, p_cause.job_id, 'resumed', p_cause.source, 'paused', 'running',
+            started.paused_reason
+        FROM started
+        RETURNING account_id
+    )
+    SELECT array_agg(written.account_id) INTO started_for FROM written;
+    RETURN started_for;
+END;
+$$;
 CREATE FUNCTION thaw.start_heal(p_workspace_id bigint, p_account_id bigint, p_enrollment_ids bigint[], p_cap integer, p_even_if_off boolean, p_requested_by text) RETURNS bigint
     LANGUAGE plpgsql
     AS $$
@@ -2372,9 +2802,8 @@ DECLARE
     started bigint;
     running bigint;
 BEGIN
-    -- A heal whose job somebody cancelled is over, as far as it came.
-    UPDATE thaw.heals AS h SET status = 'done', finished_at = thaw.now(), left_over = (
-        SELECT coalesce(sum(scope.waiting), 0) FROM thaw.heal_scope(h.id) AS scope)
+    -- A heal that has stopped, because its job was cancelled or discarded, is over, as far as it came.
+    PERFORM thaw.finish_heal(h.id) FROM thaw.heals AS h
     WHERE h.target = wanted AND h.status = 'running'
         AND NOT thaw.is_enqueued('heal', jsonb_build_object('heal_id', h.id));
     IF p_cap IS NULL OR p_cap < 1 THEN
@@ -2428,6 +2857,19 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.sweep() IS 'Enqueues the sweep of the current tick unless it is there or done, and returns the tick. Any number of calls make one sweep.';
+CREATE FUNCTION thaw.take_budget(p_tick timestamp with time zone, p_lane thaw.lane, p_account_id bigint, p_account_cap integer, p_fleet_cap integer, p_resumed integer) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO thaw.account_budgets AS b (tick_at, account_id, cap, used)
+    VALUES (p_tick, p_account_id, p_account_cap, p_resumed)
+    ON CONFLICT (tick_at, account_id) DO UPDATE SET used = b.used + excluded.used;
+    INSERT INTO thaw.fleet_budgets AS b (tick_at, lane, cap, used) VALUES (p_tick, p_lane, p_fleet_cap, p_resumed)
+    ON CONFLICT (tick_at, lane) DO UPDATE SET used = b.used + excluded.used
+        WHERE b.used + excluded.used <= b.cap;
+    RETURN FOUND;
+END;
+$$;
 CREATE TABLE thaw.retention (
     part text NOT NULL,
     turn integer NOT NULL,
@@ -2752,32 +3194,6 @@ CREATE TABLE thaw.heal_enrollments (
     enrollment_id bigint NOT NULL
 );
 COMMENT ON TABLE thaw.heal_enrollments IS 'The enrollments that a heal of listed prospects may wake.';
-CREATE TABLE thaw.heals (
-    id bigint NOT NULL,
-    workspace_id bigint,
-    account_id bigint,
-    target text NOT NULL,
-    cap integer NOT NULL,
-    even_if_off boolean DEFAULT false NOT NULL,
-    status thaw.heal_status DEFAULT 'running'::thaw.heal_status NOT NULL,
-    resumed integer DEFAULT 0 NOT NULL,
-    repointed integer DEFAULT 0 NOT NULL,
-    campaigns_resumed integer DEFAULT 0 NOT NULL,
-    account_ids bigint[],
-    found integer,
-    accounts_done integer DEFAULT 0 NOT NULL,
-    batch integer DEFAULT 0 NOT NULL,
-    left_over integer,
-    requested_by text NOT NULL,
-    requested_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
-    finished_at timestamp with time zone,
-    CONSTRAINT heals_cap_check CHECK ((cap >= 1)),
-    CONSTRAINT heals_done_says_what_is_left CHECK ((((status = 'done'::thaw.heal_status) = (finished_at IS NOT NULL)) AND ((status = 'done'::thaw.heal_status) = (left_over IS NOT NULL)))),
-    CONSTRAINT heals_have_at_most_one_scope CHECK (((workspace_id IS NULL) OR (account_id IS NULL))),
-    CONSTRAINT heals_resumed_is_within_cap CHECK (((resumed >= 0) AND (resumed <= cap))),
-    CONSTRAINT heals_target_check CHECK ((target <> ''::text))
-);
-COMMENT ON TABLE thaw.heals IS 'One row a heal: of a workspace, of an account, or (neither) of the enrollments listed in heal_enrollments.';
 ALTER TABLE thaw.heals ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME thaw.heals_id_seq
     START WITH 1

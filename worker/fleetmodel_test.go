@@ -254,19 +254,21 @@ func (m *fleetModel) demand() (total int) {
 	return min(total, m.fleetCap)
 }
 
-// heal wakes the prospects of a workspace, account by account, within its cap.
+// heal resumes the prospects of a workspace within its cap: account by account, in each the longest paused first, whichever account
+// they resume through.
 func (m *fleetModel) heal(workspace int64, cap int, evenIfOff bool) {
-	var targets []*modelAccount
+	var resumable []*modelEnrollment
 	for _, a := range m.accounts {
-		if a.workspace == workspace && len(m.line(a, evenIfOff)) > 0 {
-			targets = append(targets, a)
+		if a.workspace == workspace {
+			resumable = append(resumable, m.line(a, evenIfOff)...)
 		}
 	}
-	slices.SortFunc(targets, func(x, y *modelAccount) int { return cmp.Compare(x.id, y.id) })
-	for _, a := range targets {
-		if cap > 0 {
-			cap -= m.wake(a, cap, evenIfOff)
-		}
+	slices.SortFunc(resumable, func(x, y *modelEnrollment) int {
+		return cmp.Or(cmp.Compare(x.account, y.account), x.pausedAt.Compare(y.pausedAt), cmp.Compare(x.id, y.id))
+	})
+	for _, e := range resumable[:min(cap, len(resumable))] {
+		m.start(e)
+		e.state, e.account, e.pausedAt = "active", m.target(m.accounts[e.account]).id, time.Time{}
 	}
 }
 

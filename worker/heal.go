@@ -19,7 +19,8 @@ type healWorker struct {
 	logger *slog.Logger
 }
 
-// Work goes on with a heal, batch by batch; where it is stands in its row, so that another attempt goes on from there.
+// Work goes on with a heal, batch by batch; where it is stands in its row, so that another attempt goes on from there. Where
+// other transactions hold what is left, it comes back later.
 func (w *healWorker) Work(ctx context.Context, job *river.Job[jobs.HealArgs]) error {
 	params := dbsqlc.HealBatchParams{HealID: job.Args.HealID, Size: batchSize, JobID: job.ID}
 	for deadline := time.Now().Add(workSlice); ; {
@@ -27,6 +28,8 @@ func (w *healWorker) Work(ctx context.Context, job *river.Job[jobs.HealArgs]) er
 		switch {
 		case err != nil:
 			return fmt.Errorf("healing: %w", err)
+		case batch.Verdict == verdictBusy:
+			return river.JobSnooze(time.Duration(batch.RetrySeconds * float64(time.Second)))
 		case batch.Verdict != verdictMore:
 			w.logger.InfoContext(ctx, "heal done", "heal_id", job.Args.HealID)
 			return nil

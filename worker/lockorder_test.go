@@ -25,7 +25,7 @@ func TestLocksAreTakenInOneOrder(t *testing.T) {
 	}{
 		"resume": {disconnected, "SELECT thaw.resume_pass('signal', 1, 1, p_signal_id => 1)",
 			[]string{"account", "first campaign", "second campaign", "budget"}},
-		"heal": {disconnected, "SELECT thaw.resume_pass('heal', 1, 1, p_heal_id => 1, p_batch => 1, p_size => 100)",
+		"heal": {disconnected, "SELECT thaw.heal_batch(1, 100, 1)",
 			[]string{"account", "first campaign", "second campaign"}},
 		"pause": {"", "SELECT thaw.pause_batch(1, 100, 2, NULL, 1)",
 			[]string{"account", "first campaign", "second campaign"}},
@@ -43,7 +43,7 @@ func TestLocksAreTakenInOneOrder(t *testing.T) {
 					f.signal(t, "a1", "disconnected")
 				}
 				f.Exec(t, "INSERT INTO thaw.fleet_budgets (tick_at, lane, cap) VALUES (thaw.tick(), 'signal', 100)")
-				f.Exec(t, "INSERT INTO thaw.heals (account_id, target, cap, account_ids, found, requested_by) VALUES (1, 'account:1', 100, '{1}', 1000, 'a test')")
+				f.Exec(t, "INSERT INTO thaw.heals (account_id, target, cap, found, requested_by) VALUES (1, 'account:1', 100, 1000, 'a test')")
 
 				holder := f.begin(t)
 				over := make(chan error, 1)

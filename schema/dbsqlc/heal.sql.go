@@ -67,7 +67,7 @@ func (q *Queries) EnrollmentIDs(ctx context.Context, prospectUrls []string) ([]E
 
 const heal = `-- name: Heal :one
 SELECT h.id, h.target, h.cap, h.status, h.resumed, h.repointed, h.campaigns_resumed, h.found, h.left_over,
-    h.requested_by, h.requested_at, h.finished_at
+    h.skipped, h.requested_by, h.requested_at, h.finished_at
 FROM thaw.heals AS h
 WHERE h.id = $1::bigint
 `
@@ -82,6 +82,7 @@ type HealRow struct {
 	CampaignsResumed int32
 	Found            *int32
 	LeftOver         *int32
+	Skipped          int32
 	RequestedBy      string
 	RequestedAt      time.Time
 	FinishedAt       *time.Time
@@ -100,6 +101,7 @@ func (q *Queries) Heal(ctx context.Context, healID int64) (HealRow, error) {
 		&i.CampaignsResumed,
 		&i.Found,
 		&i.LeftOver,
+		&i.Skipped,
 		&i.RequestedBy,
 		&i.RequestedAt,
 		&i.FinishedAt,
@@ -109,7 +111,8 @@ func (q *Queries) Heal(ctx context.Context, healID int64) (HealRow, error) {
 
 const healBatch = `-- name: HealBatch :one
 SELECT batch.verdict::text AS verdict, batch.resumed::integer AS resumed,
-    coalesce(CASE WHEN batch.verdict <> 'more' THEN thaw.complete_job($1::bigint) END, false)::boolean AS completed
+    coalesce(extract(epoch FROM batch.retry_in), 0)::float8 AS retry_seconds,
+    coalesce(CASE WHEN batch.verdict NOT IN ('more', 'busy') THEN thaw.complete_job($1::bigint) END, false)::boolean AS completed
 FROM thaw.heal_batch($2::bigint, $3::integer, $1::bigint) AS batch
 `
 
@@ -120,16 +123,22 @@ type HealBatchParams struct {
 }
 
 type HealBatchRow struct {
-	Verdict   string
-	Resumed   int32
-	Completed bool
+	Verdict      string
+	Resumed      int32
+	RetrySeconds float64
+	Completed    bool
 }
 
 // One short transaction of a heal, the end of its job included if this was the last one.
 func (q *Queries) HealBatch(ctx context.Context, arg HealBatchParams) (HealBatchRow, error) {
 	row := q.db.QueryRow(ctx, healBatch, arg.JobID, arg.HealID, arg.Size)
 	var i HealBatchRow
-	err := row.Scan(&i.Verdict, &i.Resumed, &i.Completed)
+	err := row.Scan(
+		&i.Verdict,
+		&i.Resumed,
+		&i.RetrySeconds,
+		&i.Completed,
+	)
 	return i, err
 }
 

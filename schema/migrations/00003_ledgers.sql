@@ -142,12 +142,21 @@ CREATE TABLE thaw.heals (
     resumed           integer NOT NULL DEFAULT 0,
     repointed         integer NOT NULL DEFAULT 0,
     campaigns_resumed integer NOT NULL DEFAULT 0,
-    -- Set by the first batch: the accounts it goes through, and how many enrollments it found to wake.
-    account_ids       bigint[],
+    -- Set by the first batch: how many prospects it found to resume, and on how many accounts.
     found             integer,
-    -- Where it is: accounts done, and batches done. A batch that is done already is not done again.
-    accounts_done     integer NOT NULL DEFAULT 0,
+    accounts          integer,
+    -- Where it is: batches done, accounts done, and the last prospect that it looked at. It goes through its prospects in a fixed
+    -- order, by account, campaign and time of the pause (of a list by id): the next batch goes on after this one.
     batch             integer NOT NULL DEFAULT 0,
+    accounts_done     integer NOT NULL DEFAULT 0,
+    at_account_id     bigint,
+    at_campaign_id    bigint,
+    at_paused_at      timestamptz,
+    at_enrollment_id  bigint,
+    -- How often it has begun to go through them, and how many it has passed over this time because other transactions held
+    -- them: it comes back to these in another round, a limited number of times.
+    round             integer NOT NULL DEFAULT 1,
+    skipped           integer NOT NULL DEFAULT 0,
     left_over         integer,
     requested_by      text NOT NULL,
     requested_at      timestamptz NOT NULL DEFAULT thaw.now(),
@@ -156,9 +165,12 @@ CREATE TABLE thaw.heals (
     CONSTRAINT heals_done_says_what_is_left CHECK (
         (status = 'done') = (finished_at IS NOT NULL) AND (status = 'done') = (left_over IS NOT NULL)),
     CONSTRAINT heals_have_at_most_one_scope CHECK (workspace_id IS NULL OR account_id IS NULL)
-);
+-- Written once a batch: with room in the page that touches no index.
+) WITH (fillfactor = 50);
 COMMENT ON TABLE thaw.heals IS
     'One row a heal: of a workspace, of an account, or (neither) of the enrollments listed in heal_enrollments.';
+COMMENT ON COLUMN thaw.heals.skipped IS
+    'Prospects passed over in the current round because other transactions held them; of a heal that is done: in its last round. They are part of left_over.';
 CREATE UNIQUE INDEX heals_one_running_a_target_key ON thaw.heals (target) WHERE status = 'running';
 
 CREATE TABLE thaw.heal_enrollments (

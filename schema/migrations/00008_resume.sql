@@ -1,11 +1,21 @@
--- The resume pass: the one way in which Thaw wakes anybody. Sweep, signal and heal differ in where they draw their budget
--- and in which row says that the pass was done; all else is the same code.
+-- The resume pass: the only way in which Thaw resumes prospects. It is made of steps, each a function of its own:
 --
--- Locks, here and everywhere: account, grant, campaigns by id, enrollments, budget rows, river_job. The account comes first
--- because a webhook holds it while it inserts a job: whoever looks for rows after having waited for it sees all that the
--- webhook saw. The fleet's budget row comes last because all passes of a tick meet there.
+--   thaw.lock_campaigns   holds the campaigns, so that a pause stops none of them unseen
+--   thaw.start_campaigns  starts those that waited for an account
+--   thaw.resume_rows      claims prospects, resumes them and writes their events
+--   thaw.take_budget      takes what was resumed from the budgets of a tick
+--
+-- thaw.resume_pass (this file) puts them together for one account: a pass of the sweep or of a signal. thaw.heal_batch
+-- (00009_heal.sql) puts them together for the prospects of many accounts at a time.
+--
+-- Locks, here and everywhere: heal, account, grant, campaigns by id, enrollments, budget rows, river_job. The account comes
+-- before its prospects because a webhook holds it while it inserts a job: a pass that looks for rows after having waited for
+-- it sees all that the webhook saw. The fleet's budget row comes last because all passes of a tick meet there.
 
 -- +goose Up
+
+-- What a pass writes into the history: the lane, and the row and the job that asked for it.
+CREATE TYPE thaw.cause AS (source thaw.event_source, tick_at timestamptz, signal_id bigint, heal_id bigint, job_id bigint);
 
 -- Where in the window the i-th of n rows goes: at a random place in the i-th of n equal slices.
 -- +goose StatementBegin
@@ -13,14 +23,169 @@ CREATE FUNCTION thaw.spread(i bigint, n bigint, jitter interval) RETURNS interva
 RETURN jitter * ((spread.i - 1 + random()) / spread.n);
 -- +goose StatementEnd
 
--- Verdicts: resumed (possibly nobody: nobody was waiting, or the budget was used up), already_done (another attempt of the
--- same job was here before), stale_tick (the tick of its grant is over; the next one covers the account), not_found, or
--- what thaw.blocked_by says. Whatever it is stands in the row that closes the pass.
+-- Waits for a transaction that is about to change one of the campaigns and has to wait for passes that share them. Postgres
+-- lets one more share a row that is shared already, past all who wait to change it: passes that overlap would keep the
+-- platform's UPDATE waiting for as long as they come. Its turn comes when those that hold the row now are done, so the wait is
+-- short. It has an end all the same, because the deadlock detector does not see it: after two seconds the pass queues for the lock.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.let_writers_pass(p_campaign_ids bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    FOR look IN 1..400 LOOP
+        -- The lock of a tuple is held by the first of those who wait for it.
+        EXIT WHEN NOT EXISTS (
+            SELECT FROM pg_catalog.pg_locks AS l
+            WHERE l.locktype = 'tuple' AND l.relation = 'thaw.campaigns'::regclass
+                AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database())
+                AND EXISTS (
+                    SELECT FROM thaw.campaigns AS c
+                    WHERE c.id = ANY (p_campaign_ids) AND c.ctid = format('(%s,%s)', l.page, l.tuple)::tid));
+        PERFORM pg_sleep(0.005);
+    END LOOP;
+END;
+$$;
+-- +goose StatementEnd
+
+-- Locks the campaigns of a pass, those that run as well: the pause of another account may stop one at this moment, or a
+-- person may. Campaigns that run are shared with other passes; nothing but a start needs them alone. A lock is never made
+-- stronger: two passes that share a campaign would wait for each other. So if a campaign was stopped while this pass waited
+-- for it, the shared locks are given up, and all are taken anew. Returns whether one of them may have to be started.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.lock_campaigns(p_campaign_ids bigint[]) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM thaw.campaigns AS c WHERE c.id = ANY (p_campaign_ids) AND c.waits_for_account) THEN
+        PERFORM thaw.let_writers_pass(p_campaign_ids);
+        BEGIN
+            PERFORM c.id FROM thaw.campaigns AS c
+            WHERE c.id = ANY (p_campaign_ids) AND c.status = 'running'
+            ORDER BY c.id FOR SHARE;
+            IF EXISTS (SELECT FROM thaw.campaigns AS c WHERE c.id = ANY (p_campaign_ids) AND c.waits_for_account) THEN
+                RAISE EXCEPTION 'a campaign was stopped meanwhile' USING ERRCODE = 'TH002';
+            END IF;
+            RETURN false;
+        EXCEPTION WHEN SQLSTATE 'TH002' THEN
+            NULL;
+        END;
+    END IF;
+    PERFORM c.id FROM thaw.campaigns AS c
+    WHERE c.id = ANY (p_campaign_ids) AND thaw.lets_resume(c.status, c.waits_for_account)
+    ORDER BY c.id FOR NO KEY UPDATE;
+    RETURN true;
+END;
+$$;
+-- +goose StatementEnd
+
+-- Starts those of the campaigns that wait for an account. The caller holds them. p_account_ids names, for each campaign, the
+-- account that it is started for. Returns the accounts of those that were started; null: none was.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.start_campaigns(p_cause thaw.cause, p_campaign_ids bigint[], p_account_ids bigint[])
+RETURNS bigint[] LANGUAGE plpgsql AS $$
+DECLARE
+    started_for bigint[];
+BEGIN
+    WITH started AS (
+        UPDATE thaw.campaigns AS c SET status = 'running', paused_reason = NULL, paused_at = NULL
+        FROM thaw.campaigns AS before
+        WHERE before.id = c.id AND c.id = ANY (p_campaign_ids) AND c.waits_for_account
+        RETURNING c.id, before.paused_reason
+    ), written AS (
+        INSERT INTO thaw.campaign_events (
+            campaign_id, at, account_id, tick_at, heal_id, signal_id, job_id, kind, source, from_status, to_status, reason)
+        SELECT started.id, thaw.now(), p_account_ids[array_position(p_campaign_ids, started.id)], p_cause.tick_at,
+            p_cause.heal_id, p_cause.signal_id, p_cause.job_id, 'resumed', p_cause.source, 'paused', 'running',
+            started.paused_reason
+        FROM started
+        RETURNING account_id
+    )
+    SELECT array_agg(written.account_id) INTO started_for FROM written;
+    RETURN started_for;
+END;
+$$;
+-- +goose StatementEnd
+
+-- Resumes the prospects at p_places, as far as they still wait for the account that p_source_ids has for them: each through the
+-- account that p_target_ids has for it, at its step, evenly over the jitter window of that account. Rows that are locked by
+-- other transactions are left to the next pass. Writes the history. The caller holds the target accounts and the campaigns.
+-- Returns how many were resumed, how many of them were moved to a sibling account, and both by target account.
+--
+-- An address stays true for as long as the function runs that found it: its snapshot keeps what it saw from being removed.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.resume_rows(
+    p_cause thaw.cause, p_places tid[], p_source_ids bigint[], p_target_ids bigint[],
+    OUT resumed integer, OUT repointed integer, OUT target_ids bigint[], OUT each_resumed integer[],
+    OUT each_repointed integer[]
+) LANGUAGE plpgsql AS $$
+DECLARE
+    jitter interval := (SELECT s.jitter FROM thaw.settings AS s);
+BEGIN
+    WITH claimed AS MATERIALIZED (
+        SELECT e.ctid, e.id, e.paused_reason, e.paused_at, e.account_id AS from_account_id, place.target_id
+        FROM unnest(p_places, p_source_ids, p_target_ids) AS place (ctid, source_id, target_id)
+        JOIN thaw.enrollments AS e ON e.ctid = place.ctid AND e.account_id = place.source_id AND e.waits_for_account
+        FOR NO KEY UPDATE OF e SKIP LOCKED
+    ), slots AS (
+        SELECT claimed.*, row_number() OVER account AS i, count(*) OVER account AS n
+        FROM claimed
+        WINDOW account AS (
+            PARTITION BY claimed.target_id ORDER BY claimed.paused_at, claimed.id
+            ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
+    ), woken AS (
+        UPDATE thaw.enrollments AS e SET
+            status = 'active', paused_reason = NULL, paused_at = NULL, account_id = slots.target_id,
+            next_action_at = greatest(e.next_action_at, thaw.now() + thaw.spread(slots.i, slots.n, jitter))
+        FROM slots
+        WHERE e.ctid = slots.ctid
+        RETURNING e.id, e.step, slots.from_account_id, slots.target_id, slots.paused_reason, slots.paused_at
+    ), written AS (
+        INSERT INTO thaw.enrollment_events (
+            enrollment_id, at, tick_at, heal_id, signal_id, job_id, from_account_id, to_account_id, step, kind, source,
+            from_status, to_status, reason, paused_at)
+        SELECT change.id, thaw.now(), p_cause.tick_at, p_cause.heal_id, p_cause.signal_id, p_cause.job_id,
+            change.from_account_id, change.target_id, change.step, change.kind, p_cause.source, change.from_status, 'active',
+            change.paused_reason, change.paused_at
+        FROM (
+            SELECT woken.*, 'resumed'::thaw.event_kind AS kind, 'paused'::thaw.enrollment_status AS from_status FROM woken
+            UNION ALL
+            SELECT woken.*, 'repointed', 'active' FROM woken WHERE woken.from_account_id <> woken.target_id) AS change
+    )
+    SELECT coalesce(sum(through.n), 0), coalesce(sum(through.moved), 0),
+        array_agg(through.target_id), array_agg(through.n), array_agg(through.moved)
+    INTO resumed, repointed, target_ids, each_resumed, each_repointed
+    FROM (
+        SELECT woken.target_id, count(*)::integer AS n,
+            (count(*) FILTER (WHERE woken.from_account_id <> woken.target_id))::integer AS moved
+        FROM woken
+        GROUP BY woken.target_id
+        ORDER BY woken.target_id) AS through;
+END;
+$$;
+-- +goose StatementEnd
+
+-- Takes what a pass has resumed from the budgets of its tick. The fleet's row is what all passes of a tick meet at, so it is
+-- locked last, for the shortest time. The price is that another pass may have taken what this one saw: then the answer is
+-- false, and the caller takes its work back and does it again with no more than is left.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.take_budget(
+    p_tick timestamptz, p_lane thaw.lane, p_account_id bigint, p_account_cap integer, p_fleet_cap integer, p_resumed integer
+) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO thaw.account_budgets AS b (tick_at, account_id, cap, used)
+    VALUES (p_tick, p_account_id, p_account_cap, p_resumed)
+    ON CONFLICT (tick_at, account_id) DO UPDATE SET used = b.used + excluded.used;
+    INSERT INTO thaw.fleet_budgets AS b (tick_at, lane, cap, used) VALUES (p_tick, p_lane, p_fleet_cap, p_resumed)
+    ON CONFLICT (tick_at, lane) DO UPDATE SET used = b.used + excluded.used
+        WHERE b.used + excluded.used <= b.cap;
+    RETURN FOUND;
+END;
+$$;
+-- +goose StatementEnd
+
+-- The pass of one account. Verdicts: resumed (possibly nothing: no prospect was waiting, or the budget was used up),
+-- already_done (another attempt of the same job was here before), stale_tick (the tick of its grant is over; the next one
+-- covers the account), not_found, or what thaw.blocked_by says. Whatever it is stands in the row that closes the pass.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.resume_pass(
     p_lane thaw.lane, p_account_id bigint, p_job_id bigint,
-    p_tick_at timestamptz DEFAULT NULL, p_signal_id bigint DEFAULT NULL, p_heal_id bigint DEFAULT NULL,
-    p_batch integer DEFAULT NULL, p_size integer DEFAULT NULL,
+    p_tick_at timestamptz DEFAULT NULL, p_signal_id bigint DEFAULT NULL,
     OUT verdict text, OUT resumed integer, OUT repointed integer, OUT campaigns_resumed integer, OUT tick_finished boolean
 ) LANGUAGE plpgsql
 -- A pass touches few rows of large tables, whatever their statistics say: one generic plan, made once a connection, that
@@ -30,28 +195,19 @@ AS $$
 DECLARE
     settings  thaw.settings;
     account   thaw.accounts;
-    heal      thaw.heals;
+    cause     thaw.cause;
     tick      timestamptz;
+    fleet_cap integer;
     is_closed boolean;
-    room      integer;
-    -- Of a heal: whether it has a list of its own, and whether it goes past a switched-off auto-resume.
-    is_listed      boolean := false;
-    even_if_off    boolean := false;
-    sources        bigint[];
-    -- The lines to take from, as two arrays of equal length: whose prospects, in which campaign.
+    -- How many prospects the grant or the signal allows, and how many the budgets leave of it.
+    wanted    integer;
+    allowed   integer;
+    -- Where prospects may be taken from, as arrays of equal length: the account that they are paused on, and the campaign.
     line_sources   bigint[];
     line_campaigns bigint[];
     campaigns      bigint[];
-    -- A heal whose cap is enough for everybody goes through one line after the other.
-    more_lines     boolean := false;
-    -- Where the rows are, at first all that might be woken, then those that are locked; with what an event says of each.
-    -- An address stays true for as long as this function runs: its snapshot keeps what it saw from being removed.
     places         tid[];
-    from_accounts  bigint[];
-    reasons        thaw.pause_reason[];
-    paused_ats     timestamptz[];
-    fleet_cap      integer;
-    origin         thaw.event_source := p_lane::text;
+    sources        bigint[];
 BEGIN
     resumed := 0;
     repointed := 0;
@@ -65,18 +221,12 @@ BEGIN
     tick := thaw.tick();
     CASE p_lane
         WHEN 'sweep' THEN
-            SELECT g.finished_at IS NOT NULL, g.planned INTO is_closed, room
+            SELECT g.finished_at IS NOT NULL, g.planned INTO is_closed, wanted
             FROM thaw.grants AS g WHERE g.tick_at = p_tick_at AND g.account_id = p_account_id
             FOR NO KEY UPDATE;
         WHEN 'signal' THEN
-            SELECT s.finished_at IS NOT NULL, settings.account_cap INTO is_closed, room
+            SELECT s.finished_at IS NOT NULL, settings.account_cap INTO is_closed, wanted
             FROM thaw.account_signals AS s WHERE s.id = p_signal_id;
-        WHEN 'heal' THEN
-            SELECT h.* INTO heal FROM thaw.heals AS h WHERE h.id = p_heal_id;
-            is_closed := heal.status = 'done' OR heal.batch >= p_batch;
-            is_listed := heal.workspace_id IS NULL AND heal.account_id IS NULL;
-            even_if_off := heal.even_if_off;
-            room := least(p_size, heal.cap - heal.resumed);
     END CASE;
     IF account.id IS NULL OR is_closed IS NULL THEN
         verdict := 'not_found';
@@ -87,147 +237,69 @@ BEGIN
     END IF;
     verdict := CASE
         WHEN p_lane = 'sweep' AND p_tick_at <> tick THEN 'stale_tick'
-        ELSE coalesce(thaw.blocked_by(account, even_if_off), 'resumed')
+        ELSE coalesce(thaw.blocked_by(account), 'resumed')
     END;
 
     IF verdict = 'resumed' THEN
-        -- 2. Whose prospects wake through this account, and in which campaigns. A heal goes through the accounts that it
-        --    found at its start; whoever wakes through another one by now is left to that one.
-        sources := CASE
-            WHEN heal.account_id <> account.id THEN ARRAY[heal.account_id]
-            ELSE thaw.sources_of(account.id) END;
+        cause := ROW(p_lane::text, tick, p_signal_id, NULL, p_job_id);
+        -- 2. Whose prospects resume through this account, and in which campaigns.
         SELECT array_agg(line.source_id), array_agg(line.campaign_id) INTO line_sources, line_campaigns
-        FROM thaw.resumable(sources, even_if_off) AS line
-        WHERE line.target_id = account.id
-            AND (NOT is_listed OR EXISTS (
-                SELECT FROM thaw.heal_enrollments AS listed
-                JOIN thaw.enrollments AS e ON e.id = listed.enrollment_id
-                WHERE listed.heal_id = heal.id
-                    AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id AND e.waits_for_account));
-        IF heal.found <= heal.cap AND NOT is_listed THEN
-            more_lines := coalesce(cardinality(line_sources), 0) > 1;
-            line_sources := line_sources[:1];
-            line_campaigns := line_campaigns[:1];
-        END IF;
-        sources := line_sources;
+        FROM thaw.resumable(thaw.sources_of(account.id)) AS line
+        WHERE line.target_id = account.id;
 
-        -- 3. Start campaigns that waited for an account. Outside of a heal those too in which this account has active
-        --    prospects: a campaign must not block its own. All are locked, those that run as well: the pause of another
-        --    account may stop one at this moment, or a person may.
-        campaigns := line_campaigns || CASE WHEN heal.id IS NULL
-            THEN ARRAY(SELECT active.campaign_id FROM thaw.active_campaigns(account.id) AS active) END;
-        PERFORM c.id FROM thaw.campaigns AS c
-        WHERE c.id = ANY (campaigns) AND (c.status = 'running' OR c.waits_for_account)
-        ORDER BY c.id FOR NO KEY UPDATE;
-        WITH started AS (
-            UPDATE thaw.campaigns AS c SET status = 'running', paused_reason = NULL, paused_at = NULL
-            FROM thaw.campaigns AS before
-            WHERE before.id = c.id AND c.id = ANY (campaigns) AND c.waits_for_account
-            RETURNING c.id, before.paused_reason
-        )
-        INSERT INTO thaw.campaign_events (
-            campaign_id, at, account_id, tick_at, heal_id, signal_id, job_id, kind, source, from_status, to_status, reason)
-        SELECT started.id, thaw.now(), account.id, p_tick_at, p_heal_id, p_signal_id, p_job_id, 'resumed',
-            origin, 'paused', 'running', started.paused_reason
-        FROM started;
-        GET DIAGNOSTICS campaigns_resumed = ROW_COUNT;
+        -- 3. Start campaigns that waited for an account, those too in which this account has active prospects: a campaign must
+        --    not block its own. Their events name the tick of a grant only.
+        campaigns := line_campaigns || ARRAY(SELECT active.campaign_id FROM thaw.active_campaigns(account.id) AS active);
+        IF thaw.lock_campaigns(campaigns) THEN
+            campaigns_resumed := coalesce(cardinality(thaw.start_campaigns(
+                ROW(p_lane::text, p_tick_at, p_signal_id, NULL, p_job_id)::thaw.cause, campaigns,
+                array_fill(account.id, ARRAY[cardinality(campaigns)]))), 0);
+        END IF;
 
         LOOP
-            -- 4. Claim those who have waited longest, no more than the budgets have room for. What somebody else is working on
-            --    at this moment is left to the next pass.
-            IF p_lane <> 'heal' THEN
-                room := least(room,
-                    coalesce((
-                        SELECT b.cap - b.used FROM thaw.account_budgets AS b
-                        WHERE b.tick_at = tick AND b.account_id = account.id), settings.account_cap),
-                    coalesce((
-                        SELECT b.cap - b.used FROM thaw.fleet_budgets AS b
-                        WHERE b.tick_at = tick AND b.lane = p_lane), fleet_cap));
-            END IF;
+            -- 4. Those who have waited longest, no more than the budgets leave.
+            allowed := least(wanted,
+                coalesce((
+                    SELECT b.cap - b.used FROM thaw.account_budgets AS b
+                    WHERE b.tick_at = tick AND b.account_id = account.id), settings.account_cap),
+                coalesce((
+                    SELECT b.cap - b.used FROM thaw.fleet_budgets AS b
+                    WHERE b.tick_at = tick AND b.lane = p_lane), fleet_cap));
             BEGIN
-                IF is_listed THEN
-                    SELECT array_agg(candidate.ctid) INTO places FROM (
-                        SELECT e.ctid
-                        FROM thaw.heal_enrollments AS listed
-                        JOIN thaw.enrollments AS e ON e.id = listed.enrollment_id
-                        JOIN thaw.campaigns AS c ON c.id = e.campaign_id
-                        WHERE listed.heal_id = heal.id
-                            AND e.waits_for_account AND e.account_id = ANY (sources) AND c.status = 'running'
+                SELECT array_agg(candidate.ctid), array_agg(candidate.source_id) INTO places, sources FROM (
+                    SELECT next.ctid, line.source_id
+                    FROM unnest(line_sources, line_campaigns) AS line (source_id, campaign_id)
+                    JOIN thaw.campaigns AS c ON c.id = line.campaign_id AND c.status = 'running'
+                    CROSS JOIN LATERAL (
+                        SELECT e.ctid, e.id, e.paused_at
+                        FROM thaw.enrollments AS e
+                        WHERE e.status = 'paused' AND e.waits_for_account
+                            AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id
                         ORDER BY e.paused_at, e.id
-                        LIMIT room) AS candidate;
-                ELSE
-                    SELECT array_agg(candidate.ctid) INTO places FROM (
-                        SELECT next.ctid
-                        FROM unnest(line_sources, line_campaigns) AS line (source_id, campaign_id)
-                        JOIN thaw.campaigns AS c ON c.id = line.campaign_id AND c.status = 'running'
-                        CROSS JOIN LATERAL (
-                            SELECT e.ctid, e.id, e.paused_at
-                            FROM thaw.enrollments AS e
-                            WHERE e.status = 'paused' AND e.waits_for_account
-                                AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id
-                            ORDER BY e.paused_at, e.id
-                            LIMIT room) AS next
-                        ORDER BY next.paused_at, next.id
-                        LIMIT room) AS candidate;
+                        LIMIT allowed) AS next
+                    ORDER BY next.paused_at, next.id
+                    LIMIT allowed) AS candidate;
+                -- 5. Resume them, and take them from the budgets.
+                IF places IS NOT NULL THEN
+                    SELECT r.resumed, r.repointed INTO resumed, repointed
+                    FROM thaw.resume_rows(cause, places, sources,
+                        array_fill(account.id, ARRAY[cardinality(places)])) AS r;
                 END IF;
-                SELECT array_agg(waiting.ctid), array_agg(waiting.account_id), array_agg(waiting.paused_reason),
-                    array_agg(waiting.paused_at)
-                INTO places, from_accounts, reasons, paused_ats
-                FROM (
-                    SELECT e.ctid, e.account_id, e.paused_reason, e.paused_at
-                    FROM thaw.enrollments AS e
-                    WHERE e.ctid = ANY (places) AND e.waits_for_account AND e.account_id = ANY (sources)
-                    ORDER BY e.paused_at, e.id
-                    FOR NO KEY UPDATE SKIP LOCKED) AS waiting;
-                resumed := coalesce(cardinality(places), 0);
-
-                -- 5. Wake them, at their step, evenly over the window; 6. and write it into their history.
-                WITH woken AS (
-                    UPDATE thaw.enrollments AS e SET
-                        status = 'active', paused_reason = NULL, paused_at = NULL, account_id = account.id,
-                        next_action_at = greatest(
-                            e.next_action_at, thaw.now() + thaw.spread(line.i, resumed, settings.jitter))
-                    FROM unnest(places, from_accounts, reasons, paused_ats)
-                        WITH ORDINALITY AS line (ctid, from_account_id, reason, paused_at, i)
-                    WHERE e.ctid = line.ctid
-                    RETURNING e.id, e.step, line.from_account_id, line.reason, line.paused_at
-                )
-                INSERT INTO thaw.enrollment_events (
-                    enrollment_id, at, tick_at, heal_id, signal_id, job_id, from_account_id, to_account_id, step, kind, source,
-                    from_status, to_status, reason, paused_at)
-                SELECT flip.id, thaw.now(), CASE WHEN p_lane <> 'heal' THEN tick END, p_heal_id, p_signal_id, p_job_id,
-                    flip.from_account_id, account.id, flip.step, flip.kind, origin, flip.from_status, 'active', flip.reason,
-                    flip.paused_at
-                FROM (
-                    SELECT woken.*, 'resumed'::thaw.event_kind AS kind, 'paused'::thaw.enrollment_status AS from_status FROM woken
-                    UNION ALL
-                    SELECT woken.*, 'repointed', 'active' FROM woken WHERE woken.from_account_id <> account.id) AS flip;
-                GET DIAGNOSTICS repointed = ROW_COUNT;
-                repointed := repointed - resumed;
-
-                -- 7. Take them from the budgets. A heal's own row is its budget; its cap is in room already, its CHECK guards
-                --    it. The fleet's row is what all passes of a tick meet at, so it is locked last, for the shortest time;
-                --    the price is that somebody else may have taken what this pass saw. Then all of this is taken back, and
-                --    done again with the row locked and no more than it has.
-                IF p_lane <> 'heal' AND resumed > 0 THEN
-                    INSERT INTO thaw.account_budgets AS b (tick_at, account_id, cap, used)
-                    VALUES (tick, account.id, settings.account_cap, resumed)
-                    ON CONFLICT (tick_at, account_id) DO UPDATE SET used = b.used + excluded.used;
-                    INSERT INTO thaw.fleet_budgets AS b (tick_at, lane, cap, used) VALUES (tick, p_lane, fleet_cap, resumed)
-                    ON CONFLICT (tick_at, lane) DO UPDATE SET used = b.used + excluded.used
-                        WHERE b.used + excluded.used <= b.cap;
-                    IF NOT FOUND THEN
-                        RAISE EXCEPTION 'somebody else took from the budget' USING ERRCODE = 'TH001';
-                    END IF;
+                IF resumed > 0 AND NOT thaw.take_budget(
+                    tick, p_lane, account.id, settings.account_cap, fleet_cap, resumed)
+                THEN
+                    RAISE EXCEPTION 'another pass took from the budget' USING ERRCODE = 'TH001';
                 END IF;
                 EXIT;
             EXCEPTION WHEN SQLSTATE 'TH001' THEN
+                resumed := 0;
+                repointed := 0;
                 PERFORM b.used FROM thaw.fleet_budgets AS b WHERE b.tick_at = tick AND b.lane = p_lane FOR NO KEY UPDATE;
             END;
         END LOOP;
     END IF;
 
-    -- 8. Close the pass.
+    -- 6. Close the pass.
     CASE p_lane
         WHEN 'sweep' THEN
             UPDATE thaw.grants AS g SET
@@ -246,32 +318,25 @@ BEGIN
             UPDATE thaw.account_signals AS s SET
                 resumed = resume_pass.resumed, verdict = resume_pass.verdict, finished_at = thaw.now()
             WHERE s.id = p_signal_id;
-        WHEN 'heal' THEN
-            UPDATE thaw.heals AS h SET
-                resumed = h.resumed + resume_pass.resumed,
-                repointed = h.repointed + resume_pass.repointed,
-                campaigns_resumed = h.campaigns_resumed + resume_pass.campaigns_resumed,
-                -- Less than there was room for: nobody is left who can be woken through this account.
-                accounts_done = h.accounts_done + CASE WHEN resume_pass.resumed < room AND NOT more_lines THEN 1 ELSE 0 END,
-                batch = h.batch + 1
-            WHERE h.id = p_heal_id AND h.batch = p_batch - 1 AND h.status = 'running';
-            IF NOT FOUND THEN
-                RAISE EXCEPTION 'batch % of heal % was done by another attempt', p_batch, p_heal_id
-                    USING ERRCODE = 'serialization_failure';
-            END IF;
     END CASE;
 
-    -- 9. Tell the platform.
+    -- 7. Tell the platform.
     IF resumed > 0 THEN
-        PERFORM thaw.publish_resumed(account, p_lane, even_if_off, p_tick_at, p_signal_id, p_heal_id, resumed, repointed,
+        PERFORM thaw.publish_resumed(account, p_lane, false, p_tick_at, p_signal_id, NULL, resumed, repointed,
             campaigns_resumed);
     END IF;
 END;
 $$;
 -- +goose StatementEnd
-COMMENT ON FUNCTION thaw.resume_pass(thaw.lane, bigint, bigint, timestamptz, bigint, bigint, integer, integer) IS
-    'Wakes prospects through one account, once: the whole pass of a lane, its ledger row included.';
+COMMENT ON FUNCTION thaw.resume_pass(thaw.lane, bigint, bigint, timestamptz, bigint) IS
+    'Resumes prospects through one account, once: the whole pass of a lane, its ledger row included.';
 
 -- +goose Down
-DROP FUNCTION thaw.resume_pass(thaw.lane, bigint, bigint, timestamptz, bigint, bigint, integer, integer);
+DROP FUNCTION thaw.resume_pass(thaw.lane, bigint, bigint, timestamptz, bigint);
+DROP FUNCTION thaw.take_budget(timestamptz, thaw.lane, bigint, integer, integer, integer);
+DROP FUNCTION thaw.resume_rows(thaw.cause, tid[], bigint[], bigint[]);
+DROP FUNCTION thaw.start_campaigns(thaw.cause, bigint[], bigint[]);
+DROP FUNCTION thaw.lock_campaigns(bigint[]);
+DROP FUNCTION thaw.let_writers_pass(bigint[]);
 DROP FUNCTION thaw.spread(bigint, bigint, interval);
+DROP TYPE thaw.cause;

@@ -1,45 +1,70 @@
 -- Healing: a large backlog in one go, under a cap of its own, in many short transactions.
+--
+-- A heal goes through its prospects in a fixed order and keeps in its row where it is. A batch is one transaction over as many
+-- accounts and campaigns as it takes to fill it:
+--
+--   1. thaw.heal_next chooses the next prospects after those of the last batch, without a lock.
+--   2. The accounts that they resume through are locked by id, and looked at again under the lock; then their campaigns.
+--   3. Prospects are resumed by the steps of the resume pass (00008_resume.sql).
+--   4. The row of the heal is advanced: number of the batch, how many, where it is.
+--
+-- A batch of one account waits for its locks, as a pass does. A batch of many never waits while it holds accounts, for their
+-- signals would wait with it: what other transactions hold it passes over, and comes back to in another round.
 
 -- +goose Up
 
--- What a heal may wake at this moment: line by line, with how many wait there.
+-- What a heal may resume at this moment: by source account, campaign and target account, with how many wait in each. Of a list
+-- its prospects are counted; else the counts of 00016_counts.sql are read.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.heal_scope(p_heal_id bigint)
 RETURNS TABLE (target_id bigint, source_id bigint, campaign_id bigint, waiting bigint)
-LANGUAGE plpgsql STABLE SET jit = off AS $$
+LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan SET jit = off SET work_mem = '64MB' AS $$
 DECLARE
-    heal thaw.heals;
+    heal      thaw.heals;
+    is_safe   boolean := (SELECT safety.since IS NULL FROM thaw.safety);
 BEGIN
     SELECT h.* INTO heal FROM thaw.heals AS h WHERE h.id = p_heal_id;
-    IF heal.workspace_id IS NOT NULL OR heal.account_id IS NOT NULL THEN
-        RETURN QUERY
-        SELECT line.target_id, line.source_id, line.campaign_id, rows.waiting
-        FROM thaw.resumable(
-            CASE WHEN heal.account_id IS NOT NULL
-                THEN ARRAY[heal.account_id] || array_remove(thaw.sources_of(heal.account_id), heal.account_id)
-                ELSE ARRAY(SELECT a.id FROM thaw.accounts AS a WHERE a.workspace_id = heal.workspace_id) END,
-            heal.even_if_off) AS line
-        CROSS JOIN LATERAL (
-            SELECT count(*) AS waiting
-            FROM thaw.enrollments AS e
-            WHERE e.status = 'paused' AND e.waits_for_account
-                AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id) AS rows;
-    ELSE
-        RETURN QUERY
-        SELECT line.target_id, line.source_id, line.campaign_id, listed.waiting
-        FROM (
-            SELECT e.account_id, e.campaign_id, count(*) AS waiting
-            FROM thaw.heal_enrollments AS l
-            JOIN thaw.enrollments AS e ON e.id = l.enrollment_id
-            WHERE l.heal_id = p_heal_id AND e.waits_for_account
-            GROUP BY e.account_id, e.campaign_id) AS listed
-        JOIN thaw.resumable(ARRAY(
-            SELECT DISTINCT e.account_id
-            FROM thaw.heal_enrollments AS l
-            JOIN thaw.enrollments AS e ON e.id = l.enrollment_id
-            WHERE l.heal_id = p_heal_id), heal.even_if_off) AS line
-            ON line.source_id = listed.account_id AND line.campaign_id = listed.campaign_id;
-    END IF;
+    RETURN QUERY
+    WITH waiting AS (
+        SELECT part.account_id, part.campaign_id, sum(part.paused)::bigint AS total
+        FROM thaw.accounts AS a
+        JOIN thaw.paused_parts AS part ON part.account_id = a.id
+        WHERE a.workspace_id = heal.workspace_id AND part.waits_for_account
+        GROUP BY part.account_id, part.campaign_id
+        HAVING sum(part.paused) > 0
+        UNION ALL
+        SELECT part.account_id, part.campaign_id, sum(part.paused)::bigint
+        FROM thaw.paused_parts AS part
+        WHERE heal.account_id IS NOT NULL AND part.waits_for_account
+            AND part.account_id = ANY (thaw.sources_of(heal.account_id) || heal.account_id)
+        GROUP BY part.account_id, part.campaign_id
+        HAVING sum(part.paused) > 0
+        UNION ALL
+        SELECT e.account_id, e.campaign_id, count(*)
+        FROM thaw.heal_enrollments AS listed
+        JOIN thaw.enrollments AS e ON e.id = listed.enrollment_id
+        WHERE listed.heal_id = heal.id AND e.waits_for_account
+        GROUP BY e.account_id, e.campaign_id
+    )
+    SELECT target.id, waiting.account_id, waiting.campaign_id, waiting.total
+    FROM waiting
+    JOIN thaw.campaigns AS campaign ON campaign.id = waiting.campaign_id
+    JOIN thaw.wake_targets AS wake ON wake.source_id = waiting.account_id
+    JOIN thaw.accounts AS target ON target.id = wake.target_id
+    JOIN thaw.workspaces AS workspace ON workspace.id = target.workspace_id
+    WHERE thaw.lets_resume(campaign.status, campaign.waits_for_account)
+        AND thaw.block_reason(target, NOT is_safe, heal.even_if_off OR workspace.auto_resume) IS NULL;
+END;
+$$;
+-- +goose StatementEnd
+
+-- Ends a heal, and says how many are left.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.finish_heal(p_heal_id bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE thaw.heals AS h SET status = 'done', finished_at = thaw.now(), left_over = (
+        SELECT coalesce(sum(s.waiting), 0) FROM thaw.heal_scope(p_heal_id) AS s)
+    WHERE h.id = p_heal_id AND h.status = 'running';
 END;
 $$;
 -- +goose StatementEnd
@@ -60,9 +85,8 @@ DECLARE
     started bigint;
     running bigint;
 BEGIN
-    -- A heal whose job somebody cancelled is over, as far as it came.
-    UPDATE thaw.heals AS h SET status = 'done', finished_at = thaw.now(), left_over = (
-        SELECT coalesce(sum(scope.waiting), 0) FROM thaw.heal_scope(h.id) AS scope)
+    -- A heal that has stopped, because its job was cancelled or discarded, is over, as far as it came.
+    PERFORM thaw.finish_heal(h.id) FROM thaw.heals AS h
     WHERE h.target = wanted AND h.status = 'running'
         AND NOT thaw.is_enqueued('heal', jsonb_build_object('heal_id', h.id));
     IF p_cap IS NULL OR p_cap < 1 THEN
@@ -90,47 +114,443 @@ END;
 $$;
 -- +goose StatementEnd
 
--- One batch of a heal: one account, at most p_size enrollments. Verdicts: more (call again), done, not_found.
+-- The accounts of a heal with prospects that wait, from p_from on by id. Of a workspace at most p_limit.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.heal_batch(
-    p_heal_id bigint, p_size integer, p_job_id bigint, OUT verdict text, OUT resumed integer
+CREATE FUNCTION thaw.heal_sources(p_heal thaw.heals, p_from bigint, p_limit integer) RETURNS bigint[] LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    IF p_heal.account_id IS NOT NULL THEN
+        RETURN (
+            SELECT array_agg(DISTINCT source.id)
+            FROM unnest(thaw.sources_of(p_heal.account_id) || p_heal.account_id) AS source (id)
+            WHERE source.id >= p_from);
+    END IF;
+    RETURN (
+        SELECT array_agg(source.id) FROM (
+            SELECT a.id
+            FROM thaw.accounts AS a
+            WHERE a.workspace_id = p_heal.workspace_id AND a.id >= p_from
+                AND (
+                    SELECT e.account_id FROM thaw.enrollments AS e
+                    WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id = a.id
+                    ORDER BY e.campaign_id LIMIT 1) IS NOT NULL
+            ORDER BY a.workspace_id, a.id
+            LIMIT p_limit) AS source);
+END;
+$$;
+-- +goose StatementEnd
+
+-- The next prospects of a heal, at most p_room of them, as arrays of equal length: where each is, its account, its campaign, and
+-- the account that it resumes through. p_heal comes back with the place of the last one. at_end: there are no others after
+-- them. Nothing is locked, and what stands against an account is not asked: the batch has to ask under the lock anyway.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.heal_next(
+    INOUT p_heal thaw.heals, p_room integer,
+    OUT places tid[], OUT source_ids bigint[], OUT campaign_ids bigint[], OUT target_ids bigint[], OUT at_end boolean
 ) LANGUAGE plpgsql AS $$
 DECLARE
-    heal thaw.heals;
-    pass record;
+    -- Where the cap is not enough for all, those of an account come by the time of their pause, whatever their campaign. Else
+    -- they come by campaign, which reads no more than it resumes.
+    by_time    boolean := p_heal.found > p_heal.cap;
+    -- How many accounts to look at, at a time: about as many as fill the batch, then more. And in a batch at most: where few of
+    -- them can be resumed a batch stays short.
+    width      integer := greatest(20, least(p_room,
+        1.2 * p_room * coalesce(p_heal.accounts, 0) / greatest(p_heal.found, 1)));
+    most       constant integer := 20000;
+    looked_at  integer := 0;
+    next_id    bigint := coalesce(p_heal.at_account_id, 0);
+    taken      integer := 0;
+    sources    bigint[];
+    -- Lines: account, campaign and target; and by account the first and the last of its lines.
+    line_sources   bigint[];
+    line_campaigns bigint[];
+    line_targets   bigint[];
+    firsts         integer[];
+    lasts          integer[];
+    more_places    tid[];
+    more_lines     integer[];
+    more_paused    timestamptz[];
+    more_ids       bigint[];
+BEGIN
+    places := '{}';
+    source_ids := '{}';
+    campaign_ids := '{}';
+    target_ids := '{}';
+    WHILE taken < p_room LOOP
+        sources := thaw.heal_sources(p_heal, next_id, width);
+        IF sources IS NULL THEN
+            EXIT;
+        END IF;
+        next_id := sources[cardinality(sources)] + 1;
+        looked_at := looked_at + cardinality(sources);
+        -- The campaigns of each account, by a loose scan that begins where the last batch ended.
+        SELECT array_agg(line.source_id), array_agg(line.campaign_id), array_agg(line.target_id)
+        INTO line_sources, line_campaigns, line_targets
+        FROM (
+            SELECT source.id AS source_id, source.target_id, campaign.id AS campaign_id
+            FROM (
+                SELECT one.id, one.place, (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = one.id) AS target_id,
+                    CASE WHEN one.id = p_heal.at_account_id AND NOT by_time THEN p_heal.at_campaign_id ELSE 0 END AS from_campaign
+                FROM unnest(sources) WITH ORDINALITY AS one (id, place)
+                OFFSET 0) AS source
+            CROSS JOIN LATERAL (
+                WITH RECURSIVE loose AS (
+                    (SELECT e.campaign_id
+                     FROM thaw.enrollments AS e
+                     WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id = source.id
+                        AND e.campaign_id >= source.from_campaign
+                     ORDER BY e.campaign_id LIMIT 1)
+                    UNION ALL
+                    SELECT (SELECT e.campaign_id
+                            FROM thaw.enrollments AS e
+                            WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id = source.id
+                                AND e.campaign_id > loose.campaign_id
+                            ORDER BY e.campaign_id LIMIT 1)
+                    FROM loose
+                    WHERE loose.campaign_id IS NOT NULL)
+                SELECT loose.campaign_id FROM loose WHERE loose.campaign_id IS NOT NULL) AS waiting
+            CROSS JOIN LATERAL (
+                SELECT c.id FROM thaw.campaigns AS c
+                WHERE c.id = waiting.campaign_id AND thaw.lets_resume(c.status, c.waits_for_account)
+                LIMIT 1) AS campaign
+            WHERE source.target_id IS NOT NULL
+            ORDER BY source.place, campaign.id) AS line;
+
+        IF line_sources IS NOT NULL AND by_time THEN
+            SELECT array_agg(lines.first), array_agg(lines.last) INTO firsts, lasts
+            FROM (
+                SELECT min(line.place)::integer AS first, max(line.place)::integer AS last
+                FROM unnest(line_sources) WITH ORDINALITY AS line (source_id, place)
+                GROUP BY line.source_id ORDER BY line.source_id) AS lines;
+            SELECT array_agg(picked.ctid), array_agg(picked.line), array_agg(picked.paused_at), array_agg(picked.id)
+            INTO more_places, more_lines, more_paused, more_ids
+            FROM (
+                SELECT next.*
+                FROM unnest(firsts, lasts) AS source (first, last)
+                CROSS JOIN LATERAL (
+                    SELECT oldest.ctid, line AS line, oldest.paused_at, oldest.id
+                    FROM generate_series(source.first, source.last) AS line
+                    CROSS JOIN LATERAL (
+                        SELECT e.ctid, e.paused_at, e.id
+                        FROM thaw.enrollments AS e
+                        WHERE e.status = 'paused' AND e.waits_for_account
+                            AND e.account_id = line_sources[line] AND e.campaign_id = line_campaigns[line]
+                            AND (e.paused_at, e.id) > (
+                                CASE WHEN line_sources[line] = p_heal.at_account_id THEN p_heal.at_paused_at ELSE '-infinity' END,
+                                CASE WHEN line_sources[line] = p_heal.at_account_id THEN p_heal.at_enrollment_id ELSE 0 END)
+                        ORDER BY e.paused_at, e.id
+                        LIMIT p_room - taken) AS oldest
+                    ORDER BY oldest.paused_at, oldest.id
+                    LIMIT p_room - taken) AS next
+                LIMIT p_room - taken) AS picked;
+        ELSIF line_sources IS NOT NULL THEN
+            SELECT array_agg(picked.ctid), array_agg(picked.line), array_agg(picked.paused_at), array_agg(picked.id)
+            INTO more_places, more_lines, more_paused, more_ids
+            FROM (
+                SELECT next.ctid, line AS line, next.paused_at, next.id
+                FROM generate_series(1, cardinality(line_sources)) AS line
+                CROSS JOIN LATERAL (
+                    SELECT e.ctid, e.paused_at, e.id
+                    FROM thaw.enrollments AS e
+                    WHERE e.status = 'paused' AND e.waits_for_account
+                        AND e.account_id = line_sources[line] AND e.campaign_id = line_campaigns[line]
+                        AND (e.paused_at, e.id) > (
+                            CASE WHEN line_sources[line] = p_heal.at_account_id AND line_campaigns[line] = p_heal.at_campaign_id
+                                THEN p_heal.at_paused_at ELSE '-infinity' END,
+                            CASE WHEN line_sources[line] = p_heal.at_account_id AND line_campaigns[line] = p_heal.at_campaign_id
+                                THEN p_heal.at_enrollment_id ELSE 0 END)
+                    ORDER BY e.paused_at, e.id
+                    LIMIT p_room - taken) AS next
+                LIMIT p_room - taken) AS picked;
+        ELSE
+            more_places := NULL;
+        END IF;
+
+        IF more_places IS NOT NULL THEN
+            taken := taken + cardinality(more_places);
+            places := places || more_places;
+            SELECT source_ids || array_agg(line_sources[line]), campaign_ids || array_agg(line_campaigns[line]),
+                target_ids || array_agg(line_targets[line])
+            INTO source_ids, campaign_ids, target_ids
+            FROM unnest(more_lines) AS line;
+        END IF;
+        width := least(2 * width, p_room);
+        at_end := false;
+        EXIT WHEN looked_at >= most;
+        at_end := NULL;
+    END LOOP;
+    at_end := coalesce(at_end, taken < p_room);
+    IF p_heal.round = 1 AND taken > 0 THEN
+        p_heal.accounts_done := p_heal.accounts_done + (
+            SELECT count(DISTINCT source.id)
+            FROM unnest(source_ids || p_heal.at_account_id) AS source (id)
+            WHERE source.id < source_ids[taken]);
+    END IF;
+    IF taken < p_room AND NOT at_end THEN
+        p_heal.at_account_id := next_id;
+        p_heal.at_campaign_id := 0;
+        p_heal.at_paused_at := '-infinity';
+        p_heal.at_enrollment_id := 0;
+    ELSIF taken > 0 THEN
+        p_heal.at_account_id := source_ids[taken];
+        p_heal.at_campaign_id := campaign_ids[taken];
+        p_heal.at_paused_at := more_paused[cardinality(more_paused)];
+        p_heal.at_enrollment_id := more_ids[cardinality(more_ids)];
+    END IF;
+END;
+$$;
+-- +goose StatementEnd
+
+-- The same of a list: its prospects come by id.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.heal_next_listed(
+    INOUT p_heal thaw.heals, p_room integer,
+    OUT places tid[], OUT source_ids bigint[], OUT campaign_ids bigint[], OUT target_ids bigint[], OUT at_end boolean
+) LANGUAGE plpgsql AS $$
+DECLARE
+    last_id bigint;
+    listed  integer;
+BEGIN
+    SELECT max(l.enrollment_id), count(*) INTO last_id, listed
+    FROM (
+        SELECT listed.enrollment_id
+        FROM thaw.heal_enrollments AS listed
+        WHERE listed.heal_id = p_heal.id AND listed.enrollment_id > coalesce(p_heal.at_enrollment_id, 0)
+        ORDER BY listed.enrollment_id
+        LIMIT p_room) AS l;
+    at_end := listed < p_room;
+    WITH chosen AS MATERIALIZED (
+        SELECT e.ctid, e.id, e.account_id, e.campaign_id
+        FROM thaw.heal_enrollments AS listed
+        CROSS JOIN LATERAL (
+            SELECT one.ctid, one.id, one.account_id, one.campaign_id
+            FROM thaw.enrollments AS one
+            WHERE one.id = listed.enrollment_id AND one.waits_for_account
+            LIMIT 1) AS e
+        WHERE listed.heal_id = p_heal.id
+            AND listed.enrollment_id > coalesce(p_heal.at_enrollment_id, 0) AND listed.enrollment_id <= last_id
+    ), targets AS MATERIALIZED (
+        SELECT source.id, (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = source.id) AS target_id
+        FROM (SELECT DISTINCT chosen.account_id AS id FROM chosen OFFSET 0) AS source
+    ), campaigns AS MATERIALIZED (
+        SELECT used.id
+        FROM (SELECT DISTINCT chosen.campaign_id AS id FROM chosen) AS used
+        CROSS JOIN LATERAL (
+            SELECT FROM thaw.campaigns AS c
+            WHERE c.id = used.id AND thaw.lets_resume(c.status, c.waits_for_account)
+            LIMIT 1) AS c
+    )
+    SELECT coalesce(array_agg(chosen.ctid ORDER BY chosen.id), '{}'), array_agg(chosen.account_id ORDER BY chosen.id),
+        array_agg(chosen.campaign_id ORDER BY chosen.id), array_agg(targets.target_id ORDER BY chosen.id)
+    INTO places, source_ids, campaign_ids, target_ids
+    FROM chosen
+    JOIN targets ON targets.id = chosen.account_id AND targets.target_id IS NOT NULL
+    JOIN campaigns ON campaigns.id = chosen.campaign_id;
+    p_heal.at_enrollment_id := coalesce(last_id, p_heal.at_enrollment_id);
+END;
+$$;
+-- +goose StatementEnd
+
+-- Locks the campaigns of a batch without waiting: those that wait for an account alone, the others shared with passes. Returns
+-- those that other transactions hold.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.lock_free_campaigns(p_campaign_ids bigint[]) RETURNS bigint[] LANGUAGE plpgsql AS $$
+DECLARE
+    locked bigint[];
+BEGIN
+    WITH waiting AS (
+        SELECT c.id FROM thaw.campaigns AS c
+        WHERE c.id = ANY (p_campaign_ids) AND c.waits_for_account
+        FOR NO KEY UPDATE SKIP LOCKED
+    ), running AS (
+        SELECT c.id FROM thaw.campaigns AS c
+        WHERE c.id = ANY (p_campaign_ids) AND c.status = 'running'
+        FOR SHARE SKIP LOCKED
+    )
+    SELECT array_agg(free.id) INTO locked
+    FROM (SELECT waiting.id FROM waiting UNION ALL SELECT running.id FROM running) AS free;
+    -- One that was stopped between the two looks is shared, and cannot be started.
+    RETURN ARRAY(
+        SELECT wanted.id FROM unnest(p_campaign_ids) AS wanted (id)
+        WHERE wanted.id <> ALL (coalesce(locked, '{}')));
+END;
+$$;
+-- +goose StatementEnd
+
+-- One batch of a heal: at most p_size prospects, of as many accounts as it takes. Verdicts: more (call again), busy (the rest is
+-- held by other transactions: call again after retry_in), done, not_found.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.heal_batch(
+    p_heal_id bigint, p_size integer, p_job_id bigint,
+    OUT verdict text, OUT resumed integer, OUT retry_in interval
+) LANGUAGE plpgsql
+-- As in thaw.resume_pass: few rows of large tables, by index and by row address.
+SET plan_cache_mode = force_generic_plan SET jit = off SET thaw.set_based = 'on'
+AS $$
+DECLARE
+    -- How often a heal comes back to prospects that other transactions hold. The waits before it: 1, 2, 4, 8 and 15 seconds.
+    rounds constant integer := 6;
+    heal   thaw.heals;
+    next   record;
+    -- What was resumed, and how many of it moved to a sibling account: in all, and by account.
+    moved          integer := 0;
+    account_ids    bigint[];
+    each_resumed   integer[];
+    each_repointed integer[];
+    cause  thaw.cause;
+    at_end boolean := true;
+    -- One account or many; see the top of this file.
+    waits  boolean;
+    targets   bigint[];
+    campaigns bigint[];
+    started_for bigint[];
+    -- What is passed over: held by others, to be resumed through another account by now, or not to be resumed any more.
+    held_targets   bigint[] := '{}';
+    held_sources   bigint[] := '{}';
+    held_campaigns bigint[] := '{}';
+    off_sources    bigint[] := '{}';
+    off_campaigns  bigint[] := '{}';
+    is_safety_on boolean;
+    chosen    integer := 0;
+    held      integer := 0;
 BEGIN
     resumed := 0;
-    SELECT h.* INTO heal FROM thaw.heals AS h WHERE h.id = p_heal_id;
+    -- The heal comes first in the order of locks: of two attempts of one batch, the second goes on after the first.
+    SELECT h.* INTO heal FROM thaw.heals AS h WHERE h.id = p_heal_id FOR NO KEY UPDATE;
     verdict := CASE WHEN heal.id IS NULL THEN 'not_found' WHEN heal.status = 'done' THEN 'done' END;
     IF verdict IS NOT NULL THEN
         RETURN;
     END IF;
-    verdict := 'more';
 
-    IF heal.account_ids IS NULL THEN
-        UPDATE thaw.heals AS h SET account_ids = scope.ids, found = scope.waiting
+    verdict := 'more';
+    IF heal.found IS NULL THEN
+        SET LOCAL synchronous_commit = off;
+        UPDATE thaw.heals AS h SET found = scope.waiting, accounts = scope.accounts
         FROM (
-            SELECT coalesce(array_agg(DISTINCT s.target_id), '{}') AS ids, coalesce(sum(s.waiting), 0) AS waiting
+            SELECT coalesce(sum(s.waiting), 0) AS waiting, count(DISTINCT s.source_id) AS accounts
             FROM thaw.heal_scope(p_heal_id) AS s) AS scope
-        WHERE h.id = p_heal_id AND h.account_ids IS NULL;
-    ELSIF heal.accounts_done < cardinality(heal.account_ids) AND heal.resumed < heal.cap THEN
-        pass := thaw.resume_pass('heal', heal.account_ids[heal.accounts_done + 1], p_job_id,
-            p_heal_id => p_heal_id, p_batch => heal.batch + 1, p_size => p_size);
-        resumed := pass.resumed;
-        IF pass.verdict = 'not_found' THEN
-            UPDATE thaw.heals AS h SET accounts_done = h.accounts_done + 1, batch = h.batch + 1
-            WHERE h.id = p_heal_id AND h.batch = heal.batch;
-        END IF;
-    ELSE
-        UPDATE thaw.heals AS h SET status = 'done', finished_at = thaw.now(), left_over = (
-            SELECT coalesce(sum(s.waiting), 0) FROM thaw.heal_scope(p_heal_id) AS s)
-        WHERE h.id = p_heal_id AND h.status = 'running';
-        verdict := 'done';
+        WHERE h.id = p_heal_id;
+        RETURN;
     END IF;
 
-    -- A batch that a crash of the server takes back is done again, its progress being in the same transaction. Only the last
-    -- one waits for the disk, and with it all that came before.
-    IF verdict = 'more' THEN
+    -- 1. Choose.
+    IF heal.resumed < heal.cap THEN
+        IF heal.workspace_id IS NULL AND heal.account_id IS NULL THEN
+            next := thaw.heal_next_listed(heal, least(p_size, heal.cap - heal.resumed));
+        ELSE
+            next := thaw.heal_next(heal, least(p_size, heal.cap - heal.resumed));
+        END IF;
+        heal := next.p_heal;
+        at_end := next.at_end;
+        chosen := cardinality(next.places);
+    END IF;
+
+    IF chosen > 0 THEN
+        -- 2. Lock the accounts, and look again: one may have been lost, held, or have a sibling that connected meanwhile.
+        targets := ARRAY(SELECT DISTINCT target.id FROM unnest(next.target_ids) AS target (id) ORDER BY target.id);
+        waits := cardinality(targets) = 1;
+        IF waits THEN
+            PERFORM a.id FROM thaw.accounts AS a WHERE a.id = targets[1] FOR NO KEY UPDATE;
+        ELSE
+            WITH locked AS (
+                SELECT a.id FROM thaw.accounts AS a WHERE a.id = ANY (targets) ORDER BY a.id FOR NO KEY UPDATE SKIP LOCKED)
+            SELECT coalesce(array_agg(target.id), '{}') INTO held_targets
+            FROM unnest(targets) AS target (id) WHERE target.id NOT IN (SELECT locked.id FROM locked);
+        END IF;
+        is_safety_on := (SELECT safety.since IS NOT NULL FROM thaw.safety);
+        SELECT coalesce(array_agg(source.id) FILTER (WHERE source.now_id IS NULL OR source.is_blocked), '{}'),
+            coalesce(array_agg(source.id) FILTER (WHERE NOT source.is_blocked AND source.now_id <> source.target_id), '{}')
+        INTO off_sources, held_sources
+        FROM (
+            SELECT one.id, one.target_id,
+                (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = one.id) AS now_id,
+                (SELECT thaw.block_reason(a, is_safety_on, heal.even_if_off OR w.auto_resume) IS NOT NULL
+                 FROM thaw.accounts AS a JOIN thaw.workspaces AS w ON w.id = a.workspace_id WHERE a.id = one.target_id) AS is_blocked
+            FROM (
+                SELECT DISTINCT s.id, s.target_id FROM unnest(next.source_ids, next.target_ids) AS s (id, target_id)
+                OFFSET 0) AS one -- once an account, not once a row
+            WHERE one.target_id <> ALL (held_targets)) AS source;
+
+        -- Lock the campaigns of those that are left, and start those that waited.
+        SELECT array_agg(used.id ORDER BY used.id), array_agg(used.target_id ORDER BY used.id) INTO campaigns, targets
+        FROM (
+            SELECT line.id, min(line.target_id) AS target_id
+            FROM unnest(next.source_ids, next.campaign_ids, next.target_ids) AS line (source_id, id, target_id)
+            WHERE line.target_id <> ALL (held_targets) AND line.source_id <> ALL (off_sources || held_sources)
+            GROUP BY line.id) AS used;
+        cause := ROW('heal', NULL, NULL, p_heal_id, p_job_id);
+        IF waits THEN
+            PERFORM thaw.lock_campaigns(campaigns);
+        ELSE
+            held_campaigns := thaw.lock_free_campaigns(campaigns);
+            SELECT array_agg(used.id), array_agg(used.target_id) INTO campaigns, targets
+            FROM unnest(campaigns, targets) AS used (id, target_id)
+            WHERE used.id <> ALL (held_campaigns);
+        END IF;
+        started_for := thaw.start_campaigns(cause, campaigns, targets);
+        -- Those that a person or the platform stopped meanwhile.
+        off_campaigns := ARRAY(
+            SELECT used.id FROM unnest(campaigns) AS used (id)
+            WHERE (SELECT c.status FROM thaw.campaigns AS c WHERE c.id = used.id) <> 'running');
+
+        -- 3. Resume. What another transaction has changed since it was chosen counts as held: the next round looks again.
+        IF off_sources || off_campaigns || held_sources || held_targets || held_campaigns <> '{}' THEN
+            SELECT array_agg(one.place) FILTER (WHERE NOT one.held), array_agg(one.source_id) FILTER (WHERE NOT one.held),
+                array_agg(one.target_id) FILTER (WHERE NOT one.held), count(*) FILTER (WHERE one.held)
+            INTO next.places, next.source_ids, next.target_ids, held
+            FROM (
+                SELECT chosen.*, chosen.source_id = ANY (held_sources) OR chosen.target_id = ANY (held_targets)
+                    OR chosen.campaign_id = ANY (held_campaigns) AS held
+                FROM unnest(next.places, next.source_ids, next.campaign_ids, next.target_ids)
+                    AS chosen (place, source_id, campaign_id, target_id)
+                WHERE chosen.source_id <> ALL (off_sources) AND chosen.campaign_id <> ALL (off_campaigns)) AS one;
+        END IF;
+        SELECT rows.* INTO resumed, moved, account_ids, each_resumed, each_repointed
+        FROM thaw.resume_rows(cause, next.places, next.source_ids, next.target_ids) AS rows;
+        held := held + coalesce(cardinality(next.places), 0) - resumed;
+    END IF;
+    heal.resumed := heal.resumed + resumed;
+    heal.skipped := heal.skipped + held;
+
+    -- 4. Go on after the last one; or, at the end, come back to what was held.
+    IF at_end AND heal.resumed < heal.cap AND heal.skipped > 0 AND heal.round < rounds THEN
+        verdict := 'busy';
+        retry_in := least(15, 2 ^ (heal.round - 1)) * interval '1 second';
+        heal.round := heal.round + 1;
+        heal.skipped := 0;
+        heal.at_account_id := NULL;
+        heal.at_campaign_id := NULL;
+        heal.at_paused_at := NULL;
+        heal.at_enrollment_id := NULL;
+    ELSIF at_end OR heal.resumed >= heal.cap THEN
+        verdict := 'done';
+    END IF;
+    UPDATE thaw.heals AS h SET
+        resumed = heal.resumed,
+        repointed = h.repointed + moved,
+        campaigns_resumed = h.campaigns_resumed + coalesce(cardinality(started_for), 0),
+        accounts_done = CASE WHEN at_end THEN greatest(heal.accounts, heal.accounts_done) ELSE heal.accounts_done END,
+        batch = h.batch + 1,
+        at_account_id = heal.at_account_id, at_campaign_id = heal.at_campaign_id,
+        at_paused_at = heal.at_paused_at, at_enrollment_id = heal.at_enrollment_id,
+        round = heal.round, skipped = heal.skipped
+    WHERE h.id = p_heal_id;
+
+    -- 5. Tell the platform, account by account.
+    IF resumed > 0 AND thaw.has_endpoint() THEN
+        PERFORM thaw.publish_resumed(a, 'heal', heal.even_if_off, NULL, NULL, p_heal_id, through.resumed, through.repointed,
+            cardinality(array_positions(started_for, a.id)))
+        FROM unnest(account_ids, each_resumed, each_repointed) AS through (account_id, resumed, repointed)
+        JOIN thaw.accounts AS a ON a.id = through.account_id
+        ORDER BY a.id;
+    END IF;
+
+    -- 6. The end.
+    IF verdict = 'done' THEN
+        PERFORM thaw.finish_heal(p_heal_id);
+    ELSE
+        -- A batch that a crash of the server takes back is done again, its progress being in the same transaction. Only the
+        -- last one waits for the disk, and with it all that came before.
         SET LOCAL synchronous_commit = off;
     END IF;
 END;
@@ -172,5 +592,10 @@ COMMENT ON FUNCTION thaw.heal(text, text, integer, text, boolean) IS
 -- +goose Down
 DROP FUNCTION thaw.heal(text, text, integer, text, boolean);
 DROP FUNCTION thaw.heal_batch(bigint, integer, bigint);
+DROP FUNCTION thaw.lock_free_campaigns(bigint[]);
+DROP FUNCTION thaw.heal_next_listed(thaw.heals, integer);
+DROP FUNCTION thaw.heal_next(thaw.heals, integer);
+DROP FUNCTION thaw.heal_sources(thaw.heals, bigint, integer);
 DROP FUNCTION thaw.start_heal(bigint, bigint, bigint[], integer, boolean, text);
+DROP FUNCTION thaw.finish_heal(bigint);
 DROP FUNCTION thaw.heal_scope(bigint);

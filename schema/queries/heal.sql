@@ -1,7 +1,8 @@
 -- name: HealBatch :one
 -- One short transaction of a heal, the end of its job included if this was the last one.
 SELECT batch.verdict::text AS verdict, batch.resumed::integer AS resumed,
-    coalesce(CASE WHEN batch.verdict <> 'more' THEN thaw.complete_job(sqlc.arg(job_id)::bigint) END, false)::boolean AS completed
+    coalesce(extract(epoch FROM batch.retry_in), 0)::float8 AS retry_seconds,
+    coalesce(CASE WHEN batch.verdict NOT IN ('more', 'busy') THEN thaw.complete_job(sqlc.arg(job_id)::bigint) END, false)::boolean AS completed
 FROM thaw.heal_batch(sqlc.arg(heal_id)::bigint, sqlc.arg(size)::integer, sqlc.arg(job_id)::bigint) AS batch;
 
 -- name: StartHeal :one
@@ -16,7 +17,7 @@ FROM thaw.heal_scope(sqlc.arg(heal_id)::bigint) AS scope;
 
 -- name: Heal :one
 SELECT h.id, h.target, h.cap, h.status, h.resumed, h.repointed, h.campaigns_resumed, h.found, h.left_over,
-    h.requested_by, h.requested_at, h.finished_at
+    h.skipped, h.requested_by, h.requested_at, h.finished_at
 FROM thaw.heals AS h
 WHERE h.id = sqlc.arg(heal_id)::bigint;
 

@@ -1,0 +1,307 @@
+package worker_test
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/thawline/thaw/internal/testdb"
+	"github.com/thawline/thaw/schema/dbsqlc"
+)
+
+// startHeal starts a heal of workspace acme and lets it look around.
+func (f *fleet) startHeal(t *testing.T, limit int) (heal int64) {
+	t.Helper()
+	heal = testdb.Value[int64](t, f.DB, "SELECT thaw.heal('acme', cap => $1)", limit)
+	require.Equal(t, dbsqlc.HealBatchRow{Verdict: "more"}, f.healBatch(t, heal, 1))
+	return heal
+}
+
+// small makes accounts with one prospect in each of several campaigns that they share.
+func (f *fleet) small(t *testing.T, accounts, campaigns int) (ids []int64) {
+	t.Helper()
+	shared := make([]int64, campaigns)
+	for i := range shared {
+		shared[i] = f.campaign(t, campaign{key: fmt.Sprint("shared ", i)})
+	}
+	for i := range accounts {
+		a := f.account(t, account{key: fmt.Sprint("small ", i)})
+		ids = append(ids, a)
+		for _, c := range shared {
+			f.prospects(t, prospects{account: a, campaign: c, n: 1, reason: disconnected})
+		}
+	}
+	return ids
+}
+
+// left is how many a finished heal has resumed, has left, and has left because they were held.
+func (f *fleet) left(t *testing.T, heal int64) [3]int {
+	t.Helper()
+	return [3]int(testdb.Value[[]int](t, f.DB, "SELECT ARRAY[resumed, left_over, skipped] FROM thaw.heals WHERE id = $1 AND status = 'done'", heal))
+}
+
+// However few prospects an account has in a campaign, a batch is full.
+func TestHealBatchesAreFullOverManySmallAccounts(t *testing.T) {
+	t.Parallel()
+	for name, limit := range map[string]int{"the cap is enough": 1000, "the cap is not enough": 110} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := setup(t)
+			f.small(t, 40, 3)
+			heal := f.startHeal(t, limit)
+			var sizes []int32
+			for verdict := "more"; verdict == "more"; {
+				batch := f.healBatch(t, heal, 50)
+				verdict, sizes = batch.Verdict, append(sizes, batch.Resumed)
+			}
+			want := min(limit, 120)
+			require.Equal(t, []int32{50, 50, int32(want - 100)}, sizes)
+			require.Equal(t, [3]int{want, 120 - want, 0}, f.left(t, heal))
+			require.Equal(t, 40, testdb.Value[int](t, f.DB, "SELECT accounts FROM thaw.heals"))
+		})
+	}
+}
+
+// A batch is taken back, as when its process or the server dies: the next attempt does the same rows, and none twice.
+func TestHealRepeatsABatchThatWasTakenBack(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	f.small(t, 20, 2)
+	heal := f.startHeal(t, 1000)
+	f.healBatch(t, heal, 15)
+
+	lost := f.begin(t)
+	batch, err := dbsqlc.New(lost).HealBatch(t.Context(), dbsqlc.HealBatchParams{HealID: heal, Size: 15, JobID: 1})
+	require.NoError(t, err)
+	require.Equal(t, int32(15), batch.Resumed)
+	require.NoError(t, lost.Rollback(t.Context()))
+
+	require.Equal(t, int32(15), f.healBatch(t, heal, 15).Resumed)
+	require.Equal(t, dbsqlc.HealBatchRow{Verdict: "done", Resumed: 10}, f.healBatch(t, heal, 15))
+	require.Equal(t, [3]int{40, 0, 0}, f.left(t, heal))
+	require.Equal(t, 3, testdb.Value[int](t, f.DB, "SELECT batch FROM thaw.heals"))
+}
+
+// Another transaction holds some of a heal's rows. The heal does the others, and comes back.
+func TestHealComesBackToWhatOthersHeld(t *testing.T) {
+	t.Parallel()
+	for name, start := range map[string]string{
+		"a workspace": "SELECT thaw.heal('acme')", "an account": "SELECT thaw.heal('acme', 'a1')",
+		"listed": "SELECT thaw.start_heal(NULL, NULL, ARRAY(SELECT id FROM thaw.enrollments), 100, false, 'a test')",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := setup(t)
+			ids := f.waiting(t, f.account(t, account{key: "a1"}), 10)
+			heal := testdb.Value[int64](t, f.DB, start)
+			f.healBatch(t, heal, 4)
+
+			platform := f.begin(t)
+			_, err := platform.Exec(t.Context(), "SELECT FROM thaw.enrollments WHERE id = ANY ($1) FOR UPDATE", ids[1:4])
+			require.NoError(t, err)
+			require.Equal(t, dbsqlc.HealBatchRow{Verdict: "more", Resumed: 1}, f.healBatch(t, heal, 4))
+			require.Equal(t, dbsqlc.HealBatchRow{Verdict: "more", Resumed: 4}, f.healBatch(t, heal, 4))
+			require.Equal(t, dbsqlc.HealBatchRow{Verdict: "busy", Resumed: 2, RetrySeconds: 1}, f.healBatch(t, heal, 4))
+			require.Equal(t, dbsqlc.HealBatchRow{Verdict: "busy", RetrySeconds: 2}, f.healBatch(t, heal, 100))
+			require.NoError(t, platform.Rollback(t.Context()))
+			require.Equal(t, dbsqlc.HealBatchRow{Verdict: "done", Resumed: 3}, f.healBatch(t, heal, 100))
+			require.Equal(t, [3]int{10, 0, 0}, f.left(t, heal))
+		})
+	}
+}
+
+// Rows that are held for longer than a heal tries are left, and it says so.
+func TestHealSaysWhatOthersHeldToTheEnd(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	ids := f.waiting(t, f.account(t, account{key: "a1"}), 10)
+	heal := f.startHeal(t, 100)
+	platform := f.begin(t)
+	_, err := platform.Exec(t.Context(), "SELECT FROM thaw.enrollments WHERE id = ANY ($1) FOR UPDATE", ids[1:4])
+	require.NoError(t, err)
+	var waits []float64
+	for verdict := ""; verdict != "done"; {
+		batch := f.healBatch(t, heal, 100)
+		verdict = batch.Verdict
+		waits = append(waits, batch.RetrySeconds)
+	}
+	require.Equal(t, []float64{1, 2, 4, 8, 15, 0}, waits)
+	require.Equal(t, [3]int{7, 3, 3}, f.left(t, heal))
+}
+
+// The next that a heal would resume are held, more than a batch of them: it goes on with those behind them.
+func TestHealGoesOnBehindWhatOthersHold(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	ids := f.waiting(t, f.account(t, account{key: "a1"}), 20)
+	heal := f.startHeal(t, 100)
+	platform := f.begin(t)
+	_, err := platform.Exec(t.Context(), "SELECT FROM thaw.enrollments WHERE id = ANY ($1) FOR UPDATE", ids[:12])
+	require.NoError(t, err)
+	var sizes []int32
+	for range 5 {
+		sizes = append(sizes, f.healBatch(t, heal, 4).Resumed)
+	}
+	require.Equal(t, []int32{0, 0, 0, 4, 4}, sizes)
+	require.NoError(t, platform.Rollback(t.Context()))
+}
+
+// A batch of many accounts waits for none of them, nor for a campaign, while it holds the others: their signals would wait too.
+func TestHealOfManyAccountsWaitsForNone(t *testing.T) {
+	t.Parallel()
+	for name, hold := range map[string]string{
+		"an account":                   "SELECT FROM thaw.accounts WHERE provider_account_id = 'small 1' FOR UPDATE",
+		"a campaign":                   "SELECT FROM thaw.campaigns WHERE key = 'shared 1' FOR NO KEY UPDATE",
+		"a campaign that was paused":   "UPDATE thaw.campaigns SET status = 'paused', paused_reason = 'linkedin_account_issue', paused_at = thaw.now() WHERE key = 'shared 1'",
+		"a prospect of each campaign":  "SELECT FROM thaw.enrollments WHERE account_id = (SELECT id FROM thaw.accounts WHERE provider_account_id = 'small 1') FOR UPDATE",
+		"a campaign that is to be run": "SELECT FROM thaw.campaigns WHERE key = 'waits' FOR NO KEY UPDATE",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := setup(t)
+			accounts := f.small(t, 4, 2)
+			f.prospects(t, prospects{account: accounts[3], campaign: f.campaign(t, campaign{key: "waits", reason: disconnected}), n: 1, reason: disconnected})
+			heal := f.startHeal(t, 100)
+			platform := f.begin(t)
+			_, err := platform.Exec(t.Context(), hold)
+			require.NoError(t, err)
+			first := f.healBatch(t, heal, 100)
+			require.Equal(t, "busy", first.Verdict)
+			require.Positive(t, first.Resumed)
+			require.Less(t, first.Resumed, int32(9))
+			require.NoError(t, platform.Commit(t.Context()))
+			require.Equal(t, dbsqlc.HealBatchRow{Verdict: "done", Resumed: 9 - first.Resumed}, f.healBatch(t, heal, 100))
+			require.Equal(t, [3]int{9, 0, 0}, f.left(t, heal))
+		})
+	}
+}
+
+// What stands against an account comes between the choice of a batch and its locks.
+func TestHealLooksAgainUnderTheLock(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change string
+		want   dbsqlc.HealBatchRow
+		after  map[string]int // on account "new"
+	}{
+		"put on hold": {
+			"SELECT thaw.hold('new', thaw.now() + interval '1 day', 'a test', 'a test', 'linkedin')",
+			dbsqlc.HealBatchRow{Verdict: "done"}, map[string]int{disconnected: 5},
+		},
+		"disconnected": {
+			"SELECT thaw.signal('linkedin', 'new', 'disconnected')",
+			dbsqlc.HealBatchRow{Verdict: "done"}, map[string]int{disconnected: 5},
+		},
+		"a sibling connected": {
+			`SELECT FROM thaw.accounts WHERE provider_account_id = 'new' FOR NO KEY UPDATE;
+			UPDATE thaw.accounts SET status = 'connected' WHERE provider_account_id IN ('old')`,
+			dbsqlc.HealBatchRow{Verdict: "busy", Resumed: 5, RetrySeconds: 1}, map[string]int{"active": 5},
+		},
+		"a campaign paused by a person": {
+			`SELECT thaw.pause_campaign('acme', 'of account 2', 'a test', 'a test')`,
+			dbsqlc.HealBatchRow{Verdict: "done", Resumed: 5}, map[string]int{disconnected: 5},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := setup(t)
+			old := f.account(t, account{key: "old", member: "jane", status: "disconnected"})
+			renewed := f.account(t, account{key: "new", member: "jane"})
+			f.waiting(t, old, 5)
+			f.waiting(t, renewed, 5)
+			heal := f.startHeal(t, 100)
+			first := f.begin(t)
+			_, err := first.Exec(t.Context(), c.change)
+			require.NoError(t, err)
+			m := meet(t, f, first, func() (dbsqlc.HealBatchRow, error) {
+				return dbsqlc.New(f.Pool).HealBatch(t.Context(), dbsqlc.HealBatchParams{HealID: heal, Size: 100, JobID: 1})
+			})
+			require.NoError(t, m.err)
+			require.True(t, m.waited)
+			require.Equal(t, c.want, m.value)
+			if name == "a campaign paused by a person" { // those of the sibling were moved here
+				c.after["active"] = 5
+			}
+			require.Equal(t, c.after, f.states(t, renewed))
+			if c.want.Verdict == "busy" {
+				require.Equal(t, dbsqlc.HealBatchRow{Verdict: "done", Resumed: 5}, f.healBatch(t, heal, 100))
+				require.Equal(t, map[string]int{"active": 5}, f.states(t, old))
+			}
+		})
+	}
+}
+
+func TestHealOfAListThatNamesAProspectTwice(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	ids := f.waiting(t, f.account(t, account{key: "a1"}), 5)
+	heal := testdb.Value[int64](t, f.DB, "SELECT thaw.start_heal(NULL, NULL, $1, 100, false, 'a test')", append(ids, ids...))
+	for f.healBatch(t, heal, 2).Verdict != "done" {
+	}
+	require.Equal(t, [3]int{5, 0, 0}, f.left(t, heal))
+	require.Equal(t, 5, testdb.Value[int](t, f.DB, "SELECT found FROM thaw.heals"))
+}
+
+// Two heals of the same prospects, passes, pauses and the platform's own writes, all at once: none waits for another for ever,
+// and no prospect is resumed twice (which setup checks in the end).
+func TestHealsPassesAndPausesDoNotDeadlock(t *testing.T) {
+	t.Parallel()
+	const accounts, campaigns, turns = 12, 4, 12
+	f := setup(t)
+	f.Exec(t, "UPDATE thaw.settings SET safety_accounts = 1000000, account_cap = 1000000, fleet_cap = 10000000, signal_cap = 10000000")
+	for i := range accounts {
+		f.account(t, account{key: fmt.Sprint("a", i), member: fmt.Sprint("m", i/2)})
+	}
+	for i := range campaigns {
+		f.campaign(t, campaign{key: fmt.Sprint("c", i)})
+	}
+	f.Exec(t, `
+		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, paused_reason, paused_at, prospect_url)
+		SELECT a.workspace_id, c.id, a.id, 'paused', 'linkedin_account_disconnected', thaw.now() - interval '1 hour', format('%s-%s-%s', a.id, c.id, i)
+		FROM thaw.accounts AS a, thaw.campaigns AS c, generate_series(1, 8) AS i`)
+	f.launch(t)
+	var all errgroup.Group
+	var over atomic.Bool
+	loop := func(sql string, args func(i int) []any) {
+		all.Go(func() error {
+			for i := 0; !over.Load(); i++ {
+				if _, err := f.Pool.Exec(t.Context(), sql, args(i)...); err != nil {
+					return fmt.Errorf("%s: %w", sql, err)
+				}
+			}
+			return nil
+		})
+	}
+	one := func(i int) []any { return []any{fmt.Sprint("a", i%accounts)} }
+	loop("SELECT thaw.signal('linkedin', $1, 'disconnected')", one)
+	loop("SELECT thaw.signal('linkedin', $1, 'connected')", func(i int) []any { return one(i * 5) })
+	loop("UPDATE thaw.campaigns SET name = name || 'x' WHERE key = $1", func(i int) []any { return []any{fmt.Sprint("c", i%campaigns)} })
+	loop("UPDATE thaw.enrollments SET step = step + 1 WHERE account_id = (SELECT id FROM thaw.accounts WHERE provider_account_id = $1) AND status = 'active'", one)
+	for range turns {
+		var heals []int64
+		for _, start := range []string{
+			"SELECT thaw.heal('acme')",
+			"SELECT thaw.start_heal(NULL, NULL, ARRAY(SELECT id FROM thaw.enrollments ORDER BY id DESC), 1000, false, 'a test')",
+		} {
+			heals = append(heals, testdb.Value[int64](t, f.DB, start))
+		}
+		// Its job is done by the worker, too; here it is hurried.
+		for _, heal := range heals {
+			deadline := time.Now().Add(30 * time.Second)
+			for f.healBatch(t, heal, 40).Verdict != "done" {
+				require.True(t, time.Now().Before(deadline), "a heal comes to no end")
+			}
+		}
+	}
+	over.Store(true)
+	require.NoError(t, all.Wait())
+	for i := range accounts {
+		f.signal(t, fmt.Sprint("a", i), "connected")
+	}
+	f.settle(t)
+	f.noDeadlock(t)
+}
