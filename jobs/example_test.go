@@ -11,7 +11,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"github.com/thawline/thaw/internal/localpg"
 	"github.com/thawline/thaw/jobs"
@@ -59,7 +58,7 @@ func ExampleSweepArgs() {
 	ctx := context.Background()
 	pool, drop := platform(ctx)
 	defer drop()
-	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{Schema: schema.Name})
+	client, err := river.NewClient(jobs.NewDriver(pool), &river.Config{Schema: schema.Name})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/thawline/thaw/internal/testdb"
@@ -232,7 +231,7 @@ func inTx(t *testing.T, db *testdb.DB, do func(tx pgx.Tx) job) job {
 
 func insertOnly(t *testing.T) *river.Client[pgx.Tx] {
 	t.Helper()
-	client, err := river.NewClient(riverpgxv5.New(nil), &river.Config{Schema: schema.Name})
+	client, err := river.NewClient(jobs.NewDriver(nil), &river.Config{Schema: schema.Name})
 	require.NoError(t, err)
 	return client
 }

@@ -37,8 +37,8 @@ type Signal struct {
 }
 
 // Send applies a signal in the caller's own transaction, by the same rules as the webhooks: the status of the account and the
-// job that follows from it are committed with whatever else tx does, or not at all, and the workers wake at that commit. It
-// locks the account's row until then. It is a call of the SQL function thaw.signal, for which the role needs EXECUTE.
+// job that follows from it are committed with whatever else tx does, or not at all. Nothing is notified; the workers find the
+// job within 100 ms of the commit. It locks the account's row until then. It is a call of the SQL function thaw.signal, for which the role needs EXECUTE.
 func Send(ctx context.Context, tx pgx.Tx, s Signal) (Outcome, error) {
 	if s.Provider == "" {
 		s.Provider = "linkedin"

@@ -245,6 +245,7 @@ var breaks = map[string][]string{
 		"UPDATE thaw.enrollment_events SET paused_at = NULL",
 		"UPDATE thaw.enrollment_events SET kind = 'resumed', source = 'import', paused_at = NULL",
 	},
+	"workers_client_id_check":            {"INSERT INTO thaw.workers (client_id, lock_key, pid) VALUES ('', 1, 1)"},
 	"backlog_samples_paused_check":       {"ALTER TABLE thaw.backlog_samples DROP CONSTRAINT backlog_samples_waiting_are_paused; UPDATE thaw.backlog_samples SET paused = -1"},
 	"backlog_samples_waiting_are_paused": {"UPDATE thaw.backlog_samples SET waiting = 3", "UPDATE thaw.backlog_samples SET waiting = -1"},
 	"account_events_change_something":    {"UPDATE thaw.account_events SET to_status = from_status"},

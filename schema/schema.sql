@@ -853,13 +853,10 @@ BEGIN
             AND "thaw".river_job_state_in_bitmask(unique_states, state)
         DO UPDATE SET kind = job.kind
     RETURNING job.id INTO job_id;
-    IF p_delay <= '0' THEN
-        PERFORM pg_notify('thaw.river_insert', json_build_object('queue', p_queue)::text);
-    END IF;
     RETURN job_id;
 END;
 $$;
-COMMENT ON FUNCTION thaw.enqueue(p_kind text, p_queue text, p_priority smallint, p_args jsonb, p_delay interval, p_unique_states bit) IS 'Inserts a River job, unique by kind and arguments in the given states (bits: scheduled, running, retryable, pending, discarded, completed, cancelled, available), and wakes its queue at commit. Returns the id of the new job or of the one that is there.';
+COMMENT ON FUNCTION thaw.enqueue(p_kind text, p_queue text, p_priority smallint, p_args jsonb, p_delay interval, p_unique_states bit) IS 'Inserts a River job, unique by kind and arguments in the given states (bits: scheduled, running, retryable, pending, discarded, completed, cancelled, available). Does not notify: workers look for new jobs every few hundredths of a second. Returns the id of the new job or of the one that is there.';
 CREATE FUNCTION thaw.enrollments_count_delete() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1583,18 +1580,12 @@ COMMENT ON FUNCTION thaw.hold(account text, until timestamp with time zone, why 
 CREATE FUNCTION thaw.hurry(p_kind text, p_args jsonb) RETURNS void
     LANGUAGE plpgsql
     AS $$
-DECLARE
-    its_queue text;
 BEGIN
     UPDATE "thaw".river_job AS job SET state = 'available', scheduled_at = pg_catalog.now()
     WHERE job.unique_key = thaw.job_key(p_kind, p_args)
         AND job.unique_key IS NOT NULL AND job.unique_states IS NOT NULL
         AND "thaw".river_job_state_in_bitmask(job.unique_states, job.state)
-        AND job.state IN ('scheduled', 'retryable')
-    RETURNING job.queue INTO its_queue;
-    IF its_queue IS NOT NULL THEN
-        PERFORM pg_notify('thaw.river_insert', json_build_object('queue', its_queue)::text);
-    END IF;
+        AND job.state IN ('scheduled', 'retryable');
 END;
 $$;
 CREATE FUNCTION thaw.job_key(p_kind text, p_args jsonb) RETURNS bytea
@@ -1748,6 +1739,31 @@ BEGIN
     END IF;
 END;
 $$;
+CREATE TABLE thaw.workers (
+    client_id text NOT NULL,
+    lock_key bigint NOT NULL,
+    pid integer NOT NULL,
+    registered_at timestamp with time zone DEFAULT now() NOT NULL,
+    lost_at timestamp with time zone,
+    CONSTRAINT workers_client_id_check CHECK (((client_id <> ''::text) AND (length(client_id) <= 100)))
+);
+COMMENT ON TABLE thaw.workers IS 'The worker processes that run, or have been gone for less than two minutes.';
+COMMENT ON COLUMN thaw.workers.client_id IS 'The process in River: river_job.attempted_by ends with it while it runs a job.';
+COMMENT ON COLUMN thaw.workers.lock_key IS 'The advisory lock that the process holds.';
+COMMENT ON COLUMN thaw.workers.pid IS 'The server process of the session that holds it.';
+COMMENT ON COLUMN thaw.workers.registered_at IS 'When the process took the lock.';
+COMMENT ON COLUMN thaw.workers.lost_at IS 'When the lock was first found to be gone. NULL: the process is there.';
+CREATE FUNCTION thaw.lost_workers() RETURNS SETOF text
+    LANGUAGE sql
+    BEGIN ATOMIC
+ SELECT w.client_id
+    FROM thaw.workers w
+   WHERE (NOT (EXISTS ( SELECT
+            FROM pg_locks l
+           WHERE ((l.locktype = 'advisory'::text) AND l.granted AND (l.pid = w.pid) AND (l.objsubid = 1) AND (l.database = ( SELECT d.oid
+                    FROM pg_database d
+                   WHERE (d.datname = current_database()))) AND ((l.classid)::bigint = ((w.lock_key >> 32) & '4294967295'::bigint)) AND ((l.objid)::bigint = (w.lock_key & '4294967295'::bigint))))));
+END;
 CREATE FUNCTION thaw.notice_losses() RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -2266,6 +2282,18 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.recount(p_accounts integer, p_rows integer, OUT accounts integer, OUT corrected integer) IS 'Compares the counts of paused enrollments with the rows and corrects them; without arguments for all accounts. Returns how many accounts were looked at and how many counts were corrected.';
+CREATE FUNCTION thaw.register_worker(p_client_id text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    key bigint := ('x' || left(replace(gen_random_uuid()::text, '-', ''), 16))::bit(64)::bigint;
+BEGIN
+    PERFORM pg_advisory_lock(key);
+    INSERT INTO thaw.workers AS w (client_id, lock_key, pid) VALUES (p_client_id, key, pg_backend_pid())
+    ON CONFLICT (client_id) DO UPDATE
+        SET lock_key = excluded.lock_key, pid = excluded.pid, registered_at = excluded.registered_at, lost_at = NULL;
+END;
+$$;
 CREATE FUNCTION thaw.remove_endpoint(p_url text) RETURNS boolean
     LANGUAGE plpgsql
     AS $$
@@ -2302,6 +2330,84 @@ BEGIN
     FROM thaw.outbox AS o
     JOIN thaw.webhook_deliveries AS d ON d.outbox_id = o.id
     WHERE o.id = ANY (page) AND d.state = 'waiting' AND d.attempts = 0;
+END;
+$$;
+CREATE TABLE thaw.river_queue (
+    name text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    paused_at timestamp with time zone,
+    updated_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL
+);
+CREATE FUNCTION thaw.requested_controls(p_client_id text, p_job_ids bigint[]) RETURNS TABLE(action text, queue text, job_id bigint)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+(
+          SELECT
+                 CASE
+                     WHEN (q.paused_at IS NULL) THEN 'resume'::text
+                     ELSE 'pause'::text
+                 END AS action,
+             q.name AS queue,
+             (0)::bigint AS job_id
+            FROM thaw.river_queue q
+         UNION ALL
+          SELECT 'cancel'::text AS action,
+             job.queue,
+             job.id
+            FROM thaw.river_job job
+           WHERE ((job.state = 'running'::thaw.river_job_state) AND (job.metadata ? 'cancel_attempted_at'::text) AND (job.attempted_by[cardinality(job.attempted_by)] = requested_controls.p_client_id))
+ ) UNION
+  SELECT 'cancel'::text AS action,
+     job.queue,
+     job.id
+    FROM thaw.river_job job
+   WHERE ((job.id = ANY (requested_controls.p_job_ids)) AND (job.metadata ? 'cancel_attempted_at'::text));
+END;
+CREATE FUNCTION thaw.requeue_lost_jobs() RETURNS SETOF text
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    gone text[];
+BEGIN
+    UPDATE thaw.workers AS w SET lost_at = pg_catalog.clock_timestamp()
+    WHERE w.client_id IN (
+        SELECT seen.client_id FROM thaw.workers AS seen
+        WHERE seen.lost_at IS NULL AND seen.client_id IN (SELECT thaw.lost_workers())
+        FOR UPDATE SKIP LOCKED);
+    SELECT array_agg(lost.client_id) INTO gone
+    FROM (
+        SELECT seen.client_id FROM thaw.workers AS seen
+        WHERE seen.lost_at < pg_catalog.clock_timestamp() - interval '0.7 seconds'
+            AND seen.client_id IN (SELECT thaw.lost_workers())
+        FOR UPDATE SKIP LOCKED) AS lost;
+    IF gone IS NULL THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+    WITH requeued AS (
+        UPDATE "thaw".river_job AS job SET
+            state = CASE WHEN job.metadata ? 'cancel_attempted_at' THEN 'cancelled' ELSE 'available' END
+                ::"thaw".river_job_state,
+            finalized_at = CASE WHEN job.metadata ? 'cancel_attempted_at' THEN pg_catalog.now() END,
+            scheduled_at = pg_catalog.now(),
+            errors = array_append(job.errors, jsonb_build_object('at', pg_catalog.now(), 'attempt', job.attempt,
+                'error', 'the process that ran this job is gone', 'trace', ''))
+        -- A job that the last transaction of its process is just completing is left to the next look.
+        WHERE job.id IN (
+            SELECT held.id FROM "thaw".river_job AS held
+            WHERE held.state = 'running' AND held.attempted_by[cardinality(held.attempted_by)] = ANY (gone)
+            FOR UPDATE SKIP LOCKED)
+        RETURNING job.queue)
+    SELECT DISTINCT requeued.queue FROM requeued;
+    -- Its leadership would last for another 15 seconds. This NOTIFY is one per dead leader.
+    DELETE FROM "thaw".river_leader AS leader WHERE leader.leader_id = ANY (gone);
+    IF FOUND THEN
+        PERFORM pg_notify('thaw.river_leadership', '{"leader_id": "", "action": "resigned"}');
+    END IF;
+    -- A fetch that was under way may still be committed; not two minutes later.
+    DELETE FROM thaw.workers AS w
+    WHERE w.client_id = ANY (gone) AND w.lost_at < pg_catalog.clock_timestamp() - interval '2 minutes';
 END;
 $$;
 CREATE FUNCTION thaw.require_reason(p_why text, p_decided_by text) RETURNS void
@@ -2870,6 +2976,20 @@ BEGIN
     RETURN FOUND;
 END;
 $$;
+CREATE FUNCTION thaw.waiting_queues(p_queues text[]) RETURNS TABLE(queue text, waited interval)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT wanted.queue,
+     (now() - min(oldest.scheduled_at))
+    FROM ((unnest(waiting_queues.p_queues) wanted(queue)
+      CROSS JOIN generate_series(1, 4) by(priority))
+      CROSS JOIN LATERAL ( SELECT job.scheduled_at
+            FROM thaw.river_job job
+           WHERE ((job.state = 'available'::thaw.river_job_state) AND (job.queue = wanted.queue) AND (job.priority = by.priority) AND ((job.scheduled_at >= (now() - '00:00:15'::interval)) AND (job.scheduled_at <= now())))
+           ORDER BY job.scheduled_at
+          LIMIT 1) oldest)
+   GROUP BY wanted.queue;
+END;
 CREATE TABLE thaw.retention (
     part text NOT NULL,
     turn integer NOT NULL,
@@ -3310,13 +3430,6 @@ CREATE SEQUENCE thaw.river_notification_id_seq
     NO MAXVALUE
     CACHE 1;
 ALTER SEQUENCE thaw.river_notification_id_seq OWNED BY thaw.river_notification.id;
-CREATE TABLE thaw.river_queue (
-    name text NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
-    paused_at timestamp with time zone,
-    updated_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL
-);
 CREATE TABLE thaw.sweeps (
     tick_at timestamp with time zone NOT NULL,
     account_cap integer NOT NULL,
@@ -3482,6 +3595,8 @@ ALTER TABLE ONLY thaw.webhook_endpoints
     ADD CONSTRAINT webhook_endpoints_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.webhook_endpoints
     ADD CONSTRAINT webhook_endpoints_url_key UNIQUE (url);
+ALTER TABLE ONLY thaw.workers
+    ADD CONSTRAINT workers_pkey PRIMARY KEY (client_id);
 ALTER TABLE ONLY thaw.workspaces
     ADD CONSTRAINT workspaces_key_key UNIQUE (key);
 ALTER TABLE ONLY thaw.workspaces

@@ -138,39 +138,113 @@ func TestJobsAreCompletedAsRiverDoes(t *testing.T) {
 	}
 }
 
-// River's client notifies at a limited rate, counted when the insert runs, so that a transaction that is rolled back can
-// swallow the wake-up of the next one. thaw.enqueue notifies by itself, in the transaction of its insert.
-func TestEveryCommittedJobWakesItsQueue(t *testing.T) {
+// No transaction that waits for the disk notifies: not a signal, not a sweep, not a heal, not a platform's client that
+// inserts with package jobs. All of them would commit one after the other.
+func TestNoCommittedJobNotifies(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
-	f.account(t, account{key: "a1"})
+	a := f.account(t, account{key: "a1"})
+	f.waiting(t, a, 10)
+	listening, err := pgx.Connect(t.Context(), f.Direct)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = listening.Close(context.Background()) })
+	_, err = listening.Exec(t.Context(), `LISTEN "thaw.river_insert"; LISTEN "thaw.river_control"; LISTEN "thaw.river_leadership"`)
+	require.NoError(t, err)
+
+	f.signal(t, "a1", "error")
+	f.signal(t, "a1", "connected")
+	f.Exec(t, "SELECT thaw.sweep(); SELECT thaw.heal('acme'); SELECT thaw.hurry('heal', '{\"heal_id\": 1}')")
+	insertOnly, err := river.NewClient(jobs.NewDriver(f.Pool), &river.Config{Schema: schema.Name})
+	require.NoError(t, err)
+	_, err = insertOnly.Insert(t.Context(), jobs.PruneArgs{TickAt: jobs.TickAt(f.Now(t))}, nil)
+	require.NoError(t, err)
+
+	// Postgres keeps the order: the first notification is the last that was sent.
+	f.Exec(t, `SELECT pg_notify('thaw.river_insert', 'the end')`)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	first, err := listening.WaitForNotification(ctx)
+	require.NoError(t, err)
+	require.Equal(t, "the end", first.Payload)
+}
+
+// River's own driver would notify in the transaction of the insert. If that ends, jobs.Driver is not needed any more.
+func TestRiverNotifiesInTheTransactionOfTheInsert(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
 	listening, err := pgx.Connect(t.Context(), f.Direct)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = listening.Close(context.Background()) })
 	_, err = listening.Exec(t.Context(), `LISTEN "thaw.river_insert"`)
 	require.NoError(t, err)
-
-	for range 20 {
-		lost := f.begin(t)
-		_, err = lost.Exec(t.Context(), "SELECT thaw.signal('linkedin', 'a1', 'connected')")
-		require.NoError(t, err)
-		require.NoError(t, lost.Rollback(t.Context()))
-
-		f.signal(t, "a1", "connected")
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-		told, err := listening.WaitForNotification(ctx)
-		cancel()
-		require.NoError(t, err)
-		require.JSONEq(t, `{"queue": "resume"}`, told.Payload)
-	}
-	// A pause that is scheduled wakes nobody yet, and what was rolled back never did: the next word is another's.
-	f.signal(t, "a1", "error")
-	f.Exec(t, "SELECT thaw.sweep()")
+	_, err = f.client(t).Insert(t.Context(), jobs.HealArgs{HealID: 1}, nil)
+	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	told, err := listening.WaitForNotification(ctx)
+	_, err = listening.WaitForNotification(ctx)
 	require.NoError(t, err)
-	require.JSONEq(t, `{"queue": "sweep"}`, told.Payload)
+	f.Exec(t, "DELETE FROM thaw.river_job")
+}
+
+// A job that is cut off by the end of its process is available again at once, not after a retry's pause or a rescue.
+func TestJobCutOffByTheEndOfItsProcessIsAvailableAtOnce(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	a := f.account(t, account{key: "a1", status: "disconnected"})
+	f.waiting(t, a, 10)
+	w, stop := f.launchUntilStopped(t, context.WithoutCancel(t.Context()))
+	f.eventually(t, 1, "SELECT count(*) FROM thaw.sweeps WHERE tick_at = thaw.tick()")
+	f.settle(t)
+	f.signal(t, "a1", "connected")
+	f.settle(t)
+	f.signal(t, "a1", "disconnected")
+	f.settle(t)
+	lock := f.begin(t)
+	_, err := lock.Exec(t.Context(), "LOCK TABLE thaw.enrollments")
+	require.NoError(t, err)
+	f.signal(t, "a1", "connected")
+	f.eventually(t, 1, "SELECT count(*) FROM thaw.river_job WHERE state = 'running' AND kind = 'resume_account'")
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.NoError(t, w.Stop(over))
+	require.Equal(t, "available", testdb.Value[string](t, f.DB,
+		"SELECT state::text FROM thaw.river_job WHERE kind = 'resume_account' ORDER BY id DESC LIMIT 1"))
+	require.NoError(t, lock.Rollback(t.Context()))
+	stop()
+	f.launch(t)
+	f.eventually(t, 10, "SELECT count(*) FROM thaw.enrollments WHERE status = 'active'")
+}
+
+// A process that is gone has lost the session that holds its lock: its jobs are handed out again within seconds. One that is
+// frozen, or not known, keeps them until the rescue. Mutants: without the look at the lock the second job is run too; without
+// the requeue the first waits for a minute.
+func TestJobsOfAProcessThatIsGoneAreHandedOutAgain(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	if f.PollOnly {
+		t.Skip("a pooler gives no session to hold a lock")
+	}
+	f.attemptsMayFail = true
+	for _, key := range []string{"gone", "frozen"} {
+		a := f.account(t, account{key: key, status: "disconnected"})
+		f.waiting(t, a, 10)
+		f.signal(t, key, "connected")
+		f.Exec(t, "UPDATE thaw.river_job SET state = 'running', attempt = 1, attempted_at = now(), attempted_by = ARRAY['first', $1] WHERE state = 'available'", key)
+	}
+	for _, key := range []string{"gone", "frozen"} {
+		session, err := pgx.Connect(t.Context(), f.Direct)
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = session.Close(context.Background()) })
+		_, err = session.Exec(t.Context(), "SELECT thaw.register_worker($1)", key)
+		require.NoError(t, err)
+		if key == "gone" {
+			require.NoError(t, session.Close(t.Context()))
+		}
+	}
+	f.launch(t)
+	f.eventually(t, 1, "SELECT count(*) FROM thaw.river_job WHERE attempted_by @> '{gone}' AND state = 'completed'")
+	require.Equal(t, 1, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.river_job WHERE attempted_by @> '{frozen}' AND state = 'running'"))
+	f.Exec(t, "DELETE FROM thaw.river_job WHERE state = 'running'")
 }
 
 // A frozen transaction is ended by the server, and a hanging job by its context, before the queue gives the job to another.

@@ -25,6 +25,7 @@ type sweepWorker struct {
 	river.WorkerDefaults[jobs.SweepArgs]
 	store  *store.Store
 	logger *slog.Logger
+	wake   func(queues ...string)
 }
 
 // Work plans a tick: all of the plan, its jobs and its summary row, or nothing.
@@ -42,6 +43,7 @@ func (w *sweepWorker) Work(ctx context.Context, job *river.Job[jobs.SweepArgs]) 
 	if err != nil {
 		return err
 	}
+	w.wake(jobs.QueueTick)
 	for _, tick := range over {
 		logTick(ctx, w.logger, w.store, tick)
 	}

@@ -2,18 +2,23 @@ package worker
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivertype"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/thawline/thaw/internal/notifier"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/jobs"
 )
@@ -51,8 +56,9 @@ type Config struct {
 	// Concurrency is how many jobs of signals, resumes and pauses, run at once in this process; beside them half as many
 	// resumes of a tick do. Default 8.
 	Concurrency int
-	// PollOnly does without LISTEN, for a connection pooler in transaction mode. Jobs of signals then start within 100 ms,
-	// others within a second, instead of at once.
+	// PollOnly does without LISTEN and without a lock of the session, for a connection pooler in transaction mode. Jobs that
+	// other processes insert then start within a tenth of a second instead of at once, and those of a process that is gone
+	// wait for [RescueAfter].
 	PollOnly bool
 	// Webhooks makes this process deliver messages to the platform. Nil: others do.
 	Webhooks *Webhooks
@@ -65,9 +71,11 @@ type Config struct {
 // A Worker is one process's share of the work. Any number of them can run on one database.
 type Worker struct {
 	client   *river.Client[pgx.Tx]
+	notifier *notifier.Notifier
 	watchdog *watchdog
-	stop     context.CancelFunc
-	group    *errgroup.Group
+	// stop ends the watchdog; hush the notifier, which goes on until the last job has ended.
+	stop, hush context.CancelFunc
+	group      *errgroup.Group
 }
 
 // New returns a worker that is not started. It reads the length of a tick from the database.
@@ -83,8 +91,11 @@ func New(ctx context.Context, c Config) (*Worker, error) {
 		return nil, fmt.Errorf("reading the settings: %w", err)
 	}
 
+	// The notifier is made below, when the queues are known.
+	var bell *notifier.Notifier
+	wake := func(queues ...string) { bell.Wake(queues...) }
 	workers := river.NewWorkers()
-	river.AddWorker(workers, &sweepWorker{store: db, logger: c.Logger})
+	river.AddWorker(workers, &sweepWorker{store: db, logger: c.Logger, wake: wake})
 	river.AddWorker(workers, &resumeWorker{store: db, logger: c.Logger, turns: semaphore.NewWeighted(int64(turns))})
 	river.AddWorker(workers, &pauseWorker{store: db, logger: c.Logger})
 	river.AddWorker(workers, &healWorker{store: db, logger: c.Logger})
@@ -94,28 +105,34 @@ func New(ctx context.Context, c Config) (*Worker, error) {
 	river.AddWorker(workers, &deliverWorker{store: db, logger: c.Logger, webhooks: c.Webhooks})
 
 	queues := map[string]river.QueueConfig{
-		jobs.QueueSweep:  {MaxWorkers: 2, FetchCooldown: 10 * time.Millisecond, FetchPollInterval: time.Second},
+		jobs.QueueSweep:  {MaxWorkers: 2, FetchCooldown: 10 * time.Millisecond},
 		jobs.QueueResume: {MaxWorkers: c.Concurrency},
-		jobs.QueueTick:   {MaxWorkers: ticksAhead * turns, FetchCooldown: 20 * time.Millisecond, FetchPollInterval: time.Second},
-		jobs.QueueHeal:   {MaxWorkers: 2, FetchCooldown: 10 * time.Millisecond, FetchPollInterval: time.Second},
+		jobs.QueueTick:   {MaxWorkers: ticksAhead * turns, FetchCooldown: 20 * time.Millisecond},
+		jobs.QueueHeal:   {MaxWorkers: 2, FetchCooldown: 10 * time.Millisecond},
 	}
 	if c.Webhooks != nil {
 		queues[jobs.QueueWebhooks(c.Webhooks.EndpointID)] = river.QueueConfig{
-			MaxWorkers: deliveriesAtOnce, FetchCooldown: 20 * time.Millisecond, FetchPollInterval: time.Second,
+			MaxWorkers: deliveriesAtOnce, FetchCooldown: 20 * time.Millisecond,
 		}
 	}
 
-	client, err := river.NewClient(riverpgxv5.New(c.RiverPool), &river.Config{
+	id := clientID()
+	bell = notifier.New(notifier.Config{
+		Pool: c.RiverPool, RiverSchema: c.RiverSchema, ClientID: id, Queues: slices.Sorted(maps.Keys(queues)), PollOnly: c.PollOnly,
+		Logger: c.Logger,
+	})
+	client, err := river.NewClient(bell.Driver(), &river.Config{
+		ID:      id,
 		Schema:  c.RiverSchema,
-		Logger:  c.Logger,
+		Logger:  quiet(c.Logger),
 		Workers: workers,
 		Queues:  queues,
-		// A queue does at most MaxWorkers jobs a cooldown; and River limits its own notifications by the same number when
-		// an insert runs, so that one transaction can swallow the wake-up of the next. One millisecond makes both
-		// harmless. The poll catches what no notification reported.
+		// A queue does at most MaxWorkers jobs a cooldown. The poll catches what the notifier has missed: it looks at the
+		// queues more often, and at less cost. Not River's PollOnly, even behind a pooler: the notifier always wakes the
+		// workers of its own process, and hands on what is paused or cancelled.
 		FetchCooldown:        time.Millisecond,
-		FetchPollInterval:    100 * time.Millisecond,
-		PollOnly:             c.PollOnly,
+		FetchPollInterval:    time.Second,
+		ErrorHandler:         failures{c.Logger},
 		JobTimeout:           JobTimeout,
 		RescueStuckJobsAfter: RescueAfter,
 		RetryPolicy:          &cappedRetry{},
@@ -135,8 +152,21 @@ func New(ctx context.Context, c Config) (*Worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("setting up the queue: %w", err)
 	}
-	return &Worker{client: client, watchdog: dog}, nil
+	return &Worker{client: client, notifier: bell, watchdog: dog}, nil
 }
+
+// clientID names this process in the queue: its host, for people, and a random part, because two containers may have the same
+// name and begin in the same moment.
+func clientID() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown_host"
+	}
+	return strings.ReplaceAll(host[:min(len(host), 60)], ".", "_") + "_" + rand.Text()
+}
+
+// Wake makes the workers of these queues fetch, in this process at once; see [notifier.Notifier.Wake].
+func (w *Worker) Wake(queues ...string) { w.notifier.Wake(queues...) }
 
 // Client returns the client of the queue, for the pages that show it and for tests that watch it.
 func (w *Worker) Client() *river.Client[pgx.Tx] { return w.client }
@@ -146,9 +176,12 @@ func (w *Worker) Start(ctx context.Context) error {
 	if err := w.client.Start(ctx); err != nil {
 		return fmt.Errorf("starting the queue: %w", err)
 	}
-	ctx, w.stop = context.WithCancel(ctx)
-	w.group, ctx = errgroup.WithContext(ctx)
-	w.group.Go(func() error { w.watchdog.run(ctx); return nil })
+	w.group = &errgroup.Group{}
+	watching, stop := context.WithCancel(ctx)
+	hearing, hush := context.WithCancel(ctx)
+	w.stop, w.hush = stop, hush
+	w.group.Go(func() error { w.watchdog.run(watching); return nil })
+	w.group.Go(func() error { w.notifier.Run(hearing); return nil })
 	return nil
 }
 
@@ -161,6 +194,7 @@ func (w *Worker) Stop(ctx context.Context) error {
 		defer cancel()
 		err = w.client.StopAndCancel(cancelled)
 	}
-	_ = w.group.Wait()
+	w.hush()
+	_ = w.group.Wait() // none returns an error
 	return err
 }

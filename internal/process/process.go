@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/thawline/thaw/internal/metrics"
+	"github.com/thawline/thaw/internal/notifier"
 	"github.com/thawline/thaw/internal/server"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/tracing"
@@ -124,6 +125,7 @@ func Run(ctx context.Context, c Config) error {
 
 	var client *river.Client[pgx.Tx]
 	var workers *worker.Worker
+	var wake func(queues ...string)
 	if c.Work != nil {
 		workers, err = worker.New(ctx, worker.Config{
 			Pool: c.Pools.Passes, RiverPool: c.Pools.Queue, RiverSchema: c.RiverSchema,
@@ -132,15 +134,20 @@ func Run(ctx context.Context, c Config) error {
 		if err != nil {
 			return err
 		}
-		client = workers.Client()
-	} else if client, err = insertOnly(c); err != nil {
-		return err
+		client, wake = workers.Client(), workers.Wake
+	} else {
+		if client, err = insertOnly(c); err != nil {
+			return err
+		}
+		bell := notifier.New(notifier.Config{Pool: c.Pools.Queue, RiverSchema: c.RiverSchema, Logger: c.Logger})
+		wake = bell.Wake
+		group.Go(func() error { bell.Run(asked); return nil })
 	}
 
 	var handler http.Handler
 	if c.Web != nil {
 		handler, err = server.New(running, server.Config{
-			Store: store.New(c.Pools.Reads), Receiver: store.New(c.Pools.Webhooks), Client: client, RiverSchema: c.RiverSchema, Migrator: c.Migrator,
+			Store: store.New(c.Pools.Reads), Receiver: store.New(c.Pools.Webhooks), Wake: wake, Client: client, RiverSchema: c.RiverSchema, Migrator: c.Migrator,
 			Webhooks: c.Web.Webhooks, AdminPassword: c.Web.AdminPassword, Metrics: numbers.Handler(),
 			Traces: c.Traces, Stopping: asked, Logger: c.Logger,
 		})

@@ -25,6 +25,8 @@ type Config struct {
 	Store *store.Store
 	// Receiver records the deliveries of providers, on connections of its own. Default: Store.
 	Receiver *store.Store
+	// Wake is told, after the commit, which queues have new jobs. Nil: their workers find out for themselves.
+	Wake func(queues ...string)
 	// Client is the queue that River UI shows. Required.
 	Client *river.Client[pgx.Tx]
 	// RiverSchema is the Postgres schema of River's tables. Required.
@@ -49,10 +51,13 @@ type Config struct {
 func New(ctx context.Context, c Config) (http.Handler, error) {
 	mux := http.NewServeMux()
 
+	if c.Wake == nil {
+		c.Wake = func(...string) {}
+	}
 	if c.Receiver == nil {
 		c.Receiver = c.Store
 	}
-	c.Webhooks.Apply = receive(c.Receiver, c.Traces)
+	c.Webhooks.Apply = receive(c.Receiver, c.Wake, c.Traces)
 	c.Webhooks.Logger = c.Logger
 	if err := webhook.Register(mux, c.Webhooks); err != nil {
 		return nil, err

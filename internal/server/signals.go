@@ -13,11 +13,12 @@ import (
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/tracing"
 	"github.com/thawline/thaw/internal/webhook"
+	"github.com/thawline/thaw/jobs"
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 // receive gives a delivery to the database, in one transaction: recorded, applied, and its job inserted, or none of it.
-func receive(db *store.Store, traces trace.TracerProvider) webhook.Apply {
+func receive(db *store.Store, wake func(queues ...string), traces trace.TracerProvider) webhook.Apply {
 	if traces == nil {
 		traces = noop.NewTracerProvider()
 	}
@@ -37,6 +38,9 @@ func receive(db *store.Store, traces trace.TracerProvider) webhook.Apply {
 		if err != nil {
 			span.SetStatus(codes.Error, err.Error())
 			return "", fmt.Errorf("receiving signal for account %q: %w", s.AccountID, err)
+		}
+		if outcome == string(jobs.Applied) {
+			wake(jobs.QueueResume)
 		}
 		span.SetAttributes(attribute.String("outcome", outcome))
 		return outcome, nil

@@ -1,0 +1,94 @@
+package notifier
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/riverqueue/river/riverdriver"
+
+	"github.com/thawline/thaw/schema/dbsqlc"
+)
+
+// A control is what a control notification of River asks for.
+type control struct {
+	Action string `json:"action"`
+	Queue  string `json:"queue"`
+	JobID  int64  `json:"job_id,omitempty"`
+}
+
+// allQueues stands for every queue in River's notifications.
+const allQueues = "*"
+
+// maxAsked bounds the control notifications that are remembered until the next look; more are taken for forged.
+const maxAsked = 100
+
+// ask remembers what a control notification asks for, and has the tables looked at.
+func (n *Notifier) ask(payload string) {
+	var asked control
+	_ = json.Unmarshal([]byte(payload), &asked) // what is not JSON asks for nothing that the tables have
+	n.mu.Lock()
+	if len(n.asked) < maxAsked {
+		n.asked = append(n.asked, asked)
+	}
+	n.mu.Unlock()
+	signal(n.asking)
+}
+
+// control hands to River what the tables say, whenever a notification asks for it, and from time to time: River ignores what is
+// so already.
+func (n *Notifier) control(ctx context.Context) {
+	for wait(ctx, n.asking, controlEvery) {
+		n.mu.Lock()
+		asked := n.asked
+		n.asked = nil
+		n.mu.Unlock()
+		var jobIDs []int64
+		for _, a := range asked {
+			if a.Action == "cancel" {
+				jobIDs = append(jobIDs, a.JobID)
+			}
+		}
+		var requested []dbsqlc.RequestedControlsRow
+		err := n.query(ctx, func(ctx context.Context) (err error) {
+			requested, err = n.queries.RequestedControls(ctx, dbsqlc.RequestedControlsParams{ClientID: n.c.ClientID, JobIds: jobIDs})
+			return err
+		})
+		if err != nil {
+			if ctx.Err() == nil {
+				n.c.Logger.WarnContext(ctx, "could not look which queues are paused and which jobs cancelled; trying again", "error", err)
+			}
+			pause(ctx, time.Second)
+			continue
+		}
+		for _, r := range requested {
+			if slices.Contains(n.c.Queues, r.Queue) {
+				payload, _ := json.Marshal(control{r.Action, r.Queue, r.JobID}) // a struct of strings and a number
+				n.deliver(&riverdriver.Notification{Topic: topicControl, Payload: string(payload)}, "")
+			}
+		}
+		for _, a := range asked {
+			if !n.isRequested(a, requested) {
+				n.forged.log(ctx, n.c.Logger, a)
+			}
+		}
+		pause(ctx, controlAtMost)
+	}
+}
+
+// isRequested says whether a notification agrees with the tables. Changed metadata of a queue mean nothing to Thaw.
+func (n *Notifier) isRequested(a control, requested []dbsqlc.RequestedControlsRow) bool {
+	switch a.Action {
+	case "metadata_changed":
+		return true
+	case "pause", "resume":
+		return !slices.ContainsFunc(requested, func(r dbsqlc.RequestedControlsRow) bool {
+			return r.JobID == 0 && r.Action != a.Action && (r.Queue == a.Queue || a.Queue == allQueues)
+		})
+	case "cancel":
+		return slices.ContainsFunc(requested, func(r dbsqlc.RequestedControlsRow) bool { return r.Action == a.Action && r.JobID == a.JobID })
+	default:
+		return false
+	}
+}

@@ -1,0 +1,374 @@
+package notifier_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river/riverdriver"
+	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/internal/notifier"
+	"github.com/thawline/thaw/internal/testdb"
+	"github.com/thawline/thaw/schema"
+)
+
+// A process is a notifier with a pool of its own, and what River hears from it.
+type process struct {
+	*notifier.Notifier
+	listener riverdriver.Listener
+	log      *lines
+	stop     func()
+}
+
+// start runs the notifier of a process that works on the queue "resume".
+func start(t *testing.T, db *testdb.DB, client string, pollOnly bool) *process {
+	t.Helper()
+	config := db.Pool.Config()
+	config.MaxConns = 4
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	require.NoError(t, err)
+	p := &process{log: &lines{}}
+	p.Notifier = notifier.New(notifier.Config{
+		Pool: pool, RiverSchema: schema.Name, ClientID: client, Queues: []string{"resume"}, PollOnly: pollOnly || db.PollOnly,
+		Logger: slog.New(slog.NewJSONHandler(p.log, &slog.HandlerOptions{Level: slog.LevelInfo})),
+	})
+	p.listener = p.Driver().GetListener(&riverdriver.GetListenenerParams{Schema: schema.Name})
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	var running sync.WaitGroup
+	running.Go(func() { p.Run(ctx) })
+	p.stop = sync.OnceFunc(func() {
+		cancel()
+		running.Wait()
+		pool.Close()
+	})
+	t.Cleanup(p.stop)
+	return p
+}
+
+// hears waits until River is told this.
+func (p *process) hears(t *testing.T, topic, payload string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for {
+		heard, err := p.listener.WaitForNotification(ctx)
+		require.NoError(t, err, "waiting for %s %s; log: %s", topic, payload, p.log)
+		if heard.Topic == topic && sameJSON(t, payload, heard.Payload) {
+			return
+		}
+	}
+}
+
+func sameJSON(t *testing.T, one, other string) bool {
+	t.Helper()
+	var a, b any
+	require.NoError(t, json.Unmarshal([]byte(one), &a))
+	require.NoError(t, json.Unmarshal([]byte(other), &b))
+	x, err := json.Marshal(a)
+	require.NoError(t, err)
+	y, err := json.Marshal(b)
+	require.NoError(t, err)
+	return bytes.Equal(x, y)
+}
+
+const wakes = `{"queue": "resume"}`
+
+// listening waits until the process is known to be alive.
+func (p *process) listening(t *testing.T, db *testdb.DB, client string) (pid int) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		return testdb.Value[int](t, db, `
+			SELECT count(*) FROM thaw.workers WHERE client_id = $1 AND client_id NOT IN (SELECT thaw.lost_workers())`, client) == 1
+	}, 20*time.Second, 5*time.Millisecond)
+	return testdb.Value[int](t, db, "SELECT pid FROM thaw.workers WHERE client_id = $1", client)
+}
+
+func direct(t *testing.T) *testdb.DB {
+	t.Helper()
+	db := testdb.New(t)
+	if db.PollOnly {
+		t.Skip("a pooler in transaction mode gives no session that listens")
+	}
+	return db
+}
+
+// The workers of the process that has committed are woken without the database.
+func TestWakeReachesItsOwnProcessWithoutTheDatabase(t *testing.T) {
+	t.Parallel()
+	pool, err := pgxpool.New(t.Context(), "postgres://127.0.0.1:1/none")
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	n := notifier.New(notifier.Config{Pool: pool, RiverSchema: schema.Name, ClientID: "a", Queues: []string{"resume"}, Logger: slog.New(slog.DiscardHandler)})
+	p := &process{Notifier: n, listener: n.Driver().GetListener(nil), log: &lines{}}
+	for range 5000 { // far more than River takes at once: they are one
+		p.Wake("resume", "of another process")
+	}
+	p.hears(t, "river_insert", wakes)
+	none, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = p.listener.WaitForNotification(none)
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+// Other processes are told, also by one that works nothing; not the one that tells.
+func TestWakeTellsOtherProcesses(t *testing.T) {
+	t.Parallel()
+	db := direct(t)
+	a, b := start(t, db, "a", false), start(t, db, "b", false)
+	a.listening(t, db, "a")
+	b.listening(t, db, "b")
+	web := start(t, db, "", false)
+	for _, from := range []*process{a, web, a} {
+		b.drain()
+		from.Wake("resume")
+		b.hears(t, "river_insert", wakes)
+	}
+}
+
+// drain takes what is pending, and what comes within a moment of it.
+func (p *process) drain() {
+	for {
+		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+		_, err := p.listener.WaitForNotification(ctx)
+		cancel()
+		if err != nil {
+			return
+		}
+	}
+}
+
+// What SQL callers insert is found without a notification, also behind a pooler.
+func TestJobsOfSQLCallersAreFound(t *testing.T) {
+	t.Parallel()
+	for _, pollOnly := range []bool{false, true} {
+		db := testdb.New(t)
+		p := start(t, db, "a", pollOnly)
+		p.drain()
+		db.Exec(t, "SELECT thaw.enqueue('resume_account', 'resume', 1::smallint, '{\"account_id\": 1, \"signal_id\": 1}')")
+		p.hears(t, "river_insert", wakes)
+	}
+}
+
+// Every role that can connect may send what River's control channel takes. It changes nothing, and one line says so.
+func TestForgedControlMessagesChangeNothing(t *testing.T) {
+	t.Parallel()
+	db := direct(t)
+	p := start(t, db, "a", false)
+	p.listening(t, db, "a")
+	db.Exec(t, `
+		INSERT INTO thaw.river_queue (name, updated_at) VALUES ('resume', now());
+		INSERT INTO thaw.river_job (id, state, queue, kind, args, max_attempts, attempt, attempted_by, attempted_at, metadata) OVERRIDING SYSTEM VALUE
+		VALUES (1, 'running', 'resume', 'x', '{}', 5, 1, '{a}', now(), '{}'), (2, 'running', 'resume', 'x', '{}', 5, 1, '{a}', now(), '{}')`)
+	for range 20 {
+		for _, forged := range []string{
+			`{"action": "pause", "queue": "*"}`, `{"action": "pause", "queue": "resume"}`, `{"action": "cancel", "queue": "resume", "job_id": 1}`,
+			`{"action": "cancel", "queue": "resume", "job_id": 99}`, `{"action": "stop", "queue": "resume"}`, `no JSON`,
+		} {
+			db.Exec(t, "SELECT pg_notify('thaw.river_control', $1)", forged)
+		}
+	}
+	require.Eventually(t, func() bool { return strings.Contains(p.log.String(), "forges") }, 20*time.Second, 5*time.Millisecond)
+	// What follows is real; whatever came before it is heard before it.
+	db.Exec(t, `
+		UPDATE thaw.river_job SET metadata = '{"cancel_attempted_at": "2026-01-01T00:00:00Z"}' WHERE id = 2;
+		SELECT pg_notify('thaw.river_control', '{"action": "cancel", "queue": "resume", "job_id": 2}')`)
+	for {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		heard, err := p.listener.WaitForNotification(ctx)
+		cancel()
+		require.NoError(t, err)
+		if heard.Topic == "river_control" {
+			require.NotContains(t, heard.Payload, "pause")
+			require.NotContains(t, heard.Payload, `"job_id":1`)
+			if strings.Contains(heard.Payload, "cancel") {
+				require.JSONEq(t, `{"action": "cancel", "queue": "resume", "job_id": 2}`, heard.Payload)
+				break
+			}
+		}
+	}
+	require.Equal(t, 1, strings.Count(p.log.String(), "forges"), "%s", p.log)
+	db.Exec(t, "DELETE FROM thaw.river_job")
+}
+
+// What the tables say reaches River, with a notification or without.
+func TestRealControlMessagesArrive(t *testing.T) {
+	t.Parallel()
+	for _, notified := range []bool{true, false} {
+		db := testdb.New(t)
+		p := start(t, db, "a", !notified)
+		db.Exec(t, "INSERT INTO thaw.river_queue (name, updated_at, paused_at) VALUES ('resume', now(), now())")
+		if notified {
+			db.Exec(t, `SELECT pg_notify('thaw.river_control', '{"action": "pause", "queue": "*"}')`)
+		}
+		p.hears(t, "river_control", `{"action": "pause", "queue": "resume"}`)
+		db.Exec(t, "UPDATE thaw.river_queue SET paused_at = NULL")
+		p.hears(t, "river_control", `{"action": "resume", "queue": "resume"}`)
+		require.NotContains(t, p.log.String(), "forges")
+	}
+}
+
+// A connection that is cut is replaced, each time as soon as the first time: River's own listener waits longer after each.
+func TestConnectionIsReplacedAtOnceHoweverOftenItIsCut(t *testing.T) {
+	t.Parallel()
+	db := direct(t)
+	p := start(t, db, "a", false)
+	for range 8 {
+		pid := p.listening(t, db, "a")
+		db.Exec(t, "SELECT pg_terminate_backend($1)", pid)
+		require.Eventually(t, func() bool { return testdb.Value[int](t, db, "SELECT pid FROM thaw.workers") != pid }, 20*time.Second, 5*time.Millisecond)
+	}
+	p.listening(t, db, "a")
+	p.drain()
+	web := start(t, db, "", false)
+	web.Wake("resume")
+	p.hears(t, "river_insert", wakes)
+	pauses := p.log.durations(t, "again_in")
+	require.GreaterOrEqual(t, len(pauses), 8)
+	for _, pause := range pauses {
+		require.Less(t, pause, 200*time.Millisecond, "%s", p.log)
+	}
+}
+
+// A database that ends idle sessions does not end this one.
+func TestConnectionOutlivesTheLimitForIdleSessions(t *testing.T) {
+	t.Parallel()
+	db := direct(t)
+	p := start(t, db, "a", false)
+	pid := p.listening(t, db, "a")
+	require.Equal(t, "idle", testdb.Value[string](t, db, "SELECT state FROM pg_stat_activity WHERE pid = $1", pid))
+	conn, err := pgx.Connect(t.Context(), db.Direct)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	db.Exec(t, "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET idle_session_timeout = ''300ms''', current_database()); END $$")
+	p.stop()
+	p = start(t, db, "b", false)
+	pid = p.listening(t, db, "b")
+	// Sessions that begin now live for 300 ms; this one is there when another has ended.
+	short, err := pgx.Connect(t.Context(), db.Direct)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = short.Close(context.Background()) })
+	var other int
+	require.NoError(t, short.QueryRow(t.Context(), "SELECT pg_backend_pid()").Scan(&other))
+	look := func(sql string, args ...any) (n int) {
+		require.NoError(t, conn.QueryRow(t.Context(), sql, args...).Scan(&n))
+		return n
+	}
+	require.Eventually(t, func() bool { return look("SELECT count(*) FROM pg_stat_activity WHERE pid = $1", other) == 0 }, 20*time.Second, 10*time.Millisecond)
+	require.Equal(t, 1, look("SELECT count(*) FROM pg_stat_activity WHERE pid = $1", pid))
+	require.Empty(t, p.log.durations(t, "again_in"))
+}
+
+// A process counts as gone only when the very session that it has named is gone: another that takes its lock, whose key
+// everybody can read, does not keep it alive; and one that has only lost its connection comes back.
+func TestWhoIsGone(t *testing.T) {
+	t.Parallel()
+	db := direct(t)
+	session := func() *pgx.Conn {
+		conn, err := pgx.Connect(t.Context(), db.Direct)
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = conn.Close(context.Background()) })
+		return conn
+	}
+	register := func(conn *pgx.Conn) {
+		_, err := conn.Exec(t.Context(), "SELECT thaw.register_worker('a')")
+		require.NoError(t, err)
+	}
+	gone := func() []string { return testdb.Column[string](t, db, "SELECT thaw.lost_workers()") }
+	first := session()
+	register(first)
+	require.Empty(t, gone())
+
+	forger := session()
+	_, err := forger.Exec(t.Context(), "SELECT pg_advisory_lock_shared(1)")
+	require.NoError(t, err)
+	db.Exec(t, "SELECT pg_terminate_backend(pid) FROM thaw.workers")
+	require.Eventually(t, func() bool { return len(gone()) == 1 }, 20*time.Second, 5*time.Millisecond)
+	_, err = forger.Exec(t.Context(), "SELECT pg_advisory_lock((SELECT lock_key FROM thaw.workers))")
+	require.NoError(t, err)
+	require.Equal(t, []string{"a"}, gone())
+
+	db.Exec(t, "SELECT thaw.requeue_lost_jobs()")
+	require.Equal(t, 1, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.workers WHERE lost_at IS NOT NULL"))
+	register(session())
+	require.Empty(t, gone())
+	require.Equal(t, 1, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.workers WHERE lost_at IS NULL"))
+}
+
+// The jobs of a process that is gone are available again at the second look, its leadership is over, and in the end its row is
+// removed. A job that somebody wanted to cancel is cancelled; one that is just being completed is left alone.
+func TestJobsOfAProcessThatIsGone(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	db.Exec(t, `
+		INSERT INTO thaw.workers (client_id, lock_key, pid) VALUES ('gone', 1, 0);
+		INSERT INTO thaw.river_leader (leader_id, elected_at, expires_at) VALUES ('gone', now(), now() + interval '1 minute');
+		INSERT INTO thaw.river_job (id, state, queue, kind, args, max_attempts, attempt, attempted_by, attempted_at, metadata) OVERRIDING SYSTEM VALUE
+		VALUES (1, 'running', 'resume', 'x', '{}', 5, 1, '{other,gone}', now(), '{}'),
+			(2, 'running', 'resume', 'x', '{}', 5, 1, '{gone,other}', now(), '{}'),
+			(3, 'running', 'heal', 'x', '{}', 5, 1, '{gone}', now(), '{"cancel_attempted_at": "2026-01-01T00:00:00Z"}'),
+			(4, 'running', 'sweep', 'x', '{}', 5, 1, '{gone}', now(), '{}')`)
+	completing, err := db.Pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer func() { _ = completing.Rollback(context.Background()) }()
+	_, err = completing.Exec(t.Context(), "SELECT FROM thaw.river_job WHERE id = 4 FOR UPDATE")
+	require.NoError(t, err)
+
+	look := func() []string { return testdb.Column[string](t, db, "SELECT thaw.requeue_lost_jobs() ORDER BY 1") }
+	states := func() string {
+		return testdb.Value[string](t, db, "SELECT string_agg(state::text, ' ' ORDER BY id) FROM thaw.river_job")
+	}
+	require.Empty(t, look())
+	require.Equal(t, "running running running running", states(), "it may come back")
+	db.Exec(t, "UPDATE thaw.workers SET lost_at = lost_at - interval '1 second'")
+	require.Equal(t, []string{"heal", "resume"}, look())
+	require.Equal(t, "available running cancelled running", states())
+	require.Equal(t, 1, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.river_job WHERE id = 1 AND errors[1] ->> 'error' LIKE '%gone%'"))
+	require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.river_leader"))
+	require.NoError(t, completing.Rollback(t.Context()))
+	require.Equal(t, []string{"sweep"}, look())
+	require.Empty(t, look())
+	require.Equal(t, 1, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.workers"))
+	db.Exec(t, "UPDATE thaw.workers SET lost_at = lost_at - interval '3 minutes'")
+	look()
+	require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.workers"))
+	db.Exec(t, "DELETE FROM thaw.river_job")
+}
+
+// lines keeps a log.
+type lines struct {
+	mu  sync.Mutex
+	all bytes.Buffer
+}
+
+func (l *lines) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all.Write(line)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all.String()
+}
+
+// durations returns an attribute of the lines that have it.
+func (l *lines) durations(t *testing.T, attribute string) (found []time.Duration) {
+	t.Helper()
+	for line := range strings.Lines(l.String()) {
+		var attributes map[string]any
+		require.NoError(t, json.Unmarshal([]byte(line), &attributes))
+		if value, ok := attributes[attribute].(float64); ok {
+			found = append(found, time.Duration(value))
+		}
+	}
+	return found
+}

@@ -1,0 +1,55 @@
+-- Which processes work, so that the jobs of one that is gone are found at once (thaw.requeue_lost_jobs).
+--
+-- A worker process holds an advisory lock for as long as the session in which it listens, and writes its key here. Postgres lets the
+-- lock go in the moment when the process dies. The key is random, and only the session that is named here counts: pg_locks
+-- shows the keys of all to all, and any role may take any advisory lock.
+
+-- +goose Up
+CREATE TABLE thaw.workers (
+    client_id     text        NOT NULL PRIMARY KEY CHECK (client_id <> '' AND length(client_id) <= 100),
+    lock_key      bigint      NOT NULL,
+    pid           integer     NOT NULL,
+    registered_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    lost_at       timestamptz
+);
+COMMENT ON TABLE thaw.workers IS 'The worker processes that run, or have been gone for less than two minutes.';
+COMMENT ON COLUMN thaw.workers.client_id IS 'The process in River: river_job.attempted_by ends with it while it runs a job.';
+COMMENT ON COLUMN thaw.workers.lock_key IS 'The advisory lock that the process holds.';
+COMMENT ON COLUMN thaw.workers.pid IS 'The server process of the session that holds it.';
+COMMENT ON COLUMN thaw.workers.registered_at IS 'When the process took the lock.';
+COMMENT ON COLUMN thaw.workers.lost_at IS 'When the lock was first found to be gone. NULL: the process is there.';
+
+-- The processes whose lock is gone. One look at the locks of the server, however many processes there are.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.lost_workers() RETURNS SETOF text LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+    SELECT w.client_id FROM thaw.workers AS w
+    WHERE NOT EXISTS (
+        SELECT FROM pg_catalog.pg_locks AS l
+        WHERE l.locktype = 'advisory' AND l.granted AND l.pid = w.pid AND l.objsubid = 1
+            AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database())
+            AND l.classid::bigint = ((w.lock_key >> 32) & 4294967295) AND l.objid::bigint = (w.lock_key & 4294967295));
+END;
+-- +goose StatementEnd
+
+-- Registers the process that calls this, for as long as the session lasts. The lock comes first: a row without it would be taken
+-- for a process that is gone.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.register_worker(p_client_id text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    key bigint := ('x' || left(replace(gen_random_uuid()::text, '-', ''), 16))::bit(64)::bigint;
+BEGIN
+    PERFORM pg_advisory_lock(key);
+    INSERT INTO thaw.workers AS w (client_id, lock_key, pid) VALUES (p_client_id, key, pg_backend_pid())
+    ON CONFLICT (client_id) DO UPDATE
+        SET lock_key = excluded.lock_key, pid = excluded.pid, registered_at = excluded.registered_at, lost_at = NULL;
+END;
+$$;
+-- +goose StatementEnd
+
+REVOKE ALL ON FUNCTION thaw.lost_workers(), thaw.register_worker(text) FROM PUBLIC;
+
+-- +goose Down
+DROP FUNCTION thaw.register_worker(text);
+DROP FUNCTION thaw.lost_workers();
+DROP TABLE thaw.workers;
