@@ -2484,6 +2484,54 @@ CREATE FUNCTION thaw.resumable_lines() RETURNS TABLE(workspace_id bigint, target
   HAVING (sum(part.paused) > 0);
 END;
 COMMENT ON FUNCTION thaw.resumable_lines() IS 'What may be resumed now, by source account, campaign and target account, with how many wait in each; by counts.';
+CREATE FUNCTION thaw.resumable_since() RETURNS timestamp with time zone
+    LANGUAGE plpgsql STABLE
+    SET jit TO 'off'
+    SET work_mem TO '32MB'
+    AS $$
+DECLARE
+    candidate record;
+    since     timestamptz;
+    looked_at integer := 0;
+BEGIN
+    FOR candidate IN
+        SELECT target.id, coalesce(greatest(target.connected_at, target.hold_until, workspace.auto_resume_changed_at, safety.ended_at),
+            '-infinity') AS free_since
+        FROM thaw.resumable_accounts AS waiting
+        JOIN thaw.accounts AS target ON target.id = waiting.account_id
+        JOIN thaw.workspaces AS workspace ON workspace.id = target.workspace_id
+        CROSS JOIN thaw.safety
+        ORDER BY free_since, target.id
+    LOOP
+        EXIT WHEN candidate.free_since >= since;
+        looked_at := looked_at + 1;
+        IF looked_at > 1000 THEN
+            RETURN least(since, (
+                SELECT min(greatest(oldest.paused_at, target.connected_at, target.hold_until, workspace.auto_resume_changed_at,
+                    safety.ended_at))
+                FROM thaw.resumable_lines() AS line
+                JOIN thaw.accounts AS target ON target.id = line.target_id
+                JOIN thaw.workspaces AS workspace ON workspace.id = line.workspace_id
+                CROSS JOIN thaw.safety
+                CROSS JOIN LATERAL (
+                    SELECT e.paused_at FROM thaw.enrollments AS e
+                    WHERE e.status = 'paused' AND e.waits_for_account
+                        AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id
+                    ORDER BY e.paused_at, e.id LIMIT 1) AS oldest));
+        END IF;
+        since := least(since, (
+            SELECT greatest(min(oldest.paused_at), candidate.free_since)
+            FROM thaw.resumable(thaw.sources_of(candidate.id)) AS line (workspace_id, target_id, source_id, campaign_id)
+            CROSS JOIN LATERAL (
+                SELECT e.paused_at FROM thaw.enrollments AS e
+                WHERE e.status = 'paused' AND e.waits_for_account
+                    AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id
+                ORDER BY e.paused_at, e.id LIMIT 1) AS oldest
+            HAVING count(*) > 0));
+    END LOOP;
+    RETURN since;
+END;
+$$;
 CREATE FUNCTION thaw.resume_account(account text, why text, decided_by text DEFAULT CURRENT_USER, even_by_user boolean DEFAULT false, provider text DEFAULT 'linkedin'::text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'

@@ -11,7 +11,7 @@ import (
 
 type statusCmd struct {
 	database `embed:""`
-	Limit    int  `help:"Accounts to show in the table; 0 shows all. JSON has all." default:"30"`
+	Limit    int  `help:"Accounts to show, those with most paused prospects; 0 shows all." default:"30"`
 	JSON     bool `help:"Print JSON."`
 }
 
@@ -19,23 +19,26 @@ func (statusCmd) Help() string { return "Example:\n  thaw status --json" }
 
 func (c *statusCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		report, err := outlook.Status(ctx, db.Pool())
+		report, err := outlook.Status(ctx, db.Pool(), c.Limit)
 		if err != nil {
 			return err
 		}
 		if c.JSON {
 			return writeJSON(e.stdout, report)
 		}
-		return printStatus(e.stdout, report, c.Limit)
+		return printStatus(e.stdout, report)
 	})
 }
 
-func printStatus(out io.Writer, report outlook.StatusReport, limit int) error {
+func printStatus(out io.Writer, report outlook.StatusReport) error {
 	if report.Safety.On {
 		printLine(out, describeSafety(report.Safety))
 	}
-	printf(out, "%d enrollments are paused; %d of them can be woken, through %d accounts.\n",
-		report.Backlog.Paused, report.Backlog.Resumable, report.Backlog.Accounts)
+	if b := report.Backlog; b.Resumable != nil {
+		printf(out, "%d enrollments are paused; %d of them can be resumed, through %d accounts.\n", b.Paused, *b.Resumable, *b.Accounts)
+	} else {
+		printf(out, "%d enrollments are paused; how many of them can be resumed could not be counted within 10 s.\n", b.Paused)
+	}
 	switch last := report.LastSweep; {
 	case last == nil:
 		printf(out, "No tick was swept yet.\n")
@@ -54,17 +57,17 @@ func printStatus(out io.Writer, report outlook.StatusReport, limit int) error {
 	printf(out, "\n")
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	printf(w, "WORKSPACE\tACCOUNT\tSTATUS\tPAUSED\tRESUMABLE\tDONE BY\n")
-	shown := report.Accounts
-	if limit > 0 {
-		shown = shown[:min(limit, len(shown))]
-	}
-	for _, a := range shown {
-		printf(w, "%s\t%s\t%s\t%d\t%d\t%s\n", a.Workspace, a.Account, a.Status, a.Paused, a.Resumable, stampOr(a.ETA, "-"))
+	for _, a := range report.Accounts {
+		done := stampOr(a.ETA, "-")
+		if a.ETA == nil && a.NotBefore != nil {
+			done = "not before " + stamp(*a.NotBefore)
+		}
+		printf(w, "%s\t%s\t%s\t%d\t%d\t%s\n", a.Workspace, a.Account, a.Status, a.Paused, a.Resumable, done)
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	if more := len(report.Accounts) - len(shown); more > 0 {
+	if more := report.AccountsInAll - len(report.Accounts); more > 0 {
 		printf(out, "and %d more accounts: --limit 0 shows them\n", more)
 	}
 	return nil

@@ -171,10 +171,14 @@ func because(reason string) string {
 
 func inLine(f Facts) Answer {
 	answer := Answer{Code: WaitingForSweep, NormalWait: true, WhoActs: Nobody, ExpectedAt: f.ExpectedAt}
-	answer.Sentence = fmt.Sprintf("Account %s is connected, and this prospect is number %d in line.", f.Target, f.Position)
+	place := fmt.Sprintf("is number %d in line", f.Position)
+	if f.IsFurtherBack {
+		place = fmt.Sprintf("has at least %d in line before it", f.Position)
+	}
+	answer.Sentence = fmt.Sprintf("Account %s is connected, and this prospect %s.", f.Target, place)
 	if f.Target != f.Account {
 		answer.Sentence = fmt.Sprintf("Account %s is not connected, but account %s of the same person is, and this prospect "+
-			"is number %d in line there.", f.Account, f.Target, f.Position)
+			"%s there.", f.Account, f.Target, place)
 	}
 	switch {
 	case f.ExpectedAt != nil:

@@ -74,6 +74,11 @@ func TestBecause(t *testing.T) {
 			Answer{WaitingForSweep, "Account acc_1 is connected, and this prospect is number 3 in line. It is resumed automatically, but the forecast does not reach that far; an operator can start a heal to speed it up.", true, Nobody, nil},
 		},
 		{
+			"further back in line than is counted",
+			with(waiting(), func(f *Facts) { f.ExpectedAt, f.NotBefore, f.Position, f.IsFurtherBack = nil, &tick, 100_000, true }),
+			Answer{WaitingForSweep, "Account acc_1 is connected, and this prospect has at least 100000 in line before it. It is resumed automatically, but not before the sweep of 2026-05-01T09:30Z; an operator can start a heal to speed it up.", true, Nobody, nil},
+		},
+		{
 			"in line beyond the horizon, with a bound", with(waiting(), func(f *Facts) { f.ExpectedAt, f.NotBefore = nil, &tick }),
 			Answer{WaitingForSweep, "Account acc_1 is connected, and this prospect is number 3 in line. It is resumed automatically, but not before the sweep of 2026-05-01T09:30Z; an operator can start a heal to speed it up.", true, Nobody, nil},
 		},

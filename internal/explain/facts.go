@@ -49,6 +49,8 @@ type Facts struct {
 	// Position is the place in line at the target; 1 is the next one. It is set where the enrollment waits, its campaign
 	// allows it to wake, and nothing stands against the target.
 	Position int
+	// IsFurtherBack says that it was not counted further than Position: it has at least that many before it.
+	IsFurtherBack bool
 	// ExpectedAt is the tick that reaches the position; nil: it is beyond the horizon of the forecast.
 	ExpectedAt *time.Time
 	// NotBefore is a tick before which the position is certainly not reached, where ExpectedAt is not known; nil: not known either.

@@ -76,7 +76,7 @@ func TestDashboardAsksForWhatThereIs(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"thaw_oldest_resumable_age_seconds", "thaw_paused_enrollments", "thaw_resumed_total", "thaw_safety_mode"} {
+	for _, name := range []string{"thaw_oldest_resumable_age_seconds", "thaw_paused_enrollments", "thaw_resumable_enrollments", "thaw_resumed_total", "thaw_safety_mode"} {
 		require.True(t, asked[name], "the dashboard does not show %s", name)
 	}
 }
@@ -125,7 +125,7 @@ func requireLabels(t *testing.T, family *dto.MetricFamily, where string, matcher
 			continue
 		}
 		assert.Contains(t, labelsOf(family), matcher.Name, "%s: %s has no such label", where, family.GetName())
-		if !slices.Contains([]string{"outcome", "resumable", "lane", "pool"}, matcher.Name) {
+		if !slices.Contains([]string{"outcome", "lane", "pool"}, matcher.Name) {
 			continue
 		}
 		assert.True(t, slices.ContainsFunc(family.GetMetric(), func(metric *dto.Metric) bool {

@@ -20,9 +20,9 @@ var (
 
 	oldestDesc = desc("oldest_resumable_age_seconds",
 		"How long the prospect has waited who has been resumable for longest; 0: nobody waits. The objective is 30 minutes.")
-	pausedDesc = desc("paused_enrollments",
-		"Paused enrollments by reason; resumable: a sweep may wake them now.", "reason", "resumable")
-	wokenDesc = desc("resumed_total",
+	pausedDesc    = desc("paused_enrollments", "Paused enrollments by reason.", "reason")
+	resumableDesc = desc("resumable_enrollments", "Paused enrollments that a sweep can resume now.")
+	wokenDesc     = desc("resumed_total",
 		"Enrollments woken since this process started, by whichever process, by lane.", "lane")
 	budgetUsedDesc = desc("budget_used", "Enrollments that the current tick has woken, by lane.", "lane")
 	budgetCapDesc  = desc("budget_cap", "Enrollments that the current tick may wake, by lane.", "lane")
@@ -78,6 +78,7 @@ func newFleet(ctx context.Context, c Config) *fleet {
 		}},
 		{name: "snapshots", read: readSnapshots},
 		{name: "jobs", read: readJobs},
+		{name: "oldest", read: readOldest},
 		{name: "backlog", read: readBacklog},
 	}
 	return f
@@ -86,7 +87,7 @@ func newFleet(ctx context.Context, c Config) *fleet {
 // Describe implements [prometheus.Collector].
 func (f *fleet) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		upDesc, incompleteDesc, ageDesc, oldestDesc, pausedDesc, wokenDesc, budgetUsedDesc, budgetCapDesc, tickDesc, sweepAgeDesc,
+		upDesc, incompleteDesc, ageDesc, oldestDesc, pausedDesc, resumableDesc, wokenDesc, budgetUsedDesc, budgetCapDesc, tickDesc, sweepAgeDesc,
 		sweepTookDesc, signalsDesc, safetyDesc, snapshotDesc, snapshotTransactionsDesc, snapshotsHiddenDesc, leaderDesc, jobsDesc,
 	} {
 		to <- d
@@ -140,6 +141,17 @@ func (f *fleet) read(wait time.Duration) (up bool) {
 	return true
 }
 
+// outdate makes the next scrape read anew: what was read when the process began is where its counters count from.
+func (f *fleet) outdate() {
+	for _, g := range f.groups {
+		g.mu.Lock()
+		if !g.readAt.IsZero() {
+			g.readAt = g.readAt.Add(-max(f.maxAge, 0) - time.Millisecond)
+		}
+		g.mu.Unlock()
+	}
+}
+
 func (f *fleet) failed(name string, err error) {
 	f.logger.WarnContext(f.ctx, "a part of the metrics of the fleet could not be read", "group", name, "error", err)
 }
@@ -174,18 +186,24 @@ func readSnapshots(ctx context.Context, q *dbsqlc.Queries) ([]prometheus.Metric,
 }
 
 func readBacklog(ctx context.Context, q *dbsqlc.Queries) ([]prometheus.Metric, error) {
-	backlog, err := q.MetricsBacklog(ctx)
+	resumable, err := q.MetricsResumable(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var metrics []prometheus.Metric
-	oldest := 0.0
-	for _, line := range backlog {
-		oldest = max(oldest, line.Oldest)
-		metrics = append(metrics,
-			gauge(pausedDesc, float64(line.Resumable), line.Reason, "true"), gauge(pausedDesc, float64(line.Held), line.Reason, "false"))
+	paused, err := q.MetricsPaused(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return append(metrics, gauge(oldestDesc, oldest)), nil
+	metrics := []prometheus.Metric{gauge(resumableDesc, float64(resumable))}
+	for _, line := range paused {
+		metrics = append(metrics, gauge(pausedDesc, float64(line.Paused), line.Reason))
+	}
+	return metrics, nil
+}
+
+func readOldest(ctx context.Context, q *dbsqlc.Queries) ([]prometheus.Metric, error) {
+	seconds, err := q.MetricsOldest(ctx)
+	return []prometheus.Metric{gauge(oldestDesc, seconds)}, err
 }
 
 func readJobs(ctx context.Context, q *dbsqlc.Queries) ([]prometheus.Metric, error) {

@@ -58,6 +58,7 @@ func New(ctx context.Context, c Config) (*Metrics, error) {
 	if !fleet.read(firstPatience) {
 		c.Logger.WarnContext(ctx, "the metrics of the fleet cannot be read yet")
 	}
+	fleet.outdate()
 	for _, collector := range []prometheus.Collector{
 		fleet, pools(c.Pools), m.jobs,
 		collectors.NewGoCollector(),

@@ -1,6 +1,7 @@
 package outlook
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -141,6 +142,9 @@ func find(known map[string][]Explanation, url string, spellings []string) []Expl
 	return found
 }
 
+// countedPositions bounds the counting in a queue: 500 ticks of an account at its default cap. What is further back gets a bound.
+const countedPositions = 100_000
+
 // facts are what is known of some enrollments at one moment.
 type facts struct {
 	rows      []dbsqlc.ProspectFactsRow
@@ -175,7 +179,7 @@ func readFacts(ctx context.Context, q *dbsqlc.Queries, urls []string, s Scope) (
 	if inLine == nil {
 		return found, nil
 	}
-	places, err := q.Positions(ctx, inLine)
+	places, err := q.Positions(ctx, dbsqlc.PositionsParams{EnrollmentIds: inLine, AtMost: countedPositions})
 	if err != nil {
 		return found, fmt.Errorf("reading positions: %w", err)
 	}
@@ -222,7 +226,13 @@ func factsOf(row dbsqlc.ProspectFactsRow, t ticks, position int, seen *view) exp
 		next := t.next()
 		facts.CampaignStartsAt = &next
 	}
-	if position > 0 {
+	switch {
+	case position > countedPositions:
+		// As far back as one that is resumed no later.
+		facts.Position, facts.IsFurtherBack = countedPositions, true
+		expected := seen.tickOf(*row.TargetID, countedPositions)
+		facts.NotBefore = cmp.Or(expected.At, expected.NotBefore)
+	case position > 0:
 		expected := seen.tickOf(*row.TargetID, position)
 		facts.ExpectedAt, facts.NotBefore = expected.At, expected.NotBefore
 	}

@@ -267,3 +267,28 @@ func TestExplainTellsTheHistory(t *testing.T) {
 		"reason": "linkedin_account_disconnected", "source": "signal", "signal_id": 7, "job_id": 8,
 		"from_account": "acc_1", "to_account": "acc_1", "step": 2}`, string(body))
 }
+
+// The place in a very long queue is counted up to a bound, and what is beyond it has a tick before which it is not resumed.
+func TestPlaceInAVeryLongQueueIsBounded(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.Exec(t, oneProspect)
+	f.Exec(t, fmt.Sprintf(`
+		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, paused_reason, paused_at, prospect_url)
+		SELECT e.workspace_id, e.campaign_id, e.account_id, 'paused', 'linkedin_account_issue', e.paused_at + n * interval '1 ms', 'p' || n
+		FROM thaw.enrollments AS e, generate_series(2, %d) AS n`, countedPositions+3))
+	f.Exec(t, "ANALYZE thaw.enrollments")
+
+	last := f.explainOne(t, fmt.Sprint("p", countedPositions))
+	require.Contains(t, last.Sentence, fmt.Sprintf("is number %d in line", countedPositions))
+	require.Equal(t, f.tick(t).Add((countedPositions/200-1)*15*time.Minute).UTC(), *last.ExpectedAt)
+
+	asked, err := NewExplainer(f.Pool, Everything()).Explain(t.Context(), []string{ada, fmt.Sprint("p", countedPositions+2), "p2"})
+	require.NoError(t, err)
+	require.Contains(t, asked[0].Explanations[0].Sentence, "is number 1 in line")
+	beyond := asked[1].Explanations[0]
+	require.Contains(t, beyond.Sentence, fmt.Sprintf("has at least %d in line before it", countedPositions))
+	require.Nil(t, beyond.ExpectedAt)
+	require.Equal(t, *last.ExpectedAt, *beyond.NotBefore)
+	require.Contains(t, asked[2].Explanations[0].Sentence, "is number 2 in line")
+}

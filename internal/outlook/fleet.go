@@ -15,7 +15,7 @@ type FleetReport struct {
 	Tick   FleetTick `json:"tick"`
 	// Backlog is nil where it could not be counted in time.
 	Backlog *FleetBacklog `json:"backlog"`
-	// Forecast says of which moment Backlog is; nil: Backlog was counted now, or could not be counted in time.
+	// Forecast says of which moment Backlog is; nil: it could not be counted in time.
 	Forecast *ForecastInfo `json:"forecast"`
 	// Budgets are those of the current tick; nil within the scope of one workspace.
 	Budgets *Budgets `json:"budgets"`
@@ -52,11 +52,7 @@ type Budget struct {
 // Fleet returns where the fleet stands, or the one workspace of the scope.
 func (f *Foresight) Fleet(ctx context.Context, s Scope) (FleetReport, error) {
 	var report FleetReport
-	var seen *view
-	var err error
-	if !s.IsOneWorkspace() {
-		seen, err = f.now(ctx)
-	}
+	seen, err := f.now(ctx)
 	if err == nil {
 		err = read(ctx, f.db, func(q *dbsqlc.Queries) (err error) {
 			report, err = fleetReport(ctx, q, s, seen)
@@ -69,7 +65,7 @@ func (f *Foresight) Fleet(ctx context.Context, s Scope) (FleetReport, error) {
 	return report, nil
 }
 
-// fleetReport takes what is seen of the whole fleet; nil: it is not known, or not to be told.
+// fleetReport takes what is seen of the whole fleet; nil: it is not known.
 func fleetReport(ctx context.Context, q *dbsqlc.Queries, s Scope, seen *view) (report FleetReport, err error) {
 	now, err := q.Clock(ctx)
 	if err != nil {
@@ -91,12 +87,15 @@ func fleetReport(ctx context.Context, q *dbsqlc.Queries, s Scope, seen *view) (r
 	if len(last.Items) > 0 {
 		report.LastSweep = &last.Items[0]
 	}
+	report.Forecast = seen.info()
 	if s.IsOneWorkspace() {
 		// What it is like elsewhere is not a tenant's to know.
 		report.Safety.EnteredBy, report.Safety.AccountsLost, report.Safety.AccountsConnected = "", nil, nil
-		waiting, err := q.WorkspaceResumable(ctx, s.first)
-		report.Backlog = &FleetBacklog{Resumable: waiting.Resumable, Accounts: int(waiting.Accounts)}
-		return report, err
+		if seen != nil {
+			own := seen.workspaces[s.first]
+			report.Backlog = &own
+		}
+		return report, nil
 	}
 	if report.Budgets, err = budgets(ctx, q, t); err != nil {
 		return report, err
@@ -104,7 +103,6 @@ func fleetReport(ctx context.Context, q *dbsqlc.Queries, s Scope, seen *view) (r
 	if seen != nil {
 		report.Backlog = &FleetBacklog{Resumable: int64(seen.backlog), Accounts: seen.accounts}
 	}
-	report.Forecast = seen.info()
 	return report, nil
 }
 

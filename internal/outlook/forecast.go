@@ -21,19 +21,11 @@ const allocations = 500_000
 // Forecast says when the enrollments that wait at this moment will be resumed, by account and position in line, if nothing
 // else changes. Signals that are about to wake somebody, and heals, make it sooner.
 func Forecast(ctx context.Context, db *pgxpool.Pool) (*plan.Forecast, error) {
-	var f *plan.Forecast
-	err := read(ctx, db, func(q *dbsqlc.Queries) error {
-		t, err := readTicks(ctx, q)
-		if err != nil {
-			return err
-		}
-		f, err = forecast(ctx, q, t)
-		return err
-	})
+	seen, err := see(ctx, db)
 	if err != nil {
-		return nil, fmt.Errorf("forecasting: %w", err)
+		return nil, err
 	}
-	return f, nil
+	return seen.forecast, nil
 }
 
 // ticks says where the fleet is in time.
@@ -64,17 +56,8 @@ func readTicks(ctx context.Context, q *dbsqlc.Queries) (ticks, error) {
 	return ticks{current: tick.TickAt.UTC(), isPlanned: tick.IsPlanned, length: settings.Tick, settings: settings}, nil
 }
 
-// forecast begins with the current tick even if that is planned already: what its plan has still to give is then all the
-// room that there is in it.
-func forecast(ctx context.Context, q *dbsqlc.Queries, t ticks) (*plan.Forecast, error) {
-	claimants, _, err := claimantsOf(ctx, q, t)
-	if err != nil {
-		return nil, err
-	}
-	return forecastFor(ctx, q, t, claimants)
-}
-
-// forecastFor may change the room of the claimants.
+// forecastFor begins with the current tick even if that is planned already: what its plan has still to give is then all that there
+// is to give in it. It may change the room of the claimants.
 func forecastFor(ctx context.Context, q *dbsqlc.Queries, t ticks, claimants []plan.Claimant) (*plan.Forecast, error) {
 	budget := int(t.settings.FleetCap)
 	if t.isPlanned {

@@ -146,10 +146,10 @@ func TestForecastIsWhatTheSweepsDo(t *testing.T) {
 					}
 				}
 			}
-			status, err := Status(t.Context(), f.Pool)
+			status, err := Status(t.Context(), f.Pool, 0)
 			require.NoError(t, err)
 			require.Greater(t, len(foretold), 100, "a fleet with something to wake")
-			require.EqualValues(t, len(foretold), status.Backlog.Resumable)
+			require.EqualValues(t, len(foretold), *status.Backlog.Resumable)
 
 			if tt.begin == nil {
 				open = f.plan(t)
@@ -194,7 +194,7 @@ func TestForecastEndsAtItsHorizon(t *testing.T) {
 	require.Nil(t, beyond.ExpectedAt)
 	require.Equal(t, f.tick(t).Add(4*7*24*time.Hour).UTC(), *beyond.NotBefore, "it is alone, so that this is the very tick")
 
-	status, err := Status(t.Context(), f.Pool)
+	status, err := Status(t.Context(), f.Pool, 0)
 	require.NoError(t, err)
 	require.Nil(t, status.Accounts[0].ETA)
 

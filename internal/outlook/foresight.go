@@ -61,7 +61,9 @@ type sight struct {
 	accounts int           // through which prospects can be resumed
 	backlog  int           // prospects that can be resumed
 	longest  []int64       // the accounts through which most can be resumed, the most first
-	forecast *plan.Forecast
+	// workspaces has the same counts of each workspace in which there is any.
+	workspaces map[int64]FleetBacklog
+	forecast   *plan.Forecast
 }
 
 // NewForesight returns one that has yet to look.
@@ -227,6 +229,11 @@ func (s *sight) read(ctx context.Context, q *dbsqlc.Queries) error {
 		return err
 	}
 	s.accounts, s.backlog, s.longest = len(claimants), backlog, longestOf(claimants)
+	s.workspaces = map[int64]FleetBacklog{}
+	for _, c := range claimants {
+		own := s.workspaces[c.WorkspaceID]
+		s.workspaces[c.WorkspaceID] = FleetBacklog{Resumable: own.Resumable + int64(c.Backlog), Accounts: own.Accounts + 1}
+	}
 	s.forecast, err = forecastFor(ctx, q, s.made, claimants)
 	return err
 }

@@ -1,25 +1,30 @@
 package outlook
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/thawline/thaw/internal/plan"
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 // A StatusReport says where the fleet stands.
 type StatusReport struct {
-	Safety    Safety          `json:"safety"`
-	Backlog   Backlog         `json:"backlog"`
-	LastSweep *Sweep          `json:"last_sweep"` // the newest tick with a plan; nil: there was none yet
-	Orphans   []Orphan        `json:"orphans"`
-	Accounts  []AccountStatus `json:"accounts"`
+	Safety    Safety   `json:"safety"`
+	Backlog   Backlog  `json:"backlog"`
+	LastSweep *Sweep   `json:"last_sweep"` // the newest tick with a plan; nil: there was none yet
+	Orphans   []Orphan `json:"orphans"`
+	// Accounts are those with most paused prospects, as many as were asked for: with most to resume first.
+	Accounts []AccountStatus `json:"accounts"`
+	// AccountsInAll is how many accounts have paused prospects.
+	AccountsInAll int `json:"accounts_in_all"`
 }
 
 // An Orphan is an account that has been connecting for more than an hour: whoever began that did not end it.
@@ -32,9 +37,9 @@ type Orphan struct {
 
 // A Backlog counts the paused enrollments of the fleet.
 type Backlog struct {
-	Paused    int64 `json:"paused"`    // for whatever reason
-	Resumable int64 `json:"resumable"` // of them, how many a sweep may wake now
-	Accounts  int   `json:"accounts"`  // accounts with resumable enrollments
+	Paused    int64  `json:"paused"`    // for any reason
+	Resumable *int64 `json:"resumable"` // of them, how many a sweep can resume now; nil: it was not counted in time
+	Accounts  *int   `json:"accounts"`  // accounts through which they are resumed; nil: it was not counted in time
 }
 
 // A Sweep is what one tick did.
@@ -59,59 +64,101 @@ type AccountStatus struct {
 	Paused    int64  `json:"paused"`
 	Resumable int64  `json:"resumable"`
 
-	// ETA is when the last resumable enrollment is expected to be resumed that wakes through the same account as those of
-	// this one; nil: nothing is resumable, or it is beyond the horizon.
+	// ETA is when the last resumable enrollment is expected to be resumed that is resumed through the same account as those of
+	// this one; nil: nothing is resumable, or it is beyond the forecast.
 	ETA *time.Time `json:"eta"`
+	// NotBefore is a tick before which that is certainly not, where it is beyond the forecast.
+	NotBefore *time.Time `json:"not_before,omitempty"`
 }
 
-// Status returns where the fleet stands: accounts with most to resume first.
-func Status(ctx context.Context, db *pgxpool.Pool) (StatusReport, error) {
+// Status returns where the fleet stands, with the accounts that have most paused prospects; limit 0: all that have any.
+func Status(ctx context.Context, db *pgxpool.Pool, limit int) (StatusReport, error) {
 	report := StatusReport{Accounts: []AccountStatus{}}
-	err := read(ctx, db, func(q *dbsqlc.Queries) error {
-		var err error
-		if report.Safety, err = readSafety(ctx, q); err != nil {
-			return err
-		}
-		if report.Orphans, err = orphans(ctx, q); err != nil {
-			return err
-		}
-		if report.LastSweep, err = lastSweep(ctx, q); err != nil {
-			return err
-		}
-		t, err := readTicks(ctx, q)
-		if err != nil {
-			return err
-		}
-		f, err := forecast(ctx, q, t)
-		if err != nil {
-			return err
-		}
-		rows, err := q.Backlog(ctx)
-		if err != nil {
-			return fmt.Errorf("reading the backlog: %w", err)
-		}
-		for _, row := range rows {
-			report.add(row, f)
-		}
-		return nil
-	})
+	seen, err := statusSight(ctx, db)
+	if err == nil {
+		err = read(ctx, db, func(q *dbsqlc.Queries) error { return report.read(ctx, q, seen, limit) })
+	}
 	if err != nil {
 		return StatusReport{}, fmt.Errorf("reading the status: %w", err)
 	}
 	return report, nil
 }
 
-func (r *StatusReport) add(row dbsqlc.BacklogRow, f *plan.Forecast) {
-	account := AccountStatus{
-		AccountID: row.AccountID, Workspace: row.Workspace, Account: row.Account, Status: row.Status, Paused: row.Paused, Resumable: row.Resumable,
+// statusSight looks at the whole fleet; nil: that would take too long.
+func statusSight(ctx context.Context, db *pgxpool.Pool) (*view, error) {
+	seen, err := see(ctx, db)
+	switch {
+	case err == nil:
+		return seen.from(seen.made), nil
+	case ctx.Err() == nil && isTimeout(err):
+		return nil, nil
+	default:
+		return nil, err
 	}
-	r.Backlog.Paused += row.Paused
-	if row.Resumable > 0 {
-		r.Backlog.Resumable += row.Resumable
-		r.Backlog.Accounts++
-		account.ETA = expected(f.Drained(row.TargetID))
+}
+
+func (r *StatusReport) read(ctx context.Context, q *dbsqlc.Queries, seen *view, limit int) (err error) {
+	if r.Safety, err = readSafety(ctx, q); err != nil {
+		return err
 	}
-	r.Accounts = append(r.Accounts, account)
+	if r.Orphans, err = orphans(ctx, q); err != nil {
+		return err
+	}
+	if r.LastSweep, err = lastSweep(ctx, q); err != nil {
+		return err
+	}
+	if r.Backlog.Paused, err = q.PausedInAll(ctx); err != nil {
+		return fmt.Errorf("counting the paused: %w", err)
+	}
+	if seen != nil {
+		resumable := int64(seen.backlog)
+		r.Backlog.Resumable, r.Backlog.Accounts = &resumable, &seen.accounts
+	}
+	return r.addAccounts(ctx, q, seen, limit)
+}
+
+// accountsAtOnce is how many accounts are read by one statement.
+const accountsAtOnce = 1000
+
+func (r *StatusReport) addAccounts(ctx context.Context, q *dbsqlc.Queries, seen *view, limit int) error {
+	var size *int32
+	if limit > 0 {
+		n := int32(min(limit, math.MaxInt32))
+		size = &n
+	}
+	rows, err := q.PausedAccounts(ctx, size)
+	if err != nil {
+		return fmt.Errorf("finding accounts with paused prospects: %w", err)
+	}
+	for some := range slices.Chunk(rows, accountsAtOnce) {
+		ids := make([]int64, len(some))
+		for i, row := range some {
+			ids[i], r.AccountsInAll = row.AccountID, int(row.Accounts)
+		}
+		accounts, err := accountsOf(ctx, q, Everything(), ids)
+		if err != nil {
+			return err
+		}
+		for _, a := range accounts {
+			r.Accounts = append(r.Accounts, statusOf(a, seen))
+		}
+	}
+	slices.SortFunc(r.Accounts, func(a, b AccountStatus) int {
+		return cmp.Or(cmp.Compare(b.Resumable, a.Resumable), cmp.Compare(b.Paused, a.Paused),
+			cmp.Compare(a.Workspace, b.Workspace), cmp.Compare(a.Account, b.Account))
+	})
+	return nil
+}
+
+func statusOf(a Account, seen *view) AccountStatus {
+	status := AccountStatus{
+		AccountID: a.ID, Workspace: a.Workspace, Account: a.Account, Status: a.Status, Paused: a.Paused, Resumable: a.Resumable,
+	}
+	if a.Resumable > 0 && a.WakesThrough != nil {
+		drained := seen.drained(*a.WakesThrough)
+		status.ETA, status.NotBefore = drained.At, drained.NotBefore
+	}
+	return status
 }
 
 func orphans(ctx context.Context, q *dbsqlc.Queries) ([]Orphan, error) {

@@ -11,10 +11,32 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
+// As many accounts as are asked for, those with most paused prospects; all are counted.
+func TestStatusIsBounded(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.Exec(t, twoTenants)
+	all, err := Status(t.Context(), f.Pool, 0)
+	require.NoError(t, err)
+	require.Greater(t, len(all.Accounts), 1)
+	require.Len(t, all.Accounts, all.AccountsInAll)
+	most := all.Accounts[0]
+	for _, a := range all.Accounts {
+		if a.Paused > most.Paused || a.Paused == most.Paused && a.AccountID < most.AccountID {
+			most = a
+		}
+	}
+	one, err := Status(t.Context(), f.Pool, 1)
+	require.NoError(t, err)
+	require.Equal(t, []AccountStatus{most}, one.Accounts)
+	require.Equal(t, all.AccountsInAll, one.AccountsInAll)
+	require.Equal(t, all.Backlog, one.Backlog)
+}
+
 // requireStatus compares the whole report with JSON, into which the arguments are put.
 func requireStatus(t *testing.T, f fleet, want string, args ...any) {
 	t.Helper()
-	status, err := Status(t.Context(), f.Pool)
+	status, err := Status(t.Context(), f.Pool, 0)
 	require.NoError(t, err)
 	got, err := json.Marshal(status)
 	require.NoError(t, err)
@@ -28,7 +50,8 @@ func TestStatusOfAnEmptyFleet(t *testing.T) {
 		"orphans": [],
 		"backlog": {"paused": 0, "resumable": 0, "accounts": 0},
 		"last_sweep": null,
-		"accounts": []
+		"accounts": [],
+		"accounts_in_all": 0
 	}`)
 }
 
@@ -57,13 +80,14 @@ func TestStatus(t *testing.T) {
 	requireStatus(t, f, `{
 		"safety": {"on": false, "since": null, "reason": null, "ends_at": null},
 		"orphans": [],
-		"backlog": {"paused": 9, "resumable": 4, "accounts": 2},
+		"backlog": {"paused": 9, "resumable": 4, "accounts": 1},
 		"last_sweep": null,
 		"accounts": [
 			{"account_id": 1, "workspace": "north", "account": "acc_1", "status": "connected", "paused": 4, "resumable": 3, "eta": %q},
 			{"account_id": 2, "workspace": "north", "account": "acc_2", "status": "removed", "paused": 1, "resumable": 1, "eta": %[1]q},
 			{"account_id": 3, "workspace": "south", "account": "acc_3", "status": "connected", "paused": 4, "resumable": 0, "eta": null}
-		]
+		],
+		"accounts_in_all": 3
 	}`, at(1))
 
 	// A sweep that is still at work.
@@ -71,14 +95,15 @@ func TestStatus(t *testing.T) {
 	planned := `{
 		"safety": {"on": false, "since": null, "reason": null, "ends_at": null},
 		"orphans": [],
-		"backlog": {"paused": 9, "resumable": 4, "accounts": 2},
+		"backlog": {"paused": 9, "resumable": 4, "accounts": 1},
 		"last_sweep": {"tick_at": %q, "accounts_planned": 1, "accounts_processed": 0, "resumed": 0, "repointed": 0, "campaigns_resumed": 0,
 			"backlog_left": 4, "seconds": null, "finished_at": null},
 		"accounts": [
 			{"account_id": 1, "workspace": "north", "account": "acc_1", "status": "connected", "paused": 4, "resumable": 3, "eta": %q},
 			{"account_id": 2, "workspace": "north", "account": "acc_2", "status": "removed", "paused": 1, "resumable": 1, "eta": %[2]q},
 			{"account_id": 3, "workspace": "south", "account": "acc_3", "status": "connected", "paused": 4, "resumable": 0, "eta": null}
-		]
+		],
+		"accounts_in_all": 3
 	}`
 	requireStatus(t, f, planned, at(0), at(1))
 
@@ -97,7 +122,8 @@ func TestStatus(t *testing.T) {
 			{"account_id": 3, "workspace": "south", "account": "acc_3", "status": "connected", "paused": 4, "resumable": 0, "eta": null},
 			{"account_id": 1, "workspace": "north", "account": "acc_1", "status": "connected", "paused": 2, "resumable": 0, "eta": null},
 			{"account_id": 2, "workspace": "north", "account": "acc_2", "status": "removed", "paused": 1, "resumable": 0, "eta": null}
-		]
+		],
+		"accounts_in_all": 3
 	}`, since, testdb.Value[time.Time](t, f.DB, "SELECT since + interval '30 minutes' FROM thaw.safety").UTC().Format(time.RFC3339Nano),
 		at(0), f.tick(t).UTC().Add(1500*time.Millisecond).Format(time.RFC3339Nano))
 }

@@ -202,34 +202,36 @@ WITH wanted AS (
     FROM thaw.accounts AS a
     WHERE a.id = ANY ($1::bigint[])
         AND a.workspace_id BETWEEN $2::bigint AND $3::bigint
+), lines AS MATERIALIZED (
+    SELECT p.account_id, p.campaign_id, p.reason, p.waits_for_account, sum(p.paused) AS paused
+    FROM thaw.paused_parts AS p
+    WHERE p.account_id = ANY ($1::bigint[])
+    GROUP BY p.account_id, p.campaign_id, p.reason, p.waits_for_account
+    HAVING sum(p.paused) > 0
+), paused AS (
+    SELECT r.account_id, sum(r.paused) AS total, jsonb_object_agg(r.reason, r.paused) AS by_reason
+    FROM (SELECT l.account_id, l.reason, sum(l.paused) AS paused FROM lines AS l GROUP BY l.account_id, l.reason) AS r
+    GROUP BY r.account_id
 ), waiting AS (
-    SELECT line.source_id, sum(rows.waiting)::bigint AS resumable
-    FROM thaw.resumable(ARRAY(SELECT wanted.id FROM wanted)) AS line (workspace_id, target_id, source_id, campaign_id)
-    CROSS JOIN LATERAL (
-        SELECT count(*) AS waiting
-        FROM thaw.enrollments AS e
-        WHERE e.status = 'paused' AND e.waits_for_account
-            AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id) AS rows
-    GROUP BY line.source_id
+    SELECT l.account_id, sum(l.paused) AS total
+    FROM lines AS l
+    JOIN thaw.campaigns AS c ON c.id = l.campaign_id
+    WHERE l.waits_for_account AND thaw.lets_resume(c.status, c.waits_for_account)
+    GROUP BY l.account_id
 )
 SELECT a.id, a.workspace_id, workspace.key AS workspace, a.provider, a.provider_account_id AS account, a.display_name AS name,
     a.member_id, a.status::text AS status, a.status_at, a.connected_at, a.last_error, a.pause_after, a.hold_until, a.hold_reason,
-    paused.total::bigint AS paused, paused.by_reason::jsonb AS by_reason,
-    coalesce(waiting.resumable, 0)::bigint AS resumable,
+    coalesce(paused.total, 0)::bigint AS paused, coalesce(paused.by_reason, '{}')::jsonb AS by_reason,
+    (CASE WHEN target.id IS NOT NULL AND thaw.blocked_by(target) IS NULL THEN coalesce(waiting.total, 0) ELSE 0 END)::bigint
+        AS resumable,
     coalesce(target.id, 0)::bigint AS target_id,
     coalesce(thaw.blocked_by(target), '')::text AS blocked_by
 FROM wanted AS a
 JOIN thaw.workspaces AS workspace ON workspace.id = a.workspace_id
-LEFT JOIN waiting ON waiting.source_id = a.id
+LEFT JOIN paused ON paused.account_id = a.id
+LEFT JOIN waiting ON waiting.account_id = a.id
 LEFT JOIN thaw.accounts AS target
     ON target.id = (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = a.id)
-CROSS JOIN LATERAL (
-    SELECT coalesce(sum(r.rows), 0) AS total, coalesce(jsonb_object_agg(r.paused_reason, r.rows), '{}') AS by_reason
-    FROM (
-        SELECT e.paused_reason, count(*) AS rows
-        FROM thaw.enrollments AS e
-        WHERE e.status = 'paused' AND e.waits_for_account = ANY ('{true,false}'::boolean[]) AND e.account_id = a.id
-        GROUP BY e.paused_reason) AS r) AS paused
 ORDER BY a.workspace_id, a.id
 `
 
@@ -261,8 +263,7 @@ type AccountsOfRow struct {
 	BlockedBy   string
 }
 
-// What is to be said about the given accounts. Those who are paused are counted in the index, by reason; those who may be woken
-// are counted along the same lines as a sweep does.
+// What is to be said about the given accounts, by the same counts as a sweep has: however many are paused, no row is counted.
 func (q *Queries) AccountsOf(ctx context.Context, arg AccountsOfParams) ([]AccountsOfRow, error) {
 	rows, err := q.db.Query(ctx, accountsOf, arg.Ids, arg.FirstWorkspace, arg.LastWorkspace)
 	if err != nil {
@@ -369,6 +370,43 @@ func (q *Queries) ActiveEnrollments(ctx context.Context, arg ActiveEnrollmentsPa
 	return items, nil
 }
 
+const pausedAccounts = `-- name: PausedAccounts :many
+SELECT p.account_id, count(*) OVER () AS accounts
+FROM (
+    SELECT part.account_id, sum(part.paused) AS paused
+    FROM thaw.paused_parts AS part
+    GROUP BY part.account_id
+    HAVING sum(part.paused) > 0) AS p
+ORDER BY p.paused DESC, p.account_id
+LIMIT $1::integer
+`
+
+type PausedAccountsRow struct {
+	AccountID int64
+	Accounts  int64
+}
+
+// The accounts with most paused prospects, the most first, and how many accounts have any.
+func (q *Queries) PausedAccounts(ctx context.Context, size *int32) ([]PausedAccountsRow, error) {
+	rows, err := q.db.Query(ctx, pausedAccounts, size)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []PausedAccountsRow
+	for rows.Next() {
+		var i PausedAccountsRow
+		if err := rows.Scan(&i.AccountID, &i.Accounts); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const pausedEnrollments = `-- name: PausedEnrollments :many
 SELECT e.id, e.waits_for_account, e.campaign_id, campaign.key AS campaign, e.prospect_url, e.status::text AS status,
     e.paused_reason::text AS paused_reason, e.paused_at::timestamptz AS paused_at, e.step, e.next_action_at
@@ -452,6 +490,17 @@ func (q *Queries) PausedEnrollments(ctx context.Context, arg PausedEnrollmentsPa
 		return nil, err
 	}
 	return items, nil
+}
+
+const pausedInAll = `-- name: PausedInAll :one
+SELECT coalesce(sum(p.paused), 0)::bigint AS paused FROM thaw.paused_parts AS p
+`
+
+func (q *Queries) PausedInAll(ctx context.Context) (int64, error) {
+	row := q.db.QueryRow(ctx, pausedInAll)
+	var paused int64
+	err := row.Scan(&paused)
+	return paused, err
 }
 
 const siblingKeys = `-- name: SiblingKeys :many

@@ -285,30 +285,6 @@ func (q *Queries) SweepPage(ctx context.Context, arg SweepPageParams) ([]ThawSwe
 	return items, nil
 }
 
-const workspaceResumable = `-- name: WorkspaceResumable :one
-SELECT coalesce(sum(rows.waiting), 0)::bigint AS resumable, count(DISTINCT line.target_id)::bigint AS accounts
-FROM thaw.resumable(ARRAY(SELECT a.id FROM thaw.accounts AS a WHERE a.workspace_id = $1::bigint))
-    AS line (workspace_id, target_id, source_id, campaign_id)
-CROSS JOIN LATERAL (
-    SELECT count(*) AS waiting
-    FROM thaw.enrollments AS e
-    WHERE e.status = 'paused' AND e.waits_for_account
-        AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id) AS rows
-`
-
-type WorkspaceResumableRow struct {
-	Resumable int64
-	Accounts  int64
-}
-
-// How many of one workspace may be woken now, and through how many accounts.
-func (q *Queries) WorkspaceResumable(ctx context.Context, workspaceID int64) (WorkspaceResumableRow, error) {
-	row := q.db.QueryRow(ctx, workspaceResumable, workspaceID)
-	var i WorkspaceResumableRow
-	err := row.Scan(&i.Resumable, &i.Accounts)
-	return i, err
-}
-
 const workspaceSweepPage = `-- name: WorkspaceSweepPage :many
 SELECT tick.tick_at, tick.accounts_planned, tick.accounts_processed, tick.planned, tick.resumed, s.started_at, s.finished_at
 FROM (

@@ -10,67 +10,6 @@ import (
 	"time"
 )
 
-const metricsBacklog = `-- name: MetricsBacklog :many
-SELECT reason.name::text AS reason, coalesce(lines.resumable, 0)::bigint AS resumable,
-    coalesce(lines.held, 0)::bigint AS held, coalesce(lines.oldest, 0)::double precision AS oldest
-FROM unnest(enum_range(NULL::thaw.pause_reason)) AS reason (name)
-LEFT JOIN (
-    SELECT line.paused_reason,
-        sum(line.waiting) FILTER (WHERE target.id IS NOT NULL) AS resumable,
-        sum(line.waiting) FILTER (WHERE target.id IS NULL) AS held,
-        max(extract(epoch FROM thaw.now() - greatest(line.since, target.connected_at, target.hold_until,
-            workspace.auto_resume_changed_at, (SELECT safety.ended_at FROM thaw.safety AS safety)))) FILTER (WHERE target.id IS NOT NULL) AS oldest
-    FROM (
-        SELECT e.waits_for_account, e.account_id, e.campaign_id, e.paused_reason,
-            count(*) AS waiting, min(e.paused_at) AS since
-        FROM thaw.enrollments AS e
-        WHERE e.status = 'paused'
-        GROUP BY e.waits_for_account, e.account_id, e.campaign_id, e.paused_reason) AS line
-    LEFT JOIN thaw.resumable(ARRAY(SELECT w.account_id FROM thaw.waiting_accounts AS w)) AS way
-        ON line.waits_for_account AND way.source_id = line.account_id AND way.campaign_id = line.campaign_id
-    LEFT JOIN thaw.accounts AS target ON target.id = way.target_id
-    LEFT JOIN thaw.workspaces AS workspace ON workspace.id = way.workspace_id
-    GROUP BY line.paused_reason) AS lines ON lines.paused_reason = reason.name
-WHERE reason.name NOT IN ('linkedin_high_failure_rate', 'subscription_inactive')
-`
-
-type MetricsBacklogRow struct {
-	Reason    string
-	Resumable int64
-	Held      int64
-	Oldest    float64
-}
-
-// Paused enrollments by reason, and for how many seconds the one has been resumable that was so first. One walk over the index
-// of those that are paused. Somebody is resumable from the moment on at which the last thing that held it was gone, as far as
-// the rows tell: its own pause, its account's connection and hold, the switch of its workspace, the end of safety mode. A prospect that was paused
-// for a month counts from the minute in which its account came back.
-// These two are reasons of campaigns alone.
-func (q *Queries) MetricsBacklog(ctx context.Context) ([]MetricsBacklogRow, error) {
-	rows, err := q.db.Query(ctx, metricsBacklog)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []MetricsBacklogRow
-	for rows.Next() {
-		var i MetricsBacklogRow
-		if err := rows.Scan(
-			&i.Reason,
-			&i.Resumable,
-			&i.Held,
-			&i.Oldest,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const metricsBudgets = `-- name: MetricsBudgets :many
 SELECT b.tick_at, b.lane::text AS lane, b.cap, b.used
 FROM thaw.fleet_budgets AS b
@@ -185,6 +124,65 @@ func (q *Queries) MetricsNewestSignal(ctx context.Context) (int64, error) {
 	return id, err
 }
 
+const metricsOldest = `-- name: MetricsOldest :one
+SELECT coalesce(extract(epoch FROM thaw.now() - thaw.resumable_since()), 0)::double precision AS seconds
+`
+
+// For how many seconds the prospect has been resumable that has been so for longest.
+func (q *Queries) MetricsOldest(ctx context.Context) (float64, error) {
+	row := q.db.QueryRow(ctx, metricsOldest)
+	var seconds float64
+	err := row.Scan(&seconds)
+	return seconds, err
+}
+
+const metricsPaused = `-- name: MetricsPaused :many
+SELECT reason.name::text AS reason, coalesce(lines.paused, 0)::bigint AS paused
+FROM unnest(enum_range(NULL::thaw.pause_reason)) AS reason (name)
+LEFT JOIN (
+    SELECT p.reason, sum(p.paused) AS paused FROM thaw.paused_parts AS p GROUP BY p.reason) AS lines ON lines.reason = reason.name
+WHERE reason.name NOT IN ('linkedin_high_failure_rate', 'subscription_inactive')
+`
+
+type MetricsPausedRow struct {
+	Reason string
+	Paused int64
+}
+
+// Paused enrollments by reason, by counts.
+// These two are reasons of campaigns alone.
+func (q *Queries) MetricsPaused(ctx context.Context) ([]MetricsPausedRow, error) {
+	rows, err := q.db.Query(ctx, metricsPaused)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []MetricsPausedRow
+	for rows.Next() {
+		var i MetricsPausedRow
+		if err := rows.Scan(&i.Reason, &i.Paused); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const metricsResumable = `-- name: MetricsResumable :one
+SELECT coalesce(sum(r.waiting), 0)::bigint AS resumable FROM thaw.resumable_accounts AS r
+`
+
+// How many a sweep can resume now, by counts.
+func (q *Queries) MetricsResumable(ctx context.Context) (int64, error) {
+	row := q.db.QueryRow(ctx, metricsResumable)
+	var resumable int64
+	err := row.Scan(&resumable)
+	return resumable, err
+}
+
 const metricsSignals = `-- name: MetricsSignals :many
 SELECT s.outcome::text AS outcome, count(*) AS signals, count(*) FILTER (WHERE s.id > settled.id) AS unsettled,
     settled.id::bigint AS settled_id
@@ -276,8 +274,9 @@ type MetricsStandRow struct {
 	SweepTook  float64
 }
 
-// What /metrics asks, all of it in one snapshot. Nothing here reads rows that are active or at their end: the cost follows who
-// is paused, what is in the queue, and what came since the last reading.
+// What /metrics asks, in groups with a snapshot each. Nothing here reads rows of enrollments that are active or at their end, or
+// counts those that are paused: the cost follows the lines of accounts and campaigns, what is in the queue, and what came since the
+// last reading.
 // The clock of the readings, and the numbers of which there is one. Before the first tick its age is infinite.
 func (q *Queries) MetricsStand(ctx context.Context) (MetricsStandRow, error) {
 	row := q.db.QueryRow(ctx, metricsStand)

@@ -10,51 +10,6 @@ import (
 	"time"
 )
 
-const backlog = `-- name: Backlog :many
-SELECT b.account_id, b.workspace, b.account, b.status::text AS status, b.paused, b.resumable, coalesce(b.target_id, 0)::bigint AS target_id
-FROM thaw.backlog AS b
-ORDER BY b.resumable DESC, b.paused DESC, b.workspace, b.account
-`
-
-type BacklogRow struct {
-	AccountID int64
-	Workspace string
-	Account   string
-	Status    string
-	Paused    int64
-	Resumable int64
-	TargetID  int64
-}
-
-// target_id 0: there is nobody to wake.
-func (q *Queries) Backlog(ctx context.Context) ([]BacklogRow, error) {
-	rows, err := q.db.Query(ctx, backlog)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []BacklogRow
-	for rows.Next() {
-		var i BacklogRow
-		if err := rows.Scan(
-			&i.AccountID,
-			&i.Workspace,
-			&i.Account,
-			&i.Status,
-			&i.Paused,
-			&i.Resumable,
-			&i.TargetID,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const enrollmentHistories = `-- name: EnrollmentHistories :many
 SELECT h.enrollment_id, h.at, h.kind::text AS kind, h.from_status::text AS from_status, h.to_status::text AS to_status,
     coalesce(h.reason::text, '')::text AS reason, h.source::text AS source, h.tick_at, h.heal_id, h.signal_id, h.job_id,
@@ -193,7 +148,7 @@ WITH asked AS MATERIALIZED (
     FROM thaw.enrollments AS e
     CROSS JOIN LATERAL (
         SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = e.account_id LIMIT 1) AS target
-    WHERE e.id = ANY ($1::bigint[])
+    WHERE e.id = ANY ($2::bigint[])
     WINDOW in_line AS (PARTITION BY target.target_id ORDER BY e.paused_at, e.id)
 ), line AS MATERIALIZED (
     SELECT target.id AS target_id, source.source_id, source.campaign_id
@@ -205,27 +160,38 @@ SELECT asked.id AS enrollment_id,
     (1 + sum(stretch.length) OVER (PARTITION BY asked.target_id ORDER BY asked.paused_at, asked.id))::bigint AS position
 FROM asked
 CROSS JOIN LATERAL (
-    SELECT coalesce(sum(rows.length), 0) AS length
-    FROM line
-    CROSS JOIN LATERAL (
-        SELECT count(*) AS length
-        FROM thaw.enrollments AS w
-        WHERE w.status = 'paused' AND w.waits_for_account
-            AND w.account_id = line.source_id AND w.campaign_id = line.campaign_id
-            AND (w.paused_at, w.id) >= (asked.from_time, asked.from_id)
-            AND (w.paused_at, w.id) < (asked.paused_at, asked.id)) AS rows
-    WHERE line.target_id = asked.target_id) AS stretch
+    SELECT count(*) AS length
+    FROM (
+        SELECT
+        FROM line
+        CROSS JOIN LATERAL (
+            SELECT
+            FROM thaw.enrollments AS w
+            WHERE w.status = 'paused' AND w.waits_for_account
+                AND w.account_id = line.source_id AND w.campaign_id = line.campaign_id
+                AND (w.paused_at, w.id) >= (asked.from_time, asked.from_id)
+                AND (w.paused_at, w.id) < (asked.paused_at, asked.id)
+            ORDER BY w.paused_at, w.id
+            LIMIT $1::integer) AS rows
+        WHERE line.target_id = asked.target_id
+        LIMIT $1::integer) AS counted) AS stretch
 `
+
+type PositionsParams struct {
+	AtMost        int32
+	EnrollmentIds []int64
+}
 
 type PositionsRow struct {
 	EnrollmentID int64
 	Position     int64
 }
 
-// The places of enrollments in the lines of the accounts that they wake through; 1 is the next one. Those who were asked for
-// split a line into stretches, from each to the next: every stretch is counted once, in the index, however many are asked for.
-func (q *Queries) Positions(ctx context.Context, enrollmentIds []int64) ([]PositionsRow, error) {
-	rows, err := q.db.Query(ctx, positions, enrollmentIds)
+// The places of enrollments in the queues of the accounts through which they are resumed; 1 is the next one. Those that were asked
+// for split a queue into stretches, from each to the next: every stretch is counted once, in the index, however many are asked for,
+// and up to a number of rows. A place above that number means more than that.
+func (q *Queries) Positions(ctx context.Context, arg PositionsParams) ([]PositionsRow, error) {
+	rows, err := q.db.Query(ctx, positions, arg.AtMost, arg.EnrollmentIds)
 	if err != nil {
 		return nil, err
 	}

@@ -491,6 +491,58 @@ LEFT JOIN (
 COMMENT ON VIEW thaw.backlog IS
     'Per account with paused enrollments: how many, how many of them may be resumed now, and how many by each reason.';
 
+-- Since when the prospect has been resumable that has been so for longest; null: there is none. A prospect is resumable from the
+-- moment on at which the last thing that held it was gone, as far as the rows tell: its own pause, its account's connection and
+-- hold, the switch of its workspace, the end of safety mode. Accounts are taken in the order in which the latter let them be
+-- resumed, until no later one can have waited for longer: after an incident that is the first of them. Where their pauses are
+-- younger than that, all lines are looked at, one row each.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.resumable_since() RETURNS timestamptz LANGUAGE plpgsql STABLE SET jit = off SET work_mem = '32MB' AS $$
+DECLARE
+    candidate record;
+    since     timestamptz;
+    looked_at integer := 0;
+BEGIN
+    FOR candidate IN
+        SELECT target.id, coalesce(greatest(target.connected_at, target.hold_until, workspace.auto_resume_changed_at, safety.ended_at),
+            '-infinity') AS free_since
+        FROM thaw.resumable_accounts AS waiting
+        JOIN thaw.accounts AS target ON target.id = waiting.account_id
+        JOIN thaw.workspaces AS workspace ON workspace.id = target.workspace_id
+        CROSS JOIN thaw.safety
+        ORDER BY free_since, target.id
+    LOOP
+        EXIT WHEN candidate.free_since >= since;
+        looked_at := looked_at + 1;
+        IF looked_at > 1000 THEN
+            RETURN least(since, (
+                SELECT min(greatest(oldest.paused_at, target.connected_at, target.hold_until, workspace.auto_resume_changed_at,
+                    safety.ended_at))
+                FROM thaw.resumable_lines() AS line
+                JOIN thaw.accounts AS target ON target.id = line.target_id
+                JOIN thaw.workspaces AS workspace ON workspace.id = line.workspace_id
+                CROSS JOIN thaw.safety
+                CROSS JOIN LATERAL (
+                    SELECT e.paused_at FROM thaw.enrollments AS e
+                    WHERE e.status = 'paused' AND e.waits_for_account
+                        AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id
+                    ORDER BY e.paused_at, e.id LIMIT 1) AS oldest));
+        END IF;
+        since := least(since, (
+            SELECT greatest(min(oldest.paused_at), candidate.free_since)
+            FROM thaw.resumable(thaw.sources_of(candidate.id)) AS line (workspace_id, target_id, source_id, campaign_id)
+            CROSS JOIN LATERAL (
+                SELECT e.paused_at FROM thaw.enrollments AS e
+                WHERE e.status = 'paused' AND e.waits_for_account
+                    AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id
+                ORDER BY e.paused_at, e.id LIMIT 1) AS oldest
+            HAVING count(*) > 0));
+    END LOOP;
+    RETURN since;
+END;
+$$;
+-- +goose StatementEnd
+
 -- What was paused before this migration.
 INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_account, delta)
 SELECT e.account_id, e.campaign_id, e.paused_reason, e.waits_for_account, count(*)
@@ -500,9 +552,10 @@ SELECT thaw.fold_counts(2147483647);
 
 REVOKE ALL ON FUNCTION thaw.enrollments_count_row(), thaw.enrollments_count_update(), thaw.enrollments_count_insert(),
     thaw.enrollments_count_delete(), thaw.enrollments_count_truncate(), thaw.fold_counts(integer), thaw.recount(integer, integer),
-    thaw.claimants(timestamptz), thaw.blocked_campaigns() FROM PUBLIC;
+    thaw.claimants(timestamptz), thaw.blocked_campaigns(), thaw.resumable_since() FROM PUBLIC;
 
 -- +goose Down
+DROP FUNCTION thaw.resumable_since();
 DROP VIEW thaw.backlog;
 DROP FUNCTION thaw.blocked_campaigns();
 DROP FUNCTION thaw.claimants(timestamptz);

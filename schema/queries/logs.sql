@@ -66,16 +66,5 @@ SELECT b.lane::text AS lane, b.cap, b.used
 FROM thaw.fleet_budgets AS b
 WHERE b.tick_at = sqlc.arg(tick_at)::timestamptz;
 
--- name: WorkspaceResumable :one
--- How many of one workspace may be woken now, and through how many accounts.
-SELECT coalesce(sum(rows.waiting), 0)::bigint AS resumable, count(DISTINCT line.target_id)::bigint AS accounts
-FROM thaw.resumable(ARRAY(SELECT a.id FROM thaw.accounts AS a WHERE a.workspace_id = sqlc.arg(workspace_id)::bigint))
-    AS line (workspace_id, target_id, source_id, campaign_id)
-CROSS JOIN LATERAL (
-    SELECT count(*) AS waiting
-    FROM thaw.enrollments AS e
-    WHERE e.status = 'paused' AND e.waits_for_account
-        AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id) AS rows;
-
 -- name: Clock :one
 SELECT thaw.now()::timestamptz AS now;

@@ -1,5 +1,6 @@
--- What /metrics asks, all of it in one snapshot. Nothing here reads rows that are active or at their end: the cost follows who
--- is paused, what is in the queue, and what came since the last reading.
+-- What /metrics asks, in groups with a snapshot each. Nothing here reads rows of enrollments that are active or at their end, or
+-- counts those that are paused: the cost follows the lines of accounts and campaigns, what is in the queue, and what came since the
+-- last reading.
 
 -- name: MetricsStand :one
 -- The clock of the readings, and the numbers of which there is one. Before the first tick its age is infinite.
@@ -14,33 +15,22 @@ SELECT thaw.now()::timestamptz AS now, thaw.tick()::timestamptz AS tick_at,
         ORDER BY s.tick_at DESC LIMIT 1), 0)::double precision AS sweep_took
 FROM thaw.settings CROSS JOIN thaw.safety;
 
--- name: MetricsBacklog :many
--- Paused enrollments by reason, and for how many seconds the one has been resumable that was so first. One walk over the index
--- of those that are paused. Somebody is resumable from the moment on at which the last thing that held it was gone, as far as
--- the rows tell: its own pause, its account's connection and hold, the switch of its workspace, the end of safety mode. A prospect that was paused
--- for a month counts from the minute in which its account came back.
-SELECT reason.name::text AS reason, coalesce(lines.resumable, 0)::bigint AS resumable,
-    coalesce(lines.held, 0)::bigint AS held, coalesce(lines.oldest, 0)::double precision AS oldest
+-- name: MetricsPaused :many
+-- Paused enrollments by reason, by counts.
+SELECT reason.name::text AS reason, coalesce(lines.paused, 0)::bigint AS paused
 FROM unnest(enum_range(NULL::thaw.pause_reason)) AS reason (name)
 LEFT JOIN (
-    SELECT line.paused_reason,
-        sum(line.waiting) FILTER (WHERE target.id IS NOT NULL) AS resumable,
-        sum(line.waiting) FILTER (WHERE target.id IS NULL) AS held,
-        max(extract(epoch FROM thaw.now() - greatest(line.since, target.connected_at, target.hold_until,
-            workspace.auto_resume_changed_at, (SELECT safety.ended_at FROM thaw.safety AS safety)))) FILTER (WHERE target.id IS NOT NULL) AS oldest
-    FROM (
-        SELECT e.waits_for_account, e.account_id, e.campaign_id, e.paused_reason,
-            count(*) AS waiting, min(e.paused_at) AS since
-        FROM thaw.enrollments AS e
-        WHERE e.status = 'paused'
-        GROUP BY e.waits_for_account, e.account_id, e.campaign_id, e.paused_reason) AS line
-    LEFT JOIN thaw.resumable(ARRAY(SELECT w.account_id FROM thaw.waiting_accounts AS w)) AS way
-        ON line.waits_for_account AND way.source_id = line.account_id AND way.campaign_id = line.campaign_id
-    LEFT JOIN thaw.accounts AS target ON target.id = way.target_id
-    LEFT JOIN thaw.workspaces AS workspace ON workspace.id = way.workspace_id
-    GROUP BY line.paused_reason) AS lines ON lines.paused_reason = reason.name
+    SELECT p.reason, sum(p.paused) AS paused FROM thaw.paused_parts AS p GROUP BY p.reason) AS lines ON lines.reason = reason.name
 -- These two are reasons of campaigns alone.
 WHERE reason.name NOT IN ('linkedin_high_failure_rate', 'subscription_inactive');
+
+-- name: MetricsResumable :one
+-- How many a sweep can resume now, by counts.
+SELECT coalesce(sum(r.waiting), 0)::bigint AS resumable FROM thaw.resumable_accounts AS r;
+
+-- name: MetricsOldest :one
+-- For how many seconds the prospect has been resumable that has been so for longest.
+SELECT coalesce(extract(epoch FROM thaw.now() - thaw.resumable_since()), 0)::double precision AS seconds;
 
 -- name: MetricsJobs :many
 SELECT counts.queue::text AS queue, counts.state::text AS state, counts.jobs::bigint AS jobs

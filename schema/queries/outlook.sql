@@ -66,8 +66,9 @@ WHERE e.prospect_url = ANY (sqlc.arg(prospect_urls)::text[])
 ORDER BY workspace.key, campaign.key, e.id;
 
 -- name: Positions :many
--- The places of enrollments in the lines of the accounts that they wake through; 1 is the next one. Those who were asked for
--- split a line into stretches, from each to the next: every stretch is counted once, in the index, however many are asked for.
+-- The places of enrollments in the queues of the accounts through which they are resumed; 1 is the next one. Those that were asked
+-- for split a queue into stretches, from each to the next: every stretch is counted once, in the index, however many are asked for,
+-- and up to a number of rows. A place above that number means more than that.
 WITH asked AS MATERIALIZED (
     SELECT e.id, e.paused_at, target.target_id,
         lag(e.paused_at, 1, '-infinity') OVER in_line AS from_time, lag(e.id, 1, 0::bigint) OVER in_line AS from_id
@@ -86,16 +87,21 @@ SELECT asked.id AS enrollment_id,
     (1 + sum(stretch.length) OVER (PARTITION BY asked.target_id ORDER BY asked.paused_at, asked.id))::bigint AS position
 FROM asked
 CROSS JOIN LATERAL (
-    SELECT coalesce(sum(rows.length), 0) AS length
-    FROM line
-    CROSS JOIN LATERAL (
-        SELECT count(*) AS length
-        FROM thaw.enrollments AS w
-        WHERE w.status = 'paused' AND w.waits_for_account
-            AND w.account_id = line.source_id AND w.campaign_id = line.campaign_id
-            AND (w.paused_at, w.id) >= (asked.from_time, asked.from_id)
-            AND (w.paused_at, w.id) < (asked.paused_at, asked.id)) AS rows
-    WHERE line.target_id = asked.target_id) AS stretch;
+    SELECT count(*) AS length
+    FROM (
+        SELECT
+        FROM line
+        CROSS JOIN LATERAL (
+            SELECT
+            FROM thaw.enrollments AS w
+            WHERE w.status = 'paused' AND w.waits_for_account
+                AND w.account_id = line.source_id AND w.campaign_id = line.campaign_id
+                AND (w.paused_at, w.id) >= (asked.from_time, asked.from_id)
+                AND (w.paused_at, w.id) < (asked.paused_at, asked.id)
+            ORDER BY w.paused_at, w.id
+            LIMIT sqlc.arg(at_most)::integer) AS rows
+        WHERE line.target_id = asked.target_id
+        LIMIT sqlc.arg(at_most)::integer) AS counted) AS stretch;
 
 -- name: EnrollmentHistories :many
 SELECT h.enrollment_id, h.at, h.kind::text AS kind, h.from_status::text AS from_status, h.to_status::text AS to_status,
@@ -112,9 +118,3 @@ SELECT s.tick_at, s.accounts_planned, s.accounts_processed, s.resumed, s.repoint
 FROM thaw.sweep_log AS s
 ORDER BY s.tick_at DESC
 LIMIT 1;
-
--- name: Backlog :many
--- target_id 0: there is nobody to wake.
-SELECT b.account_id, b.workspace, b.account, b.status::text AS status, b.paused, b.resumable, coalesce(b.target_id, 0)::bigint AS target_id
-FROM thaw.backlog AS b
-ORDER BY b.resumable DESC, b.paused DESC, b.workspace, b.account;
