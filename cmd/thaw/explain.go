@@ -163,7 +163,7 @@ func (f *fileExplained) explain(ctx context.Context, lines []prospectLine) error
 // verdict says what nobody could explain.
 func (f *fileExplained) verdict(name string) error {
 	if f.done == 0 {
-		return fmt.Errorf("%s has no prospects: one URL a line, or CSV with a column prospect_url or url", name)
+		return fmt.Errorf("%s has no prospects: %s", name, prospectFile)
 	}
 	if f.unknown == 0 && f.bad == 0 {
 		return nil

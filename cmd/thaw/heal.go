@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -23,7 +22,7 @@ type healCmd struct {
 	Workspace string        `help:"Heal this workspace." placeholder:"KEY" xor:"target"`
 	Account   string        `help:"Heal this account, by the provider's name for it." placeholder:"ID" xor:"target"`
 	Prospect  []string      `help:"Heal this prospect in all campaigns; may be given again." placeholder:"URL" sep:"none" xor:"target"`
-	File      string        `help:"Heal the prospects in this file, one URL a line; - reads standard input." placeholder:"FILE" xor:"target"`
+	File      string        `help:"Heal the prospects in this file: one URL per line, or CSV with a column prospect_url or url; - reads standard input." placeholder:"FILE" xor:"target"`
 	Cap       int32         `help:"The most enrollments to wake in this run." default:"5000"`
 	EvenIfOff bool          `help:"Also where automatic resuming is switched off."`
 	DryRun    bool          `help:"Say what it would do; change nothing."`
@@ -165,7 +164,7 @@ func (c *healCmd) target(ctx context.Context, e *env, db *store.Store) (dbsqlc.S
 	urls := c.Prospect
 	if c.File != "" {
 		var err error
-		if urls, err = readLines(c.File, e.stdin); err != nil {
+		if urls, err = readProspects(c.File, e.stdin); err != nil {
 			return start, err
 		}
 	}
@@ -185,8 +184,12 @@ func (c *healCmd) target(ctx context.Context, e *env, db *store.Store) (dbsqlc.S
 	return start, nil
 }
 
-// readLines reads the lines of a file that are not blank.
-func readLines(name string, stdin io.Reader) ([]string, error) {
+// healAtMost is how many prospects a file may list: they are found, and kept, at once.
+const healAtMost = 1_000_000
+
+// readProspects reads a file of prospects, in the formats that explain reads. A line that is no URL fails it: a heal is of all
+// that were meant.
+func readProspects(name string, stdin io.Reader) ([]string, error) {
 	r := stdin
 	if name != "-" {
 		file, err := os.Open(name)
@@ -196,20 +199,22 @@ func readLines(name string, stdin io.Reader) ([]string, error) {
 		defer file.Close()
 		r = file
 	}
-	var lines []string
-	scanner := bufio.NewScanner(r)
-	for scanner.Scan() {
-		if line := strings.TrimSpace(scanner.Text()); line != "" {
-			lines = append(lines, line)
+	var urls []string
+	for line, err := range prospectLines(r) {
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("reading %s: %w", name, err)
+		case line.err != nil:
+			return nil, fmt.Errorf("%s, line %d: %w; nothing was healed", name, line.number, line.err)
+		case len(urls) == healAtMost:
+			return nil, fmt.Errorf("%s has more than %d prospects: split it", name, healAtMost)
 		}
+		urls = append(urls, line.url)
 	}
-	if err := scanner.Err(); err != nil {
-		return nil, fmt.Errorf("reading %s: %w", name, err)
+	if len(urls) == 0 {
+		return nil, fmt.Errorf("%s has no prospects: %s", name, prospectFile)
 	}
-	if len(lines) == 0 {
-		return nil, fmt.Errorf("%s has no prospects: one URL a line", name)
-	}
-	return lines, nil
+	return urls, nil
 }
 
 // login names who asks, for the record.

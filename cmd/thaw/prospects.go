@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/thawline/thaw/internal/csvfile"
 	"github.com/thawline/thaw/internal/explain"
 )
 
@@ -22,16 +23,17 @@ type prospectLine struct {
 // prospectColumns are the names of the column that has the prospects, in a file with a header.
 var prospectColumns = []string{"prospect_url", "url"}
 
-// byteOrderMark is what some spreadsheets write before the first line.
-const byteOrderMark = "\ufeff"
+// prospectFile says what a file of prospects has.
+const prospectFile = "one URL per line, or CSV with a column prospect_url or url"
 
 // prospectLines reads a file of prospects one by one, however long it is: one URL a line, or CSV whose header names a column
 // "prospect_url" or "url". Blank lines are left out. An error ends it.
 func prospectLines(r io.Reader) iter.Seq2[prospectLine, error] {
 	return func(yield func(prospectLine, error) bool) {
-		in := bufio.NewReader(r)
-		if mark, _ := in.Peek(len(byteOrderMark)); string(mark) == byteOrderMark {
-			_, _ = in.Discard(len(mark))
+		in, err := csvfile.Text(r)
+		if err != nil {
+			yield(prospectLine{}, err)
+			return
 		}
 		first, err := in.Peek(in.Size())
 		if err != nil && !errors.Is(err, io.EOF) {
@@ -49,42 +51,35 @@ func prospectLines(r io.Reader) iter.Seq2[prospectLine, error] {
 
 // prospectColumn returns the index of the column that has the prospects; -1: the line is no header.
 func prospectColumn(line string) int {
-	names := strings.Split(line, ",")
-	return slices.IndexFunc(names, func(name string) bool {
-		return slices.Contains(prospectColumns, strings.ToLower(strings.Trim(name, "\" \t\r")))
-	})
+	header, err := csv.NewReader(strings.NewReader(line)).Read()
+	if err != nil {
+		return -1
+	}
+	return slices.IndexFunc(csvfile.Names(header), func(name string) bool { return slices.Contains(prospectColumns, name) })
 }
 
 func csvProspects(in io.Reader, column int, yield func(prospectLine, error) bool) {
-	reader := csv.NewReader(in)
-	reader.FieldsPerRecord = -1
-	reader.ReuseRecord = true
-	for isHeader := true; ; isHeader = false {
-		record, err := reader.Read()
-		wrong := new(csv.ParseError)
+	file, err := csvfile.NewReader(in)
+	for isHeader := true; err == nil; isHeader = false {
+		var record []string
+		record, err = file.Read()
+		problem, isProblem := errors.AsType[*csvfile.Problem](err)
 		switch {
-		case errors.Is(err, io.EOF):
-			return
-		case errors.As(err, &wrong):
-			if !yield(prospectLine{number: wrong.Line, err: wrong.Err}, nil) {
+		case isProblem && !problem.Ends:
+			err = nil
+			if !yield(prospectLine{number: problem.Line, err: errors.New(problem.Message)}, nil) {
 				return
 			}
-			continue
-		case err != nil:
-			yield(prospectLine{}, err)
-			return
-		case isHeader:
-			continue
+		case err == nil && !isHeader:
+			line := prospectLine{number: file.Line(0), url: strings.Clone(record[column])}
+			line.err = explain.CheckURL(line.url)
+			if !yield(line, nil) {
+				return
+			}
 		}
-		line := prospectLine{}
-		line.number, _ = reader.FieldPos(0)
-		if column < len(record) {
-			line.url = strings.Clone(record[column])
-		}
-		line.err = explain.CheckURL(line.url)
-		if !yield(line, nil) {
-			return
-		}
+	}
+	if !errors.Is(err, io.EOF) {
+		yield(prospectLine{}, err)
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 )
 
 // readProspects returns the lines of a file as text: number, URL, and what is wrong.
-func readProspects(t *testing.T, content string) (lines []string) {
+func readLines(t *testing.T, content string) (lines []string) {
 	t.Helper()
 	for line, err := range prospectLines(strings.NewReader(content)) {
 		require.NoError(t, err)
@@ -39,19 +39,21 @@ func TestProspectLines(t *testing.T) {
 		"CSV of one column":            {"URL\na.b/1\n", []string{"2 a.b/1"}},
 		"CSV, with a mark":             {"\ufeff\"url\",x\r\na.b/1,\r\n", []string{"2 a.b/1"}},
 		"CSV, several lines in a cell": {"note,url\n\"one\ntwo\",a.b/1\nx,a.b/2\n", []string{"2 a.b/1", "4 a.b/2"}},
-		"CSV, a short line":            {"x,url\n1\n2,a.b/2\n", []string{"2  ! the URL of a prospect is empty", "3 a.b/2"}},
-		"CSV, a bare quote":            {"x,url\n1\"2,a.b/1\n2,a.b/2\n", []string{`2  ! bare " in non-quoted-field`, "3 a.b/2"}},
+		"CSV, a short line":            {"x,url\n1\n2,a.b/2\n", []string{"2  ! must have 2 fields, as the header has", "3 a.b/2"}},
+		"CSV, a bare quote":            {"x,url\n1\"2,a.b/1\n2,a.b/2\n", []string{"2  ! has a quote inside a field that is not quoted, at byte 2: quote the whole field and double the quote inside", "3 a.b/2"}},
+		"UTF-16":                       {"\xff\xfeu\x00r\x00l\x00\n\x00a\x00.\x00b\x00", []string{"2 a.b"}},
+		"CSV, padded":                  {"x,url\n1,a.b/1\n,\n,\n", []string{"2 a.b/1"}},
 		"not UTF-8":                    {"a.b/1\na.b/\xff\na.b/3\n", []string{"1 a.b/1", "2 a.b/\xff ! the URL of a prospect is not UTF-8", "3 a.b/3"}},
 		"nothing":                      {"", nil},
 		"nothing but blanks":           {"\n \n", nil},
 	} {
-		require.Equal(t, test.want, readProspects(t, test.content), name)
+		require.Equal(t, test.want, readLines(t, test.content), name)
 	}
 }
 
 func TestProspectLinesNameALineThatIsTooLong(t *testing.T) {
 	t.Parallel()
-	lines := readProspects(t, "a.b/1\n"+strings.Repeat("x", 100_000)+"\na.b/3\n")
+	lines := readLines(t, "a.b/1\n"+strings.Repeat("x", 100_000)+"\na.b/3\n")
 	require.Len(t, lines, 3)
 	require.Contains(t, lines[1], "2 xxx")
 	require.Contains(t, lines[1], "at most 2000")

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/thawline/thaw/internal/csvfile"
 )
 
-// Columns are the columns of a file. Its first line names all of them, in any order.
+// Columns are the columns of a file. Its first line names all of them, in any order and any case.
 //
 //	workspace               key of the workspace
 //	account                 the provider's id of the account; the provider is linkedin
@@ -46,20 +48,23 @@ const (
 
 // readHeader returns the place in the file of each of Columns, or what is wrong with the header.
 func readHeader(line int, header []string) (places [columnCount]int, problems Problems) {
-	if !slices.ContainsFunc(header, func(name string) bool { return slices.Contains(Columns, name) }) {
-		problems.add(Problem{Line: line, Value: strings.Join(header, ","), Message: "is not a header: " + wantedHeader})
+	names := csvfile.Names(header)
+	if wrong := csvfile.CheckHeader(names, Columns); wrong != "" {
+		problems.add(Problem{Line: line, Value: strings.Join(header, ","), Message: wrong + ": " + wantedHeader})
 		return places, problems
 	}
-	for i, name := range header {
+	for i, name := range names {
 		switch {
+		case name == "":
+			problems.add(Problem{Line: line, Message: fmt.Sprintf("has a column without a name (column %d is empty): delete the column", i+1)})
 		case !slices.Contains(Columns, name):
 			problems.add(Problem{Line: line, Column: name, Message: "is not a column of a fleet: " + wantedHeader})
-		case slices.Index(header, name) < i:
+		case slices.Index(names, name) < i:
 			problems.add(Problem{Line: line, Column: name, Message: "stands in the header twice"})
 		}
 	}
 	for i, name := range Columns {
-		places[i] = slices.Index(header, name)
+		places[i] = slices.Index(names, name)
 		if places[i] < 0 {
 			problems.add(Problem{Line: line, Column: name, Message: "is missing in the header: " + wantedHeader})
 		}

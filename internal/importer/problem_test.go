@@ -38,7 +38,7 @@ func TestProblems(t *testing.T) {
 	}{
 		"no text at all":      {"", []string{"line 1: the file is empty"}},
 		"no header":           {goodLine, []string{"line 1: is not a header: the first line must name the columns workspace,account,"}},
-		"semicolons":          {strings.ReplaceAll(file(good), ",", ";"), []string{"line 1: is not a header"}},
+		"semicolons":          {strings.ReplaceAll(file(good), ",", ";"), []string{"line 1: separates its columns by semicolons: separate them by commas"}},
 		"a missing column":    {strings.Replace(file(good), ",step", "", 1), []string{"line 1, column step: is missing in the header"}},
 		"an unknown column":   {strings.Replace(file(good), ",step", ",steps", 1), []string{`line 1, column "steps": is not a column of a fleet`, "line 1, column step: is missing"}},
 		"a column twice":      {strings.Replace(file(good), ",step", ",status", 1), []string{"line 1, column status: stands in the header twice", "line 1, column step: is missing"}},

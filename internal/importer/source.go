@@ -1,52 +1,23 @@
 package importer
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
-	"strings"
+
+	"github.com/thawline/thaw/internal/csvfile"
 )
 
-const (
-	// maxRecord is how many bytes a line of a file, with the lines that its quoted fields go on for, may have: a quote that
-	// is never closed would otherwise take the rest of the file into memory.
-	maxRecord = 1 << 20
-	// progressEvery is how many rows are read from one call of Progress to the next.
-	progressEvery = 1000
-)
-
-// byteOrderMark is what spreadsheets put at the start of a file in UTF-8.
-var byteOrderMark = []byte("\xef\xbb\xbf")
-
-var errEndless = errors.New("record too long")
-
-// An input counts the bytes that are read, and reads no more than it is allowed to.
-type input struct {
-	io.Reader
-	read, allowed int64
-}
-
-func (in *input) Read(p []byte) (int, error) {
-	if in.allowed <= 0 {
-		return 0, errEndless
-	}
-	n, err := in.Reader.Read(p)
-	in.read += int64(n)
-	in.allowed -= int64(n)
-	return n, err
-}
+// progressEvery is how many rows are read from one call of Progress to the next.
+const progressEvery = 1000
 
 // A source reads a file row by row for COPY. Rows that have problems are left out; the caller looks at problems when the
 // copying is over. It implements [pgx.CopyFromSource].
 type source struct {
 	// COPY gives Next no context.
 	ctx      context.Context
-	input    *input
-	csv      *csv.Reader
+	file     *csvfile.Reader
 	places   [columnCount]int
 	words    vocabulary
 	progress func(rows, bytes int64)
@@ -55,7 +26,6 @@ type source struct {
 	values   []any
 	fields   [columnCount]string
 	rows     int64
-	lastLine int
 	problems Problems
 	// err is why reading stopped, unless it was the end of the file or something that is wrong with it.
 	err error
@@ -66,19 +36,15 @@ func newSource(ctx context.Context, r io.Reader, words vocabulary, progress func
 	if progress == nil {
 		progress = func(int64, int64) {}
 	}
-	s := &source{ctx: ctx, input: &input{Reader: r, allowed: maxRecord}, words: words, progress: progress}
+	s := &source{ctx: ctx, words: words, progress: progress}
 	s.values = s.row.values()
 
-	buffered := bufio.NewReaderSize(s.input, 1<<16)
-	if start, _ := buffered.Peek(len(byteOrderMark)); bytes.Equal(start, byteOrderMark) {
-		if _, err := buffered.Discard(len(byteOrderMark)); err != nil {
-			return nil, fmt.Errorf("reading the file: %w", err)
-		}
+	var header []string
+	file, err := csvfile.NewReader(r)
+	if err == nil {
+		s.file = file
+		header, err = file.Read()
 	}
-	s.csv = csv.NewReader(buffered)
-	s.csv.ReuseRecord = true
-
-	header, err := s.csv.Read()
 	switch {
 	case errors.Is(err, io.EOF):
 		return nil, Problems{List: []Problem{{Line: 1, Message: "the file is empty: " + wantedHeader}}}
@@ -88,9 +54,7 @@ func newSource(ctx context.Context, r io.Reader, words vocabulary, progress func
 		}
 		return nil, s.problems
 	}
-	line, _ := s.csv.FieldPos(0)
-	s.lastLine = line
-	places, problems := readHeader(line, header)
+	places, problems := readHeader(file.Line(0), header)
 	if len(problems.List) > 0 {
 		return nil, problems
 	}
@@ -104,25 +68,23 @@ func (s *source) Next() bool {
 		if s.err = s.ctx.Err(); s.err != nil {
 			return false
 		}
-		s.input.allowed = maxRecord
-		record, err := s.csv.Read()
+		record, err := s.file.Read()
 		if err != nil {
 			if errors.Is(err, io.EOF) {
-				s.progress(s.rows, s.input.read)
+				s.progress(s.rows, s.file.BytesRead())
 				return false
 			}
 			if !s.tolerate(err) {
 				s.err = fmt.Errorf("reading the file: %w", err)
 				return false
 			}
-			if !errors.Is(err, csv.ErrFieldCount) && !errors.Is(err, csv.ErrBareQuote) {
-				// Where a quote ends is not known, so what follows cannot be told apart into fields.
+			if problem, ok := errors.AsType[*csvfile.Problem](err); ok && problem.Ends {
 				return false
 			}
 		}
 		s.rows++
 		if s.rows%progressEvery == 0 {
-			s.progress(s.rows, s.input.read)
+			s.progress(s.rows, s.file.BytesRead())
 		}
 		if err == nil && s.parse(record) {
 			return true
@@ -138,40 +100,23 @@ func (s *source) Err() error { return s.err }
 
 // parse takes over a record and tells whether it has no problems.
 func (s *source) parse(record []string) bool {
-	first, _ := s.csv.FieldPos(0)
-	last, _ := s.csv.FieldPos(len(record) - 1)
-	s.lastLine = last + strings.Count(record[len(record)-1], "\n")
 	for column, place := range s.places {
 		s.fields[column] = record[place]
 	}
-	s.row.line.Int64, s.row.line.Valid = int64(first), true
+	s.row.line.Int64, s.row.line.Valid = int64(s.file.Line(0)), true
 	valid := true
 	s.row.parse(&s.fields, &s.words, func(column int, message string) {
 		valid = false
-		line, _ := s.csv.FieldPos(s.places[column])
-		s.problems.add(Problem{Line: line, Column: Columns[column], Value: s.fields[column], Message: message})
+		s.problems.add(Problem{Line: s.file.Line(s.places[column]), Column: Columns[column], Value: s.fields[column], Message: message})
 	})
 	return valid
 }
 
-// tolerate turns an error of the reader that is a problem of the file into one, and tells whether it was.
+// tolerate keeps what is wrong with the file, and tells whether the error was that.
 func (s *source) tolerate(err error) bool {
-	var at *csv.ParseError
-	switch {
-	case errors.Is(err, errEndless):
-		s.problems.add(Problem{Line: s.lastLine + 1, Message: fmt.Sprintf(
-			"goes on for more than %d bytes: is there a quote that is not closed?", maxRecord)})
-	case !errors.As(err, &at):
-		return false
-	case errors.Is(err, csv.ErrFieldCount):
-		s.problems.add(Problem{Line: at.StartLine, Message: fmt.Sprintf(
-			"must have %d fields, as the header has", s.csv.FieldsPerRecord)})
-	case errors.Is(err, csv.ErrBareQuote):
-		s.problems.add(Problem{Line: at.StartLine, Message: fmt.Sprintf(
-			"has a quote inside a field that is not quoted, at byte %d: quote the whole field and double the quote inside", at.Column)})
-	default:
-		s.problems.add(Problem{Line: at.StartLine, Message: fmt.Sprintf(
-			"has a quoted field that is not closed, or a quote inside of one that is not doubled (noticed on line %d)", at.Line)})
+	problem, ok := errors.AsType[*csvfile.Problem](err)
+	if ok {
+		s.problems.add(Problem{Line: problem.Line, Message: problem.Message})
 	}
-	return true
+	return ok
 }
