@@ -91,7 +91,16 @@ var breaks = map[string][]string{
 	},
 
 	"workspaces_key_check": {"INSERT INTO thaw.workspaces (key) VALUES ('')"},
-	"workspaces_key_key":   {"INSERT INTO thaw.workspaces (key) VALUES ('acme')"},
+	"workspaces_key_is_visible": {
+		"UPDATE thaw.workspaces SET key = 'acme '", "UPDATE thaw.workspaces SET key = chr(160) || 'acme'",
+		"UPDATE thaw.workspaces SET key = 'ac' || chr(27) || '[2Jme'", "UPDATE thaw.workspaces SET key = 'ac' || chr(10) || 'me'",
+		"UPDATE thaw.workspaces SET key = 'ac' || chr(8238) || 'me'", "UPDATE thaw.workspaces SET key = 'acme' || chr(8205)",
+	},
+	"accounts_provider_account_id_is_visible": {"UPDATE thaw.accounts SET provider_account_id = 'ann' || chr(8203)", "UPDATE thaw.accounts SET provider_account_id = 'a' || chr(155) || 'nn'"},
+	"accounts_member_id_is_visible":           {"UPDATE thaw.accounts SET member_id = E'm1\t'"},
+	"campaigns_key_is_visible":                {"UPDATE thaw.campaigns SET key = ' spring'", "UPDATE thaw.campaigns SET key = 'spring' || chr(65279)"},
+	"enrollments_prospect_url_is_visible":     {"UPDATE thaw.enrollments SET prospect_url = prospect_url || chr(160)"},
+	"workspaces_key_key":                      {"INSERT INTO thaw.workspaces (key) VALUES ('acme')"},
 
 	"accounts_provider_check":            {"UPDATE thaw.accounts SET provider = ''"},
 	"accounts_provider_account_id_check": {"UPDATE thaw.accounts SET provider_account_id = ''"},

@@ -187,6 +187,9 @@ BEGIN
     RETURN NULL;
 END;
 $$;
+CREATE FUNCTION thaw.is_visible(text text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (text !~ '[\u0001-\u001f\u007f-\u009f\u00ad\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]|^[ \u00a0\u1680\u2000-\u200a\u200c\u200d\u202f\u205f\u3000]|[ \u00a0\u1680\u2000-\u200a\u200c\u200d\u202f\u205f\u3000]$'::text);
 CREATE FUNCTION thaw.now() RETURNS timestamp with time zone
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN now();
@@ -206,6 +209,7 @@ CREATE TABLE thaw.enrollments (
     created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
     CONSTRAINT enrollments_paused_has_a_reason CHECK ((((status = 'paused'::thaw.enrollment_status) = (paused_reason IS NOT NULL)) AND ((status = 'paused'::thaw.enrollment_status) = (paused_at IS NOT NULL)))),
     CONSTRAINT enrollments_prospect_url_check CHECK ((prospect_url <> ''::text)),
+    CONSTRAINT enrollments_prospect_url_is_visible CHECK (thaw.is_visible(prospect_url)),
     CONSTRAINT enrollments_reason_is_their_own CHECK ((paused_reason <> ALL (ARRAY['linkedin_high_failure_rate'::thaw.pause_reason, 'subscription_inactive'::thaw.pause_reason]))),
     CONSTRAINT enrollments_step_check CHECK ((step >= 0))
 )
@@ -256,7 +260,9 @@ CREATE TABLE thaw.accounts (
     CONSTRAINT accounts_connected_is_not_due_to_pause CHECK (((status <> 'connected'::thaw.account_status) OR (pause_after IS NULL))),
     CONSTRAINT accounts_hold_has_a_reason CHECK ((((hold_until IS NULL) = (hold_reason IS NULL)) AND (hold_reason <> ''::text))),
     CONSTRAINT accounts_member_id_check CHECK ((member_id <> ''::text)),
+    CONSTRAINT accounts_member_id_is_visible CHECK (thaw.is_visible(member_id)),
     CONSTRAINT accounts_provider_account_id_check CHECK ((provider_account_id <> ''::text)),
+    CONSTRAINT accounts_provider_account_id_is_visible CHECK (thaw.is_visible(provider_account_id)),
     CONSTRAINT accounts_provider_check CHECK ((provider <> ''::text))
 )
 WITH (fillfactor='80');
@@ -370,6 +376,7 @@ CREATE TABLE thaw.campaigns (
     waits_for_account boolean GENERATED ALWAYS AS (((paused_reason IS NOT NULL) AND (paused_reason = ANY (ARRAY['linkedin_account_disconnected'::thaw.pause_reason, 'linkedin_account_issue'::thaw.pause_reason])))) STORED NOT NULL,
     created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
     CONSTRAINT campaigns_key_check CHECK ((key <> ''::text)),
+    CONSTRAINT campaigns_key_is_visible CHECK (thaw.is_visible(key)),
     CONSTRAINT campaigns_paused_has_a_reason CHECK ((((status = 'paused'::thaw.campaign_status) = (paused_reason IS NOT NULL)) AND ((status = 'paused'::thaw.campaign_status) = (paused_at IS NOT NULL))))
 );
 COMMENT ON TABLE thaw.campaigns IS 'The authored step sequence.';
@@ -535,7 +542,8 @@ CREATE TABLE thaw.workspaces (
     auto_resume_changed_at timestamp with time zone,
     auto_resume_changed_by text,
     created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
-    CONSTRAINT workspaces_key_check CHECK ((key <> ''::text))
+    CONSTRAINT workspaces_key_check CHECK ((key <> ''::text)),
+    CONSTRAINT workspaces_key_is_visible CHECK (thaw.is_visible(key))
 );
 COMMENT ON TABLE thaw.workspaces IS 'A tenant of the platform.';
 CREATE VIEW thaw.resumable_accounts AS
@@ -924,6 +932,16 @@ BEGIN
         WHERE n.paused_reason IS NOT NULL) AS line
     GROUP BY line.account_id, line.campaign_id, line.paused_reason, line.waits_for_account
     HAVING sum(line.n) <> 0;
+    RETURN NULL;
+END;
+$$;
+CREATE FUNCTION thaw.enrollments_date_pause() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    UPDATE thaw.enrollments AS e SET paused_at = thaw.pause_begins(NEW.id, NEW.paused_at)
+    WHERE e.id = NEW.id AND e.paused_at = NEW.paused_at AND e.paused_at < thaw.pause_begins(NEW.id, NEW.paused_at);
     RETURN NULL;
 END;
 $$;
@@ -1901,6 +1919,16 @@ BEGIN
         PERFORM thaw.close_pause(account.id);
         verdict := 'done';
     END IF;
+END;
+$$;
+CREATE FUNCTION thaw.pause_begins(p_enrollment_id bigint, p_paused_at timestamp with time zone) RETURNS timestamp with time zone
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN greatest(p_paused_at, (
+        SELECT max(event.at) FROM thaw.enrollment_events AS event
+        WHERE event.enrollment_id = p_enrollment_id AND event.kind = 'resumed'));
 END;
 $$;
 CREATE FUNCTION thaw.pause_campaign(workspace_key text, campaign text, why text, decided_by text DEFAULT CURRENT_USER) RETURNS boolean
@@ -3699,6 +3727,7 @@ CREATE TRIGGER enrollments_count_insert_set AFTER INSERT ON thaw.enrollments REF
 CREATE TRIGGER enrollments_count_truncate BEFORE TRUNCATE ON thaw.enrollments FOR EACH STATEMENT EXECUTE FUNCTION thaw.enrollments_count_truncate();
 CREATE TRIGGER enrollments_count_update_row AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN ((((old.paused_reason IS DISTINCT FROM new.paused_reason) OR ((new.paused_reason IS NOT NULL) AND ((old.account_id <> new.account_id) OR (old.campaign_id <> new.campaign_id)))) AND (current_setting('thaw.set_based'::text, true) IS DISTINCT FROM 'on'::text))) EXECUTE FUNCTION thaw.enrollments_count_row();
 CREATE TRIGGER enrollments_count_update_set AFTER UPDATE ON thaw.enrollments REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT WHEN ((current_setting('thaw.set_based'::text, true) = 'on'::text)) EXECUTE FUNCTION thaw.enrollments_count_update();
+CREATE TRIGGER enrollments_date_pause AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN (((new.paused_at < thaw.now()) AND ((old.paused_at IS NULL) OR (new.paused_at < old.paused_at)))) EXECUTE FUNCTION thaw.enrollments_date_pause();
 CREATE TRIGGER heals_publish_end AFTER UPDATE OF status ON thaw.heals FOR EACH ROW WHEN (((new.status = 'done'::thaw.heal_status) AND (old.status = 'running'::thaw.heal_status))) EXECUTE FUNCTION thaw.heals_publish_end();
 CREATE TRIGGER settings_carry_budgets AFTER UPDATE OF tick ON thaw.settings FOR EACH ROW WHEN ((old.tick <> new.tick)) EXECUTE FUNCTION thaw.settings_carry_budgets();
 CREATE TRIGGER settings_write_history AFTER UPDATE ON thaw.settings FOR EACH ROW EXECUTE FUNCTION thaw.settings_write_history();

@@ -10,13 +10,14 @@ import (
 )
 
 type importCmd struct {
-	database `embed:""`
-	File     string `arg:"" help:"CSV file with a header line; - reads standard input."`
-	JSON     bool   `help:"Print JSON."`
+	database  `embed:""`
+	File      string `arg:"" help:"CSV file with a header line; - reads standard input."`
+	Overwrite bool   `help:"Let the file win over what a person paused, what the provider restricted, and what was resumed since. Without it these stay as they are, and are counted."`
+	JSON      bool   `help:"Print JSON."`
 }
 
 func (importCmd) Help() string {
-	return "All of the file is loaded, or nothing. Loading it again changes only what is different.\n\nExample:\n  thaw import fleet.csv\n\n" +
+	return "All of the file is loaded, or nothing. Loading it again changes only what is different. What a person paused, what the provider restricted, and what was resumed since stays as it is.\n\nExample:\n  thaw import fleet.csv\n\n" +
 		"Columns: workspace, account, member, account_status, campaign, campaign_status, campaign_paused_reason, prospect_url, status, paused_reason, paused_at, step, next_action_at."
 }
 
@@ -34,7 +35,7 @@ func (c *importCmd) Run(ctx context.Context, e *env) error {
 				size = info.Size()
 			}
 		}
-		result, err := importFleet(ctx, e, db, input, size)
+		result, err := importFleet(ctx, e, db, input, size, c.Overwrite)
 		if err != nil {
 			return err
 		}
@@ -43,15 +44,23 @@ func (c *importCmd) Run(ctx context.Context, e *env) error {
 		}
 		printf(e.stdout, "%d rows: %d workspaces, %d accounts, %d campaigns, %d enrollments (%d new, %d changed, %d as they were) in %.1f s\n",
 			result.Rows, result.Workspaces, result.Accounts, result.Campaigns, result.Enrollments, result.Inserted, result.Updated, result.Unchanged, result.Seconds)
+		if kept := result.KeptEnrollments + result.KeptCampaigns + result.KeptAccounts; kept > 0 {
+			printf(e.stdout, "%d prospects, %d campaigns and %d accounts stay as they are: a person paused them, or the provider restricted them (--overwrite changes that)\n",
+				result.KeptEnrollments, result.KeptCampaigns, result.KeptAccounts)
+		}
+		if result.ResumedSince > 0 {
+			printf(e.stdout, "%d prospects stay as they are: they were resumed since the pause that the file has\n", result.ResumedSince)
+		}
 		return nil
 	})
 }
 
 // importFleet imports with progress. Its size in bytes is negative where it is not known.
-func importFleet(ctx context.Context, e *env, db *store.Store, input io.Reader, size int64) (importer.Result, error) {
+func importFleet(ctx context.Context, e *env, db *store.Store, input io.Reader, size int64, overwrite bool) (importer.Result, error) {
 	shown := newProgress(e.stderr, "import", "bytes", size)
 	defer shown.finish()
 	return importer.Import(ctx, db.Pool(), input, importer.Options{
-		Progress: func(_, bytes int64) { shown.set(bytes) },
+		Overwrite: overwrite,
+		Progress:  func(_, bytes int64) { shown.set(bytes) },
 	})
 }

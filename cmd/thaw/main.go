@@ -77,7 +77,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, out, stderr io.Wri
 		default:
 			panic(reason)
 		}
-		// An answer that was not written is not one, whatever the command made of it.
+		// Of help and version; what a command has not written is looked at below.
 		if stdout.err != nil && code == 0 {
 			printf(stderr, "thaw: %s\n", stdout.err)
 			code = 1
@@ -96,6 +96,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, out, stderr io.Wri
 	}
 	err = parsed.Run(&env{stdin: stdin, stdout: stdout, stderr: stderr, logger: newLogger(c.LogFormat, c.LogLevel, stderr)})
 	switch {
+	case stdout.err != nil:
+		printf(stderr, "thaw: %s\n", stdout.err)
+		return 1
 	case err == nil:
 		return 0
 	case errors.Is(err, errSilent):

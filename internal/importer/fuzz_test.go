@@ -55,7 +55,7 @@ func FuzzSource(f *testing.F) {
 			rows++
 			values, err := src.Values()
 			require.NoError(t, err)
-			require.Len(t, values, 1+columnCount)
+			require.Len(t, values, 2+columnCount)
 			require.Greater(t, src.row.line.Int64, last, "rows are in the order of the file")
 			last = src.row.line.Int64
 			checkRow(t, types, src)

@@ -145,14 +145,14 @@ func TestImportChangesAnAccountAsANewerSignalWould(t *testing.T) {
 func TestImportChangesACampaign(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
-	paused := fields{"campaign_status": "paused", "campaign_paused_reason": "paused_by_user"}
+	paused := fields{"campaign_status": "paused", "campaign_paused_reason": "linkedin_high_failure_rate"}
 	load(t, db, file(plain))
 	for _, line := range []fields{paused, paused.with("campaign_paused_reason", "subscription_inactive"), plain, {"campaign_status": "completed"}} {
 		db.Advance(t, time.Hour)
 		load(t, db, file(line))
 	}
 	require.Equal(t, []string{
-		"paused running -> paused, paused_by_user",
+		"paused running -> paused, linkedin_high_failure_rate",
 		"resumed paused -> running, subscription_inactive",
 		"imported running -> completed, ",
 	}, testdb.Column[string](t, db, `
@@ -163,7 +163,7 @@ func TestImportChangesACampaign(t *testing.T) {
 func TestImportKeepsTheTimeOfACampaignsPause(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
-	paused := fields{"campaign_status": "paused", "campaign_paused_reason": "paused_by_user"}
+	paused := fields{"campaign_status": "paused", "campaign_paused_reason": "linkedin_high_failure_rate"}
 	load(t, db, file(paused))
 	since := testdb.Value[time.Time](t, db, "SELECT paused_at FROM thaw.campaigns")
 	db.Advance(t, time.Hour)
@@ -207,10 +207,10 @@ func TestImportAcceptsWhatSpreadsheetsAndDatabasesWrite(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	content := "\ufeffstep,next_action_at,status,prospect_url,paused_reason,paused_at,campaign,campaign_status,campaign_paused_reason,account,account_status,member,workspace\r\n" +
-		"1,2026-01-02 03:04:05+00,active,http://example.com/in/ada,,,\"spring, \"\"early\"\"\nlate\",running,,seat-1,connected,,acme\r\n" +
+		"1,2026-01-02 03:04:05+00,active,http://example.com/in/ada,,,\"spring, \"\"early\"\"; late\",running,,seat-1,connected,,acme\r\n" +
 		",,paused,https://example.com/in/bob,paused_by_user,2026-01-02 03:04:05.678901-03:30,summer,draft,,seat-1,connected,,acme\r\n"
 	require.EqualValues(t, 2, load(t, db, content).Inserted)
-	require.Equal(t, []string{"spring, \"early\"\nlate", "summer"}, testdb.Column[string](t, db, "SELECT key FROM thaw.campaigns ORDER BY 1"))
+	require.Equal(t, []string{"spring, \"early\"; late", "summer"}, testdb.Column[string](t, db, "SELECT key FROM thaw.campaigns ORDER BY 1"))
 	require.Equal(t, time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), testdb.Value[time.Time](t, db,
 		"SELECT next_action_at FROM thaw.enrollments WHERE step = 1").UTC())
 	require.Equal(t, time.Date(2026, 1, 2, 6, 34, 5, 678901000, time.UTC), testdb.Value[time.Time](t, db,

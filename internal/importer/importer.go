@@ -1,7 +1,8 @@
 // Package importer loads a fleet from a CSV file: workspaces, accounts, campaigns and enrollments, one line an enrollment.
 //
 // The file states how things are. What the database does not know is inserted, what it knows otherwise is changed, what is
-// equal is not touched, and what the file does not name is left alone. An import enqueues no jobs of its own: the next tick
+// equal is not touched, and what the file does not name is left alone. What a person paused or the provider restricted stays so,
+// whatever the file says, and so does a prospect that was resumed since the pause that the file has. An import enqueues no jobs of its own: the next tick
 // finds what it loaded. Only a signal that came before its account is applied as ever when the account is inserted.
 //
 // Rows are checked one by one while they are streamed into a temporary table; what concerns several rows, or what the
@@ -13,6 +14,7 @@ import (
 	"embed"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -31,6 +33,9 @@ type Options struct {
 	// Progress, if set, is told every thousand rows, and at the end of the input, how many data rows and bytes have been
 	// read. It is called by one goroutine at a time, and not after Import has returned.
 	Progress func(rows, bytes int64)
+	// Overwrite lets the file win over what a person paused, what the provider restricted, and what was resumed since the pause that
+	// the file has. Without it such prospects, campaigns and accounts stay as they are.
+	Overwrite bool
 }
 
 // A Result says what a file had and what came of it.
@@ -45,6 +50,12 @@ type Result struct {
 	Inserted  int64 `json:"inserted"`
 	Updated   int64 `json:"updated"`
 	Unchanged int64 `json:"unchanged"`
+	// What the file says otherwise and was left as it is: what a person paused or a restriction stopped, and prospects that were
+	// resumed since the pause that the file has. These prospects are among the unchanged ones.
+	KeptEnrollments int64 `json:"kept_enrollments"`
+	KeptCampaigns   int64 `json:"kept_campaigns"`
+	KeptAccounts    int64 `json:"kept_accounts"`
+	ResumedSince    int64 `json:"resumed_since"`
 	// Seconds of real time that the import took.
 	Seconds float64 `json:"seconds"`
 }
@@ -94,7 +105,10 @@ func stage(ctx context.Context, tx pgx.Tx, r io.Reader, o Options) (int64, error
 	if _, err := run(ctx, tx, "stage"); err != nil {
 		return 0, err
 	}
-	rows, err := tx.CopyFrom(ctx, pgx.Identifier{"import_rows"}, append([]string{"line"}, Columns...), src)
+	if _, err := tx.Exec(ctx, "SELECT set_config('thaw.import_overwrites', $1, true)", map[bool]string{true: "on", false: "off"}[o.Overwrite]); err != nil {
+		return 0, fmt.Errorf("importing (step options): %w", err)
+	}
+	rows, err := tx.CopyFrom(ctx, pgx.Identifier{"import_rows"}, slices.Concat([]string{"line"}, Columns, []string{"normal_url"}), src)
 	if src.err != nil {
 		return 0, src.err
 	}
@@ -132,7 +146,8 @@ func load(ctx context.Context, tx pgx.Tx, rows int64) (Result, error) {
 	// A prospect that is in a campaign twice is a problem, so every row is an enrollment of its own.
 	result := Result{Rows: rows, Enrollments: rows, Updated: updated.RowsAffected(), Inserted: inserted.RowsAffected()}
 	result.Unchanged = rows - result.Inserted - result.Updated
-	err = tx.QueryRow(ctx, statement("counts")).Scan(&result.Workspaces, &result.Accounts, &result.Campaigns)
+	err = tx.QueryRow(ctx, statement("counts")).Scan(&result.Workspaces, &result.Accounts, &result.Campaigns,
+		&result.KeptEnrollments, &result.ResumedSince, &result.KeptCampaigns, &result.KeptAccounts)
 	if err != nil {
 		return Result{}, fmt.Errorf("counting what the file has: %w", err)
 	}

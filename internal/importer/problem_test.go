@@ -50,8 +50,8 @@ func TestProblems(t *testing.T) {
 		"text after a quote":         {header + "\n\"ac\"me,\n", []string{"line 2: has a quoted field that is not closed, or a quote inside of one that is not doubled (noticed on line 2)"}},
 		"a quote inside a field":     {header + "\nac\"me,\n" + goodLine + "\n\nx\n", []string{"line 2: has a quote inside a field", "line 6: must have 13 fields"}},
 		"an open quote and no end":   {header + "\n" + goodLine + "\"" + strings.Repeat("acme\n", 1<<19), []string{"line 3: goes on for more than 1048576 bytes"}},
-		"a line after a long field":  {file(good.with("campaign", "a\nb\nc"), fields{"step": "x"}), []string{"line 5, column step: must be a whole number"}},
-		"a field after a long field": {file(fields{"workspace": "a\nb", "step": "x"}), []string{"line 3, column step: must be a whole number"}},
+		"a line after a long field":  {file(good.with("campaign", "a\nb\nc"), fields{"step": "x"}), []string{"line 2, column campaign: has a character that is not shown (U+000A)", "line 5, column step: must be a whole number"}},
+		"a field after a long field": {file(fields{"workspace": "a\nb", "step": "x"}), []string{"line 2, column workspace: has a character that is not shown (U+000A)", "line 3, column step: must be a whole number"}},
 
 		"no workspace":         {file(fields{"workspace": ""}), []string{"line 2, column workspace: must not be empty"}},
 		"no account":           {file(fields{"account": ""}), []string{"line 2, column account: must not be empty"}},
@@ -95,6 +95,14 @@ func TestProblems(t *testing.T) {
 			good.with("campaign_status", "paused").with("campaign_paused_reason", "paused_by_user"),
 			fields{"campaign_status": "paused", "campaign_paused_reason": "subscription_inactive"}), []string{
 			`line 3, column campaign_paused_reason: differs from line 2, where the same campaign has "paused_by_user"`}},
+		"a prospect in two spellings": {file(good.with("prospect_url", "https://www.linkedin.com/in/ada"), good.with("prospect_url", "http://linkedin.com/in/ADA/?trk=x")), []string{
+			`line 3, column prospect_url: is in campaign "spring" on line 2 already, spelled https://www.linkedin.com/in/ada: a prospect is in a campaign once`}},
+		"names with what nobody sees": {file(good.with("account", "seat-1 "), good.with("workspace", "\u00a0acme"), good.with("campaign", "spr\u200bing"), good.with("member", "m\t"),
+			good.with("prospect_url", "https://www.linkedin.com/in/ada\u00a0")), []string{
+			"line 2, column account: has a space at its end: delete it", "line 3, column workspace: has an invisible character (U+00A0) at its start",
+			"line 4, column campaign: has a character that is not shown (U+200B)", "line 5, column member: has a character that is not shown (U+0009)",
+			"line 6, column prospect_url: has an invisible character (U+00A0) at its end"}},
+		"a column without a name": {strings.Replace(file(good), "\n", ",\n", 1), []string{"line 1: has a column without a name (column 14 is empty)"}},
 		"a prospect twice in a campaign": {file(good, plain, good.with("account", "seat-2")), []string{
 			`line 4, column prospect_url: is in campaign "spring" on line 2 already`}},
 		"an account of another workspace": {file(good, fields{"account": "taken"}), []string{

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,8 +17,8 @@ import (
 )
 
 var (
-	// Names with all that CSV and SQL find difficult. A carriage return is not among them: CSV takes it for a line's end.
-	name          = rapid.StringOfN(rapid.SampledFrom([]rune("ab \"',;\n\\%é世\U0001F9CA")), 1, 6, -1)
+	// Names with all that CSV and SQL find difficult. None ends or begins with a space, or has a line end: the importer refuses these.
+	name          = rapid.Map(rapid.StringOfN(rapid.SampledFrom([]rune("ab \"',;\\%é世\U0001F9CA")), 1, 6, -1), func(s string) string { return strings.TrimSpace(s) + "." })
 	accountStates = rapid.SampledFrom([]string{"connecting", "connected", "needs_verification", "disconnected", "restricted", "error", "removed"})
 	campaignState = rapid.SampledFrom([]string{"draft", "running", "paused", "completed"})
 	states        = rapid.SampledFrom([]string{"pending", "active", "paused", "completed", "replied", "failed", "removed"})
@@ -74,13 +75,18 @@ func TestAnyValidFleetIsInTheDatabaseAfterItsImport(t *testing.T) {
 		db.Advance(t, time.Minute)
 		lines := fleets.Draw(r, "fleet")
 		content := file(lines...)
-		result := load(t, db, content)
+		overwrite := func() importer.Result {
+			result, err := importer.Import(t.Context(), db.Pool, strings.NewReader(content), importer.Options{Overwrite: true})
+			require.NoError(r, err)
+			return result
+		}
+		result := overwrite()
 		require.EqualValues(r, len(lines), result.Rows)
 		require.Equal(r, result.Rows, result.Inserted+result.Updated+result.Unchanged)
 		for _, line := range lines {
 			requireStored(t, r, db, line)
 		}
-		require.EqualValues(r, len(lines), load(t, db, content).Unchanged, "the second time nothing is left to do")
+		require.EqualValues(r, len(lines), overwrite().Unchanged, "the second time nothing is left to do")
 	})
 }
 
@@ -116,7 +122,13 @@ func requireStored(t *testing.T, r *rapid.T, db *testdb.DB, line fields) {
 		line["account"], member, line["account_status"], line["campaign_status"], line["campaign_paused_reason"],
 		line["status"], line["paused_reason"], line["step"],
 	}, texts)
-	requireMoment(r, line["paused_at"], pausedAt)
+	// A pause that the file dates back begins with the last resume.
+	if !testdb.Value[bool](t, db, `
+		SELECT EXISTS (
+			SELECT FROM thaw.enrollments AS e JOIN thaw.enrollment_events AS event ON event.enrollment_id = e.id AND event.at = e.paused_at
+			WHERE e.prospect_url = $1 AND event.kind = 'resumed')`, line["prospect_url"]) {
+		requireMoment(r, line["paused_at"], pausedAt)
+	}
 	requireMoment(r, line["next_action_at"], nextActionAt)
 }
 

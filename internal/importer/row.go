@@ -7,15 +7,21 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/thawline/thaw/internal/explain"
 )
 
 // maxField is how many bytes a field may have: keys and URLs are indexed, and Postgres indexes no more than 2,700.
 const maxField = 2000
 
 const paused = "paused"
+
+// names are the columns that people type and programs compare.
+var names = []int{workspace, account, member, campaign, prospectURL}
 
 // timeLayouts are RFC 3339, and what Postgres writes: the offset without minutes where it has none. All take fractions of
 // a second too.
@@ -28,11 +34,12 @@ type row struct {
 	texts                  [columnCount]pgtype.Text
 	step                   pgtype.Int4
 	pausedAt, nextActionAt pgtype.Timestamptz
+	normalURL              pgtype.Text
 }
 
-// values returns pointers to the values of the row: the line, then Columns.
+// values returns pointers to the values of the row: the line, then Columns, then the normal spelling of the URL.
 func (r *row) values() []any {
-	values := make([]any, 1, 1+columnCount)
+	values := make([]any, 1, 2+columnCount)
 	values[0] = &r.line
 	for column := range columnCount {
 		switch column {
@@ -46,7 +53,7 @@ func (r *row) values() []any {
 			values = append(values, &r.texts[column])
 		}
 	}
-	return values
+	return append(values, &r.normalURL)
 }
 
 // parse takes over the fields of a line, in the order of Columns, and calls report with what is wrong with them.
@@ -83,6 +90,11 @@ func (r *row) take(column int, value string, words *vocabulary) string {
 	case strings.IndexByte(value, 0) >= 0:
 		return "has a NUL byte"
 	}
+	if slices.Contains(names, column) {
+		if message := hidden(value); message != "" {
+			return message
+		}
+	}
 	r.texts[column] = pgtype.Text{String: value, Valid: value != ""}
 	switch column {
 	case workspace, account, campaign:
@@ -101,6 +113,8 @@ func (r *row) take(column int, value string, words *vocabulary) string {
 		if u, err := url.Parse(value); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
 			return "must be an http or https URL with a host, like https://www.linkedin.com/in/jane-doe"
 		}
+		normal := explain.NormalURL(value)
+		r.normalURL = pgtype.Text{String: normal, Valid: normal != value}
 	case pausedAt:
 		return takeTime(&r.pausedAt, value)
 	case nextActionAt:
@@ -110,6 +124,35 @@ func (r *row) take(column int, value string, words *vocabulary) string {
 	}
 	return ""
 }
+
+// hidden says what a name has that nobody sees; the schema refuses the same (thaw.is_visible).
+func hidden(value string) string {
+	if value == "" {
+		return ""
+	}
+	first, _ := utf8.DecodeRuneInString(value)
+	last, _ := utf8.DecodeLastRuneInString(value)
+	for place, r := range map[string]rune{"start": first, "end": last} {
+		switch {
+		case r == ' ':
+			return "has a space at its " + place + ": delete it"
+		case unicode.Is(unicode.Zs, r), r == '\u200c', r == '\u200d':
+			return fmt.Sprintf("has an invisible character (%U) at its %s: delete it", r, place)
+		}
+	}
+	for _, r := range value {
+		if unicode.IsControl(r) || unicode.Is(notVisible, r) {
+			return fmt.Sprintf("has a character that is not shown (%U): delete it", r)
+		}
+	}
+	return ""
+}
+
+// notVisible are the format characters and line separators that thaw.is_visible refuses anywhere.
+var notVisible = &unicode.RangeTable{R16: []unicode.Range16{
+	{Lo: 0xad, Hi: 0xad, Stride: 1}, {Lo: 0x200b, Hi: 0x200b, Stride: 1}, {Lo: 0x200e, Hi: 0x200f, Stride: 1},
+	{Lo: 0x2028, Hi: 0x202e, Stride: 1}, {Lo: 0x2060, Hi: 0x206f, Stride: 1}, {Lo: 0xfeff, Hi: 0xfeff, Stride: 1},
+}, LatinOffset: 1}
 
 func (r *row) takeStep(value string) string {
 	r.step = pgtype.Int4{Valid: true}

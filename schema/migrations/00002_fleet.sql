@@ -22,6 +22,14 @@ RETURN pg_catalog.now();
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.now() IS 'The clock of Thaw: the start of the transaction by the database''s clock.';
 
+-- Whether a name that people and programs type can be seen: no control characters, line separators or invisible format
+-- characters, and no space of any kind at its ends. A spreadsheet's trailing no-break space makes another account of "acc_1",
+-- and the signals of the real one would never find it. The two joiners, which some scripts and emoji need, may stand inside.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.is_visible(text text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN is_visible.text !~ $re$[\u0001-\u001f\u007f-\u009f\u00ad\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]|^[ \u00a0\u1680\u2000-\u200a\u200c\u200d\u202f\u205f\u3000]|[ \u00a0\u1680\u2000-\u200a\u200c\u200d\u202f\u205f\u3000]$$re$;
+-- +goose StatementEnd
+
 -- The numbers that hold for the whole fleet are one row, not a setting of each process: while a new value is rolled out,
 -- no two processes can work by different caps or cut ticks of different length.
 CREATE TABLE thaw.settings (
@@ -91,7 +99,8 @@ CREATE TABLE thaw.workspaces (
     auto_resume_note       text,
     auto_resume_changed_at timestamptz,
     auto_resume_changed_by text,
-    created_at             timestamptz NOT NULL DEFAULT thaw.now()
+    created_at             timestamptz NOT NULL DEFAULT thaw.now(),
+    CONSTRAINT workspaces_key_is_visible CHECK (thaw.is_visible(key))
 );
 COMMENT ON TABLE thaw.workspaces IS 'A tenant of the platform.';
 
@@ -116,6 +125,8 @@ CREATE TABLE thaw.accounts (
     UNIQUE (provider, provider_account_id),
     -- The target of the composite foreign keys that make a row across tenants impossible.
     UNIQUE (workspace_id, id),
+    CONSTRAINT accounts_provider_account_id_is_visible CHECK (thaw.is_visible(provider_account_id)),
+    CONSTRAINT accounts_member_id_is_visible CHECK (thaw.is_visible(member_id)),
     CONSTRAINT accounts_connected_has_no_error CHECK (status <> 'connected' OR last_error IS NULL),
     CONSTRAINT accounts_connected_is_not_due_to_pause CHECK (status <> 'connected' OR pause_after IS NULL),
     CONSTRAINT accounts_hold_has_a_reason CHECK ((hold_until IS NULL) = (hold_reason IS NULL) AND hold_reason <> '')
@@ -221,6 +232,7 @@ CREATE TABLE thaw.campaigns (
     created_at        timestamptz NOT NULL DEFAULT thaw.now(),
     UNIQUE (workspace_id, key),
     UNIQUE (workspace_id, id),
+    CONSTRAINT campaigns_key_is_visible CHECK (thaw.is_visible(key)),
     CONSTRAINT campaigns_paused_has_a_reason CHECK (
         (status = 'paused') = (paused_reason IS NOT NULL) AND (status = 'paused') = (paused_at IS NOT NULL))
 );
@@ -251,6 +263,7 @@ CREATE TABLE thaw.enrollments (
     FOREIGN KEY (workspace_id, account_id) REFERENCES thaw.accounts (workspace_id, id),
     -- The prospect leads, so that the same index finds a prospect in all of its campaigns.
     CONSTRAINT enrollments_campaign_prospect_key UNIQUE (prospect_url, campaign_id),
+    CONSTRAINT enrollments_prospect_url_is_visible CHECK (thaw.is_visible(prospect_url)),
     CONSTRAINT enrollments_paused_has_a_reason CHECK (
         (status = 'paused') = (paused_reason IS NOT NULL) AND (status = 'paused') = (paused_at IS NOT NULL)),
     CONSTRAINT enrollments_reason_is_their_own CHECK (
@@ -278,5 +291,6 @@ DROP FUNCTION thaw.accounts_note_disconnection();
 DROP FUNCTION thaw.accounts_note_connection();
 DROP FUNCTION thaw.tick(timestamptz);
 DROP TABLE thaw.settings;
+DROP FUNCTION thaw.is_visible(text);
 DROP FUNCTION thaw.now();
 DROP TYPE thaw.pause_reason, thaw.enrollment_status, thaw.campaign_status, thaw.account_status;

@@ -382,7 +382,38 @@ $$;
 CREATE TRIGGER settings_carry_budgets AFTER UPDATE OF tick ON thaw.settings
     FOR EACH ROW WHEN (OLD.tick <> NEW.tick) EXECUTE FUNCTION thaw.settings_carry_budgets();
 
+-- When a pause begins that a writer dates back: not before the last resume, whose pause would otherwise seem to go on although it
+-- was ended, and be ended twice. A file that is loaded again, and an application that keeps the old time, do that.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.pause_begins(p_enrollment_id bigint, p_paused_at timestamptz) RETURNS timestamptz LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN greatest(p_paused_at, (
+        SELECT max(event.at) FROM thaw.enrollment_events AS event
+        WHERE event.enrollment_id = p_enrollment_id AND event.kind = 'resumed'));
+END;
+$$;
+-- +goose StatementEnd
+
+-- After the update, not before it: a trigger before it makes every update of the table lock its row once more.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.enrollments_date_pause() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE thaw.enrollments AS e SET paused_at = thaw.pause_begins(NEW.id, NEW.paused_at)
+    WHERE e.id = NEW.id AND e.paused_at = NEW.paused_at AND e.paused_at < thaw.pause_begins(NEW.id, NEW.paused_at);
+    RETURN NULL;
+END;
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER enrollments_date_pause AFTER UPDATE ON thaw.enrollments
+    FOR EACH ROW WHEN (NEW.paused_at < thaw.now() AND (OLD.paused_at IS NULL OR NEW.paused_at < OLD.paused_at))
+    EXECUTE FUNCTION thaw.enrollments_date_pause();
+
 -- +goose Down
+DROP TRIGGER enrollments_date_pause ON thaw.enrollments;
+DROP FUNCTION thaw.enrollments_date_pause();
+DROP FUNCTION thaw.pause_begins(bigint, timestamptz);
 DROP TRIGGER settings_carry_budgets ON thaw.settings;
 DROP TRIGGER settings_write_history ON thaw.settings;
 DROP FUNCTION thaw.settings_carry_budgets();

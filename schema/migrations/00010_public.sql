@@ -76,7 +76,7 @@ FROM thaw.sweeps AS s;
 COMMENT ON VIEW thaw.sweep_log IS 'What each tick did: one row a tick; finished_at null: it is still at work.';
 
 -- Postgres lets everybody execute a new function. River's own are left as they are; of ours only those are for all that
--- stand in column defaults (the clock) or in a view that is granted. Whoever calls one needs USAGE on the schema too.
+-- stand in column defaults (the clock) or CHECKs or in a view that is granted. Whoever calls one needs USAGE on the schema too.
 -- +goose StatementBegin
 DO $$
 DECLARE
@@ -85,7 +85,7 @@ BEGIN
     FOR f IN
         SELECT p.oid::regprocedure FROM pg_proc AS p
         WHERE p.pronamespace = 'thaw'::regnamespace AND p.proname NOT LIKE 'river\_%'
-            AND p.proname NOT IN ('now', 'tick', 'resumable_lines')
+            AND p.proname NOT IN ('now', 'tick', 'resumable_lines', 'is_visible')
     LOOP
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f);
     END LOOP;

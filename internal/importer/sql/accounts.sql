@@ -48,6 +48,12 @@ UPDATE thaw.accounts AS known SET member_id = a.member
 FROM import_accounts AS a
 WHERE known.id = a.account_id AND NOT a.is_new AND a.member IS NOT NULL AND known.member_id IS DISTINCT FROM a.member;
 
+-- A restriction is the provider's; a file that does not know of it does not lift it.
+UPDATE import_accounts AS a SET is_kept = true
+FROM thaw.accounts AS known
+WHERE known.id = a.account_id AND NOT a.is_new AND known.status = 'restricted' AND a.status NOT IN ('restricted', 'removed')
+    AND current_setting('thaw.import_overwrites') <> 'on';
+
 -- The file speaks for the moment in which this transaction began: a signal since then is newer and stands.
 UPDATE thaw.accounts AS known SET
     status = a.status,
@@ -59,5 +65,5 @@ UPDATE thaw.accounts AS known SET
         ELSE known.first_connected_at END,
     connected_at = CASE WHEN a.status = 'connected' THEN thaw.now() ELSE known.connected_at END
 FROM import_accounts AS a
-WHERE known.id = a.account_id AND NOT a.is_new AND known.status <> a.status
+WHERE known.id = a.account_id AND NOT a.is_new AND NOT a.is_kept AND known.status <> a.status
     AND (known.status_at IS NULL OR known.status_at <= thaw.now());

@@ -14,13 +14,28 @@ WHERE workspace.key = c.workspace AND known.key = c.campaign;
 ALTER TABLE import_campaigns ADD PRIMARY KEY (workspace, campaign);
 ANALYZE import_campaigns;
 
+-- What a person paused, and what a restriction stopped, only a person starts again. A file may end such a campaign, or say that a
+-- person stopped it too. Locked before it is looked at: a person may be pausing it at this moment.
+SELECT known.id
+FROM import_campaigns AS c
+JOIN thaw.campaigns AS known ON known.id = c.campaign_id
+WHERE (known.status, known.paused_reason) IS DISTINCT FROM (c.status, c.paused_reason)
+ORDER BY known.id
+FOR NO KEY UPDATE OF known;
+UPDATE import_campaigns AS c SET is_kept = true
+FROM thaw.campaigns AS known
+WHERE known.id = c.campaign_id AND known.paused_reason IN ('paused_by_user', 'account_restricted')
+    AND c.status <> 'completed' AND c.paused_reason IS DISTINCT FROM 'paused_by_user'
+    AND c.paused_reason IS DISTINCT FROM known.paused_reason
+    AND current_setting('thaw.import_overwrites') <> 'on';
+
 -- Known campaigns that are otherwise, locked in the order of their ids. A pause that goes on for another reason keeps the
 -- time at which it began.
 WITH changes AS (
     SELECT known.id, known.status AS from_status, known.paused_reason AS from_reason, c.status, c.paused_reason
     FROM import_campaigns AS c
     JOIN thaw.campaigns AS known ON known.id = c.campaign_id
-    WHERE (known.status, known.paused_reason) IS DISTINCT FROM (c.status, c.paused_reason)
+    WHERE (known.status, known.paused_reason) IS DISTINCT FROM (c.status, c.paused_reason) AND NOT c.is_kept
     ORDER BY known.id
     FOR NO KEY UPDATE OF known
 ), changed AS (

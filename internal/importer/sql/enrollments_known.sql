@@ -4,7 +4,7 @@ CREATE TEMP TABLE import_changes ON COMMIT DROP AS
 SELECT
     known.id, known.account_id AS from_account_id, known.step AS from_step, known.status AS from_status,
     known.paused_reason AS from_reason, known.paused_at AS from_paused_at,
-    a.account_id, r.step, r.status, r.paused_reason, r.paused_at, r.next_action_at
+    a.account_id, r.step, r.status, r.paused_reason, r.paused_at, r.next_action_at, NULL::text AS kept
 FROM import_rows AS r
 JOIN import_accounts AS a ON a.account = r.account
 JOIN import_campaigns AS c ON c.workspace = r.workspace AND c.campaign = r.campaign
@@ -13,6 +13,35 @@ WHERE (known.account_id, known.step, known.status, known.paused_reason, known.pa
     IS DISTINCT FROM (a.account_id, r.step, r.status, r.paused_reason, r.paused_at, r.next_action_at)
 ORDER BY known.id
 FOR NO KEY UPDATE OF known;
+
+-- What a person paused, and what a restriction stopped, only a person gives back. A file may end such an enrollment, or say that a
+-- person stopped it too.
+UPDATE import_changes AS change SET kept = 'stopped'
+WHERE change.from_reason IN ('paused_by_user', 'account_restricted')
+    AND change.status IN ('pending', 'active', 'paused')
+    AND change.paused_reason IS DISTINCT FROM 'paused_by_user' AND change.paused_reason IS DISTINCT FROM change.from_reason
+    AND current_setting('thaw.import_overwrites') <> 'on';
+
+-- A pause that the file has and that was ended since is not begun again; any other begins after the last resume at the earliest.
+UPDATE import_changes AS change SET
+    paused_at = begins.at,
+    kept = CASE
+        WHEN change.from_status <> 'paused' AND current_setting('thaw.import_overwrites') <> 'on'
+            AND change.paused_reason IN ('linkedin_account_disconnected', 'linkedin_account_issue') THEN 'resumed' END
+FROM import_changes AS c
+CROSS JOIN LATERAL (SELECT thaw.pause_begins(c.id, c.paused_at) AS at) AS begins
+WHERE c.id = change.id AND change.kept IS NULL AND change.status = 'paused' AND begins.at > change.paused_at;
+
+CREATE TEMP TABLE import_kept ON COMMIT DROP AS
+SELECT change.kept, count(*) AS enrollments FROM import_changes AS change WHERE change.kept IS NOT NULL GROUP BY change.kept;
+
+-- What is left of the changes.
+DELETE FROM import_changes AS change
+USING thaw.enrollments AS known
+WHERE known.id = change.id AND (change.kept IS NOT NULL
+    OR (known.account_id, known.step, known.status, known.paused_reason, known.paused_at, known.next_action_at)
+        IS NOT DISTINCT FROM (change.account_id, change.step, change.status, change.paused_reason, change.paused_at,
+            change.next_action_at));
 
 -- New enrollments have no event: nothing happened to them here, their state stands in the row itself. One that stays paused
 -- has one if its pause became another or its step moved: a later resume is checked against that. Of a pause the reason

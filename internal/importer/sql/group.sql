@@ -3,13 +3,13 @@
 
 CREATE TEMP TABLE import_accounts ON COMMIT DROP AS
 SELECT r.account, r.workspace, r.member, r.account_status AS status, min(r.line) AS line,
-    NULL::bigint AS account_id, false AS is_new
+    NULL::bigint AS account_id, false AS is_new, false AS is_kept
 FROM import_rows AS r
 GROUP BY r.account, r.workspace, r.member, r.account_status;
 
 CREATE TEMP TABLE import_campaigns ON COMMIT DROP AS
 SELECT r.workspace, r.campaign, r.campaign_status AS status, r.campaign_paused_reason AS paused_reason,
-    min(r.line) AS line, NULL::bigint AS workspace_id, NULL::bigint AS campaign_id
+    min(r.line) AS line, NULL::bigint AS workspace_id, NULL::bigint AS campaign_id, false AS is_kept
 FROM import_rows AS r
 GROUP BY r.workspace, r.campaign, r.campaign_status, r.campaign_paused_reason;
 

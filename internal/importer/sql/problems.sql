@@ -25,15 +25,16 @@ WITH account_conflicts AS (
     ) AS field (name, value, first_value)
     WHERE field.value IS DISTINCT FROM field.first_value
 ), hashed AS NOT MATERIALIZED (
-    SELECT r.line, r.workspace, r.campaign, r.prospect_url,
-        hashtextextended(r.prospect_url, hashtextextended(r.campaign, hashtextextended(r.workspace, 0))) AS hash
+    SELECT r.line, r.workspace, r.campaign, r.prospect_url, coalesce(r.normal_url, r.prospect_url) AS normal_url,
+        hashtextextended(coalesce(r.normal_url, r.prospect_url), hashtextextended(r.campaign, hashtextextended(r.workspace, 0))) AS hash
     FROM import_rows AS r
 ), repeated AS (
     -- A million hashes can be grouped in memory, a million URLs cannot. Those that share one are then compared as they are.
-    SELECT h.line, h.campaign, h.prospect_url,
-        min(h.line) OVER (PARTITION BY h.workspace, h.campaign, h.prospect_url) AS first_line
+    SELECT h.line, h.campaign, h.prospect_url, first_value(h.line) OVER first AS first_line,
+        first_value(h.prospect_url) OVER first AS first_url
     FROM hashed AS h
     WHERE h.hash IN (SELECT twice.hash FROM hashed AS twice GROUP BY twice.hash HAVING count(*) > 1)
+    WINDOW first AS (PARTITION BY h.workspace, h.campaign, h.normal_url ORDER BY h.line)
 ), problems AS (
     SELECT conflict.line, conflict.name, conflict.value, format(
         'differs from line %s, where the same account has %s: all rows of an account must agree',
@@ -46,7 +47,8 @@ WITH account_conflicts AS (
     FROM campaign_conflicts AS conflict
     UNION ALL
     SELECT repeated.line, 'prospect_url', repeated.prospect_url, format(
-        'is in campaign "%s" on line %s already: a prospect is in a campaign once', repeated.campaign, repeated.first_line)
+        'is in campaign "%s" on line %s already%s: a prospect is in a campaign once', repeated.campaign, repeated.first_line,
+        CASE WHEN repeated.prospect_url <> repeated.first_url THEN ', spelled ' || repeated.first_url ELSE '' END)
     FROM repeated
     WHERE repeated.line <> repeated.first_line
     UNION ALL

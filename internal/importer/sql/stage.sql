@@ -6,6 +6,8 @@ SET LOCAL statement_timeout = 0;
 -- Enough to group and join a million rows with little use of the disk. Compiling these few statements does not pay.
 SET LOCAL work_mem = '64MB';
 SET LOCAL jit = off;
+-- What is paused is counted once per account and campaign, not row by row (schema/migrations/00016_counts.sql).
+SET LOCAL thaw.set_based = on;
 
 CREATE TEMP TABLE import_rows (
     line                   bigint NOT NULL,
@@ -21,5 +23,7 @@ CREATE TEMP TABLE import_rows (
     paused_reason          thaw.pause_reason,
     paused_at              timestamptz,
     step                   integer NOT NULL,
-    next_action_at         timestamptz
+    next_action_at         timestamptz,
+    -- The one spelling that stands for all of the URL; null: it is the URL.
+    normal_url             text
 ) ON COMMIT DROP;
