@@ -164,6 +164,8 @@ func (r *rig) open(ctx context.Context, name string) (*database, error) {
 		return nil, err
 	}
 	config.MaxConns = 32
+	// The raw statements write their own history, as Thaw's functions do: no trigger writes a second one.
+	config.ConnConfig.RuntimeParams["thaw.set_based"] = "on"
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, err

@@ -125,6 +125,34 @@ var breaks = map[string][]string{
 		ALTER TABLE thaw.accounts DROP CONSTRAINT accounts_pkey CASCADE;
 		INSERT INTO thaw.accounts (id, workspace_id, provider_account_id) OVERRIDING SYSTEM VALUE VALUES (1, 1, 'again')`},
 
+	"workspaces_times_are_in_range": {
+		"UPDATE thaw.workspaces SET created_at = '-infinity'",
+		"UPDATE thaw.workspaces SET auto_resume_changed_at = '12000-01-01'",
+	},
+	"accounts_times_are_in_range": {
+		// The trigger that allows a year at most is not the only guard.
+		"ALTER TABLE thaw.accounts DISABLE TRIGGER USER; UPDATE thaw.accounts SET hold_until = 'infinity', hold_reason = 'typo'",
+		"UPDATE thaw.accounts SET status_at = '-infinity'",
+		"UPDATE thaw.accounts SET first_connected_at = '0001-01-01'",
+		"UPDATE thaw.accounts SET connected_at = 'infinity'",
+		"UPDATE thaw.accounts SET disconnected_at = '12000-01-01'",
+		"UPDATE thaw.accounts SET status = 'error', last_error = 'x', pause_after = 'infinity'",
+		"UPDATE thaw.accounts SET created_at = '4000-01-01 BC'",
+	},
+	"api_tokens_times_are_in_range": {
+		"INSERT INTO thaw.api_tokens (name, hash, created_by, expires_at) VALUES ('x', sha256('x'), 'ann', 'infinity')",
+	},
+	"campaigns_times_are_in_range": {
+		"UPDATE thaw.campaigns SET status = 'paused', paused_reason = 'paused_by_user', paused_at = 'infinity'",
+		"UPDATE thaw.campaigns SET created_at = 'infinity'",
+	},
+	"enrollments_times_are_in_range": {
+		"UPDATE thaw.enrollments SET status = 'paused', paused_reason = 'paused_by_user', paused_at = '-infinity'",
+		"UPDATE thaw.enrollments SET next_action_at = '0001-01-01T00:00:00+01:00'",
+		"UPDATE thaw.enrollments SET next_action_at = '9999-12-31T23:59:59-01:00'",
+		"UPDATE thaw.enrollments SET created_at = 'infinity'",
+	},
+
 	"campaigns_key_check": {"UPDATE thaw.campaigns SET key = ''"},
 	"campaigns_paused_has_a_reason": {
 		"UPDATE thaw.campaigns SET status = 'paused'",

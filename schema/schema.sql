@@ -20,7 +20,8 @@ CREATE TYPE thaw.event_source AS ENUM (
     'heal',
     'operator',
     'scheduler',
-    'import'
+    'import',
+    'platform'
 );
 CREATE TYPE thaw.cause AS (
 	source thaw.event_source,
@@ -48,7 +49,8 @@ CREATE TYPE thaw.event_kind AS ENUM (
     'resumed',
     'repointed',
     'imported',
-    'released'
+    'released',
+    'changed'
 );
 CREATE TYPE thaw.heal_status AS ENUM (
     'running',
@@ -86,6 +88,7 @@ CREATE TYPE thaw.signal_outcome AS ENUM (
 );
 CREATE FUNCTION thaw.account_named(p_account text, p_provider text) RETURNS bigint
     LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     found bigint := (
@@ -140,23 +143,43 @@ BEGIN
     RETURN NULL;
 END;
 $$;
-CREATE FUNCTION thaw.accounts_keep_hold() RETURNS trigger
+CREATE FUNCTION thaw.accounts_bound_hold() RETURNS trigger
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
+    RAISE EXCEPTION 'a hold must end within a year, not %', NEW.hold_until
+        USING ERRCODE = 'check_violation', CONSTRAINT = 'accounts_hold_is_within_a_year', TABLE = 'accounts', SCHEMA = 'thaw',
+            HINT = 'Hold it for a year or less; an operator can make it longer with thaw hold --correct, or thaw.correct_hold.';
+END;
+$$;
+CREATE FUNCTION thaw.accounts_keep_hold() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    -- What an operator corrects was written down before, in the same transaction: see thaw.correct_hold.
+    IF EXISTS (
+        SELECT FROM thaw.decisions AS d
+        WHERE d.account_id = NEW.id AND d.what = 'hold_corrected' AND d.at = thaw.now()
+            AND d.until IS NOT DISTINCT FROM NEW.hold_until)
+    THEN
+        RETURN NEW;
+    END IF;
     IF NEW.hold_until IS NULL OR NEW.hold_until < OLD.hold_until
         OR (NEW.hold_until = OLD.hold_until AND NEW.hold_reason IS DISTINCT FROM OLD.hold_reason)
     THEN
         RAISE EXCEPTION 'account "%" is on hold until %', OLD.provider_account_id,
             to_char(OLD.hold_until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
             USING ERRCODE = 'check_violation', CONSTRAINT = 'accounts_hold_is_never_shortened', TABLE = 'accounts', SCHEMA = 'thaw',
-                HINT = 'A hold is never shortened, lifted or given another reason; only a later end is accepted.';
+                HINT = 'Only a later end is accepted. An operator corrects a mistaken hold with thaw hold --correct, or thaw.correct_hold.';
     END IF;
     RETURN NEW;
 END;
 $$;
 CREATE FUNCTION thaw.accounts_note_connection() RETURNS trigger
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
@@ -171,6 +194,7 @@ END;
 $$;
 CREATE FUNCTION thaw.accounts_note_disconnection() RETURNS trigger
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     NEW.disconnected_at := thaw.now();
@@ -184,6 +208,16 @@ CREATE FUNCTION thaw.accounts_write_history() RETURNS trigger
 BEGIN
     INSERT INTO thaw.account_events (account_id, at, from_status, to_status, last_error)
     VALUES (NEW.id, thaw.now(), OLD.status, NEW.status, NEW.last_error);
+    RETURN NULL;
+END;
+$$;
+CREATE FUNCTION thaw.accounts_write_hold() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO thaw.decisions (what, decided_by, why, workspace_id, account_id, until)
+    VALUES ('held', session_user, NEW.hold_reason, NEW.workspace_id, NEW.id, NEW.hold_until);
     RETURN NULL;
 END;
 $$;
@@ -211,7 +245,8 @@ CREATE TABLE thaw.enrollments (
     CONSTRAINT enrollments_prospect_url_check CHECK ((prospect_url <> ''::text)),
     CONSTRAINT enrollments_prospect_url_is_visible CHECK (thaw.is_visible(prospect_url)),
     CONSTRAINT enrollments_reason_is_their_own CHECK ((paused_reason <> ALL (ARRAY['linkedin_high_failure_rate'::thaw.pause_reason, 'subscription_inactive'::thaw.pause_reason]))),
-    CONSTRAINT enrollments_step_check CHECK ((step >= 0))
+    CONSTRAINT enrollments_step_check CHECK ((step >= 0)),
+    CONSTRAINT enrollments_times_are_in_range CHECK ((((paused_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (paused_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((next_action_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (next_action_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((created_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (created_at <= '2200-01-01 00:00:00+00'::timestamp with time zone))))
 )
 WITH (fillfactor='95', autovacuum_vacuum_scale_factor='0.02');
 COMMENT ON TABLE thaw.enrollments IS 'One prospect in one campaign on one account, at a step.';
@@ -263,7 +298,8 @@ CREATE TABLE thaw.accounts (
     CONSTRAINT accounts_member_id_is_visible CHECK (thaw.is_visible(member_id)),
     CONSTRAINT accounts_provider_account_id_check CHECK ((provider_account_id <> ''::text)),
     CONSTRAINT accounts_provider_account_id_is_visible CHECK (thaw.is_visible(provider_account_id)),
-    CONSTRAINT accounts_provider_check CHECK ((provider <> ''::text))
+    CONSTRAINT accounts_provider_check CHECK ((provider <> ''::text)),
+    CONSTRAINT accounts_times_are_in_range CHECK ((((status_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (status_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((first_connected_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (first_connected_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((connected_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (connected_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((disconnected_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (disconnected_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((pause_after >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (pause_after <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((hold_until >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (hold_until <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((created_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (created_at <= '2200-01-01 00:00:00+00'::timestamp with time zone))))
 )
 WITH (fillfactor='80');
 COMMENT ON TABLE thaw.accounts IS 'A connected login ("seat") as the provider knows it.';
@@ -273,6 +309,7 @@ COMMENT ON COLUMN thaw.accounts.disconnected_at IS 'When the account last ceased
 COMMENT ON COLUMN thaw.accounts.pause_after IS 'When the active enrollments of this account are due to be paused; null: nothing is due.';
 CREATE FUNCTION thaw.apply_status(p_account thaw.accounts, p_signal_id bigint, p_status thaw.account_status, p_raw_status text, p_occurred_at timestamp with time zone, p_just_created boolean, p_member_id text) RETURNS thaw.signal_outcome
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     -- No time of its own: ordered by receipt. A time from the future is a wrong clock; taken at its word it would make
@@ -324,6 +361,7 @@ END;
 $$;
 CREATE FUNCTION thaw.ask_watch() RETURNS timestamp with time zone
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     minute timestamptz := date_bin('1 minute', thaw.now(), '2000-01-01 00:00:00+00');
@@ -336,6 +374,7 @@ $$;
 COMMENT ON FUNCTION thaw.ask_watch() IS 'Enqueues the look of the current minute, unless it is there or done, and returns the minute. What every process calls once a minute.';
 CREATE FUNCTION thaw.begin_safety(p_why text, p_decided_by text, p_stays boolean, p_accounts_lost integer DEFAULT NULL::integer, p_accounts_connected integer DEFAULT NULL::integer) RETURNS boolean
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     UPDATE thaw.safety AS s SET
@@ -357,6 +396,7 @@ CREATE FUNCTION thaw.block_reason(p_account thaw.accounts, p_is_safety_on boolea
     RETURN CASE WHEN ((p_account).status <> 'connected'::thaw.account_status) THEN 'account_not_connected'::text WHEN ((p_account).hold_until > thaw.now()) THEN 'account_on_hold'::text WHEN p_is_safety_on THEN 'safety_mode'::text WHEN (NOT p_is_auto_resume_on) THEN 'auto_resume_off'::text ELSE NULL::text END;
 CREATE FUNCTION thaw.blocked_by(p_account thaw.accounts, p_even_if_off boolean DEFAULT false) RETURNS text
     LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     RETURN thaw.block_reason(p_account,
@@ -377,7 +417,8 @@ CREATE TABLE thaw.campaigns (
     created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
     CONSTRAINT campaigns_key_check CHECK ((key <> ''::text)),
     CONSTRAINT campaigns_key_is_visible CHECK (thaw.is_visible(key)),
-    CONSTRAINT campaigns_paused_has_a_reason CHECK ((((status = 'paused'::thaw.campaign_status) = (paused_reason IS NOT NULL)) AND ((status = 'paused'::thaw.campaign_status) = (paused_at IS NOT NULL))))
+    CONSTRAINT campaigns_paused_has_a_reason CHECK ((((status = 'paused'::thaw.campaign_status) = (paused_reason IS NOT NULL)) AND ((status = 'paused'::thaw.campaign_status) = (paused_at IS NOT NULL)))),
+    CONSTRAINT campaigns_times_are_in_range CHECK ((((paused_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (paused_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((created_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (created_at <= '2200-01-01 00:00:00+00'::timestamp with time zone))))
 );
 COMMENT ON TABLE thaw.campaigns IS 'The authored step sequence.';
 COMMENT ON COLUMN thaw.campaigns.waits_for_account IS 'Paused for one of the two account reasons: the only ones that Thaw may wake by itself.';
@@ -395,6 +436,7 @@ CREATE FUNCTION thaw.blocked_campaigns() RETURNS TABLE(account_id bigint, worksp
 END;
 CREATE FUNCTION thaw.campaign_named(p_workspace_key text, p_campaign text) RETURNS bigint
     LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     found bigint := (
@@ -408,11 +450,25 @@ BEGIN
     RETURN found;
 END;
 $$;
+CREATE FUNCTION thaw.campaigns_write_history() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO thaw.campaign_events (campaign_id, at, kind, source, from_status, to_status, reason, detail)
+    VALUES (NEW.id, thaw.now(),
+        CASE NEW.status WHEN 'paused' THEN 'paused' WHEN 'running' THEN 'resumed' ELSE 'changed' END::thaw.event_kind,
+        'platform', OLD.status, NEW.status, coalesce(NEW.paused_reason, OLD.paused_reason),
+        'by database role ' || session_user);
+    RETURN NULL;
+END;
+$$;
 CREATE FUNCTION thaw.lets_resume(p_status thaw.campaign_status, p_waits_for_account boolean) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     RETURN ((p_status = 'running'::thaw.campaign_status) OR p_waits_for_account);
 CREATE FUNCTION thaw.tick(at timestamp with time zone DEFAULT thaw.now()) RETURNS timestamp with time zone
     LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     RETURN (SELECT date_bin(s.tick, tick.at, '2000-01-01 00:00:00+00') FROM thaw.settings AS s);
@@ -543,7 +599,8 @@ CREATE TABLE thaw.workspaces (
     auto_resume_changed_by text,
     created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
     CONSTRAINT workspaces_key_check CHECK ((key <> ''::text)),
-    CONSTRAINT workspaces_key_is_visible CHECK (thaw.is_visible(key))
+    CONSTRAINT workspaces_key_is_visible CHECK (thaw.is_visible(key)),
+    CONSTRAINT workspaces_times_are_in_range CHECK ((((created_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (created_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((auto_resume_changed_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (auto_resume_changed_at <= '2200-01-01 00:00:00+00'::timestamp with time zone))))
 );
 COMMENT ON TABLE thaw.workspaces IS 'A tenant of the platform.';
 CREATE VIEW thaw.resumable_accounts AS
@@ -625,6 +682,7 @@ CREATE FUNCTION thaw.claimants(p_tick_at timestamp with time zone DEFAULT thaw.t
 END;
 CREATE FUNCTION thaw.close_pause(p_account_id bigint) RETURNS void
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     told bigint;
@@ -638,6 +696,7 @@ END;
 $$;
 CREATE FUNCTION thaw.complete_job(p_job_id bigint) RETURNS boolean
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     UPDATE "thaw".river_job AS job SET state = 'completed', finalized_at = pg_catalog.now()
@@ -645,8 +704,36 @@ BEGIN
     RETURN FOUND;
 END;
 $$;
+CREATE FUNCTION thaw.correct_hold(account text, until timestamp with time zone, why text, decided_by text DEFAULT CURRENT_USER, provider text DEFAULT 'linkedin'::text) RETURNS timestamp with time zone
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "thaw.set_based" TO 'on'
+    AS $$
+DECLARE
+    held thaw.accounts;
+BEGIN
+    PERFORM thaw.require_reason(why, decided_by);
+    SELECT a.* INTO held FROM thaw.accounts AS a
+    WHERE a.id = thaw.account_named(correct_hold.account, correct_hold.provider) FOR NO KEY UPDATE;
+    IF held.hold_until IS NULL OR held.hold_until <= thaw.now() THEN
+        RAISE EXCEPTION 'account "%" is not on hold', correct_hold.account
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only a hold that has not ended can be corrected.';
+    ELSIF correct_hold.until <= thaw.now() OR correct_hold.until > thaw.now() + interval '10 years' THEN
+        RAISE EXCEPTION 'a hold must end in the future, at most 10 years away, not %', correct_hold.until
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Without an end the hold ends now.';
+    END IF;
+    INSERT INTO thaw.decisions (what, decided_by, why, workspace_id, account_id, until)
+    VALUES ('hold_corrected', correct_hold.decided_by, correct_hold.why, held.workspace_id, held.id, correct_hold.until);
+    UPDATE thaw.accounts AS a SET
+        hold_until = correct_hold.until, hold_reason = CASE WHEN correct_hold.until IS NOT NULL THEN correct_hold.why END
+    WHERE a.id = held.id;
+    RETURN correct_hold.until;
+END;
+$$;
+COMMENT ON FUNCTION thaw.correct_hold(account text, until timestamp with time zone, why text, decided_by text, provider text) IS 'For operators: gives a hold another end, or ends it now (until null), with a reason that is recorded. Granted to no role.';
 CREATE FUNCTION thaw.decide(p_what text, p_account text, p_provider text, p_why text, p_decided_by text) RETURNS bigint
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     decision_id bigint;
@@ -664,6 +751,7 @@ CREATE FUNCTION thaw.decide_batch(p_decision_id bigint, p_size integer, p_even_b
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
     SET "thaw.set_based" TO 'on'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     decision thaw.decisions;
@@ -702,6 +790,8 @@ END;
 $$;
 CREATE FUNCTION thaw.decide_campaign(p_what text, p_workspace_key text, p_campaign text, p_why text, p_decided_by text) RETURNS boolean
     LANGUAGE plpgsql
+    SET "thaw.set_based" TO 'on'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     campaign thaw.campaigns;
@@ -737,6 +827,7 @@ END;
 $$;
 CREATE FUNCTION thaw.decide_prospect(p_what text, p_prospect_url text, p_workspace_key text, p_campaign text, p_why text, p_decided_by text) RETURNS integer
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     decision_id bigint;
@@ -773,6 +864,7 @@ END;
 $$;
 CREATE FUNCTION thaw.deliver(p_outbox_id bigint, p_failed boolean DEFAULT false) RETURNS integer
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     message  text := (SELECT o.message_id FROM thaw.outbox AS o WHERE o.id = p_outbox_id);
@@ -799,8 +891,28 @@ BEGIN
     RETURN given;
 END;
 $$;
+CREATE FUNCTION thaw.draw_id() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    drawn bigint;
+BEGIN
+    BEGIN
+        drawn := currval(pg_get_serial_sequence('thaw.' || TG_TABLE_NAME, 'id'));
+    EXCEPTION WHEN object_not_in_prerequisite_state THEN
+        drawn := NULL; -- nothing was drawn in this session
+    END;
+    IF drawn IS DISTINCT FROM NEW.id THEN
+        RAISE EXCEPTION 'the id of a new row in thaw.% cannot be chosen', TG_TABLE_NAME
+            USING ERRCODE = 'insufficient_privilege', TABLE = TG_TABLE_NAME, SCHEMA = 'thaw', HINT = 'Leave id out of the insert.';
+    END IF;
+    RETURN NEW;
+END;
+$$;
 CREATE FUNCTION thaw.drop_jobs(p_queue text) RETURNS void
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     DELETE FROM "thaw".river_job AS job
@@ -812,6 +924,7 @@ CREATE FUNCTION thaw.end_of_range(beginning text) RETURNS text
     RETURN (lower(beginning) || chr(CASE getdatabaseencoding() WHEN 'UTF8'::name THEN 1114111 ELSE 255 END));
 CREATE FUNCTION thaw.end_safety(p_why text, p_decided_by text) RETURNS boolean
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     began timestamptz;
@@ -842,6 +955,7 @@ END;
 $$;
 CREATE FUNCTION thaw.enqueue(p_kind text, p_queue text, p_priority smallint, p_args jsonb, p_delay interval DEFAULT '00:00:00'::interval, p_unique_states bit DEFAULT '11110001'::"bit") RETURNS bigint
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     job_id bigint;
@@ -945,8 +1059,37 @@ BEGIN
     RETURN NULL;
 END;
 $$;
+CREATE FUNCTION thaw.enrollments_write_history() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    kind thaw.event_kind := CASE
+        WHEN NEW.status = 'active' THEN 'resumed'
+        WHEN NEW.status <> 'paused' THEN 'changed'
+        -- As thaw.resume_prospect does it: what a person or a restriction stopped waits for its account again.
+        WHEN NEW.waits_for_account AND OLD.status = 'paused' AND NOT OLD.waits_for_account THEN 'released'
+        ELSE 'paused' END;
+BEGIN
+    IF OLD.paused_reason IS DISTINCT FROM NEW.paused_reason THEN
+        INSERT INTO thaw.enrollment_events (
+            enrollment_id, at, from_account_id, to_account_id, step, kind, source, from_status, to_status, reason, paused_at, detail)
+        VALUES (NEW.id, thaw.now(), OLD.account_id, OLD.account_id, NEW.step, kind, 'platform', OLD.status, NEW.status,
+            CASE kind WHEN 'paused' THEN NEW.paused_reason ELSE OLD.paused_reason END,
+            CASE kind WHEN 'paused' THEN NEW.paused_at ELSE OLD.paused_at END, 'by database role ' || session_user);
+    END IF;
+    IF OLD.account_id <> NEW.account_id THEN
+        INSERT INTO thaw.enrollment_events (
+            enrollment_id, at, from_account_id, to_account_id, step, kind, source, from_status, to_status, reason, paused_at, detail)
+        VALUES (NEW.id, thaw.now(), OLD.account_id, NEW.account_id, NEW.step, 'repointed', 'platform', NEW.status, NEW.status,
+            NEW.paused_reason, NEW.paused_at, 'by database role ' || session_user);
+    END IF;
+    RETURN NULL;
+END;
+$$;
 CREATE FUNCTION thaw.finish_heal(p_heal_id bigint) RETURNS void
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     UPDATE thaw.heals AS h SET status = 'done', finished_at = thaw.now(), left_over = (
@@ -956,6 +1099,8 @@ END;
 $$;
 CREATE FUNCTION thaw.flip_by_person(p_decision_id bigint, p_enrollment_ids bigint[]) RETURNS integer
     LANGUAGE plpgsql
+    SET "thaw.set_based" TO 'on'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     decision thaw.decisions;
@@ -990,6 +1135,7 @@ CREATE FUNCTION thaw.fold_counts(p_size integer DEFAULT 20000) RETURNS integer
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_custom_plan'
     SET jit TO 'off'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     state   thaw.count_state;
@@ -1063,6 +1209,7 @@ $$;
 COMMENT ON FUNCTION thaw.fold_counts(p_size integer) IS 'Adds recorded changes to the counts of paused enrollments, and returns how many; one process at a time.';
 CREATE FUNCTION thaw.has_endpoint() RETURNS boolean
     LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     RETURN EXISTS (SELECT FROM thaw.webhook_endpoints AS e WHERE e.disabled_at IS NULL);
@@ -1101,6 +1248,7 @@ CREATE FUNCTION thaw.heal_batch(p_heal_id bigint, p_size integer, p_job_id bigin
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
     SET "thaw.set_based" TO 'on'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     -- How often a heal comes back to prospects that other transactions hold. The waits before it: 1, 2, 4, 8 and 15 seconds.
@@ -1298,6 +1446,7 @@ COMMENT ON TABLE thaw.heals IS 'One row a heal: of a workspace, of an account, o
 COMMENT ON COLUMN thaw.heals.skipped IS 'Prospects passed over in the current round because other transactions held them; of a heal that is done: in its last round. They are part of left_over.';
 CREATE FUNCTION thaw.heal_next(INOUT p_heal thaw.heals, p_room integer, OUT places tid[], OUT source_ids bigint[], OUT campaign_ids bigint[], OUT target_ids bigint[], OUT at_end boolean) RETURNS record
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     -- Where the cap is not enough for all, those of an account come by the time of their pause, whatever their campaign. Else
@@ -1450,6 +1599,7 @@ END;
 $$;
 CREATE FUNCTION thaw.heal_next_listed(INOUT p_heal thaw.heals, p_room integer, OUT places tid[], OUT source_ids bigint[], OUT campaign_ids bigint[], OUT target_ids bigint[], OUT at_end boolean) RETURNS record
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     last_id bigint;
@@ -1498,6 +1648,7 @@ CREATE FUNCTION thaw.heal_scope(p_heal_id bigint) RETURNS TABLE(target_id bigint
     SET plan_cache_mode TO 'force_custom_plan'
     SET jit TO 'off'
     SET work_mem TO '64MB'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     heal      thaw.heals;
@@ -1538,6 +1689,7 @@ END;
 $$;
 CREATE FUNCTION thaw.heal_sources(p_heal thaw.heals, p_from bigint, p_limit integer) RETURNS bigint[]
     LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     IF p_heal.account_id IS NOT NULL THEN
@@ -1561,6 +1713,7 @@ END;
 $$;
 CREATE FUNCTION thaw.heals_publish_end() RETURNS trigger
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     PERFORM thaw.publish('heal.finished', NEW.workspace_id, NEW.account_id, jsonb_build_object(
@@ -1577,6 +1730,7 @@ $$;
 CREATE FUNCTION thaw.hold(account text, until timestamp with time zone, why text, decided_by text DEFAULT CURRENT_USER, provider text DEFAULT 'linkedin'::text) RETURNS timestamp with time zone
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "thaw.set_based" TO 'on'
     AS $$
 DECLARE
     held thaw.accounts;
@@ -1587,6 +1741,10 @@ BEGIN
     IF hold.until IS NULL OR hold.until <= thaw.now() THEN
         RAISE EXCEPTION 'a hold must end in the future, not %', coalesce(hold.until::text, 'never')
             USING ERRCODE = 'invalid_parameter_value';
+    ELSIF hold.until > thaw.now() + interval '366 days' THEN
+        RAISE EXCEPTION 'a hold must end within a year, not %', hold.until
+            USING ERRCODE = 'invalid_parameter_value',
+                HINT = 'Hold it for a year or less; an operator can make it longer with thaw hold --correct, or thaw.correct_hold.';
     END IF;
     UPDATE thaw.accounts AS a SET hold_until = hold.until, hold_reason = hold.why WHERE a.id = held.id;
     INSERT INTO thaw.decisions (what, decided_by, why, workspace_id, account_id, until)
@@ -1594,9 +1752,10 @@ BEGIN
     RETURN hold.until;
 END;
 $$;
-COMMENT ON FUNCTION thaw.hold(account text, until timestamp with time zone, why text, decided_by text, provider text) IS 'Lets an account rest until a time: nobody is woken through it, and nothing is sent. A hold that is there can only be made longer.';
+COMMENT ON FUNCTION thaw.hold(account text, until timestamp with time zone, why text, decided_by text, provider text) IS 'Lets an account rest until a time, at most a year away: nobody is woken through it, and nothing is sent. A hold that is there can only be made longer; thaw.correct_hold is for operators.';
 CREATE FUNCTION thaw.hurry(p_kind text, p_args jsonb) RETURNS void
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     UPDATE "thaw".river_job AS job SET state = 'available', scheduled_at = pg_catalog.now()
@@ -1608,6 +1767,7 @@ END;
 $$;
 CREATE FUNCTION thaw.job_key(p_kind text, p_args jsonb) RETURNS bytea
     LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     RETURN (SELECT sha256(convert_to(
@@ -1663,6 +1823,10 @@ CREATE FUNCTION thaw.is_enqueued(p_kind text, p_args jsonb) RETURNS boolean
             FROM thaw.river_job job
            WHERE ((job.unique_key = thaw.job_key(is_enqueued.p_kind, is_enqueued.p_args)) AND (job.unique_key IS NOT NULL) AND (job.unique_states IS NOT NULL) AND thaw.river_job_state_in_bitmask(job.unique_states, job.state) AND (job.state <> 'completed'::thaw.river_job_state)))) AS "exists";
 END;
+CREATE FUNCTION thaw.is_trusted_writer() RETURNS boolean
+    LANGUAGE sql STABLE
+    RETURN has_table_privilege('thaw.enrollment_events'::text, 'INSERT'::text);
+COMMENT ON FUNCTION thaw.is_trusted_writer() IS 'Whether the current role may write history: Thaw itself, not a role that only writes the fleet.';
 CREATE FUNCTION thaw.job_counts() RETURNS TABLE(queue text, state text, jobs bigint)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -1673,8 +1837,25 @@ CREATE FUNCTION thaw.job_counts() RETURNS TABLE(queue text, state text, jobs big
    WHERE (job.state = ANY (ARRAY['available'::thaw.river_job_state, 'pending'::thaw.river_job_state, 'running'::thaw.river_job_state, 'retryable'::thaw.river_job_state, 'scheduled'::thaw.river_job_state, 'cancelled'::thaw.river_job_state, 'discarded'::thaw.river_job_state]))
    GROUP BY job.queue, job.state;
 END;
+CREATE FUNCTION thaw.keep_identity() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF thaw.is_trusted_writer() THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION 'the identity of a row in thaw.% cannot be changed', TG_TABLE_NAME
+        USING ERRCODE = 'insufficient_privilege', TABLE = TG_TABLE_NAME, SCHEMA = 'thaw',
+            HINT = CASE TG_TABLE_NAME
+                WHEN 'accounts' THEN 'id, workspace_id, provider and provider_account_id stay as they were inserted. An account that was connected anew is a new row with the same member_id.'
+                WHEN 'enrollments' THEN 'id, workspace_id and campaign_id stay as they were inserted. Insert a new enrollment instead.'
+                ELSE 'id and workspace_id stay as they were inserted. Insert a new row instead.' END;
+END;
+$$;
 CREATE FUNCTION thaw.let_writers_pass(p_campaign_ids bigint[]) RETURNS void
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     FOR look IN 1..400 LOOP
@@ -1692,6 +1873,7 @@ END;
 $$;
 CREATE FUNCTION thaw.lock_campaigns(p_campaign_ids bigint[]) RETURNS boolean
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM thaw.campaigns AS c WHERE c.id = ANY (p_campaign_ids) AND c.waits_for_account) THEN
@@ -1716,6 +1898,7 @@ END;
 $$;
 CREATE FUNCTION thaw.lock_free_campaigns(p_campaign_ids bigint[]) RETURNS bigint[]
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     locked bigint[];
@@ -1739,6 +1922,7 @@ END;
 $$;
 CREATE FUNCTION thaw.losses(OUT accounts_lost integer, OUT accounts_connected integer, OUT is_breach boolean) RETURNS record
     LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     settings thaw.settings;
@@ -1784,6 +1968,7 @@ CREATE FUNCTION thaw.lost_workers() RETURNS SETOF text
 END;
 CREATE FUNCTION thaw.notice_losses() RETURNS void
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     losses record;
@@ -1814,6 +1999,7 @@ CREATE FUNCTION thaw.pause_batch(p_account_id bigint, p_size integer, p_signal_i
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
     SET "thaw.set_based" TO 'on'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     account thaw.accounts;
@@ -1947,6 +2133,7 @@ CREATE FUNCTION thaw.pause_reason_of(p_status thaw.account_status) RETURNS thaw.
 CREATE FUNCTION thaw.prune_batch(p_size integer, OUT verdict text, OUT removed integer) RETURNS record
     LANGUAGE plpgsql
     SET jit TO 'off'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     settings thaw.settings;
@@ -2002,6 +2189,7 @@ $$;
 COMMENT ON FUNCTION thaw.prune_batch(p_size integer, OUT verdict text, OUT removed integer) IS 'Removes what is older than the settings say and not needed any more, a few rows at a time; what the prune job calls.';
 CREATE FUNCTION thaw.prune_heals(p_after bigint, p_to bigint, p_before timestamp with time zone, p_size integer, OUT done boolean, OUT removed integer) RETURNS record
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     old bigint[] := ARRAY(
@@ -2020,6 +2208,7 @@ END;
 $$;
 CREATE FUNCTION thaw.prune_ids(p_part text, p_after bigint, p_to bigint) RETURNS integer
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     removed integer;
@@ -2094,6 +2283,7 @@ END;
 $$;
 CREATE FUNCTION thaw.prune_ticks(p_part text, p_from timestamp with time zone, p_before timestamp with time zone, p_size integer, OUT reached timestamp with time zone, OUT removed integer) RETURNS record
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 BEGIN
     EXECUTE format('
@@ -2123,6 +2313,7 @@ END;
 $_$;
 CREATE FUNCTION thaw.publish(p_type text, p_workspace_id bigint DEFAULT NULL::bigint, p_account_id bigint DEFAULT NULL::bigint, p_data jsonb DEFAULT '{}'::jsonb) RETURNS text
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     message record;
@@ -2141,6 +2332,7 @@ $$;
 COMMENT ON FUNCTION thaw.publish(p_type text, p_workspace_id bigint, p_account_id bigint, p_data jsonb) IS 'Tells the platform something, in the transaction in which it happens: p_data, and the names of workspace and account. Returns the id of the message; null: there is no endpoint, and nothing is written.';
 CREATE FUNCTION thaw.publish_paused(p_account thaw.accounts, p_reason thaw.pause_reason, p_tick_at timestamp with time zone, p_signal_id bigint, p_paused integer, p_campaigns_paused integer) RETURNS void
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     IF p_paused + p_campaigns_paused = 0 OR NOT thaw.has_endpoint() THEN
@@ -2160,6 +2352,7 @@ END;
 $$;
 CREATE FUNCTION thaw.publish_resumed(p_account thaw.accounts, p_lane thaw.lane, p_even_if_off boolean, p_tick_at timestamp with time zone, p_signal_id bigint, p_heal_id bigint, p_resumed integer, p_repointed integer, p_campaigns_resumed integer) RETURNS void
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     pass jsonb;
@@ -2242,6 +2435,7 @@ CREATE FUNCTION thaw.recount(p_accounts integer DEFAULT NULL::integer, p_rows in
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_custom_plan'
     SET jit TO 'off'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     state thaw.count_state;
@@ -2312,6 +2506,7 @@ $$;
 COMMENT ON FUNCTION thaw.recount(p_accounts integer, p_rows integer, OUT accounts integer, OUT corrected integer) IS 'Compares the counts of paused enrollments with the rows and corrects them; without arguments for all accounts. Returns how many accounts were looked at and how many counts were corrected.';
 CREATE FUNCTION thaw.register_worker(p_client_id text) RETURNS void
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     key bigint := ('x' || left(replace(gen_random_uuid()::text, '-', ''), 16))::bit(64)::bigint;
@@ -2324,6 +2519,7 @@ END;
 $$;
 CREATE FUNCTION thaw.remove_endpoint(p_url text) RETURNS boolean
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     gone bigint;
@@ -2335,6 +2531,7 @@ END;
 $$;
 CREATE FUNCTION thaw.replay(p_message_id text, p_since timestamp with time zone, p_failed boolean, p_before bigint, p_size integer, OUT messages bigint, OUT deliveries bigint, OUT next_before bigint) RETURNS record
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     page bigint[];
@@ -2394,6 +2591,7 @@ CREATE FUNCTION thaw.requested_controls(p_client_id text, p_job_ids bigint[]) RE
 END;
 CREATE FUNCTION thaw.requeue_lost_jobs() RETURNS SETOF text
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     gone text[];
@@ -2440,6 +2638,7 @@ END;
 $$;
 CREATE FUNCTION thaw.require_reason(p_why text, p_decided_by text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     IF coalesce(btrim(p_why), '') = '' THEN
@@ -2516,6 +2715,7 @@ CREATE FUNCTION thaw.resumable_since() RETURNS timestamp with time zone
     LANGUAGE plpgsql STABLE
     SET jit TO 'off'
     SET work_mem TO '32MB'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     candidate record;
@@ -2579,6 +2779,7 @@ CREATE FUNCTION thaw.resume_pass(p_lane thaw.lane, p_account_id bigint, p_job_id
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
     SET "thaw.set_based" TO 'on'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     settings  thaw.settings;
@@ -2717,6 +2918,7 @@ CREATE FUNCTION thaw.resume_prospect(prospect_url text, why text, decided_by tex
 COMMENT ON FUNCTION thaw.resume_prospect(prospect_url text, why text, decided_by text, workspace_key text, campaign text) IS 'Gives a prospect that a person or a restriction stopped back to Thaw, in all of its campaigns or in those named; returns in how many.';
 CREATE FUNCTION thaw.resume_rows(p_cause thaw.cause, p_places tid[], p_source_ids bigint[], p_target_ids bigint[], OUT resumed integer, OUT repointed integer, OUT target_ids bigint[], OUT each_resumed integer[], OUT each_repointed integer[]) RETURNS record
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     jitter interval := (SELECT s.jitter FROM thaw.settings AS s);
@@ -2788,6 +2990,7 @@ COMMENT ON FUNCTION thaw.safety_enter(why text, decided_by text, stays boolean) 
 CREATE FUNCTION thaw.sample_backlog() RETURNS boolean
     LANGUAGE plpgsql
     SET jit TO 'off'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     tick  timestamptz := thaw.tick();
@@ -2925,6 +3128,7 @@ $$;
 COMMENT ON FUNCTION thaw.snapshots() IS 'What keeps Postgres from removing dead rows of this database: sessions, prepared transactions and replication slots with a snapshot.';
 CREATE FUNCTION thaw.sources_of(p_target_id bigint) RETURNS bigint[]
     LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     RETURN (
@@ -2949,6 +3153,7 @@ CREATE FUNCTION thaw.spread(i bigint, n bigint, jitter interval) RETURNS interva
     RETURN (jitter * ((((i - 1))::double precision + random()) / (n)::double precision));
 CREATE FUNCTION thaw.start_campaigns(p_cause thaw.cause, p_campaign_ids bigint[], p_account_ids bigint[]) RETURNS bigint[]
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     started_for bigint[];
@@ -2973,6 +3178,7 @@ END;
 $$;
 CREATE FUNCTION thaw.start_heal(p_workspace_id bigint, p_account_id bigint, p_enrollment_ids bigint[], p_cap integer, p_even_if_off boolean, p_requested_by text) RETURNS bigint
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     wanted  text := CASE
@@ -3013,6 +3219,7 @@ END;
 $$;
 CREATE FUNCTION thaw.subject(p_workspace_id bigint, p_account_id bigint) RETURNS jsonb
     LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     RETURN (
@@ -3041,6 +3248,7 @@ $$;
 COMMENT ON FUNCTION thaw.sweep() IS 'Enqueues the sweep of the current tick unless it is there or done, and returns the tick. Any number of calls make one sweep.';
 CREATE FUNCTION thaw.take_budget(p_tick timestamp with time zone, p_lane thaw.lane, p_account_id bigint, p_account_cap integer, p_fleet_cap integer, p_resumed integer) RETURNS boolean
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     INSERT INTO thaw.account_budgets AS b (tick_at, account_id, cap, used)
@@ -3080,6 +3288,7 @@ COMMENT ON COLUMN thaw.retention.kept_since IS 'Every row that is younger is the
 COMMENT ON COLUMN thaw.retention.passed_id IS 'The greatest id that a walk has passed: a row that is missing although its id is greater was not removed by its age.';
 CREATE FUNCTION thaw.walk_on(p_walk thaw.retention, p_before timestamp with time zone, p_size integer) RETURNS bigint
     LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 DECLARE
     reached bigint;
@@ -3097,6 +3306,7 @@ END;
 $_$;
 CREATE FUNCTION thaw.watch() RETURNS text
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     safety thaw.safety;
@@ -3200,7 +3410,8 @@ CREATE TABLE thaw.api_tokens (
     revoked_at timestamp with time zone,
     CONSTRAINT api_tokens_expires_after_it_was_made CHECK ((expires_at > created_at)),
     CONSTRAINT api_tokens_hash_check CHECK ((octet_length(hash) = 32)),
-    CONSTRAINT api_tokens_name_check CHECK ((name <> ''::text))
+    CONSTRAINT api_tokens_name_check CHECK ((name <> ''::text)),
+    CONSTRAINT api_tokens_times_are_in_range CHECK (((expires_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (expires_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)))
 );
 COMMENT ON TABLE thaw.api_tokens IS 'Bearer tokens of the JSON API. A token is shown once, when it is made; this is its SHA-256.';
 COMMENT ON COLUMN thaw.api_tokens.workspace_id IS 'The only workspace that it may see; null: all, as an operator.';
@@ -3287,6 +3498,7 @@ CREATE TABLE thaw.decisions (
     at timestamp with time zone DEFAULT thaw.now() NOT NULL,
     what text NOT NULL,
     decided_by text NOT NULL,
+    session_role text DEFAULT SESSION_USER NOT NULL,
     why text,
     workspace_id bigint,
     account_id bigint,
@@ -3298,8 +3510,13 @@ CREATE TABLE thaw.decisions (
     accounts_connected integer,
     CONSTRAINT decisions_decided_by_check CHECK ((decided_by <> ''::text)),
     CONSTRAINT decisions_have_a_reason CHECK (((why IS NOT NULL) OR (what = ANY (ARRAY['auto_resume_off'::text, 'auto_resume_on'::text])))),
-    CONSTRAINT decisions_hold_has_an_end CHECK (((what = 'held'::text) = (until IS NOT NULL))),
-    CONSTRAINT decisions_what_check CHECK ((what = ANY (ARRAY['safety_entered'::text, 'safety_left'::text, 'held'::text, 'paused'::text, 'resumed'::text, 'auto_resume_off'::text, 'auto_resume_on'::text, 'settings_changed'::text]))),
+    CONSTRAINT decisions_hold_has_an_end CHECK (
+CASE what
+    WHEN 'held'::text THEN (until IS NOT NULL)
+    WHEN 'hold_corrected'::text THEN true
+    ELSE (until IS NULL)
+END),
+    CONSTRAINT decisions_what_check CHECK ((what = ANY (ARRAY['safety_entered'::text, 'safety_left'::text, 'held'::text, 'hold_corrected'::text, 'paused'::text, 'resumed'::text, 'auto_resume_off'::text, 'auto_resume_on'::text, 'settings_changed'::text]))),
     CONSTRAINT decisions_why_check CHECK ((why <> ''::text))
 );
 COMMENT ON TABLE thaw.decisions IS 'What people, and the monitor of safety mode, decided: who, when, about what, and why.';
@@ -3715,11 +3932,19 @@ CREATE INDEX workspaces_key_search_idx ON thaw.workspaces USING btree (lower(key
 CREATE INDEX workspaces_name_search_idx ON thaw.workspaces USING btree (lower(name) COLLATE "C");
 CREATE TRIGGER accounts_announce_insert BEFORE INSERT ON thaw.accounts FOR EACH STATEMENT EXECUTE FUNCTION thaw.accounts_announce_insert();
 CREATE TRIGGER accounts_apply_early_signals AFTER INSERT ON thaw.accounts REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION thaw.accounts_apply_early_signals();
+CREATE TRIGGER accounts_bound_hold_insert BEFORE INSERT ON thaw.accounts FOR EACH ROW WHEN ((new.hold_until > (thaw.now() + '366 days'::interval))) EXECUTE FUNCTION thaw.accounts_bound_hold();
+CREATE TRIGGER accounts_bound_hold_update BEFORE UPDATE ON thaw.accounts FOR EACH ROW WHEN (((new.hold_until > (thaw.now() + '366 days'::interval)) AND (old.hold_until IS DISTINCT FROM new.hold_until) AND ((current_setting('thaw.set_based'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.accounts_bound_hold();
+CREATE TRIGGER accounts_draw_id BEFORE INSERT ON thaw.accounts FOR EACH ROW WHEN ((NOT thaw.is_trusted_writer())) EXECUTE FUNCTION thaw.draw_id();
 CREATE TRIGGER accounts_keep_hold BEFORE UPDATE OF hold_until, hold_reason ON thaw.accounts FOR EACH ROW WHEN ((old.hold_until > thaw.now())) EXECUTE FUNCTION thaw.accounts_keep_hold();
+CREATE TRIGGER accounts_keep_identity BEFORE UPDATE ON thaw.accounts FOR EACH ROW WHEN (((old.id <> new.id) OR (old.workspace_id <> new.workspace_id) OR (old.provider <> new.provider) OR (old.provider_account_id <> new.provider_account_id))) EXECUTE FUNCTION thaw.keep_identity();
 CREATE TRIGGER accounts_note_connection_insert BEFORE INSERT ON thaw.accounts FOR EACH ROW WHEN ((new.status = 'connected'::thaw.account_status)) EXECUTE FUNCTION thaw.accounts_note_connection();
 CREATE TRIGGER accounts_note_connection_update BEFORE UPDATE OF status ON thaw.accounts FOR EACH ROW WHEN (((new.status = 'connected'::thaw.account_status) AND (old.status <> 'connected'::thaw.account_status))) EXECUTE FUNCTION thaw.accounts_note_connection();
 CREATE TRIGGER accounts_note_disconnection BEFORE UPDATE OF status ON thaw.accounts FOR EACH ROW WHEN (((old.status = 'connected'::thaw.account_status) AND (new.status <> 'connected'::thaw.account_status))) EXECUTE FUNCTION thaw.accounts_note_disconnection();
 CREATE TRIGGER accounts_write_history AFTER UPDATE OF status ON thaw.accounts FOR EACH ROW WHEN ((old.status <> new.status)) EXECUTE FUNCTION thaw.accounts_write_history();
+CREATE TRIGGER accounts_write_hold AFTER UPDATE ON thaw.accounts FOR EACH ROW WHEN (((new.hold_until IS NOT NULL) AND (old.hold_until IS DISTINCT FROM new.hold_until) AND ((current_setting('thaw.set_based'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.accounts_write_hold();
+CREATE TRIGGER campaigns_draw_id BEFORE INSERT ON thaw.campaigns FOR EACH ROW WHEN ((NOT thaw.is_trusted_writer())) EXECUTE FUNCTION thaw.draw_id();
+CREATE TRIGGER campaigns_keep_identity BEFORE UPDATE ON thaw.campaigns FOR EACH ROW WHEN (((old.id <> new.id) OR (old.workspace_id <> new.workspace_id))) EXECUTE FUNCTION thaw.keep_identity();
+CREATE TRIGGER campaigns_write_history AFTER UPDATE ON thaw.campaigns FOR EACH ROW WHEN (((old.paused_reason IS DISTINCT FROM new.paused_reason) AND ((current_setting('thaw.set_based'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.campaigns_write_history();
 CREATE TRIGGER enrollments_count_delete_row AFTER DELETE ON thaw.enrollments FOR EACH ROW WHEN (((old.paused_reason IS NOT NULL) AND (current_setting('thaw.set_based'::text, true) IS DISTINCT FROM 'on'::text))) EXECUTE FUNCTION thaw.enrollments_count_row();
 CREATE TRIGGER enrollments_count_delete_set AFTER DELETE ON thaw.enrollments REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT WHEN ((current_setting('thaw.set_based'::text, true) = 'on'::text)) EXECUTE FUNCTION thaw.enrollments_count_delete();
 CREATE TRIGGER enrollments_count_insert_row AFTER INSERT ON thaw.enrollments FOR EACH ROW WHEN (((new.paused_reason IS NOT NULL) AND (current_setting('thaw.set_based'::text, true) IS DISTINCT FROM 'on'::text))) EXECUTE FUNCTION thaw.enrollments_count_row();
@@ -3728,9 +3953,14 @@ CREATE TRIGGER enrollments_count_truncate BEFORE TRUNCATE ON thaw.enrollments FO
 CREATE TRIGGER enrollments_count_update_row AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN ((((old.paused_reason IS DISTINCT FROM new.paused_reason) OR ((new.paused_reason IS NOT NULL) AND ((old.account_id <> new.account_id) OR (old.campaign_id <> new.campaign_id)))) AND (current_setting('thaw.set_based'::text, true) IS DISTINCT FROM 'on'::text))) EXECUTE FUNCTION thaw.enrollments_count_row();
 CREATE TRIGGER enrollments_count_update_set AFTER UPDATE ON thaw.enrollments REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT WHEN ((current_setting('thaw.set_based'::text, true) = 'on'::text)) EXECUTE FUNCTION thaw.enrollments_count_update();
 CREATE TRIGGER enrollments_date_pause AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN (((new.paused_at < thaw.now()) AND ((old.paused_at IS NULL) OR (new.paused_at < old.paused_at)))) EXECUTE FUNCTION thaw.enrollments_date_pause();
+CREATE TRIGGER enrollments_draw_id BEFORE INSERT ON thaw.enrollments FOR EACH ROW WHEN ((NOT thaw.is_trusted_writer())) EXECUTE FUNCTION thaw.draw_id();
+CREATE TRIGGER enrollments_keep_identity BEFORE UPDATE ON thaw.enrollments FOR EACH ROW WHEN (((old.id <> new.id) OR (old.workspace_id <> new.workspace_id) OR (old.campaign_id <> new.campaign_id))) EXECUTE FUNCTION thaw.keep_identity();
+CREATE TRIGGER enrollments_write_history AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN ((((old.paused_reason IS DISTINCT FROM new.paused_reason) OR (old.account_id <> new.account_id)) AND ((current_setting('thaw.set_based'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.enrollments_write_history();
 CREATE TRIGGER heals_publish_end AFTER UPDATE OF status ON thaw.heals FOR EACH ROW WHEN (((new.status = 'done'::thaw.heal_status) AND (old.status = 'running'::thaw.heal_status))) EXECUTE FUNCTION thaw.heals_publish_end();
 CREATE TRIGGER settings_carry_budgets AFTER UPDATE OF tick ON thaw.settings FOR EACH ROW WHEN ((old.tick <> new.tick)) EXECUTE FUNCTION thaw.settings_carry_budgets();
 CREATE TRIGGER settings_write_history AFTER UPDATE ON thaw.settings FOR EACH ROW EXECUTE FUNCTION thaw.settings_write_history();
+CREATE TRIGGER workspaces_draw_id BEFORE INSERT ON thaw.workspaces FOR EACH ROW WHEN ((NOT thaw.is_trusted_writer())) EXECUTE FUNCTION thaw.draw_id();
+CREATE TRIGGER workspaces_keep_identity BEFORE UPDATE ON thaw.workspaces FOR EACH ROW WHEN ((old.id <> new.id)) EXECUTE FUNCTION thaw.keep_identity();
 CREATE TRIGGER workspaces_write_history AFTER UPDATE OF auto_resume ON thaw.workspaces FOR EACH ROW WHEN ((old.auto_resume <> new.auto_resume)) EXECUTE FUNCTION thaw.workspaces_write_history();
 ALTER TABLE ONLY thaw.accounts
     ADD CONSTRAINT accounts_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES thaw.workspaces(id);

@@ -91,6 +91,9 @@ func setupScript(e *testscript.Env) error {
 	if err != nil {
 		return err
 	}
+	for _, days := range []int{30, 90} {
+		e.Setenv(fmt.Sprintf("IN_%d_DAYS", days), time.Now().UTC().AddDate(0, 0, days).Format("2006-01-02T15:04:05Z"))
+	}
 	return os.WriteFile(filepath.Join(e.WorkDir, "fleet.csv"), fleet, 0o600)
 }
 

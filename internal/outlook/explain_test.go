@@ -116,7 +116,9 @@ func TestExplain(t *testing.T) {
 			require.Equal(t, ada, got.ProspectURL)
 			require.Equal(t, status, got.Status)
 			require.Equal(t, 2, got.Step)
-			require.Empty(t, got.History)
+			for _, event := range got.History {
+				require.Equal(t, "platform", event.Source, "the change of this test")
+			}
 			require.Equal(t, tt.code, got.Code, got.Sentence)
 			require.Equal(t, tt.who, got.WhoActs)
 			require.Contains(t, got.Sentence, tt.sentence)

@@ -56,6 +56,26 @@ func (s *site) holdAccount(r *http.Request) (string, error) {
 	return to + "held", err
 }
 
+// correctHold gives a mistaken hold another end; without one it ends now.
+func (s *site) correctHold(r *http.Request) (string, error) {
+	account, to, err := s.accountOf(r)
+	if err != nil {
+		return "", err
+	}
+	var until *time.Time
+	if given := field(r, "until"); given != "" {
+		parsed, err := time.Parse("2006-01-02T15:04", given)
+		if err != nil {
+			return "", badRequestError{fmt.Sprintf("The end of a hold must be a time like 2026-03-01T09:00, not %q.", given)}
+		}
+		until = &parsed
+	}
+	_, err = s.Store.Trip().CorrectHold(r.Context(), dbsqlc.CorrectHoldParams{
+		Account: account.Account.Account, Provider: account.Provider, Until: until, Why: field(r, "why"), DecidedBy: operator(r),
+	})
+	return to + "hold-corrected", err
+}
+
 func (s *site) pauseAccount(r *http.Request) (string, error) { return s.decideAccount(r, "paused") }
 
 func (s *site) resumeAccount(r *http.Request) (string, error) { return s.decideAccount(r, "resumed") }

@@ -68,6 +68,7 @@ func Register(mux *http.ServeMux, c Config, guard func(http.Handler) http.Handle
 	post("POST /safety/enter", s.enterSafety)
 	post("POST /safety/clear", s.clearSafety)
 	post("POST /accounts/{id}/hold", s.holdAccount)
+	post("POST /accounts/{id}/hold/correct", s.correctHold)
 	post("POST /accounts/{id}/pause", s.pauseAccount)
 	post("POST /accounts/{id}/resume", s.resumeAccount)
 	post("POST /prospects/pause", s.pauseProspect)

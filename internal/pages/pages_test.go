@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -82,6 +83,7 @@ func TestFormsDecide(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
 	bob := d.account(t, "h_bob")
+	holdEnd := testdb.Value[time.Time](t, d.DB, "SELECT date_trunc('minute', thaw.now() + interval '90 days')").UTC().Format("2006-01-02T15:04")
 	prospect := url.Values{"url": {onLost}, "workspace": {"acme"}, "campaign": {"founders"}, "why": {"asked"}}
 	for _, c := range []struct {
 		path  string
@@ -92,7 +94,8 @@ func TestFormsDecide(t *testing.T) {
 		{bob + "/pause", url.Values{"why": {"on leave"}}, bob + "?done=paused", "SELECT bool_and(paused_reason = 'paused_by_user') FROM thaw.enrollments WHERE account_id = (SELECT id FROM thaw.accounts WHERE provider_account_id = 'h_bob')"},
 		{bob + "/resume", url.Values{"why": {"back"}}, bob + "?done=nothing", "SELECT true"},
 		{bob + "/resume", url.Values{"why": {"back"}, "even_by_user": {"yes"}}, bob + "?done=resumed", "SELECT NOT EXISTS (SELECT FROM thaw.enrollments WHERE paused_reason = 'paused_by_user')"},
-		{bob + "/hold", url.Values{"why": {"new device"}, "until": {"2099-01-01T10:30"}}, bob + "?done=held", "SELECT hold_until = '2099-01-01 10:30:00+00' FROM thaw.accounts WHERE provider_account_id = 'h_bob'"},
+		{bob + "/hold", url.Values{"why": {"new device"}, "until": {holdEnd}}, bob + "?done=held", "SELECT hold_until = '" + holdEnd + "Z' FROM thaw.accounts WHERE provider_account_id = 'h_bob'"},
+		{bob + "/hold/correct", url.Values{"why": {"a wrong month"}}, bob + "?done=hold-corrected", "SELECT hold_until IS NULL FROM thaw.accounts WHERE provider_account_id = 'h_bob'"},
 		{"/prospects/pause", prospect, "/prospects?done=paused&url=" + url.QueryEscape(onLost), "SELECT paused_reason = 'paused_by_user' FROM thaw.enrollments WHERE prospect_url = '" + onLost + "'"},
 		{"/prospects/resume", prospect, "/prospects?done=resumed&url=" + url.QueryEscape(onLost), "SELECT waits_for_account FROM thaw.enrollments WHERE prospect_url = '" + onLost + "'"},
 		{"/campaigns/pause", url.Values{"workspace": {"acme"}, "campaign": {"founders"}, "why": {"a wrong text"}}, "/workspaces/acme?done=stopped", "SELECT paused_reason = 'paused_by_user' FROM thaw.campaigns WHERE key = 'founders'"},

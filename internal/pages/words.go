@@ -82,17 +82,18 @@ var kinds = map[string]string{
 }
 
 var sources = map[string]string{
-	"operator": "a person",
+	"operator": "a person", "platform": "the platform",
 }
 
 var decisions = map[string]string{
-	"status": "status changed", "held": "held", "paused": "paused", "resumed": "given back", "auto_resume_off": "auto-resume off",
+	"status": "status changed", "held": "held", "hold_corrected": "hold corrected", "paused": "paused", "resumed": "given back", "auto_resume_off": "auto-resume off",
 	"auto_resume_on": "auto-resume on", "safety_entered": "safety mode began", "safety_left": "safety mode ended",
 }
 
 // notices are what a page says after a decision, by the key in its address.
 var notices = map[string]string{
 	"held":           "The account rests until then.",
+	"hold-corrected": "The hold is corrected, and the correction recorded.",
 	"paused":         "Paused, until a person resumes it.",
 	"resumed":        "Given back: the next ticks wake it, within their caps.",
 	"campaign":       "The campaign runs again; who waits in it is woken by the next ticks.",

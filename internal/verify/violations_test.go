@@ -426,7 +426,8 @@ func TestEachViolationIsFoundByItsCheckAlone(t *testing.T) {
 			tx, err := fleet.Pool.Begin(t.Context())
 			require.NoError(t, err)
 			defer tx.Rollback(t.Context())
-			_, err = tx.Exec(t.Context(), v.sql)
+			// As Thaw itself: a plain statement would have a history of its own.
+			_, err = tx.Exec(t.Context(), "SET LOCAL thaw.set_based = 'on'; "+v.sql)
 			require.NoError(t, err)
 
 			report, err := verify.RunIn(t.Context(), tx)

@@ -10,6 +10,33 @@ import (
 	"time"
 )
 
+const correctHold = `-- name: CorrectHold :one
+SELECT (thaw.correct_hold($1::text, $2::timestamptz, $3::text, $4::text,
+    $5::text) IS NOT NULL)::boolean AS is_held
+`
+
+type CorrectHoldParams struct {
+	Account   string
+	Until     *time.Time
+	Why       string
+	DecidedBy string
+	Provider  string
+}
+
+// Gives a hold another end, or ends it now (until null).
+func (q *Queries) CorrectHold(ctx context.Context, arg CorrectHoldParams) (bool, error) {
+	row := q.db.QueryRow(ctx, correctHold,
+		arg.Account,
+		arg.Until,
+		arg.Why,
+		arg.DecidedBy,
+		arg.Provider,
+	)
+	var is_held bool
+	err := row.Scan(&is_held)
+	return is_held, err
+}
+
 const decide = `-- name: Decide :one
 SELECT thaw.decide($1::text, $2::text, $3::text, $4::text,
     $5::text)::bigint AS decision_id

@@ -180,15 +180,24 @@ CREATE TRIGGER accounts_note_disconnection BEFORE UPDATE OF status ON thaw.accou
 
 -- A hold can be made longer, by whomever, and shorter by nobody.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.accounts_keep_hold() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION thaw.accounts_keep_hold() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    -- What an operator corrects was written down before, in the same transaction: see thaw.correct_hold.
+    IF EXISTS (
+        SELECT FROM thaw.decisions AS d
+        WHERE d.account_id = NEW.id AND d.what = 'hold_corrected' AND d.at = thaw.now()
+            AND d.until IS NOT DISTINCT FROM NEW.hold_until)
+    THEN
+        RETURN NEW;
+    END IF;
     IF NEW.hold_until IS NULL OR NEW.hold_until < OLD.hold_until
         OR (NEW.hold_until = OLD.hold_until AND NEW.hold_reason IS DISTINCT FROM OLD.hold_reason)
     THEN
         RAISE EXCEPTION 'account "%" is on hold until %', OLD.provider_account_id,
             to_char(OLD.hold_until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
             USING ERRCODE = 'check_violation', CONSTRAINT = 'accounts_hold_is_never_shortened', TABLE = 'accounts', SCHEMA = 'thaw',
-                HINT = 'A hold is never shortened, lifted or given another reason; only a later end is accepted.';
+                HINT = 'Only a later end is accepted. An operator corrects a mistaken hold with thaw hold --correct, or thaw.correct_hold.';
     END IF;
     RETURN NEW;
 END;

@@ -6,9 +6,11 @@
 -- +goose Up
 
 CREATE TYPE thaw.signal_outcome AS ENUM ('applied', 'duplicate', 'stale', 'unknown_account', 'ignored');
--- 'released': a person gave a prospect back to Thaw, to be woken in its turn.
-CREATE TYPE thaw.event_kind AS ENUM ('paused', 'resumed', 'repointed', 'imported', 'released');
-CREATE TYPE thaw.event_source AS ENUM ('signal', 'sweep', 'heal', 'operator', 'scheduler', 'import');
+-- 'released': a person gave a prospect back to Thaw, to be woken in its turn. 'changed': the platform took it out of its pause, to
+-- a status that is not active.
+CREATE TYPE thaw.event_kind AS ENUM ('paused', 'resumed', 'repointed', 'imported', 'released', 'changed');
+-- 'platform': a plain UPDATE, by whatever role.
+CREATE TYPE thaw.event_source AS ENUM ('signal', 'sweep', 'heal', 'operator', 'scheduler', 'import', 'platform');
 -- Where a resume draws its budget. The heal lane has no row in fleet_budgets: each heal brings its own cap.
 CREATE TYPE thaw.lane AS ENUM ('sweep', 'signal', 'heal');
 
@@ -267,8 +269,11 @@ CREATE TABLE thaw.decisions (
     id                 bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at                 timestamptz NOT NULL DEFAULT thaw.now(),
     what               text NOT NULL CHECK (what IN (
-        'safety_entered', 'safety_left', 'held', 'paused', 'resumed', 'auto_resume_off', 'auto_resume_on', 'settings_changed')),
+        'safety_entered', 'safety_left', 'held', 'hold_corrected', 'paused', 'resumed', 'auto_resume_off', 'auto_resume_on',
+        'settings_changed')),
     decided_by         text NOT NULL CHECK (decided_by <> ''),
+    -- The database role of the session: decided_by is what the caller says, this is what the server knows.
+    session_role       text NOT NULL DEFAULT session_user,
     why                text CHECK (why <> ''),
     -- About what; nothing: about the fleet. A prospect is named by its URL, because it may be in many campaigns.
     workspace_id       bigint,
@@ -282,7 +287,8 @@ CREATE TABLE thaw.decisions (
     accounts_connected integer,
     -- The switch of a workspace may be set without a word.
     CONSTRAINT decisions_have_a_reason CHECK (why IS NOT NULL OR what IN ('auto_resume_off', 'auto_resume_on')),
-    CONSTRAINT decisions_hold_has_an_end CHECK ((what = 'held') = (until IS NOT NULL))
+    -- A hold that was corrected without an end is over.
+    CONSTRAINT decisions_hold_has_an_end CHECK (CASE what WHEN 'held' THEN until IS NOT NULL WHEN 'hold_corrected' THEN true ELSE until IS NULL END)
 );
 COMMENT ON TABLE thaw.decisions IS 'What people, and the monitor of safety mode, decided: who, when, about what, and why.';
 CREATE INDEX decisions_account_idx ON thaw.decisions (account_id, id) WHERE account_id IS NOT NULL;

@@ -40,7 +40,7 @@ $$;
 -- +goose StatementBegin
 CREATE FUNCTION thaw.hold(
     account text, until timestamptz, why text, decided_by text DEFAULT current_user, provider text DEFAULT 'linkedin'
-) RETURNS timestamptz LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+) RETURNS timestamptz LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET thaw.set_based = 'on' AS $$
 DECLARE
     held thaw.accounts;
 BEGIN
@@ -50,6 +50,10 @@ BEGIN
     IF hold.until IS NULL OR hold.until <= thaw.now() THEN
         RAISE EXCEPTION 'a hold must end in the future, not %', coalesce(hold.until::text, 'never')
             USING ERRCODE = 'invalid_parameter_value';
+    ELSIF hold.until > thaw.now() + interval '366 days' THEN
+        RAISE EXCEPTION 'a hold must end within a year, not %', hold.until
+            USING ERRCODE = 'invalid_parameter_value',
+                HINT = 'Hold it for a year or less; an operator can make it longer with thaw hold --correct, or thaw.correct_hold.';
     END IF;
     UPDATE thaw.accounts AS a SET hold_until = hold.until, hold_reason = hold.why WHERE a.id = held.id;
     INSERT INTO thaw.decisions (what, decided_by, why, workspace_id, account_id, until)
@@ -59,7 +63,7 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.hold(text, timestamptz, text, text, text) IS
-    'Lets an account rest until a time: nobody is woken through it, and nothing is sent. A hold that is there can only be made longer.';
+    'Lets an account rest until a time, at most a year away: nobody is woken through it, and nothing is sent. A hold that is there can only be made longer; thaw.correct_hold is for operators.';
 
 -- One batch of a pause or a resume of an account's prospects: at most p_size of them, under the lock of the account. Returns how
 -- many it changed; fewer than p_size: nobody is left. A pause takes those who are active, and those who wait for an account or a
@@ -109,7 +113,8 @@ $$;
 
 -- The flip of rows that the caller has locked, with their history; the decision counts them.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.flip_by_person(p_decision_id bigint, p_enrollment_ids bigint[]) RETURNS integer LANGUAGE plpgsql AS $$
+CREATE FUNCTION thaw.flip_by_person(p_decision_id bigint, p_enrollment_ids bigint[]) RETURNS integer LANGUAGE plpgsql
+SET thaw.set_based = 'on' AS $$
 DECLARE
     decision thaw.decisions;
     changed  integer;
@@ -245,7 +250,7 @@ COMMENT ON FUNCTION thaw.resume_prospect(text, text, text, text, text) IS
 -- +goose StatementBegin
 CREATE FUNCTION thaw.decide_campaign(
     p_what text, p_workspace_key text, p_campaign text, p_why text, p_decided_by text
-) RETURNS boolean LANGUAGE plpgsql AS $$
+) RETURNS boolean LANGUAGE plpgsql SET thaw.set_based = 'on' AS $$
 DECLARE
     campaign thaw.campaigns;
 BEGIN

@@ -2,6 +2,11 @@
 SELECT thaw.hold(sqlc.arg(account)::text, sqlc.arg(until)::timestamptz, sqlc.arg(why)::text, sqlc.arg(decided_by)::text,
     sqlc.arg(provider)::text)::timestamptz AS until;
 
+-- name: CorrectHold :one
+-- Gives a hold another end, or ends it now (until null).
+SELECT (thaw.correct_hold(sqlc.arg(account)::text, sqlc.narg(until)::timestamptz, sqlc.arg(why)::text, sqlc.arg(decided_by)::text,
+    sqlc.arg(provider)::text) IS NOT NULL)::boolean AS is_held;
+
 -- name: Decide :one
 -- Writes down the pause or the resume of an account, for the batches that follow.
 SELECT thaw.decide(sqlc.arg(what)::text, sqlc.arg(account)::text, sqlc.arg(provider)::text, sqlc.arg(why)::text,

@@ -1,0 +1,280 @@
+-- What holds for writers that are not Thaw: the platform's role, and people at a psql prompt.
+--
+--   identity   ids, workspaces and provider account IDs do not change under a role that only writes the fleet
+--   history    a pause, a resume or a move by a plain UPDATE leaves an event, as one by Thaw does
+--   times      a time that no calendar shows is refused where it is written
+--   holds      only an operator corrects a hold, with a reason that is recorded first
+--   paths      no function finds what its caller put into a schema of its search path
+--
+-- Two conditions decide what a trigger does. A writer is trusted if it may insert into the history, thaw.enrollment_events: the
+-- owner of the schema can, and so the workers and the functions with the owner's rights; a role with the grants of docs/sql.md
+-- cannot. A statement is Thaw's own if a trusted writer runs it under the setting thaw.set_based = on, as the functions that
+-- write their own history do (see 00016_counts.sql). Anybody can set a setting, so the setting alone is never enough.
+
+-- +goose Up
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.is_trusted_writer() RETURNS boolean LANGUAGE sql STABLE
+RETURN pg_catalog.has_table_privilege('thaw.enrollment_events', 'INSERT');
+-- +goose StatementEnd
+COMMENT ON FUNCTION thaw.is_trusted_writer() IS 'Whether the current role may write history: Thaw itself, not a role that only writes the fleet.';
+
+-- Identity. A renamed account with a hold, and a new row under its provider account ID, would have no hold and a cap of its own.
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.keep_identity() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF thaw.is_trusted_writer() THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION 'the identity of a row in thaw.% cannot be changed', TG_TABLE_NAME
+        USING ERRCODE = 'insufficient_privilege', TABLE = TG_TABLE_NAME, SCHEMA = 'thaw',
+            HINT = CASE TG_TABLE_NAME
+                WHEN 'accounts' THEN 'id, workspace_id, provider and provider_account_id stay as they were inserted. An account that was connected anew is a new row with the same member_id.'
+                WHEN 'enrollments' THEN 'id, workspace_id and campaign_id stay as they were inserted. Insert a new enrollment instead.'
+                ELSE 'id and workspace_id stay as they were inserted. Insert a new row instead.' END;
+END;
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER accounts_keep_identity BEFORE UPDATE ON thaw.accounts
+    FOR EACH ROW WHEN (
+        OLD.id <> NEW.id OR OLD.workspace_id <> NEW.workspace_id OR OLD.provider <> NEW.provider
+        OR OLD.provider_account_id <> NEW.provider_account_id)
+    EXECUTE FUNCTION thaw.keep_identity();
+CREATE TRIGGER campaigns_keep_identity BEFORE UPDATE ON thaw.campaigns
+    FOR EACH ROW WHEN (OLD.id <> NEW.id OR OLD.workspace_id <> NEW.workspace_id)
+    EXECUTE FUNCTION thaw.keep_identity();
+CREATE TRIGGER enrollments_keep_identity BEFORE UPDATE ON thaw.enrollments
+    FOR EACH ROW WHEN (OLD.id <> NEW.id OR OLD.workspace_id <> NEW.workspace_id OR OLD.campaign_id <> NEW.campaign_id)
+    EXECUTE FUNCTION thaw.keep_identity();
+CREATE TRIGGER workspaces_keep_identity BEFORE UPDATE ON thaw.workspaces
+    FOR EACH ROW WHEN (OLD.id <> NEW.id)
+    EXECUTE FUNCTION thaw.keep_identity();
+
+-- An id is drawn from the sequence, or chosen by a trusted writer: OVERRIDING SYSTEM VALUE takes no privilege of its own.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.draw_id() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    drawn bigint;
+BEGIN
+    BEGIN
+        drawn := currval(pg_get_serial_sequence('thaw.' || TG_TABLE_NAME, 'id'));
+    EXCEPTION WHEN object_not_in_prerequisite_state THEN
+        drawn := NULL; -- nothing was drawn in this session
+    END;
+    IF drawn IS DISTINCT FROM NEW.id THEN
+        RAISE EXCEPTION 'the id of a new row in thaw.% cannot be chosen', TG_TABLE_NAME
+            USING ERRCODE = 'insufficient_privilege', TABLE = TG_TABLE_NAME, SCHEMA = 'thaw', HINT = 'Leave id out of the insert.';
+    END IF;
+    RETURN NEW;
+END;
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER accounts_draw_id BEFORE INSERT ON thaw.accounts
+    FOR EACH ROW WHEN (NOT thaw.is_trusted_writer()) EXECUTE FUNCTION thaw.draw_id();
+CREATE TRIGGER campaigns_draw_id BEFORE INSERT ON thaw.campaigns
+    FOR EACH ROW WHEN (NOT thaw.is_trusted_writer()) EXECUTE FUNCTION thaw.draw_id();
+CREATE TRIGGER workspaces_draw_id BEFORE INSERT ON thaw.workspaces
+    FOR EACH ROW WHEN (NOT thaw.is_trusted_writer()) EXECUTE FUNCTION thaw.draw_id();
+CREATE TRIGGER enrollments_draw_id BEFORE INSERT ON thaw.enrollments
+    FOR EACH ROW WHEN (NOT thaw.is_trusted_writer()) EXECUTE FUNCTION thaw.draw_id();
+
+-- History. The platform may pause and resume by a plain UPDATE, what a person paused included: its own pages do. It does not
+-- happen without a trace (docs/decisions/0025).
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.enrollments_write_history() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    kind thaw.event_kind := CASE
+        WHEN NEW.status = 'active' THEN 'resumed'
+        WHEN NEW.status <> 'paused' THEN 'changed'
+        -- As thaw.resume_prospect does it: what a person or a restriction stopped waits for its account again.
+        WHEN NEW.waits_for_account AND OLD.status = 'paused' AND NOT OLD.waits_for_account THEN 'released'
+        ELSE 'paused' END;
+BEGIN
+    IF OLD.paused_reason IS DISTINCT FROM NEW.paused_reason THEN
+        INSERT INTO thaw.enrollment_events (
+            enrollment_id, at, from_account_id, to_account_id, step, kind, source, from_status, to_status, reason, paused_at, detail)
+        VALUES (NEW.id, thaw.now(), OLD.account_id, OLD.account_id, NEW.step, kind, 'platform', OLD.status, NEW.status,
+            CASE kind WHEN 'paused' THEN NEW.paused_reason ELSE OLD.paused_reason END,
+            CASE kind WHEN 'paused' THEN NEW.paused_at ELSE OLD.paused_at END, 'by database role ' || session_user);
+    END IF;
+    IF OLD.account_id <> NEW.account_id THEN
+        INSERT INTO thaw.enrollment_events (
+            enrollment_id, at, from_account_id, to_account_id, step, kind, source, from_status, to_status, reason, paused_at, detail)
+        VALUES (NEW.id, thaw.now(), OLD.account_id, NEW.account_id, NEW.step, 'repointed', 'platform', NEW.status, NEW.status,
+            NEW.paused_reason, NEW.paused_at, 'by database role ' || session_user);
+    END IF;
+    RETURN NULL;
+END;
+$$;
+-- +goose StatementEnd
+-- A step, a reply and a completion are not history here: only what begins, changes or ends a pause, or moves a prospect.
+CREATE TRIGGER enrollments_write_history AFTER UPDATE ON thaw.enrollments
+    FOR EACH ROW WHEN (
+        (OLD.paused_reason IS DISTINCT FROM NEW.paused_reason OR OLD.account_id <> NEW.account_id)
+        AND (current_setting('thaw.set_based', true) IS DISTINCT FROM 'on' OR NOT thaw.is_trusted_writer()))
+    EXECUTE FUNCTION thaw.enrollments_write_history();
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.campaigns_write_history() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO thaw.campaign_events (campaign_id, at, kind, source, from_status, to_status, reason, detail)
+    VALUES (NEW.id, thaw.now(),
+        CASE NEW.status WHEN 'paused' THEN 'paused' WHEN 'running' THEN 'resumed' ELSE 'changed' END::thaw.event_kind,
+        'platform', OLD.status, NEW.status, coalesce(NEW.paused_reason, OLD.paused_reason),
+        'by database role ' || session_user);
+    RETURN NULL;
+END;
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER campaigns_write_history AFTER UPDATE ON thaw.campaigns
+    FOR EACH ROW WHEN (
+        OLD.paused_reason IS DISTINCT FROM NEW.paused_reason
+        AND (current_setting('thaw.set_based', true) IS DISTINCT FROM 'on' OR NOT thaw.is_trusted_writer()))
+    EXECUTE FUNCTION thaw.campaigns_write_history();
+
+-- A hold by a plain UPDATE is a manual action too.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.accounts_write_hold() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO thaw.decisions (what, decided_by, why, workspace_id, account_id, until)
+    VALUES ('held', session_user, NEW.hold_reason, NEW.workspace_id, NEW.id, NEW.hold_until);
+    RETURN NULL;
+END;
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER accounts_write_hold AFTER UPDATE ON thaw.accounts
+    FOR EACH ROW WHEN (
+        NEW.hold_until IS NOT NULL AND OLD.hold_until IS DISTINCT FROM NEW.hold_until
+        AND (current_setting('thaw.set_based', true) IS DISTINCT FROM 'on' OR NOT thaw.is_trusted_writer()))
+    EXECUTE FUNCTION thaw.accounts_write_hold();
+
+-- Times. 'infinity', the year 12000 and the year 0 are values of the type, but no page, CSV or JSON document can show them, so
+-- that one such row took down the lists of a workspace.
+
+ALTER TABLE thaw.workspaces ADD CONSTRAINT workspaces_times_are_in_range CHECK (
+    created_at BETWEEN '2000-01-01 00:00:00+00' AND '2200-01-01 00:00:00+00'
+    AND auto_resume_changed_at BETWEEN '2000-01-01 00:00:00+00' AND '2200-01-01 00:00:00+00');
+ALTER TABLE thaw.accounts ADD CONSTRAINT accounts_times_are_in_range CHECK (
+    status_at BETWEEN '2000-01-01 00:00:00+00' AND '2200-01-01 00:00:00+00'
+    AND first_connected_at BETWEEN '2000-01-01 00:00:00+00' AND '2200-01-01 00:00:00+00'
+    AND connected_at BETWEEN '2000-01-01 00:00:00+00' AND '2200-01-01 00:00:00+00'
+    AND disconnected_at BETWEEN '2000-01-01 00:00:00+00' AND '2200-01-01 00:00:00+00'
+    AND pause_after BETWEEN '2000-01-01 00:00:00+00' AND '2200-01-01 00:00:00+00'
+    AND hold_until BETWEEN '2000-01-01 00:00:00+00' AND '2200-01-01 00:00:00+00'
+    AND created_at BETWEEN '2000-01-01 00:00:00+00' AND '2200-01-01 00:00:00+00');
+ALTER TABLE thaw.campaigns ADD CONSTRAINT campaigns_times_are_in_range CHECK (
+    paused_at BETWEEN '2000-01-01 00:00:00+00' AND '2200-01-01 00:00:00+00'
+    AND created_at BETWEEN '2000-01-01 00:00:00+00' AND '2200-01-01 00:00:00+00');
+ALTER TABLE thaw.enrollments ADD CONSTRAINT enrollments_times_are_in_range CHECK (
+    paused_at BETWEEN '2000-01-01 00:00:00+00' AND '2200-01-01 00:00:00+00'
+    AND next_action_at BETWEEN '2000-01-01 00:00:00+00' AND '2200-01-01 00:00:00+00'
+    AND created_at BETWEEN '2000-01-01 00:00:00+00' AND '2200-01-01 00:00:00+00');
+ALTER TABLE thaw.api_tokens ADD CONSTRAINT api_tokens_times_are_in_range CHECK (
+    expires_at BETWEEN '2000-01-01 00:00:00+00' AND '2200-01-01 00:00:00+00');
+
+-- Holds.
+
+-- A hold that outlives a year is rather a mistake in a date. No plain statement writes one, nor thaw.hold.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.accounts_bound_hold() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'a hold must end within a year, not %', NEW.hold_until
+        USING ERRCODE = 'check_violation', CONSTRAINT = 'accounts_hold_is_within_a_year', TABLE = 'accounts', SCHEMA = 'thaw',
+            HINT = 'Hold it for a year or less; an operator can make it longer with thaw hold --correct, or thaw.correct_hold.';
+END;
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER accounts_bound_hold_insert BEFORE INSERT ON thaw.accounts
+    FOR EACH ROW WHEN (NEW.hold_until > thaw.now() + interval '366 days') EXECUTE FUNCTION thaw.accounts_bound_hold();
+CREATE TRIGGER accounts_bound_hold_update BEFORE UPDATE ON thaw.accounts
+    FOR EACH ROW WHEN (
+        NEW.hold_until > thaw.now() + interval '366 days' AND OLD.hold_until IS DISTINCT FROM NEW.hold_until
+        AND (current_setting('thaw.set_based', true) IS DISTINCT FROM 'on' OR NOT thaw.is_trusted_writer()))
+    EXECUTE FUNCTION thaw.accounts_bound_hold();
+
+-- Corrects a hold: another end, earlier or later, more than a year away if need be; null ends it now. The manual action is written
+-- first: the trigger accounts_keep_hold lets through what a manual action of the same transaction says, so that neither a
+-- setting nor the rights of the owner are enough to shorten a hold without a trace.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.correct_hold(
+    account text, until timestamptz, why text, decided_by text DEFAULT current_user, provider text DEFAULT 'linkedin'
+) RETURNS timestamptz LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET thaw.set_based = 'on' AS $$
+DECLARE
+    held thaw.accounts;
+BEGIN
+    PERFORM thaw.require_reason(why, decided_by);
+    SELECT a.* INTO held FROM thaw.accounts AS a
+    WHERE a.id = thaw.account_named(correct_hold.account, correct_hold.provider) FOR NO KEY UPDATE;
+    IF held.hold_until IS NULL OR held.hold_until <= thaw.now() THEN
+        RAISE EXCEPTION 'account "%" is not on hold', correct_hold.account
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only a hold that has not ended can be corrected.';
+    ELSIF correct_hold.until <= thaw.now() OR correct_hold.until > thaw.now() + interval '10 years' THEN
+        RAISE EXCEPTION 'a hold must end in the future, at most 10 years away, not %', correct_hold.until
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Without an end the hold ends now.';
+    END IF;
+    INSERT INTO thaw.decisions (what, decided_by, why, workspace_id, account_id, until)
+    VALUES ('hold_corrected', correct_hold.decided_by, correct_hold.why, held.workspace_id, held.id, correct_hold.until);
+    UPDATE thaw.accounts AS a SET
+        hold_until = correct_hold.until, hold_reason = CASE WHEN correct_hold.until IS NOT NULL THEN correct_hold.why END
+    WHERE a.id = held.id;
+    RETURN correct_hold.until;
+END;
+$$;
+-- +goose StatementEnd
+COMMENT ON FUNCTION thaw.correct_hold(text, timestamptz, text, text, text) IS
+    'For operators: gives a hold another end, or ends it now (until null), with a reason that is recorded. Granted to no role.';
+
+REVOKE ALL ON FUNCTION thaw.correct_hold(text, timestamptz, text, text, text), thaw.keep_identity(), thaw.draw_id(),
+    thaw.enrollments_write_history(), thaw.campaigns_write_history(), thaw.accounts_write_hold(), thaw.accounts_bound_hold() FROM PUBLIC;
+
+-- Paths. Last of all: every function whose body is looked up when it runs gets the path that finds nothing but the catalog. A body
+-- of standard SQL (BEGIN ATOMIC, RETURN) was looked up when it was created, and stays as it is, so that it can be inlined.
+-- +goose StatementBegin
+DO $$
+DECLARE
+    f regprocedure;
+BEGIN
+    FOR f IN
+        SELECT p.oid::regprocedure FROM pg_catalog.pg_proc AS p
+        WHERE p.pronamespace = 'thaw'::regnamespace AND p.proname NOT LIKE 'river\_%' AND p.prosqlbody IS NULL
+            AND NOT EXISTS (SELECT FROM unnest(p.proconfig) AS option (text) WHERE option.text LIKE 'search\_path=%')
+    LOOP
+        EXECUTE format('ALTER FUNCTION %s SET search_path = pg_catalog, pg_temp', f);
+    END LOOP;
+END;
+$$;
+-- +goose StatementEnd
+
+-- +goose Down
+DROP FUNCTION thaw.correct_hold(text, timestamptz, text, text, text);
+ALTER TABLE thaw.api_tokens DROP CONSTRAINT api_tokens_times_are_in_range;
+ALTER TABLE thaw.enrollments DROP CONSTRAINT enrollments_times_are_in_range;
+ALTER TABLE thaw.campaigns DROP CONSTRAINT campaigns_times_are_in_range;
+ALTER TABLE thaw.accounts DROP CONSTRAINT accounts_times_are_in_range;
+ALTER TABLE thaw.workspaces DROP CONSTRAINT workspaces_times_are_in_range;
+DROP TRIGGER accounts_bound_hold_update ON thaw.accounts;
+DROP TRIGGER accounts_bound_hold_insert ON thaw.accounts;
+DROP FUNCTION thaw.accounts_bound_hold();
+DROP TRIGGER accounts_write_hold ON thaw.accounts;
+DROP FUNCTION thaw.accounts_write_hold();
+DROP TRIGGER campaigns_write_history ON thaw.campaigns;
+DROP FUNCTION thaw.campaigns_write_history();
+DROP TRIGGER enrollments_write_history ON thaw.enrollments;
+DROP FUNCTION thaw.enrollments_write_history();
+DROP TRIGGER enrollments_draw_id ON thaw.enrollments;
+DROP TRIGGER workspaces_draw_id ON thaw.workspaces;
+DROP TRIGGER campaigns_draw_id ON thaw.campaigns;
+DROP TRIGGER accounts_draw_id ON thaw.accounts;
+DROP FUNCTION thaw.draw_id();
+DROP TRIGGER workspaces_keep_identity ON thaw.workspaces;
+DROP TRIGGER enrollments_keep_identity ON thaw.enrollments;
+DROP TRIGGER campaigns_keep_identity ON thaw.campaigns;
+DROP TRIGGER accounts_keep_identity ON thaw.accounts;
+DROP FUNCTION thaw.keep_identity();
+DROP FUNCTION thaw.is_trusted_writer();
