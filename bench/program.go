@@ -29,7 +29,8 @@ type program struct {
 func (r *rig) start(ctx context.Context, db *database, env []string, args ...string) (*program, error) {
 	p := &program{ready: make(chan string, 1), exited: make(chan struct{})}
 	p.cmd = exec.Command(r.options.Program, append(args, "--log-format", "json")...) //nolint:noctx // it is stopped below
-	p.cmd.Env = append(append(os.Environ(), env...), "THAW_DATABASE_URL="+db.URL)
+	// The database is the program's alone: as many connections as a large fleet would give it.
+	p.cmd.Env = append(append(os.Environ(), env...), "THAW_DATABASE_URL="+db.URL, "THAW_MAX_CONNECTIONS=48")
 	log, err := p.cmd.StderrPipe()
 	if err != nil {
 		return nil, err

@@ -15,6 +15,9 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
+	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -29,8 +32,12 @@ var files embed.FS
 // Name is the Postgres schema in which all of Thaw's objects lie.
 const Name = "thaw"
 
-// ErrPending is returned by [Migrator.Check] when the database lacks migrations that this program has.
-var ErrPending = errors.New("schema: migrations are pending")
+var (
+	// ErrPending is returned by [Migrator.Check] when the database lacks migrations that this program has.
+	ErrPending = errors.New("schema: migrations are pending")
+	// ErrNewer is returned by [Migrator.Check] when the database has migrations that this program does not know.
+	ErrNewer = errors.New("schema: the database is newer than this program")
+)
 
 // A Migrator brings a database to the schema that this program was built for, and back. Several processes may do so at
 // once: a session lock lets one go first.
@@ -101,43 +108,125 @@ func (m *Migrator) Version(ctx context.Context) (current, target int64, err erro
 	return m.provider.GetVersions(ctx)
 }
 
-// Status lists all migrations with whether and when each was applied.
-func (m *Migrator) Status(ctx context.Context) ([]*goose.MigrationStatus, error) {
-	if err := m.createSchemas(ctx); err != nil {
+// An Applied migration is one that this program has.
+type Applied struct {
+	Source *goose.Source
+	// At is when it was applied; nil: it is pending.
+	At *time.Time
+}
+
+// Status lists all migrations with whether and when each was applied. It writes nothing and takes no lock: it works on a
+// standby, on a read-only database, and through a connection pooler.
+func (m *Migrator) Status(ctx context.Context) ([]Applied, error) {
+	applied, err := m.applied(ctx)
+	if err != nil {
 		return nil, err
 	}
-	return m.provider.Status(ctx)
+	var all []Applied
+	for _, source := range m.provider.ListSources() {
+		line := Applied{Source: source}
+		if at, ok := applied[source.Version]; ok {
+			line.At = &at
+		}
+		all = append(all, line)
+	}
+	return all, nil
 }
 
-// Check returns an error that wraps [ErrPending] unless every migration is applied. It changes nothing.
+// Check returns an error that wraps [ErrPending] unless every migration is applied, and one that wraps [ErrNewer] where there
+// are others. As Status, it writes nothing.
 func (m *Migrator) Check(ctx context.Context) error {
-	var installed bool
-	if err := m.pool.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", Name+".goose_db_version").Scan(&installed); err != nil {
-		return fmt.Errorf("schema: looking for migrations: %w", err)
+	applied, err := m.applied(ctx)
+	if err != nil {
+		return err
 	}
-	if !installed {
+	if len(applied) == 0 {
 		return fmt.Errorf("%w: the database has none of Thaw's tables", ErrPending)
 	}
-	pending, err := m.provider.HasPending(ctx)
-	if err != nil {
-		return fmt.Errorf("schema: looking for migrations: %w", err)
+	var newest int64
+	for _, source := range m.provider.ListSources() {
+		if _, ok := applied[source.Version]; !ok {
+			return fmt.Errorf("%w: this program needs version %d, which the database lacks", ErrPending, source.Version)
+		}
+		delete(applied, source.Version)
+		newest = max(newest, source.Version)
 	}
-	if pending {
-		return ErrPending
+	if len(applied) > 0 {
+		return fmt.Errorf("%w: it has version %d and this program knows %d", ErrNewer, slices.Max(slices.Collect(maps.Keys(applied))), newest)
 	}
 	return nil
 }
 
-// createSchemas makes the schemas before goose puts its own table into one of them. Two processes that create a schema at
-// once would collide in the catalog: an advisory lock lets one go first.
+// applied returns when each migration was applied, by version: goose's table, read without goose, which would lock and create it.
+func (m *Migrator) applied(ctx context.Context) (map[int64]time.Time, error) {
+	var installed bool
+	if err := m.pool.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", Name+".goose_db_version").Scan(&installed); err != nil {
+		return nil, fmt.Errorf("schema: looking for migrations: %w", err)
+	}
+	if !installed {
+		return nil, nil
+	}
+	rows, err := m.pool.Query(ctx, `SELECT DISTINCT ON (version_id) version_id, is_applied, tstamp AT TIME ZONE current_setting('TimeZone')
+		FROM thaw.goose_db_version WHERE version_id > 0 ORDER BY version_id, id DESC`)
+	if err != nil {
+		return nil, fmt.Errorf("schema: looking for migrations: %w", err)
+	}
+	applied := map[int64]time.Time{}
+	var (
+		version   int64
+		isApplied bool
+		at        time.Time
+	)
+	_, err = pgx.ForEachRow(rows, []any{&version, &isApplied, &at}, func() error {
+		if isApplied {
+			applied[version] = at
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("schema: looking for migrations: %w", err)
+	}
+	return applied, nil
+}
+
+// createSchemas makes the schemas before goose puts its own table into one of them. One that is there is left alone: CREATE
+// SCHEMA IF NOT EXISTS needs CREATE on the database even then, which a role that was given its schema does not have. Two
+// processes that create a schema at once would collide in the catalog: an advisory lock lets one go first.
 func (m *Migrator) createSchemas(ctx context.Context) error {
-	statements := fmt.Sprintf(
-		"SELECT pg_advisory_xact_lock(hashtextextended('thaw.schema', 0)); CREATE SCHEMA IF NOT EXISTS %s; CREATE SCHEMA IF NOT EXISTS %s",
-		pgx.Identifier{Name}.Sanitize(), pgx.Identifier{m.river}.Sanitize())
-	if _, err := m.pool.Exec(ctx, statements, pgx.QueryExecModeSimpleProtocol); err != nil {
-		return fmt.Errorf("schema: creating schema: %w", err)
+	for _, name := range []string{Name, m.river} {
+		err := pgx.BeginFunc(ctx, m.pool, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtextextended('thaw.schema', 0))"); err != nil {
+				return err
+			}
+			var exists bool
+			err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace AS n WHERE n.nspname = $1)", name).Scan(&exists)
+			if err != nil || exists {
+				return err
+			}
+			_, err = tx.Exec(ctx, "CREATE SCHEMA "+pgx.Identifier{name}.Sanitize())
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("schema: creating schema %s: %w", name, err)
+		}
 	}
 	return nil
+}
+
+// DatabaseName returns the name of the database.
+func (m *Migrator) DatabaseName(ctx context.Context) (name string, err error) {
+	return name, m.pool.QueryRow(ctx, "SELECT current_database()").Scan(&name)
+}
+
+// HasWorkers says whether a worker process is alive, which taking migrations back would break.
+func (m *Migrator) HasWorkers(ctx context.Context) (bool, error) {
+	table := pgx.Identifier{m.river, "river_leader"}.Sanitize()
+	var isInstalled, elected bool
+	if err := m.pool.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", table).Scan(&isInstalled); err != nil || !isInstalled {
+		return false, err
+	}
+	err := m.pool.QueryRow(ctx, "SELECT EXISTS (SELECT FROM "+table+" WHERE expires_at > now())").Scan(&elected)
+	return elected, err
 }
 
 // Fingerprint writes all that shapes the schema into w: where it is the same, so is the migrated database.

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 
+	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/thawline/thaw/schema"
@@ -14,6 +15,11 @@ func explainError(err error) string {
 	switch {
 	case errors.Is(err, schema.ErrPending):
 		return err.Error() + "\nRun \"thaw migrate up\" on this database first (serve, work and web also take --migrate)."
+	case errors.Is(err, schema.ErrNewer):
+		return err.Error() + "\nUse the program of that version, or a newer one; \"thaw migrate down\" of that program goes back."
+	// How a pooler in transaction mode shows that could not be told apart when the connection was made.
+	case errors.As(err, &fromPostgres) && (fromPostgres.Code == pgerrcode.InvalidSQLStatementName || fromPostgres.Code == pgerrcode.DuplicatePreparedStatement):
+		return fromPostgres.Message + "\nBehind a connection pooler in transaction mode set THAW_POLL_ONLY=true (--poll-only)."
 	case errors.As(err, &fromPostgres) && fromPostgres.Hint != "":
 		return fromPostgres.Message + "\n" + fromPostgres.Hint
 	default:

@@ -2,62 +2,66 @@ package main
 
 import (
 	"context"
+	"log/slog"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	dbconn "github.com/thawline/thaw/internal/database"
 	"github.com/thawline/thaw/internal/process"
 )
 
-// poolSizes is how many connections each pool of a process opens at most. A size of 0 means that the process has no such pool.
-// The queue opens one more, which listens for notifications.
-type poolSizes struct{ webhooks, passes, queue, reads int32 }
-
-const (
-	// webhookConnections is how many deliveries are recorded at the same time. Each waits for one flush of the WAL, and commits
-	// that wait together are flushed together.
-	webhookConnections = 12
-	// queueConnections is for River's client: one fetch per queue at a time, its completer, its elector and its maintenance.
-	queueConnections = 8
-	// readConnections is for pages, the API, metrics, readiness checks, and the watchdog.
-	readConnections = 6
-)
-
-// passConnections is for the workers: one connection per job of a signal and per job of a tick that runs, and a few for
-// sweeps, heals and deliveries.
-func passConnections(concurrency int) int32 { return int32(concurrency + (concurrency+1)/2 + 4) }
-
-// sizes returns the sizes for a process with these parts.
-func sizes(work *workFlag, web *httpFlag) poolSizes {
-	s := poolSizes{queue: queueConnections, reads: readConnections}
-	if work != nil {
-		s.passes = passConnections(work.Concurrency)
-	}
-	if web != nil {
-		s.webhooks = webhookConnections
-	}
-	return s
+// budgetFlag has the number of connections of a long-running process.
+type budgetFlag struct {
+	MaxConnections int `help:"Database connections that this process opens at most, 7 or more. Default: pool_max_conns of the database URL, else 12." placeholder:"N" env:"THAW_MAX_CONNECTIONS"`
 }
 
-// openPools returns the pools of a process, each of which has reached the database. The caller calls closePools.
-func (d database) openPools(ctx context.Context, s poolSizes) (pools process.Pools, err error) {
+// budget shares out the connections of a process that serves HTTP, works, or both. What of the URL changes nothing is logged.
+func (f budgetFlag) budget(ctx context.Context, d database, web, work bool, logger *slog.Logger) (dbconn.Budget, error) {
+	_, settings, err := dbconn.Parse(d.DatabaseURL)
+	if err != nil {
+		return dbconn.Budget{}, err
+	}
+	if len(settings.Ignored) > 0 {
+		logger.DebugContext(ctx, "parameters of the database URL that change nothing here", "parameters", settings.Ignored)
+	}
+	connections := f.MaxConnections
+	switch {
+	case connections != 0:
+	case settings.MaxConnections != 0:
+		connections = settings.MaxConnections
+	default:
+		connections = dbconn.DefaultConnections
+	}
+	return dbconn.Share(connections, web, work, d.PollOnly)
+}
+
+// openPools returns the pools of a process, each of which has reached a server that can be written to. The caller calls
+// closePools.
+func (d database) openPools(ctx context.Context, b dbconn.Budget) (pools process.Pools, err error) {
 	defer func() {
 		if err != nil {
 			closePools(pools)
 		}
 	}()
-	if pools.Reads, err = d.open(ctx, s.reads); err != nil {
-		return pools, err
-	}
-	if pools.Queue, err = d.openForQueue(ctx, s.queue); err != nil {
-		return pools, err
-	}
-	if s.passes > 0 {
-		if pools.Passes, err = d.open(ctx, s.passes); err != nil {
-			return pools, err
+	for _, p := range []struct {
+		pool    **pgxpool.Pool
+		size    int
+		noFlush bool
+	}{
+		{&pools.Reads, b.Reads, false},
+		// What River writes by itself is bookkeeping: a crash of the server that takes back the last of it leaves jobs to be
+		// handed out once more.
+		{&pools.Queue, b.Queue, true},
+		{&pools.Passes, b.Passes, false},
+		{&pools.Webhooks, b.Webhooks, false},
+	} {
+		if p.size == 0 {
+			continue
 		}
-	}
-	if s.webhooks > 0 {
-		if pools.Webhooks, err = d.open(ctx, s.webhooks); err != nil {
+		*p.pool, err = dbconn.Open(ctx, dbconn.Options{
+			URL: d.DatabaseURL, Size: p.size, PollOnly: d.PollOnly, Writes: true, NoFlush: p.noFlush,
+		})
+		if err != nil {
 			return pools, err
 		}
 	}

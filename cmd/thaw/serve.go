@@ -133,6 +133,7 @@ func (f *adminFlag) requireFor(flag, addr string) error {
 // longRunning has the flags of every long-running command.
 type longRunning struct {
 	database     `embed:""`
+	budgetFlag   `embed:""`
 	Migrate      bool   `help:"Apply pending migrations before anything else." env:"THAW_MIGRATE"`
 	OtelEndpoint string `help:"OpenTelemetry collector to send traces to, as OTLP over HTTP, like http://localhost:4318. None: nothing is traced." placeholder:"URL" env:"THAW_OTEL_ENDPOINT,OTEL_EXPORTER_OTLP_ENDPOINT"`
 }
@@ -142,7 +143,11 @@ func (p *longRunning) run(ctx context.Context, e *env, numbers *fleet, work *wor
 	if p.Migrate && p.PollOnly {
 		return errPooled
 	}
-	pools, err := p.openPools(ctx, sizes(work, web))
+	share, err := p.budget(ctx, p.database, web != nil, work != nil, e.logger)
+	if err != nil {
+		return err
+	}
+	pools, err := p.openPools(ctx, share)
 	if err != nil {
 		return err
 	}

@@ -54,7 +54,11 @@ func waiting(ctx context.Context, e *env, d database, db *store.Store, wait func
 func workUntil(ctx context.Context, e *env, d database) error {
 	running := context.WithoutCancel(ctx)
 	const concurrency = 4
-	pools, err := d.openPools(running, poolSizes{passes: passConnections(concurrency), queue: queueConnections, reads: 2})
+	share, err := budgetFlag{}.budget(running, d, false, true, e.logger)
+	if err != nil {
+		return err
+	}
+	pools, err := d.openPools(running, share)
 	if err != nil {
 		return err
 	}

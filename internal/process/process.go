@@ -35,7 +35,7 @@ type Config struct {
 	Pools Pools
 	// RiverSchema is the Postgres schema of River's tables. Required.
 	RiverSchema string
-	// Migrator says whether the database is up to date. Required with Web.
+	// Migrator says whether the database is up to date. Required with Web; nil: nothing looks.
 	Migrator *schema.Migrator
 	// Work makes the process work. Nil: it only serves.
 	Work *Work
@@ -178,6 +178,10 @@ func Run(ctx context.Context, c Config) error {
 		c.Logger.InfoContext(ctx, "serving metrics", "url", "http://"+c.Monitor.Listener.Addr().String()+"/metrics")
 	}
 
+	if c.Migrator != nil {
+		group.Go(func() error { return watchSchema(asked, c.Migrator, schemaEvery, c.Logger) })
+	}
+
 	<-asked.Done()
 	c.Logger.InfoContext(ctx, "stopping: finishing what is under way")
 	return group.Wait()
@@ -205,6 +209,32 @@ func serve(running, asked context.Context, group *errgroup.Group, listener net.L
 		defer cancel()
 		return web.Shutdown(drain)
 	})
+}
+
+// schemaEvery is how often a process looks whether the database still has the schema that it needs.
+const schemaEvery = 15 * time.Second
+
+// watchSchema ends the process when migrations that it needs were taken back under it: its jobs would fail one by one. A schema
+// that is newer is no reason, it is a rolling upgrade; nor is a database that does not answer.
+func watchSchema(ctx context.Context, migrator *schema.Migrator, every time.Duration, logger *slog.Logger) error {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		look, cancel := context.WithTimeout(ctx, 5*time.Second)
+		err := migrator.Check(look)
+		cancel()
+		switch {
+		case errors.Is(err, schema.ErrPending):
+			return fmt.Errorf("stopping, because the database was migrated back below what this process needs: %w", err)
+		case err != nil && !errors.Is(err, schema.ErrNewer) && ctx.Err() == nil:
+			logger.DebugContext(ctx, "the version of the schema could not be read", "error", err)
+		}
+	}
 }
 
 // insertOnly returns a client that works nothing: for the pages of a process without workers.

@@ -10,6 +10,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/thawline/thaw/internal/testdb"
+	"github.com/thawline/thaw/schema"
 )
 
 // A client that sends its request a byte at a time is cut off when the time for a request to arrive is over: a process that
@@ -42,4 +45,28 @@ func TestSlowClientDoesNotKeepAProcessFromStopping(t *testing.T) {
 	<-arrived
 	stop()
 	require.NoError(t, group.Wait())
+}
+
+// A process under which the schema was migrated back ends with one sentence, instead of failing job by job. What is newer than
+// it needs is a rolling upgrade.
+func TestEndsWhenTheSchemaIsMigratedBack(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	migrator, err := schema.NewMigrator(db.Pool, "", testdb.Logger(t))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = migrator.Close() })
+	db.Exec(t, "INSERT INTO thaw.goose_db_version (version_id, is_applied) VALUES (9999, true)")
+	require.ErrorIs(t, migrator.Check(t.Context()), schema.ErrNewer)
+
+	ended := make(chan error, 1)
+	go func() { ended <- watchSchema(t.Context(), migrator, time.Millisecond, testdb.Logger(t)) }()
+	select {
+	case err := <-ended:
+		t.Fatalf("a newer schema ended the process: %v", err)
+	case <-time.After(100 * time.Millisecond):
+	}
+	db.Exec(t, "INSERT INTO thaw.goose_db_version (version_id, is_applied) SELECT max(version_id), false FROM thaw.goose_db_version WHERE version_id < 9999")
+	err = <-ended
+	require.ErrorIs(t, err, schema.ErrPending)
+	require.ErrorContains(t, err, "migrated back below what this process needs")
 }

@@ -1,11 +1,14 @@
 package server_test
 
 import (
+	"encoding/json"
 	"log/slog"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/thawline/thaw/internal/testdb"
@@ -86,11 +89,34 @@ func TestReadyWhileTicksAreSwept(t *testing.T) {
 	require.Eventually(t, ready, 30*time.Second, 10*time.Millisecond)
 }
 
+// requireNotReady waits for the answer: one is kept for a second.
 func requireNotReady(t *testing.T, s *site, checks string) {
 	t.Helper()
-	answer := s.get(t, "/readyz")
-	require.Equal(t, http.StatusServiceUnavailable, answer.status)
-	require.JSONEq(t, `{"ready":false,"checks":`+checks+`}`, answer.body)
+	want := `{"ready":false,"checks":` + checks + `}`
+	var body string
+	if !assert.Eventually(t, func() bool {
+		answer := s.get(t, "/readyz")
+		body = strings.TrimSpace(answer.body)
+		return answer.status == http.StatusServiceUnavailable && assert.ObjectsAreEqual(decoded(t, want), decoded(t, body))
+	}, 30*time.Second, 50*time.Millisecond) {
+		require.JSONEq(t, want, body)
+	}
+}
+
+func decoded(t *testing.T, body string) (value any) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal([]byte(body), &value))
+	return value
+}
+
+// A server that became read-only is no place for signals: the process says so, and what is wrong.
+func TestNotReadyOnAReadOnlyServer(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	db.Exec(t, "ALTER DATABASE "+testdb.Value[string](t, db, "SELECT current_database()")+" SET default_transaction_read_only = on")
+	db.Pool.Reset()
+	requireNotReady(t, serve(t, db, webhook.Config{}),
+		`{"database":"the server is read-only: a standby, or a primary that was demoted; nothing can be recorded"}`)
 }
 
 func TestRootIsTheFleet(t *testing.T) {

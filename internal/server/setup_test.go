@@ -38,8 +38,8 @@ func TestMain(m *testing.M) {
 
 // Secrets of the webhooks, each with the one that it replaced.
 var (
-	v1Secrets       = []string{"v1-new", "v1-old"}
-	v2Secrets       = []string{"v2-new", "v2-old"}
+	v1Secrets       = []string{"v1-new-0123456789", "v1-old-0123456789"}
+	v2Secrets       = []string{"v2-new-0123456789", "v2-old-0123456789"}
 	standardSecrets = []string{"whsec_c3RhbmRhcmQtc2VjcmV0LW5ldy0wMDAx", "whsec_c3RhbmRhcmQtc2VjcmV0LW9sZC0wMDAx"}
 )
 

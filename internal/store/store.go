@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/thawline/thaw/internal/database"
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
@@ -22,9 +23,14 @@ const (
 	IdleTimeout      = 10 * time.Second
 )
 
-// begin sets the limits in the same round trip that begins the transaction.
-var begin = fmt.Sprintf("BEGIN; SET LOCAL statement_timeout = %s; SET LOCAL lock_timeout = %s; SET LOCAL idle_in_transaction_session_timeout = %s",
-	milliseconds(StatementTimeout), milliseconds(LockTimeout), milliseconds(IdleTimeout))
+// beginOnly begins a transaction. The rules lock a row and then look again, which needs READ COMMITTED whatever the default of
+// the database is.
+const beginOnly = "BEGIN ISOLATION LEVEL READ COMMITTED"
+
+// begin sets the limits in the same round trip that begins the transaction, and the search path, which behind a connection
+// pooler is not a setting of the session.
+var begin = fmt.Sprintf("%s; SET LOCAL search_path = %s; SET LOCAL statement_timeout = %s; SET LOCAL lock_timeout = %s; SET LOCAL idle_in_transaction_session_timeout = %s",
+	beginOnly, database.SearchPath, milliseconds(StatementTimeout), milliseconds(LockTimeout), milliseconds(IdleTimeout))
 
 // milliseconds is how Postgres takes a duration.
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }

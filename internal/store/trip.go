@@ -9,11 +9,12 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/thawline/thaw/internal/database"
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 // limits is what begin sets, as a statement of its own that can be sent together with others.
-const limits = "SELECT set_config('statement_timeout', $1, true), set_config('lock_timeout', $2, true), set_config('idle_in_transaction_session_timeout', $3, true)"
+const limits = "SELECT set_config('search_path', '" + database.SearchPath + "', true), set_config('statement_timeout', $1, true), set_config('lock_timeout', $2, true), set_config('idle_in_transaction_session_timeout', $3, true)"
 
 // Trip returns queries of which each is a whole transaction with the limits of this package, sent to the server and answered in
 // one round trip: BEGIN, the query and COMMIT follow each other without waiting. For the passes, which are one statement
@@ -55,7 +56,7 @@ func (r tripRow) Scan(into ...any) (err error) {
 	defer conn.Release()
 
 	var batch pgx.Batch
-	batch.Queue("BEGIN")
+	batch.Queue(beginOnly)
 	batch.Queue(limits, milliseconds(StatementTimeout), milliseconds(LockTimeout), milliseconds(IdleTimeout))
 	if parent := traceparent(ctx); parent != "" {
 		batch.Queue(continueTrace, parent)

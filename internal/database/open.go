@@ -1,0 +1,277 @@
+package database
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgerrcode"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// SearchPath is the search path of every session: no schema in which another role can create something, and what a session has
+// created for itself last.
+const SearchPath = "pg_catalog, pg_temp"
+
+// session is what holds on every connection. Limits of time are off: each transaction has its own, and a role's could be
+// shorter than a migration.
+var session = map[string]string{
+	"default_transaction_isolation":       "read committed",
+	"default_transaction_deferrable":      "off",
+	"search_path":                         SearchPath,
+	"client_encoding":                     "UTF8",
+	"standard_conforming_strings":         "on",
+	"bytea_output":                        "hex",
+	"datestyle":                           "ISO, MDY",
+	"intervalstyle":                       "postgres",
+	"timezone":                            "UTC",
+	"extra_float_digits":                  "1",
+	"statement_timeout":                   "0",
+	"lock_timeout":                        "0",
+	"idle_in_transaction_session_timeout": "0",
+}
+
+// pooled is what a pooler in transaction mode keeps for each of its clients.
+var pooled = []string{"client_encoding", "datestyle", "timezone", "standard_conforming_strings"}
+
+// Options of a pool.
+type Options struct {
+	// URL is the connection string. Required.
+	URL string
+	// Size is the most connections that the pool opens. Required.
+	Size int
+	// PollOnly is for a connection pooler in transaction mode: no prepared statements, and nothing is set on a session.
+	PollOnly bool
+	// Writes makes the pool refuse servers that are read-only: a standby, or a primary that was demoted. A URL with several
+	// hosts then finds the primary among them.
+	Writes bool
+	// NoFlush makes commits not wait for the disk (synchronous_commit off). Without effect with PollOnly.
+	NoFlush bool
+}
+
+// ErrReadOnly is wrapped by the errors of a pool with [Options.Writes] that finds no server which can be written to.
+var ErrReadOnly = errors.New("the database server is read-only")
+
+// ErrTransactionMode is returned by [Open] when a connection pooler in transaction mode is in front of the database.
+var ErrTransactionMode = errors.New("a connection pooler in transaction mode is in front of the database: set THAW_POLL_ONLY=true (--poll-only), or connect to Postgres itself or through a pool in session mode")
+
+// Open returns a pool that has reached the database. The caller closes it.
+func Open(ctx context.Context, o Options) (*pgxpool.Pool, error) {
+	config, settings, err := Parse(o.URL)
+	if err != nil {
+		return nil, err
+	}
+	config.MaxConns = int32(o.Size)
+	config.MinConns = min(config.MinConns, config.MaxConns)
+	config.MinIdleConns = min(config.MinIdleConns, config.MaxConns)
+	// A connection that has idled is asked whether it is still there; one that was silently forgotten on the way never says.
+	config.PingTimeout = 2 * time.Second
+	if config.ConnConfig.RuntimeParams["application_name"] == "" {
+		config.ConnConfig.RuntimeParams["application_name"] = "thaw"
+	}
+	if o.Writes {
+		config.ConnConfig.ValidateConnect = requireWrites
+	}
+	closesOn := config.ConnConfig.OnPgError
+	config.ConnConfig.OnPgError = func(conn *pgconn.PgConn, err *pgconn.PgError) bool {
+		return closesOn(conn, err) && err.Code != pgerrcode.ReadOnlySQLTransaction
+	}
+
+	pool, err := openConfigured(ctx, config, o)
+	if err != nil {
+		return nil, explain(err, settings.forServer)
+	}
+	return pool, nil
+}
+
+// openConfigured opens a pool whose sessions are as they must be, in the way that what is in front of the database allows.
+func openConfigured(ctx context.Context, config *pgxpool.Config, o Options) (*pgxpool.Pool, error) {
+	wanted := maps.Clone(session)
+	if o.NoFlush {
+		wanted["synchronous_commit"] = "off"
+	}
+	bare := config.Copy()
+	if o.PollOnly {
+		// Not QueryExecModeExec, which guesses the types of arguments and so sends a body as bytea, not as jsonb.
+		config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+		maps.DeleteFunc(wanted, func(name, _ string) bool { return !slices.Contains(pooled, name) })
+	}
+	maps.Copy(config.ConnConfig.RuntimeParams, wanted)
+	pool, err := connect(ctx, config)
+	switch {
+	case err != nil && !isRefusedByPooler(err, wanted):
+		return nil, err
+	case err == nil:
+		isSet, err := check(ctx, pool, o)
+		if err != nil {
+			pool.Close()
+			return nil, err
+		}
+		if isSet {
+			return pool, nil
+		}
+		pool.Close() // a pooler that drops startup parameters
+	}
+
+	if err := refuseTransactionMode(ctx, bare.ConnConfig); err != nil {
+		return nil, err
+	}
+	var statements strings.Builder
+	for name, value := range wanted {
+		fmt.Fprintf(&statements, "SET %s = '%s';", name, value)
+		delete(bare.ConnConfig.RuntimeParams, name)
+	}
+	// A list, and so not a quoted word.
+	statements.WriteString("SET search_path = " + SearchPath)
+	bare.ConnConfig.AfterConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
+		return conn.Exec(ctx, statements.String()).Close()
+	}
+	if pool, err = connect(ctx, bare); err != nil {
+		return nil, err
+	}
+	if _, err = check(ctx, pool, o); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return pool, nil
+}
+
+func connect(ctx context.Context, config *pgxpool.Config) (*pgxpool.Pool, error) {
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return pool, nil
+}
+
+// requireWrites is pgconn.ValidateConnectTargetSessionAttrsReadWrite with an error that can be told apart.
+func requireWrites(ctx context.Context, conn *pgconn.PgConn) error {
+	result := conn.ExecParams(ctx, "SHOW transaction_read_only", nil, nil, nil, nil).Read()
+	if result.Err != nil {
+		return result.Err
+	}
+	if string(result.Rows[0][0]) == "on" {
+		return ErrReadOnly
+	}
+	return nil
+}
+
+// An unfitError says why a database that was reached cannot be used.
+type unfitError struct{ error }
+
+func unfitf(format string, args ...any) error { return unfitError{fmt.Errorf(format, args...)} }
+
+// check refuses what would fail later, and less clearly. It returns whether the settings of the session hold.
+func check(ctx context.Context, pool *pgxpool.Pool, o Options) (isSet bool, err error) {
+	var encoding, isolation, path string
+	err = pool.QueryRow(ctx, `SELECT current_setting('server_encoding'), current_setting('default_transaction_isolation'),
+		current_setting('search_path')`).Scan(&encoding, &isolation, &path)
+	if err != nil {
+		return false, err
+	}
+	if encoding != "UTF8" {
+		return false, unfitf("the database is encoded in %s and Thaw needs UTF8, because names and messages of other alphabets could not be stored: create the database with ENCODING 'UTF8'", encoding)
+	}
+	if o.PollOnly {
+		if isolation != "read committed" {
+			return false, unfitf("the transactions of this role are %s by default, and through a pooler Thaw cannot change that for its sessions: run ALTER ROLE … SET default_transaction_isolation = 'read committed' for the role of Thaw", isolation)
+		}
+		return true, nil
+	}
+	return path == SearchPath, nil
+}
+
+// isRefusedByPooler says whether PgBouncer did not take one of our startup parameters.
+func isRefusedByPooler(err error, wanted map[string]string) bool {
+	var refused *pgconn.PgError
+	if !errors.As(err, &refused) || !strings.Contains(refused.Message, "unsupported startup parameter") {
+		return false
+	}
+	for name := range wanted {
+		if strings.Contains(refused.Message, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// refuseTransactionMode finds a pooler in transaction mode, which would lose LISTEN, session locks and settings without an
+// error: two clients get each other's server, because it hands out the one that came free last.
+func refuseTransactionMode(ctx context.Context, config *pgx.ConnConfig) error {
+	// A pool of one server keeps the second client waiting: then there is nothing to find out.
+	waiting, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	isSame, err := swapServers(waiting, config)
+	switch {
+	case err != nil && waiting.Err() != nil && ctx.Err() == nil:
+		return nil
+	case err != nil:
+		return err
+	case isSame:
+		return ErrTransactionMode
+	default:
+		return nil
+	}
+}
+
+// swapServers says whether a second client is served by the server that the first one had in its transaction.
+func swapServers(ctx context.Context, config *pgx.ConnConfig) (bool, error) {
+	config = config.Copy()
+	config.DefaultQueryExecMode = pgx.QueryExecModeExec
+	var clients [2]*pgx.Conn
+	for i := range clients {
+		var err error
+		if clients[i], err = pgx.ConnectConfig(ctx, config); err != nil {
+			return false, err
+		}
+		defer clients[i].Close(context.WithoutCancel(ctx))
+	}
+	server := func(tx pgx.Tx) (pid int32, err error) {
+		return pid, tx.QueryRow(ctx, "SELECT pg_backend_pid()").Scan(&pid)
+	}
+	var before, after int32
+	err := pgx.BeginFunc(ctx, clients[0], func(tx pgx.Tx) (err error) {
+		if before, err = server(tx); err != nil {
+			return err
+		}
+		return pgx.BeginFunc(ctx, clients[1], func(other pgx.Tx) error { _, err := server(other); return err })
+	})
+	if err != nil {
+		return false, err
+	}
+	err = pgx.BeginFunc(ctx, clients[1], func(tx pgx.Tx) (err error) { after, err = server(tx); return err })
+	return before == after, err
+}
+
+// explain says of an error of a connection what to do, where that is known. Neither the driver's errors nor the server's have a
+// password in them once the string was read.
+func explain(err error, given []string) error {
+	var fromServer *pgconn.PgError
+	var unfit unfitError
+	switch {
+	case errors.Is(err, ErrTransactionMode), errors.As(err, &unfit):
+		return err
+	case errors.Is(err, ErrReadOnly):
+		return fmt.Errorf("%w: it is a standby or was made read-only, and Thaw needs the primary (a URL may name several hosts: postgres://user@host1,host2/name)", ErrReadOnly)
+	case errors.As(err, &fromServer) && fromServer.Code == pgerrcode.TooManyConnections:
+		return fmt.Errorf("the database has no connection left (%s): give each process fewer with THAW_MAX_CONNECTIONS, or raise max_connections of the server", fromServer.Message)
+	case errors.As(err, &fromServer) && (fromServer.Code == pgerrcode.UndefinedObject || strings.Contains(fromServer.Message, "startup parameter")):
+		for _, name := range given {
+			if strings.Contains(fromServer.Message, name) {
+				return fmt.Errorf("the database URL has a parameter that the server does not know: %s; take it out", name)
+			}
+		}
+		return errors.New("the database URL has a parameter that the server does not know; " + quote)
+	}
+	return fmt.Errorf("the database cannot be reached: %w", err)
+}
