@@ -26,12 +26,15 @@ type Signal struct {
 	Provider string
 	// AccountID is the account as the provider knows it.
 	AccountID string
-	// Status is one of connecting, connected, needs_verification, disconnected, restricted, error, removed.
+	// Status is one of connecting, connected, needs_verification, disconnected, restricted, error, removed; or reconnected (the
+	// login went through, the account is not confirmed to work), locked, unlocked.
 	Status string
 	// OccurredAt orders signals; zero means now.
 	OccurredAt time.Time
 	// MemberID is the person behind the account; empty: not known.
 	MemberID string
+	// V1AccountID is the ID that the account had in the provider's former API; empty: not known.
+	V1AccountID string
 	// DeliveryKey makes a repeated delivery a duplicate; empty: every call is a delivery of its own.
 	DeliveryKey string
 }
@@ -48,8 +51,8 @@ func Send(ctx context.Context, tx pgx.Tx, s Signal) (Outcome, error) {
 		occurredAt = &s.OccurredAt
 	}
 	var outcome Outcome
-	err := tx.QueryRow(ctx, "SELECT thaw.signal($1, $2, $3, $4, nullif($5, ''), nullif($6, ''))",
-		s.Provider, s.AccountID, s.Status, occurredAt, s.MemberID, s.DeliveryKey).Scan(&outcome)
+	err := tx.QueryRow(ctx, "SELECT thaw.signal($1, $2, $3, $4, nullif($5, ''), nullif($6, ''), nullif($7, ''))",
+		s.Provider, s.AccountID, s.Status, occurredAt, s.MemberID, s.DeliveryKey, s.V1AccountID).Scan(&outcome)
 	if err != nil {
 		return "", fmt.Errorf("sending signal %q for account %q: %w", s.Status, s.AccountID, err)
 	}

@@ -36,6 +36,10 @@ VALUES (1, '2026-01-01', 'paused', 'signal', 'running', 'paused');
 INSERT INTO thaw.backlog_samples (tick_at, paused, waiting, took) VALUES ('2026-01-01', 2, 1, '1 second');
 INSERT INTO thaw.account_events (account_id, at, from_status, to_status) VALUES (1, '2026-01-01', 'connecting', 'connected');
 INSERT INTO thaw.decisions (what, decided_by, why, account_id, until) VALUES ('held', 'ann', 'new device', 1, '2026-01-02');
+INSERT INTO thaw.account_products (account_id, product, status, raw_status, status_at) VALUES (1, 'classic', 'error', 'ERROR', '2026-01-01');
+INSERT INTO thaw.safety_marks (at, losses, accounts_connected) VALUES ('2026-01-01', 1, 1);
+INSERT INTO thaw.signal_gaps (provider, day, longest) VALUES ('linkedin', '2026-01-01', '1 hour');
+INSERT INTO thaw.signal_sources (provider, last_signal_at) VALUES ('linkedin', '2026-01-01');
 INSERT INTO thaw.webhook_endpoints (url) VALUES ('https://platform.example.com');
 INSERT INTO thaw.outbox (message_id, type, account_id, data) VALUES ('msg_1', 'test.ping', 1, '{}');
 INSERT INTO thaw.webhook_deliveries (outbox_id, endpoint_id) VALUES (1, 1);
@@ -65,6 +69,40 @@ var breaks = map[string][]string{
 	"settings_safety_window_check": {
 		"UPDATE thaw.settings SET safety_window = '59 seconds'", "UPDATE thaw.settings SET safety_window = '25 hours'",
 	},
+	"settings_safety_slow_percent_check": {"UPDATE thaw.settings SET safety_slow_percent = 0", "UPDATE thaw.settings SET safety_slow_percent = 101"},
+	"settings_safety_slow_window_check": {
+		"UPDATE thaw.settings SET safety_slow_window = '59 minutes'", "UPDATE thaw.settings SET safety_slow_window = '8 days'",
+	},
+	"settings_flap_limit_check":     {"UPDATE thaw.settings SET flap_limit = -1", "UPDATE thaw.settings SET flap_limit = 21"},
+	"settings_flap_wait_check":      {"UPDATE thaw.settings SET flap_wait = '-1 second'", "UPDATE thaw.settings SET flap_wait = '25 hours'"},
+	"settings_silence_factor_check": {"UPDATE thaw.settings SET silence_factor = -1", "UPDATE thaw.settings SET silence_factor = 101"},
+	"accounts_last_error_check":     {"UPDATE thaw.accounts SET status = 'error', last_error = repeat('x', 1001)"},
+	"accounts_link_stays_in_its_workspace": {
+		"INSERT INTO thaw.accounts (workspace_id, provider_account_id, link_id) VALUES (2, 'bob', 1)",
+	},
+	"accounts_link_is_to_another": {"UPDATE thaw.accounts SET link_id = id"},
+	"accounts_lock_has_a_reason": {
+		"UPDATE thaw.accounts SET locked_at = now()", "UPDATE thaw.accounts SET locked_reason = 'why'",
+		"UPDATE thaw.accounts SET locked_at = now(), locked_reason = ''",
+		"UPDATE thaw.accounts SET locked_at = now(), locked_reason = repeat('x', 1001)",
+	},
+	"accounts_connected_is_confirmed": {"UPDATE thaw.accounts SET reconnected_at = now()"},
+	"account_products_product_check": {
+		"INSERT INTO thaw.account_products (account_id, product, status, raw_status, status_at) VALUES (1, 'No Product', 'error', 'x', now())",
+	},
+	"account_products_account_id_fkey": {"UPDATE thaw.account_products SET account_id = 9"},
+	"account_signals_text_is_bounded": {
+		"UPDATE thaw.account_signals SET raw_status = ''", "UPDATE thaw.account_signals SET raw_status = repeat('x', 257)",
+		"UPDATE thaw.account_signals SET raw_status = E'a\nb'", "UPDATE thaw.account_signals SET provider = repeat('x', 257)",
+		"UPDATE thaw.account_signals SET provider_account_id = repeat('x', 257)", "UPDATE thaw.account_signals SET member_id = repeat('x', 257)",
+		"UPDATE thaw.account_signals SET v1_account_id = repeat('x', 257)", "UPDATE thaw.account_signals SET delivery_key = repeat('x', 513)",
+		"UPDATE thaw.account_signals SET product = repeat('x', 65)",
+	},
+	"account_signals_occurred_at_is_bounded": {
+		"UPDATE thaw.account_signals SET occurred_at = 'infinity'", "UPDATE thaw.account_signals SET occurred_at = '-infinity'",
+		"UPDATE thaw.account_signals SET occurred_at = '1999-12-31 23:59:59+00'", "UPDATE thaw.account_signals SET occurred_at = '12000-01-01'",
+	},
+	"signal_walk_only_row_check": {"INSERT INTO thaw.signal_walk (only_row) VALUES (false)"},
 	"settings_safety_calm_check": {
 		"UPDATE thaw.settings SET safety_calm = '59 seconds'", "UPDATE thaw.settings SET safety_calm = '8 days'",
 	},
@@ -366,13 +404,14 @@ var nullable = map[string][]string{
 	"safety":     {"since", "reason", "entered_by", "accounts_lost", "accounts_connected", "breached_at", "ended_at"},
 	"workspaces": {"auto_resume_note", "auto_resume_changed_at", "auto_resume_changed_by"},
 	"accounts": {
-		"member_id", "last_error", "status_at", "first_connected_at", "connected_at", "disconnected_at", "pause_after", "hold_until",
+		"member_id", "last_error", "status_at", "first_connected_at", "connected_at", "disconnected_at", "reconnected_at", "locked_at", "locked_reason",
+		"lock_status_at", "link_id", "lost_at", "resume_after", "needs_reconnect_at", "pause_after", "hold_until",
 		"hold_reason",
 	},
 	"campaigns":   {"paused_reason", "paused_at"},
 	"enrollments": {"paused_reason", "paused_at", "next_action_at"},
 	"account_signals": {
-		"account_id", "delivery_key", "duplicate_of", "status", "member_id", "occurred_at", "body", "verdict", "resumed", "finished_at",
+		"account_id", "delivery_key", "duplicate_of", "status", "product", "member_id", "v1_account_id", "occurred_at", "body", "verdict", "resumed", "finished_at",
 	},
 	"sweeps": {"finished_at"},
 	"grants": {"verdict", "finished_at"},

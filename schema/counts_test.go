@@ -18,6 +18,7 @@ import (
 
 // countedFleet has two workspaces of two accounts and two campaigns each, and 40 enrollments per account, half of them paused.
 const countedFleet = `
+UPDATE thaw.settings SET flap_limit = 0;
 INSERT INTO thaw.workspaces (key) VALUES ('acme'), ('globex');
 INSERT INTO thaw.accounts (workspace_id, provider_account_id, status)
 SELECT 1 + n % 2, 'account-' || n, 'connected' FROM generate_series(0, 3) AS n;

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
@@ -66,7 +67,7 @@ func TestEarlySignalsAtOneMoment(t *testing.T) {
 				require.Equal(t, "unknown_account", receive(t, db, delivery{account: "bob", status: status, at: now}))
 			}
 			insertAccount(t, db, "bob")
-			require.Equal(t, "disconnected", statusOf(t, db, "bob"), "at the same moment holding back wins")
+			require.Equal(t, order[1], statusOf(t, db, "bob"), "of one second the one that was received later counts")
 		})
 	}
 }
@@ -82,8 +83,8 @@ func TestEarlySignalFromTheFuture(t *testing.T) {
 	require.Equal(t, "connected", statusOf(t, db, "bob"))
 }
 
-// The platform inserts an account in one transaction while its signal arrives in another. Whichever is first, and however
-// the first one ends, the signal is not lost.
+// The platform inserts an account in one transaction while its signal arrives in another. Neither waits, whichever is first, and
+// however the first one ends the signal is not lost: the next look picks it up.
 func TestSignalWhileItsAccountIsInserted(t *testing.T) {
 	t.Parallel()
 	const (
@@ -100,44 +101,105 @@ func TestSignalWhileItsAccountIsInserted(t *testing.T) {
 		{"the account is first and rolled back", insert, deliver, false, ""},
 		{"the signal is first and rolled back", deliver, insert, false, "connecting"},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			db := withAnn(t)
-			first, err := db.Pool.Begin(t.Context())
-			require.NoError(t, err)
-			defer first.Rollback(context.WithoutCancel(t.Context()))
-			_, err = first.Exec(t.Context(), c.first)
-			require.NoError(t, err)
+		for _, level := range []pgx.TxIsoLevel{pgx.ReadCommitted, pgx.RepeatableRead, pgx.Serializable} {
+			t.Run(c.name+", "+string(level), func(t *testing.T) {
+				t.Parallel()
+				db := withAnn(t)
+				first, err := db.Pool.BeginTx(t.Context(), pgx.TxOptions{IsoLevel: level})
+				require.NoError(t, err)
+				defer first.Rollback(context.WithoutCancel(t.Context()))
+				_, err = first.Exec(t.Context(), c.first)
+				require.NoError(t, err)
 
-			second := make(chan error, 1)
-			go func() {
-				_, err := db.Pool.Exec(t.Context(), c.second)
-				second <- err
-			}()
-			require.Eventually(t, func() bool {
-				return testdb.Value[bool](t, db, `
-					SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
-						AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))`)
-			}, 10*time.Second, 5*time.Millisecond, "the second waits for the first")
+				second, err := db.Pool.Acquire(t.Context())
+				require.NoError(t, err)
+				defer second.Release()
+				_, err = second.Exec(t.Context(), "SET lock_timeout = '1ms'")
+				require.NoError(t, err)
+				_, err = second.Exec(t.Context(), c.second)
+				require.NoError(t, err, "it waits for nothing")
 
-			if c.commit {
-				require.NoError(t, first.Commit(t.Context()))
-			} else {
-				require.NoError(t, first.Rollback(t.Context()))
-			}
-			require.NoError(t, <-second)
+				if c.commit {
+					require.NoError(t, first.Commit(t.Context()))
+				} else {
+					require.NoError(t, first.Rollback(t.Context()))
+				}
+				db.Exec(t, "SELECT thaw.pick_up_signals('2 minutes')")
 
-			if c.status == "" {
-				require.Equal(t, []string{"unknown_account"}, testdb.Column[string](t, db, "SELECT outcome::text FROM thaw.account_signals"))
-				insertAccount(t, db, "bob")
-				c.status = "connected"
-			}
-			require.Equal(t, c.status, statusOf(t, db, "bob"))
-			if c.status == "connected" {
-				require.Equal(t, []string{"applied"}, testdb.Column[string](t, db, "SELECT outcome::text FROM thaw.account_signals"))
-				require.Len(t, jobs(t, db), 1)
-			}
-		})
+				status := c.status
+				if status == "" {
+					require.Equal(t, []string{"unknown_account"}, testdb.Column[string](t, db, "SELECT outcome::text FROM thaw.account_signals"))
+					insertAccount(t, db, "bob")
+					status = "connected"
+				}
+				require.Equal(t, status, statusOf(t, db, "bob"))
+				if status == "connected" {
+					require.Equal(t, []string{"applied"}, testdb.Column[string](t, db, "SELECT outcome::text FROM thaw.account_signals"))
+					require.Len(t, jobs(t, db), 1)
+				}
+				require.Zero(t, testdb.Value[int](t, db, "SELECT thaw.pick_up_signals('1 day')"), "there is nothing left")
+			})
+		}
+	}
+}
+
+// An account that is written in an older snapshot does not see the signal that came meanwhile: a tick finds it.
+func TestSignalThatAnOlderSnapshotDoesNotSee(t *testing.T) {
+	t.Parallel()
+	for _, level := range []pgx.TxIsoLevel{pgx.RepeatableRead, pgx.Serializable} {
+		for by, look := range map[string]string{"the second": "SELECT thaw.pick_up_signals('2 minutes')", "the minute": "SELECT thaw.watch()"} {
+			t.Run(string(level)+", by the look of "+by, func(t *testing.T) {
+				t.Parallel()
+				db := withAnn(t)
+				platform, err := db.Pool.BeginTx(t.Context(), pgx.TxOptions{IsoLevel: level})
+				require.NoError(t, err)
+				defer platform.Rollback(context.WithoutCancel(t.Context()))
+				_, err = platform.Exec(t.Context(), "SELECT count(*) FROM thaw.workspaces")
+				require.NoError(t, err)
+				require.Equal(t, "unknown_account", receive(t, db, delivery{account: "bob", status: "disconnected", raw: "CREDENTIALS"}))
+				_, err = platform.Exec(t.Context(), "INSERT INTO thaw.accounts (workspace_id, provider_account_id, status) VALUES (1, 'bob', 'connected')")
+				require.NoError(t, err)
+				require.NoError(t, platform.Commit(t.Context()))
+				require.Equal(t, "connected", statusOf(t, db, "bob"))
+
+				db.Exec(t, look)
+				require.Equal(t, "disconnected", statusOf(t, db, "bob"))
+			})
+		}
+	}
+}
+
+// A signal that was kept is older than all that was received since.
+func TestPickedUpSignalIsOlderThanWhatCameMeanwhile(t *testing.T) {
+	t.Parallel()
+	db := withAnn(t)
+	db.Exec(t, "INSERT INTO thaw.account_signals (provider, provider_account_id, raw_status, status, outcome) VALUES ('linkedin', 'ann', 'CREDENTIALS', 'disconnected', 'unknown_account')")
+	require.Equal(t, "applied", receive(t, db, delivery{status: "connected"}))
+	require.Equal(t, 1, testdb.Value[int](t, db, "SELECT thaw.pick_up_signals('2 minutes')"))
+	require.Equal(t, "connected", statusOf(t, db, "ann"))
+}
+
+// No lock that another role can take keeps a signal waiting.
+func TestSignalsWaitForNoAdvisoryLock(t *testing.T) {
+	t.Parallel()
+	db := withAnn(t)
+	other, err := db.Pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer other.Rollback(context.WithoutCancel(t.Context()))
+	_, err = other.Exec(t.Context(), "SELECT pg_advisory_xact_lock(hashtextextended('thaw.accounts', 0))")
+	require.NoError(t, err)
+	_, err = other.Exec(t.Context(), "INSERT INTO thaw.accounts (workspace_id, provider_account_id) VALUES (1, 'carl')")
+	require.NoError(t, err)
+
+	one, err := db.Pool.Acquire(t.Context())
+	require.NoError(t, err)
+	defer one.Release()
+	_, err = one.Exec(t.Context(), "SET lock_timeout = '1ms'")
+	require.NoError(t, err)
+	for account, outcome := range map[string]string{"ann": "applied", "carl": "unknown_account", "nobody": "unknown_account"} {
+		var got string
+		require.NoError(t, one.QueryRow(t.Context(), "SELECT thaw.signal('linkedin', $1, 'connected')", account).Scan(&got), account)
+		require.Equal(t, outcome, got)
 	}
 }
 
@@ -164,6 +226,7 @@ func TestManyAccountsAndTheirSignalsAtOnce(t *testing.T) {
 		}
 	}
 	require.NoError(t, group.Wait())
+	db.Exec(t, "SELECT thaw.pick_up_signals('2 minutes')")
 	require.Equal(t, 100, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.accounts WHERE status = 'connected'"))
 	require.Equal(t, 100, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.account_signals WHERE outcome = 'applied'"))
 	require.Len(t, jobs(t, db), 100)

@@ -204,9 +204,10 @@ func TestPauseIsToldOnce(t *testing.T) {
 	require.Equal(t, []told{{"enrollments.paused", map[string]any{
 		"workspace": "acme", "provider": "linkedin", "provider_account_id": "ann", "status": "disconnected",
 		"reason": "linkedin_account_disconnected", "signal_id": 3.0, "paused": 25.0, "campaigns_paused": 1.0,
-	}}}, messages(t, db))
+	}}}, messages(t, db)[:1])
+	require.Equal(t, "account.needs_reconnect", messages(t, db)[1].Type)
 	require.Equal(t, "not_due", batch())
-	require.Len(t, messages(t, db), 1)
+	require.Len(t, messages(t, db), 2)
 }
 
 func TestPauseThatIsCutShortIsTold(t *testing.T) {
@@ -230,7 +231,7 @@ func TestPauseThatIsCutShortIsTold(t *testing.T) {
 			for _, verdict := range []string{"more", "done"} {
 				require.Equal(t, verdict, testdb.Value[string](t, db, "SELECT verdict FROM thaw.pause_batch(1, 10, NULL, thaw.tick(), 1)"))
 			}
-		}, []string{"enrollments.paused"}},
+		}, []string{"enrollments.paused", "account.needs_reconnect"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -2,6 +2,7 @@ package schema_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -172,23 +173,28 @@ func TestSignalsWithAJobToDoOutliveTheirAge(t *testing.T) {
 	require.Equal(t, []string{"newest"}, pruned(t, db, "account_signals", "raw_status"))
 }
 
-// The account of an early signal may appear at any time later: what it is told then must not depend on what was removed.
-func TestEarlySignalOutlivesItsAge(t *testing.T) {
+// Signals of accounts that never appear do not fill the table: they are kept as long as others, the newest 20 of an account, and
+// without a body that is too large.
+func TestSignalsOfUnknownAccountsAreBounded(t *testing.T) {
 	t.Parallel()
 	db := withAnn(t)
-	now := db.Now(t)
-	for _, d := range []delivery{
-		{account: "bob", status: "connected", raw: "older", at: now.Add(-2 * time.Minute)},
-		{account: "bob", status: "disconnected", raw: "newest by its time", at: now.Add(-time.Minute)},
-		{account: "bob", status: "connected", raw: "at the same time", at: now.Add(-time.Minute)},
-		{account: "bob", status: "connected", raw: "last to come", at: now.Add(-3 * time.Minute)},
-	} {
-		require.Equal(t, "unknown_account", receive(t, db, d))
+	for i := range 25 {
+		require.Equal(t, "unknown_account", receive(t, db, delivery{account: "bob", status: "connected", raw: fmt.Sprint("signal ", i)}))
 	}
-	db.Advance(t, 100*days)
-	require.Equal(t, []string{"newest by its time"}, pruned(t, db, "account_signals", "raw_status"))
-	insertAccount(t, db, "bob")
-	require.Equal(t, "disconnected", statusOf(t, db, "bob"))
+	require.Equal(t, []string{"signal 5", "signal 24"}, testdb.Column[string](t, db, `
+		SELECT s.raw_status FROM thaw.account_signals AS s
+		WHERE s.id IN ((SELECT min(id) FROM thaw.account_signals), (SELECT max(id) FROM thaw.account_signals)) ORDER BY s.id`))
+	require.Equal(t, 20, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.account_signals"))
+	db.Advance(t, 29*days)
+	require.Len(t, pruned(t, db, "account_signals", "raw_status"), 20, "an account may appear within keep_signals")
+	db.Advance(t, 2*days)
+	require.Empty(t, pruned(t, db, "account_signals", "raw_status"))
+
+	for size, kept := range map[int]bool{1000: true, 10000: false} {
+		require.Equal(t, "unknown_account", testdb.Value[string](t, db, `SELECT thaw.receive_signal('linkedin', $1, 'OK', 'connected',
+			NULL, NULL, NULL, false, jsonb_build_object('filler', repeat('x', $2::integer)))::text`, fmt.Sprint("filler ", size), size))
+		require.Equal(t, kept, testdb.Value[bool](t, db, "SELECT body IS NOT NULL FROM thaw.account_signals WHERE provider_account_id = $1", fmt.Sprint("filler ", size)))
+	}
 }
 
 func TestWhatIsStillOpenOutlivesItsAge(t *testing.T) {
@@ -222,7 +228,7 @@ func TestWhatIsStillOpenOutlivesItsAge(t *testing.T) {
 func TestRepeatedDeliveryOfAKeptSignalIsADuplicate(t *testing.T) {
 	t.Parallel()
 	db := withAnn(t)
-	first := delivery{status: "connected", key: "first", at: db.Now(t)}
+	first := delivery{status: "connected", key: "first", at: db.Now(t).Add(-10 * time.Second)}
 	require.Equal(t, "applied", receive(t, db, first))
 	require.Equal(t, "applied", receive(t, db, delivery{status: "disconnected", key: "second"}))
 	db.Exec(t, "UPDATE thaw.river_job SET state = 'completed', finalized_at = now()")

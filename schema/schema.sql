@@ -79,6 +79,12 @@ CREATE TYPE thaw.river_job_state AS ENUM (
     'running',
     'scheduled'
 );
+CREATE TYPE thaw.signal_kind AS ENUM (
+    'status',
+    'login',
+    'lock',
+    'unlock'
+);
 CREATE TYPE thaw.signal_outcome AS ENUM (
     'applied',
     'duplicate',
@@ -101,44 +107,23 @@ BEGIN
     RETURN found;
 END;
 $$;
-CREATE FUNCTION thaw.accounts_announce_insert() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-BEGIN
-    PERFORM pg_advisory_xact_lock_shared(hashtextextended('thaw.accounts', 0));
-    RETURN NULL;
-END;
-$$;
 CREATE FUNCTION thaw.accounts_apply_early_signals() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    early   record;
+    early   bigint;
     account thaw.accounts;
-    result  thaw.signal_outcome;
 BEGIN
     FOR early IN
-        SELECT DISTINCT ON (a.id)
-            a.id AS account_id, s.id AS signal_id, s.status, s.raw_status, s.just_created, s.member_id,
-            word.at
-        FROM inserted AS a
-        JOIN thaw.account_signals AS s
-            ON s.provider = a.provider AND s.provider_account_id = a.provider_account_id
-            AND s.outcome = 'unknown_account'
-        -- The rules of apply_status, as of when each was received.
-        CROSS JOIN LATERAL (
-            SELECT least(coalesce(s.occurred_at, s.received_at), s.received_at + interval '5 minutes') AS at) AS word
-        ORDER BY a.id, word.at DESC, s.status = 'connected', s.id DESC
+        SELECT a.id FROM inserted AS a
+        WHERE EXISTS (
+            SELECT FROM thaw.account_signals AS s
+            WHERE s.provider = a.provider AND s.provider_account_id = a.provider_account_id AND s.outcome = 'unknown_account')
+        ORDER BY a.id
     LOOP
-        SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = early.account_id FOR NO KEY UPDATE;
-        UPDATE thaw.account_signals AS s SET outcome = 'stale', account_id = account.id
-        WHERE s.provider = account.provider AND s.provider_account_id = account.provider_account_id
-            AND s.outcome = 'unknown_account' AND s.id <> early.signal_id;
-        result := thaw.apply_status(
-            account, early.signal_id, early.status, early.raw_status, early.at, early.just_created, early.member_id);
-        UPDATE thaw.account_signals AS s SET outcome = result, account_id = account.id WHERE s.id = early.signal_id;
+        SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = early FOR NO KEY UPDATE;
+        PERFORM thaw.apply_kept_signals(account);
     END LOOP;
     RETURN NULL;
 END;
@@ -178,10 +163,22 @@ BEGIN
 END;
 $$;
 CREATE FUNCTION thaw.accounts_note_connection() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        IF NEW.last_error IS NOT DISTINCT FROM OLD.last_error THEN
+            NEW.last_error := NULL;
+        END IF;
+        NEW.resume_after := CASE WHEN thaw.is_flapping(OLD.flaps)
+            THEN thaw.now() + (SELECT s.flap_wait FROM thaw.settings AS s) END;
+        -- The outage of a flapping account is over when it has been connected for long enough: thaw.tell_recovered.
+        IF NEW.resume_after IS NULL THEN
+            NEW.needs_reconnect_at := NULL;
+        END IF;
+    END IF;
+    NEW.reconnected_at := NULL;
     IF TG_OP = 'INSERT' THEN
         NEW.connected_at := coalesce(NEW.connected_at, thaw.now());
     ELSIF NEW.connected_at IS NOT DISTINCT FROM OLD.connected_at THEN
@@ -193,12 +190,38 @@ BEGIN
 END;
 $$;
 CREATE FUNCTION thaw.accounts_note_disconnection() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     NEW.disconnected_at := thaw.now();
+    NEW.flaps := (thaw.now() || OLD.flaps)[1:greatest((SELECT s.flap_limit FROM thaw.settings AS s), 1)];
+    IF NOT thaw.is_flapping(NEW.flaps) THEN
+        NEW.lost_at := thaw.now();
+        PERFORM nextval('thaw.losses_seq');
+    END IF;
     RETURN NEW;
+END;
+$$;
+CREATE FUNCTION thaw.accounts_publish_flapping() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM thaw.publish('account.flapping', NEW.workspace_id, NEW.id, jsonb_build_object(
+        'losses', cardinality(NEW.flaps), 'since', thaw.rfc3339(NEW.flaps[cardinality(NEW.flaps)]),
+        'resume_after', thaw.rfc3339(NEW.resume_after)));
+    RETURN NULL;
+END;
+$$;
+CREATE FUNCTION thaw.accounts_publish_recovery() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM thaw.publish('account.recovered', NEW.workspace_id, NEW.id, jsonb_build_object(
+        'since', thaw.rfc3339(OLD.disconnected_at), 'connected_at', thaw.rfc3339(NEW.connected_at)));
+    RETURN NULL;
 END;
 $$;
 CREATE FUNCTION thaw.accounts_write_history() RETURNS trigger
@@ -286,14 +309,27 @@ CREATE TABLE thaw.accounts (
     first_connected_at timestamp with time zone,
     connected_at timestamp with time zone,
     disconnected_at timestamp with time zone,
+    reconnected_at timestamp with time zone,
+    locked_at timestamp with time zone,
+    locked_reason text,
+    lock_status_at timestamp with time zone,
+    link_id bigint,
+    lost_at timestamp with time zone,
+    flaps timestamp with time zone[] DEFAULT '{}'::timestamp with time zone[] NOT NULL,
+    resume_after timestamp with time zone,
+    needs_reconnect_at timestamp with time zone,
     pause_after timestamp with time zone,
     hold_until timestamp with time zone,
     hold_reason text,
     timezone text DEFAULT 'UTC'::text NOT NULL,
     created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
     CONSTRAINT accounts_connected_has_no_error CHECK (((status <> 'connected'::thaw.account_status) OR (last_error IS NULL))),
+    CONSTRAINT accounts_connected_is_confirmed CHECK (((status <> 'connected'::thaw.account_status) OR (reconnected_at IS NULL))),
     CONSTRAINT accounts_connected_is_not_due_to_pause CHECK (((status <> 'connected'::thaw.account_status) OR (pause_after IS NULL))),
     CONSTRAINT accounts_hold_has_a_reason CHECK ((((hold_until IS NULL) = (hold_reason IS NULL)) AND (hold_reason <> ''::text))),
+    CONSTRAINT accounts_last_error_check CHECK ((length(last_error) <= 1000)),
+    CONSTRAINT accounts_link_is_to_another CHECK ((link_id <> id)),
+    CONSTRAINT accounts_lock_has_a_reason CHECK ((((locked_at IS NULL) = (locked_reason IS NULL)) AND (locked_reason <> ''::text) AND (length(locked_reason) <= 1000))),
     CONSTRAINT accounts_member_id_check CHECK ((member_id <> ''::text)),
     CONSTRAINT accounts_member_id_is_visible CHECK (thaw.is_visible(member_id)),
     CONSTRAINT accounts_provider_account_id_check CHECK ((provider_account_id <> ''::text)),
@@ -306,57 +342,191 @@ COMMENT ON TABLE thaw.accounts IS 'A connected login ("seat") as the provider kn
 COMMENT ON COLUMN thaw.accounts.member_id IS 'The person behind the account, the same when that person is connected again as a new account.';
 COMMENT ON COLUMN thaw.accounts.status_at IS 'When the status was true according to the newest applied signal; null: no signal has spoken yet.';
 COMMENT ON COLUMN thaw.accounts.disconnected_at IS 'When the account last ceased to be connected; null: it never did. It stays when the account is back.';
+COMMENT ON COLUMN thaw.accounts.reconnected_at IS 'When the login went through; the provider has not confirmed since that the account works. Null: there is nothing to confirm.';
+COMMENT ON COLUMN thaw.accounts.locked_at IS 'Since when the provider locks the account; null: it does not. A lock stands beside the status: a locked account that is connected is not used.';
+COMMENT ON COLUMN thaw.accounts.lock_status_at IS 'When the account was last locked or unlocked, by the time of the signal.';
+COMMENT ON COLUMN thaw.accounts.link_id IS 'The first of the accounts that are linked as one person''s, beside those with the same member_id; null: this one, or no link.';
+COMMENT ON COLUMN thaw.accounts.lost_at IS 'The last loss of the connection that counts for safety mode: those of a flapping account do not.';
+COMMENT ON COLUMN thaw.accounts.flaps IS 'When the connection was lost, newest first; no more times than settings.flap_limit needs.';
+COMMENT ON COLUMN thaw.accounts.resume_after IS 'A flapping account resumes prospects once it has been connected until then; null: it is not flapping.';
+COMMENT ON COLUMN thaw.accounts.needs_reconnect_at IS 'When the message account.needs_reconnect was written for the present outage; null: there was none.';
 COMMENT ON COLUMN thaw.accounts.pause_after IS 'When the active enrollments of this account are due to be paused; null: nothing is due.';
-CREATE FUNCTION thaw.apply_status(p_account thaw.accounts, p_signal_id bigint, p_status thaw.account_status, p_raw_status text, p_occurred_at timestamp with time zone, p_just_created boolean, p_member_id text) RETURNS thaw.signal_outcome
+CREATE FUNCTION thaw.apply_kept_signals(p_account thaw.accounts) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    -- No time of its own: ordered by receipt. A time from the future is a wrong clock; taken at its word it would make
-    -- every later signal look stale.
-    at timestamptz := CASE
-        WHEN p_occurred_at IS NULL THEN greatest(thaw.now(), p_account.status_at + interval '1 microsecond')
-        ELSE least(p_occurred_at, thaw.now() + interval '5 minutes') END;
-    due timestamptz;
+    account  thaw.accounts := p_account;
+    kept     thaw.account_signals;
+    newest   thaw.account_signals;
+    result   thaw.signal_outcome;
+    applied  integer := 0;
 BEGIN
-    -- At the same moment holding back wins.
-    IF at < p_account.status_at OR (at = p_account.status_at AND p_status = 'connected') THEN
+    FOR kept IN
+        SELECT s.* FROM thaw.account_signals AS s
+        WHERE s.provider = account.provider AND s.provider_account_id = account.provider_account_id
+            AND s.outcome = 'unknown_account'
+        ORDER BY s.id
+    LOOP
+        IF kept.product IS NULL AND kept.kind IN ('status', 'login')
+            AND (newest.id IS NULL OR thaw.is_news(newest.status, thaw.happened_at(newest), kept.status, kept.kind, thaw.happened_at(kept))
+                AND NOT (newest.status = 'connected' AND kept.status = 'connecting' AND kept.occurred_at IS NULL))
+        THEN
+            newest := kept;
+        END IF;
+    END LOOP;
+    FOR kept IN
+        SELECT s.* FROM thaw.account_signals AS s
+        WHERE s.provider = account.provider AND s.provider_account_id = account.provider_account_id
+            AND s.outcome = 'unknown_account'
+        ORDER BY s.id
+    LOOP
+        IF kept.product IS NOT NULL OR kept.kind IN ('lock', 'unlock') OR kept.id = newest.id THEN
+            result := thaw.apply_signal(account, kept, true);
+            SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = account.id;
+        ELSE
+            PERFORM thaw.link_by_signal(account, kept.v1_account_id);
+            result := 'stale';
+        END IF;
+        UPDATE thaw.account_signals AS s SET outcome = result, account_id = account.id WHERE s.id = kept.id;
+        applied := applied + 1;
+    END LOOP;
+    RETURN applied;
+END;
+$$;
+CREATE TABLE thaw.account_signals (
+    id bigint NOT NULL,
+    provider text NOT NULL,
+    provider_account_id text NOT NULL,
+    account_id bigint,
+    delivery_key text,
+    duplicate_of bigint,
+    raw_status text NOT NULL,
+    status thaw.account_status,
+    kind thaw.signal_kind DEFAULT 'status'::thaw.signal_kind NOT NULL,
+    just_created boolean DEFAULT false NOT NULL,
+    product text,
+    member_id text,
+    v1_account_id text,
+    occurred_at timestamp with time zone,
+    received_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    outcome thaw.signal_outcome NOT NULL,
+    body jsonb,
+    verdict text,
+    resumed integer,
+    finished_at timestamp with time zone,
+    CONSTRAINT account_signals_applied_has_an_account CHECK (((outcome <> 'applied'::thaw.signal_outcome) OR ((account_id IS NOT NULL) AND ((status IS NOT NULL) OR (kind = ANY (ARRAY['lock'::thaw.signal_kind, 'unlock'::thaw.signal_kind])))))),
+    CONSTRAINT account_signals_duplicate_names_its_original CHECK (((outcome = 'duplicate'::thaw.signal_outcome) = (duplicate_of IS NOT NULL))),
+    CONSTRAINT account_signals_occurred_at_is_bounded CHECK (((occurred_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (occurred_at < '2100-01-01 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT account_signals_pass_is_closed_once CHECK ((((finished_at IS NULL) = (resumed IS NULL)) AND ((finished_at IS NULL) = (verdict IS NULL)) AND (resumed >= 0))),
+    CONSTRAINT account_signals_text_is_bounded CHECK ((((length(raw_status) >= 1) AND (length(raw_status) <= 256)) AND (raw_status !~ '[[:cntrl:]]'::text) AND (length(provider) <= 256) AND (length(provider_account_id) <= 256) AND (length(member_id) <= 256) AND (length(v1_account_id) <= 256) AND (length(delivery_key) <= 512) AND (length(product) <= 64)))
+);
+COMMENT ON TABLE thaw.account_signals IS 'Every delivery of an account-status message, with what came of it.';
+COMMENT ON COLUMN thaw.account_signals.delivery_key IS 'What makes a repeated delivery a duplicate; null where the provider sends nothing of the kind.';
+COMMENT ON COLUMN thaw.account_signals.just_created IS 'The provider only just created the account: there is nothing to pause yet.';
+COMMENT ON COLUMN thaw.account_signals.product IS 'The one product that the status is about, which leaves the status of the account alone; null: the account.';
+COMMENT ON COLUMN thaw.account_signals.v1_account_id IS 'The ID that the account had in the provider''s former API: the two accounts are linked.';
+CREATE FUNCTION thaw.apply_lock(p_account thaw.accounts, p_signal thaw.account_signals, p_at timestamp with time zone, p_by_receipt boolean) RETURNS thaw.signal_outcome
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF NOT p_by_receipt AND date_trunc('second', p_at) < date_trunc('second', p_account.lock_status_at) THEN
+        RETURN 'stale';
+    END IF;
+    UPDATE thaw.accounts AS account SET
+        lock_status_at = greatest(p_at, account.lock_status_at),
+        locked_at = CASE WHEN p_signal.kind = 'lock' THEN coalesce(account.locked_at, p_at) END,
+        locked_reason = CASE WHEN p_signal.kind = 'lock' THEN coalesce(account.locked_reason, p_signal.raw_status) END,
+        member_id = coalesce(account.member_id, p_signal.member_id)
+    WHERE account.id = p_account.id;
+    IF p_signal.kind = 'unlock' AND p_account.locked_at IS NOT NULL AND p_account.status = 'connected' THEN
+        PERFORM thaw.enqueue('resume_account', 'resume', 1::smallint,
+            jsonb_build_object('account_id', p_account.id, 'signal_id', p_signal.id),
+            greatest(p_account.resume_after - thaw.now(), interval '0'));
+    END IF;
+    RETURN 'applied';
+END;
+$$;
+CREATE FUNCTION thaw.apply_signal(p_account thaw.accounts, p_signal thaw.account_signals, p_is_late boolean) RETURNS thaw.signal_outcome
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    -- Ordered by receipt under the lock of the account: a signal without a time is never older than what the account has.
+    by_receipt boolean := p_signal.occurred_at IS NULL AND NOT p_is_late;
+    at         timestamptz := thaw.happened_at(p_signal);
+    due        timestamptz;
+    until      timestamptz;
+BEGIN
+    PERFORM thaw.link_by_signal(p_account, p_signal.v1_account_id);
+    IF p_signal.kind IN ('lock', 'unlock') THEN
+        RETURN thaw.apply_lock(p_account, p_signal, at, by_receipt);
+    ELSIF p_signal.product IS NOT NULL THEN
+        RETURN thaw.apply_to_product(p_account.id, p_signal, at);
+    END IF;
+    IF NOT thaw.is_news(p_account.status, p_account.status_at, p_signal.status, p_signal.kind, CASE WHEN NOT by_receipt THEN at END)
+        -- What was kept came before all that was applied meanwhile.
+        OR p_is_late AND date_trunc('second', at) = date_trunc('second', p_account.status_at)
+    THEN
         RETURN 'stale';
     END IF;
     due := CASE
-        WHEN p_status = 'connected' THEN NULL
-        WHEN p_status IN ('disconnected', 'removed', 'restricted', 'needs_verification')
+        WHEN p_signal.status = 'connected' THEN NULL
+        WHEN p_signal.status IN ('disconnected', 'removed', 'restricted', 'needs_verification')
             THEN least(p_account.pause_after, thaw.now())
         -- Just created: there is nothing to pause yet.
-        WHEN p_just_created THEN p_account.pause_after
-        -- A blip: its tolerance runs from the first word of it.
+        WHEN p_signal.just_created THEN p_account.pause_after
+        -- A transient error: its grace period runs from its first signal.
         ELSE coalesce(p_account.pause_after, least(at, thaw.now()) + (SELECT settings.tolerance FROM thaw.settings))
     END;
     UPDATE thaw.accounts AS account SET
-        status = p_status,
-        status_at = at,
-        last_error = CASE WHEN p_status IN ('connected', 'connecting') THEN NULL ELSE p_raw_status END,
+        status = p_signal.status,
+        status_at = greatest(at, account.status_at),
+        last_error = CASE WHEN p_signal.status IN ('connected', 'connecting') THEN NULL ELSE p_signal.raw_status END,
         first_connected_at = CASE
-            WHEN p_status = 'connected' THEN coalesce(account.first_connected_at, at)
+            WHEN p_signal.status = 'connected' THEN coalesce(account.first_connected_at, at)
             ELSE account.first_connected_at END,
         connected_at = CASE
-            WHEN p_status = 'connected' AND account.status <> 'connected' THEN at
+            WHEN p_signal.status = 'connected' AND account.status <> 'connected' THEN at
             ELSE account.connected_at END,
+        reconnected_at = CASE
+            WHEN p_signal.kind = 'login' THEN at
+            WHEN p_signal.status = 'connecting' THEN account.reconnected_at END,
         pause_after = due,
-        member_id = coalesce(account.member_id, p_member_id)
-    WHERE account.id = p_account.id;
-    IF p_account.status = 'connected' AND p_status <> 'connected' THEN
+        member_id = coalesce(account.member_id, p_signal.member_id)
+    WHERE account.id = p_account.id
+    RETURNING account.resume_after INTO until;
+    IF p_account.status = 'connected' AND p_signal.status <> 'connected' THEN
         PERFORM thaw.notice_losses();
     END IF;
-    IF p_status = 'connected' THEN
+    IF p_signal.status = 'connected' THEN
         PERFORM thaw.enqueue('resume_account', 'resume', 1::smallint,
-            jsonb_build_object('account_id', p_account.id, 'signal_id', p_signal_id));
+            jsonb_build_object('account_id', p_account.id, 'signal_id', p_signal.id),
+            -- A flapping account must have been connected for a while first.
+            greatest(until - thaw.now(), interval '0'));
     ELSIF due IS NOT NULL AND (p_account.pause_after IS NULL OR due < p_account.pause_after) THEN
         PERFORM thaw.enqueue('pause_account', 'resume', 1::smallint,
-            jsonb_build_object('account_id', p_account.id, 'signal_id', p_signal_id),
+            jsonb_build_object('account_id', p_account.id, 'signal_id', p_signal.id),
             greatest(due - thaw.now(), interval '0'));
     END IF;
     RETURN 'applied';
+END;
+$$;
+CREATE FUNCTION thaw.apply_to_product(p_account_id bigint, p_signal thaw.account_signals, p_at timestamp with time zone) RETURNS thaw.signal_outcome
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO thaw.account_products AS known (account_id, product, status, raw_status, status_at)
+    -- A provider has few products; the bound is for one that does not.
+    SELECT p_account_id, p_signal.product, p_signal.status, p_signal.raw_status, p_at
+    WHERE EXISTS (SELECT FROM thaw.account_products AS p WHERE p.account_id = p_account_id AND p.product = p_signal.product)
+        OR (SELECT count(*) FROM thaw.account_products AS p WHERE p.account_id = p_account_id) < 16
+    ON CONFLICT (account_id, product) DO UPDATE SET
+        status = excluded.status, raw_status = excluded.raw_status, status_at = greatest(excluded.status_at, known.status_at)
+    WHERE date_trunc('second', excluded.status_at) >= date_trunc('second', known.status_at);
+    RETURN CASE WHEN FOUND THEN 'applied' ELSE 'stale' END::thaw.signal_outcome;
 END;
 $$;
 CREATE FUNCTION thaw.ask_watch() RETURNS timestamp with time zone
@@ -393,7 +563,7 @@ END;
 $$;
 CREATE FUNCTION thaw.block_reason(p_account thaw.accounts, p_is_safety_on boolean, p_is_auto_resume_on boolean) RETURNS text
     LANGUAGE sql STABLE
-    RETURN CASE WHEN ((p_account).status <> 'connected'::thaw.account_status) THEN 'account_not_connected'::text WHEN ((p_account).hold_until > thaw.now()) THEN 'account_on_hold'::text WHEN p_is_safety_on THEN 'safety_mode'::text WHEN (NOT p_is_auto_resume_on) THEN 'auto_resume_off'::text ELSE NULL::text END;
+    RETURN CASE WHEN ((p_account).status <> 'connected'::thaw.account_status) THEN 'account_not_connected'::text WHEN ((p_account).locked_at IS NOT NULL) THEN 'account_locked'::text WHEN ((p_account).hold_until > thaw.now()) THEN 'account_on_hold'::text WHEN p_is_safety_on THEN 'safety_mode'::text WHEN ((p_account).resume_after > thaw.now()) THEN 'account_flapping'::text WHEN (NOT p_is_auto_resume_on) THEN 'auto_resume_off'::text ELSE NULL::text END;
 CREATE FUNCTION thaw.blocked_by(p_account thaw.accounts, p_even_if_off boolean DEFAULT false) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -560,6 +730,22 @@ CREATE TABLE thaw.safety (
     CONSTRAINT safety_only_row_check CHECK (only_row)
 );
 COMMENT ON TABLE thaw.safety IS 'One row; safety mode is on while since is not null.';
+CREATE VIEW thaw.siblings AS
+ SELECT account.id AS account_id,
+    sibling.id AS sibling_id
+   FROM (thaw.accounts account
+     JOIN thaw.accounts sibling ON (((sibling.workspace_id = account.workspace_id) AND (sibling.provider = account.provider) AND (sibling.member_id = account.member_id) AND (sibling.id <> account.id))))
+UNION ALL
+ SELECT account.id AS account_id,
+    sibling.id AS sibling_id
+   FROM (thaw.accounts account
+     JOIN thaw.accounts sibling ON (((sibling.link_id = COALESCE(account.link_id, account.id)) AND (sibling.workspace_id = account.workspace_id) AND (sibling.provider = account.provider) AND (sibling.id <> account.id) AND ((sibling.member_id = account.member_id) IS NOT TRUE))))
+UNION ALL
+ SELECT account.id AS account_id,
+    sibling.id AS sibling_id
+   FROM (thaw.accounts account
+     JOIN thaw.accounts sibling ON (((sibling.id = account.link_id) AND (sibling.workspace_id = account.workspace_id) AND (sibling.provider = account.provider) AND ((sibling.member_id = account.member_id) IS NOT TRUE))));
+COMMENT ON VIEW thaw.siblings IS 'Pairs of accounts of the same person in the same workspace, by member_id or by a link: one row for each direction.';
 CREATE TABLE thaw.waiting_totals (
     account_id bigint NOT NULL,
     waiting integer NOT NULL
@@ -584,8 +770,9 @@ CREATE VIEW thaw.wake_targets AS
 UNION ALL
 ( SELECT DISTINCT ON (source.id) source.id AS source_id,
     sibling.id AS target_id
-   FROM (thaw.accounts source
-     JOIN thaw.accounts sibling ON (((sibling.workspace_id = source.workspace_id) AND (sibling.provider = source.provider) AND (sibling.member_id = source.member_id) AND (sibling.status = 'connected'::thaw.account_status))))
+   FROM ((thaw.accounts source
+     JOIN thaw.siblings family ON ((family.account_id = source.id)))
+     JOIN thaw.accounts sibling ON (((sibling.id = family.sibling_id) AND (sibling.status = 'connected'::thaw.account_status))))
   WHERE (source.status <> ALL (ARRAY['connected'::thaw.account_status, 'restricted'::thaw.account_status]))
   ORDER BY source.id, sibling.connected_at DESC, sibling.id DESC);
 COMMENT ON VIEW thaw.wake_targets IS 'The account through which the prospects of an account wake; no row: nobody can.';
@@ -638,9 +825,16 @@ CREATE TABLE thaw.settings (
     safety_percent integer DEFAULT 20 NOT NULL,
     safety_window interval DEFAULT '00:10:00'::interval NOT NULL,
     safety_calm interval DEFAULT '00:30:00'::interval NOT NULL,
+    safety_slow_percent integer DEFAULT 30 NOT NULL,
+    safety_slow_window interval DEFAULT '06:00:00'::interval NOT NULL,
+    flap_limit integer DEFAULT 3 NOT NULL,
+    flap_wait interval DEFAULT '00:10:00'::interval NOT NULL,
+    silence_factor integer DEFAULT 2 NOT NULL,
     changed_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
     changed_by text,
     CONSTRAINT settings_account_cap_check CHECK (((account_cap >= 1) AND (account_cap <= 1000000))),
+    CONSTRAINT settings_flap_limit_check CHECK (((flap_limit >= 0) AND (flap_limit <= 20))),
+    CONSTRAINT settings_flap_wait_check CHECK (((flap_wait >= '00:00:00'::interval) AND (flap_wait <= '1 day'::interval))),
     CONSTRAINT settings_fleet_cap_check CHECK (((fleet_cap >= 1) AND (fleet_cap <= 10000000))),
     CONSTRAINT settings_jitter_check CHECK (((jitter >= '00:00:00'::interval) AND (jitter <= '1 day'::interval))),
     CONSTRAINT settings_keep_history_check CHECK (((keep_history >= '2 days'::interval) AND (keep_history <= '36500 days'::interval))),
@@ -649,8 +843,11 @@ CREATE TABLE thaw.settings (
     CONSTRAINT settings_safety_accounts_check CHECK (((safety_accounts >= 1) AND (safety_accounts <= 1000000))),
     CONSTRAINT settings_safety_calm_check CHECK (((safety_calm >= '00:01:00'::interval) AND (safety_calm <= '7 days'::interval))),
     CONSTRAINT settings_safety_percent_check CHECK (((safety_percent >= 1) AND (safety_percent <= 100))),
+    CONSTRAINT settings_safety_slow_percent_check CHECK (((safety_slow_percent >= 1) AND (safety_slow_percent <= 100))),
+    CONSTRAINT settings_safety_slow_window_check CHECK (((safety_slow_window >= '01:00:00'::interval) AND (safety_slow_window <= '7 days'::interval))),
     CONSTRAINT settings_safety_window_check CHECK (((safety_window >= '00:01:00'::interval) AND (safety_window <= '1 day'::interval))),
     CONSTRAINT settings_signal_cap_check CHECK (((signal_cap >= 1) AND (signal_cap <= 10000000))),
+    CONSTRAINT settings_silence_factor_check CHECK (((silence_factor >= 0) AND (silence_factor <= 100))),
     CONSTRAINT settings_tick_check CHECK ((((tick >= '00:00:01'::interval) AND (tick <= '1 day'::interval)) AND (EXTRACT(epoch FROM tick) = floor(EXTRACT(epoch FROM tick))))),
     CONSTRAINT settings_tolerance_check CHECK (((tolerance >= '00:00:00'::interval) AND (tolerance <= '7 days'::interval)))
 );
@@ -1087,6 +1284,21 @@ BEGIN
     RETURN NULL;
 END;
 $$;
+CREATE FUNCTION thaw.enter_on_breach(p_losses record) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF p_losses.is_breach THEN
+        PERFORM thaw.begin_safety(
+            format('%s of %s connected accounts were lost within %s', p_losses.accounts_lost, p_losses.accounts_connected,
+                (SELECT CASE
+                    WHEN p_losses.is_slow THEN ceil(extract(epoch FROM s.safety_slow_window) / 3600) || ' hours'
+                    ELSE ceil(extract(epoch FROM s.safety_window) / 60) || ' minutes' END FROM thaw.settings AS s)),
+            'monitor', false, p_losses.accounts_lost, p_losses.accounts_connected);
+    END IF;
+END;
+$$;
 CREATE FUNCTION thaw.finish_heal(p_heal_id bigint) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1207,6 +1419,14 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.fold_counts(p_size integer) IS 'Adds recorded changes to the counts of paused enrollments, and returns how many; one process at a time.';
+CREATE FUNCTION thaw.happened_at(p_signal thaw.account_signals) RETURNS timestamp with time zone
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN least(coalesce(p_signal.occurred_at, p_signal.received_at), p_signal.received_at + interval '5 minutes');
+END;
+$$;
 CREATE FUNCTION thaw.has_endpoint() RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1823,6 +2043,27 @@ CREATE FUNCTION thaw.is_enqueued(p_kind text, p_args jsonb) RETURNS boolean
             FROM thaw.river_job job
            WHERE ((job.unique_key = thaw.job_key(is_enqueued.p_kind, is_enqueued.p_args)) AND (job.unique_key IS NOT NULL) AND (job.unique_states IS NOT NULL) AND thaw.river_job_state_in_bitmask(job.unique_states, job.state) AND (job.state <> 'completed'::thaw.river_job_state)))) AS "exists";
 END;
+CREATE FUNCTION thaw.is_flapping(p_flaps timestamp with time zone[]) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN (SELECT s.flap_limit > 0 AND coalesce(p_flaps[s.flap_limit] > thaw.now() - interval '1 hour', false)
+            FROM thaw.settings AS s);
+END;
+$$;
+CREATE FUNCTION thaw.is_news(p_status thaw.account_status, p_status_at timestamp with time zone, p_new_status thaw.account_status, p_kind thaw.signal_kind, p_at timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF p_at IS NOT NULL AND date_trunc('second', p_at) < date_trunc('second', p_status_at) THEN
+        RETURN false;
+    END IF;
+    RETURN NOT (p_status = 'connected' AND p_new_status = 'connecting'
+        AND (p_kind = 'login' OR p_at IS NULL OR date_trunc('second', p_at) = date_trunc('second', p_status_at)));
+END;
+$$;
 CREATE FUNCTION thaw.is_trusted_writer() RETURNS boolean
     LANGUAGE sql STABLE
     RETURN has_table_privilege('thaw.enrollment_events'::text, 'INSERT'::text);
@@ -1853,6 +2094,43 @@ BEGIN
                 ELSE 'id and workspace_id stay as they were inserted. Insert a new row instead.' END;
 END;
 $$;
+CREATE FUNCTION thaw.learn_silence() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    reached bigint;
+BEGIN
+    PERFORM FROM thaw.signal_walk AS w FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    WITH fresh AS MATERIALIZED (
+        SELECT s.id, s.provider, s.received_at, s.body IS NOT NULL AND s.provider <> '' AS counts
+        FROM thaw.account_signals AS s
+        WHERE s.id > (SELECT w.after_id FROM thaw.signal_walk AS w)
+        ORDER BY s.id LIMIT 20000
+    ), gap AS (
+        SELECT f.provider, f.received_at,
+            f.received_at - coalesce(lag(f.received_at) OVER (PARTITION BY f.provider ORDER BY f.received_at, f.id),
+                (SELECT known.last_signal_at FROM thaw.signal_sources AS known WHERE known.provider = f.provider), f.received_at) AS length
+        FROM fresh AS f WHERE f.counts
+    ), learned AS (
+        INSERT INTO thaw.signal_gaps AS known (provider, day, longest)
+        SELECT gap.provider, (gap.received_at AT TIME ZONE 'UTC')::date, greatest(max(gap.length), interval '0')
+        FROM gap GROUP BY 1, 2
+        ON CONFLICT (provider, day) DO UPDATE SET longest = greatest(known.longest, excluded.longest)
+    ), seen AS (
+        INSERT INTO thaw.signal_sources AS known (provider, last_signal_at)
+        SELECT gap.provider, max(gap.received_at) FROM gap GROUP BY gap.provider
+        ON CONFLICT (provider) DO UPDATE SET last_signal_at = greatest(known.last_signal_at, excluded.last_signal_at)
+    )
+    SELECT max(fresh.id) INTO reached FROM fresh;
+    UPDATE thaw.signal_walk AS w SET after_id = reached WHERE reached IS NOT NULL;
+    DELETE FROM thaw.signal_gaps AS g WHERE g.day < (thaw.now() AT TIME ZONE 'UTC')::date - 28;
+END;
+$$;
 CREATE FUNCTION thaw.let_writers_pass(p_campaign_ids bigint[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1869,6 +2147,64 @@ BEGIN
                     WHERE c.id = ANY (p_campaign_ids) AND c.ctid = format('(%s,%s)', l.page, l.tuple)::tid));
         PERFORM pg_sleep(0.005);
     END LOOP;
+END;
+$$;
+CREATE FUNCTION thaw.link_accounts(old text, new text, why text, decided_by text DEFAULT CURRENT_USER, provider text DEFAULT 'linkedin'::text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    old_account thaw.accounts;
+    new_account thaw.accounts;
+    first_id    bigint;
+BEGIN
+    PERFORM thaw.require_reason(why, decided_by);
+    PERFORM a.id FROM thaw.accounts AS a
+    WHERE a.id IN (thaw.account_named(link_accounts.old, link_accounts.provider), thaw.account_named(link_accounts.new, link_accounts.provider))
+    ORDER BY a.id FOR NO KEY UPDATE;
+    SELECT a.* INTO old_account FROM thaw.accounts AS a WHERE a.id = thaw.account_named(link_accounts.old, link_accounts.provider);
+    SELECT a.* INTO new_account FROM thaw.accounts AS a WHERE a.id = thaw.account_named(link_accounts.new, link_accounts.provider);
+    IF old_account.id = new_account.id THEN
+        RAISE EXCEPTION 'both accounts are "%"', link_accounts.old
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Name the account that was replaced, and the one that replaces it.';
+    ELSIF old_account.workspace_id <> new_account.workspace_id THEN
+        RAISE EXCEPTION 'account "%" and account "%" belong to different workspaces', link_accounts.old, link_accounts.new
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Prospects never move from one workspace to another.';
+    ELSIF old_account.member_id <> new_account.member_id THEN
+        RAISE EXCEPTION 'account "%" and account "%" belong to different people', link_accounts.old, link_accounts.new
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Their member_id says so; correct it if it is wrong.';
+    END IF;
+    first_id := coalesce(old_account.link_id, old_account.id);
+    UPDATE thaw.accounts AS a SET link_id = first_id
+    WHERE a.workspace_id = new_account.workspace_id AND a.id <> first_id
+        AND (a.id = new_account.id OR a.id = new_account.link_id
+            OR a.link_id = coalesce(new_account.link_id, new_account.id));
+    INSERT INTO thaw.decisions (what, decided_by, why, workspace_id, account_id)
+    VALUES ('linked', link_accounts.decided_by, link_accounts.why, new_account.workspace_id, new_account.id);
+END;
+$$;
+COMMENT ON FUNCTION thaw.link_accounts(old text, new text, why text, decided_by text, provider text) IS 'Links an account to the one that replaces it, where no member_id says that both are of the same person; both must be in one workspace. The prospects of each are resumed through the other while that is connected.';
+CREATE FUNCTION thaw.link_by_signal(p_account thaw.accounts, p_v1_account_id text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    first_id bigint;
+BEGIN
+    IF p_v1_account_id IS NULL OR p_account.link_id IS NOT NULL THEN
+        RETURN;
+    END IF;
+    SELECT coalesce(old.link_id, old.id) INTO first_id FROM thaw.accounts AS old
+    WHERE old.provider = p_account.provider AND old.provider_account_id = p_v1_account_id
+        AND old.workspace_id = p_account.workspace_id AND old.id <> p_account.id;
+    IF first_id <> p_account.id
+        AND NOT EXISTS (SELECT FROM thaw.accounts AS other WHERE other.link_id = p_account.id AND other.workspace_id = p_account.workspace_id)
+    THEN
+        UPDATE thaw.accounts AS a SET link_id = first_id WHERE a.id = p_account.id AND a.link_id IS NULL;
+        INSERT INTO thaw.decisions (what, decided_by, why, workspace_id, account_id)
+        VALUES ('linked', 'provider', format('the provider says that this was account %s', p_v1_account_id),
+            p_account.workspace_id, p_account.id);
+    END IF;
 END;
 $$;
 CREATE FUNCTION thaw.lock_campaigns(p_campaign_ids bigint[]) RETURNS boolean
@@ -1920,25 +2256,53 @@ BEGIN
         WHERE wanted.id <> ALL (coalesce(locked, '{}')));
 END;
 $$;
-CREATE FUNCTION thaw.losses(OUT accounts_lost integer, OUT accounts_connected integer, OUT is_breach boolean) RETURNS record
+CREATE FUNCTION thaw.losses(OUT accounts_lost integer, OUT accounts_connected integer, OUT is_breach boolean, OUT is_slow boolean) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     settings thaw.settings;
+    ended    timestamptz;
     since    timestamptz;
+    pace     bigint;
 BEGIN
     SELECT s.* INTO settings FROM thaw.settings AS s;
-    SELECT greatest(thaw.now() - settings.safety_window, s.ended_at) INTO since FROM thaw.safety AS s;
-    SELECT count(*) INTO accounts_lost FROM thaw.accounts AS a WHERE a.disconnected_at > since;
+    SELECT s.ended_at INTO ended FROM thaw.safety AS s;
+    since := greatest(thaw.now() - settings.safety_window, ended);
+    is_slow := false;
+    SELECT count(*) INTO accounts_lost FROM thaw.accounts AS a WHERE a.lost_at > since;
     is_breach := accounts_lost >= settings.safety_accounts;
     IF is_breach THEN
+        -- No more are counted than decide.
         SELECT count(*) INTO accounts_connected FROM (
             SELECT FROM thaw.accounts AS a
-            WHERE a.status = 'connected' OR a.disconnected_at > since
+            WHERE a.status = 'connected' OR a.lost_at > since
             LIMIT accounts_lost::bigint * 100 / settings.safety_percent + 1) AS counted;
         is_breach := accounts_lost::bigint * 100 >= accounts_connected::bigint * settings.safety_percent;
     END IF;
+    IF is_breach OR accounts_lost = 0 THEN
+        RETURN;
+    END IF;
+    -- As many as would be lost in the slow window if it went on like this.
+    pace := accounts_lost * (extract(epoch FROM settings.safety_slow_window) / extract(epoch FROM settings.safety_window));
+    since := greatest(thaw.now() - settings.safety_slow_window, ended);
+    DECLARE
+        slowly integer := (SELECT count(*) FROM thaw.accounts AS a WHERE a.lost_at > since AND a.status <> 'connected');
+        of_all integer;
+    BEGIN
+        IF slowly >= settings.safety_accounts THEN
+            SELECT count(*) INTO of_all FROM (
+                SELECT FROM thaw.accounts AS a
+                WHERE a.status = 'connected' OR a.lost_at > since
+                LIMIT slowly::bigint * 100 / settings.safety_slow_percent + 1) AS counted;
+            is_slow := least(slowly, pace) * 100 >= of_all::bigint * settings.safety_slow_percent;
+            IF is_slow THEN
+                is_breach := true;
+                accounts_lost := slowly;
+                accounts_connected := of_all;
+            END IF;
+        END IF;
+    END;
 END;
 $$;
 CREATE TABLE thaw.workers (
@@ -1966,22 +2330,47 @@ CREATE FUNCTION thaw.lost_workers() RETURNS SETOF text
                     FROM pg_database d
                    WHERE (d.datname = current_database()))) AND ((l.classid)::bigint = ((w.lock_key >> 32) & '4294967295'::bigint)) AND ((l.objid)::bigint = (w.lock_key & '4294967295'::bigint))))));
 END;
+CREATE FUNCTION thaw.mark_losses() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO thaw.safety_marks (at, losses, accounts_connected)
+    SELECT thaw.now(), l.last_value, (SELECT count(*) FROM thaw.accounts AS a WHERE a.status = 'connected')
+    FROM thaw.losses_seq AS l
+    ON CONFLICT (at) DO NOTHING;
+    DELETE FROM thaw.safety_marks AS m
+    WHERE m.at < thaw.now() - (SELECT s.safety_window FROM thaw.settings AS s) - interval '10 minutes';
+END;
+$$;
+CREATE FUNCTION thaw.may_be_breach() RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    settings thaw.settings;
+    newest   thaw.safety_marks;
+    lost     bigint;
+BEGIN
+    SELECT s.* INTO settings FROM thaw.settings AS s;
+    SELECT m.* INTO newest FROM thaw.safety_marks AS m ORDER BY m.at DESC LIMIT 1;
+    SELECT l.last_value - m.losses INTO lost
+    FROM thaw.losses_seq AS l
+    CROSS JOIN (
+        SELECT mark.losses FROM thaw.safety_marks AS mark
+        WHERE mark.at <= thaw.now() - settings.safety_window ORDER BY mark.at DESC LIMIT 1) AS m;
+    RETURN newest.at IS NULL OR newest.at < thaw.now() - settings.safety_window OR lost IS NULL
+        OR lost >= settings.safety_accounts
+            AND lost * 100 >= newest.accounts_connected::bigint * settings.safety_percent;
+END;
+$$;
 CREATE FUNCTION thaw.notice_losses() RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-DECLARE
-    losses record;
 BEGIN
-    IF (SELECT s.since IS NOT NULL FROM thaw.safety AS s) THEN
-        RETURN;
-    END IF;
-    losses := thaw.losses();
-    IF losses.is_breach THEN
-        PERFORM thaw.begin_safety(
-            format('%s of %s connected accounts were lost within %s minutes', losses.accounts_lost, losses.accounts_connected,
-                (SELECT ceil(extract(epoch FROM s.safety_window) / 60) FROM thaw.settings AS s)),
-            'monitor', false, losses.accounts_lost, losses.accounts_connected);
+    IF (SELECT s.since IS NULL FROM thaw.safety AS s) AND thaw.may_be_breach() THEN
+        PERFORM thaw.enter_on_breach(thaw.losses());
     END IF;
 END;
 $$;
@@ -2103,6 +2492,7 @@ BEGIN
     ELSE
         UPDATE thaw.accounts AS a SET pause_after = NULL WHERE a.id = account.id;
         PERFORM thaw.close_pause(account.id);
+        PERFORM thaw.tell_needs_reconnect(account);
         verdict := 'done';
     END IF;
 END;
@@ -2130,6 +2520,37 @@ COMMENT ON FUNCTION thaw.pause_prospect(prospect_url text, why text, decided_by 
 CREATE FUNCTION thaw.pause_reason_of(p_status thaw.account_status) RETURNS thaw.pause_reason
     LANGUAGE sql IMMUTABLE
     RETURN CASE WHEN (p_status = 'restricted'::thaw.account_status) THEN 'account_restricted'::thaw.pause_reason WHEN (p_status = ANY (ARRAY['disconnected'::thaw.account_status, 'removed'::thaw.account_status])) THEN 'linkedin_account_disconnected'::thaw.pause_reason ELSE 'linkedin_account_issue'::thaw.pause_reason END;
+CREATE FUNCTION thaw.pick_up_signals(p_within interval) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    found_id bigint;
+    account  thaw.accounts;
+    settled  integer := 0;
+BEGIN
+    FOR found_id IN
+        SELECT DISTINCT a.id
+        FROM (
+            SELECT s.provider, s.provider_account_id FROM thaw.account_signals AS s
+            WHERE s.outcome = 'unknown_account' AND s.received_at > thaw.now() - p_within
+            ORDER BY s.received_at DESC LIMIT 10000) AS kept
+        CROSS JOIN LATERAL (
+            SELECT known.id FROM thaw.accounts AS known
+            WHERE known.provider = kept.provider AND known.provider_account_id = kept.provider_account_id LIMIT 1) AS a
+        ORDER BY a.id
+        LIMIT 1000
+    LOOP
+        SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = found_id FOR NO KEY UPDATE SKIP LOCKED;
+        IF FOUND THEN
+            settled := settled + thaw.apply_kept_signals(account);
+        END IF;
+    END LOOP;
+    RETURN settled;
+END;
+$$;
+COMMENT ON FUNCTION thaw.pick_up_signals(p_within interval) IS 'Applies signals that were kept for an unknown account whose row exists by now. What every worker process calls once a second.';
 CREATE FUNCTION thaw.prune_batch(p_size integer, OUT verdict text, OUT removed integer) RETURNS record
     LANGUAGE plpgsql
     SET jit TO 'off'
@@ -2232,8 +2653,8 @@ BEGIN
                 AND EXISTS (
                     SELECT FROM thaw.account_events AS newer
                     WHERE newer.account_id = event.account_id AND newer.id > event.id);
-        -- The newest word that an account took; the word that an account will take when somebody writes its row (the order is
-        -- that of accounts_apply_early_signals); and one whose job is still to be done.
+        -- The newest signal that an account took, and one whose job is still to be done. A signal of an unknown account does not
+        -- outlive its age: an account that appears later than that begins without it.
         WHEN 'account_signals' THEN
             DELETE FROM thaw.account_signals AS s
             WHERE s.ctid = ANY (ARRAY(
@@ -2248,18 +2669,8 @@ BEGIN
                                     AND newer.provider_account_id = old.provider_account_id
                                     AND newer.outcome = 'applied' AND newer.id > old.id)
                             AND (old.finished_at IS NOT NULL OR NOT thaw.is_enqueued(
-                                CASE old.status WHEN 'connected' THEN 'resume_account' ELSE 'pause_account' END,
+                                CASE WHEN old.status = 'connected' OR old.kind = 'unlock' THEN 'resume_account' ELSE 'pause_account' END,
                                 jsonb_build_object('account_id', old.account_id, 'signal_id', old.id)))
-                        WHEN 'unknown_account' THEN
-                            EXISTS (
-                                SELECT FROM thaw.account_signals AS other
-                                WHERE other.provider = old.provider
-                                    AND other.provider_account_id = old.provider_account_id
-                                    AND other.outcome = 'unknown_account'
-                                    AND (least(coalesce(other.occurred_at, other.received_at),
-                                            other.received_at + interval '5 minutes'), other.status <> 'connected', other.id)
-                                        > (least(coalesce(old.occurred_at, old.received_at),
-                                            old.received_at + interval '5 minutes'), old.status <> 'connected', old.id))
                         ELSE true
                     END
                 FOR UPDATE OF old SKIP LOCKED));
@@ -2373,64 +2784,77 @@ BEGIN
     END IF;
 END;
 $$;
-CREATE FUNCTION thaw.receive_signal(p_provider text, p_provider_account_id text, p_raw_status text, p_status text, p_occurred_at timestamp with time zone, p_member_id text, p_delivery_key text, p_just_created boolean, p_body jsonb) RETURNS thaw.signal_outcome
+CREATE FUNCTION thaw.receive_signal(p_provider text, p_provider_account_id text, p_raw_status text, p_status text, p_occurred_at timestamp with time zone, p_member_id text, p_delivery_key text, p_just_created boolean, p_body jsonb, p_product text DEFAULT NULL::text, p_v1_account_id text DEFAULT NULL::text) RETURNS thaw.signal_outcome
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    account   thaw.accounts;
-    known     thaw.account_status;
-    original  bigint;
-    signal_id bigint;
-    result    thaw.signal_outcome;
+    account  thaw.accounts;
+    known    thaw.account_status;
+    its_kind thaw.signal_kind;
+    is_known boolean;
+    original bigint;
+    signal   thaw.account_signals;
+    result   thaw.signal_outcome;
 BEGIN
+    PERFORM thaw.require_text('provider', p_provider), thaw.require_text('provider_account_id', p_provider_account_id),
+        thaw.require_text('status', p_raw_status), thaw.require_text('member_id', p_member_id),
+        thaw.require_text('v1_account_id', p_v1_account_id), thaw.require_text('product', p_product),
+        thaw.require_text('delivery_key', p_delivery_key);
+    IF p_occurred_at < '2000-01-01 00:00:00+00' OR p_occurred_at >= '2100-01-01 00:00:00+00' THEN
+        RAISE EXCEPTION 'occurred_at is %', p_occurred_at
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Send a time from 2000 to 2099, or leave it out.';
+    END IF;
+    its_kind := CASE p_status WHEN 'reconnected' THEN 'login' WHEN 'locked' THEN 'lock' WHEN 'unlocked' THEN 'unlock'
+        ELSE CASE WHEN p_just_created THEN 'login' ELSE 'status' END END;
+    -- Locks and logins are of the whole account.
+    p_product := CASE WHEN its_kind = 'status' THEN p_product END;
     SELECT word.status INTO known FROM unnest(enum_range(NULL::thaw.account_status)) AS word (status)
-    WHERE word.status::text = p_status;
+    WHERE word.status::text = CASE p_status WHEN 'reconnected' THEN 'connecting' ELSE p_status END;
+    is_known := known IS NOT NULL OR its_kind IN ('lock', 'unlock');
     SELECT a.* INTO account FROM thaw.accounts AS a
     WHERE a.provider = p_provider AND a.provider_account_id = p_provider_account_id
     FOR NO KEY UPDATE;
-    IF account.id IS NULL AND known IS NOT NULL THEN
-        -- Nobody knows this account, or somebody is inserting it at this moment. Whoever inserts accounts holds this lock
-        -- shared: wait for them, then look again. Without it each of the two could miss the other.
-        PERFORM pg_advisory_xact_lock(hashtextextended('thaw.accounts', 0));
-        SELECT a.* INTO account FROM thaw.accounts AS a
-        WHERE a.provider = p_provider AND a.provider_account_id = p_provider_account_id
-        FOR NO KEY UPDATE;
-    END IF;
     -- Written as what it most likely is: the outcome is in an index, so that correcting it costs another entry in all of them.
+    -- A body is kept for reference alone: that of a status is well below a kilobyte.
     INSERT INTO thaw.account_signals AS s (
-        provider, provider_account_id, account_id, delivery_key, raw_status, status, just_created, member_id, occurred_at,
-        outcome, body)
+        provider, provider_account_id, account_id, delivery_key, raw_status, status, kind, just_created, product, member_id,
+        v1_account_id, occurred_at, outcome, body)
     VALUES (
-        p_provider, p_provider_account_id, account.id, p_delivery_key, p_raw_status, known, p_just_created, p_member_id,
-        p_occurred_at,
-        CASE WHEN known IS NULL THEN 'ignored' WHEN account.id IS NULL THEN 'unknown_account' ELSE 'applied' END::thaw.signal_outcome,
-        p_body)
+        p_provider, p_provider_account_id, account.id, p_delivery_key, p_raw_status, known, its_kind, p_just_created, p_product,
+        p_member_id, p_v1_account_id, p_occurred_at,
+        CASE WHEN NOT is_known THEN 'ignored' WHEN account.id IS NULL THEN 'unknown_account' ELSE 'applied' END::thaw.signal_outcome,
+        CASE WHEN length(p_body::text) <= 8192 THEN p_body END)
     ON CONFLICT (delivery_key) DO NOTHING
-    RETURNING s.id INTO signal_id;
-    IF signal_id IS NULL THEN
+    RETURNING s.* INTO signal;
+    IF signal.id IS NULL THEN
         SELECT s.id INTO original FROM thaw.account_signals AS s WHERE s.delivery_key = p_delivery_key;
         INSERT INTO thaw.account_signals (
-            provider, provider_account_id, account_id, duplicate_of, raw_status, status, just_created, member_id,
-            occurred_at, outcome, body)
+            provider, provider_account_id, account_id, duplicate_of, raw_status, status, kind, just_created, product, member_id,
+            v1_account_id, occurred_at, outcome)
         VALUES (
-            p_provider, p_provider_account_id, account.id, original, p_raw_status, known, p_just_created, p_member_id,
-            p_occurred_at, 'duplicate', p_body);
+            p_provider, p_provider_account_id, account.id, original, p_raw_status, known, its_kind, p_just_created, p_product,
+            p_member_id, p_v1_account_id, p_occurred_at, 'duplicate');
         RETURN 'duplicate';
-    ELSIF known IS NULL THEN
+    ELSIF NOT is_known THEN
         RETURN 'ignored';
     ELSIF account.id IS NULL THEN
+        -- The newest 20 are enough to know its status, its lock and its products when its row appears.
+        DELETE FROM thaw.account_signals AS s
+        WHERE s.ctid = ANY (ARRAY(
+            SELECT old.ctid FROM thaw.account_signals AS old
+            WHERE old.provider = p_provider AND old.provider_account_id = p_provider_account_id AND old.outcome = 'unknown_account'
+            ORDER BY old.id DESC OFFSET 20 FOR UPDATE SKIP LOCKED));
         RETURN 'unknown_account';
     END IF;
-    result := thaw.apply_status(
-        account, signal_id, known, p_raw_status, p_occurred_at, p_just_created, p_member_id);
+    result := thaw.apply_signal(account, signal, false);
     IF result <> 'applied' THEN
-        UPDATE thaw.account_signals AS s SET outcome = result WHERE s.id = signal_id;
+        UPDATE thaw.account_signals AS s SET outcome = result WHERE s.id = signal.id;
     END IF;
     RETURN result;
 END;
 $$;
-COMMENT ON FUNCTION thaw.receive_signal(p_provider text, p_provider_account_id text, p_raw_status text, p_status text, p_occurred_at timestamp with time zone, p_member_id text, p_delivery_key text, p_just_created boolean, p_body jsonb) IS 'Records one delivery of a provider and applies it; what the webhooks call.';
+COMMENT ON FUNCTION thaw.receive_signal(p_provider text, p_provider_account_id text, p_raw_status text, p_status text, p_occurred_at timestamp with time zone, p_member_id text, p_delivery_key text, p_just_created boolean, p_body jsonb, p_product text, p_v1_account_id text) IS 'Records one delivery of a provider and applies it; what the webhooks call.';
 CREATE FUNCTION thaw.recount(p_accounts integer DEFAULT NULL::integer, p_rows integer DEFAULT 200000, OUT accounts integer, OUT corrected integer) RETURNS record
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_custom_plan'
@@ -2645,6 +3069,20 @@ BEGIN
         RAISE EXCEPTION 'no reason was given' USING ERRCODE = 'invalid_parameter_value', HINT = 'Say why, for whoever asks later.';
     ELSIF coalesce(btrim(p_decided_by), '') = '' THEN
         RAISE EXCEPTION 'nobody was named' USING ERRCODE = 'invalid_parameter_value', HINT = 'Say who decided it.';
+    END IF;
+END;
+$$;
+CREATE FUNCTION thaw.require_text(p_name text, p_value text) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF length(p_value) > 256 THEN
+        RAISE EXCEPTION '% is % characters long', p_name, length(p_value)
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Send at most 256 characters.';
+    ELSIF p_value ~ '[[:cntrl:]]' THEN
+        RAISE EXCEPTION '% contains control characters', p_name
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Send it without line breaks and other control characters.';
     END IF;
 END;
 $$;
@@ -3093,11 +3531,11 @@ BEGIN
     RETURN NULL;
 END;
 $$;
-CREATE FUNCTION thaw.signal(provider text, provider_account_id text, status text, occurred_at timestamp with time zone DEFAULT NULL::timestamp with time zone, member_id text DEFAULT NULL::text, delivery_key text DEFAULT NULL::text) RETURNS text
+CREATE FUNCTION thaw.signal(provider text, provider_account_id text, status text, occurred_at timestamp with time zone DEFAULT NULL::timestamp with time zone, member_id text DEFAULT NULL::text, delivery_key text DEFAULT NULL::text, v1_account_id text DEFAULT NULL::text) RETURNS text
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
-    RETURN (thaw.receive_signal(provider, provider_account_id, status, status, occurred_at, member_id, ('sql:'::text || delivery_key), false, NULL::jsonb))::text;
-COMMENT ON FUNCTION thaw.signal(provider text, provider_account_id text, status text, occurred_at timestamp with time zone, member_id text, delivery_key text) IS 'Applies an account status in Thaw''s own words and enqueues its job, in the caller''s transaction, by the rules of the webhooks. occurred_at null: ordered by receipt. delivery_key: repeated, it changes nothing. Returns applied, duplicate, stale, unknown_account or ignored.';
+    RETURN (thaw.receive_signal(provider, provider_account_id, status, status, occurred_at, member_id, ('sql:'::text || delivery_key), false, NULL::jsonb, NULL::text, v1_account_id))::text;
+COMMENT ON FUNCTION thaw.signal(provider text, provider_account_id text, status text, occurred_at timestamp with time zone, member_id text, delivery_key text, v1_account_id text) IS 'Applies an account status, or reconnected, locked or unlocked, and enqueues its job, in the caller''s transaction, by the rules of the webhooks. occurred_at null: ordered by receipt. delivery_key: repeated, it changes nothing. v1_account_id: the account''s ID in the provider''s former API. Returns applied, duplicate, stale, unknown_account or ignored.';
 CREATE FUNCTION thaw.snapshots() RETURNS TABLE(holder text, name text, role text, application text, state text, since timestamp with time zone, age interval, transactions integer)
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3138,13 +3576,9 @@ BEGIN
             FROM thaw.accounts AS target
             WHERE target.id = p_target_id
             UNION
-            SELECT sibling.id
-            FROM thaw.accounts AS target
-            JOIN thaw.accounts AS sibling
-                ON sibling.workspace_id = target.workspace_id
-                AND sibling.provider = target.provider
-                AND sibling.member_id = target.member_id
-            WHERE target.id = p_target_id) AS family
+            SELECT siblings.sibling_id
+            FROM thaw.siblings AS siblings
+            WHERE siblings.account_id = p_target_id) AS family
         WHERE (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = family.id) = p_target_id);
 END;
 $$;
@@ -3260,6 +3694,35 @@ BEGIN
     RETURN FOUND;
 END;
 $$;
+CREATE FUNCTION thaw.tell_needs_reconnect(p_account thaw.accounts) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF p_account.needs_reconnect_at IS NOT NULL OR p_account.status IN ('connected', 'restricted') OR NOT thaw.has_endpoint() THEN
+        RETURN;
+    END IF;
+    UPDATE thaw.accounts AS a SET needs_reconnect_at = thaw.now() WHERE a.id = p_account.id;
+    PERFORM thaw.publish('account.needs_reconnect', p_account.workspace_id, p_account.id, jsonb_build_object(
+        'status', p_account.status, 'reason', p_account.last_error,
+        'since', thaw.rfc3339(coalesce(p_account.disconnected_at, p_account.status_at)),
+        'paused', (SELECT count(*) FROM thaw.enrollments AS e
+                   WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id = p_account.id)));
+END;
+$$;
+CREATE FUNCTION thaw.tell_recovered() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    UPDATE thaw.accounts AS a SET needs_reconnect_at = NULL
+    WHERE a.id IN (
+        SELECT calm.id FROM thaw.accounts AS calm
+        WHERE calm.needs_reconnect_at IS NOT NULL AND calm.status = 'connected'
+            AND (calm.resume_after IS NULL OR calm.resume_after <= thaw.now())
+        ORDER BY calm.id LIMIT 1000 FOR NO KEY UPDATE SKIP LOCKED);
+END;
+$$;
 CREATE FUNCTION thaw.waiting_queues(p_queues text[]) RETURNS TABLE(queue text, waited interval)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -3312,10 +3775,14 @@ DECLARE
     safety thaw.safety;
     calm   interval;
 BEGIN
+    PERFORM thaw.pick_up_signals('1 day');
+    PERFORM thaw.mark_losses();
+    PERFORM thaw.tell_recovered();
+    PERFORM thaw.learn_silence();
     SELECT s.* INTO safety FROM thaw.safety AS s;
     SELECT s.safety_calm INTO calm FROM thaw.settings AS s;
     IF safety.since IS NULL THEN
-        PERFORM thaw.notice_losses();
+        PERFORM thaw.enter_on_breach(thaw.losses());
         RETURN CASE WHEN (SELECT s.since IS NOT NULL FROM thaw.safety AS s) THEN 'entered' ELSE 'calm' END;
     ELSIF (thaw.losses()).is_breach THEN
         UPDATE thaw.safety AS s SET breached_at = thaw.now() WHERE s.since IS NOT NULL;
@@ -3357,31 +3824,15 @@ ALTER TABLE thaw.account_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
     NO MAXVALUE
     CACHE 1
 );
-CREATE TABLE thaw.account_signals (
-    id bigint NOT NULL,
-    provider text NOT NULL,
-    provider_account_id text NOT NULL,
-    account_id bigint,
-    delivery_key text,
-    duplicate_of bigint,
+CREATE TABLE thaw.account_products (
+    account_id bigint NOT NULL,
+    product text NOT NULL,
+    status thaw.account_status NOT NULL,
     raw_status text NOT NULL,
-    status thaw.account_status,
-    just_created boolean DEFAULT false NOT NULL,
-    member_id text,
-    occurred_at timestamp with time zone,
-    received_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
-    outcome thaw.signal_outcome NOT NULL,
-    body jsonb,
-    verdict text,
-    resumed integer,
-    finished_at timestamp with time zone,
-    CONSTRAINT account_signals_applied_has_an_account CHECK (((outcome <> 'applied'::thaw.signal_outcome) OR ((account_id IS NOT NULL) AND (status IS NOT NULL)))),
-    CONSTRAINT account_signals_duplicate_names_its_original CHECK (((outcome = 'duplicate'::thaw.signal_outcome) = (duplicate_of IS NOT NULL))),
-    CONSTRAINT account_signals_pass_is_closed_once CHECK ((((finished_at IS NULL) = (resumed IS NULL)) AND ((finished_at IS NULL) = (verdict IS NULL)) AND (resumed >= 0)))
+    status_at timestamp with time zone NOT NULL,
+    CONSTRAINT account_products_product_check CHECK ((product ~ '^[a-z0-9_]{1,64}$'::text))
 );
-COMMENT ON TABLE thaw.account_signals IS 'Every delivery of an account-status message, with what came of it.';
-COMMENT ON COLUMN thaw.account_signals.delivery_key IS 'What makes a repeated delivery a duplicate; null where the provider sends nothing of the kind.';
-COMMENT ON COLUMN thaw.account_signals.just_created IS 'The provider only just created the account: there is nothing to pause yet.';
+COMMENT ON TABLE thaw.account_products IS 'The newest status of each product of an account for which the provider reports one by itself.';
 ALTER TABLE thaw.account_signals ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME thaw.account_signals_id_seq
     START WITH 1
@@ -3516,7 +3967,7 @@ CASE what
     WHEN 'hold_corrected'::text THEN true
     ELSE (until IS NULL)
 END),
-    CONSTRAINT decisions_what_check CHECK ((what = ANY (ARRAY['safety_entered'::text, 'safety_left'::text, 'held'::text, 'hold_corrected'::text, 'paused'::text, 'resumed'::text, 'auto_resume_off'::text, 'auto_resume_on'::text, 'settings_changed'::text]))),
+    CONSTRAINT decisions_what_check CHECK ((what = ANY (ARRAY['safety_entered'::text, 'safety_left'::text, 'held'::text, 'hold_corrected'::text, 'paused'::text, 'resumed'::text, 'auto_resume_off'::text, 'auto_resume_on'::text, 'settings_changed'::text, 'linked'::text]))),
     CONSTRAINT decisions_why_check CHECK ((why <> ''::text))
 );
 COMMENT ON TABLE thaw.decisions IS 'What people, and the monitor of safety mode, decided: who, when, about what, and why.';
@@ -3647,6 +4098,12 @@ CREATE VIEW thaw.kept AS
     COALESCE(max(r.passed_id) FILTER (WHERE (r.part = 'account_signals'::text)), (0)::bigint) AS signals_after
    FROM thaw.retention r;
 COMMENT ON VIEW thaw.kept IS 'What is all there: all that happened since a time, history and ledgers, and all signals after an id; of what was before, only what is still needed.';
+CREATE SEQUENCE thaw.losses_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
 CREATE TABLE thaw.outbox (
     id bigint NOT NULL,
     message_id text DEFAULT ('msg_'::text || replace((gen_random_uuid())::text, '-'::text, ''::text)) NOT NULL,
@@ -3687,6 +4144,33 @@ CREATE VIEW thaw.paused_lines AS
   GROUP BY p.account_id, p.campaign_id, p.reason, p.waits_for_account
  HAVING (sum(p.paused) > 0);
 COMMENT ON VIEW thaw.paused_lines IS 'How many enrollments are paused, by account, campaign and reason; exact in a snapshot, without reading the enrollments.';
+CREATE TABLE thaw.signal_gaps (
+    provider text NOT NULL,
+    day date NOT NULL,
+    longest interval NOT NULL
+);
+COMMENT ON TABLE thaw.signal_gaps IS 'The longest time of a day in which a provider sent no signal; the last 28 days.';
+CREATE TABLE thaw.signal_sources (
+    provider text NOT NULL,
+    last_signal_at timestamp with time zone NOT NULL
+);
+COMMENT ON TABLE thaw.signal_sources IS 'When each provider last sent a signal to a webhook.';
+CREATE VIEW thaw.provider_silence AS
+ SELECT source.provider,
+    source.last_signal_at,
+    (thaw.now() - source.last_signal_at) AS silent_for,
+        CASE
+            WHEN ((usual.days >= 7) AND (settings.silence_factor > 0)) THEN GREATEST((usual.longest * (settings.silence_factor)::double precision), '00:30:00'::interval)
+            ELSE NULL::interval
+        END AS silence_limit,
+    COALESCE(((usual.days >= 7) AND (settings.silence_factor > 0) AND ((thaw.now() - source.last_signal_at) > GREATEST((usual.longest * (settings.silence_factor)::double precision), '00:30:00'::interval))), false) AS is_silent
+   FROM ((thaw.signal_sources source
+     CROSS JOIN thaw.settings)
+     CROSS JOIN LATERAL ( SELECT count(*) AS days,
+            percentile_disc((0.9)::double precision) WITHIN GROUP (ORDER BY g.longest) AS longest
+           FROM thaw.signal_gaps g
+          WHERE ((g.provider = source.provider) AND (g.day < ((thaw.now() AT TIME ZONE 'UTC'::text))::date))) usual);
+COMMENT ON VIEW thaw.provider_silence IS 'For how long each provider has sent no signal to a webhook, and from when on that is unusual (silence_limit; null: not learned yet, or switched off).';
 CREATE SEQUENCE thaw.river_job_id_seq
     START WITH 1
     INCREMENT BY 1
@@ -3723,6 +4207,18 @@ CREATE SEQUENCE thaw.river_notification_id_seq
     NO MAXVALUE
     CACHE 1;
 ALTER SEQUENCE thaw.river_notification_id_seq OWNED BY thaw.river_notification.id;
+CREATE TABLE thaw.safety_marks (
+    at timestamp with time zone NOT NULL,
+    losses bigint NOT NULL,
+    accounts_connected integer NOT NULL
+);
+COMMENT ON TABLE thaw.safety_marks IS 'For each of the last minutes: the number of the last loss, and how many accounts were connected.';
+CREATE TABLE thaw.signal_walk (
+    only_row boolean DEFAULT true NOT NULL,
+    after_id bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT signal_walk_only_row_check CHECK (only_row)
+);
+COMMENT ON TABLE thaw.signal_walk IS 'One row: up to which signal silence has been learned.';
 CREATE TABLE thaw.sweeps (
     tick_at timestamp with time zone NOT NULL,
     account_cap integer NOT NULL,
@@ -3810,6 +4306,8 @@ ALTER TABLE ONLY thaw.account_budgets
     ADD CONSTRAINT account_budgets_pkey PRIMARY KEY (tick_at, account_id);
 ALTER TABLE ONLY thaw.account_events
     ADD CONSTRAINT account_events_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY thaw.account_products
+    ADD CONSTRAINT account_products_pkey PRIMARY KEY (account_id, product);
 ALTER TABLE ONLY thaw.account_signals
     ADD CONSTRAINT account_signals_delivery_key_key UNIQUE (delivery_key);
 ALTER TABLE ONLY thaw.account_signals
@@ -3874,10 +4372,18 @@ ALTER TABLE ONLY thaw.river_notification
     ADD CONSTRAINT river_notification_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.river_queue
     ADD CONSTRAINT river_queue_pkey PRIMARY KEY (name);
+ALTER TABLE ONLY thaw.safety_marks
+    ADD CONSTRAINT safety_marks_pkey PRIMARY KEY (at);
 ALTER TABLE ONLY thaw.safety
     ADD CONSTRAINT safety_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY thaw.settings
     ADD CONSTRAINT settings_pkey PRIMARY KEY (only_row);
+ALTER TABLE ONLY thaw.signal_gaps
+    ADD CONSTRAINT signal_gaps_pkey PRIMARY KEY (provider, day);
+ALTER TABLE ONLY thaw.signal_sources
+    ADD CONSTRAINT signal_sources_pkey PRIMARY KEY (provider);
+ALTER TABLE ONLY thaw.signal_walk
+    ADD CONSTRAINT signal_walk_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY thaw.sweeps
     ADD CONSTRAINT sweeps_pkey PRIMARY KEY (tick_at);
 ALTER TABLE ONLY thaw.waiting_totals
@@ -3896,13 +4402,16 @@ ALTER TABLE ONLY thaw.workspaces
     ADD CONSTRAINT workspaces_pkey PRIMARY KEY (id);
 CREATE INDEX account_events_history_idx ON thaw.account_events USING btree (account_id, id);
 CREATE INDEX account_signals_account_idx ON thaw.account_signals USING btree (provider, provider_account_id, id DESC);
+CREATE INDEX account_signals_kept_idx ON thaw.account_signals USING btree (received_at) WHERE (outcome = 'unknown_account'::thaw.signal_outcome);
 CREATE INDEX account_signals_unknown_idx ON thaw.account_signals USING btree (provider, provider_account_id) WHERE (outcome = 'unknown_account'::thaw.signal_outcome);
 CREATE INDEX accounts_connecting_idx ON thaw.accounts USING btree (COALESCE(status_at, created_at)) WHERE (status = 'connecting'::thaw.account_status);
-CREATE INDEX accounts_disconnected_idx ON thaw.accounts USING btree (disconnected_at) WHERE (disconnected_at IS NOT NULL);
 CREATE INDEX accounts_id_search_idx ON thaw.accounts USING btree (lower(provider_account_id) COLLATE "C");
+CREATE INDEX accounts_link_idx ON thaw.accounts USING btree (link_id, workspace_id) WHERE (link_id IS NOT NULL);
+CREATE INDEX accounts_lost_idx ON thaw.accounts USING btree (lost_at) WHERE (lost_at IS NOT NULL);
 CREATE INDEX accounts_member_idx ON thaw.accounts USING btree (member_id, provider, workspace_id) WHERE (member_id IS NOT NULL);
 CREATE INDEX accounts_name_search_idx ON thaw.accounts USING btree (lower(display_name) COLLATE "C");
 CREATE INDEX accounts_pause_due_idx ON thaw.accounts USING btree (pause_after) WHERE (pause_after IS NOT NULL);
+CREATE INDEX accounts_recovering_idx ON thaw.accounts USING btree (resume_after) WHERE ((needs_reconnect_at IS NOT NULL) AND (status = 'connected'::thaw.account_status));
 CREATE INDEX campaign_events_history_idx ON thaw.campaign_events USING btree (campaign_id, id);
 CREATE INDEX campaigns_key_search_idx ON thaw.campaigns USING btree (lower(key) COLLATE "C");
 CREATE INDEX campaigns_name_search_idx ON thaw.campaigns USING btree (lower(name) COLLATE "C");
@@ -3930,7 +4439,6 @@ CREATE INDEX sweeps_unfinished_idx ON thaw.sweeps USING btree (tick_at) WHERE (f
 CREATE INDEX webhook_deliveries_state_idx ON thaw.webhook_deliveries USING btree (endpoint_id, state, outbox_id);
 CREATE INDEX workspaces_key_search_idx ON thaw.workspaces USING btree (lower(key) COLLATE "C");
 CREATE INDEX workspaces_name_search_idx ON thaw.workspaces USING btree (lower(name) COLLATE "C");
-CREATE TRIGGER accounts_announce_insert BEFORE INSERT ON thaw.accounts FOR EACH STATEMENT EXECUTE FUNCTION thaw.accounts_announce_insert();
 CREATE TRIGGER accounts_apply_early_signals AFTER INSERT ON thaw.accounts REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION thaw.accounts_apply_early_signals();
 CREATE TRIGGER accounts_bound_hold_insert BEFORE INSERT ON thaw.accounts FOR EACH ROW WHEN ((new.hold_until > (thaw.now() + '366 days'::interval))) EXECUTE FUNCTION thaw.accounts_bound_hold();
 CREATE TRIGGER accounts_bound_hold_update BEFORE UPDATE ON thaw.accounts FOR EACH ROW WHEN (((new.hold_until > (thaw.now() + '366 days'::interval)) AND (old.hold_until IS DISTINCT FROM new.hold_until) AND ((current_setting('thaw.set_based'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.accounts_bound_hold();
@@ -3940,6 +4448,8 @@ CREATE TRIGGER accounts_keep_identity BEFORE UPDATE ON thaw.accounts FOR EACH RO
 CREATE TRIGGER accounts_note_connection_insert BEFORE INSERT ON thaw.accounts FOR EACH ROW WHEN ((new.status = 'connected'::thaw.account_status)) EXECUTE FUNCTION thaw.accounts_note_connection();
 CREATE TRIGGER accounts_note_connection_update BEFORE UPDATE OF status ON thaw.accounts FOR EACH ROW WHEN (((new.status = 'connected'::thaw.account_status) AND (old.status <> 'connected'::thaw.account_status))) EXECUTE FUNCTION thaw.accounts_note_connection();
 CREATE TRIGGER accounts_note_disconnection BEFORE UPDATE OF status ON thaw.accounts FOR EACH ROW WHEN (((old.status = 'connected'::thaw.account_status) AND (new.status <> 'connected'::thaw.account_status))) EXECUTE FUNCTION thaw.accounts_note_disconnection();
+CREATE TRIGGER accounts_publish_flapping AFTER UPDATE ON thaw.accounts FOR EACH ROW WHEN (((new.resume_after IS NOT NULL) AND ((old.resume_after IS NULL) OR (old.resume_after < new.connected_at)))) EXECUTE FUNCTION thaw.accounts_publish_flapping();
+CREATE TRIGGER accounts_publish_recovery AFTER UPDATE ON thaw.accounts FOR EACH ROW WHEN (((old.needs_reconnect_at IS NOT NULL) AND (new.needs_reconnect_at IS NULL) AND (new.status = 'connected'::thaw.account_status))) EXECUTE FUNCTION thaw.accounts_publish_recovery();
 CREATE TRIGGER accounts_write_history AFTER UPDATE OF status ON thaw.accounts FOR EACH ROW WHEN ((old.status <> new.status)) EXECUTE FUNCTION thaw.accounts_write_history();
 CREATE TRIGGER accounts_write_hold AFTER UPDATE ON thaw.accounts FOR EACH ROW WHEN (((new.hold_until IS NOT NULL) AND (old.hold_until IS DISTINCT FROM new.hold_until) AND ((current_setting('thaw.set_based'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.accounts_write_hold();
 CREATE TRIGGER campaigns_draw_id BEFORE INSERT ON thaw.campaigns FOR EACH ROW WHEN ((NOT thaw.is_trusted_writer())) EXECUTE FUNCTION thaw.draw_id();
@@ -3962,6 +4472,10 @@ CREATE TRIGGER settings_write_history AFTER UPDATE ON thaw.settings FOR EACH ROW
 CREATE TRIGGER workspaces_draw_id BEFORE INSERT ON thaw.workspaces FOR EACH ROW WHEN ((NOT thaw.is_trusted_writer())) EXECUTE FUNCTION thaw.draw_id();
 CREATE TRIGGER workspaces_keep_identity BEFORE UPDATE ON thaw.workspaces FOR EACH ROW WHEN ((old.id <> new.id)) EXECUTE FUNCTION thaw.keep_identity();
 CREATE TRIGGER workspaces_write_history AFTER UPDATE OF auto_resume ON thaw.workspaces FOR EACH ROW WHEN ((old.auto_resume <> new.auto_resume)) EXECUTE FUNCTION thaw.workspaces_write_history();
+ALTER TABLE ONLY thaw.account_products
+    ADD CONSTRAINT account_products_account_id_fkey FOREIGN KEY (account_id) REFERENCES thaw.accounts(id) ON DELETE CASCADE;
+ALTER TABLE ONLY thaw.accounts
+    ADD CONSTRAINT accounts_link_stays_in_its_workspace FOREIGN KEY (workspace_id, link_id) REFERENCES thaw.accounts(workspace_id, id);
 ALTER TABLE ONLY thaw.accounts
     ADD CONSTRAINT accounts_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES thaw.workspaces(id);
 ALTER TABLE ONLY thaw.api_tokens

@@ -166,9 +166,14 @@ func TestSignalOrder(t *testing.T) {
 	for name, steps := range map[string][]step{
 		"newer wins":                       {{"disconnected", -20, "applied"}, {"connected", -10, "applied"}},
 		"older is stale":                   {{"connected", -10, "applied"}, {"disconnected", -20, "stale"}},
-		"at one moment holding back wins":  {{"connected", -10, "applied"}, {"disconnected", -10, "applied"}},
-		"in either order":                  {{"disconnected", -10, "applied"}, {"connected", -10, "stale"}},
-		"connected again at one moment":    {{"connected", -10, "applied"}, {"connected", -10, "stale"}},
+		"of one second the later counts":   {{"connected", -10, "applied"}, {"disconnected", -10, "applied"}},
+		"in either order":                  {{"disconnected", -10, "applied"}, {"connected", -10, "applied"}},
+		"connecting never wins a tie":      {{"connected", -10, "applied"}, {"connecting", -10, "stale"}},
+		"and does not keep it":             {{"connecting", -10, "applied"}, {"connected", -10, "applied"}},
+		"connecting without a time":        {{"connected", noTime, "applied"}, {"connecting", noTime, "stale"}},
+		"connecting with a later time":     {{"connected", -10, "applied"}, {"connecting", -5, "applied"}},
+		"a login after it was connected":   {{"connected", -10, "applied"}, {"reconnected", -5, "stale"}},
+		"connected again at one moment":    {{"connected", -10, "applied"}, {"connected", -10, "applied"}},
 		"without a time, by receipt":       {{"disconnected", noTime, "applied"}, {"connected", noTime, "applied"}},
 		"without a time after one from":    {{"disconnected", 60, "applied"}, {"connected", noTime, "applied"}},
 		"a time before the last receipt":   {{"disconnected", noTime, "applied"}, {"connected", -10, "stale"}},
@@ -226,10 +231,10 @@ func TestWhatASignalSetsOnTheAccount(t *testing.T) {
 	account := func() string {
 		return testdb.Value[string](t, db, `
 			SELECT concat_ws(' ', a.status, coalesce(a.last_error, '-'),
-				'first ' || extract(epoch FROM a.first_connected_at), 'since ' || extract(epoch FROM a.connected_at))
+				'first ' || extract(epoch FROM a.first_connected_at) - 1e9, 'since ' || extract(epoch FROM a.connected_at) - 1e9)
 			FROM thaw.accounts AS a WHERE a.id = 1`)
 	}
-	at := func(second int) time.Time { return time.Unix(int64(second), 0) }
+	at := func(second int) time.Time { return time.Unix(1e9+int64(second), 0) }
 
 	receive(t, db, delivery{status: "error", raw: "ERROR", at: at(1)})
 	require.Equal(t, "error ERROR", account())

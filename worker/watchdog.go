@@ -6,10 +6,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/jobs"
+	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 // watchEvery is how often a process looks whether the current tick has its sweep; shorter ticks are looked at more often.
@@ -46,6 +48,42 @@ func (d *watchdog) look(ctx context.Context) error {
 		return err
 	}
 	return d.measure(ctx)
+}
+
+const (
+	// pickUpEvery is how often a process looks for signals that came while their account was being inserted. The look is one
+	// probe of an index that is nearly always empty.
+	pickUpEvery = time.Second
+	// pickUpWithin is how far back that look goes; the job "watch" looks at all of them.
+	pickUpWithin = 2 * time.Minute
+)
+
+// pickUp applies signals that were kept for an account that exists by now.
+func (d *watchdog) pickUp(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pickUpEvery):
+		}
+		settled, err := d.pickUpOnce(ctx)
+		switch {
+		case err != nil && ctx.Err() == nil:
+			d.logger.DebugContext(ctx, "could not look for signals of new accounts; trying again", "error", err)
+		case settled > 0:
+			d.logger.InfoContext(ctx, "applied signals that were faster than their account", "signals", settled)
+		}
+	}
+}
+
+func (d *watchdog) pickUpOnce(ctx context.Context) (settled int32, err error) {
+	ctx, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	err = d.store.Tx(ctx, func(_ pgx.Tx, q *dbsqlc.Queries) error {
+		settled, err = q.PickUpSignals(ctx, pickUpWithin)
+		return err
+	})
+	return settled, err
 }
 
 // measure learns the length of a tick, and by how much the database's clock is ahead of this process's.

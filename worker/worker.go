@@ -182,6 +182,7 @@ func (w *Worker) Start(ctx context.Context) error {
 	w.stop, w.hush = stop, hush
 	w.group.Go(func() error { w.watchdog.run(watching); return nil })
 	w.group.Go(func() error { w.notifier.Run(hearing); return nil })
+	w.group.Go(func() error { w.watchdog.pickUp(watching); return nil })
 	return nil
 }
 

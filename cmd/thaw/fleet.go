@@ -26,10 +26,16 @@ type fleet struct {
 	SafetyPercent  *int32         `help:"Safety mode begins when such a part of the connected accounts is lost at once, in percent; and at least --safety-accounts." placeholder:"20" env:"THAW_SAFETY_PERCENT"`
 	SafetyWindow   *time.Duration `help:"At once, for safety mode: within this time." placeholder:"10m" env:"THAW_SAFETY_WINDOW"`
 	SafetyCalm     *time.Duration `help:"How long it must have been calm for safety mode to end by itself." placeholder:"30m" env:"THAW_SAFETY_CALM"`
+
+	SafetySlowPercent *int32         `help:"Safety mode also begins when such a part of the accounts was lost within --safety-slow-window and is not back, in percent, and more are being lost; and at least --safety-accounts." placeholder:"30" env:"THAW_SAFETY_SLOW_PERCENT"`
+	SafetySlowWindow  *time.Duration `help:"The time within which losses that come slowly are counted for safety mode." placeholder:"6h" env:"THAW_SAFETY_SLOW_WINDOW"`
+	FlapLimit         *int32         `help:"An account that was lost this often within an hour is flapping; 0: no account is." placeholder:"3" env:"THAW_FLAP_LIMIT"`
+	FlapWait          *time.Duration `help:"How long a flapping account must have been connected before prospects are resumed through it." placeholder:"10m" env:"THAW_FLAP_WAIT"`
+	SilenceFactor     *int32         `help:"A provider is silent when it has sent nothing for this many times its longest usual silence; 0: never." placeholder:"2" env:"THAW_SILENCE_FACTOR"`
 }
 
 // numbersHelp is for the commands that take these flags.
-const numbersHelp = "The numbers of the fleet, from --tick to --safety-calm, are kept in the database and hold for all processes: one that is started with such a flag changes the number there, which is logged and recorded in thaw.decisions."
+const numbersHelp = "The numbers of the fleet, from --tick to --silence-factor, are kept in the database and hold for all processes: one that is started with such a flag changes the number there, which is logged and recorded in thaw.decisions."
 
 // Validate says what the database would refuse, before there is one.
 func (f *fleet) Validate() error {
@@ -42,6 +48,7 @@ func (f *fleet) Validate() error {
 		{"tick", f.Tick, time.Second, day}, {"jitter", f.Jitter, 0, day}, {"tolerance", f.Tolerance, 0, 7 * day},
 		{"keep-history", f.KeepHistory, 2 * day, 36500 * day}, {"keep-signals", f.KeepSignals, 2 * day, 36500 * day},
 		{"safety-window", f.SafetyWindow, time.Minute, day}, {"safety-calm", f.SafetyCalm, time.Minute, 7 * day},
+		{"safety-slow-window", f.SafetySlowWindow, time.Hour, 7 * day}, {"flap-wait", f.FlapWait, 0, day},
 	} {
 		if check.value != nil && (*check.value < check.low || *check.value > check.high) {
 			return fmt.Errorf("--%s=%s: must be between %s and %s", check.flag, *check.value, check.low, check.high)
@@ -54,7 +61,17 @@ func (f *fleet) Validate() error {
 		flag  string
 		value *int32
 		high  int32
+	}{{"flap-limit", f.FlapLimit, 20}, {"silence-factor", f.SilenceFactor, 100}} {
+		if check.value != nil && (*check.value < 0 || *check.value > check.high) {
+			return fmt.Errorf("--%s=%d: must be between 0 and %d", check.flag, *check.value, check.high)
+		}
+	}
+	for _, check := range []struct {
+		flag  string
+		value *int32
+		high  int32
 	}{
+		{"safety-slow-percent", f.SafetySlowPercent, 100},
 		{"account-cap", f.AccountCap, 1_000_000}, {"fleet-cap", f.FleetCap, 1_000_000}, {"signal-cap", f.SignalCap, 1_000_000},
 		{"safety-accounts", f.SafetyAccounts, 1_000_000}, {"safety-percent", f.SafetyPercent, 100},
 	} {
@@ -80,6 +97,8 @@ func (f *fleet) apply(ctx context.Context, db *store.Store, e *env) error {
 		Tick: f.Tick, AccountCap: f.AccountCap, FleetCap: f.FleetCap, SignalCap: f.SignalCap, Jitter: f.Jitter, Tolerance: f.Tolerance,
 		KeepHistory: f.KeepHistory, KeepSignals: f.KeepSignals,
 		SafetyAccounts: f.SafetyAccounts, SafetyPercent: f.SafetyPercent, SafetyWindow: f.SafetyWindow, SafetyCalm: f.SafetyCalm,
+		SafetySlowPercent: f.SafetySlowPercent, SafetySlowWindow: f.SafetySlowWindow,
+		FlapLimit: f.FlapLimit, FlapWait: f.FlapWait, SilenceFactor: f.SilenceFactor,
 		ChangedBy: "flags:" + login() + "@" + host,
 	})
 	if err != nil {

@@ -93,12 +93,13 @@ func (f *workFlag) Validate() error {
 
 // httpFlag has the flags of a process that serves HTTP.
 type httpFlag struct {
-	adminFlag       `embed:""`
-	Addr            string  `help:"Address to listen on." default:"127.0.0.1:8080" env:"THAW_ADDR"`
-	UnipileV1Secret secrets `name:"unipile-v1-secret" help:"Secret that Unipile v1 sends in its header, of at least 16 characters and without a comma. Two, separated by a comma, while one replaces the other. None: the route does not exist." placeholder:"SECRET" env:"THAW_UNIPILE_V1_SECRET"`
-	UnipileV1Header string  `name:"unipile-v1-header" help:"Name of the header in which Unipile v1 sends its secret." default:"Unipile-Auth" env:"THAW_UNIPILE_V1_HEADER"`
-	UnipileV2Secret secrets `name:"unipile-v2-secret" help:"Signing secret of Unipile v2, of at least 16 characters and without a comma, or two. None: the route does not exist." placeholder:"SECRET" env:"THAW_UNIPILE_V2_SECRET"`
-	StandardSecret  secrets `help:"Signing secret of Standard Webhooks, or two: whsec_ and base64 of 24 to 64 bytes. None: the route does not exist." placeholder:"SECRET" env:"THAW_STANDARD_SECRET"`
+	adminFlag         `embed:""`
+	Addr              string  `help:"Address to listen on." default:"127.0.0.1:8080" env:"THAW_ADDR"`
+	UnipileV1Secret   secrets `name:"unipile-v1-secret" help:"Secret that Unipile v1 sends in its header, of at least 16 characters and without a comma. Two, separated by a comma, while one replaces the other. None: the route does not exist." placeholder:"SECRET" env:"THAW_UNIPILE_V1_SECRET"`
+	UnipileV1Header   string  `name:"unipile-v1-header" help:"Name of the header in which Unipile v1 sends its secret." default:"Unipile-Auth" env:"THAW_UNIPILE_V1_HEADER"`
+	UnipileV2Secret   secrets `name:"unipile-v2-secret" help:"Signing secret of Unipile v2, of at least 16 characters and without a comma, or two. None: the route does not exist." placeholder:"SECRET" env:"THAW_UNIPILE_V2_SECRET"`
+	UnipileTestEvents bool    `name:"unipile-test-events" help:"Take events of a Unipile v2 test application (application_production is false) like all others. Without it they are recorded and change nothing." env:"THAW_UNIPILE_TEST_EVENTS"`
+	StandardSecret    secrets `help:"Signing secret of Standard Webhooks, or two: whsec_ and base64 of 24 to 64 bytes. None: the route does not exist." placeholder:"SECRET" env:"THAW_STANDARD_SECRET"`
 }
 
 func (f *httpFlag) Validate() error {
@@ -187,7 +188,8 @@ func (p *longRunning) run(ctx context.Context, e *env, numbers *fleet, work *wor
 			Listener: listener, AdminPassword: web.AdminPassword,
 			Webhooks: webhook.Config{
 				UnipileV1Secrets: web.UnipileV1Secret, UnipileV1Header: web.UnipileV1Header,
-				UnipileV2Secrets: web.UnipileV2Secret, StandardSecrets: web.StandardSecret,
+				UnipileTestEvents: web.UnipileTestEvents,
+				UnipileV2Secrets:  web.UnipileV2Secret, StandardSecrets: web.StandardSecret,
 			},
 		}
 	}

@@ -66,7 +66,7 @@ func unipileV2(t *testing.T, secret string, e event) delivery {
 	t.Helper()
 	body := asJSON(t, map[string]any{
 		"id": e.idOrOwn(), "created_at": e.at, "account_id": "acc_1", "type": e.word,
-		"payload": map[string]any{"timestamp": e.at, "product": "sales_navigator"},
+		"payload": map[string]any{"timestamp": e.at},
 	})
 	header := http.Header{"Content-Type": {"application/json"}}
 	header.Set("unipile-signature", webhook.SignUnipileV2(secret, time.Now(), body))

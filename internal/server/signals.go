@@ -27,7 +27,7 @@ func receive(db *store.Store, wake func(queues ...string), traces trace.TracerPr
 		params := dbsqlc.ReceiveSignalParams{
 			Provider: s.Provider, ProviderAccountID: s.AccountID, RawStatus: s.Raw, Status: orNull(s.Status),
 			OccurredAt: orNull(s.OccurredAt), MemberID: orNull(s.MemberID), DeliveryKey: orNull(s.DeliveryKey),
-			JustCreated: s.Fresh, Body: s.Body,
+			JustCreated: s.Fresh, Body: s.Body, Product: orNull(s.Product), V1AccountID: orNull(s.V1AccountID),
 		}
 		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 		defer cancel()

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -140,9 +141,18 @@ func optional(texts ...text) error {
 		if !utf8.ValidString(t.value) || strings.ContainsRune(t.value, 0) {
 			return malformed("%s contains bytes that are not text: send UTF-8 without NUL", t.name)
 		}
+		if strings.ContainsFunc(t.value, unicode.IsControl) {
+			return malformed("%s contains control characters: send it without line breaks and the like", t.name)
+		}
 	}
 	return nil
 }
+
+// The times that the database takes (account_signals_occurred_at_is_bounded).
+var (
+	firstTime = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	endOfTime = time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
+)
 
 // parseTime reads an RFC 3339 time. An empty one is the zero time.
 func parseTime(t text) (time.Time, error) {
@@ -153,5 +163,8 @@ func parseTime(t text) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, malformed("%s is not an RFC 3339 time: send it like 2026-05-07T10:00:00Z, or leave it out", t.name)
 	}
-	return at.UTC(), nil
+	if at = at.UTC(); at.Before(firstTime) || !at.Before(endOfTime) {
+		return time.Time{}, malformed("%s is in the year %d: send a time from 2000 to 2099, or leave it out", t.name, at.Year())
+	}
+	return at, nil
 }

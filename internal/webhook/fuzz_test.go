@@ -12,7 +12,7 @@ import (
 )
 
 // statuses are what an accounts row may have.
-var statuses = []string{"connecting", "connected", "needs_verification", "disconnected", "restricted", "error", "removed"}
+var statuses = []string{"connecting", "connected", "needs_verification", "disconnected", "restricted", "error", "removed", "reconnected", "locked", "unlocked"}
 
 // checkDecoded holds a decoder to its promises, whatever the input: an error is a 400 for the sender; a
 // signal has a known status or none, an account if it has a status, and nothing that Postgres refuses.
@@ -69,7 +69,7 @@ func FuzzUnipileV2(f *testing.F) {
 	}
 	add(`{"id":"evt_1","type":"message.new","payload":[]}`)
 	f.Fuzz(func(t *testing.T, body []byte) {
-		s, err := decodeUnipileV2(body)
+		s, err := decodeUnipileV2(body, false)
 		checkDecoded(t, body, s, err)
 	})
 }

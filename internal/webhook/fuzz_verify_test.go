@@ -58,7 +58,7 @@ func FuzzUnipileV1Header(f *testing.F) {
 }
 
 func FuzzUnipileV2Header(f *testing.F) {
-	u, err := newUnipileV2([]string{"another-secret-that-is-not-used", fuzzV2Secret})
+	u, err := newUnipileV2([]string{"another-secret-that-is-not-used", fuzzV2Secret}, false)
 	require.NoError(f, err)
 	body := []byte(`{"id":"evt_1"}`)
 	right := SignUnipileV2(fuzzV2Secret, now, body)

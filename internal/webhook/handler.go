@@ -38,6 +38,10 @@ type Config struct {
 	// None: there is no /webhooks/unipile/v2.
 	UnipileV2Secrets []string
 
+	// UnipileTestEvents says that Unipile v2 events of a test application (application_production is
+	// false) count. Default false: they are recorded and change nothing.
+	UnipileTestEvents bool
+
 	// StandardSecrets are Standard Webhooks secrets: "whsec_" and base64 of 24 to 64 bytes. At most two.
 	// None: there is no /webhooks/standard.
 	StandardSecrets []string
@@ -83,7 +87,7 @@ func Register(mux *http.ServeMux, c Config) error {
 			return newUnipileV1(c.UnipileV1Header, c.UnipileV1Secrets)
 		}},
 		{"unipile v2", "POST /webhooks/unipile/v2", c.UnipileV2Secrets, func() (dialect, error) {
-			return newUnipileV2(c.UnipileV2Secrets)
+			return newUnipileV2(c.UnipileV2Secrets, c.UnipileTestEvents)
 		}},
 		{"standard", "POST /webhooks/standard", c.StandardSecrets, func() (dialect, error) {
 			return newStandard(c.StandardSecrets)

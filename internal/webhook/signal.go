@@ -16,8 +16,9 @@ type Signal struct {
 	DeliveryKey string
 
 	// Provider is the network of the account, such as "linkedin": the lower-cased account_type in
-	// Unipile v1; always "linkedin" in Unipile v2, which names no network; data.provider in Standard
-	// Webhooks. Empty only in a Standard Webhooks delivery of a type other than "account.status".
+	// Unipile v1; the lower-cased account_provider in Unipile v2, "linkedin" where it is missing;
+	// data.provider in Standard Webhooks. Empty only in a Standard Webhooks delivery of a type other
+	// than "account.status".
 	Provider string
 
 	// AccountID is the account as the provider knows it. Empty only where Status is empty too: the
@@ -30,8 +31,15 @@ type Signal struct {
 	// Raw is the provider's own word: "CREDENTIALS", "account.status.errored".
 	Raw string
 
-	// Status is one of Thaw's account statuses. Empty: a word or a type that is not in our tables,
-	// to be recorded and ignored.
+	// V1AccountID is the ID that the account had in the provider's former API. Empty: not said.
+	V1AccountID string
+
+	// Product is the one product of the account that Status is about, such as "sales_navigator". Empty:
+	// Status is about the account.
+	Product string
+
+	// Status is one of Thaw's account statuses, or "reconnected", "locked" or "unlocked". Empty: a word
+	// or a type that is not in our tables, or an event of a test application, to be recorded and ignored.
 	Status string
 
 	// Fresh is set for an account that was only just created: it is connecting, has never sent
@@ -62,6 +70,12 @@ const (
 	restricted        = "restricted"
 	failing           = "error"
 	removed           = "removed"
+
+	// reconnected: the login went through, and the provider has yet to confirm that the account works.
+	reconnected = "reconnected"
+	// A lock stands beside the status.
+	locked   = "locked"
+	unlocked = "unlocked"
 )
 
 // meaning is what a provider's word says about an account. The zero meaning is that of a word that is

@@ -21,7 +21,7 @@ const (
 	standardType = "account.status"
 )
 
-// standardMeanings has the values of data.status: Thaw's own words.
+// standardMeanings has the values of data.status: Thaw's own statuses, a login and a lock.
 var standardMeanings = map[string]meaning{
 	connecting:        {status: connecting},
 	connected:         {status: connected},
@@ -30,6 +30,9 @@ var standardMeanings = map[string]meaning{
 	restricted:        {status: restricted},
 	failing:           {status: failing},
 	removed:           {status: removed},
+	reconnected:       {status: reconnected},
+	locked:            {status: locked},
+	unlocked:          {status: unlocked},
 }
 
 // standard speaks Standard Webhooks: the signature covers webhook-id, webhook-timestamp and the body, and
@@ -126,6 +129,7 @@ func decodeStandard(id string, body []byte) (Signal, error) {
 			AccountID string `json:"account_id"`
 			Status    string `json:"status"`
 			MemberID  string `json:"member_id"`
+			V1ID      string `json:"v1_account_id"`
 		} `json:"data"`
 	}
 	wrongType := fill(body, &event)
@@ -137,8 +141,9 @@ func decodeStandard(id string, body []byte) (Signal, error) {
 	if err := required(text{standardwebhooks.HeaderWebhookID, id}, text{"type", event.Type}); err != nil {
 		return Signal{}, err
 	}
+	// Other senders write the time of their events in other forms: it matters only for a status.
 	occurredAt, err := parseTime(text{"timestamp", event.Timestamp})
-	if err != nil {
+	if err != nil && isStatus {
 		return Signal{}, err
 	}
 	signal := Signal{
@@ -160,10 +165,10 @@ func decodeStandard(id string, body []byte) (Signal, error) {
 	if err != nil {
 		return Signal{}, err
 	}
-	if err := optional(text{"data.member_id", data.MemberID}); err != nil {
+	if err := optional(text{"data.member_id", data.MemberID}, text{"data.v1_account_id", data.V1ID}); err != nil {
 		return Signal{}, err
 	}
-	signal.Provider, signal.AccountID, signal.MemberID = data.Provider, data.AccountID, data.MemberID
+	signal.Provider, signal.AccountID, signal.MemberID, signal.V1AccountID = data.Provider, data.AccountID, data.MemberID, data.V1ID
 	signal.Raw, signal.Status = data.Status, standardMeanings[data.Status].status
 	return signal, nil
 }

@@ -23,6 +23,9 @@ func TestStandardMeanings(t *testing.T) {
 		"restricted":         "restricted",
 		"error":              "error",
 		"removed":            "removed",
+		"reconnected":        "reconnected",
+		"locked":             "locked",
+		"unlocked":           "unlocked",
 		"CONNECTED":          "",
 		"hibernating":        "",
 	}
@@ -62,6 +65,33 @@ func TestStandardOtherTypes(t *testing.T) {
 	}
 }
 
+// TestStandardOtherTypesMayHaveAnyTime: other senders write the time of their events in other forms.
+func TestStandardOtherTypesMayHaveAnyTime(t *testing.T) {
+	t.Parallel()
+	for _, timestamp := range []string{`"now"`, `"2026-05-07 10:00"`, `1778148003`, `null`, `"12000-01-01T00:00:00Z"`} {
+		t.Run(timestamp, func(t *testing.T) {
+			t.Parallel()
+			s := setup(t)
+			body := `{"type":"endpoint.test","timestamp":` + timestamp + `}`
+
+			require.Equal(t, http.StatusOK, s.post(t, standardPath, signedStandard(t, "msg_1", body), body).status)
+
+			require.Equal(t, []webhook.Signal{{Source: "standard", DeliveryKey: "standard:msg_1", Raw: "endpoint.test", Body: []byte(body)}}, s.received())
+		})
+	}
+}
+
+// TestStandardNamesTheFormerAccount: a fleet that moves from one API to another keeps its people.
+func TestStandardNamesTheFormerAccount(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	body := `{"type":"account.status","data":{"provider":"linkedin","account_id":"new","status":"connected","v1_account_id":"old"}}`
+
+	require.Equal(t, http.StatusOK, s.post(t, standardPath, signedStandard(t, "msg_1", body), body).status)
+
+	require.Equal(t, "old", s.received()[0].V1AccountID)
+}
+
 func TestStandardMalformed(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, body, says string }{
@@ -75,7 +105,11 @@ func TestStandardMalformed(t *testing.T) {
 		{"member a number", `{"type":"account.status","data":{"provider":"linkedin","account_id":"a","status":"connected","member_id":7}}`, "data.member_id is a JSON number"},
 		{"member too long", `{"type":"account.status","data":{"provider":"linkedin","account_id":"a","status":"connected","member_id":"` + strings.Repeat("m", 257) + `"}}`, "data.member_id is 257 bytes long"},
 		{"time", `{"type":"account.status","timestamp":"2026-05-07 10:00","data":{"provider":"linkedin","account_id":"a","status":"connected"}}`, "timestamp is not an RFC 3339 time"},
-		{"time of another type", `{"type":"endpoint.test","timestamp":"now"}`, "timestamp is not an RFC 3339 time"},
+		{"time of the year 0", `{"type":"account.status","timestamp":"0000-01-01T00:00:00+01:00","data":{"provider":"linkedin","account_id":"a","status":"connected"}}`, "timestamp is in the year -1: send a time from 2000 to 2099"},
+		{"time of the far past", `{"type":"account.status","timestamp":"1999-12-31T23:59:59Z","data":{"provider":"linkedin","account_id":"a","status":"connected"}}`, "timestamp is in the year 1999"},
+		{"time of the year 10000", `{"type":"account.status","timestamp":"9999-12-31T23:59:59-01:00","data":{"provider":"linkedin","account_id":"a","status":"connected"}}`, "timestamp is in the year 10000"},
+		{"status with a line break", `{"type":"account.status","data":{"provider":"linkedin","account_id":"a","status":"con\nnected"}}`, "data.status contains control characters"},
+		{"former account too long", `{"type":"account.status","data":{"provider":"linkedin","account_id":"a","status":"connected","v1_account_id":"` + strings.Repeat("m", 257) + `"}}`, "data.v1_account_id is 257 bytes long"},
 	}
 	s := setup(t)
 	for _, test := range tests {

@@ -16,7 +16,7 @@ const unipileV1DefaultHeader = "Unipile-Auth"
 // https://developer.unipile.com/docs/account-lifecycle
 var unipileV1Meanings = map[string]meaning{
 	"OK":               {status: connected},
-	"RECONNECTED":      {status: connected},
+	"RECONNECTED":      {status: reconnected},
 	"SYNC_SUCCESS":     {status: connected},
 	"CREATION_SUCCESS": {status: connecting, fresh: true},
 	"CONNECTING":       {status: connecting},

@@ -20,7 +20,7 @@ func TestUnipileV1Meanings(t *testing.T) {
 		fresh           bool
 	}{
 		{"OK", "connected", false},
-		{"RECONNECTED", "connected", false},
+		{"RECONNECTED", "reconnected", false},
 		{"SYNC_SUCCESS", "connected", false},
 		{"CREATION_SUCCESS", "connecting", true},
 		{"CONNECTING", "connecting", false},

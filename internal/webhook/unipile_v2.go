@@ -1,11 +1,13 @@
 package webhook
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -14,15 +16,20 @@ import (
 const unipileV2Header = "unipile-signature"
 
 // unipileV2Meanings has the values of type that say something about an account's status. Others, such as
-// account.initial_sync.completed, are tolerated.
+// account.initial_sync.completed, are tolerated. Degraded: one product has an error, another runs. Partial:
+// one product wants its login back. Paused is not sent any more.
 // https://developer.unipile.com/v2.0/reference/event-types-1
 var unipileV2Meanings = map[string]meaning{
 	"account.status.running":      {status: connected},
-	"account.reconnect":           {status: connected},
+	"account.reconnect":           {status: reconnected},
 	"account.add":                 {status: connecting, fresh: true},
 	"account.status.errored":      {status: failing},
 	"account.status.paused":       {status: failing},
+	"account.status.degraded":     {status: failing},
+	"account.status.partial":      {status: needsVerification},
 	"account.status.disconnected": {status: disconnected},
+	"account.locked":              {status: locked},
+	"account.unlocked":            {status: unlocked},
 	"account.remove":              {status: removed},
 }
 
@@ -33,9 +40,11 @@ var unipileV2Meanings = map[string]meaning{
 // file.
 type unipileV2 struct {
 	secrets []string
+	// testEvents says that the events of a test application count.
+	testEvents bool
 }
 
-func newUnipileV2(secrets []string) (*unipileV2, error) {
+func newUnipileV2(secrets []string, testEvents bool) (*unipileV2, error) {
 	for i, secret := range secrets {
 		if secret == "" || secret != strings.TrimSpace(secret) {
 			return nil, fmt.Errorf("secret %d of %d is empty or has space around it: copy it again", i+1, len(secrets))
@@ -44,7 +53,7 @@ func newUnipileV2(secrets []string) (*unipileV2, error) {
 			return nil, err
 		}
 	}
-	return &unipileV2{secrets: secrets}, nil
+	return &unipileV2{secrets: secrets, testEvents: testEvents}, nil
 }
 
 // SignUnipileV2 returns the value of the header unipile-signature for a body that is sent at the given
@@ -107,20 +116,42 @@ func (u *unipileV2) signed(t string, body []byte, signatures [][]byte) bool {
 }
 
 func (u *unipileV2) decode(_ http.Header, body []byte) (Signal, error) {
-	return decodeUnipileV2(body)
+	return decodeUnipileV2(body, u.testEvents)
 }
 
-func decodeUnipileV2(body []byte) (Signal, error) {
+// unipileV2Account is what account.add and account.reconnect carry of the account.
+type unipileV2Account struct {
+	Status   string            `json:"status"`
+	Metadata unipileV2Metadata `json:"metadata"`
+}
+
+// unipileV2Metadata names the account of v1 that an account of v2 was.
+type unipileV2Metadata struct {
+	V1AccountID string `json:"v1_account_id"`
+}
+
+// runs says whether the account itself is reported as working.
+func (a unipileV2Account) runs() bool {
+	return strings.EqualFold(a.Status, "running") || strings.EqualFold(a.Status, "ok")
+}
+
+func decodeUnipileV2(body []byte, testEvents bool) (Signal, error) {
 	if err := checkJSON(body); err != nil {
 		return Signal{}, err
 	}
 	var event struct {
-		ID        string `json:"id"`
-		Type      string `json:"type"`
-		CreatedAt string `json:"created_at"`
-		AccountID string `json:"account_id"`
-		Payload   struct {
-			Timestamp string `json:"timestamp"`
+		ID         string            `json:"id"`
+		Type       string            `json:"type"`
+		CreatedAt  string            `json:"created_at"`
+		AccountID  string            `json:"account_id"`
+		Provider   string            `json:"account_provider"`
+		Production *bool             `json:"application_production"`
+		Metadata   unipileV2Metadata `json:"metadata"`
+		Payload    struct {
+			Timestamp string            `json:"timestamp"`
+			Product   string            `json:"product"`
+			Account   unipileV2Account  `json:"account"`
+			Metadata  unipileV2Metadata `json:"metadata"`
 		} `json:"payload"`
 	}
 	wrongType := fill(body, &event)
@@ -132,8 +163,8 @@ func decodeUnipileV2(body []byte) (Signal, error) {
 	if err := required(text{"id", event.ID}, text{"type", event.Type}); err != nil {
 		return Signal{}, err
 	}
-	account := text{"account_id", event.AccountID}
-	if err := optional(account); err != nil {
+	account, provider := text{"account_id", event.AccountID}, text{"account_provider", event.Provider}
+	if err := optional(account, provider); err != nil {
 		return Signal{}, err
 	}
 	if err := required(account); err != nil && known {
@@ -143,18 +174,42 @@ func decodeUnipileV2(body []byte) (Signal, error) {
 	if err != nil && known {
 		return Signal{}, err
 	}
-	return Signal{
+	signal := Signal{
 		Source:      "unipile_v2",
 		DeliveryKey: "unipile_v2:" + event.ID,
-		Provider:    "linkedin",
+		Provider:    strings.ToLower(cmp.Or(event.Provider, "linkedin")),
 		AccountID:   event.AccountID,
 		Raw:         event.Type,
-		Status:      m.status,
-		Fresh:       m.fresh,
 		OccurredAt:  occurredAt,
 		Body:        body,
-	}, nil
+	}
+	// An event of a test application is about no account of the platform.
+	if !known || !testEvents && event.Production != nil && !*event.Production {
+		return signal, nil
+	}
+	v1ID := text{"v1_account_id", cmp.Or(event.Payload.Account.Metadata.V1AccountID, event.Payload.Metadata.V1AccountID, event.Metadata.V1AccountID)}
+	if err := optional(v1ID); err != nil {
+		return Signal{}, err
+	}
+	signal.Status, signal.Fresh, signal.V1AccountID = m.status, m.fresh, v1ID.value
+	switch event.Type {
+	case "account.add", "account.reconnect":
+		// The login went through. Whether the account works is for account.status.running to say, unless the event does.
+		if event.Payload.Account.runs() {
+			signal.Status, signal.Fresh = connected, false
+		}
+	default:
+		if strings.HasPrefix(event.Type, "account.status.") && event.Payload.Product != "" {
+			if signal.Product = strings.ToLower(event.Payload.Product); !product.MatchString(signal.Product) {
+				return Signal{}, malformed("payload.product is not the name of a product: send letters, digits and underscores, at most 64")
+			}
+		}
+	}
+	return signal, nil
 }
+
+// product is what the name of a product may look like: classic, company, recruiter, sales_navigator today.
+var product = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
 
 // unipileV2Time is when the account changed, else when the event about it was made.
 func unipileV2Time(payloadTimestamp, createdAt string) (time.Time, error) {

@@ -3,6 +3,7 @@ package webhook_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,61 @@ import (
 	"github.com/thawline/thaw/internal/webhook"
 )
 
+// What else an event of v2 says beside its type: all fields of the envelope and the payload that change the signal.
+func TestUnipileV2Fields(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, eventType, fields string
+		want                    webhook.Signal // Provider, Status, Fresh, Product, V1AccountID
+	}{
+		{"network", "account.status.running", `"account_provider":"INSTAGRAM","payload":{}`, webhook.Signal{Provider: "instagram", Status: "connected"}},
+		{"no network", "account.status.running", `"payload":{}`, webhook.Signal{Provider: "linkedin", Status: "connected"}},
+		{"production", "account.status.running", `"application_production":true`, webhook.Signal{Provider: "linkedin", Status: "connected"}},
+		{"test application", "account.status.disconnected", `"application_production":false`, webhook.Signal{Provider: "linkedin"}},
+		{"one product", "account.status.disconnected", `"payload":{"product":"sales_navigator"}`, webhook.Signal{Provider: "linkedin", Status: "disconnected", Product: "sales_navigator"}},
+		{"one product works", "account.status.running", `"payload":{"product":"CLASSIC"}`, webhook.Signal{Provider: "linkedin", Status: "connected", Product: "classic"}},
+		{"a lock is of the account", "account.locked", `"payload":{"product":"recruiter"}`, webhook.Signal{Provider: "linkedin", Status: "locked"}},
+		{"reconnect that runs", "account.reconnect", `"payload":{"account":{"id":"acc_7","status":"running"}}`, webhook.Signal{Provider: "linkedin", Status: "connected"}},
+		{"reconnect that does not", "account.reconnect", `"payload":{"account":{"id":"acc_7","status":"disconnected"}}`, webhook.Signal{Provider: "linkedin", Status: "reconnected"}},
+		{"added and running", "account.add", `"payload":{"account":{"id":"acc_7","status":"OK"}}`, webhook.Signal{Provider: "linkedin", Status: "connected"}},
+		{"added", "account.add", `"payload":{"account":{"id":"acc_7"}}`, webhook.Signal{Provider: "linkedin", Status: "connecting", Fresh: true}},
+		{"former account", "account.add", `"payload":{"account":{"metadata":{"v1_account_id":"h_old"}}}`, webhook.Signal{Provider: "linkedin", Status: "connecting", Fresh: true, V1AccountID: "h_old"}},
+		{"former account in the payload", "account.status.running", `"payload":{"metadata":{"v1_account_id":"h_old"}}`, webhook.Signal{Provider: "linkedin", Status: "connected", V1AccountID: "h_old"}},
+		{"former account in the envelope", "account.status.running", `"metadata":{"v1_account_id":"h_old"}`, webhook.Signal{Provider: "linkedin", Status: "connected", V1AccountID: "h_old"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := setup(t)
+			body := fmt.Sprintf(`{"id":"evt_7","created_at":"2026-05-07T10:00:00Z","account_id":"acc_7","type":%q,%s}`, test.eventType, test.fields)
+
+			require.Equal(t, http.StatusOK, s.post(t, v2Path, signedV2(body), body).status)
+
+			got := s.received()[0]
+			require.Equal(t, test.want, webhook.Signal{
+				Provider: got.Provider, Status: got.Status, Fresh: got.Fresh, Product: got.Product, V1AccountID: got.V1AccountID,
+			})
+		})
+	}
+}
+
+// TestUnipileV2TestEventsCountWhereTheyAreAllowed: a staging system has nothing but a test application.
+func TestUnipileV2TestEventsCountWhereTheyAreAllowed(t *testing.T) {
+	t.Parallel()
+	s := &testServer{}
+	mux := http.NewServeMux()
+	require.NoError(t, webhook.Register(mux, webhook.Config{
+		UnipileV2Secrets: []string{v2Secret}, UnipileTestEvents: true, Apply: s.apply, Now: func() time.Time { return now },
+	}))
+	s.Server = httptest.NewServer(mux)
+	t.Cleanup(s.Close)
+	body := `{"id":"evt_7","account_id":"acc_7","type":"account.status.running","application_production":false}`
+
+	require.Equal(t, http.StatusOK, s.post(t, v2Path, signedV2(body), body).status)
+
+	require.Equal(t, "connected", s.received()[0].Status)
+}
+
 func TestUnipileV2Meanings(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -19,7 +75,11 @@ func TestUnipileV2Meanings(t *testing.T) {
 		fresh             bool
 	}{
 		{"account.status.running", "connected", false},
-		{"account.reconnect", "connected", false},
+		{"account.reconnect", "reconnected", false},
+		{"account.status.degraded", "error", false},
+		{"account.status.partial", "needs_verification", false},
+		{"account.locked", "locked", false},
+		{"account.unlocked", "unlocked", false},
 		{"account.add", "connecting", true},
 		{"account.status.errored", "error", false},
 		{"account.status.paused", "error", false},

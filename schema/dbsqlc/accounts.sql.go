@@ -198,7 +198,7 @@ func (q *Queries) AccountSignals(ctx context.Context, arg AccountSignalsParams) 
 
 const accountsOf = `-- name: AccountsOf :many
 WITH wanted AS (
-    SELECT a.id, a.workspace_id, a.provider, a.provider_account_id, a.member_id, a.display_name, a.status, a.last_error, a.status_at, a.first_connected_at, a.connected_at, a.disconnected_at, a.pause_after, a.hold_until, a.hold_reason, a.timezone, a.created_at
+    SELECT a.id, a.workspace_id, a.provider, a.provider_account_id, a.member_id, a.display_name, a.status, a.last_error, a.status_at, a.first_connected_at, a.connected_at, a.disconnected_at, a.reconnected_at, a.locked_at, a.locked_reason, a.lock_status_at, a.link_id, a.lost_at, a.flaps, a.resume_after, a.needs_reconnect_at, a.pause_after, a.hold_until, a.hold_reason, a.timezone, a.created_at
     FROM thaw.accounts AS a
     WHERE a.id = ANY ($1::bigint[])
         AND a.workspace_id BETWEEN $2::bigint AND $3::bigint
@@ -504,13 +504,10 @@ func (q *Queries) PausedInAll(ctx context.Context) (int64, error) {
 }
 
 const siblingKeys = `-- name: SiblingKeys :many
-SELECT sibling.id
-FROM thaw.accounts AS a
-JOIN thaw.accounts AS sibling
-    ON sibling.workspace_id = a.workspace_id AND sibling.provider = a.provider AND sibling.member_id = a.member_id
-    AND sibling.id <> a.id
-WHERE a.id = $1::bigint
-ORDER BY sibling.id
+SELECT family.sibling_id AS id
+FROM thaw.siblings AS family
+WHERE family.account_id = $1::bigint
+ORDER BY family.sibling_id
 `
 
 // The other accounts of the same person in the same workspace.

@@ -258,9 +258,8 @@ LEFT JOIN thaw.accounts AS target
     ON target.id = (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = account.id)
 CROSS JOIN LATERAL (
     SELECT count(*) AS siblings
-    FROM thaw.accounts AS other
-    WHERE other.workspace_id = account.workspace_id AND other.provider = account.provider
-        AND other.member_id = account.member_id AND other.id <> account.id) AS family
+    FROM thaw.siblings AS sibling
+    WHERE sibling.account_id = account.id) AS family
 WHERE e.prospect_url = ANY ($1::text[])
     AND e.workspace_id BETWEEN $2::bigint AND $3::bigint
 ORDER BY workspace.key, campaign.key, e.id

@@ -25,8 +25,13 @@ UPDATE thaw.settings AS s SET
     safety_percent = coalesce($10::integer, s.safety_percent),
     safety_window = coalesce($11::interval, s.safety_window),
     safety_calm = coalesce($12::interval, s.safety_calm),
+    safety_slow_percent = coalesce($13::integer, s.safety_slow_percent),
+    safety_slow_window = coalesce($14::interval, s.safety_slow_window),
+    flap_limit = coalesce($15::integer, s.flap_limit),
+    flap_wait = coalesce($16::interval, s.flap_wait),
+    silence_factor = coalesce($17::integer, s.silence_factor),
     changed_at = thaw.now(),
-    changed_by = $13::text
+    changed_by = $18::text
 WHERE $1::interval <> s.tick
     OR $2::integer <> s.account_cap
     OR $3::integer <> s.fleet_cap
@@ -39,22 +44,32 @@ WHERE $1::interval <> s.tick
     OR $10::integer <> s.safety_percent
     OR $11::interval <> s.safety_window
     OR $12::interval <> s.safety_calm
+    OR $13::integer <> s.safety_slow_percent
+    OR $14::interval <> s.safety_slow_window
+    OR $15::integer <> s.flap_limit
+    OR $16::interval <> s.flap_wait
+    OR $17::integer <> s.silence_factor
 `
 
 type ConfigureParams struct {
-	Tick           *time.Duration
-	AccountCap     *int32
-	FleetCap       *int32
-	SignalCap      *int32
-	Jitter         *time.Duration
-	Tolerance      *time.Duration
-	KeepHistory    *time.Duration
-	KeepSignals    *time.Duration
-	SafetyAccounts *int32
-	SafetyPercent  *int32
-	SafetyWindow   *time.Duration
-	SafetyCalm     *time.Duration
-	ChangedBy      string
+	Tick              *time.Duration
+	AccountCap        *int32
+	FleetCap          *int32
+	SignalCap         *int32
+	Jitter            *time.Duration
+	Tolerance         *time.Duration
+	KeepHistory       *time.Duration
+	KeepSignals       *time.Duration
+	SafetyAccounts    *int32
+	SafetyPercent     *int32
+	SafetyWindow      *time.Duration
+	SafetyCalm        *time.Duration
+	SafetySlowPercent *int32
+	SafetySlowWindow  *time.Duration
+	FlapLimit         *int32
+	FlapWait          *time.Duration
+	SilenceFactor     *int32
+	ChangedBy         string
 }
 
 // Sets what was given, and only if it differs; the count says whether anything did.
@@ -72,6 +87,11 @@ func (q *Queries) Configure(ctx context.Context, arg ConfigureParams) (int64, er
 		arg.SafetyPercent,
 		arg.SafetyWindow,
 		arg.SafetyCalm,
+		arg.SafetySlowPercent,
+		arg.SafetySlowWindow,
+		arg.FlapLimit,
+		arg.FlapWait,
+		arg.SilenceFactor,
 		arg.ChangedBy,
 	)
 	if err != nil {
@@ -82,23 +102,29 @@ func (q *Queries) Configure(ctx context.Context, arg ConfigureParams) (int64, er
 
 const settings = `-- name: Settings :one
 SELECT s.tick, s.account_cap, s.fleet_cap, s.signal_cap, s.jitter, s.tolerance, s.keep_history,
-    s.keep_signals, s.safety_accounts, s.safety_percent, s.safety_window, s.safety_calm
+    s.keep_signals, s.safety_accounts, s.safety_percent, s.safety_window, s.safety_calm,
+    s.safety_slow_percent, s.safety_slow_window, s.flap_limit, s.flap_wait, s.silence_factor
 FROM thaw.settings AS s
 `
 
 type SettingsRow struct {
-	Tick           time.Duration
-	AccountCap     int32
-	FleetCap       int32
-	SignalCap      int32
-	Jitter         time.Duration
-	Tolerance      time.Duration
-	KeepHistory    time.Duration
-	KeepSignals    time.Duration
-	SafetyAccounts int32
-	SafetyPercent  int32
-	SafetyWindow   time.Duration
-	SafetyCalm     time.Duration
+	Tick              time.Duration
+	AccountCap        int32
+	FleetCap          int32
+	SignalCap         int32
+	Jitter            time.Duration
+	Tolerance         time.Duration
+	KeepHistory       time.Duration
+	KeepSignals       time.Duration
+	SafetyAccounts    int32
+	SafetyPercent     int32
+	SafetyWindow      time.Duration
+	SafetyCalm        time.Duration
+	SafetySlowPercent int32
+	SafetySlowWindow  time.Duration
+	FlapLimit         int32
+	FlapWait          time.Duration
+	SilenceFactor     int32
 }
 
 func (q *Queries) Settings(ctx context.Context) (SettingsRow, error) {
@@ -117,6 +143,11 @@ func (q *Queries) Settings(ctx context.Context) (SettingsRow, error) {
 		&i.SafetyPercent,
 		&i.SafetyWindow,
 		&i.SafetyCalm,
+		&i.SafetySlowPercent,
+		&i.SafetySlowWindow,
+		&i.FlapLimit,
+		&i.FlapWait,
+		&i.SilenceFactor,
 	)
 	return i, err
 }

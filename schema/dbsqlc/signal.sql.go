@@ -10,11 +10,23 @@ import (
 	"time"
 )
 
+const pickUpSignals = `-- name: PickUpSignals :one
+SELECT thaw.pick_up_signals($1::interval)::integer AS settled
+`
+
+// Applies signals that were kept for an account whose row exists by now.
+func (q *Queries) PickUpSignals(ctx context.Context, within time.Duration) (int32, error) {
+	row := q.db.QueryRow(ctx, pickUpSignals, within)
+	var settled int32
+	err := row.Scan(&settled)
+	return settled, err
+}
+
 const receiveSignal = `-- name: ReceiveSignal :one
 SELECT thaw.receive_signal(
     $1, $2, $3, $4::text,
     $5::timestamptz, $6::text, $7::text,
-    $8::boolean, $9::jsonb)::text AS outcome
+    $8::boolean, $9::jsonb, $10::text, $11::text)::text AS outcome
 `
 
 type ReceiveSignalParams struct {
@@ -27,6 +39,8 @@ type ReceiveSignalParams struct {
 	DeliveryKey       *string
 	JustCreated       bool
 	Body              []byte
+	Product           *string
+	V1AccountID       *string
 }
 
 // Records a delivery, applies it if it is news, enqueues its job.
@@ -41,6 +55,8 @@ func (q *Queries) ReceiveSignal(ctx context.Context, arg ReceiveSignalParams) (s
 		arg.DeliveryKey,
 		arg.JustCreated,
 		arg.Body,
+		arg.Product,
+		arg.V1AccountID,
 	)
 	var outcome string
 	err := row.Scan(&outcome)

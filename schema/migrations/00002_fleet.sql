@@ -48,6 +48,15 @@ CREATE TABLE thaw.settings (
     safety_percent  integer NOT NULL DEFAULT 20 CHECK (safety_percent BETWEEN 1 AND 100),
     safety_window   interval NOT NULL DEFAULT '10 minutes' CHECK (safety_window BETWEEN '1 minute' AND '1 day'),
     safety_calm     interval NOT NULL DEFAULT '30 minutes' CHECK (safety_calm BETWEEN '1 minute' AND '7 days'),
+    -- The same for losses that come slowly: accounts that were lost within the slow window and are not back.
+    safety_slow_percent integer NOT NULL DEFAULT 30 CHECK (safety_slow_percent BETWEEN 1 AND 100),
+    safety_slow_window  interval NOT NULL DEFAULT '6 hours' CHECK (safety_slow_window BETWEEN '1 hour' AND '7 days'),
+    -- An account that was lost this often within an hour is flapping; 0: no account is.
+    flap_limit      integer NOT NULL DEFAULT 3 CHECK (flap_limit BETWEEN 0 AND 20),
+    -- How long a flapping account must have been connected before it resumes prospects.
+    flap_wait       interval NOT NULL DEFAULT '10 minutes' CHECK (flap_wait BETWEEN '0' AND '1 day'),
+    -- A provider is silent after this many times its usual silence; 0: never.
+    silence_factor  integer NOT NULL DEFAULT 2 CHECK (silence_factor BETWEEN 0 AND 100),
     changed_at   timestamptz NOT NULL DEFAULT thaw.now(),
     changed_by   text,
     -- Ticks are keys in job arguments, written in whole seconds.
@@ -112,11 +121,20 @@ CREATE TABLE thaw.accounts (
     member_id           text CHECK (member_id <> ''),
     display_name        text NOT NULL DEFAULT '',
     status              thaw.account_status NOT NULL DEFAULT 'connecting',
-    last_error          text,
+    last_error          text CHECK (length(last_error) <= 1000),
     status_at           timestamptz,
     first_connected_at  timestamptz,
     connected_at        timestamptz,
     disconnected_at     timestamptz,
+    reconnected_at      timestamptz,
+    locked_at           timestamptz,
+    locked_reason       text,
+    lock_status_at      timestamptz,
+    link_id             bigint,
+    lost_at             timestamptz,
+    flaps               timestamptz[] NOT NULL DEFAULT '{}',
+    resume_after        timestamptz,
+    needs_reconnect_at  timestamptz,
     pause_after         timestamptz,
     hold_until          timestamptz,
     hold_reason         text,
@@ -127,6 +145,12 @@ CREATE TABLE thaw.accounts (
     UNIQUE (workspace_id, id),
     CONSTRAINT accounts_provider_account_id_is_visible CHECK (thaw.is_visible(provider_account_id)),
     CONSTRAINT accounts_member_id_is_visible CHECK (thaw.is_visible(member_id)),
+    -- Links never leave a workspace.
+    CONSTRAINT accounts_link_stays_in_its_workspace FOREIGN KEY (workspace_id, link_id) REFERENCES thaw.accounts (workspace_id, id),
+    CONSTRAINT accounts_link_is_to_another CHECK (link_id <> id),
+    CONSTRAINT accounts_lock_has_a_reason CHECK (
+        (locked_at IS NULL) = (locked_reason IS NULL) AND locked_reason <> '' AND length(locked_reason) <= 1000),
+    CONSTRAINT accounts_connected_is_confirmed CHECK (status <> 'connected' OR reconnected_at IS NULL),
     CONSTRAINT accounts_connected_has_no_error CHECK (status <> 'connected' OR last_error IS NULL),
     CONSTRAINT accounts_connected_is_not_due_to_pause CHECK (status <> 'connected' OR pause_after IS NULL),
     CONSTRAINT accounts_hold_has_a_reason CHECK ((hold_until IS NULL) = (hold_reason IS NULL) AND hold_reason <> '')
@@ -140,14 +164,67 @@ COMMENT ON COLUMN thaw.accounts.status_at IS
     'When the status was true according to the newest applied signal; null: no signal has spoken yet.';
 COMMENT ON COLUMN thaw.accounts.disconnected_at IS
     'When the account last ceased to be connected; null: it never did. It stays when the account is back.';
+COMMENT ON COLUMN thaw.accounts.reconnected_at IS
+    'When the login went through; the provider has not confirmed since that the account works. Null: there is nothing to confirm.';
+COMMENT ON COLUMN thaw.accounts.locked_at IS
+    'Since when the provider locks the account; null: it does not. A lock stands beside the status: a locked account that is connected is not used.';
+COMMENT ON COLUMN thaw.accounts.lock_status_at IS
+    'When the account was last locked or unlocked, by the time of the signal.';
+COMMENT ON COLUMN thaw.accounts.link_id IS
+    'The first of the accounts that are linked as one person''s, beside those with the same member_id; null: this one, or no link.';
+COMMENT ON COLUMN thaw.accounts.lost_at IS
+    'The last loss of the connection that counts for safety mode: those of a flapping account do not.';
+COMMENT ON COLUMN thaw.accounts.flaps IS
+    'When the connection was lost, newest first; no more times than settings.flap_limit needs.';
+COMMENT ON COLUMN thaw.accounts.resume_after IS
+    'A flapping account resumes prospects once it has been connected until then; null: it is not flapping.';
+COMMENT ON COLUMN thaw.accounts.needs_reconnect_at IS
+    'When the message account.needs_reconnect was written for the present outage; null: there was none.';
 COMMENT ON COLUMN thaw.accounts.pause_after IS
     'When the active enrollments of this account are due to be paused; null: nothing is due.';
 
--- The platform may set a status by a plain UPDATE. When an account connected decides through whom its siblings' prospects
--- wake, and which campaigns a tick looks at, so it is kept here for every writer.
+-- What the provider reported for one product of an account alone ("sales_navigator"). It neither takes the account nor gives it
+-- back; thaw explain shows it.
+CREATE TABLE thaw.account_products (
+    account_id bigint NOT NULL REFERENCES thaw.accounts (id) ON DELETE CASCADE,
+    product    text NOT NULL CHECK (product ~ '^[a-z0-9_]{1,64}$'),
+    status     thaw.account_status NOT NULL,
+    raw_status text NOT NULL,
+    status_at  timestamptz NOT NULL,
+    PRIMARY KEY (account_id, product)
+);
+COMMENT ON TABLE thaw.account_products IS
+    'The newest status of each product of an account for which the provider reports one by itself.';
+
+-- Whether an account is flapping: it was lost flap_limit times within the last hour. A pure look at the row, no history.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.accounts_note_connection() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION thaw.is_flapping(p_flaps timestamptz[]) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 BEGIN
+    RETURN (SELECT s.flap_limit > 0 AND coalesce(p_flaps[s.flap_limit] > thaw.now() - interval '1 hour', false)
+            FROM thaw.settings AS s);
+END;
+$$;
+-- +goose StatementEnd
+
+-- The platform may set a status by a plain UPDATE. When an account connected decides through which account its siblings'
+-- prospects are resumed, and which campaigns a tick looks at, so it is kept here for every writer. What went with the old status
+-- goes with it: an error that the writer has not set anew, a pause that is due, a login that waited for its confirmation.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.accounts_note_connection() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        IF NEW.last_error IS NOT DISTINCT FROM OLD.last_error THEN
+            NEW.last_error := NULL;
+        END IF;
+        NEW.resume_after := CASE WHEN thaw.is_flapping(OLD.flaps)
+            THEN thaw.now() + (SELECT s.flap_wait FROM thaw.settings AS s) END;
+        -- The outage of a flapping account is over when it has been connected for long enough: thaw.tell_recovered.
+        IF NEW.resume_after IS NULL THEN
+            NEW.needs_reconnect_at := NULL;
+        END IF;
+    END IF;
+    NEW.reconnected_at := NULL;
     IF TG_OP = 'INSERT' THEN
         NEW.connected_at := coalesce(NEW.connected_at, thaw.now());
     ELSIF NEW.connected_at IS NOT DISTINCT FROM OLD.connected_at THEN
@@ -165,11 +242,23 @@ CREATE TRIGGER accounts_note_connection_update BEFORE UPDATE OF status ON thaw.a
     FOR EACH ROW WHEN (NEW.status = 'connected' AND OLD.status <> 'connected')
     EXECUTE FUNCTION thaw.accounts_note_connection();
 
--- The other way too: the monitor of safety mode counts the accounts that were lost of late, by signal or not.
+-- Each loss that counts takes a number. The difference of two numbers says how many there were at most between two moments,
+-- without counting rows; a loss that is rolled back leaves its number out.
+CREATE SEQUENCE thaw.losses_seq;
+SELECT setval('thaw.losses_seq', 1);
+
+-- The other way too: the monitor of safety mode counts the accounts that were lost of late, by signal or not. An account that
+-- flaps counts with its first losses alone: a few of them must not keep the whole fleet in safety mode.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.accounts_note_disconnection() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION thaw.accounts_note_disconnection() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     NEW.disconnected_at := thaw.now();
+    NEW.flaps := (thaw.now() || OLD.flaps)[1:greatest((SELECT s.flap_limit FROM thaw.settings AS s), 1)];
+    IF NOT thaw.is_flapping(NEW.flaps) THEN
+        NEW.lost_at := thaw.now();
+        PERFORM nextval('thaw.losses_seq');
+    END IF;
     RETURN NEW;
 END;
 $$;
@@ -222,8 +311,13 @@ CREATE INDEX accounts_name_search_idx ON thaw.accounts (lower(display_name) COLL
 CREATE INDEX accounts_member_idx ON thaw.accounts (member_id, provider, workspace_id) WHERE member_id IS NOT NULL;
 -- The sweep puts back the pause jobs that somebody cancelled.
 CREATE INDEX accounts_pause_due_idx ON thaw.accounts (pause_after) WHERE pause_after IS NOT NULL;
--- The monitor of safety mode asks who was lost of late.
-CREATE INDEX accounts_disconnected_idx ON thaw.accounts (disconnected_at) WHERE disconnected_at IS NOT NULL;
+-- Accounts that are linked without a member.
+CREATE INDEX accounts_link_idx ON thaw.accounts (link_id, workspace_id) WHERE link_id IS NOT NULL;
+-- The monitor of safety mode counts the accounts that were lost of late.
+CREATE INDEX accounts_lost_idx ON thaw.accounts (lost_at) WHERE lost_at IS NOT NULL;
+-- Flapping accounts that have been connected for long enough, to be reported as recovered.
+CREATE INDEX accounts_recovering_idx ON thaw.accounts (resume_after)
+    WHERE needs_reconnect_at IS NOT NULL AND status = 'connected';
 -- Accounts that hang in their connecting.
 CREATE INDEX accounts_connecting_idx ON thaw.accounts (coalesce(status_at, created_at)) WHERE status = 'connecting';
 
@@ -293,11 +387,13 @@ CREATE INDEX enrollments_paused_idx ON thaw.enrollments (waits_for_account, acco
 CREATE INDEX enrollments_active_idx ON thaw.enrollments (account_id, campaign_id, id) WHERE status = 'active';
 
 -- +goose Down
-DROP TABLE thaw.enrollments, thaw.campaigns, thaw.accounts, thaw.workspaces, thaw.safety;
+DROP TABLE thaw.enrollments, thaw.campaigns, thaw.account_products, thaw.accounts, thaw.workspaces, thaw.safety;
 DROP FUNCTION thaw.end_of_range(text);
 DROP FUNCTION thaw.accounts_keep_hold();
 DROP FUNCTION thaw.accounts_note_disconnection();
 DROP FUNCTION thaw.accounts_note_connection();
+DROP FUNCTION thaw.is_flapping(timestamptz[]);
+DROP SEQUENCE thaw.losses_seq;
 DROP FUNCTION thaw.tick(timestamptz);
 DROP TABLE thaw.settings;
 DROP FUNCTION thaw.is_visible(text);

@@ -11,6 +11,8 @@ CREATE TYPE thaw.signal_outcome AS ENUM ('applied', 'duplicate', 'stale', 'unkno
 CREATE TYPE thaw.event_kind AS ENUM ('paused', 'resumed', 'repointed', 'imported', 'released', 'changed');
 -- 'platform': a plain UPDATE, by whatever role.
 CREATE TYPE thaw.event_source AS ENUM ('signal', 'sweep', 'heal', 'operator', 'scheduler', 'import', 'platform');
+-- What a signal is about: the status; a login that went through, which the provider has yet to confirm; a lock beside the status.
+CREATE TYPE thaw.signal_kind AS ENUM ('status', 'login', 'lock', 'unlock');
 -- Where a resume draws its budget. The heal lane has no row in fleet_budgets: each heal brings its own cap.
 CREATE TYPE thaw.lane AS ENUM ('sweep', 'signal', 'heal');
 
@@ -23,8 +25,11 @@ CREATE TABLE thaw.account_signals (
     duplicate_of        bigint,
     raw_status          text NOT NULL,
     status              thaw.account_status,
+    kind                thaw.signal_kind NOT NULL DEFAULT 'status',
     just_created        boolean NOT NULL DEFAULT false,
+    product             text,
     member_id           text,
+    v1_account_id       text,
     occurred_at         timestamptz,
     received_at         timestamptz NOT NULL DEFAULT thaw.now(),
     outcome             thaw.signal_outcome NOT NULL,
@@ -35,13 +40,23 @@ CREATE TABLE thaw.account_signals (
     finished_at         timestamptz,
     CONSTRAINT account_signals_duplicate_names_its_original CHECK ((outcome = 'duplicate') = (duplicate_of IS NOT NULL)),
     CONSTRAINT account_signals_applied_has_an_account CHECK (
-        outcome <> 'applied' OR (account_id IS NOT NULL AND status IS NOT NULL)),
+        outcome <> 'applied' OR (account_id IS NOT NULL AND (status IS NOT NULL OR kind IN ('lock', 'unlock')))),
+    -- Bounded for every writer: what a provider sends is shown on pages and kept in indexes.
+    CONSTRAINT account_signals_text_is_bounded CHECK (
+        length(raw_status) BETWEEN 1 AND 256 AND raw_status !~ '[[:cntrl:]]' AND length(provider) <= 256
+        AND length(provider_account_id) <= 256 AND length(member_id) <= 256 AND length(v1_account_id) <= 256
+        AND length(delivery_key) <= 512 AND length(product) <= 64),
+    CONSTRAINT account_signals_occurred_at_is_bounded CHECK (occurred_at >= '2000-01-01 00:00:00+00' AND occurred_at < '2100-01-01 00:00:00+00'),
     CONSTRAINT account_signals_pass_is_closed_once CHECK (
         (finished_at IS NULL) = (resumed IS NULL) AND (finished_at IS NULL) = (verdict IS NULL) AND resumed >= 0)
 );
 COMMENT ON TABLE thaw.account_signals IS 'Every delivery of an account-status message, with what came of it.';
 COMMENT ON COLUMN thaw.account_signals.delivery_key IS
     'What makes a repeated delivery a duplicate; null where the provider sends nothing of the kind.';
+COMMENT ON COLUMN thaw.account_signals.product IS
+    'The one product that the status is about, which leaves the status of the account alone; null: the account.';
+COMMENT ON COLUMN thaw.account_signals.v1_account_id IS
+    'The ID that the account had in the provider''s former API: the two accounts are linked.';
 COMMENT ON COLUMN thaw.account_signals.just_created IS
     'The provider only just created the account: there is nothing to pause yet.';
 
@@ -49,6 +64,7 @@ CREATE INDEX account_signals_account_idx ON thaw.account_signals (provider, prov
 -- Deliveries for accounts that nobody has written yet, to be applied when their row appears.
 CREATE INDEX account_signals_unknown_idx ON thaw.account_signals (provider, provider_account_id)
     WHERE outcome = 'unknown_account';
+CREATE INDEX account_signals_kept_idx ON thaw.account_signals (received_at) WHERE outcome = 'unknown_account';
 
 -- One summary row a tick. Its insert is what makes a tick swept once.
 CREATE TABLE thaw.sweeps (
@@ -270,7 +286,7 @@ CREATE TABLE thaw.decisions (
     at                 timestamptz NOT NULL DEFAULT thaw.now(),
     what               text NOT NULL CHECK (what IN (
         'safety_entered', 'safety_left', 'held', 'hold_corrected', 'paused', 'resumed', 'auto_resume_off', 'auto_resume_on',
-        'settings_changed')),
+        'settings_changed', 'linked')),
     decided_by         text NOT NULL CHECK (decided_by <> ''),
     -- The database role of the session: decided_by is what the caller says, this is what the server knows.
     session_role       text NOT NULL DEFAULT session_user,
@@ -431,4 +447,4 @@ DROP FUNCTION thaw.accounts_write_history();
 DROP TABLE thaw.decisions, thaw.account_events, thaw.campaign_events, thaw.enrollment_events, thaw.heal_enrollments, thaw.heals, thaw.account_budgets,
     thaw.backlog_samples, thaw.fleet_budgets, thaw.grants, thaw.sweeps,
     thaw.account_signals;
-DROP TYPE thaw.heal_status, thaw.lane, thaw.event_source, thaw.event_kind, thaw.signal_outcome;
+DROP TYPE thaw.heal_status, thaw.lane, thaw.event_source, thaw.event_kind, thaw.signal_kind, thaw.signal_outcome;

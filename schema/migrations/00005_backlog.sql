@@ -6,6 +6,38 @@
 
 -- +goose Up
 
+-- The other accounts of the same person: those with the same member, and those that are linked. Of one workspace always, and of
+-- one provider. A link is one step: it does not make siblings of the siblings that a linked account has by its member.
+CREATE VIEW thaw.siblings AS
+SELECT account.id AS account_id, sibling.id AS sibling_id
+FROM thaw.accounts AS account
+JOIN thaw.accounts AS sibling
+    ON sibling.workspace_id = account.workspace_id
+    AND sibling.provider = account.provider
+    AND sibling.member_id = account.member_id
+    AND sibling.id <> account.id
+UNION ALL
+-- Accounts that were linked to the same one as this account, or to this account itself.
+SELECT account.id, sibling.id
+FROM thaw.accounts AS account
+JOIN thaw.accounts AS sibling
+    ON sibling.link_id = coalesce(account.link_id, account.id)
+    AND sibling.workspace_id = account.workspace_id
+    AND sibling.provider = account.provider
+    AND sibling.id <> account.id
+    AND (sibling.member_id = account.member_id) IS NOT TRUE
+UNION ALL
+-- The account that this one was linked to.
+SELECT account.id, sibling.id
+FROM thaw.accounts AS account
+JOIN thaw.accounts AS sibling
+    ON sibling.id = account.link_id
+    AND sibling.workspace_id = account.workspace_id
+    AND sibling.provider = account.provider
+    AND (sibling.member_id = account.member_id) IS NOT TRUE;
+COMMENT ON VIEW thaw.siblings IS
+    'Pairs of accounts of the same person in the same workspace, by member_id or by a link: one row for each direction.';
+
 -- The account through which the prospects of an account wake: itself while it is connected; else, among the accounts of
 -- the same person in the same workspace, the connected one that connected last. Nobody while it is restricted: a person
 -- decides then, and its pause job may not have said so to all of its prospects yet.
@@ -18,11 +50,8 @@ WHERE source.status = 'connected'
 UNION ALL
 (SELECT DISTINCT ON (source.id) source.id, sibling.id
 FROM thaw.accounts AS source
-JOIN thaw.accounts AS sibling
-    ON sibling.workspace_id = source.workspace_id
-    AND sibling.provider = source.provider
-    AND sibling.member_id = source.member_id
-    AND sibling.status = 'connected'
+JOIN thaw.siblings AS family ON family.account_id = source.id
+JOIN thaw.accounts AS sibling ON sibling.id = family.sibling_id AND sibling.status = 'connected'
 WHERE source.status NOT IN ('connected', 'restricted')
 ORDER BY source.id, sibling.connected_at DESC, sibling.id DESC);
 COMMENT ON VIEW thaw.wake_targets IS 'The account through which the prospects of an account wake; no row: nobody can.';
@@ -40,13 +69,9 @@ BEGIN
             FROM thaw.accounts AS target
             WHERE target.id = p_target_id
             UNION
-            SELECT sibling.id
-            FROM thaw.accounts AS target
-            JOIN thaw.accounts AS sibling
-                ON sibling.workspace_id = target.workspace_id
-                AND sibling.provider = target.provider
-                AND sibling.member_id = target.member_id
-            WHERE target.id = p_target_id) AS family
+            SELECT siblings.sibling_id
+            FROM thaw.siblings AS siblings
+            WHERE siblings.account_id = p_target_id) AS family
         WHERE (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = family.id) = p_target_id);
 END;
 $$;
@@ -60,8 +85,10 @@ CREATE FUNCTION thaw.block_reason(p_account thaw.accounts, p_is_safety_on boolea
 RETURNS text LANGUAGE sql STABLE
 RETURN CASE
     WHEN p_account.status <> 'connected' THEN 'account_not_connected'
+    WHEN p_account.locked_at IS NOT NULL THEN 'account_locked'
     WHEN p_account.hold_until > thaw.now() THEN 'account_on_hold'
     WHEN p_is_safety_on THEN 'safety_mode'
+    WHEN p_account.resume_after > thaw.now() THEN 'account_flapping'
     WHEN NOT p_is_auto_resume_on THEN 'auto_resume_off'
 END;
 -- +goose StatementEnd
@@ -161,3 +188,4 @@ DROP FUNCTION thaw.blocked_by(thaw.accounts, boolean);
 DROP FUNCTION thaw.block_reason(thaw.accounts, boolean, boolean);
 DROP FUNCTION thaw.sources_of(bigint);
 DROP VIEW thaw.wake_targets;
+DROP VIEW thaw.siblings;

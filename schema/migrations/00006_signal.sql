@@ -1,61 +1,106 @@
 -- What a signal does. Webhooks and thaw.signal() come through the same function; nothing else changes a status by signal.
+--
+-- No signal waits for anything but the row of its account. A signal whose account has no row yet is kept. It is applied by the
+-- trigger on the insert of that row, or, where the insert could not see it (both under way at the same moment, or a
+-- snapshot that is older), by thaw.pick_up_signals, which every worker process calls once a second.
 
 -- +goose Up
 
--- Applies a status to an account whose row the caller has locked, if it is newer than what the account has, and enqueues
--- the job that follows from it.
+-- Whether a status counts, for an account that has p_status since p_status_at. Times are compared by the second: of two signals
+-- of one second the one that was received later counts. Connecting takes a connected account back only with a time of its own, in a
+-- later second, and a login never does: Unipile v1 sends no times, so its CREATION_SUCCESS may come after the OK that followed it.
+-- p_at null: the provider sends no time, and the order is that of receipt.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.apply_status(
-    p_account thaw.accounts, p_signal_id bigint, p_status thaw.account_status, p_raw_status text, p_occurred_at timestamptz,
-    p_just_created boolean, p_member_id text
-) RETURNS thaw.signal_outcome LANGUAGE plpgsql AS $$
-DECLARE
-    -- No time of its own: ordered by receipt. A time from the future is a wrong clock; taken at its word it would make
-    -- every later signal look stale.
-    at timestamptz := CASE
-        WHEN p_occurred_at IS NULL THEN greatest(thaw.now(), p_account.status_at + interval '1 microsecond')
-        ELSE least(p_occurred_at, thaw.now() + interval '5 minutes') END;
-    due timestamptz;
+CREATE FUNCTION thaw.is_news(
+    p_status thaw.account_status, p_status_at timestamptz, p_new_status thaw.account_status, p_kind thaw.signal_kind, p_at timestamptz
+) RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    -- At the same moment holding back wins.
-    IF at < p_account.status_at OR (at = p_account.status_at AND p_status = 'connected') THEN
+    IF p_at IS NOT NULL AND date_trunc('second', p_at) < date_trunc('second', p_status_at) THEN
+        RETURN false;
+    END IF;
+    RETURN NOT (p_status = 'connected' AND p_new_status = 'connecting'
+        AND (p_kind = 'login' OR p_at IS NULL OR date_trunc('second', p_at) = date_trunc('second', p_status_at)));
+END;
+$$;
+-- +goose StatementEnd
+
+-- When a signal is taken to have happened. A time from the future is a wrong clock; taken at its word it would make every later
+-- signal look stale.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.happened_at(p_signal thaw.account_signals) RETURNS timestamptz LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN least(coalesce(p_signal.occurred_at, p_signal.received_at), p_signal.received_at + interval '5 minutes');
+END;
+$$;
+-- +goose StatementEnd
+
+-- Applies a signal that has just been received, or one that was kept (p_is_late), to an account whose row the caller has locked,
+-- and enqueues the job that follows from it.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.apply_signal(p_account thaw.accounts, p_signal thaw.account_signals, p_is_late boolean)
+RETURNS thaw.signal_outcome LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    -- Ordered by receipt under the lock of the account: a signal without a time is never older than what the account has.
+    by_receipt boolean := p_signal.occurred_at IS NULL AND NOT p_is_late;
+    at         timestamptz := thaw.happened_at(p_signal);
+    due        timestamptz;
+    until      timestamptz;
+BEGIN
+    PERFORM thaw.link_by_signal(p_account, p_signal.v1_account_id);
+    IF p_signal.kind IN ('lock', 'unlock') THEN
+        RETURN thaw.apply_lock(p_account, p_signal, at, by_receipt);
+    ELSIF p_signal.product IS NOT NULL THEN
+        RETURN thaw.apply_to_product(p_account.id, p_signal, at);
+    END IF;
+
+    IF NOT thaw.is_news(p_account.status, p_account.status_at, p_signal.status, p_signal.kind, CASE WHEN NOT by_receipt THEN at END)
+        -- What was kept came before all that was applied meanwhile.
+        OR p_is_late AND date_trunc('second', at) = date_trunc('second', p_account.status_at)
+    THEN
         RETURN 'stale';
     END IF;
 
     due := CASE
-        WHEN p_status = 'connected' THEN NULL
-        WHEN p_status IN ('disconnected', 'removed', 'restricted', 'needs_verification')
+        WHEN p_signal.status = 'connected' THEN NULL
+        WHEN p_signal.status IN ('disconnected', 'removed', 'restricted', 'needs_verification')
             THEN least(p_account.pause_after, thaw.now())
         -- Just created: there is nothing to pause yet.
-        WHEN p_just_created THEN p_account.pause_after
-        -- A blip: its tolerance runs from the first word of it.
+        WHEN p_signal.just_created THEN p_account.pause_after
+        -- A transient error: its grace period runs from its first signal.
         ELSE coalesce(p_account.pause_after, least(at, thaw.now()) + (SELECT settings.tolerance FROM thaw.settings))
     END;
 
     UPDATE thaw.accounts AS account SET
-        status = p_status,
-        status_at = at,
-        last_error = CASE WHEN p_status IN ('connected', 'connecting') THEN NULL ELSE p_raw_status END,
+        status = p_signal.status,
+        status_at = greatest(at, account.status_at),
+        last_error = CASE WHEN p_signal.status IN ('connected', 'connecting') THEN NULL ELSE p_signal.raw_status END,
         first_connected_at = CASE
-            WHEN p_status = 'connected' THEN coalesce(account.first_connected_at, at)
+            WHEN p_signal.status = 'connected' THEN coalesce(account.first_connected_at, at)
             ELSE account.first_connected_at END,
         connected_at = CASE
-            WHEN p_status = 'connected' AND account.status <> 'connected' THEN at
+            WHEN p_signal.status = 'connected' AND account.status <> 'connected' THEN at
             ELSE account.connected_at END,
+        reconnected_at = CASE
+            WHEN p_signal.kind = 'login' THEN at
+            WHEN p_signal.status = 'connecting' THEN account.reconnected_at END,
         pause_after = due,
-        member_id = coalesce(account.member_id, p_member_id)
-    WHERE account.id = p_account.id;
+        member_id = coalesce(account.member_id, p_signal.member_id)
+    WHERE account.id = p_account.id
+    RETURNING account.resume_after INTO until;
 
-    IF p_account.status = 'connected' AND p_status <> 'connected' THEN
+    IF p_account.status = 'connected' AND p_signal.status <> 'connected' THEN
         PERFORM thaw.notice_losses();
     END IF;
 
-    IF p_status = 'connected' THEN
+    IF p_signal.status = 'connected' THEN
         PERFORM thaw.enqueue('resume_account', 'resume', 1::smallint,
-            jsonb_build_object('account_id', p_account.id, 'signal_id', p_signal_id));
+            jsonb_build_object('account_id', p_account.id, 'signal_id', p_signal.id),
+            -- A flapping account must have been connected for a while first.
+            greatest(until - thaw.now(), interval '0'));
     ELSIF due IS NOT NULL AND (p_account.pause_after IS NULL OR due < p_account.pause_after) THEN
         PERFORM thaw.enqueue('pause_account', 'resume', 1::smallint,
-            jsonb_build_object('account_id', p_account.id, 'signal_id', p_signal_id),
+            jsonb_build_object('account_id', p_account.id, 'signal_id', p_signal.id),
             greatest(due - thaw.now(), interval '0'));
     END IF;
     RETURN 'applied';
@@ -63,141 +108,306 @@ END;
 $$;
 -- +goose StatementEnd
 
+-- A lock stands beside the status and has an order of its own: no status lifts it, and it changes no status.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.apply_lock(p_account thaw.accounts, p_signal thaw.account_signals, p_at timestamptz, p_by_receipt boolean)
+RETURNS thaw.signal_outcome LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT p_by_receipt AND date_trunc('second', p_at) < date_trunc('second', p_account.lock_status_at) THEN
+        RETURN 'stale';
+    END IF;
+    UPDATE thaw.accounts AS account SET
+        lock_status_at = greatest(p_at, account.lock_status_at),
+        locked_at = CASE WHEN p_signal.kind = 'lock' THEN coalesce(account.locked_at, p_at) END,
+        locked_reason = CASE WHEN p_signal.kind = 'lock' THEN coalesce(account.locked_reason, p_signal.raw_status) END,
+        member_id = coalesce(account.member_id, p_signal.member_id)
+    WHERE account.id = p_account.id;
+    IF p_signal.kind = 'unlock' AND p_account.locked_at IS NOT NULL AND p_account.status = 'connected' THEN
+        PERFORM thaw.enqueue('resume_account', 'resume', 1::smallint,
+            jsonb_build_object('account_id', p_account.id, 'signal_id', p_signal.id),
+            greatest(p_account.resume_after - thaw.now(), interval '0'));
+    END IF;
+    RETURN 'applied';
+END;
+$$;
+-- +goose StatementEnd
+
+-- Records the status of one product. The account keeps its own.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.apply_to_product(p_account_id bigint, p_signal thaw.account_signals, p_at timestamptz)
+RETURNS thaw.signal_outcome LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO thaw.account_products AS known (account_id, product, status, raw_status, status_at)
+    -- A provider has few products; the bound is for one that does not.
+    SELECT p_account_id, p_signal.product, p_signal.status, p_signal.raw_status, p_at
+    WHERE EXISTS (SELECT FROM thaw.account_products AS p WHERE p.account_id = p_account_id AND p.product = p_signal.product)
+        OR (SELECT count(*) FROM thaw.account_products AS p WHERE p.account_id = p_account_id) < 16
+    ON CONFLICT (account_id, product) DO UPDATE SET
+        status = excluded.status, raw_status = excluded.raw_status, status_at = greatest(excluded.status_at, known.status_at)
+    WHERE date_trunc('second', excluded.status_at) >= date_trunc('second', known.status_at);
+    RETURN CASE WHEN FOUND THEN 'applied' ELSE 'stale' END::thaw.signal_outcome;
+END;
+$$;
+-- +goose StatementEnd
+
+-- Refuses a text that is too long or has control characters in it, by the name that its sender knows it by.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.require_text(p_name text, p_value text) RETURNS void LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF length(p_value) > 256 THEN
+        RAISE EXCEPTION '% is % characters long', p_name, length(p_value)
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Send at most 256 characters.';
+    ELSIF p_value ~ '[[:cntrl:]]' THEN
+        RAISE EXCEPTION '% contains control characters', p_name
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Send it without line breaks and other control characters.';
+    END IF;
+END;
+$$;
+-- +goose StatementEnd
+
 -- Records a delivery and applies it. The account is locked before anything is written: the worker of the job that is
 -- enqueued here locks it first too, so it cannot look for rows before this transaction is over.
+--
+-- p_status is a status, or one of 'reconnected' (the login went through, the provider has yet to confirm that the account works),
+-- 'locked' and 'unlocked'. Null, or another word: the signal is recorded and ignored.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.receive_signal(
     p_provider text, p_provider_account_id text, p_raw_status text, p_status text, p_occurred_at timestamptz,
-    p_member_id text, p_delivery_key text, p_just_created boolean, p_body jsonb
+    p_member_id text, p_delivery_key text, p_just_created boolean, p_body jsonb, p_product text DEFAULT NULL,
+    p_v1_account_id text DEFAULT NULL
 ) RETURNS thaw.signal_outcome LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    account   thaw.accounts;
-    known     thaw.account_status;
-    original  bigint;
-    signal_id bigint;
-    result    thaw.signal_outcome;
+    account  thaw.accounts;
+    known    thaw.account_status;
+    its_kind thaw.signal_kind;
+    is_known boolean;
+    original bigint;
+    signal   thaw.account_signals;
+    result   thaw.signal_outcome;
 BEGIN
+    PERFORM thaw.require_text('provider', p_provider), thaw.require_text('provider_account_id', p_provider_account_id),
+        thaw.require_text('status', p_raw_status), thaw.require_text('member_id', p_member_id),
+        thaw.require_text('v1_account_id', p_v1_account_id), thaw.require_text('product', p_product),
+        thaw.require_text('delivery_key', p_delivery_key);
+    IF p_occurred_at < '2000-01-01 00:00:00+00' OR p_occurred_at >= '2100-01-01 00:00:00+00' THEN
+        RAISE EXCEPTION 'occurred_at is %', p_occurred_at
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Send a time from 2000 to 2099, or leave it out.';
+    END IF;
+
+    its_kind := CASE p_status WHEN 'reconnected' THEN 'login' WHEN 'locked' THEN 'lock' WHEN 'unlocked' THEN 'unlock'
+        ELSE CASE WHEN p_just_created THEN 'login' ELSE 'status' END END;
+    -- Locks and logins are of the whole account.
+    p_product := CASE WHEN its_kind = 'status' THEN p_product END;
     SELECT word.status INTO known FROM unnest(enum_range(NULL::thaw.account_status)) AS word (status)
-    WHERE word.status::text = p_status;
+    WHERE word.status::text = CASE p_status WHEN 'reconnected' THEN 'connecting' ELSE p_status END;
+    is_known := known IS NOT NULL OR its_kind IN ('lock', 'unlock');
 
     SELECT a.* INTO account FROM thaw.accounts AS a
     WHERE a.provider = p_provider AND a.provider_account_id = p_provider_account_id
     FOR NO KEY UPDATE;
-    IF account.id IS NULL AND known IS NOT NULL THEN
-        -- Nobody knows this account, or somebody is inserting it at this moment. Whoever inserts accounts holds this lock
-        -- shared: wait for them, then look again. Without it each of the two could miss the other.
-        PERFORM pg_advisory_xact_lock(hashtextextended('thaw.accounts', 0));
-        SELECT a.* INTO account FROM thaw.accounts AS a
-        WHERE a.provider = p_provider AND a.provider_account_id = p_provider_account_id
-        FOR NO KEY UPDATE;
-    END IF;
 
     -- Written as what it most likely is: the outcome is in an index, so that correcting it costs another entry in all of them.
+    -- A body is kept for reference alone: that of a status is well below a kilobyte.
     INSERT INTO thaw.account_signals AS s (
-        provider, provider_account_id, account_id, delivery_key, raw_status, status, just_created, member_id, occurred_at,
-        outcome, body)
+        provider, provider_account_id, account_id, delivery_key, raw_status, status, kind, just_created, product, member_id,
+        v1_account_id, occurred_at, outcome, body)
     VALUES (
-        p_provider, p_provider_account_id, account.id, p_delivery_key, p_raw_status, known, p_just_created, p_member_id,
-        p_occurred_at,
-        CASE WHEN known IS NULL THEN 'ignored' WHEN account.id IS NULL THEN 'unknown_account' ELSE 'applied' END::thaw.signal_outcome,
-        p_body)
+        p_provider, p_provider_account_id, account.id, p_delivery_key, p_raw_status, known, its_kind, p_just_created, p_product,
+        p_member_id, p_v1_account_id, p_occurred_at,
+        CASE WHEN NOT is_known THEN 'ignored' WHEN account.id IS NULL THEN 'unknown_account' ELSE 'applied' END::thaw.signal_outcome,
+        CASE WHEN length(p_body::text) <= 8192 THEN p_body END)
     ON CONFLICT (delivery_key) DO NOTHING
-    RETURNING s.id INTO signal_id;
+    RETURNING s.* INTO signal;
 
-    IF signal_id IS NULL THEN
+    IF signal.id IS NULL THEN
         SELECT s.id INTO original FROM thaw.account_signals AS s WHERE s.delivery_key = p_delivery_key;
         INSERT INTO thaw.account_signals (
-            provider, provider_account_id, account_id, duplicate_of, raw_status, status, just_created, member_id,
-            occurred_at, outcome, body)
+            provider, provider_account_id, account_id, duplicate_of, raw_status, status, kind, just_created, product, member_id,
+            v1_account_id, occurred_at, outcome)
         VALUES (
-            p_provider, p_provider_account_id, account.id, original, p_raw_status, known, p_just_created, p_member_id,
-            p_occurred_at, 'duplicate', p_body);
+            p_provider, p_provider_account_id, account.id, original, p_raw_status, known, its_kind, p_just_created, p_product,
+            p_member_id, p_v1_account_id, p_occurred_at, 'duplicate');
         RETURN 'duplicate';
-    ELSIF known IS NULL THEN
+    ELSIF NOT is_known THEN
         RETURN 'ignored';
     ELSIF account.id IS NULL THEN
+        -- The newest 20 are enough to know its status, its lock and its products when its row appears.
+        DELETE FROM thaw.account_signals AS s
+        WHERE s.ctid = ANY (ARRAY(
+            SELECT old.ctid FROM thaw.account_signals AS old
+            WHERE old.provider = p_provider AND old.provider_account_id = p_provider_account_id AND old.outcome = 'unknown_account'
+            ORDER BY old.id DESC OFFSET 20 FOR UPDATE SKIP LOCKED));
         RETURN 'unknown_account';
     END IF;
 
-    result := thaw.apply_status(
-        account, signal_id, known, p_raw_status, p_occurred_at, p_just_created, p_member_id);
+    result := thaw.apply_signal(account, signal, false);
     IF result <> 'applied' THEN
-        UPDATE thaw.account_signals AS s SET outcome = result WHERE s.id = signal_id;
+        UPDATE thaw.account_signals AS s SET outcome = result WHERE s.id = signal.id;
     END IF;
     RETURN result;
 END;
 $$;
 -- +goose StatementEnd
-COMMENT ON FUNCTION thaw.receive_signal(text, text, text, text, timestamptz, text, text, boolean, jsonb) IS
+COMMENT ON FUNCTION thaw.receive_signal(text, text, text, text, timestamptz, text, text, boolean, jsonb, text, text) IS
     'Records one delivery of a provider and applies it; what the webhooks call.';
 
 -- +goose StatementBegin
 CREATE FUNCTION thaw.signal(
     provider text, provider_account_id text, status text, occurred_at timestamptz DEFAULT NULL,
-    member_id text DEFAULT NULL, delivery_key text DEFAULT NULL
+    member_id text DEFAULT NULL, delivery_key text DEFAULT NULL, v1_account_id text DEFAULT NULL
 ) RETURNS text LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 RETURN thaw.receive_signal(
-    provider, provider_account_id, status, status, occurred_at, member_id, 'sql:' || delivery_key, false, NULL)::text;
+    provider, provider_account_id, status, status, occurred_at, member_id, 'sql:' || delivery_key, false, NULL, NULL,
+    v1_account_id)::text;
 -- +goose StatementEnd
-COMMENT ON FUNCTION thaw.signal(text, text, text, timestamptz, text, text) IS
-    'Applies an account status in Thaw''s own words and enqueues its job, in the caller''s transaction, by the rules of the webhooks. occurred_at null: ordered by receipt. delivery_key: repeated, it changes nothing. Returns applied, duplicate, stale, unknown_account or ignored.';
+COMMENT ON FUNCTION thaw.signal(text, text, text, timestamptz, text, text, text) IS
+    'Applies an account status, or reconnected, locked or unlocked, and enqueues its job, in the caller''s transaction, by the rules of the webhooks. occurred_at null: ordered by receipt. delivery_key: repeated, it changes nothing. v1_account_id: the account''s ID in the provider''s former API. Returns applied, duplicate, stale, unknown_account or ignored.';
 
--- A signal can be faster than the row of its account. It is kept, and applied here: the newest word for each new account.
+-- Applies the signals that were kept for an account, whose row the caller has locked. Of the statuses only the one that they
+-- amount to is applied: an account that has just appeared was neither lost nor recovered. Locks and products have their own order.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.accounts_announce_insert() RETURNS trigger LANGUAGE plpgsql
-SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION thaw.apply_kept_signals(p_account thaw.accounts) RETURNS integer LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    account  thaw.accounts := p_account;
+    kept     thaw.account_signals;
+    newest   thaw.account_signals;
+    result   thaw.signal_outcome;
+    applied  integer := 0;
 BEGIN
-    PERFORM pg_advisory_xact_lock_shared(hashtextextended('thaw.accounts', 0));
-    RETURN NULL;
+    FOR kept IN
+        SELECT s.* FROM thaw.account_signals AS s
+        WHERE s.provider = account.provider AND s.provider_account_id = account.provider_account_id
+            AND s.outcome = 'unknown_account'
+        ORDER BY s.id
+    LOOP
+        IF kept.product IS NULL AND kept.kind IN ('status', 'login')
+            AND (newest.id IS NULL OR thaw.is_news(newest.status, thaw.happened_at(newest), kept.status, kept.kind, thaw.happened_at(kept))
+                AND NOT (newest.status = 'connected' AND kept.status = 'connecting' AND kept.occurred_at IS NULL))
+        THEN
+            newest := kept;
+        END IF;
+    END LOOP;
+    FOR kept IN
+        SELECT s.* FROM thaw.account_signals AS s
+        WHERE s.provider = account.provider AND s.provider_account_id = account.provider_account_id
+            AND s.outcome = 'unknown_account'
+        ORDER BY s.id
+    LOOP
+        IF kept.product IS NOT NULL OR kept.kind IN ('lock', 'unlock') OR kept.id = newest.id THEN
+            result := thaw.apply_signal(account, kept, true);
+            SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = account.id;
+        ELSE
+            PERFORM thaw.link_by_signal(account, kept.v1_account_id);
+            result := 'stale';
+        END IF;
+        UPDATE thaw.account_signals AS s SET outcome = result, account_id = account.id WHERE s.id = kept.id;
+        applied := applied + 1;
+    END LOOP;
+    RETURN applied;
 END;
 $$;
 -- +goose StatementEnd
 
+-- A signal can be faster than the row of its account.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.accounts_apply_early_signals() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    early   record;
+    early   bigint;
     account thaw.accounts;
-    result  thaw.signal_outcome;
 BEGIN
     FOR early IN
-        SELECT DISTINCT ON (a.id)
-            a.id AS account_id, s.id AS signal_id, s.status, s.raw_status, s.just_created, s.member_id,
-            word.at
-        FROM inserted AS a
-        JOIN thaw.account_signals AS s
-            ON s.provider = a.provider AND s.provider_account_id = a.provider_account_id
-            AND s.outcome = 'unknown_account'
-        -- The rules of apply_status, as of when each was received.
-        CROSS JOIN LATERAL (
-            SELECT least(coalesce(s.occurred_at, s.received_at), s.received_at + interval '5 minutes') AS at) AS word
-        ORDER BY a.id, word.at DESC, s.status = 'connected', s.id DESC
+        SELECT a.id FROM inserted AS a
+        WHERE EXISTS (
+            SELECT FROM thaw.account_signals AS s
+            WHERE s.provider = a.provider AND s.provider_account_id = a.provider_account_id AND s.outcome = 'unknown_account')
+        ORDER BY a.id
     LOOP
-        SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = early.account_id FOR NO KEY UPDATE;
-        UPDATE thaw.account_signals AS s SET outcome = 'stale', account_id = account.id
-        WHERE s.provider = account.provider AND s.provider_account_id = account.provider_account_id
-            AND s.outcome = 'unknown_account' AND s.id <> early.signal_id;
-        result := thaw.apply_status(
-            account, early.signal_id, early.status, early.raw_status, early.at, early.just_created, early.member_id);
-        UPDATE thaw.account_signals AS s SET outcome = result, account_id = account.id WHERE s.id = early.signal_id;
+        SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = early FOR NO KEY UPDATE;
+        PERFORM thaw.apply_kept_signals(account);
     END LOOP;
     RETURN NULL;
 END;
 $$;
 -- +goose StatementEnd
-
-CREATE TRIGGER accounts_announce_insert BEFORE INSERT ON thaw.accounts
-    FOR EACH STATEMENT EXECUTE FUNCTION thaw.accounts_announce_insert();
 CREATE TRIGGER accounts_apply_early_signals AFTER INSERT ON thaw.accounts
     REFERENCING NEW TABLE AS inserted
     FOR EACH STATEMENT EXECUTE FUNCTION thaw.accounts_apply_early_signals();
 
+-- Applies kept signals whose account has a row by now: neither the insert nor the signal saw the other. Looks at the signals of
+-- the last p_within, newest first, at no more than 10,000, and returns how many it has settled. An account that is locked is left
+-- to the next call.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.pick_up_signals(p_within interval) RETURNS integer LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+DECLARE
+    found_id bigint;
+    account  thaw.accounts;
+    settled  integer := 0;
+BEGIN
+    FOR found_id IN
+        SELECT DISTINCT a.id
+        FROM (
+            SELECT s.provider, s.provider_account_id FROM thaw.account_signals AS s
+            WHERE s.outcome = 'unknown_account' AND s.received_at > thaw.now() - p_within
+            ORDER BY s.received_at DESC LIMIT 10000) AS kept
+        CROSS JOIN LATERAL (
+            SELECT known.id FROM thaw.accounts AS known
+            WHERE known.provider = kept.provider AND known.provider_account_id = kept.provider_account_id LIMIT 1) AS a
+        ORDER BY a.id
+        LIMIT 1000
+    LOOP
+        SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = found_id FOR NO KEY UPDATE SKIP LOCKED;
+        IF FOUND THEN
+            settled := settled + thaw.apply_kept_signals(account);
+        END IF;
+    END LOOP;
+    RETURN settled;
+END;
+$$;
+-- +goose StatementEnd
+COMMENT ON FUNCTION thaw.pick_up_signals(interval) IS
+    'Applies signals that were kept for an unknown account whose row exists by now. What every worker process calls once a second.';
+
+-- Links an account to the one that it replaces, as far as that is known here and neither has another link yet. The row of the
+-- other account is not written, so no second account is locked.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.link_by_signal(p_account thaw.accounts, p_v1_account_id text) RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    first_id bigint;
+BEGIN
+    IF p_v1_account_id IS NULL OR p_account.link_id IS NOT NULL THEN
+        RETURN;
+    END IF;
+    SELECT coalesce(old.link_id, old.id) INTO first_id FROM thaw.accounts AS old
+    WHERE old.provider = p_account.provider AND old.provider_account_id = p_v1_account_id
+        AND old.workspace_id = p_account.workspace_id AND old.id <> p_account.id;
+    IF first_id <> p_account.id
+        AND NOT EXISTS (SELECT FROM thaw.accounts AS other WHERE other.link_id = p_account.id AND other.workspace_id = p_account.workspace_id)
+    THEN
+        UPDATE thaw.accounts AS a SET link_id = first_id WHERE a.id = p_account.id AND a.link_id IS NULL;
+        INSERT INTO thaw.decisions (what, decided_by, why, workspace_id, account_id)
+        VALUES ('linked', 'provider', format('the provider says that this was account %s', p_v1_account_id),
+            p_account.workspace_id, p_account.id);
+    END IF;
+END;
+$$;
+-- +goose StatementEnd
+
 -- +goose Down
+DROP FUNCTION thaw.link_by_signal(thaw.accounts, text);
+DROP FUNCTION thaw.pick_up_signals(interval);
 DROP TRIGGER accounts_apply_early_signals ON thaw.accounts;
-DROP TRIGGER accounts_announce_insert ON thaw.accounts;
 DROP FUNCTION thaw.accounts_apply_early_signals();
-DROP FUNCTION thaw.accounts_announce_insert();
-DROP FUNCTION thaw.signal(text, text, text, timestamptz, text, text);
-DROP FUNCTION thaw.receive_signal(text, text, text, text, timestamptz, text, text, boolean, jsonb);
-DROP FUNCTION thaw.apply_status(thaw.accounts, bigint, thaw.account_status, text, timestamptz, boolean, text);
+DROP FUNCTION thaw.apply_kept_signals(thaw.accounts);
+DROP FUNCTION thaw.signal(text, text, text, timestamptz, text, text, text);
+DROP FUNCTION thaw.receive_signal(text, text, text, text, timestamptz, text, text, boolean, jsonb, text, text);
+DROP FUNCTION thaw.require_text(text, text);
+DROP FUNCTION thaw.apply_to_product(bigint, thaw.account_signals, timestamptz);
+DROP FUNCTION thaw.apply_lock(thaw.accounts, thaw.account_signals, timestamptz, boolean);
+DROP FUNCTION thaw.apply_signal(thaw.accounts, thaw.account_signals, boolean);
+DROP FUNCTION thaw.happened_at(thaw.account_signals);
+DROP FUNCTION thaw.is_news(thaw.account_status, timestamptz, thaw.account_status, thaw.signal_kind, timestamptz);

@@ -130,6 +130,7 @@ BEGIN
     ELSE
         UPDATE thaw.accounts AS a SET pause_after = NULL WHERE a.id = account.id;
         PERFORM thaw.close_pause(account.id);
+        PERFORM thaw.tell_needs_reconnect(account);
         verdict := 'done';
     END IF;
 END;

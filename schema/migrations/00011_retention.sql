@@ -84,8 +84,8 @@ BEGIN
                 AND EXISTS (
                     SELECT FROM thaw.account_events AS newer
                     WHERE newer.account_id = event.account_id AND newer.id > event.id);
-        -- The newest word that an account took; the word that an account will take when somebody writes its row (the order is
-        -- that of accounts_apply_early_signals); and one whose job is still to be done.
+        -- The newest signal that an account took, and one whose job is still to be done. A signal of an unknown account does not
+        -- outlive its age: an account that appears later than that begins without it.
         WHEN 'account_signals' THEN
             DELETE FROM thaw.account_signals AS s
             WHERE s.ctid = ANY (ARRAY(
@@ -100,18 +100,8 @@ BEGIN
                                     AND newer.provider_account_id = old.provider_account_id
                                     AND newer.outcome = 'applied' AND newer.id > old.id)
                             AND (old.finished_at IS NOT NULL OR NOT thaw.is_enqueued(
-                                CASE old.status WHEN 'connected' THEN 'resume_account' ELSE 'pause_account' END,
+                                CASE WHEN old.status = 'connected' OR old.kind = 'unlock' THEN 'resume_account' ELSE 'pause_account' END,
                                 jsonb_build_object('account_id', old.account_id, 'signal_id', old.id)))
-                        WHEN 'unknown_account' THEN
-                            EXISTS (
-                                SELECT FROM thaw.account_signals AS other
-                                WHERE other.provider = old.provider
-                                    AND other.provider_account_id = old.provider_account_id
-                                    AND other.outcome = 'unknown_account'
-                                    AND (least(coalesce(other.occurred_at, other.received_at),
-                                            other.received_at + interval '5 minutes'), other.status <> 'connected', other.id)
-                                        > (least(coalesce(old.occurred_at, old.received_at),
-                                            old.received_at + interval '5 minutes'), old.status <> 'connected', old.id))
                         ELSE true
                     END
                 FOR UPDATE OF old SKIP LOCKED));

@@ -7,27 +7,93 @@
 
 -- +goose Up
 
--- How many accounts were lost within the window, of how many that were connected when it began, and whether that crosses both
--- thresholds. What was lost before safety mode last ended was dealt with then. Of the connected no more are counted than decide:
--- the cost follows the losses, not the fleet.
+-- What the monitor has seen minute by minute: how many accounts were connected, and the number of the last loss. Written by
+-- thaw.watch, and kept for a little longer than the window.
+CREATE TABLE thaw.safety_marks (
+    at                 timestamptz PRIMARY KEY,
+    losses             bigint NOT NULL,
+    accounts_connected integer NOT NULL
+);
+COMMENT ON TABLE thaw.safety_marks IS 'For each of the last minutes: the number of the last loss, and how many accounts were connected.';
+
+-- Whether so many accounts may have been lost within the window that counting them is worth while. It compares two numbers of
+-- the sequence of losses and so costs the same however many were lost. It may say yes too often (an account that was lost twice,
+-- a loss that was rolled back, a mark that is up to a minute too old), and it does where marks are missing; it never says no
+-- where thaw.losses finds a breach.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.losses(OUT accounts_lost integer, OUT accounts_connected integer, OUT is_breach boolean)
-LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION thaw.may_be_breach() RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     settings thaw.settings;
-    since    timestamptz;
+    newest   thaw.safety_marks;
+    lost     bigint;
 BEGIN
     SELECT s.* INTO settings FROM thaw.settings AS s;
-    SELECT greatest(thaw.now() - settings.safety_window, s.ended_at) INTO since FROM thaw.safety AS s;
-    SELECT count(*) INTO accounts_lost FROM thaw.accounts AS a WHERE a.disconnected_at > since;
+    SELECT m.* INTO newest FROM thaw.safety_marks AS m ORDER BY m.at DESC LIMIT 1;
+    SELECT l.last_value - m.losses INTO lost
+    FROM thaw.losses_seq AS l
+    CROSS JOIN (
+        SELECT mark.losses FROM thaw.safety_marks AS mark
+        WHERE mark.at <= thaw.now() - settings.safety_window ORDER BY mark.at DESC LIMIT 1) AS m;
+    RETURN newest.at IS NULL OR newest.at < thaw.now() - settings.safety_window OR lost IS NULL
+        OR lost >= settings.safety_accounts
+            AND lost * 100 >= newest.accounts_connected::bigint * settings.safety_percent;
+END;
+$$;
+-- +goose StatementEnd
+
+-- How many accounts were lost within the window, of how many that were connected when it began, and whether that is a breach.
+-- An account counts once, however often it was lost, and one that flaps only with its first losses (accounts_note_disconnection).
+-- What was lost before safety mode last ended was dealt with then.
+--
+-- There are two windows. Lost at once: the short one counts accounts that are back too. Lost slowly (is_slow): the slow window counts
+-- those that are not back, and only while accounts are still being lost at the pace that would cross its threshold.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.losses(OUT accounts_lost integer, OUT accounts_connected integer, OUT is_breach boolean, OUT is_slow boolean)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    settings thaw.settings;
+    ended    timestamptz;
+    since    timestamptz;
+    pace     bigint;
+BEGIN
+    SELECT s.* INTO settings FROM thaw.settings AS s;
+    SELECT s.ended_at INTO ended FROM thaw.safety AS s;
+    since := greatest(thaw.now() - settings.safety_window, ended);
+    is_slow := false;
+    SELECT count(*) INTO accounts_lost FROM thaw.accounts AS a WHERE a.lost_at > since;
     is_breach := accounts_lost >= settings.safety_accounts;
     IF is_breach THEN
+        -- No more are counted than decide.
         SELECT count(*) INTO accounts_connected FROM (
             SELECT FROM thaw.accounts AS a
-            WHERE a.status = 'connected' OR a.disconnected_at > since
+            WHERE a.status = 'connected' OR a.lost_at > since
             LIMIT accounts_lost::bigint * 100 / settings.safety_percent + 1) AS counted;
         is_breach := accounts_lost::bigint * 100 >= accounts_connected::bigint * settings.safety_percent;
     END IF;
+    IF is_breach OR accounts_lost = 0 THEN
+        RETURN;
+    END IF;
+
+    -- As many as would be lost in the slow window if it went on like this.
+    pace := accounts_lost * (extract(epoch FROM settings.safety_slow_window) / extract(epoch FROM settings.safety_window));
+    since := greatest(thaw.now() - settings.safety_slow_window, ended);
+    DECLARE
+        slowly integer := (SELECT count(*) FROM thaw.accounts AS a WHERE a.lost_at > since AND a.status <> 'connected');
+        of_all integer;
+    BEGIN
+        IF slowly >= settings.safety_accounts THEN
+            SELECT count(*) INTO of_all FROM (
+                SELECT FROM thaw.accounts AS a
+                WHERE a.status = 'connected' OR a.lost_at > since
+                LIMIT slowly::bigint * 100 / settings.safety_slow_percent + 1) AS counted;
+            is_slow := least(slowly, pace) * 100 >= of_all::bigint * settings.safety_slow_percent;
+            IF is_slow THEN
+                is_breach := true;
+                accounts_lost := slowly;
+                accounts_connected := of_all;
+            END IF;
+        END IF;
+    END;
 END;
 $$;
 -- +goose StatementEnd
@@ -87,23 +153,44 @@ END;
 $$;
 -- +goose StatementEnd
 
--- What a signal asks that has taken a connection away. The row of safety mode is read first: while it is on, an incident's
--- signals must not queue for it.
+-- Enters safety mode if the losses say so.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.notice_losses() RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-    losses record;
+CREATE FUNCTION thaw.enter_on_breach(p_losses record) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF (SELECT s.since IS NOT NULL FROM thaw.safety AS s) THEN
-        RETURN;
-    END IF;
-    losses := thaw.losses();
-    IF losses.is_breach THEN
+    IF p_losses.is_breach THEN
         PERFORM thaw.begin_safety(
-            format('%s of %s connected accounts were lost within %s minutes', losses.accounts_lost, losses.accounts_connected,
-                (SELECT ceil(extract(epoch FROM s.safety_window) / 60) FROM thaw.settings AS s)),
-            'monitor', false, losses.accounts_lost, losses.accounts_connected);
+            format('%s of %s connected accounts were lost within %s', p_losses.accounts_lost, p_losses.accounts_connected,
+                (SELECT CASE
+                    WHEN p_losses.is_slow THEN ceil(extract(epoch FROM s.safety_slow_window) / 3600) || ' hours'
+                    ELSE ceil(extract(epoch FROM s.safety_window) / 60) || ' minutes' END FROM thaw.settings AS s)),
+            'monitor', false, p_losses.accounts_lost, p_losses.accounts_connected);
     END IF;
+END;
+$$;
+-- +goose StatementEnd
+
+-- What a signal asks that has taken a connection away. The row of safety mode is read first: while it is on, an incident's
+-- signals must not queue for it. What was lost slowly is left to the look of the minute.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.notice_losses() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF (SELECT s.since IS NULL FROM thaw.safety AS s) AND thaw.may_be_breach() THEN
+        PERFORM thaw.enter_on_breach(thaw.losses());
+    END IF;
+END;
+$$;
+-- +goose StatementEnd
+
+-- Marks the minute for thaw.may_be_breach.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.mark_losses() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO thaw.safety_marks (at, losses, accounts_connected)
+    SELECT thaw.now(), l.last_value, (SELECT count(*) FROM thaw.accounts AS a WHERE a.status = 'connected')
+    FROM thaw.losses_seq AS l
+    ON CONFLICT (at) DO NOTHING;
+    DELETE FROM thaw.safety_marks AS m
+    WHERE m.at < thaw.now() - (SELECT s.safety_window FROM thaw.settings AS s) - interval '10 minutes';
 END;
 $$;
 -- +goose StatementEnd
@@ -115,10 +202,14 @@ DECLARE
     safety thaw.safety;
     calm   interval;
 BEGIN
+    PERFORM thaw.pick_up_signals('1 day');
+    PERFORM thaw.mark_losses();
+    PERFORM thaw.tell_recovered();
+    PERFORM thaw.learn_silence();
     SELECT s.* INTO safety FROM thaw.safety AS s;
     SELECT s.safety_calm INTO calm FROM thaw.settings AS s;
     IF safety.since IS NULL THEN
-        PERFORM thaw.notice_losses();
+        PERFORM thaw.enter_on_breach(thaw.losses());
         RETURN CASE WHEN (SELECT s.since IS NOT NULL FROM thaw.safety AS s) THEN 'entered' ELSE 'calm' END;
     ELSIF (thaw.losses()).is_breach THEN
         UPDATE thaw.safety AS s SET breached_at = thaw.now() WHERE s.since IS NOT NULL;
@@ -205,7 +296,7 @@ END;
 $$;
 -- +goose StatementEnd
 
-REVOKE ALL ON FUNCTION thaw.losses(), thaw.begin_safety(text, text, boolean, integer, integer), thaw.end_safety(text, text),
+REVOKE ALL ON FUNCTION thaw.losses(), thaw.may_be_breach(), thaw.enter_on_breach(record), thaw.mark_losses(), thaw.begin_safety(text, text, boolean, integer, integer), thaw.end_safety(text, text),
     thaw.notice_losses(), thaw.watch(), thaw.sample_backlog(), thaw.ask_watch(), thaw.safety_enter(text, text, boolean), thaw.safety_clear(text, text),
     thaw.require_reason(text, text) FROM PUBLIC;
 
@@ -219,4 +310,8 @@ DROP FUNCTION thaw.watch();
 DROP FUNCTION thaw.notice_losses();
 DROP FUNCTION thaw.end_safety(text, text);
 DROP FUNCTION thaw.begin_safety(text, text, boolean, integer, integer);
+DROP FUNCTION thaw.mark_losses();
+DROP FUNCTION thaw.enter_on_breach(record);
 DROP FUNCTION thaw.losses();
+DROP FUNCTION thaw.may_be_breach();
+DROP TABLE thaw.safety_marks;

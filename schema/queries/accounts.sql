@@ -26,13 +26,10 @@ ORDER BY a.workspace_id, a.id;
 
 -- name: SiblingKeys :many
 -- The other accounts of the same person in the same workspace.
-SELECT sibling.id
-FROM thaw.accounts AS a
-JOIN thaw.accounts AS sibling
-    ON sibling.workspace_id = a.workspace_id AND sibling.provider = a.provider AND sibling.member_id = a.member_id
-    AND sibling.id <> a.id
-WHERE a.id = sqlc.arg(account_id)::bigint
-ORDER BY sibling.id;
+SELECT family.sibling_id AS id
+FROM thaw.siblings AS family
+WHERE family.account_id = sqlc.arg(account_id)::bigint
+ORDER BY family.sibling_id;
 
 -- name: AccountsOf :many
 -- What is to be said about the given accounts, by the same counts as a sweep has: however many are paused, no row is counted.

@@ -1,6 +1,7 @@
 -- name: Settings :one
 SELECT s.tick, s.account_cap, s.fleet_cap, s.signal_cap, s.jitter, s.tolerance, s.keep_history,
-    s.keep_signals, s.safety_accounts, s.safety_percent, s.safety_window, s.safety_calm
+    s.keep_signals, s.safety_accounts, s.safety_percent, s.safety_window, s.safety_calm,
+    s.safety_slow_percent, s.safety_slow_window, s.flap_limit, s.flap_wait, s.silence_factor
 FROM thaw.settings AS s;
 
 -- name: Configure :execrows
@@ -18,6 +19,11 @@ UPDATE thaw.settings AS s SET
     safety_percent = coalesce(sqlc.narg(safety_percent)::integer, s.safety_percent),
     safety_window = coalesce(sqlc.narg(safety_window)::interval, s.safety_window),
     safety_calm = coalesce(sqlc.narg(safety_calm)::interval, s.safety_calm),
+    safety_slow_percent = coalesce(sqlc.narg(safety_slow_percent)::integer, s.safety_slow_percent),
+    safety_slow_window = coalesce(sqlc.narg(safety_slow_window)::interval, s.safety_slow_window),
+    flap_limit = coalesce(sqlc.narg(flap_limit)::integer, s.flap_limit),
+    flap_wait = coalesce(sqlc.narg(flap_wait)::interval, s.flap_wait),
+    silence_factor = coalesce(sqlc.narg(silence_factor)::integer, s.silence_factor),
     changed_at = thaw.now(),
     changed_by = sqlc.arg(changed_by)::text
 WHERE sqlc.narg(tick)::interval <> s.tick
@@ -31,4 +37,9 @@ WHERE sqlc.narg(tick)::interval <> s.tick
     OR sqlc.narg(safety_accounts)::integer <> s.safety_accounts
     OR sqlc.narg(safety_percent)::integer <> s.safety_percent
     OR sqlc.narg(safety_window)::interval <> s.safety_window
-    OR sqlc.narg(safety_calm)::interval <> s.safety_calm;
+    OR sqlc.narg(safety_calm)::interval <> s.safety_calm
+    OR sqlc.narg(safety_slow_percent)::integer <> s.safety_slow_percent
+    OR sqlc.narg(safety_slow_window)::interval <> s.safety_slow_window
+    OR sqlc.narg(flap_limit)::integer <> s.flap_limit
+    OR sqlc.narg(flap_wait)::interval <> s.flap_wait
+    OR sqlc.narg(silence_factor)::integer <> s.silence_factor;

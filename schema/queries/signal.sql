@@ -3,4 +3,8 @@
 SELECT thaw.receive_signal(
     sqlc.arg(provider), sqlc.arg(provider_account_id), sqlc.arg(raw_status), sqlc.narg(status)::text,
     sqlc.narg(occurred_at)::timestamptz, sqlc.narg(member_id)::text, sqlc.narg(delivery_key)::text,
-    sqlc.arg(just_created)::boolean, sqlc.narg(body)::jsonb)::text AS outcome;
+    sqlc.arg(just_created)::boolean, sqlc.narg(body)::jsonb, sqlc.narg(product)::text, sqlc.narg(v1_account_id)::text)::text AS outcome;
+
+-- name: PickUpSignals :one
+-- Applies signals that were kept for an account whose row exists by now.
+SELECT thaw.pick_up_signals(sqlc.arg(within)::interval)::integer AS settled;

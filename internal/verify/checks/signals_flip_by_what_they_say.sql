@@ -10,4 +10,4 @@ WHERE event.id BETWEEN 0 AND 9223372036854775807 AND event.source = 'signal' AND
     AND (s.id IS NOT NULL
         OR event.signal_id > (SELECT kept.signals_after FROM thaw.kept AS kept))
     AND (s.outcome = 'applied' AND s.account_id = event.to_account_id
-        AND (event.kind = 'resumed') = (s.status = 'connected')) IS NOT TRUE
+        AND (event.kind = 'resumed') = (s.status = 'connected' OR s.kind = 'unlock')) IS NOT TRUE

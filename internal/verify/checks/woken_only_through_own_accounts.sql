@@ -9,5 +9,5 @@ LEFT JOIN thaw.enrollments AS e ON e.id = event.enrollment_id
 WHERE event.id BETWEEN 0 AND 9223372036854775807 AND event.kind IN ('resumed', 'repointed') AND event.source IN ('signal', 'sweep', 'heal')
     AND (e.workspace_id <> target.workspace_id
         OR (origin.id <> target.id
-            AND (origin.workspace_id = target.workspace_id AND origin.provider = target.provider
-                AND origin.member_id = target.member_id) IS NOT TRUE))
+            AND NOT EXISTS (
+                SELECT FROM thaw.siblings AS family WHERE family.account_id = origin.id AND family.sibling_id = target.id)))
