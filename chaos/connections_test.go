@@ -46,7 +46,7 @@ func (k *terminator) end(listening bool) {
 		Busy, Listens bool
 	}
 	rows, err := k.pool.Query(k.Context(), `
-		SELECT pid, coalesce(state <> 'idle', false) AS busy, coalesce(query ILIKE 'LISTEN%', false) AS listens FROM pg_stat_activity
+		SELECT pid, coalesce(state <> 'idle', false) AS busy, pid IN (SELECT w.pid FROM thaw.workers AS w) AS listens FROM pg_stat_activity
 		WHERE datname = current_database() AND application_name LIKE 'thaw-%' ORDER BY pid`)
 	require.NoError(k, err)
 	all, err := pgx.CollectRows(rows, pgx.RowToStructByName[session])

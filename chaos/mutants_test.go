@@ -6,6 +6,9 @@ const (
 	ledgers = "schema/migrations/00003_ledgers.sql"
 	backlog = "schema/migrations/00005_backlog.sql"
 	enqueue = "schema/migrations/enqueue.sql.template"
+	alive   = "schema/migrations/00019_workers.sql"
+	bell    = "internal/notifier/notifier.go"
+	ear     = "internal/notifier/listener.go"
 	signals = "schema/migrations/00006_signal.sql"
 	pauses  = "schema/migrations/00007_pause.sql"
 	resumes = "schema/migrations/00008_resume.sql"
@@ -24,14 +27,40 @@ var (
 // indifferent is, of each package, a test on a database that passes with every mutant: one that is broken altogether would
 // fail all tests, and show nothing.
 var indifferent = map[string]string{
-	"./jobs":   "TestSendNamesWhatWentWrong",
-	"./schema": "TestPlainUpdateNotesTheConnection",
-	"./worker": "TestSignalWithoutATimeIsOfThisMoment",
+	"./jobs":              "TestSendNamesWhatWentWrong",
+	"./internal/notifier": "TestJobsOfSQLCallersAreFound",
+	"./schema":            "TestPlainUpdateNotesTheConnection",
+	"./worker":            "TestSignalWithoutATimeIsOfThisMoment",
 }
 
 // mutants are ordered by what they take out: locks, what makes a pass count once, budgets, clocks, uniqueness, safety mode,
 // people, messages. The texts to replace are short, so that they break only when the thing itself moves.
 var mutants = []mutant{
+	{
+		without: "the look at the lock of a process before its jobs are handed out again",
+		edits:   []edit{{alive, "WHERE NOT EXISTS (\n        SELECT FROM pg_catalog.pg_locks", "WHERE true OR NOT EXISTS (\n        SELECT FROM pg_catalog.pg_locks"}},
+		pkg:     "./worker", tests: []string{"TestJobsOfAProcessThatIsGoneAreHandedOutAgain"}, small: true,
+	},
+	{
+		without: "the session of the process in that look",
+		edits:   []edit{{alive, "l.granted AND l.pid = w.pid AND", "l.granted AND"}},
+		pkg:     "./internal/notifier", tests: []string{"TestWhoIsGone"},
+	},
+	{
+		without: "the look for the jobs of a process that is gone",
+		edits:   []edit{{bell, "\t\trun(n.requeue)\n", ""}, {bell, "// requeue finds", "var _ = (*Notifier).requeue\n\n// requeue finds"}},
+		pkg:     "./worker", tests: []string{"TestJobsOfAProcessThatIsGoneAreHandedOutAgain"},
+	},
+	{
+		without: "the look at the tables for what a control message asks",
+		edits:   []edit{{ear, "n.ask(heard.Payload)", `n.deliver(&riverdriver.Notification{Topic: topicControl, Payload: heard.Payload}, "")`}},
+		pkg:     "./internal/notifier", tests: []string{"TestForgedControlMessagesChangeNothing"},
+	},
+	{
+		without: "commits that do not notify",
+		edits:   []edit{{enqueue, "    RETURN job_id;\n", "    PERFORM pg_notify('thaw.river_insert', '{}');\n    RETURN job_id;\n"}},
+		pkg:     "./worker", tests: []string{"TestNoCommittedJobNotifies"},
+	},
 	{
 		without: "the account lock of a pass",
 		edits:   []edit{{resumes, "WHERE a.id = p_account_id FOR NO KEY UPDATE;", "WHERE a.id = p_account_id;"}},

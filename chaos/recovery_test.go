@@ -1,23 +1,21 @@
 package chaos_test
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sync/errgroup"
 )
 
-// How long the effect of a job takes whose process is killed in the middle of it, until everybody is awake who should be: by
-// the queue's own rescue, while one of three processes dies every 20 seconds, the leader too. The small version asks the queue
-// to rescue at once, so its figure is not one.
+// How long the effect of a job takes whose process is killed in the middle of it, until all of its prospects are active: one
+// of three processes dies again and again, and every third time the leader with it. The jobs are handed out again because the
+// lock of their process is gone; none waits for the rescue.
 func TestRecovery(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	s.startOfTick()
-	kills := scale(1, 20)
+	kills := scale(2, 20)
 	signalled := s.disconnectedFleet((kills+1)/2, 200)
 	healed := make([]int64, kills/2)
 	for i := range healed {
@@ -27,7 +25,6 @@ func TestRecovery(t *testing.T) {
 	c.settled()
 
 	took := map[string][]time.Duration{}
-	var group errgroup.Group
 	for i := range kills {
 		kind, point, id := "signal", "ResumeForSignal after UPDATE enrollments", int64(0)
 		if i%2 == 1 {
@@ -35,36 +32,22 @@ func TestRecovery(t *testing.T) {
 		} else {
 			id = signalled[i/2]
 		}
-		due := time.After(20 * time.Second)
 		c.at.arm(point)
 		if kind == "signal" {
 			require.Equal(s, 200, s.signal(c.any(), account(id), "connected", delivery{patience: time.Minute, to: c.any}))
 		} else {
 			s.exec("SELECT thaw.heal(w.key, a.provider_account_id, 1000000) FROM thaw.accounts AS a JOIN thaw.workspaces AS w ON w.id = a.workspace_id WHERE a.id = $1", id)
 		}
-		began := c.killHolder(s)
-		group.Go(func() error {
-			for deadline := began.Add(10 * time.Minute); ; s.pause(20 * time.Millisecond) {
-				asleep := 1
-				err := s.pool.QueryRow(s.Context(), "SELECT count(*) FROM thaw.enrollments WHERE account_id = $1 AND status <> 'active'", id).Scan(&asleep)
-				switch {
-				case err != nil:
-					return err
-				case asleep == 0:
-					s.mu.Lock()
-					took[kind] = append(took[kind], time.Since(began))
-					s.mu.Unlock()
-					return nil
-				case time.Now().After(deadline):
-					return fmt.Errorf("account %d: %d prospects are asleep ten minutes after the kill", id, asleep)
-				}
-			}
-		})
-		if i < kills-1 {
-			<-due
+		began, victims := c.killHolder(i%3 == 1)
+		c.until(2*time.Minute, "SELECT NOT EXISTS (SELECT FROM thaw.enrollments WHERE account_id = $1 AND status <> 'active')", id)
+		took[kind] = append(took[kind], time.Since(began))
+		c.revive(victims...)
+		for _, m := range victims {
+			m.listening()
+			m.ready()
 		}
+		c.until(time.Minute, "SELECT count(*) = 3 FROM thaw.workers WHERE client_id NOT IN (SELECT thaw.lost_workers())")
 	}
-	require.NoError(s, group.Wait())
 	for _, kind := range []string{"signal", "heal"} {
 		if len(took[kind]) > 0 {
 			slices.Sort(took[kind])
@@ -73,30 +56,33 @@ func TestRecovery(t *testing.T) {
 				took[kind][len(took[kind])/2].Round(time.Second/10), took[kind][len(took[kind])-1].Round(time.Second/10))
 		}
 	}
+	require.Equal(s, kills, value[int](s, `
+		SELECT count(*) FROM thaw.river_job WHERE kind IN ('resume_account', 'heal') AND errors::text LIKE '%the process that ran this job is gone%'`))
+	require.Zero(s, value[int](s, "SELECT count(*) FROM thaw.river_job WHERE errors::text LIKE '%rescued%'"), "jobs that waited for the rescue")
 	s.judge(s.someAsleep)
 }
 
-// killHolder kills the process that stops at the armed point, with its transaction, and replaces it. The job stays as it is.
-func (c *crew) killHolder(s *scenario) (began time.Time) {
+// killHolder kills the process that stops at the armed point, with its transaction; andLeader also the leader, if that is
+// another. The job stays as it is.
+func (c *crew) killHolder(andLeader bool) (began time.Time, victims []*member) {
 	c.Helper()
 	name, backend := c.at.stopped(time.Minute)
 	require.NotEmpty(c, name)
-	victim := c.find(func(m *member) bool { return m.name == name })
+	victims = []*member{c.find(func(m *member) bool { return m.name == name })}
 	kind := "kills of a follower"
-	if value[bool](s, "SELECT EXISTS (SELECT FROM thaw.river_leader WHERE leader_id = $1)", victim.client) {
+	if leads := value[string](c.scenario, "SELECT coalesce((SELECT leader_id FROM thaw.river_leader), '')"); leads == victims[0].client {
 		kind = "kills of the leader"
+	} else if i := slices.IndexFunc(c.members, func(m *member) bool { return m.client == leads }); andLeader && i >= 0 {
+		kind = "kills of the leader"
+		victims = append(victims, c.members[i])
 	}
-	s.fault(kind)
+	c.fault(kind)
 	began = time.Now()
-	victim.kill()
+	for _, victim := range victims {
+		victim.kill()
+	}
 	c.exec("SELECT pg_terminate_backend($1)", backend)
 	c.until(10*time.Second, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)", backend)
 	c.at.release()
-	if !*full {
-		c.exec("UPDATE thaw.river_job SET attempted_at = attempted_at - interval '5 minutes' WHERE state = 'running'")
-		c.exec("DELETE FROM thaw.river_leader")
-		c.exec(`SELECT pg_notify('thaw.river_leadership', '{"action":"request_resign"}')`)
-	}
-	c.revive(victim)
-	return began
+	return began, victims
 }
