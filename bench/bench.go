@@ -22,6 +22,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"time"
 )
 
 // A Scale says how much work a benchmark does.
@@ -49,6 +50,8 @@ type Options struct {
 	Scale Scale
 	// Rounds is how often each contender does its work. Default: 5 at full scale, 2 at small scale.
 	Rounds int
+	// Flush is by how much longer a flush of the WAL takes than on the disk of this machine. Default: not at all.
+	Flush time.Duration
 	// Peers runs other job queues too. Without Node.js they are left out, and the report says so.
 	Peers bool
 	// Program is the path of the thaw program that is measured. Required.
@@ -80,7 +83,7 @@ func Names() []string {
 
 func all(s Scale) []benchmark {
 	return []benchmark{
-		newHeal(s), newJobs(s), newLatency(s), newSignals(s), newTicks(s), newPause(s), newImports(s), newDay(s), newRetention(s), newPages(s),
+		newHeal(s), newJobs(s), newLatency(s), newSignals(s), newBurst(s), newTicks(s), newPause(s), newImports(s), newDay(s), newRetention(s), newPages(s),
 	}
 }
 

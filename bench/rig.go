@@ -39,11 +39,19 @@ const migrated = "bench_migrated"
 
 func newRig(ctx context.Context, o Options) (*rig, error) {
 	log := &logTap{}
-	server, err := localpg.Start(ctx, localpg.Options{Durable: true, Settings: serverSettings, Log: log})
+	folder, err := os.MkdirTemp("", "thaw-bench-")
 	if err != nil {
-		return nil, fmt.Errorf("starting postgres: %w", err)
+		return nil, err
 	}
-	r := &rig{server: server, options: o, log: log, peers: findPeers(ctx, o)}
+	preloaded, err := preload(ctx, folder, o.Flush)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(folder))
+	}
+	server, err := localpg.Start(ctx, localpg.Options{Durable: true, Settings: serverSettings, Log: log, Environment: preloaded})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("starting postgres: %w", err), os.RemoveAll(folder))
+	}
+	r := &rig{server: server, options: o, log: log, peers: findPeers(ctx, o), folder: folder}
 	if err := r.setUp(ctx); err != nil {
 		return nil, errors.Join(err, r.close())
 	}
@@ -51,9 +59,6 @@ func newRig(ctx context.Context, o Options) (*rig, error) {
 }
 
 func (r *rig) setUp(ctx context.Context) (err error) {
-	if r.folder, err = os.MkdirTemp("", "thaw-bench-"); err != nil {
-		return err
-	}
 	if r.admin, err = pgx.Connect(ctx, r.server.URL("")); err != nil {
 		return fmt.Errorf("connecting to postgres: %w", err)
 	}
@@ -63,6 +68,7 @@ func (r *rig) setUp(ctx context.Context) (err error) {
 	if r.environment, err = readEnvironment(ctx, r.admin, r.server.Version()); err != nil {
 		return err
 	}
+	r.environment.Flush = r.options.Flush
 	if err := r.execute(ctx, "CREATE DATABASE "+migrated); err != nil {
 		return err
 	}
@@ -189,6 +195,8 @@ type Environment struct {
 	// Busy is the share of the cores, 0 to 1, that others used in the second before the start; below 0: the system does not tell.
 	Busy     float64   `json:"busy"`
 	Settings []Setting `json:"settings"`
+	// Flush is by how much a flush of the WAL was slowed down.
+	Flush time.Duration `json:"flush,omitempty"`
 }
 
 // A Setting of the server.
@@ -232,6 +240,9 @@ func (e Environment) String() string {
 	machine := fmt.Sprintf("Postgres %s, %s, %d cores", e.Postgres, e.System, e.Cores)
 	if e.Busy > restless {
 		machine += fmt.Sprintf(", %.0f %% busy with other work: the figures say little", e.Busy*100)
+	}
+	if e.Flush > 0 {
+		machine += fmt.Sprintf(", each flush of the WAL slowed down by %s", e.Flush)
 	}
 	return fmt.Sprintf("%s\nset here: %s\ndefaults: %s", machine, strings.Join(ours, ", "), strings.Join(defaults, ", "))
 }

@@ -53,6 +53,17 @@ func (s *sender) send(ctx context.Context, account, status string) error {
 	return nil
 }
 
+// wire returns a signed webhook as it goes over a connection.
+func (s *sender) wire(ctx context.Context, account, status string) ([]byte, error) {
+	request, err := s.request(ctx, account, status)
+	if err != nil {
+		return nil, err
+	}
+	var wire bytes.Buffer
+	err = request.Write(&wire)
+	return wire.Bytes(), err
+}
+
 // request returns a signed webhook, which has to be sent within minutes.
 func (s *sender) request(ctx context.Context, account, status string) (*http.Request, error) {
 	id, now := "msg_"+rand.Text(), time.Now()

@@ -2,7 +2,6 @@ package bench
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -15,7 +14,7 @@ import (
 )
 
 // signals takes as many connect signals as it can, through the webhook. The floor is pgbench with the function that the
-// webhook calls.
+// webhook calls. Neither notifies: a NOTIFY in the transaction would take the group commit from both, and hide it.
 type signals struct{ accounts, each int }
 
 func newSignals(s Scale) benchmark { return &signals{accounts: 100, each: s.pick(2, 15)} }
@@ -32,7 +31,7 @@ func (s *signals) about() About {
 		Work:  fmt.Sprintf("%d signed webhooks over %d connections, each answered 2xx when it is committed", s.total(), signalClients),
 		Floor: fmt.Sprintf("pgbench with %d clients, each transaction the function that the webhook calls", signalClients),
 		Metrics: []Metric{
-			{Name: "accepted", Unit: PerSecond, MoreIsBetter: true, Ratio: 0.7}, memory,
+			{Name: "accepted", Unit: PerSecond, MoreIsBetter: true, Ratio: 0.85}, memory,
 		},
 	}
 }
@@ -96,15 +95,11 @@ func (s *signals) web(ctx context.Context, r *rig, db *database, place int) (sam
 		requests := make([][][]byte, signalClients)
 		for client := range requests {
 			for i := range s.accounts * s.each {
-				request, err := sender.request(ctx, accountName(accounts.first+int64(client*s.accounts+i%s.accounts)), "connected")
+				wire, err := sender.wire(ctx, accountName(accounts.first+int64(client*s.accounts+i%s.accounts)), "connected")
 				if err != nil {
 					return nil, err
 				}
-				var wire bytes.Buffer
-				if err := request.Write(&wire); err != nil {
-					return nil, err
-				}
-				requests[client] = append(requests[client], wire.Bytes())
+				requests[client] = append(requests[client], wire)
 			}
 		}
 		if err := db.settle(ctx); err != nil {

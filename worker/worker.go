@@ -119,7 +119,7 @@ func New(ctx context.Context, c Config) (*Worker, error) {
 	id := clientID()
 	bell = notifier.New(notifier.Config{
 		Pool: c.RiverPool, RiverSchema: c.RiverSchema, ClientID: id, Queues: slices.Sorted(maps.Keys(queues)), PollOnly: c.PollOnly,
-		Logger: c.Logger,
+		Measured: jobs.QueueResume, Logger: c.Logger,
 	})
 	client, err := river.NewClient(bell.Driver(), &river.Config{
 		ID:      id,
@@ -170,6 +170,9 @@ func (w *Worker) Wake(queues ...string) { w.notifier.Wake(queues...) }
 
 // Client returns the client of the queue, for the pages that show it and for tests that watch it.
 func (w *Worker) Client() *river.Client[pgx.Tx] { return w.client }
+
+// Lag returns for how long the oldest job of a signal has waited, a moment ago; see [notifier.Notifier.Lag].
+func (w *Worker) Lag() time.Duration { return w.notifier.Lag() }
 
 // Start begins to work and returns. Cancelling ctx stops hard; use [Worker.Stop] to let running jobs come to their end.
 func (w *Worker) Start(ctx context.Context) error {

@@ -5,17 +5,19 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/thawline/thaw/bench"
 )
 
 type benchCmd struct {
-	Name   []string    `arg:"" optional:"" help:"Benchmarks to run: ${benchmarks}. Default: all of them."`
-	Scale  bench.Scale `help:"How much work: full is what the targets are about and takes about an hour, small takes two minutes." enum:"small,full" default:"full"`
-	Rounds int         `help:"How often each contender does its work; 0 means 5, or 2 at small scale." default:"0" placeholder:"N"`
-	JSON   bool        `help:"Print JSON."`
-	Charts string      `help:"Write a chart of each benchmark, an SVG file, into this folder." placeholder:"DIR"`
-	Peers  bool        `help:"Run other job queues too. Without Node.js and npm they are left out." default:"true" negatable:""`
+	Name   []string      `arg:"" optional:"" help:"Benchmarks to run: ${benchmarks}. Default: all of them."`
+	Scale  bench.Scale   `help:"How much work: full is what the targets are about and takes about an hour, small takes two minutes." enum:"small,full" default:"full"`
+	Rounds int           `help:"How often each contender does its work; 0 means 5, or 2 at small scale." default:"0" placeholder:"N"`
+	JSON   bool          `help:"Print JSON."`
+	Charts string        `help:"Write a chart of each benchmark, an SVG file, into this folder." placeholder:"DIR"`
+	Flush  time.Duration `help:"Slow each flush of the WAL down by this much, like 5ms: what a network disk takes. Linux, with a C compiler." default:"0" placeholder:"TIME"`
+	Peers  bool          `help:"Run other job queues too. Without Node.js and npm they are left out." default:"true" negatable:""`
 }
 
 func (benchCmd) Help() string {
@@ -25,6 +27,9 @@ func (benchCmd) Help() string {
 }
 
 func (c *benchCmd) Validate() error {
+	if c.Flush < 0 || c.Flush > time.Second {
+		return fmt.Errorf("--flush=%s: must be between 0 and 1s", c.Flush)
+	}
 	if c.Rounds < 0 {
 		return fmt.Errorf("--rounds=%d: must be 1 or more", c.Rounds)
 	}
@@ -39,7 +44,7 @@ func (c *benchCmd) Run(ctx context.Context, e *env) error {
 	shown := newProgress(e.stderr, "bench", "steps", -1)
 	defer shown.finish()
 	report, err := bench.Run(ctx, bench.Options{
-		Names: c.Name, Scale: c.Scale, Rounds: c.Rounds, Peers: c.Peers, Program: program, Logger: e.logger,
+		Names: c.Name, Scale: c.Scale, Rounds: c.Rounds, Flush: c.Flush, Peers: c.Peers, Program: program, Logger: e.logger,
 		Watch: c.watch(e, shown),
 	})
 	if err != nil {

@@ -166,6 +166,7 @@ func (c *cluster) run(ctx context.Context, o Options) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	cmd.Env = append(cmd.Env, o.Environment...)
 	c.watcher.end(cmd)
 	c.log = &logTail{}
 	cmd.Stdout = c.log

@@ -37,6 +37,8 @@ type Options struct {
 	// Settings are further server settings by name, as in postgresql.conf. They win over the ones
 	// chosen here, except for those that say where the server listens.
 	Settings map[string]string
+	// Environment has further variables of the server's environment, like "NAME=value".
+	Environment []string
 	// Log receives the server's log as it is written. It need not be safe for concurrent use, and
 	// is not written to after Close. Default: the log is dropped. The last lines are part of the
 	// error in either case when the server does not start.

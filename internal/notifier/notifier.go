@@ -32,6 +32,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -76,6 +77,8 @@ type Config struct {
 	ClientID string
 	// Queues are those that this process works on.
 	Queues []string
+	// Measured is the queue whose lag [Notifier.Lag] tells. Empty: none.
+	Measured string
 	// PollOnly does without a session of its own, for a connection pooler in transaction mode.
 	PollOnly bool
 	// Logger is required.
@@ -85,6 +88,7 @@ type Config struct {
 // A Notifier wakes the workers of a process, and of others.
 type Notifier struct {
 	c       Config
+	lag     atomic.Int64
 	queries *dbsqlc.Queries
 
 	mu      sync.Mutex
@@ -167,8 +171,10 @@ func (n *Notifier) Run(ctx context.Context) {
 	var group errgroup.Group
 	run := func(do func(context.Context)) { group.Go(func() error { do(ctx); return nil }) }
 	run(n.send)
-	if n.c.ClientID != "" {
+	if n.c.ClientID != "" || n.c.Measured != "" {
 		run(n.look)
+	}
+	if n.c.ClientID != "" {
 		run(n.control)
 		run(n.requeue)
 		if !n.c.PollOnly {
@@ -201,12 +207,19 @@ func (n *Notifier) send(ctx context.Context) {
 	}
 }
 
+// Lag returns for how long the oldest job of the measured queue has waited for a worker, a moment ago: up to 15 seconds.
+func (n *Notifier) Lag() time.Duration { return time.Duration(n.lag.Load()) }
+
 // look finds the jobs that SQL callers have inserted.
 func (n *Notifier) look(ctx context.Context) {
+	queues := n.c.Queues
+	if n.c.Measured != "" && !slices.Contains(queues, n.c.Measured) {
+		queues = append(slices.Clone(queues), n.c.Measured)
+	}
 	for failing := false; pause(ctx, lookEvery); {
 		var waiting []dbsqlc.WaitingQueuesRow
 		err := n.query(ctx, func(ctx context.Context) (err error) {
-			waiting, err = n.queries.WaitingQueues(ctx, n.c.Queues)
+			waiting, err = n.queries.WaitingQueues(ctx, queues)
 			return err
 		})
 		if err != nil {
@@ -214,13 +227,19 @@ func (n *Notifier) look(ctx context.Context) {
 				n.c.Logger.WarnContext(ctx, "could not look for new jobs; trying again", "error", err)
 			}
 			failing = true
+			n.lag.Store(0)
 			pause(ctx, time.Second)
 			continue
 		}
 		failing = false
+		lag := time.Duration(0)
 		for _, queue := range waiting {
+			if queue.Queue == n.c.Measured {
+				lag = queue.Waited
+			}
 			n.wakeHere(queue.Queue)
 		}
+		n.lag.Store(int64(lag))
 	}
 }
 

@@ -25,6 +25,7 @@ import (
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/tracing"
 	"github.com/thawline/thaw/internal/webhook"
+	"github.com/thawline/thaw/jobs"
 	"github.com/thawline/thaw/schema"
 	"github.com/thawline/thaw/worker"
 )
@@ -126,6 +127,7 @@ func Run(ctx context.Context, c Config) error {
 	var client *river.Client[pgx.Tx]
 	var workers *worker.Worker
 	var wake func(queues ...string)
+	var lag func() time.Duration
 	if c.Work != nil {
 		workers, err = worker.New(ctx, worker.Config{
 			Pool: c.Pools.Passes, RiverPool: c.Pools.Queue, RiverSchema: c.RiverSchema,
@@ -134,20 +136,20 @@ func Run(ctx context.Context, c Config) error {
 		if err != nil {
 			return err
 		}
-		client, wake = workers.Client(), workers.Wake
+		client, wake, lag = workers.Client(), workers.Wake, workers.Lag
 	} else {
 		if client, err = insertOnly(c); err != nil {
 			return err
 		}
-		bell := notifier.New(notifier.Config{Pool: c.Pools.Queue, RiverSchema: c.RiverSchema, Logger: c.Logger})
-		wake = bell.Wake
+		bell := notifier.New(notifier.Config{Pool: c.Pools.Queue, RiverSchema: c.RiverSchema, Measured: jobs.QueueResume, Logger: c.Logger})
+		wake, lag = bell.Wake, bell.Lag
 		group.Go(func() error { bell.Run(asked); return nil })
 	}
 
 	var handler http.Handler
 	if c.Web != nil {
 		handler, err = server.New(running, server.Config{
-			Store: store.New(c.Pools.Reads), Receiver: store.New(c.Pools.Webhooks), Wake: wake, Client: client, RiverSchema: c.RiverSchema, Migrator: c.Migrator,
+			Store: store.New(c.Pools.Reads), Receiver: store.New(c.Pools.Webhooks), Wake: wake, Lag: lag, Client: client, RiverSchema: c.RiverSchema, Migrator: c.Migrator,
 			Webhooks: c.Web.Webhooks, AdminPassword: c.Web.AdminPassword, Metrics: numbers.Handler(),
 			Traces: c.Traces, Stopping: asked, Logger: c.Logger,
 		})

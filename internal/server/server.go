@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
@@ -27,6 +28,8 @@ type Config struct {
 	Receiver *store.Store
 	// Wake is told, after the commit, which queues have new jobs. Nil: their workers find out for themselves.
 	Wake func(queues ...string)
+	// Lag is how long the oldest job of a signal has waited for a worker. Nil: it is never looked at.
+	Lag func() time.Duration
 	// Client is the queue that River UI shows. Required.
 	Client *river.Client[pgx.Tx]
 	// RiverSchema is the Postgres schema of River's tables. Required.
@@ -54,10 +57,13 @@ func New(ctx context.Context, c Config) (http.Handler, error) {
 	if c.Wake == nil {
 		c.Wake = func(...string) {}
 	}
+	if c.Lag == nil {
+		c.Lag = func() time.Duration { return 0 }
+	}
 	if c.Receiver == nil {
 		c.Receiver = c.Store
 	}
-	c.Webhooks.Apply = receive(c.Receiver, c.Wake, c.Traces)
+	c.Webhooks.Apply = receive(c.Receiver, c.Wake, newGate(c.Lag), c.Traces)
 	c.Webhooks.Logger = c.Logger
 	if err := webhook.Register(mux, c.Webhooks); err != nil {
 		return nil, err

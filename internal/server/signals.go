@@ -18,7 +18,7 @@ import (
 )
 
 // receive gives a delivery to the database, in one transaction: recorded, applied, and its job inserted, or none of it.
-func receive(db *store.Store, wake func(queues ...string), traces trace.TracerProvider) webhook.Apply {
+func receive(db *store.Store, wake func(queues ...string), gate *gate, traces trace.TracerProvider) webhook.Apply {
 	if traces == nil {
 		traces = noop.NewTracerProvider()
 	}
@@ -34,6 +34,7 @@ func receive(db *store.Store, wake func(queues ...string), traces trace.TracerPr
 		ctx, span := tracer.Start(ctx, "signal", trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
 			attribute.String("provider", s.Provider), attribute.String("account", s.AccountID), attribute.String("status", s.Raw)))
 		defer span.End()
+		defer gate.pass(ctx, s.Status)()
 		outcome, err = db.Trip().ReceiveSignal(ctx, params)
 		if err != nil {
 			span.SetStatus(codes.Error, err.Error())
