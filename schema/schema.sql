@@ -2831,10 +2831,10 @@ BEGIN
         SELECT s.id INTO original FROM thaw.account_signals AS s WHERE s.delivery_key = p_delivery_key;
         INSERT INTO thaw.account_signals (
             provider, provider_account_id, account_id, duplicate_of, raw_status, status, kind, just_created, product, member_id,
-            v1_account_id, occurred_at, outcome)
+            v1_account_id, occurred_at, outcome, body)
         VALUES (
             p_provider, p_provider_account_id, account.id, original, p_raw_status, known, its_kind, p_just_created, p_product,
-            p_member_id, p_v1_account_id, p_occurred_at, 'duplicate');
+            p_member_id, p_v1_account_id, p_occurred_at, 'duplicate', CASE WHEN length(p_body::text) <= 8192 THEN p_body END);
         RETURN 'duplicate';
     ELSIF NOT is_known THEN
         RETURN 'ignored';

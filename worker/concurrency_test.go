@@ -147,7 +147,7 @@ func TestCapsAreExactWhileSignalsAndSweepCompete(t *testing.T) {
 	f.noDeadlock(t)
 }
 
-// A signal and the insert of its account at the same moment: one of the two sees the other.
+// A signal and the insert of its account at the same moment: one of the two sees the other, or the look that follows sees both.
 func TestSignalMeetsTheInsertOfItsAccount(t *testing.T) {
 	t.Parallel()
 	const rounds = 50
@@ -164,6 +164,7 @@ func TestSignalMeetsTheInsertOfItsAccount(t *testing.T) {
 		})
 		require.NoError(t, both.Wait())
 	}
+	f.Exec(t, "SELECT thaw.pick_up_signals('2 minutes')")
 	require.Equal(t, rounds, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.accounts WHERE status = 'connected'"))
 	require.Equal(t, rounds, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.account_signals WHERE outcome = 'applied'"))
 }

@@ -28,6 +28,10 @@ type (
 		member, status        string
 		statusAt, connectedAt time.Time
 		pauseAfter, holdUntil time.Time // zero: none
+		isLocked              bool
+		lockAt                time.Time // of the newest lock or unlock; zero: there was none
+		losses                []time.Time
+		resumeAfter           time.Time // zero: it does not flap
 	}
 	modelCampaign struct {
 		id, workspace int64
@@ -62,12 +66,36 @@ func (m *fleetModel) tick() time.Time { return m.now.Truncate(tick) }
 func (m *fleetModel) signal(a *modelAccount, status string, occurredAt time.Time) bool {
 	at := occurredAt
 	if at.IsZero() {
-		at = latest(m.now, a.statusAt.Add(time.Microsecond))
+		at = m.now
 	} else if limit := m.now.Add(5 * time.Minute); at.After(limit) {
 		at = limit
 	}
-	if at.Before(a.statusAt) || at.Equal(a.statusAt) && status == "connected" {
+	second := func(t time.Time) time.Time { return t.Truncate(time.Second) }
+	if status == "locked" || status == "unlocked" {
+		if !occurredAt.IsZero() && second(at).Before(second(a.lockAt)) {
+			return false
+		}
+		a.isLocked, a.lockAt = status == "locked", latest(at, a.lockAt)
+		return true
+	}
+	if !occurredAt.IsZero() && second(at).Before(second(a.statusAt)) {
 		return false
+	}
+	isLogin := status == "reconnected"
+	if isLogin {
+		status = "connecting"
+	}
+	if a.status == "connected" && status == "connecting" && (isLogin || occurredAt.IsZero() || second(at).Equal(second(a.statusAt))) {
+		return false
+	}
+	switch {
+	case a.status == "connected" && status != "connected":
+		a.losses = append([]time.Time{m.now}, a.losses...)
+	case a.status != "connected" && status == "connected":
+		a.resumeAfter = time.Time{}
+		if len(a.losses) >= 3 && a.losses[2].After(m.now.Add(-time.Hour)) {
+			a.resumeAfter = m.now.Add(10 * time.Minute)
+		}
 	}
 	switch status {
 	case "connected":
@@ -84,7 +112,7 @@ func (m *fleetModel) signal(a *modelAccount, status string, occurredAt time.Time
 			a.pauseAfter = m.now
 		}
 	}
-	a.status, a.statusAt = status, at
+	a.status, a.statusAt = status, latest(at, a.statusAt)
 	return true
 }
 
@@ -169,7 +197,7 @@ func (m *fleetModel) target(source *modelAccount) (best *modelAccount) {
 }
 
 func (m *fleetModel) blocked(a *modelAccount, evenIfOff bool) bool {
-	return a.status != "connected" || a.holdUntil.After(m.now) || m.isSafety() || m.optedOut[a.workspace] && !evenIfOff
+	return a.status != "connected" || a.isLocked || a.holdUntil.After(m.now) || a.resumeAfter.After(m.now) || m.isSafety() || m.optedOut[a.workspace] && !evenIfOff
 }
 
 // line is everybody who may wake through an account, in their order.

@@ -61,7 +61,7 @@ func TestFleetFollowsItsModel(t *testing.T) {
 func (m *modelTest) sendSignal(r *rapid.T) {
 	a := anyOf(r, "account", m.accounts)
 	status := rapid.SampledFrom([]string{"connected", "connected", "connected", "disconnected", "disconnected", "error",
-		"connecting", "needs_verification", "restricted", "removed"}).Draw(r, "status")
+		"connecting", "needs_verification", "restricted", "removed", "reconnected", "locked", "unlocked", "unlocked"}).Draw(r, "status")
 	var occurredAt *time.Time
 	var modelled time.Time
 	if rapid.Bool().Draw(r, "says its time") {
@@ -314,7 +314,7 @@ func (m *modelTest) compare(r *rapid.T) {
 
 // bringToRest does all jobs and enough sweeps: then nobody waits who could be woken, and every invariant holds.
 func (m *modelTest) bringToRest(r *rapid.T) {
-	m.advance(r, 3*time.Hour) // Every hold and every blip is over.
+	m.advance(r, 3*time.Hour) // Every hold, every grace period and every wait of a flapping account is over.
 	for range 8 {
 		m.advance(r, tick)
 		m.askForSweep(r)

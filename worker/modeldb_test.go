@@ -80,7 +80,7 @@ func newModelTest(t *testing.T) *modelTest {
 // reset begins a history: two workspaces, in one of them jane, whose old account was replaced, and joe; a campaign that runs
 // and one that waits; of each account's prospects in each campaign one active and two waiting.
 func (m *modelTest) reset(r *rapid.T) {
-	m.exec(r, `TRUNCATE thaw.workspaces, thaw.accounts, thaw.campaigns, thaw.enrollments, thaw.enrollment_events,
+	m.exec(r, `TRUNCATE thaw.workspaces, thaw.accounts, thaw.account_products, thaw.campaigns, thaw.enrollments, thaw.enrollment_events,
 		thaw.campaign_events, thaw.account_signals, thaw.sweeps, thaw.grants, thaw.fleet_budgets, thaw.account_budgets,
 		thaw.heals, thaw.heal_enrollments, thaw.account_events, thaw.decisions, thaw.backlog_samples, thaw.api_tokens, thaw.river_job RESTART IDENTITY`)
 	m.exec(r, `UPDATE thaw_test.frozen SET at = '2026-03-01 09:00:00+00'`)

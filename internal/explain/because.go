@@ -18,6 +18,17 @@ var reasons = []func(Facts) (Answer, bool){
 
 // Because returns the answer that follows from the facts.
 func Because(f Facts) Answer {
+	answer := answerOf(f)
+	switch answer.Code {
+	case AccountNotConnected, NoConnectedSibling, WaitingForSweep, Active:
+		if f.Products != "" {
+			answer.Sentence += fmt.Sprintf(" The provider reports single products of account %s: %s. The account keeps its own status.", f.Account, f.Products)
+		}
+	}
+	return answer
+}
+
+func answerOf(f Facts) Answer {
 	for _, reason := range reasons {
 		if answer, applies := reason(f); applies {
 			return answer
@@ -124,6 +135,10 @@ func blocked(f Facts) (Answer, bool) {
 		}, true
 	}
 	switch Code(f.BlockedBy) {
+	case AccountLocked:
+		return accountLocked(f), true
+	case AccountFlapping:
+		return flapping(f), true
 	case AccountOnHold:
 		return onHold(f), true
 	case SafetyMode:
@@ -131,6 +146,30 @@ func blocked(f Facts) (Answer, bool) {
 	default:
 		return Answer{}, false
 	}
+}
+
+func accountLocked(f Facts) Answer {
+	since := "now"
+	if f.LockedAt != nil {
+		since = "since " + minute(*f.LockedAt)
+	}
+	return Answer{
+		Code: AccountLocked,
+		Sentence: fmt.Sprintf("The provider has locked account %s %s (%s), so nothing is sent although it is connected. "+
+			"This prospect goes on when the provider unlocks the account.", f.Target, since, because(f.LockedReason)),
+		WhoActs: Provider,
+	}
+}
+
+func flapping(f Facts) Answer {
+	answer := Answer{Code: AccountFlapping, NormalWait: true, WhoActs: Nobody, ExpectedAt: f.ResumeAfter}
+	until := "for a while"
+	if f.ResumeAfter != nil {
+		until = "until " + minute(*f.ResumeAfter)
+	}
+	answer.Sentence = fmt.Sprintf("Account %s has lost its connection again and again within an hour. "+
+		"This prospect goes on when the account has stayed connected %s.", f.Target, until)
+	return answer
 }
 
 func safetyMode(f Facts) Answer {

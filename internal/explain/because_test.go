@@ -118,6 +118,39 @@ func TestBecause(t *testing.T) {
 			Answer{AccountNotConnected, "Account acc_1 is still being connected. Nothing has to be done unless it stays so. This prospect wakes by itself as soon as the account is connected.", true, Provider, nil},
 		},
 		{
+			"a login that the provider has yet to confirm",
+			with(waiting(), func(f *Facts) { disconnected(f); f.AccountStatus, f.ReconnectedAt = "connecting", &later }),
+			Answer{AccountNotConnected, "Account acc_1 was reconnected at 2026-05-01T09:15Z, not confirmed: the provider has not said since that it works. That usually takes a minute; nothing has to be done. This prospect wakes by itself as soon as the account is connected.", true, Provider, nil},
+		},
+		{
+			"a login that the provider has not confirmed within the grace period",
+			with(waiting(), func(f *Facts) {
+				disconnected(f)
+				f.AccountStatus, f.ReconnectedAt, f.IsOverdue = "connecting", &later, true
+			}),
+			Answer{AccountNotConnected, "Account acc_1 was reconnected at 2026-05-01T09:15Z, not confirmed: the provider has not said since that it works. That takes too long: look at the account at the provider, and connect it again. This prospect wakes by itself as soon as the account is connected.", false, User, nil},
+		},
+		{
+			"a locked account, although it is on hold too",
+			with(waiting(), func(f *Facts) {
+				f.BlockedBy, f.Position, f.ExpectedAt = "account_locked", 0, nil
+				f.LockedAt, f.LockedReason, f.HoldUntil, f.HoldReason = &later, "account.locked", &tick, "a new device"
+			}),
+			Answer{AccountLocked, "The provider has locked account acc_1 since 2026-05-01T09:15Z (account.locked), so nothing is sent although it is connected. This prospect goes on when the provider unlocks the account.", false, Provider, nil},
+		},
+		{
+			"a flapping account",
+			with(waiting(), func(f *Facts) {
+				f.BlockedBy, f.Position, f.ExpectedAt, f.ResumeAfter = "account_flapping", 0, nil, &later
+			}),
+			Answer{AccountFlapping, "Account acc_1 has lost its connection again and again within an hour. This prospect goes on when the account has stayed connected until 2026-05-01T09:15Z.", true, Nobody, &later},
+		},
+		{
+			"one product of a connected account is lost",
+			with(waiting(), func(f *Facts) { f.Products = "sales_navigator (disconnected)" }),
+			Answer{WaitingForSweep, "Account acc_1 is connected, and this prospect is number 3 in line. The sweep of 2026-05-01T09:30Z is expected to resume it. The provider reports single products of account acc_1: sales_navigator (disconnected). The account keeps its own status.", true, Nobody, &tick},
+		},
+		{
 			"siblings, but none connected", with(waiting(), func(f *Facts) { disconnected(f); f.Siblings = 2 }),
 			Answer{NoConnectedSibling, "Account acc_1 is disconnected, and so far no other account of the same person in this workspace is connected. This prospect wakes by itself as soon as one of them is.", false, User, nil},
 		},

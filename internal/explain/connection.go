@@ -24,11 +24,26 @@ var remedies = map[string]remedy{
 	"removed": {is: "was removed", advice: "Connect it again.", who: User},
 }
 
+// unconfirmed is of an account whose login went through: it works only when the provider says so.
+func unconfirmed(f Facts) remedy {
+	r := remedy{
+		is:     fmt.Sprintf("was reconnected at %s, not confirmed: the provider has not said since that it works", minute(*f.ReconnectedAt)),
+		advice: "That usually takes a minute; nothing has to be done.", who: Provider, normal: true,
+	}
+	if f.IsOverdue {
+		r.advice, r.who, r.normal = "That takes too long: look at the account at the provider, and connect it again.", User, false
+	}
+	return r
+}
+
 func unconnected(f Facts) (Answer, bool) {
 	if f.AccountStatus == "connected" || f.isPaused() && f.Target != "" {
 		return Answer{}, false
 	}
 	own := remedies[f.AccountStatus]
+	if f.ReconnectedAt != nil {
+		own = unconfirmed(f)
+	}
 	switch {
 	case !f.isPaused():
 		return Answer{

@@ -15,7 +15,8 @@
 //  6. The campaign does not run, and does not wait for an account either: account_restricted if that is why it was paused,
 //     else campaign_not_running.
 //  7. The workspace has opted out: auto_resume_off, unless the prospect is not paused and its campaign runs. Else something
-//     stands against the account that it wakes through: account_on_hold or safety_mode, as thaw.blocked_by says.
+//     stands against the account that it wakes through: account_locked, account_on_hold, safety_mode or account_flapping, as
+//     thaw.blocked_by says.
 //  8. Nothing stands in the way. A paused prospect stands in line: waiting_for_sweep. One that is not paused, in a campaign
 //     that still waits for an account: campaign_not_running, until a sweep starts the campaign. Else: active.
 package explain

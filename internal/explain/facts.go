@@ -25,6 +25,13 @@ type Facts struct {
 
 	Account       string
 	AccountStatus string
+	// ReconnectedAt is when the login of the account went through, where the provider has not confirmed since that it works.
+	// IsOverdue says that the grace period for that is over.
+	ReconnectedAt *time.Time
+	IsOverdue     bool
+	// Products are those products of the account that the provider reports by themselves and that do not work, each with its
+	// status: "sales_navigator (disconnected)". Empty: none.
+	Products string
 	// Siblings is how many other accounts the same person has in the workspace.
 	Siblings int
 	// ConnectedElsewhere says that the same person is connected in another workspace.
@@ -35,6 +42,11 @@ type Facts struct {
 	Target string
 	// BlockedBy is what thaw.blocked_by says about the target; empty: nothing stands against it.
 	BlockedBy string
+	// LockedAt and LockedReason are the target's, and so is ResumeAfter: until when it must have been connected because it
+	// flaps.
+	LockedAt     *time.Time
+	LockedReason string
+	ResumeAfter  *time.Time
 	// HoldUntil and HoldReason are the target's.
 	HoldUntil  *time.Time
 	HoldReason string

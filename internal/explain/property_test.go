@@ -54,6 +54,12 @@ func drawAccount(t *rapid.T) Facts {
 	if flag("safety mode") {
 		f.SafetyReason = "provider incident"
 	}
+	if f.AccountStatus == "connecting" && flag("reconnected") {
+		f.ReconnectedAt, f.IsOverdue = &later, flag("overdue")
+	}
+	if flag("a product is lost") {
+		f.Products = "sales_navigator (disconnected)"
+	}
 	switch {
 	case f.AccountStatus == "connected":
 		f.Target = f.Account
@@ -67,11 +73,21 @@ func drawAccount(t *rapid.T) Facts {
 	if flag("on hold") {
 		f.HoldUntil, f.HoldReason = &later, "new device"
 	}
+	if flag("locked") {
+		f.LockedAt, f.LockedReason = &later, "account.locked"
+	}
+	if flag("flapping") {
+		f.ResumeAfter = &tick
+	}
 	switch {
+	case f.LockedAt != nil:
+		f.BlockedBy = "account_locked"
 	case f.HoldUntil != nil:
 		f.BlockedBy = "account_on_hold"
 	case f.SafetyReason != "":
 		f.BlockedBy = "safety_mode"
+	case f.ResumeAfter != nil:
+		f.BlockedBy = "account_flapping"
 	case f.AutoResumeOff:
 		f.BlockedBy = "auto_resume_off"
 	}
@@ -109,7 +125,7 @@ func TestEveryAnswerSaysWhy(t *testing.T) {
 func check(t *rapid.T, f Facts, a Answer) {
 	codes := []Code{
 		NotFound, Terminal, PausedByUser, AccountRestricted, SubscriptionInactive, SiblingInOtherWorkspace, NoConnectedSibling,
-		AccountNotConnected, CampaignNotRunning, AccountOnHold, SafetyMode, AutoResumeOff, WaitingForSweep, Active,
+		AccountNotConnected, CampaignNotRunning, AccountLocked, AccountOnHold, AccountFlapping, SafetyMode, AutoResumeOff, WaitingForSweep, Active,
 	}
 	require.Contains(t, codes, a.Code)
 	require.Contains(t, []Actor{Nobody, User, Operator, Billing, Provider}, a.WhoActs)

@@ -34,7 +34,8 @@ type Account struct {
 	Resumable int64 `json:"resumable"`
 	// WakesThrough is the id of the account through which they wake: its own, or a sibling's; nil: there is none.
 	WakesThrough *int64 `json:"wakes_through"`
-	// BlockedBy is what stands against that account: account_on_hold, safety_mode or auto_resume_off; nil: nothing.
+	// BlockedBy is what stands against that account: account_locked, account_on_hold, safety_mode,
+	// account_flapping or auto_resume_off; nil: nothing.
 	BlockedBy *string `json:"blocked_by"`
 }
 

@@ -216,6 +216,8 @@ func factsOf(row dbsqlc.ProspectFactsRow, t ticks, position int, seen *view) exp
 		Status: row.Status, PausedReason: row.PausedReason, NextActionAt: utc(row.NextActionAt),
 		Campaign: nameOf(row.CampaignName, row.Campaign), CampaignStatus: row.CampaignStatus, CampaignReason: row.CampaignReason,
 		Account: nameOf(row.AccountName, row.Account), AccountStatus: row.AccountStatus,
+		ReconnectedAt: utc(row.ReconnectedAt), IsOverdue: row.IsOverdue, Products: row.Products,
+		LockedAt: utc(row.LockedAt), LockedReason: text(row.LockedReason), ResumeAfter: utc(row.ResumeAfter),
 		Siblings: int(row.Siblings), ConnectedElsewhere: row.ConnectedElsewhere,
 		Target: nameOf(text(row.TargetName), text(row.Target)), BlockedBy: row.BlockedBy,
 		HoldUntil: utc(row.HoldUntil), HoldReason: text(row.HoldReason), SafetyReason: text(row.SafetyReason), SafetyStays: row.SafetyStays,

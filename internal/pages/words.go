@@ -62,6 +62,8 @@ var codes = map[string]string{
 	"no_connected_sibling":       "no account of the person connected",
 	"sibling_in_other_workspace": "connected in another workspace",
 	"account_on_hold":            "account on hold",
+	"account_locked":             "account locked",
+	"account_flapping":           "account flapping",
 	"safety_mode":                "safety mode",
 	"campaign_not_running":       "campaign not running",
 	"paused_by_user":             "paused by a person",

@@ -56,6 +56,12 @@ var violations = []violation{
 		`account \d+: connected, its prospects are due`,
 	},
 	{
+		"signals_find_their_account", "a signal that nothing picked up",
+		`INSERT INTO thaw.account_signals (provider, provider_account_id, raw_status, status, outcome, received_at)
+		VALUES ('linkedin', 'carl', 'CREDENTIALS', 'disconnected', 'unknown_account', thaw.now() - interval '6 minutes')`,
+		`signal \d+: CREDENTIALS was kept for account \d+, which exists`,
+	},
+	{
 		"rows_stay_in_their_workspace", "an enrollment on another workspace's account",
 		withoutForeignKeys + `UPDATE thaw.enrollments SET account_id = (SELECT a.id FROM thaw.accounts AS a WHERE a.provider_account_id = 'gil')
 		WHERE id = (SELECT min(e.id) FROM thaw.enrollments AS e WHERE e.status = 'active')`,

@@ -223,6 +223,12 @@ SELECT
     account.display_name AS account_name,
     account.status::text AS account_status,
     account.id AS account_id,
+    account.reconnected_at,
+    coalesce(account.reconnected_at < thaw.now() - (SELECT settings.tolerance FROM thaw.settings), false)::boolean AS is_overdue,
+    coalesce((
+        SELECT string_agg(format('%s (%s)', product.product, product.status), ', ' ORDER BY product.product)
+        FROM thaw.account_products AS product
+        WHERE product.account_id = account.id AND product.status <> 'connected'), '')::text AS products,
     e.prospect_url,
     e.status::text AS status,
     coalesce(e.paused_reason::text, '')::text AS paused_reason,
@@ -239,6 +245,9 @@ SELECT
     target.provider_account_id AS target,
     target.display_name AS target_name,
     coalesce(thaw.blocked_by(target), '')::text AS blocked_by,
+    target.locked_at,
+    target.locked_reason,
+    target.resume_after,
     target.hold_until,
     target.hold_reason,
     safety.reason AS safety_reason,
@@ -283,6 +292,9 @@ type ProspectFactsRow struct {
 	AccountName        string
 	AccountStatus      string
 	AccountID          int64
+	ReconnectedAt      *time.Time
+	IsOverdue          bool
+	Products           string
 	ProspectUrl        string
 	Status             string
 	PausedReason       string
@@ -294,6 +306,9 @@ type ProspectFactsRow struct {
 	Target             *string
 	TargetName         *string
 	BlockedBy          string
+	LockedAt           *time.Time
+	LockedReason       *string
+	ResumeAfter        *time.Time
 	HoldUntil          *time.Time
 	HoldReason         *string
 	SafetyReason       *string
@@ -325,6 +340,9 @@ func (q *Queries) ProspectFacts(ctx context.Context, arg ProspectFactsParams) ([
 			&i.AccountName,
 			&i.AccountStatus,
 			&i.AccountID,
+			&i.ReconnectedAt,
+			&i.IsOverdue,
+			&i.Products,
 			&i.ProspectUrl,
 			&i.Status,
 			&i.PausedReason,
@@ -336,6 +354,9 @@ func (q *Queries) ProspectFacts(ctx context.Context, arg ProspectFactsParams) ([
 			&i.Target,
 			&i.TargetName,
 			&i.BlockedBy,
+			&i.LockedAt,
+			&i.LockedReason,
+			&i.ResumeAfter,
 			&i.HoldUntil,
 			&i.HoldReason,
 			&i.SafetyReason,

@@ -23,6 +23,12 @@ SELECT
     account.display_name AS account_name,
     account.status::text AS account_status,
     account.id AS account_id,
+    account.reconnected_at,
+    coalesce(account.reconnected_at < thaw.now() - (SELECT settings.tolerance FROM thaw.settings), false)::boolean AS is_overdue,
+    coalesce((
+        SELECT string_agg(format('%s (%s)', product.product, product.status), ', ' ORDER BY product.product)
+        FROM thaw.account_products AS product
+        WHERE product.account_id = account.id AND product.status <> 'connected'), '')::text AS products,
     e.prospect_url,
     e.status::text AS status,
     coalesce(e.paused_reason::text, '')::text AS paused_reason,
@@ -39,6 +45,9 @@ SELECT
     target.provider_account_id AS target,
     target.display_name AS target_name,
     coalesce(thaw.blocked_by(target), '')::text AS blocked_by,
+    target.locked_at,
+    target.locked_reason,
+    target.resume_after,
     target.hold_until,
     target.hold_reason,
     safety.reason AS safety_reason,
