@@ -3,11 +3,14 @@ package riverui
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"math"
 	"net"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // User is the name that operators log in with.
@@ -17,6 +20,27 @@ const User = "admin"
 // something from another origin. Without a password it serves only requests that a program on this machine made to a loopback
 // name; see [NotLocal].
 func Guard(password string, next http.Handler) http.Handler {
+	return NewOperators(password).Guard(next)
+}
+
+// Operators knows who is one. The zero value is not usable: see [NewOperators].
+type Operators struct {
+	password string
+	guesses  *guesses
+}
+
+// NewOperators returns the operators of a process: those who know the password, or, where it is empty, everybody on this machine.
+// A process has one, so that all of its routes count the same guesses.
+func NewOperators(password string) *Operators {
+	return &Operators{password: password, guesses: newGuesses()}
+}
+
+// HasPassword says whether operators log in with a password.
+func (o *Operators) HasPassword() bool { return o.password != "" }
+
+// Guard is [Guard] for these operators.
+func (o *Operators) Guard(next http.Handler) http.Handler {
+	password := o.password
 	next = http.NewCrossOriginProtection().Handler(next)
 	if password == "" {
 		return hardened(func(w http.ResponseWriter, r *http.Request) {
@@ -28,7 +52,13 @@ func Guard(password string, next http.Handler) http.Handler {
 		})
 	}
 	return hardened(func(w http.ResponseWriter, r *http.Request) {
-		if !Admits(password, r) {
+		ok, wait := o.Admit(r)
+		if wait > 0 {
+			w.Header().Set("Retry-After", RetryAfter(wait))
+			http.Error(w, "Too many wrong passwords came from this address. Wait, then log in.", http.StatusTooManyRequests)
+			return
+		}
+		if !ok {
 			w.Header().Set("WWW-Authenticate", `Basic realm="Thaw", charset="UTF-8"`)
 			http.Error(w, "Log in as "+User+" with THAW_ADMIN_PASSWORD.", http.StatusUnauthorized)
 			return
@@ -37,16 +67,27 @@ func Guard(password string, next http.Handler) http.Handler {
 	})
 }
 
-// Admits says whether a request comes from an operator: with basic auth, or, where there is no password, from this machine.
-func Admits(password string, r *http.Request) bool {
-	if password == "" {
-		return NotLocal(r) == ""
+// Admit says whether a request comes from an operator: with basic auth, or, where there is no password, from this machine. After
+// too many wrong passwords from where it comes it is not looked at: wait is how long that lasts.
+func (o *Operators) Admit(r *http.Request) (ok bool, wait time.Duration) {
+	if o.password == "" {
+		return NotLocal(r) == "", 0
 	}
-	user, given, _ := r.BasicAuth()
-	want := sha256.Sum256([]byte(User + ":" + password))
-	got := sha256.Sum256([]byte(user + ":" + given))
-	// Of hashes, so that the time taken says nothing about the length either.
-	return subtle.ConstantTimeCompare(got[:], want[:]) == 1
+	user, given, isBasic := r.BasicAuth()
+	if !isBasic {
+		return false, 0 // not a guess
+	}
+	return o.guesses.check(r, func() bool {
+		want := sha256.Sum256([]byte(User + ":" + o.password))
+		got := sha256.Sum256([]byte(user + ":" + given))
+		// Of hashes, so that the time taken says nothing about the length either.
+		return subtle.ConstantTimeCompare(got[:], want[:]) == 1
+	})
+}
+
+// RetryAfter writes a time to wait as the header of that name does: in whole seconds.
+func RetryAfter(wait time.Duration) string {
+	return strconv.Itoa(int(math.Ceil(wait.Seconds())))
 }
 
 // Headers that proxies add, beside all that begin with X-Forwarded-, X-Envoy-, X-Amzn-, Cf- or Fly-.

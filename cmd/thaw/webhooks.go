@@ -51,7 +51,7 @@ func (f *webhookFlag) register(ctx context.Context, db *store.Store, e *env) (*w
 		return nil, fmt.Errorf("registering the webhook: %w", err)
 	}
 	if endpoint.DisabledReason != nil {
-		e.logger.WarnContext(ctx, "the webhook is disabled; thaw webhooks enable lets messages flow again", "url", sender.URL(), "reason", *endpoint.DisabledReason)
+		e.logger.WarnContext(ctx, "the webhook is disabled; thaw webhooks enable lets messages flow again", "url", outbound.Masked(sender.URL()), "reason", *endpoint.DisabledReason)
 	}
 	return &worker.Webhooks{EndpointID: endpoint.ID, Sender: sender}, nil
 }
@@ -154,7 +154,7 @@ func (c *webhooksListCmd) read(ctx context.Context, db *store.Store) (page webho
 	}
 	page.Endpoints = make([]webhookEndpoint, len(endpoints))
 	for i, r := range endpoints {
-		page.Endpoints[i] = webhookEndpoint{r.Url, r.CreatedAt.UTC(), r.DisabledAt, r.DisabledReason, r.Waiting, r.Failed}
+		page.Endpoints[i] = webhookEndpoint{outbound.Masked(r.Url), r.CreatedAt.UTC(), r.DisabledAt, r.DisabledReason, r.Waiting, r.Failed}
 	}
 	page.Messages = []webhookMessage{}
 	for _, r := range rows {
@@ -164,7 +164,7 @@ func (c *webhooksListCmd) read(ctx context.Context, db *store.Store) (page webho
 		if r.Url != "" {
 			message := &page.Messages[len(page.Messages)-1]
 			message.Deliveries = append(message.Deliveries, webhookDelivery{
-				r.Url, r.State, r.Attempts, r.NextAttemptAt, r.LastAttemptAt, r.LastStatus, r.LastError, r.DeliveredAt,
+				outbound.Masked(r.Url), r.State, r.Attempts, r.NextAttemptAt, r.LastAttemptAt, r.LastStatus, r.LastError, r.DeliveredAt,
 			})
 		}
 	}
@@ -280,7 +280,7 @@ func (c *webhooksTestCmd) report(e *env, id string, rows []dbsqlc.MessageRow) er
 	answers := make([]answer, len(rows))
 	failed := false
 	for i, r := range rows {
-		answers[i] = answer{r.Url, r.State == string(dbsqlc.ThawDeliveryStateDelivered), r.LastStatus, r.LastError}
+		answers[i] = answer{outbound.Masked(r.Url), r.State == string(dbsqlc.ThawDeliveryStateDelivered), r.LastStatus, r.LastError}
 		failed = failed || !answers[i].Delivered
 	}
 	switch {
@@ -384,7 +384,7 @@ func (c *webhooksEnableCmd) Run(ctx context.Context, e *env) error {
 		if err != nil {
 			return err
 		}
-		printf(e.stdout, "receiver %s is enabled\n", c.URL)
+		printf(e.stdout, "receiver %s is enabled\n", outbound.Masked(c.URL))
 		return nil
 	})
 }
@@ -407,11 +407,11 @@ func (c *webhooksRemoveCmd) Run(ctx context.Context, e *env) error {
 		if err != nil {
 			return err
 		}
-		printf(e.stdout, "receiver %s is removed\n", c.URL)
+		printf(e.stdout, "receiver %s is removed\n", outbound.Masked(c.URL))
 		return nil
 	})
 }
 
 func unknownReceiver(url string) error {
-	return fmt.Errorf("there is no receiver %q: thaw webhooks list shows them", url)
+	return fmt.Errorf("there is no receiver %q: thaw webhooks list shows them, without their queries", outbound.Masked(url))
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/thawline/thaw/internal/outlook"
 	"github.com/thawline/thaw/internal/store"
+	"github.com/thawline/thaw/riverui"
 )
 
 // Prefix is where the API is served.
@@ -26,8 +27,8 @@ type Config struct {
 	Store *store.Store
 	// Foresight is shared with others who answer from it. Required.
 	Foresight *outlook.Foresight
-	// AdminPassword lets an operator in by basic auth. Empty: whoever asks at a loopback name is an operator.
-	AdminPassword string
+	// Operators are let in without a token. Required.
+	Operators *riverui.Operators
 	// Logger is required.
 	Logger *slog.Logger
 }
@@ -35,7 +36,7 @@ type Config struct {
 type api struct {
 	store     *store.Store
 	foresight *outlook.Foresight
-	password  string
+	operators *riverui.Operators
 	logger    *slog.Logger
 }
 
@@ -72,7 +73,7 @@ func paged(params ...string) []string { return append(params, "cursor", "limit")
 
 // New returns the handler of all routes, to be mounted at [Prefix] with the prefix left on.
 func New(c Config) http.Handler {
-	a := &api{store: c.Store, foresight: c.Foresight, password: c.AdminPassword, logger: c.Logger}
+	a := &api{store: c.Store, foresight: c.Foresight, operators: c.Operators, logger: c.Logger}
 	mux := http.NewServeMux()
 	methods := make(map[string][]string)
 	for _, r := range routes {

@@ -27,11 +27,15 @@ func (a *api) caller(r *http.Request) (caller, error) {
 	if text, ok := bearer(r); ok {
 		return a.bearerOf(r, text)
 	}
-	if riverui.Admits(a.password, r) {
+	ok, wait := a.operators.Admit(r)
+	if wait > 0 {
+		return caller{}, &problem{kind: tooManyRequests, detail: "Too many wrong passwords came from this address.", retryAfter: riverui.RetryAfter(wait)}
+	}
+	if ok {
 		return caller{name: "api:" + riverui.User, scope: outlook.Everything()}, nil
 	}
 	detail := "Send a token: Authorization: Bearer thaw_…; or log in as " + riverui.User + "."
-	if a.password == "" {
+	if !a.operators.HasPassword() {
 		detail = "Send a token: Authorization: Bearer thaw_…. Without one: " + riverui.NotLocal(r)
 	}
 	return caller{}, &problem{kind: unauthorized, detail: detail}

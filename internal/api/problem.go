@@ -22,6 +22,7 @@ const (
 	conflict         kind = "conflict"
 	tooLarge         kind = "too_large"
 	notJSON          kind = "not_json"
+	tooManyRequests  kind = "too_many_requests"
 	unavailable      kind = "unavailable"
 	internalError    kind = "internal_error"
 )
@@ -39,6 +40,7 @@ var kinds = map[kind]struct {
 	conflict:         {http.StatusConflict, "Not while something else is under way"},
 	tooLarge:         {http.StatusRequestEntityTooLarge, "The body is too large"},
 	notJSON:          {http.StatusUnsupportedMediaType, "The body is not JSON"},
+	tooManyRequests:  {http.StatusTooManyRequests, "Too many wrong passwords"},
 	unavailable:      {http.StatusServiceUnavailable, "The database cannot answer just now"},
 	internalError:    {http.StatusInternalServerError, "Something is wrong here; the log says what"},
 }
@@ -48,6 +50,8 @@ type problem struct {
 	kind   kind
 	detail string
 	tried  []string // spellings of a prospect's URL
+	// retryAfter is when to ask again, in seconds.
+	retryAfter string
 }
 
 func (p *problem) Error() string { return string(p.kind) + ": " + p.detail }
@@ -103,9 +107,12 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if p.kind == unavailable {
 		w.Header().Set("Retry-After", "5")
 	}
+	if p.retryAfter != "" {
+		w.Header().Set("Retry-After", p.retryAfter)
+	}
 	if p.kind == unauthorized {
 		w.Header().Add("WWW-Authenticate", `Bearer realm="Thaw"`)
-		if a.password != "" {
+		if a.operators.HasPassword() {
 			w.Header().Add("WWW-Authenticate", `Basic realm="Thaw", charset="UTF-8"`)
 		}
 	}

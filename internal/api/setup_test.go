@@ -20,6 +20,7 @@ import (
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/testdb"
 	"github.com/thawline/thaw/internal/token"
+	"github.com/thawline/thaw/riverui"
 )
 
 // twoTenants are north (workspace 1: accounts 1 to 3, of which the first two are one person's) and south (workspace 2: account 4).
@@ -66,7 +67,7 @@ func setup(t *testing.T) *site {
 
 func serve(t *testing.T, db *testdb.DB, password string) *site {
 	t.Helper()
-	web := httptest.NewServer(api.New(api.Config{Store: store.New(db.Pool), Foresight: outlook.NewForesight(db.Pool), AdminPassword: password, Logger: testdb.Logger(t)}))
+	web := httptest.NewServer(api.New(api.Config{Store: store.New(db.Pool), Foresight: outlook.NewForesight(db.Pool), Operators: riverui.NewOperators(password), Logger: testdb.Logger(t)}))
 	t.Cleanup(web.Close)
 	s := &site{DB: db, url: web.URL, doc: document(t)}
 	s.operator, s.north, s.south = s.token(t, "NULL"), s.token(t, "1"), s.token(t, "2")

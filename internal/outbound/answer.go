@@ -56,7 +56,7 @@ func answered(response *http.Response) Answer {
 		a.Verdict = Gone
 		a.Problem = "410: the receiver wants no more messages"
 	case a.Status >= 300 && a.Status < 400:
-		a.Problem = fmt.Sprintf("%d: redirects are not followed; give the URL that it leads to, %q", a.Status, clean(response.Header.Get("Location")))
+		a.Problem = fmt.Sprintf("%d: redirects are not followed; give the URL that it leads to, %q", a.Status, Masked(clean(response.Header.Get("Location"))))
 	default:
 		a.Problem = strings.TrimSuffix(fmt.Sprintf("%d: %s", a.Status, clean(string(beginning))), ": ")
 	}

@@ -78,6 +78,20 @@ func New(c Config) (*Sender, error) {
 // URL of the receiver.
 func (s *Sender) URL() string { return s.url }
 
+// Masked writes the URL of a receiver for people and logs: without its query, and without a user, either of which may be a secret.
+func Masked(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return "(a URL that cannot be read)"
+	}
+	hadQuery := u.RawQuery != "" || u.ForceQuery
+	u.User, u.RawQuery, u.ForceQuery, u.Fragment = nil, "", false, ""
+	if hadQuery {
+		return u.String() + "?…"
+	}
+	return u.String()
+}
+
 // checkURL refuses what could never be sent to. What a name leads to is seen when it is sent to.
 func checkURL(text string, allowPrivate bool) error {
 	u, err := url.Parse(text)
@@ -89,14 +103,14 @@ func checkURL(text string, allowPrivate bool) error {
 	case u.User != nil:
 		return errors.New("webhook URL: it has a user or a password in it, which would stand in the database and in logs: take them out, receivers verify the signature")
 	case u.Scheme != "https" && u.Scheme != "http", u.Hostname() == "":
-		return fmt.Errorf("webhook URL %q: it must begin with https:// and a host", text)
+		return fmt.Errorf("webhook URL %q: it must begin with https:// and a host", Masked(text))
 	case u.Scheme == "http" && !allowPrivate:
-		return fmt.Errorf("webhook URL %q: it must begin with https:// (http is for private networks, with --webhook-allow-private)", text)
+		return fmt.Errorf("webhook URL %q: it must begin with https:// (http is for private networks, with --webhook-allow-private)", Masked(text))
 	case u.Fragment != "":
-		return fmt.Errorf("webhook URL %q: it must not have a fragment (#)", text)
+		return fmt.Errorf("webhook URL %q: it must not have a fragment (#)", Masked(text))
 	}
 	if address, err := netip.ParseAddr(u.Hostname()); err == nil && !allowPrivate && !isPublic(address) {
-		return fmt.Errorf("webhook URL %q: %w", text, errNotPublic)
+		return fmt.Errorf("webhook URL %q: %w", Masked(text), errNotPublic)
 	}
 	return nil
 }

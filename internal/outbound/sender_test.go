@@ -210,3 +210,21 @@ func TestConfigThatCannotWork(t *testing.T) {
 		require.NotContains(t, err.Error(), "s3cret")
 	}
 }
+
+// The query of a receiver's URL may be a secret: no list, no log and no error shows it.
+func TestURLsAreMasked(t *testing.T) {
+	t.Parallel()
+	for given, want := range map[string]string{
+		"https://platform.example.com/thaw":                   "https://platform.example.com/thaw",
+		"https://platform.example.com/thaw?token=hunter2":     "https://platform.example.com/thaw?…",
+		"https://platform.example.com/thaw?":                  "https://platform.example.com/thaw?…",
+		"https://me:hunter2@platform.example.com/#hunter2":    "https://platform.example.com/",
+		"https://platform.example.com:8443/?a=hunter2&b=x%zz": "https://platform.example.com:8443/?…",
+		"https://hunter2 .example.com/\x7f":                   "(a URL that cannot be read)",
+	} {
+		require.Equal(t, want, outbound.Masked(given), given)
+	}
+	_, err := outbound.New(outbound.Config{URL: "http://platform.example.com/?token=hunter2", Secrets: []string{secret}})
+	require.Error(t, err)
+	require.NotContains(t, err.Error(), "hunter2")
+}

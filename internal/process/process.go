@@ -195,12 +195,14 @@ const readTimeout = 20 * time.Second
 
 // serve serves HTTP until asked ends, then lets open requests finish.
 func serve(running, asked context.Context, group *errgroup.Group, listener net.Listener, handler http.Handler, readTimeout, drainFor time.Duration) {
+	bounded := boundConnections(listener, maxConnections)
 	web := &http.Server{
-		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: readTimeout, WriteTimeout: 60 * time.Second,
-		IdleTimeout: 2 * time.Minute, BaseContext: func(net.Listener) context.Context { return running },
+		Handler: bounded.marking(handler), ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: 60 * time.Second,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeader, ConnContext: bounded.context,
+		BaseContext: func(net.Listener) context.Context { return running },
 	}
 	group.Go(func() error {
-		if err := web.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := web.Serve(bounded); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serving: %w", err)
 		}
 		return nil

@@ -73,19 +73,19 @@ func New(ctx context.Context, c Config) (http.Handler, error) {
 	mux.HandleFunc("GET /healthz", live)
 	mux.HandleFunc("GET /readyz", health.ready)
 
+	operators := riverui.NewOperators(c.AdminPassword)
 	jobs, err := riverui.Handler(ctx, c.Client, c.Logger)
 	if err != nil {
 		return nil, err
 	}
 	if c.Metrics != nil {
-		mux.Handle("GET /metrics", riverui.Guard(c.AdminPassword, c.Metrics))
+		mux.Handle("GET /metrics", operators.Guard(c.Metrics))
 	}
-	mux.Handle(riverui.Prefix+"/", riverui.Guard(c.AdminPassword, jobs))
+	mux.Handle(riverui.Prefix+"/", operators.Guard(jobs))
 	foresight := outlook.NewForesight(c.Store.Pool())
-	mux.Handle(api.Prefix+"/", api.New(api.Config{Store: c.Store, Foresight: foresight, AdminPassword: c.AdminPassword, Logger: c.Logger}))
-	guard := func(next http.Handler) http.Handler { return riverui.Guard(c.AdminPassword, next) }
+	mux.Handle(api.Prefix+"/", api.New(api.Config{Store: c.Store, Foresight: foresight, Operators: operators, Logger: c.Logger}))
 	shown := pages.Config{Store: c.Store, Foresight: foresight, Jobs: riverui.Prefix, Stopping: c.Stopping, Logger: c.Logger}
-	if err := pages.Register(mux, shown, guard); err != nil {
+	if err := pages.Register(mux, shown, operators.Guard); err != nil {
 		return nil, err
 	}
 	return mux, nil
