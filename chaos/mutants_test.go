@@ -15,6 +15,7 @@ const (
 	heals   = "schema/migrations/00009_heal.sql"
 	safety  = "schema/migrations/00012_safety.sql"
 	people  = "schema/migrations/00013_people.sql"
+	guards  = "schema/migrations/00020_guards.sql"
 	outbox  = "schema/migrations/00014_outbox.sql"
 )
 
@@ -266,6 +267,17 @@ var mutants = []mutant{
 		without: "the trigger that keeps a hold from being shortened",
 		edits:   []edit{{fleet, "FOR EACH ROW WHEN (OLD.hold_until > thaw.now())", "FOR EACH ROW WHEN (false)"}},
 		pkg:     "./schema", tests: []string{"TestHoldIsNeverShortened"},
+	},
+	{
+		without: "the identity of accounts for a role that writes the fleet",
+		edits: []edit{{guards, "OLD.id <> NEW.id OR OLD.workspace_id <> NEW.workspace_id OR OLD.provider <> NEW.provider\n        OR OLD.provider_account_id <> NEW.provider_account_id)",
+			"OLD.id <> NEW.id OR OLD.workspace_id <> NEW.workspace_id OR OLD.provider <> NEW.provider)"}},
+		pkg: "./schema", tests: []string{"TestThePlatformCannotChangeIdentities"},
+	},
+	{
+		without: "the path of functions",
+		edits:   []edit{{guards, "EXECUTE format('ALTER FUNCTION %s SET search_path = pg_catalog, pg_temp', f);", "NULL;"}},
+		pkg:     "./schema", tests: []string{"TestFunctionsFixTheirSearchPath", "TestNothingInPublicRunsAsThaw"},
 	},
 	{
 		without: "a hold in every lane",

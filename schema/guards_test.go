@@ -246,3 +246,29 @@ func TestAnOperatorCorrectsAHold(t *testing.T) {
 		"hold_corrected by carl: the wrong account"}, decisions(t, db))
 	require.False(t, strings.Contains(testdb.Value[string](t, db, "SELECT thaw.sending_held_by('ann')"), "hold"))
 }
+
+// Any role with CONNECT may take any advisory lock, and keep it. Pruning and signals of known accounts go on.
+func TestAdvisoryLocksOfStrangers(t *testing.T) {
+	t.Parallel()
+	db := withBacklog(t)
+	stranger, err := pgx.Connect(t.Context(), db.Direct)
+	require.NoError(t, err)
+	defer stranger.Close(t.Context())
+	for _, name := range []string{"thaw.retention", "thaw.accounts", "thaw.import", "thaw.schema"} {
+		_, err := stranger.Exec(t.Context(), "SELECT pg_advisory_lock(hashtextextended($1, 0))", name)
+		require.NoError(t, err)
+	}
+	for _, sql := range []string{
+		"SELECT (thaw.prune_batch(100)).verdict <> 'busy'", "SELECT thaw.signal('linkedin', 'ann', 'connected') = 'applied'", "SELECT thaw.sweep() IS NOT NULL",
+		"SELECT thaw.heal('acme') > 0",
+	} {
+		require.True(t, testdb.Value[bool](t, db, "SELECT set_config('lock_timeout', '2s', false) <> '' AND ("+strings.TrimPrefix(sql, "SELECT ")+")"), sql)
+	}
+	// One prune at a time all the same.
+	tx, err := db.Pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer tx.Rollback(t.Context())
+	_, err = tx.Exec(t.Context(), "SELECT thaw.prune_batch(100)")
+	require.NoError(t, err)
+	require.Equal(t, "busy", testdb.Value[string](t, db, "SELECT (thaw.prune_batch(100)).verdict"))
+}

@@ -2565,7 +2565,11 @@ DECLARE
     done     boolean;
 BEGIN
     removed := 0;
-    IF NOT pg_try_advisory_xact_lock(hashtextextended('thaw.retention', 0)) THEN
+    -- The lock of a row, not an advisory lock: any role with CONNECT could hold that and keep the tables growing.
+    PERFORM FROM thaw.retention AS r
+    WHERE r.turn = (SELECT min(first.turn) FROM thaw.retention AS first)
+    FOR NO KEY UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
         verdict := 'busy';
         RETURN;
     END IF;

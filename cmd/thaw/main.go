@@ -46,6 +46,7 @@ type cli struct {
 	AutoResume autoResumeCmd `cmd:"" help:"Switch automatic resuming of a workspace on or off."`
 	Webhooks   webhooksCmd   `cmd:"" help:"List, test and send again what the platform is told."`
 	Token      tokenCmd      `cmd:"" help:"Make, list and revoke tokens of the JSON API."`
+	Licenses   licensesCmd   `cmd:"" help:"Print the licences of what this program is built from."`
 	Bench      benchCmd      `cmd:"" help:"Measure this program against the same work in bare SQL, and against other job queues."`
 
 	LogFormat string           `help:"How to log: text, json, or auto, which is text on a terminal and else json." enum:"auto,text,json" default:"auto" env:"THAW_LOG_FORMAT"`
