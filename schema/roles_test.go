@@ -132,7 +132,7 @@ func TestRoleCanUseNothingElse(t *testing.T) {
 
 	// Whom it may call, by what Postgres says; and that Postgres means it.
 	require.Equal(t, []string{
-		"heal", "hold", "is_trusted_writer", "now", "pause_account", "pause_campaign", "pause_prospect", "resumable_lines", "resume_account",
+		"heal", "hold", "is_trusted_writer", "is_visible", "now", "pause_account", "pause_campaign", "pause_prospect", "resumable_lines", "resume_account",
 		"resume_campaign", "resume_prospect", "safety_clear", "safety_enter", "sending_held_by", "set_auto_resume", "signal", "sweep", "tick",
 	}, testdb.Column[string](t, db, `
 		SELECT DISTINCT p.proname::text FROM pg_proc AS p
