@@ -904,7 +904,6 @@ $$;
 CREATE FUNCTION thaw.correct_hold(account text, until timestamp with time zone, why text, decided_by text DEFAULT CURRENT_USER, provider text DEFAULT 'linkedin'::text) RETURNS timestamp with time zone
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
-    SET "thaw.set_based" TO 'on'
     AS $$
 DECLARE
     held thaw.accounts;
@@ -921,9 +920,11 @@ BEGIN
     END IF;
     INSERT INTO thaw.decisions (what, decided_by, why, workspace_id, account_id, until)
     VALUES ('hold_corrected', correct_hold.decided_by, correct_hold.why, held.workspace_id, held.id, correct_hold.until);
+    PERFORM set_config('thaw.set_based', 'on', true);
     UPDATE thaw.accounts AS a SET
         hold_until = correct_hold.until, hold_reason = CASE WHEN correct_hold.until IS NOT NULL THEN correct_hold.why END
     WHERE a.id = held.id;
+    PERFORM set_config('thaw.set_based', '', true);
     RETURN correct_hold.until;
 END;
 $$;
@@ -947,7 +948,6 @@ CREATE FUNCTION thaw.decide_batch(p_decision_id bigint, p_size integer, p_even_b
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
-    SET "thaw.set_based" TO 'on'
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
@@ -987,7 +987,6 @@ END;
 $$;
 CREATE FUNCTION thaw.decide_campaign(p_what text, p_workspace_key text, p_campaign text, p_why text, p_decided_by text) RETURNS boolean
     LANGUAGE plpgsql
-    SET "thaw.set_based" TO 'on'
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
@@ -1005,6 +1004,7 @@ BEGIN
     ELSIF p_what = 'paused' AND campaign.paused_reason = 'paused_by_user' OR p_what = 'resumed' AND campaign.status = 'running' THEN
         RETURN false;
     END IF;
+    PERFORM set_config('thaw.set_based', 'on', true);
     IF p_what = 'paused' THEN
         UPDATE thaw.campaigns AS c SET
             status = 'paused', paused_reason = 'paused_by_user', paused_at = coalesce(c.paused_at, thaw.now())
@@ -1012,6 +1012,7 @@ BEGIN
     ELSE
         UPDATE thaw.campaigns AS c SET status = 'running', paused_reason = NULL, paused_at = NULL WHERE c.id = campaign.id;
     END IF;
+    PERFORM set_config('thaw.set_based', '', true);
     INSERT INTO thaw.campaign_events (campaign_id, at, kind, source, from_status, to_status, reason, detail)
     SELECT campaign.id, thaw.now(), p_what::thaw.event_kind, 'operator', campaign.status,
         CASE p_what WHEN 'paused' THEN 'paused' ELSE 'running' END::thaw.campaign_status,
@@ -1311,7 +1312,6 @@ END;
 $$;
 CREATE FUNCTION thaw.flip_by_person(p_decision_id bigint, p_enrollment_ids bigint[]) RETURNS integer
     LANGUAGE plpgsql
-    SET "thaw.set_based" TO 'on'
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
@@ -1319,6 +1319,7 @@ DECLARE
     changed  integer;
 BEGIN
     SELECT d.* INTO decision FROM thaw.decisions AS d WHERE d.id = p_decision_id;
+    PERFORM set_config('thaw.set_based', 'on', true);
     WITH before AS (
         SELECT e.id, e.status, e.paused_reason FROM thaw.enrollments AS e WHERE e.id = ANY (p_enrollment_ids)
     ), flipped AS (
@@ -1339,6 +1340,7 @@ BEGIN
         format('%s: %s', decision.decided_by, decision.why)
     FROM flipped;
     GET DIAGNOSTICS changed = ROW_COUNT;
+    PERFORM set_config('thaw.set_based', '', true);
     UPDATE thaw.decisions AS d SET enrollments = coalesce(d.enrollments, 0) + changed WHERE d.id = p_decision_id;
     RETURN changed;
 END;
@@ -1467,7 +1469,6 @@ CREATE FUNCTION thaw.heal_batch(p_heal_id bigint, p_size integer, p_job_id bigin
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
-    SET "thaw.set_based" TO 'on'
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
@@ -1950,7 +1951,6 @@ $$;
 CREATE FUNCTION thaw.hold(account text, until timestamp with time zone, why text, decided_by text DEFAULT CURRENT_USER, provider text DEFAULT 'linkedin'::text) RETURNS timestamp with time zone
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
-    SET "thaw.set_based" TO 'on'
     AS $$
 DECLARE
     held thaw.accounts;
@@ -1966,7 +1966,9 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                 HINT = 'Hold it for a year or less; an operator can make it longer with thaw hold --correct, or thaw.correct_hold.';
     END IF;
+    PERFORM set_config('thaw.set_based', 'on', true);
     UPDATE thaw.accounts AS a SET hold_until = hold.until, hold_reason = hold.why WHERE a.id = held.id;
+    PERFORM set_config('thaw.set_based', '', true);
     INSERT INTO thaw.decisions (what, decided_by, why, workspace_id, account_id, until)
     VALUES ('held', hold.decided_by, hold.why, held.workspace_id, held.id, hold.until);
     RETURN hold.until;
@@ -2387,7 +2389,6 @@ CREATE FUNCTION thaw.pause_batch(p_account_id bigint, p_size integer, p_signal_i
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
-    SET "thaw.set_based" TO 'on'
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
@@ -2413,6 +2414,7 @@ BEGIN
         PERFORM thaw.close_pause(p_account_id);
         RETURN;
     END IF;
+    PERFORM set_config('thaw.set_based', 'on', true);
     why := thaw.pause_reason_of(account.status);
     -- Campaigns first: that is the lock order, and a campaign that has nobody left to send must not look as if it ran. One
     -- that still has active prospects on another account keeps running: that account is connected, or in a blip that may
@@ -2473,6 +2475,7 @@ BEGIN
         flipped.from_status, 'paused', why, flipped.paused_at
     FROM flipped;
     GET DIAGNOSTICS paused = ROW_COUNT;
+    PERFORM set_config('thaw.set_based', '', true);
     PERFORM thaw.publish_paused(account, why, p_tick_at, p_signal_id, paused, campaigns_paused);
     -- A full batch: what is left is the next one's to see. Else the rest may be locked by others. The order is that of the
     -- index. Without it the planner expects to meet one of an account's many rows soon, and walks the table from its start:
@@ -3220,7 +3223,6 @@ CREATE FUNCTION thaw.resume_pass(p_lane thaw.lane, p_account_id bigint, p_job_id
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
-    SET "thaw.set_based" TO 'on'
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
@@ -3365,6 +3367,7 @@ CREATE FUNCTION thaw.resume_rows(p_cause thaw.cause, p_places tid[], p_source_id
 DECLARE
     jitter interval := (SELECT s.jitter FROM thaw.settings AS s);
 BEGIN
+    PERFORM set_config('thaw.set_based', 'on', true);
     WITH claimed AS MATERIALIZED (
         SELECT e.ctid, e.id, e.paused_reason, e.paused_at, e.account_id AS from_account_id, place.target_id
         FROM unnest(p_places, p_source_ids, p_target_ids) AS place (ctid, source_id, target_id)
@@ -3404,6 +3407,7 @@ BEGIN
         FROM woken
         GROUP BY woken.target_id
         ORDER BY woken.target_id) AS through;
+    PERFORM set_config('thaw.set_based', '', true);
 END;
 $$;
 CREATE FUNCTION thaw.rfc3339(at timestamp with time zone) RETURNS text
@@ -3596,6 +3600,7 @@ CREATE FUNCTION thaw.start_campaigns(p_cause thaw.cause, p_campaign_ids bigint[]
 DECLARE
     started_for bigint[];
 BEGIN
+    PERFORM set_config('thaw.set_based', 'on', true);
     WITH started AS (
         UPDATE thaw.campaigns AS c SET status = 'running', paused_reason = NULL, paused_at = NULL
         FROM thaw.campaigns AS before
@@ -3611,6 +3616,7 @@ BEGIN
         RETURNING account_id
     )
     SELECT array_agg(written.account_id) INTO started_for FROM written;
+    PERFORM set_config('thaw.set_based', '', true);
     RETURN started_for;
 END;
 $$;

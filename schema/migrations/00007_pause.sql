@@ -21,7 +21,7 @@ CREATE FUNCTION thaw.pause_batch(
     OUT verdict text, OUT paused integer, OUT campaigns_paused integer
 ) LANGUAGE plpgsql
 -- As in thaw.resume_pass: few rows of large tables, by index and by row address.
-SET plan_cache_mode = force_generic_plan SET jit = off SET thaw.set_based = 'on'
+SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 DECLARE
     account thaw.accounts;
@@ -47,6 +47,7 @@ BEGIN
         PERFORM thaw.close_pause(p_account_id);
         RETURN;
     END IF;
+    PERFORM set_config('thaw.set_based', 'on', true);
     why := thaw.pause_reason_of(account.status);
 
     -- Campaigns first: that is the lock order, and a campaign that has nobody left to send must not look as if it ran. One
@@ -110,6 +111,7 @@ BEGIN
         flipped.from_status, 'paused', why, flipped.paused_at
     FROM flipped;
     GET DIAGNOSTICS paused = ROW_COUNT;
+    PERFORM set_config('thaw.set_based', '', true);
     PERFORM thaw.publish_paused(account, why, p_tick_at, p_signal_id, paused, campaigns_paused);
 
     -- A full batch: what is left is the next one's to see. Else the rest may be locked by others. The order is that of the

@@ -82,6 +82,7 @@ RETURNS bigint[] LANGUAGE plpgsql AS $$
 DECLARE
     started_for bigint[];
 BEGIN
+    PERFORM set_config('thaw.set_based', 'on', true);
     WITH started AS (
         UPDATE thaw.campaigns AS c SET status = 'running', paused_reason = NULL, paused_at = NULL
         FROM thaw.campaigns AS before
@@ -97,6 +98,7 @@ BEGIN
         RETURNING account_id
     )
     SELECT array_agg(written.account_id) INTO started_for FROM written;
+    PERFORM set_config('thaw.set_based', '', true);
     RETURN started_for;
 END;
 $$;
@@ -117,6 +119,7 @@ CREATE FUNCTION thaw.resume_rows(
 DECLARE
     jitter interval := (SELECT s.jitter FROM thaw.settings AS s);
 BEGIN
+    PERFORM set_config('thaw.set_based', 'on', true);
     WITH claimed AS MATERIALIZED (
         SELECT e.ctid, e.id, e.paused_reason, e.paused_at, e.account_id AS from_account_id, place.target_id
         FROM unnest(p_places, p_source_ids, p_target_ids) AS place (ctid, source_id, target_id)
@@ -156,6 +159,7 @@ BEGIN
         FROM woken
         GROUP BY woken.target_id
         ORDER BY woken.target_id) AS through;
+    PERFORM set_config('thaw.set_based', '', true);
 END;
 $$;
 -- +goose StatementEnd
@@ -190,7 +194,7 @@ CREATE FUNCTION thaw.resume_pass(
 ) LANGUAGE plpgsql
 -- A pass touches few rows of large tables, whatever their statistics say: one generic plan, made once a connection, that
 -- goes by index and by row address. A plan made for the array at hand reads all of a small table instead.
-SET plan_cache_mode = force_generic_plan SET jit = off SET thaw.set_based = 'on'
+SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 DECLARE
     settings  thaw.settings;

@@ -385,7 +385,7 @@ CREATE FUNCTION thaw.heal_batch(
     OUT verdict text, OUT resumed integer, OUT retry_in interval
 ) LANGUAGE plpgsql
 -- As in thaw.resume_pass: few rows of large tables, by index and by row address.
-SET plan_cache_mode = force_generic_plan SET jit = off SET thaw.set_based = 'on'
+SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 DECLARE
     -- How often a heal comes back to prospects that other transactions hold. The waits before it: 1, 2, 4, 8 and 15 seconds.

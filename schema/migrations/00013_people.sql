@@ -40,7 +40,7 @@ $$;
 -- +goose StatementBegin
 CREATE FUNCTION thaw.hold(
     account text, until timestamptz, why text, decided_by text DEFAULT current_user, provider text DEFAULT 'linkedin'
-) RETURNS timestamptz LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET thaw.set_based = 'on' AS $$
+) RETURNS timestamptz LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     held thaw.accounts;
 BEGIN
@@ -55,7 +55,9 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                 HINT = 'Hold it for a year or less; an operator can make it longer with thaw hold --correct, or thaw.correct_hold.';
     END IF;
+    PERFORM set_config('thaw.set_based', 'on', true);
     UPDATE thaw.accounts AS a SET hold_until = hold.until, hold_reason = hold.why WHERE a.id = held.id;
+    PERFORM set_config('thaw.set_based', '', true);
     INSERT INTO thaw.decisions (what, decided_by, why, workspace_id, account_id, until)
     VALUES ('held', hold.decided_by, hold.why, held.workspace_id, held.id, hold.until);
     RETURN hold.until;
@@ -71,7 +73,7 @@ COMMENT ON FUNCTION thaw.hold(text, timestamptz, text, text, text) IS
 -- +goose StatementBegin
 CREATE FUNCTION thaw.decide_batch(p_decision_id bigint, p_size integer, p_even_by_user boolean DEFAULT false)
 RETURNS integer LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET jit = off SET thaw.set_based = 'on'
+SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 DECLARE
     decision thaw.decisions;
@@ -113,13 +115,13 @@ $$;
 
 -- The flip of rows that the caller has locked, with their history; the decision counts them.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.flip_by_person(p_decision_id bigint, p_enrollment_ids bigint[]) RETURNS integer LANGUAGE plpgsql
-SET thaw.set_based = 'on' AS $$
+CREATE FUNCTION thaw.flip_by_person(p_decision_id bigint, p_enrollment_ids bigint[]) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
     decision thaw.decisions;
     changed  integer;
 BEGIN
     SELECT d.* INTO decision FROM thaw.decisions AS d WHERE d.id = p_decision_id;
+    PERFORM set_config('thaw.set_based', 'on', true);
     WITH before AS (
         SELECT e.id, e.status, e.paused_reason FROM thaw.enrollments AS e WHERE e.id = ANY (p_enrollment_ids)
     ), flipped AS (
@@ -140,6 +142,7 @@ BEGIN
         format('%s: %s', decision.decided_by, decision.why)
     FROM flipped;
     GET DIAGNOSTICS changed = ROW_COUNT;
+    PERFORM set_config('thaw.set_based', '', true);
     UPDATE thaw.decisions AS d SET enrollments = coalesce(d.enrollments, 0) + changed WHERE d.id = p_decision_id;
     RETURN changed;
 END;
@@ -250,7 +253,7 @@ COMMENT ON FUNCTION thaw.resume_prospect(text, text, text, text, text) IS
 -- +goose StatementBegin
 CREATE FUNCTION thaw.decide_campaign(
     p_what text, p_workspace_key text, p_campaign text, p_why text, p_decided_by text
-) RETURNS boolean LANGUAGE plpgsql SET thaw.set_based = 'on' AS $$
+) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     campaign thaw.campaigns;
 BEGIN
@@ -266,6 +269,7 @@ BEGIN
     ELSIF p_what = 'paused' AND campaign.paused_reason = 'paused_by_user' OR p_what = 'resumed' AND campaign.status = 'running' THEN
         RETURN false;
     END IF;
+    PERFORM set_config('thaw.set_based', 'on', true);
     IF p_what = 'paused' THEN
         UPDATE thaw.campaigns AS c SET
             status = 'paused', paused_reason = 'paused_by_user', paused_at = coalesce(c.paused_at, thaw.now())
@@ -273,6 +277,7 @@ BEGIN
     ELSE
         UPDATE thaw.campaigns AS c SET status = 'running', paused_reason = NULL, paused_at = NULL WHERE c.id = campaign.id;
     END IF;
+    PERFORM set_config('thaw.set_based', '', true);
     INSERT INTO thaw.campaign_events (campaign_id, at, kind, source, from_status, to_status, reason, detail)
     SELECT campaign.id, thaw.now(), p_what::thaw.event_kind, 'operator', campaign.status,
         CASE p_what WHEN 'paused' THEN 'paused' ELSE 'running' END::thaw.campaign_status,

@@ -12,7 +12,8 @@
 -- write the deltas, so no statement can forget to. A statement that changes one row appends one delta from a row trigger, and a
 -- statement that pauses or resumes nothing calls no trigger function at all. A statement under the setting thaw.set_based = on
 -- appends one delta for each account, campaign and reason from a statement trigger. The setting decides how deltas are made and
--- not whether: whoever sets it, the counts stay right.
+-- not whether: whoever sets it, the counts stay right. Functions set it around their statement with set_config, because a role
+-- that is not a superuser may not create a function with a clause SET thaw.set_based.
 --
 -- Counts steer plans and pages. What a pass resumes is decided on the rows. A count that is wrong all the same (rows restored with
 -- triggers disabled) is found and corrected by thaw.recount, a slice of the accounts a minute, and by thaw verify.

@@ -204,7 +204,7 @@ CREATE TRIGGER accounts_bound_hold_update BEFORE UPDATE ON thaw.accounts
 -- +goose StatementBegin
 CREATE FUNCTION thaw.correct_hold(
     account text, until timestamptz, why text, decided_by text DEFAULT current_user, provider text DEFAULT 'linkedin'
-) RETURNS timestamptz LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET thaw.set_based = 'on' AS $$
+) RETURNS timestamptz LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     held thaw.accounts;
 BEGIN
@@ -220,9 +220,11 @@ BEGIN
     END IF;
     INSERT INTO thaw.decisions (what, decided_by, why, workspace_id, account_id, until)
     VALUES ('hold_corrected', correct_hold.decided_by, correct_hold.why, held.workspace_id, held.id, correct_hold.until);
+    PERFORM set_config('thaw.set_based', 'on', true);
     UPDATE thaw.accounts AS a SET
         hold_until = correct_hold.until, hold_reason = CASE WHEN correct_hold.until IS NOT NULL THEN correct_hold.why END
     WHERE a.id = held.id;
+    PERFORM set_config('thaw.set_based', '', true);
     RETURN correct_hold.until;
 END;
 $$;
