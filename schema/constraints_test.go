@@ -139,6 +139,7 @@ var breaks = map[string][]string{
 	"campaigns_key_is_visible":                {"UPDATE thaw.campaigns SET key = ' spring'", "UPDATE thaw.campaigns SET key = 'spring' || chr(65279)"},
 	"enrollments_prospect_url_is_visible":     {"UPDATE thaw.enrollments SET prospect_url = prospect_url || chr(160)"},
 	"workspaces_key_key":                      {"INSERT INTO thaw.workspaces (key) VALUES ('acme')"},
+	"workspaces_heal_cap_check":               {"UPDATE thaw.workspaces SET heal_cap = 0", "UPDATE thaw.workspaces SET heal_cap = 10000001"},
 
 	"accounts_provider_check":            {"UPDATE thaw.accounts SET provider = ''"},
 	"accounts_provider_account_id_check": {"UPDATE thaw.accounts SET provider_account_id = ''"},
@@ -309,6 +310,7 @@ var breaks = map[string][]string{
 		"UPDATE thaw.heals SET finished_at = now()",
 	},
 	"heals_workspace_id_fkey": {"UPDATE thaw.heals SET workspace_id = 99"},
+	"heals_tenant_id_fkey":    {"UPDATE thaw.heals SET tenant_id = 99"},
 	"heals_account_id_fkey":   {"UPDATE thaw.heals SET workspace_id = NULL, account_id = 99"},
 	"heals_one_running_a_target_key": {
 		"INSERT INTO thaw.heals (workspace_id, target, cap, requested_by) VALUES (1, 'workspace:1', 10, 'support')",
@@ -402,7 +404,7 @@ func TestEveryConstraintIsProved(t *testing.T) {
 // must refuse it. In the order of the table.
 var nullable = map[string][]string{
 	"safety":     {"since", "reason", "entered_by", "accounts_lost", "accounts_connected", "breached_at", "ended_at"},
-	"workspaces": {"auto_resume_note", "auto_resume_changed_at", "auto_resume_changed_by"},
+	"workspaces": {"auto_resume_note", "auto_resume_changed_at", "auto_resume_changed_by", "heal_cap"},
 	"accounts": {
 		"member_id", "last_error", "status_at", "first_connected_at", "connected_at", "disconnected_at", "reconnected_at", "locked_at", "locked_reason",
 		"lock_status_at", "link_id", "lost_at", "resume_after", "needs_reconnect_at", "pause_after", "hold_until",
@@ -415,7 +417,7 @@ var nullable = map[string][]string{
 	},
 	"sweeps": {"finished_at"},
 	"grants": {"verdict", "finished_at"},
-	"heals": {"workspace_id", "account_id", "found", "accounts", "at_account_id", "at_campaign_id", "at_paused_at", "at_enrollment_id",
+	"heals": {"workspace_id", "account_id", "tenant_id", "found", "accounts", "at_account_id", "at_campaign_id", "at_paused_at", "at_enrollment_id",
 		"left_over", "finished_at"},
 	"api_tokens": {"workspace_id", "last_used_at", "expires_at", "revoked_at"},
 	"enrollment_events": {

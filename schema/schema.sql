@@ -784,12 +784,15 @@ CREATE TABLE thaw.workspaces (
     auto_resume_note text,
     auto_resume_changed_at timestamp with time zone,
     auto_resume_changed_by text,
+    heal_cap integer,
     created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    CONSTRAINT workspaces_heal_cap_check CHECK (((heal_cap >= 1) AND (heal_cap <= 10000000))),
     CONSTRAINT workspaces_key_check CHECK ((key <> ''::text)),
     CONSTRAINT workspaces_key_is_visible CHECK (thaw.is_visible(key)),
     CONSTRAINT workspaces_times_are_in_range CHECK ((((created_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (created_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((auto_resume_changed_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (auto_resume_changed_at <= '2200-01-01 00:00:00+00'::timestamp with time zone))))
 );
 COMMENT ON TABLE thaw.workspaces IS 'A tenant of the platform.';
+COMMENT ON COLUMN thaw.workspaces.heal_cap IS 'How many prospects per tick the heals may resume that the tenant starts, past the cap per account; null: they keep the caps of the tick. Set by thaw.set_heal_cap.';
 CREATE VIEW thaw.resumable_accounts AS
  SELECT target.id AS account_id,
     target.workspace_id,
@@ -1495,6 +1498,8 @@ DECLARE
     off_sources    bigint[] := '{}';
     off_campaigns  bigint[] := '{}';
     is_safety_on boolean;
+    -- Of a heal that keeps the caps of a tick.
+    account_cap  integer := (SELECT s.account_cap FROM thaw.settings AS s);
     chosen    integer := 0;
     held      integer := 0;
 BEGIN
@@ -1558,7 +1563,7 @@ BEGIN
             FROM unnest(next.source_ids, next.campaign_ids, next.target_ids) AS line (source_id, id, target_id)
             WHERE line.target_id <> ALL (held_targets) AND line.source_id <> ALL (off_sources || held_sources)
             GROUP BY line.id) AS used;
-        cause := ROW('heal', NULL, NULL, p_heal_id, p_job_id);
+        cause := ROW('heal', CASE WHEN heal.keeps_caps THEN thaw.tick() END, NULL, p_heal_id, p_job_id);
         IF waits THEN
             PERFORM thaw.lock_campaigns(campaigns);
         ELSE
@@ -1584,9 +1589,27 @@ BEGIN
                     AS chosen (place, source_id, campaign_id, target_id)
                 WHERE chosen.source_id <> ALL (off_sources) AND chosen.campaign_id <> ALL (off_campaigns)) AS one;
         END IF;
+        IF heal.keeps_caps THEN
+            SELECT array_agg(one.place ORDER BY one.n), array_agg(one.source_id ORDER BY one.n),
+                array_agg(one.target_id ORDER BY one.n)
+            INTO next.places, next.source_ids, next.target_ids
+            FROM (
+                SELECT chosen.*, row_number() OVER (PARTITION BY chosen.target_id ORDER BY chosen.n) AS of_account
+                FROM unnest(next.places, next.source_ids, next.target_ids)
+                    WITH ORDINALITY AS chosen (place, source_id, target_id, n)) AS one
+            WHERE one.of_account <= coalesce((
+                SELECT b.cap - b.used FROM thaw.account_budgets AS b
+                WHERE b.tick_at = cause.tick_at AND b.account_id = one.target_id), account_cap);
+        END IF;
         SELECT rows.* INTO resumed, moved, account_ids, each_resumed, each_repointed
         FROM thaw.resume_rows(cause, next.places, next.source_ids, next.target_ids) AS rows;
         held := held + coalesce(cardinality(next.places), 0) - resumed;
+        IF heal.keeps_caps THEN
+            INSERT INTO thaw.account_budgets AS b (tick_at, account_id, cap, used)
+            SELECT cause.tick_at, through.account_id, account_cap, through.resumed
+            FROM unnest(account_ids, each_resumed) AS through (account_id, resumed)
+            ON CONFLICT (tick_at, account_id) DO UPDATE SET used = b.used + excluded.used;
+        END IF;
     END IF;
     heal.resumed := heal.resumed + resumed;
     heal.skipped := heal.skipped + held;
@@ -1638,6 +1661,8 @@ CREATE TABLE thaw.heals (
     target text NOT NULL,
     cap integer NOT NULL,
     even_if_off boolean DEFAULT false NOT NULL,
+    tenant_id bigint,
+    keeps_caps boolean DEFAULT false NOT NULL,
     status thaw.heal_status DEFAULT 'running'::thaw.heal_status NOT NULL,
     resumed integer DEFAULT 0 NOT NULL,
     repointed integer DEFAULT 0 NOT NULL,
@@ -1930,6 +1955,17 @@ BEGIN
                     ORDER BY e.campaign_id LIMIT 1) IS NOT NULL
             ORDER BY a.workspace_id, a.id
             LIMIT p_limit) AS source);
+END;
+$$;
+CREATE FUNCTION thaw.heal_state(p_heal thaw.heals) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN CASE
+        WHEN p_heal.status = 'running'
+            AND NOT thaw.is_enqueued('heal', jsonb_build_object('heal_id', p_heal.id)) THEN 'stopped'
+        ELSE p_heal.status::text END;
 END;
 $$;
 CREATE FUNCTION thaw.heals_publish_end() RETURNS trigger
@@ -3480,6 +3516,26 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.set_auto_resume(workspace_key text, enabled boolean, note text, decided_by text) IS 'Switches automatic resuming of a workspace on or off, with a note that says why.';
+CREATE FUNCTION thaw.set_heal_cap(workspace_key text, heal_cap integer, why text, decided_by text DEFAULT CURRENT_USER) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    changed_id bigint;
+BEGIN
+    PERFORM thaw.require_reason(set_heal_cap.why, set_heal_cap.decided_by);
+    UPDATE thaw.workspaces AS w SET heal_cap = set_heal_cap.heal_cap WHERE w.key = set_heal_cap.workspace_key
+    RETURNING w.id INTO changed_id;
+    IF changed_id IS NULL THEN
+        RAISE EXCEPTION 'there is no workspace "%"', set_heal_cap.workspace_key
+            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key has the names.';
+    END IF;
+    INSERT INTO thaw.decisions (what, decided_by, why, workspace_id, enrollments)
+    VALUES (CASE WHEN set_heal_cap.heal_cap IS NULL THEN 'heal_cap_removed' ELSE 'heal_cap_set' END,
+        set_heal_cap.decided_by, set_heal_cap.why, changed_id, set_heal_cap.heal_cap);
+END;
+$$;
+COMMENT ON FUNCTION thaw.set_heal_cap(workspace_key text, heal_cap integer, why text, decided_by text) IS 'Allows the heals that the tenant of a workspace starts by its API token to resume this many prospects per tick, past the cap per account; null: they keep the caps of the tick.';
 CREATE FUNCTION thaw.settings_carry_budgets() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3620,7 +3676,7 @@ BEGIN
     RETURN started_for;
 END;
 $$;
-CREATE FUNCTION thaw.start_heal(p_workspace_id bigint, p_account_id bigint, p_enrollment_ids bigint[], p_cap integer, p_even_if_off boolean, p_requested_by text) RETURNS bigint
+CREATE FUNCTION thaw.start_heal(p_workspace_id bigint, p_account_id bigint, p_enrollment_ids bigint[], p_cap integer, p_even_if_off boolean, p_requested_by text, p_tenant_id bigint DEFAULT NULL::bigint) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -3631,22 +3687,46 @@ DECLARE
         ELSE 'prospects:' || encode(sha256(convert_to((
             SELECT string_agg(listed.id::text, ',' ORDER BY listed.id) FROM unnest(p_enrollment_ids) AS listed (id)), 'UTF8')),
             'hex') END;
-    started bigint;
-    running bigint;
+    settings   thaw.settings;
+    tenant     thaw.workspaces;
+    allowed integer;
+    heal_cap   integer := p_cap;
+    started    bigint;
+    running    bigint;
 BEGIN
     -- A heal that has stopped, because its job was cancelled or discarded, is over, as far as it came.
     PERFORM thaw.finish_heal(h.id) FROM thaw.heals AS h
     WHERE h.target = wanted AND h.status = 'running'
         AND NOT thaw.is_enqueued('heal', jsonb_build_object('heal_id', h.id));
-    IF p_cap IS NULL OR p_cap < 1 THEN
-        RAISE EXCEPTION 'the cap of a heal must be at least 1, not %', coalesce(p_cap::text, 'null')
+    IF p_tenant_id IS NOT NULL THEN
+        SELECT s.* INTO settings FROM thaw.settings AS s;
+        -- Locked: of two starts at the same moment the second sees the first.
+        SELECT w.* INTO tenant FROM thaw.workspaces AS w WHERE w.id = p_tenant_id FOR NO KEY UPDATE;
+        allowed := coalesce(tenant.heal_cap, settings.fleet_cap) - (
+            SELECT coalesce(sum(CASE h.status WHEN 'done' THEN h.resumed ELSE h.cap END), 0)
+            FROM thaw.heals AS h
+            WHERE h.tenant_id = p_tenant_id AND h.requested_at >= thaw.tick());
+        IF p_account_id IS NOT NULL AND tenant.heal_cap IS NULL THEN
+            allowed := least(allowed, settings.account_cap);
+        END IF;
+        heal_cap := coalesce(p_cap, allowed);
+        IF heal_cap > allowed OR allowed < 1 THEN
+            RAISE EXCEPTION 'heals started by workspace "%" may resume % more prospects in this tick, not %', tenant.key,
+                greatest(allowed, 0), coalesce(p_cap::text, 'more')
+                USING ERRCODE = 'TH003', HINT = format(
+                    'Ask for fewer, wait for the next tick, or ask an operator to allow more: thaw heal-cap set %s N.', tenant.key);
+        END IF;
+    END IF;
+    IF heal_cap IS NULL OR heal_cap < 1 THEN
+        RAISE EXCEPTION 'the cap of a heal must be at least 1, not %', coalesce(heal_cap::text, 'null')
             USING ERRCODE = 'invalid_parameter_value';
     ELSIF wanted IS NULL THEN
         RAISE EXCEPTION 'a heal needs a workspace, an account, or at least one enrollment'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    INSERT INTO thaw.heals AS h (workspace_id, account_id, target, cap, even_if_off, requested_by)
-    VALUES (p_workspace_id, p_account_id, wanted, p_cap, p_even_if_off, p_requested_by)
+    INSERT INTO thaw.heals AS h (workspace_id, account_id, target, cap, even_if_off, requested_by, tenant_id, keeps_caps)
+    VALUES (p_workspace_id, p_account_id, wanted, heal_cap, p_even_if_off, p_requested_by, p_tenant_id,
+        p_tenant_id IS NOT NULL AND tenant.heal_cap IS NULL)
     ON CONFLICT (target) WHERE status = 'running' DO NOTHING
     RETURNING h.id INTO started;
     IF started IS NULL THEN
@@ -3977,7 +4057,7 @@ CASE what
     WHEN 'hold_corrected'::text THEN true
     ELSE (until IS NULL)
 END),
-    CONSTRAINT decisions_what_check CHECK ((what = ANY (ARRAY['safety_entered'::text, 'safety_left'::text, 'held'::text, 'hold_corrected'::text, 'paused'::text, 'resumed'::text, 'auto_resume_off'::text, 'auto_resume_on'::text, 'settings_changed'::text, 'linked'::text]))),
+    CONSTRAINT decisions_what_check CHECK ((what = ANY (ARRAY['safety_entered'::text, 'safety_left'::text, 'held'::text, 'hold_corrected'::text, 'paused'::text, 'resumed'::text, 'auto_resume_off'::text, 'auto_resume_on'::text, 'settings_changed'::text, 'linked'::text, 'heal_cap_set'::text, 'heal_cap_removed'::text]))),
     CONSTRAINT decisions_why_check CHECK ((why <> ''::text))
 );
 COMMENT ON TABLE thaw.decisions IS 'What people, and the monitor of safety mode, decided: who, when, about what, and why.';
@@ -4435,6 +4515,7 @@ CREATE INDEX enrollments_paused_idx ON thaw.enrollments USING btree (waits_for_a
 CREATE INDEX grants_account_served_idx ON thaw.grants USING btree (account_id, tick_at DESC) WHERE (planned > 0);
 CREATE INDEX grants_workspace_served_idx ON thaw.grants USING btree (workspace_id, tick_at DESC) WHERE (planned > 0);
 CREATE UNIQUE INDEX heals_one_running_a_target_key ON thaw.heals USING btree (target) WHERE (status = 'running'::thaw.heal_status);
+CREATE INDEX heals_tenant_idx ON thaw.heals USING btree (tenant_id, requested_at) WHERE (tenant_id IS NOT NULL);
 CREATE UNIQUE INDEX outbox_one_open_an_account_key ON thaw.outbox USING btree (account_id) WHERE is_open;
 CREATE INDEX paused_counts_campaign_idx ON thaw.paused_counts USING btree (campaign_id);
 CREATE INDEX river_job_args_index ON thaw.river_job USING gin (args);
@@ -4504,6 +4585,8 @@ ALTER TABLE ONLY thaw.heal_enrollments
     ADD CONSTRAINT heal_enrollments_heal_id_fkey FOREIGN KEY (heal_id) REFERENCES thaw.heals(id) ON DELETE CASCADE;
 ALTER TABLE ONLY thaw.heals
     ADD CONSTRAINT heals_account_id_fkey FOREIGN KEY (account_id) REFERENCES thaw.accounts(id);
+ALTER TABLE ONLY thaw.heals
+    ADD CONSTRAINT heals_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES thaw.workspaces(id);
 ALTER TABLE ONLY thaw.heals
     ADD CONSTRAINT heals_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES thaw.workspaces(id);
 ALTER TABLE ONLY thaw.webhook_deliveries

@@ -159,6 +159,7 @@ func TestHealThatAnOperatorCancelledGivesWayToTheNext(t *testing.T) {
 	f.waiting(t, a, 10)
 	f.Exec(t, "SELECT thaw.heal('acme')")
 	cancelled := f.cancelAll(t, "heal")
+	require.Equal(t, []string{"stopped"}, testdb.Column[string](t, f.DB, "SELECT thaw.heal_state(h) FROM thaw.heals AS h"))
 	second := testdb.Value[int64](t, f.DB, "SELECT thaw.heal('acme')")
 	require.Equal(t, 10, testdb.Value[int](t, f.DB, "SELECT left_over FROM thaw.heals WHERE id <> $1 AND status = 'done'", second))
 

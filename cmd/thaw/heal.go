@@ -52,6 +52,7 @@ type healing struct {
 	Resumed     int32   `json:"resumed"`
 	Repointed   int32   `json:"repointed"`
 	Left        int64   `json:"left"`
+	Skipped     int32   `json:"skipped"` // of those left, how many other transactions held
 	Seconds     float64 `json:"seconds"`
 	WouldResume *int64  `json:"would_resume,omitempty"`
 }
@@ -89,15 +90,23 @@ func (c *healCmd) Run(ctx context.Context, e *env) error {
 			return err
 		}
 		result := healing{
-			HealID: &id, Cap: heal.Cap, Resumed: heal.Resumed, Repointed: heal.Repointed, Left: int64(*heal.LeftOver),
+			HealID: &id, Cap: heal.Cap, Resumed: heal.Resumed, Repointed: heal.Repointed, Left: int64(*heal.LeftOver), Skipped: heal.Skipped,
 			Seconds: heal.FinishedAt.Sub(heal.RequestedAt).Seconds(),
 		}
 		if c.JSON {
 			return writeJSON(e.stdout, result)
 		}
-		printf(e.stdout, "heal %d: %d enrollments resumed (%d re-pointed), %d left, in %.1f s\n", id, result.Resumed, result.Repointed, result.Left, result.Seconds)
+		printf(e.stdout, "heal %d: %d enrollments resumed (%d re-pointed), %d left%s, in %.1f s\n", id, result.Resumed, result.Repointed, result.Left, heldBy(result.Skipped), result.Seconds)
 		return nil
 	})
+}
+
+// heldBy says how many of those left were held.
+func heldBy(skipped int32) string {
+	if skipped == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%d held by other transactions)", skipped)
 }
 
 // follow shows the progress of a heal until it is done.
@@ -115,6 +124,9 @@ func (c *healCmd) follow(ctx context.Context, e *env, db *store.Store, id int64)
 			shown.expect(int64(min(*heal.Found, heal.Cap)))
 		}
 		shown.set(int64(heal.Resumed))
+		if heal.Status == "stopped" {
+			return false, fmt.Errorf("heal %d has stopped after %d enrollments: its job was cancelled or discarded; run the same command again for what is left", id, heal.Resumed)
+		}
 		return heal.FinishedAt != nil, nil
 	})
 	if errors.Is(err, context.DeadlineExceeded) {

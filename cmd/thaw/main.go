@@ -43,6 +43,7 @@ type cli struct {
 	Resume     resumeCmd     `cmd:"" help:"Give back what a person or a restriction stopped; the next ticks wake it."`
 	Hold       holdCmd       `cmd:"" help:"Let an account rest until a time."`
 	Safety     safetyCmd     `cmd:"" help:"Begin or end safety mode, in which nobody is woken and nothing is sent."`
+	HealCap    healCapCmd    `cmd:"" help:"Say how many prospects the heals of a tenant may resume."`
 	AutoResume autoResumeCmd `cmd:"" help:"Switch automatic resuming of a workspace on or off."`
 	Webhooks   webhooksCmd   `cmd:"" help:"List, test and send again what the platform is told."`
 	Token      tokenCmd      `cmd:"" help:"Make, list and revoke tokens of the JSON API."`

@@ -26,7 +26,7 @@ func (a *api) heal(r *request) (reply, error) {
 type wantedHeal struct {
 	Workspace string `json:"workspace"`
 	Account   string `json:"account"` // the provider's id; with workspace: there
-	Cap       *int   `json:"cap"`
+	Cap       *int   `json:"cap"`     // nil: 5000; of a tenant all that it may
 	EvenIfOff bool   `json:"even_if_off"`
 	DryRun    bool   `json:"dry_run"`
 }
@@ -55,7 +55,7 @@ func (a *api) startHeal(r *request) (reply, error) {
 			return reply{}, err
 		}
 		return reply{body: healTried{
-			WouldResume: min(found.Waiting, int64(start.Cap)), Resumable: found.Waiting, Accounts: found.Accounts, Cap: int(start.Cap),
+			WouldResume: min(found.Waiting, int64(found.Cap)), Resumable: found.Waiting, Accounts: found.Accounts, Cap: int(found.Cap),
 		}}, nil
 	}
 	id, err := a.store.StartHeal(r.Context(), start)
@@ -69,6 +69,9 @@ func (a *api) startHeal(r *request) (reply, error) {
 // healOf checks what was asked for, and finds what it names within the scope of the caller.
 func (a *api) healOf(r *request, wanted wantedHeal) (start dbsqlc.StartHealParams, err error) {
 	limit := defaultCap
+	if !r.isOperator() {
+		limit = 0
+	}
 	if wanted.Cap != nil {
 		limit = *wanted.Cap
 	}
@@ -77,12 +80,16 @@ func (a *api) healOf(r *request, wanted wantedHeal) (start dbsqlc.StartHealParam
 		return start, bad("Name what to heal: workspace, or account.")
 	case wanted.Workspace != "" && checkText(wanted.Workspace) != nil, wanted.Account != "" && checkText(wanted.Account) != nil:
 		return start, outlook.ErrNotFound
-	case limit < 1 || limit > math.MaxInt32:
+	case wanted.Cap != nil && limit < 1 || limit > math.MaxInt32:
 		return start, bad("cap=%d: must be at least 1, and at most %d.", limit, math.MaxInt32)
 	case wanted.EvenIfOff && !r.isOperator():
 		return start, &problem{kind: forbidden, detail: "Only an operator starts a heal where automatic resuming is switched off (even_if_off)."}
 	}
 	start = dbsqlc.StartHealParams{Cap: int32(limit), EvenIfOff: wanted.EvenIfOff, RequestedBy: r.name}
+	if !r.isOperator() {
+		tenant := r.scope.WorkspaceID()
+		start.TenantID = &tenant
+	}
 	scope, err := r.scope.Workspace(r.Context(), a.store.Pool(), wanted.Workspace)
 	if err != nil {
 		return start, err

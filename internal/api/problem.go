@@ -86,6 +86,8 @@ func asProblem(err error) *problem {
 		return &problem{kind: tooLarge}
 	case errors.As(err, &fromPostgres) && fromPostgres.Code == "23505": // a heal runs on the same target
 		return &problem{kind: conflict, detail: fromPostgres.Message}
+	case errors.As(err, &fromPostgres) && fromPostgres.Code == "TH003": // more than the caps of a tenant's heals
+		return &problem{kind: forbidden, detail: "Refused: " + fromPostgres.Message + ". " + fromPostgres.Hint}
 	case errors.As(err, &fromPostgres) && fromPostgres.Code[:2] != "57" && fromPostgres.Code[:2] != "53" && fromPostgres.Code != "55P03":
 		return &problem{kind: internalError}
 	case errors.As(err, &fromPostgres), errors.Is(err, context.DeadlineExceeded), errors.As(err, new(*pgconn.ConnectError)):

@@ -157,7 +157,7 @@ func TestNumbersOfAWorkspaceAreItsOwn(t *testing.T) {
 	signals := s.ask(t, asking{path: "/accounts/1/signals", token: s.north}).json(t, http.StatusOK)["items"].([]any)
 	require.Len(t, signals, 1)
 	tried := s.ask(t, asking{method: "POST", path: "/heals", body: `{"workspace": "north", "dry_run": true}`, token: s.north}).json(t, http.StatusOK)
-	require.Equal(t, map[string]any{"would_resume": 12.0, "resumable": 12.0, "accounts": 3.0, "cap": 5000.0}, tried)
+	require.Equal(t, map[string]any{"would_resume": 12.0, "resumable": 12.0, "accounts": 3.0, "cap": 2000.0}, tried)
 }
 
 func TestWhoIsNotKnownIsRefused(t *testing.T) {
@@ -279,6 +279,18 @@ func TestHealsAreStartedOnceATarget(t *testing.T) {
 	require.Equal(t, "heal 3 is running on the same target", twice.json(t, http.StatusConflict)["detail"])
 	evenIfOff := s.ask(t, asking{method: "POST", path: "/heals", body: `{"workspace": "south", "even_if_off": true}`, token: s.south})
 	require.Equal(t, http.StatusForbidden, evenIfOff.status)
+
+	// A tenant's heals keep the caps of a tick, together; those of operators do not.
+	for _, dry := range []string{"true", "false"} {
+		tooMany := s.ask(t, asking{method: "POST", path: "/heals", body: `{"account": "north-1", "cap": 201, "dry_run": ` + dry + `}`, token: s.north})
+		detail := tooMany.json(t, http.StatusForbidden)["detail"]
+		require.Contains(t, detail, `heals started by workspace "north" may resume 200 more prospects in this tick, not 201`)
+		require.Contains(t, detail, "ask an operator to allow more: thaw heal-cap set north N")
+	}
+	all := s.ask(t, asking{method: "POST", path: "/heals", body: `{"account": "north-1", "dry_run": true}`, token: s.north})
+	require.Equal(t, 200.0, all.json(t, http.StatusOK)["cap"])
+	operators := s.ask(t, asking{method: "POST", path: "/heals", body: `{"account": "north-1", "cap": 201, "dry_run": true}`, token: s.operator})
+	require.Equal(t, 201.0, operators.json(t, http.StatusOK)["cap"])
 
 	// A browser that knows the password must not be made to do it by a page of another site.
 	elsewhere := func(r *http.Request) {

@@ -17,7 +17,7 @@ type Heal struct {
 	Workspace        *string    `json:"workspace"`  // its key, also of an account's heal
 	AccountID        *int64     `json:"account_id"` // nil: not of one account
 	Account          *string    `json:"account"`    // the provider's id of it
-	Status           string     `json:"status"`     // running or done
+	Status           string     `json:"status"`     // running, done, or stopped: its job was cancelled or discarded
 	Cap              int        `json:"cap"`
 	EvenIfOff        bool       `json:"even_if_off"`
 	Found            *int       `json:"found"` // how many it may wake; nil: it has not begun
@@ -25,6 +25,7 @@ type Heal struct {
 	Repointed        int        `json:"repointed"`
 	CampaignsResumed int        `json:"campaigns_resumed"`
 	LeftOver         *int       `json:"left_over"` // nil: it is not done
+	Skipped          int        `json:"skipped"`   // of these, how many it passed over because other transactions held them
 	Accounts         int        `json:"accounts"`  // that it goes through
 	AccountsDone     int        `json:"accounts_done"`
 	RequestedBy      string     `json:"requested_by"`
@@ -67,7 +68,7 @@ func heal(r dbsqlc.HealPageRow) Heal {
 	return Heal{
 		ID: r.ID, Workspace: orNil(r.Workspace), AccountID: r.AccountID, Account: orNil(r.Account), Status: r.Status,
 		Cap: int(r.Cap), EvenIfOff: r.EvenIfOff, Found: number(r.Found), Resumed: int(r.Resumed), Repointed: int(r.Repointed),
-		CampaignsResumed: int(r.CampaignsResumed), LeftOver: number(r.LeftOver), Accounts: int(r.Accounts),
+		CampaignsResumed: int(r.CampaignsResumed), LeftOver: number(r.LeftOver), Skipped: int(r.Skipped), Accounts: int(r.Accounts),
 		AccountsDone: int(r.AccountsDone), RequestedBy: r.RequestedBy, RequestedAt: r.RequestedAt.UTC(),
 		FinishedAt: utc(r.FinishedAt), Seconds: seconds(r.RequestedAt, r.FinishedAt),
 	}

@@ -90,6 +90,7 @@ var sources = map[string]string{
 var decisions = map[string]string{
 	"status": "status changed", "held": "held", "hold_corrected": "hold corrected", "paused": "paused", "resumed": "given back", "auto_resume_off": "auto-resume off",
 	"auto_resume_on": "auto-resume on", "safety_entered": "safety mode began", "safety_left": "safety mode ended",
+	"heal_cap_set": "cap for heals set", "heal_cap_removed": "cap for heals removed",
 }
 
 // notices are what a page says after a decision, by the key in its address.

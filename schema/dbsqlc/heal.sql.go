@@ -66,7 +66,7 @@ func (q *Queries) EnrollmentIDs(ctx context.Context, prospectUrls []string) ([]E
 }
 
 const heal = `-- name: Heal :one
-SELECT h.id, h.target, h.cap, h.status, h.resumed, h.repointed, h.campaigns_resumed, h.found, h.left_over,
+SELECT h.id, h.target, h.cap, thaw.heal_state(h) AS status, h.resumed, h.repointed, h.campaigns_resumed, h.found, h.left_over,
     h.skipped, h.requested_by, h.requested_at, h.finished_at
 FROM thaw.heals AS h
 WHERE h.id = $1::bigint
@@ -76,7 +76,7 @@ type HealRow struct {
 	ID               int64
 	Target           string
 	Cap              int32
-	Status           ThawHealStatus
+	Status           string
 	Resumed          int32
 	Repointed        int32
 	CampaignsResumed int32
@@ -88,6 +88,7 @@ type HealRow struct {
 	FinishedAt       *time.Time
 }
 
+// stopped: its job was cancelled or discarded. It can be started again.
 func (q *Queries) Heal(ctx context.Context, healID int64) (HealRow, error) {
 	row := q.db.QueryRow(ctx, heal, healID)
 	var i HealRow
@@ -142,28 +143,82 @@ func (q *Queries) HealBatch(ctx context.Context, arg HealBatchParams) (HealBatch
 	return i, err
 }
 
+const healCaps = `-- name: HealCaps :many
+SELECT w.key, w.heal_cap FROM thaw.workspaces AS w WHERE w.heal_cap IS NOT NULL ORDER BY w.key
+`
+
+type HealCapsRow struct {
+	Key     string
+	HealCap *int32
+}
+
+// What operators allow the heals of tenants.
+func (q *Queries) HealCaps(ctx context.Context) ([]HealCapsRow, error) {
+	rows, err := q.db.Query(ctx, healCaps)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []HealCapsRow
+	for rows.Next() {
+		var i HealCapsRow
+		if err := rows.Scan(&i.Key, &i.HealCap); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const healScope = `-- name: HealScope :one
-SELECT coalesce(sum(scope.waiting), 0)::bigint AS waiting, count(DISTINCT scope.target_id)::bigint AS accounts
+SELECT coalesce(sum(scope.waiting), 0)::bigint AS waiting, count(DISTINCT scope.target_id)::bigint AS accounts,
+    (SELECT h.cap FROM thaw.heals AS h WHERE h.id = $1::bigint)::integer AS cap
 FROM thaw.heal_scope($1::bigint) AS scope
 `
 
 type HealScopeRow struct {
 	Waiting  int64
 	Accounts int64
+	Cap      int32
 }
 
-// How many enrollments a heal may wake at this moment, and through how many accounts.
+// How many enrollments a heal may resume at this moment, through how many accounts, and its cap.
 func (q *Queries) HealScope(ctx context.Context, healID int64) (HealScopeRow, error) {
 	row := q.db.QueryRow(ctx, healScope, healID)
 	var i HealScopeRow
-	err := row.Scan(&i.Waiting, &i.Accounts)
+	err := row.Scan(&i.Waiting, &i.Accounts, &i.Cap)
 	return i, err
+}
+
+const setHealCap = `-- name: SetHealCap :exec
+SELECT thaw.set_heal_cap($1::text, $2::integer, $3::text, $4::text)
+`
+
+type SetHealCapParams struct {
+	WorkspaceKey string
+	HealCap      *int32
+	Why          string
+	DecidedBy    string
+}
+
+func (q *Queries) SetHealCap(ctx context.Context, arg SetHealCapParams) error {
+	_, err := q.db.Exec(ctx, setHealCap,
+		arg.WorkspaceKey,
+		arg.HealCap,
+		arg.Why,
+		arg.DecidedBy,
+	)
+	return err
 }
 
 const startHeal = `-- name: StartHeal :one
 SELECT thaw.start_heal(
     $1::bigint, $2::bigint, $3::bigint[],
-    $4::integer, $5::boolean, $6::text)::bigint AS heal_id
+    nullif($4::integer, 0), $5::boolean, $6::text,
+    $7::bigint)::bigint AS heal_id
 `
 
 type StartHealParams struct {
@@ -173,8 +228,10 @@ type StartHealParams struct {
 	Cap           int32
 	EvenIfOff     bool
 	RequestedBy   string
+	TenantID      *int64
 }
 
+// tenant_id: the workspace whose token asks; then cap may be 0, for all that is allowed.
 func (q *Queries) StartHeal(ctx context.Context, arg StartHealParams) (int64, error) {
 	row := q.db.QueryRow(ctx, startHeal,
 		arg.WorkspaceID,
@@ -183,6 +240,7 @@ func (q *Queries) StartHeal(ctx context.Context, arg StartHealParams) (int64, er
 		arg.Cap,
 		arg.EvenIfOff,
 		arg.RequestedBy,
+		arg.TenantID,
 	)
 	var heal_id int64
 	err := row.Scan(&heal_id)

@@ -153,7 +153,7 @@ func (q *Queries) FleetBudgets(ctx context.Context, tickAt time.Time) ([]FleetBu
 
 const healPage = `-- name: HealPage :many
 SELECT h.id, coalesce(workspace.key, '')::text AS workspace, h.account_id, coalesce(account.provider_account_id, '')::text AS account,
-    h.cap, h.even_if_off, h.status::text AS status, h.resumed, h.repointed, h.campaigns_resumed, h.found, h.left_over,
+    h.cap, h.even_if_off, thaw.heal_state(h) AS status, h.resumed, h.repointed, h.campaigns_resumed, h.found, h.left_over, h.skipped, h.round,
     coalesce(h.accounts, 0)::integer AS accounts, h.accounts_done, h.requested_by, h.requested_at, h.finished_at
 FROM thaw.heals AS h
 LEFT JOIN thaw.accounts AS account ON account.id = h.account_id
@@ -185,6 +185,8 @@ type HealPageRow struct {
 	CampaignsResumed int32
 	Found            *int32
 	LeftOver         *int32
+	Skipped          int32
+	Round            int32
 	Accounts         int32
 	AccountsDone     int32
 	RequestedBy      string
@@ -220,6 +222,8 @@ func (q *Queries) HealPage(ctx context.Context, arg HealPageParams) ([]HealPageR
 			&i.CampaignsResumed,
 			&i.Found,
 			&i.LeftOver,
+			&i.Skipped,
+			&i.Round,
 			&i.Accounts,
 			&i.AccountsDone,
 			&i.RequestedBy,

@@ -53,48 +53,6 @@ func (ns NullThawDeliveryState) Value() (driver.Value, error) {
 	return string(ns.ThawDeliveryState), nil
 }
 
-type ThawHealStatus string
-
-const (
-	ThawHealStatusRunning ThawHealStatus = "running"
-	ThawHealStatusDone    ThawHealStatus = "done"
-)
-
-func (e *ThawHealStatus) Scan(src interface{}) error {
-	switch s := src.(type) {
-	case []byte:
-		*e = ThawHealStatus(s)
-	case string:
-		*e = ThawHealStatus(s)
-	default:
-		return fmt.Errorf("unsupported scan type for ThawHealStatus: %T", src)
-	}
-	return nil
-}
-
-type NullThawHealStatus struct {
-	ThawHealStatus ThawHealStatus
-	Valid          bool // Valid is true if ThawHealStatus is not NULL
-}
-
-// Scan implements the Scanner interface.
-func (ns *NullThawHealStatus) Scan(value interface{}) error {
-	if value == nil {
-		ns.ThawHealStatus, ns.Valid = "", false
-		return nil
-	}
-	ns.Valid = true
-	return ns.ThawHealStatus.Scan(value)
-}
-
-// Value implements the driver Valuer interface.
-func (ns NullThawHealStatus) Value() (driver.Value, error) {
-	if !ns.Valid {
-		return nil, nil
-	}
-	return string(ns.ThawHealStatus), nil
-}
-
 // One row a tick: what was planned, what was done, what was left.
 type ThawSweep struct {
 	TickAt            time.Time

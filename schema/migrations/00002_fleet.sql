@@ -108,10 +108,13 @@ CREATE TABLE thaw.workspaces (
     auto_resume_note       text,
     auto_resume_changed_at timestamptz,
     auto_resume_changed_by text,
+    heal_cap               integer CHECK (heal_cap BETWEEN 1 AND 10000000),
     created_at             timestamptz NOT NULL DEFAULT thaw.now(),
     CONSTRAINT workspaces_key_is_visible CHECK (thaw.is_visible(key))
 );
 COMMENT ON TABLE thaw.workspaces IS 'A tenant of the platform.';
+COMMENT ON COLUMN thaw.workspaces.heal_cap IS
+    'How many prospects per tick the heals may resume that the tenant starts, past the cap per account; null: they keep the caps of the tick. Set by thaw.set_heal_cap.';
 
 CREATE TABLE thaw.accounts (
     id                  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -156,6 +156,10 @@ CREATE TABLE thaw.heals (
     target            text NOT NULL CHECK (target <> ''),
     cap               integer NOT NULL CHECK (cap >= 1),
     even_if_off       boolean NOT NULL DEFAULT false,
+    -- The workspace whose token started it; null: an operator did. Without a cap of its own for heals it keeps the cap per
+    -- account and tick, which it shares with sweep and signals.
+    tenant_id         bigint REFERENCES thaw.workspaces (id),
+    keeps_caps        boolean NOT NULL DEFAULT false,
     status            thaw.heal_status NOT NULL DEFAULT 'running',
     resumed           integer NOT NULL DEFAULT 0,
     repointed         integer NOT NULL DEFAULT 0,
@@ -189,6 +193,8 @@ COMMENT ON TABLE thaw.heals IS
     'One row a heal: of a workspace, of an account, or (neither) of the enrollments listed in heal_enrollments.';
 COMMENT ON COLUMN thaw.heals.skipped IS
     'Prospects passed over in the current round because other transactions held them; of a heal that is done: in its last round. They are part of left_over.';
+-- What a tenant has started in this tick.
+CREATE INDEX heals_tenant_idx ON thaw.heals (tenant_id, requested_at) WHERE tenant_id IS NOT NULL;
 CREATE UNIQUE INDEX heals_one_running_a_target_key ON thaw.heals (target) WHERE status = 'running';
 
 CREATE TABLE thaw.heal_enrollments (
@@ -286,7 +292,7 @@ CREATE TABLE thaw.decisions (
     at                 timestamptz NOT NULL DEFAULT thaw.now(),
     what               text NOT NULL CHECK (what IN (
         'safety_entered', 'safety_left', 'held', 'hold_corrected', 'paused', 'resumed', 'auto_resume_off', 'auto_resume_on',
-        'settings_changed', 'linked')),
+        'settings_changed', 'linked', 'heal_cap_set', 'heal_cap_removed')),
     decided_by         text NOT NULL CHECK (decided_by <> ''),
     -- The database role of the session: decided_by is what the caller says, this is what the server knows.
     session_role       text NOT NULL DEFAULT session_user,

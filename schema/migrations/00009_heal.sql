@@ -58,6 +58,18 @@ END;
 $$;
 -- +goose StatementEnd
 
+-- running, done, or stopped: its job is gone, because it was cancelled or discarded. Starting the same heal again closes it.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.heal_state(p_heal thaw.heals) RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN CASE
+        WHEN p_heal.status = 'running'
+            AND NOT thaw.is_enqueued('heal', jsonb_build_object('heal_id', p_heal.id)) THEN 'stopped'
+        ELSE p_heal.status::text END;
+END;
+$$;
+-- +goose StatementEnd
+
 -- Ends a heal, and says how many are left.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.finish_heal(p_heal_id bigint) RETURNS void LANGUAGE plpgsql AS $$
@@ -69,11 +81,13 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Starts a heal: of a workspace, of an account, or of listed enrollments. At most one runs a target.
+-- Starts a heal: of a workspace, of an account, or of listed enrollments. At most one runs a target. One that a tenant starts
+-- (p_tenant_id) is limited together with those that the tenant has started in this tick: to the tick's caps, or to what an operator
+-- allows the workspace. A tenant's null cap: all that is allowed.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.start_heal(
     p_workspace_id bigint, p_account_id bigint, p_enrollment_ids bigint[], p_cap integer, p_even_if_off boolean,
-    p_requested_by text
+    p_requested_by text, p_tenant_id bigint DEFAULT NULL
 ) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     wanted  text := CASE
@@ -82,22 +96,46 @@ DECLARE
         ELSE 'prospects:' || encode(sha256(convert_to((
             SELECT string_agg(listed.id::text, ',' ORDER BY listed.id) FROM unnest(p_enrollment_ids) AS listed (id)), 'UTF8')),
             'hex') END;
-    started bigint;
-    running bigint;
+    settings   thaw.settings;
+    tenant     thaw.workspaces;
+    allowed integer;
+    heal_cap   integer := p_cap;
+    started    bigint;
+    running    bigint;
 BEGIN
     -- A heal that has stopped, because its job was cancelled or discarded, is over, as far as it came.
     PERFORM thaw.finish_heal(h.id) FROM thaw.heals AS h
     WHERE h.target = wanted AND h.status = 'running'
         AND NOT thaw.is_enqueued('heal', jsonb_build_object('heal_id', h.id));
-    IF p_cap IS NULL OR p_cap < 1 THEN
-        RAISE EXCEPTION 'the cap of a heal must be at least 1, not %', coalesce(p_cap::text, 'null')
+    IF p_tenant_id IS NOT NULL THEN
+        SELECT s.* INTO settings FROM thaw.settings AS s;
+        -- Locked: of two starts at the same moment the second sees the first.
+        SELECT w.* INTO tenant FROM thaw.workspaces AS w WHERE w.id = p_tenant_id FOR NO KEY UPDATE;
+        allowed := coalesce(tenant.heal_cap, settings.fleet_cap) - (
+            SELECT coalesce(sum(CASE h.status WHEN 'done' THEN h.resumed ELSE h.cap END), 0)
+            FROM thaw.heals AS h
+            WHERE h.tenant_id = p_tenant_id AND h.requested_at >= thaw.tick());
+        IF p_account_id IS NOT NULL AND tenant.heal_cap IS NULL THEN
+            allowed := least(allowed, settings.account_cap);
+        END IF;
+        heal_cap := coalesce(p_cap, allowed);
+        IF heal_cap > allowed OR allowed < 1 THEN
+            RAISE EXCEPTION 'heals started by workspace "%" may resume % more prospects in this tick, not %', tenant.key,
+                greatest(allowed, 0), coalesce(p_cap::text, 'more')
+                USING ERRCODE = 'TH003', HINT = format(
+                    'Ask for fewer, wait for the next tick, or ask an operator to allow more: thaw heal-cap set %s N.', tenant.key);
+        END IF;
+    END IF;
+    IF heal_cap IS NULL OR heal_cap < 1 THEN
+        RAISE EXCEPTION 'the cap of a heal must be at least 1, not %', coalesce(heal_cap::text, 'null')
             USING ERRCODE = 'invalid_parameter_value';
     ELSIF wanted IS NULL THEN
         RAISE EXCEPTION 'a heal needs a workspace, an account, or at least one enrollment'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    INSERT INTO thaw.heals AS h (workspace_id, account_id, target, cap, even_if_off, requested_by)
-    VALUES (p_workspace_id, p_account_id, wanted, p_cap, p_even_if_off, p_requested_by)
+    INSERT INTO thaw.heals AS h (workspace_id, account_id, target, cap, even_if_off, requested_by, tenant_id, keeps_caps)
+    VALUES (p_workspace_id, p_account_id, wanted, heal_cap, p_even_if_off, p_requested_by, p_tenant_id,
+        p_tenant_id IS NOT NULL AND tenant.heal_cap IS NULL)
     ON CONFLICT (target) WHERE status = 'running' DO NOTHING
     RETURNING h.id INTO started;
     IF started IS NULL THEN
@@ -411,6 +449,8 @@ DECLARE
     off_sources    bigint[] := '{}';
     off_campaigns  bigint[] := '{}';
     is_safety_on boolean;
+    -- Of a heal that keeps the caps of a tick.
+    account_cap  integer := (SELECT s.account_cap FROM thaw.settings AS s);
     chosen    integer := 0;
     held      integer := 0;
 BEGIN
@@ -478,7 +518,7 @@ BEGIN
             FROM unnest(next.source_ids, next.campaign_ids, next.target_ids) AS line (source_id, id, target_id)
             WHERE line.target_id <> ALL (held_targets) AND line.source_id <> ALL (off_sources || held_sources)
             GROUP BY line.id) AS used;
-        cause := ROW('heal', NULL, NULL, p_heal_id, p_job_id);
+        cause := ROW('heal', CASE WHEN heal.keeps_caps THEN thaw.tick() END, NULL, p_heal_id, p_job_id);
         IF waits THEN
             PERFORM thaw.lock_campaigns(campaigns);
         ELSE
@@ -505,9 +545,27 @@ BEGIN
                     AS chosen (place, source_id, campaign_id, target_id)
                 WHERE chosen.source_id <> ALL (off_sources) AND chosen.campaign_id <> ALL (off_campaigns)) AS one;
         END IF;
+        IF heal.keeps_caps THEN
+            SELECT array_agg(one.place ORDER BY one.n), array_agg(one.source_id ORDER BY one.n),
+                array_agg(one.target_id ORDER BY one.n)
+            INTO next.places, next.source_ids, next.target_ids
+            FROM (
+                SELECT chosen.*, row_number() OVER (PARTITION BY chosen.target_id ORDER BY chosen.n) AS of_account
+                FROM unnest(next.places, next.source_ids, next.target_ids)
+                    WITH ORDINALITY AS chosen (place, source_id, target_id, n)) AS one
+            WHERE one.of_account <= coalesce((
+                SELECT b.cap - b.used FROM thaw.account_budgets AS b
+                WHERE b.tick_at = cause.tick_at AND b.account_id = one.target_id), account_cap);
+        END IF;
         SELECT rows.* INTO resumed, moved, account_ids, each_resumed, each_repointed
         FROM thaw.resume_rows(cause, next.places, next.source_ids, next.target_ids) AS rows;
         held := held + coalesce(cardinality(next.places), 0) - resumed;
+        IF heal.keeps_caps THEN
+            INSERT INTO thaw.account_budgets AS b (tick_at, account_id, cap, used)
+            SELECT cause.tick_at, through.account_id, account_cap, through.resumed
+            FROM unnest(account_ids, each_resumed) AS through (account_id, resumed)
+            ON CONFLICT (tick_at, account_id) DO UPDATE SET used = b.used + excluded.used;
+        END IF;
     END IF;
     heal.resumed := heal.resumed + resumed;
     heal.skipped := heal.skipped + held;
@@ -586,16 +644,42 @@ BEGIN
 END;
 $$;
 -- +goose StatementEnd
+-- +goose StatementBegin
+CREATE FUNCTION thaw.set_heal_cap(
+    workspace_key text, heal_cap integer, why text, decided_by text DEFAULT current_user
+) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    changed_id bigint;
+BEGIN
+    PERFORM thaw.require_reason(set_heal_cap.why, set_heal_cap.decided_by);
+    UPDATE thaw.workspaces AS w SET heal_cap = set_heal_cap.heal_cap WHERE w.key = set_heal_cap.workspace_key
+    RETURNING w.id INTO changed_id;
+    IF changed_id IS NULL THEN
+        RAISE EXCEPTION 'there is no workspace "%"', set_heal_cap.workspace_key
+            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key has the names.';
+    END IF;
+    INSERT INTO thaw.decisions (what, decided_by, why, workspace_id, enrollments)
+    VALUES (CASE WHEN set_heal_cap.heal_cap IS NULL THEN 'heal_cap_removed' ELSE 'heal_cap_set' END,
+        set_heal_cap.decided_by, set_heal_cap.why, changed_id, set_heal_cap.heal_cap);
+END;
+$$;
+-- +goose StatementEnd
+COMMENT ON FUNCTION thaw.set_heal_cap(text, integer, text, text) IS
+    'Allows the heals that the tenant of a workspace starts by its API token to resume this many prospects per tick, past the cap per account; null: they keep the caps of the tick.';
+REVOKE ALL ON FUNCTION thaw.set_heal_cap(text, integer, text, text) FROM PUBLIC;
+
 COMMENT ON FUNCTION thaw.heal(text, text, integer, text, boolean) IS
     'Starts a heal of a workspace, or of one account of it, and returns its id; the work is done by the workers. An error if one runs on the same target. even_if_off: also where auto-resume is off.';
 
 -- +goose Down
+DROP FUNCTION thaw.set_heal_cap(text, integer, text, text);
 DROP FUNCTION thaw.heal(text, text, integer, text, boolean);
 DROP FUNCTION thaw.heal_batch(bigint, integer, bigint);
 DROP FUNCTION thaw.lock_free_campaigns(bigint[]);
 DROP FUNCTION thaw.heal_next_listed(thaw.heals, integer);
 DROP FUNCTION thaw.heal_next(thaw.heals, integer);
 DROP FUNCTION thaw.heal_sources(thaw.heals, bigint, integer);
-DROP FUNCTION thaw.start_heal(bigint, bigint, bigint[], integer, boolean, text);
+DROP FUNCTION thaw.start_heal(bigint, bigint, bigint[], integer, boolean, text, bigint);
 DROP FUNCTION thaw.finish_heal(bigint);
+DROP FUNCTION thaw.heal_state(thaw.heals);
 DROP FUNCTION thaw.heal_scope(bigint);

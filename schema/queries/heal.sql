@@ -6,17 +6,28 @@ SELECT batch.verdict::text AS verdict, batch.resumed::integer AS resumed,
 FROM thaw.heal_batch(sqlc.arg(heal_id)::bigint, sqlc.arg(size)::integer, sqlc.arg(job_id)::bigint) AS batch;
 
 -- name: StartHeal :one
+-- tenant_id: the workspace whose token asks; then cap may be 0, for all that is allowed.
 SELECT thaw.start_heal(
     sqlc.narg(workspace_id)::bigint, sqlc.narg(account_id)::bigint, sqlc.narg(enrollment_ids)::bigint[],
-    sqlc.arg(cap)::integer, sqlc.arg(even_if_off)::boolean, sqlc.arg(requested_by)::text)::bigint AS heal_id;
+    nullif(sqlc.arg(cap)::integer, 0), sqlc.arg(even_if_off)::boolean, sqlc.arg(requested_by)::text,
+    sqlc.narg(tenant_id)::bigint)::bigint AS heal_id;
+
+-- name: SetHealCap :exec
+SELECT thaw.set_heal_cap(sqlc.arg(workspace_key)::text, sqlc.narg(heal_cap)::integer, sqlc.arg(why)::text, sqlc.arg(decided_by)::text);
+
+-- name: HealCaps :many
+-- What operators allow the heals of tenants.
+SELECT w.key, w.heal_cap FROM thaw.workspaces AS w WHERE w.heal_cap IS NOT NULL ORDER BY w.key;
 
 -- name: HealScope :one
--- How many enrollments a heal may wake at this moment, and through how many accounts.
-SELECT coalesce(sum(scope.waiting), 0)::bigint AS waiting, count(DISTINCT scope.target_id)::bigint AS accounts
+-- How many enrollments a heal may resume at this moment, through how many accounts, and its cap.
+SELECT coalesce(sum(scope.waiting), 0)::bigint AS waiting, count(DISTINCT scope.target_id)::bigint AS accounts,
+    (SELECT h.cap FROM thaw.heals AS h WHERE h.id = sqlc.arg(heal_id)::bigint)::integer AS cap
 FROM thaw.heal_scope(sqlc.arg(heal_id)::bigint) AS scope;
 
 -- name: Heal :one
-SELECT h.id, h.target, h.cap, h.status, h.resumed, h.repointed, h.campaigns_resumed, h.found, h.left_over,
+-- stopped: its job was cancelled or discarded. It can be started again.
+SELECT h.id, h.target, h.cap, thaw.heal_state(h) AS status, h.resumed, h.repointed, h.campaigns_resumed, h.found, h.left_over,
     h.skipped, h.requested_by, h.requested_at, h.finished_at
 FROM thaw.heals AS h
 WHERE h.id = sqlc.arg(heal_id)::bigint;

@@ -27,7 +27,7 @@ ORDER BY tick.tick_at DESC;
 -- name: HealPage :many
 -- A heal of listed prospects belongs to no workspace: only who may see all of them sees it.
 SELECT h.id, coalesce(workspace.key, '')::text AS workspace, h.account_id, coalesce(account.provider_account_id, '')::text AS account,
-    h.cap, h.even_if_off, h.status::text AS status, h.resumed, h.repointed, h.campaigns_resumed, h.found, h.left_over,
+    h.cap, h.even_if_off, thaw.heal_state(h) AS status, h.resumed, h.repointed, h.campaigns_resumed, h.found, h.left_over, h.skipped, h.round,
     coalesce(h.accounts, 0)::integer AS accounts, h.accounts_done, h.requested_by, h.requested_at, h.finished_at
 FROM thaw.heals AS h
 LEFT JOIN thaw.accounts AS account ON account.id = h.account_id

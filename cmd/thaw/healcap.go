@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/thawline/thaw/internal/store"
+	"github.com/thawline/thaw/schema/dbsqlc"
+)
+
+type healCapCmd struct {
+	Set  healCapSetCmd  `cmd:"" help:"Let the heals of a tenant resume this many prospects per tick, past the cap per account."`
+	Off  healCapOffCmd  `cmd:"" help:"Let the heals of a tenant keep the caps of a tick."`
+	List healCapListCmd `cmd:"" help:"List the workspaces that may resume more than the caps of a tick."`
+}
+
+func (healCapCmd) Help() string {
+	return "A heal that a tenant starts with the API token of its workspace keeps the cap per account and tick, which it shares with " +
+		"sweep and signals. All heals that it starts in a tick resume at most as many as a tick does. Heals of operators have no other cap " +
+		"than their own.\n\nExample:\n  thaw heal-cap set acme 20000 --why \"their backlog of March\""
+}
+
+type healCapSetCmd struct {
+	database  `embed:""`
+	Workspace string `arg:"" help:"Key of the workspace."`
+	Cap       int32  `arg:"" help:"Prospects per tick."`
+	Why       string `help:"Why, for the audit log." required:"" placeholder:"TEXT"`
+}
+
+func (c *healCapSetCmd) Validate() error {
+	if c.Cap < 1 || c.Cap > 10_000_000 {
+		return errors.New("the cap must be between 1 and 10000000")
+	}
+	return nil
+}
+
+func (c *healCapSetCmd) Run(ctx context.Context, e *env) error {
+	return withStore(ctx, e, c.database, func(db *store.Store) error {
+		err := db.SetHealCap(ctx, dbsqlc.SetHealCapParams{WorkspaceKey: c.Workspace, HealCap: &c.Cap, Why: c.Why, DecidedBy: operator()})
+		if err != nil {
+			return err
+		}
+		printf(e.stdout, "heals started by workspace %s may resume %d prospects per tick\n", c.Workspace, c.Cap)
+		return nil
+	})
+}
+
+type healCapOffCmd struct {
+	database  `embed:""`
+	Workspace string `arg:"" help:"Key of the workspace."`
+	Why       string `help:"Why, for the audit log." required:"" placeholder:"TEXT"`
+}
+
+func (c *healCapOffCmd) Run(ctx context.Context, e *env) error {
+	return withStore(ctx, e, c.database, func(db *store.Store) error {
+		err := db.SetHealCap(ctx, dbsqlc.SetHealCapParams{WorkspaceKey: c.Workspace, Why: c.Why, DecidedBy: operator()})
+		if err != nil {
+			return err
+		}
+		printf(e.stdout, "heals started by workspace %s keep the caps of a tick\n", c.Workspace)
+		return nil
+	})
+}
+
+type healCapListCmd struct {
+	database `embed:""`
+	JSON     bool `help:"Print JSON."`
+}
+
+func (c *healCapListCmd) Run(ctx context.Context, e *env) error {
+	return withStore(ctx, e, c.database, func(db *store.Store) error {
+		rows, err := db.HealCaps(ctx)
+		if err != nil {
+			return err
+		}
+		type allowed struct {
+			Workspace string `json:"workspace"`
+			HealCap   int32  `json:"heal_cap"`
+		}
+		list := make([]allowed, len(rows))
+		for i, row := range rows {
+			list[i] = allowed{row.Key, *row.HealCap}
+		}
+		if c.JSON {
+			return writeJSON(e.stdout, list)
+		}
+		w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "WORKSPACE\tPER TICK")
+		for _, one := range list {
+			fmt.Fprintf(w, "%s\t%d\n", one.Workspace, one.HealCap)
+		}
+		return w.Flush()
+	})
+}

@@ -1,0 +1,81 @@
+package worker_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/internal/testdb"
+)
+
+// tenantHeal starts a heal of workspace acme by its tenant, does it, and returns how many it resumed. A cap of 0 asks for all.
+func (f *fleet) tenantHeal(t *testing.T, limit int) (resumed int) {
+	t.Helper()
+	heal := testdb.Value[int64](t, f.DB, "SELECT thaw.start_heal(1, NULL, NULL, nullif($1::integer, 0), false, 'a tenant', 1)", limit)
+	for f.healBatch(t, heal, 30).Verdict != "done" {
+	}
+	return testdb.Value[int](t, f.DB, "SELECT resumed FROM thaw.heals WHERE id = $1", heal)
+}
+
+// A tenant cannot go past the caps of a tick by heals, however many it starts.
+func TestHealsOfATenantKeepTheCaps(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	f.Exec(t, "UPDATE thaw.settings SET account_cap = 20, fleet_cap = 45, signal_cap = 15")
+	var accounts []int64
+	for _, key := range []string{"a1", "a2", "a3"} {
+		a := f.account(t, account{key: key})
+		f.waiting(t, a, 50)
+		accounts = append(accounts, a)
+	}
+	// The pass of a signal has used a part of the cap of one account.
+	got, err := passOfSignal(t.Context(), f.Pool, accounts[0], f.connect(t, "a1"))
+	require.NoError(t, err)
+	require.Equal(t, 15, got.Resumed)
+
+	require.Equal(t, 45, f.tenantHeal(t, 0), "5, 20 and 20: the caps of the accounts, and just the fleet's")
+	_, err = f.Pool.Exec(t.Context(), "SELECT thaw.start_heal(1, NULL, NULL, 1, false, 'a tenant', 1)")
+	var refused *pgconn.PgError
+	require.True(t, errors.As(err, &refused))
+	require.Equal(t, "TH003", refused.Code)
+	require.Equal(t, `heals started by workspace "acme" may resume 0 more prospects in this tick, not 1`, refused.Message)
+	require.Equal(t, []int{20, 20, 20}, testdb.Column[int](t, f.DB, "SELECT used FROM thaw.account_budgets ORDER BY account_id"))
+
+	f.Advance(t, tick)
+	require.Equal(t, 30, f.tenantHeal(t, 30))
+	require.Equal(t, 15, f.tenantHeal(t, 15))
+}
+
+// What a heal that is done has not resumed may be asked for again in the same tick.
+func TestHealsOfATenantCountWhatTheyResumed(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	f.Exec(t, "UPDATE thaw.settings SET fleet_cap = 45")
+	f.waiting(t, f.account(t, account{key: "a1"}), 10)
+	require.Equal(t, 10, f.tenantHeal(t, 45))
+	f.Exec(t, "SELECT thaw.start_heal(1, NULL, NULL, NULL, false, 'a tenant', 1)")
+	require.Equal(t, []int{45, 35}, testdb.Column[int](t, f.DB, "SELECT cap FROM thaw.heals ORDER BY id"))
+}
+
+// An operator may allow more.
+func TestHealsOfATenantWithACapOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	f.Exec(t, "UPDATE thaw.settings SET account_cap = 20, fleet_cap = 45")
+	f.waiting(t, f.account(t, account{key: "a1"}), 150)
+	f.Exec(t, "SELECT thaw.set_heal_cap('acme', 100, 'their backlog', 'an operator')")
+	require.Equal(t, 60, f.tenantHeal(t, 60))
+	require.Equal(t, 40, f.tenantHeal(t, 0))
+	_, err := f.Pool.Exec(t.Context(), "SELECT thaw.start_heal(1, NULL, NULL, 1, false, 'a tenant', 1)")
+	require.ErrorContains(t, err, "may resume 0 more")
+	require.Equal(t, []string{"heal_cap_set by an operator: their backlog"},
+		testdb.Column[string](t, f.DB, "SELECT format('%s by %s: %s', what, decided_by, why) FROM thaw.decisions WHERE what LIKE 'heal%'"))
+
+	// An operator's heal has no cap but its own.
+	id := testdb.Value[int64](t, f.DB, "SELECT thaw.heal('acme', cap => 50)")
+	for f.healBatch(t, id, 30).Verdict != "done" {
+	}
+	require.Equal(t, [3]int{50, 0, 0}, f.left(t, id))
+}
