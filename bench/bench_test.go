@@ -23,7 +23,7 @@ func TestRun(t *testing.T) {
 		Scale: Small, Rounds: 1, Program: program, Logger: slog.New(slog.DiscardHandler),
 		Watch: Watch{Finished: func(r Result) { finished = append(finished, r.Name) }},
 	}, []benchmark{
-		&heal{rows: 2500}, &jobs{accounts: 8, rows: 5, limit: patience}, &latency{warmUp: 5, signals: 20, rows: 3, limit: patience},
+		&heal{name: "heal", rows: 2500, accounts: 1}, &jobs{accounts: 8, rows: 5, limit: patience}, &latency{warmUp: 5, signals: 20, rows: 3, limit: patience},
 	})
 	require.NoError(t, err)
 	require.Equal(t, []string{"heal", "jobs", "latency"}, finished)

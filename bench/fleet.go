@@ -10,11 +10,13 @@ import (
 
 // A fleet is what a benchmark loads: accounts of one kind, each with so many enrollments of one kind.
 type fleet struct {
-	accounts int
-	rows     int
-	status   string // of the accounts
-	paused   bool   // the enrollments wait for their account; else they are active
-	history  bool   // paused enrollments have the event of their pause
+	accounts  int
+	rows      int
+	status    string // of the accounts
+	paused    bool   // the enrollments wait for their account; else they are active
+	history   bool   // paused enrollments have the event of their pause
+	oneTeam   bool   // all accounts are of one workspace, and share its campaigns
+	campaigns int    // that the prospects of an account are spread over; 0: teamCampaigns
 }
 
 const (
@@ -34,6 +36,12 @@ func (db *database) add(ctx context.Context, f fleet) error {
 	}
 	s := share{before + 1, f.accounts}
 	teams := (f.accounts + teamSize - 1) / teamSize
+	if f.oneTeam {
+		teams = 1
+	}
+	if f.campaigns == 0 {
+		f.campaigns = teamCampaigns
+	}
 	if err := db.run(ctx, `
 		INSERT INTO thaw.workspaces (key) SELECT format('workspace-%s-%s', $1::bigint, i) FROM generate_series(1, $2::integer) AS i`,
 		s.first, teams); err != nil {
@@ -44,7 +52,7 @@ func (db *database) add(ctx context.Context, f fleet) error {
 		SELECT w.id, 'campaign-' || i, 'Campaign ' || i, 'running'
 		FROM thaw.workspaces AS w, generate_series(1, $2::integer) AS i
 		WHERE w.key LIKE format('workspace-%s-%%', $1::bigint)
-		ORDER BY w.id, i`, s.first, teamCampaigns); err != nil {
+		ORDER BY w.id, i`, s.first, f.campaigns); err != nil {
 		return fmt.Errorf("campaigns: %w", err)
 	}
 	if err := db.run(ctx, `

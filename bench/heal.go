@@ -6,31 +6,63 @@ import (
 	"time"
 )
 
-// heal wakes all paused prospects of one account. The floor is one statement that leaves the same rows behind.
-type heal struct{ rows int }
+// heal resumes all paused prospects of one account, of a workspace of many small accounts, or of a list. The floor is one statement
+// that leaves the same rows behind.
+type heal struct {
+	name string
+	// rows in all, each accounts with as many.
+	rows, accounts int
+	// listed names the prospects one by one.
+	listed bool
+}
 
-func newHeal(s Scale) benchmark { return &heal{rows: s.pick(10_000, 102_000)} }
+func newHeal(s Scale) benchmark {
+	return &heal{name: "heal", rows: s.pick(10_000, 102_000), accounts: 1}
+}
+
+// newHealSmall has 10 prospects an account, in 3 campaigns that all share.
+func newHealSmall(s Scale) benchmark {
+	rows := s.pick(10_000, 100_000)
+	return &heal{name: "heal-small", rows: rows, accounts: rows / 10}
+}
+
+func newHealListed(s Scale) benchmark {
+	rows := s.pick(10_000, 100_000)
+	return &heal{name: "heal-list", rows: rows, accounts: rows / 100, listed: true}
+}
+
+func (h *heal) work() string {
+	switch {
+	case h.listed:
+		return fmt.Sprintf("heal of a list of %d paused enrollments on %d accounts, from the call of thaw.start_heal to its end", h.rows, h.accounts)
+	case h.accounts > 1:
+		return fmt.Sprintf("heal of a workspace with %d paused enrollments, %d each on %d accounts, from the call of thaw.heal to its end", h.rows, h.rows/h.accounts, h.accounts)
+	default:
+		return fmt.Sprintf("heal of %d paused enrollments on one account, from the call of thaw.heal to its end", h.rows)
+	}
+}
 
 // warmUpRows are woken before a measurement, through an account of their own: enough batches for every plan to be settled.
 const warmUpRows = 13_000
 
 func (h *heal) about() About {
 	return About{
-		Name:    "heal",
-		Work:    fmt.Sprintf("heal of %d paused enrollments on one account, from the call of thaw.heal to its end", h.rows),
+		Name:    h.name,
+		Work:    h.work(),
 		Floor:   "one raw statement: the same update and the same insert of events",
-		Metrics: []Metric{{Name: "time", Unit: Seconds, Ratio: 1.2}, walPerRow, memory},
+		Metrics: []Metric{{Name: "time", Unit: Seconds, Ratio: 1.3}, walPerRow, memory},
 	}
 }
 
 // walPerRow is what the work writes to the log, full pages included.
 var walPerRow = Metric{Name: "log", Unit: BytesPerRow}
 
-// load makes an account for each contender and one for its warm-up, by turns.
+// load makes the accounts of each contender and one for its warm-up, by turns.
 func (h *heal) load(ctx context.Context, r *rig, db *database) error {
 	for range h.contenders(r) {
-		for _, rows := range []int{h.rows, warmUpRows} {
-			if err := db.add(ctx, fleet{accounts: 1, rows: rows, status: "connected", paused: true, history: true}); err != nil {
+		for _, f := range []fleet{{accounts: h.accounts, rows: h.rows / h.accounts}, {accounts: 1, rows: warmUpRows}} {
+			f.status, f.paused, f.history, f.oneTeam = "connected", true, true, true
+			if err := db.add(ctx, f); err != nil {
 				return err
 			}
 		}
@@ -47,44 +79,46 @@ func (h *heal) contenders(r *rig) []contender {
 	}
 }
 
-// accounts of a contender: of the work, and of the warm-up.
-func (h *heal) accounts(place int) (work, warmUp int64) {
-	return int64(2*place + 1), int64(2*place + 2)
+// shares of a contender: of the work, and of the warm-up.
+func (h *heal) shares(place int) (work, warmUp share) {
+	first := int64(place*(h.accounts+1) + 1)
+	return share{first, h.accounts}, share{first + int64(h.accounts), 1}
 }
 
-// healStatement is what a heal does to the rows of an account, if nothing had to be decided.
+// healStatement is what a heal does to the rows of accounts $1 to $2, if nothing had to be decided.
 const healStatement = `
 WITH woken AS (
     UPDATE thaw.enrollments AS e SET
-        status = 'active', paused_reason = NULL, paused_at = NULL, account_id = $1,
+        status = 'active', paused_reason = NULL, paused_at = NULL, account_id = before.account_id,
         next_action_at = greatest(e.next_action_at, thaw.now() + thaw.spread(before.i, before.n, '15 minutes'))
     FROM (
         SELECT p.id, p.account_id, p.paused_reason, p.paused_at,
-            row_number() OVER (ORDER BY p.paused_at, p.id) AS i, count(*) OVER () AS n
+            row_number() OVER (PARTITION BY p.account_id ORDER BY p.paused_at, p.id) AS i,
+            count(*) OVER (PARTITION BY p.account_id) AS n
         FROM thaw.enrollments AS p
-        WHERE p.status = 'paused' AND p.waits_for_account AND p.account_id = $1) AS before
+        WHERE p.status = 'paused' AND p.waits_for_account AND p.account_id BETWEEN $1 AND $2) AS before
     WHERE e.id = before.id
     RETURNING e.id, e.step, before.account_id AS from_account_id, before.paused_reason, before.paused_at
 )
 INSERT INTO thaw.enrollment_events (
     enrollment_id, at, heal_id, job_id, from_account_id, to_account_id, step, kind, source, from_status, to_status, reason,
     paused_at)
-SELECT w.id, thaw.now(), 0, 0, w.from_account_id, $1, w.step, 'resumed', 'heal', 'paused', 'active', w.paused_reason, w.paused_at
+SELECT w.id, thaw.now(), 0, 0, w.from_account_id, w.from_account_id, w.step, 'resumed', 'heal', 'paused', 'active', w.paused_reason, w.paused_at
 FROM woken AS w`
 
 func (h *heal) statement(ctx context.Context, db *database, place int) (sample, error) {
-	account, warmUp := h.accounts(place)
+	work, warmUp := h.shares(place)
 	conn, err := db.Acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Release()
-	if _, err := conn.Exec(ctx, healStatement, warmUp); err != nil {
+	if _, err := conn.Exec(ctx, healStatement, warmUp.first, warmUp.last()); err != nil {
 		return nil, err
 	}
-	return h.measured(ctx, db, account, func() (took time.Duration, err error) {
+	return h.measured(ctx, db, work, func() (took time.Duration, err error) {
 		began := time.Now()
-		_, err = conn.Exec(ctx, healStatement, account)
+		_, err = conn.Exec(ctx, healStatement, work.first, work.last())
 		return time.Since(began), err
 	})
 }
@@ -95,13 +129,10 @@ func (h *heal) heal(ctx context.Context, db *database, place int) (sample, error
 		return nil, err
 	}
 	defer bell.close()
-	account, warmUp := h.accounts(place)
-	once := func(account int64) (time.Duration, error) {
+	work, warmUp := h.shares(place)
+	once := func(s share) (time.Duration, error) {
 		began := time.Now()
-		id, err := db.number(ctx, `
-			SELECT thaw.heal(w.key, a.provider_account_id, $2)
-			FROM thaw.accounts AS a JOIN thaw.workspaces AS w ON w.id = a.workspace_id
-			WHERE a.id = $1`, account, h.rows+warmUpRows)
+		id, err := h.start(ctx, db, s)
 		if err != nil {
 			return 0, err
 		}
@@ -111,11 +142,32 @@ func (h *heal) heal(ctx context.Context, db *database, place int) (sample, error
 	if _, err := once(warmUp); err != nil {
 		return nil, fmt.Errorf("warming up: %w", err)
 	}
-	return h.measured(ctx, db, account, func() (time.Duration, error) { return once(account) })
+	return h.measured(ctx, db, work, func() (time.Duration, error) { return once(work) })
+}
+
+// start starts the heal of a share: of its account, of its workspace, or of its prospects by name.
+func (h *heal) start(ctx context.Context, db *database, s share) (id int64, err error) {
+	limit := h.rows + warmUpRows
+	switch {
+	case s.size == 1:
+		return db.number(ctx, `
+			SELECT thaw.heal(w.key, a.provider_account_id, $2)
+			FROM thaw.accounts AS a JOIN thaw.workspaces AS w ON w.id = a.workspace_id
+			WHERE a.id = $1`, s.first, limit)
+	case h.listed:
+		return db.number(ctx, `
+			SELECT thaw.start_heal(NULL, NULL, ARRAY(SELECT e.id FROM thaw.enrollments AS e WHERE e.account_id BETWEEN $1 AND $2),
+				$3, false, 'bench')`, s.first, s.last(), limit)
+	default:
+		return db.number(ctx, `
+			SELECT thaw.heal(w.key, cap => $2)
+			FROM thaw.accounts AS a JOIN thaw.workspaces AS w ON w.id = a.workspace_id
+			WHERE a.id = $1`, s.first, limit)
+	}
 }
 
 // measured settles the database, does the work, and checks it.
-func (h *heal) measured(ctx context.Context, db *database, account int64, do func() (time.Duration, error)) (sample, error) {
+func (h *heal) measured(ctx context.Context, db *database, s share, do func() (time.Duration, error)) (sample, error) {
 	if err := db.settle(ctx, "VACUUM"); err != nil {
 		return nil, err
 	}
@@ -124,17 +176,17 @@ func (h *heal) measured(ctx context.Context, db *database, account int64, do fun
 	if err != nil {
 		return nil, err
 	}
-	if err := db.expectWoken(ctx, account, h.rows); err != nil {
+	if err := db.expectWoken(ctx, s, h.rows); err != nil {
 		return nil, err
 	}
 	return sample{"time": took.Seconds(), walPerRow.Name: float64(bytes) / float64(h.rows)}, nil
 }
 
-// expectWoken checks that all rows of an account were woken, each with one event.
-func (db *database) expectWoken(ctx context.Context, account int64, rows int) error {
-	return db.expect(ctx, rows, fmt.Sprintf("rows of account %d, active and with one event of it", account), `
+// expectWoken checks that all rows of a share were resumed, each with one event.
+func (db *database) expectWoken(ctx context.Context, s share, rows int) error {
+	return db.expect(ctx, rows, fmt.Sprintf("rows of accounts %d to %d, active and with one event of it", s.first, s.last()), `
 		SELECT count(*) FROM thaw.enrollments AS e
-		WHERE e.account_id = $1 AND e.status = 'active' AND e.next_action_at >= thaw.tick() AND e.step = (
+		WHERE e.account_id BETWEEN $1 AND $2 AND e.status = 'active' AND e.next_action_at >= thaw.tick() AND e.step = (
 			SELECT min(event.step) FROM thaw.enrollment_events AS event
-			WHERE event.enrollment_id = e.id AND event.kind = 'resumed' HAVING count(*) = 1)`, account)
+			WHERE event.enrollment_id = e.id AND event.kind = 'resumed' HAVING count(*) = 1)`, s.first, s.last())
 }

@@ -16,10 +16,17 @@ import (
 type jobs struct {
 	accounts, rows int
 	limit          time.Duration
+	// shared: all accounts are of one workspace and have their prospects in one campaign.
+	shared bool
 }
 
 func newJobs(s Scale) benchmark {
 	return &jobs{accounts: s.pick(120, 2000), rows: 50, limit: time.Duration(s.pick(5, 60)) * time.Second}
+}
+
+// newJobsShared is without the other queues, which do not take locks.
+func newJobsShared(s Scale) benchmark {
+	return &jobs{accounts: s.pick(120, 1000), rows: 50, limit: time.Duration(s.pick(5, 60)) * time.Second, shared: true}
 }
 
 // jobClients are the clients of the floor, and the jobs that the worker does at once.
@@ -32,13 +39,17 @@ const (
 )
 
 func (j *jobs) about() About {
+	name, of := "jobs", ""
+	if j.shared {
+		name, of = "jobs-shared", ", all in one campaign"
+	}
 	return About{
-		Name: "jobs",
-		Work: fmt.Sprintf("%d resume jobs of %d enrollments, from the commit that inserts them to the end of the last pass", j.accounts, j.rows),
+		Name: name,
+		Work: fmt.Sprintf("%d resume jobs of %d enrollments%s, from the commit that inserts them to the end of the last pass", j.accounts, j.rows, of),
 		Floor: fmt.Sprintf("pgbench with %d clients, each transaction one bare pass; the other queues do the same pass, "+
 			"the cron script wakes %d rows a statement", jobClients, cronRows),
 		Metrics:   []Metric{{Name: "time", Unit: Seconds, Ratio: 1.25}, memory},
-		withPeers: true,
+		withPeers: !j.shared,
 	}
 }
 
@@ -50,6 +61,9 @@ func (j *jobs) load(ctx context.Context, r *rig, db *database) error {
 	for range j.contenders(r) {
 		for _, f := range []fleet{{accounts: warmUpAccounts, rows: warmUpEach}, {accounts: j.accounts, rows: j.rows}} {
 			f.status, f.paused, f.history = "connected", true, true
+			if j.shared {
+				f.oneTeam, f.campaigns = true, 1
+			}
 			if err := db.add(ctx, f); err != nil {
 				return err
 			}
@@ -83,7 +97,7 @@ func (j *jobs) contenders(r *rig) []contender {
 			})
 		}},
 	}
-	if !r.options.Peers {
+	if !r.options.Peers || j.shared {
 		return list
 	}
 	list = append(list, contender{"cron script", Peer, func(ctx context.Context, db *database, place int) (sample, error) {

@@ -110,7 +110,7 @@ func (r *rig) execute(ctx context.Context, statements ...string) error {
 
 // load makes the database of a benchmark and returns its name.
 func (r *rig) load(ctx context.Context, name string, b benchmark) (string, error) {
-	name = "bench_" + name
+	name = "bench_" + strings.ReplaceAll(name, "-", "_")
 	err := r.copied(ctx, migrated, name, func(db *database) error {
 		if err := db.nameTick(ctx); err != nil {
 			return err
