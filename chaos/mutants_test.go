@@ -78,9 +78,29 @@ var mutants = []mutant{
 		pkg:     "./worker", tests: []string{"TestPauseWaitsForASignalUnderWay"},
 	},
 	{
-		without: "the lock between a signal and the insert of its account",
-		edits:   []edit{{signals, "PERFORM pg_advisory_xact_lock(hashtextextended('thaw.accounts', 0));", ""}},
-		pkg:     "./schema", tests: []string{"TestSignalWhileItsAccountIsInserted"},
+		without: "the look for signals that came while their account was inserted",
+		edits:   []edit{{signals, "settled := settled + thaw.apply_kept_signals(account);", "NULL;"}},
+		pkg:     "./schema", tests: []string{"TestSignalWhileItsAccountIsInserted", "TestSignalThatAnOlderSnapshotDoesNotSee"},
+	},
+	{
+		without: "a lock in every lane",
+		edits:   []edit{{backlog, "WHEN p_account.locked_at IS NOT NULL THEN 'account_locked'", ""}},
+		pkg:     "./schema", tests: []string{"TestLockStandsBesideTheStatus"},
+	},
+	{
+		without: "the wait of a flapping account",
+		edits:   []edit{{backlog, "WHEN p_account.resume_after > thaw.now() THEN 'account_flapping'", ""}},
+		pkg:     "./schema", tests: []string{"TestFlappingAccountWaits"},
+	},
+	{
+		without: "the exclusion of flapping accounts from the losses",
+		edits:   []edit{{fleet, "IF NOT thaw.is_flapping(NEW.flaps) THEN", "IF true THEN"}},
+		pkg:     "./schema", tests: []string{"TestFlappingAccountsDoNotKeepSafetyModeOn"},
+	},
+	{
+		without: "connecting never wins over connected",
+		edits:   []edit{{signals, "RETURN NOT (p_status = 'connected' AND p_new_status = 'connecting'", "RETURN NOT (false AND p_new_status = 'connecting'"}},
+		pkg:     "./schema", tests: []string{"TestCreationAfterConnectionTakesNothingBack", "TestLoginIsNotAConnection"},
 	},
 	{
 		without: "the locks on the rows that a pass wakes",

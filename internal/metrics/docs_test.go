@@ -28,6 +28,7 @@ func gatherAll(t *testing.T) map[string]*dto.MetricFamily {
 	s.insertFleet(t)
 	s.work(t)
 	s.Exec(t, "SELECT thaw.enqueue('pause_account', 'resume', 1::smallint, '{\"account_id\": 1}', '1 hour')")
+	s.Exec(t, "INSERT INTO thaw.signal_sources (provider, last_signal_at) VALUES ('linkedin', thaw.now())")
 	families, err := s.Registry().Gather()
 	require.NoError(t, err)
 	all := map[string]*dto.MetricFamily{}

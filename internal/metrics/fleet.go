@@ -33,6 +33,10 @@ var (
 
 	signalsDesc = desc("signals_total",
 		"Account-status messages since this process started, received by whichever process, by outcome.", "outcome")
+	silenceDesc = desc("provider_silence_seconds",
+		"For how long a provider has sent no signal to a webhook, by provider.", "provider")
+	silenceLimitDesc = desc("provider_silence_limit_seconds",
+		"From when on the silence of a provider is unusual; +Inf: not learned yet, or switched off.", "provider")
 	safetyDesc = desc("safety_mode", "Whether safety mode is on.")
 
 	snapshotDesc = desc("oldest_snapshot_age_seconds",
@@ -88,7 +92,7 @@ func newFleet(ctx context.Context, c Config) *fleet {
 func (f *fleet) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		upDesc, incompleteDesc, ageDesc, oldestDesc, pausedDesc, resumableDesc, wokenDesc, budgetUsedDesc, budgetCapDesc, tickDesc, sweepAgeDesc,
-		sweepTookDesc, signalsDesc, safetyDesc, snapshotDesc, snapshotTransactionsDesc, snapshotsHiddenDesc, leaderDesc, jobsDesc,
+		sweepTookDesc, signalsDesc, silenceDesc, silenceLimitDesc, safetyDesc, snapshotDesc, snapshotTransactionsDesc, snapshotsHiddenDesc, leaderDesc, jobsDesc,
 	} {
 		to <- d
 	}
@@ -169,6 +173,13 @@ func readTicks(ctx context.Context, q *dbsqlc.Queries, woken *woken) ([]promethe
 	metrics := []prometheus.Metric{
 		gauge(tickDesc, stand.Tick.Seconds()), gauge(sweepAgeDesc, stand.SweepAge), gauge(sweepTookDesc, stand.SweepTook),
 		gauge(safetyDesc, toggle(stand.SafetyMode)),
+	}
+	silences, err := q.ProviderSilences(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range silences {
+		metrics = append(metrics, gauge(silenceDesc, s.SilentFor, s.Provider), gauge(silenceLimitDesc, s.SilenceLimit, s.Provider))
 	}
 	metrics = append(metrics, budgetsOf(stand, budgets)...)
 	return append(metrics, woken.metrics()...), nil

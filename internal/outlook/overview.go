@@ -26,6 +26,8 @@ type Overview struct {
 	// Longest are the accounts through which most wait to wake, the longest line first.
 	Longest []Line   `json:"longest"`
 	Orphans []Orphan `json:"orphans"`
+	// Silent are the providers that have sent no signal for longer than usual.
+	Silent []SilentProvider `json:"silent"`
 	// Snapshots are the oldest snapshots in the database, the oldest first, where they are so old that they slow everything
 	// down; at most three. Nil: it could not be read in time.
 	Snapshots []Snapshot `json:"snapshots"`
@@ -61,6 +63,26 @@ func oldSnapshots(ctx context.Context, q *dbsqlc.Queries) ([]Snapshot, error) {
 		}
 	}
 	return snapshots, nil
+}
+
+// A SilentProvider has sent no signal for longer than usual: its webhook may be disabled.
+type SilentProvider struct {
+	Provider     string    `json:"provider"`
+	LastSignalAt time.Time `json:"last_signal_at"`
+}
+
+func silentProviders(ctx context.Context, q *dbsqlc.Queries) ([]SilentProvider, error) {
+	rows, err := q.ProviderSilences(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading silence: %w", err)
+	}
+	silent := []SilentProvider{}
+	for _, row := range rows {
+		if row.IsSilent {
+			silent = append(silent, SilentProvider{Provider: row.Provider, LastSignalAt: row.LastSignalAt.UTC()})
+		}
+	}
+	return silent, nil
 }
 
 // A PausedCount is a count of all paused prospects.
@@ -112,6 +134,9 @@ func (f *Foresight) Overview(ctx context.Context) (Overview, error) {
 			return err
 		}
 		if o.Orphans, err = orphans(ctx, q); err != nil {
+			return err
+		}
+		if o.Silent, err = silentProviders(ctx, q); err != nil {
 			return err
 		}
 		if o.Snapshots, err = oldSnapshots(ctx, q); err != nil {

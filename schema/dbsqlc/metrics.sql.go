@@ -293,3 +293,46 @@ func (q *Queries) MetricsStand(ctx context.Context) (MetricsStandRow, error) {
 	)
 	return i, err
 }
+
+const providerSilences = `-- name: ProviderSilences :many
+SELECT s.provider, extract(epoch FROM s.silent_for)::double precision AS silent_for,
+    coalesce(extract(epoch FROM s.silence_limit), 'Infinity')::double precision AS silence_limit, s.last_signal_at, s.is_silent::boolean AS is_silent
+FROM thaw.provider_silence AS s
+ORDER BY s.provider
+LIMIT 100
+`
+
+type ProviderSilencesRow struct {
+	Provider     string
+	SilentFor    float64
+	SilenceLimit float64
+	LastSignalAt time.Time
+	IsSilent     bool
+}
+
+// For how long each provider has sent no signal, and from when on that is unusual.
+func (q *Queries) ProviderSilences(ctx context.Context) ([]ProviderSilencesRow, error) {
+	rows, err := q.db.Query(ctx, providerSilences)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ProviderSilencesRow
+	for rows.Next() {
+		var i ProviderSilencesRow
+		if err := rows.Scan(
+			&i.Provider,
+			&i.SilentFor,
+			&i.SilenceLimit,
+			&i.LastSignalAt,
+			&i.IsSilent,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}

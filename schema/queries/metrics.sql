@@ -70,3 +70,11 @@ SELECT coalesce(max(extract(epoch FROM s.age)), 0)::double precision AS seconds,
     coalesce(max(s.transactions), 0)::bigint AS transactions,
     (count(*) FILTER (WHERE s.holder = 'session' AND s.since IS NULL))::bigint AS hidden
 FROM thaw.snapshots() AS s;
+
+-- name: ProviderSilences :many
+-- For how long each provider has sent no signal, and from when on that is unusual.
+SELECT s.provider, extract(epoch FROM s.silent_for)::double precision AS silent_for,
+    coalesce(extract(epoch FROM s.silence_limit), 'Infinity')::double precision AS silence_limit, s.last_signal_at, s.is_silent::boolean AS is_silent
+FROM thaw.provider_silence AS s
+ORDER BY s.provider
+LIMIT 100;
