@@ -46,6 +46,8 @@ type cli struct {
 	HealCap    healCapCmd    `cmd:"" help:"Say how many prospects the heals of a tenant may resume."`
 	AutoResume autoResumeCmd `cmd:"" help:"Switch automatic resuming of a workspace on or off."`
 	Webhooks   webhooksCmd   `cmd:"" help:"List, test and send again what the platform is told."`
+	Signals    signalsCmd    `cmd:"" help:"Replay signals that were lost, from a record of the provider's deliveries."`
+	Reconcile  reconcileCmd  `cmd:"" help:"Compare the accounts with a list of their true status, and apply what differs."`
 	Token      tokenCmd      `cmd:"" help:"Make, list and revoke tokens of the JSON API."`
 	Licenses   licensesCmd   `cmd:"" help:"Print the licences of what this program is built from."`
 	Bench      benchCmd      `cmd:"" help:"Measure this program against the same work in bare SQL, and against other job queues."`

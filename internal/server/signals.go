@@ -24,11 +24,7 @@ func receive(db *store.Store, wake func(queues ...string), gate *gate, traces tr
 	}
 	tracer := traces.Tracer(tracing.Scope)
 	return func(ctx context.Context, s webhook.Signal) (outcome string, err error) {
-		params := dbsqlc.ReceiveSignalParams{
-			Provider: s.Provider, ProviderAccountID: s.AccountID, RawStatus: s.Raw, Status: orNull(s.Status),
-			OccurredAt: orNull(s.OccurredAt), MemberID: orNull(s.MemberID), DeliveryKey: orNull(s.DeliveryKey),
-			JustCreated: s.Fresh, Body: s.Body, Product: orNull(s.Product), V1AccountID: orNull(s.V1AccountID),
-		}
+		params := SignalParams(s)
 		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 		defer cancel()
 		ctx, span := tracer.Start(ctx, "signal", trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
@@ -45,6 +41,15 @@ func receive(db *store.Store, wake func(queues ...string), gate *gate, traces tr
 		}
 		span.SetAttributes(attribute.String("outcome", outcome))
 		return outcome, nil
+	}
+}
+
+// SignalParams is a signal as thaw.receive_signal takes it.
+func SignalParams(s webhook.Signal) dbsqlc.ReceiveSignalParams {
+	return dbsqlc.ReceiveSignalParams{
+		Provider: s.Provider, ProviderAccountID: s.AccountID, RawStatus: s.Raw, Status: orNull(s.Status),
+		OccurredAt: orNull(s.OccurredAt), MemberID: orNull(s.MemberID), DeliveryKey: orNull(s.DeliveryKey),
+		JustCreated: s.Fresh, Body: s.Body, Product: orNull(s.Product), V1AccountID: orNull(s.V1AccountID),
 	}
 }
 

@@ -10,6 +10,46 @@ import (
 	"time"
 )
 
+const accountStatuses = `-- name: AccountStatuses :many
+SELECT listed.place::integer AS place, a.status::text AS status, a.status_at
+FROM ROWS FROM (unnest($1::text[]), unnest($2::text[]))
+    WITH ORDINALITY AS listed (provider, account, place)
+JOIN thaw.accounts AS a ON a.provider = listed.provider AND a.provider_account_id = listed.account
+ORDER BY listed.place
+`
+
+type AccountStatusesParams struct {
+	Providers []string
+	Accounts  []string
+}
+
+type AccountStatusesRow struct {
+	Place    int32
+	Status   string
+	StatusAt *time.Time
+}
+
+// The accounts of a list that are known, by their place in the list, from 1.
+func (q *Queries) AccountStatuses(ctx context.Context, arg AccountStatusesParams) ([]AccountStatusesRow, error) {
+	rows, err := q.db.Query(ctx, accountStatuses, arg.Providers, arg.Accounts)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AccountStatusesRow
+	for rows.Next() {
+		var i AccountStatusesRow
+		if err := rows.Scan(&i.Place, &i.Status, &i.StatusAt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const pickUpSignals = `-- name: PickUpSignals :one
 SELECT thaw.pick_up_signals($1::interval)::integer AS settled
 `

@@ -8,3 +8,11 @@ SELECT thaw.receive_signal(
 -- name: PickUpSignals :one
 -- Applies signals that were kept for an account whose row exists by now.
 SELECT thaw.pick_up_signals(sqlc.arg(within)::interval)::integer AS settled;
+
+-- name: AccountStatuses :many
+-- The accounts of a list that are known, by their place in the list, from 1.
+SELECT listed.place::integer AS place, a.status::text AS status, a.status_at
+FROM ROWS FROM (unnest(sqlc.arg(providers)::text[]), unnest(sqlc.arg(accounts)::text[]))
+    WITH ORDINALITY AS listed (provider, account, place)
+JOIN thaw.accounts AS a ON a.provider = listed.provider AND a.provider_account_id = listed.account
+ORDER BY listed.place;

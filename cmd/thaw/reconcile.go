@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/thawline/thaw/internal/store"
+	"github.com/thawline/thaw/internal/webhook"
+	"github.com/thawline/thaw/schema/dbsqlc"
+)
+
+type reconcileCmd struct {
+	database `embed:""`
+	File     string `help:"CSV with the columns account, status and at, and if needed provider and member; - reads standard input." placeholder:"FILE" required:""`
+	Apply    bool   `help:"Apply what differs. Without it nothing is changed."`
+	JSON     bool   `help:"Print JSON Lines: one object per account that differs, then the counts."`
+}
+
+func (reconcileCmd) Help() string {
+	return "Compares the accounts with a list of their true status, as the provider shows it, and says what differs. With --apply each difference is applied as a signal of its time, by the rules of the webhooks: " +
+		"a status here that is newer than the list stays. Accounts that the list does not name are not looked at. Exits with 1 if a line cannot be read.\n\n" +
+		"Columns: account (the provider's ID), status (connected, disconnected, …), at (when the status was true), provider (default linkedin), member.\n\n" +
+		"Example:\n  thaw reconcile --file accounts.csv\n  thaw reconcile --file accounts.csv --apply"
+}
+
+// reconcileAtOnce is how many accounts are compared in one query.
+const reconcileAtOnce = 1000
+
+// A difference is an account whose status is another than the list has, for programs.
+type difference struct {
+	Line     int        `json:"line"`
+	Provider string     `json:"provider"`
+	Account  string     `json:"account"`
+	Status   *string    `json:"status"`    // here; nil: the account is not found
+	StatusAt *time.Time `json:"status_at"` // nil: no signal yet
+	Listed   string     `json:"listed"`
+	ListedAt time.Time  `json:"listed_at"`
+	// Outcome is what came of it, or what would: applied, stale (the status here is newer), duplicate, unknown_account, ignored (no
+	// such status).
+	Outcome string `json:"outcome"`
+
+	signal webhook.Signal
+}
+
+func (c *reconcileCmd) Run(ctx context.Context, e *env) error {
+	return withStore(ctx, e, c.database, func(db *store.Store) error {
+		in, err := openInput(c.File, e.stdin)
+		if err != nil {
+			return err
+		}
+		defer in.Close()
+		run := &reconciliation{cmd: c, env: e, db: db, counts: map[string]int64{}}
+		run.table = tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
+		var batch []difference
+		for row, err := range csvRows(in, []string{"account", "status", "at", "provider", "member"}, "provider", "member") {
+			if err != nil {
+				return fmt.Errorf("reading %s: %w", c.File, err)
+			}
+			listed, err := listedAccount(row)
+			if err != nil {
+				printf(e.stderr, "line %d: %s\n", row.line, err)
+				run.counts["refused"]++
+				continue
+			}
+			if batch = append(batch, listed); len(batch) == reconcileAtOnce {
+				if err := run.compare(ctx, batch); err != nil {
+					return err
+				}
+				batch = batch[:0]
+			}
+		}
+		if err := run.compare(ctx, batch); err != nil {
+			return err
+		}
+		return run.conclude()
+	})
+}
+
+// listedAccount turns a row into a signal of Standard Webhooks, the route that takes Thaw's own words. The key says where it came
+// from, and makes the same row twice a duplicate.
+func listedAccount(row csvRow) (difference, error) {
+	if row.err != nil {
+		return difference{}, row.err
+	}
+	d := difference{Line: row.line, Provider: strings.ToLower(row.field["provider"]), Account: row.field["account"], Listed: row.field["status"]}
+	if d.Provider == "" {
+		d.Provider = "linkedin"
+	}
+	var err error
+	if d.ListedAt, err = timeOf("at", row.field["at"]); err != nil {
+		return d, err
+	}
+	body, err := json.Marshal(map[string]any{
+		"type": "account.status", "timestamp": d.ListedAt.Format(time.RFC3339Nano), "source": "reconcile:" + operator(),
+		"data": map[string]string{"provider": d.Provider, "account_id": d.Account, "status": d.Listed, "member_id": row.field["member"]},
+	})
+	if err != nil {
+		return d, err
+	}
+	hash := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%s\n%d", d.Provider, d.Account, d.Listed, d.ListedAt.UnixMicro()))
+	d.signal, err = webhook.Decode(webhook.Record{Route: "standard", ID: "reconcile:" + hex.EncodeToString(hash[:]), ReceivedAt: d.ListedAt, Body: body})
+	if err == nil && d.signal.Status == "" {
+		err = fmt.Errorf("status is %q: it must be connecting, connected, needs_verification, disconnected, restricted, error or removed", d.Listed)
+	}
+	return d, err
+}
+
+// A reconciliation counts what came of a list so far.
+type reconciliation struct {
+	cmd     *reconcileCmd
+	env     *env
+	db      *store.Store
+	table   *tabwriter.Writer
+	printed bool
+	counts  map[string]int64
+}
+
+func (r *reconciliation) compare(ctx context.Context, batch []difference) error {
+	var params dbsqlc.AccountStatusesParams
+	for _, d := range batch {
+		params.Providers, params.Accounts = append(params.Providers, d.Provider), append(params.Accounts, d.Account)
+	}
+	known, err := r.db.AccountStatuses(ctx, params)
+	if err != nil {
+		return fmt.Errorf("reading the accounts: %w", err)
+	}
+	for _, row := range known {
+		d := &batch[row.Place-1]
+		d.Status, d.StatusAt = &row.Status, utc(row.StatusAt)
+	}
+	for i := range batch {
+		d := &batch[i]
+		if d.Status != nil && *d.Status == d.Listed {
+			r.counts["same"]++
+			continue
+		}
+		// Without --apply it is applied and taken back, so that what is said is what would be.
+		if d.Outcome, err = receiveSignal(ctx, r.db, d.signal, !r.cmd.Apply); err != nil {
+			return fmt.Errorf("line %d, account %q: %w; it can be run again", d.Line, d.Account, err)
+		}
+		r.counts[d.Outcome]++
+		if err := r.print(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *reconciliation) print(d *difference) error {
+	if r.cmd.JSON {
+		return newJSONEncoder(r.env.stdout).Encode(d)
+	}
+	if !r.printed {
+		printf(r.table, "ACCOUNT\tHERE\tSINCE\tLISTED\tAT\tOUTCOME\n")
+		r.printed = true
+	}
+	here := "not found"
+	if d.Status != nil {
+		here = *d.Status
+	}
+	printf(r.table, "%s\t%s\t%s\t%s\t%s\t%s\n", d.Account, here, stampOr(d.StatusAt, "-"), d.Listed, stamp(d.ListedAt), d.Outcome)
+	return nil
+}
+
+func (r *reconciliation) conclude() error {
+	if err := r.table.Flush(); err != nil {
+		return err
+	}
+	if r.cmd.JSON {
+		if err := newJSONEncoder(r.env.stdout).Encode(map[string]any{"dry_run": !r.cmd.Apply, "counts": r.counts}); err != nil {
+			return err
+		}
+	} else {
+		printf(r.env.stdout, "%s\n", countsText(r.counts))
+		if !r.cmd.Apply && r.counts["applied"] > 0 {
+			printf(r.env.stdout, "Nothing was changed. With --apply these %d are applied.\n", r.counts["applied"])
+		}
+	}
+	if r.counts["refused"] > 0 {
+		return errSilent
+	}
+	return nil
+}
+
+func utc(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	at := t.UTC()
+	return &at
+}

@@ -1,0 +1,298 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/thawline/thaw/internal/csvfile"
+	"github.com/thawline/thaw/internal/server"
+	"github.com/thawline/thaw/internal/store"
+	"github.com/thawline/thaw/internal/webhook"
+	"github.com/thawline/thaw/schema/dbsqlc"
+)
+
+type signalsCmd struct {
+	Replay signalsReplayCmd `cmd:"" help:"Apply deliveries of the provider again, from a record of them."`
+}
+
+func (signalsCmd) Help() string { return signalsReplayCmd{}.Help() }
+
+type signalsReplayCmd struct {
+	database `embed:""`
+	File     string    `arg:"" help:"The record: JSON Lines, or CSV with a header; - reads standard input."`
+	Since    time.Time `help:"Leave out what was received before, like 2026-01-31T09:00:00Z." required:"" placeholder:"TIME"`
+	DryRun   bool      `help:"Say what would come of each delivery; change nothing."`
+	JSON     bool      `help:"Print JSON."`
+}
+
+func (signalsReplayCmd) Help() string {
+	return "For deliveries that were acknowledged and then lost, as by a failover to a replica that lagged. Each delivery takes the way of its webhook route: " +
+		"what is there already is a duplicate, and what is older than the status of its account changes nothing. So any part of a record can be replayed, any number of times.\n\n" +
+		"Fields: route (unipile/v1, unipile/v2 or standard), received_at, body, and webhook_id for standard. In JSON Lines the body is the JSON itself or a string.\n\n" +
+		"Example:\n  thaw signals replay deliveries.jsonl --since 2026-01-31T09:00:00Z --dry-run"
+}
+
+// replaySignalsAtOnce is how many deliveries are applied at the same time, each in a transaction of its own.
+const replaySignalsAtOnce = 4
+
+func (c *signalsReplayCmd) Run(ctx context.Context, e *env) error {
+	return withStore(ctx, e, c.database, func(db *store.Store) error {
+		in, err := openInput(c.File, e.stdin)
+		if err != nil {
+			return err
+		}
+		defer in.Close()
+		outcomes, err := c.replay(ctx, e, db, in)
+		if err != nil {
+			return fmt.Errorf("replaying %s: %w", c.File, err)
+		}
+		if c.JSON {
+			if err := writeJSON(e.stdout, map[string]any{"dry_run": c.DryRun, "outcomes": outcomes}); err != nil {
+				return err
+			}
+		} else {
+			what := "replayed"
+			if c.DryRun {
+				what = "dry run"
+			}
+			printf(e.stdout, "%s: %s\n", what, countsText(outcomes))
+		}
+		if outcomes["refused"] > 0 {
+			return errSilent
+		}
+		return nil
+	})
+}
+
+func (c *signalsReplayCmd) replay(ctx context.Context, e *env, db *store.Store, in io.Reader) (map[string]int64, error) {
+	shown := newProgress(e.stderr, "replay", "deliveries", -1)
+	defer shown.finish()
+	var mu sync.Mutex
+	outcomes, done := map[string]int64{}, int64(0)
+	count := func(outcome string) {
+		mu.Lock()
+		defer mu.Unlock()
+		outcomes[outcome]++
+		done++
+		shown.set(done)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(replaySignalsAtOnce)
+	var failed error
+	for line, err := range records(in) {
+		if err != nil {
+			failed = err
+			break
+		}
+		if line.err == nil && line.record.ReceivedAt.Before(c.Since) {
+			count("before_since")
+			continue
+		}
+		var signal webhook.Signal
+		if line.err == nil {
+			signal, line.err = webhook.Decode(line.record)
+		}
+		if line.err != nil {
+			printf(e.stderr, "line %d: %s\n", line.number, line.err)
+			count("refused")
+			continue
+		}
+		group.Go(func() error {
+			outcome, err := receiveSignal(ctx, db, signal, c.DryRun)
+			if err == nil {
+				count(outcome)
+			}
+			return err
+		})
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return outcomes, errors.Join(group.Wait(), failed)
+}
+
+var errDryRun = errors.New("dry run")
+
+// receiveSignal applies a signal as a webhook does. A dry run takes it back.
+func receiveSignal(ctx context.Context, db *store.Store, signal webhook.Signal, dryRun bool) (outcome string, err error) {
+	if !dryRun {
+		return db.Trip().ReceiveSignal(ctx, server.SignalParams(signal))
+	}
+	err = db.Tx(ctx, func(_ pgx.Tx, q *dbsqlc.Queries) error {
+		outcome, err = q.ReceiveSignal(ctx, server.SignalParams(signal))
+		return errors.Join(err, errDryRun)
+	})
+	if errors.Is(err, errDryRun) && outcome != "" {
+		err = nil
+	}
+	return outcome, err
+}
+
+// countsText lists counts by name.
+func countsText(counts map[string]int64) string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%d %s", counts[name], strings.ReplaceAll(name, "_", " ")))
+	}
+	if parts == nil {
+		return "nothing in the file"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// openInput opens a file, or standard input for "-".
+func openInput(name string, stdin io.Reader) (io.ReadCloser, error) {
+	if name == "-" {
+		return io.NopCloser(stdin), nil
+	}
+	return os.Open(name)
+}
+
+// A recordLine is one delivery of a record.
+type recordLine struct {
+	number int
+	record webhook.Record
+	err    error // what is wrong with the line
+}
+
+// recordColumns are the columns of a record in CSV.
+var recordColumns = []string{"route", "received_at", "webhook_id", "body"}
+
+// records reads a record of deliveries one by one. An error ends it.
+func records(in io.Reader) iter.Seq2[recordLine, error] {
+	return func(yield func(recordLine, error) bool) {
+		text, err := csvfile.Text(in)
+		if err != nil {
+			yield(recordLine{}, err)
+			return
+		}
+		if first, _ := text.Peek(1); string(first) == "{" {
+			jsonRecords(text, yield)
+			return
+		}
+		for row, err := range csvRows(text, recordColumns, "webhook_id") {
+			if err != nil {
+				yield(recordLine{}, err)
+				return
+			}
+			line := recordLine{number: row.line, err: row.err}
+			if line.err == nil {
+				line.record = webhook.Record{Route: row.field["route"], ID: row.field["webhook_id"], Body: []byte(row.field["body"])}
+				line.record.ReceivedAt, line.err = timeOf("received_at", row.field["received_at"])
+			}
+			if !yield(line, nil) {
+				return
+			}
+		}
+	}
+}
+
+func jsonRecords(text *bufio.Reader, yield func(recordLine, error) bool) {
+	lines := bufio.NewScanner(text)
+	lines.Buffer(nil, csvfile.MaxRecord)
+	for number := 1; lines.Scan(); number++ {
+		if strings.TrimSpace(lines.Text()) == "" {
+			continue
+		}
+		line := recordLine{number: number}
+		var fields struct {
+			Route      string          `json:"route"`
+			ReceivedAt string          `json:"received_at"`
+			WebhookID  string          `json:"webhook_id"`
+			Body       json.RawMessage `json:"body"`
+		}
+		if line.err = json.Unmarshal(lines.Bytes(), &fields); line.err == nil {
+			line.record = webhook.Record{Route: fields.Route, ID: fields.WebhookID, Body: fields.Body}
+			var quoted string
+			if json.Unmarshal(fields.Body, &quoted) == nil {
+				line.record.Body = []byte(quoted)
+			}
+			line.record.ReceivedAt, line.err = timeOf("received_at", fields.ReceivedAt)
+		}
+		if !yield(line, nil) {
+			return
+		}
+	}
+	if err := lines.Err(); err != nil {
+		yield(recordLine{}, fmt.Errorf("a line is longer than %d bytes, or cannot be read: %w", csvfile.MaxRecord, err))
+	}
+}
+
+func timeOf(name, value string) (time.Time, error) {
+	at, err := time.Parse(time.RFC3339, value)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%s is %q: it must be a time like 2026-01-31T09:00:00Z", name, value)
+	}
+	return at, nil
+}
+
+// A csvRow is a row of a CSV file by the names of its columns.
+type csvRow struct {
+	line  int
+	field map[string]string
+	err   error // what is wrong with the row
+}
+
+// csvRows reads a CSV file whose header names the wanted columns; those that are optional may be missing, others are left out. An
+// error ends it.
+func csvRows(in io.Reader, wanted []string, optional ...string) iter.Seq2[csvRow, error] {
+	return func(yield func(csvRow, error) bool) {
+		file, err := csvfile.NewReader(in)
+		var header []string
+		if err == nil {
+			header, err = file.Read()
+		}
+		if errors.Is(err, io.EOF) {
+			err = errors.New("the file is empty")
+		}
+		names := csvfile.Names(header)
+		mustName := ": the first line must name the columns " + strings.Join(wanted, ", ")
+		if err == nil {
+			if wrong := csvfile.CheckHeader(names, wanted); wrong != "" {
+				err = errors.New("line 1: " + wrong + mustName)
+			}
+		}
+		for _, name := range wanted {
+			if err == nil && !slices.Contains(names, name) && !slices.Contains(optional, name) {
+				err = errors.New("line 1: column " + name + " is missing" + mustName)
+			}
+		}
+		for err == nil {
+			var record []string
+			record, err = file.Read()
+			row := csvRow{field: map[string]string{}}
+			switch problem, isProblem := errors.AsType[*csvfile.Problem](err); {
+			case isProblem && !problem.Ends:
+				err = nil
+				row.line, row.err = problem.Line, errors.New(problem.Message)
+			case err != nil:
+				continue
+			default:
+				row.line = file.Line(0)
+				for i, name := range names {
+					row.field[name] = strings.Clone(record[i])
+				}
+			}
+			if !yield(row, nil) {
+				return
+			}
+		}
+		if !errors.Is(err, io.EOF) {
+			yield(csvRow{}, err)
+		}
+	}
+}
