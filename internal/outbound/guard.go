@@ -1,8 +1,10 @@
 package outbound
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"syscall"
 )
@@ -53,6 +55,21 @@ func refusePrivate(_, address string, _ syscall.RawConn) error {
 	}
 	if !isPublic(to.Addr()) {
 		return fmt.Errorf("refusing to connect to %s: %w", to.Addr(), errNotPublic)
+	}
+	return nil
+}
+
+// refusePrivateHost looks at a receiver behind a proxy, which connects to it in our place. A name that is not known here, as in a
+// network whose only way out is the proxy, is the proxy's to resolve and to refuse.
+func refusePrivateHost(ctx context.Context, host string) error {
+	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil //nolint:nilerr // The proxy may know it.
+	}
+	for _, address := range addresses {
+		if !isPublic(address) {
+			return fmt.Errorf("refusing to send to %s: %w", address.Unmap(), errNotPublic)
+		}
 	}
 	return nil
 }

@@ -46,7 +46,7 @@ func TestPrivateAddressesAreRefusedHoweverTheyAreNamed(t *testing.T) {
 		// These are names to Go. Whether the system's resolver takes them for numbers depends on it.
 		"2130706433": false, "0x7f000001": false, "0x7f.1": false, "0177.0.0.1": false, "127.1": false,
 	} {
-		client := newClient(false)
+		client := newClient(false, nil)
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+net.JoinHostPort(trim(host), port), nil)
 		require.NoError(t, err)
 		response, err := client.Do(request)
@@ -73,7 +73,7 @@ func trim(host string) string {
 func TestNameThatLeadsToLoopbackIsRefused(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, checkURL("https://localhost/", false), "a name says nothing")
-	s := &Sender{url: "https://localhost/", client: newClient(false)}
+	s := &Sender{url: "https://localhost/", client: newClient(false, nil)}
 	answer := s.Send(t.Context(), Message{ID: "msg_1", Data: []byte("{}")})
 	require.Zero(t, answer.Status)
 	require.Contains(t, answer.Problem, "--webhook-allow-private")
@@ -83,6 +83,6 @@ func TestPrivateAddressesCanBeAllowed(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(server.Close)
-	s := &Sender{url: server.URL, client: newClient(true)}
+	s := &Sender{url: server.URL, client: newClient(true, nil)}
 	require.Equal(t, Delivered, s.Send(t.Context(), Message{ID: "msg_1", Data: []byte("{}")}).Verdict)
 }

@@ -36,6 +36,9 @@ type Config struct {
 	Secrets []string
 	// AllowPrivate allows http, and receivers on addresses that are not public: loopback, private networks, link-local.
 	AllowPrivate bool
+	// Proxy returns the proxy for a request, nil for none. Default: [http.ProxyFromEnvironment], that is HTTPS_PROXY, HTTP_PROXY and
+	// NO_PROXY.
+	Proxy func(*http.Request) (*url.URL, error)
 }
 
 // A Message is what is sent.
@@ -51,9 +54,12 @@ type Message struct {
 
 // A Sender sends messages to one receiver. It can be used by several goroutines at once.
 type Sender struct {
-	url    string
-	keys   []*standardwebhooks.Webhook
-	client *http.Client
+	url string
+	// host is the receiver's, where messages go through a proxy and the host has to be a public one; else "".
+	checkHost string
+	proxy     string // host of the proxy, for messages; "": none
+	keys      []*standardwebhooks.Webhook
+	client    *http.Client
 }
 
 // New returns a sender, or an error that says what is wrong with the URL or with a secret, which it does not quote.
@@ -64,7 +70,17 @@ func New(c Config) (*Sender, error) {
 	if n := len(c.Secrets); n == 0 || n > 2 {
 		return nil, fmt.Errorf("webhook secrets: %d are given, 1 is needed, or 2 while one replaces the other", n)
 	}
-	s := &Sender{url: c.URL, client: newClient(c.AllowPrivate)}
+	proxy, err := proxyOf(c)
+	if err != nil {
+		return nil, err
+	}
+	s := &Sender{url: c.URL, client: newClient(c.AllowPrivate, proxy)}
+	if proxy != nil {
+		s.proxy = proxy.Host
+		if u, err := url.Parse(c.URL); err == nil && !c.AllowPrivate {
+			s.checkHost = u.Hostname()
+		}
+	}
 	for i, secret := range c.Secrets {
 		key, err := webhook.StandardKey(secret)
 		if err != nil {
@@ -115,14 +131,35 @@ func checkURL(text string, allowPrivate bool) error {
 	return nil
 }
 
-func newClient(allowPrivate bool) *http.Client {
+// proxyOf returns the proxy that leads to the receiver; nil: none.
+func proxyOf(c Config) (*url.URL, error) {
+	find := c.Proxy
+	if find == nil {
+		find = http.ProxyFromEnvironment
+	}
+	request, err := http.NewRequest(http.MethodPost, c.URL, http.NoBody) //nolint:noctx // It is not sent.
+	if err != nil {
+		return nil, errors.New("webhook URL: it is not a URL: write it like https://platform.example.com/thaw")
+	}
+	proxy, err := find(request)
+	if err != nil {
+		// The error quotes the variable, which may have a password in it.
+		return nil, errors.New("the proxy for webhooks: HTTPS_PROXY or HTTP_PROXY is not a URL: write it like http://proxy.example.com:3128")
+	}
+	return proxy, nil
+}
+
+// newClient returns a client that connects to public addresses only, unless private ones are allowed; or to the proxy alone, wherever
+// that is: then Send looks at the receiver.
+func newClient(allowPrivate bool, proxy *url.URL) *http.Client {
 	dialer := &net.Dialer{Timeout: Timeout}
-	if !allowPrivate {
+	if !allowPrivate && proxy == nil {
 		dialer.Control = refusePrivate
 	}
 	return &http.Client{
 		Timeout: Timeout,
 		Transport: &http.Transport{
+			Proxy:                  http.ProxyURL(proxy),
 			DialContext:            dialer.DialContext,
 			ForceAttemptHTTP2:      true,
 			MaxIdleConns:           4,
@@ -153,9 +190,18 @@ func (s *Sender) Send(ctx context.Context, m Message) Answer {
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", "thaw")
+	if s.checkHost != "" {
+		if err := refusePrivateHost(ctx, s.checkHost); err != nil {
+			return unanswered(err)
+		}
+	}
 	response, err := s.client.Do(request)
 	if err != nil {
-		return unanswered(err)
+		answer := unanswered(err)
+		if s.proxy != "" {
+			answer.Problem = "through the proxy " + clean(s.proxy) + ": " + answer.Problem
+		}
+		return answer
 	}
 	defer response.Body.Close()
 	return answered(response)

@@ -2,9 +2,11 @@ package outbound_test
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -227,4 +229,36 @@ func TestURLsAreMasked(t *testing.T) {
 	_, err := outbound.New(outbound.Config{URL: "http://platform.example.com/?token=hunter2", Secrets: []string{secret}})
 	require.Error(t, err)
 	require.NotContains(t, err.Error(), "hunter2")
+}
+
+// Behind a proxy: it is asked for the receiver, wherever it is itself; a private receiver is refused all the same.
+func TestProxyOfTheEnvironment(t *testing.T) {
+	t.Parallel()
+	asked := make(chan string, 4)
+	proxy := receiver(t, func(w http.ResponseWriter, r *http.Request) {
+		asked <- r.Method + " " + r.Host
+		w.WriteHeader(http.StatusBadGateway)
+	})
+	through := func(*http.Request) (*url.URL, error) { return url.Parse(proxy) }
+	send := func(to string, allowPrivate bool) outbound.Answer {
+		s, err := outbound.New(outbound.Config{URL: to, Secrets: []string{secret}, Proxy: through, AllowPrivate: allowPrivate})
+		require.NoError(t, err)
+		return s.Send(t.Context(), message)
+	}
+	answer := send("https://receiver.invalid/hook", false)
+	require.Equal(t, "CONNECT receiver.invalid:443", <-asked)
+	require.Contains(t, answer.Problem, "through the proxy 127.0.0.1:")
+	require.Contains(t, answer.Problem, "Bad Gateway")
+
+	answer = send("https://localhost/hook", false)
+	require.Contains(t, answer.Problem, "its address is not a public one")
+	require.Empty(t, asked)
+	send("https://localhost/hook", true)
+	require.Equal(t, "CONNECT localhost:443", <-asked)
+
+	_, err := outbound.New(outbound.Config{URL: "https://receiver.invalid/hook", Secrets: []string{secret}, Proxy: func(*http.Request) (*url.URL, error) {
+		return nil, errors.New("http://user:password@bad")
+	}})
+	require.ErrorContains(t, err, "HTTPS_PROXY or HTTP_PROXY is not a URL")
+	require.NotContains(t, err.Error(), "password")
 }
