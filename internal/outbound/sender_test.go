@@ -162,15 +162,6 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
-// A proxy of the environment would connect to what the guard refuses.
-func TestProxyOfTheEnvironmentIsNotUsed(t *testing.T) { //nolint:paralleltest // It sets the environment.
-	proxy := receiver(t, func(http.ResponseWriter, *http.Request) { t.Error("the proxy was asked") })
-	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"} {
-		t.Setenv(name, proxy)
-	}
-	require.Contains(t, sender(t, "http://receiver.invalid").Send(t.Context(), message).Problem, "lookup receiver.invalid")
-}
-
 func TestConfigThatCannotWork(t *testing.T) {
 	t.Parallel()
 	for url, problem := range map[string]string{
