@@ -17,7 +17,7 @@ import (
 // hostile are keys that lead elsewhere where they are put into a path, a query, an attribute or a script as they are.
 var hostile = []string{
 	"../../../heals?workspace=victim&cap=100000", "..%2f..%2fheals", "a/b", "a?b=c", "a#b", `"><script>alert(1)</script>`, "a&workspace=victim",
-	"javascript:alert(1)", "//evil.example/x", `\\evil.example\x`, "a b+c%20d", "%2e%2e", "heals", "sp\u202eam",
+	"javascript:alert(1)", "//evil.example/x", `\\evil.example\x`, "a b+c%20d", "%2e%2e", "heals",
 }
 
 var (

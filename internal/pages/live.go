@@ -13,6 +13,9 @@ const (
 	lookEvery = time.Second
 	// aliveEvery is how often a silent connection gets a comment, before something on its way takes it for dead.
 	aliveEvery = 20 * time.Second
+	// maxViewers is how many pages are kept up to date at once. Each holds a connection, of which a process has 512: webhooks and
+	// pages must not wait behind tabs that were left open.
+	maxViewers = 200
 )
 
 // live tells browsers when something has changed, as server-sent events.
@@ -28,6 +31,14 @@ func newLive(c Config) *live { return &live{Config: c, viewers: map[chan struct{
 
 // ServeHTTP serves GET /live until the viewer goes or the process stops: an event "change" for each change.
 func (l *live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// Joined before the browser hears that the stream is open: it looks again then, and is told of what comes after.
+	changed := l.join()
+	if changed == nil {
+		w.Header().Set("Retry-After", "60")
+		http.Error(w, "Too many pages are open: this one does not stay up to date by itself.", http.StatusServiceUnavailable)
+		return
+	}
+	defer l.leave(changed)
 	out := http.NewResponseController(w)
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
@@ -39,9 +50,6 @@ func (l *live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		return out.Flush()
 	}
-	// Joined before the browser hears that the stream is open: it looks again then, and is told of what comes after.
-	changed := l.join()
-	defer l.leave(changed)
 	if write("retry: 2000\n\n") != nil {
 		return
 	}
@@ -61,10 +69,14 @@ func (l *live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// join returns a channel that hears of changes; nil: there are too many.
 func (l *live) join() chan struct{} {
 	changed := make(chan struct{}, 1)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if len(l.viewers) >= maxViewers {
+		return nil
+	}
 	l.viewers[changed] = true
 	if !l.isLooking {
 		l.isLooking = true

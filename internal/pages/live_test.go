@@ -65,3 +65,34 @@ func TestViewersAreToldUntilTheProcessStops(t *testing.T) {
 		}
 	}
 }
+
+// Tabs that were left open do not take all connections of a process.
+func TestViewersAreBounded(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	open := func() *http.Response {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.url+"/live", nil)
+		require.NoError(t, err)
+		response, err := d.web.Do(request)
+		require.NoError(t, err)
+		return response
+	}
+	var streams []*http.Response
+	for range 200 {
+		stream := open()
+		require.Equal(t, http.StatusOK, stream.StatusCode)
+		streams = append(streams, stream)
+	}
+	refused := open()
+	require.NoError(t, refused.Body.Close())
+	require.Equal(t, http.StatusServiceUnavailable, refused.StatusCode)
+	require.Equal(t, http.StatusOK, d.get(t, "/safety").status)
+	for _, stream := range streams {
+		require.NoError(t, stream.Body.Close())
+	}
+	require.Eventually(t, func() bool {
+		again := open()
+		defer again.Body.Close()
+		return again.StatusCode == http.StatusOK
+	}, 30*time.Second, 10*time.Millisecond)
+}
