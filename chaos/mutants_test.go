@@ -17,6 +17,7 @@ const (
 	people  = "schema/migrations/00013_people.sql"
 	guards  = "schema/migrations/00020_guards.sql"
 	outbox  = "schema/migrations/00014_outbox.sql"
+	counts  = "schema/migrations/00016_counts.sql"
 )
 
 // The budget of a lane is guarded twice.
@@ -221,6 +222,31 @@ var mutants = []mutant{
 		pkg:     "./worker", tests: []string{"TestJobOfATickThatIsOverCancelsItself"},
 	},
 	{
+		without: "the removal of jobs of a tick that is over",
+		edits:   []edit{{"worker/sweep.go", "dropped < dropSize || time.Now().After(deadline)", "true"}, {"worker/sweep.go", "Size: dropSize", "Size: 0"}},
+		pkg:     "./worker", tests: []string{"TestWorkOfATickThatIsOverIsLeftToTheNext"},
+	},
+	{
+		without: "the end of earlier ticks before the plan",
+		edits:   []edit{{counts, "    RETURN over;\nEND;", "    PERFORM thaw.plan_workspaces(p_tick_at, 1);\n    RETURN over;\nEND;"}},
+		pkg:     "./worker", tests: []string{"TestPassesDoNotWaitForThePlanOfTheNextTick"},
+	},
+	{
+		without: "a count of single rows that are paused",
+		edits:   []edit{{counts, "FOR EACH ROW WHEN (NEW.paused_reason IS NOT NULL AND", "FOR EACH ROW WHEN (false AND"}},
+		pkg:     "./schema", tests: []string{"TestCountsAreExactInEverySnapshot"}, small: true,
+	},
+	{
+		without: "a count of what a pass resumes",
+		edits:   []edit{{counts, "SELECT o.account_id, o.campaign_id, o.paused_reason, o.waits_for_account, -1 AS n", "SELECT o.account_id, o.campaign_id, o.paused_reason, o.waits_for_account, 0 AS n"}},
+		pkg:     "./schema", tests: []string{"TestCountsAreExactInEverySnapshot"},
+	},
+	{
+		without: "a folder's wait for transactions that still run",
+		edits:   []edit{{counts, "IF pg_snapshot_xmin(pg_current_snapshot()) >= state.mark_xmax THEN", "IF true THEN"}},
+		pkg:     "./schema", tests: []string{"TestFoldingWaitsForStragglers"},
+	},
+	{
 		without: "the database's clock in a sweep",
 		edits:   []edit{{"worker/sweep.go", "case opened.IsOver:", "case !tick.Equal(time.Now().Truncate(15 * time.Minute)):"}},
 		pkg:     "./worker", tests: []string{"TestSweepGoesByTheClockOfTheDatabase"}, small: true,
@@ -257,7 +283,7 @@ var mutants = []mutant{
 	},
 	{
 		without: "safety mode in every lane",
-		edits:   []edit{{backlog, "WHEN (SELECT safety.since IS NOT NULL FROM thaw.safety) THEN 'safety_mode'", ""}},
+		edits:   []edit{{backlog, "WHEN p_is_safety_on THEN 'safety_mode'", ""}},
 		pkg:     "./worker", tests: []string{"TestIncidentIsNoStampede", "TestNobodyWakesWhileSomethingStandsAgainstIt"}, small: true,
 	},
 	{
@@ -268,8 +294,8 @@ var mutants = []mutant{
 	},
 	{
 		without: "safety mode in the plan of a tick",
-		edits: []edit{{backlog, "WHERE thaw.blocked_by(target, p_even_if_off) IS NULL;",
-			"WHERE coalesce(thaw.blocked_by(target, p_even_if_off), 'safety_mode') = 'safety_mode';"}},
+		edits: []edit{{counts, "WHERE thaw.block_reason(account, safety.since IS NOT NULL, workspace.auto_resume) IS NULL",
+			"WHERE thaw.block_reason(account, false, workspace.auto_resume) IS NULL"}},
 		pkg: "./worker", tests: []string{"TestNobodyWakesWhileSomethingStandsAgainstIt"},
 	},
 	{

@@ -45,6 +45,8 @@ INSERT INTO thaw.outbox (message_id, type, account_id, data) VALUES ('msg_1', 't
 INSERT INTO thaw.webhook_deliveries (outbox_id, endpoint_id) VALUES (1, 1);
 INSERT INTO thaw.paused_counts VALUES (1, 1, 'paused_by_user', false, 1);
 INSERT INTO thaw.waiting_totals VALUES (1, 1);
+INSERT INTO thaw.account_turns VALUES (1, '2026-01-01');
+INSERT INTO thaw.workspace_turns VALUES (1, '2026-01-01');
 INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_account, delta) VALUES (1, 1, 'paused_by_user', false, 1);
 INSERT INTO thaw.api_tokens (workspace_id, name, hash, created_by) VALUES (1, 'portal', sha256('one'), 'support');
 `

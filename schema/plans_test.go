@@ -22,6 +22,7 @@ import (
 // A fleet of 200,000: 20 workspaces with 10 accounts each, an account with 1,000 prospects in 20 campaigns. Of ten
 // prospects six are at their end, two are active, one was paused by a person, and one waits for its account.
 const manyRows = `
+SET thaw.set_based = 'on';
 INSERT INTO thaw.workspaces (key) SELECT 'workspace-' || n FROM generate_series(1, 20) AS n;
 INSERT INTO thaw.accounts (workspace_id, provider_account_id, member_id, status, connected_at)
 SELECT 1 + n % 20, 'account-' || n, 'member-' || n / 40 || '-' || n % 20, CASE WHEN n % 10 < 7 THEN 'connected' ELSE 'disconnected' END::thaw.account_status,
@@ -283,6 +284,12 @@ func requireNoScansInFunctions(t *testing.T, db *testdb.DB) {
 		{"recounting some accounts", "SELECT thaw.recount(20)"},
 		{"what may be resumed", "SELECT thaw.resumable_lines()"},
 		{"the claimants of a tick", "SELECT thaw.claimants()"},
+		{"what workspaces can use", "SELECT thaw.plan_workspaces(thaw.tick(), 2000)"},
+		{"what workspaces can use of a part", "SELECT thaw.plan_workspaces(thaw.tick(), 2000, 10, 20)"},
+		{"the candidates of a tick in two workspaces", "SELECT thaw.plan_accounts(thaw.tick(), '{1,2}', '{10,10}')"},
+		{"the end of earlier ticks", "SELECT thaw.close_ticks(thaw.tick() + interval '15 minutes')"},
+		{"the jobs of earlier ticks", "SELECT thaw.drop_tick_jobs(thaw.tick() + interval '15 minutes', 100)"},
+		{"overdue pauses", "SELECT thaw.requeue_pauses(thaw.tick())"},
 		{"the campaigns that block active prospects", "SELECT thaw.blocked_campaigns()"},
 		{"the sweep", "SELECT thaw.sweep()"},
 		{"the history of a prospect", "SELECT * FROM thaw.history WHERE enrollment_id = 4711"},

@@ -575,35 +575,48 @@ BEGIN
             SELECT workspace.auto_resume FROM thaw.workspaces AS workspace WHERE workspace.id = p_account.workspace_id));
 END;
 $$;
-CREATE TABLE thaw.campaigns (
-    id bigint NOT NULL,
-    workspace_id bigint NOT NULL,
-    key text NOT NULL,
-    name text DEFAULT ''::text NOT NULL,
-    status thaw.campaign_status DEFAULT 'draft'::thaw.campaign_status NOT NULL,
-    paused_reason thaw.pause_reason,
-    paused_at timestamp with time zone,
-    waits_for_account boolean GENERATED ALWAYS AS (((paused_reason IS NOT NULL) AND (paused_reason = ANY (ARRAY['linkedin_account_disconnected'::thaw.pause_reason, 'linkedin_account_issue'::thaw.pause_reason])))) STORED NOT NULL,
-    created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
-    CONSTRAINT campaigns_key_check CHECK ((key <> ''::text)),
-    CONSTRAINT campaigns_key_is_visible CHECK (thaw.is_visible(key)),
-    CONSTRAINT campaigns_paused_has_a_reason CHECK ((((status = 'paused'::thaw.campaign_status) = (paused_reason IS NOT NULL)) AND ((status = 'paused'::thaw.campaign_status) = (paused_at IS NOT NULL)))),
-    CONSTRAINT campaigns_times_are_in_range CHECK ((((paused_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (paused_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((created_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (created_at <= '2200-01-01 00:00:00+00'::timestamp with time zone))))
-);
-COMMENT ON TABLE thaw.campaigns IS 'The authored step sequence.';
-COMMENT ON COLUMN thaw.campaigns.waits_for_account IS 'Paused for one of the two account reasons: the only ones that Thaw may wake by itself.';
-CREATE FUNCTION thaw.blocked_campaigns() RETURNS TABLE(account_id bigint, workspace_id bigint)
-    LANGUAGE sql STABLE
+CREATE FUNCTION thaw.blocked_campaigns(p_after bigint DEFAULT 0, p_size integer DEFAULT 2000, p_accounts integer DEFAULT 20000, OUT account_ids bigint[], OUT workspace_ids bigint[], OUT looked_to bigint) RETURNS record
+    LANGUAGE plpgsql STABLE
     SET jit TO 'off'
-    BEGIN ATOMIC
- SELECT DISTINCT account.id,
-     account.workspace_id
-    FROM (thaw.campaigns campaign
-      JOIN thaw.accounts account ON (((account.workspace_id = campaign.workspace_id) AND (account.status = 'connected'::thaw.account_status) AND (account.connected_at >= campaign.paused_at))))
-   WHERE (campaign.waits_for_account AND (thaw.blocked_by(account.*) IS NULL) AND (EXISTS ( SELECT
-            FROM thaw.enrollments e
-           WHERE ((e.status = 'active'::thaw.enrollment_status) AND (e.account_id = account.id) AND (e.campaign_id = campaign.id)))));
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    WITH slice AS MATERIALIZED (
+        SELECT c.id, c.workspace_id, c.paused_at FROM thaw.campaigns AS c
+        WHERE c.waits_for_account AND c.id > p_after ORDER BY c.id LIMIT p_size + 1
+    ), sized AS (
+        SELECT slice.*,
+            row_number() OVER (ORDER BY slice.id) AS place,
+            sum(size.connected) OVER (ORDER BY slice.id) AS accounts
+        FROM slice
+        JOIN (
+            SELECT w.workspace_id, count(a.id) AS connected
+            FROM (SELECT DISTINCT s.workspace_id FROM slice AS s) AS w
+            LEFT JOIN thaw.accounts AS a ON a.workspace_id = w.workspace_id AND a.status = 'connected'
+            GROUP BY w.workspace_id) AS size ON size.workspace_id = slice.workspace_id
+    ), looked AS MATERIALIZED (
+        SELECT * FROM sized WHERE sized.place = 1 OR sized.place <= p_size AND sized.accounts <= p_accounts
+    ), blocked AS (
+        SELECT DISTINCT found.id, looked.workspace_id
+        FROM looked
+        CROSS JOIN LATERAL (
+            SELECT a.id FROM thaw.accounts AS a
+            WHERE a.workspace_id = looked.workspace_id AND a.status = 'connected' AND a.connected_at >= looked.paused_at
+                -- A range of one and the order of the index: with equality the planner expects to meet one of many rows soon, and
+                -- walks the table or its key from the start.
+                AND (SELECT e.id FROM thaw.enrollments AS e
+                    WHERE e.status = 'active' AND e.account_id = a.id AND e.campaign_id BETWEEN looked.id AND looked.id
+                    ORDER BY e.campaign_id, e.id LIMIT 1) IS NOT NULL
+                AND thaw.blocked_by(a) IS NULL
+            ORDER BY a.id LIMIT 1) AS found
+    )
+    SELECT
+        (SELECT coalesce(array_agg(b.id ORDER BY b.id), '{}') FROM blocked AS b),
+        (SELECT coalesce(array_agg(b.workspace_id ORDER BY b.id), '{}') FROM blocked AS b),
+        (SELECT CASE WHEN count(*) < (SELECT count(*) FROM slice) THEN max(l.id) ELSE 0 END FROM looked AS l)
+    INTO account_ids, workspace_ids, looked_to;
 END;
+$$;
 CREATE FUNCTION thaw.campaign_named(p_workspace_key text, p_campaign text) RETURNS bigint
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -657,6 +670,29 @@ CREATE TABLE thaw.account_budgets (
 WITH (fillfactor='90');
 COMMENT ON TABLE thaw.account_budgets IS 'How many enrollments an account has woken in a tick, through sweep and signal together.';
 COMMENT ON COLUMN thaw.account_budgets.carried IS 'As in thaw.fleet_budgets.';
+CREATE TABLE thaw.account_turns (
+    account_id bigint NOT NULL,
+    tick_at timestamp with time zone NOT NULL
+)
+WITH (fillfactor='80');
+COMMENT ON TABLE thaw.account_turns IS 'The newest tick that allocated something to an account.';
+CREATE TABLE thaw.campaigns (
+    id bigint NOT NULL,
+    workspace_id bigint NOT NULL,
+    key text NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    status thaw.campaign_status DEFAULT 'draft'::thaw.campaign_status NOT NULL,
+    paused_reason thaw.pause_reason,
+    paused_at timestamp with time zone,
+    waits_for_account boolean GENERATED ALWAYS AS (((paused_reason IS NOT NULL) AND (paused_reason = ANY (ARRAY['linkedin_account_disconnected'::thaw.pause_reason, 'linkedin_account_issue'::thaw.pause_reason])))) STORED NOT NULL,
+    created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    CONSTRAINT campaigns_key_check CHECK ((key <> ''::text)),
+    CONSTRAINT campaigns_key_is_visible CHECK (thaw.is_visible(key)),
+    CONSTRAINT campaigns_paused_has_a_reason CHECK ((((status = 'paused'::thaw.campaign_status) = (paused_reason IS NOT NULL)) AND ((status = 'paused'::thaw.campaign_status) = (paused_at IS NOT NULL)))),
+    CONSTRAINT campaigns_times_are_in_range CHECK ((((paused_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (paused_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((created_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (created_at <= '2200-01-01 00:00:00+00'::timestamp with time zone))))
+);
+COMMENT ON TABLE thaw.campaigns IS 'The authored step sequence.';
+COMMENT ON COLUMN thaw.campaigns.waits_for_account IS 'Paused for one of the two account reasons: the only ones that Thaw may wake by itself.';
 CREATE TABLE thaw.count_state (
     only_row boolean DEFAULT true NOT NULL,
     folded_to bigint DEFAULT 0 NOT NULL,
@@ -666,20 +702,6 @@ CREATE TABLE thaw.count_state (
     CONSTRAINT count_state_only_row_check CHECK (only_row)
 );
 COMMENT ON TABLE thaw.count_state IS 'One row: how far deltas are folded, and accounts recounted.';
-CREATE TABLE thaw.grants (
-    tick_at timestamp with time zone NOT NULL,
-    account_id bigint NOT NULL,
-    workspace_id bigint NOT NULL,
-    planned integer NOT NULL,
-    resumed integer DEFAULT 0 NOT NULL,
-    verdict text,
-    finished_at timestamp with time zone,
-    CONSTRAINT grants_closed_has_a_verdict CHECK (((finished_at IS NULL) = (verdict IS NULL))),
-    CONSTRAINT grants_planned_check CHECK ((planned >= 0)),
-    CONSTRAINT grants_resumed_is_planned CHECK (((resumed >= 0) AND (resumed <= planned)))
-)
-WITH (fillfactor='80');
-COMMENT ON TABLE thaw.grants IS 'The plan of a tick: how many enrollments an account may wake; 0 only starts its campaigns.';
 CREATE TABLE thaw.paused_counts (
     account_id bigint NOT NULL,
     campaign_id bigint NOT NULL,
@@ -715,6 +737,32 @@ UNION ALL
    FROM thaw.paused_deltas d
   WHERE (d.id > ( SELECT s.folded_to
            FROM thaw.count_state s));
+CREATE TABLE thaw.waiting_totals (
+    account_id bigint NOT NULL,
+    waiting integer NOT NULL
+)
+WITH (fillfactor='80');
+COMMENT ON TABLE thaw.waiting_totals IS 'Enrollments that wait for an account, by account: the sums of thaw.paused_counts, so that a tick reads a row per account.';
+CREATE VIEW thaw.waiting_parts AS
+ SELECT t.account_id,
+    t.waiting
+   FROM thaw.waiting_totals t
+UNION ALL
+ SELECT d.account_id,
+    d.delta AS waiting
+   FROM thaw.paused_deltas d
+  WHERE (d.waits_for_account AND (d.id > ( SELECT s.folded_to
+           FROM thaw.count_state s)));
+CREATE VIEW thaw.open_parts AS
+ SELECT p.account_id,
+    p.waiting
+   FROM thaw.waiting_parts p
+UNION ALL
+ SELECT l.account_id,
+    (- l.paused) AS waiting
+   FROM (thaw.campaigns c
+     JOIN thaw.paused_parts l ON ((l.campaign_id = c.id)))
+  WHERE (l.waits_for_account AND (NOT thaw.lets_resume(c.status, c.waits_for_account)));
 CREATE TABLE thaw.safety (
     only_row boolean DEFAULT true NOT NULL,
     since timestamp with time zone,
@@ -746,36 +794,14 @@ UNION ALL
    FROM (thaw.accounts account
      JOIN thaw.accounts sibling ON (((sibling.id = account.link_id) AND (sibling.workspace_id = account.workspace_id) AND (sibling.provider = account.provider) AND ((sibling.member_id = account.member_id) IS NOT TRUE))));
 COMMENT ON VIEW thaw.siblings IS 'Pairs of accounts of the same person in the same workspace, by member_id or by a link: one row for each direction.';
-CREATE TABLE thaw.waiting_totals (
-    account_id bigint NOT NULL,
-    waiting integer NOT NULL
-)
-WITH (fillfactor='80');
-COMMENT ON TABLE thaw.waiting_totals IS 'Enrollments that wait for an account, by account: the sums of thaw.paused_counts, so that a tick reads a row per account.';
-CREATE VIEW thaw.waiting_parts AS
- SELECT t.account_id,
-    t.waiting
-   FROM thaw.waiting_totals t
-UNION ALL
- SELECT d.account_id,
-    d.delta AS waiting
-   FROM thaw.paused_deltas d
-  WHERE (d.waits_for_account AND (d.id > ( SELECT s.folded_to
-           FROM thaw.count_state s)));
-CREATE VIEW thaw.wake_targets AS
- SELECT source.id AS source_id,
-    source.id AS target_id
-   FROM thaw.accounts source
-  WHERE (source.status = 'connected'::thaw.account_status)
-UNION ALL
-( SELECT DISTINCT ON (source.id) source.id AS source_id,
+CREATE VIEW thaw.sibling_targets AS
+ SELECT DISTINCT ON (source.id) source.id AS source_id,
     sibling.id AS target_id
    FROM ((thaw.accounts source
      JOIN thaw.siblings family ON ((family.account_id = source.id)))
      JOIN thaw.accounts sibling ON (((sibling.id = family.sibling_id) AND (sibling.status = 'connected'::thaw.account_status))))
   WHERE (source.status <> ALL (ARRAY['connected'::thaw.account_status, 'restricted'::thaw.account_status]))
-  ORDER BY source.id, sibling.connected_at DESC, sibling.id DESC);
-COMMENT ON VIEW thaw.wake_targets IS 'The account through which the prospects of an account wake; no row: nobody can.';
+  ORDER BY source.id, sibling.connected_at DESC, sibling.id DESC;
 CREATE TABLE thaw.workspaces (
     id bigint NOT NULL,
     key text NOT NULL,
@@ -793,26 +819,34 @@ CREATE TABLE thaw.workspaces (
 );
 COMMENT ON TABLE thaw.workspaces IS 'A tenant of the platform.';
 COMMENT ON COLUMN thaw.workspaces.heal_cap IS 'How many prospects per tick the heals may resume that the tenant starts, past the cap per account; null: they keep the caps of the tick. Set by thaw.set_heal_cap.';
-CREATE VIEW thaw.resumable_accounts AS
- SELECT target.id AS account_id,
+CREATE VIEW thaw.resumable_parts AS
+ SELECT part.account_id AS source_id,
+    account.id AS account_id,
+    account.workspace_id,
+    part.waiting
+   FROM (((thaw.open_parts part
+     JOIN thaw.accounts account ON ((account.id = part.account_id)))
+     JOIN thaw.workspaces workspace ON ((workspace.id = account.workspace_id)))
+     CROSS JOIN thaw.safety)
+  WHERE (thaw.block_reason(account.*, (safety.since IS NOT NULL), workspace.auto_resume) IS NULL)
+UNION ALL
+ SELECT part.account_id AS source_id,
+    target.id AS account_id,
     target.workspace_id,
-    sum(part.waiting) AS waiting
-   FROM ((((( SELECT p.account_id,
-            p.waiting
-           FROM thaw.waiting_parts p
-        UNION ALL
-         SELECT l.account_id,
-            (- l.paused)
-           FROM (thaw.campaigns c
-             JOIN thaw.paused_parts l ON ((l.campaign_id = c.id)))
-          WHERE (l.waits_for_account AND (NOT thaw.lets_resume(c.status, c.waits_for_account)))) part
-     JOIN thaw.wake_targets wake ON ((wake.source_id = part.account_id)))
-     JOIN thaw.accounts target ON ((target.id = wake.target_id)))
+    part.waiting
+   FROM ((((thaw.open_parts part
+     JOIN thaw.sibling_targets moved ON ((moved.source_id = part.account_id)))
+     JOIN thaw.accounts target ON ((target.id = moved.target_id)))
      JOIN thaw.workspaces workspace ON ((workspace.id = target.workspace_id)))
      CROSS JOIN thaw.safety)
-  WHERE (thaw.block_reason(target.*, (safety.since IS NOT NULL), workspace.auto_resume) IS NULL)
-  GROUP BY target.id, target.workspace_id
- HAVING (sum(part.waiting) > 0);
+  WHERE (thaw.block_reason(target.*, (safety.since IS NOT NULL), workspace.auto_resume) IS NULL);
+CREATE VIEW thaw.resumable_accounts AS
+ SELECT p.account_id,
+    p.workspace_id,
+    sum(p.waiting) AS waiting
+   FROM thaw.resumable_parts p
+  GROUP BY p.account_id, p.workspace_id
+ HAVING (sum(p.waiting) > 0);
 COMMENT ON VIEW thaw.resumable_accounts IS 'Accounts through which prospects may be resumed now, with how many wait for them; by counts, without reading the enrollments.';
 CREATE TABLE thaw.settings (
     only_row boolean DEFAULT true NOT NULL,
@@ -855,30 +889,28 @@ CREATE TABLE thaw.settings (
     CONSTRAINT settings_tolerance_check CHECK (((tolerance >= '00:00:00'::interval) AND (tolerance <= '7 days'::interval)))
 );
 COMMENT ON TABLE thaw.settings IS 'One row: the numbers that hold for the whole fleet.';
+CREATE TABLE thaw.workspace_turns (
+    workspace_id bigint NOT NULL,
+    tick_at timestamp with time zone NOT NULL
+)
+WITH (fillfactor='80');
+COMMENT ON TABLE thaw.workspace_turns IS 'The newest tick that allocated something to a workspace.';
 CREATE FUNCTION thaw.claimants(p_tick_at timestamp with time zone DEFAULT thaw.tick()) RETURNS TABLE(account_id bigint, workspace_id bigint, backlog integer, room integer, account_served_at timestamp with time zone, workspace_served_at timestamp with time zone)
     LANGUAGE sql STABLE
     SET jit TO 'off'
     SET work_mem TO '64MB'
     BEGIN ATOMIC
- SELECT waiting.account_id,
-     waiting.workspace_id,
-     (waiting.waiting)::integer AS waiting,
+ SELECT candidate.account_id,
+     candidate.workspace_id,
+     (LEAST(candidate.waiting, (2147483647)::bigint))::integer AS "least",
      COALESCE((budget.cap - budget.used), settings.account_cap) AS "coalesce",
-     account_served.tick_at,
-     workspace_served.tick_at
-    FROM ((((thaw.resumable_accounts waiting
+     account_turn.tick_at,
+     workspace_turn.tick_at
+    FROM ((((thaw.resumable_accounts candidate
       CROSS JOIN thaw.settings)
-      LEFT JOIN thaw.account_budgets budget ON (((budget.tick_at = claimants.p_tick_at) AND (budget.account_id = waiting.account_id))))
-      LEFT JOIN LATERAL ( SELECT g.tick_at
-            FROM thaw.grants g
-           WHERE ((g.account_id = waiting.account_id) AND (g.planned > 0) AND (g.tick_at >= (thaw.now() - settings.keep_history)))
-           ORDER BY g.tick_at DESC
-          LIMIT 1) account_served ON (true))
-      LEFT JOIN LATERAL ( SELECT g.tick_at
-            FROM thaw.grants g
-           WHERE ((g.workspace_id = waiting.workspace_id) AND (g.planned > 0) AND (g.tick_at >= (thaw.now() - settings.keep_history)))
-           ORDER BY g.tick_at DESC
-          LIMIT 1) workspace_served ON (true));
+      LEFT JOIN thaw.account_budgets budget ON (((budget.tick_at = claimants.p_tick_at) AND (budget.account_id = candidate.account_id))))
+      LEFT JOIN thaw.account_turns account_turn ON ((account_turn.account_id = candidate.account_id)))
+      LEFT JOIN thaw.workspace_turns workspace_turn ON ((workspace_turn.workspace_id = candidate.workspace_id)));
 END;
 CREATE FUNCTION thaw.close_pause(p_account_id bigint) RETURNS void
     LANGUAGE plpgsql
@@ -892,6 +924,32 @@ BEGIN
     IF told IS NOT NULL THEN
         PERFORM thaw.deliver(told);
     END IF;
+END;
+$$;
+CREATE FUNCTION thaw.close_ticks(p_tick_at timestamp with time zone) RETURNS timestamp with time zone[]
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    over timestamptz[];
+BEGIN
+    WITH stale AS (
+        SELECT s.tick_at FROM thaw.sweeps AS s WHERE s.finished_at IS NULL AND s.tick_at < p_tick_at
+    ), closed AS (
+        UPDATE thaw.grants AS g SET finished_at = thaw.now(), verdict = 'stale_tick'
+        FROM stale
+        WHERE g.tick_at = stale.tick_at AND g.finished_at IS NULL
+        RETURNING g.tick_at
+    ), ended AS (
+        UPDATE thaw.sweeps AS s SET
+            finished_at = thaw.now(),
+            accounts_processed = s.accounts_processed + (SELECT count(*) FROM closed WHERE closed.tick_at = s.tick_at)
+        FROM stale
+        WHERE s.tick_at = stale.tick_at AND s.finished_at IS NULL
+        RETURNING s.tick_at
+    )
+    SELECT coalesce(array_agg(e.tick_at ORDER BY e.tick_at), '{}') INTO over FROM ended AS e;
+    RETURN over;
 END;
 $$;
 CREATE FUNCTION thaw.complete_job(p_job_id bigint) RETURNS boolean
@@ -1120,6 +1178,28 @@ BEGIN
     WHERE job.queue = p_queue AND job.state IN ('available', 'scheduled', 'retryable', 'pending');
 END;
 $$;
+CREATE FUNCTION thaw.drop_tick_jobs(p_tick_at timestamp with time zone, p_size integer) RETURNS integer
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    dropped integer;
+BEGIN
+    DELETE FROM "thaw".river_job AS job
+    WHERE job.id = ANY (ARRAY(
+        SELECT stale.id FROM "thaw".river_job AS stale
+        WHERE stale.queue = 'tick' AND stale.kind = 'resume_account'
+            AND stale.state IN ('available', 'scheduled', 'retryable', 'pending')
+            -- Times in arguments are written in one way, which sorts like the times themselves.
+            AND stale.args ->> 'tick_at' < to_char(p_tick_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+        LIMIT p_size
+        FOR UPDATE SKIP LOCKED));
+    GET DIAGNOSTICS dropped = ROW_COUNT;
+    RETURN dropped;
+END;
+$$;
 CREATE FUNCTION thaw.end_of_range(beginning text) RETURNS text
     LANGUAGE sql STABLE
     RETURN (lower(beginning) || chr(CASE getdatabaseencoding() WHEN 'UTF8'::name THEN 1114111 ELSE 255 END));
@@ -1180,6 +1260,28 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.enqueue(p_kind text, p_queue text, p_priority smallint, p_args jsonb, p_delay interval, p_unique_states bit) IS 'Inserts a River job, unique by kind and arguments in the given states (bits: scheduled, running, retryable, pending, discarded, completed, cancelled, available). Does not notify: workers look for new jobs every few hundredths of a second. Returns the id of the new job or of the one that is there.';
+CREATE FUNCTION thaw.enqueue_many(p_kind text, p_queue text, p_priority smallint, p_args jsonb[], p_unique_states bit DEFAULT '11110001'::"bit") RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    added integer;
+BEGIN
+    INSERT INTO "thaw".river_job (
+        args, kind, max_attempts, metadata, priority, queue, scheduled_at, state, unique_key, unique_states)
+    SELECT job.args, p_kind, 500,
+        jsonb_strip_nulls(jsonb_build_object('traceparent', nullif(current_setting('thaw.traceparent', true), ''))),
+        p_priority, p_queue, pg_catalog.now(), 'available', thaw.job_key(p_kind, job.args), p_unique_states
+    FROM unnest(p_args) AS job (args)
+    ON CONFLICT (unique_key)
+        WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL
+            AND "thaw".river_job_state_in_bitmask(unique_states, state)
+        DO NOTHING;
+    GET DIAGNOSTICS added = ROW_COUNT;
+    RETURN added;
+END;
+$$;
+COMMENT ON FUNCTION thaw.enqueue_many(p_kind text, p_queue text, p_priority smallint, p_args jsonb[], p_unique_states bit) IS 'Inserts River jobs of one kind in one statement, unique by kind and arguments. Returns how many are new.';
 CREATE FUNCTION thaw.enrollments_count_delete() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2590,6 +2692,83 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.pick_up_signals(p_within interval) IS 'Applies signals that were kept for an unknown account whose row exists by now. What every worker process calls once a second.';
+CREATE FUNCTION thaw.plan_accounts(p_tick_at timestamp with time zone, p_workspace_ids bigint[], p_shares integer[], p_after bigint DEFAULT '-1'::integer, p_until bigint DEFAULT '9223372036854775807'::bigint) RETURNS TABLE(account_id bigint, workspace_id bigint, backlog integer, room integer, served_at timestamp with time zone)
+    LANGUAGE plpgsql STABLE
+    SET plan_cache_mode TO 'force_custom_plan'
+    SET jit TO 'off'
+    SET work_mem TO '64MB'
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT placed.account_id, placed.workspace_id, least(placed.waiting, 2147483647)::integer, placed.room, placed.tick_at
+    FROM (
+        SELECT candidate.*, share.amount, room.room, turn.tick_at,
+            row_number() OVER (
+                PARTITION BY candidate.workspace_id ORDER BY turn.tick_at NULLS FIRST, candidate.account_id) AS place
+        FROM (
+            SELECT p.account_id, p.workspace_id, sum(p.waiting) AS waiting
+            FROM thaw.resumable_parts AS p
+            WHERE p.source_id > p_after AND p.source_id <= p_until AND p.workspace_id = ANY (p_workspace_ids)
+            GROUP BY p.account_id, p.workspace_id
+            HAVING sum(p.waiting) > 0) AS candidate
+        JOIN unnest(p_workspace_ids, p_shares) AS share (workspace_id, amount) ON share.workspace_id = candidate.workspace_id
+        CROSS JOIN thaw.settings
+        LEFT JOIN thaw.account_budgets AS budget
+            ON budget.tick_at = p_tick_at AND budget.account_id = candidate.account_id
+        CROSS JOIN LATERAL (SELECT coalesce(budget.cap - budget.used, settings.account_cap) AS room) AS room
+        LEFT JOIN thaw.account_turns AS turn ON turn.account_id = candidate.account_id
+        WHERE room.room > 0) AS placed
+    WHERE placed.place <= placed.amount;
+END;
+$$;
+CREATE FUNCTION thaw.plan_part(p_tick_at timestamp with time zone, p_size integer, OUT after_id bigint, OUT until_id bigint) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    parts bigint;
+    part  bigint;
+BEGIN
+    SELECT greatest(ceil(greatest(c.reltuples, 1) / p_size), 1) INTO parts FROM pg_class AS c WHERE c.oid = 'thaw.waiting_totals'::regclass;
+    SELECT floor(extract(epoch FROM p_tick_at) / extract(epoch FROM s.tick))::bigint % parts INTO part FROM thaw.settings AS s;
+    SELECT coalesce(max(t.account_id), 0) * part / parts INTO after_id FROM thaw.waiting_totals AS t;
+    SELECT max(next.account_id) INTO until_id FROM (
+        SELECT t.account_id FROM thaw.waiting_totals AS t WHERE t.account_id > after_id ORDER BY t.account_id LIMIT p_size) AS next;
+    until_id := coalesce(until_id, after_id);
+END;
+$$;
+CREATE FUNCTION thaw.plan_workspaces(p_tick_at timestamp with time zone, p_budget integer, p_after bigint DEFAULT '-1'::integer, p_until bigint DEFAULT '9223372036854775807'::bigint) RETURNS TABLE(workspace_id bigint, demand integer, served_at timestamp with time zone, total_waiting bigint)
+    LANGUAGE plpgsql STABLE
+    SET plan_cache_mode TO 'force_custom_plan'
+    SET jit TO 'off'
+    SET work_mem TO '64MB'
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT wanted.workspace_id, wanted.demand, turn.tick_at, wanted.total_waiting
+    FROM (
+        SELECT candidate.workspace_id,
+            least(sum(least(candidate.waiting, coalesce(budget.cap - budget.used, settings.account_cap))), 2147483647)::integer AS demand,
+            (sum(sum(candidate.waiting)) OVER ())::bigint AS total_waiting
+        FROM (
+            SELECT p.account_id, p.workspace_id, sum(p.waiting) AS waiting
+            FROM thaw.resumable_parts AS p
+            WHERE p.source_id > p_after AND p.source_id <= p_until
+            GROUP BY p.account_id, p.workspace_id
+            HAVING sum(p.waiting) > 0) AS candidate
+        CROSS JOIN thaw.settings
+        LEFT JOIN thaw.account_budgets AS budget
+            ON budget.tick_at = p_tick_at AND budget.account_id = candidate.account_id
+        GROUP BY candidate.workspace_id) AS wanted
+    LEFT JOIN thaw.workspace_turns AS turn ON turn.workspace_id = wanted.workspace_id
+    ORDER BY wanted.demand > 0 DESC, turn.tick_at NULLS FIRST, wanted.workspace_id
+    LIMIT p_budget;
+END;
+$$;
 CREATE FUNCTION thaw.prune_batch(p_size integer, OUT verdict text, OUT removed integer) RETURNS record
     LANGUAGE plpgsql
     SET jit TO 'off'
@@ -2898,6 +3077,48 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.receive_signal(p_provider text, p_provider_account_id text, p_raw_status text, p_status text, p_occurred_at timestamp with time zone, p_member_id text, p_delivery_key text, p_just_created boolean, p_body jsonb, p_product text, p_v1_account_id text) IS 'Records one delivery of a provider and applies it; what the webhooks call.';
+CREATE FUNCTION thaw.record_plan(p_tick_at timestamp with time zone, p_started_at timestamp with time zone, p_account_cap integer, p_fleet_cap integer, p_account_ids bigint[], p_workspace_ids bigint[], p_planned integer[], p_backlog integer, p_is_partial boolean, p_looked_to bigint) RETURNS boolean
+    LANGUAGE plpgsql
+    SET plan_cache_mode TO 'force_custom_plan'
+    SET jit TO 'off'
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    tick text := to_char(p_tick_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"');
+BEGIN
+    INSERT INTO thaw.sweeps (
+        tick_at, account_cap, fleet_cap, accounts_planned, planned, backlog_left, is_partial, looked_to, started_at, finished_at)
+    SELECT p_tick_at, p_account_cap, p_fleet_cap, cardinality(p_account_ids),
+        (SELECT coalesce(sum(line.planned), 0) FROM unnest(p_planned) AS line (planned)),
+        p_backlog, p_is_partial, p_looked_to, p_started_at,
+        CASE WHEN cardinality(p_account_ids) = 0 THEN thaw.now() END
+    WHERE thaw.tick() = p_tick_at
+    ON CONFLICT (tick_at) DO NOTHING;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    INSERT INTO thaw.grants (tick_at, account_id, workspace_id, planned)
+    SELECT p_tick_at, line.account_id, line.workspace_id, line.planned
+    FROM unnest(p_account_ids, p_workspace_ids, p_planned) AS line (account_id, workspace_id, planned);
+    INSERT INTO thaw.account_turns AS t (account_id, tick_at)
+    SELECT line.account_id, p_tick_at
+    FROM unnest(p_account_ids, p_planned) AS line (account_id, planned) WHERE line.planned > 0
+    ON CONFLICT (account_id) DO UPDATE SET tick_at = excluded.tick_at;
+    INSERT INTO thaw.workspace_turns AS t (workspace_id, tick_at)
+    SELECT DISTINCT line.workspace_id, p_tick_at
+    FROM unnest(p_workspace_ids, p_planned) AS line (workspace_id, planned) WHERE line.planned > 0
+    ON CONFLICT (workspace_id) DO UPDATE SET tick_at = excluded.tick_at;
+    PERFORM thaw.enqueue_many('resume_account', 'tick', 3::smallint, ARRAY(
+        SELECT jsonb_build_object('account_id', line.account_id, 'tick_at', tick) FROM unnest(p_account_ids) AS line (account_id)));
+    IF NOT EXISTS (
+        SELECT FROM thaw.sweeps AS earlier
+        WHERE earlier.tick_at >= date_bin('1 hour', p_tick_at, '2000-01-01 00:00:00+00') AND earlier.tick_at < p_tick_at)
+    THEN
+        PERFORM thaw.enqueue('prune', 'sweep', 4::smallint, jsonb_build_object('tick_at', tick), '0', B'11110101');
+    END IF;
+    RETURN true;
+END;
+$$;
 CREATE FUNCTION thaw.recount(p_accounts integer DEFAULT NULL::integer, p_rows integer DEFAULT 200000, OUT accounts integer, OUT corrected integer) RETURNS record
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_custom_plan'
@@ -3103,6 +3324,19 @@ BEGIN
     WHERE w.client_id = ANY (gone) AND w.lost_at < pg_catalog.clock_timestamp() - interval '2 minutes';
 END;
 $$;
+CREATE FUNCTION thaw.requeue_pauses(p_tick_at timestamp with time zone, p_size integer DEFAULT 20000) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN thaw.enqueue_many('pause_account', 'resume', 3::smallint, ARRAY(
+        SELECT jsonb_build_object(
+            'account_id', a.id, 'tick_at', to_char(p_tick_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
+        FROM thaw.accounts AS a
+        WHERE a.pause_after < thaw.now() - interval '1 minute'
+        ORDER BY a.pause_after LIMIT p_size));
+END;
+$$;
 CREATE FUNCTION thaw.require_reason(p_why text, p_decided_by text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3151,6 +3385,16 @@ CREATE FUNCTION thaw.waiting_campaigns(p_account_id bigint) RETURNS TABLE(campai
     FROM loose
    WHERE (loose.campaign_id IS NOT NULL);
 END;
+CREATE VIEW thaw.wake_targets AS
+ SELECT source.id AS source_id,
+    source.id AS target_id
+   FROM thaw.accounts source
+  WHERE (source.status = 'connected'::thaw.account_status)
+UNION ALL
+ SELECT moved.source_id,
+    moved.target_id
+   FROM thaw.sibling_targets moved;
+COMMENT ON VIEW thaw.wake_targets IS 'The account through which the prospects of an account wake; no row: nobody can.';
 CREATE FUNCTION thaw.resumable(p_source_ids bigint[], p_even_if_off boolean DEFAULT false) RETURNS TABLE(workspace_id bigint, target_id bigint, source_id bigint, campaign_id bigint)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -4143,6 +4387,20 @@ ALTER TABLE thaw.goose_db_version ALTER COLUMN id ADD GENERATED BY DEFAULT AS ID
     NO MAXVALUE
     CACHE 1
 );
+CREATE TABLE thaw.grants (
+    tick_at timestamp with time zone NOT NULL,
+    account_id bigint NOT NULL,
+    workspace_id bigint NOT NULL,
+    planned integer NOT NULL,
+    resumed integer DEFAULT 0 NOT NULL,
+    verdict text,
+    finished_at timestamp with time zone,
+    CONSTRAINT grants_closed_has_a_verdict CHECK (((finished_at IS NULL) = (verdict IS NULL))),
+    CONSTRAINT grants_planned_check CHECK ((planned >= 0)),
+    CONSTRAINT grants_resumed_is_planned CHECK (((resumed >= 0) AND (resumed <= planned)))
+)
+WITH (fillfactor='80');
+COMMENT ON TABLE thaw.grants IS 'The plan of a tick: how many enrollments an account may wake; 0 only starts its campaigns.';
 CREATE TABLE thaw.heal_enrollments (
     heal_id bigint NOT NULL,
     enrollment_id bigint NOT NULL
@@ -4320,6 +4578,8 @@ CREATE TABLE thaw.sweeps (
     repointed integer DEFAULT 0 NOT NULL,
     campaigns_resumed integer DEFAULT 0 NOT NULL,
     backlog_left integer DEFAULT 0 NOT NULL,
+    is_partial boolean DEFAULT false NOT NULL,
+    looked_to bigint DEFAULT 0 NOT NULL,
     started_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
     finished_at timestamp with time zone,
     CONSTRAINT sweeps_processed_is_planned CHECK (((accounts_processed >= 0) AND (accounts_processed <= accounts_planned))),
@@ -4402,6 +4662,8 @@ ALTER TABLE ONLY thaw.account_signals
     ADD CONSTRAINT account_signals_delivery_key_key UNIQUE (delivery_key);
 ALTER TABLE ONLY thaw.account_signals
     ADD CONSTRAINT account_signals_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY thaw.account_turns
+    ADD CONSTRAINT account_turns_pkey PRIMARY KEY (account_id);
 ALTER TABLE ONLY thaw.accounts
     ADD CONSTRAINT accounts_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.accounts
@@ -4486,6 +4748,8 @@ ALTER TABLE ONLY thaw.webhook_endpoints
     ADD CONSTRAINT webhook_endpoints_url_key UNIQUE (url);
 ALTER TABLE ONLY thaw.workers
     ADD CONSTRAINT workers_pkey PRIMARY KEY (client_id);
+ALTER TABLE ONLY thaw.workspace_turns
+    ADD CONSTRAINT workspace_turns_pkey PRIMARY KEY (workspace_id);
 ALTER TABLE ONLY thaw.workspaces
     ADD CONSTRAINT workspaces_key_key UNIQUE (key);
 ALTER TABLE ONLY thaw.workspaces
@@ -4505,14 +4769,13 @@ CREATE INDEX accounts_recovering_idx ON thaw.accounts USING btree (resume_after)
 CREATE INDEX campaign_events_history_idx ON thaw.campaign_events USING btree (campaign_id, id);
 CREATE INDEX campaigns_key_search_idx ON thaw.campaigns USING btree (lower(key) COLLATE "C");
 CREATE INDEX campaigns_name_search_idx ON thaw.campaigns USING btree (lower(name) COLLATE "C");
-CREATE INDEX campaigns_waiting_idx ON thaw.campaigns USING btree (workspace_id, id) WHERE waits_for_account;
+CREATE INDEX campaigns_waiting_idx ON thaw.campaigns USING btree (id) WHERE waits_for_account;
 CREATE INDEX decisions_account_idx ON thaw.decisions USING btree (account_id, id) WHERE (account_id IS NOT NULL);
 CREATE INDEX decisions_safety_idx ON thaw.decisions USING btree (id) WHERE (what = ANY (ARRAY['safety_entered'::text, 'safety_left'::text]));
 CREATE INDEX decisions_workspace_idx ON thaw.decisions USING btree (workspace_id, id) WHERE (workspace_id IS NOT NULL);
 CREATE INDEX enrollment_events_history_idx ON thaw.enrollment_events USING btree (enrollment_id, id);
 CREATE INDEX enrollments_active_idx ON thaw.enrollments USING btree (account_id, campaign_id, id) WHERE (status = 'active'::thaw.enrollment_status);
 CREATE INDEX enrollments_paused_idx ON thaw.enrollments USING btree (waits_for_account, account_id, campaign_id, paused_at, id) INCLUDE (paused_reason) WHERE (status = 'paused'::thaw.enrollment_status);
-CREATE INDEX grants_account_served_idx ON thaw.grants USING btree (account_id, tick_at DESC) WHERE (planned > 0);
 CREATE INDEX grants_workspace_served_idx ON thaw.grants USING btree (workspace_id, tick_at DESC) WHERE (planned > 0);
 CREATE UNIQUE INDEX heals_one_running_a_target_key ON thaw.heals USING btree (target) WHERE (status = 'running'::thaw.heal_status);
 CREATE INDEX heals_tenant_idx ON thaw.heals USING btree (tenant_id, requested_at) WHERE (tenant_id IS NOT NULL);

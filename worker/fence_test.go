@@ -206,7 +206,7 @@ func TestPassWaitsForTheEndOfItsTick(t *testing.T) {
 	var next time.Time
 	planning := f.begin(t)
 	require.NoError(t, planning.QueryRow(t.Context(), "SELECT thaw.tick() + interval '15 minutes'").Scan(&next))
-	_, err := dbsqlc.New(planning).CloseStaleSweeps(t.Context(), next)
+	_, err := planning.Exec(t.Context(), "SELECT thaw.close_ticks($1)", next)
 	require.NoError(t, err)
 	m := meet(t, f, planning, func() (p pass, err error) {
 		err = f.Pool.QueryRow(t.Context(), "SELECT verdict, resumed FROM thaw.resume_pass('sweep', $1, 1, p_tick_at => thaw.tick())", a).

@@ -11,7 +11,6 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
-	"github.com/thawline/thaw/internal/plan"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/jobs"
 	"github.com/thawline/thaw/schema/dbsqlc"
@@ -28,14 +27,48 @@ type sweepWorker struct {
 	wake   func(queues ...string)
 }
 
-// Work plans a tick: all of the plan, its jobs and its summary row, or nothing.
+const (
+	// dropSize is how many jobs of earlier ticks one transaction removes.
+	dropSize = 5000
+	// dropWithin is how long a sweep removes them before it makes its plan. What is left then is removed after it: until then the
+	// queue hands them out before those of the new tick, and each ends at once.
+	dropWithin = 2 * time.Second
+)
+
+// Work sweeps a tick: it ends the ticks before it, with their jobs, in transactions of their own, so that no pass waits for the
+// plan; then it plans: all of the plan, its jobs and its summary row, or nothing.
 func (w *sweepWorker) Work(ctx context.Context, job *river.Job[jobs.SweepArgs]) error {
 	tick := job.Args.TickAt.Time
-	var over []time.Time
-	err := w.store.Tx(ctx, func(tx pgx.Tx, q *dbsqlc.Queries) error {
+	opened, err := w.store.Trip().OpenSweep(ctx, tick)
+	switch {
+	case err != nil:
+		return fmt.Errorf("ending earlier ticks: %w", err)
+	case opened.IsOver:
+		return river.JobCancel(errStale)
+	}
+	for _, earlier := range opened.Closed {
+		logTick(ctx, w.logger, w.store, earlier)
+	}
+	if opened.IsPlanned {
+		return nil
+	}
+	if err := w.dropJobs(ctx, tick, dropWithin); err != nil {
+		return err
+	}
+	if _, err := w.store.Trip().RequeueOverduePauses(ctx, tick); err != nil {
+		return fmt.Errorf("asking again for overdue pauses: %w", err)
+	}
+	w.wake(jobs.QueueResume)
+
+	record, err := w.store.PlanTick(ctx, tick, opened)
+	if err != nil {
+		return err
+	}
+	var recorded bool
+	err = w.store.Tx(ctx, func(tx pgx.Tx, q *dbsqlc.Queries) error {
 		var err error
-		if over, err = w.sweep(ctx, tx, q, tick); err != nil {
-			return err
+		if recorded, err = q.RecordPlan(ctx, record); err != nil {
+			return fmt.Errorf("recording the plan: %w", err)
 		}
 		_, err = river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, job)
 		return err
@@ -44,71 +77,27 @@ func (w *sweepWorker) Work(ctx context.Context, job *river.Job[jobs.SweepArgs]) 
 		return err
 	}
 	w.wake(jobs.QueueTick)
-	for _, tick := range over {
+	if recorded && len(record.AccountIds) == 0 {
 		logTick(ctx, w.logger, w.store, tick)
+	}
+	// The sweep is done; the next one would remove them too.
+	if err := w.dropJobs(ctx, tick, workSlice); err != nil {
+		w.logger.WarnContext(ctx, "jobs of earlier ticks could not be removed; the next tick does it", "error", err)
 	}
 	return nil
 }
 
-// sweep plans the tick unless it is planned already. It returns the ticks that are over with it.
-func (w *sweepWorker) sweep(ctx context.Context, tx pgx.Tx, q *dbsqlc.Queries, tick time.Time) ([]time.Time, error) {
-	opened, err := q.OpenSweep(ctx, tick)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("opening the tick: %w", err)
-	case opened.IsOver:
-		return nil, river.JobCancel(errStale)
-	case !opened.Opened:
-		return nil, nil
-	}
-	over, err := q.CloseStaleSweeps(ctx, tick)
-	if err != nil {
-		return nil, fmt.Errorf("closing earlier ticks: %w", err)
-	}
-	if _, err := q.RequeueOverduePauses(ctx, tick); err != nil {
-		return nil, fmt.Errorf("asking again for overdue pauses: %w", err)
-	}
-
-	rows, err := q.Claimants(ctx, tick)
-	if err != nil {
-		return nil, fmt.Errorf("finding claimants: %w", err)
-	}
-	blocked, err := q.BlockedCampaigns(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("finding blocked campaigns: %w", err)
-	}
-	claimants, backlog := store.Claimants(rows)
-	record := dbsqlc.RecordPlanParams{TickAt: tick, Backlog: int32(min(backlog, 1<<31-1)), Prune: opened.IsFirstOfHour}
-	granted := make(map[int64]bool)
-	grant := func(account, workspace int64, planned int) {
-		granted[account] = true
-		record.AccountIds = append(record.AccountIds, account)
-		record.WorkspaceIds = append(record.WorkspaceIds, workspace)
-		record.Planned = append(record.Planned, int32(planned))
-	}
-	for _, g := range plan.Grants(claimants, int(opened.FleetCap)) {
-		grant(g.AccountID, g.WorkspaceID, g.Planned)
-	}
-	for _, b := range blocked {
-		if !granted[b.AccountID] {
-			grant(b.AccountID, b.WorkspaceID, 0)
+// dropJobs removes the jobs of ticks before this one that are still to be done, for so long at most.
+func (w *sweepWorker) dropJobs(ctx context.Context, tick time.Time, within time.Duration) error {
+	for deadline := time.Now().Add(within); ; {
+		dropped, err := w.store.Trip().DropTickJobs(ctx, dbsqlc.DropTickJobsParams{TickAt: tick, Size: dropSize})
+		if err != nil {
+			return fmt.Errorf("removing jobs of earlier ticks: %w", err)
+		}
+		if dropped < dropSize || time.Now().After(deadline) {
+			return nil
 		}
 	}
-	if err := q.RecordPlan(ctx, record); err != nil {
-		return nil, fmt.Errorf("recording the plan: %w", err)
-	}
-	if len(granted) == 0 {
-		return append(over, tick), nil
-	}
-
-	inserts := make([]river.InsertManyParams, len(record.AccountIds))
-	for i, account := range record.AccountIds {
-		inserts[i].Args = jobs.ResumeAccountArgs{AccountID: account, TickAt: jobs.TickAt(tick)}
-	}
-	if _, err := river.ClientFromContext[pgx.Tx](ctx).InsertManyTx(ctx, tx, inserts); err != nil {
-		return nil, fmt.Errorf("inserting the jobs of the tick: %w", err)
-	}
-	return over, nil
 }
 
 // logTick writes the one line that every tick has in the log, when it is over.
@@ -121,6 +110,9 @@ func logTick(ctx context.Context, logger *slog.Logger, db *store.Store, tick tim
 	var took time.Duration
 	if s.FinishedAt != nil {
 		took = s.FinishedAt.Sub(s.StartedAt)
+	}
+	if s.IsPartial {
+		logger.WarnContext(ctx, "planning this tick took too long: only a part of the accounts were candidates", "tick_at", s.TickAt.UTC())
 	}
 	logger.InfoContext(ctx, "tick swept", "tick_at", s.TickAt.UTC(), "accounts_planned", s.AccountsPlanned,
 		"accounts_processed", s.AccountsProcessed, "resumed", s.Resumed, "repointed", s.Repointed,

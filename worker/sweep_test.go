@@ -109,10 +109,44 @@ func TestWorkOfATickThatIsOverIsLeftToTheNext(t *testing.T) {
 	require.Equal(t, []string{"stale_tick", "open"}, testdb.Column[string](t, f.DB, "SELECT coalesce(verdict, 'open') FROM thaw.grants ORDER BY tick_at"))
 	require.Equal(t, 1, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.sweeps WHERE finished_at IS NOT NULL AND resumed = 0 AND accounts_processed = 1 AND tick_at < thaw.tick()"),
 		"the earlier tick was closed")
-	// Both jobs run now; the sweep gives its account one budget, not two.
+	require.Equal(t, 1, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.river_job WHERE kind = 'resume_account'"),
+		"it took its job with it")
 	require.NoError(t, w.Client().QueueResume(t.Context(), jobs.QueueTick, nil))
 	f.settle(t)
 	require.Equal(t, map[string]int{"active": 200, disconnected: 250}, f.states(t, a))
+}
+
+// While a slow plan is made, passes of the tick before it find their allocation closed, and wait for nothing.
+func TestPassesDoNotWaitForThePlanOfTheNextTick(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	a := f.account(t, account{key: "a1"})
+	f.waiting(t, a, 10)
+	f.Exec(t, "SELECT thaw.sweep()")
+	require.NoError(t, f.workByHand(t, "sweep"))
+	f.Advance(t, tick)
+	f.Exec(t, "SELECT thaw.sweep()")
+
+	slow := f.begin(t)
+	_, err := slow.Exec(t.Context(), "LOCK TABLE thaw.waiting_totals")
+	require.NoError(t, err)
+	planned := make(chan error, 1)
+	go func() { planned <- f.workByHand(t, "sweep") }()
+	f.eventually(t, 1, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+
+	pass := f.begin(t)
+	var verdict string
+	_, err = pass.Exec(t.Context(), "SET LOCAL lock_timeout = '1s'")
+	require.NoError(t, err)
+	require.NoError(t, pass.QueryRow(t.Context(), `
+		SELECT pass.verdict FROM thaw.resume_pass('sweep', $1, 1, p_tick_at => thaw.tick() - interval '15 minutes') AS pass`, a).Scan(&verdict))
+	require.Equal(t, "already_done", verdict)
+	_, err = pass.Exec(t.Context(), "SELECT FROM thaw.sweeps FOR UPDATE")
+	require.NoError(t, err)
+	require.NoError(t, pass.Rollback(t.Context()))
+	require.NoError(t, slow.Rollback(t.Context()))
+	require.NoError(t, <-planned)
+	require.Equal(t, []string{"stale_tick", "open"}, testdb.Column[string](t, f.DB, "SELECT coalesce(verdict, 'open') FROM thaw.grants ORDER BY tick_at"))
 }
 
 func TestJobOfATickThatIsOverCancelsItself(t *testing.T) {

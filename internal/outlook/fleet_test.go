@@ -6,7 +6,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/thawline/thaw/internal/plan"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/testdb"
 	"github.com/thawline/thaw/schema/dbsqlc"
@@ -44,29 +43,11 @@ func (f fleet) plan(t testing.TB) []int64 {
 	tick := f.tick(t)
 	opened, err := f.OpenSweep(t.Context(), tick)
 	require.NoError(t, err)
-	rows, err := f.Claimants(t.Context(), tick)
+	record, err := store.New(f.Pool).PlanTick(t.Context(), tick, opened)
 	require.NoError(t, err)
-	blocked, err := f.BlockedCampaigns(t.Context())
+	recorded, err := f.RecordPlan(t.Context(), record)
 	require.NoError(t, err)
-
-	claimants, backlog := store.Claimants(rows)
-	record := dbsqlc.RecordPlanParams{TickAt: tick, Backlog: int32(backlog)}
-	granted := make(map[int64]bool)
-	grant := func(account, workspace int64, planned int) {
-		granted[account] = true
-		record.AccountIds = append(record.AccountIds, account)
-		record.WorkspaceIds = append(record.WorkspaceIds, workspace)
-		record.Planned = append(record.Planned, int32(planned))
-	}
-	for _, g := range plan.Grants(claimants, int(opened.FleetCap)) {
-		grant(g.AccountID, g.WorkspaceID, g.Planned)
-	}
-	for _, b := range blocked {
-		if !granted[b.AccountID] {
-			grant(b.AccountID, b.WorkspaceID, 0)
-		}
-	}
-	require.NoError(t, f.RecordPlan(t.Context(), record))
+	require.True(t, recorded)
 	return record.AccountIds
 }
 

@@ -54,10 +54,10 @@ func sweeps(ctx context.Context, q *dbsqlc.Queries, s Scope, p Paging) (Page[Swe
 	if err != nil {
 		return Page[SweepEntry]{}, err
 	}
-	return paged(p, list, rows, sweepOfFleet, func(r dbsqlc.ThawSweep) newestTick { return newestTick{r.TickAt} })
+	return paged(p, list, rows, sweepOfFleet, func(r dbsqlc.SweepPageRow) newestTick { return newestTick{r.TickAt} })
 }
 
-func sweepOfFleet(r dbsqlc.ThawSweep) SweepEntry {
+func sweepOfFleet(r dbsqlc.SweepPageRow) SweepEntry {
 	return SweepEntry{
 		TickAt: r.TickAt.UTC(), AccountsPlanned: int(r.AccountsPlanned), AccountsProcessed: int(r.AccountsProcessed),
 		Planned: int(r.Planned), Resumed: int(r.Resumed), Repointed: number(&r.Repointed), CampaignsResumed: number(&r.CampaignsResumed),

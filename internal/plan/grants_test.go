@@ -140,6 +140,51 @@ func TestGrantsEqualsDealing(t *testing.T) {
 	})
 }
 
+// TestTwoStepsMakeTheSamePlan gives each step no more than the database would:
+// the workspaces that come first, and of each that got something the accounts
+// that come first.
+func TestTwoStepsMakeTheSamePlan(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		claimants := drawClaimants(t)
+		for budget := range budgets(claimants) {
+			demands := make(map[int64]*Workspace)
+			for _, c := range claimants {
+				if usable(c) == 0 {
+					continue
+				}
+				w := demands[c.WorkspaceID]
+				if w == nil {
+					w = &Workspace{ID: c.WorkspaceID, Served: c.WorkspaceServed}
+					demands[c.WorkspaceID] = w
+				}
+				w.Demand += usable(c)
+			}
+			var workspaces []Workspace
+			for _, w := range demands {
+				workspaces = append(workspaces, *w)
+			}
+			slices.SortFunc(workspaces, func(a, b Workspace) int { return cmp.Or(a.Served.Compare(b.Served), cmp.Compare(a.ID, b.ID)) })
+			shares := Shares(workspaces[:max(0, min(len(workspaces), budget))], budget)
+
+			var first []Claimant
+			for _, s := range shares {
+				var own []Claimant
+				for _, c := range claimants {
+					if c.WorkspaceID == s.WorkspaceID && usable(c) > 0 {
+						own = append(own, c)
+					}
+				}
+				slices.SortFunc(own, func(a, b Claimant) int {
+					return cmp.Or(a.AccountServed.Compare(b.AccountServed), cmp.Compare(a.AccountID, b.AccountID))
+				})
+				first = append(first, own[:min(len(own), s.Amount)]...)
+			}
+			require.Equal(t, Grants(claimants, budget), GrantsWithin(first, shares), "budget %d", budget)
+		}
+	})
+}
+
 func TestGrantsIsCapped(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

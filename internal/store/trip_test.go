@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
@@ -83,6 +84,6 @@ func TestTripThatFailsChangesNothing(t *testing.T) {
 func TestTripIsForOneRow(t *testing.T) {
 	t.Parallel()
 	_, s, _ := setup(t)
-	_, err := s.Trip().BlockedCampaigns(t.Context())
+	_, err := s.Trip().Claimants(t.Context(), time.Now())
 	require.ErrorContains(t, err, "one row")
 }

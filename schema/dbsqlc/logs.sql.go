@@ -255,16 +255,31 @@ type SweepPageParams struct {
 	Size       int32
 }
 
+type SweepPageRow struct {
+	TickAt            time.Time
+	AccountCap        int32
+	FleetCap          int32
+	AccountsPlanned   int32
+	AccountsProcessed int32
+	Planned           int32
+	Resumed           int32
+	Repointed         int32
+	CampaignsResumed  int32
+	BacklogLeft       int32
+	StartedAt         time.Time
+	FinishedAt        *time.Time
+}
+
 // What was done: ticks, heals, and what happened to a prospect. Newest first, from where the last page ended.
-func (q *Queries) SweepPage(ctx context.Context, arg SweepPageParams) ([]ThawSweep, error) {
+func (q *Queries) SweepPage(ctx context.Context, arg SweepPageParams) ([]SweepPageRow, error) {
 	rows, err := q.db.Query(ctx, sweepPage, arg.BeforeTick, arg.Size)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []ThawSweep
+	var items []SweepPageRow
 	for rows.Next() {
-		var i ThawSweep
+		var i SweepPageRow
 		if err := rows.Scan(
 			&i.TickAt,
 			&i.AccountCap,

@@ -7,7 +7,6 @@ package dbsqlc
 import (
 	"database/sql/driver"
 	"fmt"
-	"time"
 )
 
 type ThawDeliveryState string
@@ -51,21 +50,4 @@ func (ns NullThawDeliveryState) Value() (driver.Value, error) {
 		return nil, nil
 	}
 	return string(ns.ThawDeliveryState), nil
-}
-
-// One row a tick: what was planned, what was done, what was left.
-type ThawSweep struct {
-	TickAt            time.Time
-	AccountCap        int32
-	FleetCap          int32
-	AccountsPlanned   int32
-	AccountsProcessed int32
-	Planned           int32
-	Resumed           int32
-	Repointed         int32
-	CampaignsResumed  int32
-	// Resumable enrollments that the tick found, less those that it resumed.
-	BacklogLeft int32
-	StartedAt   time.Time
-	FinishedAt  *time.Time
 }

@@ -10,34 +10,22 @@ import (
 	"time"
 )
 
-const blockedCampaigns = `-- name: BlockedCampaigns :many
-SELECT b.account_id::bigint AS account_id, b.workspace_id::bigint AS workspace_id
-FROM thaw.blocked_campaigns() AS b
+const blockedCampaigns = `-- name: BlockedCampaigns :one
+SELECT b.account_ids::bigint[] AS account_ids, b.workspace_ids::bigint[] AS workspace_ids, b.looked_to::bigint AS looked_to
+FROM thaw.blocked_campaigns($1::bigint) AS b
 `
 
 type BlockedCampaignsRow struct {
-	AccountID   int64
-	WorkspaceID int64
+	AccountIds   []int64
+	WorkspaceIds []int64
+	LookedTo     int64
 }
 
-func (q *Queries) BlockedCampaigns(ctx context.Context) ([]BlockedCampaignsRow, error) {
-	rows, err := q.db.Query(ctx, blockedCampaigns)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []BlockedCampaignsRow
-	for rows.Next() {
-		var i BlockedCampaignsRow
-		if err := rows.Scan(&i.AccountID, &i.WorkspaceID); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
+func (q *Queries) BlockedCampaigns(ctx context.Context, afterID int64) (BlockedCampaignsRow, error) {
+	row := q.db.QueryRow(ctx, blockedCampaigns, afterID)
+	var i BlockedCampaignsRow
+	err := row.Scan(&i.AccountIds, &i.WorkspaceIds, &i.LookedTo)
+	return i, err
 }
 
 const claimants = `-- name: Claimants :many
@@ -85,44 +73,20 @@ func (q *Queries) Claimants(ctx context.Context, tickAt time.Time) ([]ClaimantsR
 	return items, nil
 }
 
-const closeStaleSweeps = `-- name: CloseStaleSweeps :many
-WITH stale AS (
-    SELECT s.tick_at FROM thaw.sweeps AS s
-    WHERE s.finished_at IS NULL AND s.tick_at < $1::timestamptz
-), closed AS (
-    UPDATE thaw.grants AS g SET finished_at = thaw.now(), verdict = 'stale_tick'
-    FROM stale
-    WHERE g.tick_at = stale.tick_at AND g.finished_at IS NULL
-    RETURNING g.tick_at
-)
-UPDATE thaw.sweeps AS s SET
-    finished_at = thaw.now(),
-    accounts_processed = s.accounts_processed + (SELECT count(*) FROM closed WHERE closed.tick_at = s.tick_at)
-FROM stale
-WHERE s.tick_at = stale.tick_at
-RETURNING s.tick_at
+const dropTickJobs = `-- name: DropTickJobs :one
+SELECT thaw.drop_tick_jobs($1::timestamptz, $2::integer)::integer AS dropped
 `
 
-// Earlier ticks that did not come to their end, because a job of theirs was cancelled or nobody worked: their time is
-// over, and what they left is in the backlog of this tick.
-func (q *Queries) CloseStaleSweeps(ctx context.Context, tickAt time.Time) ([]time.Time, error) {
-	rows, err := q.db.Query(ctx, closeStaleSweeps, tickAt)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []time.Time
-	for rows.Next() {
-		var tick_at time.Time
-		if err := rows.Scan(&tick_at); err != nil {
-			return nil, err
-		}
-		items = append(items, tick_at)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
+type DropTickJobsParams struct {
+	TickAt time.Time
+	Size   int32
+}
+
+func (q *Queries) DropTickJobs(ctx context.Context, arg DropTickJobsParams) (int32, error) {
+	row := q.db.QueryRow(ctx, dropTickJobs, arg.TickAt, arg.Size)
+	var dropped int32
+	err := row.Scan(&dropped)
+	return dropped, err
 }
 
 const enqueueSweep = `-- name: EnqueueSweep :one
@@ -138,116 +102,226 @@ func (q *Queries) EnqueueSweep(ctx context.Context) (time.Time, error) {
 }
 
 const openSweep = `-- name: OpenSweep :one
-WITH opened AS (
-    INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap)
-    SELECT $1::timestamptz, settings.account_cap, settings.fleet_cap
-    FROM thaw.settings
-    WHERE thaw.tick() = $1::timestamptz
-    ON CONFLICT (tick_at) DO NOTHING
-    RETURNING fleet_cap
-)
 SELECT (thaw.tick() <> $1::timestamptz)::boolean AS is_over,
-    (opened.fleet_cap IS NOT NULL)::boolean AS opened,
-    coalesce(opened.fleet_cap, 0)::integer AS fleet_cap,
-    (NOT EXISTS (
-        SELECT FROM thaw.sweeps AS earlier
-        WHERE earlier.tick_at >= date_bin('1 hour', $1::timestamptz, '2000-01-01 00:00:00+00')
-            AND earlier.tick_at < $1::timestamptz))::boolean AS is_first_of_hour
-FROM (VALUES (true)) AS always (row)
-LEFT JOIN opened ON true
+    EXISTS (SELECT FROM thaw.sweeps AS s WHERE s.tick_at = $1::timestamptz)::boolean AS is_planned,
+    CASE WHEN thaw.tick() = $1::timestamptz
+        THEN thaw.close_ticks($1::timestamptz) ELSE '{}' END::timestamptz[] AS closed,
+    settings.account_cap, settings.fleet_cap, thaw.now()::timestamptz AS started_at,
+    coalesce((
+        SELECT earlier.looked_to FROM thaw.sweeps AS earlier
+        WHERE earlier.tick_at < $1::timestamptz ORDER BY earlier.tick_at DESC LIMIT 1), 0)::bigint AS looked_to
+FROM thaw.settings
 `
 
 type OpenSweepRow struct {
-	IsOver        bool
-	Opened        bool
-	FleetCap      int32
-	IsFirstOfHour bool
+	IsOver     bool
+	IsPlanned  bool
+	Closed     []time.Time
+	AccountCap int32
+	FleetCap   int32
+	StartedAt  time.Time
+	LookedTo   int64
 }
 
-// The insert is what makes a tick swept once: opened is false where somebody else was first, or where the tick is over. The
-// caps are written down, so that a later change of the settings does not make this tick look wrong. The first tick of an hour
-// is the one that asks for what is done once an hour.
+// What a sweep does and asks first, in a transaction of its own: it ends the ticks before it, and learns whether its own is over or
+// has its plan already, and with which caps the plan is to be made.
 func (q *Queries) OpenSweep(ctx context.Context, tickAt time.Time) (OpenSweepRow, error) {
 	row := q.db.QueryRow(ctx, openSweep, tickAt)
 	var i OpenSweepRow
 	err := row.Scan(
 		&i.IsOver,
-		&i.Opened,
+		&i.IsPlanned,
+		&i.Closed,
+		&i.AccountCap,
 		&i.FleetCap,
-		&i.IsFirstOfHour,
+		&i.StartedAt,
+		&i.LookedTo,
 	)
 	return i, err
 }
 
-const recordPlan = `-- name: RecordPlan :exec
-WITH planned AS (
-    INSERT INTO thaw.grants (tick_at, account_id, workspace_id, planned)
-    SELECT $2::timestamptz, line.account_id, line.workspace_id, line.planned
-    FROM (
-        SELECT unnest($3::bigint[]) AS account_id,
-            unnest($4::bigint[]) AS workspace_id,
-            unnest($5::integer[]) AS planned) AS line
-    RETURNING grants.planned
-), total AS (
-    SELECT count(*) AS accounts, coalesce(sum(planned.planned), 0) AS enrollments FROM planned
-), recorded AS (
-    UPDATE thaw.sweeps AS s SET
-        accounts_planned = total.accounts,
-        planned = total.enrollments,
-        backlog_left = $6::integer,
-        finished_at = CASE WHEN total.accounts = 0 THEN thaw.now() END
-    FROM total
-    WHERE s.tick_at = $2::timestamptz
-    RETURNING s.tick_at
-)
-SELECT thaw.enqueue('prune', 'sweep', 4::smallint, jsonb_build_object(
-    'tick_at', to_char(recorded.tick_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')), '0', B'11110101')
-FROM recorded
-WHERE $1::boolean
+const planAccounts = `-- name: PlanAccounts :many
+SELECT a.account_id::bigint AS account_id, a.workspace_id::bigint AS workspace_id, a.backlog::integer AS backlog, a.room::integer AS room,
+    coalesce(a.served_at, 'epoch')::timestamptz AS served_at
+FROM thaw.plan_accounts($1::timestamptz, $2::bigint[], $3::integer[],
+    $4::bigint, $5::bigint) AS a
+`
+
+type PlanAccountsParams struct {
+	TickAt       time.Time
+	WorkspaceIds []int64
+	Shares       []int32
+	AfterID      int64
+	UntilID      int64
+}
+
+type PlanAccountsRow struct {
+	AccountID   int64
+	WorkspaceID int64
+	Backlog     int32
+	Room        int32
+	ServedAt    time.Time
+}
+
+func (q *Queries) PlanAccounts(ctx context.Context, arg PlanAccountsParams) ([]PlanAccountsRow, error) {
+	rows, err := q.db.Query(ctx, planAccounts,
+		arg.TickAt,
+		arg.WorkspaceIds,
+		arg.Shares,
+		arg.AfterID,
+		arg.UntilID,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []PlanAccountsRow
+	for rows.Next() {
+		var i PlanAccountsRow
+		if err := rows.Scan(
+			&i.AccountID,
+			&i.WorkspaceID,
+			&i.Backlog,
+			&i.Room,
+			&i.ServedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const planPart = `-- name: PlanPart :one
+SELECT part.after_id::bigint AS after_id, part.until_id::bigint AS until_id
+FROM thaw.plan_part($1::timestamptz, $2::integer) AS part
+`
+
+type PlanPartParams struct {
+	TickAt time.Time
+	Size   int32
+}
+
+type PlanPartRow struct {
+	AfterID int64
+	UntilID int64
+}
+
+func (q *Queries) PlanPart(ctx context.Context, arg PlanPartParams) (PlanPartRow, error) {
+	row := q.db.QueryRow(ctx, planPart, arg.TickAt, arg.Size)
+	var i PlanPartRow
+	err := row.Scan(&i.AfterID, &i.UntilID)
+	return i, err
+}
+
+const planWorkspaces = `-- name: PlanWorkspaces :many
+SELECT w.workspace_id::bigint AS workspace_id, w.demand::integer AS demand,
+    coalesce(w.served_at, 'epoch')::timestamptz AS served_at, w.total_waiting::bigint AS total_waiting
+FROM thaw.plan_workspaces($1::timestamptz, $2::integer,
+    $3::bigint, $4::bigint) AS w
+`
+
+type PlanWorkspacesParams struct {
+	TickAt  time.Time
+	Budget  int32
+	AfterID int64
+	UntilID int64
+}
+
+type PlanWorkspacesRow struct {
+	WorkspaceID  int64
+	Demand       int32
+	ServedAt     time.Time
+	TotalWaiting int64
+}
+
+// Never served is the start of time.
+func (q *Queries) PlanWorkspaces(ctx context.Context, arg PlanWorkspacesParams) ([]PlanWorkspacesRow, error) {
+	rows, err := q.db.Query(ctx, planWorkspaces,
+		arg.TickAt,
+		arg.Budget,
+		arg.AfterID,
+		arg.UntilID,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []PlanWorkspacesRow
+	for rows.Next() {
+		var i PlanWorkspacesRow
+		if err := rows.Scan(
+			&i.WorkspaceID,
+			&i.Demand,
+			&i.ServedAt,
+			&i.TotalWaiting,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const recordPlan = `-- name: RecordPlan :one
+SELECT thaw.record_plan(
+    $1::timestamptz, $2::timestamptz, $3::integer,
+    $4::integer, $5::bigint[], $6::bigint[],
+    $7::integer[], $8::integer, $9::boolean,
+    $10::bigint)::boolean AS recorded
 `
 
 type RecordPlanParams struct {
-	Prune        bool
 	TickAt       time.Time
+	StartedAt    time.Time
+	AccountCap   int32
+	FleetCap     int32
 	AccountIds   []int64
 	WorkspaceIds []int64
 	Planned      []int32
 	Backlog      int32
+	IsPartial    bool
+	LookedTo     int64
 }
 
-// The plan of the tick, one row an account, and its totals in the summary. A tick with nothing to do is over at once. The first
-// of an hour asks for the removal of what is old.
-func (q *Queries) RecordPlan(ctx context.Context, arg RecordPlanParams) error {
-	_, err := q.db.Exec(ctx, recordPlan,
-		arg.Prune,
+func (q *Queries) RecordPlan(ctx context.Context, arg RecordPlanParams) (bool, error) {
+	row := q.db.QueryRow(ctx, recordPlan,
 		arg.TickAt,
+		arg.StartedAt,
+		arg.AccountCap,
+		arg.FleetCap,
 		arg.AccountIds,
 		arg.WorkspaceIds,
 		arg.Planned,
 		arg.Backlog,
+		arg.IsPartial,
+		arg.LookedTo,
 	)
-	return err
+	var recorded bool
+	err := row.Scan(&recorded)
+	return recorded, err
 }
 
 const requeueOverduePauses = `-- name: RequeueOverduePauses :one
-SELECT count(thaw.enqueue('pause_account', 'resume', 3::smallint, jsonb_build_object(
-    'account_id', a.id,
-    'tick_at', to_char($1::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')))) AS requeued
-FROM thaw.accounts AS a
-WHERE a.pause_after < thaw.now() - interval '1 minute'
+SELECT thaw.requeue_pauses($1::timestamptz)::integer AS requeued
 `
 
-// Pause jobs that somebody cancelled, or that ran while safety mode kept blips from running out.
-func (q *Queries) RequeueOverduePauses(ctx context.Context, tickAt time.Time) (int64, error) {
+func (q *Queries) RequeueOverduePauses(ctx context.Context, tickAt time.Time) (int32, error) {
 	row := q.db.QueryRow(ctx, requeueOverduePauses, tickAt)
-	var requeued int64
+	var requeued int32
 	err := row.Scan(&requeued)
 	return requeued, err
 }
 
 const sweep = `-- name: Sweep :one
 SELECT s.tick_at, s.accounts_planned, s.accounts_processed, s.planned, s.resumed, s.repointed, s.campaigns_resumed,
-    s.backlog_left, s.started_at, s.finished_at
+    s.backlog_left, s.is_partial, s.started_at, s.finished_at
 FROM thaw.sweeps AS s
 WHERE s.tick_at = $1::timestamptz
 `
@@ -261,6 +335,7 @@ type SweepRow struct {
 	Repointed         int32
 	CampaignsResumed  int32
 	BacklogLeft       int32
+	IsPartial         bool
 	StartedAt         time.Time
 	FinishedAt        *time.Time
 }
@@ -277,6 +352,7 @@ func (q *Queries) Sweep(ctx context.Context, tickAt time.Time) (SweepRow, error)
 		&i.Repointed,
 		&i.CampaignsResumed,
 		&i.BacklogLeft,
+		&i.IsPartial,
 		&i.StartedAt,
 		&i.FinishedAt,
 	)

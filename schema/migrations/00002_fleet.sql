@@ -348,7 +348,7 @@ COMMENT ON COLUMN thaw.campaigns.waits_for_account IS
 
 CREATE INDEX campaigns_key_search_idx ON thaw.campaigns (lower(key) COLLATE "C");
 CREATE INDEX campaigns_name_search_idx ON thaw.campaigns (lower(name) COLLATE "C");
-CREATE INDEX campaigns_waiting_idx ON thaw.campaigns (workspace_id, id) WHERE waits_for_account;
+CREATE INDEX campaigns_waiting_idx ON thaw.campaigns (id) WHERE waits_for_account;
 
 CREATE TABLE thaw.enrollments (
     id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

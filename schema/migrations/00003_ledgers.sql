@@ -78,6 +78,10 @@ CREATE TABLE thaw.sweeps (
     repointed          integer NOT NULL DEFAULT 0,
     campaigns_resumed  integer NOT NULL DEFAULT 0,
     backlog_left       integer NOT NULL DEFAULT 0,
+    -- Planning took too long, so that only a part of the accounts were candidates.
+    is_partial         boolean NOT NULL DEFAULT false,
+    -- The last campaign that was looked at for blocked prospects; 0: all were.
+    looked_to          bigint NOT NULL DEFAULT 0,
     started_at         timestamptz NOT NULL DEFAULT thaw.now(),
     finished_at        timestamptz,
     CONSTRAINT sweeps_processed_is_planned CHECK (accounts_processed BETWEEN 0 AND accounts_planned),
@@ -103,10 +107,8 @@ CREATE TABLE thaw.grants (
     CONSTRAINT grants_closed_has_a_verdict CHECK ((finished_at IS NULL) = (verdict IS NULL))
 -- Written by the thousand in one statement, then closed one by one: with room in the page that touches no index.
 ) WITH (fillfactor = 80);
-COMMENT ON TABLE thaw.grants IS 'The plan of a tick: how many enrollments an account may wake; 0 only starts its campaigns.';
--- Who was served longest ago goes first when there are more claimants than budget.
-CREATE INDEX grants_account_served_idx ON thaw.grants (account_id, tick_at DESC) WHERE planned > 0;
 CREATE INDEX grants_workspace_served_idx ON thaw.grants (workspace_id, tick_at DESC) WHERE planned > 0;
+COMMENT ON TABLE thaw.grants IS 'The plan of a tick: how many enrollments an account may wake; 0 only starts its campaigns.';
 
 CREATE TABLE thaw.fleet_budgets (
     tick_at timestamptz NOT NULL,

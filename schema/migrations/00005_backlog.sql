@@ -38,22 +38,26 @@ JOIN thaw.accounts AS sibling
 COMMENT ON VIEW thaw.siblings IS
     'Pairs of accounts of the same person in the same workspace, by member_id or by a link: one row for each direction.';
 
--- The account through which the prospects of an account wake: itself while it is connected; else, among the accounts of
--- the same person in the same workspace, the connected one that connected last. Nobody while it is restricted: a person
--- decides then, and its pause job may not have said so to all of its prospects yet.
+-- The account through which the prospects of an account wake that is not connected: among the accounts of the same person in the
+-- same workspace, the connected one that connected last. None while it is restricted: a person decides then, and its pause job may
+-- not have said so to all of its prospects yet.
 --
 -- Written so that the planner can go either way: by index for one account, by hash joins for all.
+CREATE VIEW thaw.sibling_targets AS
+SELECT DISTINCT ON (source.id) source.id AS source_id, sibling.id AS target_id
+FROM thaw.accounts AS source
+JOIN thaw.siblings AS family ON family.account_id = source.id
+JOIN thaw.accounts AS sibling ON sibling.id = family.sibling_id AND sibling.status = 'connected'
+WHERE source.status NOT IN ('connected', 'restricted')
+ORDER BY source.id, sibling.connected_at DESC, sibling.id DESC;
+
+-- The same for all: a connected account is its own.
 CREATE VIEW thaw.wake_targets AS
 SELECT source.id AS source_id, source.id AS target_id
 FROM thaw.accounts AS source
 WHERE source.status = 'connected'
 UNION ALL
-(SELECT DISTINCT ON (source.id) source.id, sibling.id
-FROM thaw.accounts AS source
-JOIN thaw.siblings AS family ON family.account_id = source.id
-JOIN thaw.accounts AS sibling ON sibling.id = family.sibling_id AND sibling.status = 'connected'
-WHERE source.status NOT IN ('connected', 'restricted')
-ORDER BY source.id, sibling.connected_at DESC, sibling.id DESC);
+SELECT moved.source_id, moved.target_id FROM thaw.sibling_targets AS moved;
 COMMENT ON VIEW thaw.wake_targets IS 'The account through which the prospects of an account wake; no row: nobody can.';
 
 -- The accounts whose prospects wake through an account. The target of each is looked up by itself: joined with the view, the
@@ -188,4 +192,5 @@ DROP FUNCTION thaw.blocked_by(thaw.accounts, boolean);
 DROP FUNCTION thaw.block_reason(thaw.accounts, boolean, boolean);
 DROP FUNCTION thaw.sources_of(bigint);
 DROP VIEW thaw.wake_targets;
+DROP VIEW thaw.sibling_targets;
 DROP VIEW thaw.siblings;

@@ -372,24 +372,39 @@ $$;
 COMMENT ON FUNCTION thaw.recount(integer, integer) IS
     'Compares the counts of paused enrollments with the rows and corrects them; without arguments for all accounts. Returns how many accounts were looked at and how many counts were corrected.';
 
--- The connected accounts through which prospects may be resumed now, with how many wait for each: those of siblings that are not
--- connected too. Lines in campaigns that let nothing resume are few as a rule, and are taken off the totals.
-CREATE VIEW thaw.resumable_accounts AS
-SELECT target.id AS account_id, target.workspace_id, sum(part.waiting)::bigint AS waiting
-FROM (
-    SELECT p.account_id, p.waiting FROM thaw.waiting_parts AS p
-    UNION ALL
-    SELECT l.account_id, -l.paused
-    FROM thaw.campaigns AS c
-    JOIN thaw.paused_parts AS l ON l.campaign_id = c.id
-    WHERE l.waits_for_account AND NOT thaw.lets_resume(c.status, c.waits_for_account)) AS part
-JOIN thaw.wake_targets AS wake ON wake.source_id = part.account_id
-JOIN thaw.accounts AS target ON target.id = wake.target_id
+-- Through which connected accounts prospects may be resumed now, and how many wait there, by the account whose prospects they
+-- are (source). Lines in campaigns that let nothing resume are few as a rule, and are taken off the totals: add the parts up.
+CREATE VIEW thaw.open_parts AS
+SELECT p.account_id, p.waiting FROM thaw.waiting_parts AS p
+UNION ALL
+SELECT l.account_id, -l.paused
+FROM thaw.campaigns AS c
+JOIN thaw.paused_parts AS l ON l.campaign_id = c.id
+WHERE l.waits_for_account AND NOT thaw.lets_resume(c.status, c.waits_for_account);
+
+-- An account that nothing blocks is connected, and so is the way of its own prospects: the view wake_targets in two parts, because
+-- joined with it as a whole, and then with the target, all accounts would be read and hashed twice.
+CREATE VIEW thaw.resumable_parts AS
+SELECT part.account_id AS source_id, account.id AS account_id, account.workspace_id, part.waiting
+FROM thaw.open_parts AS part
+JOIN thaw.accounts AS account ON account.id = part.account_id
+JOIN thaw.workspaces AS workspace ON workspace.id = account.workspace_id
+CROSS JOIN thaw.safety
+WHERE thaw.block_reason(account, safety.since IS NOT NULL, workspace.auto_resume) IS NULL
+UNION ALL
+SELECT part.account_id, target.id, target.workspace_id, part.waiting
+FROM thaw.open_parts AS part
+JOIN thaw.sibling_targets AS moved ON moved.source_id = part.account_id
+JOIN thaw.accounts AS target ON target.id = moved.target_id
 JOIN thaw.workspaces AS workspace ON workspace.id = target.workspace_id
 CROSS JOIN thaw.safety
-WHERE thaw.block_reason(target, safety.since IS NOT NULL, workspace.auto_resume) IS NULL
-GROUP BY target.id, target.workspace_id
-HAVING sum(part.waiting) > 0;
+WHERE thaw.block_reason(target, safety.since IS NOT NULL, workspace.auto_resume) IS NULL;
+
+CREATE VIEW thaw.resumable_accounts AS
+SELECT p.account_id, p.workspace_id, sum(p.waiting)::bigint AS waiting
+FROM thaw.resumable_parts AS p
+GROUP BY p.account_id, p.workspace_id
+HAVING sum(p.waiting) > 0;
 COMMENT ON VIEW thaw.resumable_accounts IS
     'Accounts through which prospects may be resumed now, with how many wait for them; by counts, without reading the enrollments.';
 
@@ -418,9 +433,22 @@ END;
 COMMENT ON FUNCTION thaw.resumable_lines() IS
     'What may be resumed now, by source account, campaign and target account, with how many wait in each; by counts.';
 
+-- When a tick last gave an account, and a workspace, something. The ledger of the plans says the same, but only by a descent of an
+-- index for each account; these two are read at once. Only the sweep writes them.
+CREATE TABLE thaw.account_turns (
+    account_id bigint PRIMARY KEY,
+    tick_at    timestamptz NOT NULL
+) WITH (fillfactor = 80);
+CREATE TABLE thaw.workspace_turns (
+    workspace_id bigint PRIMARY KEY,
+    tick_at      timestamptz NOT NULL
+) WITH (fillfactor = 80);
+COMMENT ON TABLE thaw.account_turns IS 'The newest tick that allocated something to an account.';
+COMMENT ON TABLE thaw.workspace_turns IS 'The newest tick that allocated something to a workspace.';
+
 -- The candidates of a tick: accounts through which prospects may be resumed, what the tick may still give them, and when they and
--- their workspace were served last. Shape of plan.Claimant. Who was served before the history that is kept counts as never
--- served, so that it makes no difference when that is removed.
+-- their workspace were served last. Shape of plan.Claimant. All of them: for a forecast. The sweep asks the two functions below,
+-- which say no more than it can use.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.claimants(p_tick_at timestamptz DEFAULT thaw.tick())
 RETURNS TABLE (
@@ -428,41 +456,246 @@ RETURNS TABLE (
     account_served_at timestamptz, workspace_served_at timestamptz)
 LANGUAGE sql STABLE SET jit = off SET work_mem = '64MB'
 BEGIN ATOMIC
-    SELECT waiting.account_id, waiting.workspace_id, waiting.waiting::integer,
-        coalesce(budget.cap - budget.used, settings.account_cap), account_served.tick_at, workspace_served.tick_at
-    FROM thaw.resumable_accounts AS waiting
+    SELECT candidate.account_id, candidate.workspace_id, least(candidate.waiting, 2147483647)::integer,
+        coalesce(budget.cap - budget.used, settings.account_cap), account_turn.tick_at, workspace_turn.tick_at
+    FROM thaw.resumable_accounts AS candidate
     CROSS JOIN thaw.settings
     LEFT JOIN thaw.account_budgets AS budget
-        ON budget.tick_at = p_tick_at AND budget.account_id = waiting.account_id
-    LEFT JOIN LATERAL (
-        SELECT g.tick_at FROM thaw.grants AS g
-        WHERE g.account_id = waiting.account_id AND g.planned > 0 AND g.tick_at >= thaw.now() - settings.keep_history
-        ORDER BY g.tick_at DESC LIMIT 1) AS account_served ON true
-    LEFT JOIN LATERAL (
-        SELECT g.tick_at FROM thaw.grants AS g
-        WHERE g.workspace_id = waiting.workspace_id AND g.planned > 0 AND g.tick_at >= thaw.now() - settings.keep_history
-        ORDER BY g.tick_at DESC LIMIT 1) AS workspace_served ON true;
+        ON budget.tick_at = p_tick_at AND budget.account_id = candidate.account_id
+    LEFT JOIN thaw.account_turns AS account_turn ON account_turn.account_id = candidate.account_id
+    LEFT JOIN thaw.workspace_turns AS workspace_turn ON workspace_turn.workspace_id = candidate.workspace_id;
 END;
 -- +goose StatementEnd
 
--- Connected accounts whose active prospects are blocked by a campaign that still waits for an account: the campaign was
--- paused before this account came back. A tick starts such campaigns again even where nobody waits.
+-- The first step of a plan: what each workspace can use in the tick, in the order in which they are served. No more than p_budget
+-- of them: of more workspaces than the budget has enrollments, the first get one each. total_waiting counts everything that may be
+-- resumed now; a workspace that can use nothing because its accounts have had their cap comes last.
+--
+-- Only prospects of accounts after p_after and up to p_until are considered: a part of the fleet, for a plan that would take too
+-- long otherwise.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.blocked_campaigns() RETURNS TABLE (account_id bigint, workspace_id bigint)
-LANGUAGE sql STABLE SET jit = off
-BEGIN ATOMIC
-    SELECT DISTINCT account.id, account.workspace_id
-    FROM thaw.campaigns AS campaign
-    JOIN thaw.accounts AS account
-        ON account.workspace_id = campaign.workspace_id
-        AND account.status = 'connected'
-        AND account.connected_at >= campaign.paused_at
-    WHERE campaign.waits_for_account
-        AND thaw.blocked_by(account) IS NULL
-        AND EXISTS (
-            SELECT FROM thaw.enrollments AS e
-            WHERE e.status = 'active' AND e.account_id = account.id AND e.campaign_id = campaign.id);
+CREATE FUNCTION thaw.plan_workspaces(
+    p_tick_at timestamptz, p_budget integer, p_after bigint DEFAULT -1, p_until bigint DEFAULT 9223372036854775807)
+RETURNS TABLE (workspace_id bigint, demand integer, served_at timestamptz, total_waiting bigint)
+LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan SET jit = off SET work_mem = '64MB' AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT wanted.workspace_id, wanted.demand, turn.tick_at, wanted.total_waiting
+    FROM (
+        SELECT candidate.workspace_id,
+            least(sum(least(candidate.waiting, coalesce(budget.cap - budget.used, settings.account_cap))), 2147483647)::integer AS demand,
+            (sum(sum(candidate.waiting)) OVER ())::bigint AS total_waiting
+        FROM (
+            SELECT p.account_id, p.workspace_id, sum(p.waiting) AS waiting
+            FROM thaw.resumable_parts AS p
+            WHERE p.source_id > p_after AND p.source_id <= p_until
+            GROUP BY p.account_id, p.workspace_id
+            HAVING sum(p.waiting) > 0) AS candidate
+        CROSS JOIN thaw.settings
+        LEFT JOIN thaw.account_budgets AS budget
+            ON budget.tick_at = p_tick_at AND budget.account_id = candidate.account_id
+        GROUP BY candidate.workspace_id) AS wanted
+    LEFT JOIN thaw.workspace_turns AS turn ON turn.workspace_id = wanted.workspace_id
+    ORDER BY wanted.demand > 0 DESC, turn.tick_at NULLS FIRST, wanted.workspace_id
+    LIMIT p_budget;
 END;
+$$;
+-- +goose StatementEnd
+
+-- The second step: the candidates of the workspaces that the first one gave a share, in the order in which they are served, and of
+-- each workspace no more than its share has enrollments.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.plan_accounts(
+    p_tick_at timestamptz, p_workspace_ids bigint[], p_shares integer[], p_after bigint DEFAULT -1,
+    p_until bigint DEFAULT 9223372036854775807)
+RETURNS TABLE (account_id bigint, workspace_id bigint, backlog integer, room integer, served_at timestamptz)
+LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan SET jit = off SET work_mem = '64MB' AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT placed.account_id, placed.workspace_id, least(placed.waiting, 2147483647)::integer, placed.room, placed.tick_at
+    FROM (
+        SELECT candidate.*, share.amount, room.room, turn.tick_at,
+            row_number() OVER (
+                PARTITION BY candidate.workspace_id ORDER BY turn.tick_at NULLS FIRST, candidate.account_id) AS place
+        FROM (
+            SELECT p.account_id, p.workspace_id, sum(p.waiting) AS waiting
+            FROM thaw.resumable_parts AS p
+            WHERE p.source_id > p_after AND p.source_id <= p_until AND p.workspace_id = ANY (p_workspace_ids)
+            GROUP BY p.account_id, p.workspace_id
+            HAVING sum(p.waiting) > 0) AS candidate
+        JOIN unnest(p_workspace_ids, p_shares) AS share (workspace_id, amount) ON share.workspace_id = candidate.workspace_id
+        CROSS JOIN thaw.settings
+        LEFT JOIN thaw.account_budgets AS budget
+            ON budget.tick_at = p_tick_at AND budget.account_id = candidate.account_id
+        CROSS JOIN LATERAL (SELECT coalesce(budget.cap - budget.used, settings.account_cap) AS room) AS room
+        LEFT JOIN thaw.account_turns AS turn ON turn.account_id = candidate.account_id
+        WHERE room.room > 0) AS placed
+    WHERE placed.place <= placed.amount;
+END;
+$$;
+-- +goose StatementEnd
+
+-- A part of the accounts for which prospects wait, p_size of them, another one in each tick: what a plan considers that would take too long otherwise.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.plan_part(p_tick_at timestamptz, p_size integer, OUT after_id bigint, OUT until_id bigint)
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    parts bigint;
+    part  bigint;
+BEGIN
+    SELECT greatest(ceil(greatest(c.reltuples, 1) / p_size), 1) INTO parts FROM pg_class AS c WHERE c.oid = 'thaw.waiting_totals'::regclass;
+    SELECT floor(extract(epoch FROM p_tick_at) / extract(epoch FROM s.tick))::bigint % parts INTO part FROM thaw.settings AS s;
+    SELECT coalesce(max(t.account_id), 0) * part / parts INTO after_id FROM thaw.waiting_totals AS t;
+    SELECT max(next.account_id) INTO until_id FROM (
+        SELECT t.account_id FROM thaw.waiting_totals AS t WHERE t.account_id > after_id ORDER BY t.account_id LIMIT p_size) AS next;
+    until_id := coalesce(until_id, after_id);
+END;
+$$;
+-- +goose StatementEnd
+
+-- Connected accounts whose active prospects are blocked by a campaign that still waits for an account: the campaign was
+-- paused before this account came back. A tick starts such campaigns again even where no prospect waits. One account is
+-- enough for a campaign.
+--
+-- After an incident most campaigns wait, and none has such an account. A tick therefore looks at no more than p_size campaigns
+-- after p_after, and at no more than p_accounts accounts for them (though at all accounts of the first campaign), and the next
+-- tick goes on behind looked_to; 0: all were looked at, the next begins anew.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.blocked_campaigns(
+    p_after bigint DEFAULT 0, p_size integer DEFAULT 2000, p_accounts integer DEFAULT 20000,
+    OUT account_ids bigint[], OUT workspace_ids bigint[], OUT looked_to bigint
+) LANGUAGE plpgsql STABLE SET jit = off AS $$
+BEGIN
+    WITH slice AS MATERIALIZED (
+        SELECT c.id, c.workspace_id, c.paused_at FROM thaw.campaigns AS c
+        WHERE c.waits_for_account AND c.id > p_after ORDER BY c.id LIMIT p_size + 1
+    ), sized AS (
+        SELECT slice.*,
+            row_number() OVER (ORDER BY slice.id) AS place,
+            sum(size.connected) OVER (ORDER BY slice.id) AS accounts
+        FROM slice
+        JOIN (
+            SELECT w.workspace_id, count(a.id) AS connected
+            FROM (SELECT DISTINCT s.workspace_id FROM slice AS s) AS w
+            LEFT JOIN thaw.accounts AS a ON a.workspace_id = w.workspace_id AND a.status = 'connected'
+            GROUP BY w.workspace_id) AS size ON size.workspace_id = slice.workspace_id
+    ), looked AS MATERIALIZED (
+        SELECT * FROM sized WHERE sized.place = 1 OR sized.place <= p_size AND sized.accounts <= p_accounts
+    ), blocked AS (
+        SELECT DISTINCT found.id, looked.workspace_id
+        FROM looked
+        CROSS JOIN LATERAL (
+            SELECT a.id FROM thaw.accounts AS a
+            WHERE a.workspace_id = looked.workspace_id AND a.status = 'connected' AND a.connected_at >= looked.paused_at
+                -- A range of one and the order of the index: with equality the planner expects to meet one of many rows soon, and
+                -- walks the table or its key from the start.
+                AND (SELECT e.id FROM thaw.enrollments AS e
+                    WHERE e.status = 'active' AND e.account_id = a.id AND e.campaign_id BETWEEN looked.id AND looked.id
+                    ORDER BY e.campaign_id, e.id LIMIT 1) IS NOT NULL
+                AND thaw.blocked_by(a) IS NULL
+            ORDER BY a.id LIMIT 1) AS found
+    )
+    SELECT
+        (SELECT coalesce(array_agg(b.id ORDER BY b.id), '{}') FROM blocked AS b),
+        (SELECT coalesce(array_agg(b.workspace_id ORDER BY b.id), '{}') FROM blocked AS b),
+        (SELECT CASE WHEN count(*) < (SELECT count(*) FROM slice) THEN max(l.id) ELSE 0 END FROM looked AS l)
+    INTO account_ids, workspace_ids, looked_to;
+END;
+$$;
+-- +goose StatementEnd
+
+-- Ends the ticks before this one that did not come to their end, because a job of theirs was cancelled or no process worked: their
+-- time is over, and what they left is in the candidates of this tick. A transaction of its own, before the plan is made: passes
+-- of an earlier tick that are under way wait for it, and it for them. Returns those ticks.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.close_ticks(p_tick_at timestamptz) RETURNS timestamptz[] LANGUAGE plpgsql AS $$
+DECLARE
+    over timestamptz[];
+BEGIN
+    WITH stale AS (
+        SELECT s.tick_at FROM thaw.sweeps AS s WHERE s.finished_at IS NULL AND s.tick_at < p_tick_at
+    ), closed AS (
+        UPDATE thaw.grants AS g SET finished_at = thaw.now(), verdict = 'stale_tick'
+        FROM stale
+        WHERE g.tick_at = stale.tick_at AND g.finished_at IS NULL
+        RETURNING g.tick_at
+    ), ended AS (
+        UPDATE thaw.sweeps AS s SET
+            finished_at = thaw.now(),
+            accounts_processed = s.accounts_processed + (SELECT count(*) FROM closed WHERE closed.tick_at = s.tick_at)
+        FROM stale
+        WHERE s.tick_at = stale.tick_at AND s.finished_at IS NULL
+        RETURNING s.tick_at
+    )
+    SELECT coalesce(array_agg(e.tick_at ORDER BY e.tick_at), '{}') INTO over FROM ended AS e;
+    RETURN over;
+END;
+$$;
+-- +goose StatementEnd
+
+-- Pause jobs that somebody cancelled, or that ran while safety mode kept transient errors from running out: after an incident
+-- many, so they are inserted in one statement, and p_size of them in a tick. Returns how many are new.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.requeue_pauses(p_tick_at timestamptz, p_size integer DEFAULT 20000) RETURNS integer LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN thaw.enqueue_many('pause_account', 'resume', 3::smallint, ARRAY(
+        SELECT jsonb_build_object(
+            'account_id', a.id, 'tick_at', to_char(p_tick_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
+        FROM thaw.accounts AS a
+        WHERE a.pause_after < thaw.now() - interval '1 minute'
+        ORDER BY a.pause_after LIMIT p_size));
+END;
+$$;
+-- +goose StatementEnd
+
+-- Writes down the plan of a tick with its jobs: all of it, or nothing. False: the tick is over, or has its plan already; the insert
+-- into sweeps is what makes a tick swept once. The caps are those that the plan was made with. A tick with nothing to do is over
+-- at once. The first tick of an hour asks for the removal of what is old.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.record_plan(
+    p_tick_at timestamptz, p_started_at timestamptz, p_account_cap integer, p_fleet_cap integer, p_account_ids bigint[],
+    p_workspace_ids bigint[], p_planned integer[], p_backlog integer, p_is_partial boolean, p_looked_to bigint
+) RETURNS boolean LANGUAGE plpgsql
+SET plan_cache_mode = force_custom_plan SET jit = off
+AS $$
+DECLARE
+    tick text := to_char(p_tick_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"');
+BEGIN
+    INSERT INTO thaw.sweeps (
+        tick_at, account_cap, fleet_cap, accounts_planned, planned, backlog_left, is_partial, looked_to, started_at, finished_at)
+    SELECT p_tick_at, p_account_cap, p_fleet_cap, cardinality(p_account_ids),
+        (SELECT coalesce(sum(line.planned), 0) FROM unnest(p_planned) AS line (planned)),
+        p_backlog, p_is_partial, p_looked_to, p_started_at,
+        CASE WHEN cardinality(p_account_ids) = 0 THEN thaw.now() END
+    WHERE thaw.tick() = p_tick_at
+    ON CONFLICT (tick_at) DO NOTHING;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    INSERT INTO thaw.grants (tick_at, account_id, workspace_id, planned)
+    SELECT p_tick_at, line.account_id, line.workspace_id, line.planned
+    FROM unnest(p_account_ids, p_workspace_ids, p_planned) AS line (account_id, workspace_id, planned);
+    INSERT INTO thaw.account_turns AS t (account_id, tick_at)
+    SELECT line.account_id, p_tick_at
+    FROM unnest(p_account_ids, p_planned) AS line (account_id, planned) WHERE line.planned > 0
+    ON CONFLICT (account_id) DO UPDATE SET tick_at = excluded.tick_at;
+    INSERT INTO thaw.workspace_turns AS t (workspace_id, tick_at)
+    SELECT DISTINCT line.workspace_id, p_tick_at
+    FROM unnest(p_workspace_ids, p_planned) AS line (workspace_id, planned) WHERE line.planned > 0
+    ON CONFLICT (workspace_id) DO UPDATE SET tick_at = excluded.tick_at;
+    PERFORM thaw.enqueue_many('resume_account', 'tick', 3::smallint, ARRAY(
+        SELECT jsonb_build_object('account_id', line.account_id, 'tick_at', tick) FROM unnest(p_account_ids) AS line (account_id)));
+    IF NOT EXISTS (
+        SELECT FROM thaw.sweeps AS earlier
+        WHERE earlier.tick_at >= date_bin('1 hour', p_tick_at, '2000-01-01 00:00:00+00') AND earlier.tick_at < p_tick_at)
+    THEN
+        PERFORM thaw.enqueue('prune', 'sweep', 4::smallint, jsonb_build_object('tick_at', tick), '0', B'11110101');
+    END IF;
+    RETURN true;
+END;
+$$;
 -- +goose StatementEnd
 
 CREATE VIEW thaw.backlog AS
@@ -553,15 +786,30 @@ SELECT thaw.fold_counts(2147483647);
 
 REVOKE ALL ON FUNCTION thaw.enrollments_count_row(), thaw.enrollments_count_update(), thaw.enrollments_count_insert(),
     thaw.enrollments_count_delete(), thaw.enrollments_count_truncate(), thaw.fold_counts(integer), thaw.recount(integer, integer),
-    thaw.claimants(timestamptz), thaw.blocked_campaigns(), thaw.resumable_since() FROM PUBLIC;
+    thaw.claimants(timestamptz), thaw.plan_workspaces(timestamptz, integer, bigint, bigint),
+    thaw.plan_accounts(timestamptz, bigint[], integer[], bigint, bigint), thaw.plan_part(timestamptz, integer),
+    thaw.blocked_campaigns(bigint, integer, integer), thaw.close_ticks(timestamptz),
+    thaw.requeue_pauses(timestamptz, integer),
+    thaw.record_plan(timestamptz, timestamptz, integer, integer, bigint[], bigint[], integer[], integer, boolean, bigint),
+    thaw.resumable_since() FROM PUBLIC;
 
 -- +goose Down
 DROP FUNCTION thaw.resumable_since();
 DROP VIEW thaw.backlog;
-DROP FUNCTION thaw.blocked_campaigns();
+DROP FUNCTION thaw.record_plan(timestamptz, timestamptz, integer, integer, bigint[], bigint[], integer[], integer, boolean, bigint);
+DROP FUNCTION thaw.requeue_pauses(timestamptz, integer);
+DROP FUNCTION thaw.close_ticks(timestamptz);
+DROP FUNCTION thaw.blocked_campaigns(bigint, integer, integer);
+DROP FUNCTION thaw.plan_part(timestamptz, integer);
+DROP FUNCTION thaw.plan_accounts(timestamptz, bigint[], integer[], bigint, bigint);
+DROP FUNCTION thaw.plan_workspaces(timestamptz, integer, bigint, bigint);
 DROP FUNCTION thaw.claimants(timestamptz);
+DROP TABLE thaw.workspace_turns;
+DROP TABLE thaw.account_turns;
 DROP FUNCTION thaw.resumable_lines();
 DROP VIEW thaw.resumable_accounts;
+DROP VIEW thaw.resumable_parts;
+DROP VIEW thaw.open_parts;
 DROP FUNCTION thaw.recount(integer, integer);
 DROP FUNCTION thaw.fold_counts(integer);
 DROP TRIGGER enrollments_count_truncate ON thaw.enrollments;

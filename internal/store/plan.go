@@ -1,0 +1,143 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/thawline/thaw/internal/plan"
+	"github.com/thawline/thaw/schema/dbsqlc"
+)
+
+// PlanWithin bounds each attempt to find the candidates of a tick: far below [StatementTimeout]. It is a variable for tests.
+var PlanWithin = 4 * time.Second
+
+// allAccounts is the attempt at a plan that considers all accounts for which prospects wait.
+const allAccounts = 0
+
+// attempts are how many of these accounts a plan considers, after one with more of them took too long.
+var attempts = []int32{allAccounts, 20_000, 2_000}
+
+// PlanTick makes the plan of a tick, without writing anything. In two steps, so that neither the network nor this process sees all
+// accounts: the database adds up what each workspace can use, [plan.Shares] shares the budget among them, and only accounts that
+// may get something are read. A plan that takes longer than [PlanWithin] is made for a part of the accounts, and says so.
+func (s *Store) PlanTick(ctx context.Context, tick time.Time, opened dbsqlc.OpenSweepRow) (dbsqlc.RecordPlanParams, error) {
+	record := dbsqlc.RecordPlanParams{
+		TickAt: tick, StartedAt: opened.StartedAt, AccountCap: opened.AccountCap, FleetCap: opened.FleetCap, LookedTo: opened.LookedTo,
+		// Empty, not null.
+		AccountIds: []int64{}, WorkspaceIds: []int64{}, Planned: []int32{},
+	}
+	var grants []plan.Grant
+	for i, accounts := range attempts {
+		record.IsPartial = accounts != allAccounts
+		err := s.plan(ctx, &record, &grants, accounts)
+		if err == nil {
+			break
+		}
+		if !isTimeout(err) || i == len(attempts)-1 {
+			return record, err
+		}
+	}
+	granted := make(map[int64]bool, len(grants))
+	for _, g := range grants {
+		granted[g.AccountID] = true
+		record.AccountIds = append(record.AccountIds, g.AccountID)
+		record.WorkspaceIds = append(record.WorkspaceIds, g.WorkspaceID)
+		record.Planned = append(record.Planned, int32(g.Planned))
+	}
+	return record, s.addBlocked(ctx, &record, granted)
+}
+
+// plan shares the budget of the tick among at most so many accounts.
+func (s *Store) plan(ctx context.Context, record *dbsqlc.RecordPlanParams, grants *[]plan.Grant, accounts int32) error {
+	return s.within(ctx, func(q *dbsqlc.Queries) error {
+		part := dbsqlc.PlanPartRow{AfterID: -1, UntilID: 1<<63 - 1}
+		if accounts != allAccounts {
+			var err error
+			if part, err = q.PlanPart(ctx, dbsqlc.PlanPartParams{TickAt: record.TickAt, Size: accounts}); err != nil {
+				return fmt.Errorf("choosing a part of the accounts: %w", err)
+			}
+		}
+		wanted, err := q.PlanWorkspaces(ctx, dbsqlc.PlanWorkspacesParams{
+			TickAt: record.TickAt, Budget: record.FleetCap, AfterID: part.AfterID, UntilID: part.UntilID,
+		})
+		if err != nil {
+			return fmt.Errorf("finding what workspaces can use: %w", err)
+		}
+		workspaces := make([]plan.Workspace, len(wanted))
+		for i, w := range wanted {
+			record.Backlog = int32(min(w.TotalWaiting, 1<<31-1))
+			workspaces[i] = plan.Workspace{ID: w.WorkspaceID, Demand: int(w.Demand), Served: served(w.ServedAt)}
+		}
+		shares := plan.Shares(workspaces, int(record.FleetCap))
+		if len(shares) == 0 {
+			return nil
+		}
+
+		params := dbsqlc.PlanAccountsParams{TickAt: record.TickAt, AfterID: part.AfterID, UntilID: part.UntilID}
+		for _, share := range shares {
+			params.WorkspaceIds = append(params.WorkspaceIds, share.WorkspaceID)
+			params.Shares = append(params.Shares, int32(share.Amount))
+		}
+		rows, err := q.PlanAccounts(ctx, params)
+		if err != nil {
+			return fmt.Errorf("finding candidates: %w", err)
+		}
+		claimants := make([]plan.Claimant, len(rows))
+		for i, row := range rows {
+			claimants[i] = plan.Claimant{
+				AccountID: row.AccountID, WorkspaceID: row.WorkspaceID, Backlog: int(row.Backlog), Room: int(row.Room),
+				AccountServed: served(row.ServedAt),
+			}
+		}
+		*grants = plan.GrantsWithin(claimants, shares)
+		return nil
+	})
+}
+
+// addBlocked adds accounts that get nothing, to start campaigns that block active prospects. If they cannot be found in time, the
+// plan goes without them, and the next tick looks at the same campaigns.
+func (s *Store) addBlocked(ctx context.Context, record *dbsqlc.RecordPlanParams, granted map[int64]bool) error {
+	var blocked dbsqlc.BlockedCampaignsRow
+	err := s.within(ctx, func(q *dbsqlc.Queries) (err error) {
+		blocked, err = q.BlockedCampaigns(ctx, record.LookedTo)
+		return err
+	})
+	switch {
+	case isTimeout(err):
+		record.IsPartial = true
+		return nil
+	case err != nil:
+		return fmt.Errorf("finding blocked campaigns: %w", err)
+	}
+	for i, account := range blocked.AccountIds {
+		if !granted[account] {
+			granted[account] = true
+			record.AccountIds = append(record.AccountIds, account)
+			record.WorkspaceIds = append(record.WorkspaceIds, blocked.WorkspaceIds[i])
+			record.Planned = append(record.Planned, 0)
+		}
+	}
+	record.LookedTo = blocked.LookedTo
+	return nil
+}
+
+// within runs do in a transaction whose statements take no longer than [PlanWithin].
+func (s *Store) within(ctx context.Context, do func(q *dbsqlc.Queries) error) error {
+	return s.Tx(ctx, func(tx pgx.Tx, q *dbsqlc.Queries) error {
+		if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = "+milliseconds(PlanWithin)); err != nil {
+			return err
+		}
+		return do(q)
+	})
+}
+
+// isTimeout says whether the server gave up a statement because it took too long.
+func isTimeout(err error) bool {
+	failed, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && failed.Code == "57014"
+}
