@@ -38,14 +38,6 @@ func utc(t *time.Time) *time.Time {
 	return &at
 }
 
-// expected turns the answer of a forecast into a time that may be missing.
-func expected(t time.Time, ok bool) *time.Time {
-	if !ok {
-		return nil
-	}
-	return utc(&t)
-}
-
 // text turns a text that may be missing into one that may be empty.
 func text(s *string) string {
 	if s == nil {

@@ -748,7 +748,7 @@ BEGIN
     LOOP
         EXIT WHEN candidate.free_since >= since;
         looked_at := looked_at + 1;
-        IF looked_at > 1000 THEN
+        IF looked_at > 100 THEN
             RETURN least(since, (
                 SELECT min(greatest(oldest.paused_at, target.connected_at, target.hold_until, workspace.auto_resume_changed_at,
                     safety.ended_at))

@@ -1,0 +1,109 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"time"
+)
+
+// incidentReads is what people and Prometheus ask after an incident of the provider: all accounts are connected again, and all of
+// their prospects are paused and can be resumed. The floor is an answer of the same program for which it asks the database
+// nothing. "first" is the first answer of a process, or all of a command.
+type incidentReads struct{ accounts, rows, asks int }
+
+func newIncidentReads(s Scale) benchmark {
+	return &incidentReads{accounts: s.pick(500, 100_000), rows: s.pick(10, 50), asks: s.pick(5, 50)}
+}
+
+func (i *incidentReads) about() About {
+	return About{
+		Name:  "reads",
+		Work:  fmt.Sprintf("%d answers of each page, and commands, with %d accounts that are connected and %d paused prospects, all ready to resume", i.asks, i.accounts, i.accounts*i.rows),
+		Floor: "GET /healthz: an answer without the database",
+		Metrics: []Metric{
+			{Name: "p50", Unit: Millis, Limit: 100}, {Name: "first", Unit: Millis, Limit: 1000}, {Name: "p99", Unit: Millis},
+			{Name: "scrape", Unit: Millis, Limit: 250}, {Name: "verify", Unit: Seconds, Limit: 60}, memory,
+		},
+		keeps: true,
+	}
+}
+
+func (i *incidentReads) load(ctx context.Context, _ *rig, db *database) error {
+	return db.add(ctx, fleet{accounts: i.accounts, rows: i.rows, status: "connected", paused: true, history: true})
+}
+
+func (i *incidentReads) contenders(r *rig) []contender {
+	ask := (&pages{asks: i.asks}).ask
+	account := i.accounts / 2
+	prospect := fmt.Sprintf("https://www.linkedin.com/in/prospect-%d-%d", account, i.rows/2)
+	list := []contender{{"/healthz", Floor, ask(r, "/healthz")}}
+	for _, page := range []struct{ name, path string }{
+		{"fleet", "/"},
+		{"account", fmt.Sprint("/accounts/", account)},
+		{"prospect", "/prospects?url=" + prospect},
+		{"API fleet", "/api/v1/fleet"},
+		{"API account", fmt.Sprint("/api/v1/accounts/", account)},
+		{"API prospect", "/api/v1/prospects?url=" + prospect},
+	} {
+		list = append(list, contender{page.name, Thaw, ask(r, page.path)})
+	}
+	return append(list,
+		contender{"/metrics", Thaw, i.scrape(r)},
+		contender{"thaw status", Thaw, i.command(r, "status")},
+		contender{"thaw explain", Thaw, i.command(r, "explain", prospect)},
+		contender{"thaw verify", Thaw, i.command(r, "verify")})
+}
+
+// scrape asks for the metrics, one answer after the other, and tells the slowest. The first ones of a process read the database.
+func (i *incidentReads) scrape(r *rig) func(context.Context, *database, int) (sample, error) {
+	ask := (&pages{asks: i.asks}).ask(r, "/metrics")
+	return func(ctx context.Context, db *database, turn int) (sample, error) {
+		got, err := ask(ctx, db, turn)
+		if err != nil {
+			return nil, err
+		}
+		return sample{"scrape": max(got["first"], got["p99"]), memory.Name: got[memory.Name]}, nil
+	}
+}
+
+// command runs a command of the program. Its memory is looked up again and again, because it is gone with the process.
+func (i *incidentReads) command(r *rig, args ...string) func(context.Context, *database, int) (sample, error) {
+	return func(ctx context.Context, db *database, _ int) (sample, error) {
+		cmd := exec.CommandContext(ctx, r.options.Program, args...)
+		cmd.Env = append(os.Environ(), "THAW_DATABASE_URL="+db.URL)
+		var said lastLines
+		cmd.Stdout, cmd.Stderr = io.Discard, &said
+		began := time.Now()
+		if err := cmd.Start(); err != nil {
+			return nil, err
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- cmd.Wait() }()
+		got := sample{}
+		ticker := time.NewTicker(5 * time.Millisecond)
+		defer ticker.Stop()
+		for {
+			select {
+			case err := <-ended:
+				if err != nil {
+					return nil, fmt.Errorf("thaw %s: %w\n%s", args[0], err, &said)
+				}
+				took := time.Since(began).Seconds()
+				// A command is its own first answer.
+				if args[0] == "verify" {
+					got["verify"] = took
+				} else {
+					got["first"] = took * 1000
+				}
+				return got, nil
+			case <-ticker.C:
+				if peak, ok := peakMemory(cmd.Process.Pid); ok {
+					got[memory.Name] = max(got[memory.Name], peak)
+				}
+			}
+		}
+	}
+}
