@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/thawline/thaw/internal/explain"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
@@ -19,7 +23,7 @@ type decision struct {
 	why       `embed:""`
 	Account   string `help:"All prospects of this account, by the provider's name for it." placeholder:"ID" xor:"target"`
 	Campaign  string `help:"This campaign, of the workspace that --workspace names." placeholder:"KEY" xor:"target"`
-	Prospect  string `help:"This prospect, in all of its campaigns or only in those of --workspace." placeholder:"URL" xor:"target"`
+	Prospect  string `help:"This prospect, in any spelling of its URL, in all of its campaigns or only in those of --workspace." placeholder:"URL" xor:"target"`
 	Workspace string `help:"The workspace of the campaign, or of the prospect." placeholder:"KEY"`
 	Provider  string `help:"The provider that calls the account so." default:"linkedin"`
 	JSON      bool   `help:"Print JSON."`
@@ -54,7 +58,7 @@ func (d *decision) decide(ctx context.Context, e *env, what string, evenByUser b
 		case d.Campaign != "":
 			result.Changed, err = d.campaign(ctx, db, what)
 		default:
-			result.Changed, err = d.prospect(ctx, db, what)
+			result.Changed, err = d.prospect(ctx, e, db, what)
 		}
 		if err != nil {
 			return err
@@ -99,13 +103,53 @@ func (d *decision) campaign(ctx context.Context, db *store.Store, what string) (
 	return 0, err
 }
 
-func (d *decision) prospect(ctx context.Context, db *store.Store, what string) (int64, error) {
+func (d *decision) prospect(ctx context.Context, e *env, db *store.Store, what string) (int64, error) {
 	params := dbsqlc.DecideProspectParams{What: what, ProspectUrl: d.Prospect, Why: d.Why, DecidedBy: operator()}
 	if d.Workspace != "" {
 		params.WorkspaceKey = &d.Workspace
 	}
-	changed, err := db.Trip().DecideProspect(ctx, params)
-	return int64(changed), err
+	// The person is meant, not one spelling of the URL: what other campaigns have under another spelling is decided too.
+	rows, err := db.EnrollmentIDs(ctx, explain.Spellings(d.Prospect))
+	if err != nil {
+		return 0, err
+	}
+	urls := []string{}
+	for _, row := range rows {
+		if !slices.Contains(urls, row.ProspectUrl) {
+			urls = append(urls, row.ProspectUrl)
+		}
+	}
+	if len(urls) == 0 {
+		urls = []string{d.Prospect} // the database says what is wrong
+	}
+	slices.Sort(urls)
+	var total int64
+	found := false
+	for _, url := range urls {
+		params.ProspectUrl = url
+		changed, err := db.Trip().DecideProspect(ctx, params)
+		inOthers := len(urls) > 1 && isNotFound(err) // in a workspace that is not meant
+		if err != nil && !inOthers {
+			return total, err
+		}
+		if err == nil {
+			found = true
+			total += int64(changed)
+			if url != d.Prospect {
+				printf(e.stderr, "enrolled as %s: %d %s\n", url, changed, what)
+			}
+		}
+	}
+	if !found {
+		return 0, fmt.Errorf("workspace %q has no campaign with the prospect %s: thaw explain says where it is", d.Workspace, d.Prospect)
+	}
+	return total, nil
+}
+
+func isNotFound(err error) bool {
+	const noDataFound = "P0002"
+	fromPostgres, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && fromPostgres.Code == noDataFound
 }
 
 func (d *decision) describe(what string, changed int64) string {

@@ -81,9 +81,8 @@ func NewExplainer(db *pgxpool.Pool, s Scope) *Explainer { return NewForesight(db
 // Explainer returns an explainer of what is within the scope, which looks ahead with others.
 func (f *Foresight) Explainer(s Scope) *Explainer { return &Explainer{foresight: f, scope: s} }
 
-// Explain returns, for each URL, one explanation for each campaign that has the prospect, ordered by workspace and campaign. A
-// prospect that was enrolled under just this URL is meant; if there is none, those whose URL is another spelling of it (see
-// explain.NormalURL). For a prospect that nobody knows there is a single explanation, with the code not_found.
+// Explain returns, for each URL, one explanation for each campaign that has the prospect, ordered by workspace and campaign:
+// first what was enrolled under just this URL, then what was enrolled under other spellings of it (see explain.NormalURL). For a prospect that nobody knows there is a single explanation, with the code not_found.
 func (x *Explainer) Explain(ctx context.Context, prospectURLs []string) ([]Prospect, error) {
 	prospects := make([]Prospect, len(prospectURLs))
 	spellings := make([][]string, len(prospectURLs))
@@ -125,11 +124,8 @@ func (x *Explainer) known(ctx context.Context, urls []string) (map[string][]Expl
 	return found.explain(seen), nil
 }
 
-// find returns the explanations for one of the prospects that were asked for.
+// find returns the explanations for one of the prospects that were asked for: what was enrolled under just this URL comes first.
 func find(known map[string][]Explanation, url string, spellings []string) []Explanation {
-	if exact := known[url]; exact != nil {
-		return exact
-	}
 	var found []Explanation
 	for _, spelling := range spellings {
 		found = append(found, known[spelling]...)
