@@ -12,6 +12,11 @@
 // process, leader or not. The first insert counts. The scheduler alone would not do: it forgets between leaders and skips
 // a tick whose insert failed.
 //
+// # Wake-ups and processes that are gone
+//
+// No transaction of a job notifies. Workers are woken by package notifier, which is River's listener: after the commits of its own
+// process, by other processes, and by a look at the queues every 50 ms. It also finds the jobs of processes that are gone.
+//
 // # Long work
 //
 // A pause or a heal of many rows is a row of short transactions in one job, for as long as [workSlice], after which the job
