@@ -4061,7 +4061,12 @@ CREATE FUNCTION thaw.waiting_queues(p_queues text[]) RETURNS TABLE(queue text, w
     LANGUAGE sql STABLE
     BEGIN ATOMIC
  SELECT wanted.queue,
-     (now() - min(oldest.scheduled_at))
+         CASE
+             WHEN (EXISTS ( SELECT
+                FROM thaw.river_job run
+               WHERE ((run.state = 'running'::thaw.river_job_state) AND (run.queue = wanted.queue)))) THEN (now() - min(oldest.scheduled_at))
+             ELSE '00:00:00'::interval
+         END AS "case"
     FROM ((unnest(waiting_queues.p_queues) wanted(queue)
       CROSS JOIN generate_series(1, 4) by(priority))
       CROSS JOIN LATERAL ( SELECT job.scheduled_at

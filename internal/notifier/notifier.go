@@ -207,7 +207,8 @@ func (n *Notifier) send(ctx context.Context) {
 	}
 }
 
-// Lag returns for how long the oldest job of the measured queue has waited for a worker, a moment ago: up to 15 seconds.
+// Lag returns for how long the oldest job of the measured queue has waited, a moment ago: up to 15 seconds. It is 0
+// while no worker runs a job of that queue.
 func (n *Notifier) Lag() time.Duration { return time.Duration(n.lag.Load()) }
 
 // look finds the jobs that SQL callers have inserted.

@@ -38,7 +38,8 @@ func start(t *testing.T, db *testdb.DB, client string, pollOnly bool) *process {
 	p := &process{log: &lines{}}
 	p.Notifier = notifier.New(notifier.Config{
 		Pool: pool, RiverSchema: schema.Name, ClientID: client, Queues: []string{"resume"}, PollOnly: pollOnly || db.PollOnly,
-		Logger: slog.New(slog.NewJSONHandler(p.log, &slog.HandlerOptions{Level: slog.LevelInfo})),
+		Measured: "resume",
+		Logger:   slog.New(slog.NewJSONHandler(p.log, &slog.HandlerOptions{Level: slog.LevelInfo})),
 	})
 	p.listener = p.Driver().GetListener(&riverdriver.GetListenenerParams{Schema: schema.Name})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -155,6 +156,25 @@ func TestJobsOfSQLCallersAreFound(t *testing.T) {
 		db.Exec(t, "SELECT thaw.enqueue('resume_account', 'resume', 1::smallint, '{\"account_id\": 1, \"signal_id\": 1}')")
 		p.hears(t, "river_insert", wakes)
 	}
+}
+
+// The lag is that of a queue that is worked on: where no worker is, a slower webhook would gain nothing.
+func TestLagIsThatOfAQueueThatIsWorkedOn(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	p := start(t, db, "a", true)
+	db.Exec(t, `
+		INSERT INTO thaw.river_job (state, queue, kind, args, max_attempts, scheduled_at)
+		VALUES ('available', 'resume', 'x', '{}', 5, now() - interval '5 seconds')`)
+	p.hears(t, "river_insert", wakes)
+	require.Zero(t, p.Lag())
+	db.Exec(t, `
+		INSERT INTO thaw.river_job (state, queue, kind, args, max_attempts, attempt, attempted_by, attempted_at)
+		VALUES ('running', 'resume', 'x', '{}', 5, 1, '{b}', now())`)
+	require.Eventually(t, func() bool { return p.Lag() > 5*time.Second }, 20*time.Second, 5*time.Millisecond)
+	db.Exec(t, "UPDATE thaw.river_job SET state = 'completed', finalized_at = now(), attempt = 1")
+	require.Eventually(t, func() bool { return p.Lag() == 0 }, 20*time.Second, 5*time.Millisecond)
+	db.Exec(t, "DELETE FROM thaw.river_job")
 }
 
 // Every role that can connect may send what River's control channel takes. It changes nothing, and one line says so.
