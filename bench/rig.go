@@ -86,7 +86,7 @@ func (r *rig) setUp(ctx context.Context) (err error) {
 		return err
 	}
 	// Benchmarks lose accounts by the thousand, which is no incident.
-	const noMonitor = "UPDATE thaw.settings SET safety_accounts = 1000000;"
+	const noMonitor = "UPDATE thaw.settings SET safety_accounts = 1000000, flap_limit = 0;"
 	_, err = db.Exec(ctx, noMonitor+benchSchema, pgx.QueryExecModeSimpleProtocol)
 	return err
 }

@@ -27,7 +27,7 @@ func (s *scenario) connect(ids ...int64) {
 func (s *scenario) disconnectedFleet(accounts, prospects int) []int64 {
 	s.Helper()
 	// A whole fleet that is lost at once would be taken for the provider's incident.
-	s.exec("UPDATE thaw.settings SET safety_accounts = 1000000")
+	s.exec("UPDATE thaw.settings SET safety_accounts = 1000000, flap_limit = 0")
 	ids := column[int64](s, insertFleet, accounts, prospects)
 	require.Len(s, ids, accounts)
 	s.remember()

@@ -24,7 +24,7 @@ func TestIncident(t *testing.T) {
 	accounts := s.fleet(scale(20, 60), scale(30, 250))
 	// The losses of the fleet's beginning are no incident: they have left the window.
 	s.advance(11 * time.Minute)
-	s.exec("UPDATE thaw.settings SET safety_accounts = $1", len(accounts)/4)
+	s.exec("UPDATE thaw.settings SET safety_accounts = $1, flap_limit = 0", len(accounts)/4)
 	s.exec(notes)
 	c := s.crew(3, append(p.options(), "--tick=2s", "--jitter=10s")...)
 	i := &incident{load: &load{scenario: s, crew: c}, platform: p, accounts: accounts[1:], spared: accounts[0]}

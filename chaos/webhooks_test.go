@@ -74,11 +74,11 @@ type letter struct {
 // words of each route for a status; those of v2 have none for needs_verification.
 var words = map[string]map[string][]string{
 	"unipile/v1": {
-		"connected": {"OK", "RECONNECTED", "SYNC_SUCCESS"}, "disconnected": {"CREDENTIALS"}, "removed": {"DELETED"},
+		"connected": {"OK", "SYNC_SUCCESS"}, "disconnected": {"CREDENTIALS"}, "removed": {"DELETED"},
 		"needs_verification": {"PERMISSIONS"}, "error": {"ERROR", "STOPPED"}, "connecting": {"CONNECTING"},
 	},
 	"unipile/v2": {
-		"connected": {"account.status.running", "account.reconnect"}, "disconnected": {"account.status.disconnected"},
+		"connected": {"account.status.running"}, "disconnected": {"account.status.disconnected"},
 		"removed": {"account.remove"}, "error": {"account.status.errored", "account.status.paused"}, "connecting": {"account.add"},
 	},
 	"standard": {
@@ -126,7 +126,7 @@ func newMail(s *scenario, accounts []int64, n int) *mail {
 			left -= 2
 		}
 		for left > 0 {
-			earlier, _ := write(every, start.Add(-time.Duration(1+s.rand.Int64N(int64(time.Hour)))))
+			earlier, _ := write(every, start.Add(-2*time.Second-time.Duration(s.rand.Int64N(int64(time.Hour)))))
 			times := min(left, 1+s.rand.IntN(6)/4+s.rand.IntN(6)/5)
 			for range times {
 				m.letters = append(m.letters, earlier)

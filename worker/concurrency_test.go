@@ -28,7 +28,7 @@ func TestNoWakeUpIsLostOnHotAccounts(t *testing.T) {
 			f.prospects(t, prospects{account: a, campaign: campaigns[(i+j)%5], n: 10})
 		}
 	}
-	f.Exec(t, "UPDATE thaw.settings SET safety_accounts = 1000000") // all of them are lost, again and again
+	f.Exec(t, "UPDATE thaw.settings SET safety_accounts = 1000000, flap_limit = 0") // all of them are lost, again and again
 	for range 3 {
 		f.launch(t)
 	}

@@ -135,7 +135,9 @@ func TestPlatformIsToldWhatHappens(t *testing.T) {
 	require.ElementsMatch(t, []float64{200, 2000, 300}, counts["enrollments.resumed"], "the signal, and two batches of the heal")
 	require.Equal(t, []float64{2300}, counts["heal.finished"])
 	require.Len(t, counts["account.drained"], 1)
-	require.Len(t, ids, 6)
+	require.Len(t, counts["account.needs_reconnect"], 1)
+	require.Len(t, counts["account.recovered"], 1)
+	require.Len(t, ids, 8)
 }
 
 // Workers die in the middle of what they do, again and again. Each pass that woke somebody is told once, and each pause is told as it
@@ -146,7 +148,7 @@ func TestEveryPassIsToldOnceThoughWorkersDie(t *testing.T) {
 	f.attemptsMayFail = true
 	p := newPlatform(t, nil)
 	webhooks := f.tell(t, p)
-	f.Exec(t, "UPDATE thaw.settings SET account_cap = 1000000, signal_cap = 10000000")
+	f.Exec(t, "UPDATE thaw.settings SET account_cap = 1000000, signal_cap = 10000000, flap_limit = 0")
 	shared := f.campaign(t, campaign{key: "shared"})
 	const accounts = 6
 	for i := range accounts {

@@ -45,7 +45,8 @@ func TestSignalFromTheFutureIsOfAFewMinutesAhead(t *testing.T) {
 	require.Equal(t, "applied", testdb.Value[string](t, f.DB, "SELECT thaw.signal('linkedin', 'a1', 'connected', thaw.now())"))
 }
 
-func TestHoldingBackWinsAtTheSameMoment(t *testing.T) {
+// Of two signals of one second the one that was received later counts, but connecting never wins over connected.
+func TestLaterReceiptWinsWithinASecond(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.account(t, account{key: "a1"})
@@ -54,5 +55,6 @@ func TestHoldingBackWinsAtTheSameMoment(t *testing.T) {
 	}
 	require.Equal(t, "applied", send("connected"))
 	require.Equal(t, "applied", send("disconnected"))
-	require.Equal(t, "stale", send("connected"))
+	require.Equal(t, "applied", send("connected"))
+	require.Equal(t, "stale", send("connecting"))
 }
