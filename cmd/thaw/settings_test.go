@@ -141,7 +141,8 @@ func TestNumbersOfTheFleetNameTheDefaultOfTheDatabase(t *testing.T) {
 		"tick": numbers.Tick, "account-cap": numbers.AccountCap, "fleet-cap": numbers.FleetCap, "signal-cap": numbers.SignalCap,
 		"jitter": numbers.Jitter, "tolerance": numbers.Tolerance, "keep-history": numbers.KeepHistory, "keep-signals": numbers.KeepSignals,
 		"safety-accounts": numbers.SafetyAccounts, "safety-percent": numbers.SafetyPercent, "safety-window": numbers.SafetyWindow,
-		"safety-calm": numbers.SafetyCalm,
+		"safety-calm": numbers.SafetyCalm, "safety-slow-percent": numbers.SafetySlowPercent, "safety-slow-window": numbers.SafetySlowWindow,
+		"flap-limit": numbers.FlapLimit, "flap-wait": numbers.FlapWait, "silence-factor": numbers.SilenceFactor,
 	}
 	said := map[string]any{}
 	for _, s := range settings(newParser(&cli{}).Model) {
