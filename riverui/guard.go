@@ -98,8 +98,8 @@ var proxyHeaders = []string{
 
 var proxyPrefixes = []string{"X-Forwarded-", "X-Envoy-", "X-Amzn-", "X-Azure-", "X-Appengine-", "Cf-", "Fly-", "Fastly-", "Tailscale-"}
 
-// setPassword is what to do about all that [NotLocal] refuses.
-const setPassword = "Set THAW_ADMIN_PASSWORD to serve these pages to others, or open them at 127.0.0.1 on this machine, without a proxy."
+// howToServe is what to do about all that [NotLocal] refuses.
+const howToServe = "Set THAW_ADMIN_PASSWORD to serve these pages to others, or open them at 127.0.0.1 on this machine, without a proxy."
 
 // NotLocal says why a request cannot be taken for one of an operator where there is no password; empty: nothing speaks against
 // it. Everybody who reaches a process without a password is an operator, so it answers this machine alone:
@@ -111,23 +111,23 @@ const setPassword = "Set THAW_ADMIN_PASSWORD to serve these pages to others, or 
 // A proxy that hides all of this cannot be told from a browser on this machine.
 func NotLocal(r *http.Request) string {
 	if !Loopback(r.Host) {
-		return "These pages are served to this machine only, and this request was made to another name than 127.0.0.1 or localhost. " + setPassword
+		return "These pages are served to this machine only, and this request was made to another name than 127.0.0.1 or localhost. " + howToServe
 	}
 	for name := range r.Header {
 		isProxy := slices.Contains(proxyHeaders, name) ||
 			slices.ContainsFunc(proxyPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 		if isProxy {
-			return "These pages are served to this machine only, and this request came through a proxy: it has the header " + name + ". " + setPassword
+			return "These pages are served to this machine only, and this request came through a proxy: it has the header " + name + ". " + howToServe
 		}
 	}
 	if !r.ProtoAtLeast(1, 1) {
-		return "These pages are served to this machine only, and this request came through a proxy: it speaks HTTP/1.0. " + setPassword
+		return "These pages are served to this machine only, and this request came through a proxy: it speaks HTTP/1.0. " + howToServe
 	}
 	for _, name := range []string{"Origin", "Referer"} {
 		from, err := url.Parse(r.Header.Get(name))
 		isOwnPage := name == "Origin" || r.Header.Get("Sec-Fetch-Site") == "same-origin"
 		if isOwnPage && (err != nil || from.Host != "" && !Loopback(from.Host)) {
-			return "These pages are served to this machine only, and this request comes from a page at another name: see its header " + name + ". " + setPassword
+			return "These pages are served to this machine only, and this request comes from a page at another name: see its header " + name + ". " + howToServe
 		}
 	}
 	return ""

@@ -79,9 +79,9 @@ func TestViewersAreBounded(t *testing.T) {
 	}
 	var streams []*http.Response
 	for range 200 {
-		stream := open()
+		stream := open() //nolint:bodyclose // closed below, all of them
 		require.Equal(t, http.StatusOK, stream.StatusCode)
-		streams = append(streams, stream)
+		streams = append(streams, stream) //nolint:bodyclose // as above
 	}
 	refused := open()
 	require.NoError(t, refused.Body.Close())

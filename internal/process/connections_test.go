@@ -106,7 +106,7 @@ func TestRequestsUnderWayAreKept(t *testing.T) {
 	var asking errgroup.Group
 	for range 2 {
 		asking.Go(func() error {
-			response, err := http.Get("http://" + listener.Addr().String()) //nolint:noctx // it ends when the test says so
+			response, err := http.Get("http://" + listener.Addr().String())
 			if err == nil {
 				_ = response.Body.Close()
 			}
