@@ -21,9 +21,14 @@ RETURNS TABLE (target_id bigint, source_id bigint, campaign_id bigint, waiting b
 LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan SET jit = off SET work_mem = '64MB' AS $$
 DECLARE
     heal      thaw.heals;
+    -- Of an account. Asked here once: as a condition of the query it would be asked for every delta.
+    sources   bigint[];
     is_safe   boolean := (SELECT safety.since IS NULL FROM thaw.safety);
 BEGIN
     SELECT h.* INTO heal FROM thaw.heals AS h WHERE h.id = p_heal_id;
+    IF heal.account_id IS NOT NULL THEN
+        sources := thaw.sources_of(heal.account_id) || heal.account_id;
+    END IF;
     RETURN QUERY
     WITH waiting AS (
         SELECT part.account_id, part.campaign_id, sum(part.paused)::bigint AS total
@@ -35,8 +40,7 @@ BEGIN
         UNION ALL
         SELECT part.account_id, part.campaign_id, sum(part.paused)::bigint
         FROM thaw.paused_parts AS part
-        WHERE heal.account_id IS NOT NULL AND part.waits_for_account
-            AND part.account_id = ANY (thaw.sources_of(heal.account_id) || heal.account_id)
+        WHERE part.waits_for_account AND part.account_id = ANY (sources)
         GROUP BY part.account_id, part.campaign_id
         HAVING sum(part.paused) > 0
         UNION ALL
