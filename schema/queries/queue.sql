@@ -2,17 +2,17 @@
 -- Tells other processes which queues have new jobs. The transaction is this statement, and it does not wait for the disk: a
 -- notification holds a lock of the whole cluster until its commit is flushed.
 WITH settings AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
-SELECT pg_notify(@channel::text, json_build_object('queue', wanted.queue, 'from', @sender::text)::text)
-FROM settings, unnest(@queues::text[]) AS wanted (queue);
+SELECT pg_notify(sqlc.arg(channel)::text, json_build_object('queue', wanted.queue, 'from', sqlc.arg(sender)::text)::text)
+FROM settings, unnest(sqlc.arg(queues)::text[]) AS wanted (queue);
 
 -- name: WaitingQueues :many
-SELECT q.queue::text AS queue, q.waited::interval AS waited FROM thaw.waiting_queues(@queues::text[]) AS q;
+SELECT q.queue::text AS queue, q.waited::interval AS waited FROM thaw.waiting_queues(sqlc.arg(queues)::text[]) AS q;
 
 -- name: RequestedControls :many
-SELECT c.action::text AS action, c.queue::text AS queue, c.job_id::bigint AS job_id FROM thaw.requested_controls(@client_id::text, @job_ids::bigint[]) AS c;
+SELECT c.action::text AS action, c.queue::text AS queue, c.job_id::bigint AS job_id FROM thaw.requested_controls(sqlc.arg(client_id)::text, sqlc.arg(job_ids)::bigint[]) AS c;
 
 -- name: RegisterWorker :exec
-SELECT thaw.register_worker(@client_id::text);
+SELECT thaw.register_worker(sqlc.arg(client_id)::text);
 
 -- name: RequeueLostJobs :many
 SELECT q::text AS queue FROM thaw.requeue_lost_jobs() AS q;
