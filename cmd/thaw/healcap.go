@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"text/tabwriter"
 
 	"github.com/thawline/thaw/internal/store"
@@ -87,9 +86,9 @@ func (c *healCapListCmd) Run(ctx context.Context, e *env) error {
 			return writeJSON(e.stdout, list)
 		}
 		w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "WORKSPACE\tPER TICK")
+		printf(w, "WORKSPACE\tPER TICK\n")
 		for _, one := range list {
-			fmt.Fprintf(w, "%s\t%d\n", one.Workspace, one.HealCap)
+			printf(w, "%s\t%d\n", one.Workspace, one.HealCap)
 		}
 		return w.Flush()
 	})
