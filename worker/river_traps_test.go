@@ -221,9 +221,6 @@ func TestJobCutOffByTheEndOfItsProcessIsAvailableAtOnce(t *testing.T) {
 func TestJobsOfAProcessThatIsGoneAreHandedOutAgain(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
-	if f.PollOnly {
-		t.Skip("a pooler gives no session to hold a lock")
-	}
 	f.attemptsMayFail = true
 	for _, key := range []string{"gone", "frozen"} {
 		a := f.account(t, account{key: key, status: "disconnected"})

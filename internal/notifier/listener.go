@@ -90,7 +90,7 @@ func (n *Notifier) listen(ctx context.Context) {
 			failures = 0
 		}
 		again := min(reconnectAfter<<min(failures, 20), reconnectAtMost)
-		again += time.Duration(rand.Int64N(int64(again) / 2))
+		again += time.Duration(rand.Int64N(int64(again) / 2)) //nolint:gosec // it spreads reconnects, and hides nothing
 		n.c.Logger.WarnContext(ctx, "the connection that listens is lost; jobs are found by looking until there is another", "error", err,
 			"again_in", again)
 		pause(ctx, again)

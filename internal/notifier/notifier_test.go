@@ -32,12 +32,17 @@ type process struct {
 func start(t *testing.T, db *testdb.DB, client string, pollOnly bool) *process {
 	t.Helper()
 	config := db.Pool.Config()
+	if !pollOnly {
+		var err error
+		config, err = pgxpool.ParseConfig(db.Direct) // a pooler gives no session that listens
+		require.NoError(t, err)
+	}
 	config.MaxConns = 4
 	pool, err := pgxpool.NewWithConfig(t.Context(), config)
 	require.NoError(t, err)
 	p := &process{log: &lines{}}
 	p.Notifier = notifier.New(notifier.Config{
-		Pool: pool, RiverSchema: schema.Name, ClientID: client, Queues: []string{"resume"}, PollOnly: pollOnly || db.PollOnly,
+		Pool: pool, RiverSchema: schema.Name, ClientID: client, Queues: []string{"resume"}, PollOnly: pollOnly,
 		Measured: "resume",
 		Logger:   slog.New(slog.NewJSONHandler(p.log, &slog.HandlerOptions{Level: slog.LevelInfo})),
 	})
@@ -92,15 +97,6 @@ func (p *process) listening(t *testing.T, db *testdb.DB, client string) (pid int
 	return testdb.Value[int](t, db, "SELECT pid FROM thaw.workers WHERE client_id = $1", client)
 }
 
-func direct(t *testing.T) *testdb.DB {
-	t.Helper()
-	db := testdb.New(t)
-	if db.PollOnly {
-		t.Skip("a pooler in transaction mode gives no session that listens")
-	}
-	return db
-}
-
 // The workers of the process that has committed are woken without the database.
 func TestWakeReachesItsOwnProcessWithoutTheDatabase(t *testing.T) {
 	t.Parallel()
@@ -122,7 +118,7 @@ func TestWakeReachesItsOwnProcessWithoutTheDatabase(t *testing.T) {
 // Other processes are told, also by one that works nothing; not the one that tells.
 func TestWakeTellsOtherProcesses(t *testing.T) {
 	t.Parallel()
-	db := direct(t)
+	db := testdb.New(t)
 	a, b := start(t, db, "a", false), start(t, db, "b", false)
 	a.listening(t, db, "a")
 	b.listening(t, db, "b")
@@ -180,7 +176,7 @@ func TestLagIsThatOfAQueueThatIsWorkedOn(t *testing.T) {
 // Every role that can connect may send what River's control channel takes. It changes nothing, and one line says so.
 func TestForgedControlMessagesChangeNothing(t *testing.T) {
 	t.Parallel()
-	db := direct(t)
+	db := testdb.New(t)
 	p := start(t, db, "a", false)
 	p.listening(t, db, "a")
 	db.Exec(t, `
@@ -238,7 +234,7 @@ func TestRealControlMessagesArrive(t *testing.T) {
 // A connection that is cut is replaced, each time as soon as the first time: River's own listener waits longer after each.
 func TestConnectionIsReplacedAtOnceHoweverOftenItIsCut(t *testing.T) {
 	t.Parallel()
-	db := direct(t)
+	db := testdb.New(t)
 	p := start(t, db, "a", false)
 	for range 8 {
 		pid := p.listening(t, db, "a")
@@ -260,7 +256,7 @@ func TestConnectionIsReplacedAtOnceHoweverOftenItIsCut(t *testing.T) {
 // A database that ends idle sessions does not end this one.
 func TestConnectionOutlivesTheLimitForIdleSessions(t *testing.T) {
 	t.Parallel()
-	db := direct(t)
+	db := testdb.New(t)
 	p := start(t, db, "a", false)
 	pid := p.listening(t, db, "a")
 	require.Equal(t, "idle", testdb.Value[string](t, db, "SELECT state FROM pg_stat_activity WHERE pid = $1", pid))
@@ -290,7 +286,7 @@ func TestConnectionOutlivesTheLimitForIdleSessions(t *testing.T) {
 // everybody can read, does not keep it alive; and one that has only lost its connection comes back.
 func TestWhoIsGone(t *testing.T) {
 	t.Parallel()
-	db := direct(t)
+	db := testdb.New(t)
 	session := func() *pgx.Conn {
 		conn, err := pgx.Connect(t.Context(), db.Direct)
 		require.NoError(t, err)
