@@ -45,6 +45,7 @@ INSERT INTO thaw.outbox (message_id, type, account_id, data) VALUES ('msg_1', 't
 INSERT INTO thaw.webhook_deliveries (outbox_id, endpoint_id) VALUES (1, 1);
 INSERT INTO thaw.paused_counts VALUES (1, 1, 'paused_by_user', false, 1);
 INSERT INTO thaw.waiting_totals VALUES (1, 1);
+INSERT INTO thaw.workers (client_id, lock_key, pid) VALUES ('worker-1', 1, 1);
 INSERT INTO thaw.account_turns VALUES (1, '2026-01-01');
 INSERT INTO thaw.workspace_turns VALUES (1, '2026-01-01');
 INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_account, delta) VALUES (1, 1, 'paused_by_user', false, 1);
@@ -425,6 +426,7 @@ var nullable = map[string][]string{
 	"enrollment_events": {
 		"tick_at", "heal_id", "signal_id", "job_id", "from_account_id", "to_account_id", "reason", "paused_at", "detail",
 	},
+	"workers":         {"lost_at"},
 	"campaign_events": {"account_id", "tick_at", "heal_id", "signal_id", "job_id", "reason", "detail"},
 	"account_events":  {"last_error"},
 	"decisions": {
