@@ -20,7 +20,8 @@ import (
 //	prospect_url            an http or https URL
 //	status                  as in thaw.enrollment_status
 //	paused_reason           if the prospect is paused, else empty
-//	paused_at               RFC 3339 or as Postgres writes a timestamptz, if the prospect is paused, else empty
+//	paused_at               RFC 3339 or as Postgres writes a timestamptz, from 2000-01-01T00:00:00Z to 2200-01-01T00:00:00Z,
+//	                        if the prospect is paused, else empty
 //	step                    a whole number from 0; empty: 0
 //	next_action_at          as paused_at; may be empty
 var Columns = []string{

@@ -17,7 +17,19 @@ import (
 // An import that locked campaigns or enrollments before accounts would wait for the pass while the pass waits for it.
 func TestImportWaitsForAResumePass(t *testing.T) {
 	t.Parallel()
-	for name, account := range map[string]string{"of the account": "seat-1", "of its sibling": "seat-2"} {
+	const resumed, pausedAgain = "resumed paused -> active", "paused active -> paused"
+	for name, c := range map[string]struct {
+		account   string
+		overwrite bool
+		// history is what happened to the prospect: the import must see that the pass resumed her.
+		history      []string
+		resumedSince int64
+	}{
+		"of the account":                 {"seat-1", false, []string{resumed}, 1},
+		"of its sibling":                 {"seat-2", false, []string{resumed}, 1},
+		"of the account, and overwrites": {"seat-1", true, []string{resumed, pausedAgain}, 0},
+		"of its sibling, and overwrites": {"seat-2", true, []string{resumed, pausedAgain}, 0},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			db := testdb.New(t)
@@ -27,33 +39,37 @@ func TestImportWaitsForAResumePass(t *testing.T) {
 				stuck = stuck.with(column, value)
 			}
 			load(t, db, file(stuck, campaign.with("account", "seat-2").with("account_status", "disconnected").with("prospect_url", prospect("bob"))))
-			require.Equal(t, "applied", testdb.Value[string](t, db, "SELECT thaw.signal('linkedin', $1, 'connected')", account))
+			require.Equal(t, "applied", testdb.Value[string](t, db, "SELECT thaw.signal('linkedin', $1, 'connected')", c.account))
 
 			pass, err := db.Pool.Begin(t.Context())
 			require.NoError(t, err)
 			defer func() { _ = pass.Rollback(context.WithoutCancel(t.Context())) }()
-			_, err = pass.Exec(t.Context(), "SELECT FROM thaw.accounts WHERE provider_account_id = $1 FOR NO KEY UPDATE", account)
+			_, err = pass.Exec(t.Context(), "SELECT FROM thaw.accounts WHERE provider_account_id = $1 FOR NO KEY UPDATE", c.account)
 			require.NoError(t, err)
 
-			// The file names the first account only; its sibling is the one that wakes its prospects in the second case.
+			// The file names the first account only; its sibling is the one that resumes its prospects in the cases of a sibling.
+			var result importer.Result
 			imported := make(chan error, 1)
 			go func() {
-				_, err := importer.Import(t.Context(), db.Pool, strings.NewReader(file(
-					waiting(prospect("ada")).with("account_status", "disconnected"))), importer.Options{})
+				var err error
+				result, err = importer.Import(t.Context(), db.Pool, strings.NewReader(file(
+					waiting(prospect("ada")).with("account_status", "disconnected"))), importer.Options{Overwrite: c.overwrite})
 				imported <- err
 			}()
 			waitUntilBlocked(t, db)
 
-			var resumed int
+			var count int
 			require.NoError(t, pass.QueryRow(t.Context(), `
 				SELECT r.resumed
-				FROM thaw.account_signals AS s, thaw.resume_pass('signal', s.account_id, 1, p_signal_id => s.id) AS r`).Scan(&resumed))
-			require.Equal(t, 1, resumed)
+				FROM thaw.account_signals AS s, thaw.resume_pass('signal', s.account_id, 1, p_signal_id => s.id) AS r`).Scan(&count))
+			require.Equal(t, 1, count)
 			require.NoError(t, pass.Commit(t.Context()))
 			require.NoError(t, <-imported)
 
-			// The pass woke her, then the import paused her: neither overwrote what it had not seen.
-			require.Equal(t, []string{"resumed paused -> active", "paused active -> paused"},
+			// The pass resumed her first. The import saw that: it left her alone, or, told to overwrite, paused an active prospect.
+			// Neither overwrote what it had not seen.
+			require.Equal(t, c.resumedSince, result.ResumedSince)
+			require.Equal(t, c.history,
 				testdb.Column[string](t, db, `
 					SELECT format('%s %s -> %s', kind, from_status, to_status) FROM thaw.history
 					WHERE prospect_url LIKE '%/ada' AND kind <> 'repointed' ORDER BY event_id`))

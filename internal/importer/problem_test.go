@@ -75,13 +75,18 @@ func TestProblems(t *testing.T) {
 
 		"a time without a zone":   {file(fields{"next_action_at": "2026-01-02T03:04:05"}), []string{`line 2, column next_action_at: must be a time with a zone, like 2026-01-02T15:04:05Z or 2026-01-02 15:04:05+00 (found "2026-01-02T03:04:05")`}},
 		"a day that is not there": {file(waiting(prospect("a")).with("paused_at", "2026-02-30T03:04:05Z")), []string{"line 2, column paused_at: must be a time with a zone"}},
-		"a negative step":         {file(fields{"step": "-1"}), []string{"line 2, column step: must be a whole number from 0"}},
-		"half a step":             {file(fields{"step": "1.5"}), []string{"line 2, column step: must be a whole number from 0"}},
-		"a step out of range":     {file(fields{"step": "2147483648"}), []string{"line 2, column step: must be a whole number from 0"}},
-		"no prospect":             {file(fields{"prospect_url": ""}), []string{"line 2, column prospect_url: must be an http or https URL with a host"}},
-		"a prospect by path":      {file(fields{"prospect_url": "/in/ada"}), []string{"line 2, column prospect_url: must be"}},
-		"a prospect by mail":      {file(fields{"prospect_url": "mailto:ada@example.com"}), []string{"line 2, column prospect_url: must be"}},
-		"a prospect on no host":   {file(fields{"prospect_url": "https:///in/ada"}), []string{"line 2, column prospect_url: must be"}},
+		"times out of range": {file(
+			waiting(prospect("a")).with("paused_at", "1970-01-01T00:00:00Z"), waiting(prospect("b")).with("paused_at", "2000-01-01 00:59:59+01"),
+			fields{"prospect_url": prospect("c"), "next_action_at": "2200-01-01T00:00:00.000001Z"}, fields{"prospect_url": prospect("d"), "next_action_at": "9999-12-31T00:00:00Z"}), []string{
+			`line 2, column paused_at: must be a time from 2000-01-01T00:00:00Z to 2200-01-01T00:00:00Z (found "1970-01-01T00:00:00Z")`,
+			"line 3, column paused_at: must be a time from 2000-01-01T00:00:00Z", "line 4, column next_action_at: must be a time from", "line 5, column next_action_at: must be a time from"}},
+		"a negative step":       {file(fields{"step": "-1"}), []string{"line 2, column step: must be a whole number from 0"}},
+		"half a step":           {file(fields{"step": "1.5"}), []string{"line 2, column step: must be a whole number from 0"}},
+		"a step out of range":   {file(fields{"step": "2147483648"}), []string{"line 2, column step: must be a whole number from 0"}},
+		"no prospect":           {file(fields{"prospect_url": ""}), []string{"line 2, column prospect_url: must be an http or https URL with a host"}},
+		"a prospect by path":    {file(fields{"prospect_url": "/in/ada"}), []string{"line 2, column prospect_url: must be"}},
+		"a prospect by mail":    {file(fields{"prospect_url": "mailto:ada@example.com"}), []string{"line 2, column prospect_url: must be"}},
+		"a prospect on no host": {file(fields{"prospect_url": "https:///in/ada"}), []string{"line 2, column prospect_url: must be"}},
 
 		"an account in two workspaces": {file(good, fields{"workspace": "globex"}), []string{
 			`line 3, column workspace: differs from line 2, where the same account has "acme": all rows of an account must agree (found "globex")`}},

@@ -24,9 +24,12 @@ var (
 	states        = rapid.SampledFrom([]string{"pending", "active", "paused", "completed", "replied", "failed", "removed"})
 	ownReasons    = rapid.SampledFrom([]string{"linkedin_account_disconnected", "linkedin_account_issue", "account_restricted", "paused_by_user"})
 	allReasons    = rapid.OneOf(ownReasons, rapid.SampledFrom([]string{"linkedin_high_failure_rate", "subscription_inactive"}))
-	moments       = rapid.Custom(func(t *rapid.T) string {
+	// All that the importer takes: both ends of its range and what lies between.
+	firstMoment = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
+	lastMoment  = time.Date(2200, time.January, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
+	moments     = rapid.Custom(func(t *rapid.T) string {
 		zone := time.FixedZone("", rapid.IntRange(-12*4, 14*4).Draw(t, "quarter hours")*900)
-		return time.UnixMicro(rapid.Int64Range(0, 4e15).Draw(t, "µs")).In(zone).Format(time.RFC3339Nano)
+		return time.UnixMicro(rapid.Int64Range(firstMoment, lastMoment).Draw(t, "µs")).In(zone).Format(time.RFC3339Nano)
 	})
 )
 

@@ -27,6 +27,12 @@ var names = []int{workspace, account, member, campaign, prospectURL}
 // a second too.
 var timeLayouts = []string{time.RFC3339, "2006-01-02 15:04:05Z07", "2006-01-02 15:04:05Z07:00"}
 
+// Times outside of these two are refused; the schema refuses the same (enrollments_times_are_in_range).
+var (
+	earliestTime = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
+	latestTime   = time.Date(2200, time.January, 1, 0, 0, 0, 0, time.UTC)
+)
+
 // A row is what one line of a file says, in the types of the staging table. It is used for all lines in turn, and COPY
 // reads it through pointers, so that a line costs no allocation beyond its text.
 type row struct {
@@ -174,6 +180,9 @@ func takeTime(at *pgtype.Timestamptz, value string) string {
 	}
 	for _, layout := range timeLayouts {
 		if parsed, err := time.Parse(layout, value); err == nil {
+			if parsed.Before(earliestTime) || parsed.After(latestTime) {
+				return fmt.Sprintf("must be a time from %s to %s", earliestTime.Format(time.RFC3339), latestTime.Format(time.RFC3339))
+			}
 			*at = pgtype.Timestamptz{Time: parsed, Valid: true}
 			return ""
 		}
