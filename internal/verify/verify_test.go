@@ -26,7 +26,7 @@ func TestBusyFleetIsSound(t *testing.T) {
 	// Busy means that each check has something to look at.
 	flips := testdb.Column[string](t, fleet.DB, "SELECT DISTINCT kind || ' by ' || source FROM thaw.enrollment_events ORDER BY 1")
 	require.Equal(t, []string{
-		"paused by signal", "repointed by heal", "repointed by signal", "repointed by sweep",
+		"paused by platform", "paused by signal", "repointed by heal", "repointed by signal", "repointed by sweep",
 		"resumed by heal", "resumed by signal", "resumed by sweep",
 	}, flips)
 	outcomes := testdb.Column[string](t, fleet.DB, "SELECT DISTINCT outcome::text FROM thaw.account_signals ORDER BY 1")
