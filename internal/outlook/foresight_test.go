@@ -70,12 +70,12 @@ func TestForesightIsSharedByManyWhoAsk(t *testing.T) {
 	require.NoError(t, all.Wait())
 }
 
-// blockForecasts lets no forecast be made until the returned function is called: each reads who was served last.
+// blockForecasts lets no forecast be made until the returned function is called: each reads how many wait for each account.
 func blockForecasts(t *testing.T, f fleet) (unblock func()) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), f.Direct)
 	require.NoError(t, err)
-	_, err = conn.Exec(t.Context(), "BEGIN; LOCK TABLE thaw.grants IN ACCESS EXCLUSIVE MODE")
+	_, err = conn.Exec(t.Context(), "BEGIN; LOCK TABLE thaw.waiting_totals IN ACCESS EXCLUSIVE MODE")
 	require.NoError(t, err)
 	unblock = func() { conn.Close(context.WithoutCancel(t.Context())) }
 	t.Cleanup(unblock)
