@@ -1,7 +1,9 @@
 package worker_test
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -41,7 +43,10 @@ func TestHealDoesNotMoveProspectsWhoseOwnAccountIsBack(t *testing.T) {
 // healBatch does one batch of a heal.
 func (f *fleet) healBatch(t *testing.T, heal int64, size int32) dbsqlc.HealBatchRow {
 	t.Helper()
-	batch, err := dbsqlc.New(f.Pool).HealBatch(t.Context(), dbsqlc.HealBatchParams{HealID: heal, Size: size, JobID: 1})
+	// One that waits for a lock of this test fails instead of hanging.
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	batch, err := dbsqlc.New(f.Pool).HealBatch(ctx, dbsqlc.HealBatchParams{HealID: heal, Size: size, JobID: 1})
 	require.NoError(t, err)
 	return batch
 }
