@@ -51,7 +51,7 @@ func setting(t *testing.T, e Environment, name string) string {
 func TestRunKnowsItsBenchmarks(t *testing.T) {
 	t.Parallel()
 	_, err := Run(t.Context(), Options{Scale: Small, Names: []string{"heal", "speed"}})
-	require.ErrorContains(t, err, `there is no benchmark "speed": choose of heal, jobs,`)
+	require.ErrorContains(t, err, `there is no benchmark "speed": choose of heal, heal-small, heal-list, jobs,`)
 }
 
 func TestRunStopsWhenAsked(t *testing.T) {

@@ -6,7 +6,7 @@ const (
 	ledgers = "schema/migrations/00003_ledgers.sql"
 	backlog = "schema/migrations/00005_backlog.sql"
 	enqueue = "schema/migrations/enqueue.sql.template"
-	alive   = "schema/migrations/00019_workers.sql"
+	alive   = "schema/migrations/00018_workers.sql"
 	bell    = "internal/notifier/notifier.go"
 	ear     = "internal/notifier/listener.go"
 	signals = "schema/migrations/00006_signal.sql"
@@ -15,7 +15,7 @@ const (
 	heals   = "schema/migrations/00009_heal.sql"
 	safety  = "schema/migrations/00012_safety.sql"
 	people  = "schema/migrations/00013_people.sql"
-	guards  = "schema/migrations/00020_guards.sql"
+	guards  = "schema/migrations/00019_guards.sql"
 	outbox  = "schema/migrations/00014_outbox.sql"
 	counts  = "schema/migrations/00016_counts.sql"
 )

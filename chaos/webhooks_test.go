@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	v1Secret = "chaos-v1"
-	v2Secret = "chaos-v2"
+	v1Secret = "chaos-v1-0123456789"
+	v2Secret = "chaos-v2-0123456789"
 )
 
 // Sixteen clients bring the mail of all three routes to three processes: twice and three times, in any order, late. Others

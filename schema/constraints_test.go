@@ -418,8 +418,9 @@ var nullable = map[string][]string{
 	"account_signals": {
 		"account_id", "delivery_key", "duplicate_of", "status", "product", "member_id", "v1_account_id", "occurred_at", "body", "verdict", "resumed", "finished_at",
 	},
-	"sweeps": {"finished_at"},
-	"grants": {"verdict", "finished_at"},
+	"settings": {"changed_by"},
+	"sweeps":   {"finished_at"},
+	"grants":   {"verdict", "finished_at"},
 	"heals": {"workspace_id", "account_id", "tenant_id", "found", "accounts", "at_account_id", "at_campaign_id", "at_paused_at", "at_enrollment_id",
 		"left_over", "finished_at"},
 	"api_tokens": {"workspace_id", "last_used_at", "expires_at", "revoked_at"},

@@ -28,6 +28,10 @@ type healCapSetCmd struct {
 	Why       string `help:"Why, for the audit log." required:"" placeholder:"TEXT"`
 }
 
+func (healCapSetCmd) Help() string {
+	return "Example:\n  thaw heal-cap set acme 20000 --why \"their backlog of March\""
+}
+
 func (c *healCapSetCmd) Validate() error {
 	if c.Cap < 1 || c.Cap > 10_000_000 {
 		return errors.New("the cap must be between 1 and 10000000")
@@ -52,6 +56,10 @@ type healCapOffCmd struct {
 	Why       string `help:"Why, for the audit log." required:"" placeholder:"TEXT"`
 }
 
+func (healCapOffCmd) Help() string {
+	return "Example:\n  thaw heal-cap off acme --why \"the backlog is gone\""
+}
+
 func (c *healCapOffCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
 		err := db.SetHealCap(ctx, dbsqlc.SetHealCapParams{WorkspaceKey: c.Workspace, Why: c.Why, DecidedBy: operator()})
@@ -67,6 +75,8 @@ type healCapListCmd struct {
 	database `embed:""`
 	JSON     bool `help:"Print JSON."`
 }
+
+func (healCapListCmd) Help() string { return "Example:\n  thaw heal-cap list --json" }
 
 func (c *healCapListCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {

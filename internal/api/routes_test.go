@@ -172,8 +172,6 @@ func TestWhoIsNotKnownIsRefused(t *testing.T) {
 	s.Exec(t, "UPDATE thaw.api_tokens SET expires_at = thaw.now() + interval '1 minute' WHERE id = 6")
 	for name, who := range map[string]asking{
 		"nobody":           {},
-		"a wrong password": {change: basic("admin", "open barley")},
-		"another user":     {change: basic("root", password)},
 		"a token unknown":  {token: "thaw_" + strings.Repeat("0", 48)},
 		"a token cut off":  {token: s.operator[:40]},
 		"an empty token":   {change: func(r *http.Request) { r.Header.Set("Authorization", "Bearer ") }},
@@ -189,6 +187,12 @@ func TestWhoIsNotKnownIsRefused(t *testing.T) {
 			require.False(t, strings.Contains(got.body, "items"))
 			require.Len(t, got.header.Values("WWW-Authenticate"), 2)
 		})
+	}
+	// Few, because guesses are counted: see package riverui.
+	for _, wrong := range []asking{
+		{path: "/fleet", change: basic("admin", "open barley")}, {path: "/fleet", change: basic("root", password)},
+	} {
+		require.Equal(t, http.StatusUnauthorized, s.ask(t, wrong).status)
 	}
 	require.Equal(t, http.StatusOK, s.ask(t, asking{path: "/workspaces", token: fresh}).status)
 }
