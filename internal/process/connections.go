@@ -106,7 +106,8 @@ func (*connections) context(ctx context.Context, conn net.Conn) context.Context 
 	return context.WithValue(ctx, connKey{}, conn)
 }
 
-// marking says of a connection whether a request is under way on it: the headers are here, the answer is not.
+// marking says of a connection that a request is under way on it: the headers are here. It is until answered says otherwise:
+// when the handler returns, a part of the answer may still be on its way.
 func (c *connections) marking(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, ok := r.Context().Value(connKey{}).(net.Conn)
@@ -115,9 +116,16 @@ func (c *connections) marking(next http.Handler) http.Handler {
 			return
 		}
 		c.mark(conn, true)
-		defer c.mark(conn, false)
 		next.ServeHTTP(w, r)
 	})
+}
+
+// answered is the server's ConnState: a connection that waits for its next request has sent its answer whole. The server tells
+// of the first byte of a request too, which is not counted: it may be all that ever comes.
+func (c *connections) answered(conn net.Conn, state http.ConnState) {
+	if state == http.StateIdle {
+		c.mark(conn, false)
+	}
 }
 
 func (c *connections) mark(conn net.Conn, isBusy bool) {

@@ -97,7 +97,7 @@ func TestRequestsUnderWayAreKept(t *testing.T) {
 	require.NoError(t, err)
 	bounded := boundConnections(listener, 2)
 	arrived, end := make(chan struct{}, 2), make(chan struct{})
-	web := &http.Server{ConnContext: bounded.context, Handler: bounded.marking(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+	web := &http.Server{ConnContext: bounded.context, ConnState: bounded.answered, Handler: bounded.marking(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		arrived <- struct{}{}
 		<-end
 	}))}

@@ -198,7 +198,7 @@ func serve(running, asked context.Context, group *errgroup.Group, listener net.L
 	bounded := boundConnections(listener, maxConnections)
 	web := &http.Server{
 		Handler: bounded.marking(handler), ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: 60 * time.Second,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeader, ConnContext: bounded.context,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeader, ConnContext: bounded.context, ConnState: bounded.answered,
 		BaseContext: func(net.Listener) context.Context { return running },
 	}
 	group.Go(func() error {
