@@ -26,12 +26,11 @@ func TestRecovery(t *testing.T) {
 
 	took := map[string][]time.Duration{}
 	for i := range kills {
-		kind, point, id := "signal", "ResumeForSignal after UPDATE enrollments", int64(0)
+		kind, point, of := "signal", "ResumeForSignal after UPDATE enrollments", signalled
 		if i%2 == 1 {
-			kind, point, id = "heal", "HealBatch after UPDATE enrollments", healed[i/2]
-		} else {
-			id = signalled[i/2]
+			kind, point, of = "heal", "HealBatch after UPDATE enrollments", healed
 		}
+		id := of[i/2]
 		c.at.arm(point)
 		if kind == "signal" {
 			require.Equal(s, 200, s.signal(c.any(), account(id), "connected", delivery{patience: time.Minute, to: c.any}))

@@ -3,6 +3,7 @@ package schema_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -124,7 +125,7 @@ func TestCountsAreExactInEverySnapshot(t *testing.T) {
 						})
 						// Random statements may be refused or deadlock with each other; what they did is taken back.
 						if err != nil && ctx.Err() == nil && !isCode(err, "40P01") && !isCode(err, "P0002") && !isCode(err, "55000") &&
-							!isCode(err, "23505") && err != errRollBack {
+							!isCode(err, "23505") && !errors.Is(err, errRollBack) {
 							return fmt.Errorf("%s: %w", sql, err)
 						}
 					}
@@ -150,7 +151,7 @@ func TestCountsAreExactInEverySnapshot(t *testing.T) {
 	}
 }
 
-var errRollBack = fmt.Errorf("taken back")
+var errRollBack = errors.New("taken back")
 
 func TestCountsOfATruncatedTable(t *testing.T) {
 	t.Parallel()

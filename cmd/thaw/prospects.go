@@ -63,7 +63,7 @@ func csvProspects(in io.Reader, column int, yield func(prospectLine, error) bool
 	for isHeader := true; err == nil; isHeader = false {
 		var record []string
 		record, err = file.Read()
-		problem, isProblem := errors.AsType[*csvfile.Problem](err)
+		problem, isProblem := errors.AsType[*csvfile.ProblemError](err)
 		switch {
 		case isProblem && !problem.Ends:
 			err = nil

@@ -275,7 +275,7 @@ func csvRows(in io.Reader, wanted []string, optional ...string) iter.Seq2[csvRow
 			var record []string
 			record, err = file.Read()
 			row := csvRow{field: map[string]string{}}
-			switch problem, isProblem := errors.AsType[*csvfile.Problem](err); {
+			switch problem, isProblem := errors.AsType[*csvfile.ProblemError](err); {
 			case isProblem && !problem.Ends:
 				err = nil
 				row.line, row.err = problem.Line, errors.New(problem.Message)

@@ -25,15 +25,15 @@ const (
 	lookAt = 1 << 16
 )
 
-// A Problem is what is wrong with a file at a line.
-type Problem struct {
+// A ProblemError is what is wrong with a file at a line.
+type ProblemError struct {
 	Line    int
 	Message string
 	// Ends says that nothing after it can be read.
 	Ends bool
 }
 
-func (p *Problem) Error() string { return fmt.Sprintf("line %d: %s", p.Line, p.Message) }
+func (p *ProblemError) Error() string { return fmt.Sprintf("line %d: %s", p.Line, p.Message) }
 
 var errEndless = errors.New("record too long")
 
@@ -53,7 +53,7 @@ func (in *input) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Text returns a file as UTF-8 text without a byte-order mark. A [Problem] says what a file is that is no text.
+// Text returns a file as UTF-8 text without a byte-order mark. A [ProblemError] says what a file is that is no text.
 func Text(r io.Reader) (*bufio.Reader, error) {
 	raw := bufio.NewReaderSize(r, lookAt)
 	start, err := raw.Peek(4)
@@ -64,11 +64,11 @@ func Text(r io.Reader) (*bufio.Reader, error) {
 	var text io.Reader = raw
 	switch {
 	case is("\x1f\x8b"):
-		return nil, &Problem{Line: 1, Ends: true, Message: "the file is compressed (gzip): unpack it first, as with gunzip"}
+		return nil, &ProblemError{Line: 1, Ends: true, Message: "the file is compressed (gzip): unpack it first, as with gunzip"}
 	case is("PK\x03\x04"):
-		return nil, &Problem{Line: 1, Ends: true, Message: "the file is a workbook (xlsx, ods) or another zip archive: save it as CSV, in UTF-8"}
+		return nil, &ProblemError{Line: 1, Ends: true, Message: "the file is a workbook (xlsx, ods) or another zip archive: save it as CSV, in UTF-8"}
 	case is("\xd0\xcf\x11\xe0"):
-		return nil, &Problem{Line: 1, Ends: true, Message: "the file is an old Excel workbook (xls): save it as CSV, in UTF-8"}
+		return nil, &ProblemError{Line: 1, Ends: true, Message: "the file is an old Excel workbook (xls): save it as CSV, in UTF-8"}
 	case is("\xff\xfe"), is("\xfe\xff"):
 		text = utf16(raw, unicode.LittleEndian, unicode.UseBOM)
 	case len(start) == 4 && start[0] != 0 && start[1] == 0:
@@ -89,10 +89,10 @@ func Text(r io.Reader) (*bufio.Reader, error) {
 	beginning, _ := buffered.Peek(buffered.Buffered())
 	// The last byte may be the first half of a CRLF.
 	if bytes.IndexByte(beginning, '\n') < 0 && bytes.IndexByte(beginning[:max(len(beginning)-1, 0)], '\r') >= 0 {
-		return nil, &Problem{Line: 1, Ends: true, Message: "the file has line ends of old Macs (CR alone): save it with line ends LF or CRLF"}
+		return nil, &ProblemError{Line: 1, Ends: true, Message: "the file has line ends of old Macs (CR alone): save it with line ends LF or CRLF"}
 	}
 	if bytes.HasPrefix(bytes.ToLower(beginning), []byte("sep=")) {
-		return nil, &Problem{Line: 1, Ends: true, Message: "the file begins with a line \"sep=\", which only Excel reads: delete that line"}
+		return nil, &ProblemError{Line: 1, Ends: true, Message: "the file begins with a line \"sep=\", which only Excel reads: delete that line"}
 	}
 	return buffered, nil
 }
@@ -108,7 +108,7 @@ type Reader struct {
 	lastLine int
 }
 
-// NewReader returns a reader of the file, or a [Problem] that says why it cannot be read.
+// NewReader returns a reader of the file, or a [ProblemError] that says why it cannot be read.
 func NewReader(r io.Reader) (*Reader, error) {
 	in := &input{Reader: r, allowed: MaxRecord}
 	text, err := Text(in)
@@ -129,7 +129,7 @@ func (r *Reader) Line(field int) int {
 	return line
 }
 
-// Read returns the next record that is not blank, which is valid until the next call; [io.EOF] after the last one; or a [Problem].
+// Read returns the next record that is not blank, which is valid until the next call; [io.EOF] after the last one; or a [ProblemError].
 func (r *Reader) Read() ([]string, error) {
 	for {
 		r.input.allowed = MaxRecord
@@ -152,23 +152,23 @@ func isBlank(record []string) bool {
 	return !slices.ContainsFunc(record, func(field string) bool { return strings.TrimSpace(field) != "" })
 }
 
-// problem turns an error that is about the file into a Problem.
+// problem turns an error that is about the file into a ProblemError.
 func (r *Reader) problem(err error) error {
 	var at *csv.ParseError
 	switch {
 	case errors.Is(err, errEndless):
-		return &Problem{Line: r.lastLine + 1, Ends: true, Message: fmt.Sprintf(
+		return &ProblemError{Line: r.lastLine + 1, Ends: true, Message: fmt.Sprintf(
 			"goes on for more than %d bytes: is there a quote that is not closed?", MaxRecord)}
 	case !errors.As(err, &at):
 		return err
 	case errors.Is(err, csv.ErrFieldCount):
-		return &Problem{Line: at.StartLine, Message: fmt.Sprintf("must have %d fields, as the header has", r.csv.FieldsPerRecord)}
+		return &ProblemError{Line: at.StartLine, Message: fmt.Sprintf("must have %d fields, as the header has", r.csv.FieldsPerRecord)}
 	case errors.Is(err, csv.ErrBareQuote):
-		return &Problem{Line: at.StartLine, Message: fmt.Sprintf(
+		return &ProblemError{Line: at.StartLine, Message: fmt.Sprintf(
 			"has a quote inside a field that is not quoted, at byte %d: quote the whole field and double the quote inside", at.Column)}
 	default:
 		// Where a quote ends is not known, so what follows cannot be told apart into fields.
-		return &Problem{Line: at.StartLine, Ends: true, Message: fmt.Sprintf(
+		return &ProblemError{Line: at.StartLine, Ends: true, Message: fmt.Sprintf(
 			"has a quoted field that is not closed, or a quote inside of one that is not doubled (noticed on line %d)", at.Line)}
 	}
 }

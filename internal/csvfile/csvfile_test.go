@@ -68,7 +68,7 @@ func TestFilesThatAreNoCSVAreNamed(t *testing.T) {
 		"a,b\n" + strings.Repeat("x", 3<<20): "goes on for more than 1048576 bytes",
 	} {
 		_, err := read(strings.NewReader(content))
-		problem, ok := errors.AsType[*csvfile.Problem](err)
+		problem, ok := errors.AsType[*csvfile.ProblemError](err)
 		require.True(t, ok, "%v", err)
 		require.Contains(t, problem.Message, cause)
 	}

@@ -2,6 +2,7 @@ package explain
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -19,11 +20,9 @@ var reasons = []func(Facts) (Answer, bool){
 // Because returns the answer that follows from the facts.
 func Because(f Facts) Answer {
 	answer := answerOf(f)
-	switch answer.Code {
-	case AccountNotConnected, NoConnectedSibling, WaitingForSweep, Active:
-		if f.Products != "" {
-			answer.Sentence += fmt.Sprintf(" The provider reports single products of account %s: %s. The account keeps its own status.", f.Account, f.Products)
-		}
+	isOfAccount := slices.Contains([]Code{AccountNotConnected, NoConnectedSibling, WaitingForSweep, Active}, answer.Code)
+	if isOfAccount && f.Products != "" {
+		answer.Sentence += fmt.Sprintf(" The provider reports single products of account %s: %s. The account keeps its own status.", f.Account, f.Products)
 	}
 	return answer
 }

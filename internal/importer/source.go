@@ -78,7 +78,7 @@ func (s *source) Next() bool {
 				s.err = fmt.Errorf("reading the file: %w", err)
 				return false
 			}
-			if problem, ok := errors.AsType[*csvfile.Problem](err); ok && problem.Ends {
+			if problem, ok := errors.AsType[*csvfile.ProblemError](err); ok && problem.Ends {
 				return false
 			}
 		}
@@ -114,7 +114,7 @@ func (s *source) parse(record []string) bool {
 
 // tolerate keeps what is wrong with the file, and tells whether the error was that.
 func (s *source) tolerate(err error) bool {
-	problem, ok := errors.AsType[*csvfile.Problem](err)
+	problem, ok := errors.AsType[*csvfile.ProblemError](err)
 	if ok {
 		s.problems.add(Problem{Line: problem.Line, Message: problem.Message})
 	}

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -48,7 +49,7 @@ SELECT thaw.fold_counts(5);
 func TestPlanTickIsThePlanOfAllCandidates(t *testing.T) {
 	t.Parallel()
 	for seed := range 6 {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+		t.Run(strconv.Itoa(seed), func(t *testing.T) {
 			t.Parallel()
 			db := testdb.New(t)
 			db.Exec(t, fmt.Sprintf(randomFleet, float64(seed)/10))
