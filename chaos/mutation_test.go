@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -87,4 +88,16 @@ func (m mutant) overlay(t *testing.T) (path string) {
 	path = filepath.Join(dir, "overlay.json")
 	require.NoError(t, os.WriteFile(path, overlay, 0o600))
 	return path
+}
+
+// A mutant whose text is not in the program any more takes nothing out, and the full suite alone would find that.
+func TestMutantsFitTheProgram(t *testing.T) {
+	t.Parallel()
+	for _, m := range mutants {
+		for _, e := range m.edits {
+			content, err := os.ReadFile(filepath.Join("..", e.file))
+			require.NoError(t, err, "without %s", m.without)
+			assert.Equal(t, 1, strings.Count(string(content), e.old), "without %s: in %s", m.without, e.file)
+		}
+	}
 }
