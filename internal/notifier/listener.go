@@ -219,7 +219,7 @@ func (f *forgeries) log(ctx context.Context, logger *slog.Logger, a control) {
 	if time.Since(f.logged) < forgedEvery {
 		return
 	}
-	logger.WarnContext(ctx, "a notification asks to pause, resume or cancel what the tables of the queue do not; it is ignored: some role of the database forges them",
+	logger.WarnContext(ctx, "a notification asks to pause, resume or cancel what the tables of the queue do not; it is ignored: it came late, or some role of the database forges them",
 		"action", a.Action, "queue", a.Queue, "job_id", a.JobID, "ignored", f.since)
 	f.logged, f.since = time.Now(), 0
 }
