@@ -36,8 +36,8 @@ CREATE TRIGGER bench_ring_insert AFTER INSERT ON thaw.sweeps
 CREATE TRIGGER bench_ring_update AFTER UPDATE OF finished_at ON thaw.sweeps
     FOR EACH ROW WHEN (NEW.finished_at IS NOT NULL AND OLD.finished_at IS NULL)
     EXECUTE FUNCTION bench.ring('sweep', 'tick_at');
-CREATE TRIGGER bench_ring_plan AFTER UPDATE OF planned ON thaw.sweeps
-    FOR EACH ROW WHEN (NEW.planned > 0 AND OLD.planned = 0) EXECUTE FUNCTION bench.ring('plan', 'tick_at');
+CREATE TRIGGER bench_ring_plan AFTER INSERT ON thaw.sweeps
+    FOR EACH ROW WHEN (NEW.planned > 0) EXECUTE FUNCTION bench.ring('plan', 'tick_at');
 `
 
 // run runs one statement.
