@@ -149,8 +149,8 @@ func choose(benchmarks []benchmark, names []string) ([]benchmark, error) {
 
 // rounds is how many rounds a benchmark has.
 func rounds(b benchmark, usual int) int {
-	if b.about().once {
-		return 1
+	if most := b.about().maxRounds; most > 0 {
+		return min(most, usual)
 	}
 	return usual
 }

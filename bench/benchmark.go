@@ -23,8 +23,8 @@ type About struct {
 
 	// keeps lets all rounds work on one database, one after the other.
 	keeps bool
-	// once makes it a single round.
-	once bool
+	// maxRounds is how many rounds it has at most. 0: as many as asked for.
+	maxRounds int
 	// withPeers says that other job queues take part, where they can.
 	withPeers bool
 }

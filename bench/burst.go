@@ -26,7 +26,7 @@ func (b *burst) about() About {
 			{Name: "drained", Unit: PerSecond, MoreIsBetter: true, Ratio: 0.85}, {Name: "accepted", Unit: PerSecond, MoreIsBetter: true},
 			{Name: "lag", Unit: Millis}, memory,
 		},
-		once: true,
+		maxRounds: 1,
 	}
 }
 

@@ -26,6 +26,9 @@ END;
 $$;
 CREATE TRIGGER bench_ring AFTER UPDATE OF status ON thaw.heals
     FOR EACH ROW WHEN (NEW.status = 'done' AND OLD.status <> 'done') EXECUTE FUNCTION bench.ring('heal', 'id');
+-- By its name it rings before the one above, also where the first batch is the last.
+CREATE TRIGGER bench_batch AFTER UPDATE OF batch ON thaw.heals
+    FOR EACH ROW WHEN (NEW.batch > 0 AND OLD.batch = 0) EXECUTE FUNCTION bench.ring('batch', 'id');
 CREATE TRIGGER bench_ring AFTER UPDATE OF finished_at ON thaw.account_signals
     FOR EACH ROW WHEN (NEW.finished_at IS NOT NULL AND OLD.finished_at IS NULL)
     EXECUTE FUNCTION bench.ring('signal', 'account_id');

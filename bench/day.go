@@ -37,8 +37,8 @@ func (d *day) about() About {
 		Work: fmt.Sprintf("%d ticks of a fleet of %d enrollments on %d accounts: in each %d disconnect and %d come back, half of them without a signal; "+
 			"then what is left in thaw.enrollments; autovacuum_naptime 1s and no cost delay, because a tick takes a second instead of a quarter of an hour",
 			d.ticks, d.accounts*d.rows, d.accounts, d.churn, d.churn),
-		Metrics: []Metric{dayTick, walPerRow, hotUpdates, deadRows, tableSize, indexSize, memory},
-		once:    true,
+		Metrics:   []Metric{dayTick, walPerRow, hotUpdates, deadRows, tableSize, indexSize, memory},
+		maxRounds: 1,
 	}
 }
 
