@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -114,7 +116,15 @@ func TestNotReadyOnAReadOnlyServer(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	db.Exec(t, "ALTER DATABASE "+testdb.Value[string](t, db, "SELECT current_database()")+" SET default_transaction_read_only = on")
+	// A pooler keeps sessions that began before.
+	direct, err := pgx.Connect(t.Context(), db.Direct)
+	require.NoError(t, err)
+	defer direct.Close(context.Background())
 	db.Pool.Reset()
+	_, err = direct.Exec(t.Context(), `
+		SELECT pg_terminate_backend(a.pid, 10000) FROM pg_stat_activity AS a
+		WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()`)
+	require.NoError(t, err)
 	requireNotReady(t, serve(t, db, webhook.Config{}),
 		`{"database":"the server is read-only: a standby, or a primary that was demoted; nothing can be recorded"}`)
 }
