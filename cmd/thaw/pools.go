@@ -8,6 +8,7 @@ import (
 
 	dbconn "github.com/thawline/thaw/internal/database"
 	"github.com/thawline/thaw/internal/process"
+	"github.com/thawline/thaw/internal/store"
 )
 
 // budgetFlag has the number of connections of a long-running process.
@@ -47,19 +48,20 @@ func (d database) openPools(ctx context.Context, b dbconn.Budget) (pools process
 		pool    **pgxpool.Pool
 		size    int
 		noFlush bool
+		limits  dbconn.Limits
 	}{
-		{&pools.Reads, b.Reads, false},
+		{&pools.Reads, b.Reads, false, dbconn.Limits{}},
 		// What River writes by itself is bookkeeping: a crash of the server that takes back the last of it leaves jobs to be
 		// handed out once more.
-		{&pools.Queue, b.Queue, true},
-		{&pools.Passes, b.Passes, false},
-		{&pools.Webhooks, b.Webhooks, false},
+		{&pools.Queue, b.Queue, true, dbconn.Limits{}},
+		{&pools.Passes, b.Passes, false, store.SessionLimits},
+		{&pools.Webhooks, b.Webhooks, false, store.SessionLimits},
 	} {
 		if p.size == 0 {
 			continue
 		}
 		*p.pool, err = dbconn.Open(ctx, dbconn.Options{
-			URL: d.DatabaseURL, Size: p.size, PollOnly: d.PollOnly, Writes: true, NoFlush: p.noFlush,
+			URL: d.DatabaseURL, Size: p.size, PollOnly: d.PollOnly, Writes: true, NoFlush: p.noFlush, Limits: p.limits,
 		})
 		if err != nil {
 			return pools, err

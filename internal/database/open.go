@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,22 +20,18 @@ import (
 // created for itself last.
 const SearchPath = "pg_catalog, pg_temp"
 
-// session is what holds on every connection. Limits of time are off: each transaction has its own, and a role's could be
-// shorter than a migration.
+// session is what holds on every connection, beside the limits of time of its pool.
 var session = map[string]string{
-	"default_transaction_isolation":       "read committed",
-	"default_transaction_deferrable":      "off",
-	"search_path":                         SearchPath,
-	"client_encoding":                     "UTF8",
-	"standard_conforming_strings":         "on",
-	"bytea_output":                        "hex",
-	"datestyle":                           "ISO, MDY",
-	"intervalstyle":                       "postgres",
-	"timezone":                            "UTC",
-	"extra_float_digits":                  "1",
-	"statement_timeout":                   "0",
-	"lock_timeout":                        "0",
-	"idle_in_transaction_session_timeout": "0",
+	"default_transaction_isolation":  "read committed",
+	"default_transaction_deferrable": "off",
+	"search_path":                    SearchPath,
+	"client_encoding":                "UTF8",
+	"standard_conforming_strings":    "on",
+	"bytea_output":                   "hex",
+	"datestyle":                      "ISO, MDY",
+	"intervalstyle":                  "postgres",
+	"timezone":                       "UTC",
+	"extra_float_digits":             "1",
 }
 
 // pooled is what a pooler in transaction mode keeps for each of its clients.
@@ -53,7 +50,31 @@ type Options struct {
 	Writes bool
 	// NoFlush makes commits not wait for the disk (synchronous_commit off). Without effect with PollOnly.
 	NoFlush bool
+	// Limits bound every transaction that sets none of its own; see [HasLimits]. Without effect with PollOnly.
+	Limits Limits
 }
+
+// Limits of a transaction, in whole milliseconds. Zero: none.
+type Limits struct {
+	Statement, Lock, Idle time.Duration
+}
+
+// settings are the limits as settings of a session. A limit of zero is set too: the default of a role could be shorter than a
+// migration.
+func (l Limits) settings() map[string]string {
+	return map[string]string{
+		"statement_timeout":                   strconv.FormatInt(l.Statement.Milliseconds(), 10),
+		"lock_timeout":                        strconv.FormatInt(l.Lock.Milliseconds(), 10),
+		"idle_in_transaction_session_timeout": strconv.FormatInt(l.Idle.Milliseconds(), 10),
+	}
+}
+
+// limited marks a connection whose session has the limits of its pool.
+const limited = "thaw.limited"
+
+// HasLimits says whether the session of a connection has the limits that its pool was opened with, so that a transaction need
+// not set them. It is false behind a pooler in transaction mode, where a session has no settings of ours.
+func HasLimits(conn *pgx.Conn) bool { return conn.PgConn().CustomData()[limited] == true }
 
 // ErrReadOnly is wrapped by the errors of a pool with [Options.Writes] that finds no server which can be written to.
 var ErrReadOnly = errors.New("the database server is read-only")
@@ -93,8 +114,15 @@ func Open(ctx context.Context, o Options) (*pgxpool.Pool, error) {
 // openConfigured opens a pool whose sessions are as they must be, in the way that what is in front of the database allows.
 func openConfigured(ctx context.Context, config *pgxpool.Config, o Options) (*pgxpool.Pool, error) {
 	wanted := maps.Clone(session)
+	maps.Copy(wanted, o.Limits.settings())
 	if o.NoFlush {
 		wanted["synchronous_commit"] = "off"
+	}
+	if !o.PollOnly && o.Limits != (Limits{}) {
+		config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
+			conn.PgConn().CustomData()[limited] = true
+			return nil
+		}
 	}
 	bare := config.Copy()
 	if o.PollOnly {
@@ -174,8 +202,9 @@ func unfitf(format string, args ...any) error { return unfitError{fmt.Errorf(for
 // check refuses what would fail later, and less clearly. It returns whether the settings of the session hold.
 func check(ctx context.Context, pool *pgxpool.Pool, o Options) (isSet bool, err error) {
 	var encoding, isolation, path string
+	var lock time.Duration
 	err = pool.QueryRow(ctx, `SELECT current_setting('server_encoding'), current_setting('default_transaction_isolation'),
-		current_setting('search_path')`).Scan(&encoding, &isolation, &path)
+		current_setting('search_path'), current_setting('lock_timeout')::interval`).Scan(&encoding, &isolation, &path, &lock)
 	if err != nil {
 		return false, err
 	}
@@ -188,7 +217,8 @@ func check(ctx context.Context, pool *pgxpool.Pool, o Options) (isSet bool, err 
 		}
 		return true, nil
 	}
-	return path == SearchPath, nil
+	// A pooler may keep some of the startup parameters and drop others.
+	return path == SearchPath && lock == o.Limits.Lock, nil
 }
 
 // isRefusedByPooler says whether PgBouncer did not take one of our startup parameters.

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -63,6 +64,38 @@ func TestSessionsAreTheSameOnEveryDatabase(t *testing.T) {
 	require.Equal(t, "off", plain["synchronous_commit"])
 	makeOdd(t, db)
 	require.Equal(t, plain, read())
+}
+
+// The limits of a pool hold on its sessions; a pool for a pooler in transaction mode has none, and says so.
+func TestSessionsHaveTheLimitsOfTheirPool(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	makeOdd(t, db)
+	for _, c := range []struct {
+		options database.Options
+		has     bool
+		want    string
+	}{
+		{database.Options{}, false, "0 0 0"},
+		{database.Options{Limits: database.Limits{Statement: 3 * time.Second, Lock: 2 * time.Second}}, true, "3s 2s 0"},
+		{database.Options{Limits: database.Limits{Statement: 3 * time.Second}, PollOnly: true}, false, ""},
+	} {
+		if c.options.PollOnly {
+			db.Exec(t, "ALTER DATABASE "+testdb.Value[string](t, db, "SELECT current_database()")+" RESET ALL")
+		}
+		c.options.URL = db.Direct
+		conn, err := open(t, c.options).Acquire(t.Context())
+		require.NoError(t, err)
+		defer conn.Release()
+		require.Equal(t, c.has, database.HasLimits(conn.Conn()))
+		if c.want == "" {
+			continue
+		}
+		var got string
+		require.NoError(t, conn.QueryRow(t.Context(), `SELECT concat_ws(' ', current_setting('statement_timeout'),
+			current_setting('lock_timeout'), current_setting('idle_in_transaction_session_timeout'))`).Scan(&got))
+		require.Equal(t, c.want, got)
+	}
 }
 
 func makeOdd(t *testing.T, db *testdb.DB) {

@@ -23,6 +23,9 @@ const (
 	IdleTimeout      = 10 * time.Second
 )
 
+// SessionLimits are the same limits as settings of a session: where a pool has them, [Store.Trip] need not send them.
+var SessionLimits = database.Limits{Statement: StatementTimeout, Lock: LockTimeout, Idle: IdleTimeout}
+
 // beginOnly begins a transaction. The rules lock a row and then look again, which needs READ COMMITTED whatever the default of
 // the database is.
 const beginOnly = "BEGIN ISOLATION LEVEL READ COMMITTED"

@@ -17,8 +17,8 @@ import (
 const limits = "SELECT set_config('search_path', '" + database.SearchPath + "', true), set_config('statement_timeout', $1, true), set_config('lock_timeout', $2, true), set_config('idle_in_transaction_session_timeout', $3, true)"
 
 // Trip returns queries of which each is a whole transaction with the limits of this package, sent to the server and answered in
-// one round trip: BEGIN, the query and COMMIT follow each other without waiting. For the passes, which are one statement
-// each. A query fails as a whole; after a lost connection nobody knows whether it was committed, so it must be one that may
+// one round trip. For signals and passes, which are one statement each. Where the session has the limits, the statement alone is
+// the transaction; else BEGIN, the limits, the query and COMMIT follow each other without waiting. A query fails as a whole; after a lost connection nobody knows whether it was committed, so it must be one that may
 // be asked again. Only queries for one row can go this way.
 func (s *Store) Trip() *dbsqlc.Queries { return dbsqlc.New(trip{s.pool}) }
 
@@ -55,10 +55,16 @@ func (r tripRow) Scan(into ...any) (err error) {
 	// A connection that is still in a transaction, as after an error, is closed by the pool instead of being used again.
 	defer conn.Release()
 
+	parent := traceparent(ctx)
+	// Such a session is READ COMMITTED and has the search path, too.
+	if parent == "" && database.HasLimits(conn.Conn()) {
+		return conn.QueryRow(ctx, r.sql, r.args...).Scan(into...)
+	}
+
 	var batch pgx.Batch
 	batch.Queue(beginOnly)
 	batch.Queue(limits, milliseconds(StatementTimeout), milliseconds(LockTimeout), milliseconds(IdleTimeout))
-	if parent := traceparent(ctx); parent != "" {
+	if parent != "" {
 		batch.Queue(continueTrace, parent)
 	}
 	before := batch.Len()

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
+	"github.com/thawline/thaw/internal/database"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/testdb"
 	"github.com/thawline/thaw/schema/dbsqlc"
@@ -25,33 +26,66 @@ func setup(t *testing.T) (*testdb.DB, *store.Store, dbsqlc.ReceiveSignalParams) 
 	}
 }
 
-func TestTripCommits(t *testing.T) {
-	t.Parallel()
-	db, s, signal := setup(t)
-	for range 3 { // the first makes the prepared statements
-		outcome, err := s.Trip().ReceiveSignal(t.Context(), signal)
+// bothWays runs a test on a pool whose sessions have the limits, where a trip is one statement, and on one whose sessions do
+// not, where it is a transaction that sets them.
+func bothWays(t *testing.T, test func(t *testing.T, db *testdb.DB, s *store.Store, signal dbsqlc.ReceiveSignalParams)) {
+	t.Run("limits of the transaction", func(t *testing.T) {
+		t.Parallel()
+		db, s, signal := setup(t)
+		test(t, db, s, signal)
+	})
+	t.Run("limits of the session", func(t *testing.T) {
+		t.Parallel()
+		db, _, signal := setup(t)
+		pool, err := database.Open(t.Context(), database.Options{URL: db.Direct, Size: 4, Limits: store.SessionLimits})
 		require.NoError(t, err)
-		require.NotEmpty(t, outcome)
-	}
-	require.Equal(t, 3, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.account_signals"))
+		t.Cleanup(pool.Close)
+		conn, err := pool.Acquire(t.Context())
+		require.NoError(t, err)
+		defer conn.Release()
+		require.True(t, database.HasLimits(conn.Conn()))
+		test(t, db, store.New(pool), signal)
+	})
 }
 
-// The limits hold in the transaction, and do not stay on the connection.
+func TestTripCommits(t *testing.T) {
+	t.Parallel()
+	bothWays(t, func(t *testing.T, db *testdb.DB, s *store.Store, signal dbsqlc.ReceiveSignalParams) {
+		for range 3 { // the first makes the prepared statements
+			outcome, err := s.Trip().ReceiveSignal(t.Context(), signal)
+			require.NoError(t, err)
+			require.NotEmpty(t, outcome)
+		}
+		require.Equal(t, 3, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.account_signals"))
+	})
+}
+
+// The limits hold in the transaction, and it is READ COMMITTED, whatever the defaults of the database are.
 func TestTripHasTheLimits(t *testing.T) {
 	t.Parallel()
+	bothWays(t, func(t *testing.T, db *testdb.DB, s *store.Store, signal dbsqlc.ReceiveSignalParams) {
+		db.Exec(t, `
+			CREATE TABLE public.seen (statement text, lock text, idle text, isolation text);
+			CREATE FUNCTION public.look() RETURNS trigger LANGUAGE plpgsql AS $$
+			BEGIN
+				INSERT INTO public.seen SELECT current_setting('statement_timeout'), current_setting('lock_timeout'),
+					current_setting('idle_in_transaction_session_timeout'), current_setting('transaction_isolation');
+				RETURN NULL;
+			END $$;
+			CREATE TRIGGER look AFTER INSERT ON thaw.account_signals EXECUTE FUNCTION public.look();`)
+		_, err := s.Trip().ReceiveSignal(t.Context(), signal)
+		require.NoError(t, err)
+		require.Equal(t, "15s 5s 10s read committed",
+			testdb.Value[string](t, db, "SELECT concat_ws(' ', statement, lock, idle, isolation) FROM public.seen"))
+	})
+}
+
+// A transaction that sets its limits leaves none of them on the connection.
+func TestTripLeavesNoLimitsBehind(t *testing.T) {
+	t.Parallel()
 	db, s, signal := setup(t)
-	db.Exec(t, `
-		CREATE TABLE public.seen (statement text, lock text, idle text);
-		CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$
-		BEGIN
-			INSERT INTO public.seen SELECT current_setting('statement_timeout'), current_setting('lock_timeout'),
-				current_setting('idle_in_transaction_session_timeout');
-			RETURN NULL;
-		END $$;
-		CREATE TRIGGER look AFTER INSERT ON thaw.account_signals EXECUTE FUNCTION look();`)
 	_, err := s.Trip().ReceiveSignal(t.Context(), signal)
 	require.NoError(t, err)
-	require.Equal(t, "15s 5s 10s", testdb.Value[string](t, db, "SELECT concat_ws(' ', statement, lock, idle) FROM seen"))
 	require.Equal(t, "0", testdb.Value[string](t, db, "SELECT current_setting('lock_timeout')"))
 }
 
@@ -61,22 +95,23 @@ func TestTripThatFailsChangesNothing(t *testing.T) {
 	for name, deferred := range map[string]string{"in the query": "", "in the commit": "CONSTRAINT"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			db, s, signal := setup(t)
-			db.Exec(t, `
-				CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused' USING ERRCODE = 'check_violation'; END $$;
-				CREATE `+deferred+` TRIGGER refuse AFTER INSERT ON thaw.account_signals `+
-				map[bool]string{true: "DEFERRABLE INITIALLY DEFERRED"}[deferred != ""]+` FOR EACH ROW EXECUTE FUNCTION refuse();`)
-			for range 30 { // more often than the pool has connections
+			bothWays(t, func(t *testing.T, db *testdb.DB, s *store.Store, signal dbsqlc.ReceiveSignalParams) {
+				db.Exec(t, `
+					CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused' USING ERRCODE = 'check_violation'; END $$;
+					CREATE `+deferred+` TRIGGER refuse AFTER INSERT ON thaw.account_signals `+
+					map[bool]string{true: "DEFERRABLE INITIALLY DEFERRED"}[deferred != ""]+` FOR EACH ROW EXECUTE FUNCTION public.refuse();`)
+				for range 30 { // more often than the pool has connections
+					_, err := s.Trip().ReceiveSignal(t.Context(), signal)
+					var refused *pgconn.PgError
+					require.ErrorAs(t, err, &refused)
+					require.Equal(t, "23514", refused.Code)
+				}
+				require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.account_signals"))
+				db.Exec(t, "DROP TRIGGER refuse ON thaw.account_signals")
 				_, err := s.Trip().ReceiveSignal(t.Context(), signal)
-				var refused *pgconn.PgError
-				require.ErrorAs(t, err, &refused)
-				require.Equal(t, "23514", refused.Code)
-			}
-			require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.account_signals"))
-			db.Exec(t, "DROP TRIGGER refuse ON thaw.account_signals")
-			_, err := s.Trip().ReceiveSignal(t.Context(), signal)
-			require.NoError(t, err)
-			require.Equal(t, 1, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.account_signals"))
+				require.NoError(t, err)
+				require.Equal(t, 1, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.account_signals"))
+			})
 		})
 	}
 }
