@@ -159,11 +159,15 @@ func rounds(b benchmark, usual int) int {
 func measure(ctx context.Context, r *rig, b benchmark, rounds int, steps *steps) (result Result, err error) {
 	about := b.about()
 	steps.begin(about.Name + ": loading")
-	loaded, err := r.load(ctx, about.Name, b)
-	if err != nil {
+	loaded := "bench_" + strings.ReplaceAll(about.Name, "-", "_")
+	defer func() {
+		for _, name := range append(about.databases, loaded) {
+			err = errors.Join(err, r.drop(context.WithoutCancel(ctx), name))
+		}
+	}()
+	if err := r.fill(ctx, loaded, func(db *database) error { return b.load(ctx, r, db) }); err != nil {
 		return result, err
 	}
-	defer func() { err = errors.Join(err, r.drop(context.WithoutCancel(ctx), loaded)) }()
 
 	contenders := b.contenders(r)
 	notes := r.leftOut(b)

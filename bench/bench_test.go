@@ -66,17 +66,26 @@ func TestRunStopsWhenAsked(t *testing.T) {
 
 func TestStatementsOfALog(t *testing.T) {
 	t.Parallel()
-	sessions := statements(`2026-01-02 03:04:05.678 UTC [11] LOG:  statement: begin
+	sessions := statements(`2026-01-02 03:04:05.678 UTC [11] LOG:  statement: SELECT 1
+2026-01-02 03:04:05.678 UTC [11] LOG:  statement: BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = 5000
 2026-01-02 03:04:05.678 UTC [12] LOG:  execute stmtcache_1: SELECT FROM "thaw".river_job
-2026-01-02 03:04:05.679 UTC [11] LOG:  execute stmtcache_2: -- name: Sweep :one
+2026-01-02 03:04:05.679 UTC [11] LOG:  execute stmtcache_2: -- name: PlanWorkspaces :many
 	SELECT 1
-	FROM thaw.sweeps
+	FROM thaw.plan_workspaces()
 2026-01-02 03:04:05.679 UTC [11] DETAIL:  parameters: $1 = '1'
 2026-01-02 03:04:05.679 UTC [11] LOG:  statement: commit
+2026-01-02 03:04:05.679 UTC [11] LOG:  execute stmtcache_3: -- name: Sweep :one
+	SELECT 1
+2026-01-02 03:04:05.679 UTC [11] LOG:  execute stmtcache_4: -- name: JobsToDo :many
+	SELECT 1
+2026-01-02 03:04:05.679 UTC [11] LOG:  statement: BEGIN
+2026-01-02 03:04:05.679 UTC [11] LOG:  execute stmtcache_5: -- name: SweepsOfTheWeek :many
+	SELECT 1
+2026-01-02 03:04:05.679 UTC [11] LOG:  statement: COMMIT
 2026-01-02 03:04:05.679 UTC [11] LOG:  statement: SELECT 2
 `)
-	require.Len(t, sessions["11"], 4)
-	require.Contains(t, sessions["11"][1], "FROM thaw.sweeps")
-	require.Equal(t, 3, longestTransaction(sessions["11"]))
-	require.Zero(t, longestTransaction(sessions["12"]))
+	require.Len(t, sessions["11"], 10)
+	require.Contains(t, sessions["11"][2], "FROM thaw.plan_workspaces()")
+	require.Equal(t, 3+1, sweepStatements(sessions["11"]), "the transaction of the plan, and the query outside of one")
+	require.Zero(t, sweepStatements(sessions["12"]))
 }

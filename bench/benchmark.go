@@ -25,6 +25,8 @@ type About struct {
 	keeps bool
 	// maxRounds is how many rounds it has at most. 0: as many as asked for.
 	maxRounds int
+	// databases are the names of those that load makes beside the one that it is given. They are dropped with it.
+	databases []string
 	// withPeers says that other job queues take part, where they can.
 	withPeers bool
 }

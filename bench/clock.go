@@ -78,3 +78,44 @@ func (db *database) sweepNext(ctx context.Context) (tick, asked time.Time, err e
 	}
 	return tick, asked, err
 }
+
+// A swept tick, and how long after the call of its sweep the plan was committed, and the last of its passes.
+type swept struct {
+	tick             time.Time
+	planned, resumed time.Duration
+}
+
+// sweepTick has the next tick swept, and returns when its last pass is over. Without prospects to resume, the sweep is all of it.
+func (db *database) sweepTick(ctx context.Context, bell *bell, resumes bool) (s swept, err error) {
+	tick, asked, err := db.sweepNext(ctx)
+	if err != nil {
+		return s, err
+	}
+	s.tick = tick
+	if resumes {
+		planned, err := bell.waitTick(ctx, "plan", tick)
+		if err != nil {
+			return s, err
+		}
+		s.planned = planned.Sub(asked)
+	}
+	done, err := bell.waitTick(ctx, "sweep", tick)
+	if err != nil {
+		return s, err
+	}
+	s.resumed = done.Sub(asked)
+	if !resumes {
+		s.planned = s.resumed
+	}
+	return s, nil
+}
+
+// pauseOne pauses the first active prospect of each of the first accounts, as if it had waited for its account for an hour.
+func (db *database) pauseOne(ctx context.Context, accounts int) error {
+	return db.run(ctx, `
+		UPDATE thaw.enrollments AS e SET
+			status = 'paused', paused_reason = 'linkedin_account_disconnected', paused_at = thaw.now() - interval '1 hour'
+		WHERE e.id IN (
+			SELECT (SELECT min(one.id) FROM thaw.enrollments AS one WHERE one.account_id = a.id AND one.status = 'active')
+			FROM thaw.accounts AS a WHERE a.id <= $1)`, accounts)
+}

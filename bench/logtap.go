@@ -28,15 +28,16 @@ func (t *logTap) Write(p []byte) (int, error) {
 // logLag is how long the server may take to write its log down.
 const logLag = 500 * time.Millisecond
 
-// during returns what the server logs while do runs.
-func (t *logTap) during(ctx context.Context, do func() error) (string, error) {
-	t.set(true)
-	err := do()
+// start begins to keep what the server logs.
+func (t *logTap) start() { t.set(true) }
+
+// end returns what the server has logged since the start, and keeps nothing from now on.
+func (t *logTap) end(ctx context.Context) string {
 	select {
 	case <-ctx.Done():
 	case <-time.After(logLag):
 	}
-	return t.set(false), err
+	return t.set(false)
 }
 
 // set opens or closes the tap and returns what came out of it.

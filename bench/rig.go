@@ -108,19 +108,17 @@ func (r *rig) execute(ctx context.Context, statements ...string) error {
 	return nil
 }
 
-// load makes the database of a benchmark and returns its name.
-func (r *rig) load(ctx context.Context, name string, b benchmark) (string, error) {
-	name = "bench_" + strings.ReplaceAll(name, "-", "_")
-	err := r.copied(ctx, migrated, name, func(db *database) error {
+// fill makes a database for a benchmark: migrated, loaded by load, and at rest.
+func (r *rig) fill(ctx context.Context, name string, load func(*database) error) error {
+	return r.copied(ctx, migrated, name, func(db *database) error {
 		if err := db.nameTick(ctx); err != nil {
 			return err
 		}
-		if err := b.load(ctx, r, db); err != nil {
+		if err := load(db); err != nil {
 			return fmt.Errorf("loading: %w", err)
 		}
 		return db.settle(ctx, "VACUUM (ANALYZE)")
 	})
-	return name, err
 }
 
 // round gives do the database for one round: a copy of the loaded one, or that itself.

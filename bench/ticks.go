@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -35,22 +36,15 @@ func (t *ticks) about() About {
 		Metrics: []Metric{
 			{Name: "idle tick", Unit: Millis, Ratio: 1.2},
 			{Name: fmt.Sprintf("tick of %d", t.claimants), Unit: Millis, Ratio: 1.2},
-			{Name: "idle statements", Limit: 9}, memory,
+			idleStatements, memory,
 		},
-		keeps: true,
+		keeps:     true,
+		databases: []string{smallTicks},
 	}
 }
 
 func (t *ticks) load(ctx context.Context, r *rig, db *database) error {
-	if err := r.copied(ctx, migrated, smallTicks, func(small *database) error {
-		if err := small.nameTick(ctx); err != nil {
-			return err
-		}
-		if err := t.fill(ctx, small, t.rows/smaller); err != nil {
-			return err
-		}
-		return small.settle(ctx, "VACUUM (ANALYZE)")
-	}); err != nil {
+	if err := r.fill(ctx, smallTicks, func(small *database) error { return t.fill(ctx, small, t.rows/smaller) }); err != nil {
 		return err
 	}
 	return t.fill(ctx, db, t.rows)
@@ -127,40 +121,22 @@ func (t *ticks) sweep(ctx context.Context, r *rig, db *database) (sample, error)
 		return nil, err
 	}
 	count, err := t.statements(ctx, r, db)
-	got["idle statements"] = float64(count)
+	got[idleStatements.Name] = float64(count)
 	return got, err
 }
 
 // tick has the next tick swept, with so many accounts of which one prospect waits, and returns how long it took until the
-// plan was committed. It returns when all of them are awake again.
+// plan was committed. It returns when all of them are active again.
 func (t *ticks) tick(ctx context.Context, db *database, bell *bell, claimants int) (took time.Duration, err error) {
-	if err := db.run(ctx, `
-		UPDATE thaw.enrollments AS e SET
-			status = 'paused', paused_reason = 'linkedin_account_disconnected', paused_at = thaw.now() - interval '1 hour'
-		WHERE e.id IN (
-			SELECT (SELECT min(one.id) FROM thaw.enrollments AS one WHERE one.account_id = a.id AND one.status = 'active')
-			FROM thaw.accounts AS a WHERE a.id <= $1)`, claimants); err != nil {
+	if err := db.pauseOne(ctx, claimants); err != nil {
 		return 0, err
 	}
-	tick, began, err := db.sweepNext(ctx)
+	swept, err := db.sweepTick(ctx, bell, claimants > 0)
 	if err != nil {
 		return 0, err
 	}
-	var planned time.Time
-	if claimants > 0 {
-		if planned, err = bell.waitTick(ctx, "plan", tick); err != nil {
-			return 0, err
-		}
-	}
-	done, err := bell.waitTick(ctx, "sweep", tick)
-	if err != nil {
-		return 0, err
-	}
-	if claimants == 0 {
-		planned = done
-	}
-	return planned.Sub(began), db.expect(ctx, claimants, "prospects woken by the tick", `
-		SELECT s.resumed FROM thaw.sweeps AS s WHERE s.tick_at = $1 AND s.resumed = s.planned AND s.accounts_planned = $2`, tick, claimants)
+	return swept.planned, db.expect(ctx, claimants, "prospects resumed by the tick", `
+		SELECT s.resumed FROM thaw.sweeps AS s WHERE s.tick_at = $1 AND s.resumed = s.planned AND s.accounts_planned = $2`, swept.tick, claimants)
 }
 
 // statements counts what a process sends to the server to sweep an idle tick.
@@ -177,39 +153,53 @@ func (t *ticks) statements(ctx context.Context, r *rig, db *database) (count int
 			return nil, err
 		}
 		defer bell.close()
-		if _, err := t.tick(ctx, db, bell, 0); err != nil {
-			return nil, fmt.Errorf("warming up: %w", err)
-		}
-		log, err := r.log.during(ctx, func() error {
-			_, err := t.tick(ctx, db, bell, 0)
-			return err
-		})
-		for _, session := range statements(log) {
-			count = max(count, longestTransaction(session))
-		}
-		if err == nil && count == 0 {
-			err = fmt.Errorf("the log of the server has no statement of a sweep:\n%s", log)
-		}
+		// The first sweep of the process: an earlier one might still be removing jobs.
+		r.log.start()
+		_, err = t.tick(ctx, db, bell, 0)
 		return sample{}, err
 	})
+	// The sweep goes on after its commit. The process has waited for its end.
+	log := r.log.end(ctx)
+	for _, session := range statements(log) {
+		count += sweepStatements(session)
+	}
+	if err == nil && count == 0 {
+		err = fmt.Errorf("the log of the server has no statement of a sweep:\n%s", log)
+	}
 	return count, err
 }
 
-// longestTransaction counts the statements of the longest transaction of a session, BEGIN and COMMIT included, in which
-// anything of Thaw's was asked; the queue has a pool of its own.
-func longestTransaction(session []string) (longest int) {
-	began, ours := 0, false
-	for i, sql := range session {
-		switch word, _, _ := strings.Cut(strings.ToUpper(sql), ";"); word {
-		case "BEGIN":
-			began, ours = i, false
-		case "COMMIT":
-			if ours {
-				longest = max(longest, i-began+1)
-			}
+// idleStatements are all statements of a sweep that finds nothing to resume, BEGIN and COMMIT of its transactions included.
+var idleStatements = Metric{Name: "idle statements", Limit: 9}
+
+// sweepQueries are the queries of a sweep, by the names that stand before them.
+var sweepQueries = []string{
+	"OpenSweep", "DropTickJobs", "RequeueOverduePauses", "PlanPart", "PlanWorkspaces", "PlanAccounts", "BlockedCampaigns", "RecordPlan",
+	"Sweep",
+}
+
+// sweepStatements counts the statements of a session that belong to a sweep: those of all transactions in which it asks one of
+// its queries.
+func sweepStatements(session []string) (count int) {
+	size, inside, ours := 0, false, false
+	for _, sql := range session {
+		size++
+		switch word := strings.ToUpper(sql); {
+		case strings.HasPrefix(word, "BEGIN"):
+			size, inside, ours = 1, true, false
+			continue
+		case strings.HasPrefix(word, "COMMIT"), strings.HasPrefix(word, "ROLLBACK"):
+			inside = false
 		default:
-			ours = ours || strings.Contains(sql, "thaw.") && !strings.Contains(sql, "river_")
+			ours = ours || slices.ContainsFunc(sweepQueries, func(name string) bool { return strings.HasPrefix(sql, "-- name: "+name+" ") })
 		}
+		if inside {
+			continue
+		}
+		if ours {
+			count += size
+		}
+		size, ours = 0, false
 	}
-	return longest
+	return count
 }
