@@ -24,9 +24,10 @@ func TestRun(t *testing.T) {
 		Watch: Watch{Finished: func(r Result) { finished = append(finished, r.Name) }},
 	}, []benchmark{
 		&heal{name: "heal", rows: 2500, accounts: 1}, &jobs{accounts: 8, rows: 5, limit: patience}, &latency{warmUp: 5, signals: 20, rows: 3, limit: patience},
+		&incident{accounts: 100, rows: 4, accountCap: 5, fleetCap: 20},
 	})
 	require.NoError(t, err)
-	require.Equal(t, []string{"heal", "jobs", "latency"}, finished)
+	require.Equal(t, []string{"heal", "jobs", "latency", "incident"}, finished)
 	require.Equal(t, "on", setting(t, report.Environment, "fsync"))
 	for _, r := range report.Results {
 		ours := r.Lines[1]

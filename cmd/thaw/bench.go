@@ -12,7 +12,7 @@ import (
 
 type benchCmd struct {
 	Name   []string      `arg:"" optional:"" help:"Benchmarks to run: ${benchmarks}. Default: all of them."`
-	Scale  bench.Scale   `help:"How much work: full is what the targets are about and takes about an hour, small takes two minutes." enum:"small,full" default:"full"`
+	Scale  bench.Scale   `help:"How much work: full is what the targets are about and takes about 90 minutes, small takes a few minutes." enum:"small,full" default:"full"`
 	Rounds int           `help:"How often each contender does its work; 0 means 5, or 2 at small scale." default:"0" placeholder:"N"`
 	JSON   bool          `help:"Print JSON."`
 	Charts string        `help:"Write a chart of each benchmark, an SVG file, into this folder." placeholder:"DIR"`
