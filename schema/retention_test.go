@@ -66,7 +66,7 @@ func TestWhatIsTooOldIsRemoved(t *testing.T) {
 			INSERT INTO thaw.heals (target, cap, requested_by, requested_at, status, finished_at, left_over)
 			SELECT 'prospects', 1, 'support', at, 'done', at, 0
 			FROM ` + ages + `, LATERAL (SELECT thaw.now() - age * interval '1 day' AS at) AS moment ORDER BY age DESC;
-			INSERT INTO thaw.heal_enrollments (heal_id, enrollment_id) SELECT h.id, n FROM thaw.heals AS h, generate_series(1, 10) AS n`,
+			INSERT INTO thaw.heal_enrollments (heal_id, last_id, enrollment_ids) SELECT h.id, n, ARRAY[n] FROM thaw.heals AS h, generate_series(1, 10) AS n`,
 			"requested_at"},
 		"outbox": {`
 			INSERT INTO thaw.outbox (at, type, data)
@@ -205,7 +205,7 @@ func TestWhatIsStillOpenOutlivesItsAge(t *testing.T) {
 		VALUES (thaw.tick() - interval '2 hours', 1, 1, NULL), (thaw.tick() - interval '1 hour', 1, 1, thaw.now());
 		INSERT INTO thaw.grants (tick_at, account_id, workspace_id, planned) SELECT s.tick_at, 1, 1, 1 FROM thaw.sweeps AS s WHERE s.finished_at IS NULL;
 		SELECT thaw.heal('acme');
-		INSERT INTO thaw.heal_enrollments (heal_id, enrollment_id) VALUES (1, 1)`)
+		INSERT INTO thaw.heal_enrollments (heal_id, last_id, enrollment_ids) VALUES (1, 1, '{1}')`)
 	db.Advance(t, 500*days)
 	require.Equal(t, []string{"open"}, pruned(t, db, "sweeps", "CASE WHEN finished_at IS NULL THEN 'open' ELSE 'finished' END"))
 	for table, left := range map[string]int{"grants": 1, "heals": 1, "heal_enrollments": 1} {

@@ -66,6 +66,47 @@ func TestHealBatchesAreFullOverManySmallAccounts(t *testing.T) {
 	}
 }
 
+// A list is stored in rows of 200 prospects. Batches that end inside, at the end and beyond a row take every prospect once, however
+// the list was given, and the last full batch ends the heal.
+func TestHealTakesAListInRowsOfMany(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int32{150, 200, 450, 1000} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			t.Parallel()
+			f := setup(t)
+			ids := f.waiting(t, f.account(t, account{key: "a1"}), 450)
+			heal := testdb.Value[int64](t, f.DB, `
+				SELECT thaw.start_heal(NULL, NULL, (SELECT array_agg(id ORDER BY md5(id::text)) FROM unnest($1::bigint[] || $1) AS given (id)),
+					1000, false, 'a test')`, ids)
+			require.Equal(t, []int{200, 200, 50}, testdb.Column[int](t, f.DB, "SELECT cardinality(enrollment_ids) FROM thaw.heal_enrollments ORDER BY last_id"))
+			// A person stops one after the heal was started.
+			f.Exec(t, "UPDATE thaw.enrollments SET paused_reason = 'paused_by_user' WHERE id = $1", ids[300])
+			f.healBatch(t, heal, size)
+			var batches, resumed int32
+			for verdict := "more"; verdict == "more"; batches++ {
+				batch := f.healBatch(t, heal, size)
+				verdict, resumed = batch.Verdict, resumed+batch.Resumed
+			}
+			require.Equal(t, int32(449), resumed)
+			require.EqualValues(t, (450+size-1)/size, batches)
+			require.Equal(t, [3]int{449, 0, 0}, f.left(t, heal))
+			require.Equal(t, 449, testdb.Value[int](t, f.DB, "SELECT count(DISTINCT enrollment_id) FROM thaw.enrollment_events WHERE kind = 'resumed'"))
+		})
+	}
+}
+
+// What is left of a list is counted where some of it could not be resumed.
+func TestHealCountsWhatIsLeftOfAList(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	ids := f.waiting(t, f.account(t, account{key: "a1"}), 450)
+	heal := testdb.Value[int64](t, f.DB, "SELECT thaw.start_heal(NULL, NULL, $1, 310, false, 'a test')", ids)
+	for verdict := "more"; verdict == "more"; {
+		verdict = f.healBatch(t, heal, 100).Verdict
+	}
+	require.Equal(t, [3]int{310, 140, 0}, f.left(t, heal))
+}
+
 // A batch is taken back, as when its process or the server dies: the next attempt does the same rows, and none twice.
 func TestHealRepeatsABatchThatWasTakenBack(t *testing.T) {
 	t.Parallel()

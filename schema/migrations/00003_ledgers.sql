@@ -199,12 +199,17 @@ COMMENT ON COLUMN thaw.heals.skipped IS
 CREATE INDEX heals_tenant_idx ON thaw.heals (tenant_id, requested_at) WHERE tenant_id IS NOT NULL;
 CREATE UNIQUE INDEX heals_one_running_a_target_key ON thaw.heals (target) WHERE status = 'running';
 
+-- A list has hundreds of thousands of prospects, and a row for each would cost as much as to resume it. So a row has up to 200 of
+-- them, in ascending order: a row of that size lies in its page, and a batch reads the few rows that it needs.
 CREATE TABLE thaw.heal_enrollments (
-    heal_id       bigint NOT NULL REFERENCES thaw.heals (id) ON DELETE CASCADE,
-    enrollment_id bigint NOT NULL,
-    PRIMARY KEY (heal_id, enrollment_id)
+    heal_id        bigint NOT NULL REFERENCES thaw.heals (id) ON DELETE CASCADE,
+    -- The last one of enrollment_ids.
+    last_id        bigint NOT NULL,
+    enrollment_ids bigint[] NOT NULL,
+    PRIMARY KEY (heal_id, last_id)
 );
-COMMENT ON TABLE thaw.heal_enrollments IS 'The enrollments that a heal of listed prospects may wake.';
+COMMENT ON TABLE thaw.heal_enrollments IS
+    'The enrollments that a heal of listed prospects may resume: up to 200 per row, in ascending order.';
 
 CREATE TABLE thaw.enrollment_events (
     id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

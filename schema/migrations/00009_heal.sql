@@ -46,7 +46,8 @@ BEGIN
         UNION ALL
         SELECT e.account_id, e.campaign_id, count(*)
         FROM thaw.heal_enrollments AS listed
-        JOIN thaw.enrollments AS e ON e.id = listed.enrollment_id
+        CROSS JOIN LATERAL unnest(listed.enrollment_ids) AS chosen (id)
+        JOIN thaw.enrollments AS e ON e.id = chosen.id
         WHERE listed.heal_id = heal.id AND e.waits_for_account
         GROUP BY e.account_id, e.campaign_id
     )
@@ -74,12 +75,14 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Ends a heal, and says how many are left.
+-- Ends a heal, and says how many are left. Of a list that was resumed as far as the first batch found it nothing is, and the list
+-- is not read again.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.finish_heal(p_heal_id bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE thaw.heals AS h SET status = 'done', finished_at = thaw.now(), left_over = (
-        SELECT coalesce(sum(s.waiting), 0) FROM thaw.heal_scope(p_heal_id) AS s)
+    UPDATE thaw.heals AS h SET status = 'done', finished_at = thaw.now(), left_over = CASE
+        WHEN h.workspace_id IS NULL AND h.account_id IS NULL AND h.resumed = h.found THEN 0
+        ELSE (SELECT coalesce(sum(s.waiting), 0) FROM thaw.heal_scope(p_heal_id) AS s) END
     WHERE h.id = p_heal_id AND h.status = 'running';
 END;
 $$;
@@ -147,9 +150,12 @@ BEGIN
         RAISE EXCEPTION 'heal % is running on the same target', running
             USING ERRCODE = 'unique_violation', HINT = 'Wait until it is done, then start another for what is left.';
     END IF;
-    INSERT INTO thaw.heal_enrollments (heal_id, enrollment_id)
-    SELECT started, listed.id FROM unnest(p_enrollment_ids) AS listed (id)
-    ON CONFLICT DO NOTHING;
+    INSERT INTO thaw.heal_enrollments (heal_id, last_id, enrollment_ids)
+    SELECT started, max(listed.id), array_agg(listed.id ORDER BY listed.id)
+    FROM (
+        SELECT once.id, (row_number() OVER (ORDER BY once.id) - 1) / 200 AS part
+        FROM (SELECT DISTINCT given.id FROM unnest(p_enrollment_ids) AS given (id) WHERE given.id IS NOT NULL) AS once) AS listed
+    GROUP BY listed.part;
     PERFORM thaw.enqueue('heal', 'heal', 2::smallint, jsonb_build_object('heal_id', started), '0', B'11110101');
     RETURN started;
 END;
@@ -350,27 +356,35 @@ CREATE FUNCTION thaw.heal_next_listed(
     OUT places tid[], OUT source_ids bigint[], OUT campaign_ids bigint[], OUT target_ids bigint[], OUT at_end boolean
 ) LANGUAGE plpgsql AS $$
 DECLARE
-    last_id bigint;
-    listed  integer;
+    at_id bigint := coalesce(p_heal.at_enrollment_id, 0);
+    -- The next of the list, whether they still wait or not.
+    ids   bigint[];
 BEGIN
-    SELECT max(l.enrollment_id), count(*) INTO last_id, listed
+    SELECT array_agg(next.id ORDER BY next.id) INTO ids
     FROM (
-        SELECT listed.enrollment_id
-        FROM thaw.heal_enrollments AS listed
-        WHERE listed.heal_id = p_heal.id AND listed.enrollment_id > coalesce(p_heal.at_enrollment_id, 0)
-        ORDER BY listed.enrollment_id
-        LIMIT p_room) AS l;
-    at_end := listed < p_room;
+        SELECT given.id
+        FROM (
+            SELECT part.enrollment_ids
+            FROM thaw.heal_enrollments AS part
+            WHERE part.heal_id = p_heal.id AND part.last_id > at_id
+            ORDER BY part.last_id
+            LIMIT 2 + p_room / 200) AS listed
+        CROSS JOIN LATERAL unnest(listed.enrollment_ids) AS given (id)
+        WHERE given.id > at_id
+        ORDER BY given.id
+        LIMIT p_room) AS next;
+    p_heal.at_enrollment_id := coalesce(ids[cardinality(ids)], p_heal.at_enrollment_id);
+    at_end := NOT EXISTS (
+        SELECT FROM thaw.heal_enrollments AS part
+        WHERE part.heal_id = p_heal.id AND part.last_id > coalesce(p_heal.at_enrollment_id, 0));
     WITH chosen AS MATERIALIZED (
         SELECT e.ctid, e.id, e.account_id, e.campaign_id
-        FROM thaw.heal_enrollments AS listed
+        FROM unnest(ids) AS listed (id)
         CROSS JOIN LATERAL (
             SELECT one.ctid, one.id, one.account_id, one.campaign_id
             FROM thaw.enrollments AS one
-            WHERE one.id = listed.enrollment_id AND one.waits_for_account
+            WHERE one.id = listed.id AND one.waits_for_account
             LIMIT 1) AS e
-        WHERE listed.heal_id = p_heal.id
-            AND listed.enrollment_id > coalesce(p_heal.at_enrollment_id, 0) AND listed.enrollment_id <= last_id
     ), targets AS MATERIALIZED (
         SELECT source.id, (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = source.id) AS target_id
         FROM (SELECT DISTINCT chosen.account_id AS id FROM chosen OFFSET 0) AS source
@@ -382,13 +396,15 @@ BEGIN
             WHERE c.id = used.id AND thaw.lets_resume(c.status, c.waits_for_account)
             LIMIT 1) AS c
     )
-    SELECT coalesce(array_agg(chosen.ctid ORDER BY chosen.id), '{}'), array_agg(chosen.account_id ORDER BY chosen.id),
-        array_agg(chosen.campaign_id ORDER BY chosen.id), array_agg(targets.target_id ORDER BY chosen.id)
+    SELECT coalesce(array_agg(line.ctid), '{}'), array_agg(line.account_id), array_agg(line.campaign_id),
+        array_agg(line.target_id)
     INTO places, source_ids, campaign_ids, target_ids
-    FROM chosen
-    JOIN targets ON targets.id = chosen.account_id AND targets.target_id IS NOT NULL
-    JOIN campaigns ON campaigns.id = chosen.campaign_id;
-    p_heal.at_enrollment_id := coalesce(last_id, p_heal.at_enrollment_id);
+    FROM (
+        SELECT chosen.ctid, chosen.account_id, chosen.campaign_id, targets.target_id
+        FROM chosen
+        JOIN targets ON targets.id = chosen.account_id AND targets.target_id IS NOT NULL
+        JOIN campaigns ON campaigns.id = chosen.campaign_id
+        ORDER BY chosen.id) AS line;
 END;
 $$;
 -- +goose StatementEnd
@@ -502,10 +518,8 @@ BEGIN
             FROM unnest(targets) AS target (id) WHERE target.id NOT IN (SELECT locked.id FROM locked);
         END IF;
         is_safety_on := (SELECT safety.since IS NOT NULL FROM thaw.safety);
-        SELECT coalesce(array_agg(source.id) FILTER (WHERE source.now_id IS NULL OR source.is_blocked), '{}'),
-            coalesce(array_agg(source.id) FILTER (WHERE NOT source.is_blocked AND source.now_id <> source.target_id), '{}')
-        INTO off_sources, held_sources
-        FROM (
+        -- Materialized, so that the aggregates ask once for each account.
+        WITH source AS MATERIALIZED (
             SELECT one.id, one.target_id,
                 (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = one.id) AS now_id,
                 (SELECT thaw.block_reason(a, is_safety_on, heal.even_if_off OR w.auto_resume) IS NOT NULL
@@ -513,7 +527,11 @@ BEGIN
             FROM (
                 SELECT DISTINCT s.id, s.target_id FROM unnest(next.source_ids, next.target_ids) AS s (id, target_id)
                 OFFSET 0) AS one -- once an account, not once a row
-            WHERE one.target_id <> ALL (held_targets)) AS source;
+            WHERE one.target_id <> ALL (held_targets))
+        SELECT coalesce(array_agg(source.id) FILTER (WHERE source.now_id IS NULL OR source.is_blocked), '{}'),
+            coalesce(array_agg(source.id) FILTER (WHERE NOT source.is_blocked AND source.now_id <> source.target_id), '{}')
+        INTO off_sources, held_sources
+        FROM source;
 
         -- Lock the campaigns of those that are left, and start those that waited.
         SELECT array_agg(used.id ORDER BY used.id), array_agg(used.target_id ORDER BY used.id) INTO campaigns, targets
