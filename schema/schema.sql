@@ -1405,6 +1405,64 @@ BEGIN
     END IF;
 END;
 $$;
+CREATE TABLE thaw.river_job (
+    id bigint NOT NULL,
+    state thaw.river_job_state DEFAULT 'available'::thaw.river_job_state NOT NULL,
+    attempt smallint DEFAULT 0 NOT NULL,
+    max_attempts smallint DEFAULT 25 NOT NULL,
+    attempted_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    finalized_at timestamp with time zone,
+    scheduled_at timestamp with time zone DEFAULT now() NOT NULL,
+    priority smallint DEFAULT 1 NOT NULL,
+    args jsonb NOT NULL,
+    attempted_by text[],
+    errors jsonb[],
+    kind text NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    queue text DEFAULT 'default'::text NOT NULL,
+    tags character varying(255)[] DEFAULT '{}'::character varying[] NOT NULL,
+    unique_key bytea,
+    unique_states bit(8),
+    CONSTRAINT finalized_or_finalized_at_null CHECK ((((finalized_at IS NULL) AND (state <> ALL (ARRAY['cancelled'::thaw.river_job_state, 'completed'::thaw.river_job_state, 'discarded'::thaw.river_job_state]))) OR ((finalized_at IS NOT NULL) AND (state = ANY (ARRAY['cancelled'::thaw.river_job_state, 'completed'::thaw.river_job_state, 'discarded'::thaw.river_job_state]))))),
+    CONSTRAINT kind_length CHECK (((char_length(kind) > 0) AND (char_length(kind) < 128))),
+    CONSTRAINT max_attempts_is_positive CHECK ((max_attempts > 0)),
+    CONSTRAINT priority_in_range CHECK (((priority >= 1) AND (priority <= 4))),
+    CONSTRAINT queue_length CHECK (((char_length(queue) > 0) AND (char_length(queue) < 128)))
+);
+CREATE FUNCTION thaw.fetch_jobs(p_queue text, p_client_id text, p_size integer, p_max_attempted_by integer, p_reach interval) RETURNS SETOF thaw.river_job
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN QUERY
+    WITH next AS MATERIALIZED (
+        SELECT due.id
+        FROM generate_series(1, 4) AS by (priority)
+        CROSS JOIN LATERAL (
+            SELECT job.id
+            FROM "thaw".river_job AS job
+            WHERE job.state = 'available' AND job.queue = p_queue AND job.priority = by.priority
+                AND job.scheduled_at BETWEEN pg_catalog.now() - p_reach AND pg_catalog.now()
+            ORDER BY job.scheduled_at, job.id
+            LIMIT p_size
+            FOR UPDATE SKIP LOCKED) AS due
+        LIMIT p_size
+    )
+    UPDATE "thaw".river_job AS job SET
+        state = 'running', attempt = job.attempt + 1, attempted_at = pg_catalog.now(),
+        -- The last p_max_attempted_by are kept.
+        attempted_by = array_append(CASE
+            WHEN cardinality(job.attempted_by) >= p_max_attempted_by
+            THEN job.attempted_by[cardinality(job.attempted_by) + 2 - p_max_attempted_by:]
+            ELSE job.attempted_by END, p_client_id)
+    FROM next
+    WHERE job.id = next.id
+    RETURNING job.*;
+END;
+$$;
 CREATE FUNCTION thaw.finish_heal(p_heal_id bigint) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2169,31 +2227,6 @@ CREATE FUNCTION thaw.river_job_state_in_bitmask(bitmask bit, state thaw.river_jo
         ELSE 0
     END = 1;
 $$;
-CREATE TABLE thaw.river_job (
-    id bigint NOT NULL,
-    state thaw.river_job_state DEFAULT 'available'::thaw.river_job_state NOT NULL,
-    attempt smallint DEFAULT 0 NOT NULL,
-    max_attempts smallint DEFAULT 25 NOT NULL,
-    attempted_at timestamp with time zone,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    finalized_at timestamp with time zone,
-    scheduled_at timestamp with time zone DEFAULT now() NOT NULL,
-    priority smallint DEFAULT 1 NOT NULL,
-    args jsonb NOT NULL,
-    attempted_by text[],
-    errors jsonb[],
-    kind text NOT NULL,
-    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
-    queue text DEFAULT 'default'::text NOT NULL,
-    tags character varying(255)[] DEFAULT '{}'::character varying[] NOT NULL,
-    unique_key bytea,
-    unique_states bit(8),
-    CONSTRAINT finalized_or_finalized_at_null CHECK ((((finalized_at IS NULL) AND (state <> ALL (ARRAY['cancelled'::thaw.river_job_state, 'completed'::thaw.river_job_state, 'discarded'::thaw.river_job_state]))) OR ((finalized_at IS NOT NULL) AND (state = ANY (ARRAY['cancelled'::thaw.river_job_state, 'completed'::thaw.river_job_state, 'discarded'::thaw.river_job_state]))))),
-    CONSTRAINT kind_length CHECK (((char_length(kind) > 0) AND (char_length(kind) < 128))),
-    CONSTRAINT max_attempts_is_positive CHECK ((max_attempts > 0)),
-    CONSTRAINT priority_in_range CHECK (((priority >= 1) AND (priority <= 4))),
-    CONSTRAINT queue_length CHECK (((char_length(queue) > 0) AND (char_length(queue) < 128)))
-);
 CREATE FUNCTION thaw.is_enqueued(p_kind text, p_args jsonb) RETURNS boolean
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -2532,6 +2565,20 @@ BEGIN
     END IF;
 END;
 $$;
+CREATE FUNCTION thaw.oldest_jobs(p_queues text[]) RETURNS TABLE(queue text, waited interval)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT wanted.queue,
+     (now() - min(oldest.scheduled_at))
+    FROM ((unnest(oldest_jobs.p_queues) wanted(queue)
+      CROSS JOIN generate_series(1, 4) by(priority))
+      CROSS JOIN LATERAL ( SELECT job.scheduled_at
+            FROM thaw.river_job job
+           WHERE ((job.state = 'available'::thaw.river_job_state) AND (job.queue = wanted.queue) AND (job.priority = by.priority) AND (job.scheduled_at <= now()))
+           ORDER BY job.scheduled_at
+          LIMIT 1) oldest)
+   GROUP BY wanted.queue;
+END;
 CREATE FUNCTION thaw.pause_account(account text, why text, decided_by text DEFAULT CURRENT_USER, provider text DEFAULT 'linkedin'::text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4084,8 +4131,12 @@ CREATE FUNCTION thaw.waiting_queues(p_queues text[]) RETURNS TABLE(queue text, w
  SELECT wanted.queue,
          CASE
              WHEN (EXISTS ( SELECT
-                FROM thaw.river_job run
-               WHERE ((run.state = 'running'::thaw.river_job_state) AND (run.queue = wanted.queue)))) THEN (now() - min(oldest.scheduled_at))
+                FROM (generate_series(1, 4) run_by(priority)
+                  CROSS JOIN LATERAL ( SELECT
+                        FROM thaw.river_job run
+                       WHERE ((run.state = 'running'::thaw.river_job_state) AND (run.queue = wanted.queue) AND (run.priority = run_by.priority) AND (run.scheduled_at > (now() - '00:01:00'::interval)))
+                       ORDER BY run.scheduled_at DESC
+                      LIMIT 1) running))) THEN (now() - min(oldest.scheduled_at))
              ELSE '00:00:00'::interval
          END AS "case"
     FROM ((unnest(waiting_queues.p_queues) wanted(queue)

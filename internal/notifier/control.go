@@ -50,6 +50,7 @@ func (n *Notifier) control(ctx context.Context) {
 				jobIDs = append(jobIDs, a.JobID)
 			}
 		}
+		began := time.Now()
 		var requested []dbsqlc.RequestedControlsRow
 		err := n.query(ctx, func(ctx context.Context) (err error) {
 			requested, err = n.queries.RequestedControls(ctx, dbsqlc.RequestedControlsParams{ClientID: n.c.ClientID, JobIds: jobIDs})
@@ -73,7 +74,7 @@ func (n *Notifier) control(ctx context.Context) {
 				n.forged.log(ctx, n.c.Logger, a)
 			}
 		}
-		pause(ctx, controlAtMost)
+		pause(ctx, paceOf(time.Since(began), controlAtMost, lookBackAtMost))
 	}
 }
 

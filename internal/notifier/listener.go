@@ -19,7 +19,8 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// Driver returns River's driver with the notifier in the place of its listener.
+// Driver returns River's driver with the notifier in the place of its listener, and with a fetch that does not walk over the
+// jobs that are done.
 func (n *Notifier) Driver() riverdriver.Driver[pgx.Tx] {
 	return &driver{Driver: riverpgxv5.New(n.c.Pool), notifier: n}
 }
@@ -105,7 +106,7 @@ func (n *Notifier) session(ctx context.Context) (listened bool, err error) {
 	}
 	defer func() {
 		// Also at an orderly end the row in thaw.workers stays: a job that did not come to its end in time is handed out again.
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), queryWithin)
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerWithin)
 		defer cancel()
 		_ = conn.Close(closing)
 	}()

@@ -7,7 +7,8 @@
 //   - The process that has committed a job calls [Notifier.Wake]. Its own workers fetch at once, without a round trip; other
 //     processes are told by a notification of its own, at most one per [notifyEvery], which does not wait for the disk.
 //   - Jobs that SQL callers insert are found by a look at the queue's index each [lookEvery], for all queues in one query.
-//   - River's own fetch, once a second, finds what all of this has missed.
+//   - A look back, once a second, finds what fell due long before it could be seen.
+//   - A fetch of each queue, once a second, finds what all of this has missed.
 //
 // River listens through a driver; [Notifier.Driver] is one whose listener is this package. Three topics come to it:
 //
@@ -21,6 +22,9 @@
 //
 // The same connection holds the advisory lock by which the other processes see that this one is alive (thaw.register_worker).
 // Each process looks once a second whether the lock of another is gone, and makes that one's jobs available again.
+//
+// An old snapshot (a dump, an idle transaction) keeps an entry of every job that is done in the index of River's fetch, which
+// begins at the oldest. So [Notifier.Driver] has a fetch of its own, which begins where the last one left nothing (fetch.go).
 //
 // With PollOnly there is no such connection, because a connection pooler in transaction mode gives none: the looks do all of
 // the work, and jobs of a process that is gone wait for River's rescue.
@@ -58,11 +62,12 @@ const (
 	// controlEvery is how often the tables are asked what should be paused or cancelled, without a notification.
 	controlEvery = 2 * time.Second
 	// controlAtMost is how often they are asked because of notifications: a flood of forged ones costs no more than that.
+	// An answer that takes long, because an old snapshot keeps dead entries in the index, takes no more than 5 % of the time.
 	controlAtMost = 50 * time.Millisecond
 	// requeueEvery is how often a process looks for the jobs of processes that are gone.
 	requeueEvery = time.Second
-	// queryWithin bounds each query of this package. A connection that a firewall has forgotten never answers.
-	queryWithin = 5 * time.Second
+	// answerWithin bounds each query of this package but the look back. A connection that a firewall has forgotten never answers.
+	answerWithin = 5 * time.Second
 	// maxPending bounds the notifications that River has not taken yet. Those for inserts are at most one per queue.
 	maxPending = 1000
 )
@@ -90,6 +95,7 @@ type Notifier struct {
 	c       Config
 	lag     atomic.Int64
 	queries *dbsqlc.Queries
+	fronts  fronts
 
 	mu      sync.Mutex
 	pending []*riverdriver.Notification // for River, the oldest first
@@ -105,6 +111,7 @@ type Notifier struct {
 func New(c Config) *Notifier {
 	return &Notifier{
 		c: c, queries: dbsqlc.New(c.Pool), queued: map[string]bool{}, tell: map[string]bool{},
+		fronts:  fronts{since: map[string]time.Time{}},
 		arrived: make(chan struct{}, 1), telling: make(chan struct{}, 1), asking: make(chan struct{}, 1),
 	}
 }
@@ -175,6 +182,7 @@ func (n *Notifier) Run(ctx context.Context) {
 		run(n.look)
 	}
 	if n.c.ClientID != "" {
+		run(n.lookBack)
 		run(n.control)
 		run(n.requeue)
 		if !n.c.PollOnly {
@@ -265,10 +273,13 @@ func (n *Notifier) requeue(ctx context.Context) {
 
 // query runs one query with a deadline.
 func (n *Notifier) query(ctx context.Context, do func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, queryWithin)
+	return n.queryWithin(ctx, answerWithin, do)
+}
+
+func (n *Notifier) queryWithin(ctx context.Context, atMost time.Duration, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, atMost)
 	defer cancel()
-	err := do(ctx)
-	return err
+	return do(ctx)
 }
 
 // insert is the payload of a notification that wakes a queue. River's has no From.

@@ -30,6 +30,35 @@ func (q *Queries) NotifyQueues(ctx context.Context, arg NotifyQueuesParams) erro
 	return err
 }
 
+const oldestJobs = `-- name: OldestJobs :many
+SELECT q.queue::text AS queue, q.waited::interval AS waited FROM thaw.oldest_jobs($1::text[]) AS q
+`
+
+type OldestJobsRow struct {
+	Queue  string
+	Waited time.Duration
+}
+
+func (q *Queries) OldestJobs(ctx context.Context, queues []string) ([]OldestJobsRow, error) {
+	rows, err := q.db.Query(ctx, oldestJobs, queues)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []OldestJobsRow
+	for rows.Next() {
+		var i OldestJobsRow
+		if err := rows.Scan(&i.Queue, &i.Waited); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const registerWorker = `-- name: RegisterWorker :exec
 SELECT thaw.register_worker($1::text)
 `

@@ -8,6 +8,9 @@ FROM settings, unnest(sqlc.arg(queues)::text[]) AS wanted (queue);
 -- name: WaitingQueues :many
 SELECT q.queue::text AS queue, q.waited::interval AS waited FROM thaw.waiting_queues(sqlc.arg(queues)::text[]) AS q;
 
+-- name: OldestJobs :many
+SELECT q.queue::text AS queue, q.waited::interval AS waited FROM thaw.oldest_jobs(sqlc.arg(queues)::text[]) AS q;
+
 -- name: RequestedControls :many
 SELECT c.action::text AS action, c.queue::text AS queue, c.job_id::bigint AS job_id FROM thaw.requested_controls(sqlc.arg(client_id)::text, sqlc.arg(job_ids)::bigint[]) AS c;
 
