@@ -246,7 +246,6 @@ func TestFoldingWaitsForStragglers(t *testing.T) {
 	}
 	require.NoError(t, straggler.Commit(t.Context()))
 	require.Empty(t, wrongCounts(t, db.Pool))
-	// Transactions of other databases count too, and those of other tests can be long.
 	require.Eventually(t, func() bool {
 		fold()
 		return testdb.Value[int](t, db, "SELECT folded_to FROM thaw.count_state") >= own
@@ -259,6 +258,37 @@ func TestFoldingWaitsForStragglers(t *testing.T) {
 	db.Exec(t, "UPDATE thaw.count_state SET mark_xmax = '1000000000', mark_id = 5; ALTER SEQUENCE thaw.paused_deltas_id_seq RESTART; SELECT thaw.fold_counts()")
 	pauseOne(14)
 	fold()
+	require.Empty(t, wrongCounts(t, db.Pool))
+}
+
+// A transaction that has written something else and is left open keeps nobody from passing over the folded deltas.
+func TestFoldingDoesNotWaitForOtherTransactions(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	db.Exec(t, countedFleet)
+	forgotten, err := db.Pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer forgotten.Rollback(t.Context())
+	_, err = forgotten.Exec(t.Context(), "INSERT INTO thaw.workspaces (key) VALUES ('forgotten')")
+	require.NoError(t, err)
+	db.Exec(t, "UPDATE thaw.enrollments SET status = 'paused', paused_reason = 'paused_by_user', paused_at = now() WHERE id = 2")
+	last := testdb.Value[int](t, db, "SELECT last_value FROM thaw.paused_deltas_id_seq")
+	require.Eventually(t, func() bool {
+		db.Exec(t, "SELECT thaw.fold_counts()")
+		return testdb.Value[int](t, db, "SELECT folded_to FROM thaw.count_state") >= last
+	}, time.Minute, 10*time.Millisecond)
+	require.Empty(t, wrongCounts(t, db.Pool))
+
+	// It counts from the moment on in which it writes a delta.
+	_, err = forgotten.Exec(t.Context(), "UPDATE thaw.enrollments SET status = 'paused', paused_reason = 'paused_by_user', paused_at = now() WHERE id = 4")
+	require.NoError(t, err)
+	own := testdb.Value[int](t, db, "SELECT last_value FROM thaw.paused_deltas_id_seq")
+	for id := 6; id < 12; id += 2 {
+		db.Exec(t, fmt.Sprintf("UPDATE thaw.enrollments SET status = 'paused', paused_reason = 'paused_by_user', paused_at = now() WHERE id = %d", id))
+		db.Exec(t, "SELECT thaw.fold_counts()")
+		require.Less(t, testdb.Value[int](t, db, "SELECT folded_to FROM thaw.count_state"), own)
+	}
+	require.NoError(t, forgotten.Commit(t.Context()))
 	require.Empty(t, wrongCounts(t, db.Pool))
 }
 

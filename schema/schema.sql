@@ -1150,6 +1150,28 @@ BEGIN
     RETURN given;
 END;
 $$;
+CREATE FUNCTION thaw.deltas_settled(p_xmax xid8) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    -- Transaction ids in pg_locks have 32 bits; they are less than half of that away from the next one.
+    next bigint := pg_snapshot_xmax(pg_current_snapshot())::text::bigint;
+BEGIN
+    RETURN NOT EXISTS (
+        WITH locks AS MATERIALIZED (SELECT l.* FROM pg_catalog.pg_locks AS l)
+        SELECT FROM locks AS writer
+        LEFT JOIN locks AS own
+            ON own.virtualtransaction = writer.virtualtransaction AND own.locktype = 'transactionid' AND own.mode = 'ExclusiveLock'
+        WHERE writer.locktype = 'relation' AND writer.relation = 'thaw.paused_deltas'::regclass
+            AND writer.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database())
+            AND writer.mode = 'RowExclusiveLock' AND writer.granted
+            AND writer.pid IS DISTINCT FROM pg_backend_pid()
+            AND (own.transactionid IS NULL
+                OR next + (own.transactionid::text::bigint - next % 4294967296 + 6442450944) % 4294967296 - 2147483648
+                    < p_xmax::text::bigint));
+END;
+$$;
 CREATE FUNCTION thaw.draw_id() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1537,7 +1559,7 @@ BEGIN
         state.mark_id := 0;
     END IF;
     -- Before the deltas are looked at: what has ended by now is seen by the statement below.
-    IF pg_snapshot_xmin(pg_current_snapshot()) >= state.mark_xmax THEN
+    IF thaw.deltas_settled(state.mark_xmax) THEN
         settled := state.mark_id;
     END IF;
     WITH gone AS (

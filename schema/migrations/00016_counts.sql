@@ -57,8 +57,9 @@ COMMENT ON TABLE thaw.paused_deltas IS 'Changes of what is paused that are not y
 --
 -- Every delta up to folded_to is folded and no more can appear there, so that readers and folders begin behind it. Without that
 -- they would walk over the folded rows that an old snapshot keeps, more of them each minute. Ids are drawn in one order and
--- committed in another: an id is safe to skip when all transactions that were running when it was seen have ended. mark_id was
--- seen when mark_xmax was the next transaction id.
+-- committed in another: an id is safe to skip when all transactions that had drawn one when it was seen have ended. mark_id was
+-- seen when mark_xmax was the next transaction id. A transaction that has written something else and been forgotten does not
+-- count (thaw.deltas_settled).
 CREATE TABLE thaw.count_state (
     only_row     boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     folded_to    bigint NOT NULL DEFAULT 0,
@@ -209,6 +210,31 @@ CREATE TRIGGER enrollments_count_delete_set AFTER DELETE ON thaw.enrollments
 CREATE TRIGGER enrollments_count_truncate BEFORE TRUNCATE ON thaw.enrollments
     FOR EACH STATEMENT EXECUTE FUNCTION thaw.enrollments_count_truncate();
 
+-- Whether all transactions before p_xmax that may have written deltas have ended. Who has drawn an id holds the table's lock until
+-- its transaction ends, also a prepared one; it is let go after what the transaction wrote can be seen. One that holds the lock and has
+-- no transaction id yet may have drawn an id of any time. The transaction that asks sees its own.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.deltas_settled(p_xmax xid8) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    -- Transaction ids in pg_locks have 32 bits; they are less than half of that away from the next one.
+    next bigint := pg_snapshot_xmax(pg_current_snapshot())::text::bigint;
+BEGIN
+    RETURN NOT EXISTS (
+        WITH locks AS MATERIALIZED (SELECT l.* FROM pg_catalog.pg_locks AS l)
+        SELECT FROM locks AS writer
+        LEFT JOIN locks AS own
+            ON own.virtualtransaction = writer.virtualtransaction AND own.locktype = 'transactionid' AND own.mode = 'ExclusiveLock'
+        WHERE writer.locktype = 'relation' AND writer.relation = 'thaw.paused_deltas'::regclass
+            AND writer.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database())
+            AND writer.mode = 'RowExclusiveLock' AND writer.granted
+            AND writer.pid IS DISTINCT FROM pg_backend_pid()
+            AND (own.transactionid IS NULL
+                OR next + (own.transactionid::text::bigint - next % 4294967296 + 6442450944) % 4294967296 - 2147483648
+                    < p_xmax::text::bigint));
+END;
+$$;
+-- +goose StatementEnd
+
 -- Adds at most p_size deltas to the counts and returns how many; 0: there is none, or another process folds at this moment. The
 -- job "watch" calls it.
 -- +goose StatementBegin
@@ -237,7 +263,7 @@ BEGIN
         state.mark_id := 0;
     END IF;
     -- Before the deltas are looked at: what has ended by now is seen by the statement below.
-    IF pg_snapshot_xmin(pg_current_snapshot()) >= state.mark_xmax THEN
+    IF thaw.deltas_settled(state.mark_xmax) THEN
         settled := state.mark_id;
     END IF;
 
@@ -785,7 +811,8 @@ GROUP BY e.account_id, e.campaign_id, e.paused_reason, e.waits_for_account;
 SELECT thaw.fold_counts(2147483647);
 
 REVOKE ALL ON FUNCTION thaw.enrollments_count_row(), thaw.enrollments_count_update(), thaw.enrollments_count_insert(),
-    thaw.enrollments_count_delete(), thaw.enrollments_count_truncate(), thaw.fold_counts(integer), thaw.recount(integer, integer),
+    thaw.enrollments_count_delete(), thaw.enrollments_count_truncate(), thaw.deltas_settled(xid8), thaw.fold_counts(integer),
+    thaw.recount(integer, integer),
     thaw.claimants(timestamptz), thaw.plan_workspaces(timestamptz, integer, bigint, bigint),
     thaw.plan_accounts(timestamptz, bigint[], integer[], bigint, bigint), thaw.plan_part(timestamptz, integer),
     thaw.blocked_campaigns(bigint, integer, integer), thaw.close_ticks(timestamptz),
@@ -812,6 +839,7 @@ DROP VIEW thaw.resumable_parts;
 DROP VIEW thaw.open_parts;
 DROP FUNCTION thaw.recount(integer, integer);
 DROP FUNCTION thaw.fold_counts(integer);
+DROP FUNCTION thaw.deltas_settled(xid8);
 DROP TRIGGER enrollments_count_truncate ON thaw.enrollments;
 DROP TRIGGER enrollments_count_delete_set ON thaw.enrollments;
 DROP TRIGGER enrollments_count_delete_row ON thaw.enrollments;
