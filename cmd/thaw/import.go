@@ -17,7 +17,7 @@ type importCmd struct {
 }
 
 func (importCmd) Help() string {
-	return "All of the file is loaded, or nothing. Loading it again changes only what is different. What a person paused, what the provider restricted, and what was resumed since stays as it is.\n\nExample:\n  thaw import fleet.csv\n\n" +
+	return "The whole file is checked first: if anything is wrong with it, nothing is loaded. It is loaded in parts, so that signals hardly wait; if an import is interrupted, load the same file again. Loading a file again changes only what is different. What a person paused, what the provider restricted, and what was resumed since stays as it is.\n\nExample:\n  thaw import fleet.csv\n\n" +
 		"Columns: workspace, account, member, account_status, campaign, campaign_status, campaign_paused_reason, prospect_url, status, paused_reason, paused_at, step, next_action_at."
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -259,7 +260,8 @@ func TestImportThatIsCancelledLeavesNothing(t *testing.T) {
 	requireEmpty(t, db)
 }
 
-func TestImportThatIsCancelledWhileItWaitsForALockLeavesNothing(t *testing.T) {
+// What was committed stays, the slice that waits is taken back, and the same file again does the rest.
+func TestImportThatIsCancelledIsCompletedByTheSameFile(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	load(t, db, file(plain))
@@ -267,20 +269,101 @@ func TestImportThatIsCancelledWhileItWaitsForALockLeavesNothing(t *testing.T) {
 	defer cancel()
 	holder, err := db.Pool.Begin(t.Context())
 	require.NoError(t, err)
-	defer func() { require.NoError(t, holder.Rollback(context.WithoutCancel(t.Context()))) }()
+	defer func() { _ = holder.Rollback(context.WithoutCancel(t.Context())) }()
 	_, err = holder.Exec(t.Context(), "SELECT FROM thaw.accounts FOR NO KEY UPDATE")
 	require.NoError(t, err)
 
+	content := file(waiting(prospect("ada")), fields{"account": "new", "prospect_url": prospect("eve")})
 	done := make(chan error, 1)
 	go func() {
-		_, err := importer.Import(ctx, db.Pool, strings.NewReader(file(waiting(prospect("ada")), fields{"account": "new", "prospect_url": prospect("eve")})), importer.Options{})
+		_, err := importer.Import(ctx, db.Pool, strings.NewReader(content), importer.Options{})
 		done <- err
 	}()
 	waitUntilBlocked(t, db)
 	cancel()
-	require.ErrorIs(t, <-done, context.Canceled)
+	err = <-done
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorContains(t, err, "0 of 2 rows are loaded: import the same file again to load the rest")
 	require.Equal(t, []string{"active"}, testdb.Column[string](t, db, "SELECT status::text FROM thaw.enrollments"))
-	require.Equal(t, []string{"seat-1"}, testdb.Column[string](t, db, "SELECT provider_account_id FROM thaw.accounts"))
+
+	require.NoError(t, holder.Rollback(t.Context()))
+	result := load(t, db, content)
+	require.EqualValues(t, 1, result.Updated)
+	require.EqualValues(t, 1, result.Inserted)
+	// The new account is a sibling of a known one: it was not connected before its rows were there.
+	require.Equal(t, []string{"new connected t", "seat-1 connected t"}, testdb.Column[string](t, db,
+		"SELECT concat_ws(' ', provider_account_id, status, connected_at IS NOT NULL) FROM thaw.accounts ORDER BY 1"))
+}
+
+// An import of many slices holds an account for one of them: a signal between two slices does not wait for the others. A pause that was
+// over before the last rows of its account came is asked for again.
+func TestSignalsDoNotWaitForAnImport(t *testing.T) {
+	t.Parallel()
+	const accounts, rows = 40, 12_000
+	db := testdb.New(t)
+	lines := make([]fields, 0, rows+1)
+	for i := range rows {
+		// The first account has the greatest id: the slice that waits below has not come to it yet.
+		account := "z"
+		if i*accounts/rows > 0 {
+			account = fmt.Sprint("seat-", i*accounts/rows)
+		}
+		lines = append(lines, fields{"account": account, "member": "", "prospect_url": prospect(fmt.Sprint("p", i))})
+	}
+	load(t, db, file(lines[0], lines[rows-1]))
+	lines = append(lines, lines[0].with("prospect_url", prospect("late")))
+
+	holder, err := db.Pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer func() { _ = holder.Rollback(context.WithoutCancel(t.Context())) }()
+	_, err = holder.Exec(t.Context(), "SELECT FROM thaw.accounts WHERE provider_account_id = $1 FOR NO KEY UPDATE", fmt.Sprint("seat-", accounts-1))
+	require.NoError(t, err)
+	done := make(chan error, 1)
+	go func() {
+		_, err := importer.Import(t.Context(), db.Pool, strings.NewReader(file(lines...)), importer.Options{})
+		done <- err
+	}()
+	waitUntilBlocked(t, db)
+	require.Greater(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.enrollments"), 1000, "slices are committed")
+	db.Exec(t, "SET lock_timeout = '2s'; SELECT thaw.signal('linkedin', 'z', 'disconnected')")
+	db.Exec(t, `SELECT thaw.pause_batch(a.id, 1000, s.id, NULL, 1)
+		FROM thaw.accounts AS a JOIN thaw.account_signals AS s ON s.account_id = a.id WHERE a.provider_account_id = 'z'`)
+	require.Equal(t, rows/accounts, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.enrollments WHERE status = 'paused'"))
+
+	require.NoError(t, holder.Rollback(t.Context()))
+	require.NoError(t, <-done)
+	require.Equal(t, rows+1, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.enrollments"))
+	require.Equal(t, []string{"late"}, testdb.Column[string](t, db, `
+		SELECT substr(e.prospect_url, 29) FROM thaw.enrollments AS e JOIN thaw.accounts AS a ON a.id = e.account_id
+		WHERE a.provider_account_id = 'z' AND e.status = 'active'`))
+	// The file is older than the signal, and the next tick starts the pause again.
+	require.Equal(t, "disconnected", testdb.Value[string](t, db, "SELECT status::text FROM thaw.accounts WHERE pause_after IS NOT NULL"))
+}
+
+// Prospects that wait could be resumed through a new account of the same person. It is connected only when the file has said of
+// all of them how they are.
+func TestNothingIsResumedByHalfAnImport(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	load(t, db, file(waiting(prospect("ada")).with("account_status", "disconnected")))
+	holder, err := db.Pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer func() { _ = holder.Rollback(context.WithoutCancel(t.Context())) }()
+	_, err = holder.Exec(t.Context(), "SELECT FROM thaw.accounts FOR NO KEY UPDATE")
+	require.NoError(t, err)
+	done := make(chan error, 1)
+	go func() {
+		_, err := importer.Import(t.Context(), db.Pool, strings.NewReader(file(
+			waiting(prospect("ada")).with("account_status", "disconnected").with("paused_reason", "paused_by_user"),
+			fields{"account": "new", "prospect_url": prospect("eve")})), importer.Options{})
+		done <- err
+	}()
+	waitUntilBlocked(t, db)
+	require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.wake_targets"))
+	require.NoError(t, holder.Rollback(t.Context()))
+	require.NoError(t, <-done)
+	require.Equal(t, "paused paused_by_user", statusOf(t, db, "ada"))
+	require.Equal(t, "connected", testdb.Value[string](t, db, "SELECT status::text FROM thaw.accounts WHERE provider_account_id = 'new'"))
 }
 
 func TestImportNamesAnInputThatBreaks(t *testing.T) {

@@ -6,7 +6,12 @@
 // finds what it loaded. Only a signal that came before its account is applied as ever when the account is inserted.
 //
 // Rows are checked one by one while they are streamed into a temporary table; what concerns several rows, or what the
-// database knows already, is checked there. Then a few set-based statements (sql/) move them. All of it is one transaction.
+// database knows already, is checked there. A file with a problem changes nothing.
+//
+// Then the rows are moved in slices, each in a transaction of its own (load.go), so that an account is locked for the time of a slice
+// and signals for it hardly wait. What stops comes before the rows, what starts comes after them: no pass in between resumes a prospect
+// of which the file says that it is stopped. An import that is interrupted leaves the slices that it has committed; the
+// same file again does the rest (docs/decisions/0028).
 package importer
 
 import (
@@ -60,25 +65,29 @@ type Result struct {
 	Seconds float64 `json:"seconds"`
 }
 
-// Import reads a CSV file with a header line of [Columns] from r and brings the database to what it says, all of it or
-// nothing. What is wrong with the file is returned as [Problems]. Memory stays bounded, however long the file is.
+// Import reads a CSV file with a header line of [Columns] from r and brings the database to what it says. What is wrong with the
+// file is returned as [Problems], and then nothing is changed. Memory stays bounded, however long the file is.
 //
-// The accounts of the file are locked from when it has been read until the import is over: signals for them wait as long.
-// Two imports take turns. When ctx ends, Import returns as soon as a read from r that is under way does.
+// It needs two connections of the pool. Two imports take turns. When ctx ends, Import returns as soon as a read from r that is under
+// way does, or a slice; [Incomplete] says how much was loaded.
 func Import(ctx context.Context, pool *pgxpool.Pool, r io.Reader, o Options) (Result, error) {
 	start := time.Now()
 	var result Result
-	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-		// The counts of what is paused are changed once per statement instead of once per row.
-		if _, err := tx.Exec(ctx, "SET LOCAL thaw.set_based = 'on'"); err != nil {
+	err := pgx.BeginFunc(ctx, pool, func(staging pgx.Tx) error {
+		l := loader{staging: staging, pool: pool, overwrite: o.Overwrite}
+		if err := staging.QueryRow(ctx, "SELECT thaw.now()").Scan(&l.began); err != nil {
 			return err
 		}
-		rows, err := stage(ctx, tx, r, o)
+		rows, err := stage(ctx, staging, pool, r, o)
 		if err != nil {
 			return err
 		}
-		result, err = load(ctx, tx, rows)
-		return err
+		l.result = Result{Rows: rows, Enrollments: rows}
+		if err := l.load(ctx); err != nil {
+			return err
+		}
+		result = l.result
+		return nil
 	})
 	if err != nil {
 		return Result{}, err
@@ -93,7 +102,7 @@ func Import(ctx context.Context, pool *pgxpool.Pool, r io.Reader, o Options) (Re
 
 // stage streams the file into the temporary table import_rows, groups it, and returns how many rows it has. The error is
 // Problems where something is wrong with the file.
-func stage(ctx context.Context, tx pgx.Tx, r io.Reader, o Options) (int64, error) {
+func stage(ctx context.Context, tx pgx.Tx, pool *pgxpool.Pool, r io.Reader, o Options) (int64, error) {
 	words, err := loadVocabulary(ctx, tx)
 	if err != nil {
 		return 0, err
@@ -105,9 +114,6 @@ func stage(ctx context.Context, tx pgx.Tx, r io.Reader, o Options) (int64, error
 	if _, err := run(ctx, tx, "stage"); err != nil {
 		return 0, err
 	}
-	if _, err := tx.Exec(ctx, "SELECT set_config('thaw.import_overwrites', $1, true)", map[bool]string{true: "on", false: "off"}[o.Overwrite]); err != nil {
-		return 0, fmt.Errorf("importing (step options): %w", err)
-	}
 	rows, err := tx.CopyFrom(ctx, pgx.Identifier{"import_rows"}, slices.Concat([]string{"line"}, Columns, []string{"normal_url"}), src)
 	if src.err != nil {
 		return 0, src.err
@@ -115,7 +121,12 @@ func stage(ctx context.Context, tx pgx.Tx, r io.Reader, o Options) (int64, error
 	if err != nil {
 		return 0, fmt.Errorf("copying the rows into the database: %w", err)
 	}
-	if _, err := run(ctx, tx, "group"); err != nil {
+	for _, step := range []string{"group", "turn", "new"} {
+		if _, err := run(ctx, tx, step); err != nil {
+			return 0, err
+		}
+	}
+	if err := findSpellings(ctx, tx, pool); err != nil {
 		return 0, err
 	}
 	across, err := problemsAcrossRows(ctx, tx)
@@ -126,32 +137,6 @@ func stage(ctx context.Context, tx pgx.Tx, r io.Reader, o Options) (int64, error
 		return 0, problems
 	}
 	return rows, nil
-}
-
-// load moves the staged rows into the fleet, in the order in which everybody locks it.
-func load(ctx context.Context, tx pgx.Tx, rows int64) (Result, error) {
-	for _, name := range []string{"workspaces", "accounts", "campaigns"} {
-		if _, err := run(ctx, tx, name); err != nil {
-			return Result{}, err
-		}
-	}
-	updated, err := run(ctx, tx, "enrollments_known")
-	if err != nil {
-		return Result{}, err
-	}
-	inserted, err := run(ctx, tx, "enrollments_new")
-	if err != nil {
-		return Result{}, err
-	}
-	// A prospect that is in a campaign twice is a problem, so every row is an enrollment of its own.
-	result := Result{Rows: rows, Enrollments: rows, Updated: updated.RowsAffected(), Inserted: inserted.RowsAffected()}
-	result.Unchanged = rows - result.Inserted - result.Updated
-	err = tx.QueryRow(ctx, statement("counts")).Scan(&result.Workspaces, &result.Accounts, &result.Campaigns,
-		&result.KeptEnrollments, &result.ResumedSince, &result.KeptCampaigns, &result.KeptAccounts)
-	if err != nil {
-		return Result{}, fmt.Errorf("counting what the file has: %w", err)
-	}
-	return result, nil
 }
 
 // run executes the statements of one file below sql/ and returns the tag of the last one.

@@ -131,6 +131,30 @@ func TestProblems(t *testing.T) {
 	}
 }
 
+// The database may have a prospect in another spelling than the file: it would be in the campaign twice.
+func TestImportRefusesAnotherSpellingOfAKnownProspect(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	load(t, db, file(
+		fields{"prospect_url": "https://de.linkedin.com/in/ADA/?trk=x"},
+		fields{"prospect_url": "https://www.linkedin.com/in/bob"},
+		fields{"prospect_url": "https://www.linkedin.com/in/eve", "campaign": "summer"}))
+	before := testdb.Value[int](t, db, "SELECT count(*) FROM thaw.enrollments")
+	problems := problemsOf(t, db, file(
+		fields{"prospect_url": "https://www.linkedin.com/in/ada"},
+		fields{"prospect_url": "http://linkedin.com/in/BOB/"},
+		fields{"prospect_url": "https://www.linkedin.com/in/new"},
+		// Of another campaign: no problem.
+		fields{"prospect_url": "http://linkedin.com/in/eve"}))
+	require.Equal(t, []string{
+		`line 2, column prospect_url: is in campaign "spring" of the database already, spelled https://de.linkedin.com/in/ADA/?trk=x: a prospect is in a campaign once (found "https://www.linkedin.com/in/ada")`,
+		`line 3, column prospect_url: is in campaign "spring" of the database already, spelled https://www.linkedin.com/in/bob: a prospect is in a campaign once (found "http://linkedin.com/in/BOB/")`,
+	}, strings.Split(problems.Error(), "\n"))
+	require.Equal(t, before, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.enrollments"), "nothing is imported")
+	// As the database spells it, the row is known.
+	require.EqualValues(t, 1, load(t, db, file(fields{"prospect_url": "https://de.linkedin.com/in/ADA/?trk=x", "step": "2"})).Updated)
+}
+
 func TestProblemSaysWhereItIs(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)

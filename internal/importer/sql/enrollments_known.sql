@@ -4,15 +4,14 @@ CREATE TEMP TABLE import_changes ON COMMIT DROP AS
 SELECT
     known.id, known.account_id AS from_account_id, known.step AS from_step, known.status AS from_status,
     known.paused_reason AS from_reason, known.paused_at AS from_paused_at,
-    a.account_id, r.step, r.status, r.paused_reason, r.paused_at, r.next_action_at, NULL::text AS kept
+    r.account_id, r.step, r.status, r.paused_reason, r.paused_at, r.next_action_at, NULL::text AS kept
 FROM import_rows AS r
-JOIN import_accounts AS a ON a.account = r.account
-JOIN import_campaigns AS c ON c.workspace = r.workspace AND c.campaign = r.campaign
-JOIN thaw.enrollments AS known ON known.prospect_url = r.prospect_url AND known.campaign_id = c.campaign_id
+JOIN thaw.enrollments AS known ON known.prospect_url = r.prospect_url AND known.campaign_id = r.campaign_id
 WHERE (known.account_id, known.step, known.status, known.paused_reason, known.paused_at, known.next_action_at)
-    IS DISTINCT FROM (a.account_id, r.step, r.status, r.paused_reason, r.paused_at, r.next_action_at)
+    IS DISTINCT FROM (r.account_id, r.step, r.status, r.paused_reason, r.paused_at, r.next_action_at)
 ORDER BY known.id
 FOR NO KEY UPDATE OF known;
+ALTER TABLE import_changes ADD PRIMARY KEY (id);
 
 -- What a person paused, and what a restriction stopped, only a person gives back. A file may end such an enrollment, or say that a
 -- person stopped it too.

@@ -2,17 +2,14 @@
 -- several rows here, which is how it is found; after the checks there is one row each.
 
 CREATE TEMP TABLE import_accounts ON COMMIT DROP AS
-SELECT r.account, r.workspace, r.member, r.account_status AS status, min(r.line) AS line,
-    NULL::bigint AS account_id, false AS is_new, false AS is_kept
+SELECT r.account, r.workspace, r.member, r.account_status AS status, min(r.line) AS line
 FROM import_rows AS r
 GROUP BY r.account, r.workspace, r.member, r.account_status;
 
 CREATE TEMP TABLE import_campaigns ON COMMIT DROP AS
-SELECT r.workspace, r.campaign, r.campaign_status AS status, r.campaign_paused_reason AS paused_reason,
-    min(r.line) AS line, NULL::bigint AS workspace_id, NULL::bigint AS campaign_id, false AS is_kept
+SELECT r.workspace, r.campaign, r.campaign_status AS status, r.campaign_paused_reason AS paused_reason, min(r.line) AS line
 FROM import_rows AS r
 GROUP BY r.workspace, r.campaign, r.campaign_status, r.campaign_paused_reason;
 
--- Nobody else does it for a temporary table, and a plan for ten rows is ruin for a million. The other two follow when they
--- have their ids: statistics that say there are none would be worse than no statistics.
-ANALYZE import_rows (workspace, account, campaign, prospect_url);
+-- Autovacuum does not analyze temporary tables, and a plan for ten rows is ruin for a million.
+ANALYZE import_rows (workspace, account, campaign, prospect_url), import_accounts, import_campaigns;

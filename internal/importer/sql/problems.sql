@@ -52,6 +52,13 @@ WITH account_conflicts AS (
     FROM repeated
     WHERE repeated.line <> repeated.first_line
     UNION ALL
+    -- The exact spelling of the database is no problem: that row is changed.
+    SELECT n.line, 'prospect_url', n.prospect_url, format(
+        'is in campaign "%s" of the database already, spelled %s: a prospect is in a campaign once', n.campaign, min(s.prospect_url))
+    FROM import_new AS n
+    JOIN import_spelled AS s ON s.campaign_id = n.campaign_id AND s.normal_url = n.normal_url
+    GROUP BY n.line, n.prospect_url, n.campaign
+    UNION ALL
     SELECT a.line, 'account', a.account, format(
         'belongs to workspace "%s" in the database, not to "%s": an account cannot move to another workspace',
         workspace.key, a.workspace)

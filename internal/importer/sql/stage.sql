@@ -1,13 +1,13 @@
--- Where the rows of the file go first. The table is of this session alone, is written without a log, and is gone with the
--- transaction.
+-- Where the rows of the file go first. The table belongs to this session, is written without WAL, and is gone with the transaction,
+-- which only stages and checks: it locks nothing of the fleet, and stays open until the last slice is loaded.
 
--- A role's limit is meant for the statements of an application; here one statement lasts as long as the file.
+-- A role's limits are meant for the statements of an application. Here one statement lasts as long as the file, and the transaction
+-- is idle while slices are loaded on another connection.
 SET LOCAL statement_timeout = 0;
+SET LOCAL idle_in_transaction_session_timeout = 0;
 -- Enough to group and join a million rows with little use of the disk. Compiling these few statements does not pay.
 SET LOCAL work_mem = '64MB';
 SET LOCAL jit = off;
--- What is paused is counted once per account and campaign, not row by row (schema/migrations/00016_counts.sql).
-SET LOCAL thaw.set_based = on;
 
 CREATE TEMP TABLE import_rows (
     line                   bigint NOT NULL,

@@ -1,0 +1,202 @@
+package importer
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// slicePages is how many pages of a staged table a slice has, 8 KiB each: some 5,000 rows of usual length.
+const slicePages = 128
+
+// A loader moves what is staged into the fleet. It reads the staged tables in the transaction of staging and writes through
+// transactions of pool, one for each slice.
+type loader struct {
+	staging pgx.Tx
+	pool    *pgxpool.Pool
+	// began is the moment for which the file speaks.
+	began     time.Time
+	overwrite bool
+	result    Result
+}
+
+// A slice is a part of a staged table as COPY writes it.
+type slice struct {
+	tx   pgx.Tx
+	data *bytes.Buffer
+}
+
+// Which half of the changes of accounts and campaigns a transaction applies: those that stop, or those that start.
+const (
+	stops  = "stop"
+	starts = "start"
+)
+
+const (
+	accountColumns  = "account, workspace, member, status"
+	campaignColumns = "workspace, campaign, status, paused_reason"
+	rowColumns      = "workspace, account, campaign, prospect_url, status, paused_reason, paused_at, step, next_action_at"
+)
+
+// Incomplete is the error of an import that ended after some of its transactions. The same file again does the rest.
+type Incomplete struct {
+	// Loaded is how many rows were committed, of Rows in the file.
+	Loaded, Rows int64
+	Err          error
+}
+
+func (e *Incomplete) Error() string {
+	return fmt.Sprintf("%s. %d of %d rows are loaded: import the same file again to load the rest", e.Err, e.Loaded, e.Rows)
+}
+
+// Unwrap returns why the import ended.
+func (e *Incomplete) Unwrap() error { return e.Err }
+
+// load runs the transactions. What stops comes before the rows, what starts comes after them.
+func (l *loader) load(ctx context.Context) error {
+	var loaded int64
+	err := l.counts(ctx)
+	if err == nil {
+		err = l.each(ctx, "import_accounts", accountColumns, stops, func(s slice) error {
+			return s.run(ctx, "chunk_accounts", "import_accounts", accountColumns, "accounts_new", "accounts_known")
+		})
+	}
+	if err == nil {
+		err = l.each(ctx, "import_campaigns", campaignColumns, stops, func(s slice) error {
+			return s.run(ctx, "chunk_campaigns", "import_campaigns", campaignColumns, "campaigns_new", "campaigns_known")
+		})
+	}
+	if err == nil {
+		err = l.rows(ctx, &loaded)
+	}
+	if err == nil {
+		err = l.each(ctx, "import_accounts", accountColumns, starts, func(s slice) error {
+			if err := s.run(ctx, "chunk_accounts", "import_accounts", accountColumns, "accounts_known", "accounts_lost"); err != nil {
+				return err
+			}
+			return s.count(ctx, "accounts_kept", &l.result.KeptAccounts)
+		})
+	}
+	if err == nil {
+		err = l.each(ctx, "import_campaigns", campaignColumns, starts, func(s slice) error {
+			if err := s.run(ctx, "chunk_campaigns", "import_campaigns", campaignColumns, "campaigns_known"); err != nil {
+				return err
+			}
+			return s.count(ctx, "campaigns_kept", &l.result.KeptCampaigns)
+		})
+	}
+	if err != nil {
+		return &Incomplete{Loaded: loaded, Rows: l.result.Rows, Err: err}
+	}
+	l.result.Unchanged = l.result.Rows - l.result.Inserted - l.result.Updated
+	return nil
+}
+
+// counts says how many things the file names.
+func (l *loader) counts(ctx context.Context) error {
+	return l.staging.QueryRow(ctx, `
+		SELECT (SELECT count(DISTINCT a.workspace) FROM import_accounts AS a), (SELECT count(*) FROM import_accounts),
+			(SELECT count(*) FROM import_campaigns)`).Scan(&l.result.Workspaces, &l.result.Accounts, &l.result.Campaigns)
+}
+
+// rows loads the enrollments.
+func (l *loader) rows(ctx context.Context, loaded *int64) error {
+	return l.each(ctx, "import_rows", rowColumns, "", func(s slice) error {
+		if err := s.run(ctx, "chunk_rows", "import_slice", rowColumns, "slice"); err != nil {
+			return err
+		}
+		updated, err := run(ctx, s.tx, "enrollments_known")
+		if err != nil {
+			return err
+		}
+		inserted, err := run(ctx, s.tx, "enrollments_new")
+		if err != nil {
+			return err
+		}
+		var kept, resumed, rows int64
+		if err := s.count(ctx, "kept", &kept, &resumed); err != nil {
+			return err
+		}
+		if err := s.tx.QueryRow(ctx, "SELECT count(*) FROM import_rows").Scan(&rows); err != nil {
+			return err
+		}
+		l.result.Updated += updated.RowsAffected()
+		l.result.Inserted += inserted.RowsAffected()
+		l.result.KeptEnrollments += kept
+		l.result.ResumedSince += resumed
+		*loaded += rows
+		return nil
+	})
+}
+
+// each calls do for one slice of a staged table after another, each in a transaction of its own.
+func (l *loader) each(ctx context.Context, table, columns, half string, do func(slice) error) error {
+	var pages int64
+	err := l.staging.QueryRow(ctx, "SELECT pg_relation_size($1::regclass) / current_setting('block_size')::bigint", table).Scan(&pages)
+	if err != nil {
+		return err
+	}
+	// A slice is safe to lose: the last transactions of an import wait for the disk, and so for all before them.
+	synchronous, overwrites := "on", "off"
+	if half == "" {
+		synchronous = "off"
+	}
+	if l.overwrite {
+		overwrites = "on"
+	}
+	for page := int64(0); page < pages; page += slicePages {
+		var data bytes.Buffer
+		_, err := l.staging.Conn().PgConn().CopyTo(ctx, &data, fmt.Sprintf(
+			"COPY (SELECT %s FROM %s WHERE ctid >= '(%d,0)' AND ctid < '(%d,0)') TO STDOUT (FORMAT binary)",
+			columns, table, page, page+slicePages))
+		if err != nil {
+			return fmt.Errorf("reading the staged rows: %w", err)
+		}
+		err = pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, statement("options"), overwrites, l.began.Format(time.RFC3339Nano), half, synchronous); err != nil {
+				return fmt.Errorf("importing (step options): %w", err)
+			}
+			return do(slice{tx, &data})
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run makes the table of the slice, fills it, and executes the steps that follow.
+func (s slice) run(ctx context.Context, create, table, columns string, steps ...string) error {
+	if _, err := run(ctx, s.tx, create); err != nil {
+		return err
+	}
+	copied := fmt.Sprintf("COPY pg_temp.%s (%s) FROM STDIN (FORMAT binary)", table, columns)
+	if _, err := s.tx.Conn().PgConn().CopyFrom(ctx, s.data, copied); err != nil {
+		return fmt.Errorf("copying a slice into the database: %w", err)
+	}
+	for _, step := range steps {
+		if _, err := run(ctx, s.tx, step); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// count adds what a query counts to the totals.
+func (s slice) count(ctx context.Context, step string, totals ...*int64) error {
+	counted, into := make([]int64, len(totals)), make([]any, len(totals))
+	for i := range counted {
+		into[i] = &counted[i]
+	}
+	if err := s.tx.QueryRow(ctx, statement(step)).Scan(into...); err != nil {
+		return fmt.Errorf("importing (step %s): %w", step, err)
+	}
+	for i, total := range totals {
+		*total += counted[i]
+	}
+	return nil
+}

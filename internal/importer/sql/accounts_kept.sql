@@ -1,0 +1,2 @@
+-- How many accounts stay restricted.
+SELECT count(*) FROM import_account_changes AS change WHERE change.is_kept;

@@ -1,0 +1,16 @@
+-- An account was lost while its rows were loaded, and its pause may have been over before the last of them came. The next tick
+-- starts it again (schema/migrations/00016_counts.sql).
+SELECT known.id
+FROM import_accounts AS a
+JOIN thaw.accounts AS known ON known.provider = 'linkedin' AND known.provider_account_id = a.account
+WHERE known.status IN ('disconnected', 'removed', 'restricted', 'needs_verification') AND known.pause_after IS NULL
+    AND known.status_at > current_setting('thaw.import_began')::timestamptz
+    AND EXISTS (SELECT FROM thaw.enrollments AS e WHERE e.account_id = known.id AND e.status = 'active')
+ORDER BY known.id
+FOR NO KEY UPDATE OF known;
+UPDATE thaw.accounts AS known SET pause_after = thaw.now()
+FROM import_accounts AS a
+WHERE known.provider = 'linkedin' AND known.provider_account_id = a.account
+    AND known.status IN ('disconnected', 'removed', 'restricted', 'needs_verification') AND known.pause_after IS NULL
+    AND known.status_at > current_setting('thaw.import_began')::timestamptz
+    AND EXISTS (SELECT FROM thaw.enrollments AS e WHERE e.account_id = known.id AND e.status = 'active');

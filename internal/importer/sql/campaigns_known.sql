@@ -1,0 +1,39 @@
+-- Campaigns that the database has otherwise, locked in the order of their ids. One that stops is stopped before the rows are loaded;
+-- one that runs, or that Thaw may start because it waits for an account, only after: its prospects are what the file says by then.
+CREATE TEMP TABLE import_campaign_changes ON COMMIT DROP AS
+SELECT known.id, known.status AS from_status, known.paused_reason AS from_reason, c.status, c.paused_reason,
+    -- What a person paused, and what a restriction stopped, only a person starts again. A file may end such a campaign, or say
+    -- that a person stopped it too.
+    coalesce(known.paused_reason IN ('paused_by_user', 'account_restricted'), false)
+        AND c.status <> 'completed' AND c.paused_reason IS DISTINCT FROM 'paused_by_user'
+        AND c.paused_reason IS DISTINCT FROM known.paused_reason
+        AND current_setting('thaw.import_overwrites') <> 'on' AS is_kept
+FROM import_campaigns AS c
+JOIN thaw.workspaces AS workspace ON workspace.key = c.workspace
+JOIN thaw.campaigns AS known ON known.workspace_id = workspace.id AND known.key = c.campaign
+WHERE (known.status, known.paused_reason) IS DISTINCT FROM (c.status, c.paused_reason)
+    AND (current_setting('thaw.import_half') = 'start' OR c.status IN ('draft', 'completed')
+        OR c.paused_reason NOT IN ('linkedin_account_disconnected', 'linkedin_account_issue'))
+ORDER BY known.id
+FOR NO KEY UPDATE OF known;
+
+-- A pause that goes on for another reason keeps the time at which it began.
+WITH changed AS (
+    UPDATE thaw.campaigns AS known SET
+        status = change.status,
+        paused_reason = change.paused_reason,
+        paused_at = CASE WHEN change.status = 'paused' THEN coalesce(known.paused_at, thaw.now()) END
+    FROM import_campaign_changes AS change
+    WHERE known.id = change.id AND NOT change.is_kept
+)
+INSERT INTO thaw.campaign_events (campaign_id, at, kind, source, from_status, to_status, reason)
+SELECT change.id, thaw.now(),
+    CASE
+        WHEN change.status = 'paused' THEN 'paused'
+        WHEN change.from_status = 'paused' AND change.status = 'running' THEN 'resumed'
+        ELSE 'imported'
+    END::thaw.event_kind,
+    'import', change.from_status, change.status, coalesce(change.paused_reason, change.from_reason)
+FROM import_campaign_changes AS change
+WHERE change.status <> change.from_status AND NOT change.is_kept
+ORDER BY change.id;
