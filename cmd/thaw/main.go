@@ -48,6 +48,7 @@ type cli struct {
 	Webhooks   webhooksCmd   `cmd:"" help:"List, test and send again what the platform is told."`
 	Signals    signalsCmd    `cmd:"" help:"Replay signals that were lost, from a record of the provider's deliveries."`
 	Reconcile  reconcileCmd  `cmd:"" help:"Compare the accounts with a list of their true status, and apply what differs."`
+	Accounts   accountsCmd   `cmd:"" help:"Link accounts of one person."`
 	Token      tokenCmd      `cmd:"" help:"Make, list and revoke tokens of the JSON API."`
 	Licenses   licensesCmd   `cmd:"" help:"Print the licences of what this program is built from."`
 	Bench      benchCmd      `cmd:"" help:"Measure this program against the same work in bare SQL, and against other job queues."`

@@ -27,7 +27,8 @@ var names = []int{workspace, account, member, campaign, prospectURL}
 // a second too.
 var timeLayouts = []string{time.RFC3339, "2006-01-02 15:04:05Z07", "2006-01-02 15:04:05Z07:00"}
 
-// Times outside of these two are refused; the schema refuses the same (enrollments_times_are_in_range).
+// Times outside of these two are refused. The rule is the schema's (enrollments_times_are_in_range, with millions of rows to check by
+// constants); TestTimesAreThoseOfTheSchema holds both equal.
 var (
 	earliestTime = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
 	latestTime   = time.Date(2200, time.January, 1, 0, 0, 0, 0, time.UTC)

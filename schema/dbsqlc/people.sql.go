@@ -162,6 +162,30 @@ func (q *Queries) Hold(ctx context.Context, arg HoldParams) (time.Time, error) {
 	return until, err
 }
 
+const linkAccounts = `-- name: LinkAccounts :exec
+SELECT thaw.link_accounts($1::text, $2::text, $3::text, $4::text,
+    $5::text)
+`
+
+type LinkAccountsParams struct {
+	Old       string
+	New       string
+	Why       string
+	DecidedBy string
+	Provider  string
+}
+
+func (q *Queries) LinkAccounts(ctx context.Context, arg LinkAccountsParams) error {
+	_, err := q.db.Exec(ctx, linkAccounts,
+		arg.Old,
+		arg.New,
+		arg.Why,
+		arg.DecidedBy,
+		arg.Provider,
+	)
+	return err
+}
+
 const orphans = `-- name: Orphans :many
 SELECT w.key AS workspace, a.provider, a.provider_account_id AS account,
     coalesce(a.status_at, a.created_at)::timestamptz AS since

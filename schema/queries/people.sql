@@ -2,6 +2,10 @@
 SELECT thaw.hold(sqlc.arg(account)::text, sqlc.arg(until)::timestamptz, sqlc.arg(why)::text, sqlc.arg(decided_by)::text,
     sqlc.arg(provider)::text)::timestamptz AS until;
 
+-- name: LinkAccounts :exec
+SELECT thaw.link_accounts(sqlc.arg(old)::text, sqlc.arg(new)::text, sqlc.arg(why)::text, sqlc.arg(decided_by)::text,
+    sqlc.arg(provider)::text);
+
 -- name: CorrectHold :one
 -- Gives a hold another end, or ends it now (until null).
 SELECT (thaw.correct_hold(sqlc.arg(account)::text, sqlc.narg(until)::timestamptz, sqlc.arg(why)::text, sqlc.arg(decided_by)::text,
