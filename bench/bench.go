@@ -28,7 +28,7 @@ import (
 // A Scale says how much work a benchmark does.
 type Scale string
 
-// The scales: Full is what the targets are about, Small shows in two minutes that all of it works.
+// The scales: Full is what the targets are about, Small shows in a few minutes that all of it works.
 const (
 	Small Scale = "small"
 	Full  Scale = "full"

@@ -21,7 +21,7 @@ type incident struct {
 
 func newIncident(s Scale) benchmark {
 	return &incident{
-		accounts: s.pick(1000, 100_000), rows: s.pick(10, 50), accountCap: s.pick(20, 200), fleetCap: s.pick(200, 2000),
+		accounts: s.pick(500, 100_000), rows: s.pick(10, 50), accountCap: s.pick(10, 200), fleetCap: s.pick(100, 2000),
 		maxRounds: s.pick(1, 3),
 	}
 }
