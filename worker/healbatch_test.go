@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"fmt"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -71,7 +72,7 @@ func TestHealBatchesAreFullOverManySmallAccounts(t *testing.T) {
 func TestHealTakesAListInRowsOfMany(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int32{150, 200, 450, 1000} {
-		t.Run(fmt.Sprint(size), func(t *testing.T) {
+		t.Run(strconv.Itoa(int(size)), func(t *testing.T) {
 			t.Parallel()
 			f := setup(t)
 			ids := f.waiting(t, f.account(t, account{key: "a1"}), 450)

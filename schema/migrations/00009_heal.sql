@@ -26,7 +26,45 @@ DECLARE
     is_safe   boolean := (SELECT safety.since IS NULL FROM thaw.safety);
 BEGIN
     SELECT h.* INTO heal FROM thaw.heals AS h WHERE h.id = p_heal_id;
-    IF heal.account_id IS NOT NULL THEN
+    IF heal.workspace_id IS NULL AND heal.account_id IS NULL THEN
+        -- Everything is looked up by key. How many rows a list has is not known to the planner: of joins it made nested loops
+        -- over whole tables.
+        RETURN QUERY
+        SELECT source.target_id, source.account_id, line.campaign_id, line.waiting
+        FROM (
+            SELECT by_account.*, wake.target_id
+            FROM (
+                SELECT one.account_id, array_agg(one.campaign_id) AS campaign_ids, array_agg(one.waiting) AS waiting
+                FROM (
+                    SELECT e.account_id, e.campaign_id, count(*) AS waiting
+                    FROM thaw.heal_enrollments AS listed
+                    CROSS JOIN LATERAL unnest(listed.enrollment_ids) AS chosen (id)
+                    CROSS JOIN LATERAL (
+                        SELECT found.account_id, found.campaign_id
+                        FROM thaw.enrollments AS found
+                        WHERE found.id = chosen.id AND found.waits_for_account
+                        LIMIT 1) AS e
+                    WHERE listed.heal_id = heal.id
+                    GROUP BY e.account_id, e.campaign_id) AS one
+                GROUP BY one.account_id) AS by_account
+            CROSS JOIN LATERAL (
+                SELECT (
+                    SELECT w.target_id FROM thaw.wake_targets AS w WHERE w.source_id = by_account.account_id LIMIT 1) AS target_id
+                OFFSET 0) AS wake
+            CROSS JOIN LATERAL (
+                SELECT FROM thaw.accounts AS target
+                JOIN thaw.workspaces AS workspace ON workspace.id = target.workspace_id
+                WHERE target.id = wake.target_id
+                    AND thaw.block_reason(target, NOT is_safe, heal.even_if_off OR workspace.auto_resume) IS NULL
+                LIMIT 1) AS open
+            OFFSET 0) AS source
+        CROSS JOIN LATERAL unnest(source.campaign_ids, source.waiting) AS line (campaign_id, waiting)
+        CROSS JOIN LATERAL (
+            SELECT FROM thaw.campaigns AS campaign
+            WHERE campaign.id = line.campaign_id AND thaw.lets_resume(campaign.status, campaign.waits_for_account)
+            LIMIT 1) AS open;
+        RETURN;
+    ELSIF heal.account_id IS NOT NULL THEN
         sources := thaw.sources_of(heal.account_id) || heal.account_id;
     END IF;
     RETURN QUERY
@@ -43,13 +81,6 @@ BEGIN
         WHERE part.waits_for_account AND part.account_id = ANY (sources)
         GROUP BY part.account_id, part.campaign_id
         HAVING sum(part.paused) > 0
-        UNION ALL
-        SELECT e.account_id, e.campaign_id, count(*)
-        FROM thaw.heal_enrollments AS listed
-        CROSS JOIN LATERAL unnest(listed.enrollment_ids) AS chosen (id)
-        JOIN thaw.enrollments AS e ON e.id = chosen.id
-        WHERE listed.heal_id = heal.id AND e.waits_for_account
-        GROUP BY e.account_id, e.campaign_id
     )
     SELECT target.id, waiting.account_id, waiting.campaign_id, waiting.total
     FROM waiting
@@ -237,7 +268,8 @@ BEGIN
         FROM (
             SELECT source.id AS source_id, source.target_id, campaign.id AS campaign_id
             FROM (
-                SELECT one.id, one.place, (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = one.id) AS target_id,
+                SELECT one.id, one.place,
+                    (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = one.id LIMIT 1) AS target_id,
                     CASE WHEN one.id = p_heal.at_account_id AND NOT by_time THEN p_heal.at_campaign_id ELSE 0 END AS from_campaign
                 FROM unnest(sources) WITH ORDINALITY AS one (id, place)
                 OFFSET 0) AS source
@@ -386,7 +418,8 @@ BEGIN
             WHERE one.id = listed.id AND one.waits_for_account
             LIMIT 1) AS e
     ), targets AS MATERIALIZED (
-        SELECT source.id, (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = source.id) AS target_id
+        SELECT source.id,
+            (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = source.id LIMIT 1) AS target_id
         FROM (SELECT DISTINCT chosen.account_id AS id FROM chosen OFFSET 0) AS source
     ), campaigns AS MATERIALIZED (
         SELECT used.id
@@ -518,10 +551,11 @@ BEGIN
             FROM unnest(targets) AS target (id) WHERE target.id NOT IN (SELECT locked.id FROM locked);
         END IF;
         is_safety_on := (SELECT safety.since IS NOT NULL FROM thaw.safety);
-        -- Materialized, so that the aggregates ask once for each account.
+        -- Materialized, so that the aggregates ask once for each account. LIMIT 1, here and elsewhere: a connected account is its
+        -- own target, and its siblings are not looked for.
         WITH source AS MATERIALIZED (
             SELECT one.id, one.target_id,
-                (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = one.id) AS now_id,
+                (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = one.id LIMIT 1) AS now_id,
                 (SELECT thaw.block_reason(a, is_safety_on, heal.even_if_off OR w.auto_resume) IS NOT NULL
                  FROM thaw.accounts AS a JOIN thaw.workspaces AS w ON w.id = a.workspace_id WHERE a.id = one.target_id) AS is_blocked
             FROM (
