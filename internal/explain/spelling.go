@@ -38,7 +38,7 @@ func NormalURL(raw string) string {
 	if !ok {
 		return strings.TrimSpace(raw)
 	}
-	return "https://" + a.hosts[0] + a.paths[0] + a.query
+	return "https://" + a.hosts[0] + a.path + a.query
 }
 
 // Spellings returns the spellings under which a prospect may have been enrolled, the given one first: with https, http and
@@ -54,13 +54,23 @@ func Spellings(raw string) []string {
 	if !ok {
 		return spellings
 	}
-	normal := NormalURL(raw)
-	for _, path := range a.paths {
+	seen := make(map[string]bool)
+	for _, s := range spellings {
+		seen[s] = true
+	}
+	normal := "https://" + a.hosts[0] + a.path + a.query
+	for _, path := range a.paths() {
 		for _, scheme := range []string{"https://", "http://", ""} {
+			// A slug may say something else in another spelling. Parsing is the expensive part, and host and slash change nothing
+			// about it: one of each is asked.
+			if NormalURL(scheme+a.hosts[len(a.hosts)-1]+path+a.query) != normal {
+				continue
+			}
 			for _, host := range a.hosts {
 				for _, slash := range []string{"", "/"} {
 					spelling := scheme + host + path + slash + a.query
-					if NormalURL(spelling) == normal && CheckURL(spelling) == nil && !slices.Contains(spellings, spelling) {
+					if isShort := len(spelling) <= MaxURL && (scheme != "" || len("https://"+spelling) <= MaxURL); isShort && !seen[spelling] {
+						seen[spelling] = true
 						spellings = append(spellings, spelling)
 					}
 				}
@@ -70,11 +80,13 @@ func Spellings(raw string) []string {
 	return spellings
 }
 
-// An address is a URL in parts, each in its spellings with the normal one first.
+// An address is a URL in parts.
 type address struct {
-	hosts []string
-	paths []string // without a slash at the end
+	hosts []string // in their spellings, the normal one first
+	path  string   // in its normal spelling, without a slash at the end
 	query string   // empty, or with its question mark
+	// slug names a LinkedIn profile, and given is its spelling in the URL; empty: it is another page.
+	slug, given string
 }
 
 func parseAddress(raw string) (address, bool) {
@@ -82,8 +94,11 @@ func parseAddress(raw string) (address, bool) {
 	if !strings.Contains(raw, "://") {
 		raw = "https://" + strings.TrimPrefix(raw, "//")
 	}
+	if CheckURL(raw) != nil {
+		return address{}, false
+	}
 	u, err := url.Parse(raw)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || CheckURL(raw) != nil {
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.User != nil {
 		return address{}, false
 	}
 	host := strings.ToLower(strings.TrimRight(u.Hostname(), "."))
@@ -93,7 +108,7 @@ func parseAddress(raw string) (address, bool) {
 	if port := u.Port(); port != "" && port != "443" && port != "80" {
 		host += ":" + port
 	}
-	a := address{hosts: []string{host}, paths: []string{strings.TrimRight(u.EscapedPath(), "/")}}
+	a := address{hosts: []string{host}, path: strings.TrimRight(u.EscapedPath(), "/")}
 	if !isLinkedIn(host) {
 		if u.RawQuery != "" {
 			a.query = "?" + u.RawQuery
@@ -101,8 +116,9 @@ func parseAddress(raw string) (address, bool) {
 		return a, true
 	}
 	a.hosts = []string{"www.linkedin.com", "linkedin.com"}
-	if profile := profilePaths(a.paths[0]); profile != nil {
-		a.paths = profile
+	if given, slug, ok := profileOf(a.path); ok {
+		a.given, a.slug = given, slug
+		a.path = "/in/" + url.PathEscape(strings.ToLower(slug))
 	}
 	return a, true
 }
@@ -116,20 +132,35 @@ func isLinkedIn(host string) bool {
 	return ok && (len(name) == 2 || slices.Contains([]string{"www", "m", "mobile", "touch"}, name))
 }
 
-// profilePaths returns the spellings of the path of a profile, /in/<slug>, whatever follows it; nil: it is none.
-func profilePaths(escaped string) []string {
+// profileOf returns the slug of the path of a profile, /in/<slug>, whatever follows it, as given and decoded.
+func profileOf(escaped string) (given, slug string, ok bool) {
 	parts := strings.FieldsFunc(escaped, func(r rune) bool { return r == '/' })
 	if len(parts) < 2 || !strings.EqualFold(parts[0], "in") {
-		return nil
+		return "", "", false
 	}
-	given := parts[1]
-	slug, err := url.PathUnescape(given)
-	if err != nil || !utf8.ValidString(slug) {
-		return nil
+	slug, err := url.PathUnescape(parts[1])
+	if err != nil || slug == "" || !utf8.ValidString(slug) {
+		return "", "", false
 	}
-	lower := strings.ToLower(slug)
-	var paths []string
-	for _, spelling := range []string{url.PathEscape(lower), lower, lowerHex(url.PathEscape(lower)), given, slug, url.PathEscape(slug)} {
+	return parts[1], slug, true
+}
+
+// longestSlug is the length, in characters, up to which a slug is looked for in all of its spellings: twice what LinkedIn allows.
+// A longer one is looked for as given and in its normal spelling.
+const longestSlug = 200
+
+// paths returns the spellings of the path, the normal one first.
+func (a address) paths() []string {
+	if a.slug == "" {
+		return []string{a.path}
+	}
+	paths := []string{a.path}
+	spellings := []string{a.given}
+	if utf8.RuneCountInString(a.slug) <= longestSlug {
+		lower := strings.ToLower(a.slug)
+		spellings = []string{lower, lowerHex(url.PathEscape(lower)), a.given, a.slug, url.PathEscape(a.slug)}
+	}
+	for _, spelling := range spellings {
 		if path := "/in/" + spelling; !slices.Contains(paths, path) {
 			paths = append(paths, path)
 		}

@@ -67,6 +67,21 @@ func TestSpellings(t *testing.T) {
 	require.Contains(t, Spellings("https://www.linkedin.com/in/jörg"), "https://www.linkedin.com/in/j%c3%b6rg/")
 }
 
+// A text of the greatest length is looked for in few spellings: each of them is a key to look up.
+func TestSpellingsOfALongURLAreFew(t *testing.T) {
+	t.Parallel()
+	for _, slug := range []string{strings.Repeat("Ö%c3%96a", 150), strings.Repeat("a", MaxURL-40), strings.Repeat("%41", 600)} {
+		asked := "https://www.linkedin.com/in/" + slug
+		spellings := Spellings(asked)
+		require.LessOrEqual(t, len(spellings), 25)
+		require.Contains(t, spellings, NormalURL(asked))
+		require.Equal(t, asked, spellings[0])
+	}
+	// A profile that LinkedIn may have is looked for in all of its spellings.
+	name := strings.Repeat("Ö", 100)
+	require.Contains(t, Spellings("https://www.linkedin.com/in/"+name), "linkedin.com/in/"+strings.ToLower(strings.Repeat("%c3%b6", 100)))
+}
+
 func TestCheckURL(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, CheckURL("https://www.linkedin.com/in/jörg"))
