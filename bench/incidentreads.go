@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"time"
+
+	"github.com/thawline/thaw/internal/outlook"
 )
 
 // incidentReads is what people and Prometheus ask after an incident of the provider: all accounts are connected again, and all of
@@ -50,11 +52,21 @@ func (i *incidentReads) contenders(r *rig) []contender {
 	} {
 		list = append(list, contender{page.name, Thaw, ask(r, page.path)})
 	}
-	return append(list,
+	list = append(list,
 		contender{"/metrics", Thaw, i.scrape(r)},
 		contender{"thaw status", Thaw, i.command(r, "status")},
 		contender{"thaw explain", Thaw, i.command(r, "explain", prospect)},
 		contender{"thaw verify", Thaw, i.command(r, "verify")})
+	for n, c := range list {
+		list[n].run = func(ctx context.Context, db *database, turn int) (sample, error) {
+			// As the workers do once a minute; none works here, because it would resume prospects.
+			if err := outlook.Store(ctx, db.Pool, 1); err != nil {
+				return nil, err
+			}
+			return c.run(ctx, db, turn)
+		}
+	}
+	return list
 }
 
 // scrape asks for the metrics, one answer after the other, and tells the slowest. The first ones of a process read the database.

@@ -46,6 +46,7 @@ INSERT INTO thaw.webhook_deliveries (outbox_id, endpoint_id) VALUES (1, 1);
 INSERT INTO thaw.paused_counts VALUES (1, 1, 'paused_by_user', false, 1);
 INSERT INTO thaw.waiting_totals VALUES (1, 1);
 INSERT INTO thaw.workers (client_id, lock_key, pid) VALUES ('worker-1', 1, 1);
+INSERT INTO thaw.forecasts (made_at, content) VALUES (thaw.now(), '');
 INSERT INTO thaw.account_turns VALUES (1, '2026-01-01');
 INSERT INTO thaw.workspace_turns VALUES (1, '2026-01-01');
 INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_account, delta) VALUES (1, 1, 'paused_by_user', false, 1);
@@ -55,6 +56,7 @@ INSERT INTO thaw.api_tokens (workspace_id, name, hash, created_by) VALUES (1, 'p
 // breaks has statements that a constraint must refuse, by its name; each is tried on its own.
 var breaks = map[string][]string{
 	"settings_only_row_check":    {"INSERT INTO thaw.settings (only_row) VALUES (false)"},
+	"forecasts_only_row_check":   {"INSERT INTO thaw.forecasts (only_row, made_at, content) VALUES (false, thaw.now(), '')"},
 	"count_state_only_row_check": {"INSERT INTO thaw.count_state (only_row) VALUES (false)"},
 	"settings_account_cap_check": {"UPDATE thaw.settings SET account_cap = 0", "UPDATE thaw.settings SET account_cap = 1000001"},
 	"settings_fleet_cap_check":   {"UPDATE thaw.settings SET fleet_cap = 0", "UPDATE thaw.settings SET fleet_cap = 10000001"},

@@ -4506,6 +4506,14 @@ CREATE TABLE thaw.fleet_budgets (
 );
 COMMENT ON TABLE thaw.fleet_budgets IS 'How many enrollments a tick may wake in the whole fleet, by lane, and how many it has.';
 COMMENT ON COLUMN thaw.fleet_budgets.carried IS 'The part of used that was resumed in overlapping ticks of another length, before settings.tick changed.';
+CREATE TABLE thaw.forecasts (
+    only_row boolean DEFAULT true NOT NULL,
+    made_at timestamp with time zone NOT NULL,
+    content bytea NOT NULL,
+    CONSTRAINT forecasts_only_row_check CHECK (only_row)
+);
+ALTER TABLE ONLY thaw.forecasts ALTER COLUMN content SET STORAGE EXTERNAL;
+COMMENT ON TABLE thaw.forecasts IS 'At most one row: the newest forecast of a large fleet, for processes that have none yet.';
 CREATE TABLE thaw.goose_db_version (
     id integer NOT NULL,
     version_id bigint NOT NULL,
@@ -4830,6 +4838,8 @@ ALTER TABLE ONLY thaw.enrollments
     ADD CONSTRAINT enrollments_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.fleet_budgets
     ADD CONSTRAINT fleet_budgets_pkey PRIMARY KEY (tick_at, lane);
+ALTER TABLE ONLY thaw.forecasts
+    ADD CONSTRAINT forecasts_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY thaw.goose_db_version
     ADD CONSTRAINT goose_db_version_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.grants

@@ -1,6 +1,7 @@
 package worker_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -89,4 +90,24 @@ func TestEveryForetoldTickIsTheRightOne(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, woken, len(foretold))
 	require.Equal(t, foretold, woken)
+}
+
+// A look stores a forecast of a large fleet, for processes that have none.
+func TestForecastOfALargeFleetIsStored(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	f.Exec(t, fmt.Sprintf(`
+		SET thaw.set_based = on;
+		INSERT INTO thaw.workspaces (key) VALUES ('large');
+		INSERT INTO thaw.campaigns (workspace_id, key, status) SELECT w.id, 'c', 'running' FROM thaw.workspaces AS w WHERE w.key = 'large';
+		INSERT INTO thaw.accounts (workspace_id, provider_account_id, status)
+			SELECT w.id, 'large-' || n, 'connected' FROM thaw.workspaces AS w, generate_series(1, %d) AS n WHERE w.key = 'large';
+		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, prospect_url, status, paused_reason, paused_at)
+			SELECT a.workspace_id, c.id, a.id, 'large/' || a.id, 'paused', 'linkedin_account_disconnected', thaw.now()
+			FROM thaw.accounts AS a JOIN thaw.campaigns AS c ON c.workspace_id = a.workspace_id AND c.key = 'c';
+		RESET thaw.set_based`, outlook.LargeFleet))
+	f.start(t)
+	f.Exec(t, "SELECT thaw.ask_watch()")
+	f.settle(t)
+	f.eventually(t, 1, "SELECT count(*) FROM thaw.forecasts")
 }

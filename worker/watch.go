@@ -8,6 +8,7 @@ import (
 
 	"github.com/riverqueue/river"
 
+	"github.com/thawline/thaw/internal/outlook"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/jobs"
 )
@@ -35,7 +36,20 @@ func (w *watchWorker) Work(ctx context.Context, job *river.Job[jobs.WatchArgs]) 
 	if _, err := w.store.Trip().SampleBacklog(ctx); err != nil {
 		w.logger.WarnContext(ctx, "the paused enrollments could not be counted", "error", err)
 	}
+	w.forecast(ctx)
 	return nil
+}
+
+// forecastWithin is how long a look takes to forecast a large fleet. One that takes longer is not stored, and who asks makes one.
+const forecastWithin = 6 * time.Second
+
+// forecast stores a forecast of a large fleet for processes that have none.
+func (w *watchWorker) forecast(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, forecastWithin)
+	defer cancel()
+	if err := outlook.Store(ctx, w.store.Pool(), outlook.LargeFleet); err != nil {
+		w.logger.WarnContext(ctx, "the forecast of the fleet could not be stored", "error", err)
+	}
 }
 
 const (

@@ -187,7 +187,11 @@ func printExplanations(out io.Writer, explanations []outlook.Explanation) {
 		}
 		printf(out, "%s in campaign %s of %s, on account %s, step %d: %s\n", x.ProspectURL, x.Campaign, x.Workspace, x.Account, x.Step, x.Status)
 		printf(out, "  %s\n", x.Sentence)
-		printf(out, "  code %s; to act: %s; expected: %s\n", x.Code, x.WhoActs, stampOr(x.ExpectedAt, "not known"))
+		expected := stampOr(x.ExpectedAt, "not known")
+		if x.ExpectedAt != nil && x.Forecast != nil {
+			expected = "about " + expected + ", by the forecast of " + stamp(x.Forecast.At)
+		}
+		printf(out, "  code %s; to act: %s; expected: %s\n", x.Code, x.WhoActs, expected)
 		for _, h := range x.History {
 			printf(out, "  %s  %s by %s", stamp(h.At), h.Kind, h.Source)
 			if h.Reason != "" {

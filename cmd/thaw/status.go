@@ -39,6 +39,9 @@ func printStatus(out io.Writer, report outlook.StatusReport) error {
 	} else {
 		printf(out, "%d enrollments are paused; how many of them can be resumed could not be counted within 10 s.\n", b.Paused)
 	}
+	if report.Forecast != nil {
+		printf(out, "What can be resumed is of %s; the times below are estimates.\n", stamp(report.Forecast.At))
+	}
 	switch last := report.LastSweep; {
 	case last == nil:
 		printf(out, "No tick was swept yet.\n")

@@ -36,13 +36,15 @@ const (
 // A Foresight answers what depends on the whole fleet: how many prospects can be resumed at this moment, and which tick resumes
 // which of them. To find that out takes a process of a large fleet a good part of a second, so it is done in the background, once
 // for all who ask at the same time, and kept for those who ask next. A forecast that is older than a minute, or of an earlier tick,
-// is served nevertheless, and says so. Safe for use by several goroutines.
+// is served nevertheless, and says so. The first one of a large fleet is read from the database, where a worker process stores one each
+// minute, see [Store]. Safe for use by several goroutines.
 type Foresight struct {
 	db *pgxpool.Pool
 
 	mu     sync.Mutex
 	kept   *sight
-	flight *flight // the making of the next one; nil: none is made
+	flight *flight   // the making of the next one; nil: none is made
+	forgot time.Time // what was seen before is not to be told any more
 }
 
 // A flight is the making of a sight, for all who wait for it.
@@ -58,12 +60,16 @@ type sight struct {
 	made     ticks
 	at       time.Time     // by the clock of this process
 	took     time.Duration // to make it
+	isStored bool          // it was read from the database, where another process had stored it
 	accounts int           // through which prospects can be resumed
 	backlog  int           // prospects that can be resumed
 	longest  []int64       // the accounts through which most can be resumed, the most first
 	// workspaces has the same counts of each workspace in which there is any.
 	workspaces map[int64]FleetBacklog
 	forecast   *plan.Forecast
+	// Of one that is stored: the accounts with most paused prospects, the most first, and how many have any.
+	mostPaused     []int64
+	pausedAccounts int
 }
 
 // NewForesight returns one that has yet to look.
@@ -73,7 +79,7 @@ func NewForesight(db *pgxpool.Pool) *Foresight { return &Foresight{db: db} }
 func (f *Foresight) Renew(ctx context.Context) error {
 	f.mu.Lock()
 	// One that is being made may have looked before that what is to be seen has happened.
-	next := f.begin(ctx)
+	next := f.begin(ctx, false)
 	f.mu.Unlock()
 	_, err := next.wait(ctx)
 	return err
@@ -106,7 +112,7 @@ func (f *Foresight) RenewedSince(at time.Time) bool {
 func (f *Foresight) Forget() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.kept, f.flight = nil, nil
+	f.kept, f.flight, f.forgot = nil, nil, time.Now()
 }
 
 // now is look in the present ticks. Nobody holds a connection of the pool while waiting for it: the forecast needs one too.
@@ -167,17 +173,25 @@ func (f *Foresight) join(ctx context.Context) *flight {
 	if f.flight != nil {
 		return f.flight
 	}
-	return f.begin(ctx)
+	return f.begin(ctx, f.kept == nil)
 }
 
-// begin begins a flight, which ends also if the one who asked for it goes. With the mutex held.
-func (f *Foresight) begin(ctx context.Context) *flight {
+// begin begins a flight, which ends also if the one who asked for it goes. What is stored will do where there is nothing else yet.
+// With the mutex held.
+func (f *Foresight) begin(ctx context.Context, orStored bool) *flight {
 	next := &flight{done: make(chan struct{})}
 	f.flight = next
+	forgot := f.forgot
 	go func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), makeWithin)
 		defer cancel()
-		next.seen, next.err = see(ctx, f.db)
+		if orStored {
+			// Where it cannot be read, one is made.
+			next.seen, next.err = stored(ctx, f.db, forgot)
+		}
+		if next.seen == nil {
+			next.seen, next.err = see(ctx, f.db)
+		}
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		// Another one has begun later, or what was seen was to be forgotten.
@@ -271,7 +285,12 @@ type view struct {
 
 // from tells a sight in these ticks.
 func (s *sight) from(t ticks) *view {
-	v := &view{sight: s, isOld: s.made != t || time.Since(s.at) > currentFor}
+	current := currentFor
+	if s.isStored {
+		// Nobody makes a newer one for a command.
+		current = min(current, s.freshFor())
+	}
+	v := &view{sight: s, isOld: s.made != t || time.Since(s.at) > current}
 	if was, is := s.made.current, t.current; is.After(was) {
 		v.shift = is.Sub(was)
 	}

@@ -23,6 +23,8 @@ type StatusReport struct {
 	Orphans   []Orphan `json:"orphans"`
 	// Accounts are those with most paused prospects, as many as were asked for: with most to resume first.
 	Accounts []AccountStatus `json:"accounts"`
+	// Forecast says of which moment the counts of what is resumable and the expected times are, where that is an older one; nil: of now.
+	Forecast *ForecastInfo `json:"forecast,omitempty"`
 	// AccountsInAll is how many accounts have paused prospects.
 	AccountsInAll int `json:"accounts_in_all"`
 }
@@ -84,8 +86,16 @@ func Status(ctx context.Context, db *pgxpool.Pool, limit int) (StatusReport, err
 	return report, nil
 }
 
-// statusSight looks at the whole fleet; nil: that would take too long.
+// statusSight looks at the whole fleet; nil: that would take too long. Of a large fleet it is the stored forecast.
 func statusSight(ctx context.Context, db *pgxpool.Pool) (*view, error) {
+	t, err := readTicks(ctx, dbsqlc.New(db))
+	if err != nil {
+		return nil, err
+	}
+	// Where it cannot be read, one is made.
+	if seen, err := stored(ctx, db, time.Time{}); err == nil && seen != nil {
+		return seen.from(t), nil
+	}
 	seen, err := see(ctx, db)
 	switch {
 	case err == nil:
@@ -113,6 +123,9 @@ func (r *StatusReport) read(ctx context.Context, q *dbsqlc.Queries, seen *view, 
 	if seen != nil {
 		resumable := int64(seen.backlog)
 		r.Backlog.Resumable, r.Backlog.Accounts = &resumable, &seen.accounts
+		if seen.isOld {
+			r.Forecast = seen.info()
+		}
 	}
 	return r.addAccounts(ctx, q, seen, limit)
 }
@@ -121,21 +134,16 @@ func (r *StatusReport) read(ctx context.Context, q *dbsqlc.Queries, seen *view, 
 const accountsAtOnce = 1000
 
 func (r *StatusReport) addAccounts(ctx context.Context, q *dbsqlc.Queries, seen *view, limit int) error {
-	var size *int32
-	if limit > 0 {
-		n := int32(min(limit, math.MaxInt32))
-		size = &n
+	var ids []int64
+	var err error
+	if seen != nil && seen.isStored && limit > 0 && limit <= storedAccounts {
+		// Which accounts these are is as old as the forecast; what is said of them is not.
+		ids, r.AccountsInAll = seen.mostPaused[:min(limit, len(seen.mostPaused))], seen.pausedAccounts
+	} else if ids, r.AccountsInAll, err = mostPaused(ctx, q, limit); err != nil {
+		return err
 	}
-	rows, err := q.PausedAccounts(ctx, size)
-	if err != nil {
-		return fmt.Errorf("finding accounts with paused prospects: %w", err)
-	}
-	for some := range slices.Chunk(rows, accountsAtOnce) {
-		ids := make([]int64, len(some))
-		for i, row := range some {
-			ids[i], r.AccountsInAll = row.AccountID, int(row.Accounts)
-		}
-		accounts, err := accountsOf(ctx, q, Everything(), ids)
+	for some := range slices.Chunk(ids, accountsAtOnce) {
+		accounts, err := accountsOf(ctx, q, Everything(), some)
 		if err != nil {
 			return err
 		}
@@ -148,6 +156,23 @@ func (r *StatusReport) addAccounts(ctx context.Context, q *dbsqlc.Queries, seen 
 			cmp.Compare(a.Workspace, b.Workspace), cmp.Compare(a.Account, b.Account))
 	})
 	return nil
+}
+
+// mostPaused returns the accounts with most paused prospects, the most first, and how many have any; limit 0: all of them.
+func mostPaused(ctx context.Context, q *dbsqlc.Queries, limit int) (ids []int64, inAll int, err error) {
+	var size *int32
+	if limit > 0 {
+		n := int32(min(limit, math.MaxInt32))
+		size = &n
+	}
+	rows, err := q.PausedAccounts(ctx, size)
+	if err != nil {
+		return nil, 0, fmt.Errorf("finding accounts with paused prospects: %w", err)
+	}
+	for _, row := range rows {
+		ids, inAll = append(ids, row.AccountID), int(row.Accounts)
+	}
+	return ids, inAll, nil
 }
 
 func statusOf(a Account, seen *view) AccountStatus {

@@ -227,6 +227,26 @@ func TestForecastWithBoundedWorkIsTheSame(t *testing.T) {
 	})
 }
 
+func TestPackedForecastIsTheSame(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		f := NewForecast(drawClaimants(t), usual())
+		packed := f.Pack()
+		again, ok := packed.Unpack()
+		require.True(t, ok)
+		require.Equal(t, f, again)
+		// Columns that do not fit are refused, and following the runs ends.
+		if len(packed.Runs) > 0 {
+			packed.Runs[4] = 0
+			_, ok = packed.Unpack()
+			require.False(t, ok)
+			packed.Runs = packed.Runs[1:]
+			_, ok = packed.Unpack()
+			require.False(t, ok)
+		}
+	})
+}
+
 func TestForecastSaysWhatItsBoundIs(t *testing.T) {
 	t.Parallel()
 	rules := usual()

@@ -10,6 +10,15 @@ import (
 	"time"
 )
 
+const dropForecast = `-- name: DropForecast :exec
+DELETE FROM thaw.forecasts
+`
+
+func (q *Queries) DropForecast(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, dropForecast)
+	return err
+}
+
 const enrollmentHistories = `-- name: EnrollmentHistories :many
 SELECT h.enrollment_id, h.at, h.kind::text AS kind, h.from_status::text AS from_status, h.to_status::text AS to_status,
     coalesce(h.reason::text, '')::text AS reason, h.source::text AS source, h.tick_at, h.heal_id, h.signal_id, h.job_id,
@@ -69,6 +78,19 @@ func (q *Queries) EnrollmentHistories(ctx context.Context, enrollmentIds []int64
 		return nil, err
 	}
 	return items, nil
+}
+
+const hasWaitingAccounts = `-- name: HasWaitingAccounts :one
+SELECT (count(*) >= $1::integer)::boolean AS is_reached
+FROM (SELECT FROM thaw.waiting_totals AS t WHERE t.waiting > 0 LIMIT $1::integer) AS waiting
+`
+
+// Whether prospects wait for at least so many accounts.
+func (q *Queries) HasWaitingAccounts(ctx context.Context, atLeast int32) (bool, error) {
+	row := q.db.QueryRow(ctx, hasWaitingAccounts, atLeast)
+	var is_reached bool
+	err := row.Scan(&is_reached)
+	return is_reached, err
 }
 
 const latestSweep = `-- name: LatestSweep :one
@@ -373,6 +395,42 @@ func (q *Queries) ProspectFacts(ctx context.Context, arg ProspectFactsParams) ([
 		return nil, err
 	}
 	return items, nil
+}
+
+const storeForecast = `-- name: StoreForecast :exec
+INSERT INTO thaw.forecasts AS f (made_at, content)
+VALUES (thaw.now() - make_interval(secs => $1::double precision), $2::bytea)
+ON CONFLICT (only_row) DO UPDATE SET made_at = excluded.made_at, content = excluded.content
+`
+
+type StoreForecastParams struct {
+	Seconds float64
+	Content []byte
+}
+
+// made_at is before the fleet was looked at.
+func (q *Queries) StoreForecast(ctx context.Context, arg StoreForecastParams) error {
+	_, err := q.db.Exec(ctx, storeForecast, arg.Seconds, arg.Content)
+	return err
+}
+
+const storedForecast = `-- name: StoredForecast :one
+SELECT f.content, extract(epoch FROM thaw.now() - f.made_at)::double precision AS seconds
+FROM thaw.forecasts AS f
+WHERE f.made_at > thaw.now() - $1::interval
+`
+
+type StoredForecastRow struct {
+	Content []byte
+	Seconds float64
+}
+
+// The newest stored forecast that is not older than this, and its age in seconds.
+func (q *Queries) StoredForecast(ctx context.Context, notOlderThan time.Duration) (StoredForecastRow, error) {
+	row := q.db.QueryRow(ctx, storedForecast, notOlderThan)
+	var i StoredForecastRow
+	err := row.Scan(&i.Content, &i.Seconds)
+	return i, err
 }
 
 const tickPlanned = `-- name: TickPlanned :one

@@ -472,6 +472,18 @@ CREATE TABLE thaw.workspace_turns (
 COMMENT ON TABLE thaw.account_turns IS 'The newest tick that allocated something to an account.';
 COMMENT ON TABLE thaw.workspace_turns IS 'The newest tick that allocated something to a workspace.';
 
+-- The newest forecast of a large fleet, so that a new process and a command read it instead of making one of their own. One row:
+-- the job "watch" replaces it once a minute, and removes it while the fleet is small. content is written and read by package
+-- outlook, which makes a forecast itself where it cannot read it.
+CREATE TABLE thaw.forecasts (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    made_at  timestamptz NOT NULL,
+    content  bytea NOT NULL
+);
+COMMENT ON TABLE thaw.forecasts IS 'At most one row: the newest forecast of a large fleet, for processes that have none yet.';
+-- It is compressed already.
+ALTER TABLE thaw.forecasts ALTER COLUMN content SET STORAGE EXTERNAL;
+
 -- The candidates of a tick: accounts through which prospects may be resumed, what the tick may still give them, and when they and
 -- their workspace were served last. Shape of plan.Claimant. All of them: for a forecast. The sweep asks the two functions below,
 -- which say no more than it can use.
@@ -831,6 +843,7 @@ DROP FUNCTION thaw.plan_part(timestamptz, integer);
 DROP FUNCTION thaw.plan_accounts(timestamptz, bigint[], integer[], bigint, bigint);
 DROP FUNCTION thaw.plan_workspaces(timestamptz, integer, bigint, bigint);
 DROP FUNCTION thaw.claimants(timestamptz);
+DROP TABLE thaw.forecasts;
 DROP TABLE thaw.workspace_turns;
 DROP TABLE thaw.account_turns;
 DROP FUNCTION thaw.resumable_lines();

@@ -3,6 +3,26 @@
 SELECT thaw.tick()::timestamptz AS tick_at,
     EXISTS (SELECT FROM thaw.sweeps AS s WHERE s.tick_at = thaw.tick())::boolean AS is_planned;
 
+-- name: StoredForecast :one
+-- The newest stored forecast that is not older than this, and its age in seconds.
+SELECT f.content, extract(epoch FROM thaw.now() - f.made_at)::double precision AS seconds
+FROM thaw.forecasts AS f
+WHERE f.made_at > thaw.now() - sqlc.arg(not_older_than)::interval;
+
+-- name: StoreForecast :exec
+-- made_at is before the fleet was looked at.
+INSERT INTO thaw.forecasts AS f (made_at, content)
+VALUES (thaw.now() - make_interval(secs => sqlc.arg(seconds)::double precision), sqlc.arg(content)::bytea)
+ON CONFLICT (only_row) DO UPDATE SET made_at = excluded.made_at, content = excluded.content;
+
+-- name: DropForecast :exec
+DELETE FROM thaw.forecasts;
+
+-- name: HasWaitingAccounts :one
+-- Whether prospects wait for at least so many accounts.
+SELECT (count(*) >= sqlc.arg(at_least)::integer)::boolean AS is_reached
+FROM (SELECT FROM thaw.waiting_totals AS t WHERE t.waiting > 0 LIMIT sqlc.arg(at_least)::integer) AS waiting;
+
 -- name: OpenGrants :many
 -- What the plan of a tick has still to give.
 SELECT g.account_id, g.planned
