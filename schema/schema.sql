@@ -1452,7 +1452,7 @@ CREATE TABLE thaw.river_job (
     CONSTRAINT priority_in_range CHECK (((priority >= 1) AND (priority <= 4))),
     CONSTRAINT queue_length CHECK (((char_length(queue) > 0) AND (char_length(queue) < 128)))
 );
-CREATE FUNCTION thaw.fetch_jobs(p_queue text, p_client_id text, p_size integer, p_max_attempted_by integer, p_reach interval) RETURNS SETOF thaw.river_job
+CREATE FUNCTION thaw.fetch_jobs(p_queue text, p_kinds text[], p_client_id text, p_size integer, p_max_attempted_by integer, p_reach interval) RETURNS SETOF thaw.river_job
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
     SET jit TO 'off'
@@ -1467,6 +1467,7 @@ BEGIN
             SELECT job.id
             FROM "thaw".river_job AS job
             WHERE job.state = 'available' AND job.queue = p_queue AND job.priority = by.priority
+                AND (p_kinds IS NULL OR job.kind = ANY (p_kinds))
                 AND job.scheduled_at BETWEEN pg_catalog.now() - p_reach AND pg_catalog.now()
             ORDER BY job.scheduled_at, job.id
             LIMIT p_size

@@ -86,7 +86,7 @@ func (e *executor) JobGetAvailable(
 	ctx context.Context, params *riverdriver.JobGetAvailableParams,
 ) (*riverdriver.JobGetAvailableResult, error) {
 	n := e.driver.notifier
-	if params.Kind != nil || params.Now != nil || params.Schema != n.c.RiverSchema {
+	if params.Now != nil || params.Schema != n.c.RiverSchema {
 		return e.Executor.JobGetAvailable(ctx, params)
 	}
 	began := time.Now()
@@ -115,7 +115,7 @@ type fetchTx struct {
 
 // Query implements [pgx.Tx].
 func (f fetchTx) Query(ctx context.Context, _ string, _ ...any) (pgx.Rows, error) {
-	return f.pool.Query(ctx, fetchSQL, f.params.Queue, f.params.ClientID, f.params.MaxToLock, f.params.MaxAttemptedBy, f.reach)
+	return f.pool.Query(ctx, fetchSQL, f.params.Queue, f.params.Kind, f.params.ClientID, f.params.MaxToLock, f.params.MaxAttemptedBy, f.reach)
 }
 
 // Conn implements [pgx.Tx].
@@ -124,12 +124,14 @@ func (fetchTx) Conn() *pgx.Conn { return nil }
 // lookBack finds jobs before the front of their queue: they fell due long before they could be seen, because a transaction took
 // long to commit or a job was made available by hand. It walks over all dead entries of the index, but holds up no fetch.
 func (n *Notifier) lookBack(ctx context.Context) {
-	for wait := time.Duration(0); pause(ctx, wait); {
+	for {
 		began := time.Now()
 		if err := n.lookBackOnce(ctx); err != nil && ctx.Err() == nil {
 			n.c.Logger.WarnContext(ctx, "could not look for old jobs; trying again", "error", err)
 		}
-		wait = paceOf(time.Since(began), lookBackEvery, lookBackAtMost)
+		if !pause(ctx, paceOf(time.Since(began), lookBackEvery, lookBackAtMost)) {
+			return
+		}
 	}
 }
 

@@ -34,7 +34,10 @@ func fetcher(t *testing.T, db *testdb.DB) (*notifier.Notifier, func(size int) []
 }
 
 func fetchOf(size int) *riverdriver.JobGetAvailableParams {
-	return &riverdriver.JobGetAvailableParams{ClientID: "a", MaxAttemptedBy: 3, MaxToLock: size, Queue: "resume", Schema: schema.Name}
+	// As River's producer asks: with the kinds that its process knows.
+	return &riverdriver.JobGetAvailableParams{
+		ClientID: "a", Kind: []string{"other", "test"}, MaxAttemptedBy: 3, MaxToLock: size, Queue: "resume", Schema: schema.Name,
+	}
 }
 
 const job = `
@@ -53,6 +56,7 @@ func TestFetchIsRivers(t *testing.T) {
 	require.Empty(t, fetch(5))
 	require.NoError(t, n.LookBackOnce(t.Context()))
 	db.Exec(t, job)
+	db.Exec(t, "INSERT INTO thaw.river_job (args, kind, queue, max_attempts) VALUES ('{}', 'unknown', 'resume', 25)")
 	db.Exec(t, "INSERT INTO thaw.river_job (args, kind, queue, max_attempts, scheduled_at) SELECT '{}', 'test', 'resume', 25, now() + interval '1 hour'")
 
 	for _, size := range []int{7, 20} {
@@ -106,6 +110,22 @@ func TestFetchReachesWhatALookBackHasFound(t *testing.T) {
 	require.Len(t, unsure(5), 1)
 }
 
+// A process that runs looks back by itself, and wakes its workers for what it finds.
+func TestLookBackWakesForOldJobs(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	p := start(t, db, "a", true)
+	result, err := p.Driver().GetExecutor().JobGetAvailable(t.Context(), fetchOf(5))
+	require.NoError(t, err)
+	require.Empty(t, result.Jobs)
+	// Too old for the look for new jobs.
+	db.Exec(t, "INSERT INTO thaw.river_job (args, kind, queue, max_attempts, scheduled_at) VALUES ('{}', 'test', 'resume', 25, now() - interval '1 hour')")
+	p.hears(t, "river_insert", wakes)
+	result, err = p.Driver().GetExecutor().JobGetAvailable(t.Context(), fetchOf(5))
+	require.NoError(t, err)
+	require.Len(t, result.Jobs, 1)
+}
+
 // A fetch that began before a look back found an old job does not move the front past it.
 func TestFrontStaysBeforeWhatALookBackHasFound(t *testing.T) {
 	t.Parallel()
@@ -141,7 +161,7 @@ func TestFetchDoesNotWalkOverJobsThatAreDone(t *testing.T) {
 		db.Exec(t, "UPDATE thaw.river_job SET state = $1, finalized_at = CASE WHEN $1 = 'completed'::thaw.river_job_state THEN now() END", state)
 	}
 	db.Exec(t, "ANALYZE thaw.river_job")
-	const fetch = "SELECT * FROM thaw.fetch_jobs('resume', 'a', 8, 100, $1::interval)"
+	const fetch = "SELECT * FROM thaw.fetch_jobs('resume', '{test}', 'a', 8, 100, $1::interval)"
 	require.Greater(t, buffers(t, db, fetch, "1 hour"), 500, "the snapshot keeps them")
 	require.Less(t, buffers(t, db, fetch, "5 seconds"), 100)
 
