@@ -107,6 +107,7 @@ var breaks = map[string][]string{
 		"UPDATE thaw.account_signals SET occurred_at = 'infinity'", "UPDATE thaw.account_signals SET occurred_at = '-infinity'",
 		"UPDATE thaw.account_signals SET occurred_at = '1999-12-31 23:59:59+00'", "UPDATE thaw.account_signals SET occurred_at = '12000-01-01'",
 	},
+	"import_turn_only_row_check": {"INSERT INTO thaw.import_turn (only_row) VALUES (false)"},
 	"signal_walk_only_row_check": {"INSERT INTO thaw.signal_walk (only_row) VALUES (false)"},
 	"settings_safety_calm_check": {
 		"UPDATE thaw.settings SET safety_calm = '59 seconds'", "UPDATE thaw.settings SET safety_calm = '8 days'",

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -190,27 +191,28 @@ func (m *Migrator) applied(ctx context.Context) (map[int64]time.Time, error) {
 }
 
 // createSchemas makes the schemas before goose puts its own table into one of them. One that is there is left alone: CREATE
-// SCHEMA IF NOT EXISTS needs CREATE on the database even then, which a role that was given its schema does not have. Two
-// processes that create a schema at once would collide in the catalog: an advisory lock lets one go first.
+// SCHEMA IF NOT EXISTS needs CREATE on the database even then, which a role that was given its schema does not have. Of two
+// processes that create a schema at once one collides in the catalog, and takes what the other made. No advisory lock: any role
+// with CONNECT could take it first.
 func (m *Migrator) createSchemas(ctx context.Context) error {
 	for _, name := range []string{Name, m.river} {
-		err := pgx.BeginFunc(ctx, m.pool, func(tx pgx.Tx) error {
-			if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtextextended('thaw.schema', 0))"); err != nil {
-				return err
-			}
-			var exists bool
-			err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace AS n WHERE n.nspname = $1)", name).Scan(&exists)
-			if err != nil || exists {
-				return err
-			}
-			_, err = tx.Exec(ctx, "CREATE SCHEMA "+pgx.Identifier{name}.Sanitize())
-			return err
-		})
-		if err != nil {
+		var exists bool
+		err := m.pool.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace AS n WHERE n.nspname = $1)", name).Scan(&exists)
+		if err == nil && !exists {
+			_, err = m.pool.Exec(ctx, "CREATE SCHEMA "+pgx.Identifier{name}.Sanitize())
+		}
+		if err != nil && !isCreatedMeanwhile(err) {
 			return fmt.Errorf("schema: creating schema %s: %w", name, err)
 		}
 	}
 	return nil
+}
+
+// isCreatedMeanwhile says whether another process has just created the schema: before the statement looked, or while it wrote.
+func isCreatedMeanwhile(err error) bool {
+	const duplicateSchema, uniqueViolation = "42P06", "23505"
+	fromPostgres, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (fromPostgres.Code == duplicateSchema || fromPostgres.Code == uniqueViolation)
 }
 
 // DatabaseName returns the name of the database.

@@ -4584,6 +4584,11 @@ CREATE VIEW thaw.history AS
      LEFT JOIN thaw.accounts from_account ON ((from_account.id = event.from_account_id)))
      LEFT JOIN thaw.accounts to_account ON ((to_account.id = event.to_account_id)));
 COMMENT ON VIEW thaw.history IS 'What happened to a prospect: every pause, resume and re-point, with where it came from.';
+CREATE TABLE thaw.import_turn (
+    only_row boolean DEFAULT true NOT NULL,
+    CONSTRAINT import_turn_only_row_check CHECK (only_row)
+);
+COMMENT ON TABLE thaw.import_turn IS 'One row: an import locks it until it ends, so that imports take turns.';
 CREATE VIEW thaw.kept AS
  SELECT COALESCE(max(r.kept_since) FILTER (WHERE (r.part <> ALL (ARRAY['account_signals'::text, 'outbox'::text]))), '-infinity'::timestamp with time zone) AS history_since,
     COALESCE(max(r.passed_id) FILTER (WHERE (r.part = 'account_signals'::text)), (0)::bigint) AS signals_after
@@ -4849,6 +4854,8 @@ ALTER TABLE ONLY thaw.heal_enrollments
     ADD CONSTRAINT heal_enrollments_pkey PRIMARY KEY (heal_id, last_id);
 ALTER TABLE ONLY thaw.heals
     ADD CONSTRAINT heals_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY thaw.import_turn
+    ADD CONSTRAINT import_turn_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY thaw.outbox
     ADD CONSTRAINT outbox_message_id_key UNIQUE (message_id);
 ALTER TABLE ONLY thaw.outbox

@@ -235,6 +235,13 @@ COMMENT ON FUNCTION thaw.correct_hold(text, timestamptz, text, text, text) IS
 REVOKE ALL ON FUNCTION thaw.correct_hold(text, timestamptz, text, text, text), thaw.keep_identity(), thaw.draw_id(),
     thaw.enrollments_write_history(), thaw.campaigns_write_history(), thaw.accounts_write_hold(), thaw.accounts_bound_hold() FROM PUBLIC;
 
+-- The lock of this row, not an advisory lock: any role with CONNECT could take that and keep imports waiting.
+CREATE TABLE thaw.import_turn (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row)
+);
+COMMENT ON TABLE thaw.import_turn IS 'One row: an import locks it until it ends, so that imports take turns.';
+INSERT INTO thaw.import_turn DEFAULT VALUES;
+
 -- Paths. Last of all: every function whose body is looked up when it runs gets the path that finds nothing but the catalog. A body
 -- of standard SQL (BEGIN ATOMIC, RETURN) was looked up when it was created, and stays as it is, so that it can be inlined.
 -- +goose StatementBegin
@@ -254,6 +261,7 @@ $$;
 -- +goose StatementEnd
 
 -- +goose Down
+DROP TABLE thaw.import_turn;
 DROP FUNCTION thaw.correct_hold(text, timestamptz, text, text, text);
 ALTER TABLE thaw.api_tokens DROP CONSTRAINT api_tokens_times_are_in_range;
 ALTER TABLE thaw.enrollments DROP CONSTRAINT enrollments_times_are_in_range;

@@ -1,2 +1,2 @@
 -- Two imports take turns: rows that both insert would otherwise be locked in an order that neither can choose.
-SELECT pg_advisory_xact_lock(hashtextextended('thaw.import', 0));
+SELECT FROM thaw.import_turn AS t FOR UPDATE;
