@@ -50,6 +50,9 @@ func printStatus(out io.Writer, report outlook.StatusReport) error {
 	default:
 		printf(out, "Last tick %s: %d accounts, %d resumed, %d left.\n", stamp(last.TickAt), last.AccountsProcessed, last.Resumed, last.BacklogLeft)
 	}
+	if report.LastSweep != nil && report.LastSweep.IsPartial {
+		printf(out, "It was planned for a part of the accounts only, because planning took too long; the next ticks plan for the others.\n")
+	}
 	for _, o := range report.Orphans {
 		printf(out, "Account %s of %s is connecting since %s: whoever began that did not end it. Connect it again, or remove it.\n",
 			o.Account, o.Workspace, stamp(o.Since))

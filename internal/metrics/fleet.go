@@ -27,9 +27,11 @@ var (
 	budgetUsedDesc = desc("budget_used", "Enrollments that the current tick has woken, by lane.", "lane")
 	budgetCapDesc  = desc("budget_cap", "Enrollments that the current tick may wake, by lane.", "lane")
 
-	tickDesc      = desc("tick_length_seconds", "Length of a tick.")
-	sweepAgeDesc  = desc("last_sweep_age_seconds", "Age of the newest tick that has a plan; +Inf: there was none yet.")
-	sweepTookDesc = desc("last_sweep_duration_seconds", "From the plan to the last pass of the newest tick that is finished.")
+	tickDesc         = desc("tick_length_seconds", "Length of a tick.")
+	sweepAgeDesc     = desc("last_sweep_age_seconds", "Age of the newest tick that has a plan; +Inf: there was none yet.")
+	sweepTookDesc    = desc("last_sweep_duration_seconds", "From the plan to the last pass of the newest tick that is finished.")
+	sweepPartialDesc = desc("last_sweep_partial",
+		"Whether the newest tick was planned for a part of the accounts only, because planning took too long.")
 
 	signalsDesc = desc("signals_total",
 		"Account-status messages since this process started, received by whichever process, by outcome.", "outcome")
@@ -92,7 +94,7 @@ func newFleet(ctx context.Context, c Config) *fleet {
 func (f *fleet) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		upDesc, incompleteDesc, ageDesc, oldestDesc, pausedDesc, resumableDesc, wokenDesc, budgetUsedDesc, budgetCapDesc, tickDesc, sweepAgeDesc,
-		sweepTookDesc, signalsDesc, silenceDesc, silenceLimitDesc, safetyDesc, snapshotDesc, snapshotTransactionsDesc, snapshotsHiddenDesc, leaderDesc, jobsDesc,
+		sweepTookDesc, sweepPartialDesc, signalsDesc, silenceDesc, silenceLimitDesc, safetyDesc, snapshotDesc, snapshotTransactionsDesc, snapshotsHiddenDesc, leaderDesc, jobsDesc,
 	} {
 		to <- d
 	}
@@ -171,7 +173,7 @@ func readTicks(ctx context.Context, q *dbsqlc.Queries, woken *woken) ([]promethe
 		return nil, err
 	}
 	metrics := []prometheus.Metric{
-		gauge(tickDesc, stand.Tick.Seconds()), gauge(sweepAgeDesc, stand.SweepAge), gauge(sweepTookDesc, stand.SweepTook),
+		gauge(tickDesc, stand.Tick.Seconds()), gauge(sweepAgeDesc, stand.SweepAge), gauge(sweepTookDesc, stand.SweepTook), gauge(sweepPartialDesc, toggle(stand.SweepIsPartial)),
 		gauge(safetyDesc, toggle(stand.SafetyMode)),
 	}
 	silences, err := q.ProviderSilences(ctx)

@@ -171,8 +171,9 @@ func TestSweepAgeAndDuration(t *testing.T) {
 	s.Exec(t, `
 		INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap, started_at, finished_at)
 		VALUES (thaw.tick() - interval '30 minutes', 1, 1, thaw.now(), thaw.now() + interval '7 seconds');
-		INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap) VALUES (thaw.tick() - interval '15 minutes', 1, 1)`)
+		INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap, is_partial) VALUES (thaw.tick() - interval '15 minutes', 1, 1, true)`)
 	got := scrape(t, s.Metrics)
+	require.InDelta(t, 1, got["thaw_last_sweep_partial"], 0)
 	require.InDelta(t, 7, got["thaw_last_sweep_duration_seconds"], 1e-6)
 	require.InDelta(t, 900, got["thaw_last_sweep_age_seconds"], 120)
 }

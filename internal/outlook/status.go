@@ -55,6 +55,7 @@ type Sweep struct {
 	BacklogLeft       int        `json:"backlog_left"`
 	Seconds           *float64   `json:"seconds"`     // nil: it is still at work
 	FinishedAt        *time.Time `json:"finished_at"` // nil: it is still at work
+	IsPartial         bool       `json:"is_partial"`  // planned for a part of the accounts, because planning took too long
 }
 
 // AccountStatus is an account with paused enrollments.
@@ -210,7 +211,7 @@ func lastSweep(ctx context.Context, q *dbsqlc.Queries) (*Sweep, error) {
 		AccountsPlanned: int(row.AccountsPlanned), AccountsProcessed: int(row.AccountsProcessed),
 		Resumed: int(row.Resumed), Repointed: int(row.Repointed), CampaignsResumed: int(row.CampaignsResumed),
 		BacklogLeft: int(row.BacklogLeft),
-		FinishedAt:  utc(row.FinishedAt),
+		FinishedAt:  utc(row.FinishedAt), IsPartial: row.IsPartial,
 	}
 	if row.FinishedAt != nil {
 		sweep.Seconds = &row.Seconds

@@ -26,6 +26,7 @@ type SweepEntry struct {
 	StartedAt         time.Time  `json:"started_at"`
 	FinishedAt        *time.Time `json:"finished_at"` // nil: it is still at work
 	Seconds           *float64   `json:"seconds"`     // nil: it is still at work
+	IsPartial         bool       `json:"is_partial"`  // planned for a part of the accounts, because planning took too long
 }
 
 // Sweeps returns a page of ticks, newest first; within the scope of one workspace those that had something for it.
@@ -62,7 +63,7 @@ func sweepOfFleet(r dbsqlc.SweepPageRow) SweepEntry {
 		TickAt: r.TickAt.UTC(), AccountsPlanned: int(r.AccountsPlanned), AccountsProcessed: int(r.AccountsProcessed),
 		Planned: int(r.Planned), Resumed: int(r.Resumed), Repointed: number(&r.Repointed), CampaignsResumed: number(&r.CampaignsResumed),
 		BacklogLeft: number(&r.BacklogLeft), AccountCap: number(&r.AccountCap), FleetCap: number(&r.FleetCap),
-		StartedAt: r.StartedAt.UTC(), FinishedAt: utc(r.FinishedAt), Seconds: seconds(r.StartedAt, r.FinishedAt),
+		StartedAt: r.StartedAt.UTC(), FinishedAt: utc(r.FinishedAt), Seconds: seconds(r.StartedAt, r.FinishedAt), IsPartial: r.IsPartial,
 	}
 }
 
@@ -70,7 +71,7 @@ func sweepOfWorkspace(r dbsqlc.WorkspaceSweepPageRow) SweepEntry {
 	return SweepEntry{
 		TickAt: r.TickAt.UTC(), AccountsPlanned: int(r.AccountsPlanned), AccountsProcessed: int(r.AccountsProcessed),
 		Planned: int(r.Planned), Resumed: int(r.Resumed),
-		StartedAt: r.StartedAt.UTC(), FinishedAt: utc(r.FinishedAt), Seconds: seconds(r.StartedAt, r.FinishedAt),
+		StartedAt: r.StartedAt.UTC(), FinishedAt: utc(r.FinishedAt), Seconds: seconds(r.StartedAt, r.FinishedAt), IsPartial: r.IsPartial,
 	}
 }
 

@@ -42,6 +42,17 @@ func TestPagesAreMadeAsAWholeAndLoadNothingFromElsewhere(t *testing.T) {
 	}
 }
 
+// A tick that did less because planning it took too long says so on the first page.
+func TestFleetPageSaysThatATickWasPlannedInPart(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	const says = "The last tick was planned for a part of the accounts only"
+	d.Exec(t, "INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap, finished_at) VALUES (thaw.tick(), 1, 1, thaw.now())")
+	require.NotContains(t, d.get(t, "/").text, says)
+	d.Exec(t, "UPDATE thaw.sweeps SET is_partial = true")
+	require.Contains(t, d.get(t, "/").text, says)
+}
+
 // What a form must not do, and what it says then.
 func TestBadFormsChangeNothing(t *testing.T) {
 	t.Parallel()

@@ -243,7 +243,7 @@ func (q *Queries) HealPage(ctx context.Context, arg HealPageParams) ([]HealPageR
 const sweepPage = `-- name: SweepPage :many
 
 SELECT s.tick_at, s.account_cap, s.fleet_cap, s.accounts_planned, s.accounts_processed, s.planned, s.resumed, s.repointed,
-    s.campaigns_resumed, s.backlog_left, s.started_at, s.finished_at
+    s.campaigns_resumed, s.backlog_left, s.is_partial, s.started_at, s.finished_at
 FROM thaw.sweeps AS s
 WHERE s.tick_at < $1::timestamptz
 ORDER BY s.tick_at DESC
@@ -266,6 +266,7 @@ type SweepPageRow struct {
 	Repointed         int32
 	CampaignsResumed  int32
 	BacklogLeft       int32
+	IsPartial         bool
 	StartedAt         time.Time
 	FinishedAt        *time.Time
 }
@@ -291,6 +292,7 @@ func (q *Queries) SweepPage(ctx context.Context, arg SweepPageParams) ([]SweepPa
 			&i.Repointed,
 			&i.CampaignsResumed,
 			&i.BacklogLeft,
+			&i.IsPartial,
 			&i.StartedAt,
 			&i.FinishedAt,
 		); err != nil {
@@ -305,7 +307,7 @@ func (q *Queries) SweepPage(ctx context.Context, arg SweepPageParams) ([]SweepPa
 }
 
 const workspaceSweepPage = `-- name: WorkspaceSweepPage :many
-SELECT tick.tick_at, tick.accounts_planned, tick.accounts_processed, tick.planned, tick.resumed, s.started_at, s.finished_at
+SELECT tick.tick_at, tick.accounts_planned, tick.accounts_processed, tick.planned, tick.resumed, s.is_partial, s.started_at, s.finished_at
 FROM (
     SELECT g.tick_at, count(*) AS accounts_planned, count(g.finished_at) AS accounts_processed, sum(g.planned)::bigint AS planned,
         sum(g.resumed)::bigint AS resumed
@@ -314,7 +316,7 @@ FROM (
     GROUP BY g.tick_at
     ORDER BY g.tick_at DESC
     LIMIT $3::integer) AS tick
-CROSS JOIN LATERAL (SELECT w.started_at, w.finished_at FROM thaw.sweeps AS w WHERE w.tick_at = tick.tick_at LIMIT 1) AS s
+CROSS JOIN LATERAL (SELECT w.is_partial, w.started_at, w.finished_at FROM thaw.sweeps AS w WHERE w.tick_at = tick.tick_at LIMIT 1) AS s
 ORDER BY tick.tick_at DESC
 `
 
@@ -330,6 +332,7 @@ type WorkspaceSweepPageRow struct {
 	AccountsProcessed int64
 	Planned           int64
 	Resumed           int64
+	IsPartial         bool
 	StartedAt         time.Time
 	FinishedAt        *time.Time
 }
@@ -352,6 +355,7 @@ func (q *Queries) WorkspaceSweepPage(ctx context.Context, arg WorkspaceSweepPage
 			&i.AccountsProcessed,
 			&i.Planned,
 			&i.Resumed,
+			&i.IsPartial,
 			&i.StartedAt,
 			&i.FinishedAt,
 		); err != nil {

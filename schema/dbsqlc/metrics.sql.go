@@ -259,19 +259,21 @@ SELECT thaw.now()::timestamptz AS now, thaw.tick()::timestamptz AS tick_at,
     coalesce((
         SELECT extract(epoch FROM s.finished_at - s.started_at) FROM thaw.sweeps AS s
         WHERE s.finished_at IS NOT NULL
-        ORDER BY s.tick_at DESC LIMIT 1), 0)::double precision AS sweep_took
+        ORDER BY s.tick_at DESC LIMIT 1), 0)::double precision AS sweep_took,
+    coalesce((SELECT s.is_partial FROM thaw.sweeps AS s ORDER BY s.tick_at DESC LIMIT 1), false)::boolean AS sweep_is_partial
 FROM thaw.settings CROSS JOIN thaw.safety
 `
 
 type MetricsStandRow struct {
-	Now        time.Time
-	TickAt     time.Time
-	Tick       time.Duration
-	FleetCap   int32
-	SignalCap  int32
-	SafetyMode bool
-	SweepAge   float64
-	SweepTook  float64
+	Now            time.Time
+	TickAt         time.Time
+	Tick           time.Duration
+	FleetCap       int32
+	SignalCap      int32
+	SafetyMode     bool
+	SweepAge       float64
+	SweepTook      float64
+	SweepIsPartial bool
 }
 
 // What /metrics asks, in groups with a snapshot each. Nothing here reads rows of enrollments that are active or at their end, or
@@ -290,6 +292,7 @@ func (q *Queries) MetricsStand(ctx context.Context) (MetricsStandRow, error) {
 		&i.SafetyMode,
 		&i.SweepAge,
 		&i.SweepTook,
+		&i.SweepIsPartial,
 	)
 	return i, err
 }

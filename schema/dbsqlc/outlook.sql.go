@@ -95,7 +95,8 @@ func (q *Queries) HasWaitingAccounts(ctx context.Context, atLeast int32) (bool, 
 
 const latestSweep = `-- name: LatestSweep :one
 SELECT s.tick_at, s.accounts_planned, s.accounts_processed, s.resumed, s.repointed, s.campaigns_resumed, s.backlog_left,
-    coalesce(s.seconds, 0)::double precision AS seconds, s.finished_at
+    coalesce(s.seconds, 0)::double precision AS seconds, s.finished_at,
+    (SELECT w.is_partial FROM thaw.sweeps AS w WHERE w.tick_at = s.tick_at)::boolean AS is_partial
 FROM thaw.sweep_log AS s
 ORDER BY s.tick_at DESC
 LIMIT 1
@@ -111,6 +112,7 @@ type LatestSweepRow struct {
 	BacklogLeft       int32
 	Seconds           float64
 	FinishedAt        *time.Time
+	IsPartial         bool
 }
 
 // The newest tick that has a plan, whether or not its work is done.
@@ -127,6 +129,7 @@ func (q *Queries) LatestSweep(ctx context.Context) (LatestSweepRow, error) {
 		&i.BacklogLeft,
 		&i.Seconds,
 		&i.FinishedAt,
+		&i.IsPartial,
 	)
 	return i, err
 }

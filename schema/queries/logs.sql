@@ -2,7 +2,7 @@
 
 -- name: SweepPage :many
 SELECT s.tick_at, s.account_cap, s.fleet_cap, s.accounts_planned, s.accounts_processed, s.planned, s.resumed, s.repointed,
-    s.campaigns_resumed, s.backlog_left, s.started_at, s.finished_at
+    s.campaigns_resumed, s.backlog_left, s.is_partial, s.started_at, s.finished_at
 FROM thaw.sweeps AS s
 WHERE s.tick_at < sqlc.arg(before_tick)::timestamptz
 ORDER BY s.tick_at DESC
@@ -12,7 +12,7 @@ LIMIT sqlc.arg(size)::integer;
 -- The part of one workspace in the ticks that had something for it. The index has the plans of a workspace tick by tick, so that
 -- no more of them are read than the page shows; the tick of each is looked up by itself (the limit), or all would be read for two
 -- hundred.
-SELECT tick.tick_at, tick.accounts_planned, tick.accounts_processed, tick.planned, tick.resumed, s.started_at, s.finished_at
+SELECT tick.tick_at, tick.accounts_planned, tick.accounts_processed, tick.planned, tick.resumed, s.is_partial, s.started_at, s.finished_at
 FROM (
     SELECT g.tick_at, count(*) AS accounts_planned, count(g.finished_at) AS accounts_processed, sum(g.planned)::bigint AS planned,
         sum(g.resumed)::bigint AS resumed
@@ -21,7 +21,7 @@ FROM (
     GROUP BY g.tick_at
     ORDER BY g.tick_at DESC
     LIMIT sqlc.arg(size)::integer) AS tick
-CROSS JOIN LATERAL (SELECT w.started_at, w.finished_at FROM thaw.sweeps AS w WHERE w.tick_at = tick.tick_at LIMIT 1) AS s
+CROSS JOIN LATERAL (SELECT w.is_partial, w.started_at, w.finished_at FROM thaw.sweeps AS w WHERE w.tick_at = tick.tick_at LIMIT 1) AS s
 ORDER BY tick.tick_at DESC;
 
 -- name: HealPage :many

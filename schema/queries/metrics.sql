@@ -12,7 +12,8 @@ SELECT thaw.now()::timestamptz AS now, thaw.tick()::timestamptz AS tick_at,
     coalesce((
         SELECT extract(epoch FROM s.finished_at - s.started_at) FROM thaw.sweeps AS s
         WHERE s.finished_at IS NOT NULL
-        ORDER BY s.tick_at DESC LIMIT 1), 0)::double precision AS sweep_took
+        ORDER BY s.tick_at DESC LIMIT 1), 0)::double precision AS sweep_took,
+    coalesce((SELECT s.is_partial FROM thaw.sweeps AS s ORDER BY s.tick_at DESC LIMIT 1), false)::boolean AS sweep_is_partial
 FROM thaw.settings CROSS JOIN thaw.safety;
 
 -- name: MetricsPaused :many

@@ -142,7 +142,8 @@ ORDER BY h.event_id;
 -- name: LatestSweep :one
 -- The newest tick that has a plan, whether or not its work is done.
 SELECT s.tick_at, s.accounts_planned, s.accounts_processed, s.resumed, s.repointed, s.campaigns_resumed, s.backlog_left,
-    coalesce(s.seconds, 0)::double precision AS seconds, s.finished_at
+    coalesce(s.seconds, 0)::double precision AS seconds, s.finished_at,
+    (SELECT w.is_partial FROM thaw.sweeps AS w WHERE w.tick_at = s.tick_at)::boolean AS is_partial
 FROM thaw.sweep_log AS s
 ORDER BY s.tick_at DESC
 LIMIT 1;
