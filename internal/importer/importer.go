@@ -69,7 +69,7 @@ type Result struct {
 // file is returned as [Problems], and then nothing is changed. Memory stays bounded, however long the file is.
 //
 // It needs two connections of the pool. Two imports take turns. When ctx ends, Import returns as soon as a read from r that is under
-// way does, or a slice; [Incomplete] says how much was loaded.
+// way does, or a slice; [IncompleteError] says how much was loaded.
 func Import(ctx context.Context, pool *pgxpool.Pool, r io.Reader, o Options) (Result, error) {
 	start := time.Now()
 	var result Result

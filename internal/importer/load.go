@@ -42,19 +42,19 @@ const (
 	rowColumns      = "workspace, account, campaign, prospect_url, status, paused_reason, paused_at, step, next_action_at"
 )
 
-// Incomplete is the error of an import that ended after some of its transactions. The same file again does the rest.
-type Incomplete struct {
+// IncompleteError is the error of an import that ended after some of its transactions. The same file again does the rest.
+type IncompleteError struct {
 	// Loaded is how many rows were committed, of Rows in the file.
 	Loaded, Rows int64
 	Err          error
 }
 
-func (e *Incomplete) Error() string {
+func (e *IncompleteError) Error() string {
 	return fmt.Sprintf("%s. %d of %d rows are loaded: import the same file again to load the rest", e.Err, e.Loaded, e.Rows)
 }
 
 // Unwrap returns why the import ended.
-func (e *Incomplete) Unwrap() error { return e.Err }
+func (e *IncompleteError) Unwrap() error { return e.Err }
 
 // load runs the transactions. What stops comes before the rows, what starts comes after them.
 func (l *loader) load(ctx context.Context) error {
@@ -90,7 +90,7 @@ func (l *loader) load(ctx context.Context) error {
 		})
 	}
 	if err != nil {
-		return &Incomplete{Loaded: loaded, Rows: l.result.Rows, Err: err}
+		return &IncompleteError{Loaded: loaded, Rows: l.result.Rows, Err: err}
 	}
 	l.result.Unchanged = l.result.Rows - l.result.Inserted - l.result.Updated
 	return nil
