@@ -110,10 +110,8 @@ func (i *incident) load(ctx context.Context, r *rig, _ *database) error {
 					return err
 				}
 			}
-			if err := db.liveTicks(ctx); err != nil {
-				return err
-			}
-			return db.run(ctx, "UPDATE thaw.settings SET account_cap = $1, fleet_cap = $2", i.accountCap, i.fleetCap)
+			return db.run(ctx, "UPDATE thaw.settings SET tick = DEFAULT, account_cap = $1, fleet_cap = $2, signal_cap = DEFAULT",
+				i.accountCap, i.fleetCap)
 		}); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
