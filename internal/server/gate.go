@@ -9,7 +9,7 @@ import (
 
 const (
 	// behindAfter is how long the oldest job of a signal has to wait before connect signals are taken more slowly.
-	behindAfter = 250 * time.Millisecond
+	behindAfter = 100 * time.Millisecond
 	// slowestTurn is the longest pause of a turn.
 	slowestTurn = 100 * time.Millisecond
 	// gateAtMost is the longest that a signal is held up. Providers give up after 10 seconds or more, and then send again.
