@@ -138,8 +138,8 @@ func find(known map[string][]Explanation, url string, spellings []string) []Expl
 	return found
 }
 
-// countedPositions bounds the counting in a queue: 500 ticks of an account at its default cap. What is further back gets a bound.
-const countedPositions = 100_000
+// countedPositions bounds the counting in a queue: 100 ticks of an account at its default cap. What is further back gets a bound.
+const countedPositions = 20_000
 
 // facts are what is known of some enrollments at one moment.
 type facts struct {
