@@ -194,5 +194,5 @@ func (s *scenario) hurry() {
 	s.exec("UPDATE thaw.river_job SET state = 'available', scheduled_at = now() WHERE state = 'retryable'")
 	s.exec("UPDATE thaw.river_job SET attempted_at = attempted_at - interval '5 minutes' WHERE state = 'running'")
 	s.exec("DELETE FROM thaw.river_leader")
-	s.exec(`SELECT pg_notify('thaw.river_leadership', '{"action":"request_resign"}')`)
+	s.exec(`SELECT pg_notify('thaw.river_leadership', '{"action":"resigned"}')`)
 }

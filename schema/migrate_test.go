@@ -185,7 +185,7 @@ func TestRiverInASchemaOfItsOwn(t *testing.T) {
 			require.Equal(t, id, testdb.Value[int64](t, db, `SELECT id FROM "`+name+`".river_job WHERE kind = 'sweep'`))
 
 			require.Equal(t, "sweep", testdb.Value[string](t, db, "SELECT queue FROM thaw.waiting_queues('{sweep,resume}')"))
-			require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.requested_controls('none', '{}')"))
+			require.Equal(t, []string{"resigned"}, testdb.Column[string](t, db, "SELECT action FROM thaw.requested_controls('none', '{}')"))
 			require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.requeue_lost_jobs()"))
 
 			_, err = migrator.DownTo(t.Context(), 0)

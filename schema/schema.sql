@@ -3367,6 +3367,14 @@ BEGIN
     WHERE o.id = ANY (page) AND d.state = 'waiting' AND d.attempts = 0;
 END;
 $$;
+CREATE UNLOGGED TABLE thaw.river_leader (
+    elected_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    leader_id text NOT NULL,
+    name text DEFAULT 'default'::text NOT NULL,
+    CONSTRAINT leader_id_length CHECK (((char_length(leader_id) > 0) AND (char_length(leader_id) < 128))),
+    CONSTRAINT name_length CHECK ((name = 'default'::text))
+);
 CREATE TABLE thaw.river_queue (
     name text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
@@ -3392,6 +3400,13 @@ CREATE FUNCTION thaw.requested_controls(p_client_id text, p_job_ids bigint[]) RE
              job.id
             FROM thaw.river_job job
            WHERE ((job.state = 'running'::thaw.river_job_state) AND (job.metadata ? 'cancel_attempted_at'::text) AND (job.attempted_by[cardinality(job.attempted_by)] = requested_controls.p_client_id))
+         UNION ALL
+          SELECT 'resigned'::text AS action,
+             ''::text AS queue,
+             (0)::bigint AS job_id
+           WHERE (NOT (EXISTS ( SELECT
+                    FROM thaw.river_leader leader
+                   WHERE ((leader.expires_at >= now()) OR (leader.leader_id = requested_controls.p_client_id)))))
  ) UNION
   SELECT 'cancel'::text AS action,
      job.queue,
@@ -4674,14 +4689,6 @@ CREATE SEQUENCE thaw.river_job_id_seq
     NO MAXVALUE
     CACHE 1;
 ALTER SEQUENCE thaw.river_job_id_seq OWNED BY thaw.river_job.id;
-CREATE UNLOGGED TABLE thaw.river_leader (
-    elected_at timestamp with time zone NOT NULL,
-    expires_at timestamp with time zone NOT NULL,
-    leader_id text NOT NULL,
-    name text DEFAULT 'default'::text NOT NULL,
-    CONSTRAINT leader_id_length CHECK (((char_length(leader_id) > 0) AND (char_length(leader_id) < 128))),
-    CONSTRAINT name_length CHECK ((name = 'default'::text))
-);
 CREATE TABLE thaw.river_migration (
     line text NOT NULL,
     version bigint NOT NULL,

@@ -168,6 +168,25 @@ func TestNoCommittedJobNotifies(t *testing.T) {
 	require.Equal(t, "the end", first.Payload)
 }
 
+// A leader keeps its term, and renews it, however many messages any role forges. River alone would resign at each
+// "request_resign", and at each "resigned" it waits for its next renewal anew: a flood of them lets the term expire while the
+// leader goes on as one, beside the next.
+func TestForgedLeadershipMessagesDoNotEndATerm(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	f.start(t)
+	f.eventually(t, 1, "SELECT count(*) FROM thaw.river_leader")
+	const term = "SELECT leader_id || ' ' || elected_at FROM thaw.river_leader"
+	before := testdb.Value[string](t, f.DB, term)
+	expires := testdb.Value[time.Time](t, f.DB, "SELECT expires_at FROM thaw.river_leader")
+	require.Eventually(t, func() bool {
+		f.Exec(t, `SELECT pg_notify('thaw.river_leadership', format('{"action": "%s", "leader_id": "x"}', action))
+			FROM unnest('{resigned,request_resign}'::text[]) AS action`)
+		return testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.river_leader WHERE expires_at > $1", expires) == 1
+	}, 30*time.Second, 50*time.Millisecond, "the term is not renewed")
+	require.Equal(t, before, testdb.Value[string](t, f.DB, term))
+}
+
 // River's own driver would notify in the transaction of the insert. If that ends, jobs.Driver is not needed any more.
 func TestRiverNotifiesInTheTransactionOfTheInsert(t *testing.T) {
 	t.Parallel()

@@ -11,7 +11,10 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// A control is what a control notification of River asks for.
+// actionResigned is what River's electors are told when there is no leader.
+const actionResigned = "resigned"
+
+// A control is what a control or leadership notification of River asks for.
 type control struct {
 	Action string `json:"action"`
 	Queue  string `json:"queue"`
@@ -21,24 +24,42 @@ type control struct {
 // allQueues stands for every queue in River's notifications.
 const allQueues = "*"
 
-// maxAsked bounds the control notifications that are remembered until the next look; more are taken for forged.
+// maxAsked bounds the notifications that are remembered until the next look; more are taken for forged.
 const maxAsked = 100
 
 // ask remembers what a control notification asks for, and has the tables looked at.
 func (n *Notifier) ask(payload string) {
 	var asked control
 	_ = json.Unmarshal([]byte(payload), &asked) // what is not JSON asks for nothing that the tables have
-	n.mu.Lock()
-	if len(n.asked) < maxAsked {
-		n.asked = append(n.asked, asked)
-	}
-	n.mu.Unlock()
+	n.remember(asked)
 	signal(n.asking)
 }
 
+// askLeader has the tables looked at because of a leadership notification. Of its payload only the action counts: "resigned" is
+// checked against the leader's row. "request_resign" has no row behind it and is never passed on.
+func (n *Notifier) askLeader(payload string) {
+	var asked control
+	_ = json.Unmarshal([]byte(payload), &asked) // what is not JSON has no action
+	if asked.Action != actionResigned {
+		n.remember(control{Action: asked.Action})
+	}
+	signal(n.asking)
+}
+
+// remember keeps what a notification asks for until the next look, which tells whether it agrees with the tables.
+func (n *Notifier) remember(asked control) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.asked) < maxAsked {
+		n.asked = append(n.asked, asked)
+	}
+}
+
 // control hands to River what the tables say, whenever a notification asks for it, and from time to time: River ignores what is
-// so already.
+// so already. That there is no leader is told once, until there has been one: each time River hears it, a leader starts to wait
+// anew for its next renewal, and would lose its term if it heard it all the time.
 func (n *Notifier) control(ctx context.Context) {
+	toldVacant := false
 	for wait(ctx, n.asking, controlEvery) {
 		n.mu.Lock()
 		asked := n.asked
@@ -58,11 +79,21 @@ func (n *Notifier) control(ctx context.Context) {
 		})
 		if err != nil {
 			if ctx.Err() == nil {
-				n.c.Logger.WarnContext(ctx, "could not look which queues are paused and which jobs cancelled; trying again", "error", err)
+				n.c.Logger.WarnContext(ctx, "could not look which queues are paused, which jobs cancelled and who leads; trying again", "error", err)
 			}
 			pause(ctx, time.Second)
 			continue
 		}
+		vacant := false
+		requested = slices.DeleteFunc(requested, func(r dbsqlc.RequestedControlsRow) bool {
+			vacant = vacant || r.Action == actionResigned
+			return r.Action == actionResigned
+		})
+		if vacant && !toldVacant {
+			payload, _ := json.Marshal(control{Action: actionResigned}) // a struct of strings and a number
+			n.deliver(&riverdriver.Notification{Topic: topicLeadership, Payload: string(payload)}, "")
+		}
+		toldVacant = vacant
 		for _, r := range requested {
 			if slices.Contains(n.c.Queues, r.Queue) {
 				payload, _ := json.Marshal(control{r.Action, r.Queue, r.JobID}) // a struct of strings and a number

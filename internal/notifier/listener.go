@@ -174,7 +174,7 @@ func (n *Notifier) hear(heard *pgconn.Notification, foreign *limiter) {
 	case n.c.RiverSchema + "." + topicControl:
 		n.ask(heard.Payload)
 	case n.c.RiverSchema + "." + topicLeadership:
-		n.deliver(&riverdriver.Notification{Topic: topicLeadership, Payload: heard.Payload}, "")
+		n.askLeader(heard.Payload)
 	}
 }
 
@@ -204,7 +204,7 @@ func (l *limiter) wake(queue string) {
 	}
 }
 
-// forgeries logs control notifications that have nothing behind them, at most one line per forgedEvery.
+// forgeries logs control and leadership notifications that have nothing behind them, at most one line per forgedEvery.
 type forgeries struct {
 	mu     sync.Mutex
 	logged time.Time
@@ -220,7 +220,7 @@ func (f *forgeries) log(ctx context.Context, logger *slog.Logger, a control) {
 	if time.Since(f.logged) < forgedEvery {
 		return
 	}
-	logger.WarnContext(ctx, "a notification asks to pause, resume or cancel what the tables of the queue do not; it is ignored: it came late, or some role of the database forges them",
+	logger.WarnContext(ctx, "a notification asks for what the tables of the queue do not say (to pause, resume, cancel or resign); it is ignored: it came late, or some role of the database forges them",
 		"action", a.Action, "queue", a.Queue, "job_id", a.JobID, "ignored", f.since)
 	f.logged, f.since = time.Now(), 0
 }

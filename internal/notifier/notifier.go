@@ -13,9 +13,10 @@
 // River listens through a driver; [Notifier.Driver] is one whose listener is this package. Three topics come to it:
 //
 //   - river_insert wakes the workers of a queue. It may be forged by every role that can connect, and costs one fetch.
-//   - river_leadership makes the others stand for election when a leader has resigned.
 //   - river_control asks to pause or resume a queue, or to cancel a job. It is only a reason to look: what reaches River is what
 //     its tables say. A message with nothing in the tables behind it changes nothing and is logged.
+//   - river_leadership is only a reason to look, too. River is told that the leader has resigned if its row is gone or has
+//     expired, once until there is a leader again. A request to resign has nothing in the tables behind it and is ignored.
 //
 // The connection that listens is the notifier's. River never sees it break: it is replaced, after a pause that starts anew
 // with every connection that worked, and then all queues are looked at, because notifications of the meantime are lost.
@@ -59,7 +60,7 @@ const (
 	// lookEvery is how often a process asks which of its queues have jobs: a SQL caller's job waits half of it at the mean. Four
 	// index descents per queue, 0.1 ms of the server's processor.
 	lookEvery = 50 * time.Millisecond
-	// controlEvery is how often the tables are asked what should be paused or cancelled, without a notification.
+	// controlEvery is how often the tables are asked what is paused or cancelled, and whether there is a leader, without a notification.
 	controlEvery = 2 * time.Second
 	// controlAtMost is how often they are asked because of notifications: a flood of forged ones costs no more than that.
 	// An answer that takes long, because an old snapshot keeps dead entries in the index, takes no more than 5 % of the time.
@@ -101,7 +102,7 @@ type Notifier struct {
 	pending []*riverdriver.Notification // for River, the oldest first
 	queued  map[string]bool             // queues whose wake-up is pending
 	tell    map[string]bool             // queues that other processes are to be told of
-	asked   []control                   // what control notifications have asked for since the tables were looked at
+	asked   []control                   // what notifications have asked for since the tables were looked at
 
 	arrived, telling, asking chan struct{} // each holds one token
 	forged                   forgeries

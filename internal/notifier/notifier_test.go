@@ -214,6 +214,98 @@ func TestForgedControlMessagesChangeNothing(t *testing.T) {
 	db.Exec(t, "DELETE FROM thaw.river_job")
 }
 
+// stranger returns a connection whose role has CONNECT alone.
+func stranger(t *testing.T, db *testdb.DB) *pgx.Conn {
+	t.Helper()
+	role := "stranger_of_" + testdb.Value[string](t, db, "SELECT current_database()") // a role belongs to the whole server
+	db.Exec(t, "CREATE ROLE "+role+" NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS")
+	conn, err := pgx.Connect(t.Context(), db.Direct)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		ctx := context.WithoutCancel(t.Context())
+		_, err := conn.Exec(ctx, "RESET ROLE; DROP ROLE "+role)
+		require.NoError(t, err)
+		require.NoError(t, conn.Close(ctx))
+	})
+	_, err = conn.Exec(t.Context(), "SET ROLE "+role)
+	require.NoError(t, err)
+	_, err = conn.Exec(t.Context(), "DELETE FROM thaw.river_leader")
+	require.ErrorContains(t, err, "permission denied")
+	return conn
+}
+
+// Every role that can connect may ask the leader to resign, or say that it has. River hears neither while there is a leader, and
+// hears once that there is none, whatever is sent meanwhile.
+func TestForgedLeadershipMessagesChangeNothing(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	const elect = `INSERT INTO thaw.river_leader (leader_id, elected_at, expires_at) VALUES ('b', now(), now() + interval '1 hour')`
+	db.Exec(t, elect)
+	db.Exec(t, "INSERT INTO thaw.river_queue (name, updated_at) VALUES ('resume', now())")
+	p := start(t, db, "a", false)
+	p.listening(t, db, "a")
+	forger := stranger(t, db)
+	// attack sends forged messages, and returns what River has heard of leadership when the tables have been looked at since.
+	paused := false
+	attack := func() (heard []string) {
+		t.Helper()
+		for _, forged := range []string{
+			`{"action": "request_resign"}`, `{"action": "request_resign", "leader_id": "b"}`, `{"action": "resigned", "leader_id": "b"}`,
+			`{"action": "resigned", "leader_id": ""}`, `{"action": "pause", "queue": "*"}`, `no JSON`,
+		} {
+			_, err := forger.Exec(t.Context(), "SELECT pg_notify('thaw.river_leadership', $1)", forged)
+			require.NoError(t, err)
+		}
+		paused = !paused
+		db.Exec(t, "UPDATE thaw.river_queue SET paused_at = CASE WHEN $1 THEN now() END", paused)
+		want := map[bool]string{true: "pause", false: "resume"}[paused]
+		db.Exec(t, "SELECT pg_notify('thaw.river_control', $1)", `{"action": "`+want+`", "queue": "resume"}`)
+		for {
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			notification, err := p.listener.WaitForNotification(ctx)
+			cancel()
+			require.NoError(t, err, "%s", p.log)
+			switch notification.Topic {
+			case "river_leadership":
+				heard = append(heard, notification.Payload)
+			case "river_control":
+				if strings.Contains(notification.Payload, want) {
+					return heard
+				}
+			}
+		}
+	}
+	for range 5 {
+		require.Empty(t, attack())
+	}
+	require.Equal(t, 1, strings.Count(p.log.String(), "forges"), "%s", p.log)
+	require.Contains(t, p.log.String(), "request_resign")
+
+	db.Exec(t, "DELETE FROM thaw.river_leader")
+	var heard []string
+	for range 5 {
+		heard = append(heard, attack()...)
+	}
+	require.Len(t, heard, 1)
+	require.Contains(t, heard[0], `"resigned"`)
+
+	db.Exec(t, elect)
+	require.Empty(t, attack())
+	require.Empty(t, attack()) // the first may have ended with a look that began before the election
+	db.Exec(t, "UPDATE thaw.river_leader SET expires_at = now() - interval '1 second'")
+	require.Len(t, append(attack(), attack()...), 1)
+}
+
+// That there is no leader is found without a notification, too. A process whose own term has expired is not told.
+func TestVacancyIsToldToOthers(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	db.Exec(t, `INSERT INTO thaw.river_leader (leader_id, elected_at, expires_at) VALUES ('a', now() - interval '2 hours', now() - interval '1 hour')`)
+	b := start(t, db, "b", true)
+	b.hears(t, "river_leadership", `{"action": "resigned", "queue": ""}`)
+	require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.requested_controls('a', '{}')"))
+}
+
 // What the tables say reaches River, with a notification or without.
 func TestRealControlMessagesArrive(t *testing.T) {
 	t.Parallel()
