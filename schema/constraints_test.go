@@ -36,7 +36,7 @@ VALUES (1, '2026-01-01', 'paused', 'signal', 'running', 'paused');
 INSERT INTO thaw.backlog_samples (tick_at, paused, waiting, took) VALUES ('2026-01-01', 2, 1, '1 second');
 INSERT INTO thaw.account_events (account_id, at, from_status, to_status) VALUES (1, '2026-01-01', 'connecting', 'connected');
 INSERT INTO thaw.decisions (what, decided_by, why, account_id, until) VALUES ('held', 'ann', 'new device', 1, '2026-01-02');
-INSERT INTO thaw.account_products (account_id, product, status, raw_status, status_at) VALUES (1, 'classic', 'error', 'ERROR', '2026-01-01');
+INSERT INTO thaw.account_products (account_id, product, status, raw_status, status_at, down_since) VALUES (1, 'classic', 'error', 'ERROR', '2026-01-01', '2026-01-01');
 INSERT INTO thaw.safety_marks (at, losses, accounts_connected) VALUES ('2026-01-01', 1, 1);
 INSERT INTO thaw.signal_gaps (provider, day, longest) VALUES ('linkedin', '2026-01-01', '1 hour');
 INSERT INTO thaw.signal_sources (provider, last_signal_at) VALUES ('linkedin', '2026-01-01');
@@ -93,7 +93,10 @@ var breaks = map[string][]string{
 	},
 	"accounts_connected_is_confirmed": {"UPDATE thaw.accounts SET reconnected_at = now()"},
 	"account_products_product_check": {
-		"INSERT INTO thaw.account_products (account_id, product, status, raw_status, status_at) VALUES (1, 'No Product', 'error', 'x', now())",
+		"INSERT INTO thaw.account_products (account_id, product, status, raw_status, status_at, down_since) VALUES (1, 'No Product', 'error', 'x', now(), now())",
+	},
+	"account_products_is_down": {
+		"UPDATE thaw.account_products SET down_since = NULL", "UPDATE thaw.account_products SET status = 'connected'",
 	},
 	"account_products_account_id_fkey": {"UPDATE thaw.account_products SET account_id = 9"},
 	"account_signals_text_is_bounded": {
@@ -416,8 +419,9 @@ var nullable = map[string][]string{
 		"lock_status_at", "link_id", "lost_at", "resume_after", "needs_reconnect_at", "pause_after", "hold_until",
 		"hold_reason",
 	},
-	"campaigns":   {"paused_reason", "paused_at"},
-	"enrollments": {"paused_reason", "paused_at", "next_action_at"},
+	"account_products": {"down_since"},
+	"campaigns":        {"paused_reason", "paused_at"},
+	"enrollments":      {"paused_reason", "paused_at", "next_action_at"},
 	"account_signals": {
 		"account_id", "delivery_key", "duplicate_of", "status", "product", "member_id", "v1_account_id", "occurred_at", "body", "verdict", "resumed", "finished_at",
 	},

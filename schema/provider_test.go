@@ -84,6 +84,15 @@ func TestProductLeavesTheAccountAlone(t *testing.T) {
 	require.Equal(t, "disconnected", statusOf(t, db, "a1"))
 	require.Equal(t, []string{"classic error", "sales_navigator connected"},
 		testdb.Column[string](t, db, "SELECT product || ' ' || status FROM thaw.account_products ORDER BY product"))
+	const downSince = "SELECT down_since FROM thaw.account_products WHERE product = 'classic'"
+	since := testdb.Value[time.Time](t, db, downSince)
+	db.Advance(t, time.Hour)
+	require.Equal(t, "applied", product("disconnected", "classic"))
+	require.Equal(t, since, testdb.Value[time.Time](t, db, downSince), "down since the first signal, whatever came after it")
+	require.Equal(t, "applied", product("connected", "classic"))
+	require.Nil(t, testdb.Value[*time.Time](t, db, downSince))
+	require.Equal(t, "applied", product("error", "classic"))
+	require.True(t, testdb.Value[time.Time](t, db, downSince).After(since))
 	for i := range 30 {
 		product("error", fmt.Sprint("product_", i))
 	}

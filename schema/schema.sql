@@ -518,13 +518,15 @@ CREATE FUNCTION thaw.apply_to_product(p_account_id bigint, p_signal thaw.account
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    INSERT INTO thaw.account_products AS known (account_id, product, status, raw_status, status_at)
+    INSERT INTO thaw.account_products AS known (account_id, product, status, raw_status, status_at, down_since)
     -- A provider has few products; the bound is for one that does not.
-    SELECT p_account_id, p_signal.product, p_signal.status, p_signal.raw_status, p_at
+    SELECT p_account_id, p_signal.product, p_signal.status, p_signal.raw_status, p_at,
+        CASE WHEN p_signal.status <> 'connected' THEN p_at END
     WHERE EXISTS (SELECT FROM thaw.account_products AS p WHERE p.account_id = p_account_id AND p.product = p_signal.product)
         OR (SELECT count(*) FROM thaw.account_products AS p WHERE p.account_id = p_account_id) < 16
     ON CONFLICT (account_id, product) DO UPDATE SET
-        status = excluded.status, raw_status = excluded.raw_status, status_at = greatest(excluded.status_at, known.status_at)
+        status = excluded.status, raw_status = excluded.raw_status, status_at = greatest(excluded.status_at, known.status_at),
+        down_since = CASE WHEN excluded.status <> 'connected' THEN coalesce(known.down_since, excluded.status_at) END
     WHERE date_trunc('second', excluded.status_at) >= date_trunc('second', known.status_at);
     RETURN CASE WHEN FOUND THEN 'applied' ELSE 'stale' END::thaw.signal_outcome;
 END;
@@ -4313,9 +4315,12 @@ CREATE TABLE thaw.account_products (
     status thaw.account_status NOT NULL,
     raw_status text NOT NULL,
     status_at timestamp with time zone NOT NULL,
+    down_since timestamp with time zone,
+    CONSTRAINT account_products_is_down CHECK (((down_since IS NULL) = (status = 'connected'::thaw.account_status))),
     CONSTRAINT account_products_product_check CHECK ((product ~ '^[a-z0-9_]{1,64}$'::text))
 );
 COMMENT ON TABLE thaw.account_products IS 'The newest status of each product of an account for which the provider reports one by itself.';
+COMMENT ON COLUMN thaw.account_products.down_since IS 'When the product stopped working: the time of the first signal since it was connected. Later signals leave it.';
 ALTER TABLE thaw.account_signals ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME thaw.account_signals_id_seq
     START WITH 1

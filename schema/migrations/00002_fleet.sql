@@ -194,10 +194,14 @@ CREATE TABLE thaw.account_products (
     status     thaw.account_status NOT NULL,
     raw_status text NOT NULL,
     status_at  timestamptz NOT NULL,
-    PRIMARY KEY (account_id, product)
+    down_since timestamptz,
+    PRIMARY KEY (account_id, product),
+    CONSTRAINT account_products_is_down CHECK ((down_since IS NULL) = (status = 'connected'))
 );
 COMMENT ON TABLE thaw.account_products IS
     'The newest status of each product of an account for which the provider reports one by itself.';
+COMMENT ON COLUMN thaw.account_products.down_since IS
+    'When the product stopped working: the time of the first signal since it was connected. Later signals leave it.';
 
 -- Whether an account is flapping: it was lost flap_limit times within the last hour. A pure look at the row, no history.
 -- +goose StatementBegin
