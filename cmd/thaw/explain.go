@@ -192,6 +192,16 @@ func printExplanations(out io.Writer, explanations []outlook.Explanation) {
 			expected = "about " + expected + ", by the forecast of " + stamp(x.Forecast.At)
 		}
 		printf(out, "  code %s; to act: %s; expected: %s\n", x.Code, x.WhoActs, expected)
+		if x.LockedAt != nil {
+			printf(out, "  account %s is locked by the provider since %s (%s)\n", x.Account, stamp(*x.LockedAt), x.LockedReason)
+		}
+		for _, p := range x.Products {
+			printf(out, "  product %s of account %s: %s", p.Product, x.Account, p.Status)
+			if p.DownSince != nil {
+				printf(out, " since %s", stamp(*p.DownSince))
+			}
+			printf(out, " (%s)\n", p.RawStatus)
+		}
 		for _, h := range x.History {
 			printf(out, "  %s  %s by %s", stamp(h.At), h.Kind, h.Source)
 			if h.Reason != "" {

@@ -336,3 +336,29 @@ func TestUseOfATokenIsNoted(t *testing.T) {
 	s.Exec(t, "UPDATE thaw_test.clock SET ahead = ahead + '6 minutes'")
 	require.NotEqual(t, first, used())
 }
+
+// The lock and the products of an account come as the document says; a tenant does not see those of another.
+func TestAccountHasItsLockAndItsProducts(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	plain := s.ask(t, asking{path: "/accounts/1", token: s.north}).json(t, http.StatusOK)
+	require.Nil(t, plain["locked_at"])
+	require.Empty(t, plain["products"])
+	s.Exec(t, "SELECT thaw.signal('linkedin', 'north-1', 'locked', '2026-01-31T09:00:00Z')")
+	s.Exec(t, `SELECT thaw.receive_signal('linkedin', 'north-1', 'account.status.disconnected', 'disconnected', '2026-01-31T10:00:00Z', NULL, NULL, false, NULL, 'recruiter')`)
+
+	body := s.ask(t, asking{path: "/accounts/1", token: s.north}).json(t, http.StatusOK)
+	require.Equal(t, "2026-01-31T09:00:00Z", body["locked_at"])
+	require.Equal(t, "locked", body["locked_reason"])
+	products := []any{map[string]any{
+		"product": "recruiter", "status": "disconnected", "raw_status": "account.status.disconnected",
+		"status_at": "2026-01-31T10:00:00Z", "down_since": "2026-01-31T10:00:00Z",
+	}}
+	require.Equal(t, products, body["products"])
+	s.ask(t, asking{path: "/accounts/1", token: s.south}).json(t, http.StatusNotFound)
+
+	asked := s.ask(t, asking{path: "/prospects?url=https://www.linkedin.com/in/north-1-5", token: s.north}).json(t, http.StatusOK)
+	explanation := asked["explanations"].([]any)[0].(map[string]any)
+	require.Equal(t, "2026-01-31T09:00:00Z", explanation["locked_at"])
+	require.Equal(t, products, explanation["products"])
+}

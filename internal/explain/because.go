@@ -2,7 +2,7 @@ package explain
 
 import (
 	"fmt"
-	"slices"
+	"strings"
 	"time"
 )
 
@@ -20,11 +20,28 @@ var reasons = []func(Facts) (Answer, bool){
 // Because returns the answer that follows from the facts.
 func Because(f Facts) Answer {
 	answer := answerOf(f)
-	isOfAccount := slices.Contains([]Code{AccountNotConnected, NoConnectedSibling, WaitingForSweep, Active}, answer.Code)
-	if isOfAccount && f.Products != "" {
-		answer.Sentence += fmt.Sprintf(" The provider reports single products of account %s: %s. The account keeps its own status.", f.Account, f.Products)
+	isLost := answer.Code == AccountNotConnected || answer.Code == NoConnectedSibling || answer.Code == SiblingInOtherWorkspace
+	if isLost && f.AccountLockedAt != nil {
+		answer.Sentence += fmt.Sprintf(" The provider has also locked account %s, since %s (%s): it has to be unlocked as well.",
+			f.Account, minute(*f.AccountLockedAt), because(f.AccountLockedReason))
+	}
+	if isLost || answer.Code == WaitingForSweep || answer.Code == Active {
+		answer.Sentence += downProducts(f)
 	}
 	return answer
+}
+
+// downProducts is empty where all products work.
+func downProducts(f Facts) string {
+	var down []string
+	for _, p := range f.DownProducts {
+		down = append(down, fmt.Sprintf("%s (%s since %s)", p.Name, p.Status, minute(p.Since)))
+	}
+	if down == nil {
+		return ""
+	}
+	return fmt.Sprintf(" The provider reports single products of account %s: %s. The account keeps its own status.",
+		f.Account, strings.Join(down, ", "))
 }
 
 func answerOf(f Facts) Answer {

@@ -139,6 +139,11 @@ func TestBecause(t *testing.T) {
 			Answer{AccountLocked, "The provider has locked account acc_1 since 2026-05-01T09:15Z (account.locked), so nothing is sent although it is connected. This prospect goes on when the provider unlocks the account.", false, Provider, nil},
 		},
 		{
+			"a lost account that is locked too",
+			with(waiting(), func(f *Facts) { disconnected(f); f.AccountLockedAt, f.AccountLockedReason = &later, "account.locked" }),
+			Answer{AccountNotConnected, "Account acc_1 is disconnected. Connect it again. This prospect wakes by itself as soon as the account is connected. The provider has also locked account acc_1, since 2026-05-01T09:15Z (account.locked): it has to be unlocked as well.", false, User, nil},
+		},
+		{
 			"a flapping account",
 			with(waiting(), func(f *Facts) {
 				f.BlockedBy, f.Position, f.ExpectedAt, f.ResumeAfter = "account_flapping", 0, nil, &later
@@ -147,8 +152,10 @@ func TestBecause(t *testing.T) {
 		},
 		{
 			"one product of a connected account is lost",
-			with(waiting(), func(f *Facts) { f.Products = "sales_navigator (disconnected)" }),
-			Answer{WaitingForSweep, "Account acc_1 is connected, and this prospect is number 3 in line. The sweep of 2026-05-01T09:30Z is expected to resume it. The provider reports single products of account acc_1: sales_navigator (disconnected). The account keeps its own status.", true, Nobody, &tick},
+			with(waiting(), func(f *Facts) {
+				f.DownProducts = []DownProduct{{"classic", "error", tick}, {"sales_navigator", "disconnected", later}}
+			}),
+			Answer{WaitingForSweep, "Account acc_1 is connected, and this prospect is number 3 in line. The sweep of 2026-05-01T09:30Z is expected to resume it. The provider reports single products of account acc_1: classic (error since 2026-05-01T09:30Z), sales_navigator (disconnected since 2026-05-01T09:15Z). The account keeps its own status.", true, Nobody, &tick},
 		},
 		{
 			"siblings, but none connected", with(waiting(), func(f *Facts) { disconnected(f); f.Siblings = 2 }),

@@ -29,9 +29,11 @@ type Facts struct {
 	// IsOverdue says that the grace period for that is over.
 	ReconnectedAt *time.Time
 	IsOverdue     bool
-	// Products are those products of the account that the provider reports by themselves and that do not work, each with its
-	// status: "sales_navigator (disconnected)". Empty: none.
-	Products string
+	// AccountLockedAt is since when the provider has locked the account; nil: it is not locked.
+	AccountLockedAt     *time.Time
+	AccountLockedReason string
+	// DownProducts are those products of the account that the provider reports by themselves and that do not work.
+	DownProducts []DownProduct
 	// Siblings is how many other accounts the same person has in the workspace.
 	Siblings int
 	// ConnectedElsewhere says that the same person is connected in another workspace.
@@ -75,4 +77,11 @@ func (f Facts) isPaused() bool { return f.Status == "paused" }
 // waitsForAccount says whether a pause with the reason ends by itself when an account is connected.
 func waitsForAccount(reason string) bool {
 	return reason == "linkedin_account_disconnected" || reason == "linkedin_account_issue"
+}
+
+// A DownProduct is a part of an account that does not work, such as sales_navigator.
+type DownProduct struct {
+	Name   string
+	Status string
+	Since  time.Time
 }

@@ -58,7 +58,10 @@ func drawAccount(t *rapid.T) Facts {
 		f.ReconnectedAt, f.IsOverdue = &later, flag("overdue")
 	}
 	if flag("a product is lost") {
-		f.Products = "sales_navigator (disconnected)"
+		f.DownProducts = []DownProduct{{"sales_navigator", "disconnected", later}}
+	}
+	if flag("the account is locked") {
+		f.AccountLockedAt, f.AccountLockedReason = &later, "account.locked"
 	}
 	switch {
 	case f.AccountStatus == "connected":

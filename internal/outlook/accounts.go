@@ -26,6 +26,9 @@ type Account struct {
 	PauseAfter  *time.Time `json:"pause_after"` // when its prospects will be paused; nil: nothing is due
 	HoldUntil   *time.Time `json:"hold_until"`
 	HoldReason  *string    `json:"hold_reason"`
+	// LockedAt is since when the provider has locked the account, which its status does not say; nil: it is not locked.
+	LockedAt     *time.Time `json:"locked_at"`
+	LockedReason *string    `json:"locked_reason"` // the provider's own term
 
 	// Paused counts its paused prospects, ByReason by why.
 	Paused   int64            `json:"paused"`
@@ -49,6 +52,8 @@ type AccountFilter struct {
 // An AccountDetail is an account with what is around it.
 type AccountDetail struct {
 	Account
+	// Products are those products of the account for which the provider reports a status of their own, by name.
+	Products []Product `json:"products"`
 	// Siblings are the other accounts of the same person in the same workspace.
 	Siblings []Account `json:"siblings"`
 	// Expected are the next ticks that wake somebody through the account that its prospects wake through, those of its siblings
@@ -59,6 +64,16 @@ type AccountDetail struct {
 	NotDrainedBefore *time.Time `json:"not_drained_before"`
 	// Forecast says of which moment Expected and DrainedAt are; nil: nothing is expected, or it was not known in time.
 	Forecast *ForecastInfo `json:"forecast"`
+}
+
+// A Product is a part of an account, such as sales_navigator, for which the provider reports a status of its own. It neither takes
+// the account nor gives it back.
+type Product struct {
+	Product   string     `json:"product"`
+	Status    string     `json:"status"`
+	RawStatus string     `json:"raw_status"` // the provider's own term
+	StatusAt  time.Time  `json:"status_at"`  // when the newest signal was true
+	DownSince *time.Time `json:"down_since"` // when it stopped working; nil: it works
 }
 
 // An ExpectedTick is what a coming tick is expected to wake, if nothing else changes.
@@ -151,6 +166,11 @@ func (f *Foresight) AccountByID(ctx context.Context, s Scope, id int64) (Account
 			return ErrNotFound
 		}
 		detail.Account = found[0]
+		products, err := productsOf(ctx, q, []int64{id})
+		if err != nil {
+			return err
+		}
+		detail.Products = append([]Product{}, products[id]...)
 		siblings, err := q.SiblingKeys(ctx, id)
 		if err != nil {
 			return err
@@ -197,6 +217,7 @@ func accountsOf(ctx context.Context, q *dbsqlc.Queries, s Scope, ids []int64) ([
 			ID: r.ID, Workspace: r.Workspace, Provider: r.Provider, Account: r.Account, Name: r.Name, Member: r.MemberID,
 			Status: r.Status, StatusAt: utc(r.StatusAt), ConnectedAt: utc(r.ConnectedAt), LastError: r.LastError,
 			PauseAfter: utc(r.PauseAfter), HoldUntil: utc(r.HoldUntil), HoldReason: r.HoldReason,
+			LockedAt: utc(r.LockedAt), LockedReason: r.LockedReason,
 			Paused: r.Paused, Resumable: r.Resumable, WakesThrough: orNil(r.TargetID), BlockedBy: orNil(r.BlockedBy),
 		}
 		if err := json.Unmarshal(r.ByReason, &a.ByReason); err != nil {
@@ -205,6 +226,21 @@ func accountsOf(ctx context.Context, q *dbsqlc.Queries, s Scope, ids []int64) ([
 		accounts = append(accounts, a)
 	}
 	return accounts, nil
+}
+
+// productsOf returns the products of accounts, by the id of the account.
+func productsOf(ctx context.Context, q *dbsqlc.Queries, accountIDs []int64) (map[int64][]Product, error) {
+	rows, err := q.ProductsOf(ctx, accountIDs)
+	if err != nil {
+		return nil, fmt.Errorf("reading products: %w", err)
+	}
+	products := make(map[int64][]Product)
+	for _, r := range rows {
+		products[r.AccountID] = append(products[r.AccountID], Product{
+			Product: r.Product, Status: r.Status, RawStatus: r.RawStatus, StatusAt: r.StatusAt.UTC(), DownSince: utc(r.DownSince),
+		})
+	}
+	return products, nil
 }
 
 // orNil turns the query's word for missing into the API's.

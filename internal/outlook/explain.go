@@ -28,6 +28,11 @@ type Explanation struct {
 	// Forecast says of which moment the expected time is, where that is an older one; nil: of now.
 	Forecast *ForecastInfo `json:"forecast,omitempty"`
 	History  []Event       `json:"history"` // oldest first
+	// LockedAt and LockedReason are the account's: since when the provider has locked it, in its own term.
+	LockedAt     *time.Time `json:"locked_at,omitempty"`
+	LockedReason string     `json:"locked_reason,omitempty"`
+	// Products are those products of the account for which the provider reports a status of their own.
+	Products []Product `json:"products,omitempty"`
 
 	// Tried are the spellings of the URL that were looked for where nobody knows the prospect.
 	Tried []string `json:"tried,omitempty"`
@@ -145,6 +150,7 @@ const countedPositions = 20_000
 type facts struct {
 	rows      []dbsqlc.ProspectFactsRow
 	history   map[int64][]Event
+	products  map[int64][]Product // by account
 	ticks     ticks
 	positions map[int64]int // of those that are in line
 }
@@ -159,14 +165,17 @@ func readFacts(ctx context.Context, q *dbsqlc.Queries, urls []string, s Scope) (
 	if len(found.rows) == 0 {
 		return found, nil
 	}
-	var ids, inLine []int64
+	var ids, accounts, inLine []int64
 	for _, row := range found.rows {
-		ids = append(ids, row.EnrollmentID)
+		ids, accounts = append(ids, row.EnrollmentID), append(accounts, row.AccountID)
 		if row.InLine {
 			inLine = append(inLine, row.EnrollmentID)
 		}
 	}
 	if found.history, err = readHistories(ctx, q, ids); err != nil {
+		return found, err
+	}
+	if found.products, err = productsOf(ctx, q, accounts); err != nil {
 		return found, err
 	}
 	if found.ticks, err = readTicks(ctx, q); err != nil {
@@ -192,6 +201,11 @@ func (f facts) explain(seen *view) map[string][]Explanation {
 	known := make(map[string][]Explanation)
 	for _, row := range f.rows {
 		facts := factsOf(row, f.ticks, f.positions[row.EnrollmentID], seen)
+		for _, p := range f.products[row.AccountID] {
+			if p.DownSince != nil {
+				facts.DownProducts = append(facts.DownProducts, explain.DownProduct{Name: p.Product, Status: p.Status, Since: *p.DownSince})
+			}
+		}
 		var of *ForecastInfo
 		if facts.Position > 0 && seen != nil && seen.isOld {
 			of = seen.info()
@@ -200,7 +214,8 @@ func (f facts) explain(seen *view) map[string][]Explanation {
 			EnrollmentID: row.EnrollmentID, Workspace: row.Workspace, Campaign: row.Campaign,
 			AccountID: row.AccountID, Account: row.Account, ProspectURL: row.ProspectUrl, Status: row.Status, Step: int(row.Step),
 			Answer: explain.Because(facts), NotBefore: facts.NotBefore, Forecast: of,
-			History: append([]Event{}, f.history[row.EnrollmentID]...),
+			History:  append([]Event{}, f.history[row.EnrollmentID]...),
+			LockedAt: facts.AccountLockedAt, LockedReason: facts.AccountLockedReason, Products: f.products[row.AccountID],
 		})
 	}
 	return known
@@ -212,7 +227,8 @@ func factsOf(row dbsqlc.ProspectFactsRow, t ticks, position int, seen *view) exp
 		Status: row.Status, PausedReason: row.PausedReason, NextActionAt: utc(row.NextActionAt),
 		Campaign: nameOf(row.CampaignName, row.Campaign), CampaignStatus: row.CampaignStatus, CampaignReason: row.CampaignReason,
 		Account: nameOf(row.AccountName, row.Account), AccountStatus: row.AccountStatus,
-		ReconnectedAt: utc(row.ReconnectedAt), IsOverdue: row.IsOverdue, Products: row.Products,
+		ReconnectedAt: utc(row.ReconnectedAt), IsOverdue: row.IsOverdue,
+		AccountLockedAt: utc(row.AccountLockedAt), AccountLockedReason: text(row.AccountLockedReason),
 		LockedAt: utc(row.LockedAt), LockedReason: text(row.LockedReason), ResumeAfter: utc(row.ResumeAfter),
 		Siblings: int(row.Siblings), ConnectedElsewhere: row.ConnectedElsewhere,
 		Target: nameOf(text(row.TargetName), text(row.Target)), BlockedBy: row.BlockedBy,

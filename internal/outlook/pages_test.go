@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/thawline/thaw/internal/explain"
 	"github.com/thawline/thaw/internal/testdb"
 )
 
@@ -139,6 +140,61 @@ func TestAccountTellsWhoWaits(t *testing.T) {
 	}
 	_, err = NewForesight(f.Pool).AccountByID(t.Context(), Everything(), 99)
 	require.ErrorIs(t, err, ErrNotFound)
+}
+
+// A lock and the products of an account stand beside its status, which they do not change.
+func TestAccountTellsItsLockAndItsProducts(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.Exec(t, oneProspect)
+	foresight := NewForesight(f.Pool)
+	account := func() AccountDetail {
+		detail, err := foresight.AccountByID(t.Context(), Everything(), 1)
+		require.NoError(t, err)
+		return detail
+	}
+	plain := account()
+	require.Nil(t, plain.LockedAt)
+	require.NotNil(t, plain.Products, "an empty array in JSON")
+	require.Empty(t, plain.Products)
+	got := f.explainOne(t, ada)
+	require.Nil(t, got.LockedAt)
+	require.Empty(t, got.Products)
+
+	start := time.Date(2026, 1, 31, 9, 0, 0, 0, time.UTC)
+	for i, s := range []struct{ status, raw, product string }{
+		{"disconnected", "account.status.disconnected", "sales_navigator"}, {"error", "account.status.errored", "sales_navigator"},
+		{"connected", "account.status.running", "classic"},
+	} {
+		f.Exec(t, "SELECT thaw.receive_signal('linkedin', 'acc_1', $2, $1, $3, NULL, NULL, false, NULL, $4)",
+			s.status, s.raw, start.Add(time.Duration(i)*time.Hour), s.product)
+	}
+	products := []Product{
+		{"classic", "connected", "account.status.running", start.Add(2 * time.Hour), nil},
+		{"sales_navigator", "error", "account.status.errored", start.Add(time.Hour), &start},
+	}
+	require.Equal(t, products, account().Products)
+	require.Equal(t, "connected", account().Status)
+	got = f.explainOne(t, ada)
+	require.Equal(t, products, got.Products)
+	require.Contains(t, got.Sentence, "sales_navigator (error since 2026-01-31T09:00Z)")
+	require.NotContains(t, got.Sentence, "classic", "it works")
+
+	f.Exec(t, "SELECT thaw.signal('linkedin', 'acc_1', 'locked', $1)", start.Add(3*time.Hour))
+	locked := account()
+	require.Equal(t, "connected", locked.Status)
+	require.Equal(t, start.Add(3*time.Hour), *locked.LockedAt)
+	require.Equal(t, "locked", *locked.LockedReason)
+	got = f.explainOne(t, ada)
+	require.Equal(t, explain.AccountLocked, got.Code)
+	require.Equal(t, locked.LockedAt, got.LockedAt)
+	require.Equal(t, "locked", got.LockedReason)
+
+	f.Exec(t, disconnect)
+	got = f.explainOne(t, ada)
+	require.Equal(t, explain.AccountNotConnected, got.Code)
+	require.Contains(t, got.Sentence, "also locked account acc_1, since 2026-01-31T12:00Z (locked)")
+	require.Contains(t, got.Sentence, "sales_navigator")
 }
 
 func TestEnrollmentsOfAnAccount(t *testing.T) {

@@ -221,6 +221,7 @@ WITH wanted AS (
 )
 SELECT a.id, a.workspace_id, workspace.key AS workspace, a.provider, a.provider_account_id AS account, a.display_name AS name,
     a.member_id, a.status::text AS status, a.status_at, a.connected_at, a.last_error, a.pause_after, a.hold_until, a.hold_reason,
+    a.locked_at, a.locked_reason,
     coalesce(paused.total, 0)::bigint AS paused, coalesce(paused.by_reason, '{}')::jsonb AS by_reason,
     (CASE WHEN target.id IS NOT NULL AND thaw.blocked_by(target) IS NULL THEN coalesce(waiting.total, 0) ELSE 0 END)::bigint
         AS resumable,
@@ -242,25 +243,27 @@ type AccountsOfParams struct {
 }
 
 type AccountsOfRow struct {
-	ID          int64
-	WorkspaceID int64
-	Workspace   string
-	Provider    string
-	Account     string
-	Name        string
-	MemberID    *string
-	Status      string
-	StatusAt    *time.Time
-	ConnectedAt *time.Time
-	LastError   *string
-	PauseAfter  *time.Time
-	HoldUntil   *time.Time
-	HoldReason  *string
-	Paused      int64
-	ByReason    []byte
-	Resumable   int64
-	TargetID    int64
-	BlockedBy   string
+	ID           int64
+	WorkspaceID  int64
+	Workspace    string
+	Provider     string
+	Account      string
+	Name         string
+	MemberID     *string
+	Status       string
+	StatusAt     *time.Time
+	ConnectedAt  *time.Time
+	LastError    *string
+	PauseAfter   *time.Time
+	HoldUntil    *time.Time
+	HoldReason   *string
+	LockedAt     *time.Time
+	LockedReason *string
+	Paused       int64
+	ByReason     []byte
+	Resumable    int64
+	TargetID     int64
+	BlockedBy    string
 }
 
 // What is to be said about the given accounts, by the same counts as a sweep has: however many are paused, no row is counted.
@@ -288,6 +291,8 @@ func (q *Queries) AccountsOf(ctx context.Context, arg AccountsOfParams) ([]Accou
 			&i.PauseAfter,
 			&i.HoldUntil,
 			&i.HoldReason,
+			&i.LockedAt,
+			&i.LockedReason,
 			&i.Paused,
 			&i.ByReason,
 			&i.Resumable,
@@ -501,6 +506,50 @@ func (q *Queries) PausedInAll(ctx context.Context) (int64, error) {
 	var paused int64
 	err := row.Scan(&paused)
 	return paused, err
+}
+
+const productsOf = `-- name: ProductsOf :many
+SELECT p.account_id, p.product, p.status::text AS status, p.raw_status, p.status_at, p.down_since
+FROM thaw.account_products AS p
+WHERE p.account_id = ANY ($1::bigint[])
+ORDER BY p.account_id, p.product
+`
+
+type ProductsOfRow struct {
+	AccountID int64
+	Product   string
+	Status    string
+	RawStatus string
+	StatusAt  time.Time
+	DownSince *time.Time
+}
+
+// The products of the given accounts for which the provider reports a status of their own: at most 16 per account.
+func (q *Queries) ProductsOf(ctx context.Context, accountIds []int64) ([]ProductsOfRow, error) {
+	rows, err := q.db.Query(ctx, productsOf, accountIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ProductsOfRow
+	for rows.Next() {
+		var i ProductsOfRow
+		if err := rows.Scan(
+			&i.AccountID,
+			&i.Product,
+			&i.Status,
+			&i.RawStatus,
+			&i.StatusAt,
+			&i.DownSince,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const siblingKeys = `-- name: SiblingKeys :many

@@ -250,10 +250,8 @@ SELECT
     account.id AS account_id,
     account.reconnected_at,
     coalesce(account.reconnected_at < thaw.now() - (SELECT settings.tolerance FROM thaw.settings), false)::boolean AS is_overdue,
-    coalesce((
-        SELECT string_agg(format('%s (%s)', product.product, product.status), ', ' ORDER BY product.product)
-        FROM thaw.account_products AS product
-        WHERE product.account_id = account.id AND product.status <> 'connected'), '')::text AS products,
+    account.locked_at AS account_locked_at,
+    account.locked_reason AS account_locked_reason,
     e.prospect_url,
     e.status::text AS status,
     coalesce(e.paused_reason::text, '')::text AS paused_reason,
@@ -306,41 +304,42 @@ type ProspectFactsParams struct {
 }
 
 type ProspectFactsRow struct {
-	EnrollmentID       int64
-	Workspace          string
-	Campaign           string
-	CampaignName       string
-	CampaignStatus     string
-	CampaignReason     string
-	CampaignIsDue      bool
-	Account            string
-	AccountName        string
-	AccountStatus      string
-	AccountID          int64
-	ReconnectedAt      *time.Time
-	IsOverdue          bool
-	Products           string
-	ProspectUrl        string
-	Status             string
-	PausedReason       string
-	Step               int32
-	NextActionAt       *time.Time
-	Siblings           int64
-	ConnectedElsewhere bool
-	TargetID           *int64
-	Target             *string
-	TargetName         *string
-	BlockedBy          string
-	LockedAt           *time.Time
-	LockedReason       *string
-	ResumeAfter        *time.Time
-	HoldUntil          *time.Time
-	HoldReason         *string
-	SafetyReason       *string
-	SafetyStays        bool
-	AutoResume         bool
-	AutoResumeNote     *string
-	InLine             bool
+	EnrollmentID        int64
+	Workspace           string
+	Campaign            string
+	CampaignName        string
+	CampaignStatus      string
+	CampaignReason      string
+	CampaignIsDue       bool
+	Account             string
+	AccountName         string
+	AccountStatus       string
+	AccountID           int64
+	ReconnectedAt       *time.Time
+	IsOverdue           bool
+	AccountLockedAt     *time.Time
+	AccountLockedReason *string
+	ProspectUrl         string
+	Status              string
+	PausedReason        string
+	Step                int32
+	NextActionAt        *time.Time
+	Siblings            int64
+	ConnectedElsewhere  bool
+	TargetID            *int64
+	Target              *string
+	TargetName          *string
+	BlockedBy           string
+	LockedAt            *time.Time
+	LockedReason        *string
+	ResumeAfter         *time.Time
+	HoldUntil           *time.Time
+	HoldReason          *string
+	SafetyReason        *string
+	SafetyStays         bool
+	AutoResume          bool
+	AutoResumeNote      *string
+	InLine              bool
 }
 
 // Every enrollment of the given prospects, with all that decides why it does not move. Empty text stands for null.
@@ -367,7 +366,8 @@ func (q *Queries) ProspectFacts(ctx context.Context, arg ProspectFactsParams) ([
 			&i.AccountID,
 			&i.ReconnectedAt,
 			&i.IsOverdue,
-			&i.Products,
+			&i.AccountLockedAt,
+			&i.AccountLockedReason,
 			&i.ProspectUrl,
 			&i.Status,
 			&i.PausedReason,

@@ -57,6 +57,7 @@ WITH wanted AS (
 )
 SELECT a.id, a.workspace_id, workspace.key AS workspace, a.provider, a.provider_account_id AS account, a.display_name AS name,
     a.member_id, a.status::text AS status, a.status_at, a.connected_at, a.last_error, a.pause_after, a.hold_until, a.hold_reason,
+    a.locked_at, a.locked_reason,
     coalesce(paused.total, 0)::bigint AS paused, coalesce(paused.by_reason, '{}')::jsonb AS by_reason,
     (CASE WHEN target.id IS NOT NULL AND thaw.blocked_by(target) IS NULL THEN coalesce(waiting.total, 0) ELSE 0 END)::bigint
         AS resumable,
@@ -69,6 +70,13 @@ LEFT JOIN waiting ON waiting.account_id = a.id
 LEFT JOIN thaw.accounts AS target
     ON target.id = (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = a.id)
 ORDER BY a.workspace_id, a.id;
+
+-- name: ProductsOf :many
+-- The products of the given accounts for which the provider reports a status of their own: at most 16 per account.
+SELECT p.account_id, p.product, p.status::text AS status, p.raw_status, p.status_at, p.down_since
+FROM thaw.account_products AS p
+WHERE p.account_id = ANY (sqlc.arg(account_ids)::bigint[])
+ORDER BY p.account_id, p.product;
 
 -- name: PausedAccounts :many
 -- The accounts with most paused prospects, the most first, and how many accounts have any.

@@ -45,10 +45,8 @@ SELECT
     account.id AS account_id,
     account.reconnected_at,
     coalesce(account.reconnected_at < thaw.now() - (SELECT settings.tolerance FROM thaw.settings), false)::boolean AS is_overdue,
-    coalesce((
-        SELECT string_agg(format('%s (%s)', product.product, product.status), ', ' ORDER BY product.product)
-        FROM thaw.account_products AS product
-        WHERE product.account_id = account.id AND product.status <> 'connected'), '')::text AS products,
+    account.locked_at AS account_locked_at,
+    account.locked_reason AS account_locked_reason,
     e.prospect_url,
     e.status::text AS status,
     coalesce(e.paused_reason::text, '')::text AS paused_reason,
