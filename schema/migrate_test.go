@@ -1,8 +1,11 @@
 package schema_test
 
 import (
+	"context"
 	"testing"
+	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/pressly/goose/v3"
 	"github.com/stretchr/testify/require"
@@ -94,6 +97,16 @@ func TestUpAgainDoesNothing(t *testing.T) {
 // Processes that start together all want to migrate. Each version is applied by one of them, and all find it done.
 func TestMigratorsAtOnceDoNotCollide(t *testing.T) {
 	t.Parallel()
+	for _, riverSchema := range []string{schema.Name, "jobs"} {
+		t.Run("River in "+riverSchema, func(t *testing.T) {
+			t.Parallel()
+			migrateAtOnce(t, riverSchema)
+		})
+	}
+}
+
+func migrateAtOnce(t *testing.T, riverSchema string) {
+	t.Helper()
 	db := testdb.NewEmpty(t)
 	const processes = 4
 	counts := make([]int, processes)
@@ -102,7 +115,7 @@ func TestMigratorsAtOnceDoNotCollide(t *testing.T) {
 		pool, err := pgxpool.New(t.Context(), db.URL)
 		require.NoError(t, err)
 		t.Cleanup(pool.Close)
-		migrator := newMigrator(t, pool, "")
+		migrator := newMigrator(t, pool, riverSchema)
 		group.Go(func() error {
 			applied, err := migrator.Up(ctx)
 			counts[i] = len(applied)
@@ -115,9 +128,46 @@ func TestMigratorsAtOnceDoNotCollide(t *testing.T) {
 	for _, count := range counts {
 		total += count
 	}
-	_, target, err := newMigrator(t, db.Pool, "").Version(t.Context())
+	_, target, err := newMigrator(t, db.Pool, riverSchema).Version(t.Context())
 	require.NoError(t, err)
 	require.EqualValues(t, target, total)
+}
+
+// A schema that another process is just creating is waited for. If that process commits, its schema is taken; if it fails, the
+// schema is created here.
+func TestSchemaThatAnotherProcessIsCreating(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{schema.Name, "jobs"} {
+		for _, end := range []string{"COMMIT", "ROLLBACK"} {
+			t.Run(name+" "+end, func(t *testing.T) {
+				t.Parallel()
+				db := testdb.NewEmpty(t)
+				// Not through a pooler: the transaction stays open.
+				other, err := pgx.Connect(t.Context(), db.Direct)
+				require.NoError(t, err)
+				defer other.Close(context.WithoutCancel(t.Context()))
+				_, err = other.Exec(t.Context(), "BEGIN; CREATE SCHEMA "+name)
+				require.NoError(t, err)
+
+				migrator := newMigrator(t, db.Pool, "jobs")
+				var migrating errgroup.Group
+				migrating.Go(func() error {
+					_, err := migrator.Up(t.Context())
+					return err
+				})
+				require.Eventually(t, func() bool {
+					return testdb.Value[int](t, db, `
+						SELECT count(*) FROM pg_stat_activity
+						WHERE datname = current_database() AND query LIKE 'CREATE SCHEMA%' AND cardinality(pg_blocking_pids(pid)) > 0`) == 1
+				}, 20*time.Second, 5*time.Millisecond)
+				_, err = other.Exec(t.Context(), end)
+				require.NoError(t, err)
+				require.NoError(t, migrating.Wait())
+				require.NoError(t, migrator.Check(t.Context()))
+				require.Equal(t, 1, testdb.Value[int](t, db, "SELECT count(*) FROM pg_namespace WHERE nspname = $1", name))
+			})
+		}
+	}
 }
 
 func TestCheckTellsWhatIsPending(t *testing.T) {
