@@ -29,6 +29,7 @@ INSERT INTO thaw.fleet_budgets (tick_at, lane, cap) VALUES ('2026-01-01', 'sweep
 INSERT INTO thaw.account_budgets (tick_at, account_id, cap, used) VALUES ('2026-01-01', 1, 200, 0);
 INSERT INTO thaw.heals (workspace_id, target, cap, requested_by) VALUES (1, 'workspace:1', 10, 'support');
 INSERT INTO thaw.heal_enrollments (heal_id, last_id, enrollment_ids) VALUES (1, 1, '{1}');
+INSERT INTO thaw.heal_order (heal_id, last_place, enrollment_ids) VALUES (1, 1, '{1}');
 INSERT INTO thaw.enrollment_events (enrollment_id, at, step, kind, source, from_status, to_status, reason, paused_at)
 VALUES (1, '2026-01-01', 0, 'paused', 'signal', 'active', 'paused', 'linkedin_account_disconnected', '2026-01-01');
 INSERT INTO thaw.campaign_events (campaign_id, at, kind, source, from_status, to_status)
@@ -325,6 +326,7 @@ var breaks = map[string][]string{
 		"INSERT INTO thaw.heals (workspace_id, target, cap, requested_by) VALUES (1, 'workspace:1', 10, 'support')",
 	},
 	"heal_enrollments_heal_id_fkey": {"INSERT INTO thaw.heal_enrollments (heal_id, last_id, enrollment_ids) VALUES (99, 1, '{1}')"},
+	"heal_order_heal_id_fkey":       {"INSERT INTO thaw.heal_order (heal_id, last_place, enrollment_ids) VALUES (99, 1, '{1}')"},
 
 	"enrollment_events_pause_has_a_reason": {"UPDATE thaw.enrollment_events SET reason = NULL"},
 	"enrollment_events_names_its_pause": {

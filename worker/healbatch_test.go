@@ -82,18 +82,110 @@ func TestHealTakesAListInRowsOfMany(t *testing.T) {
 			require.Equal(t, []int{200, 200, 50}, testdb.Column[int](t, f.DB, "SELECT cardinality(enrollment_ids) FROM thaw.heal_enrollments ORDER BY last_id"))
 			// A person stops one after the heal was started.
 			f.Exec(t, "UPDATE thaw.enrollments SET paused_reason = 'paused_by_user' WHERE id = $1", ids[300])
-			f.healBatch(t, heal, size)
-			var batches, resumed int32
-			for verdict := "more"; verdict == "more"; batches++ {
+			var resumed int32
+			for verdict := "more"; verdict == "more"; {
 				batch := f.healBatch(t, heal, size)
 				verdict, resumed = batch.Verdict, resumed+batch.Resumed
 			}
 			require.Equal(t, int32(449), resumed)
-			require.EqualValues(t, (450+size-1)/size, batches)
 			require.Equal(t, [3]int{449, 0, 0}, f.left(t, heal))
+			require.Equal(t, []int{449, 1, 1}, testdb.Value[[]int](t, f.DB, "SELECT ARRAY[found, accounts, accounts_done] FROM thaw.heals"))
 			require.Equal(t, 449, testdb.Value[int](t, f.DB, "SELECT count(DISTINCT enrollment_id) FROM thaw.enrollment_events WHERE kind = 'resumed'"))
+			require.Zero(t, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.heal_order"))
 		})
 	}
+}
+
+// interleaved makes accounts with prospects whose ids go round the accounts.
+func (f *fleet) interleaved(t *testing.T, accounts, each int) (accountIDs, ids []int64) {
+	t.Helper()
+	c := f.campaign(t, campaign{key: "shared"})
+	for i := range accounts {
+		accountIDs = append(accountIDs, f.account(t, account{key: fmt.Sprint("small ", i)}))
+	}
+	for range each {
+		for _, a := range accountIDs {
+			ids = append(ids, f.prospects(t, prospects{account: a, campaign: c, n: 1, reason: disconnected})...)
+		}
+	}
+	return accountIDs, ids
+}
+
+// The first batch does not wait for the count of a long list. After it the list goes by account, so that a batch is of few accounts.
+func TestHealOfALongListGoesByAccount(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	_, ids := f.interleaved(t, 10, 8)
+	heal := testdb.Value[int64](t, f.DB, "SELECT thaw.start_heal(NULL, NULL, $1, 1000, false, 'a test')", ids)
+	require.Equal(t, dbsqlc.HealBatchRow{Verdict: "more", Resumed: 20}, f.healBatch(t, heal, 20))
+	require.Nil(t, testdb.Value[*int](t, f.DB, "SELECT found FROM thaw.heals"))
+	require.Equal(t, dbsqlc.HealBatchRow{Verdict: "more"}, f.healBatch(t, heal, 20))
+	require.Equal(t, []int{80, 10}, testdb.Value[[]int](t, f.DB, "SELECT ARRAY[found, accounts] FROM thaw.heals"))
+	for verdict := "more"; verdict == "more"; {
+		verdict = f.healBatch(t, heal, 20).Verdict
+	}
+	require.Equal(t, [3]int{80, 0, 0}, f.left(t, heal))
+	accounts := testdb.Column[int](t, f.DB, `
+		SELECT count(DISTINCT from_account_id) FROM thaw.enrollment_events WHERE kind = 'resumed' GROUP BY xmin::text ORDER BY min(id)`)
+	require.Equal(t, 10, accounts[0])
+	for _, of := range accounts[1:] {
+		require.LessOrEqual(t, of, 4, "a batch of 20, with six or more per account")
+	}
+}
+
+// What becomes of prospects after the list was ordered: they are resumed, or not, by what they are at that moment.
+func TestHealOfAListThatChangesAfterItWasOrdered(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	accounts, ids := f.interleaved(t, 5, 8)
+	heal := testdb.Value[int64](t, f.DB, "SELECT thaw.start_heal(NULL, NULL, $1, 1000, false, 'a test')", ids)
+	require.Equal(t, int32(5), f.healBatch(t, heal, 5).Resumed)
+	f.healBatch(t, heal, 5)
+	// The platform moves those of the last account to the first, and those of the first to the last; one is done.
+	f.Exec(t, `
+		UPDATE thaw.enrollments SET account_id = CASE account_id WHEN $1 THEN $2 ELSE $1 END
+		WHERE account_id IN ($1, $2) AND status = 'paused'`, accounts[0], accounts[4])
+	f.Exec(t, "UPDATE thaw.enrollments SET paused_reason = 'paused_by_user' WHERE id = $1", ids[39])
+	for verdict := "more"; verdict == "more"; {
+		verdict = f.healBatch(t, heal, 5).Verdict
+	}
+	require.Equal(t, [3]int{39, 1, 0}, [3]int(testdb.Value[[]int](t, f.DB, "SELECT ARRAY[resumed, found - resumed, left_over] FROM thaw.heals")))
+	require.Equal(t, 39, testdb.Value[int](t, f.DB, "SELECT count(DISTINCT enrollment_id) FROM thaw.enrollment_events WHERE kind = 'resumed'"))
+}
+
+// A cap below the length of a list is exact, wherever it lies: in the first batch, at its end, or behind it.
+func TestHealKeepsItsCapWithALongList(t *testing.T) {
+	t.Parallel()
+	for _, limit := range []int{7, 10, 33} {
+		t.Run(strconv.Itoa(limit), func(t *testing.T) {
+			t.Parallel()
+			f := setup(t)
+			_, ids := f.interleaved(t, 5, 8)
+			heal := testdb.Value[int64](t, f.DB, "SELECT thaw.start_heal(NULL, NULL, $1, $2, false, 'a test')", ids, limit)
+			for verdict := "more"; verdict == "more"; {
+				verdict = f.healBatch(t, heal, 10).Verdict
+			}
+			require.Equal(t, [3]int{limit, 40 - limit, 0}, f.left(t, heal))
+			require.Equal(t, []int{40, 5}, testdb.Value[[]int](t, f.DB, "SELECT ARRAY[found, accounts] FROM thaw.heals"))
+		})
+	}
+}
+
+// The order of a list is lost with its transaction: the next attempt makes it again.
+func TestHealOrdersAListAgainAfterACrash(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	_, ids := f.interleaved(t, 5, 8)
+	heal := testdb.Value[int64](t, f.DB, "SELECT thaw.start_heal(NULL, NULL, $1, 1000, false, 'a test')", ids)
+	f.healBatch(t, heal, 10)
+	lost := f.begin(t)
+	_, err := dbsqlc.New(lost).HealBatch(t.Context(), dbsqlc.HealBatchParams{HealID: heal, Size: 10, JobID: 1})
+	require.NoError(t, err)
+	require.NoError(t, lost.Rollback(t.Context()))
+	for verdict := "more"; verdict == "more"; {
+		verdict = f.healBatch(t, heal, 10).Verdict
+	}
+	require.Equal(t, [3]int{40, 0, 0}, f.left(t, heal))
 }
 
 // What is left of a list is counted where some of it could not be resumed.
@@ -140,12 +232,18 @@ func TestHealComesBackToWhatOthersHeld(t *testing.T) {
 			f := setup(t)
 			ids := f.waiting(t, f.account(t, account{key: "a1"}), 10)
 			heal := testdb.Value[int64](t, f.DB, start)
-			f.healBatch(t, heal, 4)
+			if name != "listed" { // the look around; that of a list comes after its first batch
+				f.healBatch(t, heal, 4)
+			}
 
 			platform := f.begin(t)
 			_, err := platform.Exec(t.Context(), "SELECT FROM thaw.enrollments WHERE id = ANY ($1) FOR UPDATE", ids[1:4])
 			require.NoError(t, err)
 			require.Equal(t, dbsqlc.HealBatchRow{Verdict: "more", Resumed: 1}, f.healBatch(t, heal, 4))
+			if name == "listed" { // in its order it comes to the held ones again
+				require.Equal(t, dbsqlc.HealBatchRow{Verdict: "more"}, f.healBatch(t, heal, 4))
+				require.Equal(t, dbsqlc.HealBatchRow{Verdict: "more"}, f.healBatch(t, heal, 4))
+			}
 			require.Equal(t, dbsqlc.HealBatchRow{Verdict: "more", Resumed: 4}, f.healBatch(t, heal, 4))
 			require.Equal(t, dbsqlc.HealBatchRow{Verdict: "busy", Resumed: 2, RetrySeconds: 1}, f.healBatch(t, heal, 4))
 			require.Equal(t, dbsqlc.HealBatchRow{Verdict: "busy", RetrySeconds: 2}, f.healBatch(t, heal, 100))

@@ -20,7 +20,7 @@ type Heal struct {
 	Status           string     `json:"status"`     // running, done, or stopped: its job was cancelled or discarded
 	Cap              int        `json:"cap"`
 	EvenIfOff        bool       `json:"even_if_off"`
-	Found            *int       `json:"found"` // how many it may wake; nil: it has not begun
+	Found            *int       `json:"found"` // how many it may wake; nil: not counted yet
 	Resumed          int        `json:"resumed"`
 	Repointed        int        `json:"repointed"`
 	CampaignsResumed int        `json:"campaigns_resumed"`

@@ -166,17 +166,20 @@ CREATE TABLE thaw.heals (
     resumed           integer NOT NULL DEFAULT 0,
     repointed         integer NOT NULL DEFAULT 0,
     campaigns_resumed integer NOT NULL DEFAULT 0,
-    -- Set by the first batch: how many prospects it found to resume, and on how many accounts.
+    -- How many prospects it found to resume, and on how many accounts. Counted before the first batch; of a list after it, so
+    -- that the first batch does not wait for the count of a long list.
     found             integer,
     accounts          integer,
     -- Where it is: batches done, accounts done, and the last prospect that it looked at. It goes through its prospects in a fixed
-    -- order, by account, campaign and time of the pause (of a list by id): the next batch goes on after this one.
+    -- order, by account, campaign and time of the pause: the next batch goes on after this one. The first batch of a list takes
+    -- its prospects by id (at_enrollment_id), the others take them in the order of heal_order (at_place).
     batch             integer NOT NULL DEFAULT 0,
     accounts_done     integer NOT NULL DEFAULT 0,
     at_account_id     bigint,
     at_campaign_id    bigint,
     at_paused_at      timestamptz,
     at_enrollment_id  bigint,
+    at_place          bigint,
     -- How often it has begun to go through them, and how many it has passed over this time because other transactions held
     -- them: it comes back to these in another round, a limited number of times.
     round             integer NOT NULL DEFAULT 1,
@@ -210,6 +213,19 @@ CREATE TABLE thaw.heal_enrollments (
 );
 COMMENT ON TABLE thaw.heal_enrollments IS
     'The enrollments that a heal of listed prospects may resume: up to 200 per row, in ascending order.';
+
+-- The same list by account, campaign and id, as of the end of the first batch, so that a batch is of few accounts. Only the order
+-- depends on it: a prospect that moved to another account since then is resumed through that one. heal_enrollments stays what the
+-- heal was given, and is searched by id. Written if one batch is not enough, deleted when the heal is done.
+CREATE TABLE thaw.heal_order (
+    heal_id        bigint NOT NULL REFERENCES thaw.heals (id) ON DELETE CASCADE,
+    -- The place in the whole list of the last one of enrollment_ids.
+    last_place     bigint NOT NULL,
+    enrollment_ids bigint[] NOT NULL,
+    PRIMARY KEY (heal_id, last_place)
+);
+COMMENT ON TABLE thaw.heal_order IS
+    'The order in which a running heal goes through a long list of enrollments: up to 200 per row.';
 
 CREATE TABLE thaw.enrollment_events (
     id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -457,7 +473,8 @@ DROP TRIGGER workspaces_write_history ON thaw.workspaces;
 DROP TRIGGER accounts_write_history ON thaw.accounts;
 DROP FUNCTION thaw.workspaces_write_history();
 DROP FUNCTION thaw.accounts_write_history();
-DROP TABLE thaw.decisions, thaw.account_events, thaw.campaign_events, thaw.enrollment_events, thaw.heal_enrollments, thaw.heals, thaw.account_budgets,
+DROP TABLE thaw.decisions, thaw.account_events, thaw.campaign_events, thaw.enrollment_events, thaw.heal_order, thaw.heal_enrollments,
+    thaw.heals, thaw.account_budgets,
     thaw.backlog_samples, thaw.fleet_budgets, thaw.grants, thaw.sweeps,
     thaw.account_signals;
 DROP TYPE thaw.heal_status, thaw.lane, thaw.event_source, thaw.event_kind, thaw.signal_kind, thaw.signal_outcome;

@@ -8,10 +8,51 @@
 --   3. Prospects are resumed by the steps of the resume pass (00008_resume.sql).
 --   4. The row of the heal is advanced: number of the batch, how many, where it is.
 --
+-- A heal counts what it may resume before its first batch. A list is counted, and ordered by account, after it: thaw.order_heal.
+--
 -- A batch of one account waits for its locks, as a pass does. A batch of many never waits while it holds accounts, for their
 -- signals would wait with it: what other transactions hold it passes over, and comes back to in another round.
 
 -- +goose Up
+
+-- Of the lines of a list (source account, campaign, how many wait), given as arrays of equal length, those that a heal may resume
+-- at this moment.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.heal_open_lines(p_heal thaw.heals, p_account_ids bigint[], p_campaign_ids bigint[], p_counts bigint[])
+RETURNS TABLE (target_id bigint, source_id bigint, campaign_id bigint, waiting bigint)
+LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan SET jit = off SET work_mem = '64MB' AS $$
+DECLARE
+    is_safe boolean := (SELECT safety.since IS NULL FROM thaw.safety);
+BEGIN
+    -- Everything is looked up by key, once per account and campaign. The planner does not know how long a list is, and
+    -- made nested loops over whole tables of joins.
+    RETURN QUERY
+    SELECT source.target_id, source.account_id, line.campaign_id, line.waiting
+    FROM (
+        SELECT by_account.*, wake.target_id
+        FROM (
+            SELECT one.account_id, array_agg(one.campaign_id) AS campaign_ids, array_agg(one.waiting) AS waiting
+            FROM unnest(p_account_ids, p_campaign_ids, p_counts) AS one (account_id, campaign_id, waiting)
+            GROUP BY one.account_id) AS by_account
+        CROSS JOIN LATERAL (
+            SELECT (
+                SELECT w.target_id FROM thaw.wake_targets AS w WHERE w.source_id = by_account.account_id LIMIT 1) AS target_id
+            OFFSET 0) AS wake
+        CROSS JOIN LATERAL (
+            SELECT FROM thaw.accounts AS target
+            JOIN thaw.workspaces AS workspace ON workspace.id = target.workspace_id
+            WHERE target.id = wake.target_id
+                AND thaw.block_reason(target, NOT is_safe, p_heal.even_if_off OR workspace.auto_resume) IS NULL
+            LIMIT 1) AS open
+        OFFSET 0) AS source
+    CROSS JOIN LATERAL unnest(source.campaign_ids, source.waiting) AS line (campaign_id, waiting)
+    CROSS JOIN LATERAL (
+        SELECT FROM thaw.campaigns AS campaign
+        WHERE campaign.id = line.campaign_id AND thaw.lets_resume(campaign.status, campaign.waits_for_account)
+        LIMIT 1) AS open;
+END;
+$$;
+-- +goose StatementEnd
 
 -- What a heal may resume at this moment: by source account, campaign and target account, with how many wait in each. Of a list
 -- its prospects are counted; else the counts of 00016_counts.sql are read.
@@ -24,45 +65,27 @@ DECLARE
     -- Of an account. Asked here once: as a condition of the query it would be asked for every delta.
     sources   bigint[];
     is_safe   boolean := (SELECT safety.since IS NULL FROM thaw.safety);
+    -- Of a list.
+    account_ids  bigint[];
+    campaign_ids bigint[];
+    counts       bigint[];
 BEGIN
     SELECT h.* INTO heal FROM thaw.heals AS h WHERE h.id = p_heal_id;
     IF heal.workspace_id IS NULL AND heal.account_id IS NULL THEN
-        -- Everything is looked up by key. How many rows a list has is not known to the planner: of joins it made nested loops
-        -- over whole tables.
-        RETURN QUERY
-        SELECT source.target_id, source.account_id, line.campaign_id, line.waiting
+        SELECT array_agg(line.account_id), array_agg(line.campaign_id), array_agg(line.waiting)
+        INTO account_ids, campaign_ids, counts
         FROM (
-            SELECT by_account.*, wake.target_id
-            FROM (
-                SELECT one.account_id, array_agg(one.campaign_id) AS campaign_ids, array_agg(one.waiting) AS waiting
-                FROM (
-                    SELECT e.account_id, e.campaign_id, count(*) AS waiting
-                    FROM thaw.heal_enrollments AS listed
-                    CROSS JOIN LATERAL unnest(listed.enrollment_ids) AS chosen (id)
-                    CROSS JOIN LATERAL (
-                        SELECT found.account_id, found.campaign_id
-                        FROM thaw.enrollments AS found
-                        WHERE found.id = chosen.id AND found.waits_for_account
-                        LIMIT 1) AS e
-                    WHERE listed.heal_id = heal.id
-                    GROUP BY e.account_id, e.campaign_id) AS one
-                GROUP BY one.account_id) AS by_account
+            SELECT e.account_id, e.campaign_id, count(*) AS waiting
+            FROM thaw.heal_enrollments AS listed
+            CROSS JOIN LATERAL unnest(listed.enrollment_ids) AS chosen (id)
             CROSS JOIN LATERAL (
-                SELECT (
-                    SELECT w.target_id FROM thaw.wake_targets AS w WHERE w.source_id = by_account.account_id LIMIT 1) AS target_id
-                OFFSET 0) AS wake
-            CROSS JOIN LATERAL (
-                SELECT FROM thaw.accounts AS target
-                JOIN thaw.workspaces AS workspace ON workspace.id = target.workspace_id
-                WHERE target.id = wake.target_id
-                    AND thaw.block_reason(target, NOT is_safe, heal.even_if_off OR workspace.auto_resume) IS NULL
-                LIMIT 1) AS open
-            OFFSET 0) AS source
-        CROSS JOIN LATERAL unnest(source.campaign_ids, source.waiting) AS line (campaign_id, waiting)
-        CROSS JOIN LATERAL (
-            SELECT FROM thaw.campaigns AS campaign
-            WHERE campaign.id = line.campaign_id AND thaw.lets_resume(campaign.status, campaign.waits_for_account)
-            LIMIT 1) AS open;
+                SELECT found.account_id, found.campaign_id
+                FROM thaw.enrollments AS found
+                WHERE found.id = chosen.id AND found.waits_for_account
+                LIMIT 1) AS e
+            WHERE listed.heal_id = heal.id
+            GROUP BY e.account_id, e.campaign_id) AS line;
+        RETURN QUERY SELECT * FROM thaw.heal_open_lines(heal, account_ids, campaign_ids, counts);
         RETURN;
     ELSIF heal.account_id IS NOT NULL THEN
         sources := thaw.sources_of(heal.account_id) || heal.account_id;
@@ -106,15 +129,102 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Ends a heal, and says how many are left. Of a list that was resumed as far as the first batch found it nothing is, and the list
--- is not read again.
+-- The accounts of the prospects that the first batch of a list has resumed.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.heal_first_accounts(p_heal thaw.heals) RETURNS bigint[] LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN ARRAY(
+        SELECT DISTINCT event.from_account_id
+        FROM thaw.heal_enrollments AS part
+        CROSS JOIN LATERAL unnest(part.enrollment_ids) AS done (id)
+        CROSS JOIN LATERAL (
+            SELECT one.from_account_id FROM thaw.enrollment_events AS one
+            WHERE one.enrollment_id = done.id AND one.heal_id = p_heal.id
+            LIMIT 1) AS event
+        WHERE part.heal_id = p_heal.id AND done.id <= p_heal.at_enrollment_id
+            AND part.last_id <= (
+                SELECT min(last.last_id) FROM thaw.heal_enrollments AS last
+                WHERE last.heal_id = p_heal.id AND last.last_id >= p_heal.at_enrollment_id));
+END;
+$$;
+-- +goose StatementEnd
+
+-- Ends a heal, and says how many are left. Of a list that was resumed as far as it was counted nothing is, and the list is not
+-- read again. A list that one batch was enough for is counted here.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.finish_heal(p_heal_id bigint) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    heal    thaw.heals;
+    waiting bigint := 0;
+    sources bigint[];
+    firsts  bigint[];
 BEGIN
-    UPDATE thaw.heals AS h SET status = 'done', finished_at = thaw.now(), left_over = CASE
-        WHEN h.workspace_id IS NULL AND h.account_id IS NULL AND h.resumed = h.found THEN 0
-        ELSE (SELECT coalesce(sum(s.waiting), 0) FROM thaw.heal_scope(p_heal_id) AS s) END
-    WHERE h.id = p_heal_id AND h.status = 'running';
+    SELECT h.* INTO heal FROM thaw.heals AS h WHERE h.id = p_heal_id AND h.status = 'running';
+    IF heal.workspace_id IS NOT NULL OR heal.account_id IS NOT NULL OR heal.resumed IS DISTINCT FROM heal.found THEN
+        SELECT coalesce(sum(s.waiting), 0), array_agg(DISTINCT s.source_id) INTO waiting, sources
+        FROM thaw.heal_scope(p_heal_id) AS s;
+    END IF;
+    IF heal.found IS NULL THEN
+        firsts := thaw.heal_first_accounts(heal);
+        heal.found := heal.resumed + waiting;
+        heal.accounts := (SELECT count(DISTINCT known.id) FROM unnest(sources || firsts) AS known (id));
+        heal.accounts_done := cardinality(firsts);
+    END IF;
+    UPDATE thaw.heals AS h SET status = 'done', finished_at = thaw.now(), left_over = waiting, found = heal.found,
+        accounts = heal.accounts, accounts_done = heal.accounts_done
+    WHERE h.id = heal.id AND h.status = 'running';
+    DELETE FROM thaw.heal_order AS part WHERE part.heal_id = p_heal_id;
+END;
+$$;
+-- +goose StatementEnd
+
+-- Counts the list of a heal and stores the order in which it goes on: one look at each prospect for both. Those that the first
+-- batch has resumed are counted too. In ascending id order a list that interleaves accounts would make each batch lock most of
+-- its accounts, and write a row of paused_deltas for each of them.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.order_heal(p_heal_id bigint) RETURNS void LANGUAGE plpgsql
+SET plan_cache_mode = force_custom_plan SET jit = off SET work_mem = '64MB' AS $$
+DECLARE
+    heal         thaw.heals;
+    account_ids  bigint[];
+    campaign_ids bigint[];
+    counts       bigint[];
+BEGIN
+    SELECT h.* INTO heal FROM thaw.heals AS h WHERE h.id = p_heal_id;
+    WITH listed AS MATERIALIZED (
+        SELECT e.id, e.account_id, e.campaign_id, e.waits_for_account,
+            row_number() OVER (ORDER BY e.account_id, e.campaign_id, e.id) AS place
+        FROM thaw.heal_enrollments AS part
+        CROSS JOIN LATERAL unnest(part.enrollment_ids) AS chosen (id)
+        CROSS JOIN LATERAL (
+            SELECT found.id, found.account_id, found.campaign_id, found.waits_for_account
+            FROM thaw.enrollments AS found
+            WHERE found.id = chosen.id
+            LIMIT 1) AS e
+        WHERE part.heal_id = heal.id
+    ), stored AS (
+        INSERT INTO thaw.heal_order (heal_id, last_place, enrollment_ids)
+        SELECT heal.id, max(listed.place), array_agg(listed.id ORDER BY listed.place)
+        FROM listed
+        GROUP BY (listed.place - 1) / 200
+    )
+    SELECT array_agg(line.account_id), array_agg(line.campaign_id), array_agg(line.waiting)
+    INTO account_ids, campaign_ids, counts
+    FROM (
+        SELECT listed.account_id, listed.campaign_id, count(*) AS waiting
+        FROM listed
+        WHERE listed.waits_for_account
+        GROUP BY listed.account_id, listed.campaign_id) AS line;
+
+    -- All are looked at again in this order, what the first batch passed over included.
+    UPDATE thaw.heals AS h SET at_place = 0, skipped = 0, found = heal.resumed + scope.waiting, accounts = scope.accounts
+    FROM (
+        SELECT coalesce(sum(known.waiting), 0) AS waiting, count(DISTINCT known.source_id) AS accounts
+        FROM (
+            SELECT line.source_id, line.waiting FROM thaw.heal_open_lines(heal, account_ids, campaign_ids, counts) AS line
+            UNION ALL
+            SELECT first.id, 0 FROM unnest(thaw.heal_first_accounts(heal)) AS first (id)) AS known) AS scope
+    WHERE h.id = p_heal_id;
 END;
 $$;
 -- +goose StatementEnd
@@ -128,12 +238,14 @@ CREATE FUNCTION thaw.start_heal(
     p_requested_by text, p_tenant_id bigint DEFAULT NULL
 ) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
+    -- A list may be long: it is sorted once.
+    listed  bigint[] := ARRAY(
+        SELECT given.id FROM unnest(p_enrollment_ids) AS given (id)
+        WHERE given.id IS NOT NULL GROUP BY given.id ORDER BY given.id);
     wanted  text := CASE
         WHEN p_workspace_id IS NOT NULL THEN 'workspace:' || p_workspace_id
         WHEN p_account_id IS NOT NULL THEN 'account:' || p_account_id
-        ELSE 'prospects:' || encode(sha256(convert_to((
-            SELECT string_agg(listed.id::text, ',' ORDER BY listed.id) FROM unnest(p_enrollment_ids) AS listed (id)), 'UTF8')),
-            'hex') END;
+        WHEN cardinality(listed) > 0 THEN 'prospects:' || encode(sha256(array_send(listed)), 'hex') END;
     settings   thaw.settings;
     tenant     thaw.workspaces;
     allowed integer;
@@ -182,11 +294,9 @@ BEGIN
             USING ERRCODE = 'unique_violation', HINT = 'Wait until it is done, then start another for what is left.';
     END IF;
     INSERT INTO thaw.heal_enrollments (heal_id, last_id, enrollment_ids)
-    SELECT started, max(listed.id), array_agg(listed.id ORDER BY listed.id)
-    FROM (
-        SELECT once.id, (row_number() OVER (ORDER BY once.id) - 1) / 200 AS part
-        FROM (SELECT DISTINCT given.id FROM unnest(p_enrollment_ids) AS given (id) WHERE given.id IS NOT NULL) AS once) AS listed
-    GROUP BY listed.part;
+    SELECT started, max(one.id), array_agg(one.id)
+    FROM unnest(listed) WITH ORDINALITY AS one (id, place)
+    GROUP BY (one.place - 1) / 200;
     PERFORM thaw.enqueue('heal', 'heal', 2::smallint, jsonb_build_object('heal_id', started), '0', B'11110101');
     RETURN started;
 END;
@@ -381,7 +491,8 @@ END;
 $$;
 -- +goose StatementEnd
 
--- The same of a list: its prospects come by id.
+-- The same of a list: its prospects come by id, and once it is ordered by their place in the order. What is in the list of a batch
+-- is looked up again, so that a prospect may have changed its account or its status since.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.heal_next_listed(
     INOUT p_heal thaw.heals, p_room integer,
@@ -392,28 +503,48 @@ DECLARE
     -- The next of the list, whether they still wait or not.
     ids   bigint[];
 BEGIN
-    SELECT array_agg(next.id ORDER BY next.id) INTO ids
-    FROM (
-        SELECT given.id
+    IF p_heal.at_place IS NULL THEN
+        SELECT array_agg(next.id ORDER BY next.id) INTO ids
         FROM (
-            SELECT part.enrollment_ids
-            FROM thaw.heal_enrollments AS part
-            WHERE part.heal_id = p_heal.id AND part.last_id > at_id
-            ORDER BY part.last_id
-            LIMIT 2 + p_room / 200) AS listed
-        CROSS JOIN LATERAL unnest(listed.enrollment_ids) AS given (id)
-        WHERE given.id > at_id
-        ORDER BY given.id
-        LIMIT p_room) AS next;
-    p_heal.at_enrollment_id := coalesce(ids[cardinality(ids)], p_heal.at_enrollment_id);
-    at_end := NOT EXISTS (
-        SELECT FROM thaw.heal_enrollments AS part
-        WHERE part.heal_id = p_heal.id AND part.last_id > coalesce(p_heal.at_enrollment_id, 0));
+            SELECT given.id
+            FROM (
+                SELECT part.enrollment_ids
+                FROM thaw.heal_enrollments AS part
+                WHERE part.heal_id = p_heal.id AND part.last_id > at_id
+                ORDER BY part.last_id
+                LIMIT 2 + p_room / 200) AS listed
+            CROSS JOIN LATERAL unnest(listed.enrollment_ids) AS given (id)
+            WHERE given.id > at_id
+            ORDER BY given.id
+            LIMIT p_room) AS next;
+        p_heal.at_enrollment_id := coalesce(ids[cardinality(ids)], p_heal.at_enrollment_id);
+        at_end := NOT EXISTS (
+            SELECT FROM thaw.heal_enrollments AS part
+            WHERE part.heal_id = p_heal.id AND part.last_id > coalesce(p_heal.at_enrollment_id, 0));
+    ELSE
+        SELECT array_agg(next.id ORDER BY next.place) INTO ids
+        FROM (
+            SELECT given.id, listed.last_place - cardinality(listed.enrollment_ids) + given.n AS place
+            FROM (
+                SELECT part.last_place, part.enrollment_ids
+                FROM thaw.heal_order AS part
+                WHERE part.heal_id = p_heal.id AND part.last_place > p_heal.at_place
+                ORDER BY part.last_place
+                LIMIT 2 + p_room / 200) AS listed
+            CROSS JOIN LATERAL unnest(listed.enrollment_ids) WITH ORDINALITY AS given (id, n)
+            WHERE listed.last_place - cardinality(listed.enrollment_ids) + given.n > p_heal.at_place
+            ORDER BY place
+            LIMIT p_room) AS next;
+        p_heal.at_place := p_heal.at_place + coalesce(cardinality(ids), 0);
+        at_end := NOT EXISTS (
+            SELECT FROM thaw.heal_order AS part
+            WHERE part.heal_id = p_heal.id AND part.last_place > p_heal.at_place);
+    END IF;
     WITH chosen AS MATERIALIZED (
-        SELECT e.ctid, e.id, e.account_id, e.campaign_id
-        FROM unnest(ids) AS listed (id)
+        SELECT e.ctid, listed.place, e.account_id, e.campaign_id
+        FROM unnest(ids) WITH ORDINALITY AS listed (id, place)
         CROSS JOIN LATERAL (
-            SELECT one.ctid, one.id, one.account_id, one.campaign_id
+            SELECT one.ctid, one.account_id, one.campaign_id
             FROM thaw.enrollments AS one
             WHERE one.id = listed.id AND one.waits_for_account
             LIMIT 1) AS e
@@ -437,7 +568,7 @@ BEGIN
         FROM chosen
         JOIN targets ON targets.id = chosen.account_id AND targets.target_id IS NOT NULL
         JOIN campaigns ON campaigns.id = chosen.campaign_id
-        ORDER BY chosen.id) AS line;
+        ORDER BY chosen.place) AS line;
 END;
 $$;
 -- +goose StatementEnd
@@ -504,6 +635,7 @@ DECLARE
     is_safety_on boolean;
     -- Of a heal that keeps the caps of a tick.
     account_cap  integer := (SELECT s.account_cap FROM thaw.settings AS s);
+    is_listed boolean;
     chosen    integer := 0;
     held      integer := 0;
 BEGIN
@@ -516,7 +648,8 @@ BEGIN
     END IF;
 
     verdict := 'more';
-    IF heal.found IS NULL THEN
+    is_listed := heal.workspace_id IS NULL AND heal.account_id IS NULL;
+    IF heal.found IS NULL AND NOT is_listed THEN
         SET LOCAL synchronous_commit = off;
         UPDATE thaw.heals AS h SET found = scope.waiting, accounts = scope.accounts
         FROM (
@@ -524,11 +657,16 @@ BEGIN
             FROM thaw.heal_scope(p_heal_id) AS s) AS scope
         WHERE h.id = p_heal_id;
         RETURN;
+    ELSIF heal.found IS NULL AND heal.at_enrollment_id IS NOT NULL THEN
+        -- A list that the first batch did not come to the end of.
+        SET LOCAL synchronous_commit = off;
+        PERFORM thaw.order_heal(p_heal_id);
+        RETURN;
     END IF;
 
     -- 1. Choose.
     IF heal.resumed < heal.cap THEN
-        IF heal.workspace_id IS NULL AND heal.account_id IS NULL THEN
+        IF is_listed THEN
             next := thaw.heal_next_listed(heal, least(p_size, heal.cap - heal.resumed));
         ELSE
             next := thaw.heal_next(heal, least(p_size, heal.cap - heal.resumed));
@@ -636,6 +774,7 @@ BEGIN
         heal.at_campaign_id := NULL;
         heal.at_paused_at := NULL;
         heal.at_enrollment_id := NULL;
+        heal.at_place := CASE WHEN heal.at_place IS NOT NULL THEN 0 END;
     ELSIF at_end OR heal.resumed >= heal.cap THEN
         verdict := 'done';
     END IF;
@@ -647,6 +786,7 @@ BEGIN
         batch = h.batch + 1,
         at_account_id = heal.at_account_id, at_campaign_id = heal.at_campaign_id,
         at_paused_at = heal.at_paused_at, at_enrollment_id = heal.at_enrollment_id,
+        at_place = heal.at_place,
         round = heal.round, skipped = heal.skipped
     WHERE h.id = p_heal_id;
 
@@ -736,6 +876,9 @@ DROP FUNCTION thaw.heal_next_listed(thaw.heals, integer);
 DROP FUNCTION thaw.heal_next(thaw.heals, integer);
 DROP FUNCTION thaw.heal_sources(thaw.heals, bigint, integer);
 DROP FUNCTION thaw.start_heal(bigint, bigint, bigint[], integer, boolean, text, bigint);
+DROP FUNCTION thaw.order_heal(bigint);
 DROP FUNCTION thaw.finish_heal(bigint);
+DROP FUNCTION thaw.heal_first_accounts(thaw.heals);
 DROP FUNCTION thaw.heal_state(thaw.heals);
 DROP FUNCTION thaw.heal_scope(bigint);
+DROP FUNCTION thaw.heal_open_lines(thaw.heals, bigint[], bigint[], bigint[]);
