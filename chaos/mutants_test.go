@@ -59,6 +59,26 @@ var mutants = []mutant{
 		pkg:     "./internal/notifier", tests: []string{"TestForgedControlMessagesChangeNothing"},
 	},
 	{
+		without: "the look at the leader's row for what a leadership message says",
+		edits:   []edit{{ear, "n.askLeader(heard.Payload)", `n.deliver(&riverdriver.Notification{Topic: topicLeadership, Payload: heard.Payload}, "")`}},
+		pkg:     "./internal/notifier", tests: []string{"TestForgedLeadershipMessagesChangeNothing"},
+	},
+	{
+		without: "telling of a missing leader only once",
+		edits:   []edit{{"internal/notifier/control.go", "toldVacant = vacant", "toldVacant = false"}},
+		pkg:     "./internal/notifier", tests: []string{"TestForgedLeadershipMessagesChangeNothing"},
+	},
+	{
+		without: "the exception for a process whose own term has expired",
+		edits:   []edit{{enqueue, "pg_catalog.now() OR leader.leader_id = p_client_id)", "pg_catalog.now() OR leader.leader_id = p_client_id AND false)"}},
+		pkg:     "./internal/notifier", tests: []string{"TestVacancyIsToldToOthers"},
+	},
+	{
+		without: "the schema that another process has just created",
+		edits:   []edit{{"schema/schema.go", "|| fromPostgres.Code == uniqueViolation)", "|| fromPostgres.Code == uniqueViolation && false)"}},
+		pkg:     "./schema", tests: []string{"TestSchemaThatAnotherProcessIsCreating"},
+	},
+	{
 		without: "commits that do not notify",
 		edits:   []edit{{enqueue, "    RETURN job_id;\n", "    PERFORM pg_notify('thaw.river_insert', '{}');\n    RETURN job_id;\n"}},
 		pkg:     "./worker", tests: []string{"TestNoCommittedJobNotifies"},
