@@ -45,6 +45,7 @@ func TestMain(m *testing.M) {
 //	httppost STATUS PATH FILE posts a file to the server at ADDR, signed with "s3cret-of-the-scripts" as Unipile v1 and v2 do, and prints
 //	                          the body
 //	receive                   serves at the URL in RECEIVER: a path answers with the status that it names
+//	publish                   serves the files of the script at the URL in PUBLISHER, to those who send the token in RECORD_TOKEN
 //	sigterm                   asks the programs in the background to end
 func TestScripts(t *testing.T) {
 	t.Parallel()
@@ -55,7 +56,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		UpdateScripts:       *update,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"emptydb": emptyDB, "sql": sql, "sqluntil": sqlUntil, "hold": hold, "release": release, "exits": exits, "until": until, "httpget": httpGet, "httppost": httpPost, "receive": receive, "sigterm": sigterm,
+			"emptydb": emptyDB, "sql": sql, "sqluntil": sqlUntil, "hold": hold, "release": release, "exits": exits, "until": until, "httpget": httpGet, "httppost": httpPost, "receive": receive, "publish": publish, "sigterm": sigterm,
 		},
 	})
 }
@@ -267,6 +268,23 @@ func receive(ts *testscript.TestScript, neg bool, args []string) {
 	}))
 	ts.Defer(server.Close)
 	ts.Setenv("RECEIVER", server.URL)
+}
+
+func publish(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: publish")
+	}
+	files := http.FileServer(http.Dir(ts.Getenv("WORK")))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer "+recordToken {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		files.ServeHTTP(w, r)
+	}))
+	ts.Defer(server.Close)
+	ts.Setenv("PUBLISHER", server.URL)
+	ts.Setenv("RECORD_TOKEN", recordToken)
 }
 
 func sigterm(ts *testscript.TestScript, neg bool, args []string) {

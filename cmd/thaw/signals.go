@@ -9,7 +9,9 @@ import (
 	"io"
 	"iter"
 	"maps"
+	"net/http"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -32,18 +34,75 @@ type signalsCmd struct {
 func (signalsCmd) Help() string { return signalsReplayCmd{}.Help() }
 
 type signalsReplayCmd struct {
-	database `embed:""`
-	File     string    `arg:"" help:"The record: JSON Lines, or CSV with a header; - reads standard input."`
-	Since    time.Time `help:"Leave out what was received before, like 2026-01-31T09:00:00Z." required:"" placeholder:"TIME"`
-	DryRun   bool      `help:"Say what would come of each delivery; change nothing."`
-	JSON     bool      `help:"Print JSON."`
+	database    `embed:""`
+	File        string        `arg:"" optional:"" help:"The record: JSON Lines, or CSV with a header; - reads standard input."`
+	From        string        `help:"Fetch the record from this URL of the platform instead." placeholder:"URL"`
+	TokenEnv    string        `help:"Environment variable that has the token for --from." placeholder:"VARIABLE"`
+	TokenHeader string        `help:"Header that carries the token; Authorization carries it as Bearer." default:"Authorization" placeholder:"HEADER"`
+	Timeout     time.Duration `help:"How long fetching from --from may take." default:"10m"`
+	Since       time.Time     `help:"Leave out what was received before, like 2026-01-31T09:00:00Z." required:"" placeholder:"TIME"`
+	DryRun      bool          `help:"Say what would come of each delivery; change nothing."`
+	JSON        bool          `help:"Print JSON."`
+}
+
+func (c *signalsReplayCmd) Validate() error {
+	switch {
+	case c.File == "" && c.From == "":
+		return errors.New("name the record: a file, or --from with its URL")
+	case c.File != "" && c.From != "":
+		return errors.New("name the record by its file, or by --from: not both")
+	case c.TokenEnv != "" && c.From == "":
+		return errors.New("--token-env is for --from: a file needs no token")
+	case c.Timeout <= 0:
+		return errors.New("--timeout must be longer than zero")
+	case !headerName.MatchString(c.TokenHeader):
+		return errors.New("--token-header must be the name of a header, like X-Api-Key")
+	case c.From == "":
+		return nil
+	}
+	if _, err := parseEndpoint(c.From); err != nil {
+		return fmt.Errorf("--from cannot be used: %w", err)
+	}
+	return nil
+}
+
+// headerName is what a header may be called.
+var headerName = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
+
+// open opens the record, and returns the name under which errors call it.
+func (c *signalsReplayCmd) open(ctx context.Context, stdin io.Reader) (io.ReadCloser, string, error) {
+	if c.From == "" {
+		in, err := openInput(c.File, stdin)
+		return in, c.File, err
+	}
+	to, err := parseEndpoint(c.From)
+	if err != nil {
+		return nil, "", err
+	}
+	from := endpoint{url: to, within: c.Timeout, max: maxFetched}
+	if c.TokenEnv != "" {
+		if from.secret, err = secretOf(c.TokenEnv); err != nil {
+			return nil, "", err
+		}
+		if from.header = http.CanonicalHeaderKey(c.TokenHeader); from.header == "Authorization" {
+			from.secret = "Bearer " + from.secret
+		}
+	}
+	in, err := from.fetch(ctx)
+	if err != nil {
+		return nil, "", fmt.Errorf("fetching %s: %w", from.name(), err)
+	}
+	return in, from.name(), nil
 }
 
 func (signalsReplayCmd) Help() string {
 	return "For deliveries that were acknowledged and then lost, as by a failover to a replica that lagged. Each delivery takes the way of its webhook route: " +
 		"what is there already is a duplicate, and what is older than the status of its account changes nothing. So any part of a record can be replayed, any number of times.\n\n" +
 		"Fields: route (unipile/v1, unipile/v2 or standard), received_at, body, and webhook_id for standard. In JSON Lines the body is the JSON itself or a string.\n\n" +
-		"Example:\n  thaw signals replay deliveries.jsonl --since 2026-01-31T09:00:00Z --dry-run"
+		"--from fetches the same by HTTP GET: the whole record, at most 1 GiB, is stored in a temporary file before any of it is applied. Redirects to another host are " +
+		"not followed. Use https: over http the token can be read on the way.\n\n" +
+		"Example:\n  thaw signals replay deliveries.jsonl --since 2026-01-31T09:00:00Z --dry-run\n" +
+		"  PLATFORM_TOKEN=… thaw signals replay --from https://platform.example.com/deliveries --token-env PLATFORM_TOKEN --since 2026-01-31T09:00:00Z"
 }
 
 // replaySignalsAtOnce is how many deliveries are applied at the same time, each in a transaction of its own.
@@ -51,14 +110,14 @@ const replaySignalsAtOnce = 4
 
 func (c *signalsReplayCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		in, err := openInput(c.File, e.stdin)
+		in, name, err := c.open(ctx, e.stdin)
 		if err != nil {
 			return err
 		}
 		defer in.Close()
 		outcomes, err := c.replay(ctx, e, db, in)
 		if err != nil {
-			return fmt.Errorf("replaying %s: %w", c.File, err)
+			return fmt.Errorf("replaying %s: %w", name, err)
 		}
 		if c.JSON {
 			if err := writeJSON(e.stdout, map[string]any{"dry_run": c.DryRun, "outcomes": outcomes}); err != nil {
@@ -149,7 +208,7 @@ func countsText(counts map[string]int64) string {
 		parts = append(parts, fmt.Sprintf("%d %s", counts[name], strings.ReplaceAll(name, "_", " ")))
 	}
 	if parts == nil {
-		return "nothing in the file"
+		return "no lines"
 	}
 	return strings.Join(parts, ", ")
 }
@@ -180,8 +239,12 @@ func records(in io.Reader) iter.Seq2[recordLine, error] {
 			yield(recordLine{}, err)
 			return
 		}
-		if first, _ := text.Peek(1); string(first) == "{" {
+		switch first, _ := text.Peek(1); string(first) {
+		case "{":
 			jsonRecords(text, yield)
+			return
+		case "[":
+			yield(recordLine{}, errors.New("it is a JSON array: write one delivery a line (JSON Lines), as jq -c '.[]' does"))
 			return
 		}
 		for row, err := range csvRows(text, recordColumns, "webhook_id") {
