@@ -52,7 +52,8 @@ func (w *sweepWorker) Work(ctx context.Context, job *river.Job[jobs.SweepArgs]) 
 	if opened.IsPlanned {
 		return nil
 	}
-	if err := w.dropJobs(ctx, tick, dropWithin); err != nil {
+	dropped, err := w.dropJobs(ctx, tick, dropWithin)
+	if err != nil {
 		return err
 	}
 	if _, err := w.store.Trip().RequeueOverduePauses(ctx, tick); err != nil {
@@ -80,22 +81,26 @@ func (w *sweepWorker) Work(ctx context.Context, job *river.Job[jobs.SweepArgs]) 
 	if recorded && len(record.AccountIds) == 0 {
 		logTick(ctx, w.logger, w.store, tick)
 	}
+	if dropped {
+		return nil
+	}
 	// The sweep is done; the next one would remove them too.
-	if err := w.dropJobs(ctx, tick, workSlice); err != nil {
+	if _, err := w.dropJobs(ctx, tick, workSlice); err != nil {
 		w.logger.WarnContext(ctx, "jobs of earlier ticks could not be removed; the next tick does it", "error", err)
 	}
 	return nil
 }
 
-// dropJobs removes the jobs of ticks before this one that are still to be done, for so long at most.
-func (w *sweepWorker) dropJobs(ctx context.Context, tick time.Time, within time.Duration) error {
+// dropJobs removes the jobs of ticks before this one that are still to be done, for so long at most, and returns whether none is
+// left.
+func (w *sweepWorker) dropJobs(ctx context.Context, tick time.Time, within time.Duration) (all bool, err error) {
 	for deadline := time.Now().Add(within); ; {
 		dropped, err := w.store.Trip().DropTickJobs(ctx, dbsqlc.DropTickJobsParams{TickAt: tick, Size: dropSize})
 		if err != nil {
-			return fmt.Errorf("removing jobs of earlier ticks: %w", err)
+			return false, fmt.Errorf("removing jobs of earlier ticks: %w", err)
 		}
 		if dropped < dropSize || time.Now().After(deadline) {
-			return nil
+			return dropped < dropSize, nil
 		}
 	}
 }

@@ -54,7 +54,7 @@ func (s *Store) PlanTick(ctx context.Context, tick time.Time, opened dbsqlc.Open
 
 // plan shares the budget of the tick among at most so many accounts.
 func (s *Store) plan(ctx context.Context, record *dbsqlc.RecordPlanParams, grants *[]plan.Grant, accounts int32) error {
-	return s.within(ctx, func(q *dbsqlc.Queries) error {
+	return s.within(ctx, PlanWithin, func(_ pgx.Tx, q *dbsqlc.Queries) error {
 		part := dbsqlc.PlanPartRow{AfterID: -1, UntilID: 1<<63 - 1}
 		if accounts != allAccounts {
 			var err error
@@ -103,7 +103,7 @@ func (s *Store) plan(ctx context.Context, record *dbsqlc.RecordPlanParams, grant
 // plan goes without them, and the next tick looks at the same campaigns.
 func (s *Store) addBlocked(ctx context.Context, record *dbsqlc.RecordPlanParams, granted map[int64]bool) error {
 	var blocked dbsqlc.BlockedCampaignsRow
-	err := s.within(ctx, func(q *dbsqlc.Queries) (err error) {
+	err := s.within(ctx, PlanWithin, func(_ pgx.Tx, q *dbsqlc.Queries) (err error) {
 		blocked, err = q.BlockedCampaigns(ctx, record.LookedTo)
 		return err
 	})
@@ -124,16 +124,6 @@ func (s *Store) addBlocked(ctx context.Context, record *dbsqlc.RecordPlanParams,
 	}
 	record.LookedTo = blocked.LookedTo
 	return nil
-}
-
-// within runs do in a transaction whose statements take no longer than [PlanWithin].
-func (s *Store) within(ctx context.Context, do func(q *dbsqlc.Queries) error) error {
-	return s.Tx(ctx, func(tx pgx.Tx, q *dbsqlc.Queries) error {
-		if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = "+milliseconds(PlanWithin)); err != nil {
-			return err
-		}
-		return do(q)
-	})
 }
 
 // isTimeout says whether the server gave up a statement because it took too long.

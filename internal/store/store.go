@@ -32,8 +32,10 @@ const beginOnly = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
 // begin sets the limits in the same round trip that begins the transaction, and the search path, which behind a connection
 // pooler is not a setting of the session.
-var begin = fmt.Sprintf("%s; SET LOCAL search_path = %s; SET LOCAL statement_timeout = %s; SET LOCAL lock_timeout = %s; SET LOCAL idle_in_transaction_session_timeout = %s",
-	beginOnly, database.SearchPath, milliseconds(StatementTimeout), milliseconds(LockTimeout), milliseconds(IdleTimeout))
+func begin(statementTimeout time.Duration) string {
+	return fmt.Sprintf("%s; SET LOCAL search_path = %s; SET LOCAL statement_timeout = %s; SET LOCAL lock_timeout = %s; SET LOCAL idle_in_transaction_session_timeout = %s",
+		beginOnly, database.SearchPath, milliseconds(statementTimeout), milliseconds(LockTimeout), milliseconds(IdleTimeout))
+}
 
 // milliseconds is how Postgres takes a duration.
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
@@ -54,7 +56,12 @@ func (s *Store) Pool() *pgxpool.Pool { return s.pool }
 
 // Tx runs do in a transaction with the limits of this package, and commits it if do returns nil.
 func (s *Store) Tx(ctx context.Context, do func(tx pgx.Tx, q *dbsqlc.Queries) error) error {
-	tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin})
+	return s.within(ctx, StatementTimeout, do)
+}
+
+// within is Tx with another limit for each statement.
+func (s *Store) within(ctx context.Context, statementTimeout time.Duration, do func(tx pgx.Tx, q *dbsqlc.Queries) error) error {
+	tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin(statementTimeout)})
 	if err != nil {
 		return fmt.Errorf("beginning transaction: %w", err)
 	}
