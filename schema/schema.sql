@@ -2728,6 +2728,7 @@ CREATE FUNCTION thaw.order_heal(p_heal_id bigint) RETURNS void
     SET plan_cache_mode TO 'force_custom_plan'
     SET jit TO 'off'
     SET work_mem TO '128MB'
+    SET enable_memoize TO 'off'
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE

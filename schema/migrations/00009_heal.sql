@@ -183,7 +183,9 @@ $$;
 -- its accounts, and write a row of paused_deltas for each of them.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.order_heal(p_heal_id bigint) RETURNS void LANGUAGE plpgsql
-SET plan_cache_mode = force_custom_plan SET jit = off SET work_mem = '128MB' AS $$
+SET plan_cache_mode = force_custom_plan SET jit = off SET work_mem = '128MB'
+-- Each prospect is looked up once: a cache of them is only filled.
+SET enable_memoize = off AS $$
 DECLARE
     heal         thaw.heals;
     account_ids  bigint[];
