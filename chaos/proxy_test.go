@@ -198,14 +198,9 @@ func (l *link) upstream() {
 			return
 		}
 		if sql, runs := l.statement(kind, body); runs && !first {
-			if strings.EqualFold(sql, "COMMIT") {
-				name := ""
-				if known := l.transaction.Load(); known != nil {
-					name = *known
-				}
-				cutting = l.cutAt(name)
+			if l.sent(sql) {
+				cutting = l.cutAt(l.name())
 			}
-			l.sent(sql)
 		}
 		switch {
 		case cutting == beforeCommit:
@@ -251,7 +246,7 @@ func (l *link) downstream() {
 		if err != nil {
 			return
 		}
-		if kind == 'C' && string(body) == "COMMIT\x00" && l.afterNext.Load() { // CommandComplete
+		if kind == 'C' && l.isCommit(body) && l.afterNext.Load() { // CommandComplete
 			return
 		}
 		if in.Buffered() == 0 && l.pass(l.client, toClient, &messages) != nil {

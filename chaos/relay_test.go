@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -84,8 +86,12 @@ type session struct {
 	relay *relay
 	// statements by the names under which they were prepared.
 	statements map[string]string
-	// transaction is the name of the first statement since BEGIN.
+	// begun says that BEGIN was sent, and no end of the transaction yet. For the way from the client alone.
+	begun bool
+	// transaction is the name of the first statement since BEGIN, or of a statement that is a transaction.
 	transaction atomic.Pointer[string]
+	// isWhole says that the last statement is a transaction: its answer is that of a COMMIT, too.
+	isWhole atomic.Bool
 }
 
 func (r *relay) serve(client net.Conn) {
@@ -124,13 +130,61 @@ func (s *session) fromClient(client, server net.Conn) {
 
 var nameOfQuery = regexp.MustCompile(`-- name: (\w+)`)
 
-func (s *session) sent(sql string) {
-	if strings.HasPrefix(strings.ToUpper(sql), "BEGIN") {
-		s.transaction.Store(nil)
-	} else if name := nameOfQuery.FindStringSubmatch(sql); name != nil && s.transaction.Load() == nil {
-		s.transaction.Store(&name[1])
+// wholeTransactions are the queries that the program sends as transactions of one statement, by the calls of [store.Store.Trip] in
+// its source. Other statements without a BEGIN only read, or are River's.
+var wholeTransactions = sync.OnceValue(func() map[string]bool {
+	names := map[string]bool{}
+	for _, pattern := range []string{"../*/*.go", "../internal/*/*.go", "../cmd/*/*.go"} {
+		files, _ := filepath.Glob(pattern)
+		for _, file := range files {
+			content, _ := os.ReadFile(file)
+			for _, call := range callOfTrip.FindAllSubmatch(content, -1) {
+				names[string(call[1])] = true
+			}
+		}
 	}
+	return names
+})
+
+var callOfTrip = regexp.MustCompile(`\.Trip\(\)\.(\w+)\(`)
+
+// sent is told of each statement that the program runs, and says whether it commits.
+func (s *session) sent(sql string) (commits bool) {
+	name := nameOfQuery.FindStringSubmatch(sql)
+	switch command := strings.ToUpper(sql); {
+	case strings.HasPrefix(command, "BEGIN"):
+		s.begun = true
+		s.isWhole.Store(false)
+		s.transaction.Store(nil)
+	case command == "COMMIT", command == "ROLLBACK":
+		s.begun = false
+		return command == "COMMIT"
+	case s.begun:
+		if name != nil && s.transaction.Load() == nil {
+			s.transaction.Store(&name[1])
+		}
+	default:
+		s.isWhole.Store(name != nil && wholeTransactions()[name[1]])
+		s.transaction.Store(nil)
+		if s.isWhole.Load() {
+			s.transaction.Store(&name[1])
+		}
+		return s.isWhole.Load()
+	}
+	return false
 }
+
+// name of the transaction; "": none of the program's.
+func (s *session) name() string {
+	if name := s.transaction.Load(); name != nil {
+		return *name
+	}
+	return ""
+}
+
+// isCommit says whether the tag of a CommandComplete is that of a commit. The server sends the answer to a statement without a BEGIN
+// when it has committed it.
+func (s *session) isCommit(tag []byte) bool { return s.isWhole.Load() || string(tag) == "COMMIT\x00" }
 
 // fromServer returns when the server is gone, or true as soon as it withholds an answer: nothing is sent from then on.
 func (s *session) fromServer(server, client net.Conn) (held bool) {
@@ -142,12 +196,10 @@ func (s *session) fromServer(server, client net.Conn) (held bool) {
 		}
 		if header[0] == 'C' { // CommandComplete
 			message, err := in.Peek(1 + int(binary.BigEndian.Uint32(header[1:])))
-			if err == nil && string(message[5:]) == "COMMIT\x00" {
-				if name := s.transaction.Load(); name != nil && s.relay.wire.committed(*name) {
-					_ = out.Flush()
-					s.relay.wire.held <- s.relay
-					return true
-				}
+			if err == nil && s.isCommit(message[5:]) && s.name() != "" && s.relay.wire.committed(s.name()) {
+				_ = out.Flush()
+				s.relay.wire.held <- s.relay
+				return true
 			}
 		}
 		if _, _, err := forward(in, out, false); err != nil {
