@@ -431,7 +431,7 @@ var nullable = map[string][]string{
 	"sweeps":   {"finished_at"},
 	"grants":   {"verdict", "finished_at"},
 	"heals": {"workspace_id", "account_id", "tenant_id", "found", "accounts", "at_account_id", "at_campaign_id", "at_paused_at", "at_enrollment_id",
-		"left_over", "finished_at"},
+		"at_place", "left_over", "finished_at"},
 	"api_tokens": {"workspace_id", "last_used_at", "expires_at", "revoked_at"},
 	"enrollment_events": {
 		"tick_at", "heal_id", "signal_id", "job_id", "from_account_id", "to_account_id", "reason", "paused_at", "detail",

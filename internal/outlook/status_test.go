@@ -97,7 +97,7 @@ func TestStatus(t *testing.T) {
 		"orphans": [],
 		"backlog": {"paused": 9, "resumable": 4, "accounts": 1},
 		"last_sweep": {"tick_at": %q, "accounts_planned": 1, "accounts_processed": 0, "resumed": 0, "repointed": 0, "campaigns_resumed": 0,
-			"backlog_left": 4, "seconds": null, "finished_at": null},
+			"backlog_left": 4, "seconds": null, "finished_at": null, "is_partial": false},
 		"accounts": [
 			{"account_id": 1, "workspace": "north", "account": "acc_1", "status": "connected", "paused": 4, "resumable": 3, "eta": %q},
 			{"account_id": 2, "workspace": "north", "account": "acc_2", "status": "removed", "paused": 1, "resumable": 1, "eta": %[2]q},
@@ -117,7 +117,7 @@ func TestStatus(t *testing.T) {
 		"orphans": [],
 		"backlog": {"paused": 7, "resumable": 0, "accounts": 0},
 		"last_sweep": {"tick_at": %q, "accounts_planned": 1, "accounts_processed": 1, "resumed": 2, "repointed": 0, "campaigns_resumed": 0,
-			"backlog_left": 2, "seconds": 1.5, "finished_at": %q},
+			"backlog_left": 2, "seconds": 1.5, "finished_at": %q, "is_partial": false},
 		"accounts": [
 			{"account_id": 3, "workspace": "south", "account": "acc_3", "status": "connected", "paused": 4, "resumable": 0, "eta": null},
 			{"account_id": 1, "workspace": "north", "account": "acc_1", "status": "connected", "paused": 2, "resumable": 0, "eta": null},
