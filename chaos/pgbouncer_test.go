@@ -28,7 +28,7 @@ func TestPgBouncer(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	signalled := s.disconnectedFleet(2, 100)
-	pool := startPooler(t, s.db.Direct)
+	pool := startPooler(t, s.db.Direct, transactionMode)
 	through := pool.to(s.db.Direct)
 	p := s.serveAt(through, "--poll-only", "--jitter=1m")
 
@@ -59,7 +59,7 @@ func TestSuiteThroughPgBouncer(t *testing.T) {
 	server, err := localpg.Start(t.Context(), localpg.Options{Settings: map[string]string{"max_connections": "500"}})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Close()) })
-	pool := startPooler(t, server.URL(""))
+	pool := startPooler(t, server.URL(""), transactionMode)
 	chosen := suite{
 		// The demo makes a database of its own, past every pooler.
 		packages: slices.DeleteFunc(packages(t, "/internal/testdb"), func(path string) bool { return strings.HasSuffix(path, "/demo") }),
@@ -76,7 +76,46 @@ func TestSuiteThroughPgBouncer(t *testing.T) {
 	s.closing.lost = "no test"
 }
 
-// A pooler is PgBouncer in transaction mode before a server, until the test ends.
+// In session mode the program works as on Postgres itself. PgBouncer refuses the startup parameters of its sessions; then it sets
+// them by statements.
+func TestPgBouncerInSessionMode(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	signalled := s.disconnectedFleet(2, 50)
+	pool := startPooler(t, s.db.Direct, sessionMode)
+	p := s.serveAt(pool.to(s.db.Direct), "--jitter=1m")
+	for _, id := range signalled {
+		require.Equal(s, http.StatusOK, s.signal(p, account(id), "connected", delivery{}))
+	}
+	s.until(30*time.Second, "SELECT NOT EXISTS (SELECT FROM thaw.enrollments WHERE waits_for_account)")
+	s.judge(nil)
+	p.stop()
+	s.figure("%d transactions through PgBouncer", pool.transactions(t))
+}
+
+// In transaction mode the program says what to set. To read the state of the migrations takes neither the setting nor a lock of
+// the session, which would stay on a connection of the pooler.
+func TestPgBouncerWithoutPollOnly(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	through := startPooler(t, s.db.Direct, transactionMode).to(s.db.Direct)
+	output, err := s.command(launch{url: through}).CombinedOutput()
+	require.Error(s, err)
+	require.Contains(s, string(output), "THAW_POLL_ONLY=true")
+
+	output, err = s.command(launch{command: "migrate", options: []string{"status", "--poll-only"}, url: through}).CombinedOutput()
+	require.NoError(s, err, "%s", output)
+	require.Zero(s, value[int](s, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"))
+	s.judge(nil)
+}
+
+// Pool modes of PgBouncer.
+const (
+	transactionMode = "transaction"
+	sessionMode     = "session"
+)
+
+// A pooler is PgBouncer before a server, until the test ends.
 type pooler struct{ url string }
 
 const poolerConfig = `
@@ -89,7 +128,7 @@ listen_port = %d
 unix_socket_dir =
 auth_type = any
 admin_users = admin
-pool_mode = transaction
+pool_mode = %s
 default_pool_size = 25
 max_client_conn = 2000
 ; A test takes its database away, and looks whether the next connection works when it is back.
@@ -97,7 +136,7 @@ server_login_retry = 1
 `
 
 // startPooler starts one before the server of a database. It refuses to run as root, as Postgres does.
-func startPooler(t *testing.T, database string) *pooler {
+func startPooler(t *testing.T, database, mode string) *pooler {
 	t.Helper()
 	path, err := exec.LookPath("pgbouncer")
 	if err != nil {
@@ -119,7 +158,7 @@ func startPooler(t *testing.T, database string) *pooler {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	config := filepath.Join(dir, "pgbouncer.ini")
-	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, poolerConfig, server, port), 0o600))
+	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, poolerConfig, server, port, mode), 0o600))
 	cmd := exec.Command(path, "-q", config)
 	cmd.Dir = "/"
 	log := &output{started: make(chan struct{})}
