@@ -64,9 +64,21 @@ func run(t *testing.T, ctx context.Context, actions ...chromedp.Action) {
 // text returns what is written in the first element that fits.
 func text(t *testing.T, ctx context.Context, selector string) string {
 	t.Helper()
-	var found string
-	run(t, ctx, chromedp.Text(selector, &found, chromedp.ByQuery))
-	return found
+	return read(t, ctx, selector, "innerText")
+}
+
+// attribute returns an attribute of the first element that fits.
+func attribute(t *testing.T, ctx context.Context, selector, name string) string {
+	t.Helper()
+	return read(t, ctx, selector, "getAttribute("+asJSON(t, name)+")")
+}
+
+// read waits for an element and reads it in the same step: a live page may replace it in between.
+func read(t *testing.T, ctx context.Context, selector, what string) string {
+	t.Helper()
+	var found struct{ Value string }
+	run(t, ctx, chromedp.Poll(fmt.Sprintf("(e => e && {value: e.%s})(document.querySelector(%s))", what, asJSON(t, selector)), &found))
+	return found.Value
 }
 
 // shown waits until the page says something, whatever it was before.
@@ -156,9 +168,7 @@ func TestEveryPageInABrowser(t *testing.T) {
 	shown(t, ctx, "Longest lines")
 	run(t, ctx, chromedp.Poll("document.getElementById('live-state').textContent === 'live'", nil)) // the policy allows what is its own
 	require.Contains(t, text(t, ctx, "#fleet-lines"), "Jane Doe")
-	var hover string
-	run(t, ctx, chromedp.AttributeValue("#fleet-lines time", "title", &hover, nil, chromedp.ByQuery))
-	require.Regexp(t, `^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$`, hover)
+	require.Regexp(t, `^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$`, attribute(t, ctx, "#fleet-lines time", "title"))
 	require.NotContains(t, text(t, ctx, "#fleet-lines time"), "UTC", "the zone of the viewer")
 	require.Contains(t, text(t, ctx, "[data-countdown]"), "in ")
 	d.look(t, ctx, "fleet")
@@ -203,8 +213,7 @@ func TestExplainAfterALostSignal(t *testing.T) {
 	require.Contains(t, text(t, ctx, "#history-0"), "account disconnected")
 	d.look(t, ctx, "prospect")
 
-	var job string
-	run(t, ctx, chromedp.AttributeValue("#history-0 a[href^='/jobs/jobs/']", "href", &job, nil, chromedp.ByQuery))
+	job := attribute(t, ctx, "#history-0 a[href^='/jobs/jobs/']", "href")
 	d.tick(t)
 	d.tick(t)
 	shown(t, ctx, "is not paused: it is under way")
