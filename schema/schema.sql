@@ -4905,13 +4905,6 @@ CREATE VIEW thaw.sweep_log AS
     (EXTRACT(epoch FROM (s.finished_at - s.started_at)))::double precision AS seconds
    FROM thaw.sweeps s;
 COMMENT ON VIEW thaw.sweep_log IS 'What each tick did: one row a tick; finished_at null: it is still at work.';
-CREATE VIEW thaw.waiting_accounts AS
- SELECT p.account_id,
-    sum(p.waiting) AS waiting
-   FROM thaw.waiting_parts p
-  GROUP BY p.account_id
- HAVING (sum(p.waiting) > 0);
-COMMENT ON VIEW thaw.waiting_accounts IS 'How many enrollments wait for each account.';
 CREATE TABLE thaw.webhook_deliveries (
     outbox_id bigint NOT NULL,
     endpoint_id bigint NOT NULL,

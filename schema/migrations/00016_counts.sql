@@ -97,13 +97,6 @@ SELECT d.account_id, d.delta
 FROM thaw.paused_deltas AS d
 WHERE d.waits_for_account AND d.id > (SELECT s.folded_to FROM thaw.count_state AS s);
 
-CREATE VIEW thaw.waiting_accounts AS
-SELECT p.account_id, sum(p.waiting)::bigint AS waiting
-FROM thaw.waiting_parts AS p
-GROUP BY p.account_id
-HAVING sum(p.waiting) > 0;
-COMMENT ON VIEW thaw.waiting_accounts IS 'How many enrollments wait for each account.';
-
 -- +goose StatementBegin
 CREATE FUNCTION thaw.enrollments_count_row() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -865,7 +858,6 @@ DROP FUNCTION thaw.enrollments_count_delete();
 DROP FUNCTION thaw.enrollments_count_insert();
 DROP FUNCTION thaw.enrollments_count_update();
 DROP FUNCTION thaw.enrollments_count_row();
-DROP VIEW thaw.waiting_accounts;
 DROP VIEW thaw.waiting_parts;
 DROP VIEW thaw.paused_lines;
 DROP VIEW thaw.paused_parts;
