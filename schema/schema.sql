@@ -992,6 +992,30 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.correct_hold(account text, until timestamp with time zone, why text, decided_by text, provider text) IS 'For operators: gives a hold another end, or ends it now (until null), with a reason that is recorded. Granted to no role.';
+CREATE FUNCTION thaw.count_heal(p_heal_id bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    heal thaw.heals;
+BEGIN
+    SELECT h.* INTO heal FROM thaw.heals AS h WHERE h.id = p_heal_id;
+    UPDATE thaw.heals AS h SET found = heal.resumed + scope.waiting, accounts = scope.accounts, first_source_ids = NULL,
+        all_campaigns_open = heal.workspace_id IS NOT NULL AND NOT EXISTS (
+            SELECT FROM thaw.campaigns AS campaign
+            WHERE campaign.workspace_id = heal.workspace_id AND NOT thaw.lets_resume(campaign.status, campaign.waits_for_account)
+                AND EXISTS (
+                    SELECT FROM thaw.paused_counts AS line
+                    WHERE line.campaign_id = campaign.id AND line.waits_for_account AND line.paused > 0))
+    FROM (
+        SELECT coalesce(sum(known.waiting), 0) AS waiting, count(DISTINCT known.source_id) AS accounts
+        FROM (
+            SELECT line.source_id, line.waiting FROM thaw.heal_scope(p_heal_id) AS line
+            UNION ALL
+            SELECT first.id, 0 FROM unnest(heal.first_source_ids) AS first (id)) AS known) AS scope
+    WHERE h.id = p_heal_id;
+END;
+$$;
 CREATE FUNCTION thaw.decide(p_what text, p_account text, p_provider text, p_why text, p_decided_by text) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1495,22 +1519,22 @@ CREATE FUNCTION thaw.finish_heal(p_heal_id bigint) RETURNS void
 DECLARE
     heal    thaw.heals;
     waiting bigint := 0;
-    sources bigint[];
-    firsts  bigint[];
+    sources bigint[] := '{}';
 BEGIN
     SELECT h.* INTO heal FROM thaw.heals AS h WHERE h.id = p_heal_id AND h.status = 'running';
-    IF heal.workspace_id IS NOT NULL OR heal.account_id IS NOT NULL OR heal.resumed IS DISTINCT FROM heal.found THEN
-        SELECT coalesce(sum(s.waiting), 0), array_agg(DISTINCT s.source_id) INTO waiting, sources
+    IF (CASE WHEN heal.workspace_id IS NULL AND heal.account_id IS NULL THEN heal.resumed IS DISTINCT FROM heal.found
+        ELSE thaw.heal_bound(heal) > 0 END)
+    THEN
+        SELECT coalesce(sum(s.waiting), 0), coalesce(array_agg(DISTINCT s.source_id), '{}') INTO waiting, sources
         FROM thaw.heal_scope(p_heal_id) AS s;
     END IF;
     IF heal.found IS NULL THEN
-        firsts := thaw.heal_first_accounts(heal);
         heal.found := heal.resumed + waiting;
-        heal.accounts := (SELECT count(DISTINCT known.id) FROM unnest(sources || firsts) AS known (id));
-        heal.accounts_done := cardinality(firsts);
+        heal.accounts := (SELECT count(DISTINCT known.id) FROM unnest(sources || heal.first_source_ids) AS known (id));
+        heal.accounts_done := heal.accounts - cardinality(sources);
     END IF;
     UPDATE thaw.heals AS h SET status = 'done', finished_at = thaw.now(), left_over = waiting, found = heal.found,
-        accounts = heal.accounts, accounts_done = heal.accounts_done
+        accounts = heal.accounts, accounts_done = heal.accounts_done, first_source_ids = NULL
     WHERE h.id = heal.id AND h.status = 'running';
     DELETE FROM thaw.heal_order AS part WHERE part.heal_id = p_heal_id;
 END;
@@ -1715,19 +1739,17 @@ BEGIN
     END IF;
     verdict := 'more';
     is_listed := heal.workspace_id IS NULL AND heal.account_id IS NULL;
-    IF heal.found IS NULL AND NOT is_listed THEN
+    IF heal.found IS NULL AND heal.batch > 0 THEN
+        -- The first batch did not come to the end.
         SET LOCAL synchronous_commit = off;
-        UPDATE thaw.heals AS h SET found = scope.waiting, accounts = scope.accounts
-        FROM (
-            SELECT coalesce(sum(s.waiting), 0) AS waiting, count(DISTINCT s.source_id) AS accounts
-            FROM thaw.heal_scope(p_heal_id) AS s) AS scope
-        WHERE h.id = p_heal_id;
+        IF is_listed THEN
+            PERFORM thaw.order_heal(p_heal_id);
+        ELSE
+            PERFORM thaw.count_heal(p_heal_id);
+        END IF;
         RETURN;
-    ELSIF heal.found IS NULL AND heal.at_enrollment_id IS NOT NULL THEN
-        -- A list that the first batch did not come to the end of.
-        SET LOCAL synchronous_commit = off;
-        PERFORM thaw.order_heal(p_heal_id);
-        RETURN;
+    ELSIF heal.oldest_first IS NULL THEN
+        heal.oldest_first := NOT is_listed AND thaw.heal_bound(heal) > heal.cap;
     END IF;
     -- 1. Choose.
     IF heal.resumed < heal.cap THEN
@@ -1813,6 +1835,9 @@ BEGIN
                 SELECT b.cap - b.used FROM thaw.account_budgets AS b
                 WHERE b.tick_at = cause.tick_at AND b.account_id = one.target_id), account_cap);
         END IF;
+        IF heal.found IS NULL THEN
+            heal.first_source_ids := ARRAY(SELECT DISTINCT source.id FROM unnest(next.source_ids) AS source (id));
+        END IF;
         SELECT rows.* INTO resumed, moved, account_ids, each_resumed, each_repointed
         FROM thaw.resume_rows(cause, next.places, next.source_ids, next.target_ids) AS rows;
         held := held + coalesce(cardinality(next.places), 0) - resumed;
@@ -1848,7 +1873,8 @@ BEGIN
         at_account_id = heal.at_account_id, at_campaign_id = heal.at_campaign_id,
         at_paused_at = heal.at_paused_at, at_enrollment_id = heal.at_enrollment_id,
         at_place = heal.at_place,
-        round = heal.round, skipped = heal.skipped
+        round = heal.round, skipped = heal.skipped,
+        oldest_first = heal.oldest_first, first_source_ids = heal.first_source_ids
     WHERE h.id = p_heal_id;
     -- 5. Tell the platform, account by account.
     IF resumed > 0 AND thaw.has_endpoint() THEN
@@ -1883,6 +1909,9 @@ CREATE TABLE thaw.heals (
     campaigns_resumed integer DEFAULT 0 NOT NULL,
     found integer,
     accounts integer,
+    first_source_ids bigint[],
+    oldest_first boolean,
+    all_campaigns_open boolean DEFAULT false NOT NULL,
     batch integer DEFAULT 0 NOT NULL,
     accounts_done integer DEFAULT 0 NOT NULL,
     at_account_id bigint,
@@ -1905,23 +1934,25 @@ CREATE TABLE thaw.heals (
 WITH (fillfactor='50');
 COMMENT ON TABLE thaw.heals IS 'One row a heal: of a workspace, of an account, or (neither) of the enrollments listed in heal_enrollments.';
 COMMENT ON COLUMN thaw.heals.skipped IS 'Prospects passed over in the current round because other transactions held them; of a heal that is done: in its last round. They are part of left_over.';
-CREATE FUNCTION thaw.heal_first_accounts(p_heal thaw.heals) RETURNS bigint[]
+CREATE FUNCTION thaw.heal_bound(p_heal thaw.heals) RETURNS bigint
     LANGUAGE plpgsql STABLE
+    SET plan_cache_mode TO 'force_custom_plan'
+    SET jit TO 'off'
+    SET work_mem TO '64MB'
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    RETURN ARRAY(
-        SELECT DISTINCT event.from_account_id
-        FROM thaw.heal_enrollments AS part
-        CROSS JOIN LATERAL unnest(part.enrollment_ids) AS done (id)
-        CROSS JOIN LATERAL (
-            SELECT one.from_account_id FROM thaw.enrollment_events AS one
-            WHERE one.enrollment_id = done.id AND one.heal_id = p_heal.id
-            LIMIT 1) AS event
-        WHERE part.heal_id = p_heal.id AND done.id <= p_heal.at_enrollment_id
-            AND part.last_id <= (
-                SELECT min(last.last_id) FROM thaw.heal_enrollments AS last
-                WHERE last.heal_id = p_heal.id AND last.last_id >= p_heal.at_enrollment_id));
+    IF p_heal.account_id IS NOT NULL THEN
+        RETURN (
+            SELECT coalesce(sum(part.waiting), 0)
+            FROM thaw.waiting_parts AS part
+            WHERE part.account_id = ANY (thaw.sources_of(p_heal.account_id) || p_heal.account_id));
+    END IF;
+    RETURN (
+        SELECT coalesce(sum(part.waiting), 0)
+        FROM thaw.accounts AS a
+        JOIN thaw.waiting_parts AS part ON part.account_id = a.id
+        WHERE a.workspace_id = p_heal.workspace_id);
 END;
 $$;
 CREATE FUNCTION thaw.heal_next(INOUT p_heal thaw.heals, p_room integer, OUT places tid[], OUT source_ids bigint[], OUT campaign_ids bigint[], OUT target_ids bigint[], OUT at_end boolean) RETURNS record
@@ -1929,13 +1960,14 @@ CREATE FUNCTION thaw.heal_next(INOUT p_heal thaw.heals, p_room integer, OUT plac
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    -- Where the cap is not enough for all, those of an account come by the time of their pause, whatever their campaign. Else
-    -- they come by campaign, which reads no more than it resumes.
-    by_time    boolean := p_heal.found > p_heal.cap;
+    by_time    boolean := p_heal.oldest_first;
+    -- The rows of an account can be read as they lie in the index, whatever campaigns they are of. A campaign that was stopped since
+    -- the heal was counted is found by the batch, which passes it over; the next round asks for the campaigns first.
+    straight   boolean := p_heal.all_campaigns_open AND NOT by_time AND p_heal.round = 1;
     -- How many accounts to look at, at a time: about as many as fill the batch, then more. And in a batch at most: where few of
     -- them can be resumed a batch stays short.
     width      integer := greatest(20, least(p_room,
-        1.2 * p_room * coalesce(p_heal.accounts, 0) / greatest(p_heal.found, 1)));
+        1.2 * p_room * coalesce(p_heal.accounts, 1) / greatest(p_heal.found, 10)));
     most       constant integer := 20000;
     looked_at  integer := 0;
     next_id    bigint := coalesce(p_heal.at_account_id, 0);
@@ -1963,40 +1995,68 @@ BEGIN
         END IF;
         next_id := sources[cardinality(sources)] + 1;
         looked_at := looked_at + cardinality(sources);
-        -- The campaigns of each account, by a loose scan that begins where the last batch ended.
-        SELECT array_agg(line.source_id), array_agg(line.campaign_id), array_agg(line.target_id)
-        INTO line_sources, line_campaigns, line_targets
-        FROM (
-            SELECT source.id AS source_id, source.target_id, campaign.id AS campaign_id
+        IF NOT straight THEN
+            -- The campaigns of each account, by a loose scan that begins where the last batch ended.
+            SELECT array_agg(line.source_id), array_agg(line.campaign_id), array_agg(line.target_id)
+            INTO line_sources, line_campaigns, line_targets
             FROM (
-                SELECT one.id, one.place,
-                    (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = one.id LIMIT 1) AS target_id,
-                    CASE WHEN one.id = p_heal.at_account_id AND NOT by_time THEN p_heal.at_campaign_id ELSE 0 END AS from_campaign
-                FROM unnest(sources) WITH ORDINALITY AS one (id, place)
-                OFFSET 0) AS source
-            CROSS JOIN LATERAL (
-                WITH RECURSIVE loose AS (
-                    (SELECT e.campaign_id
-                     FROM thaw.enrollments AS e
-                     WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id = source.id
-                        AND e.campaign_id >= source.from_campaign
-                     ORDER BY e.campaign_id LIMIT 1)
-                    UNION ALL
-                    SELECT (SELECT e.campaign_id
-                            FROM thaw.enrollments AS e
-                            WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id = source.id
-                                AND e.campaign_id > loose.campaign_id
-                            ORDER BY e.campaign_id LIMIT 1)
-                    FROM loose
-                    WHERE loose.campaign_id IS NOT NULL)
-                SELECT loose.campaign_id FROM loose WHERE loose.campaign_id IS NOT NULL) AS waiting
-            CROSS JOIN LATERAL (
-                SELECT c.id FROM thaw.campaigns AS c
-                WHERE c.id = waiting.campaign_id AND thaw.lets_resume(c.status, c.waits_for_account)
-                LIMIT 1) AS campaign
-            WHERE source.target_id IS NOT NULL
-            ORDER BY source.place, campaign.id) AS line;
-        IF line_sources IS NOT NULL AND by_time THEN
+                SELECT source.id AS source_id, source.target_id, campaign.id AS campaign_id
+                FROM (
+                    SELECT one.id, one.place,
+                        (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = one.id LIMIT 1) AS target_id,
+                        CASE WHEN one.id = p_heal.at_account_id AND NOT by_time THEN p_heal.at_campaign_id ELSE 0 END AS from_campaign
+                    FROM unnest(sources) WITH ORDINALITY AS one (id, place)
+                    OFFSET 0) AS source
+                CROSS JOIN LATERAL (
+                    WITH RECURSIVE loose AS (
+                        (SELECT e.campaign_id
+                         FROM thaw.enrollments AS e
+                         WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id = source.id
+                            AND e.campaign_id >= source.from_campaign
+                         ORDER BY e.campaign_id LIMIT 1)
+                        UNION ALL
+                        SELECT (SELECT e.campaign_id
+                                FROM thaw.enrollments AS e
+                                WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id = source.id
+                                    AND e.campaign_id > loose.campaign_id
+                                ORDER BY e.campaign_id LIMIT 1)
+                        FROM loose
+                        WHERE loose.campaign_id IS NOT NULL)
+                    SELECT loose.campaign_id FROM loose WHERE loose.campaign_id IS NOT NULL) AS waiting
+                CROSS JOIN LATERAL (
+                    SELECT c.id FROM thaw.campaigns AS c
+                    WHERE c.id = waiting.campaign_id AND thaw.lets_resume(c.status, c.waits_for_account)
+                    LIMIT 1) AS campaign
+                WHERE source.target_id IS NOT NULL
+                ORDER BY source.place, campaign.id) AS line;
+        END IF;
+        IF straight THEN
+            SELECT array_agg(picked.ctid), array_agg(picked.source_id), array_agg(picked.campaign_id), array_agg(picked.target_id),
+                array_agg(picked.paused_at), array_agg(picked.id)
+            INTO more_places, line_sources, line_campaigns, line_targets, more_paused, more_ids
+            FROM (
+                SELECT next.*, source.id AS source_id, source.target_id
+                FROM (
+                    SELECT one.id,
+                        (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = one.id LIMIT 1) AS target_id
+                    FROM unnest(sources) AS one (id)
+                    OFFSET 0) AS source
+                CROSS JOIN LATERAL (
+                    SELECT e.ctid, e.campaign_id, e.paused_at, e.id
+                    FROM thaw.enrollments AS e
+                    WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id = source.id
+                        AND (e.campaign_id, e.paused_at, e.id) > (
+                            CASE WHEN source.id = p_heal.at_account_id THEN p_heal.at_campaign_id ELSE 0 END,
+                            CASE WHEN source.id = p_heal.at_account_id THEN p_heal.at_paused_at ELSE '-infinity' END,
+                            CASE WHEN source.id = p_heal.at_account_id THEN p_heal.at_enrollment_id ELSE 0 END)
+                    ORDER BY e.campaign_id, e.paused_at, e.id
+                    LIMIT p_room - taken) AS next
+                WHERE source.target_id IS NOT NULL
+                LIMIT p_room - taken) AS picked;
+            more_lines := ARRAY(SELECT generate_series(1, cardinality(more_places)));
+        ELSIF line_sources IS NULL THEN
+            more_places := NULL;
+        ELSIF by_time THEN
             SELECT array_agg(lines.first), array_agg(lines.last) INTO firsts, lasts
             FROM (
                 SELECT min(line.place)::integer AS first, max(line.place)::integer AS last
@@ -2023,7 +2083,7 @@ BEGIN
                     ORDER BY oldest.paused_at, oldest.id
                     LIMIT p_room - taken) AS next
                 LIMIT p_room - taken) AS picked;
-        ELSIF line_sources IS NOT NULL THEN
+        ELSE
             SELECT array_agg(picked.ctid), array_agg(picked.line), array_agg(picked.paused_at), array_agg(picked.id)
             INTO more_places, more_lines, more_paused, more_ids
             FROM (
@@ -2042,8 +2102,6 @@ BEGIN
                     ORDER BY e.paused_at, e.id
                     LIMIT p_room - taken) AS next
                 LIMIT p_room - taken) AS picked;
-        ELSE
-            more_places := NULL;
         END IF;
         IF more_places IS NOT NULL THEN
             taken := taken + cardinality(more_places);
@@ -2126,12 +2184,12 @@ BEGIN
     END IF;
     WITH chosen AS MATERIALIZED (
         SELECT e.ctid, listed.place, e.account_id, e.campaign_id
-        FROM unnest(ids) WITH ORDINALITY AS listed (id, place)
-        CROSS JOIN LATERAL (
-            SELECT one.ctid, one.account_id, one.campaign_id
+        FROM (
+            SELECT one.ctid, one.id, one.account_id, one.campaign_id
             FROM thaw.enrollments AS one
-            WHERE one.id = listed.id AND one.waits_for_account
-            LIMIT 1) AS e
+            WHERE one.id = ANY (ids) AND one.waits_for_account
+            OFFSET 0) AS e
+        JOIN unnest(ids) WITH ORDINALITY AS listed (id, place) ON listed.id = e.id
     ), targets AS MATERIALIZED (
         SELECT source.id,
             (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = source.id LIMIT 1) AS target_id
@@ -2217,12 +2275,12 @@ BEGIN
         FROM (
             SELECT e.account_id, e.campaign_id, count(*) AS waiting
             FROM thaw.heal_enrollments AS listed
-            CROSS JOIN LATERAL unnest(listed.enrollment_ids) AS chosen (id)
+            -- A scan per row of the list, that is per 200 prospects.
             CROSS JOIN LATERAL (
                 SELECT found.account_id, found.campaign_id
                 FROM thaw.enrollments AS found
-                WHERE found.id = chosen.id AND found.waits_for_account
-                LIMIT 1) AS e
+                WHERE found.id = ANY (listed.enrollment_ids) AND found.waits_for_account
+                OFFSET 0) AS e
             WHERE listed.heal_id = heal.id
             GROUP BY e.account_id, e.campaign_id) AS line;
         RETURN QUERY SELECT * FROM thaw.heal_open_lines(heal, account_ids, campaign_ids, counts);
@@ -2728,7 +2786,6 @@ CREATE FUNCTION thaw.order_heal(p_heal_id bigint) RETURNS void
     SET plan_cache_mode TO 'force_custom_plan'
     SET jit TO 'off'
     SET work_mem TO '128MB'
-    SET enable_memoize TO 'off'
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
@@ -2742,12 +2799,11 @@ BEGIN
         SELECT e.id, e.account_id, e.campaign_id, e.waits_for_account,
             row_number() OVER (ORDER BY e.account_id, e.campaign_id, e.id) AS place
         FROM thaw.heal_enrollments AS part
-        CROSS JOIN LATERAL unnest(part.enrollment_ids) AS chosen (id)
         CROSS JOIN LATERAL (
             SELECT found.id, found.account_id, found.campaign_id, found.waits_for_account
             FROM thaw.enrollments AS found
-            WHERE found.id = chosen.id
-            LIMIT 1) AS e
+            WHERE found.id = ANY (part.enrollment_ids)
+            OFFSET 0) AS e
         WHERE part.heal_id = heal.id
     ), stored AS (
         INSERT INTO thaw.heal_order (heal_id, last_place, enrollment_ids)
@@ -2764,13 +2820,14 @@ BEGIN
         WHERE listed.waits_for_account
         GROUP BY listed.account_id, listed.campaign_id) AS line;
     -- All are looked at again in this order, what the first batch passed over included.
-    UPDATE thaw.heals AS h SET at_place = 0, skipped = 0, found = heal.resumed + scope.waiting, accounts = scope.accounts
+    UPDATE thaw.heals AS h SET at_place = 0, skipped = 0, found = heal.resumed + scope.waiting, accounts = scope.accounts,
+        first_source_ids = NULL
     FROM (
         SELECT coalesce(sum(known.waiting), 0) AS waiting, count(DISTINCT known.source_id) AS accounts
         FROM (
             SELECT line.source_id, line.waiting FROM thaw.heal_open_lines(heal, account_ids, campaign_ids, counts) AS line
             UNION ALL
-            SELECT first.id, 0 FROM unnest(thaw.heal_first_accounts(heal)) AS first (id)) AS known) AS scope
+            SELECT first.id, 0 FROM unnest(heal.first_source_ids) AS first (id)) AS known) AS scope
     WHERE h.id = p_heal_id;
 END;
 $$;

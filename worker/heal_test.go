@@ -212,11 +212,13 @@ func TestHealGoesOnAfterACrashAndCountsNothingTwice(t *testing.T) {
 // A frozen attempt of a batch, and the one that took its place, both commit: none is counted twice, no account is left out.
 func TestTwoAttemptsOfOneBatch(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct{ cap, size, want int }{
-		"batch ends inside an account":  {20, 10, 20},
-		"batch ends with its account":   {100, 50, 60},
-		"batch ends at the heal's cap":  {10, 10, 10},
-		"batch is the rest of the heal": {50, 40, 50},
+	for name, c := range map[string]struct{ cap, size, before, want int }{
+		"batch ends inside an account":  {20, 10, 0, 20},
+		"batch ends with its account":   {100, 50, 0, 60},
+		"batch ends at the heal's cap":  {10, 10, 0, 10},
+		"batch is the rest of the heal": {50, 40, 0, 50},
+		"the count":                     {60, 20, 1, 60},
+		"batch after the count":         {60, 20, 2, 60},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -225,11 +227,13 @@ func TestTwoAttemptsOfOneBatch(t *testing.T) {
 			f.waiting(t, f.account(t, account{key: "a2"}), 30)
 			heal := testdb.Value[int64](t, f.DB, "SELECT thaw.heal('acme', cap => $1)", c.cap)
 			batch := dbsqlc.HealBatchParams{HealID: heal, Size: int32(c.size), JobID: 1}
-			_, err := dbsqlc.New(f.Pool).HealBatch(t.Context(), batch) // which only looks around
-			require.NoError(t, err)
+			for range c.before {
+				_, err := dbsqlc.New(f.Pool).HealBatch(t.Context(), batch)
+				require.NoError(t, err)
+			}
 
 			frozen := f.begin(t)
-			_, err = dbsqlc.New(frozen).HealBatch(t.Context(), batch)
+			_, err := dbsqlc.New(frozen).HealBatch(t.Context(), batch)
 			require.NoError(t, err)
 			waited := make(chan error, 1)
 			go func() {

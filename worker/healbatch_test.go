@@ -14,12 +14,18 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// startHeal starts a heal of workspace acme and lets it look around.
+// startHeal starts a heal of workspace acme.
 func (f *fleet) startHeal(t *testing.T, limit int) (heal int64) {
 	t.Helper()
-	heal = testdb.Value[int64](t, f.DB, "SELECT thaw.heal('acme', cap => $1)", limit)
+	return testdb.Value[int64](t, f.DB, "SELECT thaw.heal('acme', cap => $1)", limit)
+}
+
+// count is the batch after the first: it counts what the heal may resume, and resumes nothing.
+func (f *fleet) count(t *testing.T, heal int64) {
+	t.Helper()
+	require.Nil(t, testdb.Value[*int](t, f.DB, "SELECT found FROM thaw.heals WHERE id = $1", heal))
 	require.Equal(t, dbsqlc.HealBatchRow{Verdict: "more"}, f.healBatch(t, heal, 1))
-	return heal
+	require.NotNil(t, testdb.Value[*int](t, f.DB, "SELECT found FROM thaw.heals WHERE id = $1", heal))
 }
 
 // small makes accounts with one prospect in each of several campaigns that they share.
@@ -60,7 +66,7 @@ func TestHealBatchesAreFullOverManySmallAccounts(t *testing.T) {
 				verdict, sizes = batch.Verdict, append(sizes, batch.Resumed)
 			}
 			want := min(limit, 120)
-			require.Equal(t, []int32{50, 50, int32(want - 100)}, sizes)
+			require.Equal(t, []int32{50, 0, 50, int32(want - 100)}, sizes, "the second counts")
 			require.Equal(t, [3]int{want, 120 - want, 0}, f.left(t, heal))
 			require.Equal(t, 40, testdb.Value[int](t, f.DB, "SELECT accounts FROM thaw.heals"))
 		})
@@ -118,8 +124,7 @@ func TestHealOfALongListGoesByAccount(t *testing.T) {
 	_, ids := f.interleaved(t, 10, 8)
 	heal := testdb.Value[int64](t, f.DB, "SELECT thaw.start_heal(NULL, NULL, $1, 1000, false, 'a test')", ids)
 	require.Equal(t, dbsqlc.HealBatchRow{Verdict: "more", Resumed: 20}, f.healBatch(t, heal, 20))
-	require.Nil(t, testdb.Value[*int](t, f.DB, "SELECT found FROM thaw.heals"))
-	require.Equal(t, dbsqlc.HealBatchRow{Verdict: "more"}, f.healBatch(t, heal, 20))
+	f.count(t, heal)
 	require.Equal(t, []int{80, 10}, testdb.Value[[]int](t, f.DB, "SELECT ARRAY[found, accounts] FROM thaw.heals"))
 	for verdict := "more"; verdict == "more"; {
 		verdict = f.healBatch(t, heal, 20).Verdict
@@ -207,6 +212,7 @@ func TestHealRepeatsABatchThatWasTakenBack(t *testing.T) {
 	f.small(t, 20, 2)
 	heal := f.startHeal(t, 1000)
 	f.healBatch(t, heal, 15)
+	f.count(t, heal)
 
 	lost := f.begin(t)
 	batch, err := dbsqlc.New(lost).HealBatch(t.Context(), dbsqlc.HealBatchParams{HealID: heal, Size: 15, JobID: 1})
@@ -232,16 +238,12 @@ func TestHealComesBackToWhatOthersHeld(t *testing.T) {
 			f := setup(t)
 			ids := f.waiting(t, f.account(t, account{key: "a1"}), 10)
 			heal := testdb.Value[int64](t, f.DB, start)
-			if name != "listed" { // the look around; that of a list comes after its first batch
-				f.healBatch(t, heal, 4)
-			}
-
 			platform := f.begin(t)
 			_, err := platform.Exec(t.Context(), "SELECT FROM thaw.enrollments WHERE id = ANY ($1) FOR UPDATE", ids[1:4])
 			require.NoError(t, err)
 			require.Equal(t, dbsqlc.HealBatchRow{Verdict: "more", Resumed: 1}, f.healBatch(t, heal, 4))
+			f.count(t, heal)
 			if name == "listed" { // in its order it comes to the held ones again
-				require.Equal(t, dbsqlc.HealBatchRow{Verdict: "more"}, f.healBatch(t, heal, 4))
 				require.Equal(t, dbsqlc.HealBatchRow{Verdict: "more"}, f.healBatch(t, heal, 4))
 			}
 			require.Equal(t, dbsqlc.HealBatchRow{Verdict: "more", Resumed: 4}, f.healBatch(t, heal, 4))
@@ -269,7 +271,7 @@ func TestHealSaysWhatOthersHeldToTheEnd(t *testing.T) {
 		verdict = batch.Verdict
 		waits = append(waits, batch.RetrySeconds)
 	}
-	require.Equal(t, []float64{1, 2, 4, 8, 15, 0}, waits)
+	require.Equal(t, []float64{1, 0, 2, 4, 8, 15, 0}, waits, "the second counts")
 	require.Equal(t, [3]int{7, 3, 3}, f.left(t, heal))
 }
 
@@ -283,10 +285,10 @@ func TestHealGoesOnBehindWhatOthersHold(t *testing.T) {
 	_, err := platform.Exec(t.Context(), "SELECT FROM thaw.enrollments WHERE id = ANY ($1) FOR UPDATE", ids[:12])
 	require.NoError(t, err)
 	var sizes []int32
-	for range 5 {
+	for range 6 {
 		sizes = append(sizes, f.healBatch(t, heal, 4).Resumed)
 	}
-	require.Equal(t, []int32{0, 0, 0, 4, 4}, sizes)
+	require.Equal(t, []int32{0, 0, 0, 0, 4, 4}, sizes, "the second counts")
 	require.NoError(t, platform.Rollback(t.Context()))
 }
 
@@ -314,10 +316,58 @@ func TestHealOfManyAccountsWaitsForNone(t *testing.T) {
 			require.Positive(t, first.Resumed)
 			require.Less(t, first.Resumed, int32(9))
 			require.NoError(t, platform.Commit(t.Context()))
+			f.count(t, heal)
 			require.Equal(t, dbsqlc.HealBatchRow{Verdict: "done", Resumed: 9 - first.Resumed}, f.healBatch(t, heal, 100))
 			require.Equal(t, [3]int{9, 0, 0}, f.left(t, heal))
 		})
 	}
+}
+
+// A campaign stops after the heal was counted, or one that had stopped runs again. What may be resumed at the turn of each prospect
+// is resumed, and nothing else; the heal says what is left.
+func TestHealOfCampaignsThatChangeAfterTheCount(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		before, after string
+		want          [3]int
+	}{
+		"one stops":  {"SELECT", "SELECT thaw.pause_campaign('acme', 'shared 1', 'a test', 'a test')", [3]int{42, 0, 0}},
+		"all stop":   {"SELECT", "SELECT thaw.pause_campaign('acme', key, 'a test', 'a test') FROM thaw.campaigns", [3]int{5, 0, 0}},
+		"one starts": {"SELECT thaw.pause_campaign('acme', 'shared 1', 'a test', 'a test')", "SELECT thaw.resume_campaign('acme', 'shared 1', 'a test', 'a test')", [3]int{58, 2, 0}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := setup(t)
+			f.small(t, 20, 3)
+			f.Exec(t, c.before)
+			heal := f.startHeal(t, 1000)
+			f.healBatch(t, heal, 5)
+			f.count(t, heal)
+			f.Exec(t, c.after)
+			for verdict := ""; verdict != "done"; {
+				verdict = f.healBatch(t, heal, 7).Verdict
+			}
+			require.Equal(t, c.want, f.left(t, heal))
+			require.Equal(t, c.want[0], testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.enrollments WHERE status = 'active'"))
+		})
+	}
+}
+
+// More wait than the cap allows, but not more than may be resumed: whether the oldest come first is decided before the count, and
+// the order stays. None is left out.
+func TestHealKeepsItsOrderWhenTheCountIsLessThanItsCap(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	f.small(t, 10, 4)
+	f.Exec(t, "SELECT thaw.pause_campaign('acme', 'shared 2', 'a test', 'a test')")
+	heal := f.startHeal(t, 35)
+	require.Equal(t, dbsqlc.HealBatchRow{Verdict: "more", Resumed: 8}, f.healBatch(t, heal, 8))
+	f.count(t, heal)
+	require.Equal(t, []int{30, 10}, testdb.Value[[]int](t, f.DB, "SELECT ARRAY[found, accounts] FROM thaw.heals WHERE oldest_first"))
+	for verdict := "more"; verdict == "more"; {
+		verdict = f.healBatch(t, heal, 8).Verdict
+	}
+	require.Equal(t, [3]int{30, 0, 0}, f.left(t, heal))
 }
 
 // What stands against an account comes between the choice of a batch and its locks.
@@ -368,6 +418,7 @@ func TestHealLooksAgainUnderTheLock(t *testing.T) {
 			}
 			require.Equal(t, c.after, f.states(t, renewed))
 			if c.want.Verdict == "busy" {
+				f.count(t, heal)
 				require.Equal(t, dbsqlc.HealBatchRow{Verdict: "done", Resumed: 5}, f.healBatch(t, heal, 100))
 				require.Equal(t, map[string]int{"active": 5}, f.states(t, old))
 			}

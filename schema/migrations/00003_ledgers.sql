@@ -166,10 +166,16 @@ CREATE TABLE thaw.heals (
     resumed           integer NOT NULL DEFAULT 0,
     repointed         integer NOT NULL DEFAULT 0,
     campaigns_resumed integer NOT NULL DEFAULT 0,
-    -- How many prospects it found to resume, and on how many accounts. Counted before the first batch; of a list after it, so
-    -- that the first batch does not wait for the count of a long list.
+    -- How many prospects it found to resume, and on how many accounts. Counted after the first batch, which does not wait for it;
+    -- until then first_source_ids has the accounts that the first batch resumed.
     found             integer,
     accounts          integer,
+    first_source_ids  bigint[],
+    -- Set by the first batch: the cap may not be enough for all, so the prospects of an account come by the time of their pause,
+    -- whatever their campaign. Else they come by campaign, which reads no more than it resumes. The order never changes under way.
+    oldest_first      boolean,
+    -- Of a workspace, set by the count: no campaign in which prospects wait keeps them from being resumed.
+    all_campaigns_open boolean NOT NULL DEFAULT false,
     -- Where it is: batches done, accounts done, and the last prospect that it looked at. It goes through its prospects in a fixed
     -- order, by account, campaign and time of the pause: the next batch goes on after this one. The first batch of a list takes
     -- its prospects by id (at_enrollment_id), the others take them in the order of heal_order (at_place).
