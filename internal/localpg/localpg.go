@@ -34,6 +34,11 @@ type Options struct {
 	// Durable keeps fsync, synchronous_commit and full_page_writes on, which are Postgres' own
 	// defaults: for measurements that shall be true of a real server. Default: all three are off.
 	Durable bool
+	// InMemory puts the server's folder on a file system in memory, where the system has one with
+	// room and TMPDIR is not set: for tests, which make and drop databases of many small files all
+	// the time. Do not use it for a server that shall outlive the login of its user: some systems
+	// then remove what the user has there.
+	InMemory bool
 	// Settings are further server settings by name, as in postgresql.conf. They win over the ones
 	// chosen here, except for those that say where the server listens.
 	Settings map[string]string
@@ -82,7 +87,7 @@ func Open(ctx context.Context, o Options) (*Server, error) {
 // the server runs until Close, or until this process ends. The error is ErrNoBinaries where the
 // machine has no Postgres 15 or later.
 func Start(ctx context.Context, o Options) (*Server, error) {
-	return startIn(ctx, os.TempDir(), o)
+	return startIn(ctx, tempDir(o.InMemory), o)
 }
 
 // startIn is Start with the server's folder below tempDir.

@@ -138,7 +138,7 @@ func start(t testing.TB) (*localpg.Server, string) {
 }
 
 func makeTemplate(ctx context.Context) (*localpg.Server, string, error) {
-	server, err := localpg.Open(ctx, localpg.Options{})
+	server, err := localpg.Open(ctx, localpg.Options{InMemory: true})
 	if err != nil {
 		return nil, "", err
 	}
