@@ -1,16 +1,16 @@
 // Package bench measures Thaw against what the same work costs without it, and against other job queues.
 //
-// Every benchmark is one file: what the work is, how its database is loaded, and the contenders that do it. One of them is
+// Every benchmark is one file: what the work is, how its database is loaded, and the variants that do it. One of them is
 // the floor: the same rows by the fewest means that Postgres has, one raw statement or pgbench. A result is a ratio to the
 // floor of the same round, so that it says something on any machine.
 //
 // # Method
 //
 // One private Postgres with its durable defaults serves all of it. The database of a benchmark is loaded, vacuumed and
-// analyzed once; each round works on a fresh copy of it, read into the cache first. The contenders of a round take turns,
+// analyzed once; each round works on a fresh copy of it, read into the cache first. The variants of a round take turns,
 // every second round in reverse order, each with a share of the rows that is its own, while nothing else runs: the process
-// of a contender is started for its turn, warmed up and stopped after it. A checkpoint precedes every measurement. What a
-// contender did is counted afterwards; a wrong count is an error, a missed target is not.
+// of a variant is started for its turn, warmed up and stopped after it. A checkpoint precedes every measurement. What a
+// variant did is counted afterwards; a wrong count is an error, a missed target is not.
 //
 // The worker that is measured is the real program in a process of its own.
 package bench
@@ -48,7 +48,7 @@ type Options struct {
 	Names []string
 	// Scale is required.
 	Scale Scale
-	// Rounds is how often each contender does its work. Default: 5 at full scale, 2 at small scale.
+	// Rounds is how often each variant does its work. Default: 5 at full scale, 2 at small scale.
 	Rounds int
 	// Flush is by how much longer a flush of the WAL takes than on the disk of this machine. Default: not at all.
 	Flush time.Duration
@@ -119,7 +119,7 @@ func run(ctx context.Context, o Options, chosen []benchmark) (report *Report, er
 	}
 	steps := &steps{watch: o.Watch.Step}
 	for _, b := range chosen {
-		steps.total += 1 + rounds(b, o.Rounds)*len(b.contenders(rig))
+		steps.total += 1 + rounds(b, o.Rounds)*len(b.variants(rig))
 	}
 	for _, b := range chosen {
 		result, err := measure(ctx, rig, b, rounds(b, o.Rounds), steps)
@@ -169,12 +169,12 @@ func measure(ctx context.Context, r *rig, b benchmark, rounds int, steps *steps)
 		return result, err
 	}
 
-	contenders := b.contenders(r)
+	variants := b.variants(r)
 	notes := r.leftOut(b)
-	out := make([]bool, len(contenders)) // gave up in an earlier round
-	samples := make([][]sample, len(contenders))
+	out := make([]bool, len(variants)) // gave up in an earlier round
+	samples := make([][]sample, len(variants))
 	for round := range rounds {
-		turns := make([]int, len(contenders))
+		turns := make([]int, len(variants))
 		for i := range turns {
 			turns[i] = i
 		}
@@ -183,7 +183,7 @@ func measure(ctx context.Context, r *rig, b benchmark, rounds int, steps *steps)
 		}
 		if err := r.round(ctx, loaded, about.keeps, func(db *database) error {
 			for _, turn := range turns {
-				c := contenders[turn]
+				c := variants[turn]
 				if out[turn] {
 					samples[turn] = append(samples[turn], nil)
 					continue
@@ -203,7 +203,7 @@ func measure(ctx context.Context, r *rig, b benchmark, rounds int, steps *steps)
 			return result, err
 		}
 	}
-	return summarize(about, contenders, samples, notes), nil
+	return summarize(about, variants, samples, notes), nil
 }
 
 // steps counts the steps of a run.

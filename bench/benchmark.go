@@ -5,10 +5,10 @@ import "context"
 // A benchmark is one kind of work.
 type benchmark interface {
 	about() About
-	// load fills the migrated, empty database from which each round gets its copy: a share of the work for each contender.
+	// load fills the migrated, empty database from which each round gets its copy: a share of the work for each variant.
 	load(ctx context.Context, r *rig, db *database) error
-	// contenders returns all that take part, in the same order at each call.
-	contenders(r *rig) []contender
+	// variants returns all that take part, in the same order at each call.
+	variants(r *rig) []variant
 }
 
 // About says what a benchmark measures.
@@ -31,7 +31,7 @@ type About struct {
 	withPeers bool
 }
 
-// A Metric is one number that is measured of a contender.
+// A Metric is one number that is measured of a variant.
 type Metric struct {
 	Name string `json:"name"`
 	// Unit is one of those that table.go can write.
@@ -60,31 +60,31 @@ const (
 	Count       Unit = ""
 )
 
-// A Role says what a contender is there for.
+// A Role says what a variant is there for.
 type Role string
 
-// Roles of contenders.
+// Roles of variants.
 const (
 	Floor Role = "floor"
 	Thaw  Role = "thaw"
 	Peer  Role = "peer"
 )
 
-// A contender does the work of a benchmark in its own way.
-type contender struct {
+// A variant does the work of a benchmark in its own way.
+type variant struct {
 	Name string
 	Role Role
-	// run does the contender's share of the work once, and checks it. place is the contender's among all.
+	// run does the variant's share of the work once, and checks it. place is the variant's among all.
 	run func(ctx context.Context, db *database, place int) (sample, error)
 }
 
-// A sample has a number for each metric that applies to a contender, in the metric's unit.
+// A sample has a number for each metric that applies to a variant, in the metric's unit.
 type sample map[string]float64
 
 // memory is the metric of every benchmark in which a process of ours works: the most memory that it ever had resident.
 var memory = Metric{Name: "peak memory", Unit: MiB, Limit: 96}
 
-// A gaveUpError is the one of a contender that was not done in time. Of other job queues it is a result.
+// A gaveUpError is the one of a variant that was not done in time. Of other job queues it is a result.
 type gaveUpError struct{ how string }
 
 func (g *gaveUpError) Error() string { return "given up: " + g.how }

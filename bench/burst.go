@@ -39,13 +39,13 @@ func (b *burst) load(ctx context.Context, r *rig, db *database) error {
 			return err
 		}
 	}
-	return db.add(ctx, fleet{accounts: len(b.contenders(r)) * b.signals, rows: b.rows, status: "disconnected", paused: true, history: true})
+	return db.add(ctx, fleet{accounts: len(b.variants(r)) * b.signals, rows: b.rows, status: "disconnected", paused: true, history: true})
 }
 
 func (b *burst) share(place int) share { return share{int64(place*b.signals + 1), b.signals} }
 
-func (b *burst) contenders(r *rig) []contender {
-	return []contender{
+func (b *burst) variants(r *rig) []variant {
+	return []variant{
 		{"pgbench", Floor, func(ctx context.Context, db *database, place int) (sample, error) {
 			return b.pgbench(ctx, r, db, place)
 		}},

@@ -29,7 +29,7 @@ func (r *Report) WriteCharts(folder string) error {
 	return nil
 }
 
-// WriteChart draws the medians: a group of bars a metric, a bar a contender, and a dashed line where the target is.
+// WriteChart draws the medians: a group of bars a metric, a bar a variant, and a dashed line where the target is.
 func (r Result) WriteChart(w io.Writer) error {
 	c := chart{Title: r.Name, Work: r.Work, Width: chartWidth}
 	y := 64.0
@@ -104,7 +104,7 @@ func newGroup(m Metric, lines []Line, top float64) (g group, ok bool) {
 	}
 	y := top + 12
 	for _, l := range all {
-		b := bar{Name: l.Contender, Role: string(l.Role), Value: m.Unit.format(l.Median), X: barLeft, Y: y}
+		b := bar{Name: l.Variant, Role: string(l.Role), Value: m.Unit.format(l.Median), X: barLeft, Y: y}
 		b.Cut = l.Median > scale
 		b.Length = max(1, barRoom*min(l.Median, scale)/scale)
 		if l.Ratio != nil {

@@ -49,8 +49,8 @@ func (d *day) load(ctx context.Context, _ *rig, db *database) error {
 	return db.liveTicks(ctx)
 }
 
-func (d *day) contenders(r *rig) []contender {
-	return []contender{{"thaw work", Thaw, func(ctx context.Context, db *database, _ int) (got sample, err error) {
+func (d *day) variants(r *rig) []variant {
+	return []variant{{"thaw work", Thaw, func(ctx context.Context, db *database, _ int) (got sample, err error) {
 		for name, value := range scaledAutovacuum {
 			if err := r.execute(ctx, "ALTER SYSTEM SET "+name+" = '"+value+"'"); err != nil {
 				return nil, err
@@ -117,7 +117,7 @@ func (d *day) live(ctx context.Context, db *database) (sample, error) {
 		return nil, err
 	}
 	back := max(0, d.ticks-awayFor) * d.churn * d.rows
-	if err := db.expect(ctx, back, "rows woken, half of them by sweeps", `
+	if err := db.expect(ctx, back, "rows resumed, half of them by sweeps", `
 		SELECT CASE WHEN 2 * count(*) FILTER (WHERE e.source = 'sweep') = count(*) THEN count(*) ELSE -1 END
 		FROM thaw.enrollment_events AS e WHERE e.kind = 'resumed'`); err != nil {
 		return nil, err

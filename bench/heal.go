@@ -48,7 +48,7 @@ func (h *heal) work() string {
 	}
 }
 
-// warmUpRows are woken before a measurement, through an account of their own: enough batches for every plan to be settled.
+// warmUpRows are resumed before a measurement, through an account of their own: enough batches for every plan to be settled.
 const warmUpRows = 13_000
 
 func (h *heal) about() About {
@@ -67,9 +67,9 @@ var firstBatch = Metric{Name: "first batch", Unit: Millis, Limit: 1000}
 // walPerRow is what the work writes to the log, full pages included.
 var walPerRow = Metric{Name: "log", Unit: BytesPerRow}
 
-// load makes the accounts of each contender and one for its warm-up, by turns.
+// load makes the accounts of each variant and one for its warm-up, by turns.
 func (h *heal) load(ctx context.Context, r *rig, db *database) error {
-	for range h.contenders(r) {
+	for range h.variants(r) {
 		for _, f := range []fleet{{accounts: h.accounts, rows: h.rows / h.accounts}, {accounts: 1, rows: warmUpRows}} {
 			f.status, f.paused, f.history, f.oneTeam = "connected", true, true, true
 			if err := db.add(ctx, f); err != nil {
@@ -80,8 +80,8 @@ func (h *heal) load(ctx context.Context, r *rig, db *database) error {
 	return nil
 }
 
-func (h *heal) contenders(r *rig) []contender {
-	return []contender{
+func (h *heal) variants(r *rig) []variant {
+	return []variant{
 		{"one statement", Floor, h.statement},
 		{"thaw heal", Thaw, func(ctx context.Context, db *database, place int) (sample, error) {
 			return r.during(ctx, db, nil, []string{"work"}, func(*program) (sample, error) { return h.heal(ctx, db, place) })
@@ -89,7 +89,7 @@ func (h *heal) contenders(r *rig) []contender {
 	}
 }
 
-// shares of a contender: of the work, and of the warm-up.
+// shares of a variant: of the work, and of the warm-up.
 func (h *heal) shares(place int) (work, warmUp share) {
 	first := int64(place*(h.accounts+1) + 1)
 	return share{first, h.accounts}, share{first + int64(h.accounts), 1}
@@ -97,7 +97,7 @@ func (h *heal) shares(place int) (work, warmUp share) {
 
 // healStatement is what a heal does to the rows of accounts $1 to $2, if nothing had to be decided.
 const healStatement = `
-WITH woken AS (
+WITH changed AS (
     UPDATE thaw.enrollments AS e SET
         status = 'active', paused_reason = NULL, paused_at = NULL, account_id = before.account_id,
         next_action_at = greatest(e.next_action_at, thaw.now() + thaw.spread(before.i, before.n, '15 minutes'))
@@ -114,7 +114,7 @@ INSERT INTO thaw.enrollment_events (
     enrollment_id, at, heal_id, job_id, from_account_id, to_account_id, step, kind, source, from_status, to_status, reason,
     paused_at)
 SELECT w.id, thaw.now(), 0, 0, w.from_account_id, w.from_account_id, w.step, 'resumed', 'heal', 'paused', 'active', w.paused_reason, w.paused_at
-FROM woken AS w`
+FROM resumed AS w`
 
 func (h *heal) statement(ctx context.Context, db *database, place int) (sample, error) {
 	work, warmUp := h.shares(place)
@@ -189,15 +189,15 @@ func (h *heal) measured(ctx context.Context, db *database, s share, do func() (s
 	if err != nil {
 		return nil, err
 	}
-	if err := db.expectWoken(ctx, s, h.rows); err != nil {
+	if err := db.expectResumed(ctx, s, h.rows); err != nil {
 		return nil, err
 	}
 	got[walPerRow.Name] = float64(bytes) / float64(h.rows)
 	return got, nil
 }
 
-// expectWoken checks that all rows of a share were resumed, each with one event.
-func (db *database) expectWoken(ctx context.Context, s share, rows int) error {
+// expectResumed checks that all rows of a share were resumed, each with one event.
+func (db *database) expectResumed(ctx context.Context, s share, rows int) error {
 	return db.expect(ctx, rows, fmt.Sprintf("rows of accounts %d to %d, active and with one event of it", s.first, s.last()), `
 		SELECT count(*) FROM thaw.enrollments AS e
 		WHERE e.account_id BETWEEN $1 AND $2 AND e.status = 'active' AND e.next_action_at >= thaw.tick() AND e.step = (

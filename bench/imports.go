@@ -31,7 +31,7 @@ func (i *imports) about() About {
 	}
 }
 
-// load writes the file. Each contender loads it into an empty database of its own.
+// load writes the file. Each variant loads it into an empty database of its own.
 func (i *imports) load(_ context.Context, r *rig, _ *database) error {
 	file, err := os.CreateTemp(r.folder, "fleet-*.csv")
 	if err != nil {
@@ -57,7 +57,7 @@ func writeFleet(file *os.File, rows int) error {
 	return b.Flush()
 }
 
-func (i *imports) contenders(r *rig) []contender {
+func (i *imports) variants(r *rig) []variant {
 	own := func(do func(context.Context, *database) (sample, error)) func(context.Context, *database, int) (sample, error) {
 		return func(ctx context.Context, _ *database, _ int) (got sample, err error) {
 			err = r.fresh(ctx, migrated, func(db *database) error {
@@ -72,7 +72,7 @@ func (i *imports) contenders(r *rig) []contender {
 			return got, err
 		}
 	}
-	return []contender{
+	return []variant{
 		{"psql", Floor, own(func(ctx context.Context, db *database) (sample, error) {
 			began := time.Now()
 			err := r.tools.psql(ctx, db, strings.ReplaceAll(copyScript, "FILE", i.file))

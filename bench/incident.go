@@ -119,10 +119,10 @@ func (i *incident) load(ctx context.Context, r *rig, _ *database) error {
 	return nil
 }
 
-func (i *incident) contenders(r *rig) []contender {
-	var list []contender
+func (i *incident) variants(r *rig) []variant {
+	var list []variant
 	for _, s := range i.scenes() {
-		list = append(list, contender{s.name, s.role, func(ctx context.Context, _ *database, _ int) (sample, error) {
+		list = append(list, variant{s.name, s.role, func(ctx context.Context, _ *database, _ int) (sample, error) {
 			db, err := r.open(ctx, s.database)
 			if err != nil {
 				return nil, err
@@ -154,7 +154,7 @@ func (i *incident) sweep(ctx context.Context, db *database, s scene) (sample, er
 	if err := db.settle(ctx); err != nil {
 		return nil, err
 	}
-	if err := db.run(ctx, "SELECT thaw.safety_clear('it is over', 'bench')"); err != nil {
+	if err := db.run(ctx, "SELECT thaw.safety_exit('it is over', 'bench')"); err != nil {
 		return nil, err
 	}
 	got := sample{"whole plans": 0}
@@ -191,7 +191,7 @@ func (i *incident) check(ctx context.Context, db *database, s scene, tick time.T
 	if err := db.expect(ctx, i.fleetCap, "prospects resumed by the tick, as planned and within the caps", `
 		SELECT coalesce(sum(s.resumed), 0) FROM thaw.sweeps AS s
 		WHERE s.tick_at = $1 AND s.planned = s.resumed AND (s.is_partial OR s.accounts_planned = $2) AND NOT EXISTS (
-			SELECT FROM thaw.grants AS g WHERE g.tick_at = s.tick_at AND g.planned > $3)`, tick, s.planned, i.accountCap); err != nil {
+			SELECT FROM thaw.allocations AS g WHERE g.tick_at = s.tick_at AND g.planned > $3)`, tick, s.planned, i.accountCap); err != nil {
 		return false, err
 	}
 	return isPartial, db.expect(ctx, i.fleetCap, "prospects active with an event of the tick", `

@@ -8,7 +8,7 @@ import (
 	"os/exec"
 	"time"
 
-	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/internal/readmodel"
 )
 
 // incidentReads is what people and Prometheus ask after an incident of the provider: all accounts are connected again, and all of
@@ -37,11 +37,11 @@ func (i *incidentReads) load(ctx context.Context, _ *rig, db *database) error {
 	return db.add(ctx, fleet{accounts: i.accounts, rows: i.rows, status: "connected", paused: true, history: true})
 }
 
-func (i *incidentReads) contenders(r *rig) []contender {
+func (i *incidentReads) variants(r *rig) []variant {
 	ask := (&pages{asks: i.asks}).ask
 	account := i.accounts / 2
 	prospect := fmt.Sprintf("https://www.linkedin.com/in/prospect-%d-%d", account, i.rows/2)
-	list := []contender{{"/healthz", Floor, ask(r, "/healthz")}}
+	list := []variant{{"/healthz", Floor, ask(r, "/healthz")}}
 	for _, page := range []struct{ name, path string }{
 		{"fleet", "/"},
 		{"account", fmt.Sprint("/accounts/", account)},
@@ -50,17 +50,17 @@ func (i *incidentReads) contenders(r *rig) []contender {
 		{"API account", fmt.Sprint("/api/v1/accounts/", account)},
 		{"API prospect", "/api/v1/prospects?url=" + prospect},
 	} {
-		list = append(list, contender{page.name, Thaw, ask(r, page.path)})
+		list = append(list, variant{page.name, Thaw, ask(r, page.path)})
 	}
 	list = append(list,
-		contender{"/metrics", Thaw, i.scrape(r)},
-		contender{"thaw status", Thaw, i.command(r, "status")},
-		contender{"thaw explain", Thaw, i.command(r, "explain", prospect)},
-		contender{"thaw verify", Thaw, i.command(r, "verify")})
+		variant{"/metrics", Thaw, i.scrape(r)},
+		variant{"thaw status", Thaw, i.command(r, "status")},
+		variant{"thaw explain", Thaw, i.command(r, "explain", prospect)},
+		variant{"thaw verify", Thaw, i.command(r, "verify")})
 	for n, c := range list {
 		list[n].run = func(ctx context.Context, db *database, turn int) (sample, error) {
 			// As the workers do once a minute; none works here, because it would resume prospects.
-			if err := outlook.Store(ctx, db.Pool, 1); err != nil {
+			if err := readmodel.Store(ctx, db.Pool, 1); err != nil {
 				return nil, err
 			}
 			return c.run(ctx, db, turn)

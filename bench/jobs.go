@@ -47,18 +47,18 @@ func (j *jobs) about() About {
 		Name: name,
 		Work: fmt.Sprintf("%d resume jobs of %d enrollments%s, from the commit that inserts them to the end of the last pass", j.accounts, j.rows, of),
 		Floor: fmt.Sprintf("pgbench with %d clients, each transaction one bare pass; the other queues do the same pass, "+
-			"the cron script wakes %d rows a statement", jobClients, cronRows),
+			"the cron script resumes %d rows a statement", jobClients, cronRows),
 		Metrics:   []Metric{{Name: "time", Unit: Seconds, Ratio: 1.25}, memory},
 		withPeers: !j.shared,
 	}
 }
 
-// load makes the accounts of two ticks for each contender: the warm-up's, then the work's.
+// load makes the accounts of two ticks for each variant: the warm-up's, then the work's.
 func (j *jobs) load(ctx context.Context, r *rig, db *database) error {
 	if err := db.run(ctx, "CREATE SEQUENCE bench.account"); err != nil {
 		return err
 	}
-	for range j.contenders(r) {
+	for range j.variants(r) {
 		for _, f := range []fleet{{accounts: warmUpAccounts, rows: warmUpEach}, {accounts: j.accounts, rows: j.rows}} {
 			f.status, f.paused, f.history = "connected", true, true
 			if j.shared {
@@ -80,14 +80,14 @@ type share struct {
 
 func (s share) last() int64 { return s.first + int64(s.size) - 1 }
 
-// shares of a contender: of the warm-up, and of the work.
+// shares of a variant: of the warm-up, and of the work.
 func (j *jobs) shares(place int) (warmUp, work share) {
 	first := int64(place*(warmUpAccounts+j.accounts) + 1)
 	return share{first, warmUpAccounts}, share{first + warmUpAccounts, j.accounts}
 }
 
-func (j *jobs) contenders(r *rig) []contender {
-	list := []contender{
+func (j *jobs) variants(r *rig) []variant {
+	list := []variant{
 		{"pgbench", Floor, func(ctx context.Context, db *database, place int) (sample, error) {
 			return j.pgbench(ctx, r, db, place)
 		}},
@@ -100,7 +100,7 @@ func (j *jobs) contenders(r *rig) []contender {
 	if !r.options.Peers || j.shared {
 		return list
 	}
-	list = append(list, contender{"cron script", Peer, func(ctx context.Context, db *database, place int) (sample, error) {
+	list = append(list, variant{"cron script", Peer, func(ctx context.Context, db *database, place int) (sample, error) {
 		return j.cron(ctx, r, db, place)
 	}})
 	if r.peers.missing != "" {
@@ -116,7 +116,7 @@ func (j *jobs) contenders(r *rig) []contender {
 			"localConcurrency": jobClients, "batchSize": 25, "burstWhenBatchFull": true, "pollingIntervalSeconds": 0.5, "notifyPollingIntervalSeconds": 0.5,
 		}},
 	} {
-		list = append(list, contender{q.name, Peer, func(ctx context.Context, db *database, place int) (sample, error) {
+		list = append(list, variant{q.name, Peer, func(ctx context.Context, db *database, place int) (sample, error) {
 			return r.duringPeer(ctx, db, q, func(p *peer) (sample, error) {
 				insert := insertBySQL(graphileJobs)
 				if q.script == "pg-boss.mjs" {
@@ -139,10 +139,10 @@ func (j *jobs) pgbench(ctx context.Context, r *rig, db *database, place int) (sa
 	if err != nil {
 		return nil, err
 	}
-	if err := grant(ctx, db, tick, warmUp, warmUpEach); err != nil {
+	if err := allocation(ctx, db, tick, warmUp, warmUpEach); err != nil {
 		return nil, err
 	}
-	if err := grant(ctx, db, tick, work, j.rows); err != nil {
+	if err := allocation(ctx, db, tick, work, j.rows); err != nil {
 		return nil, err
 	}
 	if err := db.run(ctx, "SELECT setval('bench.account', $1, false)", warmUp.first); err != nil {
@@ -157,16 +157,16 @@ func (j *jobs) pgbench(ctx context.Context, r *rig, db *database, place int) (sa
 	return sample{"time": took.Seconds()}, j.check(ctx, db, tick, work)
 }
 
-// cronRows is how many rows a statement of the cron script wakes.
+// cronRows is how many rows a statement of the cron script resumes.
 const cronRows = 200
 
-// cronStatement wakes the next rows of accounts $1 to $2 without caps and without a plan.
+// cronStatement resumes the next rows of accounts $1 to $2 without caps and without a plan.
 const cronStatement = `
 WITH next AS (
     SELECT e.id, e.account_id, e.paused_reason, e.paused_at FROM thaw.enrollments AS e
     WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id BETWEEN %d AND %d
     LIMIT %d FOR NO KEY UPDATE SKIP LOCKED
-), woken AS (
+), resumed AS (
     UPDATE thaw.enrollments AS e SET status = 'active', paused_reason = NULL, paused_at = NULL,
         next_action_at = greatest(e.next_action_at, thaw.now() + random() * interval '15 minutes')
     FROM next WHERE e.id = next.id
@@ -176,7 +176,7 @@ INSERT INTO thaw.enrollment_events (
     enrollment_id, at, from_account_id, to_account_id, step, kind, source, from_status, to_status, reason, paused_at)
 SELECT w.id, thaw.now(), w.account_id, w.account_id, w.step, 'resumed', 'operator', 'paused', 'active', w.paused_reason,
     w.paused_at
-FROM woken AS w;
+FROM resumed AS w;
 `
 
 // cron runs a script of many statements through psql.
@@ -264,7 +264,7 @@ func (j *jobs) tick(ctx context.Context, db *database, bell *bell, s share, rows
 		return tick, 0, err
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-	if err := grant(ctx, tx, tick, s, rows); err != nil {
+	if err := allocation(ctx, tx, tick, s, rows); err != nil {
 		return tick, 0, err
 	}
 	began, err := insert(ctx, tx, s, tick)
@@ -275,7 +275,7 @@ func (j *jobs) tick(ctx context.Context, db *database, bell *bell, s share, rows
 	defer cancel()
 	ended, err := bell.waitTick(waiting, "sweep", tick)
 	if err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
-		done, err := db.number(ctx, "SELECT count(*) FROM thaw.grants AS g WHERE g.tick_at = $1 AND g.finished_at IS NOT NULL", tick)
+		done, err := db.number(ctx, "SELECT count(*) FROM thaw.allocations AS g WHERE g.tick_at = $1 AND g.finished_at IS NOT NULL", tick)
 		return tick, 0, errors.Join(&gaveUpError{fmt.Sprintf("%d of %d jobs done after %s", done, s.size, j.limit)}, err)
 	}
 	return tick, ended.Sub(began), err
@@ -283,8 +283,8 @@ func (j *jobs) tick(ctx context.Context, db *database, bell *bell, s share, rows
 
 // check counts what a tick did.
 func (j *jobs) check(ctx context.Context, db *database, tick time.Time, s share) error {
-	if err := db.expect(ctx, s.size, "grants of the tick that woke all", `
-		SELECT count(*) FROM thaw.grants AS g WHERE g.tick_at = $1 AND g.verdict = 'resumed' AND g.resumed = $2 AND g.account_id BETWEEN $3 AND $4`,
+	if err := db.expect(ctx, s.size, "allocations of the tick that resumed all", `
+		SELECT count(*) FROM thaw.allocations AS g WHERE g.tick_at = $1 AND g.verdict = 'resumed' AND g.resumed = $2 AND g.account_id BETWEEN $3 AND $4`,
 		tick, j.rows, s.first, s.last()); err != nil {
 		return err
 	}
@@ -294,16 +294,16 @@ func (j *jobs) check(ctx context.Context, db *database, tick time.Time, s share)
 		WHERE e.status = 'active' AND e.account_id BETWEEN $2 AND $3`, tick, s.first, s.last())
 }
 
-// grant writes the plan of a tick: each account of a share may wake so many rows.
-func grant(ctx context.Context, q interface {
+// allocation writes the plan of a tick: each account of a share may resume so many rows.
+func allocation(ctx context.Context, q interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }, tick time.Time, s share, rows int,
 ) error {
 	if _, err := q.Exec(ctx, `
-		INSERT INTO thaw.grants (tick_at, account_id, workspace_id, planned)
+		INSERT INTO thaw.allocations (tick_at, account_id, workspace_id, planned)
 		SELECT $1, a.id, a.workspace_id, $4 FROM thaw.accounts AS a WHERE a.id BETWEEN $2 AND $3`, tick, s.first, s.last(), rows); err != nil {
 		return fmt.Errorf("planning a tick: %w", err)
 	}
-	_, err := q.Exec(ctx, "UPDATE thaw.sweeps SET planned = planned + $2, backlog_left = backlog_left + $2 WHERE tick_at = $1", tick, s.size*rows)
+	_, err := q.Exec(ctx, "UPDATE thaw.sweeps SET planned = planned + $2, remaining = remaining + $2 WHERE tick_at = $1", tick, s.size*rows)
 	return err
 }

@@ -46,18 +46,18 @@ func (l *latency) about() About {
 
 func (l *latency) load(ctx context.Context, r *rig, db *database) error {
 	return db.add(ctx, fleet{
-		accounts: len(l.contenders(r)) * (l.warmUp + l.signals), rows: l.rows, status: "disconnected", paused: true, history: true,
+		accounts: len(l.variants(r)) * (l.warmUp + l.signals), rows: l.rows, status: "disconnected", paused: true, history: true,
 	})
 }
 
-// accounts of a contender: first those of the warm-up.
+// accounts of a variant: first those of the warm-up.
 func (l *latency) accounts(place int) share {
 	size := l.warmUp + l.signals
 	return share{int64(place*size + 1), size}
 }
 
-func (l *latency) contenders(r *rig) []contender {
-	list := []contender{
+func (l *latency) variants(r *rig) []variant {
+	list := []variant{
 		{"inline", Floor, l.inline},
 		{"thaw serve", Thaw, func(ctx context.Context, db *database, place int) (sample, error) {
 			return l.serve(ctx, r, db, place)
@@ -74,7 +74,7 @@ func (l *latency) contenders(r *rig) []contender {
 			"localConcurrency": jobClients, "batchSize": 2, "burstWhenBatchFull": true, "pollingIntervalSeconds": 0.5, "notifyPollingIntervalSeconds": 0.5,
 		}},
 	} {
-		list = append(list, contender{q.name, Peer, func(ctx context.Context, db *database, place int) (sample, error) {
+		list = append(list, variant{q.name, Peer, func(ctx context.Context, db *database, place int) (sample, error) {
 			return r.duringPeer(ctx, db, q, func(p *peer) (sample, error) { return l.queue(ctx, db, q, p, place) })
 		}})
 	}
@@ -179,11 +179,11 @@ func (db *database) replaceEnqueue(ctx context.Context, sql string) (restore fun
 	if err := db.QueryRow(ctx, "SELECT pg_get_functiondef('thaw.enqueue'::regproc)").Scan(&ours); err != nil {
 		return nil, err
 	}
-	// Where this fails, the next contender's signals come to nothing, and that is an error of its own.
+	// Where this fails, the next variant's signals come to nothing, and that is an error of its own.
 	return func() { _ = db.run(context.WithoutCancel(ctx), ours) }, db.run(ctx, sql)
 }
 
-// What takes the place of thaw.enqueue for the other contenders; thaw.signal calls it with the arguments of the job. A row of
+// What takes the place of thaw.enqueue for the other variants; thaw.signal calls it with the arguments of the job. A row of
 // River's that nobody works would be a cost that they do not have.
 const (
 	enqueueHead = `

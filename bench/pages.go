@@ -48,14 +48,14 @@ func (p *pages) load(ctx context.Context, _ *rig, db *database) error {
 	// Ten days of ticks, each with a plan of its own; the history of the accounts; some heals and decisions.
 	return db.run(ctx, `
 		WITH ticks AS (
-			INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap, accounts_planned, accounts_processed, planned, resumed, backlog_left,
+			INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap, accounts_planned, accounts_processed, planned, resumed, remaining,
 				started_at, finished_at)
 			SELECT thaw.tick() - i * interval '15 minutes', 200, 2000, 10, 10, 100, 100, 1000, thaw.tick() - i * interval '15 minutes',
 				thaw.tick() - i * interval '15 minutes' + interval '1 second'
 			FROM generate_series(1, 1000) AS i
 			RETURNING tick_at
 		), plans AS (
-			INSERT INTO thaw.grants (tick_at, account_id, workspace_id, planned, resumed, verdict, finished_at)
+			INSERT INTO thaw.allocations (tick_at, account_id, workspace_id, planned, resumed, verdict, finished_at)
 			SELECT t.tick_at, a.id, a.workspace_id, 10, 10, 'resumed', t.tick_at
 			FROM ticks AS t CROSS JOIN (SELECT a.id, a.workspace_id FROM thaw.accounts AS a ORDER BY a.id LIMIT 10) AS a
 		), changes AS (
@@ -66,16 +66,16 @@ func (p *pages) load(ctx context.Context, _ *rig, db *database) error {
 			SELECT a.provider, a.provider_account_id, a.id, 'CREDENTIALS', 'disconnected', 'applied'
 			FROM thaw.accounts AS a, generate_series(1, 5) AS i
 		), heals AS (
-			INSERT INTO thaw.heals (workspace_id, target, cap, status, finished_at, left_over, requested_by)
+			INSERT INTO thaw.heals (workspace_id, target, cap, status, finished_at, remaining, requested_by)
 			SELECT w.id, 'workspace:' || w.id, 5000, 'done', thaw.now(), 0, 'cli:ann' FROM thaw.workspaces AS w LIMIT 500
 		)
-		INSERT INTO thaw.decisions (what, decided_by, why, workspace_id, account_id)
+		INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, account_id)
 		SELECT 'paused', 'cli:ann', 'asked by phone', a.workspace_id, a.id FROM thaw.accounts AS a`)
 }
 
-func (p *pages) contenders(r *rig) []contender {
+func (p *pages) variants(r *rig) []variant {
 	waits, lost := int64(p.accounts/pagesShare/2), int64(p.accounts/pagesShare*3/2)
-	list := []contender{{"/healthz", Floor, p.ask(r, "/healthz")}}
+	list := []variant{{"/healthz", Floor, p.ask(r, "/healthz")}}
 	for _, page := range []struct{ name, path string }{
 		{"fleet", "/"},
 		{"accounts", "/accounts"},
@@ -101,7 +101,7 @@ func (p *pages) contenders(r *rig) []contender {
 		{"API sweeps", "/api/v1/sweeps?workspace=workspace-1-1"},
 		{"API search", "/api/v1/search?q=campaign"},
 	} {
-		list = append(list, contender{page.name, Thaw, p.ask(r, page.path)})
+		list = append(list, variant{page.name, Thaw, p.ask(r, page.path)})
 	}
 	return list
 }

@@ -26,9 +26,9 @@ func (p *pause) about() About {
 	}
 }
 
-// load makes an account for each contender and one for its warm-up, by turns.
+// load makes an account for each variant and one for its warm-up, by turns.
 func (p *pause) load(ctx context.Context, r *rig, db *database) error {
-	for range p.contenders(r) {
+	for range p.variants(r) {
 		for _, rows := range []int{p.rows, warmUpRows} {
 			if err := db.add(ctx, fleet{accounts: 1, rows: rows, status: "connected"}); err != nil {
 				return err
@@ -38,8 +38,8 @@ func (p *pause) load(ctx context.Context, r *rig, db *database) error {
 	return nil
 }
 
-func (p *pause) contenders(r *rig) []contender {
-	return []contender{
+func (p *pause) variants(r *rig) []variant {
+	return []variant{
 		{"one statement", Floor, p.statement},
 		{"thaw pause", Thaw, func(ctx context.Context, db *database, place int) (sample, error) {
 			return r.during(ctx, db, nil, []string{"work"}, func(*program) (sample, error) { return p.pause(ctx, db, place) })
@@ -47,13 +47,13 @@ func (p *pause) contenders(r *rig) []contender {
 	}
 }
 
-// accounts of a contender: of the work, and of the warm-up.
+// accounts of a variant: of the work, and of the warm-up.
 func (p *pause) accounts(place int) (work, warmUp int64) {
 	return int64(2*place + 1), int64(2*place + 2)
 }
 
 const pauseStatement = `
-WITH flipped AS (
+WITH changed AS (
     UPDATE thaw.enrollments AS e SET
         status = 'paused', paused_reason = 'linkedin_account_disconnected', paused_at = thaw.now()
     WHERE e.account_id = $1 AND e.status = 'active'

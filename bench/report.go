@@ -18,15 +18,15 @@ type Result struct {
 	Notes []string `json:"notes,omitempty"`
 }
 
-// A Line is one metric of one contender over all rounds.
+// A Line is one metric of one variant over all rounds.
 type Line struct {
-	Contender string    `json:"contender"`
-	Role      Role      `json:"role"`
-	Metric    Metric    `json:"metric"`
-	Samples   []float64 `json:"samples"` // one a round, in the metric's unit
-	Median    float64   `json:"median"`
-	Min       float64   `json:"min"`
-	Max       float64   `json:"max"`
+	Variant string    `json:"variant"`
+	Role    Role      `json:"role"`
+	Metric  Metric    `json:"metric"`
+	Samples []float64 `json:"samples"` // one a round, in the metric's unit
+	Median  float64   `json:"median"`
+	Min     float64   `json:"min"`
+	Max     float64   `json:"max"`
 	// Ratio is the median, over the rounds, of the ratio to the floor of the same round; null where there is no
 	// floor, and of a metric with a limit of its own.
 	Ratio    *float64 `json:"ratio,omitempty"`
@@ -36,13 +36,13 @@ type Line struct {
 	Met *bool `json:"met,omitempty"`
 }
 
-// summarize makes the lines of a result: metric by metric, contender by contender.
-func summarize(about About, contenders []contender, samples [][]sample, notes []string) Result {
+// summarize makes the lines of a result: metric by metric, variant by variant.
+func summarize(about About, variants []variant, samples [][]sample, notes []string) Result {
 	result := Result{About: about, Notes: notes}
-	floor := slices.IndexFunc(contenders, func(c contender) bool { return c.Role == Floor })
+	floor := slices.IndexFunc(variants, func(c variant) bool { return c.Role == Floor })
 	for _, metric := range about.Metrics {
-		for i, c := range contenders {
-			line := Line{Contender: c.Name, Role: c.Role, Metric: metric}
+		for i, c := range variants {
+			line := Line{Variant: c.Name, Role: c.Role, Metric: metric}
 			var ratios []float64
 			for round, got := range samples[i] {
 				value, ok := got[metric.Name]

@@ -20,22 +20,22 @@ func results(t *testing.T) Result {
 		{Name: "time", Unit: Seconds, Ratio: 1.2}, {Name: "rate", Unit: PerSecond, MoreIsBetter: true, Ratio: 0.5},
 		{Name: "wait", Unit: Millis, Limit: 100}, {Name: "size", Unit: Bytes},
 	}}
-	contenders := []contender{{Name: "floor", Role: Floor}, {Name: "ours", Role: Thaw}, {Name: "other", Role: Peer}}
-	return summarize(about, contenders, [][]sample{
+	variants := []variant{{Name: "floor", Role: Floor}, {Name: "ours", Role: Thaw}, {Name: "other", Role: Peer}}
+	return summarize(about, variants, [][]sample{
 		{{"time": 2, "rate": 10}, {"time": 4, "rate": 20}, {"time": 6, "rate": 30}},
 		{{"time": 3, "rate": 5, "wait": 99, "size": 7}, {"time": 6, "rate": 12, "wait": 101}, {"time": 9, "rate": 15, "wait": 10}},
 		{{"time": 200}, nil, nil},
 	}, []string{"other: given up"})
 }
 
-func find(t *testing.T, r Result, contender, metric string) Line {
+func find(t *testing.T, r Result, variant, metric string) Line {
 	t.Helper()
 	for _, l := range r.Lines {
-		if l.Contender == contender && l.Metric.Name == metric {
+		if l.Variant == variant && l.Metric.Name == metric {
 			return l
 		}
 	}
-	require.Fail(t, "no such line", "%s, %s", contender, metric)
+	require.Fail(t, "no such line", "%s, %s", variant, metric)
 	return Line{}
 }
 
@@ -78,7 +78,7 @@ func TestReportAsJSON(t *testing.T) {
 	text, err := json.Marshal(Report{Environment: Environment{Postgres: "15.1"}, Scale: Small, Rounds: 3, Results: []Result{results(t)}})
 	require.NoError(t, err)
 	require.Contains(t, string(text), `"name":"sample"`)
-	require.Contains(t, string(text), `{"contender":"ours","role":"thaw","metric":{"name":"wait","unit":"ms","target_limit":100},"samples":[99,101,10],"median":99,"min":10,"max":101,"met":false}`)
+	require.Contains(t, string(text), `{"variant":"ours","role":"thaw","metric":{"name":"wait","unit":"ms","target_limit":100},"samples":[99,101,10],"median":99,"min":10,"max":101,"met":false}`)
 }
 
 func TestChartIsWellFormed(t *testing.T) {

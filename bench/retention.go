@@ -41,8 +41,8 @@ func (t *retention) load(ctx context.Context, _ *rig, db *database) error {
 		ORDER BY i`, t.rows)
 }
 
-func (t *retention) contenders(r *rig) []contender {
-	return []contender{
+func (t *retention) variants(r *rig) []variant {
+	return []variant{
 		{"one DELETE", Floor, t.own(r, func(ctx context.Context, db *database) (sample, error) {
 			began := time.Now()
 			err := db.run(ctx, "DELETE FROM thaw.enrollment_events AS e USING thaw.settings AS s WHERE e.at < thaw.now() - s.keep_history")
@@ -55,7 +55,7 @@ func (t *retention) contenders(r *rig) []contender {
 	}
 }
 
-// own gives each contender a copy of its own: they remove the same rows.
+// own gives each variant a copy of its own: they remove the same rows.
 func (t *retention) own(r *rig, do func(context.Context, *database) (sample, error)) func(context.Context, *database, int) (sample, error) {
 	return func(ctx context.Context, shared *database, _ int) (got sample, err error) {
 		name := shared.Config().ConnConfig.Database

@@ -177,7 +177,7 @@ func (r *rig) open(ctx context.Context, name string) (*database, error) {
 	return &database{Pool: pool, URL: r.server.URL(name)}, nil
 }
 
-// leftOut says which contenders of a benchmark do not take part, and why.
+// leftOut says which variants of a benchmark do not take part, and why.
 func (r *rig) leftOut(b benchmark) []string {
 	if !b.about().withPeers || r.peers.missing == "" {
 		return nil

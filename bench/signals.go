@@ -40,11 +40,11 @@ func (s *signals) about() About {
 
 // load makes accounts without enrollments: the jobs that are asked for are nobody's here.
 func (s *signals) load(ctx context.Context, r *rig, db *database) error {
-	return db.add(ctx, fleet{accounts: len(s.contenders(r)) * signalClients * s.accounts, rows: 1, status: "connected"})
+	return db.add(ctx, fleet{accounts: len(s.variants(r)) * signalClients * s.accounts, rows: 1, status: "connected"})
 }
 
-func (s *signals) contenders(r *rig) []contender {
-	return []contender{
+func (s *signals) variants(r *rig) []variant {
+	return []variant{
 		{"pgbench", Floor, func(ctx context.Context, db *database, place int) (sample, error) {
 			return s.pgbench(ctx, r, db, place)
 		}},

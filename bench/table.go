@@ -8,16 +8,16 @@ import (
 )
 
 // writeRow writes the columns of the table.
-func writeRow(w io.Writer, benchmark, contender, metric, median, spread, ratio, target, verdict string) {
+func writeRow(w io.Writer, benchmark, variant, metric, median, spread, ratio, target, verdict string) {
 	row := fmt.Sprintf("%-10s %-22s %-16s %13s %22s %9s  %-12s %s",
-		benchmark, contender, metric, median, spread, ratio, target, verdict)
+		benchmark, variant, metric, median, spread, ratio, target, verdict)
 	fmt.Fprintln(w, strings.TrimRight(row, " "))
 }
 
 // WriteHead writes the first lines of the table.
 func WriteHead(w io.Writer, e Environment) {
 	fmt.Fprintf(w, "%s\n\n", e)
-	writeRow(w, "benchmark", "contender", "metric", "median", "min..max", "ratio", "target", "")
+	writeRow(w, "benchmark", "variant", "metric", "median", "min..max", "ratio", "target", "")
 }
 
 // WriteTable writes the lines of a result, after what they are about.
@@ -32,7 +32,7 @@ func (r Result) WriteTable(w io.Writer) {
 			ratio = fmt.Sprintf("%.2f x", *l.Ratio)
 		}
 		unit := l.Metric.Unit
-		writeRow(w, r.Name, l.Contender, l.Metric.Name, unit.format(l.Median), unit.number(l.Min)+".."+unit.number(l.Max),
+		writeRow(w, r.Name, l.Variant, l.Metric.Name, unit.format(l.Median), unit.number(l.Min)+".."+unit.number(l.Max),
 			ratio, l.target(), l.verdict())
 	}
 	for _, note := range r.Notes {

@@ -10,11 +10,11 @@ import (
 
 // ticks sweeps a large fleet. The floor is the same sweep of as many accounts with a tenth of the enrollments: what a tick
 // costs must not follow how many of these there are.
-type ticks struct{ accounts, rows, claimants, idle, busy int }
+type ticks struct{ accounts, rows, candidates, idle, busy int }
 
 func newTicks(s Scale) benchmark {
 	return &ticks{
-		accounts: s.pick(10_000, 100_000), rows: s.pick(10, 100), claimants: s.pick(200, 2000), idle: s.pick(5, 15), busy: s.pick(3, 5),
+		accounts: s.pick(10_000, 100_000), rows: s.pick(10, 100), candidates: s.pick(200, 2000), idle: s.pick(5, 15), busy: s.pick(3, 5),
 	}
 }
 
@@ -22,7 +22,7 @@ const (
 	// smaller is by how much the accounts of the floor have fewer enrollments.
 	smaller = 10
 	// goneShare of all accounts are gone for good, half of them disconnected and half removed, with paused enrollments that
-	// nobody will wake.
+	// nobody will resume.
 	goneShare  = 5
 	smallTicks = "bench_ticks_smaller"
 )
@@ -35,7 +35,7 @@ func (t *ticks) about() About {
 		Floor: fmt.Sprintf("the same at %d enrollments", t.accounts*t.rows/smaller),
 		Metrics: []Metric{
 			{Name: "idle tick", Unit: Millis, Ratio: 1.2},
-			{Name: fmt.Sprintf("tick of %d", t.claimants), Unit: Millis, Ratio: 1.2},
+			{Name: fmt.Sprintf("tick of %d", t.candidates), Unit: Millis, Ratio: 1.2},
 			idleStatements, memory,
 		},
 		keeps:     true,
@@ -50,14 +50,14 @@ func (t *ticks) load(ctx context.Context, r *rig, db *database) error {
 	return t.fill(ctx, db, t.rows)
 }
 
-// fill loads the fleet, with so many enrollments an account. The claimants come first; each has one prospect that waits before a busy tick.
+// fill loads the fleet, with so many enrollments an account. The candidates come first; each has one prospect that waits before a busy tick.
 func (t *ticks) fill(ctx context.Context, db *database, rows int) error {
 	gone := t.accounts / goneShare / 2
 	for _, f := range []fleet{
-		{accounts: t.claimants, status: "connected"},
+		{accounts: t.candidates, status: "connected"},
 		{accounts: gone, status: "disconnected", paused: true},
 		{accounts: gone, status: "removed", paused: true},
-		{accounts: t.accounts - 2*gone - t.claimants, status: "connected"},
+		{accounts: t.accounts - 2*gone - t.candidates, status: "connected"},
 	} {
 		f.rows = rows
 		if err := db.add(ctx, f); err != nil {
@@ -67,8 +67,8 @@ func (t *ticks) fill(ctx context.Context, db *database, rows int) error {
 	return db.liveTicks(ctx)
 }
 
-func (t *ticks) contenders(r *rig) []contender {
-	return []contender{
+func (t *ticks) variants(r *rig) []variant {
+	return []variant{
 		{"fewer enrollments", Floor, func(ctx context.Context, _ *database, _ int) (sample, error) {
 			db, err := r.open(ctx, smallTicks)
 			if err != nil {
@@ -94,7 +94,7 @@ func (t *ticks) sweep(ctx context.Context, r *rig, db *database) (sample, error)
 		if _, err := t.tick(ctx, db, bell, 0); err != nil {
 			return nil, fmt.Errorf("warming up: %w", err)
 		}
-		if _, err := t.tick(ctx, db, bell, t.claimants); err != nil {
+		if _, err := t.tick(ctx, db, bell, t.candidates); err != nil {
 			return nil, fmt.Errorf("warming up: %w", err)
 		}
 		if err := db.settle(ctx); err != nil {
@@ -109,13 +109,13 @@ func (t *ticks) sweep(ctx context.Context, r *rig, db *database) (sample, error)
 			idle = append(idle, took.Seconds()*1000)
 		}
 		for range t.busy {
-			took, err := t.tick(ctx, db, bell, t.claimants)
+			took, err := t.tick(ctx, db, bell, t.candidates)
 			if err != nil {
 				return nil, err
 			}
 			busy = append(busy, took.Seconds()*1000)
 		}
-		return sample{"idle tick": median(idle), fmt.Sprintf("tick of %d", t.claimants): median(busy)}, nil
+		return sample{"idle tick": median(idle), fmt.Sprintf("tick of %d", t.candidates): median(busy)}, nil
 	})
 	if err != nil {
 		return nil, err
@@ -127,16 +127,16 @@ func (t *ticks) sweep(ctx context.Context, r *rig, db *database) (sample, error)
 
 // tick has the next tick swept, with so many accounts of which one prospect waits, and returns how long it took until the
 // plan was committed. It returns when all of them are active again.
-func (t *ticks) tick(ctx context.Context, db *database, bell *bell, claimants int) (took time.Duration, err error) {
-	if err := db.pauseOne(ctx, claimants); err != nil {
+func (t *ticks) tick(ctx context.Context, db *database, bell *bell, candidates int) (took time.Duration, err error) {
+	if err := db.pauseOne(ctx, candidates); err != nil {
 		return 0, err
 	}
-	swept, err := db.sweepTick(ctx, bell, claimants > 0)
+	swept, err := db.sweepTick(ctx, bell, candidates > 0)
 	if err != nil {
 		return 0, err
 	}
-	return swept.planned, db.expect(ctx, claimants, "prospects resumed by the tick", `
-		SELECT s.resumed FROM thaw.sweeps AS s WHERE s.tick_at = $1 AND s.resumed = s.planned AND s.accounts_planned = $2`, swept.tick, claimants)
+	return swept.planned, db.expect(ctx, candidates, "prospects resumed by the tick", `
+		SELECT s.resumed FROM thaw.sweeps AS s WHERE s.tick_at = $1 AND s.resumed = s.planned AND s.accounts_planned = $2`, swept.tick, candidates)
 }
 
 // statements counts what a process sends to the server to sweep an idle tick.

@@ -36,10 +36,10 @@ func TestDroppedConnections(t *testing.T) {
 		p.cutWhere(nil)
 	}
 	stop()
-	s.hurry()
-	traffic.wakeAll()
+	s.expedite()
+	traffic.resumeAll()
 	s.alive(processes...)
-	s.judge(traffic.lost)
+	s.checker(traffic.lost)
 }
 
 // One direction of all connections of all processes stalls, in full for longer than any limit of the program: neither side
@@ -69,10 +69,10 @@ func TestStalledWay(t *testing.T) {
 		s.figure("ready after %s", time.Since(began).Round(time.Millisecond))
 	}
 	stop()
-	s.hurry()
-	traffic.wakeAll()
+	s.expedite()
+	traffic.resumeAll()
 	s.alive(processes...)
-	s.judge(traffic.lost)
+	s.checker(traffic.lost)
 }
 
 // All connections of the only process go silent at once, while new ones work. The scheduler is not heard, so that it takes the
@@ -108,14 +108,14 @@ func TestSilentConnections(t *testing.T) {
 		proxies[0].drop(s.rand.IntN, 1<<20) // whoever still waits for an answer learns that there will be none
 	}
 	stop()
-	s.hurry()
-	traffic.wakeAll()
+	s.expedite()
+	traffic.resumeAll()
 	s.alive(processes...)
-	s.judge(traffic.lost)
+	s.checker(traffic.lost)
 }
 
 // The connection is cut just when a delivery is committed: nobody knows whether it was. The provider is answered 503 and sends
-// the same delivery again, which is taken; it is recorded once, and wakes once.
+// the same delivery again, which is taken; it is recorded once, and resumes once.
 func TestAmbiguousCommit(t *testing.T) {
 	t.Parallel()
 	s := open(t)
@@ -148,12 +148,12 @@ func TestAmbiguousCommit(t *testing.T) {
 	require.Equal(s, third, outcomes[afterCommit][applied]+outcomes[afterCommit][duplicate])
 	s.figure("%d of those that nobody could know were committed", outcomes[afterCommit][duplicate])
 
-	s.awake(time.Minute)
-	s.judge(func() string {
+	s.active(time.Minute)
+	s.checker(func() string {
 		if n := value[int](s, "SELECT count(*) FROM thaw.account_signals WHERE outcome = 'applied' AND delivery_key IS NOT NULL"); n != len(accounts) {
 			return fmt.Sprintf("%d deliveries recorded instead of %d", n, len(accounts))
 		}
-		return s.someAsleep()
+		return s.somePaused()
 	})
 	p.stop()
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// An operator clicks on "retry" and "cancel" in River UI, in the middle of heals and of the passes of a sweep. Nobody wakes
+// An operator clicks on "retry" and "cancel" in River UI, in the middle of heals and of the passes of a sweep. Nobody resumes
 // twice, and what was cancelled is made good by the next heal and the next tick.
 func TestButtons(t *testing.T) {
 	t.Parallel()
@@ -37,8 +37,8 @@ func TestButtons(t *testing.T) {
 	}
 	s.connect(flock...)
 	s.exec("SELECT thaw.heal(w.key, cap => 1000000) FROM thaw.workspaces AS w")
-	s.awake(time.Minute)
-	s.judge(s.someAsleep)
+	s.active(time.Minute)
+	s.checker(s.somePaused)
 }
 
 // clickInHeal heals a herd, with a click on the job when it is in the middle of a batch.
@@ -65,7 +65,7 @@ func (c *crew) clickInHeal(herd int64, button string) {
 	require.Zero(c, value[int](c.scenario, "SELECT count(*) FROM thaw.enrollments WHERE account_id = $1 AND status <> 'active'", herd))
 }
 
-// clickInSweep lets a tick wake a flock, with a click on every pass that runs when one of them has woken its rows and has not
+// clickInSweep lets a tick resume a flock, with a click on every pass that runs when one of them has resumed its rows and has not
 // committed.
 func (c *crew) clickInSweep(flock []int64, button string) {
 	c.Helper()

@@ -31,7 +31,7 @@ func TestClocks(t *testing.T) {
 	for len(e.members) > 0 {
 		e.leave(e.members[0], false)
 	}
-	e.judgeTicks()
+	e.checkTicks()
 
 	// A process whose clock is right again does what is left; an operator retries what was put off by a wrong one.
 	e.join()
@@ -43,7 +43,7 @@ func TestClocks(t *testing.T) {
 			WHERE state IN ('available', 'retryable', 'scheduled') AND scheduled_at > now() + interval '1 minute' RETURNING id)
 		SELECT count(*) FROM retried`).Scan(&off))
 	s.figure("%d jobs put off", off)
-	s.judge(s.ticksLost)
+	s.checker(s.ticksLost)
 }
 
 // jump moves the clock of the database under running processes, between two transactions: in the middle of one it stands.

@@ -26,10 +26,10 @@ func TestTerminatedBackends(t *testing.T) {
 		s.pause(time.Duration(s.rand.IntN(40)) * time.Millisecond)
 	}
 	stop()
-	s.hurry()
-	traffic.wakeAll()
+	s.expedite()
+	traffic.resumeAll()
 	s.alive(processes...)
-	s.judge(traffic.lost)
+	s.checker(traffic.lost)
 }
 
 // A terminator ends sessions of the processes.
@@ -123,11 +123,11 @@ func TestConnectionsExhausted(t *testing.T) {
 	}
 	s.figure("slowest 503 %s", slowest.Round(time.Millisecond))
 	stop()
-	s.hurry()
+	s.expedite()
 	require.Equal(s, http.StatusOK, s.signal(processes[0], probe, "connected", delivery{}))
-	traffic.wakeAll()
+	traffic.resumeAll()
 	s.alive(processes...)
-	s.judge(traffic.lost)
+	s.checker(traffic.lost)
 }
 
 // get is the code of the answer to a GET; 0: there was none.

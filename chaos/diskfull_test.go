@@ -89,10 +89,10 @@ func (s *scenario) fillUp(disk *disk, pg *cluster, more func()) {
 	s.faultN("statements without room", full)
 	s.faultN("panics of Postgres", panics)
 	stop()
-	s.hurry()
-	traffic.wakeAll()
+	s.expedite()
+	traffic.resumeAll()
 	s.alive(processes...)
-	s.judge(traffic.lost)
+	s.checker(traffic.lost)
 }
 
 // move moves the data folder to another disk.

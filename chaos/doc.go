@@ -8,7 +8,7 @@
 //
 // A scenario is a test. It has a database of its own, in which only time can be moved; starts the program itself, as
 // processes that it kills, freezes and cuts off; and plays the provider who sends signals. It counts each fault that it did,
-// and ends before two judges: a ledger checker, which proves from the tables alone that everybody woke once, at their step,
+// and ends before two checkers: an idempotency record checker, which proves from the tables alone that everybody resumed once, at their step,
 // within every cap, and `thaw verify`. Its closing line says what it did, the seed, the rows at stake, what was lost, and how
 // long it took; a scenario that lost anything fails.
 package chaos

@@ -64,8 +64,8 @@ func TestFailingInsertAtTheTick(t *testing.T) {
 			}
 			s.alive(processes...)
 			s.exec("DROP TRIGGER chaos_fail ON " + failing.table)
-			s.awake(time.Minute)
-			s.judge(s.someAsleep)
+			s.active(time.Minute)
+			s.checker(s.somePaused)
 		})
 	}
 }

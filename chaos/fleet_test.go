@@ -7,7 +7,7 @@ import (
 )
 
 // fleet inserts connected accounts with paused prospects, as if the provider's connect signals had been lost: sweeps and heals
-// find them at once, signals wake them too. It returns the ids of the accounts.
+// find them at once, signals resume them too. It returns the ids of the accounts.
 func (s *scenario) fleet(accounts, prospects int) []int64 {
 	s.Helper()
 	ids := s.disconnectedFleet(accounts, prospects)
@@ -22,7 +22,7 @@ func (s *scenario) connect(ids ...int64) {
 }
 
 // disconnectedFleet inserts accounts with active prospects, and disconnects all of them by signals: their prospects and
-// campaigns are paused by the product's own functions, and the steps noted for the ledger checker. Five accounts share a
+// campaigns are paused by the product's own functions, and the steps noted for the idempotency record checker. Five accounts share a
 // workspace; a third of the prospects of an account are in a campaign of the whole workspace, the rest in one of their own.
 func (s *scenario) disconnectedFleet(accounts, prospects int) []int64 {
 	s.Helper()
@@ -40,14 +40,14 @@ func (s *scenario) disconnectedFleet(accounts, prospects int) []int64 {
 // account is what the provider calls an account of a fleet.
 func account(id int64) string { return fmt.Sprintf("acc_%d", id) }
 
-// remember notes step and status of every enrollment that is not known yet, for the ledger checker.
+// remember notes step and status of every enrollment that is not known yet, for the idempotency record checker.
 func (s *scenario) remember() {
 	s.Helper()
 	s.exec("INSERT INTO thaw_test.start SELECT e.id, e.step, e.status FROM thaw.enrollments AS e ON CONFLICT DO NOTHING")
 }
 
-// asleep counts the prospects that wait for their account.
-func (s *scenario) asleep() int {
+// paused counts the prospects that wait for their account.
+func (s *scenario) paused() int {
 	s.Helper()
 	return value[int](s, "SELECT count(*) FROM thaw.enrollments WHERE waits_for_account")
 }

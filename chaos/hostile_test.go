@@ -148,9 +148,9 @@ func (spaces) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// judge requires that processes answer at once, that slow clients were let go (in full, which has the time), and that
+// checker requires that processes answer at once, that slow clients were let go (in full, which has the time), and that
 // memory is bounded.
-func (h *hostility) judge() {
+func (h *hostility) checker() {
 	h.Helper()
 	for _, slow := range h.slow {
 		if !*full {

@@ -16,7 +16,7 @@ import (
 
 // The provider has one incident after the other, in which most accounts are lost at once, while processes are killed, the platform
 // is a bad receiver, and people hold, pause and resume. Safety mode begins by itself, once an incident; while it is on nobody
-// wakes; nobody wakes whom a person stopped; and the platform is told all of it.
+// resumes; nobody resumes whom a person stopped; and the platform is told all of it.
 func TestIncident(t *testing.T) {
 	t.Parallel()
 	s := open(t)
@@ -36,22 +36,22 @@ func TestIncident(t *testing.T) {
 	}
 	stop()
 	i.end()
-	s.judge(i.lost)
+	s.checker(i.lost)
 }
 
-// notes are the harness's own memory, in the scenario's database: at what each wake was at, and since when somebody outside knew
+// notes are the harness's own memory, in the scenario's database: at what each resume was at, and since when somebody outside knew
 // that safety mode was on, or that an account was held. Times are of the wall here, which nobody moves.
 //
-// A pass that is under way when safety mode begins comes to its end; one that began when it was known to be on must not wake. When
+// A pass that is under way when safety mode begins comes to its end; one that began when it was known to be on must not resume. When
 // exactly the beginning was committed nobody can say, but whoever has seen it has seen it later.
 const notes = `
-	CREATE TABLE thaw_test.wakes (event_id bigint PRIMARY KEY, began timestamptz NOT NULL, in_safety_since timestamptz);
+	CREATE TABLE thaw_test.resumes (event_id bigint PRIMARY KEY, began timestamptz NOT NULL, in_safety_since timestamptz);
 	CREATE TABLE thaw_test.incidents (since timestamptz PRIMARY KEY, known_at timestamptz NOT NULL);
 	CREATE TABLE thaw_test.holds (account_id bigint NOT NULL, known_at timestamptz NOT NULL, until timestamptz NOT NULL);
 
 	CREATE FUNCTION thaw_test.note_wakes() RETURNS trigger LANGUAGE plpgsql AS $$
 	BEGIN
-		INSERT INTO thaw_test.wakes (event_id, began, in_safety_since)
+		INSERT INTO thaw_test.resumes (event_id, began, in_safety_since)
 		SELECT event.id, pg_catalog.now(), (SELECT safety.since FROM thaw.safety) FROM inserted AS event WHERE event.kind = 'resumed';
 		RETURN NULL;
 	END;
@@ -87,7 +87,7 @@ type round struct {
 func (i *incident) plan() []round {
 	if !*full {
 		return []round{
-			{atBegin: "ReceiveSignal after INSERT decisions", within: "RecordAttempt after UPDATE webhook_deliveries"},
+			{atBegin: "ReceiveSignal after INSERT actions", within: "RecordAttempt after UPDATE webhook_deliveries"},
 			{underWay: true, after: "ResumeForSignal after INSERT outbox"},
 		}
 	}
@@ -105,12 +105,12 @@ func (i *incident) plan() []round {
 		plan = append(plan, r)
 	}
 	for _, point := range []string{
-		"ReceiveSignal before UPDATE safety", "ReceiveSignal after UPDATE safety", "ReceiveSignal after INSERT decisions",
+		"ReceiveSignal before UPDATE safety", "ReceiveSignal after UPDATE safety", "ReceiveSignal after INSERT actions",
 		"ReceiveSignal after INSERT outbox", "ReceiveSignal after INSERT webhook_deliveries", "commit of safety", "COMMIT ReceiveSignal",
 	} {
 		add(round{atBegin: point})
 	}
-	for _, point := range []string{"Watch before UPDATE safety", "Watch after INSERT decisions", "Watch after INSERT outbox", "COMMIT Watch"} {
+	for _, point := range []string{"Watch before UPDATE safety", "Watch after INSERT actions", "Watch after INSERT outbox", "COMMIT Watch"} {
 		add(round{silent: true, atBegin: point})
 	}
 	for range 3 {
@@ -176,7 +176,7 @@ func (i *incident) decide(ctx context.Context) error {
 			i.fault("prospects given back by people")
 		}
 		if err != nil {
-			return fmt.Errorf("a decision about account %d: %w", id, err)
+			return fmt.Errorf("a action about account %d: %w", id, err)
 		}
 	}
 	return nil
@@ -297,8 +297,8 @@ func (i *incident) happen(r round) {
 		i.crew.killAtRandom()
 		i.fault("kills at random")
 	}
-	i.wakesNobody()
-	i.exec("SELECT thaw.safety_clear('the provider says that it is over', 'ann')")
+	i.resumesNothing()
+	i.exec("SELECT thaw.safety_exit('the provider says that it is over', 'ann')")
 
 	i.hit(r.after, func() error { return i.all(lost, "connected") })
 	i.drained()
@@ -329,12 +329,12 @@ func (i *incident) stopAPass(do func()) {
 	i.fault("passes under way")
 }
 
-// wakesNobody asks for a heal, and for ticks, while safety mode is on.
-func (i *incident) wakesNobody() {
+// resumesNothing asks for a heal, and for ticks, while safety mode is on.
+func (i *incident) resumesNothing() {
 	i.Helper()
 	heal := value[int64](i.scenario, "SELECT thaw.heal(w.key) FROM thaw.workspaces AS w ORDER BY w.id LIMIT 1")
 	i.until(time.Minute, "SELECT status = 'done' FROM thaw.heals WHERE id = $1", heal)
-	require.Zero(i, value[int](i.scenario, "SELECT resumed FROM thaw.heals WHERE id = $1", heal), "woken by a heal")
+	require.Zero(i, value[int](i.scenario, "SELECT resumed FROM thaw.heals WHERE id = $1", heal), "resumed by a heal")
 	const ticks = `
 		FROM thaw.sweeps AS s JOIN thaw_test.incidents AS i ON i.since = (SELECT safety.since FROM thaw.safety) CROSS JOIN thaw_test.clock
 		WHERE s.started_at > i.known_at + clock.ahead`
@@ -343,13 +343,13 @@ func (i *incident) wakesNobody() {
 	require.Zero(i, value[int](i.scenario, "SELECT coalesce(sum(s.planned), 0)"+ticks), "planned by a tick")
 }
 
-// drained waits until nobody is left who might wake.
+// drained waits until nobody is left who might resume.
 func (i *incident) drained() {
 	i.Helper()
 	i.until(2*time.Minute, "SELECT NOT EXISTS (SELECT FROM thaw.resumable_lines())")
 }
 
-// end lets everybody wake but two accounts that a person keeps, and delivers what waits for its next attempt.
+// end lets everybody resume but two accounts that a person keeps, and delivers what waits for its next attempt.
 func (i *incident) end() {
 	i.Helper()
 	i.advance(10 * time.Minute) // no hold is left
@@ -363,31 +363,31 @@ func (i *incident) end() {
 	i.until(2*time.Minute, "SELECT NOT EXISTS (SELECT FROM thaw.enrollments WHERE waits_for_account)")
 	// The next attempt of a message is up to a day away.
 	require.Eventually(i, func() bool {
-		i.exec("SELECT thaw.hurry('deliver', j.args) FROM thaw.river_job AS j WHERE j.kind = 'deliver' AND j.state IN ('scheduled', 'retryable')")
+		i.exec("SELECT thaw.expedite('deliver', j.args) FROM thaw.river_job AS j WHERE j.kind = 'deliver' AND j.state IN ('scheduled', 'retryable')")
 		return value[int](i.scenario, "SELECT count(*) FROM thaw.webhook_deliveries WHERE state = 'waiting'") == 0
 	}, time.Minute, 20*time.Millisecond, "messages are left")
 }
 
 // neverInAnIncident says what must not have been, each with a query that counts it.
 var neverInAnIncident = []struct{ what, count string }{
-	{"wakes that nobody noted", `
-		SELECT count(*) FROM thaw.enrollment_events AS event LEFT JOIN thaw_test.wakes AS wake ON wake.event_id = event.id
-		WHERE event.kind = 'resumed' AND wake.event_id IS NULL`},
+	{"resumes that nobody noted", `
+		SELECT count(*) FROM thaw.enrollment_events AS event LEFT JOIN thaw_test.resumes AS resume ON resume.event_id = event.id
+		WHERE event.kind = 'resumed' AND resume.event_id IS NULL`},
 	{"beginnings of safety mode that nobody noted, or ends without a beginning", `
 		SELECT count(*) FROM (
-			SELECT d.what, d.decided_by, lag(d.what) OVER (ORDER BY d.id) AS before,
+			SELECT d.what, d.actor, lag(d.what) OVER (ORDER BY d.id) AS before,
 				EXISTS (SELECT FROM thaw_test.incidents AS i WHERE i.since = d.at) AS noted
-			FROM thaw.decisions AS d WHERE d.what IN ('safety_entered', 'safety_left')) AS line
+			FROM thaw.manual_actions AS d WHERE d.what IN ('safety_entered', 'safety_exited')) AS line
 		WHERE CASE line.what
-			WHEN 'safety_entered' THEN line.decided_by <> 'monitor' OR line.before = 'safety_entered' OR NOT line.noted
+			WHEN 'safety_entered' THEN line.actor <> 'monitor' OR line.before = 'safety_entered' OR NOT line.noted
 			ELSE line.before IS DISTINCT FROM 'safety_entered' END`},
-	{"prospects woken in safety mode, by passes that began in it", `
-		SELECT count(*) FROM thaw_test.wakes AS wake LEFT JOIN thaw_test.incidents AS i ON i.since = wake.in_safety_since
-		WHERE wake.in_safety_since IS NOT NULL AND (i.since IS NULL OR wake.began >= i.known_at)`},
-	{"prospects woken through an account that a person held", `
+	{"prospects resumed in safety mode, by passes that began in it", `
+		SELECT count(*) FROM thaw_test.resumes AS resume LEFT JOIN thaw_test.incidents AS i ON i.since = resume.in_safety_since
+		WHERE resume.in_safety_since IS NOT NULL AND (i.since IS NULL OR resume.began >= i.known_at)`},
+	{"prospects resumed through an account that a person held", `
 		SELECT count(*) FROM thaw.enrollment_events AS event JOIN thaw_test.holds AS h ON h.account_id = event.to_account_id
 		WHERE event.kind = 'resumed' AND event.at >= h.known_at AND event.at < h.until`},
-	{"prospects woken whom a person had paused", `
+	{"prospects resumed whom a person had paused", `
 		SELECT count(*) FROM (
 			SELECT event.kind, lag(event.kind) OVER line AS before, lag(event.reason) OVER line AS reason
 			FROM thaw.enrollment_events AS event WHERE event.kind IN ('paused', 'released', 'resumed')
@@ -397,10 +397,10 @@ var neverInAnIncident = []struct{ what, count string }{
 		SELECT count(*) FROM thaw.outbox AS o LEFT JOIN thaw.webhook_deliveries AS d ON d.outbox_id = o.id
 		WHERE o.is_open OR d.state IS DISTINCT FROM 'delivered'`},
 	{"accounts that are not connected", "SELECT count(*) FROM thaw.accounts WHERE status <> 'connected'"},
-	{"prospects that are not awake, and whom nobody keeps", `
+	{"prospects that are not active, and whom nobody keeps", `
 		SELECT count(*) FROM thaw.enrollments AS e
 		WHERE e.status <> 'active' AND NOT (e.paused_reason = 'paused_by_user' AND e.account_id = ANY ($1))`},
-	{"prospects that are awake, and whom a person keeps", "SELECT count(*) FROM thaw.enrollments AS e WHERE e.status = 'active' AND e.account_id = ANY ($1)"},
+	{"prospects that are active, and whom a person keeps", "SELECT count(*) FROM thaw.enrollments AS e WHERE e.status = 'active' AND e.account_id = ANY ($1)"},
 }
 
 func (i *incident) lost() string {
@@ -413,12 +413,12 @@ func (i *incident) lost() string {
 			return fmt.Sprintf("%d %s", n, w.what)
 		}
 	}
-	if n := value[int](i.scenario, "SELECT count(*) FROM thaw.decisions WHERE what = 'safety_entered'"); n != i.rounds {
+	if n := value[int](i.scenario, "SELECT count(*) FROM thaw.manual_actions WHERE what = 'safety_entered'"); n != i.rounds {
 		return fmt.Sprintf("%d incidents, and safety mode began %d times", i.rounds, n)
 	}
 	i.figure("%d incidents", i.rounds)
 	i.figure("%d passes stopped by safety mode", value[int](i.scenario, "SELECT count(*) FROM thaw.account_signals WHERE verdict = 'safety_mode'"))
-	i.figure("%d prospects woken by passes under way", value[int](i.scenario, "SELECT count(*) FROM thaw_test.wakes WHERE in_safety_since IS NOT NULL"))
+	i.figure("%d prospects resumed by passes under way", value[int](i.scenario, "SELECT count(*) FROM thaw_test.resumes WHERE in_safety_since IS NOT NULL"))
 	return i.platform.missed(column[string](i.scenario, "SELECT message_id FROM thaw.outbox"), i.rounds)
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 // Three processes do heals, sweeps, pauses and signals at once; one after the other is killed, at named points of every
-// transaction and at random, and replaced. Nobody is woken twice, nobody stays asleep, no cap is exceeded.
+// transaction and at random, and replaced. Nobody is resumed twice, nobody stays paused, no cap is exceeded.
 func TestKill(t *testing.T) {
 	t.Parallel()
 	s := open(t)
@@ -37,8 +37,8 @@ func TestKill(t *testing.T) {
 	}
 	s.figure("%d kills", kills)
 	stop()
-	work.wakeAll()
-	s.judge(work.lost)
+	work.resumeAll()
+	s.checker(work.lost)
 }
 
 // A step is one kill: where, and of which kind.
@@ -65,7 +65,7 @@ func (c *crew) plan() (plan []step) {
 	if !*full {
 		add("HealBatch after UPDATE enrollments", true)
 		add("ResumeForSignal before UPDATE enrollments", false)
-		add("RecordPlan after INSERT grants", true)
+		add("RecordPlan after INSERT allocations", true)
 		add("commit of account_signals", false)
 		addCommit("HealBatch")
 		addCommit("ReceiveSignal")
@@ -242,8 +242,8 @@ func (l *load) comes(patience time.Duration, sql string, args ...any) bool {
 	return false
 }
 
-// wakeAll connects everybody for good, and waits until they are awake.
-func (l *load) wakeAll() {
+// resumeAll connects everybody for good, and waits until they are active.
+func (l *load) resumeAll() {
 	l.Helper()
 	for _, id := range slices.Concat(l.herds, l.flock) {
 		require.NoError(l, l.send(id, "connected"))
@@ -251,7 +251,7 @@ func (l *load) wakeAll() {
 	for _, id := range l.herds {
 		require.NoError(l, l.heal(id))
 	}
-	l.awake(5 * time.Minute)
+	l.active(5 * time.Minute)
 	l.settled()
 	l.exec(askToPrune)
 }
@@ -263,8 +263,8 @@ func (l *load) lost() string {
 	if n := value[int](l.scenario, "SELECT count(*) FROM thaw.account_signals WHERE provider_account_id = 'nobody'"); n > 0 {
 		return fmt.Sprintf("nothing, but %d old deliveries are still there", n)
 	}
-	if n := l.asleep(); n > 0 {
-		return fmt.Sprintf("%d prospects are still asleep", n)
+	if n := l.paused(); n > 0 {
+		return fmt.Sprintf("%d prospects are still paused", n)
 	}
 	return ""
 }

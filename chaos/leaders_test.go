@@ -38,9 +38,9 @@ func TestLeaders(t *testing.T) {
 	e.join()
 	e.pause(scale(2*tick, time.Minute)) // one whole tick, so that at least that one had to be swept
 	e.leave(e.members[0], false)
-	e.judgeTicks()
+	e.checkTicks()
 	e.join()
-	s.judge(s.ticksLost)
+	s.checker(s.ticksLost)
 }
 
 // An electorate is some processes that work, and when each did.
@@ -50,9 +50,9 @@ type electorate struct {
 	options []string
 	members []*voter
 	lives   []life
-	// orphaned is when jobs of a process that was killed waited to be handed out again: after worker.RescueAfter, which is
+	// stuck is when jobs of a process that was killed waited to be handed out again: after worker.RescueAfter, which is
 	// longer than these ticks, the queue would do it.
-	orphaned []life
+	stuck []life
 }
 
 // A voter is a process since it began to work.
@@ -91,7 +91,7 @@ func (e *electorate) leave(v *voter, hard bool) {
 	// What had been sent before the end may still be at work.
 	e.until(30*time.Second, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database())", v.name)
 	e.handOut(v.client)
-	e.orphaned = append(e.orphaned, life{killed, e.now()})
+	e.stuck = append(e.stuck, life{killed, e.now()})
 }
 
 // unseat are the ways to take the office from a leader: as its term's end does, as somebody who wants it does, as a leader
@@ -162,9 +162,9 @@ func (e *electorate) generation(killed bool) {
 // enough is how long a process must have worked in a tick for the tick to be swept: until it looked, and a queue's poll or two.
 func (e *electorate) enough() time.Duration { return min(e.tick, e.tick/3+2*time.Second) }
 
-// judgeTicks requires that every tick in which some process worked for long enough has its sweep, unless its job may have
+// checkTicks requires that every tick in which some process worked for long enough has its sweep, unless its job may have
 // been in the hands of a process that was killed until it was too late.
-func (e *electorate) judgeTicks() {
+func (e *electorate) checkTicks() {
 	e.Helper()
 	swept := make(map[int64]bool)
 	for _, tick := range column[time.Time](e.scenario, "SELECT tick_at FROM thaw.sweeps") {
@@ -183,7 +183,7 @@ func (e *electorate) judgeTicks() {
 			}
 			switch end := tick.Add(e.tick); {
 			case to.Sub(from) < e.enough():
-			case slices.ContainsFunc(e.orphaned, func(o life) bool { return o.from.Before(end) && o.to.After(end.Add(-e.enough())) }):
+			case slices.ContainsFunc(e.stuck, func(o life) bool { return o.from.Before(end) && o.to.After(end.Add(-e.enough())) }):
 				excused[tick.Unix()] = !swept[tick.Unix()]
 			default:
 				required[tick.Unix()] = true
@@ -202,7 +202,7 @@ func (e *electorate) judgeTicks() {
 			missed++
 		}
 	}
-	e.figure("%d ticks swept, %d of which had to be, %d missed in the hands of a killed process, %d woken", len(swept), len(required), missed,
+	e.figure("%d ticks swept, %d of which had to be, %d missed in the hands of a killed process, %d resumed", len(swept), len(required), missed,
 		value[int](e.scenario, "SELECT sum(resumed) FROM thaw.sweeps"))
 }
 
@@ -213,16 +213,16 @@ func (s *scenario) ticksLost() string {
 		"a tick was swept by more than one job": `
 			SELECT j.args::text FROM thaw.river_job AS j WHERE j.kind = 'sweep' AND j.state = 'completed'
 			GROUP BY 1 HAVING count(*) > 1`,
-		"somebody was woken on the budget of another tick": `
+		"somebody was resumed on the budget of another tick": `
 			SELECT format('event %s at %s', e.id, e.at) FROM thaw.enrollment_events AS e
 			WHERE e.kind = 'resumed' AND e.source IN ('sweep', 'signal') AND thaw.tick(e.at) <> e.tick_at`,
 		"a tick was swept when it was not the present one": `
 			SELECT s.tick_at::text FROM thaw.sweeps AS s WHERE thaw.tick(s.started_at) <> s.tick_at`,
-		"somebody was woken without a grant": `
+		"somebody was resumed without an allocation": `
 			SELECT format('event %s', e.id) FROM thaw.enrollment_events AS e
 			WHERE e.kind = 'resumed' AND e.source = 'sweep' AND NOT EXISTS (
-				SELECT FROM thaw.grants AS g WHERE g.tick_at = e.tick_at AND g.account_id = e.to_account_id AND g.verdict = 'resumed')`,
-		"a tick woke more than its cap": `
+				SELECT FROM thaw.allocations AS g WHERE g.tick_at = e.tick_at AND g.account_id = e.to_account_id AND g.verdict = 'resumed')`,
+		"a tick resumed more than its cap": `
 			SELECT format('tick %s: %s', e.tick_at, count(*)) FROM thaw.enrollment_events AS e
 			JOIN thaw.sweeps AS s USING (tick_at)
 			WHERE e.kind = 'resumed' AND e.source = 'sweep' GROUP BY e.tick_at, s.fleet_cap HAVING count(*) > s.fleet_cap`,
@@ -254,7 +254,7 @@ func TestSuspension(t *testing.T) {
 	// A pass that was sent is still done by the server, and a transaction that was frozen in the middle is ended by it.
 	s.until(30*time.Second, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'thaw-%' AND (state LIKE 'idle in%' OR state = 'active' AND query LIKE '-- name: Resume%'))")
 	before := value[time.Time](s, "SELECT max(tick_at) FROM thaw.sweeps")
-	woken := value[int](s, "SELECT count(*) FROM thaw.enrollment_events WHERE kind = 'resumed'")
+	resumed := value[int](s, "SELECT count(*) FROM thaw.enrollment_events WHERE kind = 'resumed'")
 	s.advance(away)
 	back := value[time.Time](s, "SELECT thaw.tick()")
 	for _, p := range processes {
@@ -266,11 +266,11 @@ func TestSuspension(t *testing.T) {
 	require.Empty(s, missed, "ticks that were over were swept")
 	swept := value[int](s, "SELECT count(*) FROM thaw.sweeps WHERE tick_at >= $1", back)
 	require.LessOrEqual(s, swept, int(now.Sub(back)/tick)+1)
-	woken = value[int](s, "SELECT count(*) FROM thaw.enrollment_events WHERE kind = 'resumed'") - woken
-	require.LessOrEqual(s, woken, 50*swept, "more than a budget a tick")
+	resumed = value[int](s, "SELECT count(*) FROM thaw.enrollment_events WHERE kind = 'resumed'") - resumed
+	require.LessOrEqual(s, resumed, 50*swept, "more than a budget a tick")
 	s.figure("%d ticks passed, %d swept after them", int(back.Sub(before)/tick)-1, swept)
 	for _, p := range processes[1:] {
 		p.stop()
 	}
-	s.judge(s.ticksLost)
+	s.checker(s.ticksLost)
 }

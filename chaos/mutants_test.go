@@ -3,7 +3,7 @@ package chaos_test
 // Files that are mutated more than once.
 const (
 	fleet   = "schema/migrations/00002_fleet.sql"
-	ledgers = "schema/migrations/00003_ledgers.sql"
+	records = "schema/migrations/00003_records.sql"
 	backlog = "schema/migrations/00005_backlog.sql"
 	enqueue = "schema/migrations/enqueue.sql.template"
 	alive   = "schema/migrations/00018_workers.sql"
@@ -14,7 +14,7 @@ const (
 	resumes = "schema/migrations/00008_resume.sql"
 	heals   = "schema/migrations/00009_heal.sql"
 	safety  = "schema/migrations/00012_safety.sql"
-	people  = "schema/migrations/00013_people.sql"
+	people  = "schema/migrations/00013_manual.sql"
 	guards  = "schema/migrations/00019_guards.sql"
 	outbox  = "schema/migrations/00014_outbox.sql"
 	counts  = "schema/migrations/00016_counts.sql"
@@ -22,7 +22,7 @@ const (
 
 // The budget of a lane is guarded twice.
 var (
-	noCheckOnBudget = edit{ledgers, "fleet_budgets_used_is_within_cap CHECK (used BETWEEN 0 AND cap)", "fleet_budgets_used_is_within_cap CHECK (used >= 0)"}
+	noCheckOnBudget = edit{records, "fleet_budgets_used_is_within_cap CHECK (used BETWEEN 0 AND cap)", "fleet_budgets_used_is_within_cap CHECK (used >= 0)"}
 	noLimitOnBudget = edit{resumes, "\n        WHERE b.used + excluded.used <= b.cap;", ";"}
 )
 
@@ -86,7 +86,7 @@ var mutants = []mutant{
 	{
 		without: "the account lock of a pass",
 		edits:   []edit{{resumes, "WHERE a.id = p_account_id FOR NO KEY UPDATE;", "WHERE a.id = p_account_id;"}},
-		pkg:     "./worker", tests: []string{"TestPassWaitsForASignalUnderWay", "TestTwoAttemptsOfOnePassWakeOnce"}, small: true,
+		pkg:     "./worker", tests: []string{"TestPassWaitsForASignalUnderWay", "TestTwoAttemptsOfOnePassResumeOnce"}, small: true,
 	},
 	{
 		without: "the account lock of a signal",
@@ -124,7 +124,7 @@ var mutants = []mutant{
 		pkg:     "./schema", tests: []string{"TestCreationAfterConnectionTakesNothingBack", "TestLoginIsNotAConnection"},
 	},
 	{
-		without: "the locks on the rows that a pass wakes",
+		without: "the locks on the rows that a pass resumes",
 		edits:   []edit{{resumes, "\n        FOR NO KEY UPDATE OF e SKIP LOCKED", ""}},
 		pkg:     "./worker", tests: []string{"TestPassLeavesWhomSomebodyElseIsWriting"},
 	},
@@ -145,15 +145,15 @@ var mutants = []mutant{
 		pkg: "./worker", tests: []string{"TestLocksAreTakenInOneOrder"},
 	},
 	{
-		without: "the ledger of a pass",
+		without: "the record of a pass",
 		edits:   []edit{{resumes, "ELSIF is_closed THEN", "ELSIF false THEN"}},
-		pkg:     "./worker", tests: []string{"TestPassThatIsClosedChangesNothing", "TestTwoAttemptsOfOnePassWakeOnce"}, small: true,
+		pkg:     "./worker", tests: []string{"TestPassThatIsClosedChangesNothing", "TestTwoAttemptsOfOnePassResumeOnce"}, small: true,
 	},
 	{
 		without: "the lock of a heal on its row, and the CHECK of its cap",
 		edits: []edit{
 			{heals, "WHERE h.id = p_heal_id FOR NO KEY UPDATE;", "WHERE h.id = p_heal_id;"},
-			{ledgers, "heals_resumed_is_within_cap CHECK (resumed BETWEEN 0 AND cap)", "heals_resumed_is_within_cap CHECK (resumed >= 0)"},
+			{records, "heals_resumed_is_within_cap CHECK (resumed BETWEEN 0 AND cap)", "heals_resumed_is_within_cap CHECK (resumed >= 0)"},
 		},
 		pkg: "./worker", tests: []string{"TestTwoAttemptsOfOneBatch"},
 	},
@@ -229,15 +229,15 @@ var mutants = []mutant{
 	{
 		without: "a second try when the budget was taken",
 		edits:   []edit{noLimitOnBudget},
-		pkg:     "./worker", tests: []string{"TestPassThatFindsTheBudgetTakenWakesWhatIsLeft"},
+		pkg:     "./worker", tests: []string{"TestPassThatFindsTheBudgetTakenResumesWhatIsLeft"},
 	},
 	{
-		without: "the lock on a grant",
+		without: "the lock on an allocation",
 		edits:   []edit{{resumes, "g.account_id = p_account_id\n            FOR NO KEY UPDATE;", "g.account_id = p_account_id;"}},
 		pkg:     "./worker", tests: []string{"TestPassWaitsForTheEndOfItsTick"},
 	},
 	{
-		without: "the end of a grant with its tick",
+		without: "the end of an allocation with its tick",
 		edits:   []edit{{resumes, "WHEN p_lane = 'sweep' AND p_tick_at <> tick", "WHEN false"}},
 		pkg:     "./worker", tests: []string{"TestJobOfATickThatIsOverCancelsItself"},
 	},
@@ -299,19 +299,19 @@ var mutants = []mutant{
 	{
 		without: "safety mode in every lane",
 		edits:   []edit{{backlog, "WHEN p_is_safety_on THEN 'safety_mode'", ""}},
-		pkg:     "./worker", tests: []string{"TestIncidentIsNoStampede", "TestNobodyWakesWhileSomethingStandsAgainstIt"}, small: true,
+		pkg:     "./worker", tests: []string{"TestIncidentIsNoStampede", "TestNobodyResumesWhileSomethingStandsAgainstIt"}, small: true,
 	},
 	{
 		without: "safety mode in the verdict of a pass",
 		edits: []edit{{resumes, "coalesce(thaw.blocked_by(account), 'resumed')",
 			"coalesce(nullif(thaw.blocked_by(account), 'safety_mode'), 'resumed')"}},
-		pkg: "./worker", tests: []string{"TestIncidentIsNoStampede", "TestNobodyWakesWhileSomethingStandsAgainstIt"},
+		pkg: "./worker", tests: []string{"TestIncidentIsNoStampede", "TestNobodyResumesWhileSomethingStandsAgainstIt"},
 	},
 	{
 		without: "safety mode in the plan of a tick",
 		edits: []edit{{counts, "WHERE thaw.block_reason(account, safety.since IS NOT NULL, workspace.auto_resume) IS NULL",
 			"WHERE thaw.block_reason(account, false, workspace.auto_resume) IS NULL"}},
-		pkg: "./worker", tests: []string{"TestNobodyWakesWhileSomethingStandsAgainstIt"},
+		pkg: "./worker", tests: []string{"TestNobodyResumesWhileSomethingStandsAgainstIt"},
 	},
 	{
 		without: "a signal's look at what was lost",
@@ -343,12 +343,12 @@ var mutants = []mutant{
 	{
 		without: "a hold in every lane",
 		edits:   []edit{{backlog, "WHEN p_account.hold_until > thaw.now() THEN 'account_on_hold'", ""}},
-		pkg:     "./worker", tests: []string{"TestNobodyWakesWhileSomethingStandsAgainstIt"},
+		pkg:     "./worker", tests: []string{"TestNobodyResumesWhileSomethingStandsAgainstIt"},
 	},
 	{
 		without: "a reason of its own for a person's pause",
 		edits:   []edit{{people, "WHEN 'paused' THEN 'paused_by_user'::thaw.pause_reason", "WHEN 'paused' THEN 'linkedin_account_issue'::thaw.pause_reason"}},
-		pkg:     "./worker", tests: []string{"TestWhatAPersonGaveBackWakesInItsTurn"},
+		pkg:     "./worker", tests: []string{"TestWhatAPersonGaveBackResumesInItsTurn"},
 	},
 	{
 		without: "the message of a pass in its transaction, but told after it",
@@ -356,7 +356,7 @@ var mutants = []mutant{
 			{resumes, "IF resumed > 0 THEN\n        PERFORM thaw.publish_resumed(", "IF resumed > 0 AND p_lane <> 'signal' THEN\n        PERFORM thaw.publish_resumed("},
 			{"worker/resume.go", "w.logger.DebugContext(ctx, \"resumed by signal\"", `if pass.Resumed > 0 {
 		if _, err := w.store.Pool().Exec(ctx, "SELECT thaw.publish_resumed(a, 'signal', false, NULL, $2, NULL, $3, $4, 0) FROM thaw.accounts AS a WHERE a.id = $1",
-			args.AccountID, args.SignalID, pass.Resumed, pass.Repointed); err != nil {
+			args.AccountID, args.SignalID, pass.Resumed, pass.Moved); err != nil {
 			return err
 		}
 	}
@@ -367,12 +367,12 @@ var mutants = []mutant{
 	{
 		without: "the message of a pass in its transaction",
 		edits:   []edit{{resumes, "IF resumed > 0 THEN\n        PERFORM thaw.publish_resumed(", "IF false THEN\n        PERFORM thaw.publish_resumed("}},
-		pkg:     "./schema", tests: []string{"TestPassTellsWhomItWoke", "TestRollbackTellsNothing"},
+		pkg:     "./schema", tests: []string{"TestPassTellsWhomItResumed", "TestRollbackTellsNothing"},
 	},
 	{
 		without: "the job of a message in its transaction",
 		edits:   []edit{{outbox, "PERFORM thaw.enqueue('deliver', ", "PERFORM 0 WHERE false AND 0 < thaw.enqueue('deliver', "}},
-		pkg:     "./schema", tests: []string{"TestSafetyModeTells", "TestPassTellsWhomItWoke"},
+		pkg:     "./schema", tests: []string{"TestSafetyModeTells", "TestPassTellsWhomItResumed"},
 	},
 	{
 		without: "an answer with 2xx before a delivery is done",

@@ -45,9 +45,9 @@ func TestPgBouncer(t *testing.T) {
 	heal := s.command(launch{command: "heal", options: []string{"--workspace=w1", "--wait", "--poll-only"}, url: through})
 	output, err := heal.CombinedOutput()
 	require.NoError(s, err, "%s", output)
-	require.Zero(s, s.asleep())
+	require.Zero(s, s.paused())
 	require.Zero(s, value[int](s, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query ILIKE 'LISTEN%'"))
-	s.judge(nil)
+	s.checker(nil)
 	p.stop()
 	s.figure("%d transactions through PgBouncer", pool.transactions(t))
 }
@@ -66,7 +66,7 @@ func TestSuiteThroughPgBouncer(t *testing.T) {
 		env:      []string{"DATABASE_URL=" + server.URL(""), "THAW_TEST_POOLER=" + pool.url},
 	}
 	if !*full {
-		chosen.packages, chosen.tests = []string{"./worker"}, []string{"TestConnectSignalWakesAndStartsTheCampaign", "TestTicksAreSweptWithoutAnyLeader"}
+		chosen.packages, chosen.tests = []string{"./worker"}, []string{"TestConnectSignalResumesAndStartsTheCampaign", "TestTicksAreSweptWithoutAnyLeader"}
 	}
 	v := chosen.run(t)
 	require.NoError(t, v.err, "%s", v.complaints)
@@ -88,7 +88,7 @@ func TestPgBouncerInSessionMode(t *testing.T) {
 		require.Equal(s, http.StatusOK, s.signal(p, account(id), "connected", delivery{}))
 	}
 	s.until(30*time.Second, "SELECT NOT EXISTS (SELECT FROM thaw.enrollments WHERE waits_for_account)")
-	s.judge(nil)
+	s.checker(nil)
 	p.stop()
 	s.figure("%d transactions through PgBouncer", pool.transactions(t))
 }
@@ -106,7 +106,7 @@ func TestPgBouncerWithoutPollOnly(t *testing.T) {
 	output, err = s.command(launch{command: "migrate", options: []string{"status", "--poll-only"}, url: through}).CombinedOutput()
 	require.NoError(s, err, "%s", output)
 	require.Zero(s, value[int](s, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"))
-	s.judge(nil)
+	s.checker(nil)
 }
 
 // Pool modes of PgBouncer.

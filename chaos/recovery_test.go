@@ -58,7 +58,7 @@ func TestRecovery(t *testing.T) {
 	require.Equal(s, kills, value[int](s, `
 		SELECT count(*) FROM thaw.river_job WHERE kind IN ('resume_account', 'heal') AND errors::text LIKE '%the process that ran this job is gone%'`))
 	require.Zero(s, value[int](s, "SELECT count(*) FROM thaw.river_job WHERE errors::text LIKE '%rescued%'"), "jobs that waited for the rescue")
-	s.judge(s.someAsleep)
+	s.checker(s.somePaused)
 }
 
 // killHolder kills the process that stops at the armed point, with its transaction; andLeader also the leader, if that is

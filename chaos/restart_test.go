@@ -11,7 +11,7 @@ import (
 
 // Postgres crashes and comes back, again and again, while three processes heal, sweep and take signals. No process has to be
 // restarted, and what was answered with 2xx stays. Measured: from the first connection that Postgres accepts to the first
-// prospect that wakes.
+// prospect that resumes.
 func TestRestart(t *testing.T) {
 	t.Parallel()
 	pg := startCluster(t, nil)
@@ -30,16 +30,16 @@ func TestRestart(t *testing.T) {
 		s.fault("immediate restarts of Postgres")
 	}
 	stop()
-	s.hurry()
-	traffic.wakeAll()
+	s.expedite()
+	traffic.resumeAll()
 	s.alive(processes...)
 	slices.Sort(took)
 	s.Logf("from Postgres' return to the first resume: %s", took)
 	s.figure("p50 %s, max %s from Postgres' return to the first resume", took[len(took)/2].Round(time.Millisecond), took[len(took)-1].Round(time.Millisecond))
-	s.judge(traffic.lost)
+	s.checker(traffic.lost)
 }
 
-// firstResume waits until the server accepts connections, and returns how long it takes from then on until somebody wakes.
+// firstResume waits until the server accepts connections, and returns how long it takes from then on until somebody resumes.
 func (c *cluster) firstResume(s *scenario) time.Duration {
 	c.Helper()
 	config, err := pgx.ParseConfig(s.url)
@@ -54,7 +54,7 @@ func (c *cluster) firstResume(s *scenario) time.Duration {
 	for resumed := false; !resumed; c.wait(2 * time.Millisecond) {
 		err := conn.QueryRow(c.Context(), "SELECT EXISTS (SELECT FROM thaw.enrollment_events WHERE id > $1 AND kind = 'resumed')", last).Scan(&resumed)
 		require.NoError(c, err)
-		require.Less(c, time.Since(began), 5*time.Minute, "nobody wakes after Postgres' return")
+		require.Less(c, time.Since(began), 5*time.Minute, "nobody resumes after Postgres' return")
 	}
 	return time.Since(began)
 }

@@ -131,7 +131,7 @@ func begin(t *testing.T) *scenario {
 	s := &scenario{
 		T: t, seed: *seed, faults: map[string]int{},
 		rand:    rand.New(&lockedSource{source: rand.NewPCG(uint64(*seed), hash.Sum64())}),
-		closing: closing{name: name, seed: *seed, lost: "not judged"},
+		closing: closing{name: name, seed: *seed, lost: "not checked"},
 	}
 	began := time.Now()
 	// The first to be registered is the last to run: everything has ended by then.

@@ -100,7 +100,7 @@ func (t *traffic) healAgainAndAgain(ctx context.Context, id int64) error {
 	return nil
 }
 
-// heal connects an account, and wakes its backlog. It returns when that is done, or ctx ends.
+// heal connects an account, and resumes its backlog. It returns when that is done, or ctx ends.
 func (t *traffic) heal(ctx context.Context, id int64) error {
 	if err := t.send(id, "connected"); err != nil {
 		return err
@@ -156,8 +156,8 @@ func (t *traffic) comes(ctx context.Context, sql string, args ...any) error {
 	return nil
 }
 
-// wakeAll connects everybody for good, and waits until they are awake.
-func (t *traffic) wakeAll() {
+// resumeAll connects everybody for good, and waits until they are active.
+func (t *traffic) resumeAll() {
 	t.Helper()
 	for _, id := range t.flock {
 		require.NoError(t, t.send(id, "connected"))
@@ -165,7 +165,7 @@ func (t *traffic) wakeAll() {
 	for _, id := range t.herd {
 		require.NoError(t, t.heal(t.Context(), id))
 	}
-	t.awake(scale(time.Minute, 10*time.Minute))
+	t.active(scale(time.Minute, 10*time.Minute))
 }
 
 // lost says which signals are gone that were answered with 2xx, and whether the last one of each account counts.
@@ -181,12 +181,12 @@ func (t *traffic) lost() string {
 	if n := value[int](t.scenario, "SELECT count(*) FROM thaw.accounts WHERE status <> 'connected'"); n > 0 {
 		return fmt.Sprintf("the last signal of %d accounts", n)
 	}
-	return t.someAsleep()
+	return t.somePaused()
 }
 
-// hurry does at once what the queue does later: it runs again what failed, and hands out again what it gave to a process that
+// expedite does at once what the queue does later: it runs again what failed, and hands out again what it gave to a process that
 // never heard of it. In full it is waited for.
-func (s *scenario) hurry() {
+func (s *scenario) expedite() {
 	s.Helper()
 	if *full {
 		return

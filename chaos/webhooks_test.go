@@ -24,7 +24,7 @@ const (
 
 // Sixteen clients bring the mail of all three routes to three processes: twice and three times, in any order, late. Others
 // bring what must be refused. In the end each account has the status of its newest signal, and its prospects sleep or are
-// awake by it.
+// active by it.
 func TestWebhooks(t *testing.T) {
 	t.Parallel()
 	s := open(t)
@@ -45,7 +45,7 @@ func TestWebhooks(t *testing.T) {
 	// A v1 delivery has no time of its own: the last to be received is the newest.
 	require.NoError(s, m.deliver(processes, m.last))
 
-	s.judge(func() string {
+	s.checker(func() string {
 		if rows := value[int](s, "SELECT count(*) FROM thaw.account_signals") - before; rows != len(m.letters)+len(m.last) {
 			return fmt.Sprintf("%d deliveries were accepted, %d are recorded", len(m.letters)+len(m.last), rows)
 		}
@@ -58,7 +58,7 @@ func TestWebhooks(t *testing.T) {
 		}
 		return m.unheard()
 	})
-	enemies.judge()
+	enemies.checker()
 	s.figure("16 clients, 3 processes")
 	for _, p := range processes {
 		p.stop()
@@ -97,7 +97,7 @@ type mail struct {
 }
 
 // newMail writes n letters: to each account by one route, about a history of the last hour that ends with a word after
-// which it is certain whether its prospects sleep. Blips come earlier only: what they leave depends on what was known.
+// which it is certain whether its prospects sleep. Transient errors come earlier only: what they leave depends on what was known.
 func newMail(s *scenario, accounts []int64, n int) *mail {
 	s.Helper()
 	m := &mail{scenario: s, final: map[int64]string{}}

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A zombie is a process that was frozen in the middle of its work and wakes when somebody else has been given it.
+// A zombie is a process that was frozen in the middle of its work and resumes when somebody else has been given it.
 type zombie struct {
 	name  string
 	small bool
@@ -24,7 +24,7 @@ var zombies = []zombie{
 	{"sweep", true, func(c *crew, _ int64) {
 		c.advance(15 * time.Minute)
 		c.exec("SELECT thaw.sweep()")
-	}, "RecordPlan after INSERT grants", "idle"},
+	}, "RecordPlan after INSERT allocations", "idle"},
 	// One statement with its COMMIT behind it.
 	{"resume", false, func(c *crew, id int64) {
 		require.Equal(c, 200, c.signal(c.any(), account(id), "connected", delivery{}))
@@ -35,7 +35,7 @@ var zombies = []zombie{
 }
 
 // A process is frozen in the middle of a transaction for longer than the queue waits for it. Another does its work; then it
-// wakes, and changes nothing any more.
+// resumes, and changes nothing any more.
 func TestZombie(t *testing.T) {
 	t.Parallel()
 	for _, z := range zombies {
@@ -75,14 +75,14 @@ func (z *zombie) play(s *scenario) {
 		s.until(time.Minute, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)", backend)
 	}
 	if z.ends != "told" {
-		require.Equal(s, s.asleep(), value[int](s, "SELECT count(*) FROM thaw.enrollments"), "it lost the transaction that it was frozen in")
+		require.Equal(s, s.paused(), value[int](s, "SELECT count(*) FROM thaw.enrollments"), "it lost the transaction that it was frozen in")
 	}
 
 	if !*full {
 		s.handOut(frozen.client)
 	}
 	if z.name == "heal" {
-		// Its successor is in the middle of the batch that the zombie goes on with when it wakes.
+		// Its successor is in the middle of the batch that the zombie goes on with when it resumes.
 		c.at.arm(z.point)
 		name, _ = c.at.stopped(3 * time.Minute)
 		require.NotEmpty(s, name, "nobody goes on with the heal")
@@ -98,9 +98,9 @@ func (z *zombie) play(s *scenario) {
 			s.fault("meetings of a zombie and its successor in one batch")
 		}
 		c.at.release()
-		s.awake(time.Minute)
+		s.active(time.Minute)
 	} else {
-		s.awake(3 * time.Minute)
+		s.active(3 * time.Minute)
 		s.settled()
 		before := s.everything()
 		frozen.unfreeze()
@@ -110,20 +110,20 @@ func (z *zombie) play(s *scenario) {
 		s.settled()
 		require.Equal(s, before, s.everything(), "the zombie changed something")
 	}
-	s.judge(s.someAsleep)
+	s.checker(s.somePaused)
 	frozen.stop()
 }
 
-// awake waits until nobody sleeps any more.
-func (s *scenario) awake(patience time.Duration) {
+// active waits until nobody sleeps any more.
+func (s *scenario) active(patience time.Duration) {
 	s.Helper()
 	s.until(patience, "SELECT NOT EXISTS (SELECT FROM thaw.enrollments WHERE status <> 'active')")
 }
 
-// someAsleep says what is lost if everybody should be awake.
-func (s *scenario) someAsleep() string {
-	if n := s.asleep(); n > 0 {
-		return "some prospects are still asleep"
+// somePaused says what is lost if everybody should be active.
+func (s *scenario) somePaused() string {
+	if n := s.paused(); n > 0 {
+		return "some prospects are still paused"
 	}
 	return ""
 }
@@ -137,7 +137,7 @@ func (s *scenario) everything() string {
 			(SELECT md5(string_agg(e::text, ' ' ORDER BY e.id)) FROM thaw.enrollment_events AS e),
 			(SELECT md5(string_agg(c::text, ' ' ORDER BY c.id)) FROM thaw.campaign_events AS c),
 			(SELECT md5(string_agg(b::text, ' ' ORDER BY b.tick_at, b.lane)) FROM thaw.fleet_budgets AS b),
-			(SELECT md5(string_agg(g::text, ' ' ORDER BY g.tick_at, g.account_id)) FROM thaw.grants AS g),
+			(SELECT md5(string_agg(g::text, ' ' ORDER BY g.tick_at, g.account_id)) FROM thaw.allocations AS g),
 			(SELECT md5(string_agg(h::text, ' ' ORDER BY h.id)) FROM thaw.heals AS h),
 			(SELECT md5(string_agg(s::text, ' ' ORDER BY s.id)) FROM thaw.account_signals AS s))`)
 }

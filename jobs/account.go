@@ -2,14 +2,14 @@ package jobs
 
 import "github.com/riverqueue/river"
 
-// ResumeAccountArgs asks for the resume pass of one account, in the name of exactly one ledger row: the signal that said
-// that the account is connected, or the grant of a tick. A job of a tick that is over cancels itself.
+// ResumeAccountArgs asks for the resume pass of one account, in the name of exactly one idempotency record row: the signal that said
+// that the account is connected, or the allocation of a tick. A job of a tick that is over cancels itself.
 type ResumeAccountArgs struct {
 	// AccountID is thaw.accounts.id.
 	AccountID int64 `json:"account_id"`
 	// SignalID is thaw.account_signals.id; 0 for a sweep's.
 	SignalID int64 `json:"signal_id,omitzero"`
-	// TickAt is the tick of the grant; zero for a signal's.
+	// TickAt is the tick of the allocation; zero for a signal's.
 	TickAt Tick `json:"tick_at,omitzero"`
 }
 

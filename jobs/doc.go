@@ -6,7 +6,7 @@
 // A River client that inserts them takes [NewDriver]: River's own driver would notify in the caller's transaction, which slows
 // down every commit of the cluster.
 //
-// A job's row is a wake-up, not the work: what a job may do stands in a ledger row of the database (a grant of a tick, a
+// A job's row is a resume-up, not the work: what a job may do stands in an idempotency record row of the database (an allocation of a tick, a
 // delivery, a heal) that the job closes in the transaction of its work. Retrying a job, or inserting it twice, is harmless.
 //
 //	kind             queue        priority                       unique by

@@ -139,7 +139,7 @@ func TestJobsFromSQLAndFromGoAreTheSame(t *testing.T) {
 	}
 }
 
-// A blip's pause is scheduled; the same job inserted by a client is its duplicate all the same.
+// A transient error's pause is scheduled; the same job inserted by a client is its duplicate all the same.
 func TestScheduledJobFromSQL(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)

@@ -2,7 +2,7 @@ package jobs
 
 import "github.com/riverqueue/river"
 
-// SweepArgs asks for the sweep of one tick: find the connected accounts with somebody to wake, plan who may wake how many,
+// SweepArgs asks for the sweep of one tick: find the connected accounts with somebody to resume, plan who may resume how many,
 // and insert a [ResumeAccountArgs] for each. The sweep of a tick that is over cancels itself.
 type SweepArgs struct {
 	TickAt Tick `json:"tick_at"`

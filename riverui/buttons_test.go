@@ -19,11 +19,11 @@ type kind struct {
 }
 
 // A fleet counts the prospects, and the events in their history.
-type fleet struct{ active, paused, woken, newlyPaused int }
+type fleet struct{ active, paused, resumed, newlyPaused int }
 
 var (
-	awake  = fleet{active: waitingProspects + activeProspects, woken: waitingProspects}
-	asleep = fleet{paused: waitingProspects + activeProspects, newlyPaused: activeProspects}
+	active = fleet{active: waitingProspects + activeProspects, resumed: waitingProspects}
+	paused = fleet{paused: waitingProspects + activeProspects, newlyPaused: activeProspects}
 )
 
 const (
@@ -32,14 +32,14 @@ const (
 )
 
 var kinds = []kind{
-	{"sweep", "SELECT thaw.sweep()", find + "kind = 'sweep' ORDER BY id LIMIT 1", "LOCK TABLE thaw.sweeps IN EXCLUSIVE MODE", awake},
-	{"resume by signal", "SELECT thaw.signal('linkedin', 'acc_1', 'connected')", find + "args ? 'signal_id'", lockAccount, awake},
-	{"resume by sweep", "", find + "kind = 'resume_account' ORDER BY id LIMIT 1", lockAccount, awake},
-	{"pause", "SELECT thaw.signal('linkedin', 'acc_1', 'disconnected')", find + "kind = 'pause_account' ORDER BY id LIMIT 1", lockAccount, asleep},
-	{"heal", "SELECT thaw.heal('acme')", find + "kind = 'heal'", lockAccount, awake},
+	{"sweep", "SELECT thaw.sweep()", find + "kind = 'sweep' ORDER BY id LIMIT 1", "LOCK TABLE thaw.sweeps IN EXCLUSIVE MODE", active},
+	{"resume by signal", "SELECT thaw.signal('linkedin', 'acc_1', 'connected')", find + "args ? 'signal_id'", lockAccount, active},
+	{"resume by sweep", "", find + "kind = 'resume_account' ORDER BY id LIMIT 1", lockAccount, active},
+	{"pause", "SELECT thaw.signal('linkedin', 'acc_1', 'disconnected')", find + "kind = 'pause_account' ORDER BY id LIMIT 1", lockAccount, paused},
+	{"heal", "SELECT thaw.heal('acme')", find + "kind = 'heal'", lockAccount, active},
 }
 
-// Whatever an operator clicks on whatever job, in whatever state it is: nobody is woken or paused twice, no cap is
+// Whatever an operator clicks on whatever job, in whatever state it is: nobody is resumed or paused twice, no cap is
 // exceeded, and at the end everybody is as they should be. The invariants are checked when each test ends.
 func TestButtonsAreHarmless(t *testing.T) {
 	t.Parallel()
@@ -149,7 +149,7 @@ func (d *desk) fleet(t *testing.T) (f fleet) {
 			(SELECT count(*) FROM thaw.enrollments WHERE status = 'paused'),
 			(SELECT count(*) FROM thaw.enrollment_events WHERE kind = 'resumed'),
 			(SELECT count(*) FROM thaw.enrollment_events WHERE kind = 'paused')`).
-		Scan(&f.active, &f.paused, &f.woken, &f.newlyPaused)
+		Scan(&f.active, &f.paused, &f.resumed, &f.newlyPaused)
 	require.NoError(t, err)
 	return f
 }

@@ -48,7 +48,7 @@ const (
 )
 
 // setup returns a desk whose clock is at the start of a tick, so that no tick ends while the test runs. When the test ends,
-// every invariant is checked, and that nobody was woken or paused twice.
+// every invariant is checked, and that nobody was resumed or paused twice.
 func setup(t *testing.T) *desk {
 	t.Helper()
 	db := testdb.New(t)
@@ -93,7 +93,7 @@ func judge(t *testing.T, db *testdb.DB) {
 	require.NoError(t, err)
 	twice, err := pgx.CollectRows(rows, pgx.RowTo[int64])
 	require.NoError(t, err)
-	require.Empty(t, twice, "woken or paused twice")
+	require.Empty(t, twice, "resumed or paused twice")
 }
 
 // work runs the worker until the test ends.

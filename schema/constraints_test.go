@@ -24,7 +24,7 @@ VALUES (1, 1, 1, 'active', 'https://example.com/in/bob');
 INSERT INTO thaw.account_signals (provider, provider_account_id, account_id, delivery_key, raw_status, status, outcome)
 VALUES ('linkedin', 'ann', 1, 'first', 'OK', 'connected', 'applied');
 INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap, accounts_planned, planned) VALUES ('2026-01-01', 200, 2000, 1, 10);
-INSERT INTO thaw.grants (tick_at, account_id, workspace_id, planned) VALUES ('2026-01-01', 1, 1, 10);
+INSERT INTO thaw.allocations (tick_at, account_id, workspace_id, planned) VALUES ('2026-01-01', 1, 1, 10);
 INSERT INTO thaw.fleet_budgets (tick_at, lane, cap) VALUES ('2026-01-01', 'sweep', 2000);
 INSERT INTO thaw.account_budgets (tick_at, account_id, cap, used) VALUES ('2026-01-01', 1, 200, 0);
 INSERT INTO thaw.heals (workspace_id, target, cap, requested_by) VALUES (1, 'workspace:1', 10, 'support');
@@ -36,7 +36,7 @@ INSERT INTO thaw.campaign_events (campaign_id, at, kind, source, from_status, to
 VALUES (1, '2026-01-01', 'paused', 'signal', 'running', 'paused');
 INSERT INTO thaw.backlog_samples (tick_at, paused, waiting, took) VALUES ('2026-01-01', 2, 1, '1 second');
 INSERT INTO thaw.account_events (account_id, at, from_status, to_status) VALUES (1, '2026-01-01', 'connecting', 'connected');
-INSERT INTO thaw.decisions (what, decided_by, why, account_id, until) VALUES ('held', 'ann', 'new device', 1, '2026-01-02');
+INSERT INTO thaw.manual_actions (what, actor, reason, account_id, until) VALUES ('held', 'ann', 'new device', 1, '2026-01-02');
 INSERT INTO thaw.account_products (account_id, product, status, raw_status, status_at, down_since) VALUES (1, 'classic', 'error', 'ERROR', '2026-01-01', '2026-01-01');
 INSERT INTO thaw.safety_marks (at, losses, accounts_connected) VALUES ('2026-01-01', 1, 1);
 INSERT INTO thaw.signal_gaps (provider, day, longest) VALUES ('linkedin', '2026-01-01', '1 hour');
@@ -56,14 +56,14 @@ INSERT INTO thaw.api_tokens (workspace_id, name, hash, created_by) VALUES (1, 'p
 
 // breaks has statements that a constraint must refuse, by its name; each is tried on its own.
 var breaks = map[string][]string{
-	"settings_only_row_check":    {"INSERT INTO thaw.settings (only_row) VALUES (false)"},
-	"forecasts_only_row_check":   {"INSERT INTO thaw.forecasts (only_row, made_at, content) VALUES (false, thaw.now(), '')"},
-	"count_state_only_row_check": {"INSERT INTO thaw.count_state (only_row) VALUES (false)"},
-	"settings_account_cap_check": {"UPDATE thaw.settings SET account_cap = 0", "UPDATE thaw.settings SET account_cap = 1000001"},
-	"settings_fleet_cap_check":   {"UPDATE thaw.settings SET fleet_cap = 0", "UPDATE thaw.settings SET fleet_cap = 10000001"},
-	"settings_signal_cap_check":  {"UPDATE thaw.settings SET signal_cap = 0", "UPDATE thaw.settings SET signal_cap = 10000001"},
-	"settings_jitter_check":      {"UPDATE thaw.settings SET jitter = '-1 second'", "UPDATE thaw.settings SET jitter = '25 hours'"},
-	"settings_tolerance_check":   {"UPDATE thaw.settings SET tolerance = '-1 second'", "UPDATE thaw.settings SET tolerance = '8 days'"},
+	"settings_only_row_check":     {"INSERT INTO thaw.settings (only_row) VALUES (false)"},
+	"forecasts_only_row_check":    {"INSERT INTO thaw.forecasts (only_row, made_at, content) VALUES (false, thaw.now(), '')"},
+	"count_state_only_row_check":  {"INSERT INTO thaw.count_state (only_row) VALUES (false)"},
+	"settings_account_cap_check":  {"UPDATE thaw.settings SET account_cap = 0", "UPDATE thaw.settings SET account_cap = 1000001"},
+	"settings_fleet_cap_check":    {"UPDATE thaw.settings SET fleet_cap = 0", "UPDATE thaw.settings SET fleet_cap = 10000001"},
+	"settings_signal_cap_check":   {"UPDATE thaw.settings SET signal_cap = 0", "UPDATE thaw.settings SET signal_cap = 10000001"},
+	"settings_jitter_check":       {"UPDATE thaw.settings SET jitter = '-1 second'", "UPDATE thaw.settings SET jitter = '25 hours'"},
+	"settings_grace_period_check": {"UPDATE thaw.settings SET grace_period = '-1 second'", "UPDATE thaw.settings SET grace_period = '8 days'"},
 	"settings_keep_history_check": {
 		"UPDATE thaw.settings SET keep_history = '47 hours'", "UPDATE thaw.settings SET keep_history = '36501 days'",
 	},
@@ -274,20 +274,20 @@ var breaks = map[string][]string{
 		"UPDATE thaw.sweeps SET planned = 2001",
 	},
 
-	"grants_planned_check": {"ALTER TABLE thaw.grants DROP CONSTRAINT grants_resumed_is_planned; UPDATE thaw.grants SET planned = -1"},
-	"grants_resumed_is_planned": {
-		"UPDATE thaw.grants SET resumed = 11",
-		"UPDATE thaw.grants SET resumed = -1",
+	"allocations_planned_check": {"ALTER TABLE thaw.allocations DROP CONSTRAINT allocations_resumed_is_planned; UPDATE thaw.allocations SET planned = -1"},
+	"allocations_resumed_is_planned": {
+		"UPDATE thaw.allocations SET resumed = 11",
+		"UPDATE thaw.allocations SET resumed = -1",
 	},
-	"grants_closed_has_a_verdict": {
-		"UPDATE thaw.grants SET finished_at = now()",
-		"UPDATE thaw.grants SET verdict = 'resumed'",
+	"allocations_closed_has_a_verdict": {
+		"UPDATE thaw.allocations SET finished_at = now()",
+		"UPDATE thaw.allocations SET verdict = 'resumed'",
 	},
-	"grants_tick_at_fkey": {
-		"INSERT INTO thaw.grants (tick_at, account_id, workspace_id, planned) VALUES ('2026-01-02', 1, 1, 1)",
+	"allocations_tick_at_fkey": {
+		"INSERT INTO thaw.allocations (tick_at, account_id, workspace_id, planned) VALUES ('2026-01-02', 1, 1, 1)",
 		"DELETE FROM thaw.sweeps",
 	},
-	"grants_workspace_id_account_id_fkey": {"UPDATE thaw.grants SET workspace_id = 2"},
+	"allocations_workspace_id_account_id_fkey": {"UPDATE thaw.allocations SET workspace_id = 2"},
 
 	"fleet_budgets_lane_check": {"INSERT INTO thaw.fleet_budgets (tick_at, lane, cap) VALUES ('2026-01-01', 'heal', 1)"},
 	"fleet_budgets_used_is_within_cap": {
@@ -316,7 +316,7 @@ var breaks = map[string][]string{
 	"heals_done_says_what_is_left": {
 		"UPDATE thaw.heals SET status = 'done'",
 		"UPDATE thaw.heals SET status = 'done', finished_at = now()",
-		"UPDATE thaw.heals SET status = 'done', left_over = 0",
+		"UPDATE thaw.heals SET status = 'done', remaining = 0",
 		"UPDATE thaw.heals SET finished_at = now()",
 	},
 	"heals_workspace_id_fkey": {"UPDATE thaw.heals SET workspace_id = 99"},
@@ -337,13 +337,13 @@ var breaks = map[string][]string{
 	"backlog_samples_paused_check":       {"ALTER TABLE thaw.backlog_samples DROP CONSTRAINT backlog_samples_waiting_are_paused; UPDATE thaw.backlog_samples SET paused = -1"},
 	"backlog_samples_waiting_are_paused": {"UPDATE thaw.backlog_samples SET waiting = 3", "UPDATE thaw.backlog_samples SET waiting = -1"},
 	"account_events_change_something":    {"UPDATE thaw.account_events SET to_status = from_status"},
-	"decisions_what_check":               {"UPDATE thaw.decisions SET what = 'thought about', until = NULL"},
-	"decisions_decided_by_check":         {"UPDATE thaw.decisions SET decided_by = ''"},
-	"decisions_why_check":                {"UPDATE thaw.decisions SET why = ''"},
-	"decisions_have_a_reason":            {"UPDATE thaw.decisions SET why = NULL"},
-	"decisions_hold_has_an_end": {
-		"UPDATE thaw.decisions SET until = NULL",
-		"UPDATE thaw.decisions SET what = 'paused'",
+	"manual_actions_what_check":          {"UPDATE thaw.manual_actions SET what = 'thought about', until = NULL"},
+	"manual_actions_decided_by_check":    {"UPDATE thaw.manual_actions SET actor = ''"},
+	"manual_actions_why_check":           {"UPDATE thaw.manual_actions SET why = ''"},
+	"manual_actions_have_a_reason":       {"UPDATE thaw.manual_actions SET why = NULL"},
+	"manual_actions_hold_has_an_end": {
+		"UPDATE thaw.manual_actions SET until = NULL",
+		"UPDATE thaw.manual_actions SET what = 'paused'",
 	},
 
 	"enrollment_events_names_its_pass": {
@@ -351,7 +351,7 @@ var breaks = map[string][]string{
 		"UPDATE thaw.enrollment_events SET kind = 'resumed', source = 'signal'",
 		"UPDATE thaw.enrollment_events SET kind = 'resumed', source = 'signal', tick_at = now()",
 		"UPDATE thaw.enrollment_events SET kind = 'resumed', source = 'signal', signal_id = 1",
-		"UPDATE thaw.enrollment_events SET kind = 'repointed', source = 'heal'",
+		"UPDATE thaw.enrollment_events SET kind = 'moved', source = 'heal'",
 	},
 
 	"webhook_endpoints_url_check": {"UPDATE thaw.webhook_endpoints SET url = ''"},
@@ -415,7 +415,7 @@ func TestEveryConstraintIsProved(t *testing.T) {
 // must refuse it. In the order of the table.
 var nullable = map[string][]string{
 	"safety":     {"since", "reason", "entered_by", "accounts_lost", "accounts_connected", "breached_at", "ended_at"},
-	"workspaces": {"auto_resume_note", "auto_resume_changed_at", "auto_resume_changed_by", "heal_cap"},
+	"workspaces": {"auto_resume_reason", "auto_resume_changed_at", "auto_resume_changed_by", "heal_cap"},
 	"accounts": {
 		"member_id", "last_error", "status_at", "first_connected_at", "connected_at", "disconnected_at", "reconnected_at", "locked_at", "locked_reason",
 		"lock_status_at", "link_id", "lost_at", "resume_after", "needs_reconnect_at", "pause_after", "hold_until",
@@ -427,11 +427,11 @@ var nullable = map[string][]string{
 	"account_signals": {
 		"account_id", "delivery_key", "duplicate_of", "status", "product", "member_id", "v1_account_id", "occurred_at", "body", "verdict", "resumed", "finished_at",
 	},
-	"settings": {"changed_by"},
-	"sweeps":   {"finished_at"},
-	"grants":   {"verdict", "finished_at"},
+	"settings":    {"changed_by"},
+	"sweeps":      {"finished_at"},
+	"allocations": {"verdict", "finished_at"},
 	"heals": {"workspace_id", "account_id", "tenant_id", "found", "accounts", "at_account_id", "at_campaign_id", "at_paused_at", "at_enrollment_id",
-		"at_place", "left_over", "finished_at"},
+		"at_place", "remaining", "finished_at"},
 	"api_tokens": {"workspace_id", "last_used_at", "expires_at", "revoked_at"},
 	"enrollment_events": {
 		"tick_at", "heal_id", "signal_id", "job_id", "from_account_id", "to_account_id", "reason", "paused_at", "detail",
@@ -439,8 +439,8 @@ var nullable = map[string][]string{
 	"workers":         {"lost_at"},
 	"campaign_events": {"account_id", "tick_at", "heal_id", "signal_id", "job_id", "reason", "detail"},
 	"account_events":  {"last_error"},
-	"decisions": {
-		"why", "workspace_id", "account_id", "campaign_id", "prospect_url", "until", "enrollments", "accounts_lost", "accounts_connected",
+	"actions": {
+		"reason", "workspace_id", "account_id", "campaign_id", "prospect_url", "until", "enrollments", "accounts_lost", "accounts_connected",
 	},
 	"webhook_endpoints":  {"disabled_at", "disabled_reason"},
 	"outbox":             {"workspace_id", "account_id"},

@@ -12,15 +12,15 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// fleetGrants are what the role of a platform needs that writes the fleet itself.
-const fleetGrants = "GRANT SELECT, INSERT, UPDATE ON thaw.workspaces, thaw.accounts, thaw.campaigns, thaw.enrollments TO "
+// fleetAllocations are what the role of a platform needs that writes the fleet itself.
+const fleetAllocations = "GRANT SELECT, INSERT, UPDATE ON thaw.workspaces, thaw.accounts, thaw.campaigns, thaw.enrollments TO "
 
 // asPlatform returns a connection in a role that writes the fleet, on a fleet with "ann", whose prospect bob waits.
 func asPlatform(t *testing.T) (*testdb.DB, string, *pgx.Conn) {
 	t.Helper()
 	db := withBacklog(t)
 	role, app := asApp(t, db)
-	db.Exec(t, fleetGrants+role)
+	db.Exec(t, fleetAllocations+role)
 	return db, role, app
 }
 
@@ -71,7 +71,7 @@ func TestNothingInPublicRunsAsThaw(t *testing.T) {
 			"SELECT thaw.pause_batch(1, 10, 2, NULL, 1)", "SELECT thaw.notice_losses()", "SELECT thaw.ask_watch()", "SELECT thaw.watch()",
 			"SELECT thaw.heal('acme', cap => 3)", "SELECT thaw.heal_batch((SELECT max(id) FROM thaw.heals), 10, 1)",
 			"SELECT thaw.hold('ann', thaw.now() + '1 hour', 'x')", "SELECT thaw.pause_account('ann', 'x')",
-			"SELECT thaw.resume_account('ann', 'x', even_by_user => true)", "SELECT thaw.safety_enter('x')", "SELECT thaw.safety_clear('x')",
+			"SELECT thaw.resume_account('ann', 'x', even_by_user => true)", "SELECT thaw.safety_enter('x')", "SELECT thaw.safety_exit('x')",
 			"SELECT thaw.resume_pass('signal', 1, 1, p_signal_id => 1)",
 			"UPDATE thaw.accounts SET status = 'error', last_error = 'x'; UPDATE thaw.accounts SET status = 'connected', last_error = NULL",
 			"DELETE FROM thaw.heals; SELECT thaw.correct_hold('ann', NULL, 'x')",
@@ -196,7 +196,7 @@ func TestPlainUpdatesLeaveHistory(t *testing.T) {
 	_, err := app.Exec(t.Context(), "UPDATE thaw.accounts SET hold_until = now() + interval '1 hour', hold_reason = 'asked'; SELECT thaw.pause_prospect('https://example.com/in/bob', 'x', 'ceo')")
 	require.NoError(t, err)
 	require.Equal(t, []string{"held " + me + " " + me, "paused ceo " + me}, testdb.Column[string](t, db,
-		"SELECT concat_ws(' ', what, decided_by, session_role) FROM (SELECT * FROM thaw.decisions ORDER BY id DESC LIMIT 2) AS d ORDER BY id"))
+		"SELECT concat_ws(' ', what, actor, session_role) FROM (SELECT * FROM thaw.manual_actions ORDER BY id DESC LIMIT 2) AS d ORDER BY id"))
 }
 
 // Times that no page can show are refused where people give them, with an error that says what to do.
@@ -226,7 +226,7 @@ func TestAnOperatorCorrectsAHold(t *testing.T) {
 	db.Exec(t, "SELECT thaw.hold('ann', thaw.now() + '300 days', 'typo', 'bob')")
 	_, err := app.Exec(t.Context(), "SELECT thaw.correct_hold('ann', NULL, 'I want it')")
 	require.True(t, isCode(err, "42501"), "%v", err)
-	_, err = app.Exec(t.Context(), "INSERT INTO thaw.decisions (what, decided_by, why, account_id) VALUES ('hold_corrected', 'me', 'x', 1)")
+	_, err = app.Exec(t.Context(), "INSERT INTO thaw.manual_actions (what, actor, reason, account_id) VALUES ('hold_corrected', 'me', 'x', 1)")
 	require.True(t, isCode(err, "42501"), "%v", err)
 	for _, sql := range []string{"UPDATE thaw.accounts SET hold_until = NULL, hold_reason = NULL", "SET thaw.set_based = 'on'; UPDATE thaw.accounts SET hold_until = NULL, hold_reason = NULL"} {
 		_, err = app.Exec(t.Context(), sql)
@@ -243,7 +243,7 @@ func TestAnOperatorCorrectsAHold(t *testing.T) {
 	require.Empty(t, testdb.Value[string](t, db, "SELECT coalesce(hold_until::text, '') FROM thaw.accounts"))
 	require.Equal(t, "55000", violation(t, db.Pool, "SELECT thaw.correct_hold('ann', NULL, 'again')").Code)
 	require.Equal(t, []string{"held by bob: typo", "hold_corrected by carl: days, not months", "hold_corrected by carl: their wish",
-		"hold_corrected by carl: the wrong account"}, decisions(t, db))
+		"hold_corrected by carl: the wrong account"}, actions(t, db))
 	require.False(t, strings.Contains(testdb.Value[string](t, db, "SELECT thaw.sending_held_by('ann')"), "hold"))
 }
 

@@ -63,7 +63,7 @@ func TestNobodyIsToldWhereNobodyListens(t *testing.T) {
 	}
 }
 
-func TestPassTellsWhomItWoke(t *testing.T) {
+func TestPassTellsWhomItResumed(t *testing.T) {
 	t.Parallel()
 	db := withReceiver(t)
 	receive(t, db, delivery{status: "connected"})
@@ -72,7 +72,7 @@ func TestPassTellsWhomItWoke(t *testing.T) {
 	require.Equal(t, []told{
 		{"enrollments.resumed", map[string]any{
 			"workspace": "acme", "provider": "linkedin", "provider_account_id": "ann", "lane": "signal", "signal_id": signal,
-			"resumed": 1.0, "repointed": 0.0, "campaigns_resumed": 1.0,
+			"resumed": 1.0, "moved": 0.0, "campaigns_resumed": 1.0,
 		}},
 		{"account.drained", map[string]any{
 			"workspace": "acme", "provider": "linkedin", "provider_account_id": "ann", "lane": "signal", "signal_id": signal,
@@ -92,7 +92,7 @@ func TestSafetyModeTells(t *testing.T) {
 	db.Exec(t, "INSERT INTO thaw.webhook_endpoints (url) VALUES ('https://platform.example.com')")
 	lose(t, db, 1, 12)
 	began := testdb.Value[time.Time](t, db, "SELECT since FROM thaw.safety")
-	db.Exec(t, "SELECT thaw.safety_clear('it is over', 'ann')")
+	db.Exec(t, "SELECT thaw.safety_exit('it is over', 'ann')")
 	told := messages(t, db)
 	require.Len(t, told, 2, "each once")
 	require.Equal(t, "safety.entered", told[0].Type)
@@ -106,7 +106,7 @@ func TestSafetyModeTells(t *testing.T) {
 	require.WithinDuration(t, began, since, time.Millisecond)
 }
 
-// Drained is an account when nobody is left who might be woken through it: however many its pass might have woken, and whoever
+// Drained is an account when nobody is left who might be resumed through it: however many its pass might have resumed, and whoever
 // is left for another reason.
 func TestDrained(t *testing.T) {
 	t.Parallel()
@@ -265,8 +265,8 @@ func TestHealTellsItsEnd(t *testing.T) {
 	delete(finished.Data, "finished_at")
 	delete(finished.Data, "requested_at")
 	require.Equal(t, map[string]any{
-		"workspace": "acme", "heal_id": 1.0, "scope": "workspace", "cap": 10.0, "found": 1.0, "resumed": 1.0, "repointed": 0.0,
-		"campaigns_resumed": 1.0, "left": 0.0, "requested_by": "support",
+		"workspace": "acme", "heal_id": 1.0, "scope": "workspace", "cap": 10.0, "found": 1.0, "resumed": 1.0, "moved": 0.0,
+		"campaigns_resumed": 1.0, "remaining": 0.0, "requested_by": "support",
 	}, finished.Data)
 	require.Equal(t, "heal", all[0].Data["lane"])
 	require.EqualValues(t, 1, all[0].Data["heal_id"])

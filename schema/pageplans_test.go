@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/testdb"
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
@@ -25,7 +25,7 @@ INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap, accounts_planned, acco
 SELECT past.tick_at, 200, 2000, 10, 10, 1000, 1000, past.tick_at, past.tick_at
 FROM generate_series(20000, 1, -1) AS n
 CROSS JOIN LATERAL (SELECT thaw.tick() - n * interval '15 minutes' AS tick_at) AS past;
-INSERT INTO thaw.grants (tick_at, account_id, workspace_id, planned, resumed, verdict, finished_at)
+INSERT INTO thaw.allocations (tick_at, account_id, workspace_id, planned, resumed, verdict, finished_at)
 SELECT s.tick_at, a.id, a.workspace_id, 100, 100, 'resumed', s.finished_at
 FROM (SELECT s.*, row_number() OVER (ORDER BY s.tick_at) AS n FROM thaw.sweeps AS s) AS s
 CROSS JOIN generate_series(0, 9) AS i
@@ -34,16 +34,16 @@ INSERT INTO thaw.backlog_samples (tick_at, paused, waiting, took) SELECT s.tick_
 INSERT INTO thaw.account_events (account_id, at, from_status, to_status)
 SELECT a.id, now() - n * interval '1 hour', 'connected', 'disconnected'
 FROM generate_series(1000, 1, -1) AS n CROSS JOIN thaw.accounts AS a;
-INSERT INTO thaw.decisions (at, what, decided_by, why, workspace_id, account_id)
+INSERT INTO thaw.manual_actions (at, what, actor, reason, workspace_id, account_id)
 SELECT now() - n * interval '1 hour', 'paused', 'ann', 'asked by phone', a.workspace_id, a.id
 FROM generate_series(1000, 1, -1) AS n CROSS JOIN thaw.accounts AS a;
-INSERT INTO thaw.decisions (what, decided_by, why)
-SELECT what.name, 'monitor', 'accounts were lost' FROM generate_series(1, 10), (VALUES ('safety_entered'), ('safety_left')) AS what (name);
+INSERT INTO thaw.manual_actions (what, actor, reason)
+SELECT what.name, 'monitor', 'accounts were lost' FROM generate_series(1, 10), (VALUES ('safety_entered'), ('safety_exited')) AS what (name);
 `
 
 // past are the tables that grow as long as Thaw runs. Heals are not among them: people ask for each, so that there are few.
 var past = []string{
-	"enrollments", "enrollment_events", "account_signals", "sweeps", "grants", "backlog_samples", "account_events", "decisions",
+	"enrollments", "enrollment_events", "account_signals", "sweeps", "allocations", "backlog_samples", "account_events", "actions",
 }
 
 // A read is a node of a plan that was carried out, with what it read in vain.
@@ -135,74 +135,74 @@ func TestNoPageScansWhatHasGathered(t *testing.T) {
 	for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
 		pool := newWatchedPool(t, db, mode)
 		watched := pool.Pool
-		for _, scope := range []outlook.Scope{outlook.Everything(), outlook.OfWorkspace(2)} {
+		for _, scope := range []readmodel.Scope{readmodel.Everything(), readmodel.OfWorkspace(2)} {
 			account := int64(1) // of workspace 2
-			asked := map[string]func(context.Context, outlook.Paging) error{
-				"overview": func(ctx context.Context, _ outlook.Paging) error {
-					_, err := outlook.NewForesight(watched).Overview(ctx)
+			asked := map[string]func(context.Context, readmodel.Paging) error{
+				"overview": func(ctx context.Context, _ readmodel.Paging) error {
+					_, err := readmodel.NewReader(watched).Overview(ctx)
 					return err
 				},
-				"fleet": func(ctx context.Context, _ outlook.Paging) error {
-					_, err := outlook.NewForesight(watched).Fleet(ctx, scope)
+				"fleet": func(ctx context.Context, _ readmodel.Paging) error {
+					_, err := readmodel.NewReader(watched).Fleet(ctx, scope)
 					return err
 				},
-				"accounts":                returns(watched, scope, outlook.AccountFilter{}, outlook.Accounts),
-				"accounts with a backlog": returns(watched, scope, outlook.AccountFilter{HasBacklog: true}, outlook.Accounts),
-				"accounts of a status":    returns(watched, scope, outlook.AccountFilter{Status: "disconnected"}, outlook.Accounts),
-				"account by name":         returns(watched, scope, outlook.AccountFilter{Account: "account-1"}, outlook.Accounts),
-				"account": func(ctx context.Context, _ outlook.Paging) error {
-					_, err := outlook.NewForesight(watched).AccountByID(ctx, scope, account)
+				"accounts":                returns(watched, scope, readmodel.AccountFilter{}, readmodel.Accounts),
+				"accounts with a backlog": returns(watched, scope, readmodel.AccountFilter{HasBacklog: true}, readmodel.Accounts),
+				"accounts of a status":    returns(watched, scope, readmodel.AccountFilter{Status: "disconnected"}, readmodel.Accounts),
+				"account by name":         returns(watched, scope, readmodel.AccountFilter{Account: "account-1"}, readmodel.Accounts),
+				"account": func(ctx context.Context, _ readmodel.Paging) error {
+					_, err := readmodel.NewReader(watched).AccountByID(ctx, scope, account)
 					return err
 				},
-				"account with a long line": func(ctx context.Context, _ outlook.Paging) error {
-					_, err := outlook.NewForesight(watched).AccountByID(ctx, outlook.Everything(), giant)
+				"account with a long line": func(ctx context.Context, _ readmodel.Paging) error {
+					_, err := readmodel.NewReader(watched).AccountByID(ctx, readmodel.Everything(), giant)
 					return err
 				},
-				"history of an account": func(ctx context.Context, _ outlook.Paging) error {
-					_, err := outlook.AccountHistory(ctx, watched, scope, account)
+				"history of an account": func(ctx context.Context, _ readmodel.Paging) error {
+					_, err := readmodel.AccountHistory(ctx, watched, scope, account)
 					return err
 				},
-				"history of a workspace": func(ctx context.Context, _ outlook.Paging) error {
-					_, err := outlook.WorkspaceHistory(ctx, watched, 2)
+				"history of a workspace": func(ctx context.Context, _ readmodel.Paging) error {
+					_, err := readmodel.WorkspaceHistory(ctx, watched, 2)
 					return err
 				},
-				"safety mode": func(ctx context.Context, _ outlook.Paging) error {
-					_, err := outlook.ReadSafety(ctx, watched)
+				"safety mode": func(ctx context.Context, _ readmodel.Paging) error {
+					_, err := readmodel.ReadSafety(ctx, watched)
 					return err
 				},
-				"history of safety mode": func(ctx context.Context, _ outlook.Paging) error {
-					_, err := outlook.SafetyHistory(ctx, watched)
+				"history of safety mode": func(ctx context.Context, _ readmodel.Paging) error {
+					_, err := readmodel.SafetyHistory(ctx, watched)
 					return err
 				},
-				"signals":            returns(watched, scope, account, outlook.Signals),
+				"signals":            returns(watched, scope, account, readmodel.Signals),
 				"paused enrollments": returns(watched, scope, account, enrollments("paused")),
 				"active enrollments": returns(watched, scope, account, enrollments("active")),
-				"campaigns":          returns(watched, scope, "", outlook.Campaigns),
-				"paused campaigns":   returns(watched, scope, "paused", outlook.Campaigns),
-				"workspaces":         of(watched, scope, outlook.Workspaces),
-				"sweeps":             of(watched, scope, outlook.Sweeps),
-				"heals":              of(watched, scope, outlook.Heals),
-				"events":             returns(watched, scope, url, outlook.Events),
-				"explanation": func(ctx context.Context, _ outlook.Paging) error {
-					_, err := outlook.NewExplainer(watched, scope).Explain(ctx, []string{url, "https://example.com/in/nobody"})
+				"campaigns":          returns(watched, scope, "", readmodel.Campaigns),
+				"paused campaigns":   returns(watched, scope, "paused", readmodel.Campaigns),
+				"workspaces":         of(watched, scope, readmodel.Workspaces),
+				"sweeps":             of(watched, scope, readmodel.Sweeps),
+				"heals":              of(watched, scope, readmodel.Heals),
+				"events":             returns(watched, scope, url, readmodel.Events),
+				"explanation": func(ctx context.Context, _ readmodel.Paging) error {
+					_, err := readmodel.NewExplainer(watched, scope).Explain(ctx, []string{url, "https://example.com/in/nobody"})
 					return err
 				},
-				"search": func(ctx context.Context, _ outlook.Paging) error {
+				"search": func(ctx context.Context, _ readmodel.Paging) error {
 					for _, text := range []string{url, "account-1", "campaign-1", "workspace-1"} {
-						if _, err := outlook.Search(ctx, watched, scope, text); err != nil {
+						if _, err := readmodel.Search(ctx, watched, scope, text); err != nil {
 							return err
 						}
 					}
 					return nil
 				},
-				"what a live page follows": func(ctx context.Context, _ outlook.Paging) error {
+				"what a live page follows": func(ctx context.Context, _ readmodel.Paging) error {
 					_, err := dbsqlc.New(watched).Fingerprint(ctx)
 					return err
 				},
 			}
 			for name, ask := range asked {
-				for _, size := range []int{1, outlook.MaxLimit} {
-					require.NoError(t, ask(t.Context(), outlook.Paging{Limit: size}), name)
+				for _, size := range []int{1, readmodel.MaxLimit} {
+					require.NoError(t, ask(t.Context(), readmodel.Paging{Limit: size}), name)
 					offences, statements := pool.offences(t)
 					assert.Positive(t, statements, "%s: no plan was shown", name)
 					assert.Empty(t, offences, "%s, %d, scope %v, %s", name, size, scope, mode)
@@ -213,22 +213,22 @@ func TestNoPageScansWhatHasGathered(t *testing.T) {
 }
 
 // of and returns make one shape of all lists.
-func of[T any](db *pgxpool.Pool, s outlook.Scope, list func(context.Context, *pgxpool.Pool, outlook.Scope, outlook.Paging) (outlook.Page[T], error)) func(context.Context, outlook.Paging) error {
-	return func(ctx context.Context, p outlook.Paging) error {
+func of[T any](db *pgxpool.Pool, s readmodel.Scope, list func(context.Context, *pgxpool.Pool, readmodel.Scope, readmodel.Paging) (readmodel.Page[T], error)) func(context.Context, readmodel.Paging) error {
+	return func(ctx context.Context, p readmodel.Paging) error {
 		_, err := list(ctx, db, s, p)
 		return err
 	}
 }
 
-func returns[T, F any](db *pgxpool.Pool, s outlook.Scope, filter F, list func(context.Context, *pgxpool.Pool, outlook.Scope, F, outlook.Paging) (outlook.Page[T], error)) func(context.Context, outlook.Paging) error {
-	return func(ctx context.Context, p outlook.Paging) error {
+func returns[T, F any](db *pgxpool.Pool, s readmodel.Scope, filter F, list func(context.Context, *pgxpool.Pool, readmodel.Scope, F, readmodel.Paging) (readmodel.Page[T], error)) func(context.Context, readmodel.Paging) error {
+	return func(ctx context.Context, p readmodel.Paging) error {
 		_, err := list(ctx, db, s, filter, p)
 		return err
 	}
 }
 
-func enrollments(status string) func(context.Context, *pgxpool.Pool, outlook.Scope, int64, outlook.Paging) (outlook.Page[outlook.Enrollment], error) {
-	return func(ctx context.Context, db *pgxpool.Pool, s outlook.Scope, account int64, p outlook.Paging) (outlook.Page[outlook.Enrollment], error) {
-		return outlook.Enrollments(ctx, db, s, account, status, p)
+func enrollments(status string) func(context.Context, *pgxpool.Pool, readmodel.Scope, int64, readmodel.Paging) (readmodel.Page[readmodel.Enrollment], error) {
+	return func(ctx context.Context, db *pgxpool.Pool, s readmodel.Scope, account int64, p readmodel.Paging) (readmodel.Page[readmodel.Enrollment], error) {
+		return readmodel.Enrollments(ctx, db, s, account, status, p)
 	}
 }

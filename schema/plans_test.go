@@ -261,11 +261,11 @@ func requireNoScansInFunctions(t *testing.T, db *testdb.DB) {
 			FROM thaw.accounts AS a WHERE a.provider_account_id = 'account-1'`},
 		{"a pass of the sweep lane", `
 			INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap, accounts_planned, planned) VALUES (thaw.tick(), 200, 2000, 1, 200);
-			INSERT INTO thaw.grants (tick_at, account_id, workspace_id, planned)
+			INSERT INTO thaw.allocations (tick_at, account_id, workspace_id, planned)
 			SELECT thaw.tick(), a.id, a.workspace_id, 200 FROM thaw.accounts AS a WHERE a.provider_account_id = 'account-2';
-			SELECT thaw.resume_pass('sweep', g.account_id, 1, g.tick_at) FROM thaw.grants AS g`},
+			SELECT thaw.resume_pass('sweep', g.account_id, 1, g.tick_at) FROM thaw.allocations AS g`},
 		{"starting the heal of an account", "SELECT thaw.heal('workspace-4', account => 'account-3')"},
-		{"what it may wake", "SELECT thaw.heal_scope(" + newestHeal + ")"},
+		{"what it may resume", "SELECT thaw.heal_scope(" + newestHeal + ")"},
 		{"its first batch", "SELECT thaw.heal_batch(" + newestHeal + ", 50, 1)"},
 		{"its second batch", "SELECT thaw.heal_batch(" + newestHeal + ", 50, 1)"},
 		{"its last batch", "SELECT thaw.heal_batch(" + newestHeal + ", 50, 1)"},
@@ -283,7 +283,7 @@ func requireNoScansInFunctions(t *testing.T, db *testdb.DB) {
 		{"adding up what changed", "SELECT thaw.fold_counts()"},
 		{"recounting some accounts", "SELECT thaw.recount(20)"},
 		{"what may be resumed", "SELECT thaw.resumable_lines()"},
-		{"the claimants of a tick", "SELECT thaw.claimants()"},
+		{"the candidates of a tick", "SELECT thaw.candidates()"},
 		{"what workspaces can use", "SELECT thaw.plan_workspaces(thaw.tick(), 2000)"},
 		{"what workspaces can use of a part", "SELECT thaw.plan_workspaces(thaw.tick(), 2000, 10, 20)"},
 		{"the candidates of a tick in two workspaces", "SELECT thaw.plan_accounts(thaw.tick(), '{1,2}', '{10,10}')"},
@@ -310,10 +310,10 @@ func requireNoScansInFunctions(t *testing.T, db *testdb.DB) {
 		for _, s := range statements {
 			assert.Empty(t, conn.scansOf(s.sql), "%s, %s", s.name, mode)
 		}
-		var woken int
+		var resumed int
 		require.NoError(t, conn.QueryRow(t.Context(),
-			"SELECT count(DISTINCT (source, heal_id)) FROM thaw.enrollment_events WHERE kind = 'resumed'").Scan(&woken))
-		require.Equal(t, 6, woken, "signal, sweep and four heals: each pass found somebody")
+			"SELECT count(DISTINCT (source, heal_id)) FROM thaw.enrollment_events WHERE kind = 'resumed'").Scan(&resumed))
+		require.Equal(t, 6, resumed, "signal, sweep and four heals: each pass found somebody")
 		var pruned int
 		require.NoError(t, conn.QueryRow(t.Context(), "SELECT count(*) FROM thaw.retention WHERE kept_since > '-infinity'").Scan(&pruned))
 		require.Equal(t, 7, pruned, "all but the last table had old rows that were looked at")

@@ -137,11 +137,11 @@ func TestFormerAccountIsASibling(t *testing.T) {
 
 	require.Equal(t, []string{"a1 through new1", "new1 through new1", "a3 through new3", "new3 through new3", "new2 through new2"}, testdb.Column[string](t, db, `
 		SELECT s.provider_account_id || ' through ' || g.provider_account_id
-		FROM thaw.wake_targets AS w JOIN thaw.accounts AS s ON s.id = w.source_id JOIN thaw.accounts AS g ON g.id = w.target_id
+		FROM thaw.resume_targets AS w JOIN thaw.accounts AS s ON s.id = w.source_id JOIN thaw.accounts AS g ON g.id = w.target_id
 		ORDER BY CASE g.provider_account_id WHEN 'new1' THEN 1 WHEN 'new3' THEN 2 ELSE 3 END, s.provider_account_id`),
 		"links stay in their workspace, and an early signal makes one too")
 	require.Equal(t, []int64{1, 4}, testdb.Value[[]int64](t, db, "SELECT thaw.sources_of(4)"))
-	require.Equal(t, 2, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.decisions WHERE what = 'linked' AND decided_by = 'provider'"))
+	require.Equal(t, 2, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.manual_actions WHERE what = 'linked' AND actor = 'provider'"))
 }
 
 func TestPeopleLinkAccounts(t *testing.T) {
@@ -229,7 +229,7 @@ func TestSlowLossesBeginSafetyMode(t *testing.T) {
 		require.Less(t, lost, 72, "it was seen by nobody")
 		db.Advance(t, 11*time.Minute)
 	}
-	require.Contains(t, decisions(t, db)[0], "of 100 connected accounts were lost within 6 hours")
+	require.Contains(t, actions(t, db)[0], "of 100 connected accounts were lost within 6 hours")
 
 	// Those that are lost already do not keep it on.
 	for range 45 {

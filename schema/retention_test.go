@@ -51,10 +51,10 @@ func TestWhatIsTooOldIsRemoved(t *testing.T) {
 		"sweeps": {`
 			INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap, finished_at)
 			SELECT thaw.now() - age * interval '1 day', 1, 1, thaw.now() FROM ` + ages, "tick_at"},
-		"grants": {`
+		"allocations": {`
 			INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap, finished_at)
 			SELECT thaw.now() - age * interval '1 day', 1, 1, thaw.now() FROM ` + ages + `;
-			INSERT INTO thaw.grants (tick_at, account_id, workspace_id, planned, verdict, finished_at)
+			INSERT INTO thaw.allocations (tick_at, account_id, workspace_id, planned, verdict, finished_at)
 			SELECT s.tick_at, 1, 1, 1, 'resumed', thaw.now() FROM thaw.sweeps AS s`, "tick_at"},
 		"account_budgets": {`
 			INSERT INTO thaw.account_budgets (tick_at, account_id, cap, used)
@@ -63,7 +63,7 @@ func TestWhatIsTooOldIsRemoved(t *testing.T) {
 			INSERT INTO thaw.fleet_budgets (tick_at, lane, cap)
 			SELECT thaw.now() - age * interval '1 day', 'sweep', 1 FROM ` + ages, "tick_at"},
 		"heals": {`
-			INSERT INTO thaw.heals (target, cap, requested_by, requested_at, status, finished_at, left_over)
+			INSERT INTO thaw.heals (target, cap, requested_by, requested_at, status, finished_at, remaining)
 			SELECT 'prospects', 1, 'support', at, 'done', at, 0
 			FROM ` + ages + `, LATERAL (SELECT thaw.now() - age * interval '1 day' AS at) AS moment ORDER BY age DESC;
 			INSERT INTO thaw.heal_enrollments (heal_id, last_id, enrollment_ids) SELECT h.id, n, ARRAY[n] FROM thaw.heals AS h, generate_series(1, 10) AS n`,
@@ -136,7 +136,7 @@ func TestNewestWordOfAnAccountOutlivesItsAge(t *testing.T) {
 		{account: "bob", status: "connected", raw: "bob's only one"},
 		{account: "ann", status: "disconnected", raw: "newest"},
 		{account: "ann", status: "connected", raw: "late", at: db.Now(t).Add(-days)},
-		{account: "ann", status: "asleep", raw: "not a word"},
+		{account: "ann", status: "paused", raw: "not a word"},
 	} {
 		receive(t, db, d)
 	}
@@ -153,11 +153,11 @@ func TestNewestWordOfAnAccountOutlivesItsAge(t *testing.T) {
 	require.Equal(t, []string{"bob's second", "newest"}, pruned(t, db, "account_signals", "raw_status"))
 }
 
-// A blip inside of a long tolerance, a pass that nobody had time for: what a job refers to stays until it is done.
+// A transient error inside of a long grace period, a pass that nobody had time for: what a job refers to stays until it is done.
 func TestSignalsWithAJobToDoOutliveTheirAge(t *testing.T) {
 	t.Parallel()
 	db := withAnn(t)
-	db.Exec(t, "UPDATE thaw.settings SET keep_signals = '2 days', tolerance = '7 days'")
+	db.Exec(t, "UPDATE thaw.settings SET keep_signals = '2 days', grace_period = '7 days'")
 	for _, status := range []string{"connected", "error", "connected"} {
 		require.Equal(t, "applied", receive(t, db, delivery{status: status}))
 	}
@@ -203,23 +203,23 @@ func TestWhatIsStillOpenOutlivesItsAge(t *testing.T) {
 	db.Exec(t, `
 		INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap, finished_at)
 		VALUES (thaw.tick() - interval '2 hours', 1, 1, NULL), (thaw.tick() - interval '1 hour', 1, 1, thaw.now());
-		INSERT INTO thaw.grants (tick_at, account_id, workspace_id, planned) SELECT s.tick_at, 1, 1, 1 FROM thaw.sweeps AS s WHERE s.finished_at IS NULL;
+		INSERT INTO thaw.allocations (tick_at, account_id, workspace_id, planned) SELECT s.tick_at, 1, 1, 1 FROM thaw.sweeps AS s WHERE s.finished_at IS NULL;
 		SELECT thaw.heal('acme');
 		INSERT INTO thaw.heal_enrollments (heal_id, last_id, enrollment_ids) VALUES (1, 1, '{1}')`)
 	db.Advance(t, 500*days)
 	require.Equal(t, []string{"open"}, pruned(t, db, "sweeps", "CASE WHEN finished_at IS NULL THEN 'open' ELSE 'finished' END"))
-	for table, left := range map[string]int{"grants": 1, "heals": 1, "heal_enrollments": 1} {
+	for table, left := range map[string]int{"allocations": 1, "heals": 1, "heal_enrollments": 1} {
 		require.Len(t, pruned(t, db, table, "'a row'"), left, table)
 	}
 
 	// Closed, they go the next time that the walk begins anew.
 	db.Exec(t, `
-		UPDATE thaw.grants SET finished_at = thaw.now(), verdict = 'stale_tick';
+		UPDATE thaw.allocations SET finished_at = thaw.now(), verdict = 'stale_tick';
 		UPDATE thaw.sweeps SET finished_at = thaw.now();
-		UPDATE thaw.heals SET status = 'done', finished_at = thaw.now(), left_over = 0`)
+		UPDATE thaw.heals SET status = 'done', finished_at = thaw.now(), remaining = 0`)
 	db.Advance(t, 500*days)
 	prune(t, db, 3)
-	for _, table := range []string{"sweeps", "grants", "heals", "heal_enrollments"} {
+	for _, table := range []string{"sweeps", "allocations", "heals", "heal_enrollments"} {
 		require.Empty(t, pruned(t, db, table, "'a row'"), table)
 	}
 }

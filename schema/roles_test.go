@@ -18,7 +18,7 @@ import (
 const grants = `
 GRANT USAGE ON SCHEMA thaw TO app;
 GRANT EXECUTE ON FUNCTION thaw.signal, thaw.heal, thaw.sweep, thaw.set_auto_resume TO app;
-GRANT EXECUTE ON FUNCTION thaw.safety_enter, thaw.safety_clear, thaw.hold, thaw.pause_account, thaw.resume_account,
+GRANT EXECUTE ON FUNCTION thaw.safety_enter, thaw.safety_exit, thaw.hold, thaw.pause_account, thaw.resume_account,
 	thaw.pause_campaign, thaw.resume_campaign, thaw.pause_prospect, thaw.resume_prospect, thaw.sending_held_by TO app;
 GRANT SELECT ON thaw.backlog, thaw.history, thaw.sweep_log TO app;
 `
@@ -93,7 +93,7 @@ func TestRoleCanUseWhatItWasGranted(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, testdb.Value[bool](t, db, "SELECT auto_resume FROM thaw.workspaces"))
 	for _, sql := range []string{
-		"SELECT thaw.safety_enter('an incident')", "SELECT thaw.safety_clear('it is over')",
+		"SELECT thaw.safety_enter('an incident')", "SELECT thaw.safety_exit('it is over')",
 		"SELECT thaw.hold('ann', thaw.now() + '1 hour', 'new device')",
 		"SELECT thaw.pause_prospect('https://example.com/in/bob', 'asked')", "SELECT thaw.resume_prospect('https://example.com/in/bob', 'asked')",
 		"SELECT thaw.pause_account('ann', 'asked')", "SELECT thaw.resume_account('ann', 'asked', even_by_user => true)",
@@ -104,7 +104,7 @@ func TestRoleCanUseWhatItWasGranted(t *testing.T) {
 	}
 	value("SELECT thaw.sending_held_by('ann')", &text)
 	require.Equal(t, "account_on_hold", text)
-	require.Equal(t, []string{role}, testdb.Column[string](t, db, "SELECT DISTINCT decided_by FROM thaw.decisions"), "a decision knows who made it")
+	require.Equal(t, []string{role}, testdb.Column[string](t, db, "SELECT DISTINCT actor FROM thaw.manual_actions"), "a action knows who made it")
 
 	require.Equal(t, []string{"resume_account", "pause_account", "resume_account", "heal", "heal", "sweep"},
 		testdb.Column[string](t, db, "SELECT kind FROM thaw.river_job ORDER BY id"))
@@ -133,7 +133,7 @@ func TestRoleCanUseNothingElse(t *testing.T) {
 	// Whom it may call, by what Postgres says; and that Postgres means it.
 	require.Equal(t, []string{
 		"heal", "hold", "is_trusted_writer", "is_visible", "now", "pause_account", "pause_campaign", "pause_prospect", "resumable_lines", "resume_account",
-		"resume_campaign", "resume_prospect", "safety_clear", "safety_enter", "sending_held_by", "set_auto_resume", "signal", "sweep", "tick",
+		"resume_campaign", "resume_prospect", "safety_enter", "safety_exit", "sending_held_by", "set_auto_resume", "signal", "sweep", "tick",
 	}, testdb.Column[string](t, db, `
 		SELECT DISTINCT p.proname::text FROM pg_proc AS p
 		WHERE p.pronamespace = 'thaw'::regnamespace AND p.proname NOT LIKE 'river%' AND has_function_privilege($1, p.oid, 'EXECUTE')
@@ -142,8 +142,8 @@ func TestRoleCanUseNothingElse(t *testing.T) {
 	denied("SELECT thaw.receive_signal('linkedin', 'ann', 'OK', 'connected', NULL, NULL, NULL, false, NULL)")
 	denied("SELECT thaw.pause_batch(1, 10, NULL, NULL, 1)")
 	denied("SELECT thaw.enqueue('sweep', 'sweep', 2::smallint, '{}')")
-	denied("SELECT thaw.begin_safety('why', 'somebody else', true)")
-	denied("SELECT thaw.decide('paused', 'ann', 'linkedin', 'why', 'somebody else')")
+	denied("SELECT thaw.start_safety_mode('why', 'somebody else', true)")
+	denied("SELECT thaw.start_action('paused', 'ann', 'linkedin', 'why', 'somebody else')")
 	denied("SELECT thaw.publish('test.ping')")
 	denied("SELECT thaw.start_heal(1, NULL, NULL, 1, false, 'me')")
 }

@@ -39,9 +39,9 @@ func watch(t testing.TB, db *testdb.DB) string {
 	return testdb.Value[string](t, db, "SELECT thaw.watch()")
 }
 
-func decisions(t testing.TB, db *testdb.DB) []string {
+func actions(t testing.TB, db *testdb.DB) []string {
 	t.Helper()
-	return testdb.Column[string](t, db, "SELECT format('%s by %s: %s', what, decided_by, why) FROM thaw.decisions ORDER BY id")
+	return testdb.Column[string](t, db, "SELECT format('%s by %s: %s', what, actor, reason) FROM thaw.manual_actions ORDER BY id")
 }
 
 // The tenth of fifty is the first that crosses both thresholds; the signal itself turns safety mode on.
@@ -52,10 +52,10 @@ func TestManyLostAccountsBeginSafetyMode(t *testing.T) {
 	require.False(t, isSafe(t, db), "nine of fifty")
 	lose(t, db, 10, 10)
 	require.True(t, isSafe(t, db), "ten of fifty are a fifth")
-	require.Equal(t, []string{"safety_entered by monitor: 10 of 50 connected accounts were lost within 10 minutes"}, decisions(t, db))
+	require.Equal(t, []string{"safety_entered by monitor: 10 of 50 connected accounts were lost within 10 minutes"}, actions(t, db))
 	require.Equal(t, "10 of 50", testdb.Value[string](t, db, "SELECT accounts_lost || ' of ' || accounts_connected FROM thaw.safety"))
 	lose(t, db, 11, 20)
-	require.Len(t, decisions(t, db), 1, "it begins once")
+	require.Len(t, actions(t, db), 1, "it begins once")
 }
 
 func TestFewOfManyOrOfFewAreNoIncident(t *testing.T) {
@@ -119,7 +119,7 @@ func TestLookOfTheMinuteFindsWhatNoSignalSaid(t *testing.T) {
 	require.Equal(t, "entered", watch(t, db))
 	require.True(t, isSafe(t, db))
 	require.Equal(t, "on", watch(t, db))
-	require.Len(t, decisions(t, db), 1)
+	require.Len(t, actions(t, db), 1)
 }
 
 func TestSafetyModeBeginsOnceHoweverManySeeIt(t *testing.T) {
@@ -139,7 +139,7 @@ func TestSafetyModeBeginsOnceHoweverManySeeIt(t *testing.T) {
 	}
 	require.NoError(t, all.Wait())
 	require.True(t, isSafe(t, db))
-	require.Len(t, decisions(t, db), 1)
+	require.Len(t, actions(t, db), 1)
 }
 
 // The last loss is ten minutes in the window; from there on it is calm.
@@ -157,7 +157,7 @@ func TestSafetyModeEndsByItselfAfterTheCalmTime(t *testing.T) {
 	}
 	require.Equal(t, "left", watch(t, db))
 	require.Equal(t, "calm", watch(t, db))
-	require.Equal(t, "safety_left by monitor: calm for 30 minutes", decisions(t, db)[1])
+	require.Equal(t, "safety_exited by monitor: calm for 30 minutes", actions(t, db)[1])
 }
 
 func TestPersonBeginsAndEndsSafetyMode(t *testing.T) {
@@ -167,11 +167,11 @@ func TestPersonBeginsAndEndsSafetyMode(t *testing.T) {
 	require.False(t, testdb.Value[bool](t, db, "SELECT thaw.safety_enter('again', 'bob')"), "it was on")
 	db.Advance(t, 24*time.Hour)
 	require.Equal(t, "on", watch(t, db), "it stays")
-	require.True(t, testdb.Value[bool](t, db, "SELECT thaw.safety_clear('the audit is over', 'ann')"))
-	require.False(t, testdb.Value[bool](t, db, "SELECT thaw.safety_clear('again', 'bob')"), "it was off")
-	require.Equal(t, []string{"safety_entered by ann: an audit", "safety_left by ann: the audit is over"}, decisions(t, db))
+	require.True(t, testdb.Value[bool](t, db, "SELECT thaw.safety_exit('the audit is over', 'ann')"))
+	require.False(t, testdb.Value[bool](t, db, "SELECT thaw.safety_exit('again', 'bob')"), "it was off")
+	require.Equal(t, []string{"safety_entered by ann: an audit", "safety_exited by ann: the audit is over"}, actions(t, db))
 
-	for _, sql := range []string{"SELECT thaw.safety_enter(' ')", "SELECT thaw.safety_clear(NULL)", "SELECT thaw.safety_enter('why', '')"} {
+	for _, sql := range []string{"SELECT thaw.safety_enter(' ')", "SELECT thaw.safety_exit(NULL)", "SELECT thaw.safety_enter('why', '')"} {
 		require.Equal(t, "22023", violation(t, db.Pool, sql).Code, sql)
 	}
 }
@@ -181,7 +181,7 @@ func TestWhatWasLostBeforeItEndedDoesNotCountAgain(t *testing.T) {
 	t.Parallel()
 	db := withConnected(t, 40)
 	lose(t, db, 1, 10)
-	require.True(t, testdb.Value[bool](t, db, "SELECT thaw.safety_clear('the provider says that it is over', 'ann')"))
+	require.True(t, testdb.Value[bool](t, db, "SELECT thaw.safety_exit('the provider says that it is over', 'ann')"))
 	require.Equal(t, "calm", watch(t, db))
 	db.Advance(t, time.Minute)
 	lose(t, db, 11, 19)
@@ -190,20 +190,20 @@ func TestWhatWasLostBeforeItEndedDoesNotCountAgain(t *testing.T) {
 	require.True(t, isSafe(t, db))
 }
 
-// A blip that began an hour before an incident of three hours has an hour of its tolerance left after it; one that began in
+// A transient error that began an hour before an incident of three hours has an hour of its grace period left after it; one that began in
 // the middle has all of it.
-func TestSafetyModeDoesNotCountIntoTheTolerance(t *testing.T) {
+func TestSafetyModeDoesNotCountIntoTheGracePeriod(t *testing.T) {
 	t.Parallel()
 	db := withConnected(t, 3)
 	began := db.Now(t)
 	receive(t, db, delivery{account: "a1", status: "error"})
 	db.Advance(t, time.Hour)
-	db.Exec(t, "SELECT thaw.begin_safety('an incident', 'ann', true)")
+	db.Exec(t, "SELECT thaw.start_safety_mode('an incident', 'ann', true)")
 	db.Advance(t, time.Hour)
 	receive(t, db, delivery{account: "a2", status: "error"})
 	receive(t, db, delivery{account: "a3", status: "disconnected"})
 	db.Advance(t, 2*time.Hour)
-	db.Exec(t, "SELECT thaw.end_safety('it is over', 'ann')")
+	db.Exec(t, "SELECT thaw.end_safety_mode('it is over', 'ann')")
 
 	due := testdb.Column[time.Time](t, db, "SELECT pause_after FROM thaw.accounts ORDER BY id")
 	const inaccuracy = float64(10 * time.Second)

@@ -47,7 +47,7 @@ CREATE TYPE thaw.enrollment_status AS ENUM (
 CREATE TYPE thaw.event_kind AS ENUM (
     'paused',
     'resumed',
-    'repointed',
+    'moved',
     'imported',
     'released',
     'changed'
@@ -145,7 +145,7 @@ CREATE FUNCTION thaw.accounts_keep_hold() RETURNS trigger
 BEGIN
     -- What an operator corrects was written down before, in the same transaction: see thaw.correct_hold.
     IF EXISTS (
-        SELECT FROM thaw.decisions AS d
+        SELECT FROM thaw.manual_actions AS d
         WHERE d.account_id = NEW.id AND d.what = 'hold_corrected' AND d.at = thaw.now()
             AND d.until IS NOT DISTINCT FROM NEW.hold_until)
     THEN
@@ -239,9 +239,84 @@ CREATE FUNCTION thaw.accounts_write_hold() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    INSERT INTO thaw.decisions (what, decided_by, why, workspace_id, account_id, until)
+    INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, account_id, until)
     VALUES ('held', session_user, NEW.hold_reason, NEW.workspace_id, NEW.id, NEW.hold_until);
     RETURN NULL;
+END;
+$$;
+CREATE FUNCTION thaw.act_on_campaign(p_what text, p_workspace_key text, p_campaign text, p_reason text, p_actor text) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    campaign thaw.campaigns;
+BEGIN
+    PERFORM thaw.require_reason(p_reason, p_actor);
+    SELECT c.* INTO campaign FROM thaw.campaigns AS c
+    WHERE c.id = thaw.campaign_named(p_workspace_key, p_campaign) FOR NO KEY UPDATE;
+    IF campaign.status NOT IN ('running', 'paused') THEN
+        RAISE EXCEPTION 'campaign "%" is %', p_campaign, campaign.status
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only a campaign that runs can be paused, and only a paused one resumed.';
+    ELSIF campaign.paused_reason = 'subscription_inactive' THEN
+        RAISE EXCEPTION 'campaign "%" is paused because the subscription is not active', p_campaign
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Billing starts it again when the subscription is active.';
+    ELSIF p_what = 'paused' AND campaign.paused_reason = 'paused_by_user' OR p_what = 'resumed' AND campaign.status = 'running' THEN
+        RETURN false;
+    END IF;
+    PERFORM set_config('thaw.set_based', 'on', true);
+    IF p_what = 'paused' THEN
+        UPDATE thaw.campaigns AS c SET
+            status = 'paused', paused_reason = 'paused_by_user', paused_at = coalesce(c.paused_at, thaw.now())
+        WHERE c.id = campaign.id;
+    ELSE
+        UPDATE thaw.campaigns AS c SET status = 'running', paused_reason = NULL, paused_at = NULL WHERE c.id = campaign.id;
+    END IF;
+    PERFORM set_config('thaw.set_based', '', true);
+    INSERT INTO thaw.campaign_events (campaign_id, at, kind, source, from_status, to_status, reason, detail)
+    SELECT campaign.id, thaw.now(), p_what::thaw.event_kind, 'operator', campaign.status,
+        CASE p_what WHEN 'paused' THEN 'paused' ELSE 'running' END::thaw.campaign_status,
+        CASE p_what WHEN 'paused' THEN 'paused_by_user' ELSE campaign.paused_reason END,
+        format('%s: %s', p_actor, p_reason);
+    INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, campaign_id)
+    VALUES (p_what, p_actor, p_reason, campaign.workspace_id, campaign.id);
+    RETURN true;
+END;
+$$;
+CREATE FUNCTION thaw.act_on_prospect(p_what text, p_prospect_url text, p_workspace_key text, p_campaign text, p_reason text, p_actor text) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    action_id bigint;
+    wanted      bigint[];
+    locked      bigint[];
+BEGIN
+    PERFORM thaw.require_reason(p_reason, p_actor);
+    SELECT array_agg(e.id) INTO wanted
+    FROM thaw.enrollments AS e
+    JOIN thaw.campaigns AS c ON c.id = e.campaign_id
+    JOIN thaw.workspaces AS w ON w.id = e.workspace_id
+    WHERE e.prospect_url = p_prospect_url
+        AND (p_workspace_key IS NULL OR w.key = p_workspace_key) AND (p_campaign IS NULL OR c.key = p_campaign);
+    IF wanted IS NULL THEN
+        RAISE EXCEPTION 'no campaign has the prospect %', p_prospect_url
+            USING ERRCODE = 'no_data_found', HINT = 'Write the URL as it was enrolled; thaw explain finds other spellings.';
+    END IF;
+    PERFORM a.id FROM thaw.accounts AS a
+    WHERE a.id IN (SELECT e.account_id FROM thaw.enrollments AS e WHERE e.id = ANY (wanted))
+    ORDER BY a.id FOR NO KEY UPDATE;
+    SELECT array_agg(claim.id) INTO locked FROM (
+        SELECT e.id FROM thaw.enrollments AS e
+        WHERE e.id = ANY (wanted)
+            AND CASE p_what
+                WHEN 'paused' THEN e.status IN ('pending', 'active')
+                    OR e.status = 'paused' AND e.paused_reason <> 'paused_by_user'
+                ELSE e.status = 'paused' AND NOT e.waits_for_account END
+        ORDER BY e.id FOR NO KEY UPDATE) AS claim;
+    INSERT INTO thaw.manual_actions AS d (what, actor, reason, prospect_url, enrollments)
+    VALUES (p_what, p_actor, p_reason, p_prospect_url, 0)
+    RETURNING d.id INTO action_id;
+    RETURN thaw.apply_action(action_id, locked);
 END;
 $$;
 CREATE FUNCTION thaw.is_visible(text text) RETURNS boolean
@@ -273,7 +348,7 @@ CREATE TABLE thaw.enrollments (
 )
 WITH (fillfactor='95', autovacuum_vacuum_scale_factor='0.02');
 COMMENT ON TABLE thaw.enrollments IS 'One prospect in one campaign on one account, at a step.';
-COMMENT ON COLUMN thaw.enrollments.waits_for_account IS 'Paused for one of the two account reasons: the only ones that Thaw may wake by itself.';
+COMMENT ON COLUMN thaw.enrollments.waits_for_account IS 'Paused for one of the two account reasons: the only ones that Thaw may resume by itself.';
 CREATE FUNCTION thaw.active_campaigns(p_account_id bigint) RETURNS TABLE(campaign_id bigint)
     LANGUAGE sql STABLE ROWS 10
     BEGIN ATOMIC
@@ -296,6 +371,82 @@ CREATE FUNCTION thaw.active_campaigns(p_account_id bigint) RETURNS TABLE(campaig
     FROM loose
    WHERE (loose.campaign_id IS NOT NULL);
 END;
+CREATE FUNCTION thaw.apply_action(p_action_id bigint, p_enrollment_ids bigint[]) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    action thaw.manual_actions;
+    changed  integer;
+BEGIN
+    SELECT d.* INTO action FROM thaw.manual_actions AS d WHERE d.id = p_action_id;
+    PERFORM set_config('thaw.set_based', 'on', true);
+    WITH before AS (
+        SELECT e.id, e.status, e.paused_reason FROM thaw.enrollments AS e WHERE e.id = ANY (p_enrollment_ids)
+    ), written AS (
+        UPDATE thaw.enrollments AS e SET
+            status = 'paused',
+            paused_reason = CASE action.what
+                WHEN 'paused' THEN 'paused_by_user'::thaw.pause_reason ELSE 'linkedin_account_issue' END,
+            paused_at = coalesce(e.paused_at, thaw.now())
+        FROM before
+        WHERE e.id = before.id
+        RETURNING e.id, e.step, e.account_id, e.paused_at, e.paused_reason AS now_reason, before.status, before.paused_reason
+    )
+    INSERT INTO thaw.enrollment_events (
+        enrollment_id, at, from_account_id, to_account_id, step, kind, source, from_status, to_status, reason, paused_at, detail)
+    SELECT written.id, thaw.now(), written.account_id, written.account_id, written.step,
+        CASE action.what WHEN 'paused' THEN 'paused' ELSE 'released' END::thaw.event_kind, 'operator', written.status, 'paused',
+        CASE action.what WHEN 'paused' THEN written.now_reason ELSE written.paused_reason END, written.paused_at,
+        format('%s: %s', action.actor, action.reason)
+    FROM written;
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    PERFORM set_config('thaw.set_based', '', true);
+    UPDATE thaw.manual_actions AS d SET enrollments = coalesce(d.enrollments, 0) + changed WHERE d.id = p_action_id;
+    RETURN changed;
+END;
+$$;
+CREATE FUNCTION thaw.apply_action_batch(p_action_id bigint, p_size integer, p_even_by_user boolean DEFAULT false) RETURNS integer
+    LANGUAGE plpgsql
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    action thaw.manual_actions;
+    status   thaw.account_status;
+    changed  integer;
+BEGIN
+    SELECT d.* INTO action FROM thaw.manual_actions AS d WHERE d.id = p_action_id;
+    SELECT a.status INTO status FROM thaw.accounts AS a WHERE a.id = action.account_id FOR NO KEY UPDATE;
+    IF action.what = 'resumed' AND status = 'restricted' THEN
+        RAISE EXCEPTION 'the account is still restricted' USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = 'Resume it when the provider reports it as connected again.';
+    END IF;
+    WITH claim AS (
+        SELECT active.id FROM (
+            SELECT e.id FROM thaw.enrollments AS e
+            WHERE action.what = 'paused' AND e.account_id = action.account_id AND e.status = 'active'
+            ORDER BY e.campaign_id, e.id
+            LIMIT p_size FOR NO KEY UPDATE) AS active
+        UNION ALL
+        SELECT waiting.id FROM (
+            SELECT e.id FROM thaw.enrollments AS e
+            WHERE action.what = 'paused' AND e.status = 'paused' AND e.waits_for_account AND e.account_id = action.account_id
+            ORDER BY e.campaign_id, e.paused_at, e.id
+            LIMIT p_size FOR NO KEY UPDATE) AS waiting
+        UNION ALL
+        SELECT stopped.id FROM (
+            SELECT e.id FROM thaw.enrollments AS e
+            WHERE e.status = 'paused' AND NOT e.waits_for_account AND e.account_id = action.account_id
+                AND (e.paused_reason = 'account_restricted' OR action.what = 'resumed' AND p_even_by_user)
+            ORDER BY e.campaign_id, e.paused_at, e.id
+            LIMIT p_size FOR NO KEY UPDATE) AS stopped
+        LIMIT p_size)
+    SELECT thaw.apply_action(p_action_id, array_agg(claim.id)) INTO changed FROM claim;
+    RETURN changed;
+END;
+$$;
 CREATE TABLE thaw.accounts (
     id bigint NOT NULL,
     workspace_id bigint NOT NULL,
@@ -478,7 +629,7 @@ BEGIN
         -- Just created: there is nothing to pause yet.
         WHEN p_signal.just_created THEN p_account.pause_after
         -- A transient error: its grace period runs from its first signal.
-        ELSE coalesce(p_account.pause_after, least(at, thaw.now()) + (SELECT settings.tolerance FROM thaw.settings))
+        ELSE coalesce(p_account.pause_after, least(at, thaw.now()) + (SELECT settings.grace_period FROM thaw.settings))
     END;
     UPDATE thaw.accounts AS account SET
         status = p_signal.status,
@@ -544,25 +695,6 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.ask_watch() IS 'Enqueues the look of the current minute, unless it is there or done, and returns the minute. What every process calls once a minute.';
-CREATE FUNCTION thaw.begin_safety(p_why text, p_decided_by text, p_stays boolean, p_accounts_lost integer DEFAULT NULL::integer, p_accounts_connected integer DEFAULT NULL::integer) RETURNS boolean
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-BEGIN
-    UPDATE thaw.safety AS s SET
-        since = thaw.now(), reason = p_why, entered_by = p_decided_by, stays = p_stays,
-        accounts_lost = p_accounts_lost, accounts_connected = p_accounts_connected
-    WHERE s.since IS NULL;
-    IF NOT FOUND THEN
-        RETURN false;
-    END IF;
-    INSERT INTO thaw.decisions (what, decided_by, why, accounts_lost, accounts_connected)
-    VALUES ('safety_entered', p_decided_by, p_why, p_accounts_lost, p_accounts_connected);
-    PERFORM thaw.publish('safety.entered', NULL, NULL, jsonb_build_object(
-        'reason', p_why, 'by', p_decided_by, 'accounts_lost', p_accounts_lost, 'accounts_connected', p_accounts_connected));
-    RETURN true;
-END;
-$$;
 CREATE FUNCTION thaw.block_reason(p_account thaw.accounts, p_is_safety_on boolean, p_is_auto_resume_on boolean) RETURNS text
     LANGUAGE sql STABLE
     RETURN CASE WHEN ((p_account).status <> 'connected'::thaw.account_status) THEN 'account_not_connected'::text WHEN ((p_account).locked_at IS NOT NULL) THEN 'account_locked'::text WHEN ((p_account).hold_until > thaw.now()) THEN 'account_on_hold'::text WHEN p_is_safety_on THEN 'safety_mode'::text WHEN ((p_account).resume_after > thaw.now()) THEN 'account_flapping'::text WHEN (NOT p_is_auto_resume_on) THEN 'auto_resume_off'::text ELSE NULL::text END;
@@ -670,7 +802,7 @@ CREATE TABLE thaw.account_budgets (
     CONSTRAINT account_budgets_used_is_within_cap CHECK (((used >= 0) AND (used <= cap)))
 )
 WITH (fillfactor='90');
-COMMENT ON TABLE thaw.account_budgets IS 'How many enrollments an account has woken in a tick, through sweep and signal together.';
+COMMENT ON TABLE thaw.account_budgets IS 'How many enrollments an account has resumed in a tick, through sweep and signal together.';
 COMMENT ON COLUMN thaw.account_budgets.carried IS 'As in thaw.fleet_budgets.';
 CREATE TABLE thaw.account_turns (
     account_id bigint NOT NULL,
@@ -694,7 +826,7 @@ CREATE TABLE thaw.campaigns (
     CONSTRAINT campaigns_times_are_in_range CHECK ((((paused_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (paused_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((created_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (created_at <= '2200-01-01 00:00:00+00'::timestamp with time zone))))
 );
 COMMENT ON TABLE thaw.campaigns IS 'The authored step sequence.';
-COMMENT ON COLUMN thaw.campaigns.waits_for_account IS 'Paused for one of the two account reasons: the only ones that Thaw may wake by itself.';
+COMMENT ON COLUMN thaw.campaigns.waits_for_account IS 'Paused for one of the two account reasons: the only ones that Thaw may resume by itself.';
 CREATE TABLE thaw.count_state (
     only_row boolean DEFAULT true NOT NULL,
     folded_to bigint DEFAULT 0 NOT NULL,
@@ -809,7 +941,7 @@ CREATE TABLE thaw.workspaces (
     key text NOT NULL,
     name text DEFAULT ''::text NOT NULL,
     auto_resume boolean DEFAULT true NOT NULL,
-    auto_resume_note text,
+    auto_resume_reason text,
     auto_resume_changed_at timestamp with time zone,
     auto_resume_changed_by text,
     heal_cap integer,
@@ -857,7 +989,7 @@ CREATE TABLE thaw.settings (
     fleet_cap integer DEFAULT 2000 NOT NULL,
     signal_cap integer DEFAULT 2000 NOT NULL,
     jitter interval DEFAULT '00:15:00'::interval NOT NULL,
-    tolerance interval DEFAULT '02:00:00'::interval NOT NULL,
+    grace_period interval DEFAULT '02:00:00'::interval NOT NULL,
     keep_history interval DEFAULT '400 days'::interval NOT NULL,
     keep_signals interval DEFAULT '30 days'::interval NOT NULL,
     safety_accounts integer DEFAULT 10 NOT NULL,
@@ -875,6 +1007,7 @@ CREATE TABLE thaw.settings (
     CONSTRAINT settings_flap_limit_check CHECK (((flap_limit >= 0) AND (flap_limit <= 20))),
     CONSTRAINT settings_flap_wait_check CHECK (((flap_wait >= '00:00:00'::interval) AND (flap_wait <= '1 day'::interval))),
     CONSTRAINT settings_fleet_cap_check CHECK (((fleet_cap >= 1) AND (fleet_cap <= 10000000))),
+    CONSTRAINT settings_grace_period_check CHECK (((grace_period >= '00:00:00'::interval) AND (grace_period <= '7 days'::interval))),
     CONSTRAINT settings_jitter_check CHECK (((jitter >= '00:00:00'::interval) AND (jitter <= '1 day'::interval))),
     CONSTRAINT settings_keep_history_check CHECK (((keep_history >= '2 days'::interval) AND (keep_history <= '36500 days'::interval))),
     CONSTRAINT settings_keep_signals_check CHECK (((keep_signals >= '2 days'::interval) AND (keep_signals <= '36500 days'::interval))),
@@ -887,8 +1020,7 @@ CREATE TABLE thaw.settings (
     CONSTRAINT settings_safety_window_check CHECK (((safety_window >= '00:01:00'::interval) AND (safety_window <= '1 day'::interval))),
     CONSTRAINT settings_signal_cap_check CHECK (((signal_cap >= 1) AND (signal_cap <= 10000000))),
     CONSTRAINT settings_silence_factor_check CHECK (((silence_factor >= 0) AND (silence_factor <= 100))),
-    CONSTRAINT settings_tick_check CHECK ((((tick >= '00:00:01'::interval) AND (tick <= '1 day'::interval)) AND (EXTRACT(epoch FROM tick) = floor(EXTRACT(epoch FROM tick))))),
-    CONSTRAINT settings_tolerance_check CHECK (((tolerance >= '00:00:00'::interval) AND (tolerance <= '7 days'::interval)))
+    CONSTRAINT settings_tick_check CHECK ((((tick >= '00:00:01'::interval) AND (tick <= '1 day'::interval)) AND (EXTRACT(epoch FROM tick) = floor(EXTRACT(epoch FROM tick)))))
 );
 COMMENT ON TABLE thaw.settings IS 'One row: the numbers that hold for the whole fleet.';
 CREATE TABLE thaw.workspace_turns (
@@ -897,7 +1029,7 @@ CREATE TABLE thaw.workspace_turns (
 )
 WITH (fillfactor='80');
 COMMENT ON TABLE thaw.workspace_turns IS 'The newest tick that allocated something to a workspace.';
-CREATE FUNCTION thaw.claimants(p_tick_at timestamp with time zone DEFAULT thaw.tick()) RETURNS TABLE(account_id bigint, workspace_id bigint, backlog integer, room integer, account_served_at timestamp with time zone, workspace_served_at timestamp with time zone)
+CREATE FUNCTION thaw.candidates(p_tick_at timestamp with time zone DEFAULT thaw.tick()) RETURNS TABLE(account_id bigint, workspace_id bigint, backlog integer, quota integer, account_served_at timestamp with time zone, workspace_served_at timestamp with time zone)
     LANGUAGE sql STABLE
     SET jit TO 'off'
     SET work_mem TO '64MB'
@@ -910,7 +1042,7 @@ CREATE FUNCTION thaw.claimants(p_tick_at timestamp with time zone DEFAULT thaw.t
      workspace_turn.tick_at
     FROM ((((thaw.resumable_accounts candidate
       CROSS JOIN thaw.settings)
-      LEFT JOIN thaw.account_budgets budget ON (((budget.tick_at = claimants.p_tick_at) AND (budget.account_id = candidate.account_id))))
+      LEFT JOIN thaw.account_budgets budget ON (((budget.tick_at = candidates.p_tick_at) AND (budget.account_id = candidate.account_id))))
       LEFT JOIN thaw.account_turns account_turn ON ((account_turn.account_id = candidate.account_id)))
       LEFT JOIN thaw.workspace_turns workspace_turn ON ((workspace_turn.workspace_id = candidate.workspace_id)));
 END;
@@ -938,7 +1070,7 @@ BEGIN
     WITH stale AS (
         SELECT s.tick_at FROM thaw.sweeps AS s WHERE s.finished_at IS NULL AND s.tick_at < p_tick_at
     ), closed AS (
-        UPDATE thaw.grants AS g SET finished_at = thaw.now(), verdict = 'stale_tick'
+        UPDATE thaw.allocations AS g SET finished_at = thaw.now(), verdict = 'stale_tick'
         FROM stale
         WHERE g.tick_at = stale.tick_at AND g.finished_at IS NULL
         RETURNING g.tick_at
@@ -964,14 +1096,14 @@ BEGIN
     RETURN FOUND;
 END;
 $$;
-CREATE FUNCTION thaw.correct_hold(account text, until timestamp with time zone, why text, decided_by text DEFAULT CURRENT_USER, provider text DEFAULT 'linkedin'::text) RETURNS timestamp with time zone
+CREATE FUNCTION thaw.correct_hold(account text, until timestamp with time zone, reason text, actor text DEFAULT CURRENT_USER, provider text DEFAULT 'linkedin'::text) RETURNS timestamp with time zone
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     held thaw.accounts;
 BEGIN
-    PERFORM thaw.require_reason(why, decided_by);
+    PERFORM thaw.require_reason(reason, actor);
     SELECT a.* INTO held FROM thaw.accounts AS a
     WHERE a.id = thaw.account_named(correct_hold.account, correct_hold.provider) FOR NO KEY UPDATE;
     IF held.hold_until IS NULL OR held.hold_until <= thaw.now() THEN
@@ -981,17 +1113,17 @@ BEGIN
         RAISE EXCEPTION 'a hold must end in the future, at most 10 years away, not %', correct_hold.until
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Without an end the hold ends now.';
     END IF;
-    INSERT INTO thaw.decisions (what, decided_by, why, workspace_id, account_id, until)
-    VALUES ('hold_corrected', correct_hold.decided_by, correct_hold.why, held.workspace_id, held.id, correct_hold.until);
+    INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, account_id, until)
+    VALUES ('hold_corrected', correct_hold.actor, correct_hold.reason, held.workspace_id, held.id, correct_hold.until);
     PERFORM set_config('thaw.set_based', 'on', true);
     UPDATE thaw.accounts AS a SET
-        hold_until = correct_hold.until, hold_reason = CASE WHEN correct_hold.until IS NOT NULL THEN correct_hold.why END
+        hold_until = correct_hold.until, hold_reason = CASE WHEN correct_hold.until IS NOT NULL THEN correct_hold.reason END
     WHERE a.id = held.id;
     PERFORM set_config('thaw.set_based', '', true);
     RETURN correct_hold.until;
 END;
 $$;
-COMMENT ON FUNCTION thaw.correct_hold(account text, until timestamp with time zone, why text, decided_by text, provider text) IS 'For operators: gives a hold another end, or ends it now (until null), with a reason that is recorded. Granted to no role.';
+COMMENT ON FUNCTION thaw.correct_hold(account text, until timestamp with time zone, reason text, actor text, provider text) IS 'For operators: gives a hold another end, or ends it now (until null), with a reason that is recorded. Granted to no role.';
 CREATE FUNCTION thaw.count_heal(p_heal_id bigint) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1014,137 +1146,6 @@ BEGIN
             UNION ALL
             SELECT first.id, 0 FROM unnest(heal.first_source_ids) AS first (id)) AS known) AS scope
     WHERE h.id = p_heal_id;
-END;
-$$;
-CREATE FUNCTION thaw.decide(p_what text, p_account text, p_provider text, p_why text, p_decided_by text) RETURNS bigint
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-DECLARE
-    decision_id bigint;
-BEGIN
-    PERFORM thaw.require_reason(p_why, p_decided_by);
-    INSERT INTO thaw.decisions AS d (what, decided_by, why, workspace_id, account_id, enrollments)
-    SELECT p_what, p_decided_by, p_why, a.workspace_id, a.id, 0
-    FROM thaw.accounts AS a WHERE a.id = thaw.account_named(p_account, p_provider)
-    RETURNING d.id INTO decision_id;
-    RETURN decision_id;
-END;
-$$;
-CREATE FUNCTION thaw.decide_batch(p_decision_id bigint, p_size integer, p_even_by_user boolean DEFAULT false) RETURNS integer
-    LANGUAGE plpgsql
-    SET plan_cache_mode TO 'force_generic_plan'
-    SET jit TO 'off'
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-DECLARE
-    decision thaw.decisions;
-    status   thaw.account_status;
-    changed  integer;
-BEGIN
-    SELECT d.* INTO decision FROM thaw.decisions AS d WHERE d.id = p_decision_id;
-    SELECT a.status INTO status FROM thaw.accounts AS a WHERE a.id = decision.account_id FOR NO KEY UPDATE;
-    IF decision.what = 'resumed' AND status = 'restricted' THEN
-        RAISE EXCEPTION 'the account is still restricted' USING ERRCODE = 'object_not_in_prerequisite_state',
-            HINT = 'Resume it when the provider reports it as connected again.';
-    END IF;
-    WITH claim AS (
-        SELECT active.id FROM (
-            SELECT e.id FROM thaw.enrollments AS e
-            WHERE decision.what = 'paused' AND e.account_id = decision.account_id AND e.status = 'active'
-            ORDER BY e.campaign_id, e.id
-            LIMIT p_size FOR NO KEY UPDATE) AS active
-        UNION ALL
-        SELECT waiting.id FROM (
-            SELECT e.id FROM thaw.enrollments AS e
-            WHERE decision.what = 'paused' AND e.status = 'paused' AND e.waits_for_account AND e.account_id = decision.account_id
-            ORDER BY e.campaign_id, e.paused_at, e.id
-            LIMIT p_size FOR NO KEY UPDATE) AS waiting
-        UNION ALL
-        SELECT stopped.id FROM (
-            SELECT e.id FROM thaw.enrollments AS e
-            WHERE e.status = 'paused' AND NOT e.waits_for_account AND e.account_id = decision.account_id
-                AND (e.paused_reason = 'account_restricted' OR decision.what = 'resumed' AND p_even_by_user)
-            ORDER BY e.campaign_id, e.paused_at, e.id
-            LIMIT p_size FOR NO KEY UPDATE) AS stopped
-        LIMIT p_size)
-    SELECT thaw.flip_by_person(p_decision_id, array_agg(claim.id)) INTO changed FROM claim;
-    RETURN changed;
-END;
-$$;
-CREATE FUNCTION thaw.decide_campaign(p_what text, p_workspace_key text, p_campaign text, p_why text, p_decided_by text) RETURNS boolean
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-DECLARE
-    campaign thaw.campaigns;
-BEGIN
-    PERFORM thaw.require_reason(p_why, p_decided_by);
-    SELECT c.* INTO campaign FROM thaw.campaigns AS c
-    WHERE c.id = thaw.campaign_named(p_workspace_key, p_campaign) FOR NO KEY UPDATE;
-    IF campaign.status NOT IN ('running', 'paused') THEN
-        RAISE EXCEPTION 'campaign "%" is %', p_campaign, campaign.status
-            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only a campaign that runs can be paused, and only a paused one resumed.';
-    ELSIF campaign.paused_reason = 'subscription_inactive' THEN
-        RAISE EXCEPTION 'campaign "%" is paused because the subscription is not active', p_campaign
-            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Billing starts it again when the subscription is active.';
-    ELSIF p_what = 'paused' AND campaign.paused_reason = 'paused_by_user' OR p_what = 'resumed' AND campaign.status = 'running' THEN
-        RETURN false;
-    END IF;
-    PERFORM set_config('thaw.set_based', 'on', true);
-    IF p_what = 'paused' THEN
-        UPDATE thaw.campaigns AS c SET
-            status = 'paused', paused_reason = 'paused_by_user', paused_at = coalesce(c.paused_at, thaw.now())
-        WHERE c.id = campaign.id;
-    ELSE
-        UPDATE thaw.campaigns AS c SET status = 'running', paused_reason = NULL, paused_at = NULL WHERE c.id = campaign.id;
-    END IF;
-    PERFORM set_config('thaw.set_based', '', true);
-    INSERT INTO thaw.campaign_events (campaign_id, at, kind, source, from_status, to_status, reason, detail)
-    SELECT campaign.id, thaw.now(), p_what::thaw.event_kind, 'operator', campaign.status,
-        CASE p_what WHEN 'paused' THEN 'paused' ELSE 'running' END::thaw.campaign_status,
-        CASE p_what WHEN 'paused' THEN 'paused_by_user' ELSE campaign.paused_reason END,
-        format('%s: %s', p_decided_by, p_why);
-    INSERT INTO thaw.decisions (what, decided_by, why, workspace_id, campaign_id)
-    VALUES (p_what, p_decided_by, p_why, campaign.workspace_id, campaign.id);
-    RETURN true;
-END;
-$$;
-CREATE FUNCTION thaw.decide_prospect(p_what text, p_prospect_url text, p_workspace_key text, p_campaign text, p_why text, p_decided_by text) RETURNS integer
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-DECLARE
-    decision_id bigint;
-    wanted      bigint[];
-    locked      bigint[];
-BEGIN
-    PERFORM thaw.require_reason(p_why, p_decided_by);
-    SELECT array_agg(e.id) INTO wanted
-    FROM thaw.enrollments AS e
-    JOIN thaw.campaigns AS c ON c.id = e.campaign_id
-    JOIN thaw.workspaces AS w ON w.id = e.workspace_id
-    WHERE e.prospect_url = p_prospect_url
-        AND (p_workspace_key IS NULL OR w.key = p_workspace_key) AND (p_campaign IS NULL OR c.key = p_campaign);
-    IF wanted IS NULL THEN
-        RAISE EXCEPTION 'no campaign has the prospect %', p_prospect_url
-            USING ERRCODE = 'no_data_found', HINT = 'Write the URL as it was enrolled; thaw explain finds other spellings.';
-    END IF;
-    PERFORM a.id FROM thaw.accounts AS a
-    WHERE a.id IN (SELECT e.account_id FROM thaw.enrollments AS e WHERE e.id = ANY (wanted))
-    ORDER BY a.id FOR NO KEY UPDATE;
-    SELECT array_agg(claim.id) INTO locked FROM (
-        SELECT e.id FROM thaw.enrollments AS e
-        WHERE e.id = ANY (wanted)
-            AND CASE p_what
-                WHEN 'paused' THEN e.status IN ('pending', 'active')
-                    OR e.status = 'paused' AND e.paused_reason <> 'paused_by_user'
-                ELSE e.status = 'paused' AND NOT e.waits_for_account END
-        ORDER BY e.id FOR NO KEY UPDATE) AS claim;
-    INSERT INTO thaw.decisions AS d (what, decided_by, why, prospect_url, enrollments)
-    VALUES (p_what, p_decided_by, p_why, p_prospect_url, 0)
-    RETURNING d.id INTO decision_id;
-    RETURN thaw.flip_by_person(decision_id, locked);
 END;
 $$;
 CREATE FUNCTION thaw.deliver(p_outbox_id bigint, p_failed boolean DEFAULT false) RETURNS integer
@@ -1251,21 +1252,21 @@ $$;
 CREATE FUNCTION thaw.end_of_range(beginning text) RETURNS text
     LANGUAGE sql STABLE
     RETURN (lower(beginning) || chr(CASE getdatabaseencoding() WHEN 'UTF8'::name THEN 1114111 ELSE 255 END));
-CREATE FUNCTION thaw.end_safety(p_why text, p_decided_by text) RETURNS boolean
+CREATE FUNCTION thaw.end_safety_mode(p_reason text, p_actor text) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     began timestamptz;
-    blips bigint[];
+    transient_errors bigint[];
 BEGIN
     IF (SELECT s.since IS NULL FROM thaw.safety AS s) THEN
         RETURN false;
     END IF;
-    SELECT array_agg(blip.id) INTO blips FROM (
+    SELECT array_agg(transient_error.id) INTO transient_errors FROM (
         SELECT a.id FROM thaw.accounts AS a
         WHERE a.pause_after IS NOT NULL AND a.status IN ('connecting', 'error')
-        ORDER BY a.id FOR NO KEY UPDATE) AS blip;
+        ORDER BY a.id FOR NO KEY UPDATE) AS transient_error;
     SELECT s.since INTO began FROM thaw.safety AS s FOR NO KEY UPDATE;
     IF began IS NULL THEN
         RETURN false;
@@ -1274,11 +1275,11 @@ BEGIN
         since = NULL, reason = NULL, entered_by = NULL, stays = false, accounts_lost = NULL, accounts_connected = NULL,
         breached_at = NULL, ended_at = thaw.now();
     UPDATE thaw.accounts AS a SET
-        pause_after = a.pause_after + (thaw.now() - greatest(began, a.pause_after - settings.tolerance))
+        pause_after = a.pause_after + (thaw.now() - greatest(began, a.pause_after - settings.grace_period))
     FROM thaw.settings
-    WHERE a.id = ANY (blips);
-    INSERT INTO thaw.decisions (what, decided_by, why) VALUES ('safety_left', p_decided_by, p_why);
-    PERFORM thaw.publish('safety.left', NULL, NULL, jsonb_build_object('reason', p_why, 'by', p_decided_by, 'since', thaw.rfc3339(began)));
+    WHERE a.id = ANY (transient_errors);
+    INSERT INTO thaw.manual_actions (what, actor, reason) VALUES ('safety_exited', p_actor, p_reason);
+    PERFORM thaw.publish('safety.left', NULL, NULL, jsonb_build_object('reason', p_reason, 'by', p_actor, 'since', thaw.rfc3339(began)));
     RETURN true;
 END;
 $$;
@@ -1432,7 +1433,7 @@ BEGIN
     IF OLD.account_id <> NEW.account_id THEN
         INSERT INTO thaw.enrollment_events (
             enrollment_id, at, from_account_id, to_account_id, step, kind, source, from_status, to_status, reason, paused_at, detail)
-        VALUES (NEW.id, thaw.now(), OLD.account_id, NEW.account_id, NEW.step, 'repointed', 'platform', NEW.status, NEW.status,
+        VALUES (NEW.id, thaw.now(), OLD.account_id, NEW.account_id, NEW.step, 'moved', 'platform', NEW.status, NEW.status,
             NEW.paused_reason, NEW.paused_at, 'by database role ' || session_user);
     END IF;
     RETURN NULL;
@@ -1444,13 +1445,25 @@ CREATE FUNCTION thaw.enter_on_breach(p_losses record) RETURNS void
     AS $$
 BEGIN
     IF p_losses.is_breach THEN
-        PERFORM thaw.begin_safety(
+        PERFORM thaw.start_safety_mode(
             format('%s of %s connected accounts were lost within %s', p_losses.accounts_lost, p_losses.accounts_connected,
                 (SELECT CASE
                     WHEN p_losses.is_slow THEN ceil(extract(epoch FROM s.safety_slow_window) / 3600) || ' hours'
                     ELSE ceil(extract(epoch FROM s.safety_window) / 60) || ' minutes' END FROM thaw.settings AS s)),
             'monitor', false, p_losses.accounts_lost, p_losses.accounts_connected);
     END IF;
+END;
+$$;
+CREATE FUNCTION thaw.expedite(p_kind text, p_args jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    UPDATE "thaw".river_job AS job SET state = 'available', scheduled_at = pg_catalog.now()
+    WHERE job.unique_key = thaw.job_key(p_kind, p_args)
+        AND job.unique_key IS NOT NULL AND job.unique_states IS NOT NULL
+        AND "thaw".river_job_state_in_bitmask(job.unique_states, job.state)
+        AND job.state IN ('scheduled', 'retryable');
 END;
 $$;
 CREATE TABLE thaw.river_job (
@@ -1533,45 +1546,10 @@ BEGIN
         heal.accounts := (SELECT count(DISTINCT known.id) FROM unnest(sources || heal.first_source_ids) AS known (id));
         heal.accounts_done := heal.accounts - cardinality(sources);
     END IF;
-    UPDATE thaw.heals AS h SET status = 'done', finished_at = thaw.now(), left_over = waiting, found = heal.found,
+    UPDATE thaw.heals AS h SET status = 'done', finished_at = thaw.now(), remaining = waiting, found = heal.found,
         accounts = heal.accounts, accounts_done = heal.accounts_done, first_source_ids = NULL
     WHERE h.id = heal.id AND h.status = 'running';
     DELETE FROM thaw.heal_order AS part WHERE part.heal_id = p_heal_id;
-END;
-$$;
-CREATE FUNCTION thaw.flip_by_person(p_decision_id bigint, p_enrollment_ids bigint[]) RETURNS integer
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-DECLARE
-    decision thaw.decisions;
-    changed  integer;
-BEGIN
-    SELECT d.* INTO decision FROM thaw.decisions AS d WHERE d.id = p_decision_id;
-    PERFORM set_config('thaw.set_based', 'on', true);
-    WITH before AS (
-        SELECT e.id, e.status, e.paused_reason FROM thaw.enrollments AS e WHERE e.id = ANY (p_enrollment_ids)
-    ), flipped AS (
-        UPDATE thaw.enrollments AS e SET
-            status = 'paused',
-            paused_reason = CASE decision.what
-                WHEN 'paused' THEN 'paused_by_user'::thaw.pause_reason ELSE 'linkedin_account_issue' END,
-            paused_at = coalesce(e.paused_at, thaw.now())
-        FROM before
-        WHERE e.id = before.id
-        RETURNING e.id, e.step, e.account_id, e.paused_at, e.paused_reason AS now_reason, before.status, before.paused_reason
-    )
-    INSERT INTO thaw.enrollment_events (
-        enrollment_id, at, from_account_id, to_account_id, step, kind, source, from_status, to_status, reason, paused_at, detail)
-    SELECT flipped.id, thaw.now(), flipped.account_id, flipped.account_id, flipped.step,
-        CASE decision.what WHEN 'paused' THEN 'paused' ELSE 'released' END::thaw.event_kind, 'operator', flipped.status, 'paused',
-        CASE decision.what WHEN 'paused' THEN flipped.now_reason ELSE flipped.paused_reason END, flipped.paused_at,
-        format('%s: %s', decision.decided_by, decision.why)
-    FROM flipped;
-    GET DIAGNOSTICS changed = ROW_COUNT;
-    PERFORM set_config('thaw.set_based', '', true);
-    UPDATE thaw.decisions AS d SET enrollments = coalesce(d.enrollments, 0) + changed WHERE d.id = p_decision_id;
-    RETURN changed;
 END;
 $$;
 CREATE FUNCTION thaw.fold_counts(p_size integer DEFAULT 20000) RETURNS integer
@@ -1706,10 +1684,10 @@ DECLARE
     heal   thaw.heals;
     next   record;
     -- What was resumed, and how many of it moved to a sibling account: in all, and by account.
-    moved          integer := 0;
+    batch_moved    integer := 0;
     account_ids    bigint[];
     each_resumed   integer[];
-    each_repointed integer[];
+    each_moved integer[];
     cause  thaw.cause;
     at_end boolean := true;
     -- One account or many; see the top of this file.
@@ -1779,7 +1757,7 @@ BEGIN
         -- own target, and its siblings are not looked for.
         WITH source AS MATERIALIZED (
             SELECT one.id, one.target_id,
-                (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = one.id LIMIT 1) AS now_id,
+                (SELECT resume.target_id FROM thaw.resume_targets AS resume WHERE resume.source_id = one.id LIMIT 1) AS now_id,
                 (SELECT thaw.block_reason(a, is_safety_on, heal.even_if_off OR w.auto_resume) IS NOT NULL
                  FROM thaw.accounts AS a JOIN thaw.workspaces AS w ON w.id = a.workspace_id WHERE a.id = one.target_id) AS is_blocked
             FROM (
@@ -1838,7 +1816,7 @@ BEGIN
         IF heal.found IS NULL THEN
             heal.first_source_ids := ARRAY(SELECT DISTINCT source.id FROM unnest(next.source_ids) AS source (id));
         END IF;
-        SELECT rows.* INTO resumed, moved, account_ids, each_resumed, each_repointed
+        SELECT rows.* INTO resumed, batch_moved, account_ids, each_resumed, each_moved
         FROM thaw.resume_rows(cause, next.places, next.source_ids, next.target_ids) AS rows;
         held := held + coalesce(cardinality(next.places), 0) - resumed;
         IF heal.keeps_caps THEN
@@ -1866,7 +1844,7 @@ BEGIN
     END IF;
     UPDATE thaw.heals AS h SET
         resumed = heal.resumed,
-        repointed = h.repointed + moved,
+        moved = h.moved + batch_moved,
         campaigns_resumed = h.campaigns_resumed + coalesce(cardinality(started_for), 0),
         accounts_done = CASE WHEN at_end THEN greatest(heal.accounts, heal.accounts_done) ELSE heal.accounts_done END,
         batch = h.batch + 1,
@@ -1878,9 +1856,9 @@ BEGIN
     WHERE h.id = p_heal_id;
     -- 5. Tell the platform, account by account.
     IF resumed > 0 AND thaw.has_endpoint() THEN
-        PERFORM thaw.publish_resumed(a, 'heal', heal.even_if_off, NULL, NULL, p_heal_id, through.resumed, through.repointed,
+        PERFORM thaw.publish_resumed(a, 'heal', heal.even_if_off, NULL, NULL, p_heal_id, through.resumed, through.moved,
             cardinality(array_positions(started_for, a.id)))
-        FROM unnest(account_ids, each_resumed, each_repointed) AS through (account_id, resumed, repointed)
+        FROM unnest(account_ids, each_resumed, each_moved) AS through (account_id, resumed, moved)
         JOIN thaw.accounts AS a ON a.id = through.account_id
         ORDER BY a.id;
     END IF;
@@ -1905,7 +1883,7 @@ CREATE TABLE thaw.heals (
     keeps_caps boolean DEFAULT false NOT NULL,
     status thaw.heal_status DEFAULT 'running'::thaw.heal_status NOT NULL,
     resumed integer DEFAULT 0 NOT NULL,
-    repointed integer DEFAULT 0 NOT NULL,
+    moved integer DEFAULT 0 NOT NULL,
     campaigns_resumed integer DEFAULT 0 NOT NULL,
     found integer,
     accounts integer,
@@ -1921,19 +1899,19 @@ CREATE TABLE thaw.heals (
     at_place bigint,
     round integer DEFAULT 1 NOT NULL,
     skipped integer DEFAULT 0 NOT NULL,
-    left_over integer,
+    remaining integer,
     requested_by text NOT NULL,
     requested_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
     finished_at timestamp with time zone,
     CONSTRAINT heals_cap_check CHECK ((cap >= 1)),
-    CONSTRAINT heals_done_says_what_is_left CHECK ((((status = 'done'::thaw.heal_status) = (finished_at IS NOT NULL)) AND ((status = 'done'::thaw.heal_status) = (left_over IS NOT NULL)))),
+    CONSTRAINT heals_done_says_what_is_left CHECK ((((status = 'done'::thaw.heal_status) = (finished_at IS NOT NULL)) AND ((status = 'done'::thaw.heal_status) = (remaining IS NOT NULL)))),
     CONSTRAINT heals_have_at_most_one_scope CHECK (((workspace_id IS NULL) OR (account_id IS NULL))),
     CONSTRAINT heals_resumed_is_within_cap CHECK (((resumed >= 0) AND (resumed <= cap))),
     CONSTRAINT heals_target_check CHECK ((target <> ''::text))
 )
 WITH (fillfactor='50');
 COMMENT ON TABLE thaw.heals IS 'One row a heal: of a workspace, of an account, or (neither) of the enrollments listed in heal_enrollments.';
-COMMENT ON COLUMN thaw.heals.skipped IS 'Prospects passed over in the current round because other transactions held them; of a heal that is done: in its last round. They are part of left_over.';
+COMMENT ON COLUMN thaw.heals.skipped IS 'Prospects passed over in the current round because other transactions held them; of a heal that is done: in its last round. They are part of remaining.';
 CREATE FUNCTION thaw.heal_bound(p_heal thaw.heals) RETURNS bigint
     LANGUAGE plpgsql STABLE
     SET plan_cache_mode TO 'force_custom_plan'
@@ -1955,7 +1933,7 @@ BEGIN
         WHERE a.workspace_id = p_heal.workspace_id);
 END;
 $$;
-CREATE FUNCTION thaw.heal_next(INOUT p_heal thaw.heals, p_room integer, OUT places tid[], OUT source_ids bigint[], OUT campaign_ids bigint[], OUT target_ids bigint[], OUT at_end boolean) RETURNS record
+CREATE FUNCTION thaw.heal_next(INOUT p_heal thaw.heals, p_quota integer, OUT places tid[], OUT source_ids bigint[], OUT campaign_ids bigint[], OUT target_ids bigint[], OUT at_end boolean) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -1966,8 +1944,8 @@ DECLARE
     straight   boolean := p_heal.all_campaigns_open AND NOT by_time AND p_heal.round = 1;
     -- How many accounts to look at, at a time: about as many as fill the batch, then more. And in a batch at most: where few of
     -- them can be resumed a batch stays short.
-    width      integer := greatest(20, least(p_room,
-        1.2 * p_room * coalesce(p_heal.accounts, 1) / greatest(p_heal.found, 10)));
+    width      integer := greatest(20, least(p_quota,
+        1.2 * p_quota * coalesce(p_heal.accounts, 1) / greatest(p_heal.found, 10)));
     most       constant integer := 20000;
     looked_at  integer := 0;
     next_id    bigint := coalesce(p_heal.at_account_id, 0);
@@ -1988,7 +1966,7 @@ BEGIN
     source_ids := '{}';
     campaign_ids := '{}';
     target_ids := '{}';
-    WHILE taken < p_room LOOP
+    WHILE taken < p_quota LOOP
         sources := thaw.heal_sources(p_heal, next_id, width);
         IF sources IS NULL THEN
             EXIT;
@@ -2003,7 +1981,7 @@ BEGIN
                 SELECT source.id AS source_id, source.target_id, campaign.id AS campaign_id
                 FROM (
                     SELECT one.id, one.place,
-                        (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = one.id LIMIT 1) AS target_id,
+                        (SELECT resume.target_id FROM thaw.resume_targets AS resume WHERE resume.source_id = one.id LIMIT 1) AS target_id,
                         CASE WHEN one.id = p_heal.at_account_id AND NOT by_time THEN p_heal.at_campaign_id ELSE 0 END AS from_campaign
                     FROM unnest(sources) WITH ORDINALITY AS one (id, place)
                     OFFSET 0) AS source
@@ -2038,7 +2016,7 @@ BEGIN
                 SELECT next.*, source.id AS source_id, source.target_id
                 FROM (
                     SELECT one.id,
-                        (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = one.id LIMIT 1) AS target_id
+                        (SELECT resume.target_id FROM thaw.resume_targets AS resume WHERE resume.source_id = one.id LIMIT 1) AS target_id
                     FROM unnest(sources) AS one (id)
                     OFFSET 0) AS source
                 CROSS JOIN LATERAL (
@@ -2050,9 +2028,9 @@ BEGIN
                             CASE WHEN source.id = p_heal.at_account_id THEN p_heal.at_paused_at ELSE '-infinity' END,
                             CASE WHEN source.id = p_heal.at_account_id THEN p_heal.at_enrollment_id ELSE 0 END)
                     ORDER BY e.campaign_id, e.paused_at, e.id
-                    LIMIT p_room - taken) AS next
+                    LIMIT p_quota - taken) AS next
                 WHERE source.target_id IS NOT NULL
-                LIMIT p_room - taken) AS picked;
+                LIMIT p_quota - taken) AS picked;
             more_lines := ARRAY(SELECT generate_series(1, cardinality(more_places)));
         ELSIF line_sources IS NULL THEN
             more_places := NULL;
@@ -2079,10 +2057,10 @@ BEGIN
                                 CASE WHEN line_sources[line] = p_heal.at_account_id THEN p_heal.at_paused_at ELSE '-infinity' END,
                                 CASE WHEN line_sources[line] = p_heal.at_account_id THEN p_heal.at_enrollment_id ELSE 0 END)
                         ORDER BY e.paused_at, e.id
-                        LIMIT p_room - taken) AS oldest
+                        LIMIT p_quota - taken) AS oldest
                     ORDER BY oldest.paused_at, oldest.id
-                    LIMIT p_room - taken) AS next
-                LIMIT p_room - taken) AS picked;
+                    LIMIT p_quota - taken) AS next
+                LIMIT p_quota - taken) AS picked;
         ELSE
             SELECT array_agg(picked.ctid), array_agg(picked.line), array_agg(picked.paused_at), array_agg(picked.id)
             INTO more_places, more_lines, more_paused, more_ids
@@ -2100,8 +2078,8 @@ BEGIN
                             CASE WHEN line_sources[line] = p_heal.at_account_id AND line_campaigns[line] = p_heal.at_campaign_id
                                 THEN p_heal.at_enrollment_id ELSE 0 END)
                     ORDER BY e.paused_at, e.id
-                    LIMIT p_room - taken) AS next
-                LIMIT p_room - taken) AS picked;
+                    LIMIT p_quota - taken) AS next
+                LIMIT p_quota - taken) AS picked;
         END IF;
         IF more_places IS NOT NULL THEN
             taken := taken + cardinality(more_places);
@@ -2111,19 +2089,19 @@ BEGIN
             INTO source_ids, campaign_ids, target_ids
             FROM unnest(more_lines) AS line;
         END IF;
-        width := least(2 * width, p_room);
+        width := least(2 * width, p_quota);
         at_end := false;
         EXIT WHEN looked_at >= most;
         at_end := NULL;
     END LOOP;
-    at_end := coalesce(at_end, taken < p_room);
+    at_end := coalesce(at_end, taken < p_quota);
     IF p_heal.round = 1 AND taken > 0 THEN
         p_heal.accounts_done := p_heal.accounts_done + (
             SELECT count(DISTINCT source.id)
             FROM unnest(source_ids || p_heal.at_account_id) AS source (id)
             WHERE source.id < source_ids[taken]);
     END IF;
-    IF taken < p_room AND NOT at_end THEN
+    IF taken < p_quota AND NOT at_end THEN
         p_heal.at_account_id := next_id;
         p_heal.at_campaign_id := 0;
         p_heal.at_paused_at := '-infinity';
@@ -2136,7 +2114,7 @@ BEGIN
     END IF;
 END;
 $$;
-CREATE FUNCTION thaw.heal_next_listed(INOUT p_heal thaw.heals, p_room integer, OUT places tid[], OUT source_ids bigint[], OUT campaign_ids bigint[], OUT target_ids bigint[], OUT at_end boolean) RETURNS record
+CREATE FUNCTION thaw.heal_next_listed(INOUT p_heal thaw.heals, p_quota integer, OUT places tid[], OUT source_ids bigint[], OUT campaign_ids bigint[], OUT target_ids bigint[], OUT at_end boolean) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -2154,11 +2132,11 @@ BEGIN
                 FROM thaw.heal_enrollments AS part
                 WHERE part.heal_id = p_heal.id AND part.last_id > at_id
                 ORDER BY part.last_id
-                LIMIT 2 + p_room / 200) AS listed
+                LIMIT 2 + p_quota / 200) AS listed
             CROSS JOIN LATERAL unnest(listed.enrollment_ids) AS given (id)
             WHERE given.id > at_id
             ORDER BY given.id
-            LIMIT p_room) AS next;
+            LIMIT p_quota) AS next;
         p_heal.at_enrollment_id := coalesce(ids[cardinality(ids)], p_heal.at_enrollment_id);
         at_end := NOT EXISTS (
             SELECT FROM thaw.heal_enrollments AS part
@@ -2172,11 +2150,11 @@ BEGIN
                 FROM thaw.heal_order AS part
                 WHERE part.heal_id = p_heal.id AND part.last_place > p_heal.at_place
                 ORDER BY part.last_place
-                LIMIT 2 + p_room / 200) AS listed
+                LIMIT 2 + p_quota / 200) AS listed
             CROSS JOIN LATERAL unnest(listed.enrollment_ids) WITH ORDINALITY AS given (id, n)
             WHERE listed.last_place - cardinality(listed.enrollment_ids) + given.n > p_heal.at_place
             ORDER BY place
-            LIMIT p_room) AS next;
+            LIMIT p_quota) AS next;
         p_heal.at_place := p_heal.at_place + coalesce(cardinality(ids), 0);
         at_end := NOT EXISTS (
             SELECT FROM thaw.heal_order AS part
@@ -2192,7 +2170,7 @@ BEGIN
         JOIN unnest(ids) WITH ORDINALITY AS listed (id, place) ON listed.id = e.id
     ), targets AS MATERIALIZED (
         SELECT source.id,
-            (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = source.id LIMIT 1) AS target_id
+            (SELECT resume.target_id FROM thaw.resume_targets AS resume WHERE resume.source_id = source.id LIMIT 1) AS target_id
         FROM (SELECT DISTINCT chosen.account_id AS id FROM chosen OFFSET 0) AS source
     ), campaigns AS MATERIALIZED (
         SELECT used.id
@@ -2228,19 +2206,19 @@ BEGIN
     RETURN QUERY
     SELECT source.target_id, source.account_id, line.campaign_id, line.waiting
     FROM (
-        SELECT by_account.*, wake.target_id
+        SELECT by_account.*, resume.target_id
         FROM (
             SELECT one.account_id, array_agg(one.campaign_id) AS campaign_ids, array_agg(one.waiting) AS waiting
             FROM unnest(p_account_ids, p_campaign_ids, p_counts) AS one (account_id, campaign_id, waiting)
             GROUP BY one.account_id) AS by_account
         CROSS JOIN LATERAL (
             SELECT (
-                SELECT w.target_id FROM thaw.wake_targets AS w WHERE w.source_id = by_account.account_id LIMIT 1) AS target_id
-            OFFSET 0) AS wake
+                SELECT w.target_id FROM thaw.resume_targets AS w WHERE w.source_id = by_account.account_id LIMIT 1) AS target_id
+            OFFSET 0) AS resume
         CROSS JOIN LATERAL (
             SELECT FROM thaw.accounts AS target
             JOIN thaw.workspaces AS workspace ON workspace.id = target.workspace_id
-            WHERE target.id = wake.target_id
+            WHERE target.id = resume.target_id
                 AND thaw.block_reason(target, NOT is_safe, p_heal.even_if_off OR workspace.auto_resume) IS NULL
             LIMIT 1) AS open
         OFFSET 0) AS source
@@ -2306,8 +2284,8 @@ BEGIN
     SELECT target.id, waiting.account_id, waiting.campaign_id, waiting.total
     FROM waiting
     JOIN thaw.campaigns AS campaign ON campaign.id = waiting.campaign_id
-    JOIN thaw.wake_targets AS wake ON wake.source_id = waiting.account_id
-    JOIN thaw.accounts AS target ON target.id = wake.target_id
+    JOIN thaw.resume_targets AS resume ON resume.source_id = waiting.account_id
+    JOIN thaw.accounts AS target ON target.id = resume.target_id
     JOIN thaw.workspaces AS workspace ON workspace.id = target.workspace_id
     WHERE thaw.lets_resume(campaign.status, campaign.waits_for_account)
         AND thaw.block_reason(target, NOT is_safe, heal.even_if_off OR workspace.auto_resume) IS NULL;
@@ -2358,20 +2336,20 @@ BEGIN
         'scope', CASE
             WHEN NEW.workspace_id IS NOT NULL THEN 'workspace' WHEN NEW.account_id IS NOT NULL THEN 'account'
             ELSE 'prospects' END,
-        'cap', NEW.cap, 'found', NEW.found, 'resumed', NEW.resumed, 'repointed', NEW.repointed,
-        'campaigns_resumed', NEW.campaigns_resumed, 'left', NEW.left_over, 'requested_by', NEW.requested_by,
+        'cap', NEW.cap, 'found', NEW.found, 'resumed', NEW.resumed, 'moved', NEW.moved,
+        'campaigns_resumed', NEW.campaigns_resumed, 'remaining', NEW.remaining, 'requested_by', NEW.requested_by,
         'requested_at', thaw.rfc3339(NEW.requested_at), 'finished_at', thaw.rfc3339(NEW.finished_at)));
     RETURN NULL;
 END;
 $$;
-CREATE FUNCTION thaw.hold(account text, until timestamp with time zone, why text, decided_by text DEFAULT CURRENT_USER, provider text DEFAULT 'linkedin'::text) RETURNS timestamp with time zone
+CREATE FUNCTION thaw.hold(account text, until timestamp with time zone, reason text, actor text DEFAULT CURRENT_USER, provider text DEFAULT 'linkedin'::text) RETURNS timestamp with time zone
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     held thaw.accounts;
 BEGIN
-    PERFORM thaw.require_reason(why, decided_by);
+    PERFORM thaw.require_reason(reason, actor);
     SELECT a.* INTO held FROM thaw.accounts AS a
     WHERE a.id = thaw.account_named(hold.account, hold.provider) FOR NO KEY UPDATE;
     IF hold.until IS NULL OR hold.until <= thaw.now() THEN
@@ -2383,26 +2361,14 @@ BEGIN
                 HINT = 'Hold it for a year or less; an operator can make it longer with thaw hold --correct, or thaw.correct_hold.';
     END IF;
     PERFORM set_config('thaw.set_based', 'on', true);
-    UPDATE thaw.accounts AS a SET hold_until = hold.until, hold_reason = hold.why WHERE a.id = held.id;
+    UPDATE thaw.accounts AS a SET hold_until = hold.until, hold_reason = hold.reason WHERE a.id = held.id;
     PERFORM set_config('thaw.set_based', '', true);
-    INSERT INTO thaw.decisions (what, decided_by, why, workspace_id, account_id, until)
-    VALUES ('held', hold.decided_by, hold.why, held.workspace_id, held.id, hold.until);
+    INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, account_id, until)
+    VALUES ('held', hold.actor, hold.reason, held.workspace_id, held.id, hold.until);
     RETURN hold.until;
 END;
 $$;
-COMMENT ON FUNCTION thaw.hold(account text, until timestamp with time zone, why text, decided_by text, provider text) IS 'Lets an account rest until a time, at most a year away: nobody is woken through it, and nothing is sent. A hold that is there can only be made longer; thaw.correct_hold is for operators.';
-CREATE FUNCTION thaw.hurry(p_kind text, p_args jsonb) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-BEGIN
-    UPDATE "thaw".river_job AS job SET state = 'available', scheduled_at = pg_catalog.now()
-    WHERE job.unique_key = thaw.job_key(p_kind, p_args)
-        AND job.unique_key IS NOT NULL AND job.unique_states IS NOT NULL
-        AND "thaw".river_job_state_in_bitmask(job.unique_states, job.state)
-        AND job.state IN ('scheduled', 'retryable');
-END;
-$$;
+COMMENT ON FUNCTION thaw.hold(account text, until timestamp with time zone, reason text, actor text, provider text) IS 'Lets an account rest until a time, at most a year away: nobody is resumed through it, and nothing is sent. A hold that is there can only be made longer; thaw.correct_hold is for operators.';
 CREATE FUNCTION thaw.job_key(p_kind text, p_args jsonb) RETURNS bytea
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2542,7 +2508,7 @@ BEGIN
     END LOOP;
 END;
 $$;
-CREATE FUNCTION thaw.link_accounts(old text, new text, why text, decided_by text DEFAULT CURRENT_USER, provider text DEFAULT 'linkedin'::text) RETURNS void
+CREATE FUNCTION thaw.link_accounts(old text, new text, reason text, actor text DEFAULT CURRENT_USER, provider text DEFAULT 'linkedin'::text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -2551,7 +2517,7 @@ DECLARE
     new_account thaw.accounts;
     first_id    bigint;
 BEGIN
-    PERFORM thaw.require_reason(why, decided_by);
+    PERFORM thaw.require_reason(reason, actor);
     PERFORM a.id FROM thaw.accounts AS a
     WHERE a.id IN (thaw.account_named(link_accounts.old, link_accounts.provider), thaw.account_named(link_accounts.new, link_accounts.provider))
     ORDER BY a.id FOR NO KEY UPDATE;
@@ -2572,11 +2538,11 @@ BEGIN
     WHERE a.workspace_id = new_account.workspace_id AND a.id <> first_id
         AND (a.id = new_account.id OR a.id = new_account.link_id
             OR a.link_id = coalesce(new_account.link_id, new_account.id));
-    INSERT INTO thaw.decisions (what, decided_by, why, workspace_id, account_id)
-    VALUES ('linked', link_accounts.decided_by, link_accounts.why, new_account.workspace_id, new_account.id);
+    INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, account_id)
+    VALUES ('linked', link_accounts.actor, link_accounts.reason, new_account.workspace_id, new_account.id);
 END;
 $$;
-COMMENT ON FUNCTION thaw.link_accounts(old text, new text, why text, decided_by text, provider text) IS 'Links an account to the one that replaces it, where no member_id says that both are of the same person; both must be in one workspace. The prospects of each are resumed through the other while that is connected.';
+COMMENT ON FUNCTION thaw.link_accounts(old text, new text, reason text, actor text, provider text) IS 'Links an account to the one that replaces it, where no member_id says that both are of the same person; both must be in one workspace. The prospects of each are resumed through the other while that is connected.';
 CREATE FUNCTION thaw.link_by_signal(p_account thaw.accounts, p_v1_account_id text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2594,7 +2560,7 @@ BEGIN
         AND NOT EXISTS (SELECT FROM thaw.accounts AS other WHERE other.link_id = p_account.id AND other.workspace_id = p_account.workspace_id)
     THEN
         UPDATE thaw.accounts AS a SET link_id = first_id WHERE a.id = p_account.id AND a.link_id IS NULL;
-        INSERT INTO thaw.decisions (what, decided_by, why, workspace_id, account_id)
+        INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, account_id)
         VALUES ('linked', 'provider', format('the provider says that this was account %s', p_v1_account_id),
             p_account.workspace_id, p_account.id);
     END IF;
@@ -2831,15 +2797,15 @@ BEGIN
     WHERE h.id = p_heal_id;
 END;
 $$;
-CREATE FUNCTION thaw.pause_account(account text, why text, decided_by text DEFAULT CURRENT_USER, provider text DEFAULT 'linkedin'::text) RETURNS bigint
+CREATE FUNCTION thaw.pause_account(account text, reason text, actor text DEFAULT CURRENT_USER, provider text DEFAULT 'linkedin'::text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    RETURN thaw.decide_batch(thaw.decide('paused', account, provider, why, decided_by), 2147483647);
+    RETURN thaw.apply_action_batch(thaw.start_action('paused', account, provider, reason, actor), 2147483647);
 END;
 $$;
-COMMENT ON FUNCTION thaw.pause_account(account text, why text, decided_by text, provider text) IS 'Pauses all active and waiting prospects of an account as a person''s wish, in the caller''s transaction; returns how many. thaw pause --account does it in batches.';
+COMMENT ON FUNCTION thaw.pause_account(account text, reason text, actor text, provider text) IS 'Pauses all active and waiting prospects of an account as a person''s wish, in the caller''s transaction; returns how many. thaw pause --account does it in batches.';
 CREATE FUNCTION thaw.pause_batch(p_account_id bigint, p_size integer, p_signal_id bigint, p_tick_at timestamp with time zone, p_job_id bigint, OUT verdict text, OUT paused integer, OUT campaigns_paused integer) RETURNS record
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_generic_plan'
@@ -2848,7 +2814,7 @@ CREATE FUNCTION thaw.pause_batch(p_account_id bigint, p_size integer, p_signal_i
     AS $$
 DECLARE
     account thaw.accounts;
-    why     thaw.pause_reason;
+    new_reason     thaw.pause_reason;
     source  thaw.event_source := CASE WHEN p_tick_at IS NULL THEN 'signal' ELSE 'sweep' END;
     campaigns bigint[];
     -- Where the rows are, and what they were before.
@@ -2870,10 +2836,10 @@ BEGIN
         RETURN;
     END IF;
     PERFORM set_config('thaw.set_based', 'on', true);
-    why := thaw.pause_reason_of(account.status);
+    new_reason := thaw.pause_reason_of(account.status);
     -- Campaigns first: that is the lock order, and a campaign that has nobody left to send must not look as if it ran. One
-    -- that still has active prospects on another account keeps running: that account is connected, or in a blip that may
-    -- yet heal and would then have to find the campaign as it was. Locked by a statement of its own: a pass that woke
+    -- that still has active prospects on another account keeps running: that account is connected, or in a transient error that may
+    -- yet heal and would then have to find the campaign as it was. Locked by a statement of its own: a pass that resumed
     -- prospects of another account held the lock, and they are seen only by what begins after it. One that waits for an account
     -- is locked too: a pass may start it before the update below looks, which would then lock it out of order.
     campaigns := ARRAY(SELECT active.campaign_id FROM thaw.active_campaigns(account.id) AS active);
@@ -2881,7 +2847,7 @@ BEGIN
     WHERE campaign.id = ANY (campaigns) AND (campaign.status = 'running' OR campaign.waits_for_account)
     ORDER BY campaign.id FOR NO KEY UPDATE;
     WITH stopped AS (
-        UPDATE thaw.campaigns AS campaign SET status = 'paused', paused_reason = why, paused_at = thaw.now()
+        UPDATE thaw.campaigns AS campaign SET status = 'paused', paused_reason = new_reason, paused_at = thaw.now()
         WHERE campaign.id = ANY (campaigns)
             AND campaign.status = 'running'
             AND NOT EXISTS (
@@ -2896,7 +2862,7 @@ BEGIN
     )
     INSERT INTO thaw.campaign_events (
         campaign_id, at, account_id, tick_at, signal_id, job_id, kind, source, from_status, to_status, reason)
-    SELECT stopped.id, thaw.now(), account.id, p_tick_at, p_signal_id, p_job_id, 'paused', source, 'running', 'paused', why
+    SELECT stopped.id, thaw.now(), account.id, p_tick_at, p_signal_id, p_job_id, 'paused', source, 'running', 'paused', new_reason
     FROM stopped;
     GET DIAGNOSTICS campaigns_paused = ROW_COUNT;
     SELECT array_agg(claim.ctid), array_agg(claim.status) INTO places, befores FROM (
@@ -2916,9 +2882,9 @@ BEGIN
             LIMIT p_size - coalesce(cardinality(places), 0)
             FOR NO KEY UPDATE SKIP LOCKED) AS claim;
     END IF;
-    WITH flipped AS (
+    WITH changed AS (
         UPDATE thaw.enrollments AS e SET
-            status = 'paused', paused_reason = why, paused_at = coalesce(e.paused_at, thaw.now())
+            status = 'paused', paused_reason = new_reason, paused_at = coalesce(e.paused_at, thaw.now())
         FROM unnest(places, befores) AS claim (ctid, status)
         WHERE e.ctid = claim.ctid
         RETURNING e.id, e.step, e.paused_at, claim.status AS from_status
@@ -2926,12 +2892,12 @@ BEGIN
     INSERT INTO thaw.enrollment_events (
         enrollment_id, at, tick_at, signal_id, job_id, from_account_id, to_account_id, step, kind, source, from_status,
         to_status, reason, paused_at)
-    SELECT flipped.id, thaw.now(), p_tick_at, p_signal_id, p_job_id, account.id, account.id, flipped.step, 'paused', source,
-        flipped.from_status, 'paused', why, flipped.paused_at
-    FROM flipped;
+    SELECT changed.id, thaw.now(), p_tick_at, p_signal_id, p_job_id, account.id, account.id, changed.step, 'paused', source,
+        changed.from_status, 'paused', new_reason, changed.paused_at
+    FROM changed;
     GET DIAGNOSTICS paused = ROW_COUNT;
     PERFORM set_config('thaw.set_based', '', true);
-    PERFORM thaw.publish_paused(account, why, p_tick_at, p_signal_id, paused, campaigns_paused);
+    PERFORM thaw.publish_paused(account, new_reason, p_tick_at, p_signal_id, paused, campaigns_paused);
     -- A full batch: what is left is the next one's to see. Else the rest may be locked by others. The order is that of the
     -- index. Without it the planner expects to meet one of an account's many rows soon, and walks the table from its start:
     -- past all that were paused by the batches before.
@@ -2965,16 +2931,16 @@ BEGIN
         WHERE event.enrollment_id = p_enrollment_id AND event.kind = 'resumed'));
 END;
 $$;
-CREATE FUNCTION thaw.pause_campaign(workspace_key text, campaign text, why text, decided_by text DEFAULT CURRENT_USER) RETURNS boolean
+CREATE FUNCTION thaw.pause_campaign(workspace_key text, campaign text, reason text, actor text DEFAULT CURRENT_USER) RETURNS boolean
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
-    RETURN thaw.decide_campaign('paused'::text, workspace_key, campaign, why, decided_by);
-COMMENT ON FUNCTION thaw.pause_campaign(workspace_key text, campaign text, why text, decided_by text) IS 'Pauses a campaign as a person''s wish: nobody of it is sent to or woken. False: a person had paused it before.';
-CREATE FUNCTION thaw.pause_prospect(prospect_url text, why text, decided_by text DEFAULT CURRENT_USER, workspace_key text DEFAULT NULL::text, campaign text DEFAULT NULL::text) RETURNS integer
+    RETURN thaw.act_on_campaign('paused'::text, workspace_key, campaign, reason, actor);
+COMMENT ON FUNCTION thaw.pause_campaign(workspace_key text, campaign text, reason text, actor text) IS 'Pauses a campaign as a person''s wish: nobody of it is sent to or resumed. False: a person had paused it before.';
+CREATE FUNCTION thaw.pause_prospect(prospect_url text, reason text, actor text DEFAULT CURRENT_USER, workspace_key text DEFAULT NULL::text, campaign text DEFAULT NULL::text) RETURNS integer
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
-    RETURN thaw.decide_prospect('paused'::text, prospect_url, workspace_key, campaign, why, decided_by);
-COMMENT ON FUNCTION thaw.pause_prospect(prospect_url text, why text, decided_by text, workspace_key text, campaign text) IS 'Pauses a prospect as a person''s wish, in all of its campaigns or in those named; returns in how many.';
+    RETURN thaw.act_on_prospect('paused'::text, prospect_url, workspace_key, campaign, reason, actor);
+COMMENT ON FUNCTION thaw.pause_prospect(prospect_url text, reason text, actor text, workspace_key text, campaign text) IS 'Pauses a prospect as a person''s wish, in all of its campaigns or in those named; returns in how many.';
 CREATE FUNCTION thaw.pause_reason_of(p_status thaw.account_status) RETURNS thaw.pause_reason
     LANGUAGE sql IMMUTABLE
     RETURN CASE WHEN (p_status = 'restricted'::thaw.account_status) THEN 'account_restricted'::thaw.pause_reason WHEN (p_status = ANY (ARRAY['disconnected'::thaw.account_status, 'removed'::thaw.account_status])) THEN 'linkedin_account_disconnected'::thaw.pause_reason ELSE 'linkedin_account_issue'::thaw.pause_reason END;
@@ -3009,7 +2975,7 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.pick_up_signals(p_within interval) IS 'Applies signals that were kept for an unknown account whose row exists by now. What every worker process calls once a second.';
-CREATE FUNCTION thaw.plan_accounts(p_tick_at timestamp with time zone, p_workspace_ids bigint[], p_shares integer[], p_after bigint DEFAULT '-1'::integer, p_until bigint DEFAULT '9223372036854775807'::bigint) RETURNS TABLE(account_id bigint, workspace_id bigint, backlog integer, room integer, served_at timestamp with time zone)
+CREATE FUNCTION thaw.plan_accounts(p_tick_at timestamp with time zone, p_workspace_ids bigint[], p_shares integer[], p_after bigint DEFAULT '-1'::integer, p_until bigint DEFAULT '9223372036854775807'::bigint) RETURNS TABLE(account_id bigint, workspace_id bigint, backlog integer, quota integer, served_at timestamp with time zone)
     LANGUAGE plpgsql STABLE
     SET plan_cache_mode TO 'force_custom_plan'
     SET jit TO 'off'
@@ -3019,9 +2985,9 @@ CREATE FUNCTION thaw.plan_accounts(p_tick_at timestamp with time zone, p_workspa
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
-    SELECT placed.account_id, placed.workspace_id, least(placed.waiting, 2147483647)::integer, placed.room, placed.tick_at
+    SELECT placed.account_id, placed.workspace_id, least(placed.waiting, 2147483647)::integer, placed.quota, placed.tick_at
     FROM (
-        SELECT candidate.*, share.amount, room.room, turn.tick_at,
+        SELECT candidate.*, share.amount, quota.quota, turn.tick_at,
             row_number() OVER (
                 PARTITION BY candidate.workspace_id ORDER BY turn.tick_at NULLS FIRST, candidate.account_id) AS place
         FROM (
@@ -3034,9 +3000,9 @@ BEGIN
         CROSS JOIN thaw.settings
         LEFT JOIN thaw.account_budgets AS budget
             ON budget.tick_at = p_tick_at AND budget.account_id = candidate.account_id
-        CROSS JOIN LATERAL (SELECT coalesce(budget.cap - budget.used, settings.account_cap) AS room) AS room
+        CROSS JOIN LATERAL (SELECT coalesce(budget.cap - budget.used, settings.account_cap) AS quota) AS quota
         LEFT JOIN thaw.account_turns AS turn ON turn.account_id = candidate.account_id
-        WHERE room.room > 0) AS placed
+        WHERE quota.quota > 0) AS placed
     WHERE placed.place <= placed.amount;
 END;
 $$;
@@ -3115,7 +3081,7 @@ BEGIN
             WHEN walk.part IN ('account_signals', 'outbox') THEN settings.keep_signals ELSE settings.keep_history END;
         to_id := NULL;
         to_tick := NULL;
-        IF walk.part IN ('grants', 'sweeps', 'account_budgets', 'fleet_budgets', 'backlog_samples') THEN
+        IF walk.part IN ('allocations', 'sweeps', 'account_budgets', 'fleet_budgets', 'backlog_samples') THEN
             SELECT step.reached, step.removed INTO to_tick, removed
             FROM thaw.prune_ticks(walk.part, walk.walk_tick, before, p_size) AS step;
         ELSE
@@ -3250,11 +3216,11 @@ BEGIN
         SELECT max(gone.tick_at), count(*) FROM gone',
         p_part,
         CASE p_part
-            WHEN 'grants' THEN
+            WHEN 'allocations' THEN
                 '(SELECT s.finished_at IS NOT NULL FROM thaw.sweeps AS s WHERE s.tick_at = old.tick_at)'
             WHEN 'sweeps' THEN
                 'old.finished_at IS NOT NULL
-                AND (SELECT g.tick_at FROM thaw.grants AS g WHERE g.tick_at = old.tick_at LIMIT 1) IS NULL'
+                AND (SELECT g.tick_at FROM thaw.allocations AS g WHERE g.tick_at = old.tick_at LIMIT 1) IS NULL'
             ELSE 'true'
         END)
     INTO reached, removed
@@ -3300,7 +3266,7 @@ BEGIN
             'campaigns_paused', (o.data ->> 'campaigns_paused')::integer + p_campaigns_paused);
 END;
 $$;
-CREATE FUNCTION thaw.publish_resumed(p_account thaw.accounts, p_lane thaw.lane, p_even_if_off boolean, p_tick_at timestamp with time zone, p_signal_id bigint, p_heal_id bigint, p_resumed integer, p_repointed integer, p_campaigns_resumed integer) RETURNS void
+CREATE FUNCTION thaw.publish_resumed(p_account thaw.accounts, p_lane thaw.lane, p_even_if_off boolean, p_tick_at timestamp with time zone, p_signal_id bigint, p_heal_id bigint, p_resumed integer, p_moved integer, p_campaigns_resumed integer) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -3315,7 +3281,7 @@ BEGIN
     pass := jsonb_build_object(
         'lane', p_lane, 'tick_at', thaw.rfc3339(p_tick_at), 'signal_id', p_signal_id, 'heal_id', p_heal_id);
     PERFORM thaw.publish('enrollments.resumed', p_account.workspace_id, p_account.id, pass || jsonb_build_object(
-        'resumed', p_resumed, 'repointed', p_repointed, 'campaigns_resumed', p_campaigns_resumed));
+        'resumed', p_resumed, 'moved', p_moved, 'campaigns_resumed', p_campaigns_resumed));
     IF NOT EXISTS (
         SELECT FROM thaw.resumable(thaw.sources_of(p_account.id), p_even_if_off) AS line WHERE line.target_id = p_account.id)
     THEN
@@ -3404,7 +3370,7 @@ DECLARE
     tick text := to_char(p_tick_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"');
 BEGIN
     INSERT INTO thaw.sweeps (
-        tick_at, account_cap, fleet_cap, accounts_planned, planned, backlog_left, is_partial, looked_to, started_at, finished_at)
+        tick_at, account_cap, fleet_cap, accounts_planned, planned, remaining, is_partial, looked_to, started_at, finished_at)
     SELECT p_tick_at, p_account_cap, p_fleet_cap, cardinality(p_account_ids),
         (SELECT coalesce(sum(line.planned), 0) FROM unnest(p_planned) AS line (planned)),
         p_backlog, p_is_partial, p_looked_to, p_started_at,
@@ -3414,7 +3380,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    INSERT INTO thaw.grants (tick_at, account_id, workspace_id, planned)
+    INSERT INTO thaw.allocations (tick_at, account_id, workspace_id, planned)
     SELECT p_tick_at, line.account_id, line.workspace_id, line.planned
     FROM unnest(p_account_ids, p_workspace_ids, p_planned) AS line (account_id, workspace_id, planned);
     INSERT INTO thaw.account_turns AS t (account_id, tick_at)
@@ -3556,7 +3522,7 @@ BEGIN
         FROM thaw.outbox AS o
         WHERE o.id = ANY (page) AND NOT o.is_open AND (p_message_id IS NOT NULL OR o.at >= p_since)) AS sent;
     -- Whose next attempt is hours away does not wait for it.
-    PERFORM thaw.hurry('deliver', jsonb_build_object('endpoint_id', d.endpoint_id, 'message_id', o.message_id))
+    PERFORM thaw.expedite('deliver', jsonb_build_object('endpoint_id', d.endpoint_id, 'message_id', o.message_id))
     FROM thaw.outbox AS o
     JOIN thaw.webhook_deliveries AS d ON d.outbox_id = o.id
     WHERE o.id = ANY (page) AND d.state = 'waiting' AND d.attempts = 0;
@@ -3669,14 +3635,14 @@ BEGIN
         ORDER BY a.pause_after LIMIT p_size));
 END;
 $$;
-CREATE FUNCTION thaw.require_reason(p_why text, p_decided_by text) RETURNS void
+CREATE FUNCTION thaw.require_reason(p_reason text, p_actor text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    IF coalesce(btrim(p_why), '') = '' THEN
+    IF coalesce(btrim(p_reason), '') = '' THEN
         RAISE EXCEPTION 'no reason was given' USING ERRCODE = 'invalid_parameter_value', HINT = 'Say why, for whoever asks later.';
-    ELSIF coalesce(btrim(p_decided_by), '') = '' THEN
+    ELSIF coalesce(btrim(p_actor), '') = '' THEN
         RAISE EXCEPTION 'nobody was named' USING ERRCODE = 'invalid_parameter_value', HINT = 'Say who decided it.';
     END IF;
 END;
@@ -3717,7 +3683,7 @@ CREATE FUNCTION thaw.waiting_campaigns(p_account_id bigint) RETURNS TABLE(campai
     FROM loose
    WHERE (loose.campaign_id IS NOT NULL);
 END;
-CREATE VIEW thaw.wake_targets AS
+CREATE VIEW thaw.resume_targets AS
  SELECT source.id AS source_id,
     source.id AS target_id
    FROM thaw.accounts source
@@ -3726,7 +3692,7 @@ UNION ALL
  SELECT moved.source_id,
     moved.target_id
    FROM thaw.sibling_targets moved;
-COMMENT ON VIEW thaw.wake_targets IS 'The account through which the prospects of an account wake; no row: nobody can.';
+COMMENT ON VIEW thaw.resume_targets IS 'The account through which the prospects of an account resume; no row: nobody can.';
 CREATE FUNCTION thaw.resumable(p_source_ids bigint[], p_even_if_off boolean DEFAULT false) RETURNS TABLE(workspace_id bigint, target_id bigint, source_id bigint, campaign_id bigint)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -3735,9 +3701,9 @@ CREATE FUNCTION thaw.resumable(p_source_ids bigint[], p_even_if_off boolean DEFA
      source.id,
      campaign.id
     FROM (((unnest(resumable.p_source_ids) source(id)
-      JOIN thaw.accounts target ON ((target.id = ( SELECT wake.target_id
-            FROM thaw.wake_targets wake
-           WHERE (wake.source_id = source.id)))))
+      JOIN thaw.accounts target ON ((target.id = ( SELECT resume.target_id
+            FROM thaw.resume_targets resume
+           WHERE (resume.source_id = source.id)))))
       CROSS JOIN LATERAL thaw.waiting_campaigns(source.id) waiting(campaign_id))
       CROSS JOIN LATERAL ( SELECT c.id
             FROM thaw.campaigns c
@@ -3745,7 +3711,7 @@ CREATE FUNCTION thaw.resumable(p_source_ids bigint[], p_even_if_off boolean DEFA
           LIMIT 1) campaign)
    WHERE (thaw.blocked_by(target.*, resumable.p_even_if_off) IS NULL);
 END;
-COMMENT ON FUNCTION thaw.resumable(p_source_ids bigint[], p_even_if_off boolean) IS 'Source account, campaign and target account of everybody among the given accounts who may be woken now.';
+COMMENT ON FUNCTION thaw.resumable(p_source_ids bigint[], p_even_if_off boolean) IS 'Source account, campaign and target account of everybody among the given accounts who may be resumed now.';
 CREATE FUNCTION thaw.resumable_lines() RETURNS TABLE(workspace_id bigint, target_id bigint, source_id bigint, campaign_id bigint, waiting bigint)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3758,8 +3724,8 @@ CREATE FUNCTION thaw.resumable_lines() RETURNS TABLE(workspace_id bigint, target
      campaign.id,
      sum(part.paused) AS sum
     FROM (((((thaw.paused_parts part
-      JOIN thaw.wake_targets wake ON ((wake.source_id = part.account_id)))
-      JOIN thaw.accounts target ON ((target.id = wake.target_id)))
+      JOIN thaw.resume_targets resume ON ((resume.source_id = part.account_id)))
+      JOIN thaw.accounts target ON ((target.id = resume.target_id)))
       JOIN thaw.workspaces workspace ON ((workspace.id = target.workspace_id)))
       JOIN thaw.campaigns campaign ON ((campaign.id = part.campaign_id)))
       CROSS JOIN thaw.safety)
@@ -3817,21 +3783,21 @@ BEGIN
     RETURN since;
 END;
 $$;
-CREATE FUNCTION thaw.resume_account(account text, why text, decided_by text DEFAULT CURRENT_USER, even_by_user boolean DEFAULT false, provider text DEFAULT 'linkedin'::text) RETURNS bigint
+CREATE FUNCTION thaw.resume_account(account text, reason text, actor text DEFAULT CURRENT_USER, even_by_user boolean DEFAULT false, provider text DEFAULT 'linkedin'::text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    RETURN thaw.decide_batch(thaw.decide('resumed', account, provider, why, decided_by), 2147483647, even_by_user);
+    RETURN thaw.apply_action_batch(thaw.start_action('resumed', account, provider, reason, actor), 2147483647, even_by_user);
 END;
 $$;
-COMMENT ON FUNCTION thaw.resume_account(account text, why text, decided_by text, even_by_user boolean, provider text) IS 'Gives the prospects of an account that a restriction stopped back to Thaw, which wakes them in the next ticks, within the caps; even_by_user: also those whom a person paused. Returns how many.';
-CREATE FUNCTION thaw.resume_campaign(workspace_key text, campaign text, why text, decided_by text DEFAULT CURRENT_USER) RETURNS boolean
+COMMENT ON FUNCTION thaw.resume_account(account text, reason text, actor text, even_by_user boolean, provider text) IS 'Gives the prospects of an account that a restriction stopped back to Thaw, which resumes them in the next ticks, within the caps; even_by_user: also those whom a person paused. Returns how many.';
+CREATE FUNCTION thaw.resume_campaign(workspace_key text, campaign text, reason text, actor text DEFAULT CURRENT_USER) RETURNS boolean
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
-    RETURN thaw.decide_campaign('resumed'::text, workspace_key, campaign, why, decided_by);
-COMMENT ON FUNCTION thaw.resume_campaign(workspace_key text, campaign text, why text, decided_by text) IS 'Starts a paused campaign again, whatever it was paused for but billing; its waiting prospects wake in the next ticks, within the caps. False: it runs already.';
-CREATE FUNCTION thaw.resume_pass(p_lane thaw.lane, p_account_id bigint, p_job_id bigint, p_tick_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_signal_id bigint DEFAULT NULL::bigint, OUT verdict text, OUT resumed integer, OUT repointed integer, OUT campaigns_resumed integer, OUT tick_finished boolean) RETURNS record
+    RETURN thaw.act_on_campaign('resumed'::text, workspace_key, campaign, reason, actor);
+COMMENT ON FUNCTION thaw.resume_campaign(workspace_key text, campaign text, reason text, actor text) IS 'Starts a paused campaign again, whatever it was paused for but billing; its waiting prospects resume in the next ticks, within the caps. False: it runs already.';
+CREATE FUNCTION thaw.resume_pass(p_lane thaw.lane, p_account_id bigint, p_job_id bigint, p_tick_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_signal_id bigint DEFAULT NULL::bigint, OUT verdict text, OUT resumed integer, OUT moved integer, OUT campaigns_resumed integer, OUT tick_finished boolean) RETURNS record
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
@@ -3844,7 +3810,7 @@ DECLARE
     tick      timestamptz;
     fleet_cap integer;
     is_closed boolean;
-    -- How many prospects the grant or the signal allows, and how many the budgets leave of it.
+    -- How many prospects the allocation or the signal allows, and how many the budgets leave of it.
     wanted    integer;
     allowed   integer;
     -- Where prospects may be taken from, as arrays of equal length: the account that they are paused on, and the campaign.
@@ -3855,18 +3821,18 @@ DECLARE
     sources        bigint[];
 BEGIN
     resumed := 0;
-    repointed := 0;
+    moved := 0;
     campaigns_resumed := 0;
     tick_finished := false;
     SELECT s.* INTO settings FROM thaw.settings AS s;
     fleet_cap := CASE p_lane WHEN 'sweep' THEN settings.fleet_cap ELSE settings.signal_cap END;
-    -- 1. The account, then the row that says whether this pass was done. A grant is locked too: the next tick closes it.
+    -- 1. The account, then the row that says whether this pass was done. An allocation is locked too: the next tick closes it.
     SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = p_account_id FOR NO KEY UPDATE;
     tick := thaw.tick();
     CASE p_lane
         WHEN 'sweep' THEN
             SELECT g.finished_at IS NOT NULL, g.planned INTO is_closed, wanted
-            FROM thaw.grants AS g WHERE g.tick_at = p_tick_at AND g.account_id = p_account_id
+            FROM thaw.allocations AS g WHERE g.tick_at = p_tick_at AND g.account_id = p_account_id
             FOR NO KEY UPDATE;
         WHEN 'signal' THEN
             SELECT s.finished_at IS NOT NULL, settings.account_cap INTO is_closed, wanted
@@ -3890,7 +3856,7 @@ BEGIN
         FROM thaw.resumable(thaw.sources_of(account.id)) AS line
         WHERE line.target_id = account.id;
         -- 3. Start campaigns that waited for an account, those too in which this account has active prospects: a campaign must
-        --    not block its own. Their events name the tick of a grant only.
+        --    not block its own. Their events name the tick of an allocation only.
         campaigns := line_campaigns || ARRAY(SELECT active.campaign_id FROM thaw.active_campaigns(account.id) AS active);
         IF thaw.lock_campaigns(campaigns) THEN
             campaigns_resumed := coalesce(cardinality(thaw.start_campaigns(
@@ -3922,7 +3888,7 @@ BEGIN
                     LIMIT allowed) AS candidate;
                 -- 5. Resume them, and take them from the budgets.
                 IF places IS NOT NULL THEN
-                    SELECT r.resumed, r.repointed INTO resumed, repointed
+                    SELECT r.resumed, r.moved INTO resumed, moved
                     FROM thaw.resume_rows(cause, places, sources,
                         array_fill(account.id, ARRAY[cardinality(places)])) AS r;
                 END IF;
@@ -3934,7 +3900,7 @@ BEGIN
                 EXIT;
             EXCEPTION WHEN SQLSTATE 'TH001' THEN
                 resumed := 0;
-                repointed := 0;
+                moved := 0;
                 PERFORM b.used FROM thaw.fleet_budgets AS b WHERE b.tick_at = tick AND b.lane = p_lane FOR NO KEY UPDATE;
             END;
         END LOOP;
@@ -3942,15 +3908,15 @@ BEGIN
     -- 6. Close the pass.
     CASE p_lane
         WHEN 'sweep' THEN
-            UPDATE thaw.grants AS g SET
+            UPDATE thaw.allocations AS g SET
                 resumed = resume_pass.resumed, verdict = resume_pass.verdict, finished_at = thaw.now()
             WHERE g.tick_at = p_tick_at AND g.account_id = account.id;
             UPDATE thaw.sweeps AS s SET
                 accounts_processed = s.accounts_processed + 1,
                 resumed = s.resumed + resume_pass.resumed,
-                repointed = s.repointed + resume_pass.repointed,
+                moved = s.moved + resume_pass.moved,
                 campaigns_resumed = s.campaigns_resumed + resume_pass.campaigns_resumed,
-                backlog_left = greatest(s.backlog_left - resume_pass.resumed, 0),
+                remaining = greatest(s.remaining - resume_pass.resumed, 0),
                 finished_at = CASE WHEN s.accounts_processed + 1 = s.accounts_planned THEN thaw.now() END
             WHERE s.tick_at = p_tick_at
             RETURNING s.finished_at IS NOT NULL INTO tick_finished;
@@ -3961,18 +3927,18 @@ BEGIN
     END CASE;
     -- 7. Tell the platform.
     IF resumed > 0 THEN
-        PERFORM thaw.publish_resumed(account, p_lane, false, p_tick_at, p_signal_id, NULL, resumed, repointed,
+        PERFORM thaw.publish_resumed(account, p_lane, false, p_tick_at, p_signal_id, NULL, resumed, moved,
             campaigns_resumed);
     END IF;
 END;
 $$;
-COMMENT ON FUNCTION thaw.resume_pass(p_lane thaw.lane, p_account_id bigint, p_job_id bigint, p_tick_at timestamp with time zone, p_signal_id bigint, OUT verdict text, OUT resumed integer, OUT repointed integer, OUT campaigns_resumed integer, OUT tick_finished boolean) IS 'Resumes prospects through one account, once: the whole pass of a lane, its ledger row included.';
-CREATE FUNCTION thaw.resume_prospect(prospect_url text, why text, decided_by text DEFAULT CURRENT_USER, workspace_key text DEFAULT NULL::text, campaign text DEFAULT NULL::text) RETURNS integer
+COMMENT ON FUNCTION thaw.resume_pass(p_lane thaw.lane, p_account_id bigint, p_job_id bigint, p_tick_at timestamp with time zone, p_signal_id bigint, OUT verdict text, OUT resumed integer, OUT moved integer, OUT campaigns_resumed integer, OUT tick_finished boolean) IS 'Resumes prospects through one account, once: the whole pass of a lane, its record row included.';
+CREATE FUNCTION thaw.resume_prospect(prospect_url text, reason text, actor text DEFAULT CURRENT_USER, workspace_key text DEFAULT NULL::text, campaign text DEFAULT NULL::text) RETURNS integer
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
-    RETURN thaw.decide_prospect('resumed'::text, prospect_url, workspace_key, campaign, why, decided_by);
-COMMENT ON FUNCTION thaw.resume_prospect(prospect_url text, why text, decided_by text, workspace_key text, campaign text) IS 'Gives a prospect that a person or a restriction stopped back to Thaw, in all of its campaigns or in those named; returns in how many.';
-CREATE FUNCTION thaw.resume_rows(p_cause thaw.cause, p_places tid[], p_source_ids bigint[], p_target_ids bigint[], OUT resumed integer, OUT repointed integer, OUT target_ids bigint[], OUT each_resumed integer[], OUT each_repointed integer[]) RETURNS record
+    RETURN thaw.act_on_prospect('resumed'::text, prospect_url, workspace_key, campaign, reason, actor);
+COMMENT ON FUNCTION thaw.resume_prospect(prospect_url text, reason text, actor text, workspace_key text, campaign text) IS 'Gives a prospect that a person or a restriction stopped back to Thaw, in all of its campaigns or in those named; returns in how many.';
+CREATE FUNCTION thaw.resume_rows(p_cause thaw.cause, p_places tid[], p_source_ids bigint[], p_target_ids bigint[], OUT resumed integer, OUT moved integer, OUT target_ids bigint[], OUT each_resumed integer[], OUT each_moved integer[]) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -3991,7 +3957,7 @@ BEGIN
         WINDOW account AS (
             PARTITION BY claimed.target_id ORDER BY claimed.paused_at, claimed.id
             ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
-    ), woken AS (
+    ), changed AS (
         UPDATE thaw.enrollments AS e SET
             status = 'active', paused_reason = NULL, paused_at = NULL, account_id = slots.target_id,
             next_action_at = greatest(e.next_action_at, thaw.now() + thaw.spread(slots.i, slots.n, jitter))
@@ -4006,45 +3972,45 @@ BEGIN
             change.from_account_id, change.target_id, change.step, change.kind, p_cause.source, change.from_status, 'active',
             change.paused_reason, change.paused_at
         FROM (
-            SELECT woken.*, 'resumed'::thaw.event_kind AS kind, 'paused'::thaw.enrollment_status AS from_status FROM woken
+            SELECT changed.*, 'resumed'::thaw.event_kind AS kind, 'paused'::thaw.enrollment_status AS from_status FROM changed
             UNION ALL
-            SELECT woken.*, 'repointed', 'active' FROM woken WHERE woken.from_account_id <> woken.target_id) AS change
+            SELECT changed.*, 'moved', 'active' FROM changed WHERE changed.from_account_id <> changed.target_id) AS change
     )
     SELECT coalesce(sum(through.n), 0), coalesce(sum(through.moved), 0),
         array_agg(through.target_id), array_agg(through.n), array_agg(through.moved)
-    INTO resumed, repointed, target_ids, each_resumed, each_repointed
+    INTO resumed, moved, target_ids, each_resumed, each_moved
     FROM (
-        SELECT woken.target_id, count(*)::integer AS n,
-            (count(*) FILTER (WHERE woken.from_account_id <> woken.target_id))::integer AS moved
-        FROM woken
-        GROUP BY woken.target_id
-        ORDER BY woken.target_id) AS through;
+        SELECT changed.target_id, count(*)::integer AS n,
+            (count(*) FILTER (WHERE changed.from_account_id <> changed.target_id))::integer AS moved
+        FROM changed
+        GROUP BY changed.target_id
+        ORDER BY changed.target_id) AS through;
     PERFORM set_config('thaw.set_based', '', true);
 END;
 $$;
 CREATE FUNCTION thaw.rfc3339(at timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE
     RETURN to_char((at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'::text);
-CREATE FUNCTION thaw.safety_clear(why text, decided_by text DEFAULT CURRENT_USER) RETURNS boolean
+CREATE FUNCTION thaw.safety_enter(reason text, actor text DEFAULT CURRENT_USER, stays boolean DEFAULT false) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    PERFORM thaw.require_reason(why, decided_by);
-    RETURN thaw.end_safety(why, decided_by);
+    PERFORM thaw.require_reason(reason, actor);
+    RETURN thaw.start_safety_mode(reason, actor, stays);
 END;
 $$;
-COMMENT ON FUNCTION thaw.safety_clear(why text, decided_by text) IS 'Ends safety mode. The next tick goes on, within its caps. False: it was off already.';
-CREATE FUNCTION thaw.safety_enter(why text, decided_by text DEFAULT CURRENT_USER, stays boolean DEFAULT false) RETURNS boolean
+COMMENT ON FUNCTION thaw.safety_enter(reason text, actor text, stays boolean) IS 'Begins safety mode: nobody is resumed and nothing is sent. It ends after a calm time by itself; with stays only by thaw.safety_exit. False: it was on already, and stays as it was.';
+CREATE FUNCTION thaw.safety_exit(reason text, actor text DEFAULT CURRENT_USER) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    PERFORM thaw.require_reason(why, decided_by);
-    RETURN thaw.begin_safety(why, decided_by, stays);
+    PERFORM thaw.require_reason(reason, actor);
+    RETURN thaw.end_safety_mode(reason, actor);
 END;
 $$;
-COMMENT ON FUNCTION thaw.safety_enter(why text, decided_by text, stays boolean) IS 'Begins safety mode: nobody is woken and nothing is sent. It ends after a calm time by itself; with stays only by thaw.safety_clear. False: it was on already, and stays as it was.';
+COMMENT ON FUNCTION thaw.safety_exit(reason text, actor text) IS 'Ends safety mode. The next tick goes on, within its caps. False: it was off already.';
 CREATE FUNCTION thaw.sample_backlog() RETURNS boolean
     LANGUAGE plpgsql
     SET jit TO 'off'
@@ -4076,14 +4042,14 @@ CREATE FUNCTION thaw.sending_held_by(account text, provider text DEFAULT 'linked
            WHERE ((a.provider = sending_held_by.provider) AND (a.provider_account_id = sending_held_by.account))), 'unknown_account'::text) AS "coalesce";
 END;
 COMMENT ON FUNCTION thaw.sending_held_by(account text, provider text) IS 'Why nothing may be sent through an account at this moment: account_not_connected, account_on_hold, safety_mode, unknown_account; empty: nothing stands against it.';
-CREATE FUNCTION thaw.set_auto_resume(workspace_key text, enabled boolean, note text DEFAULT NULL::text, decided_by text DEFAULT CURRENT_USER) RETURNS void
+CREATE FUNCTION thaw.set_auto_resume(workspace_key text, enabled boolean, reason text DEFAULT NULL::text, actor text DEFAULT CURRENT_USER) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     UPDATE thaw.workspaces AS w SET
-        auto_resume = set_auto_resume.enabled, auto_resume_note = set_auto_resume.note,
-        auto_resume_changed_at = thaw.now(), auto_resume_changed_by = set_auto_resume.decided_by
+        auto_resume = set_auto_resume.enabled, auto_resume_reason = set_auto_resume.reason,
+        auto_resume_changed_at = thaw.now(), auto_resume_changed_by = set_auto_resume.actor
     WHERE w.key = set_auto_resume.workspace_key;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no workspace "%"', set_auto_resume.workspace_key
@@ -4091,27 +4057,27 @@ BEGIN
     END IF;
 END;
 $$;
-COMMENT ON FUNCTION thaw.set_auto_resume(workspace_key text, enabled boolean, note text, decided_by text) IS 'Switches automatic resuming of a workspace on or off, with a note that says why.';
-CREATE FUNCTION thaw.set_heal_cap(workspace_key text, heal_cap integer, why text, decided_by text DEFAULT CURRENT_USER) RETURNS void
+COMMENT ON FUNCTION thaw.set_auto_resume(workspace_key text, enabled boolean, reason text, actor text) IS 'Switches automatic resuming of a workspace on or off, with a reason.';
+CREATE FUNCTION thaw.set_heal_cap(workspace_key text, heal_cap integer, reason text, actor text DEFAULT CURRENT_USER) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     changed_id bigint;
 BEGIN
-    PERFORM thaw.require_reason(set_heal_cap.why, set_heal_cap.decided_by);
+    PERFORM thaw.require_reason(set_heal_cap.reason, set_heal_cap.actor);
     UPDATE thaw.workspaces AS w SET heal_cap = set_heal_cap.heal_cap WHERE w.key = set_heal_cap.workspace_key
     RETURNING w.id INTO changed_id;
     IF changed_id IS NULL THEN
         RAISE EXCEPTION 'there is no workspace "%"', set_heal_cap.workspace_key
             USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key has the names.';
     END IF;
-    INSERT INTO thaw.decisions (what, decided_by, why, workspace_id, enrollments)
+    INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, enrollments)
     VALUES (CASE WHEN set_heal_cap.heal_cap IS NULL THEN 'heal_cap_removed' ELSE 'heal_cap_set' END,
-        set_heal_cap.decided_by, set_heal_cap.why, changed_id, set_heal_cap.heal_cap);
+        set_heal_cap.actor, set_heal_cap.reason, changed_id, set_heal_cap.heal_cap);
 END;
 $$;
-COMMENT ON FUNCTION thaw.set_heal_cap(workspace_key text, heal_cap integer, why text, decided_by text) IS 'Allows the heals that the tenant of a workspace starts by its API token to resume this many prospects per tick, past the cap per account; null: they keep the caps of the tick.';
+COMMENT ON FUNCTION thaw.set_heal_cap(workspace_key text, heal_cap integer, reason text, actor text) IS 'Allows the heals that the tenant of a workspace starts by its API token to resume this many prospects per tick, past the cap per account; null: they keep the caps of the tick.';
 CREATE FUNCTION thaw.settings_carry_budgets() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4160,7 +4126,7 @@ CREATE FUNCTION thaw.settings_write_history() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    INSERT INTO thaw.decisions (what, decided_by, why)
+    INSERT INTO thaw.manual_actions (what, actor, reason)
     SELECT 'settings_changed',
         CASE WHEN NEW.changed_at = thaw.now() THEN coalesce(NEW.changed_by, session_user) ELSE session_user END,
         string_agg(format('%s %s -> %s', after.key, before.value, after.value), ', ' ORDER BY after.key)
@@ -4219,12 +4185,27 @@ BEGIN
             SELECT siblings.sibling_id
             FROM thaw.siblings AS siblings
             WHERE siblings.account_id = p_target_id) AS family
-        WHERE (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = family.id) = p_target_id);
+        WHERE (SELECT resume.target_id FROM thaw.resume_targets AS resume WHERE resume.source_id = family.id) = p_target_id);
 END;
 $$;
 CREATE FUNCTION thaw.spread(i bigint, n bigint, jitter interval) RETURNS interval
     LANGUAGE sql
     RETURN (jitter * ((((i - 1))::double precision + random()) / (n)::double precision));
+CREATE FUNCTION thaw.start_action(p_what text, p_account text, p_provider text, p_reason text, p_actor text) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    action_id bigint;
+BEGIN
+    PERFORM thaw.require_reason(p_reason, p_actor);
+    INSERT INTO thaw.manual_actions AS d (what, actor, reason, workspace_id, account_id, enrollments)
+    SELECT p_what, p_actor, p_reason, a.workspace_id, a.id, 0
+    FROM thaw.accounts AS a WHERE a.id = thaw.account_named(p_account, p_provider)
+    RETURNING d.id INTO action_id;
+    RETURN action_id;
+END;
+$$;
 CREATE FUNCTION thaw.start_campaigns(p_cause thaw.cause, p_campaign_ids bigint[], p_account_ids bigint[]) RETURNS bigint[]
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4320,6 +4301,25 @@ BEGIN
     GROUP BY (one.place - 1) / 200;
     PERFORM thaw.enqueue('heal', 'heal', 2::smallint, jsonb_build_object('heal_id', started), '0', B'11110101');
     RETURN started;
+END;
+$$;
+CREATE FUNCTION thaw.start_safety_mode(p_reason text, p_actor text, p_stays boolean, p_accounts_lost integer DEFAULT NULL::integer, p_accounts_connected integer DEFAULT NULL::integer) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    UPDATE thaw.safety AS s SET
+        since = thaw.now(), reason = p_reason, entered_by = p_actor, stays = p_stays,
+        accounts_lost = p_accounts_lost, accounts_connected = p_accounts_connected
+    WHERE s.since IS NULL;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    INSERT INTO thaw.manual_actions (what, actor, reason, accounts_lost, accounts_connected)
+    VALUES ('safety_entered', p_actor, p_reason, p_accounts_lost, p_accounts_connected);
+    PERFORM thaw.publish('safety.entered', NULL, NULL, jsonb_build_object(
+        'reason', p_reason, 'by', p_actor, 'accounts_lost', p_accounts_lost, 'accounts_connected', p_accounts_connected));
+    RETURN true;
 END;
 $$;
 CREATE FUNCTION thaw.subject(p_workspace_id bigint, p_account_id bigint) RETURNS jsonb
@@ -4467,7 +4467,7 @@ BEGIN
     ELSIF (thaw.losses()).is_breach THEN
         UPDATE thaw.safety AS s SET breached_at = thaw.now() WHERE s.since IS NOT NULL;
     ELSIF NOT safety.stays AND greatest(safety.since, safety.breached_at) + calm <= thaw.now() THEN
-        PERFORM thaw.end_safety(
+        PERFORM thaw.end_safety_mode(
             format('calm for %s minutes', ceil(extract(epoch FROM calm) / 60)), 'monitor');
         RETURN 'left';
     END IF;
@@ -4479,10 +4479,10 @@ CREATE FUNCTION thaw.workspaces_write_history() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    INSERT INTO thaw.decisions (what, decided_by, why, workspace_id)
+    INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id)
     VALUES (CASE WHEN NEW.auto_resume THEN 'auto_resume_on' ELSE 'auto_resume_off' END,
         CASE WHEN NEW.auto_resume_changed_at = thaw.now() THEN coalesce(NEW.auto_resume_changed_by, session_user) ELSE session_user END,
-        nullif(NEW.auto_resume_note, ''), NEW.id);
+        nullif(NEW.auto_resume_reason, ''), NEW.id);
     RETURN NULL;
 END;
 $$;
@@ -4532,6 +4532,20 @@ ALTER TABLE thaw.accounts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+CREATE TABLE thaw.allocations (
+    tick_at timestamp with time zone NOT NULL,
+    account_id bigint NOT NULL,
+    workspace_id bigint NOT NULL,
+    planned integer NOT NULL,
+    resumed integer DEFAULT 0 NOT NULL,
+    verdict text,
+    finished_at timestamp with time zone,
+    CONSTRAINT allocations_closed_has_a_verdict CHECK (((finished_at IS NULL) = (verdict IS NULL))),
+    CONSTRAINT allocations_planned_check CHECK ((planned >= 0)),
+    CONSTRAINT allocations_resumed_is_planned CHECK (((resumed >= 0) AND (resumed <= planned)))
+)
+WITH (fillfactor='80');
+COMMENT ON TABLE thaw.allocations IS 'The plan of a tick: how many enrollments an account may resume; 0 only starts its campaigns.';
 CREATE TABLE thaw.api_tokens (
     id bigint NOT NULL,
     workspace_id bigint,
@@ -4627,41 +4641,6 @@ ALTER TABLE thaw.campaigns ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
-CREATE TABLE thaw.decisions (
-    id bigint NOT NULL,
-    at timestamp with time zone DEFAULT thaw.now() NOT NULL,
-    what text NOT NULL,
-    decided_by text NOT NULL,
-    session_role text DEFAULT SESSION_USER NOT NULL,
-    why text,
-    workspace_id bigint,
-    account_id bigint,
-    campaign_id bigint,
-    prospect_url text,
-    until timestamp with time zone,
-    enrollments integer,
-    accounts_lost integer,
-    accounts_connected integer,
-    CONSTRAINT decisions_decided_by_check CHECK ((decided_by <> ''::text)),
-    CONSTRAINT decisions_have_a_reason CHECK (((why IS NOT NULL) OR (what = ANY (ARRAY['auto_resume_off'::text, 'auto_resume_on'::text])))),
-    CONSTRAINT decisions_hold_has_an_end CHECK (
-CASE what
-    WHEN 'held'::text THEN (until IS NOT NULL)
-    WHEN 'hold_corrected'::text THEN true
-    ELSE (until IS NULL)
-END),
-    CONSTRAINT decisions_what_check CHECK ((what = ANY (ARRAY['safety_entered'::text, 'safety_left'::text, 'held'::text, 'hold_corrected'::text, 'paused'::text, 'resumed'::text, 'auto_resume_off'::text, 'auto_resume_on'::text, 'settings_changed'::text, 'linked'::text, 'heal_cap_set'::text, 'heal_cap_removed'::text]))),
-    CONSTRAINT decisions_why_check CHECK ((why <> ''::text))
-);
-COMMENT ON TABLE thaw.decisions IS 'What people, and the monitor of safety mode, decided: who, when, about what, and why.';
-ALTER TABLE thaw.decisions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME thaw.decisions_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
 CREATE TABLE thaw.enrollment_events (
     id bigint NOT NULL,
     enrollment_id bigint NOT NULL,
@@ -4680,7 +4659,7 @@ CREATE TABLE thaw.enrollment_events (
     reason thaw.pause_reason,
     paused_at timestamp with time zone,
     detail text,
-    CONSTRAINT enrollment_events_names_its_pass CHECK (((kind <> ALL (ARRAY['resumed'::thaw.event_kind, 'repointed'::thaw.event_kind])) OR
+    CONSTRAINT enrollment_events_names_its_pass CHECK (((kind <> ALL (ARRAY['resumed'::thaw.event_kind, 'moved'::thaw.event_kind])) OR
 CASE source
     WHEN 'sweep'::thaw.event_source THEN (tick_at IS NOT NULL)
     WHEN 'signal'::thaw.event_source THEN ((tick_at IS NOT NULL) AND (signal_id IS NOT NULL))
@@ -4691,7 +4670,7 @@ END)),
     CONSTRAINT enrollment_events_pause_has_a_reason CHECK (((kind <> 'paused'::thaw.event_kind) OR (reason IS NOT NULL)))
 )
 WITH (autovacuum_vacuum_scale_factor='0.02');
-COMMENT ON TABLE thaw.enrollment_events IS 'The history of every enrollment: each flip, written in the transaction that made it.';
+COMMENT ON TABLE thaw.enrollment_events IS 'The history of every enrollment: each transition, written in the transaction that made it.';
 COMMENT ON COLUMN thaw.enrollment_events.reason IS 'Of a pause: why; of a resume: the reason that it ended.';
 COMMENT ON COLUMN thaw.enrollment_events.paused_at IS 'When the pause began that this event begins or ends. A pause that has two resumes was ended twice.';
 ALTER TABLE thaw.enrollment_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -4720,7 +4699,7 @@ CREATE TABLE thaw.fleet_budgets (
     CONSTRAINT fleet_budgets_lane_check CHECK ((lane <> 'heal'::thaw.lane)),
     CONSTRAINT fleet_budgets_used_is_within_cap CHECK (((used >= 0) AND (used <= cap)))
 );
-COMMENT ON TABLE thaw.fleet_budgets IS 'How many enrollments a tick may wake in the whole fleet, by lane, and how many it has.';
+COMMENT ON TABLE thaw.fleet_budgets IS 'How many enrollments a tick may resume in the whole fleet, by lane, and how many it has.';
 COMMENT ON COLUMN thaw.fleet_budgets.carried IS 'The part of used that was resumed in overlapping ticks of another length, before settings.tick changed.';
 CREATE TABLE thaw.forecasts (
     only_row boolean DEFAULT true NOT NULL,
@@ -4744,20 +4723,6 @@ ALTER TABLE thaw.goose_db_version ALTER COLUMN id ADD GENERATED BY DEFAULT AS ID
     NO MAXVALUE
     CACHE 1
 );
-CREATE TABLE thaw.grants (
-    tick_at timestamp with time zone NOT NULL,
-    account_id bigint NOT NULL,
-    workspace_id bigint NOT NULL,
-    planned integer NOT NULL,
-    resumed integer DEFAULT 0 NOT NULL,
-    verdict text,
-    finished_at timestamp with time zone,
-    CONSTRAINT grants_closed_has_a_verdict CHECK (((finished_at IS NULL) = (verdict IS NULL))),
-    CONSTRAINT grants_planned_check CHECK ((planned >= 0)),
-    CONSTRAINT grants_resumed_is_planned CHECK (((resumed >= 0) AND (resumed <= planned)))
-)
-WITH (fillfactor='80');
-COMMENT ON TABLE thaw.grants IS 'The plan of a tick: how many enrollments an account may wake; 0 only starts its campaigns.';
 CREATE TABLE thaw.heal_enrollments (
     heal_id bigint NOT NULL,
     last_id bigint NOT NULL,
@@ -4814,13 +4779,48 @@ CREATE VIEW thaw.kept AS
  SELECT COALESCE(max(r.kept_since) FILTER (WHERE (r.part <> ALL (ARRAY['account_signals'::text, 'outbox'::text]))), '-infinity'::timestamp with time zone) AS history_since,
     COALESCE(max(r.passed_id) FILTER (WHERE (r.part = 'account_signals'::text)), (0)::bigint) AS signals_after
    FROM thaw.retention r;
-COMMENT ON VIEW thaw.kept IS 'What is all there: all that happened since a time, history and ledgers, and all signals after an id; of what was before, only what is still needed.';
+COMMENT ON VIEW thaw.kept IS 'What is all there: all that happened since a time, history and records, and all signals after an id; of what was before, only what is still needed.';
 CREATE SEQUENCE thaw.losses_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
     NO MAXVALUE
     CACHE 1;
+CREATE TABLE thaw.manual_actions (
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    what text NOT NULL,
+    actor text NOT NULL,
+    session_role text DEFAULT SESSION_USER NOT NULL,
+    reason text,
+    workspace_id bigint,
+    account_id bigint,
+    campaign_id bigint,
+    prospect_url text,
+    until timestamp with time zone,
+    enrollments integer,
+    accounts_lost integer,
+    accounts_connected integer,
+    CONSTRAINT manual_actions_actor_check CHECK ((actor <> ''::text)),
+    CONSTRAINT manual_actions_have_a_reason CHECK (((reason IS NOT NULL) OR (what = ANY (ARRAY['auto_resume_off'::text, 'auto_resume_on'::text])))),
+    CONSTRAINT manual_actions_hold_has_an_end CHECK (
+CASE what
+    WHEN 'held'::text THEN (until IS NOT NULL)
+    WHEN 'hold_corrected'::text THEN true
+    ELSE (until IS NULL)
+END),
+    CONSTRAINT manual_actions_reason_check CHECK ((reason <> ''::text)),
+    CONSTRAINT manual_actions_what_check CHECK ((what = ANY (ARRAY['safety_entered'::text, 'safety_exited'::text, 'held'::text, 'hold_corrected'::text, 'paused'::text, 'resumed'::text, 'auto_resume_off'::text, 'auto_resume_on'::text, 'settings_changed'::text, 'linked'::text, 'heal_cap_set'::text, 'heal_cap_removed'::text])))
+);
+COMMENT ON TABLE thaw.manual_actions IS 'What people, and the monitor of safety mode, decided: who, when, about what, and why.';
+ALTER TABLE thaw.manual_actions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME thaw.manual_actions_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 CREATE TABLE thaw.outbox (
     id bigint NOT NULL,
     message_id text DEFAULT ('msg_'::text || replace((gen_random_uuid())::text, '-'::text, ''::text)) NOT NULL,
@@ -4936,9 +4936,9 @@ CREATE TABLE thaw.sweeps (
     accounts_processed integer DEFAULT 0 NOT NULL,
     planned integer DEFAULT 0 NOT NULL,
     resumed integer DEFAULT 0 NOT NULL,
-    repointed integer DEFAULT 0 NOT NULL,
+    moved integer DEFAULT 0 NOT NULL,
     campaigns_resumed integer DEFAULT 0 NOT NULL,
-    backlog_left integer DEFAULT 0 NOT NULL,
+    remaining integer DEFAULT 0 NOT NULL,
     is_partial boolean DEFAULT false NOT NULL,
     looked_to bigint DEFAULT 0 NOT NULL,
     started_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
@@ -4947,16 +4947,16 @@ CREATE TABLE thaw.sweeps (
     CONSTRAINT sweeps_resumed_is_planned CHECK ((((resumed >= 0) AND (resumed <= planned)) AND (planned <= fleet_cap)))
 );
 COMMENT ON TABLE thaw.sweeps IS 'One row a tick: what was planned, what was done, what was left.';
-COMMENT ON COLUMN thaw.sweeps.backlog_left IS 'Resumable enrollments that the tick found, less those that it resumed.';
+COMMENT ON COLUMN thaw.sweeps.remaining IS 'Resumable enrollments that the tick found, less those that it resumed.';
 CREATE VIEW thaw.sweep_log AS
  SELECT s.tick_at,
     s.accounts_planned,
     s.accounts_processed,
     s.planned,
     s.resumed,
-    s.repointed,
+    s.moved,
     s.campaigns_resumed,
-    s.backlog_left,
+    s.remaining,
     s.started_at,
     s.finished_at,
     (EXTRACT(epoch FROM (s.finished_at - s.started_at)))::double precision AS seconds
@@ -5024,6 +5024,8 @@ ALTER TABLE ONLY thaw.accounts
     ADD CONSTRAINT accounts_provider_provider_account_id_key UNIQUE (provider, provider_account_id);
 ALTER TABLE ONLY thaw.accounts
     ADD CONSTRAINT accounts_workspace_id_id_key UNIQUE (workspace_id, id);
+ALTER TABLE ONLY thaw.allocations
+    ADD CONSTRAINT allocations_pkey PRIMARY KEY (tick_at, account_id);
 ALTER TABLE ONLY thaw.api_tokens
     ADD CONSTRAINT api_tokens_hash_key UNIQUE (hash);
 ALTER TABLE ONLY thaw.api_tokens
@@ -5040,8 +5042,6 @@ ALTER TABLE ONLY thaw.campaigns
     ADD CONSTRAINT campaigns_workspace_id_key_key UNIQUE (workspace_id, key);
 ALTER TABLE ONLY thaw.count_state
     ADD CONSTRAINT count_state_pkey PRIMARY KEY (only_row);
-ALTER TABLE ONLY thaw.decisions
-    ADD CONSTRAINT decisions_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.enrollment_events
     ADD CONSTRAINT enrollment_events_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.enrollments
@@ -5054,8 +5054,6 @@ ALTER TABLE ONLY thaw.forecasts
     ADD CONSTRAINT forecasts_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY thaw.goose_db_version
     ADD CONSTRAINT goose_db_version_pkey PRIMARY KEY (id);
-ALTER TABLE ONLY thaw.grants
-    ADD CONSTRAINT grants_pkey PRIMARY KEY (tick_at, account_id);
 ALTER TABLE ONLY thaw.heal_enrollments
     ADD CONSTRAINT heal_enrollments_pkey PRIMARY KEY (heal_id, last_id);
 ALTER TABLE ONLY thaw.heal_order
@@ -5064,6 +5062,8 @@ ALTER TABLE ONLY thaw.heals
     ADD CONSTRAINT heals_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.import_turn
     ADD CONSTRAINT import_turn_pkey PRIMARY KEY (only_row);
+ALTER TABLE ONLY thaw.manual_actions
+    ADD CONSTRAINT manual_actions_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.outbox
     ADD CONSTRAINT outbox_message_id_key UNIQUE (message_id);
 ALTER TABLE ONLY thaw.outbox
@@ -5126,19 +5126,19 @@ CREATE INDEX accounts_member_idx ON thaw.accounts USING btree (member_id, provid
 CREATE INDEX accounts_name_search_idx ON thaw.accounts USING btree (lower(display_name) COLLATE "C");
 CREATE INDEX accounts_pause_due_idx ON thaw.accounts USING btree (pause_after) WHERE (pause_after IS NOT NULL);
 CREATE INDEX accounts_recovering_idx ON thaw.accounts USING btree (resume_after) WHERE ((needs_reconnect_at IS NOT NULL) AND (status = 'connected'::thaw.account_status));
+CREATE INDEX allocations_workspace_served_idx ON thaw.allocations USING btree (workspace_id, tick_at DESC) WHERE (planned > 0);
 CREATE INDEX campaign_events_history_idx ON thaw.campaign_events USING btree (campaign_id, id);
 CREATE INDEX campaigns_key_search_idx ON thaw.campaigns USING btree (lower(key) COLLATE "C");
 CREATE INDEX campaigns_name_search_idx ON thaw.campaigns USING btree (lower(name) COLLATE "C");
 CREATE INDEX campaigns_waiting_idx ON thaw.campaigns USING btree (id) WHERE waits_for_account;
-CREATE INDEX decisions_account_idx ON thaw.decisions USING btree (account_id, id) WHERE (account_id IS NOT NULL);
-CREATE INDEX decisions_safety_idx ON thaw.decisions USING btree (id) WHERE (what = ANY (ARRAY['safety_entered'::text, 'safety_left'::text]));
-CREATE INDEX decisions_workspace_idx ON thaw.decisions USING btree (workspace_id, id) WHERE (workspace_id IS NOT NULL);
 CREATE INDEX enrollment_events_history_idx ON thaw.enrollment_events USING btree (enrollment_id, id);
 CREATE INDEX enrollments_active_idx ON thaw.enrollments USING btree (account_id, campaign_id, id) WHERE (status = 'active'::thaw.enrollment_status);
 CREATE INDEX enrollments_paused_idx ON thaw.enrollments USING btree (waits_for_account, account_id, campaign_id, paused_at, id) INCLUDE (paused_reason) WHERE (status = 'paused'::thaw.enrollment_status);
-CREATE INDEX grants_workspace_served_idx ON thaw.grants USING btree (workspace_id, tick_at DESC) WHERE (planned > 0);
 CREATE UNIQUE INDEX heals_one_running_a_target_key ON thaw.heals USING btree (target) WHERE (status = 'running'::thaw.heal_status);
 CREATE INDEX heals_tenant_idx ON thaw.heals USING btree (tenant_id, requested_at) WHERE (tenant_id IS NOT NULL);
+CREATE INDEX manual_actions_account_idx ON thaw.manual_actions USING btree (account_id, id) WHERE (account_id IS NOT NULL);
+CREATE INDEX manual_actions_safety_idx ON thaw.manual_actions USING btree (id) WHERE (what = ANY (ARRAY['safety_entered'::text, 'safety_exited'::text]));
+CREATE INDEX manual_actions_workspace_idx ON thaw.manual_actions USING btree (workspace_id, id) WHERE (workspace_id IS NOT NULL);
 CREATE UNIQUE INDEX outbox_one_open_an_account_key ON thaw.outbox USING btree (account_id) WHERE is_open;
 CREATE INDEX paused_counts_campaign_idx ON thaw.paused_counts USING btree (campaign_id);
 CREATE INDEX river_job_args_index ON thaw.river_job USING gin (args);
@@ -5192,6 +5192,10 @@ ALTER TABLE ONLY thaw.accounts
     ADD CONSTRAINT accounts_link_stays_in_its_workspace FOREIGN KEY (workspace_id, link_id) REFERENCES thaw.accounts(workspace_id, id);
 ALTER TABLE ONLY thaw.accounts
     ADD CONSTRAINT accounts_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES thaw.workspaces(id);
+ALTER TABLE ONLY thaw.allocations
+    ADD CONSTRAINT allocations_tick_at_fkey FOREIGN KEY (tick_at) REFERENCES thaw.sweeps(tick_at);
+ALTER TABLE ONLY thaw.allocations
+    ADD CONSTRAINT allocations_workspace_id_account_id_fkey FOREIGN KEY (workspace_id, account_id) REFERENCES thaw.accounts(workspace_id, id);
 ALTER TABLE ONLY thaw.api_tokens
     ADD CONSTRAINT api_tokens_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES thaw.workspaces(id);
 ALTER TABLE ONLY thaw.campaigns
@@ -5200,10 +5204,6 @@ ALTER TABLE ONLY thaw.enrollments
     ADD CONSTRAINT enrollments_workspace_id_account_id_fkey FOREIGN KEY (workspace_id, account_id) REFERENCES thaw.accounts(workspace_id, id);
 ALTER TABLE ONLY thaw.enrollments
     ADD CONSTRAINT enrollments_workspace_id_campaign_id_fkey FOREIGN KEY (workspace_id, campaign_id) REFERENCES thaw.campaigns(workspace_id, id);
-ALTER TABLE ONLY thaw.grants
-    ADD CONSTRAINT grants_tick_at_fkey FOREIGN KEY (tick_at) REFERENCES thaw.sweeps(tick_at);
-ALTER TABLE ONLY thaw.grants
-    ADD CONSTRAINT grants_workspace_id_account_id_fkey FOREIGN KEY (workspace_id, account_id) REFERENCES thaw.accounts(workspace_id, id);
 ALTER TABLE ONLY thaw.heal_enrollments
     ADD CONSTRAINT heal_enrollments_heal_id_fkey FOREIGN KEY (heal_id) REFERENCES thaw.heals(id) ON DELETE CASCADE;
 ALTER TABLE ONLY thaw.heal_order

@@ -133,7 +133,7 @@ func TestSignalFunction(t *testing.T) {
 		require.Equal(t, outcome, testdb.Value[string](t, db,
 			"SELECT thaw.signal('linkedin', 'ann', 'connected', now() + interval '1 second', 'member-7', 'one')"))
 	}
-	require.Equal(t, "ignored", testdb.Value[string](t, db, "SELECT thaw.signal('linkedin', 'ann', 'asleep')"))
+	require.Equal(t, "ignored", testdb.Value[string](t, db, "SELECT thaw.signal('linkedin', 'ann', 'paused')"))
 	require.Equal(t, "unknown_account", testdb.Value[string](t, db, "SELECT thaw.signal('elsewhere', 'ann', 'connected')"),
 		"the same name at another provider is another account")
 	require.Equal(t, "connected", statusOf(t, db, "ann"))
@@ -269,7 +269,7 @@ func TestSignalFillsInTheMember(t *testing.T) {
 
 func TestJobOfASignal(t *testing.T) {
 	t.Parallel()
-	const tolerance = 2 * time.Hour
+	const gracePeriod = 2 * time.Hour
 	now := map[string]int64{"account_id": 1, "signal_id": 1}
 	for status, want := range map[string]job{
 		"connected":          {Kind: "resume_account", Queue: "resume", State: "available", Priority: 1, Args: now},
@@ -277,8 +277,8 @@ func TestJobOfASignal(t *testing.T) {
 		"removed":            {Kind: "pause_account", Queue: "resume", State: "available", Priority: 1, Args: now},
 		"restricted":         {Kind: "pause_account", Queue: "resume", State: "available", Priority: 1, Args: now},
 		"needs_verification": {Kind: "pause_account", Queue: "resume", State: "available", Priority: 1, Args: now},
-		"error":              {Kind: "pause_account", Queue: "resume", State: "scheduled", Priority: 1, Args: now, Delay: tolerance},
-		"connecting":         {Kind: "pause_account", Queue: "resume", State: "scheduled", Priority: 1, Args: now, Delay: tolerance},
+		"error":              {Kind: "pause_account", Queue: "resume", State: "scheduled", Priority: 1, Args: now, Delay: gracePeriod},
+		"connecting":         {Kind: "pause_account", Queue: "resume", State: "scheduled", Priority: 1, Args: now, Delay: gracePeriod},
 	} {
 		t.Run(status, func(t *testing.T) {
 			t.Parallel()
@@ -309,7 +309,7 @@ func TestEveryConnectHasItsJob(t *testing.T) {
 func TestWhenAPauseIsDue(t *testing.T) {
 	t.Parallel()
 	const hour = time.Hour
-	t.Run("a blip is tolerated from its first word", func(t *testing.T) {
+	t.Run("a transientError is tolerated from its first word", func(t *testing.T) {
 		t.Parallel()
 		db := withAnn(t)
 		start := db.Now(t)
@@ -321,7 +321,7 @@ func TestWhenAPauseIsDue(t *testing.T) {
 		require.Equal(t, start.Add(-30*time.Minute).Add(2*hour), *pauseAfter(t, db))
 		require.Len(t, jobs(t, db), 1, "the first word's job is enough")
 	})
-	t.Run("a blip that is old news already is due", func(t *testing.T) {
+	t.Run("a transientError that is old news already is due", func(t *testing.T) {
 		t.Parallel()
 		db := withAnn(t)
 		start := db.Now(t)
@@ -329,22 +329,22 @@ func TestWhenAPauseIsDue(t *testing.T) {
 		require.Equal(t, start.Add(-hour), *pauseAfter(t, db))
 		require.Equal(t, "available", jobs(t, db)[0].State)
 	})
-	t.Run("a blip from the future is tolerated from now", func(t *testing.T) {
+	t.Run("a transientError from the future is tolerated from now", func(t *testing.T) {
 		t.Parallel()
 		db := withAnn(t)
 		receive(t, db, delivery{status: "error", at: db.Now(t).AddDate(1, 0, 0)})
 		require.Equal(t, 2*hour, testdb.Value[time.Duration](t, db,
 			"SELECT a.pause_after - s.received_at FROM thaw.accounts AS a, thaw.account_signals AS s"))
 	})
-	t.Run("the tolerance is a setting", func(t *testing.T) {
+	t.Run("the gracePeriod is a setting", func(t *testing.T) {
 		t.Parallel()
 		db := withAnn(t)
 		start := db.Now(t)
-		db.Exec(t, "UPDATE thaw.settings SET tolerance = '10 minutes'")
+		db.Exec(t, "UPDATE thaw.settings SET grace_period = '10 minutes'")
 		receive(t, db, delivery{status: "error", at: start})
 		require.Equal(t, start.Add(10*time.Minute), *pauseAfter(t, db))
 	})
-	t.Run("a hard disconnect ends a blip's tolerance", func(t *testing.T) {
+	t.Run("a hard disconnect ends a transientError's gracePeriod", func(t *testing.T) {
 		t.Parallel()
 		db := withAnn(t)
 		receive(t, db, delivery{status: "error"})
@@ -353,7 +353,7 @@ func TestWhenAPauseIsDue(t *testing.T) {
 		require.Len(t, jobs(t, db), 2)
 		require.Equal(t, "available", jobs(t, db)[1].State)
 	})
-	t.Run("a blip does not soften a hard disconnect", func(t *testing.T) {
+	t.Run("a transientError does not soften a hard disconnect", func(t *testing.T) {
 		t.Parallel()
 		db := withAnn(t)
 		receive(t, db, delivery{status: "disconnected"})
@@ -370,7 +370,7 @@ func TestWhenAPauseIsDue(t *testing.T) {
 		receive(t, db, delivery{status: "connected"})
 		require.Nil(t, pauseAfter(t, db))
 		receive(t, db, delivery{status: "error"})
-		require.Equal(t, 2*hour, jobs(t, db)[2].Delay, "and the next blip is a new one")
+		require.Equal(t, 2*hour, jobs(t, db)[2].Delay, "and the next transientError is a new one")
 	})
 	t.Run("just created: there is nothing to pause", func(t *testing.T) {
 		t.Parallel()
@@ -379,7 +379,7 @@ func TestWhenAPauseIsDue(t *testing.T) {
 		require.Nil(t, pauseAfter(t, db))
 		require.Empty(t, jobs(t, db))
 		receive(t, db, delivery{status: "connecting"})
-		require.NotNil(t, pauseAfter(t, db), "what follows is a blip like any other")
+		require.NotNil(t, pauseAfter(t, db), "what follows is a transientError like any other")
 	})
 	t.Run("just created does not call off a pause that is due", func(t *testing.T) {
 		t.Parallel()

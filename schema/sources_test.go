@@ -10,7 +10,7 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// Whose prospects wake through an account is asked by every pass: it must not cost more because there are more accounts, or
+// Whose prospects resume through an account is asked by every pass: it must not cost more because there are more accounts, or
 // because many of them are gone.
 func TestSourcesOfAnAccountDoNotCostTheFleet(t *testing.T) {
 	t.Parallel()

@@ -9,9 +9,9 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// Two passes see the same room in the fleet's budget, and both write before either takes from it. The later one finds less,
-// takes its writing back, and wakes no more than what is left: no prospect, no event and no budget of the first try stays.
-func TestPassThatFindsTheBudgetTakenWakesWhatIsLeft(t *testing.T) {
+// Two passes see the same quota in the fleet's budget, and both write before either takes from it. The later one finds less,
+// takes its writing back, and resumes no more than what is left: no prospect, no event and no budget of the first try stays.
+func TestPassThatFindsTheBudgetTakenResumesWhatIsLeft(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ cap, first, second, left int }{
 		"some is left":    {cap: 100, first: 60, second: 60, left: 40},

@@ -12,11 +12,11 @@ import (
 
 // Twenty accounts flap a hundred times each while several workers and sweeps are at work, in campaigns that they share. The
 // last word is that all are connected: then nobody may be left waiting, without any further sweep.
-func TestNoWakeUpIsLostOnHotAccounts(t *testing.T) {
+func TestNoResumeUpIsLostOnHotAccounts(t *testing.T) {
 	t.Parallel()
 	const accounts, signals, senders = 20, 100, 8
 	f := setup(t)
-	// No cap and no ledger may be what saves the day, but the order of locks alone.
+	// No cap and no idempotency record may be what saves the day, but the order of locks alone.
 	f.Exec(t, "UPDATE thaw.settings SET account_cap = 1000000, fleet_cap = 10000000, signal_cap = 10000000")
 	var campaigns []int64
 	for i := range 5 {
@@ -140,7 +140,7 @@ func TestCapsAreExactWhileSignalsAndSweepCompete(t *testing.T) {
 		f.Advance(t, tick)
 	}
 
-	// Each tick wakes all that the caps allow: the account caps leave room for 180, the lanes for 170.
+	// Each tick resumes all that the caps allow: the account caps leave quota for 180, the lanes for 170.
 	require.LessOrEqual(t, testdb.Value[int](t, f.DB, "SELECT max(used) FROM thaw.account_budgets"), 15)
 	require.LessOrEqual(t, testdb.Value[int](t, f.DB, "SELECT max(used) FROM thaw.fleet_budgets WHERE lane = 'sweep'"), 100)
 	require.Equal(t, []int{70}, testdb.Column[int](t, f.DB, "SELECT DISTINCT used FROM thaw.fleet_budgets WHERE lane = 'signal'"))

@@ -140,7 +140,7 @@ func TestPlatformIsToldWhatHappens(t *testing.T) {
 	require.Len(t, ids, 8)
 }
 
-// Workers die in the middle of what they do, again and again. Each pass that woke somebody is told once, and each pause is told as it
+// Workers die in the middle of what they do, again and again. Each pass that resumed somebody is told once, and each pause is told as it
 // was, whatever was taken back meanwhile.
 func TestEveryPassIsToldOnceThoughWorkersDie(t *testing.T) {
 	t.Parallel()
@@ -154,17 +154,17 @@ func TestEveryPassIsToldOnceThoughWorkersDie(t *testing.T) {
 	for i := range accounts {
 		f.prospects(t, prospects{account: f.account(t, account{key: fmt.Sprint("a", i)}), campaign: shared, n: 300})
 	}
-	flips := func() int {
+	transitions := func() int {
 		return testdb.Value[int](t, f.DB, "SELECT coalesce(max(id), 0) FROM thaw.enrollment_events")
 	}
 	for round := range 8 {
 		ctx, crash := context.WithCancel(t.Context())
 		_, stop := f.launchTelling(t, ctx, webhooks)
-		before := flips()
+		before := transitions()
 		for i := range accounts {
 			f.signal(t, fmt.Sprint("a", i), []string{"disconnected", "connected"}[round%2])
 		}
-		require.Eventually(t, func() bool { return flips() > before }, 30*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return transitions() > before }, 30*time.Second, time.Millisecond)
 		crash()
 		stop()
 		// What the queue does with jobs whose process is gone; it takes a minute to notice.
@@ -176,7 +176,7 @@ func TestEveryPassIsToldOnceThoughWorkersDie(t *testing.T) {
 	f.eventually(t, 0, "SELECT count(*) FROM thaw.webhook_deliveries WHERE state <> 'delivered'")
 
 	require.Equal(t, testdb.Value[int](t, f.DB, `
-		SELECT (SELECT count(*) FROM thaw.account_signals WHERE resumed > 0) + (SELECT count(*) FROM thaw.grants WHERE resumed > 0)`),
+		SELECT (SELECT count(*) FROM thaw.account_signals WHERE resumed > 0) + (SELECT count(*) FROM thaw.allocations WHERE resumed > 0)`),
 		testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.outbox WHERE type = 'enrollments.resumed'"))
 	for _, c := range []struct{ kind, message string }{{"paused", "enrollments.paused"}, {"resumed", "enrollments.resumed"}} {
 		require.Equal(t, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.enrollment_events WHERE kind = $1::thaw.event_kind", c.kind),
@@ -236,7 +236,7 @@ func TestMessageIsGivenUpAndReplayed(t *testing.T) {
 		require.LessOrEqual(t, wait, outbound.Delay(attempt, 0, 1))
 		scheduled := testdb.Value[time.Duration](t, f.DB, "SELECT scheduled_at - now() FROM thaw.river_job WHERE kind = 'deliver'")
 		require.InDelta(t, wait, scheduled, float64(30*time.Second), "the job waits as long")
-		f.Exec(t, `SELECT thaw.hurry('deliver', args) FROM thaw.river_job WHERE kind = 'deliver'`)
+		f.Exec(t, `SELECT thaw.expedite('deliver', args) FROM thaw.river_job WHERE kind = 'deliver'`)
 	}
 	f.eventually(t, 1, deliveries, "test.ping", "failed")
 	f.settle(t)

@@ -3,7 +3,7 @@
 // A Work method is a shell. It calls the rule (package plan, or a SQL function of the schema) in a transaction that also
 // completes its job: what was done and that it was done are committed together. A pass is one statement, sent together
 // with its BEGIN and COMMIT; the plan of a tick is several. Whatever the queue
-// does after that (a second delivery, a rescue, somebody's click on retry) finds a closed ledger row and changes nothing.
+// does after that (a second delivery, a rescue, somebody's click on retry) finds a closed idempotency record row and changes nothing.
 //
 // # Ticks
 //
@@ -12,9 +12,9 @@
 // process, leader or not. The first insert counts. The scheduler alone would not do: it forgets between leaders and skips
 // a tick whose insert failed.
 //
-// # Wake-ups and processes that are gone
+// # notifications and processes that are gone
 //
-// No transaction of a job notifies. Workers are woken by package notifier, which is River's listener: after the commits of its own
+// No transaction of a job notifies. Workers are notified by package notifier, which is River's listener: after the commits of its own
 // process, by other processes, and by a look at the queues every 50 ms. It also finds the jobs of processes that are gone.
 //
 // # Long work

@@ -24,7 +24,7 @@ func WorkByHand(t testing.TB, pool *pgxpool.Pool, client *river.Client[pgx.Tx], 
 	db, logger := store.New(pool), slog.New(slog.DiscardHandler)
 	switch row.Kind {
 	case jobs.SweepArgs{}.Kind():
-		return work(ctx, &sweepWorker{store: db, logger: logger, wake: func(...string) {}}, row)
+		return work(ctx, &sweepWorker{store: db, logger: logger, notify: func(...string) {}}, row)
 	case jobs.ResumeAccountArgs{}.Kind():
 		return work(ctx, &resumeWorker{store: db, logger: logger, turns: semaphore.NewWeighted(1)}, row)
 	case jobs.PauseAccountArgs{}.Kind():

@@ -81,7 +81,7 @@ func (f *fleet) connect(t *testing.T, key string) (signal int64) {
 	return testdb.Value[int64](t, f.DB, "SELECT max(id) FROM thaw.account_signals")
 }
 
-// The account is being disconnected while the pass of its last connect begins: nobody may be woken through it any more.
+// The account is being disconnected while the pass of its last connect begins: nobody may be resumed through it any more.
 func TestPassWaitsForASignalUnderWay(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -98,7 +98,7 @@ func TestPassWaitsForASignalUnderWay(t *testing.T) {
 	require.Equal(t, map[string]int{disconnected: 10}, f.states(t, a))
 }
 
-// The account comes back while a batch of its pause is not committed yet: the pass waits, or it would see nobody to wake.
+// The account comes back while a batch of its pause is not committed yet: the pass waits, or it would see nobody to resume.
 func TestPassWaitsForAPauseUnderWay(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -164,11 +164,11 @@ func TestPassesMeetAtTheirBudget(t *testing.T) {
 	const waiters = 7
 	f := setup(t)
 	f.Exec(t, "UPDATE thaw.settings SET signal_cap = 16")
-	type wakeUp struct{ account, signal int64 }
-	ask := func(key string, n int) wakeUp {
+	type resumeUp struct{ account, signal int64 }
+	ask := func(key string, n int) resumeUp {
 		a := f.account(t, account{key: key, status: "disconnected"})
 		f.waiting(t, a, n)
-		return wakeUp{a, f.connect(t, key)}
+		return resumeUp{a, f.connect(t, key)}
 	}
 	opening, first := ask("opens the budget", 1), ask("first", 10)
 	_, err := passOfSignal(t.Context(), f.Pool, opening.account, opening.signal)
@@ -193,7 +193,7 @@ func TestPassesMeetAtTheirBudget(t *testing.T) {
 	require.Equal(t, 16, testdb.Value[int](t, f.DB, "SELECT used FROM thaw.fleet_budgets WHERE lane = 'signal'"))
 }
 
-// The next tick begins and closes the grants of this one, while the pass of a grant begins too: it was closed first, and that
+// The next tick begins and closes the allocations of this one, while the pass of an allocation begins too: it was closed first, and that
 // is no error.
 func TestPassWaitsForTheEndOfItsTick(t *testing.T) {
 	t.Parallel()
@@ -218,7 +218,7 @@ func TestPassWaitsForTheEndOfItsTick(t *testing.T) {
 	require.Equal(t, map[string]int{disconnected: 10}, f.states(t, a))
 }
 
-// A person pauses a prospect that waits, at the moment when it would be woken: the pass wakes the others and does not wait.
+// A person pauses a prospect that waits, at the moment when it would be resumed: the pass resumes the others and does not wait.
 func TestPassLeavesWhomSomebodyElseIsWriting(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -242,9 +242,9 @@ func TestJobIsCompletedInTheTransactionOfItsWork(t *testing.T) {
 	f := setup(t)
 	a := f.account(t, account{key: "a1"})
 	f.waiting(t, a, 10)
-	for _, c := range []struct{ kind, ask, ledger string }{
+	for _, c := range []struct{ kind, ask, record string }{
 		{"sweep", "SELECT thaw.sweep()", "thaw.sweeps"},
-		{"resume_account", "", "thaw.grants"},
+		{"resume_account", "", "thaw.allocations"},
 		{"pause_account", "SELECT thaw.signal('linkedin', 'a1', 'disconnected')", "thaw.accounts"},
 		{"resume_account", "SELECT thaw.signal('linkedin', 'a1', 'connected')", "thaw.account_signals"},
 		{"heal", "SELECT thaw.heal('acme')", "thaw.heals"},
@@ -254,8 +254,8 @@ func TestJobIsCompletedInTheTransactionOfItsWork(t *testing.T) {
 		}
 		require.NoError(t, f.workByHand(t, c.kind))
 		require.Equal(t, 1, testdb.Value[int](t, f.DB, `
-			SELECT count(*) FROM thaw.river_job AS job JOIN `+c.ledger+` AS ledger ON ledger.xmin = job.xmin
-			WHERE job.kind = $1 AND job.state = 'completed'`, c.kind), "%s and its job are of one transaction", c.ledger)
+			SELECT count(*) FROM thaw.river_job AS job JOIN `+c.record+` AS record ON record.xmin = job.xmin
+			WHERE job.kind = $1 AND job.state = 'completed'`, c.kind), "%s and its job are of one transaction", c.record)
 	}
 	require.Equal(t, map[string]int{"active": 10}, f.states(t, a))
 }

@@ -16,9 +16,9 @@ type fleetModel struct {
 	campaigns                       map[int64]*modelCampaign
 	enrollments                     map[int64]*modelEnrollment
 	closedSignals                   map[int64]bool
-	grants                          map[grantKey]*modelGrant
+	allocations                     map[allocationKey]*modelAllocation
 	swept                           map[time.Time]bool
-	usedByAccount                   map[grantKey]int
+	usedByAccount                   map[allocationKey]int
 	usedByLane                      map[laneKey]int
 }
 
@@ -44,11 +44,11 @@ type (
 		step                  int
 		pausedAt              time.Time
 	}
-	modelGrant struct {
+	modelAllocation struct {
 		planned int
 		closed  bool
 	}
-	grantKey struct {
+	allocationKey struct {
 		tick    time.Time
 		account int64
 	}
@@ -118,7 +118,7 @@ func (m *fleetModel) signal(a *modelAccount, status string, occurredAt time.Time
 
 func (m *fleetModel) isSafety() bool { return !m.safetySince.IsZero() }
 
-// setSafety turns it on or off. Its time does not count into the tolerance of a blip.
+// setSafety turns it on or off. Its time does not count into the grace period of a transient error.
 func (m *fleetModel) setSafety(on bool) {
 	if on == m.isSafety() {
 		return
@@ -137,8 +137,8 @@ func (m *fleetModel) setSafety(on bool) {
 
 // pause does what a job of kind pause_account does, whoever asked for it.
 func (m *fleetModel) pause(a *modelAccount) {
-	blip := a.status == "connecting" || a.status == "error"
-	if a.status == "connected" || a.pauseAfter.IsZero() || a.pauseAfter.After(m.now) || blip && m.isSafety() {
+	transientError := a.status == "connecting" || a.status == "error"
+	if a.status == "connected" || a.pauseAfter.IsZero() || a.pauseAfter.After(m.now) || transientError && m.isSafety() {
 		return
 	}
 	reason := issue
@@ -165,7 +165,7 @@ func (m *fleetModel) pause(a *modelAccount) {
 	a.pauseAfter = time.Time{}
 }
 
-// served says whether an account other than this one serves the campaign, or will if its blip heals in time.
+// served says whether an account other than this one serves the campaign, or will if its transient error heals in time.
 func (m *fleetModel) served(c *modelCampaign, but *modelAccount) bool {
 	for _, e := range m.enrollments {
 		other := m.accounts[e.account]
@@ -177,7 +177,7 @@ func (m *fleetModel) served(c *modelCampaign, but *modelAccount) bool {
 	return false
 }
 
-// target is the account through which the prospects of another wake; nil: none.
+// target is the account through which the prospects of another resume; nil: none.
 func (m *fleetModel) target(source *modelAccount) (best *modelAccount) {
 	if source.status == "connected" {
 		return source
@@ -200,7 +200,7 @@ func (m *fleetModel) blocked(a *modelAccount, evenIfOff bool) bool {
 	return a.status != "connected" || a.isLocked || a.holdUntil.After(m.now) || a.resumeAfter.After(m.now) || m.isSafety() || m.optedOut[a.workspace] && !evenIfOff
 }
 
-// line is everybody who may wake through an account, in their order.
+// line is everybody who may resume through an account, in their order.
 func (m *fleetModel) line(a *modelAccount, evenIfOff bool) (line []*modelEnrollment) {
 	if m.blocked(a, evenIfOff) {
 		return nil
@@ -217,17 +217,17 @@ func (m *fleetModel) line(a *modelAccount, evenIfOff bool) (line []*modelEnrollm
 	return line
 }
 
-// wake wakes at most n of the line of an account, and starts the campaigns of all of it.
-func (m *fleetModel) wake(a *modelAccount, n int, evenIfOff bool) (woken int) {
+// resume resumes at most n of the line of an account, and starts the campaigns of all of it.
+func (m *fleetModel) resume(a *modelAccount, n int, evenIfOff bool) (resumed int) {
 	line := m.line(a, evenIfOff)
 	for _, e := range line {
 		m.start(e)
 	}
 	for _, e := range line[:min(max(n, 0), len(line))] {
 		e.state, e.account, e.pausedAt = "active", a.id, time.Time{}
-		woken++
+		resumed++
 	}
-	return woken
+	return resumed
 }
 
 func (m *fleetModel) start(e *modelEnrollment) {
@@ -236,8 +236,8 @@ func (m *fleetModel) start(e *modelEnrollment) {
 	}
 }
 
-// pass is the resume pass of a lane: within its room, the account's and the fleet's.
-func (m *fleetModel) pass(lane string, a *modelAccount, room int) {
+// pass is the resume pass of a lane: within its quota, the account's and the fleet's.
+func (m *fleetModel) pass(lane string, a *modelAccount, quota int) {
 	if m.blocked(a, false) {
 		return
 	}
@@ -250,10 +250,10 @@ func (m *fleetModel) pass(lane string, a *modelAccount, room int) {
 	if lane == "signal" {
 		laneCap = m.signalCap
 	}
-	ofAccount, ofLane := grantKey{m.tick(), a.id}, laneKey{m.tick(), lane}
-	woken := m.wake(a, min(room, m.accountCap-m.usedByAccount[ofAccount], laneCap-m.usedByLane[ofLane]), false)
-	m.usedByAccount[ofAccount] += woken
-	m.usedByLane[ofLane] += woken
+	ofAccount, ofLane := allocationKey{m.tick(), a.id}, laneKey{m.tick(), lane}
+	resumed := m.resume(a, min(quota, m.accountCap-m.usedByAccount[ofAccount], laneCap-m.usedByLane[ofLane]), false)
+	m.usedByAccount[ofAccount] += resumed
+	m.usedByLane[ofLane] += resumed
 }
 
 func (m *fleetModel) passOfSignal(id int64, a *modelAccount) {
@@ -263,8 +263,8 @@ func (m *fleetModel) passOfSignal(id int64, a *modelAccount) {
 	}
 }
 
-func (m *fleetModel) passOfGrant(tick time.Time, a *modelAccount) {
-	g := m.grants[grantKey{tick, a.id}]
+func (m *fleetModel) passOfAllocation(tick time.Time, a *modelAccount) {
+	g := m.allocations[allocationKey{tick, a.id}]
 	if g == nil || g.closed {
 		return
 	}
@@ -274,10 +274,10 @@ func (m *fleetModel) passOfGrant(tick time.Time, a *modelAccount) {
 	}
 }
 
-// demand is how many a tick may wake at most: the sum of what each account could wake, within its cap and the fleet's.
+// demand is how many a tick may resume at most: the sum of what each account could resume, within its cap and the fleet's.
 func (m *fleetModel) demand() (total int) {
 	for _, a := range m.accounts {
-		total += min(len(m.line(a, false)), max(m.accountCap-m.usedByAccount[grantKey{m.tick(), a.id}], 0))
+		total += min(len(m.line(a, false)), max(m.accountCap-m.usedByAccount[allocationKey{m.tick(), a.id}], 0))
 	}
 	return min(total, m.fleetCap)
 }

@@ -14,16 +14,16 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// heal starts one by SQL, waits until it is done, and returns how many it woke and how many it left.
+// heal starts one by SQL, waits until it is done, and returns how many it resumed and how many it left.
 func (f *fleet) heal(t *testing.T, sql string, args ...any) (resumed, left int) {
 	t.Helper()
 	id := testdb.Value[int64](t, f.DB, sql, args...)
 	f.settle(t)
-	row := testdb.Value[[]int](t, f.DB, "SELECT ARRAY[resumed, left_over] FROM thaw.heals WHERE id = $1 AND status = 'done'", id)
+	row := testdb.Value[[]int](t, f.DB, "SELECT ARRAY[resumed, remaining] FROM thaw.heals WHERE id = $1 AND status = 'done'", id)
 	return row[0], row[1]
 }
 
-// healList starts a heal of listed prospects, waits until it is done, and returns how many it woke and how many it left.
+// healList starts a heal of listed prospects, waits until it is done, and returns how many it resumed and how many it left.
 func (f *fleet) healList(t *testing.T, ids []int64, cap int32) (resumed, left int) {
 	t.Helper()
 	return f.heal(t, "SELECT thaw.start_heal(NULL, NULL, $1, $2, false, 'a test')", ids, cap)
@@ -58,7 +58,7 @@ func TestHealOfAWorkspaceIsRepeatedUntilNothingIsLeft(t *testing.T) {
 }
 
 // Whether a campaign fills its last batch to the brim or not, and whether the cap is enough for all, just enough, or not: a heal
-// comes to its end, and wakes the longest paused where it cannot wake all.
+// comes to its end, and resumes the longest paused where it cannot resume all.
 func TestHealBatchesEndAtEveryEdge(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -90,11 +90,11 @@ func TestHealBatchesEndAtEveryEdge(t *testing.T) {
 					break
 				}
 			}
-			require.Equal(t, []int{c.want, total - c.want}, testdb.Value[[]int](t, f.DB, "SELECT ARRAY[resumed, left_over] FROM thaw.heals WHERE status = 'done'"))
+			require.Equal(t, []int{c.want, total - c.want}, testdb.Value[[]int](t, f.DB, "SELECT ARRAY[resumed, remaining] FROM thaw.heals WHERE status = 'done'"))
 			require.Zero(t, testdb.Value[int](t, f.DB, `
-				SELECT count(*) FROM thaw.enrollments AS left_over
-				JOIN thaw.enrollment_events AS woken ON (woken.paused_at, woken.enrollment_id) > (left_over.paused_at, left_over.id)
-				WHERE left_over.status = 'paused'`), "somebody woke before one who had waited longer")
+				SELECT count(*) FROM thaw.enrollments AS remaining
+				JOIN thaw.enrollment_events AS resumed ON (resumed.paused_at, resumed.enrollment_id) > (remaining.paused_at, remaining.id)
+				WHERE remaining.status = 'paused'`), "somebody resumed before one who had waited longer")
 		})
 	}
 }
@@ -117,7 +117,7 @@ func TestHealOfAnAccount(t *testing.T) {
 	require.Equal(t, map[string]int{"active": 10, disconnected: 10}, f.states(t, renewed))
 	require.Equal(t, map[string]int{disconnected: 10}, f.states(t, older))
 
-	// A connected one: all who wake through it.
+	// A connected one: all who resume through it.
 	resumed, left = f.heal(t, "SELECT thaw.heal('acme', 'new')")
 	require.Equal(t, [2]int{20, 0}, [2]int{resumed, left})
 	require.Equal(t, map[string]int{"active": 30}, f.states(t, renewed))
@@ -200,7 +200,7 @@ func TestHealGoesOnAfterACrashAndCountsNothingTwice(t *testing.T) {
 		WHERE kind = 'heal' AND state IN ('running', 'retryable')`)
 
 	f.start(t)
-	require.Equal(t, []int{9000, 1000, 10000}, testdb.Value[[]int](t, f.DB, "SELECT ARRAY[resumed, left_over, found] FROM thaw.heals WHERE status = 'done'"))
+	require.Equal(t, []int{9000, 1000, 10000}, testdb.Value[[]int](t, f.DB, "SELECT ARRAY[resumed, remaining, found] FROM thaw.heals WHERE status = 'done'"))
 	require.Equal(t, 4000, f.states(t, second)["active"])
 
 	// The job of a heal that is done has nothing to do.

@@ -48,7 +48,7 @@ func (f *fleet) small(t *testing.T, accounts, campaigns int) (ids []int64) {
 // left is how many a finished heal has resumed, has left, and has left because they were held.
 func (f *fleet) left(t *testing.T, heal int64) [3]int {
 	t.Helper()
-	return [3]int(testdb.Value[[]int](t, f.DB, "SELECT ARRAY[resumed, left_over, skipped] FROM thaw.heals WHERE id = $1 AND status = 'done'", heal))
+	return [3]int(testdb.Value[[]int](t, f.DB, "SELECT ARRAY[resumed, remaining, skipped] FROM thaw.heals WHERE id = $1 AND status = 'done'", heal))
 }
 
 // However few prospects an account has in a campaign, a batch is full.
@@ -154,7 +154,7 @@ func TestHealOfAListThatChangesAfterItWasOrdered(t *testing.T) {
 	for verdict := "more"; verdict == "more"; {
 		verdict = f.healBatch(t, heal, 5).Verdict
 	}
-	require.Equal(t, [3]int{39, 1, 0}, [3]int(testdb.Value[[]int](t, f.DB, "SELECT ARRAY[resumed, found - resumed, left_over] FROM thaw.heals")))
+	require.Equal(t, [3]int{39, 1, 0}, [3]int(testdb.Value[[]int](t, f.DB, "SELECT ARRAY[resumed, found - resumed, remaining] FROM thaw.heals")))
 	require.Equal(t, 39, testdb.Value[int](t, f.DB, "SELECT count(DISTINCT enrollment_id) FROM thaw.enrollment_events WHERE kind = 'resumed'"))
 }
 

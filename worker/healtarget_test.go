@@ -33,7 +33,7 @@ func TestHealDoesNotMoveProspectsWhoseOwnAccountIsBack(t *testing.T) {
 			f.Exec(t, "UPDATE thaw.accounts SET status = 'connected' WHERE id = $1", old)
 
 			require.Equal(t, dbsqlc.HealBatchRow{Verdict: "done", Resumed: 5}, f.healBatch(t, heal, 100))
-			require.Zero(t, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.enrollment_events WHERE kind = 'repointed'"))
+			require.Zero(t, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.enrollment_events WHERE kind = 'moved'"))
 			require.Equal(t, map[string]int{"active": 5}, f.states(t, old))
 		})
 	}

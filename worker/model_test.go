@@ -44,7 +44,7 @@ func TestFleetFollowsItsModel(t *testing.T) {
 	actions["clock"] = m.moveClock
 	// What is rare may not come up in one round; four without it say that it cannot happen any more.
 	missing := []string{"paused by signal", "paused by sweep", "resumed by signal", "resumed by sweep", "resumed by heal",
-		"repointed by signal", "repointed by sweep", "signal applied", "signal stale", "signal duplicate", "crash", "retry"}
+		"moved by signal", "moved by sweep", "signal applied", "signal stale", "signal duplicate", "crash", "retry"}
 	for round := 0; round < 4 && len(missing) > 0; round++ {
 		rapid.Check(t, func(r *rapid.T) {
 			m.reset(r)
@@ -136,9 +136,9 @@ func (m *modelTest) holdForAWhile(r *rapid.T) {
 func (m *modelTest) switchSafety(r *rapid.T) {
 	m.setSafety(rarely(r, "on"))
 	if m.isSafety() {
-		m.exec(r, `SELECT thaw.begin_safety('an incident', 'a test', true)`)
+		m.exec(r, `SELECT thaw.start_safety_mode('an incident', 'a test', true)`)
 	} else {
-		m.exec(r, `SELECT thaw.end_safety('it is over', 'a test')`)
+		m.exec(r, `SELECT thaw.end_safety_mode('it is over', 'a test')`)
 	}
 }
 
@@ -242,7 +242,7 @@ func (m *modelTest) workOne(r *rapid.T, id int64) {
 		if args.SignalID != 0 {
 			m.passOfSignal(args.SignalID, m.accounts[args.AccountID])
 		} else {
-			m.passOfGrant(args.TickAt.Time, m.accounts[args.AccountID])
+			m.passOfAllocation(args.TickAt.Time, m.accounts[args.AccountID])
 		}
 	case "sweep":
 		if args.TickAt.Equal(tick) && !m.swept[tick] {
@@ -256,19 +256,19 @@ func (m *modelTest) workOne(r *rapid.T, id int64) {
 // readPlan takes over the plan of the tick: who gets how much is another rule's business, how much it is in all is not.
 func (m *modelTest) readPlan(r *rapid.T, demand int) {
 	m.swept[m.tick()] = true
-	for _, g := range m.grants {
+	for _, g := range m.allocations {
 		g.closed = true
 	}
-	for _, g := range m.rows(r, "SELECT ARRAY[account_id, planned]::text[] FROM thaw.grants WHERE tick_at = $1", m.tick()) {
-		grant := &modelGrant{}
+	for _, g := range m.rows(r, "SELECT ARRAY[account_id, planned]::text[] FROM thaw.allocations WHERE tick_at = $1", m.tick()) {
+		allocation := &modelAllocation{}
 		var account int64
-		_, err := fmt.Sscan(g[0]+" "+g[1], &account, &grant.planned)
+		_, err := fmt.Sscan(g[0]+" "+g[1], &account, &allocation.planned)
 		m.must(r, err)
-		m.grants[grantKey{m.tick(), account}] = grant
-		demand -= grant.planned
+		m.allocations[allocationKey{m.tick(), account}] = allocation
+		demand -= allocation.planned
 	}
 	if demand != 0 {
-		r.Fatalf("the plan of the tick wakes %d too few", demand)
+		r.Fatalf("the plan of the tick resumes %d too few", demand)
 	}
 }
 
@@ -312,7 +312,7 @@ func (m *modelTest) compare(r *rapid.T) {
 	}
 }
 
-// bringToRest does all jobs and enough sweeps: then nobody waits who could be woken, and every invariant holds.
+// bringToRest does all jobs and enough sweeps: then nobody waits who could be resumed, and every invariant holds.
 func (m *modelTest) bringToRest(r *rapid.T) {
 	m.advance(r, 3*time.Hour) // Every hold, every grace period and every wait of a flapping account is over.
 	for range 8 {

@@ -81,8 +81,8 @@ func newModelTest(t *testing.T) *modelTest {
 // and one that waits; of each account's prospects in each campaign one active and two waiting.
 func (m *modelTest) reset(r *rapid.T) {
 	m.exec(r, `TRUNCATE thaw.workspaces, thaw.accounts, thaw.account_products, thaw.campaigns, thaw.enrollments, thaw.enrollment_events,
-		thaw.campaign_events, thaw.account_signals, thaw.sweeps, thaw.grants, thaw.fleet_budgets, thaw.account_budgets,
-		thaw.heals, thaw.heal_enrollments, thaw.heal_order, thaw.account_events, thaw.decisions, thaw.backlog_samples, thaw.api_tokens, thaw.river_job RESTART IDENTITY`)
+		thaw.campaign_events, thaw.account_signals, thaw.sweeps, thaw.allocations, thaw.fleet_budgets, thaw.account_budgets,
+		thaw.heals, thaw.heal_enrollments, thaw.heal_order, thaw.account_events, thaw.manual_actions, thaw.backlog_samples, thaw.api_tokens, thaw.river_job RESTART IDENTITY`)
 	m.exec(r, `UPDATE thaw_test.frozen SET at = '2026-03-01 09:00:00+00'`)
 	m.exec(r, `UPDATE thaw.safety SET since = NULL, reason = NULL, entered_by = NULL, stays = false, ended_at = NULL`)
 	m.exec(r, `INSERT INTO thaw.workspaces (key) VALUES ('w1'), ('w2')`)
@@ -105,8 +105,8 @@ func (m *modelTest) reset(r *rapid.T) {
 		now:        time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC),
 		accountCap: 3, fleetCap: 5, signalCap: 4,
 		optedOut: map[int64]bool{}, accounts: map[int64]*modelAccount{}, campaigns: map[int64]*modelCampaign{},
-		enrollments: map[int64]*modelEnrollment{}, closedSignals: map[int64]bool{}, grants: map[grantKey]*modelGrant{},
-		swept: map[time.Time]bool{}, usedByAccount: map[grantKey]int{}, usedByLane: map[laneKey]int{},
+		enrollments: map[int64]*modelEnrollment{}, closedSignals: map[int64]bool{}, allocations: map[allocationKey]*modelAllocation{},
+		swept: map[time.Time]bool{}, usedByAccount: map[allocationKey]int{}, usedByLane: map[laneKey]int{},
 	}
 	for i, member := range []string{"jane", "jane", "joe", "jane"} {
 		a := &modelAccount{id: int64(i + 1), workspace: 1, member: member, status: "connected", connectedAt: m.now}

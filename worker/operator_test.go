@@ -21,7 +21,7 @@ const everything = `
 		UNION ALL SELECT to_jsonb(event)::text FROM thaw.campaign_events AS event
 		UNION ALL SELECT to_jsonb(b)::text FROM thaw.fleet_budgets AS b
 		UNION ALL SELECT to_jsonb(b)::text FROM thaw.account_budgets AS b
-		UNION ALL SELECT to_jsonb(g)::text FROM thaw.grants AS g
+		UNION ALL SELECT to_jsonb(g)::text FROM thaw.allocations AS g
 		UNION ALL SELECT to_jsonb(s)::text FROM thaw.sweeps AS s
 		UNION ALL SELECT to_jsonb(s)::text FROM thaw.account_signals AS s
 		UNION ALL SELECT to_jsonb(h)::text FROM thaw.heals AS h) AS lines (line)`
@@ -31,7 +31,7 @@ func (f *fleet) everything(t *testing.T) string {
 	return testdb.Value[string](t, f.DB, everything)
 }
 
-// history makes jobs of every kind, all of them done, with somebody left to wake.
+// history makes jobs of every kind, all of them done, with somebody left to resume.
 func (f *fleet) history(t *testing.T) {
 	t.Helper()
 	f.Exec(t, "UPDATE thaw.settings SET account_cap = 10")
@@ -161,7 +161,7 @@ func TestHealThatAnOperatorCancelledGivesWayToTheNext(t *testing.T) {
 	cancelled := f.cancelAll(t, "heal")
 	require.Equal(t, []string{"stopped"}, testdb.Column[string](t, f.DB, "SELECT thaw.heal_state(h) FROM thaw.heals AS h"))
 	second := testdb.Value[int64](t, f.DB, "SELECT thaw.heal('acme')")
-	require.Equal(t, 10, testdb.Value[int](t, f.DB, "SELECT left_over FROM thaw.heals WHERE id <> $1 AND status = 'done'", second))
+	require.Equal(t, 10, testdb.Value[int](t, f.DB, "SELECT remaining FROM thaw.heals WHERE id <> $1 AND status = 'done'", second))
 
 	require.NoError(t, w.Client().QueueResume(t.Context(), jobs.QueueHeal, nil))
 	_, err := w.Client().JobRetry(t.Context(), cancelled[0])
@@ -207,7 +207,7 @@ func TestRetryOfAScheduledPauseIsTooEarly(t *testing.T) {
 	_, err := w.Client().JobRetry(t.Context(), testdb.Value[int64](t, f.DB, "SELECT id FROM thaw.river_job WHERE state = 'scheduled'"))
 	require.NoError(t, err)
 	f.settle(t)
-	require.Equal(t, map[string]int{"active": 10}, f.states(t, a), "it is inside its tolerance")
+	require.Equal(t, map[string]int{"active": 10}, f.states(t, a), "it is inside its gracePeriod")
 	f.Advance(t, 3*time.Hour)
 	f.sweep(t)
 	require.Equal(t, map[string]int{issue: 10}, f.states(t, a), "the sweep asks again")

@@ -68,7 +68,7 @@ func TestRestrictionTakesOverThoseWhoWaitedBefore(t *testing.T) {
 	require.Equal(t, map[string]int{restricted: 20}, f.states(t, a))
 }
 
-func TestBlipInsideToleranceChangesNothing(t *testing.T) {
+func TestTransientErrorInsideGracePeriodChangesNothing(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	a := f.account(t, account{key: "a1"})
@@ -80,7 +80,7 @@ func TestBlipInsideToleranceChangesNothing(t *testing.T) {
 	f.Advance(t, time.Hour)
 	f.signal(t, "a1", "connecting")
 	require.Equal(t, 1, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.river_job WHERE kind = 'pause_account' AND state = 'scheduled'"),
-		"a second blip does not prolong the first, and asks for no job of its own")
+		"a second transientError does not prolong the first, and asks for no job of its own")
 	require.InDelta(t, time.Hour, testdb.Value[time.Duration](t, f.DB, "SELECT pause_after - thaw.now() FROM thaw.accounts"), float64(time.Minute))
 	f.Advance(t, 59*time.Minute)
 	f.signal(t, "a1", "connected")
@@ -94,7 +94,7 @@ func TestBlipInsideToleranceChangesNothing(t *testing.T) {
 		"the job that is still scheduled will find it connected")
 }
 
-func TestBlipPastToleranceIsPaused(t *testing.T) {
+func TestTransientErrorPastGracePeriodIsPaused(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	a := f.account(t, account{key: "a1"})
@@ -125,38 +125,38 @@ func TestSweepPausesWhatItsJobMissed(t *testing.T) {
 	_, err := w.Client().JobCancel(t.Context(), testdb.Value[int64](t, f.DB, "SELECT id FROM thaw.river_job WHERE kind = 'pause_account'"))
 	require.NoError(t, err)
 	f.sweep(t)
-	require.Equal(t, map[string]int{"active": 10}, f.states(t, a), "its tolerance has not run out")
+	require.Equal(t, map[string]int{"active": 10}, f.states(t, a), "its gracePeriod has not run out")
 	f.Advance(t, 2*time.Hour)
 	f.sweep(t)
 	require.Equal(t, map[string]int{issue: 10}, f.states(t, a))
 	require.Equal(t, 10, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.enrollment_events WHERE source = 'sweep' AND tick_at = thaw.tick()"))
 }
 
-func TestBlipDoesNotRunOutInSafetyMode(t *testing.T) {
+func TestTransientErrorDoesNotRunOutInSafetyMode(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	c := f.campaign(t, campaign{key: "spring"})
-	blip, gone := f.account(t, account{key: "blip"}), f.account(t, account{key: "gone"})
-	for _, a := range []int64{blip, gone} {
+	transientError, gone := f.account(t, account{key: "transientError"}), f.account(t, account{key: "gone"})
+	for _, a := range []int64{transientError, gone} {
 		f.prospects(t, prospects{account: a, campaign: c, n: 10})
 	}
 	f.start(t)
 
-	f.Exec(t, "SELECT thaw.begin_safety('the provider has an incident', 'a test', true)")
-	f.signal(t, "blip", "error")
+	f.Exec(t, "SELECT thaw.start_safety_mode('the provider has an incident', 'a test', true)")
+	f.signal(t, "transientError", "error")
 	f.signal(t, "gone", "disconnected")
 	f.Advance(t, 3*time.Hour)
 	f.sweep(t)
-	require.Equal(t, map[string]int{"active": 10}, f.states(t, blip))
+	require.Equal(t, map[string]int{"active": 10}, f.states(t, transientError))
 	require.Equal(t, map[string]int{disconnected: 10}, f.states(t, gone), "a hard disconnect is paused all the same")
 
-	f.Exec(t, "SELECT thaw.end_safety('it is over', 'a test')")
+	f.Exec(t, "SELECT thaw.end_safety_mode('it is over', 'a test')")
 	f.Advance(t, 2*time.Hour-tick)
 	f.sweep(t)
-	require.Equal(t, map[string]int{"active": 10}, f.states(t, blip), "the time in safety mode does not count")
+	require.Equal(t, map[string]int{"active": 10}, f.states(t, transientError), "the time in safety mode does not count")
 	f.Advance(t, 2*tick)
 	f.sweep(t)
-	require.Equal(t, map[string]int{issue: 10}, f.states(t, blip))
+	require.Equal(t, map[string]int{issue: 10}, f.states(t, transientError))
 }
 
 func TestNewAccountHasNothingToPause(t *testing.T) {
@@ -205,7 +205,7 @@ func TestCampaignRunsWhileAnotherAccountServesIt(t *testing.T) {
 	require.Equal(t, "running", f.campaignState(t, shared))
 	require.Equal(t, disconnected, f.campaignState(t, own))
 
-	// In a blip that may yet heal it is still the second's, or it would not be found as it was.
+	// In a transient error that may yet heal it is still the second's, or it would not be found as it was.
 	f.signal(t, "second", "error")
 	f.signal(t, "first", "connected")
 	f.settle(t)

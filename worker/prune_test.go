@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/testdb"
 	"github.com/thawline/thaw/internal/verify"
 	"github.com/thawline/thaw/jobs"
@@ -17,7 +17,7 @@ import (
 
 // parts are the tables from which old rows are removed.
 var parts = []string{
-	"account_signals", "grants", "sweeps", "account_budgets", "fleet_budgets", "heals", "enrollment_events", "campaign_events",
+	"account_signals", "allocations", "sweeps", "account_budgets", "fleet_budgets", "heals", "enrollment_events", "campaign_events",
 }
 
 // However short the past is that is kept, whatever happened in it: removing the rest changes no answer, breaks no invariant,
@@ -64,7 +64,7 @@ func (m *modelTest) letDaysPass(r *rapid.T) {
 func (m *modelTest) prune(r *rapid.T) {
 	counts := func() []int64 {
 		return m.ids(r, `
-			SELECT count(*) FROM thaw.account_signals UNION ALL SELECT count(*) FROM thaw.grants
+			SELECT count(*) FROM thaw.account_signals UNION ALL SELECT count(*) FROM thaw.allocations
 			UNION ALL SELECT count(*) FROM thaw.sweeps UNION ALL SELECT count(*) FROM thaw.account_budgets
 			UNION ALL SELECT count(*) FROM thaw.fleet_budgets UNION ALL SELECT count(*) FROM thaw.heals
 			UNION ALL SELECT count(*) FROM thaw.enrollment_events UNION ALL SELECT count(*) FROM thaw.campaign_events`)
@@ -95,9 +95,9 @@ func (m *modelTest) prune(r *rapid.T) {
 }
 
 // answers returns what explain says about every prospect that is paused, without its history.
-func (m *modelTest) answers(r *rapid.T) (all []outlook.Explanation) {
+func (m *modelTest) answers(r *rapid.T) (all []readmodel.Explanation) {
 	for _, url := range m.rows(r, "SELECT ARRAY[prospect_url] FROM thaw.enrollments WHERE status = 'paused' ORDER BY id") {
-		answers, err := outlook.Explain(m.t.Context(), m.db.Pool, url[0])
+		answers, err := readmodel.Explain(m.t.Context(), m.db.Pool, url[0])
 		m.must(r, err)
 		for _, answer := range answers {
 			answer.History = nil

@@ -9,8 +9,8 @@ import (
 )
 
 // A restriction holds from its signal on, before its pause job has reached those who waited already: a sibling that is
-// connected must not wake them meanwhile.
-func TestRestrictedAccountWakesNobodyThroughASibling(t *testing.T) {
+// connected must not resume them meanwhile.
+func TestRestrictedAccountResumesNobodyThroughASibling(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	old := f.account(t, account{key: "old", member: "jane", status: "disconnected"})

@@ -23,7 +23,7 @@ type resumeWorker struct {
 	turns *semaphore.Weighted
 }
 
-// Work runs the resume pass of one account in the name of its signal or of its grant.
+// Work runs the resume pass of one account in the name of its signal or of its allocation.
 func (w *resumeWorker) Work(ctx context.Context, job *river.Job[jobs.ResumeAccountArgs]) error {
 	switch args := job.Args; {
 	case args.SignalID != 0 && args.TickAt.IsZero():
@@ -44,7 +44,7 @@ func (w *resumeWorker) forSignal(ctx context.Context, job *river.Job[jobs.Resume
 		return fmt.Errorf("resuming account %d for signal %d: %w", args.AccountID, args.SignalID, err)
 	}
 	w.logger.DebugContext(ctx, "resumed by signal", "account_id", args.AccountID, "signal_id", args.SignalID,
-		"verdict", pass.Verdict, "resumed", pass.Resumed, "repointed", pass.Repointed)
+		"verdict", pass.Verdict, "resumed", pass.Resumed, "moved", pass.Moved)
 	return nil
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-func TestConnectSignalWakesAndStartsTheCampaign(t *testing.T) {
+func TestConnectSignalResumesAndStartsTheCampaign(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	a := f.account(t, account{key: "a1", status: "disconnected"})
@@ -73,7 +73,7 @@ func TestSweepGivesOnlyWhatASignalLeft(t *testing.T) {
 	f.Exec(t, "SELECT thaw.sweep()")
 	f.settle(t)
 	require.Equal(t, 30, f.states(t, a)["active"])
-	require.Equal(t, 20, testdb.Value[int](t, f.DB, "SELECT planned FROM thaw.grants WHERE tick_at = thaw.tick()"))
+	require.Equal(t, 20, testdb.Value[int](t, f.DB, "SELECT planned FROM thaw.allocations WHERE tick_at = thaw.tick()"))
 }
 
 // Caps are settings of the fleet and can be changed at any moment. A tick keeps those with which its budgets were opened.
@@ -117,7 +117,7 @@ func TestEachLaneHasItsFleetCap(t *testing.T) {
 	require.Equal(t, 35, f.sweep(t), "all who were left")
 }
 
-func TestWhoHasWaitedLongestWakesFirst(t *testing.T) {
+func TestWhoHasWaitedLongestResumesFirst(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.Exec(t, "UPDATE thaw.settings SET account_cap = 10")
@@ -137,7 +137,7 @@ func TestWhoHasWaitedLongestWakesFirst(t *testing.T) {
 	require.ElementsMatch(t, oldest, testdb.Column[int64](t, f.DB, "SELECT id FROM thaw.enrollments WHERE status = 'active'"))
 }
 
-func TestNobodyWakesWhileSomethingStandsAgainstIt(t *testing.T) {
+func TestNobodyResumesWhileSomethingStandsAgainstIt(t *testing.T) {
 	t.Parallel()
 	for verdict, gate := range map[string]struct{ shut, open string }{
 		"account_not_connected": {
@@ -146,7 +146,7 @@ func TestNobodyWakesWhileSomethingStandsAgainstIt(t *testing.T) {
 			"UPDATE thaw.accounts SET hold_until = thaw.now() + interval '5 hours', hold_reason = 'too fast'",
 			"UPDATE thaw_test.clock SET ahead = ahead + interval '5 hours'"},
 		"safety_mode": {
-			"SELECT thaw.begin_safety('the provider has an incident', 'a test', true)", "SELECT thaw.end_safety('it is over', 'a test')"},
+			"SELECT thaw.start_safety_mode('the provider has an incident', 'a test', true)", "SELECT thaw.end_safety_mode('it is over', 'a test')"},
 		"auto_resume_off": {
 			"SELECT thaw.set_auto_resume('acme', false, 'asked us to wait')", "SELECT thaw.set_auto_resume('acme', true)"},
 	} {
@@ -233,7 +233,7 @@ func TestSweepStartsACampaignWhereEverybodyIsActive(t *testing.T) {
 
 	require.Equal(t, "running", f.campaignState(t, c))
 	require.Equal(t, disconnected, f.campaignState(t, other))
-	require.Equal(t, []int{0}, testdb.Column[int](t, f.DB, "SELECT planned FROM thaw.grants"), "a grant for nobody, to start the campaign")
+	require.Equal(t, []int{0}, testdb.Column[int](t, f.DB, "SELECT planned FROM thaw.allocations"), "an allocation for nobody, to start the campaign")
 	require.Equal(t, 1, testdb.Value[int](t, f.DB, "SELECT campaigns_resumed FROM thaw.sweeps"))
 }
 
@@ -249,11 +249,11 @@ func TestStepStaysAndActionsSpreadOverTheWindow(t *testing.T) {
 	steps := testdb.Column[int](t, f.DB, "SELECT step FROM thaw.enrollments ORDER BY id")
 	f.start(t)
 
-	woken := testdb.Value[time.Time](t, f.DB, "SELECT DISTINCT at FROM thaw.enrollment_events WHERE kind = 'resumed'")
+	resumed := testdb.Value[time.Time](t, f.DB, "SELECT DISTINCT at FROM thaw.enrollment_events WHERE kind = 'resumed'")
 	at := testdb.Column[time.Time](t, f.DB, "SELECT next_action_at FROM thaw.enrollments ORDER BY id")
 	slice := tick / 100
 	for i := range 99 {
-		from := woken.Add(time.Duration(i) * slice)
+		from := resumed.Add(time.Duration(i) * slice)
 		require.WithinRange(t, at[i], from, from.Add(slice), "number %d acts in slice %d", i, i)
 	}
 	require.Equal(t, later, at[99])
@@ -295,7 +295,7 @@ func TestPassThatIsClosedChangesNothing(t *testing.T) {
 	f.prospects(t, prospects{account: a, campaign: c, n: 10, reason: disconnected})
 	require.Equal(t, 10, f.sweep(t))
 
-	// There is somebody to wake, and budget for it: only the ledger is in the way.
+	// There is somebody to resume, and budget for it: only the idempotency record is in the way.
 	f.prospects(t, prospects{account: a, campaign: c, n: 10, reason: disconnected})
 	q := dbsqlc.New(f.Pool)
 	bySignal, err := q.ResumeForSignal(t.Context(), dbsqlc.ResumeForSignalParams{AccountID: a, SignalID: 1, JobID: 1})
@@ -309,7 +309,7 @@ func TestPassThatIsClosedChangesNothing(t *testing.T) {
 }
 
 // A process is frozen in the middle of a pass; its job is rescued and done by another; then both commit.
-func TestTwoAttemptsOfOnePassWakeOnce(t *testing.T) {
+func TestTwoAttemptsOfOnePassResumeOnce(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.Exec(t, "UPDATE thaw.settings SET account_cap = 10")
@@ -325,7 +325,7 @@ func TestTwoAttemptsOfOnePassWakeOnce(t *testing.T) {
 
 	second := make(chan dbsqlc.ResumeForSignalRow, 1)
 	go func() {
-		// In a later tick, where the account has room again.
+		// In a later tick, where the account has quota again.
 		row, _ := dbsqlc.New(f.Pool).ResumeForSignal(t.Context(), pass)
 		second <- row
 	}()

@@ -49,7 +49,7 @@ func TestRiverTellsDuplicatesByState(t *testing.T) {
 	}
 }
 
-// River refuses to leave "running" out of the states that make a duplicate, so a wake-up cannot be inserted beside a job of
+// River refuses to leave "running" out of the states that make a duplicate, so a resume-up cannot be inserted beside a job of
 // the same key that is just finishing. Hence each signal is a key of its own.
 func TestRiverInsistsOnRunningBeingUnique(t *testing.T) {
 	t.Parallel()
@@ -61,7 +61,7 @@ func TestRiverInsistsOnRunningBeingUnique(t *testing.T) {
 	require.ErrorContains(t, err, "running")
 }
 
-// Completing a job that somebody else completed is no error: it is the ledger that keeps the work from being done twice.
+// Completing a job that somebody else completed is no error: it is the idempotency record that keeps the work from being done twice.
 func TestRiverCompletesAJobThatIsNotRunningWithoutAnError(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -153,7 +153,7 @@ func TestNoCommittedJobNotifies(t *testing.T) {
 
 	f.signal(t, "a1", "error")
 	f.signal(t, "a1", "connected")
-	f.Exec(t, "SELECT thaw.sweep(); SELECT thaw.heal('acme'); SELECT thaw.hurry('heal', '{\"heal_id\": 1}')")
+	f.Exec(t, "SELECT thaw.sweep(); SELECT thaw.heal('acme'); SELECT thaw.expedite('heal', '{\"heal_id\": 1}')")
 	insertOnly, err := river.NewClient(jobs.NewDriver(f.Pool), &river.Config{Schema: schema.Name})
 	require.NoError(t, err)
 	_, err = insertOnly.Insert(t.Context(), jobs.PruneArgs{TickAt: jobs.TickAt(f.Now(t))}, nil)

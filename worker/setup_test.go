@@ -131,7 +131,7 @@ func (f *fleet) settle(t *testing.T) {
 	}
 }
 
-// sweep moves the clock on to the next tick, sweeps it, and returns how many the tick has woken.
+// sweep moves the clock on to the next tick, sweeps it, and returns how many the tick has resumed.
 func (f *fleet) sweep(t *testing.T) int {
 	t.Helper()
 	f.Advance(t, tick)

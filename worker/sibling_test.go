@@ -39,7 +39,7 @@ func TestNewAccountTakesOverThoseWhoWaitOnTheOldOne(t *testing.T) {
 	for _, a := range []int64{joe, nameless, elsewhere} {
 		require.Equal(t, map[string]int{disconnected: 5}, f.states(t, a))
 	}
-	for _, kind := range []string{"resumed", "repointed"} {
+	for _, kind := range []string{"resumed", "moved"} {
 		require.Equal(t, 20, testdb.Value[int](t, f.DB, `
 			SELECT count(*) FROM thaw.enrollment_events AS event
 			JOIN thaw.enrollments AS e ON e.id = event.enrollment_id AND e.step = event.step
@@ -56,7 +56,7 @@ func TestSweepTakesOverToo(t *testing.T) {
 	f.waiting(t, old, 20)
 	f.start(t)
 	require.Equal(t, map[string]int{"active": 20}, f.states(t, renewed))
-	require.Equal(t, 20, testdb.Value[int](t, f.DB, "SELECT repointed FROM thaw.sweeps"))
+	require.Equal(t, 20, testdb.Value[int](t, f.DB, "SELECT moved FROM thaw.sweeps"))
 }
 
 func TestWhichOfSeveralConnectedSiblings(t *testing.T) {
@@ -66,14 +66,14 @@ func TestWhichOfSeveralConnectedSiblings(t *testing.T) {
 	newest := f.account(t, account{key: "newest", member: "jane", connectedAgo: time.Minute})
 	older := f.account(t, account{key: "older", member: "jane", connectedAgo: time.Hour})
 	// Two that connected at the same time, as far as anybody knows.
-	orphan := f.account(t, account{key: "orphan", member: "joe", status: "disconnected"})
+	stuck := f.account(t, account{key: "stuck", member: "joe", status: "disconnected"})
 	f.account(t, account{key: "lower", member: "joe"})
 	higher := f.account(t, account{key: "higher", member: "joe"})
 	f.Exec(t, "UPDATE thaw.accounts SET connected_at = '2026-01-01' WHERE member_id = 'joe' AND status = 'connected'")
 
 	f.waiting(t, gone, 4)
 	f.waiting(t, older, 3)
-	f.waiting(t, orphan, 2)
+	f.waiting(t, stuck, 2)
 	f.start(t)
 	require.Equal(t, map[string]int{"active": 4}, f.states(t, newest), "the one connected last")
 	require.Equal(t, map[string]int{"active": 3}, f.states(t, older), "its own stay with it")

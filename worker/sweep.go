@@ -24,7 +24,7 @@ type sweepWorker struct {
 	river.WorkerDefaults[jobs.SweepArgs]
 	store  *store.Store
 	logger *slog.Logger
-	wake   func(queues ...string)
+	notify func(queues ...string)
 }
 
 const (
@@ -59,7 +59,7 @@ func (w *sweepWorker) Work(ctx context.Context, job *river.Job[jobs.SweepArgs]) 
 	if _, err := w.store.Trip().RequeueOverduePauses(ctx, tick); err != nil {
 		return fmt.Errorf("asking again for overdue pauses: %w", err)
 	}
-	w.wake(jobs.QueueResume)
+	w.notify(jobs.QueueResume)
 
 	record, err := w.store.PlanTick(ctx, tick, opened)
 	if err != nil {
@@ -77,7 +77,7 @@ func (w *sweepWorker) Work(ctx context.Context, job *river.Job[jobs.SweepArgs]) 
 	if err != nil {
 		return err
 	}
-	w.wake(jobs.QueueTick)
+	w.notify(jobs.QueueTick)
 	if recorded && len(record.AccountIds) == 0 {
 		logTick(ctx, w.logger, w.store, tick)
 	}
@@ -120,6 +120,6 @@ func logTick(ctx context.Context, logger *slog.Logger, db *store.Store, tick tim
 		logger.WarnContext(ctx, "planning this tick took too long: only a part of the accounts were candidates", "tick_at", s.TickAt.UTC())
 	}
 	logger.InfoContext(ctx, "tick swept", "tick_at", s.TickAt.UTC(), "accounts_planned", s.AccountsPlanned,
-		"accounts_processed", s.AccountsProcessed, "resumed", s.Resumed, "repointed", s.Repointed,
-		"campaigns_resumed", s.CampaignsResumed, "backlog_left", s.BacklogLeft, "took", took)
+		"accounts_processed", s.AccountsProcessed, "resumed", s.Resumed, "moved", s.Moved,
+		"campaigns_resumed", s.CampaignsResumed, "remaining", s.Remaining, "took", took)
 }

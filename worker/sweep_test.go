@@ -106,7 +106,7 @@ func TestWorkOfATickThatIsOverIsLeftToTheNext(t *testing.T) {
 	f.Exec(t, "SELECT thaw.sweep()")
 	f.eventually(t, 2, sweeps)
 
-	require.Equal(t, []string{"stale_tick", "open"}, testdb.Column[string](t, f.DB, "SELECT coalesce(verdict, 'open') FROM thaw.grants ORDER BY tick_at"))
+	require.Equal(t, []string{"stale_tick", "open"}, testdb.Column[string](t, f.DB, "SELECT coalesce(verdict, 'open') FROM thaw.allocations ORDER BY tick_at"))
 	require.Equal(t, 1, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.sweeps WHERE finished_at IS NOT NULL AND resumed = 0 AND accounts_processed = 1 AND tick_at < thaw.tick()"),
 		"the earlier tick was closed")
 	require.Equal(t, 1, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.river_job WHERE kind = 'resume_account'"),
@@ -146,7 +146,7 @@ func TestPassesDoNotWaitForThePlanOfTheNextTick(t *testing.T) {
 	require.NoError(t, pass.Rollback(t.Context()))
 	require.NoError(t, slow.Rollback(t.Context()))
 	require.NoError(t, <-planned)
-	require.Equal(t, []string{"stale_tick", "open"}, testdb.Column[string](t, f.DB, "SELECT coalesce(verdict, 'open') FROM thaw.grants ORDER BY tick_at"))
+	require.Equal(t, []string{"stale_tick", "open"}, testdb.Column[string](t, f.DB, "SELECT coalesce(verdict, 'open') FROM thaw.allocations ORDER BY tick_at"))
 }
 
 func TestJobOfATickThatIsOverCancelsItself(t *testing.T) {
@@ -160,13 +160,13 @@ func TestJobOfATickThatIsOverCancelsItself(t *testing.T) {
 	f.Exec(t, "UPDATE thaw.accounts SET status = 'connected', connected_at = thaw.now()")
 	f.Advance(t, tick)
 	f.Exec(t, "SELECT thaw.sweep()")
-	f.eventually(t, 1, "SELECT count(*) FROM thaw.grants")
+	f.eventually(t, 1, "SELECT count(*) FROM thaw.allocations")
 
 	f.Advance(t, tick) // and no sweep has closed the last one yet
 	require.NoError(t, w.Client().QueueResume(t.Context(), jobs.QueueTick, nil))
 	f.settle(t)
 	require.Equal(t, "cancelled", testdb.Value[string](t, f.DB, "SELECT state::text FROM thaw.river_job WHERE kind = 'resume_account'"))
-	require.Equal(t, "stale_tick", testdb.Value[string](t, f.DB, "SELECT verdict FROM thaw.grants"))
+	require.Equal(t, "stale_tick", testdb.Value[string](t, f.DB, "SELECT verdict FROM thaw.allocations"))
 	require.Equal(t, map[string]int{disconnected: 10}, f.states(t, a))
 	f.Exec(t, "SELECT thaw.sweep()")
 	f.settle(t)
@@ -224,8 +224,8 @@ func TestTickHasOneSummaryAndOneLineInTheLog(t *testing.T) {
 	f.settle(t)
 
 	want := map[string]any{
-		"accounts_planned": int64(4), "accounts_processed": int64(4), "resumed": int64(215), "repointed": int64(200),
-		"campaigns_resumed": int64(1), "backlog_left": int64(50),
+		"accounts_planned": int64(4), "accounts_processed": int64(4), "resumed": int64(215), "moved": int64(200),
+		"campaigns_resumed": int64(1), "remaining": int64(50),
 	}
 	const tickSwept = "tick swept"
 	require.Eventually(t, func() bool { return len(f.log.logged(tickSwept)) > 0 }, 5*time.Second, time.Millisecond)

@@ -71,7 +71,7 @@ func TestHealsOfATenantWithACapOfTheirOwn(t *testing.T) {
 	_, err := f.Pool.Exec(t.Context(), "SELECT thaw.start_heal(1, NULL, NULL, 1, false, 'a tenant', 1)")
 	require.ErrorContains(t, err, "may resume 0 more")
 	require.Equal(t, []string{"heal_cap_set by an operator: their backlog"},
-		testdb.Column[string](t, f.DB, "SELECT format('%s by %s: %s', what, decided_by, why) FROM thaw.decisions WHERE what LIKE 'heal%'"))
+		testdb.Column[string](t, f.DB, "SELECT format('%s by %s: %s', what, actor, reason) FROM thaw.manual_actions WHERE what LIKE 'heal%'"))
 
 	// An operator's heal has no cap but its own.
 	id := testdb.Value[int64](t, f.DB, "SELECT thaw.heal('acme', cap => 50)")

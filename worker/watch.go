@@ -8,7 +8,7 @@ import (
 
 	"github.com/riverqueue/river"
 
-	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/jobs"
 )
@@ -47,7 +47,7 @@ const forecastWithin = 6 * time.Second
 func (w *watchWorker) forecast(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, forecastWithin)
 	defer cancel()
-	if err := outlook.Store(ctx, w.store.Pool(), outlook.LargeFleet); err != nil {
+	if err := readmodel.Store(ctx, w.store.Pool(), readmodel.LargeFleet); err != nil {
 		w.logger.WarnContext(ctx, "the forecast of the fleet could not be stored", "error", err)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// An incident takes twelve of twenty accounts and gives them back at once. Nobody wakes in safety mode; after it the caps
+// An incident takes twelve of twenty accounts and gives them back at once. Nobody resumes in safety mode; after it the caps
 // of a tick hold as ever.
 func TestIncidentIsNoStampede(t *testing.T) {
 	t.Parallel()
@@ -42,17 +42,17 @@ func TestIncidentIsNoStampede(t *testing.T) {
 		f.Exec(t, "SELECT thaw.ask_watch()")
 		f.settle(t)
 	}
-	require.Equal(t, []string{"safety_entered", "safety_left"}, testdb.Column[string](t, f.DB, "SELECT what FROM thaw.decisions WHERE what LIKE 'safety%' ORDER BY id"))
-	woken := 0
+	require.Equal(t, []string{"safety_entered", "safety_exited"}, testdb.Column[string](t, f.DB, "SELECT what FROM thaw.manual_actions WHERE what LIKE 'safety%' ORDER BY id"))
+	resumed := 0
 	for range 4 {
 		f.Advance(t, tick)
 		f.sweep(t)
 		f.settle(t)
 		now := testdb.Value[int](t, f.DB, "SELECT used FROM thaw.fleet_budgets WHERE tick_at = thaw.tick() AND lane = 'sweep'")
 		require.LessOrEqual(t, now, 10)
-		woken += now
+		resumed += now
 	}
-	require.Equal(t, 36, woken)
+	require.Equal(t, 36, resumed)
 }
 
 // Every process asks for the look of a minute; it is one job.
@@ -67,8 +67,8 @@ func TestMinuteIsLookedAtOnce(t *testing.T) {
 	require.Equal(t, 1, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.river_job WHERE kind = 'watch'"))
 }
 
-// A person gives back what a restriction stopped: the next ticks wake it under the caps, and it counts as any other.
-func TestWhatAPersonGaveBackWakesInItsTurn(t *testing.T) {
+// A person gives back what a restriction stopped: the next ticks resume it under the caps, and it counts as any other.
+func TestWhatAPersonGaveBackResumesInItsTurn(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.Exec(t, "UPDATE thaw.settings SET account_cap = 4")
@@ -82,7 +82,7 @@ func TestWhatAPersonGaveBackWakesInItsTurn(t *testing.T) {
 	f.settle(t)
 	f.Advance(t, tick)
 	f.sweep(t)
-	require.Equal(t, map[string]int{restricted: 6}, f.states(t, a), "nobody wakes by itself after a restriction")
+	require.Equal(t, map[string]int{restricted: 6}, f.states(t, a), "nobody resumes by itself after a restriction")
 
 	f.Exec(t, "SELECT thaw.resume_campaign('acme', 'spring', 'the restriction is lifted', 'ann')")
 	f.Exec(t, "SELECT thaw.resume_account('a1', 'the restriction is lifted', 'ann')")
@@ -92,7 +92,7 @@ func TestWhatAPersonGaveBackWakesInItsTurn(t *testing.T) {
 	require.Equal(t, 2, f.sweep(t))
 	require.Equal(t, map[string]int{"active": 6}, f.states(t, a))
 
-	// And what a person pauses, no lane wakes.
+	// And what a person pauses, no lane resumes.
 	f.Exec(t, "SELECT thaw.pause_account('a1', 'asked by phone', 'ann')")
 	f.signal(t, "a1", "disconnected")
 	f.signal(t, "a1", "connected")

@@ -93,9 +93,9 @@ func New(ctx context.Context, c Config) (*Worker, error) {
 
 	// The notifier is made below, when the queues are known.
 	var bell *notifier.Notifier
-	wake := func(queues ...string) { bell.Wake(queues...) }
+	notify := func(queues ...string) { bell.Notify(queues...) }
 	workers := river.NewWorkers()
-	river.AddWorker(workers, &sweepWorker{store: db, logger: c.Logger, wake: wake})
+	river.AddWorker(workers, &sweepWorker{store: db, logger: c.Logger, notify: notify})
 	river.AddWorker(workers, &resumeWorker{store: db, logger: c.Logger, turns: semaphore.NewWeighted(int64(turns))})
 	river.AddWorker(workers, &pauseWorker{store: db, logger: c.Logger})
 	river.AddWorker(workers, &healWorker{store: db, logger: c.Logger})
@@ -128,7 +128,7 @@ func New(ctx context.Context, c Config) (*Worker, error) {
 		Workers: workers,
 		Queues:  queues,
 		// A queue does at most MaxWorkers jobs a cooldown. The poll catches what the notifier has missed: it looks at the
-		// queues more often, and at less cost. Not River's PollOnly, even behind a pooler: the notifier always wakes the
+		// queues more often, and at less cost. Not River's PollOnly, even behind a pooler: the notifier always notifies the
 		// workers of its own process, and hands on what is paused or cancelled.
 		FetchCooldown:        time.Millisecond,
 		FetchPollInterval:    time.Second,
@@ -165,8 +165,8 @@ func clientID() string {
 	return strings.ReplaceAll(host[:min(len(host), 60)], ".", "_") + "_" + rand.Text()
 }
 
-// Wake makes the workers of these queues fetch, in this process at once; see [notifier.Notifier.Wake].
-func (w *Worker) Wake(queues ...string) { w.notifier.Wake(queues...) }
+// Notify makes the workers of these queues fetch, in this process at once; see [notifier.Notifier.Notify].
+func (w *Worker) Notify(queues ...string) { w.notifier.Notify(queues...) }
 
 // Client returns the client of the queue, for the pages that show it and for tests that watch it.
 func (w *Worker) Client() *river.Client[pgx.Tx] { return w.client }

@@ -12,7 +12,7 @@ type accountsCmd struct {
 }
 
 func (accountsCmd) Help() string {
-	return "Example:\n  thaw accounts link h_EKCy2lRLef5NzHp0iw4A acc_01h2 --why \"moved to Unipile v2\""
+	return "Example:\n  thaw accounts link h_EKCy2lRLef5NzHp0iw4A acc_01h2 --reason \"moved to Unipile v2\""
 }
 
 type accountsLinkCmd struct {
@@ -26,13 +26,13 @@ type accountsLinkCmd struct {
 func (accountsLinkCmd) Help() string {
 	return "For two accounts of one person where no member_id says so. The prospects of each are resumed through the other while that is " +
 		"connected. Both accounts must belong to one workspace. The link is recorded in the audit log.\n\n" +
-		"Example:\n  thaw accounts link h_EKCy2lRLef5NzHp0iw4A acc_01h2 --why \"moved to Unipile v2\""
+		"Example:\n  thaw accounts link h_EKCy2lRLef5NzHp0iw4A acc_01h2 --reason \"moved to Unipile v2\""
 }
 
 func (c *accountsLinkCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
 		err := db.LinkAccounts(ctx, dbsqlc.LinkAccountsParams{
-			Old: c.Old, New: c.New, Why: c.Why, DecidedBy: operator(), Provider: c.Provider,
+			Old: c.Old, New: c.New, Reason: c.Reason, Actor: operator(), Provider: c.Provider,
 		})
 		if err != nil {
 			return err

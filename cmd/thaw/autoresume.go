@@ -9,14 +9,14 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 type autoResumeCmd struct {
-	On   autoResumeOnCmd   `cmd:"" help:"Let Thaw wake the prospects of a workspace."`
-	Off  autoResumeOffCmd  `cmd:"" help:"Let nobody but an explicit heal wake the prospects of a workspace."`
+	On   autoResumeOnCmd   `cmd:"" help:"Let Thaw resume the prospects of a workspace."`
+	Off  autoResumeOffCmd  `cmd:"" help:"Let nobody but an explicit heal resume the prospects of a workspace."`
 	List autoResumeListCmd `cmd:"" help:"List the workspaces, those that are off first."`
 
 	History autoResumeHistoryCmd `cmd:"" help:"Say what was decided about a workspace and all that is in it: when, by whom, why."`
@@ -29,7 +29,7 @@ type autoResumeOnCmd struct {
 }
 
 func (autoResumeOnCmd) Help() string {
-	return "What has waited meanwhile is woken by the next ticks, within their caps.\n\nExample:\n  thaw auto-resume on acme --note \"the audit is over\""
+	return "What has waited meanwhile is resumed by the next ticks, within their caps.\n\nExample:\n  thaw auto-resume on acme --reason \"the audit is over\""
 }
 
 func (c *autoResumeOnCmd) Run(ctx context.Context, e *env) error { return c.set(ctx, e, true) }
@@ -39,7 +39,7 @@ type autoResumeOffCmd struct {
 }
 
 func (autoResumeOffCmd) Help() string {
-	return "Nobody is told; the note is for whoever asks why.\n\nExample:\n  thaw auto-resume off acme --note \"asked by Jane, until the audit is over\""
+	return "Nobody is told; the note is for whoever asks why.\n\nExample:\n  thaw auto-resume off acme --reason \"asked by Jane, until the audit is over\""
 }
 
 func (c *autoResumeOffCmd) Run(ctx context.Context, e *env) error { return c.set(ctx, e, false) }
@@ -47,12 +47,12 @@ func (c *autoResumeOffCmd) Run(ctx context.Context, e *env) error { return c.set
 type autoResumeSwitch struct {
 	database  `embed:""`
 	Workspace string  `arg:"" help:"Key of the workspace."`
-	Note      *string `help:"Why, for the record." placeholder:"TEXT"`
+	Reason    *string `help:"Why, for the record." placeholder:"TEXT"`
 }
 
 func (c *autoResumeSwitch) set(ctx context.Context, e *env, enabled bool) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		err := db.SetAutoResume(ctx, dbsqlc.SetAutoResumeParams{WorkspaceKey: c.Workspace, Enabled: enabled, Note: c.Note, DecidedBy: operator()})
+		err := db.SetAutoResume(ctx, dbsqlc.SetAutoResumeParams{WorkspaceKey: c.Workspace, Enabled: enabled, Reason: c.Reason, Actor: operator()})
 		if err != nil {
 			return err
 		}
@@ -78,20 +78,20 @@ func (c *autoResumeListCmd) Run(ctx context.Context, e *env) error {
 			type line struct {
 				Workspace  string     `json:"workspace"`
 				AutoResume bool       `json:"auto_resume"`
-				Note       *string    `json:"note"`
+				Reason     *string    `json:"note"`
 				ChangedAt  *time.Time `json:"changed_at"`
 				ChangedBy  *string    `json:"changed_by"`
 			}
 			lines := make([]line, len(rows))
 			for i, r := range rows {
-				lines[i] = line{r.Key, r.AutoResume, r.AutoResumeNote, r.AutoResumeChangedAt, r.AutoResumeChangedBy}
+				lines[i] = line{r.Key, r.AutoResume, r.AutoResumeReason, r.AutoResumeChangedAt, r.AutoResumeChangedBy}
 			}
 			return writeJSON(e.stdout, lines)
 		}
 		w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
 		printf(w, "WORKSPACE\tAUTO-RESUME\tCHANGED\tBY\tNOTE\n")
 		for _, r := range rows {
-			printf(w, "%s\t%s\t%s\t%s\t%s\n", r.Key, onOff(r.AutoResume), stampOr(r.AutoResumeChangedAt, "never"), deref(r.AutoResumeChangedBy), deref(r.AutoResumeNote))
+			printf(w, "%s\t%s\t%s\t%s\t%s\n", r.Key, onOff(r.AutoResume), stampOr(r.AutoResumeChangedAt, "never"), deref(r.AutoResumeChangedBy), deref(r.AutoResumeReason))
 		}
 		return w.Flush()
 	})
@@ -113,7 +113,7 @@ func (c *autoResumeHistoryCmd) Run(ctx context.Context, e *env) error {
 		} else if err != nil {
 			return err
 		}
-		moments, err := outlook.WorkspaceHistory(ctx, db.Pool(), id)
+		moments, err := readmodel.WorkspaceHistory(ctx, db.Pool(), id)
 		if err != nil {
 			return err
 		}

@@ -13,7 +13,7 @@ import (
 type benchCmd struct {
 	Name   []string      `arg:"" optional:"" help:"Benchmarks to run: ${benchmarks}. Default: all of them."`
 	Scale  bench.Scale   `help:"How much work: full is what the targets are about and takes about 90 minutes, small takes a few minutes." enum:"small,full" default:"full"`
-	Rounds int           `help:"How often each contender does its work; 0 means 5, or 2 at small scale." default:"0" placeholder:"N"`
+	Rounds int           `help:"How often each variant does its work; 0 means 5, or 2 at small scale." default:"0" placeholder:"N"`
 	JSON   bool          `help:"Print JSON."`
 	Charts string        `help:"Write a chart of each benchmark, an SVG file, into this folder." placeholder:"DIR"`
 	Flush  time.Duration `help:"Slow each flush of the WAL down by this much, like 5ms: what a network disk takes. Linux, with a C compiler." default:"0" placeholder:"TIME"`

@@ -9,7 +9,7 @@ import (
 	"github.com/thawline/thaw/schema"
 )
 
-// explainError adds to an error how to mend it, where that is known.
+// explainError adds to an error how to fix it, where that is known.
 func explainError(err error) string {
 	var fromPostgres *pgconn.PgError
 	switch {

@@ -8,7 +8,7 @@ import (
 	"os"
 
 	"github.com/thawline/thaw/internal/explain"
-	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/store"
 )
 
@@ -42,7 +42,7 @@ func (c *explainCmd) Run(ctx context.Context, e *env) error {
 		if c.File != "" {
 			return c.explainFile(ctx, e, db)
 		}
-		explanations, err := outlook.Explain(ctx, db.Pool(), c.URL)
+		explanations, err := readmodel.Explain(ctx, db.Pool(), c.URL)
 		if err != nil {
 			return err
 		}
@@ -64,7 +64,7 @@ const explainedAtOnce = 500
 // A lineExplained is the answer to one line of a file, for programs.
 type lineExplained struct {
 	Line int `json:"line"`
-	outlook.Prospect
+	readmodel.Prospect
 	Error string `json:"error,omitempty"` // what is wrong with the line, which has no explanations then
 }
 
@@ -80,7 +80,7 @@ func (c *explainCmd) explainFile(ctx context.Context, e *env, db *store.Store) e
 		in = file
 	}
 	run := &fileExplained{
-		explainer: outlook.NewExplainer(db.Pool(), outlook.Everything()), env: e, json: c.JSON,
+		explainer: readmodel.NewExplainer(db.Pool(), readmodel.Everything()), env: e, json: c.JSON,
 		shown: newProgress(progressFor(e), "explain", "prospects", -1),
 	}
 	defer run.shown.finish()
@@ -112,7 +112,7 @@ func progressFor(e *env) io.Writer {
 
 // A fileExplained counts what came of a file so far.
 type fileExplained struct {
-	explainer          *outlook.Explainer
+	explainer          *readmodel.Explainer
 	env                *env
 	json               bool
 	shown              *progress
@@ -133,7 +133,7 @@ func (f *fileExplained) explain(ctx context.Context, lines []prospectLine) error
 	}
 	encoder := newJSONEncoder(f.env.stdout)
 	for _, line := range lines {
-		answer := lineExplained{Line: line.number, Prospect: outlook.Prospect{URL: line.url, Explanations: []outlook.Explanation{}}}
+		answer := lineExplained{Line: line.number, Prospect: readmodel.Prospect{URL: line.url, Explanations: []readmodel.Explanation{}}}
 		if line.err != nil {
 			f.bad++
 			answer.Error = line.err.Error()
@@ -173,7 +173,7 @@ func (f *fileExplained) verdict(name string) error {
 	return errSilent
 }
 
-func printExplanations(out io.Writer, explanations []outlook.Explanation) {
+func printExplanations(out io.Writer, explanations []readmodel.Explanation) {
 	for i, x := range explanations {
 		if i > 0 {
 			printf(out, "\n")

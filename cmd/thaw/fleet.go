@@ -14,11 +14,11 @@ import (
 // work by the same ones; a process that is started with one of them given writes it there.
 type fleet struct {
 	Tick        *time.Duration `help:"Length of a tick: how often a sweep runs." placeholder:"15m" env:"THAW_TICK"`
-	AccountCap  *int32         `help:"Enrollments that one account may wake in a tick, through sweep and signals together." placeholder:"200" env:"THAW_ACCOUNT_CAP"`
-	FleetCap    *int32         `help:"Enrollments that the sweep of a tick may wake in the whole fleet." placeholder:"2000" env:"THAW_FLEET_CAP"`
-	SignalCap   *int32         `help:"Enrollments that signals may wake in a tick in the whole fleet." placeholder:"2000" env:"THAW_SIGNAL_CAP"`
-	Jitter      *time.Duration `help:"Window over which the next actions of woken enrollments are spread." placeholder:"15m" env:"THAW_JITTER"`
-	Tolerance   *time.Duration `help:"How long an account may be in error or connecting before its enrollments are paused." placeholder:"2h" env:"THAW_TOLERANCE"`
+	AccountCap  *int32         `help:"Enrollments that one account may resume in a tick, through sweep and signals together." placeholder:"200" env:"THAW_ACCOUNT_CAP"`
+	FleetCap    *int32         `help:"Enrollments that the sweep of a tick may resume in the whole fleet." placeholder:"2000" env:"THAW_FLEET_CAP"`
+	SignalCap   *int32         `help:"Enrollments that signals may resume in a tick in the whole fleet." placeholder:"2000" env:"THAW_SIGNAL_CAP"`
+	Jitter      *time.Duration `help:"Window over which the next actions of resumed enrollments are spread." placeholder:"15m" env:"THAW_JITTER"`
+	GracePeriod *time.Duration `help:"How long an account may be in error or connecting before its enrollments are paused." placeholder:"2h" env:"THAW_GRACE_PERIOD"`
 	KeepHistory *time.Duration `help:"How long history is kept: what happened to prospects and campaigns, sweeps, heals. What says why a prospect still waits is kept until it does not. 9600h are 400 days." placeholder:"9600h" env:"THAW_KEEP_HISTORY"`
 	KeepSignals *time.Duration `help:"How long deliveries of signals are kept, and so how late a repeated one is known as such. The newest of an account is kept longer. 720h are 30 days." placeholder:"720h" env:"THAW_KEEP_SIGNALS"`
 
@@ -35,7 +35,7 @@ type fleet struct {
 }
 
 // numbersHelp is for the commands that take these flags.
-const numbersHelp = "The numbers of the fleet, from --tick to --silence-factor, are kept in the database and hold for all processes: one that is started with such a flag changes the number there, which is logged and recorded in thaw.decisions."
+const numbersHelp = "The numbers of the fleet, from --tick to --silence-factor, are kept in the database and hold for all processes: one that is started with such a flag changes the number there, which is logged and recorded in thaw.manual_actions."
 
 // Validate says what the database would refuse, before there is one.
 func (f *fleet) Validate() error {
@@ -45,7 +45,7 @@ func (f *fleet) Validate() error {
 		value     *time.Duration
 		low, high time.Duration
 	}{
-		{"tick", f.Tick, time.Second, day}, {"jitter", f.Jitter, 0, day}, {"tolerance", f.Tolerance, 0, 7 * day},
+		{"tick", f.Tick, time.Second, day}, {"jitter", f.Jitter, 0, day}, {"grace_period", f.GracePeriod, 0, 7 * day},
 		{"keep-history", f.KeepHistory, 2 * day, 36500 * day}, {"keep-signals", f.KeepSignals, 2 * day, 36500 * day},
 		{"safety-window", f.SafetyWindow, time.Minute, day}, {"safety-calm", f.SafetyCalm, time.Minute, 7 * day},
 		{"safety-slow-window", f.SafetySlowWindow, time.Hour, 7 * day}, {"flap-wait", f.FlapWait, 0, day},
@@ -94,7 +94,7 @@ func (f *fleet) apply(ctx context.Context, db *store.Store, e *env) error {
 		return fmt.Errorf("reading the settings: %w", err)
 	}
 	changed, err := db.Configure(ctx, dbsqlc.ConfigureParams{
-		Tick: f.Tick, AccountCap: f.AccountCap, FleetCap: f.FleetCap, SignalCap: f.SignalCap, Jitter: f.Jitter, Tolerance: f.Tolerance,
+		Tick: f.Tick, AccountCap: f.AccountCap, FleetCap: f.FleetCap, SignalCap: f.SignalCap, Jitter: f.Jitter, GracePeriod: f.GracePeriod,
 		KeepHistory: f.KeepHistory, KeepSignals: f.KeepSignals,
 		SafetyAccounts: f.SafetyAccounts, SafetyPercent: f.SafetyPercent, SafetyWindow: f.SafetyWindow, SafetyCalm: f.SafetyCalm,
 		SafetySlowPercent: f.SafetySlowPercent, SafetySlowWindow: f.SafetySlowWindow,

@@ -23,7 +23,7 @@ type healCmd struct {
 	Account   string        `help:"Heal this account, by the provider's name for it." placeholder:"ID" xor:"target"`
 	Prospect  []string      `help:"Heal this prospect in all campaigns; may be given again." placeholder:"URL" sep:"none" xor:"target"`
 	File      string        `help:"Heal the prospects in this file: one URL per line, or CSV with a column prospect_url or url; - reads standard input." placeholder:"FILE" xor:"target"`
-	Cap       int32         `help:"The most enrollments to wake in this run." default:"5000"`
+	Cap       int32         `help:"The most enrollments to resume in this run." default:"5000"`
 	EvenIfOff bool          `help:"Also where automatic resuming is switched off."`
 	DryRun    bool          `help:"Say what it would do; change nothing."`
 	Wait      bool          `help:"Wait until it is done, with progress. If no worker process is alive, this one works."`
@@ -50,8 +50,8 @@ type healing struct {
 	HealID      *int64  `json:"heal_id"`
 	Cap         int32   `json:"cap"`
 	Resumed     int32   `json:"resumed"`
-	Repointed   int32   `json:"repointed"`
-	Left        int64   `json:"left"`
+	Moved       int32   `json:"moved"`
+	Left        int64   `json:"remaining"`
 	Skipped     int32   `json:"skipped"` // of those left, how many other transactions held
 	Seconds     float64 `json:"seconds"`
 	WouldResume *int64  `json:"would_resume,omitempty"`
@@ -78,7 +78,7 @@ func (c *healCmd) Run(ctx context.Context, e *env) error {
 			if c.JSON {
 				return writeJSON(e.stdout, healing{HealID: &id, Cap: c.Cap, Left: found.Waiting})
 			}
-			printf(e.stdout, "heal %d is asked for: %d enrollments can be woken, at most %d will be\n", id, found.Waiting, c.Cap)
+			printf(e.stdout, "heal %d is asked for: %d enrollments can be resumed, at most %d will be\n", id, found.Waiting, c.Cap)
 			return nil
 		}
 		var heal dbsqlc.HealRow
@@ -90,13 +90,13 @@ func (c *healCmd) Run(ctx context.Context, e *env) error {
 			return err
 		}
 		result := healing{
-			HealID: &id, Cap: heal.Cap, Resumed: heal.Resumed, Repointed: heal.Repointed, Left: int64(*heal.LeftOver), Skipped: heal.Skipped,
+			HealID: &id, Cap: heal.Cap, Resumed: heal.Resumed, Moved: heal.Moved, Left: int64(*heal.Remaining), Skipped: heal.Skipped,
 			Seconds: heal.FinishedAt.Sub(heal.RequestedAt).Seconds(),
 		}
 		if c.JSON {
 			return writeJSON(e.stdout, result)
 		}
-		printf(e.stdout, "heal %d: %d enrollments resumed (%d re-pointed), %d left%s, in %.1f s\n", id, result.Resumed, result.Repointed, result.Left, heldBy(result.Skipped), result.Seconds)
+		printf(e.stdout, "heal %d: %d enrollments resumed (%d re-pointed), %d left%s, in %.1f s\n", id, result.Resumed, result.Moved, result.Left, heldBy(result.Skipped), result.Seconds)
 		return nil
 	})
 }

@@ -18,18 +18,18 @@ type healCapCmd struct {
 func (healCapCmd) Help() string {
 	return "A heal that a tenant starts with the API token of its workspace keeps the cap per account and tick, which it shares with " +
 		"sweep and signals. All heals that it starts in a tick resume at most as many as a tick does. Heals of operators have no other cap " +
-		"than their own.\n\nExample:\n  thaw heal-cap set acme 20000 --why \"their backlog of March\""
+		"than their own.\n\nExample:\n  thaw heal-cap set acme 20000 --reason \"their backlog of March\""
 }
 
 type healCapSetCmd struct {
 	database  `embed:""`
 	Workspace string `arg:"" help:"Key of the workspace."`
 	Cap       int32  `arg:"" help:"Prospects per tick."`
-	Why       string `help:"Why, for the audit log." required:"" placeholder:"TEXT"`
+	Reason    string `help:"Why, for the audit log." required:"" placeholder:"TEXT"`
 }
 
 func (healCapSetCmd) Help() string {
-	return "Example:\n  thaw heal-cap set acme 20000 --why \"their backlog of March\""
+	return "Example:\n  thaw heal-cap set acme 20000 --reason \"their backlog of March\""
 }
 
 func (c *healCapSetCmd) Validate() error {
@@ -41,7 +41,7 @@ func (c *healCapSetCmd) Validate() error {
 
 func (c *healCapSetCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		err := db.SetHealCap(ctx, dbsqlc.SetHealCapParams{WorkspaceKey: c.Workspace, HealCap: &c.Cap, Why: c.Why, DecidedBy: operator()})
+		err := db.SetHealCap(ctx, dbsqlc.SetHealCapParams{WorkspaceKey: c.Workspace, HealCap: &c.Cap, Reason: c.Reason, Actor: operator()})
 		if err != nil {
 			return err
 		}
@@ -53,16 +53,16 @@ func (c *healCapSetCmd) Run(ctx context.Context, e *env) error {
 type healCapOffCmd struct {
 	database  `embed:""`
 	Workspace string `arg:"" help:"Key of the workspace."`
-	Why       string `help:"Why, for the audit log." required:"" placeholder:"TEXT"`
+	Reason    string `help:"Why, for the audit log." required:"" placeholder:"TEXT"`
 }
 
 func (healCapOffCmd) Help() string {
-	return "Example:\n  thaw heal-cap off acme --why \"the backlog is gone\""
+	return "Example:\n  thaw heal-cap off acme --reason \"the backlog is gone\""
 }
 
 func (c *healCapOffCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		err := db.SetHealCap(ctx, dbsqlc.SetHealCapParams{WorkspaceKey: c.Workspace, Why: c.Why, DecidedBy: operator()})
+		err := db.SetHealCap(ctx, dbsqlc.SetHealCapParams{WorkspaceKey: c.Workspace, Reason: c.Reason, Actor: operator()})
 		if err != nil {
 			return err
 		}

@@ -19,7 +19,7 @@ type holdCmd struct {
 }
 
 func (holdCmd) Help() string {
-	return "Nobody is woken through the account, and nothing is sent, until then. A hold can be made longer, but not shorter; --correct is for a mistake.\n\nExample:\n  thaw hold h_EKCy2lRLef5NzHp0iw4A --until 2026-03-01T09:00:00Z --why \"a new device; let it settle\""
+	return "Nobody is resumed through the account, and nothing is sent, until then. A hold can be made longer, but not shorter; --correct is for a mistake.\n\nExample:\n  thaw hold h_EKCy2lRLef5NzHp0iw4A --until 2026-03-01T09:00:00Z --reason \"a new device; let it settle\""
 }
 
 func (c *holdCmd) Run(ctx context.Context, e *env) error {
@@ -28,7 +28,7 @@ func (c *holdCmd) Run(ctx context.Context, e *env) error {
 			return c.correct(ctx, e, db)
 		}
 		until, err := db.Hold(ctx, dbsqlc.HoldParams{
-			Account: c.Account, Until: c.Until, Why: c.Why, DecidedBy: operator(), Provider: c.Provider,
+			Account: c.Account, Until: c.Until, Reason: c.Reason, Actor: operator(), Provider: c.Provider,
 		})
 		if err != nil {
 			return err
@@ -52,7 +52,7 @@ func (c *holdCmd) correct(ctx context.Context, e *env, db *store.Store) error {
 		until = &c.Until
 	}
 	isHeld, err := db.CorrectHold(ctx, dbsqlc.CorrectHoldParams{
-		Account: c.Account, Until: until, Why: c.Why, DecidedBy: operator(), Provider: c.Provider,
+		Account: c.Account, Until: until, Reason: c.Reason, Actor: operator(), Provider: c.Provider,
 	})
 	switch {
 	case err != nil:

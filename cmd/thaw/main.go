@@ -1,4 +1,4 @@
-// Command thaw wakes the prospects that an outreach platform paused when an account disconnected. Run it without arguments
+// Command thaw resumes the prospects that an outreach platform paused when an account disconnected. Run it without arguments
 // for its commands; docs/ has the rest.
 package main
 
@@ -35,14 +35,14 @@ type cli struct {
 	Web        webCmd        `cmd:"" help:"Run webhooks and pages only."`
 	Import     importCmd     `cmd:"" help:"Load accounts, campaigns and enrollments from a CSV file."`
 	Sweep      sweepCmd      `cmd:"" help:"Ask for the sweep of the current tick."`
-	Heal       healCmd       `cmd:"" help:"Wake a large backlog in one go, under a cap of its own."`
+	Heal       healCmd       `cmd:"" help:"Resume a large backlog in one go, under a cap of its own."`
 	Status     statusCmd     `cmd:"" help:"Show the backlog, the last sweep, and when each account is expected to be done."`
 	Explain    explainCmd    `cmd:"" help:"Say why a prospect is still paused, and until when."`
 	Verify     verifyCmd     `cmd:"" help:"Check every invariant on the live database."`
 	Pause      pauseCmd      `cmd:"" help:"Pause an account's prospects, a campaign or a prospect, until a person resumes them."`
-	Resume     resumeCmd     `cmd:"" help:"Give back what a person or a restriction stopped; the next ticks wake it."`
+	Resume     resumeCmd     `cmd:"" help:"Give back what a person or a restriction stopped; the next ticks resume it."`
 	Hold       holdCmd       `cmd:"" help:"Let an account rest until a time."`
-	Safety     safetyCmd     `cmd:"" help:"Begin or end safety mode, in which nobody is woken and nothing is sent."`
+	Safety     safetyCmd     `cmd:"" help:"Begin or end safety mode, in which nobody is resumed and nothing is sent."`
 	HealCap    healCapCmd    `cmd:"" help:"Say how many prospects the heals of a tenant may resume."`
 	AutoResume autoResumeCmd `cmd:"" help:"Switch automatic resuming of a workspace on or off."`
 	Webhooks   webhooksCmd   `cmd:"" help:"List, test and send again what the platform is told."`
@@ -122,7 +122,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, out, stderr io.Wri
 func newParser(c *cli, options ...kong.Option) *kong.Kong {
 	return kong.Must(c, append(options,
 		kong.Name("thaw"),
-		kong.Description("Thaw wakes prospects that were paused when their account disconnected: at once when the connect signal arrives, by a sweep when it did not."),
+		kong.Description("Thaw resumes prospects that were paused when their account disconnected: at once when the connect signal arrives, by a sweep when it did not."),
 		kong.Exit(func(code int) { panic(exit(code)) }),
 		kong.Vars{"version": version(), "benchmarks": benchmarkNames()},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),

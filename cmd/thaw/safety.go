@@ -4,26 +4,26 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 type safetyCmd struct {
-	Enter  safetyEnterCmd  `cmd:"" help:"Begin safety mode: nobody is woken, and nothing is sent."`
-	Clear  safetyClearCmd  `cmd:"" help:"End safety mode. The next tick goes on, within its caps."`
+	Enter  safetyEnterCmd  `cmd:"" help:"Begin safety mode: nobody is resumed, and nothing is sent."`
+	Clear  safetyExitCmd   `cmd:"" help:"End safety mode. The next tick goes on, within its caps."`
 	Status safetyStatusCmd `cmd:"" help:"Say whether safety mode is on, since when, why, and until when."`
 
 	History safetyHistoryCmd `cmd:"" help:"Say when it began and ended, by whom, and why."`
 }
 
 func (safetyCmd) Help() string {
-	return "It begins by itself when many accounts are lost at once, and ends by itself when it has been calm for a while.\n\nExample:\n  thaw safety enter --why \"the provider has announced an incident\""
+	return "It begins by itself when many accounts are lost at once, and ends by itself when it has been calm for a while.\n\nExample:\n  thaw safety enter --reason \"the provider has announced an incident\""
 }
 
 // why is what every decision of a person needs.
 type why struct {
-	Why string `help:"Why, for whoever asks later." required:"" placeholder:"TEXT"`
+	Reason string `help:"Why, for whoever asks later." required:"" placeholder:"TEXT"`
 }
 
 type safetyEnterCmd struct {
@@ -33,17 +33,17 @@ type safetyEnterCmd struct {
 }
 
 func (safetyEnterCmd) Help() string {
-	return "Example:\n  thaw safety enter --why \"the provider has announced an incident\""
+	return "Example:\n  thaw safety enter --reason \"the provider has announced an incident\""
 }
 
 func (c *safetyEnterCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		entered, err := db.SafetyEnter(ctx, dbsqlc.SafetyEnterParams{Why: c.Why, DecidedBy: operator(), Stays: c.Stay})
+		entered, err := db.SafetyEnter(ctx, dbsqlc.SafetyEnterParams{Reason: c.Reason, Actor: operator(), Stays: c.Stay})
 		switch {
 		case err != nil:
 			return err
 		case entered:
-			printf(e.stdout, "Safety mode is on. Nobody is woken, and nothing is sent.\n")
+			printf(e.stdout, "Safety mode is on. Nobody is resumed, and nothing is sent.\n")
 		default:
 			printf(e.stdout, "Safety mode was on already, and stays as it was: thaw safety status says why.\n")
 		}
@@ -51,18 +51,18 @@ func (c *safetyEnterCmd) Run(ctx context.Context, e *env) error {
 	})
 }
 
-type safetyClearCmd struct {
+type safetyExitCmd struct {
 	database `embed:""`
 	why      `embed:""`
 }
 
-func (safetyClearCmd) Help() string {
-	return "Example:\n  thaw safety clear --why \"the provider says that it is over\""
+func (safetyExitCmd) Help() string {
+	return "Example:\n  thaw safety exit --reason \"the provider says that it is over\""
 }
 
-func (c *safetyClearCmd) Run(ctx context.Context, e *env) error {
+func (c *safetyExitCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		cleared, err := db.SafetyClear(ctx, dbsqlc.SafetyClearParams{Why: c.Why, DecidedBy: operator()})
+		cleared, err := db.SafetyExit(ctx, dbsqlc.SafetyExitParams{Reason: c.Reason, Actor: operator()})
 		switch {
 		case err != nil:
 			return err
@@ -84,7 +84,7 @@ func (safetyStatusCmd) Help() string { return "Example:\n  thaw safety status --
 
 func (c *safetyStatusCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		safety, err := outlook.ReadSafety(ctx, db.Pool())
+		safety, err := readmodel.ReadSafety(ctx, db.Pool())
 		if err != nil {
 			return err
 		}
@@ -97,7 +97,7 @@ func (c *safetyStatusCmd) Run(ctx context.Context, e *env) error {
 }
 
 // describeSafety says in one line how it is with safety mode.
-func describeSafety(s outlook.Safety) string {
+func describeSafety(s readmodel.Safety) string {
 	if !s.On {
 		return "Safety mode is off."
 	}
@@ -105,7 +105,7 @@ func describeSafety(s outlook.Safety) string {
 	if s.EndsAt != nil {
 		ends = "until " + stamp(*s.EndsAt) + ", if it is calm"
 	}
-	return fmt.Sprintf("SAFETY MODE since %s by %s: %s. Nobody is woken, and nothing is sent, %s.", stampOr(s.Since, "?"), s.EnteredBy, deref(s.Reason), ends)
+	return fmt.Sprintf("SAFETY MODE since %s by %s: %s. Nobody is resumed, and nothing is sent, %s.", stampOr(s.Since, "?"), s.EnteredBy, deref(s.Reason), ends)
 }
 
 type safetyHistoryCmd struct {
@@ -117,7 +117,7 @@ func (safetyHistoryCmd) Help() string { return "Example:\n  thaw safety history 
 
 func (c *safetyHistoryCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		moments, err := outlook.SafetyHistory(ctx, db.Pool())
+		moments, err := readmodel.SafetyHistory(ctx, db.Pool())
 		if err != nil {
 			return err
 		}

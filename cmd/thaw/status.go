@@ -5,7 +5,7 @@ import (
 	"io"
 	"text/tabwriter"
 
-	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/store"
 )
 
@@ -19,7 +19,7 @@ func (statusCmd) Help() string { return "Example:\n  thaw status --json" }
 
 func (c *statusCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		report, err := outlook.Status(ctx, db.Pool(), c.Limit)
+		report, err := readmodel.Status(ctx, db.Pool(), c.Limit)
 		if err != nil {
 			return err
 		}
@@ -30,7 +30,7 @@ func (c *statusCmd) Run(ctx context.Context, e *env) error {
 	})
 }
 
-func printStatus(out io.Writer, report outlook.StatusReport) error {
+func printStatus(out io.Writer, report readmodel.StatusReport) error {
 	if report.Safety.On {
 		printLine(out, describeSafety(report.Safety))
 	}
@@ -48,12 +48,12 @@ func printStatus(out io.Writer, report outlook.StatusReport) error {
 	case last.FinishedAt == nil:
 		printf(out, "Tick %s is at work: %d of %d accounts, %d resumed.\n", stamp(last.TickAt), last.AccountsProcessed, last.AccountsPlanned, last.Resumed)
 	default:
-		printf(out, "Last tick %s: %d accounts, %d resumed, %d left.\n", stamp(last.TickAt), last.AccountsProcessed, last.Resumed, last.BacklogLeft)
+		printf(out, "Last tick %s: %d accounts, %d resumed, %d left.\n", stamp(last.TickAt), last.AccountsProcessed, last.Resumed, last.Remaining)
 	}
 	if report.LastSweep != nil && report.LastSweep.IsPartial {
 		printf(out, "It was planned for a part of the accounts only, because planning took too long; the next ticks plan for the others.\n")
 	}
-	for _, o := range report.Orphans {
+	for _, o := range report.StuckAccounts {
 		printf(out, "Account %s of %s is connecting since %s: whoever began that did not end it. Connect it again, or remove it.\n",
 			o.Account, o.Workspace, stamp(o.Since))
 	}

@@ -29,9 +29,9 @@ type summary struct {
 	AccountsPlanned   int32     `json:"accounts_planned"`
 	AccountsProcessed int32     `json:"accounts_processed"`
 	Resumed           int32     `json:"resumed"`
-	Repointed         int32     `json:"repointed"`
+	Moved             int32     `json:"moved"`
 	CampaignsResumed  int32     `json:"campaigns_resumed"`
-	BacklogLeft       int32     `json:"backlog_left"`
+	Remaining         int32     `json:"remaining"`
 	Seconds           float64   `json:"seconds"`
 }
 
@@ -69,14 +69,14 @@ func (c *sweepCmd) Run(ctx context.Context, e *env) error {
 		}
 		s := summary{
 			TickAt: swept.TickAt.UTC(), AccountsPlanned: swept.AccountsPlanned, AccountsProcessed: swept.AccountsProcessed,
-			Resumed: swept.Resumed, Repointed: swept.Repointed, CampaignsResumed: swept.CampaignsResumed,
-			BacklogLeft: swept.BacklogLeft, Seconds: swept.FinishedAt.Sub(swept.StartedAt).Seconds(),
+			Resumed: swept.Resumed, Moved: swept.Moved, CampaignsResumed: swept.CampaignsResumed,
+			Remaining: swept.Remaining, Seconds: swept.FinishedAt.Sub(swept.StartedAt).Seconds(),
 		}
 		if c.JSON {
 			return writeJSON(e.stdout, s)
 		}
 		printf(e.stdout, "tick %s: %d of %d accounts, %d enrollments resumed (%d re-pointed), %d campaigns started, %d left, in %.1f s\n",
-			stamp(s.TickAt), s.AccountsProcessed, s.AccountsPlanned, s.Resumed, s.Repointed, s.CampaignsResumed, s.BacklogLeft, s.Seconds)
+			stamp(s.TickAt), s.AccountsProcessed, s.AccountsPlanned, s.Resumed, s.Moved, s.CampaignsResumed, s.Remaining, s.Seconds)
 		return nil
 	})
 }

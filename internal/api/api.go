@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/riverui"
 )
@@ -25,8 +25,8 @@ const answerWithin = 15 * time.Second
 type Config struct {
 	// Store is required.
 	Store *store.Store
-	// Foresight is shared with others who answer from it. Required.
-	Foresight *outlook.Foresight
+	// Reader is shared with others who answer from it. Required.
+	Reader *readmodel.Reader
 	// Operators are let in without a token. Required.
 	Operators *riverui.Operators
 	// Logger is required.
@@ -35,7 +35,7 @@ type Config struct {
 
 type api struct {
 	store     *store.Store
-	foresight *outlook.Foresight
+	reader    *readmodel.Reader
 	operators *riverui.Operators
 	logger    *slog.Logger
 }
@@ -73,7 +73,7 @@ func paged(params ...string) []string { return append(params, "cursor", "limit")
 
 // New returns the handler of all routes, to be mounted at [Prefix] with the prefix left on.
 func New(c Config) http.Handler {
-	a := &api{store: c.Store, foresight: c.Foresight, operators: c.Operators, logger: c.Logger}
+	a := &api{store: c.Store, reader: c.Reader, operators: c.Operators, logger: c.Logger}
 	mux := http.NewServeMux()
 	methods := make(map[string][]string)
 	for _, r := range routes {

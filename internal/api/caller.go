@@ -8,7 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/token"
 	"github.com/thawline/thaw/riverui"
 )
@@ -16,7 +16,7 @@ import (
 // A caller is who asks, and what they may see.
 type caller struct {
 	name  string // for the record
-	scope outlook.Scope
+	scope readmodel.Scope
 }
 
 // isOperator says whether the caller may see all.
@@ -32,7 +32,7 @@ func (a *api) caller(r *http.Request) (caller, error) {
 		return caller{}, &problem{kind: tooManyRequests, detail: "Too many wrong passwords came from this address.", retryAfter: riverui.RetryAfter(wait)}
 	}
 	if ok {
-		return caller{name: "api:" + riverui.User, scope: outlook.Everything()}, nil
+		return caller{name: "api:" + riverui.User, scope: readmodel.Everything()}, nil
 	}
 	detail := "Send a token: Authorization: Bearer thaw_…; or log in as " + riverui.User + "."
 	if !a.operators.HasPassword() {
@@ -58,9 +58,9 @@ func (a *api) bearerOf(r *http.Request, text string) (caller, error) {
 	case err != nil:
 		return caller{}, fmt.Errorf("looking for a token: %w", err)
 	}
-	who := caller{name: fmt.Sprintf("token:%d %s", row.ID, row.Name), scope: outlook.Everything()}
+	who := caller{name: fmt.Sprintf("token:%d %s", row.ID, row.Name), scope: readmodel.Everything()}
 	if row.WorkspaceID != nil {
-		who.scope = outlook.OfWorkspace(*row.WorkspaceID)
+		who.scope = readmodel.OfWorkspace(*row.WorkspaceID)
 	}
 	return who, nil
 }

@@ -7,7 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/internal/readmodel"
 )
 
 // Statuses that lists can be asked for.
@@ -20,12 +20,12 @@ var (
 )
 
 // narrowed returns the scope of the caller, or the one workspace in it that was asked for.
-func (a *api) narrowed(r *request) (outlook.Scope, error) {
+func (a *api) narrowed(r *request) (readmodel.Scope, error) {
 	return r.scope.Workspace(r.Context(), a.store.Pool(), r.query["workspace"])
 }
 
 // list serves a list that can be narrowed to a workspace.
-func list[T any](a *api, r *request, read func(context.Context, *pgxpool.Pool, outlook.Scope, outlook.Paging) (outlook.Page[T], error)) (reply, error) {
+func list[T any](a *api, r *request, read func(context.Context, *pgxpool.Pool, readmodel.Scope, readmodel.Paging) (readmodel.Page[T], error)) (reply, error) {
 	p, err := r.paging()
 	if err != nil {
 		return reply{}, err
@@ -39,13 +39,13 @@ func list[T any](a *api, r *request, read func(context.Context, *pgxpool.Pool, o
 }
 
 // workspaces serves GET /workspaces.
-func (a *api) workspaces(r *request) (reply, error) { return list(a, r, outlook.Workspaces) }
+func (a *api) workspaces(r *request) (reply, error) { return list(a, r, readmodel.Workspaces) }
 
 // sweeps serves GET /sweeps.
-func (a *api) sweeps(r *request) (reply, error) { return list(a, r, outlook.Sweeps) }
+func (a *api) sweeps(r *request) (reply, error) { return list(a, r, readmodel.Sweeps) }
 
 // heals serves GET /heals.
-func (a *api) heals(r *request) (reply, error) { return list(a, r, outlook.Heals) }
+func (a *api) heals(r *request) (reply, error) { return list(a, r, readmodel.Heals) }
 
 // campaigns serves GET /campaigns.
 func (a *api) campaigns(r *request) (reply, error) {
@@ -53,8 +53,8 @@ func (a *api) campaigns(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return list(a, r, func(ctx context.Context, db *pgxpool.Pool, s outlook.Scope, p outlook.Paging) (outlook.Page[outlook.Campaign], error) {
-		return outlook.Campaigns(ctx, db, s, status, p)
+	return list(a, r, func(ctx context.Context, db *pgxpool.Pool, s readmodel.Scope, p readmodel.Paging) (readmodel.Page[readmodel.Campaign], error) {
+		return readmodel.Campaigns(ctx, db, s, status, p)
 	})
 }
 
@@ -68,9 +68,9 @@ func (a *api) accounts(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	filter := outlook.AccountFilter{Account: r.query["account"], Status: status, HasBacklog: hasBacklog == "true"}
-	return list(a, r, func(ctx context.Context, db *pgxpool.Pool, s outlook.Scope, p outlook.Paging) (outlook.Page[outlook.Account], error) {
-		return outlook.Accounts(ctx, db, s, filter, p)
+	filter := readmodel.AccountFilter{Account: r.query["account"], Status: status, HasBacklog: hasBacklog == "true"}
+	return list(a, r, func(ctx context.Context, db *pgxpool.Pool, s readmodel.Scope, p readmodel.Paging) (readmodel.Page[readmodel.Account], error) {
+		return readmodel.Accounts(ctx, db, s, filter, p)
 	})
 }
 
@@ -80,7 +80,7 @@ func (a *api) account(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	detail, err := a.foresight.AccountByID(r.Context(), r.scope, id)
+	detail, err := a.reader.AccountByID(r.Context(), r.scope, id)
 	return reply{body: detail}, err
 }
 
@@ -93,16 +93,16 @@ func (a *api) enrollments(r *request) (reply, error) {
 	if status == "" {
 		status = "paused"
 	}
-	return ofAccount(a, r, func(ctx context.Context, db *pgxpool.Pool, s outlook.Scope, id int64, p outlook.Paging) (outlook.Page[outlook.Enrollment], error) {
-		return outlook.Enrollments(ctx, db, s, id, status, p)
+	return ofAccount(a, r, func(ctx context.Context, db *pgxpool.Pool, s readmodel.Scope, id int64, p readmodel.Paging) (readmodel.Page[readmodel.Enrollment], error) {
+		return readmodel.Enrollments(ctx, db, s, id, status, p)
 	})
 }
 
 // signals serves GET /accounts/{id}/signals.
-func (a *api) signals(r *request) (reply, error) { return ofAccount(a, r, outlook.Signals) }
+func (a *api) signals(r *request) (reply, error) { return ofAccount(a, r, readmodel.Signals) }
 
 // ofAccount serves a list that belongs to the account in the path.
-func ofAccount[T any](a *api, r *request, read func(context.Context, *pgxpool.Pool, outlook.Scope, int64, outlook.Paging) (outlook.Page[T], error)) (reply, error) {
+func ofAccount[T any](a *api, r *request, read func(context.Context, *pgxpool.Pool, readmodel.Scope, int64, readmodel.Paging) (readmodel.Page[T], error)) (reply, error) {
 	id, err := r.id()
 	if err != nil {
 		return reply{}, err
@@ -121,7 +121,7 @@ func (a *api) fleet(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	report, err := a.foresight.Fleet(r.Context(), scope)
+	report, err := a.reader.Fleet(r.Context(), scope)
 	return reply{body: report}, err
 }
 
@@ -131,7 +131,7 @@ func (a *api) search(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	found, err := outlook.Search(r.Context(), a.store.Pool(), r.scope, wanted)
+	found, err := readmodel.Search(r.Context(), a.store.Pool(), r.scope, wanted)
 	return reply{body: found}, err
 }
 

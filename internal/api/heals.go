@@ -5,7 +5,7 @@ import (
 	"math"
 	"net/http"
 
-	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
@@ -18,7 +18,7 @@ func (a *api) heal(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	found, err := outlook.HealByID(r.Context(), a.store.Pool(), r.scope, id)
+	found, err := readmodel.HealByID(r.Context(), a.store.Pool(), r.scope, id)
 	return reply{body: found}, err
 }
 
@@ -62,7 +62,7 @@ func (a *api) startHeal(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	started, err := outlook.HealByID(r.Context(), a.store.Pool(), r.scope, id)
+	started, err := readmodel.HealByID(r.Context(), a.store.Pool(), r.scope, id)
 	return reply{status: http.StatusAccepted, body: started, location: fmt.Sprintf("%s/heals/%d", Prefix, id)}, err
 }
 
@@ -79,7 +79,7 @@ func (a *api) healOf(r *request, wanted wantedHeal) (start dbsqlc.StartHealParam
 	case wanted.Workspace == "" && wanted.Account == "":
 		return start, bad("Name what to heal: workspace, or account.")
 	case wanted.Workspace != "" && checkText(wanted.Workspace) != nil, wanted.Account != "" && checkText(wanted.Account) != nil:
-		return start, outlook.ErrNotFound
+		return start, readmodel.ErrNotFound
 	case wanted.Cap != nil && limit < 1 || limit > math.MaxInt32:
 		return start, bad("cap=%d: must be at least 1, and at most %d.", limit, math.MaxInt32)
 	case wanted.EvenIfOff && !r.isOperator():
@@ -99,12 +99,12 @@ func (a *api) healOf(r *request, wanted wantedHeal) (start dbsqlc.StartHealParam
 		start.WorkspaceID = &id
 		return start, nil
 	}
-	ids, err := outlook.AccountIDs(r.Context(), a.store.Pool(), scope, wanted.Account)
+	ids, err := readmodel.AccountIDs(r.Context(), a.store.Pool(), scope, wanted.Account)
 	switch {
 	case err != nil:
 		return start, err
 	case len(ids) == 0:
-		return start, outlook.ErrNotFound
+		return start, readmodel.ErrNotFound
 	case len(ids) > 1:
 		return start, bad("%d providers have an account %q: heal its workspace instead.", len(ids), wanted.Account)
 	}

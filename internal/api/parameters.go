@@ -12,10 +12,10 @@ import (
 	"strconv"
 
 	"github.com/thawline/thaw/internal/explain"
-	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/internal/readmodel"
 )
 
-// bad returns the problem of a request that its sender can mend.
+// bad returns the problem of a request that its sender can fix.
 func bad(format string, args ...any) error {
 	return &problem{kind: badRequest, detail: fmt.Sprintf(format, args...)}
 }
@@ -54,12 +54,12 @@ func checkText(text string) error {
 }
 
 // paging reads which part of a list is wanted.
-func (r *request) paging() (outlook.Paging, error) {
-	p := outlook.Paging{Cursor: r.query["cursor"]}
+func (r *request) paging() (readmodel.Paging, error) {
+	p := readmodel.Paging{Cursor: r.query["cursor"]}
 	if given, ok := r.query["limit"]; ok {
 		limit, err := strconv.Atoi(given)
-		if err != nil || limit < 1 || limit > outlook.MaxLimit {
-			return p, bad("limit=%s: must be a number from 1 to %d.", given, outlook.MaxLimit)
+		if err != nil || limit < 1 || limit > readmodel.MaxLimit {
+			return p, bad("limit=%s: must be a number from 1 to %d.", given, readmodel.MaxLimit)
 		}
 		p.Limit = limit
 	}
@@ -87,7 +87,7 @@ func (r *request) oneOf(name string, words []string) (string, error) {
 func (r *request) id() (int64, error) {
 	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
 	if err != nil {
-		return 0, outlook.ErrNotFound
+		return 0, readmodel.ErrNotFound
 	}
 	return id, nil
 }

@@ -7,7 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/internal/readmodel"
 )
 
 // A kind is what can be wrong, as the last part of a problem's type.
@@ -76,12 +76,12 @@ func asProblem(err error) *problem {
 	switch {
 	case errors.As(err, &known):
 		return known
-	case errors.Is(err, outlook.ErrNotFound):
+	case errors.Is(err, readmodel.ErrNotFound):
 		return &problem{kind: notFound}
-	case errors.Is(err, outlook.ErrCursor):
-		return &problem{kind: badRequest, detail: outlook.ErrCursor.Error()}
-	case errors.Is(err, outlook.ErrStatus):
-		return &problem{kind: badRequest, detail: outlook.ErrStatus.Error()}
+	case errors.Is(err, readmodel.ErrCursor):
+		return &problem{kind: badRequest, detail: readmodel.ErrCursor.Error()}
+	case errors.Is(err, readmodel.ErrStatus):
+		return &problem{kind: badRequest, detail: readmodel.ErrStatus.Error()}
 	case errors.As(err, &tooLong):
 		return &problem{kind: tooLarge}
 	case errors.As(err, &fromPostgres) && fromPostgres.Code == "23505": // a heal runs on the same target

@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
-	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/internal/readmodel"
 )
 
 func TestErrorsBecomeProblems(t *testing.T) {
@@ -21,8 +21,8 @@ func TestErrorsBecomeProblems(t *testing.T) {
 		err  error
 		want kind
 	}{
-		"not found":            {fmt.Errorf("account 7: %w", outlook.ErrNotFound), notFound},
-		"a cursor":             {outlook.ErrCursor, badRequest},
+		"not found":            {fmt.Errorf("account 7: %w", readmodel.ErrNotFound), notFound},
+		"a cursor":             {readmodel.ErrCursor, badRequest},
 		"a heal that runs":     {fromPostgres("23505"), conflict},
 		"a statement too long": {fromPostgres("57014"), unavailable},
 		"the server goes down": {fromPostgres("57P01"), unavailable},

@@ -2,7 +2,7 @@ package api
 
 import (
 	"github.com/thawline/thaw/internal/explain"
-	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/internal/readmodel"
 )
 
 // maxURLs is how many prospects are explained in one request.
@@ -14,7 +14,7 @@ func (a *api) prospect(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	prospects, err := a.foresight.Explainer(r.scope).Explain(r.Context(), []string{url})
+	prospects, err := a.reader.Explainer(r.scope).Explain(r.Context(), []string{url})
 	if err != nil {
 		return reply{}, err
 	}
@@ -41,7 +41,7 @@ func (a *api) prospects(r *request) (reply, error) {
 			return reply{}, bad("urls[%d]: %s.", i, err)
 		}
 	}
-	prospects, err := a.foresight.Explainer(r.scope).Explain(r.Context(), asked.URLs)
+	prospects, err := a.reader.Explainer(r.scope).Explain(r.Context(), asked.URLs)
 	return reply{body: map[string]any{"prospects": prospects}}, err
 }
 
@@ -55,6 +55,6 @@ func (a *api) events(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	page, err := outlook.Events(r.Context(), a.store.Pool(), r.scope, url, p)
+	page, err := readmodel.Events(r.Context(), a.store.Pool(), r.scope, url, p)
 	return reply{body: page}, err
 }

@@ -63,7 +63,7 @@ func TestOperatorsSeeAll(t *testing.T) {
 			"a person": {change: func(r *http.Request) { r.SetBasicAuth("admin", password) }},
 		} {
 			if strings.HasPrefix(a.body, `{"workspace": "north", "account"`) {
-				s.Exec(t, "UPDATE thaw.heals SET status = 'done', finished_at = thaw.now(), left_over = 0 WHERE status = 'running'")
+				s.Exec(t, "UPDATE thaw.heals SET status = 'done', finished_at = thaw.now(), remaining = 0 WHERE status = 'running'")
 			}
 			a.token, a.change = who.token, who.change
 			got := s.ask(t, a)
@@ -149,10 +149,10 @@ func TestNumbersOfAWorkspaceAreItsOwn(t *testing.T) {
 		body := s.ask(t, asking{path: "/fleet", token: token}).json(t, http.StatusOK)
 		return body["backlog"].(map[string]any)["resumable"].(float64), body["last_sweep"].(map[string]any)["resumed"].(float64)
 	}
-	north, northWoken := fleet(s.north)
-	south, southWoken := fleet(s.south)
-	all, allWoken := fleet(s.operator)
-	require.Equal(t, []float64{12, 3, 4, 1, 16, 4}, []float64{north, northWoken, south, southWoken, all, allWoken})
+	north, northResumed := fleet(s.north)
+	south, southResumed := fleet(s.south)
+	all, allResumed := fleet(s.operator)
+	require.Equal(t, []float64{12, 3, 4, 1, 16, 4}, []float64{north, northResumed, south, southResumed, all, allResumed})
 
 	signals := s.ask(t, asking{path: "/accounts/1/signals", token: s.north}).json(t, http.StatusOK)["items"].([]any)
 	require.Len(t, signals, 1)

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/thawline/thaw/internal/api"
-	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/testdb"
 	"github.com/thawline/thaw/internal/token"
@@ -35,12 +35,12 @@ INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, pau
 	SELECT a.workspace_id, a.workspace_id, a.id, 'paused', CASE WHEN n = 0 THEN 'paused_by_user' ELSE 'linkedin_account_issue' END::thaw.pause_reason,
 		thaw.now() - interval '1 hour', format('https://www.linkedin.com/in/%s-%s', a.provider_account_id, n)
 	FROM thaw.accounts AS a, generate_series(0, 5) AS n;
--- What happened: a signal for each account, a sweep that woke one of each, and a finished heal of each workspace.
+-- What happened: a signal for each account, a sweep that resumed one of each, and a finished heal of each workspace.
 SELECT thaw.signal('linkedin', a.provider_account_id, 'connected') FROM thaw.accounts AS a;
 INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap, accounts_planned, planned) VALUES (thaw.tick(), 1, 2000, 4, 4);
-INSERT INTO thaw.grants (tick_at, account_id, workspace_id, planned) SELECT thaw.tick(), a.id, a.workspace_id, 1 FROM thaw.accounts AS a;
+INSERT INTO thaw.allocations (tick_at, account_id, workspace_id, planned) SELECT thaw.tick(), a.id, a.workspace_id, 1 FROM thaw.accounts AS a;
 SELECT thaw.resume_pass('sweep', a.id, 1, p_tick_at => thaw.tick()) FROM thaw.accounts AS a;
-INSERT INTO thaw.heals (workspace_id, target, cap, requested_by, status, found, left_over, finished_at)
+INSERT INTO thaw.heals (workspace_id, target, cap, requested_by, status, found, remaining, finished_at)
 	SELECT w.id, 'workspace:' || w.id, 10, 'somebody in the ' || w.key, 'done', 0, 0, thaw.now() FROM thaw.workspaces AS w;
 `
 
@@ -67,7 +67,7 @@ func setup(t *testing.T) *site {
 
 func serve(t *testing.T, db *testdb.DB, password string) *site {
 	t.Helper()
-	web := httptest.NewServer(api.New(api.Config{Store: store.New(db.Pool), Foresight: outlook.NewForesight(db.Pool), Operators: riverui.NewOperators(password), Logger: testdb.Logger(t)}))
+	web := httptest.NewServer(api.New(api.Config{Store: store.New(db.Pool), Reader: readmodel.NewReader(db.Pool), Operators: riverui.NewOperators(password), Logger: testdb.Logger(t)}))
 	t.Cleanup(web.Close)
 	s := &site{DB: db, url: web.URL, doc: document(t)}
 	s.operator, s.north, s.south = s.token(t, "NULL"), s.token(t, "1"), s.token(t, "2")

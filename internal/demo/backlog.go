@@ -47,7 +47,7 @@ func (s *story) backlog(ctx context.Context) error {
 		return err
 	}
 
-	s.say("Each signal wakes as many as the cap allows at once; the sweeps go on with the rest.")
+	s.say("Each signal resumes as many as the cap allows at once; the sweeps go on with the rest.")
 	left := total
 	shown := 0
 	deadline := time.Now().Add(patience)
@@ -64,15 +64,15 @@ func (s *story) backlog(ctx context.Context) error {
 			}
 		}
 		if sum != total {
-			return false, fmt.Errorf("expected %d prospects, woken or waiting, saw %d", total, sum)
+			return false, fmt.Errorf("expected %d prospects, resumed or waiting, saw %d", total, sum)
 		}
 		for ; shown < len(drains) && drains[shown].swept; shown++ {
 			d := drains[shown]
 			left -= d.resumed
-			s.say("tick %s  %4d woken (%d of at most %d an account), %4d left", clock(d.tick), d.resumed, d.most, d.accountCap, left)
+			s.say("tick %s  %4d resumed (%d of at most %d an account), %4d left", clock(d.tick), d.resumed, d.most, d.accountCap, left)
 		}
 		if shown < backlogTicks && time.Now().After(deadline) {
-			return false, fmt.Errorf("expected %d ticks that wake somebody, saw %d after %s", backlogTicks, shown, patience)
+			return false, fmt.Errorf("expected %d ticks that resume somebody, saw %d after %s", backlogTicks, shown, patience)
 		}
 		return shown >= backlogTicks, nil
 	})

@@ -23,10 +23,10 @@ const teamWorkspace = "initech"
 
 var team = []string{"Gjmq3CgNo1B_JDZOf7TwaQ", "MZ0cW4tXQ7iJwVY3rKp1Lg", "pT6bqfV9S-eNn2uAg8HdCw", "Vb3oYk5xR1mE7sZlQj0_Uw"}
 
-// The workspace that wants nobody to be woken automatically.
+// The workspace that wants nobody to be resumed automatically.
 const optedOutWorkspace = "umbrella"
 
-// stillPaused is how many prospects are paused at the end of the story, by the reason: those that nothing may wake.
+// stillPaused is how many prospects are paused at the end of the story, by the reason: those that nothing may resume.
 var stillPaused = map[explain.Code]int{
 	explain.AccountNotConnected:     110,
 	explain.AccountRestricted:       75,

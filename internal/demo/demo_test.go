@@ -50,20 +50,20 @@ func TestStory(t *testing.T) {
 	for _, line := range []string{
 		`127\.0\.0\.1:\d+ is in use; a free port is taken instead\.`,
 		`Fleet: 6454 prospects of 20 campaigns on 32 accounts of 6 workspaces, imported in \d+\.\d s\.`,
-		`thaw auto-resume off umbrella --note ".+"`,
+		`thaw auto-resume off umbrella --reason ".+"`,
 		`95 prospects waited .+, 60 of them on an account that its owner has`,
 		`{"AccountStatus":{"account_id":"` + dana + `","account_type":"LINKEDIN","message":"CREDENTIALS"}}`,
 		`180 prospects and campaign acme-founders are paused, \d.* m?s after the message was sent\.`,
-		`180 prospects and the campaign are awake, \d.* m?s after the message was sent, each at the step where it was\.`,
-		`The sweep of tick \d\d:\d\d:\d\d woke 150 prospects and started their campaign, \d.* m?s after that\.`,
-		`140 prospects of the old account are awake and re-pointed to the new one, \d.* m?s after OK was sent\.`,
+		`180 prospects and the campaign are active, \d.* m?s after the message was sent, each at the step where it was\.`,
+		`The sweep of tick \d\d:\d\d:\d\d resumed 150 prospects and started their campaign, \d.* m?s after that\.`,
+		`140 prospects of the old account are active and re-pointed to the new one, \d.* m?s after OK was sent\.`,
 		`4800 prospects wait on the 4 accounts of initech\. All of the team log in again:`,
-		`heal 1 woke \d+ prospects in \d.* m?s; 0 are left\.`,
+		`heal 1 resumed \d+ prospects in \d.* m?s; 0 are left\.`,
 		`thaw verify: \d+ checks, 0 violations\. .+`,
 		`GET /readyz  -> 200`,
 		`GET /        -> 200`,
 		`GET /jobs/   -> 200`,
-		`524 prospects, whom Thaw must not wake\. .+`,
+		`524 prospects, whom Thaw must not resume\. .+`,
 		`All of it came out as it should, in \d+ s\.`,
 		`pages      http://127\.0\.0\.1:\d+/`,
 		`why        http://127\.0\.0\.1:\d+/prospects\?url=.+`,
@@ -74,7 +74,7 @@ func TestStory(t *testing.T) {
 	for code, count := range stillPaused {
 		require.Regexp(t, fmt.Sprintf(`(?m)^ +%d  %s +(user|operator|billing)$`, count, code), told)
 	}
-	ticks := regexp.MustCompile(`(?m)^   tick .+ woken \(\d+ of at most 200 an account\), +\d+ left$`).FindAllString(told, -1)
+	ticks := regexp.MustCompile(`(?m)^   tick .+ resumed \(\d+ of at most 200 an account\), +\d+ left$`).FindAllString(told, -1)
 	require.GreaterOrEqual(t, len(ticks), backlogTicks)
 	require.NotContains(t, told, "\x1b", "escape codes are for terminals")
 }

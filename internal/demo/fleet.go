@@ -27,10 +27,10 @@ func (s *story) importFleet(ctx context.Context) error {
 		result.Enrollments, result.Campaigns, result.Accounts, result.Workspaces, result.Seconds)
 
 	note := "asked by their lawyer, until the audit is over"
-	err = s.db.SetAutoResume(ctx, dbsqlc.SetAutoResumeParams{WorkspaceKey: optedOutWorkspace, Enabled: false, Note: &note, DecidedBy: "cli:demo"})
+	err = s.db.SetAutoResume(ctx, dbsqlc.SetAutoResumeParams{WorkspaceKey: optedOutWorkspace, Enabled: false, Reason: &note, Actor: "cli:demo"})
 	if err != nil {
 		return err
 	}
-	s.say("thaw auto-resume off %s --note %q", optedOutWorkspace, note)
+	s.say("thaw auto-resume off %s --reason %q", optedOutWorkspace, note)
 	return nil
 }

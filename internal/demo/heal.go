@@ -8,7 +8,7 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// healCap is more than there is to wake.
+// healCap is more than there is to resume.
 const healCap = 5000
 
 // heal: an operator does not want to wait for the ticks that the rest would take.
@@ -37,7 +37,7 @@ func (s *story) heal(ctx context.Context) error {
 		}
 		_ = bar.Set(int(heal.Resumed))
 		if heal.FinishedAt == nil && time.Now().After(deadline) {
-			return false, fmt.Errorf("expected heal %d to be done, saw %d of %d prospects woken after %s", id, heal.Resumed, before, patience)
+			return false, fmt.Errorf("expected heal %d to be done, saw %d of %d prospects resumed after %s", id, heal.Resumed, before, patience)
 		}
 		return heal.FinishedAt != nil, nil
 	})
@@ -45,7 +45,7 @@ func (s *story) heal(ctx context.Context) error {
 		return err
 	}
 	took := since(began)
-	_ = bar.Finish() // where a tick took its share, the heal did not wake all
+	_ = bar.Finish() // where a tick took its share, the heal did not resume all
 	if err := s.expect(ctx, 0, "prospects of the team still waiting", teamWaiting, teamWorkspace); err != nil {
 		return err
 	}
@@ -57,8 +57,8 @@ func (s *story) heal(ctx context.Context) error {
 		return err
 	}
 	if int64(heal.Resumed)+swept != before {
-		return fmt.Errorf("expected %d prospects woken, saw %d woken by the heal and %d by a sweep meanwhile", before, heal.Resumed, swept)
+		return fmt.Errorf("expected %d prospects resumed, saw %d resumed by the heal and %d by a sweep meanwhile", before, heal.Resumed, swept)
 	}
-	s.say("heal %d woke %d prospects in %s; %d are left.", id, heal.Resumed, took, *heal.LeftOver)
+	s.say("heal %d resumed %d prospects in %s; %d are left.", id, heal.Resumed, took, *heal.Remaining)
 	return nil
 }

@@ -10,13 +10,13 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/thawline/thaw/internal/explain"
-	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/internal/readmodel"
 )
 
 // A pausedGroup is a number of prospects that are paused for the same reason, and one of them.
 type pausedGroup struct {
 	count   int
-	example outlook.Explanation
+	example readmodel.Explanation
 }
 
 // whoIsStillPaused: nobody is paused without a reason and somebody who can act on it.
@@ -39,7 +39,7 @@ func (s *story) whoIsStillPaused(ctx context.Context) error {
 	if len(seen) != len(stillPaused) {
 		return fmt.Errorf("expected %d reasons to be paused, saw %d: %v", len(stillPaused), len(seen), seen)
 	}
-	s.say("%d prospects, whom Thaw must not wake. This is what thaw explain says about one of each kind:", total)
+	s.say("%d prospects, whom Thaw must not resume. This is what thaw explain says about one of each kind:", total)
 	const row = "%8s  %-28s%s\n"
 	fmt.Fprintf(s.out, row, "COUNT", "CODE", "WHO ACTS")
 	for _, g := range groups {
@@ -72,7 +72,7 @@ func (s *story) pausedGroups(ctx context.Context) ([]pausedGroup, error) {
 	}
 	byCode := make(map[explain.Code]*pausedGroup)
 	for _, a := range all {
-		explanations, err := outlook.Explain(ctx, s.db.Pool(), a.URL)
+		explanations, err := readmodel.Explain(ctx, s.db.Pool(), a.URL)
 		if err != nil {
 			return nil, err
 		}

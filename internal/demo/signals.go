@@ -18,7 +18,7 @@ const (
 	pausedByUserOn = `
 		SELECT count(*) FROM thaw.enrollments AS e JOIN thaw.accounts AS a ON a.id = e.account_id
 		WHERE a.provider_account_id = $1 AND e.paused_reason = 'paused_by_user'`
-	// Steps of all prospects, woken or not, in one number: the sum does not change if none of them does.
+	// Steps of all prospects, resumed or not, in one number: the sum does not change if none of them does.
 	stepsOn = `
 		SELECT coalesce(sum(e.step * e.id), 0)::bigint FROM thaw.enrollments AS e JOIN thaw.accounts AS a ON a.id = e.account_id
 		WHERE a.provider_account_id = $1`
@@ -81,7 +81,7 @@ func (s *story) reconnect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.say("%d prospects and the campaign are awake, %s after the message was sent, each at the step where it was.", before, took)
+	s.say("%d prospects and the campaign are active, %s after the message was sent, each at the step where it was.", before, took)
 	s.say("The %d that a person had paused stay as they are.", byUser)
 	return nil
 }
@@ -117,11 +117,11 @@ func (s *story) newAccount(ctx context.Context) error {
 		s.expect(ctx, 0, "prospects waiting on the old account", waitingOn, mona),
 		s.expect(ctx, before, "re-pointed prospects in the history", `
 			SELECT count(*) FROM thaw.history AS h
-			WHERE h.kind = 'repointed' AND h.from_account = $1 AND h.to_account = $2`, mona, monaAgain),
+			WHERE h.kind = 'moved' AND h.from_account = $1 AND h.to_account = $2`, mona, monaAgain),
 	)
 	if err != nil {
 		return err
 	}
-	s.say("%d prospects of the old account are awake and re-pointed to the new one, %s after OK was sent.", before, took)
+	s.say("%d prospects of the old account are active and re-pointed to the new one, %s after OK was sent.", before, took)
 	return nil
 }

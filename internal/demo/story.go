@@ -65,7 +65,7 @@ func (s *story) opening(ctx context.Context) error {
 	}
 	s.say("Serving on %s, with workers in the same process.", s.url)
 	s.say("A tick is %.0f seconds here; usually it is a quarter of an hour. The caps are the usual ones:", now.Tick.Seconds())
-	s.say("a tick wakes %d prospects an account and %d in all.", now.AccountCap, now.FleetCap)
+	s.say("a tick resumes %d prospects an account and %d in all.", now.AccountCap, now.FleetCap)
 	return nil
 }
 

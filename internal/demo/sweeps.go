@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// What is left lying when the demo begins: prospects that wait although an account that could wake them is connected, and
+// What is left lying when the demo begins: prospects that wait although an account that could resume them is connected, and
 // how many of them are on another account of the same person.
 type leftLying struct{ waiting, onOldAccounts int64 }
 
@@ -28,16 +28,16 @@ func (s *story) firstTick(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	const woken = `SELECT count(*) FROM thaw.history AS h WHERE h.source = 'sweep' AND h.kind::text = $1`
+	const resumed = `SELECT count(*) FROM thaw.history AS h WHERE h.source = 'sweep' AND h.kind::text = $1`
 	err = errors.Join(
-		s.expect(ctx, s.leftLying.waiting, "prospects woken by the sweep", woken, "resumed"),
-		s.expect(ctx, s.leftLying.onOldAccounts, "prospects re-pointed by the sweep", woken, "repointed"),
+		s.expect(ctx, s.leftLying.waiting, "prospects resumed by the sweep", resumed, "resumed"),
+		s.expect(ctx, s.leftLying.onOldAccounts, "prospects re-pointed by the sweep", resumed, "moved"),
 	)
 	if err != nil {
 		return err
 	}
 	s.say("%d prospects waited although their senders are connected, %d of them on an account that its owner has", s.leftLying.waiting, s.leftLying.onOldAccounts)
-	s.say("replaced by a new one. The sweep that a process begins with woke them all and re-pointed the %d.", s.leftLying.onOldAccounts)
+	s.say("replaced by a new one. The sweep that a process begins with resumed them all and re-pointed the %d.", s.leftLying.onOldAccounts)
 	return nil
 }
 
@@ -62,16 +62,16 @@ func (s *story) lostSignal(ctx context.Context) error {
 		return err
 	}
 	var tick time.Time
-	var woken int64
+	var resumed int64
 	err = s.db.Pool().QueryRow(ctx, `
 		SELECT max(h.tick_at), count(*) FROM thaw.history AS h
-		WHERE h.to_account = $1 AND h.kind = 'resumed' AND h.source = 'sweep'`, ravi).Scan(&tick, &woken)
+		WHERE h.to_account = $1 AND h.kind = 'resumed' AND h.source = 'sweep'`, ravi).Scan(&tick, &resumed)
 	switch {
 	case err != nil:
 		return fmt.Errorf("reading the history: %w", err)
-	case woken != before:
-		return fmt.Errorf("expected %d prospects woken by the sweep, saw %d", before, woken)
+	case resumed != before:
+		return fmt.Errorf("expected %d prospects resumed by the sweep, saw %d", before, resumed)
 	}
-	s.say("The sweep of tick %s woke %d prospects and started their campaign, %s after that.", clock(tick), woken, took)
+	s.say("The sweep of tick %s resumed %d prospects and started their campaign, %s after that.", clock(tick), resumed, took)
 	return nil
 }

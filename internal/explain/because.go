@@ -95,7 +95,7 @@ func stopped(f Facts) (Answer, bool) {
 		return Answer{
 			Code: AccountRestricted,
 			Sentence: fmt.Sprintf("This prospect is paused because the provider restricted account %s. "+
-				"After a restriction nothing wakes by itself: a person has to decide, and resume it by hand.", f.Account),
+				"After a restriction nothing resumes by itself: a person has to decide, and resume it by hand.", f.Account),
 			WhoActs: User,
 		}, true
 	}
@@ -126,7 +126,7 @@ func campaignStopped(f Facts) (Answer, bool) {
 	case f.CampaignReason == "account_restricted":
 		answer.Code = AccountRestricted
 		sentence = "Campaign %s is paused because the provider restricted an account. " +
-			"After a restriction nothing wakes by itself: a person has to decide, and start the campaign again."
+			"After a restriction nothing resumes by itself: a person has to decide, and start the campaign again."
 	case f.CampaignReason == "linkedin_high_failure_rate":
 		sentence = "Campaign %s is paused because too many of its actions failed. " +
 			"A person has to look into it, and start the campaign again."
@@ -146,7 +146,7 @@ func blocked(f Facts) (Answer, bool) {
 		return Answer{
 			Code: AutoResumeOff,
 			Sentence: fmt.Sprintf("Automatic resuming is switched off for this workspace (%s). "+
-				"An operator has to switch it on, or to start a heal.", because(f.AutoResumeNote)),
+				"An operator has to switch it on, or to start a heal.", because(f.AutoResumeReason)),
 			WhoActs: Operator,
 		}, true
 	}
@@ -195,7 +195,7 @@ func safetyMode(f Facts) Answer {
 		answer.WhoActs = Operator
 		ends = "It lasts until an operator ends it, and this prospect goes on then."
 	}
-	answer.Sentence = fmt.Sprintf("Safety mode is on, so for now nothing is sent and nobody is woken (%s). %s",
+	answer.Sentence = fmt.Sprintf("Safety mode is on, so for now nothing is sent and nobody is resumed (%s). %s",
 		because(f.SafetyReason), ends)
 	return answer
 }

@@ -12,7 +12,7 @@ var (
 	tick  = time.Date(2026, 5, 1, 9, 30, 0, 0, time.UTC)
 )
 
-// waiting is a prospect that nothing keeps from waking: third in line at its own account.
+// waiting is a prospect that nothing keeps from resuming: third in line at its own account.
 func waiting() Facts {
 	return Facts{
 		Status: "paused", PausedReason: "linkedin_account_disconnected",
@@ -94,11 +94,11 @@ func TestBecause(t *testing.T) {
 		},
 		{
 			"restricted before the pause has reached the prospect", with(waiting(), func(f *Facts) { f.AccountStatus = "restricted" }),
-			Answer{AccountRestricted, "This prospect is paused because the provider restricted account acc_1. After a restriction nothing wakes by itself: a person has to decide, and resume it by hand.", false, User, nil},
+			Answer{AccountRestricted, "This prospect is paused because the provider restricted account acc_1. After a restriction nothing resumes by itself: a person has to decide, and resume it by hand.", false, User, nil},
 		},
 		{
 			"restricted", with(waiting(), func(f *Facts) { f.PausedReason = "account_restricted" }),
-			Answer{AccountRestricted, "This prospect is paused because the provider restricted account acc_1. After a restriction nothing wakes by itself: a person has to decide, and resume it by hand.", false, User, nil},
+			Answer{AccountRestricted, "This prospect is paused because the provider restricted account acc_1. After a restriction nothing resumes by itself: a person has to decide, and resume it by hand.", false, User, nil},
 		},
 		{
 			"a subscription that is not paid, before a lost account",
@@ -110,17 +110,17 @@ func TestBecause(t *testing.T) {
 		},
 		{
 			"a lost account", with(waiting(), disconnected),
-			Answer{AccountNotConnected, "Account acc_1 is disconnected. Connect it again. This prospect wakes by itself as soon as the account is connected.", false, User, nil},
+			Answer{AccountNotConnected, "Account acc_1 is disconnected. Connect it again. This prospect resumes by itself as soon as the account is connected.", false, User, nil},
 		},
 		{
 			"an account that is being connected",
 			with(waiting(), func(f *Facts) { disconnected(f); f.AccountStatus = "connecting" }),
-			Answer{AccountNotConnected, "Account acc_1 is still being connected. Nothing has to be done unless it stays so. This prospect wakes by itself as soon as the account is connected.", true, Provider, nil},
+			Answer{AccountNotConnected, "Account acc_1 is still being connected. Nothing has to be done unless it stays so. This prospect resumes by itself as soon as the account is connected.", true, Provider, nil},
 		},
 		{
 			"a login that the provider has yet to confirm",
 			with(waiting(), func(f *Facts) { disconnected(f); f.AccountStatus, f.ReconnectedAt = "connecting", &later }),
-			Answer{AccountNotConnected, "Account acc_1 was reconnected at 2026-05-01T09:15Z, not confirmed: the provider has not said since that it works. That usually takes a minute; nothing has to be done. This prospect wakes by itself as soon as the account is connected.", true, Provider, nil},
+			Answer{AccountNotConnected, "Account acc_1 was reconnected at 2026-05-01T09:15Z, not confirmed: the provider has not said since that it works. That usually takes a minute; nothing has to be done. This prospect resumes by itself as soon as the account is connected.", true, Provider, nil},
 		},
 		{
 			"a login that the provider has not confirmed within the grace period",
@@ -128,7 +128,7 @@ func TestBecause(t *testing.T) {
 				disconnected(f)
 				f.AccountStatus, f.ReconnectedAt, f.IsOverdue = "connecting", &later, true
 			}),
-			Answer{AccountNotConnected, "Account acc_1 was reconnected at 2026-05-01T09:15Z, not confirmed: the provider has not said since that it works. That takes too long: look at the account at the provider, and connect it again. This prospect wakes by itself as soon as the account is connected.", false, User, nil},
+			Answer{AccountNotConnected, "Account acc_1 was reconnected at 2026-05-01T09:15Z, not confirmed: the provider has not said since that it works. That takes too long: look at the account at the provider, and connect it again. This prospect resumes by itself as soon as the account is connected.", false, User, nil},
 		},
 		{
 			"a locked account, although it is on hold too",
@@ -141,7 +141,7 @@ func TestBecause(t *testing.T) {
 		{
 			"a lost account that is locked too",
 			with(waiting(), func(f *Facts) { disconnected(f); f.AccountLockedAt, f.AccountLockedReason = &later, "account.locked" }),
-			Answer{AccountNotConnected, "Account acc_1 is disconnected. Connect it again. This prospect wakes by itself as soon as the account is connected. The provider has also locked account acc_1, since 2026-05-01T09:15Z (account.locked): it has to be unlocked as well.", false, User, nil},
+			Answer{AccountNotConnected, "Account acc_1 is disconnected. Connect it again. This prospect resumes by itself as soon as the account is connected. The provider has also locked account acc_1, since 2026-05-01T09:15Z (account.locked): it has to be unlocked as well.", false, User, nil},
 		},
 		{
 			"a flapping account",
@@ -159,7 +159,7 @@ func TestBecause(t *testing.T) {
 		},
 		{
 			"siblings, but none connected", with(waiting(), func(f *Facts) { disconnected(f); f.Siblings = 2 }),
-			Answer{NoConnectedSibling, "Account acc_1 is disconnected, and so far no other account of the same person in this workspace is connected. This prospect wakes by itself as soon as one of them is.", false, User, nil},
+			Answer{NoConnectedSibling, "Account acc_1 is disconnected, and so far no other account of the same person in this workspace is connected. This prospect resumes by itself as soon as one of them is.", false, User, nil},
 		},
 		{
 			"siblings, but the connected one is in another workspace",
@@ -169,7 +169,7 @@ func TestBecause(t *testing.T) {
 		{
 			"a lost account, before a campaign that a person paused",
 			with(waiting(), func(f *Facts) { disconnected(f); f.CampaignStatus, f.CampaignReason = "paused", "paused_by_user" }),
-			Answer{AccountNotConnected, "Account acc_1 is disconnected. Connect it again. This prospect wakes by itself as soon as the account is connected.", false, User, nil},
+			Answer{AccountNotConnected, "Account acc_1 is disconnected. Connect it again. This prospect resumes by itself as soon as the account is connected.", false, User, nil},
 		},
 		{
 			"a campaign that a person paused",
@@ -179,7 +179,7 @@ func TestBecause(t *testing.T) {
 		{
 			"a campaign that was paused by a restriction",
 			with(waiting(), func(f *Facts) { f.CampaignStatus, f.CampaignReason = "paused", "account_restricted" }),
-			Answer{AccountRestricted, "Campaign spring is paused because the provider restricted an account. After a restriction nothing wakes by itself: a person has to decide, and start the campaign again.", false, User, nil},
+			Answer{AccountRestricted, "Campaign spring is paused because the provider restricted an account. After a restriction nothing resumes by itself: a person has to decide, and start the campaign again.", false, User, nil},
 		},
 		{
 			"a campaign with many failures",
@@ -204,7 +204,7 @@ func TestBecause(t *testing.T) {
 		},
 		{
 			"safety mode", with(waiting(), func(f *Facts) { f.BlockedBy, f.SafetyReason = "safety_mode", "provider incident" }),
-			Answer{SafetyMode, "Safety mode is on, so for now nothing is sent and nobody is woken (provider incident). It ends by itself when the provider has been calm for a while, and this prospect goes on then.", true, Provider, nil},
+			Answer{SafetyMode, "Safety mode is on, so for now nothing is sent and nobody is resumed (provider incident). It ends by itself when the provider has been calm for a while, and this prospect goes on then.", true, Provider, nil},
 		},
 		{
 			"opted out", with(waiting(), func(f *Facts) { f.BlockedBy, f.AutoResumeOff = "auto_resume_off", true }),
@@ -213,7 +213,7 @@ func TestBecause(t *testing.T) {
 		{
 			"opted out, before a hold that ends by itself", with(waiting(), func(f *Facts) {
 				f.BlockedBy, f.HoldUntil, f.HoldReason = "account_on_hold", &later, "new device"
-				f.AutoResumeOff, f.AutoResumeNote = true, "asked by phone"
+				f.AutoResumeOff, f.AutoResumeReason = true, "asked by phone"
 			}),
 			Answer{AutoResumeOff, "Automatic resuming is switched off for this workspace (asked by phone). An operator has to switch it on, or to start a heal.", false, Operator, nil},
 		},
@@ -260,7 +260,7 @@ func TestBecause(t *testing.T) {
 		},
 		{
 			"active in safety mode", with(underway(), func(f *Facts) { f.BlockedBy, f.SafetyReason = "safety_mode", "provider incident" }),
-			Answer{SafetyMode, "Safety mode is on, so for now nothing is sent and nobody is woken (provider incident). It ends by itself when the provider has been calm for a while, and this prospect goes on then.", true, Provider, nil},
+			Answer{SafetyMode, "Safety mode is on, so for now nothing is sent and nobody is resumed (provider incident). It ends by itself when the provider has been calm for a while, and this prospect goes on then.", true, Provider, nil},
 		},
 	}
 	for _, tt := range tests {

@@ -64,13 +64,13 @@ func unconnected(f Facts) (Answer, bool) {
 		return Answer{
 			Code: NoConnectedSibling,
 			Sentence: fmt.Sprintf("Account %s %s, and so far no other account of the same person in this workspace is connected. "+
-				"This prospect wakes by itself as soon as one of them is.", f.Account, own.is),
+				"This prospect resumes by itself as soon as one of them is.", f.Account, own.is),
 			WhoActs: User,
 		}, true
 	default:
 		return Answer{
 			Code: AccountNotConnected,
-			Sentence: fmt.Sprintf("Account %s %s. %s This prospect wakes by itself as soon as the account is connected.",
+			Sentence: fmt.Sprintf("Account %s %s. %s This prospect resumes by itself as soon as the account is connected.",
 				f.Account, own.is, own.advice),
 			NormalWait: own.normal,
 			WhoActs:    own.who,

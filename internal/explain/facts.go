@@ -39,7 +39,7 @@ type Facts struct {
 	// ConnectedElsewhere says that the same person is connected in another workspace.
 	ConnectedElsewhere bool
 
-	// Target is the account that the enrollment wakes through: its own if that is connected, else a connected sibling.
+	// Target is the account that the enrollment resumes through: its own if that is connected, else a connected sibling.
 	// Empty: there is none.
 	Target string
 	// BlockedBy is what thaw.blocked_by says about the target; empty: nothing stands against it.
@@ -56,12 +56,12 @@ type Facts struct {
 	SafetyReason string
 	// SafetyStays says that it does not end by itself.
 	SafetyStays bool
-	// AutoResumeOff says that the workspace has opted out, AutoResumeNote why.
-	AutoResumeOff  bool
-	AutoResumeNote string
+	// AutoResumeOff says that the workspace has opted out, AutoResumeReason why.
+	AutoResumeOff    bool
+	AutoResumeReason string
 
 	// Position is the place in line at the target; 1 is the next one. It is set where the enrollment waits, its campaign
-	// allows it to wake, and nothing stands against the target.
+	// allows it to resume, and nothing stands against the target.
 	Position int
 	// IsFurtherBack says that it was not counted further than Position: it has at least that many before it.
 	IsFurtherBack bool
@@ -71,7 +71,7 @@ type Facts struct {
 	NotBefore *time.Time
 }
 
-// isPaused tells a prospect that waits to wake from one that is under way.
+// isPaused tells a prospect that waits to resume from one that is under way.
 func (f Facts) isPaused() bool { return f.Status == "paused" }
 
 // waitsForAccount says whether a pause with the reason ends by itself when an account is connected.

@@ -49,7 +49,7 @@ func drawAccount(t *rapid.T) Facts {
 		AutoResumeOff:      flag("auto-resume off"),
 	}
 	if f.AutoResumeOff && flag("with a note") {
-		f.AutoResumeNote = "asked by phone"
+		f.AutoResumeReason = "asked by phone"
 	}
 	if flag("safety mode") {
 		f.SafetyReason = "provider incident"
@@ -66,7 +66,7 @@ func drawAccount(t *rapid.T) Facts {
 	switch {
 	case f.AccountStatus == "connected":
 		f.Target = f.Account
-	case f.AccountStatus == "restricted": // nobody wakes, through whomever
+	case f.AccountStatus == "restricted": // nobody resumes, through whomever
 		return f
 	case f.Siblings > 0 && flag("a sibling is connected"):
 		f.Target = "acc_2"
@@ -115,8 +115,8 @@ func TestEveryAnswerSaysWhy(t *testing.T) {
 				if waitsForAccount(f.CampaignReason) {
 					f.CampaignStartsAt = starts
 				}
-				mayWake := f.CampaignStatus == "running" || waitsForAccount(f.CampaignReason)
-				if waitsForAccount(f.PausedReason) && mayWake && f.Target != "" && f.BlockedBy == "" {
+				mayResume := f.CampaignStatus == "running" || waitsForAccount(f.CampaignReason)
+				if waitsForAccount(f.PausedReason) && mayResume && f.Target != "" && f.BlockedBy == "" {
 					f.Position, f.ExpectedAt = 3, expected
 				}
 				check(t, f, Because(f))

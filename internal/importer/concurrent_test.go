@@ -72,7 +72,7 @@ func TestImportWaitsForAResumePass(t *testing.T) {
 			require.Equal(t, c.history,
 				testdb.Column[string](t, db, `
 					SELECT format('%s %s -> %s', kind, from_status, to_status) FROM thaw.history
-					WHERE prospect_url LIKE '%/ada' AND kind <> 'repointed' ORDER BY event_id`))
+					WHERE prospect_url LIKE '%/ada' AND kind <> 'moved' ORDER BY event_id`))
 		})
 	}
 }
@@ -94,14 +94,14 @@ func TestImportsPassesAndSignalsDoNotDeadlock(t *testing.T) {
 		}
 		return file(lines...)
 	}
-	asleep := fleet(false, func(i int) fields { return waiting("") })
-	awake := fleet(true, func(i int) fields {
+	paused := fleet(false, func(i int) fields { return waiting("") })
+	active := fleet(true, func(i int) fields {
 		return fields{"account_status": []string{"disconnected", "connected"}[i%accounts%2]}
 	})
-	load(t, db, asleep)
+	load(t, db, paused)
 
 	var group errgroup.Group
-	for _, content := range []string{asleep, awake} {
+	for _, content := range []string{paused, active} {
 		group.Go(func() error {
 			for range rounds {
 				if _, err := importer.Import(t.Context(), db.Pool, strings.NewReader(content), importer.Options{}); err != nil {

@@ -25,11 +25,11 @@ var fuzzWords = vocabulary{
 func FuzzSource(f *testing.F) {
 	header := strings.Join(Columns, ",")
 	line := "acme,seat-1,jane,connected,spring,running,,https://www.linkedin.com/in/ada,active,,,3,2026-02-03T09:00:00Z"
-	asleep := "acme,seat-2,,disconnected,spring,paused,subscription_inactive,http://x/bob,paused,paused_by_user,2026-01-02 15:04:05+00,,"
+	paused := "acme,seat-2,,disconnected,spring,paused,subscription_inactive,http://x/bob,paused,paused_by_user,2026-01-02 15:04:05+00,,"
 	for _, content := range []string{
-		"", "\n", header, header + "\n" + line, header + "\r\n" + line + "\r\n" + asleep + "\r\n", "\xef\xbb\xbf" + header + "\n" + asleep,
+		"", "\n", header, header + "\n" + line, header + "\r\n" + line + "\r\n" + paused + "\r\n", "\xef\xbb\xbf" + header + "\n" + paused,
 		header + "\n" + line[:40], header + "\n\"" + line, header + "\n" + strings.Replace(line, "jane", `ja"ne`, 1),
-		header + "\n" + strings.Replace(line, "jane", "\"ja\nne\"", 1) + "\n,,,\n" + asleep, header + "\n" + strings.Replace(line, "jane", "\x00\xff", 1),
+		header + "\n" + strings.Replace(line, "jane", "\"ja\nne\"", 1) + "\n,,,\n" + paused, header + "\n" + strings.Replace(line, "jane", "\x00\xff", 1),
 		header + "," + header + "\n" + line, header + "\n" + strings.Repeat("\n", 50) + strings.Repeat(",,,\n", 50),
 		header + "\n" + strings.Replace(line, "2026-02-03T09:00:00Z", "0000-01-01T00:00:00-23:59", 1),
 		header + "\n" + strings.Replace(line, ",3,", ",99999999999999999999,", 1), header + "\n" + strings.Replace(line, "ada", strings.Repeat("a", maxField), 1),

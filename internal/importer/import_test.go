@@ -83,7 +83,7 @@ func TestImportAgainTouchesNothing(t *testing.T) {
 	require.ElementsMatch(t, before, testdb.Column[string](t, db, rowVersions))
 }
 
-func TestImportWritesIntoTheHistoryWhatItFlips(t *testing.T) {
+func TestImportWritesIntoTheHistoryWhatItTransitions(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	load(t, db, file(
@@ -105,7 +105,7 @@ func TestImportWritesIntoTheHistoryWhatItFlips(t *testing.T) {
 	require.EqualValues(t, 1, result.Unchanged)
 	require.EqualValues(t, 1, result.Inserted)
 
-	// The step is the one before; a move alone is in the row, a flip is in the history.
+	// The step is the one before; a move alone is in the row, a transition is in the history.
 	require.Equal(t, []string{
 		"becomes-active: resumed paused -> active, linkedin_account_disconnected, step 2, seat-1 -> seat-2",
 		"becomes-paused: paused active -> paused, linkedin_account_disconnected, step 4, seat-1 -> seat-1",
@@ -181,7 +181,7 @@ func TestSignalThatCameBeforeItsAccountIsApplied(t *testing.T) {
 	require.Equal(t, "connected", testdb.Value[string](t, db,
 		"SELECT status::text FROM thaw.accounts WHERE status_at IS NOT NULL AND connected_at IS NOT NULL"))
 	require.Equal(t, "applied", testdb.Value[string](t, db, "SELECT outcome::text FROM thaw.account_signals"))
-	require.Equal(t, []string{"resume_account"}, testdb.Column[string](t, db, "SELECT kind FROM thaw.river_job"), "it wakes them")
+	require.Equal(t, []string{"resume_account"}, testdb.Column[string](t, db, "SELECT kind FROM thaw.river_job"), "it resumes them")
 }
 
 func TestSignalDuringAnImportIsNewerThanTheFile(t *testing.T) {
@@ -359,7 +359,7 @@ func TestNothingIsResumedByHalfAnImport(t *testing.T) {
 		done <- err
 	}()
 	waitUntilBlocked(t, db)
-	require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.wake_targets"))
+	require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.resume_targets"))
 	require.NoError(t, holder.Rollback(t.Context()))
 	require.NoError(t, <-done)
 	require.Equal(t, "paused paused_by_user", statusOf(t, db, "ada"))

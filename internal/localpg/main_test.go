@@ -55,9 +55,9 @@ func beOwner() error {
 		return err
 	}
 	fmt.Println(string(report))
-	orphaned := make(chan struct{})
+	stuck := make(chan struct{})
 	go func() {
-		defer close(orphaned)
+		defer close(stuck)
 		_, _ = io.Copy(io.Discard, os.Stdin)
 	}()
 	for {
@@ -72,7 +72,7 @@ func beOwner() error {
 				return err
 			}
 			fmt.Println(one)
-		case <-orphaned:
+		case <-stuck:
 			return nil
 		}
 	}

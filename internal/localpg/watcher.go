@@ -68,7 +68,7 @@ func (w *watcher) end(cmd *exec.Cmd) { w.hold(cmd, w.shell.Process.Pid) }
 // removes the folder.
 func (w *watcher) await(cmd *exec.Cmd) { w.hold(cmd, 0) }
 
-// hold puts a command into a process group, 0 for a new one, and into the watcher's sight.
+// hold puts a command into a process group, 0 for a new one, and into the watcher's snapshot.
 func (w *watcher) hold(cmd *exec.Cmd, group int) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}

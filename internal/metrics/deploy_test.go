@@ -32,7 +32,7 @@ func TestAlertsAskForWhatThereIs(t *testing.T) {
 	}
 }
 
-// Whoever is woken by an alert finds what to do: a playbook that names the alert.
+// Whoever is resumed by an alert finds what to do: a playbook that names the alert.
 func TestAlertsHavePlaybooks(t *testing.T) {
 	t.Parallel()
 	sections := sectionsOf(t, "../../"+playbooks)

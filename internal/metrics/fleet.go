@@ -22,10 +22,10 @@ var (
 		"How long the prospect has waited who has been resumable for longest; 0: nobody waits. The objective is 30 minutes.")
 	pausedDesc    = desc("paused_enrollments", "Paused enrollments by reason.", "reason")
 	resumableDesc = desc("resumable_enrollments", "Paused enrollments that a sweep can resume now.")
-	wokenDesc     = desc("resumed_total",
-		"Enrollments woken since this process started, by whichever process, by lane.", "lane")
-	budgetUsedDesc = desc("budget_used", "Enrollments that the current tick has woken, by lane.", "lane")
-	budgetCapDesc  = desc("budget_cap", "Enrollments that the current tick may wake, by lane.", "lane")
+	resumedDesc   = desc("resumed_total",
+		"Enrollments resumed since this process started, by whichever process, by lane.", "lane")
+	budgetUsedDesc = desc("budget_used", "Enrollments that the current tick has resumed, by lane.", "lane")
+	budgetCapDesc  = desc("budget_cap", "Enrollments that the current tick may resume, by lane.", "lane")
 
 	tickDesc         = desc("tick_length_seconds", "Length of a tick.")
 	sweepAgeDesc     = desc("last_sweep_age_seconds", "Age of the newest tick that has a plan; +Inf: there was none yet.")
@@ -68,11 +68,11 @@ type fleet struct {
 
 func newFleet(ctx context.Context, c Config) *fleet {
 	f := &fleet{ctx: ctx, store: c.Store, maxAge: c.MaxAge, wait: c.Patience, logger: c.Logger, tokens: make(chan struct{}, readingsAtOnce)}
-	woken, signals := newWoken(), newSignals()
+	resumed, signals := newResumed(), newSignals()
 	// In this order, the cheap ones first.
 	f.groups = []*group{
 		{name: "ticks", read: func(ctx context.Context, q *dbsqlc.Queries) ([]prometheus.Metric, error) {
-			return readTicks(ctx, q, woken)
+			return readTicks(ctx, q, resumed)
 		}},
 		{name: "leader", read: func(ctx context.Context, _ *dbsqlc.Queries) ([]prometheus.Metric, error) {
 			elected, err := c.Store.HasLeader(ctx, c.RiverSchema)
@@ -93,7 +93,7 @@ func newFleet(ctx context.Context, c Config) *fleet {
 // Describe implements [prometheus.Collector].
 func (f *fleet) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		upDesc, incompleteDesc, ageDesc, oldestDesc, pausedDesc, resumableDesc, wokenDesc, budgetUsedDesc, budgetCapDesc, tickDesc, sweepAgeDesc,
+		upDesc, incompleteDesc, ageDesc, oldestDesc, pausedDesc, resumableDesc, resumedDesc, budgetUsedDesc, budgetCapDesc, tickDesc, sweepAgeDesc,
 		sweepTookDesc, sweepPartialDesc, signalsDesc, silenceDesc, silenceLimitDesc, safetyDesc, snapshotDesc, snapshotTransactionsDesc, snapshotsHiddenDesc, leaderDesc, jobsDesc,
 	} {
 		to <- d
@@ -163,12 +163,12 @@ func (f *fleet) failed(name string, err error) {
 }
 
 // readTicks reads the numbers of which there is one, the budgets, and what was resumed.
-func readTicks(ctx context.Context, q *dbsqlc.Queries, woken *woken) ([]prometheus.Metric, error) {
+func readTicks(ctx context.Context, q *dbsqlc.Queries, resumed *resumed) ([]prometheus.Metric, error) {
 	stand, err := q.MetricsStand(ctx)
 	if err != nil {
 		return nil, err
 	}
-	budgets, err := woken.read(ctx, q, stand.Now)
+	budgets, err := resumed.read(ctx, q, stand.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +184,7 @@ func readTicks(ctx context.Context, q *dbsqlc.Queries, woken *woken) ([]promethe
 		metrics = append(metrics, gauge(silenceDesc, s.SilentFor, s.Provider), gauge(silenceLimitDesc, s.SilenceLimit, s.Provider))
 	}
 	metrics = append(metrics, budgetsOf(stand, budgets)...)
-	return append(metrics, woken.metrics()...), nil
+	return append(metrics, resumed.metrics()...), nil
 }
 
 func readSnapshots(ctx context.Context, q *dbsqlc.Queries) ([]prometheus.Metric, error) {

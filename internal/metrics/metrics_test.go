@@ -74,11 +74,11 @@ func TestAgeCountsFromWhenNothingHeldThemAnyMore(t *testing.T) {
 	}
 }
 
-func TestWokenByLane(t *testing.T) {
+func TestResumedByLane(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	s.insertFleet(t)
-	s.work(t) // its first sweep wakes the ten of acc_1
+	s.work(t) // its first sweep resumes the ten of acc_1
 	requireValues(t, scrape(t, s.Metrics), reading{
 		"thaw_resumed_total{lane=sweep}": 10, "thaw_resumed_total{lane=signal}": 0, "thaw_resumed_total{lane=heal}": 0,
 		"thaw_budget_used{lane=sweep}": 10, "thaw_budget_cap{lane=sweep}": 2000,
@@ -123,7 +123,7 @@ func TestCountersNeverFall(t *testing.T) {
 
 	s.Exec(t, `
 		UPDATE thaw.fleet_budgets SET used = 150;
-		UPDATE thaw.heals SET resumed = 1500, status = 'done', finished_at = thaw.now(), left_over = 0;
+		UPDATE thaw.heals SET resumed = 1500, status = 'done', finished_at = thaw.now(), remaining = 0;
 		INSERT INTO thaw.heals (target, cap, requested_by, resumed) VALUES ('w1', 5000, 'jane', 7)`)
 	for range 3 {
 		s.Exec(t, "SELECT thaw.signal('linkedin', 'nobody', 'connected')")

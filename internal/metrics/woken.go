@@ -10,29 +10,29 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// woken counts who is woken by lane, from the rows in which every pass, of whichever process, writes what it did. Their sum
+// resumed counts who is resumed by lane, from the rows in which every pass, of whichever process, writes what it did. Their sum
 // would fall when retention removes some, and Prometheus takes a counter that falls for one that started anew. So it adds up
 // what the rows have grown by since the last reading, from zero on: it starts anew with the process, and only then.
-type woken struct {
+type resumed struct {
 	total map[string]float64
 	// since is when the last reading was, by the clock of the database; zero: there was none.
 	since time.Time
-	seen  map[ledger]int32
+	seen  map[record]int32
 }
 
-// A ledger is a budget of a tick, or a heal.
-type ledger struct {
+// An idempotency record is a budget of a tick, or a heal.
+type record struct {
 	lane string
 	id   int64
 }
 
-func newWoken() *woken {
-	return &woken{total: map[string]float64{"sweep": 0, "signal": 0, "heal": 0}}
+func newResumed() *resumed {
+	return &resumed{total: map[string]float64{"sweep": 0, "signal": 0, "heal": 0}}
 }
 
-// read adds what was woken since the last reading; the first only looks where the rows stand. It returns the budgets that it
+// read adds what was resumed since the last reading; the first only looks where the rows stand. It returns the budgets that it
 // found, among them those of the current tick.
-func (w *woken) read(ctx context.Context, q *dbsqlc.Queries, now time.Time) ([]dbsqlc.MetricsBudgetsRow, error) {
+func (w *resumed) read(ctx context.Context, q *dbsqlc.Queries, now time.Time) ([]dbsqlc.MetricsBudgetsRow, error) {
 	since := w.since
 	if since.IsZero() {
 		since = now
@@ -45,19 +45,19 @@ func (w *woken) read(ctx context.Context, q *dbsqlc.Queries, now time.Time) ([]d
 	if err != nil {
 		return nil, fmt.Errorf("reading the heals: %w", err)
 	}
-	used := make(map[ledger]int32, len(budgets)+len(heals))
+	used := make(map[record]int32, len(budgets)+len(heals))
 	for _, row := range budgets {
-		used[ledger{row.Lane, row.TickAt.Unix()}] = row.Used
+		used[record{row.Lane, row.TickAt.Unix()}] = row.Used
 	}
 	for _, row := range heals {
-		used[ledger{"heal", row.ID}] = row.Resumed
+		used[record{"heal", row.ID}] = row.Resumed
 	}
 	w.add(used)
 	w.since = now
 	return budgets, nil
 }
 
-func (w *woken) add(used map[ledger]int32) {
+func (w *resumed) add(used map[record]int32) {
 	for row, now := range used {
 		// A crash of the server can take back the last of a heal.
 		if before := w.seen[row]; !w.since.IsZero() && now > before {
@@ -67,9 +67,9 @@ func (w *woken) add(used map[ledger]int32) {
 	w.seen = used
 }
 
-func (w *woken) metrics() (metrics []prometheus.Metric) {
+func (w *resumed) metrics() (metrics []prometheus.Metric) {
 	for lane, total := range w.total {
-		metrics = append(metrics, counter(wokenDesc, total, lane))
+		metrics = append(metrics, counter(resumedDesc, total, lane))
 	}
 	return metrics
 }

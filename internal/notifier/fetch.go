@@ -148,6 +148,6 @@ func (n *Notifier) lookBackOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.wakeHere(n.fronts.lookedBack(began, waited)...)
+	n.notifyHere(n.fronts.lookedBack(began, waited)...)
 	return nil
 }

@@ -110,8 +110,8 @@ func TestFetchReachesWhatALookBackHasFound(t *testing.T) {
 	require.Len(t, unsure(5), 1)
 }
 
-// A process that runs looks back by itself, and wakes its workers for what it finds.
-func TestLookBackWakesForOldJobs(t *testing.T) {
+// A process that runs looks back by itself, and notifies its workers for what it finds.
+func TestLookBackResumesForOldJobs(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	p := start(t, db, "a", true)
@@ -120,7 +120,7 @@ func TestLookBackWakesForOldJobs(t *testing.T) {
 	require.Empty(t, result.Jobs)
 	// Too old for the look for new jobs.
 	db.Exec(t, "INSERT INTO thaw.river_job (args, kind, queue, max_attempts, scheduled_at) VALUES ('{}', 'test', 'resume', 25, now() - interval '1 hour')")
-	p.hears(t, "river_insert", wakes)
+	p.hears(t, "river_insert", inserted)
 	result, err = p.Driver().GetExecutor().JobGetAvailable(t.Context(), fetchOf(5))
 	require.NoError(t, err)
 	require.Len(t, result.Jobs, 1)

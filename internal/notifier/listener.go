@@ -111,7 +111,7 @@ func (n *Notifier) session(ctx context.Context) (listened bool, err error) {
 		_ = conn.Close(closing)
 	}()
 	// What was sent meanwhile is lost.
-	n.wakeHere(n.c.Queues...)
+	n.notifyHere(n.c.Queues...)
 	signal(n.asking)
 	foreign := limiter{notifier: n, last: map[string]time.Time{}}
 	for {
@@ -167,9 +167,9 @@ func (n *Notifier) connect(ctx context.Context) (*pgx.Conn, error) {
 func (n *Notifier) hear(heard *pgconn.Notification, foreign *limiter) {
 	switch heard.Channel {
 	case n.c.RiverSchema + "." + topicInsert:
-		var wakes insert
-		if json.Unmarshal([]byte(heard.Payload), &wakes) == nil && (wakes.From == "" || wakes.From != n.c.ClientID) {
-			foreign.wake(wakes.Queue)
+		var inserted insert
+		if json.Unmarshal([]byte(heard.Payload), &inserted) == nil && (inserted.From == "" || inserted.From != n.c.ClientID) {
+			foreign.notify(inserted.Queue)
 		}
 	case n.c.RiverSchema + "." + topicControl:
 		n.ask(heard.Payload)
@@ -178,14 +178,14 @@ func (n *Notifier) hear(heard *pgconn.Notification, foreign *limiter) {
 	}
 }
 
-// A limiter wakes a queue at most once per insertEvery. What comes sooner is taken together.
+// A limiter notifies a queue at most once per insertEvery. What comes sooner is taken together.
 type limiter struct {
 	notifier *Notifier
 	mu       sync.Mutex
-	last     map[string]time.Time // when the queue was woken, or will be
+	last     map[string]time.Time // when the queue was notified, or will be
 }
 
-func (l *limiter) wake(queue string) {
+func (l *limiter) notify(queue string) {
 	if !slices.Contains(l.notifier.c.Queues, queue) {
 		return
 	}
@@ -197,10 +197,10 @@ func (l *limiter) wake(queue string) {
 	case l.last[queue].After(now): // it is going to be
 	case !next.After(now):
 		l.last[queue] = now
-		l.notifier.wakeHere(queue)
+		l.notifier.notifyHere(queue)
 	default:
 		l.last[queue] = next
-		time.AfterFunc(next.Sub(now), func() { l.notifier.wakeHere(queue) })
+		time.AfterFunc(next.Sub(now), func() { l.notifier.notifyHere(queue) })
 	}
 }
 

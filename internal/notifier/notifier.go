@@ -4,7 +4,7 @@
 // transactions never share a flush, and 32 of them are as fast as one. So no transaction of Thaw that waits for the disk
 // notifies. Instead:
 //
-//   - The process that has committed a job calls [Notifier.Wake]. Its own workers fetch at once, without a round trip; other
+//   - The process that has committed a job calls [Notifier.Notify]. Its own workers fetch at once, without a round trip; other
 //     processes are told by a notification of its own, at most one per [notifyEvery], which does not wait for the disk.
 //   - Jobs that SQL callers insert are found by a look at the queue's index each [lookEvery], for all queues in one query.
 //   - A look back, once a second, finds what fell due long before it could be seen.
@@ -12,7 +12,7 @@
 //
 // River listens through a driver; [Notifier.Driver] is one whose listener is this package. Three topics come to it:
 //
-//   - river_insert wakes the workers of a queue. It may be forged by every role that can connect, and costs one fetch.
+//   - river_insert notifies the workers of a queue. It may be forged by every role that can connect, and costs one fetch.
 //   - river_control asks to pause or resume a queue, or to cancel a job. It is only a reason to look: what reaches River is what
 //     its tables say. A message with nothing in the tables behind it changes nothing and is logged.
 //   - river_leadership is only a reason to look, too. River is told that the leader has resigned if its row is gone or has
@@ -91,7 +91,7 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// A Notifier wakes the workers of a process, and of others.
+// A Notifier notifies the workers of a process, and of others.
 type Notifier struct {
 	c       Config
 	lag     atomic.Int64
@@ -100,7 +100,7 @@ type Notifier struct {
 
 	mu      sync.Mutex
 	pending []*riverdriver.Notification // for River, the oldest first
-	queued  map[string]bool             // queues whose wake-up is pending
+	queued  map[string]bool             // queues whose notification is pending
 	tell    map[string]bool             // queues that other processes are to be told of
 	asked   []control                   // what notifications have asked for since the tables were looked at
 
@@ -117,14 +117,14 @@ func New(c Config) *Notifier {
 	}
 }
 
-// Wake makes the workers of these queues fetch: those of this process at once, those of others within [notifyEvery]. Call it
+// Notify makes the workers of these queues fetch: those of this process at once, those of others within [notifyEvery]. Call it
 // after the transaction that inserted jobs is committed. To forget it costs such a job up to twice [lookEvery]. It does not
 // block. A nil Notifier does nothing.
-func (n *Notifier) Wake(queues ...string) {
+func (n *Notifier) Notify(queues ...string) {
 	if n == nil || len(queues) == 0 {
 		return
 	}
-	n.wakeHere(queues...)
+	n.notifyHere(queues...)
 	n.mu.Lock()
 	for _, queue := range queues {
 		n.tell[queue] = true
@@ -133,8 +133,8 @@ func (n *Notifier) Wake(queues ...string) {
 	signal(n.telling)
 }
 
-// wakeHere wakes only the workers of this process.
-func (n *Notifier) wakeHere(queues ...string) {
+// notifyHere notifies only the workers of this process.
+func (n *Notifier) notifyHere(queues ...string) {
 	for _, queue := range queues {
 		if slices.Contains(n.c.Queues, queue) {
 			payload, _ := json.Marshal(insert{Queue: queue}) // a struct of strings
@@ -143,7 +143,7 @@ func (n *Notifier) wakeHere(queues ...string) {
 	}
 }
 
-// deliver hands a notification to River. One that wakes a queue is not repeated while the last is still pending.
+// deliver hands a notification to River. One that notifies a queue is not repeated while the last is still pending.
 func (n *Notifier) deliver(notification *riverdriver.Notification, queue string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -167,9 +167,9 @@ func (n *Notifier) next() *riverdriver.Notification {
 	oldest := n.pending[0]
 	n.pending = n.pending[1:]
 	if oldest.Topic == topicInsert {
-		var wakes insert
-		_ = json.Unmarshal([]byte(oldest.Payload), &wakes) // it is written above
-		delete(n.queued, wakes.Queue)
+		var inserted insert
+		_ = json.Unmarshal([]byte(oldest.Payload), &inserted) // it is written above
+		delete(n.queued, inserted.Queue)
 	}
 	return oldest
 }
@@ -247,7 +247,7 @@ func (n *Notifier) look(ctx context.Context) {
 			if queue.Queue == n.c.Measured {
 				lag = queue.Waited
 			}
-			n.wakeHere(queue.Queue)
+			n.notifyHere(queue.Queue)
 		}
 		n.lag.Store(int64(lag))
 	}
@@ -267,7 +267,7 @@ func (n *Notifier) requeue(ctx context.Context) {
 		}
 		if len(queues) > 0 {
 			n.c.Logger.InfoContext(ctx, "a process is gone; its jobs are available again", "queues", queues)
-			n.Wake(queues...)
+			n.Notify(queues...)
 		}
 	}
 }
@@ -283,7 +283,7 @@ func (n *Notifier) queryWithin(ctx context.Context, atMost time.Duration, do fun
 	return do(ctx)
 }
 
-// insert is the payload of a notification that wakes a queue. River's has no From.
+// insert is the payload of a notification that notifies a queue. River's has no From.
 type insert struct {
 	Queue string `json:"queue"`
 	From  string `json:"from,omitempty"`

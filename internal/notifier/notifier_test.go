@@ -85,7 +85,7 @@ func sameJSON(t *testing.T, one, other string) bool {
 	return bytes.Equal(x, y)
 }
 
-const wakes = `{"queue": "resume"}`
+const inserted = `{"queue": "resume"}`
 
 // listening waits until the process is known to be alive.
 func (p *process) listening(t *testing.T, db *testdb.DB, client string) (pid int) {
@@ -97,8 +97,8 @@ func (p *process) listening(t *testing.T, db *testdb.DB, client string) (pid int
 	return testdb.Value[int](t, db, "SELECT pid FROM thaw.workers WHERE client_id = $1", client)
 }
 
-// The workers of the process that has committed are woken without the database.
-func TestWakeReachesItsOwnProcessWithoutTheDatabase(t *testing.T) {
+// The workers of the process that has committed are notified without the database.
+func TestResumeReachesItsOwnProcessWithoutTheDatabase(t *testing.T) {
 	t.Parallel()
 	pool, err := pgxpool.New(t.Context(), "postgres://127.0.0.1:1/none")
 	require.NoError(t, err)
@@ -106,9 +106,9 @@ func TestWakeReachesItsOwnProcessWithoutTheDatabase(t *testing.T) {
 	n := notifier.New(notifier.Config{Pool: pool, RiverSchema: schema.Name, ClientID: "a", Queues: []string{"resume"}, Logger: slog.New(slog.DiscardHandler)})
 	p := &process{Notifier: n, listener: n.Driver().GetListener(nil), log: &lines{}}
 	for range 5000 { // far more than River takes at once: they are one
-		p.Wake("resume", "of another process")
+		p.Notify("resume", "of another process")
 	}
-	p.hears(t, "river_insert", wakes)
+	p.hears(t, "river_insert", inserted)
 	none, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err = p.listener.WaitForNotification(none)
@@ -116,7 +116,7 @@ func TestWakeReachesItsOwnProcessWithoutTheDatabase(t *testing.T) {
 }
 
 // Other processes are told, also by one that works nothing; not the one that tells.
-func TestWakeTellsOtherProcesses(t *testing.T) {
+func TestResumeTellsOtherProcesses(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	a, b := start(t, db, "a", false), start(t, db, "b", false)
@@ -125,8 +125,8 @@ func TestWakeTellsOtherProcesses(t *testing.T) {
 	web := start(t, db, "", false)
 	for _, from := range []*process{a, web, a} {
 		b.drain()
-		from.Wake("resume")
-		b.hears(t, "river_insert", wakes)
+		from.Notify("resume")
+		b.hears(t, "river_insert", inserted)
 	}
 }
 
@@ -150,7 +150,7 @@ func TestJobsOfSQLCallersAreFound(t *testing.T) {
 		p := start(t, db, "a", pollOnly)
 		p.drain()
 		db.Exec(t, "SELECT thaw.enqueue('resume_account', 'resume', 1::smallint, '{\"account_id\": 1, \"signal_id\": 1}')")
-		p.hears(t, "river_insert", wakes)
+		p.hears(t, "river_insert", inserted)
 	}
 }
 
@@ -162,7 +162,7 @@ func TestLagIsThatOfAQueueThatIsWorkedOn(t *testing.T) {
 	db.Exec(t, `
 		INSERT INTO thaw.river_job (state, queue, kind, args, max_attempts, scheduled_at)
 		VALUES ('available', 'resume', 'x', '{}', 5, now() - interval '5 seconds')`)
-	p.hears(t, "river_insert", wakes)
+	p.hears(t, "river_insert", inserted)
 	require.Zero(t, p.Lag())
 	db.Exec(t, `
 		INSERT INTO thaw.river_job (state, queue, kind, args, max_attempts, attempt, attempted_by, attempted_at)
@@ -339,8 +339,8 @@ func TestConnectionIsReplacedAtOnceHoweverOftenItIsCut(t *testing.T) {
 	p.listening(t, db, "a")
 	p.drain()
 	web := start(t, db, "", false)
-	web.Wake("resume")
-	p.hears(t, "river_insert", wakes)
+	web.Notify("resume")
+	p.hears(t, "river_insert", inserted)
 	pauses := p.log.durations(t, "again_in")
 	require.GreaterOrEqual(t, len(pauses), 8)
 	for _, pause := range pauses {

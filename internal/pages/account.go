@@ -5,15 +5,15 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 type accountPage struct {
-	outlook.AccountDetail
-	History  []outlook.Moment
-	Signals  []outlook.Signal
-	Prospect list[outlook.Enrollment]
+	readmodel.AccountDetail
+	History  []readmodel.Moment
+	Signals  []readmodel.Signal
+	Prospect list[readmodel.Enrollment]
 }
 
 func (s *site) account(r *http.Request) (view, error) {
@@ -23,19 +23,19 @@ func (s *site) account(r *http.Request) (view, error) {
 	}
 	var p accountPage
 	ctx, db := r.Context(), s.Store.Pool()
-	if p.AccountDetail, err = s.Foresight.AccountByID(ctx, outlook.Everything(), id); err != nil {
+	if p.AccountDetail, err = s.Reader.AccountByID(ctx, readmodel.Everything(), id); err != nil {
 		return view{}, err
 	}
-	if p.History, err = outlook.AccountHistory(ctx, db, outlook.Everything(), id); err != nil {
+	if p.History, err = readmodel.AccountHistory(ctx, db, readmodel.Everything(), id); err != nil {
 		return view{}, err
 	}
-	signals, err := outlook.Signals(ctx, db, outlook.Everything(), id, outlook.Paging{Limit: 20})
+	signals, err := readmodel.Signals(ctx, db, readmodel.Everything(), id, readmodel.Paging{Limit: 20})
 	if err != nil {
 		return view{}, err
 	}
 	p.Signals = signals.Items
-	p.Prospect, err = listOf(r, func(paging outlook.Paging) (outlook.Page[outlook.Enrollment], error) {
-		return outlook.Enrollments(ctx, db, outlook.Everything(), id, "paused", paging)
+	p.Prospect, err = listOf(r, func(paging readmodel.Paging) (readmodel.Page[readmodel.Enrollment], error) {
+		return readmodel.Enrollments(ctx, db, readmodel.Everything(), id, "paused", paging)
 	})
 	return view{"account.html", "Account " + p.Account.Account, p}, err
 }
@@ -51,7 +51,7 @@ func (s *site) holdAccount(r *http.Request) (string, error) {
 		return "", badRequestError{fmt.Sprintf("The end of a hold must be a time like 2026-03-01T09:00, not %q.", field(r, "until"))}
 	}
 	_, err = s.Store.Trip().Hold(r.Context(), dbsqlc.HoldParams{
-		Account: account.Account.Account, Provider: account.Provider, Until: until, Why: field(r, "why"), DecidedBy: operator(r),
+		Account: account.Account.Account, Provider: account.Provider, Until: until, Reason: field(r, "reason"), Actor: operator(r),
 	})
 	return to + "held", err
 }
@@ -71,32 +71,32 @@ func (s *site) correctHold(r *http.Request) (string, error) {
 		until = &parsed
 	}
 	_, err = s.Store.Trip().CorrectHold(r.Context(), dbsqlc.CorrectHoldParams{
-		Account: account.Account.Account, Provider: account.Provider, Until: until, Why: field(r, "why"), DecidedBy: operator(r),
+		Account: account.Account.Account, Provider: account.Provider, Until: until, Reason: field(r, "reason"), Actor: operator(r),
 	})
 	return to + "hold-corrected", err
 }
 
-func (s *site) pauseAccount(r *http.Request) (string, error) { return s.decideAccount(r, "paused") }
+func (s *site) pauseAccount(r *http.Request) (string, error) { return s.actOnAccount(r, "paused") }
 
-func (s *site) resumeAccount(r *http.Request) (string, error) { return s.decideAccount(r, "resumed") }
+func (s *site) resumeAccount(r *http.Request) (string, error) { return s.actOnAccount(r, "resumed") }
 
-func (s *site) decideAccount(r *http.Request, what string) (string, error) {
+func (s *site) actOnAccount(r *http.Request, what string) (string, error) {
 	account, to, err := s.accountOf(r)
 	if err != nil {
 		return "", err
 	}
-	changed, err := s.decideBatches(r.Context(), dbsqlc.DecideParams{
-		What: what, Account: account.Account.Account, Provider: account.Provider, Why: field(r, "why"), DecidedBy: operator(r),
+	changed, err := s.applyActionBatches(r.Context(), dbsqlc.StartActionParams{
+		What: what, Account: account.Account.Account, Provider: account.Provider, Reason: field(r, "reason"), Actor: operator(r),
 	}, field(r, "even_by_user") != "")
 	return to + noticeOf(changed > 0, what), err
 }
 
 // accountOf is the account in the path, and the page that leads back to it.
-func (s *site) accountOf(r *http.Request) (outlook.AccountDetail, string, error) {
+func (s *site) accountOf(r *http.Request) (readmodel.AccountDetail, string, error) {
 	id, err := pathID(r)
 	if err != nil {
-		return outlook.AccountDetail{}, "", err
+		return readmodel.AccountDetail{}, "", err
 	}
-	account, err := s.Foresight.AccountByID(r.Context(), outlook.Everything(), id)
+	account, err := s.Reader.AccountByID(r.Context(), readmodel.Everything(), id)
 	return account, fmt.Sprintf("/accounts/%d?done=", id), err
 }

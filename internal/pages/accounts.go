@@ -4,12 +4,12 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/internal/readmodel"
 )
 
 type accountsPage struct {
-	list[outlook.Account]
-	Filter    outlook.AccountFilter
+	list[readmodel.Account]
+	Filter    readmodel.AccountFilter
 	Workspace string
 	Statuses  []string
 }
@@ -20,17 +20,17 @@ var accountStatuses = []string{"connecting", "connected", "needs_verification", 
 func (s *site) accounts(r *http.Request) (view, error) {
 	query := r.URL.Query()
 	p := accountsPage{
-		Filter:    outlook.AccountFilter{Status: query.Get("status"), HasBacklog: query.Get("backlog") != ""},
+		Filter:    readmodel.AccountFilter{Status: query.Get("status"), HasBacklog: query.Get("backlog") != ""},
 		Workspace: query.Get("workspace"), Statuses: accountStatuses,
 	}
-	scope, err := outlook.Everything().Workspace(r.Context(), s.Store.Pool(), p.Workspace)
-	if errors.Is(err, outlook.ErrNotFound) {
+	scope, err := readmodel.Everything().Workspace(r.Context(), s.Store.Pool(), p.Workspace)
+	if errors.Is(err, readmodel.ErrNotFound) {
 		return view{}, badRequestError{"There is no workspace \"" + p.Workspace + "\"."}
 	} else if err != nil {
 		return view{}, err
 	}
-	p.list, err = listOf(r, func(paging outlook.Paging) (outlook.Page[outlook.Account], error) {
-		return outlook.Accounts(r.Context(), s.Store.Pool(), scope, p.Filter, paging)
+	p.list, err = listOf(r, func(paging readmodel.Paging) (readmodel.Page[readmodel.Account], error) {
+		return readmodel.Accounts(r.Context(), s.Store.Pool(), scope, p.Filter, paging)
 	})
 	return view{"accounts.html", "Accounts", p}, err
 }

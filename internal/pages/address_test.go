@@ -74,7 +74,7 @@ func TestNamesDoNotLeadElsewhere(t *testing.T) {
 		require.Contains(t, html.UnescapeString(got.text), "<title>Workspace "+key, page)
 		form := forms.FindStringSubmatch(got.text)
 		require.NotNil(t, form, page)
-		values := url.Values{"why": {fmt.Sprint("stop ", i)}}
+		values := url.Values{"reason": {fmt.Sprint("stop ", i)}}
 		for _, input := range given.FindAllStringSubmatch(form[2], -1) {
 			values.Set(html.UnescapeString(input[1]), html.UnescapeString(input[2]))
 		}
@@ -87,7 +87,7 @@ func TestNamesDoNotLeadElsewhere(t *testing.T) {
 		require.Equal(t, "paused", testdb.Value[string](t, d.DB, "SELECT status::text FROM thaw.campaigns WHERE key = $1", key))
 	}
 	require.Zero(t, testdb.Value[int](t, d.DB, "SELECT count(*) FROM thaw.heals"))
-	require.Equal(t, len(hostile), testdb.Value[int](t, d.DB, "SELECT count(*) FROM thaw.decisions WHERE what = 'paused'"))
+	require.Equal(t, len(hostile), testdb.Value[int](t, d.DB, "SELECT count(*) FROM thaw.manual_actions WHERE what = 'paused'"))
 }
 
 // A form is its body: what an address says beside it, which a link may have put there, does not count.
@@ -112,7 +112,7 @@ func TestFormsAreReadFromTheBodyAlone(t *testing.T) {
 		require.Equal(t, status, got.status, "%s: %s", path, got.text)
 	}
 	require.Zero(t, testdb.Value[int](t, d.DB, "SELECT count(*) FROM thaw.heals"))
-	require.Equal(t, 1, testdb.Value[int](t, d.DB, "SELECT count(*) FROM thaw.decisions"), "the one of the fleet itself")
+	require.Equal(t, 1, testdb.Value[int](t, d.DB, "SELECT count(*) FROM thaw.manual_actions"), "the one of the fleet itself")
 }
 
 func TestParametersAreBounded(t *testing.T) {

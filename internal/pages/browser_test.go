@@ -180,7 +180,7 @@ func TestEveryPageInABrowser(t *testing.T) {
 		d.account(t, "h_bob"):                  {"", "Bob Roe"},
 		"/sweeps":                              {"sweeps", "One line a tick"},
 		"/heals":                               {"heals", "There was no heal yet"},
-		"/heals/new?workspace=acme&cap=50":     {"heal-new", "It would wake 50 of"},
+		"/heals/new?workspace=acme&cap=50":     {"heal-new", "It would resume 50 of"},
 		"/workspaces":                          {"workspaces", "Acme Corporation"},
 		"/workspaces/acme":                     {"workspace", "Founders in Berlin"},
 		"/workspaces/umbrella":                 {"", "Auto-resume is off"},
@@ -199,7 +199,7 @@ func TestEveryPageInABrowser(t *testing.T) {
 }
 
 // The connect signal was lost: the operator finds out from the search box, on the keyboard alone, why the prospect waits
-// and until when; and then sees it wake, without touching the page.
+// and until when; and then sees it resume, without touching the page.
 func TestExplainAfterALostSignal(t *testing.T) {
 	t.Parallel()
 	ctx := browser(t)
@@ -230,7 +230,7 @@ func TestHealIsStartedAndWatchedToItsEnd(t *testing.T) {
 		chromedp.SendKeys("input[name=workspace]", "acme", chromedp.ByQuery),
 		chromedp.SetValue("input[name=cap]", "100", chromedp.ByQuery),
 		chromedp.Click("main form button", chromedp.ByQuery))
-	shown(t, ctx, "It would wake 100 of")
+	shown(t, ctx, "It would resume 100 of")
 	require.Zero(t, testdb.Value[int](t, d.DB, "SELECT count(*) FROM thaw.heals"), "a dry run changes nothing")
 	run(t, ctx, chromedp.Click("main form button", chromedp.ByQuery))
 	shown(t, ctx, "The heal has begun.")
@@ -264,8 +264,8 @@ func TestSafetyModeIsEnteredAndLeft(t *testing.T) {
 
 	why("the provider says that it is over")
 	shown(t, ctx, "Safety mode is off. The next tick goes on, within its caps.")
-	require.Equal(t, []string{"safety_entered by page", "safety_left by page"},
-		testdb.Column[string](t, d.DB, "SELECT what || ' by ' || decided_by FROM thaw.decisions WHERE what LIKE 'safety%' ORDER BY id"))
+	require.Equal(t, []string{"safety_entered by page", "safety_exited by page"},
+		testdb.Column[string](t, d.DB, "SELECT what || ' by ' || actor FROM thaw.manual_actions WHERE what LIKE 'safety%' ORDER BY id"))
 	shown(t, other, "is connected, and this prospect is number")
 }
 

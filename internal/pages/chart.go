@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/internal/readmodel"
 )
 
 // The chart's size, in the units of its view box, and the room around its area.
@@ -17,7 +17,7 @@ const (
 // A chart is the last day, tick by tick: bars for who was resumed, lines for who could be and for who was paused. Bars have a
 // scale of their own: they are bounded by the cap of a tick, lines are not.
 type chart struct {
-	Points    []outlook.TickPoint
+	Points    []readmodel.TickPoint
 	Bars      []bar
 	Resumable string // points of a polyline
 	Paused    string
@@ -34,7 +34,7 @@ type mark struct {
 	Label string
 }
 
-func chartOf(points []outlook.TickPoint) chart {
+func chartOf(points []readmodel.TickPoint) chart {
 	c := chart{Points: points}
 	if len(points) < 2 {
 		return c

@@ -10,8 +10,8 @@ import (
 // formSize bounds what a form may have, in bytes.
 const formSize = 64 << 10
 
-// decideSize is how many prospects one transaction pauses or gives back.
-const decideSize = 1000
+// actionBatchSize is how many prospects one transaction pauses or gives back.
+const actionBatchSize = 1000
 
 // decide does what a form asks for, and leads to the page that shows what came of it.
 func (s *site) decide(do func(*http.Request) (to string, err error)) http.HandlerFunc {
@@ -28,7 +28,7 @@ func (s *site) decide(do func(*http.Request) (to string, err error)) http.Handle
 			s.write(w, r, status, v)
 			return
 		}
-		s.Foresight.Forget()
+		s.Reader.Forget()
 		http.Redirect(w, r, to, http.StatusSeeOther)
 	}
 }
@@ -41,12 +41,12 @@ func operator(r *http.Request) string {
 	return "page"
 }
 
-// decideBatches goes on when the browser has gone: a half of a pause is worth less than the whole.
-func (s *site) decideBatches(ctx context.Context, decision dbsqlc.DecideParams, evenByUser bool) (total int, err error) {
+// applyActionBatches goes on when the browser has gone: a half of a pause is worth less than the whole.
+func (s *site) applyActionBatches(ctx context.Context, action dbsqlc.StartActionParams, evenByUser bool) (total int, err error) {
 	ctx = context.WithoutCancel(ctx)
-	id, err := s.Store.Trip().Decide(ctx, decision)
-	for changed := int32(decideSize); err == nil && changed == decideSize; total += int(changed) {
-		changed, err = s.Store.Trip().DecideBatch(ctx, dbsqlc.DecideBatchParams{DecisionID: id, Size: decideSize, EvenByUser: evenByUser})
+	id, err := s.Store.Trip().StartAction(ctx, action)
+	for changed := int32(actionBatchSize); err == nil && changed == actionBatchSize; total += int(changed) {
+		changed, err = s.Store.Trip().ApplyActionBatch(ctx, dbsqlc.ApplyActionBatchParams{ActionID: id, Size: actionBatchSize, EvenByUser: evenByUser})
 	}
 	return total, err
 }

@@ -3,15 +3,15 @@ package pages
 import (
 	"net/http"
 
-	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/internal/readmodel"
 )
 
 type fleetPage struct {
-	outlook.Overview
+	readmodel.Overview
 	Chart chart
 }
 
 func (s *site) fleet(r *http.Request) (view, error) {
-	o, err := s.Foresight.Overview(r.Context())
+	o, err := s.Reader.Overview(r.Context())
 	return view{"fleet.html", "Fleet", fleetPage{Overview: o, Chart: chartOf(o.Ticks)}}, err
 }

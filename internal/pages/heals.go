@@ -7,13 +7,13 @@ import (
 	"net/url"
 	"strconv"
 
-	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 func (s *site) heals(r *http.Request) (view, error) {
-	l, err := listOf(r, func(paging outlook.Paging) (outlook.Page[outlook.Heal], error) {
-		return outlook.Heals(r.Context(), s.Store.Pool(), outlook.Everything(), paging)
+	l, err := listOf(r, func(paging readmodel.Paging) (readmodel.Page[readmodel.Heal], error) {
+		return readmodel.Heals(r.Context(), s.Store.Pool(), readmodel.Everything(), paging)
 	})
 	return view{"heals.html", "Heals", l}, err
 }
@@ -23,17 +23,17 @@ func (s *site) heal(r *http.Request) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	h, err := outlook.HealByID(r.Context(), s.Store.Pool(), outlook.Everything(), id)
+	h, err := readmodel.HealByID(r.Context(), s.Store.Pool(), readmodel.Everything(), id)
 	return view{"heal.html", fmt.Sprint("Heal ", id), healPage{h}}, err
 }
 
-type healPage struct{ outlook.Heal }
+type healPage struct{ readmodel.Heal }
 
-// Goal is how many it wakes if nothing comes between; at least 1, so that a bar has a length.
+// Goal is how many it resumes if nothing comes between; at least 1, so that a bar has a length.
 func (h healPage) Goal() int { return max(1, min(*h.Found, h.Cap)) }
 
 // Left is how many it left over when it was done.
-func (h healPage) Left() int { return *h.LeftOver }
+func (h healPage) Left() int { return *h.Remaining }
 
 // A wantedHeal is what the form of a heal says.
 type wantedHeal struct {
@@ -79,11 +79,11 @@ func (s *site) wantedHeal(r *http.Request, form url.Values) (wantedHeal, error) 
 	}
 	w.Cap = int32(limit)
 	w.start = dbsqlc.StartHealParams{Cap: w.Cap, EvenIfOff: w.EvenIfOff, RequestedBy: operator(r)}
-	scope, err := outlook.Everything().Workspace(r.Context(), s.Store.Pool(), w.Workspace)
+	scope, err := readmodel.Everything().Workspace(r.Context(), s.Store.Pool(), w.Workspace)
 	switch {
 	case w.Workspace == "" && w.Account == "":
 		return w, badRequestError{"Name a workspace, or an account."}
-	case errors.Is(err, outlook.ErrNotFound):
+	case errors.Is(err, readmodel.ErrNotFound):
 		return w, badRequestError{fmt.Sprintf("There is no workspace %q.", w.Workspace)}
 	case err != nil:
 		return w, err
@@ -92,7 +92,7 @@ func (s *site) wantedHeal(r *http.Request, form url.Values) (wantedHeal, error) 
 		w.start.WorkspaceID = &workspace.ID
 		return w, err
 	}
-	found, err := outlook.Accounts(r.Context(), s.Store.Pool(), scope, outlook.AccountFilter{Account: w.Account}, outlook.Paging{})
+	found, err := readmodel.Accounts(r.Context(), s.Store.Pool(), scope, readmodel.AccountFilter{Account: w.Account}, readmodel.Paging{})
 	switch {
 	case err != nil:
 		return w, err

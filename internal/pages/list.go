@@ -5,7 +5,7 @@ import (
 	"net/url"
 	"strconv"
 
-	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/internal/readmodel"
 )
 
 // A list is a page of a longer one.
@@ -16,9 +16,9 @@ type list[T any] struct {
 }
 
 // listOf reads the page that the address asks for.
-func listOf[T any](r *http.Request, read func(outlook.Paging) (outlook.Page[T], error)) (list[T], error) {
+func listOf[T any](r *http.Request, read func(readmodel.Paging) (readmodel.Page[T], error)) (list[T], error) {
 	query := r.URL.Query()
-	page, err := read(outlook.Paging{Cursor: query.Get("cursor")})
+	page, err := read(readmodel.Paging{Cursor: query.Get("cursor")})
 	if err != nil {
 		return list[T]{}, err
 	}
@@ -46,7 +46,7 @@ func address(r *http.Request, query url.Values) string {
 func pathID(r *http.Request) (int64, error) {
 	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
 	if err != nil {
-		return 0, outlook.ErrNotFound
+		return 0, readmodel.ErrNotFound
 	}
 	return id, nil
 }

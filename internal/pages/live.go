@@ -111,7 +111,7 @@ func (l *live) look() {
 			}
 			l.tell()
 		// The forecast of a large fleet comes later than the change.
-		case !pending.IsZero() && (l.Foresight.RenewedSince(pending) || l.renew()):
+		case !pending.IsZero() && (l.Reader.RenewedSince(pending) || l.renew()):
 			pending = time.Time{}
 			l.tell()
 		}
@@ -139,7 +139,7 @@ func (l *live) fingerprint() (string, error) {
 func (l *live) renew() bool {
 	ctx, cancel := context.WithTimeout(l.Stopping, 5*time.Second)
 	defer cancel()
-	isRenewed, err := l.Foresight.RenewIfCheap(ctx)
+	isRenewed, err := l.Reader.RenewIfCheap(ctx)
 	if err != nil {
 		l.Logger.WarnContext(l.Stopping, "the forecast could not be made", "error", err)
 	}

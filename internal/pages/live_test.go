@@ -50,7 +50,7 @@ func TestViewersAreToldUntilTheProcessStops(t *testing.T) {
 	for i, viewer := range viewers {
 		told := false
 		require.Eventually(t, func() bool {
-			d.Exec(t, "SELECT thaw.safety_enter('an incident', 'ann'), thaw.safety_clear('it is over', 'ann')")
+			d.Exec(t, "SELECT thaw.safety_enter('an incident', 'ann'), thaw.safety_exit('it is over', 'ann')")
 			select {
 			case line := <-viewer:
 				told = line == "event: change"

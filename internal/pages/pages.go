@@ -8,7 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 
-	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/store"
 )
 
@@ -19,8 +19,8 @@ var static embed.FS
 type Config struct {
 	// Store is required.
 	Store *store.Store
-	// Foresight is shared with others who answer from it. Required.
-	Foresight *outlook.Foresight
+	// Reader is shared with others who answer from it. Required.
+	Reader *readmodel.Reader
 	// Jobs is the path below which River UI is served, like "/jobs". Required.
 	Jobs string
 	// Stopping ends when the process is asked to stop: the connections over which pages are kept up to date end then, because
@@ -66,7 +66,7 @@ func Register(mux *http.ServeMux, c Config, guard func(http.Handler) http.Handle
 
 	post("POST /heals", s.startHeal)
 	post("POST /safety/enter", s.enterSafety)
-	post("POST /safety/clear", s.clearSafety)
+	post("POST /safety/exit", s.clearSafety)
 	post("POST /accounts/{id}/hold", s.holdAccount)
 	post("POST /accounts/{id}/hold/correct", s.correctHold)
 	post("POST /accounts/{id}/pause", s.pauseAccount)

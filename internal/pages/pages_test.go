@@ -83,27 +83,27 @@ func TestBadFormsChangeNothing(t *testing.T) {
 		says   string
 	}{
 		{"/safety/enter", url.Values{}, 409, "No reason was given."},
-		{"/safety/enter", url.Values{"why": {"  "}}, 409, "No reason was given."},
-		{bob + "/hold", url.Values{"why": {"x"}, "until": {"tomorrow"}}, 400, "must be a time like"},
-		{bob + "/hold", url.Values{"why": {"x"}, "until": {"2001-01-01T00:00"}}, 409, "A hold must end in the future"},
+		{"/safety/enter", url.Values{"reason": {"  "}}, 409, "No reason was given."},
+		{bob + "/hold", url.Values{"reason": {"x"}, "until": {"tomorrow"}}, 400, "must be a time like"},
+		{bob + "/hold", url.Values{"reason": {"x"}, "until": {"2001-01-01T00:00"}}, 409, "A hold must end in the future"},
 		{bob + "/pause", url.Values{}, 409, "No reason was given."},
-		{"/accounts/99/pause", url.Values{"why": {"x"}}, 404, "no such thing"},
-		{"/prospects/pause", url.Values{"url": {onLost}, "why": {"x"}}, 400, "Name the workspace and the campaign."},
-		{"/prospects/pause", url.Values{"url": {"nobody"}, "workspace": {"acme"}, "campaign": {"founders"}, "why": {"x"}}, 409, "No campaign has the prospect nobody."},
-		{"/campaigns/pause", url.Values{"workspace": {"acme"}, "campaign": {"nothing"}, "why": {"x"}}, 409, "has no campaign"},
+		{"/accounts/99/pause", url.Values{"reason": {"x"}}, 404, "no such thing"},
+		{"/prospects/pause", url.Values{"url": {onLost}, "reason": {"x"}}, 400, "Name the workspace and the campaign."},
+		{"/prospects/pause", url.Values{"url": {"nobody"}, "workspace": {"acme"}, "campaign": {"founders"}, "reason": {"x"}}, 409, "No campaign has the prospect nobody."},
+		{"/campaigns/pause", url.Values{"workspace": {"acme"}, "campaign": {"nothing"}, "reason": {"x"}}, 409, "has no campaign"},
 		{"/workspaces/auto-resume", url.Values{"workspace": {"acme"}, "enabled": {"maybe"}}, 400, "on or off"},
 		{"/workspaces/auto-resume", url.Values{"workspace": {"nowhere"}, "enabled": {"on"}}, 409, "There is no workspace"},
 		{"/heals", url.Values{"workspace": {"acme"}, "cap": {"0"}}, 400, "must be a number of at least 1"},
 		{"/heals", url.Values{"cap": {"5"}}, 400, "Name a workspace, or an account."},
 		{"/heals", url.Values{"workspace": {"nowhere"}, "cap": {"5"}}, 400, "There is no workspace"},
 		{"/heals", url.Values{"account": {"nobody"}, "cap": {"5"}}, 400, "There is no account"},
-		{"/safety/enter", url.Values{"why": {strings.Repeat("x", 70_000)}}, 400, "could not be read"},
+		{"/safety/enter", url.Values{"reason": {strings.Repeat("x", 70_000)}}, 400, "could not be read"},
 	} {
 		got := d.post(t, c.path, c.form)
 		require.Equal(t, c.status, got.status, "%s %v: %s", c.path, c.form, got.text)
 		require.Contains(t, got.text, c.says, c.path)
 	}
-	require.Equal(t, 1, testdb.Value[int](t, d.DB, "SELECT count(*) FROM thaw.decisions"), "the one of the fleet itself")
+	require.Equal(t, 1, testdb.Value[int](t, d.DB, "SELECT count(*) FROM thaw.manual_actions"), "the one of the fleet itself")
 	require.Zero(t, testdb.Value[int](t, d.DB, "SELECT count(*) FROM thaw.heals"))
 }
 
@@ -113,25 +113,25 @@ func TestFormsDecide(t *testing.T) {
 	d := setup(t)
 	bob := d.account(t, "h_bob")
 	holdEnd := testdb.Value[time.Time](t, d.DB, "SELECT date_trunc('minute', thaw.now() + interval '90 days')").UTC().Format("2006-01-02T15:04")
-	prospect := url.Values{"url": {onLost}, "workspace": {"acme"}, "campaign": {"founders"}, "why": {"asked"}}
+	prospect := url.Values{"url": {onLost}, "workspace": {"acme"}, "campaign": {"founders"}, "reason": {"asked"}}
 	for _, c := range []struct {
 		path  string
 		form  url.Values
 		to    string
 		check string // is true afterwards
 	}{
-		{bob + "/pause", url.Values{"why": {"on leave"}}, bob + "?done=paused", "SELECT bool_and(paused_reason = 'paused_by_user') FROM thaw.enrollments WHERE account_id = (SELECT id FROM thaw.accounts WHERE provider_account_id = 'h_bob')"},
-		{bob + "/resume", url.Values{"why": {"back"}}, bob + "?done=nothing", "SELECT true"},
-		{bob + "/resume", url.Values{"why": {"back"}, "even_by_user": {"yes"}}, bob + "?done=resumed", "SELECT NOT EXISTS (SELECT FROM thaw.enrollments WHERE paused_reason = 'paused_by_user')"},
-		{bob + "/hold", url.Values{"why": {"new device"}, "until": {holdEnd}}, bob + "?done=held", "SELECT hold_until = '" + holdEnd + "Z' FROM thaw.accounts WHERE provider_account_id = 'h_bob'"},
-		{bob + "/hold/correct", url.Values{"why": {"a wrong month"}}, bob + "?done=hold-corrected", "SELECT hold_until IS NULL FROM thaw.accounts WHERE provider_account_id = 'h_bob'"},
+		{bob + "/pause", url.Values{"reason": {"on leave"}}, bob + "?done=paused", "SELECT bool_and(paused_reason = 'paused_by_user') FROM thaw.enrollments WHERE account_id = (SELECT id FROM thaw.accounts WHERE provider_account_id = 'h_bob')"},
+		{bob + "/resume", url.Values{"reason": {"back"}}, bob + "?done=nothing", "SELECT true"},
+		{bob + "/resume", url.Values{"reason": {"back"}, "even_by_user": {"yes"}}, bob + "?done=resumed", "SELECT NOT EXISTS (SELECT FROM thaw.enrollments WHERE paused_reason = 'paused_by_user')"},
+		{bob + "/hold", url.Values{"reason": {"new device"}, "until": {holdEnd}}, bob + "?done=held", "SELECT hold_until = '" + holdEnd + "Z' FROM thaw.accounts WHERE provider_account_id = 'h_bob'"},
+		{bob + "/hold/correct", url.Values{"reason": {"a wrong month"}}, bob + "?done=hold-corrected", "SELECT hold_until IS NULL FROM thaw.accounts WHERE provider_account_id = 'h_bob'"},
 		{"/prospects/pause", prospect, "/prospects?done=paused&url=" + url.QueryEscape(onLost), "SELECT paused_reason = 'paused_by_user' FROM thaw.enrollments WHERE prospect_url = '" + onLost + "'"},
 		{"/prospects/resume", prospect, "/prospects?done=resumed&url=" + url.QueryEscape(onLost), "SELECT waits_for_account FROM thaw.enrollments WHERE prospect_url = '" + onLost + "'"},
-		{"/campaigns/pause", url.Values{"workspace": {"acme"}, "campaign": {"founders"}, "why": {"a wrong text"}}, "/workspaces/acme?done=stopped", "SELECT paused_reason = 'paused_by_user' FROM thaw.campaigns WHERE key = 'founders'"},
-		{"/campaigns/resume", url.Values{"workspace": {"acme"}, "campaign": {"founders"}, "why": {"mended"}}, "/workspaces/acme?done=campaign", "SELECT status = 'running' FROM thaw.campaigns WHERE key = 'founders'"},
+		{"/campaigns/pause", url.Values{"workspace": {"acme"}, "campaign": {"founders"}, "reason": {"a wrong text"}}, "/workspaces/acme?done=stopped", "SELECT paused_reason = 'paused_by_user' FROM thaw.campaigns WHERE key = 'founders'"},
+		{"/campaigns/resume", url.Values{"workspace": {"acme"}, "campaign": {"founders"}, "reason": {"mended"}}, "/workspaces/acme?done=campaign", "SELECT status = 'running' FROM thaw.campaigns WHERE key = 'founders'"},
 		{"/workspaces/auto-resume", url.Values{"workspace": {"umbrella"}, "enabled": {"on"}, "note": {"the audit is over"}}, "/workspaces/umbrella?done=auto-resume", "SELECT auto_resume FROM thaw.workspaces WHERE key = 'umbrella'"},
-		{"/safety/enter", url.Values{"why": {"an incident"}, "stay": {"yes"}}, "/safety?done=safety-entered", "SELECT stays FROM thaw.safety"},
-		{"/safety/clear", url.Values{"why": {"over"}}, "/safety?done=safety-cleared", "SELECT since IS NULL FROM thaw.safety"},
+		{"/safety/enter", url.Values{"reason": {"an incident"}, "stay": {"yes"}}, "/safety?done=safety-entered", "SELECT stays FROM thaw.safety"},
+		{"/safety/exit", url.Values{"reason": {"over"}}, "/safety?done=safety-exited", "SELECT since IS NULL FROM thaw.safety"},
 		{"/heals", url.Values{"account": {"h_EKCy2lRLef5NzHp0iw4A"}, "cap": {"5"}}, "/heals/1?done=heal", "SELECT cap = 5 AND requested_by = 'page' FROM thaw.heals"},
 	} {
 		got := d.post(t, c.path, c.form)
@@ -154,5 +154,5 @@ func TestFormsOfOtherSitesAreRefused(t *testing.T) {
 		})
 		require.Equal(t, http.StatusForbidden, got.status, path)
 	}
-	require.Equal(t, 1, testdb.Value[int](t, d.DB, "SELECT count(*) FROM thaw.decisions"))
+	require.Equal(t, 1, testdb.Value[int](t, d.DB, "SELECT count(*) FROM thaw.manual_actions"))
 }

@@ -5,13 +5,13 @@ import (
 	"net/url"
 
 	"github.com/thawline/thaw/internal/explain"
-	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 type prospectPage struct {
 	URL       string
-	Campaigns []outlook.Explanation
+	Campaigns []readmodel.Explanation
 }
 
 // prospect answers why a prospect is still paused, in each of its campaigns.
@@ -23,7 +23,7 @@ func (s *site) prospect(r *http.Request) (view, error) {
 	if err := explain.CheckURL(p.URL); err != nil {
 		return view{}, badRequestError{sentence(err.Error())}
 	}
-	asked, err := s.Foresight.Explainer(outlook.Everything()).Explain(r.Context(), []string{p.URL})
+	asked, err := s.Reader.Explainer(readmodel.Everything()).Explain(r.Context(), []string{p.URL})
 	if err != nil {
 		return view{}, err
 	}
@@ -34,18 +34,18 @@ func (s *site) prospect(r *http.Request) (view, error) {
 	return view{"prospect.html", "Prospect", p}, nil
 }
 
-func (s *site) pauseProspect(r *http.Request) (string, error) { return s.decideProspect(r, "paused") }
+func (s *site) pauseProspect(r *http.Request) (string, error) { return s.actOnProspect(r, "paused") }
 
-func (s *site) resumeProspect(r *http.Request) (string, error) { return s.decideProspect(r, "resumed") }
+func (s *site) resumeProspect(r *http.Request) (string, error) { return s.actOnProspect(r, "resumed") }
 
-func (s *site) decideProspect(r *http.Request, what string) (string, error) {
+func (s *site) actOnProspect(r *http.Request, what string) (string, error) {
 	workspace, campaign := field(r, "workspace"), field(r, "campaign")
 	if workspace == "" || campaign == "" {
 		return "", badRequestError{"Name the workspace and the campaign."}
 	}
 	prospect := field(r, "url")
-	changed, err := s.Store.Trip().DecideProspect(r.Context(), dbsqlc.DecideProspectParams{
-		What: what, ProspectUrl: prospect, WorkspaceKey: &workspace, Campaign: &campaign, Why: field(r, "why"), DecidedBy: operator(r),
+	changed, err := s.Store.Trip().ActOnProspect(r.Context(), dbsqlc.ActOnProspectParams{
+		What: what, ProspectUrl: prospect, WorkspaceKey: &workspace, Campaign: &campaign, Reason: field(r, "reason"), Actor: operator(r),
 	})
 	return "/prospects?" + url.Values{"url": {prospect}, "done": {noticeOf(changed > 0, what)}}.Encode(), err
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/internal/readmodel"
 )
 
 //go:embed templates
@@ -87,9 +87,9 @@ func (s *site) problem(r *http.Request, err error) (int, view) {
 	switch {
 	case errors.As(err, &bad):
 		status, text = http.StatusBadRequest, bad.text
-	case errors.Is(err, outlook.ErrNotFound):
+	case errors.Is(err, readmodel.ErrNotFound):
 		status, text = http.StatusNotFound, "There is no such thing here, or not any more."
-	case errors.Is(err, outlook.ErrCursor):
+	case errors.Is(err, readmodel.ErrCursor):
 		status, text = http.StatusBadRequest, "This page of the list is not there: begin with the first one."
 	case errors.As(err, &refused) && refused.Code == "22021": // not UTF-8
 		status, text = http.StatusBadRequest, "What was written has characters that are no text."

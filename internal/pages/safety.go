@@ -3,33 +3,33 @@ package pages
 import (
 	"net/http"
 
-	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 type safetyPage struct {
-	outlook.Safety
-	History []outlook.Moment
+	readmodel.Safety
+	History []readmodel.Moment
 }
 
 func (s *site) safety(r *http.Request) (view, error) {
 	var p safetyPage
 	var err error
-	if p.Safety, err = outlook.ReadSafety(r.Context(), s.Store.Pool()); err != nil {
+	if p.Safety, err = readmodel.ReadSafety(r.Context(), s.Store.Pool()); err != nil {
 		return view{}, err
 	}
-	p.History, err = outlook.SafetyHistory(r.Context(), s.Store.Pool())
+	p.History, err = readmodel.SafetyHistory(r.Context(), s.Store.Pool())
 	return view{"safety.html", "Safety mode", p}, err
 }
 
 func (s *site) enterSafety(r *http.Request) (string, error) {
 	entered, err := s.Store.Trip().SafetyEnter(r.Context(), dbsqlc.SafetyEnterParams{
-		Why: field(r, "why"), DecidedBy: operator(r), Stays: field(r, "stay") != "",
+		Reason: field(r, "reason"), Actor: operator(r), Stays: field(r, "stay") != "",
 	})
 	return "/safety?done=" + noticeOf(entered, "safety-entered"), err
 }
 
 func (s *site) clearSafety(r *http.Request) (string, error) {
-	cleared, err := s.Store.Trip().SafetyClear(r.Context(), dbsqlc.SafetyClearParams{Why: field(r, "why"), DecidedBy: operator(r)})
-	return "/safety?done=" + noticeOf(cleared, "safety-cleared"), err
+	cleared, err := s.Store.Trip().SafetyExit(r.Context(), dbsqlc.SafetyExitParams{Reason: field(r, "reason"), Actor: operator(r)})
+	return "/safety?done=" + noticeOf(cleared, "safety-exited"), err
 }

@@ -5,19 +5,19 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/internal/readmodel"
 )
 
 type searchPage struct {
 	Wanted string
-	outlook.Found
+	readmodel.Found
 	IsEmpty bool
 }
 
 // search leads to the one thing that was found, or lists all.
 func (s *site) search(r *http.Request) (view, error) {
 	wanted := r.URL.Query().Get("q")
-	found, err := outlook.Search(r.Context(), s.Store.Pool(), outlook.Everything(), wanted)
+	found, err := readmodel.Search(r.Context(), s.Store.Pool(), readmodel.Everything(), wanted)
 	if err != nil {
 		return view{}, err
 	}
@@ -29,7 +29,7 @@ func (s *site) search(r *http.Request) (view, error) {
 }
 
 // onlyOne is the address of what was found, if that is one thing; a prospect is one however many campaigns have it.
-func onlyOne(f outlook.Found) string {
+func onlyOne(f readmodel.Found) string {
 	var addresses []string
 	seen := map[string]bool{}
 	add := func(address string) {

@@ -20,7 +20,7 @@ var words = template.FuncMap{
 	"actor":  func(key any) string { return say(actors, fmt.Sprint(key)) },
 	"kind":   func(key string) string { return say(kinds, key) },
 	"source": func(key string) string { return say(sources, key) },
-	"what":   func(key string) string { return say(decisions, key) },
+	"what":   func(key string) string { return say(actions, key) },
 	"count":  count,
 	"many":   many,
 	"took":   took,
@@ -80,16 +80,16 @@ var actors = map[string]string{
 }
 
 var kinds = map[string]string{
-	"repointed": "moved to another account", "released": "given back by a person",
+	"moved": "moved to another account", "released": "given back by a person",
 }
 
 var sources = map[string]string{
 	"operator": "a person", "platform": "the platform",
 }
 
-var decisions = map[string]string{
+var actions = map[string]string{
 	"status": "status changed", "held": "held", "hold_corrected": "hold corrected", "paused": "paused", "resumed": "given back", "auto_resume_off": "auto-resume off",
-	"auto_resume_on": "auto-resume on", "safety_entered": "safety mode began", "safety_left": "safety mode ended",
+	"auto_resume_on": "auto-resume on", "safety_entered": "safety mode began", "safety_exited": "safety mode ended",
 	"heal_cap_set": "cap for heals set", "heal_cap_removed": "cap for heals removed",
 }
 
@@ -98,12 +98,12 @@ var notices = map[string]string{
 	"held":           "The account rests until then.",
 	"hold-corrected": "The hold is corrected, and the correction recorded.",
 	"paused":         "Paused, until a person resumes it.",
-	"resumed":        "Given back: the next ticks wake it, within their caps.",
-	"campaign":       "The campaign runs again; who waits in it is woken by the next ticks.",
+	"resumed":        "Given back: the next ticks resume it, within their caps.",
+	"campaign":       "The campaign runs again; who waits in it is resumed by the next ticks.",
 	"stopped":        "The campaign is paused; its prospects stay as they are.",
 	"nothing":        "It was so already: nothing has changed.",
 	"safety-entered": "Safety mode is on.",
-	"safety-cleared": "Safety mode is off. The next tick goes on, within its caps.",
+	"safety-exited":  "Safety mode is off. The next tick goes on, within its caps.",
 	"auto-resume":    "Auto-resume is switched.",
 	"heal":           "The heal has begun.",
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/thawline/thaw/internal/outlook"
+	"github.com/thawline/thaw/internal/readmodel"
 )
 
 func TestNumbersAreWrittenInGroups(t *testing.T) {
@@ -24,9 +24,9 @@ func TestNumbersAreWrittenInGroups(t *testing.T) {
 func TestChartStaysWithinItsFrame(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {
-		points := make([]outlook.TickPoint, rapid.IntRange(0, 300).Draw(r, "ticks"))
+		points := make([]readmodel.TickPoint, rapid.IntRange(0, 300).Draw(r, "ticks"))
 		for i := range points {
-			points[i] = outlook.TickPoint{
+			points[i] = readmodel.TickPoint{
 				TickAt:    time.Unix(int64(i)*900, 0).UTC(),
 				Resumable: rapid.IntRange(0, 10_000_000).Draw(r, "resumable"), Resumed: rapid.IntRange(0, 2000).Draw(r, "resumed"),
 			}

@@ -13,7 +13,7 @@ type claim struct {
 	served int64 // in microseconds; decides the first order of the line, is not kept up to date after it
 
 	// demand is what the claim can use in the next tick: for an account the
-	// smaller of backlog and room, for the others the sum of their line.
+	// smaller of backlog and quota, for the others the sum of their line.
 	demand int
 
 	// line holds the claims below that can use something, in the order in which
@@ -21,24 +21,24 @@ type claim struct {
 	// id. It is nil for an account.
 	line []*claim
 
-	backlog, room int // of an account
-	account       int // index of an account among the claimants
+	backlog, quota int // of an account
+	account        int // index of an account among the candidates
 }
 
-// newFleet builds the tree of the n claimants that can use something.
-func newFleet(n int, claimant func(i int) Claimant) *claim {
+// newFleet builds the tree of the n candidates that can use something.
+func newFleet(n int, candidate func(i int) Candidate) *claim {
 	fleet := &claim{}
 	workspaces := make(map[int64]*claim)
 	accounts := make([]claim, 0, n)
 	for i := range n {
-		c := claimant(i)
-		demand := min(c.Backlog, c.Room)
+		c := candidate(i)
+		demand := min(c.Backlog, c.Quota)
 		if demand <= 0 {
 			continue
 		}
 		accounts = append(accounts, claim{
 			id: c.AccountID, served: c.AccountServed.UnixMicro(),
-			demand: demand, backlog: c.Backlog, room: c.Room, account: i,
+			demand: demand, backlog: c.Backlog, quota: c.Quota, account: i,
 		})
 		workspaceServed := c.WorkspaceServed.UnixMicro()
 		workspace, ok := workspaces[c.WorkspaceID]
@@ -71,7 +71,7 @@ func (c *claim) take(amount int, record func(account, amount int)) {
 	}
 	if c.line == nil {
 		c.backlog -= amount
-		c.demand = min(c.backlog, c.room)
+		c.demand = min(c.backlog, c.quota)
 		record(c.account, amount)
 		return
 	}

@@ -8,7 +8,7 @@
 //     can use one more. Inside the workspace it goes to the account that holds
 //     the fewest, as long as that one can use one more.
 //  2. An account can use as many cards as it has enrollments waiting, but no
-//     more than its room under the account cap. A workspace can use what its
+//     more than its quota under the account cap. A workspace can use what its
 //     accounts can use together.
 //  3. Where several hold equally few, the one that an earlier tick served
 //     longest ago comes first; one that was never served comes before all
@@ -17,11 +17,11 @@
 //
 // So a small backlog is never held up by a large one, nothing is left over
 // while somebody could still use it, and two workspaces that both want more
-// differ by at most one. When there are more claimants than budget, each tick
+// differ by at most one. When there are more candidates than budget, each tick
 // serves those that have waited longest, and nobody starves: n workspaces and a
 // budget of b have each of them served every ceil(n/b) ticks at the latest. The
 // lowest ids may come round every floor(n/b) ticks, because a tick does not
-// remember in which order it served its claimants.
+// remember in which order it served its candidates.
 //
 // An example: a budget of 10, and three workspaces of which two have a single
 // account.
@@ -39,10 +39,10 @@
 //
 // The cards are only a picture. The package computes the same result from the
 // level up to which everybody is filled, so the cost of a plan is that of
-// sorting its claimants, whatever the budget.
+// sorting its candidates, whatever the budget.
 //
 // Everything here is a pure function of its arguments: no clock, no database,
-// no randomness, and the order of the claimants makes no difference. The sweep
+// no randomness, and the order of the candidates makes no difference. The sweep
 // and the forecast run the same code, so an expected time is what the coming
 // sweeps will do if nothing else changes.
 package plan

@@ -8,14 +8,14 @@ import (
 )
 
 // The example of the package documentation: a budget of 10 for three workspaces.
-func ExampleGrants() {
-	claimants := []plan.Claimant{
-		{AccountID: 11, WorkspaceID: 1, Backlog: 9, Room: 200},
-		{AccountID: 12, WorkspaceID: 1, Backlog: 1, Room: 200},
-		{AccountID: 21, WorkspaceID: 2, Backlog: 2, Room: 200},
-		{AccountID: 31, WorkspaceID: 3, Backlog: 50, Room: 200},
+func ExampleAllocations() {
+	candidates := []plan.Candidate{
+		{AccountID: 11, WorkspaceID: 1, Backlog: 9, Quota: 200},
+		{AccountID: 12, WorkspaceID: 1, Backlog: 1, Quota: 200},
+		{AccountID: 21, WorkspaceID: 2, Backlog: 2, Quota: 200},
+		{AccountID: 31, WorkspaceID: 3, Backlog: 50, Quota: 200},
 	}
-	for _, g := range plan.Grants(claimants, 10) {
+	for _, g := range plan.Allocations(candidates, 10) {
 		fmt.Printf("account %d of workspace %d: %d\n", g.AccountID, g.WorkspaceID, g.Planned)
 	}
 	// Output:
@@ -28,7 +28,7 @@ func ExampleGrants() {
 func ExampleForecast() {
 	first := time.Date(2026, 5, 1, 9, 15, 0, 0, time.UTC)
 	f := plan.NewForecast(
-		[]plan.Claimant{{AccountID: 11, WorkspaceID: 1, Backlog: 450, Room: 200}},
+		[]plan.Candidate{{AccountID: 11, WorkspaceID: 1, Backlog: 450, Quota: 200}},
 		plan.Rules{First: first, FirstBudget: 2000, Tick: 15 * time.Minute, FleetCap: 2000, AccountCap: 200, Horizon: 672},
 	)
 	at, _ := f.TickOf(11, 201)

@@ -4,11 +4,11 @@ import "time"
 
 // Rules are the settings under which a forecast runs.
 type Rules struct {
-	// First is the next tick to be planned. No claimant was served after it.
+	// First is the next tick to be planned. No candidate was served after it.
 	First time.Time
 
 	// FirstBudget is what the first tick has left for the whole fleet, in
-	// enrollments. Its room for each account is Claimant.Room.
+	// enrollments. Its quota for each account is Candidate.Quota.
 	FirstBudget int
 
 	// Tick is the time from one tick to the next. If it is not positive, there is
@@ -41,15 +41,15 @@ type Forecast struct {
 }
 
 // NewForecast plans tick after tick, as the sweep would, until every backlog is
-// drained, or the horizon or the bound of the work is reached. The claimants are
+// drained, or the horizon or the bound of the work is reached. The candidates are
 // not changed, and not kept.
 //
-// The cost of the first tick follows the number of claimants, that of a later
+// The cost of the first tick follows the number of candidates, that of a later
 // one only the number of accounts that get something in it. The memory follows
-// the number of claimants and the allocations that do not repeat.
-func NewForecast(claimants []Claimant, r Rules) *Forecast {
-	f := &Forecast{rules: r, index: make(map[int64]int32, len(claimants)), accounts: make([]schedule, len(claimants))}
-	for i, c := range claimants {
+// the number of candidates and the allocations that do not repeat.
+func NewForecast(candidates []Candidate, r Rules) *Forecast {
+	f := &Forecast{rules: r, index: make(map[int64]int32, len(candidates)), accounts: make([]schedule, len(candidates))}
+	for i, c := range candidates {
 		f.accounts[i] = schedule{backlog: c.Backlog, first: noRun, last: noRun}
 		f.index[c.AccountID] = int32(i)
 	}
@@ -60,19 +60,19 @@ func NewForecast(claimants []Claimant, r Rules) *Forecast {
 	made := 0
 	served := make(map[int64]bool)
 	given := make(map[int]int)
-	newFleet(len(claimants), func(i int) Claimant { return claimants[i] }).take(r.FirstBudget, func(account, amount int) {
+	newFleet(len(candidates), func(i int) Candidate { return candidates[i] }).take(r.FirstBudget, func(account, amount int) {
 		f.runs.add(&f.accounts[account], 0, amount)
 		given[account] = amount
-		served[claimants[account].WorkspaceID] = true
+		served[candidates[account].WorkspaceID] = true
 		made++
 	})
 	f.ticks = 1
 	if r.Tick <= 0 || r.FleetCap <= 0 || r.AccountCap <= 0 {
 		return f
 	}
-	fleet := newFleet(len(claimants), func(i int) Claimant {
-		c := claimants[i]
-		c.Room = r.AccountCap
+	fleet := newFleet(len(candidates), func(i int) Candidate {
+		c := candidates[i]
+		c.Quota = r.AccountCap
 		if amount, ok := given[i]; ok {
 			c.Backlog -= amount
 			c.AccountServed = r.First
@@ -96,7 +96,7 @@ func (f *Forecast) at(tick int) time.Time {
 	return f.rules.First.Add(time.Duration(tick) * f.rules.Tick)
 }
 
-// of returns the schedule of an account; nil for one that was not among the claimants.
+// of returns the schedule of an account; nil for one that was not among the candidates.
 func (f *Forecast) of(accountID int64) *schedule {
 	i, ok := f.index[accountID]
 	if !ok {
@@ -108,7 +108,7 @@ func (f *Forecast) of(accountID int64) *schedule {
 // TickOf returns the tick that resumes the enrollment at a position in the
 // account's line; 1 is the next one. It returns false where no tick up to the
 // horizon does: too far back, not in the line, or an account that was not among
-// the claimants.
+// the candidates.
 func (f *Forecast) TickOf(accountID int64, position int) (time.Time, bool) {
 	s := f.of(accountID)
 	if s == nil {
@@ -146,7 +146,7 @@ const farthest = 100 * 365 * 24 * time.Hour
 
 // Drained returns the tick that resumes the last waiting enrollment of the
 // account. It returns false where that is beyond the horizon, where nothing
-// waits, or for an account that was not among the claimants.
+// waits, or for an account that was not among the candidates.
 func (f *Forecast) Drained(accountID int64) (time.Time, bool) {
 	s := f.of(accountID)
 	if s == nil {
@@ -165,7 +165,7 @@ func (f *Forecast) NotDrainedBefore(accountID int64) (time.Time, bool) {
 }
 
 // Backlog returns how many enrollments waited for the account; 0 for one that
-// was not among the claimants.
+// was not among the candidates.
 func (f *Forecast) Backlog(accountID int64) int {
 	s := f.of(accountID)
 	if s == nil {
@@ -181,7 +181,7 @@ type Portion struct {
 }
 
 // Next returns the first n ticks that give something to the account; fewer where
-// fewer do, and none for an account that was not among the claimants.
+// fewer do, and none for an account that was not among the candidates.
 func (f *Forecast) Next(accountID int64, n int) []Portion {
 	s := f.of(accountID)
 	if s == nil {

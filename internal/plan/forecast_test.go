@@ -27,7 +27,7 @@ func requireTick(t *testing.T, f *Forecast, account int64, position int, want ti
 
 func TestForecastOfOneLargeBacklog(t *testing.T) {
 	t.Parallel()
-	f := NewForecast([]Claimant{{AccountID: 11, WorkspaceID: 1, Backlog: 102_000, Room: 200}}, usual())
+	f := NewForecast([]Candidate{{AccountID: 11, WorkspaceID: 1, Backlog: 102_000, Quota: 200}}, usual())
 
 	requireTick(t, f, 11, 1, tick(1))
 	requireTick(t, f, 11, 200, tick(1))
@@ -40,11 +40,11 @@ func TestForecastOfOneLargeBacklog(t *testing.T) {
 
 func TestForecastOfTheLargestBacklogOnTenAccounts(t *testing.T) {
 	t.Parallel()
-	var claimants []Claimant
+	var candidates []Candidate
 	for id := range int64(10) {
-		claimants = append(claimants, Claimant{AccountID: id, WorkspaceID: 1, Backlog: 10_200, Room: 200})
+		candidates = append(candidates, Candidate{AccountID: id, WorkspaceID: 1, Backlog: 10_200, Quota: 200})
 	}
-	f := NewForecast(claimants, usual())
+	f := NewForecast(candidates, usual())
 	for id := range int64(10) {
 		drained, ok := f.Drained(id)
 		require.True(t, ok)
@@ -56,9 +56,9 @@ func TestForecastStartsWithWhatTheFirstTickHasLeft(t *testing.T) {
 	t.Parallel()
 	rules := usual()
 	rules.FirstBudget = 30
-	f := NewForecast([]Claimant{
-		{AccountID: 11, WorkspaceID: 1, Backlog: 300, Room: 20},
-		{AccountID: 21, WorkspaceID: 2, Backlog: 300, Room: 0},
+	f := NewForecast([]Candidate{
+		{AccountID: 11, WorkspaceID: 1, Backlog: 300, Quota: 20},
+		{AccountID: 21, WorkspaceID: 2, Backlog: 300, Quota: 0},
 	}, rules)
 
 	requireTick(t, f, 11, 20, tick(1))
@@ -73,10 +73,10 @@ func TestForecastOfMoreAccountsThanBudgetTakesTurns(t *testing.T) {
 	t.Parallel()
 	rules := usual()
 	rules.FirstBudget, rules.FleetCap = 2, 2
-	f := NewForecast([]Claimant{
-		{AccountID: 11, WorkspaceID: 1, Backlog: 2, Room: 200},
-		{AccountID: 21, WorkspaceID: 2, Backlog: 2, Room: 200},
-		{AccountID: 31, WorkspaceID: 3, Backlog: 2, Room: 200},
+	f := NewForecast([]Candidate{
+		{AccountID: 11, WorkspaceID: 1, Backlog: 2, Quota: 200},
+		{AccountID: 21, WorkspaceID: 2, Backlog: 2, Quota: 200},
+		{AccountID: 31, WorkspaceID: 3, Backlog: 2, Quota: 200},
 	}, rules)
 
 	requireTick(t, f, 11, 1, tick(1))
@@ -89,14 +89,14 @@ func TestForecastOfMoreAccountsThanBudgetTakesTurns(t *testing.T) {
 
 func TestForecastDoesNotGuess(t *testing.T) {
 	t.Parallel()
-	waiting := []Claimant{{AccountID: 11, WorkspaceID: 1, Backlog: 1000, Room: 200}}
-	nothing := []Claimant{{AccountID: 11, WorkspaceID: 1, Backlog: 0, Room: 200}}
+	waiting := []Candidate{{AccountID: 11, WorkspaceID: 1, Backlog: 1000, Quota: 200}}
+	nothing := []Candidate{{AccountID: 11, WorkspaceID: 1, Backlog: 0, Quota: 200}}
 
 	tests := []struct {
-		name      string
-		claimants []Claimant
-		change    func(*Rules)
-		known     int // positions from 1 that have a tick
+		name       string
+		candidates []Candidate
+		change     func(*Rules)
+		known      int // positions from 1 that have a tick
 	}{
 		{"beyond the backlog", waiting, func(*Rules) {}, 1000},
 		{"beyond the horizon", waiting, func(r *Rules) { r.Horizon = 3 }, 600},
@@ -104,7 +104,7 @@ func TestForecastDoesNotGuess(t *testing.T) {
 		{"nothing waits", nothing, func(*Rules) {}, 0},
 		{"no later tick", waiting, func(r *Rules) { r.Tick = 0 }, 200},
 		{"no later budget", waiting, func(r *Rules) { r.FleetCap, r.Horizon = 0, math.MaxInt }, 200},
-		{"no later room", waiting, func(r *Rules) { r.AccountCap, r.Horizon = 0, math.MaxInt }, 200},
+		{"no later quota", waiting, func(r *Rules) { r.AccountCap, r.Horizon = 0, math.MaxInt }, 200},
 		{"an account that is not there", nil, func(*Rules) {}, 0},
 	}
 	for _, tt := range tests {
@@ -112,7 +112,7 @@ func TestForecastDoesNotGuess(t *testing.T) {
 			t.Parallel()
 			rules := usual()
 			tt.change(&rules)
-			f := NewForecast(tt.claimants, rules)
+			f := NewForecast(tt.candidates, rules)
 			for _, position := range []int{-1, 0, 1, 200, 201, 600, 601, 1000, 1001} {
 				_, ok := f.TickOf(11, position)
 				require.Equal(t, 1 <= position && position <= tt.known, ok, "position %d", position)
@@ -123,28 +123,28 @@ func TestForecastDoesNotGuess(t *testing.T) {
 	}
 }
 
-// TestForecastEqualsReplay compares the forecast with a plain replay of Grants,
+// TestForecastEqualsReplay compares the forecast with a plain replay of Allocations,
 // for every position of every account and every budget of the ticks.
 func TestForecastEqualsReplay(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		claimants := drawClaimants(t)
+		candidates := drawCandidates(t)
 		more := 1 + upTo7().Draw(t, "times the backlog")
-		for i := range claimants {
-			claimants[i].Backlog *= more
+		for i := range candidates {
+			candidates[i].Backlog *= more
 		}
-		before := slices.Clone(claimants)
+		before := slices.Clone(candidates)
 		rules := Rules{
-			First:       tick(3 + upTo3().Draw(t, "first")), // 3 is the newest tick that served a claimant
+			First:       tick(3 + upTo3().Draw(t, "first")), // 3 is the newest tick that served a candidate
 			FirstBudget: upTo15().Draw(t, "first budget") - 1,
 			Tick:        quarter,
 			AccountCap:  upTo7().Draw(t, "account cap") - 1,
 			Horizon:     rapid.SampledFrom([]int{0, 1, 2, 20, 200}).Draw(t, "horizon"),
 		}
 		for rules.FleetCap = range 12 {
-			want := replay(claimants, rules)
-			f := NewForecast(claimants, rules)
-			for _, c := range claimants {
+			want := replay(candidates, rules)
+			f := NewForecast(candidates, rules)
+			for _, c := range candidates {
 				var got []time.Time
 				for at, ok := f.TickOf(c.AccountID, 1); ok; at, ok = f.TickOf(c.AccountID, len(got)+1) {
 					got = append(got, at)
@@ -158,38 +158,38 @@ func TestForecastEqualsReplay(t *testing.T) {
 				}
 			}
 		}
-		require.Equal(t, before, claimants, "the claimants are only read")
+		require.Equal(t, before, candidates, "the candidates are only read")
 	})
 }
 
 // replay returns the tick of each position of each account.
-func replay(claimants []Claimant, r Rules) map[int64][]time.Time {
+func replay(candidates []Candidate, r Rules) map[int64][]time.Time {
 	ticks := make(map[int64][]time.Time)
 	budget := r.FirstBudget
 	for n := range r.Horizon {
 		at := r.First.Add(time.Duration(n) * r.Tick)
-		grants := Grants(claimants, budget)
-		for _, g := range grants {
+		allocations := Allocations(candidates, budget)
+		for _, g := range allocations {
 			ticks[g.AccountID] = append(ticks[g.AccountID], slices.Repeat([]time.Time{at}, g.Planned)...)
 		}
-		claimants, budget = afterTick(claimants, grants, at, r.AccountCap), r.FleetCap
+		candidates, budget = afterTick(candidates, allocations, at, r.AccountCap), r.FleetCap
 	}
 	return ticks
 }
 
-// TestForecastIsCompact guards the memory of long drains: grants that repeat
-// take no room of their own.
+// TestForecastIsCompact guards the memory of long drains: allocations that repeat
+// take no quota of their own.
 func TestForecastIsCompact(t *testing.T) {
 	t.Parallel()
-	var claimants []Claimant
+	var candidates []Candidate
 	for id := range int64(100) {
-		claimants = append(claimants, Claimant{AccountID: id, WorkspaceID: id, Backlog: 1000, Room: 200})
+		candidates = append(candidates, Candidate{AccountID: id, WorkspaceID: id, Backlog: 1000, Quota: 200})
 	}
 	for _, fleetCap := range []int{20, 100, 2000} { // every fifth tick, every tick, several a tick
 		rules := usual()
 		rules.FirstBudget, rules.FleetCap = fleetCap, fleetCap
-		f := NewForecast(claimants, rules)
-		require.Len(t, f.runs, len(claimants), "one for each account, fleet cap %d", fleetCap)
+		f := NewForecast(candidates, rules)
+		require.Len(t, f.runs, len(candidates), "one for each account, fleet cap %d", fleetCap)
 	}
 }
 
@@ -198,16 +198,16 @@ func TestForecastIsCompact(t *testing.T) {
 func TestForecastWithBoundedWorkIsTheSame(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		claimants := drawClaimants(t)
+		candidates := drawCandidates(t)
 		rules := Rules{
 			First: tick(4), FirstBudget: upTo15().Draw(t, "first budget"), Tick: quarter,
 			FleetCap: upTo15().Draw(t, "fleet cap"), AccountCap: upTo7().Draw(t, "account cap"), Horizon: 500,
 		}
-		all := NewForecast(claimants, rules)
+		all := NewForecast(candidates, rules)
 		rules.Allocations = 1 + upTo15().Draw(t, "allocations")
 		rules.Horizon = 1 + upTo15().Draw(t, "horizon")
-		bounded := NewForecast(claimants, rules)
-		for _, c := range claimants {
+		bounded := NewForecast(candidates, rules)
+		for _, c := range candidates {
 			for position := 0; position <= max(0, c.Backlog)+1; position++ {
 				want, isKnown := all.TickOf(c.AccountID, position)
 				got, ok := bounded.TickOf(c.AccountID, position)
@@ -230,7 +230,7 @@ func TestForecastWithBoundedWorkIsTheSame(t *testing.T) {
 func TestPackedForecastIsTheSame(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		f := NewForecast(drawClaimants(t), usual())
+		f := NewForecast(drawCandidates(t), usual())
 		packed := f.Pack()
 		again, ok := packed.Unpack()
 		require.True(t, ok)
@@ -251,7 +251,7 @@ func TestForecastSaysWhatItsBoundIs(t *testing.T) {
 	t.Parallel()
 	rules := usual()
 	rules.Horizon = 4 * 7 * 24 * 4
-	f := NewForecast([]Claimant{{AccountID: 11, WorkspaceID: 1, Backlog: 1_000_000, Room: 200}}, rules)
+	f := NewForecast([]Candidate{{AccountID: 11, WorkspaceID: 1, Backlog: 1_000_000, Quota: 200}}, rules)
 	_, ok := f.Drained(11)
 	require.False(t, ok)
 	// It is alone, so that the bound is what happens: 5,000 ticks of 200.
@@ -265,13 +265,13 @@ func TestForecastSaysWhatItsBoundIs(t *testing.T) {
 // another backlog, so that nothing repeats.
 func TestForecastOfManyAccountsIsBounded(t *testing.T) {
 	t.Parallel()
-	var claimants []Claimant
+	var candidates []Candidate
 	for id := range int64(100_000) {
-		claimants = append(claimants, Claimant{AccountID: id, WorkspaceID: id * id % 997, Backlog: int(1 + id*7%100), Room: 200})
+		candidates = append(candidates, Candidate{AccountID: id, WorkspaceID: id * id % 997, Backlog: int(1 + id*7%100), Quota: 200})
 	}
 	rules := usual()
 	rules.Allocations = 500_000
-	f := NewForecast(claimants, rules)
+	f := NewForecast(candidates, rules)
 	require.LessOrEqual(t, len(f.runs), rules.Allocations+rules.FleetCap)
 	require.GreaterOrEqual(t, f.ticks, 250, "days of ticks")
 }
@@ -280,9 +280,9 @@ func TestForecastTellsTheNextTicksOfAnAccount(t *testing.T) {
 	t.Parallel()
 	rules := usual()
 	rules.FirstBudget, rules.FleetCap = 300, 300
-	f := NewForecast([]Claimant{
-		{AccountID: 11, WorkspaceID: 1, Backlog: 450, Room: 20},
-		{AccountID: 21, WorkspaceID: 2, Backlog: 160, Room: 200},
+	f := NewForecast([]Candidate{
+		{AccountID: 11, WorkspaceID: 1, Backlog: 450, Quota: 20},
+		{AccountID: 21, WorkspaceID: 2, Backlog: 160, Quota: 200},
 	}, rules)
 
 	all := []Portion{{tick(1), 20}, {tick(2), 200}, {tick(3), 200}, {tick(4), 30}}
@@ -309,11 +309,11 @@ func BenchmarkForecast(b *testing.B) {
 		{"10000 accounts with 1000, one week", 10_000, 1, 1_000, 672},
 	} {
 		b.Run(bb.name, func(b *testing.B) {
-			var claimants []Claimant
+			var candidates []Candidate
 			for w := range bb.workspaces {
 				for a := range bb.per {
-					claimants = append(claimants, Claimant{
-						AccountID: int64(w*bb.per + a), WorkspaceID: int64(w), Backlog: bb.backlog, Room: 200,
+					candidates = append(candidates, Candidate{
+						AccountID: int64(w*bb.per + a), WorkspaceID: int64(w), Backlog: bb.backlog, Quota: 200,
 					})
 				}
 			}
@@ -322,7 +322,7 @@ func BenchmarkForecast(b *testing.B) {
 			b.ReportAllocs()
 			runs := 0
 			for b.Loop() {
-				f := NewForecast(claimants, rules)
+				f := NewForecast(candidates, rules)
 				runs = len(f.runs)
 			}
 			b.ReportMetric(float64(runs), "runs")

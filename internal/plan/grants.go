@@ -6,29 +6,29 @@ import (
 	"time"
 )
 
-// Claimant is a connected account with enrollments that may be resumed.
+// Candidate is a connected account with enrollments that may be resumed.
 // Numbers below zero count as zero.
-type Claimant struct {
-	// AccountID is distinct among the claimants of one plan.
+type Candidate struct {
+	// AccountID is distinct among the candidates of one plan.
 	AccountID   int64
 	WorkspaceID int64
 
 	// Backlog is the number of enrollments that wait for the account.
 	Backlog int
 
-	// Room is the most enrollments that the account may still be granted in the
+	// Quota is the most enrollments that the account may still be granted in the
 	// tick being planned: the account cap less what the tick gave it already.
-	Room int
+	Quota int
 
 	// AccountServed and WorkspaceServed are the newest ticks that gave the
-	// account and its workspace something; zero means never. Where claimants of
+	// account and its workspace something; zero means never. Where candidates of
 	// one workspace differ in WorkspaceServed, the newest one counts.
 	AccountServed   time.Time
 	WorkspaceServed time.Time
 }
 
-// Grant is the number of enrollments that one account may resume in the tick.
-type Grant struct {
+// Allocation is the number of enrollments that one account may resume in the tick.
+type Allocation struct {
 	AccountID   int64
 	WorkspaceID int64
 
@@ -36,22 +36,22 @@ type Grant struct {
 	Planned int
 }
 
-// Grants shares the budget of one tick, a number of enrollments, among the
-// claimants by the rule of the package documentation. Claimants that get
-// nothing are left out; the result is ordered by AccountID. The claimants are
+// Allocations shares the budget of one tick, a number of enrollments, among the
+// candidates by the rule of the package documentation. Candidates that get
+// nothing are left out; the result is ordered by AccountID. The candidates are
 // not changed.
-func Grants(claimants []Claimant, budget int) []Grant {
-	var grants []Grant
-	newFleet(len(claimants), func(i int) Claimant { return claimants[i] }).take(budget, func(account, amount int) {
-		c := claimants[account]
-		grants = append(grants, Grant{AccountID: c.AccountID, WorkspaceID: c.WorkspaceID, Planned: amount})
+func Allocations(candidates []Candidate, budget int) []Allocation {
+	var allocations []Allocation
+	newFleet(len(candidates), func(i int) Candidate { return candidates[i] }).take(budget, func(account, amount int) {
+		c := candidates[account]
+		allocations = append(allocations, Allocation{AccountID: c.AccountID, WorkspaceID: c.WorkspaceID, Planned: amount})
 	})
-	slices.SortFunc(grants, func(a, b Grant) int { return cmp.Compare(a.AccountID, b.AccountID) })
-	return grants
+	slices.SortFunc(allocations, func(a, b Allocation) int { return cmp.Compare(a.AccountID, b.AccountID) })
+	return allocations
 }
 
 // Workspace is what a workspace can use in the tick: the sum of what its
-// accounts can, each the smaller of its backlog and its room.
+// accounts can, each the smaller of its backlog and its quota.
 type Workspace struct {
 	ID     int64
 	Demand int
@@ -67,7 +67,7 @@ type Share struct {
 	Amount      int
 }
 
-// Shares is the first of two steps that make the same plan as [Grants] without
+// Shares is the first of two steps that make the same plan as [Allocations] without
 // knowing all accounts: it shares the budget among the workspaces. Of workspaces
 // in the order of their turn, served longest ago first and then by id, those
 // after the first budget that can use something make no difference. The result
@@ -79,7 +79,7 @@ func Shares(workspaces []Workspace, budget int) []Share {
 			continue
 		}
 		fleet.line = append(fleet.line, &claim{
-			id: w.ID, served: w.Served.UnixMicro(), demand: w.Demand, backlog: w.Demand, room: w.Demand, account: i,
+			id: w.ID, served: w.Served.UnixMicro(), demand: w.Demand, backlog: w.Demand, quota: w.Demand, account: i,
 		})
 		fleet.demand += w.Demand
 	}
@@ -92,21 +92,21 @@ func Shares(workspaces []Workspace, budget int) []Share {
 	return shares
 }
 
-// GrantsWithin is the second step: it shares what each workspace got among its
+// AllocationsWithin is the second step: it shares what each workspace got among its
 // accounts. Of the accounts of a workspace in the order of their turn, those
 // after as many as its share has enrollments make no difference.
-func GrantsWithin(claimants []Claimant, shares []Share) []Grant {
+func AllocationsWithin(candidates []Candidate, shares []Share) []Allocation {
 	amounts := make(map[int64]int, len(shares))
 	for _, s := range shares {
 		amounts[s.WorkspaceID] = s.Amount
 	}
-	var grants []Grant
-	for _, workspace := range newFleet(len(claimants), func(i int) Claimant { return claimants[i] }).line {
+	var allocations []Allocation
+	for _, workspace := range newFleet(len(candidates), func(i int) Candidate { return candidates[i] }).line {
 		workspace.take(amounts[workspace.id], func(account, amount int) {
-			c := claimants[account]
-			grants = append(grants, Grant{AccountID: c.AccountID, WorkspaceID: c.WorkspaceID, Planned: amount})
+			c := candidates[account]
+			allocations = append(allocations, Allocation{AccountID: c.AccountID, WorkspaceID: c.WorkspaceID, Planned: amount})
 		})
 	}
-	slices.SortFunc(grants, func(a, b Grant) int { return cmp.Compare(a.AccountID, b.AccountID) })
-	return grants
+	slices.SortFunc(allocations, func(a, b Allocation) int { return cmp.Compare(a.AccountID, b.AccountID) })
+	return allocations
 }

@@ -11,64 +11,64 @@ import (
 	"pgregory.net/rapid"
 )
 
-func TestGrantsExamples(t *testing.T) {
+func TestAllocationsExamples(t *testing.T) {
 	t.Parallel()
 
-	// account is a claimant that was never served and has the usual room of 200.
-	account := func(workspace, id int64, backlog int) Claimant {
-		return Claimant{AccountID: id, WorkspaceID: workspace, Backlog: backlog, Room: 200}
+	// account is a candidate that was never served and has the usual quota of 200.
+	account := func(workspace, id int64, backlog int) Candidate {
+		return Candidate{AccountID: id, WorkspaceID: workspace, Backlog: backlog, Quota: 200}
 	}
 	// served adds the ticks that served the account and its workspace last.
-	served := func(c Claimant, account, workspace int) Claimant {
+	served := func(c Candidate, account, workspace int) Candidate {
 		c.AccountServed, c.WorkspaceServed = tick(account), tick(workspace)
 		return c
 	}
 
 	tests := []struct {
-		name      string
-		claimants []Claimant
-		budget    int
-		want      map[int64]int // planned by account
+		name       string
+		candidates []Candidate
+		budget     int
+		want       map[int64]int // planned by account
 	}{
 		{
-			name:      "nobody waits",
-			claimants: nil,
-			budget:    2000,
-			want:      map[int64]int{},
+			name:       "nobody waits",
+			candidates: nil,
+			budget:     2000,
+			want:       map[int64]int{},
 		},
 		{
-			name:      "enough for everybody",
-			claimants: []Claimant{account(1, 11, 30), account(2, 21, 200)},
-			budget:    2000,
-			want:      map[int64]int{11: 30, 21: 200},
+			name:       "enough for everybody",
+			candidates: []Candidate{account(1, 11, 30), account(2, 21, 200)},
+			budget:     2000,
+			want:       map[int64]int{11: 30, 21: 200},
 		},
 		{
-			name:      "an account gets no more than its room, even if budget is left",
-			claimants: []Claimant{account(1, 11, 102_000)},
-			budget:    2000,
-			want:      map[int64]int{11: 200},
+			name:       "an account gets no more than its quota, even if budget is left",
+			candidates: []Candidate{account(1, 11, 102_000)},
+			budget:     2000,
+			want:       map[int64]int{11: 200},
 		},
 		{
-			name:      "a small backlog is not held up by a large one",
-			claimants: []Claimant{account(1, 11, 3), account(2, 21, 150), account(3, 31, 150)},
-			budget:    103,
-			want:      map[int64]int{11: 3, 21: 50, 31: 50},
+			name:       "a small backlog is not held up by a large one",
+			candidates: []Candidate{account(1, 11, 3), account(2, 21, 150), account(3, 31, 150)},
+			budget:     103,
+			want:       map[int64]int{11: 3, 21: 50, 31: 50},
 		},
 		{
-			name:      "many accounts do not give a workspace a larger share",
-			claimants: []Claimant{account(1, 11, 90), account(1, 12, 90), account(1, 13, 90), account(2, 21, 90)},
-			budget:    120,
-			want:      map[int64]int{11: 20, 12: 20, 13: 20, 21: 60},
+			name:       "many accounts do not give a workspace a larger share",
+			candidates: []Candidate{account(1, 11, 90), account(1, 12, 90), account(1, 13, 90), account(2, 21, 90)},
+			budget:     120,
+			want:       map[int64]int{11: 20, 12: 20, 13: 20, 21: 60},
 		},
 		{
-			name:      "what a workspace cannot use goes to the others",
-			claimants: []Claimant{account(1, 11, 10), account(2, 21, 90), account(2, 22, 90)},
-			budget:    120,
-			want:      map[int64]int{11: 10, 21: 55, 22: 55},
+			name:       "what a workspace cannot use goes to the others",
+			candidates: []Candidate{account(1, 11, 10), account(2, 21, 90), account(2, 22, 90)},
+			budget:     120,
+			want:       map[int64]int{11: 10, 21: 55, 22: 55},
 		},
 		{
 			name: "the remainder goes to the workspaces served longest ago",
-			claimants: []Claimant{
+			candidates: []Candidate{
 				served(account(1, 11, 50), 3, 3), served(account(2, 21, 50), 1, 1), served(account(3, 31, 50), 2, 2),
 			},
 			budget: 32,
@@ -76,15 +76,15 @@ func TestGrantsExamples(t *testing.T) {
 		},
 		{
 			name: "the remainder of a workspace goes to the accounts served longest ago",
-			claimants: []Claimant{
+			candidates: []Candidate{
 				served(account(1, 11, 50), 3, 3), served(account(1, 12, 50), 1, 3), served(account(1, 13, 50), 2, 3),
 			},
 			budget: 32,
 			want:   map[int64]int{11: 10, 12: 11, 13: 11},
 		},
 		{
-			name: "more claimants than budget: never served first, then longest ago, then the lowest id",
-			claimants: []Claimant{
+			name: "more candidates than budget: never served first, then longest ago, then the lowest id",
+			candidates: []Candidate{
 				served(account(1, 11, 50), 1, 1), served(account(2, 21, 50), 2, 2),
 				served(account(3, 31, 50), 2, 2), served(account(4, 41, 50), 0, 0),
 			},
@@ -93,49 +93,49 @@ func TestGrantsExamples(t *testing.T) {
 		},
 		{
 			name: "the newest tick of a workspace counts where its accounts differ",
-			claimants: []Claimant{
+			candidates: []Candidate{
 				served(account(1, 11, 1), 1, 1), served(account(1, 12, 1), 3, 3), served(account(2, 21, 1), 2, 2),
 			},
 			budget: 1,
 			want:   map[int64]int{21: 1},
 		},
 		{
-			name: "room, backlog and budget below zero count as zero",
-			claimants: []Claimant{
-				account(1, 11, -5), {AccountID: 21, WorkspaceID: 2, Backlog: 5, Room: -1}, account(3, 31, 5),
+			name: "quota, backlog and budget below zero count as zero",
+			candidates: []Candidate{
+				account(1, 11, -5), {AccountID: 21, WorkspaceID: 2, Backlog: 5, Quota: -1}, account(3, 31, 5),
 			},
 			budget: 4,
 			want:   map[int64]int{31: 4},
 		},
 		{
-			name:      "whoever has all it can use gets nothing of the remainder",
-			claimants: []Claimant{account(1, 11, 3), account(2, 21, 4), account(3, 31, 4)},
-			budget:    10,
-			want:      map[int64]int{11: 3, 21: 4, 31: 3},
+			name:       "whoever has all it can use gets nothing of the remainder",
+			candidates: []Candidate{account(1, 11, 3), account(2, 21, 4), account(3, 31, 4)},
+			budget:     10,
+			want:       map[int64]int{11: 3, 21: 4, 31: 3},
 		},
 		{
-			name:      "a negative budget grants nothing",
-			claimants: []Claimant{account(1, 11, 5)},
-			budget:    -1,
-			want:      map[int64]int{},
+			name:       "a negative budget allocations nothing",
+			candidates: []Candidate{account(1, 11, 5)},
+			budget:     -1,
+			want:       map[int64]int{},
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, tt.want, byAccount(Grants(tt.claimants, tt.budget)))
+			require.Equal(t, tt.want, byAccount(Allocations(tt.candidates, tt.budget)))
 		})
 	}
 }
 
-// TestGrantsEqualsDealing compares the plan with the rule as people would play
+// TestAllocationsEqualsDealing compares the plan with the rule as people would play
 // it: one enrollment at a time.
-func TestGrantsEqualsDealing(t *testing.T) {
+func TestAllocationsEqualsDealing(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		claimants := drawClaimants(t)
-		for budget := range budgets(claimants) {
-			require.Equal(t, deal(claimants, budget), byAccount(Grants(claimants, budget)), "budget %d", budget)
+		candidates := drawCandidates(t)
+		for budget := range budgets(candidates) {
+			require.Equal(t, deal(candidates, budget), byAccount(Allocations(candidates, budget)), "budget %d", budget)
 		}
 	})
 }
@@ -146,10 +146,10 @@ func TestGrantsEqualsDealing(t *testing.T) {
 func TestTwoStepsMakeTheSamePlan(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		claimants := drawClaimants(t)
-		for budget := range budgets(claimants) {
+		candidates := drawCandidates(t)
+		for budget := range budgets(candidates) {
 			demands := make(map[int64]*Workspace)
-			for _, c := range claimants {
+			for _, c := range candidates {
 				if usable(c) == 0 {
 					continue
 				}
@@ -167,41 +167,41 @@ func TestTwoStepsMakeTheSamePlan(t *testing.T) {
 			slices.SortFunc(workspaces, func(a, b Workspace) int { return cmp.Or(a.Served.Compare(b.Served), cmp.Compare(a.ID, b.ID)) })
 			shares := Shares(workspaces[:max(0, min(len(workspaces), budget))], budget)
 
-			var first []Claimant
+			var first []Candidate
 			for _, s := range shares {
-				var own []Claimant
-				for _, c := range claimants {
+				var own []Candidate
+				for _, c := range candidates {
 					if c.WorkspaceID == s.WorkspaceID && usable(c) > 0 {
 						own = append(own, c)
 					}
 				}
-				slices.SortFunc(own, func(a, b Claimant) int {
+				slices.SortFunc(own, func(a, b Candidate) int {
 					return cmp.Or(a.AccountServed.Compare(b.AccountServed), cmp.Compare(a.AccountID, b.AccountID))
 				})
 				first = append(first, own[:min(len(own), s.Amount)]...)
 			}
-			require.Equal(t, Grants(claimants, budget), GrantsWithin(first, shares), "budget %d", budget)
+			require.Equal(t, Allocations(candidates, budget), AllocationsWithin(first, shares), "budget %d", budget)
 		}
 	})
 }
 
-func TestGrantsIsCapped(t *testing.T) {
+func TestAllocationsIsCapped(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		claimants := drawClaimants(t)
-		for budget := range budgets(claimants) {
-			waiting := make(map[int64]Claimant)
-			for _, c := range claimants {
+		candidates := drawCandidates(t)
+		for budget := range budgets(candidates) {
+			waiting := make(map[int64]Candidate)
+			for _, c := range candidates {
 				waiting[c.AccountID] = c
 			}
 			total := 0
-			for _, g := range Grants(claimants, budget) {
+			for _, g := range Allocations(candidates, budget) {
 				c, ok := waiting[g.AccountID]
-				require.True(t, ok, "a grant for nobody, or a second one: %+v", g)
+				require.True(t, ok, "an allocation for nobody, or a second one: %+v", g)
 				delete(waiting, g.AccountID)
 				require.Equal(t, c.WorkspaceID, g.WorkspaceID)
 				require.GreaterOrEqual(t, g.Planned, 1)
-				require.LessOrEqual(t, g.Planned, c.Room)
+				require.LessOrEqual(t, g.Planned, c.Quota)
 				require.LessOrEqual(t, g.Planned, c.Backlog)
 				total += g.Planned
 			}
@@ -210,33 +210,33 @@ func TestGrantsIsCapped(t *testing.T) {
 	})
 }
 
-func TestGrantsLeavesNothingOver(t *testing.T) {
+func TestAllocationsLeavesNothingOver(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		claimants := drawClaimants(t)
-		for budget := range budgets(claimants) {
+		candidates := drawCandidates(t)
+		for budget := range budgets(candidates) {
 			total := 0
-			for _, g := range Grants(claimants, budget) {
+			for _, g := range Allocations(candidates, budget) {
 				total += g.Planned
 			}
-			require.Equal(t, max(0, min(budget, demand(claimants))), total)
+			require.Equal(t, max(0, min(budget, demand(candidates))), total)
 		}
 	})
 }
 
-// TestGrantsIsMaxMinFair takes every pair of workspaces, and every pair of
+// TestAllocationsIsMaxMinFair takes every pair of workspaces, and every pair of
 // accounts in a workspace. If one of them got more than the other by over one,
 // the other must have all that it can use; and of two that both want more, the
 // one served longer ago must not have less.
-func TestGrantsIsMaxMinFair(t *testing.T) {
+func TestAllocationsIsMaxMinFair(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		claimants := drawClaimants(t)
-		for budget := range budgets(claimants) {
-			planned := byAccount(Grants(claimants, budget))
+		candidates := drawCandidates(t)
+		for budget := range budgets(candidates) {
+			planned := byAccount(Allocations(candidates, budget))
 			workspaces := make(map[int64]*sharer)
 			accounts := make(map[int64][]*sharer)
-			for _, c := range claimants {
+			for _, c := range candidates {
 				w := workspaces[c.WorkspaceID]
 				if w == nil {
 					w = &sharer{id: c.WorkspaceID, served: c.WorkspaceServed}
@@ -255,37 +255,37 @@ func TestGrantsIsMaxMinFair(t *testing.T) {
 	})
 }
 
-func TestGrantsIgnoresInputOrder(t *testing.T) {
+func TestAllocationsIgnoresInputOrder(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		claimants := drawClaimants(t)
-		before := slices.Clone(claimants)
-		shuffled := rapid.Permutation(claimants).Draw(t, "shuffled")
-		for budget := range budgets(claimants) {
-			grants := Grants(claimants, budget)
-			require.Equal(t, grants, Grants(shuffled, budget), "budget %d", budget)
-			require.True(t, slices.IsSortedFunc(grants, func(a, b Grant) int { return cmp.Compare(a.AccountID, b.AccountID) }))
+		candidates := drawCandidates(t)
+		before := slices.Clone(candidates)
+		shuffled := rapid.Permutation(candidates).Draw(t, "shuffled")
+		for budget := range budgets(candidates) {
+			allocations := Allocations(candidates, budget)
+			require.Equal(t, allocations, Allocations(shuffled, budget), "budget %d", budget)
+			require.True(t, slices.IsSortedFunc(allocations, func(a, b Allocation) int { return cmp.Compare(a.AccountID, b.AccountID) }))
 		}
-		require.Equal(t, before, claimants, "the claimants are only read")
+		require.Equal(t, before, candidates, "the candidates are only read")
 	})
 }
 
-// TestGrantsStarvesNobody runs tick after tick. With w workspaces and a budget b
+// TestAllocationsStarvesNobody runs tick after tick. With w workspaces and a budget b
 // a workspace is served at least every ceil(w/b) ticks, and then with at least
 // max(1, b/w), unless it needs less. An account that shares its workspace with
 // others is served after that goes round once. One account a workspace, or one
 // workspace only: within ceil(accounts/b) ticks.
-func TestGrantsStarvesNobody(t *testing.T) {
+func TestAllocationsStarvesNobody(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		const accountCap = 6
-		claimants := drawClaimants(t)
+		candidates := drawCandidates(t)
 		budget := 1 + upTo15().Draw(t, "budget")
 		siblings := make(map[int64]int)
 		waiting := make(map[int64]int64) // account: workspace
-		for i := range claimants {
-			claimants[i].Room = accountCap
-			if c := claimants[i]; usable(c) > 0 {
+		for i := range candidates {
+			candidates[i].Quota = accountCap
+			if c := candidates[i]; usable(c) > 0 {
 				siblings[c.WorkspaceID]++
 				waiting[c.AccountID] = c.WorkspaceID
 			}
@@ -294,32 +294,32 @@ func TestGrantsStarvesNobody(t *testing.T) {
 			return ceil(len(siblings), budget) * ceil(siblings[workspace], max(1, budget/len(siblings)))
 		}
 		for n := 1; len(waiting) > 0; n++ {
-			grants := Grants(claimants, budget)
-			for _, g := range grants {
+			allocations := Allocations(candidates, budget)
+			for _, g := range allocations {
 				delete(waiting, g.AccountID)
 			}
 			for account, workspace := range waiting {
 				require.Less(t, n, within(workspace), "account %d of workspace %d", account, workspace)
 			}
-			claimants = afterTick(claimants, grants, tick(100+n), accountCap)
+			candidates = afterTick(candidates, allocations, tick(100+n), accountCap)
 		}
 	})
 }
 
-func BenchmarkGrants(b *testing.B) {
+func BenchmarkAllocations(b *testing.B) {
 	for _, n := range []int{1_000, 10_000, 100_000} {
 		for _, budget := range []int{2_000, 2_000_000} {
-			b.Run(fmt.Sprintf("claimants=%d/budget=%d", n, budget), func(b *testing.B) {
-				claimants := make([]Claimant, n)
-				for i := range claimants {
-					claimants[i] = Claimant{
+			b.Run(fmt.Sprintf("candidates=%d/budget=%d", n, budget), func(b *testing.B) {
+				candidates := make([]Candidate, n)
+				for i := range candidates {
+					candidates[i] = Candidate{
 						AccountID: int64(i*7919%n + 1), WorkspaceID: int64(i % (n/10 + 1)),
-						Backlog: i % 977, Room: 200,
+						Backlog: i % 977, Quota: 200,
 						AccountServed: tick(i * 31 % 500), WorkspaceServed: tick(500),
 					}
 				}
 				for b.Loop() {
-					Grants(claimants, budget)
+					Allocations(candidates, budget)
 				}
 			})
 		}

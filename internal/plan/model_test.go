@@ -18,27 +18,27 @@ func tick(n int) time.Time {
 	return time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(n) * 15 * time.Minute)
 }
 
-// drawClaimants draws small numbers, so that ties, remainders and claimants that
+// drawCandidates draws small numbers, so that ties, remainders and candidates that
 // can use nothing are the normal case.
-func drawClaimants(t *rapid.T) []Claimant {
+func drawCandidates(t *rapid.T) []Candidate {
 	var workspaceServed [8]time.Time
 	for i := range workspaceServed {
 		workspaceServed[i] = tick(upTo3().Draw(t, "workspace served"))
 	}
 	ids := rapid.Permutation([]int64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}).Draw(t, "accounts")
-	claimants := make([]Claimant, upTo15().Draw(t, "number of claimants"))
-	for i := range claimants {
+	candidates := make([]Candidate, upTo15().Draw(t, "number of candidates"))
+	for i := range candidates {
 		workspace := upTo7().Draw(t, "workspace")
-		claimants[i] = Claimant{
+		candidates[i] = Candidate{
 			AccountID:       ids[i],
 			WorkspaceID:     int64(workspace),
 			Backlog:         upTo15().Draw(t, "backlog") - 1,
-			Room:            upTo7().Draw(t, "room") - 1,
+			Quota:           upTo7().Draw(t, "quota") - 1,
 			AccountServed:   tick(upTo3().Draw(t, "account served")),
 			WorkspaceServed: workspaceServed[workspace],
 		}
 	}
-	return claimants
+	return candidates
 }
 
 func upTo3() *rapid.Generator[int]  { return evenly(2) }
@@ -60,10 +60,10 @@ func evenly(bits int) *rapid.Generator[int] {
 	})
 }
 
-// budgets goes through every budget that makes a difference to the claimants.
-func budgets(claimants []Claimant) iter.Seq[int] {
+// budgets goes through every budget that makes a difference to the candidates.
+func budgets(candidates []Candidate) iter.Seq[int] {
 	return func(yield func(int) bool) {
-		for budget := -1; budget <= demand(claimants)+1; budget++ {
+		for budget := -1; budget <= demand(candidates)+1; budget++ {
 			if !yield(budget) {
 				return
 			}
@@ -71,20 +71,20 @@ func budgets(claimants []Claimant) iter.Seq[int] {
 	}
 }
 
-func demand(claimants []Claimant) int {
+func demand(candidates []Candidate) int {
 	total := 0
-	for _, c := range claimants {
+	for _, c := range candidates {
 		total += usable(c)
 	}
 	return total
 }
 
-// usable is the most that the claimant can be granted.
-func usable(c Claimant) int { return max(0, min(c.Backlog, c.Room)) }
+// usable is the most that the candidate can be granted.
+func usable(c Candidate) int { return max(0, min(c.Backlog, c.Quota)) }
 
-func byAccount(grants []Grant) map[int64]int {
+func byAccount(allocations []Allocation) map[int64]int {
 	planned := make(map[int64]int)
-	for _, g := range grants {
+	for _, g := range allocations {
 		planned[g.AccountID] += g.Planned
 	}
 	return planned
@@ -103,10 +103,10 @@ func turn(a, b *sharer) int {
 }
 
 // deal is the rule in its plainest form: it gives away one enrollment at a time.
-func deal(claimants []Claimant, budget int) map[int64]int {
+func deal(candidates []Candidate, budget int) map[int64]int {
 	workspaces := make(map[int64]*sharer)
 	accounts := make(map[int64][]*sharer)
-	for _, c := range claimants {
+	for _, c := range candidates {
 		workspaces[c.WorkspaceID] = &sharer{id: c.WorkspaceID, served: c.WorkspaceServed}
 		accounts[c.WorkspaceID] = append(accounts[c.WorkspaceID],
 			&sharer{id: c.AccountID, served: c.AccountServed, demand: usable(c)})
@@ -146,15 +146,15 @@ func requireFair(t *rapid.T, sharers []*sharer) {
 	}
 }
 
-// afterTick returns the claimants as the sweep that follows the tick finds them.
-func afterTick(claimants []Claimant, grants []Grant, at time.Time, accountCap int) []Claimant {
-	planned := byAccount(grants)
+// afterTick returns the candidates as the sweep that follows the tick finds them.
+func afterTick(candidates []Candidate, allocations []Allocation, at time.Time, accountCap int) []Candidate {
+	planned := byAccount(allocations)
 	workspaceServed := make(map[int64]bool)
-	for _, g := range grants {
+	for _, g := range allocations {
 		workspaceServed[g.WorkspaceID] = true
 	}
-	var left []Claimant
-	for _, c := range claimants {
+	var left []Candidate
+	for _, c := range candidates {
 		if planned[c.AccountID] > 0 {
 			c.Backlog -= planned[c.AccountID]
 			c.AccountServed = at
@@ -162,7 +162,7 @@ func afterTick(claimants []Claimant, grants []Grant, at time.Time, accountCap in
 		if workspaceServed[c.WorkspaceID] {
 			c.WorkspaceServed = at
 		}
-		c.Room = accountCap
+		c.Quota = accountCap
 		if c.Backlog > 0 {
 			left = append(left, c)
 		}

@@ -126,7 +126,7 @@ func Run(ctx context.Context, c Config) error {
 
 	var client *river.Client[pgx.Tx]
 	var workers *worker.Worker
-	var wake func(queues ...string)
+	var notify func(queues ...string)
 	var lag func() time.Duration
 	if c.Work != nil {
 		workers, err = worker.New(ctx, worker.Config{
@@ -136,20 +136,20 @@ func Run(ctx context.Context, c Config) error {
 		if err != nil {
 			return err
 		}
-		client, wake, lag = workers.Client(), workers.Wake, workers.Lag
+		client, notify, lag = workers.Client(), workers.Notify, workers.Lag
 	} else {
 		if client, err = insertOnly(c); err != nil {
 			return err
 		}
 		bell := notifier.New(notifier.Config{Pool: c.Pools.Queue, RiverSchema: c.RiverSchema, Measured: jobs.QueueResume, Logger: c.Logger})
-		wake, lag = bell.Wake, bell.Lag
+		notify, lag = bell.Notify, bell.Lag
 		group.Go(func() error { bell.Run(asked); return nil })
 	}
 
 	var handler http.Handler
 	if c.Web != nil {
 		handler, err = server.New(running, server.Config{
-			Store: store.New(c.Pools.Reads), Receiver: store.New(c.Pools.Webhooks), Wake: wake, Lag: lag, Client: client, RiverSchema: c.RiverSchema, Migrator: c.Migrator,
+			Store: store.New(c.Pools.Reads), Receiver: store.New(c.Pools.Webhooks), Notify: notify, Lag: lag, Client: client, RiverSchema: c.RiverSchema, Migrator: c.Migrator,
 			Webhooks: c.Web.Webhooks, AdminPassword: c.Web.AdminPassword, Metrics: numbers.Handler(),
 			Traces: c.Traces, Stopping: asked, Logger: c.Logger,
 		})

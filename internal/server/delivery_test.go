@@ -29,28 +29,28 @@ type event struct {
 
 // A dialect is a kind of provider, with its words for what the tests need.
 type dialect struct {
-	name         string
-	disconnected string
-	blip         string
-	connected    string
-	unknown      string // a word that Thaw does not know
-	hasIDs       bool   // deliveries have ids and times: a repeated one is a duplicate, an older one stale
-	deliver      func(t *testing.T, secret string, e event) delivery
-	secrets      []string
+	name           string
+	disconnected   string
+	transientError string
+	connected      string
+	unknown        string // a word that Thaw does not know
+	hasIDs         bool   // deliveries have ids and times: a repeated one is a duplicate, an older one stale
+	deliver        func(t *testing.T, secret string, e event) delivery
+	secrets        []string
 }
 
 var dialects = []dialect{
 	{
-		name: "unipile v1", disconnected: "CREDENTIALS", blip: "ERROR", connected: "OK", unknown: "SYNC_PARTIAL",
+		name: "unipile v1", disconnected: "CREDENTIALS", transientError: "ERROR", connected: "OK", unknown: "SYNC_PARTIAL",
 		deliver: unipileV1, secrets: v1Secrets,
 	},
 	{
-		name: "unipile v2", disconnected: "account.status.disconnected", blip: "account.status.errored",
+		name: "unipile v2", disconnected: "account.status.disconnected", transientError: "account.status.errored",
 		connected: "account.status.running", unknown: "account.initial_sync.completed",
 		hasIDs: true, deliver: unipileV2, secrets: v2Secrets,
 	},
 	{
-		name: "standard", disconnected: "disconnected", blip: "error", connected: "connected", unknown: "asleep",
+		name: "standard", disconnected: "disconnected", transientError: "error", connected: "connected", unknown: "paused",
 		hasIDs: true, deliver: standard, secrets: standardSecrets,
 	},
 }

@@ -38,7 +38,7 @@ func TestEverythingButHealthWantsThePassword(t *testing.T) {
 	for _, route := range []string{
 		"GET /", "GET /accounts", "GET /accounts/1", "GET /prospects?url=x", "GET /sweeps", "GET /heals", "GET /heals/1", "GET /heals/new",
 		"GET /workspaces", "GET /workspaces/acme", "GET /safety", "GET /search?q=x", "GET /live", "GET /static/live.js", "GET /metrics",
-		"POST /heals", "POST /safety/enter", "POST /safety/clear", "POST /accounts/1/hold", "POST /accounts/1/hold/correct", "POST /accounts/1/pause", "POST /accounts/1/resume",
+		"POST /heals", "POST /safety/enter", "POST /safety/exit", "POST /accounts/1/hold", "POST /accounts/1/hold/correct", "POST /accounts/1/pause", "POST /accounts/1/resume",
 		"POST /prospects/pause", "POST /prospects/resume", "POST /campaigns/pause",
 		"POST /campaigns/resume", "POST /workspaces/auto-resume",
 		"GET /jobs/", "GET /jobs/api/jobs", "POST /jobs/api/jobs/cancel", "GET /api/v1/fleet", "GET /api/v1/openapi.json", "GET /api/v1/prospects?url=x", "POST /api/v1/heals",

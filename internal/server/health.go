@@ -37,7 +37,7 @@ type readiness struct {
 }
 
 // live serves GET /healthz, for whoever restarts processes: this one answers. It does not ask the database, because a
-// restart would not mend that.
+// restart would not fix that.
 func live(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write([]byte(`{"live":true}` + "\n"))

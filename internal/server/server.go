@@ -12,8 +12,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/thawline/thaw/internal/api"
-	"github.com/thawline/thaw/internal/outlook"
 	"github.com/thawline/thaw/internal/pages"
+	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/webhook"
 	"github.com/thawline/thaw/riverui"
@@ -26,8 +26,8 @@ type Config struct {
 	Store *store.Store
 	// Receiver records the deliveries of providers, on connections of its own. Default: Store.
 	Receiver *store.Store
-	// Wake is told, after the commit, which queues have new jobs. Nil: their workers find out for themselves.
-	Wake func(queues ...string)
+	// Notify is told, after the commit, which queues have new jobs. Nil: their workers find out for themselves.
+	Notify func(queues ...string)
 	// Lag is how long the oldest job of a signal has waited for a worker. Nil: it is never looked at.
 	Lag func() time.Duration
 	// Client is the queue that River UI shows. Required.
@@ -54,8 +54,8 @@ type Config struct {
 func New(ctx context.Context, c Config) (http.Handler, error) {
 	mux := http.NewServeMux()
 
-	if c.Wake == nil {
-		c.Wake = func(...string) {}
+	if c.Notify == nil {
+		c.Notify = func(...string) {}
 	}
 	if c.Lag == nil {
 		c.Lag = func() time.Duration { return 0 }
@@ -63,7 +63,7 @@ func New(ctx context.Context, c Config) (http.Handler, error) {
 	if c.Receiver == nil {
 		c.Receiver = c.Store
 	}
-	c.Webhooks.Apply = receive(c.Receiver, c.Wake, newGate(c.Lag), c.Traces)
+	c.Webhooks.Apply = receive(c.Receiver, c.Notify, newGate(c.Lag), c.Traces)
 	c.Webhooks.Logger = c.Logger
 	if err := webhook.Register(mux, c.Webhooks); err != nil {
 		return nil, err
@@ -82,9 +82,9 @@ func New(ctx context.Context, c Config) (http.Handler, error) {
 		mux.Handle("GET /metrics", operators.Guard(c.Metrics))
 	}
 	mux.Handle(riverui.Prefix+"/", operators.Guard(jobs))
-	foresight := outlook.NewForesight(c.Store.Pool())
-	mux.Handle(api.Prefix+"/", api.New(api.Config{Store: c.Store, Foresight: foresight, Operators: operators, Logger: c.Logger}))
-	shown := pages.Config{Store: c.Store, Foresight: foresight, Jobs: riverui.Prefix, Stopping: c.Stopping, Logger: c.Logger}
+	reader := readmodel.NewReader(c.Store.Pool())
+	mux.Handle(api.Prefix+"/", api.New(api.Config{Store: c.Store, Reader: reader, Operators: operators, Logger: c.Logger}))
+	shown := pages.Config{Store: c.Store, Reader: reader, Jobs: riverui.Prefix, Stopping: c.Stopping, Logger: c.Logger}
 	if err := pages.Register(mux, shown, operators.Guard); err != nil {
 		return nil, err
 	}

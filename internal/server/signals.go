@@ -18,7 +18,7 @@ import (
 )
 
 // receive gives a delivery to the database, in one transaction: recorded, applied, and its job inserted, or none of it.
-func receive(db *store.Store, wake func(queues ...string), gate *gate, traces trace.TracerProvider) webhook.Apply {
+func receive(db *store.Store, notify func(queues ...string), gate *gate, traces trace.TracerProvider) webhook.Apply {
 	if traces == nil {
 		traces = noop.NewTracerProvider()
 	}
@@ -37,7 +37,7 @@ func receive(db *store.Store, wake func(queues ...string), gate *gate, traces tr
 			return "", fmt.Errorf("receiving signal for account %q: %w", s.AccountID, err)
 		}
 		if outcome == string(jobs.Applied) {
-			wake(jobs.QueueResume)
+			notify(jobs.QueueResume)
 		}
 		span.SetAttributes(attribute.String("outcome", outcome))
 		return outcome, nil

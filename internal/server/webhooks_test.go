@@ -33,7 +33,7 @@ func (s *site) signals(t *testing.T) int {
 	return testdb.Value[int](t, s.DB, "SELECT count(*) FROM thaw.account_signals")
 }
 
-func TestDisconnectPausesAndConnectWakes(t *testing.T) {
+func TestDisconnectPausesAndConnectResumes(t *testing.T) {
 	t.Parallel()
 	for _, d := range dialects {
 		t.Run(d.name, func(t *testing.T) {
@@ -154,17 +154,17 @@ func TestUnknownWordIsIgnored(t *testing.T) {
 	}
 }
 
-// A blip holds nothing back that would have to be woken: its job waits for the tolerance.
-func TestBlipIsScheduled(t *testing.T) {
+// A transient error holds nothing back that would have to be resumed: its job waits for the grace period.
+func TestTransientErrorIsScheduled(t *testing.T) {
 	t.Parallel()
 	for _, d := range dialects {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
 			s := setup(t)
 			s.insertFleet(t)
-			require.Equal(t, "applied", s.post(t, d.deliver(t, d.secrets[0], event{word: d.blip, at: s.Now(t)})).outcome(t))
+			require.Equal(t, "applied", s.post(t, d.deliver(t, d.secrets[0], event{word: d.transientError, at: s.Now(t)})).outcome(t))
 			require.Equal(t, "error", s.accountStatus(t))
-			require.Equal(t, d.blip, testdb.Value[string](t, s.DB, "SELECT last_error FROM thaw.accounts"))
+			require.Equal(t, d.transientError, testdb.Value[string](t, s.DB, "SELECT last_error FROM thaw.accounts"))
 			require.Equal(t, "scheduled", testdb.Value[string](t, s.DB, "SELECT state::text FROM thaw.river_job"))
 			require.Equal(t, 10, s.prospects(t, "active"))
 		})

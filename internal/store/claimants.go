@@ -7,17 +7,17 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// Claimants turns what the database says about claimants into what the plan takes, and counts all who wait.
-func Claimants(rows []dbsqlc.ClaimantsRow) (claimants []plan.Claimant, backlog int) {
-	claimants = make([]plan.Claimant, len(rows))
+// Candidates turns what the database says about candidates into what the plan takes, and counts all who wait.
+func Candidates(rows []dbsqlc.CandidatesRow) (candidates []plan.Candidate, backlog int) {
+	candidates = make([]plan.Candidate, len(rows))
 	for i, row := range rows {
-		claimants[i] = plan.Claimant{
-			AccountID: row.AccountID, WorkspaceID: row.WorkspaceID, Backlog: int(row.Backlog), Room: int(row.Room),
+		candidates[i] = plan.Candidate{
+			AccountID: row.AccountID, WorkspaceID: row.WorkspaceID, Backlog: int(row.Backlog), Quota: int(row.Quota),
 			AccountServed: served(row.AccountServedAt), WorkspaceServed: served(row.WorkspaceServedAt),
 		}
 		backlog += int(row.Backlog)
 	}
-	return claimants, backlog
+	return candidates, backlog
 }
 
 // served turns the query's word for never, the epoch, into the plan's, the zero time.

@@ -31,10 +31,10 @@ func (s *Store) PlanTick(ctx context.Context, tick time.Time, opened dbsqlc.Open
 		// Empty, not null.
 		AccountIds: []int64{}, WorkspaceIds: []int64{}, Planned: []int32{},
 	}
-	var grants []plan.Grant
+	var allocations []plan.Allocation
 	for i, accounts := range attempts {
 		record.IsPartial = accounts != allAccounts
-		err := s.plan(ctx, &record, &grants, accounts)
+		err := s.plan(ctx, &record, &allocations, accounts)
 		if err == nil {
 			break
 		}
@@ -42,8 +42,8 @@ func (s *Store) PlanTick(ctx context.Context, tick time.Time, opened dbsqlc.Open
 			return record, err
 		}
 	}
-	granted := make(map[int64]bool, len(grants))
-	for _, g := range grants {
+	granted := make(map[int64]bool, len(allocations))
+	for _, g := range allocations {
 		granted[g.AccountID] = true
 		record.AccountIds = append(record.AccountIds, g.AccountID)
 		record.WorkspaceIds = append(record.WorkspaceIds, g.WorkspaceID)
@@ -53,7 +53,7 @@ func (s *Store) PlanTick(ctx context.Context, tick time.Time, opened dbsqlc.Open
 }
 
 // plan shares the budget of the tick among at most so many accounts.
-func (s *Store) plan(ctx context.Context, record *dbsqlc.RecordPlanParams, grants *[]plan.Grant, accounts int32) error {
+func (s *Store) plan(ctx context.Context, record *dbsqlc.RecordPlanParams, allocations *[]plan.Allocation, accounts int32) error {
 	return s.within(ctx, PlanWithin, func(_ pgx.Tx, q *dbsqlc.Queries) error {
 		part := dbsqlc.PlanPartRow{AfterID: -1, UntilID: 1<<63 - 1}
 		if accounts != allAccounts {
@@ -87,14 +87,14 @@ func (s *Store) plan(ctx context.Context, record *dbsqlc.RecordPlanParams, grant
 		if err != nil {
 			return fmt.Errorf("finding candidates: %w", err)
 		}
-		claimants := make([]plan.Claimant, len(rows))
+		candidates := make([]plan.Candidate, len(rows))
 		for i, row := range rows {
-			claimants[i] = plan.Claimant{
-				AccountID: row.AccountID, WorkspaceID: row.WorkspaceID, Backlog: int(row.Backlog), Room: int(row.Room),
+			candidates[i] = plan.Candidate{
+				AccountID: row.AccountID, WorkspaceID: row.WorkspaceID, Backlog: int(row.Backlog), Quota: int(row.Quota),
 				AccountServed: served(row.ServedAt),
 			}
 		}
-		*grants = plan.GrantsWithin(claimants, shares)
+		*allocations = plan.AllocationsWithin(candidates, shares)
 		return nil
 	})
 }

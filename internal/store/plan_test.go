@@ -57,9 +57,9 @@ func TestPlanTickIsThePlanOfAllCandidates(t *testing.T) {
 			opened, err := s.OpenSweep(t.Context(), testdb.Value[time.Time](t, db, "SELECT thaw.tick()"))
 			require.NoError(t, err)
 			tick := testdb.Value[time.Time](t, db, "SELECT thaw.tick()")
-			rows, err := s.Claimants(t.Context(), tick)
+			rows, err := s.Candidates(t.Context(), tick)
 			require.NoError(t, err)
-			claimants, backlog := store.Claimants(rows)
+			candidates, backlog := store.Candidates(rows)
 			require.Equal(t, testdb.Column[string](t, db, `
 				SELECT format('%s %s', line.target_id, sum(rows.waiting))
 				FROM thaw.resumable(ARRAY(SELECT a.id FROM thaw.accounts AS a)) AS line
@@ -67,7 +67,7 @@ func TestPlanTickIsThePlanOfAllCandidates(t *testing.T) {
 					SELECT count(*) AS waiting FROM thaw.enrollments AS e
 					WHERE e.waits_for_account AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id) AS rows
 				GROUP BY line.target_id ORDER BY line.target_id`),
-				testdb.Column[string](t, db, "SELECT format('%s %s', account_id, backlog) FROM thaw.claimants() ORDER BY account_id"))
+				testdb.Column[string](t, db, "SELECT format('%s %s', account_id, backlog) FROM thaw.candidates() ORDER BY account_id"))
 			require.Equal(t,
 				testdb.Column[string](t, db, "SELECT l::text FROM thaw.resumable_lines() AS l ORDER BY 1"),
 				testdb.Column[string](t, db, `
@@ -82,7 +82,7 @@ func TestPlanTickIsThePlanOfAllCandidates(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, backlog, int(got.Backlog))
 				want := dbsqlc.RecordPlanParams{}
-				for _, g := range plan.Grants(claimants, budget) {
+				for _, g := range plan.Allocations(candidates, budget) {
 					want.AccountIds = append(want.AccountIds, g.AccountID)
 					want.WorkspaceIds = append(want.WorkspaceIds, g.WorkspaceID)
 					want.Planned = append(want.Planned, int32(g.Planned))

@@ -119,6 +119,6 @@ func TestTripThatFailsChangesNothing(t *testing.T) {
 func TestTripIsForOneRow(t *testing.T) {
 	t.Parallel()
 	_, s, _ := setup(t)
-	_, err := s.Trip().Claimants(t.Context(), time.Now())
+	_, err := s.Trip().Candidates(t.Context(), time.Now())
 	require.ErrorContains(t, err, "one row")
 }

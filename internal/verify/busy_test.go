@@ -36,7 +36,7 @@ JOIN thaw.campaigns AS c
 UPDATE thaw.settings SET account_cap = 10, fleet_cap = 40, signal_cap = 40;
 `
 
-// newBusyFleet has waited, slept and woken in all lanes; not a row of it was written by hand that Thaw would have written,
+// newBusyFleet has waited, slept and resumed in all lanes; not a row of it was written by hand that Thaw would have written,
 // but for the plans of its sweeps.
 func newBusyFleet(t testing.TB) *fleet {
 	t.Helper()
@@ -70,7 +70,7 @@ func newBusyFleet(t testing.TB) *fleet {
 	require.Equal(t, "resumed", f.resumeBySignal("carl"), "the sweep has used up what the account has in this tick")
 	require.Equal(t, "account_on_hold", f.resumeBySignal("bob"))
 
-	// Those who were woken go on: they finish, they move to the next step, and their account goes again.
+	// Those who were resumed go on: they finish, they move to the next step, and their account goes again.
 	f.Exec(t, `UPDATE thaw.enrollments SET step = step + 1 WHERE status = 'active'`)
 	f.Exec(t, `UPDATE thaw.enrollments SET status = 'replied' WHERE id IN (
 		SELECT min(e.id) FROM thaw.enrollments AS e WHERE e.status = 'active' GROUP BY e.account_id)`)
@@ -99,7 +99,7 @@ func newBusyFleet(t testing.TB) *fleet {
 	testdb.Value[int64](t, f.DB, "SELECT thaw.heal('globex', cap => 7)")
 
 	// Deliveries that change nothing, and a tick that is still at work.
-	require.Equal(t, "ignored", f.signal("carl", "asleep"))
+	require.Equal(t, "ignored", f.signal("carl", "paused"))
 	require.Equal(t, "stale", testdb.Value[string](t, f.DB, "SELECT thaw.signal('linkedin', 'carl', 'disconnected', thaw.now() - interval '1 day')"))
 	for _, outcome := range []string{"applied", "duplicate"} {
 		require.Equal(t, outcome, testdb.Value[string](t, f.DB, "SELECT thaw.signal('linkedin', 'carl', 'connected', delivery_key => 'again')"))
@@ -123,7 +123,7 @@ func (f *fleet) connect(account string) {
 	require.Contains(f.t, []string{"resumed", "auto_resume_off"}, f.resumeBySignal(account))
 }
 
-// disconnect does what the signal and its job do, in batches; of a blip only half a batch is paused.
+// disconnect does what the signal and its job do, in batches; of a transient error only half a batch is paused.
 func (f *fleet) disconnect(account, status string) {
 	f.t.Helper()
 	require.Equal(f.t, "applied", f.signal(account, status))
@@ -167,7 +167,7 @@ func (f *fleet) plan(accounts ...string) {
 		SELECT thaw.tick(), s.account_cap, s.fleet_cap, $1::integer, 6 * $1, CASE WHEN $1 = 0 THEN thaw.now() END
 		FROM thaw.settings AS s`, len(accounts))
 	f.Exec(f.t, `
-		INSERT INTO thaw.grants (tick_at, account_id, workspace_id, planned)
+		INSERT INTO thaw.allocations (tick_at, account_id, workspace_id, planned)
 		SELECT thaw.tick(), a.id, a.workspace_id, 6 FROM thaw.accounts AS a WHERE a.provider_account_id = ANY ($1)`, accounts)
 }
 
@@ -189,5 +189,5 @@ func (f *fleet) heal(start string) {
 			break
 		}
 	}
-	require.Positive(f.t, testdb.Value[int](f.t, f.DB, "SELECT resumed FROM thaw.heals WHERE id = $1", id), "the heal woke somebody")
+	require.Positive(f.t, testdb.Value[int](f.t, f.DB, "SELECT resumed FROM thaw.heals WHERE id = $1", id), "the heal resumed somebody")
 }

@@ -1,7 +1,7 @@
 // Package verify audits a live database: each file in checks/ proves one invariant, in SQL, over all rows there are.
 //
 // The constraints of the schema keep a single row right. What spans rows is kept by the functions of the schema, and proved
-// here: that the budgets, the ledgers and the history count the same, that no cap was exceeded, that nothing was resumed that
+// here: that the budgets, the idempotency records and the history count the same, that no cap was exceeded, that nothing was resumed that
 // should not have been. A check scans the tables that it is about; it is meant for an audit, not for every minute.
 //
 // Each check has a snapshot of its own (REPEATABLE READ, READ ONLY) and holds the locks of a reader on the few tables that it

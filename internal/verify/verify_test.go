@@ -24,16 +24,16 @@ func TestBusyFleetIsSound(t *testing.T) {
 	fleet := newBusyFleet(t)
 
 	// Busy means that each check has something to look at.
-	flips := testdb.Column[string](t, fleet.DB, "SELECT DISTINCT kind || ' by ' || source FROM thaw.enrollment_events ORDER BY 1")
+	transitions := testdb.Column[string](t, fleet.DB, "SELECT DISTINCT kind || ' by ' || source FROM thaw.enrollment_events ORDER BY 1")
 	require.Equal(t, []string{
-		"paused by platform", "paused by signal", "repointed by heal", "repointed by signal", "repointed by sweep",
+		"moved by heal", "moved by signal", "moved by sweep", "paused by platform", "paused by signal",
 		"resumed by heal", "resumed by signal", "resumed by sweep",
-	}, flips)
+	}, transitions)
 	outcomes := testdb.Column[string](t, fleet.DB, "SELECT DISTINCT outcome::text FROM thaw.account_signals ORDER BY 1")
 	require.Equal(t, []string{"applied", "duplicate", "ignored", "stale"}, outcomes)
 	campaigns := testdb.Column[string](t, fleet.DB, "SELECT DISTINCT kind || ' by ' || source FROM thaw.campaign_events ORDER BY 1")
 	require.Equal(t, []string{"paused by signal", "resumed by heal", "resumed by signal", "resumed by sweep"}, campaigns)
-	require.Positive(t, testdb.Value[int](t, fleet.DB, "SELECT count(*) FROM thaw.grants WHERE finished_at IS NULL"))
+	require.Positive(t, testdb.Value[int](t, fleet.DB, "SELECT count(*) FROM thaw.allocations WHERE finished_at IS NULL"))
 
 	report, err := verify.Run(t.Context(), fleet.Pool, verify.Options{})
 	require.NoError(t, err)
@@ -45,7 +45,7 @@ func TestBusyFleetIsSound(t *testing.T) {
 	require.Zero(t, report.Violations())
 }
 
-// An import may wake whom a person paused, and pause at another step: neither is a flip of Thaw's.
+// An import may resume whom a person paused, and pause at another step: neither is a transition of Thaw's.
 func TestWhatAnImportSetsIsSound(t *testing.T) {
 	t.Parallel()
 	fleet := newBusyFleet(t)
@@ -95,15 +95,15 @@ func TestManyViolationsHaveFewExamples(t *testing.T) {
 	t.Parallel()
 	fleet := newBusyFleet(t)
 	fleet.Exec(t, "UPDATE thaw.enrollment_events SET reason = 'paused_by_user' WHERE kind = 'resumed'")
-	woken := testdb.Value[int](t, fleet.DB, "SELECT count(*) FROM thaw.enrollment_events WHERE kind = 'resumed'")
-	require.Greater(t, woken, 5)
+	resumed := testdb.Value[int](t, fleet.DB, "SELECT count(*) FROM thaw.enrollment_events WHERE kind = 'resumed'")
+	require.Greater(t, resumed, 5)
 
 	report, err := verify.Run(t.Context(), fleet.Pool, verify.Options{})
 	require.NoError(t, err)
-	require.Equal(t, woken, report.Violations())
+	require.Equal(t, resumed, report.Violations())
 	for _, check := range report.Checks {
-		if check.Name == "woken_only_from_account_reasons" {
-			require.Equal(t, woken, check.Violations)
+		if check.Name == "resumed_only_from_account_reasons" {
+			require.Equal(t, resumed, check.Violations)
 			require.Len(t, check.Examples, 5)
 		}
 	}
@@ -133,7 +133,7 @@ func TestRangesFindTheSame(t *testing.T) {
 		parts[p.Check]++
 	}
 	require.Len(t, parts, len(checkFiles(t)))
-	require.Greater(t, parts["woken_only_from_account_reasons"], 5)
+	require.Greater(t, parts["resumed_only_from_account_reasons"], 5)
 	require.Equal(t, 1, parts["account_caps_hold"])
 }
 

@@ -74,10 +74,10 @@ var violations = []violation{
 		`enrollment \d+: in workspace 1, its campaign in none, its account in 1`,
 	},
 	{
-		"grants_stay_in_their_workspace", "a grant for another workspace",
-		withoutForeignKeys + `UPDATE thaw.grants SET workspace_id = 2
-		WHERE (tick_at, account_id) = (SELECT g.tick_at, g.account_id FROM thaw.grants AS g LIMIT 1)`,
-		`grant of account \d+ at tick \S+ \S+: in workspace 2, its account in 1`,
+		"allocations_stay_in_their_workspace", "an allocation for another workspace",
+		withoutForeignKeys + `UPDATE thaw.allocations SET workspace_id = 2
+		WHERE (tick_at, account_id) = (SELECT g.tick_at, g.account_id FROM thaw.allocations AS g LIMIT 1)`,
+		`allocation of account \d+ at tick \S+ \S+: in workspace 2, its account in 1`,
 	},
 	{
 		"fleet_budgets_match_events", "a budget row that counts too few",
@@ -94,7 +94,7 @@ var violations = []violation{
 		"fleet_caps_hold", "a tick over its cap",
 		`ALTER TABLE thaw.fleet_budgets DROP CONSTRAINT fleet_budgets_used_is_within_cap;
 		UPDATE thaw.fleet_budgets SET cap = used - 1 WHERE used > 0 AND lane = 'sweep'`,
-		`tick .+, lane sweep: \d+ woken, the cap is \d+`,
+		`tick .+, lane sweep: \d+ resumed, the cap is \d+`,
 	},
 	{
 		"account_budgets_match_events", "a budget row that counts too few",
@@ -110,30 +110,30 @@ var violations = []violation{
 		"account_caps_hold", "an account over its cap",
 		`ALTER TABLE thaw.account_budgets DROP CONSTRAINT account_budgets_used_is_within_cap;
 		UPDATE thaw.account_budgets SET cap = used - 1 WHERE used > 0`,
-		`account \d+ at tick .+: \d+ woken, the cap is \d+`,
+		`account \d+ at tick .+: \d+ resumed, the cap is \d+`,
 	},
 	{
-		"grants_match_events", "a grant, and with it its sweep, that counts too few",
+		"allocations_match_events", "an allocation, and with it its sweep, that counts too few",
 		`WITH changed AS (
-			UPDATE thaw.grants SET resumed = resumed - 1
-			WHERE (tick_at, account_id) = (SELECT g.tick_at, g.account_id FROM thaw.grants AS g WHERE g.resumed > 0 LIMIT 1)
+			UPDATE thaw.allocations SET resumed = resumed - 1
+			WHERE (tick_at, account_id) = (SELECT g.tick_at, g.account_id FROM thaw.allocations AS g WHERE g.resumed > 0 LIMIT 1)
 			RETURNING tick_at)
 		UPDATE thaw.sweeps AS s SET resumed = s.resumed - 1 FROM changed WHERE s.tick_at = changed.tick_at`,
-		`grant of account \d+ at tick .+: the grant counts \d+, the history \d+`,
+		`allocation of account \d+ at tick .+: the allocation counts \d+, the history \d+`,
 	},
 	{
-		"plans_stay_within_caps", "a grant over the cap of an account",
+		"plans_stay_within_caps", "an allocation over the cap of an account",
 		`UPDATE thaw.sweeps SET account_cap = 5`,
-		`grant of account \d+ at tick .+: planned 6, resumed \d+, the cap of an account is 5`,
+		`allocation of account \d+ at tick .+: planned 6, resumed \d+, the cap of an account is 5`,
 	},
 	{
-		"plans_stay_within_caps", "a grant that woke more than planned",
-		`ALTER TABLE thaw.grants DROP CONSTRAINT grants_resumed_is_planned;
+		"plans_stay_within_caps", "an allocation that resumed more than planned",
+		`ALTER TABLE thaw.allocations DROP CONSTRAINT allocations_resumed_is_planned;
 		ALTER TABLE thaw.sweeps DROP CONSTRAINT sweeps_resumed_is_planned;
 		WITH changed AS (
-			UPDATE thaw.grants SET planned = 1 WHERE resumed > 1 RETURNING tick_at)
+			UPDATE thaw.allocations SET planned = 1 WHERE resumed > 1 RETURNING tick_at)
 		UPDATE thaw.sweeps AS s SET planned = s.planned - 5 * (SELECT count(*) FROM changed WHERE changed.tick_at = s.tick_at)`,
-		`grant of account \d+ at tick .+: planned 1, resumed \d+`,
+		`allocation of account \d+ at tick .+: planned 1, resumed \d+`,
 	},
 	{
 		"plans_stay_within_caps", "a plan over the cap of the fleet",
@@ -142,28 +142,28 @@ var violations = []violation{
 		`sweep of tick .+: planned \d+, the cap of the fleet is 7`,
 	},
 	{
-		"sweeps_match_grants", "an account too many",
+		"sweeps_match_allocations", "an account too many",
 		`UPDATE thaw.sweeps SET accounts_planned = accounts_planned + 1`,
-		`sweep of tick .+: it says \d+ of 1 accounts and 0 of 0 prospects, its grants 0 of 0 and 0 of 0`,
+		`sweep of tick .+: it says \d+ of 1 accounts and 0 of 0 prospects, its allocations 0 of 0 and 0 of 0`,
 	},
 	{
-		"sweeps_match_grants", "a closed grant that was not counted",
+		"sweeps_match_allocations", "a closed allocation that was not counted",
 		`UPDATE thaw.sweeps SET accounts_processed = accounts_processed - 1 WHERE accounts_processed > 0`,
-		`sweep of tick .+: it says 2 of 3 accounts and \d+ of 18 prospects, its grants 3 of 3 and \d+ of 18`,
+		`sweep of tick .+: it says 2 of 3 accounts and \d+ of 18 prospects, its allocations 3 of 3 and \d+ of 18`,
 	},
 	{
-		"sweeps_match_grants", "more planned than granted",
+		"sweeps_match_allocations", "more planned than granted",
 		`UPDATE thaw.sweeps SET planned = planned + 1`,
-		`sweep of tick .+ of 19 prospects, its grants 3 of 3 and \d+ of 18`,
+		`sweep of tick .+ of 19 prospects, its allocations 3 of 3 and \d+ of 18`,
 	},
 	{
-		"sweeps_match_grants", "fewer woken than the grants say",
+		"sweeps_match_allocations", "fewer resumed than the allocations say",
 		`UPDATE thaw.sweeps SET resumed = resumed - 1 WHERE resumed > 0`,
 		`sweep of tick .+: it says 3 of 3 accounts`,
 	},
 	{
 		"sweeps_match_events", "a move that did not happen",
-		`UPDATE thaw.sweeps SET repointed = repointed + 1`,
+		`UPDATE thaw.sweeps SET moved = moved + 1`,
 		`sweep of tick .+: it counts 1 re-pointed and 0 campaigns, the history 0 and 0`,
 	},
 	{
@@ -172,14 +172,14 @@ var violations = []violation{
 		`sweep of tick .+: it counts \d+ re-pointed and 0 campaigns, the history \d+ and [1-9]`,
 	},
 	{
-		"finished_sweeps_have_no_open_grant", "finished too early",
+		"finished_sweeps_have_no_open_allocation", "finished too early",
 		`UPDATE thaw.sweeps SET finished_at = thaw.now() WHERE finished_at IS NULL`,
-		`sweep of tick .+: finished, with 1 open grants`,
+		`sweep of tick .+: finished, with 1 open allocations`,
 	},
 	{
-		"finished_sweeps_have_no_open_grant", "never finished",
+		"finished_sweeps_have_no_open_allocation", "never finished",
 		`UPDATE thaw.sweeps SET finished_at = NULL`,
-		`sweep of tick .+: not finished, with 0 open grants`,
+		`sweep of tick .+: not finished, with 0 open allocations`,
 	},
 	{
 		"signals_match_events", "a signal that counts too many",
@@ -187,88 +187,88 @@ var violations = []violation{
 		`signal \d+: it counts \d+, the history \d+`,
 	},
 	{
-		"passes_run_once", "a signal that woke at two times",
+		"passes_run_once", "a signal that resumed at two times",
 		`UPDATE thaw.enrollment_events SET at = at + interval '1 second' WHERE id = (
 			SELECT max(event.id) FROM thaw.enrollment_events AS event
 			WHERE event.kind = 'resumed' AND event.source = 'signal' AND event.from_account_id = event.to_account_id)`,
-		`signal \d+: woke prospects between`,
+		`signal \d+: resumed prospects between`,
 	},
 	{
-		"passes_run_once", "a grant that was used by two jobs",
+		"passes_run_once", "an allocation that was used by two jobs",
 		`UPDATE thaw.enrollment_events SET job_id = job_id + 1000 WHERE id = (
 			SELECT max(event.id) FROM thaw.enrollment_events AS event
 			WHERE event.kind = 'resumed' AND event.source = 'sweep')`,
-		`grant of account \d+ at tick .+: woke prospects between .+, in jobs \d+ to 1\d+`,
+		`allocation of account \d+ at tick .+: resumed prospects between .+, in jobs \d+ to 1\d+`,
 	},
 	{
-		"signals_flip_by_what_they_say", "woken by a stale signal",
+		"signals_change_what_they_say", "resumed by a stale signal",
 		`UPDATE thaw.account_signals SET outcome = 'stale' WHERE resumed > 0`,
 		`enrollment \d+: resumed through account \d+ by signal \d+, which is stale`,
 	},
 	{
-		"signals_flip_by_what_they_say", "woken by the signal of another account",
+		"signals_change_what_they_say", "resumed by the signal of another account",
 		`UPDATE thaw.account_signals SET account_id = 5 WHERE resumed > 0`,
 		`enrollment \d+: resumed through account \d+ by signal \d+, which is applied for account 5`,
 	},
 	{
-		"signals_flip_by_what_they_say", "paused by a connect signal",
+		"signals_change_what_they_say", "paused by a connect signal",
 		`UPDATE thaw.account_signals SET status = 'connected' WHERE status = 'disconnected' AND outcome = 'applied'`,
 		`enrollment \d+: paused through account \d+ by signal \d+, which is applied for account \d+ and says connected`,
 	},
 	{
-		"signals_flip_by_what_they_say", "paused by a signal that is gone",
+		"signals_change_what_they_say", "paused by a signal that is gone",
 		`DELETE FROM thaw.account_signals WHERE status = 'restricted'`,
 		`enrollment \d+: paused through account \d+ by signal \d+, which is missing for account none and says nothing`,
 	},
 	{
-		"blocked_passes_wake_nobody", "a grant",
-		`UPDATE thaw.grants SET verdict = 'account_on_hold' WHERE resumed > 0`,
-		`grant of account \d+ at tick .+: account_on_hold, and yet it woke \d+`,
+		"blocked_passes_resume_nothing", "an allocation",
+		`UPDATE thaw.allocations SET verdict = 'account_on_hold' WHERE resumed > 0`,
+		`allocation of account \d+ at tick .+: account_on_hold, and yet it resumed \d+`,
 	},
 	{
-		"blocked_passes_wake_nobody", "a signal",
+		"blocked_passes_resume_nothing", "a signal",
 		`UPDATE thaw.account_signals SET verdict = 'safety_mode' WHERE resumed > 0`,
-		`signal \d+: safety_mode, and yet it woke \d+`,
+		`signal \d+: safety_mode, and yet it resumed \d+`,
 	},
 	{
 		"heals_match_events", "a heal that counts too few",
 		`UPDATE thaw.heals SET resumed = resumed - 1 WHERE id = 1`,
-		`heal 1: it counts 8 woken, 0 re-pointed and \d campaigns, the history 9, 0 and \d`,
+		`heal 1: it counts 8 resumed, 0 re-pointed and \d campaigns, the history 9, 0 and \d`,
 	},
 	{
 		"heals_match_events", "a heal that counts a move too many",
-		`UPDATE thaw.heals SET repointed = repointed + 1 WHERE id = 1`,
-		`heal 1: it counts 9 woken, 1 re-pointed`,
+		`UPDATE thaw.heals SET moved = moved + 1 WHERE id = 1`,
+		`heal 1: it counts 9 resumed, 1 re-pointed`,
 	},
 	{
 		"heals_match_events", "a heal that counts a campaign too many",
 		`UPDATE thaw.heals SET campaigns_resumed = campaigns_resumed + 1 WHERE id = 1`,
-		`heal 1: it counts 9 woken`,
+		`heal 1: it counts 9 resumed`,
 	},
 	{
 		"heals_match_events", "a heal that is gone",
 		`DELETE FROM thaw.heals WHERE id = 1`,
-		`heal 1: it counts 0 woken, 0 re-pointed and 0 campaigns, the history 9`,
+		`heal 1: it counts 0 resumed, 0 re-pointed and 0 campaigns, the history 9`,
 	},
 	{
 		"heals_stay_within_cap", "a heal over its cap",
 		`ALTER TABLE thaw.heals DROP CONSTRAINT heals_resumed_is_within_cap; UPDATE thaw.heals SET cap = 8 WHERE id = 1`,
-		`heal 1: 9 woken, its cap is 8`,
+		`heal 1: 9 resumed, its cap is 8`,
 	},
 	{
 		"heals_stay_in_scope", "another workspace",
 		`UPDATE thaw.heals SET workspace_id = 1 WHERE workspace_id = 2`,
-		`enrollment \d+: woken by heal 1 of workspace:2, from account 5 through account 5`,
+		`enrollment \d+: resumed by heal 1 of workspace:2, from account 5 through account 5`,
 	},
 	{
 		"heals_stay_in_scope", "another account",
 		`UPDATE thaw.heals SET account_id = 1 WHERE account_id IS NOT NULL`,
-		`enrollment \d+: woken by heal 2 of account:5, from account 5 through account 5`,
+		`enrollment \d+: resumed by heal 2 of account:5, from account 5 through account 5`,
 	},
 	{
 		"heals_stay_in_scope", "somebody who is not on the list",
 		`DELETE FROM thaw.heal_enrollments`,
-		`enrollment \d+: woken by heal 3 of prospects:\w+, from account 1 through account 6`,
+		`enrollment \d+: resumed by heal 3 of prospects:\w+, from account 1 through account 6`,
 	},
 	{
 		"one_heal_a_target", "two at once",
@@ -286,7 +286,7 @@ var violations = []violation{
 		`enrollment \d+: its pause of .+ was ended by events \d+ and \d+`,
 	},
 	{
-		"ended_pauses_are_over", "woken in the history only",
+		"ended_pauses_are_over", "resumed in the history only",
 		// Past the trigger that lets a pause that is dated back begin with the last resume, and counted like a restore.
 		`SET LOCAL session_replication_role = replica;
 		UPDATE thaw.enrollments AS e SET status = 'paused', paused_reason = event.reason, paused_at = event.paused_at
@@ -304,17 +304,17 @@ var violations = []violation{
 		`enrollment \d+: paused at step \d by event \d+, resumed at step \d by event \d+`,
 	},
 	{
-		"woken_only_from_account_reasons", "a prospect that a person paused",
+		"resumed_only_from_account_reasons", "a prospect that a person paused",
 		`UPDATE thaw.enrollment_events SET reason = 'paused_by_user' WHERE kind = 'resumed' AND source = 'heal'`,
 		`enrollment \d+: paused for paused_by_user, resumed by heal in event \d+`,
 	},
 	{
-		"woken_only_from_account_reasons", "a prospect that was paused for no reason",
+		"resumed_only_from_account_reasons", "a prospect that was paused for no reason",
 		`UPDATE thaw.enrollment_events SET reason = NULL WHERE kind = 'resumed' AND source = 'sweep'`,
 		`enrollment \d+: paused for no reason, resumed by sweep in event \d+`,
 	},
 	{
-		"woken_only_from_account_reasons", "a campaign that billing stopped",
+		"resumed_only_from_account_reasons", "a campaign that billing stopped",
 		`UPDATE thaw.campaign_events SET reason = 'subscription_inactive' WHERE kind = 'resumed'`,
 		`campaign \d+: paused for subscription_inactive, resumed by \w+ in event \d+`,
 	},
@@ -324,73 +324,73 @@ var violations = []violation{
 		WHERE pause.kind = 'paused' AND EXISTS (
 			SELECT FROM thaw.enrollment_events AS resume
 			WHERE resume.kind = 'resumed' AND resume.enrollment_id = pause.enrollment_id AND resume.paused_at = pause.paused_at)`,
-		`enrollment \d+: stopped by event \d+ \(paused_by_user\), woken by event \d+, and nobody gave it back in between`,
+		`enrollment \d+: stopped by event \d+ \(paused_by_user\), resumed by event \d+, and nobody gave it back in between`,
 	},
 	{
-		"woken_only_through_own_accounts", "moved to the account of another person",
+		"resumed_only_through_own_accounts", "moved to the account of another person",
 		`UPDATE thaw.accounts SET member_id = 'somebody else' WHERE provider_account_id = 'ann-old'`,
-		`enrollment \d+: (resumed|repointed) from account 1 to account 6 in event \d+`,
+		`enrollment \d+: (resumed|moved) from account 1 to account 6 in event \d+`,
 	},
 	{
-		"woken_only_through_own_accounts", "moved to the account of nobody known",
+		"resumed_only_through_own_accounts", "moved to the account of nobody known",
 		`UPDATE thaw.accounts SET member_id = NULL WHERE provider_account_id = 'ann-old'`,
-		`enrollment \d+: (resumed|repointed) from account 1 to account 6 in event \d+`,
+		`enrollment \d+: (resumed|moved) from account 1 to account 6 in event \d+`,
 	},
 	{
-		"woken_only_through_own_accounts", "moved to another provider",
+		"resumed_only_through_own_accounts", "moved to another provider",
 		`UPDATE thaw.accounts SET provider = 'elsewhere' WHERE provider_account_id = 'ann-old'`,
-		`enrollment \d+: (resumed|repointed) from account 1 to account 6 in event \d+`,
+		`enrollment \d+: (resumed|moved) from account 1 to account 6 in event \d+`,
 	},
 	{
-		"woken_only_through_own_accounts", "woken through another workspace's account",
+		"resumed_only_through_own_accounts", "resumed through another workspace's account",
 		`UPDATE thaw.enrollment_events SET to_account_id = 5 WHERE heal_id = 3`,
-		`enrollment \d+: (resumed|repointed) from account 1 to account 5 in event \d+`,
+		`enrollment \d+: (resumed|moved) from account 1 to account 5 in event \d+`,
 	},
 	{
 		"moves_come_with_a_resume", "a move without an event",
-		`DELETE FROM thaw.enrollment_events WHERE kind = 'repointed' AND source = 'signal'`,
+		`DELETE FROM thaw.enrollment_events WHERE kind = 'moved' AND source = 'signal'`,
 		`enrollment \d+: by signal at .+ from account 1 to account 6 at step \d: 1 resumed, 0 re-pointed`,
 	},
 	{
-		"moves_come_with_a_resume", "moved without being woken",
+		"moves_come_with_a_resume", "moved without being resumed",
 		`INSERT INTO thaw.enrollment_events (
 			enrollment_id, at, tick_at, signal_id, from_account_id, to_account_id, step, kind, source, from_status, to_status)
-		SELECT 1, thaw.now(), thaw.tick(), max(s.id), 1, 6, 0, 'repointed', 'signal', 'active', 'active'
+		SELECT 1, thaw.now(), thaw.tick(), max(s.id), 1, 6, 0, 'moved', 'signal', 'active', 'active'
 		FROM thaw.account_signals AS s`,
 		`enrollment 1: by signal at .+: 0 resumed, 1 re-pointed`,
 	},
 	{
 		"moves_come_with_a_resume", "moved at another step",
-		`UPDATE thaw.enrollment_events SET step = step + 1 WHERE kind = 'repointed'`,
+		`UPDATE thaw.enrollment_events SET step = step + 1 WHERE kind = 'moved'`,
 		`enrollment \d+: by \w+ at .+ from account 1 to account 6 at step \d: \d resumed, \d re-pointed`,
 	},
 	{
-		"messages_match_ledgers", "a pass of a signal told twice",
+		"messages_match_records", "a pass of a signal told twice",
 		`INSERT INTO thaw.outbox (type, data)
 		SELECT 'enrollments.resumed', jsonb_build_object('signal_id', s.id, 'resumed', s.resumed / 2)
 		FROM (SELECT s.id, s.resumed FROM thaw.account_signals AS s WHERE s.resumed > 0 AND s.resumed % 2 = 0 LIMIT 1) AS s, generate_series(1, 2)`,
 		`signal \d+: told 2 times, of (\d+), it counts \d+`,
 	},
 	{
-		"messages_match_ledgers", "a pass of a tick told wrongly",
+		"messages_match_records", "a pass of a tick told wrongly",
 		`INSERT INTO thaw.outbox (type, account_id, data)
 		SELECT 'enrollments.resumed', g.account_id, jsonb_build_object('tick_at', thaw.rfc3339(g.tick_at), 'resumed', g.resumed + 1)
-		FROM thaw.grants AS g WHERE g.resumed > 0 LIMIT 1`,
-		`account \d+ in tick .+: told 1 times, of \d+, its grant counts \d+`,
+		FROM thaw.allocations AS g WHERE g.resumed > 0 LIMIT 1`,
+		`account \d+ in tick .+: told 1 times, of \d+, its allocation counts \d+`,
 	},
 	{
-		"messages_match_ledgers", "more told of a heal than it did",
+		"messages_match_records", "more told of a heal than it did",
 		`INSERT INTO thaw.outbox (type, data)
 		SELECT 'enrollments.resumed', jsonb_build_object('heal_id', h.id, 'resumed', h.resumed + 1) FROM thaw.heals AS h LIMIT 1`,
 		`heal \d+: told of \d+, it counts \d+`,
 	},
 	{
-		"events_flip_what_they_name", "a pause that does not pause",
+		"events_change_what_they_name", "a pause that does not pause",
 		`UPDATE thaw.enrollment_events SET to_status = 'active' WHERE kind = 'paused'`,
 		`enrollment \d+: event \d+ is paused, from active on account \d to active on account \d`,
 	},
 	{
-		"events_flip_what_they_name", "a resume of somebody active",
+		"events_change_what_they_name", "a resume of somebody active",
 		`UPDATE thaw.enrollment_events SET from_status = 'active' WHERE kind = 'resumed'`,
 		`enrollment \d+: event \d+ is resumed, from active`,
 	},
@@ -411,17 +411,17 @@ var violations = []violation{
 		`account \d+: \d+ wait by the counts, the total says \d+`,
 	},
 	{
-		"events_flip_what_they_name", "a re-point that wakes",
-		`UPDATE thaw.enrollment_events SET from_status = 'paused' WHERE kind = 'repointed'`,
-		`enrollment \d+: event \d+ is repointed, from paused`,
+		"events_change_what_they_name", "a re-point that resumes",
+		`UPDATE thaw.enrollment_events SET from_status = 'paused' WHERE kind = 'moved'`,
+		`enrollment \d+: event \d+ is moved, from paused`,
 	},
 	{
-		"events_flip_what_they_name", "a campaign start that leads elsewhere",
+		"events_change_what_they_name", "a campaign start that leads elsewhere",
 		`UPDATE thaw.campaign_events SET to_status = 'draft' WHERE kind = 'resumed'`,
 		`campaign \d+: event \d+ is resumed, from paused to draft`,
 	},
 	{
-		"events_flip_what_they_name", "a campaign pause that does not pause",
+		"events_change_what_they_name", "a campaign pause that does not pause",
 		`UPDATE thaw.campaign_events SET to_status = 'running' WHERE kind = 'paused'`,
 		`campaign \d+: event \d+ is paused, from running to running`,
 	},

@@ -39,7 +39,7 @@ func checkVerified(t *testing.T, should bool, err error, secret string) {
 	require.NotContains(t, no.reason, secret)
 }
 
-// inTime says whether a signed time is within the tolerance, in whole seconds so that nothing overflows.
+// inTime says whether a signed time is within the grace period, in whole seconds so that nothing overflows.
 func inTime(text string) bool {
 	seconds, err := strconv.ParseInt(text, 10, 64)
 	return err == nil && seconds >= now.Unix()-300 && seconds <= now.Unix()+300
@@ -92,7 +92,7 @@ func FuzzUnipileV2Header(f *testing.F) {
 		}
 		checkVerified(t, should && inTime(signed), verify(value), fuzzV2Secret)
 
-		// What is signed now is accepted, whatever it is; at any other time only within the tolerance.
+		// What is signed now is accepted, whatever it is; at any other time only within the grace period.
 		require.NoError(t, verify(SignUnipileV2(fuzzV2Secret, now, body)))
 		checkVerified(t, inTime(strconv.FormatInt(late, 10)), verify(SignUnipileV2(fuzzV2Secret, time.Unix(late, 0), body)), fuzzV2Secret)
 	})
@@ -129,7 +129,7 @@ func FuzzStandardHeaders(f *testing.F) {
 			require.True(t, inTime(timestamp))
 			require.Contains(t, signature, "v1,")
 		}
-		// What is signed is accepted within the tolerance, and not a changed one. The library signs the number as it would
+		// What is signed is accepted within the grace period, and not a changed one. The library signs the number as it would
 		// write it itself.
 		right := sign(id, timestamp, body)
 		seconds, _ := strconv.ParseInt(timestamp, 10, 64)

@@ -21,8 +21,8 @@ const (
 	// was split in two at a comma of its own.
 	minSecret = 16
 
-	// tolerance is how far the signed time of a delivery may be from our clock, in either direction.
-	tolerance = 5 * time.Minute
+	// grace period is how far the signed time of a delivery may be from our clock, in either direction.
+	gracePeriod = 5 * time.Minute
 
 	// retryAfter is what a 503 asks the provider to wait, in seconds.
 	retryAfter = "30"
@@ -181,8 +181,8 @@ func answer(w http.ResponseWriter, status int, body map[string]string) {
 	_ = json.NewEncoder(w).Encode(body)
 }
 
-// refusal is an answer to a delivery that sending again unchanged cannot mend. The reason is shown to
-// the sender: it says what was wrong and how to mend it, without saying what would have been right
+// refusal is an answer to a delivery that sending again unchanged cannot fix. The reason is shown to
+// the sender: it says what was wrong and how to fix it, without saying what would have been right
 // about a secret.
 type refusal struct {
 	status int
@@ -203,10 +203,10 @@ func unauthorized(format string, args ...any) error {
 // the future. It comes after the check of the signature, so that only a holder of the secret learns of it.
 func checkSignedTime(name string, signed, now time.Time) error {
 	switch {
-	case now.Sub(signed) > tolerance:
-		return unauthorized("the time in %s is more than %s in the past: sign each attempt anew and check the sender's clock", name, tolerance)
-	case signed.Sub(now) > tolerance:
-		return unauthorized("the time in %s is more than %s in the future: check the sender's clock", name, tolerance)
+	case now.Sub(signed) > gracePeriod:
+		return unauthorized("the time in %s is more than %s in the past: sign each attempt anew and check the sender's clock", name, gracePeriod)
+	case signed.Sub(now) > gracePeriod:
+		return unauthorized("the time in %s is more than %s in the future: check the sender's clock", name, gracePeriod)
 	}
 	return nil
 }

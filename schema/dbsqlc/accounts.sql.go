@@ -232,7 +232,7 @@ JOIN thaw.workspaces AS workspace ON workspace.id = a.workspace_id
 LEFT JOIN paused ON paused.account_id = a.id
 LEFT JOIN waiting ON waiting.account_id = a.id
 LEFT JOIN thaw.accounts AS target
-    ON target.id = (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = a.id)
+    ON target.id = (SELECT resume.target_id FROM thaw.resume_targets AS resume WHERE resume.source_id = a.id)
 ORDER BY a.workspace_id, a.id
 `
 

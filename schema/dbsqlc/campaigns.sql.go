@@ -108,7 +108,7 @@ func (q *Queries) WorkspaceNamed(ctx context.Context, arg WorkspaceNamedParams) 
 }
 
 const workspacePage = `-- name: WorkspacePage :many
-SELECT w.id, w.key AS workspace, w.name, w.auto_resume, w.auto_resume_note, w.auto_resume_changed_at, w.auto_resume_changed_by,
+SELECT w.id, w.key AS workspace, w.name, w.auto_resume, w.auto_resume_reason, w.auto_resume_changed_at, w.auto_resume_changed_by,
     w.created_at
 FROM thaw.workspaces AS w
 WHERE w.id > $1::bigint
@@ -129,7 +129,7 @@ type WorkspacePageRow struct {
 	Workspace           string
 	Name                string
 	AutoResume          bool
-	AutoResumeNote      *string
+	AutoResumeReason    *string
 	AutoResumeChangedAt *time.Time
 	AutoResumeChangedBy *string
 	CreatedAt           time.Time
@@ -154,7 +154,7 @@ func (q *Queries) WorkspacePage(ctx context.Context, arg WorkspacePageParams) ([
 			&i.Workspace,
 			&i.Name,
 			&i.AutoResume,
-			&i.AutoResumeNote,
+			&i.AutoResumeReason,
 			&i.AutoResumeChangedAt,
 			&i.AutoResumeChangedBy,
 			&i.CreatedAt,

@@ -66,7 +66,7 @@ func (q *Queries) EnrollmentIDs(ctx context.Context, prospectUrls []string) ([]E
 }
 
 const heal = `-- name: Heal :one
-SELECT h.id, h.target, h.cap, thaw.heal_state(h) AS status, h.resumed, h.repointed, h.campaigns_resumed, h.found, h.left_over,
+SELECT h.id, h.target, h.cap, thaw.heal_state(h) AS status, h.resumed, h.moved, h.campaigns_resumed, h.found, h.remaining,
     h.skipped, h.requested_by, h.requested_at, h.finished_at
 FROM thaw.heals AS h
 WHERE h.id = $1::bigint
@@ -78,10 +78,10 @@ type HealRow struct {
 	Cap              int32
 	Status           string
 	Resumed          int32
-	Repointed        int32
+	Moved            int32
 	CampaignsResumed int32
 	Found            *int32
-	LeftOver         *int32
+	Remaining        *int32
 	Skipped          int32
 	RequestedBy      string
 	RequestedAt      time.Time
@@ -98,10 +98,10 @@ func (q *Queries) Heal(ctx context.Context, healID int64) (HealRow, error) {
 		&i.Cap,
 		&i.Status,
 		&i.Resumed,
-		&i.Repointed,
+		&i.Moved,
 		&i.CampaignsResumed,
 		&i.Found,
-		&i.LeftOver,
+		&i.Remaining,
 		&i.Skipped,
 		&i.RequestedBy,
 		&i.RequestedAt,
@@ -200,16 +200,16 @@ SELECT thaw.set_heal_cap($1::text, $2::integer, $3::text, $4::text)
 type SetHealCapParams struct {
 	WorkspaceKey string
 	HealCap      *int32
-	Why          string
-	DecidedBy    string
+	Reason       string
+	Actor        string
 }
 
 func (q *Queries) SetHealCap(ctx context.Context, arg SetHealCapParams) error {
 	_, err := q.db.Exec(ctx, setHealCap,
 		arg.WorkspaceKey,
 		arg.HealCap,
-		arg.Why,
-		arg.DecidedBy,
+		arg.Reason,
+		arg.Actor,
 	)
 	return err
 }

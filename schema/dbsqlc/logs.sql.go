@@ -130,7 +130,7 @@ type FleetBudgetsRow struct {
 	Used int32
 }
 
-// What a tick may wake in the whole fleet, and has; a lane without a row has not begun.
+// What a tick may resume in the whole fleet, and has; a lane without a row has not begun.
 func (q *Queries) FleetBudgets(ctx context.Context, tickAt time.Time) ([]FleetBudgetsRow, error) {
 	rows, err := q.db.Query(ctx, fleetBudgets, tickAt)
 	if err != nil {
@@ -153,7 +153,7 @@ func (q *Queries) FleetBudgets(ctx context.Context, tickAt time.Time) ([]FleetBu
 
 const healPage = `-- name: HealPage :many
 SELECT h.id, coalesce(workspace.key, '')::text AS workspace, h.account_id, coalesce(account.provider_account_id, '')::text AS account,
-    h.cap, h.even_if_off, thaw.heal_state(h) AS status, h.resumed, h.repointed, h.campaigns_resumed, h.found, h.left_over, h.skipped, h.round,
+    h.cap, h.even_if_off, thaw.heal_state(h) AS status, h.resumed, h.moved, h.campaigns_resumed, h.found, h.remaining, h.skipped, h.round,
     coalesce(h.accounts, 0)::integer AS accounts, h.accounts_done, h.requested_by, h.requested_at, h.finished_at
 FROM thaw.heals AS h
 LEFT JOIN thaw.accounts AS account ON account.id = h.account_id
@@ -181,10 +181,10 @@ type HealPageRow struct {
 	EvenIfOff        bool
 	Status           string
 	Resumed          int32
-	Repointed        int32
+	Moved            int32
 	CampaignsResumed int32
 	Found            *int32
-	LeftOver         *int32
+	Remaining        *int32
 	Skipped          int32
 	Round            int32
 	Accounts         int32
@@ -218,10 +218,10 @@ func (q *Queries) HealPage(ctx context.Context, arg HealPageParams) ([]HealPageR
 			&i.EvenIfOff,
 			&i.Status,
 			&i.Resumed,
-			&i.Repointed,
+			&i.Moved,
 			&i.CampaignsResumed,
 			&i.Found,
-			&i.LeftOver,
+			&i.Remaining,
 			&i.Skipped,
 			&i.Round,
 			&i.Accounts,
@@ -242,8 +242,8 @@ func (q *Queries) HealPage(ctx context.Context, arg HealPageParams) ([]HealPageR
 
 const sweepPage = `-- name: SweepPage :many
 
-SELECT s.tick_at, s.account_cap, s.fleet_cap, s.accounts_planned, s.accounts_processed, s.planned, s.resumed, s.repointed,
-    s.campaigns_resumed, s.backlog_left, s.is_partial, s.started_at, s.finished_at
+SELECT s.tick_at, s.account_cap, s.fleet_cap, s.accounts_planned, s.accounts_processed, s.planned, s.resumed, s.moved,
+    s.campaigns_resumed, s.remaining, s.is_partial, s.started_at, s.finished_at
 FROM thaw.sweeps AS s
 WHERE s.tick_at < $1::timestamptz
 ORDER BY s.tick_at DESC
@@ -263,9 +263,9 @@ type SweepPageRow struct {
 	AccountsProcessed int32
 	Planned           int32
 	Resumed           int32
-	Repointed         int32
+	Moved             int32
 	CampaignsResumed  int32
-	BacklogLeft       int32
+	Remaining         int32
 	IsPartial         bool
 	StartedAt         time.Time
 	FinishedAt        *time.Time
@@ -289,9 +289,9 @@ func (q *Queries) SweepPage(ctx context.Context, arg SweepPageParams) ([]SweepPa
 			&i.AccountsProcessed,
 			&i.Planned,
 			&i.Resumed,
-			&i.Repointed,
+			&i.Moved,
 			&i.CampaignsResumed,
-			&i.BacklogLeft,
+			&i.Remaining,
 			&i.IsPartial,
 			&i.StartedAt,
 			&i.FinishedAt,
@@ -311,7 +311,7 @@ SELECT tick.tick_at, tick.accounts_planned, tick.accounts_processed, tick.planne
 FROM (
     SELECT g.tick_at, count(*) AS accounts_planned, count(g.finished_at) AS accounts_processed, sum(g.planned)::bigint AS planned,
         sum(g.resumed)::bigint AS resumed
-    FROM thaw.grants AS g
+    FROM thaw.allocations AS g
     WHERE g.workspace_id = $1::bigint AND g.planned > 0 AND g.tick_at < $2::timestamptz
     GROUP BY g.tick_at
     ORDER BY g.tick_at DESC

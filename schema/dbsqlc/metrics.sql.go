@@ -61,7 +61,7 @@ type MetricsHealsRow struct {
 	Resumed int32
 }
 
-// Heals that may have woken somebody since the last reading. There are few heals, and no index by their end.
+// Heals that may have resumed somebody since the last reading. There are few heals, and no index by their end.
 func (q *Queries) MetricsHeals(ctx context.Context, since time.Time) ([]MetricsHealsRow, error) {
 	rows, err := q.db.Query(ctx, metricsHeals, since)
 	if err != nil {

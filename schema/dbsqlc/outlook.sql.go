@@ -94,7 +94,7 @@ func (q *Queries) HasWaitingAccounts(ctx context.Context, atLeast int32) (bool, 
 }
 
 const latestSweep = `-- name: LatestSweep :one
-SELECT s.tick_at, s.accounts_planned, s.accounts_processed, s.resumed, s.repointed, s.campaigns_resumed, s.backlog_left,
+SELECT s.tick_at, s.accounts_planned, s.accounts_processed, s.resumed, s.moved, s.campaigns_resumed, s.remaining,
     coalesce(s.seconds, 0)::double precision AS seconds, s.finished_at,
     (SELECT w.is_partial FROM thaw.sweeps AS w WHERE w.tick_at = s.tick_at)::boolean AS is_partial
 FROM thaw.sweep_log AS s
@@ -107,9 +107,9 @@ type LatestSweepRow struct {
 	AccountsPlanned   int32
 	AccountsProcessed int32
 	Resumed           int32
-	Repointed         int32
+	Moved             int32
 	CampaignsResumed  int32
-	BacklogLeft       int32
+	Remaining         int32
 	Seconds           float64
 	FinishedAt        *time.Time
 	IsPartial         bool
@@ -124,9 +124,9 @@ func (q *Queries) LatestSweep(ctx context.Context) (LatestSweepRow, error) {
 		&i.AccountsPlanned,
 		&i.AccountsProcessed,
 		&i.Resumed,
-		&i.Repointed,
+		&i.Moved,
 		&i.CampaignsResumed,
-		&i.BacklogLeft,
+		&i.Remaining,
 		&i.Seconds,
 		&i.FinishedAt,
 		&i.IsPartial,
@@ -134,27 +134,27 @@ func (q *Queries) LatestSweep(ctx context.Context) (LatestSweepRow, error) {
 	return i, err
 }
 
-const openGrants = `-- name: OpenGrants :many
+const openAllocations = `-- name: OpenAllocations :many
 SELECT g.account_id, g.planned
-FROM thaw.grants AS g
+FROM thaw.allocations AS g
 WHERE g.tick_at = $1::timestamptz AND g.finished_at IS NULL
 `
 
-type OpenGrantsRow struct {
+type OpenAllocationsRow struct {
 	AccountID int64
 	Planned   int32
 }
 
 // What the plan of a tick has still to give.
-func (q *Queries) OpenGrants(ctx context.Context, tickAt time.Time) ([]OpenGrantsRow, error) {
-	rows, err := q.db.Query(ctx, openGrants, tickAt)
+func (q *Queries) OpenAllocations(ctx context.Context, tickAt time.Time) ([]OpenAllocationsRow, error) {
+	rows, err := q.db.Query(ctx, openAllocations, tickAt)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []OpenGrantsRow
+	var items []OpenAllocationsRow
 	for rows.Next() {
-		var i OpenGrantsRow
+		var i OpenAllocationsRow
 		if err := rows.Scan(&i.AccountID, &i.Planned); err != nil {
 			return nil, err
 		}
@@ -172,7 +172,7 @@ WITH asked AS MATERIALIZED (
         lag(e.paused_at, 1, '-infinity') OVER in_line AS from_time, lag(e.id, 1, 0::bigint) OVER in_line AS from_id
     FROM thaw.enrollments AS e
     CROSS JOIN LATERAL (
-        SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = e.account_id LIMIT 1) AS target
+        SELECT resume.target_id FROM thaw.resume_targets AS resume WHERE resume.source_id = e.account_id LIMIT 1) AS target
     WHERE e.id = ANY ($2::bigint[])
     WINDOW in_line AS (PARTITION BY target.target_id ORDER BY e.paused_at, e.id)
 ), line AS MATERIALIZED (
@@ -249,7 +249,7 @@ SELECT
     account.status::text AS account_status,
     account.id AS account_id,
     account.reconnected_at,
-    coalesce(account.reconnected_at < thaw.now() - (SELECT settings.tolerance FROM thaw.settings), false)::boolean AS is_overdue,
+    coalesce(account.reconnected_at < thaw.now() - (SELECT settings.grace_period FROM thaw.settings), false)::boolean AS is_overdue,
     account.locked_at AS account_locked_at,
     account.locked_reason AS account_locked_reason,
     e.prospect_url,
@@ -263,7 +263,7 @@ SELECT
         SELECT FROM thaw.accounts AS other
         WHERE other.provider = account.provider AND other.member_id = account.member_id AND other.status = 'connected'
             AND other.workspace_id <> account.workspace_id))::boolean AS connected_elsewhere,
-    -- The way to wake.
+    -- The way to resume.
     target.id AS target_id,
     target.provider_account_id AS target,
     target.display_name AS target_name,
@@ -276,8 +276,8 @@ SELECT
     safety.reason AS safety_reason,
     safety.stays AS safety_stays,
     workspace.auto_resume,
-    workspace.auto_resume_note,
-    -- Whether it has a place in the line of everybody who wakes through the same account; which one, Positions says.
+    workspace.auto_resume_reason,
+    -- Whether it has a place in the line of everybody who resumes through the same account; which one, Positions says.
     (e.waits_for_account
         AND (campaign.status = 'running' OR campaign.waits_for_account)
         AND target.id IS NOT NULL AND thaw.blocked_by(target) IS NULL)::boolean AS in_line
@@ -287,7 +287,7 @@ JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id
 JOIN thaw.accounts AS account ON account.id = e.account_id
 CROSS JOIN thaw.safety AS safety
 LEFT JOIN thaw.accounts AS target
-    ON target.id = (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = account.id)
+    ON target.id = (SELECT resume.target_id FROM thaw.resume_targets AS resume WHERE resume.source_id = account.id)
 CROSS JOIN LATERAL (
     SELECT count(*) AS siblings
     FROM thaw.siblings AS sibling
@@ -338,7 +338,7 @@ type ProspectFactsRow struct {
 	SafetyReason        *string
 	SafetyStays         bool
 	AutoResume          bool
-	AutoResumeNote      *string
+	AutoResumeReason    *string
 	InLine              bool
 }
 
@@ -387,7 +387,7 @@ func (q *Queries) ProspectFacts(ctx context.Context, arg ProspectFactsParams) ([
 			&i.SafetyReason,
 			&i.SafetyStays,
 			&i.AutoResume,
-			&i.AutoResumeNote,
+			&i.AutoResumeReason,
 			&i.InLine,
 		); err != nil {
 			return nil, err

@@ -11,15 +11,15 @@ import (
 )
 
 const accountHistory = `-- name: AccountHistory :many
-SELECT line.at, line.what, line.from_status, line.to_status, line.by, line.why, line.until, line.enrollments
+SELECT line.at, line.what, line.from_status, line.to_status, line.by, line.reason, line.until, line.enrollments
 FROM (
     (SELECT e.at, 'status'::text AS what, e.from_status::text AS from_status, e.to_status::text AS to_status,
-        ''::text AS by, coalesce(e.last_error, '')::text AS why, NULL::timestamptz AS until, NULL::integer AS enrollments
+        ''::text AS by, coalesce(e.last_error, '')::text AS reason, NULL::timestamptz AS until, NULL::integer AS enrollments
      FROM thaw.account_events AS e WHERE e.account_id = $1::bigint
      ORDER BY e.id DESC LIMIT $2::integer)
     UNION ALL
-    (SELECT d.at, d.what, ''::text, ''::text, d.decided_by, coalesce(d.why, '')::text, d.until, d.enrollments
-     FROM thaw.decisions AS d WHERE d.account_id = $1::bigint
+    (SELECT d.at, d.what, ''::text, ''::text, d.actor, coalesce(d.reason, '')::text, d.until, d.enrollments
+     FROM thaw.manual_actions AS d WHERE d.account_id = $1::bigint
      ORDER BY d.id DESC LIMIT $2::integer)) AS line
 ORDER BY line.at DESC
 LIMIT $2::integer
@@ -36,7 +36,7 @@ type AccountHistoryRow struct {
 	FromStatus  string
 	ToStatus    string
 	By          string
-	Why         string
+	Reason      string
 	Until       *time.Time
 	Enrollments *int32
 }
@@ -57,7 +57,7 @@ func (q *Queries) AccountHistory(ctx context.Context, arg AccountHistoryParams) 
 			&i.FromStatus,
 			&i.ToStatus,
 			&i.By,
-			&i.Why,
+			&i.Reason,
 			&i.Until,
 			&i.Enrollments,
 		); err != nil {
@@ -79,7 +79,7 @@ SELECT concat_ws('/',
     (SELECT max(h.id) FROM thaw.heals AS h),
     (SELECT max(e.id) FROM thaw.enrollment_events AS e),
     (SELECT max(e.id) FROM thaw.account_events AS e),
-    (SELECT max(d.id) FROM thaw.decisions AS d),
+    (SELECT max(d.id) FROM thaw.manual_actions AS d),
     (SELECT max(s.tick_at) FROM thaw.backlog_samples AS s))::text AS fingerprint
 `
 
@@ -92,7 +92,7 @@ func (q *Queries) Fingerprint(ctx context.Context) (string, error) {
 }
 
 const lastTicks = `-- name: LastTicks :many
-SELECT s.tick_at, s.backlog_left, s.resumed, sample.paused
+SELECT s.tick_at, s.remaining, s.resumed, sample.paused
 FROM thaw.sweeps AS s
 LEFT JOIN thaw.backlog_samples AS sample
     ON sample.tick_at = s.tick_at AND sample.tick_at > thaw.now() - $1::interval
@@ -107,13 +107,13 @@ type LastTicksParams struct {
 }
 
 type LastTicksRow struct {
-	TickAt      time.Time
-	BacklogLeft int32
-	Resumed     int32
-	Paused      *int64
+	TickAt    time.Time
+	Remaining int32
+	Resumed   int32
+	Paused    *int64
 }
 
-// What the ticks of the last hours did, for a chart: how many could be woken, how many were, and how many were paused in all
+// What the ticks of the last hours did, for a chart: how many could be resumed, how many were, and how many were paused in all
 // (null: not counted in that tick). The time is said of both tables: a limit alone does not keep the planner from reading all samples.
 func (q *Queries) LastTicks(ctx context.Context, arg LastTicksParams) ([]LastTicksRow, error) {
 	rows, err := q.db.Query(ctx, lastTicks, arg.Since, arg.Size)
@@ -126,7 +126,7 @@ func (q *Queries) LastTicks(ctx context.Context, arg LastTicksParams) ([]LastTic
 		var i LastTicksRow
 		if err := rows.Scan(
 			&i.TickAt,
-			&i.BacklogLeft,
+			&i.Remaining,
 			&i.Resumed,
 			&i.Paused,
 		); err != nil {
@@ -214,9 +214,9 @@ func (q *Queries) OldestSnapshots(ctx context.Context, arg OldestSnapshotsParams
 }
 
 const safetyHistory = `-- name: SafetyHistory :many
-SELECT d.at, d.what, d.decided_by, coalesce(d.why, '')::text AS why, d.accounts_lost, d.accounts_connected
-FROM thaw.decisions AS d
-WHERE d.what IN ('safety_entered', 'safety_left')
+SELECT d.at, d.what, d.actor, coalesce(d.reason, '')::text AS reason, d.accounts_lost, d.accounts_connected
+FROM thaw.manual_actions AS d
+WHERE d.what IN ('safety_entered', 'safety_exited')
 ORDER BY d.id DESC
 LIMIT $1::integer
 `
@@ -224,8 +224,8 @@ LIMIT $1::integer
 type SafetyHistoryRow struct {
 	At                time.Time
 	What              string
-	DecidedBy         string
-	Why               string
+	Actor             string
+	Reason            string
 	AccountsLost      *int32
 	AccountsConnected *int32
 }
@@ -242,8 +242,8 @@ func (q *Queries) SafetyHistory(ctx context.Context, size int32) ([]SafetyHistor
 		if err := rows.Scan(
 			&i.At,
 			&i.What,
-			&i.DecidedBy,
-			&i.Why,
+			&i.Actor,
+			&i.Reason,
 			&i.AccountsLost,
 			&i.AccountsConnected,
 		); err != nil {
@@ -257,10 +257,10 @@ func (q *Queries) SafetyHistory(ctx context.Context, size int32) ([]SafetyHistor
 	return items, nil
 }
 
-const workspaceDecisions = `-- name: WorkspaceDecisions :many
-SELECT d.id, d.at, d.what, d.decided_by, coalesce(d.why, '')::text AS why, coalesce(a.provider_account_id, '')::text AS account,
+const workspaceActions = `-- name: WorkspaceActions :many
+SELECT d.id, d.at, d.what, d.actor, coalesce(d.reason, '')::text AS reason, coalesce(a.provider_account_id, '')::text AS account,
     coalesce(c.key, '')::text AS campaign, d.until, d.enrollments
-FROM thaw.decisions AS d
+FROM thaw.manual_actions AS d
 LEFT JOIN thaw.accounts AS a ON a.id = d.account_id
 LEFT JOIN thaw.campaigns AS c ON c.id = d.campaign_id
 WHERE d.workspace_id = $1::bigint
@@ -268,17 +268,17 @@ ORDER BY d.id DESC
 LIMIT $2::integer
 `
 
-type WorkspaceDecisionsParams struct {
+type WorkspaceActionsParams struct {
 	WorkspaceID int64
 	Size        int32
 }
 
-type WorkspaceDecisionsRow struct {
+type WorkspaceActionsRow struct {
 	ID          int64
 	At          time.Time
 	What        string
-	DecidedBy   string
-	Why         string
+	Actor       string
+	Reason      string
 	Account     string
 	Campaign    string
 	Until       *time.Time
@@ -286,21 +286,21 @@ type WorkspaceDecisionsRow struct {
 }
 
 // What people decided about a workspace and all that is in it, the newest first.
-func (q *Queries) WorkspaceDecisions(ctx context.Context, arg WorkspaceDecisionsParams) ([]WorkspaceDecisionsRow, error) {
-	rows, err := q.db.Query(ctx, workspaceDecisions, arg.WorkspaceID, arg.Size)
+func (q *Queries) WorkspaceActions(ctx context.Context, arg WorkspaceActionsParams) ([]WorkspaceActionsRow, error) {
+	rows, err := q.db.Query(ctx, workspaceActions, arg.WorkspaceID, arg.Size)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []WorkspaceDecisionsRow
+	var items []WorkspaceActionsRow
 	for rows.Next() {
-		var i WorkspaceDecisionsRow
+		var i WorkspaceActionsRow
 		if err := rows.Scan(
 			&i.ID,
 			&i.At,
 			&i.What,
-			&i.DecidedBy,
-			&i.Why,
+			&i.Actor,
+			&i.Reason,
 			&i.Account,
 			&i.Campaign,
 			&i.Until,

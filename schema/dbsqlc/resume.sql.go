@@ -11,7 +11,7 @@ import (
 )
 
 const resumeForSignal = `-- name: ResumeForSignal :one
-SELECT pass.verdict::text AS verdict, pass.resumed::integer AS resumed, pass.repointed::integer AS repointed,
+SELECT pass.verdict::text AS verdict, pass.resumed::integer AS resumed, pass.moved::integer AS moved,
     pass.campaigns_resumed::integer AS campaigns_resumed,
     thaw.complete_job($1::bigint)::boolean AS completed
 FROM thaw.resume_pass('signal', $2::bigint, $1::bigint,
@@ -27,7 +27,7 @@ type ResumeForSignalParams struct {
 type ResumeForSignalRow struct {
 	Verdict          string
 	Resumed          int32
-	Repointed        int32
+	Moved            int32
 	CampaignsResumed int32
 	Completed        bool
 }
@@ -39,7 +39,7 @@ func (q *Queries) ResumeForSignal(ctx context.Context, arg ResumeForSignalParams
 	err := row.Scan(
 		&i.Verdict,
 		&i.Resumed,
-		&i.Repointed,
+		&i.Moved,
 		&i.CampaignsResumed,
 		&i.Completed,
 	)
@@ -48,7 +48,7 @@ func (q *Queries) ResumeForSignal(ctx context.Context, arg ResumeForSignalParams
 
 const resumeForSweep = `-- name: ResumeForSweep :one
 
-SELECT pass.verdict::text AS verdict, pass.resumed::integer AS resumed, pass.repointed::integer AS repointed,
+SELECT pass.verdict::text AS verdict, pass.resumed::integer AS resumed, pass.moved::integer AS moved,
     pass.campaigns_resumed::integer AS campaigns_resumed, pass.tick_finished::boolean AS tick_finished,
     coalesce(CASE WHEN pass.verdict <> 'stale_tick' THEN thaw.complete_job($1::bigint) END, false)::boolean
         AS completed
@@ -65,7 +65,7 @@ type ResumeForSweepParams struct {
 type ResumeForSweepRow struct {
 	Verdict          string
 	Resumed          int32
-	Repointed        int32
+	Moved            int32
 	CampaignsResumed int32
 	TickFinished     bool
 	Completed        bool
@@ -80,7 +80,7 @@ func (q *Queries) ResumeForSweep(ctx context.Context, arg ResumeForSweepParams) 
 	err := row.Scan(
 		&i.Verdict,
 		&i.Resumed,
-		&i.Repointed,
+		&i.Moved,
 		&i.CampaignsResumed,
 		&i.TickFinished,
 		&i.Completed,

@@ -53,37 +53,37 @@ func (q *Queries) Safety(ctx context.Context) (SafetyRow, error) {
 	return i, err
 }
 
-const safetyClear = `-- name: SafetyClear :one
-SELECT thaw.safety_clear($1::text, $2::text)::boolean AS cleared
-`
-
-type SafetyClearParams struct {
-	Why       string
-	DecidedBy string
-}
-
-func (q *Queries) SafetyClear(ctx context.Context, arg SafetyClearParams) (bool, error) {
-	row := q.db.QueryRow(ctx, safetyClear, arg.Why, arg.DecidedBy)
-	var cleared bool
-	err := row.Scan(&cleared)
-	return cleared, err
-}
-
 const safetyEnter = `-- name: SafetyEnter :one
 SELECT thaw.safety_enter($1::text, $2::text, $3::boolean)::boolean AS entered
 `
 
 type SafetyEnterParams struct {
-	Why       string
-	DecidedBy string
-	Stays     bool
+	Reason string
+	Actor  string
+	Stays  bool
 }
 
 func (q *Queries) SafetyEnter(ctx context.Context, arg SafetyEnterParams) (bool, error) {
-	row := q.db.QueryRow(ctx, safetyEnter, arg.Why, arg.DecidedBy, arg.Stays)
+	row := q.db.QueryRow(ctx, safetyEnter, arg.Reason, arg.Actor, arg.Stays)
 	var entered bool
 	err := row.Scan(&entered)
 	return entered, err
+}
+
+const safetyExit = `-- name: SafetyExit :one
+SELECT thaw.safety_exit($1::text, $2::text)::boolean AS cleared
+`
+
+type SafetyExitParams struct {
+	Reason string
+	Actor  string
+}
+
+func (q *Queries) SafetyExit(ctx context.Context, arg SafetyExitParams) (bool, error) {
+	row := q.db.QueryRow(ctx, safetyExit, arg.Reason, arg.Actor)
+	var cleared bool
+	err := row.Scan(&cleared)
+	return cleared, err
 }
 
 const sampleBacklog = `-- name: SampleBacklog :one

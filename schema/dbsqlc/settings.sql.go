@@ -18,7 +18,7 @@ UPDATE thaw.settings AS s SET
     fleet_cap = coalesce($3::integer, s.fleet_cap),
     signal_cap = coalesce($4::integer, s.signal_cap),
     jitter = coalesce($5::interval, s.jitter),
-    tolerance = coalesce($6::interval, s.tolerance),
+    grace_period = coalesce($6::interval, s.grace_period),
     keep_history = coalesce($7::interval, s.keep_history),
     keep_signals = coalesce($8::interval, s.keep_signals),
     safety_accounts = coalesce($9::integer, s.safety_accounts),
@@ -37,7 +37,7 @@ WHERE $1::interval <> s.tick
     OR $3::integer <> s.fleet_cap
     OR $4::integer <> s.signal_cap
     OR $5::interval <> s.jitter
-    OR $6::interval <> s.tolerance
+    OR $6::interval <> s.grace_period
     OR $7::interval <> s.keep_history
     OR $8::interval <> s.keep_signals
     OR $9::integer <> s.safety_accounts
@@ -57,7 +57,7 @@ type ConfigureParams struct {
 	FleetCap          *int32
 	SignalCap         *int32
 	Jitter            *time.Duration
-	Tolerance         *time.Duration
+	GracePeriod       *time.Duration
 	KeepHistory       *time.Duration
 	KeepSignals       *time.Duration
 	SafetyAccounts    *int32
@@ -80,7 +80,7 @@ func (q *Queries) Configure(ctx context.Context, arg ConfigureParams) (int64, er
 		arg.FleetCap,
 		arg.SignalCap,
 		arg.Jitter,
-		arg.Tolerance,
+		arg.GracePeriod,
 		arg.KeepHistory,
 		arg.KeepSignals,
 		arg.SafetyAccounts,
@@ -101,7 +101,7 @@ func (q *Queries) Configure(ctx context.Context, arg ConfigureParams) (int64, er
 }
 
 const settings = `-- name: Settings :one
-SELECT s.tick, s.account_cap, s.fleet_cap, s.signal_cap, s.jitter, s.tolerance, s.keep_history,
+SELECT s.tick, s.account_cap, s.fleet_cap, s.signal_cap, s.jitter, s.grace_period, s.keep_history,
     s.keep_signals, s.safety_accounts, s.safety_percent, s.safety_window, s.safety_calm,
     s.safety_slow_percent, s.safety_slow_window, s.flap_limit, s.flap_wait, s.silence_factor
 FROM thaw.settings AS s
@@ -113,7 +113,7 @@ type SettingsRow struct {
 	FleetCap          int32
 	SignalCap         int32
 	Jitter            time.Duration
-	Tolerance         time.Duration
+	GracePeriod       time.Duration
 	KeepHistory       time.Duration
 	KeepSignals       time.Duration
 	SafetyAccounts    int32
@@ -136,7 +136,7 @@ func (q *Queries) Settings(ctx context.Context) (SettingsRow, error) {
 		&i.FleetCap,
 		&i.SignalCap,
 		&i.Jitter,
-		&i.Tolerance,
+		&i.GracePeriod,
 		&i.KeepHistory,
 		&i.KeepSignals,
 		&i.SafetyAccounts,

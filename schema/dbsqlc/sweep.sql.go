@@ -28,38 +28,38 @@ func (q *Queries) BlockedCampaigns(ctx context.Context, afterID int64) (BlockedC
 	return i, err
 }
 
-const claimants = `-- name: Claimants :many
+const candidates = `-- name: Candidates :many
 SELECT c.account_id::bigint AS account_id, c.workspace_id::bigint AS workspace_id, c.backlog::integer AS backlog,
-    c.room::integer AS room,
+    c.quota::integer AS quota,
     coalesce(c.account_served_at, 'epoch')::timestamptz AS account_served_at,
     coalesce(c.workspace_served_at, 'epoch')::timestamptz AS workspace_served_at
-FROM thaw.claimants($1::timestamptz) AS c
+FROM thaw.candidates($1::timestamptz) AS c
 `
 
-type ClaimantsRow struct {
+type CandidatesRow struct {
 	AccountID         int64
 	WorkspaceID       int64
 	Backlog           int32
-	Room              int32
+	Quota             int32
 	AccountServedAt   time.Time
 	WorkspaceServedAt time.Time
 }
 
 // Never served is the start of time.
-func (q *Queries) Claimants(ctx context.Context, tickAt time.Time) ([]ClaimantsRow, error) {
-	rows, err := q.db.Query(ctx, claimants, tickAt)
+func (q *Queries) Candidates(ctx context.Context, tickAt time.Time) ([]CandidatesRow, error) {
+	rows, err := q.db.Query(ctx, candidates, tickAt)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []ClaimantsRow
+	var items []CandidatesRow
 	for rows.Next() {
-		var i ClaimantsRow
+		var i CandidatesRow
 		if err := rows.Scan(
 			&i.AccountID,
 			&i.WorkspaceID,
 			&i.Backlog,
-			&i.Room,
+			&i.Quota,
 			&i.AccountServedAt,
 			&i.WorkspaceServedAt,
 		); err != nil {
@@ -141,7 +141,7 @@ func (q *Queries) OpenSweep(ctx context.Context, tickAt time.Time) (OpenSweepRow
 }
 
 const planAccounts = `-- name: PlanAccounts :many
-SELECT a.account_id::bigint AS account_id, a.workspace_id::bigint AS workspace_id, a.backlog::integer AS backlog, a.room::integer AS room,
+SELECT a.account_id::bigint AS account_id, a.workspace_id::bigint AS workspace_id, a.backlog::integer AS backlog, a.quota::integer AS quota,
     coalesce(a.served_at, 'epoch')::timestamptz AS served_at
 FROM thaw.plan_accounts($1::timestamptz, $2::bigint[], $3::integer[],
     $4::bigint, $5::bigint) AS a
@@ -159,7 +159,7 @@ type PlanAccountsRow struct {
 	AccountID   int64
 	WorkspaceID int64
 	Backlog     int32
-	Room        int32
+	Quota       int32
 	ServedAt    time.Time
 }
 
@@ -182,7 +182,7 @@ func (q *Queries) PlanAccounts(ctx context.Context, arg PlanAccountsParams) ([]P
 			&i.AccountID,
 			&i.WorkspaceID,
 			&i.Backlog,
-			&i.Room,
+			&i.Quota,
 			&i.ServedAt,
 		); err != nil {
 			return nil, err
@@ -320,8 +320,8 @@ func (q *Queries) RequeueOverduePauses(ctx context.Context, tickAt time.Time) (i
 }
 
 const sweep = `-- name: Sweep :one
-SELECT s.tick_at, s.accounts_planned, s.accounts_processed, s.planned, s.resumed, s.repointed, s.campaigns_resumed,
-    s.backlog_left, s.is_partial, s.started_at, s.finished_at
+SELECT s.tick_at, s.accounts_planned, s.accounts_processed, s.planned, s.resumed, s.moved, s.campaigns_resumed,
+    s.remaining, s.is_partial, s.started_at, s.finished_at
 FROM thaw.sweeps AS s
 WHERE s.tick_at = $1::timestamptz
 `
@@ -332,9 +332,9 @@ type SweepRow struct {
 	AccountsProcessed int32
 	Planned           int32
 	Resumed           int32
-	Repointed         int32
+	Moved             int32
 	CampaignsResumed  int32
-	BacklogLeft       int32
+	Remaining         int32
 	IsPartial         bool
 	StartedAt         time.Time
 	FinishedAt        *time.Time
@@ -349,9 +349,9 @@ func (q *Queries) Sweep(ctx context.Context, tickAt time.Time) (SweepRow, error)
 		&i.AccountsProcessed,
 		&i.Planned,
 		&i.Resumed,
-		&i.Repointed,
+		&i.Moved,
 		&i.CampaignsResumed,
-		&i.BacklogLeft,
+		&i.Remaining,
 		&i.IsPartial,
 		&i.StartedAt,
 		&i.FinishedAt,

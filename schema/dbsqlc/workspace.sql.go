@@ -11,7 +11,7 @@ import (
 )
 
 const listAutoResume = `-- name: ListAutoResume :many
-SELECT w.key, w.auto_resume, w.auto_resume_note, w.auto_resume_changed_at, w.auto_resume_changed_by
+SELECT w.key, w.auto_resume, w.auto_resume_reason, w.auto_resume_changed_at, w.auto_resume_changed_by
 FROM thaw.workspaces AS w
 ORDER BY w.auto_resume, w.key
 `
@@ -19,7 +19,7 @@ ORDER BY w.auto_resume, w.key
 type ListAutoResumeRow struct {
 	Key                 string
 	AutoResume          bool
-	AutoResumeNote      *string
+	AutoResumeReason    *string
 	AutoResumeChangedAt *time.Time
 	AutoResumeChangedBy *string
 }
@@ -36,7 +36,7 @@ func (q *Queries) ListAutoResume(ctx context.Context) ([]ListAutoResumeRow, erro
 		if err := rows.Scan(
 			&i.Key,
 			&i.AutoResume,
-			&i.AutoResumeNote,
+			&i.AutoResumeReason,
 			&i.AutoResumeChangedAt,
 			&i.AutoResumeChangedBy,
 		); err != nil {
@@ -58,16 +58,16 @@ SELECT thaw.set_auto_resume($1::text, $2::boolean, $3::text,
 type SetAutoResumeParams struct {
 	WorkspaceKey string
 	Enabled      bool
-	Note         *string
-	DecidedBy    string
+	Reason       *string
+	Actor        string
 }
 
 func (q *Queries) SetAutoResume(ctx context.Context, arg SetAutoResumeParams) error {
 	_, err := q.db.Exec(ctx, setAutoResume,
 		arg.WorkspaceKey,
 		arg.Enabled,
-		arg.Note,
-		arg.DecidedBy,
+		arg.Reason,
+		arg.Actor,
 	)
 	return err
 }

@@ -39,7 +39,7 @@ CREATE TABLE thaw.settings (
     fleet_cap    integer NOT NULL DEFAULT 2000 CHECK (fleet_cap BETWEEN 1 AND 10000000),
     signal_cap   integer NOT NULL DEFAULT 2000 CHECK (signal_cap BETWEEN 1 AND 10000000),
     jitter       interval NOT NULL DEFAULT '15 minutes' CHECK (jitter BETWEEN '0' AND '1 day'),
-    tolerance    interval NOT NULL DEFAULT '2 hours' CHECK (tolerance BETWEEN '0' AND '7 days'),
+    grace_period    interval NOT NULL DEFAULT '2 hours' CHECK (grace_period BETWEEN '0' AND '7 days'),
     -- Two days at least: nothing is removed that a tick, a pass or a heal of today may still ask for.
     keep_history interval NOT NULL DEFAULT '400 days' CHECK (keep_history BETWEEN '2 days' AND '36500 days'),
     keep_signals interval NOT NULL DEFAULT '30 days' CHECK (keep_signals BETWEEN '2 days' AND '36500 days'),
@@ -76,7 +76,7 @@ $$;
 COMMENT ON FUNCTION thaw.tick(timestamptz) IS
     'The tick that a time belongs to: a quarter hour (00, 15, 30, 45 UTC) unless settings.tick says otherwise.';
 
--- Safety mode: the provider has an incident; nothing is woken and no blip runs out. 00012_safety.sql has what turns it on
+-- Safety mode: the provider has an incident; nothing is resumed and no transient error runs out. 00012_safety.sql has what turns it on
 -- and off.
 CREATE TABLE thaw.safety (
     only_row           boolean PRIMARY KEY DEFAULT true CHECK (only_row),
@@ -105,7 +105,7 @@ CREATE TABLE thaw.workspaces (
     key                    text NOT NULL UNIQUE CHECK (key <> ''),
     name                   text NOT NULL DEFAULT '',
     auto_resume            boolean NOT NULL DEFAULT true,
-    auto_resume_note       text,
+    auto_resume_reason       text,
     auto_resume_changed_at timestamptz,
     auto_resume_changed_by text,
     heal_cap               integer CHECK (heal_cap BETWEEN 1 AND 10000000),
@@ -281,7 +281,7 @@ SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     -- What an operator corrects was written down before, in the same transaction: see thaw.correct_hold.
     IF EXISTS (
-        SELECT FROM thaw.decisions AS d
+        SELECT FROM thaw.manual_actions AS d
         WHERE d.account_id = NEW.id AND d.what = 'hold_corrected' AND d.at = thaw.now()
             AND d.until IS NOT DISTINCT FROM NEW.hold_until)
     THEN
@@ -348,7 +348,7 @@ CREATE TABLE thaw.campaigns (
 );
 COMMENT ON TABLE thaw.campaigns IS 'The authored step sequence.';
 COMMENT ON COLUMN thaw.campaigns.waits_for_account IS
-    'Paused for one of the two account reasons: the only ones that Thaw may wake by itself.';
+    'Paused for one of the two account reasons: the only ones that Thaw may resume by itself.';
 
 CREATE INDEX campaigns_key_search_idx ON thaw.campaigns (lower(key) COLLATE "C");
 CREATE INDEX campaigns_name_search_idx ON thaw.campaigns (lower(name) COLLATE "C");
@@ -380,11 +380,11 @@ CREATE TABLE thaw.enrollments (
         paused_reason NOT IN ('linkedin_high_failure_rate', 'subscription_inactive'))
 -- A pause and a resume change what the indexes below are made of, so each writes into all indexes. What the platform does
 -- most, going to the next step, does not: with a little room in the page it touches no index at all. And vacuum comes after a
--- fiftieth of the table has changed instead of a fifth: the next to wake are looked for where the last were found.
+-- fiftieth of the table has changed instead of a fifth: the next to resume are looked for where the last were found.
 ) WITH (fillfactor = 95, autovacuum_vacuum_scale_factor = 0.02);
 COMMENT ON TABLE thaw.enrollments IS 'One prospect in one campaign on one account, at a step.';
 COMMENT ON COLUMN thaw.enrollments.waits_for_account IS
-    'Paused for one of the two account reasons: the only ones that Thaw may wake by itself.';
+    'Paused for one of the two account reasons: the only ones that Thaw may resume by itself.';
 
 -- Of an account, this index says in which campaigns somebody waits (a loose scan over campaign_id), and who is next there
 -- (paused_at, id). Rows that wait in a campaign that somebody stopped lie in a range of their own and are never walked over.

@@ -1,4 +1,4 @@
--- Who waits, and through which account they may wake. Every lane, the forecast and the explanation ask here, so that they
+-- Who waits, and through which account they may resume. Every lane, the forecast and the explanation ask here, so that they
 -- cannot disagree.
 --
 -- The functions at the top of a call set jit off: the planner cannot know how few rows a loose scan returns, takes these
@@ -38,7 +38,7 @@ JOIN thaw.accounts AS sibling
 COMMENT ON VIEW thaw.siblings IS
     'Pairs of accounts of the same person in the same workspace, by member_id or by a link: one row for each direction.';
 
--- The account through which the prospects of an account wake that is not connected: among the accounts of the same person in the
+-- The account through which the prospects of an account resume that is not connected: among the accounts of the same person in the
 -- same workspace, the connected one that connected last. None while it is restricted: a person decides then, and its pause job may
 -- not have said so to all of its prospects yet.
 --
@@ -52,15 +52,15 @@ WHERE source.status NOT IN ('connected', 'restricted')
 ORDER BY source.id, sibling.connected_at DESC, sibling.id DESC;
 
 -- The same for all: a connected account is its own.
-CREATE VIEW thaw.wake_targets AS
+CREATE VIEW thaw.resume_targets AS
 SELECT source.id AS source_id, source.id AS target_id
 FROM thaw.accounts AS source
 WHERE source.status = 'connected'
 UNION ALL
 SELECT moved.source_id, moved.target_id FROM thaw.sibling_targets AS moved;
-COMMENT ON VIEW thaw.wake_targets IS 'The account through which the prospects of an account wake; no row: nobody can.';
+COMMENT ON VIEW thaw.resume_targets IS 'The account through which the prospects of an account resume; no row: nobody can.';
 
--- The accounts whose prospects wake through an account. The target of each is looked up by itself: joined with the view, the
+-- The accounts whose prospects resume through an account. The target of each is looked up by itself: joined with the view, the
 -- planner finds the targets of all accounts first. In plpgsql, as all that a pass calls: it keeps its plan for as long as the
 -- connection lives, where a function in SQL that cannot be inlined is planned at every call.
 -- +goose StatementBegin
@@ -76,7 +76,7 @@ BEGIN
             SELECT siblings.sibling_id
             FROM thaw.siblings AS siblings
             WHERE siblings.account_id = p_target_id) AS family
-        WHERE (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = family.id) = p_target_id);
+        WHERE (SELECT resume.target_id FROM thaw.resume_targets AS resume WHERE resume.source_id = family.id) = p_target_id);
 END;
 $$;
 -- +goose StatementEnd
@@ -161,7 +161,7 @@ BEGIN ATOMIC
 END;
 -- +goose StatementEnd
 
--- Where, among the given accounts, somebody waits who may be woken now: a campaign that runs, or that waits for an account
+-- Where, among the given accounts, somebody waits who may be resumed now: a campaign that runs, or that waits for an account
 -- itself and is started again with its prospects. Target and campaign are looked up one by one (the scalar subquery, the
 -- limit): joined freely, the planner would hash all accounts and all campaigns for the pass of a single account.
 -- +goose StatementBegin
@@ -171,7 +171,7 @@ BEGIN ATOMIC
     SELECT target.workspace_id, target.id, source.id, campaign.id
     FROM unnest(p_source_ids) AS source (id)
     JOIN thaw.accounts AS target
-        ON target.id = (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = source.id)
+        ON target.id = (SELECT resume.target_id FROM thaw.resume_targets AS resume WHERE resume.source_id = source.id)
     CROSS JOIN LATERAL thaw.waiting_campaigns(source.id) AS waiting
     CROSS JOIN LATERAL (
         SELECT c.id FROM thaw.campaigns AS c
@@ -181,7 +181,7 @@ BEGIN ATOMIC
 END;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.resumable(bigint[], boolean) IS
-    'Source account, campaign and target account of everybody among the given accounts who may be woken now.';
+    'Source account, campaign and target account of everybody among the given accounts who may be resumed now.';
 
 -- +goose Down
 DROP FUNCTION thaw.resumable(bigint[], boolean);
@@ -191,6 +191,6 @@ DROP FUNCTION thaw.lets_resume(thaw.campaign_status, boolean);
 DROP FUNCTION thaw.blocked_by(thaw.accounts, boolean);
 DROP FUNCTION thaw.block_reason(thaw.accounts, boolean, boolean);
 DROP FUNCTION thaw.sources_of(bigint);
-DROP VIEW thaw.wake_targets;
+DROP VIEW thaw.resume_targets;
 DROP VIEW thaw.sibling_targets;
 DROP VIEW thaw.siblings;

@@ -68,7 +68,7 @@ BEGIN
         -- Just created: there is nothing to pause yet.
         WHEN p_signal.just_created THEN p_account.pause_after
         -- A transient error: its grace period runs from its first signal.
-        ELSE coalesce(p_account.pause_after, least(at, thaw.now()) + (SELECT settings.tolerance FROM thaw.settings))
+        ELSE coalesce(p_account.pause_after, least(at, thaw.now()) + (SELECT settings.grace_period FROM thaw.settings))
     END;
 
     UPDATE thaw.accounts AS account SET
@@ -391,7 +391,7 @@ BEGIN
         AND NOT EXISTS (SELECT FROM thaw.accounts AS other WHERE other.link_id = p_account.id AND other.workspace_id = p_account.workspace_id)
     THEN
         UPDATE thaw.accounts AS a SET link_id = first_id WHERE a.id = p_account.id AND a.link_id IS NULL;
-        INSERT INTO thaw.decisions (what, decided_by, why, workspace_id, account_id)
+        INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, account_id)
         VALUES ('linked', 'provider', format('the provider says that this was account %s', p_v1_account_id),
             p_account.workspace_id, p_account.id);
     END IF;

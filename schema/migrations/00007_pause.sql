@@ -13,7 +13,7 @@ END;
 
 -- Pauses at most p_size active enrollments of an account that is due to pause, and the campaigns that lose their last
 -- account with it. Verdicts: more (call again), busy (the rest is locked by others: call again later), done,
--- account_connected (it came back first), not_due (a blip inside its tolerance), safety_mode (blips do not run out),
+-- account_connected (it came back first), not_due (a transient error inside its grace period), safety_mode (transient errors do not run out),
 -- not_found.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.pause_batch(
@@ -25,7 +25,7 @@ SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 DECLARE
     account thaw.accounts;
-    why     thaw.pause_reason;
+    new_reason     thaw.pause_reason;
     source  thaw.event_source := CASE WHEN p_tick_at IS NULL THEN 'signal' ELSE 'sweep' END;
     campaigns bigint[];
     -- Where the rows are, and what they were before.
@@ -48,11 +48,11 @@ BEGIN
         RETURN;
     END IF;
     PERFORM set_config('thaw.set_based', 'on', true);
-    why := thaw.pause_reason_of(account.status);
+    new_reason := thaw.pause_reason_of(account.status);
 
     -- Campaigns first: that is the lock order, and a campaign that has nobody left to send must not look as if it ran. One
-    -- that still has active prospects on another account keeps running: that account is connected, or in a blip that may
-    -- yet heal and would then have to find the campaign as it was. Locked by a statement of its own: a pass that woke
+    -- that still has active prospects on another account keeps running: that account is connected, or in a transient error that may
+    -- yet heal and would then have to find the campaign as it was. Locked by a statement of its own: a pass that resumed
     -- prospects of another account held the lock, and they are seen only by what begins after it. One that waits for an account
     -- is locked too: a pass may start it before the update below looks, which would then lock it out of order.
     campaigns := ARRAY(SELECT active.campaign_id FROM thaw.active_campaigns(account.id) AS active);
@@ -60,7 +60,7 @@ BEGIN
     WHERE campaign.id = ANY (campaigns) AND (campaign.status = 'running' OR campaign.waits_for_account)
     ORDER BY campaign.id FOR NO KEY UPDATE;
     WITH stopped AS (
-        UPDATE thaw.campaigns AS campaign SET status = 'paused', paused_reason = why, paused_at = thaw.now()
+        UPDATE thaw.campaigns AS campaign SET status = 'paused', paused_reason = new_reason, paused_at = thaw.now()
         WHERE campaign.id = ANY (campaigns)
             AND campaign.status = 'running'
             AND NOT EXISTS (
@@ -75,7 +75,7 @@ BEGIN
     )
     INSERT INTO thaw.campaign_events (
         campaign_id, at, account_id, tick_at, signal_id, job_id, kind, source, from_status, to_status, reason)
-    SELECT stopped.id, thaw.now(), account.id, p_tick_at, p_signal_id, p_job_id, 'paused', source, 'running', 'paused', why
+    SELECT stopped.id, thaw.now(), account.id, p_tick_at, p_signal_id, p_job_id, 'paused', source, 'running', 'paused', new_reason
     FROM stopped;
     GET DIAGNOSTICS campaigns_paused = ROW_COUNT;
 
@@ -97,9 +97,9 @@ BEGIN
             FOR NO KEY UPDATE SKIP LOCKED) AS claim;
     END IF;
 
-    WITH flipped AS (
+    WITH changed AS (
         UPDATE thaw.enrollments AS e SET
-            status = 'paused', paused_reason = why, paused_at = coalesce(e.paused_at, thaw.now())
+            status = 'paused', paused_reason = new_reason, paused_at = coalesce(e.paused_at, thaw.now())
         FROM unnest(places, befores) AS claim (ctid, status)
         WHERE e.ctid = claim.ctid
         RETURNING e.id, e.step, e.paused_at, claim.status AS from_status
@@ -107,12 +107,12 @@ BEGIN
     INSERT INTO thaw.enrollment_events (
         enrollment_id, at, tick_at, signal_id, job_id, from_account_id, to_account_id, step, kind, source, from_status,
         to_status, reason, paused_at)
-    SELECT flipped.id, thaw.now(), p_tick_at, p_signal_id, p_job_id, account.id, account.id, flipped.step, 'paused', source,
-        flipped.from_status, 'paused', why, flipped.paused_at
-    FROM flipped;
+    SELECT changed.id, thaw.now(), p_tick_at, p_signal_id, p_job_id, account.id, account.id, changed.step, 'paused', source,
+        changed.from_status, 'paused', new_reason, changed.paused_at
+    FROM changed;
     GET DIAGNOSTICS paused = ROW_COUNT;
     PERFORM set_config('thaw.set_based', '', true);
-    PERFORM thaw.publish_paused(account, why, p_tick_at, p_signal_id, paused, campaigns_paused);
+    PERFORM thaw.publish_paused(account, new_reason, p_tick_at, p_signal_id, paused, campaigns_paused);
 
     -- A full batch: what is left is the next one's to see. Else the rest may be locked by others. The order is that of the
     -- index. Without it the planner expects to meet one of an account's many rows soon, and walks the table from its start:

@@ -8,7 +8,7 @@
 -- thaw.resume_pass (this file) puts them together for one account: a pass of the sweep or of a signal. thaw.heal_batch
 -- (00009_heal.sql) puts them together for the prospects of many accounts at a time.
 --
--- Locks, here and everywhere: heal, account, grant, campaigns by id, enrollments, budget rows, river_job. The account comes
+-- Locks, here and everywhere: heal, account, allocation, campaigns by id, enrollments, budget rows, river_job. The account comes
 -- before its prospects because a webhook holds it while it inserts a job: a pass that looks for rows after having waited for
 -- it sees all that the webhook saw. The fleet's budget row comes last because all passes of a tick meet there.
 
@@ -113,8 +113,8 @@ $$;
 -- +goose StatementBegin
 CREATE FUNCTION thaw.resume_rows(
     p_cause thaw.cause, p_places tid[], p_source_ids bigint[], p_target_ids bigint[],
-    OUT resumed integer, OUT repointed integer, OUT target_ids bigint[], OUT each_resumed integer[],
-    OUT each_repointed integer[]
+    OUT resumed integer, OUT moved integer, OUT target_ids bigint[], OUT each_resumed integer[],
+    OUT each_moved integer[]
 ) LANGUAGE plpgsql AS $$
 DECLARE
     jitter interval := (SELECT s.jitter FROM thaw.settings AS s);
@@ -131,7 +131,7 @@ BEGIN
         WINDOW account AS (
             PARTITION BY claimed.target_id ORDER BY claimed.paused_at, claimed.id
             ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
-    ), woken AS (
+    ), changed AS (
         UPDATE thaw.enrollments AS e SET
             status = 'active', paused_reason = NULL, paused_at = NULL, account_id = slots.target_id,
             next_action_at = greatest(e.next_action_at, thaw.now() + thaw.spread(slots.i, slots.n, jitter))
@@ -146,19 +146,19 @@ BEGIN
             change.from_account_id, change.target_id, change.step, change.kind, p_cause.source, change.from_status, 'active',
             change.paused_reason, change.paused_at
         FROM (
-            SELECT woken.*, 'resumed'::thaw.event_kind AS kind, 'paused'::thaw.enrollment_status AS from_status FROM woken
+            SELECT changed.*, 'resumed'::thaw.event_kind AS kind, 'paused'::thaw.enrollment_status AS from_status FROM changed
             UNION ALL
-            SELECT woken.*, 'repointed', 'active' FROM woken WHERE woken.from_account_id <> woken.target_id) AS change
+            SELECT changed.*, 'moved', 'active' FROM changed WHERE changed.from_account_id <> changed.target_id) AS change
     )
     SELECT coalesce(sum(through.n), 0), coalesce(sum(through.moved), 0),
         array_agg(through.target_id), array_agg(through.n), array_agg(through.moved)
-    INTO resumed, repointed, target_ids, each_resumed, each_repointed
+    INTO resumed, moved, target_ids, each_resumed, each_moved
     FROM (
-        SELECT woken.target_id, count(*)::integer AS n,
-            (count(*) FILTER (WHERE woken.from_account_id <> woken.target_id))::integer AS moved
-        FROM woken
-        GROUP BY woken.target_id
-        ORDER BY woken.target_id) AS through;
+        SELECT changed.target_id, count(*)::integer AS n,
+            (count(*) FILTER (WHERE changed.from_account_id <> changed.target_id))::integer AS moved
+        FROM changed
+        GROUP BY changed.target_id
+        ORDER BY changed.target_id) AS through;
     PERFORM set_config('thaw.set_based', '', true);
 END;
 $$;
@@ -184,13 +184,13 @@ $$;
 -- +goose StatementEnd
 
 -- The pass of one account. Verdicts: resumed (possibly nothing: no prospect was waiting, or the budget was used up),
--- already_done (another attempt of the same job was here before), stale_tick (the tick of its grant is over; the next one
+-- already_done (another attempt of the same job was here before), stale_tick (the tick of its allocation is over; the next one
 -- covers the account), not_found, or what thaw.blocked_by says. Whatever it is stands in the row that closes the pass.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.resume_pass(
     p_lane thaw.lane, p_account_id bigint, p_job_id bigint,
     p_tick_at timestamptz DEFAULT NULL, p_signal_id bigint DEFAULT NULL,
-    OUT verdict text, OUT resumed integer, OUT repointed integer, OUT campaigns_resumed integer, OUT tick_finished boolean
+    OUT verdict text, OUT resumed integer, OUT moved integer, OUT campaigns_resumed integer, OUT tick_finished boolean
 ) LANGUAGE plpgsql
 -- A pass touches few rows of large tables, whatever their statistics say: one generic plan, made once a connection, that
 -- goes by index and by row address. A plan made for the array at hand reads all of a small table instead.
@@ -203,7 +203,7 @@ DECLARE
     tick      timestamptz;
     fleet_cap integer;
     is_closed boolean;
-    -- How many prospects the grant or the signal allows, and how many the budgets leave of it.
+    -- How many prospects the allocation or the signal allows, and how many the budgets leave of it.
     wanted    integer;
     allowed   integer;
     -- Where prospects may be taken from, as arrays of equal length: the account that they are paused on, and the campaign.
@@ -214,19 +214,19 @@ DECLARE
     sources        bigint[];
 BEGIN
     resumed := 0;
-    repointed := 0;
+    moved := 0;
     campaigns_resumed := 0;
     tick_finished := false;
     SELECT s.* INTO settings FROM thaw.settings AS s;
     fleet_cap := CASE p_lane WHEN 'sweep' THEN settings.fleet_cap ELSE settings.signal_cap END;
 
-    -- 1. The account, then the row that says whether this pass was done. A grant is locked too: the next tick closes it.
+    -- 1. The account, then the row that says whether this pass was done. An allocation is locked too: the next tick closes it.
     SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = p_account_id FOR NO KEY UPDATE;
     tick := thaw.tick();
     CASE p_lane
         WHEN 'sweep' THEN
             SELECT g.finished_at IS NOT NULL, g.planned INTO is_closed, wanted
-            FROM thaw.grants AS g WHERE g.tick_at = p_tick_at AND g.account_id = p_account_id
+            FROM thaw.allocations AS g WHERE g.tick_at = p_tick_at AND g.account_id = p_account_id
             FOR NO KEY UPDATE;
         WHEN 'signal' THEN
             SELECT s.finished_at IS NOT NULL, settings.account_cap INTO is_closed, wanted
@@ -252,7 +252,7 @@ BEGIN
         WHERE line.target_id = account.id;
 
         -- 3. Start campaigns that waited for an account, those too in which this account has active prospects: a campaign must
-        --    not block its own. Their events name the tick of a grant only.
+        --    not block its own. Their events name the tick of an allocation only.
         campaigns := line_campaigns || ARRAY(SELECT active.campaign_id FROM thaw.active_campaigns(account.id) AS active);
         IF thaw.lock_campaigns(campaigns) THEN
             campaigns_resumed := coalesce(cardinality(thaw.start_campaigns(
@@ -285,7 +285,7 @@ BEGIN
                     LIMIT allowed) AS candidate;
                 -- 5. Resume them, and take them from the budgets.
                 IF places IS NOT NULL THEN
-                    SELECT r.resumed, r.repointed INTO resumed, repointed
+                    SELECT r.resumed, r.moved INTO resumed, moved
                     FROM thaw.resume_rows(cause, places, sources,
                         array_fill(account.id, ARRAY[cardinality(places)])) AS r;
                 END IF;
@@ -297,7 +297,7 @@ BEGIN
                 EXIT;
             EXCEPTION WHEN SQLSTATE 'TH001' THEN
                 resumed := 0;
-                repointed := 0;
+                moved := 0;
                 PERFORM b.used FROM thaw.fleet_budgets AS b WHERE b.tick_at = tick AND b.lane = p_lane FOR NO KEY UPDATE;
             END;
         END LOOP;
@@ -306,15 +306,15 @@ BEGIN
     -- 6. Close the pass.
     CASE p_lane
         WHEN 'sweep' THEN
-            UPDATE thaw.grants AS g SET
+            UPDATE thaw.allocations AS g SET
                 resumed = resume_pass.resumed, verdict = resume_pass.verdict, finished_at = thaw.now()
             WHERE g.tick_at = p_tick_at AND g.account_id = account.id;
             UPDATE thaw.sweeps AS s SET
                 accounts_processed = s.accounts_processed + 1,
                 resumed = s.resumed + resume_pass.resumed,
-                repointed = s.repointed + resume_pass.repointed,
+                moved = s.moved + resume_pass.moved,
                 campaigns_resumed = s.campaigns_resumed + resume_pass.campaigns_resumed,
-                backlog_left = greatest(s.backlog_left - resume_pass.resumed, 0),
+                remaining = greatest(s.remaining - resume_pass.resumed, 0),
                 finished_at = CASE WHEN s.accounts_processed + 1 = s.accounts_planned THEN thaw.now() END
             WHERE s.tick_at = p_tick_at
             RETURNING s.finished_at IS NOT NULL INTO tick_finished;
@@ -326,14 +326,14 @@ BEGIN
 
     -- 7. Tell the platform.
     IF resumed > 0 THEN
-        PERFORM thaw.publish_resumed(account, p_lane, false, p_tick_at, p_signal_id, NULL, resumed, repointed,
+        PERFORM thaw.publish_resumed(account, p_lane, false, p_tick_at, p_signal_id, NULL, resumed, moved,
             campaigns_resumed);
     END IF;
 END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.resume_pass(thaw.lane, bigint, bigint, timestamptz, bigint) IS
-    'Resumes prospects through one account, once: the whole pass of a lane, its ledger row included.';
+    'Resumes prospects through one account, once: the whole pass of a lane, its record row included.';
 
 -- +goose Down
 DROP FUNCTION thaw.resume_pass(thaw.lane, bigint, bigint, timestamptz, bigint);

@@ -30,19 +30,19 @@ BEGIN
     RETURN QUERY
     SELECT source.target_id, source.account_id, line.campaign_id, line.waiting
     FROM (
-        SELECT by_account.*, wake.target_id
+        SELECT by_account.*, resume.target_id
         FROM (
             SELECT one.account_id, array_agg(one.campaign_id) AS campaign_ids, array_agg(one.waiting) AS waiting
             FROM unnest(p_account_ids, p_campaign_ids, p_counts) AS one (account_id, campaign_id, waiting)
             GROUP BY one.account_id) AS by_account
         CROSS JOIN LATERAL (
             SELECT (
-                SELECT w.target_id FROM thaw.wake_targets AS w WHERE w.source_id = by_account.account_id LIMIT 1) AS target_id
-            OFFSET 0) AS wake
+                SELECT w.target_id FROM thaw.resume_targets AS w WHERE w.source_id = by_account.account_id LIMIT 1) AS target_id
+            OFFSET 0) AS resume
         CROSS JOIN LATERAL (
             SELECT FROM thaw.accounts AS target
             JOIN thaw.workspaces AS workspace ON workspace.id = target.workspace_id
-            WHERE target.id = wake.target_id
+            WHERE target.id = resume.target_id
                 AND thaw.block_reason(target, NOT is_safe, p_heal.even_if_off OR workspace.auto_resume) IS NULL
             LIMIT 1) AS open
         OFFSET 0) AS source
@@ -109,8 +109,8 @@ BEGIN
     SELECT target.id, waiting.account_id, waiting.campaign_id, waiting.total
     FROM waiting
     JOIN thaw.campaigns AS campaign ON campaign.id = waiting.campaign_id
-    JOIN thaw.wake_targets AS wake ON wake.source_id = waiting.account_id
-    JOIN thaw.accounts AS target ON target.id = wake.target_id
+    JOIN thaw.resume_targets AS resume ON resume.source_id = waiting.account_id
+    JOIN thaw.accounts AS target ON target.id = resume.target_id
     JOIN thaw.workspaces AS workspace ON workspace.id = target.workspace_id
     WHERE thaw.lets_resume(campaign.status, campaign.waits_for_account)
         AND thaw.block_reason(target, NOT is_safe, heal.even_if_off OR workspace.auto_resume) IS NULL;
@@ -172,7 +172,7 @@ BEGIN
         heal.accounts := (SELECT count(DISTINCT known.id) FROM unnest(sources || heal.first_source_ids) AS known (id));
         heal.accounts_done := heal.accounts - cardinality(sources);
     END IF;
-    UPDATE thaw.heals AS h SET status = 'done', finished_at = thaw.now(), left_over = waiting, found = heal.found,
+    UPDATE thaw.heals AS h SET status = 'done', finished_at = thaw.now(), remaining = waiting, found = heal.found,
         accounts = heal.accounts, accounts_done = heal.accounts_done, first_source_ids = NULL
     WHERE h.id = heal.id AND h.status = 'running';
     DELETE FROM thaw.heal_order AS part WHERE part.heal_id = p_heal_id;
@@ -359,12 +359,12 @@ END;
 $$;
 -- +goose StatementEnd
 
--- The next prospects of a heal, at most p_room of them, as arrays of equal length: where each is, its account, its campaign, and
+-- The next prospects of a heal, at most p_quota of them, as arrays of equal length: where each is, its account, its campaign, and
 -- the account that it resumes through. p_heal comes back with the place of the last one. at_end: there are no others after
 -- them. Nothing is locked, and what stands against an account is not asked: the batch has to ask under the lock anyway.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.heal_next(
-    INOUT p_heal thaw.heals, p_room integer,
+    INOUT p_heal thaw.heals, p_quota integer,
     OUT places tid[], OUT source_ids bigint[], OUT campaign_ids bigint[], OUT target_ids bigint[], OUT at_end boolean
 ) LANGUAGE plpgsql AS $$
 DECLARE
@@ -374,8 +374,8 @@ DECLARE
     straight   boolean := p_heal.all_campaigns_open AND NOT by_time AND p_heal.round = 1;
     -- How many accounts to look at, at a time: about as many as fill the batch, then more. And in a batch at most: where few of
     -- them can be resumed a batch stays short.
-    width      integer := greatest(20, least(p_room,
-        1.2 * p_room * coalesce(p_heal.accounts, 1) / greatest(p_heal.found, 10)));
+    width      integer := greatest(20, least(p_quota,
+        1.2 * p_quota * coalesce(p_heal.accounts, 1) / greatest(p_heal.found, 10)));
     most       constant integer := 20000;
     looked_at  integer := 0;
     next_id    bigint := coalesce(p_heal.at_account_id, 0);
@@ -396,7 +396,7 @@ BEGIN
     source_ids := '{}';
     campaign_ids := '{}';
     target_ids := '{}';
-    WHILE taken < p_room LOOP
+    WHILE taken < p_quota LOOP
         sources := thaw.heal_sources(p_heal, next_id, width);
         IF sources IS NULL THEN
             EXIT;
@@ -411,7 +411,7 @@ BEGIN
                 SELECT source.id AS source_id, source.target_id, campaign.id AS campaign_id
                 FROM (
                     SELECT one.id, one.place,
-                        (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = one.id LIMIT 1) AS target_id,
+                        (SELECT resume.target_id FROM thaw.resume_targets AS resume WHERE resume.source_id = one.id LIMIT 1) AS target_id,
                         CASE WHEN one.id = p_heal.at_account_id AND NOT by_time THEN p_heal.at_campaign_id ELSE 0 END AS from_campaign
                     FROM unnest(sources) WITH ORDINALITY AS one (id, place)
                     OFFSET 0) AS source
@@ -447,7 +447,7 @@ BEGIN
                 SELECT next.*, source.id AS source_id, source.target_id
                 FROM (
                     SELECT one.id,
-                        (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = one.id LIMIT 1) AS target_id
+                        (SELECT resume.target_id FROM thaw.resume_targets AS resume WHERE resume.source_id = one.id LIMIT 1) AS target_id
                     FROM unnest(sources) AS one (id)
                     OFFSET 0) AS source
                 CROSS JOIN LATERAL (
@@ -459,9 +459,9 @@ BEGIN
                             CASE WHEN source.id = p_heal.at_account_id THEN p_heal.at_paused_at ELSE '-infinity' END,
                             CASE WHEN source.id = p_heal.at_account_id THEN p_heal.at_enrollment_id ELSE 0 END)
                     ORDER BY e.campaign_id, e.paused_at, e.id
-                    LIMIT p_room - taken) AS next
+                    LIMIT p_quota - taken) AS next
                 WHERE source.target_id IS NOT NULL
-                LIMIT p_room - taken) AS picked;
+                LIMIT p_quota - taken) AS picked;
             more_lines := ARRAY(SELECT generate_series(1, cardinality(more_places)));
         ELSIF line_sources IS NULL THEN
             more_places := NULL;
@@ -488,10 +488,10 @@ BEGIN
                                 CASE WHEN line_sources[line] = p_heal.at_account_id THEN p_heal.at_paused_at ELSE '-infinity' END,
                                 CASE WHEN line_sources[line] = p_heal.at_account_id THEN p_heal.at_enrollment_id ELSE 0 END)
                         ORDER BY e.paused_at, e.id
-                        LIMIT p_room - taken) AS oldest
+                        LIMIT p_quota - taken) AS oldest
                     ORDER BY oldest.paused_at, oldest.id
-                    LIMIT p_room - taken) AS next
-                LIMIT p_room - taken) AS picked;
+                    LIMIT p_quota - taken) AS next
+                LIMIT p_quota - taken) AS picked;
         ELSE
             SELECT array_agg(picked.ctid), array_agg(picked.line), array_agg(picked.paused_at), array_agg(picked.id)
             INTO more_places, more_lines, more_paused, more_ids
@@ -509,8 +509,8 @@ BEGIN
                             CASE WHEN line_sources[line] = p_heal.at_account_id AND line_campaigns[line] = p_heal.at_campaign_id
                                 THEN p_heal.at_enrollment_id ELSE 0 END)
                     ORDER BY e.paused_at, e.id
-                    LIMIT p_room - taken) AS next
-                LIMIT p_room - taken) AS picked;
+                    LIMIT p_quota - taken) AS next
+                LIMIT p_quota - taken) AS picked;
         END IF;
 
         IF more_places IS NOT NULL THEN
@@ -521,19 +521,19 @@ BEGIN
             INTO source_ids, campaign_ids, target_ids
             FROM unnest(more_lines) AS line;
         END IF;
-        width := least(2 * width, p_room);
+        width := least(2 * width, p_quota);
         at_end := false;
         EXIT WHEN looked_at >= most;
         at_end := NULL;
     END LOOP;
-    at_end := coalesce(at_end, taken < p_room);
+    at_end := coalesce(at_end, taken < p_quota);
     IF p_heal.round = 1 AND taken > 0 THEN
         p_heal.accounts_done := p_heal.accounts_done + (
             SELECT count(DISTINCT source.id)
             FROM unnest(source_ids || p_heal.at_account_id) AS source (id)
             WHERE source.id < source_ids[taken]);
     END IF;
-    IF taken < p_room AND NOT at_end THEN
+    IF taken < p_quota AND NOT at_end THEN
         p_heal.at_account_id := next_id;
         p_heal.at_campaign_id := 0;
         p_heal.at_paused_at := '-infinity';
@@ -552,7 +552,7 @@ $$;
 -- is looked up again, so that a prospect may have changed its account or its status since.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.heal_next_listed(
-    INOUT p_heal thaw.heals, p_room integer,
+    INOUT p_heal thaw.heals, p_quota integer,
     OUT places tid[], OUT source_ids bigint[], OUT campaign_ids bigint[], OUT target_ids bigint[], OUT at_end boolean
 ) LANGUAGE plpgsql AS $$
 DECLARE
@@ -569,11 +569,11 @@ BEGIN
                 FROM thaw.heal_enrollments AS part
                 WHERE part.heal_id = p_heal.id AND part.last_id > at_id
                 ORDER BY part.last_id
-                LIMIT 2 + p_room / 200) AS listed
+                LIMIT 2 + p_quota / 200) AS listed
             CROSS JOIN LATERAL unnest(listed.enrollment_ids) AS given (id)
             WHERE given.id > at_id
             ORDER BY given.id
-            LIMIT p_room) AS next;
+            LIMIT p_quota) AS next;
         p_heal.at_enrollment_id := coalesce(ids[cardinality(ids)], p_heal.at_enrollment_id);
         at_end := NOT EXISTS (
             SELECT FROM thaw.heal_enrollments AS part
@@ -587,11 +587,11 @@ BEGIN
                 FROM thaw.heal_order AS part
                 WHERE part.heal_id = p_heal.id AND part.last_place > p_heal.at_place
                 ORDER BY part.last_place
-                LIMIT 2 + p_room / 200) AS listed
+                LIMIT 2 + p_quota / 200) AS listed
             CROSS JOIN LATERAL unnest(listed.enrollment_ids) WITH ORDINALITY AS given (id, n)
             WHERE listed.last_place - cardinality(listed.enrollment_ids) + given.n > p_heal.at_place
             ORDER BY place
-            LIMIT p_room) AS next;
+            LIMIT p_quota) AS next;
         p_heal.at_place := p_heal.at_place + coalesce(cardinality(ids), 0);
         at_end := NOT EXISTS (
             SELECT FROM thaw.heal_order AS part
@@ -607,7 +607,7 @@ BEGIN
         JOIN unnest(ids) WITH ORDINALITY AS listed (id, place) ON listed.id = e.id
     ), targets AS MATERIALIZED (
         SELECT source.id,
-            (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = source.id LIMIT 1) AS target_id
+            (SELECT resume.target_id FROM thaw.resume_targets AS resume WHERE resume.source_id = source.id LIMIT 1) AS target_id
         FROM (SELECT DISTINCT chosen.account_id AS id FROM chosen OFFSET 0) AS source
     ), campaigns AS MATERIALIZED (
         SELECT used.id
@@ -672,10 +672,10 @@ DECLARE
     heal   thaw.heals;
     next   record;
     -- What was resumed, and how many of it moved to a sibling account: in all, and by account.
-    moved          integer := 0;
+    batch_moved    integer := 0;
     account_ids    bigint[];
     each_resumed   integer[];
-    each_repointed integer[];
+    each_moved integer[];
     cause  thaw.cause;
     at_end boolean := true;
     -- One account or many; see the top of this file.
@@ -748,7 +748,7 @@ BEGIN
         -- own target, and its siblings are not looked for.
         WITH source AS MATERIALIZED (
             SELECT one.id, one.target_id,
-                (SELECT wake.target_id FROM thaw.wake_targets AS wake WHERE wake.source_id = one.id LIMIT 1) AS now_id,
+                (SELECT resume.target_id FROM thaw.resume_targets AS resume WHERE resume.source_id = one.id LIMIT 1) AS now_id,
                 (SELECT thaw.block_reason(a, is_safety_on, heal.even_if_off OR w.auto_resume) IS NOT NULL
                  FROM thaw.accounts AS a JOIN thaw.workspaces AS w ON w.id = a.workspace_id WHERE a.id = one.target_id) AS is_blocked
             FROM (
@@ -809,7 +809,7 @@ BEGIN
         IF heal.found IS NULL THEN
             heal.first_source_ids := ARRAY(SELECT DISTINCT source.id FROM unnest(next.source_ids) AS source (id));
         END IF;
-        SELECT rows.* INTO resumed, moved, account_ids, each_resumed, each_repointed
+        SELECT rows.* INTO resumed, batch_moved, account_ids, each_resumed, each_moved
         FROM thaw.resume_rows(cause, next.places, next.source_ids, next.target_ids) AS rows;
         held := held + coalesce(cardinality(next.places), 0) - resumed;
         IF heal.keeps_caps THEN
@@ -838,7 +838,7 @@ BEGIN
     END IF;
     UPDATE thaw.heals AS h SET
         resumed = heal.resumed,
-        repointed = h.repointed + moved,
+        moved = h.moved + batch_moved,
         campaigns_resumed = h.campaigns_resumed + coalesce(cardinality(started_for), 0),
         accounts_done = CASE WHEN at_end THEN greatest(heal.accounts, heal.accounts_done) ELSE heal.accounts_done END,
         batch = h.batch + 1,
@@ -851,9 +851,9 @@ BEGIN
 
     -- 5. Tell the platform, account by account.
     IF resumed > 0 AND thaw.has_endpoint() THEN
-        PERFORM thaw.publish_resumed(a, 'heal', heal.even_if_off, NULL, NULL, p_heal_id, through.resumed, through.repointed,
+        PERFORM thaw.publish_resumed(a, 'heal', heal.even_if_off, NULL, NULL, p_heal_id, through.resumed, through.moved,
             cardinality(array_positions(started_for, a.id)))
-        FROM unnest(account_ids, each_resumed, each_repointed) AS through (account_id, resumed, repointed)
+        FROM unnest(account_ids, each_resumed, each_moved) AS through (account_id, resumed, moved)
         JOIN thaw.accounts AS a ON a.id = through.account_id
         ORDER BY a.id;
     END IF;
@@ -901,21 +901,21 @@ $$;
 -- +goose StatementEnd
 -- +goose StatementBegin
 CREATE FUNCTION thaw.set_heal_cap(
-    workspace_key text, heal_cap integer, why text, decided_by text DEFAULT current_user
+    workspace_key text, heal_cap integer, reason text, actor text DEFAULT current_user
 ) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     changed_id bigint;
 BEGIN
-    PERFORM thaw.require_reason(set_heal_cap.why, set_heal_cap.decided_by);
+    PERFORM thaw.require_reason(set_heal_cap.reason, set_heal_cap.actor);
     UPDATE thaw.workspaces AS w SET heal_cap = set_heal_cap.heal_cap WHERE w.key = set_heal_cap.workspace_key
     RETURNING w.id INTO changed_id;
     IF changed_id IS NULL THEN
         RAISE EXCEPTION 'there is no workspace "%"', set_heal_cap.workspace_key
             USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key has the names.';
     END IF;
-    INSERT INTO thaw.decisions (what, decided_by, why, workspace_id, enrollments)
+    INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, enrollments)
     VALUES (CASE WHEN set_heal_cap.heal_cap IS NULL THEN 'heal_cap_removed' ELSE 'heal_cap_set' END,
-        set_heal_cap.decided_by, set_heal_cap.why, changed_id, set_heal_cap.heal_cap);
+        set_heal_cap.actor, set_heal_cap.reason, changed_id, set_heal_cap.heal_cap);
 END;
 $$;
 -- +goose StatementEnd

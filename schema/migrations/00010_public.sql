@@ -21,12 +21,12 @@ COMMENT ON FUNCTION thaw.sweep() IS
 
 -- +goose StatementBegin
 CREATE FUNCTION thaw.set_auto_resume(
-    workspace_key text, enabled boolean, note text DEFAULT NULL, decided_by text DEFAULT current_user
+    workspace_key text, enabled boolean, reason text DEFAULT NULL, actor text DEFAULT current_user
 ) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     UPDATE thaw.workspaces AS w SET
-        auto_resume = set_auto_resume.enabled, auto_resume_note = set_auto_resume.note,
-        auto_resume_changed_at = thaw.now(), auto_resume_changed_by = set_auto_resume.decided_by
+        auto_resume = set_auto_resume.enabled, auto_resume_reason = set_auto_resume.reason,
+        auto_resume_changed_at = thaw.now(), auto_resume_changed_by = set_auto_resume.actor
     WHERE w.key = set_auto_resume.workspace_key;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no workspace "%"', set_auto_resume.workspace_key
@@ -36,7 +36,7 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.set_auto_resume(text, boolean, text, text) IS
-    'Switches automatic resuming of a workspace on or off, with a note that says why.';
+    'Switches automatic resuming of a workspace on or off, with a reason.';
 
 CREATE VIEW thaw.history AS
 SELECT
@@ -69,8 +69,8 @@ COMMENT ON VIEW thaw.history IS 'What happened to a prospect: every pause, resum
 
 CREATE VIEW thaw.sweep_log AS
 SELECT
-    s.tick_at, s.accounts_planned, s.accounts_processed, s.planned, s.resumed, s.repointed, s.campaigns_resumed,
-    s.backlog_left, s.started_at, s.finished_at,
+    s.tick_at, s.accounts_planned, s.accounts_processed, s.planned, s.resumed, s.moved, s.campaigns_resumed,
+    s.remaining, s.started_at, s.finished_at,
     extract(epoch FROM s.finished_at - s.started_at)::double precision AS seconds
 FROM thaw.sweeps AS s;
 COMMENT ON VIEW thaw.sweep_log IS 'What each tick did: one row a tick; finished_at null: it is still at work.';

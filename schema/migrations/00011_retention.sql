@@ -27,7 +27,7 @@ COMMENT ON COLUMN thaw.retention.passed_id IS
 
 -- A plan goes before the summary of its tick, which it refers to.
 INSERT INTO thaw.retention (part, turn)
-VALUES ('account_signals', 1), ('grants', 2), ('sweeps', 3), ('account_budgets', 4), ('fleet_budgets', 5), ('heals', 6),
+VALUES ('account_signals', 1), ('allocations', 2), ('sweeps', 3), ('account_budgets', 4), ('fleet_budgets', 5), ('heals', 6),
     ('enrollment_events', 7), ('campaign_events', 8), ('account_events', 9),
     ('backlog_samples', 10);
 
@@ -36,7 +36,7 @@ SELECT coalesce(max(r.kept_since) FILTER (WHERE r.part NOT IN ('account_signals'
     coalesce(max(r.passed_id) FILTER (WHERE r.part = 'account_signals'), 0) AS signals_after
 FROM thaw.retention AS r;
 COMMENT ON VIEW thaw.kept IS
-    'What is all there: all that happened since a time, history and ledgers, and all signals after an id; of what was before, only what is still needed.';
+    'What is all there: all that happened since a time, history and records, and all signals after an id; of what was before, only what is still needed.';
 
 -- How far a walk over ids gets: the last of the next p_size rows before the first young one; null: nowhere.
 -- +goose StatementBegin
@@ -145,11 +145,11 @@ BEGIN
         SELECT max(gone.tick_at), count(*) FROM gone',
         p_part,
         CASE p_part
-            WHEN 'grants' THEN
+            WHEN 'allocations' THEN
                 '(SELECT s.finished_at IS NOT NULL FROM thaw.sweeps AS s WHERE s.tick_at = old.tick_at)'
             WHEN 'sweeps' THEN
                 'old.finished_at IS NOT NULL
-                AND (SELECT g.tick_at FROM thaw.grants AS g WHERE g.tick_at = old.tick_at LIMIT 1) IS NULL'
+                AND (SELECT g.tick_at FROM thaw.allocations AS g WHERE g.tick_at = old.tick_at LIMIT 1) IS NULL'
             ELSE 'true'
         END)
     INTO reached, removed
@@ -210,7 +210,7 @@ BEGIN
             WHEN walk.part IN ('account_signals', 'outbox') THEN settings.keep_signals ELSE settings.keep_history END;
         to_id := NULL;
         to_tick := NULL;
-        IF walk.part IN ('grants', 'sweeps', 'account_budgets', 'fleet_budgets', 'backlog_samples') THEN
+        IF walk.part IN ('allocations', 'sweeps', 'account_budgets', 'fleet_budgets', 'backlog_samples') THEN
             SELECT step.reached, step.removed INTO to_tick, removed
             FROM thaw.prune_ticks(walk.part, walk.walk_tick, before, p_size) AS step;
         ELSE

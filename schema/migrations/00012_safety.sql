@@ -1,5 +1,5 @@
--- Safety mode. Many accounts that are lost at once are the provider's incident, not their owners': in it nobody is woken, nothing
--- is sent, blips do not run out; what is certainly disconnected is paused as ever.
+-- Safety mode. Many accounts that are lost at once are the provider's incident, not their owners': in it nobody is resumed, nothing
+-- is sent, transient errors do not run out; what is certainly disconnected is paused as ever.
 --
 -- It is asked for in three places: by every signal that takes a connection away, in its transaction; once a minute by the job
 -- "watch", for what came in transactions side by side or without a signal; and by people. The row thaw.safety makes it begin and
@@ -100,41 +100,41 @@ $$;
 
 -- Begins safety mode; false: it was on already.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.begin_safety(
-    p_why text, p_decided_by text, p_stays boolean, p_accounts_lost integer DEFAULT NULL, p_accounts_connected integer DEFAULT NULL
+CREATE FUNCTION thaw.start_safety_mode(
+    p_reason text, p_actor text, p_stays boolean, p_accounts_lost integer DEFAULT NULL, p_accounts_connected integer DEFAULT NULL
 ) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE thaw.safety AS s SET
-        since = thaw.now(), reason = p_why, entered_by = p_decided_by, stays = p_stays,
+        since = thaw.now(), reason = p_reason, entered_by = p_actor, stays = p_stays,
         accounts_lost = p_accounts_lost, accounts_connected = p_accounts_connected
     WHERE s.since IS NULL;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    INSERT INTO thaw.decisions (what, decided_by, why, accounts_lost, accounts_connected)
-    VALUES ('safety_entered', p_decided_by, p_why, p_accounts_lost, p_accounts_connected);
+    INSERT INTO thaw.manual_actions (what, actor, reason, accounts_lost, accounts_connected)
+    VALUES ('safety_entered', p_actor, p_reason, p_accounts_lost, p_accounts_connected);
     PERFORM thaw.publish('safety.entered', NULL, NULL, jsonb_build_object(
-        'reason', p_why, 'by', p_decided_by, 'accounts_lost', p_accounts_lost, 'accounts_connected', p_accounts_connected));
+        'reason', p_reason, 'by', p_actor, 'accounts_lost', p_accounts_lost, 'accounts_connected', p_accounts_connected));
     RETURN true;
 END;
 $$;
 -- +goose StatementEnd
 
--- Ends safety mode; false: it was off already. Its time does not count into the tolerance of a blip: what was due to be paused
+-- Ends safety mode; false: it was off already. Its time does not count into the grace period of a transient error: what was due to be paused
 -- within it is due so much later. Accounts are locked before the row of safety mode, as everywhere.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.end_safety(p_why text, p_decided_by text) RETURNS boolean LANGUAGE plpgsql AS $$
+CREATE FUNCTION thaw.end_safety_mode(p_reason text, p_actor text) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     began timestamptz;
-    blips bigint[];
+    transient_errors bigint[];
 BEGIN
     IF (SELECT s.since IS NULL FROM thaw.safety AS s) THEN
         RETURN false;
     END IF;
-    SELECT array_agg(blip.id) INTO blips FROM (
+    SELECT array_agg(transient_error.id) INTO transient_errors FROM (
         SELECT a.id FROM thaw.accounts AS a
         WHERE a.pause_after IS NOT NULL AND a.status IN ('connecting', 'error')
-        ORDER BY a.id FOR NO KEY UPDATE) AS blip;
+        ORDER BY a.id FOR NO KEY UPDATE) AS transient_error;
     SELECT s.since INTO began FROM thaw.safety AS s FOR NO KEY UPDATE;
     IF began IS NULL THEN
         RETURN false;
@@ -143,11 +143,11 @@ BEGIN
         since = NULL, reason = NULL, entered_by = NULL, stays = false, accounts_lost = NULL, accounts_connected = NULL,
         breached_at = NULL, ended_at = thaw.now();
     UPDATE thaw.accounts AS a SET
-        pause_after = a.pause_after + (thaw.now() - greatest(began, a.pause_after - settings.tolerance))
+        pause_after = a.pause_after + (thaw.now() - greatest(began, a.pause_after - settings.grace_period))
     FROM thaw.settings
-    WHERE a.id = ANY (blips);
-    INSERT INTO thaw.decisions (what, decided_by, why) VALUES ('safety_left', p_decided_by, p_why);
-    PERFORM thaw.publish('safety.left', NULL, NULL, jsonb_build_object('reason', p_why, 'by', p_decided_by, 'since', thaw.rfc3339(began)));
+    WHERE a.id = ANY (transient_errors);
+    INSERT INTO thaw.manual_actions (what, actor, reason) VALUES ('safety_exited', p_actor, p_reason);
+    PERFORM thaw.publish('safety.left', NULL, NULL, jsonb_build_object('reason', p_reason, 'by', p_actor, 'since', thaw.rfc3339(began)));
     RETURN true;
 END;
 $$;
@@ -158,7 +158,7 @@ $$;
 CREATE FUNCTION thaw.enter_on_breach(p_losses record) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF p_losses.is_breach THEN
-        PERFORM thaw.begin_safety(
+        PERFORM thaw.start_safety_mode(
             format('%s of %s connected accounts were lost within %s', p_losses.accounts_lost, p_losses.accounts_connected,
                 (SELECT CASE
                     WHEN p_losses.is_slow THEN ceil(extract(epoch FROM s.safety_slow_window) / 3600) || ' hours'
@@ -214,7 +214,7 @@ BEGIN
     ELSIF (thaw.losses()).is_breach THEN
         UPDATE thaw.safety AS s SET breached_at = thaw.now() WHERE s.since IS NOT NULL;
     ELSIF NOT safety.stays AND greatest(safety.since, safety.breached_at) + calm <= thaw.now() THEN
-        PERFORM thaw.end_safety(
+        PERFORM thaw.end_safety_mode(
             format('calm for %s minutes', ceil(extract(epoch FROM calm) / 60)), 'monitor');
         RETURN 'left';
     END IF;
@@ -260,56 +260,56 @@ COMMENT ON FUNCTION thaw.ask_watch() IS
     'Enqueues the look of the current minute, unless it is there or done, and returns the minute. What every process calls once a minute.';
 
 -- +goose StatementBegin
-CREATE FUNCTION thaw.safety_enter(why text, decided_by text DEFAULT current_user, stays boolean DEFAULT false)
+CREATE FUNCTION thaw.safety_enter(reason text, actor text DEFAULT current_user, stays boolean DEFAULT false)
 RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM thaw.require_reason(why, decided_by);
-    RETURN thaw.begin_safety(why, decided_by, stays);
+    PERFORM thaw.require_reason(reason, actor);
+    RETURN thaw.start_safety_mode(reason, actor, stays);
 END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.safety_enter(text, text, boolean) IS
-    'Begins safety mode: nobody is woken and nothing is sent. It ends after a calm time by itself; with stays only by thaw.safety_clear. False: it was on already, and stays as it was.';
+    'Begins safety mode: nobody is resumed and nothing is sent. It ends after a calm time by itself; with stays only by thaw.safety_exit. False: it was on already, and stays as it was.';
 
 -- +goose StatementBegin
-CREATE FUNCTION thaw.safety_clear(why text, decided_by text DEFAULT current_user)
+CREATE FUNCTION thaw.safety_exit(reason text, actor text DEFAULT current_user)
 RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM thaw.require_reason(why, decided_by);
-    RETURN thaw.end_safety(why, decided_by);
+    PERFORM thaw.require_reason(reason, actor);
+    RETURN thaw.end_safety_mode(reason, actor);
 END;
 $$;
 -- +goose StatementEnd
-COMMENT ON FUNCTION thaw.safety_clear(text, text) IS
+COMMENT ON FUNCTION thaw.safety_exit(text, text) IS
     'Ends safety mode. The next tick goes on, within its caps. False: it was off already.';
 
 -- A decision that nobody can be asked about later is refused.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.require_reason(p_why text, p_decided_by text) RETURNS void LANGUAGE plpgsql IMMUTABLE AS $$
+CREATE FUNCTION thaw.require_reason(p_reason text, p_actor text) RETURNS void LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
-    IF coalesce(btrim(p_why), '') = '' THEN
+    IF coalesce(btrim(p_reason), '') = '' THEN
         RAISE EXCEPTION 'no reason was given' USING ERRCODE = 'invalid_parameter_value', HINT = 'Say why, for whoever asks later.';
-    ELSIF coalesce(btrim(p_decided_by), '') = '' THEN
+    ELSIF coalesce(btrim(p_actor), '') = '' THEN
         RAISE EXCEPTION 'nobody was named' USING ERRCODE = 'invalid_parameter_value', HINT = 'Say who decided it.';
     END IF;
 END;
 $$;
 -- +goose StatementEnd
 
-REVOKE ALL ON FUNCTION thaw.losses(), thaw.may_be_breach(), thaw.enter_on_breach(record), thaw.mark_losses(), thaw.begin_safety(text, text, boolean, integer, integer), thaw.end_safety(text, text),
-    thaw.notice_losses(), thaw.watch(), thaw.sample_backlog(), thaw.ask_watch(), thaw.safety_enter(text, text, boolean), thaw.safety_clear(text, text),
+REVOKE ALL ON FUNCTION thaw.losses(), thaw.may_be_breach(), thaw.enter_on_breach(record), thaw.mark_losses(), thaw.start_safety_mode(text, text, boolean, integer, integer), thaw.end_safety_mode(text, text),
+    thaw.notice_losses(), thaw.watch(), thaw.sample_backlog(), thaw.ask_watch(), thaw.safety_enter(text, text, boolean), thaw.safety_exit(text, text),
     thaw.require_reason(text, text) FROM PUBLIC;
 
 -- +goose Down
-DROP FUNCTION thaw.safety_clear(text, text);
+DROP FUNCTION thaw.safety_exit(text, text);
 DROP FUNCTION thaw.safety_enter(text, text, boolean);
 DROP FUNCTION thaw.require_reason(text, text);
 DROP FUNCTION thaw.ask_watch();
 DROP FUNCTION thaw.sample_backlog();
 DROP FUNCTION thaw.watch();
 DROP FUNCTION thaw.notice_losses();
-DROP FUNCTION thaw.end_safety(text, text);
-DROP FUNCTION thaw.begin_safety(text, text, boolean, integer, integer);
+DROP FUNCTION thaw.end_safety_mode(text, text);
+DROP FUNCTION thaw.start_safety_mode(text, text, boolean, integer, integer);
 DROP FUNCTION thaw.mark_losses();
 DROP FUNCTION thaw.enter_on_breach(record);
 DROP FUNCTION thaw.losses();

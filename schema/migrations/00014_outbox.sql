@@ -179,12 +179,12 @@ END;
 $$;
 -- +goose StatementEnd
 
--- What a pass tells that woke somebody. Drained: after it nobody waits any more who might be woken through this account; whom a
+-- What a pass tells that resumed somebody. Drained: after it nobody waits any more who might be resumed through this account; whom a
 -- person paused, or who waits in a campaign that somebody stopped, does not count.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.publish_resumed(
     p_account thaw.accounts, p_lane thaw.lane, p_even_if_off boolean, p_tick_at timestamptz, p_signal_id bigint,
-    p_heal_id bigint, p_resumed integer, p_repointed integer, p_campaigns_resumed integer
+    p_heal_id bigint, p_resumed integer, p_moved integer, p_campaigns_resumed integer
 ) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     pass jsonb;
@@ -197,7 +197,7 @@ BEGIN
     pass := jsonb_build_object(
         'lane', p_lane, 'tick_at', thaw.rfc3339(p_tick_at), 'signal_id', p_signal_id, 'heal_id', p_heal_id);
     PERFORM thaw.publish('enrollments.resumed', p_account.workspace_id, p_account.id, pass || jsonb_build_object(
-        'resumed', p_resumed, 'repointed', p_repointed, 'campaigns_resumed', p_campaigns_resumed));
+        'resumed', p_resumed, 'moved', p_moved, 'campaigns_resumed', p_campaigns_resumed));
     IF NOT EXISTS (
         SELECT FROM thaw.resumable(thaw.sources_of(p_account.id), p_even_if_off) AS line WHERE line.target_id = p_account.id)
     THEN
@@ -216,8 +216,8 @@ BEGIN
         'scope', CASE
             WHEN NEW.workspace_id IS NOT NULL THEN 'workspace' WHEN NEW.account_id IS NOT NULL THEN 'account'
             ELSE 'prospects' END,
-        'cap', NEW.cap, 'found', NEW.found, 'resumed', NEW.resumed, 'repointed', NEW.repointed,
-        'campaigns_resumed', NEW.campaigns_resumed, 'left', NEW.left_over, 'requested_by', NEW.requested_by,
+        'cap', NEW.cap, 'found', NEW.found, 'resumed', NEW.resumed, 'moved', NEW.moved,
+        'campaigns_resumed', NEW.campaigns_resumed, 'remaining', NEW.remaining, 'requested_by', NEW.requested_by,
         'requested_at', thaw.rfc3339(NEW.requested_at), 'finished_at', thaw.rfc3339(NEW.finished_at)));
     RETURN NULL;
 END;
@@ -251,7 +251,7 @@ BEGIN
         FROM thaw.outbox AS o
         WHERE o.id = ANY (page) AND NOT o.is_open AND (p_message_id IS NOT NULL OR o.at >= p_since)) AS sent;
     -- Whose next attempt is hours away does not wait for it.
-    PERFORM thaw.hurry('deliver', jsonb_build_object('endpoint_id', d.endpoint_id, 'message_id', o.message_id))
+    PERFORM thaw.expedite('deliver', jsonb_build_object('endpoint_id', d.endpoint_id, 'message_id', o.message_id))
     FROM thaw.outbox AS o
     JOIN thaw.webhook_deliveries AS d ON d.outbox_id = o.id
     WHERE o.id = ANY (page) AND d.state = 'waiting' AND d.attempts = 0;

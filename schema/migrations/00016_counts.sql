@@ -401,7 +401,7 @@ FROM thaw.campaigns AS c
 JOIN thaw.paused_parts AS l ON l.campaign_id = c.id
 WHERE l.waits_for_account AND NOT thaw.lets_resume(c.status, c.waits_for_account);
 
--- An account that nothing blocks is connected, and so is the way of its own prospects: the view wake_targets in two parts, because
+-- An account that nothing blocks is connected, and so is the way of its own prospects: the view resume_targets in two parts, because
 -- joined with it as a whole, and then with the target, all accounts would be read and hashed twice.
 CREATE VIEW thaw.resumable_parts AS
 SELECT part.account_id AS source_id, account.id AS account_id, account.workspace_id, part.waiting
@@ -437,8 +437,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET j
 BEGIN ATOMIC
     SELECT target.workspace_id, target.id, part.account_id, campaign.id, sum(part.paused)::bigint
     FROM thaw.paused_parts AS part
-    JOIN thaw.wake_targets AS wake ON wake.source_id = part.account_id
-    JOIN thaw.accounts AS target ON target.id = wake.target_id
+    JOIN thaw.resume_targets AS resume ON resume.source_id = part.account_id
+    JOIN thaw.accounts AS target ON target.id = resume.target_id
     JOIN thaw.workspaces AS workspace ON workspace.id = target.workspace_id
     JOIN thaw.campaigns AS campaign ON campaign.id = part.campaign_id
     CROSS JOIN thaw.safety
@@ -452,7 +452,7 @@ END;
 COMMENT ON FUNCTION thaw.resumable_lines() IS
     'What may be resumed now, by source account, campaign and target account, with how many wait in each; by counts.';
 
--- When a tick last gave an account, and a workspace, something. The ledger of the plans says the same, but only by a descent of an
+-- When a tick last gave an account, and a workspace, something. The idempotency record of the plans says the same, but only by a descent of an
 -- index for each account; these two are read at once. Only the sweep writes them.
 CREATE TABLE thaw.account_turns (
     account_id bigint PRIMARY KEY,
@@ -467,7 +467,7 @@ COMMENT ON TABLE thaw.workspace_turns IS 'The newest tick that allocated somethi
 
 -- The newest forecast of a large fleet, so that a new process and a command read it instead of making one of their own. One row:
 -- the job "watch" replaces it once a minute, and removes it while the fleet is small. content is written and read by package
--- outlook, which makes a forecast itself where it cannot read it.
+-- readmodel, which makes a forecast itself where it cannot read it.
 CREATE TABLE thaw.forecasts (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     made_at  timestamptz NOT NULL,
@@ -478,12 +478,12 @@ COMMENT ON TABLE thaw.forecasts IS 'At most one row: the newest forecast of a la
 ALTER TABLE thaw.forecasts ALTER COLUMN content SET STORAGE EXTERNAL;
 
 -- The candidates of a tick: accounts through which prospects may be resumed, what the tick may still give them, and when they and
--- their workspace were served last. Shape of plan.Claimant. All of them: for a forecast. The sweep asks the two functions below,
+-- their workspace were served last. Shape of plan.Candidate. All of them: for a forecast. The sweep asks the two functions below,
 -- which say no more than it can use.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.claimants(p_tick_at timestamptz DEFAULT thaw.tick())
+CREATE FUNCTION thaw.candidates(p_tick_at timestamptz DEFAULT thaw.tick())
 RETURNS TABLE (
-    account_id bigint, workspace_id bigint, backlog integer, room integer,
+    account_id bigint, workspace_id bigint, backlog integer, quota integer,
     account_served_at timestamptz, workspace_served_at timestamptz)
 LANGUAGE sql STABLE SET jit = off SET work_mem = '64MB'
 BEGIN ATOMIC
@@ -540,14 +540,14 @@ $$;
 CREATE FUNCTION thaw.plan_accounts(
     p_tick_at timestamptz, p_workspace_ids bigint[], p_shares integer[], p_after bigint DEFAULT -1,
     p_until bigint DEFAULT 9223372036854775807)
-RETURNS TABLE (account_id bigint, workspace_id bigint, backlog integer, room integer, served_at timestamptz)
+RETURNS TABLE (account_id bigint, workspace_id bigint, backlog integer, quota integer, served_at timestamptz)
 LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan SET jit = off SET work_mem = '64MB' AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
-    SELECT placed.account_id, placed.workspace_id, least(placed.waiting, 2147483647)::integer, placed.room, placed.tick_at
+    SELECT placed.account_id, placed.workspace_id, least(placed.waiting, 2147483647)::integer, placed.quota, placed.tick_at
     FROM (
-        SELECT candidate.*, share.amount, room.room, turn.tick_at,
+        SELECT candidate.*, share.amount, quota.quota, turn.tick_at,
             row_number() OVER (
                 PARTITION BY candidate.workspace_id ORDER BY turn.tick_at NULLS FIRST, candidate.account_id) AS place
         FROM (
@@ -560,9 +560,9 @@ BEGIN
         CROSS JOIN thaw.settings
         LEFT JOIN thaw.account_budgets AS budget
             ON budget.tick_at = p_tick_at AND budget.account_id = candidate.account_id
-        CROSS JOIN LATERAL (SELECT coalesce(budget.cap - budget.used, settings.account_cap) AS room) AS room
+        CROSS JOIN LATERAL (SELECT coalesce(budget.cap - budget.used, settings.account_cap) AS quota) AS quota
         LEFT JOIN thaw.account_turns AS turn ON turn.account_id = candidate.account_id
-        WHERE room.room > 0) AS placed
+        WHERE quota.quota > 0) AS placed
     WHERE placed.place <= placed.amount;
 END;
 $$;
@@ -648,7 +648,7 @@ BEGIN
     WITH stale AS (
         SELECT s.tick_at FROM thaw.sweeps AS s WHERE s.finished_at IS NULL AND s.tick_at < p_tick_at
     ), closed AS (
-        UPDATE thaw.grants AS g SET finished_at = thaw.now(), verdict = 'stale_tick'
+        UPDATE thaw.allocations AS g SET finished_at = thaw.now(), verdict = 'stale_tick'
         FROM stale
         WHERE g.tick_at = stale.tick_at AND g.finished_at IS NULL
         RETURNING g.tick_at
@@ -695,7 +695,7 @@ DECLARE
     tick text := to_char(p_tick_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"');
 BEGIN
     INSERT INTO thaw.sweeps (
-        tick_at, account_cap, fleet_cap, accounts_planned, planned, backlog_left, is_partial, looked_to, started_at, finished_at)
+        tick_at, account_cap, fleet_cap, accounts_planned, planned, remaining, is_partial, looked_to, started_at, finished_at)
     SELECT p_tick_at, p_account_cap, p_fleet_cap, cardinality(p_account_ids),
         (SELECT coalesce(sum(line.planned), 0) FROM unnest(p_planned) AS line (planned)),
         p_backlog, p_is_partial, p_looked_to, p_started_at,
@@ -705,7 +705,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    INSERT INTO thaw.grants (tick_at, account_id, workspace_id, planned)
+    INSERT INTO thaw.allocations (tick_at, account_id, workspace_id, planned)
     SELECT p_tick_at, line.account_id, line.workspace_id, line.planned
     FROM unnest(p_account_ids, p_workspace_ids, p_planned) AS line (account_id, workspace_id, planned);
     INSERT INTO thaw.account_turns AS t (account_id, tick_at)
@@ -818,7 +818,7 @@ SELECT thaw.fold_counts(2147483647);
 REVOKE ALL ON FUNCTION thaw.enrollments_count_row(), thaw.enrollments_count_update(), thaw.enrollments_count_insert(),
     thaw.enrollments_count_delete(), thaw.enrollments_count_truncate(), thaw.deltas_settled(xid8), thaw.fold_counts(integer),
     thaw.recount(integer, integer),
-    thaw.claimants(timestamptz), thaw.plan_workspaces(timestamptz, integer, bigint, bigint),
+    thaw.candidates(timestamptz), thaw.plan_workspaces(timestamptz, integer, bigint, bigint),
     thaw.plan_accounts(timestamptz, bigint[], integer[], bigint, bigint), thaw.plan_part(timestamptz, integer),
     thaw.blocked_campaigns(bigint, integer, integer), thaw.close_ticks(timestamptz),
     thaw.requeue_pauses(timestamptz, integer),
@@ -835,7 +835,7 @@ DROP FUNCTION thaw.blocked_campaigns(bigint, integer, integer);
 DROP FUNCTION thaw.plan_part(timestamptz, integer);
 DROP FUNCTION thaw.plan_accounts(timestamptz, bigint[], integer[], bigint, bigint);
 DROP FUNCTION thaw.plan_workspaces(timestamptz, integer, bigint, bigint);
-DROP FUNCTION thaw.claimants(timestamptz);
+DROP FUNCTION thaw.candidates(timestamptz);
 DROP TABLE thaw.forecasts;
 DROP TABLE thaw.workspace_turns;
 DROP TABLE thaw.account_turns;

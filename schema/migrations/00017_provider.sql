@@ -35,7 +35,7 @@ CREATE TRIGGER accounts_publish_flapping AFTER UPDATE ON thaw.accounts
     EXECUTE FUNCTION thaw.accounts_publish_flapping();
 
 -- Asks once an outage that the account is connected again, when its pause is done: then the number of prospects is known. The
--- caller holds the account. A restriction is not mended by connecting.
+-- caller holds the account. A restriction is not fixed by connecting.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.tell_needs_reconnect(p_account thaw.accounts) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
@@ -71,14 +71,14 @@ $$;
 -- member_id. Every account that is linked to the new one comes along.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.link_accounts(
-    old text, new text, why text, decided_by text DEFAULT current_user, provider text DEFAULT 'linkedin'
+    old text, new text, reason text, actor text DEFAULT current_user, provider text DEFAULT 'linkedin'
 ) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     old_account thaw.accounts;
     new_account thaw.accounts;
     first_id    bigint;
 BEGIN
-    PERFORM thaw.require_reason(why, decided_by);
+    PERFORM thaw.require_reason(reason, actor);
     PERFORM a.id FROM thaw.accounts AS a
     WHERE a.id IN (thaw.account_named(link_accounts.old, link_accounts.provider), thaw.account_named(link_accounts.new, link_accounts.provider))
     ORDER BY a.id FOR NO KEY UPDATE;
@@ -99,8 +99,8 @@ BEGIN
     WHERE a.workspace_id = new_account.workspace_id AND a.id <> first_id
         AND (a.id = new_account.id OR a.id = new_account.link_id
             OR a.link_id = coalesce(new_account.link_id, new_account.id));
-    INSERT INTO thaw.decisions (what, decided_by, why, workspace_id, account_id)
-    VALUES ('linked', link_accounts.decided_by, link_accounts.why, new_account.workspace_id, new_account.id);
+    INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, account_id)
+    VALUES ('linked', link_accounts.actor, link_accounts.reason, new_account.workspace_id, new_account.id);
 END;
 $$;
 -- +goose StatementEnd

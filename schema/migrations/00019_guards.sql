@@ -104,7 +104,7 @@ BEGIN
     IF OLD.account_id <> NEW.account_id THEN
         INSERT INTO thaw.enrollment_events (
             enrollment_id, at, from_account_id, to_account_id, step, kind, source, from_status, to_status, reason, paused_at, detail)
-        VALUES (NEW.id, thaw.now(), OLD.account_id, NEW.account_id, NEW.step, 'repointed', 'platform', NEW.status, NEW.status,
+        VALUES (NEW.id, thaw.now(), OLD.account_id, NEW.account_id, NEW.step, 'moved', 'platform', NEW.status, NEW.status,
             NEW.paused_reason, NEW.paused_at, 'by database role ' || session_user);
     END IF;
     RETURN NULL;
@@ -142,7 +142,7 @@ CREATE TRIGGER campaigns_write_history AFTER UPDATE ON thaw.campaigns
 CREATE FUNCTION thaw.accounts_write_hold() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    INSERT INTO thaw.decisions (what, decided_by, why, workspace_id, account_id, until)
+    INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, account_id, until)
     VALUES ('held', session_user, NEW.hold_reason, NEW.workspace_id, NEW.id, NEW.hold_until);
     RETURN NULL;
 END;
@@ -203,12 +203,12 @@ CREATE TRIGGER accounts_bound_hold_update BEFORE UPDATE ON thaw.accounts
 -- setting nor the rights of the owner are enough to shorten a hold without a trace.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.correct_hold(
-    account text, until timestamptz, why text, decided_by text DEFAULT current_user, provider text DEFAULT 'linkedin'
+    account text, until timestamptz, reason text, actor text DEFAULT current_user, provider text DEFAULT 'linkedin'
 ) RETURNS timestamptz LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     held thaw.accounts;
 BEGIN
-    PERFORM thaw.require_reason(why, decided_by);
+    PERFORM thaw.require_reason(reason, actor);
     SELECT a.* INTO held FROM thaw.accounts AS a
     WHERE a.id = thaw.account_named(correct_hold.account, correct_hold.provider) FOR NO KEY UPDATE;
     IF held.hold_until IS NULL OR held.hold_until <= thaw.now() THEN
@@ -218,11 +218,11 @@ BEGIN
         RAISE EXCEPTION 'a hold must end in the future, at most 10 years away, not %', correct_hold.until
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Without an end the hold ends now.';
     END IF;
-    INSERT INTO thaw.decisions (what, decided_by, why, workspace_id, account_id, until)
-    VALUES ('hold_corrected', correct_hold.decided_by, correct_hold.why, held.workspace_id, held.id, correct_hold.until);
+    INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, account_id, until)
+    VALUES ('hold_corrected', correct_hold.actor, correct_hold.reason, held.workspace_id, held.id, correct_hold.until);
     PERFORM set_config('thaw.set_based', 'on', true);
     UPDATE thaw.accounts AS a SET
-        hold_until = correct_hold.until, hold_reason = CASE WHEN correct_hold.until IS NOT NULL THEN correct_hold.why END
+        hold_until = correct_hold.until, hold_reason = CASE WHEN correct_hold.until IS NOT NULL THEN correct_hold.reason END
     WHERE a.id = held.id;
     PERFORM set_config('thaw.set_based', '', true);
     RETURN correct_hold.until;

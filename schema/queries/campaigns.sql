@@ -11,7 +11,7 @@ ORDER BY c.workspace_id, c.id
 LIMIT sqlc.arg(size)::integer;
 
 -- name: WorkspacePage :many
-SELECT w.id, w.key AS workspace, w.name, w.auto_resume, w.auto_resume_note, w.auto_resume_changed_at, w.auto_resume_changed_by,
+SELECT w.id, w.key AS workspace, w.name, w.auto_resume, w.auto_resume_reason, w.auto_resume_changed_at, w.auto_resume_changed_by,
     w.created_at
 FROM thaw.workspaces AS w
 WHERE w.id > sqlc.arg(after_id)::bigint

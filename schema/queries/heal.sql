@@ -13,7 +13,7 @@ SELECT thaw.start_heal(
     sqlc.narg(tenant_id)::bigint)::bigint AS heal_id;
 
 -- name: SetHealCap :exec
-SELECT thaw.set_heal_cap(sqlc.arg(workspace_key)::text, sqlc.narg(heal_cap)::integer, sqlc.arg(why)::text, sqlc.arg(decided_by)::text);
+SELECT thaw.set_heal_cap(sqlc.arg(workspace_key)::text, sqlc.narg(heal_cap)::integer, sqlc.arg(reason)::text, sqlc.arg(actor)::text);
 
 -- name: HealCaps :many
 -- What operators allow the heals of tenants.
@@ -27,7 +27,7 @@ FROM thaw.heal_scope(sqlc.arg(heal_id)::bigint) AS scope;
 
 -- name: Heal :one
 -- stopped: its job was cancelled or discarded. It can be started again.
-SELECT h.id, h.target, h.cap, thaw.heal_state(h) AS status, h.resumed, h.repointed, h.campaigns_resumed, h.found, h.left_over,
+SELECT h.id, h.target, h.cap, thaw.heal_state(h) AS status, h.resumed, h.moved, h.campaigns_resumed, h.found, h.remaining,
     h.skipped, h.requested_by, h.requested_at, h.finished_at
 FROM thaw.heals AS h
 WHERE h.id = sqlc.arg(heal_id)::bigint;

@@ -1,8 +1,8 @@
 -- What was done: ticks, heals, and what happened to a prospect. Newest first, from where the last page ended.
 
 -- name: SweepPage :many
-SELECT s.tick_at, s.account_cap, s.fleet_cap, s.accounts_planned, s.accounts_processed, s.planned, s.resumed, s.repointed,
-    s.campaigns_resumed, s.backlog_left, s.is_partial, s.started_at, s.finished_at
+SELECT s.tick_at, s.account_cap, s.fleet_cap, s.accounts_planned, s.accounts_processed, s.planned, s.resumed, s.moved,
+    s.campaigns_resumed, s.remaining, s.is_partial, s.started_at, s.finished_at
 FROM thaw.sweeps AS s
 WHERE s.tick_at < sqlc.arg(before_tick)::timestamptz
 ORDER BY s.tick_at DESC
@@ -16,7 +16,7 @@ SELECT tick.tick_at, tick.accounts_planned, tick.accounts_processed, tick.planne
 FROM (
     SELECT g.tick_at, count(*) AS accounts_planned, count(g.finished_at) AS accounts_processed, sum(g.planned)::bigint AS planned,
         sum(g.resumed)::bigint AS resumed
-    FROM thaw.grants AS g
+    FROM thaw.allocations AS g
     WHERE g.workspace_id = sqlc.arg(workspace_id)::bigint AND g.planned > 0 AND g.tick_at < sqlc.arg(before_tick)::timestamptz
     GROUP BY g.tick_at
     ORDER BY g.tick_at DESC
@@ -27,7 +27,7 @@ ORDER BY tick.tick_at DESC;
 -- name: HealPage :many
 -- A heal of listed prospects belongs to no workspace: only who may see all of them sees it.
 SELECT h.id, coalesce(workspace.key, '')::text AS workspace, h.account_id, coalesce(account.provider_account_id, '')::text AS account,
-    h.cap, h.even_if_off, thaw.heal_state(h) AS status, h.resumed, h.repointed, h.campaigns_resumed, h.found, h.left_over, h.skipped, h.round,
+    h.cap, h.even_if_off, thaw.heal_state(h) AS status, h.resumed, h.moved, h.campaigns_resumed, h.found, h.remaining, h.skipped, h.round,
     coalesce(h.accounts, 0)::integer AS accounts, h.accounts_done, h.requested_by, h.requested_at, h.finished_at
 FROM thaw.heals AS h
 LEFT JOIN thaw.accounts AS account ON account.id = h.account_id
@@ -61,7 +61,7 @@ ORDER BY event.id DESC
 LIMIT sqlc.arg(size)::integer;
 
 -- name: FleetBudgets :many
--- What a tick may wake in the whole fleet, and has; a lane without a row has not begun.
+-- What a tick may resume in the whole fleet, and has; a lane without a row has not begun.
 SELECT b.lane::text AS lane, b.cap, b.used
 FROM thaw.fleet_budgets AS b
 WHERE b.tick_at = sqlc.arg(tick_at)::timestamptz;

@@ -45,7 +45,7 @@ FROM thaw.fleet_budgets AS b
 WHERE b.tick_at >= thaw.tick(sqlc.arg(since)::timestamptz - interval '1 minute');
 
 -- name: MetricsHeals :many
--- Heals that may have woken somebody since the last reading. There are few heals, and no index by their end.
+-- Heals that may have resumed somebody since the last reading. There are few heals, and no index by their end.
 SELECT h.id, h.resumed
 FROM thaw.heals AS h
 WHERE h.status = 'running' OR h.finished_at >= sqlc.arg(since)::timestamptz - interval '1 minute';

@@ -1,7 +1,7 @@
 -- name: LastTicks :many
--- What the ticks of the last hours did, for a chart: how many could be woken, how many were, and how many were paused in all
+-- What the ticks of the last hours did, for a chart: how many could be resumed, how many were, and how many were paused in all
 -- (null: not counted in that tick). The time is said of both tables: a limit alone does not keep the planner from reading all samples.
-SELECT s.tick_at, s.backlog_left, s.resumed, sample.paused
+SELECT s.tick_at, s.remaining, s.resumed, sample.paused
 FROM thaw.sweeps AS s
 LEFT JOIN thaw.backlog_samples AS sample
     ON sample.tick_at = s.tick_at AND sample.tick_at > thaw.now() - sqlc.arg(since)::interval
@@ -15,24 +15,24 @@ SELECT s.tick_at, s.paused, s.waiting FROM thaw.backlog_samples AS s ORDER BY s.
 
 -- name: AccountHistory :many
 -- What happened to an account, the newest first: its status, and what people decided about it.
-SELECT line.at, line.what, line.from_status, line.to_status, line.by, line.why, line.until, line.enrollments
+SELECT line.at, line.what, line.from_status, line.to_status, line.by, line.reason, line.until, line.enrollments
 FROM (
     (SELECT e.at, 'status'::text AS what, e.from_status::text AS from_status, e.to_status::text AS to_status,
-        ''::text AS by, coalesce(e.last_error, '')::text AS why, NULL::timestamptz AS until, NULL::integer AS enrollments
+        ''::text AS by, coalesce(e.last_error, '')::text AS reason, NULL::timestamptz AS until, NULL::integer AS enrollments
      FROM thaw.account_events AS e WHERE e.account_id = sqlc.arg(account_id)::bigint
      ORDER BY e.id DESC LIMIT sqlc.arg(size)::integer)
     UNION ALL
-    (SELECT d.at, d.what, ''::text, ''::text, d.decided_by, coalesce(d.why, '')::text, d.until, d.enrollments
-     FROM thaw.decisions AS d WHERE d.account_id = sqlc.arg(account_id)::bigint
+    (SELECT d.at, d.what, ''::text, ''::text, d.actor, coalesce(d.reason, '')::text, d.until, d.enrollments
+     FROM thaw.manual_actions AS d WHERE d.account_id = sqlc.arg(account_id)::bigint
      ORDER BY d.id DESC LIMIT sqlc.arg(size)::integer)) AS line
 ORDER BY line.at DESC
 LIMIT sqlc.arg(size)::integer;
 
--- name: WorkspaceDecisions :many
+-- name: WorkspaceActions :many
 -- What people decided about a workspace and all that is in it, the newest first.
-SELECT d.id, d.at, d.what, d.decided_by, coalesce(d.why, '')::text AS why, coalesce(a.provider_account_id, '')::text AS account,
+SELECT d.id, d.at, d.what, d.actor, coalesce(d.reason, '')::text AS reason, coalesce(a.provider_account_id, '')::text AS account,
     coalesce(c.key, '')::text AS campaign, d.until, d.enrollments
-FROM thaw.decisions AS d
+FROM thaw.manual_actions AS d
 LEFT JOIN thaw.accounts AS a ON a.id = d.account_id
 LEFT JOIN thaw.campaigns AS c ON c.id = d.campaign_id
 WHERE d.workspace_id = sqlc.arg(workspace_id)::bigint
@@ -40,9 +40,9 @@ ORDER BY d.id DESC
 LIMIT sqlc.arg(size)::integer;
 
 -- name: SafetyHistory :many
-SELECT d.at, d.what, d.decided_by, coalesce(d.why, '')::text AS why, d.accounts_lost, d.accounts_connected
-FROM thaw.decisions AS d
-WHERE d.what IN ('safety_entered', 'safety_left')
+SELECT d.at, d.what, d.actor, coalesce(d.reason, '')::text AS reason, d.accounts_lost, d.accounts_connected
+FROM thaw.manual_actions AS d
+WHERE d.what IN ('safety_entered', 'safety_exited')
 ORDER BY d.id DESC
 LIMIT sqlc.arg(size)::integer;
 
@@ -55,7 +55,7 @@ SELECT concat_ws('/',
     (SELECT max(h.id) FROM thaw.heals AS h),
     (SELECT max(e.id) FROM thaw.enrollment_events AS e),
     (SELECT max(e.id) FROM thaw.account_events AS e),
-    (SELECT max(d.id) FROM thaw.decisions AS d),
+    (SELECT max(d.id) FROM thaw.manual_actions AS d),
     (SELECT max(s.tick_at) FROM thaw.backlog_samples AS s))::text AS fingerprint;
 
 -- name: OldestSnapshots :many

@@ -3,7 +3,7 @@
 -- name: ResumeForSweep :one
 -- The pass of one account in one tick, planned by that tick's sweep. A job that is too late for its tick is not completed:
 -- its worker cancels it.
-SELECT pass.verdict::text AS verdict, pass.resumed::integer AS resumed, pass.repointed::integer AS repointed,
+SELECT pass.verdict::text AS verdict, pass.resumed::integer AS resumed, pass.moved::integer AS moved,
     pass.campaigns_resumed::integer AS campaigns_resumed, pass.tick_finished::boolean AS tick_finished,
     coalesce(CASE WHEN pass.verdict <> 'stale_tick' THEN thaw.complete_job(sqlc.arg(job_id)::bigint) END, false)::boolean
         AS completed
@@ -12,7 +12,7 @@ FROM thaw.resume_pass('sweep', sqlc.arg(account_id)::bigint, sqlc.arg(job_id)::b
 
 -- name: ResumeForSignal :one
 -- The pass that a connect signal asked for.
-SELECT pass.verdict::text AS verdict, pass.resumed::integer AS resumed, pass.repointed::integer AS repointed,
+SELECT pass.verdict::text AS verdict, pass.resumed::integer AS resumed, pass.moved::integer AS moved,
     pass.campaigns_resumed::integer AS campaigns_resumed,
     thaw.complete_job(sqlc.arg(job_id)::bigint)::boolean AS completed
 FROM thaw.resume_pass('signal', sqlc.arg(account_id)::bigint, sqlc.arg(job_id)::bigint,

@@ -10,10 +10,10 @@ SELECT thaw.watch()::text AS verdict, thaw.complete_job(sqlc.arg(job_id)::bigint
 SELECT thaw.sample_backlog()::boolean AS sampled;
 
 -- name: SafetyEnter :one
-SELECT thaw.safety_enter(sqlc.arg(why)::text, sqlc.arg(decided_by)::text, sqlc.arg(stays)::boolean)::boolean AS entered;
+SELECT thaw.safety_enter(sqlc.arg(reason)::text, sqlc.arg(actor)::text, sqlc.arg(stays)::boolean)::boolean AS entered;
 
--- name: SafetyClear :one
-SELECT thaw.safety_clear(sqlc.arg(why)::text, sqlc.arg(decided_by)::text)::boolean AS cleared;
+-- name: SafetyExit :one
+SELECT thaw.safety_exit(sqlc.arg(reason)::text, sqlc.arg(actor)::text)::boolean AS cleared;
 
 -- name: Safety :one
 -- calm_at: when it will have been calm for long enough, if nothing else is lost until then.

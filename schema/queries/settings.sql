@@ -1,5 +1,5 @@
 -- name: Settings :one
-SELECT s.tick, s.account_cap, s.fleet_cap, s.signal_cap, s.jitter, s.tolerance, s.keep_history,
+SELECT s.tick, s.account_cap, s.fleet_cap, s.signal_cap, s.jitter, s.grace_period, s.keep_history,
     s.keep_signals, s.safety_accounts, s.safety_percent, s.safety_window, s.safety_calm,
     s.safety_slow_percent, s.safety_slow_window, s.flap_limit, s.flap_wait, s.silence_factor
 FROM thaw.settings AS s;
@@ -12,7 +12,7 @@ UPDATE thaw.settings AS s SET
     fleet_cap = coalesce(sqlc.narg(fleet_cap)::integer, s.fleet_cap),
     signal_cap = coalesce(sqlc.narg(signal_cap)::integer, s.signal_cap),
     jitter = coalesce(sqlc.narg(jitter)::interval, s.jitter),
-    tolerance = coalesce(sqlc.narg(tolerance)::interval, s.tolerance),
+    grace_period = coalesce(sqlc.narg(grace_period)::interval, s.grace_period),
     keep_history = coalesce(sqlc.narg(keep_history)::interval, s.keep_history),
     keep_signals = coalesce(sqlc.narg(keep_signals)::interval, s.keep_signals),
     safety_accounts = coalesce(sqlc.narg(safety_accounts)::integer, s.safety_accounts),
@@ -31,7 +31,7 @@ WHERE sqlc.narg(tick)::interval <> s.tick
     OR sqlc.narg(fleet_cap)::integer <> s.fleet_cap
     OR sqlc.narg(signal_cap)::integer <> s.signal_cap
     OR sqlc.narg(jitter)::interval <> s.jitter
-    OR sqlc.narg(tolerance)::interval <> s.tolerance
+    OR sqlc.narg(grace_period)::interval <> s.grace_period
     OR sqlc.narg(keep_history)::interval <> s.keep_history
     OR sqlc.narg(keep_signals)::interval <> s.keep_signals
     OR sqlc.narg(safety_accounts)::integer <> s.safety_accounts

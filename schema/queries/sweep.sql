@@ -33,18 +33,18 @@ FROM thaw.plan_workspaces(sqlc.arg(tick_at)::timestamptz, sqlc.arg(budget)::inte
     sqlc.arg(after_id)::bigint, sqlc.arg(until_id)::bigint) AS w;
 
 -- name: PlanAccounts :many
-SELECT a.account_id::bigint AS account_id, a.workspace_id::bigint AS workspace_id, a.backlog::integer AS backlog, a.room::integer AS room,
+SELECT a.account_id::bigint AS account_id, a.workspace_id::bigint AS workspace_id, a.backlog::integer AS backlog, a.quota::integer AS quota,
     coalesce(a.served_at, 'epoch')::timestamptz AS served_at
 FROM thaw.plan_accounts(sqlc.arg(tick_at)::timestamptz, sqlc.arg(workspace_ids)::bigint[], sqlc.arg(shares)::integer[],
     sqlc.arg(after_id)::bigint, sqlc.arg(until_id)::bigint) AS a;
 
--- name: Claimants :many
+-- name: Candidates :many
 -- Never served is the start of time.
 SELECT c.account_id::bigint AS account_id, c.workspace_id::bigint AS workspace_id, c.backlog::integer AS backlog,
-    c.room::integer AS room,
+    c.quota::integer AS quota,
     coalesce(c.account_served_at, 'epoch')::timestamptz AS account_served_at,
     coalesce(c.workspace_served_at, 'epoch')::timestamptz AS workspace_served_at
-FROM thaw.claimants(sqlc.arg(tick_at)::timestamptz) AS c;
+FROM thaw.candidates(sqlc.arg(tick_at)::timestamptz) AS c;
 
 -- name: BlockedCampaigns :one
 SELECT b.account_ids::bigint[] AS account_ids, b.workspace_ids::bigint[] AS workspace_ids, b.looked_to::bigint AS looked_to
@@ -58,8 +58,8 @@ SELECT thaw.record_plan(
     sqlc.arg(looked_to)::bigint)::boolean AS recorded;
 
 -- name: Sweep :one
-SELECT s.tick_at, s.accounts_planned, s.accounts_processed, s.planned, s.resumed, s.repointed, s.campaigns_resumed,
-    s.backlog_left, s.is_partial, s.started_at, s.finished_at
+SELECT s.tick_at, s.accounts_planned, s.accounts_processed, s.planned, s.resumed, s.moved, s.campaigns_resumed,
+    s.remaining, s.is_partial, s.started_at, s.finished_at
 FROM thaw.sweeps AS s
 WHERE s.tick_at = sqlc.arg(tick_at)::timestamptz;
 

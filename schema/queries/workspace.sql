@@ -1,8 +1,8 @@
 -- name: SetAutoResume :exec
-SELECT thaw.set_auto_resume(sqlc.arg(workspace_key)::text, sqlc.arg(enabled)::boolean, sqlc.narg(note)::text,
-    sqlc.arg(decided_by)::text);
+SELECT thaw.set_auto_resume(sqlc.arg(workspace_key)::text, sqlc.arg(enabled)::boolean, sqlc.narg(reason)::text,
+    sqlc.arg(actor)::text);
 
 -- name: ListAutoResume :many
-SELECT w.key, w.auto_resume, w.auto_resume_note, w.auto_resume_changed_at, w.auto_resume_changed_by
+SELECT w.key, w.auto_resume, w.auto_resume_reason, w.auto_resume_changed_at, w.auto_resume_changed_by
 FROM thaw.workspaces AS w
 ORDER BY w.auto_resume, w.key;

@@ -1,10 +1,10 @@
--- No account woke more prospects in a tick, through sweep, signal and the heals of tenants together, than the cap of its budget row.
-SELECT format('account %s at tick %s: %s woken, the cap is %s',
-    budget.account_id, budget.tick_at, history.woken, budget.cap)
+-- No account resumed more prospects in a tick, through sweep, signal and the heals of tenants together, than the cap of its budget row.
+SELECT format('account %s at tick %s: %s resumed, the cap is %s',
+    budget.account_id, budget.tick_at, history.resumed, budget.cap)
 FROM thaw.account_budgets AS budget
 JOIN (
-    SELECT event.tick_at, event.to_account_id AS account_id, count(*) AS woken
+    SELECT event.tick_at, event.to_account_id AS account_id, count(*) AS resumed
     FROM thaw.enrollment_events AS event
     WHERE event.kind = 'resumed' AND event.source IN ('sweep', 'signal', 'heal') AND event.tick_at IS NOT NULL
     GROUP BY event.tick_at, event.to_account_id) AS history USING (tick_at, account_id)
-WHERE history.woken > budget.cap
+WHERE history.resumed > budget.cap

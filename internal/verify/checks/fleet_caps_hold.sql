@@ -1,9 +1,9 @@
--- No tick woke more prospects in a lane than the cap that its budget row was opened with.
-SELECT format('tick %s, lane %s: %s woken, the cap is %s', budget.tick_at, budget.lane, history.woken, budget.cap)
+-- No tick resumed more prospects in a lane than the cap that its budget row was opened with.
+SELECT format('tick %s, lane %s: %s resumed, the cap is %s', budget.tick_at, budget.lane, history.resumed, budget.cap)
 FROM thaw.fleet_budgets AS budget
 JOIN (
-    SELECT event.tick_at, event.source::text::thaw.lane AS lane, count(*) AS woken
+    SELECT event.tick_at, event.source::text::thaw.lane AS lane, count(*) AS resumed
     FROM thaw.enrollment_events AS event
     WHERE event.kind = 'resumed' AND event.source IN ('sweep', 'signal')
     GROUP BY event.tick_at, event.source) AS history USING (tick_at, lane)
-WHERE history.woken > budget.cap
+WHERE history.resumed > budget.cap

@@ -1,24 +1,24 @@
--- Each heal counts exactly the prospects woken, the moves and the campaign starts that its history shows.
+-- Each heal counts exactly the prospects resumed, the moves and the campaign starts that its history shows.
 -- Heals of which the history is not all there any more, because of its age, are left out.
-SELECT format('heal %s: it counts %s woken, %s re-pointed and %s campaigns, the history %s, %s and %s',
-    coalesce(h.id, flips.heal_id, started.heal_id),
-    coalesce(h.resumed, 0), coalesce(h.repointed, 0), coalesce(h.campaigns_resumed, 0),
-    coalesce(flips.woken, 0), coalesce(flips.moved, 0), coalesce(started.total, 0))
+SELECT format('heal %s: it counts %s resumed, %s re-pointed and %s campaigns, the history %s, %s and %s',
+    coalesce(h.id, transitions.heal_id, started.heal_id),
+    coalesce(h.resumed, 0), coalesce(h.moved, 0), coalesce(h.campaigns_resumed, 0),
+    coalesce(transitions.resumed, 0), coalesce(transitions.moved, 0), coalesce(started.total, 0))
 FROM thaw.heals AS h
 FULL JOIN (
     SELECT event.heal_id,
-        count(*) FILTER (WHERE event.kind = 'resumed') AS woken,
-        count(*) FILTER (WHERE event.kind = 'repointed') AS moved,
+        count(*) FILTER (WHERE event.kind = 'resumed') AS resumed,
+        count(*) FILTER (WHERE event.kind = 'moved') AS moved,
         min(event.at) AS began_at
     FROM thaw.enrollment_events AS event
     WHERE event.source = 'heal'
-    GROUP BY event.heal_id) AS flips ON flips.heal_id = h.id
+    GROUP BY event.heal_id) AS transitions ON transitions.heal_id = h.id
 FULL JOIN (
     SELECT event.heal_id, count(*) AS total, min(event.at) AS began_at
     FROM thaw.campaign_events AS event
     WHERE event.kind = 'resumed' AND event.source = 'heal'
-    GROUP BY event.heal_id) AS started ON started.heal_id = coalesce(h.id, flips.heal_id)
-WHERE coalesce(h.requested_at, least(flips.began_at, started.began_at)) >= (SELECT kept.history_since FROM thaw.kept AS kept)
-    AND (coalesce(h.resumed, 0) <> coalesce(flips.woken, 0)
-        OR coalesce(h.repointed, 0) <> coalesce(flips.moved, 0)
+    GROUP BY event.heal_id) AS started ON started.heal_id = coalesce(h.id, transitions.heal_id)
+WHERE coalesce(h.requested_at, least(transitions.began_at, started.began_at)) >= (SELECT kept.history_since FROM thaw.kept AS kept)
+    AND (coalesce(h.resumed, 0) <> coalesce(transitions.resumed, 0)
+        OR coalesce(h.moved, 0) <> coalesce(transitions.moved, 0)
         OR coalesce(h.campaigns_resumed, 0) <> coalesce(started.total, 0))

@@ -1,7 +1,7 @@
--- A heal woke only what it was asked for: prospects of its workspace, of its account and those who wake through it, or of
+-- A heal resumed only what it was asked for: prospects of its workspace, of its account and those who resume through it, or of
 -- its list. Lists that are not all there any more, because of their age, are left out.
 -- ranges: thaw.enrollment_events id
-SELECT format('enrollment %s: woken by heal %s of %s, from account %s through account %s',
+SELECT format('enrollment %s: resumed by heal %s of %s, from account %s through account %s',
     event.enrollment_id, h.id, h.target, event.from_account_id, event.to_account_id)
 FROM thaw.enrollment_events AS event
 JOIN thaw.heals AS h ON h.id = event.heal_id

@@ -1,11 +1,11 @@
--- A prospect moved to another account only as part of being woken, and each such move has its event, at the same step.
+-- A prospect moved to another account only as part of being resumed, and each such move has its event, at the same step.
 -- What is older than the history that is all there is left out.
 SELECT format('enrollment %s: by %s at %s from account %s to account %s at step %s: %s resumed, %s re-pointed',
     event.enrollment_id, event.source, event.at, event.from_account_id, event.to_account_id, event.step,
-    count(*) FILTER (WHERE event.kind = 'resumed'), count(*) FILTER (WHERE event.kind = 'repointed'))
+    count(*) FILTER (WHERE event.kind = 'resumed'), count(*) FILTER (WHERE event.kind = 'moved'))
 FROM thaw.enrollment_events AS event
-WHERE event.kind IN ('resumed', 'repointed') AND event.source IN ('signal', 'sweep', 'heal')
+WHERE event.kind IN ('resumed', 'moved') AND event.source IN ('signal', 'sweep', 'heal')
     AND event.from_account_id <> event.to_account_id
     AND event.at >= (SELECT kept.history_since FROM thaw.kept AS kept)
 GROUP BY event.enrollment_id, event.source, event.at, event.from_account_id, event.to_account_id, event.step
-HAVING count(*) FILTER (WHERE event.kind = 'resumed') <> count(*) FILTER (WHERE event.kind = 'repointed')
+HAVING count(*) FILTER (WHERE event.kind = 'resumed') <> count(*) FILTER (WHERE event.kind = 'moved')

@@ -1,6 +1,6 @@
--- Nobody was woken whom a person, or a restriction, had stopped: before such a pause ended, a person gave the prospect back.
+-- Nobody was resumed whom a person, or a restriction, had stopped: before such a pause ended, a person gave the prospect back.
 -- ranges: thaw.enrollment_events id
-SELECT format('enrollment %s: stopped by event %s (%s), woken by event %s, and nobody gave it back in between',
+SELECT format('enrollment %s: stopped by event %s (%s), resumed by event %s, and nobody gave it back in between',
     resume.enrollment_id, last.id, last.reason, resume.id)
 FROM thaw.enrollment_events AS resume
 CROSS JOIN LATERAL (

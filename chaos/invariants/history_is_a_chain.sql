@@ -1,0 +1,11 @@
+-- Each event of an enrollment begins where the one before it ended, and a resume names the pause before it: as many events as
+-- there were changes.
+SELECT format('enrollment %s: event %s is %s from %s of the pause of %s, but the one before left it %s since %s',
+    chain.enrollment_id, chain.id, chain.kind, chain.from_status, chain.paused_at, chain.status_before, chain.paused_before)
+FROM (
+    SELECT event.*, lag(event.to_status) OVER line AS status_before, lag(event.paused_at) OVER line AS paused_before
+    FROM thaw.enrollment_events AS event
+    WHERE event.kind IN ('paused', 'resumed')
+    WINDOW line AS (PARTITION BY event.enrollment_id ORDER BY event.id)) AS chain
+WHERE chain.status_before <> chain.from_status
+    OR (chain.kind = 'resumed' AND chain.paused_before <> chain.paused_at)

@@ -1,0 +1,48 @@
+package readmodel
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/thawline/thaw/schema/dbsqlc"
+)
+
+// A Campaign is a sequence of steps.
+type Campaign struct {
+	ID           int64      `json:"id"`
+	Workspace    string     `json:"workspace"` // its key
+	Campaign     string     `json:"campaign"`  // its key
+	Name         string     `json:"name"`      // empty: it has none
+	Status       string     `json:"status"`
+	PausedReason *string    `json:"paused_reason"` // nil: not paused
+	PausedAt     *time.Time `json:"paused_at"`
+	// WaitsForAccount says that Thaw starts it again by itself, with its prospects.
+	WaitsForAccount bool      `json:"waits_for_account"`
+	CreatedAt       time.Time `json:"created_at"`
+}
+
+// Campaigns returns a page of campaigns, by workspace and id; of one status if that is not empty.
+func Campaigns(ctx context.Context, db *pgxpool.Pool, s Scope, status string, p Paging) (Page[Campaign], error) {
+	const list = "campaigns"
+	from, err := after(p, list, inWorkspace{Workspace: s.first})
+	if err != nil {
+		return Page[Campaign]{}, fmt.Errorf("listing campaigns: %w", err)
+	}
+	rows, err := dbsqlc.New(db).CampaignPage(ctx, dbsqlc.CampaignPageParams{
+		AfterWorkspace: from.Workspace, AfterID: from.ID, FirstWorkspace: s.first, LastWorkspace: s.last,
+		Status: orNil(status), Size: p.size(),
+	})
+	if err != nil {
+		return Page[Campaign]{}, fmt.Errorf("listing campaigns: %w", err)
+	}
+	item := func(r dbsqlc.CampaignPageRow) Campaign {
+		return Campaign{
+			ID: r.ID, Workspace: r.Workspace, Campaign: r.Campaign, Name: r.Name, Status: r.Status, PausedReason: orNil(r.PausedReason),
+			PausedAt: utc(r.PausedAt), WaitsForAccount: r.WaitsForAccount, CreatedAt: r.CreatedAt.UTC(),
+		}
+	}
+	return paged(p, list, rows, item, func(r dbsqlc.CampaignPageRow) inWorkspace { return inWorkspace{r.WorkspaceID, r.ID} })
+}

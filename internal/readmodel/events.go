@@ -1,0 +1,48 @@
+package readmodel
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/thawline/thaw/internal/explain"
+	"github.com/thawline/thaw/schema/dbsqlc"
+)
+
+// A ProspectEvent is one transition in the history of a prospect, in one of its campaigns.
+type ProspectEvent struct {
+	ID           int64  `json:"id"`
+	Workspace    string `json:"workspace"`
+	Campaign     string `json:"campaign"`
+	EnrollmentID int64  `json:"enrollment_id"`
+	ProspectURL  string `json:"prospect_url"` // as it was enrolled
+	Event
+}
+
+// Events returns a page of what happened to a prospect in all of its campaigns, newest first.
+func Events(ctx context.Context, db *pgxpool.Pool, s Scope, prospectURL string, p Paging) (Page[ProspectEvent], error) {
+	const list = "events"
+	from, err := after(p, list, beforeAny)
+	if err != nil {
+		return Page[ProspectEvent]{}, fmt.Errorf("events of %s: %w", prospectURL, err)
+	}
+	rows, err := dbsqlc.New(db).EventPage(ctx, dbsqlc.EventPageParams{
+		ProspectUrls: explain.Spellings(prospectURL), BeforeID: from.ID, FirstWorkspace: s.first, LastWorkspace: s.last, Size: p.size(),
+	})
+	if err != nil {
+		return Page[ProspectEvent]{}, fmt.Errorf("events of %s: %w", prospectURL, err)
+	}
+	return paged(p, list, rows, prospectEvent, func(r dbsqlc.EventPageRow) newest { return newest{r.ID} })
+}
+
+func prospectEvent(r dbsqlc.EventPageRow) ProspectEvent {
+	return ProspectEvent{
+		ID: r.ID, Workspace: r.Workspace, Campaign: r.Campaign, EnrollmentID: r.EnrollmentID, ProspectURL: r.ProspectUrl,
+		Event: Event{
+			At: r.At.UTC(), Kind: r.Kind, FromStatus: r.FromStatus, ToStatus: r.ToStatus, Reason: r.Reason, Source: r.Source,
+			TickAt: utc(r.TickAt), HealID: r.HealID, SignalID: r.SignalID, JobID: r.JobID,
+			FromAccount: text(r.FromAccount), ToAccount: text(r.ToAccount), Step: int(r.Step),
+		},
+	}
+}

@@ -1,0 +1,271 @@
+package readmodel
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/thawline/thaw/internal/explain"
+	"github.com/thawline/thaw/schema/dbsqlc"
+)
+
+// An Explanation says why a prospect does not move in one of its campaigns, and what happened to it there.
+type Explanation struct {
+	EnrollmentID int64  `json:"enrollment_id"` // 0: nobody knows the prospect
+	Workspace    string `json:"workspace"`
+	Campaign     string `json:"campaign"`
+	AccountID    int64  `json:"account_id"`
+	Account      string `json:"account"`      // the provider's id
+	ProspectURL  string `json:"prospect_url"` // as it was enrolled
+	Status       string `json:"status"`
+	Step         int    `json:"step"`
+	explain.Answer
+	// NotBefore is a tick before which it is certainly not resumed, where ExpectedAt is beyond the forecast.
+	NotBefore *time.Time `json:"not_before,omitempty"`
+	// Forecast says of which moment the expected time is, where that is an older one; nil: of now.
+	Forecast *ForecastInfo `json:"forecast,omitempty"`
+	History  []Event       `json:"history"` // oldest first
+	// LockedAt and LockedReason are the account's: since when the provider has locked it, in its own term.
+	LockedAt     *time.Time `json:"locked_at,omitempty"`
+	LockedReason string     `json:"locked_reason,omitempty"`
+	// Products are those products of the account for which the provider reports a status of their own.
+	Products []Product `json:"products,omitempty"`
+
+	// Tried are the spellings of the URL that were looked for where nobody knows the prospect.
+	Tried []string `json:"tried,omitempty"`
+}
+
+// A Prospect is what somebody asked for, with the answer: one explanation for each campaign that has it.
+type Prospect struct {
+	URL          string        `json:"url"` // as it was asked for
+	Explanations []Explanation `json:"explanations"`
+}
+
+// IsKnown says whether any campaign has the prospect.
+func (p Prospect) IsKnown() bool { return p.Explanations[0].Code != explain.NotFound }
+
+// An Event is one transition in the history of an enrollment: a row of the view thaw.history.
+type Event struct {
+	At          time.Time  `json:"at"`
+	Kind        string     `json:"kind"`
+	FromStatus  string     `json:"from_status"`
+	ToStatus    string     `json:"to_status"`
+	Reason      string     `json:"reason,omitempty"`
+	Source      string     `json:"source"`
+	TickAt      *time.Time `json:"tick_at,omitempty"`
+	HealID      *int64     `json:"heal_id,omitempty"`
+	SignalID    *int64     `json:"signal_id,omitempty"`
+	JobID       *int64     `json:"job_id,omitempty"`
+	FromAccount string     `json:"from_account,omitempty"`
+	ToAccount   string     `json:"to_account,omitempty"`
+	Step        int        `json:"step"`
+}
+
+// Explain explains one prospect, in any workspace; see [Explainer.Explain].
+func Explain(ctx context.Context, db *pgxpool.Pool, prospectURL string) ([]Explanation, error) {
+	asked, err := NewExplainer(db, Everything()).Explain(ctx, []string{prospectURL})
+	if err != nil {
+		return nil, err
+	}
+	return asked[0].Explanations, nil
+}
+
+// An Explainer explains prospects, any number of them with one forecast of the fleet, which is made when somebody in line asks
+// for it.
+type Explainer struct {
+	reader *Reader
+	scope  Scope
+}
+
+// NewExplainer returns an explainer of what is within the scope.
+func NewExplainer(db *pgxpool.Pool, s Scope) *Explainer { return NewReader(db).Explainer(s) }
+
+// Explainer returns an explainer of what is within the scope, which looks ahead with others.
+func (f *Reader) Explainer(s Scope) *Explainer { return &Explainer{reader: f, scope: s} }
+
+// Explain returns, for each URL, one explanation for each campaign that has the prospect, ordered by workspace and campaign:
+// first what was enrolled under just this URL, then what was enrolled under other spellings of it (see explain.NormalURL). For a prospect that nobody knows there is a single explanation, with the code not_found.
+func (x *Explainer) Explain(ctx context.Context, prospectURLs []string) ([]Prospect, error) {
+	prospects := make([]Prospect, len(prospectURLs))
+	spellings := make([][]string, len(prospectURLs))
+	var all []string
+	for i, url := range prospectURLs {
+		if err := explain.CheckURL(url); err != nil {
+			return nil, err
+		}
+		spellings[i] = explain.Spellings(url)
+		all = append(all, spellings[i]...)
+	}
+	known, err := x.known(ctx, all)
+	if err != nil {
+		return nil, fmt.Errorf("explaining %d prospects: %w", len(prospectURLs), err)
+	}
+	for i, url := range prospectURLs {
+		prospects[i] = Prospect{URL: url, Explanations: find(known, url, spellings[i])}
+	}
+	return prospects, nil
+}
+
+// known returns the explanations of all enrollments with one of the URLs, by the URL under which they were enrolled.
+func (x *Explainer) known(ctx context.Context, urls []string) (map[string][]Explanation, error) {
+	var found facts
+	err := read(ctx, x.reader.db, func(q *dbsqlc.Queries) (err error) {
+		found, err = readFacts(ctx, q, urls, x.scope)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var seen *view
+	// The forecast is about the whole fleet: asked for only if somebody here is in line.
+	if len(found.positions) > 0 {
+		if seen, err = x.reader.look(ctx, found.ticks); err != nil {
+			return nil, err
+		}
+	}
+	return found.explain(seen), nil
+}
+
+// find returns the explanations for one of the prospects that were asked for: what was enrolled under just this URL comes first.
+func find(known map[string][]Explanation, url string, spellings []string) []Explanation {
+	var found []Explanation
+	for _, spelling := range spellings {
+		found = append(found, known[spelling]...)
+	}
+	if found == nil {
+		found = []Explanation{{
+			ProspectURL: url, Answer: explain.Because(explain.Facts{Spellings: len(spellings)}), History: []Event{}, Tried: spellings,
+		}}
+	}
+	return found
+}
+
+// countedPositions bounds the counting in a queue: 100 ticks of an account at its default cap. What is further back gets a bound.
+const countedPositions = 20_000
+
+// facts are what is known of some enrollments at one moment.
+type facts struct {
+	rows      []dbsqlc.ProspectFactsRow
+	history   map[int64][]Event
+	products  map[int64][]Product // by account
+	ticks     ticks
+	positions map[int64]int // of those that are in line
+}
+
+func readFacts(ctx context.Context, q *dbsqlc.Queries, urls []string, s Scope) (found facts, err error) {
+	found.rows, err = q.ProspectFacts(ctx, dbsqlc.ProspectFactsParams{
+		ProspectUrls: urls, FirstWorkspace: s.first, LastWorkspace: s.last,
+	})
+	if err != nil {
+		return found, fmt.Errorf("reading facts: %w", err)
+	}
+	if len(found.rows) == 0 {
+		return found, nil
+	}
+	var ids, accounts, inLine []int64
+	for _, row := range found.rows {
+		ids, accounts = append(ids, row.EnrollmentID), append(accounts, row.AccountID)
+		if row.InLine {
+			inLine = append(inLine, row.EnrollmentID)
+		}
+	}
+	if found.history, err = readHistories(ctx, q, ids); err != nil {
+		return found, err
+	}
+	if found.products, err = productsOf(ctx, q, accounts); err != nil {
+		return found, err
+	}
+	if found.ticks, err = readTicks(ctx, q); err != nil {
+		return found, err
+	}
+	if inLine == nil {
+		return found, nil
+	}
+	places, err := q.Positions(ctx, dbsqlc.PositionsParams{EnrollmentIds: inLine, AtMost: countedPositions})
+	if err != nil {
+		return found, fmt.Errorf("reading positions: %w", err)
+	}
+	found.positions = make(map[int64]int, len(places))
+	for _, place := range places {
+		found.positions[place.EnrollmentID] = int(place.Position)
+	}
+	return found, nil
+}
+
+// explain returns the explanations by the URL under which they were enrolled. What is seen of the fleet is needed only where
+// somebody is in line; nil: it is not known.
+func (f facts) explain(seen *view) map[string][]Explanation {
+	known := make(map[string][]Explanation)
+	for _, row := range f.rows {
+		facts := factsOf(row, f.ticks, f.positions[row.EnrollmentID], seen)
+		for _, p := range f.products[row.AccountID] {
+			if p.DownSince != nil {
+				facts.DownProducts = append(facts.DownProducts, explain.DownProduct{Name: p.Product, Status: p.Status, Since: *p.DownSince})
+			}
+		}
+		var of *ForecastInfo
+		if facts.Position > 0 && seen != nil && seen.isOld {
+			of = seen.info()
+		}
+		known[row.ProspectUrl] = append(known[row.ProspectUrl], Explanation{
+			EnrollmentID: row.EnrollmentID, Workspace: row.Workspace, Campaign: row.Campaign,
+			AccountID: row.AccountID, Account: row.Account, ProspectURL: row.ProspectUrl, Status: row.Status, Step: int(row.Step),
+			Answer: explain.Because(facts), NotBefore: facts.NotBefore, Forecast: of,
+			History:  append([]Event{}, f.history[row.EnrollmentID]...),
+			LockedAt: facts.AccountLockedAt, LockedReason: facts.AccountLockedReason, Products: f.products[row.AccountID],
+		})
+	}
+	return known
+}
+
+// factsOf adds the expected times to a row. What is seen of the fleet is needed only for a row that is in line.
+func factsOf(row dbsqlc.ProspectFactsRow, t ticks, position int, seen *view) explain.Facts {
+	facts := explain.Facts{
+		Status: row.Status, PausedReason: row.PausedReason, NextActionAt: utc(row.NextActionAt),
+		Campaign: nameOf(row.CampaignName, row.Campaign), CampaignStatus: row.CampaignStatus, CampaignReason: row.CampaignReason,
+		Account: nameOf(row.AccountName, row.Account), AccountStatus: row.AccountStatus,
+		ReconnectedAt: utc(row.ReconnectedAt), IsOverdue: row.IsOverdue,
+		AccountLockedAt: utc(row.AccountLockedAt), AccountLockedReason: text(row.AccountLockedReason),
+		LockedAt: utc(row.LockedAt), LockedReason: text(row.LockedReason), ResumeAfter: utc(row.ResumeAfter),
+		Siblings: int(row.Siblings), ConnectedElsewhere: row.ConnectedElsewhere,
+		Target: nameOf(text(row.TargetName), text(row.Target)), BlockedBy: row.BlockedBy,
+		HoldUntil: utc(row.HoldUntil), HoldReason: text(row.HoldReason), SafetyReason: text(row.SafetyReason), SafetyStays: row.SafetyStays,
+		AutoResumeOff: !row.AutoResume, AutoResumeReason: text(row.AutoResumeReason),
+		Position: position,
+	}
+	if row.CampaignIsDue {
+		next := t.next()
+		facts.CampaignStartsAt = &next
+	}
+	switch {
+	case position > countedPositions:
+		// As far back as one that is resumed no later.
+		facts.Position, facts.IsFurtherBack = countedPositions, true
+		expected := seen.tickOf(*row.TargetID, countedPositions)
+		facts.NotBefore = cmp.Or(expected.At, expected.NotBefore)
+	case position > 0:
+		expected := seen.tickOf(*row.TargetID, position)
+		facts.ExpectedAt, facts.NotBefore = expected.At, expected.NotBefore
+	}
+	return facts
+}
+
+// readHistories returns the histories of enrollments.
+func readHistories(ctx context.Context, q *dbsqlc.Queries, enrollmentIDs []int64) (map[int64][]Event, error) {
+	rows, err := q.EnrollmentHistories(ctx, enrollmentIDs)
+	if err != nil {
+		return nil, fmt.Errorf("reading history: %w", err)
+	}
+	history := make(map[int64][]Event)
+	for _, row := range rows {
+		history[row.EnrollmentID] = append(history[row.EnrollmentID], Event{
+			At: row.At.UTC(), Kind: row.Kind, FromStatus: row.FromStatus, ToStatus: row.ToStatus, Reason: row.Reason,
+			Source: row.Source, TickAt: utc(row.TickAt), HealID: row.HealID, SignalID: row.SignalID, JobID: row.JobID,
+			FromAccount: text(row.FromAccount), ToAccount: text(row.ToAccount), Step: int(row.Step),
+		})
+	}
+	return history, nil
+}

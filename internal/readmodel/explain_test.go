@@ -1,0 +1,303 @@
+package readmodel
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/internal/explain"
+	"github.com/thawline/thaw/internal/testdb"
+)
+
+const ada = "https://linkedin.com/in/ada"
+
+// oneProspect is a fleet of one: ada waits at a connected account, and nothing keeps her from resuming.
+const oneProspect = `
+INSERT INTO thaw.workspaces (key) VALUES ('north');
+INSERT INTO thaw.accounts (workspace_id, provider_account_id, member_id, status, connected_at)
+	SELECT id, 'acc_1', 'member_1', 'connected', thaw.now() FROM thaw.workspaces;
+INSERT INTO thaw.campaigns (workspace_id, key, status)
+	SELECT id, 'spring', 'running' FROM thaw.workspaces;
+INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, step, status, paused_reason, paused_at, prospect_url)
+	SELECT w.id, c.id, a.id, 2, 'paused', 'linkedin_account_disconnected', thaw.now() - interval '1 hour', 'https://linkedin.com/in/ada'
+	FROM thaw.workspaces AS w, thaw.campaigns AS c, thaw.accounts AS a;
+`
+
+// What is changed about it.
+const (
+	disconnect = "UPDATE thaw.accounts SET status = 'disconnected';"
+	activate   = "UPDATE thaw.enrollments SET status = 'active', paused_reason = NULL, paused_at = NULL;"
+	// The same person as a new account of the same workspace.
+	sibling = `INSERT INTO thaw.accounts (workspace_id, provider_account_id, display_name, member_id, status, connected_at)
+		SELECT workspace_id, 'acc_2', 'Grace H.', member_id, 'connected', thaw.now() FROM thaw.accounts;`
+	// The same person in another workspace.
+	stranger = `INSERT INTO thaw.workspaces (key) VALUES ('south');
+		INSERT INTO thaw.accounts (workspace_id, provider_account_id, member_id, status)
+		SELECT id, 'acc_3', 'member_1', 'connected' FROM thaw.workspaces WHERE key = 'south';`
+	hold         = "UPDATE thaw.accounts SET hold_until = thaw.tick() + interval '1 day', hold_reason = 'new device';"
+	optOut       = "UPDATE thaw.workspaces SET auto_resume = false, auto_resume_reason = 'asked by phone';"
+	safetyOn     = "SELECT thaw.start_safety_mode('provider incident', 'ann', false);"
+	sweptAlready = "INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap, finished_at) VALUES (thaw.tick(), 200, 2000, thaw.now());"
+	never        = "NULL::timestamptz"
+)
+
+func pauseCampaign(reason string) string {
+	return "UPDATE thaw.campaigns SET status = 'paused', paused_at = thaw.now() - interval '1 hour', paused_reason = '" + reason + "';"
+}
+
+func pauseProspect(reason string) string {
+	return "UPDATE thaw.enrollments SET paused_reason = '" + reason + "';"
+}
+
+// TestExplain changes the fleet of one, asks, and then lets the current tick run: ada must resume in it if and only if the
+// answer said so.
+func TestExplain(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name     string
+		change   string
+		code     explain.Code
+		who      explain.Actor
+		sentence string // a part of it
+		expected string // as SQL
+	}{
+		{"in line", "", explain.WaitingForSweep, explain.Nobody, "Account acc_1 is connected, and this prospect is number 1 in line", "thaw.tick()"},
+		{"in line, in a tick that was swept before", sweptAlready, explain.WaitingForSweep, explain.Nobody, "number 1 in line", "thaw.tick() + interval '15 minutes'"},
+		{"in line at a sibling", disconnect + sibling, explain.WaitingForSweep, explain.Nobody, "account Grace H. (acc_2) of the same person is", "thaw.tick()"},
+		{"in line, and the campaign starts with it", pauseCampaign("linkedin_account_issue"), explain.WaitingForSweep, explain.Nobody, "number 1", "thaw.tick()"},
+		{"a transient_error that was paused", pauseProspect("linkedin_account_issue"), explain.WaitingForSweep, explain.Nobody, "number 1", "thaw.tick()"},
+		{"a hold that is over", "UPDATE thaw.accounts SET hold_until = thaw.now(), hold_reason = 'new device';", explain.WaitingForSweep, explain.Nobody, "number 1", "thaw.tick()"},
+
+		{"a lost account", disconnect, explain.AccountNotConnected, explain.User, "Account acc_1 is disconnected", never},
+		{"a lost account of nobody known", disconnect + sibling + "UPDATE thaw.accounts SET member_id = NULL;", explain.AccountNotConnected, explain.User, "Account acc_1 is disconnected", never},
+		{"the sibling is lost too", sibling + disconnect, explain.NoConnectedSibling, explain.User, "no other account of the same person", never},
+		{"the same person elsewhere", disconnect + stranger, explain.SiblingInOtherWorkspace, explain.User, "connected in another workspace", never},
+		{"the same person here and elsewhere", sibling + disconnect + stranger, explain.SiblingInOtherWorkspace, explain.User, "connected in another workspace", never},
+		{"the same person elsewhere, but lost", stranger + disconnect, explain.AccountNotConnected, explain.User, "is disconnected", never},
+
+		{"on hold", hold, explain.AccountOnHold, explain.Nobody, "(new device)", "thaw.tick() + interval '1 day'"},
+		{"the sibling is on hold", disconnect + sibling + hold, explain.AccountOnHold, explain.Nobody, "Account Grace H. (acc_2) rests", "thaw.tick() + interval '1 day'"},
+		{"safety mode", safetyOn, explain.SafetyMode, explain.Provider, "(provider incident)", never},
+		{"safety mode that stays", "SELECT thaw.start_safety_mode('an audit', 'ann', true);", explain.SafetyMode, explain.Operator, "until an operator ends it", never},
+		{"opted out", optOut, explain.AutoResumeOff, explain.Operator, "(asked by phone)", never},
+		{"opted out and on hold", optOut + hold, explain.AutoResumeOff, explain.Operator, "(asked by phone)", never},
+
+		{"a draft", "UPDATE thaw.campaigns SET status = 'draft';", explain.CampaignNotRunning, explain.User, "Campaign spring is a draft", never},
+		{"a campaign that a person paused", pauseCampaign("paused_by_user"), explain.CampaignNotRunning, explain.User, "A person paused campaign spring", never},
+		{"a campaign that fails", pauseCampaign("linkedin_high_failure_rate"), explain.CampaignNotRunning, explain.User, "too many", never},
+		{"a subscription", pauseCampaign("subscription_inactive"), explain.SubscriptionInactive, explain.Billing, "subscription", never},
+		{"a restricted campaign", pauseCampaign("account_restricted"), explain.AccountRestricted, explain.User, "Campaign spring", never},
+		{"a restricted prospect", pauseProspect("account_restricted"), explain.AccountRestricted, explain.User, "account acc_1", never},
+		{"a prospect that a person paused", pauseProspect("paused_by_user"), explain.PausedByUser, explain.User, "A person paused", never},
+
+		{"replied", activate + "UPDATE thaw.enrollments SET status = 'replied';", explain.Terminal, explain.Nobody, "has replied", never},
+		{"pending", activate + "UPDATE thaw.enrollments SET status = 'pending';", explain.Active, explain.Nobody, "first step", never},
+		{"active", activate + "UPDATE thaw.enrollments SET next_action_at = thaw.tick() + interval '7 minutes';", explain.Active, explain.Nobody, "under way in campaign spring", "thaw.tick() + interval '7 minutes'"},
+		{"active on a lost account", activate + disconnect + sibling, explain.AccountNotConnected, explain.User, "nothing is sent", never},
+		{"active on hold", activate + hold, explain.AccountOnHold, explain.Nobody, "(new device)", "thaw.tick() + interval '1 day'"},
+		{"active in a workspace that opted out", activate + optOut, explain.Active, explain.Nobody, "under way", never},
+		{"active in a campaign that a person paused", activate + pauseCampaign("paused_by_user"), explain.CampaignNotRunning, explain.User, "A person paused campaign spring", never},
+		{"active in a campaign that the sweep starts", activate + pauseCampaign("linkedin_account_disconnected"), explain.CampaignNotRunning, explain.Nobody, "starts the campaign again", "thaw.tick()"},
+		{"active in a campaign that waits for another account", activate + pauseCampaign("linkedin_account_disconnected") + "UPDATE thaw.accounts SET connected_at = thaw.now() - interval '1 day';", explain.CampaignNotRunning, explain.User, "by hand", never},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFleet(t)
+			f.Exec(t, oneProspect)
+			f.Exec(t, tt.change)
+			status := testdb.Value[string](t, f.DB, "SELECT status::text FROM thaw.enrollments")
+
+			got := f.explainOne(t, ada)
+			require.Equal(t, "north/spring/acc_1", got.Workspace+"/"+got.Campaign+"/"+got.Account)
+			require.Equal(t, ada, got.ProspectURL)
+			require.Equal(t, status, got.Status)
+			require.Equal(t, 2, got.Step)
+			for _, event := range got.History {
+				require.Equal(t, "platform", event.Source, "the change of this test")
+			}
+			require.Equal(t, tt.code, got.Code, got.Sentence)
+			require.Equal(t, tt.who, got.WhoActs)
+			require.Contains(t, got.Sentence, tt.sentence)
+			require.Equal(t, utc(testdb.Value[*time.Time](t, f.DB, "SELECT "+tt.expected)), got.ExpectedAt)
+
+			if tt.change == sweptAlready {
+				f.nextTick(t)
+			}
+			moves := got.ExpectedAt != nil && got.ExpectedAt.Equal(f.tick(t))
+			resumed := f.run(t, f.plan(t))
+			require.Equal(t, moves && got.Code == explain.WaitingForSweep, resumed == 1, "the sweep does what the answer said")
+			running := testdb.Value[bool](t, f.DB, "SELECT status = 'running' FROM thaw.campaigns")
+			if got.Code == explain.CampaignNotRunning {
+				require.Equal(t, moves, running, "the sweep starts the campaign if the answer said so")
+			}
+		})
+	}
+}
+
+func TestExplainProspectThatNobodyKnows(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.Exec(t, oneProspect)
+
+	got, err := Explain(t.Context(), f.Pool, "m.linkedin.com/in/Bob/?trk=1")
+	require.NoError(t, err)
+	require.Contains(t, got[0].Tried, "https://www.linkedin.com/in/bob")
+	require.NotContains(t, got[0].Tried, "")
+	count := len(got[0].Tried)
+	got[0].Tried = got[0].Tried[:2]
+	body, err := json.Marshal(got)
+	require.NoError(t, err)
+	require.JSONEq(t, fmt.Sprintf(`[{
+		"enrollment_id": 0, "workspace": "", "campaign": "", "account_id": 0, "account": "",
+		"prospect_url": "m.linkedin.com/in/Bob/?trk=1", "status": "", "step": 0, "code": "not_found",
+		"sentence": "No campaign has a prospect with this URL, in none of the %d spellings that were looked for. Check that it is written as in the campaign.",
+		"normal_wait": false, "who_acts": "user", "expected_at": null, "history": [],
+		"tried": ["m.linkedin.com/in/Bob/?trk=1", "https://www.linkedin.com/in/bob"]
+	}]`, count), string(body))
+}
+
+// TestExplainFindsEverySpelling enrolls prospects under spellings that a platform may use, and asks for them with others.
+func TestExplainFindsEverySpelling(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.Exec(t, oneProspect)
+	for _, enrolled := range []string{
+		"https://www.linkedin.com/in/ada", "https://linkedin.com/in/ada/", "http://www.linkedin.com/in/ada", "linkedin.com/in/ada",
+		"www.linkedin.com/in/ada/",
+	} {
+		f.Exec(t, "UPDATE thaw.enrollments SET prospect_url = $1", enrolled)
+		for _, asked := range []string{
+			"https://www.linkedin.com/in/ada", "http://linkedin.com/in/ada/", "HTTPS://WWW.LinkedIn.com/in/Ada?trk=x#about",
+			"m.linkedin.com/in/ada", "https://de.linkedin.com/in/ada/", " linkedin.com/in/%61da/en ", enrolled,
+		} {
+			got := f.explainOne(t, asked)
+			require.Equal(t, explain.WaitingForSweep, got.Code, "%s for %s", asked, enrolled)
+			require.Equal(t, enrolled, got.ProspectURL)
+			require.Nil(t, got.Tried)
+		}
+	}
+}
+
+// The exact URL comes first, and what is enrolled under another spelling of it is not kept back.
+func TestExplainPrefersTheExactURL(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.Exec(t, oneProspect+`
+		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, prospect_url)
+		SELECT e.workspace_id, e.campaign_id, e.account_id, 'active', 'https://www.linkedin.com/in/ada/' FROM thaw.enrollments AS e`)
+	for asked, first := range map[string]explain.Code{
+		ada: explain.WaitingForSweep, "https://www.linkedin.com/in/ada/": explain.Active,
+	} {
+		both, err := Explain(t.Context(), f.Pool, asked)
+		require.NoError(t, err)
+		require.Len(t, both, 2)
+		require.Equal(t, first, both[0].Code)
+		require.Equal(t, asked, both[0].ProspectURL)
+	}
+	both, err := Explain(t.Context(), f.Pool, "LINKEDIN.com/in/ada")
+	require.NoError(t, err)
+	require.Len(t, both, 2)
+}
+
+// TestExplainWithinAScope asks for ada as each of her two workspaces.
+func TestExplainWithinAScope(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.Exec(t, oneProspect+stranger)
+	for workspace, code := range map[int64]explain.Code{1: explain.WaitingForSweep, 2: explain.NotFound} {
+		got, err := NewExplainer(f.Pool, OfWorkspace(workspace)).Explain(t.Context(), []string{ada})
+		require.NoError(t, err)
+		require.Equal(t, code, got[0].Explanations[0].Code)
+		require.Equal(t, code != explain.NotFound, got[0].IsKnown())
+	}
+	_, err := NewExplainer(f.Pool, Everything()).Explain(t.Context(), []string{ada, "bad\x00"})
+	require.ErrorContains(t, err, "control characters")
+}
+
+// TestExplainInEveryWorkspace has ada in three campaigns of two workspaces, each with an answer and a place of its own.
+func TestExplainInEveryWorkspace(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.Exec(t, oneProspect+stranger+`
+		INSERT INTO thaw.campaigns (workspace_id, key, status)
+			SELECT w.id, c.key, 'running' FROM thaw.workspaces AS w, (VALUES ('north', 'autumn'), ('south', 'summer')) AS c (workspace, key)
+			WHERE w.key = c.workspace;
+		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, paused_reason, paused_at, prospect_url)
+			SELECT c.workspace_id, c.id, a.id, 'paused', 'linkedin_account_issue', thaw.now() - interval '1 day', 'https://linkedin.com/in/ada'
+			FROM thaw.campaigns AS c JOIN thaw.accounts AS a USING (workspace_id) WHERE c.key IN ('autumn', 'summer');`)
+
+	got, err := Explain(t.Context(), f.Pool, ada)
+	require.NoError(t, err)
+	var lines []string
+	for _, e := range got {
+		require.Equal(t, explain.WaitingForSweep, e.Code)
+		lines = append(lines, e.Workspace+" "+e.Campaign+" "+e.Sentence[:64])
+	}
+	require.Equal(t, []string{
+		"north autumn Account acc_1 is connected, and this prospect is number 1 in lin",
+		"north spring Account acc_1 is connected, and this prospect is number 2 in lin",
+		"south summer Account acc_3 is connected, and this prospect is number 1 in lin",
+	}, lines)
+}
+
+// TestExplainTellsTheHistory loses an account, and lets its prospect resume through another one.
+func TestExplainTellsTheHistory(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.Exec(t, oneProspect)
+	f.run(t, f.plan(t))
+	f.nextTick(t)
+	f.Exec(t, disconnect+"UPDATE thaw.accounts SET pause_after = thaw.now();")
+	f.Exec(t, "SELECT thaw.pause_batch(a.id, 100, 7, NULL, 8) FROM thaw.accounts AS a")
+	f.Exec(t, sibling)
+	f.run(t, f.plan(t))
+
+	history := f.explainOne(t, ada).History
+	for i := range history {
+		require.WithinDuration(t, f.Now(t), history[i].At, 20*time.Minute)
+		history[i].At = time.Time{}
+	}
+	tick, before, id := f.tick(t).UTC(), f.tick(t).UTC().Add(-15*time.Minute), func(id int64) *int64 { return &id }
+	lost := "linkedin_account_disconnected"
+	require.Equal(t, []Event{
+		{Kind: "resumed", FromStatus: "paused", ToStatus: "active", Reason: lost, Source: "sweep", TickAt: &before, JobID: id(1), FromAccount: "acc_1", ToAccount: "acc_1", Step: 2},
+		{Kind: "paused", FromStatus: "active", ToStatus: "paused", Reason: lost, Source: "signal", SignalID: id(7), JobID: id(8), FromAccount: "acc_1", ToAccount: "acc_1", Step: 2},
+		{Kind: "resumed", FromStatus: "paused", ToStatus: "active", Reason: lost, Source: "sweep", TickAt: &tick, JobID: id(1), FromAccount: "acc_1", ToAccount: "acc_2", Step: 2},
+		{Kind: "moved", FromStatus: "active", ToStatus: "active", Reason: lost, Source: "sweep", TickAt: &tick, JobID: id(1), FromAccount: "acc_1", ToAccount: "acc_2", Step: 2},
+	}, history)
+
+	body, err := json.Marshal(history[1])
+	require.NoError(t, err)
+	require.JSONEq(t, `{"at": "0001-01-01T00:00:00Z", "kind": "paused", "from_status": "active", "to_status": "paused",
+		"reason": "linkedin_account_disconnected", "source": "signal", "signal_id": 7, "job_id": 8,
+		"from_account": "acc_1", "to_account": "acc_1", "step": 2}`, string(body))
+}
+
+// The place in a very long queue is counted up to a bound, and what is beyond it has a tick before which it is not resumed.
+func TestPlaceInAVeryLongQueueIsBounded(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.Exec(t, oneProspect)
+	f.Exec(t, fmt.Sprintf(`
+		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, paused_reason, paused_at, prospect_url)
+		SELECT e.workspace_id, e.campaign_id, e.account_id, 'paused', 'linkedin_account_issue', e.paused_at + n * interval '1 ms', 'p' || n
+		FROM thaw.enrollments AS e, generate_series(2, %d) AS n`, countedPositions+3))
+	f.Exec(t, "ANALYZE thaw.enrollments")
+
+	last := f.explainOne(t, fmt.Sprint("p", countedPositions))
+	require.Contains(t, last.Sentence, fmt.Sprintf("is number %d in line", countedPositions))
+	require.Equal(t, f.tick(t).Add((countedPositions/200-1)*15*time.Minute).UTC(), *last.ExpectedAt)
+
+	asked, err := NewExplainer(f.Pool, Everything()).Explain(t.Context(), []string{ada, fmt.Sprint("p", countedPositions+2), "p2"})
+	require.NoError(t, err)
+	require.Contains(t, asked[0].Explanations[0].Sentence, "is number 1 in line")
+	beyond := asked[1].Explanations[0]
+	require.Contains(t, beyond.Sentence, fmt.Sprintf("has at least %d in line before it", countedPositions))
+	require.Nil(t, beyond.ExpectedAt)
+	require.Equal(t, *last.ExpectedAt, *beyond.NotBefore)
+	require.Contains(t, asked[2].Explanations[0].Sentence, "is number 2 in line")
+}

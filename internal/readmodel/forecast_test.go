@@ -1,0 +1,207 @@
+package readmodel
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/internal/explain"
+	"github.com/thawline/thaw/internal/testdb"
+)
+
+// place is one enrollment of a prospect.
+type place struct{ Workspace, Campaign, Prospect string }
+
+const prospects = 30
+
+func prospectURL(n int) string { return fmt.Sprintf("https://linkedin.com/in/p%d", n) }
+
+// fill makes 60 accounts in 7 workspaces, with every case of waiting and not waiting; the last workspace has opted out.
+// Every prospect is in each of the 28 campaigns, on some account of the workspace. Small numbers are likelier, so that some
+// accounts have far more waiting than others.
+func fill(t *testing.T, f fleet, random *rand.Rand) {
+	t.Helper()
+	pick := func(from ...string) string { return from[random.IntN(len(from))] }
+	f.Exec(t, `UPDATE thaw.settings SET account_cap = 4, fleet_cap = 25;
+		INSERT INTO thaw.workspaces (key, auto_resume) SELECT 'w' || n, n < 7 FROM generate_series(1, 7) AS n`)
+	accounts := make(map[int][]int64)
+	for n := range 60 {
+		w := 1 + min(random.IntN(7), random.IntN(7))
+		accounts[w] = append(accounts[w], testdb.Value[int64](t, f.DB, `
+			INSERT INTO thaw.accounts (workspace_id, provider_account_id, member_id, status, connected_at, hold_until, hold_reason)
+			SELECT $1, $2, nullif($3, ''), $4::text::thaw.account_status, thaw.now() - make_interval(mins => $5),
+				CASE WHEN $6 THEN thaw.now() + interval '30 days' END, CASE WHEN $6 THEN 'new device' END
+			RETURNING id`,
+			w, fmt.Sprintf("acc_%d", n), pick("", "", "jane", "john", "mary"), pick("connected", "connected", "connected", "connected", "disconnected", "removed", "error"),
+			random.IntN(5), random.IntN(12) == 0))
+	}
+	for w, ids := range accounts {
+		for c := range 4 {
+			campaign := testdb.Value[int64](t, f.DB, `
+				INSERT INTO thaw.campaigns (workspace_id, key, status, paused_reason, paused_at)
+				SELECT $1, $2, CASE WHEN $3 = '' THEN 'running' ELSE 'paused' END::thaw.campaign_status,
+					nullif($3, '')::thaw.pause_reason, CASE WHEN $3 <> '' THEN thaw.now() END
+				RETURNING id`,
+				w, fmt.Sprintf("c%d", c), pick("", "", "", "", "linkedin_account_disconnected", "linkedin_account_issue", "paused_by_user"))
+			for p := range prospects {
+				f.Exec(t, `
+					INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, prospect_url, status, paused_reason, paused_at)
+					SELECT $1, $2, $3, $4, CASE WHEN $5 = '' THEN 'active' ELSE 'paused' END::thaw.enrollment_status,
+						nullif($5, '')::thaw.pause_reason, CASE WHEN $5 <> '' THEN thaw.now() - make_interval(hours => $6) END`,
+					w, campaign, ids[min(random.IntN(len(ids)), random.IntN(len(ids)))], prospectURL(p),
+					pick("", "linkedin_account_disconnected", "linkedin_account_disconnected", "linkedin_account_issue", "paused_by_user"),
+					random.IntN(10))
+			}
+		}
+	}
+}
+
+// resumedSince returns the tick in which each enrollment was resumed by a sweep since the one given.
+func resumedSince(t *testing.T, f fleet, event int64) map[place]time.Time {
+	t.Helper()
+	rows, err := f.Pool.Query(t.Context(), `
+		SELECT h.workspace, h.campaign, h.prospect_url, h.tick_at FROM thaw.history AS h
+		WHERE h.kind = 'resumed' AND h.source = 'sweep' AND h.event_id > $1`, event)
+	require.NoError(t, err)
+	resumed := make(map[place]time.Time)
+	var p place
+	var at time.Time
+	_, err = pgx.ForEachRow(rows, []any{&p.Workspace, &p.Campaign, &p.Prospect, &at}, func() error {
+		resumed[p] = at.UTC()
+		return nil
+	})
+	require.NoError(t, err)
+	return resumed
+}
+
+// TestForecastIsWhatTheSweepsDo asks for every prospect of a random fleet when it will resume, and for every account when
+// the last one does. Then it lets the sweeps drain the fleet, tick by tick: each enrollment must resume in the very tick that
+// was foretold, and nobody else may.
+func TestForecastIsWhatTheSweepsDo(t *testing.T) {
+	t.Parallel()
+	// Every fleet is asked in another state of its current tick. begin brings it there, and returns the accounts whose jobs
+	// are still to run in that tick; nil: the tick has no plan yet when the fleet is asked.
+	tests := []struct {
+		name  string
+		begin func(*testing.T, fleet) (open []int64)
+	}{
+		{"before the first sweep", nil},
+		{"after a sweep that is done", func(t *testing.T, f fleet) []int64 {
+			t.Helper()
+			f.run(t, f.plan(t))
+			return nil
+		}},
+		{"while a sweep is at work", func(t *testing.T, f fleet) []int64 {
+			t.Helper()
+			accounts := f.plan(t)
+			f.run(t, accounts[:len(accounts)/2])
+			return accounts[len(accounts)/2:]
+		}},
+		{"after a few sweeps, while the next one is at work and signals have used some of its accounts' quota",
+			func(t *testing.T, f fleet) []int64 {
+				t.Helper()
+				for range 3 {
+					f.run(t, f.plan(t))
+					f.nextTick(t)
+				}
+				f.Exec(t, "UPDATE thaw.settings SET signal_cap = 9") // the third of the signals cannot take all of its quota
+				accounts := f.plan(t)
+				for _, account := range accounts[:3] {
+					f.signal(t, account)
+				}
+				return accounts
+			}},
+	}
+	for n, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFleet(t)
+			random := rand.New(rand.NewPCG(uint64(n), 60))
+			fill(t, f, random)
+
+			var open []int64
+			if tt.begin != nil {
+				open = tt.begin(t, f)
+			}
+			since := testdb.Value[int64](t, f.DB, "SELECT coalesce(max(id), 0) FROM thaw.enrollment_events")
+			foretold := make(map[place]time.Time)
+			var urls []string
+			for p := range prospects {
+				urls = append(urls, prospectURL(p))
+			}
+			together, err := NewExplainer(f.Pool, Everything()).Explain(t.Context(), urls)
+			require.NoError(t, err)
+			for p := range prospects {
+				explanations, err := Explain(t.Context(), f.Pool, prospectURL(p))
+				require.NoError(t, err)
+				require.Equal(t, explanations, together[p].Explanations, "asked alone, or with others")
+				for _, e := range explanations {
+					if e.Code == explain.WaitingForSweep {
+						require.NotNil(t, e.ExpectedAt)
+						foretold[place{e.Workspace, e.Campaign, e.ProspectURL}] = *e.ExpectedAt
+					}
+				}
+			}
+			status, err := Status(t.Context(), f.Pool, 0)
+			require.NoError(t, err)
+			require.Greater(t, len(foretold), 100, "a fleet with something to resume")
+			require.EqualValues(t, len(foretold), *status.Backlog.Resumable)
+
+			if tt.begin == nil {
+				open = f.plan(t)
+			}
+			random.Shuffle(len(open), func(i, j int) { open[i], open[j] = open[j], open[i] })
+			f.run(t, open)
+			for resumed := 1; resumed > 0; {
+				f.nextTick(t)
+				resumed = f.run(t, f.plan(t))
+			}
+
+			require.Equal(t, foretold, resumedSince(t, f, since))
+			for _, account := range status.Accounts {
+				last := testdb.Value[*time.Time](t, f.DB, `
+					SELECT max(through.tick_at) FROM thaw.history AS own
+					JOIN thaw.history AS through ON through.to_account = own.to_account
+					WHERE own.from_account = $1 AND own.kind = 'resumed' AND own.source = 'sweep' AND own.event_id > $2
+						AND through.kind = 'resumed' AND through.source = 'sweep'`, account.Account, since)
+				require.Equal(t, utc(last), account.ETA, "account %s", account.Account)
+			}
+		})
+	}
+}
+
+// TestForecastEndsAtItsHorizon has more waiting on one account than four weeks can resume.
+func TestForecastEndsAtItsHorizon(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.Exec(t, oneProspect+`
+		UPDATE thaw.settings SET account_cap = 1;
+		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, paused_reason, paused_at, prospect_url)
+		SELECT e.workspace_id, e.campaign_id, e.account_id, 'paused', 'linkedin_account_issue', e.paused_at + n * interval '1 second', 'p' || n
+		FROM thaw.enrollments AS e, generate_series(2, 2689) AS n`)
+
+	last := f.explainOne(t, "p2688")
+	require.Equal(t, explain.WaitingForSweep, last.Code)
+	require.Equal(t, f.tick(t).Add(4*7*24*time.Hour-15*time.Minute).UTC(), *last.ExpectedAt)
+
+	beyond := f.explainOne(t, "p2689")
+	require.Equal(t, explain.WaitingForSweep, beyond.Code)
+	require.Contains(t, beyond.Sentence, "number 2689 in line. It is resumed automatically, but not before the sweep of ")
+	require.Nil(t, beyond.ExpectedAt)
+	require.Equal(t, f.tick(t).Add(4*7*24*time.Hour).UTC(), *beyond.NotBefore, "it is alone, so that this is the very tick")
+
+	status, err := Status(t.Context(), f.Pool, 0)
+	require.NoError(t, err)
+	require.Nil(t, status.Accounts[0].ETA)
+
+	forecast, err := Forecast(t.Context(), f.Pool)
+	require.NoError(t, err)
+	account := testdb.Value[int64](t, f.DB, "SELECT id FROM thaw.accounts")
+	first, ok := forecast.TickOf(account, 1)
+	require.True(t, ok)
+	require.True(t, first.Equal(f.tick(t)))
+}

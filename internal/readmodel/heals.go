@@ -1,0 +1,75 @@
+package readmodel
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/thawline/thaw/schema/dbsqlc"
+)
+
+// A Heal is a large backlog that is, or was, resumed in one go: of a workspace, of an account, or, where both are nil, of listed
+// prospects. A heal of listed prospects is seen by operators only.
+type Heal struct {
+	ID               int64      `json:"id"`
+	Workspace        *string    `json:"workspace"`  // its key, also of an account's heal
+	AccountID        *int64     `json:"account_id"` // nil: not of one account
+	Account          *string    `json:"account"`    // the provider's id of it
+	Status           string     `json:"status"`     // running, done, or stopped: its job was cancelled or discarded
+	Cap              int        `json:"cap"`
+	EvenIfOff        bool       `json:"even_if_off"`
+	Found            *int       `json:"found"` // how many it may resume; nil: not counted yet
+	Resumed          int        `json:"resumed"`
+	Moved            int        `json:"moved"`
+	CampaignsResumed int        `json:"campaigns_resumed"`
+	Remaining        *int       `json:"remaining"` // nil: it is not done
+	Skipped          int        `json:"skipped"`   // of these, how many it passed over because other transactions held them
+	Accounts         int        `json:"accounts"`  // that it goes through
+	AccountsDone     int        `json:"accounts_done"`
+	RequestedBy      string     `json:"requested_by"`
+	RequestedAt      time.Time  `json:"requested_at"`
+	FinishedAt       *time.Time `json:"finished_at"`
+	Seconds          *float64   `json:"seconds"`
+}
+
+// Heals returns a page of heals, newest first.
+func Heals(ctx context.Context, db *pgxpool.Pool, s Scope, p Paging) (Page[Heal], error) {
+	const list = "heals"
+	from, err := after(p, list, beforeAny)
+	if err != nil {
+		return Page[Heal]{}, fmt.Errorf("listing heals: %w", err)
+	}
+	rows, err := dbsqlc.New(db).HealPage(ctx, dbsqlc.HealPageParams{
+		BeforeID: from.ID, FirstWorkspace: s.first, LastWorkspace: s.last, Size: p.size(),
+	})
+	if err != nil {
+		return Page[Heal]{}, fmt.Errorf("listing heals: %w", err)
+	}
+	return paged(p, list, rows, heal, func(r dbsqlc.HealPageRow) newest { return newest{r.ID} })
+}
+
+// HealByID returns a heal, or [ErrNotFound].
+func HealByID(ctx context.Context, db *pgxpool.Pool, s Scope, id int64) (Heal, error) {
+	rows, err := dbsqlc.New(db).HealPage(ctx, dbsqlc.HealPageParams{
+		BeforeID: id + 1, FirstWorkspace: s.first, LastWorkspace: s.last, Size: 1,
+	})
+	switch {
+	case err != nil:
+		return Heal{}, fmt.Errorf("heal %d: %w", id, err)
+	case len(rows) == 0 || rows[0].ID != id:
+		return Heal{}, fmt.Errorf("heal %d: %w", id, ErrNotFound)
+	}
+	return heal(rows[0]), nil
+}
+
+func heal(r dbsqlc.HealPageRow) Heal {
+	return Heal{
+		ID: r.ID, Workspace: orNil(r.Workspace), AccountID: r.AccountID, Account: orNil(r.Account), Status: r.Status,
+		Cap: int(r.Cap), EvenIfOff: r.EvenIfOff, Found: number(r.Found), Resumed: int(r.Resumed), Moved: int(r.Moved),
+		CampaignsResumed: int(r.CampaignsResumed), Remaining: number(r.Remaining), Skipped: int(r.Skipped), Accounts: int(r.Accounts),
+		AccountsDone: int(r.AccountsDone), RequestedBy: r.RequestedBy, RequestedAt: r.RequestedAt.UTC(),
+		FinishedAt: utc(r.FinishedAt), Seconds: seconds(r.RequestedAt, r.FinishedAt),
+	}
+}

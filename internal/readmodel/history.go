@@ -1,0 +1,77 @@
+package readmodel
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/thawline/thaw/schema/dbsqlc"
+)
+
+// A Moment is a line in the history of an account, of a workspace or of safety mode: a change of status, or what somebody
+// decided.
+type Moment struct {
+	At         time.Time  `json:"at"`
+	What       string     `json:"what"`                  // "status", or as in thaw.manual_actions: held, paused, resumed, …
+	FromStatus string     `json:"from_status,omitempty"` // of a change of status
+	ToStatus   string     `json:"to_status,omitempty"`
+	By         string     `json:"by,omitempty"`     // who decided it
+	Reason     string     `json:"reason,omitempty"` // of a change of status: the provider's word
+	Account    string     `json:"account,omitempty"`
+	Campaign   string     `json:"campaign,omitempty"`
+	Until      *time.Time `json:"until,omitempty"`       // of a hold
+	Changed    *int32     `json:"enrollments,omitempty"` // how many prospects it changed
+}
+
+// historySize is how many moments a history has at most.
+const historySize = 50
+
+// AccountHistory returns the newest moments of an account, the newest first.
+func AccountHistory(ctx context.Context, db *pgxpool.Pool, s Scope, accountID int64) ([]Moment, error) {
+	moments := []Moment{}
+	err := ofAccount(ctx, db, s, accountID, func(q *dbsqlc.Queries) error {
+		rows, err := q.AccountHistory(ctx, dbsqlc.AccountHistoryParams{AccountID: accountID, Size: historySize})
+		for _, r := range rows {
+			moments = append(moments, Moment{
+				At: r.At.UTC(), What: r.What, FromStatus: r.FromStatus, ToStatus: r.ToStatus, By: r.By, Reason: r.Reason,
+				Until: utc(r.Until), Changed: r.Enrollments,
+			})
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("history of account %d: %w", accountID, err)
+	}
+	return moments, nil
+}
+
+// WorkspaceHistory returns what was decided about a workspace and all that is in it, the newest first.
+func WorkspaceHistory(ctx context.Context, db *pgxpool.Pool, workspaceID int64) ([]Moment, error) {
+	rows, err := dbsqlc.New(db).WorkspaceActions(ctx, dbsqlc.WorkspaceActionsParams{WorkspaceID: workspaceID, Size: historySize})
+	if err != nil {
+		return nil, fmt.Errorf("history of workspace %d: %w", workspaceID, err)
+	}
+	moments := make([]Moment, len(rows))
+	for i, r := range rows {
+		moments[i] = Moment{
+			At: r.At.UTC(), What: r.What, By: r.Actor, Reason: r.Reason, Account: r.Account, Campaign: r.Campaign,
+			Until: utc(r.Until), Changed: r.Enrollments,
+		}
+	}
+	return moments, nil
+}
+
+// SafetyHistory returns when safety mode began and ended, the newest first.
+func SafetyHistory(ctx context.Context, db *pgxpool.Pool) ([]Moment, error) {
+	rows, err := dbsqlc.New(db).SafetyHistory(ctx, historySize)
+	if err != nil {
+		return nil, fmt.Errorf("history of safety mode: %w", err)
+	}
+	moments := make([]Moment, len(rows))
+	for i, r := range rows {
+		moments[i] = Moment{At: r.At.UTC(), What: r.What, By: r.Actor, Reason: r.Reason}
+	}
+	return moments, nil
+}

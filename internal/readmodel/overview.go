@@ -1,0 +1,206 @@
+package readmodel
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/thawline/thaw/internal/plan"
+	"github.com/thawline/thaw/internal/store"
+	"github.com/thawline/thaw/schema/dbsqlc"
+)
+
+// An Overview is what an operator sees first: where the fleet stands, how it came there within a day, and who has the
+// longest lines.
+type Overview struct {
+	FleetReport
+	// Paused is how many are paused for whatever reason, as last counted; nil: not counted yet.
+	Paused *PausedCount `json:"paused"`
+	// Ticks are those of the last day, the oldest first.
+	Ticks []TickPoint `json:"ticks"`
+	// Longest are the accounts through which most wait to resume, the longest line first.
+	Longest       []Line         `json:"longest"`
+	StuckAccounts []StuckAccount `json:"stuck_accounts"`
+	// Silent are the providers that have sent no signal for longer than usual.
+	Silent []SilentProvider `json:"silent"`
+	// Snapshots are the oldest snapshots in the database, the oldest first, where they are so old that they slow everything
+	// down; at most three. Nil: it could not be read in time.
+	Snapshots []Snapshot `json:"snapshots"`
+}
+
+// A Snapshot keeps the database from removing dead rows.
+type Snapshot struct {
+	Holder       string        `json:"holder"`      // session, prepared transaction or replication slot
+	Name         string        `json:"name"`        // the process id of a session, else its name
+	Role         string        `json:"role"`        // empty: it has none
+	Application  string        `json:"application"` // of a session; empty: it does not say
+	State        string        `json:"state"`
+	Age          time.Duration `json:"age"`          // 0: not known
+	Transactions int           `json:"transactions"` // how many began since
+}
+
+const (
+	// oldSnapshot is the age from which on a snapshot is told, oldTransactions where only that is known. As in the alert.
+	oldSnapshot     = 5 * time.Minute
+	oldTransactions = 1_000_000
+)
+
+func oldSnapshots(ctx context.Context, q *dbsqlc.Queries) ([]Snapshot, error) {
+	rows, err := q.OldestSnapshots(ctx, dbsqlc.OldestSnapshotsParams{OlderThan: oldSnapshot, MoreThan: oldTransactions})
+	if err != nil {
+		return nil, fmt.Errorf("reading snapshots: %w", err)
+	}
+	snapshots := make([]Snapshot, len(rows))
+	for i, r := range rows {
+		snapshots[i] = Snapshot{
+			Holder: r.Holder, Name: r.Name, Role: r.Role, Application: r.Application, State: r.State,
+			Age: time.Duration(r.Seconds * float64(time.Second)).Round(time.Second), Transactions: int(r.Transactions),
+		}
+	}
+	return snapshots, nil
+}
+
+// A SilentProvider has sent no signal for longer than usual: its webhook may be disabled.
+type SilentProvider struct {
+	Provider     string    `json:"provider"`
+	LastSignalAt time.Time `json:"last_signal_at"`
+}
+
+func silentProviders(ctx context.Context, q *dbsqlc.Queries) ([]SilentProvider, error) {
+	rows, err := q.ProviderSilences(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading silence: %w", err)
+	}
+	silent := []SilentProvider{}
+	for _, row := range rows {
+		if row.IsSilent {
+			silent = append(silent, SilentProvider{Provider: row.Provider, LastSignalAt: row.LastSignalAt.UTC()})
+		}
+	}
+	return silent, nil
+}
+
+// A PausedCount is a count of all paused prospects.
+type PausedCount struct {
+	TickAt  time.Time `json:"tick_at"`
+	Paused  int64     `json:"paused"`
+	Waiting int64     `json:"waiting"` // of them, those who wait for an account, connected or not
+}
+
+// A TickPoint is a tick in a chart.
+type TickPoint struct {
+	TickAt    time.Time `json:"tick_at"`
+	Resumable int       `json:"resumable"` // who were left when it was done
+	Resumed   int       `json:"resumed"`
+	Paused    *int64    `json:"paused"` // nil: not counted in that tick
+}
+
+// A Line is an account with those who resume through it, siblings' prospects included.
+type Line struct {
+	Account
+	Waiting   int        `json:"waiting"`
+	ETA       *time.Time `json:"eta"`        // the tick that resumes the last one; nil: beyond the forecast
+	NotBefore *time.Time `json:"not_before"` // the last one is not resumed before this tick; nil where ETA is known
+}
+
+const (
+	// overviewFor is how far back an overview looks.
+	overviewFor = 24 * time.Hour
+	// overviewTicks bounds it where ticks are short.
+	overviewTicks = 200
+	overviewLines = 20
+)
+
+// Overview returns the overview of the whole fleet.
+func (f *Reader) Overview(ctx context.Context) (Overview, error) {
+	var o Overview
+	seen, err := f.now(ctx)
+	if err != nil {
+		return Overview{}, fmt.Errorf("reading the overview: %w", err)
+	}
+	err = read(ctx, f.db, func(q *dbsqlc.Queries) (err error) {
+		if o.FleetReport, err = fleetReport(ctx, q, Everything(), seen); err != nil {
+			return err
+		}
+		if o.Paused, err = newestSample(ctx, q); err != nil {
+			return err
+		}
+		if o.Ticks, err = tickPoints(ctx, q); err != nil {
+			return err
+		}
+		if o.StuckAccounts, err = stuck_accounts(ctx, q); err != nil {
+			return err
+		}
+		if o.Silent, err = silentProviders(ctx, q); err != nil {
+			return err
+		}
+		if o.Snapshots, err = oldSnapshots(ctx, q); err != nil {
+			return err
+		}
+		o.Longest, err = longest(ctx, q, seen)
+		return err
+	})
+	if err != nil {
+		return Overview{}, fmt.Errorf("reading the overview: %w", err)
+	}
+	return o, nil
+}
+
+func newestSample(ctx context.Context, q *dbsqlc.Queries) (*PausedCount, error) {
+	row, err := q.NewestSample(ctx)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("reading the count of the paused: %w", err)
+	}
+	return &PausedCount{TickAt: row.TickAt.UTC(), Paused: row.Paused, Waiting: row.Waiting}, nil
+}
+
+func tickPoints(ctx context.Context, q *dbsqlc.Queries) ([]TickPoint, error) {
+	rows, err := q.LastTicks(ctx, dbsqlc.LastTicksParams{Since: overviewFor, Size: overviewTicks})
+	if err != nil {
+		return nil, fmt.Errorf("reading ticks: %w", err)
+	}
+	points := make([]TickPoint, len(rows))
+	for i, row := range rows {
+		points[len(rows)-1-i] = TickPoint{
+			TickAt: row.TickAt.UTC(), Resumable: int(row.Remaining), Resumed: int(row.Resumed), Paused: row.Paused,
+		}
+	}
+	return points, nil
+}
+
+func longest(ctx context.Context, q *dbsqlc.Queries, seen *view) ([]Line, error) {
+	if seen == nil {
+		return []Line{}, nil
+	}
+	accounts, err := accountsOf(ctx, q, Everything(), seen.longest)
+	if err != nil {
+		return nil, err
+	}
+	lines := make([]Line, len(accounts))
+	for i, a := range accounts {
+		drained := seen.drained(a.ID)
+		lines[i] = Line{Account: a, Waiting: seen.forecast.Backlog(a.ID), ETA: drained.At, NotBefore: drained.NotBefore}
+	}
+	slices.SortFunc(lines, func(a, b Line) int {
+		return cmp.Or(cmp.Compare(b.Waiting, a.Waiting), cmp.Compare(a.ID, b.ID))
+	})
+	return lines, nil
+}
+
+// candidatesOf are those whom the sweep of the current tick would find, and how many wait in all.
+func candidatesOf(ctx context.Context, q *dbsqlc.Queries, t ticks) ([]plan.Candidate, int, error) {
+	rows, err := q.Candidates(ctx, t.current)
+	if err != nil {
+		return nil, 0, fmt.Errorf("finding candidates: %w", err)
+	}
+	candidates, backlog := store.Candidates(rows)
+	return candidates, backlog, nil
+}

@@ -1,0 +1,26 @@
+package readmodel_test
+
+import (
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/internal/readmodel"
+	"github.com/thawline/thaw/internal/testdb"
+)
+
+// Old applications set this for their database: what a literal means must not depend on it.
+func TestSearchDoesNotDependOnHowLiteralsAreRead(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	db.Exec(t, "INSERT INTO thaw.workspaces (key) VALUES ('Acme')")
+	config := db.Pool.Config().Copy()
+	config.ConnConfig.RuntimeParams["standard_conforming_strings"] = "off"
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	require.NoError(t, err)
+	defer pool.Close()
+	found, err := readmodel.Search(t.Context(), pool, readmodel.Everything(), "ac")
+	require.NoError(t, err)
+	require.Len(t, found.Workspaces, 1)
+}

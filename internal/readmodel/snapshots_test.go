@@ -1,0 +1,47 @@
+package readmodel
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/schema/dbsqlc"
+)
+
+// A session with an open transaction is named.
+func TestOldSnapshotIsNamed(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	idle, err := pgx.Connect(t.Context(), f.Direct)
+	require.NoError(t, err)
+	defer idle.Close(context.WithoutCancel(t.Context()))
+	_, err = idle.Exec(t.Context(), "SET application_name = 'report'; BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1")
+	require.NoError(t, err)
+
+	overview, err := NewReader(f.Pool).Overview(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, overview.Snapshots, "it is not old")
+
+	// Where it is old, as this test takes it.
+	ask := func(q dbsqlc.DBTX) []dbsqlc.OldestSnapshotsRow {
+		rows, err := dbsqlc.New(q).OldestSnapshots(t.Context(), dbsqlc.OldestSnapshotsParams{OlderThan: time.Microsecond, MoreThan: -1})
+		require.NoError(t, err)
+		return rows
+	}
+	find := func(rows []dbsqlc.OldestSnapshotsRow) *dbsqlc.OldestSnapshotsRow {
+		for _, row := range rows {
+			if row.Application == "report" {
+				return &row
+			}
+		}
+		return nil
+	}
+	seen := find(ask(f.Pool))
+	require.NotNil(t, seen)
+	require.Equal(t, "session", seen.Holder)
+	require.Equal(t, "idle in transaction", seen.State)
+	require.Positive(t, seen.Seconds)
+}

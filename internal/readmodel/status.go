@@ -1,0 +1,220 @@
+package readmodel
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/thawline/thaw/schema/dbsqlc"
+)
+
+// A StatusReport says where the fleet stands.
+type StatusReport struct {
+	Safety        Safety         `json:"safety"`
+	Backlog       Backlog        `json:"backlog"`
+	LastSweep     *Sweep         `json:"last_sweep"` // the newest tick with a plan; nil: there was none yet
+	StuckAccounts []StuckAccount `json:"stuck_accounts"`
+	// Accounts are those with most paused prospects, as many as were asked for: with most to resume first.
+	Accounts []AccountStatus `json:"accounts"`
+	// Forecast says of which moment the counts of what is resumable and the expected times are, where that is an older one; nil: of now.
+	Forecast *ForecastInfo `json:"forecast,omitempty"`
+	// AccountsInAll is how many accounts have paused prospects.
+	AccountsInAll int `json:"accounts_in_all"`
+}
+
+// An StuckAccount is an account that has been connecting for more than an hour: whoever began that did not end it.
+type StuckAccount struct {
+	Workspace string    `json:"workspace"`
+	Provider  string    `json:"provider"`
+	Account   string    `json:"account"` // the provider's id
+	Since     time.Time `json:"since"`
+}
+
+// A Backlog counts the paused enrollments of the fleet.
+type Backlog struct {
+	Paused    int64  `json:"paused"`    // for any reason
+	Resumable *int64 `json:"resumable"` // of them, how many a sweep can resume now; nil: it was not counted in time
+	Accounts  *int   `json:"accounts"`  // accounts through which they are resumed; nil: it was not counted in time
+}
+
+// A Sweep is what one tick did.
+type Sweep struct {
+	TickAt            time.Time  `json:"tick_at"`
+	AccountsPlanned   int        `json:"accounts_planned"`
+	AccountsProcessed int        `json:"accounts_processed"`
+	Resumed           int        `json:"resumed"`
+	Moved             int        `json:"moved"`
+	CampaignsResumed  int        `json:"campaigns_resumed"`
+	Remaining         int        `json:"remaining"`
+	Seconds           *float64   `json:"seconds"`     // nil: it is still at work
+	FinishedAt        *time.Time `json:"finished_at"` // nil: it is still at work
+	IsPartial         bool       `json:"is_partial"`  // planned for a part of the accounts, because planning took too long
+}
+
+// AccountStatus is an account with paused enrollments.
+type AccountStatus struct {
+	AccountID int64  `json:"account_id"`
+	Workspace string `json:"workspace"`
+	Account   string `json:"account"` // the provider's id
+	Status    string `json:"status"`
+	Paused    int64  `json:"paused"`
+	Resumable int64  `json:"resumable"`
+
+	// ETA is when the last resumable enrollment is expected to be resumed that is resumed through the same account as those of
+	// this one; nil: nothing is resumable, or it is beyond the forecast.
+	ETA *time.Time `json:"eta"`
+	// NotBefore is a tick before which that is certainly not, where it is beyond the forecast.
+	NotBefore *time.Time `json:"not_before,omitempty"`
+}
+
+// Status returns where the fleet stands, with the accounts that have most paused prospects; limit 0: all that have any.
+func Status(ctx context.Context, db *pgxpool.Pool, limit int) (StatusReport, error) {
+	report := StatusReport{Accounts: []AccountStatus{}}
+	seen, err := statusSight(ctx, db)
+	if err == nil {
+		err = read(ctx, db, func(q *dbsqlc.Queries) error { return report.read(ctx, q, seen, limit) })
+	}
+	if err != nil {
+		return StatusReport{}, fmt.Errorf("reading the status: %w", err)
+	}
+	return report, nil
+}
+
+// statusSight looks at the whole fleet; nil: that would take too long. Of a large fleet it is the stored forecast.
+func statusSight(ctx context.Context, db *pgxpool.Pool) (*view, error) {
+	t, err := readTicks(ctx, dbsqlc.New(db))
+	if err != nil {
+		return nil, err
+	}
+	// Where it cannot be read, one is made.
+	if seen, err := stored(ctx, db, time.Time{}); err == nil && seen != nil {
+		return seen.from(t), nil
+	}
+	seen, err := see(ctx, db)
+	switch {
+	case err == nil:
+		return seen.from(seen.made), nil
+	case ctx.Err() == nil && isTimeout(err):
+		return nil, nil
+	default:
+		return nil, err
+	}
+}
+
+func (r *StatusReport) read(ctx context.Context, q *dbsqlc.Queries, seen *view, limit int) (err error) {
+	if r.Safety, err = readSafety(ctx, q); err != nil {
+		return err
+	}
+	if r.StuckAccounts, err = stuck_accounts(ctx, q); err != nil {
+		return err
+	}
+	if r.LastSweep, err = lastSweep(ctx, q); err != nil {
+		return err
+	}
+	if r.Backlog.Paused, err = q.PausedInAll(ctx); err != nil {
+		return fmt.Errorf("counting the paused: %w", err)
+	}
+	if seen != nil {
+		resumable := int64(seen.backlog)
+		r.Backlog.Resumable, r.Backlog.Accounts = &resumable, &seen.accounts
+		if seen.isOld {
+			r.Forecast = seen.info()
+		}
+	}
+	return r.addAccounts(ctx, q, seen, limit)
+}
+
+// accountsAtOnce is how many accounts are read by one statement.
+const accountsAtOnce = 1000
+
+func (r *StatusReport) addAccounts(ctx context.Context, q *dbsqlc.Queries, seen *view, limit int) error {
+	var ids []int64
+	var err error
+	if seen != nil && seen.isStored && limit > 0 && limit <= storedAccounts {
+		// Which accounts these are is as old as the forecast; what is said of them is not.
+		ids, r.AccountsInAll = seen.mostPaused[:min(limit, len(seen.mostPaused))], seen.pausedAccounts
+	} else if ids, r.AccountsInAll, err = mostPaused(ctx, q, limit); err != nil {
+		return err
+	}
+	for some := range slices.Chunk(ids, accountsAtOnce) {
+		accounts, err := accountsOf(ctx, q, Everything(), some)
+		if err != nil {
+			return err
+		}
+		for _, a := range accounts {
+			r.Accounts = append(r.Accounts, statusOf(a, seen))
+		}
+	}
+	slices.SortFunc(r.Accounts, func(a, b AccountStatus) int {
+		return cmp.Or(cmp.Compare(b.Resumable, a.Resumable), cmp.Compare(b.Paused, a.Paused),
+			cmp.Compare(a.Workspace, b.Workspace), cmp.Compare(a.Account, b.Account))
+	})
+	return nil
+}
+
+// mostPaused returns the accounts with most paused prospects, the most first, and how many have any; limit 0: all of them.
+func mostPaused(ctx context.Context, q *dbsqlc.Queries, limit int) (ids []int64, inAll int, err error) {
+	var size *int32
+	if limit > 0 {
+		n := int32(min(limit, math.MaxInt32))
+		size = &n
+	}
+	rows, err := q.PausedAccounts(ctx, size)
+	if err != nil {
+		return nil, 0, fmt.Errorf("finding accounts with paused prospects: %w", err)
+	}
+	for _, row := range rows {
+		ids, inAll = append(ids, row.AccountID), int(row.Accounts)
+	}
+	return ids, inAll, nil
+}
+
+func statusOf(a Account, seen *view) AccountStatus {
+	status := AccountStatus{
+		AccountID: a.ID, Workspace: a.Workspace, Account: a.Account, Status: a.Status, Paused: a.Paused, Resumable: a.Resumable,
+	}
+	if a.Resumable > 0 && a.ResumesThrough != nil {
+		drained := seen.drained(*a.ResumesThrough)
+		status.ETA, status.NotBefore = drained.At, drained.NotBefore
+	}
+	return status
+}
+
+func stuck_accounts(ctx context.Context, q *dbsqlc.Queries) ([]StuckAccount, error) {
+	rows, err := q.StuckAccounts(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading stuck_accounts: %w", err)
+	}
+	stuck_accounts := make([]StuckAccount, len(rows))
+	for i, row := range rows {
+		stuck_accounts[i] = StuckAccount{Workspace: row.Workspace, Provider: row.Provider, Account: row.Account, Since: row.Since.UTC()}
+	}
+	return stuck_accounts, nil
+}
+
+func lastSweep(ctx context.Context, q *dbsqlc.Queries) (*Sweep, error) {
+	row, err := q.LatestSweep(ctx)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	} else if err != nil {
+		return nil, fmt.Errorf("reading the last sweep: %w", err)
+	}
+	sweep := &Sweep{
+		TickAt:          row.TickAt.UTC(),
+		AccountsPlanned: int(row.AccountsPlanned), AccountsProcessed: int(row.AccountsProcessed),
+		Resumed: int(row.Resumed), Moved: int(row.Moved), CampaignsResumed: int(row.CampaignsResumed),
+		Remaining:  int(row.Remaining),
+		FinishedAt: utc(row.FinishedAt), IsPartial: row.IsPartial,
+	}
+	if row.FinishedAt != nil {
+		sweep.Seconds = &row.Seconds
+	}
+	return sweep, nil
+}

@@ -1,0 +1,133 @@
+package readmodel
+
+import (
+	"bytes"
+	"compress/flate"
+	"context"
+	"encoding/gob"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/thawline/thaw/internal/plan"
+	"github.com/thawline/thaw/schema/dbsqlc"
+)
+
+const (
+	// LargeFleet is the number of accounts with waiting prospects from which on the forecast is stored: making one takes a good
+	// part of a second there, and a command would make its own. Smaller fleets are always looked at anew.
+	LargeFleet = 5000
+	// storedFor is how old a stored forecast may be to be of use: the job that stores it has failed a few times in a row then.
+	storedFor = 5 * time.Minute
+)
+
+// storedSight is a snapshot as it is written to the database. Its fields are those of snapshot and ticks.
+type storedSight struct {
+	Current           time.Time
+	IsPlanned         bool
+	Length            time.Duration
+	Settings          dbsqlc.SettingsRow
+	Took              time.Duration
+	Accounts, Backlog int
+	Longest           []int64
+	Workspaces        map[int64]FleetBacklog
+	MostPaused        []int64
+	PausedAccounts    int
+	Forecast          plan.Packed
+}
+
+// storedAccounts is how many of the accounts with most paused prospects are stored with a forecast.
+const storedAccounts = 100
+
+// Store makes a forecast and writes it to the database, for processes that have none yet, where prospects wait for at least so
+// many accounts (see [LargeFleet]). Where they do not, it removes what was stored.
+func Store(ctx context.Context, db *pgxpool.Pool, atLeast int) error {
+	q := dbsqlc.New(db)
+	isLarge, err := q.HasWaitingAccounts(ctx, int32(atLeast))
+	if err != nil {
+		return fmt.Errorf("counting the accounts with waiting prospects: %w", err)
+	}
+	if !isLarge {
+		if err := q.DropForecast(ctx); err != nil {
+			return fmt.Errorf("removing the stored forecast: %w", err)
+		}
+		return nil
+	}
+	seen, err := see(ctx, db)
+	if err != nil {
+		return err
+	}
+	err = readWith(ctx, db, bounded, func(q *dbsqlc.Queries) (err error) {
+		seen.mostPaused, seen.pausedAccounts, err = mostPaused(ctx, q, storedAccounts)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	content, err := seen.pack()
+	if err != nil {
+		return fmt.Errorf("packing the forecast: %w", err)
+	}
+	err = q.StoreForecast(ctx, dbsqlc.StoreForecastParams{Seconds: time.Since(seen.at).Seconds(), Content: content})
+	if err != nil {
+		return fmt.Errorf("storing the forecast: %w", err)
+	}
+	return nil
+}
+
+// stored returns what was stored after a moment; nil: nothing that is of use.
+func stored(ctx context.Context, db *pgxpool.Pool, after time.Time) (*snapshot, error) {
+	row, err := dbsqlc.New(db).StoredForecast(ctx, storedFor)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	} else if err != nil {
+		return nil, fmt.Errorf("reading the stored forecast: %w", err)
+	}
+	at := time.Now().Add(-time.Duration(row.Seconds * float64(time.Second)))
+	if !at.After(after) {
+		return nil, nil
+	}
+	return unpack(row.Content, at), nil
+}
+
+func (s *snapshot) pack() ([]byte, error) {
+	var content bytes.Buffer
+	compressed, err := flate.NewWriter(&content, flate.BestSpeed)
+	if err != nil {
+		return nil, err
+	}
+	err = gob.NewEncoder(compressed).Encode(storedSight{
+		Current: s.made.current, IsPlanned: s.made.isPlanned, Length: s.made.length, Settings: s.made.settings,
+		Took: s.took, Accounts: s.accounts, Backlog: s.backlog, Longest: s.longest, Workspaces: s.workspaces,
+		MostPaused: s.mostPaused, PausedAccounts: s.pausedAccounts, Forecast: s.forecast.Pack(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	// What is left in the compressor is written by Close.
+	if err := compressed.Close(); err != nil {
+		return nil, err
+	}
+	return content.Bytes(), nil
+}
+
+// unpack returns nil for what another version of this program has written in a form of its own.
+func unpack(content []byte, at time.Time) *snapshot {
+	var s storedSight
+	if gob.NewDecoder(flate.NewReader(bytes.NewReader(content))).Decode(&s) != nil {
+		return nil
+	}
+	forecast, ok := s.Forecast.Unpack()
+	if !ok {
+		return nil
+	}
+	return &snapshot{
+		made: ticks{current: s.Current.UTC(), isPlanned: s.IsPlanned, length: s.Length, settings: s.Settings},
+		at:   at, took: s.Took, isStored: true,
+		accounts: s.Accounts, backlog: s.Backlog, longest: s.Longest, workspaces: s.Workspaces,
+		mostPaused: s.MostPaused, pausedAccounts: s.PausedAccounts, forecast: forecast,
+	}
+}

@@ -1,0 +1,117 @@
+package readmodel
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/internal/testdb"
+	"github.com/thawline/thaw/schema/dbsqlc"
+)
+
+// keep stores a forecast, as a look does once it has added up the counts.
+func keep(t *testing.T, f fleet) {
+	t.Helper()
+	f.Exec(t, "SELECT thaw.fold_counts()")
+	require.NoError(t, Store(t.Context(), f.Pool, 1))
+}
+
+// A process that has no forecast reads the stored one, where none can be made.
+func TestStoredForecastIsReadInsteadOfMade(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.Exec(t, oneProspect)
+	keep(t, f)
+	account := testdb.Value[int64](t, f.DB, "SELECT id FROM thaw.accounts")
+	blockForecasts(t, f)
+
+	fleet, err := NewReader(f.Pool).Fleet(t.Context(), Everything())
+	require.NoError(t, err)
+	require.Equal(t, &FleetBacklog{Resumable: 1, Accounts: 1}, fleet.Backlog)
+	fleet, err = NewReader(f.Pool).Fleet(t.Context(), OfWorkspace(testdb.Value[int64](t, f.DB, "SELECT id FROM thaw.workspaces")))
+	require.NoError(t, err)
+	require.Equal(t, &FleetBacklog{Resumable: 1, Accounts: 1}, fleet.Backlog)
+	detail, err := NewReader(f.Pool).AccountByID(t.Context(), Everything(), account)
+	require.NoError(t, err)
+	require.Equal(t, []ExpectedTick{{TickAt: f.tick(t).UTC(), Resumes: 1}}, detail.Expected)
+	explanations, err := Explain(t.Context(), f.Pool, ada)
+	require.NoError(t, err)
+	require.Equal(t, f.tick(t).UTC(), *explanations[0].ExpectedAt)
+
+	// Once the tick has its plan it is an older one, and says so.
+	f.Exec(t, sweptAlready)
+	explanations, err = Explain(t.Context(), f.Pool, ada)
+	require.NoError(t, err)
+	require.Equal(t, f.tick(t).UTC(), *explanations[0].ExpectedAt)
+	require.True(t, explanations[0].Forecast.IsOld)
+	overview, err := NewReader(f.Pool).Overview(t.Context())
+	require.NoError(t, err)
+	require.True(t, overview.Forecast.IsOld)
+	require.Len(t, overview.Longest, 1)
+	report, err := Status(t.Context(), f.Pool, 30)
+	require.NoError(t, err)
+	require.Len(t, report.Accounts, 1)
+	require.True(t, report.Forecast.IsOld)
+}
+
+// What is stored says the same as what was made, about every position of every account.
+func TestStoredForecastIsTheSame(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	fill(t, f, rand.New(rand.NewPCG(3, 4)))
+	made, err := see(t.Context(), f.Pool)
+	require.NoError(t, err)
+	keep(t, f)
+	read, err := stored(t.Context(), f.Pool, time.Time{})
+	require.NoError(t, err)
+	require.NotNil(t, read)
+	require.Equal(t, made.made, read.made)
+	require.Equal(t, made.workspaces, read.workspaces)
+	require.Equal(t, made.longest, read.longest)
+	require.Equal(t, [2]int{made.accounts, made.backlog}, [2]int{read.accounts, read.backlog})
+	require.NotEmpty(t, made.longest)
+	report, err := Status(t.Context(), f.Pool, 0)
+	require.NoError(t, err)
+	few, err := Status(t.Context(), f.Pool, storedAccounts)
+	require.NoError(t, err)
+	require.Equal(t, report, few, "the accounts are the same")
+	now, then := made.from(made.made), read.from(made.made)
+	for account := range testdb.Value[int64](t, f.DB, "SELECT max(id) FROM thaw.accounts") {
+		require.Equal(t, now.next(account), then.next(account))
+		require.Equal(t, now.drained(account), then.drained(account))
+		for position := range 60 {
+			require.Equal(t, now.tickOf(account, position), then.tickOf(account, position))
+		}
+	}
+}
+
+// It is left out where it is too old, of a form that this program does not know, or older than what is to be forgotten; a small
+// fleet has none.
+func TestStoredForecastIsLeftOut(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.Exec(t, oneProspect)
+	reader := NewReader(f.Pool)
+	keep(t, f)
+	f.Exec(t, activate)
+	require.EqualValues(t, 1, waiting(t, reader), "as it was stored")
+	reader.Forget()
+	require.EqualValues(t, 0, waiting(t, reader), "it is from before")
+
+	require.EqualValues(t, 1, waiting(t, NewReader(f.Pool)))
+	f.Exec(t, "UPDATE thaw.forecasts SET content = substr(content, 1, length(content) / 2)")
+	require.EqualValues(t, 0, waiting(t, NewReader(f.Pool)))
+
+	f.Exec(t, pausedAgain)
+	keep(t, f)
+	f.Exec(t, activate)
+	f.Exec(t, "UPDATE thaw.forecasts SET made_at = made_at - interval '6 minutes'")
+	require.EqualValues(t, 0, waiting(t, NewReader(f.Pool)))
+
+	require.NoError(t, Store(t.Context(), f.Pool, 2))
+	_, err := dbsqlc.New(f.Pool).StoredForecast(t.Context(), time.Hour)
+	require.ErrorIs(t, err, pgx.ErrNoRows)
+}

@@ -1,0 +1,45 @@
+package readmodel
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/thawline/thaw/schema/dbsqlc"
+)
+
+// A Workspace is a tenant of the platform.
+type Workspace struct {
+	ID                  int64      `json:"id"`
+	Workspace           string     `json:"workspace"` // its key
+	Name                string     `json:"name"`      // empty: it has none
+	AutoResume          bool       `json:"auto_resume"`
+	AutoResumeReason    *string    `json:"auto_resume_reason"`     // why it was switched; nil: nobody said
+	AutoResumeChangedAt *time.Time `json:"auto_resume_changed_at"` // nil: it never was
+	AutoResumeChangedBy *string    `json:"auto_resume_changed_by"`
+	CreatedAt           time.Time  `json:"created_at"`
+}
+
+// Workspaces returns a page of workspaces, by id.
+func Workspaces(ctx context.Context, db *pgxpool.Pool, s Scope, p Paging) (Page[Workspace], error) {
+	const list = "workspaces"
+	from, err := after(p, list, newest{})
+	if err != nil {
+		return Page[Workspace]{}, fmt.Errorf("listing workspaces: %w", err)
+	}
+	rows, err := dbsqlc.New(db).WorkspacePage(ctx, dbsqlc.WorkspacePageParams{
+		AfterID: from.ID, FirstWorkspace: s.first, LastWorkspace: s.last, Size: p.size(),
+	})
+	if err != nil {
+		return Page[Workspace]{}, fmt.Errorf("listing workspaces: %w", err)
+	}
+	item := func(r dbsqlc.WorkspacePageRow) Workspace {
+		return Workspace{
+			ID: r.ID, Workspace: r.Workspace, Name: r.Name, AutoResume: r.AutoResume, AutoResumeReason: r.AutoResumeReason,
+			AutoResumeChangedAt: utc(r.AutoResumeChangedAt), AutoResumeChangedBy: r.AutoResumeChangedBy, CreatedAt: r.CreatedAt.UTC(),
+		}
+	}
+	return paged(p, list, rows, item, func(r dbsqlc.WorkspacePageRow) newest { return newest{r.ID} })
+}

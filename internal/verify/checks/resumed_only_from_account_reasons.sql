@@ -1,0 +1,13 @@
+-- No lane resumed a prospect or started a campaign that was paused for anything but its account: not what a person paused.
+-- ranges: thaw.enrollment_events id
+SELECT format('enrollment %s: paused for %s, resumed by %s in event %s',
+    event.enrollment_id, coalesce(event.reason::text, 'no reason'), event.source, event.id)
+FROM thaw.enrollment_events AS event
+WHERE event.id BETWEEN 0 AND 9223372036854775807 AND event.kind = 'resumed' AND event.source IN ('signal', 'sweep', 'heal')
+    AND (event.reason IN ('linkedin_account_disconnected', 'linkedin_account_issue')) IS NOT TRUE
+UNION ALL
+SELECT format('campaign %s: paused for %s, resumed by %s in event %s',
+    event.campaign_id, coalesce(event.reason::text, 'no reason'), event.source, event.id)
+FROM thaw.campaign_events AS event
+WHERE event.id BETWEEN 0 AND 9223372036854775807 AND event.kind = 'resumed' AND event.source IN ('signal', 'sweep', 'heal')
+    AND (event.reason IN ('linkedin_account_disconnected', 'linkedin_account_issue')) IS NOT TRUE

@@ -1,0 +1,346 @@
+-- What people decide about an account, a campaign or a prospect: to hold, to pause, to resume.
+--
+-- A person's pause is a reason of its own, paused_by_user, which no lane resumes. A person's resume does not resume either: it
+-- gives the prospects back to Thaw, as if they waited for their account, and the next ticks resume them under the same caps, spread
+-- and gates as all others.
+
+-- +goose Up
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.account_named(p_account text, p_provider text) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    found bigint := (
+        SELECT a.id FROM thaw.accounts AS a WHERE a.provider = p_provider AND a.provider_account_id = p_account);
+BEGIN
+    IF found IS NULL THEN
+        RAISE EXCEPTION 'there is no % account "%"', p_provider, p_account
+            USING ERRCODE = 'no_data_found', HINT = 'thaw.accounts.provider_account_id has the names.';
+    END IF;
+    RETURN found;
+END;
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.campaign_named(p_workspace_key text, p_campaign text) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    found bigint := (
+        SELECT c.id FROM thaw.campaigns AS c JOIN thaw.workspaces AS w ON w.id = c.workspace_id
+        WHERE w.key = p_workspace_key AND c.key = p_campaign);
+BEGIN
+    IF found IS NULL THEN
+        RAISE EXCEPTION 'workspace "%" has no campaign "%"', p_workspace_key, p_campaign
+            USING ERRCODE = 'no_data_found', HINT = 'thaw.campaigns.key has the names.';
+    END IF;
+    RETURN found;
+END;
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.hold(
+    account text, until timestamptz, reason text, actor text DEFAULT current_user, provider text DEFAULT 'linkedin'
+) RETURNS timestamptz LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    held thaw.accounts;
+BEGIN
+    PERFORM thaw.require_reason(reason, actor);
+    SELECT a.* INTO held FROM thaw.accounts AS a
+    WHERE a.id = thaw.account_named(hold.account, hold.provider) FOR NO KEY UPDATE;
+    IF hold.until IS NULL OR hold.until <= thaw.now() THEN
+        RAISE EXCEPTION 'a hold must end in the future, not %', coalesce(hold.until::text, 'never')
+            USING ERRCODE = 'invalid_parameter_value';
+    ELSIF hold.until > thaw.now() + interval '366 days' THEN
+        RAISE EXCEPTION 'a hold must end within a year, not %', hold.until
+            USING ERRCODE = 'invalid_parameter_value',
+                HINT = 'Hold it for a year or less; an operator can make it longer with thaw hold --correct, or thaw.correct_hold.';
+    END IF;
+    PERFORM set_config('thaw.set_based', 'on', true);
+    UPDATE thaw.accounts AS a SET hold_until = hold.until, hold_reason = hold.reason WHERE a.id = held.id;
+    PERFORM set_config('thaw.set_based', '', true);
+    INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, account_id, until)
+    VALUES ('held', hold.actor, hold.reason, held.workspace_id, held.id, hold.until);
+    RETURN hold.until;
+END;
+$$;
+-- +goose StatementEnd
+COMMENT ON FUNCTION thaw.hold(text, timestamptz, text, text, text) IS
+    'Lets an account rest until a time, at most a year away: nobody is resumed through it, and nothing is sent. A hold that is there can only be made longer; thaw.correct_hold is for operators.';
+
+-- One batch of a pause or a resume of an account's prospects: at most p_size of them, under the lock of the account. Returns how
+-- many it changed; fewer than p_size: nobody is left. A pause takes those who are active, and those who wait for an account or a
+-- person after a restriction. A resume takes those whom a restriction stopped, and, if it is said so, those whom a person did.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.apply_action_batch(p_action_id bigint, p_size integer, p_even_by_user boolean DEFAULT false)
+RETURNS integer LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+DECLARE
+    action thaw.manual_actions;
+    status   thaw.account_status;
+    changed  integer;
+BEGIN
+    SELECT d.* INTO action FROM thaw.manual_actions AS d WHERE d.id = p_action_id;
+    SELECT a.status INTO status FROM thaw.accounts AS a WHERE a.id = action.account_id FOR NO KEY UPDATE;
+    IF action.what = 'resumed' AND status = 'restricted' THEN
+        RAISE EXCEPTION 'the account is still restricted' USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = 'Resume it when the provider reports it as connected again.';
+    END IF;
+
+    WITH claim AS (
+        SELECT active.id FROM (
+            SELECT e.id FROM thaw.enrollments AS e
+            WHERE action.what = 'paused' AND e.account_id = action.account_id AND e.status = 'active'
+            ORDER BY e.campaign_id, e.id
+            LIMIT p_size FOR NO KEY UPDATE) AS active
+        UNION ALL
+        SELECT waiting.id FROM (
+            SELECT e.id FROM thaw.enrollments AS e
+            WHERE action.what = 'paused' AND e.status = 'paused' AND e.waits_for_account AND e.account_id = action.account_id
+            ORDER BY e.campaign_id, e.paused_at, e.id
+            LIMIT p_size FOR NO KEY UPDATE) AS waiting
+        UNION ALL
+        SELECT stopped.id FROM (
+            SELECT e.id FROM thaw.enrollments AS e
+            WHERE e.status = 'paused' AND NOT e.waits_for_account AND e.account_id = action.account_id
+                AND (e.paused_reason = 'account_restricted' OR action.what = 'resumed' AND p_even_by_user)
+            ORDER BY e.campaign_id, e.paused_at, e.id
+            LIMIT p_size FOR NO KEY UPDATE) AS stopped
+        LIMIT p_size)
+    SELECT thaw.apply_action(p_action_id, array_agg(claim.id)) INTO changed FROM claim;
+    RETURN changed;
+END;
+$$;
+-- +goose StatementEnd
+
+-- The transition of rows that the caller has locked, with their history; the decision counts them.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.apply_action(p_action_id bigint, p_enrollment_ids bigint[]) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+    action thaw.manual_actions;
+    changed  integer;
+BEGIN
+    SELECT d.* INTO action FROM thaw.manual_actions AS d WHERE d.id = p_action_id;
+    PERFORM set_config('thaw.set_based', 'on', true);
+    WITH before AS (
+        SELECT e.id, e.status, e.paused_reason FROM thaw.enrollments AS e WHERE e.id = ANY (p_enrollment_ids)
+    ), written AS (
+        UPDATE thaw.enrollments AS e SET
+            status = 'paused',
+            paused_reason = CASE action.what
+                WHEN 'paused' THEN 'paused_by_user'::thaw.pause_reason ELSE 'linkedin_account_issue' END,
+            paused_at = coalesce(e.paused_at, thaw.now())
+        FROM before
+        WHERE e.id = before.id
+        RETURNING e.id, e.step, e.account_id, e.paused_at, e.paused_reason AS now_reason, before.status, before.paused_reason
+    )
+    INSERT INTO thaw.enrollment_events (
+        enrollment_id, at, from_account_id, to_account_id, step, kind, source, from_status, to_status, reason, paused_at, detail)
+    SELECT written.id, thaw.now(), written.account_id, written.account_id, written.step,
+        CASE action.what WHEN 'paused' THEN 'paused' ELSE 'released' END::thaw.event_kind, 'operator', written.status, 'paused',
+        CASE action.what WHEN 'paused' THEN written.now_reason ELSE written.paused_reason END, written.paused_at,
+        format('%s: %s', action.actor, action.reason)
+    FROM written;
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    PERFORM set_config('thaw.set_based', '', true);
+    UPDATE thaw.manual_actions AS d SET enrollments = coalesce(d.enrollments, 0) + changed WHERE d.id = p_action_id;
+    RETURN changed;
+END;
+$$;
+-- +goose StatementEnd
+
+-- Writes down a decision about an account, for the batches that follow.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.start_action(p_what text, p_account text, p_provider text, p_reason text, p_actor text)
+RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    action_id bigint;
+BEGIN
+    PERFORM thaw.require_reason(p_reason, p_actor);
+    INSERT INTO thaw.manual_actions AS d (what, actor, reason, workspace_id, account_id, enrollments)
+    SELECT p_what, p_actor, p_reason, a.workspace_id, a.id, 0
+    FROM thaw.accounts AS a WHERE a.id = thaw.account_named(p_account, p_provider)
+    RETURNING d.id INTO action_id;
+    RETURN action_id;
+END;
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.pause_account(
+    account text, reason text, actor text DEFAULT current_user, provider text DEFAULT 'linkedin'
+) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN thaw.apply_action_batch(thaw.start_action('paused', account, provider, reason, actor), 2147483647);
+END;
+$$;
+-- +goose StatementEnd
+COMMENT ON FUNCTION thaw.pause_account(text, text, text, text) IS
+    'Pauses all active and waiting prospects of an account as a person''s wish, in the caller''s transaction; returns how many. thaw pause --account does it in batches.';
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.resume_account(
+    account text, reason text, actor text DEFAULT current_user, even_by_user boolean DEFAULT false,
+    provider text DEFAULT 'linkedin'
+) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN thaw.apply_action_batch(thaw.start_action('resumed', account, provider, reason, actor), 2147483647, even_by_user);
+END;
+$$;
+-- +goose StatementEnd
+COMMENT ON FUNCTION thaw.resume_account(text, text, text, boolean, text) IS
+    'Gives the prospects of an account that a restriction stopped back to Thaw, which resumes them in the next ticks, within the caps; even_by_user: also those whom a person paused. Returns how many.';
+
+-- Pauses or resumes a prospect wherever it is enrolled, or in one workspace or campaign. Accounts are locked first, by id.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.act_on_prospect(
+    p_what text, p_prospect_url text, p_workspace_key text, p_campaign text, p_reason text, p_actor text
+) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+    action_id bigint;
+    wanted      bigint[];
+    locked      bigint[];
+BEGIN
+    PERFORM thaw.require_reason(p_reason, p_actor);
+    SELECT array_agg(e.id) INTO wanted
+    FROM thaw.enrollments AS e
+    JOIN thaw.campaigns AS c ON c.id = e.campaign_id
+    JOIN thaw.workspaces AS w ON w.id = e.workspace_id
+    WHERE e.prospect_url = p_prospect_url
+        AND (p_workspace_key IS NULL OR w.key = p_workspace_key) AND (p_campaign IS NULL OR c.key = p_campaign);
+    IF wanted IS NULL THEN
+        RAISE EXCEPTION 'no campaign has the prospect %', p_prospect_url
+            USING ERRCODE = 'no_data_found', HINT = 'Write the URL as it was enrolled; thaw explain finds other spellings.';
+    END IF;
+    PERFORM a.id FROM thaw.accounts AS a
+    WHERE a.id IN (SELECT e.account_id FROM thaw.enrollments AS e WHERE e.id = ANY (wanted))
+    ORDER BY a.id FOR NO KEY UPDATE;
+    SELECT array_agg(claim.id) INTO locked FROM (
+        SELECT e.id FROM thaw.enrollments AS e
+        WHERE e.id = ANY (wanted)
+            AND CASE p_what
+                WHEN 'paused' THEN e.status IN ('pending', 'active')
+                    OR e.status = 'paused' AND e.paused_reason <> 'paused_by_user'
+                ELSE e.status = 'paused' AND NOT e.waits_for_account END
+        ORDER BY e.id FOR NO KEY UPDATE) AS claim;
+    INSERT INTO thaw.manual_actions AS d (what, actor, reason, prospect_url, enrollments)
+    VALUES (p_what, p_actor, p_reason, p_prospect_url, 0)
+    RETURNING d.id INTO action_id;
+    RETURN thaw.apply_action(action_id, locked);
+END;
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.pause_prospect(
+    prospect_url text, reason text, actor text DEFAULT current_user, workspace_key text DEFAULT NULL, campaign text DEFAULT NULL
+) RETURNS integer LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+RETURN thaw.act_on_prospect('paused', prospect_url, workspace_key, campaign, reason, actor);
+-- +goose StatementEnd
+COMMENT ON FUNCTION thaw.pause_prospect(text, text, text, text, text) IS
+    'Pauses a prospect as a person''s wish, in all of its campaigns or in those named; returns in how many.';
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.resume_prospect(
+    prospect_url text, reason text, actor text DEFAULT current_user, workspace_key text DEFAULT NULL, campaign text DEFAULT NULL
+) RETURNS integer LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+RETURN thaw.act_on_prospect('resumed', prospect_url, workspace_key, campaign, reason, actor);
+-- +goose StatementEnd
+COMMENT ON FUNCTION thaw.resume_prospect(text, text, text, text, text) IS
+    'Gives a prospect that a person or a restriction stopped back to Thaw, in all of its campaigns or in those named; returns in how many.';
+
+-- Pauses or starts a campaign. Its prospects stay as they are: nobody of a campaign that does not run is sent to or resumed.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.act_on_campaign(
+    p_what text, p_workspace_key text, p_campaign text, p_reason text, p_actor text
+) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    campaign thaw.campaigns;
+BEGIN
+    PERFORM thaw.require_reason(p_reason, p_actor);
+    SELECT c.* INTO campaign FROM thaw.campaigns AS c
+    WHERE c.id = thaw.campaign_named(p_workspace_key, p_campaign) FOR NO KEY UPDATE;
+    IF campaign.status NOT IN ('running', 'paused') THEN
+        RAISE EXCEPTION 'campaign "%" is %', p_campaign, campaign.status
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only a campaign that runs can be paused, and only a paused one resumed.';
+    ELSIF campaign.paused_reason = 'subscription_inactive' THEN
+        RAISE EXCEPTION 'campaign "%" is paused because the subscription is not active', p_campaign
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Billing starts it again when the subscription is active.';
+    ELSIF p_what = 'paused' AND campaign.paused_reason = 'paused_by_user' OR p_what = 'resumed' AND campaign.status = 'running' THEN
+        RETURN false;
+    END IF;
+    PERFORM set_config('thaw.set_based', 'on', true);
+    IF p_what = 'paused' THEN
+        UPDATE thaw.campaigns AS c SET
+            status = 'paused', paused_reason = 'paused_by_user', paused_at = coalesce(c.paused_at, thaw.now())
+        WHERE c.id = campaign.id;
+    ELSE
+        UPDATE thaw.campaigns AS c SET status = 'running', paused_reason = NULL, paused_at = NULL WHERE c.id = campaign.id;
+    END IF;
+    PERFORM set_config('thaw.set_based', '', true);
+    INSERT INTO thaw.campaign_events (campaign_id, at, kind, source, from_status, to_status, reason, detail)
+    SELECT campaign.id, thaw.now(), p_what::thaw.event_kind, 'operator', campaign.status,
+        CASE p_what WHEN 'paused' THEN 'paused' ELSE 'running' END::thaw.campaign_status,
+        CASE p_what WHEN 'paused' THEN 'paused_by_user' ELSE campaign.paused_reason END,
+        format('%s: %s', p_actor, p_reason);
+    INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, campaign_id)
+    VALUES (p_what, p_actor, p_reason, campaign.workspace_id, campaign.id);
+    RETURN true;
+END;
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.pause_campaign(workspace_key text, campaign text, reason text, actor text DEFAULT current_user)
+RETURNS boolean LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+RETURN thaw.act_on_campaign('paused', workspace_key, campaign, reason, actor);
+-- +goose StatementEnd
+COMMENT ON FUNCTION thaw.pause_campaign(text, text, text, text) IS
+    'Pauses a campaign as a person''s wish: nobody of it is sent to or resumed. False: a person had paused it before.';
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.resume_campaign(workspace_key text, campaign text, reason text, actor text DEFAULT current_user)
+RETURNS boolean LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+RETURN thaw.act_on_campaign('resumed', workspace_key, campaign, reason, actor);
+-- +goose StatementEnd
+COMMENT ON FUNCTION thaw.resume_campaign(text, text, text, text) IS
+    'Starts a paused campaign again, whatever it was paused for but billing; its waiting prospects resume in the next ticks, within the caps. False: it runs already.';
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.sending_held_by(account text, provider text DEFAULT 'linkedin')
+RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT coalesce(
+        (SELECT coalesce(thaw.blocked_by(a, true), '') FROM thaw.accounts AS a
+         WHERE a.provider = sending_held_by.provider AND a.provider_account_id = sending_held_by.account),
+        'unknown_account');
+END;
+-- +goose StatementEnd
+COMMENT ON FUNCTION thaw.sending_held_by(text, text) IS
+    'Why nothing may be sent through an account at this moment: account_not_connected, account_on_hold, safety_mode, unknown_account; empty: nothing stands against it.';
+
+REVOKE ALL ON FUNCTION thaw.account_named(text, text), thaw.campaign_named(text, text),
+    thaw.hold(text, timestamptz, text, text, text), thaw.apply_action_batch(bigint, integer, boolean),
+    thaw.apply_action(bigint, bigint[]), thaw.start_action(text, text, text, text, text),
+    thaw.pause_account(text, text, text, text), thaw.resume_account(text, text, text, boolean, text),
+    thaw.act_on_prospect(text, text, text, text, text, text), thaw.pause_prospect(text, text, text, text, text),
+    thaw.resume_prospect(text, text, text, text, text), thaw.act_on_campaign(text, text, text, text, text),
+    thaw.pause_campaign(text, text, text, text), thaw.resume_campaign(text, text, text, text),
+    thaw.sending_held_by(text, text) FROM PUBLIC;
+
+-- +goose Down
+DROP FUNCTION thaw.sending_held_by(text, text);
+DROP FUNCTION thaw.resume_campaign(text, text, text, text);
+DROP FUNCTION thaw.pause_campaign(text, text, text, text);
+DROP FUNCTION thaw.act_on_campaign(text, text, text, text, text);
+DROP FUNCTION thaw.resume_prospect(text, text, text, text, text);
+DROP FUNCTION thaw.pause_prospect(text, text, text, text, text);
+DROP FUNCTION thaw.act_on_prospect(text, text, text, text, text, text);
+DROP FUNCTION thaw.resume_account(text, text, text, boolean, text);
+DROP FUNCTION thaw.pause_account(text, text, text, text);
+DROP FUNCTION thaw.start_action(text, text, text, text, text);
+DROP FUNCTION thaw.apply_action(bigint, bigint[]);
+DROP FUNCTION thaw.apply_action_batch(bigint, integer, boolean);
+DROP FUNCTION thaw.hold(text, timestamptz, text, text, text);
+DROP FUNCTION thaw.campaign_named(text, text);
+DROP FUNCTION thaw.account_named(text, text);
