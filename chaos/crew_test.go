@@ -55,8 +55,8 @@ func (c *crew) find(yes func(m *member) bool) *member {
 }
 
 // patience is how long the harness waits for a process to come to a point. Some come by once a minute: what looks at the fleet then,
-// and what removes old rows.
-func patience() time.Duration { return scale(20*time.Second, 3*time.Minute) }
+// and what removes old rows. A heal of 100,000 prospects starts a campaign once in several minutes on a busy server.
+func patience() time.Duration { return scale(20*time.Second, 10*time.Minute) }
 
 // killAt kills the next process that comes to a point, and replaces it. Its backend is let go afterwards, and does all that
 // had been sent to it; or, withTransaction, is ended with it. It returns false if nobody came.

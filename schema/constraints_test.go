@@ -339,8 +339,8 @@ var breaks = map[string][]string{
 	"account_events_change_something":    {"UPDATE thaw.account_events SET to_status = from_status"},
 	"manual_actions_what_check":          {"UPDATE thaw.manual_actions SET what = 'thought about', until = NULL"},
 	"manual_actions_decided_by_check":    {"UPDATE thaw.manual_actions SET actor = ''"},
-	"manual_actions_why_check":           {"UPDATE thaw.manual_actions SET why = ''"},
-	"manual_actions_have_a_reason":       {"UPDATE thaw.manual_actions SET why = NULL"},
+	"manual_actions_reason_check":        {"UPDATE thaw.manual_actions SET reason = ''"},
+	"manual_actions_have_a_reason":       {"UPDATE thaw.manual_actions SET reason = NULL"},
 	"manual_actions_hold_has_an_end": {
 		"UPDATE thaw.manual_actions SET until = NULL",
 		"UPDATE thaw.manual_actions SET what = 'paused'",

@@ -309,7 +309,7 @@ func TestEveryConnectHasItsJob(t *testing.T) {
 func TestWhenAPauseIsDue(t *testing.T) {
 	t.Parallel()
 	const hour = time.Hour
-	t.Run("a transientError is tolerated from its first word", func(t *testing.T) {
+	t.Run("a transient error is tolerated from its first word", func(t *testing.T) {
 		t.Parallel()
 		db := withAnn(t)
 		start := db.Now(t)
@@ -321,7 +321,7 @@ func TestWhenAPauseIsDue(t *testing.T) {
 		require.Equal(t, start.Add(-30*time.Minute).Add(2*hour), *pauseAfter(t, db))
 		require.Len(t, jobs(t, db), 1, "the first word's job is enough")
 	})
-	t.Run("a transientError that is old news already is due", func(t *testing.T) {
+	t.Run("a transient error that is old news already is due", func(t *testing.T) {
 		t.Parallel()
 		db := withAnn(t)
 		start := db.Now(t)
@@ -329,14 +329,14 @@ func TestWhenAPauseIsDue(t *testing.T) {
 		require.Equal(t, start.Add(-hour), *pauseAfter(t, db))
 		require.Equal(t, "available", jobs(t, db)[0].State)
 	})
-	t.Run("a transientError from the future is tolerated from now", func(t *testing.T) {
+	t.Run("a transient error from the future is tolerated from now", func(t *testing.T) {
 		t.Parallel()
 		db := withAnn(t)
 		receive(t, db, delivery{status: "error", at: db.Now(t).AddDate(1, 0, 0)})
 		require.Equal(t, 2*hour, testdb.Value[time.Duration](t, db,
 			"SELECT a.pause_after - s.received_at FROM thaw.accounts AS a, thaw.account_signals AS s"))
 	})
-	t.Run("the gracePeriod is a setting", func(t *testing.T) {
+	t.Run("the grace period is a setting", func(t *testing.T) {
 		t.Parallel()
 		db := withAnn(t)
 		start := db.Now(t)
@@ -344,7 +344,7 @@ func TestWhenAPauseIsDue(t *testing.T) {
 		receive(t, db, delivery{status: "error", at: start})
 		require.Equal(t, start.Add(10*time.Minute), *pauseAfter(t, db))
 	})
-	t.Run("a hard disconnect ends a transientError's gracePeriod", func(t *testing.T) {
+	t.Run("a hard disconnect ends a transient error's grace period", func(t *testing.T) {
 		t.Parallel()
 		db := withAnn(t)
 		receive(t, db, delivery{status: "error"})
@@ -353,7 +353,7 @@ func TestWhenAPauseIsDue(t *testing.T) {
 		require.Len(t, jobs(t, db), 2)
 		require.Equal(t, "available", jobs(t, db)[1].State)
 	})
-	t.Run("a transientError does not soften a hard disconnect", func(t *testing.T) {
+	t.Run("a transient error does not soften a hard disconnect", func(t *testing.T) {
 		t.Parallel()
 		db := withAnn(t)
 		receive(t, db, delivery{status: "disconnected"})
@@ -370,7 +370,7 @@ func TestWhenAPauseIsDue(t *testing.T) {
 		receive(t, db, delivery{status: "connected"})
 		require.Nil(t, pauseAfter(t, db))
 		receive(t, db, delivery{status: "error"})
-		require.Equal(t, 2*hour, jobs(t, db)[2].Delay, "and the next transientError is a new one")
+		require.Equal(t, 2*hour, jobs(t, db)[2].Delay, "and the next transient error is a new one")
 	})
 	t.Run("just created: there is nothing to pause", func(t *testing.T) {
 		t.Parallel()
@@ -379,7 +379,7 @@ func TestWhenAPauseIsDue(t *testing.T) {
 		require.Nil(t, pauseAfter(t, db))
 		require.Empty(t, jobs(t, db))
 		receive(t, db, delivery{status: "connecting"})
-		require.NotNil(t, pauseAfter(t, db), "what follows is a transientError like any other")
+		require.NotNil(t, pauseAfter(t, db), "what follows is a transient error like any other")
 	})
 	t.Run("just created does not call off a pause that is due", func(t *testing.T) {
 		t.Parallel()

@@ -207,7 +207,7 @@ func TestRetryOfAScheduledPauseIsTooEarly(t *testing.T) {
 	_, err := w.Client().JobRetry(t.Context(), testdb.Value[int64](t, f.DB, "SELECT id FROM thaw.river_job WHERE state = 'scheduled'"))
 	require.NoError(t, err)
 	f.settle(t)
-	require.Equal(t, map[string]int{"active": 10}, f.states(t, a), "it is inside its gracePeriod")
+	require.Equal(t, map[string]int{"active": 10}, f.states(t, a), "it is inside its grace period")
 	f.Advance(t, 3*time.Hour)
 	f.sweep(t)
 	require.Equal(t, map[string]int{issue: 10}, f.states(t, a), "the sweep asks again")

@@ -80,7 +80,7 @@ func TestTransientErrorInsideGracePeriodChangesNothing(t *testing.T) {
 	f.Advance(t, time.Hour)
 	f.signal(t, "a1", "connecting")
 	require.Equal(t, 1, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.river_job WHERE kind = 'pause_account' AND state = 'scheduled'"),
-		"a second transientError does not prolong the first, and asks for no job of its own")
+		"a second transient error does not prolong the first, and asks for no job of its own")
 	require.InDelta(t, time.Hour, testdb.Value[time.Duration](t, f.DB, "SELECT pause_after - thaw.now() FROM thaw.accounts"), float64(time.Minute))
 	f.Advance(t, 59*time.Minute)
 	f.signal(t, "a1", "connected")
@@ -125,7 +125,7 @@ func TestSweepPausesWhatItsJobMissed(t *testing.T) {
 	_, err := w.Client().JobCancel(t.Context(), testdb.Value[int64](t, f.DB, "SELECT id FROM thaw.river_job WHERE kind = 'pause_account'"))
 	require.NoError(t, err)
 	f.sweep(t)
-	require.Equal(t, map[string]int{"active": 10}, f.states(t, a), "its gracePeriod has not run out")
+	require.Equal(t, map[string]int{"active": 10}, f.states(t, a), "its grace period has not run out")
 	f.Advance(t, 2*time.Hour)
 	f.sweep(t)
 	require.Equal(t, map[string]int{issue: 10}, f.states(t, a))

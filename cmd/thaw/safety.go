@@ -11,7 +11,7 @@ import (
 
 type safetyCmd struct {
 	Enter  safetyEnterCmd  `cmd:"" help:"Begin safety mode: nobody is resumed, and nothing is sent."`
-	Clear  safetyExitCmd   `cmd:"" help:"End safety mode. The next tick goes on, within its caps."`
+	Exit   safetyExitCmd   `cmd:"" help:"End safety mode. The next tick goes on, within its caps."`
 	Status safetyStatusCmd `cmd:"" help:"Say whether safety mode is on, since when, why, and until when."`
 
 	History safetyHistoryCmd `cmd:"" help:"Say when it began and ended, by whom, and why."`

@@ -139,7 +139,7 @@ func TestNumbersOfTheFleetNameTheDefaultOfTheDatabase(t *testing.T) {
 	require.NoError(t, err)
 	inDatabase := map[string]any{
 		"tick": numbers.Tick, "account-cap": numbers.AccountCap, "fleet-cap": numbers.FleetCap, "signal-cap": numbers.SignalCap,
-		"jitter": numbers.Jitter, "grace_period": numbers.GracePeriod, "keep-history": numbers.KeepHistory, "keep-signals": numbers.KeepSignals,
+		"jitter": numbers.Jitter, "grace-period": numbers.GracePeriod, "keep-history": numbers.KeepHistory, "keep-signals": numbers.KeepSignals,
 		"safety-accounts": numbers.SafetyAccounts, "safety-percent": numbers.SafetyPercent, "safety-window": numbers.SafetyWindow,
 		"safety-calm": numbers.SafetyCalm, "safety-slow-percent": numbers.SafetySlowPercent, "safety-slow-window": numbers.SafetySlowWindow,
 		"flap-limit": numbers.FlapLimit, "flap-wait": numbers.FlapWait, "silence-factor": numbers.SilenceFactor,

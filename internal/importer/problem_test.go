@@ -158,12 +158,12 @@ func TestImportRefusesAnotherSpellingOfAKnownProspect(t *testing.T) {
 func TestProblemSaysWhereItIs(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
-	problems := problemsOf(t, db, file(plain, fields{"prospect_url": prospect("b"), "status": "paused"}))
+	problems := problemsOf(t, db, file(plain, fields{"prospect_url": prospect("b"), "status": "sleeping"}))
 	require.Len(t, problems.List, 1)
 	problem := problems.List[0]
 	require.Equal(t, 3, problem.Line)
 	require.Equal(t, "status", problem.Column)
-	require.Equal(t, "paused", problem.Value)
+	require.Equal(t, "sleeping", problem.Value)
 	require.Contains(t, problem.Message, "replied")
 }
 

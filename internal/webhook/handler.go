@@ -22,7 +22,7 @@ const (
 	minSecret = 16
 
 	// grace period is how far the signed time of a delivery may be from our clock, in either direction.
-	gracePeriod = 5 * time.Minute
+	maxSkew = 5 * time.Minute
 
 	// retryAfter is what a 503 asks the provider to wait, in seconds.
 	retryAfter = "30"
@@ -203,10 +203,10 @@ func unauthorized(format string, args ...any) error {
 // the future. It comes after the check of the signature, so that only a holder of the secret learns of it.
 func checkSignedTime(name string, signed, now time.Time) error {
 	switch {
-	case now.Sub(signed) > gracePeriod:
-		return unauthorized("the time in %s is more than %s in the past: sign each attempt anew and check the sender's clock", name, gracePeriod)
-	case signed.Sub(now) > gracePeriod:
-		return unauthorized("the time in %s is more than %s in the future: check the sender's clock", name, gracePeriod)
+	case now.Sub(signed) > maxSkew:
+		return unauthorized("the time in %s is more than %s in the past: sign each attempt anew and check the sender's clock", name, maxSkew)
+	case signed.Sub(now) > maxSkew:
+		return unauthorized("the time in %s is more than %s in the future: check the sender's clock", name, maxSkew)
 	}
 	return nil
 }
