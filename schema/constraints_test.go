@@ -439,7 +439,7 @@ var nullable = map[string][]string{
 	"workers":         {"lost_at"},
 	"campaign_events": {"account_id", "tick_at", "heal_id", "signal_id", "job_id", "reason", "detail"},
 	"account_events":  {"last_error"},
-	"actions": {
+	"manual_actions": {
 		"reason", "workspace_id", "account_id", "campaign_id", "prospect_url", "until", "enrollments", "accounts_lost", "accounts_connected",
 	},
 	"webhook_endpoints":  {"disabled_at", "disabled_reason"},

@@ -252,7 +252,7 @@ func TestSafetyModeIsEnteredAndLeft(t *testing.T) {
 
 	why := func(reason string) {
 		t.Helper()
-		run(t, ctx, chromedp.SendKeys("main input[name=why]", reason, chromedp.ByQuery), chromedp.Click("main form button", chromedp.ByQuery))
+		run(t, ctx, chromedp.SendKeys("main input[name=reason]", reason, chromedp.ByQuery), chromedp.Click("main form button", chromedp.ByQuery))
 	}
 	run(t, ctx, chromedp.Navigate(d.url+"/safety"))
 	why("the provider has announced an incident")
