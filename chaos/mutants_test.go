@@ -41,7 +41,7 @@ var mutants = []mutant{
 	{
 		without: "the look at the lock of a process before its jobs are handed out again",
 		edits:   []edit{{alive, "WHERE NOT EXISTS (\n        SELECT FROM pg_catalog.pg_locks", "WHERE true OR NOT EXISTS (\n        SELECT FROM pg_catalog.pg_locks"}},
-		pkg:     "./worker", tests: []string{"TestJobsOfAProcessThatIsGoneAreHandedOutAgain"}, small: true,
+		pkg:     "./worker", tests: []string{"TestJobsOfAProcessThatIsGoneAreHandedOutAgain"}, size: inCI,
 	},
 	{
 		without: "the session of the process in that look",
@@ -86,7 +86,7 @@ var mutants = []mutant{
 	{
 		without: "the account lock of a pass",
 		edits:   []edit{{resumes, "WHERE a.id = p_account_id FOR NO KEY UPDATE;", "WHERE a.id = p_account_id;"}},
-		pkg:     "./worker", tests: []string{"TestPassWaitsForASignalUnderWay", "TestTwoAttemptsOfOnePassResumeOnce"}, small: true,
+		pkg:     "./worker", tests: []string{"TestPassWaitsForASignalUnderWay", "TestTwoAttemptsOfOnePassResumeOnce"}, size: inDefault,
 	},
 	{
 		without: "the account lock of a signal",
@@ -147,7 +147,7 @@ var mutants = []mutant{
 	{
 		without: "the record of a pass",
 		edits:   []edit{{resumes, "ELSIF is_closed THEN", "ELSIF false THEN"}},
-		pkg:     "./worker", tests: []string{"TestPassThatIsClosedChangesNothing", "TestTwoAttemptsOfOnePassResumeOnce"}, small: true,
+		pkg:     "./worker", tests: []string{"TestPassThatIsClosedChangesNothing", "TestTwoAttemptsOfOnePassResumeOnce"}, size: inCI,
 	},
 	{
 		without: "the lock of a heal on its row, and the CHECK of its cap",
@@ -160,7 +160,7 @@ var mutants = []mutant{
 	{
 		without: "a second look at the accounts of a heal's batch under their locks",
 		edits:   []edit{{heals, "WHERE one.target_id <> ALL (held_targets))", "WHERE false)"}},
-		pkg:     "./worker", tests: []string{"TestHealLooksAgainUnderTheLock"}, small: true,
+		pkg:     "./worker", tests: []string{"TestHealLooksAgainUnderTheLock"}, size: inCI,
 	},
 	{
 		without: "the locks of a heal on its accounts",
@@ -200,7 +200,7 @@ var mutants = []mutant{
 	{
 		without: "transactional completion",
 		edits:   []edit{{enqueue, "job.id = p_job_id AND", "false AND"}},
-		pkg:     "./worker", tests: []string{"TestJobIsCompletedInTheTransactionOfItsWork"}, small: true,
+		pkg:     "./worker", tests: []string{"TestJobIsCompletedInTheTransactionOfItsWork"}, size: inCI,
 	},
 	{
 		without: "transactional completion, but completed before",
@@ -224,7 +224,7 @@ var mutants = []mutant{
 	{
 		without: "both the limit of a lane's budget and its CHECK",
 		edits:   []edit{noLimitOnBudget, noCheckOnBudget},
-		pkg:     "./worker", tests: []string{"TestPassesMeetAtTheirBudget"}, small: true,
+		pkg:     "./worker", tests: []string{"TestPassesMeetAtTheirBudget"}, size: inCI,
 	},
 	{
 		without: "a second try when the budget was taken",
@@ -254,7 +254,7 @@ var mutants = []mutant{
 	{
 		without: "a count of single rows that are paused",
 		edits:   []edit{{counts, "FOR EACH ROW WHEN (NEW.paused_reason IS NOT NULL AND", "FOR EACH ROW WHEN (false AND"}},
-		pkg:     "./schema", tests: []string{"TestCountsAreExactInEverySnapshot"}, small: true,
+		pkg:     "./schema", tests: []string{"TestCountsAreExactInEverySnapshot"}, size: inCI,
 	},
 	{
 		without: "a count of what a pass resumes",
@@ -269,7 +269,7 @@ var mutants = []mutant{
 	{
 		without: "the database's clock in a sweep",
 		edits:   []edit{{"worker/sweep.go", "case opened.IsOver:", "case !tick.Equal(time.Now().Truncate(15 * time.Minute)):"}},
-		pkg:     "./worker", tests: []string{"TestSweepGoesByTheClockOfTheDatabase"}, small: true,
+		pkg:     "./worker", tests: []string{"TestSweepGoesByTheClockOfTheDatabase"}, size: inDefault,
 	},
 	{
 		without: "the database's clock in the schedule",
@@ -299,7 +299,7 @@ var mutants = []mutant{
 	{
 		without: "safety mode in every lane",
 		edits:   []edit{{backlog, "WHEN p_is_safety_on THEN 'safety_mode'", ""}},
-		pkg:     "./worker", tests: []string{"TestIncidentIsNoStampede", "TestNobodyResumesWhileSomethingStandsAgainstIt"}, small: true,
+		pkg:     "./worker", tests: []string{"TestIncidentIsNoStampede", "TestNobodyResumesWhileSomethingStandsAgainstIt"}, size: inCI,
 	},
 	{
 		without: "safety mode in the verdict of a pass",

@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/internal/testdb"
 )
 
 // Mutation controls: a suite that says "nothing is lost" is worth something only if it fails without what keeps things from
@@ -26,8 +28,29 @@ type mutant struct {
 	// pkg is the folder of the tests that must fail, each of them.
 	pkg   string
 	tests []string
-	// small: part of the small suite too.
-	small bool
+	// size is the smallest size of the suite that the mutant is a part of.
+	size mutantSize
+}
+
+// A mutantSize says how large a suite is. Each mutant costs the building of a test program.
+type mutantSize int
+
+const (
+	inFull    mutantSize = iota // with -full
+	inCI                        // with THAW_TEST_FULL, as CI runs it
+	inDefault                   // one of SQL and one of Go
+)
+
+// smallestSize is what the suite of this run takes in.
+func smallestSize() mutantSize {
+	switch {
+	case *full:
+		return inFull
+	case testdb.Full():
+		return inCI
+	default:
+		return inDefault
+	}
 }
 
 // An edit replaces the only occurrence of a text in a file.
@@ -37,19 +60,10 @@ func TestMutants(t *testing.T) {
 	t.Parallel()
 	s := begin(t)
 	t.Cleanup(func() { s.closing.lost = "no mutant" })
-	chosen := slices.DeleteFunc(slices.Clone(mutants), func(m mutant) bool { return !m.small && !*full })
-	t.Run("none", func(t *testing.T) {
-		t.Parallel()
-		killers := map[string][]string{}
-		for _, m := range chosen {
-			killers[m.pkg] = append(killers[m.pkg], m.tests...)
-		}
-		for pkg, tests := range killers {
-			v := suite{packages: []string{pkg}, tests: tests}.run(t)
-			require.NoError(t, v.err, "without any mutation\n%s", v.complaints)
-			require.Subset(t, v.passed, tests)
-		}
-	})
+	chosen := slices.DeleteFunc(slices.Clone(mutants), func(m mutant) bool { return m.size < smallestSize() })
+	if smallestSize() != inDefault { // go test ./... runs these tests without any mutation too
+		testNoMutant(t, chosen)
+	}
 	for _, m := range chosen {
 		t.Run("without "+m.without, func(t *testing.T) {
 			t.Parallel()
@@ -63,6 +77,22 @@ func TestMutants(t *testing.T) {
 			t.Logf("fails without %s: %s", m.without, strings.Join(m.tests, ", "))
 		})
 	}
+}
+
+// testNoMutant runs the tests of all chosen mutants without any mutation: they must pass.
+func testNoMutant(t *testing.T, chosen []mutant) {
+	t.Run("none", func(t *testing.T) {
+		t.Parallel()
+		killers := map[string][]string{}
+		for _, m := range chosen {
+			killers[m.pkg] = append(killers[m.pkg], m.tests...)
+		}
+		for pkg, tests := range killers {
+			v := suite{packages: []string{pkg}, tests: tests}.run(t)
+			require.NoError(t, v.err, "without any mutation\n%s", v.complaints)
+			require.Subset(t, v.passed, tests)
+		}
+	})
 }
 
 // overlay writes the mutated files and returns the file that tells the go command of them.

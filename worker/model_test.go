@@ -42,10 +42,10 @@ func TestFleetFollowsItsModel(t *testing.T) {
 		actions[fmt.Sprint("next tick ", i)] = m.nextTick
 	}
 	actions["clock"] = m.moveClock
-	// What is rare may not come up in one round; four without it say that it cannot happen any more.
+	// What is rare may not come up in one round; all of them without it say that it cannot happen any more.
 	missing := []string{"paused by signal", "paused by sweep", "resumed by signal", "resumed by sweep", "resumed by heal",
 		"moved by signal", "moved by sweep", "signal applied", "signal stale", "signal duplicate", "crash", "retry"}
-	for round := 0; round < 4 && len(missing) > 0; round++ {
+	for round := 0; round < mostRounds() && len(missing) > 0; round++ {
 		rapid.Check(t, func(r *rapid.T) {
 			m.reset(r)
 			r.Repeat(actions)

@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -41,19 +42,23 @@ func TestPruningRemovesNothingThatIsNeeded(t *testing.T) {
 		actions[fmt.Sprint("work ", i)] = m.work
 		actions[fmt.Sprint("next tick ", i)] = m.nextTick
 	}
-	rapid.Check(t, func(r *rapid.T) {
-		m.reset(r)
-		m.exec(r, `UPDATE thaw.retention SET kept_since = DEFAULT, passed_id = DEFAULT, walk_id = DEFAULT, walk_tick = DEFAULT, walk_began = DEFAULT`)
-		r.Repeat(actions)
-		m.bringToRest(r)
-		m.letDaysPass(r)
-		m.prune(r)
-		m.bringToRest(r)
-	})
+	missing := []string{"old event of a pause kept"}
 	for _, part := range parts {
-		require.NotZero(t, m.seen[part+" removed"], "nothing of this was ever old enough: %s (%v)", part, m.seen)
+		missing = append(missing, part+" removed")
 	}
-	require.NotZero(t, m.seen["old event of a pause kept"], "nobody ever waited for long (%v)", m.seen)
+	for round := 0; round < mostRounds() && len(missing) > 0; round++ {
+		rapid.Check(t, func(r *rapid.T) {
+			m.reset(r)
+			m.exec(r, `UPDATE thaw.retention SET kept_since = DEFAULT, passed_id = DEFAULT, walk_id = DEFAULT, walk_tick = DEFAULT, walk_began = DEFAULT`)
+			r.Repeat(actions)
+			m.bringToRest(r)
+			m.letDaysPass(r)
+			m.prune(r)
+			m.bringToRest(r)
+		})
+		missing = slices.DeleteFunc(missing, func(what string) bool { return m.seen[what] > 0 })
+	}
+	require.Empty(t, missing, "no history had this (%v)", m.seen)
 }
 
 func (m *modelTest) letDaysPass(r *rapid.T) {

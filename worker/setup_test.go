@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -25,11 +26,15 @@ import (
 // TestMain lowers the number of checks of a property: those of this package are made against a database. On the command
 // line, -rapid.checks sets another.
 func TestMain(m *testing.M) {
-	if err := flag.Set("rapid.checks", "30"); err != nil {
+	if err := flag.Set("rapid.checks", strconv.Itoa(testdb.Size(8, 30))); err != nil {
 		panic(err)
 	}
 	os.Exit(m.Run())
 }
+
+// mostRounds bounds how often a property is checked again for what is rare and has not come up yet: four times at full size,
+// and for as many histories otherwise.
+func mostRounds() int { return testdb.Size(15, 4) }
 
 // tick is the length of a tick where a test does not set another.
 const tick = 15 * time.Minute
