@@ -116,7 +116,7 @@ func (d *desk) settle(t *testing.T) {
 func (d *desk) eventually(t *testing.T, want int, sql string, args ...any) {
 	t.Helper()
 	require.Eventually(t, func() bool { return testdb.Value[int](t, d.DB, sql, args...) == want }, 30*time.Second,
-		5*time.Millisecond, "waiting for %d from: %s", want, sql)
+		10*time.Millisecond, "waiting for %d from: %s", want, sql)
 }
 
 // nextTick moves the clock to the next tick and sweeps it.

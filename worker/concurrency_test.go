@@ -10,11 +10,12 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// Twenty accounts flap a hundred times each while several workers and sweeps are at work, in campaigns that they share. The
+// Twenty accounts flap many times each while several workers and sweeps are at work, in campaigns that they share. The
 // last word is that all are connected: then nobody may be left waiting, without any further sweep.
 func TestNoResumeUpIsLostOnHotAccounts(t *testing.T) {
 	t.Parallel()
-	const accounts, signals, senders = 20, 100, 8
+	const accounts, senders = 20, 8
+	signals := testdb.Size(30, 100) // of each account
 	f := setup(t)
 	// No cap and no idempotency record may be what saves the day, but the order of locks alone.
 	f.Exec(t, "UPDATE thaw.settings SET account_cap = 1000000, fleet_cap = 10000000, signal_cap = 10000000")

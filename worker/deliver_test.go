@@ -157,7 +157,7 @@ func TestEveryPassIsToldOnceThoughWorkersDie(t *testing.T) {
 	transitions := func() int {
 		return testdb.Value[int](t, f.DB, "SELECT coalesce(max(id), 0) FROM thaw.enrollment_events")
 	}
-	for round := range 8 {
+	for round := range testdb.Size(4, 8) {
 		ctx, crash := context.WithCancel(t.Context())
 		_, stop := f.launchTelling(t, ctx, webhooks)
 		before := transitions()

@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -52,6 +53,7 @@ func TestEveryForetoldTickIsTheRightOne(t *testing.T) {
 	foretold := map[string]time.Time{}
 	codes := map[explain.Code]int{}
 	ticks := map[time.Time]int{}
+	notConnected := testdb.Column[int64](t, f.DB, "SELECT id FROM thaw.accounts WHERE status <> 'connected'")
 	throughSiblings := 0
 	for i, p := range prospects {
 		require.Len(t, p.Explanations, 1)
@@ -63,7 +65,9 @@ func TestEveryForetoldTickIsTheRightOne(t *testing.T) {
 		require.NotNil(t, x.ExpectedAt)
 		foretold[urls[i]] = *x.ExpectedAt
 		ticks[*x.ExpectedAt]++
-		throughSiblings += testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.accounts WHERE id = $1 AND status <> 'connected'", x.AccountID)
+		if slices.Contains(notConnected, x.AccountID) {
+			throughSiblings++
+		}
 	}
 	t.Log(codes, len(ticks), throughSiblings)
 	require.Greater(t, codes[explain.WaitingForSweep], 1000)

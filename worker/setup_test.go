@@ -129,7 +129,7 @@ func (f *fleet) settle(t *testing.T) {
 	const failing = "SELECT count(*) FROM thaw.river_job WHERE state = 'retryable'"
 	require.Eventually(t, func() bool {
 		return testdb.Value[int](t, f.DB, open) == 0 || !f.attemptsMayFail && testdb.Value[int](t, f.DB, failing) > 0
-	}, 30*time.Second, 5*time.Millisecond, "jobs are left")
+	}, 30*time.Second, 10*time.Millisecond, "jobs are left")
 	// Not asked of the open ones: a process may just now ask for the sweep of its tick, and the look of its minute.
 	if !f.attemptsMayFail {
 		require.Zero(t, testdb.Value[int](t, f.DB, failing), "jobs that failed")
@@ -148,7 +148,7 @@ func (f *fleet) sweep(t *testing.T) int {
 func (f *fleet) eventually(t *testing.T, want int, sql string, args ...any) {
 	t.Helper()
 	require.Eventually(t, func() bool { return testdb.Value[int](t, f.DB, sql, args...) == want }, 30*time.Second,
-		5*time.Millisecond, "waiting for %d from: %s", want, sql)
+		10*time.Millisecond, "waiting for %d from: %s", want, sql)
 }
 
 // client returns a client that inserts and manages jobs but does not work.
