@@ -114,7 +114,7 @@ INSERT INTO thaw.enrollment_events (
     enrollment_id, at, heal_id, job_id, from_account_id, to_account_id, step, kind, source, from_status, to_status, reason,
     paused_at)
 SELECT w.id, thaw.now(), 0, 0, w.from_account_id, w.from_account_id, w.step, 'resumed', 'heal', 'paused', 'active', w.paused_reason, w.paused_at
-FROM resumed AS w`
+FROM changed AS w`
 
 func (h *heal) statement(ctx context.Context, db *database, place int) (sample, error) {
 	work, warmUp := h.shares(place)

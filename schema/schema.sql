@@ -1919,12 +1919,16 @@ CREATE FUNCTION thaw.heal_bound(p_heal thaw.heals) RETURNS bigint
     SET work_mem TO '64MB'
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+DECLARE
+    -- Looked up once: a condition of the query is evaluated for each delta.
+    sources bigint[];
 BEGIN
     IF p_heal.account_id IS NOT NULL THEN
+        sources := thaw.sources_of(p_heal.account_id) || p_heal.account_id;
         RETURN (
             SELECT coalesce(sum(part.waiting), 0)
             FROM thaw.waiting_parts AS part
-            WHERE part.account_id = ANY (thaw.sources_of(p_heal.account_id) || p_heal.account_id));
+            WHERE part.account_id = ANY (sources));
     END IF;
     RETURN (
         SELECT coalesce(sum(part.waiting), 0)

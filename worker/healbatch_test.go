@@ -370,6 +370,30 @@ func TestHealKeepsItsOrderWhenTheCountIsLessThanItsCap(t *testing.T) {
 	require.Equal(t, [3]int{30, 0, 0}, f.left(t, heal))
 }
 
+// The siblings of an account are looked up a fixed number of times per batch, however many changes of the fleet are not folded yet.
+func TestHealLooksUpSiblingsOncePerBatch(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	f.waiting(t, f.account(t, account{key: "a1"}), 10)
+	heal := testdb.Value[int64](t, f.DB, "SELECT thaw.heal('acme', 'a1')")
+	f.Exec(t, `
+		INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_account, delta)
+		SELECT 1000000 + i, 1, 'linkedin_account_disconnected', true, 1 FROM generate_series(1, 2000) AS i`)
+	tx := f.begin(t)
+	_, err := tx.Exec(t.Context(), "SET LOCAL track_functions = 'pl'")
+	require.NoError(t, err)
+	for _, size := range []int32{4, 1, 100} { // the second counts
+		_, err := dbsqlc.New(tx).HealBatch(t.Context(), dbsqlc.HealBatchParams{HealID: heal, Size: size, JobID: 1})
+		require.NoError(t, err)
+	}
+	var calls int
+	require.NoError(t, tx.QueryRow(t.Context(), "SELECT calls FROM pg_stat_xact_user_functions WHERE funcname = 'sources_of'").Scan(&calls))
+	require.LessOrEqual(t, calls, 9)
+	require.NoError(t, tx.Commit(t.Context()))
+	require.Equal(t, [3]int{10, 0, 0}, f.left(t, heal))
+	f.Exec(t, "DELETE FROM thaw.paused_deltas WHERE account_id > 1000000")
+}
+
 // What stands against an account comes between the choice of a batch and its locks.
 func TestHealLooksAgainUnderTheLock(t *testing.T) {
 	t.Parallel()

@@ -96,9 +96,9 @@ func TestFormsAreReadFromTheBodyAlone(t *testing.T) {
 	d := setup(t)
 	for path, status := range map[string]int{
 		"/heals?workspace=acme&cap=5":                                    http.StatusBadRequest,
-		"/safety/enter?reason=x":                                            http.StatusConflict,
-		d.account(t, "h_bob") + "/pause?reason=x":                           http.StatusConflict,
-		d.account(t, "h_bob") + "/hold?reason=x&until=2026-12-01T00:00":     http.StatusBadRequest,
+		"/safety/enter?reason=x":                                         http.StatusConflict,
+		d.account(t, "h_bob") + "/pause?reason=x":                        http.StatusConflict,
+		d.account(t, "h_bob") + "/hold?reason=x&until=2026-12-01T00:00":  http.StatusBadRequest,
 		"/prospects/pause?url=x&workspace=acme&campaign=founders&why=x":  http.StatusBadRequest,
 		"/campaigns/pause?workspace=acme&campaign=founders&why=x":        http.StatusConflict,
 		"/workspaces/auto-resume?workspace=acme&enabled=off":             http.StatusBadRequest,

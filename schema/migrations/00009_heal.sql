@@ -135,12 +135,16 @@ $$;
 -- +goose StatementBegin
 CREATE FUNCTION thaw.heal_bound(p_heal thaw.heals) RETURNS bigint LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_custom_plan SET jit = off SET work_mem = '64MB' AS $$
+DECLARE
+    -- Looked up once: a condition of the query is evaluated for each delta.
+    sources bigint[];
 BEGIN
     IF p_heal.account_id IS NOT NULL THEN
+        sources := thaw.sources_of(p_heal.account_id) || p_heal.account_id;
         RETURN (
             SELECT coalesce(sum(part.waiting), 0)
             FROM thaw.waiting_parts AS part
-            WHERE part.account_id = ANY (thaw.sources_of(p_heal.account_id) || p_heal.account_id));
+            WHERE part.account_id = ANY (sources));
     END IF;
     RETURN (
         SELECT coalesce(sum(part.waiting), 0)
