@@ -176,7 +176,7 @@ INSERT INTO thaw.enrollment_events (
     enrollment_id, at, from_account_id, to_account_id, step, kind, source, from_status, to_status, reason, paused_at)
 SELECT w.id, thaw.now(), w.account_id, w.account_id, w.step, 'resumed', 'operator', 'paused', 'active', w.paused_reason,
     w.paused_at
-FROM changed AS w;
+FROM resumed AS w;
 `
 
 // cron runs a script of many statements through psql.

@@ -64,7 +64,7 @@ INSERT INTO thaw.enrollment_events (
     paused_at)
 SELECT f.id, thaw.now(), 0, 0, f.account_id, f.account_id, f.step, 'paused', 'signal', 'active', 'paused',
     'linkedin_account_disconnected', f.paused_at
-FROM flipped AS f`
+FROM changed AS f`
 
 func (p *pause) statement(ctx context.Context, db *database, place int) (sample, error) {
 	account, warmUp := p.accounts(place)
