@@ -87,7 +87,7 @@ type round struct {
 func (i *incident) plan() []round {
 	if !*full {
 		return []round{
-			{atBegin: "ReceiveSignal after INSERT actions", within: "RecordAttempt after UPDATE webhook_deliveries"},
+			{atBegin: "ReceiveSignal after INSERT manual_actions", within: "RecordAttempt after UPDATE webhook_deliveries"},
 			{underWay: true, after: "ResumeForSignal after INSERT outbox"},
 		}
 	}
@@ -105,12 +105,12 @@ func (i *incident) plan() []round {
 		plan = append(plan, r)
 	}
 	for _, point := range []string{
-		"ReceiveSignal before UPDATE safety", "ReceiveSignal after UPDATE safety", "ReceiveSignal after INSERT actions",
+		"ReceiveSignal before UPDATE safety", "ReceiveSignal after UPDATE safety", "ReceiveSignal after INSERT manual_actions",
 		"ReceiveSignal after INSERT outbox", "ReceiveSignal after INSERT webhook_deliveries", "commit of safety", "COMMIT ReceiveSignal",
 	} {
 		add(round{atBegin: point})
 	}
-	for _, point := range []string{"Watch before UPDATE safety", "Watch after INSERT actions", "Watch after INSERT outbox", "COMMIT Watch"} {
+	for _, point := range []string{"Watch before UPDATE safety", "Watch after INSERT manual_actions", "Watch after INSERT outbox", "COMMIT Watch"} {
 		add(round{silent: true, atBegin: point})
 	}
 	for range 3 {
@@ -176,7 +176,7 @@ func (i *incident) decide(ctx context.Context) error {
 			i.fault("prospects given back by people")
 		}
 		if err != nil {
-			return fmt.Errorf("a action about account %d: %w", id, err)
+			return fmt.Errorf("an action on account %d: %w", id, err)
 		}
 	}
 	return nil
