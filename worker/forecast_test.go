@@ -109,7 +109,8 @@ func TestForecastOfALargeFleetIsStored(t *testing.T) {
 		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, prospect_url, status, paused_reason, paused_at)
 			SELECT a.workspace_id, c.id, a.id, 'large/' || a.id, 'paused', 'linkedin_account_disconnected', thaw.now()
 			FROM thaw.accounts AS a JOIN thaw.campaigns AS c ON c.workspace_id = a.workspace_id AND c.key = 'c';
-		RESET thaw.set_based`, readmodel.LargeFleet))
+		RESET thaw.set_based`, readmodel.LargeFleet+1))
+	f.Exec(t, "UPDATE thaw.settings SET account_cap = 1, fleet_cap = 1") // the sweep leaves the fleet large
 	f.start(t)
 	f.Exec(t, "SELECT thaw.ask_watch()")
 	f.settle(t)
