@@ -18,12 +18,12 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// What has gathered in a long time, beside the fleet of manyRows: 20,000 ticks with ten accounts in each, and of each account a
-// thousand changes of its status and as many decisions.
+// longPast is what has gathered in a long time, beside the fleet of manyRows: ticks with ten accounts in each, and of each account
+// perAccount changes of its status and as many manual actions.
 const longPast = `
 INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap, accounts_planned, accounts_processed, planned, resumed, started_at, finished_at)
 SELECT past.tick_at, 200, 2000, 10, 10, 1000, 1000, past.tick_at, past.tick_at
-FROM generate_series(20000, 1, -1) AS n
+FROM generate_series({ticks}, 1, -1) AS n
 CROSS JOIN LATERAL (SELECT thaw.tick() - n * interval '15 minutes' AS tick_at) AS past;
 INSERT INTO thaw.allocations (tick_at, account_id, workspace_id, planned, resumed, verdict, finished_at)
 SELECT s.tick_at, a.id, a.workspace_id, 100, 100, 'resumed', s.finished_at
@@ -33,10 +33,10 @@ JOIN thaw.accounts AS a ON a.id = 1 + (s.n * 10 + i) % 200;
 INSERT INTO thaw.backlog_samples (tick_at, paused, waiting, took) SELECT s.tick_at, 2, 1, '1 ms' FROM thaw.sweeps AS s;
 INSERT INTO thaw.account_events (account_id, at, from_status, to_status)
 SELECT a.id, now() - n * interval '1 hour', 'connected', 'disconnected'
-FROM generate_series(1000, 1, -1) AS n CROSS JOIN thaw.accounts AS a;
+FROM generate_series({per account}, 1, -1) AS n CROSS JOIN thaw.accounts AS a;
 INSERT INTO thaw.manual_actions (at, what, actor, reason, workspace_id, account_id)
 SELECT now() - n * interval '1 hour', 'paused', 'ann', 'asked by phone', a.workspace_id, a.id
-FROM generate_series(1000, 1, -1) AS n CROSS JOIN thaw.accounts AS a;
+FROM generate_series({per account}, 1, -1) AS n CROSS JOIN thaw.accounts AS a;
 INSERT INTO thaw.manual_actions (what, actor, reason)
 SELECT what.name, 'monitor', 'accounts were lost' FROM generate_series(1, 10), (VALUES ('safety_entered'), ('safety_exited')) AS what (name);
 `
@@ -123,11 +123,10 @@ func (w *watchedPool) offences(t *testing.T) (found []string, statements int) {
 	return found, statements
 }
 
-// What the pages and the API ask, of operators and of the bearer of a token.
-func TestNoPageScansWhatHasGathered(t *testing.T) {
-	t.Parallel()
-	db := loaded(t)
-	db.Exec(t, longPast)
+// requireNoScansOnPages looks at what the pages and the API ask for operators and for the bearer of a token, beside a long past.
+func requireNoScansOnPages(t *testing.T, db *testdb.DB) {
+	t.Helper()
+	db.Exec(t, atSize(longPast))
 	db.Exec(t, "VACUUM ANALYZE")
 	const url = "https://example.com/in/1-200" // in line, or would be
 	giant := testdb.Value[int64](t, db, "SELECT a.id FROM thaw.accounts AS a WHERE a.provider_account_id = 'giant-waiting'")
