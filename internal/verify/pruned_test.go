@@ -68,7 +68,7 @@ func TestChecksHoldForWhatIsKept(t *testing.T) {
 			defer tx.Rollback(context.WithoutCancel(t.Context()))
 			_, err = tx.Exec(t.Context(), sql)
 			require.NoError(t, err)
-			report, err := verify.RunIn(t.Context(), tx)
+			report, err := verify.RunIn(t.Context(), tx, inRanges)
 			require.NoError(t, err)
 			require.NotEmpty(t, found(report)[check])
 		})

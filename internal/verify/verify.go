@@ -96,14 +96,14 @@ func Run(ctx context.Context, pool *pgxpool.Pool, o Options) (Report, error) {
 }
 
 // runIn runs all checks in one transaction.
-func runIn(ctx context.Context, tx pgx.Tx) (Report, error) {
+func runIn(ctx context.Context, tx pgx.Tx, o Options) (Report, error) {
 	checks, err := load()
 	if err != nil {
 		return Report{}, err
 	}
 	report := Report{}
 	for _, c := range checks {
-		result, err := c.run(ctx, tx, Options{Range: 7}, Progress{})
+		result, err := c.run(ctx, tx, o, Progress{})
 		if err != nil {
 			return Report{}, fmt.Errorf("check %s: %w", c.name, err)
 		}

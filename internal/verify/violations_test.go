@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/thawline/thaw/internal/testdb"
 	"github.com/thawline/thaw/internal/verify"
 )
 
@@ -427,6 +428,10 @@ var violations = []violation{
 	},
 }
 
+// inRanges makes a check take its table in several steps, so that it has to find what is wrong in any of them. Each step costs a
+// statement: many small ones are for full size.
+var inRanges = verify.Options{Range: int64(testdb.Size(60, 7))}
+
 func TestEachViolationIsFoundByItsCheckAlone(t *testing.T) {
 	t.Parallel()
 	fleet := newBusyFleet(t)
@@ -440,7 +445,7 @@ func TestEachViolationIsFoundByItsCheckAlone(t *testing.T) {
 			_, err = tx.Exec(t.Context(), "SET LOCAL thaw.set_based = 'on'; "+v.sql)
 			require.NoError(t, err)
 
-			report, err := verify.RunIn(t.Context(), tx)
+			report, err := verify.RunIn(t.Context(), tx, inRanges)
 			require.NoError(t, err)
 			violated := found(report)
 			require.Regexp(t, v.finds, violated[v.check])
