@@ -68,6 +68,8 @@ func TestFewOfManyOrOfFewAreNoIncident(t *testing.T) {
 	require.False(t, isSafe(t, few), "all of nine are less than ten")
 }
 
+var _ = testdb.RandomCases(30)
+
 // What the thresholds say, for any numbers: an account counts once it is lost within the window, back or not.
 func TestLossesFollowTheThresholds(t *testing.T) {
 	t.Parallel()

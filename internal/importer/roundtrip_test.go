@@ -16,6 +16,9 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
+// A case is an import and its repetition.
+var _ = testdb.RandomCases(20)
+
 var (
 	// Names with all that CSV and SQL find difficult. None ends or begins with a space, or has a line end: the importer refuses these.
 	name          = rapid.Map(rapid.StringOfN(rapid.SampledFrom([]rune("ab \"',;\\%é世\U0001F9CA")), 1, 6, -1), func(s string) string { return strings.TrimSpace(s) + "." })
