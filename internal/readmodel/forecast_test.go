@@ -1,6 +1,7 @@
 package readmodel
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -39,6 +40,15 @@ func fill(t *testing.T, f fleet, random *rand.Rand) {
 			w, fmt.Sprintf("acc_%d", n), pick("", "", "jane", "john", "mary"), pick("connected", "connected", "connected", "connected", "disconnected", "removed", "error"),
 			random.IntN(5), random.IntN(12) == 0))
 	}
+	type enrollment struct {
+		Workspace int    `json:"workspace"`
+		Campaign  int64  `json:"campaign"`
+		Account   int64  `json:"account"`
+		Prospect  string `json:"prospect"`
+		Reason    string `json:"reason"`
+		Hours     int    `json:"hours"`
+	}
+	var in []enrollment
 	for w, ids := range accounts {
 		for c := range 4 {
 			campaign := testdb.Value[int64](t, f.DB, `
@@ -48,16 +58,21 @@ func fill(t *testing.T, f fleet, random *rand.Rand) {
 				RETURNING id`,
 				w, fmt.Sprintf("c%d", c), pick("", "", "", "", "linkedin_account_disconnected", "linkedin_account_issue", "paused_by_user"))
 			for p := range prospects {
-				f.Exec(t, `
-					INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, prospect_url, status, paused_reason, paused_at)
-					SELECT $1, $2, $3, $4, CASE WHEN $5 = '' THEN 'active' ELSE 'paused' END::thaw.enrollment_status,
-						nullif($5, '')::thaw.pause_reason, CASE WHEN $5 <> '' THEN thaw.now() - make_interval(hours => $6) END`,
-					w, campaign, ids[min(random.IntN(len(ids)), random.IntN(len(ids)))], prospectURL(p),
-					pick("", "linkedin_account_disconnected", "linkedin_account_disconnected", "linkedin_account_issue", "paused_by_user"),
-					random.IntN(10))
+				in = append(in, enrollment{
+					Workspace: w, Campaign: campaign, Account: ids[min(random.IntN(len(ids)), random.IntN(len(ids)))], Prospect: prospectURL(p),
+					Reason: pick("", "linkedin_account_disconnected", "linkedin_account_disconnected", "linkedin_account_issue", "paused_by_user"),
+					Hours:  random.IntN(10),
+				})
 			}
 		}
 	}
+	rows, err := json.Marshal(in)
+	require.NoError(t, err)
+	f.Exec(t, `
+		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, prospect_url, status, paused_reason, paused_at)
+		SELECT e.workspace, e.campaign, e.account, e.prospect, CASE WHEN e.reason = '' THEN 'active' ELSE 'paused' END::thaw.enrollment_status,
+			nullif(e.reason, '')::thaw.pause_reason, CASE WHEN e.reason <> '' THEN thaw.now() - make_interval(hours => e.hours) END
+		FROM jsonb_to_recordset($1) AS e (workspace bigint, campaign bigint, account bigint, prospect text, reason text, hours integer)`, rows)
 }
 
 // resumedSince returns the tick in which each enrollment was resumed by a sweep since the one given.
