@@ -338,7 +338,7 @@ var breaks = map[string][]string{
 	"backlog_samples_waiting_are_paused": {"UPDATE thaw.backlog_samples SET waiting = 3", "UPDATE thaw.backlog_samples SET waiting = -1"},
 	"account_events_change_something":    {"UPDATE thaw.account_events SET to_status = from_status"},
 	"manual_actions_what_check":          {"UPDATE thaw.manual_actions SET what = 'thought about', until = NULL"},
-	"manual_actions_decided_by_check":    {"UPDATE thaw.manual_actions SET actor = ''"},
+	"manual_actions_actor_check":         {"UPDATE thaw.manual_actions SET actor = ''"},
 	"manual_actions_reason_check":        {"UPDATE thaw.manual_actions SET reason = ''"},
 	"manual_actions_have_a_reason":       {"UPDATE thaw.manual_actions SET reason = NULL"},
 	"manual_actions_hold_has_an_end": {
@@ -430,8 +430,8 @@ var nullable = map[string][]string{
 	"settings":    {"changed_by"},
 	"sweeps":      {"finished_at"},
 	"allocations": {"verdict", "finished_at"},
-	"heals": {"workspace_id", "account_id", "tenant_id", "found", "accounts", "at_account_id", "at_campaign_id", "at_paused_at", "at_enrollment_id",
-		"at_place", "remaining", "finished_at"},
+	"heals": {"workspace_id", "account_id", "tenant_id", "found", "accounts", "first_source_ids", "oldest_first", "at_account_id", "at_campaign_id",
+		"at_paused_at", "at_enrollment_id", "at_place", "remaining", "finished_at"},
 	"api_tokens": {"workspace_id", "last_used_at", "expires_at", "revoked_at"},
 	"enrollment_events": {
 		"tick_at", "heal_id", "signal_id", "job_id", "from_account_id", "to_account_id", "reason", "paused_at", "detail",
