@@ -9,8 +9,8 @@ import (
 // fullEnv is the environment variable that makes tests run at full size. CI sets it.
 const fullEnv = "THAW_TEST_FULL"
 
-// Full reports whether tests run at full size. By default they take fewer rows, rounds and random cases, so that all tests
-// together take two minutes. What a test asserts is the same at both sizes.
+// Full reports whether tests run at full size. By default they take fewer rows, rounds and random cases, so that all of them end
+// sooner. What a test asserts is the same at both sizes.
 func Full() bool { return os.Getenv(fullEnv) != "" }
 
 // Size returns the size of a test: small by default, large at full size.
