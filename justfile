@@ -2,7 +2,7 @@
 default:
     @just --list
 
-# See the main job done, in a minute, with nothing prepared.
+# Run the demo on a private Postgres, in half a minute.
 demo:
     go run ./cmd/thaw demo
 
@@ -10,15 +10,15 @@ demo:
 test:
     go test ./...
 
-# Every benchmark at its full size, with charts: about an hour. `just bench heal jobs` runs only these.
+# All benchmarks at full size, with charts: about an hour. `just bench heal jobs` runs only these two.
 bench *names:
     go run ./cmd/thaw bench {{names}} --charts bench-charts
 
-# Break it in every way, at full size: about three hours.
+# All fault-injection scenarios at full size: about three hours.
 chaos *flags:
     go test ./chaos -v -count=1 -timeout 4h -full {{flags}}
 
-# All that CI checks.
+# All CI checks.
 ci:
     .ci/run
 
@@ -30,7 +30,7 @@ tools:
 lint: tools
     .bin/golangci-lint run ./...
 
-# Generate Go from schema/queries, and write the snapshot of the schema and the settings table anew.
+# Regenerate the schema snapshot, the Go code of schema/queries, and the settings table.
 generate: tools
     go test ./schema -run Snapshot -update
     cd schema && ../.bin/sqlc generate
