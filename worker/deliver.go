@@ -17,7 +17,7 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// Webhooks is the receiver to which a process delivers.
+// Webhooks is the endpoint that a process delivers to.
 type Webhooks struct {
 	// EndpointID is thaw.webhook_endpoints.id.
 	EndpointID int64
@@ -32,10 +32,12 @@ type deliverWorker struct {
 	webhooks *Webhooks
 }
 
-// Work makes one attempt and records it. Between the two a crash may lie: then the message is sent again under the same id.
+// Work makes one delivery attempt and records it. After a crash between the two, the message is
+// sent again under the same ID.
 //
-// A failed attempt is no error of the job. Attempts are counted in the delivery, where neither a crash nor the queue's own
-// retries count, and when the next one is due depends on the answer, which a retry policy never sees: the job is put off.
+// A failed attempt is not a job error. The delivery row counts attempts, so crashes and the queue's
+// own retries do not count. The time of the next attempt depends on the response, which a retry
+// policy does not see, so the job is snoozed.
 func (w *deliverWorker) Work(ctx context.Context, job *river.Job[jobs.DeliverArgs]) error {
 	args := job.Args
 	if w.webhooks == nil || w.webhooks.EndpointID != args.EndpointID {
@@ -44,7 +46,7 @@ func (w *deliverWorker) Work(ctx context.Context, job *river.Job[jobs.DeliverArg
 	message, err := w.store.ToDeliver(ctx, dbsqlc.ToDeliverParams{EndpointID: args.EndpointID, MessageID: args.MessageID})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return nil // delivered by somebody else, given up, or the endpoint was removed
+		return nil // already delivered, given up, or the endpoint was removed
 	case err != nil:
 		return fmt.Errorf("reading message %s: %w", args.MessageID, err)
 	}
@@ -53,7 +55,7 @@ func (w *deliverWorker) Work(ctx context.Context, job *river.Job[jobs.DeliverArg
 	if message.DisabledReason == nil {
 		answer = w.webhooks.Sender.Send(ctx, outbound.Message{ID: args.MessageID, Type: message.Type, At: message.At, Data: message.Data})
 		if ctx.Err() != nil {
-			return fmt.Errorf("delivering message %s: %w", args.MessageID, ctx.Err()) // the process stops: that was no attempt
+			return fmt.Errorf("delivering message %s: %w", args.MessageID, ctx.Err()) // the process is stopping: this does not count as an attempt
 		}
 	}
 	attempt := dbsqlc.RecordAttemptParams{
@@ -69,7 +71,7 @@ func (w *deliverWorker) Work(ctx context.Context, job *river.Job[jobs.DeliverArg
 		attempt.State = dbsqlc.ThawDeliveryStateDelivered
 	case answer.Verdict == outbound.Failed && message.DisabledReason == nil && attempts < outbound.MaxAttempts:
 		attempt.State = dbsqlc.ThawDeliveryStateWaiting
-		next := outbound.Delay(attempts, answer.RetryAfter, rand.Float64()) //nolint:gosec // It spreads; nobody gains by a guess.
+		next := outbound.Delay(attempts, answer.RetryAfter, rand.Float64()) //nolint:gosec // jitter only
 		attempt.NextIn = &next
 		fallthrough
 	default:
@@ -82,7 +84,7 @@ func (w *deliverWorker) Work(ctx context.Context, job *river.Job[jobs.DeliverArg
 	if attempt.State == dbsqlc.ThawDeliveryStateDelivered {
 		return nil
 	}
-	w.logger.WarnContext(ctx, "a webhook was not delivered", "message_id", args.MessageID, "type", message.Type, "attempt", attempts,
+	w.logger.WarnContext(ctx, "webhook delivery failed", "message_id", args.MessageID, "type", message.Type, "attempt", attempts,
 		"problem", answer.Problem, "given_up", attempt.State == dbsqlc.ThawDeliveryStateFailed)
 	if attempt.State == dbsqlc.ThawDeliveryStateWaiting {
 		return river.JobSnooze(*attempt.NextIn)
@@ -90,7 +92,7 @@ func (w *deliverWorker) Work(ctx context.Context, job *river.Job[jobs.DeliverArg
 	return river.JobCancel(errors.New(answer.Problem))
 }
 
-// record writes what came of an attempt. The endpoint goes first: that is the lock order.
+// record stores the result of an attempt. It locks the endpoint first, as the lock order requires.
 func (w *deliverWorker) record(ctx context.Context, attempt dbsqlc.RecordAttemptParams, answer outbound.Answer) error {
 	if answer.Verdict != outbound.Gone {
 		_, err := w.store.Trip().RecordAttempt(ctx, attempt)
@@ -106,7 +108,7 @@ func (w *deliverWorker) record(ctx context.Context, attempt dbsqlc.RecordAttempt
 	})
 }
 
-// Timeout leaves time to record an attempt that took its own to the end.
+// Timeout leaves time to record an attempt that used its full timeout.
 func (*deliverWorker) Timeout(*river.Job[jobs.DeliverArgs]) time.Duration {
 	return outbound.Timeout + store.StatementTimeout
 }

@@ -19,8 +19,8 @@ type healWorker struct {
 	logger *slog.Logger
 }
 
-// Work goes on with a heal, batch by batch; where it is stands in its row, so that another attempt goes on from there. Where
-// other transactions hold what is left, it comes back later.
+// Work runs a heal batch by batch. The heal's row records the progress, so another attempt
+// continues from there. If the remaining rows are locked by other transactions, the job is snoozed.
 func (w *healWorker) Work(ctx context.Context, job *river.Job[jobs.HealArgs]) error {
 	params := dbsqlc.HealBatchParams{HealID: job.Args.HealID, Size: batchSize, JobID: job.ID}
 	for deadline := time.Now().Add(workSlice); ; {

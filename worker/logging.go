@@ -9,16 +9,18 @@ import (
 	"github.com/riverqueue/river/rivertype"
 )
 
-// quiet is a logger for River: what it says at level info, such as its counts of jobs every few seconds, is at level debug, but
-// for its start and its end. Failures of jobs are logged by [failures].
+// quiet returns a logger for River. It lowers River's info lines, such as job counts every few
+// seconds, to debug, except for the start and stop of the client. [failures] logs failed jobs.
 func quiet(logger *slog.Logger) *slog.Logger { return slog.New(quietHandler{logger.Handler()}) }
 
 type quietHandler struct{ slog.Handler }
 
-// loud are the lines of River that stay at level info: they name the client that a job's attempted_by has.
+// loud lists River's lines that stay at level info. They contain the client ID that appears in a
+// job's attempted_by.
 var loud = map[string]bool{"River client started": true, "River client stopped": true}
 
-// Enabled implements [slog.Handler]. Info is enabled, because Handle tells which of it stays.
+// Enabled implements [slog.Handler]. It accepts level info because Handle decides which of those
+// lines to lower.
 func (h quietHandler) Enabled(ctx context.Context, level slog.Level) bool {
 	return h.Handler.Enabled(ctx, level)
 }
@@ -44,18 +46,19 @@ func (h quietHandler) WithGroup(name string) slog.Handler {
 	return quietHandler{h.Handler.WithGroup(name)}
 }
 
-// failures logs each attempt of a job that failed: a warning while it is tried again, an error when it is given up or has
-// panicked. River calls it neither for a job that is cancelled nor for one that the end of the process has interrupted.
+// failures logs each failed attempt of a job: a warning if it will be retried, an error if it was
+// the last attempt or panicked. River does not call it for a job that was cancelled or interrupted
+// by the shutdown of the process.
 type failures struct{ logger *slog.Logger }
 
 // HandleError implements [river.ErrorHandler].
 func (f failures) HandleError(ctx context.Context, job *rivertype.JobRow, err error) *river.ErrorHandlerResult {
-	level, message := slog.LevelWarn, "a job failed; it will be tried again"
+	level, message := slog.LevelWarn, "job failed; it will be retried"
 	if job.Attempt >= job.MaxAttempts {
-		level, message = slog.LevelError, "a job failed for the last time; a later tick or heal does what it would have done"
+		level, message = slog.LevelError, "job failed on its last attempt; a later tick or heal will cover its work"
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		message += " (it took longer than its time limit)"
+		message += " (it exceeded its time limit)"
 	}
 	f.logger.Log(ctx, level, message, "kind", job.Kind, "job_id", job.ID, "queue", job.Queue, "attempt", job.Attempt,
 		"args", string(job.EncodedArgs), "error", err)
@@ -64,7 +67,7 @@ func (f failures) HandleError(ctx context.Context, job *rivertype.JobRow, err er
 
 // HandlePanic implements [river.ErrorHandler].
 func (f failures) HandlePanic(ctx context.Context, job *rivertype.JobRow, panicked any, trace string) *river.ErrorHandlerResult {
-	f.logger.ErrorContext(ctx, "a job panicked; it will be tried again", "kind", job.Kind, "job_id", job.ID, "queue", job.Queue,
+	f.logger.ErrorContext(ctx, "job panicked; it will be retried", "kind", job.Kind, "job_id", job.ID, "queue", job.Queue,
 		"attempt", job.Attempt, "args", string(job.EncodedArgs), "panic", panicked, "trace", trace)
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// Verdicts of the SQL functions that a worker acts on; the functions' comments list all of them.
+// Verdicts of SQL functions that workers handle. The functions' comments list all verdicts.
 const (
 	verdictMore      = "more"
 	verdictBusy      = "busy"
@@ -26,8 +26,8 @@ type pauseWorker struct {
 	logger *slog.Logger
 }
 
-// Work pauses the account's active enrollments batch by batch. Before every batch the account is looked at again: if it
-// came back, the rest stays as it is.
+// Work pauses the account's active enrollments batch by batch. It checks the account before every
+// batch: if the account has recovered, the remaining enrollments stay active.
 func (w *pauseWorker) Work(ctx context.Context, job *river.Job[jobs.PauseAccountArgs]) error {
 	args := job.Args
 	params := dbsqlc.PauseBatchParams{AccountID: args.AccountID, Size: pauseSize, JobID: job.ID}

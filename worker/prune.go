@@ -21,13 +21,14 @@ type pruneWorker struct {
 	logger *slog.Logger
 }
 
-// Work removes what is too old, batch by batch, and rests after each as long as it took: however much there is to remove,
-// the database has half of the time for its other work. If another job is at it, this one is not needed.
+// Work deletes expired rows batch by batch. After each batch it sleeps for as long as the batch
+// took, so pruning uses at most half of the time, however many rows there are. If another prune job
+// is running, it stops.
 func (w *pruneWorker) Work(ctx context.Context, job *river.Job[jobs.PruneArgs]) error {
 	removed := 0
 	defer func() {
 		if removed > 0 {
-			w.logger.InfoContext(ctx, "old rows removed", "rows", removed)
+			w.logger.InfoContext(ctx, "expired rows removed", "rows", removed)
 		}
 	}()
 	for deadline := time.Now().Add(workSlice); ; {
@@ -36,7 +37,7 @@ func (w *pruneWorker) Work(ctx context.Context, job *river.Job[jobs.PruneArgs]) 
 		err := w.store.Tx(ctx, func(tx pgx.Tx, q *dbsqlc.Queries) error {
 			var err error
 			if batch, err = q.PruneBatch(ctx, batchSize); err != nil {
-				return fmt.Errorf("removing old rows: %w", err)
+				return fmt.Errorf("removing expired rows: %w", err)
 			}
 			if batch.Verdict == verdictMore {
 				return nil

@@ -18,12 +18,13 @@ type resumeWorker struct {
 	river.WorkerDefaults[jobs.ResumeAccountArgs]
 	store  *store.Store
 	logger *slog.Logger
-	// turns is how many passes of a tick run at once: fewer than are taken from the queue, so that they leave connections to
-	// the signals. All of them end at the rows of their tick, where more would only wait for each other.
+	// turns limits how many passes of a tick run at once. It is lower than the number fetched from
+	// the queue, so that connections remain for signals. All passes of a tick end by updating the
+	// same budget rows; more of them would only wait for each other.
 	turns *semaphore.Weighted
 }
 
-// Work runs the resume pass of one account in the name of its signal or of its allocation.
+// Work runs the resume pass of one account for a signal or for an allocation.
 func (w *resumeWorker) Work(ctx context.Context, job *river.Job[jobs.ResumeAccountArgs]) error {
 	switch args := job.Args; {
 	case args.SignalID != 0 && args.TickAt.IsZero():
@@ -31,7 +32,7 @@ func (w *resumeWorker) Work(ctx context.Context, job *river.Job[jobs.ResumeAccou
 	case args.SignalID == 0 && !args.TickAt.IsZero():
 		return w.forSweep(ctx, job)
 	default:
-		return river.JobCancel(errors.New("resume_account takes either signal_id or tick_at: signals come through thaw.signal, ticks through thaw.sweep"))
+		return river.JobCancel(errors.New("resume_account requires exactly one of signal_id and tick_at: thaw.signal inserts jobs with signal_id, thaw.sweep with tick_at"))
 	}
 }
 
@@ -51,7 +52,7 @@ func (w *resumeWorker) forSignal(ctx context.Context, job *river.Job[jobs.Resume
 func (w *resumeWorker) forSweep(ctx context.Context, job *river.Job[jobs.ResumeAccountArgs]) error {
 	args := job.Args
 	if err := w.turns.Acquire(ctx, 1); err != nil {
-		return fmt.Errorf("waiting for the passes before it: %w", err)
+		return fmt.Errorf("waiting for earlier passes: %w", err)
 	}
 	defer w.turns.Release(1)
 	pass, err := w.store.Trip().ResumeForSweep(ctx, dbsqlc.ResumeForSweepParams{

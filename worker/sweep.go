@@ -16,9 +16,9 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// errStale cancels a job whose tick is over: the next sweep covers what it would have done, and two budgets never flow
-// together.
-var errStale = errors.New("the tick of this job is over; the next sweep covers it")
+// errStale cancels a job whose tick is over. The next sweep covers its work, and the budgets of two
+// ticks are never spent at the same time.
+var errStale = errors.New("the job's tick is over; the next sweep covers its work")
 
 type sweepWorker struct {
 	river.WorkerDefaults[jobs.SweepArgs]
@@ -30,13 +30,15 @@ type sweepWorker struct {
 const (
 	// dropSize is how many jobs of earlier ticks one transaction removes.
 	dropSize = 5000
-	// dropWithin is how long a sweep removes them before it makes its plan. What is left then is removed after it: until then the
-	// queue hands them out before those of the new tick, and each ends at once.
+	// dropWithin is how long a sweep removes them before it makes its plan. The rest is removed
+	// after the plan. Until then the queue hands out these jobs before those of the new tick, and
+	// each ends immediately.
 	dropWithin = 2 * time.Second
 )
 
-// Work sweeps a tick: it ends the ticks before it, with their jobs, in transactions of their own, so that no pass waits for the
-// plan; then it plans: all of the plan, its jobs and its summary row, or nothing.
+// Work sweeps a tick. First it ends earlier ticks and removes their jobs, in separate transactions,
+// so that no pass waits for the plan. Then it records the plan, its jobs and its summary row in one
+// transaction.
 func (w *sweepWorker) Work(ctx context.Context, job *river.Job[jobs.SweepArgs]) error {
 	tick := job.Args.TickAt.Time
 	opened, err := w.store.Trip().OpenSweep(ctx, tick)
@@ -57,7 +59,7 @@ func (w *sweepWorker) Work(ctx context.Context, job *river.Job[jobs.SweepArgs]) 
 		return err
 	}
 	if _, err := w.store.Trip().RequeueOverduePauses(ctx, tick); err != nil {
-		return fmt.Errorf("asking again for overdue pauses: %w", err)
+		return fmt.Errorf("requeueing overdue pauses: %w", err)
 	}
 	w.notify(jobs.QueueResume)
 
@@ -84,15 +86,15 @@ func (w *sweepWorker) Work(ctx context.Context, job *river.Job[jobs.SweepArgs]) 
 	if dropped {
 		return nil
 	}
-	// The sweep is done; the next one would remove them too.
+	// The sweep is done. If this fails, the next sweep removes them.
 	if _, err := w.dropJobs(ctx, tick, workSlice); err != nil {
-		w.logger.WarnContext(ctx, "jobs of earlier ticks could not be removed; the next tick does it", "error", err)
+		w.logger.WarnContext(ctx, "could not remove jobs of earlier ticks; the next sweep removes them", "error", err)
 	}
 	return nil
 }
 
-// dropJobs removes the jobs of ticks before this one that are still to be done, for so long at most, and returns whether none is
-// left.
+// dropJobs removes unfinished jobs of earlier ticks for at most the given time. It returns true if
+// none remain.
 func (w *sweepWorker) dropJobs(ctx context.Context, tick time.Time, within time.Duration) (all bool, err error) {
 	for deadline := time.Now().Add(within); ; {
 		dropped, err := w.store.Trip().DropTickJobs(ctx, dbsqlc.DropTickJobsParams{TickAt: tick, Size: dropSize})
@@ -105,11 +107,11 @@ func (w *sweepWorker) dropJobs(ctx context.Context, tick time.Time, within time.
 	}
 }
 
-// logTick writes the one line that every tick has in the log, when it is over.
+// logTick writes the log line of a tick that is over: one line per tick.
 func logTick(ctx context.Context, logger *slog.Logger, db *store.Store, tick time.Time) {
 	s, err := db.Sweep(ctx, tick)
 	if err != nil {
-		logger.WarnContext(ctx, "a tick is over, but its summary could not be read", "tick_at", tick, "error", err)
+		logger.WarnContext(ctx, "could not read the summary of a finished tick", "tick_at", tick, "error", err)
 		return
 	}
 	var took time.Duration
@@ -117,7 +119,7 @@ func logTick(ctx context.Context, logger *slog.Logger, db *store.Store, tick tim
 		took = s.FinishedAt.Sub(s.StartedAt)
 	}
 	if s.IsPartial {
-		logger.WarnContext(ctx, "planning this tick took too long: only a part of the accounts were candidates", "tick_at", s.TickAt.UTC())
+		logger.WarnContext(ctx, "planning took too long: only some accounts were candidates in this tick", "tick_at", s.TickAt.UTC())
 	}
 	logger.InfoContext(ctx, "tick swept", "tick_at", s.TickAt.UTC(), "accounts_planned", s.AccountsPlanned,
 		"accounts_processed", s.AccountsProcessed, "resumed", s.Resumed, "moved", s.Moved,

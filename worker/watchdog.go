@@ -14,24 +14,26 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// watchEvery is how often a process looks whether the current tick has its sweep; shorter ticks are looked at more often.
+// watchEvery is how often a process checks that the current tick has a sweep. For ticks shorter
+// than 3 minutes it checks three times per tick.
 const watchEvery = time.Minute
 
-// A watchdog inserts the sweep of the current tick if nobody else did, and the look of the current minute. It runs in every
-// process.
+// A watchdog inserts the sweep of the current tick and the watch job of the current minute, unless
+// they exist. It runs in every process.
 type watchdog struct {
 	store  *store.Store
 	clock  *tickClock
 	logger *slog.Logger
 }
 
-// lookWithin bounds one look. A connection that a firewall has forgotten answers nothing, not even that it is gone.
+// lookWithin bounds one check. A connection that a firewall has dropped silently never returns an
+// error.
 const lookWithin = 5 * time.Second
 
 func (d *watchdog) run(ctx context.Context) {
 	for {
 		if err := d.look(ctx); err != nil && ctx.Err() == nil {
-			d.logger.WarnContext(ctx, "could not ask for the sweep of this tick and the look of this minute; trying again", "error", err)
+			d.logger.WarnContext(ctx, "could not insert the sweep of this tick and the watch job of this minute; retrying", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -51,14 +53,14 @@ func (d *watchdog) look(ctx context.Context) error {
 }
 
 const (
-	// pickUpEvery is how often a process looks for signals that came while their account was being inserted. The look is one
-	// probe of an index that is nearly always empty.
+	// pickUpEvery is how often a process looks for signals that were received while their account
+	// was being inserted. The query probes an index that is almost always empty.
 	pickUpEvery = time.Second
-	// pickUpWithin is how far back that look goes; the job "watch" looks at all of them.
+	// pickUpWithin is how far back that query looks. The job "watch" covers all kept signals.
 	pickUpWithin = 2 * time.Minute
 )
 
-// pickUp applies signals that were kept for an account that exists by now.
+// pickUp applies signals that were kept for an unknown account which exists now.
 func (d *watchdog) pickUp(ctx context.Context) {
 	for {
 		select {
@@ -69,9 +71,9 @@ func (d *watchdog) pickUp(ctx context.Context) {
 		settled, err := d.pickUpOnce(ctx)
 		switch {
 		case err != nil && ctx.Err() == nil:
-			d.logger.DebugContext(ctx, "could not look for signals of new accounts; trying again", "error", err)
+			d.logger.DebugContext(ctx, "could not look for signals of new accounts; retrying", "error", err)
 		case settled > 0:
-			d.logger.InfoContext(ctx, "applied signals that were faster than their account", "signals", settled)
+			d.logger.InfoContext(ctx, "applied signals that arrived before their account was inserted", "signals", settled)
 		}
 	}
 }
@@ -86,7 +88,8 @@ func (d *watchdog) pickUpOnce(ctx context.Context) (settled int32, err error) {
 	return settled, err
 }
 
-// measure learns the length of a tick, and by how much the database's clock is ahead of this process's.
+// measure reads the length of a tick and the offset of the database's clock from the process's
+// clock.
 func (d *watchdog) measure(ctx context.Context) error {
 	before := time.Now()
 	read, err := d.store.TickClock(ctx)
@@ -98,17 +101,18 @@ func (d *watchdog) measure(ctx context.Context) error {
 	return nil
 }
 
-// A tickClock knows the ticks of the database's clock without asking it, for River's scheduler, which runs by the clock of
-// the process and must not block.
+// A tickClock computes ticks of the database's clock without a query. River's scheduler uses it:
+// the scheduler runs on the process's clock and must not block.
 type tickClock struct{ now atomic.Pointer[reading] }
 
 type reading struct {
 	tick   time.Duration
 	origin time.Time     // the start of some tick
-	ahead  time.Duration // of the database's clock before ours
+	ahead  time.Duration // offset of the database's clock from the process's clock
 }
 
-// afterTheEdge keeps an error in the reading from naming the tick before.
+// afterTheEdge is a margin after the start of a tick. Without it, a measurement error could yield
+// the previous tick.
 const afterTheEdge = 100 * time.Millisecond
 
 func (c *tickClock) length() time.Duration { return c.now.Load().tick }
@@ -124,7 +128,7 @@ func (c *tickClock) sweep() (river.JobArgs, *river.InsertOpts) {
 	return jobs.SweepArgs{TickAt: jobs.TickAt(c.now.Load().start(time.Now()))}, nil
 }
 
-// start returns the start of the tick, by the database's clock, at a time of ours.
+// start returns the start of the tick, by the database's clock, for a time of the process's clock.
 func (r *reading) start(ours time.Time) time.Time {
 	since := ours.Add(r.ahead).Sub(r.origin)
 	ticks := since / r.tick

@@ -24,61 +24,65 @@ import (
 )
 
 const (
-	// JobTimeout ends the context of a job that hangs. It is longer than any transaction of the store may last.
+	// JobTimeout ends the context of a job that hangs. It is longer than the longest transaction
+	// that the store allows.
 	JobTimeout = 20 * time.Second
-	// RescueAfter is when the queue takes a job for lost, because its process was killed or frozen, and hands it out again.
-	// River's default is an hour, during which nobody else could work on the account.
+	// RescueAfter is when the queue considers a job lost, because its process was killed or frozen,
+	// and hands it out again. River's default is one hour, during which no other process could work
+	// on the account.
 	RescueAfter = 60 * time.Second
-	// workSlice is how long a job of many batches goes on before it gives its place to others. Shorter than JobTimeout.
+	// workSlice is how long a job of many batches runs before it is put back in the queue. It is
+	// shorter than JobTimeout.
 	workSlice = 10 * time.Second
-	// batchSize is how many enrollments one transaction heals, and how many old rows one looks at to remove them: enough to
-	// make the transaction itself cheap.
+	// batchSize is how many enrollments one heal transaction resumes, and how many expired rows one
+	// prune transaction examines: enough to make the overhead of a transaction negligible.
 	batchSize = 2000
-	// pauseSize is how many enrollments one transaction pauses: few enough that whoever waits for the account, a signal that
-	// says it is back, waits for less than a tenth of a second.
+	// pauseSize is how many enrollments one transaction pauses: few enough that a signal which
+	// waits for the account's lock waits for less than 0.1 s.
 	pauseSize = 1000
-	// ticksAhead is how many jobs of a tick a process takes for each that it may run. They come by the thousand: to take them
-	// as places become free would be a fetch for every second one.
+	// ticksAhead is how many tick jobs a process fetches per job that it may run at once. A tick
+	// has thousands of jobs. Fetching only as slots become free would need one fetch for every
+	// second job.
 	ticksAhead = 16
-	// deliveriesAtOnce is how many requests a process has open at the receiver of its webhooks.
+	// deliveriesAtOnce is how many concurrent requests a process makes to the webhook endpoint.
 	deliveriesAtOnce = 4
 )
 
 // Config of a [Worker].
 type Config struct {
-	// Pool is for the work itself. Required.
+	// Pool runs the jobs' statements. Required.
 	Pool *pgxpool.Pool
-	// RiverPool is for the queue. It is a pool of its own because a pool that is full of work would time out the leader's
-	// election. Required.
+	// RiverPool is for the queue. It is a separate pool because a pool that is busy with jobs would
+	// time out the leader election. Required.
 	RiverPool *pgxpool.Pool
 	// RiverSchema is the Postgres schema of River's tables. Required.
 	RiverSchema string
-	// Concurrency is how many jobs of signals, resumes and pauses, run at once in this process; beside them half as many
-	// resumes of a tick do. Default 8.
+	// Concurrency is how many resume and pause jobs of signals run at once in this process. In
+	// addition, half as many tick resumes run at once. Default 8.
 	Concurrency int
-	// PollOnly does without LISTEN and without a lock of the session, for a connection pooler in transaction mode. Jobs that
-	// other processes insert then start within a tenth of a second instead of at once, and those of a process that is gone
-	// wait for [RescueAfter].
+	// PollOnly works without LISTEN and session locks, for a connection pooler in transaction mode.
+	// Jobs that other processes insert then start within 0.1 s instead of immediately, and jobs of
+	// lost processes wait for [RescueAfter].
 	PollOnly bool
-	// Webhooks makes this process deliver messages to the platform. Nil: others do.
+	// Webhooks makes this process deliver webhooks to the platform. If nil, it delivers none.
 	Webhooks *Webhooks
-	// Plugins are told what the queue does, the first before the second. None by default.
+	// Plugins observe the queue, in this order. Default none.
 	Plugins []rivertype.Plugin
 	// Logger is required.
 	Logger *slog.Logger
 }
 
-// A Worker is one process's share of the work. Any number of them can run on one database.
+// A Worker runs jobs in one process. Any number of workers can share a database.
 type Worker struct {
 	client   *river.Client[pgx.Tx]
 	notifier *notifier.Notifier
 	watchdog *watchdog
-	// stop ends the watchdog; hush the notifier, which goes on until the last job has ended.
+	// stop ends the watchdog. hush ends the notifier, which runs until the last job has ended.
 	stop, hush context.CancelFunc
 	group      *errgroup.Group
 }
 
-// New returns a worker that is not started. It reads the length of a tick from the database.
+// New returns a worker that is not started yet. It reads the length of a tick from the database.
 func New(ctx context.Context, c Config) (*Worker, error) {
 	if c.Concurrency == 0 {
 		c.Concurrency = 8
@@ -91,7 +95,7 @@ func New(ctx context.Context, c Config) (*Worker, error) {
 		return nil, fmt.Errorf("reading the settings: %w", err)
 	}
 
-	// The notifier is made below, when the queues are known.
+	// The notifier is created below, when the queues are known.
 	var bell *notifier.Notifier
 	notify := func(queues ...string) { bell.Notify(queues...) }
 	workers := river.NewWorkers()
@@ -101,7 +105,7 @@ func New(ctx context.Context, c Config) (*Worker, error) {
 	river.AddWorker(workers, &healWorker{store: db, logger: c.Logger})
 	river.AddWorker(workers, &pruneWorker{store: db, logger: c.Logger})
 	river.AddWorker(workers, &watchWorker{store: db, logger: c.Logger})
-	// Also where nothing is delivered: a leader gives up jobs of kinds that it does not know.
+	// Registered even where nothing is delivered: a leader discards jobs of unknown kinds.
 	river.AddWorker(workers, &deliverWorker{store: db, logger: c.Logger, webhooks: c.Webhooks})
 
 	queues := map[string]river.QueueConfig{
@@ -127,9 +131,10 @@ func New(ctx context.Context, c Config) (*Worker, error) {
 		Logger:  quiet(c.Logger),
 		Workers: workers,
 		Queues:  queues,
-		// A queue does at most MaxWorkers jobs a cooldown. The poll catches what the notifier has missed: it looks at the
-		// queues more often, and at less cost. Not River's PollOnly, even behind a pooler: the notifier always notifies the
-		// workers of its own process, and hands on what is paused or cancelled.
+		// A queue runs at most MaxWorkers jobs per cooldown. The poll finds jobs that the notifier
+		// missed; the notifier itself polls more often, at a lower cost. River's PollOnly is not
+		// set, even behind a pooler: the notifier always notifies the workers of its own process,
+		// and passes on pauses and cancellations.
 		FetchCooldown:        time.Millisecond,
 		FetchPollInterval:    time.Second,
 		ErrorHandler:         failures{c.Logger},
@@ -137,8 +142,9 @@ func New(ctx context.Context, c Config) (*Worker, error) {
 		RescueStuckJobsAfter: RescueAfter,
 		RetryPolicy:          &cappedRetry{},
 		Plugins:              c.Plugins,
-		// River's client writes when a job is due by the clock of its process. Where that is ahead, the job would wait for the
-		// database's clock to come there; the zero time makes it the database's.
+		// River's client sets a job's scheduled_at by the process's clock. If that clock is ahead,
+		// the job would wait until the database's clock reaches this time. The zero time makes
+		// River use the database's clock.
 		Hooks: []rivertype.Hook{river.HookInsertBeginFunc(func(_ context.Context, params *rivertype.JobInsertParams) error {
 			if params.State == rivertype.JobStateAvailable {
 				params.ScheduledAt = &time.Time{}
@@ -155,8 +161,8 @@ func New(ctx context.Context, c Config) (*Worker, error) {
 	return &Worker{client: client, notifier: bell, watchdog: dog}, nil
 }
 
-// clientID names this process in the queue: its host, for people, and a random part, because two containers may have the same
-// name and begin in the same moment.
+// clientID names this process in the queue: the host name, for readability, and a random part,
+// because two containers can have the same host name and start at the same moment.
 func clientID() string {
 	host, err := os.Hostname()
 	if err != nil {
@@ -165,16 +171,19 @@ func clientID() string {
 	return strings.ReplaceAll(host[:min(len(host), 60)], ".", "_") + "_" + rand.Text()
 }
 
-// Notify makes the workers of these queues fetch, in this process at once; see [notifier.Notifier.Notify].
+// Notify makes the workers of these queues fetch, immediately in this process; see
+// [notifier.Notifier.Notify].
 func (w *Worker) Notify(queues ...string) { w.notifier.Notify(queues...) }
 
-// Client returns the client of the queue, for the pages that show it and for tests that watch it.
+// Client returns the queue's client, for the pages that show the queue and for tests that observe
+// it.
 func (w *Worker) Client() *river.Client[pgx.Tx] { return w.client }
 
-// Lag returns for how long the oldest job of a signal has waited, a moment ago; see [notifier.Notifier.Lag].
+// Lag returns how long the oldest signal job has been waiting; see [notifier.Notifier.Lag].
 func (w *Worker) Lag() time.Duration { return w.notifier.Lag() }
 
-// Start begins to work and returns. Cancelling ctx stops hard; use [Worker.Stop] to let running jobs come to their end.
+// Start starts the worker and returns. Cancelling ctx stops it hard; use [Worker.Stop] to let
+// running jobs finish.
 func (w *Worker) Start(ctx context.Context) error {
 	if err := w.client.Start(ctx); err != nil {
 		return fmt.Errorf("starting the queue: %w", err)
@@ -189,7 +198,7 @@ func (w *Worker) Start(ctx context.Context) error {
 	return nil
 }
 
-// Stop takes no more jobs and waits for those that run, until ctx ends; then it cancels them.
+// Stop fetches no more jobs and waits for running jobs until ctx ends, then cancels them.
 func (w *Worker) Stop(ctx context.Context) error {
 	w.stop()
 	err := w.client.Stop(ctx)

@@ -11,42 +11,44 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// actionResigned is what River's electors are told when there is no leader.
+// actionResigned tells River's electors that there is no leader.
 const actionResigned = "resigned"
 
-// A control is what a control or leadership notification of River asks for.
+// A control is the request in a control or leadership notification of River.
 type control struct {
 	Action string `json:"action"`
 	Queue  string `json:"queue"`
 	JobID  int64  `json:"job_id,omitempty"`
 }
 
-// allQueues stands for every queue in River's notifications.
+// allQueues means every queue in River's notifications.
 const allQueues = "*"
 
-// maxAsked bounds the notifications that are remembered until the next look; more are taken for forged.
+// maxAsked bounds the requests that are kept until the next read of the tables. Further ones are
+// dropped.
 const maxAsked = 100
 
-// ask remembers what a control notification asks for, and has the tables looked at.
+// ask records the request of a control notification and triggers a read of the tables.
 func (n *Notifier) ask(payload string) {
 	var asked control
-	_ = json.Unmarshal([]byte(payload), &asked) // what is not JSON asks for nothing that the tables have
+	_ = json.Unmarshal([]byte(payload), &asked) // invalid JSON matches nothing in the tables
 	n.remember(asked)
 	signal(n.asking)
 }
 
-// askLeader has the tables looked at because of a leadership notification. Of its payload only the action counts: "resigned" is
-// checked against the leader's row. "request_resign" has no row behind it and is never passed on.
+// askLeader triggers a read of the tables because of a leadership notification. Only the payload's
+// action matters: "resigned" is checked against the leader's row, and "request_resign" has no row
+// behind it and is never passed on.
 func (n *Notifier) askLeader(payload string) {
 	var asked control
-	_ = json.Unmarshal([]byte(payload), &asked) // what is not JSON has no action
+	_ = json.Unmarshal([]byte(payload), &asked) // invalid JSON has no action
 	if asked.Action != actionResigned {
 		n.remember(control{Action: asked.Action})
 	}
 	signal(n.asking)
 }
 
-// remember keeps what a notification asks for until the next look, which tells whether it agrees with the tables.
+// remember keeps a request until the next read of the tables, which checks it.
 func (n *Notifier) remember(asked control) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -55,9 +57,10 @@ func (n *Notifier) remember(asked control) {
 	}
 }
 
-// control hands to River what the tables say, whenever a notification asks for it, and from time to time: River ignores what is
-// so already. That there is no leader is told once, until there has been one: each time River hears it, a leader starts to wait
-// anew for its next renewal, and would lose its term if it heard it all the time.
+// control passes the state in River's tables to River, on every notification and every
+// controlEvery. River ignores what it already knows. A vacant leadership is reported once per
+// vacancy: each report restarts the wait of a leader for its next renewal, so constant reports
+// would cost it its term.
 func (n *Notifier) control(ctx context.Context) {
 	toldVacant := false
 	for wait(ctx, n.asking, controlEvery) {
@@ -79,7 +82,7 @@ func (n *Notifier) control(ctx context.Context) {
 		})
 		if err != nil {
 			if ctx.Err() == nil {
-				n.c.Logger.WarnContext(ctx, "could not look which queues are paused, which jobs cancelled and who leads; trying again", "error", err)
+				n.c.Logger.WarnContext(ctx, "could not read paused queues, cancelled jobs and the leader; retrying", "error", err)
 			}
 			pause(ctx, time.Second)
 			continue
@@ -109,7 +112,8 @@ func (n *Notifier) control(ctx context.Context) {
 	}
 }
 
-// isRequested says whether a notification agrees with the tables. Changed metadata of a queue mean nothing to Thaw.
+// isRequested reports whether a request agrees with the tables. Thaw does not use queue metadata,
+// so changes of it always do.
 func (n *Notifier) isRequested(a control, requested []dbsqlc.RequestedControlsRow) bool {
 	switch a.Action {
 	case "metadata_changed":

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// LookBackOnce looks for old jobs, as a running notifier does each second.
+// LookBackOnce runs one look back, as a running notifier does every second.
 func (n *Notifier) LookBackOnce(ctx context.Context) error { return n.lookBackOnce(ctx) }
 
-// Fronts are those of a process.
+// Fronts exports fronts.
 type Fronts struct{ fronts }
 
-// NewFronts returns fronts of queues that a look back has just found empty.
+// NewFronts returns fronts for queues that a look back has just found empty.
 func NewFronts(since map[string]time.Time) *Fronts {
 	return &Fronts{fronts{since: since, looked: time.Now()}}
 }

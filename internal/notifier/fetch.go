@@ -12,33 +12,38 @@ import (
 )
 
 const (
-	// fetchSlack is how much further back a fetch reaches than to the last one that left nothing: a transaction commits its job
-	// this much after the job's time, and River's scheduler runs every 5 seconds. A job that is older when it becomes visible is
-	// found by the look back.
+	// fetchSlack is how far a fetch reaches back before the last fetch that left no jobs. It covers
+	// transactions that commit their job later than the job's scheduled time, and River's
+	// scheduler, which runs every 5 seconds. The look back finds jobs that are older when they
+	// become visible.
 	fetchSlack = 5 * time.Second
-	// lookBackEvery is how often a process looks for jobs before the front of a queue, and lookBackAtMost how rarely, however long
-	// a look takes. Between the two, looks take 5 % of the time.
+	// lookBackEvery is the minimum interval between look backs, which find jobs before the front of
+	// a queue, and lookBackAtMost the maximum. Within these bounds, look backs take 5 % of the
+	// time.
 	lookBackEvery  = time.Second
 	lookBackAtMost = 30 * time.Second
-	// trustFor is how long a front counts after the last look back that succeeded.
+	// trustFor is how long a front is valid after the last successful look back.
 	trustFor = time.Minute
 )
 
-// paceOf is how long to wait after a look that took so long, for looks to take 5 % of the time.
+// paceOf returns how long to wait after a query that took this long, so that such queries take 5 %
+// of the time.
 func paceOf(took, atLeast, atMost time.Duration) time.Duration {
 	return min(max(19*took, atLeast), atMost)
 }
 
-// fronts says, for each queue, since when jobs may have been waiting. A fetch that returns fewer jobs than it was asked for leaves
-// none behind it, so that the next one need not go further back than to it (and a slack). River's own fetch begins at the oldest
-// entry of its index: while an old snapshot keeps dead entries there, each fetch walks over all of them.
+// fronts holds, per queue, the time since which jobs may be waiting. A fetch that returns fewer
+// jobs than requested leaves none behind, so the next fetch needs to reach back only to that time
+// (plus a slack). River's own fetch starts at the oldest index entry: while an old snapshot keeps
+// dead entries, each fetch scans all of them.
 type fronts struct {
 	mu     sync.Mutex
 	since  map[string]time.Time
-	looked time.Time // when the last look back that succeeded began
+	looked time.Time // start of the last successful look back
 }
 
-// from returns the front of a queue; false: there is none that can be relied on, and a fetch has to look at everything.
+// from returns the front of a queue, or false if there is no valid one and a fetch must scan
+// everything.
 func (f *fronts) from(queue string) (time.Time, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -46,8 +51,8 @@ func (f *fronts) from(queue string) (time.Time, bool) {
 	return since, known && time.Since(f.looked) < trustFor
 }
 
-// emptied records that a fetch which began at this time, and went back to from, left nothing in a queue. If a look back has found
-// something before from meanwhile, the front stays there.
+// emptied records that a fetch left no jobs in a queue. The fetch started at began and reached back
+// to from. If a look back has meanwhile found a job before from, the front stays there.
 func (f *fronts) emptied(queue string, began, from time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -57,8 +62,8 @@ func (f *fronts) emptied(queue string, began, from time.Time) {
 	f.since[queue] = began
 }
 
-// lookedBack records a look back that began at this time, and for how long the oldest job of each queue has waited. It returns the
-// queues whose front it has moved.
+// lookedBack records a look back that started at began, with the wait of each queue's oldest job.
+// It returns the queues whose front it moved.
 func (f *fronts) lookedBack(began time.Time, waited map[string]time.Duration) (moved []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -72,7 +77,7 @@ func (f *fronts) lookedBack(began time.Time, waited map[string]time.Duration) (m
 	return moved
 }
 
-// executor is River's, with a fetch that does not begin at the oldest entry of the index.
+// executor is River's executor with a fetch that does not start at the oldest index entry.
 type executor struct {
 	riverdriver.Executor
 	driver *driver
@@ -81,7 +86,8 @@ type executor struct {
 // GetExecutor implements [riverdriver.Driver].
 func (d *driver) GetExecutor() riverdriver.Executor { return &executor{d.Driver.GetExecutor(), d} }
 
-// JobGetAvailable implements [riverdriver.Executor]. What it does not know is left to River's own statement.
+// JobGetAvailable implements [riverdriver.Executor]. It uses River's own statement for parameters
+// that it does not support.
 func (e *executor) JobGetAvailable(
 	ctx context.Context, params *riverdriver.JobGetAvailableParams,
 ) (*riverdriver.JobGetAvailableResult, error) {
@@ -105,7 +111,8 @@ func (e *executor) JobGetAvailable(
 //go:embed fetch.sql
 var fetchSQL string
 
-// fetchTx is what River's driver runs its statement on: it runs thaw.fetch_jobs in its place, and River reads the rows.
+// fetchTx makes River's driver run thaw.fetch_jobs in place of its own statement. River reads the
+// rows.
 type fetchTx struct {
 	pgx.Tx
 	pool   *pgxpool.Pool
@@ -121,13 +128,14 @@ func (f fetchTx) Query(ctx context.Context, _ string, _ ...any) (pgx.Rows, error
 // Conn implements [pgx.Tx].
 func (fetchTx) Conn() *pgx.Conn { return nil }
 
-// lookBack finds jobs before the front of their queue: they fell due long before they could be seen, because a transaction took
-// long to commit or a job was made available by hand. It walks over all dead entries of the index, but holds up no fetch.
+// lookBack finds jobs before the front of their queue. Such jobs became due long before they became
+// visible, because a transaction took long to commit or a job was made available by hand. The query
+// scans all dead index entries, but blocks no fetch.
 func (n *Notifier) lookBack(ctx context.Context) {
 	for {
 		began := time.Now()
 		if err := n.lookBackOnce(ctx); err != nil && ctx.Err() == nil {
-			n.c.Logger.WarnContext(ctx, "could not look for old jobs; trying again", "error", err)
+			n.c.Logger.WarnContext(ctx, "could not look for old jobs; retrying", "error", err)
 		}
 		if !pause(ctx, paceOf(time.Since(began), lookBackEvery, lookBackAtMost)) {
 			return

@@ -19,8 +19,8 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// Driver returns River's driver with the notifier in the place of its listener, and with a fetch that does not walk over the
-// jobs that are done.
+// Driver returns River's driver with the notifier as its listener, and with a fetch that does not
+// scan completed jobs.
 func (n *Notifier) Driver() riverdriver.Driver[pgx.Tx] {
 	return &driver{Driver: riverpgxv5.New(n.c.Pool), notifier: n}
 }
@@ -35,8 +35,8 @@ func (d *driver) GetListener(*riverdriver.GetListenenerParams) riverdriver.Liste
 	return listener{d.notifier}
 }
 
-// listener is what River listens to. It has all topics at any time, and its connection never breaks: [Notifier.listen] replaces
-// the one below.
+// listener is River's listener. It receives all topics at all times, and its connection never
+// breaks: [Notifier.listen] replaces the underlying one.
 type listener struct{ notifier *Notifier }
 
 func (listener) Connect(context.Context) error          { return nil }
@@ -64,23 +64,24 @@ func (l listener) WaitForNotification(ctx context.Context) (*riverdriver.Notific
 }
 
 const (
-	// pingEvery is how long the connection that listens may be silent before it is asked whether it is still there.
+	// pingEvery is how long the listening connection may be silent before it is pinged.
 	pingEvery = 5 * time.Second
-	// connectWithin bounds connecting, registering and listening.
+	// connectWithin bounds connecting, registering and subscribing.
 	connectWithin = 10 * time.Second
-	// reconnectAfter is the pause before the first attempt to connect again; each further one is twice as long, up to
-	// reconnectAtMost.
+	// reconnectAfter is the delay before the first reconnect. The delay doubles with each attempt,
+	// up to reconnectAtMost.
 	reconnectAfter  = 50 * time.Millisecond
 	reconnectAtMost = 10 * time.Second
-	// insertEvery is the shortest time between two fetches for the notifications of others, which every role may send.
+	// insertEvery is the minimum interval between fetches caused by other processes' notifications,
+	// which every role can send.
 	insertEvery = 5 * time.Millisecond
 )
 
-// keepSession makes the session outlive the server's limit for idle ones, and makes the server find out within seconds that the
-// machine of a process is gone, and not only the process.
+// keepSession disables the server's timeout for idle sessions, and makes the server detect within
+// seconds that the host of a process is gone, not only the process.
 const keepSession = `SET idle_session_timeout = 0; SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3`
 
-// listen keeps a connection that listens.
+// listen keeps a listening connection open.
 func (n *Notifier) listen(ctx context.Context) {
 	for failures := 0; ctx.Err() == nil; failures++ {
 		listened, err := n.session(ctx)
@@ -91,26 +92,28 @@ func (n *Notifier) listen(ctx context.Context) {
 			failures = 0
 		}
 		again := min(reconnectAfter<<min(failures, 20), reconnectAtMost)
-		again += time.Duration(rand.Int64N(int64(again) / 2)) //nolint:gosec // it spreads reconnects, and hides nothing
-		n.c.Logger.WarnContext(ctx, "the connection that listens is lost; jobs are found by looking until there is another", "error", err,
+		again += time.Duration(rand.Int64N(int64(again) / 2)) //nolint:gosec // jitter only
+		n.c.Logger.WarnContext(ctx, "listening connection lost; polling for jobs until it is replaced", "error", err,
 			"again_in", again)
 		pause(ctx, again)
 	}
 }
 
-// session listens on one connection until that is lost. Listened says that it worked.
+// session listens on one connection until it is lost. It returns listened = true if the connection
+// was established.
 func (n *Notifier) session(ctx context.Context) (listened bool, err error) {
 	conn, err := n.connect(ctx)
 	if err != nil {
 		return false, err
 	}
 	defer func() {
-		// Also at an orderly end the row in thaw.workers stays: a job that did not come to its end in time is handed out again.
+		// The row in thaw.workers stays even after an orderly shutdown, so that a job which did not
+		// finish in time is requeued.
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerWithin)
 		defer cancel()
 		_ = conn.Close(closing)
 	}()
-	// What was sent meanwhile is lost.
+	// Notifications sent in the meantime are lost.
 	n.notifyHere(n.c.Queues...)
 	signal(n.asking)
 	foreign := limiter{notifier: n, last: map[string]time.Time{}}
@@ -125,7 +128,7 @@ func (n *Notifier) session(ctx context.Context) (listened bool, err error) {
 			return true, ctx.Err()
 		case errors.Is(err, context.DeadlineExceeded) || pgconn.Timeout(err):
 			if err := n.query(ctx, conn.Ping); err != nil {
-				return true, fmt.Errorf("asking whether the connection is still there: %w", err)
+				return true, fmt.Errorf("pinging the connection: %w", err)
 			}
 		default:
 			return true, err
@@ -133,7 +136,7 @@ func (n *Notifier) session(ctx context.Context) (listened bool, err error) {
 	}
 }
 
-// connect returns a connection that listens, and by which this process is known to be alive.
+// connect returns a listening connection that also marks this process as alive.
 func (n *Notifier) connect(ctx context.Context) (*pgx.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectWithin)
 	defer cancel()
@@ -157,13 +160,13 @@ func (n *Notifier) connect(ctx context.Context) (*pgx.Conn, error) {
 		return nil
 	}()
 	if err != nil {
-		_ = conn.Close(ctx) // it is of no use
+		_ = conn.Close(ctx) // unusable
 		return nil, err
 	}
 	return conn, nil
 }
 
-// hear takes a notification from the server.
+// hear handles a notification from the server.
 func (n *Notifier) hear(heard *pgconn.Notification, foreign *limiter) {
 	switch heard.Channel {
 	case n.c.RiverSchema + "." + topicInsert:
@@ -178,11 +181,12 @@ func (n *Notifier) hear(heard *pgconn.Notification, foreign *limiter) {
 	}
 }
 
-// A limiter notifies a queue at most once per insertEvery. What comes sooner is taken together.
+// A limiter notifies a queue at most once per insertEvery. It merges notifications that arrive
+// sooner.
 type limiter struct {
 	notifier *Notifier
 	mu       sync.Mutex
-	last     map[string]time.Time // when the queue was notified, or will be
+	last     map[string]time.Time // last or scheduled notification of the queue
 }
 
 func (l *limiter) notify(queue string) {
@@ -194,7 +198,7 @@ func (l *limiter) notify(queue string) {
 	now := time.Now()
 	next := l.last[queue].Add(insertEvery)
 	switch {
-	case l.last[queue].After(now): // it is going to be
+	case l.last[queue].After(now): // already scheduled
 	case !next.After(now):
 		l.last[queue] = now
 		l.notifier.notifyHere(queue)
@@ -204,7 +208,8 @@ func (l *limiter) notify(queue string) {
 	}
 }
 
-// forgeries logs control and leadership notifications that have nothing behind them, at most one line per forgedEvery.
+// forgeries logs control and leadership notifications that do not match the tables, at most one
+// line per forgedEvery.
 type forgeries struct {
 	mu     sync.Mutex
 	logged time.Time
@@ -220,7 +225,7 @@ func (f *forgeries) log(ctx context.Context, logger *slog.Logger, a control) {
 	if time.Since(f.logged) < forgedEvery {
 		return
 	}
-	logger.WarnContext(ctx, "a notification asks for what the tables of the queue do not say (to pause, resume, cancel or resign); it is ignored: it came late, or some role of the database forges them",
+	logger.WarnContext(ctx, "ignored a request to pause, resume, cancel or resign that does not match River's tables: it arrived late, or a database role forges notifications",
 		"action", a.Action, "queue", a.Queue, "job_id", a.JobID, "ignored", f.since)
 	f.logged, f.since = time.Now(), 0
 }

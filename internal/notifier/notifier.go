@@ -1,34 +1,45 @@
-// Package notifier tells workers that there is something to do, in place of River's own notifications.
+// Package notifier tells workers about new jobs. It replaces River's notifications.
 //
-// A transaction that calls NOTIFY commits under one lock of the whole Postgres cluster, held while the WAL is flushed: such
-// transactions never share a flush, and 32 of them are as fast as one. So no transaction of Thaw that waits for the disk
-// notifies. Instead:
+// In Postgres, a transaction that calls NOTIFY commits under a lock of the whole cluster, which is
+// held while the WAL is flushed. Such transactions never share a flush: 32 of them in parallel are
+// as slow as one after another. So no transaction of Thaw that waits for the disk calls NOTIFY.
+// Instead:
 //
-//   - The process that has committed a job calls [Notifier.Notify]. Its own workers fetch at once, without a round trip; other
-//     processes are told by a notification of its own, at most one per [notifyEvery], which does not wait for the disk.
-//   - Jobs that SQL callers insert are found by a look at the queue's index each [lookEvery], for all queues in one query.
-//   - A look back, once a second, finds what fell due long before it could be seen.
-//   - A fetch of each queue, once a second, finds what all of this has missed.
+//   - A process that has committed a job calls [Notifier.Notify]. Its own workers fetch
+//     immediately, without a round trip. It notifies other processes in a separate transaction that
+//     does not wait for the disk, at most once per [notifyEvery].
+//   - Every [lookEvery], one query checks the index of all queues for jobs that SQL callers
+//     inserted.
+//   - Once per second, a look back finds jobs that became due long before they became visible.
+//   - Once per second, each queue is fetched, in case all of the above missed a job.
 //
-// River listens through a driver; [Notifier.Driver] is one whose listener is this package. Three topics come to it:
+// River listens through its driver. [Notifier.Driver] returns a driver whose listener is this
+// package. It handles three topics:
 //
-//   - river_insert notifies the workers of a queue. It may be forged by every role that can connect, and costs one fetch.
-//   - river_control asks to pause or resume a queue, or to cancel a job. It is only a reason to look: what reaches River is what
-//     its tables say. A message with nothing in the tables behind it changes nothing and is logged.
-//   - river_leadership is only a reason to look, too. River is told that the leader has resigned if its row is gone or has
-//     expired, once until there is a leader again. A request to resign has nothing in the tables behind it and is ignored.
+//   - river_insert notifies the workers of a queue. Every role that can connect can forge it; a
+//     forged one costs one fetch.
+//   - river_control asks to pause or resume a queue, or to cancel a job. It only triggers a read of
+//     River's tables, and River receives what the tables say. A message that does not match the
+//     tables changes nothing and is logged.
+//   - river_leadership only triggers a read, too. River is told that the leader resigned if the
+//     leader's row is gone or expired, once per vacancy. A request to resign has no row behind it
+//     and is ignored.
 //
-// The connection that listens is the notifier's. River never sees it break: it is replaced, after a pause that starts anew
-// with every connection that worked, and then all queues are looked at, because notifications of the meantime are lost.
+// The notifier owns the listening connection. River never sees it break: the notifier replaces it,
+// with a backoff that is reset by every successful connection. After a reconnect it fetches from
+// all queues, because notifications sent meanwhile are lost.
 //
-// The same connection holds the advisory lock by which the other processes see that this one is alive (thaw.register_worker).
-// Each process looks once a second whether the lock of another is gone, and makes that one's jobs available again.
+// The same connection holds the advisory lock that shows other processes that this one is alive
+// (thaw.register_worker). Once per second, each process checks the locks of the others and requeues
+// the jobs of a process whose lock is gone.
 //
-// An old snapshot (a dump, an idle transaction) keeps an entry of every job that is done in the index of River's fetch, which
-// begins at the oldest. So [Notifier.Driver] has a fetch of its own, which begins where the last one left nothing (fetch.go).
+// An old snapshot (a dump, an idle transaction) keeps index entries of completed jobs, and River's
+// fetch starts at the oldest entry. So [Notifier.Driver] has its own fetch, which starts where the
+// last one left no jobs (fetch.go).
 //
-// With PollOnly there is no such connection, because a connection pooler in transaction mode gives none: the looks do all of
-// the work, and jobs of a process that is gone wait for River's rescue.
+// With PollOnly there is no listening connection, because a connection pooler in transaction mode
+// cannot provide one. Polling then does all of the work, and the jobs of a lost process wait for
+// River's rescue.
 package notifier
 
 import (
@@ -55,21 +66,27 @@ const (
 )
 
 const (
-	// notifyEvery is the shortest time between two notifications to other processes. The first of a burst goes at once.
+	// notifyEvery is the minimum interval between two notifications to other processes. The first
+	// of a burst is sent immediately.
 	notifyEvery = 10 * time.Millisecond
-	// lookEvery is how often a process asks which of its queues have jobs: a SQL caller's job waits half of it at the mean. Four
-	// index descents per queue, 0.1 ms of the server's processor.
+	// lookEvery is how often a process checks its queues for jobs. A SQL caller's job waits for
+	// half of it on average. A check takes four index descents per queue, 0.1 ms of the server's
+	// CPU time.
 	lookEvery = 50 * time.Millisecond
-	// controlEvery is how often the tables are asked what is paused or cancelled, and whether there is a leader, without a notification.
+	// controlEvery is how often the tables are read for pauses, cancellations and the leader
+	// without a notification.
 	controlEvery = 2 * time.Second
-	// controlAtMost is how often they are asked because of notifications: a flood of forged ones costs no more than that.
-	// An answer that takes long, because an old snapshot keeps dead entries in the index, takes no more than 5 % of the time.
+	// controlAtMost is the minimum interval between such reads when notifications arrive: it bounds
+	// the cost of a flood of forged ones. Reads that are slow, because an old snapshot keeps dead
+	// index entries, take at most 5 % of the time.
 	controlAtMost = 50 * time.Millisecond
-	// requeueEvery is how often a process looks for the jobs of processes that are gone.
+	// requeueEvery is how often a process looks for jobs of lost processes.
 	requeueEvery = time.Second
-	// answerWithin bounds each query of this package but the look back. A connection that a firewall has forgotten never answers.
+	// answerWithin bounds each query of this package except the look back. A connection that a
+	// firewall dropped never answers.
 	answerWithin = 5 * time.Second
-	// maxPending bounds the notifications that River has not taken yet. Those for inserts are at most one per queue.
+	// maxPending bounds the notifications that River has not received yet. Inserts take at most one
+	// per queue.
 	maxPending = 1000
 )
 
@@ -79,19 +96,20 @@ type Config struct {
 	Pool *pgxpool.Pool
 	// RiverSchema is the Postgres schema of River's tables. Required.
 	RiverSchema string
-	// ClientID is this process in River. Empty: it does not work, and only tells others.
+	// ClientID is this process's ID in River. If empty, the process runs no jobs and only notifies
+	// others.
 	ClientID string
-	// Queues are those that this process works on.
+	// Queues are the queues that this process works on.
 	Queues []string
-	// Measured is the queue whose lag [Notifier.Lag] tells. Empty: none.
+	// Measured is the queue whose lag [Notifier.Lag] returns. If empty, none is measured.
 	Measured string
-	// PollOnly does without a session of its own, for a connection pooler in transaction mode.
+	// PollOnly uses no dedicated session, for a connection pooler in transaction mode.
 	PollOnly bool
 	// Logger is required.
 	Logger *slog.Logger
 }
 
-// A Notifier notifies the workers of a process, and of others.
+// A Notifier notifies the workers of its own and of other processes.
 type Notifier struct {
 	c       Config
 	lag     atomic.Int64
@@ -99,16 +117,16 @@ type Notifier struct {
 	fronts  fronts
 
 	mu      sync.Mutex
-	pending []*riverdriver.Notification // for River, the oldest first
+	pending []*riverdriver.Notification // for River, oldest first
 	queued  map[string]bool             // queues whose notification is pending
-	tell    map[string]bool             // queues that other processes are to be told of
-	asked   []control                   // what notifications have asked for since the tables were looked at
+	tell    map[string]bool             // queues to notify other processes of
+	asked   []control                   // requests received since the last read of the tables
 
 	arrived, telling, asking chan struct{} // each holds one token
 	forged                   forgeries
 }
 
-// New returns a notifier. Nothing is sent or heard before [Notifier.Run].
+// New returns a notifier. It sends and receives nothing before [Notifier.Run].
 func New(c Config) *Notifier {
 	return &Notifier{
 		c: c, queries: dbsqlc.New(c.Pool), queued: map[string]bool{}, tell: map[string]bool{},
@@ -117,9 +135,9 @@ func New(c Config) *Notifier {
 	}
 }
 
-// Notify makes the workers of these queues fetch: those of this process at once, those of others within [notifyEvery]. Call it
-// after the transaction that inserted jobs is committed. To forget it costs such a job up to twice [lookEvery]. It does not
-// block. A nil Notifier does nothing.
+// Notify makes the workers of these queues fetch: immediately in this process, within [notifyEvery]
+// in others. Call it after the transaction that inserted the jobs has committed. Without the call,
+// such a job waits for up to twice [lookEvery]. Notify does not block. A nil Notifier does nothing.
 func (n *Notifier) Notify(queues ...string) {
 	if n == nil || len(queues) == 0 {
 		return
@@ -143,7 +161,8 @@ func (n *Notifier) notifyHere(queues ...string) {
 	}
 }
 
-// deliver hands a notification to River. One that notifies a queue is not repeated while the last is still pending.
+// deliver hands a notification to River. A notification for a queue is dropped while another one
+// for it is pending.
 func (n *Notifier) deliver(notification *riverdriver.Notification, queue string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -157,7 +176,7 @@ func (n *Notifier) deliver(notification *riverdriver.Notification, queue string)
 	signal(n.arrived)
 }
 
-// next returns the oldest pending notification; nil: there is none.
+// next returns the oldest pending notification, or nil.
 func (n *Notifier) next() *riverdriver.Notification {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -168,13 +187,13 @@ func (n *Notifier) next() *riverdriver.Notification {
 	n.pending = n.pending[1:]
 	if oldest.Topic == topicInsert {
 		var inserted insert
-		_ = json.Unmarshal([]byte(oldest.Payload), &inserted) // it is written above
+		_ = json.Unmarshal([]byte(oldest.Payload), &inserted) // written by notifyHere
 		delete(n.queued, inserted.Queue)
 	}
 	return oldest
 }
 
-// Run sends, listens and looks until ctx ends. Errors of the database are logged, and what failed is tried again.
+// Run sends, listens and polls until ctx ends. It logs database errors and retries.
 func (n *Notifier) Run(ctx context.Context) {
 	var group errgroup.Group
 	run := func(do func(context.Context)) { group.Go(func() error { do(ctx); return nil }) }
@@ -193,7 +212,7 @@ func (n *Notifier) Run(ctx context.Context) {
 	_ = group.Wait() // none returns an error
 }
 
-// send tells other processes which queues have new jobs.
+// send notifies other processes of queues with new jobs.
 func (n *Notifier) send(ctx context.Context) {
 	for wait(ctx, n.telling, 0) {
 		n.mu.Lock()
@@ -209,18 +228,18 @@ func (n *Notifier) send(ctx context.Context) {
 			})
 		})
 		if err != nil {
-			// Nothing is lost: the others look for themselves.
-			n.c.Logger.DebugContext(ctx, "could not tell other processes of new jobs; they will find them", "error", err)
+			// No job is lost: the other processes poll.
+			n.c.Logger.DebugContext(ctx, "could not notify other processes of new jobs; they will find them by polling", "error", err)
 		}
 		pause(ctx, notifyEvery)
 	}
 }
 
-// Lag returns for how long the oldest job of the measured queue has waited, a moment ago: up to 15 seconds. It is 0
-// while no worker runs a job of that queue.
+// Lag returns how long the oldest job of the measured queue had been waiting at the last check, up
+// to 15 seconds. It is 0 if no worker is running a job of that queue.
 func (n *Notifier) Lag() time.Duration { return time.Duration(n.lag.Load()) }
 
-// look finds the jobs that SQL callers have inserted.
+// look finds jobs that SQL callers inserted.
 func (n *Notifier) look(ctx context.Context) {
 	queues := n.c.Queues
 	if n.c.Measured != "" && !slices.Contains(queues, n.c.Measured) {
@@ -234,7 +253,7 @@ func (n *Notifier) look(ctx context.Context) {
 		})
 		if err != nil {
 			if !failing && ctx.Err() == nil {
-				n.c.Logger.WarnContext(ctx, "could not look for new jobs; trying again", "error", err)
+				n.c.Logger.WarnContext(ctx, "could not check for new jobs; retrying", "error", err)
 			}
 			failing = true
 			n.lag.Store(0)
@@ -253,7 +272,7 @@ func (n *Notifier) look(ctx context.Context) {
 	}
 }
 
-// requeue finds the jobs of processes that are gone.
+// requeue requeues the jobs of lost processes.
 func (n *Notifier) requeue(ctx context.Context) {
 	for pause(ctx, requeueEvery) {
 		var queues []string
@@ -262,11 +281,11 @@ func (n *Notifier) requeue(ctx context.Context) {
 			return err
 		})
 		if err != nil {
-			n.c.Logger.WarnContext(ctx, "could not look for the jobs of processes that are gone; trying again", "error", err)
+			n.c.Logger.WarnContext(ctx, "could not look for jobs of lost processes; retrying", "error", err)
 			continue
 		}
 		if len(queues) > 0 {
-			n.c.Logger.InfoContext(ctx, "a process is gone; its jobs are available again", "queues", queues)
+			n.c.Logger.InfoContext(ctx, "process lost; its jobs are requeued", "queues", queues)
 			n.Notify(queues...)
 		}
 	}
@@ -283,13 +302,13 @@ func (n *Notifier) queryWithin(ctx context.Context, atMost time.Duration, do fun
 	return do(ctx)
 }
 
-// insert is the payload of a notification that notifies a queue. River's has no From.
+// insert is the payload of a river_insert notification. River's own has no From.
 type insert struct {
 	Queue string `json:"queue"`
 	From  string `json:"from,omitempty"`
 }
 
-// signal leaves a token unless there is one.
+// signal sends a token unless one is pending.
 func signal(c chan<- struct{}) {
 	select {
 	case c <- struct{}{}:
@@ -297,7 +316,8 @@ func signal(c chan<- struct{}) {
 	}
 }
 
-// wait returns true when there is a token, or when the time is over; false: ctx has ended. A time of 0 never ends.
+// wait returns true when a token arrives or the time has passed, and false when ctx has ended. An
+// atMost of 0 means no limit.
 func wait(ctx context.Context, token <-chan struct{}, atMost time.Duration) bool {
 	var over <-chan time.Time
 	if atMost > 0 {
@@ -314,5 +334,5 @@ func wait(ctx context.Context, token <-chan struct{}, atMost time.Duration) bool
 	return ctx.Err() == nil
 }
 
-// pause returns true when the time is over; false: ctx has ended.
+// pause returns true when the time has passed, and false when ctx has ended.
 func pause(ctx context.Context, d time.Duration) bool { return wait(ctx, nil, d) }
