@@ -11,10 +11,10 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// A bell hears when work is committed; see benchSchema.
+// A bell receives a notification when a piece of work commits; see benchSchema.
 type bell struct{ conn *pgx.Conn }
 
-// A ring of the bell: what happened, to what, and when it was heard.
+// A ring is one notification: the event, the ID of its row, and when it arrived.
 type ring struct {
 	event string
 	id    string
@@ -34,10 +34,10 @@ func (db *database) bell(ctx context.Context) (*bell, error) {
 
 func (b *bell) close() { _ = b.conn.Close(context.Background()) }
 
-// patience is how long a bell may not ring before the work is given up.
+// patience is the maximum time between two notifications before the wait is given up.
 const patience = 5 * time.Minute
 
-// next waits for the next ring.
+// next waits for the next notification.
 func (b *bell) next(ctx context.Context) (ring, error) {
 	waiting, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -46,7 +46,7 @@ func (b *bell) next(ctx context.Context) (ring, error) {
 		if ctx.Err() != nil {
 			return ring{}, ctx.Err()
 		} else if waiting.Err() != nil {
-			err = fmt.Errorf("waited %s in vain for work to be done", patience)
+			err = fmt.Errorf("no work was done within %s", patience)
 		}
 		return ring{}, err
 	}
@@ -54,7 +54,7 @@ func (b *bell) next(ctx context.Context) (ring, error) {
 	return ring{event, id, time.Now()}, nil
 }
 
-// waitTick waits for an event to happen to a tick, and returns when it was heard.
+// waitTick waits for an event of a tick and returns when it arrived.
 func (b *bell) waitTick(ctx context.Context, event string, tick time.Time) (time.Time, error) {
 	for {
 		heard, err := b.next(ctx)
@@ -70,8 +70,8 @@ func (b *bell) waitTick(ctx context.Context, event string, tick time.Time) (time
 	}
 }
 
-// waitAll waits for an event to happen to each account of a share, and returns when it was heard, account by account. What
-// happens to others is not listened to. On an error it returns what was heard until then.
+// waitAll waits for an event of every account in a share and returns the arrival times in account
+// order. It ignores other accounts. On an error it returns the times so far.
 func (b *bell) waitAll(ctx context.Context, event string, s share) ([]time.Time, error) {
 	heard := make([]time.Time, s.size)
 	for left := s.size; left > 0; {
@@ -84,7 +84,7 @@ func (b *bell) waitAll(ctx context.Context, event string, s share) ([]time.Time,
 			continue
 		}
 		if !heard[id-s.first].IsZero() {
-			return heard, errors.New("a wrong result: " + event + " " + r.id + " happened twice")
+			return heard, errors.New("wrong result: " + event + " " + r.id + " happened twice")
 		}
 		heard[id-s.first] = r.at
 		left--

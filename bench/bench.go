@@ -1,18 +1,19 @@
-// Package bench measures Thaw against what the same work costs without it, and against other job queues.
+// Package bench compares Thaw with a baseline for the same work, and with other job queues.
 //
-// Every benchmark is one file: what the work is, how its database is loaded, and the variants that do it. One of them is
-// the floor: the same rows by the fewest means that Postgres has, one raw statement or pgbench. A result is a ratio to the
-// floor of the same round, so that it says something on any machine.
+// Every benchmark is one file with its work, its data set and its variants. One variant is the
+// baseline: the same row changes with the least that Postgres needs, one raw statement or pgbench.
+// Results are ratios to the baseline of the same round, so they are comparable across hosts.
 //
 // # Method
 //
-// One private Postgres with its durable defaults serves all of it. The database of a benchmark is loaded, vacuumed and
-// analyzed once; each round works on a fresh copy of it, read into the cache first. The variants of a round take turns,
-// every second round in reverse order, each with a share of the rows that is its own, while nothing else runs: the process
-// of a variant is started for its turn, warmed up and stopped after it. A checkpoint precedes every measurement. What a
-// variant did is counted afterwards; a wrong count is an error, a missed target is not.
+// All benchmarks run on one private Postgres with its default, durable settings. A benchmark's
+// database is loaded, vacuumed and analyzed once. Each round works on a fresh copy that is read
+// into the cache first. The variants run one after another, in reverse order in every second round,
+// each on its own share of the rows. Nothing else runs: the process of a variant is started for its
+// turn, warmed up, and stopped afterwards. A checkpoint precedes every measurement. After each
+// variant its result is checked: a wrong row count is an error, a missed target is not.
 //
-// The worker that is measured is the real program in a process of its own.
+// The measured worker is the real program in its own process.
 package bench
 
 import (
@@ -25,10 +26,11 @@ import (
 	"time"
 )
 
-// A Scale says how much work a benchmark does.
+// A Scale is the amount of work of a benchmark.
 type Scale string
 
-// The scales: Full is what the targets are about, Small shows in a few minutes that all of it works.
+// The scales. The targets apply to Full. Small verifies within a few minutes that every benchmark
+// runs.
 const (
 	Small Scale = "small"
 	Full  Scale = "full"
@@ -44,29 +46,30 @@ func (s Scale) pick(small, full int) int {
 
 // Options of a run.
 type Options struct {
-	// Names of the benchmarks to run. Default: all of them.
+	// Names of the benchmarks to run. Default: all.
 	Names []string
 	// Scale is required.
 	Scale Scale
-	// Rounds is how often each variant does its work. Default: 5 at full scale, 2 at small scale.
+	// Rounds is how often each variant runs. Default: 5 at full scale, 2 at small scale.
 	Rounds int
-	// Flush is by how much longer a flush of the WAL takes than on the disk of this machine. Default: not at all.
+	// Flush is added to the duration of every WAL flush. Default: 0.
 	Flush time.Duration
-	// Peers runs other job queues too. Without Node.js they are left out, and the report says so.
+	// Peers includes other job queues. Without Node.js they are skipped, and the report says so.
 	Peers bool
-	// Program is the path of the thaw program that is measured. Required.
+	// Program is the path of the thaw program to measure. Required.
 	Program string
-	// Logger gets what goes wrong on the side. Required.
+	// Logger receives warnings. Required.
 	Logger *slog.Logger
-	// Watch is told how the run goes on. Its functions may be nil.
+	// Watch receives the progress of the run. Its functions may be nil.
 	Watch Watch
 }
 
-// A Watch is told how a run goes on.
+// A Watch receives the progress of a run.
 type Watch struct {
 	// Started is called once, when the server is up.
 	Started func(Environment)
-	// Step is called when a step begins: which of how many, and what it is.
+	// Step is called at the start of each step with the number of finished steps, their total, and
+	// a description.
 	Step func(done, total int, what string)
 	// Finished is called with the result of each benchmark.
 	Finished func(Result)
@@ -88,7 +91,8 @@ func all(s Scale) []benchmark {
 	}
 }
 
-// Run runs benchmarks and returns what it measured. Whatever it started is gone when it returns.
+// Run runs benchmarks and returns the report. It stops everything that it started before it
+// returns.
 func Run(ctx context.Context, o Options) (*Report, error) {
 	chosen, err := choose(all(o.Scale), o.Names)
 	if err != nil {
@@ -99,7 +103,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 
 func run(ctx context.Context, o Options, chosen []benchmark) (report *Report, err error) {
 	defer func() {
-		// What an interrupted step says about itself is of no interest.
+		// An interrupted step's own error is of no use.
 		if err != nil && ctx.Err() != nil {
 			err = ctx.Err()
 		}
@@ -138,7 +142,7 @@ func run(ctx context.Context, o Options, chosen []benchmark) (report *Report, er
 func choose(benchmarks []benchmark, names []string) ([]benchmark, error) {
 	for _, name := range names {
 		if !slices.Contains(Names(), name) {
-			return nil, fmt.Errorf("there is no benchmark %q: choose of %s", name, strings.Join(Names(), ", "))
+			return nil, fmt.Errorf("unknown benchmark %q: choose from %s", name, strings.Join(Names(), ", "))
 		}
 	}
 	if len(names) == 0 {
@@ -147,7 +151,7 @@ func choose(benchmarks []benchmark, names []string) ([]benchmark, error) {
 	return slices.DeleteFunc(benchmarks, func(b benchmark) bool { return !slices.Contains(names, b.about().Name) }), nil
 }
 
-// rounds is how many rounds a benchmark has.
+// rounds returns how many rounds a benchmark runs.
 func rounds(b benchmark, usual int) int {
 	if most := b.about().maxRounds; most > 0 {
 		return min(most, usual)
@@ -171,7 +175,7 @@ func measure(ctx context.Context, r *rig, b benchmark, rounds int, steps *steps)
 
 	variants := b.variants(r)
 	notes := r.leftOut(b)
-	out := make([]bool, len(variants)) // gave up in an earlier round
+	out := make([]bool, len(variants)) // timed out in an earlier round
 	samples := make([][]sample, len(variants))
 	for round := range rounds {
 		turns := make([]int, len(variants))

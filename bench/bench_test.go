@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The whole way once, at a scale that is of no use but quick: a real server, the real program in a process of its own, real
-// webhooks.
+// Runs each kind of variant once, at a tiny scale: a real server, the real program in its own
+// process, and real webhooks.
 func TestRun(t *testing.T) {
 	t.Parallel()
 	program := filepath.Join(t.TempDir(), "thaw")
@@ -49,13 +49,13 @@ func setting(t *testing.T, e Environment, name string) string {
 	return ""
 }
 
-func TestRunKnowsItsBenchmarks(t *testing.T) {
+func TestRunRejectsUnknownBenchmark(t *testing.T) {
 	t.Parallel()
 	_, err := Run(t.Context(), Options{Scale: Small, Names: []string{"heal", "speed"}})
-	require.ErrorContains(t, err, `there is no benchmark "speed": choose of heal, heal-small, heal-list, jobs,`)
+	require.ErrorContains(t, err, `unknown benchmark "speed": choose from heal, heal-small, heal-list, jobs,`)
 }
 
-func TestRunStopsWhenAsked(t *testing.T) {
+func TestRunStopsOnCancel(t *testing.T) {
 	t.Parallel()
 	ctx, stop := context.WithCancel(t.Context())
 	_, err := Run(ctx, Options{
@@ -65,7 +65,7 @@ func TestRunStopsWhenAsked(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-func TestStatementsOfALog(t *testing.T) {
+func TestStatementsFromLog(t *testing.T) {
 	t.Parallel()
 	sessions := statements(`2026-01-02 03:04:05.678 UTC [11] LOG:  statement: SELECT 1
 2026-01-02 03:04:05.678 UTC [11] LOG:  statement: BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = 5000
@@ -87,6 +87,6 @@ func TestStatementsOfALog(t *testing.T) {
 `)
 	require.Len(t, sessions["11"], 10)
 	require.Contains(t, sessions["11"][2], "FROM thaw.plan_workspaces()")
-	require.Equal(t, 3+1, sweepStatements(sessions["11"]), "the transaction of the plan, and the query outside of one")
+	require.Equal(t, 3+1, sweepStatements(sessions["11"]), "the plan's transaction and the query outside a transaction")
 	require.Zero(t, sweepStatements(sessions["12"]))
 }

@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// burst sends connect signals through the webhook as fast as they are taken, each for an account of its own with prospects to
-// resume, and waits until all of these are active. The floor is pgbench with the same two transactions for each signal, one
-// after the other.
+// burst sends connect signals through the webhook as fast as they are accepted, each for a
+// different account with prospects to resume, and waits until all of these are active. The baseline
+// is pgbench with the same two transactions per signal, one after the other.
 type burst struct{ signals, rows int }
 
 func newBurst(s Scale) benchmark { return &burst{signals: s.pick(1600, 20_000), rows: 5} }
@@ -19,9 +19,9 @@ func newBurst(s Scale) benchmark { return &burst{signals: s.pick(1600, 20_000), 
 func (b *burst) about() About {
 	return About{
 		Name: "burst",
-		Work: fmt.Sprintf("%d signed webhooks over %d connections, each for an account with %d enrollments to resume: until the last is active",
+		Work: fmt.Sprintf("%d signed webhooks over %d connections, each for an account with %d enrollments to resume, until the last one is active",
 			b.signals, signalClients, b.rows),
-		Floor: fmt.Sprintf("pgbench with %d clients: the function that the webhook calls, then the pass, in a transaction each", signalClients),
+		Floor: fmt.Sprintf("pgbench with %d clients: the function that the webhook calls, then the resume pass, in one transaction each", signalClients),
 		Metrics: []Metric{
 			{Name: "drained", Unit: PerSecond, MoreIsBetter: true, Ratio: 0.85}, {Name: "accepted", Unit: PerSecond, MoreIsBetter: true},
 			{Name: "lag", Unit: Millis}, memory,
@@ -31,7 +31,8 @@ func (b *burst) about() About {
 }
 
 func (b *burst) load(ctx context.Context, r *rig, db *database) error {
-	// The caps do not end it; and no bell rings here: a pass that notifies shares its flush with no other.
+	// Raised so that the caps do not end the burst. No notifications either: a pass that notifies
+	// does not share its flush.
 	for _, sql := range []string{
 		"UPDATE thaw.settings SET signal_cap = 10000000, fleet_cap = 10000000", "DROP TRIGGER bench_ring ON thaw.account_signals",
 	} {
@@ -71,7 +72,7 @@ SELECT thaw.resume_pass('signal', :account, 0, p_signal_id => (
 	if err != nil {
 		return nil, err
 	}
-	// The signals have left jobs that are done.
+	// The signals left jobs behind.
 	if err := db.run(ctx, "DELETE FROM thaw.river_job"); err != nil {
 		return nil, err
 	}
@@ -126,7 +127,8 @@ func (b *burst) serve(ctx context.Context, r *rig, db *database, place int) (sam
 	})
 }
 
-// lag returns how long the oldest job of a signal has waited at most, seen ten times a second.
+// lag returns the longest time that the oldest waiting signal job had waited, sampled ten times per
+// second.
 func (b *burst) lag(ctx context.Context, db *database) (longest time.Duration) {
 	for every := time.Tick(100 * time.Millisecond); ; {
 		select {

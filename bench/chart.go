@@ -8,10 +8,11 @@ import (
 	"path/filepath"
 )
 
-// WriteCharts writes a chart of each result, an SVG file by the name of the benchmark, into a folder that it makes if needed.
+// WriteCharts writes a chart of each result into a folder, as an SVG file with the benchmark's
+// name. It creates the folder.
 func (r *Report) WriteCharts(folder string) error {
 	if err := os.MkdirAll(folder, 0o750); err != nil {
-		return fmt.Errorf("making the folder for charts: %w", err)
+		return fmt.Errorf("creating the chart folder: %w", err)
 	}
 	for _, result := range r.Results {
 		file, err := os.Create(filepath.Join(folder, result.Name+".svg"))
@@ -29,7 +30,8 @@ func (r *Report) WriteCharts(folder string) error {
 	return nil
 }
 
-// WriteChart draws the medians: a group of bars a metric, a bar a variant, and a dashed line where the target is.
+// WriteChart draws the medians: one group of bars per metric, one bar per variant, and a dashed
+// line at the target.
 func (r Result) WriteChart(w io.Writer) error {
 	c := chart{Title: r.Name, Work: r.Work, Width: chartWidth}
 	y := 64.0
@@ -46,9 +48,10 @@ func (r Result) WriteChart(w io.Writer) error {
 const (
 	chartWidth = 760.0
 	barLeft    = 190.0
-	barRoom    = 400.0 // for the longest bar; the numbers stand right of it
+	barRoom    = 400.0 // width of the longest bar; the numbers are to its right
 	barStep    = 24.0
-	// longest is how many times the floor, or the target, the longest bar may be. What is longer is cut off.
+	// longest is the maximum length of a bar as a multiple of the baseline or the target. Longer
+	// bars are cut off.
 	longest = 6.0
 )
 
@@ -64,7 +67,7 @@ type group struct {
 	Top, Bottom float64
 	Bars        []bar
 	Target      string
-	TargetAt    float64 // 0: there is none
+	TargetAt    float64 // 0 if there is none
 }
 
 type bar struct {
@@ -120,7 +123,7 @@ func newGroup(m Metric, lines []Line, top float64) (g group, ok bool) {
 	return g, true
 }
 
-// The colours are readable on a dark and on a light page.
+// The colors are readable on dark and light pages.
 var chartTemplate = template.Must(template.New("chart").Funcs(template.FuncMap{
 	"add": func(a, b float64) float64 { return a + b },
 	"px":  func(v float64) string { return fmt.Sprintf("%.1f", v) },

@@ -8,8 +8,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// nameTick stops the workers from sweeping by themselves: a tick is a day, the clock stands at its start, and it counts as
-// swept already.
+// nameTick stops the workers from sweeping on their own: a tick lasts a day, the clock is set to
+// its start, and the tick is marked as swept.
 func (db *database) nameTick(ctx context.Context) error {
 	if err := db.run(ctx, `
 		UPDATE thaw.settings SET tick = '1 day', account_cap = 1000000, fleet_cap = 10000000, signal_cap = 10000000`); err != nil {
@@ -19,11 +19,12 @@ func (db *database) nameTick(ctx context.Context) error {
 	return err
 }
 
-// ahead is how far thaw.now() has to be ahead of the server's clock for a tick to have just begun.
+// ahead is how far thaw.now() must be ahead of the server's clock for a tick to have just begun.
 const ahead = "thaw.tick() + s.tick + interval '1 second' - pg_catalog.now() FROM thaw.settings AS s"
 
-// setClock moves the clock of Thaw to the start of the next tick. It is a constant ahead of the server's: to ask it costs nothing, as
-// in a real database, but each move makes the plans invalid in which it is.
+// setClock moves Thaw's clock to the start of the next tick. The offset from the server's clock is
+// a constant in the function, so reading the clock costs nothing, as in a real database. But each
+// move invalidates the plans that use the clock.
 func setClock(ctx context.Context, tx pgx.Tx) error {
 	var by time.Duration
 	if err := tx.QueryRow(ctx, "SELECT "+ahead).Scan(&by); err != nil {
@@ -35,8 +36,8 @@ func setClock(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-// nextTick moves the clock of Thaw to the start of the next tick, whose plan has the given number of accounts, all at once.
-// Without accounts it is over.
+// nextTick moves Thaw's clock to the start of the next tick and inserts its plan with the given
+// number of accounts, in one transaction. A tick without accounts is over at once.
 func (db *database) nextTick(ctx context.Context, accounts int) (tick time.Time, err error) {
 	err = pgx.BeginFunc(ctx, db.Pool, func(tx pgx.Tx) error {
 		if err := setClock(ctx, tx); err != nil {
@@ -54,8 +55,9 @@ func (db *database) nextTick(ctx context.Context, accounts int) (tick time.Time,
 	return tick, nil
 }
 
-// movableClock is for many ticks in a row: to move this clock makes no plan invalid, but to ask it is a query. A plan for 100,000
-// accounts asks it 200,000 times, which takes longer than the plan.
+// movableClock is for many consecutive ticks: moving it invalidates no plan, but reading it is a
+// query. A plan for 100,000 accounts reads it 200,000 times, which takes longer than the plan
+// itself.
 const movableClock = `
 CREATE TABLE bench.clock (ahead interval NOT NULL);
 INSERT INTO bench.clock SELECT thaw.now() - pg_catalog.now();
@@ -63,7 +65,7 @@ CREATE OR REPLACE FUNCTION thaw.now() RETURNS timestamptz LANGUAGE sql STABLE PA
 RETURN pg_catalog.now() + (SELECT clock.ahead FROM bench.clock);
 `
 
-// liveTicks gives the fleet its usual numbers and a clock that sweepNext moves.
+// liveTicks restores the default settings and installs a clock that sweepNext moves.
 func (db *database) liveTicks(ctx context.Context) error {
 	_, err := db.Exec(ctx, `
 		UPDATE thaw.settings SET tick = DEFAULT, account_cap = DEFAULT, fleet_cap = DEFAULT, signal_cap = DEFAULT;`+movableClock,
@@ -71,8 +73,8 @@ func (db *database) liveTicks(ctx context.Context) error {
 	return err
 }
 
-// sweepNext moves the clock to the start of the next tick and asks for its sweep, all at once: a worker that looks at its own
-// time cannot come between. It returns the tick, and when it asked.
+// sweepNext moves the clock to the start of the next tick and inserts its sweep in one transaction,
+// so that no worker inserts it first. It returns the tick and the time of the call.
 func (db *database) sweepNext(ctx context.Context) (tick, asked time.Time, err error) {
 	err = pgx.BeginFunc(ctx, db.Pool, func(tx pgx.Tx) error {
 		var isMovable bool
@@ -90,18 +92,19 @@ func (db *database) sweepNext(ctx context.Context) (tick, asked time.Time, err e
 		return tx.QueryRow(ctx, "SELECT thaw.sweep()").Scan(&tick)
 	})
 	if err != nil {
-		err = fmt.Errorf("asking for the next sweep: %w", err)
+		err = fmt.Errorf("starting the next sweep: %w", err)
 	}
 	return tick, asked, err
 }
 
-// A swept tick, and how long after the call of its sweep the plan was committed, and the last of its passes.
+// A swept tick: how long after the call its plan and its last pass were committed.
 type swept struct {
 	tick             time.Time
 	planned, resumed time.Duration
 }
 
-// sweepTick has the next tick swept, and returns when its last pass is over. Without prospects to resume, the sweep is all of it.
+// sweepTick starts the sweep of the next tick and returns when its last pass is done. If nothing is
+// to be resumed, only the sweep itself is measured.
 func (db *database) sweepTick(ctx context.Context, bell *bell, resumes bool) (s swept, err error) {
 	tick, asked, err := db.sweepNext(ctx)
 	if err != nil {
@@ -126,7 +129,8 @@ func (db *database) sweepTick(ctx context.Context, bell *bell, resumes bool) (s 
 	return s, nil
 }
 
-// pauseOne pauses the first active prospect of each of the first accounts, as if it had waited for its account for an hour.
+// pauseOne pauses the first active prospect of each of the first accounts, with a paused_at one
+// hour ago.
 func (db *database) pauseOne(ctx context.Context, accounts int) error {
 	return db.run(ctx, `
 		UPDATE thaw.enrollments AS e SET

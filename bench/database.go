@@ -7,14 +7,14 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// A database of a benchmark.
+// A database is the database of a benchmark.
 type database struct {
 	*pgxpool.Pool
 	URL string
 }
 
-// benchSchema is what every database of a benchmark has beside Thaw's own schema: a bell that rings at the commit of what
-// ends a piece of work. It is a notification, so that nobody has to look again and again while the work is measured.
+// benchSchema is added to every benchmark database: triggers that send a notification when the
+// transaction that ends a piece of work commits. Polling would disturb the measurement.
 const benchSchema = `
 CREATE EXTENSION IF NOT EXISTS pg_prewarm;
 CREATE SCHEMA bench;
@@ -26,7 +26,7 @@ END;
 $$;
 CREATE TRIGGER bench_ring AFTER UPDATE OF status ON thaw.heals
     FOR EACH ROW WHEN (NEW.status = 'done' AND OLD.status <> 'done') EXECUTE FUNCTION bench.ring('heal', 'id');
--- By its name it rings before the one above, also where the first batch is the last.
+-- Its name sorts before the one above, so it fires first even if the first batch is also the last.
 CREATE TRIGGER bench_batch AFTER UPDATE OF batch ON thaw.heals
     FOR EACH ROW WHEN (NEW.batch > 0 AND OLD.batch = 0) EXECUTE FUNCTION bench.ring('batch', 'id');
 CREATE TRIGGER bench_ring AFTER UPDATE OF finished_at ON thaw.account_signals
@@ -43,28 +43,29 @@ CREATE TRIGGER bench_ring_plan AFTER INSERT ON thaw.sweeps
     FOR EACH ROW WHEN (NEW.planned > 0) EXECUTE FUNCTION bench.ring('plan', 'tick_at');
 `
 
-// run runs one statement.
+// run executes one statement.
 func (db *database) run(ctx context.Context, sql string, args ...any) error {
 	_, err := db.Exec(ctx, sql, args...)
 	return err
 }
 
-// number returns what a query of one number finds.
+// number returns the result of a query that selects one number.
 func (db *database) number(ctx context.Context, query string, args ...any) (n int64, err error) {
 	err = db.QueryRow(ctx, query, args...).Scan(&n)
 	return n, err
 }
 
-// expect checks what a query of one number finds.
+// expect checks the result of a query that selects one number.
 func (db *database) expect(ctx context.Context, want int, what, query string, args ...any) error {
 	got, err := db.number(ctx, query, args...)
 	if err == nil && got != int64(want) {
-		err = fmt.Errorf("a wrong result: expected %d %s, counted %d", want, what, got)
+		err = fmt.Errorf("wrong result: expected %d %s, counted %d", want, what, got)
 	}
 	return err
 }
 
-// settle brings the database to rest before a measurement: statements such as VACUUM, then a checkpoint.
+// settle prepares the database for a measurement: it runs statements such as VACUUM, then a
+// checkpoint.
 func (db *database) settle(ctx context.Context, statements ...string) error {
 	for _, sql := range append(statements, "CHECKPOINT") {
 		if err := db.run(ctx, sql); err != nil {
@@ -74,14 +75,14 @@ func (db *database) settle(ctx context.Context, statements ...string) error {
 	return nil
 }
 
-// warm reads all of the database into the cache, as far as there is room.
+// warm reads the whole database into the cache, as far as it fits.
 func (db *database) warm(ctx context.Context) error {
 	return db.run(ctx, `
 		SELECT pg_prewarm(c.oid::regclass) FROM pg_class AS c
 		WHERE c.relnamespace IN ('thaw'::regnamespace, 'pg_catalog'::regnamespace) AND c.relkind IN ('r', 'i', 't')`)
 }
 
-// wal returns how many bytes of log do wrote, of all sessions together.
+// wal returns how many bytes of WAL all sessions together wrote while do ran.
 func (db *database) wal(ctx context.Context, do func() error) (int64, error) {
 	const position = "SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn"
 	var before, after float64

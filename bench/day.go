@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// day lets a fleet live through a day of ticks: in each, accounts disconnect, and as many come back, half of them by a signal
-// and half without one, for the sweep to find. It has no floor: it says what such a day leaves behind in the tables, and
-// writes to the log.
+// day simulates a day of ticks. In each tick some accounts disconnect and the same number
+// reconnect: half of them with a signal, half without one, for the sweep to find. It has no
+// baseline. It measures the bloat that such a day leaves in the tables, and the WAL that it writes.
 type day struct{ accounts, rows, churn, ticks int }
 
 func newDay(s Scale) benchmark {
@@ -19,10 +19,11 @@ func newDay(s Scale) benchmark {
 // awayFor is how many ticks an account stays disconnected.
 const awayFor = 4
 
-// Autovacuum as it would work in real time: a tick takes a second here, not a quarter of an hour.
+// scaledAutovacuum scales autovacuum to the speed of the simulation: a tick takes a second instead
+// of a quarter hour.
 var scaledAutovacuum = map[string]string{"autovacuum_naptime": "1s", "autovacuum_vacuum_cost_delay": "0"}
 
-// The metrics of a day.
+// The metrics of day.
 var (
 	dayTick    = Metric{Name: "work of a tick", Unit: Seconds}
 	hotUpdates = Metric{Name: "HOT updates", Unit: Percent}
@@ -34,8 +35,8 @@ var (
 func (d *day) about() About {
 	return About{
 		Name: "day",
-		Work: fmt.Sprintf("%d ticks of a fleet of %d enrollments on %d accounts: in each %d disconnect and %d come back, half of them without a signal; "+
-			"then what is left in thaw.enrollments; autovacuum_naptime 1s and no cost delay, because a tick takes a second instead of a quarter of an hour",
+		Work: fmt.Sprintf("%d ticks of a fleet of %d enrollments on %d accounts. In each tick %d accounts disconnect and %d reconnect, half of them without a signal. "+
+			"Measures the bloat of thaw.enrollments, with autovacuum_naptime 1s and no cost delay because a tick takes one second instead of a quarter hour",
 			d.ticks, d.accounts*d.rows, d.accounts, d.churn, d.churn),
 		Metrics:   []Metric{dayTick, walPerRow, hotUpdates, deadRows, tableSize, indexSize, memory},
 		maxRounds: 1,
@@ -69,7 +70,7 @@ func (d *day) variants(r *rig) []variant {
 		if got, err = r.during(ctx, db, nil, []string{"work"}, func(*program) (sample, error) { return d.live(ctx, db) }); err != nil {
 			return nil, err
 		}
-		// The process is gone, so that its statistics are there.
+		// The process has ended, so its statistics are flushed.
 		after, err := readEnrollments(ctx, db)
 		if err != nil {
 			return nil, err
@@ -84,7 +85,7 @@ func (d *day) variants(r *rig) []variant {
 
 func percent(part, whole float64) float64 { return 100 * part / max(1, whole) }
 
-// enrollments are the statistics of the table.
+// enrollments holds statistics of the table thaw.enrollments.
 type enrollments struct{ updated, hot, dead, table, indexes float64 }
 
 func readEnrollments(ctx context.Context, db *database) (e enrollments, err error) {
@@ -95,7 +96,8 @@ func readEnrollments(ctx context.Context, db *database) (e enrollments, err erro
 	return e, err
 }
 
-// live goes through the ticks. The work of each is over before the next begins.
+// live runs the ticks one after another. It waits for all work of a tick before the next one
+// begins.
 func (d *day) live(ctx context.Context, db *database) (sample, error) {
 	bell, err := db.bell(ctx)
 	if err != nil {
@@ -125,7 +127,8 @@ func (d *day) live(ctx context.Context, db *database) (sample, error) {
 	return sample{dayTick.Name: median(took), walPerRow.Name: float64(bytes) / float64(back+d.ticks*d.churn*d.rows)}, nil
 }
 
-// tick lets accounts go and come back, has the next tick swept, and returns when all of it is worked off.
+// tick disconnects and reconnects accounts, starts the sweep of the next tick, and returns when all
+// work is done.
 func (d *day) tick(ctx context.Context, db *database, bell *bell, n int) error {
 	gone := d.turn(n)
 	if err := db.run(ctx, `

@@ -8,27 +8,29 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// A fleet is what a benchmark loads: accounts of one kind, each with so many enrollments of one kind.
+// A fleet describes what a benchmark loads: a number of uniform accounts, each with a number of
+// uniform enrollments.
 type fleet struct {
 	accounts  int
 	rows      int
 	status    string // of the accounts
-	paused    bool   // the enrollments wait for their account; else they are active
-	history   bool   // paused enrollments have the event of their pause
-	oneTeam   bool   // all accounts are of one workspace, and share its campaigns
-	campaigns int    // that the prospects of an account are spread over; 0: teamCampaigns
+	paused    bool   // enrollments are paused and wait for their account; otherwise active
+	history   bool   // paused enrollments have a pause event
+	oneTeam   bool   // all accounts belong to one workspace and share its campaigns
+	campaigns int    // campaigns per workspace; 0 means teamCampaigns
 }
 
 const (
-	// teamSize is how many accounts a workspace has. The accounts of a team do not follow each other.
+	// teamSize is how many accounts a workspace has. The IDs of its accounts are not consecutive.
 	teamSize = 10
-	// teamCampaigns are the campaigns that the prospects of an account are spread over.
+	// teamCampaigns is how many campaigns the prospects of an account are spread over.
 	teamCampaigns = 3
-	// loadRows is about how many enrollments one statement loads.
+	// loadRows is approximately how many enrollments one statement loads.
 	loadRows = 200_000
 )
 
-// add loads a fleet beside what is there. The ids of its accounts follow each other, and those of the fleets before it.
+// add loads a fleet in addition to existing ones. Account IDs are consecutive and continue those of
+// earlier fleets.
 func (db *database) add(ctx context.Context, f fleet) error {
 	before, err := db.number(ctx, "SELECT coalesce(max(id), 0) FROM thaw.accounts")
 	if err != nil {
@@ -76,15 +78,15 @@ func (db *database) add(ctx context.Context, f fleet) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	// No trigger counted the rows.
+	// The load bypassed the triggers that count rows.
 	if err := db.run(ctx, "SELECT thaw.recount()"); err != nil {
 		return fmt.Errorf("counting: %w", err)
 	}
 	return db.run(ctx, "SELECT thaw.fold_counts(2147483647)")
 }
 
-// addEnrollments loads the enrollments of accounts from first to last. Their foreign keys are right by construction and are
-// not checked row by row, as when a dump is restored.
+// addEnrollments loads the enrollments of the accounts first to last. Foreign keys are valid by
+// construction and are not checked row by row, as in the restore of a dump.
 func (db *database) addEnrollments(ctx context.Context, f fleet, first, last int64) error {
 	return pgx.BeginFunc(ctx, db.Pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "SET LOCAL session_replication_role = replica"); err != nil {

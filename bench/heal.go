@@ -6,19 +6,19 @@ import (
 	"time"
 )
 
-// heal resumes all paused prospects of one account, of a workspace of many small accounts, or of a list. The floor is one statement
-// that leaves the same rows behind.
+// heal resumes all paused prospects of one account, of a workspace with many small accounts, or of
+// a list. The baseline is one statement with the same result.
 type heal struct {
 	name string
-	// rows in all, each accounts with as many.
+	// rows in total, evenly spread over accounts.
 	rows, accounts int
-	// listed names the prospects one by one.
+	// listed starts the heal with a list of prospects.
 	listed bool
-	// maxRounds is how many rounds there are at most; 0: as many as asked for.
+	// maxRounds is the maximum number of rounds. 0 means no maximum.
 	maxRounds int
 }
 
-// A round of 1,000,000 rows takes so long that a few rounds say enough.
+// A round of 1,000,000 rows takes long, so a few rounds are enough.
 func (s Scale) healSize() (rows, maxRounds int) { return s.pick(10_000, 1_000_000), s.pick(0, 2) }
 
 func newHeal(s Scale) benchmark {
@@ -26,7 +26,7 @@ func newHeal(s Scale) benchmark {
 	return &heal{name: "heal", rows: rows, accounts: 1, maxRounds: maxRounds}
 }
 
-// newHealSmall has 10 prospects per account, in 3 campaigns that all accounts share.
+// newHealSmall uses 10 prospects per account, in 3 campaigns that all accounts share.
 func newHealSmall(s Scale) benchmark {
 	rows, maxRounds := s.healSize()
 	return &heal{name: "heal-small", rows: rows, accounts: rows / 10, maxRounds: maxRounds}
@@ -40,22 +40,23 @@ func newHealListed(s Scale) benchmark {
 func (h *heal) work() string {
 	switch {
 	case h.listed:
-		return fmt.Sprintf("heal of a list of %d paused enrollments on %d accounts, from the call of thaw.start_heal to its end", h.rows, h.accounts)
+		return fmt.Sprintf("heal of a list of %d paused enrollments on %d accounts, from the call of thaw.start_heal to its completion", h.rows, h.accounts)
 	case h.accounts > 1:
-		return fmt.Sprintf("heal of a workspace with %d paused enrollments, %d each on %d accounts, from the call of thaw.heal to its end", h.rows, h.rows/h.accounts, h.accounts)
+		return fmt.Sprintf("heal of a workspace with %d paused enrollments, %d on each of %d accounts, from the call of thaw.heal to its completion", h.rows, h.rows/h.accounts, h.accounts)
 	default:
-		return fmt.Sprintf("heal of %d paused enrollments on one account, from the call of thaw.heal to its end", h.rows)
+		return fmt.Sprintf("heal of %d paused enrollments on one account, from the call of thaw.heal to its completion", h.rows)
 	}
 }
 
-// warmUpRows are resumed before a measurement, through an account of their own: enough batches for every plan to be settled.
+// warmUpRows are resumed before a measurement, on a separate account: enough batches for all plans
+// to be cached.
 const warmUpRows = 13_000
 
 func (h *heal) about() About {
 	return About{
 		Name:      h.name,
 		Work:      h.work(),
-		Floor:     "one raw statement: the same update and the same insert of events",
+		Floor:     "one raw statement: the same UPDATE and the same INSERT of events",
 		Metrics:   []Metric{{Name: "time", Unit: Seconds, Ratio: 1.3}, firstBatch, walPerRow, memory},
 		maxRounds: h.maxRounds,
 	}
@@ -64,10 +65,10 @@ func (h *heal) about() About {
 // firstBatch is the time from the call that starts a heal to the commit of its first batch.
 var firstBatch = Metric{Name: "first batch", Unit: Millis, Limit: 1000}
 
-// walPerRow is what the work writes to the log, full pages included.
-var walPerRow = Metric{Name: "log", Unit: BytesPerRow}
+// walPerRow is the WAL that the work writes per changed row, including full-page images.
+var walPerRow = Metric{Name: "WAL", Unit: BytesPerRow}
 
-// load makes the accounts of each variant and one for its warm-up, by turns.
+// load creates, for each variant in turn, its accounts and one account for its warm-up.
 func (h *heal) load(ctx context.Context, r *rig, db *database) error {
 	for range h.variants(r) {
 		for _, f := range []fleet{{accounts: h.accounts, rows: h.rows / h.accounts}, {accounts: 1, rows: warmUpRows}} {
@@ -89,13 +90,13 @@ func (h *heal) variants(r *rig) []variant {
 	}
 }
 
-// shares of a variant: of the work, and of the warm-up.
+// shares returns the accounts of a variant's work and of its warm-up.
 func (h *heal) shares(place int) (work, warmUp share) {
 	first := int64(place*(h.accounts+1) + 1)
 	return share{first, h.accounts}, share{first + int64(h.accounts), 1}
 }
 
-// healStatement is what a heal does to the rows of accounts $1 to $2, if nothing had to be decided.
+// healStatement does what a heal does to the rows of accounts $1 to $2, without any checks.
 const healStatement = `
 WITH changed AS (
     UPDATE thaw.enrollments AS e SET
@@ -159,7 +160,8 @@ func (h *heal) heal(ctx context.Context, db *database, place int) (sample, error
 	return h.measured(ctx, db, work, func() (sample, error) { return once(work) })
 }
 
-// start starts the heal of a share: of its account, of its workspace, or of its prospects by name.
+// start starts the heal of a share: of its account, of its workspace, or of a list of its
+// prospects.
 func (h *heal) start(ctx context.Context, db *database, s share) (id int64, err error) {
 	limit := h.rows + warmUpRows
 	switch {
@@ -180,7 +182,7 @@ func (h *heal) start(ctx context.Context, db *database, s share) (id int64, err 
 	}
 }
 
-// measured settles the database, does the work, and checks it.
+// measured settles the database, does the work, and checks the result.
 func (h *heal) measured(ctx context.Context, db *database, s share, do func() (sample, error)) (got sample, err error) {
 	if err := db.settle(ctx, "VACUUM"); err != nil {
 		return nil, err
@@ -196,9 +198,9 @@ func (h *heal) measured(ctx context.Context, db *database, s share, do func() (s
 	return got, nil
 }
 
-// expectResumed checks that all rows of a share were resumed, each with one event.
+// expectResumed checks that every row of a share was resumed, with exactly one event.
 func (db *database) expectResumed(ctx context.Context, s share, rows int) error {
-	return db.expect(ctx, rows, fmt.Sprintf("rows of accounts %d to %d, active and with one event of it", s.first, s.last()), `
+	return db.expect(ctx, rows, fmt.Sprintf("rows of accounts %d to %d that are active with one event", s.first, s.last()), `
 		SELECT count(*) FROM thaw.enrollments AS e
 		WHERE e.account_id BETWEEN $1 AND $2 AND e.status = 'active' AND e.next_action_at >= thaw.tick() AND e.step = (
 			SELECT min(event.step) FROM thaw.enrollment_events AS event

@@ -13,7 +13,7 @@ import (
 	"github.com/thawline/thaw/internal/importer"
 )
 
-// imports loads a fleet from a file. The floor loads the same file without any check.
+// imports loads a fleet from a file. The baseline loads the same file without validation.
 type imports struct {
 	rows int
 	file string
@@ -24,14 +24,14 @@ func newImports(s Scale) benchmark { return &imports{rows: s.pick(20_000, 1_000_
 func (i *imports) about() About {
 	return About{
 		Name:    "import",
-		Work:    fmt.Sprintf("thaw import of %d rows from a CSV file, all of the process", i.rows),
-		Floor:   "psql: \\copy of the same file into a bare table, then INSERT … SELECT into the same tables, without any check",
+		Work:    fmt.Sprintf("thaw import of %d rows from a CSV file, from process start to exit", i.rows),
+		Floor:   "psql: \\copy of the same file into a bare table, then INSERT … SELECT into the same tables, without validation",
 		Metrics: []Metric{{Name: "time", Unit: Seconds, Ratio: 1.5}, memory},
 		keeps:   true,
 	}
 }
 
-// load writes the file. Each variant loads it into an empty database of its own.
+// load writes the file. Each variant loads it into its own empty database.
 func (i *imports) load(_ context.Context, r *rig, _ *database) error {
 	file, err := os.CreateTemp(r.folder, "fleet-*.csv")
 	if err != nil {
@@ -41,7 +41,8 @@ func (i *imports) load(_ context.Context, r *rig, _ *database) error {
 	return errors.Join(writeFleet(file, i.rows), file.Close())
 }
 
-// writeFleet writes a fleet of 200 accounts in 20 workspaces, 60 campaigns, a third of the prospects paused.
+// writeFleet writes a fleet of 200 accounts in 20 workspaces with 60 campaigns, a third of the
+// prospects paused.
 func writeFleet(file *os.File, rows int) error {
 	b := bufio.NewWriterSize(file, 1<<16)
 	fmt.Fprintln(b, strings.Join(importer.Columns, ","))
@@ -109,7 +110,8 @@ JOIN thaw.campaigns AS c ON c.workspace_id = w.id AND c.key = s.campaign;
 COMMIT;
 `
 
-// program runs thaw import. Its peak memory is looked up again and again, because it is gone with the process.
+// program runs thaw import. It polls the peak memory, which cannot be read after the process has
+// ended.
 func (i *imports) program(ctx context.Context, r *rig, db *database) (sample, error) {
 	cmd := exec.CommandContext(ctx, r.options.Program, "import", i.file)
 	cmd.Env = append(os.Environ(), "THAW_DATABASE_URL="+db.URL)
@@ -141,7 +143,7 @@ func (i *imports) program(ctx context.Context, r *rig, db *database) (sample, er
 }
 
 func (i *imports) check(ctx context.Context, db *database) error {
-	return db.expect(ctx, i.rows, "enrollments with their accounts and campaigns", `
+	return db.expect(ctx, i.rows, "enrollments with a connected account and a running campaign", `
 		SELECT count(*) FROM thaw.enrollments AS e
 		JOIN thaw.accounts AS a ON a.id = e.account_id AND a.status = 'connected'
 		JOIN thaw.campaigns AS c ON c.id = e.campaign_id AND c.status = 'running'`)

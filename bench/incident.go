@@ -8,14 +8,15 @@ import (
 	"github.com/thawline/thaw/internal/store"
 )
 
-// incident sweeps the first ticks after an incident of the provider: all accounts are connected again, and millions of prospects are
-// paused and ready to resume. The floor is a fleet in which a tick resumes all that waits: the cost of a sweep must follow what it
-// can resume, not what waits.
+// incident sweeps the first ticks after a provider incident: all accounts are connected again, and
+// millions of prospects are paused and ready to resume. The baseline is a fleet in which one tick
+// resumes the whole backlog. The cost of a sweep must depend on how many prospects it resumes, not
+// on the size of the backlog.
 type incident struct {
 	accounts, rows int // rows are paused prospects per account
-	// accountCap and fleetCap are the defaults of the settings, or less at small scale.
+	// accountCap and fleetCap are the default settings, or lower at small scale.
 	accountCap, fleetCap int
-	// maxRounds is how many rounds there are at most: each has several ticks.
+	// maxRounds is the maximum number of rounds: each has several ticks.
 	maxRounds int
 }
 
@@ -27,21 +28,23 @@ func newIncident(s Scale) benchmark {
 }
 
 const (
-	// incidentTicks are those of the first 30 minutes: the one in which safety mode ends, and the next two.
+	// incidentTicks covers the first 30 minutes: the tick in which safety mode ends, and the next
+	// two.
 	incidentTicks = 3
-	// activeRows are the prospects of an account that has none waiting.
+	// activeRows is the number of prospects of an account without paused ones.
 	activeRows = 5
 )
 
-// A scene is one of the fleets that incident compares, in a database of its own.
+// A scene is one of the fleets that incident compares, each in its own database.
 type scene struct {
 	name     string
 	role     Role
 	database string
 	fleets   []fleet
-	// lost are the accounts, the first ones, of which one active prospect is paused again before each tick.
+	// lost is the number of accounts, from the first, of which one active prospect is paused before
+	// each tick.
 	lost int
-	// planned is how many accounts each tick has to resume prospects of.
+	// planned is how many accounts each tick must include in its plan.
 	planned int
 }
 
@@ -52,13 +55,14 @@ func (i *incident) scenes() []scene {
 		return f
 	}
 	scenes := []scene{
-		// Before the incident: a fleet of a fifth of the accounts, of which so many are paused as a tick resumes.
+		// Before the incident: a fifth of the accounts, with as many paused prospects as one tick
+		// resumes.
 		{name: "a tick's worth", role: Floor, fleets: []fleet{with(few, i.accounts/5, i.rows)}, lost: i.fleetCap, planned: i.fleetCap},
 		{name: "all accounts", fleets: []fleet{with(fleet{paused: true}, i.accounts, i.rows)}, planned: i.fleetCap},
-		// A fifth of all prospects on one account, which gets its cap in each tick.
+		// A fifth of all prospects belongs to one account, which gets its cap in each tick.
 		{name: "one account", fleets: []fleet{with(few, i.accounts-1, few.rows), with(big, 1, i.accounts*i.rows/5)},
 			lost: i.fleetCap - i.accountCap, planned: i.fleetCap - i.accountCap + 1},
-		// Four fifths of all prospects in one workspace, which gets half of each tick.
+		// Four fifths of all prospects belong to one workspace, which gets half of each tick.
 		{name: "one workspace", fleets: []fleet{with(few, i.accounts/5, few.rows), with(big, i.accounts*4/5, i.rows)},
 			lost: i.fleetCap / 2, planned: i.fleetCap},
 	}
@@ -76,21 +80,21 @@ func (i *incident) about() About {
 	for _, s := range i.scenes() {
 		databases = append(databases, s.database)
 	}
-	// A sweep that takes this long has no statement that takes longer.
+	// A sweep within this limit has no statement that comes near the statement timeout.
 	limit := (store.StatementTimeout / 4).Seconds() * 1000
 	metrics := []Metric{{Name: "sweep", Unit: Millis, Ratio: 2}}
 	for n := range incidentTicks {
 		metrics = append(metrics, Metric{Name: sweepOf(n), Unit: Millis, Limit: limit})
 	}
 	metrics = append(metrics,
-		// Of a plan that took too long only a part of the accounts were candidates.
+		// A plan that takes too long considers only some of the accounts.
 		Metric{Name: "whole plans", MoreIsBetter: true, Ratio: 1},
 		Metric{Name: "all resumed", Unit: Seconds}, memory)
 	return About{
 		Name: "incident",
-		Work: fmt.Sprintf("the sweeps of the first %d ticks after an incident, from their call to their commit, each of which resumes %d prospects: %d prospects wait on all of %d accounts; or %d on one account; or %d in one workspace",
+		Work: fmt.Sprintf("sweeps of the first %d ticks after an incident, from call to commit; each tick resumes %d prospects. Backlogs: %d prospects on all %d accounts, %d on one account, %d in one workspace",
 			incidentTicks, i.fleetCap, i.accounts*i.rows, i.accounts, i.accounts*i.rows/5, i.accounts*4/5*i.rows),
-		Floor: fmt.Sprintf("the same with %d enrollments on %d accounts, of which %d wait in each tick",
+		Floor: fmt.Sprintf("the same with %d enrollments on %d accounts, %d of them ready to resume in each tick",
 			i.accounts/5*i.rows, i.accounts/5, i.fleetCap),
 		Metrics:   metrics,
 		keeps:     true,
@@ -101,7 +105,7 @@ func (i *incident) about() About {
 
 func sweepOf(n int) string { return fmt.Sprint("sweep of tick ", n+1) }
 
-// load leaves the database of the benchmark empty: each scene has its own.
+// load leaves the benchmark's own database empty: each scene has its own.
 func (i *incident) load(ctx context.Context, r *rig, _ *database) error {
 	for _, s := range i.scenes() {
 		if err := r.fill(ctx, s.database, func(db *database) error {
@@ -128,7 +132,7 @@ func (i *incident) variants(r *rig) []variant {
 				return nil, err
 			}
 			defer db.Close()
-			// The databases of the other scenes have taken its place in the cache.
+			// The databases of other scenes have displaced this one from the cache.
 			if err := db.warm(ctx); err != nil {
 				return nil, err
 			}
@@ -138,14 +142,15 @@ func (i *incident) variants(r *rig) []variant {
 	return list
 }
 
-// sweep has a process sweep an idle tick in safety mode, as during the incident, and then the ticks after its end.
+// sweep makes a process sweep one idle tick in safety mode, as during the incident, and then the
+// ticks after safety mode ends.
 func (i *incident) sweep(ctx context.Context, db *database, s scene) (sample, error) {
 	bell, err := db.bell(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer bell.close()
-	if err := db.run(ctx, "SELECT thaw.safety_enter('an incident of the provider', 'bench', true)"); err != nil {
+	if err := db.run(ctx, "SELECT thaw.safety_enter('provider incident', 'bench', true)"); err != nil {
 		return nil, err
 	}
 	if _, err := db.sweepTick(ctx, bell, false); err != nil {
@@ -154,7 +159,7 @@ func (i *incident) sweep(ctx context.Context, db *database, s scene) (sample, er
 	if err := db.settle(ctx); err != nil {
 		return nil, err
 	}
-	if err := db.run(ctx, "SELECT thaw.safety_exit('it is over', 'bench')"); err != nil {
+	if err := db.run(ctx, "SELECT thaw.safety_exit('incident resolved', 'bench')"); err != nil {
 		return nil, err
 	}
 	got := sample{"whole plans": 0}
@@ -182,8 +187,9 @@ func (i *incident) sweep(ctx context.Context, db *database, s scene) (sample, er
 	return got, nil
 }
 
-// check checks that a tick resumed as many prospects as it may, each once, and none more of an account than its cap. It says whether
-// the plan was partial: then it may have other accounts.
+// check checks that a tick resumed exactly its cap, no prospect twice, and no more per account than
+// the account's cap. It reports whether the plan was partial; a partial plan may include other
+// accounts.
 func (i *incident) check(ctx context.Context, db *database, s scene, tick time.Time) (isPartial bool, err error) {
 	if err := db.QueryRow(ctx, "SELECT s.is_partial FROM thaw.sweeps AS s WHERE s.tick_at = $1", tick).Scan(&isPartial); err != nil {
 		return false, err

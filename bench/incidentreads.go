@@ -11,9 +11,10 @@ import (
 	"github.com/thawline/thaw/internal/readmodel"
 )
 
-// incidentReads is what people and Prometheus ask after an incident of the provider: all accounts are connected again, and all of
-// their prospects are paused and can be resumed. The floor is an answer of the same program for which it asks the database
-// nothing. "first" is the first answer of a process, or all of a command.
+// incidentReads measures the reads of users and Prometheus after a provider incident: all accounts
+// are connected again, and all of their prospects are paused and ready to resume. The baseline is a
+// response of the same program without a database query. "first" is the first response of a
+// process, or the whole run of a command.
 type incidentReads struct{ accounts, rows, asks int }
 
 func newIncidentReads(s Scale) benchmark {
@@ -23,8 +24,8 @@ func newIncidentReads(s Scale) benchmark {
 func (i *incidentReads) about() About {
 	return About{
 		Name:  "reads",
-		Work:  fmt.Sprintf("%d answers of each page, and commands, with %d accounts that are connected and %d paused prospects, all ready to resume", i.asks, i.accounts, i.accounts*i.rows),
-		Floor: "GET /healthz: an answer without the database",
+		Work:  fmt.Sprintf("%d responses of each page, and commands, with %d connected accounts and %d paused prospects, all ready to resume", i.asks, i.accounts, i.accounts*i.rows),
+		Floor: "GET /healthz: a response without a database query",
 		Metrics: []Metric{
 			{Name: "p50", Unit: Millis, Limit: 100}, {Name: "first", Unit: Millis, Limit: 1000}, {Name: "p99", Unit: Millis},
 			{Name: "scrape", Unit: Millis, Limit: 250}, {Name: "verify", Unit: Seconds, Limit: 60}, memory,
@@ -59,7 +60,7 @@ func (i *incidentReads) variants(r *rig) []variant {
 		variant{"thaw verify", Thaw, i.command(r, "verify")})
 	for n, c := range list {
 		list[n].run = func(ctx context.Context, db *database, turn int) (sample, error) {
-			// As the workers do once a minute; none works here, because it would resume prospects.
+			// Workers do this every minute. No worker runs here, because it would resume prospects.
 			if err := readmodel.Store(ctx, db.Pool, 1); err != nil {
 				return nil, err
 			}
@@ -69,7 +70,8 @@ func (i *incidentReads) variants(r *rig) []variant {
 	return list
 }
 
-// scrape asks for the metrics, one answer after the other, and tells the slowest. The first ones of a process read the database.
+// scrape requests the metrics repeatedly and returns the slowest response. The first ones of a
+// process query the database.
 func (i *incidentReads) scrape(r *rig) func(context.Context, *database, int) (sample, error) {
 	ask := (&pages{asks: i.asks}).ask(r, "/metrics")
 	return func(ctx context.Context, db *database, turn int) (sample, error) {
@@ -81,7 +83,8 @@ func (i *incidentReads) scrape(r *rig) func(context.Context, *database, int) (sa
 	}
 }
 
-// command runs a command of the program. Its memory is looked up again and again, because it is gone with the process.
+// command runs a command of the program. It polls the peak memory, which cannot be read after the
+// process has ended.
 func (i *incidentReads) command(r *rig, args ...string) func(context.Context, *database, int) (sample, error) {
 	return func(ctx context.Context, db *database, _ int) (sample, error) {
 		cmd := exec.CommandContext(ctx, r.options.Program, args...)
@@ -104,7 +107,7 @@ func (i *incidentReads) command(r *rig, args ...string) func(context.Context, *d
 					return nil, fmt.Errorf("thaw %s: %w\n%s", args[0], err, &said)
 				}
 				took := time.Since(began).Seconds()
-				// A command is its own first answer.
+				// For a command, the first response is its whole run.
 				if args[0] == "verify" {
 					got["verify"] = took
 				} else {

@@ -11,12 +11,12 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// jobs works off the jobs of one tick: a pass for each account, the completion of the job in the same transaction. The floor
-// is pgbench with nothing but the passes.
+// jobs works off the jobs of one tick: one resume pass per account, with the completion of the job
+// in the same transaction. The baseline is pgbench running only the passes.
 type jobs struct {
 	accounts, rows int
 	limit          time.Duration
-	// shared: all accounts are of one workspace and have their prospects in one campaign.
+	// shared puts all accounts into one workspace and all prospects into one campaign.
 	shared bool
 }
 
@@ -24,15 +24,15 @@ func newJobs(s Scale) benchmark {
 	return &jobs{accounts: s.pick(120, 2000), rows: 50, limit: time.Duration(s.pick(5, 60)) * time.Second}
 }
 
-// newJobsShared is without the other queues, which do not take locks.
+// newJobsShared leaves out the other queues, which take no locks.
 func newJobsShared(s Scale) benchmark {
 	return &jobs{accounts: s.pick(120, 1000), rows: 50, limit: time.Duration(s.pick(5, 60)) * time.Second, shared: true}
 }
 
-// jobClients are the clients of the floor, and the jobs that the worker does at once.
+// jobClients is the number of clients of the baseline, and of jobs that the worker runs at once.
 const jobClients = 8
 
-// The tick before the one that is measured: enough for every connection to have its plans.
+// The size of the warm-up tick: enough for every connection to cache its plans.
 const (
 	warmUpAccounts = 160
 	warmUpEach     = 10
@@ -45,15 +45,15 @@ func (j *jobs) about() About {
 	}
 	return About{
 		Name: name,
-		Work: fmt.Sprintf("%d resume jobs of %d enrollments%s, from the commit that inserts them to the end of the last pass", j.accounts, j.rows, of),
-		Floor: fmt.Sprintf("pgbench with %d clients, each transaction one bare pass; the other queues do the same pass, "+
-			"the cron script resumes %d rows a statement", jobClients, cronRows),
+		Work: fmt.Sprintf("%d resume jobs of %d enrollments each%s, from the commit that inserts them to the end of the last pass", j.accounts, j.rows, of),
+		Floor: fmt.Sprintf("pgbench with %d clients, each transaction one resume pass; the other queues run the same pass, "+
+			"the cron script resumes %d rows per statement", jobClients, cronRows),
 		Metrics:   []Metric{{Name: "time", Unit: Seconds, Ratio: 1.25}, memory},
 		withPeers: !j.shared,
 	}
 }
 
-// load makes the accounts of two ticks for each variant: the warm-up's, then the work's.
+// load creates the accounts of two ticks for each variant: first of the warm-up, then of the work.
 func (j *jobs) load(ctx context.Context, r *rig, db *database) error {
 	if err := db.run(ctx, "CREATE SEQUENCE bench.account"); err != nil {
 		return err
@@ -72,7 +72,7 @@ func (j *jobs) load(ctx context.Context, r *rig, db *database) error {
 	return nil
 }
 
-// A share is accounts whose ids follow each other.
+// A share is a range of accounts with consecutive IDs.
 type share struct {
 	first int64
 	size  int
@@ -80,7 +80,7 @@ type share struct {
 
 func (s share) last() int64 { return s.first + int64(s.size) - 1 }
 
-// shares of a variant: of the warm-up, and of the work.
+// shares returns the accounts of a variant's warm-up and of its work.
 func (j *jobs) shares(place int) (warmUp, work share) {
 	first := int64(place*(warmUpAccounts+j.accounts) + 1)
 	return share{first, warmUpAccounts}, share{first + warmUpAccounts, j.accounts}
@@ -129,7 +129,7 @@ func (j *jobs) variants(r *rig) []variant {
 	return list
 }
 
-// pgbench runs the passes of one tick, the warm-up's accounts first.
+// pgbench runs the passes of one tick, those of the warm-up accounts first.
 func (j *jobs) pgbench(ctx context.Context, r *rig, db *database, place int) (sample, error) {
 	warmUp, work := j.shares(place)
 	if err := db.settle(ctx); err != nil {
@@ -157,10 +157,10 @@ func (j *jobs) pgbench(ctx context.Context, r *rig, db *database, place int) (sa
 	return sample{"time": took.Seconds()}, j.check(ctx, db, tick, work)
 }
 
-// cronRows is how many rows a statement of the cron script resumes.
+// cronRows is how many rows one statement of the cron script resumes.
 const cronRows = 200
 
-// cronStatement resumes the next rows of accounts $1 to $2 without caps and without a plan.
+// cronStatement resumes rows of accounts $1 to $2 without caps and without a plan.
 const cronStatement = `
 WITH next AS (
     SELECT e.id, e.account_id, e.paused_reason, e.paused_at FROM thaw.enrollments AS e
@@ -179,7 +179,7 @@ SELECT w.id, thaw.now(), w.account_id, w.account_id, w.step, 'resumed', 'operato
 FROM resumed AS w;
 `
 
-// cron runs a script of many statements through psql.
+// cron runs a script of many statements in psql.
 func (j *jobs) cron(ctx context.Context, r *rig, db *database, place int) (sample, error) {
 	_, work := j.shares(place)
 	if err := db.settle(ctx); err != nil {
@@ -198,7 +198,7 @@ func (j *jobs) cron(ctx context.Context, r *rig, db *database, place int) (sampl
 // An inserter inserts the jobs of a share for a tick, commits, and returns when the commit began.
 type inserter func(ctx context.Context, tx pgx.Tx, s share, tick time.Time) (time.Time, error)
 
-// insertBySQL inserts by a statement about accounts $1 to $2 and tick $3.
+// insertBySQL inserts with a statement whose parameters are accounts $1 to $2 and tick $3.
 func insertBySQL(statement string) inserter {
 	return func(ctx context.Context, tx pgx.Tx, s share, tick time.Time) (began time.Time, err error) {
 		if _, err := tx.Exec(ctx, statement, s.first, s.last(), tick); err != nil {
@@ -219,7 +219,7 @@ SELECT count(graphile_worker.add_job('resume', json_build_object('account_id', a
 FROM generate_series($1::bigint, $2::bigint) AS account (id)`
 )
 
-// insertBy leaves it to the script of a queue, which has a transaction of its own.
+// insertBy lets the queue's script insert the jobs, in the script's own transaction.
 func insertBy(p *peer) inserter {
 	return func(ctx context.Context, tx pgx.Tx, s share, tick time.Time) (time.Time, error) {
 		if err := tx.Commit(ctx); err != nil {
@@ -233,7 +233,8 @@ func insertBy(p *peer) inserter {
 	}
 }
 
-// work has the jobs of two ticks worked off by a process that is running: first those of the warm-up.
+// work inserts the jobs of two ticks, first those of the warm-up, and waits for a running process
+// to work them off.
 func (j *jobs) work(ctx context.Context, db *database, place int, insert inserter) (sample, error) {
 	bell, err := db.bell(ctx)
 	if err != nil {
@@ -281,20 +282,20 @@ func (j *jobs) tick(ctx context.Context, db *database, bell *bell, s share, rows
 	return tick, ended.Sub(began), err
 }
 
-// check counts what a tick did.
+// check checks the result of a tick.
 func (j *jobs) check(ctx context.Context, db *database, tick time.Time, s share) error {
-	if err := db.expect(ctx, s.size, "allocations of the tick that resumed all", `
+	if err := db.expect(ctx, s.size, "allocations of the tick that resumed all of their rows", `
 		SELECT count(*) FROM thaw.allocations AS g WHERE g.tick_at = $1 AND g.verdict = 'resumed' AND g.resumed = $2 AND g.account_id BETWEEN $3 AND $4`,
 		tick, j.rows, s.first, s.last()); err != nil {
 		return err
 	}
-	return db.expect(ctx, s.size*j.rows, "events of the tick, one for each row that is active now", `
+	return db.expect(ctx, s.size*j.rows, "active rows with one event of the tick", `
 		SELECT count(DISTINCT e.id) FROM thaw.enrollments AS e
 		JOIN thaw.enrollment_events AS event ON event.enrollment_id = e.id AND event.tick_at = $1 AND event.kind = 'resumed'
 		WHERE e.status = 'active' AND e.account_id BETWEEN $2 AND $3`, tick, s.first, s.last())
 }
 
-// allocation writes the plan of a tick: each account of a share may resume so many rows.
+// allocation writes the plan of a tick: each account of a share may resume this many rows.
 func allocation(ctx context.Context, q interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }, tick time.Time, s share, rows int,

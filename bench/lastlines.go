@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// lastLines keeps the end of what a process writes, for the error that tells of its failure.
+// lastLines keeps the last lines of a process's output, for the error that reports its failure.
 type lastLines struct {
 	mu    sync.Mutex
 	lines []string

@@ -13,10 +13,11 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// latency sends connect signals at random times, each for an account of its own, and looks when its prospects are active.
-// The floor does the pass at once, in the transaction that takes the signal.
+// latency sends connect signals at random times, each for a different account, and measures when
+// its prospects become active. The baseline runs the resume pass inline, in the transaction that
+// receives the signal.
 type latency struct {
-	warmUp, signals, rows int // signals of the warm-up, which are not counted; others; enrollments of each account
+	warmUp, signals, rows int // warm-up signals, measured signals, enrollments per account
 	limit                 time.Duration
 }
 
@@ -26,16 +27,16 @@ func newLatency(s Scale) benchmark {
 	}
 }
 
-// signalsPerSecond is the mean rate; the times between two signals are exponential.
+// signalsPerSecond is the mean arrival rate. Interarrival times are exponentially distributed.
 const signalsPerSecond = 100
 
 func (l *latency) about() About {
 	return About{
 		Name: "latency",
-		Work: fmt.Sprintf("%d signals by webhook at %d/s, random arrivals: from the 2xx until the %d enrollments of the account are active; sent: from the request",
+		Work: fmt.Sprintf("%d signals by webhook at %d/s, random arrivals: from the 2xx response until the %d enrollments of the account are active; sent: from the request",
 			l.signals, signalsPerSecond, l.rows),
-		Floor: "the same pass inline, in the transaction of the signal, at the same arrivals: from its begin to the commit; sent: with the signal; " +
-			"the other queues take the signal by SQL, without the webhook",
+		Floor: "the same resume pass inline, in the transaction of the signal, at the same arrival times: from the start of the pass to the commit; sent: including the signal; " +
+			"the other queues receive the signal by SQL, without the webhook",
 		Metrics: []Metric{
 			{Name: "p50", Unit: Millis, Ratio: 3}, {Name: "p99", Unit: Millis, Ratio: 10}, {Name: "latest", Unit: Millis, Limit: 100},
 			{Name: "sent p50", Unit: Millis}, {Name: "sent p99", Unit: Millis}, memory,
@@ -50,7 +51,7 @@ func (l *latency) load(ctx context.Context, r *rig, db *database) error {
 	})
 }
 
-// accounts of a variant: first those of the warm-up.
+// accounts returns the accounts of a variant, those of the warm-up first.
 func (l *latency) accounts(place int) share {
 	size := l.warmUp + l.signals
 	return share{int64(place*size + 1), size}
@@ -81,10 +82,11 @@ func (l *latency) variants(r *rig) []variant {
 	return list
 }
 
-// A passage is when a signal was sent, accepted, and acted upon.
+// A passage holds the times at which a signal was sent, accepted and acted upon.
 type passage struct{ sent, accepted, active time.Time }
 
-// inline takes the signal and does the pass in one transaction, on as many connections as the worker has.
+// inline receives the signal and runs the pass in one transaction, on as many connections as the
+// worker has.
 func (l *latency) inline(ctx context.Context, db *database, place int) (sample, error) {
 	config := db.Config()
 	config.MaxConns = jobClients
@@ -120,7 +122,7 @@ func (l *latency) inline(ctx context.Context, db *database, place int) (sample, 
 
 func accountName(id int64) string { return fmt.Sprintf("account-%d", id) }
 
-// serve sends the signals to a thaw process and hears when their passes are committed.
+// serve sends the signals to a thaw process and is notified when their passes are committed.
 func (l *latency) serve(ctx context.Context, r *rig, db *database, place int) (sample, error) {
 	accounts := l.accounts(place)
 	sender := newSender()
@@ -140,8 +142,8 @@ func (l *latency) serve(ctx context.Context, r *rig, db *database, place int) (s
 	})
 }
 
-// queue has another queue do what follows from a signal: in the transaction that takes it thaw.enqueue hands the job to that
-// queue. The others are spared the webhook: the signal comes as a call of thaw.signal.
+// queue measures another job queue: in the transaction that receives the signal, thaw.enqueue
+// inserts a job of that queue. Other queues skip the webhook: the signal is a call of thaw.signal.
 func (l *latency) queue(ctx context.Context, db *database, q queue, p *peer, place int) (sample, error) {
 	bell, err := db.bell(ctx)
 	if err != nil {
@@ -173,18 +175,18 @@ func (l *latency) queue(ctx context.Context, db *database, q queue, p *peer, pla
 
 const signalByCall = "SELECT thaw.signal('linkedin', $1, 'connected')"
 
-// replaceEnqueue puts a function in the place of thaw.enqueue, until restore is called.
+// replaceEnqueue replaces thaw.enqueue until restore is called.
 func (db *database) replaceEnqueue(ctx context.Context, sql string) (restore func(), err error) {
 	var ours string
 	if err := db.QueryRow(ctx, "SELECT pg_get_functiondef('thaw.enqueue'::regproc)").Scan(&ours); err != nil {
 		return nil, err
 	}
-	// Where this fails, the next variant's signals come to nothing, and that is an error of its own.
+	// If this fails, the next variant's signals insert no jobs, which that variant reports.
 	return func() { _ = db.run(context.WithoutCancel(ctx), ours) }, db.run(ctx, sql)
 }
 
-// What takes the place of thaw.enqueue for the other variants; thaw.signal calls it with the arguments of the job. A row of
-// River's that nobody works would be a cost that they do not have.
+// Replacements of thaw.enqueue for the other variants. thaw.signal calls it with the job's
+// arguments. They insert no River job, which would be an extra cost for these variants.
 const (
 	enqueueHead = `
 		CREATE OR REPLACE FUNCTION thaw.enqueue(
@@ -192,13 +194,14 @@ const (
 			p_delay interval DEFAULT '0', p_unique_states bit(8) DEFAULT B'11110001'
 		) RETURNS bigint LANGUAGE plpgsql AS $$ `
 	enqueueToGraphile = enqueueHead + `BEGIN RETURN (graphile_worker.add_job('resume', p_args::json)).id; END $$`
-	// pg-boss inserts its jobs by itself, in the caller's transaction: the arguments go back to it.
+	// pg-boss inserts its jobs itself in the caller's transaction, so the arguments are returned to
+	// the caller.
 	enqueueToCaller = enqueueHead + `BEGIN PERFORM set_config('bench.job', p_args::text, true); RETURN 0; END $$`
 	enqueueNothing  = enqueueHead + `BEGIN RETURN 0; END $$`
 )
 
-// measured has a signal sent at each arrival, after those of the warm-up, which come at once and so meet every connection.
-// With a bell it says when the rows were active.
+// measured first sends the warm-up signals, all at once so that they use every connection, and then
+// one signal per arrival. With a bell, the notification says when the rows became active.
 func (l *latency) measured(ctx context.Context, db *database, accounts share, send func(context.Context, int64) (passage, error), bell *bell) (sample, error) {
 	warmUp := share{accounts.first, l.warmUp}
 	work := share{accounts.first + int64(l.warmUp), accounts.size - l.warmUp}
@@ -229,8 +232,9 @@ func (l *latency) measured(ctx context.Context, db *database, accounts share, se
 	}, nil
 }
 
-// arrive sends one signal for each account of a share, at random times that are the same at every call and have a mean
-// distance, and returns their passages. With a bell, they are active when it has rung for the account.
+// arrive sends one signal for each account of a share and returns their passages. The arrival times
+// are random with the given mean distance, and the same in every call. With a bell, a signal counts
+// as active when the notification arrives.
 func (l *latency) arrive(ctx context.Context, s share, distance time.Duration, send func(context.Context, int64) (passage, error), bell *bell) ([]passage, error) {
 	passages := make([]passage, s.size)
 	var active []time.Time
@@ -247,7 +251,7 @@ func (l *latency) arrive(ctx context.Context, s share, distance time.Duration, s
 			return err
 		})
 	}
-	random := mathrand.New(mathrand.NewPCG(1, 2)) //nolint:gosec // the same arrivals for everybody
+	random := mathrand.New(mathrand.NewPCG(1, 2)) //nolint:gosec // the same arrivals for every variant
 	due := time.Now()
 	for i := range s.size {
 		due = due.Add(time.Duration(random.ExpFloat64() * float64(distance)))

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A logTap receives the server's log and keeps what is asked for.
+// A logTap receives the server's log and keeps selected parts.
 type logTap struct {
 	mu   sync.Mutex
 	open bool
@@ -25,13 +25,13 @@ func (t *logTap) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// logLag is how long the server may take to write its log down.
+// logLag is how long the server may take to write its log.
 const logLag = 500 * time.Millisecond
 
-// start begins to keep what the server logs.
+// start starts keeping the log.
 func (t *logTap) start() { t.set(true) }
 
-// end returns what the server has logged since the start, and keeps nothing from now on.
+// end returns what the server has logged since start, and stops keeping the log.
 func (t *logTap) end(ctx context.Context) string {
 	select {
 	case <-ctx.Done():
@@ -40,7 +40,7 @@ func (t *logTap) end(ctx context.Context) string {
 	return t.set(false)
 }
 
-// set opens or closes the tap and returns what came out of it.
+// set opens or closes the tap and returns what was kept.
 func (t *logTap) set(open bool) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -50,10 +50,10 @@ func (t *logTap) set(open bool) string {
 	return text
 }
 
-// logged finds the statements in a log that was written with log_statement = all: the session, and the text.
+// logged matches the statements in a log written with log_statement = all: session and text.
 var logged = regexp.MustCompile(`(?m)^\S+ \S+ UTC \[(\d+)\] LOG:  (?:statement|execute [^:]+): (.*(?:\n\t.*)*)`)
 
-// statements returns the statements of a log, session by session.
+// statements returns the statements of a log by session.
 func statements(log string) map[string][]string {
 	sessions := make(map[string][]string)
 	for _, found := range logged.FindAllStringSubmatch(log, -1) {

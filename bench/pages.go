@@ -8,25 +8,26 @@ import (
 	"time"
 )
 
-// pages asks for each page of the operators, and for the same of the JSON API, one answer after the other. The floor is an
-// answer of the same program for which it asks the database nothing. "first" is the first answer of a process, which has looked
-// at nothing yet.
+// pages requests each page and its JSON API counterpart, one request after another. The baseline is
+// a response of the same program without a database query. "first" is the first response of a
+// process, before anything is cached.
 type pages struct{ accounts, rows, asks int }
 
 func newPages(s Scale) benchmark {
 	return &pages{accounts: s.pick(200, 10_000), rows: s.pick(10, 100), asks: s.pick(5, 100)}
 }
 
-// Of the accounts of pages one in five is connected and has all of its prospects waiting, one in five is gone for good with
-// the like, the others are at work.
+// pagesShare divides the accounts: one in five is connected with all prospects paused and ready to
+// resume, one in five is permanently disconnected with all prospects paused, the others are
+// connected with active prospects.
 const pagesShare = 5
 
 func (p *pages) about() About {
 	return About{
 		Name: "pages",
-		Work: fmt.Sprintf("%d answers of each page, with %d enrollments on %d accounts, of which %d have a line and as many are gone with paused prospects",
+		Work: fmt.Sprintf("%d responses of each page, with %d enrollments on %d accounts, of which %d have prospects ready to resume and as many are disconnected with paused prospects",
 			p.asks, p.accounts*p.rows, p.accounts, p.accounts/pagesShare),
-		Floor: "GET /healthz: an answer without the database",
+		Floor: "GET /healthz: a response without a database query",
 		Metrics: []Metric{
 			{Name: "p50", Unit: Millis, Limit: 50}, {Name: "p99", Unit: Millis}, {Name: "first", Unit: Millis}, memory,
 		},
@@ -45,7 +46,8 @@ func (p *pages) load(ctx context.Context, _ *rig, db *database) error {
 			return err
 		}
 	}
-	// Ten days of ticks, each with a plan of its own; the history of the accounts; some heals and decisions.
+	// Ten days of ticks with their plans, the history of the accounts, and some heals and manual
+	// actions.
 	return db.run(ctx, `
 		WITH ticks AS (
 			INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap, accounts_planned, accounts_processed, planned, resumed, remaining,
@@ -106,11 +108,11 @@ func (p *pages) variants(r *rig) []variant {
 	return list
 }
 
-// ask starts a process that only serves, and asks it for one page.
+// ask starts a web process and requests one page from it.
 func (p *pages) ask(r *rig, path string) func(context.Context, *database, int) (sample, error) {
 	return func(ctx context.Context, db *database, _ int) (sample, error) {
 		return r.during(ctx, db, nil, []string{"web", "--addr", "127.0.0.1:0"}, func(web *program) (sample, error) {
-			if _, err := get(ctx, web.url+"readyz"); err != nil { // The connections to the database are made before.
+			if _, err := get(ctx, web.url+"readyz"); err != nil { // Opens the database connections.
 				return nil, err
 			}
 			times := make([]float64, p.asks+1)
@@ -126,7 +128,7 @@ func (p *pages) ask(r *rig, path string) func(context.Context, *database, int) (
 	}
 }
 
-// get returns how long it took until an answer was read.
+// get returns how long it took to read a whole response.
 func get(ctx context.Context, url string) (time.Duration, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -141,9 +143,9 @@ func get(ctx context.Context, url string) (time.Duration, error) {
 	if _, err := io.Copy(io.Discard, answer.Body); err != nil {
 		return 0, err
 	}
-	// Nobody works here, so nobody is ready.
+	// No worker runs here, so /readyz is not ready.
 	if answer.StatusCode != http.StatusOK && answer.StatusCode != http.StatusServiceUnavailable {
-		return 0, fmt.Errorf("%s was answered %s", url, answer.Status)
+		return 0, fmt.Errorf("GET %s returned %s", url, answer.Status)
 	}
 	return time.Since(began), nil
 }

@@ -9,8 +9,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// pause pauses all active prospects of one account that disconnects, and looks how long somebody else has to wait for the
-// account meanwhile. The floor is one statement that leaves the same rows behind.
+// pause pauses all active prospects of an account that disconnects, and measures how long another
+// transaction waits for the account's lock meanwhile. The baseline is one statement with the same
+// result.
 type pause struct{ rows int }
 
 func newPause(s Scale) benchmark { return &pause{rows: s.pick(10_000, 102_000)} }
@@ -19,14 +20,14 @@ func (p *pause) about() About {
 	return About{
 		Name:  "pause",
 		Work:  fmt.Sprintf("pause of %d active enrollments on one account, from the disconnect signal to the end", p.rows),
-		Floor: "one raw statement: the same update and the same insert of events",
+		Floor: "one raw statement: the same UPDATE and the same INSERT of events",
 		Metrics: []Metric{
 			{Name: "time", Unit: Seconds, Ratio: 1.5}, {Name: "longest wait", Unit: Millis, Limit: 100}, walPerRow, memory,
 		},
 	}
 }
 
-// load makes an account for each variant and one for its warm-up, by turns.
+// load creates, for each variant in turn, its account and one account for its warm-up.
 func (p *pause) load(ctx context.Context, r *rig, db *database) error {
 	for range p.variants(r) {
 		for _, rows := range []int{p.rows, warmUpRows} {
@@ -47,7 +48,7 @@ func (p *pause) variants(r *rig) []variant {
 	}
 }
 
-// accounts of a variant: of the work, and of the warm-up.
+// accounts returns the accounts of a variant's work and of its warm-up.
 func (p *pause) accounts(place int) (work, warmUp int64) {
 	return int64(2*place + 1), int64(2*place + 2)
 }
@@ -121,10 +122,10 @@ func (p *pause) pause(ctx context.Context, db *database, place int) (sample, err
 	return got, nil
 }
 
-// probeEvery is the pause between two looks at the account.
+// probeEvery is the interval between two probes of the account's lock.
 const probeEvery = 5 * time.Millisecond
 
-// probe locks the account again and again, as a webhook would, and returns how long it had to wait at most.
+// probe locks the account repeatedly, as a webhook does, and returns the longest wait.
 func probe(ctx context.Context, db *database, account int64) (longest time.Duration, err error) {
 	again := time.NewTicker(probeEvery)
 	defer again.Stop()
@@ -134,7 +135,7 @@ func probe(ctx context.Context, db *database, account int64) (longest time.Durat
 			return longest, nil
 		case <-again.C:
 		}
-		// Not cancelled in the middle: the last wait counts too.
+		// Not cancelled midway: the last wait counts too.
 		err := pgx.BeginFunc(context.WithoutCancel(ctx), db.Pool, func(tx pgx.Tx) error {
 			began := time.Now()
 			_, err := tx.Exec(context.WithoutCancel(ctx), "SELECT FROM thaw.accounts AS a WHERE a.id = $1 FOR NO KEY UPDATE", account)
@@ -142,12 +143,12 @@ func probe(ctx context.Context, db *database, account int64) (longest time.Durat
 			return err
 		})
 		if err != nil {
-			return longest, fmt.Errorf("looking at the account: %w", err)
+			return longest, fmt.Errorf("locking the account: %w", err)
 		}
 	}
 }
 
-// measured settles the database, does the work, and checks it.
+// measured settles the database, does the work, and checks the result.
 func (p *pause) measured(ctx context.Context, db *database, account int64, do func() (time.Duration, error)) (sample, error) {
 	if err := db.settle(ctx, "VACUUM"); err != nil {
 		return nil, err

@@ -40,7 +40,7 @@ type answer struct {
 	Error string  `json:"error"`
 }
 
-// duringPeer runs do while a queue works.
+// duringPeer runs do while a queue's workers run.
 func (r *rig) duringPeer(ctx context.Context, db *database, q queue, do func(*peer) (sample, error)) (got sample, err error) {
 	p, err := r.startPeer(ctx, db, q)
 	if err != nil {
@@ -75,7 +75,7 @@ func (r *rig) startPeer(ctx context.Context, db *database, q queue) (*peer, erro
 	go func() {
 		defer close(p.exited)
 		p.listen(stdout)
-		_ = p.cmd.Wait() // what it has to say is in its errors
+		_ = p.cmd.Wait() // its stderr has the reason
 	}()
 	select {
 	case <-p.ready:
@@ -91,7 +91,7 @@ func (r *rig) startPeer(ctx context.Context, db *database, q queue) (*peer, erro
 	return nil, fmt.Errorf("%w\n%s", err, p.errors.String())
 }
 
-// listen takes what the script says, line by line. What is not ours is a package's.
+// listen reads the script's responses line by line. It skips output of the script's packages.
 func (p *peer) listen(stdout io.Reader) {
 	lines := bufio.NewScanner(stdout)
 	for lines.Scan() {
@@ -113,7 +113,7 @@ func (p *peer) listen(stdout io.Reader) {
 	}
 }
 
-// ask sends a request and returns the time that the script answers with.
+// ask sends a request and returns the time in the script's response.
 func (p *peer) ask(ctx context.Context, request map[string]any) (time.Time, error) {
 	answered := make(chan answer, 1)
 	p.mu.Lock()
@@ -141,7 +141,7 @@ func (p *peer) ask(ctx context.Context, request map[string]any) (time.Time, erro
 	}
 }
 
-// peerStopPatience is short: what a queue does at its end is not measured.
+// peerStopPatience is short because the shutdown of a queue is not measured.
 const peerStopPatience = 5 * time.Second
 
 func (p *peer) stop() {

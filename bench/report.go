@@ -2,7 +2,7 @@ package bench
 
 import "slices"
 
-// A Report is what a run measured.
+// A Report holds the results of a run.
 type Report struct {
 	Environment Environment `json:"environment"`
 	Scale       Scale       `json:"scale"`
@@ -10,11 +10,11 @@ type Report struct {
 	Results     []Result    `json:"results"`
 }
 
-// A Result is what one benchmark measured.
+// A Result is the result of one benchmark.
 type Result struct {
 	About
 	Lines []Line `json:"lines"`
-	// Notes say who does not take part, and who was not done in time.
+	// Notes say which variants were left out, and which timed out.
 	Notes []string `json:"notes,omitempty"`
 }
 
@@ -23,20 +23,20 @@ type Line struct {
 	Variant string    `json:"variant"`
 	Role    Role      `json:"role"`
 	Metric  Metric    `json:"metric"`
-	Samples []float64 `json:"samples"` // one a round, in the metric's unit
+	Samples []float64 `json:"samples"` // one per round, in the metric's unit
 	Median  float64   `json:"median"`
 	Min     float64   `json:"min"`
 	Max     float64   `json:"max"`
-	// Ratio is the median, over the rounds, of the ratio to the floor of the same round; null where there is no
-	// floor, and of a metric with a limit of its own.
+	// Ratio is the median over the rounds of the ratio to the baseline of the same round. It is
+	// null if there is no baseline, and for a metric with an absolute limit.
 	Ratio    *float64 `json:"ratio,omitempty"`
 	RatioMin float64  `json:"ratio_min,omitempty"`
 	RatioMax float64  `json:"ratio_max,omitempty"`
-	// Met says whether the target is met; null where there is none.
+	// Met says whether the target is met. It is null if there is no target.
 	Met *bool `json:"met,omitempty"`
 }
 
-// summarize makes the lines of a result: metric by metric, variant by variant.
+// summarize builds the lines of a result, ordered by metric, then by variant.
 func summarize(about About, variants []variant, samples [][]sample, notes []string) Result {
 	result := Result{About: about, Notes: notes}
 	floor := slices.IndexFunc(variants, func(c variant) bool { return c.Role == Floor })
@@ -73,7 +73,8 @@ func summarize(about About, variants []variant, samples [][]sample, notes []stri
 	return result
 }
 
-// met compares a line with the target of its metric: the median ratio, or the worst round.
+// met compares a line with its metric's target: the median ratio, or the worst round for an
+// absolute limit.
 func (l Line) met() *bool {
 	var met bool
 	switch m := l.Metric; {

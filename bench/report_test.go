@@ -13,19 +13,20 @@ import (
 	"pgregory.net/rapid"
 )
 
-// results are three rounds of a floor of 2, 4 and 6 seconds and of ours, which takes half as long again.
+// results has three rounds: a baseline of 2, 4 and 6 seconds, and a variant of Thaw that takes 1.5
+// times as long.
 func results(t *testing.T) Result {
 	t.Helper()
 	about := About{Name: "sample", Work: "what <is> done", Metrics: []Metric{
 		{Name: "time", Unit: Seconds, Ratio: 1.2}, {Name: "rate", Unit: PerSecond, MoreIsBetter: true, Ratio: 0.5},
 		{Name: "wait", Unit: Millis, Limit: 100}, {Name: "size", Unit: Bytes},
 	}}
-	variants := []variant{{Name: "floor", Role: Floor}, {Name: "ours", Role: Thaw}, {Name: "other", Role: Peer}}
+	variants := []variant{{Name: "baseline", Role: Floor}, {Name: "ours", Role: Thaw}, {Name: "other", Role: Peer}}
 	return summarize(about, variants, [][]sample{
 		{{"time": 2, "rate": 10}, {"time": 4, "rate": 20}, {"time": 6, "rate": 30}},
 		{{"time": 3, "rate": 5, "wait": 99, "size": 7}, {"time": 6, "rate": 12, "wait": 101}, {"time": 9, "rate": 15, "wait": 10}},
 		{{"time": 200}, nil, nil},
-	}, []string{"other: given up"})
+	}, []string{"other: timed out"})
 }
 
 func find(t *testing.T, r Result, variant, metric string) Line {
@@ -39,7 +40,7 @@ func find(t *testing.T, r Result, variant, metric string) Line {
 	return Line{}
 }
 
-func TestRatioIsToTheFloorOfTheSameRound(t *testing.T) {
+func TestRatioUsesBaselineOfSameRound(t *testing.T) {
 	t.Parallel()
 	r := results(t)
 
@@ -49,8 +50,8 @@ func TestRatioIsToTheFloorOfTheSameRound(t *testing.T) {
 	require.InDelta(t, 3, time.Min, 0)
 	require.InDelta(t, 9, time.Max, 0)
 	require.InDelta(t, 1.5, *time.Ratio, 1e-9)
-	require.Nil(t, find(t, r, "floor", "time").Ratio)
-	require.InDelta(t, 100, *find(t, r, "other", "time").Ratio, 1e-9, "of the one round that it finished")
+	require.Nil(t, find(t, r, "baseline", "time").Ratio)
+	require.InDelta(t, 100, *find(t, r, "other", "time").Ratio, 1e-9, "only the round that finished counts")
 }
 
 func TestTargets(t *testing.T) {
@@ -58,10 +59,10 @@ func TestTargets(t *testing.T) {
 	r := results(t)
 
 	require.False(t, *find(t, r, "ours", "time").Met, "1.5 is more than 1.2")
-	require.True(t, *find(t, r, "ours", "rate").Met, "half of the floor's rate was asked for")
-	require.False(t, *find(t, r, "ours", "wait").Met, "a limit holds in the worst round too")
-	require.Nil(t, find(t, r, "ours", "size").Met, "there is no target")
-	require.Nil(t, find(t, r, "other", "time").Met, "the targets are ours")
+	require.True(t, *find(t, r, "ours", "rate").Met, "the target is half of the baseline's rate")
+	require.False(t, *find(t, r, "ours", "wait").Met, "a limit applies to the worst round")
+	require.Nil(t, find(t, r, "ours", "size").Met, "no target")
+	require.Nil(t, find(t, r, "other", "time").Met, "targets apply to Thaw only")
 }
 
 func TestTable(t *testing.T) {
@@ -70,7 +71,7 @@ func TestTable(t *testing.T) {
 	results(t).WriteTable(&table)
 	require.Regexp(t, `(?m)^sample +ours +time +6\.000 s +3\.000\.\.9\.000 +1\.50 x +<= 1\.2 x +MISSED$`, table.String())
 	require.Regexp(t, `(?m)^sample +ours +wait +99\.00 ms +10\.00\.\.101\.00 +<= 100\.00 ms +MISSED$`, table.String())
-	require.Regexp(t, `(?m)^sample +other: given up$`, table.String())
+	require.Regexp(t, `(?m)^sample +other: timed out$`, table.String())
 }
 
 func TestReportAsJSON(t *testing.T) {
@@ -98,7 +99,7 @@ func TestChartIsWellFormed(t *testing.T) {
 			bars++
 		}
 	}
-	require.Equal(t, 7, bars, "one for each line of the result")
+	require.Equal(t, 7, bars, "one per line of the result")
 }
 
 func TestMedianAndPercentile(t *testing.T) {
@@ -119,7 +120,7 @@ func TestMedianAndPercentile(t *testing.T) {
 		}
 		require.Contains(t, numbers, got)
 		require.GreaterOrEqual(t, float64(notMore), p/100*float64(len(numbers))-1e-9)
-		require.True(t, less == 0 || float64(less) < p/100*float64(len(numbers)), "a smaller one would do")
+		require.True(t, less == 0 || float64(less) < p/100*float64(len(numbers)), "a smaller number qualifies")
 		if len(numbers)%2 == 1 {
 			require.InDelta(t, percentile(numbers, 50), median(numbers), 0)
 		}
@@ -144,5 +145,5 @@ func TestUsedCores(t *testing.T) {
 	quiet := Environment{Postgres: "15.1", System: "linux/amd64", Cores: 2, Busy: 0.02}
 	require.NotContains(t, quiet.String(), "busy")
 	restless := Environment{Postgres: "15.1", System: "linux/amd64", Cores: 2, Busy: 0.4}
-	require.Contains(t, restless.String(), "2 cores, 40 % busy with other work: the figures say little")
+	require.Contains(t, restless.String(), "2 cores, 40 % busy with other work: results are unreliable")
 }

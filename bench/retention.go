@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// retention removes history that is too old. The floor is one statement that deletes the same rows.
+// retention deletes expired history. The baseline is one statement that deletes the same rows.
 type retention struct{ rows int }
 
 func newRetention(s Scale) benchmark { return &retention{rows: s.pick(20_000, 500_000)} }
 
-// pruneBatch is how many rows the prune job looks at in a transaction.
+// pruneBatch is how many rows the prune job examines per transaction.
 const pruneBatch = 2000
 
 func (t *retention) about() About {
 	return About{
 		Name:  "retention",
-		Work:  fmt.Sprintf("removal of %d events that are older than settings.keep_history, of twice as many; the job rests as long as it works", t.rows),
+		Work:  fmt.Sprintf("removal of %d of %d events, those older than settings.keep_history; the job sleeps for as long as it works", t.rows, 2*t.rows),
 		Floor: "one raw DELETE of the same rows",
 		Metrics: []Metric{
 			{Name: "removed", Unit: PerSecond, MoreIsBetter: true}, {Name: "longest batch", Unit: Millis}, memory,
@@ -25,7 +25,7 @@ func (t *retention) about() About {
 	}
 }
 
-// load makes events of a few enrollments, from 800 days ago until now.
+// load creates events of a few enrollments, evenly spread over twice keep_history until now.
 func (t *retention) load(ctx context.Context, _ *rig, db *database) error {
 	if err := db.add(ctx, fleet{accounts: 100, rows: 100, status: "connected"}); err != nil {
 		return err
@@ -55,11 +55,11 @@ func (t *retention) variants(r *rig) []variant {
 	}
 }
 
-// own gives each variant a copy of its own: they remove the same rows.
+// own gives each variant its own copy of the database, because all variants delete the same rows.
 func (t *retention) own(r *rig, do func(context.Context, *database) (sample, error)) func(context.Context, *database, int) (sample, error) {
 	return func(ctx context.Context, shared *database, _ int) (got sample, err error) {
 		name := shared.Config().ConnConfig.Database
-		shared.Reset() // a database that somebody uses cannot be copied
+		shared.Reset() // a database with open connections cannot be copied
 		err = r.fresh(ctx, name, func(db *database) error {
 			if err := db.settle(ctx); err != nil {
 				return err
@@ -67,7 +67,7 @@ func (t *retention) own(r *rig, do func(context.Context, *database) (sample, err
 			if got, err = do(ctx, db); err != nil {
 				return err
 			}
-			return db.expect(ctx, t.rows, "events that are young enough", "SELECT count(*) FROM thaw.enrollment_events")
+			return db.expect(ctx, t.rows, "events within keep_history", "SELECT count(*) FROM thaw.enrollment_events")
 		})
 		return got, err
 	}
@@ -77,7 +77,7 @@ func (t *retention) rate(took time.Duration) sample {
 	return sample{"removed": float64(t.rows) / took.Seconds()}
 }
 
-// batches calls what the job calls, without its rests.
+// batches calls the same function as the job, without pauses.
 func (t *retention) batches(ctx context.Context, db *database) (sample, error) {
 	began := time.Now()
 	var longest time.Duration
@@ -93,10 +93,10 @@ func (t *retention) batches(ctx context.Context, db *database) (sample, error) {
 	return got, nil
 }
 
-// lookEvery is how often the state of the job is looked at.
+// lookEvery is how often the state of the job is polled.
 const lookEvery = 50 * time.Millisecond
 
-// job has the job done by a process.
+// job measures the prune job in a worker process.
 func (t *retention) job(ctx context.Context, db *database) (sample, error) {
 	began := time.Now()
 	id, err := db.number(ctx, "SELECT thaw.enqueue('prune', 'sweep', 4::smallint, '{}')")

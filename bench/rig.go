@@ -18,11 +18,11 @@ import (
 	"github.com/thawline/thaw/schema"
 )
 
-// serverSettings are those in which the server differs from Postgres' defaults: a cache that holds the work, and enough log
-// between checkpoints that none falls into a measurement.
+// serverSettings are the settings that differ from Postgres' defaults: a cache that holds the data,
+// and enough WAL between checkpoints that none happens during a measurement.
 var serverSettings = map[string]string{"shared_buffers": "1GB", "max_wal_size": "4GB", "max_connections": "200"}
 
-// A rig is the server and all else that benchmarks share.
+// A rig is the server and everything else that benchmarks share.
 type rig struct {
 	server      *localpg.Server
 	admin       *pgx.Conn
@@ -30,7 +30,7 @@ type rig struct {
 	tools       tools
 	peers       peers
 	log         *logTap
-	folder      string // for files, gone at the end
+	folder      string // temporary files, removed at the end
 	environment Environment
 	databases   int
 }
@@ -85,7 +85,7 @@ func (r *rig) setUp(ctx context.Context) (err error) {
 	if _, err := migrator.Up(ctx); err != nil {
 		return err
 	}
-	// Benchmarks lose accounts by the thousand, which is no incident.
+	// Benchmarks disconnect thousands of accounts, which must not trigger safety mode or flapping.
 	const noMonitor = "UPDATE thaw.settings SET safety_accounts = 1000000, flap_limit = 0;"
 	_, err = db.Exec(ctx, noMonitor+benchSchema, pgx.QueryExecModeSimpleProtocol)
 	return err
@@ -93,12 +93,12 @@ func (r *rig) setUp(ctx context.Context) (err error) {
 
 func (r *rig) close() error {
 	if r.admin != nil {
-		_ = r.admin.Close(context.Background()) // the server goes anyway
+		_ = r.admin.Close(context.Background()) // the server is stopped next
 	}
 	return errors.Join(r.server.Close(), os.RemoveAll(r.folder))
 }
 
-// execute runs statements outside of any benchmark's database.
+// execute runs statements outside of the benchmark databases.
 func (r *rig) execute(ctx context.Context, statements ...string) error {
 	for _, sql := range statements {
 		if _, err := r.admin.Exec(ctx, sql); err != nil {
@@ -108,7 +108,7 @@ func (r *rig) execute(ctx context.Context, statements ...string) error {
 	return nil
 }
 
-// fill makes a database for a benchmark: migrated, loaded by load, and at rest.
+// fill creates a database for a benchmark: migrated, loaded with load, vacuumed and checkpointed.
 func (r *rig) fill(ctx context.Context, name string, load func(*database) error) error {
 	return r.copied(ctx, migrated, name, func(db *database) error {
 		if err := db.nameTick(ctx); err != nil {
@@ -121,7 +121,7 @@ func (r *rig) fill(ctx context.Context, name string, load func(*database) error)
 	})
 }
 
-// round gives do the database for one round: a copy of the loaded one, or that itself.
+// round passes do the database of one round: a copy of the loaded one, or that database itself.
 func (r *rig) round(ctx context.Context, loaded string, keep bool, do func(*database) error) error {
 	if keep {
 		db, err := r.open(ctx, loaded)
@@ -134,7 +134,7 @@ func (r *rig) round(ctx context.Context, loaded string, keep bool, do func(*data
 	return r.fresh(ctx, loaded, do)
 }
 
-// fresh gives do a copy of a database, and removes it afterwards.
+// fresh passes do a copy of a database and drops it afterwards.
 func (r *rig) fresh(ctx context.Context, template string, do func(*database) error) (err error) {
 	r.databases++
 	name := fmt.Sprintf("bench_copy_%d", r.databases)
@@ -142,7 +142,7 @@ func (r *rig) fresh(ctx context.Context, template string, do func(*database) err
 	return r.copied(ctx, template, name, do)
 }
 
-// copied gives do a copy of a database, all of it in the cache.
+// copied passes do a copy of a database that is read into the cache.
 func (r *rig) copied(ctx context.Context, template, name string, do func(*database) error) error {
 	if err := r.execute(ctx, "CREATE DATABASE "+name+" TEMPLATE "+template+" STRATEGY FILE_COPY"); err != nil {
 		return err
@@ -168,7 +168,8 @@ func (r *rig) open(ctx context.Context, name string) (*database, error) {
 		return nil, err
 	}
 	config.MaxConns = 32
-	// The raw statements write their own history, as Thaw's functions do: no trigger writes a second one.
+	// The raw statements insert their own history, as Thaw's functions do. This setting disables
+	// the triggers that would add it.
 	config.ConnConfig.RuntimeParams["thaw.set_based"] = "on"
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
@@ -177,7 +178,7 @@ func (r *rig) open(ctx context.Context, name string) (*database, error) {
 	return &database{Pool: pool, URL: r.server.URL(name)}, nil
 }
 
-// leftOut says which variants of a benchmark do not take part, and why.
+// leftOut says which variants of a benchmark are left out, and why.
 func (r *rig) leftOut(b benchmark) []string {
 	if !b.about().withPeers || r.peers.missing == "" {
 		return nil
@@ -185,15 +186,16 @@ func (r *rig) leftOut(b benchmark) []string {
 	return []string{"without other job queues: " + r.peers.missing}
 }
 
-// Environment is what was measured on.
+// Environment describes the system under test.
 type Environment struct {
 	Postgres string `json:"postgres"`
 	System   string `json:"system"`
 	Cores    int    `json:"cores"`
-	// Busy is the share of the cores, 0 to 1, that others used in the second before the start; below 0: the system does not tell.
+	// Busy is the share of the cores, 0 to 1, that other processes used in the second before the
+	// start. It is negative if unknown.
 	Busy     float64   `json:"busy"`
 	Settings []Setting `json:"settings"`
-	// Flush is by how much a flush of the WAL was slowed down.
+	// Flush is the delay that was added to every WAL flush.
 	Flush time.Duration `json:"flush,omitempty"`
 }
 
@@ -201,11 +203,11 @@ type Environment struct {
 type Setting struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
-	// Ours is true where the benchmark chose it; else it is Postgres' default.
+	// Ours is true if the benchmark chose the value, and false if it is Postgres' default.
 	Ours bool `json:"ours"`
 }
 
-// shownSettings are those that a reader of the figures needs to know.
+// shownSettings are the settings that matter for the results.
 var shownSettings = []string{
 	"fsync", "synchronous_commit", "full_page_writes", "wal_level", "wal_sync_method", "shared_buffers", "max_wal_size",
 	"checkpoint_timeout", "work_mem", "max_connections", "autovacuum", "jit",
@@ -225,7 +227,7 @@ func readEnvironment(ctx context.Context, conn *pgx.Conn, version string) (Envir
 	return e, err
 }
 
-// String writes the environment in a few lines.
+// String formats the environment in three lines.
 func (e Environment) String() string {
 	var ours, defaults []string
 	for _, s := range e.Settings {
@@ -235,21 +237,22 @@ func (e Environment) String() string {
 			defaults = append(defaults, s.Name+" "+s.Value)
 		}
 	}
-	machine := fmt.Sprintf("Postgres %s, %s, %d cores", e.Postgres, e.System, e.Cores)
+	host := fmt.Sprintf("Postgres %s, %s, %d cores", e.Postgres, e.System, e.Cores)
 	if e.Busy > restless {
-		machine += fmt.Sprintf(", %.0f %% busy with other work: the figures say little", e.Busy*100)
+		host += fmt.Sprintf(", %.0f %% busy with other work: results are unreliable", e.Busy*100)
 	}
 	if e.Flush > 0 {
-		machine += fmt.Sprintf(", each flush of the WAL slowed down by %s", e.Flush)
+		host += fmt.Sprintf(", each WAL flush delayed by %s", e.Flush)
 	}
-	return fmt.Sprintf("%s\nset here: %s\ndefaults: %s", machine, strings.Join(ours, ", "), strings.Join(defaults, ", "))
+	return fmt.Sprintf("%s\nset here: %s\ndefaults: %s", host, strings.Join(ours, ", "), strings.Join(defaults, ", "))
 }
 
-// restless is the share of the cores that others may use before the figures are in doubt.
+// restless is the share of the cores that other processes may use before results are unreliable.
 const restless = 0.1
 
-// busy watches the cores for a second, in which this program does nothing, and returns the share that others use. The load average
-// would count what came before: the compiler of this program, for one. Only Linux tells.
+// busy observes the cores for a second in which this program is idle, and returns the share that
+// other processes use. The load average would include earlier work such as the compilation of this
+// program. Linux only.
 func busy(ctx context.Context) (share float64) {
 	proc, err := procfs.NewDefaultFS()
 	if err != nil {
@@ -271,9 +274,9 @@ func busy(ctx context.Context) (share float64) {
 	return used(before.CPUTotal, after.CPUTotal)
 }
 
-// used is the share of the time between two looks in which the cores were not idle.
+// used returns the share of the time between two readings in which the cores were not idle.
 func used(before, after procfs.CPUStat) float64 {
-	// What guests use is counted as user's, too.
+	// User time includes guest time.
 	all := func(s procfs.CPUStat) float64 {
 		return s.User + s.Nice + s.System + s.Idle + s.Iowait + s.IRQ + s.SoftIRQ + s.Steal
 	}

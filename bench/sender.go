@@ -29,7 +29,7 @@ func newSender() *sender {
 	}
 }
 
-// env is what makes a thaw process take the webhooks.
+// env returns the environment with which a thaw process accepts the sender's webhooks.
 func (s *sender) env() []string { return []string{"THAW_STANDARD_SECRET=" + s.secret} }
 
 // send returns when the webhook is accepted.
@@ -48,12 +48,12 @@ func (s *sender) send(ctx context.Context, account, status string) error {
 		return err
 	}
 	if response.StatusCode != http.StatusOK || !bytes.Contains(answer, []byte(`"applied"`)) {
-		return fmt.Errorf("a webhook was answered %s: %s", response.Status, answer)
+		return fmt.Errorf("webhook returned %s: %s", response.Status, answer)
 	}
 	return nil
 }
 
-// wire returns a signed webhook as it goes over a connection.
+// wire returns a signed webhook as sent over a connection.
 func (s *sender) wire(ctx context.Context, account, status string) ([]byte, error) {
 	request, err := s.request(ctx, account, status)
 	if err != nil {
@@ -64,7 +64,7 @@ func (s *sender) wire(ctx context.Context, account, status string) ([]byte, erro
 	return wire.Bytes(), err
 }
 
-// request returns a signed webhook, which has to be sent within minutes.
+// request returns a signed webhook. It must be sent within minutes.
 func (s *sender) request(ctx context.Context, account, status string) (*http.Request, error) {
 	id, now := "msg_"+rand.Text(), time.Now()
 	body, err := json.Marshal(map[string]any{

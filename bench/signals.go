@@ -15,14 +15,15 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// signals takes as many connect signals as it can, through the webhook. The floor is pgbench with the function that the
-// webhook calls. Neither notifies: a NOTIFY in the transaction would take the group commit from both, and hide it.
+// signals measures how many connect signals per second the webhook accepts. The baseline is pgbench
+// with the function that the webhook calls. Neither calls NOTIFY: a NOTIFY in the transaction would
+// prevent group commit for both and hide the difference.
 type signals struct{ accounts, each int }
 
 func newSignals(s Scale) benchmark { return &signals{accounts: 100, each: s.pick(2, 15)} }
 
-// signalClients are the connections, of the floor to the server and of the webhook's sender to thaw. Each has accounts of its
-// own, so that none waits for the other.
+// signalClients is the number of connections: from pgbench to the server, and from the webhook
+// sender to thaw. Each uses its own accounts, so none waits for another's lock.
 const signalClients = 16
 
 func (s *signals) total() int { return signalClients * s.accounts * s.each }
@@ -30,7 +31,7 @@ func (s *signals) total() int { return signalClients * s.accounts * s.each }
 func (s *signals) about() About {
 	return About{
 		Name:  "signals",
-		Work:  fmt.Sprintf("%d signed webhooks over %d connections, each answered 2xx when it is committed", s.total(), signalClients),
+		Work:  fmt.Sprintf("%d signed webhooks over %d connections, each answered with 2xx after the commit", s.total(), signalClients),
 		Floor: fmt.Sprintf("pgbench with %d clients, each transaction the function that the webhook calls", signalClients),
 		Metrics: []Metric{
 			{Name: "accepted", Unit: PerSecond, MoreIsBetter: true, Ratio: 0.85}, memory,
@@ -38,7 +39,7 @@ func (s *signals) about() About {
 	}
 }
 
-// load makes accounts without enrollments: the jobs that are asked for are nobody's here.
+// load creates accounts with one enrollment each. No worker runs the inserted jobs.
 func (s *signals) load(ctx context.Context, r *rig, db *database) error {
 	return db.add(ctx, fleet{accounts: len(s.variants(r)) * signalClients * s.accounts, rows: 1, status: "connected"})
 }
@@ -83,7 +84,8 @@ func (s *signals) rate(took time.Duration) sample {
 	return sample{"accepted": float64(s.total()) / took.Seconds()}
 }
 
-// web sends requests that are signed beforehand, so that the sender costs the machine as little as pgbench does.
+// web sends requests that were signed in advance, so that the sender uses as little CPU time as
+// pgbench.
 func (s *signals) web(ctx context.Context, r *rig, db *database, place int) (sample, error) {
 	accounts := s.share(place)
 	sender := newSender()
@@ -124,7 +126,7 @@ func (s *signals) web(ctx context.Context, r *rig, db *database, place int) (sam
 	})
 }
 
-// post sends requests over one connection, each after the answer to the one before.
+// post sends requests over one connection, each after the response to the previous one.
 func post(ctx context.Context, to string, requests [][]byte) error {
 	address, err := url.Parse(to)
 	if err != nil {
@@ -148,13 +150,14 @@ func post(ctx context.Context, to string, requests [][]byte) error {
 	return nil
 }
 
-// accepted reads one answer, which must be 200. net/http's client would take as much of the processor as thaw does to answer.
+// accepted reads one response, which must be 200. The net/http client would use as much CPU time as
+// thaw's response.
 func accepted(answers *bufio.Reader) error {
 	status, length := "", 0
 	for first := true; ; first = false {
 		line, err := answers.ReadSlice('\n')
 		if err != nil {
-			return fmt.Errorf("reading an answer: %w", err)
+			return fmt.Errorf("reading a response: %w", err)
 		}
 		line = bytes.TrimRight(line, "\r\n")
 		if first {
@@ -166,7 +169,7 @@ func accepted(answers *bufio.Reader) error {
 		}
 		if value, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
 			if length, err = strconv.Atoi(string(value)); err != nil {
-				return fmt.Errorf("reading an answer: %w", err)
+				return fmt.Errorf("reading a response: %w", err)
 			}
 		}
 	}
@@ -175,7 +178,7 @@ func accepted(answers *bufio.Reader) error {
 		return err
 	}
 	body, _ := io.ReadAll(io.LimitReader(answers, int64(length)))
-	return fmt.Errorf("a webhook was answered %s: %s", status, body)
+	return fmt.Errorf("webhook returned %s: %s", status, body)
 }
 
 const newestSignal = "SELECT coalesce(max(id), 0) FROM thaw.account_signals"

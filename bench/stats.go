@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// median returns the middle of numbers, which may not be empty.
+// median returns the median of numbers, which must not be empty.
 func median(numbers []float64) float64 {
 	sorted := slices.Sorted(slices.Values(numbers))
 	middle := len(sorted) / 2
@@ -15,7 +15,8 @@ func median(numbers []float64) float64 {
 	return (sorted[middle-1] + sorted[middle]) / 2
 }
 
-// percentile returns the smallest of numbers that is not exceeded by p percent of them. They may not be empty.
+// percentile returns the smallest number that is not exceeded by p percent of numbers, which must
+// not be empty.
 func percentile(numbers []float64, p float64) float64 {
 	sorted := slices.Sorted(slices.Values(numbers))
 	rank := int(math.Ceil(p / 100 * float64(len(sorted))))

@@ -7,24 +7,24 @@ import (
 	"strings"
 )
 
-// writeRow writes the columns of the table.
+// writeRow writes one row of the table.
 func writeRow(w io.Writer, benchmark, variant, metric, median, spread, ratio, target, verdict string) {
 	row := fmt.Sprintf("%-10s %-22s %-16s %13s %22s %9s  %-12s %s",
 		benchmark, variant, metric, median, spread, ratio, target, verdict)
 	fmt.Fprintln(w, strings.TrimRight(row, " "))
 }
 
-// WriteHead writes the first lines of the table.
+// WriteHead writes the environment and the header of the table.
 func WriteHead(w io.Writer, e Environment) {
 	fmt.Fprintf(w, "%s\n\n", e)
 	writeRow(w, "benchmark", "variant", "metric", "median", "min..max", "ratio", "target", "")
 }
 
-// WriteTable writes the lines of a result, after what they are about.
+// WriteTable writes the description and the lines of a result.
 func (r Result) WriteTable(w io.Writer) {
 	fmt.Fprintf(w, "\n%s: %s\n", r.Name, r.Work)
 	if r.Floor != "" {
-		fmt.Fprintf(w, "floor: %s\n", r.Floor)
+		fmt.Fprintf(w, "baseline: %s\n", r.Floor)
 	}
 	for _, l := range r.Lines {
 		ratio := ""
@@ -71,7 +71,7 @@ func (l Line) verdict() string {
 	}
 }
 
-// number writes a number with as many digits as say something.
+// number formats a number with the significant digits of its unit.
 func (u Unit) number(value float64) string {
 	digits := 0
 	switch u {

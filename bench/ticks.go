@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// ticks sweeps a large fleet. The floor is the same sweep of as many accounts with a tenth of the enrollments: what a tick
-// costs must not follow how many of these there are.
+// ticks sweeps a large fleet. The baseline is the same sweep with a tenth of the enrollments on as
+// many accounts: the cost of a tick must not depend on the number of enrollments.
 type ticks struct{ accounts, rows, candidates, idle, busy int }
 
 func newTicks(s Scale) benchmark {
@@ -19,10 +19,10 @@ func newTicks(s Scale) benchmark {
 }
 
 const (
-	// smaller is by how much the accounts of the floor have fewer enrollments.
+	// smaller is the factor by which the baseline has fewer enrollments per account.
 	smaller = 10
-	// goneShare of all accounts are gone for good, half of them disconnected and half removed, with paused enrollments that
-	// nobody will resume.
+	// One in goneShare accounts is permanently lost, half of these disconnected and half removed,
+	// with paused enrollments that are never resumed.
 	goneShare  = 5
 	smallTicks = "bench_ticks_smaller"
 )
@@ -30,9 +30,9 @@ const (
 func (t *ticks) about() About {
 	return About{
 		Name: "ticks",
-		Work: fmt.Sprintf("the sweep of a tick, from its call to its commit, at %d enrollments and %d accounts, %d of them gone for good with paused enrollments",
+		Work: fmt.Sprintf("sweep of a tick, from call to commit, with %d enrollments on %d accounts, %d of them permanently lost with paused enrollments",
 			t.accounts*t.rows, t.accounts, t.accounts/goneShare),
-		Floor: fmt.Sprintf("the same at %d enrollments", t.accounts*t.rows/smaller),
+		Floor: fmt.Sprintf("the same with %d enrollments", t.accounts*t.rows/smaller),
 		Metrics: []Metric{
 			{Name: "idle tick", Unit: Millis, Ratio: 1.2},
 			{Name: fmt.Sprintf("tick of %d", t.candidates), Unit: Millis, Ratio: 1.2},
@@ -50,7 +50,8 @@ func (t *ticks) load(ctx context.Context, r *rig, db *database) error {
 	return t.fill(ctx, db, t.rows)
 }
 
-// fill loads the fleet, with so many enrollments an account. The candidates come first; each has one prospect that waits before a busy tick.
+// fill loads the fleet with rows enrollments per account. The candidates come first: one prospect
+// of each is paused before a busy tick.
 func (t *ticks) fill(ctx context.Context, db *database, rows int) error {
 	gone := t.accounts / goneShare / 2
 	for _, f := range []fleet{
@@ -83,7 +84,8 @@ func (t *ticks) variants(r *rig) []variant {
 	}
 }
 
-// sweep has a process sweep idle and busy ticks, and then one more that is idle, whose statements the server logs.
+// sweep makes a process sweep idle and busy ticks, and then one more idle tick whose statements the
+// server logs.
 func (t *ticks) sweep(ctx context.Context, r *rig, db *database) (sample, error) {
 	got, err := r.during(ctx, db, nil, []string{"work"}, func(*program) (sample, error) {
 		bell, err := db.bell(ctx)
@@ -125,8 +127,8 @@ func (t *ticks) sweep(ctx context.Context, r *rig, db *database) (sample, error)
 	return got, err
 }
 
-// tick has the next tick swept, with so many accounts of which one prospect waits, and returns how long it took until the
-// plan was committed. It returns when all of them are active again.
+// tick pauses one prospect of each candidate, starts the sweep of the next tick, and returns how
+// long it took to commit the plan. It returns when all of these prospects are active again.
 func (t *ticks) tick(ctx context.Context, db *database, bell *bell, candidates int) (took time.Duration, err error) {
 	if err := db.pauseOne(ctx, candidates); err != nil {
 		return 0, err
@@ -139,7 +141,7 @@ func (t *ticks) tick(ctx context.Context, db *database, bell *bell, candidates i
 		SELECT s.resumed FROM thaw.sweeps AS s WHERE s.tick_at = $1 AND s.resumed = s.planned AND s.accounts_planned = $2`, swept.tick, candidates)
 }
 
-// statements counts what a process sends to the server to sweep an idle tick.
+// statements counts the statements that a process sends to sweep an idle tick.
 func (t *ticks) statements(ctx context.Context, r *rig, db *database) (count int, err error) {
 	logging := *db
 	separator := "?"
@@ -158,7 +160,7 @@ func (t *ticks) statements(ctx context.Context, r *rig, db *database) (count int
 		_, err = t.tick(ctx, db, bell, 0)
 		return sample{}, err
 	})
-	// The sweep goes on after its commit. The process has waited for its end.
+	// The sweep continues after its commit. The process has waited for its end.
 	log := r.log.end(ctx)
 	for _, session := range statements(log) {
 		count += sweepStatements(session)
@@ -169,19 +171,19 @@ func (t *ticks) statements(ctx context.Context, r *rig, db *database) (count int
 	return count, err
 }
 
-// idleStatements are all statements of a sweep that finds nothing to resume, BEGIN and COMMIT of its transactions included:
-// three statements that are a transaction each, two transactions of three for the plan, one of four for its record and the end of
-// the job, and the summary for the log.
+// idleStatements is the number of statements of a sweep with nothing to resume, including BEGIN and
+// COMMIT: three single-statement transactions, two transactions of three statements for the plan,
+// one of four for the plan's record and the completion of the job, and the summary for the log.
 var idleStatements = Metric{Name: "idle statements", Limit: 14}
 
-// sweepQueries are the queries of a sweep, by the names that stand before them.
+// sweepQueries are the names of a sweep's queries, which are in a comment at the start of each.
 var sweepQueries = []string{
 	"OpenSweep", "DropTickJobs", "RequeueOverduePauses", "PlanPart", "PlanWorkspaces", "PlanAccounts", "BlockedCampaigns", "RecordPlan",
 	"Sweep",
 }
 
-// sweepStatements counts the statements of a session that belong to a sweep: those of all transactions in which it asks one of
-// its queries.
+// sweepStatements counts the statements of a session that belong to a sweep: all statements of the
+// transactions that contain one of its queries.
 func sweepStatements(session []string) (count int) {
 	size, inside, ours := 0, false, false
 	for _, sql := range session {

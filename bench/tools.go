@@ -14,7 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// tools are the programs that come with the server.
+// tools are the client programs of the server's installation.
 type tools struct{ folder string }
 
 func findTools(ctx context.Context, conn *pgx.Conn) (t tools, err error) {
@@ -29,14 +29,14 @@ func findTools(ctx context.Context, conn *pgx.Conn) (t tools, err error) {
 	return t, nil
 }
 
-// command returns a command that runs one of them.
+// command returns a command that runs one of the tools.
 func (t tools) command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, filepath.Join(t.folder, name), args...)
 }
 
-// pgbench runs a script of one transaction from several clients, the same number of times each. It returns the time from the
-// start of the first transaction to the end of the last one, without the warmUp transactions that began first: in those the
-// clients connect, and make their plans.
+// pgbench runs a script of one transaction from several clients, the same number of times each. It
+// returns the time from the start of the first measured transaction to the end of the last. It does
+// not count the first warmUp transactions, in which the clients connect and plan their statements.
 func (t tools) pgbench(ctx context.Context, db *database, clients, transactions, warmUp int, script string) (time.Duration, error) {
 	if (warmUp+transactions)%clients != 0 {
 		return 0, fmt.Errorf("%d transactions cannot be shared among %d clients", warmUp+transactions, clients)
@@ -68,7 +68,8 @@ func (t tools) pgbench(ctx context.Context, db *database, clients, transactions,
 			return 0, err
 		}
 		for line := range strings.Lines(string(text)) {
-			// Client, number, duration in microseconds, script, and when it ended: seconds and microseconds.
+			// Client, number, duration in microseconds, script, and end time in seconds and
+			// microseconds.
 			var client, number, took, script, seconds, micros int64
 			if _, err := fmt.Sscan(line, &client, &number, &took, &script, &seconds, &micros); err != nil {
 				return 0, fmt.Errorf("reading the log of pgbench, %q: %w", line, err)
@@ -87,7 +88,7 @@ func (t tools) pgbench(ctx context.Context, db *database, clients, transactions,
 	return ended.Sub(began[warmUp]), nil
 }
 
-// psql runs a script, and stops at its first error.
+// psql runs a script and stops at the first error.
 func (t tools) psql(ctx context.Context, db *database, script string) error {
 	cmd := t.command(ctx, "psql", "--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--file", "-", "--dbname", db.URL)
 	cmd.Stdin = strings.NewReader(script)

@@ -1,4 +1,4 @@
-// graphile-worker. Its jobs are inserted by SQL, with graphile_worker.add_job.
+// graphile-worker. Jobs are inserted by SQL with graphile_worker.add_job.
 import { Logger, run, WorkerPreset } from "graphile-worker";
 import { pass, serve, settings, url } from "./protocol.mjs";
 

@@ -8,12 +8,12 @@ boss.on("error", (error) => console.error(error.message));
 await boss.start();
 await boss.createQueue(queue, { notify: true });
 const workers = newPool(settings.localConcurrency ?? 1);
-const senders = newPool(8); // the callers', who do not wait for the passes
+const senders = newPool(8); // for callers, which do not wait for the passes
 await boss.work(queue, settings, async (jobs) => {
   for (const job of jobs) await pass(workers, job.data);
 });
 
-/** Does work in a transaction of its own and returns when it began to commit, and when it was committed. */
+/** Runs work in its own transaction. Returns when the commit began and when it was done. */
 async function transact(work) {
   const client = await senders.connect();
   try {
@@ -30,13 +30,13 @@ async function transact(work) {
   }
 }
 
-/** Inserts jobs, and returns when their commit began. */
+/** Inserts jobs and returns when their commit began. */
 async function insert(jobs) {
   const { begun } = await transact((_, db) => boss.insert(queue, jobs.map((data) => ({ data })), { db }));
   return begun;
 }
 
-/** Takes a signal and sends the job that follows from it, and returns when both were committed. */
+/** Receives a signal, sends the resulting job, and returns when both were committed. */
 async function signal(account) {
   const { done } = await transact(async (client, db) => {
     const { rows } = await client.query({

@@ -1,16 +1,16 @@
-// How a script and the benchmark talk: one JSON value a line. The script says {"ready": true} when its workers run, and
-// answers each request; it ends when its input ends.
+// Protocol between a script and the benchmark: one JSON value per line. The script writes {"ready":
+// true} when its workers run, then one response per request. It exits at the end of its input.
 import { createInterface } from "node:readline";
 import pg from "pg";
 
-/** What the benchmark gives on the command line: the database, and the settings of the queue. */
+/** From the command line: the URL of the database, and the settings of the queue. */
 export const { url, settings } = JSON.parse(process.argv[2]);
 
 export function say(value) {
   process.stdout.write(JSON.stringify(value) + "\n");
 }
 
-/** Answers the requests, each when it is done, until there are no more. */
+/** Answers each request when its work is done, until the input ends. */
 export async function serve(answer) {
   say({ ready: true });
   const open = new Set();
@@ -25,17 +25,17 @@ export async function serve(answer) {
   await Promise.all(open);
 }
 
-/** The time of the clock that the benchmark reads too, in milliseconds. */
+/** The current time in milliseconds, from the clock that the benchmark uses too. */
 export function now() {
   return performance.timeOrigin + performance.now();
 }
 
-/** Connections beside those that a queue has of its own. */
+/** Connections in addition to the queue's own. */
 export function newPool(size) {
   return new pg.Pool({ connectionString: url, max: size });
 }
 
-/** The work: the same pass for every queue. */
+/** The work: the same resume pass for every queue. */
 export function pass(client, job) {
   return job.tick_at
     ? client.query({

@@ -1,5 +1,5 @@
-/* A disk whose flush takes longer: fdatasync, with which Postgres flushes its WAL on Linux, returns as much later as
- * THAW_BENCH_FLUSH_MICROS says. fsync is left as it is, with which whole databases are copied and checkpoints end. */
+/* Delays WAL flushes: fdatasync, which Postgres uses to flush the WAL on Linux, returns THAW_BENCH_FLUSH_MICROS microseconds
+ * later. fsync, which is used to copy databases and to finish checkpoints, is not delayed. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdlib.h>
