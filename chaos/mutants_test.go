@@ -46,7 +46,7 @@ var mutants = []mutant{
 	{
 		without: "the session of the process in that look",
 		edits:   []edit{{alive, "l.granted AND l.pid = w.pid AND", "l.granted AND"}},
-		pkg:     "./internal/notifier", tests: []string{"TestWhoIsGone"},
+		pkg:     "./internal/notifier", tests: []string{"TestLostWorkers"},
 	},
 	{
 		without: "the look for the jobs of a process that is gone",
@@ -71,7 +71,7 @@ var mutants = []mutant{
 	{
 		without: "the exception for a process whose own term has expired",
 		edits:   []edit{{enqueue, "pg_catalog.now() OR leader.leader_id = p_client_id)", "pg_catalog.now() OR leader.leader_id = p_client_id AND false)"}},
-		pkg:     "./internal/notifier", tests: []string{"TestVacancyIsToldToOthers"},
+		pkg:     "./internal/notifier", tests: []string{"TestOtherProcessesLearnOfVacancy"},
 	},
 	{
 		without: "the schema that another process has just created",

@@ -18,7 +18,7 @@ import (
 	"github.com/thawline/thaw/schema"
 )
 
-// fetcher is a process that fetches from the queue "resume" when the test says so.
+// fetcher returns a notifier and a function that fetches from the queue "resume".
 func fetcher(t *testing.T, db *testdb.DB) (*notifier.Notifier, func(size int) []*rivertype.JobRow) {
 	t.Helper()
 	n := notifier.New(notifier.Config{
@@ -34,7 +34,7 @@ func fetcher(t *testing.T, db *testdb.DB) (*notifier.Notifier, func(size int) []
 }
 
 func fetchOf(size int) *riverdriver.JobGetAvailableParams {
-	// As River's producer asks: with the kinds that its process knows.
+	// The parameters of River's producer, with the kinds that its process knows.
 	return &riverdriver.JobGetAvailableParams{
 		ClientID: "a", Kind: []string{"other", "test"}, MaxAttemptedBy: 3, MaxToLock: size, Queue: "resume", Schema: schema.Name,
 	}
@@ -48,8 +48,8 @@ const job = `
 		ARRAY['one', 'two'], '{"a": 1}'
 	FROM generate_series(1, 20) AS n`
 
-// A fetch hands out the same jobs as River's, in the same state, by priority and time.
-func TestFetchIsRivers(t *testing.T) {
+// A fetch returns the same jobs as River's, in the same state, by priority and time.
+func TestFetchMatchesRiver(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	n, fetch := fetcher(t, db)
@@ -80,8 +80,8 @@ func TestFetchIsRivers(t *testing.T) {
 	require.Empty(t, fetch(20))
 }
 
-// A job that fell due long before it could be seen is found by a look back.
-func TestFetchReachesWhatALookBackHasFound(t *testing.T) {
+// A look back finds a job that became due long before it became visible.
+func TestFetchReachesJobsFoundByLookBack(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	n, fetch := fetcher(t, db)
@@ -91,10 +91,10 @@ func TestFetchReachesWhatALookBackHasFound(t *testing.T) {
 		db.Exec(t, "INSERT INTO thaw.river_job (args, kind, queue, max_attempts, scheduled_at) VALUES ('{}', 'test', 'resume', 25, now() - interval '1 hour')")
 	}
 	old()
-	require.Empty(t, fetch(5), "it is before the front")
+	require.Empty(t, fetch(5), "the job is before the front")
 	require.NoError(t, n.LookBackOnce(t.Context()))
 	require.Len(t, fetch(5), 1)
-	// A front that is full stays where it is.
+	// A fetch that may leave jobs behind does not move the front.
 	for range 3 {
 		old()
 	}
@@ -104,21 +104,21 @@ func TestFetchReachesWhatALookBackHasFound(t *testing.T) {
 	old()
 	require.Empty(t, fetch(5))
 
-	// A process whose looks back fail fetches as River does.
+	// Without a successful look back, a process fetches as River does.
 	_, unsure := fetcher(t, db)
 	require.Empty(t, fetch(5))
 	require.Len(t, unsure(5), 1)
 }
 
-// A process that runs looks back by itself, and notifies its workers for what it finds.
-func TestLookBackResumesForOldJobs(t *testing.T) {
+// A running process looks back regularly and notifies its workers of the jobs that it finds.
+func TestLookBackNotifiesOfOldJobs(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	p := start(t, db, "a", true)
 	result, err := p.Driver().GetExecutor().JobGetAvailable(t.Context(), fetchOf(5))
 	require.NoError(t, err)
 	require.Empty(t, result.Jobs)
-	// Too old for the look for new jobs.
+	// Too old for the check for new jobs.
 	db.Exec(t, "INSERT INTO thaw.river_job (args, kind, queue, max_attempts, scheduled_at) VALUES ('{}', 'test', 'resume', 25, now() - interval '1 hour')")
 	p.hears(t, "river_insert", inserted)
 	result, err = p.Driver().GetExecutor().JobGetAvailable(t.Context(), fetchOf(5))
@@ -126,8 +126,8 @@ func TestLookBackResumesForOldJobs(t *testing.T) {
 	require.Len(t, result.Jobs, 1)
 }
 
-// A fetch that began before a look back found an old job does not move the front past it.
-func TestFrontStaysBeforeWhatALookBackHasFound(t *testing.T) {
+// A fetch that began before a look back found an old job does not move the front past that job.
+func TestFrontStaysBeforeJobFoundByLookBack(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	f := notifier.NewFronts(map[string]time.Time{"resume": now})
@@ -145,8 +145,9 @@ func TestFrontStaysBeforeWhatALookBackHasFound(t *testing.T) {
 	require.False(t, known)
 }
 
-// With an old snapshot open, a fetch reads as much as without one, however many jobs were done meanwhile.
-func TestFetchDoesNotWalkOverJobsThatAreDone(t *testing.T) {
+// With an old snapshot open, a fetch reads no more pages than without, however many jobs were
+// completed meanwhile.
+func TestFetchSkipsCompletedJobs(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	snapshot, err := db.Pool.BeginTx(t.Context(), pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
@@ -162,15 +163,15 @@ func TestFetchDoesNotWalkOverJobsThatAreDone(t *testing.T) {
 	}
 	db.Exec(t, "ANALYZE thaw.river_job")
 	const fetch = "SELECT * FROM thaw.fetch_jobs('resume', '{test}', 'a', 8, 100, $1::interval)"
-	require.Greater(t, buffers(t, db, fetch, "1 hour"), 500, "the snapshot keeps them")
+	require.Greater(t, buffers(t, db, fetch, "1 hour"), 500, "the snapshot keeps their index entries")
 	require.Less(t, buffers(t, db, fetch, "5 seconds"), 100)
 
-	// Nor does the look for new jobs, of which one waits and none runs.
+	// The same holds for the check for new jobs, with one waiting job and none running.
 	db.Exec(t, "INSERT INTO thaw.river_job (args, kind, queue, max_attempts) VALUES ('{}', 'test', 'resume', 25)")
 	require.Less(t, buffers(t, db, "SELECT * FROM thaw.waiting_queues($1::text[])", []string{"resume"}), 100)
 }
 
-// buffers returns how many pages a statement reads once its plans are made.
+// buffers returns how many pages a statement reads once its plans are cached.
 func buffers(t *testing.T, db *testdb.DB, statement string, args ...any) int {
 	t.Helper()
 	conn, err := db.Pool.Acquire(t.Context())

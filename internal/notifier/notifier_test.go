@@ -20,7 +20,7 @@ import (
 	"github.com/thawline/thaw/schema"
 )
 
-// A process is a notifier with a pool of its own, and what River hears from it.
+// A process is a notifier with its own pool and River's listener.
 type process struct {
 	*notifier.Notifier
 	listener riverdriver.Listener
@@ -34,7 +34,7 @@ func start(t *testing.T, db *testdb.DB, client string, pollOnly bool) *process {
 	config := db.Pool.Config()
 	if !pollOnly {
 		var err error
-		config, err = pgxpool.ParseConfig(db.Direct) // a pooler gives no session that listens
+		config, err = pgxpool.ParseConfig(db.Direct) // a pooler provides no session that can LISTEN
 		require.NoError(t, err)
 	}
 	config.MaxConns = 4
@@ -59,7 +59,7 @@ func start(t *testing.T, db *testdb.DB, client string, pollOnly bool) *process {
 	return p
 }
 
-// hears waits until River is told this.
+// hears waits until River receives this notification.
 func (p *process) hears(t *testing.T, topic, payload string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -87,7 +87,7 @@ func sameJSON(t *testing.T, one, other string) bool {
 
 const inserted = `{"queue": "resume"}`
 
-// listening waits until the process is known to be alive.
+// listening waits until the process is registered as alive.
 func (p *process) listening(t *testing.T, db *testdb.DB, client string) (pid int) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -97,16 +97,16 @@ func (p *process) listening(t *testing.T, db *testdb.DB, client string) (pid int
 	return testdb.Value[int](t, db, "SELECT pid FROM thaw.workers WHERE client_id = $1", client)
 }
 
-// The workers of the process that has committed are notified without the database.
-func TestResumeReachesItsOwnProcessWithoutTheDatabase(t *testing.T) {
+// A process notifies its own workers without the database.
+func TestNotifyReachesOwnProcessWithoutDatabase(t *testing.T) {
 	t.Parallel()
 	pool, err := pgxpool.New(t.Context(), "postgres://127.0.0.1:1/none")
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
 	n := notifier.New(notifier.Config{Pool: pool, RiverSchema: schema.Name, ClientID: "a", Queues: []string{"resume"}, Logger: slog.New(slog.DiscardHandler)})
 	p := &process{Notifier: n, listener: n.Driver().GetListener(nil), log: &lines{}}
-	for range 5000 { // far more than River takes at once: they are one
-		p.Notify("resume", "of another process")
+	for range 5000 { // merged into one notification
+		p.Notify("resume", "other")
 	}
 	p.hears(t, "river_insert", inserted)
 	none, cancel := context.WithCancel(t.Context())
@@ -115,8 +115,9 @@ func TestResumeReachesItsOwnProcessWithoutTheDatabase(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-// Other processes are told, also by one that works nothing; not the one that tells.
-func TestResumeTellsOtherProcesses(t *testing.T) {
+// A notification reaches other processes, even from a process that runs no jobs, but not its
+// sender.
+func TestNotifyReachesOtherProcesses(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	a, b := start(t, db, "a", false), start(t, db, "b", false)
@@ -130,7 +131,7 @@ func TestResumeTellsOtherProcesses(t *testing.T) {
 	}
 }
 
-// drain takes what is pending, and what comes within a moment of it.
+// drain reads pending notifications until none arrives for 100 ms.
 func (p *process) drain() {
 	for {
 		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
@@ -142,7 +143,7 @@ func (p *process) drain() {
 	}
 }
 
-// What SQL callers insert is found without a notification, also behind a pooler.
+// Jobs that SQL callers insert are found without a notification, also behind a pooler.
 func TestJobsOfSQLCallersAreFound(t *testing.T) {
 	t.Parallel()
 	for _, pollOnly := range []bool{false, true} {
@@ -154,8 +155,8 @@ func TestJobsOfSQLCallersAreFound(t *testing.T) {
 	}
 }
 
-// The lag is that of a queue that is worked on: where no worker is, a slower webhook would gain nothing.
-func TestLagIsThatOfAQueueThatIsWorkedOn(t *testing.T) {
+// Lag is 0 for a queue without a running job: slowing down webhooks would not help there.
+func TestLagIsZeroWithoutRunningJob(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	p := start(t, db, "a", true)
@@ -173,7 +174,8 @@ func TestLagIsThatOfAQueueThatIsWorkedOn(t *testing.T) {
 	db.Exec(t, "DELETE FROM thaw.river_job")
 }
 
-// Every role that can connect may send what River's control channel takes. It changes nothing, and one line says so.
+// Every role that can connect can forge messages on River's control channel. They change nothing
+// and are logged in one line.
 func TestForgedControlMessagesChangeNothing(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
@@ -192,7 +194,7 @@ func TestForgedControlMessagesChangeNothing(t *testing.T) {
 		}
 	}
 	require.Eventually(t, func() bool { return strings.Contains(p.log.String(), "forges") }, 20*time.Second, 5*time.Millisecond)
-	// What follows is real; whatever came before it is heard before it.
+	// The following request is real. Earlier messages arrive before it.
 	db.Exec(t, `
 		UPDATE thaw.river_job SET metadata = '{"cancel_attempted_at": "2026-01-01T00:00:00Z"}' WHERE id = 2;
 		SELECT pg_notify('thaw.river_control', '{"action": "cancel", "queue": "resume", "job_id": 2}')`)
@@ -214,7 +216,7 @@ func TestForgedControlMessagesChangeNothing(t *testing.T) {
 	db.Exec(t, "DELETE FROM thaw.river_job")
 }
 
-// stranger returns a connection whose role has CONNECT alone.
+// stranger returns a connection whose role has only the CONNECT privilege.
 func stranger(t *testing.T, db *testdb.DB) *pgx.Conn {
 	t.Helper()
 	role := "stranger_of_" + testdb.Value[string](t, db, "SELECT current_database()") // a role belongs to the whole server
@@ -234,8 +236,8 @@ func stranger(t *testing.T, db *testdb.DB) *pgx.Conn {
 	return conn
 }
 
-// Every role that can connect may ask the leader to resign, or say that it has. River hears neither while there is a leader, and
-// hears once that there is none, whatever is sent meanwhile.
+// Every role that can connect can forge a request to resign, or a message that the leader resigned.
+// River receives neither while there is a leader, and exactly one message when there is none.
 func TestForgedLeadershipMessagesChangeNothing(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
@@ -245,7 +247,8 @@ func TestForgedLeadershipMessagesChangeNothing(t *testing.T) {
 	p := start(t, db, "a", false)
 	p.listening(t, db, "a")
 	forger := stranger(t, db)
-	// attack sends forged messages, and returns what River has heard of leadership when the tables have been looked at since.
+	// attack sends forged messages and returns the leadership notifications that River receives
+	// until the next read of the tables.
 	paused := false
 	attack := func() (heard []string) {
 		t.Helper()
@@ -291,13 +294,14 @@ func TestForgedLeadershipMessagesChangeNothing(t *testing.T) {
 
 	db.Exec(t, elect)
 	require.Empty(t, attack())
-	require.Empty(t, attack()) // the first may have ended with a look that began before the election
+	require.Empty(t, attack()) // the first may have ended with a read that began before the election
 	db.Exec(t, "UPDATE thaw.river_leader SET expires_at = now() - interval '1 second'")
 	require.Len(t, append(attack(), attack()...), 1)
 }
 
-// That there is no leader is found without a notification, too. A process whose own term has expired is not told.
-func TestVacancyIsToldToOthers(t *testing.T) {
+// A vacant leadership is found without a notification. The process whose own term has expired is
+// not told.
+func TestOtherProcessesLearnOfVacancy(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	db.Exec(t, `INSERT INTO thaw.river_leader (leader_id, elected_at, expires_at) VALUES ('a', now() - interval '2 hours', now() - interval '1 hour')`)
@@ -306,7 +310,7 @@ func TestVacancyIsToldToOthers(t *testing.T) {
 	require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.requested_controls('a', '{}')"))
 }
 
-// What the tables say reaches River, with a notification or without.
+// A request that matches the tables reaches River, with or without a notification.
 func TestRealControlMessagesArrive(t *testing.T) {
 	t.Parallel()
 	for _, notified := range []bool{true, false} {
@@ -319,15 +323,17 @@ func TestRealControlMessagesArrive(t *testing.T) {
 		p.hears(t, "river_control", `{"action": "pause", "queue": "resume"}`)
 		db.Exec(t, "UPDATE thaw.river_queue SET paused_at = NULL")
 		p.hears(t, "river_control", `{"action": "resume", "queue": "resume"}`)
-		// A message may come when the look at the tables has told of the pause already, and the pause is over.
+		// Not checked with a notification: its message may arrive after the pause was read from
+		// the tables and ended.
 		if !notified {
 			require.NotContains(t, p.log.String(), "forges")
 		}
 	}
 }
 
-// A connection that is cut is replaced, each time as soon as the first time: River's own listener waits longer after each.
-func TestConnectionIsReplacedAtOnceHoweverOftenItIsCut(t *testing.T) {
+// A lost connection is replaced as fast every time. River's own listener waits longer after each
+// loss.
+func TestLostConnectionIsReplacedWithoutGrowingDelay(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	p := start(t, db, "a", false)
@@ -348,8 +354,8 @@ func TestConnectionIsReplacedAtOnceHoweverOftenItIsCut(t *testing.T) {
 	}
 }
 
-// A database that ends idle sessions does not end this one.
-func TestConnectionOutlivesTheLimitForIdleSessions(t *testing.T) {
+// idle_session_timeout does not end the listening connection.
+func TestConnectionSurvivesIdleSessionTimeout(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	p := start(t, db, "a", false)
@@ -362,7 +368,8 @@ func TestConnectionOutlivesTheLimitForIdleSessions(t *testing.T) {
 	p.stop()
 	p = start(t, db, "b", false)
 	pid = p.listening(t, db, "b")
-	// Sessions that begin now live for 300 ms; this one is there when another has ended.
+	// New sessions now live for 300 ms. The listening one is still there when another one has
+	// ended.
 	short, err := pgx.Connect(t.Context(), db.Direct)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = short.Close(context.Background()) })
@@ -377,9 +384,9 @@ func TestConnectionOutlivesTheLimitForIdleSessions(t *testing.T) {
 	require.Empty(t, p.log.durations(t, "again_in"))
 }
 
-// A process counts as gone only when the very session that it has named is gone: another that takes its lock, whose key
-// everybody can read, does not keep it alive; and one that has only lost its connection comes back.
-func TestWhoIsGone(t *testing.T) {
+// A process is lost only when its registered session is gone. Another session that takes its lock,
+// whose key is public, does not keep it alive. A process that only lost its connection recovers.
+func TestLostWorkers(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	session := func() *pgx.Conn {
@@ -413,9 +420,10 @@ func TestWhoIsGone(t *testing.T) {
 	require.Equal(t, 1, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.workers WHERE lost_at IS NULL"))
 }
 
-// The jobs of a process that is gone are available again at the second look, its leadership is over, and in the end its row is
-// removed. A job that somebody wanted to cancel is cancelled; one that is just being completed is left alone.
-func TestJobsOfAProcessThatIsGone(t *testing.T) {
+// The jobs of a lost process are requeued at the second check, its leadership ends, and finally its
+// row is removed. A job with a requested cancellation is cancelled. A job that is being completed
+// is left alone.
+func TestJobsOfLostProcessAreRequeued(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	db.Exec(t, `
@@ -437,7 +445,7 @@ func TestJobsOfAProcessThatIsGone(t *testing.T) {
 		return testdb.Value[string](t, db, "SELECT string_agg(state::text, ' ' ORDER BY id) FROM thaw.river_job")
 	}
 	require.Empty(t, look())
-	require.Equal(t, "running running running running", states(), "it may come back")
+	require.Equal(t, "running running running running", states(), "the process may recover")
 	db.Exec(t, "UPDATE thaw.workers SET lost_at = lost_at - interval '1 second'")
 	require.Equal(t, []string{"heal", "resume"}, look())
 	require.Equal(t, "available running cancelled running", states())
@@ -453,7 +461,7 @@ func TestJobsOfAProcessThatIsGone(t *testing.T) {
 	db.Exec(t, "DELETE FROM thaw.river_job")
 }
 
-// lines keeps a log.
+// lines records log lines.
 type lines struct {
 	mu  sync.Mutex
 	all bytes.Buffer
@@ -471,7 +479,7 @@ func (l *lines) String() string {
 	return l.all.String()
 }
 
-// durations returns an attribute of the lines that have it.
+// durations returns the values of an attribute in all lines that have it.
 func (l *lines) durations(t *testing.T, attribute string) (found []time.Duration) {
 	t.Helper()
 	for line := range strings.Lines(l.String()) {

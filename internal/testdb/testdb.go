@@ -1,13 +1,14 @@
-// Package testdb gives every test a database of its own, migrated and empty, on one server for the whole test process.
+// Package testdb gives every test its own migrated, empty database, on one server per test process.
 //
-// The server is the one at DATABASE_URL, or a private one that ends with the process. The migrations run once, into a
-// template; a test gets a copy of it, in a few hundredths of a second. The copy of a failed test is kept where the server
-// outlives the process, and its URL is logged.
+// The server is the one at DATABASE_URL, or a private one that ends with the process. Migrations
+// run once, into a template, and each test gets a copy in a few hundredths of a second. On a server
+// that outlives the process, the database of a failed test is kept and its URL is logged.
 //
-// Where THAW_TEST_POOLER is the URL of a connection pooler in transaction mode before that server, tests go through it, and
-// their workers do without LISTEN. What needs a session of its own goes past it: see [DB.Direct].
+// If THAW_TEST_POOLER is the URL of a connection pooler in transaction mode in front of that
+// server, tests use the pooler, and their workers work without LISTEN. Code that needs a session
+// bypasses the pooler: see [DB.Direct].
 //
-// The only thing that is not real in these databases is time: thaw.now() is replaced by a clock that a test can move.
+// Only time is fake in these databases: thaw.now() reads a clock that tests can move.
 package testdb
 
 import (
@@ -31,7 +32,8 @@ import (
 	"github.com/thawline/thaw/schema"
 )
 
-// fakeClock puts a clock that can be moved in the place of the database's. Every function of the schema asks thaw.now().
+// fakeClock replaces the database's clock with one that tests can move. All functions of the schema
+// call thaw.now().
 const fakeClock = `
 CREATE SCHEMA thaw_test;
 CREATE TABLE thaw_test.clock (ahead interval NOT NULL);
@@ -44,13 +46,13 @@ RETURN pg_catalog.now() + (SELECT clock.ahead FROM thaw_test.clock);
 
 // A DB is one test's database.
 type DB struct {
-	// URL connects to it, from pgx and from psql; through the pooler if there is one.
+	// URL connects to the database with pgx or psql, through the pooler if there is one.
 	URL string
-	// Direct connects to it past the pooler: for what lasts longer than a transaction (LISTEN, SET, PREPARE, a lock of the
-	// session), and for programs that are not to know of a pooler.
+	// Direct bypasses the pooler. Use it for state that outlives a transaction (LISTEN, SET,
+	// PREPARE, session locks), and for programs that do not support a pooler.
 	Direct string
-	// PollOnly says that there is a pooler, so that workers must do without LISTEN, and pools without prepared statements.
-	// Pool does; others begin with its Config.
+	// PollOnly is true if there is a pooler: workers must not use LISTEN, and pools must not use
+	// prepared statements. Pool is configured accordingly; start other pools from its Config.
 	PollOnly bool
 	// Pool is closed when the test ends.
 	Pool *pgxpool.Pool
@@ -66,28 +68,28 @@ func New(t testing.TB) *DB {
 	return clone(t, server, template, os.Getenv(poolerEnv))
 }
 
-// NewEmpty returns a database without anything in it. It is never behind the pooler: what is done first to such a database
-// is to migrate it, under a lock of the session.
+// NewEmpty returns an empty database. It bypasses the pooler, because such a database is first
+// migrated, under a session lock.
 func NewEmpty(t testing.TB) *DB {
 	t.Helper()
 	server, _ := start(t)
 	return clone(t, server, "template0", "")
 }
 
-// Advance moves the clock of the database; backwards, if by is negative.
+// Advance moves the database's clock, backwards if by is negative.
 func (db *DB) Advance(t testing.TB, by time.Duration) {
 	t.Helper()
 	_, err := db.Pool.Exec(t.Context(), "UPDATE thaw_test.clock SET ahead = ahead + $1::interval", by)
 	require.NoError(t, err)
 }
 
-// Now returns the time by the clock of the database.
+// Now returns the time of the database's clock.
 func (db *DB) Now(t testing.TB) time.Time {
 	t.Helper()
 	return Value[time.Time](t, db, "SELECT thaw.now()")
 }
 
-// Exec runs statements that need no arguments, several separated by semicolons if so wished, or one with arguments.
+// Exec runs statements without arguments, separated by semicolons, or one statement with arguments.
 func (db *DB) Exec(t testing.TB, sql string, args ...any) {
 	t.Helper()
 	_, err := db.Pool.Exec(t.Context(), sql, args...)
@@ -114,7 +116,7 @@ func Column[T any](t testing.TB, db *DB, sql string, args ...any) []T {
 	return values
 }
 
-// Logger writes into the log of the test.
+// Logger returns a logger that writes to the test's log.
 func Logger(t testing.TB) *slog.Logger {
 	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
@@ -129,11 +131,11 @@ var (
 	pid = os.Getpid()
 )
 
-// start opens the server and makes the template, once a process.
+// start opens the server and creates the template, once per process.
 func start(t testing.TB) (*localpg.Server, string) {
 	t.Helper()
 	once.Do(func() { server, template, errStart = makeTemplate(context.Background()) })
-	require.NoError(t, errStart, "the database for tests")
+	require.NoError(t, errStart, "starting the test database")
 	return server, template
 }
 
@@ -154,8 +156,8 @@ func makeTemplate(ctx context.Context) (*localpg.Server, string, error) {
 		return nil, "", err
 	}
 	defer admin.Close(ctx)
-	// On a shared server, test processes that start together must not both make it. A template that is not marked as one
-	// is what an interrupted process left behind.
+	// On a shared server, test processes that start together must not both create it. A template
+	// that is not marked as one was left by an interrupted process.
 	if _, err := admin.Exec(ctx, "SELECT pg_advisory_lock(hashtextextended($1, 0))", name); err != nil {
 		return nil, "", err
 	}
@@ -198,7 +200,7 @@ func fillTemplate(ctx context.Context, url string) error {
 
 func clone(t testing.TB, server *localpg.Server, template, pooler string) *DB {
 	t.Helper()
-	require.False(t, pooler != "" && server.Private(), "%s needs the server behind the pooler in DATABASE_URL", poolerEnv)
+	require.False(t, pooler != "" && server.Private(), "%s requires DATABASE_URL to be the server behind the pooler", poolerEnv)
 	name := fmt.Sprintf("thaw_test_%d_%d", pid, clones.Add(1))
 	admin(t, server, fmt.Sprintf("CREATE DATABASE %s TEMPLATE %s STRATEGY FILE_COPY", name, template))
 
@@ -212,14 +214,14 @@ func clone(t testing.TB, server *localpg.Server, template, pooler string) *DB {
 	require.NoError(t, err)
 	config.MaxConns = 20
 	if db.PollOnly {
-		config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe // as the program with --poll-only
+		config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe // like the program with --poll-only
 	}
 	db.Pool, err = pgxpool.NewWithConfig(t.Context(), config)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		db.Pool.Close()
 		if t.Failed() && !server.Private() {
-			t.Logf("the database of this test is kept: %s", db.Direct)
+			t.Logf("kept the database of this test: %s", db.Direct)
 			return
 		}
 		admin(t, server, "DROP DATABASE "+name+" WITH (FORCE)")
@@ -227,7 +229,8 @@ func clone(t testing.TB, server *localpg.Server, template, pooler string) *DB {
 	return db
 }
 
-// admin runs one statement outside of any test's database. The test's own context has ended when it cleans up.
+// admin runs one statement outside of the test databases. It has its own context: the test's has
+// ended during cleanup.
 func admin(t testing.TB, server *localpg.Server, sql string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
