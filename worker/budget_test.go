@@ -9,14 +9,15 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// Two passes see the same quota in the fleet's budget, and both write before either takes from it. The later one finds less,
-// takes its writing back, and resumes no more than what is left: no prospect, no event and no budget of the first try stays.
+// Two passes read the same remaining fleet budget, and both write before either takes from it. The
+// later one finds less, rolls back its writes, and resumes only what remains. No prospect, event or
+// budget change of its first try stays.
 func TestPassThatFindsTheBudgetTakenResumesWhatIsLeft(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ cap, first, second, left int }{
-		"some is left":    {cap: 100, first: 60, second: 60, left: 40},
-		"nothing is left": {cap: 60, first: 60, second: 60, left: 0},
-		"all is left":     {cap: 120, first: 60, second: 60, left: 60},
+		"some remains":    {cap: 100, first: 60, second: 60, left: 40},
+		"nothing remains": {cap: 60, first: 60, second: 60, left: 0},
+		"all remains":     {cap: 120, first: 60, second: 60, left: 60},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -28,7 +29,7 @@ func TestPassThatFindsTheBudgetTakenResumesWhatIsLeft(t *testing.T) {
 			f.waiting(t, second, c.second)
 			f.signal(t, "a1", "connected")
 			f.signal(t, "a2", "connected")
-			// The row is there, so that both passes read the same.
+			// The row exists, so both passes read the same value.
 			f.Exec(t, "INSERT INTO thaw.fleet_budgets (tick_at, lane, cap) VALUES (thaw.tick(), 'signal', $1)", c.cap)
 			const pass = `SELECT (thaw.resume_pass('signal', s.account_id, 1, p_signal_id => s.id)).resumed
 				FROM thaw.account_signals AS s WHERE s.account_id = $1`
@@ -42,7 +43,7 @@ func TestPassThatFindsTheBudgetTakenResumesWhatIsLeft(t *testing.T) {
 				defer close(done)
 				over <- f.Pool.QueryRow(t.Context(), pass, second).Scan(&resumed)
 			}()
-			require.True(t, f.waits(t, done), "it has written, and waits for the budget")
+			require.True(t, f.waits(t, done), "it has written and waits for the budget")
 			require.NoError(t, ahead.Commit(t.Context()))
 			require.NoError(t, <-over)
 
@@ -59,7 +60,8 @@ func TestPassThatFindsTheBudgetTakenResumesWhatIsLeft(t *testing.T) {
 const signalPass = `SELECT (thaw.resume_pass('signal', s.account_id, 1, p_signal_id => s.id)).resumed
 	FROM thaw.account_signals AS s WHERE s.account_id = $1 AND s.finished_at IS NULL`
 
-// However often the length of a tick changes: ticks that overlap share what each lane, and each account, may resume.
+// The length of a tick may change at any time: overlapping ticks share the caps of each lane and of
+// each account.
 func TestTicksOfAnotherLengthOpenNoNewBudget(t *testing.T) {
 	t.Parallel()
 	for name, caps := range map[string]struct{ account, fleet int }{
@@ -68,7 +70,7 @@ func TestTicksOfAnotherLengthOpenNoNewBudget(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := setup(t)
-			// In the middle of a tick of each of these lengths, and not near an end.
+			// In the middle of a tick for each of these lengths, and not near its end.
 			f.Exec(t, "UPDATE thaw_test.clock SET ahead = '2030-01-01 12:07:30+00' - pg_catalog.now()")
 			f.Exec(t, "UPDATE thaw.settings SET account_cap = $1, signal_cap = $2, fleet_cap = $2", caps.account, caps.fleet)
 			id := f.account(t, account{key: "a1", status: "disconnected"})
@@ -84,7 +86,7 @@ func TestTicksOfAnotherLengthOpenNoNewBudget(t *testing.T) {
 			}
 			require.Equal(t, 30, total)
 			require.Equal(t, 30, f.states(t, id)["active"])
-			// And the cap of a later tick is whole again.
+			// A later tick has its full cap.
 			f.Advance(t, 2*time.Hour)
 			f.signal(t, "a1", "connected")
 			var resumed int
@@ -94,7 +96,7 @@ func TestTicksOfAnotherLengthOpenNoNewBudget(t *testing.T) {
 	}
 }
 
-// A pass under way when the length changes is counted: the change waits for it.
+// A change of the tick length waits for a running pass and counts it.
 func TestChangeOfTheTickCountsAPassUnderWay(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -113,7 +115,7 @@ func TestChangeOfTheTickCountsAPassUnderWay(t *testing.T) {
 		_, err := f.Pool.Exec(t.Context(), "UPDATE thaw.settings SET tick = '5 minutes'")
 		over <- err
 	}()
-	require.True(t, f.waits(t, done), "it waits for the pass")
+	require.True(t, f.waits(t, done), "the change waits for the pass")
 	require.NoError(t, pass.Commit(t.Context()))
 	require.NoError(t, <-over)
 	f.signal(t, "a1", "connected")

@@ -10,14 +10,15 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// Twenty accounts flap many times each while several workers and sweeps are at work, in campaigns that they share. The
-// last word is that all are connected: then nobody may be left waiting, without any further sweep.
+// Twenty accounts in shared campaigns each change status many times while several workers and
+// sweeps run. The last signal of each is connected. Then no enrollment may stay paused, without any
+// further sweep.
 func TestNoResumeUpIsLostOnHotAccounts(t *testing.T) {
 	t.Parallel()
 	const accounts, senders = 20, 8
 	signals := testdb.Size(30, 100) // of each account
 	f := setup(t)
-	// No cap and no idempotency record may be what saves the day, but the order of locks alone.
+	// Raised so that only the lock order prevents lost resumes, not a cap or an idempotency record.
 	f.Exec(t, "UPDATE thaw.settings SET account_cap = 1000000, fleet_cap = 10000000, signal_cap = 10000000")
 	var campaigns []int64
 	for i := range 5 {
@@ -29,7 +30,7 @@ func TestNoResumeUpIsLostOnHotAccounts(t *testing.T) {
 			f.prospects(t, prospects{account: a, campaign: campaigns[(i+j)%5], n: 10})
 		}
 	}
-	f.Exec(t, "UPDATE thaw.settings SET safety_accounts = 1000000, flap_limit = 0") // all of them are lost, again and again
+	f.Exec(t, "UPDATE thaw.settings SET safety_accounts = 1000000, flap_limit = 0") // the accounts are lost repeatedly
 	for range 3 {
 		f.launch(t)
 	}
@@ -65,7 +66,7 @@ func TestNoResumeUpIsLostOnHotAccounts(t *testing.T) {
 	}
 	close(numbers)
 	require.NoError(t, sending.Wait())
-	for n := range accounts { // the last word, once the others have been heard
+	for n := range accounts { // the last signals, after all others are processed
 		require.NoError(t, send(accounts*(signals-1)+n))
 	}
 
@@ -74,7 +75,7 @@ func TestNoResumeUpIsLostOnHotAccounts(t *testing.T) {
 	require.Equal(t, len(campaigns), testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.campaigns WHERE status = 'running'"))
 	require.Equal(t, accounts*signals, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.account_signals WHERE outcome = 'applied'"))
 	require.Greater(t, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.enrollment_events WHERE kind = 'resumed'"), accounts*20,
-		"there was something to lose")
+		"the accounts were resumed more than once")
 	f.noDeadlock(t)
 }
 
@@ -83,8 +84,8 @@ func (f *fleet) noDeadlock(t *testing.T) {
 	require.Zero(t, testdb.Value[int](t, f.DB, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"))
 }
 
-// One account loses its connection while another comes back, in one campaign: the pause stops the campaign between the moment
-// in which the pass finds it running and the moment in which it locks it.
+// One account disconnects while another reconnects, in one campaign. The pause stops the campaign
+// after the pass found it running and before the pass locks it.
 func TestPassFindsACampaignThatIsPausedInTheSameMoment(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -109,7 +110,8 @@ func TestPassFindsACampaignThatIsPausedInTheSameMoment(t *testing.T) {
 	require.Equal(t, "running", f.campaignState(t, shared))
 }
 
-// The same accounts through both lanes, siblings included, in one tick: whoever is faster, no cap is exceeded.
+// Both lanes resume the same accounts and their siblings in one tick. Whichever is faster, no cap
+// is exceeded.
 func TestCapsAreExactWhileSignalsAndSweepCompete(t *testing.T) {
 	t.Parallel()
 	const families = 12
@@ -141,14 +143,15 @@ func TestCapsAreExactWhileSignalsAndSweepCompete(t *testing.T) {
 		f.Advance(t, tick)
 	}
 
-	// Each tick resumes all that the caps allow: the account caps leave quota for 180, the lanes for 170.
+	// Each tick resumes all that the caps allow: the account caps allow 180, the lanes 170.
 	require.LessOrEqual(t, testdb.Value[int](t, f.DB, "SELECT max(used) FROM thaw.account_budgets"), 15)
 	require.LessOrEqual(t, testdb.Value[int](t, f.DB, "SELECT max(used) FROM thaw.fleet_budgets WHERE lane = 'sweep'"), 100)
 	require.Equal(t, []int{70}, testdb.Column[int](t, f.DB, "SELECT DISTINCT used FROM thaw.fleet_budgets WHERE lane = 'signal'"))
 	f.noDeadlock(t)
 }
 
-// A signal and the insert of its account at the same moment: one of the two sees the other, or the look that follows sees both.
+// A signal and the insert of its account run concurrently. Either one sees the other, or the next
+// check sees both.
 func TestSignalMeetsTheInsertOfItsAccount(t *testing.T) {
 	t.Parallel()
 	const rounds = 50

@@ -23,10 +23,10 @@ import (
 
 const webhookSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
-// A platform is a receiver as somebody would write it: it verifies what it gets with the library of the specification.
+// A platform is a typical receiver: it verifies messages with the library of the specification.
 type platform struct {
 	url string
-	// answer is what it answers after it has verified; nil: 204.
+	// answer responds after the verification. If nil, the response is 204.
 	answer http.HandlerFunc
 
 	mu       sync.Mutex
@@ -54,7 +54,7 @@ func newPlatform(t *testing.T, answer http.HandlerFunc) *platform {
 			err = json.Unmarshal(body, &got)
 		}
 		if err != nil {
-			t.Errorf("a receiver could not take it: %s", err)
+			t.Errorf("the receiver could not verify the message: %s", err)
 			return
 		}
 		p.mu.Lock()
@@ -71,14 +71,14 @@ func newPlatform(t *testing.T, answer http.HandlerFunc) *platform {
 	return p
 }
 
-// got returns what it got so far.
+// got returns the messages received so far.
 func (p *platform) got() []received {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append([]received(nil), p.requests...)
 }
 
-// tell registers the platform and returns what a worker needs to deliver to it.
+// tell registers the platform and returns the configuration of a worker that delivers to it.
 func (f *fleet) tell(t *testing.T, p *platform) *worker.Webhooks {
 	t.Helper()
 	sender, err := outbound.New(outbound.Config{URL: p.url, Secrets: []string{webhookSecret}, AllowPrivate: true})
@@ -88,7 +88,7 @@ func (f *fleet) tell(t *testing.T, p *platform) *worker.Webhooks {
 	return &worker.Webhooks{EndpointID: endpoint.ID, Sender: sender}
 }
 
-// deliver runs a worker that delivers, until the test ends or stop is called.
+// deliver runs a delivering worker until the test ends or stop is called.
 func (f *fleet) deliver(t *testing.T, webhooks *worker.Webhooks) (stop func()) {
 	t.Helper()
 	_, stop = f.launchTelling(t, context.WithoutCancel(t.Context()), webhooks)
@@ -97,7 +97,7 @@ func (f *fleet) deliver(t *testing.T, webhooks *worker.Webhooks) (stop func()) {
 	return stop
 }
 
-// deliveries counts those in a state, of messages of a type.
+// deliveries counts the deliveries of a message type in a state.
 const deliveries = `
 	SELECT count(*) FROM thaw.webhook_deliveries AS d JOIN thaw.outbox AS o ON o.id = d.outbox_id
 	WHERE o.type = $1 AND d.state = $2::thaw.delivery_state`
@@ -122,7 +122,7 @@ func TestPlatformIsToldWhatHappens(t *testing.T) {
 	ids := map[string]bool{}
 	for _, m := range p.got() {
 		require.Regexp(t, "^msg_[0-9a-f]{32}$", m.ID)
-		require.False(t, ids[m.ID], "message %s came twice", m.ID)
+		require.False(t, ids[m.ID], "message %s was received twice", m.ID)
 		ids[m.ID] = true
 		require.Equal(t, "acme", m.Data["workspace"])
 		n, _ := m.Data["resumed"].(float64)
@@ -131,8 +131,8 @@ func TestPlatformIsToldWhatHappens(t *testing.T) {
 		}
 		counts[m.Type] = append(counts[m.Type], n)
 	}
-	require.Equal(t, []float64{2500}, counts["enrollments.paused"], "one message, however many batches")
-	require.ElementsMatch(t, []float64{200, 2000, 300}, counts["enrollments.resumed"], "the signal, and two batches of the heal")
+	require.Equal(t, []float64{2500}, counts["enrollments.paused"], "one message for all batches")
+	require.ElementsMatch(t, []float64{200, 2000, 300}, counts["enrollments.resumed"], "the signal and two batches of the heal")
 	require.Equal(t, []float64{2300}, counts["heal.finished"])
 	require.Len(t, counts["account.drained"], 1)
 	require.Len(t, counts["account.needs_reconnect"], 1)
@@ -140,8 +140,8 @@ func TestPlatformIsToldWhatHappens(t *testing.T) {
 	require.Len(t, ids, 8)
 }
 
-// Workers die in the middle of what they do, again and again. Each pass that resumed somebody is told once, and each pause is told as it
-// was, whatever was taken back meanwhile.
+// Workers crash repeatedly in the middle of their jobs. Every pass that resumed prospects is
+// reported once, and every pause is reported with its final numbers, whatever was rolled back.
 func TestEveryPassIsToldOnceThoughWorkersDie(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -167,7 +167,7 @@ func TestEveryPassIsToldOnceThoughWorkersDie(t *testing.T) {
 		require.Eventually(t, func() bool { return transitions() > before }, 30*time.Second, time.Millisecond)
 		crash()
 		stop()
-		// What the queue does with jobs whose process is gone; it takes a minute to notice.
+		// Does what the queue does with jobs of lost processes, which takes a minute.
 		f.Exec(t, `UPDATE thaw.river_job SET state = 'available', scheduled_at = now(), finalized_at = NULL
 			WHERE state IN ('running', 'retryable')`)
 	}
@@ -186,10 +186,11 @@ func TestEveryPassIsToldOnceThoughWorkersDie(t *testing.T) {
 	for _, m := range p.got() {
 		ids[m.ID] = true
 	}
-	require.Len(t, ids, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.outbox"), "all have arrived")
+	require.Len(t, ids, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.outbox"), "all messages were received")
 }
 
-// A process that dies between the answer and its record sends the same message again; one that was recorded is never sent again.
+// A process that dies between the response and its record sends the same message again. A recorded
+// message is never sent again.
 func TestMessageKeepsItsIDWhenItIsSentAgain(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -208,21 +209,22 @@ func TestMessageKeepsItsIDWhenItIsSentAgain(t *testing.T) {
 	require.Equal(t, first, second)
 	require.Equal(t, 2, testdb.Value[int](t, f.DB, "SELECT attempts FROM thaw.webhook_deliveries"))
 
-	// Somebody runs the job once more.
+	// Run the job again.
 	f.settle(t)
 	f.Exec(t, "UPDATE thaw.river_job SET state = 'available', finalized_at = NULL, scheduled_at = now() WHERE kind = 'deliver'")
 	f.settle(t)
 	require.Len(t, p.got(), 2)
 }
 
-// A receiver that fails gets a message ten times, at the times of the specification, and then it stays in the outbox.
+// A failing receiver gets a message ten times, on the schedule of the specification. Then the
+// message stays in the outbox.
 func TestMessageIsGivenUpAndReplayed(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	var well atomic.Bool
 	p := newPlatform(t, func(w http.ResponseWriter, _ *http.Request) {
 		if !well.Load() {
-			http.Error(w, "out of order", http.StatusBadGateway)
+			http.Error(w, "bad gateway", http.StatusBadGateway)
 		}
 	})
 	webhooks := f.tell(t, p)
@@ -235,13 +237,13 @@ func TestMessageIsGivenUpAndReplayed(t *testing.T) {
 		require.GreaterOrEqual(t, wait, outbound.Delay(attempt, 0, 0))
 		require.LessOrEqual(t, wait, outbound.Delay(attempt, 0, 1))
 		scheduled := testdb.Value[time.Duration](t, f.DB, "SELECT scheduled_at - now() FROM thaw.river_job WHERE kind = 'deliver'")
-		require.InDelta(t, wait, scheduled, float64(30*time.Second), "the job waits as long")
+		require.InDelta(t, wait, scheduled, float64(30*time.Second), "the job is snoozed for the same time")
 		f.Exec(t, `SELECT thaw.expedite('deliver', args) FROM thaw.river_job WHERE kind = 'deliver'`)
 	}
 	f.eventually(t, 1, deliveries, "test.ping", "failed")
 	f.settle(t)
 	require.Len(t, p.got(), outbound.MaxAttempts)
-	require.Equal(t, "502: out of order", testdb.Value[string](t, f.DB, "SELECT last_error FROM thaw.webhook_deliveries"))
+	require.Equal(t, "502: bad gateway", testdb.Value[string](t, f.DB, "SELECT last_error FROM thaw.webhook_deliveries"))
 	require.Equal(t, "cancelled", testdb.Value[string](t, f.DB, "SELECT state::text FROM thaw.river_job WHERE kind = 'deliver'"))
 
 	well.Store(true)
@@ -265,7 +267,8 @@ func TestReceiverThatAsksForTimeGetsIt(t *testing.T) {
 	require.Equal(t, time.Hour, testdb.Value[time.Duration](t, f.DB, "SELECT next_attempt_at - last_attempt_at FROM thaw.webhook_deliveries"))
 }
 
-// 410 ends it: what waits is given up without being sent, and nothing new is written, until somebody enables the receiver.
+// A 410 response disables the endpoint: waiting messages are given up unsent, and no new ones are
+// written until it is enabled.
 func TestReceiverThatIsGoneIsDisabled(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -284,7 +287,7 @@ func TestReceiverThatIsGoneIsDisabled(t *testing.T) {
 	f.settle(t)
 	stop()
 
-	// One that was written before, and is tried after.
+	// A message that was written before the 410 and is sent after it.
 	f.Exec(t, "UPDATE thaw.webhook_endpoints SET disabled_at = NULL, disabled_reason = NULL")
 	f.Exec(t, "SELECT thaw.publish('test.late')")
 	f.Exec(t, "UPDATE thaw.webhook_endpoints SET disabled_at = now(), disabled_reason = 'by hand'")
@@ -300,8 +303,8 @@ func TestReceiverThatIsGoneIsDisabled(t *testing.T) {
 	f.eventually(t, 1, deliveries, "test.ping", "delivered")
 }
 
-// A receiver that takes its time keeps nobody waiting: more messages than there are workers for them, and signals are as fast as
-// ever.
+// A slow receiver delays nothing else: with more messages than delivery workers, signals are
+// processed as fast as before.
 func TestSlowReceiverDelaysNobody(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -321,11 +324,11 @@ func TestSlowReceiverDelaysNobody(t *testing.T) {
 	f.waiting(t, a, 10)
 	f.signal(t, "ann", "connected")
 	f.eventually(t, 10, "SELECT count(*) FROM thaw.enrollments WHERE account_id = $1 AND status = 'active'", a)
-	require.Zero(t, testdb.Value[int](t, f.DB, deliveries, "test.ping", "delivered"), "the receiver has not answered yet")
+	require.Zero(t, testdb.Value[int](t, f.DB, deliveries, "test.ping", "delivered"), "the receiver has not responded yet")
 	require.LessOrEqual(t, open.Load(), int32(4))
 }
 
-// Only processes that have the secret of a receiver deliver to it; it costs others nothing.
+// Only processes that have an endpoint's secret deliver to it. Other processes ignore its messages.
 func TestMessageWaitsForAProcessWithItsSecret(t *testing.T) {
 	t.Parallel()
 	f := setup(t)

@@ -18,7 +18,8 @@ import (
 	"github.com/thawline/thaw/jobs"
 )
 
-// WorkByHand does one job that is marked as running, as the queue would, and returns what its worker returned.
+// WorkByHand runs one job that is marked as running, as the queue would, and returns its worker's
+// result.
 func WorkByHand(t testing.TB, pool *pgxpool.Pool, client *river.Client[pgx.Tx], row *rivertype.JobRow) error {
 	ctx := rivertest.WorkContext(t.Context(), client)
 	db, logger := store.New(pool), slog.New(slog.DiscardHandler)

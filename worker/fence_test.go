@@ -17,17 +17,19 @@ import (
 	"github.com/thawline/thaw/worker"
 )
 
-// The tests of this file bring two transactions together in the one order in which a missing lock does harm. Each was
-// seen to fail without the lock that it is about: chaos/mutants_test.go takes them out one by one.
+// The tests in this file run two transactions in the one order in which a missing lock does harm.
+// Each test fails without the lock that it covers: chaos/mutants_test.go removes the locks one by
+// one.
 
-// A met is what came of a transaction that met another.
+// A met is the result of a transaction that ran concurrently with another.
 type met[T any] struct {
 	value  T
 	err    error
-	waited bool // until the other one was over
+	waited bool // for the other transaction
 }
 
-// meet runs second beside an open transaction, which it commits as soon as second waits for a lock or is over.
+// meet runs second beside an open transaction, which it commits when second waits for a lock or has
+// ended.
 func meet[T any](t *testing.T, f *fleet, first pgx.Tx, second func() (T, error)) (m met[T]) {
 	t.Helper()
 	over := make(chan struct{})
@@ -41,7 +43,7 @@ func meet[T any](t *testing.T, f *fleet, first pgx.Tx, second func() (T, error))
 	return m
 }
 
-// waits tells whether somebody waits for a lock, as soon as somebody does or over is closed.
+// waits reports whether any session waits for a lock before over is closed.
 func (f *fleet) waits(t *testing.T, over <-chan struct{}) (waited bool) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -57,7 +59,7 @@ func (f *fleet) waits(t *testing.T, over <-chan struct{}) (waited bool) {
 	return waited
 }
 
-// A pass is what a resume pass answers.
+// A pass is the result of a resume pass.
 type pass struct {
 	Verdict string
 	Resumed int
@@ -67,21 +69,21 @@ type querier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-// passOfSignal runs the pass that a signal asked for.
+// passOfSignal runs the resume pass of a signal.
 func passOfSignal(ctx context.Context, q querier, account, signal int64) (p pass, err error) {
 	err = q.QueryRow(ctx, "SELECT verdict, resumed FROM thaw.resume_pass('signal', $1, 1, p_signal_id => $2)", account, signal).
 		Scan(&p.Verdict, &p.Resumed)
 	return p, err
 }
 
-// connect sends the connect signal of an account and returns its id, its job left undone.
+// connect sends an account's connect signal and returns its ID. The signal's job is not run.
 func (f *fleet) connect(t *testing.T, key string) (signal int64) {
 	t.Helper()
 	f.signal(t, key, "connected")
 	return testdb.Value[int64](t, f.DB, "SELECT max(id) FROM thaw.account_signals")
 }
 
-// The account is being disconnected while the pass of its last connect begins: nobody may be resumed through it any more.
+// The account disconnects while the pass of its last connect begins: the pass resumes nothing.
 func TestPassWaitsForASignalUnderWay(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -98,7 +100,8 @@ func TestPassWaitsForASignalUnderWay(t *testing.T) {
 	require.Equal(t, map[string]int{disconnected: 10}, f.states(t, a))
 }
 
-// The account comes back while a batch of its pause is not committed yet: the pass waits, or it would see nobody to resume.
+// The account reconnects while a batch of its pause is not committed: the pass waits, or it would
+// find nothing to resume.
 func TestPassWaitsForAPauseUnderWay(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -120,7 +123,7 @@ func TestPassWaitsForAPauseUnderWay(t *testing.T) {
 	require.Equal(t, pass{Verdict: "resumed", Resumed: 10}, m.value)
 }
 
-// The account comes back while its pause begins: nobody is paused any more.
+// The account reconnects while its pause begins: the pause stops.
 func TestPauseWaitsForASignalUnderWay(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -140,7 +143,7 @@ func TestPauseWaitsForASignalUnderWay(t *testing.T) {
 	require.Equal(t, map[string]int{"active": 10}, f.states(t, a))
 }
 
-// Of two signals under way at once the newer one counts, whichever of them is received first.
+// Of two concurrent signals the newer one counts, whichever is received first.
 func TestSignalWaitsForANewerOneUnderWay(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -158,7 +161,8 @@ func TestSignalWaitsForANewerOneUnderWay(t *testing.T) {
 	require.Equal(t, "disconnected", testdb.Value[string](t, f.DB, "SELECT status::text FROM thaw.accounts"))
 }
 
-// Several accounts take the rest of one budget at once: nobody takes more than is left, and nobody runs into an error.
+// Several passes take from one budget at once: together they take no more than remains, without an
+// error.
 func TestPassesMeetAtTheirBudget(t *testing.T) {
 	t.Parallel()
 	const waiters = 7
@@ -193,8 +197,8 @@ func TestPassesMeetAtTheirBudget(t *testing.T) {
 	require.Equal(t, 16, testdb.Value[int](t, f.DB, "SELECT used FROM thaw.fleet_budgets WHERE lane = 'signal'"))
 }
 
-// The next tick begins and closes the allocations of this one, while the pass of an allocation begins too: it was closed first, and that
-// is no error.
+// The next tick begins and closes the allocations of this one while the pass of an allocation
+// begins. The allocation is closed first, which is not an error.
 func TestPassWaitsForTheEndOfItsTick(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -218,7 +222,8 @@ func TestPassWaitsForTheEndOfItsTick(t *testing.T) {
 	require.Equal(t, map[string]int{disconnected: 10}, f.states(t, a))
 }
 
-// A person pauses a prospect that waits, at the moment when it would be resumed: the pass resumes the others and does not wait.
+// A person pauses a prospect in the moment in which it would be resumed: the pass resumes the
+// others and does not wait.
 func TestPassLeavesWhomSomebodyElseIsWriting(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -236,7 +241,7 @@ func TestPassLeavesWhomSomebodyElseIsWriting(t *testing.T) {
 	require.Equal(t, map[string]int{"active": 9, byUser: 1}, f.states(t, a))
 }
 
-// A job is completed by the transaction that does its work: there is no moment at which one is done and the other is not.
+// A job is completed by the transaction that does its work: the two are never visible separately.
 func TestJobIsCompletedInTheTransactionOfItsWork(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -255,12 +260,12 @@ func TestJobIsCompletedInTheTransactionOfItsWork(t *testing.T) {
 		require.NoError(t, f.workByHand(t, c.kind))
 		require.Equal(t, 1, testdb.Value[int](t, f.DB, `
 			SELECT count(*) FROM thaw.river_job AS job JOIN `+c.record+` AS record ON record.xmin = job.xmin
-			WHERE job.kind = $1 AND job.state = 'completed'`, c.kind), "%s and its job are of one transaction", c.record)
+			WHERE job.kind = $1 AND job.state = 'completed'`, c.kind), "%s and its job were written by one transaction", c.record)
 	}
 	require.Equal(t, map[string]int{"active": 10}, f.states(t, a))
 }
 
-// Which tick it is says the database, hours ahead of this process here, and not the process.
+// The tick is determined by the database's clock, here hours ahead of the process's clock.
 func TestSweepGoesByTheClockOfTheDatabase(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -272,7 +277,7 @@ func TestSweepGoesByTheClockOfTheDatabase(t *testing.T) {
 	require.Equal(t, 10, testdb.Value[int](t, f.DB, "SELECT resumed FROM thaw.sweeps WHERE tick_at = thaw.tick()"))
 }
 
-// workByHand does the only job of a kind that is to be done.
+// workByHand runs the only unfinished job of a kind.
 func (f *fleet) workByHand(t *testing.T, kind string) error {
 	t.Helper()
 	client := f.client(t)
@@ -282,7 +287,7 @@ func (f *fleet) workByHand(t *testing.T, kind string) error {
 	return worker.WorkByHand(t, f.Pool, client, job)
 }
 
-// The server ends a transaction that hangs or is frozen, before the queue gives its job to somebody else.
+// The server ends a transaction that hangs or is frozen before the queue hands out its job again.
 func TestTransactionsOfTheStoreHaveLimits(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -299,8 +304,8 @@ func TestTransactionsOfTheStoreHaveLimits(t *testing.T) {
 	}))
 }
 
-// A pass that waits for a lock gives up long before the queue gives its job to somebody else, and leaves its connection as
-// good as new.
+// A pass that waits for a lock fails long before the queue hands out its job again, and its
+// connection stays usable.
 func TestPassGivesUpALockThatIsHeld(t *testing.T) {
 	t.Parallel()
 	f := setup(t)

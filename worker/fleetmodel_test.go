@@ -6,11 +6,12 @@ import (
 	"time"
 )
 
-// A fleetModel is the rules in memory, as plainly as they can be said: one thing happens after the other, nothing fails.
+// A fleetModel implements the rules in memory, as simply as possible: one event after another,
+// without failures.
 type fleetModel struct {
 	now                             time.Time
 	accountCap, fleetCap, signalCap int
-	safetySince                     time.Time      // zero: off
+	safetySince                     time.Time      // zero if off
 	optedOut                        map[int64]bool // by workspace
 	accounts                        map[int64]*modelAccount
 	campaigns                       map[int64]*modelCampaign
@@ -27,20 +28,20 @@ type (
 		id, workspace         int64
 		member, status        string
 		statusAt, connectedAt time.Time
-		pauseAfter, holdUntil time.Time // zero: none
+		pauseAfter, holdUntil time.Time // zero if none
 		isLocked              bool
-		lockAt                time.Time // of the newest lock or unlock; zero: there was none
+		lockAt                time.Time // of the newest lock or unlock; zero if none
 		losses                []time.Time
-		resumeAfter           time.Time // zero: it does not flap
+		resumeAfter           time.Time // zero if not flapping
 	}
 	modelCampaign struct {
 		id, workspace int64
-		state         string // a reason, or the status where it is not paused
+		state         string // the pause reason if paused, otherwise the status
 		pausedAt      time.Time
 	}
 	modelEnrollment struct {
 		id, campaign, account int64
-		state                 string // as modelCampaign
+		state                 string // as in modelCampaign
 		step                  int
 		pausedAt              time.Time
 	}
@@ -62,7 +63,8 @@ func waits(state string) bool { return state == disconnected || state == issue }
 
 func (m *fleetModel) tick() time.Time { return m.now.Truncate(tick) }
 
-// signal applies a status; occurredAt zero: the provider says no time. It says whether the status was news.
+// signal applies a status. A zero occurredAt means that the provider sent no time. It reports
+// whether the status was applied.
 func (m *fleetModel) signal(a *modelAccount, status string, occurredAt time.Time) bool {
 	at := occurredAt
 	if at.IsZero() {
@@ -118,7 +120,8 @@ func (m *fleetModel) signal(a *modelAccount, status string, occurredAt time.Time
 
 func (m *fleetModel) isSafety() bool { return !m.safetySince.IsZero() }
 
-// setSafety turns it on or off. Its time does not count into the grace period of a transient error.
+// setSafety enters or exits safety mode. The time in safety mode does not count into the grace
+// period of a transient error.
 func (m *fleetModel) setSafety(on bool) {
 	if on == m.isSafety() {
 		return
@@ -135,7 +138,7 @@ func (m *fleetModel) setSafety(on bool) {
 	m.safetySince = time.Time{}
 }
 
-// pause does what a job of kind pause_account does, whoever asked for it.
+// pause does what a pause_account job does, whatever inserted it.
 func (m *fleetModel) pause(a *modelAccount) {
 	transientError := a.status == "connecting" || a.status == "error"
 	if a.status == "connected" || a.pauseAfter.IsZero() || a.pauseAfter.After(m.now) || transientError && m.isSafety() {
@@ -165,7 +168,8 @@ func (m *fleetModel) pause(a *modelAccount) {
 	a.pauseAfter = time.Time{}
 }
 
-// served says whether an account other than this one serves the campaign, or will if its transient error heals in time.
+// served reports whether another account serves the campaign, or may serve it again when its
+// transient error ends in time.
 func (m *fleetModel) served(c *modelCampaign, but *modelAccount) bool {
 	for _, e := range m.enrollments {
 		other := m.accounts[e.account]
@@ -177,12 +181,12 @@ func (m *fleetModel) served(c *modelCampaign, but *modelAccount) bool {
 	return false
 }
 
-// target is the account through which the prospects of another resume; nil: none.
+// target returns the account through which another account's prospects resume, or nil.
 func (m *fleetModel) target(source *modelAccount) (best *modelAccount) {
 	if source.status == "connected" {
 		return source
 	}
-	if source.status == "restricted" { // A person decides.
+	if source.status == "restricted" { // Only a person may resume these.
 		return nil
 	}
 	for _, a := range m.accounts {
@@ -200,7 +204,7 @@ func (m *fleetModel) blocked(a *modelAccount, evenIfOff bool) bool {
 	return a.status != "connected" || a.isLocked || a.holdUntil.After(m.now) || a.resumeAfter.After(m.now) || m.isSafety() || m.optedOut[a.workspace] && !evenIfOff
 }
 
-// line is everybody who may resume through an account, in their order.
+// line returns the prospects that may resume through an account, in their order.
 func (m *fleetModel) line(a *modelAccount, evenIfOff bool) (line []*modelEnrollment) {
 	if m.blocked(a, evenIfOff) {
 		return nil
@@ -217,7 +221,8 @@ func (m *fleetModel) line(a *modelAccount, evenIfOff bool) (line []*modelEnrollm
 	return line
 }
 
-// resume resumes at most n of the line of an account, and starts the campaigns of all of it.
+// resume resumes at most n prospects of an account's line, and starts the campaigns of the whole
+// line.
 func (m *fleetModel) resume(a *modelAccount, n int, evenIfOff bool) (resumed int) {
 	line := m.line(a, evenIfOff)
 	for _, e := range line {
@@ -236,7 +241,7 @@ func (m *fleetModel) start(e *modelEnrollment) {
 	}
 }
 
-// pass is the resume pass of a lane: within its quota, the account's and the fleet's.
+// pass is the resume pass of a lane, within its quota, the account's cap and the fleet's cap.
 func (m *fleetModel) pass(lane string, a *modelAccount, quota int) {
 	if m.blocked(a, false) {
 		return
@@ -274,7 +279,8 @@ func (m *fleetModel) passOfAllocation(tick time.Time, a *modelAccount) {
 	}
 }
 
-// demand is how many a tick may resume at most: the sum of what each account could resume, within its cap and the fleet's.
+// demand is the maximum that a tick may resume: the sum of what each account could resume, within
+// its cap and the fleet's.
 func (m *fleetModel) demand() (total int) {
 	for _, a := range m.accounts {
 		total += min(len(m.line(a, false)), max(m.accountCap-m.usedByAccount[allocationKey{m.tick(), a.id}], 0))
@@ -282,8 +288,8 @@ func (m *fleetModel) demand() (total int) {
 	return min(total, m.fleetCap)
 }
 
-// heal resumes the prospects of a workspace within its cap: account by account, in each the longest paused first, whichever account
-// they resume through.
+// heal resumes the prospects of a workspace within the heal's cap: account by account, the longest
+// paused first, whichever account they resume through.
 func (m *fleetModel) heal(workspace int64, cap int, evenIfOff bool) {
 	var resumable []*modelEnrollment
 	for _, a := range m.accounts {

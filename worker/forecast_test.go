@@ -14,9 +14,10 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// twoHundred are 200 accounts in 12 workspaces, the first of which have most of them. Of five accounts four are connected, two
-// of three belong to a person with several, and some rest. Each has up to 17 prospects that wait, paused at few different times,
-// in three campaigns, of which some wait as well. A tick resumes 3 of an account and 170 of all.
+// twoHundred is a fleet of 200 accounts in 12 workspaces, most of them in the first ones. Four of
+// five accounts are connected, two of three share a member with others, and some are on hold. Each
+// has up to 17 paused prospects with few distinct pause times, in three campaigns, some of which
+// are paused too. A tick resumes 3 per account and 170 fleet-wide.
 const twoHundred = `
 UPDATE thaw.settings SET account_cap = 3, fleet_cap = 170;
 INSERT INTO thaw.workspaces (key, auto_resume) SELECT 'w' || n, n <> 7 FROM generate_series(1, 12) AS n;
@@ -39,8 +40,8 @@ INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, prospect_ur
 	JOIN thaw.campaigns AS c ON c.workspace_id = a.workspace_id AND c.key = 'c' || n % 3;
 `
 
-// TestEveryForetoldTickIsTheRightOne asks for everybody who waits in a fleet of 200 accounts which tick will resume them, and then
-// lets real sweeps drain it: each must resume in the tick that was foretold, and nobody else may.
+// Forecasts the tick of every paused prospect in a fleet of 200 accounts, then runs real sweeps:
+// each prospect must resume in its forecast tick, and no other prospect may resume.
 func TestEveryForetoldTickIsTheRightOne(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -75,7 +76,7 @@ func TestEveryForetoldTickIsTheRightOne(t *testing.T) {
 		require.Positive(t, codes[code], code)
 	}
 	require.Greater(t, len(ticks), 6)
-	require.Equal(t, 170, ticks[testdb.Value[time.Time](t, f.DB, "SELECT thaw.tick()").UTC()], "the cap of the fleet binds")
+	require.Equal(t, 170, ticks[testdb.Value[time.Time](t, f.DB, "SELECT thaw.tick()").UTC()], "the fleet cap is reached")
 	require.Greater(t, throughSiblings, 50)
 
 	f.start(t)
@@ -96,7 +97,7 @@ func TestEveryForetoldTickIsTheRightOne(t *testing.T) {
 	require.Equal(t, foretold, resumed)
 }
 
-// A look stores a forecast of a large fleet, for processes that have none.
+// The watch job stores a forecast of a large fleet, for processes that have none.
 func TestForecastOfALargeFleetIsStored(t *testing.T) {
 	t.Parallel()
 	f := setup(t)

@@ -14,7 +14,8 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// heal starts one by SQL, waits until it is done, and returns how many it resumed and how many it left.
+// heal starts a heal by SQL, waits until it is done, and returns how many prospects it resumed and
+// how many remain.
 func (f *fleet) heal(t *testing.T, sql string, args ...any) (resumed, left int) {
 	t.Helper()
 	id := testdb.Value[int64](t, f.DB, sql, args...)
@@ -23,7 +24,8 @@ func (f *fleet) heal(t *testing.T, sql string, args ...any) (resumed, left int) 
 	return row[0], row[1]
 }
 
-// healList starts a heal of listed prospects, waits until it is done, and returns how many it resumed and how many it left.
+// healList starts a heal of a list, waits until it is done, and returns how many prospects it
+// resumed and how many remain.
 func (f *fleet) healList(t *testing.T, ids []int64, cap int32) (resumed, left int) {
 	t.Helper()
 	return f.heal(t, "SELECT thaw.start_heal(NULL, NULL, $1, $2, false, 'a test')", ids, cap)
@@ -51,14 +53,14 @@ func TestHealOfAWorkspaceIsRepeatedUntilNothingIsLeft(t *testing.T) {
 	require.Equal(t, "running", f.campaignState(t, c))
 	require.Equal(t, map[string]int{disconnected: 5}, f.states(t, gone))
 	require.Equal(t, map[string]int{disconnected: 5}, f.states(t, elsewhere))
-	require.Zero(t, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.fleet_budgets"), "a heal has a cap of its own")
+	require.Zero(t, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.fleet_budgets"), "a heal has its own cap")
 	require.Equal(t, 2700, testdb.Value[int](t, f.DB, `
 		SELECT count(*) FROM thaw.enrollments AS e JOIN thaw.enrollment_events AS event ON event.enrollment_id = e.id
 		WHERE event.source = 'heal' AND event.kind = 'resumed' AND next_action_at BETWEEN event.at AND event.at + interval '15 minutes'`))
 }
 
-// Whether a campaign fills its last batch to the brim or not, and whether the cap is enough for all, just enough, or not: a heal
-// comes to its end, and resumes the longest paused where it cannot resume all.
+// A heal ends, and resumes the longest paused first, for every combination of full and partial last
+// batches of a campaign, and of caps above, at and below the number of prospects.
 func TestHealBatchesEndAtEveryEdge(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -67,9 +69,9 @@ func TestHealBatchesEndAtEveryEdge(t *testing.T) {
 	}{
 		"one full batch":                {[]int{10}, 1000, 10},
 		"full batches in two campaigns": {[]int{20, 10}, 1000, 30},
-		"a rest in each":                {[]int{3, 14, 7}, 1000, 24},
-		"the cap is just enough":        {[]int{20, 5}, 25, 25},
-		"the cap is not enough":         {[]int{20, 5}, 24, 24},
+		"partial batch in each":         {[]int{3, 14, 7}, 1000, 24},
+		"cap just enough":               {[]int{20, 5}, 25, 25},
+		"cap too low":                   {[]int{20, 5}, 24, 24},
 		"nobody waits":                  {nil, 5, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -85,7 +87,7 @@ func TestHealBatchesEndAtEveryEdge(t *testing.T) {
 			}
 			heal := testdb.Value[int64](t, f.DB, "SELECT thaw.heal('acme', cap => $1)", c.cap)
 			for batches := 0; ; batches++ {
-				require.Less(t, batches, 12, "the heal comes to no end")
+				require.Less(t, batches, 12, "the heal does not end")
 				if testdb.Value[string](t, f.DB, "SELECT verdict FROM thaw.heal_batch($1, 10, 1)", heal) == "done" {
 					break
 				}
@@ -94,7 +96,7 @@ func TestHealBatchesEndAtEveryEdge(t *testing.T) {
 			require.Zero(t, testdb.Value[int](t, f.DB, `
 				SELECT count(*) FROM thaw.enrollments AS remaining
 				JOIN thaw.enrollment_events AS resumed ON (resumed.paused_at, resumed.enrollment_id) > (remaining.paused_at, remaining.id)
-				WHERE remaining.status = 'paused'`), "somebody resumed before one who had waited longer")
+				WHERE remaining.status = 'paused'`), "a prospect resumed before one that was paused longer")
 		})
 	}
 }
@@ -111,13 +113,13 @@ func TestHealOfAnAccount(t *testing.T) {
 		f.waiting(t, a, 10)
 	}
 
-	// An account that is gone: its own prospects, through the one that took its place.
+	// A lost account: its own prospects, through the account that replaced it.
 	resumed, left := f.heal(t, "SELECT thaw.heal('acme', 'old')")
 	require.Equal(t, [2]int{10, 0}, [2]int{resumed, left})
 	require.Equal(t, map[string]int{"active": 10, disconnected: 10}, f.states(t, renewed))
 	require.Equal(t, map[string]int{disconnected: 10}, f.states(t, older))
 
-	// A connected one: all who resume through it.
+	// A connected account: all prospects that resume through it.
 	resumed, left = f.heal(t, "SELECT thaw.heal('acme', 'new')")
 	require.Equal(t, [2]int{20, 0}, [2]int{resumed, left})
 	require.Equal(t, map[string]int{"active": 30}, f.states(t, renewed))
@@ -195,7 +197,7 @@ func TestHealGoesOnAfterACrashAndCountsNothingTwice(t *testing.T) {
 	crash()
 	stop()
 	require.NoError(t, platform.Rollback(t.Context()))
-	// What the queue does with a job whose process is gone; it takes a minute to notice.
+	// Does what the queue does with a job of a lost process, which takes a minute.
 	f.Exec(t, `UPDATE thaw.river_job SET state = 'available', scheduled_at = now(), finalized_at = NULL
 		WHERE kind = 'heal' AND state IN ('running', 'retryable')`)
 
@@ -203,22 +205,23 @@ func TestHealGoesOnAfterACrashAndCountsNothingTwice(t *testing.T) {
 	require.Equal(t, []int{9000, 1000, 10000}, testdb.Value[[]int](t, f.DB, "SELECT ARRAY[resumed, remaining, found] FROM thaw.heals WHERE status = 'done'"))
 	require.Equal(t, 4000, f.states(t, second)["active"])
 
-	// The job of a heal that is done has nothing to do.
+	// The job of a finished heal has nothing to do.
 	again, err := dbsqlc.New(f.Pool).HealBatch(t.Context(), dbsqlc.HealBatchParams{HealID: heal, Size: 100, JobID: 1})
 	require.NoError(t, err)
 	require.Equal(t, dbsqlc.HealBatchRow{Verdict: "done"}, again)
 }
 
-// A frozen attempt of a batch, and the one that took its place, both commit: none is counted twice, no account is left out.
+// A frozen attempt of a batch and the attempt that replaced it both commit: nothing is counted
+// twice, no account is left out.
 func TestTwoAttemptsOfOneBatch(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ cap, size, before, want int }{
-		"batch ends inside an account":  {20, 10, 0, 20},
-		"batch ends with its account":   {100, 50, 0, 60},
-		"batch ends at the heal's cap":  {10, 10, 0, 10},
-		"batch is the rest of the heal": {50, 40, 0, 50},
-		"the count":                     {60, 20, 1, 60},
-		"batch after the count":         {60, 20, 2, 60},
+		"batch ends inside an account": {20, 10, 0, 20},
+		"batch ends with its account":  {100, 50, 0, 60},
+		"batch ends at the heal's cap": {10, 10, 0, 10},
+		"last batch of the heal":       {50, 40, 0, 50},
+		"the count":                    {60, 20, 1, 60},
+		"batch after the count":        {60, 20, 2, 60},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -242,7 +245,7 @@ func TestTwoAttemptsOfOneBatch(t *testing.T) {
 			}()
 			f.eventually(t, 1, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
 			require.NoError(t, frozen.Commit(t.Context()))
-			<-waited // It may have failed; then the queue repeats it.
+			<-waited // It may have failed; the queue would retry it.
 
 			for done := false; !done; {
 				next, err := dbsqlc.New(f.Pool).HealBatch(t.Context(), batch)

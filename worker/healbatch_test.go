@@ -20,7 +20,7 @@ func (f *fleet) startHeal(t *testing.T, limit int) (heal int64) {
 	return testdb.Value[int64](t, f.DB, "SELECT thaw.heal('acme', cap => $1)", limit)
 }
 
-// count is the batch after the first: it counts what the heal may resume, and resumes nothing.
+// count runs the heal's second batch, which counts what the heal may resume and resumes nothing.
 func (f *fleet) count(t *testing.T, heal int64) {
 	t.Helper()
 	require.Nil(t, testdb.Value[*int](t, f.DB, "SELECT found FROM thaw.heals WHERE id = $1", heal))
@@ -28,7 +28,7 @@ func (f *fleet) count(t *testing.T, heal int64) {
 	require.NotNil(t, testdb.Value[*int](t, f.DB, "SELECT found FROM thaw.heals WHERE id = $1", heal))
 }
 
-// small makes accounts with one prospect in each of several campaigns that they share.
+// small inserts accounts with one prospect in each of several shared campaigns.
 func (f *fleet) small(t *testing.T, accounts, campaigns int) (ids []int64) {
 	t.Helper()
 	shared := make([]int64, campaigns)
@@ -45,16 +45,17 @@ func (f *fleet) small(t *testing.T, accounts, campaigns int) (ids []int64) {
 	return ids
 }
 
-// left is how many a finished heal has resumed, has left, and has left because they were held.
+// left returns how many prospects a finished heal resumed, how many remain, and how many remain
+// because they were locked.
 func (f *fleet) left(t *testing.T, heal int64) [3]int {
 	t.Helper()
 	return [3]int(testdb.Value[[]int](t, f.DB, "SELECT ARRAY[resumed, remaining, skipped] FROM thaw.heals WHERE id = $1 AND status = 'done'", heal))
 }
 
-// However few prospects an account has in a campaign, a batch is full.
+// Batches are full, however few prospects an account has in a campaign.
 func TestHealBatchesAreFullOverManySmallAccounts(t *testing.T) {
 	t.Parallel()
-	for name, limit := range map[string]int{"the cap is enough": 1000, "the cap is not enough": 110} {
+	for name, limit := range map[string]int{"cap high enough": 1000, "cap too low": 110} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := setup(t)
@@ -66,15 +67,16 @@ func TestHealBatchesAreFullOverManySmallAccounts(t *testing.T) {
 				verdict, sizes = batch.Verdict, append(sizes, batch.Resumed)
 			}
 			want := min(limit, 120)
-			require.Equal(t, []int32{50, 0, 50, int32(want - 100)}, sizes, "the second counts")
+			require.Equal(t, []int32{50, 0, 50, int32(want - 100)}, sizes, "the second batch counts")
 			require.Equal(t, [3]int{want, 120 - want, 0}, f.left(t, heal))
 			require.Equal(t, 40, testdb.Value[int](t, f.DB, "SELECT accounts FROM thaw.heals"))
 		})
 	}
 }
 
-// A list is stored in rows of 200 prospects. Batches that end inside, at the end and beyond a row take every prospect once, however
-// the list was given, and the last full batch ends the heal.
+// A list is stored in rows of 200 prospects. Batches that end inside, at or beyond the end of a row
+// resume every prospect once, whatever the order of the list, and the last full batch ends the
+// heal.
 func TestHealTakesAListInRowsOfMany(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int32{150, 200, 450, 1000} {
@@ -86,7 +88,7 @@ func TestHealTakesAListInRowsOfMany(t *testing.T) {
 				SELECT thaw.start_heal(NULL, NULL, (SELECT array_agg(id ORDER BY md5(id::text)) FROM unnest($1::bigint[] || $1) AS given (id)),
 					1000, false, 'a test')`, ids)
 			require.Equal(t, []int{200, 200, 50}, testdb.Column[int](t, f.DB, "SELECT cardinality(enrollment_ids) FROM thaw.heal_enrollments ORDER BY last_id"))
-			// A person stops one after the heal was started.
+			// A person pauses one after the heal was started.
 			f.Exec(t, "UPDATE thaw.enrollments SET paused_reason = 'paused_by_user' WHERE id = $1", ids[300])
 			var resumed int32
 			for verdict := "more"; verdict == "more"; {
@@ -102,7 +104,7 @@ func TestHealTakesAListInRowsOfMany(t *testing.T) {
 	}
 }
 
-// interleaved makes accounts with prospects whose ids go round the accounts.
+// interleaved inserts accounts with prospects whose IDs alternate between the accounts.
 func (f *fleet) interleaved(t *testing.T, accounts, each int) (accountIDs, ids []int64) {
 	t.Helper()
 	c := f.campaign(t, campaign{key: "shared"})
@@ -117,7 +119,8 @@ func (f *fleet) interleaved(t *testing.T, accounts, each int) (accountIDs, ids [
 	return accountIDs, ids
 }
 
-// The first batch does not wait for the count of a long list. After it the list goes by account, so that a batch is of few accounts.
+// The first batch does not wait for the count of a long list. Then the list is ordered by account,
+// so that a batch touches few accounts.
 func TestHealOfALongListGoesByAccount(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -134,11 +137,12 @@ func TestHealOfALongListGoesByAccount(t *testing.T) {
 		SELECT count(DISTINCT from_account_id) FROM thaw.enrollment_events WHERE kind = 'resumed' GROUP BY xmin::text ORDER BY min(id)`)
 	require.Equal(t, 10, accounts[0])
 	for _, of := range accounts[1:] {
-		require.LessOrEqual(t, of, 4, "a batch of 20, with six or more per account")
+		require.LessOrEqual(t, of, 4, "a batch of 20 with six or more per account")
 	}
 }
 
-// What becomes of prospects after the list was ordered: they are resumed, or not, by what they are at that moment.
+// Prospects that change after the list was ordered are resumed, or not, by their state at that
+// moment.
 func TestHealOfAListThatChangesAfterItWasOrdered(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -146,7 +150,8 @@ func TestHealOfAListThatChangesAfterItWasOrdered(t *testing.T) {
 	heal := testdb.Value[int64](t, f.DB, "SELECT thaw.start_heal(NULL, NULL, $1, 1000, false, 'a test')", ids)
 	require.Equal(t, int32(5), f.healBatch(t, heal, 5).Resumed)
 	f.healBatch(t, heal, 5)
-	// The platform moves those of the last account to the first, and those of the first to the last; one is done.
+	// The platform moves prospects of the last account to the first and vice versa; one is
+	// completed.
 	f.Exec(t, `
 		UPDATE thaw.enrollments SET account_id = CASE account_id WHEN $1 THEN $2 ELSE $1 END
 		WHERE account_id IN ($1, $2) AND status = 'paused'`, accounts[0], accounts[4])
@@ -158,7 +163,7 @@ func TestHealOfAListThatChangesAfterItWasOrdered(t *testing.T) {
 	require.Equal(t, 39, testdb.Value[int](t, f.DB, "SELECT count(DISTINCT enrollment_id) FROM thaw.enrollment_events WHERE kind = 'resumed'"))
 }
 
-// A cap below the length of a list is exact, wherever it lies: in the first batch, at its end, or behind it.
+// A cap below the length of a list is exact: inside the first batch, at its end, or after it.
 func TestHealKeepsItsCapWithALongList(t *testing.T) {
 	t.Parallel()
 	for _, limit := range []int{7, 10, 33} {
@@ -176,7 +181,7 @@ func TestHealKeepsItsCapWithALongList(t *testing.T) {
 	}
 }
 
-// The order of a list is lost with its transaction: the next attempt makes it again.
+// The order of a list is rolled back with its transaction. The next attempt orders it again.
 func TestHealOrdersAListAgainAfterACrash(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -193,7 +198,7 @@ func TestHealOrdersAListAgainAfterACrash(t *testing.T) {
 	require.Equal(t, [3]int{40, 0, 0}, f.left(t, heal))
 }
 
-// What is left of a list is counted where some of it could not be resumed.
+// What remains of a list is counted if some of it could not be resumed.
 func TestHealCountsWhatIsLeftOfAList(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -205,7 +210,8 @@ func TestHealCountsWhatIsLeftOfAList(t *testing.T) {
 	require.Equal(t, [3]int{310, 140, 0}, f.left(t, heal))
 }
 
-// A batch is taken back, as when its process or the server dies: the next attempt does the same rows, and none twice.
+// A batch is rolled back, as when its process or the server dies: the next attempt handles the same
+// rows, none twice.
 func TestHealRepeatsABatchThatWasTakenBack(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -226,7 +232,8 @@ func TestHealRepeatsABatchThatWasTakenBack(t *testing.T) {
 	require.Equal(t, 3, testdb.Value[int](t, f.DB, "SELECT batch FROM thaw.heals"))
 }
 
-// Another transaction holds some of a heal's rows. The heal does the others, and comes back.
+// Another transaction locks some of a heal's rows. The heal resumes the others first and retries
+// the locked ones.
 func TestHealComesBackToWhatOthersHeld(t *testing.T) {
 	t.Parallel()
 	for name, start := range map[string]string{
@@ -243,7 +250,7 @@ func TestHealComesBackToWhatOthersHeld(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, dbsqlc.HealBatchRow{Verdict: "more", Resumed: 1}, f.healBatch(t, heal, 4))
 			f.count(t, heal)
-			if name == "listed" { // in its order it comes to the held ones again
+			if name == "listed" { // a list reaches the locked rows again in its own order
 				require.Equal(t, dbsqlc.HealBatchRow{Verdict: "more"}, f.healBatch(t, heal, 4))
 			}
 			require.Equal(t, dbsqlc.HealBatchRow{Verdict: "more", Resumed: 4}, f.healBatch(t, heal, 4))
@@ -256,7 +263,7 @@ func TestHealComesBackToWhatOthersHeld(t *testing.T) {
 	}
 }
 
-// Rows that are held for longer than a heal tries are left, and it says so.
+// A heal leaves rows that stay locked longer than it retries, and reports them.
 func TestHealSaysWhatOthersHeldToTheEnd(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -271,11 +278,11 @@ func TestHealSaysWhatOthersHeldToTheEnd(t *testing.T) {
 		verdict = batch.Verdict
 		waits = append(waits, batch.RetrySeconds)
 	}
-	require.Equal(t, []float64{1, 0, 2, 4, 8, 15, 0}, waits, "the second counts")
+	require.Equal(t, []float64{1, 0, 2, 4, 8, 15, 0}, waits, "the second batch counts")
 	require.Equal(t, [3]int{7, 3, 3}, f.left(t, heal))
 }
 
-// The next that a heal would resume are held, more than a batch of them: it goes on with those behind them.
+// More than a batch of a heal's next rows are locked: it continues with the rows after them.
 func TestHealGoesOnBehindWhatOthersHold(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -288,19 +295,20 @@ func TestHealGoesOnBehindWhatOthersHold(t *testing.T) {
 	for range 6 {
 		sizes = append(sizes, f.healBatch(t, heal, 4).Resumed)
 	}
-	require.Equal(t, []int32{0, 0, 0, 0, 4, 4}, sizes, "the second counts")
+	require.Equal(t, []int32{0, 0, 0, 0, 4, 4}, sizes, "the second batch counts")
 	require.NoError(t, platform.Rollback(t.Context()))
 }
 
-// A batch of many accounts waits for none of them, nor for a campaign, while it holds the others: their signals would wait too.
+// A batch of many accounts does not wait for a locked account or campaign while it holds the
+// others, because their signals would wait too.
 func TestHealOfManyAccountsWaitsForNone(t *testing.T) {
 	t.Parallel()
 	for name, hold := range map[string]string{
-		"an account":                   "SELECT FROM thaw.accounts WHERE provider_account_id = 'small 1' FOR UPDATE",
-		"a campaign":                   "SELECT FROM thaw.campaigns WHERE key = 'shared 1' FOR NO KEY UPDATE",
-		"a campaign that was paused":   "UPDATE thaw.campaigns SET status = 'paused', paused_reason = 'linkedin_account_issue', paused_at = thaw.now() WHERE key = 'shared 1'",
-		"a prospect of each campaign":  "SELECT FROM thaw.enrollments WHERE account_id = (SELECT id FROM thaw.accounts WHERE provider_account_id = 'small 1') FOR UPDATE",
-		"a campaign that is to be run": "SELECT FROM thaw.campaigns WHERE key = 'waits' FOR NO KEY UPDATE",
+		"an account":                  "SELECT FROM thaw.accounts WHERE provider_account_id = 'small 1' FOR UPDATE",
+		"a campaign":                  "SELECT FROM thaw.campaigns WHERE key = 'shared 1' FOR NO KEY UPDATE",
+		"a paused campaign":           "UPDATE thaw.campaigns SET status = 'paused', paused_reason = 'linkedin_account_issue', paused_at = thaw.now() WHERE key = 'shared 1'",
+		"a prospect of each campaign": "SELECT FROM thaw.enrollments WHERE account_id = (SELECT id FROM thaw.accounts WHERE provider_account_id = 'small 1') FOR UPDATE",
+		"a campaign to start":         "SELECT FROM thaw.campaigns WHERE key = 'waits' FOR NO KEY UPDATE",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -323,8 +331,8 @@ func TestHealOfManyAccountsWaitsForNone(t *testing.T) {
 	}
 }
 
-// A campaign stops after the heal was counted, or one that had stopped runs again. What may be resumed at the turn of each prospect
-// is resumed, and nothing else; the heal says what is left.
+// A running campaign is paused after the heal was counted, or a paused one is started. The heal
+// resumes each prospect that may be resumed at its turn, no others, and reports what remains.
 func TestHealOfCampaignsThatChangeAfterTheCount(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -353,8 +361,8 @@ func TestHealOfCampaignsThatChangeAfterTheCount(t *testing.T) {
 	}
 }
 
-// More wait than the cap allows, but not more than may be resumed: whether the oldest come first is decided before the count, and
-// the order stays. None is left out.
+// More prospects are paused than the cap, but fewer may be resumed. The heal decides before the
+// count whether the oldest come first, and keeps that order. No prospect is left out.
 func TestHealKeepsItsOrderWhenTheCountIsLessThanItsCap(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -370,7 +378,8 @@ func TestHealKeepsItsOrderWhenTheCountIsLessThanItsCap(t *testing.T) {
 	require.Equal(t, [3]int{30, 0, 0}, f.left(t, heal))
 }
 
-// The siblings of an account are looked up a fixed number of times per batch, however many changes of the fleet are not folded yet.
+// A batch looks up the siblings of an account a fixed number of times, however many changes are not
+// folded yet.
 func TestHealLooksUpSiblingsOncePerBatch(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -382,7 +391,7 @@ func TestHealLooksUpSiblingsOncePerBatch(t *testing.T) {
 	tx := f.begin(t)
 	_, err := tx.Exec(t.Context(), "SET LOCAL track_functions = 'pl'")
 	require.NoError(t, err)
-	for _, size := range []int32{4, 1, 100} { // the second counts
+	for _, size := range []int32{4, 1, 100} { // the second batch counts
 		_, err := dbsqlc.New(tx).HealBatch(t.Context(), dbsqlc.HealBatchParams{HealID: heal, Size: size, JobID: 1})
 		require.NoError(t, err)
 	}
@@ -394,7 +403,7 @@ func TestHealLooksUpSiblingsOncePerBatch(t *testing.T) {
 	f.Exec(t, "DELETE FROM thaw.paused_deltas WHERE account_id > 1000000")
 }
 
-// What stands against an account comes between the choice of a batch and its locks.
+// An account is blocked between the choice of a batch and its locks.
 func TestHealLooksAgainUnderTheLock(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -437,7 +446,7 @@ func TestHealLooksAgainUnderTheLock(t *testing.T) {
 			require.NoError(t, m.err)
 			require.True(t, m.waited)
 			require.Equal(t, c.want, m.value)
-			if name == "a campaign paused by a person" { // those of the sibling were moved here
+			if name == "a campaign paused by a person" { // the sibling's prospects were moved here
 				c.after["active"] = 5
 			}
 			require.Equal(t, c.after, f.states(t, renewed))
@@ -461,8 +470,8 @@ func TestHealOfAListThatNamesAProspectTwice(t *testing.T) {
 	require.Equal(t, 5, testdb.Value[int](t, f.DB, "SELECT found FROM thaw.heals"))
 }
 
-// Two heals of the same prospects, passes, pauses and the platform's own writes, all at once: none waits for another for ever,
-// and no prospect is resumed twice (which setup checks in the end).
+// Two heals of the same prospects, passes, pauses and the platform's writes run at once: no
+// deadlock, and no prospect is resumed twice (setup checks this at the end).
 func TestHealsPassesAndPausesDoNotDeadlock(t *testing.T) {
 	t.Parallel()
 	const accounts, campaigns, turns = 12, 4, 12
@@ -504,11 +513,11 @@ func TestHealsPassesAndPausesDoNotDeadlock(t *testing.T) {
 		} {
 			heals = append(heals, testdb.Value[int64](t, f.DB, start))
 		}
-		// Its job is done by the worker, too; here it is hurried.
+		// The worker runs its job too; this speeds it up.
 		for _, heal := range heals {
 			deadline := time.Now().Add(30 * time.Second)
 			for f.healBatch(t, heal, 40).Verdict != "done" {
-				require.True(t, time.Now().Before(deadline), "a heal comes to no end")
+				require.True(t, time.Now().Before(deadline), "a heal does not end")
 			}
 		}
 	}

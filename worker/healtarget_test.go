@@ -11,15 +11,15 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// scopes are the heals that reach the prospects of account "old" of workspace "acme".
+// scopes are the heals that include the prospects of account "old" in workspace "acme".
 var scopes = map[string]string{
 	"the account":      "SELECT thaw.heal('acme', account => 'old')",
 	"the workspace":    "SELECT thaw.heal('acme')",
 	"listed prospects": "SELECT thaw.start_heal(NULL, NULL, ARRAY(SELECT id FROM thaw.enrollments), 100, false, 'a test')",
 }
 
-// The account of a heal is away when the heal begins, and would be resumed through its sibling. If it is back before its turn comes,
-// its prospects resume through it and are not moved.
+// The account of a heal is disconnected when the heal begins, so its prospects would resume through
+// its sibling. If it has reconnected before its turn, they resume through it and are not moved.
 func TestHealDoesNotMoveProspectsWhoseOwnAccountIsBack(t *testing.T) {
 	t.Parallel()
 	for name, start := range scopes {
@@ -39,10 +39,10 @@ func TestHealDoesNotMoveProspectsWhoseOwnAccountIsBack(t *testing.T) {
 	}
 }
 
-// healBatch does one batch of a heal.
+// healBatch runs one batch of a heal.
 func (f *fleet) healBatch(t *testing.T, heal int64, size int32) dbsqlc.HealBatchRow {
 	t.Helper()
-	// One that waits for a lock of this test fails instead of hanging.
+	// Fails instead of hanging if it waits for a lock of this test.
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	batch, err := dbsqlc.New(f.Pool).HealBatch(ctx, dbsqlc.HealBatchParams{HealID: heal, Size: size, JobID: 1})

@@ -6,8 +6,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Whoever waits for a lock holds none that comes after it in the order account, campaigns by id, enrollments, budget: so no
-// two can wait for each other.
+// A transaction that waits for a lock holds none that comes later in the order account, campaigns
+// by ID, enrollments, budget. So no two transactions can wait for each other.
 func TestLocksAreTakenInOneOrder(t *testing.T) {
 	t.Parallel()
 	type lock struct{ name, sql string }
@@ -21,7 +21,7 @@ func TestLocksAreTakenInOneOrder(t *testing.T) {
 	for name, c := range map[string]struct {
 		reason string // of the prospects' pause
 		run    string
-		waits  []string // for which of the locks; nobody waits for enrollments
+		waits  []string // for which locks; nothing waits for enrollments
 	}{
 		"resume": {disconnected, "SELECT thaw.resume_pass('signal', 1, 1, p_signal_id => 1)",
 			[]string{"account", "first campaign", "second campaign", "budget"}},
@@ -72,7 +72,8 @@ func TestLocksAreTakenInOneOrder(t *testing.T) {
 	}
 }
 
-// A campaign that waited is started while a pause waits for the lock on a later one: the pause keeps to the order all the same.
+// A paused campaign is started while a pause waits for the lock on a later one: the pause still
+// keeps the lock order.
 func TestPauseLocksACampaignThatIsStartedMeanwhile(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -95,12 +96,12 @@ func TestPauseLocksACampaignThatIsStartedMeanwhile(t *testing.T) {
 	}()
 	require.True(t, f.waits(t, done))
 	require.NoError(t, starter.Commit(t.Context()))
-	// Whether the pause has the first one by now is a matter of chance. Where it has not, it waits for us, and must not have
-	// the second.
+	// Whether the pause already holds the first lock is a matter of timing. If not, it waits for
+	// this test's lock and must not hold the second.
 	_, held := third.Exec(t.Context(), "SELECT FROM thaw.campaigns WHERE key = 'first' FOR NO KEY UPDATE NOWAIT")
 	require.NoError(t, holder.Commit(t.Context()))
 	if held == nil {
-		var pid int // of the server: a pooler tells the connection another
+		var pid int // the server's; a pooler reports another one
 		require.NoError(t, third.QueryRow(t.Context(), "SELECT pg_backend_pid()").Scan(&pid))
 		f.eventually(t, 1, "SELECT count(*) FROM pg_stat_activity WHERE $1::integer = ANY (pg_blocking_pids(pid))", pid)
 		_, err = third.Exec(t.Context(), "SELECT FROM thaw.campaigns WHERE key = 'second' FOR NO KEY UPDATE NOWAIT")

@@ -21,7 +21,7 @@ import (
 	"github.com/thawline/thaw/worker"
 )
 
-// Whatever happens, in whatever order, the database is where the model of the rules says.
+// After any sequence of events the database matches the model of the rules.
 func TestFleetFollowsItsModel(t *testing.T) {
 	t.Parallel()
 	m := newModelTest(t)
@@ -31,12 +31,12 @@ func TestFleetFollowsItsModel(t *testing.T) {
 		"opt out or in":    m.optOutOrIn,
 		"hold or release":  m.holdForAWhile,
 		"safety mode":      m.switchSafety,
-		"ask for a heal":   m.askForHeal,
+		"start a heal":     m.askForHeal,
 		"crash":            m.crash,
 		"retry":            m.retry,
 		"":                 m.compare,
 	}
-	for i := range 3 { // What makes the rest worth while.
+	for i := range 3 { // Repeated to make these actions more frequent.
 		actions[fmt.Sprint("signal ", i)] = m.sendSignal
 		actions[fmt.Sprint("work ", i)] = m.work
 		actions[fmt.Sprint("next tick ", i)] = m.nextTick
@@ -57,7 +57,7 @@ func TestFleetFollowsItsModel(t *testing.T) {
 	require.Empty(t, missing, "no history had this (%v)", m.seen)
 }
 
-// sendSignal sends one that may be late, early or repeated.
+// sendSignal sends a signal that may be late, early or repeated.
 func (m *modelTest) sendSignal(r *rapid.T) {
 	a := anyOf(r, "account", m.accounts)
 	status := rapid.SampledFrom([]string{"connected", "connected", "connected", "disconnected", "disconnected", "error",
@@ -87,7 +87,7 @@ func (m *modelTest) sendSignal(r *rapid.T) {
 
 func (m *modelTest) insertSibling(r *rapid.T) {
 	if m.keys >= 8 {
-		r.Skip("there are enough accounts")
+		r.Skip("enough accounts")
 	}
 	of := anyOf(r, "sibling of", m.accounts)
 	a := &modelAccount{workspace: of.workspace, member: of.member, status: "connecting"}
@@ -146,7 +146,7 @@ func (m *modelTest) moveClock(r *rapid.T) {
 	m.advance(r, time.Duration(rapid.SampledFrom([]int{1, 5, 15, 15, 60, 150}).Draw(r, "minutes"))*time.Minute)
 }
 
-// moment passes between two pauses of one prospect: a pause is known by its time.
+// moment passes between two pauses of one prospect, because a pause is identified by its time.
 const moment = time.Millisecond
 
 func (m *modelTest) advance(r *rapid.T, by time.Duration) {
@@ -154,7 +154,7 @@ func (m *modelTest) advance(r *rapid.T, by time.Duration) {
 	m.exec(r, "UPDATE thaw_test.frozen SET at = $1", m.now)
 }
 
-// nextTick goes to the tick after this one and asks for its sweep.
+// nextTick advances to the next tick and starts its sweep.
 func (m *modelTest) nextTick(r *rapid.T) {
 	m.advance(r, tick)
 	m.askForSweep(r)
@@ -172,7 +172,7 @@ func (m *modelTest) askForHeal(r *rapid.T) {
 
 const toDo = "SELECT id FROM thaw.river_job WHERE state IN ('available', 'scheduled') ORDER BY id"
 
-// work does some of the jobs, in any order.
+// work runs some of the jobs, in any order.
 func (m *modelTest) work(r *rapid.T) {
 	for range rapid.IntRange(1, 4).Draw(r, "jobs") {
 		if ids := m.ids(r, toDo); len(ids) > 0 {
@@ -181,7 +181,8 @@ func (m *modelTest) work(r *rapid.T) {
 	}
 }
 
-// retry is what an operator does, or the queue with a job whose process has died after it committed.
+// retry retries a finished job, as an operator does, or the queue after a process died between
+// commit and completion.
 func (m *modelTest) retry(r *rapid.T) {
 	if ids := m.ids(r, "SELECT id FROM thaw.river_job WHERE state IN ('completed', 'cancelled') ORDER BY id"); len(ids) > 0 {
 		m.seen["retry"]++
@@ -190,7 +191,7 @@ func (m *modelTest) retry(r *rapid.T) {
 	}
 }
 
-// crash does a job up to its first commit, which fails. Nothing may have happened.
+// crash runs a job up to its first commit, which fails. Nothing may have changed.
 func (m *modelTest) crash(r *rapid.T) {
 	ids := m.ids(r, toDo)
 	if len(ids) == 0 {
@@ -214,7 +215,7 @@ func (m *modelTest) run(r *rapid.T, id int64, pool *pgxpool.Pool) error {
 	return worker.WorkByHand(m.t, pool, m.client, row)
 }
 
-// workOne does a job in the database and in the model.
+// workOne runs a job in the database and in the model.
 func (m *modelTest) workOne(r *rapid.T, id int64) {
 	m.advance(r, moment)
 	demand, tick := m.demand(), m.tick()
@@ -253,7 +254,8 @@ func (m *modelTest) workOne(r *rapid.T, id int64) {
 	}
 }
 
-// readPlan takes over the plan of the tick: who gets how much is another rule's business, how much it is in all is not.
+// readPlan copies the plan of the tick into the model. It checks the total, not the distribution,
+// which other tests cover.
 func (m *modelTest) readPlan(r *rapid.T, demand int) {
 	m.swept[m.tick()] = true
 	for _, g := range m.allocations {
@@ -285,7 +287,7 @@ func (m *modelTest) healOf(r *rapid.T, id int64) {
 	m.heal(workspace, cap, evenIfOff)
 }
 
-// compare looks for a difference between the database and the model.
+// compare fails if the database and the model differ.
 func (m *modelTest) compare(r *rapid.T) {
 	want := []string{}
 	for _, a := range m.accounts {
@@ -312,9 +314,10 @@ func (m *modelTest) compare(r *rapid.T) {
 	}
 }
 
-// bringToRest does all jobs and enough sweeps: then nobody waits who could be resumed, and every invariant holds.
+// bringToRest runs all jobs and enough sweeps. Then no prospect is paused that could be resumed,
+// and every invariant holds.
 func (m *modelTest) bringToRest(r *rapid.T) {
-	m.advance(r, 3*time.Hour) // Every hold, every grace period and every wait of a flapping account is over.
+	m.advance(r, 3*time.Hour) // Ends every hold, grace period and wait of a flapping account.
 	for range 8 {
 		m.advance(r, tick)
 		m.askForSweep(r)
@@ -325,7 +328,7 @@ func (m *modelTest) bringToRest(r *rapid.T) {
 	}
 	for _, a := range m.accounts {
 		if line := m.line(a, false); len(line) > 0 {
-			r.Fatalf("%d still wait for account %d", len(line), a.id)
+			r.Fatalf("%d prospects of account %d can still be resumed", len(line), a.id)
 		}
 	}
 	report, err := verify.Run(m.t.Context(), m.db.Pool, verify.Options{})
@@ -337,7 +340,7 @@ func (m *modelTest) bringToRest(r *rapid.T) {
 	}
 }
 
-// count notes what the history had in it.
+// count records which events the history contained.
 func (m *modelTest) count(r *rapid.T) {
 	for _, what := range m.rows(r, `
 		SELECT ARRAY[kind || ' by ' || source] FROM thaw.enrollment_events

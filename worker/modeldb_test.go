@@ -18,17 +18,17 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// modelTest holds one database and its model. Time stands still unless the test moves it.
+// modelTest holds one database and its model. Time stands still unless the test advances it.
 type modelTest struct {
 	fleetModel
 	t      *testing.T
 	db     *testdb.DB
 	client *river.Client[pgx.Tx]
-	doomed *pgxpool.Pool // its connections break where they would commit
+	doomed *pgxpool.Pool // its connections break at COMMIT
 	broken *breaker
-	keys   int            // how many accounts there have been
+	keys   int            // how many accounts were inserted
 	healed map[int64]bool // by heal
-	seen   map[string]int // what happened, over all histories
+	seen   map[string]int // events over all histories
 }
 
 // A breaker makes every commit fail while it is armed.
@@ -45,7 +45,8 @@ func (b *breaker) TraceQueryStart(ctx context.Context, _ *pgx.Conn, query pgx.Tr
 
 func (b *breaker) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
-// TraceBatchStart breaks the commit that is sent together with its work: in its place there is what fails.
+// TraceBatchStart breaks a commit that is sent in one batch with its work: it replaces the commit
+// by a statement that fails.
 func (b *breaker) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
 	for _, query := range data.Batch.QueuedQueries {
 		if b.armed.Load() && query.SQL == "COMMIT" {
@@ -77,8 +78,9 @@ func newModelTest(t *testing.T) *modelTest {
 	return m
 }
 
-// reset begins a history: two workspaces, in one of them jane, whose old account was replaced, and joe; a campaign that runs
-// and one that waits; of each account's prospects in each campaign one active and two waiting.
+// reset starts a history: two workspaces, one with jane, whose old account was replaced, and one
+// with joe; a running and a paused campaign; per account and campaign one active and two paused
+// prospects.
 func (m *modelTest) reset(r *rapid.T) {
 	m.exec(r, `TRUNCATE thaw.workspaces, thaw.accounts, thaw.account_products, thaw.campaigns, thaw.enrollments, thaw.enrollment_events,
 		thaw.campaign_events, thaw.account_signals, thaw.sweeps, thaw.allocations, thaw.fleet_budgets, thaw.account_budgets,

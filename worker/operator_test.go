@@ -11,7 +11,7 @@ import (
 	"github.com/thawline/thaw/jobs"
 )
 
-// everything is the state of the fleet, in one text.
+// everything is a query for a hash of the fleet's state.
 const everything = `
 	SELECT md5(string_agg(line, E'\n' ORDER BY line)) FROM (
 		SELECT to_jsonb(e)::text FROM thaw.enrollments AS e
@@ -31,7 +31,7 @@ func (f *fleet) everything(t *testing.T) string {
 	return testdb.Value[string](t, f.DB, everything)
 }
 
-// history makes jobs of every kind, all of them done, with somebody left to resume.
+// history runs jobs of every kind and leaves prospects to resume.
 func (f *fleet) history(t *testing.T) {
 	t.Helper()
 	f.Exec(t, "UPDATE thaw.settings SET account_cap = 10")
@@ -82,7 +82,7 @@ func TestCancelOfWhatIsDoneChangesNothing(t *testing.T) {
 	require.Equal(t, before, f.everything(t))
 }
 
-// cancelAll cancels the jobs of a kind that have not begun.
+// cancelAll cancels the jobs of a kind that have not started.
 func (f *fleet) cancelAll(t *testing.T, kind string) (ids []int64) {
 	t.Helper()
 	client := f.client(t)
@@ -116,7 +116,7 @@ func TestWhatAnOperatorCancelledIsMadeGoodByTheNextSweep(t *testing.T) {
 	require.Equal(t, map[string]int{"active": 10}, f.states(t, served))
 	require.Equal(t, map[string]int{disconnected: 10}, f.states(t, gone))
 
-	// And when the operator has second thoughts, it was done already.
+	// A retry of the cancelled jobs changes nothing: their work is done.
 	before := testdb.Column[string](t, f.DB, "SELECT to_jsonb(e)::text FROM thaw.enrollments AS e ORDER BY id")
 	for _, id := range cancelled {
 		_, err := w.Client().JobRetry(t.Context(), id)
@@ -149,7 +149,7 @@ func TestTickWhoseJobsAnOperatorCancelledIsClosedByTheNext(t *testing.T) {
 	require.Zero(t, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.sweeps WHERE finished_at IS NULL"))
 }
 
-// A heal whose job is gone does not keep its target to itself: the next one ends it.
+// A heal whose job was cancelled does not block its target: the next heal ends it.
 func TestHealThatAnOperatorCancelledGivesWayToTheNext(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -178,7 +178,8 @@ func TestCancelOfARunningJobRollsItsPassBack(t *testing.T) {
 	f.waiting(t, a, 10)
 	w := f.start(t)
 
-	// The pass waits for a campaign that the platform is writing; there the operator's cancel finds it.
+	// The pass waits for a campaign that the platform is updating; the operator cancels it while it
+	// waits.
 	platform := f.begin(t)
 	_, err := platform.Exec(t.Context(), "UPDATE thaw.campaigns SET name = 'Spring'")
 	require.NoError(t, err)
@@ -207,8 +208,8 @@ func TestRetryOfAScheduledPauseIsTooEarly(t *testing.T) {
 	_, err := w.Client().JobRetry(t.Context(), testdb.Value[int64](t, f.DB, "SELECT id FROM thaw.river_job WHERE state = 'scheduled'"))
 	require.NoError(t, err)
 	f.settle(t)
-	require.Equal(t, map[string]int{"active": 10}, f.states(t, a), "it is inside its grace period")
+	require.Equal(t, map[string]int{"active": 10}, f.states(t, a), "inside the grace period")
 	f.Advance(t, 3*time.Hour)
 	f.sweep(t)
-	require.Equal(t, map[string]int{issue: 10}, f.states(t, a), "the sweep asks again")
+	require.Equal(t, map[string]int{issue: 10}, f.states(t, a), "the sweep requeues the pause")
 }

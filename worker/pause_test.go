@@ -39,7 +39,7 @@ func TestHardDisconnectPausesAtOnceWithItsReason(t *testing.T) {
 			JOIN thaw.account_signals AS s ON s.id = event.signal_id AND s.account_id = e.account_id
 			WHERE e.id = ANY ($1) AND event.kind = 'paused' AND event.source = 'signal' AND event.from_status = 'active'
 				AND event.to_status = 'paused' AND event.reason = e.paused_reason AND event.job_id IS NOT NULL`, active),
-			"each pause of %s is in its history", status)
+			"each pause of %s has an event", status)
 		require.Equal(t, 1, testdb.Value[int](t, f.DB, `
 			SELECT count(*) FROM thaw.campaign_events
 			WHERE campaign_id = $1 AND kind = 'paused' AND reason = $2::thaw.pause_reason`, c, reason))
@@ -59,9 +59,9 @@ func TestRestrictionTakesOverThoseWhoWaitedBefore(t *testing.T) {
 	require.Equal(t, map[string]int{restricted: 20}, f.states(t, a))
 	require.Equal(t, before,
 		testdb.Column[time.Time](t, f.DB, "SELECT paused_at FROM thaw.enrollments WHERE id = ANY ($1) ORDER BY id", waiting),
-		"they have waited since then")
+		"paused since then")
 
-	// Only a person ends this.
+	// Only a person can end this.
 	f.signal(t, "a1", "connected")
 	f.settle(t)
 	require.Zero(t, f.sweep(t))
@@ -80,7 +80,7 @@ func TestTransientErrorInsideGracePeriodChangesNothing(t *testing.T) {
 	f.Advance(t, time.Hour)
 	f.signal(t, "a1", "connecting")
 	require.Equal(t, 1, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.river_job WHERE kind = 'pause_account' AND state = 'scheduled'"),
-		"a second transient error does not prolong the first, and asks for no job of its own")
+		"a second transient error does not extend the first and inserts no job")
 	require.InDelta(t, time.Hour, testdb.Value[time.Duration](t, f.DB, "SELECT pause_after - thaw.now() FROM thaw.accounts"), float64(time.Minute))
 	f.Advance(t, 59*time.Minute)
 	f.signal(t, "a1", "connected")
@@ -91,7 +91,7 @@ func TestTransientErrorInsideGracePeriodChangesNothing(t *testing.T) {
 	require.Equal(t, "running", f.campaignState(t, c))
 	require.Zero(t, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.enrollment_events"))
 	require.Equal(t, "account_connected", testdb.Value[string](t, f.DB, "SELECT verdict FROM thaw.pause_batch($1, 100, NULL, NULL, 0)", a),
-		"the job that is still scheduled will find it connected")
+		"the scheduled job will find the account connected")
 }
 
 func TestTransientErrorPastGracePeriodIsPaused(t *testing.T) {
@@ -105,7 +105,7 @@ func TestTransientErrorPastGracePeriodIsPaused(t *testing.T) {
 	f.signal(t, "a1", "error")
 	job := testdb.Value[int64](t, f.DB, "SELECT id FROM thaw.river_job WHERE kind = 'pause_account'")
 	f.Advance(t, 2*time.Hour+time.Second)
-	// The queue goes by the true clock, which this test cannot move.
+	// The queue uses the real clock, which this test cannot move.
 	_, err := w.Client().JobRetry(t.Context(), job)
 	require.NoError(t, err)
 	f.settle(t)
@@ -125,7 +125,7 @@ func TestSweepPausesWhatItsJobMissed(t *testing.T) {
 	_, err := w.Client().JobCancel(t.Context(), testdb.Value[int64](t, f.DB, "SELECT id FROM thaw.river_job WHERE kind = 'pause_account'"))
 	require.NoError(t, err)
 	f.sweep(t)
-	require.Equal(t, map[string]int{"active": 10}, f.states(t, a), "its grace period has not run out")
+	require.Equal(t, map[string]int{"active": 10}, f.states(t, a), "the grace period is not over")
 	f.Advance(t, 2*time.Hour)
 	f.sweep(t)
 	require.Equal(t, map[string]int{issue: 10}, f.states(t, a))
@@ -148,7 +148,7 @@ func TestTransientErrorDoesNotRunOutInSafetyMode(t *testing.T) {
 	f.Advance(t, 3*time.Hour)
 	f.sweep(t)
 	require.Equal(t, map[string]int{"active": 10}, f.states(t, transientError))
-	require.Equal(t, map[string]int{disconnected: 10}, f.states(t, gone), "a hard disconnect is paused all the same")
+	require.Equal(t, map[string]int{disconnected: 10}, f.states(t, gone), "a hard disconnect is still paused")
 
 	f.Exec(t, "SELECT thaw.end_safety_mode('it is over', 'a test')")
 	f.Advance(t, 2*time.Hour-tick)
@@ -194,7 +194,7 @@ func TestCampaignRunsWhileAnotherAccountServesIt(t *testing.T) {
 	f.prospects(t, prospects{account: first, campaign: shared, n: 5})
 	f.prospects(t, prospects{account: first, campaign: own, n: 5})
 	f.prospects(t, prospects{account: second, campaign: shared, n: 5})
-	// Who has finished, or is paused, keeps no campaign running.
+	// Completed or paused prospects do not keep a campaign running.
 	f.prospects(t, prospects{account: second, campaign: own, n: 1, status: "completed"})
 	f.prospects(t, prospects{account: second, campaign: own, n: 1, reason: byUser})
 	f.start(t)
@@ -205,7 +205,7 @@ func TestCampaignRunsWhileAnotherAccountServesIt(t *testing.T) {
 	require.Equal(t, "running", f.campaignState(t, shared))
 	require.Equal(t, disconnected, f.campaignState(t, own))
 
-	// In a transient error that may yet heal it is still the second's, or it would not be found as it was.
+	// While its transient error may end in time, the second account still serves the campaign.
 	f.signal(t, "second", "error")
 	f.signal(t, "first", "connected")
 	f.settle(t)
@@ -215,7 +215,7 @@ func TestCampaignRunsWhileAnotherAccountServesIt(t *testing.T) {
 
 	f.signal(t, "second", "needs_verification")
 	f.settle(t)
-	require.Equal(t, issue, f.campaignState(t, shared), "the last one is gone")
+	require.Equal(t, issue, f.campaignState(t, shared), "the last account is lost")
 }
 
 func TestPauseOfManyIsARowOfShortTransactions(t *testing.T) {
@@ -230,7 +230,7 @@ func TestPauseOfManyIsARowOfShortTransactions(t *testing.T) {
 	f.settle(t)
 	require.Equal(t, map[string]int{disconnected: 2500}, f.states(t, a))
 	require.Equal(t, []int{1000, 1000, 500}, testdb.Column[int](t, f.DB,
-		"SELECT count(*) FROM thaw.enrollment_events WHERE kind = 'paused' GROUP BY at ORDER BY at"), "one time a transaction")
+		"SELECT count(*) FROM thaw.enrollment_events WHERE kind = 'paused' GROUP BY at ORDER BY at"), "one time per transaction")
 }
 
 func TestWhoIsLockedIsPausedLater(t *testing.T) {
@@ -253,5 +253,5 @@ func TestWhoIsLockedIsPausedLater(t *testing.T) {
 	f.settle(t)
 	require.Equal(t, map[string]int{disconnected: 10}, f.states(t, a))
 	require.Equal(t, 5, testdb.Value[int](t, f.DB, "SELECT step FROM thaw.enrollments WHERE id = $1", active[3]),
-		"the step that the platform wrote in the meantime")
+		"the step that the platform wrote meanwhile")
 }

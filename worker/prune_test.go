@@ -16,13 +16,13 @@ import (
 	"github.com/thawline/thaw/jobs"
 )
 
-// parts are the tables from which old rows are removed.
+// parts are the tables from which expired rows are removed.
 var parts = []string{
 	"account_signals", "allocations", "sweeps", "account_budgets", "fleet_budgets", "heals", "enrollment_events", "campaign_events",
 }
 
-// However short the past is that is kept, whatever happened in it: removing the rest changes no answer, breaks no invariant,
-// and does not take from anybody who waits the event that says why.
+// Pruning changes no explanation, breaks no invariant, and keeps the event that explains a current
+// pause, however short the retention and whatever happened before.
 func TestPruningRemovesNothingThatIsNeeded(t *testing.T) {
 	t.Parallel()
 	m := newModelTest(t)
@@ -31,7 +31,7 @@ func TestPruningRemovesNothingThatIsNeeded(t *testing.T) {
 	actions := map[string]func(*rapid.T){
 		"insert a sibling": m.insertSibling,
 		"person pauses":    m.personPauses,
-		"ask for a heal":   m.askForHeal,
+		"start a heal":     m.askForHeal,
 		"retry":            m.retry,
 		"days pass":        m.letDaysPass,
 		"prune":            m.prune,
@@ -65,7 +65,7 @@ func (m *modelTest) letDaysPass(r *rapid.T) {
 	m.advance(r, time.Duration(rapid.SampledFrom([]int{1, 3, 40}).Draw(r, "days"))*24*time.Hour)
 }
 
-// prune removes what is too old, and looks for a difference.
+// prune removes expired rows and compares the state before and after.
 func (m *modelTest) prune(r *rapid.T) {
 	counts := func() []int64 {
 		return m.ids(r, `
@@ -82,7 +82,7 @@ func (m *modelTest) prune(r *rapid.T) {
 	for verdict := ""; verdict != "done"; {
 		m.must(r, m.db.Pool.QueryRow(m.t.Context(), "SELECT verdict FROM thaw.prune_batch(7)").Scan(&verdict))
 		if verdict == "busy" {
-			r.Fatal("nobody else is at it")
+			r.Fatal("no other prune job is running")
 		}
 	}
 
@@ -99,7 +99,7 @@ func (m *modelTest) prune(r *rapid.T) {
 	m.seen["old event of a pause kept"] += len(m.ids(r, whyTheyWait, "2 days"))
 }
 
-// answers returns what explain says about every prospect that is paused, without its history.
+// answers returns the explanation of every paused prospect, without its history.
 func (m *modelTest) answers(r *rapid.T) (all []readmodel.Explanation) {
 	for _, url := range m.rows(r, "SELECT ARRAY[prospect_url] FROM thaw.enrollments WHERE status = 'paused' ORDER BY id") {
 		answers, err := readmodel.Explain(m.t.Context(), m.db.Pool, url[0])
@@ -122,7 +122,7 @@ func (m *modelTest) verify(r *rapid.T) {
 	}
 }
 
-// Once an hour, whoever sweeps, however often it is restarted.
+// Once per hour, whichever process sweeps and however often it restarts.
 func TestFirstSweepOfAnHourAsksForPruning(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -141,7 +141,7 @@ func TestFirstSweepOfAnHourAsksForPruning(t *testing.T) {
 	require.Equal(t, hours, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.river_job WHERE kind = 'prune'"))
 }
 
-// withOldEvents adds a history of events, all of them 500 days old but for the last hundred.
+// withOldEvents inserts n events, all but the last hundred 500 days old.
 func (f *fleet) withOldEvents(t *testing.T, n int) {
 	t.Helper()
 	f.Exec(t, `
@@ -156,19 +156,19 @@ func TestPruneJobRemovesAllThatIsTooOld(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.withOldEvents(t, 9100)
-	// The first sweep of the first worker asks for it; several workers do not get into each other's way.
+	// The first sweep of the first worker inserts the prune job. Several workers do not conflict.
 	for range 3 {
 		f.launch(t)
 	}
 	f.eventually(t, 1, "SELECT count(*) FROM thaw.river_job WHERE kind = 'prune' AND state = 'completed'")
 	f.settle(t)
 	require.Equal(t, 100, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.enrollment_events"))
-	lines := f.log.logged("old rows removed")
+	lines := f.log.logged("expired rows removed")
 	require.Len(t, lines, 1)
 	require.EqualValues(t, 9000, lines[0]["rows"])
 }
 
-// Two are never at it at once: the one that finds another leaves it to that one.
+// Two prune jobs never run at once: the second one stops.
 func TestPruneJobLeavesItToAnother(t *testing.T) {
 	t.Parallel()
 	f := setup(t)

@@ -8,8 +8,8 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// A restriction holds from its signal on, before its pause job has reached those who waited already: a sibling that is
-// connected must not resume them meanwhile.
+// A restriction applies from its signal on, before its pause job has changed the reason of
+// prospects that were already paused. A connected sibling must not resume them meanwhile.
 func TestRestrictedAccountResumesNobodyThroughASibling(t *testing.T) {
 	t.Parallel()
 	f := setup(t)

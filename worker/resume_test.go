@@ -76,7 +76,7 @@ func TestSweepGivesOnlyWhatASignalLeft(t *testing.T) {
 	require.Equal(t, 20, testdb.Value[int](t, f.DB, "SELECT planned FROM thaw.allocations WHERE tick_at = thaw.tick()"))
 }
 
-// Caps are settings of the fleet and can be changed at any moment. A tick keeps those with which its budgets were opened.
+// Caps can be changed at any time. A tick keeps the caps with which its budgets were opened.
 func TestCapsCanChangeInsideATick(t *testing.T) {
 	t.Parallel()
 	for _, next := range []int{10, 50} {
@@ -92,7 +92,7 @@ func TestCapsCanChangeInsideATick(t *testing.T) {
 			f.Exec(t, "UPDATE thaw.settings SET account_cap = $1", next)
 			f.signal(t, "a1", "connected")
 			f.settle(t)
-			require.Equal(t, 30, f.states(t, a)["active"], "the cap with which the tick began")
+			require.Equal(t, 30, f.states(t, a)["active"], "the cap at the start of the tick")
 			require.Equal(t, next, f.sweep(t))
 		})
 	}
@@ -113,8 +113,8 @@ func TestEachLaneHasItsFleetCap(t *testing.T) {
 		f.signal(t, fmt.Sprint("a", i), "connected")
 	}
 	f.settle(t)
-	require.Equal(t, 85, testdb.Value[int](t, f.DB, active), "and the signals beside it")
-	require.Equal(t, 35, f.sweep(t), "all who were left")
+	require.Equal(t, 85, testdb.Value[int](t, f.DB, active), "the signals have their own cap")
+	require.Equal(t, 35, f.sweep(t), "all remaining prospects")
 }
 
 func TestWhoHasWaitedLongestResumesFirst(t *testing.T) {
@@ -129,7 +129,7 @@ func TestWhoHasWaitedLongestResumesFirst(t *testing.T) {
 			ids = append(ids, f.prospects(t, prospects{account: a, campaign: c, n: 10, reason: disconnected})...)
 		}
 	}
-	// A shuffle with ties: 40 prospects at 20 times, without any order by account, campaign or id.
+	// 40 prospects with 20 distinct pause times, in an order unrelated to account, campaign and ID.
 	f.Exec(t, "UPDATE thaw.enrollments SET paused_at = thaw.now() - (id * 7 % 40 / 2) * interval '1 hour' - interval '1 day'")
 	oldest := testdb.Column[int64](t, f.DB, "SELECT id FROM thaw.enrollments WHERE id = ANY ($1) ORDER BY paused_at, id LIMIT 10", ids)
 	f.start(t)
@@ -162,7 +162,7 @@ func TestNobodyResumesWhileSomethingStandsAgainstIt(t *testing.T) {
 
 			require.Equal(t, verdict, testdb.Value[string](t, f.DB, "SELECT verdict FROM thaw.account_signals ORDER BY id LIMIT 1"))
 			require.Zero(t, f.sweep(t))
-			require.Zero(t, testdb.Value[int](t, f.DB, "SELECT planned FROM thaw.sweeps WHERE tick_at = thaw.tick()"), "nobody was promised anything")
+			require.Zero(t, testdb.Value[int](t, f.DB, "SELECT planned FROM thaw.sweeps WHERE tick_at = thaw.tick()"), "nothing was planned")
 			require.Equal(t, map[string]int{disconnected: 10}, f.states(t, a))
 			require.Equal(t, disconnected, f.campaignState(t, c))
 
@@ -225,7 +225,8 @@ func TestSweepStartsACampaignWhereEverybodyIsActive(t *testing.T) {
 	late := f.account(t, account{key: "late"})
 	c := f.campaign(t, campaign{key: "spring", reason: disconnected})
 	f.prospects(t, prospects{account: late, campaign: c, n: 3})
-	// Somebody else's disconnect stopped this one while its account was connected: it waits for that other.
+	// Another account's disconnect stopped this campaign while its own account was connected: it
+	// waits for the other account.
 	early := f.account(t, account{key: "early", connectedAgo: 3 * time.Hour})
 	other := f.campaign(t, campaign{key: "summer", reason: disconnected})
 	f.prospects(t, prospects{account: early, campaign: other, n: 3})
@@ -233,7 +234,7 @@ func TestSweepStartsACampaignWhereEverybodyIsActive(t *testing.T) {
 
 	require.Equal(t, "running", f.campaignState(t, c))
 	require.Equal(t, disconnected, f.campaignState(t, other))
-	require.Equal(t, []int{0}, testdb.Column[int](t, f.DB, "SELECT planned FROM thaw.allocations"), "an allocation for nobody, to start the campaign")
+	require.Equal(t, []int{0}, testdb.Column[int](t, f.DB, "SELECT planned FROM thaw.allocations"), "an allocation of 0, to start the campaign")
 	require.Equal(t, 1, testdb.Value[int](t, f.DB, "SELECT campaigns_resumed FROM thaw.sweeps"))
 }
 
@@ -242,7 +243,7 @@ func TestStepStaysAndActionsSpreadOverTheWindow(t *testing.T) {
 	f := setup(t)
 	a := f.account(t, account{key: "a1"})
 	ids := f.waiting(t, a, 100)
-	// The last one in line has a plan of its own for later; the first one's is over.
+	// The last prospect's next action is planned for later; the first one's is overdue.
 	f.Exec(t, "UPDATE thaw.enrollments SET next_action_at = thaw.now() + interval '3 days' WHERE id = $1", ids[99])
 	f.Exec(t, "UPDATE thaw.enrollments SET next_action_at = thaw.now() - interval '3 days' WHERE id = $1", ids[0])
 	later := testdb.Value[time.Time](t, f.DB, "SELECT next_action_at FROM thaw.enrollments WHERE id = $1", ids[99])
@@ -254,7 +255,7 @@ func TestStepStaysAndActionsSpreadOverTheWindow(t *testing.T) {
 	slice := tick / 100
 	for i := range 99 {
 		from := resumed.Add(time.Duration(i) * slice)
-		require.WithinRange(t, at[i], from, from.Add(slice), "number %d acts in slice %d", i, i)
+		require.WithinRange(t, at[i], from, from.Add(slice), "prospect %d acts in slice %d", i, i)
 	}
 	require.Equal(t, later, at[99])
 	require.Equal(t, steps, testdb.Column[int](t, f.DB, "SELECT step FROM thaw.enrollments ORDER BY id"))
@@ -271,14 +272,14 @@ func TestSpreadIsEvenAndInsideItsWindow(t *testing.T) {
 		if err := db.Pool.QueryRow(t.Context(), "SELECT thaw.spread($1, $2, $3)", i, n, window).Scan(&got); err != nil {
 			r.Fatal(err)
 		}
-		// Postgres keeps whole microseconds.
+		// Postgres stores whole microseconds.
 		from := time.Duration(float64(window)*float64(i-1)/float64(n)) - time.Microsecond
 		to := time.Duration(float64(window)*float64(i)/float64(n)) + time.Microsecond
 		if got < from || got > to {
-			r.Fatalf("number %d of %d in %s: at %s, not in %s to %s", i, n, window, got, from, to)
+			r.Fatalf("number %d of %d in %s: got %s, want %s to %s", i, n, window, got, from, to)
 		}
 		if got < 0 || got > window {
-			r.Fatalf("at %s, outside of %s", got, window)
+			r.Fatalf("got %s, outside of %s", got, window)
 		}
 	})
 }
@@ -295,7 +296,8 @@ func TestPassThatIsClosedChangesNothing(t *testing.T) {
 	f.prospects(t, prospects{account: a, campaign: c, n: 10, reason: disconnected})
 	require.Equal(t, 10, f.sweep(t))
 
-	// There is somebody to resume, and budget for it: only the idempotency record is in the way.
+	// There are prospects to resume and budget for them: only the closed idempotency record
+	// prevents it.
 	f.prospects(t, prospects{account: a, campaign: c, n: 10, reason: disconnected})
 	q := dbsqlc.New(f.Pool)
 	bySignal, err := q.ResumeForSignal(t.Context(), dbsqlc.ResumeForSignalParams{AccountID: a, SignalID: 1, JobID: 1})
@@ -308,7 +310,8 @@ func TestPassThatIsClosedChangesNothing(t *testing.T) {
 	require.Equal(t, map[string]int{"active": 20, disconnected: 10}, f.states(t, a))
 }
 
-// A process is frozen in the middle of a pass; its job is rescued and done by another; then both commit.
+// A process freezes in the middle of a pass, another process runs the rescued job, and then both
+// commit.
 func TestTwoAttemptsOfOnePassResumeOnce(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -325,7 +328,7 @@ func TestTwoAttemptsOfOnePassResumeOnce(t *testing.T) {
 
 	second := make(chan dbsqlc.ResumeForSignalRow, 1)
 	go func() {
-		// In a later tick, where the account has quota again.
+		// In a later tick, in which the account has quota again.
 		row, _ := dbsqlc.New(f.Pool).ResumeForSignal(t.Context(), pass)
 		second <- row
 	}()

@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// However often a job failed, it is tried again within half a minute; at first within seconds.
+// A failed job is retried within half a minute, however often it has failed; the first retries come
+// within seconds.
 func TestFailedJobsAreTriedAgainSoon(t *testing.T) {
 	t.Parallel()
 	policy := &cappedRetry{}

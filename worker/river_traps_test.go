@@ -22,10 +22,11 @@ import (
 	"github.com/thawline/thaw/worker"
 )
 
-// The tests of this file are about River, not about Thaw: what the design relies on, or had to find a way around. If an
-// upgrade breaks one, the design has to be looked at again, in one direction or the other.
+// The tests in this file document River's behavior: what Thaw's design relies on, or works around.
+// If an upgrade of River breaks one, review the design: a reliance may be broken, or a workaround
+// obsolete.
 
-// A finished job keeps nobody from inserting the next of its account; one that is to be done does.
+// A finished job does not prevent the next insert for its account; an unfinished one does.
 func TestRiverTellsDuplicatesByState(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -49,8 +50,8 @@ func TestRiverTellsDuplicatesByState(t *testing.T) {
 	}
 }
 
-// River refuses to leave "running" out of the states that make a duplicate, so a resume-up cannot be inserted beside a job of
-// the same key that is just finishing. Hence each signal is a key of its own.
+// River does not allow leaving "running" out of the states of a unique job. So a resume job cannot
+// be inserted while one with the same key is finishing. That is why each signal is its own key.
 func TestRiverInsistsOnRunningBeingUnique(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -61,7 +62,8 @@ func TestRiverInsistsOnRunningBeingUnique(t *testing.T) {
 	require.ErrorContains(t, err, "running")
 }
 
-// Completing a job that somebody else completed is no error: it is the idempotency record that keeps the work from being done twice.
+// Completing a job that was already completed is not an error. The idempotency record prevents
+// repeated work.
 func TestRiverCompletesAJobThatIsNotRunningWithoutAnError(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -80,8 +82,9 @@ func TestRiverCompletesAJobThatIsNotRunningWithoutAnError(t *testing.T) {
 	require.Equal(t, "cancelled", testdb.Value[string](t, f.DB, "SELECT state::text FROM thaw.river_job"))
 }
 
-// River's client writes when a job is due by the clock of its process; a worker's client leaves that to the database. Else a
-// leader whose clock is ahead would insert each sweep for later, and the one that the watchdogs insert would be its duplicate.
+// River's client sets scheduled_at by its process's clock; a worker's client leaves it to the
+// database. Otherwise a leader whose clock is ahead would schedule each sweep for later, and the
+// watchdogs' inserts would be skipped as duplicates.
 func TestWorkersJobsAreDueByTheClockOfTheDatabase(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -102,7 +105,7 @@ func TestWorkersJobsAreDueByTheClockOfTheDatabase(t *testing.T) {
 	require.Equal(t, 2, due)
 }
 
-// thaw.complete_job leaves the row that River's own function leaves, and touches no job that is not running.
+// thaw.complete_job writes the same row as River's own completion and touches only running jobs.
 func TestJobsAreCompletedAsRiverDoes(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -138,8 +141,8 @@ func TestJobsAreCompletedAsRiverDoes(t *testing.T) {
 	}
 }
 
-// No transaction that waits for the disk notifies: not a signal, not a sweep, not a heal, not a platform's client that
-// inserts with package jobs. All of them would commit one after the other.
+// No transaction that waits for the disk calls NOTIFY: no signal, sweep, heal, or insert by a
+// platform's client with package jobs. With NOTIFY, they would all commit one after the other.
 func TestNoCommittedJobNotifies(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -159,7 +162,7 @@ func TestNoCommittedJobNotifies(t *testing.T) {
 	_, err = insertOnly.Insert(t.Context(), jobs.PruneArgs{TickAt: jobs.TickAt(f.Now(t))}, nil)
 	require.NoError(t, err)
 
-	// Postgres keeps the order: the first notification is the last that was sent.
+	// Postgres keeps the order, so this must be the first notification.
 	f.Exec(t, `SELECT pg_notify('thaw.river_insert', 'the end')`)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
@@ -168,9 +171,9 @@ func TestNoCommittedJobNotifies(t *testing.T) {
 	require.Equal(t, "the end", first.Payload)
 }
 
-// A leader keeps its term, and renews it, however many messages any role forges. River alone would resign at each
-// "request_resign", and at each "resigned" it waits for its next renewal anew: a flood of them lets the term expire while the
-// leader goes on as one, beside the next.
+// A leader keeps and renews its term, whatever messages any role forges. River alone would resign
+// at each "request_resign". At each "resigned" it would restart the wait for its next renewal: a
+// flood lets the term expire while the leader continues beside the next one.
 func TestForgedLeadershipMessagesDoNotEndATerm(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -183,11 +186,12 @@ func TestForgedLeadershipMessagesDoNotEndATerm(t *testing.T) {
 		f.Exec(t, `SELECT pg_notify('thaw.river_leadership', format('{"action": "%s", "leader_id": "x"}', action))
 			FROM unnest('{resigned,request_resign}'::text[]) AS action`)
 		return testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.river_leader WHERE expires_at > $1", expires) == 1
-	}, 30*time.Second, 50*time.Millisecond, "the term is not renewed")
+	}, 30*time.Second, 50*time.Millisecond, "the term was not renewed")
 	require.Equal(t, before, testdb.Value[string](t, f.DB, term))
 }
 
-// River's own driver would notify in the transaction of the insert. If that ends, jobs.Driver is not needed any more.
+// River's own driver calls NOTIFY in the transaction of the insert. If that changes, jobs.Driver is
+// no longer needed.
 func TestRiverNotifiesInTheTransactionOfTheInsert(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -205,7 +209,8 @@ func TestRiverNotifiesInTheTransactionOfTheInsert(t *testing.T) {
 	f.Exec(t, "DELETE FROM thaw.river_job")
 }
 
-// A job that is cut off by the end of its process is available again at once, not after a retry's pause or a rescue.
+// A job that is interrupted by the shutdown of its process is requeued immediately, without a retry
+// delay or a rescue.
 func TestJobCutOffByTheEndOfItsProcessIsAvailableAtOnce(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -234,9 +239,9 @@ func TestJobCutOffByTheEndOfItsProcessIsAvailableAtOnce(t *testing.T) {
 	f.eventually(t, 10, "SELECT count(*) FROM thaw.enrollments WHERE status = 'active'")
 }
 
-// A process that is gone has lost the session that holds its lock: its jobs are handed out again within seconds. One that is
-// frozen, or not known, keeps them until the rescue. Mutants: without the look at the lock the second job is run too; without
-// the requeue the first waits for a minute.
+// A lost process has lost the session that holds its lock: its jobs are requeued within seconds. A
+// frozen or unknown process keeps its jobs until the rescue. Mutants: without the check of the lock
+// the second job runs too; without the requeue the first one waits for a minute.
 func TestJobsOfAProcessThatIsGoneAreHandedOutAgain(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -263,18 +268,20 @@ func TestJobsOfAProcessThatIsGoneAreHandedOutAgain(t *testing.T) {
 	f.Exec(t, "DELETE FROM thaw.river_job WHERE state = 'running'")
 }
 
-// A frozen transaction is ended by the server, and a hanging job by its context, before the queue gives the job to another.
+// The server ends a frozen transaction, and the context ends a hanging job, before the queue hands
+// out the job again.
 func TestLimitsEndBeforeTheRescue(t *testing.T) {
 	t.Parallel()
 	require.Less(t, worker.JobTimeout, worker.RescueAfter)
 	for _, limit := range []time.Duration{store.StatementTimeout, store.LockTimeout, store.IdleTimeout} {
 		require.Less(t, limit, worker.JobTimeout)
 	}
-	// The worst that a transaction can do: wait, then run, then idle.
+	// The longest transaction: wait for a lock, run a statement, then idle.
 	require.Less(t, store.LockTimeout+store.StatementTimeout+store.IdleTimeout, worker.RescueAfter)
 }
 
-// A job whose process is gone is handed out again when RescueAfter is over, not after River's hour.
+// A job of a lost process is handed out again after RescueAfter, not after River's default of one
+// hour.
 func TestLostJobIsRescued(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -288,7 +295,7 @@ func TestLostJobIsRescued(t *testing.T) {
 	f.eventually(t, 10, "SELECT count(*) FROM thaw.enrollments WHERE status = 'active'")
 }
 
-// COPY has no place for a conflict: one duplicate would fail the plan of a whole tick.
+// COPY cannot handle conflicts: one duplicate would fail the plan of a whole tick.
 func TestRiverInsertsDuplicatesOneByOneButNotByCopy(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -309,7 +316,7 @@ func TestRiverInsertsDuplicatesOneByOneButNotByCopy(t *testing.T) {
 	require.Equal(t, "23505", conflict.Code)
 }
 
-// The history is Thaw's own: River deletes finished jobs after a day, and nothing may depend on them.
+// The history is Thaw's own: River deletes finished jobs after a day, and nothing depends on them.
 func TestHistoryOutlivesItsJobs(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -319,7 +326,7 @@ func TestHistoryOutlivesItsJobs(t *testing.T) {
 	f.Exec(t, "DELETE FROM thaw.river_job WHERE state = 'completed'")
 	before := f.everything(t)
 
-	// Not even the sweep of a tick that is over comes back with its job.
+	// A new sweep job for a swept tick changes nothing.
 	f.Exec(t, "SELECT thaw.sweep()")
 	again, err := w.Client().Insert(t.Context(), jobs.SweepArgs{TickAt: jobs.TickAt(testdb.Value[time.Time](t, f.DB, "SELECT thaw.tick()"))}, nil)
 	require.NoError(t, err)

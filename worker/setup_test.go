@@ -39,16 +39,17 @@ func mostRounds() int { return testdb.Size(15, 4) }
 // tick is the length of a tick where a test does not set another.
 const tick = 15 * time.Minute
 
-// A fleet is one test's database, its clock set to the start of a tick, so that no tick ends while the test runs. It begins
-// with the workspace "acme" and nothing else.
+// A fleet is one test's database. Its clock is set to the start of a tick, so that no tick ends
+// during the test. Initially it contains only the workspace "acme".
 type fleet struct {
 	*testdb.DB
 	log *recorder
-	// attemptsMayFail is set by a test in which jobs fail on purpose.
+	// attemptsMayFail is set by tests in which jobs fail on purpose.
 	attemptsMayFail bool
 }
 
-// setup returns a new fleet. When the test ends and its workers have stopped, every invariant is checked.
+// setup returns a new fleet. When the test has ended and its workers have stopped, it checks every
+// invariant.
 func setup(t *testing.T) *fleet {
 	t.Helper()
 	f := &fleet{DB: testdb.New(t), log: &recorder{Handler: testdb.Logger(t).Handler()}}
@@ -58,9 +59,9 @@ func setup(t *testing.T) *fleet {
 	return f
 }
 
-// judge fails the test if the database breaks an invariant, or if a job failed that should not have.
+// judge fails the test if the database violates an invariant, or if a job failed unexpectedly.
 func (f *fleet) judge(t *testing.T) {
-	// The context of the test has ended.
+	// The test's context has ended.
 	ctx := context.Background()
 	report, err := verify.Run(ctx, f.Pool, verify.Options{})
 	require.NoError(t, err)
@@ -75,7 +76,7 @@ func (f *fleet) judge(t *testing.T) {
 	failed, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	require.NoError(t, err)
 	if !f.attemptsMayFail {
-		require.Empty(t, failed, "attempts of jobs that failed")
+		require.Empty(t, failed, "failed attempts")
 	}
 }
 
@@ -87,14 +88,15 @@ func (f *fleet) launch(t *testing.T) *worker.Worker {
 	return w
 }
 
-// launchUntilStopped runs a worker until stop is called, or crashes it when ctx ends: its jobs lose their connections in
-// the middle of what they do.
+// launchUntilStopped runs a worker until stop is called. When ctx ends, the worker crashes: its
+// jobs lose their connections in the middle of their work.
 func (f *fleet) launchUntilStopped(t *testing.T, ctx context.Context) (w *worker.Worker, stop func()) {
 	t.Helper()
 	return f.launchTelling(t, ctx, nil)
 }
 
-// launchTelling is launchUntilStopped of a worker that delivers to a receiver, unless that is nil.
+// launchTelling is like launchUntilStopped, with a worker that delivers webhooks unless webhooks is
+// nil.
 func (f *fleet) launchTelling(t *testing.T, ctx context.Context, webhooks *worker.Webhooks) (w *worker.Worker, stop func()) {
 	t.Helper()
 	riverPool, err := pgxpool.NewWithConfig(t.Context(), f.Pool.Config())
@@ -112,8 +114,8 @@ func (f *fleet) launchTelling(t *testing.T, ctx context.Context, webhooks *worke
 	}
 }
 
-// start runs a worker until the test ends, and returns when the sweep of the current tick is over: what the test does next
-// meets no sweep that it did not ask for.
+// start runs a worker until the test ends, and returns when the sweep of the current tick is done,
+// so that it does not interfere with the test.
 func (f *fleet) start(t *testing.T) *worker.Worker {
 	t.Helper()
 	w := f.launch(t)
@@ -122,21 +124,23 @@ func (f *fleet) start(t *testing.T) *worker.Worker {
 	return w
 }
 
-// settle waits until no job is left to do, save those that are scheduled for later.
+// settle waits until all jobs are done, except those scheduled for later.
 func (f *fleet) settle(t *testing.T) {
 	t.Helper()
 	const open = "SELECT count(*) FROM thaw.river_job WHERE state IN ('available', 'running', 'retryable', 'pending')"
 	const failing = "SELECT count(*) FROM thaw.river_job WHERE state = 'retryable'"
 	require.Eventually(t, func() bool {
 		return testdb.Value[int](t, f.DB, open) == 0 || !f.attemptsMayFail && testdb.Value[int](t, f.DB, failing) > 0
-	}, 30*time.Second, 10*time.Millisecond, "jobs are left")
-	// Not asked of the open ones: a process may just now ask for the sweep of its tick, and the look of its minute.
+	}, 30*time.Second, 10*time.Millisecond, "unfinished jobs")
+	// Open jobs are not checked: a process may have just inserted the sweep of its tick or the
+	// watch job of its minute.
 	if !f.attemptsMayFail {
-		require.Zero(t, testdb.Value[int](t, f.DB, failing), "jobs that failed")
+		require.Zero(t, testdb.Value[int](t, f.DB, failing), "failed jobs")
 	}
 }
 
-// sweep moves the clock on to the next tick, sweeps it, and returns how many the tick has resumed.
+// sweep moves the clock to the next tick, sweeps it, and returns how many prospects the tick
+// resumed.
 func (f *fleet) sweep(t *testing.T) int {
 	t.Helper()
 	f.Advance(t, tick)
@@ -151,7 +155,7 @@ func (f *fleet) eventually(t *testing.T, want int, sql string, args ...any) {
 		10*time.Millisecond, "waiting for %d from: %s", want, sql)
 }
 
-// client returns a client that inserts and manages jobs but does not work.
+// client returns a client that inserts and manages jobs but runs none.
 func (f *fleet) client(t *testing.T) *river.Client[pgx.Tx] {
 	t.Helper()
 	client, err := river.NewClient(riverpgxv5.New(f.Pool), &river.Config{Schema: schema.Name})
@@ -159,7 +163,7 @@ func (f *fleet) client(t *testing.T) *river.Client[pgx.Tx] {
 	return client
 }
 
-// begin opens a transaction that is rolled back when the test ends, unless the test ends it before.
+// begin opens a transaction that is rolled back at the end of the test, unless the test ends it.
 func (f *fleet) begin(t *testing.T) pgx.Tx {
 	t.Helper()
 	tx, err := f.Pool.Begin(t.Context())
@@ -168,14 +172,14 @@ func (f *fleet) begin(t *testing.T) pgx.Tx {
 	return tx
 }
 
-// signal sends a status that the account must take.
+// signal sends a status, which must be applied.
 func (f *fleet) signal(t *testing.T, account, status string) {
 	t.Helper()
 	outcome := testdb.Value[string](t, f.DB, "SELECT thaw.signal('linkedin', $1, $2)", account, status)
 	require.Equal(t, "applied", outcome, "%s for %s", status, account)
 }
 
-// An account to insert. Zero values: workspace acme, connected for an hour, nobody's.
+// An account to insert. Defaults: workspace acme, connected for an hour, no member.
 type account struct {
 	key, workspace, member, status string
 	connectedAgo                   time.Duration
@@ -194,7 +198,7 @@ func (f *fleet) account(t *testing.T, a account) (id int64) {
 		RETURNING id`, or(a.workspace, "acme"), a.key, a.member, or(a.status, "connected"), connectedAgo)
 }
 
-// A campaign to insert. Zero values: workspace acme, running; with a reason: paused two hours ago.
+// A campaign to insert. Defaults: workspace acme, running; with a reason, paused two hours ago.
 type campaign struct {
 	key, workspace, status, reason string
 }
@@ -213,7 +217,8 @@ func (f *fleet) campaign(t *testing.T, c campaign) (id int64) {
 		RETURNING id`, or(c.workspace, "acme"), c.key, status, c.reason)
 }
 
-// Prospects to insert. Zero values: active; with a reason: paused yesterday, one second after the other.
+// Prospects to insert. Defaults: active; with a reason, paused yesterday in intervals of one
+// second.
 type prospects struct {
 	account, campaign int64
 	n                 int
@@ -238,7 +243,7 @@ func (f *fleet) prospects(t *testing.T, p prospects) (ids []int64) {
 		RETURNING id`, p.account, p.campaign, p.n, status, p.reason)
 }
 
-// waiting inserts n prospects that wait for their account, in a running campaign of their own.
+// waiting inserts n prospects that wait for their account, in their own running campaign.
 func (f *fleet) waiting(t *testing.T, account int64, n int) (ids []int64) {
 	t.Helper()
 	workspace := testdb.Value[string](t, f.DB,
@@ -247,7 +252,7 @@ func (f *fleet) waiting(t *testing.T, account int64, n int) (ids []int64) {
 	return f.prospects(t, prospects{account: account, campaign: c, n: n, reason: disconnected})
 }
 
-// The reasons for a pause.
+// Pause reasons.
 const (
 	disconnected = "linkedin_account_disconnected"
 	issue        = "linkedin_account_issue"
@@ -255,7 +260,7 @@ const (
 	byUser       = "paused_by_user"
 )
 
-// states counts the prospects of an account by why they are paused, or by their status where they are not.
+// states counts the prospects of an account by pause reason, or by status if not paused.
 func (f *fleet) states(t *testing.T, account int64) map[string]int {
 	t.Helper()
 	counts := map[string]int{}
@@ -266,7 +271,7 @@ func (f *fleet) states(t *testing.T, account int64) map[string]int {
 	return counts
 }
 
-// campaignState is why a campaign is paused, or its status where it is not.
+// campaignState returns a campaign's pause reason, or its status if not paused.
 func (f *fleet) campaignState(t *testing.T, campaign int64) string {
 	t.Helper()
 	return testdb.Value[string](t, f.DB,
@@ -280,7 +285,7 @@ func or(given, otherwise string) string {
 	return given
 }
 
-// A recorder keeps what is logged at level info and above, and hands warnings on to the log of the test.
+// A recorder keeps log lines at level info and above, and forwards warnings to the test's log.
 type recorder struct {
 	slog.Handler
 	mu    sync.Mutex
@@ -299,7 +304,7 @@ func (r *recorder) Handle(ctx context.Context, line slog.Record) error {
 	return nil
 }
 
-// logged returns the attributes of each line with a message.
+// logged returns the attributes of each line with this message.
 func (r *recorder) logged(message string) (lines []map[string]any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

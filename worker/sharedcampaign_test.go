@@ -7,7 +7,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// sharing makes two accounts whose connect signals wait for their passes, with prospects in one running campaign.
+// sharing inserts two accounts with prospects in one running campaign, and connect signals whose
+// passes have not run.
 func (f *fleet) sharing(t *testing.T) (shared int64, accounts, signals [2]int64) {
 	t.Helper()
 	shared = f.campaign(t, campaign{key: "shared"})
@@ -19,7 +20,8 @@ func (f *fleet) sharing(t *testing.T) (shared int64, accounts, signals [2]int64)
 	return shared, accounts, signals
 }
 
-// Passes of accounts that share a campaign do not wait for each other: it only has to stay as it is.
+// Passes of accounts that share a campaign do not wait for each other: they only need it to stay
+// unchanged.
 func TestPassesShareACampaign(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -27,7 +29,8 @@ func TestPassesShareACampaign(t *testing.T) {
 	first := f.begin(t)
 	_, err := passOfSignal(t.Context(), first, accounts[0], signals[0])
 	require.NoError(t, err)
-	// The locks of the other one, up to its campaigns. What they meet at in the end is the budget of their lane.
+	// Takes the other pass's locks up to its campaigns, but not the budget of the lane, at which both
+	// passes would meet.
 	m := meet(t, f, first, func() (bool, error) {
 		var starts bool
 		err := f.Pool.QueryRow(t.Context(), "SELECT thaw.lock_campaigns(ARRAY(SELECT id FROM thaw.campaigns))").Scan(&starts)
@@ -38,8 +41,8 @@ func TestPassesShareACampaign(t *testing.T) {
 	require.False(t, m.value)
 }
 
-// The platform changes a campaign that passes share. Postgres would let every pass that comes later share it first; the platform
-// would wait for as long as passes come.
+// The platform changes a campaign that passes share. Postgres would let later passes share it
+// first, and the platform would wait as long as passes arrive.
 func TestPassesLetAChangeOfTheirCampaignPass(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -61,11 +64,11 @@ func TestPassesLetAChangeOfTheirCampaignPass(t *testing.T) {
 	f.eventually(t, 1, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'")
 	require.NoError(t, first.Commit(t.Context()))
 	require.NoError(t, both.Wait())
-	require.Equal(t, pass{Verdict: "resumed"}, second, "the change came first")
+	require.Equal(t, pass{Verdict: "resumed"}, second, "the change was made first")
 }
 
-// Two passes wait for a pause that stops the campaign that they share: each finds it stopped, one starts it, and neither waits for
-// what the other holds.
+// Two passes wait for a pause that stops their shared campaign. Each finds it stopped, one starts
+// it, and neither waits for a lock of the other.
 func TestPassesFindTheirCampaignStopped(t *testing.T) {
 	t.Parallel()
 	f := setup(t)

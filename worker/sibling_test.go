@@ -16,8 +16,8 @@ func TestNewAccountTakesOverThoseWhoWaitOnTheOldOne(t *testing.T) {
 	c := f.campaign(t, campaign{key: "spring", reason: disconnected})
 	old := f.account(t, account{key: "old", member: "jane", status: "removed"})
 	f.prospects(t, prospects{account: old, campaign: c, n: 20, reason: disconnected})
-	// None of these is moved: a prospect that is not paused, or was paused by a person; another person's account, a
-	// nameless one, and the same person in another workspace.
+	// None of these is moved: prospects that are active or were paused by a person, another
+	// member's account, an account without a member, and the same member in another workspace.
 	f.prospects(t, prospects{account: old, campaign: c, n: 1})
 	f.prospects(t, prospects{account: old, campaign: c, n: 1, reason: byUser})
 	joe := f.account(t, account{key: "joe", member: "joe", status: "disconnected"})
@@ -28,7 +28,7 @@ func TestNewAccountTakesOverThoseWhoWaitOnTheOldOne(t *testing.T) {
 	}
 	f.start(t)
 
-	// The signal of the new account is faster than its row.
+	// The signal of the new account arrives before its row.
 	require.Equal(t, "unknown_account", testdb.Value[string](t, f.DB, "SELECT thaw.signal('linkedin', 'new', 'connected', member_id => 'jane')"))
 	renewed := f.account(t, account{key: "new", status: "connecting"})
 	f.settle(t)
@@ -65,7 +65,7 @@ func TestWhichOfSeveralConnectedSiblings(t *testing.T) {
 	gone := f.account(t, account{key: "gone", member: "jane", status: "disconnected"})
 	newest := f.account(t, account{key: "newest", member: "jane", connectedAgo: time.Minute})
 	older := f.account(t, account{key: "older", member: "jane", connectedAgo: time.Hour})
-	// Two that connected at the same time, as far as anybody knows.
+	// Two accounts with the same connect time.
 	stuck := f.account(t, account{key: "stuck", member: "joe", status: "disconnected"})
 	f.account(t, account{key: "lower", member: "joe"})
 	higher := f.account(t, account{key: "higher", member: "joe"})
@@ -75,12 +75,12 @@ func TestWhichOfSeveralConnectedSiblings(t *testing.T) {
 	f.waiting(t, older, 3)
 	f.waiting(t, stuck, 2)
 	f.start(t)
-	require.Equal(t, map[string]int{"active": 4}, f.states(t, newest), "the one connected last")
-	require.Equal(t, map[string]int{"active": 3}, f.states(t, older), "its own stay with it")
-	require.Equal(t, map[string]int{"active": 2}, f.states(t, higher), "the highest id on a tie")
+	require.Equal(t, map[string]int{"active": 4}, f.states(t, newest), "the account that connected last")
+	require.Equal(t, map[string]int{"active": 3}, f.states(t, older), "keeps its own prospects")
+	require.Equal(t, map[string]int{"active": 2}, f.states(t, higher), "the highest ID on a tie")
 }
 
-// A sibling that is on hold keeps those who wait for it: they are not spread over the others.
+// Prospects wait for a sibling that is on hold: they are not moved to other siblings.
 func TestHoldOfTheTargetIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	f := setup(t)

@@ -9,14 +9,14 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// Of two transactions the one that began first may be the one that is received last.
+// The transaction that began first may be received last.
 func TestSignalsWithoutATimeAreOrderedByReceipt(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.account(t, account{key: "a1"})
 	var outcome string
 	early := f.begin(t)
-	require.NoError(t, early.QueryRow(t.Context(), "SELECT ''").Scan(&outcome)) // Now it has begun.
+	require.NoError(t, early.QueryRow(t.Context(), "SELECT ''").Scan(&outcome)) // Starts the transaction.
 
 	f.signal(t, "a1", "disconnected")
 	require.NoError(t, early.QueryRow(t.Context(), "SELECT thaw.signal('linkedin', 'a1', 'connected')").Scan(&outcome))
@@ -31,7 +31,7 @@ func TestSignalWithoutATimeIsOfThisMoment(t *testing.T) {
 	f.account(t, account{key: "a1"})
 	f.signal(t, "a1", "disconnected")
 	require.LessOrEqual(t, testdb.Value[time.Time](t, f.DB, "SELECT status_at FROM thaw.accounts"), f.Now(t))
-	// So that one with a time is compared with what it was.
+	// A signal with a time is compared with it.
 	require.Equal(t, "applied", testdb.Value[string](t, f.DB, "SELECT thaw.signal('linkedin', 'a1', 'connected', thaw.now())"))
 	require.Equal(t, "stale", testdb.Value[string](t, f.DB, "SELECT thaw.signal('linkedin', 'a1', 'removed', thaw.now() - interval '1 minute')"))
 }
@@ -45,7 +45,8 @@ func TestSignalFromTheFutureIsOfAFewMinutesAhead(t *testing.T) {
 	require.Equal(t, "applied", testdb.Value[string](t, f.DB, "SELECT thaw.signal('linkedin', 'a1', 'connected', thaw.now())"))
 }
 
-// Of two signals of one second the one that was received later counts, but connecting never wins over connected.
+// Of two signals within one second, the one received later counts, but connecting never replaces
+// connected.
 func TestLaterReceiptWinsWithinASecond(t *testing.T) {
 	t.Parallel()
 	f := setup(t)

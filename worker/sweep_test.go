@@ -18,14 +18,14 @@ func TestTicksAreSweptWithoutAnyLeader(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.Exec(t, "UPDATE thaw.settings SET tick = '1 second'")
-	// Nobody can be elected while this one's term lasts, so River's periodic jobs do not run anywhere.
+	// No leader can be elected during this term, so River's periodic jobs do not run.
 	f.Exec(t, `INSERT INTO thaw.river_leader (elected_at, expires_at, leader_id, name)
-		VALUES (now(), now() + interval '1 hour', 'somebody who is not there', 'default')`)
+		VALUES (now(), now() + interval '1 hour', 'absent leader', 'default')`)
 	f.launch(t)
 	require.Eventually(t, func() bool {
 		return testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.sweeps WHERE finished_at IS NOT NULL") >= 3
 	}, 20*time.Second, 10*time.Millisecond)
-	require.Equal(t, "somebody who is not there", testdb.Value[string](t, f.DB, "SELECT leader_id FROM thaw.river_leader"))
+	require.Equal(t, "absent leader", testdb.Value[string](t, f.DB, "SELECT leader_id FROM thaw.river_leader"))
 	f.Exec(t, "UPDATE thaw.settings SET tick = '1 day'")
 	f.settle(t)
 }
@@ -84,10 +84,10 @@ func TestSweepOfAnotherTickCancelsItself(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, rivertype.JobStateCancelled, job.State)
 	}
-	require.Equal(t, 1, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.sweeps"), "that of the current tick")
+	require.Equal(t, 1, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.sweeps"), "only that of the current tick")
 }
 
-// pauseQueue lets no job of a queue start until its queue is resumed.
+// pauseQueue prevents jobs of a queue from starting until the queue is resumed.
 func (f *fleet) pauseQueue(t *testing.T, queue string) {
 	t.Helper()
 	f.Exec(t, "INSERT INTO thaw.river_queue (name, paused_at, updated_at) VALUES ($1, now(), now())", queue)
@@ -110,13 +110,13 @@ func TestWorkOfATickThatIsOverIsLeftToTheNext(t *testing.T) {
 	require.Equal(t, 1, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.sweeps WHERE finished_at IS NOT NULL AND resumed = 0 AND accounts_processed = 1 AND tick_at < thaw.tick()"),
 		"the earlier tick was closed")
 	require.Equal(t, 1, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.river_job WHERE kind = 'resume_account'"),
-		"it took its job with it")
+		"its job was removed")
 	require.NoError(t, w.Client().QueueResume(t.Context(), jobs.QueueTick, nil))
 	f.settle(t)
 	require.Equal(t, map[string]int{"active": 200, disconnected: 250}, f.states(t, a))
 }
 
-// While a slow plan is made, passes of the tick before it find their allocation closed, and wait for nothing.
+// During a slow plan, passes of the earlier tick find their allocations closed and do not wait.
 func TestPassesDoNotWaitForThePlanOfTheNextTick(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -162,7 +162,7 @@ func TestJobOfATickThatIsOverCancelsItself(t *testing.T) {
 	f.Exec(t, "SELECT thaw.sweep()")
 	f.eventually(t, 1, "SELECT count(*) FROM thaw.allocations")
 
-	f.Advance(t, tick) // and no sweep has closed the last one yet
+	f.Advance(t, tick) // no sweep has closed the earlier tick yet
 	require.NoError(t, w.Client().QueueResume(t.Context(), jobs.QueueTick, nil))
 	f.settle(t)
 	require.Equal(t, "cancelled", testdb.Value[string](t, f.DB, "SELECT state::text FROM thaw.river_job WHERE kind = 'resume_account'"))
@@ -203,7 +203,7 @@ func TestFleetCapIsExactWithSeveralWorkers(t *testing.T) {
 	require.Equal(t, 300, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.enrollments WHERE status = 'active'"))
 	require.Equal(t, 300, testdb.Value[int](t, f.DB, "SELECT used FROM thaw.fleet_budgets WHERE lane = 'sweep'"))
 	require.Equal(t, []int{60, 60, 60, 60, 60}, testdb.Column[int](t, f.DB,
-		"SELECT count(*) FROM thaw.enrollments WHERE status = 'active' GROUP BY workspace_id"), "as much for each workspace")
+		"SELECT count(*) FROM thaw.enrollments WHERE status = 'active' GROUP BY workspace_id"), "the same number for each workspace")
 	require.Equal(t, 300, f.sweep(t))
 }
 
@@ -236,12 +236,12 @@ func TestTickHasOneSummaryAndOneLineInTheLog(t *testing.T) {
 	}
 	require.True(t, testdb.Value[time.Time](t, f.DB, "SELECT tick_at FROM thaw.sweeps").Equal(line["tick_at"].(time.Time)))
 
-	// What is left; then nothing.
+	// The rest is resumed, then nothing remains.
 	require.Equal(t, 50, f.sweep(t))
 	require.Eventually(t, func() bool { return len(f.log.logged(tickSwept)) >= 2 }, 5*time.Second, time.Millisecond)
 	require.Equal(t, 0, f.sweep(t))
 	require.Eventually(t, func() bool { return len(f.log.logged(tickSwept)) >= 3 }, 5*time.Second, time.Millisecond)
 	lines := f.log.logged(tickSwept)
-	require.Len(t, lines, 3, "one a tick, whoever did the work")
+	require.Len(t, lines, 3, "one per tick, whichever worker ran it")
 	require.EqualValues(t, 0, lines[2]["accounts_planned"])
 }

@@ -10,7 +10,8 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// tenantHeal starts a heal of workspace acme by its tenant, does it, and returns how many it resumed. A cap of 0 asks for all.
+// tenantHeal starts a heal of workspace acme as its tenant, runs it, and returns how many prospects it
+// resumed. A limit of 0 requests all prospects.
 func (f *fleet) tenantHeal(t *testing.T, limit int) (resumed int) {
 	t.Helper()
 	heal := testdb.Value[int64](t, f.DB, "SELECT thaw.start_heal(1, NULL, NULL, nullif($1::integer, 0), false, 'a tenant', 1)", limit)
@@ -19,7 +20,7 @@ func (f *fleet) tenantHeal(t *testing.T, limit int) (resumed int) {
 	return testdb.Value[int](t, f.DB, "SELECT resumed FROM thaw.heals WHERE id = $1", heal)
 }
 
-// A tenant cannot go past the caps of a tick by heals, however many it starts.
+// A tenant cannot exceed the caps of a tick with heals, however many it starts.
 func TestHealsOfATenantKeepTheCaps(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -30,12 +31,12 @@ func TestHealsOfATenantKeepTheCaps(t *testing.T) {
 		f.waiting(t, a, 50)
 		accounts = append(accounts, a)
 	}
-	// The pass of a signal has used a part of the cap of one account.
+	// The pass of a signal has used part of one account's cap.
 	got, err := passOfSignal(t.Context(), f.Pool, accounts[0], f.connect(t, "a1"))
 	require.NoError(t, err)
 	require.Equal(t, 15, got.Resumed)
 
-	require.Equal(t, 45, f.tenantHeal(t, 0), "5, 20 and 20: the caps of the accounts, and just the fleet's")
+	require.Equal(t, 45, f.tenantHeal(t, 0), "5, 20 and 20: the caps of the accounts, together exactly the fleet's")
 	_, err = f.Pool.Exec(t.Context(), "SELECT thaw.start_heal(1, NULL, NULL, 1, false, 'a tenant', 1)")
 	var refused *pgconn.PgError
 	require.True(t, errors.As(err, &refused))
@@ -48,7 +49,7 @@ func TestHealsOfATenantKeepTheCaps(t *testing.T) {
 	require.Equal(t, 15, f.tenantHeal(t, 15))
 }
 
-// What a heal that is done has not resumed may be asked for again in the same tick.
+// What a finished heal did not resume can be requested again in the same tick.
 func TestHealsOfATenantCountWhatTheyResumed(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -59,7 +60,7 @@ func TestHealsOfATenantCountWhatTheyResumed(t *testing.T) {
 	require.Equal(t, []int{45, 35}, testdb.Column[int](t, f.DB, "SELECT cap FROM thaw.heals ORDER BY id"))
 }
 
-// An operator may allow more.
+// An operator can allow more.
 func TestHealsOfATenantWithACapOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -73,7 +74,7 @@ func TestHealsOfATenantWithACapOfTheirOwn(t *testing.T) {
 	require.Equal(t, []string{"heal_cap_set by an operator: their backlog"},
 		testdb.Column[string](t, f.DB, "SELECT format('%s by %s: %s', what, actor, reason) FROM thaw.manual_actions WHERE what LIKE 'heal%'"))
 
-	// An operator's heal has no cap but its own.
+	// An operator's heal has only its own cap.
 	id := testdb.Value[int64](t, f.DB, "SELECT thaw.heal('acme', cap => 50)")
 	for f.healBatch(t, id, 30).Verdict != "done" {
 	}

@@ -10,7 +10,8 @@ import (
 	"github.com/thawline/thaw/jobs"
 )
 
-// clockOf returns a tickClock that has read a database's clock which is ahead of ours.
+// clockOf returns a tickClock with a reading of a database clock that is ahead of the process's by
+// this much.
 func clockOf(tick time.Duration, origin time.Time, ahead time.Duration) *tickClock {
 	c := &tickClock{}
 	c.now.Store(&reading{tick: tick, origin: origin, ahead: ahead})
@@ -45,18 +46,18 @@ func TestScheduleNeverNamesATickMoreThanOneOff(t *testing.T) {
 		tick := time.Duration(rapid.IntRange(1, 24*60*60).Draw(r, "tick in seconds")) * time.Second
 		ahead := time.Duration(rapid.Int64Range(-int64(48*time.Hour), int64(48*time.Hour)).Draw(r, "ahead"))
 		ours := origin.Add(time.Duration(rapid.Int64Range(-int64(1000*time.Hour), int64(1000*time.Hour)).Draw(r, "since the reading")))
-		// By how much the reading is wrong, which took one round trip: at most half of it.
+		// The error of the reading: at most half of its round trip.
 		wrong := time.Duration(rapid.Int64Range(-int64(afterTheEdge), int64(afterTheEdge)).Draw(r, "error of the reading"))
 		c := clockOf(tick, origin, ahead)
 		r0 := c.now.Load()
 
 		start := r0.start(ours)
 		if at := ours.Add(ahead); start.After(at) || !start.Add(tick).After(at) {
-			r.Fatalf("tick %s does not hold %s", start, at)
+			r.Fatalf("tick %s does not contain %s", start, at)
 		}
 		truth := (&reading{tick: tick, origin: origin, ahead: ahead + wrong}).start(ours)
 		if off := start.Sub(truth); off.Abs() > tick {
-			r.Fatalf("named %s in tick %s", start, truth)
+			r.Fatalf("got tick %s, want %s", start, truth)
 		}
 
 		next := c.Next(ours)
@@ -66,10 +67,11 @@ func TestScheduleNeverNamesATickMoreThanOneOff(t *testing.T) {
 		if next.Sub(ours) > tick {
 			r.Fatalf("no sweep from %s to %s, in ticks of %s", ours, next, tick)
 		}
-		// Fired on time or later, its sweep names a tick that has begun by the true clock of the database.
+		// When the schedule fires, on time or later, its sweep is for a tick that has begun by the
+		// database's true clock.
 		named := r0.start(next)
 		if truly := next.Add(ahead + wrong); named.After(truly) {
-			r.Fatalf("at %s the schedule names the tick %s, which has not begun", truly, named)
+			r.Fatalf("at %s the sweep is for tick %s, which has not begun", truly, named)
 		}
 		if again := r0.start(c.Next(next)); !again.Equal(named.Add(tick)) {
 			r.Fatalf("after %s comes %s", named, again)
@@ -79,7 +81,7 @@ func TestScheduleNeverNamesATickMoreThanOneOff(t *testing.T) {
 
 func TestScheduledJobNamesTheTickOfTheDatabase(t *testing.T) {
 	t.Parallel()
-	// Far enough from both ends of a tick for the time that this test takes.
+	// Far enough from both ends of a tick for the duration of this test.
 	ahead := time.Until(origin.Add(24*time.Hour)) + 5*time.Minute
 	args, opts := clockOf(15*time.Minute, origin, ahead).sweep()
 	require.Equal(t, jobs.SweepArgs{TickAt: jobs.TickAt(origin.Add(24 * time.Hour))}, args)

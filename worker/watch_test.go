@@ -10,8 +10,8 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// An incident takes twelve of twenty accounts and gives them back at once. Nobody resumes in safety mode; after it the caps
-// of a tick hold as ever.
+// An incident disconnects twelve of twenty accounts and reconnects them all at once. Nothing
+// resumes in safety mode. Afterwards the caps of a tick hold as usual.
 func TestIncidentIsNoStampede(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -27,7 +27,7 @@ func TestIncidentIsNoStampede(t *testing.T) {
 		f.signal(t, fmt.Sprint("a", i), "disconnected")
 	}
 	f.settle(t)
-	require.Equal(t, 36, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.enrollments WHERE status = 'paused'"), "hard disconnects pause")
+	require.Equal(t, 36, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.enrollments WHERE status = 'paused'"), "hard disconnects still pause")
 	for i := range 12 {
 		f.signal(t, fmt.Sprint("a", i), "connected")
 	}
@@ -36,7 +36,7 @@ func TestIncidentIsNoStampede(t *testing.T) {
 	f.Advance(t, tick)
 	require.Zero(t, f.sweep(t))
 
-	// The calm time begins when the last loss has left the window.
+	// The quiet period begins when the last loss has left the window.
 	for range 31 {
 		f.Advance(t, time.Minute)
 		f.Exec(t, "SELECT thaw.ask_watch()")
@@ -55,7 +55,7 @@ func TestIncidentIsNoStampede(t *testing.T) {
 	require.Equal(t, 36, resumed)
 }
 
-// Every process asks for the look of a minute; it is one job.
+// Every process inserts the watch job of a minute; only one exists.
 func TestMinuteIsLookedAtOnce(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -67,7 +67,8 @@ func TestMinuteIsLookedAtOnce(t *testing.T) {
 	require.Equal(t, 1, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.river_job WHERE kind = 'watch'"))
 }
 
-// A person gives back what a restriction stopped: the next ticks resume it under the caps, and it counts as any other.
+// A person requeues prospects that a restriction paused: the next ticks resume them under the usual
+// caps.
 func TestWhatAPersonGaveBackResumesInItsTurn(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -82,7 +83,7 @@ func TestWhatAPersonGaveBackResumesInItsTurn(t *testing.T) {
 	f.settle(t)
 	f.Advance(t, tick)
 	f.sweep(t)
-	require.Equal(t, map[string]int{restricted: 6}, f.states(t, a), "nobody resumes by itself after a restriction")
+	require.Equal(t, map[string]int{restricted: 6}, f.states(t, a), "nothing resumes automatically after a restriction")
 
 	f.Exec(t, "SELECT thaw.resume_campaign('acme', 'spring', 'the restriction is lifted', 'ann')")
 	f.Exec(t, "SELECT thaw.resume_account('a1', 'the restriction is lifted', 'ann')")
@@ -92,7 +93,7 @@ func TestWhatAPersonGaveBackResumesInItsTurn(t *testing.T) {
 	require.Equal(t, 2, f.sweep(t))
 	require.Equal(t, map[string]int{"active": 6}, f.states(t, a))
 
-	// And what a person pauses, no lane resumes.
+	// No lane resumes prospects that a person paused.
 	f.Exec(t, "SELECT thaw.pause_account('a1', 'asked by phone', 'ann')")
 	f.signal(t, "a1", "disconnected")
 	f.signal(t, "a1", "connected")
