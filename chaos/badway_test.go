@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Connections are dropped at random, and cut at the commits of all kinds of transactions.
+// Connections are dropped at random, and cut at the commits of every kind of transaction.
 func TestDroppedConnections(t *testing.T) {
 	t.Parallel()
 	s := open(t)
@@ -42,8 +42,8 @@ func TestDroppedConnections(t *testing.T) {
 	s.checker(traffic.lost)
 }
 
-// One direction of all connections of all processes stalls, in full for longer than any limit of the program: neither side
-// hears that anything is wrong.
+// One direction of all connections stalls, at full size for longer than any timeout of the program.
+// Neither side gets an error.
 func TestStalledWay(t *testing.T) {
 	t.Parallel()
 	s := open(t)
@@ -75,8 +75,9 @@ func TestStalledWay(t *testing.T) {
 	s.checker(traffic.lost)
 }
 
-// All connections of the only process go silent at once, while new ones work. The scheduler is not heard, so that it takes the
-// watchdog to get the ticks swept: it does not wait for ever for what does not answer.
+// All connections of the only process go silent at once, while new ones work. The scheduler's
+// inserts fail, so only the watchdog can insert the sweeps, and it must not wait forever for a
+// silent connection.
 func TestSilentConnections(t *testing.T) {
 	t.Parallel()
 	s := open(t)
@@ -85,7 +86,7 @@ func TestSilentConnections(t *testing.T) {
 		CREATE SCHEMA chaos;
 		CREATE FUNCTION chaos.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 		BEGIN
-			RAISE EXCEPTION 'the scheduler is not heard';
+			RAISE EXCEPTION 'the scheduler is disabled';
 		END;
 		$$`)
 	proxies, processes := s.behindProxies(1, "--tick=2s", "--jitter=10s")
@@ -96,16 +97,16 @@ func TestSilentConnections(t *testing.T) {
 
 	for range scale(1, 5) {
 		s.pause(time.Second)
-		s.faultN("connections silent", proxies[0].silence())
+		s.faultN("connections silenced", proxies[0].silence())
 		began := time.Now()
 		last := value[time.Time](s, "SELECT greatest(max(tick_at), thaw.tick()) FROM thaw.sweeps")
 		s.until(time.Minute, "SELECT max(tick_at) > $1 FROM thaw.sweeps", last)
 		processes[0].ready()
-		s.figure("a tick swept after %s", time.Since(began).Round(time.Second/10))
+		s.figure("next tick swept after %s", time.Since(began).Round(time.Second/10))
 	}
 	s.exec("DROP TRIGGER chaos_refuse ON thaw.river_job")
 	if !*full {
-		proxies[0].drop(s.rand.IntN, 1<<20) // whoever still waits for an answer learns that there will be none
+		proxies[0].drop(s.rand.IntN, 1<<20) // ends all pending waits for a response
 	}
 	stop()
 	s.expedite()
@@ -114,12 +115,12 @@ func TestSilentConnections(t *testing.T) {
 	s.checker(traffic.lost)
 }
 
-// The connection is cut just when a delivery is committed: nobody knows whether it was. The provider is answered 503 and sends
-// the same delivery again, which is taken; it is recorded once, and resumes once.
+// The connection is cut while a delivery commits, so the outcome is unknown. The provider gets a
+// 503 and sends the same delivery again, which is accepted. It is recorded once and resumes once.
 func TestAmbiguousCommit(t *testing.T) {
 	t.Parallel()
 	s := open(t)
-	accounts := s.disconnectedFleet(scale(15, 300), 6) // within the cap of a tick
+	accounts := s.disconnectedFleet(scale(15, 300), 6) // within a tick's cap
 	proxies, processes := s.behindProxies(1, "--jitter=10s")
 	way, p := proxies[0], processes[0]
 
@@ -146,19 +147,19 @@ func TestAmbiguousCommit(t *testing.T) {
 	require.Equal(s, map[string]int{applied: third}, outcomes[beforeCommit])
 	require.Equal(s, map[string]int{duplicate: third}, outcomes[afterAnswer])
 	require.Equal(s, third, outcomes[afterCommit][applied]+outcomes[afterCommit][duplicate])
-	s.figure("%d of those that nobody could know were committed", outcomes[afterCommit][duplicate])
+	s.figure("%d of the ambiguous ones were committed", outcomes[afterCommit][duplicate])
 
 	s.active(time.Minute)
 	s.checker(func() string {
 		if n := value[int](s, "SELECT count(*) FROM thaw.account_signals WHERE outcome = 'applied' AND delivery_key IS NOT NULL"); n != len(accounts) {
-			return fmt.Sprintf("%d deliveries recorded instead of %d", n, len(accounts))
+			return fmt.Sprintf("%d deliveries recorded, want %d", n, len(accounts))
 		}
 		return s.somePaused()
 	})
 	p.stop()
 }
 
-// behindProxies starts n processes, each behind a proxy of its own.
+// behindProxies starts n processes, each behind its own proxy.
 func (s *scenario) behindProxies(n int, options ...string) (proxies []*proxy, processes []*process) {
 	s.Helper()
 	for range n {

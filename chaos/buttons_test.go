@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// An operator clicks on "retry" and "cancel" in River UI, in the middle of heals and of the passes of a sweep. Nobody resumes
-// twice, and what was cancelled is made good by the next heal and the next tick.
+// An operator clicks "retry" and "cancel" in River UI during heals and sweeps. Nothing is resumed
+// twice, and the next heal and the next tick cover cancelled work.
 func TestButtons(t *testing.T) {
 	t.Parallel()
 	s := open(t)
@@ -41,7 +41,7 @@ func TestButtons(t *testing.T) {
 	s.checker(s.somePaused)
 }
 
-// clickInHeal heals a herd, with a click on the job when it is in the middle of a batch.
+// clickInHeal heals a herd and clicks on its job in the middle of a batch.
 func (c *crew) clickInHeal(herd int64, button string) {
 	c.Helper()
 	const running = "SELECT j.id FROM thaw.river_job AS j WHERE j.kind = 'heal' AND j.state = 'running'"
@@ -54,19 +54,19 @@ func (c *crew) clickInHeal(herd int64, button string) {
 	c.click(button, ids)
 	if button == "cancel" {
 		c.until(30*time.Second, "SELECT state = 'cancelled' FROM thaw.river_job WHERE id = $1", ids[0])
-		// The batch is still at work on the server when the next attempt begins.
+		// The server still runs the batch when the next attempt begins.
 		c.click("retry", ids)
 		c.until(30*time.Second, "SELECT state = 'running' FROM thaw.river_job WHERE id = $1", ids[0])
 	}
 	c.at.release()
 	c.until(2*time.Minute, "SELECT NOT EXISTS (SELECT FROM thaw.heals WHERE status = 'running')")
-	c.click("retry", ids) // of a heal that is done
+	c.click("retry", ids) // a finished heal
 	c.settled()
 	require.Zero(c, value[int](c.scenario, "SELECT count(*) FROM thaw.enrollments WHERE account_id = $1 AND status <> 'active'", herd))
 }
 
-// clickInSweep lets a tick resume a flock, with a click on every pass that runs when one of them has resumed its rows and has not
-// committed.
+// clickInSweep makes a tick resume a flock. When one pass has resumed its rows and has not
+// committed, it clicks on every running pass.
 func (c *crew) clickInSweep(flock []int64, button string) {
 	c.Helper()
 	c.connect(flock...)
@@ -89,7 +89,7 @@ func (c *crew) clickInSweep(flock []int64, button string) {
 	require.Zero(c, value[int](c.scenario, "SELECT count(*) FROM thaw.enrollments WHERE account_id = ANY ($1) AND status <> 'active'", flock))
 }
 
-// click is what the buttons of River UI do: "retry" or "cancel".
+// click does what River UI's buttons do: "retry" or "cancel".
 func (c *crew) click(button string, ids []int64) {
 	c.Helper()
 	texts := make([]string, len(ids))

@@ -13,8 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// onItsWay is true while there is something that the processes still have to do: a job whose time has come, or a row of a
-// idempotency record that is not closed.
+// onItsWay is true while work is pending: a job is due, or an idempotency record is not closed.
 const onItsWay = `
 	SELECT EXISTS (
 		SELECT FROM thaw.river_job AS j
@@ -24,14 +23,15 @@ const onItsWay = `
 	OR EXISTS (SELECT FROM thaw.sweeps AS s WHERE s.finished_at IS NULL)
 	OR EXISTS (SELECT FROM thaw.allocations AS g WHERE g.finished_at IS NULL)`
 
-// settled waits until nothing is on its way.
+// settled waits until no work is pending.
 func (s *scenario) settled() {
 	s.Helper()
 	s.until(scale(time.Minute, 5*time.Minute), "SELECT NOT ("+onItsWay+")")
 }
 
-// checker ends a scenario: it waits until nothing is on its way, and requires that nothing was lost, by what the scenario itself
-// expects (lost says what is missing; "": nothing), by the idempotency record checker, and by thaw verify. lost may be nil.
+// checker ends a scenario. It waits until no work is pending and requires that nothing was lost
+// according to the scenario (lost returns what is missing, or "" if nothing is), the invariant
+// checker, and thaw verify. lost may be nil.
 func (s *scenario) checker(lost func() string) {
 	s.Helper()
 	s.settled()
@@ -39,7 +39,7 @@ func (s *scenario) checker(lost func() string) {
 		require.Empty(s, lost(), "lost")
 	}
 	s.closing.rows = value[int64](s, "SELECT count(*) FROM thaw.enrollments")
-	require.Empty(s, s.records(), "the records are not right")
+	require.Empty(s, s.records(), "violated invariants")
 	verify := s.command(launch{command: "verify", options: []string{"--json"}})
 	report, err := verify.Output()
 	require.NoError(s, err, "thaw verify: %s", report)
@@ -49,8 +49,8 @@ func (s *scenario) checker(lost func() string) {
 //go:embed invariants/*.sql
 var checkFiles embed.FS
 
-// idempotency records returns what is wrong in the tables, seen at one moment: each file in idempotency records/ selects a text for each violation.
-// The rules are written here a second time, without a look at those of thaw verify.
+// records returns the violated invariants in one snapshot. Each file in invariants/ selects a text
+// per violation. The rules are written independently of those of thaw verify.
 func (s *scenario) records() (wrong []string) {
 	s.Helper()
 	names, err := fs.Glob(checkFiles, "invariants/*.sql")

@@ -12,11 +12,11 @@ import (
 
 const wrong = 10 * time.Minute
 
-// The clocks of processes and the database's disagree, and jump. Ticks go by the database's: each in which a process worked
-// is swept, once and within its budgets.
+// The clocks of the processes and of the database disagree and jump. Ticks follow the database's
+// clock: every tick in which a process worked is swept once, within its budgets.
 //
-// In full the processes have wrong clocks, each its own. The small version has no time to build a program for that: it moves
-// the clock of the rules in the database, so that all processes are behind, or ahead, together.
+// At full size each process has its own wrong clock. The small size does not build a program for
+// that. It moves the database's clock, so that all processes are behind or ahead together.
 func TestClocks(t *testing.T) {
 	t.Parallel()
 	tick := scale(2*time.Second, 5*time.Second)
@@ -33,7 +33,8 @@ func TestClocks(t *testing.T) {
 	}
 	e.checkTicks()
 
-	// A process whose clock is right again does what is left; an operator retries what was put off by a wrong one.
+	// A process with a correct clock does the remaining work. An operator retries jobs that a wrong
+	// clock delayed.
 	e.join()
 	e.until(30*time.Second, "SELECT NOT EXISTS (SELECT FROM thaw.river_job WHERE state = 'running')")
 	var off int
@@ -42,12 +43,12 @@ func TestClocks(t *testing.T) {
 			UPDATE thaw.river_job SET state = 'available', scheduled_at = now()
 			WHERE state IN ('available', 'retryable', 'scheduled') AND scheduled_at > now() + interval '1 minute' RETURNING id)
 		SELECT count(*) FROM retried`).Scan(&off))
-	s.figure("%d jobs put off", off)
+	s.figure("%d jobs delayed by a wrong clock", off)
 	s.checker(s.ticksLost)
 }
 
-// jump moves the clock of the database under running processes, between two transactions: in the middle of one it stands.
-// None of them worked in the time that is left out, so what counts as their lives ends, and begins again.
+// jump moves the database's clock under running processes. No process works during the skipped
+// time, so their recorded lives end before the jump and start again after it.
 func (e *electorate) jump(by time.Duration) {
 	e.Helper()
 	for quiet := false; !quiet; {
@@ -73,7 +74,7 @@ func (e *electorate) jump(by time.Duration) {
 	e.fault(fmt.Sprintf("jumps of the database's clock by %+d min", int(by.Minutes())))
 }
 
-// wrongDatabase makes the processes be behind, then ahead, by a jump backwards.
+// wrongDatabase makes the processes behind, then ahead after a jump backwards.
 func (e *electorate) wrongDatabase() {
 	e.Helper()
 	e.jump(wrong)
@@ -84,7 +85,7 @@ func (e *electorate) wrongDatabase() {
 	e.pause(2 * e.tick)
 }
 
-// wrongProcesses gives each process a clock of its own, and lets each lead.
+// wrongProcesses gives each process its own clock and lets each become leader.
 func (e *electorate) wrongProcesses(ids []int64) {
 	e.Helper()
 	serve := func(ahead time.Duration) (*skewed, *voter) {
@@ -94,15 +95,16 @@ func (e *electorate) wrongProcesses(ids []int64) {
 		return p, e.admit(p.process)
 	}
 
-	// The leader is ahead. River takes jobs that run for lost, because their start seems long ago.
+	// The leader is ahead. River rescues running jobs because they seem to have started long ago.
 	ahead, first := serve(wrong)
 	require.Equal(e, first, e.leader())
 	e.pause(2 * e.tick)
 	e.slowPass(ids[0], 40*time.Second)
 	rescued := value[int](e.scenario, "SELECT count(*) FROM thaw.river_job WHERE errors::text LIKE '%rescued%'")
-	e.figure("%d live jobs taken for lost", rescued)
+	e.figure("%d running jobs rescued by mistake", rescued)
 
-	// One is ahead, one behind, one right. What a provider signs now is refused by the first two, until it comes to the last.
+	// One process is ahead, one behind, one correct. The first two reject the provider's
+	// signatures; the last accepts them.
 	behind, second := serve(-wrong)
 	right := e.serve(e.options...)
 	third := e.admit(right)
@@ -111,7 +113,7 @@ func (e *electorate) wrongProcesses(ids []int64) {
 		require.Equal(e, http.StatusOK, e.signal(p, account(ids[1]), "disconnected", delivery{patience: 10 * time.Second, to: func() *process { return right }}))
 		e.until(20*time.Second, "SELECT NOT EXISTS (SELECT FROM thaw.enrollments WHERE account_id = $1 AND status = 'active')", ids[1])
 		require.Equal(e, http.StatusOK, e.signal(p, account(ids[1]), "connected", delivery{patience: 10 * time.Second, to: func() *process { return right }}))
-		e.fault("deliveries refused by a wrong clock")
+		e.fault("deliveries rejected because of a wrong clock")
 	}
 	e.pause(4 * e.tick)
 
@@ -121,7 +123,8 @@ func (e *electorate) wrongProcesses(ids []int64) {
 	require.Equal(e, second, e.leader())
 	e.pause(4 * e.tick)
 
-	// The leader's clock jumps backwards, and then as if the machine had slept for eight hours.
+	// The leader's clock jumps backwards, and then forwards as if its host had been suspended for
+	// eight hours.
 	jumper, last := serve(0)
 	e.leave(second, true)
 	require.Equal(e, last, e.leader())
@@ -133,7 +136,8 @@ func (e *electorate) wrongProcesses(ids []int64) {
 	e.pause(4 * e.tick)
 }
 
-// slowPass makes passes of an account wait for a campaign again and again, so that its jobs run for long. It fails some too.
+// slowPass repeatedly makes the passes of an account wait for a campaign, so that its jobs run
+// long. Some of them fail.
 func (e *electorate) slowPass(id int64, lasting time.Duration) {
 	e.Helper()
 	conn, err := pgx.Connect(e.Context(), e.url)
@@ -147,7 +151,7 @@ func (e *electorate) slowPass(id int64, lasting time.Duration) {
 		e.exec("SELECT thaw.signal('linkedin', $1, 'connected')", account(id))
 		e.pause(4 * time.Second)
 		require.NoError(e, tx.Rollback(e.Context()))
-		e.fault("passes held up")
+		e.fault("passes delayed")
 		e.pause(500 * time.Millisecond)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// A closing is the last word of a scenario.
+// A closing is the summary line of a scenario.
 type closing struct {
 	name string
 	did  string
@@ -24,7 +24,7 @@ func (c closing) String() string {
 	return fmt.Sprintf("%s: %s; seed %d; %d rows at stake; lost: %s; %s", c.name, c.did, c.seed, c.rows, c.lost, c.took.Round(time.Second/10))
 }
 
-// closings are those of all scenarios of this run.
+// closings are the summary lines of all scenarios of this run.
 var closings book
 
 type book struct {
@@ -38,7 +38,7 @@ func (b *book) add(c closing) {
 	b.lines = append(b.lines, c)
 }
 
-// write writes a table in markdown, unless path is empty.
+// write writes a Markdown table, unless path is empty.
 func (b *book) write(path string) error {
 	if path == "" {
 		return nil

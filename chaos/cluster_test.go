@@ -19,7 +19,7 @@ import (
 	"github.com/thawline/thaw/internal/localpg"
 )
 
-// A cluster is a Postgres server of a scenario's own, as durable as a real one, that can be taken down and started again.
+// A cluster is a scenario's own durable Postgres server, which can be crashed and started again.
 type cluster struct {
 	*testing.T
 	url   string // of the maintenance database
@@ -28,14 +28,15 @@ type cluster struct {
 
 	command    []string // the postmaster's
 	postmaster *exec.Cmd
-	ended      chan struct{} // closed when the postmaster and all of its children are gone
+	ended      chan struct{} // closed when the postmaster and all of its children have ended
 	log        *serverLog
 }
 
-// startCluster starts one, until the test ends.
+// startCluster starts a server until the test ends.
 func startCluster(t *testing.T, settings map[string]string) *cluster {
 	t.Helper()
-	// Package localpg knows how to make a cluster on any machine. Its postmaster ends when it is ready, and ours takes over.
+	// Package localpg creates the cluster. Its postmaster ends when the cluster is ready, and the
+	// test's own takes over.
 	made, err := localpg.Start(t.Context(), localpg.Options{Durable: true, Settings: settings})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, made.Close()) })
@@ -51,23 +52,23 @@ func startCluster(t *testing.T, settings map[string]string) *cluster {
 		c.owner = &syscall.Credential{Uid: user.Uid, Gid: user.Gid}
 	}
 	c.command = c.commandLine()
-	require.NoError(t, syscall.Kill(c.pid(), syscall.SIGINT)) // a fast shutdown, which writes everything down
+	require.NoError(t, syscall.Kill(c.pid(), syscall.SIGINT)) // a fast shutdown
 	require.Eventually(t, func() bool {
 		_, err := os.Stat(filepath.Join(c.data, "postmaster.pid"))
 		return os.IsNotExist(err)
-	}, 30*time.Second, 5*time.Millisecond, "Postgres does not end")
+	}, 30*time.Second, 5*time.Millisecond, "Postgres did not stop")
 
 	t.Cleanup(func() {
 		c.crash()
 		if t.Failed() {
-			t.Logf("Postgres wrote last:\n%s", c.log)
+			t.Logf("last output of Postgres:\n%s", c.log)
 		}
 	})
 	c.start()
 	return c
 }
 
-// commandLine is how the postmaster was started, which Postgres itself keeps for its restart.
+// commandLine returns the postmaster's command line, which Postgres stores in its data folder.
 func (c *cluster) commandLine() (words []string) {
 	c.Helper()
 	content, err := os.ReadFile(filepath.Join(c.data, "postmaster.opts"))
@@ -80,7 +81,7 @@ func (c *cluster) commandLine() (words []string) {
 	return words
 }
 
-// pid is the process id of the postmaster.
+// pid returns the process ID of the postmaster.
 func (c *cluster) pid() int {
 	c.Helper()
 	content, err := os.ReadFile(filepath.Join(c.data, "postmaster.pid"))
@@ -91,11 +92,11 @@ func (c *cluster) pid() int {
 	return pid
 }
 
-// start starts the server, and returns when it accepts connections.
+// start starts the server and returns when it accepts connections.
 func (c *cluster) start() {
 	c.Helper()
 	c.launch()
-	require.NoError(c, c.answers(time.Minute), "Postgres does not start\n%s", c.log)
+	require.NoError(c, c.answers(time.Minute), "Postgres did not start\n%s", c.log)
 }
 
 // launch starts the postmaster.
@@ -105,7 +106,7 @@ func (c *cluster) launch() {
 	cmd.Dir = "/"
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
 	cmd.Stdout, cmd.Stderr = c.log, c.log
-	// An immediate shutdown, in which it still removes its shared memory.
+	// SIGQUIT is an immediate shutdown, which still removes the shared memory.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.owner, Pdeathsig: syscall.SIGQUIT, Setpgid: true}
 	require.NoError(c, cmd.Start())
 	ended := make(chan struct{})
@@ -116,7 +117,7 @@ func (c *cluster) launch() {
 	c.postmaster, c.ended = cmd, ended
 }
 
-// crash is pg_ctl stop -m immediate: what was not written down is lost.
+// crash is pg_ctl stop -m immediate: unflushed data is lost.
 func (c *cluster) crash() {
 	if c.postmaster != nil {
 		_ = c.postmaster.Process.Signal(syscall.SIGQUIT) // fails only if it has ended
@@ -131,10 +132,10 @@ func (c *cluster) restart() {
 	c.start()
 }
 
-// A serverLog keeps what a server wrote last, and counts lines.
+// A serverLog keeps a server's last output and counts lines.
 type serverLog struct {
 	output
-	full, panics int // lines that say that a disk is full, or that the server panics
+	full, panics int // lines that report a full disk or a panic
 }
 
 func (l *serverLog) Write(b []byte) (int, error) {
@@ -151,7 +152,7 @@ func (l *serverLog) counts() (full, panics int) {
 	return l.full, l.panics
 }
 
-// answers waits until the server accepts connections; it gives up when the postmaster has ended.
+// answers waits until the server accepts connections. It fails if the postmaster ends.
 func (c *cluster) answers(patience time.Duration) error {
 	for deadline := time.Now().Add(patience); ; {
 		conn, err := pgx.Connect(c.Context(), c.url)

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Sessions of the processes are ended by the server, one after the other, the one that listens too. No process has to be
-// restarted.
+// The server ends the processes' sessions one after another, including listening ones. No process
+// needs a restart.
 func TestTerminatedBackends(t *testing.T) {
 	t.Parallel()
 	s := open(t)
@@ -35,10 +35,10 @@ func TestTerminatedBackends(t *testing.T) {
 // A terminator ends sessions of the processes.
 type terminator struct {
 	*scenario
-	listening map[int]bool // by process id of the server, of all that were ever seen to listen
+	listening map[int]bool // by backend process ID; all sessions ever seen listening
 }
 
-// end ends one session, chosen at random: of those that listen, or of all, half of the time a busy one.
+// end ends one random session: a listening one, or any, half of the time a busy one.
 func (k *terminator) end(listening bool) {
 	k.Helper()
 	type session struct {
@@ -55,7 +55,7 @@ func (k *terminator) end(listening bool) {
 	var candidates []session
 	for _, x := range all {
 		if x.Listens {
-			k.listening[x.PID] = true // later it only says that it is still there
+			k.listening[x.PID] = true // later its query is only a ping
 		}
 		if (!listening || k.listening[x.PID]) && (!busy || x.Busy) {
 			candidates = append(candidates, x)
@@ -68,7 +68,7 @@ func (k *terminator) end(listening bool) {
 	k.exec("SELECT pg_terminate_backend($1)", victim.PID)
 	switch {
 	case k.listening[victim.PID]:
-		k.fault("ended sessions that listen")
+		k.fault("listening sessions ended")
 	case victim.Busy:
 		k.fault("busy sessions ended")
 	default:
@@ -84,8 +84,8 @@ func (s *scenario) alive(processes ...*process) {
 	}
 }
 
-// Somebody else takes all connections of the server. Requests are answered 503, so that the provider sends again; when there
-// are connections again, all goes on.
+// Another client takes all connections of the server. Requests get a 503, so the provider sends
+// again. When connections are available again, work continues.
 func TestConnectionsExhausted(t *testing.T) {
 	t.Parallel()
 	pg := startCluster(t, map[string]string{"max_connections": "60"})
@@ -101,14 +101,14 @@ func TestConnectionsExhausted(t *testing.T) {
 	for range scale(1, 5) {
 		s.pause(300 * time.Millisecond)
 		hog.takeAll()
-		s.fault("times all connections taken")
+		s.fault("connection exhaustions")
 		for end := time.Now().Add(scale(time.Second, 30*time.Second)); time.Now().Before(end); s.pause(100 * time.Millisecond) {
 			for _, p := range processes {
 				began := time.Now()
 				code, answer := s.deliver(p, probe, "connected", delivery{})
 				require.Equal(s, http.StatusServiceUnavailable, code, "%s", answer)
 				slowest = max(slowest, time.Since(began))
-				// An answer counts for a second.
+				// Readiness is cached for a second.
 				require.Eventually(s, func() bool { return !p.isReady() }, 10*time.Second, 20*time.Millisecond, "ready without connections")
 				require.Equal(s, http.StatusOK, p.get("/healthz"))
 				s.fault("signals answered 503")
@@ -119,7 +119,7 @@ func TestConnectionsExhausted(t *testing.T) {
 		for _, p := range processes {
 			p.ready()
 		}
-		s.figure("ready %s after there are connections", time.Since(began).Round(time.Millisecond))
+		s.figure("ready %s after connections were available", time.Since(began).Round(time.Millisecond))
 	}
 	s.figure("slowest 503 %s", slowest.Round(time.Millisecond))
 	stop()
@@ -130,7 +130,7 @@ func TestConnectionsExhausted(t *testing.T) {
 	s.checker(traffic.lost)
 }
 
-// get is the code of the answer to a GET; 0: there was none.
+// get returns the status code of a GET request, or 0 if there was no response.
 func (p *process) get(path string) int {
 	response, err := web.Get(p.base + path)
 	if err != nil {
@@ -140,18 +140,18 @@ func (p *process) get(path string) int {
 	return response.StatusCode
 }
 
-// A hog takes connections that others need.
+// A hog takes all connections.
 type hog struct {
 	*scenario
 	conns []*pgx.Conn
 }
 
-// takeAll takes all connections of the server, also those that the processes have.
+// takeAll takes all connections of the server, including those of the processes.
 func (h *hog) takeAll() {
 	h.Helper()
-	// The first is the one with which it ends the sessions of others.
+	// The first connection ends the sessions of others.
 	for deadline := time.Now().Add(30 * time.Second); ; {
-		require.True(h, time.Now().Before(deadline), "the processes keep their connections")
+		require.True(h, time.Now().Before(deadline), "the processes kept their connections")
 		conn, err := pgx.Connect(h.Context(), h.url)
 		if err == nil {
 			h.conns = append(h.conns, conn)
@@ -160,7 +160,7 @@ func (h *hog) takeAll() {
 		var refused *pgconn.PgError
 		require.ErrorAs(h, err, &refused)
 		require.Equal(h, "53300", refused.Code, "too_many_connections")
-		// One that is just being opened is not to be seen yet.
+		// A connection that is being opened is not visible yet.
 		var ours bool
 		err = h.conns[0].QueryRow(h.Context(), `
 			SELECT count(pg_terminate_backend(pid)) FILTER (WHERE application_name LIKE 'thaw-%') = 0

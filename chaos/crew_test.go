@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A crew is a few processes on one database, each behind a relay. Whoever is killed is replaced.
+// A crew is several processes on one database, each behind a relay. Killed processes are replaced.
 type crew struct {
 	*scenario
 	at      *points
@@ -24,7 +24,7 @@ type member struct {
 	relay *relay
 }
 
-// crew starts n processes, and returns when they are ready.
+// crew starts n processes and returns when they are ready.
 func (s *scenario) crew(n int, options ...string) *crew {
 	s.Helper()
 	c := &crew{scenario: s, at: s.points(), wire: newWire(), options: options}
@@ -40,7 +40,7 @@ func (s *scenario) crew(n int, options ...string) *crew {
 	return c
 }
 
-// any is a process that lives as far as is known, as a load balancer finds it.
+// any returns a process that is probably alive, as a load balancer would.
 func (c *crew) any() *process {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -54,19 +54,21 @@ func (c *crew) find(yes func(m *member) bool) *member {
 	return c.members[i]
 }
 
-// patience is how long the harness waits for a process to come to a point. Some come by once a minute: what looks at the fleet then,
-// and what removes old rows. A heal of 100,000 prospects starts a campaign once in several minutes on a busy server.
+// patience is how long the harness waits for a process to reach a point. Some points are passed
+// once per minute, such as those of the watch and prune jobs. A heal of 100,000 prospects starts a
+// campaign once in several minutes on a busy server.
 func patience() time.Duration { return scale(20*time.Second, 10*time.Minute) }
 
-// killAt kills the next process that comes to a point, and replaces it. Its backend is let go afterwards, and does all that
-// had been sent to it; or, withTransaction, is ended with it. It returns false if nobody came.
+// killAt kills and replaces the next process that reaches a point. Its backend is then released and
+// runs everything that it had received or, with withTransaction, is ended with its transaction. It
+// returns false if no process reached the point.
 func (c *crew) killAt(point string, withTransaction bool) bool {
 	c.Helper()
 	c.at.arm(point)
 	return c.killStopped(withTransaction)
 }
 
-// killStopped is killAt for a point that is armed already.
+// killStopped is killAt for a point that is already armed.
 func (c *crew) killStopped(withTransaction bool) bool {
 	c.Helper()
 	name, backend := c.at.stopped(patience())
@@ -85,14 +87,15 @@ func (c *crew) killStopped(withTransaction bool) bool {
 	return true
 }
 
-// killAfterCommit kills the next process that has committed a transaction, before it knows, and replaces it.
+// killAfterCommit kills and replaces the next process that has committed a transaction, before it
+// receives the result.
 func (c *crew) killAfterCommit(transaction string) bool {
 	c.Helper()
 	c.wire.arm(transaction)
 	return c.killHeld()
 }
 
-// killHeld is killAfterCommit for a transaction that is armed already.
+// killHeld is killAfterCommit for a transaction that is already armed.
 func (c *crew) killHeld() bool {
 	c.Helper()
 	timeout := time.After(patience())
@@ -111,19 +114,19 @@ func (c *crew) killHeld() bool {
 	return true
 }
 
-// replace starts a process in the place of those that were killed, and does at once what the queue would do for their jobs
-// after worker.RescueAfter: it hands them out again. TestRecovery waits for the queue itself.
+// replace starts processes in place of killed ones and immediately requeues their jobs, as the
+// queue does after worker.RescueAfter. TestRecovery waits for the queue itself.
 func (c *crew) replace(victims ...*member) {
 	c.Helper()
 	for _, victim := range victims {
-		// What had been sent before the end may still be at work.
+		// Statements sent before the kill may still be running.
 		c.until(30*time.Second, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database())", victim.name)
 		c.handOut(victim.client)
 	}
 	c.revive(victims...)
 }
 
-// handOut hands out the jobs of a process again.
+// handOut requeues the jobs of a process.
 func (s *scenario) handOut(client string) {
 	s.Helper()
 	s.exec(`
@@ -131,7 +134,7 @@ func (s *scenario) handOut(client string) {
 		WHERE state = 'running' AND attempted_by[array_upper(attempted_by, 1)] = $1`, client)
 }
 
-// revive starts a process in the place of each that was killed.
+// revive starts a process in place of each killed one.
 func (c *crew) revive(victims ...*member) {
 	c.Helper()
 	for _, victim := range victims {

@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The disk of the whole server is full during heals, sweeps and signals, its log of transactions too, on which Postgres panics;
-// then there is room again.
+// The disk of the whole server is full during heals, sweeps and signals, including the WAL, on
+// which Postgres panics. Then space is freed.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	disk := newDisk(t, 256<<20)
@@ -23,17 +23,18 @@ func TestFullDisk(t *testing.T) {
 	pg.move(disk.folder)
 	s := openOn(t, pg.url)
 	s.fillUp(disk, pg, func() {
-		// Somebody else writes too, until there is no room for the log.
+		// Another client writes until there is no space for the WAL.
 		_, before := pg.log.counts()
 		require.Eventually(s, func() bool {
 			_, _ = s.pool.Exec(s.Context(), "SELECT pg_logical_emit_message(false, 'chaos', repeat('x', 1000000))")
 			_, panics := pg.log.counts()
 			return panics > before
-		}, time.Minute, time.Millisecond, "Postgres does not panic")
+		}, time.Minute, time.Millisecond, "Postgres did not panic")
 	})
 }
 
-// The disk of the tables and indexes alone is full: each statement that needs room fails, and Postgres lives on.
+// Only the disk of the tables and indexes is full: statements that need space fail, and Postgres
+// keeps running.
 func TestFullTablespace(t *testing.T) {
 	t.Parallel()
 	disk := newDisk(t, 128<<20)
@@ -58,8 +59,8 @@ func TestFullTablespace(t *testing.T) {
 	require.Zero(s, panics)
 }
 
-// fillUp fills the disk of a server that is at work until somebody has met it, and longer, and makes room again. more is done
-// while it is full.
+// fillUp fills the disk of a busy server, keeps it full for some time after the first error, and
+// frees it again. more runs while the disk is full.
 func (s *scenario) fillUp(disk *disk, pg *cluster, more func()) {
 	s.Helper()
 	traffic := s.traffic(scale(size{flock: 3, herd: 1, stray: 1, prospects: 6000}, size{flock: 12, herd: 2, stray: 5, prospects: 20_000}))
@@ -72,21 +73,21 @@ func (s *scenario) fillUp(disk *disk, pg *cluster, more func()) {
 		before, _ := pg.log.counts()
 		disk.fill()
 		require.Eventually(s, func() bool { full, _ := pg.log.counts(); return full > before }, time.Minute, 5*time.Millisecond,
-			"Postgres does not notice that its disk is full")
+			"Postgres did not report a full disk")
 		more()
 		for end := time.Now().Add(scale(500*time.Millisecond, 20*time.Second)); time.Now().Before(end); s.pause(10 * time.Millisecond) {
-			disk.fill() // what somebody else has given back
+			disk.fill() // space that others have freed
 		}
 		disk.free()
-		s.fault("times disk full")
+		s.fault("full disks")
 		if pg.answers(5*time.Second) != nil {
-			// It could not even recover. Now that there is room, somebody starts it again.
+			// Recovery failed too. Now that there is space, start the server again.
 			pg.restart()
-			s.fault("starts of Postgres by hand")
+			s.fault("manual starts of Postgres")
 		}
 	}
 	full, panics := pg.log.counts()
-	s.faultN("statements without room", full)
+	s.faultN("statements failed on the full disk", full)
 	s.faultN("panics of Postgres", panics)
 	stop()
 	s.expedite()
@@ -112,7 +113,7 @@ func (c *cluster) move(folder string) {
 	c.start()
 }
 
-// give makes the server the owner of a folder.
+// give makes the server's user the owner of a folder.
 func (c *cluster) give(folder string) {
 	c.Helper()
 	if c.owner != nil {
@@ -120,14 +121,14 @@ func (c *cluster) give(folder string) {
 	}
 }
 
-// A disk is a small file system, until the test ends.
+// A disk is a small file system that exists until the test ends.
 type disk struct {
 	*testing.T
 	folder  string
 	ballast *os.File
 }
 
-// newDisk mounts one of so many bytes in memory.
+// newDisk mounts a file system of this size in memory.
 func newDisk(t *testing.T, bytes int64) *disk {
 	t.Helper()
 	folder, err := os.MkdirTemp("", "thaw-disk-")
@@ -138,17 +139,17 @@ func newDisk(t *testing.T, bytes int64) *disk {
 	return &disk{T: t, folder: folder}
 }
 
-// asRoot runs a command as root, which may take sudo.
+// asRoot runs a command as root, through sudo if necessary.
 func asRoot(t *testing.T, command ...string) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		command = append([]string{"sudo", "--non-interactive"}, command...)
 	}
 	output, err := exec.Command(command[0], command[1:]...).CombinedOutput()
-	require.NoError(t, err, "%s\nA small disk needs root, or sudo without a password.\n%s", command, output)
+	require.NoError(t, err, "%s\nMounting a small disk requires root or passwordless sudo.\n%s", command, output)
 }
 
-// fill takes all the room that is left.
+// fill uses all remaining space.
 func (d *disk) fill() {
 	d.Helper()
 	if d.ballast == nil {
@@ -160,7 +161,7 @@ func (d *disk) fill() {
 	require.True(d, errors.Is(err, syscall.ENOSPC), "filling the disk: %v", err)
 }
 
-// free gives back the room that was taken.
+// free frees the space that fill used.
 func (d *disk) free() {
 	d.Helper()
 	require.NoError(d, d.ballast.Close())

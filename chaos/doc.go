@@ -1,14 +1,16 @@
-// Package chaos breaks real Thaw processes on a real Postgres, and shows that nothing is lost.
+// Package chaos injects faults into real Thaw processes on a real Postgres and checks that nothing
+// is lost.
 //
 //	go test ./chaos                                   a small version of every scenario
-//	go test ./chaos -v -count=1 -timeout 2h -full     all of it (just chaos)
+//	go test ./chaos -v -count=1 -timeout 2h -full     everything at full size (just chaos)
 //
-// Flags: -full; -seed N repeats the dice of an earlier run (the interleaving of processes is the machine's); -report FILE
-// writes the closing lines of all scenarios as a table.
+// Flags: -full; -seed N repeats the random choices of an earlier run, but not the interleaving of
+// processes; -report FILE writes the summary lines of all scenarios as a table.
 //
-// A scenario is a test. It has a database of its own, in which only time can be moved; starts the program itself, as
-// processes that it kills, freezes and cuts off; and plays the provider who sends signals. It counts each fault that it did,
-// and ends before two checkers: an idempotency record checker, which proves from the tables alone that everybody resumed once, at their step,
-// within every cap, and `thaw verify`. Its closing line says what it did, the seed, the rows at stake, what was lost, and how
-// long it took; a scenario that lost anything fails.
+// A scenario is a test with its own database, in which only time is fake. It starts the program as
+// processes that it kills, freezes and disconnects, and sends signals as the provider. It counts
+// the injected faults and ends with two checks: an invariant checker, which proves from the tables
+// alone that every prospect was resumed once, at its step and within every cap, and `thaw verify`.
+// Its summary line reports the faults, the seed, the number of rows, what was lost, and the
+// duration. A scenario that lost anything fails.
 package chaos

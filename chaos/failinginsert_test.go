@@ -8,14 +8,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// At each tick the first inserts fail, as on a full disk: of the sweep's job, or of the tick's row. Each tick is swept all the
-// same: the leader's scheduler asks only once a tick, but the watchdogs ask again and again, and the queue runs the job again.
+// At each tick the first inserts fail, as on a full disk: of the sweep job, or of the tick's row.
+// Each tick is swept anyway: the leader's scheduler inserts the job once per tick, but the
+// watchdogs retry, and the queue retries a failed job.
 func TestFailingInsertAtTheTick(t *testing.T) {
 	t.Parallel()
 	for _, failing := range []struct {
 		name, table, condition, tick string
-		// times that it fails at each tick: of a job, more often than the scheduler and the first words of both watchdogs; of a
-		// row, no more often than the queue runs a job again within a tick.
+		// times is how many inserts fail per tick. For jobs: more than the scheduler and the first
+		// attempts of both watchdogs. For rows: no more than the queue can retry within a tick.
 		times int
 	}{
 		{"job", "thaw.river_job", "NEW.kind = 'sweep'", "(NEW.args ->> 'tick_at')::timestamptz", 3},
@@ -26,7 +27,8 @@ func TestFailingInsertAtTheTick(t *testing.T) {
 			s := open(t)
 			s.fleet(2, scale(400, 3000))
 			s.exec(`
-				-- What a transaction that is taken back counted stays counted in a sequence: one for each tick of a while.
+				-- Sequences count rolled back transactions too. There is one sequence per tick,
+				-- reused after 100 ticks.
 				CREATE SCHEMA chaos;
 				DO $$
 				BEGIN
@@ -57,9 +59,10 @@ func TestFailingInsertAtTheTick(t *testing.T) {
 			require.Equal(s, ticks, swept, "each tick is swept")
 			s.faultN("failed inserts", value[int](s, "SELECT sum(least(coalesce(last_value, 0), $1))::integer FROM pg_sequences WHERE schemaname = 'chaos'", failing.times))
 			byWatchdog := value[int](s, "SELECT count(*) FROM thaw.river_job WHERE kind = 'sweep' AND NOT metadata ? 'periodic'")
-			s.figure("%d ticks swept, %d by the word of a watchdog", swept, byWatchdog)
+			s.figure("%d ticks swept, %d of them through a watchdog", swept, byWatchdog)
 			if failing.name == "job" {
-				// The scheduler's own word comes first, and fails; of a tick in which a leader begins it may come later, and count.
+				// The scheduler inserts first and fails. In a tick in which a leader starts it may
+				// insert later and succeed.
 				require.Positive(s, byWatchdog)
 			}
 			s.alive(processes...)

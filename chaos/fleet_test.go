@@ -6,8 +6,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fleet inserts connected accounts with paused prospects, as if the provider's connect signals had been lost: sweeps and heals
-// find them at once, signals resume them too. It returns the ids of the accounts.
+// fleet inserts connected accounts with paused prospects, as if the provider's connect signals had
+// been lost. Sweeps and heals can resume them immediately, and so can signals. It returns the
+// account IDs.
 func (s *scenario) fleet(accounts, prospects int) []int64 {
 	s.Helper()
 	ids := s.disconnectedFleet(accounts, prospects)
@@ -15,18 +16,20 @@ func (s *scenario) fleet(accounts, prospects int) []int64 {
 	return ids
 }
 
-// connect does what the platform does when it learns by itself that accounts are back: a plain update.
+// connect updates accounts to connected without a signal, as the platform does when it learns that
+// accounts reconnected.
 func (s *scenario) connect(ids ...int64) {
 	s.Helper()
 	s.exec("UPDATE thaw.accounts SET status = 'connected', last_error = NULL WHERE id = ANY ($1)", ids)
 }
 
-// disconnectedFleet inserts accounts with active prospects, and disconnects all of them by signals: their prospects and
-// campaigns are paused by the product's own functions, and the steps noted for the idempotency record checker. Five accounts share a
-// workspace; a third of the prospects of an account are in a campaign of the whole workspace, the rest in one of their own.
+// disconnectedFleet inserts accounts with active prospects and disconnects all of them by signals,
+// so that the product's own functions pause their prospects and campaigns. It records the steps for
+// the invariant checker. Five accounts share a workspace. A third of an account's prospects are in
+// a campaign of the whole workspace, the rest in the account's own campaign.
 func (s *scenario) disconnectedFleet(accounts, prospects int) []int64 {
 	s.Helper()
-	// A whole fleet that is lost at once would be taken for the provider's incident.
+	// Losing a whole fleet at once would otherwise trigger safety mode.
 	s.exec("UPDATE thaw.settings SET safety_accounts = 1000000, flap_limit = 0")
 	ids := column[int64](s, insertFleet, accounts, prospects)
 	require.Len(s, ids, accounts)
@@ -37,10 +40,10 @@ func (s *scenario) disconnectedFleet(accounts, prospects int) []int64 {
 	return ids
 }
 
-// account is what the provider calls an account of a fleet.
+// account returns the provider account ID of a fleet's account.
 func account(id int64) string { return fmt.Sprintf("acc_%d", id) }
 
-// remember notes step and status of every enrollment that is not known yet, for the idempotency record checker.
+// remember records step and status of every new enrollment for the invariant checker.
 func (s *scenario) remember() {
 	s.Helper()
 	s.exec("INSERT INTO thaw_test.start SELECT e.id, e.step, e.status FROM thaw.enrollments AS e ON CONFLICT DO NOTHING")
@@ -83,8 +86,8 @@ const insertFleet = `
 	)
 	SELECT account.id FROM account ORDER BY account.id`
 
-// disconnect disconnects every connected account of the fleet that has only active prospects, and does the jobs of these
-// signals in the place of a worker.
+// disconnect disconnects every connected account of the fleet that has only active prospects, and
+// runs the pause jobs in place of a worker.
 const disconnect = `
 	DO $$
 	DECLARE

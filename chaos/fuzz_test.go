@@ -15,11 +15,13 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// fuzzed are the packages that read what others wrote: deliveries and their proofs, files, arguments of jobs.
+// fuzzed are the packages that parse external input: webhooks and their signatures, files, job
+// arguments.
 var fuzzed = []string{"internal/importer", "internal/webhook", "jobs"}
 
-// Everything that reads what others wrote has a target for go test -fuzz. In full each is fuzzed, and in CI they run on their
-// seeds. The small version shows that none is missing: go test ./... runs the seeds anyway.
+// Every parser of external input has a target for go test -fuzz. At full size each is fuzzed, and in CI
+// they run on their seeds. The small size only checks that no target is missing, because go test ./...
+// runs the seeds anyway.
 func TestFuzz(t *testing.T) {
 	t.Parallel()
 	const each = 30 * time.Second
@@ -36,7 +38,7 @@ func TestFuzz(t *testing.T) {
 			v := suite{packages: []string{"./" + folder}, tests: names}.run(t)
 			require.NoError(t, v.err, "%s", v.complaints)
 			require.Subset(t, v.passed, names)
-			executions += len(v.passed) - len(names) - 1 // those inside of the targets; the last is the package itself
+			executions += len(v.passed) - len(names) - 1 // subtests of the targets, without the package itself
 			continue
 		}
 		for _, name := range names {
@@ -53,7 +55,8 @@ func TestFuzz(t *testing.T) {
 	s.closing.lost = "nothing"
 }
 
-// fuzzTargets are the names of the targets in a folder, from the root of the module.
+// fuzzTargets returns the names of the fuzz targets in a folder, relative to the root of the
+// module.
 func fuzzTargets(t *testing.T, folder string) (names []string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join("..", folder, "*_test.go"))
@@ -69,8 +72,8 @@ func fuzzTargets(t *testing.T, folder string) (names []string) {
 	return names
 }
 
-// fuzz runs one target and returns how often it was executed. An input that breaks it fails the test, and go test keeps it
-// below the package's testdata.
+// fuzz runs one target and returns its number of executions. A failing input fails the test, and go
+// test stores it in the package's testdata.
 func fuzz(t *testing.T, folder, name string, lasting time.Duration) (executions int) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", "test", "-run=^$", "-fuzz=^"+name+"$", "-fuzztime="+lasting.String(), "./"+folder)

@@ -18,19 +18,19 @@ import (
 // A suite is a run of go test.
 type suite struct {
 	packages []string // folders or patterns, from the root of the module
-	tests    []string // by name; none: all of them
-	without  string   // pattern of tests that are left out, as of go test -skip; "": none
-	overlay  string   // file that tells which files to replace; "": none
-	env      []string // further environment, as NAME=value
+	tests    []string // by name; all if empty
+	without  string   // pattern for go test -skip
+	overlay  string   // file for go test -overlay
+	env      []string // additional environment, as NAME=value
 }
 
-// A verdict is what a run of go test came to.
+// A verdict is the result of a run of go test.
 type verdict struct {
-	err            error // *exec.ExitError: it failed
+	err            error // an *exec.ExitError if it failed
 	built          bool
-	passed, failed []string // tests by name, those inside of others as "outer/inner"
-	output         string   // of everything
-	complaints     string   // of what failed, and of the go command itself
+	passed, failed []string // test names, subtests as "outer/inner"
+	output         string   // all output
+	complaints     string   // output of failed tests and of the go command
 }
 
 func (s suite) run(t *testing.T) (v verdict) {
@@ -59,7 +59,7 @@ func (s suite) run(t *testing.T) (v verdict) {
 	return v
 }
 
-// read reads the events of test2json. What is no event is of the go command itself.
+// read reads the events of test2json. Any other line is output of the go command itself.
 func (v *verdict) read(events io.Reader) {
 	type event struct{ Action, Package, Test, Output, FailedBuild string }
 	type test struct{ pkg, name string }
@@ -92,8 +92,8 @@ func (v *verdict) read(events io.Reader) {
 	v.output, v.complaints = everything.String(), complaints.String()
 }
 
-// packages lists the packages of the module whose tests use a package; "": all. Those of this package are left out: a suite
-// does not run itself.
+// packages lists the packages of the module whose tests use a package, or all packages if using is
+// empty. It omits this package, because a suite does not run itself.
 func packages(t *testing.T, using string) (found []string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", "list", "-f", "{{.ImportPath}} {{.TestImports}} {{.XTestImports}}", "./...")

@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The harness itself, without a fault: a fleet falls paused, resumes by signals and by a sweep, and the checkers are content. They
-// are not when somebody is resumed behind their back.
+// Tests the harness without a fault: a fleet is paused, then resumed by signals and a sweep, and
+// the checks pass. They fail after a prospect is resumed behind Thaw's back.
 func TestWithoutAFault(t *testing.T) {
 	t.Parallel()
 	s := open(t)

@@ -17,11 +17,12 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Hostility is what comes to the webhooks and must be refused, while the mail of the provider goes on.
+// Hostility is invalid webhook traffic that must be rejected while the provider's deliveries
+// continue.
 type hostility struct {
 	*scenario
 	processes []*process
-	memory    []int // of each process before, in KiB
+	memory    []int // of each process at the start, in KiB
 	slow      []*slowBody
 }
 
@@ -45,15 +46,15 @@ func (h *hostility) run() error {
 	return group.Wait()
 }
 
-// expect sends something to any process and requires an answer.
+// expect sends a request to a random process and requires a status code.
 func (h *hostility) expect(want int, route string, header http.Header, body []byte) error {
 	if code, answer := h.send(h.processes[h.rand.IntN(len(h.processes))], route, header, body); code != want {
-		return fmt.Errorf("%s with %v and %.100q was answered %d instead of %d: %s", route, header, body, code, want, answer)
+		return fmt.Errorf("%s with %v and %.100q returned %d, want %d: %s", route, header, body, code, want, answer)
 	}
 	return nil
 }
 
-// forge sends what looks like a delivery of the provider and is not.
+// forge sends forged deliveries.
 func (h *hostility) forge() error {
 	const clients = 4
 	var group errgroup.Group
@@ -64,17 +65,17 @@ func (h *hostility) forge() error {
 				l := letter{route, fmt.Sprintf("evt_%016x", h.rand.Uint64()), account(1), words[route]["removed"][0], time.Now()}
 				header, body := l.header(time.Now()), l.body()
 				switch kind := h.rand.IntN(4); {
-				case kind == 0: // nothing proves anything
+				case kind == 0: // no valid signature
 					header = http.Header{}
-				case kind == 1 && route != "unipile/v1": // a real one, heard and sent again much later, or too early
+				case kind == 1 && route != "unipile/v1": // a replay of a real one, much later or too early
 					late := 6 * time.Minute
 					if h.rand.IntN(2) == 0 {
 						late = -late
 					}
 					header = l.header(time.Now().Add(-late))
-				case kind == 2 && route != "unipile/v1": // a real one, changed on its way
+				case kind == 2 && route != "unipile/v1": // a tampered real one
 					body = bytes.Replace(body, []byte("acc_1"), []byte("acc_2"), 1)
-				default: // a guess
+				default: // a guessed signature
 					for name := range header {
 						header.Set(name, h.guess(header.Get(name)))
 					}
@@ -90,8 +91,8 @@ func (h *hostility) forge() error {
 	return group.Wait()
 }
 
-// guess changes one character: not into the same one in capitals, which is the same in hex, nor one of the last, which in
-// base64 may say nothing.
+// guess changes one character of a signature. It avoids a change of case, which is equal in hex,
+// and the last characters, which base64 may ignore.
 func (h *hostility) guess(right string) string {
 	i := h.rand.IntN(len(right) - 2)
 	with := "0"
@@ -119,7 +120,7 @@ func (h *hostility) garble() error {
 	return nil
 }
 
-// flood sends bodies that are too large: by a byte, and without an end.
+// flood sends bodies that are too large, by one byte or endless.
 func (h *hostility) flood() error {
 	large := bytes.Repeat([]byte(" "), 64<<10+1)
 	for range scale(5, 200) {
@@ -128,10 +129,11 @@ func (h *hostility) flood() error {
 				return err
 			}
 			p := h.processes[h.rand.IntN(len(h.processes))]
-			// The answer may be lost, because the server closes the connection while the client still writes.
+			// The response may be lost, because the server closes the connection while the client
+			// still writes.
 			code, answer := h.stream(p, route, seal(route, "evt_endless", time.Now(), nil), io.LimitReader(spaces{}, 64<<20))
 			if code != http.StatusRequestEntityTooLarge && code != 0 {
-				return fmt.Errorf("a body without an end was answered %d: %s", code, answer)
+				return fmt.Errorf("an endless body returned %d: %s", code, answer)
 			}
 			h.faultN("oversized bodies", 2)
 		}
@@ -148,8 +150,8 @@ func (spaces) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// checker requires that processes answer at once, that slow clients were let go (in full, which has the time), and that
-// memory is bounded.
+// checker requires that processes respond quickly, that slow clients were disconnected (at full
+// size only, because it takes time), and that memory is bounded.
 func (h *hostility) checker() {
 	h.Helper()
 	for _, slow := range h.slow {
@@ -160,20 +162,20 @@ func (h *hostility) checker() {
 		require.Less(h, slow.took, 45*time.Second)
 	}
 	if *full {
-		h.figure("slow ones let go after %s", h.slow[0].took.Round(time.Second))
+		h.figure("slow clients disconnected after %s", h.slow[0].took.Round(time.Second))
 	}
 	peak := 0
 	for i, p := range h.processes {
 		began := time.Now()
 		require.True(h, p.isReady())
 		require.Less(h, time.Since(began), 5*time.Second)
-		require.Less(h, p.peak(), 96<<10, "KiB; before it were %d", h.memory[i])
+		require.Less(h, p.peak(), 96<<10, "KiB; at the start %d", h.memory[i])
 		peak = max(peak, p.peak())
 	}
 	h.figure("peak memory %d MiB", peak>>10)
 }
 
-// peak is the most memory that the process had, in KiB.
+// peak returns the peak resident memory of the process in KiB.
 func (p *process) peak() int {
 	p.s.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.pid))
@@ -185,10 +187,11 @@ func (p *process) peak() int {
 	return kib
 }
 
-// A slowBody is a client that sends a byte of its body each second, as long as the server lets it.
+// A slowBody is a client that sends one byte of its body per second until the server disconnects
+// it.
 type slowBody struct {
 	conn  net.Conn
-	ended chan struct{} // closed when the server has ended it, after which took is set
+	ended chan struct{} // closed when the server has disconnected it; then took is set
 	took  time.Duration
 }
 
@@ -218,6 +221,6 @@ func (s *scenario) slowBody(p *process) *slowBody {
 			}
 		}
 	}()
-	s.fault("bodies of a byte a second")
+	s.fault("bodies sent at one byte per second")
 	return slow
 }

@@ -14,15 +14,16 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// The provider has one incident after the other, in which most accounts are lost at once, while processes are killed, the platform
-// is a bad receiver, and people hold, pause and resume. Safety mode begins by itself, once an incident; while it is on nobody
-// resumes; nobody resumes whom a person stopped; and the platform is told all of it.
+// The provider has repeated incidents in which most accounts are lost at once. Meanwhile processes
+// are killed, the platform's webhook receiver fails, and people hold, pause and resume. Safety mode
+// is entered automatically, once per incident. Nothing resumes while it is on, nothing resumes that
+// a person paused, and the platform receives every webhook.
 func TestIncident(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	p := s.platform()
 	accounts := s.fleet(scale(20, 60), scale(30, 250))
-	// The losses of the fleet's beginning are no incident: they have left the window.
+	// The disconnects of the fleet's setup are no incident: they have left the window.
 	s.advance(11 * time.Minute)
 	s.exec("UPDATE thaw.settings SET safety_accounts = $1, flap_limit = 0", len(accounts)/4)
 	s.exec(notes)
@@ -39,11 +40,12 @@ func TestIncident(t *testing.T) {
 	s.checker(i.lost)
 }
 
-// notes are the harness's own memory, in the scenario's database: at what each resume was at, and since when somebody outside knew
-// that safety mode was on, or that an account was held. Times are of the wall here, which nobody moves.
+// notes are the harness's own records, in the scenario's database: the safety mode state at each
+// resume, and the times since which the harness knew that safety mode was on or an account was
+// held. Times are of the server's clock, which the scenario does not move.
 //
-// A pass that is under way when safety mode begins comes to its end; one that began when it was known to be on must not resume. When
-// exactly the beginning was committed nobody can say, but whoever has seen it has seen it later.
+// A pass that runs when safety mode is entered finishes. A pass that began after it was known to be
+// on must not resume. The exact commit time is unknown, but an observer can only see it later.
 const notes = `
 	CREATE TABLE thaw_test.resumes (event_id bigint PRIMARY KEY, began timestamptz NOT NULL, in_safety_since timestamptz);
 	CREATE TABLE thaw_test.incidents (since timestamptz PRIMARY KEY, known_at timestamptz NOT NULL);
@@ -64,23 +66,26 @@ const noteIncident = `
 	SELECT safety.since, clock_timestamp() FROM thaw.safety WHERE safety.since IS NOT NULL
 	ON CONFLICT (since) DO NOTHING`
 
-// An incident is what happens around the beginnings and the ends of safety mode.
+// An incident is the load of a scenario with incidents of the provider.
 type incident struct {
 	*load
 	platform *platform
 	accounts []int64
-	// spared is an account that is never lost in an incident, and that people leave alone.
+	// spared is an account that incidents and people do not touch.
 	spared int64
 	rounds int
 }
 
-// A round is one incident: how it begins, and at which points processes are killed at its beginning, in it and after it.
+// A round is one incident: how it begins, and the points at which processes are killed when it
+// begins, during it and after it.
 type round struct {
-	// silent: the platform writes the lost accounts itself, and the look of the minute finds them.
+	// silent: the platform updates the lost accounts itself, without signals, so only the watch job
+	// notices.
 	silent bool
-	// underWay: a pass is under way when it begins. Nobody is killed at its beginning.
+	// underWay: a pass is running when the incident begins. No process is killed at that moment.
 	underWay bool
-	// atBegin, within and after are points; one that begins with "COMMIT " is behind the COMMIT of a transaction.
+	// atBegin, within and after are points. A point with the prefix "COMMIT " is right after a
+	// transaction's COMMIT.
 	atBegin, within, after string
 }
 
@@ -120,7 +125,8 @@ func (i *incident) plan() []round {
 	return plan
 }
 
-// begin begins what goes on all the time. The returned function ends it, and fails the test if anything went wrong.
+// begin starts the background activity. The returned function stops it and fails the test if
+// anything went wrong.
 func (i *incident) begin() (stop func()) {
 	ctx, cancel := context.WithCancel(i.Context())
 	group := &errgroup.Group{}
@@ -134,17 +140,17 @@ func (i *incident) begin() (stop func()) {
 	}
 }
 
-// note sees safety mode begin as soon as that can be seen.
+// note records that safety mode is on as soon as it is visible.
 func (i *incident) note(ctx context.Context) error {
 	for ; ctx.Err() == nil; i.pause(2 * time.Millisecond) {
 		if _, err := i.pool.Exec(i.Context(), noteIncident); err != nil {
-			return fmt.Errorf("noting safety mode: %w", err)
+			return fmt.Errorf("recording safety mode: %w", err)
 		}
 	}
 	return nil
 }
 
-// tell gives the platform something to hear at any time, as `thaw webhooks test` does.
+// tell keeps publishing test messages to the platform, as `thaw webhooks test` does.
 func (i *incident) tell(ctx context.Context) error {
 	for ; ctx.Err() == nil; i.pause(50 * time.Millisecond) {
 		if _, err := i.pool.Exec(i.Context(), "SELECT thaw.publish('test.ping')"); err != nil {
@@ -154,7 +160,8 @@ func (i *incident) tell(ctx context.Context) error {
 	return nil
 }
 
-// decide is what people do all the time: they hold some accounts for minutes, pause some and some prospects, and give them back.
+// decide performs manual actions: it holds some accounts for minutes, pauses accounts and
+// prospects, and requeues them.
 func (i *incident) decide(ctx context.Context) error {
 	for ; ctx.Err() == nil; i.pause(time.Duration(i.rand.IntN(scale(100, 300))) * time.Millisecond) {
 		id := i.accounts[i.rand.IntN(len(i.accounts))]
@@ -164,19 +171,19 @@ func (i *incident) decide(ctx context.Context) error {
 			err = i.hold(id)
 		case 1:
 			_, err = i.pool.Exec(i.Context(), "SELECT thaw.pause_account($1, 'asked by phone', 'ann')", account(id))
-			i.fault("accounts paused by people")
+			i.fault("accounts paused manually")
 		case 2, 3:
 			_, err = i.pool.Exec(i.Context(), "SELECT thaw.resume_account($1, 'asked by phone', 'ann', even_by_user => true)", account(id))
-			i.fault("accounts given back by people")
+			i.fault("accounts requeued manually")
 		case 4:
 			_, err = i.pool.Exec(i.Context(), "SELECT thaw.pause_prospect($1, 'not interested', 'bob')", prospect(id, 1+i.rand.IntN(30)))
-			i.fault("prospects paused by people")
+			i.fault("prospects paused manually")
 		case 5:
 			_, err = i.pool.Exec(i.Context(), "SELECT thaw.resume_prospect($1, 'interested after all', 'bob')", prospect(id, 1+i.rand.IntN(30)))
-			i.fault("prospects given back by people")
+			i.fault("prospects requeued manually")
 		}
 		if err != nil {
-			return fmt.Errorf("an action on account %d: %w", id, err)
+			return fmt.Errorf("manual action on account %d: %w", id, err)
 		}
 	}
 	return nil
@@ -186,8 +193,8 @@ func prospect(account int64, n int) string {
 	return fmt.Sprintf("https://www.linkedin.com/in/%d-%d", account, n)
 }
 
-// hold holds an account for some minutes, and then tries to make it shorter, which nobody can. One that is held longer already stays
-// as it is.
+// hold holds an account for some minutes and then tries to shorten the hold, which must fail. A
+// longer existing hold stays.
 func (i *incident) hold(id int64) error {
 	minutes := 1 + i.rand.IntN(4)
 	_, err := i.pool.Exec(i.Context(), "SELECT thaw.hold($1, thaw.now() + $2 * interval '1 minute', 'a new device', 'ann')", account(id), minutes)
@@ -195,7 +202,7 @@ func (i *incident) hold(id int64) error {
 		return err
 	}
 	if err == nil {
-		i.fault("accounts held by people")
+		i.fault("accounts held manually")
 		_, err := i.pool.Exec(i.Context(), `
 			INSERT INTO thaw_test.holds SELECT a.id, clock_timestamp() + clock.ahead, a.hold_until
 			FROM thaw.accounts AS a CROSS JOIN thaw_test.clock WHERE a.id = $1`, id)
@@ -203,17 +210,17 @@ func (i *incident) hold(id int64) error {
 			return err
 		}
 	}
-	// It may have run out: the scenario moves the clock.
+	// The hold may have expired: the scenario moves the clock.
 	tag, err := i.pool.Exec(i.Context(), `
 		UPDATE thaw.accounts SET hold_until = thaw.now() + interval '1 second'
 		WHERE id = $1 AND hold_until > thaw.now() + interval '1 second'`, id)
 	switch {
 	case isShortening(err):
-		i.fault("holds that stayed")
+		i.fault("attempts to shorten a hold rejected")
 	case err != nil:
 		return err
 	case tag.RowsAffected() > 0:
-		return fmt.Errorf("the hold of account %d was made shorter", id)
+		return fmt.Errorf("the hold of account %d was shortened", id)
 	}
 	return nil
 }
@@ -223,7 +230,7 @@ func isShortening(err error) bool {
 	return errors.As(err, &refused) && refused.ConstraintName == "accounts_hold_is_never_shortened"
 }
 
-// hit does what brings a process to a point, and kills it there.
+// hit brings a process to a point with do and kills it there.
 func (i *incident) hit(point string, do func() error) {
 	i.Helper()
 	kill := func() bool { return true }
@@ -240,12 +247,12 @@ func (i *incident) hit(point string, do func() error) {
 		} else {
 			i.fault("kills at a point")
 		}
-		i.crew.at.arm(point) // before do: the point may be passed once, and at once
+		i.crew.at.arm(point) // before do, which may pass the point only once
 		kill = func() bool { return i.crew.killStopped(withTransaction) }
 	}
 	group := &errgroup.Group{}
 	group.Go(do)
-	require.True(i, kill(), "nobody came to %s", point)
+	require.True(i, kill(), "no process reached %s", point)
 	require.NoError(i, group.Wait())
 }
 
@@ -261,12 +268,12 @@ func (i *incident) all(ids []int64, statuses ...string) error {
 
 const isOn = "SELECT EXISTS (SELECT FROM thaw.safety JOIN thaw_test.incidents USING (since))"
 
-// happen lets one incident happen: most accounts are lost, some come back and go again, and when the provider says that it is over a
-// person ends safety mode, and everybody comes back.
+// happen runs one incident: most accounts are lost, some reconnect and are lost again, a person
+// exits safety mode when the provider reports the end of the incident, and all accounts reconnect.
 func (i *incident) happen(r round) {
 	i.Helper()
 	i.rounds++
-	i.advance(time.Minute) // holds run out
+	i.advance(time.Minute) // holds expire
 	if !r.silent {
 		i.look()
 	}
@@ -304,8 +311,9 @@ func (i *incident) happen(r round) {
 	i.drained()
 }
 
-// look brings the clock to the beginning of a minute and waits for the look of that minute. The next is nearly a minute away: what
-// is lost until then is noticed with the signals, and not by a look that comes before them.
+// look advances the clock to the start of a minute and waits for its watch job. The next one is
+// almost a minute away, so losses until then are noticed through signals and not by a watch job
+// that comes before them.
 func (i *incident) look() {
 	i.Helper()
 	left := value[float64](i.scenario, "SELECT extract(epoch FROM date_bin('1 minute', thaw.now(), '2000-01-01') + interval '61 s' - thaw.now())::float8")
@@ -314,7 +322,7 @@ func (i *incident) look() {
 	i.until(time.Minute, "SELECT NOT EXISTS (SELECT FROM thaw.river_job WHERE kind = 'watch' AND finalized_at IS NULL)")
 }
 
-// stopAPass stops a pass in its middle for as long as do takes, and lets it go on then.
+// stopAPass stops a pass in its middle while do runs, then lets it continue.
 func (i *incident) stopAPass(do func()) {
 	i.Helper()
 	id := i.spared
@@ -323,13 +331,14 @@ func (i *incident) stopAPass(do func()) {
 	i.crew.at.arm("ResumeForSignal before UPDATE enrollments")
 	require.NoError(i, i.send(id, "connected"))
 	name, _ := i.crew.at.stopped(30 * time.Second)
-	require.NotEmpty(i, name, "the pass did not come")
+	require.NotEmpty(i, name, "no pass reached the point")
 	do()
 	i.crew.at.release()
-	i.fault("passes under way")
+	i.fault("passes stopped in the middle")
 }
 
-// resumesNothing asks for a heal, and for ticks, while safety mode is on.
+// resumesNothing starts a heal and ticks while safety mode is on, and requires that they resume
+// nothing.
 func (i *incident) resumesNothing() {
 	i.Helper()
 	heal := value[int64](i.scenario, "SELECT thaw.heal(w.key) FROM thaw.workspaces AS w ORDER BY w.id LIMIT 1")
@@ -343,16 +352,17 @@ func (i *incident) resumesNothing() {
 	require.Zero(i, value[int](i.scenario, "SELECT coalesce(sum(s.planned), 0)"+ticks), "planned by a tick")
 }
 
-// drained waits until nobody is left who might resume.
+// drained waits until no prospect is left to resume.
 func (i *incident) drained() {
 	i.Helper()
 	i.until(2*time.Minute, "SELECT NOT EXISTS (SELECT FROM thaw.resumable_lines())")
 }
 
-// end lets everybody resume but two accounts that a person keeps, and delivers what waits for its next attempt.
+// end resumes all accounts except two that a person paused, and delivers the messages that wait for
+// their next attempt.
 func (i *incident) end() {
 	i.Helper()
-	i.advance(10 * time.Minute) // no hold is left
+	i.advance(10 * time.Minute) // all holds expire
 	require.NoError(i, i.all(i.accounts, "connected"))
 	for _, id := range i.accounts {
 		i.exec("SELECT thaw.resume_account($1, 'all is well', 'ann', even_by_user => true)", account(id))
@@ -361,19 +371,19 @@ func (i *incident) end() {
 		i.exec("SELECT thaw.pause_account($1, 'the customer has left', 'ann')", account(id))
 	}
 	i.until(2*time.Minute, "SELECT NOT EXISTS (SELECT FROM thaw.enrollments WHERE waits_for_account)")
-	// The next attempt of a message is up to a day away.
+	// The next attempt of a message may be a day away.
 	require.Eventually(i, func() bool {
 		i.exec("SELECT thaw.expedite('deliver', j.args) FROM thaw.river_job AS j WHERE j.kind = 'deliver' AND j.state IN ('scheduled', 'retryable')")
 		return value[int](i.scenario, "SELECT count(*) FROM thaw.webhook_deliveries WHERE state = 'waiting'") == 0
-	}, time.Minute, 20*time.Millisecond, "messages are left")
+	}, time.Minute, 20*time.Millisecond, "undelivered messages")
 }
 
-// neverInAnIncident says what must not have been, each with a query that counts it.
+// neverInAnIncident lists forbidden outcomes, each with a query that counts them.
 var neverInAnIncident = []struct{ what, count string }{
-	{"resumes that nobody noted", `
+	{"resumes without a record", `
 		SELECT count(*) FROM thaw.enrollment_events AS event LEFT JOIN thaw_test.resumes AS resume ON resume.event_id = event.id
 		WHERE event.kind = 'resumed' AND resume.event_id IS NULL`},
-	{"beginnings of safety mode that nobody noted, or ends without a beginning", `
+	{"entries into safety mode without a record, or exits without an entry", `
 		SELECT count(*) FROM (
 			SELECT d.what, d.actor, lag(d.what) OVER (ORDER BY d.id) AS before,
 				EXISTS (SELECT FROM thaw_test.incidents AS i WHERE i.since = d.at) AS noted
@@ -381,26 +391,26 @@ var neverInAnIncident = []struct{ what, count string }{
 		WHERE CASE line.what
 			WHEN 'safety_entered' THEN line.actor <> 'monitor' OR line.before = 'safety_entered' OR NOT line.noted
 			ELSE line.before IS DISTINCT FROM 'safety_entered' END`},
-	{"prospects resumed in safety mode, by passes that began in it", `
+	{"prospects resumed by passes that began in safety mode", `
 		SELECT count(*) FROM thaw_test.resumes AS resume LEFT JOIN thaw_test.incidents AS i ON i.since = resume.in_safety_since
 		WHERE resume.in_safety_since IS NOT NULL AND (i.since IS NULL OR resume.began >= i.known_at)`},
-	{"prospects resumed through an account that a person held", `
+	{"prospects resumed through a held account", `
 		SELECT count(*) FROM thaw.enrollment_events AS event JOIN thaw_test.holds AS h ON h.account_id = event.to_account_id
 		WHERE event.kind = 'resumed' AND event.at >= h.known_at AND event.at < h.until`},
-	{"prospects resumed whom a person had paused", `
+	{"prospects resumed after a person had paused them", `
 		SELECT count(*) FROM (
 			SELECT event.kind, lag(event.kind) OVER line AS before, lag(event.reason) OVER line AS reason
 			FROM thaw.enrollment_events AS event WHERE event.kind IN ('paused', 'released', 'resumed')
 			WINDOW line AS (PARTITION BY event.enrollment_id ORDER BY event.id)) AS chain
 		WHERE chain.kind = 'resumed' AND chain.before = 'paused' AND chain.reason = 'paused_by_user'`},
-	{"messages that were not delivered", `
+	{"undelivered messages", `
 		SELECT count(*) FROM thaw.outbox AS o LEFT JOIN thaw.webhook_deliveries AS d ON d.outbox_id = o.id
 		WHERE o.is_open OR d.state IS DISTINCT FROM 'delivered'`},
-	{"accounts that are not connected", "SELECT count(*) FROM thaw.accounts WHERE status <> 'connected'"},
-	{"prospects that are not active, and whom nobody keeps", `
+	{"accounts not connected", "SELECT count(*) FROM thaw.accounts WHERE status <> 'connected'"},
+	{"prospects not active and not paused by a person", `
 		SELECT count(*) FROM thaw.enrollments AS e
 		WHERE e.status <> 'active' AND NOT (e.paused_reason = 'paused_by_user' AND e.account_id = ANY ($1))`},
-	{"prospects that are active, and whom a person keeps", "SELECT count(*) FROM thaw.enrollments AS e WHERE e.status = 'active' AND e.account_id = ANY ($1)"},
+	{"prospects active although a person paused them", "SELECT count(*) FROM thaw.enrollments AS e WHERE e.status = 'active' AND e.account_id = ANY ($1)"},
 }
 
 func (i *incident) lost() string {
@@ -414,38 +424,39 @@ func (i *incident) lost() string {
 		}
 	}
 	if n := value[int](i.scenario, "SELECT count(*) FROM thaw.manual_actions WHERE what = 'safety_entered'"); n != i.rounds {
-		return fmt.Sprintf("%d incidents, and safety mode began %d times", i.rounds, n)
+		return fmt.Sprintf("%d incidents, but safety mode was entered %d times", i.rounds, n)
 	}
 	i.figure("%d incidents", i.rounds)
 	i.figure("%d passes stopped by safety mode", value[int](i.scenario, "SELECT count(*) FROM thaw.account_signals WHERE verdict = 'safety_mode'"))
-	i.figure("%d prospects resumed by passes under way", value[int](i.scenario, "SELECT count(*) FROM thaw_test.resumes WHERE in_safety_since IS NOT NULL"))
+	i.figure("%d prospects resumed by passes that were already running", value[int](i.scenario, "SELECT count(*) FROM thaw_test.resumes WHERE in_safety_since IS NOT NULL"))
 	return i.platform.missed(column[string](i.scenario, "SELECT message_id FROM thaw.outbox"), i.rounds)
 }
 
-// missed says what the platform should have heard and did not, or heard and should not have.
+// missed returns what the platform should have received and did not, or received and should not
+// have.
 func (p *platform) missed(messages []string, incidents int) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	copies := 0
 	for _, id := range messages {
 		if p.answered[id] == 0 {
-			return fmt.Sprintf("message %s: in the outbox as delivered, and never answered with 2xx", id)
+			return fmt.Sprintf("message %s: marked as delivered, but never answered with 2xx", id)
 		}
 		copies += p.taken[id] - 1
 	}
 	if len(p.taken) != len(messages) {
-		return fmt.Sprintf("%d messages that are not in the outbox", len(p.taken)-len(messages))
+		return fmt.Sprintf("%d messages not in the outbox", len(p.taken)-len(messages))
 	}
 	if p.forged > 0 {
-		return fmt.Sprintf("%d messages were not signed", p.forged)
+		return fmt.Sprintf("%d messages without a valid signature", p.forged)
 	}
 	told := map[string]int{}
 	for _, kind := range p.types {
 		told[kind]++
 	}
 	if told["safety.entered"] != incidents || told["safety.left"] != incidents {
-		return fmt.Sprintf("%d incidents: told of %d beginnings and %d ends", incidents, told["safety.entered"], told["safety.left"])
+		return fmt.Sprintf("%d incidents, but webhooks for %d entries and %d exits", incidents, told["safety.entered"], told["safety.left"])
 	}
-	p.s.figure("%d messages, and %d copies", len(messages), copies)
+	p.s.figure("%d messages and %d copies", len(messages), copies)
 	return ""
 }

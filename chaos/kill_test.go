@@ -13,12 +13,13 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Three processes do heals, sweeps, pauses and signals at once; one after the other is killed, at named points of every
-// transaction and at random, and replaced. Nobody is resumed twice, nobody stays paused, no cap is exceeded.
+// Three processes run heals, sweeps, pauses and signals at once. They are killed one after another,
+// at named points of every transaction and at random, and replaced. Nothing is resumed twice,
+// nothing stays paused, no cap is exceeded.
 func TestKill(t *testing.T) {
 	t.Parallel()
 	s := open(t)
-	s.exec("SELECT setval(pg_get_serial_sequence('thaw.account_signals', 'id'), 1000000)") // leaves room for older ones
+	s.exec("SELECT setval(pg_get_serial_sequence('thaw.account_signals', 'id'), 1000000)") // leaves lower IDs free
 	work := &load{scenario: s}
 	work.herds = append(work.herds, s.fleet(1, scale(6000, 102_000))...)
 	for range scale(0, 3) {
@@ -31,7 +32,7 @@ func TestKill(t *testing.T) {
 
 	kills := 0
 	for _, step := range c.plan() {
-		require.True(s, step.kill(), "nobody came to %s", step.name)
+		require.True(s, step.kill(), "no process reached %s", step.name)
 		s.fault("kills " + step.kind)
 		kills++
 	}
@@ -41,14 +42,15 @@ func TestKill(t *testing.T) {
 	s.checker(work.lost)
 }
 
-// A step is one kill: where, and of which kind.
+// A step is one kill: its place and kind.
 type step struct {
 	kind, name string
 	kill       func() bool
 }
 
-// plan is small a choice of points; in full every point that the program passes, once with its transaction let go and once
-// with it ended, and kills at random among them.
+// plan returns a selection of points at small size. At full size it returns every point that the
+// program passes, once with its transaction continued and once with it ended, mixed with kills at
+// random times.
 func (c *crew) plan() (plan []step) {
 	c.Helper()
 	add := func(point string, withTransaction bool) {
@@ -80,7 +82,8 @@ func (c *crew) plan() (plan []step) {
 		}
 		c.wire.mu.Lock()
 		transactions := slices.DeleteFunc(slices.Sorted(maps.Keys(c.wire.seen)), func(name string) bool {
-			// Of pages, of metrics, and of River's election: they write nothing of ours, and need not come again.
+			// Those of pages, metrics and River's election write none of our tables and may not
+			// recur.
 			return strings.HasPrefix(name, "JobCount") || strings.HasPrefix(name, "Metrics") || strings.HasPrefix(name, "Leader")
 		})
 		c.wire.mu.Unlock()
@@ -88,7 +91,7 @@ func (c *crew) plan() (plan []step) {
 			addCommit(transaction)
 			addCommit(transaction)
 		}
-		c.figure("%d points and the end of %d kinds of transactions (%s)", len(points), len(transactions), strings.Join(transactions, ", "))
+		c.figure("%d points and the COMMIT of %d kinds of transactions (%s)", len(points), len(transactions), strings.Join(transactions, ", "))
 		random = max(50, 200-len(plan))
 	}
 	for range random {
@@ -98,7 +101,7 @@ func (c *crew) plan() (plan []step) {
 	return plan
 }
 
-// killAtRandom kills one process after a random time, or, one time in five, all of them.
+// killAtRandom kills one process after a random time or, one time in five, all processes.
 func (c *crew) killAtRandom() bool {
 	c.Helper()
 	c.pause(time.Duration(c.rand.IntN(400)) * time.Millisecond)
@@ -113,8 +116,9 @@ func (c *crew) killAtRandom() bool {
 	return true
 }
 
-// A load is what goes on while processes die: accounts with very many prospects are healed and disconnected in turns, those
-// with few come and go by signals; some of their connect signals are lost, so that sweeps have to find them.
+// A load is the activity while processes die. Accounts with very many prospects are healed and
+// disconnected in turn. Accounts with few reconnect and disconnect by signals. Some of their
+// connect signals are lost, so that sweeps must find them.
 type load struct {
 	*scenario
 	crew  *crew
@@ -124,7 +128,7 @@ type load struct {
 
 const workers = 3
 
-// begin begins all of it. The returned function ends it, and fails the test if anything went wrong.
+// begin starts the load. The returned function stops it and fails the test if anything went wrong.
 func (l *load) begin() (stop func()) {
 	ctx, cancel := context.WithCancel(l.Context())
 	group := &errgroup.Group{}
@@ -140,16 +144,16 @@ func (l *load) begin() (stop func()) {
 	}
 }
 
-// send sends a signal as a stubborn provider: until some process has taken it.
+// send sends a signal repeatedly, as a provider does, until a process accepts it.
 func (l *load) send(id int64, status string) error {
 	if code := l.signal(l.crew.any(), account(id), status, delivery{patience: time.Minute, to: l.crew.any}); code != 200 {
-		return fmt.Errorf("signal %s for account %d: the last answer was %d", status, id, code)
+		return fmt.Errorf("signal %s for account %d: last response %d", status, id, code)
 	}
 	l.fault("signals")
 	return nil
 }
 
-// herd heals the herds one after the other, then disconnects them again.
+// herd heals the herds one after another, then disconnects them again.
 func (l *load) herd(ctx context.Context) error {
 	for i := 0; ctx.Err() == nil; i++ {
 		id := l.herds[i%len(l.herds)]
@@ -164,13 +168,13 @@ func (l *load) herd(ctx context.Context) error {
 			return err
 		}
 		if !l.comes(2*time.Minute, "SELECT NOT EXISTS (SELECT FROM thaw.enrollments WHERE account_id = $1 AND status = 'active')", id) {
-			return fmt.Errorf("account %d: disconnected, but not all of its prospects are paused after two minutes", id)
+			return fmt.Errorf("account %d: not all of its prospects are paused two minutes after the disconnect", id)
 		}
 	}
 	return nil
 }
 
-// heal heals one account, and returns when that is done.
+// heal heals one account and returns when the heal is done.
 func (l *load) heal(id int64) error {
 	var heal int64
 	err := l.pool.QueryRow(l.Context(), `
@@ -186,7 +190,7 @@ func (l *load) heal(id int64) error {
 	return nil
 }
 
-// tend lets every third account of the flock come and go.
+// tend repeatedly disconnects and reconnects every third account of the flock.
 func (l *load) tend(ctx context.Context, first int) error {
 	for ctx.Err() == nil {
 		for i := first; i < len(l.flock) && ctx.Err() == nil; i += workers {
@@ -206,7 +210,8 @@ func (l *load) tend(ctx context.Context, first int) error {
 	return nil
 }
 
-// oldDeliveries are older than any is kept, and about nobody. Their ids go before all others: pruning stops at the first young one.
+// oldDeliveries inserts expired signals of unknown accounts. Their IDs precede all others, because
+// pruning stops at the first row that has not expired.
 const oldDeliveries = `
 	INSERT INTO thaw.account_signals (id, provider, provider_account_id, raw_status, outcome, received_at)
 	OVERRIDING SYSTEM VALUE
@@ -216,15 +221,15 @@ const askToPrune = `
 	SELECT thaw.enqueue('prune', 'sweep', 4::smallint, '{}')
 	WHERE NOT EXISTS (SELECT FROM thaw.river_job WHERE kind = 'prune' AND state IN ('available', 'running', 'retryable', 'scheduled'))`
 
-// prune prunes what gets too old meanwhile.
+// prune keeps inserting and pruning expired rows.
 func (l *load) prune(ctx context.Context) error {
 	for id := 0; ctx.Err() == nil; id += 200 {
 		if _, err := l.pool.Exec(l.Context(), oldDeliveries, id); err != nil {
 			return fmt.Errorf("inserting old deliveries: %w", err)
 		}
-		// As the first sweep of an hour does.
+		// The first sweep of an hour does the same.
 		if _, err := l.pool.Exec(l.Context(), askToPrune); err != nil {
-			return fmt.Errorf("asking to prune: %w", err)
+			return fmt.Errorf("inserting the prune job: %w", err)
 		}
 		l.pause(time.Second)
 	}
@@ -242,7 +247,7 @@ func (l *load) comes(patience time.Duration, sql string, args ...any) bool {
 	return false
 }
 
-// resumeAll connects everybody for good, and waits until they are active.
+// resumeAll connects all accounts and waits until their prospects are active.
 func (l *load) resumeAll() {
 	l.Helper()
 	for _, id := range slices.Concat(l.herds, l.flock) {
@@ -261,7 +266,7 @@ func (l *load) lost() string {
 		return fmt.Sprintf("the last signal of %d accounts", n)
 	}
 	if n := value[int](l.scenario, "SELECT count(*) FROM thaw.account_signals WHERE provider_account_id = 'nobody'"); n > 0 {
-		return fmt.Sprintf("nothing, but %d old deliveries are still there", n)
+		return fmt.Sprintf("nothing, but %d expired deliveries were not pruned", n)
 	}
 	if n := l.paused(); n > 0 {
 		return fmt.Sprintf("%d prospects are still paused", n)

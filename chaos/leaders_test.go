@@ -10,11 +10,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The queue elects one of the processes to start what is due at a time: the sweep of each tick. Here its election is
-// disturbed in every way, while each tick has to be swept, once.
+// The queue elects one process as leader, which inserts the scheduled sweeps. The scenario disturbs
+// the election in every way. Each tick must be swept exactly once.
 //
-// Ticks are of seconds, so that there are many. A process looks after the present tick at its start and then each third of
-// a tick (at most each minute).
+// Ticks last seconds, so that there are many. A process checks the current tick at its start and
+// then after each third of a tick (at most every minute).
 func TestLeaders(t *testing.T) {
 	t.Parallel()
 	tick := scale(3*time.Second, 4*time.Second)
@@ -36,48 +36,48 @@ func TestLeaders(t *testing.T) {
 		e.generation(i%2 == 0)
 	}
 	e.join()
-	e.pause(scale(2*tick, time.Minute)) // one whole tick, so that at least that one had to be swept
+	e.pause(scale(2*tick, time.Minute)) // one whole tick, so that at least this one must be swept
 	e.leave(e.members[0], false)
 	e.checkTicks()
 	e.join()
 	s.checker(s.ticksLost)
 }
 
-// An electorate is some processes that work, and when each did.
+// An electorate is a set of running processes and the times at which each worked.
 type electorate struct {
 	*scenario
 	tick    time.Duration
 	options []string
 	members []*voter
 	lives   []life
-	// stuck is when jobs of a process that was killed waited to be handed out again: after worker.RescueAfter, which is
-	// longer than these ticks, the queue would do it.
+	// stuck holds the times in which jobs of a killed process waited to be requeued. The queue does
+	// so only after worker.RescueAfter, which is longer than these ticks.
 	stuck []life
 }
 
-// A voter is a process since it began to work.
+// A voter is a process and the time at which it started to work.
 type voter struct {
 	*process
 	since time.Time
 }
 
-// A life is how long a process worked, by the database's clock.
+// A life is a period in which a process worked, by the database's clock.
 type life struct{ from, to time.Time }
 
-// join starts one more process.
+// join starts another process.
 func (e *electorate) join() *voter {
 	e.Helper()
 	return e.admit(e.start(launch{command: "work", options: e.options}))
 }
 
-// admit counts a process that works as one of these.
+// admit adds a running process to the electorate.
 func (e *electorate) admit(p *process) *voter {
 	v := &voter{process: p, since: e.now()}
 	e.members = append(e.members, v)
 	return v
 }
 
-// leave ends a process: with kill -9, and then its jobs are handed out again at once, or in order.
+// leave ends a process: orderly, or with kill -9 and an immediate requeue of its jobs.
 func (e *electorate) leave(v *voter, hard bool) {
 	e.Helper()
 	e.lives = append(e.lives, life{v.since, e.now()})
@@ -88,24 +88,24 @@ func (e *electorate) leave(v *voter, hard bool) {
 	}
 	killed := e.now()
 	v.kill()
-	// What had been sent before the end may still be at work.
+	// Statements sent before the kill may still be running.
 	e.until(30*time.Second, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database())", v.name)
 	e.handOut(v.client)
 	e.stuck = append(e.stuck, life{killed, e.now()})
 }
 
-// unseat are the ways to take the office from a leader: as its term's end does, as somebody who wants it does, as a leader
-// that resigns does, and with a successor who does not exist.
+// unseat lists ways to take leadership from a leader: an expired term, a forged request, a forged
+// resignation, and a successor that does not exist.
 var unseat = map[string]string{
-	"leaders deleted":             `DELETE FROM thaw.river_leader`,
-	"terms cut short":             `UPDATE thaw.river_leader SET expires_at = now() - interval '1 second'`,
-	"resignations requested":      `SELECT pg_notify('thaw.river_leadership', '{"action": "request_resign", "leader_id": "chaos"}')`,
-	"resignations that were none": `SELECT pg_notify('thaw.river_leadership', '{"action": "resigned", "leader_id": "chaos"}')`,
+	"leaders deleted":        `DELETE FROM thaw.river_leader`,
+	"terms cut short":        `UPDATE thaw.river_leader SET expires_at = now() - interval '1 second'`,
+	"resignations requested": `SELECT pg_notify('thaw.river_leadership', '{"action": "request_resign", "leader_id": "chaos"}')`,
+	"forged resignations":    `SELECT pg_notify('thaw.river_leadership', '{"action": "resigned", "leader_id": "chaos"}')`,
 	"false leaders": `INSERT INTO thaw.river_leader (leader_id, elected_at, expires_at) VALUES ('chaos', now(), now() + interval '2 seconds')
 		ON CONFLICT (name) DO UPDATE SET leader_id = excluded.leader_id, elected_at = excluded.elected_at, expires_at = excluded.expires_at`,
 }
 
-// storm unseats leaders, several a second.
+// storm unseats leaders several times per second.
 func (e *electorate) storm(lasting time.Duration) {
 	e.Helper()
 	ways := make([]string, 0, len(unseat))
@@ -136,34 +136,35 @@ func (e *electorate) leader() (leader *voter) {
 	return leader
 }
 
-// killAtTheEdge kills the leader around the moment when a tick begins, and replaces it.
+// killAtTheEdge kills and replaces the leader around the start of a tick.
 func (e *electorate) killAtTheEdge() {
 	e.Helper()
 	leader := e.leader()
 	edge := value[time.Time](e.scenario, "SELECT thaw.tick() + tick FROM thaw.settings")
 	e.pause(edge.Sub(e.now()) + time.Duration(e.rand.IntN(300)-50)*time.Millisecond)
 	e.leave(leader, true)
-	e.fault("leaders killed at the edge of a tick")
-	if e.rand.IntN(2) == 0 { // else nobody leads until the term ends
+	e.fault("leaders killed around the start of a tick")
+	if e.rand.IntN(2) == 0 { // otherwise there is no leader until the term ends
 		e.exec(unseat["leaders deleted"])
 	}
 	e.join()
 }
 
-// generation is one process that lives shorter than a tick, and nobody else.
+// generation runs a single process for less than a tick.
 func (e *electorate) generation(killed bool) {
 	e.Helper()
 	v := e.join()
 	e.pause(e.tick/4 + time.Duration(e.rand.Int64N(int64(e.tick/2))))
 	e.leave(v, killed)
-	e.fault("generations shorter than a tick")
+	e.fault("single processes running for less than a tick")
 }
 
-// enough is how long a process must have worked in a tick for the tick to be swept: until it looked, and a queue's poll or two.
+// enough is how long a process must work in a tick for the tick to be swept: until its check, and
+// one or two polls of the queue.
 func (e *electorate) enough() time.Duration { return min(e.tick, e.tick/3+2*time.Second) }
 
-// checkTicks requires that every tick in which some process worked for long enough has its sweep, unless its job may have
-// been in the hands of a process that was killed until it was too late.
+// checkTicks requires a sweep for every tick in which some process worked for long enough, unless
+// the tick's job may have been held by a killed process for too long.
 func (e *electorate) checkTicks() {
 	e.Helper()
 	swept := make(map[int64]bool)
@@ -202,23 +203,23 @@ func (e *electorate) checkTicks() {
 			missed++
 		}
 	}
-	e.figure("%d ticks swept, %d of which had to be, %d missed in the hands of a killed process, %d resumed", len(swept), len(required), missed,
+	e.figure("%d ticks swept, %d of them required; %d missed because a killed process held the job; %d prospects resumed", len(swept), len(required), missed,
 		value[int](e.scenario, "SELECT sum(resumed) FROM thaw.sweeps"))
 }
 
-// ticksLost says what is wrong with ticks and their budgets, by the tables.
+// ticksLost returns violations of the rules for ticks and their budgets, from the tables.
 func (s *scenario) ticksLost() string {
 	s.Helper()
 	for complaint, query := range map[string]string{
 		"a tick was swept by more than one job": `
 			SELECT j.args::text FROM thaw.river_job AS j WHERE j.kind = 'sweep' AND j.state = 'completed'
 			GROUP BY 1 HAVING count(*) > 1`,
-		"somebody was resumed on the budget of another tick": `
+		"a prospect was resumed on the budget of another tick": `
 			SELECT format('event %s at %s', e.id, e.at) FROM thaw.enrollment_events AS e
 			WHERE e.kind = 'resumed' AND e.source IN ('sweep', 'signal') AND thaw.tick(e.at) <> e.tick_at`,
-		"a tick was swept when it was not the present one": `
+		"a tick was swept when it was not the current one": `
 			SELECT s.tick_at::text FROM thaw.sweeps AS s WHERE thaw.tick(s.started_at) <> s.tick_at`,
-		"somebody was resumed without an allocation": `
+		"a prospect was resumed without an allocation": `
 			SELECT format('event %s', e.id) FROM thaw.enrollment_events AS e
 			WHERE e.kind = 'resumed' AND e.source = 'sweep' AND NOT EXISTS (
 				SELECT FROM thaw.allocations AS g WHERE g.tick_at = e.tick_at AND g.account_id = e.to_account_id AND g.verdict = 'resumed')`,
@@ -234,8 +235,8 @@ func (s *scenario) ticksLost() string {
 	return ""
 }
 
-// All processes are frozen for eight hours, as on a machine that is suspended. Then the present tick is swept, once: those
-// that passed are over.
+// All processes are frozen for eight hours, as on a suspended host. Then the current tick is swept
+// once, and missed ticks are not.
 func TestSuspension(t *testing.T) {
 	t.Parallel()
 	const away = 8 * time.Hour
@@ -251,7 +252,8 @@ func TestSuspension(t *testing.T) {
 		p.freeze()
 		s.fault("processes suspended for 8 h")
 	}
-	// A pass that was sent is still done by the server, and a transaction that was frozen in the middle is ended by it.
+	// The server still runs a pass that it has received, and ends a transaction that was frozen in
+	// the middle.
 	s.until(30*time.Second, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'thaw-%' AND (state LIKE 'idle in%' OR state = 'active' AND query LIKE '-- name: Resume%'))")
 	before := value[time.Time](s, "SELECT max(tick_at) FROM thaw.sweeps")
 	resumed := value[int](s, "SELECT count(*) FROM thaw.enrollment_events WHERE kind = 'resumed'")
@@ -263,12 +265,12 @@ func TestSuspension(t *testing.T) {
 	s.until(2*time.Minute, "SELECT EXISTS (SELECT FROM thaw.sweeps WHERE tick_at > $1 AND finished_at IS NOT NULL)", before)
 	now := value[time.Time](s, "SELECT thaw.tick()")
 	missed := column[time.Time](s, "SELECT tick_at FROM thaw.sweeps WHERE tick_at > $1 AND tick_at < $2", before, back)
-	require.Empty(s, missed, "ticks that were over were swept")
+	require.Empty(s, missed, "missed ticks were swept")
 	swept := value[int](s, "SELECT count(*) FROM thaw.sweeps WHERE tick_at >= $1", back)
 	require.LessOrEqual(s, swept, int(now.Sub(back)/tick)+1)
 	resumed = value[int](s, "SELECT count(*) FROM thaw.enrollment_events WHERE kind = 'resumed'") - resumed
-	require.LessOrEqual(s, resumed, 50*swept, "more than a budget a tick")
-	s.figure("%d ticks passed, %d swept after them", int(back.Sub(before)/tick)-1, swept)
+	require.LessOrEqual(s, resumed, 50*swept, "more than one budget per tick")
+	s.figure("%d ticks missed, %d swept after them", int(back.Sub(before)/tick)-1, swept)
 	for _, p := range processes[1:] {
 		p.stop()
 	}

@@ -52,7 +52,7 @@ func TestPgBouncer(t *testing.T) {
 	s.figure("%d transactions through PgBouncer", pool.transactions(t))
 }
 
-// All tests that use a database pass through PgBouncer, too.
+// All tests that use a database also pass through PgBouncer.
 func TestSuiteThroughPgBouncer(t *testing.T) {
 	t.Parallel()
 	s := begin(t)
@@ -61,7 +61,7 @@ func TestSuiteThroughPgBouncer(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, server.Close()) })
 	pool := startPooler(t, server.URL(""), transactionMode)
 	chosen := suite{
-		// The demo makes a database of its own, past every pooler.
+		// The demo creates its own database without a pooler.
 		packages: slices.DeleteFunc(packages(t, "/internal/testdb"), func(path string) bool { return strings.HasSuffix(path, "/demo") }),
 		env:      []string{"DATABASE_URL=" + server.URL(""), "THAW_TEST_POOLER=" + pool.url},
 	}
@@ -73,11 +73,11 @@ func TestSuiteThroughPgBouncer(t *testing.T) {
 	transactions := pool.transactions(t)
 	require.Positive(t, transactions)
 	s.figure("%d tests of %d packages, %d transactions through PgBouncer", len(v.passed), len(chosen.packages), transactions)
-	s.closing.lost = "no test"
+	s.closing.lost = "nothing"
 }
 
-// In session mode the program works as on Postgres itself. PgBouncer refuses the startup parameters of its sessions; then it sets
-// them by statements.
+// In session mode the program works as without PgBouncer. PgBouncer rejects its startup parameters,
+// so the program sets them with statements.
 func TestPgBouncerInSessionMode(t *testing.T) {
 	t.Parallel()
 	s := open(t)
@@ -93,8 +93,9 @@ func TestPgBouncerInSessionMode(t *testing.T) {
 	s.figure("%d transactions through PgBouncer", pool.transactions(t))
 }
 
-// In transaction mode the program says what to set. To read the state of the migrations takes neither the setting nor a lock of
-// the session, which would stay on a connection of the pooler.
+// In transaction mode without --poll-only the program explains which setting is needed. `migrate
+// status` needs neither the setting nor a session lock, which would stay on a connection of the
+// pooler.
 func TestPgBouncerWithoutPollOnly(t *testing.T) {
 	t.Parallel()
 	s := open(t)
@@ -115,7 +116,7 @@ const (
 	sessionMode     = "session"
 )
 
-// A pooler is PgBouncer before a server, until the test ends.
+// A pooler is a PgBouncer in front of a server, until the test ends.
 type pooler struct{ url string }
 
 const poolerConfig = `
@@ -135,15 +136,16 @@ max_client_conn = 2000
 server_login_retry = 1
 `
 
-// startPooler starts one before the server of a database. It refuses to run as root, as Postgres does.
+// startPooler starts PgBouncer in front of a database's server. Like Postgres, PgBouncer refuses to
+// run as root.
 func startPooler(t *testing.T, database, mode string) *pooler {
 	t.Helper()
 	path, err := exec.LookPath("pgbouncer")
 	if err != nil {
-		path, err = exec.LookPath("/usr/sbin/pgbouncer") // where Debian has it, which is not in everybody's PATH
+		path, err = exec.LookPath("/usr/sbin/pgbouncer") // Debian's path, which may not be in PATH
 	}
 	if err != nil && !*full && os.Getenv("CI") == "" {
-		t.Skip("PgBouncer is missing: .ci/run installs it, and with CI set nothing skips") //nolint:forbidigo // A machine with Go and Postgres has none.
+		t.Skip("PgBouncer is not installed; .ci/run installs it, and tests are not skipped if CI is set") //nolint:forbidigo // not part of a usual development setup
 	}
 	require.NoError(t, err, "install it with: apt-get install pgbouncer")
 	behind, err := pgx.ParseConfig(database)
@@ -174,11 +176,12 @@ func startPooler(t *testing.T, database, mode string) *pooler {
 	})
 	p := &pooler{url: fmt.Sprintf("postgres://%s@127.0.0.1:%d/?sslmode=disable", url.PathEscape(behind.User), port)}
 	require.Eventually(t, func() bool { _, err := p.ask(t, "SHOW VERSION"); return err == nil }, 10*time.Second, 10*time.Millisecond,
-		"PgBouncer does not answer")
+		"PgBouncer did not respond")
 	return p
 }
 
-// giveTo makes a user the owner of files, and returns what a process needs to run as that user.
+// giveTo makes a user the owner of files, and returns the credential for running a process as that
+// user.
 func giveTo(t *testing.T, name string, files ...string) *syscall.Credential {
 	t.Helper()
 	u, err := user.Lookup(name)
@@ -201,14 +204,14 @@ func freePort(t *testing.T) int {
 	return listener.Addr().(*net.TCPAddr).Port
 }
 
-// to returns the URL of a database of the server, through the pooler.
+// to returns the URL of a database through the pooler.
 func (p *pooler) to(database string) string {
 	behind, _ := pgx.ParseConfig(database)
 	address, _ := url.Parse(p.url)
 	return address.JoinPath(behind.Database).String()
 }
 
-// transactions counts those that went through the pooler.
+// transactions counts the transactions that went through the pooler.
 func (p *pooler) transactions(t *testing.T) (total int) {
 	t.Helper()
 	stats, err := p.ask(t, "SHOW STATS")
@@ -226,7 +229,7 @@ func (p *pooler) transactions(t *testing.T) (total int) {
 	return total
 }
 
-// ask asks PgBouncer itself.
+// ask runs a command on PgBouncer's admin console.
 func (p *pooler) ask(t *testing.T, command string) (*pgconn.Result, error) {
 	t.Helper()
 	config, err := pgconn.ParseConfig(p.url)

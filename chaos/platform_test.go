@@ -14,22 +14,23 @@ import (
 
 const platformSecret = "whsec_cGxhdGZvcm0tcGxhdGZvcm0tcGxhdGZvcm0tMDAx"
 
-// A platform is the receiver of the messages of Thaw, on a bad day: it answers 500, takes its time, or cuts the connection, before
-// or after it has put a message away. What it takes it has verified, with the library of the specification.
+// A platform is an unreliable webhook receiver: it returns 500, responds slowly, or cuts the
+// connection before or after it has stored a message. It verifies every message with the library of
+// the specification.
 type platform struct {
 	s   *scenario
 	url string
 
 	mu sync.Mutex
-	// tries, taken and answered count by the id of a message: requests, those that were put away, and those of them that were
+	// tries, taken and answered count by message ID: requests, stored messages, and stored messages
 	// answered with 2xx.
 	tries, taken, answered map[string]int
 	types                  map[string]string
-	// forged are requests with a signature that is not valid.
+	// forged counts requests without a valid signature.
 	forged int
 }
 
-// platform starts one on loopback, until the test ends.
+// platform starts a receiver on loopback until the test ends.
 func (s *scenario) platform() *platform {
 	s.Helper()
 	verifier, err := standardwebhooks.NewWebhook(platformSecret)
@@ -38,7 +39,7 @@ func (s *scenario) platform() *platform {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
-			return // its sender was killed
+			return // the sender was killed
 		}
 		var message struct{ Type string }
 		if err = verifier.Verify(body, r.Header); err == nil {
@@ -58,12 +59,13 @@ func (s *scenario) platform() *platform {
 	return p
 }
 
-// options let a process deliver to the platform.
+// options are the flags with which a process delivers to the platform.
 func (p *platform) options() []string {
 	return []string{"--webhook-url=" + p.url, "--webhook-secret=" + platformSecret, "--webhook-allow-private"}
 }
 
-// answer throws the dice for the first three requests of a message; later ones are taken. A message is given up after ten.
+// answer fails the first three requests of a message at random and accepts later ones. Thaw gives
+// up after ten attempts.
 func (p *platform) answer(w http.ResponseWriter, id, kind string) {
 	dice := p.s.rand.IntN(16)
 	p.mu.Lock()
@@ -75,17 +77,17 @@ func (p *platform) answer(w http.ResponseWriter, id, kind string) {
 	switch dice {
 	case 0, 1:
 		p.s.fault("messages answered 500")
-		http.Error(w, "out of order", http.StatusInternalServerError)
+		http.Error(w, "internal error", http.StatusInternalServerError)
 		return
 	case 2:
-		p.s.fault("messages cut off")
+		p.s.fault("messages cut off before they were stored")
 		panic(http.ErrAbortHandler)
 	case 3:
-		p.s.fault("messages cut off when they were taken")
+		p.s.fault("messages cut off after they were stored")
 		p.take(id, kind, false)
 		panic(http.ErrAbortHandler)
 	case 4:
-		p.s.fault("messages taken slowly")
+		p.s.fault("messages accepted slowly")
 		p.s.pause(time.Duration(100+p.s.rand.IntN(900)) * time.Millisecond)
 	}
 	p.take(id, kind, true)

@@ -9,20 +9,21 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Points are named places in the transactions of the program, at which the harness can stop one without a hook in the
-// program: triggers before and after each write to a table, and one that is deferred to COMMIT, wait for a lock that the
-// harness holds if their point is armed. They are there in the database of the scenario only.
+// Points are named places in the program's transactions at which the harness can stop a process,
+// without hooks in the program. Triggers before and after each write to a table, and one deferred
+// to COMMIT, wait for a lock of the harness if their point is armed. They exist only in the
+// scenario's database.
 //
-// The name of a point is that of the statement that the program sent, and the place in it: "HealBatch after UPDATE heals". At
-// COMMIT the statement is not known any more: "commit of heals".
+// A point is named after the program's statement and the place in it: "HealBatch after UPDATE
+// heals". At COMMIT the statement is unknown: "commit of heals".
 type points struct {
 	s *scenario
-	// session holds the lock at which a process stops. Nothing else runs in it.
+	// session holds the lock at which processes stop. It runs nothing else.
 	session *pgx.Conn
 }
 
-// written are the tables that transactions of the program write; at those of the second list a point at COMMIT too: each
-// transaction writes one of them, and none writes many of their rows.
+// written are the tables that the program's transactions write. committed are those with a point at
+// COMMIT too: each transaction writes one of them, and none writes many of their rows.
 var (
 	written = []string{
 		"accounts", "campaigns", "campaign_events", "enrollments", "enrollment_events", "fleet_budgets", "account_budgets",
@@ -33,7 +34,7 @@ var (
 
 const installPoints = `
 	CREATE SCHEMA chaos;
-	-- point: which one is armed; watched: every point that is passed is announced.
+	-- point: the armed point; watched: announce every point that is passed.
 	CREATE UNLOGGED TABLE chaos.armed (point text, watched boolean NOT NULL);
 	INSERT INTO chaos.armed VALUES (NULL, false);
 
@@ -55,7 +56,7 @@ const installPoints = `
 				TG_OP, TG_TABLE_NAME) END;
 		IF armed.watched THEN
 			PERFORM pg_notify('chaos_points', here);
-		-- The first to come stops; the others pass.
+		-- The first process stops here, others pass.
 		ELSIF armed.point = here AND pg_try_advisory_xact_lock(4711, 2) THEN
 			PERFORM chaos.stop();
 		END IF;
@@ -85,7 +86,7 @@ func (s *scenario) points() *points {
 	return &points{s: s, session: session}
 }
 
-// passed returns the names of all points that are passed while do is done, sorted.
+// passed returns the sorted names of all points that are passed while do runs.
 func (p *points) passed(do func()) (names []string) {
 	p.s.Helper()
 	listener, err := pgx.Connect(p.s.Context(), p.s.url)
@@ -96,7 +97,7 @@ func (p *points) passed(do func()) (names []string) {
 	p.s.exec("UPDATE chaos.armed SET watched = true")
 	do()
 	p.s.exec("UPDATE chaos.armed SET watched = false")
-	p.s.exec("SELECT pg_notify('chaos_points', '')") // the last: Postgres keeps the order
+	p.s.exec("SELECT pg_notify('chaos_points', '')") // marks the end: Postgres keeps the order
 	for {
 		n, err := listener.WaitForNotification(p.s.Context())
 		require.NoError(p.s, err)
@@ -109,7 +110,7 @@ func (p *points) passed(do func()) (names []string) {
 	return slices.Compact(names)
 }
 
-// arm makes the next process that passes a point stop there.
+// arm stops the next process that reaches a point.
 func (p *points) arm(point string) {
 	p.s.Helper()
 	_, err := p.session.Exec(p.s.Context(), "SELECT pg_advisory_lock(4711, 1)")
@@ -117,8 +118,8 @@ func (p *points) arm(point string) {
 	p.s.exec("UPDATE chaos.armed SET point = $1", point)
 }
 
-// stopped waits until a process has stopped at the armed point, and returns its name and the pid of the backend that serves
-// it; "": none came within patience.
+// stopped waits until a process has stopped at the armed point and returns its name and its
+// backend's PID. The name is empty if none stopped within patience.
 func (p *points) stopped(patience time.Duration) (name string, backend int) {
 	p.s.Helper()
 	for deadline := time.Now().Add(patience); name == "" && time.Now().Before(deadline); {
@@ -133,7 +134,7 @@ func (p *points) stopped(patience time.Duration) (name string, backend int) {
 	return name, backend
 }
 
-// release disarms the point, and lets whoever stopped there go on.
+// release disarms the point and lets stopped processes continue.
 func (p *points) release() {
 	p.s.Helper()
 	p.s.exec("UPDATE chaos.armed SET point = NULL")

@@ -16,13 +16,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A launch says how a process of the program is started. The zero value: thaw serve on the scenario's database.
+// A launch describes how to start a process of the program. The zero value is thaw serve on the
+// scenario's database.
 type launch struct {
-	program string   // what is built from this tree
-	command string   // serve
-	url     string   // of the database
-	options []string // further flags
-	env     []string // further environment, as NAME=value
+	program string   // default: built from this tree
+	command string   // default: serve
+	url     string   // of the database; default: the scenario's
+	options []string // additional flags
+	env     []string // additional environment, as NAME=value
 }
 
 // A process is a running thaw.
@@ -30,24 +31,24 @@ type process struct {
 	s *scenario
 	// name is the application_name of its connections.
 	name string
-	// base is the address of its HTTP side, such as http://127.0.0.1:41234; empty for thaw work.
+	// base is its HTTP address, such as http://127.0.0.1:41234, or empty for thaw work.
 	base string
-	// client is what River calls it in river_job.attempted_by and river_leader.
+	// client is its client ID in river_job.attempted_by and river_leader.
 	client string
 	pid    int
 	cmd    *exec.Cmd
 	output *output
-	ended  chan struct{} // closed when it has ended, after which err is set
+	ended  chan struct{} // closed when it has ended; then err is set
 	err    error
 }
 
-// serve starts `thaw serve` with further flags, and returns when it is ready.
+// serve starts `thaw serve` with additional flags and returns when it is ready.
 func (s *scenario) serve(options ...string) *process {
 	s.Helper()
 	return s.serveAt(s.url, options...)
 }
 
-// serveAt is serve through another URL of the database, as of a proxy.
+// serveAt is serve with another database URL, such as a proxy's.
 func (s *scenario) serveAt(url string, options ...string) *process {
 	s.Helper()
 	p := s.start(launch{url: url, options: options})
@@ -55,7 +56,8 @@ func (s *scenario) serveAt(url string, options ...string) *process {
 	return p
 }
 
-// start starts a process, and returns when it works and listens. It is not ready yet: there may be no leader.
+// start starts a process and returns when it works and listens. It may not be ready yet: there may
+// be no leader.
 func (s *scenario) start(l launch) *process {
 	s.Helper()
 	p := s.begin(l)
@@ -63,7 +65,7 @@ func (s *scenario) start(l launch) *process {
 	return p
 }
 
-// begin starts a process and does not wait for anything.
+// begin starts a process without waiting.
 func (s *scenario) begin(l launch) *process {
 	s.Helper()
 	p := &process{s: s, ended: make(chan struct{}), output: &output{works: l.command != "web", listens: l.command != "work", started: make(chan struct{})}}
@@ -80,13 +82,13 @@ func (s *scenario) begin(l launch) *process {
 	s.Cleanup(func() {
 		p.end()
 		if s.Failed() {
-			s.Logf("%s, process %d, wrote last:\n%s", p.name, p.pid, p.log())
+			s.Logf("last output of %s, process %d:\n%s", p.name, p.pid, p.log())
 		}
 	})
 	return p
 }
 
-// command is a run of the program that does not outlive the test.
+// command returns a run of the program that ends with the test at the latest.
 func (s *scenario) command(l launch) *exec.Cmd {
 	s.Helper()
 	path := l.program
@@ -109,20 +111,20 @@ func (s *scenario) command(l launch) *exec.Cmd {
 
 const startPatience = 30 * time.Second
 
-// listening waits until the process has said that it works, and where it listens.
+// listening waits until the process has logged that it works, and where it listens.
 func (p *process) listening() {
 	p.s.Helper()
 	select {
 	case <-p.output.started:
 		p.base, p.client = p.output.base, p.output.client
 	case <-p.ended:
-		require.FailNow(p.s, "the process ended at its start", "%v\n%s", p.err, p.log())
+		require.FailNow(p.s, "the process ended during startup", "%v\n%s", p.err, p.log())
 	case <-time.After(startPatience):
-		require.FailNow(p.s, "the process does not start", "%s", p.log())
+		require.FailNow(p.s, "the process did not start", "%s", p.log())
 	}
 }
 
-// ready waits until /readyz says 200.
+// ready waits until /readyz returns 200.
 func (p *process) ready() {
 	p.s.Helper()
 	require.Eventually(p.s, p.isReady, startPatience, 10*time.Millisecond, "%s is not ready\n%s", p.name, p.log())
@@ -137,7 +139,7 @@ func (p *process) isReady() bool {
 	return response.StatusCode == http.StatusOK
 }
 
-// kill is kill -9; it returns when the process is gone.
+// kill is kill -9. It returns when the process has ended.
 func (p *process) kill() {
 	p.end()
 }
@@ -147,23 +149,24 @@ func (p *process) end() {
 	<-p.ended
 }
 
-// freeze stops the process in its tracks, as a suspended machine does; it returns when all of its threads stand still.
+// freeze stops the process with SIGSTOP, like a suspended host. It returns when all of its threads
+// have stopped.
 func (p *process) freeze() {
 	p.s.Helper()
 	require.NoError(p.s, p.cmd.Process.Signal(syscall.SIGSTOP))
 	require.Eventually(p.s, func() bool {
 		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.pid))
 		return err == nil && bytes.Contains(status, []byte("\nState:\tT"))
-	}, 10*time.Second, time.Millisecond, "%s does not stop", p.name)
+	}, 10*time.Second, time.Millisecond, "%s did not stop", p.name)
 }
 
-// unfreeze lets a frozen process go on.
+// unfreeze continues a frozen process.
 func (p *process) unfreeze() {
 	p.s.Helper()
 	require.NoError(p.s, p.cmd.Process.Signal(syscall.SIGCONT))
 }
 
-// stop asks the process to end, and requires that it does so in order.
+// stop asks the process to shut down, and requires that it does so without an error.
 func (p *process) stop() {
 	p.s.Helper()
 	require.NoError(p.s, p.cmd.Process.Signal(syscall.SIGTERM))
@@ -171,11 +174,11 @@ func (p *process) stop() {
 	case <-p.ended:
 		require.NoError(p.s, p.err, "%s ended with an error\n%s", p.name, p.log())
 	case <-time.After(45 * time.Second):
-		require.FailNow(p.s, "the process does not end", "%s\n%s", p.name, p.log())
+		require.FailNow(p.s, "the process did not end", "%s\n%s", p.name, p.log())
 	}
 }
 
-// alive says whether the process still runs.
+// alive reports whether the process is running.
 func (p *process) alive() bool {
 	select {
 	case <-p.ended:
@@ -185,14 +188,14 @@ func (p *process) alive() bool {
 	}
 }
 
-// log is what the process wrote last.
+// log returns the last output of the process.
 func (p *process) log() string { return p.output.String() }
 
-// An output keeps what a process wrote last, and finds in it where it listens.
+// An output keeps the last output of a process and finds its address in it.
 type output struct {
 	mu           sync.Mutex
 	text         []byte
-	line         []byte // begun, but not ended
+	line         []byte // incomplete
 	works        bool   // to be expected: a line about either
 	listens      bool
 	started      chan struct{} // closed when these are there
@@ -219,7 +222,7 @@ func (o *output) Write(b []byte) (int, error) {
 	}
 }
 
-// read looks for the lines that are written once at the start.
+// read looks for the lines that are logged once during startup.
 func (o *output) read(line []byte) {
 	var entry struct {
 		Msg      string

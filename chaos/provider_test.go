@@ -15,32 +15,35 @@ import (
 
 const standardSecret = "whsec_Y2hhb3MtY2hhb3MtY2hhb3MtY2hhb3MtMDAx"
 
-// web is the client of everybody outside.
+// web is the HTTP client of all external callers.
 var web = &http.Client{
 	Transport: &http.Transport{MaxIdleConnsPerHost: 32, IdleConnTimeout: 10 * time.Second},
 	Timeout:   20 * time.Second,
 }
 
-// A delivery is how the provider sends a signal. The zero value: once, with a new id, of this moment.
+// A delivery describes how the provider sends a signal. The zero value: once, with a new ID and the
+// current time.
 type delivery struct {
 	id     string    // webhook-id
-	at     time.Time // when the status was true, by the database's clock
+	at     time.Time // time of the status, by the database's clock
 	member string
-	// patience is how long the provider goes on sending the same delivery, with the same id, until it is answered with 2xx.
+	// patience is how long the provider repeats the delivery, with the same ID, until it gets a
+	// 2xx.
 	patience time.Duration
-	// to says where the next attempt goes, as a load balancer does; nil: to the same process.
+	// to returns the target of the next attempt, like a load balancer. If nil, all attempts go to
+	// the same process.
 	to func() *process
 }
 
-// signal sends a status of an account to /webhooks/standard, signed. It returns the last answer's code; 0: there was none.
-// Several goroutines may call it.
+// signal sends a signed status to /webhooks/standard. It returns the last status code, or 0 if
+// there was no response. It is safe for concurrent use.
 func (s *scenario) signal(p *process, account, status string, d delivery) (code int) {
 	s.Helper()
 	code, _ = s.deliver(p, account, status, d)
 	return code
 }
 
-// deliver is signal that returns the body of the last answer too.
+// deliver is signal that also returns the body of the last response.
 func (s *scenario) deliver(p *process, account, status string, d delivery) (code int, answer string) {
 	s.Helper()
 	if d.id == "" {
@@ -71,7 +74,7 @@ func (s *scenario) deliver(p *process, account, status string, d delivery) (code
 	}
 }
 
-// post makes one attempt; code 0: there was no answer.
+// post makes one attempt. Code 0 means no response.
 func (s *scenario) post(p *process, id string, body []byte) (code int, answer string) {
 	s.Helper()
 	request, err := http.NewRequestWithContext(s.Context(), http.MethodPost, p.base+"/webhooks/standard", bytes.NewReader(body))
@@ -85,7 +88,7 @@ func (s *scenario) post(p *process, id string, body []byte) (code int, answer st
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
 	if err != nil {
-		return 0, err.Error() // cut off in the middle: whether it was taken is not known
+		return 0, err.Error() // interrupted: it is unknown whether it was accepted
 	}
 	return response.StatusCode, string(text)
 }

@@ -14,15 +14,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A proxy is a bad way to Postgres: it drops connections, stalls one direction, and cuts at a COMMIT.
+// A proxy is an unreliable connection to Postgres: it drops connections, stalls one direction, and
+// cuts connections at a COMMIT.
 type proxy struct {
 	url string
 
 	network, address string
 	mu               sync.Mutex
 	links            map[*link]struct{}
-	stalls           map[way]chan struct{} // closed when the way is free again
-	// cuts says how to cut the link on which a transaction of this name is about to be committed; "": it is not.
+	stalls           map[way]chan struct{} // closed when the direction flows again
+	// cuts returns where to cut a link on which a transaction with this name is about to commit, or
+	// "" for no cut.
 	cuts func(transaction string) cut
 }
 
@@ -34,7 +36,7 @@ const (
 	toClient way = "from Postgres to the program"
 )
 
-// A cut is a place around a COMMIT.
+// A cut is a moment around a COMMIT.
 type cut string
 
 const (
@@ -43,7 +45,7 @@ const (
 	afterAnswer  cut = "after COMMIT was done"  // committed
 )
 
-// proxy starts one, until the test ends.
+// proxy starts a proxy until the test ends.
 func (s *scenario) proxy() *proxy {
 	s.Helper()
 	to, err := pgx.ParseConfig(s.url)
@@ -77,7 +79,7 @@ func (s *scenario) proxy() *proxy {
 	return p
 }
 
-// drop drops at most n connections; pick chooses one of so many.
+// drop drops at most n connections; pick chooses one of this many.
 func (p *proxy) drop(pick func(of int) int, n int) (dropped int) {
 	p.mu.Lock()
 	var links []*link
@@ -93,7 +95,7 @@ func (p *proxy) drop(pick func(of int) int, n int) (dropped int) {
 	return dropped
 }
 
-// stall lets nothing through in one direction until flow.
+// stall blocks one direction until flow.
 func (p *proxy) stall(w way) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -109,8 +111,8 @@ func (p *proxy) flow(w way) {
 	}
 }
 
-// silence makes the connections of this moment as good as dead, without a word to either side: a firewall that forgot them does
-// that. New ones are not affected.
+// silence makes all current connections dead without an error on either side, like a firewall that
+// dropped them. New connections work.
 func (p *proxy) silence() (silent int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -120,7 +122,7 @@ func (p *proxy) silence() (silent int) {
 	return len(p.links)
 }
 
-// cutWhere cuts links at commits as cuts says; nil: it does not.
+// cutWhere sets the function that decides which links to cut; nil cuts none.
 func (p *proxy) cutWhere(cuts func(transaction string) cut) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -141,7 +143,7 @@ type link struct {
 	*proxy
 	session
 	client, server net.Conn
-	// afterNext says that the link is to be cut at the answer to the next COMMIT.
+	// afterNext is true if the link is to be cut at the response to the next COMMIT.
 	afterNext atomic.Bool
 	silent    atomic.Bool
 }
@@ -170,7 +172,7 @@ func (l *link) close() {
 	_ = l.server.Close()
 }
 
-// pass sends on what has come, as soon as the way is free.
+// pass forwards messages as soon as the direction is not stalled.
 func (l *link) pass(to net.Conn, w way, messages *bytes.Buffer) error {
 	l.mu.Lock()
 	stalled := l.stalls[w]
@@ -186,7 +188,7 @@ func (l *link) pass(to net.Conn, w way, messages *bytes.Buffer) error {
 	return err
 }
 
-// upstream returns when the link is over.
+// upstream returns when the link has ended.
 func (l *link) upstream() {
 	in := bufio.NewReader(l.client)
 	var messages bytes.Buffer
@@ -210,7 +212,7 @@ func (l *link) upstream() {
 		case cutting == afterAnswer:
 			l.afterNext.Store(true)
 			cutting = ""
-		case cutting == afterCommit && (kind == 'S' || kind == 'Q'): // all that belongs to it is there
+		case cutting == afterCommit && (kind == 'S' || kind == 'Q'): // the transaction is complete
 			_ = l.pass(l.server, toServer, &messages)
 			return
 		}
@@ -220,24 +222,24 @@ func (l *link) upstream() {
 	}
 }
 
-// statement tells which statement a message of the program runs, if it runs one.
+// statement returns the statement that a client message runs, if it runs one.
 func (s *session) statement(kind byte, body []byte) (sql string, runs bool) {
 	switch kind {
-	case 'P': // Parse: the name of the statement, its text
+	case 'P': // Parse: statement name and text
 		name, text, _ := bytes.Cut(body, []byte{0})
 		text, _, _ = bytes.Cut(text, []byte{0})
 		s.statements[string(name)] = string(text)
-	case 'B': // Bind: the name of the portal, that of the statement
+	case 'B': // Bind: portal name and statement name
 		_, rest, _ := bytes.Cut(body, []byte{0})
 		name, _, _ := bytes.Cut(rest, []byte{0})
 		return s.statements[string(name)], true
-	case 'Q': // Query: its text
+	case 'Q': // Query: text
 		return strings.TrimSuffix(string(body), "\x00"), true
 	}
 	return "", false
 }
 
-// downstream returns when the link is over.
+// downstream returns when the link has ended.
 func (l *link) downstream() {
 	in := bufio.NewReader(l.server)
 	var messages bytes.Buffer

@@ -8,9 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// How long the effect of a job takes whose process is killed in the middle of it, until all of its prospects are active: one
-// of three processes dies again and again, and every third time the leader with it. The jobs are handed out again because the
-// lock of their process is gone; none waits for the rescue.
+// Measures how long it takes to resume all prospects of a job whose process is killed in the middle
+// of it. One of three processes is killed repeatedly, every third time together with the leader.
+// The jobs are requeued because the lock of their process is gone; none waits for the rescue.
 func TestRecovery(t *testing.T) {
 	t.Parallel()
 	s := open(t)
@@ -51,7 +51,7 @@ func TestRecovery(t *testing.T) {
 		if len(took[kind]) > 0 {
 			slices.Sort(took[kind])
 			s.Logf("%s: %s", kind, took[kind])
-			s.figure("%s: p50 %s, max %s from kill to effect", kind,
+			s.figure("%s: p50 %s, max %s from kill to resumed", kind,
 				took[kind][len(took[kind])/2].Round(time.Second/10), took[kind][len(took[kind])-1].Round(time.Second/10))
 		}
 	}
@@ -61,8 +61,8 @@ func TestRecovery(t *testing.T) {
 	s.checker(s.somePaused)
 }
 
-// killHolder kills the process that stops at the armed point, with its transaction; andLeader also the leader, if that is
-// another. The job stays as it is.
+// killHolder kills the process that stops at the armed point, with its transaction, and with
+// andLeader also the leader, if that is another process. It does not requeue the job.
 func (c *crew) killHolder(andLeader bool) (began time.Time, victims []*member) {
 	c.Helper()
 	name, backend := c.at.stopped(time.Minute)

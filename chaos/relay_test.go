@@ -18,25 +18,27 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A wire is what relays have in common: which transaction's end is to be withheld, and who is waiting for it.
+// A wire is the state shared by relays: which transaction's response to withhold, and which relay
+// withholds it.
 type wire struct {
 	armed atomic.Pointer[string]
 	held  chan *relay
 
 	mu   sync.Mutex
-	seen map[string]int // transactions that were committed, by the name of their first statement
+	seen map[string]int // committed transactions, by the name of their first statement
 }
 
 func newWire() *wire { return &wire{held: make(chan *relay, 1), seen: map[string]int{}} }
 
-// arm withholds the server's answer to the next COMMIT of a transaction with this name: it is committed, and the process does
-// not know.
+// arm withholds the response to the next COMMIT of a transaction with this name: it is committed,
+// and the process does not know.
 func (w *wire) arm(transaction string) { w.armed.Store(&transaction) }
 
-// disarm tells whether nobody had been held.
+// disarm disarms and reports whether nothing was withheld.
 func (w *wire) disarm() bool { return w.armed.Swap(nil) != nil }
 
-// committed is told of each COMMIT before the process is; it says whether to withhold it.
+// committed is called for each COMMIT before the process gets the response. It reports whether to
+// withhold it.
 func (w *wire) committed(transaction string) bool {
 	w.mu.Lock()
 	w.seen[transaction]++
@@ -45,7 +47,8 @@ func (w *wire) committed(transaction string) bool {
 	return armed != nil && *armed == transaction && w.armed.CompareAndSwap(armed, nil)
 }
 
-// A relay is the way of one process to Postgres. It understands as much of the protocol as it takes to see a transaction end.
+// A relay is one process's connection to Postgres. It parses the protocol only to see transactions
+// end.
 type relay struct {
 	url  string
 	wire *wire
@@ -54,7 +57,7 @@ type relay struct {
 	listener         net.Listener
 }
 
-// relay starts one, until the test ends.
+// relay starts a relay until the test ends.
 func (s *scenario) relay(w *wire) *relay {
 	s.Helper()
 	to, err := pgx.ParseConfig(s.url)
@@ -84,13 +87,16 @@ func (s *scenario) relay(w *wire) *relay {
 // A session is one connection through a relay.
 type session struct {
 	relay *relay
-	// statements by the names under which they were prepared.
+	// statements maps names of prepared statements to their text.
 	statements map[string]string
-	// begun says that BEGIN was sent, and no end of the transaction yet. For the way from the client alone.
+	// begun is true between BEGIN and the end of the transaction. Only the direction from the
+	// client uses it.
 	begun bool
-	// transaction is the name of the first statement since BEGIN, or of a statement that is a transaction.
+	// transaction is the name of the first statement since BEGIN, or of a single-statement
+	// transaction.
 	transaction atomic.Pointer[string]
-	// isWhole says that the last statement is a transaction: its answer is that of a COMMIT, too.
+	// isWhole is true if the last statement is a transaction: its response is also that of a
+	// COMMIT.
 	isWhole atomic.Bool
 }
 
@@ -110,7 +116,7 @@ func (r *relay) serve(client net.Conn) {
 	s.fromClient(client, server)
 }
 
-// fromClient returns when the client is gone: the server then learns it too.
+// fromClient returns when the client has disconnected, and then disconnects the server.
 func (s *session) fromClient(client, server net.Conn) {
 	in, out := bufio.NewReader(client), bufio.NewWriter(server)
 	// The first message has no type.
@@ -130,8 +136,9 @@ func (s *session) fromClient(client, server net.Conn) {
 
 var nameOfQuery = regexp.MustCompile(`-- name: (\w+)`)
 
-// wholeTransactions are the queries that the program sends as transactions of one statement, by the calls of [store.Store.Trip] in
-// its source. Other statements without a BEGIN only read, or are River's.
+// wholeTransactions are the queries that the program sends as single-statement transactions, found
+// by the calls of [store.Store.Trip] in its source. Other statements without a BEGIN only read, or
+// are River's.
 var wholeTransactions = sync.OnceValue(func() map[string]bool {
 	names := map[string]bool{}
 	for _, pattern := range []string{"../*/*.go", "../internal/*/*.go", "../cmd/*/*.go"} {
@@ -148,7 +155,7 @@ var wholeTransactions = sync.OnceValue(func() map[string]bool {
 
 var callOfTrip = regexp.MustCompile(`\.Trip\(\)\.(\w+)\(`)
 
-// sent is told of each statement that the program runs, and says whether it commits.
+// sent is called for each statement that the program runs. It reports whether it commits.
 func (s *session) sent(sql string) (commits bool) {
 	name := nameOfQuery.FindStringSubmatch(sql)
 	switch command := strings.ToUpper(sql); {
@@ -174,7 +181,7 @@ func (s *session) sent(sql string) (commits bool) {
 	return false
 }
 
-// name of the transaction; "": none of the program's.
+// name returns the name of the transaction, or "" for one that is not the program's.
 func (s *session) name() string {
 	if name := s.transaction.Load(); name != nil {
 		return *name
@@ -182,11 +189,12 @@ func (s *session) name() string {
 	return ""
 }
 
-// isCommit says whether the tag of a CommandComplete is that of a commit. The server sends the answer to a statement without a BEGIN
-// when it has committed it.
+// isCommit reports whether the tag of a CommandComplete is that of a commit. The server sends the
+// response to a statement without a BEGIN after committing it.
 func (s *session) isCommit(tag []byte) bool { return s.isWhole.Load() || string(tag) == "COMMIT\x00" }
 
-// fromServer returns when the server is gone, or true as soon as it withholds an answer: nothing is sent from then on.
+// fromServer returns when the server has disconnected, or true as soon as it withholds a response.
+// Then it forwards nothing more.
 func (s *session) fromServer(server, client net.Conn) (held bool) {
 	in, out := bufio.NewReader(server), bufio.NewWriter(client)
 	for {
@@ -211,9 +219,9 @@ func (s *session) fromServer(server, client net.Conn) (held bool) {
 	}
 }
 
-// forward passes one message on, and returns it.
+// forward passes on one message and returns it.
 func forward(in io.Reader, out io.Writer, untyped bool) (kind byte, body []byte, err error) {
-	var header [5]byte // the type, and the length of the rest with the length itself
+	var header [5]byte // the type, and the length including itself
 	used := header[:]
 	if untyped {
 		used = header[1:]

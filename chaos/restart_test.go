@@ -9,9 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Postgres crashes and comes back, again and again, while three processes heal, sweep and take signals. No process has to be
-// restarted, and what was answered with 2xx stays. Measured: from the first connection that Postgres accepts to the first
-// prospect that resumes.
+// Postgres repeatedly crashes and restarts while three processes heal, sweep and receive signals.
+// No process needs a restart, and signals that were answered with 2xx are kept. Measures the time
+// from the first accepted connection to the first resume.
 func TestRestart(t *testing.T) {
 	t.Parallel()
 	pg := startCluster(t, nil)
@@ -34,17 +34,18 @@ func TestRestart(t *testing.T) {
 	traffic.resumeAll()
 	s.alive(processes...)
 	slices.Sort(took)
-	s.Logf("from Postgres' return to the first resume: %s", took)
-	s.figure("p50 %s, max %s from Postgres' return to the first resume", took[len(took)/2].Round(time.Millisecond), took[len(took)-1].Round(time.Millisecond))
+	s.Logf("from the return of Postgres to the first resume: %s", took)
+	s.figure("p50 %s, max %s from the return of Postgres to the first resume", took[len(took)/2].Round(time.Millisecond), took[len(took)-1].Round(time.Millisecond))
 	s.checker(traffic.lost)
 }
 
-// firstResume waits until the server accepts connections, and returns how long it takes from then on until somebody resumes.
+// firstResume waits until the server accepts connections and returns how long it then takes until a
+// prospect is resumed.
 func (c *cluster) firstResume(s *scenario) time.Duration {
 	c.Helper()
 	config, err := pgx.ParseConfig(s.url)
 	require.NoError(c, err)
-	require.NoError(c, c.answers(time.Minute), "Postgres does not come back\n%s", c.log)
+	require.NoError(c, c.answers(time.Minute), "Postgres did not come back\n%s", c.log)
 	began := time.Now()
 	conn, err := pgx.ConnectConfig(c.Context(), config)
 	require.NoError(c, err)
@@ -54,7 +55,7 @@ func (c *cluster) firstResume(s *scenario) time.Duration {
 	for resumed := false; !resumed; c.wait(2 * time.Millisecond) {
 		err := conn.QueryRow(c.Context(), "SELECT EXISTS (SELECT FROM thaw.enrollment_events WHERE id > $1 AND kind = 'resumed')", last).Scan(&resumed)
 		require.NoError(c, err)
-		require.Less(c, time.Since(began), 5*time.Minute, "nobody resumes after Postgres' return")
+		require.Less(c, time.Since(began), 5*time.Minute, "nothing was resumed after the return of Postgres")
 	}
 	return time.Since(began)
 }

@@ -27,8 +27,8 @@ import (
 
 var (
 	full       = flag.Bool("full", false, "run every scenario at its full size")
-	seed       = flag.Int64("seed", 0, "seed of the dice of all scenarios; 0: from the clock")
-	reportFile = flag.String("report", "", "file to write the closing lines of all scenarios to, as a table in markdown")
+	seed       = flag.Int64("seed", 0, "random seed of all scenarios; 0 means a seed from the clock")
+	reportFile = flag.String("report", "", "file to write the summary lines of all scenarios to, as a Markdown table")
 )
 
 func TestMain(m *testing.M) {
@@ -47,7 +47,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// scale chooses between the two sizes of a scenario.
+// scale returns the value for the size of the run.
 func scale[T any](small, large T) T {
 	if *full {
 		return large
@@ -55,18 +55,19 @@ func scale[T any](small, large T) T {
 	return small
 }
 
-// A scenario is one test: a migrated database of its own, the processes on it, and the count of what was done to them.
+// A scenario is one test: its own migrated database, its processes, and the counts of injected
+// faults.
 type scenario struct {
 	*testing.T
 	seed int64
-	// rand may be used by several goroutines.
+	// rand is safe for concurrent use.
 	rand *rand.Rand
 	db   *testdb.DB
-	// url is where the processes connect. The pool is the harness's own: no process uses it.
+	// url is the URL for the processes. pool is the harness's own connection pool.
 	url  string
 	pool *pgxpool.Pool
 
-	ahead     atomic.Int64 // how far the database's clock was moved, in nanoseconds
+	ahead     atomic.Int64 // offset of the database's clock, in nanoseconds
 	processes atomic.Int64 // started so far
 
 	mu      sync.Mutex
@@ -75,7 +76,7 @@ type scenario struct {
 	closing closing
 }
 
-// open begins a scenario on a database of the server that all tests share.
+// open starts a scenario on a database of the shared server.
 func open(t *testing.T) *scenario {
 	t.Helper()
 	s := begin(t)
@@ -85,8 +86,9 @@ func open(t *testing.T) *scenario {
 
 var databases atomic.Int64
 
-// openOn begins a scenario on a database of another server, which the scenario may restart. admin is the URL of the server's
-// maintenance database. The database is migrated by the program itself, and stays when the test ends.
+// openOn starts a scenario on a database of another server, which the scenario may restart. admin
+// is the URL of the server's maintenance database. The program migrates the database, which is kept
+// when the test ends.
 func openOn(t *testing.T, admin string) *scenario {
 	t.Helper()
 	s := begin(t)
@@ -115,7 +117,7 @@ func openOn(t *testing.T, admin string) *scenario {
 	return s
 }
 
-// movableClock is the clock of package testdb.
+// movableClock is the same clock as in package testdb.
 const movableClock = `
 	CREATE SCHEMA thaw_test;
 	CREATE TABLE thaw_test.clock (ahead interval NOT NULL);
@@ -134,7 +136,7 @@ func begin(t *testing.T) *scenario {
 		closing: closing{name: name, seed: *seed, lost: "not checked"},
 	}
 	began := time.Now()
-	// The first to be registered is the last to run: everything has ended by then.
+	// Registered first, so it runs last, when everything has ended.
 	t.Cleanup(func() {
 		s.closing.took = time.Since(began)
 		s.closing.did = s.did()
@@ -152,23 +154,25 @@ func (s *scenario) use(db *testdb.DB) {
 	s.exec("CREATE TABLE thaw_test.start (enrollment_id bigint PRIMARY KEY, step integer NOT NULL, status thaw.enrollment_status NOT NULL)")
 }
 
-// advance moves the database's clock; backwards, if by is negative.
+// advance moves the database's clock, backwards if by is negative.
 func (s *scenario) advance(by time.Duration) {
 	s.Helper()
 	s.db.Advance(s, by)
 	s.ahead.Add(int64(by))
 }
 
-// startOfTick moves the database's clock to the start of the next tick: none ends during the minutes that follow.
+// startOfTick moves the database's clock to the start of the next tick, so that no tick ends during
+// the following minutes.
 func (s *scenario) startOfTick() {
 	s.Helper()
 	s.advance(value[time.Duration](s, "SELECT thaw.tick() + settings.tick - thaw.now() FROM thaw.settings"))
 }
 
-// now is the time by the database's clock, but for what this machine's differs from it.
+// now returns the time of the database's clock, apart from the difference between the two hosts'
+// clocks.
 func (s *scenario) now() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
 
-// exec runs statements that need no arguments, or one with arguments.
+// exec runs statements without arguments, or one statement with arguments.
 func (s *scenario) exec(sql string, args ...any) {
 	s.Helper()
 	s.db.Exec(s, sql, args...)
@@ -186,11 +190,11 @@ func column[T any](s *scenario, sql string, args ...any) []T {
 	return testdb.Column[T](s, s.db, sql, args...)
 }
 
-// until waits until a query of one boolean says true. The database may be away meanwhile.
+// until waits until a query returns true. The database may be unavailable meanwhile.
 func (s *scenario) until(patience time.Duration, sql string, args ...any) {
 	s.Helper()
 	require.Eventually(s, func() bool {
-		// Not that of the test: it ends before the clean-up, in which one may wait too.
+		// The test's own context ends before cleanup, which may call until too.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.Context()), 10*time.Second)
 		defer cancel()
 		var yes bool
@@ -198,7 +202,7 @@ func (s *scenario) until(patience time.Duration, sql string, args ...any) {
 	}, patience, 10*time.Millisecond, "waiting for: %s %v", sql, args)
 }
 
-// pause lets a poll rest, or what happens take its time; it ends early with the test.
+// pause sleeps, or returns early when the test ends.
 func (s *scenario) pause(d time.Duration) {
 	select {
 	case <-s.Context().Done():
@@ -206,7 +210,7 @@ func (s *scenario) pause(d time.Duration) {
 	}
 }
 
-// fault counts a fault for the closing line.
+// fault counts a fault for the summary line.
 func (s *scenario) fault(kind string) { s.faultN(kind, 1) }
 
 func (s *scenario) faultN(kind string, n int) {
@@ -215,14 +219,14 @@ func (s *scenario) faultN(kind string, n int) {
 	s.faults[kind] += n
 }
 
-// figure adds something measured to the closing line, such as "p50 1.2 s".
+// figure adds a measurement to the summary line, such as "p50 1.2 s".
 func (s *scenario) figure(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.figures = append(s.figures, fmt.Sprintf(format, args...))
 }
 
-// did says what was done, kind by kind, and what was measured.
+// did returns the counts of all faults, and the measurements.
 func (s *scenario) did() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -233,7 +237,7 @@ func (s *scenario) did() string {
 	return strings.Join(append(parts, s.figures...), ", ")
 }
 
-// A lockedSource lets several goroutines throw the same dice.
+// A lockedSource makes a random source safe for concurrent use.
 type lockedSource struct {
 	mu     sync.Mutex
 	source rand.Source
@@ -245,7 +249,7 @@ func (l *lockedSource) Uint64() uint64 {
 	return l.source.Uint64()
 }
 
-// program is the path of the thaw program, which is built once a run.
+// program returns the path of the thaw program, which is built once per run.
 var program = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "thaw-chaos-")
 	if err != nil {

@@ -16,13 +16,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A process asks the kernel for the time without a detour that could be bent, so the program is built once more with a
-// standard library in which time.Now is off by what a file says, at once when it is written. Timers and durations go by the
-// monotonic clock, which is right, as on a machine whose clock was set wrongly.
+// A process reads the kernel's clock directly, without a call that could be intercepted. So the
+// program is built with a modified standard library in which a file sets the offset of time.Now,
+// effective immediately. Timers and durations use the monotonic clock, which is correct, as on a
+// host whose clock was set wrongly.
 const (
-	clockEnv = "CHAOS_CLOCK" // names the file: by how many seconds the clock is ahead, as 8 bytes
+	clockEnv = "CHAOS_CLOCK" // names the file with the offset in seconds, as 8 bytes
 
-	// Now is called by the scheduler too, which must not make a system call; hence the shared memory.
+	// The scheduler calls Now too, which must not make a system call. That is why it uses shared
+	// memory.
 	clockAdded = `
 var chaosClock = openChaosClock()
 
@@ -49,8 +51,9 @@ func chaosAhead() int64 {
 `
 )
 
-// skewedProgram is the path of the program whose clock can be wrong. To build it takes a minute or two, because everything
-// depends on package time; after that, what the go command keeps of it.
+// skewedProgram returns the path of the program with an adjustable clock. The first build takes a
+// minute or two, because everything depends on package time; later builds use the go command's
+// cache.
 var skewedProgram = sync.OnceValues(func() (string, error) {
 	path, err := program()
 	if err != nil {
@@ -72,7 +75,7 @@ var skewedProgram = sync.OnceValues(func() (string, error) {
 		{"func Now() Time {\n\tsec, nsec, mono := runtimeNow()\n", "func Now() Time {\n\tsec, nsec, mono := runtimeNow()\n\tsec += chaosAhead()\n"},
 	} {
 		if strings.Count(text, edit[0]) != 1 {
-			return "", errors.New("time.Now has changed in this version of Go: look at clockAdded again")
+			return "", errors.New("time.Now has changed in this version of Go: update clockAdded")
 		}
 		text = strings.Replace(text, edit[0], edit[1], 1)
 	}
@@ -94,14 +97,14 @@ var skewedProgram = sync.OnceValues(func() (string, error) {
 	return skewed, nil
 })
 
-// A skewed process has a clock of its own.
+// A skewed process has its own clock.
 type skewed struct {
 	*process
 	clock string // the file
 }
 
-// serveSkewed starts thaw serve with a clock that is ahead by so much, or behind, if ahead is negative. It returns when the
-// process works and listens.
+// serveSkewed starts thaw serve with a clock that is ahead, or behind if ahead is negative. It
+// returns when the process works and listens.
 func (s *scenario) serveSkewed(ahead time.Duration, options ...string) *skewed {
 	s.Helper()
 	path, err := skewedProgram()
@@ -123,7 +126,8 @@ func (p *skewed) set(s *scenario, ahead time.Duration) {
 	require.NoError(s, err)
 }
 
-// aheadOf is by how much the clock of a process is ahead of the harness's, to the second, by what it says itself.
+// aheadOf returns by how much a process's clock is ahead of the harness's, in seconds, according to
+// the process.
 func (s *scenario) aheadOf(p *process) time.Duration {
 	s.Helper()
 	response, err := web.Get(p.base + "/healthz")

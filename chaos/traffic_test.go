@@ -12,23 +12,25 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// A traffic is what goes on in a fleet while its database, or the way to it, fails: a provider that repeats each signal until
-// it is taken, lost signals of connected accounts that sweeps have to make good, and an operator who heals large backlogs.
-// Nothing of it ends with an error because the database is away.
+// A traffic is the activity in a fleet while its database, or the connection to it, fails: a
+// provider that repeats each signal until it is accepted, connected accounts whose signals were
+// lost and that sweeps must find, and an operator who heals large backlogs. An unavailable database
+// makes none of it fail.
 type traffic struct {
 	*scenario
 	processes []*process
-	// flock come and go by signals; herd are healed, and disconnected again; stray are connected, and nobody was told.
+	// flock accounts reconnect and disconnect by signals, herd accounts are healed and
+	// disconnected, stray accounts are connected without a signal.
 	flock, herd, stray []int64
 
 	mu    sync.Mutex
-	taken []string // deliveries that were answered with 2xx
+	taken []string // deliveries answered with 2xx
 }
 
-// size of the fleet of a traffic: accounts of each kind. Those of the herd have many prospects.
+// size is the number of accounts of each kind. Herd accounts have many prospects.
 type size struct{ flock, herd, stray, prospects int }
 
-// traffic makes the fleet.
+// traffic inserts the fleet.
 func (s *scenario) traffic(z size) *traffic {
 	s.Helper()
 	t := &traffic{scenario: s}
@@ -38,7 +40,7 @@ func (s *scenario) traffic(z size) *traffic {
 	return t
 }
 
-// begin lets it go on between processes until it is stopped.
+// begin runs the traffic between processes until it is stopped.
 func (t *traffic) begin(processes ...*process) (stop func()) {
 	t.processes = processes
 	ctx, cancel := context.WithCancel(t.Context())
@@ -56,14 +58,14 @@ func (t *traffic) begin(processes ...*process) (stop func()) {
 	}
 }
 
-// any is a process, as a load balancer finds one.
+// any returns a process, as a load balancer would.
 func (t *traffic) any() *process { return t.processes[t.rand.IntN(len(t.processes))] }
 
-// send sends a signal until some process has taken it.
+// send sends a signal until a process accepts it.
 func (t *traffic) send(id int64, status string) error {
 	d := delivery{id: fmt.Sprintf("evt_%016x", t.rand.Uint64()), patience: 2 * time.Minute, to: t.any}
 	if code := t.signal(t.any(), account(id), status, d); code != 200 {
-		return fmt.Errorf("signal %s for account %d: not taken in %s; the last answer was %d", status, id, d.patience, code)
+		return fmt.Errorf("signal %s for account %d: not accepted within %s; last response %d", status, id, d.patience, code)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -100,7 +102,7 @@ func (t *traffic) healAgainAndAgain(ctx context.Context, id int64) error {
 	return nil
 }
 
-// heal connects an account, and resumes its backlog. It returns when that is done, or ctx ends.
+// heal connects an account and heals it. It returns when the heal is done or ctx ends.
 func (t *traffic) heal(ctx context.Context, id int64) error {
 	if err := t.send(id, "connected"); err != nil {
 		return err
@@ -109,7 +111,7 @@ func (t *traffic) heal(ctx context.Context, id int64) error {
 		SELECT thaw.heal(w.key, a.provider_account_id, 1000000)
 		FROM thaw.accounts AS a JOIN thaw.workspaces AS w ON w.id = a.workspace_id WHERE a.id = $1`, id)
 	var refused *pgconn.PgError
-	if err != nil && (!errors.As(err, &refused) || refused.Code != "23505") { // 23505: it had been started before the answer was lost
+	if err != nil && (!errors.As(err, &refused) || refused.Code != "23505") { // 23505: the heal was started, but the response was lost
 		return err
 	}
 	return t.comes(ctx, `
@@ -117,7 +119,8 @@ func (t *traffic) heal(ctx context.Context, id int64) error {
 			AND NOT EXISTS (SELECT FROM thaw.enrollments WHERE account_id = $1 AND waits_for_account)`, id)
 }
 
-// insist runs a statement until the database takes it or refuses it. It may have been run before, if an answer was lost.
+// insist repeats a statement until the database runs or rejects it. If a response was lost, the
+// statement may run twice.
 func (t *traffic) insist(sql string, args ...any) (err error) {
 	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); t.pause(20 * time.Millisecond) {
 		if _, err = t.pool.Exec(t.Context(), sql, args...); !isAway(err) {
@@ -127,20 +130,21 @@ func (t *traffic) insist(sql string, args ...any) (err error) {
 	return err
 }
 
-// isAway says whether an error is of a database that cannot work just now, rather than of the statement.
+// isAway reports whether an error means that the database is unavailable, rather than that the
+// statement is wrong.
 func isAway(err error) bool {
 	var refused *pgconn.PgError
 	if err == nil || !errors.As(err, &refused) {
 		return err != nil
 	}
 	switch refused.Code[:2] {
-	case "53", "57", "58": // no resources, an operator's intervention, a system error
+	case "53", "57", "58": // insufficient resources, operator intervention, system error
 		return true
 	}
 	return false
 }
 
-// comes waits until a query says true, or ctx ends. The database may be away meanwhile.
+// comes waits until a query returns true or ctx ends. The database may be unavailable meanwhile.
 func (t *traffic) comes(ctx context.Context, sql string, args ...any) error {
 	patience := 5 * time.Minute
 	for deadline := time.Now().Add(patience); ctx.Err() == nil; t.pause(20 * time.Millisecond) {
@@ -150,13 +154,13 @@ func (t *traffic) comes(ctx context.Context, sql string, args ...any) error {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("after %s it is not true that %s %v (%w)", patience, sql, args, err)
+			return fmt.Errorf("not true within %s: %s %v (%w)", patience, sql, args, err)
 		}
 	}
 	return nil
 }
 
-// resumeAll connects everybody for good, and waits until they are active.
+// resumeAll connects all accounts and waits until their prospects are active.
 func (t *traffic) resumeAll() {
 	t.Helper()
 	for _, id := range t.flock {
@@ -168,9 +172,9 @@ func (t *traffic) resumeAll() {
 	t.active(scale(time.Minute, 10*time.Minute))
 }
 
-// lost says which signals are gone that were answered with 2xx, and whether the last one of each account counts.
+// lost returns accepted signals that are missing, and accounts whose last signal is not in effect.
 func (t *traffic) lost() string {
-	t.figure("%d signals taken", len(t.taken))
+	t.figure("%d signals accepted", len(t.taken))
 	gone := column[string](t.scenario, `
 		SELECT taken.id FROM unnest($1::text[]) AS taken (id)
 		WHERE (SELECT count(*) FROM thaw.account_signals AS s WHERE s.delivery_key = 'standard:' || taken.id AND s.outcome <> 'duplicate') <> 1`,
@@ -184,8 +188,8 @@ func (t *traffic) lost() string {
 	return t.somePaused()
 }
 
-// expedite does at once what the queue does later: it runs again what failed, and hands out again what it gave to a process that
-// never heard of it. In full it is waited for.
+// expedite does immediately what the queue does later: it retries failed jobs, and requeues jobs
+// that were handed to a process whose response was lost. At full size the scenario waits instead.
 func (s *scenario) expedite() {
 	s.Helper()
 	if *full {

@@ -13,34 +13,34 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The whole suite passes on each newer version of Postgres whose server is pinned in testdata/postgres. The small version
-// only looks at the pins: it downloads nothing.
+// The whole suite passes on each newer version of Postgres that is pinned in testdata/postgres. At
+// small size the test only checks the pins and downloads nothing.
 func TestSuiteOnNewerPostgres(t *testing.T) {
 	t.Parallel()
-	for name, version := range newerServers(t) { //nolint:paralleltest // one after the other: each takes all of the machine
+	for name, version := range newerServers(t) { //nolint:paralleltest // each uses the whole host
 		if !*full {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
 			s := begin(t)
 			v := suite{
-				// These servers come without pgbench.
+				// These servers lack pgbench.
 				packages: slices.DeleteFunc(packages(t, ""), func(path string) bool { return strings.HasSuffix(path, "/bench") }),
 				without:  "^TestScripts$/^bench$",
 				env: []string{
 					"PATH=" + installServers(t, name) + string(os.PathListSeparator) + os.Getenv("PATH"),
-					"DATABASE_URL=", // a private server: the newest that is found
+					"DATABASE_URL=", // use a private server, the newest one installed
 				},
 			}.run(t)
 			require.NoError(t, v.err, "%s", v.complaints)
 			require.Contains(t, v.output, "the server is Postgres "+version)
 			s.figure("%d tests on Postgres %s", len(v.passed), version)
-			s.closing.lost = "no test"
+			s.closing.lost = "nothing"
 		})
 	}
 }
 
-// newerServers returns the versions of the servers that are pinned, by the name of their package.
+// newerServers returns the versions of the pinned servers by package name.
 func newerServers(t *testing.T) map[string]string {
 	t.Helper()
 	content, err := os.ReadFile("testdata/postgres/package.json")
@@ -58,13 +58,14 @@ func newerServers(t *testing.T) map[string]string {
 	return versions
 }
 
-// installServers puts the pinned servers into a folder of the test, and returns the one with the binaries of one of them.
+// installServers installs the pinned servers in a temporary folder and returns the binaries' folder
+// of one of them.
 func installServers(t *testing.T, name string) (bin string) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "thaw-postgres-")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
-	require.NoError(t, os.Chmod(dir, 0o755)) // the server runs as a user of its own
+	require.NoError(t, os.Chmod(dir, 0o755)) // the server runs as another user
 	content, err := os.ReadFile("testdata/postgres/package.json")
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "package.json"), content, 0o600))
@@ -75,7 +76,7 @@ func installServers(t *testing.T, name string) (bin string) {
 		require.NoError(t, err, "%s", output)
 	}
 	run("npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock")
-	// npm packs no symbolic links; the package has a list of them.
+	// npm does not pack symbolic links; the package lists them.
 	native := filepath.Join(dir, "node_modules", name)
 	hydrate := exec.CommandContext(t.Context(), "node", "scripts/hydrate-symlinks.js")
 	hydrate.Dir = native

@@ -22,9 +22,9 @@ const (
 	v2Secret = "chaos-v2-0123456789"
 )
 
-// Sixteen clients bring the mail of all three routes to three processes: twice and three times, in any order, late. Others
-// bring what must be refused. In the end each account has the status of its newest signal, and its prospects sleep or are
-// active by it.
+// Sixteen clients send the deliveries of all three routes to three processes: up to three times, in
+// any order, and late. Other clients send requests that must be rejected. At the end each account
+// has the status of its newest signal, and its prospects are paused or active accordingly.
 func TestWebhooks(t *testing.T) {
 	t.Parallel()
 	s := open(t)
@@ -32,7 +32,7 @@ func TestWebhooks(t *testing.T) {
 	before := value[int](s, "SELECT count(*) FROM thaw.account_signals")
 	var processes []*process
 	for range 3 {
-		// Caps are other scenarios' matter.
+		// Caps are covered by other scenarios.
 		processes = append(processes, s.serve("--unipile-v1-secret="+v1Secret, "--unipile-v2-secret="+v2Secret,
 			"--account-cap=1000000", "--signal-cap=1000000", "--fleet-cap=1000000"))
 	}
@@ -42,19 +42,19 @@ func TestWebhooks(t *testing.T) {
 	group.Go(enemies.run)
 	group.Go(func() error { return m.deliver(processes, m.letters) })
 	require.NoError(s, group.Wait())
-	// A v1 delivery has no time of its own: the last to be received is the newest.
+	// A v1 delivery has no time: the last one received is the newest.
 	require.NoError(s, m.deliver(processes, m.last))
 
 	s.checker(func() string {
 		if rows := value[int](s, "SELECT count(*) FROM thaw.account_signals") - before; rows != len(m.letters)+len(m.last) {
-			return fmt.Sprintf("%d deliveries were accepted, %d are recorded", len(m.letters)+len(m.last), rows)
+			return fmt.Sprintf("%d deliveries were accepted, but %d are recorded", len(m.letters)+len(m.last), rows)
 		}
 		duplicates := value[int](s, `
 			SELECT count(*) FROM thaw.account_signals AS again JOIN thaw.account_signals AS first ON first.id = again.duplicate_of
 			WHERE again.outcome = 'duplicate' AND first.delivery_key IS NOT NULL
 				AND again.raw_status = first.raw_status AND again.account_id = first.account_id`)
 		if duplicates != m.copies {
-			return fmt.Sprintf("%d copies were sent, %d are recorded as such", m.copies, duplicates)
+			return fmt.Sprintf("%d copies were sent, but %d are recorded as duplicates", m.copies, duplicates)
 		}
 		return m.unheard()
 	})
@@ -71,7 +71,7 @@ type letter struct {
 	at                       time.Time
 }
 
-// words of each route for a status; those of v2 have none for needs_verification.
+// words are the status names of each route. v2 has none for needs_verification.
 var words = map[string]map[string][]string{
 	"unipile/v1": {
 		"connected": {"OK", "SYNC_SUCCESS"}, "disconnected": {"CREDENTIALS"}, "removed": {"DELETED"},
@@ -87,17 +87,18 @@ var words = map[string]map[string][]string{
 	},
 }
 
-// mail is all that is sent, and what must come of it.
+// mail is everything that is sent, and the expected result.
 type mail struct {
 	*scenario
-	letters []letter         // in the order in which they are sent
-	last    []letter         // after them, one an account
-	copies  int              // among the letters
+	letters []letter         // in sending order
+	last    []letter         // sent after letters, one per account
+	copies  int              // number of duplicates in letters
 	final   map[int64]string // the status of each account's newest signal
 }
 
-// newMail writes n letters: to each account by one route, about a history of the last hour that ends with a word after
-// which it is certain whether its prospects sleep. Transient errors come earlier only: what they leave depends on what was known.
+// newMail creates n letters. Each account uses one route. Its history covers the last hour and ends
+// with a status that determines whether its prospects are paused. Transient errors occur only
+// earlier, because their effect depends on the known history.
 func newMail(s *scenario, accounts []int64, n int) *mail {
 	s.Helper()
 	m := &mail{scenario: s, final: map[int64]string{}}
@@ -132,7 +133,7 @@ func newMail(s *scenario, accounts []int64, n int) *mail {
 				m.letters = append(m.letters, earlier)
 			}
 			left -= times
-			if route != "unipile/v1" { // else nothing tells a copy from a new one
+			if route != "unipile/v1" { // v1 copies cannot be recognized
 				m.copies += times - 1
 			}
 		}
@@ -143,7 +144,7 @@ func newMail(s *scenario, accounts []int64, n int) *mail {
 	return m
 }
 
-// deliver sends letters by 16 clients, each to any process. Each must be accepted.
+// deliver sends letters from 16 clients, each to a random process. Each must be accepted.
 func (m *mail) deliver(processes []*process, letters []letter) error {
 	const clients = 16
 	var group errgroup.Group
@@ -156,7 +157,7 @@ func (m *mail) deliver(processes []*process, letters []letter) error {
 				p := processes[m.rand.IntN(len(processes))]
 				code, answer := m.send(p, letters[i].route, letters[i].header(time.Now()), letters[i].body())
 				if code != http.StatusOK {
-					return fmt.Errorf("%+v was answered %d: %s", letters[i], code, answer)
+					return fmt.Errorf("%+v returned %d: %s", letters[i], code, answer)
 				}
 			}
 			return nil
@@ -181,10 +182,10 @@ func (l letter) body() []byte {
 	return text
 }
 
-// header proves that the letter is the provider's, at the time at which it is sent.
+// header returns the letter's headers, signed at the time of sending.
 func (l letter) header(at time.Time) http.Header { return seal(l.route, l.id, at, l.body()) }
 
-// seal is the header for any body.
+// seal returns the headers for any body.
 func seal(route, id string, at time.Time, body []byte) http.Header {
 	header := http.Header{}
 	switch route {
@@ -198,12 +199,12 @@ func seal(route, id string, at time.Time, body []byte) http.Header {
 	return header
 }
 
-// send makes one attempt; code 0: there was no answer.
+// send makes one attempt. Code 0 means no response.
 func (s *scenario) send(p *process, route string, header http.Header, body []byte) (code int, answer string) {
 	return s.stream(p, route, header, bytes.NewReader(body))
 }
 
-// stream is send of a body whose length may not be known.
+// stream is send for a body of unknown length.
 func (s *scenario) stream(p *process, route string, header http.Header, body io.Reader) (code int, answer string) {
 	request, err := http.NewRequestWithContext(s.Context(), http.MethodPost, p.base+"/webhooks/"+route, body)
 	if err != nil {
@@ -222,7 +223,7 @@ func (s *scenario) stream(p *process, route string, header http.Header, body io.
 	return response.StatusCode, string(text)
 }
 
-// unheard says which accounts are not as their newest signal left them.
+// unheard returns accounts that differ from their newest signal.
 func (m *mail) unheard() string {
 	m.Helper()
 	found := column[string](m.scenario, `
@@ -241,7 +242,7 @@ func (m *mail) unheard() string {
 	var wrong []string
 	for i := range expected {
 		if i >= len(found) || found[i] != expected[i] {
-			wrong = append(wrong, fmt.Sprintf("%q instead of %q", found[i], expected[i]))
+			wrong = append(wrong, fmt.Sprintf("%q, want %q", found[i], expected[i]))
 		}
 	}
 	return strings.Join(wrong, "; ")

@@ -7,25 +7,27 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A zombie is a process that was frozen in the middle of its work and resumes when somebody else has been given it.
+// A zombie is a process that was frozen in the middle of its work and continues after another
+// process was given that work.
 type zombie struct {
 	name  string
 	small bool
-	// ask asks for the work, and point is where it is when its process is frozen.
+	// ask starts the work, and point is where its process is frozen.
 	ask   func(c *crew, herd int64)
 	point string
-	// ends says how the transaction goes on: the server waits for more of it, and ends it (idle); or it is slow, and ends it
-	// (slow); or it has been told everything, and commits (told).
+	// ends says how the transaction continues. idle: the server waits for more statements and ends
+	// it. slow: the server is slow and the timeout ends it. told: the server has received
+	// everything and commits.
 	ends string
 }
 
 var zombies = []zombie{
-	// Several statements, one after the other: the server has the half of it.
+	// Several statements: the server has received only half of them.
 	{"sweep", true, func(c *crew, _ int64) {
 		c.advance(15 * time.Minute)
 		c.exec("SELECT thaw.sweep()")
 	}, "RecordPlan after INSERT allocations", "idle"},
-	// One statement with its COMMIT behind it.
+	// One statement, sent together with its COMMIT.
 	{"resume", false, func(c *crew, id int64) {
 		require.Equal(c, 200, c.signal(c.any(), account(id), "connected", delivery{}))
 	}, "ResumeForSignal after UPDATE enrollments", "slow"},
@@ -34,8 +36,8 @@ var zombies = []zombie{
 	}, "HealBatch after UPDATE enrollments", "told"},
 }
 
-// A process is frozen in the middle of a transaction for longer than the queue waits for it. Another does its work; then it
-// resumes, and changes nothing any more.
+// A process is frozen in the middle of a transaction for longer than the queue waits for it.
+// Another process does its work. Then it continues and changes nothing.
 func TestZombie(t *testing.T) {
 	t.Parallel()
 	for _, z := range zombies {
@@ -63,10 +65,10 @@ func (z *zombie) play(s *scenario) {
 	c.at.arm(z.point)
 	z.ask(c, id)
 	name, backend := c.at.stopped(30 * time.Second)
-	require.NotEmpty(s, name, "nobody came to %s", z.point)
+	require.NotEmpty(s, name, "no process reached %s", z.point)
 	frozen := c.find(func(m *member) bool { return m.name == name })
 	frozen.freeze()
-	s.fault("frozen in the middle of a transaction")
+	s.fault("processes frozen in the middle of a transaction")
 	if z.ends == "slow" {
 		s.until(time.Minute, "SELECT NOT EXISTS (SELECT FROM pg_locks WHERE pid = $1 AND locktype = 'advisory' AND NOT granted)", backend)
 	}
@@ -75,27 +77,28 @@ func (z *zombie) play(s *scenario) {
 		s.until(time.Minute, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)", backend)
 	}
 	if z.ends != "told" {
-		require.Equal(s, s.paused(), value[int](s, "SELECT count(*) FROM thaw.enrollments"), "it lost the transaction that it was frozen in")
+		require.Equal(s, s.paused(), value[int](s, "SELECT count(*) FROM thaw.enrollments"), "the frozen transaction was rolled back")
 	}
 
 	if !*full {
 		s.handOut(frozen.client)
 	}
 	if z.name == "heal" {
-		// Its successor is in the middle of the batch that the zombie goes on with when it resumes.
+		// Its successor is in the middle of the same batch when the zombie continues.
 		c.at.arm(z.point)
 		name, _ = c.at.stopped(3 * time.Minute)
-		require.NotEmpty(s, name, "nobody goes on with the heal")
+		require.NotEmpty(s, name, "no process continued the heal")
 		require.NotEqual(s, frozen.name, name)
 		frozen.unfreeze()
 		if *full {
-			// Frozen for longer than a slice of its work, it does not go on, but comes back to the queue.
+			// Frozen for longer than a work slice, it does not continue the heal but snoozes the
+			// job.
 			s.until(30*time.Second, "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = $1 AND state_change > now() - interval '1 second')", frozen.name)
 			frozen.ready()
 		} else {
 			s.until(30*time.Second, `SELECT EXISTS (
 				SELECT FROM pg_stat_activity WHERE application_name = $1 AND query LIKE '%HealBatch%' AND wait_event_type = 'Lock')`, frozen.name)
-			s.fault("meetings of a zombie and its successor in one batch")
+			s.fault("times that a zombie and its successor ran the same batch")
 		}
 		c.at.release()
 		s.active(time.Minute)
@@ -114,13 +117,13 @@ func (z *zombie) play(s *scenario) {
 	frozen.stop()
 }
 
-// active waits until nobody sleeps any more.
+// active waits until no prospect is paused.
 func (s *scenario) active(patience time.Duration) {
 	s.Helper()
 	s.until(patience, "SELECT NOT EXISTS (SELECT FROM thaw.enrollments WHERE status <> 'active')")
 }
 
-// somePaused says what is lost if everybody should be active.
+// somePaused returns what is lost if all prospects should be active.
 func (s *scenario) somePaused() string {
 	if n := s.paused(); n > 0 {
 		return "some prospects are still paused"
@@ -128,7 +131,7 @@ func (s *scenario) somePaused() string {
 	return ""
 }
 
-// everything is a digest of all that the passes write.
+// everything returns a hash of all that passes write.
 func (s *scenario) everything() string {
 	s.Helper()
 	return value[string](s, `

@@ -1,4 +1,5 @@
--- What an account used of its budget in a tick is who resumed through it, and no more than its cap.
+-- An account budget's usage in a tick equals the number of prospects resumed through the account,
+-- and is within its cap.
 WITH resumed AS (
     SELECT event.tick_at, event.to_account_id AS account_id, count(*) AS n
     FROM thaw.enrollment_events AS event

@@ -1,4 +1,5 @@
--- An allocation counts who its sweep resumed through its account, within the plan; a summary counts its allocations.
+-- An allocation counts the prospects that its sweep resumed through its account, within the plan. A
+-- summary counts its allocations.
 WITH resumed AS (
     SELECT event.tick_at, event.to_account_id AS account_id, count(*) AS n
     FROM thaw.enrollment_events AS event

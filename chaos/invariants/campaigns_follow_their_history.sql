@@ -1,5 +1,5 @@
--- A campaign is in the status that its last event left it in.
-SELECT format('campaign %s: is %s, its history left it %s', c.id, c.status, last.to_status)
+-- A campaign has the status of its last event.
+SELECT format('campaign %s: status is %s, but its last event says %s', c.id, c.status, last.to_status)
 FROM thaw.campaigns AS c
 JOIN (
     SELECT DISTINCT ON (event.campaign_id) event.campaign_id, event.to_status

@@ -1,4 +1,5 @@
--- What a lane used of its budget in a tick is who it resumed in it, and no more than its cap.
+-- A fleet budget's usage in a tick equals the number of prospects that its lane resumed, and is
+-- within its cap.
 WITH resumed AS (
     SELECT event.tick_at, event.source::text AS lane, count(*) AS n
     FROM thaw.enrollment_events AS event

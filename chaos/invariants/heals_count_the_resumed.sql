@@ -1,4 +1,4 @@
--- A heal counts who it resumed, within its cap.
+-- A heal counts the prospects that it resumed, within its cap.
 WITH resumed AS (
     SELECT event.heal_id, count(*) AS n
     FROM thaw.enrollment_events AS event

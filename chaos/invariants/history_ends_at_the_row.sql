@@ -1,4 +1,4 @@
--- An enrollment is in the status, and in the pause, that its last event left it in; one without events is as it was.
+-- An enrollment has the status and the pause of its last event. Without events it is unchanged.
 SELECT format('enrollment %s: is %s since %s, its history left it %s since %s',
     e.id, e.status, e.paused_at, coalesce(last.to_status, start.status), last.paused_at)
 FROM thaw_test.start AS start

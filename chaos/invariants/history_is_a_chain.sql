@@ -1,5 +1,5 @@
--- Each event of an enrollment begins where the one before it ended, and a resume names the pause before it: as many events as
--- there were changes.
+-- Each event of an enrollment starts from the state after the previous one, and a resume refers to
+-- the previous pause. So every change has an event.
 SELECT format('enrollment %s: event %s is %s from %s of the pause of %s, but the one before left it %s since %s',
     chain.enrollment_id, chain.id, chain.kind, chain.from_status, chain.paused_at, chain.status_before, chain.paused_before)
 FROM (

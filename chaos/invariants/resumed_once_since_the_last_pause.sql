@@ -1,4 +1,5 @@
--- An active enrollment that had been paused has exactly one resume after its last pause; a paused one has none.
+-- An active enrollment that was paused has exactly one resume after its last pause. A paused one
+-- has none.
 SELECT format('enrollment %s: %s, with %s resumes after its last pause', e.id, e.status, since.resumed)
 FROM thaw.enrollments AS e
 JOIN (

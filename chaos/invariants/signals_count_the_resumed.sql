@@ -1,4 +1,5 @@
--- A signal counts who was resumed in its name. One that said connected had its pass, unless somebody cancelled its job.
+-- A signal counts the prospects that its pass resumed. A connect signal had its pass, unless its
+-- job was cancelled.
 WITH resumed AS (
     SELECT event.signal_id, count(*) AS n
     FROM thaw.enrollment_events AS event
