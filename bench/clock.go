@@ -37,7 +37,7 @@ func setClock(ctx context.Context, tx pgx.Tx) error {
 }
 
 // nextTick moves Thaw's clock to the start of the next tick and inserts its plan with the given
-// number of accounts, in one transaction. A tick without accounts is over at once.
+// number of accounts, in one transaction. A tick without accounts is over immediately.
 func (db *database) nextTick(ctx context.Context, accounts int) (tick time.Time, err error) {
 	err = pgx.BeginFunc(ctx, db.Pool, func(tx pgx.Tx) error {
 		if err := setClock(ctx, tx); err != nil {

@@ -215,7 +215,7 @@ func (l *load) tend(ctx context.Context, first int) error {
 const oldDeliveries = `
 	INSERT INTO thaw.account_signals (id, provider, provider_account_id, raw_status, outcome, received_at)
 	OVERRIDING SYSTEM VALUE
-	SELECT $1 + i, 'linkedin', 'nobody', 'no such word', 'ignored', thaw.now() - interval '60 days' FROM generate_series(1, 200) AS i`
+	SELECT $1 + i, 'linkedin', 'unknown', 'no such word', 'ignored', thaw.now() - interval '60 days' FROM generate_series(1, 200) AS i`
 
 const askToPrune = `
 	SELECT thaw.enqueue('prune', 'sweep', 4::smallint, '{}')
@@ -265,7 +265,7 @@ func (l *load) lost() string {
 	if n := value[int](l.scenario, "SELECT count(*) FROM thaw.accounts WHERE status <> 'connected'"); n > 0 {
 		return fmt.Sprintf("the last signal of %d accounts", n)
 	}
-	if n := value[int](l.scenario, "SELECT count(*) FROM thaw.account_signals WHERE provider_account_id = 'nobody'"); n > 0 {
+	if n := value[int](l.scenario, "SELECT count(*) FROM thaw.account_signals WHERE provider_account_id = 'unknown'"); n > 0 {
 		return fmt.Sprintf("nothing, but %d expired deliveries were not pruned", n)
 	}
 	if n := l.paused(); n > 0 {

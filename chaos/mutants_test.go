@@ -50,7 +50,7 @@ var mutants = []mutant{
 	},
 	{
 		without: "the look for the jobs of a process that is gone",
-		edits:   []edit{{bell, "\t\trun(n.requeue)\n", ""}, {bell, "// requeue finds", "var _ = (*Notifier).requeue\n\n// requeue finds"}},
+		edits:   []edit{{bell, "\t\trun(n.requeue)\n", ""}, {bell, "// requeue requeues", "var _ = (*Notifier).requeue\n\n// requeue requeues"}},
 		pkg:     "./worker", tests: []string{"TestJobsOfAProcessThatIsGoneAreHandedOutAgain"},
 	},
 	{

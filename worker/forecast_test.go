@@ -51,7 +51,7 @@ func TestEveryForetoldTickIsTheRightOne(t *testing.T) {
 
 	prospects, err := readmodel.NewExplainer(f.Pool, readmodel.Everything()).Explain(t.Context(), urls)
 	require.NoError(t, err)
-	foretold := map[string]time.Time{}
+	expected := map[string]time.Time{}
 	codes := map[explain.Code]int{}
 	ticks := map[time.Time]int{}
 	notConnected := testdb.Column[int64](t, f.DB, "SELECT id FROM thaw.accounts WHERE status <> 'connected'")
@@ -64,7 +64,7 @@ func TestEveryForetoldTickIsTheRightOne(t *testing.T) {
 			continue
 		}
 		require.NotNil(t, x.ExpectedAt)
-		foretold[urls[i]] = *x.ExpectedAt
+		expected[urls[i]] = *x.ExpectedAt
 		ticks[*x.ExpectedAt]++
 		if slices.Contains(notConnected, x.AccountID) {
 			throughSiblings++
@@ -93,8 +93,8 @@ func TestEveryForetoldTickIsTheRightOne(t *testing.T) {
 		return nil
 	})
 	require.NoError(t, err)
-	require.Len(t, resumed, len(foretold))
-	require.Equal(t, foretold, resumed)
+	require.Len(t, resumed, len(expected))
+	require.Equal(t, expected, resumed)
 }
 
 // The watch job stores a forecast of a large fleet, for processes that have none.

@@ -72,7 +72,7 @@ func TestHealBatchesEndAtEveryEdge(t *testing.T) {
 		"partial batch in each":         {[]int{3, 14, 7}, 1000, 24},
 		"cap just enough":               {[]int{20, 5}, 25, 25},
 		"cap too low":                   {[]int{20, 5}, 24, 24},
-		"nobody waits":                  {nil, 5, 0},
+		"nothing is paused":             {nil, 5, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
