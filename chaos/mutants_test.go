@@ -1,6 +1,6 @@
 package chaos_test
 
-// Files that are mutated more than once.
+// Files with several mutants.
 const (
 	fleet   = "schema/migrations/00002_fleet.sql"
 	records = "schema/migrations/00003_records.sql"
@@ -20,51 +20,52 @@ const (
 	counts  = "schema/migrations/00016_counts.sql"
 )
 
-// The budget of a lane is guarded twice.
+// Two checks guard the budget of a lane.
 var (
 	noCheckOnBudget = edit{records, "fleet_budgets_used_is_within_cap CHECK (used BETWEEN 0 AND cap)", "fleet_budgets_used_is_within_cap CHECK (used >= 0)"}
 	noLimitOnBudget = edit{resumes, "\n        WHERE b.used + excluded.used <= b.cap;", ";"}
 )
 
-// indifferent is, of each package, a test on a database that passes with every mutant: one that is broken altogether would
-// fail all tests, and show nothing.
+// indifferent names, for each package, a database test that passes with every mutant. A mutant that
+// breaks everything would fail it too, and prove nothing.
 var indifferent = map[string]string{
 	"./jobs":              "TestSendNamesWhatWentWrong",
 	"./internal/notifier": "TestJobsOfSQLCallersAreFound",
 	"./schema":            "TestPlainUpdateNotesTheConnection",
-	"./worker":            "TestSignalWithoutATimeIsOfThisMoment",
+	"./worker":            "TestSignalWithoutTimeCountsAsNow",
 }
 
-// mutants are ordered by what they take out: locks, what makes a pass count once, budgets, clocks, uniqueness, safety mode,
-// people, messages. The texts to replace are short, so that they break only when the thing itself moves.
+// mutants are ordered by what they remove: locks, idempotency, budgets, clocks, uniqueness, safety
+// mode, manual actions, webhooks. The replaced texts are short, so that they break only when the code
+// itself changes.
 var mutants = []mutant{
 	{
-		without: "the look at the lock of a process before its jobs are handed out again",
+		without: "the check of a process's lock before its jobs are requeued",
 		edits:   []edit{{alive, "WHERE NOT EXISTS (\n        SELECT FROM pg_catalog.pg_locks", "WHERE true OR NOT EXISTS (\n        SELECT FROM pg_catalog.pg_locks"}},
-		pkg:     "./worker", tests: []string{"TestJobsOfAProcessThatIsGoneAreHandedOutAgain"}, size: inCI,
+		pkg:     "./worker", tests: []string{"TestJobsOfLostProcessAreRequeued"}, size: inCI,
 	},
 	{
-		without: "the session of the process in that look",
+		without: "the check of the process's session",
 		edits:   []edit{{alive, "l.granted AND l.pid = w.pid AND", "l.granted AND"}},
 		pkg:     "./internal/notifier", tests: []string{"TestLostWorkers"},
 	},
 	{
-		without: "the look for the jobs of a process that is gone",
+		without: "the requeue of a lost process's jobs",
 		edits:   []edit{{bell, "\t\trun(n.requeue)\n", ""}, {bell, "// requeue requeues", "var _ = (*Notifier).requeue\n\n// requeue requeues"}},
-		pkg:     "./worker", tests: []string{"TestJobsOfAProcessThatIsGoneAreHandedOutAgain"},
+		pkg:     "./worker", tests: []string{"TestJobsOfLostProcessAreRequeued"},
 	},
 	{
-		without: "the look at the tables for what a control message asks",
+		without: "the check of control messages against the tables",
 		edits:   []edit{{ear, "n.ask(heard.Payload)", `n.deliver(&riverdriver.Notification{Topic: topicControl, Payload: heard.Payload}, "")`}},
 		pkg:     "./internal/notifier", tests: []string{"TestForgedControlMessagesChangeNothing"},
 	},
 	{
-		without: "the look at the leader's row for what a leadership message says",
+		without: "the check of leadership messages against the leader's row",
 		edits:   []edit{{ear, "n.askLeader(heard.Payload)", `n.deliver(&riverdriver.Notification{Topic: topicLeadership, Payload: heard.Payload}, "")`}},
 		pkg:     "./internal/notifier", tests: []string{"TestForgedLeadershipMessagesChangeNothing"},
 	},
 	{
-		without: "telling of a missing leader only once",
+		without: "reporting a vacancy only once",
 		edits:   []edit{{"internal/notifier/control.go", "toldVacant = vacant", "toldVacant = false"}},
 		pkg:     "./internal/notifier", tests: []string{"TestForgedLeadershipMessagesChangeNothing"},
 	},
@@ -74,37 +75,37 @@ var mutants = []mutant{
 		pkg:     "./internal/notifier", tests: []string{"TestOtherProcessesLearnOfVacancy"},
 	},
 	{
-		without: "the schema that another process has just created",
+		without: "tolerating a schema that another process just created",
 		edits:   []edit{{"schema/schema.go", "|| fromPostgres.Code == uniqueViolation)", "|| fromPostgres.Code == uniqueViolation && false)"}},
 		pkg:     "./schema", tests: []string{"TestSchemaThatAnotherProcessIsCreating"},
 	},
 	{
-		without: "commits that do not notify",
+		without: "commits without NOTIFY",
 		edits:   []edit{{enqueue, "    RETURN job_id;\n", "    PERFORM pg_notify('thaw.river_insert', '{}');\n    RETURN job_id;\n"}},
-		pkg:     "./worker", tests: []string{"TestNoCommittedJobNotifies"},
+		pkg:     "./worker", tests: []string{"TestNoJobTransactionNotifies"},
 	},
 	{
 		without: "the account lock of a pass",
 		edits:   []edit{{resumes, "WHERE a.id = p_account_id FOR NO KEY UPDATE;", "WHERE a.id = p_account_id;"}},
-		pkg:     "./worker", tests: []string{"TestPassWaitsForASignalUnderWay", "TestTwoAttemptsOfOnePassResumeOnce"}, size: inDefault,
+		pkg:     "./worker", tests: []string{"TestPassWaitsForConcurrentSignal", "TestTwoAttemptsOfOnePassResumeOnce"}, size: inDefault,
 	},
 	{
 		without: "the account lock of a signal",
 		edits:   []edit{{signals, "p_provider_account_id\n    FOR NO KEY UPDATE;", "p_provider_account_id;"}},
-		pkg:     "./worker", tests: []string{"TestSignalWaitsForANewerOneUnderWay"},
+		pkg:     "./worker", tests: []string{"TestSignalWaitsForConcurrentNewerSignal"},
 	},
 	{
 		without: "the account lock of a pause",
 		edits:   []edit{{pauses, "WHERE a.id = p_account_id FOR NO KEY UPDATE;", "WHERE a.id = p_account_id;"}},
-		pkg:     "./worker", tests: []string{"TestPauseWaitsForASignalUnderWay"},
+		pkg:     "./worker", tests: []string{"TestPauseWaitsForConcurrentSignal"},
 	},
 	{
-		without: "the look for signals that came while their account was inserted",
+		without: "the check for signals received while their account was inserted",
 		edits:   []edit{{signals, "settled := settled + thaw.apply_kept_signals(account);", "NULL;"}},
 		pkg:     "./schema", tests: []string{"TestSignalWhileItsAccountIsInserted", "TestSignalThatAnOlderSnapshotDoesNotSee"},
 	},
 	{
-		without: "a lock in every lane",
+		without: "the account lock in every lane",
 		edits:   []edit{{backlog, "WHEN p_account.locked_at IS NOT NULL THEN 'account_locked'", ""}},
 		pkg:     "./schema", tests: []string{"TestLockStandsBesideTheStatus"},
 	},
@@ -126,12 +127,12 @@ var mutants = []mutant{
 	{
 		without: "the locks on the rows that a pass resumes",
 		edits:   []edit{{resumes, "\n        FOR NO KEY UPDATE OF e SKIP LOCKED", ""}},
-		pkg:     "./worker", tests: []string{"TestPassLeavesWhomSomebodyElseIsWriting"},
+		pkg:     "./worker", tests: []string{"TestPassSkipsLockedProspects"},
 	},
 	{
 		without: "SKIP LOCKED in a pass",
 		edits:   []edit{{resumes, "FOR NO KEY UPDATE OF e SKIP LOCKED", "FOR NO KEY UPDATE OF e"}},
-		pkg:     "./worker", tests: []string{"TestPassLeavesWhomSomebodyElseIsWriting"},
+		pkg:     "./worker", tests: []string{"TestPassSkipsLockedProspects"},
 	},
 	{
 		without: "the order of a pass's locks on campaigns",
@@ -145,9 +146,9 @@ var mutants = []mutant{
 		pkg: "./worker", tests: []string{"TestLocksAreTakenInOneOrder"},
 	},
 	{
-		without: "the record of a pass",
+		without: "the idempotency record of a pass",
 		edits:   []edit{{resumes, "ELSIF is_closed THEN", "ELSIF false THEN"}},
-		pkg:     "./worker", tests: []string{"TestPassThatIsClosedChangesNothing", "TestTwoAttemptsOfOnePassResumeOnce"}, size: inCI,
+		pkg:     "./worker", tests: []string{"TestClosedPassChangesNothing", "TestTwoAttemptsOfOnePassResumeOnce"}, size: inCI,
 	},
 	{
 		without: "the lock of a heal on its row, and the CHECK of its cap",
@@ -155,45 +156,45 @@ var mutants = []mutant{
 			{heals, "WHERE h.id = p_heal_id FOR NO KEY UPDATE;", "WHERE h.id = p_heal_id;"},
 			{records, "heals_resumed_is_within_cap CHECK (resumed BETWEEN 0 AND cap)", "heals_resumed_is_within_cap CHECK (resumed >= 0)"},
 		},
-		pkg: "./worker", tests: []string{"TestTwoAttemptsOfOneBatch"},
+		pkg: "./worker", tests: []string{"TestTwoAttemptsOfOneHealBatch"},
 	},
 	{
-		without: "a second look at the accounts of a heal's batch under their locks",
+		without: "the recheck of a heal's accounts under their locks",
 		edits:   []edit{{heals, "WHERE one.target_id <> ALL (held_targets))", "WHERE false)"}},
-		pkg:     "./worker", tests: []string{"TestHealLooksAgainUnderTheLock"}, size: inCI,
+		pkg:     "./worker", tests: []string{"TestHealRechecksUnderLock"}, size: inCI,
 	},
 	{
 		without: "the locks of a heal on its accounts",
 		edits:   []edit{{heals, "WHERE a.id = targets[1] FOR NO KEY UPDATE;", "WHERE a.id = targets[1];"}},
-		pkg:     "./worker", tests: []string{"TestHealLooksAgainUnderTheLock"},
+		pkg:     "./worker", tests: []string{"TestHealRechecksUnderLock"},
 	},
 	{
 		without: "SKIP LOCKED on the accounts of a heal's batch",
 		edits:   []edit{{heals, "ORDER BY a.id FOR NO KEY UPDATE SKIP LOCKED)", "ORDER BY a.id FOR NO KEY UPDATE)"}},
-		pkg:     "./worker", tests: []string{"TestHealOfManyAccountsWaitsForNone"},
+		pkg:     "./worker", tests: []string{"TestHealBatchWaitsForNoLock"},
 	},
 	{
-		without: "another round of a heal for what was held",
+		without: "another round of a heal for locked rows",
 		edits:   []edit{{heals, "AND heal.skipped > 0 AND heal.round < rounds THEN", "AND false THEN"}},
-		pkg:     "./worker", tests: []string{"TestHealComesBackToWhatOthersHeld"},
+		pkg:     "./worker", tests: []string{"TestHealRetriesLockedRows"},
 	},
 	{
-		without: "the place of a heal in its row",
+		without: "the position of a heal in its row",
 		edits:   []edit{{heals, "at_account_id = heal.at_account_id, at_campaign_id = heal.at_campaign_id,", "at_campaign_id = heal.at_campaign_id,"}},
-		pkg:     "./worker", tests: []string{"TestHealGoesOnBehindWhatOthersHold"},
+		pkg:     "./worker", tests: []string{"TestHealContinuesAfterLockedRows"},
 	},
 	{
-		without: "shared locks on campaigns that run",
+		without: "shared locks on running campaigns",
 		edits:   []edit{{resumes, "ORDER BY c.id FOR SHARE;", "ORDER BY c.id FOR NO KEY UPDATE;"}},
 		pkg:     "./worker", tests: []string{"TestPassesShareACampaign"},
 	},
 	{
-		without: "the turn of who wants to change a campaign",
+		without: "the priority of transactions that change a campaign",
 		edits:   []edit{{resumes, "PERFORM thaw.let_writers_pass(p_campaign_ids);", ""}},
-		pkg:     "./worker", tests: []string{"TestPassesLetAChangeOfTheirCampaignPass"},
+		pkg:     "./worker", tests: []string{"TestCampaignChangeIsNotStarvedByPasses"},
 	},
 	{
-		without: "a new lock on a campaign that was stopped meanwhile",
+		without: "a stronger lock on a campaign that was paused meanwhile",
 		edits:   []edit{{resumes, "RAISE EXCEPTION 'a campaign was stopped meanwhile' USING ERRCODE = 'TH002';", "RETURN false;"}},
 		pkg:     "./worker", tests: []string{"TestPassesFindTheirCampaignStopped"},
 	},
@@ -203,7 +204,7 @@ var mutants = []mutant{
 		pkg:     "./worker", tests: []string{"TestJobIsCompletedInTheTransactionOfItsWork"}, size: inCI,
 	},
 	{
-		without: "transactional completion, but completed before",
+		without: "transactional completion (completed before instead)",
 		edits: []edit{{"worker/resume.go", "switch args := job.Args; {", `if _, err := w.store.Pool().Exec(ctx, "SELECT thaw.complete_job($1)", job.ID); err != nil {
 		return err
 	}
@@ -224,12 +225,12 @@ var mutants = []mutant{
 	{
 		without: "both the limit of a lane's budget and its CHECK",
 		edits:   []edit{noLimitOnBudget, noCheckOnBudget},
-		pkg:     "./worker", tests: []string{"TestPassesMeetAtTheirBudget"}, size: inCI,
+		pkg:     "./worker", tests: []string{"TestConcurrentPassesShareTheirBudget"}, size: inCI,
 	},
 	{
-		without: "a second try when the budget was taken",
+		without: "a second try when the budget is used up",
 		edits:   []edit{noLimitOnBudget},
-		pkg:     "./worker", tests: []string{"TestPassThatFindsTheBudgetTakenResumesWhatIsLeft"},
+		pkg:     "./worker", tests: []string{"TestPassResumesWhatRemainsOfTheBudget"},
 	},
 	{
 		without: "the lock on an allocation",
@@ -239,12 +240,12 @@ var mutants = []mutant{
 	{
 		without: "the end of an allocation with its tick",
 		edits:   []edit{{resumes, "WHEN p_lane = 'sweep' AND p_tick_at <> tick", "WHEN false"}},
-		pkg:     "./worker", tests: []string{"TestJobOfATickThatIsOverCancelsItself"},
+		pkg:     "./worker", tests: []string{"TestJobOfFinishedTickCancelsItself"},
 	},
 	{
-		without: "the removal of jobs of a tick that is over",
+		without: "the removal of a finished tick's jobs",
 		edits:   []edit{{"worker/sweep.go", "dropped < dropSize ||", "dropped < 1 ||"}, {"worker/sweep.go", "Size: dropSize", "Size: 0"}},
-		pkg:     "./worker", tests: []string{"TestWorkOfATickThatIsOverIsLeftToTheNext"},
+		pkg:     "./worker", tests: []string{"TestUnfinishedTickIsLeftToTheNext"},
 	},
 	{
 		without: "the end of earlier ticks before the plan",
@@ -252,39 +253,39 @@ var mutants = []mutant{
 		pkg:     "./worker", tests: []string{"TestPassesDoNotWaitForThePlanOfTheNextTick"},
 	},
 	{
-		without: "a count of single rows that are paused",
+		without: "the count of single paused rows",
 		edits:   []edit{{counts, "FOR EACH ROW WHEN (NEW.paused_reason IS NOT NULL AND", "FOR EACH ROW WHEN (false AND"}},
 		pkg:     "./schema", tests: []string{"TestCountsAreExactInEverySnapshot"}, size: inCI,
 	},
 	{
-		without: "a count of what a pass resumes",
+		without: "the count of a pass's resumes",
 		edits:   []edit{{counts, "SELECT o.account_id, o.campaign_id, o.paused_reason, o.waits_for_account, -1 AS n", "SELECT o.account_id, o.campaign_id, o.paused_reason, o.waits_for_account, 0 AS n"}},
 		pkg:     "./schema", tests: []string{"TestCountsAreExactInEverySnapshot"},
 	},
 	{
-		without: "a folder's wait for transactions that still run",
+		without: "the wait of a fold for running transactions",
 		edits:   []edit{{counts, "IF thaw.deltas_settled(state.mark_xmax) THEN", "IF true THEN"}},
 		pkg:     "./schema", tests: []string{"TestFoldingWaitsForStragglers"},
 	},
 	{
 		without: "the database's clock in a sweep",
 		edits:   []edit{{"worker/sweep.go", "case opened.IsOver:", "case !tick.Equal(time.Now().Truncate(15 * time.Minute)):"}},
-		pkg:     "./worker", tests: []string{"TestSweepGoesByTheClockOfTheDatabase"}, size: inDefault,
+		pkg:     "./worker", tests: []string{"TestSweepUsesDatabaseClock"}, size: inDefault,
 	},
 	{
 		without: "the database's clock in the schedule",
 		edits:   []edit{{"worker/watchdog.go", "ours.Add(r.ahead).Sub(r.origin)", "ours.Sub(r.origin)"}},
-		pkg:     "./worker", tests: []string{"TestScheduledJobNamesTheTickOfTheDatabase", "TestNextSweepIsShortlyAfterTheTickBegins"},
+		pkg:     "./worker", tests: []string{"TestScheduledJobUsesDatabaseTick", "TestNextSweepIsShortlyAfterTheTickBegins"},
 	},
 	{
-		without: "the limits of a transaction",
+		without: "the timeouts of a transaction",
 		edits:   []edit{{"internal/store/store.go", "milliseconds(IdleTimeout))", "milliseconds(0))"}},
-		pkg:     "./worker", tests: []string{"TestTransactionsOfTheStoreHaveLimits"},
+		pkg:     "./worker", tests: []string{"TestStoreTransactionsHaveTimeouts"},
 	},
 	{
-		without: "the limits of a transaction in one round trip",
+		without: "the timeouts of a transaction in one round trip",
 		edits:   []edit{{"internal/store/trip.go", "milliseconds(LockTimeout)", "milliseconds(0)"}},
-		pkg:     "./worker", tests: []string{"TestPassGivesUpALockThatIsHeld"},
+		pkg:     "./worker", tests: []string{"TestPassFailsOnLockTimeout"},
 	},
 	{
 		without: "the key of a delivery",
@@ -299,27 +300,27 @@ var mutants = []mutant{
 	{
 		without: "safety mode in every lane",
 		edits:   []edit{{backlog, "WHEN p_is_safety_on THEN 'safety_mode'", ""}},
-		pkg:     "./worker", tests: []string{"TestIncidentIsNoStampede", "TestNobodyResumesWhileSomethingStandsAgainstIt"}, size: inCI,
+		pkg:     "./worker", tests: []string{"TestNoStampedeAfterIncident", "TestBlockedAccountResumesNothing"}, size: inCI,
 	},
 	{
 		without: "safety mode in the verdict of a pass",
 		edits: []edit{{resumes, "coalesce(thaw.blocked_by(account), 'resumed')",
 			"coalesce(nullif(thaw.blocked_by(account), 'safety_mode'), 'resumed')"}},
-		pkg: "./worker", tests: []string{"TestIncidentIsNoStampede", "TestNobodyResumesWhileSomethingStandsAgainstIt"},
+		pkg: "./worker", tests: []string{"TestNoStampedeAfterIncident", "TestBlockedAccountResumesNothing"},
 	},
 	{
 		without: "safety mode in the plan of a tick",
 		edits: []edit{{counts, "WHERE thaw.block_reason(account, safety.since IS NOT NULL, workspace.auto_resume) IS NULL",
 			"WHERE thaw.block_reason(account, false, workspace.auto_resume) IS NULL"}},
-		pkg: "./worker", tests: []string{"TestNobodyResumesWhileSomethingStandsAgainstIt"},
+		pkg: "./worker", tests: []string{"TestBlockedAccountResumesNothing"},
 	},
 	{
-		without: "a signal's look at what was lost",
+		without: "the check for losses by a signal",
 		edits:   []edit{{signals, "PERFORM thaw.notice_losses();", "NULL;"}},
 		pkg:     "./schema", tests: []string{"TestManyLostAccountsBeginSafetyMode"},
 	},
 	{
-		without: "one beginning of safety mode",
+		without: "the check that safety mode is off before entering it",
 		edits: []edit{{safety, "accounts_lost = p_accounts_lost, accounts_connected = p_accounts_connected\n    WHERE s.since IS NULL;",
 			"accounts_lost = p_accounts_lost, accounts_connected = p_accounts_connected;"}},
 		pkg: "./schema", tests: []string{"TestPersonBeginsAndEndsSafetyMode"},
@@ -330,28 +331,28 @@ var mutants = []mutant{
 		pkg:     "./schema", tests: []string{"TestHoldIsNeverShortened"},
 	},
 	{
-		without: "the identity of accounts for a role that writes the fleet",
+		without: "immutable account identities for the platform's role",
 		edits: []edit{{guards, "OLD.id <> NEW.id OR OLD.workspace_id <> NEW.workspace_id OR OLD.provider <> NEW.provider\n        OR OLD.provider_account_id <> NEW.provider_account_id)",
 			"OLD.id <> NEW.id OR OLD.workspace_id <> NEW.workspace_id OR OLD.provider <> NEW.provider)"}},
 		pkg: "./schema", tests: []string{"TestThePlatformCannotChangeIdentities"},
 	},
 	{
-		without: "the path of functions",
+		without: "the search_path of functions",
 		edits:   []edit{{guards, "EXECUTE format('ALTER FUNCTION %s SET search_path = pg_catalog, pg_temp', f);", "NULL;"}},
 		pkg:     "./schema", tests: []string{"TestFunctionsFixTheirSearchPath", "TestNothingInPublicRunsAsThaw"},
 	},
 	{
 		without: "a hold in every lane",
 		edits:   []edit{{backlog, "WHEN p_account.hold_until > thaw.now() THEN 'account_on_hold'", ""}},
-		pkg:     "./worker", tests: []string{"TestNobodyResumesWhileSomethingStandsAgainstIt"},
+		pkg:     "./worker", tests: []string{"TestBlockedAccountResumesNothing"},
 	},
 	{
-		without: "a reason of its own for a person's pause",
+		without: "the separate reason of a manual pause",
 		edits:   []edit{{people, "WHEN 'paused' THEN 'paused_by_user'::thaw.pause_reason", "WHEN 'paused' THEN 'linkedin_account_issue'::thaw.pause_reason"}},
-		pkg:     "./worker", tests: []string{"TestWhatAPersonGaveBackResumesInItsTurn"},
+		pkg:     "./worker", tests: []string{"TestRequeuedProspectsResumeInTurn"},
 	},
 	{
-		without: "the message of a pass in its transaction, but told after it",
+		without: "the message of a pass in its transaction (published afterwards instead)",
 		edits: []edit{
 			{resumes, "IF resumed > 0 THEN\n        PERFORM thaw.publish_resumed(", "IF resumed > 0 AND p_lane <> 'signal' THEN\n        PERFORM thaw.publish_resumed("},
 			{"worker/resume.go", "w.logger.DebugContext(ctx, \"resumed by signal\"", `if pass.Resumed > 0 {
@@ -362,7 +363,7 @@ var mutants = []mutant{
 	}
 	w.logger.DebugContext(ctx, "resumed by signal"`},
 		},
-		pkg: "./worker", tests: []string{"TestEveryPassIsToldOnceThoughWorkersDie"},
+		pkg: "./worker", tests: []string{"TestEveryPassIsReportedOnceDespiteCrashes"},
 	},
 	{
 		without: "the message of a pass in its transaction",
@@ -375,13 +376,13 @@ var mutants = []mutant{
 		pkg:     "./schema", tests: []string{"TestSafetyModeTells", "TestPassTellsWhomItResumed"},
 	},
 	{
-		without: "an answer with 2xx before a delivery is done",
+		without: "the 2xx that completes a delivery",
 		edits:   []edit{{"worker/deliver.go", "case answer.Verdict == outbound.Delivered:", "case answer.Verdict != outbound.Gone:"}},
-		pkg:     "./worker", tests: []string{"TestMessageKeepsItsIDWhenItIsSentAgain", "TestMessageIsGivenUpAndReplayed"},
+		pkg:     "./worker", tests: []string{"TestResentMessageKeepsItsID", "TestMessageIsGivenUpAndReplayed"},
 	},
 	{
-		without: "a look at whether a delivery is done already",
+		without: "the check that a delivery is still waiting",
 		edits:   []edit{{"schema/dbsqlc/webhooks.sql.go", "WHERE o.message_id = $2 AND d.state = 'waiting'", "WHERE o.message_id = $2"}},
-		pkg:     "./worker", tests: []string{"TestMessageKeepsItsIDWhenItIsSentAgain"},
+		pkg:     "./worker", tests: []string{"TestResentMessageKeepsItsID"},
 	},
 }

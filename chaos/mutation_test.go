@@ -17,31 +17,31 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// Mutation controls: a suite that says "nothing is lost" is worth something only if it fails without what keeps things from
-// being lost. Each mutant is this program with one such thing taken out, put in the place of a file by the overlay of the go
-// command; the tests that it names must fail with it, and pass without it.
+// Mutation tests check that the suite fails if a safeguard against losses is removed. Each mutant is
+// the program without one safeguard, built with the go command's -overlay. The tests that it names
+// must fail with the mutation and pass without it.
 
-// A mutant is this program with one thing taken out.
+// A mutant is the program without one safeguard.
 type mutant struct {
 	without string
 	edits   []edit
-	// pkg is the folder of the tests that must fail, each of them.
+	// pkg is the folder of the tests, all of which must fail.
 	pkg   string
 	tests []string
-	// size is the smallest size of the suite that the mutant is a part of.
+	// size is the smallest size of the suite that includes the mutant.
 	size mutantSize
 }
 
-// A mutantSize says how large a suite is. Each mutant costs the building of a test program.
+// A mutantSize is a size of the suite. Each mutant requires the build of a test program.
 type mutantSize int
 
 const (
 	inFull    mutantSize = iota // with -full
 	inCI                        // with THAW_TEST_FULL, as CI runs it
-	inDefault                   // one of SQL and one of Go
+	inDefault                   // one mutant of SQL and one of Go
 )
 
-// smallestSize is what the suite of this run takes in.
+// smallestSize returns the smallest size that this run includes.
 func smallestSize() mutantSize {
 	switch {
 	case *full:
@@ -59,9 +59,9 @@ type edit struct{ file, old, new string }
 func TestMutants(t *testing.T) {
 	t.Parallel()
 	s := begin(t)
-	t.Cleanup(func() { s.closing.lost = "no mutant" })
+	t.Cleanup(func() { s.closing.lost = "nothing" })
 	chosen := slices.DeleteFunc(slices.Clone(mutants), func(m mutant) bool { return m.size < smallestSize() })
-	if smallestSize() != inDefault { // go test ./... runs these tests without any mutation too
+	if smallestSize() != inDefault { // go test ./... already runs these tests without a mutation
 		testNoMutant(t, chosen)
 	}
 	for _, m := range chosen {
@@ -71,15 +71,15 @@ func TestMutants(t *testing.T) {
 			var failed *exec.ExitError
 			require.True(t, errors.As(v.err, &failed), "the suite passes without %s", m.without)
 			require.True(t, v.built, "the mutant does not compile:\n%s", v.complaints)
-			require.Contains(t, v.passed, indifferent[m.pkg], "the mutant works for nothing else either:\n%s", v.complaints)
+			require.Contains(t, v.passed, indifferent[m.pkg], "the mutant breaks unrelated tests too:\n%s", v.complaints)
 			require.Subset(t, v.failed, m.tests, "%s", v.complaints)
-			s.faultN("mutants that the suite fails with", 1)
+			s.faultN("mutants detected by the suite", 1)
 			t.Logf("fails without %s: %s", m.without, strings.Join(m.tests, ", "))
 		})
 	}
 }
 
-// testNoMutant runs the tests of all chosen mutants without any mutation: they must pass.
+// testNoMutant runs the tests of all chosen mutants without a mutation: they must pass.
 func testNoMutant(t *testing.T, chosen []mutant) {
 	t.Run("none", func(t *testing.T) {
 		t.Parallel()
@@ -89,13 +89,13 @@ func testNoMutant(t *testing.T, chosen []mutant) {
 		}
 		for pkg, tests := range killers {
 			v := suite{packages: []string{pkg}, tests: tests}.run(t)
-			require.NoError(t, v.err, "without any mutation\n%s", v.complaints)
+			require.NoError(t, v.err, "without a mutation\n%s", v.complaints)
 			require.Subset(t, v.passed, tests)
 		}
 	})
 }
 
-// overlay writes the mutated files and returns the file that tells the go command of them.
+// overlay writes the mutated files and returns the path of a file for go test -overlay.
 func (m mutant) overlay(t *testing.T) (path string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -120,7 +120,8 @@ func (m mutant) overlay(t *testing.T) (path string) {
 	return path
 }
 
-// A mutant whose text is not in the program any more takes nothing out, and the full suite alone would find that.
+// A mutant whose text is no longer in the program changes nothing, which otherwise only the full suite
+// would detect.
 func TestMutantsFitTheProgram(t *testing.T) {
 	t.Parallel()
 	for _, m := range mutants {

@@ -66,7 +66,7 @@ func TestSuiteThroughPgBouncer(t *testing.T) {
 		env:      []string{"DATABASE_URL=" + server.URL(""), "THAW_TEST_POOLER=" + pool.url},
 	}
 	if !*full {
-		chosen.packages, chosen.tests = []string{"./worker"}, []string{"TestConnectSignalResumesAndStartsTheCampaign", "TestTicksAreSweptWithoutAnyLeader"}
+		chosen.packages, chosen.tests = []string{"./worker"}, []string{"TestConnectSignalResumesAndStartsTheCampaign", "TestTicksAreSweptWithoutLeader"}
 	}
 	v := chosen.run(t)
 	require.NoError(t, v.err, "%s", v.complaints)

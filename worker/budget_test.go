@@ -12,7 +12,7 @@ import (
 // Two passes read the same remaining fleet budget, and both write before either takes from it. The
 // later one finds less, rolls back its writes, and resumes only what remains. No prospect, event or
 // budget change of its first try stays.
-func TestPassThatFindsTheBudgetTakenResumesWhatIsLeft(t *testing.T) {
+func TestPassResumesWhatRemainsOfTheBudget(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ cap, first, second, left int }{
 		"some remains":    {cap: 100, first: 60, second: 60, left: 40},
@@ -62,7 +62,7 @@ const signalPass = `SELECT (thaw.resume_pass('signal', s.account_id, 1, p_signal
 
 // The length of a tick may change at any time: overlapping ticks share the caps of each lane and of
 // each account.
-func TestTicksOfAnotherLengthOpenNoNewBudget(t *testing.T) {
+func TestTickLengthChangeOpensNoNewBudget(t *testing.T) {
 	t.Parallel()
 	for name, caps := range map[string]struct{ account, fleet int }{
 		"of the fleet": {account: 1000, fleet: 30}, "of the account": {account: 30, fleet: 1000},
@@ -97,7 +97,7 @@ func TestTicksOfAnotherLengthOpenNoNewBudget(t *testing.T) {
 }
 
 // A change of the tick length waits for a running pass and counts it.
-func TestChangeOfTheTickCountsAPassUnderWay(t *testing.T) {
+func TestTickLengthChangeWaitsForRunningPass(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.Exec(t, "UPDATE thaw_test.clock SET ahead = '2030-01-01 12:07:30+00' - pg_catalog.now()")

@@ -13,7 +13,7 @@ import (
 // Twenty accounts in shared campaigns each change status many times while several workers and
 // sweeps run. The last signal of each is connected. Then no enrollment may stay paused, without any
 // further sweep.
-func TestNoResumeUpIsLostOnHotAccounts(t *testing.T) {
+func TestNoResumeIsLostOnBusyAccounts(t *testing.T) {
 	t.Parallel()
 	const accounts, senders = 20, 8
 	signals := testdb.Size(30, 100) // of each account
@@ -86,7 +86,7 @@ func (f *fleet) noDeadlock(t *testing.T) {
 
 // One account disconnects while another reconnects, in one campaign. The pause stops the campaign
 // after the pass found it running and before the pass locks it.
-func TestPassFindsACampaignThatIsPausedInTheSameMoment(t *testing.T) {
+func TestPassMeetsConcurrentCampaignPause(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	shared := f.campaign(t, campaign{key: "shared"})
@@ -112,7 +112,7 @@ func TestPassFindsACampaignThatIsPausedInTheSameMoment(t *testing.T) {
 
 // Both lanes resume the same accounts and their siblings in one tick. Whichever is faster, no cap
 // is exceeded.
-func TestCapsAreExactWhileSignalsAndSweepCompete(t *testing.T) {
+func TestCapsHoldWhileSignalsAndSweepCompete(t *testing.T) {
 	t.Parallel()
 	const families = 12
 	f := setup(t)
@@ -152,7 +152,7 @@ func TestCapsAreExactWhileSignalsAndSweepCompete(t *testing.T) {
 
 // A signal and the insert of its account run concurrently. Either one sees the other, or the next
 // check sees both.
-func TestSignalMeetsTheInsertOfItsAccount(t *testing.T) {
+func TestSignalMeetsInsertOfItsAccount(t *testing.T) {
 	t.Parallel()
 	const rounds = 50
 	f := setup(t)

@@ -102,7 +102,7 @@ const deliveries = `
 	SELECT count(*) FROM thaw.webhook_deliveries AS d JOIN thaw.outbox AS o ON o.id = d.outbox_id
 	WHERE o.type = $1 AND d.state = $2::thaw.delivery_state`
 
-func TestPlatformIsToldWhatHappens(t *testing.T) {
+func TestPlatformReceivesWebhooks(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	p := newPlatform(t, nil)
@@ -142,7 +142,7 @@ func TestPlatformIsToldWhatHappens(t *testing.T) {
 
 // Workers crash repeatedly in the middle of their jobs. Every pass that resumed prospects is
 // reported once, and every pause is reported with its final numbers, whatever was rolled back.
-func TestEveryPassIsToldOnceThoughWorkersDie(t *testing.T) {
+func TestEveryPassIsReportedOnceDespiteCrashes(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.attemptsMayFail = true
@@ -191,7 +191,7 @@ func TestEveryPassIsToldOnceThoughWorkersDie(t *testing.T) {
 
 // A process that dies between the response and its record sends the same message again. A recorded
 // message is never sent again.
-func TestMessageKeepsItsIDWhenItIsSentAgain(t *testing.T) {
+func TestResentMessageKeepsItsID(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	var answers atomic.Int32
@@ -253,7 +253,7 @@ func TestMessageIsGivenUpAndReplayed(t *testing.T) {
 	require.Equal(t, all[0].ID, all[len(all)-1].ID)
 }
 
-func TestReceiverThatAsksForTimeGetsIt(t *testing.T) {
+func TestRetryAfterIsHonored(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	p := newPlatform(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -269,7 +269,7 @@ func TestReceiverThatAsksForTimeGetsIt(t *testing.T) {
 
 // A 410 response disables the endpoint: waiting messages are given up unsent, and no new ones are
 // written until it is enabled.
-func TestReceiverThatIsGoneIsDisabled(t *testing.T) {
+func TestGoneEndpointIsDisabled(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	var well atomic.Bool
@@ -305,7 +305,7 @@ func TestReceiverThatIsGoneIsDisabled(t *testing.T) {
 
 // A slow receiver delays nothing else: with more messages than delivery workers, signals are
 // processed as fast as before.
-func TestSlowReceiverDelaysNobody(t *testing.T) {
+func TestSlowReceiverDelaysNothingElse(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	release := make(chan struct{})

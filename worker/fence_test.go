@@ -84,7 +84,7 @@ func (f *fleet) connect(t *testing.T, key string) (signal int64) {
 }
 
 // The account disconnects while the pass of its last connect begins: the pass resumes nothing.
-func TestPassWaitsForASignalUnderWay(t *testing.T) {
+func TestPassWaitsForConcurrentSignal(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	a := f.account(t, account{key: "a1", status: "disconnected"})
@@ -102,7 +102,7 @@ func TestPassWaitsForASignalUnderWay(t *testing.T) {
 
 // The account reconnects while a batch of its pause is not committed: the pass waits, or it would
 // find nothing to resume.
-func TestPassWaitsForAPauseUnderWay(t *testing.T) {
+func TestPassWaitsForConcurrentPause(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	a := f.account(t, account{key: "a1", status: "disconnected"})
@@ -124,7 +124,7 @@ func TestPassWaitsForAPauseUnderWay(t *testing.T) {
 }
 
 // The account reconnects while its pause begins: the pause stops.
-func TestPauseWaitsForASignalUnderWay(t *testing.T) {
+func TestPauseWaitsForConcurrentSignal(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	a := f.account(t, account{key: "a1"})
@@ -144,7 +144,7 @@ func TestPauseWaitsForASignalUnderWay(t *testing.T) {
 }
 
 // Of two concurrent signals the newer one counts, whichever is received first.
-func TestSignalWaitsForANewerOneUnderWay(t *testing.T) {
+func TestSignalWaitsForConcurrentNewerSignal(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.account(t, account{key: "a1"})
@@ -163,7 +163,7 @@ func TestSignalWaitsForANewerOneUnderWay(t *testing.T) {
 
 // Several passes take from one budget at once: together they take no more than remains, without an
 // error.
-func TestPassesMeetAtTheirBudget(t *testing.T) {
+func TestConcurrentPassesShareTheirBudget(t *testing.T) {
 	t.Parallel()
 	const waiters = 7
 	f := setup(t)
@@ -224,7 +224,7 @@ func TestPassWaitsForTheEndOfItsTick(t *testing.T) {
 
 // A person pauses a prospect in the moment in which it would be resumed: the pass resumes the
 // others and does not wait.
-func TestPassLeavesWhomSomebodyElseIsWriting(t *testing.T) {
+func TestPassSkipsLockedProspects(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	a := f.account(t, account{key: "a1", status: "disconnected"})
@@ -266,7 +266,7 @@ func TestJobIsCompletedInTheTransactionOfItsWork(t *testing.T) {
 }
 
 // The tick is determined by the database's clock, here hours ahead of the process's clock.
-func TestSweepGoesByTheClockOfTheDatabase(t *testing.T) {
+func TestSweepUsesDatabaseClock(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.waiting(t, f.account(t, account{key: "a1"}), 10)
@@ -288,7 +288,7 @@ func (f *fleet) workByHand(t *testing.T, kind string) error {
 }
 
 // The server ends a transaction that hangs or is frozen before the queue hands out its job again.
-func TestTransactionsOfTheStoreHaveLimits(t *testing.T) {
+func TestStoreTransactionsHaveTimeouts(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	require.NoError(t, store.New(f.Pool).Tx(t.Context(), func(tx pgx.Tx, _ *dbsqlc.Queries) error {
@@ -306,7 +306,7 @@ func TestTransactionsOfTheStoreHaveLimits(t *testing.T) {
 
 // A pass that waits for a lock fails long before the queue hands out its job again, and its
 // connection stays usable.
-func TestPassGivesUpALockThatIsHeld(t *testing.T) {
+func TestPassFailsOnLockTimeout(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	a := f.account(t, account{key: "a1", status: "disconnected"})

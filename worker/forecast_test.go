@@ -42,7 +42,7 @@ INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, prospect_ur
 
 // Forecasts the tick of every paused prospect in a fleet of 200 accounts, then runs real sweeps:
 // each prospect must resume in its forecast tick, and no other prospect may resume.
-func TestEveryForetoldTickIsTheRightOne(t *testing.T) {
+func TestForecastTicksAreExact(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.Exec(t, twoHundred)

@@ -31,7 +31,7 @@ func (f *fleet) healList(t *testing.T, ids []int64, cap int32) (resumed, left in
 	return f.heal(t, "SELECT thaw.start_heal(NULL, NULL, $1, $2, false, 'a test')", ids, cap)
 }
 
-func TestHealOfAWorkspaceIsRepeatedUntilNothingIsLeft(t *testing.T) {
+func TestWorkspaceHealCanBeRepeatedUntilNothingRemains(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.start(t)
@@ -142,7 +142,7 @@ func TestHealOfListedProspects(t *testing.T) {
 	require.ElementsMatch(t, listed[:6], testdb.Column[int64](t, f.DB, "SELECT id FROM thaw.enrollments WHERE status = 'active'"))
 }
 
-func TestOneHealATargetRuns(t *testing.T) {
+func TestOneHealPerTarget(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.account(t, account{key: "a1"})
@@ -161,7 +161,7 @@ func TestOneHealATargetRuns(t *testing.T) {
 	f.settle(t)
 }
 
-func TestHealAsksBeforeItTouchesAnOptedOutWorkspace(t *testing.T) {
+func TestHealOfOptedOutWorkspaceNeedsConfirmation(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.start(t)
@@ -175,7 +175,7 @@ func TestHealAsksBeforeItTouchesAnOptedOutWorkspace(t *testing.T) {
 }
 
 // The process dies while its heal waits for the second of two accounts.
-func TestHealGoesOnAfterACrashAndCountsNothingTwice(t *testing.T) {
+func TestHealContinuesAfterCrashWithoutDoubleCounting(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.attemptsMayFail = true
@@ -213,7 +213,7 @@ func TestHealGoesOnAfterACrashAndCountsNothingTwice(t *testing.T) {
 
 // A frozen attempt of a batch and the attempt that replaced it both commit: nothing is counted
 // twice, no account is left out.
-func TestTwoAttemptsOfOneBatch(t *testing.T) {
+func TestTwoAttemptsOfOneHealBatch(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ cap, size, before, want int }{
 		"batch ends inside an account": {20, 10, 0, 20},
@@ -258,7 +258,7 @@ func TestTwoAttemptsOfOneBatch(t *testing.T) {
 	}
 }
 
-func TestJobOfAHealThatIsNotThere(t *testing.T) {
+func TestJobOfUnknownHeal(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.start(t)

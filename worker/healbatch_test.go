@@ -53,7 +53,7 @@ func (f *fleet) left(t *testing.T, heal int64) [3]int {
 }
 
 // Batches are full, however few prospects an account has in a campaign.
-func TestHealBatchesAreFullOverManySmallAccounts(t *testing.T) {
+func TestHealBatchesAreFullAcrossSmallAccounts(t *testing.T) {
 	t.Parallel()
 	for name, limit := range map[string]int{"cap high enough": 1000, "cap too low": 110} {
 		t.Run(name, func(t *testing.T) {
@@ -77,7 +77,7 @@ func TestHealBatchesAreFullOverManySmallAccounts(t *testing.T) {
 // A list is stored in rows of 200 prospects. Batches that end inside, at or beyond the end of a row
 // resume every prospect once, whatever the order of the list, and the last full batch ends the
 // heal.
-func TestHealTakesAListInRowsOfMany(t *testing.T) {
+func TestHealOfListStoredInSeveralRows(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int32{150, 200, 450, 1000} {
 		t.Run(strconv.Itoa(int(size)), func(t *testing.T) {
@@ -121,7 +121,7 @@ func (f *fleet) interleaved(t *testing.T, accounts, each int) (accountIDs, ids [
 
 // The first batch does not wait for the count of a long list. Then the list is ordered by account,
 // so that a batch touches few accounts.
-func TestHealOfALongListGoesByAccount(t *testing.T) {
+func TestHealOfLongListIsOrderedByAccount(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	_, ids := f.interleaved(t, 10, 8)
@@ -143,7 +143,7 @@ func TestHealOfALongListGoesByAccount(t *testing.T) {
 
 // Prospects that change after the list was ordered are resumed, or not, by their state at that
 // moment.
-func TestHealOfAListThatChangesAfterItWasOrdered(t *testing.T) {
+func TestHealOfListChangedAfterOrdering(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	accounts, ids := f.interleaved(t, 5, 8)
@@ -164,7 +164,7 @@ func TestHealOfAListThatChangesAfterItWasOrdered(t *testing.T) {
 }
 
 // A cap below the length of a list is exact: inside the first batch, at its end, or after it.
-func TestHealKeepsItsCapWithALongList(t *testing.T) {
+func TestHealOfLongListKeepsItsCap(t *testing.T) {
 	t.Parallel()
 	for _, limit := range []int{7, 10, 33} {
 		t.Run(strconv.Itoa(limit), func(t *testing.T) {
@@ -199,7 +199,7 @@ func TestHealOrdersAListAgainAfterACrash(t *testing.T) {
 }
 
 // What remains of a list is counted if some of it could not be resumed.
-func TestHealCountsWhatIsLeftOfAList(t *testing.T) {
+func TestHealCountsRemainingOfList(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	ids := f.waiting(t, f.account(t, account{key: "a1"}), 450)
@@ -212,7 +212,7 @@ func TestHealCountsWhatIsLeftOfAList(t *testing.T) {
 
 // A batch is rolled back, as when its process or the server dies: the next attempt handles the same
 // rows, none twice.
-func TestHealRepeatsABatchThatWasTakenBack(t *testing.T) {
+func TestHealRepeatsRolledBackBatch(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.small(t, 20, 2)
@@ -234,7 +234,7 @@ func TestHealRepeatsABatchThatWasTakenBack(t *testing.T) {
 
 // Another transaction locks some of a heal's rows. The heal resumes the others first and retries
 // the locked ones.
-func TestHealComesBackToWhatOthersHeld(t *testing.T) {
+func TestHealRetriesLockedRows(t *testing.T) {
 	t.Parallel()
 	for name, start := range map[string]string{
 		"a workspace": "SELECT thaw.heal('acme')", "an account": "SELECT thaw.heal('acme', 'a1')",
@@ -264,7 +264,7 @@ func TestHealComesBackToWhatOthersHeld(t *testing.T) {
 }
 
 // A heal leaves rows that stay locked longer than it retries, and reports them.
-func TestHealSaysWhatOthersHeldToTheEnd(t *testing.T) {
+func TestHealReportsRowsLockedToTheEnd(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	ids := f.waiting(t, f.account(t, account{key: "a1"}), 10)
@@ -283,7 +283,7 @@ func TestHealSaysWhatOthersHeldToTheEnd(t *testing.T) {
 }
 
 // More than a batch of a heal's next rows are locked: it continues with the rows after them.
-func TestHealGoesOnBehindWhatOthersHold(t *testing.T) {
+func TestHealContinuesAfterLockedRows(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	ids := f.waiting(t, f.account(t, account{key: "a1"}), 20)
@@ -301,7 +301,7 @@ func TestHealGoesOnBehindWhatOthersHold(t *testing.T) {
 
 // A batch of many accounts does not wait for a locked account or campaign while it holds the
 // others, because their signals would wait too.
-func TestHealOfManyAccountsWaitsForNone(t *testing.T) {
+func TestHealBatchWaitsForNoLock(t *testing.T) {
 	t.Parallel()
 	for name, hold := range map[string]string{
 		"an account":                  "SELECT FROM thaw.accounts WHERE provider_account_id = 'small 1' FOR UPDATE",
@@ -333,7 +333,7 @@ func TestHealOfManyAccountsWaitsForNone(t *testing.T) {
 
 // A running campaign is paused after the heal was counted, or a paused one is started. The heal
 // resumes each prospect that may be resumed at its turn, no others, and reports what remains.
-func TestHealOfCampaignsThatChangeAfterTheCount(t *testing.T) {
+func TestHealOfCampaignsChangedAfterCount(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		before, after string
@@ -363,7 +363,7 @@ func TestHealOfCampaignsThatChangeAfterTheCount(t *testing.T) {
 
 // More prospects are paused than the cap, but fewer may be resumed. The heal decides before the
 // count whether the oldest come first, and keeps that order. No prospect is left out.
-func TestHealKeepsItsOrderWhenTheCountIsLessThanItsCap(t *testing.T) {
+func TestHealKeepsOrderWhenCountIsBelowCap(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.small(t, 10, 4)
@@ -404,7 +404,7 @@ func TestHealLooksUpSiblingsOncePerBatch(t *testing.T) {
 }
 
 // An account is blocked between the choice of a batch and its locks.
-func TestHealLooksAgainUnderTheLock(t *testing.T) {
+func TestHealRechecksUnderLock(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		change string
@@ -459,7 +459,7 @@ func TestHealLooksAgainUnderTheLock(t *testing.T) {
 	}
 }
 
-func TestHealOfAListThatNamesAProspectTwice(t *testing.T) {
+func TestHealOfListWithDuplicates(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	ids := f.waiting(t, f.account(t, account{key: "a1"}), 5)

@@ -20,7 +20,7 @@ var scopes = map[string]string{
 
 // The account of a heal is disconnected when the heal begins, so its prospects would resume through
 // its sibling. If it has reconnected before its turn, they resume through it and are not moved.
-func TestHealDoesNotMoveProspectsWhoseOwnAccountIsBack(t *testing.T) {
+func TestHealDoesNotMoveProspectsOfReconnectedAccount(t *testing.T) {
 	t.Parallel()
 	for name, start := range scopes {
 		t.Run(name, func(t *testing.T) {

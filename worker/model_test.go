@@ -22,7 +22,7 @@ import (
 )
 
 // After any sequence of events the database matches the model of the rules.
-func TestFleetFollowsItsModel(t *testing.T) {
+func TestFleetMatchesItsModel(t *testing.T) {
 	t.Parallel()
 	m := newModelTest(t)
 	actions := map[string]func(*rapid.T){
@@ -42,7 +42,7 @@ func TestFleetFollowsItsModel(t *testing.T) {
 		actions[fmt.Sprint("next tick ", i)] = m.nextTick
 	}
 	actions["clock"] = m.moveClock
-	// What is rare may not come up in one round; all of them without it say that it cannot happen any more.
+	// Rare events may not occur in one round. An event that occurs in no round is no longer possible.
 	missing := []string{"paused by signal", "paused by sweep", "resumed by signal", "resumed by sweep", "resumed by heal",
 		"moved by signal", "moved by sweep", "signal applied", "signal stale", "signal duplicate", "crash", "retry"}
 	for round := 0; round < mostRounds() && len(missing) > 0; round++ {
@@ -54,7 +54,7 @@ func TestFleetFollowsItsModel(t *testing.T) {
 		})
 		missing = slices.DeleteFunc(missing, func(what string) bool { return m.seen[what] > 0 })
 	}
-	require.Empty(t, missing, "no history had this (%v)", m.seen)
+	require.Empty(t, missing, "events that occurred in no history (%v)", m.seen)
 }
 
 // sendSignal sends a signal that may be late, early or repeated.

@@ -50,7 +50,7 @@ func (f *fleet) history(t *testing.T) {
 	require.NotZero(t, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.enrollments WHERE status = 'paused'"))
 }
 
-func TestRetryOfWhatIsDoneChangesNothing(t *testing.T) {
+func TestRetryOfFinishedJobChangesNothing(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	w := f.start(t)
@@ -67,7 +67,7 @@ func TestRetryOfWhatIsDoneChangesNothing(t *testing.T) {
 	}
 }
 
-func TestCancelOfWhatIsDoneChangesNothing(t *testing.T) {
+func TestCancelOfFinishedJobChangesNothing(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	w := f.start(t)
@@ -96,7 +96,7 @@ func (f *fleet) cancelAll(t *testing.T, kind string) (ids []int64) {
 	return ids
 }
 
-func TestWhatAnOperatorCancelledIsMadeGoodByTheNextSweep(t *testing.T) {
+func TestNextSweepCoversCancelledJobs(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	_, stop := f.launchUntilStopped(t, t.Context())
@@ -126,7 +126,7 @@ func TestWhatAnOperatorCancelledIsMadeGoodByTheNextSweep(t *testing.T) {
 	require.Equal(t, before, testdb.Column[string](t, f.DB, "SELECT to_jsonb(e)::text FROM thaw.enrollments AS e ORDER BY id"))
 }
 
-func TestSweepThatAnOperatorCancelledIsAskedForAgain(t *testing.T) {
+func TestCancelledSweepIsInsertedAgain(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.Exec(t, "SELECT thaw.sweep()")
@@ -135,7 +135,7 @@ func TestSweepThatAnOperatorCancelledIsAskedForAgain(t *testing.T) {
 	require.Equal(t, []string{"cancelled", "completed"}, testdb.Column[string](t, f.DB, "SELECT state::text FROM thaw.river_job WHERE kind = 'sweep' ORDER BY id"))
 }
 
-func TestTickWhoseJobsAnOperatorCancelledIsClosedByTheNext(t *testing.T) {
+func TestNextTickClosesTickWithCancelledJobs(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	a := f.account(t, account{key: "a1"})
@@ -150,7 +150,7 @@ func TestTickWhoseJobsAnOperatorCancelledIsClosedByTheNext(t *testing.T) {
 }
 
 // A heal whose job was cancelled does not block its target: the next heal ends it.
-func TestHealThatAnOperatorCancelledGivesWayToTheNext(t *testing.T) {
+func TestCancelledHealDoesNotBlockTheNext(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	a := f.account(t, account{key: "a1"})

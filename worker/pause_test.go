@@ -46,7 +46,7 @@ func TestHardDisconnectPausesAtOnceWithItsReason(t *testing.T) {
 	}
 }
 
-func TestRestrictionTakesOverThoseWhoWaitedBefore(t *testing.T) {
+func TestRestrictionAppliesToAlreadyPausedProspects(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	a := f.account(t, account{key: "a1", status: "disconnected"})
@@ -113,7 +113,7 @@ func TestTransientErrorPastGracePeriodIsPaused(t *testing.T) {
 	require.Equal(t, issue, f.campaignState(t, c))
 }
 
-func TestSweepPausesWhatItsJobMissed(t *testing.T) {
+func TestSweepPausesAfterMissedJob(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	a := f.account(t, account{key: "a1"})
@@ -132,7 +132,7 @@ func TestSweepPausesWhatItsJobMissed(t *testing.T) {
 	require.Equal(t, 10, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.enrollment_events WHERE source = 'sweep' AND tick_at = thaw.tick()"))
 }
 
-func TestTransientErrorDoesNotRunOutInSafetyMode(t *testing.T) {
+func TestGracePeriodStopsInSafetyMode(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	c := f.campaign(t, campaign{key: "spring"})
@@ -218,7 +218,7 @@ func TestCampaignRunsWhileAnotherAccountServesIt(t *testing.T) {
 	require.Equal(t, issue, f.campaignState(t, shared), "the last account is lost")
 }
 
-func TestPauseOfManyIsARowOfShortTransactions(t *testing.T) {
+func TestLargePauseRunsInShortTransactions(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	a := f.account(t, account{key: "a1"})
@@ -233,7 +233,7 @@ func TestPauseOfManyIsARowOfShortTransactions(t *testing.T) {
 		"SELECT count(*) FROM thaw.enrollment_events WHERE kind = 'paused' GROUP BY at ORDER BY at"), "one time per transaction")
 }
 
-func TestWhoIsLockedIsPausedLater(t *testing.T) {
+func TestLockedProspectsArePausedLater(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	a := f.account(t, account{key: "a1"})

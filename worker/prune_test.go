@@ -23,7 +23,7 @@ var parts = []string{
 
 // Pruning changes no explanation, breaks no invariant, and keeps the event that explains a current
 // pause, however short the retention and whatever happened before.
-func TestPruningRemovesNothingThatIsNeeded(t *testing.T) {
+func TestPruningKeepsNeededRows(t *testing.T) {
 	t.Parallel()
 	m := newModelTest(t)
 	_, err := m.db.Pool.Exec(t.Context(), "UPDATE thaw.settings SET keep_history = '2 days', keep_signals = '2 days'")
@@ -42,7 +42,7 @@ func TestPruningRemovesNothingThatIsNeeded(t *testing.T) {
 		actions[fmt.Sprint("work ", i)] = m.work
 		actions[fmt.Sprint("next tick ", i)] = m.nextTick
 	}
-	missing := []string{"old event of a pause kept"}
+	missing := []string{"old pause event kept"}
 	for _, part := range parts {
 		missing = append(missing, part+" removed")
 	}
@@ -58,7 +58,7 @@ func TestPruningRemovesNothingThatIsNeeded(t *testing.T) {
 		})
 		missing = slices.DeleteFunc(missing, func(what string) bool { return m.seen[what] > 0 })
 	}
-	require.Empty(t, missing, "no history had this (%v)", m.seen)
+	require.Empty(t, missing, "events that occurred in no history (%v)", m.seen)
 }
 
 func (m *modelTest) letDaysPass(r *rapid.T) {
@@ -96,7 +96,7 @@ func (m *modelTest) prune(r *rapid.T) {
 	for i, left := range counts() {
 		m.seen[parts[i]+" removed"] += int(before[i] - left)
 	}
-	m.seen["old event of a pause kept"] += len(m.ids(r, whyTheyWait, "2 days"))
+	m.seen["old pause event kept"] += len(m.ids(r, whyTheyWait, "2 days"))
 }
 
 // answers returns the explanation of every paused prospect, without its history.
@@ -123,7 +123,7 @@ func (m *modelTest) verify(r *rapid.T) {
 }
 
 // Once per hour, whichever process sweeps and however often it restarts.
-func TestFirstSweepOfAnHourAsksForPruning(t *testing.T) {
+func TestFirstSweepOfHourInsertsPruneJob(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.start(t)
@@ -152,7 +152,7 @@ func (f *fleet) withOldEvents(t *testing.T, n int) {
 		ORDER BY i`, n)
 }
 
-func TestPruneJobRemovesAllThatIsTooOld(t *testing.T) {
+func TestPruneJobRemovesExpiredRows(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.withOldEvents(t, 9100)
@@ -169,7 +169,7 @@ func TestPruneJobRemovesAllThatIsTooOld(t *testing.T) {
 }
 
 // Two prune jobs never run at once: the second one stops.
-func TestPruneJobLeavesItToAnother(t *testing.T) {
+func TestPruneJobStopsIfAnotherRuns(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.start(t)

@@ -10,7 +10,7 @@ import (
 
 // A restriction applies from its signal on, before its pause job has changed the reason of
 // prospects that were already paused. A connected sibling must not resume them meanwhile.
-func TestRestrictedAccountResumesNobodyThroughASibling(t *testing.T) {
+func TestRestrictedAccountDoesNotResumeThroughSibling(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	old := f.account(t, account{key: "old", member: "jane", status: "disconnected"})

@@ -58,7 +58,7 @@ func TestAccountCapHoldsAcrossSweepAndSignals(t *testing.T) {
 	require.Equal(t, 450, f.states(t, a)["active"])
 }
 
-func TestSweepGivesOnlyWhatASignalLeft(t *testing.T) {
+func TestSweepUsesQuotaRemainingAfterSignal(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.Exec(t, "UPDATE thaw.settings SET account_cap = 30, signal_cap = 10")
@@ -77,7 +77,7 @@ func TestSweepGivesOnlyWhatASignalLeft(t *testing.T) {
 }
 
 // Caps can be changed at any time. A tick keeps the caps with which its budgets were opened.
-func TestCapsCanChangeInsideATick(t *testing.T) {
+func TestCapChangeWithinTick(t *testing.T) {
 	t.Parallel()
 	for _, next := range []int{10, 50} {
 		t.Run(fmt.Sprintf("from 30 to %d", next), func(t *testing.T) {
@@ -117,7 +117,7 @@ func TestEachLaneHasItsFleetCap(t *testing.T) {
 	require.Equal(t, 35, f.sweep(t), "all remaining prospects")
 }
 
-func TestWhoHasWaitedLongestResumesFirst(t *testing.T) {
+func TestLongestPausedResumesFirst(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.Exec(t, "UPDATE thaw.settings SET account_cap = 10")
@@ -137,7 +137,7 @@ func TestWhoHasWaitedLongestResumesFirst(t *testing.T) {
 	require.ElementsMatch(t, oldest, testdb.Column[int64](t, f.DB, "SELECT id FROM thaw.enrollments WHERE status = 'active'"))
 }
 
-func TestNobodyResumesWhileSomethingStandsAgainstIt(t *testing.T) {
+func TestBlockedAccountResumesNothing(t *testing.T) {
 	t.Parallel()
 	for verdict, gate := range map[string]struct{ shut, open string }{
 		"account_not_connected": {
@@ -175,7 +175,7 @@ func TestNobodyResumesWhileSomethingStandsAgainstIt(t *testing.T) {
 	}
 }
 
-func TestWhatAPersonPausedStaysPaused(t *testing.T) {
+func TestProspectsPausedByPersonStayPaused(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	a := f.account(t, account{key: "a1"})
@@ -208,7 +208,7 @@ func TestWhatAPersonPausedStaysPaused(t *testing.T) {
 	require.Equal(t, before, testdb.Column[*string](t, f.DB, everything))
 }
 
-func TestSignalStartsACampaignWhereEverybodyIsActive(t *testing.T) {
+func TestSignalStartsCampaignWithoutPausedProspects(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	a := f.account(t, account{key: "a1"})
@@ -219,7 +219,7 @@ func TestSignalStartsACampaignWhereEverybodyIsActive(t *testing.T) {
 	require.Equal(t, "running", f.campaignState(t, c))
 }
 
-func TestSweepStartsACampaignWhereEverybodyIsActive(t *testing.T) {
+func TestSweepStartsCampaignWithoutPausedProspects(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	late := f.account(t, account{key: "late"})
@@ -284,7 +284,7 @@ func TestSpreadIsEvenAndInsideItsWindow(t *testing.T) {
 	})
 }
 
-func TestPassThatIsClosedChangesNothing(t *testing.T) {
+func TestClosedPassChangesNothing(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	a := f.account(t, account{key: "a1", status: "disconnected"})

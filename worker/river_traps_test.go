@@ -27,7 +27,7 @@ import (
 // obsolete.
 
 // A finished job does not prevent the next insert for its account; an unfinished one does.
-func TestRiverTellsDuplicatesByState(t *testing.T) {
+func TestRiverDetectsDuplicatesByState(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	client := f.client(t)
@@ -52,7 +52,7 @@ func TestRiverTellsDuplicatesByState(t *testing.T) {
 
 // River does not allow leaving "running" out of the states of a unique job. So a resume job cannot
 // be inserted while one with the same key is finishing. That is why each signal is its own key.
-func TestRiverInsistsOnRunningBeingUnique(t *testing.T) {
+func TestRiverRequiresRunningInUniqueStates(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	_, err := f.client(t).Insert(t.Context(), jobs.HealArgs{HealID: 1}, &river.InsertOpts{UniqueOpts: river.UniqueOpts{
@@ -64,7 +64,7 @@ func TestRiverInsistsOnRunningBeingUnique(t *testing.T) {
 
 // Completing a job that was already completed is not an error. The idempotency record prevents
 // repeated work.
-func TestRiverCompletesAJobThatIsNotRunningWithoutAnError(t *testing.T) {
+func TestRiverCompletesFinishedJobWithoutError(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	client := f.client(t)
@@ -106,7 +106,7 @@ func TestWorkersJobsAreDueByTheClockOfTheDatabase(t *testing.T) {
 }
 
 // thaw.complete_job writes the same row as River's own completion and touches only running jobs.
-func TestJobsAreCompletedAsRiverDoes(t *testing.T) {
+func TestCompleteJobMatchesRiver(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	client := f.client(t)
@@ -143,7 +143,7 @@ func TestJobsAreCompletedAsRiverDoes(t *testing.T) {
 
 // No transaction that waits for the disk calls NOTIFY: no signal, sweep, heal, or insert by a
 // platform's client with package jobs. With NOTIFY, they would all commit one after the other.
-func TestNoCommittedJobNotifies(t *testing.T) {
+func TestNoJobTransactionNotifies(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	a := f.account(t, account{key: "a1"})
@@ -211,7 +211,7 @@ func TestRiverNotifiesInTheTransactionOfTheInsert(t *testing.T) {
 
 // A job that is interrupted by the shutdown of its process is requeued immediately, without a retry
 // delay or a rescue.
-func TestJobCutOffByTheEndOfItsProcessIsAvailableAtOnce(t *testing.T) {
+func TestInterruptedJobIsAvailableImmediately(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	a := f.account(t, account{key: "a1", status: "disconnected"})
@@ -242,7 +242,7 @@ func TestJobCutOffByTheEndOfItsProcessIsAvailableAtOnce(t *testing.T) {
 // A lost process has lost the session that holds its lock: its jobs are requeued within seconds. A
 // frozen or unknown process keeps its jobs until the rescue. Mutants: without the check of the lock
 // the second job runs too; without the requeue the first one waits for a minute.
-func TestJobsOfAProcessThatIsGoneAreHandedOutAgain(t *testing.T) {
+func TestJobsOfLostProcessAreRequeued(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.attemptsMayFail = true
@@ -270,7 +270,7 @@ func TestJobsOfAProcessThatIsGoneAreHandedOutAgain(t *testing.T) {
 
 // The server ends a frozen transaction, and the context ends a hanging job, before the queue hands
 // out the job again.
-func TestLimitsEndBeforeTheRescue(t *testing.T) {
+func TestTimeoutsEndBeforeRescue(t *testing.T) {
 	t.Parallel()
 	require.Less(t, worker.JobTimeout, worker.RescueAfter)
 	for _, limit := range []time.Duration{store.StatementTimeout, store.LockTimeout, store.IdleTimeout} {
@@ -296,7 +296,7 @@ func TestLostJobIsRescued(t *testing.T) {
 }
 
 // COPY cannot handle conflicts: one duplicate would fail the plan of a whole tick.
-func TestRiverInsertsDuplicatesOneByOneButNotByCopy(t *testing.T) {
+func TestRiverCopyFailsOnDuplicates(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	client := f.client(t)

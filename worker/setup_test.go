@@ -23,8 +23,8 @@ import (
 	"github.com/thawline/thaw/worker"
 )
 
-// TestMain lowers the number of checks of a property: those of this package are made against a database. On the command
-// line, -rapid.checks sets another.
+// TestMain lowers the number of random cases per property, because those of this package use a
+// database. The flag -rapid.checks overrides it.
 func TestMain(m *testing.M) {
 	if err := flag.Set("rapid.checks", strconv.Itoa(testdb.Size(8, 30))); err != nil {
 		panic(err)
@@ -32,11 +32,11 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// mostRounds bounds how often a property is checked again for what is rare and has not come up yet: four times at full size,
-// and for as many histories otherwise.
+// mostRounds is the maximum number of repetitions of a property while rare events have not occurred:
+// four at full size. The small size allows the same number of histories.
 func mostRounds() int { return testdb.Size(15, 4) }
 
-// tick is the length of a tick where a test does not set another.
+// tick is the default length of a tick in tests.
 const tick = 15 * time.Minute
 
 // A fleet is one test's database. Its clock is set to the start of a tick, so that no tick ends
@@ -53,14 +53,14 @@ type fleet struct {
 func setup(t *testing.T) *fleet {
 	t.Helper()
 	f := &fleet{DB: testdb.New(t), log: &recorder{Handler: testdb.Logger(t).Handler()}}
-	t.Cleanup(func() { f.judge(t) })
+	t.Cleanup(func() { f.checkInvariants(t) })
 	f.Exec(t, "UPDATE thaw_test.clock SET ahead = thaw.tick(pg_catalog.now()) + '15 minutes' - pg_catalog.now()")
 	f.Exec(t, "INSERT INTO thaw.workspaces (key) VALUES ('acme')")
 	return f
 }
 
-// judge fails the test if the database violates an invariant, or if a job failed unexpectedly.
-func (f *fleet) judge(t *testing.T) {
+// checkInvariants fails the test if the database violates an invariant, or if a job failed unexpectedly.
+func (f *fleet) checkInvariants(t *testing.T) {
 	// The test's context has ended.
 	ctx := context.Background()
 	report, err := verify.Run(ctx, f.Pool, verify.Options{})

@@ -43,7 +43,7 @@ func TestPassesShareACampaign(t *testing.T) {
 
 // The platform changes a campaign that passes share. Postgres would let later passes share it
 // first, and the platform would wait as long as passes arrive.
-func TestPassesLetAChangeOfTheirCampaignPass(t *testing.T) {
+func TestCampaignChangeIsNotStarvedByPasses(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	_, accounts, signals := f.sharing(t)

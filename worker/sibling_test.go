@@ -9,7 +9,7 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-func TestNewAccountTakesOverThoseWhoWaitOnTheOldOne(t *testing.T) {
+func TestNewAccountTakesOverProspectsOfOldOne(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.Exec(t, "INSERT INTO thaw.workspaces (key) VALUES ('other')")
@@ -48,7 +48,7 @@ func TestNewAccountTakesOverThoseWhoWaitOnTheOldOne(t *testing.T) {
 	require.Zero(t, f.sweep(t))
 }
 
-func TestSweepTakesOverToo(t *testing.T) {
+func TestSweepMovesProspectsToSibling(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	old := f.account(t, account{key: "old", member: "jane", status: "disconnected"})
@@ -59,7 +59,7 @@ func TestSweepTakesOverToo(t *testing.T) {
 	require.Equal(t, 20, testdb.Value[int](t, f.DB, "SELECT moved FROM thaw.sweeps"))
 }
 
-func TestWhichOfSeveralConnectedSiblings(t *testing.T) {
+func TestChoiceOfConnectedSibling(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	gone := f.account(t, account{key: "gone", member: "jane", status: "disconnected"})
@@ -81,7 +81,7 @@ func TestWhichOfSeveralConnectedSiblings(t *testing.T) {
 }
 
 // Prospects wait for a sibling that is on hold: they are not moved to other siblings.
-func TestHoldOfTheTargetIsWaitedFor(t *testing.T) {
+func TestProspectsWaitForHeldTarget(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	gone := f.account(t, account{key: "gone", member: "jane", status: "disconnected"})

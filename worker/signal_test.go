@@ -25,7 +25,7 @@ func TestSignalsWithoutATimeAreOrderedByReceipt(t *testing.T) {
 	require.Equal(t, "connected", testdb.Value[string](t, f.DB, "SELECT status::text FROM thaw.accounts"))
 }
 
-func TestSignalWithoutATimeIsOfThisMoment(t *testing.T) {
+func TestSignalWithoutTimeCountsAsNow(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.account(t, account{key: "a1"})
@@ -36,7 +36,7 @@ func TestSignalWithoutATimeIsOfThisMoment(t *testing.T) {
 	require.Equal(t, "stale", testdb.Value[string](t, f.DB, "SELECT thaw.signal('linkedin', 'a1', 'removed', thaw.now() - interval '1 minute')"))
 }
 
-func TestSignalFromTheFutureIsOfAFewMinutesAhead(t *testing.T) {
+func TestSignalFromFutureIsClamped(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.account(t, account{key: "a1"})

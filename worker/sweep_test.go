@@ -14,7 +14,7 @@ import (
 	"github.com/thawline/thaw/jobs"
 )
 
-func TestTicksAreSweptWithoutAnyLeader(t *testing.T) {
+func TestTicksAreSweptWithoutLeader(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.Exec(t, "UPDATE thaw.settings SET tick = '1 second'")
@@ -30,7 +30,7 @@ func TestTicksAreSweptWithoutAnyLeader(t *testing.T) {
 	f.settle(t)
 }
 
-func TestAnyNumberOfRequestsMakeOneSweep(t *testing.T) {
+func TestManyRequestsMakeOneSweep(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	a := f.account(t, account{key: "a1"})
@@ -93,7 +93,7 @@ func (f *fleet) pauseQueue(t *testing.T, queue string) {
 	f.Exec(t, "INSERT INTO thaw.river_queue (name, paused_at, updated_at) VALUES ($1, now(), now())", queue)
 }
 
-func TestWorkOfATickThatIsOverIsLeftToTheNext(t *testing.T) {
+func TestUnfinishedTickIsLeftToTheNext(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	a := f.account(t, account{key: "a1"})
@@ -149,7 +149,7 @@ func TestPassesDoNotWaitForThePlanOfTheNextTick(t *testing.T) {
 	require.Equal(t, []string{"stale_tick", "open"}, testdb.Column[string](t, f.DB, "SELECT coalesce(verdict, 'open') FROM thaw.allocations ORDER BY tick_at"))
 }
 
-func TestJobOfATickThatIsOverCancelsItself(t *testing.T) {
+func TestJobOfFinishedTickCancelsItself(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	a := f.account(t, account{key: "a1", status: "disconnected"})

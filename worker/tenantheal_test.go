@@ -21,7 +21,7 @@ func (f *fleet) tenantHeal(t *testing.T, limit int) (resumed int) {
 }
 
 // A tenant cannot exceed the caps of a tick with heals, however many it starts.
-func TestHealsOfATenantKeepTheCaps(t *testing.T) {
+func TestTenantHealsKeepCaps(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.Exec(t, "UPDATE thaw.settings SET account_cap = 20, fleet_cap = 45, signal_cap = 15")
@@ -50,7 +50,7 @@ func TestHealsOfATenantKeepTheCaps(t *testing.T) {
 }
 
 // What a finished heal did not resume can be requested again in the same tick.
-func TestHealsOfATenantCountWhatTheyResumed(t *testing.T) {
+func TestTenantHealsCountOnlyResumed(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.Exec(t, "UPDATE thaw.settings SET fleet_cap = 45")
@@ -61,7 +61,7 @@ func TestHealsOfATenantCountWhatTheyResumed(t *testing.T) {
 }
 
 // An operator can allow more.
-func TestHealsOfATenantWithACapOfTheirOwn(t *testing.T) {
+func TestTenantHealsWithOwnCap(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.Exec(t, "UPDATE thaw.settings SET account_cap = 20, fleet_cap = 45")

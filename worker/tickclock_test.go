@@ -40,7 +40,7 @@ func TestNextSweepIsShortlyAfterTheTickBegins(t *testing.T) {
 	}
 }
 
-func TestScheduleNeverNamesATickMoreThanOneOff(t *testing.T) {
+func TestScheduleIsOffByAtMostOneTick(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {
 		tick := time.Duration(rapid.IntRange(1, 24*60*60).Draw(r, "tick in seconds")) * time.Second
@@ -79,7 +79,7 @@ func TestScheduleNeverNamesATickMoreThanOneOff(t *testing.T) {
 	})
 }
 
-func TestScheduledJobNamesTheTickOfTheDatabase(t *testing.T) {
+func TestScheduledJobUsesDatabaseTick(t *testing.T) {
 	t.Parallel()
 	// Far enough from both ends of a tick for the duration of this test.
 	ahead := time.Until(origin.Add(24*time.Hour)) + 5*time.Minute

@@ -12,7 +12,7 @@ import (
 
 // An incident disconnects twelve of twenty accounts and reconnects them all at once. Nothing
 // resumes in safety mode. Afterwards the caps of a tick hold as usual.
-func TestIncidentIsNoStampede(t *testing.T) {
+func TestNoStampedeAfterIncident(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.Exec(t, "UPDATE thaw.settings SET account_cap = 2, fleet_cap = 10, signal_cap = 10")
@@ -56,7 +56,7 @@ func TestIncidentIsNoStampede(t *testing.T) {
 }
 
 // Every process inserts the watch job of a minute; only one exists.
-func TestMinuteIsLookedAtOnce(t *testing.T) {
+func TestOneWatchJobPerMinute(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.launch(t)
@@ -69,7 +69,7 @@ func TestMinuteIsLookedAtOnce(t *testing.T) {
 
 // A person requeues prospects that a restriction paused: the next ticks resume them under the usual
 // caps.
-func TestWhatAPersonGaveBackResumesInItsTurn(t *testing.T) {
+func TestRequeuedProspectsResumeInTurn(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.Exec(t, "UPDATE thaw.settings SET account_cap = 4")
