@@ -51,15 +51,15 @@ const notes = `
 	CREATE TABLE thaw_test.incidents (since timestamptz PRIMARY KEY, known_at timestamptz NOT NULL);
 	CREATE TABLE thaw_test.holds (account_id bigint NOT NULL, known_at timestamptz NOT NULL, until timestamptz NOT NULL);
 
-	CREATE FUNCTION thaw_test.note_wakes() RETURNS trigger LANGUAGE plpgsql AS $$
+	CREATE FUNCTION thaw_test.note_resumes() RETURNS trigger LANGUAGE plpgsql AS $$
 	BEGIN
 		INSERT INTO thaw_test.resumes (event_id, began, in_safety_since)
 		SELECT event.id, pg_catalog.now(), (SELECT safety.since FROM thaw.safety) FROM inserted AS event WHERE event.kind = 'resumed';
 		RETURN NULL;
 	END;
 	$$;
-	CREATE TRIGGER note_wakes AFTER INSERT ON thaw.enrollment_events REFERENCING NEW TABLE AS inserted
-		FOR EACH STATEMENT EXECUTE FUNCTION thaw_test.note_wakes();`
+	CREATE TRIGGER note_resumes AFTER INSERT ON thaw.enrollment_events REFERENCING NEW TABLE AS inserted
+		FOR EACH STATEMENT EXECUTE FUNCTION thaw_test.note_resumes();`
 
 const noteIncident = `
 	INSERT INTO thaw_test.incidents (since, known_at)

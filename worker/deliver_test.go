@@ -78,8 +78,8 @@ func (p *platform) got() []received {
 	return append([]received(nil), p.requests...)
 }
 
-// tell registers the platform and returns the configuration of a worker that delivers to it.
-func (f *fleet) tell(t *testing.T, p *platform) *worker.Webhooks {
+// registerPlatform registers the platform and returns the configuration of a worker that delivers to it.
+func (f *fleet) registerPlatform(t *testing.T, p *platform) *worker.Webhooks {
 	t.Helper()
 	sender, err := outbound.New(outbound.Config{URL: p.url, Secrets: []string{webhookSecret}, AllowPrivate: true})
 	require.NoError(t, err)
@@ -91,7 +91,7 @@ func (f *fleet) tell(t *testing.T, p *platform) *worker.Webhooks {
 // deliver runs a delivering worker until the test ends or stop is called.
 func (f *fleet) deliver(t *testing.T, webhooks *worker.Webhooks) (stop func()) {
 	t.Helper()
-	_, stop = f.launchTelling(t, context.WithoutCancel(t.Context()), webhooks)
+	_, stop = f.launchWithWebhooks(t, context.WithoutCancel(t.Context()), webhooks)
 	stop = sync.OnceFunc(stop)
 	t.Cleanup(stop)
 	return stop
@@ -106,7 +106,7 @@ func TestPlatformReceivesWebhooks(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	p := newPlatform(t, nil)
-	f.deliver(t, f.tell(t, p))
+	f.deliver(t, f.registerPlatform(t, p))
 	a := f.account(t, account{key: "ann"})
 	f.prospects(t, prospects{account: a, campaign: f.campaign(t, campaign{key: "spring"}), n: 2500})
 
@@ -147,7 +147,7 @@ func TestEveryPassIsReportedOnceDespiteCrashes(t *testing.T) {
 	f := setup(t)
 	f.attemptsMayFail = true
 	p := newPlatform(t, nil)
-	webhooks := f.tell(t, p)
+	webhooks := f.registerPlatform(t, p)
 	f.Exec(t, "UPDATE thaw.settings SET account_cap = 1000000, signal_cap = 10000000, flap_limit = 0")
 	shared := f.campaign(t, campaign{key: "shared"})
 	const accounts = 6
@@ -159,7 +159,7 @@ func TestEveryPassIsReportedOnceDespiteCrashes(t *testing.T) {
 	}
 	for round := range testdb.Size(4, 8) {
 		ctx, crash := context.WithCancel(t.Context())
-		_, stop := f.launchTelling(t, ctx, webhooks)
+		_, stop := f.launchWithWebhooks(t, ctx, webhooks)
 		before := transitions()
 		for i := range accounts {
 			f.signal(t, fmt.Sprint("a", i), []string{"disconnected", "connected"}[round%2])
@@ -200,7 +200,7 @@ func TestResentMessageKeepsItsID(t *testing.T) {
 			w.WriteHeader(http.StatusInternalServerError)
 		}
 	})
-	webhooks := f.tell(t, p)
+	webhooks := f.registerPlatform(t, p)
 	f.Exec(t, "SELECT thaw.publish('test.ping')")
 	f.deliver(t, webhooks)
 	f.eventually(t, 1, deliveries, "test.ping", "delivered")
@@ -227,7 +227,7 @@ func TestMessageIsGivenUpAndReplayed(t *testing.T) {
 			http.Error(w, "bad gateway", http.StatusBadGateway)
 		}
 	})
-	webhooks := f.tell(t, p)
+	webhooks := f.registerPlatform(t, p)
 	f.Exec(t, "SELECT thaw.publish('test.ping')")
 	f.deliver(t, webhooks)
 	for attempt := 1; attempt < outbound.MaxAttempts; attempt++ {
@@ -260,7 +260,7 @@ func TestRetryAfterIsHonored(t *testing.T) {
 		w.Header().Set("Retry-After", "3600")
 		w.WriteHeader(http.StatusServiceUnavailable)
 	})
-	webhooks := f.tell(t, p)
+	webhooks := f.registerPlatform(t, p)
 	f.Exec(t, "SELECT thaw.publish('test.ping')")
 	f.deliver(t, webhooks)
 	f.eventually(t, 1, "SELECT max(attempts) FROM thaw.webhook_deliveries")
@@ -278,7 +278,7 @@ func TestGoneEndpointIsDisabled(t *testing.T) {
 			w.WriteHeader(http.StatusGone)
 		}
 	})
-	webhooks := f.tell(t, p)
+	webhooks := f.registerPlatform(t, p)
 	f.Exec(t, "SELECT thaw.publish('test.ping')")
 	stop := f.deliver(t, webhooks)
 	f.eventually(t, 1, deliveries, "test.ping", "failed")
@@ -315,7 +315,7 @@ func TestSlowReceiverDelaysNothingElse(t *testing.T) {
 		<-release
 	})
 	defer close(release)
-	webhooks := f.tell(t, p)
+	webhooks := f.registerPlatform(t, p)
 	f.Exec(t, "SELECT thaw.publish('test.ping') FROM generate_series(1, 50)")
 	f.deliver(t, webhooks)
 	require.Eventually(t, func() bool { return open.Load() > 0 }, 10*time.Second, 5*time.Millisecond)
@@ -333,8 +333,8 @@ func TestMessageWaitsForAProcessWithItsSecret(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	ours, theirs := newPlatform(t, nil), newPlatform(t, nil)
-	webhooks := f.tell(t, ours)
-	other := f.tell(t, theirs)
+	webhooks := f.registerPlatform(t, ours)
+	other := f.registerPlatform(t, theirs)
 	f.launch(t)
 	f.deliver(t, webhooks)
 	f.Exec(t, "SELECT thaw.publish('test.ping')")

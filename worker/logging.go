@@ -15,9 +15,9 @@ func quiet(logger *slog.Logger) *slog.Logger { return slog.New(quietHandler{logg
 
 type quietHandler struct{ slog.Handler }
 
-// loud lists River's lines that stay at level info. They contain the client ID that appears in a
+// keptAtInfo lists River's lines that stay at level info. They contain the client ID that appears in a
 // job's attempted_by.
-var loud = map[string]bool{"River client started": true, "River client stopped": true}
+var keptAtInfo = map[string]bool{"River client started": true, "River client stopped": true}
 
 // Enabled implements [slog.Handler]. It accepts level info because Handle decides which of those
 // lines to lower.
@@ -27,7 +27,7 @@ func (h quietHandler) Enabled(ctx context.Context, level slog.Level) bool {
 
 // Handle implements [slog.Handler].
 func (h quietHandler) Handle(ctx context.Context, line slog.Record) error {
-	if line.Level == slog.LevelInfo && !loud[line.Message] {
+	if line.Level == slog.LevelInfo && !keptAtInfo[line.Message] {
 		line.Level = slog.LevelDebug
 		if !h.Handler.Enabled(ctx, line.Level) {
 			return nil

@@ -31,7 +31,7 @@ func TestFleetMatchesItsModel(t *testing.T) {
 		"opt out or in":    m.optOutOrIn,
 		"hold or release":  m.holdForAWhile,
 		"safety mode":      m.switchSafety,
-		"start a heal":     m.askForHeal,
+		"start a heal":     m.startHeal,
 		"crash":            m.crash,
 		"retry":            m.retry,
 		"":                 m.compare,
@@ -157,12 +157,12 @@ func (m *modelTest) advance(r *rapid.T, by time.Duration) {
 // nextTick advances to the next tick and starts its sweep.
 func (m *modelTest) nextTick(r *rapid.T) {
 	m.advance(r, tick)
-	m.askForSweep(r)
+	m.startSweep(r)
 }
 
-func (m *modelTest) askForSweep(r *rapid.T) { m.exec(r, "SELECT thaw.sweep()") }
+func (m *modelTest) startSweep(r *rapid.T) { m.exec(r, "SELECT thaw.sweep()") }
 
-func (m *modelTest) askForHeal(r *rapid.T) {
+func (m *modelTest) startHeal(r *rapid.T) {
 	_, err := m.db.Pool.Exec(m.t.Context(), "SELECT thaw.heal($1, cap => $2, even_if_off => $3)",
 		fmt.Sprint("w", rapid.IntRange(1, 2).Draw(r, "workspace")), rapid.IntRange(1, 20).Draw(r, "cap"), rapid.Bool().Draw(r, "even if off"))
 	if err != nil && !strings.Contains(err.Error(), "is running on the same target") {
@@ -320,7 +320,7 @@ func (m *modelTest) bringToRest(r *rapid.T) {
 	m.advance(r, 3*time.Hour) // Ends every hold, grace period and wait of a flapping account.
 	for range 8 {
 		m.advance(r, tick)
-		m.askForSweep(r)
+		m.startSweep(r)
 		for ids := m.ids(r, toDo); len(ids) > 0; ids = m.ids(r, toDo) {
 			m.workOne(r, ids[0])
 		}

@@ -31,7 +31,7 @@ func TestPruningKeepsNeededRows(t *testing.T) {
 	actions := map[string]func(*rapid.T){
 		"insert a sibling": m.insertSibling,
 		"person pauses":    m.personPauses,
-		"start a heal":     m.askForHeal,
+		"start a heal":     m.startHeal,
 		"retry":            m.retry,
 		"days pass":        m.letDaysPass,
 		"prune":            m.prune,
@@ -74,11 +74,11 @@ func (m *modelTest) prune(r *rapid.T) {
 			UNION ALL SELECT count(*) FROM thaw.fleet_budgets UNION ALL SELECT count(*) FROM thaw.heals
 			UNION ALL SELECT count(*) FROM thaw.enrollment_events UNION ALL SELECT count(*) FROM thaw.campaign_events`)
 	}
-	const whyTheyWait = `
+	const pauseEvents = `
 		SELECT event.id FROM thaw.enrollment_events AS event
 		JOIN thaw.enrollments AS e ON e.id = event.enrollment_id AND e.paused_at = event.paused_at
 		WHERE e.status = 'paused' AND event.at < thaw.now() - $1::interval ORDER BY event.id`
-	before, answers, reasons := counts(), m.answers(r), m.ids(r, whyTheyWait, "0")
+	before, answers, reasons := counts(), m.answers(r), m.ids(r, pauseEvents, "0")
 	for verdict := ""; verdict != "done"; {
 		m.must(r, m.db.Pool.QueryRow(m.t.Context(), "SELECT verdict FROM thaw.prune_batch(7)").Scan(&verdict))
 		if verdict == "busy" {
@@ -89,14 +89,14 @@ func (m *modelTest) prune(r *rapid.T) {
 	if diff := cmp.Diff(answers, m.answers(r)); diff != "" {
 		r.Fatalf("answers before (-) and after (+):\n%s", diff)
 	}
-	if diff := cmp.Diff(reasons, m.ids(r, whyTheyWait, "0")); diff != "" {
+	if diff := cmp.Diff(reasons, m.ids(r, pauseEvents, "0")); diff != "" {
 		r.Fatalf("events of lasting pauses before (-) and after (+):\n%s", diff)
 	}
 	m.verify(r)
 	for i, left := range counts() {
 		m.seen[parts[i]+" removed"] += int(before[i] - left)
 	}
-	m.seen["old pause event kept"] += len(m.ids(r, whyTheyWait, "2 days"))
+	m.seen["old pause event kept"] += len(m.ids(r, pauseEvents, "2 days"))
 }
 
 // answers returns the explanation of every paused prospect, without its history.

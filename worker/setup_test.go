@@ -92,12 +92,12 @@ func (f *fleet) launch(t *testing.T) *worker.Worker {
 // jobs lose their connections in the middle of their work.
 func (f *fleet) launchUntilStopped(t *testing.T, ctx context.Context) (w *worker.Worker, stop func()) {
 	t.Helper()
-	return f.launchTelling(t, ctx, nil)
+	return f.launchWithWebhooks(t, ctx, nil)
 }
 
-// launchTelling is like launchUntilStopped, with a worker that delivers webhooks unless webhooks is
+// launchWithWebhooks is like launchUntilStopped, with a worker that delivers webhooks unless webhooks is
 // nil.
-func (f *fleet) launchTelling(t *testing.T, ctx context.Context, webhooks *worker.Webhooks) (w *worker.Worker, stop func()) {
+func (f *fleet) launchWithWebhooks(t *testing.T, ctx context.Context, webhooks *worker.Webhooks) (w *worker.Worker, stop func()) {
 	t.Helper()
 	riverPool, err := pgxpool.NewWithConfig(t.Context(), f.Pool.Config())
 	require.NoError(t, err)

@@ -77,9 +77,9 @@ type Worker struct {
 	client   *river.Client[pgx.Tx]
 	notifier *notifier.Notifier
 	watchdog *watchdog
-	// stop ends the watchdog. hush ends the notifier, which runs until the last job has ended.
-	stop, hush context.CancelFunc
-	group      *errgroup.Group
+	// stopNotifier is called after the last job has ended.
+	stopWatchdog, stopNotifier context.CancelFunc
+	group                      *errgroup.Group
 }
 
 // New returns a worker that is not started yet. It reads the length of a tick from the database.
@@ -96,8 +96,8 @@ func New(ctx context.Context, c Config) (*Worker, error) {
 	}
 
 	// The notifier is created below, when the queues are known.
-	var bell *notifier.Notifier
-	notify := func(queues ...string) { bell.Notify(queues...) }
+	var jobNotifier *notifier.Notifier
+	notify := func(queues ...string) { jobNotifier.Notify(queues...) }
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &sweepWorker{store: db, logger: c.Logger, notify: notify})
 	river.AddWorker(workers, &resumeWorker{store: db, logger: c.Logger, turns: semaphore.NewWeighted(int64(turns))})
@@ -121,11 +121,11 @@ func New(ctx context.Context, c Config) (*Worker, error) {
 	}
 
 	id := clientID()
-	bell = notifier.New(notifier.Config{
+	jobNotifier = notifier.New(notifier.Config{
 		Pool: c.RiverPool, RiverSchema: c.RiverSchema, ClientID: id, Queues: slices.Sorted(maps.Keys(queues)), PollOnly: c.PollOnly,
 		Measured: jobs.QueueResume, Logger: c.Logger,
 	})
-	client, err := river.NewClient(bell.Driver(), &river.Config{
+	client, err := river.NewClient(jobNotifier.Driver(), &river.Config{
 		ID:      id,
 		Schema:  c.RiverSchema,
 		Logger:  quiet(c.Logger),
@@ -158,7 +158,7 @@ func New(ctx context.Context, c Config) (*Worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("setting up the queue: %w", err)
 	}
-	return &Worker{client: client, notifier: bell, watchdog: dog}, nil
+	return &Worker{client: client, notifier: jobNotifier, watchdog: dog}, nil
 }
 
 // clientID names this process in the queue: the host name, for readability, and a random part,
@@ -190,24 +190,24 @@ func (w *Worker) Start(ctx context.Context) error {
 	}
 	w.group = &errgroup.Group{}
 	watching, stop := context.WithCancel(ctx)
-	hearing, hush := context.WithCancel(ctx)
-	w.stop, w.hush = stop, hush
+	notifying, stopNotifier := context.WithCancel(ctx)
+	w.stopWatchdog, w.stopNotifier = stop, stopNotifier
 	w.group.Go(func() error { w.watchdog.run(watching); return nil })
-	w.group.Go(func() error { w.notifier.Run(hearing); return nil })
+	w.group.Go(func() error { w.notifier.Run(notifying); return nil })
 	w.group.Go(func() error { w.watchdog.pickUp(watching); return nil })
 	return nil
 }
 
 // Stop fetches no more jobs and waits for running jobs until ctx ends, then cancels them.
 func (w *Worker) Stop(ctx context.Context) error {
-	w.stop()
+	w.stopWatchdog()
 	err := w.client.Stop(ctx)
 	if ctx.Err() != nil {
 		cancelled, cancel := context.WithTimeout(context.WithoutCancel(ctx), store.LockTimeout)
 		defer cancel()
 		err = w.client.StopAndCancel(cancelled)
 	}
-	w.hush()
+	w.stopNotifier()
 	_ = w.group.Wait() // none returns an error
 	return err
 }
