@@ -15,19 +15,19 @@ import (
 	"github.com/thawline/thaw/riverui"
 )
 
-// Prefix is where the API is served.
+// Prefix is the path prefix of the API.
 const Prefix = "/api/v1"
 
-// answerWithin is how long an answer may take; then the database is asked no more.
+// answerWithin is the time limit for a request. After it, running queries are cancelled.
 const answerWithin = 15 * time.Second
 
 // Config of the API.
 type Config struct {
 	// Store is required.
 	Store *store.Store
-	// Reader is shared with others who answer from it. Required.
+	// Reader is shared with the pages. Required.
 	Reader *readmodel.Reader
-	// Operators are let in without a token. Required.
+	// Operators authenticates requests that have no token. Required.
 	Operators *riverui.Operators
 	// Logger is required.
 	Logger *slog.Logger
@@ -43,12 +43,12 @@ type api struct {
 // A route is one operation.
 type route struct {
 	method, path string
-	// params are the query parameters that it knows.
+	// params are the accepted query parameters.
 	params []string
 	answer func(*api, *request) (reply, error)
 }
 
-// routes are all operations; openapi.json documents each.
+// routes are all operations. Each is documented in openapi.json.
 var routes = []route{
 	{http.MethodGet, "/prospects", []string{"url"}, (*api).prospect},
 	{http.MethodPost, "/prospects/explain", nil, (*api).prospects},
@@ -68,10 +68,10 @@ var routes = []route{
 	{http.MethodGet, "/openapi.json", nil, (*api).document},
 }
 
-// paged adds the parameters of a list that is read page by page.
+// paged adds the parameters of a paginated list.
 func paged(params ...string) []string { return append(params, "cursor", "limit") }
 
-// New returns the handler of all routes, to be mounted at [Prefix] with the prefix left on.
+// New returns the handler of all routes. Mount it at [Prefix] without stripping the prefix.
 func New(c Config) http.Handler {
 	a := &api{store: c.Store, reader: c.Reader, operators: c.Operators, logger: c.Logger}
 	mux := http.NewServeMux()
@@ -83,36 +83,36 @@ func New(c Config) http.Handler {
 	for path, allowed := range methods {
 		mux.HandleFunc(Prefix+path, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", strings.Join(allowed, ", "))
-			a.fail(w, r, &problem{kind: methodNotAllowed, detail: r.Method + " is not one of " + strings.Join(allowed, ", ") + "."})
+			a.fail(w, r, &problem{kind: methodNotAllowed, detail: r.Method + " is not allowed here. Use " + strings.Join(allowed, " or ") + "."})
 		})
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		a.fail(w, r, &problem{kind: notFound, detail: "There is no such route; " + Prefix + "/openapi.json has those that are."})
+		a.fail(w, r, &problem{kind: notFound, detail: "There is no such route. See " + Prefix + "/openapi.json for all routes."})
 	})
 
-	// A page of another site must not make a browser, which knows the password, start something here.
+	// Browsers remember the password: a page of another site must not be able to use it.
 	guard := http.NewCrossOriginProtection()
 	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a.fail(w, r, &problem{kind: forbidden, detail: "A browser may change something only from a page of this server."})
+		a.fail(w, r, &problem{kind: forbidden, detail: "The browser sent this request from another site. Send it from a page of this server."})
 	}))
 	return guard.Handler(mux)
 }
 
-// A request is one that was let in.
+// A request is an authenticated request.
 type request struct {
 	*http.Request
 	caller
 	query map[string]string
 }
 
-// A reply is what goes back with a status; status 0: 200.
+// A reply is a successful response. Status 0 means 200.
 type reply struct {
 	status   int
 	body     any
 	location string
 }
 
-// serve answers one request of a route.
+// serve handles one request to a route.
 func (a *api) serve(w http.ResponseWriter, raw *http.Request, r route) {
 	ctx, cancel := context.WithTimeout(raw.Context(), answerWithin)
 	defer cancel()
@@ -138,13 +138,13 @@ func (a *api) serve(w http.ResponseWriter, raw *http.Request, r route) {
 	a.write(w, raw, "application/json", max(answer.status, http.StatusOK), answer.body)
 }
 
-// write writes a whole answer, or none of it.
+// write encodes the whole body before it writes, so that a client never receives a part of it.
 func (a *api) write(w http.ResponseWriter, r *http.Request, contentType string, status int, body any) {
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(body); err != nil {
-		a.logger.ErrorContext(r.Context(), "an answer could not be written", "path", r.URL.Path, "error", err)
+		a.logger.ErrorContext(r.Context(), "encoding a response failed", "path", r.URL.Path, "error", err)
 		http.Error(w, `{"type":"about:blank","title":"Internal Server Error","status":500}`, http.StatusInternalServerError)
 		return
 	}
@@ -159,5 +159,5 @@ func (a *api) write(w http.ResponseWriter, r *http.Request, contentType string, 
 	}
 }
 
-// known says which of the words are known, for an error.
+// known lists the allowed words in an error.
 func known(words []string) string { return strings.Join(slices.Sorted(slices.Values(words)), ", ") }

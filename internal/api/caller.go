@@ -13,30 +13,30 @@ import (
 	"github.com/thawline/thaw/riverui"
 )
 
-// A caller is who asks, and what they may see.
+// A caller is an authenticated client and what it may see.
 type caller struct {
-	name  string // for the record
+	name  string // for the audit log
 	scope readmodel.Scope
 }
 
-// isOperator says whether the caller may see all.
+// isOperator reports whether the caller may see all workspaces.
 func (c caller) isOperator() bool { return !c.scope.IsOneWorkspace() }
 
-// caller finds out who asks: the bearer of a token, or an operator.
+// caller authenticates a request: by its bearer token, or else as an operator.
 func (a *api) caller(r *http.Request) (caller, error) {
 	if text, ok := bearer(r); ok {
 		return a.bearerOf(r, text)
 	}
 	ok, wait := a.operators.Admit(r)
 	if wait > 0 {
-		return caller{}, &problem{kind: tooManyRequests, detail: "Too many wrong passwords came from this address.", retryAfter: riverui.RetryAfter(wait)}
+		return caller{}, &problem{kind: tooManyRequests, detail: "Too many wrong passwords from this address. Wait for the time in Retry-After, then log in again.", retryAfter: riverui.RetryAfter(wait)}
 	}
 	if ok {
 		return caller{name: "api:" + riverui.User, scope: readmodel.Everything()}, nil
 	}
-	detail := "Send a token: Authorization: Bearer thaw_…; or log in as " + riverui.User + "."
+	detail := "Send a token (Authorization: Bearer thaw_…), or log in as " + riverui.User + "."
 	if !a.operators.HasPassword() {
-		detail = "Send a token: Authorization: Bearer thaw_…. Without one: " + riverui.NotLocal(r)
+		detail = "Send a token (Authorization: Bearer thaw_…). Without a token: " + riverui.NotLocal(r)
 	}
 	return caller{}, &problem{kind: unauthorized, detail: detail}
 }
@@ -54,9 +54,9 @@ func (a *api) bearerOf(r *http.Request, text string) (caller, error) {
 	row, err := a.store.UseToken(r.Context(), given.Hash())
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return caller{}, &problem{kind: unauthorized, detail: "The token is not known here, has expired, or was revoked."}
+		return caller{}, &problem{kind: unauthorized, detail: "The token is unknown, expired or revoked. Ask an operator for a new one."}
 	case err != nil:
-		return caller{}, fmt.Errorf("looking for a token: %w", err)
+		return caller{}, fmt.Errorf("looking up a token: %w", err)
 	}
 	who := caller{name: fmt.Sprintf("token:%d %s", row.ID, row.Name), scope: readmodel.Everything()}
 	if row.WorkspaceID != nil {

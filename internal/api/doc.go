@@ -1,8 +1,11 @@
-// Package api serves what Thaw knows as JSON under /api/v1/, for the platform's own front end: the same reads as the pages and
-// the command line (package readmodel), and the start of a heal.
+// Package api serves Thaw's state as JSON under /api/v1/, for front ends that the platform builds. It offers the same reads as the
+// pages and the command line (package readmodel), and can start a heal.
 //
-// [New] has the routes, one line each; openapi.json documents them, and a test holds every answer of every route against it.
-// Who asks is told by a bearer token (one workspace, or all) or is an operator; what they may see is an [readmodel.Scope], which
-// goes into every query, so that a row of another tenant is not there, rather than forbidden. Every error is a problem of
-// RFC 9457, from the one table in problem.go.
+// [New] registers the routes, one line per route. openapi.json documents them; a test validates the responses of every route
+// against it.
+//
+// A caller is authenticated by a bearer token, for one workspace or for all, or is an operator. What the caller may see is an
+// [readmodel.Scope] that goes into every query, so rows of another tenant are not found rather than forbidden.
+//
+// Every error is a problem in the format of RFC 9457, from the table in problem.go.
 package api

@@ -10,7 +10,7 @@ import (
 	"github.com/thawline/thaw/internal/readmodel"
 )
 
-// Statuses that lists can be asked for.
+// The statuses that lists can be filtered by.
 var (
 	accountStatuses = []string{
 		"connecting", "connected", "needs_verification", "disconnected", "restricted", "error", "removed",
@@ -19,12 +19,12 @@ var (
 	enrollmentStatuses = []string{"paused", "active"}
 )
 
-// narrowed returns the scope of the caller, or the one workspace in it that was asked for.
+// narrowed returns the scope of the caller, or the requested workspace within it.
 func (a *api) narrowed(r *request) (readmodel.Scope, error) {
 	return r.scope.Workspace(r.Context(), a.store.Pool(), r.query["workspace"])
 }
 
-// list serves a list that can be narrowed to a workspace.
+// list serves a list that can be filtered by workspace.
 func list[T any](a *api, r *request, read func(context.Context, *pgxpool.Pool, readmodel.Scope, readmodel.Paging) (readmodel.Page[T], error)) (reply, error) {
 	p, err := r.paging()
 	if err != nil {
@@ -101,7 +101,7 @@ func (a *api) enrollments(r *request) (reply, error) {
 // signals serves GET /accounts/{id}/signals.
 func (a *api) signals(r *request) (reply, error) { return ofAccount(a, r, readmodel.Signals) }
 
-// ofAccount serves a list that belongs to the account in the path.
+// ofAccount serves a list of the account in the path.
 func ofAccount[T any](a *api, r *request, read func(context.Context, *pgxpool.Pool, readmodel.Scope, int64, readmodel.Paging) (readmodel.Page[T], error)) (reply, error) {
 	id, err := r.id()
 	if err != nil {

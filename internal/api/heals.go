@@ -9,7 +9,7 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// defaultCap is the cap of a heal that names none, as of thaw.heal.
+// defaultCap is the cap of an operator's heal, in prospects, if the request has none. It is the default of thaw.heal.
 const defaultCap = 5000
 
 // heal serves GET /heals/{id}.
@@ -25,13 +25,13 @@ func (a *api) heal(r *request) (reply, error) {
 // A wantedHeal is the body of POST /heals.
 type wantedHeal struct {
 	Workspace string `json:"workspace"`
-	Account   string `json:"account"` // the provider's id; with workspace: there
-	Cap       *int   `json:"cap"`     // nil: 5000; of a tenant all that it may
+	Account   string `json:"account"` // the provider account ID, in the workspace if one is given
+	Cap       *int   `json:"cap"`     // nil: defaultCap; for a tenant, all that it may still resume in this tick
 	EvenIfOff bool   `json:"even_if_off"`
 	DryRun    bool   `json:"dry_run"`
 }
 
-// A healTried is what a dry run has found.
+// A healTried is the result of a dry run.
 type healTried struct {
 	WouldResume int64 `json:"would_resume"`
 	Resumable   int64 `json:"resumable"`
@@ -39,7 +39,7 @@ type healTried struct {
 	Cap         int   `json:"cap"`
 }
 
-// startHeal serves POST /heals: starts one, and says where to look how far it is; or, as a dry run, says what it would do.
+// startHeal serves POST /heals. It starts a heal and returns its location, or does a dry run.
 func (a *api) startHeal(r *request) (reply, error) {
 	var wanted wantedHeal
 	if err := r.body(&wanted); err != nil {
@@ -66,7 +66,7 @@ func (a *api) startHeal(r *request) (reply, error) {
 	return reply{status: http.StatusAccepted, body: started, location: fmt.Sprintf("%s/heals/%d", Prefix, id)}, err
 }
 
-// healOf checks what was asked for, and finds what it names within the scope of the caller.
+// healOf validates the request and looks up its target within the scope of the caller.
 func (a *api) healOf(r *request, wanted wantedHeal) (start dbsqlc.StartHealParams, err error) {
 	limit := defaultCap
 	if !r.isOperator() {
@@ -77,13 +77,13 @@ func (a *api) healOf(r *request, wanted wantedHeal) (start dbsqlc.StartHealParam
 	}
 	switch {
 	case wanted.Workspace == "" && wanted.Account == "":
-		return start, bad("Name what to heal: workspace, or account.")
+		return start, bad("The heal has no target. Set workspace or account.")
 	case wanted.Workspace != "" && checkText(wanted.Workspace) != nil, wanted.Account != "" && checkText(wanted.Account) != nil:
 		return start, readmodel.ErrNotFound
 	case wanted.Cap != nil && limit < 1 || limit > math.MaxInt32:
-		return start, bad("cap=%d: must be at least 1, and at most %d.", limit, math.MaxInt32)
+		return start, bad("cap=%d: must be from 1 to %d.", limit, math.MaxInt32)
 	case wanted.EvenIfOff && !r.isOperator():
-		return start, &problem{kind: forbidden, detail: "Only an operator starts a heal where automatic resuming is switched off (even_if_off)."}
+		return start, &problem{kind: forbidden, detail: "Only an operator may set even_if_off."}
 	}
 	start = dbsqlc.StartHealParams{Cap: int32(limit), EvenIfOff: wanted.EvenIfOff, RequestedBy: r.name}
 	if !r.isOperator() {
@@ -106,7 +106,7 @@ func (a *api) healOf(r *request, wanted wantedHeal) (start dbsqlc.StartHealParam
 	case len(ids) == 0:
 		return start, readmodel.ErrNotFound
 	case len(ids) > 1:
-		return start, bad("%d providers have an account %q: heal its workspace instead.", len(ids), wanted.Account)
+		return start, bad("%d providers have an account %q. Heal its workspace instead.", len(ids), wanted.Account)
 	}
 	start.AccountID = &ids[0]
 	return start, nil

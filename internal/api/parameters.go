@@ -15,26 +15,26 @@ import (
 	"github.com/thawline/thaw/internal/readmodel"
 )
 
-// bad returns the problem of a request that its sender can fix.
+// bad returns the problem for an invalid request.
 func bad(format string, args ...any) error {
 	return &problem{kind: badRequest, detail: fmt.Sprintf(format, args...)}
 }
 
-// readQuery returns the query parameters, each of which must be known and come once. An empty one counts as left out.
+// readQuery returns the query parameters. Each must be known and occur once; an empty one counts as omitted.
 func readQuery(raw string, params []string) (map[string]string, error) {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
-		return nil, bad("The query cannot be read: %s.", err)
+		return nil, bad("The query is malformed: %s.", err)
 	}
 	query := make(map[string]string)
 	for name, given := range values {
 		switch {
 		case len(params) == 0:
-			return nil, bad("There is no query parameter %q: this route has none.", name)
+			return nil, bad("Unknown query parameter %q: this route has none.", name)
 		case !slices.Contains(params, name):
-			return nil, bad("There is no query parameter %q: this route has %s.", name, known(params))
+			return nil, bad("Unknown query parameter %q: this route has %s.", name, known(params))
 		case len(given) > 1:
-			return nil, bad("The query parameter %q comes %d times.", name, len(given))
+			return nil, bad("The query parameter %q occurs %d times. Send it once.", name, len(given))
 		case given[0] != "":
 			if err := checkText(given[0]); err != nil {
 				return nil, bad("The query parameter %q: %s.", name, err)
@@ -45,7 +45,7 @@ func readQuery(raw string, params []string) (map[string]string, error) {
 	return query, nil
 }
 
-// checkText refuses what no text in the database can hold.
+// checkText rejects what Postgres cannot store as text.
 func checkText(text string) error {
 	if explain.CheckURL(text) != nil {
 		return fmt.Errorf("must be at most %d bytes of UTF-8 without control characters, and not blank", explain.MaxURL)
@@ -53,7 +53,7 @@ func checkText(text string) error {
 	return nil
 }
 
-// paging reads which part of a list is wanted.
+// paging reads the pagination parameters.
 func (r *request) paging() (readmodel.Paging, error) {
 	p := readmodel.Paging{Cursor: r.query["cursor"]}
 	if given, ok := r.query["limit"]; ok {
@@ -66,7 +66,7 @@ func (r *request) paging() (readmodel.Paging, error) {
 	return p, nil
 }
 
-// required returns a query parameter that must be there.
+// required returns a required query parameter.
 func (r *request) required(name string) (string, error) {
 	if r.query[name] == "" {
 		return "", bad("The query parameter %q is missing.", name)
@@ -74,7 +74,7 @@ func (r *request) required(name string) (string, error) {
 	return r.query[name], nil
 }
 
-// oneOf returns a query parameter that, where it is there, is one of the words.
+// oneOf returns an optional query parameter, which must be one of the words.
 func (r *request) oneOf(name string, words []string) (string, error) {
 	given := r.query[name]
 	if given != "" && !slices.Contains(words, given) {
@@ -83,7 +83,7 @@ func (r *request) oneOf(name string, words []string) (string, error) {
 	return given, nil
 }
 
-// id reads the number in the path. What is no number is the id of nothing.
+// id returns the ID in the path. A value that is not a number is not found.
 func (r *request) id() (int64, error) {
 	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
 	if err != nil {
@@ -92,14 +92,14 @@ func (r *request) id() (int64, error) {
 	return id, nil
 }
 
-// maxBody is how long a body may be: 200 URLs of the greatest length, and some room.
+// maxBody is the maximum size of a body in bytes: enough for 200 URLs of the maximum length.
 const maxBody = 1 << 20
 
-// body reads the JSON of a request; fields that are not known are refused.
+// body decodes the JSON body of a request. Unknown fields are an error.
 func (r *request) body(into any) error {
 	contentType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || contentType != "application/json" {
-		return &problem{kind: notJSON, detail: "Send it with Content-Type: application/json."}
+		return &problem{kind: notJSON, detail: "The Content-Type is not application/json. Send JSON with Content-Type: application/json."}
 	}
 	decoder := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxBody))
 	decoder.DisallowUnknownFields()
@@ -107,10 +107,10 @@ func (r *request) body(into any) error {
 		if tooLong := new(http.MaxBytesError); errors.As(err, &tooLong) {
 			return err
 		}
-		return bad("The body cannot be read: %s.", err)
+		return bad("The body is not valid: %s.", err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return bad("There is something behind the JSON of the body.")
+		return bad("The body has data after the JSON object. Send one object.")
 	}
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/thawline/thaw/internal/readmodel"
 )
 
-// A kind is what can be wrong, as the last part of a problem's type.
+// A kind is an error code: the last part of a problem's type.
 type kind string
 
 const (
@@ -27,39 +27,39 @@ const (
 	internalError    kind = "internal_error"
 )
 
-// kinds has the status and the title of each.
+// kinds has the HTTP status and the title of each kind.
 var kinds = map[kind]struct {
 	status int
 	title  string
 }{
-	badRequest:       {http.StatusBadRequest, "The request cannot be understood"},
-	unauthorized:     {http.StatusUnauthorized, "Who asks is not known"},
-	forbidden:        {http.StatusForbidden, "Not for who asks"},
-	notFound:         {http.StatusNotFound, "There is nothing here, or nothing for who asks"},
-	methodNotAllowed: {http.StatusMethodNotAllowed, "Not with this method"},
-	conflict:         {http.StatusConflict, "Not while something else is under way"},
+	badRequest:       {http.StatusBadRequest, "Invalid request"},
+	unauthorized:     {http.StatusUnauthorized, "Authentication required"},
+	forbidden:        {http.StatusForbidden, "Not allowed"},
+	notFound:         {http.StatusNotFound, "Not found, or not visible to you"},
+	methodNotAllowed: {http.StatusMethodNotAllowed, "Method not allowed"},
+	conflict:         {http.StatusConflict, "Conflict with an operation in progress"},
 	tooLarge:         {http.StatusRequestEntityTooLarge, "The body is too large"},
 	notJSON:          {http.StatusUnsupportedMediaType, "The body is not JSON"},
 	tooManyRequests:  {http.StatusTooManyRequests, "Too many wrong passwords"},
-	unavailable:      {http.StatusServiceUnavailable, "The database cannot answer just now"},
-	internalError:    {http.StatusInternalServerError, "Something is wrong here; the log says what"},
+	unavailable:      {http.StatusServiceUnavailable, "The database is unavailable"},
+	internalError:    {http.StatusInternalServerError, "Internal error; see the server log"},
 }
 
-// A problem is an error that whoever asks may read.
+// A problem is an error whose text is shown to the client.
 type problem struct {
 	kind   kind
 	detail string
-	tried  []string // spellings of a prospect's URL
-	// retryAfter is when to ask again, in seconds.
+	tried  []string // the spellings of a prospect's URL that were tried
+	// retryAfter is the Retry-After header, in seconds.
 	retryAfter string
 }
 
 func (p *problem) Error() string { return string(p.kind) + ": " + p.detail }
 
-// problemType begins the type of every problem.
+// problemType is the prefix of every problem's type.
 const problemType = "urn:thaw:problem:"
 
-// A problemBody is a problem as RFC 9457 writes it.
+// A problemBody is a problem in the format of RFC 9457.
 type problemBody struct {
 	Type   string   `json:"type"`
 	Title  string   `json:"title"`
@@ -68,7 +68,7 @@ type problemBody struct {
 	Tried  []string `json:"tried,omitempty"`
 }
 
-// asProblem is the one table from errors to problems. The text of an error that is not in it is not shown.
+// asProblem maps errors to problems. The text of any other error is not shown to the client.
 func asProblem(err error) *problem {
 	var known *problem
 	var fromPostgres *pgconn.PgError
@@ -84,10 +84,10 @@ func asProblem(err error) *problem {
 		return &problem{kind: badRequest, detail: readmodel.ErrStatus.Error()}
 	case errors.As(err, &tooLong):
 		return &problem{kind: tooLarge}
-	case errors.As(err, &fromPostgres) && fromPostgres.Code == "23505": // a heal runs on the same target
+	case errors.As(err, &fromPostgres) && fromPostgres.Code == "23505": // a heal is running on the same target
 		return &problem{kind: conflict, detail: fromPostgres.Message}
-	case errors.As(err, &fromPostgres) && fromPostgres.Code == "TH003": // more than the caps of a tenant's heals
-		return &problem{kind: forbidden, detail: "Refused: " + fromPostgres.Message + ". " + fromPostgres.Hint}
+	case errors.As(err, &fromPostgres) && fromPostgres.Code == "TH003": // over the limit of a tenant's heals
+		return &problem{kind: forbidden, detail: "Limit reached: " + fromPostgres.Message + ". " + fromPostgres.Hint}
 	case errors.As(err, &fromPostgres) && fromPostgres.Code[:2] != "57" && fromPostgres.Code[:2] != "53" && fromPostgres.Code != "55P03":
 		return &problem{kind: internalError}
 	case errors.As(err, &fromPostgres), errors.Is(err, context.DeadlineExceeded), errors.As(err, new(*pgconn.ConnectError)):
@@ -97,14 +97,14 @@ func asProblem(err error) *problem {
 	}
 }
 
-// fail writes an error, and logs one that is nobody's but ours.
+// fail writes an error, and logs server errors.
 func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := asProblem(err)
 	about := kinds[p.kind]
-	// Nobody is there any more to whom a request that was given up would have failed.
+	// A request that the client gave up is not a failure of the server.
 	isGivenUp := errors.Is(r.Context().Err(), context.Canceled)
 	if about.status >= http.StatusInternalServerError && !isGivenUp {
-		a.logger.ErrorContext(r.Context(), "a request failed", "path", r.URL.Path, "error", err)
+		a.logger.ErrorContext(r.Context(), "API request failed", "path", r.URL.Path, "error", err)
 	}
 	if p.kind == unavailable {
 		w.Header().Set("Retry-After", "5")

@@ -22,15 +22,15 @@ func TestErrorsBecomeProblems(t *testing.T) {
 		want kind
 	}{
 		"not found":            {fmt.Errorf("account 7: %w", readmodel.ErrNotFound), notFound},
-		"a cursor":             {readmodel.ErrCursor, badRequest},
-		"a heal that runs":     {fromPostgres("23505"), conflict},
-		"a statement too long": {fromPostgres("57014"), unavailable},
-		"the server goes down": {fromPostgres("57P01"), unavailable},
+		"invalid cursor":       {readmodel.ErrCursor, badRequest},
+		"heal is running":      {fromPostgres("23505"), conflict},
+		"statement timeout":    {fromPostgres("57014"), unavailable},
+		"server shutdown":      {fromPostgres("57P01"), unavailable},
 		"too many connections": {fromPostgres("53300"), unavailable},
-		"a lock that is held":  {fromPostgres("55P03"), unavailable},
-		"a table that is gone": {fromPostgres("42P01"), internalError},
-		"no time left":         {fmt.Errorf("reading: %w", context.DeadlineExceeded), unavailable},
-		"no way to the server": {fmt.Errorf("reading: %w", &pgconn.ConnectError{}), unavailable},
+		"lock not available":   {fromPostgres("55P03"), unavailable},
+		"table is missing":     {fromPostgres("42P01"), internalError},
+		"deadline exceeded":    {fmt.Errorf("reading: %w", context.DeadlineExceeded), unavailable},
+		"cannot connect":       {fmt.Errorf("reading: %w", &pgconn.ConnectError{}), unavailable},
 		"anything else":        {errors.New("secret"), internalError},
 	} {
 		got := asProblem(test.err)

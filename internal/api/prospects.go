@@ -5,10 +5,10 @@ import (
 	"github.com/thawline/thaw/internal/readmodel"
 )
 
-// maxURLs is how many prospects are explained in one request.
+// maxURLs is the maximum number of prospects per request.
 const maxURLs = 200
 
-// prospect serves GET /prospects: why one does not move, and what happened to it.
+// prospect serves GET /prospects: why a prospect is not moving, and its history.
 func (a *api) prospect(r *request) (reply, error) {
 	url, err := r.required("url")
 	if err != nil {
@@ -25,7 +25,7 @@ func (a *api) prospect(r *request) (reply, error) {
 	return reply{body: prospects[0]}, nil
 }
 
-// prospects serves POST /prospects/explain: the same of many. Those that nobody knows have the code not_found.
+// prospects serves POST /prospects/explain. Prospects that are not found have the code not_found.
 func (a *api) prospects(r *request) (reply, error) {
 	var asked struct {
 		URLs []string `json:"urls"`
@@ -34,7 +34,7 @@ func (a *api) prospects(r *request) (reply, error) {
 		return reply{}, err
 	}
 	if len(asked.URLs) == 0 || len(asked.URLs) > maxURLs {
-		return reply{}, bad("urls has %d prospects: must be from 1 to %d.", len(asked.URLs), maxURLs)
+		return reply{}, bad("urls has %d URLs: must have from 1 to %d.", len(asked.URLs), maxURLs)
 	}
 	for i, url := range asked.URLs {
 		if err := explain.CheckURL(url); err != nil {
@@ -45,7 +45,7 @@ func (a *api) prospects(r *request) (reply, error) {
 	return reply{body: map[string]any{"prospects": prospects}}, err
 }
 
-// events serves GET /events: the history of a prospect, page by page.
+// events serves GET /events: the history of a prospect.
 func (a *api) events(r *request) (reply, error) {
 	url, err := r.required("url")
 	if err != nil {

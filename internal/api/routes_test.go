@@ -12,7 +12,7 @@ import (
 	"github.com/thawline/thaw/internal/api"
 )
 
-// northern are requests for what belongs to north, by route: each must tell it, and only to those who may know.
+// northern has requests for data of workspace north, by route. Only callers that may see north must get it.
 var northern = map[string][]asking{
 	"GET /prospects":                 {{path: "/prospects?url=https://www.linkedin.com/in/north-1-2"}, {path: "/prospects?url=linkedin.com/in/NORTH-1-0/"}},
 	"POST /prospects/explain":        {{body: `{"urls": ["https://www.linkedin.com/in/north-1-2"]}`}, {body: `{"urls": ["linkedin.com/in/north-2-1/"]}`}},
@@ -35,7 +35,7 @@ var northern = map[string][]asking{
 	"GET /openapi.json": {{path: "/openapi.json"}},
 }
 
-// everyRoute calls do with each request of northern.
+// everyRoute calls do with each request of northern, as a subtest.
 func everyRoute(t *testing.T, do func(t *testing.T, route string, a asking)) {
 	t.Helper()
 	for _, r := range api.Routes() {
@@ -50,17 +50,17 @@ func everyRoute(t *testing.T, do func(t *testing.T, route string, a asking)) {
 	}
 }
 
-// namesNorth says whether an answer tells something of north.
+// namesNorth reports whether an answer has data of north.
 func namesNorth(a answer) bool { return strings.Contains(strings.ToLower(a.body), "north") }
 
-func TestOperatorsSeeAll(t *testing.T) {
+func TestOperatorsSeeEverything(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	everyRoute(t, func(t *testing.T, route string, a asking) {
 		t.Helper()
 		for name, who := range map[string]asking{
-			"a token":  {token: s.operator},
-			"a person": {change: func(r *http.Request) { r.SetBasicAuth("admin", password) }},
+			"token":    {token: s.operator},
+			"password": {change: func(r *http.Request) { r.SetBasicAuth("admin", password) }},
 		} {
 			if strings.HasPrefix(a.body, `{"workspace": "north", "account"`) {
 				s.Exec(t, "UPDATE thaw.heals SET status = 'done', finished_at = thaw.now(), remaining = 0 WHERE status = 'running'")
@@ -72,7 +72,7 @@ func TestOperatorsSeeAll(t *testing.T) {
 	})
 }
 
-func TestATokenSeesItsOwn(t *testing.T) {
+func TestWorkspaceTokenSeesItsWorkspace(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	everyRoute(t, func(t *testing.T, route string, a asking) {
@@ -83,16 +83,15 @@ func TestATokenSeesItsOwn(t *testing.T) {
 		require.NotContains(t, got.body, "south")
 		switch {
 		case route == "GET /openapi.json", strings.Contains(a.body, "dry_run"), route == "GET /fleet", route == "GET /sweeps", route == "GET /accounts/{id}/signals":
-			// Numbers, without a name: another test compares them.
+			// Only numbers, without a name: TestNumbersOfOneWorkspace compares them.
 		default:
 			require.True(t, namesNorth(got), got.body)
 		}
 	})
 }
 
-// TestATokenDoesNotSeeOthers tries every route with another's token: what is asked for by name or number is not there, and lists
-// have nothing of it.
-func TestATokenDoesNotSeeOthers(t *testing.T) {
+// With the token of another workspace, names and IDs are not found, and lists have no rows.
+func TestWorkspaceTokenDoesNotSeeOtherWorkspaces(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	before := s.ask(t, asking{path: "/heals", token: s.operator}).body
@@ -117,7 +116,7 @@ func TestATokenDoesNotSeeOthers(t *testing.T) {
 			require.False(t, namesNorth(got), got.body)
 		}
 	})
-	require.Equal(t, before, s.ask(t, asking{path: "/heals", token: s.operator}).body, "nothing was started")
+	require.Equal(t, before, s.ask(t, asking{path: "/heals", token: s.operator}).body, "no heal was started")
 	var events int
 	for _, path := range []string{"/events?url=linkedin.com/in/north-1-1", "/search?q=north", "/accounts?account=north-1"} {
 		events += strings.Count(s.ask(t, asking{path: path, token: s.south}).body, `"id"`)
@@ -125,8 +124,8 @@ func TestATokenDoesNotSeeOthers(t *testing.T) {
 	require.Zero(t, events)
 }
 
-// A cursor of somebody who may see more opens nothing, nor does one that was made by hand.
-func TestACursorOpensNothing(t *testing.T) {
+// A cursor made by an operator, or forged, does not extend what a tenant can see.
+func TestCursorDoesNotExtendScope(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	for _, path := range []string{"/accounts", "/campaigns", "/workspaces", "/heals", "/sweeps", "/accounts/1/enrollments", "/accounts/1/signals"} {
@@ -141,8 +140,8 @@ func TestACursorOpensNothing(t *testing.T) {
 	require.False(t, namesNorth(s.ask(t, asking{path: "/accounts?cursor=" + forged, token: s.south})))
 }
 
-// The numbers of one workspace are its own, and with the others' they are all.
-func TestNumbersOfAWorkspaceAreItsOwn(t *testing.T) {
+// A tenant sees the counts of its own workspace. An operator sees the sum.
+func TestNumbersOfOneWorkspace(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	fleet := func(token string) (resumable, resumed float64) {
@@ -160,7 +159,7 @@ func TestNumbersOfAWorkspaceAreItsOwn(t *testing.T) {
 	require.Equal(t, map[string]any{"would_resume": 12.0, "resumable": 12.0, "accounts": 3.0, "cap": 2000.0}, tried)
 }
 
-func TestWhoIsNotKnownIsRefused(t *testing.T) {
+func TestAuthenticationIsRequired(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	basic := func(user, password string) func(*http.Request) {
@@ -171,13 +170,13 @@ func TestWhoIsNotKnownIsRefused(t *testing.T) {
 	s.Exec(t, "UPDATE thaw.api_tokens SET revoked_at = thaw.now() WHERE id = 5")
 	s.Exec(t, "UPDATE thaw.api_tokens SET expires_at = thaw.now() + interval '1 minute' WHERE id = 6")
 	for name, who := range map[string]asking{
-		"nobody":           {},
-		"a token unknown":  {token: "thaw_" + strings.Repeat("0", 48)},
-		"a token cut off":  {token: s.operator[:40]},
-		"an empty token":   {change: func(r *http.Request) { r.Header.Set("Authorization", "Bearer ") }},
-		"an expired token": {token: expired},
-		"a revoked token":  {token: revoked},
-		"another scheme":   {change: func(r *http.Request) { r.Header.Set("Authorization", "Token "+s.operator) }},
+		"no credentials":  {},
+		"unknown token":   {token: "thaw_" + strings.Repeat("0", 48)},
+		"truncated token": {token: s.operator[:40]},
+		"empty token":     {change: func(r *http.Request) { r.Header.Set("Authorization", "Bearer ") }},
+		"expired token":   {token: expired},
+		"revoked token":   {token: revoked},
+		"another scheme":  {change: func(r *http.Request) { r.Header.Set("Authorization", "Token "+s.operator) }},
 	} {
 		everyRoute(t, func(t *testing.T, _ string, a asking) {
 			t.Helper()
@@ -188,7 +187,7 @@ func TestWhoIsNotKnownIsRefused(t *testing.T) {
 			require.Len(t, got.header.Values("WWW-Authenticate"), 2)
 		})
 	}
-	// Few, because guesses are counted: see package riverui.
+	// Only two, because wrong passwords are rate-limited: see package riverui.
 	for _, wrong := range []asking{
 		{path: "/fleet", change: basic("admin", "open barley")}, {path: "/fleet", change: basic("root", password)},
 	} {
@@ -197,8 +196,8 @@ func TestWhoIsNotKnownIsRefused(t *testing.T) {
 	require.Equal(t, http.StatusOK, s.ask(t, asking{path: "/workspaces", token: fresh}).status)
 }
 
-// Without a password whoever asks at a loopback name is an operator, and nobody else.
-func TestWithoutAPasswordThisMachineIsTheOperator(t *testing.T) {
+// If no password is set, only requests to a loopback name are from an operator.
+func TestLoopbackIsOperatorWithoutPassword(t *testing.T) {
 	t.Parallel()
 	with := setup(t)
 	s := serve(t, with.DB, "")
@@ -206,10 +205,10 @@ func TestWithoutAPasswordThisMachineIsTheOperator(t *testing.T) {
 	from := func(r *http.Request) { r.Host = "thaw.example.com" }
 	require.Equal(t, http.StatusUnauthorized, s.ask(t, asking{path: "/workspaces", change: from}).status)
 	require.Equal(t, http.StatusOK, s.ask(t, asking{path: "/workspaces", change: from, token: s.south}).status)
-	require.False(t, namesNorth(s.ask(t, asking{path: "/workspaces", token: s.south})), "a token is what it is, on this machine too")
+	require.False(t, namesNorth(s.ask(t, asking{path: "/workspaces", token: s.south})), "a token keeps its scope on loopback")
 }
 
-func TestBadRequestsSayWhatIsWrong(t *testing.T) {
+func TestInvalidRequests(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	many := `{"urls": ["a.b"` + strings.Repeat(`, "a.b"`, 200) + `]}`
@@ -218,9 +217,9 @@ func TestBadRequestsSayWhatIsWrong(t *testing.T) {
 		status             int
 		detail             string
 	}{
-		{"GET", "/accounts?limt=3", "", 400, `no query parameter "limt": this route has account, cursor, has_backlog, limit, status, workspace`},
-		{"GET", "/accounts/1?limit=3", "", 400, `no query parameter "limit": this route has none`},
-		{"GET", "/accounts?limit=3&limit=4", "", 400, `"limit" comes 2 times`},
+		{"GET", "/accounts?limt=3", "", 400, `Unknown query parameter "limt": this route has account, cursor, has_backlog, limit, status, workspace`},
+		{"GET", "/accounts/1?limit=3", "", 400, `Unknown query parameter "limit": this route has none`},
+		{"GET", "/accounts?limit=3&limit=4", "", 400, `"limit" occurs 2 times`},
 		{"GET", "/accounts?limit=0", "", 400, "limit=0: must be a number from 1 to 200"},
 		{"GET", "/accounts?limit=201", "", 400, "from 1 to 200"},
 		{"GET", "/accounts?limit=ten", "", 400, "limit=ten"},
@@ -229,7 +228,7 @@ func TestBadRequestsSayWhatIsWrong(t *testing.T) {
 		{"GET", "/accounts?has_backlog=1", "", 400, "must be one of false, true"},
 		{"GET", "/accounts?account=a%00b", "", 400, "without control characters"},
 		{"GET", "/accounts?account=%ff", "", 400, "UTF-8"},
-		{"GET", "/accounts?account=%zz", "", 400, "cannot be read"},
+		{"GET", "/accounts?account=%zz", "", 400, "malformed"},
 		{"GET", "/accounts/1/enrollments?status=replied", "", 400, "must be one of active, paused"},
 		{"GET", "/prospects", "", 400, `"url" is missing`},
 		{"GET", "/prospects?url=" + strings.Repeat("a", 2001), "", 400, "at most 2000"},
@@ -242,15 +241,15 @@ func TestBadRequestsSayWhatIsWrong(t *testing.T) {
 		{"GET", "/accounts/99/signals", "", 404, ""},
 		{"GET", "/heals/99", "", 404, ""},
 		{"GET", "/sweeps?workspace=nobody", "", 404, ""},
-		{"POST", "/prospects/explain", `{"urls": []}`, 400, "urls has 0 prospects: must be from 1 to 200"},
-		{"POST", "/prospects/explain", many, 400, "urls has 201 prospects"},
+		{"POST", "/prospects/explain", `{"urls": []}`, 400, "urls has 0 URLs: must have from 1 to 200"},
+		{"POST", "/prospects/explain", many, 400, "urls has 201 URLs"},
 		{"POST", "/prospects/explain", `{"urls": ["a.b", " "]}`, 400, "urls[1]: the URL of a prospect is empty"},
 		{"POST", "/prospects/explain", `{"url": ["a.b"]}`, 400, `unknown field \"url\"`},
-		{"POST", "/prospects/explain", `{"urls": ["a.b"]} {}`, 400, "something behind"},
-		{"POST", "/prospects/explain", `{"urls": "a.b"}`, 400, "cannot be read"},
+		{"POST", "/prospects/explain", `{"urls": ["a.b"]} {}`, 400, "data after the JSON object"},
+		{"POST", "/prospects/explain", `{"urls": "a.b"}`, 400, "The body is not valid"},
 		{"POST", "/prospects/explain", `{"urls": ["` + strings.Repeat("a", 1<<20) + `"]}`, 413, ""},
-		{"POST", "/heals", `{}`, 400, "Name what to heal"},
-		{"POST", "/heals", `{"workspace": "north", "cap": 0}`, 400, "cap=0: must be at least 1"},
+		{"POST", "/heals", `{}`, 400, "The heal has no target"},
+		{"POST", "/heals", `{"workspace": "north", "cap": 0}`, 400, "cap=0: must be from 1 to 2147483647"},
 		{"POST", "/heals", `{"workspace": "nobody"}`, 404, ""},
 		{"POST", "/heals", `{"workspace": "south", "account": "north-1"}`, 404, ""},
 		{"POST", "/heals", `{"account": "a\u0000"}`, 404, ""},
@@ -269,7 +268,7 @@ func TestBadRequestsSayWhatIsWrong(t *testing.T) {
 	require.Equal(t, "GET", wrong.header.Get("Allow"))
 }
 
-func TestHealsAreStartedOnceATarget(t *testing.T) {
+func TestStartHeal(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	start := asking{method: "POST", path: "/heals", body: `{"workspace": "south", "cap": 3}`, token: s.south}
@@ -284,7 +283,7 @@ func TestHealsAreStartedOnceATarget(t *testing.T) {
 	evenIfOff := s.ask(t, asking{method: "POST", path: "/heals", body: `{"workspace": "south", "even_if_off": true}`, token: s.south})
 	require.Equal(t, http.StatusForbidden, evenIfOff.status)
 
-	// A tenant's heals keep the caps of a tick, together; those of operators do not.
+	// The heals of a tenant together keep the caps of a tick. Those of operators do not.
 	for _, dry := range []string{"true", "false"} {
 		tooMany := s.ask(t, asking{method: "POST", path: "/heals", body: `{"account": "north-1", "cap": 201, "dry_run": ` + dry + `}`, token: s.north})
 		detail := tooMany.json(t, http.StatusForbidden)["detail"]
@@ -296,7 +295,7 @@ func TestHealsAreStartedOnceATarget(t *testing.T) {
 	operators := s.ask(t, asking{method: "POST", path: "/heals", body: `{"account": "north-1", "cap": 201, "dry_run": true}`, token: s.operator})
 	require.Equal(t, 201.0, operators.json(t, http.StatusOK)["cap"])
 
-	// A browser that knows the password must not be made to do it by a page of another site.
+	// A page of another site must not be able to use the password that a browser remembers.
 	elsewhere := func(r *http.Request) {
 		r.SetBasicAuth("admin", password)
 		r.Header.Set("Sec-Fetch-Site", "cross-site")
@@ -310,19 +309,19 @@ func TestHealsAreStartedOnceATarget(t *testing.T) {
 	require.Equal(t, "api:admin", got.json(t, http.StatusAccepted)["requested_by"])
 }
 
-// What goes wrong here is logged, not told.
-func TestErrorsOfTheDatabaseAreNotTold(t *testing.T) {
+// Database errors are logged and not shown to the client.
+func TestDatabaseErrorsAreHidden(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	s.Exec(t, "ALTER TABLE thaw.sweeps RENAME TO swept")
 	got := s.ask(t, asking{path: "/sweeps", token: s.operator})
 	require.Equal(t, map[string]any{
-		"type": "urn:thaw:problem:internal_error", "title": "Something is wrong here; the log says what", "status": 500.0,
+		"type": "urn:thaw:problem:internal_error", "title": "Internal error; see the server log", "status": 500.0,
 	}, got.json(t, 500))
 }
 
-// That a token is used is written down, but not for each request.
-func TestUseOfATokenIsNoted(t *testing.T) {
+// The last use of a token is recorded, at most once in five minutes.
+func TestTokenUseIsRecorded(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	used := func() string {
@@ -337,8 +336,8 @@ func TestUseOfATokenIsNoted(t *testing.T) {
 	require.NotEqual(t, first, used())
 }
 
-// The lock and the products of an account come as the document says; a tenant does not see those of another.
-func TestAccountHasItsLockAndItsProducts(t *testing.T) {
+// An account shows its lock and its products, but not to another tenant.
+func TestAccountShowsLockAndProducts(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	plain := s.ask(t, asking{path: "/accounts/1", token: s.north}).json(t, http.StatusOK)

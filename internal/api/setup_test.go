@@ -23,8 +23,8 @@ import (
 	"github.com/thawline/thaw/riverui"
 )
 
-// twoTenants are north (workspace 1: accounts 1 to 3, of which the first two are one person's) and south (workspace 2: account 4).
-// Whatever belongs to one of them has its name in it. Everybody waits but one of each account, whom a person paused.
+// twoTenants inserts north (workspace 1 with accounts 1 to 3, the first two of one person) and south (workspace 2 with account 4).
+// All data of a tenant has its name in it. Each account has five prospects that wait and one that a person paused.
 const twoTenants = `
 INSERT INTO thaw.workspaces (key, name) VALUES ('north', 'The north'), ('south', 'The south');
 INSERT INTO thaw.accounts (workspace_id, provider_account_id, display_name, member_id, status, connected_at)
@@ -35,19 +35,19 @@ INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, pau
 	SELECT a.workspace_id, a.workspace_id, a.id, 'paused', CASE WHEN n = 0 THEN 'paused_by_user' ELSE 'linkedin_account_issue' END::thaw.pause_reason,
 		thaw.now() - interval '1 hour', format('https://www.linkedin.com/in/%s-%s', a.provider_account_id, n)
 	FROM thaw.accounts AS a, generate_series(0, 5) AS n;
--- What happened: a signal for each account, a sweep that resumed one of each, and a finished heal of each workspace.
+-- History: a signal per account, a sweep that resumed one prospect per account, and a finished heal per workspace.
 SELECT thaw.signal('linkedin', a.provider_account_id, 'connected') FROM thaw.accounts AS a;
 INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap, accounts_planned, planned) VALUES (thaw.tick(), 1, 2000, 4, 4);
 INSERT INTO thaw.allocations (tick_at, account_id, workspace_id, planned) SELECT thaw.tick(), a.id, a.workspace_id, 1 FROM thaw.accounts AS a;
 SELECT thaw.resume_pass('sweep', a.id, 1, p_tick_at => thaw.tick()) FROM thaw.accounts AS a;
 INSERT INTO thaw.heals (workspace_id, target, cap, requested_by, status, found, remaining, finished_at)
-	SELECT w.id, 'workspace:' || w.id, 10, 'somebody in the ' || w.key, 'done', 0, 0, thaw.now() FROM thaw.workspaces AS w;
+	SELECT w.id, 'workspace:' || w.id, 10, 'jane of ' || w.key, 'done', 0, 0, thaw.now() FROM thaw.workspaces AS w;
 `
 
-// password is the operators'.
+// password is the operators' password.
 const password = "open sesame"
 
-// A site is one test's API, on a database of its own.
+// A site is the API of one test, with its own database.
 type site struct {
 	*testdb.DB
 	url string
@@ -56,7 +56,7 @@ type site struct {
 	operator, north, south string
 }
 
-// setup serves the two tenants until the test ends, at the start of a tick.
+// setup serves the two tenants until the test ends. The clock is at the start of a tick.
 func setup(t *testing.T) *site {
 	t.Helper()
 	db := testdb.New(t)
@@ -74,7 +74,7 @@ func serve(t *testing.T, db *testdb.DB, password string) *site {
 	return s
 }
 
-// document returns a validator that holds answers against the document: what is in it must be right, and nothing else be there.
+// document returns a validator that checks responses against the document, and rejects undocumented fields.
 func document(t *testing.T) validator.Validator {
 	t.Helper()
 	content, err := os.ReadFile("openapi.json")
@@ -82,7 +82,7 @@ func document(t *testing.T) validator.Validator {
 	doc, err := libopenapi.NewDocument(content)
 	require.NoError(t, err)
 	v, errs := validator.NewValidator(doc, config.WithFormatAssertions(), config.WithoutSecurityValidation(), config.WithStrictMode(),
-		// The document itself is not documented any further.
+		// The fields of the document itself are not documented.
 		config.WithStrictIgnorePaths("$.body.openapi", "$.body.info", "$.body.servers", "$.body.security", "$.body.tags", "$.body.paths", "$.body.components"))
 	require.Empty(t, errs)
 	t.Cleanup(v.Release)
@@ -97,14 +97,14 @@ func (s *site) token(t *testing.T, workspace string) string {
 	return string(made)
 }
 
-// An answer is what came back.
+// An answer is a response.
 type answer struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// json reads an answer that must have the status.
+// json decodes an answer, which must have the status.
 func (a answer) json(t *testing.T, status int) map[string]any {
 	t.Helper()
 	require.Equal(t, status, a.status, a.body)
@@ -113,7 +113,7 @@ func (a answer) json(t *testing.T, status int) map[string]any {
 	return body
 }
 
-// An asking is a request to be.
+// An asking describes a request.
 type asking struct {
 	method, path string // below /api/v1
 	body         string
@@ -122,7 +122,7 @@ type asking struct {
 	undocumented bool // a route or a method that is not in the document
 }
 
-// ask sends a request, and holds the answer against the document.
+// ask sends a request and validates the response against the document.
 func (s *site) ask(t *testing.T, a asking) answer {
 	t.Helper()
 	newRequest := func() *http.Request {
@@ -151,7 +151,7 @@ func (s *site) ask(t *testing.T, a asking) answer {
 	if !a.undocumented {
 		response.Body = io.NopCloser(bytes.NewReader(body))
 		for _, name := range []string{"Date", "Content-Length", "Cache-Control", "X-Content-Type-Options", "Content-Security-Policy", "Retry-After"} {
-			response.Header.Del(name) // of every answer: not in the document
+			response.Header.Del(name) // in every response, not in the document
 		}
 		ok, errs := s.doc.ValidateHttpResponse(newRequest(), response)
 		for _, e := range errs {
