@@ -9,7 +9,8 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// defaultCap is the cap of an operator's heal, in prospects, if the request has none. It is the default of thaw.heal.
+// defaultCap is the cap of an operator's heal, in prospects, if the request has none. It is the
+// default of thaw.heal.
 const defaultCap = 5000
 
 // heal serves GET /heals/{id}.

@@ -20,7 +20,8 @@ func bad(format string, args ...any) error {
 	return &problem{kind: badRequest, detail: fmt.Sprintf(format, args...)}
 }
 
-// readQuery returns the query parameters. Each must be known and occur once; an empty one counts as omitted.
+// readQuery returns the query parameters. Each must be known and occur once; an empty one counts as
+// omitted.
 func readQuery(raw string, params []string) (map[string]string, error) {
 	values, err := url.ParseQuery(raw)
 	if err != nil {

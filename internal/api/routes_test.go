@@ -12,7 +12,8 @@ import (
 	"github.com/thawline/thaw/internal/api"
 )
 
-// northern has requests for data of workspace north, by route. Only callers that may see north must get it.
+// northern has requests for data of workspace north, by route. Only callers that may see north must
+// get it.
 var northern = map[string][]asking{
 	"GET /prospects":                 {{path: "/prospects?url=https://www.linkedin.com/in/north-1-2"}, {path: "/prospects?url=linkedin.com/in/NORTH-1-0/"}},
 	"POST /prospects/explain":        {{body: `{"urls": ["https://www.linkedin.com/in/north-1-2"]}`}, {body: `{"urls": ["linkedin.com/in/north-2-1/"]}`}},

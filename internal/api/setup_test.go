@@ -23,8 +23,9 @@ import (
 	"github.com/thawline/thaw/riverui"
 )
 
-// twoTenants inserts north (workspace 1 with accounts 1 to 3, the first two of one person) and south (workspace 2 with account 4).
-// All data of a tenant has its name in it. Each account has five prospects that wait and one that a person paused.
+// twoTenants inserts north (workspace 1 with accounts 1 to 3, the first two of one person) and
+// south (workspace 2 with account 4). All data of a tenant has its name in it. Each account has
+// five prospects that wait and one that a person paused.
 const twoTenants = `
 INSERT INTO thaw.workspaces (key, name) VALUES ('north', 'The north'), ('south', 'The south');
 INSERT INTO thaw.accounts (workspace_id, provider_account_id, display_name, member_id, status, connected_at)
@@ -74,7 +75,8 @@ func serve(t *testing.T, db *testdb.DB, password string) *site {
 	return s
 }
 
-// document returns a validator that checks responses against the document, and rejects undocumented fields.
+// document returns a validator that checks responses against the document, and rejects undocumented
+// fields.
 func document(t *testing.T) validator.Validator {
 	t.Helper()
 	content, err := os.ReadFile("openapi.json")
