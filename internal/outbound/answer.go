@@ -12,40 +12,40 @@ import (
 	"unicode"
 )
 
-// A Verdict says what came of an attempt.
+// A Verdict is the result of an attempt.
 type Verdict int
 
 // Verdicts.
 const (
-	Failed    Verdict = iota // to be tried again
+	Failed    Verdict = iota // retry
 	Delivered                // 2xx
-	Gone                     // 410: the receiver wants no more of anything
+	Gone                     // 410: the receiver wants no more messages
 )
 
-// An Answer is what came of an attempt.
+// An Answer is the outcome of an attempt.
 type Answer struct {
 	Verdict Verdict
-	// Status is the HTTP status; 0: there was no answer.
+	// Status is the HTTP status. 0 if there was no response.
 	Status int
-	// Problem says what was wrong, for people; empty: nothing.
+	// Problem is a description of the error for people. Empty if there was none.
 	Problem string
-	// RetryAfter is how long the receiver asks to be left alone; 0: it did not say.
+	// RetryAfter is how long the receiver asks to wait. 0 if it did not say.
 	RetryAfter time.Duration
 }
 
-// maxProblem is how many characters of an answer are kept.
+// maxProblem is how many characters of a response are kept.
 const maxProblem = 200
 
 func unanswered(err error) Answer {
-	// Its wrapping repeats method and URL.
+	// The wrapping error repeats the method and the URL.
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
 	}
-	return Answer{Problem: "no answer: " + clean(err.Error())}
+	return Answer{Problem: "no response: " + clean(err.Error())}
 }
 
 func answered(response *http.Response) Answer {
-	// Read to the end where that is near: the connection can then be used again.
+	// If the body is read to its end, the connection can be reused.
 	beginning, _ := io.ReadAll(io.LimitReader(response.Body, maxBody))
 	a := Answer{Status: response.StatusCode}
 	switch {
@@ -56,7 +56,7 @@ func answered(response *http.Response) Answer {
 		a.Verdict = Gone
 		a.Problem = "410: the receiver wants no more messages"
 	case a.Status >= 300 && a.Status < 400:
-		a.Problem = fmt.Sprintf("%d: redirects are not followed; give the URL that it leads to, %q", a.Status, Masked(clean(response.Header.Get("Location"))))
+		a.Problem = fmt.Sprintf("%d: redirects are not followed: use the URL that it redirects to, %q", a.Status, Masked(clean(response.Header.Get("Location"))))
 	default:
 		a.Problem = strings.TrimSuffix(fmt.Sprintf("%d: %s", a.Status, clean(string(beginning))), ": ")
 	}
@@ -66,7 +66,7 @@ func answered(response *http.Response) Answer {
 	return a
 }
 
-// retryAfter reads the header: seconds, or a date. What cannot be read was not said.
+// retryAfter parses the header: seconds or a date. It returns 0 for any other value.
 func retryAfter(text string, now time.Time) time.Duration {
 	if seconds, err := strconv.ParseInt(text, 10, 32); err == nil {
 		return max(time.Duration(seconds)*time.Second, 0)
@@ -77,7 +77,7 @@ func retryAfter(text string, now time.Time) time.Duration {
 	return 0
 }
 
-// clean makes one short line that any terminal and the database can take from what a receiver sent.
+// clean turns what a receiver sent into one short line that is safe for terminals and the database.
 func clean(text string) string {
 	text = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {

@@ -1,12 +1,15 @@
 // Package outbound sends messages to the platform, in the format of Standard Webhooks
 // (https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md).
 //
-// It has no state: which messages there are, and how often each was tried, the database knows; package worker asks [Sender.Send]
-// to try one, and [Delay] when to try it again.
+// It has no state. The database knows which messages exist and how often each was tried. Package
+// worker calls [Sender.Send] to try a message, and [Delay] to learn when to try it again.
 //
-// A URL is somebody's input, and this program stands where its network may be open: a sender connects to public addresses only,
-// unless private ones are allowed. The address is looked at when the connection is made, after all names are resolved, so that
-// no name, no way of writing a number and no answer of a name server leads anywhere else. Redirects are not followed, for the same
-// reason. Where HTTPS_PROXY or HTTP_PROXY names a proxy, that is all that a sender connects to; the receiver's name is resolved here
-// before each attempt, and refused if it is private. What the proxy resolves it to is the proxy's to guard.
+// The URL is user input, and this process may run inside a private network. A sender therefore
+// connects only to public addresses, unless private ones are allowed. It checks the address when it
+// connects, after all names are resolved, so no host name, number format or DNS response can bypass
+// the check. For the same reason, it does not follow redirects.
+//
+// If HTTPS_PROXY or HTTP_PROXY names a proxy, the sender connects only to the proxy. It resolves
+// the receiver's name before each attempt and refuses a private address. The proxy must guard
+// against what it resolves the name to itself.
 package outbound

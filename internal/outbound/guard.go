@@ -9,29 +9,31 @@ import (
 	"syscall"
 )
 
-var errNotPublic = errors.New("its address is not a public one: if the receiver is in your own network, allow it with --webhook-allow-private")
+var errNotPublic = errors.New("its address is not public: if the receiver is in your own network, allow it with --webhook-allow-private")
 
-// notPublic are the ranges that are not reached over the public internet, beside those that package netip knows by name; and
-// those that carry another address in themselves, which would be reached instead. IPv6 is public in 2000::/3 alone.
+// notPublic are the ranges that are not reachable over the public internet, in addition to those
+// that package netip has methods for, and the ranges that embed another address, which would be
+// reached instead. For IPv6, only 2000::/3 is public.
 var notPublic = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"),        // this host
-	netip.MustParsePrefix("100.64.0.0/10"),    // carrier-grade NAT; the metadata of Alibaba Cloud
-	netip.MustParsePrefix("168.63.129.16/32"), // the platform's own address in Azure: agents and metadata
-	netip.MustParsePrefix("192.0.0.0/24"),     // protocol assignments; the metadata of Oracle Cloud
+	netip.MustParsePrefix("100.64.0.0/10"),    // carrier-grade NAT; metadata of Alibaba Cloud
+	netip.MustParsePrefix("168.63.129.16/32"), // the platform address of Azure: agents and metadata
+	netip.MustParsePrefix("192.0.0.0/24"),     // protocol assignments; metadata of Oracle Cloud
 	netip.MustParsePrefix("192.0.2.0/24"),     // documentation
-	netip.MustParsePrefix("192.88.99.0/24"),   // relays of 6to4
-	netip.MustParsePrefix("198.18.0.0/15"),    // benchmarks
+	netip.MustParsePrefix("192.88.99.0/24"),   // 6to4 relays
+	netip.MustParsePrefix("198.18.0.0/15"),    // benchmarking
 	netip.MustParsePrefix("198.51.100.0/24"),  // documentation
 	netip.MustParsePrefix("203.0.113.0/24"),   // documentation
-	netip.MustParsePrefix("240.0.0.0/4"),      // reserved, and broadcast
-	netip.MustParsePrefix("2001::/23"),        // protocol assignments; Teredo carries an IPv4 address
+	netip.MustParsePrefix("240.0.0.0/4"),      // reserved and broadcast
+	netip.MustParsePrefix("2001::/23"),        // protocol assignments; Teredo embeds an IPv4 address
 	netip.MustParsePrefix("2001:db8::/32"),    // documentation
-	netip.MustParsePrefix("2002::/16"),        // 6to4 carries an IPv4 address
+	netip.MustParsePrefix("2002::/16"),        // 6to4 embeds an IPv4 address
 	netip.MustParsePrefix("3fff::/20"),        // documentation
 }
 
-// publicIPv6 has all addresses that were ever given out: what is not in it is loopback, unique-local (also fd00:ec2::254, the
-// metadata of AWS), link-local, multicast, or a translation of an IPv4 address.
+// publicIPv6 has all IPv6 addresses that were ever assigned. Other addresses are loopback,
+// unique-local (including fd00:ec2::254, the metadata of AWS), link-local, multicast, or translated
+// IPv4 addresses.
 var publicIPv6 = netip.MustParsePrefix("2000::/3")
 
 func isPublic(address netip.Addr) bool {
@@ -47,7 +49,8 @@ func isPublic(address netip.Addr) bool {
 	return address.Is4() || publicIPv6.Contains(address)
 }
 
-// refusePrivate is a [net.Dialer]'s Control: it sees the address that is about to be connected to, whatever led there.
+// refusePrivate is the Control function of a [net.Dialer]. It checks the address of the connection,
+// after names are resolved.
 func refusePrivate(_, address string, _ syscall.RawConn) error {
 	to, err := netip.ParseAddrPort(address)
 	if err != nil {
@@ -59,12 +62,12 @@ func refusePrivate(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-// refusePrivateHost looks at a receiver behind a proxy, which connects to it in our place. A name that is not known here, as in a
-// network whose only way out is the proxy, is the proxy's to resolve and to refuse.
+// refusePrivateHost checks a receiver that is reached through a proxy. A name that does not resolve
+// here, as in a network that can only reach the outside through the proxy, is left to the proxy.
 func refusePrivateHost(ctx context.Context, host string) error {
 	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
-		return nil //nolint:nilerr // The proxy may know it.
+		return nil //nolint:nilerr // The proxy may be able to resolve it.
 	}
 	for _, address := range addresses {
 		if !isPublic(address) {

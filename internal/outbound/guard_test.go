@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestWhatIsPublic(t *testing.T) {
+func TestIsPublic(t *testing.T) {
 	t.Parallel()
 	for text, public := range map[string]bool{
 		"8.8.8.8": true, "1.1.1.1": true, "100.63.255.255": true, "100.128.0.0": true, "172.15.0.1": true, "172.32.0.1": true,
@@ -29,8 +29,8 @@ func TestWhatIsPublic(t *testing.T) {
 	}
 }
 
-// Every way to write or to name an address ends where the connection is made: nothing of it gets through to a receiver that
-// listens on loopback.
+// Every way to write or to name an address ends where the connection is made: nothing of it gets
+// through to a receiver that listens on loopback.
 func TestPrivateAddressesAreRefusedHoweverTheyAreNamed(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
@@ -43,7 +43,8 @@ func TestPrivateAddressesAreRefusedHoweverTheyAreNamed(t *testing.T) {
 
 	for host, mustBeRefused := range map[string]bool{
 		"127.0.0.1": true, "localhost": true, "[::1]": true, "[::ffff:127.0.0.1]": true, "[::ffff:7f00:1]": true, "0.0.0.0": true, "[::]": true,
-		// These are names to Go. Whether the system's resolver takes them for numbers depends on it.
+		// These are names to Go. Whether the system's resolver takes them for numbers depends on
+		// it.
 		"2130706433": false, "0x7f000001": false, "0x7f.1": false, "0177.0.0.1": false, "127.1": false,
 	} {
 		client := newClient(false, nil)
@@ -58,10 +59,10 @@ func TestPrivateAddressesAreRefusedHoweverTheyAreNamed(t *testing.T) {
 			require.ErrorIs(t, err, errNotPublic, host)
 		}
 	}
-	require.Empty(t, connected, "somebody got through")
+	require.Empty(t, connected, "a connection got through")
 }
 
-// trim takes off the brackets that a URL needs.
+// trim removes the brackets that a URL needs.
 func trim(host string) string {
 	if host[0] == '[' {
 		return host[1 : len(host)-1]
@@ -69,10 +70,10 @@ func trim(host string) string {
 	return host
 }
 
-// The guard stands at the connection, not at the name: what a name leads to is only known then.
-func TestNameThatLeadsToLoopbackIsRefused(t *testing.T) {
+// The address is checked when connecting, because only then is it known what the name resolves to.
+func TestNameThatResolvesToLoopbackIsRefused(t *testing.T) {
 	t.Parallel()
-	require.NoError(t, checkURL("https://localhost/", false), "a name says nothing")
+	require.NoError(t, checkURL("https://localhost/", false), "a name is not checked in advance")
 	s := &Sender{url: "https://localhost/", client: newClient(false, nil)}
 	answer := s.Send(t.Context(), Message{ID: "msg_1", Data: []byte("{}")})
 	require.Zero(t, answer.Status)

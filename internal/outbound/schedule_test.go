@@ -9,7 +9,7 @@ import (
 	"github.com/thawline/thaw/internal/outbound"
 )
 
-// The waits that the specification recommends: ten attempts, the first of them at once.
+// The specification recommends these waits: ten attempts, the first immediately.
 func TestScheduleIsTheRecommendedOne(t *testing.T) {
 	t.Parallel()
 	want := []time.Duration{
@@ -25,9 +25,9 @@ func TestScheduleIsTheRecommendedOne(t *testing.T) {
 	}
 }
 
-func TestReceiverMayAskForLonger(t *testing.T) {
+func TestRetryAfterExtendsTheDelay(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, time.Minute, outbound.Delay(1, time.Minute, 0))
-	require.Equal(t, 5*time.Minute, outbound.Delay(2, time.Minute, 0), "but not for less")
-	require.Equal(t, 24*time.Hour, outbound.Delay(1, 1000*time.Hour, 0), "and not for ever")
+	require.Equal(t, 5*time.Minute, outbound.Delay(2, time.Minute, 0), "does not shorten the delay")
+	require.Equal(t, 24*time.Hour, outbound.Delay(1, 1000*time.Hour, 0), "at most a day")
 }

@@ -20,30 +20,32 @@ import (
 )
 
 const (
-	// Timeout is how long an attempt may take, from the name of the receiver to the end of its answer.
+	// Timeout is the time limit of an attempt, from resolving the name to the end of the response.
 	Timeout = 15 * time.Second
-	// maxHeader and maxBody are how much of an answer is read. Of a body only the beginning is of interest, where it may say what
-	// was wrong.
+	// maxHeader and maxBody are how much of a response is read, in bytes. The start of a body is
+	// enough to show an error.
 	maxHeader = 16 << 10
 	maxBody   = 4 << 10
 )
 
 // Config of a [Sender].
 type Config struct {
-	// URL of the receiver: https, without user and password. Required.
+	// URL of the receiver: https, without a user or password. Required.
 	URL string
-	// Secrets sign every message, each by itself: two while one replaces the other. "whsec_" and base64 of 24 to 64 bytes.
+	// Secrets each sign every message: one, or two during a rotation. A secret is "whsec_" and 24
+	// to 64 bytes in base64. Required.
 	Secrets []string
-	// AllowPrivate allows http, and receivers on addresses that are not public: loopback, private networks, link-local.
+	// AllowPrivate allows http, and receivers at addresses that are not public: loopback, private
+	// networks, link-local.
 	AllowPrivate bool
-	// Proxy returns the proxy for a request, nil for none. Default: [http.ProxyFromEnvironment], that is HTTPS_PROXY, HTTP_PROXY and
-	// NO_PROXY.
+	// Proxy returns the proxy for a request, or nil for none. Default: [http.ProxyFromEnvironment],
+	// which uses HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
 	Proxy func(*http.Request) (*url.URL, error)
 }
 
-// A Message is what is sent.
+// A Message is one event for the platform.
 type Message struct {
-	// ID is the same however often a message is sent: a receiver knows by it what it has.
+	// ID is the same in every attempt, so that the receiver can detect duplicates.
 	ID   string
 	Type string
 	// At is when it happened.
@@ -52,23 +54,25 @@ type Message struct {
 	Data json.RawMessage
 }
 
-// A Sender sends messages to one receiver. It can be used by several goroutines at once.
+// A Sender sends messages to one receiver. It is safe for concurrent use.
 type Sender struct {
 	url string
-	// host is the receiver's, where messages go through a proxy and the host has to be a public one; else "".
+	// checkHost is the receiver's host if messages go through a proxy and the host must be public,
+	// else "".
 	checkHost string
-	proxy     string // host of the proxy, for messages; "": none
+	proxy     string // host of the proxy, for error messages; "" if there is none
 	keys      []*standardwebhooks.Webhook
 	client    *http.Client
 }
 
-// New returns a sender, or an error that says what is wrong with the URL or with a secret, which it does not quote.
+// New returns a sender, or an error if the URL or a secret is invalid. The error does not contain
+// the secret.
 func New(c Config) (*Sender, error) {
 	if err := checkURL(c.URL, c.AllowPrivate); err != nil {
 		return nil, err
 	}
 	if n := len(c.Secrets); n == 0 || n > 2 {
-		return nil, fmt.Errorf("webhook secrets: %d are given, 1 is needed, or 2 while one replaces the other", n)
+		return nil, fmt.Errorf("webhook secrets: there are %d: give 1, or 2 while one replaces the other", n)
 	}
 	proxy, err := proxyOf(c)
 	if err != nil {
@@ -91,14 +95,15 @@ func New(c Config) (*Sender, error) {
 	return s, nil
 }
 
-// URL of the receiver.
+// URL returns the URL of the receiver.
 func (s *Sender) URL() string { return s.url }
 
-// Masked writes the URL of a receiver for people and logs: without its query, and without a user, either of which may be a secret.
+// Masked returns the URL of a receiver for people and logs: without query and user, which may be
+// secrets.
 func Masked(text string) string {
 	u, err := url.Parse(text)
 	if err != nil {
-		return "(a URL that cannot be read)"
+		return "(invalid URL)"
 	}
 	hadQuery := u.RawQuery != "" || u.ForceQuery
 	u.User, u.RawQuery, u.ForceQuery, u.Fragment = nil, "", false, ""
@@ -108,16 +113,16 @@ func Masked(text string) string {
 	return u.String()
 }
 
-// checkURL refuses what could never be sent to. What a name leads to is seen when it is sent to.
+// checkURL rejects a URL that can never work. What the host name resolves to is checked in Send.
 func checkURL(text string, allowPrivate bool) error {
 	u, err := url.Parse(text)
 	if err != nil {
-		// The error of url.Parse quotes the URL, which may have a password in it.
+		// The error of url.Parse quotes the URL, which may contain a password.
 		return errors.New("webhook URL: it is not a URL: write it like https://platform.example.com/thaw")
 	}
 	switch {
 	case u.User != nil:
-		return errors.New("webhook URL: it has a user or a password in it, which would stand in the database and in logs: take them out, receivers verify the signature")
+		return errors.New("webhook URL: it has a user or a password in it, which would be stored in the database and logged: remove them, receivers verify the signature")
 	case u.Scheme != "https" && u.Scheme != "http", u.Hostname() == "":
 		return fmt.Errorf("webhook URL %q: it must begin with https:// and a host", Masked(text))
 	case u.Scheme == "http" && !allowPrivate:
@@ -131,7 +136,7 @@ func checkURL(text string, allowPrivate bool) error {
 	return nil
 }
 
-// proxyOf returns the proxy that leads to the receiver; nil: none.
+// proxyOf returns the proxy for the receiver, or nil for none.
 func proxyOf(c Config) (*url.URL, error) {
 	find := c.Proxy
 	if find == nil {
@@ -143,14 +148,15 @@ func proxyOf(c Config) (*url.URL, error) {
 	}
 	proxy, err := find(request)
 	if err != nil {
-		// The error quotes the variable, which may have a password in it.
+		// The error quotes the variable, which may contain a password.
 		return nil, errors.New("the proxy for webhooks: HTTPS_PROXY or HTTP_PROXY is not a URL: write it like http://proxy.example.com:3128")
 	}
 	return proxy, nil
 }
 
-// newClient returns a client that connects to public addresses only, unless private ones are allowed; or to the proxy alone, wherever
-// that is: then Send looks at the receiver.
+// newClient returns a client that connects only to public addresses, unless private ones are
+// allowed. With a proxy, it connects only to the proxy, at any address, and Send checks the
+// receiver.
 func newClient(allowPrivate bool, proxy *url.URL) *http.Client {
 	dialer := &net.Dialer{Timeout: Timeout}
 	if !allowPrivate && proxy == nil {
@@ -171,7 +177,7 @@ func newClient(allowPrivate bool, proxy *url.URL) *http.Client {
 	}
 }
 
-// Send makes one attempt. The answer says what came of it, also where there was none.
+// Send makes one attempt and returns its outcome, also if there was no response.
 func (s *Sender) Send(ctx context.Context, m Message) Answer {
 	body, err := json.Marshal(struct {
 		Type      string          `json:"type"`
@@ -207,7 +213,8 @@ func (s *Sender) Send(ctx context.Context, m Message) Answer {
 	return answered(response)
 }
 
-// sign sets the headers of Standard Webhooks. The time is that of the attempt: receivers refuse what is old.
+// sign sets the headers of Standard Webhooks. The time is that of the attempt, because receivers
+// reject old signatures.
 func (s *Sender) sign(header http.Header, id string, at time.Time, body []byte) error {
 	signatures := make([]string, len(s.keys))
 	for i, key := range s.keys {

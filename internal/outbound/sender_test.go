@@ -27,7 +27,7 @@ var message = outbound.Message{
 	Data: json.RawMessage(`{"workspace": "acme"}`),
 }
 
-// receiver answers as told, and returns its URL.
+// receiver starts a receiver with the given handler and returns its URL.
 func receiver(t *testing.T, answer http.HandlerFunc) (url string) {
 	t.Helper()
 	server := httptest.NewServer(answer)
@@ -45,14 +45,14 @@ func sender(t *testing.T, url string, secrets ...string) *outbound.Sender {
 	return s
 }
 
-// What is sent is what the specification says: its own library verifies it, its clock included.
-func TestReceiversVerifyWithTheLibrary(t *testing.T) {
+// The library of the specification verifies what is sent, including its time.
+func TestLibraryVerifiesMessages(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		signedWith, knows []string
 	}{
-		"one secret":                         {[]string{secret}, []string{secret}},
-		"both, while one replaces the other": {[]string{newSecret, secret}, []string{secret, newSecret}},
+		"one secret":              {[]string{secret}, []string{secret}},
+		"both, during a rotation": {[]string{newSecret, secret}, []string{secret, newSecret}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -96,25 +96,25 @@ func TestAnswers(t *testing.T) {
 		"taken":   {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusCreated) }, outbound.Answer{Verdict: outbound.Delivered, Status: 201}},
 		"gone":    {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) }, outbound.Answer{Verdict: outbound.Gone, Status: 410, Problem: "410: the receiver wants no more messages"}},
 		"refused": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }, outbound.Answer{Status: 401, Problem: "401"}},
-		"not well": {func(w http.ResponseWriter, _ *http.Request) {
+		"error": {func(w http.ResponseWriter, _ *http.Request) {
 			http.Error(w, "no\x00 \xff\x1b[31mroom\n", http.StatusInternalServerError)
 		}, outbound.Answer{Status: 500, Problem: "500: no [31mroom"}},
 		"busy": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Retry-After", "120")
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}, outbound.Answer{Status: 503, Problem: "503", RetryAfter: 2 * time.Minute}},
-		"too much": {func(w http.ResponseWriter, _ *http.Request) {
+		"too many requests": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Retry-After", "-5")
 			w.WriteHeader(http.StatusTooManyRequests)
 		}, outbound.Answer{Status: 429, Problem: "429"}},
-		"only the two have a wait": {func(w http.ResponseWriter, _ *http.Request) {
+		"Retry-After of other statuses": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Retry-After", "120")
 			w.WriteHeader(http.StatusInternalServerError)
 		}, outbound.Answer{Status: 500, Problem: "500"}},
-		"hangs up": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, outbound.Answer{Problem: "no answer: EOF"}},
+		"closes the connection": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, outbound.Answer{Problem: "no response: EOF"}},
 		"large header": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X-Large", strings.Repeat("x", 1<<20))
-		}, outbound.Answer{Problem: "no answer: net/http: HTTP/1.x transport connection broken: net/http: server response headers exceeded 16384 bytes; aborted"}},
+		}, outbound.Answer{Problem: "no response: net/http: HTTP/1.x transport connection broken: net/http: server response headers exceeded 16384 bytes; aborted"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -132,8 +132,8 @@ func TestRetryAfterCanBeADate(t *testing.T) {
 	require.InDelta(t, time.Hour, sender(t, url).Send(t.Context(), message).RetryAfter, float64(time.Minute))
 }
 
-// Somebody who answers without an end is not listened to until the end.
-func TestLongAnswersAreNotReadToTheEnd(t *testing.T) {
+// An endless response does not block the sender.
+func TestLongResponsesAreNotReadToTheEnd(t *testing.T) {
 	t.Parallel()
 	ended := make(chan error, 1)
 	url := receiver(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -162,7 +162,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
-func TestConfigThatCannotWork(t *testing.T) {
+func TestInvalidConfig(t *testing.T) {
 	t.Parallel()
 	for url, problem := range map[string]string{
 		"":                              "must begin with https://",
@@ -175,10 +175,10 @@ func TestConfigThatCannotWork(t *testing.T) {
 		"https://me:pa55@example.com/":  "has a user or a password",
 		"https://me@example.com/":       "has a user or a password",
 		"https://me:pa55@exa mple.com/": "it is not a URL",
-		"https://127.0.0.1/":            "not a public one",
-		"https://[::1]/":                "not a public one",
-		"https://[::ffff:10.0.0.1]/":    "not a public one",
-		"https://169.254.169.254/":      "not a public one",
+		"https://127.0.0.1/":            "not public",
+		"https://[::1]/":                "not public",
+		"https://[::ffff:10.0.0.1]/":    "not public",
+		"https://169.254.169.254/":      "not public",
 	} {
 		_, err := outbound.New(outbound.Config{URL: url, Secrets: []string{secret}})
 		require.ErrorContains(t, err, problem, url)
@@ -192,9 +192,9 @@ func TestConfigThatCannotWork(t *testing.T) {
 		secrets []string
 		problem string
 	}{
-		{nil, "0 are given, 1 is needed"},
+		{nil, "there are 0: give 1, or 2"},
 		{[]string{secret, newSecret, secret}, "3 are given"},
-		{[]string{secret, "whsec_c2hvcnQ="}, "webhook secret 2 of 2 has 5 bytes: use one of 24 to 64 bytes"},
+		{[]string{secret, "whsec_c2hvcnQ="}, "webhook secret 2 of 2 has 5 bytes: use a secret of 24 to 64 bytes"},
 		{[]string{"s3cret"}, "webhook secret 1 of 1 does not begin with whsec_"},
 	} {
 		_, err := outbound.New(outbound.Config{URL: "https://platform.example.com", Secrets: c.secrets})
@@ -204,7 +204,7 @@ func TestConfigThatCannotWork(t *testing.T) {
 	}
 }
 
-// The query of a receiver's URL may be a secret: no list, no log and no error shows it.
+// The query of a receiver's URL may be a secret. Lists, logs and errors do not show it.
 func TestURLsAreMasked(t *testing.T) {
 	t.Parallel()
 	for given, want := range map[string]string{
@@ -213,7 +213,7 @@ func TestURLsAreMasked(t *testing.T) {
 		"https://platform.example.com/thaw?":                  "https://platform.example.com/thaw?…",
 		"https://me:hunter2@platform.example.com/#hunter2":    "https://platform.example.com/",
 		"https://platform.example.com:8443/?a=hunter2&b=x%zz": "https://platform.example.com:8443/?…",
-		"https://hunter2 .example.com/\x7f":                   "(a URL that cannot be read)",
+		"https://hunter2 .example.com/\x7f":                   "(invalid URL)",
 	} {
 		require.Equal(t, want, outbound.Masked(given), given)
 	}
@@ -222,7 +222,8 @@ func TestURLsAreMasked(t *testing.T) {
 	require.NotContains(t, err.Error(), "hunter2")
 }
 
-// Behind a proxy: it is asked for the receiver, wherever it is itself; a private receiver is refused all the same.
+// Behind a proxy: it is asked for the receiver, wherever it is itself; a private receiver is
+// refused all the same.
 func TestProxyOfTheEnvironment(t *testing.T) {
 	t.Parallel()
 	asked := make(chan string, 4)
@@ -242,7 +243,7 @@ func TestProxyOfTheEnvironment(t *testing.T) {
 	require.Contains(t, answer.Problem, "Bad Gateway")
 
 	answer = send("https://localhost/hook", false)
-	require.Contains(t, answer.Problem, "its address is not a public one")
+	require.Contains(t, answer.Problem, "its address is not public")
 	require.Empty(t, asked)
 	send("https://localhost/hook", true)
 	require.Equal(t, "CONNECT localhost:443", <-asked)

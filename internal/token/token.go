@@ -1,6 +1,7 @@
-// Package token makes and reads the bearer tokens of the JSON API: "thaw_", 40 hexadecimal digits at random, and 8 more that
-// check them, so that one which was cut off or mistyped is known as such without asking the database, and one that got into a
-// log or a repository is found by its look.
+// Package token generates and parses the bearer tokens of the JSON API. A token is "thaw_", 40
+// random hexadecimal digits, and 8 digits of checksum. The checksum detects a truncated or mistyped
+// token without a query. The fixed format lets secret scanners find tokens in logs and
+// repositories.
 package token
 
 import (
@@ -13,24 +14,24 @@ import (
 	"strings"
 )
 
-// Prefix is how every token begins.
+// Prefix is the start of every token.
 const Prefix = "thaw_"
 
-// ErrMalformed is returned for a text that is no token.
-var ErrMalformed = errors.New("this is not a token of Thaw, or not all of it: \"thaw token create\" makes one")
+// ErrMalformed is returned for a text that is not a token.
+var ErrMalformed = errors.New("the token is malformed or incomplete: copy it again, or make one with \"thaw token create\"")
 
 // A Token is a secret. Only its [Token.Hash] is kept.
 type Token string
 
-// New returns a token that nobody can guess.
+// New returns a new random token.
 func New() Token {
 	random := make([]byte, 20)
-	_, _ = rand.Read(random) // ends the program rather than fail
+	_, _ = rand.Read(random) // never fails: it crashes the program instead
 	digits := hex.EncodeToString(random)
 	return Token(Prefix + digits + check(digits))
 }
 
-// Parse returns the token that a text is, or [ErrMalformed].
+// Parse returns the token in a text, or [ErrMalformed].
 func Parse(text string) (Token, error) {
 	digits, ok := strings.CutPrefix(text, Prefix)
 	if !ok || len(digits) != 48 || digits[40:] != check(digits[:40]) {
@@ -42,13 +43,14 @@ func Parse(text string) (Token, error) {
 	return Token(text), nil
 }
 
-// Hash is what is kept of a token. It has 160 random bits, so no salt and no slow hash is needed.
+// Hash returns the stored form of a token. A token has 160 random bits, so it needs no salt and no
+// slow hash.
 func (t Token) Hash() []byte {
 	sum := sha256.Sum256([]byte(t))
 	return sum[:]
 }
 
-// String keeps a token out of logs.
+// String hides the token, to keep it out of logs.
 func (Token) String() string { return Prefix + "…" }
 
 func check(digits string) string { return fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(digits))) }

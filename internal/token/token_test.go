@@ -10,7 +10,7 @@ import (
 	"github.com/thawline/thaw/internal/token"
 )
 
-func TestTokensAreReadAsTheyWereMade(t *testing.T) {
+func TestParseReturnsGeneratedToken(t *testing.T) {
 	t.Parallel()
 	seen := map[token.Token]bool{}
 	for range 1000 {
@@ -22,18 +22,18 @@ func TestTokensAreReadAsTheyWereMade(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, made.Hash(), read.Hash())
 		require.Len(t, read.Hash(), 32)
-		require.NotContains(t, fmt.Sprint(made), string(made)[5:20], "a token is not printed by accident")
+		require.NotContains(t, fmt.Sprint(made), string(made)[5:20], "printing hides the token")
 	}
 }
 
-func TestWhatIsNoTokenIsRefused(t *testing.T) {
+func TestParseRejectsMalformedTokens(t *testing.T) {
 	t.Parallel()
 	made := string(token.New())
 	swapped := []byte(made)
 	swapped[6] ^= 1
 	for name, text := range map[string]string{
-		"empty": "", "a prefix": "thaw_", "cut off": made[:len(made)-1], "longer": made + "0", "in capitals": strings.ToUpper(made),
-		"another prefix": "ghp_" + made[5:], "a digit changed": string(swapped), "no digits": "thaw_" + strings.Repeat("z", 48),
+		"empty": "", "only the prefix": "thaw_", "truncated": made[:len(made)-1], "longer": made + "0", "upper case": strings.ToUpper(made),
+		"another prefix": "ghp_" + made[5:], "wrong digit": string(swapped), "not hexadecimal": "thaw_" + strings.Repeat("z", 48),
 	} {
 		_, err := token.Parse(text)
 		require.ErrorIs(t, err, token.ErrMalformed, name)

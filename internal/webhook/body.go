@@ -15,33 +15,33 @@ import (
 )
 
 const (
-	// maxBody is the largest body that is read, in bytes.
+	// maxBody is the maximum size of a body, in bytes.
 	maxBody = 64 << 10
-	// usualBody is above what the body of an account's status has, in bytes.
+	// usualBody is larger than a typical account-status body, in bytes.
 	usualBody = 2 << 10
 
-	// maxText is the longest identifier or word that is taken, in bytes. It keeps an index entry well
-	// below what a Postgres B-tree page holds.
+	// maxText is the maximum length of an identifier or status, in bytes. It keeps index entries
+	// well below the limit of a Postgres B-tree page.
 	maxText = 256
 )
 
 // readBody reads at most maxBody bytes.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	var read bytes.Buffer
-	// A sender gets memory in advance for what a delivery usually has, and more only for what it has sent.
+	// Allocate only a typical body in advance, and more only for what was received.
 	read.Grow(int(min(max(r.ContentLength, 0), usualBody)) + bytes.MinRead)
 	_, err := read.ReadFrom(http.MaxBytesReader(w, r.Body, maxBody))
 	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, refusal{http.StatusRequestEntityTooLarge,
-			fmt.Sprintf("the body is larger than %d bytes: send one event in a delivery", tooLarge.Limit)}
+			fmt.Sprintf("the body is larger than %d bytes: send one event per delivery", tooLarge.Limit)}
 	}
 	if err != nil {
-		return nil, malformed("the body could not be read to its end: send the delivery again")
+		return nil, malformed("the body is incomplete: send the delivery again")
 	}
 	return read.Bytes(), nil
 }
 
-// checkJSON refuses a body that is not JSON or that a jsonb column does not take.
+// checkJSON rejects a body that is not JSON, or that a jsonb column cannot store.
 func checkJSON(body []byte) error {
 	if !utf8.Valid(body) {
 		return malformed("the body is not valid UTF-8: encode it as UTF-8")
@@ -60,11 +60,12 @@ func checkJSON(body []byte) error {
 	return checkNumbers(body)
 }
 
-// escape finds each escape sequence of a valid JSON text, a surrogate pair as one. It captures the four
-// hex digits of every other \u escape.
+// escape matches each escape sequence of a valid JSON text. A surrogate pair is one match. The four
+// hex digits of any other \u escape are captured.
 var escape = regexp.MustCompile(`(?i)\\(?:[^u]|ud[89ab]..\\ud[c-f]..|u(....))`)
 
-// checkEscapes refuses what JSON allows to write but Postgres cannot store: NUL and half a surrogate pair.
+// checkEscapes rejects escapes that are valid JSON but that Postgres cannot store: NUL, and half a
+// surrogate pair.
 func checkEscapes(document []byte) error {
 	if !bytes.Contains(document, []byte(`\u`)) {
 		return nil
@@ -73,7 +74,7 @@ func checkEscapes(document []byte) error {
 		code := strings.ToLower(string(match[1]))
 		switch {
 		case code == "0000":
-			return malformed(`the body contains a NUL character (\u0000): leave it out`)
+			return malformed(`the body contains a NUL character (\u0000): remove it`)
 		case code >= "d800" && code <= "dfff":
 			return malformed(`the body contains half a surrogate pair (\u%s): send both halves, or the character itself`, code)
 		}
@@ -81,9 +82,9 @@ func checkEscapes(document []byte) error {
 	return nil
 }
 
-// checkNumbers refuses numbers beyond any use, because jsonb keeps a number in decimal digits and has
-// a limit to them. It walks over the bytes of a valid document: outside of strings nothing but a number begins with a digit or
-// a minus.
+// checkNumbers rejects very long numbers, because jsonb stores decimal digits and limits their
+// count. The document must be valid JSON: outside strings, only a number starts with a digit or a
+// minus.
 func checkNumbers(document []byte) error {
 	for i := 0; i < len(document); i++ {
 		switch c := document[i]; {
@@ -112,8 +113,8 @@ func checkNumbers(document []byte) error {
 	return nil
 }
 
-// fill decodes a checked body into a struct. A value of the wrong type is an error that names its field;
-// all other fields are filled in nevertheless.
+// fill decodes a checked body into a struct. For a value of the wrong type, it returns an error
+// that names the field, and still fills in all other fields.
 func fill(body []byte, into any) error {
 	err := json.Unmarshal(body, into)
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
@@ -128,7 +129,7 @@ func fill(body []byte, into any) error {
 	return nil
 }
 
-// inJSON names the JSON type that a field should have had.
+// inJSON names the expected JSON type of a field.
 func inJSON(wrong *json.UnmarshalTypeError) string {
 	if wrong.Type.Kind() == reflect.String {
 		return "a string"
@@ -136,36 +137,36 @@ func inJSON(wrong *json.UnmarshalTypeError) string {
 	return "an object"
 }
 
-// text is one string of a delivery with the name that its sender knows it by.
+// text is a string of a delivery, with the name that the sender uses for it.
 type text struct{ name, value string }
 
-// required refuses a delivery in which one of the texts is missing or unfit.
+// required rejects a delivery if one of the texts is missing or invalid.
 func required(texts ...text) error {
 	for _, t := range texts {
 		if t.value == "" {
-			return malformed("%s is missing: send it as a string that is not empty", t.name)
+			return malformed("%s is missing: send a string that is not empty", t.name)
 		}
 	}
 	return optional(texts...)
 }
 
-// optional refuses a delivery in which one of the texts is there but unfit.
+// optional rejects a delivery if one of the texts is present but invalid.
 func optional(texts ...text) error {
 	for _, t := range texts {
 		if len(t.value) > maxText {
 			return malformed("%s is %d bytes long: send at most %d", t.name, len(t.value), maxText)
 		}
 		if !utf8.ValidString(t.value) || strings.ContainsRune(t.value, 0) {
-			return malformed("%s contains bytes that are not text: send UTF-8 without NUL", t.name)
+			return malformed("%s is not valid text: send UTF-8 without NUL", t.name)
 		}
 		if strings.ContainsFunc(t.value, unicode.IsControl) {
-			return malformed("%s contains control characters: send it without line breaks and the like", t.name)
+			return malformed("%s contains control characters: remove them, including line breaks", t.name)
 		}
 	}
 	return nil
 }
 
-// The times that the database takes (account_signals_occurred_at_is_bounded).
+// The range of times that the database accepts (account_signals_occurred_at_is_bounded).
 var (
 	firstTime = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 	endOfTime = time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -178,10 +179,10 @@ func parseTime(t text) (time.Time, error) {
 	}
 	at, err := time.Parse(time.RFC3339, t.value)
 	if err != nil {
-		return time.Time{}, malformed("%s is not an RFC 3339 time: send it like 2026-05-07T10:00:00Z, or leave it out", t.name)
+		return time.Time{}, malformed("%s is not an RFC 3339 time: send a time like 2026-05-07T10:00:00Z, or omit it", t.name)
 	}
 	if at = at.UTC(); at.Before(firstTime) || !at.Before(endOfTime) {
-		return time.Time{}, malformed("%s is in the year %d: send a time from 2000 to 2099, or leave it out", t.name, at.Year())
+		return time.Time{}, malformed("%s is in the year %d: send a time from 2000 to 2099, or omit it", t.name, at.Year())
 	}
 	return at, nil
 }

@@ -11,11 +11,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// statuses are what an accounts row may have.
+// statuses are all statuses that a signal may have.
 var statuses = []string{"connecting", "connected", "needs_verification", "disconnected", "restricted", "error", "removed", "reconnected", "locked", "unlocked"}
 
-// checkDecoded holds a decoder to its promises, whatever the input: an error is a 400 for the sender; a
-// signal has a known status or none, an account if it has a status, and nothing that Postgres refuses.
+// checkDecoded checks what must hold for any input: an error is a 400; a signal has a known status
+// or none, has an account if it has a status, and contains nothing that Postgres rejects.
 func checkDecoded(t *testing.T, body []byte, s Signal, err error) {
 	t.Helper()
 	if err != nil {
@@ -33,13 +33,13 @@ func checkDecoded(t *testing.T, body []byte, s Signal, err error) {
 	require.NotEmpty(t, s.Source)
 	require.NotEmpty(t, s.Raw)
 	for _, text := range []string{s.DeliveryKey, s.Provider, s.AccountID, s.MemberID, s.Raw} {
-		require.True(t, utf8.ValidString(text) && !strings.ContainsRune(text, 0), "Postgres refuses %q", text)
+		require.True(t, utf8.ValidString(text) && !strings.ContainsRune(text, 0), "Postgres rejects %q", text)
 	}
 	require.True(t, json.Valid(s.Body))
 	require.Equal(t, body, s.Body)
 }
 
-// seed adds bodies that every decoder should see.
+// seed adds bodies that are relevant for every decoder.
 func seed(f *testing.F, add func(body string)) {
 	f.Helper()
 	for _, body := range []string{``, `null`, `[]`, `{}`, `{"type":"\u0000"}`, `{"type":"\ud83d"}`, `{"n":1e99999}`, "{\"\xff\":0}"} {

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// now is the clock of the verifiers under test.
+// now is the time for the verifiers under test.
 var now = time.Date(2026, 5, 7, 10, 0, 0, 0, time.UTC)
 
 const (
@@ -24,8 +24,8 @@ const (
 	fuzzStandardSecret = "whsec_ZnV6ei1mdXp6LWZ1enotZnV6ei1mdXp6"
 )
 
-// checkVerified holds a verifier to its promises: it accepts what it should and nothing else; an error is a 401 for the
-// sender that does not tell the secret.
+// checkVerified checks that a verifier accepts exactly what it should, and that an error is a 401
+// that does not contain the secret.
 func checkVerified(t *testing.T, should bool, err error, secret string) {
 	t.Helper()
 	if should {
@@ -39,7 +39,8 @@ func checkVerified(t *testing.T, should bool, err error, secret string) {
 	require.NotContains(t, no.reason, secret)
 }
 
-// inTime says whether a signed time is within the grace period, in whole seconds so that nothing overflows.
+// inTime reports whether a signed time is within five minutes of now. It counts whole seconds,
+// which cannot overflow.
 func inTime(text string) bool {
 	seconds, err := strconv.ParseInt(text, 10, 64)
 	return err == nil && seconds >= now.Unix()-300 && seconds <= now.Unix()+300
@@ -70,7 +71,7 @@ func FuzzUnipileV2Header(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value string, body []byte, late int64) {
 		verify := func(value string) error { return u.verify(http.Header{"Unipile-Signature": {value}}, body, now) }
 
-		// Written a second time: the last t counts, and any v0.
+		// A second implementation of the rule: the last t counts, and any v0 may match.
 		var signed string
 		var signatures []string
 		for part := range strings.SplitSeq(value, ",") {
@@ -92,7 +93,7 @@ func FuzzUnipileV2Header(f *testing.F) {
 		}
 		checkVerified(t, should && inTime(signed), verify(value), fuzzV2Secret)
 
-		// What is signed now is accepted, whatever it is; at any other time only within the grace period.
+		// Any body that is signed now is accepted. With another time, only within five minutes.
 		require.NoError(t, verify(SignUnipileV2(fuzzV2Secret, now, body)))
 		checkVerified(t, inTime(strconv.FormatInt(late, 10)), verify(SignUnipileV2(fuzzV2Secret, time.Unix(late, 0), body)), fuzzV2Secret)
 	})
@@ -122,15 +123,16 @@ func FuzzStandardHeaders(f *testing.F) {
 		verify := func(id, timestamp, signature string) error {
 			return s.verify(http.Header{"Webhook-Id": {id}, "Webhook-Timestamp": {timestamp}, "Webhook-Signature": {signature}}, body, now)
 		}
-		// Of a signature that is not ours nobody can say that it is right.
+		// Whether a fuzzed signature is valid is not recomputed here: check only what must hold if
+		// it is accepted.
 		if err := verify(id, timestamp, signature); err != nil {
 			checkVerified(t, false, err, fuzzStandardSecret)
 		} else {
 			require.True(t, inTime(timestamp))
 			require.Contains(t, signature, "v1,")
 		}
-		// What is signed is accepted within the grace period, and not a changed one. The library signs the number as it would
-		// write it itself.
+		// A signed body is accepted within five minutes; a changed one is not. The library formats
+		// the timestamp itself before it signs.
 		right := sign(id, timestamp, body)
 		seconds, _ := strconv.ParseInt(timestamp, 10, 64)
 		should := id != "" && inTime(timestamp) && timestamp == strconv.FormatInt(seconds, 10)

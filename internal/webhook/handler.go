@@ -9,65 +9,66 @@ import (
 	"time"
 )
 
-// ErrUnavailable marks every error of Apply. It is answered 503 with Retry-After, so that the provider
-// sends the delivery again.
+// ErrUnavailable marks every error of Apply. The response is 503 with Retry-After, so that the
+// provider retries.
 var ErrUnavailable = errors.New("the delivery could not be recorded")
 
 const (
-	// maxSecrets are the present secret and the one before or after it.
+	// maxSecrets allows two secrets during a rotation: the old one and the new one.
 	maxSecrets = 2
 
-	// minSecret is the shortest secret that is taken, in bytes: 16 random hex digits have 64 bits. It also finds a secret that
-	// was split in two at a comma of its own.
+	// minSecret is the minimum length of a secret, in bytes: 16 random hex digits have 64 bits. It
+	// also detects a secret that contains a comma and was split in two there.
 	minSecret = 16
 
-	// grace period is how far the signed time of a delivery may be from our clock, in either direction.
-	maxSkew = 5 * time.Minute
+	// maxClockSkew is how far the signed time of a delivery may be from our clock, in either
+	// direction.
+	maxClockSkew = 5 * time.Minute
 
-	// retryAfter is what a 503 asks the provider to wait, in seconds.
+	// retryAfter is the Retry-After of a 503, in seconds.
 	retryAfter = "30"
 )
 
-// Config says which routes exist and where their signals go.
+// Config configures the routes and where their signals go.
 type Config struct {
-	// UnipileV1Secrets are the values that the registered header may have. At most two, of 16 or more visible ASCII characters.
-	// None: there is no /webhooks/unipile/v1.
+	// UnipileV1Secrets are the accepted values of the registered header: at most two, of 16 or more
+	// visible ASCII characters. Without a secret, /webhooks/unipile/v1 does not exist.
 	UnipileV1Secrets []string
 
-	// UnipileV2Secrets are the keys of the unipile-signature header. At most two, of 16 or more bytes.
-	// None: there is no /webhooks/unipile/v2.
+	// UnipileV2Secrets are the keys of the unipile-signature header: at most two, of 16 or more
+	// bytes. Without a secret, /webhooks/unipile/v2 does not exist.
 	UnipileV2Secrets []string
 
-	// UnipileTestEvents says that Unipile v2 events of a test application (application_production is
-	// false) count. Default false: they are recorded and change nothing.
+	// UnipileTestEvents applies Unipile v2 events of a test application (application_production is
+	// false). By default, they are recorded and change nothing.
 	UnipileTestEvents bool
 
-	// StandardSecrets are Standard Webhooks secrets: "whsec_" and base64 of 24 to 64 bytes. At most two.
-	// None: there is no /webhooks/standard.
+	// StandardSecrets are Standard Webhooks secrets, "whsec_" and 24 to 64 bytes in base64: at most
+	// two. Without a secret, /webhooks/standard does not exist.
 	StandardSecrets []string
 
-	// UnipileV1Header is the name of the header that carries the v1 secret. Default "Unipile-Auth".
+	// UnipileV1Header is the name of the header with the v1 secret. Default "Unipile-Auth".
 	UnipileV1Header string
 
-	// Now is the clock that signed times are compared with. Default time.Now.
+	// Now is the clock for checking signed times. Default time.Now.
 	Now func() time.Time
 
-	// Apply takes each signal. Required.
+	// Apply records and applies each signal. Required.
 	Apply Apply
 
-	// Logger gets a warning for each delivery that is refused and an error for each that Apply fails
-	// on; neither has secrets or bodies in it. Default: nothing is logged.
+	// Logger gets a warning for each rejected delivery and an error for each failure of Apply.
+	// Neither contains secrets or bodies. Default: no logging.
 	Logger *slog.Logger
 }
 
-// dialect is how one kind of sender authenticates a delivery and words it.
+// dialect is how one kind of sender authenticates and encodes a delivery.
 type dialect interface {
 	verify(header http.Header, body []byte, now time.Time) error
 	decode(header http.Header, body []byte) (Signal, error)
 }
 
-// Register adds a route to mux for each dialect that has a secret. On an error, which names a secret by
-// its place and never prints it, nothing is added.
+// Register adds a route to mux for each dialect that has a secret. If it returns an error, it has
+// added nothing. Errors refer to a secret by its position and never contain it.
 func Register(mux *http.ServeMux, c Config) error {
 	if c.Apply == nil {
 		return errors.New("registering webhooks: Config.Apply is missing")
@@ -99,7 +100,7 @@ func Register(mux *http.ServeMux, c Config) error {
 			continue
 		}
 		if len(r.secrets) > maxSecrets {
-			return fmt.Errorf("registering webhooks: %s has %d secrets: configure at most %d, the present one and the one it replaces",
+			return fmt.Errorf("registering webhooks: %s has %d secrets: configure at most %d, the current one and the one it replaces",
 				r.name, len(r.secrets), maxSecrets)
 		}
 		d, err := r.open()
@@ -114,7 +115,7 @@ func Register(mux *http.ServeMux, c Config) error {
 	return nil
 }
 
-// checkLength refuses a secret that is too short to be one, without quoting it.
+// checkLength rejects a secret that is too short. The error does not contain the secret.
 func checkLength(i int, secrets []string) error {
 	if n := len(secrets[i]); n < minSecret {
 		return fmt.Errorf("secret %d of %d has %d characters: use at least %d; a comma separates two secrets, so a secret cannot contain one",
@@ -131,7 +132,7 @@ type endpoint struct {
 	logger  *slog.Logger
 }
 
-// ServeHTTP takes one delivery from a provider.
+// ServeHTTP handles one delivery from a provider.
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	outcome, err := e.receive(w, r)
 	if err != nil {
@@ -141,7 +142,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, map[string]string{"outcome": outcome})
 }
 
-// receive takes a delivery through all its stages and returns Apply's outcome.
+// receive authenticates, decodes and applies a delivery. It returns Apply's outcome.
 func (e *endpoint) receive(w http.ResponseWriter, r *http.Request) (string, error) {
 	body, err := readBody(w, r)
 	if err != nil {
@@ -161,7 +162,7 @@ func (e *endpoint) receive(w http.ResponseWriter, r *http.Request) (string, erro
 	return outcome, nil
 }
 
-// refuse answers a delivery that was not recorded.
+// refuse writes the response to a delivery that was not recorded.
 func (e *endpoint) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	no, ours := errors.AsType[refusal](err)
 	if !ours || errors.Is(err, ErrUnavailable) {
@@ -177,13 +178,12 @@ func (e *endpoint) refuse(w http.ResponseWriter, r *http.Request, err error) {
 func answer(w http.ResponseWriter, status int, body map[string]string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	// The only error left is a sender that has gone; it sends again.
+	// The only possible error is a sender that closed the connection. It retries.
 	_ = json.NewEncoder(w).Encode(body)
 }
 
-// refusal is an answer to a delivery that sending again unchanged cannot fix. The reason is shown to
-// the sender: it says what was wrong and how to fix it, without saying what would have been right
-// about a secret.
+// refusal is the response to a delivery that an unchanged retry cannot fix. The reason is shown to
+// the sender: it says what is wrong and how to fix it, but never reveals the right secret.
 type refusal struct {
 	status int
 	reason string
@@ -199,14 +199,15 @@ func unauthorized(format string, args ...any) error {
 	return refusal{http.StatusUnauthorized, fmt.Sprintf(format, args...)}
 }
 
-// checkSignedTime refuses a delivery that was signed too long ago, which may be a replay, or too far in
-// the future. It comes after the check of the signature, so that only a holder of the secret learns of it.
+// checkSignedTime rejects a delivery that was signed too long ago, which may be a replay, or too
+// far in the future. Call it after the signature check, so that only a holder of the secret sees
+// its errors.
 func checkSignedTime(name string, signed, now time.Time) error {
 	switch {
-	case now.Sub(signed) > maxSkew:
-		return unauthorized("the time in %s is more than %s in the past: sign each attempt anew and check the sender's clock", name, maxSkew)
-	case signed.Sub(now) > maxSkew:
-		return unauthorized("the time in %s is more than %s in the future: check the sender's clock", name, maxSkew)
+	case now.Sub(signed) > maxClockSkew:
+		return unauthorized("the time in %s is more than %s in the past: sign each attempt again, and check the sender's clock", name, maxClockSkew)
+	case signed.Sub(now) > maxClockSkew:
+		return unauthorized("the time in %s is more than %s in the future: check the sender's clock", name, maxClockSkew)
 	}
 	return nil
 }

@@ -43,10 +43,10 @@ const (
 	standardBody = `{"type":"account.status","timestamp":"2026-05-07T09:59:58Z","data":{"provider":"linkedin","account_id":"a-1","status":"connected","member_id":"m-1"}}`
 )
 
-// now is the time on the server's clock.
+// now is the time of the server's clock.
 var now = time.Date(2026, 5, 7, 10, 0, 3, 0, time.UTC)
 
-// testServer is a real HTTP server with all three routes, and what came through them.
+// testServer is an HTTP server with all three routes. It records the signals.
 type testServer struct {
 	*httptest.Server
 	log *syncBuffer
@@ -56,7 +56,7 @@ type testServer struct {
 	fail    error // what Apply returns from now on
 }
 
-// syncBuffer is a log that handlers write to at the same time.
+// syncBuffer is a log for concurrent writers.
 type syncBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -113,14 +113,14 @@ func (s *testServer) received() []webhook.Signal {
 	return s.signals
 }
 
-// answered is what a sender sees.
+// answered is a response.
 type answered struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// error is the sentence of an error answer, which must be JSON with nothing else in it.
+// error returns the text of an error response, which must be JSON with only this field.
 func (a answered) error(t *testing.T) string {
 	t.Helper()
 	require.Equal(t, "application/json", a.header.Get("Content-Type"))
@@ -149,7 +149,7 @@ func (s *testServer) post(t *testing.T, path string, header http.Header, body st
 	return s.send(t, http.MethodPost, path, header, body)
 }
 
-// headers makes a header from names and values in turn.
+// headers returns a header from alternating names and values.
 func headers(namesAndValues ...string) http.Header {
 	h := http.Header{}
 	for i := 0; i < len(namesAndValues); i += 2 {
@@ -169,7 +169,7 @@ func signedStandard(t *testing.T, id, body string) http.Header {
 	return h
 }
 
-// dialect is one of the three routes with a good delivery for it.
+// dialect is one of the three routes, with a valid delivery for it.
 type dialect struct {
 	name, path, body string
 	sign             func(t *testing.T, body string) http.Header
@@ -228,7 +228,7 @@ func TestApplyFailureAsksForRetry(t *testing.T) {
 
 			require.Equal(t, http.StatusServiceUnavailable, answer.status)
 			require.Equal(t, "30", answer.header.Get("Retry-After"))
-			require.NotContains(t, answer.error(t), "10.0.0.7", "the sender must not see our internals")
+			require.NotContains(t, answer.error(t), "10.0.0.7", "the sender must not see internal errors")
 			require.Contains(t, s.log.String(), "10.0.0.7", "the operator must see the cause")
 
 			s.failWith(nil)
@@ -263,7 +263,7 @@ func TestBodyThatCannotBeStored(t *testing.T) {
 	bodies := []struct{ name, body, says string }{
 		{"empty", ``, "not valid JSON"},
 		{"not JSON", `account_id=1`, "not valid JSON at byte 1"},
-		{"cut off", `{"AccountStatus":`, "not valid JSON"},
+		{"truncated", `{"AccountStatus":`, "not valid JSON"},
 		{"two documents", `{}{}`, "not valid JSON at byte 3"},
 		{"array", `[]`, "send an object"},
 		{"null", `null`, "is missing"},
@@ -293,8 +293,8 @@ func TestBodyThatCannotBeStored(t *testing.T) {
 	}
 }
 
-// TestUnusualBodyIsTaken has what looks like the above but is sound.
-func TestUnusualBodyIsTaken(t *testing.T) {
+// These bodies look like those above, but are valid.
+func TestUnusualBodyIsAccepted(t *testing.T) {
 	t.Parallel()
 	for _, extra := range []string{
 		`"note":"a backslash and then u0000: \\u0000"`,
@@ -318,8 +318,8 @@ func TestUnusualBodyIsTaken(t *testing.T) {
 	}
 }
 
-// TestBodyCutOff: a sender that breaks off is told to send again, and nothing of what came is used.
-func TestBodyCutOff(t *testing.T) {
+// A sender that closes the connection early is told to retry. Nothing it sent is used.
+func TestTruncatedBody(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	conn, err := net.Dial("tcp", s.Listener.Addr().String())
@@ -352,7 +352,7 @@ func TestOtherMethods(t *testing.T) {
 	require.Empty(t, s.received())
 }
 
-// TestRefusalIsLogged: an operator who has configured the wrong secret sees it in the log, but no secret.
+// A wrong secret is logged, without the secret, so that the operator can fix the configuration.
 func TestRefusalIsLogged(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
@@ -395,7 +395,7 @@ func TestRouteExistsOnlyWithSecret(t *testing.T) {
 	}
 }
 
-func TestRegisterRefusesUnusableConfig(t *testing.T) {
+func TestRegisterRejectsInvalidConfig(t *testing.T) {
 	t.Parallel()
 	apply := new(testServer).apply
 	tests := []struct {
@@ -415,14 +415,14 @@ func TestRegisterRefusesUnusableConfig(t *testing.T) {
 		{"v2 with a line break", webhook.Config{Apply: apply, UnipileV2Secrets: []string{"from-a-file\n"}}, "unipile v2 secret 1 of 1", "from-a-file"},
 		{"standard without prefix", webhook.Config{Apply: apply, StandardSecrets: []string{standardSecret, standardRotated[6:]}}, "standard secret 2 of 2 does not begin with whsec_", standardRotated[6:]},
 		{"standard not base64", webhook.Config{Apply: apply, StandardSecrets: []string{"whsec_correct-horse"}}, "standard secret 1 of 1 is not base64", "correct-horse"},
-		{"standard too short", webhook.Config{Apply: apply, StandardSecrets: []string{"whsec_YWFhYWFhYWE="}}, "has 8 bytes: use one of 24 to 64", "YWFhYWFhYWE="},
+		{"standard too short", webhook.Config{Apply: apply, StandardSecrets: []string{"whsec_YWFhYWFhYWE="}}, "has 8 bytes: use a secret of 24 to 64", "YWFhYWFhYWE="},
 		{"standard too long", webhook.Config{Apply: apply, StandardSecrets: []string{"whsec_" + strings.Repeat("YWFh", 22)}}, "has 66 bytes", "YWFh"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			mux := http.NewServeMux()
-			// A good secret beside the bad one: nothing at all must be registered.
+			// A valid secret for another route: nothing must be registered.
 			if test.config.UnipileV1Secrets == nil {
 				test.config.UnipileV1Secrets = []string{v1Secret}
 			}

@@ -8,26 +8,28 @@ import (
 	"time"
 )
 
-// A Record is a delivery that somebody else has kept, such as the platform's log of what the provider sent.
+// A Record is a delivery that another system stored, such as the platform's log of provider
+// webhooks.
 type Record struct {
-	// Route is the dialect: "unipile/v1", "unipile/v2" or "standard", as in the path of the route.
+	// Route is the dialect, as in its path: "unipile/v1", "unipile/v2" or "standard".
 	Route string
-	// ID is the webhook-id of a delivery to "standard".
+	// ID is the webhook-id. Only for "standard".
 	ID string
-	// ReceivedAt is when it was first received. Required: it is the time of a delivery that has none of its own.
+	// ReceivedAt is when the delivery was first received. Required: it is used for deliveries that
+	// contain no time.
 	ReceivedAt time.Time
 	Body       []byte
 }
 
-// Decode turns a record into what its route would have made of the delivery. Nothing proves its origin: the operator vouches for
-// the record. It has a time always, so that it is never newer than what was received since; and a delivery key always, so that the
-// same record twice is a duplicate.
+// Decode returns the signal that the route would have decoded. It does not authenticate the record:
+// the operator must trust its source. The signal always has a time, so that it is never newer than
+// later signals, and always has a delivery key, so that a repeated record is a duplicate.
 func Decode(r Record) (s Signal, err error) {
 	if len(r.Body) > maxBody {
 		return Signal{}, malformed("the body is larger than %d bytes", maxBody)
 	}
 	if r.ReceivedAt.IsZero() {
-		return Signal{}, malformed("received_at is missing: a delivery without a time would count as newer than all that came since")
+		return Signal{}, malformed("received_at is missing: without it, the delivery would count as newer than all later signals")
 	}
 	switch r.Route {
 	case "unipile/v1":
@@ -37,7 +39,7 @@ func Decode(r Record) (s Signal, err error) {
 	case "standard":
 		s, err = decodeStandard(r.ID, r.Body)
 	default:
-		return Signal{}, malformed("route %s is not known: it must be unipile/v1, unipile/v2 or standard", strconv.Quote(r.Route))
+		return Signal{}, malformed("route %s is unknown: it must be unipile/v1, unipile/v2 or standard", strconv.Quote(r.Route))
 	}
 	if err != nil {
 		return Signal{}, err

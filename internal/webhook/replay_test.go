@@ -9,13 +9,13 @@ import (
 	"github.com/thawline/thaw/internal/webhook"
 )
 
-func TestDecodeOfARecord(t *testing.T) {
+func TestDecodeRecord(t *testing.T) {
 	t.Parallel()
 	received := time.Date(2026, 5, 7, 10, 0, 0, 0, time.UTC)
 	v1 := webhook.Record{Route: "unipile/v1", ReceivedAt: received, Body: []byte(`{"AccountStatus":{"account_id":"a","account_type":"LINKEDIN","message":"CREDENTIALS"}}`)}
 	s, err := webhook.Decode(v1)
 	require.NoError(t, err)
-	require.Equal(t, received, s.OccurredAt, "it has no time of its own")
+	require.Equal(t, received, s.OccurredAt, "v1 sends no time")
 	require.Equal(t, "disconnected", s.Status)
 	again, err := webhook.Decode(v1)
 	require.NoError(t, err)
@@ -29,7 +29,7 @@ func TestDecodeOfARecord(t *testing.T) {
 	s, err = webhook.Decode(webhook.Record{Route: "unipile/v2", ReceivedAt: received.Add(time.Hour), Body: []byte(`{"id":"evt_1","type":"account.status.running","created_at":"2026-05-07T10:00:00Z","account_id":"a","payload":{}}`)})
 	require.NoError(t, err)
 	require.Equal(t, received, s.OccurredAt)
-	require.Equal(t, "unipile_v2:evt_1", s.DeliveryKey, "the key of the route: what was received then is a duplicate")
+	require.Equal(t, "unipile_v2:evt_1", s.DeliveryKey, "the same key as for the received delivery, which makes it a duplicate")
 
 	for name, r := range map[string]webhook.Record{
 		"received_at is missing":  {Route: "unipile/v1", Body: v1.Body},

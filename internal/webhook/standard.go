@@ -17,11 +17,12 @@ const (
 	standardMinKey       = 24 // bytes
 	standardMaxKey       = 64 // bytes
 
-	// standardType is the one type that is about an account's status.
+	// standardType is the only type that is about an account's status.
 	standardType = "account.status"
 )
 
-// standardMeanings has the values of data.status: Thaw's own statuses, a login and a lock.
+// standardMeanings has the values of data.status: Thaw's statuses, reconnected, locked and
+// unlocked.
 var standardMeanings = map[string]meaning{
 	connecting:        {status: connecting},
 	connected:         {status: connected},
@@ -35,8 +36,8 @@ var standardMeanings = map[string]meaning{
 	unlocked:          {status: unlocked},
 }
 
-// standard speaks Standard Webhooks: the signature covers webhook-id, webhook-timestamp and the body, and
-// webhook-id is the idempotency key.
+// standard implements Standard Webhooks. The signature covers webhook-id, webhook-timestamp and the
+// body. webhook-id is the idempotency key.
 // https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 type standard struct {
 	keys []*standardwebhooks.Webhook
@@ -54,7 +55,8 @@ func newStandard(secrets []string) (*standard, error) {
 	return s, nil
 }
 
-// StandardKey reads a secret: "whsec_" and base64 of 24 to 64 bytes. Its errors do not quote it.
+// StandardKey parses a secret: "whsec_" and 24 to 64 bytes in base64. Its errors do not contain the
+// secret.
 func StandardKey(secret string) (*standardwebhooks.Webhook, error) {
 	encoded, ok := strings.CutPrefix(secret, standardSecretPrefix)
 	if !ok {
@@ -65,13 +67,14 @@ func StandardKey(secret string) (*standardwebhooks.Webhook, error) {
 		return nil, fmt.Errorf("is not base64 after %s: copy it again", standardSecretPrefix)
 	}
 	if len(key) < standardMinKey || len(key) > standardMaxKey {
-		return nil, fmt.Errorf("has %d bytes: use one of %d to %d bytes", len(key), standardMinKey, standardMaxKey)
+		return nil, fmt.Errorf("has %d bytes: use a secret of %d to %d bytes", len(key), standardMinKey, standardMaxKey)
 	}
 	return standardwebhooks.NewWebhookRaw(key)
 }
 
-// SignStandard returns the three headers of Standard Webhooks for a body that is sent at the given time.
-// The secret is "whsec_" and base64 of 24 to 64 bytes. It is the sender's side of /webhooks/standard.
+// SignStandard returns the three headers of Standard Webhooks for a body sent at the given time.
+// The secret is "whsec_" and 24 to 64 bytes in base64. It is the sender's side of
+// /webhooks/standard.
 func SignStandard(secret, id string, at time.Time, body []byte) (http.Header, error) {
 	key, err := StandardKey(secret)
 	if err != nil {
@@ -88,8 +91,8 @@ func SignStandard(secret, id string, at time.Time, body []byte) (http.Header, er
 	return header, nil
 }
 
-// verify leaves the signature to the library, and the time, for which the library has a clock of its
-// own, to checkSignedTime.
+// verify leaves the signature to the library, and the time, for which the library has a clock of
+// its own, to checkSignedTime.
 func (s *standard) verify(header http.Header, body []byte, now time.Time) error {
 	for _, name := range []string{standardwebhooks.HeaderWebhookID, standardwebhooks.HeaderWebhookTimestamp, standardwebhooks.HeaderWebhookSignature} {
 		if header.Get(name) == "" {
@@ -98,10 +101,10 @@ func (s *standard) verify(header http.Header, body []byte, now time.Time) error 
 	}
 	seconds, err := strconv.ParseInt(header.Get(standardwebhooks.HeaderWebhookTimestamp), 10, 64)
 	if err != nil {
-		return unauthorized("the header %s is not a number: send the time of signing in unix seconds", standardwebhooks.HeaderWebhookTimestamp)
+		return unauthorized("the header %s is not a number: send the time of signing in Unix seconds", standardwebhooks.HeaderWebhookTimestamp)
 	}
 	if !s.signed(header, body) {
-		return unauthorized("no signature in %s matches: sign \"id.timestamp.body\", the body byte for byte as sent, with the secret that is configured here",
+		return unauthorized("no signature in %s matches: sign \"id.timestamp.body\", with the raw body as sent, using the secret that is configured here",
 			standardwebhooks.HeaderWebhookSignature)
 	}
 	return checkSignedTime(standardwebhooks.HeaderWebhookTimestamp, time.Unix(seconds, 0), now)
@@ -134,14 +137,14 @@ func decodeStandard(id string, body []byte) (Signal, error) {
 	}
 	wrongType := fill(body, &event)
 	isStatus := event.Type == standardType
-	// An event that we ignore may have any data.
+	// Events that we ignore may have any data.
 	if wrongType != nil && (isStatus || event.Type == "") {
 		return Signal{}, wrongType
 	}
 	if err := required(text{standardwebhooks.HeaderWebhookID, id}, text{"type", event.Type}); err != nil {
 		return Signal{}, err
 	}
-	// Other senders write the time of their events in other forms: it matters only for a status.
+	// Other events may use other time formats. The time matters only for a status.
 	occurredAt, err := parseTime(text{"timestamp", event.Timestamp})
 	if err != nil && isStatus {
 		return Signal{}, err

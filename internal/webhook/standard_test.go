@@ -45,7 +45,7 @@ func TestStandardMeanings(t *testing.T) {
 	}
 }
 
-// TestStandardOtherTypes: what is not about an account's status is recorded, whatever its data.
+// Events that are not about an account's status are recorded, with any data.
 func TestStandardOtherTypes(t *testing.T) {
 	t.Parallel()
 	for _, data := range []string{``, `,"data":{}`, `,"data":[1]`, `,"data":{"status":"connected","account_id":7}`} {
@@ -65,7 +65,7 @@ func TestStandardOtherTypes(t *testing.T) {
 	}
 }
 
-// TestStandardOtherTypesMayHaveAnyTime: other senders write the time of their events in other forms.
+// Other events may use other time formats.
 func TestStandardOtherTypesMayHaveAnyTime(t *testing.T) {
 	t.Parallel()
 	for _, timestamp := range []string{`"now"`, `"2026-05-07 10:00"`, `1778148003`, `null`, `"12000-01-01T00:00:00Z"`} {
@@ -81,8 +81,8 @@ func TestStandardOtherTypesMayHaveAnyTime(t *testing.T) {
 	}
 }
 
-// TestStandardNamesTheFormerAccount: a fleet that moves from one API to another keeps its people.
-func TestStandardNamesTheFormerAccount(t *testing.T) {
+// The former account ID links the accounts of a fleet that moves from one API to another.
+func TestStandardFormerAccount(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	body := `{"type":"account.status","data":{"provider":"linkedin","account_id":"new","status":"connected","v1_account_id":"old"}}`
@@ -105,9 +105,9 @@ func TestStandardMalformed(t *testing.T) {
 		{"member a number", `{"type":"account.status","data":{"provider":"linkedin","account_id":"a","status":"connected","member_id":7}}`, "data.member_id is a JSON number"},
 		{"member too long", `{"type":"account.status","data":{"provider":"linkedin","account_id":"a","status":"connected","member_id":"` + strings.Repeat("m", 257) + `"}}`, "data.member_id is 257 bytes long"},
 		{"time", `{"type":"account.status","timestamp":"2026-05-07 10:00","data":{"provider":"linkedin","account_id":"a","status":"connected"}}`, "timestamp is not an RFC 3339 time"},
-		{"time of the year 0", `{"type":"account.status","timestamp":"0000-01-01T00:00:00+01:00","data":{"provider":"linkedin","account_id":"a","status":"connected"}}`, "timestamp is in the year -1: send a time from 2000 to 2099"},
-		{"time of the far past", `{"type":"account.status","timestamp":"1999-12-31T23:59:59Z","data":{"provider":"linkedin","account_id":"a","status":"connected"}}`, "timestamp is in the year 1999"},
-		{"time of the year 10000", `{"type":"account.status","timestamp":"9999-12-31T23:59:59-01:00","data":{"provider":"linkedin","account_id":"a","status":"connected"}}`, "timestamp is in the year 10000"},
+		{"time in the year 0", `{"type":"account.status","timestamp":"0000-01-01T00:00:00+01:00","data":{"provider":"linkedin","account_id":"a","status":"connected"}}`, "timestamp is in the year -1: send a time from 2000 to 2099"},
+		{"time in the far past", `{"type":"account.status","timestamp":"1999-12-31T23:59:59Z","data":{"provider":"linkedin","account_id":"a","status":"connected"}}`, "timestamp is in the year 1999"},
+		{"time in the year 10000", `{"type":"account.status","timestamp":"9999-12-31T23:59:59-01:00","data":{"provider":"linkedin","account_id":"a","status":"connected"}}`, "timestamp is in the year 10000"},
 		{"status with a line break", `{"type":"account.status","data":{"provider":"linkedin","account_id":"a","status":"con\nnected"}}`, "data.status contains control characters"},
 		{"former account too long", `{"type":"account.status","data":{"provider":"linkedin","account_id":"a","status":"connected","v1_account_id":"` + strings.Repeat("m", 257) + `"}}`, "data.v1_account_id is 257 bytes long"},
 	}
@@ -124,12 +124,12 @@ func TestStandardMalformed(t *testing.T) {
 	}
 }
 
-// TestStandardIDThatCannotBeStored: HTTP lets through header values that are no UTF-8.
+// HTTP allows header values that are not UTF-8.
 func TestStandardIDThatCannotBeStored(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	for id, says := range map[string]string{
-		"msg_\xff":               "webhook-id contains bytes that are not text",
+		"msg_\xff":               "webhook-id is not valid text",
 		strings.Repeat("i", 257): "webhook-id is 257 bytes long",
 	} {
 		answer := s.post(t, standardPath, signedStandard(t, id, standardBody), standardBody)
@@ -171,21 +171,21 @@ func TestStandardSignature(t *testing.T) {
 		{"several, the last one good", with(good(), "webhook-signature", foreign+" v1a,abc "+signature), http.StatusOK, ""},
 		{"several, the first one good", with(good(), "webhook-signature", signature+" "+foreign), http.StatusOK, ""},
 		{"oldest", sign(standardSecret, now.Add(-5*time.Minute), body), http.StatusOK, ""},
-		{"furthest in the future", sign(standardSecret, now.Add(5*time.Minute), body), http.StatusOK, ""},
+		{"latest accepted time", sign(standardSecret, now.Add(5*time.Minute), body), http.StatusOK, ""},
 
 		{"too old", sign(standardSecret, now.Add(-5*time.Minute-time.Second), body), http.StatusUnauthorized, "webhook-timestamp is more than 5m0s in the past"},
 		{"too far in the future", sign(standardSecret, now.Add(5*time.Minute+time.Second), body), http.StatusUnauthorized, "webhook-timestamp is more than 5m0s in the future"},
-		{"at the end of time", sign(standardSecret, time.Unix(1<<62, 0), body), http.StatusUnauthorized, "in the future"},
+		{"largest time", sign(standardSecret, time.Unix(1<<62, 0), body), http.StatusUnauthorized, "in the future"},
 		{"unsigned", headers(), http.StatusUnauthorized, "webhook-id is missing"},
 		{"without id", without(good(), "webhook-id"), http.StatusUnauthorized, "webhook-id is missing"},
 		{"without time", without(good(), "webhook-timestamp"), http.StatusUnauthorized, "webhook-timestamp is missing"},
 		{"without signature", without(good(), "webhook-signature"), http.StatusUnauthorized, "webhook-signature is missing"},
 		{"time not a number", with(good(), "webhook-timestamp", "2026-05-07T10:00:03Z"), http.StatusUnauthorized, "webhook-timestamp is not a number"},
 		{"wrong secret", sign(standardForeign, now, body), http.StatusUnauthorized, "no signature"},
-		{"of another body", sign(standardSecret, now, body+" "), http.StatusUnauthorized, "no signature"},
-		{"of another id", with(good(), "webhook-id", "msg_2"), http.StatusUnauthorized, "no signature"},
-		{"of another time", with(good(), "webhook-timestamp", strconv.FormatInt(now.Unix()+1, 10)), http.StatusUnauthorized, "no signature"},
-		{"of another version", with(good(), "webhook-signature", "v2"+signature[2:]), http.StatusUnauthorized, "no signature"},
+		{"signature of another body", sign(standardSecret, now, body+" "), http.StatusUnauthorized, "no signature"},
+		{"signature of another ID", with(good(), "webhook-id", "msg_2"), http.StatusUnauthorized, "no signature"},
+		{"signature of another time", with(good(), "webhook-timestamp", strconv.FormatInt(now.Unix()+1, 10)), http.StatusUnauthorized, "no signature"},
+		{"signature of another version", with(good(), "webhook-signature", "v2"+signature[2:]), http.StatusUnauthorized, "no signature"},
 		{"without version", with(good(), "webhook-signature", signature[3:]), http.StatusUnauthorized, "no signature"},
 	}
 	s := setup(t)
@@ -197,14 +197,13 @@ func TestStandardSignature(t *testing.T) {
 			require.Equal(t, test.status, answer.status, answer.body)
 			if test.says != "" {
 				require.Contains(t, answer.error(t), test.says)
-				require.NotContains(t, answer.body, signature[3:], "a refusal must not tell the right signature")
+				require.NotContains(t, answer.body, signature[3:], "the response must not contain the right signature")
 			}
 		})
 	}
 }
 
-// TestSignStandard has a signature made with openssl, so that signing and verifying cannot both be wrong
-// in the same way:
+// The signature was made with openssl, so that signing and verifying cannot share a bug:
 //
 //	printf 'msg_1.1778148003.{}' | openssl dgst -sha256 -hmac aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa -binary | base64
 func TestSignStandard(t *testing.T) {

@@ -27,8 +27,9 @@ var unipileV1Meanings = map[string]meaning{
 	"DELETED":          {status: removed},
 }
 
-// unipileV1 is authenticated by a secret in a header that the platform chose when it registered the
-// webhook. Nothing is signed. The Content-Type says nothing: webhooks made by API carry none.
+// unipileV1 authenticates by a secret in a header that the platform chose when it registered the
+// webhook. Deliveries are not signed. The Content-Type is ignored: webhooks registered by API have
+// none.
 type unipileV1 struct {
 	header  string
 	secrets [][sha256.Size]byte
@@ -37,11 +38,11 @@ type unipileV1 struct {
 func newUnipileV1(header string, secrets []string) (*unipileV1, error) {
 	u := &unipileV1{header: cmp.Or(header, unipileV1DefaultHeader)}
 	if strings.ContainsFunc(u.header, notHeaderName) {
-		return nil, fmt.Errorf("header name %q cannot be used: use letters, digits and hyphens", u.header)
+		return nil, fmt.Errorf("header name %q is invalid: use letters, digits and hyphens", u.header)
 	}
 	for i, secret := range secrets {
 		if secret == "" || strings.ContainsFunc(secret, notVisibleASCII) {
-			return nil, fmt.Errorf("secret %d of %d cannot be sent in a header: use visible ASCII characters, without spaces", i+1, len(secrets))
+			return nil, fmt.Errorf("secret %d of %d cannot be sent in a header: use visible ASCII characters without spaces", i+1, len(secrets))
 		}
 		if err := checkLength(i, secrets); err != nil {
 			return nil, err
@@ -57,8 +58,8 @@ func notHeaderName(r rune) bool {
 	return notVisibleASCII(r) || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
 }
 
-// verify compares hashes, which have all the same length, with every secret, so that the time taken
-// tells neither a secret's length nor which one matched.
+// verify compares hashes of equal length, and always all of them, so that its timing reveals
+// neither the length of a secret nor which one matched.
 func (u *unipileV1) verify(header http.Header, _ []byte, _ time.Time) error {
 	given := header.Get(u.header)
 	if given == "" {
@@ -94,7 +95,7 @@ func decodeUnipileV1(body []byte) (Signal, error) {
 	}
 	account := delivery.AccountStatus
 	if account == nil {
-		return Signal{}, malformed("AccountStatus is missing: register only the account status webhook at this address")
+		return Signal{}, malformed("AccountStatus is missing: register only the account status webhook with this URL")
 	}
 	err := required(
 		text{"AccountStatus.account_id", account.AccountID},

@@ -58,14 +58,14 @@ func TestUnipileV1Secret(t *testing.T) {
 	}{
 		{"good", headers("Unipile-Auth", v1Secret), http.StatusOK, ""},
 		{"rotated", headers("Unipile-Auth", v1Rotated), http.StatusOK, ""},
-		{"name in small letters", headers("unipile-auth", v1Secret), http.StatusOK, ""},
+		{"lower-case name", headers("unipile-auth", v1Secret), http.StatusOK, ""},
 		{"JSON content type", headers("Unipile-Auth", v1Secret, "Content-Type", "application/json"), http.StatusOK, ""},
 		{"any content type", headers("Unipile-Auth", v1Secret, "Content-Type", "text/plain; charset=latin1"), http.StatusOK, ""},
 		{"absent", headers(), http.StatusUnauthorized, "Unipile-Auth is missing"},
 		{"empty", headers("Unipile-Auth", ""), http.StatusUnauthorized, "Unipile-Auth is missing"},
 		{"wrong", headers("Unipile-Auth", "guess"), http.StatusUnauthorized, "secret in Unipile-Auth is wrong"},
-		{"a beginning of it", headers("Unipile-Auth", v1Secret[:10]), http.StatusUnauthorized, "wrong"},
-		{"more than it", headers("Unipile-Auth", v1Secret+"1"), http.StatusUnauthorized, "wrong"},
+		{"prefix of the secret", headers("Unipile-Auth", v1Secret[:10]), http.StatusUnauthorized, "wrong"},
+		{"longer than the secret", headers("Unipile-Auth", v1Secret+"1"), http.StatusUnauthorized, "wrong"},
 		{"secret of another route", headers("Unipile-Auth", v2Secret), http.StatusUnauthorized, "wrong"},
 		{"in another header", headers("Authorization", v1Secret), http.StatusUnauthorized, "missing"},
 	}
@@ -84,7 +84,7 @@ func TestUnipileV1Secret(t *testing.T) {
 	}
 }
 
-func TestUnipileV1HeaderOfOwnChoice(t *testing.T) {
+func TestUnipileV1CustomHeader(t *testing.T) {
 	t.Parallel()
 	s := &testServer{}
 	mux := http.NewServeMux()
@@ -126,7 +126,7 @@ func TestUnipileV1Malformed(t *testing.T) {
 	}
 }
 
-// Unipile v1 authenticates itself with a header that the platform chose when it registered the webhook.
+// Unipile v1 authenticates with a header that the platform chose when it registered the webhook.
 func ExampleRegister() {
 	mux := http.NewServeMux()
 	err := webhook.Register(mux, webhook.Config{

@@ -15,9 +15,9 @@ import (
 
 const unipileV2Header = "unipile-signature"
 
-// unipileV2Meanings has the values of type that say something about an account's status. Others, such as
-// account.initial_sync.completed, are tolerated. Degraded: one product has an error, another runs. Partial:
-// one product wants its login back. Paused is not sent any more.
+// unipileV2Meanings has the event types that are about an account's status. Others, such as
+// account.initial_sync.completed, are ignored. Degraded means that one product has an error and
+// another works. Partial means that one product needs a login. Paused is no longer sent.
 // https://developer.unipile.com/v2.0/reference/event-types-1
 var unipileV2Meanings = map[string]meaning{
 	"account.status.running":      {status: connected},
@@ -33,21 +33,21 @@ var unipileV2Meanings = map[string]meaning{
 	"account.remove":              {status: removed},
 }
 
-// unipileV2 is authenticated by a signature header, "t=<unix s>,v0=<hex>", where v0 is the HMAC-SHA256
-// of t, a dot and the raw body. There may be several v0, one a secret.
+// unipileV2 authenticates by a signature header, "t=<unix s>,v0=<hex>", where v0 is the HMAC-SHA256
+// of t, a dot and the raw body. There may be several v0, one per secret.
 //
-// The scheme is known from integrators and not from an official text. All that depends on it is in this
-// file.
+// The scheme is known from integrators, not from official documentation. Only this file depends on
+// it.
 type unipileV2 struct {
 	secrets []string
-	// testEvents says that the events of a test application count.
+	// testEvents applies the events of a test application.
 	testEvents bool
 }
 
 func newUnipileV2(secrets []string, testEvents bool) (*unipileV2, error) {
 	for i, secret := range secrets {
 		if secret == "" || secret != strings.TrimSpace(secret) {
-			return nil, fmt.Errorf("secret %d of %d is empty or has space around it: copy it again", i+1, len(secrets))
+			return nil, fmt.Errorf("secret %d of %d is empty or has leading or trailing spaces: copy it again", i+1, len(secrets))
 		}
 		if err := checkLength(i, secrets); err != nil {
 			return nil, err
@@ -56,8 +56,8 @@ func newUnipileV2(secrets []string, testEvents bool) (*unipileV2, error) {
 	return &unipileV2{secrets: secrets, testEvents: testEvents}, nil
 }
 
-// SignUnipileV2 returns the value of the header unipile-signature for a body that is sent at the given
-// time. It is the sender's side of /webhooks/unipile/v2.
+// SignUnipileV2 returns the unipile-signature header for a body sent at the given time. It is the
+// sender's side of /webhooks/unipile/v2.
 func SignUnipileV2(secret string, at time.Time, body []byte) (headerValue string) {
 	t := strconv.FormatInt(at.Unix(), 10)
 	return "t=" + t + ",v0=" + hex.EncodeToString(unipileV2MAC(secret, t, body))
@@ -78,16 +78,15 @@ func (u *unipileV2) verify(header http.Header, body []byte, now time.Time) error
 	t, signatures := parseUnipileSignature(value)
 	seconds, err := strconv.ParseInt(t, 10, 64)
 	if err != nil || len(signatures) == 0 {
-		return unauthorized("the header %s cannot be read: send it as t=<unix seconds>,v0=<hex>", unipileV2Header)
+		return unauthorized("the header %s is malformed: send it as t=<unix seconds>,v0=<hex>", unipileV2Header)
 	}
 	if !u.signed(t, body, signatures) {
-		return unauthorized("no signature in %s matches: sign \"t.body\", the body byte for byte as sent, with the secret that is configured here", unipileV2Header)
+		return unauthorized("no signature in %s matches: sign \"t.body\", with the raw body as sent, using the secret that is configured here", unipileV2Header)
 	}
 	return checkSignedTime(unipileV2Header, time.Unix(seconds, 0), now)
 }
 
-// parseUnipileSignature splits the header. Keys that it does not know are left out, and so are
-// signatures that are not hex.
+// parseUnipileSignature splits the header. It skips unknown keys and signatures that are not hex.
 func parseUnipileSignature(value string) (t string, signatures [][]byte) {
 	for part := range strings.SplitSeq(value, ",") {
 		key, val, _ := strings.Cut(strings.TrimSpace(part), "=")
@@ -119,18 +118,18 @@ func (u *unipileV2) decode(_ http.Header, body []byte) (Signal, error) {
 	return decodeUnipileV2(body, u.testEvents)
 }
 
-// unipileV2Account is what account.add and account.reconnect carry of the account.
+// unipileV2Account is the account in account.add and account.reconnect.
 type unipileV2Account struct {
 	Status   string            `json:"status"`
 	Metadata unipileV2Metadata `json:"metadata"`
 }
 
-// unipileV2Metadata names the account of v1 that an account of v2 was.
+// unipileV2Metadata links an account of v2 to its account of v1.
 type unipileV2Metadata struct {
 	V1AccountID string `json:"v1_account_id"`
 }
 
-// runs says whether the account itself is reported as working.
+// runs reports whether the event says that the account works.
 func (a unipileV2Account) runs() bool {
 	return strings.EqualFold(a.Status, "running") || strings.EqualFold(a.Status, "ok")
 }
@@ -156,7 +155,7 @@ func decodeUnipileV2(body []byte, testEvents bool) (Signal, error) {
 	}
 	wrongType := fill(body, &event)
 	m, known := unipileV2Meanings[event.Type]
-	// An event that we ignore may have any shape beyond its id and type.
+	// Events that we ignore may have any shape besides their id and type.
 	if wrongType != nil && (known || event.ID == "" || event.Type == "") {
 		return Signal{}, wrongType
 	}
@@ -183,7 +182,7 @@ func decodeUnipileV2(body []byte, testEvents bool) (Signal, error) {
 		OccurredAt:  occurredAt,
 		Body:        body,
 	}
-	// An event of a test application is about no account of the platform.
+	// Events of a test application are not about accounts of the platform.
 	if !known || !testEvents && event.Production != nil && !*event.Production {
 		return signal, nil
 	}
@@ -194,24 +193,26 @@ func decodeUnipileV2(body []byte, testEvents bool) (Signal, error) {
 	signal.Status, signal.Fresh, signal.V1AccountID = m.status, m.fresh, v1ID.value
 	switch event.Type {
 	case "account.add", "account.reconnect":
-		// The login went through. Whether the account works is for account.status.running to say, unless the event does.
+		// The login succeeded. account.status.running confirms that the account works, unless this
+		// event already does.
 		if event.Payload.Account.runs() {
 			signal.Status, signal.Fresh = connected, false
 		}
 	default:
 		if strings.HasPrefix(event.Type, "account.status.") && event.Payload.Product != "" {
 			if signal.Product = strings.ToLower(event.Payload.Product); !product.MatchString(signal.Product) {
-				return Signal{}, malformed("payload.product is not the name of a product: send letters, digits and underscores, at most 64")
+				return Signal{}, malformed("payload.product is not a product name: send at most 64 letters, digits and underscores")
 			}
 		}
 	}
 	return signal, nil
 }
 
-// product is what the name of a product may look like: classic, company, recruiter, sales_navigator today.
+// product matches the name of a product. Today: classic, company, recruiter, sales_navigator.
 var product = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
 
-// unipileV2Time is when the account changed, else when the event about it was made.
+// unipileV2Time returns when the account changed or, if that is missing, when the event was
+// created.
 func unipileV2Time(payloadTimestamp, createdAt string) (time.Time, error) {
 	if payloadTimestamp != "" {
 		return parseTime(text{"payload.timestamp", payloadTimestamp})

@@ -13,7 +13,7 @@ import (
 	"github.com/thawline/thaw/internal/webhook"
 )
 
-// What else an event of v2 says beside its type: all fields of the envelope and the payload that change the signal.
+// All fields of the envelope and the payload, besides the type, that change the signal.
 func TestUnipileV2Fields(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -26,7 +26,7 @@ func TestUnipileV2Fields(t *testing.T) {
 		{"test application", "account.status.disconnected", `"application_production":false`, webhook.Signal{Provider: "linkedin"}},
 		{"one product", "account.status.disconnected", `"payload":{"product":"sales_navigator"}`, webhook.Signal{Provider: "linkedin", Status: "disconnected", Product: "sales_navigator"}},
 		{"one product works", "account.status.running", `"payload":{"product":"CLASSIC"}`, webhook.Signal{Provider: "linkedin", Status: "connected", Product: "classic"}},
-		{"a lock is of the account", "account.locked", `"payload":{"product":"recruiter"}`, webhook.Signal{Provider: "linkedin", Status: "locked"}},
+		{"lock of a product locks the account", "account.locked", `"payload":{"product":"recruiter"}`, webhook.Signal{Provider: "linkedin", Status: "locked"}},
 		{"reconnect that runs", "account.reconnect", `"payload":{"account":{"id":"acc_7","status":"running"}}`, webhook.Signal{Provider: "linkedin", Status: "connected"}},
 		{"reconnect that does not", "account.reconnect", `"payload":{"account":{"id":"acc_7","status":"disconnected"}}`, webhook.Signal{Provider: "linkedin", Status: "reconnected"}},
 		{"added and running", "account.add", `"payload":{"account":{"id":"acc_7","status":"OK"}}`, webhook.Signal{Provider: "linkedin", Status: "connected"}},
@@ -51,8 +51,8 @@ func TestUnipileV2Fields(t *testing.T) {
 	}
 }
 
-// TestUnipileV2TestEventsCountWhereTheyAreAllowed: a staging system has nothing but a test application.
-func TestUnipileV2TestEventsCountWhereTheyAreAllowed(t *testing.T) {
+// A staging system has only a test application.
+func TestUnipileV2TestEventsAllowed(t *testing.T) {
 	t.Parallel()
 	s := &testServer{}
 	mux := http.NewServeMux()
@@ -113,10 +113,10 @@ func TestUnipileV2Time(t *testing.T) {
 		name, times string
 		want        time.Time
 	}{
-		{"of the payload", `"created_at":"2026-05-07T10:00:00Z","payload":{"timestamp":"2026-05-07T09:59:58.25Z"}`,
+		{"from the payload", `"created_at":"2026-05-07T10:00:00Z","payload":{"timestamp":"2026-05-07T09:59:58.25Z"}`,
 			time.Date(2026, 5, 7, 9, 59, 58, 250e6, time.UTC)},
-		{"in another zone", `"payload":{"timestamp":"2026-05-07T11:59:58+02:00"}`, time.Date(2026, 5, 7, 9, 59, 58, 0, time.UTC)},
-		{"of the event", `"created_at":"2026-05-07T10:00:00.000Z","payload":{"product":"classic"}`, time.Date(2026, 5, 7, 10, 0, 0, 0, time.UTC)},
+		{"in another time zone", `"payload":{"timestamp":"2026-05-07T11:59:58+02:00"}`, time.Date(2026, 5, 7, 9, 59, 58, 0, time.UTC)},
+		{"from the event", `"created_at":"2026-05-07T10:00:00.000Z","payload":{"product":"classic"}`, time.Date(2026, 5, 7, 10, 0, 0, 0, time.UTC)},
 		{"not given", `"payload":null`, time.Time{}},
 	}
 	for _, test := range tests {
@@ -132,8 +132,7 @@ func TestUnipileV2Time(t *testing.T) {
 	}
 }
 
-// TestUnipileV2OtherEvents: an event that we ignore is accepted whatever it looks like, or its sender
-// would repeat it for nothing.
+// Events that we ignore are accepted in any shape. Otherwise the sender would retry them.
 func TestUnipileV2OtherEvents(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, body, account string }{
@@ -205,22 +204,22 @@ func TestUnipileV2Signature(t *testing.T) {
 		{"several, the first one good", stamp + "," + signature + ",v0=not-hex", http.StatusOK, ""},
 		{"with another version beside it", stamp + ",v9=abc," + signature, http.StatusOK, ""},
 		{"oldest", sign(v2Secret, now.Add(-5*time.Minute)), http.StatusOK, ""},
-		{"furthest in the future", sign(v2Secret, now.Add(5*time.Minute)), http.StatusOK, ""},
+		{"latest accepted time", sign(v2Secret, now.Add(5*time.Minute)), http.StatusOK, ""},
 
 		{"too old", sign(v2Secret, now.Add(-5*time.Minute-time.Second)), http.StatusUnauthorized, "in the past"},
 		{"too far in the future", sign(v2Secret, now.Add(5*time.Minute+time.Second)), http.StatusUnauthorized, "in the future"},
 		{"absent", "", http.StatusUnauthorized, "unipile-signature is missing"},
 		{"wrong secret", sign("guess", now), http.StatusUnauthorized, "no signature"},
 		{"secret of another route", sign(v1Secret, now), http.StatusUnauthorized, "no signature"},
-		{"of another body", webhook.SignUnipileV2(v2Secret, now, []byte(body+" ")), http.StatusUnauthorized, "no signature"},
-		{"of another time", fmt.Sprintf("t=%d,%s", now.Unix()+1, signature), http.StatusUnauthorized, "no signature"},
-		{"cut off", good[:len(good)-2], http.StatusUnauthorized, "no signature"},
-		{"without signature", stamp, http.StatusUnauthorized, "cannot be read"},
+		{"signature of another body", webhook.SignUnipileV2(v2Secret, now, []byte(body+" ")), http.StatusUnauthorized, "no signature"},
+		{"signature of another time", fmt.Sprintf("t=%d,%s", now.Unix()+1, signature), http.StatusUnauthorized, "no signature"},
+		{"truncated", good[:len(good)-2], http.StatusUnauthorized, "no signature"},
+		{"without signature", stamp, http.StatusUnauthorized, "malformed"},
 		{"with an empty signature", stamp + ",v0=", http.StatusUnauthorized, "no signature"},
-		{"with another version only", stamp + ",v1=" + signature[3:], http.StatusUnauthorized, "cannot be read"},
-		{"without time", signature, http.StatusUnauthorized, "cannot be read"},
-		{"time not a number", "t=now," + signature, http.StatusUnauthorized, "cannot be read"},
-		{"nonsense", "sha256=abc", http.StatusUnauthorized, "cannot be read"},
+		{"with another version only", stamp + ",v1=" + signature[3:], http.StatusUnauthorized, "malformed"},
+		{"without time", signature, http.StatusUnauthorized, "malformed"},
+		{"time not a number", "t=now," + signature, http.StatusUnauthorized, "malformed"},
+		{"nonsense", "sha256=abc", http.StatusUnauthorized, "malformed"},
 	}
 	s := setup(t)
 	for _, test := range tests {
@@ -231,14 +230,13 @@ func TestUnipileV2Signature(t *testing.T) {
 			require.Equal(t, test.status, answer.status, answer.body)
 			if test.says != "" {
 				require.Contains(t, answer.error(t), test.says)
-				require.NotContains(t, answer.body, signature[3:], "a refusal must not tell the right signature")
+				require.NotContains(t, answer.body, signature[3:], "the response must not contain the right signature")
 			}
 		})
 	}
 }
 
-// TestSignUnipileV2 has a signature made with openssl, so that signing and verifying cannot both be wrong
-// in the same way:
+// The signature was made with openssl, so that signing and verifying cannot share a bug:
 //
 //	printf '1778148003.{"id":"evt_1"}' | openssl dgst -sha256 -hmac v2-secret-of-the-tests
 func TestSignUnipileV2(t *testing.T) {
