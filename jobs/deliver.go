@@ -6,8 +6,8 @@ import (
 	"github.com/riverqueue/river"
 )
 
-// DeliverArgs asks to deliver a message to an endpoint. How often it was tried, and what came of it, stands in
-// thaw.webhook_deliveries; the SQL function thaw.publish makes that row and this job in one.
+// DeliverArgs delivers a message to an endpoint. thaw.webhook_deliveries stores the attempts and
+// the outcome. The SQL function thaw.publish inserts that row together with this job.
 type DeliverArgs struct {
 	// EndpointID is thaw.webhook_endpoints.id.
 	EndpointID int64 `json:"endpoint_id"`
@@ -18,7 +18,8 @@ type DeliverArgs struct {
 // Kind implements [river.JobArgs].
 func (DeliverArgs) Kind() string { return "deliver" }
 
-// InsertOpts makes the job unique by its endpoint and message while it is not done: it may be sent again later.
+// InsertOpts makes the job unique by endpoint and message until it is done, so that a message can
+// be sent again later.
 func (a DeliverArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{
 		Queue: QueueWebhooks(a.EndpointID), MaxAttempts: MaxAttempts, Priority: PriorityDefault,
@@ -26,6 +27,6 @@ func (a DeliverArgs) InsertOpts() river.InsertOpts {
 	}
 }
 
-// QueueWebhooks names the queue of an endpoint. Each has its own: one that is slow keeps nobody else waiting, and it is worked
-// on only by processes that have its secret.
+// QueueWebhooks returns the queue of an endpoint. Each endpoint has its own queue, so that a slow
+// endpoint does not delay others, and so that only processes with its secret work the queue.
 func QueueWebhooks(endpointID int64) string { return "webhooks_" + strconv.FormatInt(endpointID, 10) }

@@ -1,13 +1,15 @@
-// Package jobs has the arguments of Thaw's jobs: what a program needs to insert them from a transaction of its own, and
-// nothing else. The workers are in package worker; a program that only inserts does not link them.
+// Package jobs has the arguments of Thaw's jobs, for programs that insert jobs in their own
+// transactions. The workers are in package worker, so a program that only inserts does not link
+// them.
 //
-// Arguments are a JSON contract between versions: fields are added, never renamed.
+// The arguments are a JSON contract between versions: fields are added, never renamed.
 //
-// A River client that inserts them takes [NewDriver]: River's own driver would notify in the caller's transaction, which slows
-// down every commit of the cluster.
+// To insert jobs with a River client, create it with [NewDriver]. River's own driver notifies in
+// the caller's transaction, which slows down every commit of the Postgres cluster.
 //
-// A job's row is a resume-up, not the work: what a job may do stands in an idempotency record row of the database (an allocation of a tick, a
-// delivery, a heal) that the job closes in the transaction of its work. Retrying a job, or inserting it twice, is harmless.
+// A job only triggers work. What it may do is stored in an idempotency record (an allocation of a
+// tick, a signal, a heal, a webhook delivery), which the job closes in the transaction of its work.
+// Retrying a job, or inserting it twice, is harmless.
 //
 //	kind             queue        priority                       unique by
 //	sweep            sweep        2                              tick
@@ -22,7 +24,8 @@ package jobs
 
 import "github.com/riverqueue/river/rivertype"
 
-// Queues; [QueueWebhooks] has those of the webhooks. Each has its own workers, so that neither a long heal nor the many passes of a tick keep a signal waiting.
+// Queues. [QueueWebhooks] returns those for outgoing webhooks. Each queue has its own workers, so
+// that a long heal or the many passes of a tick do not delay signals.
 const (
 	QueueSweep  = "sweep"
 	QueueTick   = "tick"
@@ -38,12 +41,14 @@ const (
 	PriorityPrune   = 4
 )
 
-// MaxAttempts is how often a job is tried before it is given up: for four hours, with the half minute that a worker lets a
-// failed job wait at most. What is given up then is found by a tick, or by the next heal.
+// MaxAttempts is the number of attempts before a job is discarded: about four hours, because a
+// worker retries a failed job after at most half a minute. A later tick or heal picks up discarded
+// work.
 const MaxAttempts = 500
 
-// whileUndone are the states in which a job keeps another of the same account from being inserted. Completed is not among
-// them: a signal that comes when the work of another is done just now has to look again.
+// whileUndone are the states in which a job prevents another with the same arguments from being
+// inserted. Completed is not one of them: a signal that arrives just after a job has completed
+// needs a new job.
 func whileUndone() []rivertype.JobState {
 	return []rivertype.JobState{
 		rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRunning, rivertype.JobStateRetryable,

@@ -17,8 +17,8 @@ import (
 	"github.com/thawline/thaw/schema"
 )
 
-// A platform hears that a seat is connected again. It notes that in a table of its own and tells Thaw, in one transaction:
-// either both happen, or neither.
+// The platform learns that a seat is connected again. It updates its own table and sends a signal
+// to Thaw in one transaction: both happen, or neither.
 func ExampleSend() {
 	ctx := context.Background()
 	pool, drop := platform(ctx)
@@ -53,7 +53,7 @@ func ExampleSend() {
 	// job: resume_account available
 }
 
-// A client that only inserts needs no workers. However often the sweep of a tick is asked for, it is one job.
+// A client that only inserts needs no workers. Inserting the sweep of a tick twice makes one job.
 func ExampleSweepArgs() {
 	ctx := context.Background()
 	pool, drop := platform(ctx)
@@ -64,7 +64,7 @@ func ExampleSweepArgs() {
 	}
 
 	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-		// The tick goes by the clock of the database.
+		// Ticks follow the database clock.
 		var tick time.Time
 		if err := tx.QueryRow(ctx, "SELECT thaw.tick()").Scan(&tick); err != nil {
 			return err
@@ -74,7 +74,7 @@ func ExampleSweepArgs() {
 			if err != nil {
 				return err
 			}
-			fmt.Println(inserted.Job.Kind, "in queue", inserted.Job.Queue, "- was there already:", inserted.UniqueSkippedAsDuplicate)
+			fmt.Println(inserted.Job.Kind, "in queue", inserted.Job.Queue, "- duplicate:", inserted.UniqueSkippedAsDuplicate)
 		}
 		return nil
 	})
@@ -82,11 +82,11 @@ func ExampleSweepArgs() {
 		log.Fatal(err)
 	}
 	// Output:
-	// sweep in queue sweep - was there already: false
-	// sweep in queue sweep - was there already: true
+	// sweep in queue sweep - duplicate: false
+	// sweep in queue sweep - duplicate: true
 }
 
-// platform makes a database with Thaw's schema, a table of the platform's own, and one seat in both.
+// platform creates a database with Thaw's schema, a table of the platform, and one seat in both.
 func platform(ctx context.Context) (pool *pgxpool.Pool, drop func()) {
 	must := func(err error) {
 		if err != nil {

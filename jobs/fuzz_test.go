@@ -10,8 +10,8 @@ import (
 	"github.com/thawline/thaw/jobs"
 )
 
-// Arguments that somebody else wrote are read, or refused; what is read is written in one way only, because jobs are unique by
-// the text of their arguments.
+// Arguments from other programs are decoded or rejected. Decoded arguments have only one encoding,
+// because jobs are unique by the text of their arguments.
 func FuzzArguments(f *testing.F) {
 	for _, text := range []string{
 		`{"tick_at":"2026-01-31T09:15:00Z"}`, `{"tick_at":"2026-01-31T10:15:00.999+01:00"}`, `{"account_id":7,"signal_id":3}`,
@@ -37,7 +37,7 @@ func checkArguments[T any](t *testing.T, text []byte, tick func(T) jobs.Tick) {
 	}
 	written, err := json.Marshal(args)
 	if err != nil {
-		// The years that RFC 3339 has no room for.
+		// Years that RFC 3339 cannot represent.
 		year := tick(args).UTC().Year()
 		require.True(t, year < 0 || year > 9999, "%s: %v", text, err)
 		return

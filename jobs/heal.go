@@ -2,8 +2,8 @@ package jobs
 
 import "github.com/riverqueue/river"
 
-// HealArgs asks to go on with a heal. What it covers and how far it is stands in thaw.heals; the SQL function thaw.heal makes
-// that row and this job in one.
+// HealArgs runs a heal. thaw.heals stores its scope and progress. The SQL function thaw.heal
+// inserts that row together with this job.
 type HealArgs struct {
 	// HealID is thaw.heals.id.
 	HealID int64 `json:"heal_id"`
@@ -12,7 +12,7 @@ type HealArgs struct {
 // Kind implements [river.JobArgs].
 func (HealArgs) Kind() string { return "heal" }
 
-// InsertOpts makes the job unique by its heal, done or not.
+// InsertOpts makes the job unique by heal, in any state.
 func (HealArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{
 		Queue: QueueHeal, MaxAttempts: MaxAttempts, Priority: PriorityDefault, UniqueOpts: river.UniqueOpts{ByArgs: true},

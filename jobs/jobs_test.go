@@ -16,7 +16,7 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// What SQL inserts and what a client inserts for the same work are one job.
+// For the same work, SQL and a client insert the same job.
 func TestJobsFromSQLAndFromGoAreTheSame(t *testing.T) {
 	t.Parallel()
 	exec := func(sql string) func(t *testing.T, tx pgx.Tx) {
@@ -94,7 +94,7 @@ func TestJobsFromSQLAndFromGoAreTheSame(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			db := testdb.New(t)
-			// At the start of a tick, so that it lasts as long as the test.
+			// The clock is at the start of a tick, so that the tick does not end during the test.
 			db.Exec(t, `
 				UPDATE thaw_test.clock SET ahead = thaw.tick(pg_catalog.now()) + '15 minutes' - pg_catalog.now();
 				INSERT INTO thaw.workspaces (key) VALUES ('acme');
@@ -108,7 +108,7 @@ func TestJobsFromSQLAndFromGoAreTheSame(t *testing.T) {
 				return c.args(jobs.TickAt(tick), signal)
 			}
 
-			// SQL first: the client's is a duplicate.
+			// SQL inserts first: the job of the client is a duplicate.
 			bySQL := inTx(t, db, func(tx pgx.Tx) job {
 				c.sql(t, tx)
 				inserted := theOnlyJob(t, tx)
@@ -119,7 +119,8 @@ func TestJobsFromSQLAndFromGoAreTheSame(t *testing.T) {
 				require.Equal(t, inserted, theOnlyJob(t, tx))
 				return inserted
 			})
-			// The client first: SQL's is a duplicate. Both name the first heal and the first signal.
+			// The client inserts first: the job of SQL is a duplicate. Both name the first heal and
+			// the first signal.
 			byClient := inTx(t, db, func(tx pgx.Tx) job {
 				_, err := tx.Exec(ctx, "ALTER SEQUENCE thaw.heals_id_seq RESTART; ALTER SEQUENCE thaw.account_signals_id_seq RESTART")
 				require.NoError(t, err)
@@ -139,7 +140,7 @@ func TestJobsFromSQLAndFromGoAreTheSame(t *testing.T) {
 	}
 }
 
-// A transient error's pause is scheduled; the same job inserted by a client is its duplicate all the same.
+// The pause of a transient error is scheduled. The same job from a client is still a duplicate.
 func TestScheduledJobFromSQL(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
@@ -169,20 +170,20 @@ func TestTickIsWrittenInWholeSecondsOfUTC(t *testing.T) {
 	require.NoError(t, json.Unmarshal(text, &back))
 	require.True(t, back.TickAt.Equal(jobs.TickAt(at).Time))
 
-	// The zero tick is not written at all: it would be part of the key.
+	// The zero tick is omitted, because it would be part of the key.
 	text, err = json.Marshal(jobs.ResumeAccountArgs{AccountID: 7, SignalID: 3})
 	require.NoError(t, err)
 	require.JSONEq(t, `{"account_id": 7, "signal_id": 3}`, string(text))
 }
 
-func TestSendNamesWhatWentWrong(t *testing.T) {
+func TestSendOutcomesAndErrors(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	inTx(t, db, func(tx pgx.Tx) (none job) {
-		outcome, err := jobs.Send(t.Context(), tx, jobs.Signal{AccountID: "nobody", Status: "connected"})
+		outcome, err := jobs.Send(t.Context(), tx, jobs.Signal{AccountID: "unknown", Status: "connected"})
 		require.NoError(t, err)
 		require.Equal(t, jobs.UnknownAccount, outcome)
-		outcome, err = jobs.Send(t.Context(), tx, jobs.Signal{AccountID: "nobody", Status: "no such word"})
+		outcome, err = jobs.Send(t.Context(), tx, jobs.Signal{AccountID: "unknown", Status: "no such status"})
 		require.NoError(t, err)
 		require.Equal(t, jobs.Ignored, outcome)
 		_, err = tx.Exec(t.Context(), "DROP FUNCTION thaw.signal")
@@ -193,7 +194,7 @@ func TestSendNamesWhatWentWrong(t *testing.T) {
 	})
 }
 
-// A job is what the queue goes by in a row of its table.
+// A job has the columns of a job that the queue uses.
 type job struct {
 	ID           int64
 	Kind, Queue  string

@@ -8,40 +8,44 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Outcome says what came of a signal.
+// Outcome is the outcome of a signal.
 type Outcome string
 
 // Outcomes of a signal. Only Applied changed anything.
 const (
-	Applied        Outcome = "applied"         // the account has the status now, and its job is in the queue
-	Duplicate      Outcome = "duplicate"       // the same delivery was here before
-	Stale          Outcome = "stale"           // the account has newer word
-	UnknownAccount Outcome = "unknown_account" // kept, and applied when the account's row is inserted
-	Ignored        Outcome = "ignored"         // not a status that Thaw knows
+	Applied        Outcome = "applied"         // the account has the new status, and the job is enqueued
+	Duplicate      Outcome = "duplicate"       // the delivery was received before
+	Stale          Outcome = "stale"           // the account has a newer status
+	UnknownAccount Outcome = "unknown_account" // stored, and applied when the account is inserted
+	Ignored        Outcome = "ignored"         // the status is unknown
 )
 
-// A Signal is one account-status message in Thaw's own words.
+// A Signal is one account-status message.
 type Signal struct {
 	// Provider defaults to "linkedin".
 	Provider string
-	// AccountID is the account as the provider knows it.
+	// AccountID is the provider account ID.
 	AccountID string
-	// Status is one of connecting, connected, needs_verification, disconnected, restricted, error, removed; or reconnected (the
-	// login went through, the account is not confirmed to work), locked, unlocked.
+	// Status is connecting, connected, needs_verification, disconnected, restricted, error or
+	// removed. It may also be reconnected (the login succeeded, but the account is not confirmed to
+	// work), locked or unlocked.
 	Status string
-	// OccurredAt orders signals; zero means now.
+	// OccurredAt orders signals. If it is zero, they are ordered by receipt.
 	OccurredAt time.Time
-	// MemberID is the person behind the account; empty: not known.
+	// MemberID is the person behind the account. Empty if unknown.
 	MemberID string
-	// V1AccountID is the ID that the account had in the provider's former API; empty: not known.
+	// V1AccountID is the ID that the account had in the provider's former API. Empty if unknown.
 	V1AccountID string
-	// DeliveryKey makes a repeated delivery a duplicate; empty: every call is a delivery of its own.
+	// DeliveryKey makes a repeated delivery a duplicate. If it is empty, every call is a separate
+	// delivery.
 	DeliveryKey string
 }
 
-// Send applies a signal in the caller's own transaction, by the same rules as the webhooks: the status of the account and the
-// job that follows from it are committed with whatever else tx does, or not at all. Nothing is notified; the workers find the
-// job within 100 ms of the commit. It locks the account's row until then. It is a call of the SQL function thaw.signal, for which the role needs EXECUTE.
+// Send applies a signal in the caller's transaction, by the same rules as the webhooks. The status
+// of the account and the job that follows from it are committed with tx, or not at all. Send does
+// not notify: the workers find the job within 60 ms of the commit. It locks the row of the account
+// until the transaction ends. It calls the SQL function thaw.signal, so the role needs EXECUTE on
+// it.
 func Send(ctx context.Context, tx pgx.Tx, s Signal) (Outcome, error) {
 	if s.Provider == "" {
 		s.Provider = "linkedin"

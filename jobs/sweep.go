@@ -2,8 +2,9 @@ package jobs
 
 import "github.com/riverqueue/river"
 
-// SweepArgs asks for the sweep of one tick: find the connected accounts with somebody to resume, plan who may resume how many,
-// and insert a [ResumeAccountArgs] for each. The sweep of a tick that is over cancels itself.
+// SweepArgs runs the sweep of one tick: it finds the connected accounts with resumable prospects,
+// plans how many each may resume, and inserts a [ResumeAccountArgs] per account. It cancels itself
+// if its tick is over.
 type SweepArgs struct {
 	TickAt Tick `json:"tick_at"`
 }
@@ -11,7 +12,7 @@ type SweepArgs struct {
 // Kind implements [river.JobArgs].
 func (SweepArgs) Kind() string { return "sweep" }
 
-// InsertOpts makes the job unique by its tick, done or not.
+// InsertOpts makes the job unique by tick, in any state.
 func (SweepArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{
 		Queue: QueueSweep, MaxAttempts: MaxAttempts, Priority: PriorityDefault, UniqueOpts: river.UniqueOpts{ByArgs: true},

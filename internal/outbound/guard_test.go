@@ -29,9 +29,8 @@ func TestIsPublic(t *testing.T) {
 	}
 }
 
-// Every way to write or to name an address ends where the connection is made: nothing of it gets
-// through to a receiver that listens on loopback.
-func TestPrivateAddressesAreRefusedHoweverTheyAreNamed(t *testing.T) {
+// Whatever the notation or name of a private address, no connection reaches a receiver on loopback.
+func TestPrivateAddressesAreRefusedInAnyNotation(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	connected := make(chan struct{}, 100)
@@ -43,8 +42,7 @@ func TestPrivateAddressesAreRefusedHoweverTheyAreNamed(t *testing.T) {
 
 	for host, mustBeRefused := range map[string]bool{
 		"127.0.0.1": true, "localhost": true, "[::1]": true, "[::ffff:127.0.0.1]": true, "[::ffff:7f00:1]": true, "0.0.0.0": true, "[::]": true,
-		// These are names to Go. Whether the system's resolver takes them for numbers depends on
-		// it.
+		// Go treats these as names. Some system resolvers treat them as numbers.
 		"2130706433": false, "0x7f000001": false, "0x7f.1": false, "0177.0.0.1": false, "127.1": false,
 	} {
 		client := newClient(false, nil)

@@ -193,7 +193,7 @@ func TestInvalidConfig(t *testing.T) {
 		problem string
 	}{
 		{nil, "there are 0: give 1, or 2"},
-		{[]string{secret, newSecret, secret}, "3 are given"},
+		{[]string{secret, newSecret, secret}, "there are 3"},
 		{[]string{secret, "whsec_c2hvcnQ="}, "webhook secret 2 of 2 has 5 bytes: use a secret of 24 to 64 bytes"},
 		{[]string{"s3cret"}, "webhook secret 1 of 1 does not begin with whsec_"},
 	} {
@@ -222,9 +222,9 @@ func TestURLsAreMasked(t *testing.T) {
 	require.NotContains(t, err.Error(), "hunter2")
 }
 
-// Behind a proxy: it is asked for the receiver, wherever it is itself; a private receiver is
-// refused all the same.
-func TestProxyOfTheEnvironment(t *testing.T) {
+// The proxy may have any address and gets the request for the receiver. A private receiver is still
+// refused.
+func TestProxy(t *testing.T) {
 	t.Parallel()
 	asked := make(chan string, 4)
 	proxy := receiver(t, func(w http.ResponseWriter, r *http.Request) {

@@ -8,35 +8,37 @@ import (
 	"time"
 )
 
-// Bounds of a server. A connection costs about 20 KiB of memory, and as much as its headers while they arrive.
+// Limits of a server. A connection uses about 20 KiB of memory, plus its headers while they arrive.
 const (
-	// maxConnections is how many there may be at once: requests, streams of pages that are kept up to date, and connections
-	// that wait for their next request.
+	// maxConnections is the maximum number of connections: with running requests, with streams of
+	// live pages, and idle.
 	maxConnections = 512
-	// maxHeader is how long the headers of a request may be, in bytes. The longest address is that of a prospect.
+	// maxHeader is the maximum size of the headers of a request, in bytes. The longest path is that
+	// of a prospect.
 	maxHeader = 32 << 10
-	// headerTimeout is how long they may take to arrive.
+	// headerTimeout is the time limit for reading the headers.
 	headerTimeout = 10 * time.Second
 )
 
-// connections bounds how many connections a server holds. At the bound the one that has waited longest without a request under
-// way gives way to a new one: whoever opens connections and sends nothing, or half a header, keeps nobody else out. Only where
-// requests run on all of them does a new one wait.
+// connections limits the number of open connections. At the limit, a new connection replaces the
+// one that has been idle longest, so that clients that open connections and send nothing, or half a
+// header, do not block others. If all connections have running requests, a new one waits.
 type connections struct {
 	net.Listener
 	most int
 
 	mu sync.Mutex
-	// idle is when each connection without a request began to be so; busy are the others.
-	idle map[net.Conn]time.Time
-	busy map[net.Conn]bool
-	room *sync.Cond
-	done bool
+	// idle has the connections without a running request, with the time since when. busy has the
+	// others.
+	idle  map[net.Conn]time.Time
+	busy  map[net.Conn]bool
+	freed *sync.Cond
+	done  bool
 }
 
 func boundConnections(listener net.Listener, most int) *connections {
 	c := &connections{Listener: listener, most: most, idle: map[net.Conn]time.Time{}, busy: map[net.Conn]bool{}}
-	c.room = sync.NewCond(&c.mu)
+	c.freed = sync.NewCond(&c.mu)
 	return c
 }
 
@@ -55,7 +57,7 @@ func (c *connections) Accept() (net.Conn, error) {
 			_ = oldest.Close()
 			break
 		}
-		c.room.Wait()
+		c.freed.Wait()
 	}
 	c.idle[counted] = time.Now()
 	return counted, nil
@@ -65,7 +67,7 @@ func (c *connections) Accept() (net.Conn, error) {
 func (c *connections) Close() error {
 	c.mu.Lock()
 	c.done = true
-	c.room.Broadcast()
+	c.freed.Broadcast()
 	c.mu.Unlock()
 	return c.Listener.Close()
 }
@@ -84,7 +86,8 @@ type countedConn struct {
 	of *connections
 }
 
-// Close forgets the connection. The lock may be held by the one who evicts it: it has forgotten it already.
+// Close removes the connection. It does so in a goroutine, because Accept holds the lock when it
+// closes an idle connection.
 func (c *countedConn) Close() error {
 	err := c.Conn.Close()
 	go c.of.forget(c)
@@ -96,18 +99,19 @@ func (c *connections) forget(conn net.Conn) {
 	defer c.mu.Unlock()
 	delete(c.idle, conn)
 	delete(c.busy, conn)
-	c.room.Broadcast()
+	c.freed.Broadcast()
 }
 
 type connKey struct{}
 
-// context notes the connection of a request, for marking.
+// context stores the connection in the context of its requests, for marking.
 func (*connections) context(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, conn)
 }
 
-// marking says of a connection that a request is under way on it: the headers are here. It is until answered says otherwise:
-// when the handler returns, a part of the answer may still be on its way.
+// marking marks a connection as busy when the headers of a request have arrived. It stays busy
+// until answered is called, because part of the response may still be unsent when the handler
+// returns.
 func (c *connections) marking(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, ok := r.Context().Value(connKey{}).(net.Conn)
@@ -120,8 +124,8 @@ func (c *connections) marking(next http.Handler) http.Handler {
 	})
 }
 
-// answered is the server's ConnState: a connection that waits for its next request has sent its answer whole. The server tells
-// of the first byte of a request too, which is not counted: it may be all that ever comes.
+// answered is the ConnState of the server. A connection becomes idle when its response is sent. The
+// state for the first byte of a request is ignored, because no more bytes may follow.
 func (c *connections) answered(conn net.Conn, state http.ConnState) {
 	if state == http.StateIdle {
 		c.mark(conn, false)
@@ -139,6 +143,6 @@ func (c *connections) mark(conn net.Conn, isBusy bool) {
 	case !isBusy && c.busy[conn]:
 		delete(c.busy, conn)
 		c.idle[conn] = time.Now()
-		c.room.Broadcast()
+		c.freed.Broadcast()
 	}
 }

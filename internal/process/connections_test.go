@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// serveHere serves handler with the bounds of a process until the test ends.
+// serveHere serves handler with the limits of a process until the test ends.
 func serveHere(t *testing.T, handler http.Handler) (address string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -41,8 +41,9 @@ func get(t *testing.T, address string) int {
 	return response.StatusCode
 }
 
-// Whoever opens more connections than there is room for and ends no header keeps nobody else out, and loses the oldest.
-func TestUnfinishedHeadersKeepNobodyOut(t *testing.T) {
+// A client that opens the maximum number of connections and never finishes its headers does not
+// block others. Its oldest connection is closed.
+func TestUnfinishedHeadersDoNotBlockOthers(t *testing.T) {
 	t.Parallel()
 	address := serveHere(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	var first net.Conn
@@ -62,7 +63,7 @@ func TestUnfinishedHeadersKeepNobodyOut(t *testing.T) {
 	require.Error(t, err)
 	require.NotErrorIs(t, err, context.DeadlineExceeded)
 	var timeout net.Error
-	require.False(t, asTimeout(err, &timeout), "the oldest is closed: %v", err)
+	require.False(t, asTimeout(err, &timeout), "the oldest connection is closed: %v", err)
 }
 
 func asTimeout(err error, into *net.Error) bool {
@@ -90,8 +91,8 @@ func TestLongHeadersAreRefused(t *testing.T) {
 	require.Contains(t, line, "431")
 }
 
-// A request that is under way is not ended for the sake of a new connection.
-func TestRequestsUnderWayAreKept(t *testing.T) {
+// A new connection does not close one with a running request.
+func TestRunningRequestsAreKept(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -1,4 +1,8 @@
-// Package process runs the parts of a Thaw process, workers and HTTP, from their start to an orderly end.
+// Package process runs the workers and the HTTP servers of a Thaw process, from start to graceful
+// shutdown. The commands of cmd/thaw call [Run].
+//
+// If one part fails, all parts shut down and Run returns the error. The process also stops if the
+// database schema is rolled back below the version that it needs.
 package process
 
 import (
@@ -32,32 +36,33 @@ import (
 
 // Config of a process.
 type Config struct {
-	// Pools reach the database. The caller closes them after Run.
+	// Pools connect to the database. The caller closes them after Run.
 	Pools Pools
 	// RiverSchema is the Postgres schema of River's tables. Required.
 	RiverSchema string
-	// Migrator says whether the database is up to date. Required with Web; nil: nothing looks.
+	// Migrator checks the schema version. Required with Web. If it is nil, the version is not
+	// checked.
 	Migrator *schema.Migrator
-	// Work makes the process work. Nil: it only serves.
+	// Work configures the workers. If it is nil, the process only serves HTTP.
 	Work *Work
-	// Web makes the process serve HTTP. Nil: it only works.
+	// Web configures the HTTP server. If it is nil, the process only works.
 	Web *Web
-	// Monitor makes a process without Web serve its metrics. Nil: it does not.
+	// Monitor configures a metrics server for a process without Web. If it is nil, there is none.
 	Monitor *Monitor
-	// Traces gets a trace of every signal, with its job and its pass. Nil: none.
+	// Traces gets a trace of every signal, with its job and its pass. Nil disables tracing.
 	Traces trace.TracerProvider
-	// DrainFor is how long running jobs and requests may take to end once the process is asked to. Required.
+	// DrainFor is the time limit for running jobs and requests during shutdown. Required.
 	DrainFor time.Duration
 	// Logger is required.
 	Logger *slog.Logger
 }
 
-// Pools are the connections of a process to its database: a pool per kind of work, so that a burst of one kind cannot keep
-// another from a connection. Two fields may be the same pool, except Queue.
+// Pools are the database connections of a process: one pool per kind of work, so that a burst of
+// one kind cannot use up the connections of another. Two fields may be the same pool, except Queue.
 type Pools struct {
 	// Webhooks records the deliveries of providers. Required with Web.
 	Webhooks *pgxpool.Pool
-	// Passes is for what the workers do. Required with Work.
+	// Passes is for the work of the workers. Required with Work.
 	Passes *pgxpool.Pool
 	// Queue is for River's client; see worker.Config. Required.
 	Queue *pgxpool.Pool
@@ -65,21 +70,21 @@ type Pools struct {
 	Reads *pgxpool.Pool
 }
 
-// named returns the pools that are set, by the names that metrics show.
+// named returns the pools that are set, by their names in metrics.
 func (p Pools) named() map[string]*pgxpool.Pool {
 	named := map[string]*pgxpool.Pool{"webhooks": p.Webhooks, "passes": p.Passes, "queue": p.Queue, "reads": p.Reads}
 	maps.DeleteFunc(named, func(_ string, pool *pgxpool.Pool) bool { return pool == nil })
 	return named
 }
 
-// Work configures the workers; see worker.Config.
+// Work configures the workers. See worker.Config.
 type Work struct {
 	Concurrency int
 	PollOnly    bool
 	Webhooks    *worker.Webhooks
 }
 
-// Web configures the HTTP side; see server.Config.
+// Web configures the HTTP server. See server.Config.
 type Web struct {
 	// Listener is closed by Run. Required.
 	Listener      net.Listener
@@ -87,17 +92,17 @@ type Web struct {
 	Webhooks      webhook.Config
 }
 
-// Monitor configures where the metrics of a process without Web are served; see server.NewMonitor.
+// Monitor configures the metrics server of a process without Web. See server.NewMonitor.
 type Monitor struct {
 	// Listener is closed by Run. Required.
 	Listener      net.Listener
 	AdminPassword string
 }
 
-// Run runs the parts that are configured until ctx ends, which is no error, or until one of them fails. It then lets what
-// is under way come to its end, and returns.
+// Run runs the configured parts until ctx is done, which is not an error, or until one of them
+// fails. It then waits for running jobs and requests, and returns.
 func Run(ctx context.Context, c Config) error {
-	// The context of what runs outlives ctx, which only asks for the end.
+	// ctx only asks for the shutdown, so running jobs and requests use a context that outlives it.
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	group, asked := errgroup.WithContext(ctx)
@@ -185,15 +190,15 @@ func Run(ctx context.Context, c Config) error {
 	}
 
 	<-asked.Done()
-	c.Logger.InfoContext(ctx, "stopping: finishing what is under way")
+	c.Logger.InfoContext(ctx, "stopping: finishing running jobs and requests")
 	return group.Wait()
 }
 
-// readTimeout is how long a request may take to arrive. Shorter than the time in which a process comes to its end: one client
-// that sends a byte a second must not make an orderly stop fail.
+// readTimeout is the time limit for reading a request. It is shorter than DrainFor, so that a
+// client that sends one byte per second cannot make a graceful shutdown fail.
 const readTimeout = 20 * time.Second
 
-// serve serves HTTP until asked ends, then lets open requests finish.
+// serve serves HTTP until asked is done, then waits for open requests.
 func serve(running, asked context.Context, group *errgroup.Group, listener net.Listener, handler http.Handler, readTimeout, drainFor time.Duration) {
 	bounded := boundConnections(listener, maxConnections)
 	web := &http.Server{
@@ -215,11 +220,12 @@ func serve(running, asked context.Context, group *errgroup.Group, listener net.L
 	})
 }
 
-// schemaEvery is how often a process looks whether the database still has the schema that it needs.
+// schemaEvery is how often a process checks the schema version.
 const schemaEvery = 15 * time.Second
 
-// watchSchema ends the process when migrations that it needs were taken back under it: its jobs would fail one by one. A schema
-// that is newer is no reason, it is a rolling upgrade; nor is a database that does not answer.
+// watchSchema returns an error, which stops the process, if migrations that the process needs are
+// rolled back: its jobs would fail one by one. It ignores a newer schema, which is a rolling
+// upgrade, and a database that does not respond.
 func watchSchema(ctx context.Context, migrator *schema.Migrator, every time.Duration, logger *slog.Logger) error {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
@@ -234,14 +240,14 @@ func watchSchema(ctx context.Context, migrator *schema.Migrator, every time.Dura
 		cancel()
 		switch {
 		case errors.Is(err, schema.ErrPending):
-			return fmt.Errorf("stopping, because the database was migrated back below what this process needs: %w", err)
+			return fmt.Errorf("stopping: the database schema was rolled back below the version that this process needs: %w", err)
 		case err != nil && !errors.Is(err, schema.ErrNewer) && ctx.Err() == nil:
-			logger.DebugContext(ctx, "the version of the schema could not be read", "error", err)
+			logger.DebugContext(ctx, "checking the schema version failed", "error", err)
 		}
 	}
 }
 
-// insertOnly returns a client that works nothing: for the pages of a process without workers.
+// insertOnly returns a client that works no jobs, for the pages of a process without workers.
 func insertOnly(c Config) (*river.Client[pgx.Tx], error) {
 	client, err := river.NewClient(riverpgxv5.New(c.Pools.Queue), &river.Config{Schema: c.RiverSchema, Logger: c.Logger})
 	if err != nil {

@@ -15,9 +15,9 @@ import (
 	"github.com/thawline/thaw/schema"
 )
 
-// A client that sends its request a byte at a time is cut off when the time for a request to arrive is over: a process that
-// is asked to stop does not wait for it until its own time is over, which would be an error.
-func TestSlowClientDoesNotKeepAProcessFromStopping(t *testing.T) {
+// A client that sends its request byte by byte is disconnected at the read timeout, so that it
+// cannot make the shutdown of a process time out, which would be an error.
+func TestSlowClientDoesNotBlockShutdown(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -47,9 +47,9 @@ func TestSlowClientDoesNotKeepAProcessFromStopping(t *testing.T) {
 	require.NoError(t, group.Wait())
 }
 
-// A process under which the schema was migrated back ends with one sentence, instead of failing job by job. What is newer than
-// it needs is a rolling upgrade.
-func TestEndsWhenTheSchemaIsMigratedBack(t *testing.T) {
+// A process stops with one error if its schema is rolled back, instead of failing job by job. A
+// newer schema is a rolling upgrade and does not stop it.
+func TestStopsWhenTheSchemaIsRolledBack(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	migrator, err := schema.NewMigrator(db.Pool, "", testdb.Logger(t))
@@ -62,11 +62,11 @@ func TestEndsWhenTheSchemaIsMigratedBack(t *testing.T) {
 	go func() { ended <- watchSchema(t.Context(), migrator, time.Millisecond, testdb.Logger(t)) }()
 	select {
 	case err := <-ended:
-		t.Fatalf("a newer schema ended the process: %v", err)
+		t.Fatalf("a newer schema stopped the process: %v", err)
 	case <-time.After(100 * time.Millisecond):
 	}
 	db.Exec(t, "INSERT INTO thaw.goose_db_version (version_id, is_applied) SELECT max(version_id), false FROM thaw.goose_db_version WHERE version_id < 9999")
 	err = <-ended
 	require.ErrorIs(t, err, schema.ErrPending)
-	require.ErrorContains(t, err, "migrated back below what this process needs")
+	require.ErrorContains(t, err, "rolled back below the version that this process needs")
 }

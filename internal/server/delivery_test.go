@@ -19,22 +19,22 @@ type delivery struct {
 	body   []byte
 }
 
-// An event is what a delivery says: the same in every dialect.
+// An event is the content of a delivery, the same in every dialect.
 type event struct {
-	id     string // of the delivery; empty: one of its own
-	word   string // in the words of the dialect
+	id     string // of the delivery; empty for a unique one
+	word   string // the status, as the dialect writes it
 	at     time.Time
 	member string
 }
 
-// A dialect is a kind of provider, with its words for what the tests need.
+// A dialect is a kind of provider, with its terms for the statuses that the tests need.
 type dialect struct {
 	name           string
 	disconnected   string
 	transientError string
 	connected      string
-	unknown        string // a word that Thaw does not know
-	hasIDs         bool   // deliveries have ids and times: a repeated one is a duplicate, an older one stale
+	unknown        string // a status that Thaw does not know
+	hasIDs         bool   // deliveries have IDs and times: a repeated one is a duplicate, an older one is stale
 	deliver        func(t *testing.T, secret string, e event) delivery
 	secrets        []string
 }
@@ -55,7 +55,7 @@ var dialects = []dialect{
 	},
 }
 
-// unipileV1 is sent without a Content-Type, as by a webhook that was registered by API.
+// unipileV1 has no Content-Type, like webhooks that were registered by API.
 func unipileV1(t *testing.T, secret string, e event) delivery {
 	t.Helper()
 	body := fmt.Sprintf(`{"AccountStatus": {"account_id": "acc_1", "account_type": "LINKEDIN", "message": %q}}`, e.word)
@@ -84,7 +84,7 @@ func standard(t *testing.T, secret string, e event) delivery {
 	return delivery{path: "/webhooks/standard", header: header, body: body}
 }
 
-// idOrOwn returns the id of the delivery, which differs for every event that does not name one.
+// idOrOwn returns the ID of the delivery. It is unique if the event does not set one.
 func (e event) idOrOwn() string {
 	if e.id != "" {
 		return e.id

@@ -8,18 +8,21 @@ import (
 )
 
 const (
-	// behindAfter is how long the oldest job of a signal has to wait before connect signals are taken more slowly.
+	// behindAfter is the lag of the oldest job of a signal from which connect signals are slowed
+	// down.
 	behindAfter = 100 * time.Millisecond
-	// slowestTurn is the longest pause of a turn.
+	// slowestTurn is the maximum delay per signal while it holds the turn.
 	slowestTurn = 100 * time.Millisecond
-	// gateAtMost is the longest that a signal is held up. Providers give up after 10 seconds or more, and then send again.
+	// gateAtMost is the maximum total delay of a signal. Providers time out after 10 seconds or
+	// more, and then retry.
 	gateAtMost = 2 * time.Second
 )
 
-// A gate takes connect signals more slowly while the workers are behind, so that passes keep up with what is accepted: taking a
-// signal costs a fraction of its pass, and without a gate a burst leaves minutes of passes to be done. While the oldest job
-// waits for longer than behindAfter, signals go through one at a time, with a pause that grows with the lag. None is refused, and
-// none waits for longer than gateAtMost. Signals that take an account away never wait: they hold its prospects back.
+// A gate slows down connect signals while the workers are behind. Accepting a signal costs a
+// fraction of its resume pass, so without a gate, a burst would leave minutes of passes to do.
+// While the oldest job has waited for longer than behindAfter, signals are accepted one at a time,
+// with a delay that grows with the lag. No signal is refused, and none is delayed by more than
+// gateAtMost. Other signals, such as disconnects, are never delayed, because they stop sending.
 type gate struct {
 	lag   func() time.Duration
 	turns *semaphore.Weighted
@@ -27,7 +30,7 @@ type gate struct {
 
 func newGate(lag func() time.Duration) *gate { return &gate{lag: lag, turns: semaphore.NewWeighted(1)} }
 
-// pass returns when a signal with this status may go on. Call done after its transaction.
+// pass blocks until a signal with this status may proceed. Call done after its transaction.
 func (g *gate) pass(ctx context.Context, status string) (done func()) {
 	if status != "connected" || g.lag() < behindAfter {
 		return func() {}
@@ -35,7 +38,7 @@ func (g *gate) pass(ctx context.Context, status string) (done func()) {
 	ctx, cancel := context.WithTimeout(ctx, gateAtMost)
 	defer cancel()
 	if g.turns.Acquire(ctx, 1) != nil {
-		return func() {} // it has waited for long enough
+		return func() {} // it has waited long enough
 	}
 	if lag := g.lag(); lag >= behindAfter {
 		select {

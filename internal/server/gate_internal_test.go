@@ -9,9 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// While the workers are behind connect signals go through one at a time; others, and all when they are not behind, do not
-// wait for each other.
-func TestGateTakesConnectSignalsOneByOneWhileWorkersAreBehind(t *testing.T) {
+// While the workers are behind, connect signals pass one at a time. Other signals, and all signals
+// when the workers are not behind, do not wait.
+func TestGateSerializesConnectSignalsWhileWorkersAreBehind(t *testing.T) {
 	t.Parallel()
 	var lag atomic.Int64
 	lag.Store(int64(behindAfter))
@@ -38,8 +38,8 @@ func TestGateTakesConnectSignalsOneByOneWhileWorkersAreBehind(t *testing.T) {
 	held()
 }
 
-// A signal that has waited for its time goes on: nothing is refused because workers are behind, or gone.
-func TestGateLetsGoInTheEnd(t *testing.T) {
+// A signal passes after the maximum delay. None is refused because workers are behind or gone.
+func TestGateDelayIsLimited(t *testing.T) {
 	t.Parallel()
 	g := newGate(func() time.Duration { return time.Hour })
 	held := g.pass(t.Context(), "connected")

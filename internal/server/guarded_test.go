@@ -17,8 +17,8 @@ import (
 	"github.com/thawline/thaw/schema"
 )
 
-// Whatever is there to be seen or decided wants the password, but for what says whether the process lives.
-func TestEverythingButHealthWantsThePassword(t *testing.T) {
+// All routes except the health checks require the password.
+func TestPasswordIsRequired(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	migrator, err := schema.NewMigrator(db.Pool, schema.Name, slog.New(slog.DiscardHandler))
@@ -48,9 +48,9 @@ func TestEverythingButHealthWantsThePassword(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, http.StatusUnauthorized, s.do(t, request).status, route)
 		request.SetBasicAuth("admin", "open sesame")
-		// After some of them they are not looked at any more.
+		// After several wrong passwords, they are no longer checked.
 		require.Contains(t, []int{http.StatusUnauthorized, http.StatusTooManyRequests}, s.do(t, request).status, "%s with a wrong password", route)
 	}
 	require.Equal(t, http.StatusOK, s.get(t, "/healthz").status)
-	require.Equal(t, http.StatusServiceUnavailable, s.get(t, "/readyz").status, "nobody works here")
+	require.Equal(t, http.StatusServiceUnavailable, s.get(t, "/readyz").status, "there is no worker")
 }

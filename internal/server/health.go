@@ -15,8 +15,8 @@ import (
 	"github.com/thawline/thaw/schema"
 )
 
-// keepReadiness is how long an answer of /readyz is good for whoever asks next: anybody may ask, and each look takes several
-// queries.
+// keepReadiness is how long a result of /readyz is cached. The route is public, and a check takes
+// several queries.
 const keepReadiness = time.Second
 
 type health struct {
@@ -29,21 +29,22 @@ type health struct {
 	kept readiness
 }
 
-// A readiness is what a look at all checks found.
+// A readiness is the result of all checks.
 type readiness struct {
 	Ready  bool              `json:"ready"`
 	Checks map[string]string `json:"checks"`
 	at     time.Time
 }
 
-// live serves GET /healthz, for whoever restarts processes: this one answers. It does not ask the database, because a
-// restart would not fix that.
+// live serves GET /healthz, for liveness probes. It does not check the database, because a restart
+// would not fix the database.
 func live(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write([]byte(`{"live":true}` + "\n"))
 }
 
-// ready serves GET /readyz, for load balancers and alarms: 200 when all checks say "ok", else 503 with what is wrong.
+// ready serves GET /readyz, for load balancers and alerts: 200 if all checks are "ok", else 503
+// with the problems.
 func (h *health) ready(w http.ResponseWriter, r *http.Request) {
 	found := h.readiness(r.Context())
 	w.Header().Set("Content-Type", "application/json")
@@ -53,8 +54,8 @@ func (h *health) ready(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(found)
 }
 
-// readiness returns the last look if it is young enough, or looks. Of several that ask at the same time one looks and the others
-// wait for it; one that goes away does not take the look with it.
+// readiness returns the cached result, or runs the checks if it is too old. Concurrent requests
+// share one run. A request that is cancelled does not cancel the run.
 func (h *health) readiness(ctx context.Context) readiness {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -72,15 +73,15 @@ func (h *health) look(ctx context.Context) readiness {
 	for _, check := range []struct {
 		name string
 		run  func(context.Context) (string, error)
-		// first says that the checks behind it mean nothing without it.
+		// first is set if the later checks are meaningless when this one fails.
 		first bool
 	}{
 		{"database", h.database, true}, {"migrations", h.migrations, true}, {"leader", h.leader, false}, {"sweep", h.sweep, false},
 	} {
 		verdict, err := check.run(ctx)
 		if err != nil {
-			h.logger.ErrorContext(ctx, "a readiness check could not be made", "check", check.name, "error", err)
-			verdict = "could not be checked; the log says why"
+			h.logger.ErrorContext(ctx, "readiness check failed", "check", check.name, "error", err)
+			verdict = "check failed; see the log"
 		}
 		found.Checks[check.name] = verdict
 		if verdict == ok {
@@ -94,18 +95,18 @@ func (h *health) look(ctx context.Context) readiness {
 	return found
 }
 
-// ok is the verdict of a check that found nothing wrong.
+// ok is the verdict of a check that passed.
 const ok = "ok"
 
 func (h *health) database(ctx context.Context) (string, error) {
 	state, err := h.store.DatabaseState(ctx)
 	switch {
 	case errors.Is(err, database.ErrReadOnly), err == nil && state.IsReadOnly:
-		return "the server is read-only: a standby, or a primary that was demoted; nothing can be recorded", nil
+		return "the database is read-only (a standby, or a demoted primary): nothing can be recorded", nil
 	case err != nil:
 		return "", err
 	case state.WaitingCommits > 0:
-		return fmt.Sprintf("%d commits wait for a synchronous standby that does not answer: look at pg_stat_replication and synchronous_standby_names", state.WaitingCommits), nil
+		return fmt.Sprintf("%d commits wait for a synchronous standby that does not respond: check pg_stat_replication and synchronous_standby_names", state.WaitingCommits), nil
 	default:
 		return ok, nil
 	}
@@ -116,7 +117,7 @@ func (h *health) migrations(ctx context.Context) (string, error) {
 	switch {
 	case errors.Is(err, schema.ErrPending):
 		return "pending: run thaw migrate up", nil
-	// While a newer version is rolled out, the old processes go on.
+	// During a rolling upgrade, processes of the old version keep running.
 	case errors.Is(err, schema.ErrNewer):
 		return ok, nil
 	default:
@@ -142,9 +143,9 @@ func (h *health) sweep(ctx context.Context) (string, error) {
 	case err != nil:
 		return "", err
 	case !age.Fresh && age.TickAt.Unix() == 0:
-		return "no tick was swept yet", nil
+		return "no sweep has run yet", nil
 	case !age.Fresh:
-		return "the last tick that was swept is " + age.TickAt.UTC().Format(time.RFC3339) + ", more than two ticks ago", nil
+		return "the last sweep was for tick " + age.TickAt.UTC().Format(time.RFC3339) + ", more than two ticks ago", nil
 	default:
 		return ok, nil
 	}

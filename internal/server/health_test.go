@@ -18,7 +18,7 @@ import (
 	"github.com/thawline/thaw/schema"
 )
 
-func TestLiveDoesNotAskTheDatabase(t *testing.T) {
+func TestLiveDoesNotQueryTheDatabase(t *testing.T) {
 	t.Parallel()
 	s := serve(t, testdb.New(t), webhook.Config{})
 	end := s.outage(t)
@@ -33,19 +33,19 @@ func TestNotReadyWithoutADatabase(t *testing.T) {
 	s := serve(t, testdb.New(t), webhook.Config{})
 	end := s.outage(t)
 	defer end()
-	requireNotReady(t, s, `{"database":"could not be checked; the log says why"}`)
+	requireNotReady(t, s, `{"database":"check failed; see the log"}`)
 }
 
 func TestNotReadyWhileMigrationsArePending(t *testing.T) {
 	t.Parallel()
 	const pending = `{"database":"ok","migrations":"pending: run thaw migrate up"}`
-	t.Run("all of them", func(t *testing.T) {
+	t.Run("all migrations", func(t *testing.T) {
 		t.Parallel()
 		db := testdb.NewEmpty(t)
 		requireNotReady(t, serve(t, db, webhook.Config{}), pending)
 		require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM pg_namespace WHERE nspname = 'thaw'"), "a check changes nothing")
 	})
-	t.Run("the newest", func(t *testing.T) {
+	t.Run("newest migration", func(t *testing.T) {
 		t.Parallel()
 		db := testdb.New(t)
 		migrator, err := schema.NewMigrator(db.Pool, schema.Name, slog.New(slog.DiscardHandler))
@@ -62,17 +62,17 @@ func TestNotReadyWhileMigrationsArePending(t *testing.T) {
 func TestNotReadyWithoutALeader(t *testing.T) {
 	t.Parallel()
 	s := serve(t, testdb.New(t), webhook.Config{})
-	const nobody = `{"database":"ok","migrations":"ok","leader":"no worker process is alive: start thaw serve or thaw work","sweep":"no tick was swept yet"}`
-	requireNotReady(t, s, nobody)
+	const noLeader = `{"database":"ok","migrations":"ok","leader":"no worker process is alive: start thaw serve or thaw work","sweep":"no sweep has run yet"}`
+	requireNotReady(t, s, noLeader)
 	s.Exec(t, "INSERT INTO thaw.river_leader (elected_at, expires_at, leader_id) VALUES (now() - interval '1 minute', now() - interval '1 second', 'gone')")
-	requireNotReady(t, s, nobody)
+	requireNotReady(t, s, noLeader)
 }
 
 func TestNotReadyBeforeTheFirstSweep(t *testing.T) {
 	t.Parallel()
 	s := serve(t, testdb.New(t), webhook.Config{})
 	s.Exec(t, "INSERT INTO thaw.river_leader (elected_at, expires_at, leader_id) VALUES (now(), now() + interval '1 minute', 'here')")
-	requireNotReady(t, s, `{"database":"ok","migrations":"ok","leader":"ok","sweep":"no tick was swept yet"}`)
+	requireNotReady(t, s, `{"database":"ok","migrations":"ok","leader":"ok","sweep":"no sweep has run yet"}`)
 }
 
 func TestReadyWhileTicksAreSwept(t *testing.T) {
@@ -85,13 +85,13 @@ func TestReadyWhileTicksAreSwept(t *testing.T) {
 
 	last := testdb.Value[time.Time](t, s.DB, "SELECT max(tick_at) FROM thaw.sweeps").UTC().Format(time.RFC3339)
 	s.Advance(t, 45*time.Minute)
-	requireNotReady(t, s, `{"database":"ok","migrations":"ok","leader":"ok","sweep":"the last tick that was swept is `+last+`, more than two ticks ago"}`)
+	requireNotReady(t, s, `{"database":"ok","migrations":"ok","leader":"ok","sweep":"the last sweep was for tick `+last+`, more than two ticks ago"}`)
 
 	s.Exec(t, "SELECT thaw.sweep()")
 	require.Eventually(t, ready, 30*time.Second, 10*time.Millisecond)
 }
 
-// requireNotReady waits for the answer: one is kept for a second.
+// requireNotReady waits for the response, because a result is cached for a second.
 func requireNotReady(t *testing.T, s *site, checks string) {
 	t.Helper()
 	want := `{"ready":false,"checks":` + checks + `}`
@@ -111,12 +111,12 @@ func decoded(t *testing.T, body string) (value any) {
 	return value
 }
 
-// A server that became read-only is no place for signals: the process says so, and what is wrong.
+// A process is not ready if its database becomes read-only, because it cannot record signals.
 func TestNotReadyOnAReadOnlyServer(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	db.Exec(t, "ALTER DATABASE "+testdb.Value[string](t, db, "SELECT current_database()")+" SET default_transaction_read_only = on")
-	// A pooler keeps sessions that began before.
+	// A pooler keeps the sessions that it has opened before.
 	direct, err := pgx.Connect(t.Context(), db.Direct)
 	require.NoError(t, err)
 	defer direct.Close(context.Background())
@@ -126,7 +126,7 @@ func TestNotReadyOnAReadOnlyServer(t *testing.T) {
 		WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()`)
 	require.NoError(t, err)
 	requireNotReady(t, serve(t, db, webhook.Config{}),
-		`{"database":"the server is read-only: a standby, or a primary that was demoted; nothing can be recorded"}`)
+		`{"database":"the database is read-only (a standby, or a demoted primary): nothing can be recorded"}`)
 }
 
 func TestRootIsTheFleet(t *testing.T) {

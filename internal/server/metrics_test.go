@@ -15,7 +15,7 @@ import (
 	"github.com/thawline/thaw/schema"
 )
 
-// serveMonitor serves what a process shows that only works, until the test ends.
+// serveMonitor serves the routes of a worker-only process until the test ends.
 func serveMonitor(t *testing.T, password string) *site {
 	t.Helper()
 	db := testdb.New(t)
@@ -28,7 +28,7 @@ func serveMonitor(t *testing.T, password string) *site {
 	return &site{DB: db, url: web.URL, client: web.Client()}
 }
 
-func TestMetricsAreForThisMachineWithoutAPassword(t *testing.T) {
+func TestMetricsOnLoopbackWithoutPassword(t *testing.T) {
 	t.Parallel()
 	s := serveMonitor(t, "")
 	got := s.get(t, "/metrics")
@@ -44,7 +44,7 @@ func TestMetricsAreForThisMachineWithoutAPassword(t *testing.T) {
 	require.Equal(t, http.StatusForbidden, s.do(t, request).status)
 }
 
-func TestMetricsAreForWhoeverHasThePassword(t *testing.T) {
+func TestMetricsWithPassword(t *testing.T) {
 	t.Parallel()
 	s := serveMonitor(t, "opensesame")
 	require.Equal(t, http.StatusUnauthorized, s.get(t, "/metrics").status)
@@ -57,7 +57,7 @@ func TestMetricsAreForWhoeverHasThePassword(t *testing.T) {
 	require.NotContains(t, got.body, "opensesame")
 }
 
-// A scrape is answered, and says what is wrong.
+// A scrape succeeds and reports that the database is down.
 func TestMetricsWithoutADatabase(t *testing.T) {
 	t.Parallel()
 	s := serveMonitor(t, "")

@@ -6,8 +6,8 @@ import (
 	"github.com/thawline/thaw/riverui"
 )
 
-// NewMonitor returns the handler of a process that only works: its metrics, behind the same guard as in a process that serves
-// pages, and whether it lives.
+// NewMonitor returns the handler of a worker-only process. It serves the metrics, protected as in a
+// process that serves pages, and the liveness check.
 func NewMonitor(adminPassword string, metrics http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", live)

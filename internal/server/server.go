@@ -1,4 +1,11 @@
-// Package server is the HTTP side of a Thaw process: webhooks, health, the operators' pages, and the JSON API.
+// Package server is the HTTP side of a Thaw process: it serves provider webhooks, health checks,
+// the operators' pages, and the JSON API. Package process creates the handler and serves it.
+//
+// Deliveries are recorded on a separate connection pool, so that pages and the API cannot block
+// them. While the workers are behind, connect signals are accepted more slowly.
+//
+// If the database is unavailable, deliveries get 503, so that providers retry, /readyz fails, and
+// /metrics reports that the database is down. /healthz still succeeds.
 package server
 
 import (
@@ -22,35 +29,40 @@ import (
 
 // Config of a server.
 type Config struct {
-	// Store is for everything but deliveries. Required.
+	// Store is used for everything except recording deliveries. Required.
 	Store *store.Store
-	// Receiver records the deliveries of providers, on connections of its own. Default: Store.
+	// Receiver records deliveries from providers, on separate connections. Default: Store.
 	Receiver *store.Store
-	// Notify is told, after the commit, which queues have new jobs. Nil: their workers find out for themselves.
+	// Notify is called after a commit with the queues that have new jobs. If it is nil, the workers
+	// find the jobs by polling.
 	Notify func(queues ...string)
-	// Lag is how long the oldest job of a signal has waited for a worker. Nil: it is never looked at.
+	// Lag returns how long the oldest job of a signal has waited for a worker. If it is nil,
+	// deliveries are never slowed down.
 	Lag func() time.Duration
-	// Client is the queue that River UI shows. Required.
+	// Client is the River client whose queue River UI shows. Required.
 	Client *river.Client[pgx.Tx]
 	// RiverSchema is the Postgres schema of River's tables. Required.
 	RiverSchema string
-	// Migrator says whether the database is up to date. Required.
+	// Migrator checks the schema version for /readyz. Required.
 	Migrator *schema.Migrator
-	// Webhooks has the secrets; Apply and Logger are filled in here.
+	// Webhooks has the secrets. New sets Apply and Logger.
 	Webhooks webhook.Config
-	// AdminPassword protects the operators' pages. Empty: they are served to loopback names only.
+	// AdminPassword protects the operators' pages. If it is empty, they are served only to loopback
+	// names.
 	AdminPassword string
-	// Stopping ends when the process is asked to stop, before open requests are waited for. Required.
+	// Stopping is done when the process starts to stop, before it waits for open requests.
+	// Required.
 	Stopping context.Context
-	// Metrics are served at /metrics, to those who may see the operators' pages. Nil: the route does not exist.
+	// Metrics is served at /metrics, protected like the operators' pages. If it is nil, the route
+	// does not exist.
 	Metrics http.Handler
-	// Traces gets a trace of every delivery. Nil: none.
+	// Traces gets a trace of every delivery. Nil disables tracing.
 	Traces trace.TracerProvider
 	// Logger is required.
 	Logger *slog.Logger
 }
 
-// New returns the handler of all routes. What it runs in the background ends with ctx.
+// New returns the handler of all routes. Its background work stops when ctx is done.
 func New(ctx context.Context, c Config) (http.Handler, error) {
 	mux := http.NewServeMux()
 

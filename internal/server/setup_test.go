@@ -28,7 +28,7 @@ import (
 	"github.com/thawline/thaw/worker"
 )
 
-// The database server of the tests is there until the process ends; nothing else may be.
+// The database server of the tests runs until the process ends. No other goroutine may.
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreAnyFunction("github.com/thawline/thaw/internal/localpg.(*cluster).run.func1"),
@@ -36,22 +36,22 @@ func TestMain(m *testing.M) {
 	)
 }
 
-// Secrets of the webhooks, each with the one that it replaced.
+// The secrets of the webhooks: the new one and the old one.
 var (
 	v1Secrets       = []string{"v1-new-0123456789", "v1-old-0123456789"}
 	v2Secrets       = []string{"v2-new-0123456789", "v2-old-0123456789"}
 	standardSecrets = []string{"whsec_c3RhbmRhcmQtc2VjcmV0LW5ldy0wMDAx", "whsec_c3RhbmRhcmQtc2VjcmV0LW9sZC0wMDAx"}
 )
 
-// A site is one test's process: a server on a database of its own.
+// A site is the process of one test: a server with its own database.
 type site struct {
 	*testdb.DB
 	url    string
 	client *http.Client
 }
 
-// setup serves a migrated, empty database until the test ends. Its clock is at the start of a tick, so that no tick ends
-// meanwhile. Then every invariant is checked.
+// setup serves a migrated, empty database until the test ends, then checks every invariant. The
+// clock is at the start of a tick, so that no tick ends during the test.
 func setup(t *testing.T) *site {
 	t.Helper()
 	db := testdb.New(t)
@@ -83,8 +83,8 @@ func serve(t *testing.T, db *testdb.DB, webhooks webhook.Config) *site {
 	return &site{DB: db, url: web.URL, client: web.Client()}
 }
 
-// work runs a worker until the test ends, and returns when the sweep of the current tick is over: what the test does next
-// meets no other.
+// work runs a worker until the test ends. It returns when the sweep of the current tick is done, so
+// that no other work interferes with the test.
 func (s *site) work(t *testing.T, plugins ...rivertype.Plugin) {
 	t.Helper()
 	riverPool, err := pgxpool.NewWithConfig(t.Context(), s.Pool.Config())
@@ -104,7 +104,7 @@ func (s *site) work(t *testing.T, plugins ...rivertype.Plugin) {
 	s.settle(t)
 }
 
-// settle waits until no job is left to do, save those that are scheduled for later.
+// settle waits until no jobs remain, except those scheduled for later.
 func (s *site) settle(t *testing.T) {
 	t.Helper()
 	s.eventually(t, 0, "SELECT count(*) FROM thaw.river_job WHERE state IN ('available', 'running', 'retryable', 'pending')")
@@ -116,7 +116,7 @@ func (s *site) eventually(t *testing.T, want int, sql string) {
 		5*time.Millisecond, "waiting for %d from: %s", want, sql)
 }
 
-// outage takes the database away, from new connections and from those that are open, until the returned function is called.
+// outage makes the database unavailable, for new and open connections, until end is called.
 func (s *site) outage(t *testing.T) (end func()) {
 	t.Helper()
 	config, err := pgx.ParseConfig(s.Direct)
@@ -134,19 +134,19 @@ func (s *site) outage(t *testing.T) (end func()) {
 	run("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1", name)
 	return func() {
 		run("ALTER DATABASE " + name + " ALLOW_CONNECTIONS true")
-		// A pooler remembers for a while that it was refused.
+		// A pooler caches the refusal for a while.
 		require.Eventually(t, func() bool { return s.Pool.Ping(context.Background()) == nil }, 30*time.Second, 10*time.Millisecond)
 	}
 }
 
-// An answer is what came back for a request.
+// An answer is the response to a request.
 type answer struct {
 	status     int
 	body       string
 	retryAfter string
 }
 
-// outcome returns the one word of a delivery that was taken.
+// outcome returns the outcome of a delivery, which must have been accepted.
 func (a answer) outcome(t *testing.T) string {
 	t.Helper()
 	require.Equal(t, http.StatusOK, a.status, a.body)
@@ -183,7 +183,8 @@ func (s *site) do(t *testing.T, request *http.Request) answer {
 	return answer{status: response.StatusCode, body: string(body), retryAfter: response.Header.Get("Retry-After")}
 }
 
-// insertFleet inserts the connected account "acc_1" of workspace "acme" with ten active prospects in a running campaign.
+// insertFleet inserts the connected account "acc_1" of workspace "acme" with ten active prospects
+// in a running campaign.
 func (s *site) insertFleet(t *testing.T) {
 	t.Helper()
 	s.Exec(t, `
@@ -204,13 +205,13 @@ func (s *site) insertAccount(t *testing.T, status string) {
 		FROM thaw.accounts AS a, thaw.campaigns AS c, generate_series(1, 10) AS i`)
 }
 
-// accountStatus is the status of the one account.
+// accountStatus returns the status of the only account.
 func (s *site) accountStatus(t *testing.T) string {
 	t.Helper()
 	return testdb.Value[string](t, s.DB, "SELECT status::text FROM thaw.accounts")
 }
 
-// prospects counts the prospects that are in a status.
+// prospects counts the prospects with a status.
 func (s *site) prospects(t *testing.T, status string) int {
 	t.Helper()
 	return testdb.Value[int](t, s.DB, "SELECT count(*) FROM thaw.enrollments WHERE status = $1::thaw.enrollment_status", status)

@@ -17,7 +17,8 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// receive gives a delivery to the database, in one transaction: recorded, applied, and its job inserted, or none of it.
+// receive returns the function that records and applies a delivery and inserts its job, in one
+// transaction.
 func receive(db *store.Store, notify func(queues ...string), gate *gate, traces trace.TracerProvider) webhook.Apply {
 	if traces == nil {
 		traces = noop.NewTracerProvider()
@@ -44,7 +45,7 @@ func receive(db *store.Store, notify func(queues ...string), gate *gate, traces 
 	}
 }
 
-// SignalParams is a signal as thaw.receive_signal takes it.
+// SignalParams converts a signal to the parameters of thaw.receive_signal.
 func SignalParams(s webhook.Signal) dbsqlc.ReceiveSignalParams {
 	return dbsqlc.ReceiveSignalParams{
 		Provider: s.Provider, ProviderAccountID: s.AccountID, RawStatus: s.Raw, Status: orNull(s.Status),
@@ -53,7 +54,7 @@ func SignalParams(s webhook.Signal) dbsqlc.ReceiveSignalParams {
 	}
 }
 
-// orNull is the way from Go's "not said" to SQL's.
+// orNull converts the zero value to NULL.
 func orNull[T comparable](value T) *T {
 	var none T
 	if value == none {

@@ -20,7 +20,7 @@ import (
 	"github.com/thawline/thaw/schema"
 )
 
-// Two processes, one that serves and one that works, make one trace of a signal, its job and its pass.
+// A web process and a worker process make one trace of a signal, its job and its pass.
 func TestSignalJobAndPassAreOneTrace(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
@@ -42,7 +42,7 @@ func TestSignalJobAndPassAreOneTrace(t *testing.T) {
 
 	s.insertFleet(t)
 	traced.work(t, tracing.Jobs(sdktrace.NewTracerProvider(sdktrace.WithSyncer(worked))))
-	require.Empty(t, worked.GetSpans(), "a tick is not traced")
+	require.Empty(t, worked.GetSpans(), "ticks are not traced")
 	require.Equal(t, "applied", traced.post(t, unipileV1(t, v1Secrets[0], event{word: "CREDENTIALS"})).outcome(t))
 	s.settle(t)
 	served.Reset()
@@ -51,7 +51,7 @@ func TestSignalJobAndPassAreOneTrace(t *testing.T) {
 	require.Equal(t, "applied", traced.post(t, unipileV1(t, v1Secrets[0], event{word: "OK"})).outcome(t))
 	s.settle(t)
 	require.Equal(t, 10, s.prospects(t, "active"))
-	// The job is done in the transaction of its pass, its span ends a moment later.
+	// The job completes in the transaction of its pass. Its span ends a moment later.
 	require.Eventually(t, func() bool { return len(worked.GetSpans()) == 2 }, 30*time.Second, 5*time.Millisecond)
 
 	spans := map[string]tracetest.SpanStub{}
@@ -68,7 +68,7 @@ func TestSignalJobAndPassAreOneTrace(t *testing.T) {
 	require.False(t, spans["signal"].Parent.IsValid())
 }
 
-// Without traces there is nothing of them in the database, and a setting that is no context does no harm.
+// Without tracing, jobs have no trace context, and an invalid setting is ignored.
 func TestJobsWithoutATrace(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
@@ -89,5 +89,5 @@ func TestJobsWithoutATrace(t *testing.T) {
 	require.NoError(t, tx.Commit(t.Context()))
 	s.settle(t)
 	require.Equal(t, 10, s.prospects(t, "active"))
-	require.Empty(t, worked.GetSpans(), "nonsense is no trace to go on with")
+	require.Empty(t, worked.GetSpans(), "an invalid trace context is ignored")
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/thawline/thaw/internal/webhook"
 )
 
-// A record is what stands in the database about one delivery.
+// A record is the database record of one delivery.
 type record struct {
 	outcome, raw, status string
 	known, hasBody       bool
@@ -60,7 +60,7 @@ func TestDisconnectPausesAndConnectResumes(t *testing.T) {
 				"SELECT state::text FROM thaw.river_job WHERE kind = 'resume_account'"))
 			require.Equal(t, 10, testdb.Value[int](t, s.DB, `
 				SELECT count(*) FROM thaw.enrollment_events AS e JOIN thaw.account_signals AS s ON s.id = e.signal_id
-				WHERE e.kind = 'resumed' AND s.raw_status = $1`, d.connected), "the history names the delivery")
+				WHERE e.kind = 'resumed' AND s.raw_status = $1`, d.connected), "the history names the signal")
 		})
 	}
 }
@@ -75,7 +75,7 @@ func TestRepeatedDeliveryIsADuplicate(t *testing.T) {
 			same := d.deliver(t, d.secrets[0], event{id: "evt_1", word: d.disconnected, at: s.Now(t)})
 			require.Equal(t, "applied", s.post(t, same).outcome(t))
 			if !d.hasIDs {
-				// Nothing tells the second from a new one; it changes nothing either way.
+				// Without an ID, a repeated delivery looks like a new one. It changes nothing.
 				require.Equal(t, "applied", s.post(t, same).outcome(t))
 			} else {
 				require.Equal(t, "duplicate", s.post(t, same).outcome(t))
@@ -89,7 +89,7 @@ func TestRepeatedDeliveryIsADuplicate(t *testing.T) {
 
 			s.work(t)
 			s.settle(t)
-			require.Equal(t, 10, testdb.Value[int](t, s.DB, "SELECT count(*) FROM thaw.enrollment_events"), "each is paused once")
+			require.Equal(t, 10, testdb.Value[int](t, s.DB, "SELECT count(*) FROM thaw.enrollment_events"), "each prospect is paused once")
 		})
 	}
 }
@@ -105,7 +105,7 @@ func TestOlderSignalIsStale(t *testing.T) {
 			require.Equal(t, "applied", s.post(t, d.deliver(t, d.secrets[0], event{word: d.connected, at: now})).outcome(t))
 			late := s.post(t, d.deliver(t, d.secrets[0], event{word: d.disconnected, at: now.Add(-time.Minute)}))
 			if !d.hasIDs {
-				require.Equal(t, "applied", late.outcome(t), "without a time of its own a signal is as new as its receipt")
+				require.Equal(t, "applied", late.outcome(t), "a signal without a time is ordered by receipt")
 				require.Equal(t, "disconnected", s.accountStatus(t))
 				return
 			}
@@ -139,7 +139,7 @@ func TestSignalForAnUnknownAccountIsAppliedWhenItAppears(t *testing.T) {
 	}
 }
 
-func TestUnknownWordIsIgnored(t *testing.T) {
+func TestUnknownStatusIsIgnored(t *testing.T) {
 	t.Parallel()
 	for _, d := range dialects {
 		t.Run(d.name, func(t *testing.T) {
@@ -154,7 +154,7 @@ func TestUnknownWordIsIgnored(t *testing.T) {
 	}
 }
 
-// A transient error holds nothing back that would have to be resumed: its job waits for the grace period.
+// The pause of a transient error is scheduled for the end of the grace period.
 func TestTransientErrorIsScheduled(t *testing.T) {
 	t.Parallel()
 	for _, d := range dialects {
@@ -171,7 +171,7 @@ func TestTransientErrorIsScheduled(t *testing.T) {
 	}
 }
 
-func TestStandardSignalMayNameTheMember(t *testing.T) {
+func TestStandardSignalSetsMember(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	s.insertFleet(t)
@@ -190,8 +190,8 @@ func TestSecretsAreRotated(t *testing.T) {
 			deliver := func(s *site, secret string) answer {
 				return s.post(t, d.deliver(t, secret, event{word: d.connected, at: s.Now(t)}))
 			}
-			require.Equal(t, "applied", deliver(s, d.secrets[1]).outcome(t), "the old one, as long as it is configured")
-			require.Equal(t, "applied", deliver(s, d.secrets[0]).outcome(t), "the new one, already")
+			require.Equal(t, "applied", deliver(s, d.secrets[1]).outcome(t), "the old secret is valid while it is configured")
+			require.Equal(t, "applied", deliver(s, d.secrets[0]).outcome(t), "the new secret is valid")
 
 			after := serve(t, s.DB, webhook.Config{
 				UnipileV1Secrets: v1Secrets[:1], UnipileV2Secrets: v2Secrets[:1], StandardSecrets: standardSecrets[:1],
@@ -199,7 +199,7 @@ func TestSecretsAreRotated(t *testing.T) {
 			refused := deliver(after, d.secrets[1])
 			require.Equal(t, http.StatusUnauthorized, refused.status)
 			require.NotContains(t, refused.body, d.secrets[0])
-			require.Equal(t, 2, s.signals(t), "what is refused leaves no record")
+			require.Equal(t, 2, s.signals(t), "a refused delivery leaves no record")
 			require.Equal(t, "applied", deliver(after, d.secrets[0]).outcome(t))
 		})
 	}
@@ -221,8 +221,8 @@ func TestRefusedDeliveryLeavesNoRecord(t *testing.T) {
 		change func(*delivery)
 		status int
 	}{
-		"a body that was changed on its way": {func(d *delivery) { d.body = append(d.body, ' ') }, http.StatusUnauthorized},
-		"no signature":                       {func(d *delivery) { d.header.Del("webhook-signature") }, http.StatusUnauthorized},
+		"modified body": {func(d *delivery) { d.body = append(d.body, ' ') }, http.StatusUnauthorized},
+		"no signature":  {func(d *delivery) { d.header.Del("webhook-signature") }, http.StatusUnauthorized},
 		"signed too long ago": {func(d *delivery) {
 			header, err := webhook.SignStandard(standardSecrets[0], "evt_1", time.Now().Add(-6*time.Minute), d.body)
 			require.NoError(t, err)
@@ -260,7 +260,7 @@ func TestDatabaseDownAsksTheProviderToSendAgain(t *testing.T) {
 			require.Equal(t, "30", failed.retryAfter)
 
 			end()
-			require.Equal(t, "applied", s.post(t, same).outcome(t), "not a duplicate: the first attempt left nothing")
+			require.Equal(t, "applied", s.post(t, same).outcome(t), "the failed attempt left no record, so this is not a duplicate")
 			require.Equal(t, 1, s.signals(t))
 			s.work(t)
 			s.settle(t)
