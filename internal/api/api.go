@@ -18,8 +18,8 @@ import (
 // Prefix is the path prefix of the API.
 const Prefix = "/api/v1"
 
-// answerWithin is the time limit for a request. After it, running queries are cancelled.
-const answerWithin = 15 * time.Second
+// requestTimeout is the time limit for a request. After it, running queries are cancelled.
+const requestTimeout = 15 * time.Second
 
 // Config of the API.
 type Config struct {
@@ -114,10 +114,10 @@ type reply struct {
 
 // serve handles one request to a route.
 func (a *api) serve(w http.ResponseWriter, raw *http.Request, r route) {
-	ctx, cancel := context.WithTimeout(raw.Context(), answerWithin)
+	ctx, cancel := context.WithTimeout(raw.Context(), requestTimeout)
 	defer cancel()
 	raw = raw.WithContext(ctx)
-	who, err := a.caller(raw)
+	client, err := a.caller(raw)
 	if err != nil {
 		a.fail(w, raw, err)
 		return
@@ -127,7 +127,7 @@ func (a *api) serve(w http.ResponseWriter, raw *http.Request, r route) {
 		a.fail(w, raw, err)
 		return
 	}
-	answer, err := r.answer(a, &request{Request: raw, caller: who, query: query})
+	answer, err := r.answer(a, &request{Request: raw, caller: client, query: query})
 	if err != nil {
 		a.fail(w, raw, err)
 		return

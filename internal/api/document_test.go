@@ -65,7 +65,7 @@ func TestDocumentIsServed(t *testing.T) {
 	s := setup(t)
 	content, err := os.ReadFile("openapi.json")
 	require.NoError(t, err)
-	require.JSONEq(t, string(content), s.ask(t, asking{path: "/openapi.json", token: s.south}).body)
+	require.JSONEq(t, string(content), s.send(t, call{path: "/openapi.json", token: s.south}).body)
 }
 
 // The validator that the other tests use must reject undocumented and missing fields.

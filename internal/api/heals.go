@@ -23,8 +23,8 @@ func (a *api) heal(r *request) (reply, error) {
 	return reply{body: found}, err
 }
 
-// A wantedHeal is the body of POST /heals.
-type wantedHeal struct {
+// A healRequest is the body of POST /heals.
+type healRequest struct {
 	Workspace string `json:"workspace"`
 	Account   string `json:"account"` // the provider account ID, in the workspace if one is given
 	Cap       *int   `json:"cap"`     // nil: defaultCap; for a tenant, all that it may still resume in this tick
@@ -32,8 +32,8 @@ type wantedHeal struct {
 	DryRun    bool   `json:"dry_run"`
 }
 
-// A healTried is the result of a dry run.
-type healTried struct {
+// A dryRun is the result of a dry run.
+type dryRun struct {
 	WouldResume int64 `json:"would_resume"`
 	Resumable   int64 `json:"resumable"`
 	Accounts    int64 `json:"accounts"`
@@ -42,7 +42,7 @@ type healTried struct {
 
 // startHeal serves POST /heals. It starts a heal and returns its location, or does a dry run.
 func (a *api) startHeal(r *request) (reply, error) {
-	var wanted wantedHeal
+	var wanted healRequest
 	if err := r.body(&wanted); err != nil {
 		return reply{}, err
 	}
@@ -55,7 +55,7 @@ func (a *api) startHeal(r *request) (reply, error) {
 		if err != nil {
 			return reply{}, err
 		}
-		return reply{body: healTried{
+		return reply{body: dryRun{
 			WouldResume: min(found.Waiting, int64(found.Cap)), Resumable: found.Waiting, Accounts: found.Accounts, Cap: int(found.Cap),
 		}}, nil
 	}
@@ -68,7 +68,7 @@ func (a *api) startHeal(r *request) (reply, error) {
 }
 
 // healOf validates the request and looks up its target within the scope of the caller.
-func (a *api) healOf(r *request, wanted wantedHeal) (start dbsqlc.StartHealParams, err error) {
+func (a *api) healOf(r *request, wanted healRequest) (start dbsqlc.StartHealParams, err error) {
 	limit := defaultCap
 	if !r.isOperator() {
 		limit = 0
@@ -78,11 +78,11 @@ func (a *api) healOf(r *request, wanted wantedHeal) (start dbsqlc.StartHealParam
 	}
 	switch {
 	case wanted.Workspace == "" && wanted.Account == "":
-		return start, bad("The heal has no target. Set workspace or account.")
+		return start, invalid("The heal has no target. Set workspace or account.")
 	case wanted.Workspace != "" && checkText(wanted.Workspace) != nil, wanted.Account != "" && checkText(wanted.Account) != nil:
 		return start, readmodel.ErrNotFound
 	case wanted.Cap != nil && limit < 1 || limit > math.MaxInt32:
-		return start, bad("cap=%d: must be from 1 to %d.", limit, math.MaxInt32)
+		return start, invalid("cap=%d: must be from 1 to %d.", limit, math.MaxInt32)
 	case wanted.EvenIfOff && !r.isOperator():
 		return start, &problem{kind: forbidden, detail: "Only an operator may set even_if_off."}
 	}
@@ -107,7 +107,7 @@ func (a *api) healOf(r *request, wanted wantedHeal) (start dbsqlc.StartHealParam
 	case len(ids) == 0:
 		return start, readmodel.ErrNotFound
 	case len(ids) > 1:
-		return start, bad("%d providers have an account %q. Heal its workspace instead.", len(ids), wanted.Account)
+		return start, invalid("%d providers have an account %q. Heal its workspace instead.", len(ids), wanted.Account)
 	}
 	start.AccountID = &ids[0]
 	return start, nil

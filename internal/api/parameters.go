@@ -15,8 +15,8 @@ import (
 	"github.com/thawline/thaw/internal/readmodel"
 )
 
-// bad returns the problem for an invalid request.
-func bad(format string, args ...any) error {
+// invalid returns the problem for an invalid request.
+func invalid(format string, args ...any) error {
 	return &problem{kind: badRequest, detail: fmt.Sprintf(format, args...)}
 }
 
@@ -25,20 +25,20 @@ func bad(format string, args ...any) error {
 func readQuery(raw string, params []string) (map[string]string, error) {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
-		return nil, bad("The query is malformed: %s.", err)
+		return nil, invalid("The query is malformed: %s.", err)
 	}
 	query := make(map[string]string)
 	for name, given := range values {
 		switch {
 		case len(params) == 0:
-			return nil, bad("Unknown query parameter %q: this route has none.", name)
+			return nil, invalid("Unknown query parameter %q: this route has none.", name)
 		case !slices.Contains(params, name):
-			return nil, bad("Unknown query parameter %q: this route has %s.", name, known(params))
+			return nil, invalid("Unknown query parameter %q: this route has %s.", name, known(params))
 		case len(given) > 1:
-			return nil, bad("The query parameter %q occurs %d times. Send it once.", name, len(given))
+			return nil, invalid("The query parameter %q occurs %d times. Send it once.", name, len(given))
 		case given[0] != "":
 			if err := checkText(given[0]); err != nil {
-				return nil, bad("The query parameter %q: %s.", name, err)
+				return nil, invalid("The query parameter %q: %s.", name, err)
 			}
 			query[name] = given[0]
 		}
@@ -60,7 +60,7 @@ func (r *request) paging() (readmodel.Paging, error) {
 	if given, ok := r.query["limit"]; ok {
 		limit, err := strconv.Atoi(given)
 		if err != nil || limit < 1 || limit > readmodel.MaxLimit {
-			return p, bad("limit=%s: must be a number from 1 to %d.", given, readmodel.MaxLimit)
+			return p, invalid("limit=%s: must be a number from 1 to %d.", given, readmodel.MaxLimit)
 		}
 		p.Limit = limit
 	}
@@ -70,7 +70,7 @@ func (r *request) paging() (readmodel.Paging, error) {
 // required returns a required query parameter.
 func (r *request) required(name string) (string, error) {
 	if r.query[name] == "" {
-		return "", bad("The query parameter %q is missing.", name)
+		return "", invalid("The query parameter %q is missing.", name)
 	}
 	return r.query[name], nil
 }
@@ -79,7 +79,7 @@ func (r *request) required(name string) (string, error) {
 func (r *request) oneOf(name string, words []string) (string, error) {
 	given := r.query[name]
 	if given != "" && !slices.Contains(words, given) {
-		return "", bad("%s=%s: must be one of %s.", name, given, known(words))
+		return "", invalid("%s=%s: must be one of %s.", name, given, known(words))
 	}
 	return given, nil
 }
@@ -108,10 +108,10 @@ func (r *request) body(into any) error {
 		if tooLong := new(http.MaxBytesError); errors.As(err, &tooLong) {
 			return err
 		}
-		return bad("The body is not valid: %s.", err)
+		return invalid("The body is not valid: %s.", err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return bad("The body has data after the JSON object. Send one object.")
+		return invalid("The body has data after the JSON object. Send one object.")
 	}
 	return nil
 }

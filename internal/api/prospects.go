@@ -34,11 +34,11 @@ func (a *api) prospects(r *request) (reply, error) {
 		return reply{}, err
 	}
 	if len(asked.URLs) == 0 || len(asked.URLs) > maxURLs {
-		return reply{}, bad("urls has %d URLs: must have from 1 to %d.", len(asked.URLs), maxURLs)
+		return reply{}, invalid("urls has %d URLs: must have from 1 to %d.", len(asked.URLs), maxURLs)
 	}
 	for i, url := range asked.URLs {
 		if err := explain.CheckURL(url); err != nil {
-			return reply{}, bad("urls[%d]: %s.", i, err)
+			return reply{}, invalid("urls[%d]: %s.", i, err)
 		}
 	}
 	prospects, err := a.reader.Explainer(r.scope).Explain(r.Context(), asked.URLs)

@@ -14,7 +14,7 @@ import (
 
 // northern has requests for data of workspace north, by route. Only callers that may see north must
 // get it.
-var northern = map[string][]asking{
+var northern = map[string][]call{
 	"GET /prospects":                 {{path: "/prospects?url=https://www.linkedin.com/in/north-1-2"}, {path: "/prospects?url=linkedin.com/in/NORTH-1-0/"}},
 	"POST /prospects/explain":        {{body: `{"urls": ["https://www.linkedin.com/in/north-1-2"]}`}, {body: `{"urls": ["linkedin.com/in/north-2-1/"]}`}},
 	"GET /events":                    {{path: "/events?url=linkedin.com/in/north-1-1"}},
@@ -37,7 +37,7 @@ var northern = map[string][]asking{
 }
 
 // everyRoute calls do with each request of northern, as a subtest.
-func everyRoute(t *testing.T, do func(t *testing.T, route string, a asking)) {
+func everyRoute(t *testing.T, do func(t *testing.T, route string, a call)) {
 	t.Helper()
 	for _, r := range api.Routes() {
 		route := r.Method + " " + r.Path
@@ -57,9 +57,9 @@ func namesNorth(a answer) bool { return strings.Contains(strings.ToLower(a.body)
 func TestOperatorsSeeEverything(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
-	everyRoute(t, func(t *testing.T, route string, a asking) {
+	everyRoute(t, func(t *testing.T, route string, a call) {
 		t.Helper()
-		for name, who := range map[string]asking{
+		for name, who := range map[string]call{
 			"token":    {token: s.operator},
 			"password": {change: func(r *http.Request) { r.SetBasicAuth("admin", password) }},
 		} {
@@ -67,7 +67,7 @@ func TestOperatorsSeeEverything(t *testing.T) {
 				s.Exec(t, "UPDATE thaw.heals SET status = 'done', finished_at = thaw.now(), remaining = 0 WHERE status = 'running'")
 			}
 			a.token, a.change = who.token, who.change
-			got := s.ask(t, a)
+			got := s.send(t, a)
 			require.Contains(t, []int{http.StatusOK, http.StatusAccepted}, got.status, "%s: %s", name, got.body)
 		}
 	})
@@ -76,10 +76,10 @@ func TestOperatorsSeeEverything(t *testing.T) {
 func TestWorkspaceTokenSeesItsWorkspace(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
-	everyRoute(t, func(t *testing.T, route string, a asking) {
+	everyRoute(t, func(t *testing.T, route string, a call) {
 		t.Helper()
 		a.token = s.north
-		got := s.ask(t, a)
+		got := s.send(t, a)
 		require.Contains(t, []int{http.StatusOK, http.StatusAccepted}, got.status, got.body)
 		require.NotContains(t, got.body, "south")
 		switch {
@@ -95,11 +95,11 @@ func TestWorkspaceTokenSeesItsWorkspace(t *testing.T) {
 func TestWorkspaceTokenDoesNotSeeOtherWorkspaces(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
-	before := s.ask(t, asking{path: "/heals", token: s.operator}).body
-	everyRoute(t, func(t *testing.T, route string, a asking) {
+	before := s.send(t, call{path: "/heals", token: s.operator}).body
+	everyRoute(t, func(t *testing.T, route string, a call) {
 		t.Helper()
 		a.token = s.south
-		got := s.ask(t, a)
+		got := s.send(t, a)
 		byName := strings.Contains(a.path, "workspace=north") || strings.Contains(route, "{id}") || route == "POST /heals" || route == "GET /prospects"
 		if byName {
 			require.Equal(t, http.StatusNotFound, got.status, got.body)
@@ -117,10 +117,10 @@ func TestWorkspaceTokenDoesNotSeeOtherWorkspaces(t *testing.T) {
 			require.False(t, namesNorth(got), got.body)
 		}
 	})
-	require.Equal(t, before, s.ask(t, asking{path: "/heals", token: s.operator}).body, "no heal was started")
+	require.Equal(t, before, s.send(t, call{path: "/heals", token: s.operator}).body, "no heal was started")
 	var events int
 	for _, path := range []string{"/events?url=linkedin.com/in/north-1-1", "/search?q=north", "/accounts?account=north-1"} {
-		events += strings.Count(s.ask(t, asking{path: path, token: s.south}).body, `"id"`)
+		events += strings.Count(s.send(t, call{path: path, token: s.south}).body, `"id"`)
 	}
 	require.Zero(t, events)
 }
@@ -130,15 +130,15 @@ func TestCursorDoesNotExtendScope(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	for _, path := range []string{"/accounts", "/campaigns", "/workspaces", "/heals", "/sweeps", "/accounts/1/enrollments", "/accounts/1/signals"} {
-		page := s.ask(t, asking{path: path + "?limit=1", token: s.operator}).json(t, http.StatusOK)
+		page := s.send(t, call{path: path + "?limit=1", token: s.operator}).json(t, http.StatusOK)
 		if next, ok := page["next_cursor"].(string); ok {
-			got := s.ask(t, asking{path: path + "?cursor=" + next, token: s.south})
+			got := s.send(t, call{path: path + "?cursor=" + next, token: s.south})
 			require.Contains(t, []int{http.StatusOK, http.StatusNotFound}, got.status)
 			require.False(t, namesNorth(got), got.body)
 		}
 	}
 	forged := base64.RawURLEncoding.EncodeToString([]byte(`{"list":"accounts","last":{"workspace":-5,"id":0}}`))
-	require.False(t, namesNorth(s.ask(t, asking{path: "/accounts?cursor=" + forged, token: s.south})))
+	require.False(t, namesNorth(s.send(t, call{path: "/accounts?cursor=" + forged, token: s.south})))
 }
 
 // A tenant sees the counts of its own workspace. An operator sees the sum.
@@ -146,7 +146,7 @@ func TestNumbersOfOneWorkspace(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	fleet := func(token string) (resumable, resumed float64) {
-		body := s.ask(t, asking{path: "/fleet", token: token}).json(t, http.StatusOK)
+		body := s.send(t, call{path: "/fleet", token: token}).json(t, http.StatusOK)
 		return body["backlog"].(map[string]any)["resumable"].(float64), body["last_sweep"].(map[string]any)["resumed"].(float64)
 	}
 	north, northResumed := fleet(s.north)
@@ -154,9 +154,9 @@ func TestNumbersOfOneWorkspace(t *testing.T) {
 	all, allResumed := fleet(s.operator)
 	require.Equal(t, []float64{12, 3, 4, 1, 16, 4}, []float64{north, northResumed, south, southResumed, all, allResumed})
 
-	signals := s.ask(t, asking{path: "/accounts/1/signals", token: s.north}).json(t, http.StatusOK)["items"].([]any)
+	signals := s.send(t, call{path: "/accounts/1/signals", token: s.north}).json(t, http.StatusOK)["items"].([]any)
 	require.Len(t, signals, 1)
-	tried := s.ask(t, asking{method: "POST", path: "/heals", body: `{"workspace": "north", "dry_run": true}`, token: s.north}).json(t, http.StatusOK)
+	tried := s.send(t, call{method: "POST", path: "/heals", body: `{"workspace": "north", "dry_run": true}`, token: s.north}).json(t, http.StatusOK)
 	require.Equal(t, map[string]any{"would_resume": 12.0, "resumable": 12.0, "accounts": 3.0, "cap": 2000.0}, tried)
 }
 
@@ -170,7 +170,7 @@ func TestAuthenticationIsRequired(t *testing.T) {
 	s.Exec(t, "UPDATE thaw.api_tokens SET created_at = thaw.now() - interval '2 days', expires_at = thaw.now() WHERE id = 4")
 	s.Exec(t, "UPDATE thaw.api_tokens SET revoked_at = thaw.now() WHERE id = 5")
 	s.Exec(t, "UPDATE thaw.api_tokens SET expires_at = thaw.now() + interval '1 minute' WHERE id = 6")
-	for name, who := range map[string]asking{
+	for name, who := range map[string]call{
 		"no credentials":  {},
 		"unknown token":   {token: "thaw_" + strings.Repeat("0", 48)},
 		"truncated token": {token: s.operator[:40]},
@@ -179,22 +179,22 @@ func TestAuthenticationIsRequired(t *testing.T) {
 		"revoked token":   {token: revoked},
 		"another scheme":  {change: func(r *http.Request) { r.Header.Set("Authorization", "Token "+s.operator) }},
 	} {
-		everyRoute(t, func(t *testing.T, _ string, a asking) {
+		everyRoute(t, func(t *testing.T, _ string, a call) {
 			t.Helper()
 			a.token, a.change = who.token, who.change
-			got := s.ask(t, a)
+			got := s.send(t, a)
 			require.Equal(t, http.StatusUnauthorized, got.status, name)
 			require.False(t, strings.Contains(got.body, "items"))
 			require.Len(t, got.header.Values("WWW-Authenticate"), 2)
 		})
 	}
 	// Only two, because wrong passwords are rate-limited: see package riverui.
-	for _, wrong := range []asking{
+	for _, wrong := range []call{
 		{path: "/fleet", change: basic("admin", "open barley")}, {path: "/fleet", change: basic("root", password)},
 	} {
-		require.Equal(t, http.StatusUnauthorized, s.ask(t, wrong).status)
+		require.Equal(t, http.StatusUnauthorized, s.send(t, wrong).status)
 	}
-	require.Equal(t, http.StatusOK, s.ask(t, asking{path: "/workspaces", token: fresh}).status)
+	require.Equal(t, http.StatusOK, s.send(t, call{path: "/workspaces", token: fresh}).status)
 }
 
 // If no password is set, only requests to a loopback name are from an operator.
@@ -202,11 +202,11 @@ func TestLoopbackIsOperatorWithoutPassword(t *testing.T) {
 	t.Parallel()
 	with := setup(t)
 	s := serve(t, with.DB, "")
-	require.True(t, namesNorth(s.ask(t, asking{path: "/workspaces"})))
+	require.True(t, namesNorth(s.send(t, call{path: "/workspaces"})))
 	from := func(r *http.Request) { r.Host = "thaw.example.com" }
-	require.Equal(t, http.StatusUnauthorized, s.ask(t, asking{path: "/workspaces", change: from}).status)
-	require.Equal(t, http.StatusOK, s.ask(t, asking{path: "/workspaces", change: from, token: s.south}).status)
-	require.False(t, namesNorth(s.ask(t, asking{path: "/workspaces", token: s.south})), "a token keeps its scope on loopback")
+	require.Equal(t, http.StatusUnauthorized, s.send(t, call{path: "/workspaces", change: from}).status)
+	require.Equal(t, http.StatusOK, s.send(t, call{path: "/workspaces", change: from, token: s.south}).status)
+	require.False(t, namesNorth(s.send(t, call{path: "/workspaces", token: s.south})), "a token keeps its scope on loopback")
 }
 
 func TestInvalidRequests(t *testing.T) {
@@ -255,16 +255,16 @@ func TestInvalidRequests(t *testing.T) {
 		{"POST", "/heals", `{"workspace": "south", "account": "north-1"}`, 404, ""},
 		{"POST", "/heals", `{"account": "a\u0000"}`, 404, ""},
 	} {
-		got := s.ask(t, asking{method: test.method, path: test.path, body: test.body, token: s.operator})
+		got := s.send(t, call{method: test.method, path: test.path, body: test.body, token: s.operator})
 		require.Equal(t, test.status, got.status, "%s: %s", test.path, got.body)
 		require.Contains(t, strings.ReplaceAll(got.body, `\"`, `"`), strings.ReplaceAll(test.detail, `\"`, `"`), test.path)
 	}
 
 	plain := func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") }
-	require.Equal(t, 415, s.ask(t, asking{method: "POST", path: "/heals", body: `{}`, token: s.operator, change: plain}).status)
-	unknown := s.ask(t, asking{path: "/nothing", token: s.operator, undocumented: true})
+	require.Equal(t, 415, s.send(t, call{method: "POST", path: "/heals", body: `{}`, token: s.operator, change: plain}).status)
+	unknown := s.send(t, call{path: "/nothing", token: s.operator, undocumented: true})
 	require.Equal(t, "urn:thaw:problem:not_found", unknown.json(t, 404)["type"])
-	wrong := s.ask(t, asking{method: "DELETE", path: "/heals/1", token: s.operator, undocumented: true})
+	wrong := s.send(t, call{method: "DELETE", path: "/heals/1", token: s.operator, undocumented: true})
 	require.Equal(t, "urn:thaw:problem:method_not_allowed", wrong.json(t, 405)["type"])
 	require.Equal(t, "GET", wrong.header.Get("Allow"))
 }
@@ -272,28 +272,28 @@ func TestInvalidRequests(t *testing.T) {
 func TestStartHeal(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
-	start := asking{method: "POST", path: "/heals", body: `{"workspace": "south", "cap": 3}`, token: s.south}
-	got := s.ask(t, start)
+	start := call{method: "POST", path: "/heals", body: `{"workspace": "south", "cap": 3}`, token: s.south}
+	got := s.send(t, start)
 	heal := got.json(t, http.StatusAccepted)
 	require.Equal(t, "/api/v1/heals/3", got.header.Get("Location"))
 	require.Equal(t, []any{"running", 3.0, "south", "token:3 a test"}, []any{heal["status"], heal["cap"], heal["workspace"], heal["requested_by"]})
-	require.Equal(t, "running", s.ask(t, asking{path: "/heals/3", token: s.south}).json(t, 200)["status"])
+	require.Equal(t, "running", s.send(t, call{path: "/heals/3", token: s.south}).json(t, 200)["status"])
 
-	twice := s.ask(t, start)
+	twice := s.send(t, start)
 	require.Equal(t, "heal 3 is running on the same target", twice.json(t, http.StatusConflict)["detail"])
-	evenIfOff := s.ask(t, asking{method: "POST", path: "/heals", body: `{"workspace": "south", "even_if_off": true}`, token: s.south})
+	evenIfOff := s.send(t, call{method: "POST", path: "/heals", body: `{"workspace": "south", "even_if_off": true}`, token: s.south})
 	require.Equal(t, http.StatusForbidden, evenIfOff.status)
 
 	// The heals of a tenant together keep the caps of a tick. Those of operators do not.
 	for _, dry := range []string{"true", "false"} {
-		tooMany := s.ask(t, asking{method: "POST", path: "/heals", body: `{"account": "north-1", "cap": 201, "dry_run": ` + dry + `}`, token: s.north})
+		tooMany := s.send(t, call{method: "POST", path: "/heals", body: `{"account": "north-1", "cap": 201, "dry_run": ` + dry + `}`, token: s.north})
 		detail := tooMany.json(t, http.StatusForbidden)["detail"]
 		require.Contains(t, detail, `heals started by workspace "north" may resume 200 more prospects in this tick, not 201`)
 		require.Contains(t, detail, "ask an operator to allow more: thaw heal-cap set north N")
 	}
-	all := s.ask(t, asking{method: "POST", path: "/heals", body: `{"account": "north-1", "dry_run": true}`, token: s.north})
+	all := s.send(t, call{method: "POST", path: "/heals", body: `{"account": "north-1", "dry_run": true}`, token: s.north})
 	require.Equal(t, 200.0, all.json(t, http.StatusOK)["cap"])
-	operators := s.ask(t, asking{method: "POST", path: "/heals", body: `{"account": "north-1", "cap": 201, "dry_run": true}`, token: s.operator})
+	operators := s.send(t, call{method: "POST", path: "/heals", body: `{"account": "north-1", "cap": 201, "dry_run": true}`, token: s.operator})
 	require.Equal(t, 201.0, operators.json(t, http.StatusOK)["cap"])
 
 	// A page of another site must not be able to use the password that a browser remembers.
@@ -301,12 +301,12 @@ func TestStartHeal(t *testing.T) {
 		r.SetBasicAuth("admin", password)
 		r.Header.Set("Sec-Fetch-Site", "cross-site")
 	}
-	require.Equal(t, http.StatusForbidden, s.ask(t, asking{method: "POST", path: "/heals", body: `{"workspace": "north"}`, change: elsewhere}).status)
+	require.Equal(t, http.StatusForbidden, s.send(t, call{method: "POST", path: "/heals", body: `{"workspace": "north"}`, change: elsewhere}).status)
 	here := func(r *http.Request) {
 		r.SetBasicAuth("admin", password)
 		r.Header.Set("Sec-Fetch-Site", "same-origin")
 	}
-	got = s.ask(t, asking{method: "POST", path: "/heals", body: `{"account": "north-1"}`, change: here})
+	got = s.send(t, call{method: "POST", path: "/heals", body: `{"account": "north-1"}`, change: here})
 	require.Equal(t, "api:admin", got.json(t, http.StatusAccepted)["requested_by"])
 }
 
@@ -315,7 +315,7 @@ func TestDatabaseErrorsAreHidden(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	s.Exec(t, "ALTER TABLE thaw.sweeps RENAME TO swept")
-	got := s.ask(t, asking{path: "/sweeps", token: s.operator})
+	got := s.send(t, call{path: "/sweeps", token: s.operator})
 	require.Equal(t, map[string]any{
 		"type": "urn:thaw:problem:internal_error", "title": "Internal error; see the server log", "status": 500.0,
 	}, got.json(t, 500))
@@ -326,7 +326,7 @@ func TestTokenUseIsRecorded(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	used := func() string {
-		s.ask(t, asking{path: "/workspaces", token: s.south})
+		s.send(t, call{path: "/workspaces", token: s.south})
 		var at string
 		require.NoError(t, s.Pool.QueryRow(t.Context(), "SELECT last_used_at::text || ' ' || xmin::text FROM thaw.api_tokens WHERE id = 3").Scan(&at))
 		return at
@@ -341,13 +341,13 @@ func TestTokenUseIsRecorded(t *testing.T) {
 func TestAccountShowsLockAndProducts(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
-	plain := s.ask(t, asking{path: "/accounts/1", token: s.north}).json(t, http.StatusOK)
+	plain := s.send(t, call{path: "/accounts/1", token: s.north}).json(t, http.StatusOK)
 	require.Nil(t, plain["locked_at"])
 	require.Empty(t, plain["products"])
 	s.Exec(t, "SELECT thaw.signal('linkedin', 'north-1', 'locked', '2026-01-31T09:00:00Z')")
 	s.Exec(t, `SELECT thaw.receive_signal('linkedin', 'north-1', 'account.status.disconnected', 'disconnected', '2026-01-31T10:00:00Z', NULL, NULL, false, NULL, 'recruiter')`)
 
-	body := s.ask(t, asking{path: "/accounts/1", token: s.north}).json(t, http.StatusOK)
+	body := s.send(t, call{path: "/accounts/1", token: s.north}).json(t, http.StatusOK)
 	require.Equal(t, "2026-01-31T09:00:00Z", body["locked_at"])
 	require.Equal(t, "locked", body["locked_reason"])
 	products := []any{map[string]any{
@@ -355,9 +355,9 @@ func TestAccountShowsLockAndProducts(t *testing.T) {
 		"status_at": "2026-01-31T10:00:00Z", "down_since": "2026-01-31T10:00:00Z",
 	}}
 	require.Equal(t, products, body["products"])
-	s.ask(t, asking{path: "/accounts/1", token: s.south}).json(t, http.StatusNotFound)
+	s.send(t, call{path: "/accounts/1", token: s.south}).json(t, http.StatusNotFound)
 
-	asked := s.ask(t, asking{path: "/prospects?url=https://www.linkedin.com/in/north-1-5", token: s.north}).json(t, http.StatusOK)
+	asked := s.send(t, call{path: "/prospects?url=https://www.linkedin.com/in/north-1-5", token: s.north}).json(t, http.StatusOK)
 	explanation := asked["explanations"].([]any)[0].(map[string]any)
 	require.Equal(t, "2026-01-31T09:00:00Z", explanation["locked_at"])
 	require.Equal(t, products, explanation["products"])

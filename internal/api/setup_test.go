@@ -115,8 +115,8 @@ func (a answer) json(t *testing.T, status int) map[string]any {
 	return body
 }
 
-// An asking describes a request.
-type asking struct {
+// A call describes a request.
+type call struct {
 	method, path string // below /api/v1
 	body         string
 	token        string
@@ -124,8 +124,8 @@ type asking struct {
 	undocumented bool // a route or a method that is not in the document
 }
 
-// ask sends a request and validates the response against the document.
-func (s *site) ask(t *testing.T, a asking) answer {
+// send sends a request and validates the response against the document.
+func (s *site) send(t *testing.T, a call) answer {
 	t.Helper()
 	newRequest := func() *http.Request {
 		r, err := http.NewRequestWithContext(t.Context(), or(a.method, http.MethodGet), s.url+api.Prefix+a.path, strings.NewReader(a.body))

@@ -20,9 +20,9 @@ func serveHere(t *testing.T, handler http.Handler) (address string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	asked, stop := context.WithCancel(t.Context())
+	stopping, stop := context.WithCancel(t.Context())
 	var group errgroup.Group
-	serve(context.WithoutCancel(t.Context()), asked, &group, listener, handler, readTimeout, 30*time.Second)
+	serve(context.WithoutCancel(t.Context()), stopping, &group, listener, handler, readTimeout, 30*time.Second)
 	t.Cleanup(func() {
 		stop()
 		require.NoError(t, group.Wait())

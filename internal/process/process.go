@@ -1,5 +1,5 @@
 // Package process runs the workers and the HTTP servers of a Thaw process, from start to graceful
-// shutdown. The commands of cmd/thaw call [Run].
+// shutdown. The commands of cmd/thaw and the demo call [Run].
 //
 // If one part fails, all parts shut down and Run returns the error. The process also stops if the
 // database schema is rolled back below the version that it needs.
@@ -105,7 +105,7 @@ func Run(ctx context.Context, c Config) error {
 	// ctx only asks for the shutdown, so running jobs and requests use a context that outlives it.
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	group, asked := errgroup.WithContext(ctx)
+	group, stopping := errgroup.WithContext(ctx)
 	if c.Web != nil {
 		defer c.Web.Listener.Close()
 	}
@@ -146,9 +146,9 @@ func Run(ctx context.Context, c Config) error {
 		if client, err = insertOnly(c); err != nil {
 			return err
 		}
-		bell := notifier.New(notifier.Config{Pool: c.Pools.Queue, RiverSchema: c.RiverSchema, Measured: jobs.QueueResume, Logger: c.Logger})
-		notify, lag = bell.Notify, bell.Lag
-		group.Go(func() error { bell.Run(asked); return nil })
+		events := notifier.New(notifier.Config{Pool: c.Pools.Queue, RiverSchema: c.RiverSchema, Measured: jobs.QueueResume, Logger: c.Logger})
+		notify, lag = events.Notify, events.Lag
+		group.Go(func() error { events.Run(stopping); return nil })
 	}
 
 	var handler http.Handler
@@ -156,7 +156,7 @@ func Run(ctx context.Context, c Config) error {
 		handler, err = server.New(running, server.Config{
 			Store: store.New(c.Pools.Reads), Receiver: store.New(c.Pools.Webhooks), Notify: notify, Lag: lag, Client: client, RiverSchema: c.RiverSchema, Migrator: c.Migrator,
 			Webhooks: c.Web.Webhooks, AdminPassword: c.Web.AdminPassword, Metrics: numbers.Handler(),
-			Traces: c.Traces, Stopping: asked, Logger: c.Logger,
+			Traces: c.Traces, Stopping: stopping, Logger: c.Logger,
 		})
 		if err != nil {
 			return err
@@ -168,7 +168,7 @@ func Run(ctx context.Context, c Config) error {
 			return err
 		}
 		group.Go(func() error {
-			<-asked.Done()
+			<-stopping.Done()
 			drain, cancel := context.WithTimeout(running, c.DrainFor)
 			defer cancel()
 			return workers.Stop(drain)
@@ -176,20 +176,20 @@ func Run(ctx context.Context, c Config) error {
 		c.Logger.InfoContext(ctx, "working", "concurrency", c.Work.Concurrency)
 	}
 	if c.Web != nil {
-		serve(running, asked, group, c.Web.Listener, handler, readTimeout, c.DrainFor)
+		serve(running, stopping, group, c.Web.Listener, handler, readTimeout, c.DrainFor)
 		c.Logger.InfoContext(ctx, "serving", "url", "http://"+c.Web.Listener.Addr().String()+"/")
 	}
 	if c.Monitor != nil {
 		handler := server.NewMonitor(c.Monitor.AdminPassword, numbers.Handler())
-		serve(running, asked, group, c.Monitor.Listener, handler, readTimeout, c.DrainFor)
+		serve(running, stopping, group, c.Monitor.Listener, handler, readTimeout, c.DrainFor)
 		c.Logger.InfoContext(ctx, "serving metrics", "url", "http://"+c.Monitor.Listener.Addr().String()+"/metrics")
 	}
 
 	if c.Migrator != nil {
-		group.Go(func() error { return watchSchema(asked, c.Migrator, schemaEvery, c.Logger) })
+		group.Go(func() error { return watchSchema(stopping, c.Migrator, schemaEvery, c.Logger) })
 	}
 
-	<-asked.Done()
+	<-stopping.Done()
 	c.Logger.InfoContext(ctx, "stopping: finishing running jobs and requests")
 	return group.Wait()
 }
@@ -198,8 +198,8 @@ func Run(ctx context.Context, c Config) error {
 // client that sends one byte per second cannot make a graceful shutdown fail.
 const readTimeout = 20 * time.Second
 
-// serve serves HTTP until asked is done, then waits for open requests.
-func serve(running, asked context.Context, group *errgroup.Group, listener net.Listener, handler http.Handler, readTimeout, drainFor time.Duration) {
+// serve serves HTTP until stopping is done, then waits for open requests.
+func serve(running, stopping context.Context, group *errgroup.Group, listener net.Listener, handler http.Handler, readTimeout, drainFor time.Duration) {
 	bounded := boundConnections(listener, maxConnections)
 	web := &http.Server{
 		Handler: bounded.marking(handler), ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: 60 * time.Second,
@@ -213,7 +213,7 @@ func serve(running, asked context.Context, group *errgroup.Group, listener net.L
 		return nil
 	})
 	group.Go(func() error {
-		<-asked.Done()
+		<-stopping.Done()
 		drain, cancel := context.WithTimeout(running, drainFor)
 		defer cancel()
 		return web.Shutdown(drain)

@@ -26,9 +26,9 @@ func TestSlowClientDoesNotBlockShutdown(t *testing.T) {
 		close(arrived)
 		_, _ = io.Copy(io.Discard, r.Body)
 	})
-	asked, stop := context.WithCancel(t.Context())
+	stopping, stop := context.WithCancel(t.Context())
 	var group errgroup.Group
-	serve(t.Context(), asked, &group, listener, handler, 200*time.Millisecond, 30*time.Second)
+	serve(t.Context(), stopping, &group, listener, handler, 200*time.Millisecond, 30*time.Second)
 
 	client, err := net.Dial("tcp", listener.Addr().String())
 	require.NoError(t, err)

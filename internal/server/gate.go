@@ -11,18 +11,18 @@ const (
 	// behindAfter is the lag of the oldest job of a signal from which connect signals are slowed
 	// down.
 	behindAfter = 100 * time.Millisecond
-	// slowestTurn is the maximum delay per signal while it holds the turn.
-	slowestTurn = 100 * time.Millisecond
-	// gateAtMost is the maximum total delay of a signal. Providers time out after 10 seconds or
+	// maxTurnDelay is the maximum delay per signal while it holds the turn.
+	maxTurnDelay = 100 * time.Millisecond
+	// maxGateDelay is the maximum total delay of a signal. Providers time out after 10 seconds or
 	// more, and then retry.
-	gateAtMost = 2 * time.Second
+	maxGateDelay = 2 * time.Second
 )
 
 // A gate slows down connect signals while the workers are behind. Accepting a signal costs a
 // fraction of its resume pass, so without a gate, a burst would leave minutes of passes to do.
 // While the oldest job has waited for longer than behindAfter, signals are accepted one at a time,
 // with a delay that grows with the lag. No signal is refused, and none is delayed by more than
-// gateAtMost. Other signals, such as disconnects, are never delayed, because they stop sending.
+// maxGateDelay. Other signals, such as disconnects, are never delayed, because they stop sending.
 type gate struct {
 	lag   func() time.Duration
 	turns *semaphore.Weighted
@@ -35,7 +35,7 @@ func (g *gate) pass(ctx context.Context, status string) (done func()) {
 	if status != "connected" || g.lag() < behindAfter {
 		return func() {}
 	}
-	ctx, cancel := context.WithTimeout(ctx, gateAtMost)
+	ctx, cancel := context.WithTimeout(ctx, maxGateDelay)
 	defer cancel()
 	if g.turns.Acquire(ctx, 1) != nil {
 		return func() {} // it has waited long enough
@@ -43,7 +43,7 @@ func (g *gate) pass(ctx context.Context, status string) (done func()) {
 	if lag := g.lag(); lag >= behindAfter {
 		select {
 		case <-ctx.Done():
-		case <-time.After(min(lag/20, slowestTurn)):
+		case <-time.After(min(lag/20, maxTurnDelay)):
 		}
 	}
 	return func() { g.turns.Release(1) }

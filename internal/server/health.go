@@ -15,9 +15,9 @@ import (
 	"github.com/thawline/thaw/schema"
 )
 
-// keepReadiness is how long a result of /readyz is cached. The route is public, and a check takes
+// readinessTTL is how long a result of /readyz is cached. The route is public, and a check takes
 // several queries.
-const keepReadiness = time.Second
+const readinessTTL = time.Second
 
 type health struct {
 	store       *store.Store
@@ -59,16 +59,16 @@ func (h *health) ready(w http.ResponseWriter, r *http.Request) {
 func (h *health) readiness(ctx context.Context) readiness {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if time.Since(h.kept.at) > keepReadiness {
+	if time.Since(h.kept.at) > readinessTTL {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
-		h.kept = h.look(ctx)
+		h.kept = h.check(ctx)
 		h.kept.at = time.Now()
 	}
 	return h.kept
 }
 
-func (h *health) look(ctx context.Context) readiness {
+func (h *health) check(ctx context.Context) readiness {
 	found := readiness{Ready: true, Checks: map[string]string{}}
 	for _, check := range []struct {
 		name string
