@@ -159,7 +159,7 @@ func TestScheduledJobFromSQL(t *testing.T) {
 	})
 }
 
-func TestTickIsWrittenInWholeSecondsOfUTC(t *testing.T) {
+func TestTickIsEncodedInWholeSecondsUTC(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 1, 31, 10, 15, 0, 999, time.FixedZone("one hour ahead", 3600))
 	text, err := json.Marshal(jobs.SweepArgs{TickAt: jobs.Tick{Time: at}})

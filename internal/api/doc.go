@@ -6,7 +6,7 @@
 // responses of every route against it.
 //
 // A caller is authenticated by a bearer token, for one workspace or for all, or is an operator.
-// What the caller may see is an [readmodel.Scope] that goes into every query, so rows of another
+// What the caller may see is a [readmodel.Scope] that goes into every query, so rows of another
 // tenant are not found rather than forbidden.
 //
 // Every error is a problem in the format of RFC 9457, from the table in problem.go.

@@ -10,6 +10,6 @@
 // the check. For the same reason, it does not follow redirects.
 //
 // If HTTPS_PROXY or HTTP_PROXY names a proxy, the sender connects only to the proxy. It resolves
-// the receiver's name before each attempt and refuses a private address. The proxy must guard
-// against what it resolves the name to itself.
+// the receiver's name before each attempt and refuses a private address. If the proxy resolves the
+// name to another address, only its own rules apply.
 package outbound

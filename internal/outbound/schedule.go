@@ -15,9 +15,10 @@ const MaxAttempts = 10
 // longestWait is the limit for what a receiver may ask for.
 const longestWait = 24 * time.Hour
 
-// Delay returns how long to wait after the given number of failed attempts, from 1 to MaxAttempts -
-// 1. chance, in [0, 1), adds up to a tenth as jitter, so that messages that failed together are not
-// retried together. If the receiver asked for a longer wait, that applies, up to a day.
+// Delay returns how long to wait after the given number of failed attempts, which must be at least
+// 1 and less than MaxAttempts. chance, in [0, 1), adds up to a tenth as jitter, so that messages
+// that failed together are not retried together. If the receiver asked for a longer wait, that
+// applies, up to a day.
 func Delay(attempts int, retryAfter time.Duration, chance float64) time.Duration {
 	wait := delays[attempts-1]
 	wait += time.Duration(chance * float64(wait) / 10)

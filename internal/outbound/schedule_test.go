@@ -10,7 +10,7 @@ import (
 )
 
 // The specification recommends these waits: ten attempts, the first immediately.
-func TestScheduleIsTheRecommendedOne(t *testing.T) {
+func TestScheduleFollowsTheSpecification(t *testing.T) {
 	t.Parallel()
 	want := []time.Duration{
 		5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour, 10 * time.Hour, 14 * time.Hour,

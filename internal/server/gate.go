@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// behindAfter is the lag of the oldest job of a signal from which connect signals are slowed
-	// down.
+	// behindAfter is the lag of the oldest signal job at which the gate starts to slow down connect
+	// signals.
 	behindAfter = 100 * time.Millisecond
 	// maxTurnDelay is the maximum delay per signal while it holds the turn.
 	maxTurnDelay = 100 * time.Millisecond

@@ -117,7 +117,7 @@ func TestOlderSignalIsStale(t *testing.T) {
 	}
 }
 
-func TestSignalForAnUnknownAccountIsAppliedWhenItAppears(t *testing.T) {
+func TestSignalForUnknownAccountIsAppliedOnInsert(t *testing.T) {
 	t.Parallel()
 	for _, d := range dialects {
 		t.Run(d.name, func(t *testing.T) {
@@ -244,7 +244,7 @@ func TestRefusedDeliveryLeavesNoRecord(t *testing.T) {
 	require.Equal(t, "connected", s.accountStatus(t))
 }
 
-func TestDatabaseDownAsksTheProviderToSendAgain(t *testing.T) {
+func TestDatabaseDownAsksForRetry(t *testing.T) {
 	t.Parallel()
 	for _, d := range dialects {
 		t.Run(d.name, func(t *testing.T) {

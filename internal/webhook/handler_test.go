@@ -32,10 +32,10 @@ const (
 	v2Secret  = "v2-secret-of-the-tests"
 	v2Rotated = "v2-secret-before-this-one"
 
-	// 32 bytes of a and of b.
+	// The keys are 32 times "a" and 32 times "b".
 	standardSecret  = "whsec_YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE="
 	standardRotated = "whsec_YmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmJiYmI="
-	// 32 bytes of c: well-formed, but never configured.
+	// The key is 32 times "c": valid, but never configured.
 	standardForeign = "whsec_Y2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2M="
 
 	v1Body       = `{"AccountStatus":{"account_id":"h_EKCy2lRLef5NzHp0iw4A","account_type":"LINKEDIN","message":"CREDENTIALS"}}`

@@ -91,8 +91,8 @@ func SignStandard(secret, id string, at time.Time, body []byte) (http.Header, er
 	return header, nil
 }
 
-// verify leaves the signature to the library, and the time, for which the library has a clock of
-// its own, to checkSignedTime.
+// verify checks the signature with the library and the time with checkSignedTime, because the
+// library has its own clock.
 func (s *standard) verify(header http.Header, body []byte, now time.Time) error {
 	for _, name := range []string{standardwebhooks.HeaderWebhookID, standardwebhooks.HeaderWebhookTimestamp, standardwebhooks.HeaderWebhookSignature} {
 		if header.Get(name) == "" {
