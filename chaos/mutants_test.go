@@ -29,7 +29,7 @@ var (
 // indifferent names, for each package, a database test that passes with every mutant. A mutant that
 // breaks everything would fail it too, and prove nothing.
 var indifferent = map[string]string{
-	"./jobs":              "TestSendNamesWhatWentWrong",
+	"./jobs":              "TestSendOutcomesAndErrors",
 	"./internal/notifier": "TestJobsOfSQLCallersAreFound",
 	"./schema":            "TestPlainUpdateNotesTheConnection",
 	"./worker":            "TestSignalWithoutTimeCountsAsNow",

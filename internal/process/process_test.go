@@ -17,7 +17,7 @@ import (
 
 // A client that sends its request byte by byte is disconnected at the read timeout, so that it
 // cannot make the shutdown of a process time out, which would be an error.
-func TestSlowClientDoesNotBlockShutdown(t *testing.T) {
+func TestSlowClientDoesNotKeepAProcessFromStopping(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
