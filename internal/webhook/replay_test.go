@@ -33,7 +33,7 @@ func TestDecodeRecord(t *testing.T) {
 
 	for name, r := range map[string]webhook.Record{
 		"received_at is missing":  {Route: "unipile/v1", Body: v1.Body},
-		`route "v1" is not known`: {Route: "v1", ReceivedAt: received, Body: v1.Body},
+		`route "v1" is unknown`: {Route: "v1", ReceivedAt: received, Body: v1.Body},
 		"not valid JSON":          {Route: "unipile/v1", ReceivedAt: received, Body: []byte("{")},
 		"webhook-id is missing":   {Route: "standard", ReceivedAt: received, Body: []byte(`{"type":"account.status"}`)},
 	} {
