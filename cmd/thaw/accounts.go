@@ -8,7 +8,7 @@ import (
 )
 
 type accountsCmd struct {
-	Link accountsLinkCmd `cmd:"" help:"Link an account to the one that replaces it."`
+	Link accountsLinkCmd `cmd:"" help:"Link an account to the account that replaces it."`
 }
 
 func (accountsCmd) Help() string {
@@ -16,16 +16,16 @@ func (accountsCmd) Help() string {
 }
 
 type accountsLinkCmd struct {
-	database `embed:""`
-	why      `embed:""`
-	Old      string `arg:"" help:"Provider account ID of the account that was replaced."`
-	New      string `arg:"" help:"Provider account ID of the account that replaces it."`
-	Provider string `help:"Provider of both accounts." default:"linkedin"`
+	database   `embed:""`
+	reasonFlag `embed:""`
+	Old        string `arg:"" help:"Provider account ID of the replaced account."`
+	New        string `arg:"" help:"Provider account ID of the new account."`
+	Provider   string `help:"Provider of both accounts." default:"linkedin"`
 }
 
 func (accountsLinkCmd) Help() string {
-	return "For two accounts of one person where no member_id says so. The prospects of each are resumed through the other while that is " +
-		"connected. Both accounts must belong to one workspace. The link is recorded in the audit log.\n\n" +
+	return "Use this for two accounts of one person that do not share a member_id. While one of them is connected, Thaw resumes the prospects of the other " +
+		"through it. Both accounts must belong to the same workspace. The link is recorded in the audit log.\n\n" +
 		"Example:\n  thaw accounts link h_EKCy2lRLef5NzHp0iw4A acc_01h2 --reason \"moved to Unipile v2\""
 }
 
@@ -37,7 +37,7 @@ func (c *accountsLinkCmd) Run(ctx context.Context, e *env) error {
 		if err != nil {
 			return err
 		}
-		printf(e.stdout, "account %s is linked to account %s: prospects of each are resumed through the one that is connected\n", c.Old, c.New)
+		printf(e.stdout, "account %s is linked to account %s: the prospects of both are resumed through the connected one\n", c.Old, c.New)
 		return nil
 	})
 }

@@ -15,11 +15,11 @@ import (
 )
 
 type autoResumeCmd struct {
-	On   autoResumeOnCmd   `cmd:"" help:"Let Thaw resume the prospects of a workspace."`
-	Off  autoResumeOffCmd  `cmd:"" help:"Let nobody but an explicit heal resume the prospects of a workspace."`
-	List autoResumeListCmd `cmd:"" help:"List the workspaces, those that are off first."`
+	On   autoResumeOnCmd   `cmd:"" help:"Switch automatic resuming of a workspace on."`
+	Off  autoResumeOffCmd  `cmd:"" help:"Switch automatic resuming of a workspace off. Only a heal with --even-if-off resumes its prospects then."`
+	List autoResumeListCmd `cmd:"" help:"List all workspaces, with the switched-off ones first."`
 
-	History autoResumeHistoryCmd `cmd:"" help:"Say what was decided about a workspace and all that is in it: when, by whom, why."`
+	History autoResumeHistoryCmd `cmd:"" help:"Show the manual actions on a workspace, its accounts and its campaigns."`
 }
 
 func (autoResumeCmd) Help() string { return autoResumeOffCmd{}.Help() }
@@ -29,7 +29,7 @@ type autoResumeOnCmd struct {
 }
 
 func (autoResumeOnCmd) Help() string {
-	return "What has waited meanwhile is resumed by the next ticks, within their caps.\n\nExample:\n  thaw auto-resume on acme --reason \"the audit is over\""
+	return "The next ticks resume the prospects that became resumable in the meantime, within the usual caps.\n\nExample:\n  thaw auto-resume on acme --reason \"the audit is over\""
 }
 
 func (c *autoResumeOnCmd) Run(ctx context.Context, e *env) error { return c.set(ctx, e, true) }
@@ -39,7 +39,7 @@ type autoResumeOffCmd struct {
 }
 
 func (autoResumeOffCmd) Help() string {
-	return "Nobody is told; the note is for whoever asks why.\n\nExample:\n  thaw auto-resume off acme --reason \"asked by Jane, until the audit is over\""
+	return "Thaw sends no notification. The reason is recorded in the audit log and shown by thaw explain.\n\nExample:\n  thaw auto-resume off acme --reason \"asked by Jane, until the audit is over\""
 }
 
 func (c *autoResumeOffCmd) Run(ctx context.Context, e *env) error { return c.set(ctx, e, false) }
@@ -47,7 +47,7 @@ func (c *autoResumeOffCmd) Run(ctx context.Context, e *env) error { return c.set
 type autoResumeSwitch struct {
 	database  `embed:""`
 	Workspace string  `arg:"" help:"Key of the workspace."`
-	Reason    *string `help:"Why, for the record." placeholder:"TEXT"`
+	Reason    *string `help:"Reason, for the audit log." placeholder:"TEXT"`
 }
 
 func (c *autoResumeSwitch) set(ctx context.Context, e *env, enabled bool) error {
@@ -89,7 +89,7 @@ func (c *autoResumeListCmd) Run(ctx context.Context, e *env) error {
 			return writeJSON(e.stdout, lines)
 		}
 		w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
-		printf(w, "WORKSPACE\tAUTO-RESUME\tCHANGED\tBY\tNOTE\n")
+		printf(w, "WORKSPACE\tAUTO-RESUME\tCHANGED\tBY\tREASON\n")
 		for _, r := range rows {
 			printf(w, "%s\t%s\t%s\t%s\t%s\n", r.Key, onOff(r.AutoResume), stampOr(r.AutoResumeChangedAt, "never"), deref(r.AutoResumeChangedBy), deref(r.AutoResumeReason))
 		}
@@ -109,7 +109,7 @@ func (c *autoResumeHistoryCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
 		id, err := db.WorkspaceID(ctx, c.Workspace)
 		if errors.Is(err, pgx.ErrNoRows) {
-			return fmt.Errorf("there is no workspace %q: thaw auto-resume list has the names", c.Workspace)
+			return fmt.Errorf("workspace %q does not exist: run \"thaw auto-resume list\" to list the workspaces", c.Workspace)
 		} else if err != nil {
 			return err
 		}

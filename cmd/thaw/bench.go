@@ -12,17 +12,17 @@ import (
 
 type benchCmd struct {
 	Name   []string      `arg:"" optional:"" help:"Benchmarks to run: ${benchmarks}. Default: all of them."`
-	Scale  bench.Scale   `help:"How much work: full is what the targets are about and takes about 90 minutes, small takes a few minutes." enum:"small,full" default:"full"`
-	Rounds int           `help:"How often each variant does its work; 0 means 5, or 2 at small scale." default:"0" placeholder:"N"`
+	Scale  bench.Scale   `help:"Amount of work. The targets apply to full, which takes about 90 minutes; small takes a few minutes." enum:"small,full" default:"full"`
+	Rounds int           `help:"Rounds per variant. 0 means 5, or 2 at small scale." default:"0" placeholder:"N"`
 	JSON   bool          `help:"Print JSON."`
-	Charts string        `help:"Write a chart of each benchmark, an SVG file, into this folder." placeholder:"DIR"`
-	Flush  time.Duration `help:"Slow each flush of the WAL down by this much, like 5ms: what a network disk takes. Linux, with a C compiler." default:"0" placeholder:"TIME"`
-	Peers  bool          `help:"Run other job queues too. Without Node.js and npm they are left out." default:"true" negatable:""`
+	Charts string        `help:"Write an SVG chart of each benchmark into this folder." placeholder:"DIR"`
+	Flush  time.Duration `help:"Delay each WAL flush by this much, for example 5ms, to simulate a network disk. Requires Linux and a C compiler." default:"0" placeholder:"TIME"`
+	Peers  bool          `help:"Also run other job queues. Skipped if Node.js and npm are not installed." default:"true" negatable:""`
 }
 
 func (benchCmd) Help() string {
-	return "Measures this program against the same work in bare SQL, and against other job queues, on a private Postgres with durable settings, which is gone at the end. " +
-		"Exits with 0 whether or not a target is met, and with 1 if a result is wrong. While another program keeps the machine busy, the figures say little.\n\n" +
+	return "Measures this program against the same work in bare SQL, and against other job queues. Runs on a private Postgres with durable settings, which is removed at the end. " +
+		"Exits with 0 whether or not the targets are met, and with 1 if a result is wrong. Run it on an otherwise idle host: other load distorts the figures.\n\n" +
 		"Example:\n  thaw bench heal jobs --rounds 7 --charts charts"
 }
 
@@ -31,7 +31,7 @@ func (c *benchCmd) Validate() error {
 		return fmt.Errorf("--flush=%s: must be between 0 and 1s", c.Flush)
 	}
 	if c.Rounds < 0 {
-		return fmt.Errorf("--rounds=%d: must be 1 or more", c.Rounds)
+		return fmt.Errorf("--rounds=%d: must be 0 or more", c.Rounds)
 	}
 	return nil
 }
@@ -39,7 +39,7 @@ func (c *benchCmd) Validate() error {
 func (c *benchCmd) Run(ctx context.Context, e *env) error {
 	program, err := os.Executable()
 	if err != nil {
-		return fmt.Errorf("finding this program: %w", err)
+		return fmt.Errorf("locating this executable: %w", err)
 	}
 	shown := newProgress(e.stderr, "bench", "steps", -1)
 	defer shown.finish()
@@ -61,7 +61,7 @@ func (c *benchCmd) Run(ctx context.Context, e *env) error {
 	return nil
 }
 
-// watch shows how far it is, and results as they come unless they are wanted as JSON.
+// watch shows progress and, unless --json is given, each result as soon as it is available.
 func (c *benchCmd) watch(e *env, shown *progress) bench.Watch {
 	w := bench.Watch{Step: func(done, total int, what string) {
 		if shown.bar == nil {
@@ -78,12 +78,12 @@ func (c *benchCmd) watch(e *env, shown *progress) bench.Watch {
 	w.Started = func(environment bench.Environment) { bench.WriteHead(e.stdout, environment) }
 	w.Finished = func(result bench.Result) {
 		if shown.bar != nil {
-			_ = shown.bar.Clear() // the table goes where the bar was
+			_ = shown.bar.Clear() // the table takes the place of the bar
 		}
 		result.WriteTable(e.stdout)
 	}
 	return w
 }
 
-// benchmarkNames are for the help of the command.
+// benchmarkNames lists the benchmarks for the help of the command.
 func benchmarkNames() string { return strings.Join(bench.Names(), ", ") }

@@ -12,22 +12,23 @@ import (
 	"github.com/thawline/thaw/schema"
 )
 
-// database has the flags of every command that works on one.
+// database has the flags of every command that connects to a database.
 type database struct {
-	DatabaseURL string `help:"Postgres to work on, like postgres://user:password@host:5432/name." placeholder:"URL" env:"THAW_DATABASE_URL,DATABASE_URL"`
-	RiverSchema string `help:"Postgres schema of River's tables. Chosen once, at the first migration." default:"thaw" env:"THAW_RIVER_SCHEMA"`
-	PollOnly    bool   `help:"Work through a connection pooler in transaction mode: without LISTEN and without prepared statements." env:"THAW_POLL_ONLY"`
+	DatabaseURL string `help:"Postgres database, for example postgres://user:password@host:5432/name." placeholder:"URL" env:"THAW_DATABASE_URL,DATABASE_URL"`
+	RiverSchema string `help:"Postgres schema of River's tables. Fixed by the first migration." default:"thaw" env:"THAW_RIVER_SCHEMA"`
+	PollOnly    bool   `help:"Use no LISTEN and no prepared statements. Required behind a connection pooler in transaction mode." env:"THAW_POLL_ONLY"`
 }
 
-// commandConnections is how many connections a command takes that is not a long-running one.
+// commandConnections is the number of connections of a command that is not long-running.
 const commandConnections = 3
 
-// open returns a pool of at most size connections that has reached the database. The caller closes it.
+// open returns a pool of at most size connections after it has connected once. The caller closes
+// it.
 func (d database) open(ctx context.Context, size int) (*pgxpool.Pool, error) {
 	return dbconn.Open(ctx, dbconn.Options{URL: d.DatabaseURL, Size: size, PollOnly: d.PollOnly})
 }
 
-// openStore returns a store on a database whose migrations are all applied. The caller closes its pool.
+// openStore returns a store, and fails if migrations are pending. The caller closes its pool.
 func (d database) openStore(ctx context.Context, logger *slog.Logger) (*store.Store, error) {
 	pool, err := d.open(ctx, commandConnections)
 	if err != nil {

@@ -8,13 +8,13 @@ import (
 )
 
 type demoCmd struct {
-	Addr string `help:"Address to listen on; another port is taken if it is in use." default:"127.0.0.1:8080"`
-	Once bool   `help:"Exit at the end of the story instead of serving on. Exits with 1 if a step did not come out as it should."`
+	Addr string `help:"Address to listen on. If the port is in use, the demo takes a free one." default:"127.0.0.1:8080"`
+	Once bool   `help:"Exit at the end of the story instead of serving until Ctrl-C. Exits with 1 if a step fails."`
 }
 
 func (demoCmd) Help() string {
-	return "Needs the server binaries of Postgres 15 or later on this machine, or DATABASE_URL with the right to create database thaw_demo there. " +
-		"Leaves nothing behind.\n\nExample:\n  thaw demo --once"
+	return "Requires the server binaries of Postgres 15 or later on this host, or a DATABASE_URL whose role may create the database thaw_demo. " +
+		"Removes everything it creates.\n\nExample:\n  thaw demo --once"
 }
 
 func (c *demoCmd) Run(ctx context.Context, e *env) error {

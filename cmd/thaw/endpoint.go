@@ -15,63 +15,65 @@ import (
 )
 
 const (
-	// maxFetched is how many bytes an endpoint may send, unpacked.
+	// maxFetched is the maximum size of a record in bytes, after decompression.
 	maxFetched = 1 << 30
-	// maxRedirects is how many redirects within its own host are followed.
+	// maxRedirects is the maximum number of redirects, all of them within one host.
 	maxRedirects = 5
 )
 
-// fetchedTypes are the content types of a record. What is sent without a type is taken as its content says.
+// fetchedTypes are the accepted content types of a record. Without a content type the format is
+// detected from the content.
 var fetchedTypes = []string{
 	"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines", "application/json", "text/csv", "application/csv",
 	"text/plain", "application/octet-stream", "",
 }
 
-// An endpoint is where a platform serves a record over HTTP.
+// An endpoint serves a record of deliveries over HTTP.
 type endpoint struct {
 	url *url.URL
-	// header and secret are sent with each request; an empty header: nothing is.
+	// header and secret are sent with each request unless header is empty.
 	header, secret string
-	// within bounds the whole transfer, max its bytes.
+	// within limits the duration of the whole transfer, max its size in bytes.
 	within time.Duration
 	max    int64
 }
 
-// parseEndpoint refuses what is no URL of an endpoint. Its errors do not repeat the URL, which may carry a secret.
+// parseEndpoint parses the URL of an endpoint. Its errors do not quote the URL, which may contain a
+// secret.
 func parseEndpoint(text string) (*url.URL, error) {
 	to, err := url.Parse(text)
 	switch {
 	case err != nil:
-		return nil, errors.New("it is not a URL")
+		return nil, errors.New("it is not a valid URL")
 	case to.Scheme != "http" && to.Scheme != "https" || to.Hostname() == "":
-		return nil, errors.New("it must begin with https:// or http:// and name a host")
+		return nil, errors.New("it must begin with https:// or http:// and have a host")
 	case to.User != nil:
-		return nil, errors.New("it must not carry a user or a password: give the secret in an environment variable, with --token-env")
+		return nil, errors.New("it must not contain a user name or a password: pass the secret in an environment variable, with --token-env")
 	}
 	to.Fragment = ""
 	return to, nil
 }
 
-// name is the URL as it is shown: a query may be a secret.
+// name returns the URL for messages, without its query, which may be a secret.
 func (p endpoint) name() string {
 	shown := url.URL{Scheme: p.url.Scheme, Host: p.url.Host, Path: p.url.Path}
 	return shown.String()
 }
 
-// secretOf reads a secret from an environment variable. Its errors do not repeat it.
+// secretOf reads a secret from an environment variable. Its errors do not quote the secret.
 func secretOf(variable string) (string, error) {
 	secret := strings.TrimSpace(os.Getenv(variable))
 	switch {
 	case secret == "":
-		return "", fmt.Errorf("environment variable %s, which --token-env names, is not set: set it to the token of the endpoint", variable)
+		return "", fmt.Errorf("environment variable %s, named by --token-env, is not set: set it to the token of the endpoint", variable)
 	case strings.ContainsFunc(secret, func(r rune) bool { return r < ' ' || r > '~' }):
-		return "", fmt.Errorf("the value of environment variable %s cannot be sent in a header: it must be one line of ASCII", variable)
+		return "", fmt.Errorf("environment variable %s cannot be sent in a header: it must be a single line of printable ASCII", variable)
 	}
 	return secret, nil
 }
 
-// fetch stores what the endpoint serves in a temporary file, which is gone when it is closed. Nothing is read from it before all has
-// arrived, so that a transfer that breaks off applies nothing.
+// fetch downloads the record into a temporary file, which is removed when it is closed. It returns
+// only after the whole record has arrived, so an interrupted transfer applies nothing.
 func (p endpoint) fetch(ctx context.Context) (io.ReadCloser, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.within)
 	defer cancel()
@@ -85,13 +87,13 @@ func (p endpoint) fetch(ctx context.Context) (io.ReadCloser, error) {
 	}
 	file, err := os.CreateTemp("", "thaw-record-*")
 	if err != nil {
-		return nil, fmt.Errorf("making a temporary file for it: %w", err)
+		return nil, fmt.Errorf("creating a temporary file: %w", err)
 	}
 	stored := tempFile{file}
 	n, err := io.Copy(file, io.LimitReader(response.Body, p.max+1))
 	switch {
 	case err != nil:
-		err = p.timeOr(ctx, fmt.Errorf("the transfer broke off, and nothing was applied: %w", err))
+		err = p.timeOr(ctx, fmt.Errorf("the transfer was interrupted and nothing was applied: %w", err))
 	case n > p.max:
 		err = p.tooLarge()
 	default:
@@ -103,7 +105,7 @@ func (p endpoint) fetch(ctx context.Context) (io.ReadCloser, error) {
 	return stored, nil
 }
 
-// A tempFile is removed when it is closed.
+// A tempFile is removed on Close.
 type tempFile struct{ *os.File }
 
 func (f tempFile) Close() error { return errors.Join(f.File.Close(), os.Remove(f.Name())) }
@@ -126,11 +128,12 @@ func (p endpoint) get(ctx context.Context) (*http.Response, error) {
 	return response, nil
 }
 
-// follow keeps the secret, and what is applied, to the host that was named.
+// follow refuses redirects to another host: the secret must not be sent there, and its record must
+// not be applied.
 func (p endpoint) follow(next *http.Request, before []*http.Request) error {
 	switch {
 	case next.URL.Scheme != p.url.Scheme || next.URL.Host != p.url.Host:
-		return fmt.Errorf("it redirects to %s://%s, and redirects to another host are not followed: give --from the URL there, if it is the platform's",
+		return fmt.Errorf("it redirects to %s://%s, and redirects to another host are not followed: if that host belongs to the platform, pass its URL to --from",
 			next.URL.Scheme, next.URL.Host)
 	case len(before) > maxRedirects:
 		return fmt.Errorf("it redirected more than %d times", maxRedirects)
@@ -138,17 +141,18 @@ func (p endpoint) follow(next *http.Request, before []*http.Request) error {
 	return nil
 }
 
-// check refuses an answer that is no record. What the answer says is not shown: it may repeat the secret.
+// check returns an error if the response is not a record. The error does not show the body, which
+// may repeat the secret.
 func (p endpoint) check(response *http.Response) error {
 	var advice string
 	switch code := response.StatusCode; {
 	case code == http.StatusOK:
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:
-		advice = "check the token, and the variable that --token-env names"
+		advice = "check the token in the variable named by --token-env"
 	case code == http.StatusNotFound || code == http.StatusGone:
 		advice = "check the URL"
 	case code == http.StatusTooManyRequests || code >= 500:
-		advice = "try again later; any part of a record can be replayed any number of times"
+		advice = "try again later; replaying a record twice is safe"
 	default:
 		advice = "it must answer 200 with the record"
 	}
@@ -158,7 +162,7 @@ func (p endpoint) check(response *http.Response) error {
 	given := response.Header.Get("Content-Type")
 	kind, _, err := mime.ParseMediaType(given)
 	if err != nil && given != "" || !slices.Contains(fetchedTypes, kind) {
-		return fmt.Errorf("it answered with the type %q: it must send JSON Lines (application/x-ndjson) or CSV (text/csv)", given)
+		return fmt.Errorf("it answered with content type %q: it must send JSON Lines (application/x-ndjson) or CSV (text/csv)", given)
 	}
 	if response.ContentLength > p.max {
 		return p.tooLarge()
@@ -167,18 +171,18 @@ func (p endpoint) check(response *http.Response) error {
 }
 
 func (p endpoint) tooLarge() error {
-	return fmt.Errorf("it sends more than %d bytes: ask it for a shorter time, or store the record and replay the file", p.max)
+	return fmt.Errorf("it sends more than %d bytes: request a shorter period, or download the record and replay the file", p.max)
 }
 
-// timeOr says that the time was up, which reads as some other error.
+// timeOr reports a timeout in plain words. Otherwise it returns err.
 func (p endpoint) timeOr(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return fmt.Errorf("it did not send the whole record within %s: ask it for a shorter time, or give it longer with --timeout", p.within)
+		return fmt.Errorf("it did not send the whole record within %s: request a shorter period, or raise --timeout", p.within)
 	}
 	return err
 }
 
-// withoutURL takes the URL out of an error of package http: its query may be a secret.
+// withoutURL removes the URL from an error of package http, because its query may be a secret.
 func withoutURL(err error) error {
 	if inner, ok := errors.AsType[*url.Error](err); ok {
 		return inner.Err

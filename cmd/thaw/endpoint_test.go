@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What an endpoint of the tests serves, and the secrets that no error may show.
+// The record that test endpoints serve, and the secrets that no error may show.
 const (
 	served      = `{"route":"unipile/v1","received_at":"2026-01-01T10:00:00Z","body":{}}` + "\n"
 	recordToken = "t0ken-of-the-tests"
@@ -29,16 +29,16 @@ func endpointAt(t *testing.T, address string) endpoint {
 	return endpoint{url: to, header: "Authorization", secret: "Bearer " + recordToken, within: time.Minute, max: 1 << 16}
 }
 
-// serving is a server on loopback, until the test ends.
-func serving(t *testing.T, handler http.HandlerFunc) string {
+// serve starts a loopback server that runs until the test ends.
+func serve(t *testing.T, handler http.HandlerFunc) string {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	return server.URL
 }
 
-// answering has the type and the body.
-func answering(kind, body string) http.HandlerFunc {
+// respond returns a handler that responds with a content type and a body.
+func respond(kind, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", kind)
 		_, _ = io.WriteString(w, body)
@@ -48,7 +48,7 @@ func answering(kind, body string) http.HandlerFunc {
 func TestFetch(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"application/x-ndjson", "application/json; charset=utf-8", "text/csv", "text/plain"} {
-		in, err := endpointAt(t, serving(t, answering(kind, served))).fetch(t.Context())
+		in, err := endpointAt(t, serve(t, respond(kind, served))).fetch(t.Context())
 		require.NoError(t, err, kind)
 		content, err := io.ReadAll(in)
 		require.NoError(t, err)
@@ -61,32 +61,32 @@ func TestFetch(t *testing.T) {
 func TestFetchSendsTheToken(t *testing.T) {
 	t.Parallel()
 	for header, want := range map[string]string{"Authorization": "Bearer " + recordToken, "X-Api-Key": recordToken} {
-		address := serving(t, func(w http.ResponseWriter, r *http.Request) {
+		address := serve(t, func(w http.ResponseWriter, r *http.Request) {
 			switch {
 			case r.Header.Get(header) != want || r.URL.Query().Get("key") != inQuery:
 				w.WriteHeader(http.StatusUnauthorized)
 			case r.URL.Path == "/old":
 				http.Redirect(w, r, "/new"+withQuery, http.StatusFound)
 			default:
-				answering("text/csv", served)(w, r)
+				respond("text/csv", served)(w, r)
 			}
 		})
 		from := endpointAt(t, address+"/old"+withQuery)
 		from.header, from.secret = header, want
 		in, err := from.fetch(t.Context())
-		require.NoError(t, err, "%s, also after a redirect within the host", header)
+		require.NoError(t, err, "%s is also sent after a redirect within the host", header)
 		require.NoError(t, in.Close())
 	}
 }
 
-// Each answer that is no record ends with an error that says what to do, shows no secret, and leaves no file.
-func TestFetchRefuses(t *testing.T) {
+// An invalid response is an error that says what to do, shows no secret, and leaves no file.
+func TestFetchRejectsInvalidResponses(t *testing.T) {
 	folder := t.TempDir()
 	t.Setenv("TMPDIR", folder)
 	reached := false
-	elsewhere := serving(t, func(http.ResponseWriter, *http.Request) { reached = true })
+	elsewhere := serve(t, func(http.ResponseWriter, *http.Request) { reached = true })
 	status := func(code int) http.HandlerFunc {
-		// Some servers repeat what they were sent.
+		// Some servers echo the request.
 		return func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(code)
 			_, _ = io.WriteString(w, r.Header.Get("Authorization")+r.URL.String())
@@ -103,17 +103,17 @@ func TestFetchRefuses(t *testing.T) {
 		want    string
 	}{
 		{"a wrong token", status(http.StatusUnauthorized), nil, "it answered 401 Unauthorized: check the token"},
-		{"no right", status(http.StatusForbidden), nil, "it answered 403 Forbidden: check the token"},
+		{"a forbidden token", status(http.StatusForbidden), nil, "it answered 403 Forbidden: check the token"},
 		{"a wrong path", status(http.StatusNotFound), nil, "it answered 404 Not Found: check the URL"},
-		{"too many", status(http.StatusTooManyRequests), nil, "it answered 429 Too Many Requests: try again later"},
-		{"a failure", status(http.StatusBadGateway), nil, "it answered 502 Bad Gateway: try again later"},
+		{"too many requests", status(http.StatusTooManyRequests), nil, "it answered 429 Too Many Requests: try again later"},
+		{"a server error", status(http.StatusBadGateway), nil, "it answered 502 Bad Gateway: try again later"},
 		{"a bad request", status(http.StatusBadRequest), nil, "it answered 400 Bad Request: it must answer 200"},
-		{"nothing", status(http.StatusNoContent), nil, "it answered 204 No Content: it must answer 200"},
-		{"a page", answering("text/html; charset=utf-8", "<html>"+recordToken), nil, `the type "text/html; charset=utf-8": it must send JSON Lines`},
-		{"a type that cannot be read", answering("x;;", served), nil, `the type "x;;"`},
-		{"too large, as it says", answering("text/csv", strings.Repeat("x", 2000)), func(p *endpoint) { p.max = 1999 }, "more than 1999 bytes"},
+		{"no content", status(http.StatusNoContent), nil, "it answered 204 No Content: it must answer 200"},
+		{"an HTML page", respond("text/html; charset=utf-8", "<html>"+recordToken), nil, `content type "text/html; charset=utf-8": it must send JSON Lines`},
+		{"an invalid content type", respond("x;;", served), nil, `content type "x;;"`},
+		{"too large, by Content-Length", respond("text/csv", strings.Repeat("x", 2000)), func(p *endpoint) { p.max = 1999 }, "more than 1999 bytes"},
 		{
-			"too large, without saying so",
+			"too large, without Content-Length",
 			func(w http.ResponseWriter, _ *http.Request) {
 				flushed(w, strings.Repeat("x", 1000))
 				flushed(w, strings.Repeat("x", 1000))
@@ -121,19 +121,19 @@ func TestFetchRefuses(t *testing.T) {
 			func(p *endpoint) { p.max = 1999 }, "more than 1999 bytes",
 		},
 		{
-			"a transfer that breaks off",
+			"an interrupted transfer",
 			func(w http.ResponseWriter, _ *http.Request) {
 				flushed(w, served)
 				panic(http.ErrAbortHandler)
 			},
-			nil, "the transfer broke off, and nothing was applied",
+			nil, "the transfer was interrupted and nothing was applied",
 		},
 		{
-			"no answer in time", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+			"no response in time", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
 			func(p *endpoint) { p.within = 50 * time.Millisecond }, "within 50ms",
 		},
 		{
-			"no end in time",
+			"an unfinished response",
 			func(w http.ResponseWriter, r *http.Request) {
 				flushed(w, served)
 				<-r.Context().Done()
@@ -148,14 +148,14 @@ func TestFetchRefuses(t *testing.T) {
 			nil, "it redirects to " + elsewhere + ", and redirects to another host are not followed",
 		},
 		{
-			"a redirect to itself",
+			"a redirect loop",
 			func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.String(), http.StatusFound) },
 			nil, "it redirected more than 5 times",
 		},
 	}
 	for _, tt := range tests { //nolint:paralleltest // share TMPDIR
 		t.Run(tt.name, func(t *testing.T) {
-			from := endpointAt(t, serving(t, tt.handler)+"/deliveries"+withQuery)
+			from := endpointAt(t, serve(t, tt.handler)+"/deliveries"+withQuery)
 			if tt.change != nil {
 				tt.change(&from)
 			}
@@ -168,7 +168,7 @@ func TestFetchRefuses(t *testing.T) {
 			require.Empty(t, left)
 		})
 	}
-	require.False(t, reached, "no request goes to another host")
+	require.False(t, reached, "no request is sent to another host")
 }
 
 func requireNoSecret(t *testing.T, err error) {
@@ -177,7 +177,7 @@ func requireNoSecret(t *testing.T, err error) {
 	require.NotContains(t, err.Error(), inQuery)
 }
 
-func TestFetchOfNobodyShowsNoSecret(t *testing.T) {
+func TestFetchFromUnreachableHostShowsNoSecret(t *testing.T) {
 	t.Parallel()
 	address, err := freeAddress()
 	require.NoError(t, err)
@@ -189,7 +189,7 @@ func TestFetchOfNobodyShowsNoSecret(t *testing.T) {
 func TestFetchCanBeInterrupted(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
-	address := serving(t, func(_ http.ResponseWriter, r *http.Request) {
+	address := serve(t, func(_ http.ResponseWriter, r *http.Request) {
 		cancel()
 		<-r.Context().Done()
 	})
@@ -197,14 +197,14 @@ func TestFetchCanBeInterrupted(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-func TestEndpointsThatAreRefused(t *testing.T) {
+func TestParseEndpointRejectsInvalidURLs(t *testing.T) {
 	t.Parallel()
 	for address, want := range map[string]string{
 		"ftp://example.com/" + withQuery:            "must begin with https:// or http://",
 		"platform.example.com/" + withQuery:         "must begin with https:// or http://",
-		"https:///deliveries" + withQuery:           "name a host",
-		"https://u:" + recordToken + "@example.com": "must not carry a user or a password",
-		"https://example.com/%zz" + withQuery:       "not a URL",
+		"https:///deliveries" + withQuery:           "have a host",
+		"https://u:" + recordToken + "@example.com": "must not contain a user name or a password",
+		"https://example.com/%zz" + withQuery:       "not a valid URL",
 	} {
 		_, err := parseEndpoint(address)
 		require.ErrorContains(t, err, want)
@@ -213,7 +213,7 @@ func TestEndpointsThatAreRefused(t *testing.T) {
 	require.Equal(t, "https://example.com/a", endpoint{url: &url.URL{Scheme: "https", Host: "example.com", Path: "/a", RawQuery: inQuery}}.name())
 }
 
-func TestTokenOfAnEndpoint(t *testing.T) {
+func TestSecretOf(t *testing.T) {
 	t.Setenv("RECORD_TOKEN", " "+recordToken+"\n")
 	secret, err := secretOf("RECORD_TOKEN")
 	require.NoError(t, err)
@@ -224,5 +224,5 @@ func TestTokenOfAnEndpoint(t *testing.T) {
 	requireNoSecret(t, err)
 	t.Setenv("RECORD_TOKEN", "")
 	_, err = secretOf("RECORD_TOKEN")
-	require.ErrorContains(t, err, "RECORD_TOKEN, which --token-env names, is not set")
+	require.ErrorContains(t, err, "RECORD_TOKEN, named by --token-env, is not set")
 }

@@ -9,15 +9,15 @@ import (
 	"github.com/thawline/thaw/schema"
 )
 
-// explainError adds to an error how to fix it, where that is known.
+// explainError adds the fix to an error if it is known.
 func explainError(err error) string {
 	var fromPostgres *pgconn.PgError
 	switch {
 	case errors.Is(err, schema.ErrPending):
 		return err.Error() + "\nRun \"thaw migrate up\" on this database first (serve, work and web also take --migrate)."
 	case errors.Is(err, schema.ErrNewer):
-		return err.Error() + "\nUse the program of that version, or a newer one; \"thaw migrate down\" of that program goes back."
-	// How a pooler in transaction mode shows that could not be told apart when the connection was made.
+		return err.Error() + "\nUse the thaw of that version or a newer one. To go back, run \"thaw migrate down\" with that version."
+	// The symptoms of a pooler in transaction mode that was not detected when connecting.
 	case errors.As(err, &fromPostgres) && (fromPostgres.Code == pgerrcode.InvalidSQLStatementName || fromPostgres.Code == pgerrcode.DuplicatePreparedStatement):
 		return fromPostgres.Message + "\nBehind a connection pooler in transaction mode set THAW_POLL_ONLY=true (--poll-only)."
 	case errors.As(err, &fromPostgres) && fromPostgres.Hint != "":

@@ -14,22 +14,22 @@ import (
 
 type explainCmd struct {
 	database `embed:""`
-	URL      string `arg:"" optional:"" name:"url" help:"The prospect, in any spelling of its URL."`
-	File     string `help:"Explain the prospects in this file instead: one URL a line, or CSV with a column prospect_url or url; - reads standard input." placeholder:"FILE"`
-	JSON     bool   `help:"Print JSON: an array, one an enrollment; with --file one line a prospect, as it is read (JSON Lines)."`
+	URL      string `arg:"" optional:"" name:"url" help:"URL of the prospect, in any spelling."`
+	File     string `help:"Explain the prospects in this file instead: one URL per line, or CSV with a column prospect_url or url; - reads standard input." placeholder:"FILE"`
+	JSON     bool   `help:"Print JSON: an array with one element per enrollment. With --file, print JSON Lines with one line per prospect."`
 }
 
 func (explainCmd) Help() string {
-	return "Exits with 1 if nobody knows a prospect, or a line is no URL. docs/api.md has the JSON.\n\n" +
+	return "Exits with 1 if a prospect is not found or a line is not a URL. docs/api.md describes the JSON.\n\n" +
 		"Example:\n  thaw explain https://www.linkedin.com/in/janedoe\n  thaw explain --file stuck.csv --json"
 }
 
 func (c *explainCmd) Validate() error {
 	switch {
 	case c.URL == "" && c.File == "":
-		return errors.New("name the prospect: its URL, or --file with many")
+		return errors.New("no prospect given: pass its URL, or --file with a list of URLs")
 	case c.URL != "" && c.File != "":
-		return errors.New("name the prospect by its URL, or many with --file: not both")
+		return errors.New("a URL and --file cannot be combined: pass one of them")
 	case c.File == "":
 		return explain.CheckURL(c.URL)
 	default:
@@ -58,17 +58,18 @@ func (c *explainCmd) Run(ctx context.Context, e *env) error {
 	})
 }
 
-// explainedAtOnce is how many prospects of a file are read from the database, and kept in memory, at once.
+// explainedAtOnce is how many prospects of a file are held in memory and read from the database at
+// a time.
 const explainedAtOnce = 500
 
-// A lineExplained is the answer to one line of a file, for programs.
+// A lineExplained is the JSON output for one line of a file.
 type lineExplained struct {
 	Line int `json:"line"`
 	readmodel.Prospect
-	Error string `json:"error,omitempty"` // what is wrong with the line, which has no explanations then
+	Error string `json:"error,omitempty"` // why the line is invalid; it then has no explanations
 }
 
-// explainFile explains a file as it is read.
+// explainFile explains the prospects of a file while reading it.
 func (c *explainCmd) explainFile(ctx context.Context, e *env, db *store.Store) error {
 	in := e.stdin
 	if c.File != "-" {
@@ -102,7 +103,7 @@ func (c *explainCmd) explainFile(ctx context.Context, e *env, db *store.Store) e
 	return run.verdict(c.File)
 }
 
-// progressFor keeps a bar away from a terminal that shows the answers.
+// progressFor hides the progress bar if the explanations go to a terminal.
 func progressFor(e *env) io.Writer {
 	if isTerminal(e.stdout) {
 		return io.Discard
@@ -110,7 +111,7 @@ func progressFor(e *env) io.Writer {
 	return e.stderr
 }
 
-// A fileExplained counts what came of a file so far.
+// A fileExplained explains a file in batches and counts the lines.
 type fileExplained struct {
 	explainer          *readmodel.Explainer
 	env                *env
@@ -119,7 +120,7 @@ type fileExplained struct {
 	done, unknown, bad int
 }
 
-// explain writes the answers to a few lines, in their order.
+// explain writes the explanations of a batch, in the order of the lines.
 func (f *fileExplained) explain(ctx context.Context, lines []prospectLine) error {
 	var urls []string
 	for _, line := range lines {
@@ -160,7 +161,7 @@ func (f *fileExplained) explain(ctx context.Context, lines []prospectLine) error
 	return nil
 }
 
-// verdict says what nobody could explain.
+// verdict returns an error if a prospect was not found or a line was invalid.
 func (f *fileExplained) verdict(name string) error {
 	if f.done == 0 {
 		return fmt.Errorf("%s has no prospects: %s", name, prospectFile)
@@ -169,7 +170,7 @@ func (f *fileExplained) verdict(name string) error {
 		return nil
 	}
 	f.shown.finish()
-	printf(f.env.stderr, "of %d prospects nobody knows %d, and %d lines are no URLs\n", f.done, f.unknown, f.bad)
+	printf(f.env.stderr, "%d of %d prospects not found, %d lines are not URLs\n", f.unknown, f.done, f.bad)
 	return errSilent
 }
 
@@ -187,13 +188,13 @@ func printExplanations(out io.Writer, explanations []readmodel.Explanation) {
 		}
 		printf(out, "%s in campaign %s of %s, on account %s, step %d: %s\n", x.ProspectURL, x.Campaign, x.Workspace, x.Account, x.Step, x.Status)
 		printf(out, "  %s\n", x.Sentence)
-		expected := stampOr(x.ExpectedAt, "not known")
+		expected := stampOr(x.ExpectedAt, "unknown")
 		if x.ExpectedAt != nil && x.Forecast != nil {
-			expected = "about " + expected + ", by the forecast of " + stamp(x.Forecast.At)
+			expected = "about " + expected + ", according to the forecast of " + stamp(x.Forecast.At)
 		}
-		printf(out, "  code %s; to act: %s; expected: %s\n", x.Code, x.WhoActs, expected)
+		printf(out, "  code %s; who acts: %s; expected: %s\n", x.Code, x.WhoActs, expected)
 		if x.LockedAt != nil {
-			printf(out, "  account %s is locked by the provider since %s (%s)\n", x.Account, stamp(*x.LockedAt), x.LockedReason)
+			printf(out, "  account %s has been locked by the provider since %s (%s)\n", x.Account, stamp(*x.LockedAt), x.LockedReason)
 		}
 		for _, p := range x.Products {
 			printf(out, "  product %s of account %s: %s", p.Product, x.Account, p.Status)

@@ -10,34 +10,35 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// fleet has the numbers that hold for the whole fleet. They live in the database (thaw.settings), so that all processes
-// work by the same ones; a process that is started with one of them given writes it there.
+// fleet has the fleet-wide settings. They are stored in the database (thaw.settings), so that all
+// processes use the same values. A process that is started with one of these flags writes its value
+// there.
 type fleet struct {
 	Tick        *time.Duration `help:"Length of a tick: how often a sweep runs." placeholder:"15m" env:"THAW_TICK"`
-	AccountCap  *int32         `help:"Enrollments that one account may resume in a tick, through sweep and signals together." placeholder:"200" env:"THAW_ACCOUNT_CAP"`
-	FleetCap    *int32         `help:"Enrollments that the sweep of a tick may resume in the whole fleet." placeholder:"2000" env:"THAW_FLEET_CAP"`
-	SignalCap   *int32         `help:"Enrollments that signals may resume in a tick in the whole fleet." placeholder:"2000" env:"THAW_SIGNAL_CAP"`
+	AccountCap  *int32         `help:"Enrollments that one account may resume per tick, by sweep and signals together." placeholder:"200" env:"THAW_ACCOUNT_CAP"`
+	FleetCap    *int32         `help:"Enrollments that the sweep may resume per tick, fleet-wide." placeholder:"2000" env:"THAW_FLEET_CAP"`
+	SignalCap   *int32         `help:"Enrollments that signals may resume per tick, fleet-wide." placeholder:"2000" env:"THAW_SIGNAL_CAP"`
 	Jitter      *time.Duration `help:"Window over which the next actions of resumed enrollments are spread." placeholder:"15m" env:"THAW_JITTER"`
-	GracePeriod *time.Duration `help:"How long an account may be in error or connecting before its enrollments are paused." placeholder:"2h" env:"THAW_GRACE_PERIOD"`
-	KeepHistory *time.Duration `help:"How long history is kept: what happened to prospects and campaigns, sweeps, heals. What says why a prospect still waits is kept until it does not. 9600h are 400 days." placeholder:"9600h" env:"THAW_KEEP_HISTORY"`
-	KeepSignals *time.Duration `help:"How long deliveries of signals are kept, and so how late a repeated one is known as such. The newest of an account is kept longer. 720h are 30 days." placeholder:"720h" env:"THAW_KEEP_SIGNALS"`
+	GracePeriod *time.Duration `help:"How long an account may be in status error or connecting before its enrollments are paused." placeholder:"2h" env:"THAW_GRACE_PERIOD"`
+	KeepHistory *time.Duration `help:"How long history (events of prospects and campaigns, sweeps, heals) is kept. The event that explains why a prospect is still paused is kept until the prospect resumes. 9600h is 400 days." placeholder:"9600h" env:"THAW_KEEP_HISTORY"`
+	KeepSignals *time.Duration `help:"How long signal deliveries are kept. A repeated delivery is detected as a duplicate only within this time. The newest signal of an account is kept longer. 720h is 30 days." placeholder:"720h" env:"THAW_KEEP_SIGNALS"`
 
-	SafetyAccounts *int32         `help:"Safety mode begins when so many accounts are lost at once; and --safety-percent says of how many." placeholder:"10" env:"THAW_SAFETY_ACCOUNTS"`
-	SafetyPercent  *int32         `help:"Safety mode begins when such a part of the connected accounts is lost at once, in percent; and at least --safety-accounts." placeholder:"20" env:"THAW_SAFETY_PERCENT"`
-	SafetyWindow   *time.Duration `help:"At once, for safety mode: within this time." placeholder:"10m" env:"THAW_SAFETY_WINDOW"`
-	SafetyCalm     *time.Duration `help:"How long it must have been calm for safety mode to end by itself." placeholder:"30m" env:"THAW_SAFETY_CALM"`
+	SafetyAccounts *int32         `help:"Minimum number of accounts lost within --safety-window to enter safety mode. --safety-percent must be reached too." placeholder:"10" env:"THAW_SAFETY_ACCOUNTS"`
+	SafetyPercent  *int32         `help:"Percentage of connected accounts lost within --safety-window to enter safety mode. --safety-accounts must be reached too." placeholder:"20" env:"THAW_SAFETY_PERCENT"`
+	SafetyWindow   *time.Duration `help:"Window over which lost accounts are counted for safety mode." placeholder:"10m" env:"THAW_SAFETY_WINDOW"`
+	SafetyCalm     *time.Duration `help:"How long the fleet must be calm before safety mode exits automatically." placeholder:"30m" env:"THAW_SAFETY_CALM"`
 
-	SafetySlowPercent *int32         `help:"Safety mode also begins when such a part of the accounts was lost within --safety-slow-window and is not back, in percent, and more are being lost; and at least --safety-accounts." placeholder:"30" env:"THAW_SAFETY_SLOW_PERCENT"`
-	SafetySlowWindow  *time.Duration `help:"The time within which losses that come slowly are counted for safety mode." placeholder:"6h" env:"THAW_SAFETY_SLOW_WINDOW"`
-	FlapLimit         *int32         `help:"An account that was lost this often within an hour is flapping; 0: no account is." placeholder:"3" env:"THAW_FLAP_LIMIT"`
-	FlapWait          *time.Duration `help:"How long a flapping account must have been connected before prospects are resumed through it." placeholder:"10m" env:"THAW_FLAP_WAIT"`
-	SilenceFactor     *int32         `help:"A provider is silent when it has sent nothing for this many times its longest usual silence; 0: never." placeholder:"2" env:"THAW_SILENCE_FACTOR"`
+	SafetySlowPercent *int32         `help:"Percentage of accounts lost within --safety-slow-window and still not reconnected to enter safety mode, while more are being lost. --safety-accounts must be reached too." placeholder:"30" env:"THAW_SAFETY_SLOW_PERCENT"`
+	SafetySlowWindow  *time.Duration `help:"Window over which slow losses are counted for safety mode." placeholder:"6h" env:"THAW_SAFETY_SLOW_WINDOW"`
+	FlapLimit         *int32         `help:"Number of losses within an hour that make an account flapping. 0 disables the check." placeholder:"3" env:"THAW_FLAP_LIMIT"`
+	FlapWait          *time.Duration `help:"How long a flapping account must stay connected before prospects are resumed through it." placeholder:"10m" env:"THAW_FLAP_WAIT"`
+	SilenceFactor     *int32         `help:"A provider is silent when it has sent no signal for this many times its longest usual silence. 0 disables the check." placeholder:"2" env:"THAW_SILENCE_FACTOR"`
 }
 
-// numbersHelp is for the commands that take these flags.
-const numbersHelp = "The numbers of the fleet, from --tick to --silence-factor, are kept in the database and hold for all processes: one that is started with such a flag changes the number there, which is logged and recorded in thaw.manual_actions."
+// settingsHelp is part of the help of every command that takes these flags.
+const settingsHelp = "The fleet-wide settings, from --tick to --silence-factor, are stored in the database and apply to all processes. If you start a process with one of these flags, it changes the setting in the database. The change is logged and recorded in thaw.manual_actions."
 
-// Validate says what the database would refuse, before there is one.
+// Validate applies the limits of the database before a connection is opened.
 func (f *fleet) Validate() error {
 	const day = 24 * time.Hour
 	for _, check := range []struct {
@@ -45,7 +46,7 @@ func (f *fleet) Validate() error {
 		value     *time.Duration
 		low, high time.Duration
 	}{
-		{"tick", f.Tick, time.Second, day}, {"jitter", f.Jitter, 0, day}, {"grace_period", f.GracePeriod, 0, 7 * day},
+		{"tick", f.Tick, time.Second, day}, {"jitter", f.Jitter, 0, day}, {"grace-period", f.GracePeriod, 0, 7 * day},
 		{"keep-history", f.KeepHistory, 2 * day, 36500 * day}, {"keep-signals", f.KeepSignals, 2 * day, 36500 * day},
 		{"safety-window", f.SafetyWindow, time.Minute, day}, {"safety-calm", f.SafetyCalm, time.Minute, 7 * day},
 		{"safety-slow-window", f.SafetySlowWindow, time.Hour, 7 * day}, {"flap-wait", f.FlapWait, 0, day},
@@ -82,8 +83,9 @@ func (f *fleet) Validate() error {
 	return nil
 }
 
-// apply writes what was given into the database. What differs there is recorded as a manual action, by a trigger, and logged:
-// an old process that is started again with old flags must not change the fleet unnoticed.
+// apply writes the given settings into the database. A trigger records each change as a manual
+// action, and apply logs a warning: a process that is restarted with outdated flags must not change
+// the fleet unnoticed.
 func (f *fleet) apply(ctx context.Context, db *store.Store, e *env) error {
 	host, err := os.Hostname()
 	if err != nil {
@@ -109,7 +111,7 @@ func (f *fleet) apply(ctx context.Context, db *store.Store, e *env) error {
 		if err != nil {
 			return fmt.Errorf("reading the settings: %w", err)
 		}
-		e.logger.WarnContext(ctx, "settings of the fleet changed by flags of this process, for all processes; the audit log has it",
+		e.logger.WarnContext(ctx, "flags of this process changed the fleet-wide settings; the change is in the audit log",
 			"from", fmt.Sprintf("%+v", before), "to", fmt.Sprintf("%+v", now))
 	}
 	return nil

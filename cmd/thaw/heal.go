@@ -19,25 +19,25 @@ import (
 
 type healCmd struct {
 	database  `embed:""`
-	Workspace string        `help:"Heal this workspace." placeholder:"KEY" xor:"target"`
-	Account   string        `help:"Heal this account, by the provider's name for it." placeholder:"ID" xor:"target"`
-	Prospect  []string      `help:"Heal this prospect in all campaigns; may be given again." placeholder:"URL" sep:"none" xor:"target"`
+	Workspace string        `help:"Heal the accounts of this workspace." placeholder:"KEY" xor:"target"`
+	Account   string        `help:"Heal this account, by its provider account ID." placeholder:"ID" xor:"target"`
+	Prospect  []string      `help:"Heal this prospect in all of its campaigns. Repeatable." placeholder:"URL" sep:"none" xor:"target"`
 	File      string        `help:"Heal the prospects in this file: one URL per line, or CSV with a column prospect_url or url; - reads standard input." placeholder:"FILE" xor:"target"`
-	Cap       int32         `help:"The most enrollments to resume in this run." default:"5000"`
-	EvenIfOff bool          `help:"Also where automatic resuming is switched off."`
-	DryRun    bool          `help:"Say what it would do; change nothing."`
-	Wait      bool          `help:"Wait until it is done, with progress. If no worker process is alive, this one works."`
-	Timeout   time.Duration `help:"How long to wait." default:"1h"`
+	Cap       int32         `help:"Maximum number of enrollments to resume." default:"5000"`
+	EvenIfOff bool          `help:"Also heal workspaces whose automatic resuming is switched off."`
+	DryRun    bool          `help:"Show what the heal would do without changing anything."`
+	Wait      bool          `help:"Wait until the heal is done, and show progress. If no worker process is alive, this process does the work."`
+	Timeout   time.Duration `help:"How long to wait with --wait." default:"1h"`
 	JSON      bool          `help:"Print JSON."`
 }
 
 func (healCmd) Help() string {
-	return "A heal keeps every rule but the caps of a tick, for which it has --cap. Run it again until nothing is left.\n\nExample:\n  thaw heal --workspace acme --cap 20000 --wait"
+	return "A heal is a one-time resume. It follows every rule except the caps per tick, which --cap replaces. Run it again until no enrollments remain.\n\nExample:\n  thaw heal --workspace acme --cap 20000 --wait"
 }
 
 func (c *healCmd) Validate() error {
 	if c.Workspace == "" && c.Account == "" && len(c.Prospect) == 0 && c.File == "" {
-		return errors.New("name what to heal: --workspace, --account, --prospect or --file")
+		return errors.New("no target given: pass --workspace, --account, --prospect or --file")
 	}
 	if c.Cap < 1 {
 		return fmt.Errorf("--cap=%d: must be at least 1", c.Cap)
@@ -45,14 +45,14 @@ func (c *healCmd) Validate() error {
 	return nil
 }
 
-// A healing is what a heal did, for programs.
+// A healing is the JSON output of a heal.
 type healing struct {
 	HealID      *int64  `json:"heal_id"`
 	Cap         int32   `json:"cap"`
 	Resumed     int32   `json:"resumed"`
 	Moved       int32   `json:"moved"`
-	Left        int64   `json:"remaining"`
-	Skipped     int32   `json:"skipped"` // of those left, how many other transactions held
+	Remaining   int64   `json:"remaining"`
+	Skipped     int32   `json:"skipped"` // of Remaining, how many other transactions had locked
 	Seconds     float64 `json:"seconds"`
 	WouldResume *int64  `json:"would_resume,omitempty"`
 }
@@ -76,9 +76,9 @@ func (c *healCmd) Run(ctx context.Context, e *env) error {
 				return fmt.Errorf("reading heal %d: %w", id, err)
 			}
 			if c.JSON {
-				return writeJSON(e.stdout, healing{HealID: &id, Cap: c.Cap, Left: found.Waiting})
+				return writeJSON(e.stdout, healing{HealID: &id, Cap: c.Cap, Remaining: found.Waiting})
 			}
-			printf(e.stdout, "heal %d is asked for: %d enrollments can be resumed, at most %d will be\n", id, found.Waiting, c.Cap)
+			printf(e.stdout, "heal %d queued: %d enrollments are ready to resume, at most %d will be resumed\n", id, found.Waiting, c.Cap)
 			return nil
 		}
 		var heal dbsqlc.HealRow
@@ -90,23 +90,23 @@ func (c *healCmd) Run(ctx context.Context, e *env) error {
 			return err
 		}
 		result := healing{
-			HealID: &id, Cap: heal.Cap, Resumed: heal.Resumed, Moved: heal.Moved, Left: int64(*heal.Remaining), Skipped: heal.Skipped,
+			HealID: &id, Cap: heal.Cap, Resumed: heal.Resumed, Moved: heal.Moved, Remaining: int64(*heal.Remaining), Skipped: heal.Skipped,
 			Seconds: heal.FinishedAt.Sub(heal.RequestedAt).Seconds(),
 		}
 		if c.JSON {
 			return writeJSON(e.stdout, result)
 		}
-		printf(e.stdout, "heal %d: %d enrollments resumed (%d re-pointed), %d left%s, in %.1f s\n", id, result.Resumed, result.Moved, result.Left, heldBy(result.Skipped), result.Seconds)
+		printf(e.stdout, "heal %d: %d enrollments resumed (%d moved to a sibling account), %d remaining%s, in %.1f s\n", id, result.Resumed, result.Moved, result.Remaining, lockedByOthers(result.Skipped), result.Seconds)
 		return nil
 	})
 }
 
-// heldBy says how many of those left were held.
-func heldBy(skipped int32) string {
+// lockedByOthers describes the remaining enrollments that other transactions had locked.
+func lockedByOthers(skipped int32) string {
 	if skipped == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" (%d held by other transactions)", skipped)
+	return fmt.Sprintf(" (%d locked by other transactions)", skipped)
 }
 
 // follow shows the progress of a heal until it is done.
@@ -125,17 +125,17 @@ func (c *healCmd) follow(ctx context.Context, e *env, db *store.Store, id int64)
 		}
 		shown.set(int64(heal.Resumed))
 		if heal.Status == "stopped" {
-			return false, fmt.Errorf("heal %d has stopped after %d enrollments: its job was cancelled or discarded; run the same command again for what is left", id, heal.Resumed)
+			return false, fmt.Errorf("heal %d stopped after %d enrollments because its job was cancelled or discarded: run the same command again to resume the remaining ones", id, heal.Resumed)
 		}
 		return heal.FinishedAt != nil, nil
 	})
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = fmt.Errorf("heal %d goes on after %s: %d enrollments resumed so far; it is not stopped by this command's end", id, c.Timeout, heal.Resumed)
+		err = fmt.Errorf("heal %d was not done within %s: %d enrollments resumed so far; the heal continues without this command", id, c.Timeout, heal.Resumed)
 	}
 	return heal, err
 }
 
-// dryRun says what the heal would do, and changes nothing.
+// dryRun prints what the heal would do without changing anything.
 func (c *healCmd) dryRun(ctx context.Context, e *env, db *store.Store, start dbsqlc.StartHealParams) error {
 	scope, err := db.TryHeal(ctx, start)
 	if err != nil {
@@ -143,20 +143,20 @@ func (c *healCmd) dryRun(ctx context.Context, e *env, db *store.Store, start dbs
 	}
 	would := min(scope.Waiting, int64(c.Cap))
 	if c.JSON {
-		return writeJSON(e.stdout, healing{Cap: c.Cap, Left: scope.Waiting, WouldResume: &would})
+		return writeJSON(e.stdout, healing{Cap: c.Cap, Remaining: scope.Waiting, WouldResume: &would})
 	}
-	printf(e.stdout, "dry run: would resume %d of %d enrollments through %d accounts; nothing was changed\n", would, scope.Waiting, scope.Accounts)
+	printf(e.stdout, "dry run: would resume %d of %d enrollments through %d accounts; nothing changed\n", would, scope.Waiting, scope.Accounts)
 	return nil
 }
 
-// target finds what was named.
+// target resolves the flags to a workspace, an account or enrollments.
 func (c *healCmd) target(ctx context.Context, e *env, db *store.Store) (dbsqlc.StartHealParams, error) {
 	start := dbsqlc.StartHealParams{Cap: c.Cap, EvenIfOff: c.EvenIfOff, RequestedBy: operator()}
 	switch {
 	case c.Workspace != "":
 		id, err := db.WorkspaceID(ctx, c.Workspace)
 		if errors.Is(err, pgx.ErrNoRows) {
-			return start, fmt.Errorf("there is no workspace %q: thaw auto-resume list has the names", c.Workspace)
+			return start, fmt.Errorf("workspace %q does not exist: run \"thaw auto-resume list\" to list the workspaces", c.Workspace)
 		}
 		start.WorkspaceID = &id
 		return start, err
@@ -166,9 +166,9 @@ func (c *healCmd) target(ctx context.Context, e *env, db *store.Store) (dbsqlc.S
 		case err != nil:
 			return start, err
 		case len(ids) == 0:
-			return start, fmt.Errorf("there is no account %q: name it as the provider does", c.Account)
+			return start, fmt.Errorf("account %q does not exist: use its provider account ID", c.Account)
 		case len(ids) > 1:
-			return start, fmt.Errorf("%d providers have an account %q: heal its workspace instead", len(ids), c.Account)
+			return start, fmt.Errorf("account %[2]q exists at %[1]d providers: heal its workspace instead", len(ids), c.Account)
 		}
 		start.AccountID = &ids[0]
 		return start, nil
@@ -191,16 +191,16 @@ func (c *healCmd) target(ctx context.Context, e *env, db *store.Store) (dbsqlc.S
 	}
 	unknown := slices.DeleteFunc(slices.Clone(urls), func(url string) bool { return known[url] })
 	if len(unknown) > 0 {
-		return start, fmt.Errorf("nobody knows %d of %d prospects, such as %s: nothing was healed; take them out or write them as they were enrolled", len(unknown), len(urls), strings.Join(unknown[:min(3, len(unknown))], ", "))
+		return start, fmt.Errorf("%d of %d prospects not found, for example %s: nothing was healed; remove them, or use the URLs with which they were enrolled", len(unknown), len(urls), strings.Join(unknown[:min(3, len(unknown))], ", "))
 	}
 	return start, nil
 }
 
-// healAtMost is how many prospects a file may list: they are found, and kept, at once.
+// healAtMost is the maximum number of prospects in a file, because all of them are held in memory.
 const healAtMost = 1_000_000
 
-// readProspects reads a file of prospects, in the formats that explain reads. A line that is no URL fails it: a heal is of all
-// that were meant.
+// readProspects reads a file of prospects in the formats that explain accepts. A line that is not a
+// URL is an error, so that a heal never covers only a part of the file.
 func readProspects(name string, stdin io.Reader) ([]string, error) {
 	r := stdin
 	if name != "-" {
@@ -219,7 +219,7 @@ func readProspects(name string, stdin io.Reader) ([]string, error) {
 		case line.err != nil:
 			return nil, fmt.Errorf("%s, line %d: %w; nothing was healed", name, line.number, line.err)
 		case len(urls) == healAtMost:
-			return nil, fmt.Errorf("%s has more than %d prospects: split it", name, healAtMost)
+			return nil, fmt.Errorf("%s has more than %d prospects: split the file", name, healAtMost)
 		}
 		urls = append(urls, line.url)
 	}
@@ -229,7 +229,7 @@ func readProspects(name string, stdin io.Reader) ([]string, error) {
 	return urls, nil
 }
 
-// login names who asks, for the record.
+// login returns the name of the operating-system user, for the audit log.
 func login() string {
 	if u, err := user.Current(); err == nil {
 		return u.Username

@@ -10,22 +10,22 @@ import (
 )
 
 type healCapCmd struct {
-	Set  healCapSetCmd  `cmd:"" help:"Let the heals of a tenant resume this many prospects per tick, past the cap per account."`
-	Off  healCapOffCmd  `cmd:"" help:"Let the heals of a tenant keep the caps of a tick."`
-	List healCapListCmd `cmd:"" help:"List the workspaces that may resume more than the caps of a tick."`
+	Set  healCapSetCmd  `cmd:"" help:"Let the heals of a tenant resume this many prospects per tick, beyond the cap per account."`
+	Off  healCapOffCmd  `cmd:"" help:"Limit the heals of a tenant to the usual caps per tick again."`
+	List healCapListCmd `cmd:"" help:"List the workspaces whose heals may exceed the usual caps per tick."`
 }
 
 func (healCapCmd) Help() string {
-	return "A heal that a tenant starts with the API token of its workspace keeps the cap per account and tick, which it shares with " +
-		"sweep and signals. All heals that it starts in a tick resume at most as many as a tick does. Heals of operators have no other cap " +
-		"than their own.\n\nExample:\n  thaw heal-cap set acme 20000 --reason \"their backlog of March\""
+	return "A heal that a tenant starts with the API token of its workspace obeys the cap per account and tick, which it shares with " +
+		"sweep and signals. All heals that the tenant starts in a tick together resume at most as many prospects as a tick. Heals of operators are limited " +
+		"by their own --cap only.\n\nExample:\n  thaw heal-cap set acme 20000 --reason \"their backlog of March\""
 }
 
 type healCapSetCmd struct {
 	database  `embed:""`
 	Workspace string `arg:"" help:"Key of the workspace."`
 	Cap       int32  `arg:"" help:"Prospects per tick."`
-	Reason    string `help:"Why, for the audit log." required:"" placeholder:"TEXT"`
+	Reason    string `help:"Reason, for the audit log." required:"" placeholder:"TEXT"`
 }
 
 func (healCapSetCmd) Help() string {
@@ -53,7 +53,7 @@ func (c *healCapSetCmd) Run(ctx context.Context, e *env) error {
 type healCapOffCmd struct {
 	database  `embed:""`
 	Workspace string `arg:"" help:"Key of the workspace."`
-	Reason    string `help:"Why, for the audit log." required:"" placeholder:"TEXT"`
+	Reason    string `help:"Reason, for the audit log." required:"" placeholder:"TEXT"`
 }
 
 func (healCapOffCmd) Help() string {
@@ -66,7 +66,7 @@ func (c *healCapOffCmd) Run(ctx context.Context, e *env) error {
 		if err != nil {
 			return err
 		}
-		printf(e.stdout, "heals started by workspace %s keep the caps of a tick\n", c.Workspace)
+		printf(e.stdout, "heals started by workspace %s obey the usual caps per tick\n", c.Workspace)
 		return nil
 	})
 }

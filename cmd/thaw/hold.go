@@ -10,16 +10,16 @@ import (
 )
 
 type holdCmd struct {
-	database `embed:""`
-	why      `embed:""`
-	Account  string    `arg:"" help:"The account, by the provider's name for it."`
-	Until    time.Time `help:"The end, as 2026-03-01T09:00:00Z, at most a year away." placeholder:"TIME"`
-	Correct  bool      `help:"Correct a hold that was a mistake: it may get an earlier end, or one more than a year away; without --until it ends now. Needs the rights of the schema's owner. The reason is recorded."`
-	Provider string    `help:"The provider that calls it so." default:"linkedin"`
+	database   `embed:""`
+	reasonFlag `embed:""`
+	Account    string    `arg:"" help:"Provider account ID of the account."`
+	Until      time.Time `help:"End of the hold, for example 2026-03-01T09:00:00Z, at most a year from now." placeholder:"TIME"`
+	Correct    bool      `help:"Correct a mistaken hold: set an earlier end, or an end more than a year from now. Without --until the hold ends now. Requires the role that owns the schema. The reason is recorded."`
+	Provider   string    `help:"Provider of the account." default:"linkedin"`
 }
 
 func (holdCmd) Help() string {
-	return "Nobody is resumed through the account, and nothing is sent, until then. A hold can be made longer, but not shorter; --correct is for a mistake.\n\nExample:\n  thaw hold h_EKCy2lRLef5NzHp0iw4A --until 2026-03-01T09:00:00Z --reason \"a new device; let it settle\""
+	return "Until the hold ends, no prospect is resumed through the account and nothing is sent. A hold can be extended but not shortened. To correct a mistake, use --correct.\n\nExample:\n  thaw hold h_EKCy2lRLef5NzHp0iw4A --until 2026-03-01T09:00:00Z --reason \"a new device; let it settle\""
 }
 
 func (c *holdCmd) Run(ctx context.Context, e *env) error {
@@ -33,12 +33,12 @@ func (c *holdCmd) Run(ctx context.Context, e *env) error {
 		if err != nil {
 			return err
 		}
-		printf(e.stdout, "account %s rests until %s\n", c.Account, stamp(until))
+		printf(e.stdout, "account %s is on hold until %s\n", c.Account, stamp(until))
 		return nil
 	})
 }
 
-// Validate implements kong's check: a hold has an end, unless one is corrected to end now.
+// Validate requires --until, except with --correct, which then ends the hold now.
 func (c *holdCmd) Validate() error {
 	if c.Until.IsZero() && !c.Correct {
 		return errors.New("missing flags: --until=TIME")

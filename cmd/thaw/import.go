@@ -12,12 +12,12 @@ import (
 type importCmd struct {
 	database  `embed:""`
 	File      string `arg:"" help:"CSV file with a header line; - reads standard input."`
-	Overwrite bool   `help:"Let the file win over what a person paused, what the provider restricted, and what was resumed since. Without it these stay as they are, and are counted."`
+	Overwrite bool   `help:"Let the file override what a person paused, what the provider restricted, and what was resumed since the pause in the file. Without this flag these rows do not change, and are counted."`
 	JSON      bool   `help:"Print JSON."`
 }
 
 func (importCmd) Help() string {
-	return "The whole file is checked first: if anything is wrong with it, nothing is loaded. It is loaded in parts, so that signals hardly wait; if an import is interrupted, load the same file again. Loading a file again changes only what is different. What a person paused, what the provider restricted, and what was resumed since stays as it is.\n\nExample:\n  thaw import fleet.csv\n\n" +
+	return "The whole file is checked first. If it has an error, nothing is loaded. The file is loaded in parts, so that signals are not delayed. If an import is interrupted, import the same file again: rows that did not change are skipped. What a person paused, what the provider restricted, and what was resumed since the pause in the file does not change.\n\nExample:\n  thaw import fleet.csv\n\n" +
 		"Columns: workspace, account, member, account_status, campaign, campaign_status, campaign_paused_reason, prospect_url, status, paused_reason, paused_at, step, next_action_at."
 }
 
@@ -42,20 +42,20 @@ func (c *importCmd) Run(ctx context.Context, e *env) error {
 		if c.JSON {
 			return writeJSON(e.stdout, result)
 		}
-		printf(e.stdout, "%d rows: %d workspaces, %d accounts, %d campaigns, %d enrollments (%d new, %d changed, %d as they were) in %.1f s\n",
+		printf(e.stdout, "%d rows: %d workspaces, %d accounts, %d campaigns, %d enrollments (%d new, %d changed, %d unchanged) in %.1f s\n",
 			result.Rows, result.Workspaces, result.Accounts, result.Campaigns, result.Enrollments, result.Inserted, result.Updated, result.Unchanged, result.Seconds)
 		if kept := result.KeptEnrollments + result.KeptCampaigns + result.KeptAccounts; kept > 0 {
-			printf(e.stdout, "%d prospects, %d campaigns and %d accounts stay as they are: a person paused them, or the provider restricted them (--overwrite changes that)\n",
+			printf(e.stdout, "%d prospects, %d campaigns and %d accounts not changed: a person paused them, or the provider restricted them (use --overwrite to change them)\n",
 				result.KeptEnrollments, result.KeptCampaigns, result.KeptAccounts)
 		}
 		if result.ResumedSince > 0 {
-			printf(e.stdout, "%d prospects stay as they are: they were resumed since the pause that the file has\n", result.ResumedSince)
+			printf(e.stdout, "%d prospects not changed: they were resumed after the pause in the file\n", result.ResumedSince)
 		}
 		return nil
 	})
 }
 
-// importFleet imports with progress. Its size in bytes is negative where it is not known.
+// importFleet imports a file and shows progress. A negative size in bytes means unknown.
 func importFleet(ctx context.Context, e *env, db *store.Store, input io.Reader, size int64, overwrite bool) (importer.Result, error) {
 	shown := newProgress(e.stderr, "import", "bytes", size)
 	defer shown.finish()

@@ -5,8 +5,8 @@ import (
 	"io"
 )
 
-// licenses are the licences of all that this binary is made of, of this program's own first. A test holds it against the modules
-// that are built in; go test ./cmd/thaw -run Licenses -update writes it anew.
+// licenses has the license of this program, followed by those of all modules in this binary. A test
+// compares it with the modules. To regenerate it, run go test ./cmd/thaw -run Licenses -update.
 //
 //go:embed licenses.txt
 var licenses string
@@ -14,10 +14,10 @@ var licenses string
 type licensesCmd struct{}
 
 func (licensesCmd) Help() string {
-	return "The licences of the Go modules that are built into this program, and of Go itself.\n\nExample:\n  thaw licenses | less"
+	return "Prints the license of this program, of Go, and of the Go modules that are compiled into this program.\n\nExample:\n  thaw licenses | less"
 }
 
 func (licensesCmd) Run(e *env) error {
-	_, err := io.WriteString(e.stdout, licenses) // our own text, of many lines
+	_, err := io.WriteString(e.stdout, licenses) // trusted text with line breaks, so not through printf
 	return err
 }

@@ -17,16 +17,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// isLicense matches the files of a module that say under which terms it may be used.
+// isLicense matches the license files of a module.
 var isLicense = regexp.MustCompile(`(?i)^(licen[cs]e|copying|notice|patents)([.-].*)?$`)
 
-// A release for any of these platforms has the same text.
+// The license text is the same for releases on all of these platforms.
 var releases = []string{"linux/amd64", "linux/arm64", "darwin/arm64"}
 
-// The text that "thaw licenses" prints is that of the modules which are built in, in the versions of go.mod.
-func TestLicensesAreThoseOfTheModules(t *testing.T) {
+// "thaw licenses" prints the licenses of exactly the modules in the binary, in the versions of
+// go.mod.
+func TestLicensesMatchModules(t *testing.T) {
 	t.Parallel()
-	modules := map[string]string{} // the folder of each, by path and version
+	modules := map[string]string{} // folder by module path and version
 	for _, release := range releases {
 		goos, goarch, _ := strings.Cut(release, "/")
 		command := exec.CommandContext(t.Context(), "go", "list", "-deps", "-json=Module", ".")
@@ -73,7 +74,7 @@ func TestLicensesAreThoseOfTheModules(t *testing.T) {
 			require.NoError(t, err)
 			fmt.Fprintf(&text, "\n%s\n%s: %s\n\n%s\n", strings.Repeat("-", 80), name, file.Name(), strings.TrimSpace(string(content)))
 		}
-		require.True(t, found, "%s has no licence in %s", name, dir)
+		require.True(t, found, "%s has no license in %s", name, dir)
 	}
 	add("Go", strings.TrimSpace(string(goroot)))
 	for _, name := range slices.Sorted(maps.Keys(modules)) {
@@ -85,7 +86,7 @@ func TestLicensesAreThoseOfTheModules(t *testing.T) {
 		return
 	}
 	if got != licenses {
-		t.Fatal("licenses.txt is not current: go test ./cmd/thaw -run Licenses -update")
+		t.Fatal("licenses.txt is outdated: run go test ./cmd/thaw -run Licenses -update")
 	}
 	require.Greater(t, len(modules), 20)
 }

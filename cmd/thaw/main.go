@@ -1,5 +1,5 @@
-// Command thaw resumes the prospects that an outreach platform paused when an account disconnected. Run it without arguments
-// for its commands; docs/ has the rest.
+// Command thaw resumes the prospects that an outreach platform paused when an account disconnected.
+// Run it without arguments to list its commands.
 package main
 
 import (
@@ -20,45 +20,45 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
+	context.AfterFunc(ctx, stop) // a second Ctrl-C terminates the program immediately
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
 
-// cli has a field a command; each command is in the file of its name.
+// cli has one field per command. Each command has a file of the same name.
 type cli struct {
-	Demo       demoCmd       `cmd:"" help:"See the main job done: a private Postgres, a fleet, and a story over real HTTP."`
-	Migrate    migrateCmd    `cmd:"" help:"Bring the database schema up to date, or back."`
+	Demo       demoCmd       `cmd:"" help:"Run a demo: a private Postgres, a sample fleet, and a story over real HTTP."`
+	Migrate    migrateCmd    `cmd:"" help:"Apply or roll back database migrations."`
 	Serve      serveCmd      `cmd:"" help:"Run webhooks, pages and workers in one process."`
 	Work       workCmd       `cmd:"" help:"Run workers only."`
 	Web        webCmd        `cmd:"" help:"Run webhooks and pages only."`
 	Import     importCmd     `cmd:"" help:"Load accounts, campaigns and enrollments from a CSV file."`
-	Sweep      sweepCmd      `cmd:"" help:"Ask for the sweep of the current tick."`
-	Heal       healCmd       `cmd:"" help:"Resume a large backlog in one go, under a cap of its own."`
+	Sweep      sweepCmd      `cmd:"" help:"Start the sweep of the current tick."`
+	Heal       healCmd       `cmd:"" help:"Resume a large backlog at once, under its own cap."`
 	Status     statusCmd     `cmd:"" help:"Show the backlog, the last sweep, and when each account is expected to be done."`
-	Explain    explainCmd    `cmd:"" help:"Say why a prospect is still paused, and until when."`
+	Explain    explainCmd    `cmd:"" help:"Explain why a prospect is still paused, and until when."`
 	Verify     verifyCmd     `cmd:"" help:"Check every invariant on the live database."`
-	Pause      pauseCmd      `cmd:"" help:"Pause an account's prospects, a campaign or a prospect, until a person resumes them."`
-	Resume     resumeCmd     `cmd:"" help:"Give back what a person or a restriction stopped; the next ticks resume it."`
-	Hold       holdCmd       `cmd:"" help:"Let an account rest until a time."`
-	Safety     safetyCmd     `cmd:"" help:"Begin or end safety mode, in which nobody is resumed and nothing is sent."`
-	HealCap    healCapCmd    `cmd:"" help:"Say how many prospects the heals of a tenant may resume."`
+	Pause      pauseCmd      `cmd:"" help:"Pause a prospect, a campaign, or all prospects of an account until a person resumes them."`
+	Resume     resumeCmd     `cmd:"" help:"Resume prospects that a person or a restriction paused."`
+	Hold       holdCmd       `cmd:"" help:"Put an account on hold until a time."`
+	Safety     safetyCmd     `cmd:"" help:"Enter or exit safety mode, in which nothing is resumed and nothing is sent."`
+	HealCap    healCapCmd    `cmd:"" help:"Set how many prospects per tick the heals of a tenant may resume."`
 	AutoResume autoResumeCmd `cmd:"" help:"Switch automatic resuming of a workspace on or off."`
-	Webhooks   webhooksCmd   `cmd:"" help:"List, test and send again what the platform is told."`
-	Signals    signalsCmd    `cmd:"" help:"Replay signals that were lost, from a record of the provider's deliveries."`
-	Reconcile  reconcileCmd  `cmd:"" help:"Compare the accounts with a list of their true status, and apply what differs."`
-	Accounts   accountsCmd   `cmd:"" help:"Link accounts of one person."`
-	Token      tokenCmd      `cmd:"" help:"Make, list and revoke tokens of the JSON API."`
-	Licenses   licensesCmd   `cmd:"" help:"Print the licences of what this program is built from."`
+	Webhooks   webhooksCmd   `cmd:"" help:"List, test and resend the messages to the platform."`
+	Signals    signalsCmd    `cmd:"" help:"Replay lost signals from a record of the provider's deliveries."`
+	Reconcile  reconcileCmd  `cmd:"" help:"Compare accounts with a list of their true status, and apply the differences."`
+	Accounts   accountsCmd   `cmd:"" help:"Link two accounts of one person."`
+	Token      tokenCmd      `cmd:"" help:"Create, list and revoke tokens for the JSON API."`
+	Licenses   licensesCmd   `cmd:"" help:"Print the licenses of this program and its dependencies."`
 	Bench      benchCmd      `cmd:"" help:"Measure this program against the same work in bare SQL, and against other job queues."`
 
-	LogFormat string           `help:"How to log: text, json, or auto, which is text on a terminal and else json." enum:"auto,text,json" default:"auto" env:"THAW_LOG_FORMAT"`
-	LogLevel  string           `help:"Least severe level to log: debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"THAW_LOG_LEVEL"`
+	LogFormat string           `help:"Log format: text, json, or auto (text on a terminal, json otherwise)." enum:"auto,text,json" default:"auto" env:"THAW_LOG_FORMAT"`
+	LogLevel  string           `help:"Minimum log level: debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"THAW_LOG_LEVEL"`
 	Version   kong.VersionFlag `help:"Print the version."`
 }
 
-// An env is what a command gets of the world outside.
+// An env holds the standard streams and the logger of a command.
 type env struct {
 	stdin  io.Reader
 	stdout *output
@@ -66,10 +66,11 @@ type env struct {
 	logger *slog.Logger
 }
 
-// errSilent makes the program exit with 1 after the command has said all there is to say.
+// errSilent makes the program exit with code 1 without printing an error: the command has already
+// printed one.
 var errSilent = errors.New("failed")
 
-// exit is how kong ends the program from within, for --help and --version.
+// exit is the panic value with which kong ends the program after --help and --version.
 type exit int
 
 func run(ctx context.Context, args []string, stdin io.Reader, out, stderr io.Writer) (code int) {
@@ -82,7 +83,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, out, stderr io.Wri
 		default:
 			panic(reason)
 		}
-		// Of help and version; what a command has not written is looked at below.
+		// Covers --help and --version. Write errors of commands are handled below.
 		if stdout.err != nil && code == 0 {
 			printf(stderr, "thaw: %s\n", stdout.err)
 			code = 1
@@ -122,20 +123,20 @@ func run(ctx context.Context, args []string, stdin io.Reader, out, stderr io.Wri
 func newParser(c *cli, options ...kong.Option) *kong.Kong {
 	return kong.Must(c, append(options,
 		kong.Name("thaw"),
-		kong.Description("Thaw resumes prospects that were paused when their account disconnected: at once when the connect signal arrives, by a sweep when it did not."),
+		kong.Description("Thaw resumes prospects that were paused when their account disconnected. It resumes them as soon as the connect signal arrives. If the signal is lost, a periodic sweep resumes them."),
 		kong.Exit(func(code int) { panic(exit(code)) }),
 		kong.Vars{"version": version(), "benchmarks": benchmarkNames()},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
 	)...)
 }
 
-// ignoreEmpty makes settings whose environment variable is set to nothing unset, as in a compose file that passes on what
-// is not there.
+// ignoreEmpty unsets empty environment variables of flags. A compose file, for example, passes
+// undefined variables on as empty ones.
 func ignoreEmpty(node *kong.Node) {
 	for _, flag := range node.Flags {
 		for _, name := range flag.Envs {
 			if os.Getenv(name) == "" {
-				_ = os.Unsetenv(name) // fails only for a name that cannot be set
+				_ = os.Unsetenv(name) // fails only for an invalid name
 			}
 		}
 	}
@@ -146,7 +147,7 @@ func ignoreEmpty(node *kong.Node) {
 
 func newLogger(format, levelName string, w io.Writer) *slog.Logger {
 	var level slog.Level
-	_ = level.UnmarshalText([]byte(levelName)) // one of those that the flag allows
+	_ = level.UnmarshalText([]byte(levelName)) // the flag allows valid levels only
 	if format == "text" || format == "auto" && isTerminal(w) {
 		return slog.New(tint.NewTextHandler(w, &tint.Options{Level: level, NoColor: !isTerminal(w)}))
 	}

@@ -13,44 +13,45 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// actionBatchSize is how many prospects one transaction pauses or gives back: whoever waits for the account waits for less than a
-// tenth of a second.
+// actionBatchSize is how many prospects one transaction pauses or requeues. A batch locks the
+// account for less than a tenth of a second.
 const actionBatchSize = 1000
 
-// A decision of a person is about one of three things.
+// An action is a manual pause or resume of an account, a campaign or a prospect.
 type action struct {
-	database  `embed:""`
-	why       `embed:""`
-	Account   string `help:"All prospects of this account, by the provider's name for it." placeholder:"ID" xor:"target"`
-	Campaign  string `help:"This campaign, of the workspace that --workspace names." placeholder:"KEY" xor:"target"`
-	Prospect  string `help:"This prospect, in any spelling of its URL, in all of its campaigns or only in those of --workspace." placeholder:"URL" xor:"target"`
-	Workspace string `help:"The workspace of the campaign, or of the prospect." placeholder:"KEY"`
-	Provider  string `help:"The provider that calls the account so." default:"linkedin"`
-	JSON      bool   `help:"Print JSON."`
+	database   `embed:""`
+	reasonFlag `embed:""`
+	Account    string `help:"All prospects of this account, by its provider account ID." placeholder:"ID" xor:"target"`
+	Campaign   string `help:"This campaign of the workspace in --workspace." placeholder:"KEY" xor:"target"`
+	Prospect   string `help:"This prospect, in any spelling of its URL. Applies to all of its campaigns, or only to those of --workspace." placeholder:"URL" xor:"target"`
+	Workspace  string `help:"Workspace of the campaign or prospect." placeholder:"KEY"`
+	Provider   string `help:"Provider of the account." default:"linkedin"`
+	JSON       bool   `help:"Print JSON."`
 }
 
-// Validate wants exactly one of the three.
+// Validate requires exactly one target.
 func (d *action) Validate() error {
 	switch {
 	case d.Account == "" && d.Campaign == "" && d.Prospect == "":
-		return errors.New("name what it is about: --account, --campaign or --prospect")
+		return errors.New("no target given: pass --account, --campaign or --prospect")
 	case d.Campaign != "" && d.Workspace == "":
-		return errors.New("--campaign needs --workspace: the same key may be in several")
+		return errors.New("--campaign requires --workspace, because several workspaces may have the same campaign key")
 	case d.Account != "" && d.Workspace != "":
-		return errors.New("--account is enough: leave out --workspace")
+		return errors.New("--account and --workspace cannot be combined: leave out --workspace")
 	}
 	return nil
 }
 
-// A decided is what came of it, for programs.
-type decided struct {
-	Changed int64 `json:"changed"` // prospects; of a campaign: 1, or 0 where it was so already
+// An acted is the JSON output of an action.
+type acted struct {
+	Changed int64 `json:"changed"` // prospects; for a campaign 1, or 0 if it did not change
 }
 
-// decide pauses or resumes: what is "paused" or "resumed", as the database calls it.
-func (d *action) decide(ctx context.Context, e *env, what string, evenByUser bool) error {
+// apply pauses or resumes the target. The parameter what is "paused" or "resumed", as in the
+// database.
+func (d *action) apply(ctx context.Context, e *env, what string, evenByUser bool) error {
 	return withStore(ctx, e, d.database, func(db *store.Store) error {
-		var result decided
+		var result acted
 		var err error
 		switch {
 		case d.Account != "":
@@ -84,7 +85,7 @@ func (d *action) account(ctx context.Context, e *env, db *store.Store, what stri
 		changed, err := db.Trip().ApplyActionBatch(ctx, dbsqlc.ApplyActionBatchParams{ActionID: id, Size: actionBatchSize, EvenByUser: evenByUser})
 		total += int64(changed)
 		if err != nil {
-			return total, fmt.Errorf("%d prospects were %s so far; run it again for the rest: %w", total, what, err)
+			return total, fmt.Errorf("%d prospects %s so far; run the command again for the remaining ones: %w", total, what, err)
 		}
 		shown.set(total)
 		if changed < actionBatchSize {
@@ -108,7 +109,8 @@ func (d *action) prospect(ctx context.Context, e *env, db *store.Store, what str
 	if d.Workspace != "" {
 		params.WorkspaceKey = &d.Workspace
 	}
-	// The person is meant, not one spelling of the URL: what other campaigns have under another spelling is decided too.
+	// The action applies to the person, so it includes campaigns that have another spelling of the
+	// URL.
 	rows, err := db.EnrollmentIDs(ctx, explain.Spellings(d.Prospect))
 	if err != nil {
 		return 0, err
@@ -120,7 +122,7 @@ func (d *action) prospect(ctx context.Context, e *env, db *store.Store, what str
 		}
 	}
 	if len(urls) == 0 {
-		urls = []string{d.Prospect} // the database says what is wrong
+		urls = []string{d.Prospect} // let the database return the error
 	}
 	slices.Sort(urls)
 	var total int64
@@ -128,7 +130,7 @@ func (d *action) prospect(ctx context.Context, e *env, db *store.Store, what str
 	for _, url := range urls {
 		params.ProspectUrl = url
 		changed, err := db.Trip().ActOnProspect(ctx, params)
-		inOthers := len(urls) > 1 && isNotFound(err) // in a workspace that is not meant
+		inOthers := len(urls) > 1 && isNotFound(err) // this spelling is in another workspace only
 		if err != nil && !inOthers {
 			return total, err
 		}
@@ -141,7 +143,7 @@ func (d *action) prospect(ctx context.Context, e *env, db *store.Store, what str
 		}
 	}
 	if !found {
-		return 0, fmt.Errorf("workspace %q has no campaign with the prospect %s: thaw explain says where it is", d.Workspace, d.Prospect)
+		return 0, fmt.Errorf("workspace %q has no campaign with the prospect %s: run \"thaw explain\" to see its campaigns", d.Workspace, d.Prospect)
 	}
 	return total, nil
 }
@@ -155,17 +157,17 @@ func isNotFound(err error) bool {
 func (d *action) describe(what string, changed int64) string {
 	switch {
 	case d.Campaign != "" && changed == 0:
-		return fmt.Sprintf("campaign %s was %s already", d.Campaign, map[string]string{"paused": "paused by a person", "resumed": "running"}[what])
+		return fmt.Sprintf("no change: campaign %s is already %s", d.Campaign, map[string]string{"paused": "paused by a person", "resumed": "running"}[what])
 	case d.Campaign != "" && what == "paused":
-		return fmt.Sprintf("campaign %s is paused; its prospects stay as they are, and nobody of it is resumed", d.Campaign)
+		return fmt.Sprintf("campaign %s is paused: its prospects do not change, and none of them is resumed", d.Campaign)
 	case d.Campaign != "":
-		return fmt.Sprintf("campaign %s runs again; who waits in it is resumed by the next ticks, within their caps", d.Campaign)
+		return fmt.Sprintf("campaign %s is running: the next ticks resume its paused prospects, within their caps", d.Campaign)
 	case what == "paused":
-		return fmt.Sprintf("%d prospects are paused until a person resumes them", changed)
+		return fmt.Sprintf("%d prospects paused until a person resumes them", changed)
 	default:
-		return fmt.Sprintf("%d prospects are given back: the next ticks resume them, within their caps, when the account is connected", changed)
+		return fmt.Sprintf("%d prospects requeued: the next ticks resume them, within their caps, once the account is connected", changed)
 	}
 }
 
-// operator names who decides, for the record.
+// operator names the actor for the audit log.
 func operator() string { return "cli:" + login() }

@@ -20,9 +20,9 @@ import (
 )
 
 type migrateCmd struct {
-	Up     migrateUpCmd     `cmd:"" help:"Apply all pending migrations. Safe to run from several processes at once."`
-	Down   migrateDownCmd   `cmd:"" help:"Take back the newest migration, or all above --to, with the data in their tables."`
-	Status migrateStatusCmd `cmd:"" help:"List the migrations and which are applied."`
+	Up     migrateUpCmd     `cmd:"" help:"Apply all pending migrations. Several processes may run this at the same time."`
+	Down   migrateDownCmd   `cmd:"" help:"Roll back the newest migration, or all migrations above --to. Deletes the data in their tables."`
+	Status migrateStatusCmd `cmd:"" help:"List all migrations and when they were applied."`
 }
 
 func (migrateCmd) Help() string { return migrateUpCmd{}.Help() }
@@ -45,7 +45,7 @@ func (c *migrateUpCmd) Run(ctx context.Context, e *env) error {
 			printf(e.stdout, "applied %s\n", migrationName(r.Source))
 		}
 		if err == nil && len(results) == 0 {
-			printf(e.stdout, "nothing to do: all migrations are applied\n")
+			printf(e.stdout, "no change: all migrations are applied\n")
 		}
 		return err
 	})
@@ -53,12 +53,12 @@ func (c *migrateUpCmd) Run(ctx context.Context, e *env) error {
 
 type migrateDownCmd struct {
 	database `embed:""`
-	To       *int64 `help:"Version to go back to; 0 removes everything. Default: one step." placeholder:"VERSION"`
-	Yes      bool   `help:"Do not ask. Required where there is no terminal to ask on."`
+	To       *int64 `help:"Version to roll back to. 0 removes everything. Default: roll back one migration." placeholder:"VERSION"`
+	Yes      bool   `help:"Do not ask for confirmation. Required without a terminal."`
 }
 
 func (migrateDownCmd) Help() string {
-	return "Removes the tables of the migrations that are taken back, with their data. Stop all Thaw processes first.\n\nExample:\n  thaw migrate down --to 9"
+	return "Drops the tables of the rolled-back migrations with their data. Stop all Thaw processes first.\n\nExample:\n  thaw migrate down --to 9"
 }
 
 func (c *migrateDownCmd) Run(ctx context.Context, e *env) error {
@@ -66,32 +66,32 @@ func (c *migrateDownCmd) Run(ctx context.Context, e *env) error {
 		return errPooled
 	}
 	return c.migrate(ctx, e.logger, func(m *schema.Migrator) error {
-		going, err := c.goingBack(ctx, m)
+		going, err := c.toRollBack(ctx, m)
 		if err != nil {
 			return err
 		}
 		if len(going) == 0 {
-			printf(e.stdout, "nothing to take back\n")
+			printf(e.stdout, "no change: no migration to roll back\n")
 			return nil
 		}
 		if alive, err := m.HasWorkers(ctx); err != nil {
 			return err
 		} else if alive {
-			return errors.New("a worker process is alive, or was 15 seconds ago, and its jobs would fail: stop all Thaw processes, then run this again")
+			return errors.New("a worker process is alive, or was within the last 15 seconds, and its jobs would fail: stop all Thaw processes, then run this command again")
 		}
 		if err := c.confirm(ctx, e, m, going); err != nil {
 			return err
 		}
 		results, err := m.DownTo(ctx, going[len(going)-1].Version-1)
 		for _, r := range results {
-			printf(e.stdout, "took back %s\n", migrationName(r.Source))
+			printf(e.stdout, "rolled back %s\n", migrationName(r.Source))
 		}
 		return err
 	})
 }
 
-// goingBack returns the migrations that would be taken back, newest first.
-func (c *migrateDownCmd) goingBack(ctx context.Context, m *schema.Migrator) (going []*goose.Source, err error) {
+// toRollBack returns the migrations to roll back, newest first.
+func (c *migrateDownCmd) toRollBack(ctx context.Context, m *schema.Migrator) (going []*goose.Source, err error) {
 	all, err := m.Status(ctx)
 	if err != nil {
 		return nil, err
@@ -104,7 +104,8 @@ func (c *migrateDownCmd) goingBack(ctx context.Context, m *schema.Migrator) (goi
 	return going, nil
 }
 
-// confirm has a person type the name of the database: what is removed is not kept anywhere.
+// confirm asks the user to type the name of the database, because the rollback deletes data for
+// good.
 func (c *migrateDownCmd) confirm(ctx context.Context, e *env, m *schema.Migrator, going []*goose.Source) error {
 	if c.Yes {
 		return nil
@@ -119,12 +120,12 @@ func (c *migrateDownCmd) confirm(ctx context.Context, e *env, m *schema.Migrator
 	}
 	stdin, isFile := e.stdin.(*os.File)
 	if !isFile || !term.IsTerminal(int(stdin.Fd())) {
-		return fmt.Errorf("this takes back %s in database %q, with the data in their tables, and there is no terminal to ask on: add --yes", strings.Join(names, ", "), name)
+		return fmt.Errorf("this rolls back %s in database %q and deletes the data in their tables: without a terminal to confirm on, add --yes", strings.Join(names, ", "), name)
 	}
-	printf(e.stdout, "This takes back %s, with the data in their tables.\nType the name of the database, %s, to go on: ", strings.Join(names, ", "), name)
+	printf(e.stdout, "This rolls back %s and deletes the data in their tables.\nType the name of the database, %s, to continue: ", strings.Join(names, ", "), name)
 	typed, err := bufio.NewReader(io.LimitReader(stdin, 256)).ReadString('\n')
 	if err != nil || strings.TrimSpace(typed) != name {
-		return errors.New("nothing was taken back: that is not the name of the database")
+		return errors.New("nothing was rolled back: the name of the database does not match")
 	}
 	return nil
 }
@@ -167,8 +168,9 @@ func (c *migrateStatusCmd) Run(ctx context.Context, e *env) error {
 	})
 }
 
-// errPooled keeps migrations from being run where the lock that they take would be left on somebody else's connection.
-var errPooled = errors.New("migrations hold a lock of their session, which a connection pooler in transaction mode hands to somebody else: run \"thaw migrate up\" against Postgres itself, with --poll-only=false and its own --database-url")
+// errPooled refuses migrations through a pooler in transaction mode, where their session lock would
+// stay on a shared connection.
+var errPooled = errors.New("migrations cannot run through a connection pooler in transaction mode, because they hold a session lock: run \"thaw migrate\" with --poll-only=false and a --database-url that points to Postgres itself")
 
 func (d database) migrate(ctx context.Context, logger *slog.Logger, do func(*schema.Migrator) error) error {
 	pool, err := d.open(ctx, commandConnections)
@@ -184,14 +186,15 @@ func (d database) migrate(ctx context.Context, logger *slog.Logger, do func(*sch
 	return do(migrator)
 }
 
-// quieter leaves out what goose and River log at info level for every migration: the command prints that itself.
+// quieter drops the info messages that goose and River log for every migration: the command prints
+// its own.
 type quieter struct{ slog.Handler }
 
 func (q quieter) Enabled(ctx context.Context, level slog.Level) bool {
 	return level >= slog.LevelWarn && q.Handler.Enabled(ctx, level)
 }
 
-// migrationName names the migrations in Go too, which have no file.
+// migrationName also names the migrations written in Go, which have no file.
 func migrationName(s *goose.Source) string {
 	switch {
 	case s.Path != "":

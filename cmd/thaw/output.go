@@ -12,8 +12,9 @@ import (
 	"unicode/utf8"
 )
 
-// An output is the standard output of a command. It remembers the first error, so that a command can print without looking
-// at each error: run looks once, at the end, and a lost answer is never a success.
+// An output is the standard output of a command. It keeps the first write error, so that a command
+// need not check every print: run checks once at the end, and a command whose output was lost never
+// succeeds.
 type output struct {
 	io.Writer
 	err error
@@ -25,13 +26,14 @@ func (o *output) Write(p []byte) (int, error) {
 	}
 	n, err := o.Writer.Write(p)
 	if err != nil {
-		o.err = fmt.Errorf("the output cannot be written: %w", err)
+		o.err = fmt.Errorf("writing the output failed: %w", err)
 	}
 	return n, o.err
 }
 
-// printf prints text for people. Every text among the arguments may come from outside (keys, names, reasons, URLs), so it
-// cannot end a line, move the cursor or change colors: see [visible]. The format is ours and is printed as it is.
+// printf prints text for people. String arguments may be untrusted (keys, names, reasons, URLs), so
+// they are escaped: they cannot end a line, move the cursor or change colors. See [visible]. The
+// format is trusted and printed unchanged.
 func printf(w io.Writer, format string, args ...any) {
 	for i, arg := range args {
 		switch arg := arg.(type) {
@@ -45,15 +47,15 @@ func printf(w io.Writer, format string, args ...any) {
 			}
 		}
 	}
-	// The output remembers an error.
+	// The output keeps the error.
 	_, _ = fmt.Fprintf(w, format, args...)
 }
 
-// printLine prints one line of text for people, as printf.
+// printLine prints one line of untrusted text.
 func printLine(w io.Writer, text string) { printf(w, "%s\n", text) }
 
-// visible writes the characters that a terminal would act on, or not show, as Go escapes: "\n", "\x1b", "\u202e". The two
-// joiners, which some scripts and emoji need, stay.
+// visible replaces characters that a terminal interprets or hides with Go escapes: "\n", "\x1b",
+// "\u202e". It keeps the two joiners, which some scripts and emoji need.
 func visible(text string) string {
 	if !strings.ContainsFunc(text, isHidden) {
 		return text
@@ -80,22 +82,23 @@ func isHidden(r rune) bool {
 	return r == utf8.RuneError || !unicode.IsGraphic(r) && r != nonJoiner && r != joiner
 }
 
-// writeJSON writes a value for programs: indented, one per call.
+// writeJSON writes one indented JSON value.
 func writeJSON(w io.Writer, value any) error {
 	encoder := newJSONEncoder(w)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(value)
 }
 
-// newJSONEncoder writes JSON that is safe to show on a terminal too.
+// newJSONEncoder returns an encoder whose output is safe to show on a terminal.
 func newJSONEncoder(w io.Writer) *json.Encoder {
 	encoder := json.NewEncoder(jsonText{w})
 	encoder.SetEscapeHTML(false)
 	return encoder
 }
 
-// jsonText escapes the control characters that JSON does not have to escape: DEL, and C1, which begin escape sequences on
-// some terminals. The encoder writes a value at once, so no character comes in two parts.
+// jsonText escapes control characters that JSON allows unescaped: DEL and C1, which begin escape
+// sequences on some terminals. The encoder writes each value in one call, so a character is never
+// split.
 type jsonText struct{ io.Writer }
 
 func (t jsonText) Write(p []byte) (int, error) {
@@ -119,10 +122,10 @@ func (t jsonText) Write(p []byte) (int, error) {
 
 func isUnescaped(r rune) bool { return r >= 0x7f && r < 0xa0 }
 
-// stamp writes a time for people.
+// stamp formats a time for people.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
-// stampOr writes a time that may not be there.
+// stampOr formats an optional time.
 func stampOr(t *time.Time, none string) string {
 	if t == nil {
 		return none

@@ -16,15 +16,15 @@ import (
 
 type named string
 
-func TestPrintfShowsWhatATerminalWouldActOn(t *testing.T) {
+func TestPrintfEscapesControlCharacters(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
 	printf(&b, "%s|%s|%v|%d|%s\n", "a\nb\t\x1b[2Jc\u009b", named("\u202ed\u200b"), errors.New("e\rf"), 7, "Zoë Łukasz 👩‍💻 \\n")
 	require.Equal(t, `a\nb\t\x1b[2Jc\u009b|\u202ed\u200b|e\rf|7|Zoë Łukasz 👩‍💻 \n`+"\n", b.String())
 }
 
-// Whatever a text has, it stays within its line and its column.
-func TestPrintfKeepsATextInItsPlace(t *testing.T) {
+// No text can leave its line or column.
+func TestPrintfOutputHasNoControlCharacters(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		text := string(rapid.SliceOf(rapid.Byte()).Draw(t, "text")) + rapid.String().Draw(t, "more")
@@ -41,7 +41,7 @@ func TestJSONHasNoControlCharacters(t *testing.T) {
 	require.Equal(t, `"a\u007f\u009b2J\u001bé"`+"\n", b.String())
 }
 
-// All commands print through printf: fmt.Fprint would print what comes from outside as it is.
+// All commands print through printf, because fmt.Fprint would not escape untrusted text.
 func TestCommandsPrintThroughPrintf(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("*.go")

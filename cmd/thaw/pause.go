@@ -7,9 +7,9 @@ type pauseCmd struct {
 }
 
 func (pauseCmd) Help() string {
-	return "Thaw never resumes what a person paused: only \"thaw resume\" does.\n\nExample:\n  thaw pause --prospect https://www.linkedin.com/in/janedoe --reason \"asked by phone\""
+	return "Thaw never resumes a prospect or campaign that a person paused. To resume it, run \"thaw resume\".\n\nExample:\n  thaw pause --prospect https://www.linkedin.com/in/janedoe --reason \"asked by phone\""
 }
 
 func (c *pauseCmd) Run(ctx context.Context, e *env) error {
-	return c.decide(ctx, e, "paused", false)
+	return c.apply(ctx, e, "paused", false)
 }

@@ -11,19 +11,20 @@ import (
 	"github.com/thawline/thaw/internal/store"
 )
 
-// budgetFlag has the number of connections of a long-running process.
+// budgetFlag has the connection limit of a long-running process.
 type budgetFlag struct {
-	MaxConnections int `help:"Database connections that this process opens at most, 7 or more. Default: pool_max_conns of the database URL, else 12." placeholder:"N" env:"THAW_MAX_CONNECTIONS"`
+	MaxConnections int `help:"Maximum number of database connections of this process, at least 7. Default: pool_max_conns of the database URL, or 12." placeholder:"N" env:"THAW_MAX_CONNECTIONS"`
 }
 
-// budget shares out the connections of a process that serves HTTP, works, or both. What of the URL changes nothing is logged.
+// budget divides the connections of a process that serves HTTP, works, or both. It logs ignored
+// parameters of the database URL.
 func (f budgetFlag) budget(ctx context.Context, d database, web, work bool, logger *slog.Logger) (dbconn.Budget, error) {
 	_, settings, err := dbconn.Parse(d.DatabaseURL)
 	if err != nil {
 		return dbconn.Budget{}, err
 	}
 	if len(settings.Ignored) > 0 {
-		logger.DebugContext(ctx, "parameters of the database URL that change nothing here", "parameters", settings.Ignored)
+		logger.DebugContext(ctx, "ignoring parameters of the database URL", "parameters", settings.Ignored)
 	}
 	connections := f.MaxConnections
 	switch {
@@ -36,7 +37,7 @@ func (f budgetFlag) budget(ctx context.Context, d database, web, work bool, logg
 	return dbconn.Share(connections, web, work, d.PollOnly)
 }
 
-// openPools returns the pools of a process, each of which has reached a server that can be written to. The caller calls
+// openPools returns the pools of a process, each connected to a writable server. The caller calls
 // closePools.
 func (d database) openPools(ctx context.Context, b dbconn.Budget) (pools process.Pools, err error) {
 	defer func() {
@@ -51,8 +52,8 @@ func (d database) openPools(ctx context.Context, b dbconn.Budget) (pools process
 		limits  dbconn.Limits
 	}{
 		{&pools.Reads, b.Reads, false, dbconn.Limits{}},
-		// What River writes by itself is bookkeeping: a crash of the server that takes back the last of it leaves jobs to be
-		// handed out once more.
+		// River's own writes are bookkeeping. If a crash of the server loses the last of them, jobs
+		// are handed out again.
 		{&pools.Queue, b.Queue, true, dbconn.Limits{}},
 		{&pools.Passes, b.Passes, false, store.SessionLimits},
 		{&pools.Webhooks, b.Webhooks, false, store.SessionLimits},

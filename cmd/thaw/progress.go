@@ -7,7 +7,8 @@ import (
 	"github.com/schollz/progressbar/v3"
 )
 
-// A progress shows how far a long command is: a bar with rate and time left on a terminal, else a plain line now and then.
+// A progress shows the progress of a long command: on a terminal a bar with rate and remaining
+// time, elsewhere a line every few seconds.
 type progress struct {
 	w     io.Writer
 	bar   *progressbar.ProgressBar
@@ -17,10 +18,10 @@ type progress struct {
 	last  time.Time
 }
 
-// lineEvery is how often a progress that is not on a terminal writes a line.
+// lineEvery is the interval of progress lines if the output is not a terminal.
 const lineEvery = 5 * time.Second
 
-// newProgress counts units up to total; a negative total is not known.
+// newProgress counts units up to total. A negative total means unknown.
 func newProgress(w io.Writer, name, unit string, total int64) *progress {
 	p := &progress{w: w, name: name, unit: unit, total: total, last: time.Now()}
 	if isTerminal(w) {

@@ -13,21 +13,22 @@ import (
 	"github.com/thawline/thaw/internal/explain"
 )
 
-// A prospectLine is one prospect of a file.
+// A prospectLine is one line of a file of prospects.
 type prospectLine struct {
-	number int // of the line, from 1
+	number int // line number, from 1
 	url    string
-	err    error // what is wrong with the line
+	err    error // why the line is invalid
 }
 
-// prospectColumns are the names of the column that has the prospects, in a file with a header.
+// prospectColumns are the accepted names of the URL column in a CSV file.
 var prospectColumns = []string{"prospect_url", "url"}
 
-// prospectFile says what a file of prospects has.
-const prospectFile = "one URL per line, or CSV with a column prospect_url or url"
+// prospectFile describes the format in error messages.
+const prospectFile = "it must have one URL per line, or be CSV with a column prospect_url or url"
 
-// prospectLines reads a file of prospects one by one, however long it is: one URL a line, or CSV whose header names a column
-// "prospect_url" or "url". Blank lines are left out. An error ends it.
+// prospectLines iterates over a file of prospects of any length in constant memory: one URL per
+// line, or CSV with a column "prospect_url" or "url". It skips blank lines, and stops after an
+// error.
 func prospectLines(r io.Reader) iter.Seq2[prospectLine, error] {
 	return func(yield func(prospectLine, error) bool) {
 		in, err := csvfile.Text(r)
@@ -49,7 +50,7 @@ func prospectLines(r io.Reader) iter.Seq2[prospectLine, error] {
 	}
 }
 
-// prospectColumn returns the index of the column that has the prospects; -1: the line is no header.
+// prospectColumn returns the index of the URL column, or -1 if the line is not a header.
 func prospectColumn(line string) int {
 	header, err := csv.NewReader(strings.NewReader(line)).Read()
 	if err != nil {
@@ -101,7 +102,7 @@ func plainProspects(in *bufio.Reader, yield func(prospectLine, error) bool) {
 	}
 }
 
-// skipLine reads the rest of a line that is longer than any URL.
+// skipLine discards the rest of an overlong line.
 func skipLine(in *bufio.Reader) error {
 	for {
 		if _, err := in.ReadSlice('\n'); !errors.Is(err, bufio.ErrBufferFull) {

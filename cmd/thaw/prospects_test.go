@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// readProspects returns the lines of a file as text: number, URL, and what is wrong.
+// readLines formats the lines of a file: number, URL and error.
 func readLines(t *testing.T, content string) (lines []string) {
 	t.Helper()
 	for line, err := range prospectLines(strings.NewReader(content)) {
@@ -34,24 +34,24 @@ func TestProspectLines(t *testing.T) {
 	}{
 		"plain":                        {"a.b/1\n\n  a.b/2\r\na.b/3", []string{"1 a.b/1", "3 a.b/2", "4 a.b/3"}},
 		"plain, with a comma":          {"a.b/1,2\na.b/2\n", []string{"1 a.b/1,2", "2 a.b/2"}},
-		"plain, with a mark":           {"\ufeffa.b/1\n", []string{"1 a.b/1"}},
+		"plain, with a BOM":            {"\ufeffa.b/1\n", []string{"1 a.b/1"}},
 		"CSV":                          {"name,prospect_url\nAda,a.b/1\n\"Bob, B.\",\"a.b/2,3\"\n", []string{"2 a.b/1", "3 a.b/2,3"}},
-		"CSV of one column":            {"URL\na.b/1\n", []string{"2 a.b/1"}},
-		"CSV, with a mark":             {"\ufeff\"url\",x\r\na.b/1,\r\n", []string{"2 a.b/1"}},
+		"CSV, one column":              {"URL\na.b/1\n", []string{"2 a.b/1"}},
+		"CSV, with a BOM":              {"\ufeff\"url\",x\r\na.b/1,\r\n", []string{"2 a.b/1"}},
 		"CSV, several lines in a cell": {"note,url\n\"one\ntwo\",a.b/1\nx,a.b/2\n", []string{"2 a.b/1", "4 a.b/2"}},
 		"CSV, a short line":            {"x,url\n1\n2,a.b/2\n", []string{"2  ! must have 2 fields, as the header has", "3 a.b/2"}},
 		"CSV, a bare quote":            {"x,url\n1\"2,a.b/1\n2,a.b/2\n", []string{"2  ! has a quote inside a field that is not quoted, at byte 2: quote the whole field and double the quote inside", "3 a.b/2"}},
 		"UTF-16":                       {"\xff\xfeu\x00r\x00l\x00\n\x00a\x00.\x00b\x00", []string{"2 a.b"}},
 		"CSV, padded":                  {"x,url\n1,a.b/1\n,\n,\n", []string{"2 a.b/1"}},
 		"not UTF-8":                    {"a.b/1\na.b/\xff\na.b/3\n", []string{"1 a.b/1", "2 a.b/\xff ! the URL of a prospect is not UTF-8", "3 a.b/3"}},
-		"nothing":                      {"", nil},
-		"nothing but blanks":           {"\n \n", nil},
+		"empty":                        {"", nil},
+		"blank lines only":             {"\n \n", nil},
 	} {
 		require.Equal(t, test.want, readLines(t, test.content), name)
 	}
 }
 
-func TestProspectLinesNameALineThatIsTooLong(t *testing.T) {
+func TestProspectLinesReportOverlongLine(t *testing.T) {
 	t.Parallel()
 	lines := readLines(t, "a.b/1\n"+strings.Repeat("x", 100_000)+"\na.b/3\n")
 	require.Len(t, lines, 3)
@@ -60,7 +60,7 @@ func TestProspectLinesNameALineThatIsTooLong(t *testing.T) {
 	require.Equal(t, "3 a.b/3", lines[2])
 }
 
-func TestProspectLinesEndWithAnError(t *testing.T) {
+func TestProspectLinesStopAfterError(t *testing.T) {
 	t.Parallel()
 	broken := io.MultiReader(strings.NewReader("a.b/1\na.b/2\n"), iotest.ErrReader(errors.New("gone")))
 	var last error
@@ -70,8 +70,8 @@ func TestProspectLinesEndWithAnError(t *testing.T) {
 	require.ErrorContains(t, last, "gone")
 }
 
-// A file of any length is read in the memory of a few lines.
-func TestProspectLinesAreNotKept(t *testing.T) { //nolint:paralleltest // measures memory
+// A file of any length is read in constant memory.
+func TestProspectLinesUseConstantMemory(t *testing.T) { //nolint:paralleltest // measures memory
 	const many = 300_000
 	for _, header := range []string{"", "url\n"} {
 		lines, out := io.Pipe()

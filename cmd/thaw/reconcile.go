@@ -17,32 +17,32 @@ import (
 
 type reconcileCmd struct {
 	database `embed:""`
-	File     string `help:"CSV with the columns account, status and at, and if needed provider and member; - reads standard input." placeholder:"FILE" required:""`
-	Apply    bool   `help:"Apply what differs. Without it nothing is changed."`
-	JSON     bool   `help:"Print JSON Lines: one object per account that differs, then the counts."`
+	File     string `help:"CSV file with the columns account, status, at, and optionally provider and member; - reads standard input." placeholder:"FILE" required:""`
+	Apply    bool   `help:"Apply the differences. Without this flag nothing changes."`
+	JSON     bool   `help:"Print JSON Lines: one object per difference, then the counts."`
 }
 
 func (reconcileCmd) Help() string {
-	return "Compares the accounts with a list of their true status, as the provider shows it, and says what differs. With --apply each difference is applied as a signal of its time, by the rules of the webhooks: " +
-		"a status here that is newer than the list stays. Accounts that the list does not name are not looked at. Exits with 1 if a line cannot be read.\n\n" +
+	return "Compares the accounts with a list of their true status, exported from the provider, and prints the differences. With --apply it applies each difference as a signal with the time in the list. " +
+		"The rules of the webhooks apply: if the status in Thaw is newer than the list, it does not change. Accounts that are not in the list are ignored. Exits with 1 if a line is invalid.\n\n" +
 		"Columns: account (the provider's ID), status (connected, disconnected, …), at (when the status was true), provider (default linkedin), member.\n\n" +
 		"Example:\n  thaw reconcile --file accounts.csv\n  thaw reconcile --file accounts.csv --apply"
 }
 
-// reconcileAtOnce is how many accounts are compared in one query.
+// reconcileAtOnce is how many accounts one query compares.
 const reconcileAtOnce = 1000
 
-// A difference is an account whose status is another than the list has, for programs.
+// A difference is the JSON output for an account whose status differs from the list.
 type difference struct {
 	Line     int        `json:"line"`
 	Provider string     `json:"provider"`
 	Account  string     `json:"account"`
-	Status   *string    `json:"status"`    // here; nil: the account is not found
-	StatusAt *time.Time `json:"status_at"` // nil: no signal yet
+	Status   *string    `json:"status"`    // in Thaw; nil: account not found
+	StatusAt *time.Time `json:"status_at"` // nil: no signal received yet
 	Listed   string     `json:"listed"`
 	ListedAt time.Time  `json:"listed_at"`
-	// Outcome is what came of it, or what would: applied, stale (the status here is newer), duplicate, unknown_account, ignored (no
-	// such status).
+	// Outcome of the signal, or its expected outcome without --apply: applied, stale (the status in
+	// Thaw is newer), duplicate, unknown_account, ignored (unknown status).
 	Outcome string `json:"outcome"`
 
 	signal webhook.Signal
@@ -82,8 +82,8 @@ func (c *reconcileCmd) Run(ctx context.Context, e *env) error {
 	})
 }
 
-// listedAccount turns a row into a signal of Standard Webhooks, the route that takes Thaw's own words. The key says where it came
-// from, and makes the same row twice a duplicate.
+// listedAccount turns a row into a signal of the Standard Webhooks route, which takes Thaw's own
+// status names. The ID names the source, and makes a repeated row a duplicate.
 func listedAccount(row csvRow) (difference, error) {
 	if row.err != nil {
 		return difference{}, row.err
@@ -106,12 +106,12 @@ func listedAccount(row csvRow) (difference, error) {
 	hash := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%s\n%d", d.Provider, d.Account, d.Listed, d.ListedAt.UnixMicro()))
 	d.signal, err = webhook.Decode(webhook.Record{Route: "standard", ID: "reconcile:" + hex.EncodeToString(hash[:]), ReceivedAt: d.ListedAt, Body: body})
 	if err == nil && d.signal.Status == "" {
-		err = fmt.Errorf("status is %q: it must be connecting, connected, needs_verification, disconnected, restricted, error or removed", d.Listed)
+		err = fmt.Errorf("status %q is unknown: it must be connecting, connected, needs_verification, disconnected, restricted, error or removed", d.Listed)
 	}
 	return d, err
 }
 
-// A reconciliation counts what came of a list so far.
+// A reconciliation prints differences and counts outcomes.
 type reconciliation struct {
 	cmd     *reconcileCmd
 	env     *env
@@ -140,9 +140,10 @@ func (r *reconciliation) compare(ctx context.Context, batch []difference) error 
 			r.counts["same"]++
 			continue
 		}
-		// Without --apply it is applied and taken back, so that what is said is what would be.
+		// Without --apply the signal is applied and rolled back, so that the reported outcome is
+		// exact.
 		if d.Outcome, err = receiveSignal(ctx, r.db, d.signal, !r.cmd.Apply); err != nil {
-			return fmt.Errorf("line %d, account %q: %w; it can be run again", d.Line, d.Account, err)
+			return fmt.Errorf("line %d, account %q: %w; running the command again is safe", d.Line, d.Account, err)
 		}
 		r.counts[d.Outcome]++
 		if err := r.print(d); err != nil {
@@ -157,7 +158,7 @@ func (r *reconciliation) print(d *difference) error {
 		return newJSONEncoder(r.env.stdout).Encode(d)
 	}
 	if !r.printed {
-		printf(r.table, "ACCOUNT\tHERE\tSINCE\tLISTED\tAT\tOUTCOME\n")
+		printf(r.table, "ACCOUNT\tSTATUS\tSINCE\tLISTED\tAT\tOUTCOME\n")
 		r.printed = true
 	}
 	here := "not found"
@@ -179,7 +180,7 @@ func (r *reconciliation) conclude() error {
 	} else {
 		printf(r.env.stdout, "%s\n", countsText(r.counts))
 		if !r.cmd.Apply && r.counts["applied"] > 0 {
-			printf(r.env.stdout, "Nothing was changed. With --apply these %d are applied.\n", r.counts["applied"])
+			printf(r.env.stdout, "Nothing changed. Run the command with --apply to apply %d differences.\n", r.counts["applied"])
 		}
 	}
 	if r.counts["refused"] > 0 {

@@ -4,13 +4,13 @@ import "context"
 
 type resumeCmd struct {
 	action     `embed:""`
-	EvenByUser bool `help:"Of an account, also those whom a person paused; else only those that a restriction stopped."`
+	EvenByUser bool `help:"With --account, also resume prospects that a person paused, not only those that a restriction paused."`
 }
 
 func (resumeCmd) Help() string {
-	return "Gives prospects back that a restriction or a person stopped: they wait for their account again, and the next ticks resume them under the same caps as all others.\n\nExample:\n  thaw resume --account h_EKCy2lRLef5NzHp0iw4A --reason \"the restriction is lifted; talked to the owner\""
+	return "Requeues prospects that a restriction or a person paused. The next ticks resume them once their account is connected, within the usual caps.\n\nExample:\n  thaw resume --account h_EKCy2lRLef5NzHp0iw4A --reason \"the restriction is lifted; talked to the owner\""
 }
 
 func (c *resumeCmd) Run(ctx context.Context, e *env) error {
-	return c.decide(ctx, e, "resumed", c.EvenByUser)
+	return c.apply(ctx, e, "resumed", c.EvenByUser)
 }

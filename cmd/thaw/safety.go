@@ -10,26 +10,26 @@ import (
 )
 
 type safetyCmd struct {
-	Enter  safetyEnterCmd  `cmd:"" help:"Begin safety mode: nobody is resumed, and nothing is sent."`
-	Exit   safetyExitCmd   `cmd:"" help:"End safety mode. The next tick goes on, within its caps."`
-	Status safetyStatusCmd `cmd:"" help:"Say whether safety mode is on, since when, why, and until when."`
+	Enter  safetyEnterCmd  `cmd:"" help:"Enter safety mode: nothing is resumed, and nothing is sent."`
+	Exit   safetyExitCmd   `cmd:"" help:"Exit safety mode. The next tick resumes prospects, within its caps."`
+	Status safetyStatusCmd `cmd:"" help:"Show whether safety mode is on, since when, why, and until when."`
 
-	History safetyHistoryCmd `cmd:"" help:"Say when it began and ended, by whom, and why."`
+	History safetyHistoryCmd `cmd:"" help:"Show when safety mode was entered and exited, by whom, and why."`
 }
 
 func (safetyCmd) Help() string {
-	return "It begins by itself when many accounts are lost at once, and ends by itself when it has been calm for a while.\n\nExample:\n  thaw safety enter --reason \"the provider has announced an incident\""
+	return "Thaw enters safety mode automatically when many accounts are lost at once, and exits it automatically after a calm period.\n\nExample:\n  thaw safety enter --reason \"the provider has announced an incident\""
 }
 
-// why is what every decision of a person needs.
-type why struct {
-	Reason string `help:"Why, for whoever asks later." required:"" placeholder:"TEXT"`
+// reasonFlag is required for every manual action.
+type reasonFlag struct {
+	Reason string `help:"Reason, for the audit log." required:"" placeholder:"TEXT"`
 }
 
 type safetyEnterCmd struct {
-	database `embed:""`
-	why      `embed:""`
-	Stay     bool `help:"Until it is cleared by a person: it does not end by itself."`
+	database   `embed:""`
+	reasonFlag `embed:""`
+	Stay       bool `help:"Stay in safety mode until a person exits it."`
 }
 
 func (safetyEnterCmd) Help() string {
@@ -43,33 +43,33 @@ func (c *safetyEnterCmd) Run(ctx context.Context, e *env) error {
 		case err != nil:
 			return err
 		case entered:
-			printf(e.stdout, "Safety mode is on. Nobody is resumed, and nothing is sent.\n")
+			printf(e.stdout, "Safety mode is on. Nothing is resumed, and nothing is sent.\n")
 		default:
-			printf(e.stdout, "Safety mode was on already, and stays as it was: thaw safety status says why.\n")
+			printf(e.stdout, "No change: safety mode is already on. Run \"thaw safety status\" to see why.\n")
 		}
 		return nil
 	})
 }
 
 type safetyExitCmd struct {
-	database `embed:""`
-	why      `embed:""`
+	database   `embed:""`
+	reasonFlag `embed:""`
 }
 
 func (safetyExitCmd) Help() string {
-	return "Example:\n  thaw safety exit --reason \"the provider says that it is over\""
+	return "Example:\n  thaw safety exit --reason \"the provider has resolved the incident\""
 }
 
 func (c *safetyExitCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		cleared, err := db.SafetyExit(ctx, dbsqlc.SafetyExitParams{Reason: c.Reason, Actor: operator()})
+		exited, err := db.SafetyExit(ctx, dbsqlc.SafetyExitParams{Reason: c.Reason, Actor: operator()})
 		switch {
 		case err != nil:
 			return err
-		case cleared:
-			printf(e.stdout, "Safety mode is off. The next tick goes on, within its caps.\n")
+		case exited:
+			printf(e.stdout, "Safety mode is off. The next tick resumes prospects, within its caps.\n")
 		default:
-			printf(e.stdout, "Safety mode was off already.\n")
+			printf(e.stdout, "No change: safety mode is already off.\n")
 		}
 		return nil
 	})
@@ -96,16 +96,16 @@ func (c *safetyStatusCmd) Run(ctx context.Context, e *env) error {
 	})
 }
 
-// describeSafety says in one line how it is with safety mode.
+// describeSafety describes the state of safety mode in one line.
 func describeSafety(s readmodel.Safety) string {
 	if !s.On {
 		return "Safety mode is off."
 	}
-	ends := "until a person clears it"
+	ends := "A person must exit it."
 	if s.EndsAt != nil {
-		ends = "until " + stamp(*s.EndsAt) + ", if it is calm"
+		ends = "It exits automatically at " + stamp(*s.EndsAt) + " if the fleet stays calm."
 	}
-	return fmt.Sprintf("SAFETY MODE since %s by %s: %s. Nobody is resumed, and nothing is sent, %s.", stampOr(s.Since, "?"), s.EnteredBy, deref(s.Reason), ends)
+	return fmt.Sprintf("SAFETY MODE since %s, entered by %s: %s. Nothing is resumed, and nothing is sent. %s", stampOr(s.Since, "?"), s.EnteredBy, deref(s.Reason), ends)
 }
 
 type safetyHistoryCmd struct {

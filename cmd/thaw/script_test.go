@@ -24,29 +24,30 @@ import (
 	"github.com/thawline/thaw/internal/webhook"
 )
 
-// TestMain makes this test program the thaw of the scripts too.
+// TestMain lets scripts run this test binary as thaw.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"thaw": main})
 }
 
-// TestScripts runs each script of testdata/script against a migrated, empty database of its own, in THAW_DATABASE_URL (and
-// in DIRECT_URL, past the pooler of the tests if there is one: see package testdb), and with an address that nobody listens on, in ADDR. The clock of the database is at the start of a tick, so that no tick ends
-// while a script runs. Files of testdata are in the folder in which a script begins.
+// TestScripts runs each script in testdata/script on its own migrated, empty database.
+// THAW_DATABASE_URL is the URL of the database, DIRECT_URL the same without the pooler (see package
+// testdb), and ADDR an unused address. The clock of the database is set to the start of a tick, so
+// that no tick ends while a script runs. The working directory has testdata/fleet.csv.
 //
-// Beside the usual commands there are:
+// Additional commands:
 //
-//	emptydb                   takes another database, without a schema
+//	emptydb                   switches to another database, without a schema
 //	sql STATEMENT             runs a statement on the database and prints what it returns
-//	sqluntil LINE QUERY       runs a query until it returns this line
-//	hold STATEMENT            runs a statement in a transaction that keeps its locks until the command release
-//	exits CODE COMMAND…       runs a program that must exit with this code
-//	until WORDS COMMAND…      runs a program until its output has the words
-//	httpget STATUS PATH       asks the server at ADDR, until it answers with this status, and prints the body
-//	httppost STATUS PATH FILE posts a file to the server at ADDR, signed with "s3cret-of-the-scripts" as Unipile v1 and v2 do, and prints
-//	                          the body
-//	receive                   serves at the URL in RECEIVER: a path answers with the status that it names
-//	publish                   serves the files of the script at the URL in PUBLISHER, to those who send the token in RECORD_TOKEN
-//	sigterm                   asks the programs in the background to end
+//	sqluntil LINE QUERY       repeats a query until it returns this line
+//	hold STATEMENT            runs a statement in a transaction that holds its locks until release
+//	exits CODE COMMAND…       runs a program and requires this exit code
+//	until WORDS COMMAND…      repeats a program until its output contains the words
+//	httpget STATUS PATH       repeats a GET at ADDR until it returns this status, and prints the body
+//	httppost STATUS PATH FILE posts a file to ADDR and prints the body. The request is signed with
+//	                          "s3cret-of-the-scripts" for Unipile v1 and v2.
+//	receive                   starts a server at the URL in RECEIVER; path /204 returns status 204, and so on
+//	publish                   serves the files of the script at the URL in PUBLISHER; requires the token in RECORD_TOKEN
+//	sigterm                   sends SIGTERM to the background programs
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -61,7 +62,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// Where the environment of a script has its testing.TB, and the connection of hold.
+// Keys of the script environment: its testing.TB, and the connection of hold.
 type (
 	tbKey   struct{}
 	heldKey struct{}
@@ -81,7 +82,7 @@ func setupScript(e *testscript.Env) error {
 	if db.PollOnly {
 		e.Setenv("THAW_POLL_ONLY", "yes")
 	}
-	// The race detector makes a program sleep for a second before it exits, so that other threads may still report.
+	// By default the race detector sleeps for a second before a program exits.
 	e.Setenv("GORACE", "atexit_sleep_ms=0")
 	address, err := freeAddress()
 	if err != nil {
@@ -126,7 +127,7 @@ func sqlUntil(ts *testscript.TestScript, neg bool, args []string) {
 	wait(ts, args[0], func() bool { return query(ts, args[1]) == args[0]+"\n" })
 }
 
-// query returns the rows of a statement, one a line.
+// query returns the rows of a statement, one per line.
 func query(ts *testscript.TestScript, statement string) string {
 	ctx := context.Background()
 	conn := connect(ts)
@@ -182,19 +183,19 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 	}
 	if got != want {
-		ts.Fatalf("exits with %d, not %d", got, want)
+		ts.Fatalf("exit code %d, want %d", got, want)
 	}
 }
 
-// patience is how long a script waits for what is to come.
+// patience is how long a script waits for a condition.
 const patience = 30 * time.Second
 
-// wait looks until it finds, and fails the script if it does not.
+// wait polls until look succeeds, and fails the script after patience.
 func wait(ts *testscript.TestScript, what string, look func() bool) {
 	deadline := time.Now().Add(patience)
 	for !look() {
 		if time.Now().After(deadline) {
-			ts.Fatalf("waited %s in vain for %s", patience, what)
+			ts.Fatalf("after %s: no %s", patience, what)
 		}
 		<-time.After(20 * time.Millisecond)
 	}
@@ -230,13 +231,13 @@ func httpPost(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	status, body, ok := request(ts, http.MethodPost, args[1], ts.ReadFile(args[2]))
 	if !ok || status != args[0] {
-		ts.Fatalf("status %s, not %s: %s", status, args[0], body)
+		ts.Fatalf("status %s, want %s: %s", status, args[0], body)
 	}
 	fmt.Fprint(ts.Stdout(), body)
 }
 
-// request returns the answer of the server at ADDR; not ok: there was none.
-func request(ts *testscript.TestScript, method, path, body string) (status, answer string, ok bool) {
+// request sends a request to ADDR. It returns ok false if there was no response.
+func request(ts *testscript.TestScript, method, path, body string) (status, responseBody string, ok bool) {
 	request, err := http.NewRequest(method, "http://"+ts.Getenv("ADDR")+path, strings.NewReader(body))
 	ts.Check(err)
 	request.Header.Set("Unipile-Auth", "s3cret-of-the-scripts")

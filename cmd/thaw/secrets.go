@@ -7,11 +7,11 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// secrets is one secret, or two that a comma separates. Unlike kong's own lists it knows no escapes: a backslash belongs to the
-// secret.
+// secrets is one secret, or two separated by a comma. Unlike in kong's own lists a backslash is not
+// an escape character.
 type secrets []string
 
-// Decode takes a flag or a variable.
+// Decode parses a flag or an environment variable.
 func (s *secrets) Decode(ctx *kong.DecodeContext) error {
 	var text string
 	if err := ctx.Scan.PopValueInto("secret", &text); err != nil {

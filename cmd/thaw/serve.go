@@ -18,7 +18,7 @@ import (
 	"github.com/thawline/thaw/schema"
 )
 
-// drainFor is how long running jobs and requests may take to end after SIGTERM.
+// drainFor is how long running jobs and requests may take to finish after SIGTERM.
 const drainFor = 25 * time.Second
 
 type serveCmd struct {
@@ -30,10 +30,10 @@ type serveCmd struct {
 }
 
 func (serveCmd) Help() string {
-	return numbersHelp + "\n\nExample:\n  THAW_DATABASE_URL=postgres://localhost/platform THAW_UNIPILE_V1_SECRET=… thaw serve --migrate"
+	return settingsHelp + "\n\nExample:\n  THAW_DATABASE_URL=postgres://localhost/platform THAW_UNIPILE_V1_SECRET=… thaw serve --migrate"
 }
 
-// Validate calls what kong does not find by itself in embedded types.
+// Validate calls the Validate methods of embedded types, which kong does not find.
 func (c *serveCmd) Validate() error {
 	return errors.Join(c.fleet.Validate(), c.workFlag.Validate(), c.webhookFlag.Validate(), c.httpFlag.Validate())
 }
@@ -51,10 +51,10 @@ type workCmd struct {
 }
 
 func (workCmd) Help() string {
-	return numbersHelp + "\n\nExample:\n  thaw work --concurrency 16 --metrics-addr 127.0.0.1:9090"
+	return settingsHelp + "\n\nExample:\n  thaw work --concurrency 16 --metrics-addr 127.0.0.1:9090"
 }
 
-// Validate calls what kong does not find by itself in embedded types.
+// Validate calls the Validate methods of embedded types, which kong does not find.
 func (c *workCmd) Validate() error {
 	return errors.Join(c.fleet.Validate(), c.workFlag.Validate(), c.webhookFlag.Validate(), c.metricsFlag.Validate())
 }
@@ -72,16 +72,16 @@ func (webCmd) Help() string {
 	return "Example:\n  THAW_ADMIN_PASSWORD=… thaw web --addr :8080"
 }
 
-// Validate calls what kong does not find by itself in embedded types.
+// Validate calls the Validate methods of embedded types, which kong does not find.
 func (c *webCmd) Validate() error { return c.httpFlag.Validate() }
 
 func (c *webCmd) Run(ctx context.Context, e *env) error {
 	return c.run(ctx, e, nil, nil, nil, &c.httpFlag, nil)
 }
 
-// workFlag has the flags of a process that works.
+// workFlag has the flags of a worker process.
 type workFlag struct {
-	Concurrency int `help:"Jobs of signals that run at once in this process; half as many of a tick run beside them." default:"8" env:"THAW_CONCURRENCY"`
+	Concurrency int `help:"Signal jobs that this process runs at a time. In addition it runs half as many tick jobs at a time." default:"8" env:"THAW_CONCURRENCY"`
 }
 
 func (f *workFlag) Validate() error {
@@ -95,21 +95,21 @@ func (f *workFlag) Validate() error {
 type httpFlag struct {
 	adminFlag         `embed:""`
 	Addr              string  `help:"Address to listen on." default:"127.0.0.1:8080" env:"THAW_ADDR"`
-	UnipileV1Secret   secrets `name:"unipile-v1-secret" help:"Secret that Unipile v1 sends in its header, of at least 16 characters and without a comma. Two, separated by a comma, while one replaces the other. None: the route does not exist." placeholder:"SECRET" env:"THAW_UNIPILE_V1_SECRET"`
-	UnipileV1Header   string  `name:"unipile-v1-header" help:"Name of the header in which Unipile v1 sends its secret." default:"Unipile-Auth" env:"THAW_UNIPILE_V1_HEADER"`
-	UnipileV2Secret   secrets `name:"unipile-v2-secret" help:"Signing secret of Unipile v2, of at least 16 characters and without a comma, or two. None: the route does not exist." placeholder:"SECRET" env:"THAW_UNIPILE_V2_SECRET"`
-	UnipileTestEvents bool    `name:"unipile-test-events" help:"Take events of a Unipile v2 test application (application_production is false) like all others. Without it they are recorded and change nothing." env:"THAW_UNIPILE_TEST_EVENTS"`
-	StandardSecret    secrets `help:"Signing secret of Standard Webhooks, or two: whsec_ and base64 of 24 to 64 bytes. None: the route does not exist." placeholder:"SECRET" env:"THAW_STANDARD_SECRET"`
+	UnipileV1Secret   secrets `name:"unipile-v1-secret" help:"Secret that Unipile v1 sends in its header. At least 16 characters, no comma. To rotate it, pass the old and the new secret, separated by a comma. Without a secret the route is disabled." placeholder:"SECRET" env:"THAW_UNIPILE_V1_SECRET"`
+	UnipileV1Header   string  `name:"unipile-v1-header" help:"Header in which Unipile v1 sends its secret." default:"Unipile-Auth" env:"THAW_UNIPILE_V1_HEADER"`
+	UnipileV2Secret   secrets `name:"unipile-v2-secret" help:"Signing secret of Unipile v2. At least 16 characters, no comma. Two secrets are accepted, separated by a comma. Without a secret the route is disabled." placeholder:"SECRET" env:"THAW_UNIPILE_V2_SECRET"`
+	UnipileTestEvents bool    `name:"unipile-test-events" help:"Apply events of Unipile v2 test applications (application_production is false). Without this flag they are recorded only." env:"THAW_UNIPILE_TEST_EVENTS"`
+	StandardSecret    secrets `help:"Signing secret of Standard Webhooks: whsec_ followed by base64 of 24 to 64 bytes. Two secrets are accepted, separated by a comma. Without a secret the route is disabled." placeholder:"SECRET" env:"THAW_STANDARD_SECRET"`
 }
 
 func (f *httpFlag) Validate() error {
 	return f.requireFor("--addr", f.Addr)
 }
 
-// metricsFlag has the flags of a process that serves nothing but its metrics.
+// metricsFlag has the HTTP flags of a process that only works.
 type metricsFlag struct {
 	adminFlag   `embed:""`
-	MetricsAddr string `help:"Address at which a process that only works serves /metrics and /healthz. None: it does not." placeholder:"ADDR" env:"THAW_METRICS_ADDR"`
+	MetricsAddr string `help:"Address on which a process that only works serves /metrics and /healthz. Disabled if empty." placeholder:"ADDR" env:"THAW_METRICS_ADDR"`
 }
 
 func (f *metricsFlag) Validate() error {
@@ -119,14 +119,14 @@ func (f *metricsFlag) Validate() error {
 	return f.requireFor("--metrics-addr", f.MetricsAddr)
 }
 
-// adminFlag has the password of whoever may see what a process shows of itself.
+// adminFlag has the password for the operators' pages and metrics.
 type adminFlag struct {
-	AdminPassword string `help:"Password of the user admin for the operators' pages and /metrics. Required to listen on anything but loopback." placeholder:"PASSWORD" env:"THAW_ADMIN_PASSWORD"`
+	AdminPassword string `help:"Password of user admin for the operators' pages and /metrics. Required to listen on a non-loopback address." placeholder:"PASSWORD" env:"THAW_ADMIN_PASSWORD"`
 }
 
 func (f *adminFlag) requireFor(flag, addr string) error {
 	if f.AdminPassword == "" && !riverui.Loopback(addr) {
-		return fmt.Errorf("%s=%s can be reached from other machines: set THAW_ADMIN_PASSWORD, or listen on 127.0.0.1", flag, addr)
+		return fmt.Errorf("%s=%s is reachable from other hosts without a password: set THAW_ADMIN_PASSWORD, or listen on 127.0.0.1", flag, addr)
 	}
 	return nil
 }
@@ -135,11 +135,11 @@ func (f *adminFlag) requireFor(flag, addr string) error {
 type longRunning struct {
 	database     `embed:""`
 	budgetFlag   `embed:""`
-	Migrate      bool   `help:"Apply pending migrations before anything else." env:"THAW_MIGRATE"`
-	OtelEndpoint string `help:"OpenTelemetry collector to send traces to, as OTLP over HTTP, like http://localhost:4318. None: nothing is traced." placeholder:"URL" env:"THAW_OTEL_ENDPOINT,OTEL_EXPORTER_OTLP_ENDPOINT"`
+	Migrate      bool   `help:"Apply pending migrations at the start." env:"THAW_MIGRATE"`
+	OtelEndpoint string `help:"OpenTelemetry collector that receives traces as OTLP over HTTP, for example http://localhost:4318. Disabled if empty." placeholder:"URL" env:"THAW_OTEL_ENDPOINT,OTEL_EXPORTER_OTLP_ENDPOINT"`
 }
 
-// run runs the parts that are given, until ctx ends; then it lets what is under way come to its end.
+// run runs the given parts of a process until ctx ends, then drains jobs and requests.
 func (p *longRunning) run(ctx context.Context, e *env, numbers *fleet, work *workFlag, tell *webhookFlag, web *httpFlag, monitor *metricsFlag) error {
 	if p.Migrate && p.PollOnly {
 		return errPooled
@@ -214,20 +214,20 @@ func (p *longRunning) run(ctx context.Context, e *env, numbers *fleet, work *wor
 	return process.Run(ctx, c)
 }
 
-// listen opens the address that a flag gives.
+// listen listens on the address of a flag.
 func listen(ctx context.Context, flag, addr string) (net.Listener, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("listening: %w (%s names another address)", err, flag)
+		return nil, fmt.Errorf("listening: %w (use %s to choose another address)", err, flag)
 	}
 	return listener, nil
 }
 
-// endTraces sends the last traces. A collector that is away does not keep the process from its end.
+// endTraces sends the last traces. An unreachable collector delays the shutdown by at most 5 s.
 func endTraces(traces *sdktrace.TracerProvider, logger *slog.Logger) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if err := traces.Shutdown(ctx); err != nil {
-		logger.WarnContext(ctx, "the last traces were not sent", "error", err)
+		logger.WarnContext(ctx, "sending the last traces failed", "error", err)
 	}
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-var update = flag.Bool("update", false, "rewrite the table of settings in README.md, and what scripts expect")
+var update = flag.Bool("update", false, "rewrite the settings table in README.md and the expected output of the scripts")
 
 const (
 	readme        = "../../README.md"
@@ -26,7 +26,7 @@ const (
 	settingsEnd   = "<!-- settings: end -->\n"
 )
 
-// TestSettings keeps the table of settings in the README as the code has it.
+// TestSettings compares the settings table in the README with the flags in the code.
 func TestSettings(t *testing.T) {
 	t.Parallel()
 	content, err := os.ReadFile(readme)
@@ -41,17 +41,17 @@ func TestSettings(t *testing.T) {
 		require.NoError(t, os.WriteFile(readme, []byte(before+settingsBegin+want+settingsEnd+after), 0o644))
 		return
 	}
-	require.Equal(t, want, table, "the table in README.md is not what the code says: go test ./cmd/thaw -run Settings -update")
+	require.Equal(t, want, table, "the settings table in README.md is outdated: run go test ./cmd/thaw -run Settings -update")
 }
 
-// A setting is a flag that can be given by the environment too.
+// A setting is a flag with an environment variable.
 type setting struct {
 	flag     *kong.Flag
 	commands []string
 }
 
-// settings returns every flag that has an environment variable, once: those of a command in the order of the commands,
-// then those of all.
+// settings returns each flag with an environment variable once: first the flags of commands, in the
+// order of the commands, then the global flags.
 func settings(model *kong.Application) (found []setting) {
 	for _, command := range model.Leaves(false) {
 		for _, flag := range command.Flags {
@@ -89,7 +89,7 @@ func settingsTable(model *kong.Application) string {
 
 func defaultOf(flag *kong.Flag) string {
 	switch {
-	case isNumberOfTheFleet(flag):
+	case isFleetSetting(flag):
 		return flag.PlaceHolder + ", in the database"
 	case flag.HasDefault:
 		return "`" + flag.Default + "`"
@@ -100,7 +100,7 @@ func defaultOf(flag *kong.Flag) string {
 	}
 }
 
-// commandsOf names the commands that have a setting, or those that do not, whichever are fewer.
+// commandsOf lists the commands that have a setting, or "all but" the others if they are fewer.
 func commandsOf(s setting, all []string) string {
 	others := slices.DeleteFunc(slices.Clone(all), func(command string) bool { return slices.Contains(s.commands, command) })
 	switch {
@@ -113,8 +113,9 @@ func commandsOf(s setting, all []string) string {
 	}
 }
 
-// isNumberOfTheFleet says whether a flag changes a number in the database, where its default is. Only these are optional.
-func isNumberOfTheFleet(flag *kong.Flag) bool {
+// isFleetSetting reports whether a flag changes a fleet-wide setting, whose default is in the
+// database. Only these flags are pointers.
+func isFleetSetting(flag *kong.Flag) bool {
 	return flag.Target.Kind() == reflect.Pointer
 }
 
@@ -122,18 +123,19 @@ func TestSettingsAreDocumented(t *testing.T) {
 	t.Parallel()
 	for _, s := range settings(newParser(&cli{}).Model) {
 		require.Regexp(t, `^THAW_[A-Z0-9_]+$`, s.flag.Envs[0], "--%s", s.flag.Name)
-		require.Equal(t, "THAW_"+strings.ToUpper(strings.ReplaceAll(s.flag.Name, "-", "_")), s.flag.Envs[0], "a flag and its variable have one name")
-		require.Regexp(t, `^[A-Z].+\.$`, s.flag.Help, "--%s: a sentence", s.flag.Name)
+		require.Equal(t, "THAW_"+strings.ToUpper(strings.ReplaceAll(s.flag.Name, "-", "_")), s.flag.Envs[0], "the variable has the name of the flag")
+		require.Regexp(t, `^[A-Z].+\.$`, s.flag.Help, "--%s: the help must be a sentence", s.flag.Name)
 		for _, word := range []string{"SECRET", "PASSWORD", "DATABASE_URL"} {
 			if strings.Contains(s.flag.Envs[0], word) {
-				require.False(t, s.flag.HasDefault, "--%s: a secret has no default", s.flag.Name)
+				require.False(t, s.flag.HasDefault, "--%s: a secret must have no default", s.flag.Name)
 			}
 		}
 	}
 }
 
-// The flags of the fleet's numbers have no default of their own: what help and README call it is the database's.
-func TestNumbersOfTheFleetNameTheDefaultOfTheDatabase(t *testing.T) {
+// Flags of fleet-wide settings have no default. Help and README show the default of the database as
+// their placeholder.
+func TestFleetSettingsShowDatabaseDefaults(t *testing.T) {
 	t.Parallel()
 	numbers, err := store.New(testdb.New(t).Pool).Settings(t.Context())
 	require.NoError(t, err)
@@ -146,7 +148,7 @@ func TestNumbersOfTheFleetNameTheDefaultOfTheDatabase(t *testing.T) {
 	}
 	said := map[string]any{}
 	for _, s := range settings(newParser(&cli{}).Model) {
-		if !isNumberOfTheFleet(s.flag) {
+		if !isFleetSetting(s.flag) {
 			continue
 		}
 		if length, err := time.ParseDuration(s.flag.PlaceHolder); err == nil {
@@ -164,8 +166,8 @@ func TestHelpOfEveryCommandHasAnExample(t *testing.T) {
 	t.Parallel()
 	for _, command := range newParser(&cli{}).Model.Leaves(false) {
 		_, example, found := strings.Cut(command.Detail, "Example:\n  ")
-		require.True(t, found, "%s: its help has no example", command.Path())
-		require.Contains(t, example, "thaw "+command.Path(), "an example of another command")
-		require.Regexp(t, `^[A-Z].+\.$`, command.Help, "%s: a sentence", command.Path())
+		require.True(t, found, "%s: the help has no example", command.Path())
+		require.Contains(t, example, "thaw "+command.Path(), "the example is for another command")
+		require.Regexp(t, `^[A-Z].+\.$`, command.Help, "%s: the help must be a sentence", command.Path())
 	}
 }

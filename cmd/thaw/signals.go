@@ -28,48 +28,48 @@ import (
 )
 
 type signalsCmd struct {
-	Replay signalsReplayCmd `cmd:"" help:"Apply deliveries of the provider again, from a record of them."`
+	Replay signalsReplayCmd `cmd:"" help:"Apply deliveries of a provider again, from a record."`
 }
 
 func (signalsCmd) Help() string { return signalsReplayCmd{}.Help() }
 
 type signalsReplayCmd struct {
 	database    `embed:""`
-	File        string        `arg:"" optional:"" help:"The record: JSON Lines, or CSV with a header; - reads standard input."`
-	From        string        `help:"Fetch the record from this URL of the platform instead." placeholder:"URL"`
-	TokenEnv    string        `help:"Environment variable that has the token for --from." placeholder:"VARIABLE"`
-	TokenHeader string        `help:"Header that carries the token; Authorization carries it as Bearer." default:"Authorization" placeholder:"HEADER"`
-	Timeout     time.Duration `help:"How long fetching from --from may take." default:"10m"`
-	Since       time.Time     `help:"Leave out what was received before, like 2026-01-31T09:00:00Z." required:"" placeholder:"TIME"`
-	DryRun      bool          `help:"Say what would come of each delivery; change nothing."`
+	File        string        `arg:"" optional:"" help:"File with the record: JSON Lines, or CSV with a header; - reads standard input."`
+	From        string        `help:"Fetch the record from this URL instead." placeholder:"URL"`
+	TokenEnv    string        `help:"Environment variable with the token for --from." placeholder:"VARIABLE"`
+	TokenHeader string        `help:"Header in which the token is sent. In Authorization it is sent as a Bearer token." default:"Authorization" placeholder:"HEADER"`
+	Timeout     time.Duration `help:"Maximum duration of the download from --from." default:"10m"`
+	Since       time.Time     `help:"Skip deliveries received before this time, for example 2026-01-31T09:00:00Z." required:"" placeholder:"TIME"`
+	DryRun      bool          `help:"Count the outcomes without changing anything."`
 	JSON        bool          `help:"Print JSON."`
 }
 
 func (c *signalsReplayCmd) Validate() error {
 	switch {
 	case c.File == "" && c.From == "":
-		return errors.New("name the record: a file, or --from with its URL")
+		return errors.New("no record given: pass a file, or --from with a URL")
 	case c.File != "" && c.From != "":
-		return errors.New("name the record by its file, or by --from: not both")
+		return errors.New("a file and --from cannot be combined: pass one of them")
 	case c.TokenEnv != "" && c.From == "":
-		return errors.New("--token-env is for --from: a file needs no token")
+		return errors.New("--token-env requires --from: a file needs no token")
 	case c.Timeout <= 0:
-		return errors.New("--timeout must be longer than zero")
+		return errors.New("--timeout must be greater than zero")
 	case !headerName.MatchString(c.TokenHeader):
-		return errors.New("--token-header must be the name of a header, like X-Api-Key")
+		return errors.New("--token-header must be a header name, for example X-Api-Key")
 	case c.From == "":
 		return nil
 	}
 	if _, err := parseEndpoint(c.From); err != nil {
-		return fmt.Errorf("--from cannot be used: %w", err)
+		return fmt.Errorf("--from is invalid: %w", err)
 	}
 	return nil
 }
 
-// headerName is what a header may be called.
+// headerName matches the accepted header names.
 var headerName = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
 
-// open opens the record, and returns the name under which errors call it.
+// open opens the record, and returns its name for error messages.
 func (c *signalsReplayCmd) open(ctx context.Context, stdin io.Reader) (io.ReadCloser, string, error) {
 	if c.From == "" {
 		in, err := openInput(c.File, stdin)
@@ -96,16 +96,16 @@ func (c *signalsReplayCmd) open(ctx context.Context, stdin io.Reader) (io.ReadCl
 }
 
 func (signalsReplayCmd) Help() string {
-	return "For deliveries that were acknowledged and then lost, as by a failover to a replica that lagged. Each delivery takes the way of its webhook route: " +
-		"what is there already is a duplicate, and what is older than the status of its account changes nothing. So any part of a record can be replayed, any number of times.\n\n" +
-		"Fields: route (unipile/v1, unipile/v2 or standard), received_at, body, and webhook_id for standard. In JSON Lines the body is the JSON itself or a string.\n\n" +
-		"--from fetches the same by HTTP GET: the whole record, at most 1 GiB, is stored in a temporary file before any of it is applied. Redirects to another host are " +
-		"not followed. Use https: over http the token can be read on the way.\n\n" +
+	return "Use this for deliveries that were acknowledged and then lost, for example by a failover to a lagging replica. Each delivery is processed like one from its webhook route: " +
+		"a delivery that is already recorded is a duplicate, and a delivery that is older than the status of its account changes nothing. You can replay any part of a record any number of times.\n\n" +
+		"Fields: route (unipile/v1, unipile/v2 or standard), received_at, body, and webhook_id for standard. In JSON Lines, body is a JSON value or a string.\n\n" +
+		"--from fetches the record by HTTP GET. The whole record, at most 1 GiB, is stored in a temporary file before any of it is applied. Redirects to another host are " +
+		"not followed. Use https: with http the token is sent in plain text.\n\n" +
 		"Example:\n  thaw signals replay deliveries.jsonl --since 2026-01-31T09:00:00Z --dry-run\n" +
 		"  PLATFORM_TOKEN=… thaw signals replay --from https://platform.example.com/deliveries --token-env PLATFORM_TOKEN --since 2026-01-31T09:00:00Z"
 }
 
-// replaySignalsAtOnce is how many deliveries are applied at the same time, each in a transaction of its own.
+// replaySignalsAtOnce is how many deliveries are applied at a time, each in its own transaction.
 const replaySignalsAtOnce = 4
 
 func (c *signalsReplayCmd) Run(ctx context.Context, e *env) error {
@@ -186,7 +186,7 @@ func (c *signalsReplayCmd) replay(ctx context.Context, e *env, db *store.Store, 
 
 var errDryRun = errors.New("dry run")
 
-// receiveSignal applies a signal as a webhook does. A dry run takes it back.
+// receiveSignal applies a signal like a webhook. A dry run rolls it back.
 func receiveSignal(ctx context.Context, db *store.Store, signal webhook.Signal, dryRun bool) (outcome string, err error) {
 	if !dryRun {
 		return db.Trip().ReceiveSignal(ctx, server.SignalParams(signal))
@@ -201,7 +201,7 @@ func receiveSignal(ctx context.Context, db *store.Store, signal webhook.Signal, 
 	return outcome, err
 }
 
-// countsText lists counts by name.
+// countsText formats counts, sorted by name.
 func countsText(counts map[string]int64) string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(counts)) {
@@ -221,17 +221,17 @@ func openInput(name string, stdin io.Reader) (io.ReadCloser, error) {
 	return os.Open(name)
 }
 
-// A recordLine is one delivery of a record.
+// A recordLine is one delivery in a record.
 type recordLine struct {
 	number int
 	record webhook.Record
-	err    error // what is wrong with the line
+	err    error // why the line is invalid
 }
 
-// recordColumns are the columns of a record in CSV.
+// recordColumns are the CSV columns of a record.
 var recordColumns = []string{"route", "received_at", "webhook_id", "body"}
 
-// records reads a record of deliveries one by one. An error ends it.
+// records iterates over the deliveries of a record. It stops after an error.
 func records(in io.Reader) iter.Seq2[recordLine, error] {
 	return func(yield func(recordLine, error) bool) {
 		text, err := csvfile.Text(in)
@@ -244,7 +244,7 @@ func records(in io.Reader) iter.Seq2[recordLine, error] {
 			jsonRecords(text, yield)
 			return
 		case "[":
-			yield(recordLine{}, errors.New("it is a JSON array: write one delivery a line (JSON Lines), as jq -c '.[]' does"))
+			yield(recordLine{}, errors.New("it is a JSON array: write one delivery per line (JSON Lines), for example with jq -c '.[]'"))
 			return
 		}
 		for row, err := range csvRows(text, recordColumns, "webhook_id") {
@@ -291,27 +291,27 @@ func jsonRecords(text *bufio.Reader, yield func(recordLine, error) bool) {
 		}
 	}
 	if err := lines.Err(); err != nil {
-		yield(recordLine{}, fmt.Errorf("a line is longer than %d bytes, or cannot be read: %w", csvfile.MaxRecord, err))
+		yield(recordLine{}, fmt.Errorf("reading a line (at most %d bytes): %w", csvfile.MaxRecord, err))
 	}
 }
 
 func timeOf(name, value string) (time.Time, error) {
 	at, err := time.Parse(time.RFC3339, value)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("%s is %q: it must be a time like 2026-01-31T09:00:00Z", name, value)
+		return time.Time{}, fmt.Errorf("%s %q is not a time: it must be like 2026-01-31T09:00:00Z", name, value)
 	}
 	return at, nil
 }
 
-// A csvRow is a row of a CSV file by the names of its columns.
+// A csvRow is a CSV row, keyed by column name.
 type csvRow struct {
 	line  int
 	field map[string]string
-	err   error // what is wrong with the row
+	err   error // why the row is invalid
 }
 
-// csvRows reads a CSV file whose header names the wanted columns; those that are optional may be missing, others are left out. An
-// error ends it.
+// csvRows iterates over a CSV file. Its header must name the wanted columns, except the optional
+// ones. Other columns are ignored. It stops after an error.
 func csvRows(in io.Reader, wanted []string, optional ...string) iter.Seq2[csvRow, error] {
 	return func(yield func(csvRow, error) bool) {
 		file, err := csvfile.NewReader(in)
@@ -323,7 +323,7 @@ func csvRows(in io.Reader, wanted []string, optional ...string) iter.Seq2[csvRow
 			err = errors.New("the file is empty")
 		}
 		names := csvfile.Names(header)
-		mustName := ": the first line must name the columns " + strings.Join(wanted, ", ")
+		mustName := ": the first line must have the columns " + strings.Join(wanted, ", ")
 		if err == nil {
 			if wrong := csvfile.CheckHeader(names, wanted); wrong != "" {
 				err = errors.New("line 1: " + wrong + mustName)

@@ -11,7 +11,7 @@ import (
 
 type statusCmd struct {
 	database `embed:""`
-	Limit    int  `help:"Accounts to show, those with most paused prospects; 0 shows all." default:"30"`
+	Limit    int  `help:"Number of accounts to show, those with the most paused prospects first. 0 shows all." default:"30"`
 	JSON     bool `help:"Print JSON."`
 }
 
@@ -35,26 +35,26 @@ func printStatus(out io.Writer, report readmodel.StatusReport) error {
 		printLine(out, describeSafety(report.Safety))
 	}
 	if b := report.Backlog; b.Resumable != nil {
-		printf(out, "%d enrollments are paused; %d of them can be resumed, through %d accounts.\n", b.Paused, *b.Resumable, *b.Accounts)
+		printf(out, "%d enrollments are paused; %d of them are ready to resume, on %d accounts.\n", b.Paused, *b.Resumable, *b.Accounts)
 	} else {
-		printf(out, "%d enrollments are paused; how many of them can be resumed could not be counted within 10 s.\n", b.Paused)
+		printf(out, "%d enrollments are paused. Counting those that are ready to resume took more than 10 s and was cancelled.\n", b.Paused)
 	}
 	if report.Forecast != nil {
-		printf(out, "What can be resumed is of %s; the times below are estimates.\n", stamp(report.Forecast.At))
+		printf(out, "The resumable counts are as of %s. The times below are estimates.\n", stamp(report.Forecast.At))
 	}
 	switch last := report.LastSweep; {
 	case last == nil:
-		printf(out, "No tick was swept yet.\n")
+		printf(out, "No sweep has run yet.\n")
 	case last.FinishedAt == nil:
-		printf(out, "Tick %s is at work: %d of %d accounts, %d resumed.\n", stamp(last.TickAt), last.AccountsProcessed, last.AccountsPlanned, last.Resumed)
+		printf(out, "The sweep of tick %s is running: %d of %d accounts, %d resumed.\n", stamp(last.TickAt), last.AccountsProcessed, last.AccountsPlanned, last.Resumed)
 	default:
-		printf(out, "Last tick %s: %d accounts, %d resumed, %d left.\n", stamp(last.TickAt), last.AccountsProcessed, last.Resumed, last.Remaining)
+		printf(out, "Last tick %s: %d accounts, %d resumed, %d remaining.\n", stamp(last.TickAt), last.AccountsProcessed, last.Resumed, last.Remaining)
 	}
 	if report.LastSweep != nil && report.LastSweep.IsPartial {
-		printf(out, "It was planned for a part of the accounts only, because planning took too long; the next ticks plan for the others.\n")
+		printf(out, "It covered only part of the accounts, because planning took too long. The next ticks cover the others.\n")
 	}
 	for _, o := range report.StuckAccounts {
-		printf(out, "Account %s of %s is connecting since %s: whoever began that did not end it. Connect it again, or remove it.\n",
+		printf(out, "Account %s of %s has been connecting since %s and is stuck. Connect it again, or remove it.\n",
 			o.Account, o.Workspace, stamp(o.Since))
 	}
 	if len(report.Accounts) == 0 {
@@ -74,7 +74,7 @@ func printStatus(out io.Writer, report readmodel.StatusReport) error {
 		return err
 	}
 	if more := report.AccountsInAll - len(report.Accounts); more > 0 {
-		printf(out, "and %d more accounts: --limit 0 shows them\n", more)
+		printf(out, "%d more accounts: use --limit 0 to show all\n", more)
 	}
 	return nil
 }

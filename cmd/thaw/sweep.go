@@ -14,16 +14,16 @@ import (
 
 type sweepCmd struct {
 	database `embed:""`
-	Wait     bool          `help:"Wait until the tick is swept, and print its summary. If no worker process is alive, this one works."`
-	Timeout  time.Duration `help:"How long to wait." default:"5m"`
+	Wait     bool          `help:"Wait until the sweep is done, and print its summary. If no worker process is alive, this process does the work."`
+	Timeout  time.Duration `help:"How long to wait with --wait." default:"5m"`
 	JSON     bool          `help:"Print JSON."`
 }
 
 func (sweepCmd) Help() string {
-	return "A tick is swept once; where it is already, --wait prints its summary.\n\nExample:\n  thaw sweep --wait --json"
+	return "Each tick is swept once. If the current tick is already swept, --wait prints its summary.\n\nExample:\n  thaw sweep --wait --json"
 }
 
-// A summary is what a tick did, for programs.
+// A summary is the JSON output of a sweep.
 type summary struct {
 	TickAt            time.Time `json:"tick_at"`
 	AccountsPlanned   int32     `json:"accounts_planned"`
@@ -39,13 +39,13 @@ func (c *sweepCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
 		tick, err := db.EnqueueSweep(ctx)
 		if err != nil {
-			return fmt.Errorf("asking for the sweep: %w", err)
+			return fmt.Errorf("starting the sweep: %w", err)
 		}
 		if !c.Wait {
 			if c.JSON {
 				return writeJSON(e.stdout, map[string]time.Time{"tick_at": tick.UTC()})
 			}
-			printf(e.stdout, "the sweep of tick %s is asked for\n", stamp(tick))
+			printf(e.stdout, "sweep of tick %s queued\n", stamp(tick))
 			return nil
 		}
 		var swept dbsqlc.SweepRow
@@ -60,7 +60,7 @@ func (c *sweepCmd) Run(ctx context.Context, e *env) error {
 				return swept.FinishedAt != nil, err
 			})
 			if errors.Is(err, context.DeadlineExceeded) {
-				return fmt.Errorf("tick %s is not swept after %s: thaw status shows what is left, the workers' log why", stamp(tick), c.Timeout)
+				return fmt.Errorf("the sweep of tick %s was not done within %s: run \"thaw status\" to see the remaining accounts, and check the log of the workers", stamp(tick), c.Timeout)
 			}
 			return err
 		})
@@ -75,7 +75,7 @@ func (c *sweepCmd) Run(ctx context.Context, e *env) error {
 		if c.JSON {
 			return writeJSON(e.stdout, s)
 		}
-		printf(e.stdout, "tick %s: %d of %d accounts, %d enrollments resumed (%d re-pointed), %d campaigns started, %d left, in %.1f s\n",
+		printf(e.stdout, "tick %s: %d of %d accounts, %d enrollments resumed (%d moved to a sibling account), %d campaigns resumed, %d remaining, in %.1f s\n",
 			stamp(s.TickAt), s.AccountsProcessed, s.AccountsPlanned, s.Resumed, s.Moved, s.CampaignsResumed, s.Remaining, s.Seconds)
 		return nil
 	})

@@ -15,30 +15,30 @@ import (
 )
 
 type tokenCmd struct {
-	Create tokenCreateCmd `cmd:"" help:"Make a token for one workspace, or for an operator, and show it once."`
-	List   tokenListCmd   `cmd:"" help:"List all tokens, with when they were used last."`
-	Revoke tokenRevokeCmd `cmd:"" help:"Make a token useless, at once."`
+	Create tokenCreateCmd `cmd:"" help:"Create a token for one workspace or for an operator, and show it once."`
+	List   tokenListCmd   `cmd:"" help:"List all tokens and when each was last used."`
+	Revoke tokenRevokeCmd `cmd:"" help:"Revoke a token immediately."`
 }
 
 func (tokenCmd) Help() string { return tokenCreateCmd{}.Help() }
 
 type tokenCreateCmd struct {
 	database  `embed:""`
-	Workspace string        `help:"The only workspace that the token may see." placeholder:"KEY" xor:"scope"`
-	Operator  bool          `help:"The token may see and do all that an operator may." xor:"scope"`
-	Name      string        `help:"Who uses it, for the record." placeholder:"TEXT" required:""`
-	Expires   time.Duration `help:"How long it is good; without it, until it is revoked." placeholder:"2160h"`
+	Workspace string        `help:"Restrict the token to this workspace." placeholder:"KEY" xor:"scope"`
+	Operator  bool          `help:"Give the token all rights of an operator." xor:"scope"`
+	Name      string        `help:"Name of the token's user, for the audit log." placeholder:"TEXT" required:""`
+	Expires   time.Duration `help:"Lifetime of the token. Default: valid until revoked." placeholder:"2160h"`
 	JSON      bool          `help:"Print JSON."`
 }
 
 func (tokenCreateCmd) Help() string {
-	return "The token is shown here and nowhere else; the database has only a hash of it.\n\nExample:\n  thaw token create --workspace acme --name \"customer portal\" --expires 2160h"
+	return "The token is shown only once: the database stores only its hash.\n\nExample:\n  thaw token create --workspace acme --name \"customer portal\" --expires 2160h"
 }
 
 func (c *tokenCreateCmd) Validate() error {
 	switch {
 	case c.Workspace == "" && !c.Operator:
-		return errors.New("say what the token may see: --workspace KEY, or --operator for everything")
+		return errors.New("no scope given: pass --workspace KEY, or --operator for everything")
 	case c.Expires < 0 || c.Expires > 0 && c.Expires < time.Minute:
 		return fmt.Errorf("--expires=%s: must be at least a minute", c.Expires)
 	default:
@@ -56,7 +56,7 @@ func (c *tokenCreateCmd) Run(ctx context.Context, e *env) error {
 		if c.Workspace != "" {
 			id, err := db.WorkspaceID(ctx, c.Workspace)
 			if errors.Is(err, pgx.ErrNoRows) {
-				return fmt.Errorf("there is no workspace %q: thaw auto-resume list has the names", c.Workspace)
+				return fmt.Errorf("workspace %q does not exist: run \"thaw auto-resume list\" to list the workspaces", c.Workspace)
 			} else if err != nil {
 				return err
 			}
@@ -65,9 +65,10 @@ func (c *tokenCreateCmd) Run(ctx context.Context, e *env) error {
 		return db.Tx(ctx, func(_ pgx.Tx, q *dbsqlc.Queries) error {
 			row, err := q.CreateToken(ctx, params)
 			if err != nil {
-				return fmt.Errorf("making the token: %w", err)
+				return fmt.Errorf("creating the token: %w", err)
 			}
-			// Shown before it is committed: a token that cannot be shown, as on a full disk, is not made.
+			// Printed before the commit: if printing fails, for example on a full disk, no token is
+			// created.
 			if c.JSON {
 				return writeJSON(e.stdout, map[string]any{"id": row.ID, "token": string(made), "expires_at": row.ExpiresAt})
 			}
@@ -75,7 +76,7 @@ func (c *tokenCreateCmd) Run(ctx context.Context, e *env) error {
 			if e.stdout.err != nil {
 				return e.stdout.err
 			}
-			printf(e.stderr, "token %d, good until %s; it is not shown again\n", row.ID, stampOr(row.ExpiresAt, "it is revoked"))
+			printf(e.stderr, "created token %d, valid until %s. It is not shown again.\n", row.ID, stampOr(row.ExpiresAt, "revoked"))
 			return nil
 		})
 	})
@@ -97,7 +98,7 @@ func (c *tokenListCmd) Run(ctx context.Context, e *env) error {
 		if c.JSON {
 			type line struct {
 				ID         int64      `json:"id"`
-				Workspace  *string    `json:"workspace"` // nil: all
+				Workspace  *string    `json:"workspace"` // nil: operator token, all workspaces
 				Name       string     `json:"name"`
 				CreatedAt  time.Time  `json:"created_at"`
 				CreatedBy  string     `json:"created_by"`
@@ -130,7 +131,7 @@ func (c *tokenListCmd) Run(ctx context.Context, e *env) error {
 
 type tokenRevokeCmd struct {
 	database `embed:""`
-	ID       int64 `arg:"" help:"Number of the token; thaw token list has it."`
+	ID       int64 `arg:"" help:"ID of the token, from thaw token list."`
 }
 
 func (tokenRevokeCmd) Help() string { return "Example:\n  thaw token revoke 7" }
@@ -139,7 +140,7 @@ func (c *tokenRevokeCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
 		name, err := db.RevokeToken(ctx, c.ID)
 		if errors.Is(err, pgx.ErrNoRows) {
-			return fmt.Errorf("there is no token %d: thaw token list has them", c.ID)
+			return fmt.Errorf("token %d does not exist: run \"thaw token list\" to list the tokens", c.ID)
 		} else if err != nil {
 			return err
 		}

@@ -17,13 +17,13 @@ type verifyCmd struct {
 }
 
 func (verifyCmd) Help() string {
-	return "Reads everything, changes nothing. Exits with 1 on any violation. Each check has a snapshot of its own, so that it can run\n" +
-		"beside a busy fleet; Ctrl-C ends it, and what was checked until then is printed.\n\nExample:\n  thaw verify --json"
+	return "Reads the whole database and changes nothing. Exits with 1 on any violation. Each check uses its own snapshot, so you can run it " +
+		"on a busy fleet. Ctrl-C stops it and prints the checks done so far.\n\nExample:\n  thaw verify --json"
 }
 
 func (c *verifyCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		// In percent of the checks.
+		// Counts percent of all checks.
 		shown := newProgress(e.stderr, "verify", "% of the checks", 100)
 		report, err := verify.Run(ctx, db.Pool(), verify.Options{Progress: func(p verify.Progress) {
 			shown.set(int64(100 * (float64(p.Done) + p.Part) / float64(p.Checks)))
@@ -39,7 +39,7 @@ func (c *verifyCmd) Run(ctx context.Context, e *env) error {
 		}
 		switch {
 		case ctx.Err() != nil:
-			return fmt.Errorf("interrupted: %d checks were done, with %d violations, and the others were not", len(report.Checks), report.Violations())
+			return fmt.Errorf("interrupted after %d checks with %d violations; the other checks did not run", len(report.Checks), report.Violations())
 		case err == nil && report.Violations() > 0:
 			return errSilent
 		}

@@ -11,12 +11,12 @@ import (
 	"github.com/thawline/thaw/internal/store"
 )
 
-// pollEvery is how often a waiting command looks.
+// pollEvery is the poll interval of a waiting command.
 const pollEvery = 100 * time.Millisecond
 
-// waiting runs wait and makes sure that it does not wait in vain: while no worker process is alive, this one works. It looks
-// again now and then, because the last worker may die, or seem alive for some seconds after its end. One more worker on a
-// database is always allowed.
+// waiting runs wait, and works the queue in this process while no worker process is alive. It
+// checks every second, because the last worker may die, or may seem alive for some seconds after
+// its end. An additional worker is always allowed.
 func waiting(ctx context.Context, e *env, d database, db *store.Store, wait func(ctx context.Context) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	over, done := context.WithCancel(ctx)
@@ -33,10 +33,10 @@ func waiting(ctx context.Context, e *env, d database, db *store.Store, wait func
 			case err != nil:
 				return err
 			case !alive:
-				e.logger.InfoContext(ctx, "no worker process is alive; this command does the work itself")
+				e.logger.InfoContext(ctx, "no worker process is alive; this process does the work")
 				err := workUntil(over, e, d)
 				if over.Err() != nil && errors.Is(err, context.Canceled) {
-					return nil // the wait was over before the worker had begun
+					return nil // the wait ended before the worker started
 				}
 				return err
 			}
@@ -69,7 +69,7 @@ func workUntil(ctx context.Context, e *env, d database) error {
 	})
 }
 
-// poll calls look until it says that the end is reached, it fails, or ctx ends.
+// poll calls look until it is done or fails, or ctx ends.
 func poll(ctx context.Context, look func() (done bool, err error)) error {
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
@@ -85,7 +85,7 @@ func poll(ctx context.Context, look func() (done bool, err error)) error {
 	}
 }
 
-// withStore runs a command on a migrated database.
+// withStore runs a command with a store on a migrated database.
 func withStore(ctx context.Context, e *env, d database, do func(*store.Store) error) error {
 	db, err := d.openStore(ctx, e.logger)
 	if err != nil {

@@ -15,11 +15,11 @@ import (
 	"github.com/thawline/thaw/worker"
 )
 
-// webhookFlag has the flags of a process that delivers messages to the platform.
+// webhookFlag has the flags of a process that sends webhooks to the platform.
 type webhookFlag struct {
-	WebhookURL          string  `help:"Where to tell the platform what happened: a URL that takes Standard Webhooks. None: this process tells nobody." placeholder:"URL" env:"THAW_WEBHOOK_URL"`
-	WebhookSecret       secrets `help:"Secret that signs these messages: whsec_ and base64 of 24 to 64 bytes. Two, separated by a comma, while one replaces the other." placeholder:"SECRET" env:"THAW_WEBHOOK_SECRET"`
-	WebhookAllowPrivate bool    `help:"Allow http, and receivers on addresses that are not public." env:"THAW_WEBHOOK_ALLOW_PRIVATE"`
+	WebhookURL          string  `help:"URL of the platform that receives events as Standard Webhooks. Disabled if empty." placeholder:"URL" env:"THAW_WEBHOOK_URL"`
+	WebhookSecret       secrets `help:"Secret that signs these messages: whsec_ followed by base64 of 24 to 64 bytes. To rotate it, pass the old and the new secret, separated by a comma." placeholder:"SECRET" env:"THAW_WEBHOOK_SECRET"`
+	WebhookAllowPrivate bool    `help:"Allow http, and receivers on private addresses." env:"THAW_WEBHOOK_ALLOW_PRIVATE"`
 }
 
 func (f *webhookFlag) Validate() error {
@@ -27,20 +27,21 @@ func (f *webhookFlag) Validate() error {
 	return err
 }
 
-// sender returns nil if nobody is to be told.
+// sender returns nil if no webhook is configured.
 func (f *webhookFlag) sender() (*outbound.Sender, error) {
 	switch {
 	case f.WebhookURL == "" && len(f.WebhookSecret) > 0:
-		return nil, errors.New("--webhook-secret is given, but no receiver: set --webhook-url")
+		return nil, errors.New("--webhook-secret is set without a receiver: set --webhook-url")
 	case f.WebhookURL == "":
-		return nil, nil //nolint:nilnil // Nobody is to be told.
+		return nil, nil //nolint:nilnil // No webhook is configured.
 	case len(f.WebhookSecret) == 0:
-		return nil, errors.New("--webhook-url is given, but nothing to sign with: set THAW_WEBHOOK_SECRET")
+		return nil, errors.New("--webhook-url is set without a signing secret: set THAW_WEBHOOK_SECRET")
 	}
 	return outbound.New(outbound.Config{URL: f.WebhookURL, Secrets: f.WebhookSecret, AllowPrivate: f.WebhookAllowPrivate})
 }
 
-// register makes the receiver known to all processes, so that they write messages for it. Nil: nobody is to be told.
+// register stores the receiver in the database, so that all processes write messages for it. It
+// returns nil if no webhook is configured.
 func (f *webhookFlag) register(ctx context.Context, db *store.Store, e *env) (*worker.Webhooks, error) {
 	sender, err := f.sender()
 	if sender == nil || err != nil {
@@ -51,27 +52,27 @@ func (f *webhookFlag) register(ctx context.Context, db *store.Store, e *env) (*w
 		return nil, fmt.Errorf("registering the webhook: %w", err)
 	}
 	if endpoint.DisabledReason != nil {
-		e.logger.WarnContext(ctx, "the webhook is disabled; thaw webhooks enable lets messages flow again", "url", outbound.Masked(sender.URL()), "reason", *endpoint.DisabledReason)
+		e.logger.WarnContext(ctx, "the webhook is disabled; run thaw webhooks enable to enable it", "url", outbound.Masked(sender.URL()), "reason", *endpoint.DisabledReason)
 	}
 	return &worker.Webhooks{EndpointID: endpoint.ID, Sender: sender}, nil
 }
 
 type webhooksCmd struct {
-	List   webhooksListCmd   `cmd:"" help:"List the receivers, and the newest messages with what came of them."`
-	Test   webhooksTestCmd   `cmd:"" help:"Send a test.ping to every receiver that is enabled."`
-	Replay webhooksReplayCmd `cmd:"" help:"Send messages again, under the same ids."`
-	Enable webhooksEnableCmd `cmd:"" help:"Let messages flow again to a receiver that was disabled."`
-	Remove webhooksRemoveCmd `cmd:"" help:"Forget a receiver, with what is still to be delivered to it."`
+	List   webhooksListCmd   `cmd:"" help:"List the receivers, and the newest messages with their deliveries."`
+	Test   webhooksTestCmd   `cmd:"" help:"Send a test.ping to every enabled receiver."`
+	Replay webhooksReplayCmd `cmd:"" help:"Send messages again, with the same IDs."`
+	Enable webhooksEnableCmd `cmd:"" help:"Enable a disabled receiver."`
+	Remove webhooksRemoveCmd `cmd:"" help:"Remove a receiver and the messages waiting for it."`
 }
 
 func (webhooksCmd) Help() string {
-	return "A receiver is added by starting thaw serve or work with --webhook-url.\n\n" + webhooksListCmd{}.Help()
+	return "To add a receiver, start thaw serve or thaw work with --webhook-url.\n\n" + webhooksListCmd{}.Help()
 }
 
 type webhooksListCmd struct {
 	database `embed:""`
-	Limit    int32  `help:"Messages to show." default:"20"`
-	Before   string `help:"Show those before this one." placeholder:"MESSAGE_ID"`
+	Limit    int32  `help:"Number of messages to show." default:"20"`
+	Before   string `help:"Show messages before this one." placeholder:"MESSAGE_ID"`
 	JSON     bool   `help:"Print JSON."`
 }
 
@@ -84,12 +85,12 @@ func (c *webhooksListCmd) Validate() error {
 	return nil
 }
 
-// What the list prints for programs.
+// The JSON output of the list.
 type (
 	webhooksPage struct {
 		Endpoints []webhookEndpoint `json:"endpoints"`
 		Messages  []webhookMessage  `json:"messages"`
-		// Next is what --before takes for the next page; null: this was the last one.
+		// Next is the value of --before for the next page; null on the last page.
 		Next *string `json:"next"`
 	}
 	webhookEndpoint struct {
@@ -176,7 +177,7 @@ func (c *webhooksListCmd) read(ctx context.Context, db *store.Store) (page webho
 
 func (p webhooksPage) print(e *env) error {
 	if len(p.Endpoints) == 0 {
-		printf(e.stdout, "There is no receiver: start thaw serve or work with --webhook-url.\n")
+		printf(e.stdout, "No receiver is registered. To add one, start thaw serve or thaw work with --webhook-url.\n")
 	}
 	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
 	if len(p.Endpoints) > 0 {
@@ -193,37 +194,37 @@ func (p webhooksPage) print(e *env) error {
 		return err
 	}
 	printf(e.stdout, "\n")
-	printf(w, "AT\tMESSAGE\tTYPE\tRECEIVER\tSTATE\tATTEMPTS\tNEXT ATTEMPT\tLAST PROBLEM\n")
+	printf(w, "AT\tMESSAGE\tTYPE\tRECEIVER\tSTATE\tATTEMPTS\tNEXT ATTEMPT\tLAST ERROR\n")
 	for _, m := range p.Messages {
 		for _, d := range m.Deliveries {
 			printf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", stamp(m.At), m.ID, m.Type, d.URL, d.State, d.Attempts, stampOr(d.NextAttemptAt, "-"), deref(d.LastError))
 		}
 		if len(m.Deliveries) == 0 {
-			printf(w, "%s\t%s\t%s\t-\tits receiver was removed\t\t\t\n", stamp(m.At), m.ID, m.Type)
+			printf(w, "%s\t%s\t%s\t-\treceiver removed\t\t\t\n", stamp(m.At), m.ID, m.Type)
 		}
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
 	if p.Next != nil {
-		printf(e.stdout, "for those before: --before %s\n", *p.Next)
+		printf(e.stdout, "next page: --before %s\n", *p.Next)
 	}
 	return nil
 }
 
 func unknownMessage(id string) error {
-	return fmt.Errorf("there is no message %q: thaw webhooks list has the ids; old ones are removed", id)
+	return fmt.Errorf("message %q does not exist: run \"thaw webhooks list\" to list the messages; old messages are removed", id)
 }
 
 type webhooksTestCmd struct {
 	database `embed:""`
-	Wait     bool          `help:"Wait for the first answer of every receiver, and say what it was."`
-	Timeout  time.Duration `help:"How long to wait." default:"30s"`
+	Wait     bool          `help:"Wait for the first attempt at every receiver, and print the result."`
+	Timeout  time.Duration `help:"How long to wait with --wait." default:"30s"`
 	JSON     bool          `help:"Print JSON."`
 }
 
 func (webhooksTestCmd) Help() string {
-	return "A process that was started with --webhook-url has to be running: the secret is in its hands. With --wait the exit code is 1 unless all receivers took it.\n\nExample:\n  thaw webhooks test --wait"
+	return "Requires a running process that was started with --webhook-url, because only that process has the secret. With --wait, exits with 1 unless all receivers accept the message.\n\nExample:\n  thaw webhooks test --wait"
 }
 
 func (c *webhooksTestCmd) Run(ctx context.Context, e *env) error {
@@ -237,7 +238,7 @@ func (c *webhooksTestCmd) Run(ctx context.Context, e *env) error {
 		case err != nil:
 			return err
 		case id == "":
-			return errors.New("there is no receiver that is enabled: thaw webhooks list shows them; start thaw serve or work with --webhook-url to add one")
+			return errors.New("no receiver is enabled: run \"thaw webhooks list\" to list the receivers, or start thaw serve or thaw work with --webhook-url to add one")
 		}
 		var rows []dbsqlc.MessageRow
 		if c.Wait {
@@ -249,7 +250,7 @@ func (c *webhooksTestCmd) Run(ctx context.Context, e *env) error {
 	})
 }
 
-// follow waits until every receiver was tried.
+// follow waits until an attempt was made at every receiver.
 func (c *webhooksTestCmd) follow(ctx context.Context, db *store.Store, id string) (rows []dbsqlc.MessageRow, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
@@ -265,7 +266,7 @@ func (c *webhooksTestCmd) follow(ctx context.Context, db *store.Store, id string
 		return true, nil
 	})
 	if errors.Is(err, context.DeadlineExceeded) {
-		return nil, fmt.Errorf("message %s was not tried at every receiver within %s: is a process running that was started with its --webhook-url? Nothing is lost, it is sent as soon as one is", id, c.Timeout)
+		return nil, fmt.Errorf("message %s was not sent to every receiver within %s: check that a process with its --webhook-url is running. The message is not lost: it is sent as soon as such a process runs", id, c.Timeout)
 	}
 	return rows, err
 }
@@ -289,7 +290,7 @@ func (c *webhooksTestCmd) report(e *env, id string, rows []dbsqlc.MessageRow) er
 			return err
 		}
 	case !c.Wait:
-		printf(e.stdout, "message %s is on its way\n", id)
+		printf(e.stdout, "message %s queued\n", id)
 	default:
 		for _, a := range answers {
 			said := deref(a.Problem)
@@ -310,24 +311,24 @@ func (c *webhooksTestCmd) report(e *env, id string, rows []dbsqlc.MessageRow) er
 
 type webhooksReplayCmd struct {
 	database  `embed:""`
-	MessageID string    `arg:"" optional:"" help:"Send this message."`
-	Since     time.Time `help:"Send all messages since this time, like 2026-01-31T09:00:00Z." placeholder:"TIME"`
-	Failed    bool      `help:"Only to receivers for which they were given up."`
+	MessageID string    `arg:"" optional:"" help:"ID of the message to send again."`
+	Since     time.Time `help:"Send all messages since this time again, for example 2026-01-31T09:00:00Z." placeholder:"TIME"`
+	Failed    bool      `help:"Only repeat failed deliveries."`
 	JSON      bool      `help:"Print JSON."`
 }
 
 func (webhooksReplayCmd) Help() string {
-	return "Receivers know by the id what they have; what was delivered is sent again all the same. Only receivers that are enabled get anything, also those that were added later.\n\nExample:\n  thaw webhooks replay --since 2026-01-31T09:00:00Z --failed"
+	return "Delivered messages are sent again too: receivers detect them as duplicates by the ID. Messages go to all enabled receivers, including those added later.\n\nExample:\n  thaw webhooks replay --since 2026-01-31T09:00:00Z --failed"
 }
 
 func (c *webhooksReplayCmd) Validate() error {
 	if (c.MessageID == "") == c.Since.IsZero() {
-		return errors.New("name what to send again: a message id, or --since")
+		return errors.New("no messages given: pass either a message ID or --since")
 	}
 	return nil
 }
 
-// replayAtOnce is how many messages one transaction sends again.
+// replayAtOnce is how many messages one transaction replays.
 const replayAtOnce = 1000
 
 func (c *webhooksReplayCmd) Run(ctx context.Context, e *env) error {
@@ -361,7 +362,7 @@ func (c *webhooksReplayCmd) Run(ctx context.Context, e *env) error {
 		if c.JSON {
 			return writeJSON(e.stdout, map[string]int64{"messages": total.Messages, "deliveries": total.Deliveries})
 		}
-		printf(e.stdout, "%d messages are sent again, in %d deliveries\n", total.Messages, total.Deliveries)
+		printf(e.stdout, "replaying %d messages in %d deliveries\n", total.Messages, total.Deliveries)
 		return nil
 	})
 }
@@ -372,7 +373,7 @@ type webhooksEnableCmd struct {
 }
 
 func (webhooksEnableCmd) Help() string {
-	return "Messages of the time in which no receiver was enabled were not written; those that were given up can be sent again with replay.\n\nExample:\n  thaw webhooks enable https://platform.example.com/thaw"
+	return "To send failed messages again, run thaw webhooks replay. While no receiver is enabled, Thaw writes no messages, so there is nothing to replay from that time.\n\nExample:\n  thaw webhooks enable https://platform.example.com/thaw"
 }
 
 func (c *webhooksEnableCmd) Run(ctx context.Context, e *env) error {
@@ -395,7 +396,7 @@ type webhooksRemoveCmd struct {
 }
 
 func (webhooksRemoveCmd) Help() string {
-	return "First take --webhook-url from the processes: one that is started with it adds the receiver again.\n\nExample:\n  thaw webhooks remove https://platform.example.com/thaw"
+	return "First remove --webhook-url from all processes: a process that is started with it adds the receiver again.\n\nExample:\n  thaw webhooks remove https://platform.example.com/thaw"
 }
 
 func (c *webhooksRemoveCmd) Run(ctx context.Context, e *env) error {
@@ -413,5 +414,5 @@ func (c *webhooksRemoveCmd) Run(ctx context.Context, e *env) error {
 }
 
 func unknownReceiver(url string) error {
-	return fmt.Errorf("there is no receiver %q: thaw webhooks list shows them, without their queries", outbound.Masked(url))
+	return fmt.Errorf("receiver %q does not exist: run \"thaw webhooks list\" to list the receivers (without the query of their URL)", outbound.Masked(url))
 }
