@@ -23,8 +23,8 @@ const (
 	playbooks     = "docs/operations.md"
 )
 
-// The rules are checked as promtool does, and ask for nothing that there is not.
-func TestAlertsAskForWhatThereIs(t *testing.T) {
+// The alert rules are valid and use only existing metrics and labels.
+func TestAlertsUseExistingMetrics(t *testing.T) {
 	t.Parallel()
 	all := gatherAll(t)
 	for _, rule := range alerts(t) {
@@ -32,28 +32,28 @@ func TestAlertsAskForWhatThereIs(t *testing.T) {
 	}
 }
 
-// Whoever is resumed by an alert finds what to do: a playbook that names the alert.
+// Each alert links to a playbook that names it.
 func TestAlertsHavePlaybooks(t *testing.T) {
 	t.Parallel()
 	sections := sectionsOf(t, "../../"+playbooks)
 	for _, rule := range alerts(t) {
 		require.Contains(t, []string{"critical", "warning"}, rule.Labels["severity"], rule.Alert)
-		require.Regexp(t, `\S\.$`, rule.Annotations["summary"], "%s: a sentence", rule.Alert)
+		require.Regexp(t, `\S\.$`, rule.Annotations["summary"], "%s: the summary must be a sentence", rule.Alert)
 		file, anchor, found := strings.Cut(rule.Annotations["runbook"], "#")
 		require.True(t, found, "%s: no runbook", rule.Alert)
 		require.Equal(t, playbooks, file, rule.Alert)
 		require.NotEmpty(t, sections[anchor], "%s: %s has no heading %s", rule.Alert, playbooks, anchor)
-		require.Contains(t, sections[anchor], "`"+rule.Alert+"`", "the playbook does not say that it is for this alert")
+		require.Contains(t, sections[anchor], "`"+rule.Alert+"`", "the playbook does not name the alert")
 	}
 	for anchor, text := range sections {
 		for _, named := range regexp.MustCompile("`Thaw[A-Z][A-Za-z]+`").FindAllString(text, -1) {
 			require.True(t, slices.ContainsFunc(alerts(t), func(rule rulefmt.Rule) bool { return "`"+rule.Alert+"`" == named }),
-				"%s names %s, which is no alert", anchor, named)
+				"%s names %s, which is not an alert", anchor, named)
 		}
 	}
 }
 
-func TestDashboardAsksForWhatThereIs(t *testing.T) {
+func TestDashboardUsesExistingMetrics(t *testing.T) {
 	t.Parallel()
 	content, err := os.ReadFile(dashboardFile)
 	require.NoError(t, err)
@@ -70,7 +70,7 @@ func TestDashboardAsksForWhatThereIs(t *testing.T) {
 	for _, panel := range dashboard.Panels {
 		require.NotEmpty(t, panel.Targets, panel.Title)
 		for _, target := range panel.Targets {
-			// The one variable that Grafana puts where the language wants a length of time.
+			// Grafana replaces this variable with a duration.
 			for _, name := range requireKnown(t, all, panel.Title, strings.ReplaceAll(target.Expr, "$__rate_interval", "5m")) {
 				asked[name] = true
 			}
@@ -81,7 +81,8 @@ func TestDashboardAsksForWhatThereIs(t *testing.T) {
 	}
 }
 
-// requireKnown parses an expression and returns the metrics that it asks for, all of which there are, with their labels.
+// requireKnown parses an expression, requires that its metrics and labels exist, and returns the
+// metrics.
 func requireKnown(t *testing.T, all map[string]*dto.MetricFamily, where, expression string) (names []string) {
 	t.Helper()
 	parsed, err := parser.ParseExpr(expression)
@@ -89,7 +90,7 @@ func requireKnown(t *testing.T, all map[string]*dto.MetricFamily, where, express
 	parser.Inspect(parsed, func(node parser.Node, _ []parser.Node) error {
 		switch node := node.(type) {
 		case *parser.VectorSelector:
-			if node.Name == "up" { // of Prometheus itself
+			if node.Name == "up" { // added by Prometheus
 				return nil
 			}
 			name := node.Name
@@ -98,7 +99,7 @@ func requireKnown(t *testing.T, all map[string]*dto.MetricFamily, where, express
 					name = base
 				}
 			}
-			if assert.NotNil(t, all[name], "%s: there is no metric %s", where, name) {
+			if assert.NotNil(t, all[name], "%s: metric %s does not exist", where, name) {
 				requireLabels(t, all[name], where, node.LabelMatchers)
 				names = append(names, name)
 			}
@@ -116,8 +117,8 @@ func requireKnown(t *testing.T, all map[string]*dto.MetricFamily, where, express
 	return names
 }
 
-// requireLabels compares what a selector asks of labels with those that a metric has. Of those whose values are always there,
-// these too.
+// requireLabels requires that the labels of a selector exist. For labels whose values are always
+// present it also requires that one of them matches.
 func requireLabels(t *testing.T, family *dto.MetricFamily, where string, matchers []*labels.Matcher) {
 	t.Helper()
 	for _, matcher := range matchers {
@@ -132,7 +133,7 @@ func requireLabels(t *testing.T, family *dto.MetricFamily, where string, matcher
 			return slices.ContainsFunc(metric.GetLabel(), func(label *dto.LabelPair) bool {
 				return label.GetName() == matcher.Name && matcher.Matches(label.GetValue())
 			})
-		}), "%s: nothing in %s matches %s", where, family.GetName(), matcher)
+		}), "%s: no series of %s matches %s", where, family.GetName(), matcher)
 	}
 }
 
@@ -147,7 +148,7 @@ func alerts(t *testing.T) (rules []rulefmt.Rule) {
 	return rules
 }
 
-// sectionsOf returns the text below each heading of a page, by the anchor that GitHub gives it.
+// sectionsOf returns the text below each heading of a page, by the GitHub anchor of the heading.
 func sectionsOf(t *testing.T, path string) map[string]string {
 	t.Helper()
 	content, err := os.ReadFile(path)

@@ -21,7 +21,8 @@ const (
 	tableEnd   = "<!-- metrics: end -->\n"
 )
 
-// gatherAll returns every metric of this program, from a process that works and has something to count.
+// gatherAll returns every metric of this program, from a worker process that has jobs and signals
+// to count.
 func gatherAll(t *testing.T) map[string]*dto.MetricFamily {
 	t.Helper()
 	s := setup(t)
@@ -38,7 +39,7 @@ func gatherAll(t *testing.T) map[string]*dto.MetricFamily {
 	return all
 }
 
-// TestTableOfMetrics keeps the table in docs/metrics.md as the code has it.
+// TestTableOfMetrics compares the table in docs/metrics.md with the metrics in the code.
 func TestTableOfMetrics(t *testing.T) {
 	t.Parallel()
 	content, err := os.ReadFile(page)
@@ -53,7 +54,7 @@ func TestTableOfMetrics(t *testing.T) {
 		require.NoError(t, os.WriteFile(page, []byte(before+tableBegin+want+tableEnd+after), 0o644))
 		return
 	}
-	require.Equal(t, want, table, "the table in docs/metrics.md is not what the code says: go test ./internal/metrics -run Table -update")
+	require.Equal(t, want, table, "the table in docs/metrics.md is outdated: run go test ./internal/metrics -run Table -update")
 }
 
 func tableOf(all map[string]*dto.MetricFamily) string {
@@ -70,7 +71,7 @@ func tableOf(all map[string]*dto.MetricFamily) string {
 	return b.String()
 }
 
-// labelsOf names the labels of a metric.
+// labelsOf returns the label names of a metric.
 func labelsOf(family *dto.MetricFamily) (names []string) {
 	for _, label := range family.GetMetric()[0].GetLabel() {
 		names = append(names, label.GetName())

@@ -13,54 +13,54 @@ import (
 )
 
 var (
-	upDesc         = desc("up", "Whether the database answers this process.")
+	upDesc         = desc("up", "Whether the database answers this process (1) or not (0).")
 	incompleteDesc = desc("scrape_incomplete_total",
-		"Scrapes that went without a group of what is read from the database, because it was not there in time or failed.", "group")
-	ageDesc = desc("scrape_age_seconds", "How long ago a group of what is shown here was read from the database.", "group")
+		"Scrapes that left out a group of fleet metrics because reading it took too long or failed.", "group")
+	ageDesc = desc("scrape_age_seconds", "Age of the reported values of a group of fleet metrics.", "group")
 
 	oldestDesc = desc("oldest_resumable_age_seconds",
-		"How long the prospect has waited who has been resumable for longest; 0: nobody waits. The objective is 30 minutes.")
+		"Age of the oldest resumable enrollment; 0 if there is none. The objective is 30 minutes.")
 	pausedDesc    = desc("paused_enrollments", "Paused enrollments by reason.", "reason")
-	resumableDesc = desc("resumable_enrollments", "Paused enrollments that a sweep can resume now.")
+	resumableDesc = desc("resumable_enrollments", "Paused enrollments that are ready to resume.")
 	resumedDesc   = desc("resumed_total",
-		"Enrollments resumed since this process started, by whichever process, by lane.", "lane")
-	budgetUsedDesc = desc("budget_used", "Enrollments that the current tick has resumed, by lane.", "lane")
-	budgetCapDesc  = desc("budget_cap", "Enrollments that the current tick may resume, by lane.", "lane")
+		"Enrollments resumed by all processes since this process started, by lane.", "lane")
+	budgetUsedDesc = desc("budget_used", "Enrollments resumed in the current tick, by lane.", "lane")
+	budgetCapDesc  = desc("budget_cap", "Cap on enrollments resumed in the current tick, by lane.", "lane")
 
 	tickDesc         = desc("tick_length_seconds", "Length of a tick.")
-	sweepAgeDesc     = desc("last_sweep_age_seconds", "Age of the newest tick that has a plan; +Inf: there was none yet.")
-	sweepTookDesc    = desc("last_sweep_duration_seconds", "From the plan to the last pass of the newest tick that is finished.")
+	sweepAgeDesc     = desc("last_sweep_age_seconds", "Age of the newest planned tick; +Inf if there is none.")
+	sweepTookDesc    = desc("last_sweep_duration_seconds", "Duration of the newest finished sweep, from its plan to its last pass.")
 	sweepPartialDesc = desc("last_sweep_partial",
-		"Whether the newest tick was planned for a part of the accounts only, because planning took too long.")
+		"Whether the newest tick covers only part of the accounts because planning took too long (1) or not (0).")
 
 	signalsDesc = desc("signals_total",
-		"Account-status messages since this process started, received by whichever process, by outcome.", "outcome")
+		"Signals received by all processes since this process started, by outcome.", "outcome")
 	silenceDesc = desc("provider_silence_seconds",
-		"For how long a provider has sent no signal to a webhook, by provider.", "provider")
+		"Time since the last signal of a provider to a webhook.", "provider")
 	silenceLimitDesc = desc("provider_silence_limit_seconds",
-		"From when on the silence of a provider is unusual; +Inf: not learned yet, or switched off.", "provider")
-	safetyDesc = desc("safety_mode", "Whether safety mode is on.")
+		"Length of silence of a provider that is unusual; +Inf if not learned yet or disabled.", "provider")
+	safetyDesc = desc("safety_mode", "Whether safety mode is on (1) or off (0).")
 
 	snapshotDesc = desc("oldest_snapshot_age_seconds",
-		"Age of the oldest transaction or snapshot in the database, which keeps it from removing dead rows; 0: there is none.")
+		"Age of the oldest transaction or snapshot in the database; 0 if there is none. It prevents the removal of dead rows.")
 	snapshotTransactionsDesc = desc("oldest_snapshot_transactions",
-		"How many transactions ago the oldest snapshot was taken, replication slots and sessions of unknown age included.")
+		"Number of transactions since the oldest snapshot, including replication slots and sessions of unknown age.")
 	snapshotsHiddenDesc = desc("snapshots_of_unknown_age",
-		"Sessions with a snapshot of which this role may not see the age: it lacks pg_read_all_stats.")
+		"Sessions whose snapshot age this role cannot see, because it lacks pg_read_all_stats.")
 
-	leaderDesc = desc("leader_elected", "Whether any worker process is alive: the queue has a leader.")
-	jobsDesc   = desc("jobs", "Jobs of the queue by queue and state, but for those that are completed.", "queue", "state")
+	leaderDesc = desc("leader_elected", "Whether the queue has a leader, that is, any worker process is alive (1) or not (0).")
+	jobsDesc   = desc("jobs", "Jobs by queue and state, excluding completed jobs.", "queue", "state")
 )
 
-// A fleet collects what the database knows, in groups.
+// A fleet collects the fleet metrics, in groups.
 type fleet struct {
-	ctx    context.Context //nolint:containedctx // A scrape brings none.
+	ctx    context.Context //nolint:containedctx // Collect gets no context.
 	store  *store.Store
 	maxAge time.Duration
 	wait   time.Duration
 	logger *slog.Logger
 
-	// One scrape at a time: those who scrape meanwhile get the same.
+	// One scrape runs at a time. Concurrent scrapes reuse its readings.
 	mu     sync.Mutex
 	groups []*group
 	tokens chan struct{}
@@ -69,7 +69,7 @@ type fleet struct {
 func newFleet(ctx context.Context, c Config) *fleet {
 	f := &fleet{ctx: ctx, store: c.Store, maxAge: c.MaxAge, wait: c.Patience, logger: c.Logger, tokens: make(chan struct{}, readingsAtOnce)}
 	resumed, signals := newResumed(), newSignals()
-	// In this order, the cheap ones first.
+	// In reading order, the cheap ones first.
 	f.groups = []*group{
 		{name: "ticks", read: func(ctx context.Context, q *dbsqlc.Queries) ([]prometheus.Metric, error) {
 			return readTicks(ctx, q, resumed)
@@ -100,15 +100,15 @@ func (f *fleet) Describe(to chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements [prometheus.Collector]. What is not there in time is left out, and counted. The scrape itself succeeds even
-// if the database does not answer, with what the process knows by itself.
+// Collect implements [prometheus.Collector]. Late groups are left out and counted. The scrape
+// succeeds even if the database does not answer, with the process metrics only.
 func (f *fleet) Collect(to chan<- prometheus.Metric) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	began := time.Now()
 	up := f.read(f.wait)
 	for _, g := range f.groups {
-		// What was read before the database went away is missing too: it would look as if it were there.
+		// If the database is down, older readings are not shown: they would look current.
 		metrics, age, ok := g.collect(began, f.maxAge, up)
 		if ok {
 			to <- gauge(ageDesc, age.Seconds(), g.name)
@@ -121,8 +121,9 @@ func (f *fleet) Collect(to chan<- prometheus.Metric) {
 	to <- gauge(upDesc, toggle(up))
 }
 
-// read begins to read all groups that are too old, and returns when they are read, or after a while; and whether the database
-// answers. It answers if a group was read, or else if it says so: to be slow is not to be away.
+// read starts to read all outdated groups, waits for them at most wait, and reports whether the
+// database is up. The database is up if a group was read, or if it answers a ping: a slow database
+// is not down.
 func (f *fleet) read(wait time.Duration) (up bool) {
 	began := time.Now()
 	waiting, cancel := context.WithTimeout(f.ctx, wait)
@@ -147,7 +148,8 @@ func (f *fleet) read(wait time.Duration) (up bool) {
 	return true
 }
 
-// outdate makes the next scrape read anew: what was read when the process began is where its counters count from.
+// outdate makes the next scrape read again. The reading at the start of the process only sets the
+// start of the counters.
 func (f *fleet) outdate() {
 	for _, g := range f.groups {
 		g.mu.Lock()
@@ -159,10 +161,10 @@ func (f *fleet) outdate() {
 }
 
 func (f *fleet) failed(name string, err error) {
-	f.logger.WarnContext(f.ctx, "a part of the metrics of the fleet could not be read", "group", name, "error", err)
+	f.logger.WarnContext(f.ctx, "reading a group of fleet metrics failed", "group", name, "error", err)
 }
 
-// readTicks reads the numbers of which there is one, the budgets, and what was resumed.
+// readTicks reads the single-valued metrics, the budgets, and the resumed counts.
 func readTicks(ctx context.Context, q *dbsqlc.Queries, resumed *resumed) ([]prometheus.Metric, error) {
 	stand, err := q.MetricsStand(ctx)
 	if err != nil {
@@ -231,8 +233,8 @@ func readJobs(ctx context.Context, q *dbsqlc.Queries) ([]prometheus.Metric, erro
 	return metrics, nil
 }
 
-// budgetsOf shows the budgets of the current tick. One that nobody has drawn from yet has no row; its cap will be what the
-// settings say.
+// budgetsOf returns the budgets of the current tick. An unused budget has no row; its cap comes
+// from the settings.
 func budgetsOf(stand dbsqlc.MetricsStandRow, rows []dbsqlc.MetricsBudgetsRow) (metrics []prometheus.Metric) {
 	for lane, limit := range map[string]int32{"sweep": stand.FleetCap, "signal": stand.SignalCap} {
 		used := int32(0)

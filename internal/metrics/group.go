@@ -15,36 +15,37 @@ import (
 )
 
 const (
-	// patience is how long a scrape waits for the database, for all groups together.
+	// patience is how long a scrape waits for all groups together.
 	patience = 200 * time.Millisecond
-	// readWithin ends a reading for which no scrape waits any more. It is shown by the next scrape.
+	// readWithin limits a reading. A reading that outlives its scrape is shown by the next one.
 	readWithin = 10 * time.Second
-	// shownFor is how old a reading may be that is shown because a newer one is not there in time.
+	// shownFor is how long an old reading is shown while a newer one is late.
 	shownFor = time.Minute
-	// readingsAtOnce is how many connections a scrape takes at most.
+	// readingsAtOnce is the maximum number of connections of a scrape.
 	readingsAtOnce = 2
 )
 
-// snapshot begins the transaction of a reading. The server ends a statement too, because it does not always notice that the
-// client waits no longer. The planner would compile for longer than these statements run.
+// snapshot begins the transaction of a reading. It sets statement_timeout, because the server does
+// not always notice a cancelled client. JIT is off, because compiling would take longer than the
+// statements themselves.
 var snapshot = pgx.TxOptions{BeginQuery: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL jit = off; SET LOCAL statement_timeout = " +
 	strconv.FormatInt(readWithin.Milliseconds(), 10)}
 
-// A group is a part of what the database knows that is read by itself, in a snapshot of its own: one that takes long, or fails,
-// keeps no other from being shown. At most one reading of a group is under way.
+// A group is a set of fleet metrics that is read in its own snapshot, so that a slow or failing
+// group does not affect the others. At most one reading of a group runs at a time.
 type group struct {
 	name string
 	read func(ctx context.Context, q *dbsqlc.Queries) ([]prometheus.Metric, error)
 
 	mu         sync.Mutex
 	last       []prometheus.Metric
-	readAt     time.Time     // when last was read; zero: it never was
-	reading    chan struct{} // closed when the reading that is under way is done; nil: there is none
-	incomplete float64       // scrapes that went without this group
+	readAt     time.Time     // when last was read; zero: never
+	reading    chan struct{} // closed when the running reading is done; nil: none is running
+	incomplete float64       // number of scrapes without this group
 }
 
-// start begins a reading unless one is under way, or the last one is younger than maxAge. Of all readings that it is given a
-// token for, a few run at once.
+// start begins a reading unless one is running or the last one is younger than maxAge. The tokens
+// limit how many readings run at a time.
 func (g *group) start(ctx context.Context, s *store.Store, maxAge time.Duration, tokens chan struct{}, failed func(name string, err error)) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -86,7 +87,7 @@ func (g *group) readNow(ctx context.Context, s *store.Store, tokens chan struct{
 	return metrics, nil
 }
 
-// wait waits for the reading that is under way, if there is one.
+// wait waits for the running reading, if any.
 func (g *group) wait(ctx context.Context) {
 	g.mu.Lock()
 	reading := g.reading
@@ -100,9 +101,9 @@ func (g *group) wait(ctx context.Context) {
 	}
 }
 
-// collect returns what there is to show to a scrape: the last reading if it was made since the scrape began or is younger than
-// maxAge; an older one of the last minute if the newest comes late; else nothing, which is counted. A reading that failed is not
-// replaced by an older one.
+// collect returns the metrics to show: the last reading if it was made since the scrape began or is
+// younger than maxAge, or one of the last minute if a newer one is late. Otherwise it counts an
+// incomplete scrape. A failed reading is not replaced by an older one.
 func (g *group) collect(began time.Time, maxAge time.Duration, up bool) (metrics []prometheus.Metric, age time.Duration, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -115,15 +116,15 @@ func (g *group) collect(began time.Time, maxAge time.Duration, up bool) (metrics
 	return g.last, age, true
 }
 
-// wasReadSince says whether a reading ended well since a moment, or was young enough not to be made anew.
+// wasReadSince reports whether a reading succeeded after at.
 func (g *group) wasReadSince(at time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.readAt.After(at)
 }
 
-// answers says whether the database answers at all. A pool in which no connection is free says nothing about it, so that then a
-// connection of its own is opened.
+// answers reports whether the database answers. If the pool has no free connection, it opens a new
+// one.
 func answers(ctx context.Context, s *store.Store) error {
 	if stat := s.Pool().Stat(); stat.AcquiredConns() < stat.MaxConns() {
 		return s.Pool().Ping(ctx)
@@ -142,5 +143,5 @@ func answers(ctx context.Context, s *store.Store) error {
 	return conn.Ping(ctx)
 }
 
-// answerWithin is how long a database has to answer that it is there.
+// answerWithin is how long the database may take to answer a ping.
 const answerWithin = 2 * time.Second

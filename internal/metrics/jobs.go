@@ -10,7 +10,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 )
 
-// jobs counts what a client of the queue works.
+// jobs counts the jobs of a River client.
 type jobs struct {
 	river.PluginDefaults
 	took    *prometheus.HistogramVec
@@ -24,29 +24,29 @@ var (
 	_ rivertype.HookMetricEmit   = (*jobs)(nil)
 )
 
-// From a pass of a single account, a few milliseconds, to the time at which a job is cut off.
+// From a pass of a single account (a few milliseconds) to the job timeout. In seconds.
 var jobBuckets = []float64{.002, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20}
 
-// A job that waits for long waits for its tick, for others before it, or for a process.
+// Long waits are for a tick, for earlier jobs, or for a worker process. In seconds.
 var waitBuckets = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 5, 15, 60, 300, 900}
 
 func newJobs() *jobs {
 	return &jobs{
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "thaw_job_duration_seconds", Buckets: jobBuckets,
-			Help: "How long jobs took in this process, by kind and result: completed, cancelled, snoozed, failed or panicked.",
+			Help: "Duration of jobs in this process, by kind and result (completed, cancelled, snoozed, failed or panicked).",
 		}, []string{"kind", "result"}),
 		waited: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "thaw_job_wait_seconds", Buckets: waitBuckets,
-			Help: "From when a job was due to when this process began it, by kind.",
+			Help: "Time from when a job was due until this process started it, by kind.",
 		}, []string{"kind"}),
 		fetch: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "thaw_job_fetch_duration_seconds", Buckets: jobBuckets,
-			Help: "How long this process took to fetch jobs, by queue.",
+			Help: "Duration of job fetches of this process, by queue.",
 		}, []string{"queue"}),
 		fetched: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "thaw_jobs_fetched_total",
-			Help: "Jobs that this process fetched, by queue.",
+			Help: "Jobs fetched by this process, by queue.",
 		}, []string{"queue"}),
 	}
 }
@@ -68,7 +68,7 @@ func (j *jobs) Collect(to chan<- prometheus.Metric) {
 // Work implements [rivertype.WorkerMiddleware].
 func (j *jobs) Work(ctx context.Context, job *rivertype.JobRow, doInner func(context.Context) error) error {
 	began := time.Now()
-	// Due by one clock and begun by another, which may be behind.
+	// ScheduledAt is from another clock, which may be ahead.
 	j.waited.WithLabelValues(job.Kind).Observe(max(0, began.Sub(job.ScheduledAt).Seconds()))
 	result := "panicked"
 	defer func() { j.took.WithLabelValues(job.Kind, result).Observe(time.Since(began).Seconds()) }()

@@ -1,8 +1,9 @@
-// Package metrics serves what a process knows about the fleet and about itself in the format of Prometheus.
+// Package metrics serves the metrics of the fleet and of a process in the Prometheus format.
 //
-// There are two kinds. What the database knows, the backlog, the ticks, the queue, is read from it at a scrape: every process
-// shows the same, whoever did the work, so that rules take the max of it and never the sum. What only a process knows, its
-// pools and the jobs that it ran, is counted in it, and is added up over processes. docs/metrics.md lists both.
+// Fleet metrics (backlog, ticks, queue) are read from the database when a scrape asks for them.
+// Every process reports the same values, whichever process did the work, so rules must use max and
+// never sum. Process metrics (pools, jobs) are counted in the process and are summed over
+// processes. docs/metrics.md lists both.
 package metrics
 
 import (
@@ -21,31 +22,32 @@ import (
 	"github.com/thawline/thaw/internal/store"
 )
 
-// Config of the metrics of a process.
+// Config configures the metrics of a process.
 type Config struct {
 	// Store is required.
 	Store *store.Store
 	// RiverSchema is the Postgres schema of River's tables. Required.
 	RiverSchema string
-	// Pools are those whose connections are shown, by name. The same pool may have two names.
+	// Pools whose connections are reported, by name. A pool may appear under two names.
 	Pools map[string]*pgxpool.Pool
-	// MaxAge is how old a reading of the database may be to be shown again: several who scrape, or one who does it often,
-	// do not make the database count anew. Default 15 s; negative: every scrape reads.
+	// MaxAge is how long a reading of the database is reused, so that frequent or concurrent
+	// scrapes do not load the database. Default 15 s. If negative, every scrape reads.
 	MaxAge time.Duration
-	// Patience is how long a scrape waits for the database before it leaves out what is not there yet. Default 200 ms.
+	// Patience is how long a scrape waits for the database. Later readings are left out. Default
+	// 200 ms.
 	Patience time.Duration
 	// Logger is required.
 	Logger *slog.Logger
 }
 
-// Metrics of one process, in a registry of their own.
+// Metrics has the metrics of one process in its own registry.
 type Metrics struct {
 	registry *prometheus.Registry
 	jobs     *jobs
 }
 
-// New returns the metrics of a process. What counts up counts from now on, or, if the database does not answer, from when it
-// first does. The readings end with ctx.
+// New returns the metrics of a process. Fleet counters start now, or when the database first
+// answers. Reading stops when ctx ends.
 func New(ctx context.Context, c Config) (*Metrics, error) {
 	if c.MaxAge == 0 {
 		c.MaxAge = 15 * time.Second
@@ -56,7 +58,7 @@ func New(ctx context.Context, c Config) (*Metrics, error) {
 	}
 	fleet := newFleet(ctx, c)
 	if !fleet.read(firstPatience) {
-		c.Logger.WarnContext(ctx, "the metrics of the fleet cannot be read yet")
+		c.Logger.WarnContext(ctx, "the fleet metrics cannot be read yet")
 	}
 	fleet.outdate()
 	for _, collector := range []prometheus.Collector{
@@ -72,21 +74,22 @@ func New(ctx context.Context, c Config) (*Metrics, error) {
 	return m, nil
 }
 
-// firstPatience is how long the start of a process waits for the readings from which the counters count.
+// firstPatience is how long the start of a process waits for the first readings, where the fleet
+// counters start.
 const firstPatience = 2 * time.Second
 
-// Handler serves the metrics. It has no authentication of its own.
+// Handler serves the metrics without authentication.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
-// Plugin makes a client of the queue count the jobs that it works.
+// Plugin returns the River plugin that counts the jobs of a client.
 func (m *Metrics) Plugin() rivertype.Plugin { return m.jobs }
 
-// Registry gathers the metrics, for tests.
+// Registry returns the registry, for tests.
 func (m *Metrics) Registry() prometheus.Gatherer { return m.registry }
 
-// desc describes a metric of this program.
+// desc returns the description of a metric, with the prefix of this program.
 func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("thaw_"+name, help, labels, nil)
 }
@@ -99,7 +102,7 @@ func counter(d *prometheus.Desc, value float64, labels ...string) prometheus.Met
 	return prometheus.MustNewConstMetric(d, prometheus.CounterValue, value, labels...)
 }
 
-// toggle is how a metric says yes or no.
+// toggle converts a bool to a gauge value.
 func toggle(on bool) float64 {
 	if on {
 		return 1

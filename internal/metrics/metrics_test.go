@@ -15,7 +15,7 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-func TestNamesAreAsPrometheusWantsThem(t *testing.T) {
+func TestMetricNamesFollowPrometheusConventions(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	s.insertFleet(t)
@@ -28,7 +28,7 @@ func TestNamesAreAsPrometheusWantsThem(t *testing.T) {
 func TestBacklogByReason(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
-	require.Zero(t, scrape(t, s.Metrics)["thaw_oldest_resumable_age_seconds"], "nobody waits")
+	require.Zero(t, scrape(t, s.Metrics)["thaw_oldest_resumable_age_seconds"], "no enrollment is resumable")
 	s.insertFleet(t)
 	got := scrape(t, s.Metrics)
 	requireValues(t, got, reading{
@@ -49,8 +49,8 @@ func TestBacklogByReason(t *testing.T) {
 	})
 }
 
-// Somebody who was paused for long begins to wait when the last thing that held them is gone, not before.
-func TestAgeCountsFromWhenNothingHeldThemAnyMore(t *testing.T) {
+// The age of an enrollment starts when it becomes resumable, not when it was paused.
+func TestOldestAgeStartsWhenResumable(t *testing.T) {
 	t.Parallel()
 	for name, release := range map[string]string{
 		"the account connected": `
@@ -78,7 +78,7 @@ func TestResumedByLane(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	s.insertFleet(t)
-	s.work(t) // its first sweep resumes the ten of acc_1
+	s.work(t) // the first sweep resumes the ten prospects of acc_1
 	requireValues(t, scrape(t, s.Metrics), reading{
 		"thaw_resumed_total{lane=sweep}": 10, "thaw_resumed_total{lane=signal}": 0, "thaw_resumed_total{lane=heal}": 0,
 		"thaw_budget_used{lane=sweep}": 10, "thaw_budget_cap{lane=sweep}": 2000,
@@ -100,7 +100,7 @@ func TestResumedByLane(t *testing.T) {
 	s.settle(t)
 	requireValues(t, scrape(t, s.Metrics), reading{"thaw_resumed_total{lane=signal}": 10, "thaw_resumed_total{lane=heal}": 10})
 
-	// A new tick has a new budget; what was counted stays.
+	// A new tick has a new budget. The counter keeps its value.
 	s.Advance(t, 15*time.Minute)
 	requireValues(t, scrape(t, s.Metrics), reading{
 		"thaw_resumed_total{lane=sweep}": 10, "thaw_resumed_total{lane=signal}": 10, "thaw_resumed_total{lane=heal}": 10,
@@ -108,8 +108,8 @@ func TestResumedByLane(t *testing.T) {
 	})
 }
 
-// Counters are what the fleet did since the process started: another process's work counts, what was before it does not, and
-// rows that are removed by age take nothing away.
+// Fleet counters include the work of other processes, exclude work from before the start of the
+// process, and do not fall when retention deletes rows.
 func TestCountersNeverFall(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
@@ -132,7 +132,7 @@ func TestCountersNeverFall(t *testing.T) {
 	requireValues(t, scrape(t, late), grown)
 	requireValues(t, scrape(t, late), grown)
 
-	// While nobody scraped, ticks went by.
+	// Several ticks pass without a scrape.
 	s.Advance(t, 5*time.Hour)
 	s.Exec(t, `
 		INSERT INTO thaw.fleet_budgets (tick_at, lane, cap, used)
@@ -148,8 +148,8 @@ func TestCountersNeverFall(t *testing.T) {
 	requireValues(t, scrape(t, late), grown)
 }
 
-// A delivery whose transaction commits after one that came later is counted all the same.
-func TestSignalThatCommitsLateIsCounted(t *testing.T) {
+// A signal that commits after a signal with a higher ID is counted too.
+func TestLateCommittedSignalIsCounted(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	tx, err := s.Pool.Begin(t.Context())
@@ -167,7 +167,7 @@ func TestSweepAgeAndDuration(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	requireValues(t, scrape(t, s.Metrics), reading{"thaw_tick_length_seconds": 900, "thaw_last_sweep_duration_seconds": 0, "thaw_leader_elected": 0})
-	require.True(t, math.IsInf(scrape(t, s.Metrics)["thaw_last_sweep_age_seconds"], 1), "there was no sweep yet")
+	require.True(t, math.IsInf(scrape(t, s.Metrics)["thaw_last_sweep_age_seconds"], 1), "no sweep has run yet")
 	s.Exec(t, `
 		INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap, started_at, finished_at)
 		VALUES (thaw.tick() - interval '30 minutes', 1, 1, thaw.now(), thaw.now() + interval '7 seconds');
@@ -197,7 +197,7 @@ func TestJobs(t *testing.T) {
 	s.Exec(t, "SELECT thaw.enqueue('pause_account', 'resume', 1::smallint, '{\"account_id\": 1}', '1 hour')")
 	requireValues(t, scrape(t, s.Metrics), reading{"thaw_jobs{queue=resume,state=available}": 1, "thaw_jobs{queue=resume,state=scheduled}": 1})
 
-	// The one has neither signal nor tick, and is cancelled.
+	// The resume job has neither a signal nor a tick, so it is cancelled.
 	s.work(t)
 	s.Exec(t, "SELECT thaw.sweep()")
 	s.settle(t)
@@ -225,8 +225,8 @@ func TestPools(t *testing.T) {
 	require.NotZero(t, got["thaw_pool_opened_connections_total{pool=work}"])
 }
 
-// Several who scrape do not make the database count anew.
-func TestReadingIsShownAgain(t *testing.T) {
+// Scrapes within MaxAge reuse the last reading.
+func TestReadingIsReused(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	cached := observe(t, s.DB, time.Hour)
@@ -236,7 +236,8 @@ func TestReadingIsShownAgain(t *testing.T) {
 	requireValues(t, scrape(t, s.Metrics), reading{"thaw_safety_mode": 1})
 }
 
-// A session that keeps a transaction open, and a prepared one if the server allows any, are seen with their age.
+// Open and prepared transactions are reported with their age. Prepared ones only if the server
+// allows them.
 func TestOldestSnapshot(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
@@ -256,7 +257,7 @@ func TestOldestSnapshot(t *testing.T) {
 	requireValues(t, got, reading{"thaw_snapshots_of_unknown_age": 0})
 }
 
-// A group that is not there in time is left out, and says so; the others are there, and the database is up.
+// A late group is left out and counted. The other groups are shown, and the database is up.
 func TestSlowGroupIsLeftOut(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
@@ -266,7 +267,7 @@ func TestSlowGroupIsLeftOut(t *testing.T) {
 	defer lock.Close(context.WithoutCancel(t.Context()))
 	_, err = lock.Exec(t.Context(), "BEGIN; LOCK TABLE thaw.settings")
 	require.NoError(t, err)
-	// What was read before is shown for a minute: here it was never read.
+	// An old reading would be shown for a minute, but this group was never read.
 	fresh := observeWithin(t, s.DB, -1, 100*time.Millisecond)
 
 	got := scrape(t, fresh)
@@ -274,7 +275,7 @@ func TestSlowGroupIsLeftOut(t *testing.T) {
 	require.NotZero(t, got["go_goroutines"])
 	require.NotContains(t, got, "thaw_tick_length_seconds")
 	require.NotContains(t, got, "thaw_scrape_age_seconds{group=ticks}")
-	// On a busy machine others may be late as well; in the end all of them are there.
+	// On a busy host other groups may be late too. Eventually they are all shown.
 	require.Eventually(t, func() bool {
 		got := scrape(t, fresh)
 		_, leader := got["thaw_leader_elected"]
@@ -282,18 +283,18 @@ func TestSlowGroupIsLeftOut(t *testing.T) {
 		_, ticks := got["thaw_tick_length_seconds"]
 		return leader && backlog && !ticks && got["thaw_up"] == 1
 	}, 30*time.Second, 10*time.Millisecond)
-	require.Contains(t, scrape(t, m), "thaw_tick_length_seconds", "the reading of a moment ago")
+	require.Contains(t, scrape(t, m), "thaw_tick_length_seconds", "the last reading is reused")
 	require.Eventually(t, func() bool {
 		return testdb.Value[bool](t, s.DB, "SELECT count(*) = 0 FROM pg_locks WHERE NOT granted")
-	}, 30*time.Second, 10*time.Millisecond, "the server ends what takes too long")
+	}, 30*time.Second, 10*time.Millisecond, "the server cancels a slow statement")
 
 	_, err = lock.Exec(t.Context(), "ROLLBACK")
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return scrape(t, fresh)["thaw_tick_length_seconds"] == 900 }, 30*time.Second, 10*time.Millisecond)
 }
 
-// A pool that is used up says nothing about the database.
-func TestUsedUpPoolIsNotADatabaseThatIsDown(t *testing.T) {
+// An exhausted pool does not mean that the database is down.
+func TestExhaustedPoolIsNotADownDatabase(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	config := db.Pool.Config()
@@ -309,9 +310,9 @@ func TestUsedUpPoolIsNotADatabaseThatIsDown(t *testing.T) {
 	requireValues(t, scrape(t, m), reading{"thaw_up": 1})
 }
 
-// A database that accepts connections and says nothing is down, and what the process knows by itself is there in time for
-// Prometheus.
-func TestDatabaseThatHangs(t *testing.T) {
+// A database that accepts connections but does not answer is down. The process metrics are returned
+// in time for Prometheus.
+func TestHangingDatabaseIsDown(t *testing.T) {
 	t.Parallel()
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -323,7 +324,7 @@ func TestDatabaseThatHangs(t *testing.T) {
 
 	began := time.Now()
 	got := scrape(t, m)
-	require.Less(t, time.Since(began), 9*time.Second, "a scrape may take 10 s")
+	require.Less(t, time.Since(began), 9*time.Second, "a scrape may take at most 10 s")
 	requireValues(t, got, reading{"thaw_up": 0, "thaw_scrape_incomplete_total{group=ticks}": 1, "thaw_scrape_incomplete_total{group=backlog}": 1})
 	require.NotZero(t, got["go_goroutines"])
 	require.NotContains(t, got, "thaw_oldest_resumable_age_seconds")

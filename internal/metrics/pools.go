@@ -6,12 +6,12 @@ import (
 )
 
 var (
-	connectionsDesc = desc("pool_connections", "Connections to the database by pool and state.", "pool", "state")
-	poolSizeDesc    = desc("pool_max_connections", "Connections that a pool may have.", "pool")
-	acquiresDesc    = desc("pool_acquires_total", "Connections taken from a pool.", "pool")
-	waitedDesc      = desc("pool_waits_total", "Connections taken from a pool that had none free: somebody waited for it.", "pool")
-	waitTimeDesc    = desc("pool_wait_seconds_total", "Time waited for a pool that had no connection free.", "pool")
-	cancelledDesc   = desc("pool_cancelled_acquires_total", "Those who gave up waiting for a connection.", "pool")
+	connectionsDesc = desc("pool_connections", "Database connections by pool and state.", "pool", "state")
+	poolSizeDesc    = desc("pool_max_connections", "Maximum number of connections of a pool.", "pool")
+	acquiresDesc    = desc("pool_acquires_total", "Connections acquired from a pool.", "pool")
+	waitedDesc      = desc("pool_waits_total", "Acquires that had to wait because the pool had no free connection.", "pool")
+	waitTimeDesc    = desc("pool_wait_seconds_total", "Total time that acquires waited for a free connection.", "pool")
+	cancelledDesc   = desc("pool_cancelled_acquires_total", "Acquires cancelled while waiting for a connection.", "pool")
 	openedDesc      = desc("pool_opened_connections_total", "Connections opened by a pool.", "pool")
 )
 

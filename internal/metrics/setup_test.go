@@ -20,7 +20,7 @@ import (
 	"github.com/thawline/thaw/worker"
 )
 
-// The database server of the tests is there until the process ends; nothing else may be.
+// Only the goroutines of the test database server may outlive the tests.
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreAnyFunction("github.com/thawline/thaw/internal/localpg.(*cluster).run.func1"),
@@ -28,14 +28,14 @@ func TestMain(m *testing.M) {
 	)
 }
 
-// A subject is the metrics of a process, on a database of its own.
+// A subject has the metrics of a process on its own database.
 type subject struct {
 	*testdb.DB
 	*metrics.Metrics
 }
 
-// setup returns metrics that are read anew at every scrape. The database's clock is at the start of a tick, so that no tick
-// ends meanwhile.
+// setup returns metrics that are read at every scrape. The clock of the database is set to the
+// start of a tick, so that no tick ends during the test.
 func setup(t *testing.T) *subject {
 	t.Helper()
 	db := testdb.New(t)
@@ -43,14 +43,14 @@ func setup(t *testing.T) *subject {
 	return &subject{db, observe(t, db, -1)}
 }
 
-// observe returns the metrics of one more process.
+// observe returns the metrics of another process.
 func observe(t *testing.T, db *testdb.DB, maxAge time.Duration) *metrics.Metrics {
 	t.Helper()
 	return observeWithin(t, db, maxAge, time.Minute)
 }
 
-// observeWithin returns metrics that wait that long for the database. A busy machine may be slow; only tests of just that are
-// impatient.
+// observeWithin returns metrics with a given patience. Other tests use a long patience, because a
+// busy host may be slow.
 func observeWithin(t *testing.T, db *testdb.DB, maxAge, patience time.Duration) *metrics.Metrics {
 	t.Helper()
 	m, err := metrics.New(t.Context(), metrics.Config{
@@ -61,7 +61,7 @@ func observeWithin(t *testing.T, db *testdb.DB, maxAge, patience time.Duration) 
 	return m
 }
 
-// work runs a worker of this process until the test ends, and returns when the sweep of the current tick is over.
+// work starts a worker that runs until the test ends, and waits for the sweep of the current tick.
 func (s *subject) work(t *testing.T) {
 	t.Helper()
 	riverPool, err := pgxpool.NewWithConfig(t.Context(), s.Pool.Config())
@@ -82,7 +82,7 @@ func (s *subject) work(t *testing.T) {
 	s.settle(t)
 }
 
-// settle waits until no job is left to do, save those that are scheduled for later.
+// settle waits until all jobs are done, except scheduled ones.
 func (s *subject) settle(t *testing.T) {
 	t.Helper()
 	s.eventually(t, "SELECT count(*) = 0 FROM thaw.river_job WHERE state IN ('available', 'running', 'retryable', 'pending')")
@@ -93,9 +93,9 @@ func (s *subject) eventually(t *testing.T, sql string) {
 	require.Eventually(t, func() bool { return testdb.Value[bool](t, s.DB, sql) }, 30*time.Second, 5*time.Millisecond, sql)
 }
 
-// insertFleet inserts connected accounts "acc_1" to "acc_3" of workspace "acme", each with ten prospects in a running
-// campaign: those of the first wait for it since an hour, those of the second were paused by a person, those of the third
-// are active.
+// insertFleet inserts the connected accounts acc_1 to acc_3 of workspace acme, each with ten
+// prospects in a running campaign. The prospects of acc_1 have been resumable for an hour, those of
+// acc_2 were paused by a person, those of acc_3 are active.
 func (s *subject) insertFleet(t *testing.T) {
 	t.Helper()
 	s.Exec(t, `
@@ -115,8 +115,8 @@ func (s *subject) insertFleet(t *testing.T) {
 			ON s.account = a.provider_account_id`)
 }
 
-// A reading is what one scrape returns: values by name and labels, like thaw_jobs{queue=tick,state=running}; of a
-// histogram how often it was told something.
+// A reading has the values of one scrape by name and labels, like
+// thaw_jobs{queue=tick,state=running}. The value of a histogram is its sample count.
 type reading map[string]float64
 
 // scrape gathers all metrics.
@@ -133,7 +133,7 @@ func scrape(t *testing.T, from *metrics.Metrics) reading {
 	return found
 }
 
-// nameOf has the labels in the order of their names, as they are gathered.
+// nameOf returns the name of a series with its labels, sorted by name.
 func nameOf(family *dto.MetricFamily, metric *dto.Metric) string {
 	var labels []string
 	for _, label := range metric.GetLabel() {
@@ -156,7 +156,7 @@ func valueOf(metric *dto.Metric) float64 {
 	}
 }
 
-// requireValues compares some of the values of a scrape; a missing one counts as none.
+// requireValues compares the wanted values with those of a scrape.
 func requireValues(t *testing.T, got reading, want reading) {
 	t.Helper()
 	some := reading{}

@@ -9,13 +9,14 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// signals counts deliveries by outcome, those that the platform sends in SQL too. There may be millions, so each reading looks
-// at those that came since the last one, and once more at those so young that one before them may still be uncommitted.
+// signals counts signals by outcome, including those that the platform sends in SQL. There may be
+// millions of rows, so each reading covers only the rows since the last one, and again those of the
+// last minute: below them a row may still be uncommitted.
 type signals struct {
 	total map[string]float64
-	// after is the id up to which all are counted; none: there was no reading yet.
+	// after is the ID up to which all rows are counted; nil before the first reading.
 	after *int64
-	// seen is how many with a higher id are counted already.
+	// seen is how many rows with a higher ID are already counted.
 	seen map[string]int64
 }
 
@@ -23,7 +24,7 @@ func newSignals() *signals {
 	return &signals{total: map[string]float64{"applied": 0, "duplicate": 0, "stale": 0, "unknown_account": 0, "ignored": 0}}
 }
 
-// read adds what came since the last reading; the first only looks where the table ends.
+// read adds the signals since the last reading. The first reading only finds the newest ID.
 func (s *signals) read(ctx context.Context, q *dbsqlc.Queries) error {
 	if s.after == nil {
 		newest, err := q.MetricsNewestSignal(ctx)

@@ -10,17 +10,19 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// resumed counts who is resumed by lane, from the rows in which every pass, of whichever process, writes what it did. Their sum
-// would fall when retention removes some, and Prometheus takes a counter that falls for one that started anew. So it adds up
-// what the rows have grown by since the last reading, from zero on: it starts anew with the process, and only then.
+// resumed counts resumed enrollments by lane, from the idempotency records in which the passes of
+// all processes write their results. The plain sum of these records would fall when retention
+// deletes some, and Prometheus takes a falling counter for a restarted one. So resumed sums the
+// growth of the records since the last reading, and resets only with the process.
 type resumed struct {
 	total map[string]float64
-	// since is when the last reading was, by the clock of the database; zero: there was none.
+	// since is the time of the last reading, by the clock of the database; zero before the first
+	// one.
 	since time.Time
 	seen  map[record]int32
 }
 
-// An idempotency record is a budget of a tick, or a heal.
+// A record is an idempotency record: a budget of a tick, or a heal.
 type record struct {
 	lane string
 	id   int64
@@ -30,8 +32,8 @@ func newResumed() *resumed {
 	return &resumed{total: map[string]float64{"sweep": 0, "signal": 0, "heal": 0}}
 }
 
-// read adds what was resumed since the last reading; the first only looks where the rows stand. It returns the budgets that it
-// found, among them those of the current tick.
+// read adds the enrollments resumed since the last reading. The first reading only sets the start
+// values. It returns the budgets it has read, including those of the current tick.
 func (w *resumed) read(ctx context.Context, q *dbsqlc.Queries, now time.Time) ([]dbsqlc.MetricsBudgetsRow, error) {
 	since := w.since
 	if since.IsZero() {
@@ -59,7 +61,7 @@ func (w *resumed) read(ctx context.Context, q *dbsqlc.Queries, now time.Time) ([
 
 func (w *resumed) add(used map[record]int32) {
 	for row, now := range used {
-		// A crash of the server can take back the last of a heal.
+		// A crash of the server can revert the last batch of a heal.
 		if before := w.seen[row]; !w.since.IsZero() && now > before {
 			w.total[row.lane] += float64(now - before)
 		}
