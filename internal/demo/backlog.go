@@ -9,19 +9,20 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// backlogTicks is how many ticks of a draining backlog are shown.
+// backlogTicks is how many ticks are shown.
 const backlogTicks = 3
 
-// A drain is what one tick took from the backlog of the team.
+// A drain is the part of the team's backlog that one tick resumed.
 type drain struct {
 	tick       time.Time
-	resumed    int64 // of all accounts, through signal and sweep together
-	most       int64 // of one account
+	resumed    int64 // on all accounts, by signals and sweep together
+	most       int64 // on one account
 	accountCap int64
-	swept      bool // the tick is done
+	swept      bool // the sweep is done
 }
 
-// backlog: a team with thousands of paused prospects logs in again, all at about the same time.
+// backlog: all accounts of a team with thousands of paused prospects log in again at about the same
+// time.
 func (s *story) backlog(ctx context.Context) error {
 	total, err := s.number(ctx, teamWaiting, teamWorkspace)
 	if err != nil {
@@ -34,21 +35,21 @@ func (s *story) backlog(ctx context.Context) error {
 	if err := s.db.Pool().QueryRow(ctx, "SELECT thaw.tick()").Scan(&began); err != nil {
 		return fmt.Errorf("reading the tick: %w", err)
 	}
-	s.say("%d prospects wait on the %d accounts of %s. All of the team log in again:", total, len(team), teamWorkspace)
+	s.say("%d prospects are paused on the %d accounts of %s. The whole team logs in again:", total, len(team), teamWorkspace)
 	for _, account := range team {
 		if err := s.post(ctx, account, "OK"); err != nil {
 			return err
 		}
 	}
-	err = s.await(ctx, int64(len(team)), "signals worked off", `
+	err = s.await(ctx, int64(len(team)), "signals processed", `
 		SELECT count(*) FROM thaw.account_signals AS g
 		WHERE g.provider_account_id = ANY ($1) AND g.status = 'connected' AND g.finished_at IS NOT NULL`, team)
 	if err != nil {
 		return err
 	}
 
-	s.say("Each signal resumes as many as the cap allows at once; the sweeps go on with the rest.")
-	left := total
+	s.say("Each signal resumes prospects up to the cap. The sweeps resume the rest.")
+	remaining := total
 	shown := 0
 	deadline := time.Now().Add(patience)
 	return s.look(ctx, func() (bool, error) {
@@ -60,34 +61,36 @@ func (s *story) backlog(ctx context.Context) error {
 		for _, d := range drains {
 			sum += d.resumed
 			if d.most > d.accountCap {
-				return false, fmt.Errorf("expected at most %d of an account in tick %s, saw %d", d.accountCap, clock(d.tick), d.most)
+				return false, fmt.Errorf("expected at most %d prospects per account in tick %s, got %d", d.accountCap, clock(d.tick), d.most)
 			}
 		}
 		if sum != total {
-			return false, fmt.Errorf("expected %d prospects, resumed or waiting, saw %d", total, sum)
+			return false, fmt.Errorf("expected %d prospects, resumed or paused, got %d", total, sum)
 		}
 		for ; shown < len(drains) && drains[shown].swept; shown++ {
 			d := drains[shown]
-			left -= d.resumed
-			s.say("tick %s  %4d resumed (%d of at most %d an account), %4d left", clock(d.tick), d.resumed, d.most, d.accountCap, left)
+			remaining -= d.resumed
+			s.say("tick %s  %4d resumed (up to %d per account, cap %d), %4d remaining", clock(d.tick), d.resumed, d.most, d.accountCap, remaining)
 		}
 		if shown < backlogTicks && time.Now().After(deadline) {
-			return false, fmt.Errorf("expected %d ticks that resume somebody, saw %d after %s", backlogTicks, shown, patience)
+			return false, fmt.Errorf("expected %d ticks with resumed prospects after %[3]s, got %[2]d", backlogTicks, shown, patience)
 		}
 		return shown >= backlogTicks, nil
 	})
 }
 
-// freshTick waits until the current tick has just begun and is swept, so that all of what comes next falls into it.
+// freshTick waits for a tick that has just begun and is swept, so that the following steps fit into
+// one tick.
 func (s *story) freshTick(ctx context.Context) error {
-	return s.await(ctx, 1, "swept tick that has just begun", `
+	return s.await(ctx, 1, "swept tick in its first half", `
 		SELECT count(*) FROM thaw.sweeps AS s
 		WHERE s.tick_at = thaw.tick() AND s.finished_at IS NOT NULL AND thaw.now() < s.tick_at + $1::interval`, tick/2)
 }
 
 const teamWaiting = `SELECT coalesce(sum(b.paused), 0)::bigint FROM thaw.backlog AS b WHERE b.workspace = $1`
 
-// drains returns what each tick took from the team's backlog, and how many are waiting still, all at one moment.
+// drains returns what each tick resumed from the team's backlog, and how many prospects are still
+// paused, in one snapshot.
 func (s *story) drains(ctx context.Context, from time.Time) (drains []drain, waiting int64, err error) {
 	snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err = pgx.BeginTxFunc(ctx, s.db.Pool(), snapshot, func(tx pgx.Tx) error {

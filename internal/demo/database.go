@@ -14,11 +14,11 @@ import (
 
 const (
 	databaseName = "thaw_demo"
-	// mark is the comment on a database that a demo made. One without it is somebody else's, whatever its name.
+	// mark is the comment on databases of a demo. A database without it is never dropped.
 	mark = "made by thaw demo, which removes it"
 )
 
-// database is an empty database for the length of a demo, on a private server or on the one in DATABASE_URL.
+// database is a temporary database for a demo, on a private server or on the one in DATABASE_URL.
 type database struct {
 	server *localpg.Server
 	admin  *pgx.Conn // to the maintenance database
@@ -31,13 +31,13 @@ func newDatabase(ctx context.Context, server *localpg.Server) (*database, error)
 	}
 	d := &database{server: server, admin: admin}
 	if err := d.create(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("making database %s: %w", databaseName, err), admin.Close(context.WithoutCancel(ctx)))
+		return nil, errors.Join(fmt.Errorf("creating database %s: %w", databaseName, err), admin.Close(context.WithoutCancel(ctx)))
 	}
 	return d, nil
 }
 
-// create makes the database. One that a killed demo left behind is removed first; that fails if it is in use, because then
-// that demo is still running.
+// create creates the database. It first removes the database of a killed demo. This fails if the
+// database is in use, because then another demo is still running.
 func (d *database) create(ctx context.Context) error {
 	var exists, ours bool
 	err := d.admin.QueryRow(ctx, `
@@ -47,11 +47,11 @@ func (d *database) create(ctx context.Context) error {
 		return err
 	}
 	if exists && !ours {
-		return errors.New("there is one on this server that no demo made: drop or rename it, or unset DATABASE_URL to have a private server")
+		return errors.New("a database of this name exists that was not created by a demo: drop or rename it, or unset DATABASE_URL to use a private server")
 	}
 	if exists {
 		if err := d.execute(ctx, "DROP DATABASE "+databaseName); err != nil {
-			return fmt.Errorf("there is one of another demo, which may be running (unset DATABASE_URL to have a private server): %w", err)
+			return fmt.Errorf("the database of another demo exists, which may be running (unset DATABASE_URL to use a private server): %w", err)
 		}
 	}
 	return d.execute(ctx, "CREATE DATABASE "+databaseName, "COMMENT ON DATABASE "+databaseName+" IS '"+mark+"'")
@@ -77,12 +77,12 @@ func (d *database) pool(ctx context.Context) (*pgxpool.Pool, error) {
 
 func (d *database) description() string {
 	if d.server.Private() {
-		return fmt.Sprintf("Postgres %s: a private server, which is gone when this program is.", d.server.Version())
+		return fmt.Sprintf("Postgres %s: a private server, removed when this program ends.", d.server.Version())
 	}
-	return fmt.Sprintf("Postgres %s: the server in DATABASE_URL, with a new database %s, which is removed at the end.", d.server.Version(), databaseName)
+	return fmt.Sprintf("Postgres %s: the server in DATABASE_URL, with a new database %s, removed when this program ends.", d.server.Version(), databaseName)
 }
 
-// psql returns the command line that looks inside. It shows nobody's password.
+// psql returns the command line to inspect the database, without a password.
 func (d *database) psql() string {
 	if d.server.Private() {
 		return "psql '" + d.server.URL(databaseName) + "'"
@@ -90,7 +90,7 @@ func (d *database) psql() string {
 	return "psql on database " + databaseName + " of the server in DATABASE_URL"
 }
 
-// close removes the database, whoever is looking inside.
+// close drops the database, even if other sessions use it.
 func (d *database) close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()

@@ -23,11 +23,11 @@ func TestDatabase(t *testing.T) {
 		return yes
 	}
 
-	// One that happens to have the name is left alone.
+	// A database of the same name that no demo created is kept.
 	_, err = admin.Exec(ctx, "CREATE DATABASE thaw_demo")
 	require.NoError(t, err)
 	_, err = newDatabase(ctx, server)
-	require.ErrorContains(t, err, "there is one on this server that no demo made")
+	require.ErrorContains(t, err, "a database of this name exists that was not created by a demo")
 	require.True(t, exists())
 	_, err = admin.Exec(ctx, "DROP DATABASE thaw_demo")
 	require.NoError(t, err)
@@ -42,22 +42,22 @@ func TestDatabase(t *testing.T) {
 
 	// While the first demo runs, a second one does not start.
 	_, err = newDatabase(ctx, server)
-	require.ErrorContains(t, err, "there is one of another demo, which may be running")
+	require.ErrorContains(t, err, "the database of another demo exists, which may be running")
 
-	// What a killed one left behind is replaced.
+	// The database of a killed demo is replaced.
 	require.NoError(t, visitor.Close(ctx))
 	require.Eventually(t, func() bool {
 		if second, err := newDatabase(ctx, server); err == nil {
 			return second.admin.Close(ctx) == nil
 		}
 		return false
-	}, patience, lookEvery, "the server notices that the visitor is gone")
+	}, patience, lookEvery, "the server notices that the session has ended")
 	visitor, err = pgx.Connect(ctx, server.URL(databaseName))
 	require.NoError(t, err)
 	_, err = visitor.Exec(ctx, "TABLE leftover")
 	require.ErrorContains(t, err, `relation "leftover" does not exist`)
 
-	// The end of a demo does not wait for whoever looks inside.
+	// A demo ends even if other sessions use its database.
 	require.NoError(t, first.close(ctx))
 	require.False(t, exists())
 }

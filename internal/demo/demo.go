@@ -24,37 +24,39 @@ import (
 )
 
 const (
-	// tick is long enough for a slow machine to sweep in, and short enough to wait for.
+	// tick is long enough for a sweep on a slow host, and short enough to wait for.
 	tick = 5 * time.Second
-	// drainFor is how long jobs and requests may go on after Ctrl-C.
+	// drainFor is how long running jobs and requests may take to finish after Ctrl-C.
 	drainFor = 5 * time.Second
-	// connections are the workers', the webhooks' and the story's together; River has as many of its own.
+	// connections is the size of the pool that workers, webhooks and the story share. River has
+	// another pool of this size.
 	connections = 20
 )
 
 // Options of a demo.
 type Options struct {
-	// Out is where the story is told. Required.
+	// Out receives the story. Required.
 	Out io.Writer
-	// Terminal says that Out is one: headlines stand out, and what takes a while has a progress bar.
+	// Terminal enables bold headlines and progress bars. Set it if Out is a terminal.
 	Terminal bool
-	// Addr is where to listen, a loopback name and a port. Another port is taken if that one is in use.
+	// Addr is the address to listen on: a loopback name and a port. If the port is in use, a free
+	// one is taken.
 	Addr string
-	// Once ends the demo with the story, instead of serving on until the context ends.
+	// Once ends the demo after the story. Otherwise it serves until the context ends.
 	Once bool
-	// Logger gets what the workers and the server have to say. Required.
+	// Logger receives the log of the workers and the server. Required.
 	Logger *slog.Logger
 }
 
-// Run tells the story. It returns an error if a step does not come out as it should, or if ctx ends before the story does.
-// Afterwards nothing is left: no process, no folder, no database.
+// Run runs the story. It returns an error if a step fails, or if ctx ends before the story does. It
+// always removes its processes, folders and databases.
 func Run(ctx context.Context, o Options) (err error) {
 	if !riverui.Loopback(o.Addr) {
-		return fmt.Errorf("--addr=%s can be reached from other machines: the demo has no passwords, so let it listen on 127.0.0.1", o.Addr)
+		return fmt.Errorf("--addr=%s is reachable from other hosts, and the demo has no password: listen on 127.0.0.1", o.Addr)
 	}
 	s := &story{narrator: narrator{out: o.Out, terminal: o.Terminal}, began: time.Now()}
 	defer func() {
-		// What an interrupted step says about itself is of no interest.
+		// An interrupt is reported as such, not as the error of the interrupted step.
 		if err != nil && ctx.Err() != nil {
 			err = ctx.Err()
 		}
@@ -128,7 +130,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	return group.Wait()
 }
 
-// prepare brings the schema and the fleet into the database.
+// prepare applies the migrations and imports the fleet.
 func (s *story) prepare(ctx context.Context, pool *pgxpool.Pool, logger *slog.Logger) (*schema.Migrator, error) {
 	migrator, err := schema.NewMigrator(pool, schema.Name, logger)
 	if err != nil {
@@ -141,7 +143,7 @@ func (s *story) prepare(ctx context.Context, pool *pgxpool.Pool, logger *slog.Lo
 		err = s.importFleet(ctx)
 	}
 	if err == nil {
-		s.leftLying, err = s.findLeftLying(ctx)
+		s.existing, err = s.findBacklog(ctx)
 	}
 	if err == nil {
 		length := tick
@@ -158,12 +160,12 @@ func (s *story) listen(ctx context.Context, addr string) (net.Listener, error) {
 	config := net.ListenConfig{}
 	listener, err := config.Listen(ctx, "tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		s.say("%s is in use; a free port is taken instead.", addr)
+		s.say("%s is in use, so the demo takes a free port.", addr)
 		host, _, _ := net.SplitHostPort(addr)
 		listener, err = config.Listen(ctx, "tcp", net.JoinHostPort(host, "0"))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("listening: %w (--addr names another address)", err)
+		return nil, fmt.Errorf("listening: %w (use --addr to choose another address)", err)
 	}
 	return listener, nil
 }

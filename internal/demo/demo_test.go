@@ -15,7 +15,7 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// A listener keeps what it is told, and calls heard when it hears what it waits for.
+// A listener stores the output, and calls heard when the output contains waitsFor.
 type listener struct {
 	bytes.Buffer
 	waitsFor string
@@ -31,10 +31,10 @@ func (l *listener) Write(p []byte) (int, error) {
 	return l.Buffer.Write(p)
 }
 
-// The story checks its own steps; this is about what it tells.
+// The story checks its own steps. This test checks its output.
 func TestStory(t *testing.T) {
 	t.Parallel()
-	// Somebody else has the port.
+	// The port is in use.
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer taken.Close()
@@ -45,28 +45,28 @@ func TestStory(t *testing.T) {
 	err = Run(ctx, Options{Out: out, Addr: taken.Addr().String(), Logger: testdb.Logger(t)})
 	told := out.String()
 	t.Log(told)
-	require.NoError(t, err, "Ctrl-C is the usual end once the story is over")
+	require.NoError(t, err, "Ctrl-C after the story is a normal exit")
 
 	for _, line := range []string{
-		`127\.0\.0\.1:\d+ is in use; a free port is taken instead\.`,
-		`Fleet: 6454 prospects of 20 campaigns on 32 accounts of 6 workspaces, imported in \d+\.\d s\.`,
+		`127\.0\.0\.1:\d+ is in use, so the demo takes a free port\.`,
+		`Fleet: 6454 prospects in 20 campaigns on 32 accounts of 6 workspaces, imported in \d+\.\d s\.`,
 		`thaw auto-resume off umbrella --reason ".+"`,
-		`95 prospects waited .+, 60 of them on an account that its owner has`,
+		`95 prospects were paused .+, 60 of them on an account that was`,
 		`{"AccountStatus":{"account_id":"` + dana + `","account_type":"LINKEDIN","message":"CREDENTIALS"}}`,
-		`180 prospects and campaign acme-founders are paused, \d.* m?s after the message was sent\.`,
-		`180 prospects and the campaign are active, \d.* m?s after the message was sent, each at the step where it was\.`,
-		`The sweep of tick \d\d:\d\d:\d\d resumed 150 prospects and started their campaign, \d.* m?s after that\.`,
-		`140 prospects of the old account are active and re-pointed to the new one, \d.* m?s after OK was sent\.`,
-		`4800 prospects wait on the 4 accounts of initech\. All of the team log in again:`,
-		`heal 1 resumed \d+ prospects in \d.* m?s; 0 are left\.`,
+		`180 prospects and campaign acme-founders were paused \d.* m?s after the message was sent\.`,
+		`180 prospects and the campaign were resumed \d.* m?s after the message was sent\. No step changed\.`,
+		`The sweep of tick \d\d:\d\d:\d\d resumed 150 prospects and their campaign \d.* m?s later\.`,
+		`140 prospects of the old account were moved to the new one and resumed \d.* m?s after OK was sent\.`,
+		`4800 prospects are paused on the 4 accounts of initech\. The whole team logs in again:`,
+		`heal 1 resumed \d+ prospects in \d.* m?s; 0 remaining\.`,
 		`thaw verify: \d+ checks, 0 violations\. .+`,
 		`GET /readyz  -> 200`,
 		`GET /        -> 200`,
 		`GET /jobs/   -> 200`,
-		`524 prospects, whom Thaw must not resume\. .+`,
-		`All of it came out as it should, in \d+ s\.`,
+		`524 prospects must stay paused\. .+`,
+		`All steps succeeded, in \d+ s\.`,
 		`pages      http://127\.0\.0\.1:\d+/`,
-		`why        http://127\.0\.0\.1:\d+/prospects\?url=.+`,
+		`explain    http://127\.0\.0\.1:\d+/prospects\?url=.+`,
 		`jobs       http://127\.0\.0\.1:\d+/jobs/`,
 	} {
 		require.Regexp(t, `(?m)^ *`+line+`$`, told)
@@ -74,9 +74,9 @@ func TestStory(t *testing.T) {
 	for code, count := range stillPaused {
 		require.Regexp(t, fmt.Sprintf(`(?m)^ +%d  %s +(user|operator|billing)$`, count, code), told)
 	}
-	ticks := regexp.MustCompile(`(?m)^   tick .+ resumed \(\d+ of at most 200 an account\), +\d+ left$`).FindAllString(told, -1)
+	ticks := regexp.MustCompile(`(?m)^   tick .+ resumed \(up to \d+ per account, cap 200\), +\d+ remaining$`).FindAllString(told, -1)
 	require.GreaterOrEqual(t, len(ticks), backlogTicks)
-	require.NotContains(t, told, "\x1b", "escape codes are for terminals")
+	require.NotContains(t, told, "\x1b", "no escape codes without a terminal")
 }
 
 func TestInterrupt(t *testing.T) {
@@ -109,23 +109,23 @@ func TestTerminal(t *testing.T) {
 func TestAddressMustBeLoopback(t *testing.T) {
 	t.Parallel()
 	err := Run(t.Context(), Options{Addr: ":8080"})
-	require.ErrorContains(t, err, "--addr=:8080 can be reached from other machines")
+	require.ErrorContains(t, err, "--addr=:8080 is reachable from other hosts")
 }
 
-// A database in which nothing of the story happened.
-func TestAStepThatDoesNotComeOutFails(t *testing.T) {
+// On an empty database every step fails.
+func TestFailedStepIsAnError(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	s := &story{narrator: narrator{out: t.Output()}, db: store.New(db.Pool)}
 	ctx := t.Context()
 
 	require.NoError(t, s.expect(ctx, 2, "workspaces", "SELECT 2"))
-	require.EqualError(t, s.expect(ctx, 2, "workspaces", "SELECT 3"), "expected 2 workspaces, saw 3")
-	require.ErrorContains(t, s.whoIsStillPaused(ctx), "expected ")
+	require.EqualError(t, s.expect(ctx, 2, "workspaces", "SELECT 3"), "expected 2 workspaces, got 3")
+	require.ErrorContains(t, s.explainPaused(ctx), "expected ")
 	require.ErrorContains(t, s.heal(ctx), "initech")
 
 	db.Exec(t, `
 		INSERT INTO thaw.workspaces (key) VALUES ('initech');
 		INSERT INTO thaw.heals (workspace_id, target, cap, resumed, requested_by) SELECT id, 'x', 10, 5, 'nobody' FROM thaw.workspaces`)
-	require.ErrorContains(t, s.verify(ctx), "expected no violation of heals_match_events, saw 1")
+	require.ErrorContains(t, s.verify(ctx), "expected no violation of heals_match_events, got 1")
 }

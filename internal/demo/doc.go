@@ -1,7 +1,8 @@
-// Package demo shows the main job done, start to end, with real parts: a Postgres, the workers and HTTP of a Thaw process, a
-// fleet of made-up prospects (fleet.csv), and the provider's own messages posted to the process's own address.
+// Package demo runs Thaw from start to end with real parts: a Postgres server, the workers and the
+// HTTP server of a Thaw process, a fleet of fictitious prospects (fleet.csv), and messages of the
+// provider that are posted to the address of the process.
 //
-// It is a test as well. Each step of the story says what it expects, looks into the database, and fails the demo if it sees
-// something else. Only two things are not as in production: a tick is seconds long instead of a quarter of an hour, and
-// nobody sends anything.
+// The demo is also a test. Each step of the story checks its result in the database and fails the
+// demo if it is wrong. Only two things differ from production: a tick takes seconds instead of 15
+// minutes, and nothing is sent to prospects.
 package demo

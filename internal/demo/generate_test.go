@@ -21,7 +21,7 @@ import (
 
 //go:generate go test . -run TestFleetIsGenerated -update
 
-var update = flag.Bool("update", false, "write fleet.csv anew")
+var update = flag.Bool("update", false, "rewrite fleet.csv")
 
 func TestFleetIsGenerated(t *testing.T) {
 	t.Parallel()
@@ -30,7 +30,7 @@ func TestFleetIsGenerated(t *testing.T) {
 		require.NoError(t, os.WriteFile("fleet.csv", generated, 0o644))
 		return
 	}
-	require.True(t, bytes.Equal(generated, fleet), "fleet.csv is not what its generator makes: run go generate ./internal/demo")
+	require.True(t, bytes.Equal(generated, fleet), "fleet.csv is outdated: run go generate ./internal/demo")
 }
 
 func TestFleetIsLargeEnough(t *testing.T) {
@@ -52,10 +52,10 @@ func TestFleetIsLargeEnough(t *testing.T) {
 type seat struct {
 	workspace string
 	account   string // the provider's id
-	person    string // who makes the member; the same person may have several accounts
+	person    string // determines the member; a person may have several accounts
 	status    string
 	campaign  string
-	// prospects is how many there are of what: of a status, or of a reason for which they are paused.
+	// prospects has the number of prospects per status, or per pause reason.
 	prospects string
 }
 
@@ -100,7 +100,7 @@ var seats = []seat{
 	{"hooli", id("hooli 5"), "julia", "disconnected", "hooli-voice", "85 linkedin_account_disconnected"},
 }
 
-// campaignsPaused has why a campaign is paused. The others run.
+// campaignsPaused has the pause reasons of paused campaigns. The other campaigns are running.
 var campaignsPaused = map[string]string{
 	"acme-webinar":        "paused_by_user",
 	"northwind-logistics": "linkedin_account_disconnected",
@@ -120,7 +120,7 @@ var (
 	lastNames  = []string{"arkwright", "bramblewood", "castellan", "drummond", "everglade", "fairbairn", "goldfinch", "hollander", "ironwood", "juniper", "kestrel", "larkspur", "merriweather"}
 )
 
-// generate returns the fleet as a file to import: the same at every time and on every machine.
+// generate returns the fleet as a file to import. The result is always the same.
 func generate() []byte {
 	var file bytes.Buffer
 	w := csv.NewWriter(&file)
@@ -162,10 +162,10 @@ func generate() []byte {
 	return file.Bytes()
 }
 
-// id makes an account's id in the form of the provider's.
+// id returns an account ID in the format of the provider.
 func id(name string) string { return hash("account " + name)[:22] }
 
-// member makes a member's id in the form of LinkedIn's.
+// member returns a member ID in the format of LinkedIn.
 func member(person string) string { return "ACoAA" + hash("member " + person)[:22] }
 
 func hash(name string) string {

@@ -8,10 +8,10 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// healCap is more than there is to resume.
+// healCap is higher than the number of resumable prospects.
 const healCap = 5000
 
-// heal: an operator does not want to wait for the ticks that the rest would take.
+// heal: an operator resumes the rest of the backlog without waiting for further ticks.
 func (s *story) heal(ctx context.Context) error {
 	before, err := s.number(ctx, teamWaiting, teamWorkspace)
 	if err != nil {
@@ -37,7 +37,7 @@ func (s *story) heal(ctx context.Context) error {
 		}
 		_ = bar.Set(int(heal.Resumed))
 		if heal.FinishedAt == nil && time.Now().After(deadline) {
-			return false, fmt.Errorf("expected heal %d to be done, saw %d of %d prospects resumed after %s", id, heal.Resumed, before, patience)
+			return false, fmt.Errorf("expected heal %d to be done after %[4]s, got %[2]d of %[3]d prospects resumed", id, heal.Resumed, before, patience)
 		}
 		return heal.FinishedAt != nil, nil
 	})
@@ -45,11 +45,11 @@ func (s *story) heal(ctx context.Context) error {
 		return err
 	}
 	took := since(began)
-	_ = bar.Finish() // where a tick took its share, the heal did not resume all
-	if err := s.expect(ctx, 0, "prospects of the team still waiting", teamWaiting, teamWorkspace); err != nil {
+	_ = bar.Finish() // a tick may have resumed some of them, so that the bar is not full
+	if err := s.expect(ctx, 0, "prospects of the team still paused", teamWaiting, teamWorkspace); err != nil {
 		return err
 	}
-	// A tick may begin meanwhile and take its share.
+	// A tick may begin in the meantime and resume some of the prospects.
 	swept, err := s.number(ctx, `
 		SELECT count(*) FROM thaw.history AS h
 		WHERE h.workspace = $1 AND h.kind = 'resumed' AND h.source = 'sweep' AND h.at >= $2`, teamWorkspace, heal.RequestedAt)
@@ -57,8 +57,8 @@ func (s *story) heal(ctx context.Context) error {
 		return err
 	}
 	if int64(heal.Resumed)+swept != before {
-		return fmt.Errorf("expected %d prospects resumed, saw %d resumed by the heal and %d by a sweep meanwhile", before, heal.Resumed, swept)
+		return fmt.Errorf("expected %d prospects resumed, got %d resumed by the heal and %d by a concurrent sweep", before, heal.Resumed, swept)
 	}
-	s.say("heal %d resumed %d prospects in %s; %d are left.", id, heal.Resumed, took, *heal.Remaining)
+	s.say("heal %d resumed %d prospects in %s; %d remaining.", id, heal.Resumed, took, *heal.Remaining)
 	return nil
 }

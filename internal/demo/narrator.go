@@ -9,10 +9,10 @@ import (
 	"github.com/schollz/progressbar/v3"
 )
 
-// A narrator writes the story: headlines, and what happened below them.
+// A narrator writes the story: headlines, and the results below them.
 type narrator struct {
 	out      io.Writer
-	terminal bool // takes escape codes
+	terminal bool // supports escape codes
 	step     int
 }
 
@@ -34,7 +34,8 @@ func (n *narrator) say(format string, args ...any) {
 	fmt.Fprintf(n.out, "   "+format+"\n", args...)
 }
 
-// bar begins to show the progress of something, on a terminal: elsewhere results are enough. The bar stays when it is full.
+// bar returns a progress bar, which is visible on a terminal only. The bar stays on screen when it
+// is full.
 func (n *narrator) bar(name, unit string, total int64) *progressbar.ProgressBar {
 	return progressbar.NewOptions64(total,
 		progressbar.OptionSetWriter(n.out), progressbar.OptionSetVisibility(n.terminal),
@@ -44,10 +45,10 @@ func (n *narrator) bar(name, unit string, total int64) *progressbar.ProgressBar 
 		progressbar.OptionOnCompletion(func() { fmt.Fprintln(n.out) }))
 }
 
-// width is where long sentences are broken.
+// width is the maximum line length of wrapped text.
 const width = 110
 
-// wrap says a long text, every line of it below indent.
+// wrap writes a long text in lines that begin with indent.
 func (n *narrator) wrap(indent, text string) {
 	line := indent
 	for _, word := range strings.Fields(text) {
@@ -63,7 +64,7 @@ func (n *narrator) wrap(indent, text string) {
 	fmt.Fprintln(n.out, line)
 }
 
-// since writes the time since then for people: to the millisecond.
+// since formats the elapsed time for people.
 func since(then time.Time) string {
 	took := time.Since(then)
 	if took < time.Second {
@@ -72,5 +73,5 @@ func since(then time.Time) string {
 	return fmt.Sprintf("%.1f s", took.Seconds())
 }
 
-// clock writes the time of a tick.
+// clock formats the time of a tick.
 func clock(t time.Time) string { return t.UTC().Format("15:04:05") }

@@ -13,14 +13,14 @@ import (
 	"github.com/thawline/thaw/internal/readmodel"
 )
 
-// A pausedGroup is a number of prospects that are paused for the same reason, and one of them.
+// A pausedGroup has the number of prospects that are paused for the same reason, and one example.
 type pausedGroup struct {
 	count   int
 	example readmodel.Explanation
 }
 
-// whoIsStillPaused: nobody is paused without a reason and somebody who can act on it.
-func (s *story) whoIsStillPaused(ctx context.Context) error {
+// explainPaused: every paused prospect has a reason and a party who can act on it.
+func (s *story) explainPaused(ctx context.Context) error {
 	groups, err := s.pausedGroups(ctx)
 	if err != nil {
 		return err
@@ -33,13 +33,13 @@ func (s *story) whoIsStillPaused(ctx context.Context) error {
 	}
 	for code, want := range stillPaused {
 		if seen[code] != want {
-			return fmt.Errorf("expected %d prospects paused with code %s, saw %d", want, code, seen[code])
+			return fmt.Errorf("expected %d prospects paused with code %s, got %d", want, code, seen[code])
 		}
 	}
 	if len(seen) != len(stillPaused) {
-		return fmt.Errorf("expected %d reasons to be paused, saw %d: %v", len(stillPaused), len(seen), seen)
+		return fmt.Errorf("expected %d codes of paused prospects, got %d: %v", len(stillPaused), len(seen), seen)
 	}
-	s.say("%d prospects, whom Thaw must not resume. This is what thaw explain says about one of each kind:", total)
+	s.say("%d prospects must stay paused. This is the answer of thaw explain for one prospect of each kind:", total)
 	const row = "%8s  %-28s%s\n"
 	fmt.Fprintf(s.out, row, "COUNT", "CODE", "WHO ACTS")
 	for _, g := range groups {
@@ -50,8 +50,8 @@ func (s *story) whoIsStillPaused(ctx context.Context) error {
 	return nil
 }
 
-// pausedGroups groups the paused prospects, the largest group first. What the answer follows from is the same for all
-// prospects of an account and a campaign that are paused for the same reason: one of them speaks for all.
+// pausedGroups groups the paused prospects, the largest group first. The explanation is the same
+// for all prospects with the same account, campaign and reason, so it explains one of them.
 func (s *story) pausedGroups(ctx context.Context) ([]pausedGroup, error) {
 	rows, err := s.db.Pool().Query(ctx, `
 		SELECT min(e.prospect_url), count(*)
@@ -60,7 +60,7 @@ func (s *story) pausedGroups(ctx context.Context) ([]pausedGroup, error) {
 		GROUP BY e.account_id, e.campaign_id, e.paused_reason
 		ORDER BY count(*) DESC, min(e.prospect_url)`)
 	if err != nil {
-		return nil, fmt.Errorf("grouping the paused: %w", err)
+		return nil, fmt.Errorf("grouping the paused prospects: %w", err)
 	}
 	type alike struct {
 		URL   string
@@ -68,7 +68,7 @@ func (s *story) pausedGroups(ctx context.Context) ([]pausedGroup, error) {
 	}
 	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[alike])
 	if err != nil {
-		return nil, fmt.Errorf("grouping the paused: %w", err)
+		return nil, fmt.Errorf("grouping the paused prospects: %w", err)
 	}
 	byCode := make(map[explain.Code]*pausedGroup)
 	for _, a := range all {
@@ -76,7 +76,7 @@ func (s *story) pausedGroups(ctx context.Context) ([]pausedGroup, error) {
 		if err != nil {
 			return nil, err
 		}
-		// In this fleet a prospect is in one campaign.
+		// In this fleet each prospect is in one campaign.
 		x := explanations[0]
 		if byCode[x.Code] == nil {
 			byCode[x.Code] = &pausedGroup{example: x}

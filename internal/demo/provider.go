@@ -9,8 +9,8 @@ import (
 	"net/http"
 )
 
-// post sends a message about an account to our own webhook, as the provider does: Unipile v1, with the secret in a header.
-// The first one is shown in full.
+// post sends a message about an account to our own webhook in the format of Unipile v1, with the
+// secret in a header. The body of the first message is printed.
 // https://developer.unipile.com/docs/account-lifecycle
 func (s *story) post(ctx context.Context, account, message string) error {
 	type accountStatus struct {
@@ -35,7 +35,7 @@ func (s *story) post(ctx context.Context, account, message string) error {
 		Outcome string `json:"outcome"`
 	}
 	if err := json.Unmarshal(answer, &received); err != nil || received.Outcome != "applied" {
-		return fmt.Errorf("posting %s: expected the outcome applied, saw %s", body, answer)
+		return fmt.Errorf("posting %s: expected outcome applied, got %s", body, answer)
 	}
 	if !s.posted {
 		s.posted = true
@@ -45,7 +45,7 @@ func (s *story) post(ctx context.Context, account, message string) error {
 	return nil
 }
 
-// get opens one of our own pages.
+// get requests one of our own pages.
 func (s *story) get(ctx context.Context, path string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+path, nil)
 	if err != nil {
@@ -57,7 +57,7 @@ func (s *story) get(ctx context.Context, path string) error {
 	return err
 }
 
-// request returns the body of an answer, which must be 200.
+// request returns the body of a response, whose status must be 200.
 func (s *story) request(request *http.Request) ([]byte, error) {
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
@@ -66,10 +66,10 @@ func (s *story) request(request *http.Request) ([]byte, error) {
 	defer response.Body.Close()
 	answer, err := io.ReadAll(response.Body)
 	if err != nil {
-		return nil, fmt.Errorf("reading the answer of %s: %w", request.URL, err)
+		return nil, fmt.Errorf("reading the response of %s: %w", request.URL, err)
 	}
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s %s: expected 200, saw %s: %s", request.Method, request.URL, response.Status, answer)
+		return nil, fmt.Errorf("%s %s: expected 200, got %s: %s", request.Method, request.URL, response.Status, answer)
 	}
 	return answer, nil
 }

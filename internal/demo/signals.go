@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// What an account has: queries of one number, with the account's id as $1.
+// Queries that count something on an account. $1 is the provider account ID.
 const (
 	activeOn = `
 		SELECT count(*) FROM thaw.enrollments AS e JOIN thaw.accounts AS a ON a.id = e.account_id
@@ -18,7 +18,7 @@ const (
 	pausedByUserOn = `
 		SELECT count(*) FROM thaw.enrollments AS e JOIN thaw.accounts AS a ON a.id = e.account_id
 		WHERE a.provider_account_id = $1 AND e.paused_reason = 'paused_by_user'`
-	// Steps of all prospects, resumed or not, in one number: the sum does not change if none of them does.
+	// A checksum over the steps of all prospects. It does not change unless a step changes.
 	stepsOn = `
 		SELECT coalesce(sum(e.step * e.id), 0)::bigint FROM thaw.enrollments AS e JOIN thaw.accounts AS a ON a.id = e.account_id
 		WHERE a.provider_account_id = $1`
@@ -26,7 +26,7 @@ const (
 	waitingCampaign = `SELECT count(*) FROM thaw.campaigns AS c WHERE c.key = $1 AND c.waits_for_account`
 )
 
-// disconnect: the provider says that dana's credentials are no longer good.
+// disconnect: the provider reports that dana's credentials are invalid.
 func (s *story) disconnect(ctx context.Context) error {
 	before, err := s.number(ctx, activeOn, dana)
 	if err != nil {
@@ -47,7 +47,7 @@ func (s *story) disconnect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.say("%d prospects and campaign acme-founders are paused, %s after the message was sent.", before, took)
+	s.say("%d prospects and campaign acme-founders were paused %s after the message was sent.", before, took)
 	return nil
 }
 
@@ -76,18 +76,18 @@ func (s *story) reconnect(ctx context.Context) error {
 	err = errors.Join(
 		s.expect(ctx, 1, "running campaign acme-founders", runningCampaign, "acme-founders"),
 		s.expect(ctx, byUser, "prospects paused by a person", pausedByUserOn, dana),
-		s.expect(ctx, steps, "as the sum over all steps", stepsOn, dana),
+		s.expect(ctx, steps, "as the checksum over all steps", stepsOn, dana),
 	)
 	if err != nil {
 		return err
 	}
-	s.say("%d prospects and the campaign are active, %s after the message was sent, each at the step where it was.", before, took)
-	s.say("The %d that a person had paused stay as they are.", byUser)
+	s.say("%d prospects and the campaign were resumed %s after the message was sent. No step changed.", before, took)
+	s.say("The %d prospects that a person had paused stay paused.", byUser)
 	return nil
 }
 
-// newAccount: mona connects again, and the provider gives her login a new id. The platform knows from the provider who she
-// is when it writes the row of the new account; the signals do not say.
+// newAccount: mona connects again and gets a new account ID. The platform gets her member ID from
+// the provider and stores it with the new account; the signals do not contain it.
 func (s *story) newAccount(ctx context.Context) error {
 	before, err := s.number(ctx, waitingOn, mona)
 	if err != nil {
@@ -98,10 +98,10 @@ func (s *story) newAccount(ctx context.Context) error {
 		SELECT old.workspace_id, old.provider, $2, old.member_id, 'Mona'
 		FROM thaw.accounts AS old WHERE old.provider_account_id = $1`, mona, monaAgain)
 	if err != nil {
-		return fmt.Errorf("writing the new account: %w", err)
+		return fmt.Errorf("inserting the new account: %w", err)
 	}
-	s.say("The owner of account %s, which is disconnected, connects again and gets a new account:", mona)
-	s.say("the platform writes a row for it, with the same member.")
+	s.say("The owner of the disconnected account %s connects again and gets a new account.", mona)
+	s.say("The platform inserts a row for it, with the same member.")
 	if err := s.post(ctx, monaAgain, "CREATION_SUCCESS"); err != nil {
 		return err
 	}
@@ -114,14 +114,14 @@ func (s *story) newAccount(ctx context.Context) error {
 	}
 	took := since(sent)
 	err = errors.Join(
-		s.expect(ctx, 0, "prospects waiting on the old account", waitingOn, mona),
-		s.expect(ctx, before, "re-pointed prospects in the history", `
+		s.expect(ctx, 0, "prospects still paused on the old account", waitingOn, mona),
+		s.expect(ctx, before, "moved prospects in the history", `
 			SELECT count(*) FROM thaw.history AS h
 			WHERE h.kind = 'moved' AND h.from_account = $1 AND h.to_account = $2`, mona, monaAgain),
 	)
 	if err != nil {
 		return err
 	}
-	s.say("%d prospects of the old account are active and re-pointed to the new one, %s after OK was sent.", before, took)
+	s.say("%d prospects of the old account were moved to the new one and resumed %s after OK was sent.", before, took)
 	return nil
 }

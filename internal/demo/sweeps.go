@@ -7,41 +7,42 @@ import (
 	"time"
 )
 
-// What is left lying when the demo begins: prospects that wait although an account that could resume them is connected, and
-// how many of them are on another account of the same person.
-type leftLying struct{ waiting, onOldAccounts int64 }
+// An existingBacklog has the number of resumable prospects before the first tick, and how many of
+// them are on an old account of a person with a new one.
+type existingBacklog struct{ resumable, onOldAccounts int64 }
 
-func (s *story) findLeftLying(ctx context.Context) (found leftLying, err error) {
+func (s *story) findBacklog(ctx context.Context) (found existingBacklog, err error) {
 	err = s.db.Pool().QueryRow(ctx, `
 		SELECT coalesce(sum(b.resumable), 0)::bigint,
 			coalesce(sum(b.resumable) FILTER (WHERE b.target_id <> b.account_id), 0)::bigint
-		FROM thaw.backlog AS b`).Scan(&found.waiting, &found.onOldAccounts)
+		FROM thaw.backlog AS b`).Scan(&found.resumable, &found.onOldAccounts)
 	if err != nil {
 		return found, fmt.Errorf("reading the backlog: %w", err)
 	}
 	return found, nil
 }
 
-// firstTick: yuki and omar were connected before Thaw was there, and nobody told their prospects.
+// firstTick: yuki and omar connected before Thaw was installed, and their prospects are still
+// paused.
 func (s *story) firstTick(ctx context.Context) error {
-	err := s.await(ctx, 0, "prospects waiting behind a connected account", `SELECT coalesce(sum(b.resumable), 0)::bigint FROM thaw.backlog AS b`)
+	err := s.await(ctx, 0, "resumable prospects", `SELECT coalesce(sum(b.resumable), 0)::bigint FROM thaw.backlog AS b`)
 	if err != nil {
 		return err
 	}
 	const resumed = `SELECT count(*) FROM thaw.history AS h WHERE h.source = 'sweep' AND h.kind::text = $1`
 	err = errors.Join(
-		s.expect(ctx, s.leftLying.waiting, "prospects resumed by the sweep", resumed, "resumed"),
-		s.expect(ctx, s.leftLying.onOldAccounts, "prospects re-pointed by the sweep", resumed, "moved"),
+		s.expect(ctx, s.existing.resumable, "prospects resumed by the sweep", resumed, "resumed"),
+		s.expect(ctx, s.existing.onOldAccounts, "prospects moved by the sweep", resumed, "moved"),
 	)
 	if err != nil {
 		return err
 	}
-	s.say("%d prospects waited although their senders are connected, %d of them on an account that its owner has", s.leftLying.waiting, s.leftLying.onOldAccounts)
-	s.say("replaced by a new one. The sweep that a process begins with resumed them all and re-pointed the %d.", s.leftLying.onOldAccounts)
+	s.say("%d prospects were paused although their owner is connected, %d of them on an account that was", s.existing.resumable, s.existing.onOldAccounts)
+	s.say("replaced with a new one. The first sweep resumed all of them and moved the %d to the new account.", s.existing.onOldAccounts)
 	return nil
 }
 
-// lostSignal: ravi has logged in again, and the platform knows, but the message never reached us.
+// lostSignal: ravi has logged in again and the platform knows it, but the signal never arrived.
 func (s *story) lostSignal(ctx context.Context) error {
 	before, err := s.number(ctx, waitingOn, ravi)
 	if err != nil {
@@ -51,9 +52,9 @@ func (s *story) lostSignal(ctx context.Context) error {
 	_, err = s.db.Pool().Exec(ctx, `
 		UPDATE thaw.accounts AS a SET status = 'connected', connected_at = now() WHERE a.provider_account_id = $1`, ravi)
 	if err != nil {
-		return fmt.Errorf("writing the account's status: %w", err)
+		return fmt.Errorf("updating the account's status: %w", err)
 	}
-	s.say("The platform marks account %s as connected in its own table. No message is sent.", ravi)
+	s.say("The platform sets account %s to connected in its own table. No signal is sent.", ravi)
 	if err := s.await(ctx, before, "prospects active again", activeOn, ravi); err != nil {
 		return err
 	}
@@ -70,8 +71,8 @@ func (s *story) lostSignal(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("reading the history: %w", err)
 	case resumed != before:
-		return fmt.Errorf("expected %d prospects resumed by the sweep, saw %d", before, resumed)
+		return fmt.Errorf("expected %d prospects resumed by the sweep, got %d", before, resumed)
 	}
-	s.say("The sweep of tick %s resumed %d prospects and started their campaign, %s after that.", clock(tick), resumed, took)
+	s.say("The sweep of tick %s resumed %d prospects and their campaign %s later.", clock(tick), resumed, took)
 	return nil
 }

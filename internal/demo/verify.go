@@ -9,7 +9,7 @@ import (
 	"github.com/thawline/thaw/internal/verify"
 )
 
-// verify proves every invariant over all that happened so far, and that the process is well.
+// verify checks every invariant, and that the pages of the process work.
 func (s *story) verify(ctx context.Context) error {
 	report, err := verify.Run(ctx, s.db.Pool(), verify.Options{})
 	if err != nil {
@@ -17,9 +17,9 @@ func (s *story) verify(ctx context.Context) error {
 	}
 	for _, check := range report.Checks {
 		if check.Violations > 0 {
-			return fmt.Errorf("expected no violation of %s, saw %d: %s", check.Name, check.Violations, strings.Join(check.Examples, "; "))
+			return fmt.Errorf("expected no violation of %s, got %d: %s", check.Name, check.Violations, strings.Join(check.Examples, "; "))
 		}
 	}
-	s.say("thaw verify: %d checks, %d violations. No cap was exceeded, nobody was resumed twice, no step moved.", len(report.Checks), report.Violations())
+	s.say("thaw verify: %d checks, %d violations. No cap was exceeded, no prospect was resumed twice, no step changed.", len(report.Checks), report.Violations())
 	return errors.Join(s.get(ctx, "/readyz"), s.get(ctx, "/"), s.get(ctx, "/jobs/"))
 }
