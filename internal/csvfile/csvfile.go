@@ -1,7 +1,9 @@
-// Package csvfile reads the files that people give to commands, as spreadsheets and databases write them: UTF-8 or UTF-16, with or
-// without a byte-order mark, with CRLF or LF. Whatever else a file is, such as a workbook or an archive, is named by its cause.
+// Package csvfile reads CSV files as spreadsheets and databases write them: UTF-8 or UTF-16, with
+// or without a byte-order mark, with CRLF or LF. It rejects other files, such as workbooks and
+// archives, with an error that names their format.
 //
-// Memory is bounded: a record that goes on for more than [MaxRecord], as with a quote that is never closed, ends the reading.
+// Memory is bounded: reading stops at a record that is longer than [MaxRecord], for example after
+// an unclosed quote.
 package csvfile
 
 import (
@@ -19,17 +21,17 @@ import (
 )
 
 const (
-	// MaxRecord is how many bytes a record may have, with the lines that its quoted fields go on for.
+	// MaxRecord is the maximum length of a record in bytes, including line breaks in quoted fields.
 	MaxRecord = 1 << 20
-	// lookAt is how much of a file is looked at to see what it is.
+	// lookAt is how many bytes are used to detect the format.
 	lookAt = 1 << 16
 )
 
-// A ProblemError is what is wrong with a file at a line.
+// A ProblemError describes what is wrong with a line of a file.
 type ProblemError struct {
 	Line    int
 	Message string
-	// Ends says that nothing after it can be read.
+	// Ends means that the rest of the file cannot be read.
 	Ends bool
 }
 
@@ -37,7 +39,7 @@ func (p *ProblemError) Error() string { return fmt.Sprintf("line %d: %s", p.Line
 
 var errEndless = errors.New("record too long")
 
-// An input counts the bytes that are read, and reads no more than it is allowed to.
+// An input counts and limits the bytes that are read.
 type input struct {
 	io.Reader
 	read, allowed int64
@@ -53,7 +55,8 @@ func (in *input) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Text returns a file as UTF-8 text without a byte-order mark. A [ProblemError] says what a file is that is no text.
+// Text returns a file as UTF-8 text without a byte-order mark. For a file that is not text it
+// returns a [ProblemError] with the format of the file.
 func Text(r io.Reader) (*bufio.Reader, error) {
 	raw := bufio.NewReaderSize(r, lookAt)
 	start, err := raw.Peek(4)
@@ -64,11 +67,11 @@ func Text(r io.Reader) (*bufio.Reader, error) {
 	var text io.Reader = raw
 	switch {
 	case is("\x1f\x8b"):
-		return nil, &ProblemError{Line: 1, Ends: true, Message: "the file is compressed (gzip): unpack it first, as with gunzip"}
+		return nil, &ProblemError{Line: 1, Ends: true, Message: "the file is compressed (gzip): decompress it first, for example with gunzip"}
 	case is("PK\x03\x04"):
-		return nil, &ProblemError{Line: 1, Ends: true, Message: "the file is a workbook (xlsx, ods) or another zip archive: save it as CSV, in UTF-8"}
+		return nil, &ProblemError{Line: 1, Ends: true, Message: "the file is a workbook (xlsx, ods) or another zip archive: save it as CSV in UTF-8"}
 	case is("\xd0\xcf\x11\xe0"):
-		return nil, &ProblemError{Line: 1, Ends: true, Message: "the file is an old Excel workbook (xls): save it as CSV, in UTF-8"}
+		return nil, &ProblemError{Line: 1, Ends: true, Message: "the file is an Excel workbook (xls): save it as CSV in UTF-8"}
 	case is("\xff\xfe"), is("\xfe\xff"):
 		text = utf16(raw, unicode.LittleEndian, unicode.UseBOM)
 	case len(start) == 4 && start[0] != 0 && start[1] == 0:
@@ -82,17 +85,17 @@ func Text(r io.Reader) (*bufio.Reader, error) {
 	if text != io.Reader(raw) {
 		buffered = bufio.NewReaderSize(text, lookAt)
 	}
-	// One read: a pipe may have no more yet, and a file that is given in pieces is not waited for.
+	// Read once only, because a pipe may not have more data yet.
 	if _, err := buffered.Peek(1); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	beginning, _ := buffered.Peek(buffered.Buffered())
-	// The last byte may be the first half of a CRLF.
+	// Ignore the last byte, which may be the CR of a CRLF.
 	if bytes.IndexByte(beginning, '\n') < 0 && bytes.IndexByte(beginning[:max(len(beginning)-1, 0)], '\r') >= 0 {
-		return nil, &ProblemError{Line: 1, Ends: true, Message: "the file has line ends of old Macs (CR alone): save it with line ends LF or CRLF"}
+		return nil, &ProblemError{Line: 1, Ends: true, Message: "the file has CR line endings: save it with LF or CRLF line endings"}
 	}
 	if bytes.HasPrefix(bytes.ToLower(beginning), []byte("sep=")) {
-		return nil, &ProblemError{Line: 1, Ends: true, Message: "the file begins with a line \"sep=\", which only Excel reads: delete that line"}
+		return nil, &ProblemError{Line: 1, Ends: true, Message: "the file begins with a \"sep=\" line, which only Excel understands: delete that line"}
 	}
 	return buffered, nil
 }
@@ -108,7 +111,7 @@ type Reader struct {
 	lastLine int
 }
 
-// NewReader returns a reader of the file, or a [ProblemError] that says why it cannot be read.
+// NewReader returns a reader for a file, or a [ProblemError] if the file cannot be read.
 func NewReader(r io.Reader) (*Reader, error) {
 	in := &input{Reader: r, allowed: MaxRecord}
 	text, err := Text(in)
@@ -120,16 +123,17 @@ func NewReader(r io.Reader) (*Reader, error) {
 	return &Reader{input: in, csv: c}, nil
 }
 
-// BytesRead is how much of the file has been read.
+// BytesRead returns how many bytes of the file have been read.
 func (r *Reader) BytesRead() int64 { return r.input.read }
 
-// Line is where a field of the last record begins.
+// Line returns the line on which a field of the last record begins.
 func (r *Reader) Line(field int) int {
 	line, _ := r.csv.FieldPos(field)
 	return line
 }
 
-// Read returns the next record that is not blank, which is valid until the next call; [io.EOF] after the last one; or a [ProblemError].
+// Read returns the next record that is not blank. The record is valid until the next call. Errors
+// are [io.EOF] after the last record, or a [ProblemError].
 func (r *Reader) Read() ([]string, error) {
 	for {
 		r.input.allowed = MaxRecord
@@ -139,7 +143,7 @@ func (r *Reader) Read() ([]string, error) {
 			r.lastLine = last + strings.Count(record[len(record)-1], "\n")
 		}
 		if (err == nil || errors.Is(err, csv.ErrFieldCount)) && isBlank(record) {
-			continue // spreadsheets pad a table with such rows
+			continue // spreadsheets add blank rows after a table
 		}
 		if err != nil && !errors.Is(err, io.EOF) {
 			err = r.problem(err)
@@ -152,28 +156,28 @@ func isBlank(record []string) bool {
 	return !slices.ContainsFunc(record, func(field string) bool { return strings.TrimSpace(field) != "" })
 }
 
-// problem turns an error that is about the file into a ProblemError.
+// problem converts a CSV error to a ProblemError.
 func (r *Reader) problem(err error) error {
 	var at *csv.ParseError
 	switch {
 	case errors.Is(err, errEndless):
 		return &ProblemError{Line: r.lastLine + 1, Ends: true, Message: fmt.Sprintf(
-			"goes on for more than %d bytes: is there a quote that is not closed?", MaxRecord)}
+			"is longer than %d bytes: check for an unclosed quote", MaxRecord)}
 	case !errors.As(err, &at):
 		return err
 	case errors.Is(err, csv.ErrFieldCount):
-		return &ProblemError{Line: at.StartLine, Message: fmt.Sprintf("must have %d fields, as the header has", r.csv.FieldsPerRecord)}
+		return &ProblemError{Line: at.StartLine, Message: fmt.Sprintf("must have %d fields, like the header", r.csv.FieldsPerRecord)}
 	case errors.Is(err, csv.ErrBareQuote):
 		return &ProblemError{Line: at.StartLine, Message: fmt.Sprintf(
-			"has a quote inside a field that is not quoted, at byte %d: quote the whole field and double the quote inside", at.Column)}
+			"has a quote in an unquoted field, at byte %d: quote the whole field and double the quote in it", at.Column)}
 	default:
-		// Where a quote ends is not known, so what follows cannot be told apart into fields.
+		// The end of the quoted field is unknown, so the rest cannot be split into fields.
 		return &ProblemError{Line: at.StartLine, Ends: true, Message: fmt.Sprintf(
-			"has a quoted field that is not closed, or a quote inside of one that is not doubled (noticed on line %d)", at.Line)}
+			"has an unclosed quoted field, or a quote in a quoted field that is not doubled (detected on line %d)", at.Line)}
 	}
 }
 
-// Names returns the names of the columns as they are compared: in lower case, without space around them.
+// Names normalizes column names for comparison: lower case, without surrounding space.
 func Names(header []string) []string {
 	names := make([]string, len(header))
 	for i, name := range header {
@@ -182,7 +186,8 @@ func Names(header []string) []string {
 	return names
 }
 
-// CheckHeader says what is wrong with the names of the columns where none of those that are wanted is there; "" if one is.
+// CheckHeader describes the problem if the header has none of the wanted columns. Otherwise it
+// returns "".
 func CheckHeader(names, wanted []string) string {
 	if slices.ContainsFunc(names, func(name string) bool { return slices.Contains(wanted, name) }) {
 		return ""
@@ -191,7 +196,7 @@ func CheckHeader(names, wanted []string) string {
 		for separator, called := range map[string]string{";": "semicolons", "\t": "tabs", "|": "bars"} {
 			fields := Names(strings.Split(names[0], separator))
 			if slices.ContainsFunc(fields, func(name string) bool { return slices.Contains(wanted, name) }) {
-				return "separates its columns by " + called + ": separate them by commas"
+				return "uses " + called + " as separators: use commas"
 			}
 		}
 	}

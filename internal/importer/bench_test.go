@@ -15,7 +15,8 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// generateFleet streams a file of n rows: 200 accounts in 20 workspaces, 60 campaigns, a third of the prospects paused.
+// generateFleet streams a file of n rows: 200 accounts in 20 workspaces, 60 campaigns, one third of
+// the prospects paused.
 func generateFleet(t testing.TB, n int) io.Reader {
 	t.Helper()
 	r, w := io.Pipe()
@@ -38,21 +39,21 @@ func generateFleet(t testing.TB, n int) io.Reader {
 	return r
 }
 
-// The heap is that of the whole process: parallel tests start when this one is over.
+// Measures the heap of the whole process, so no other test may run in parallel.
 //
 //nolint:paralleltest // see above
 func TestImportMemoryStaysBounded(t *testing.T) {
 	// Some 80 bytes a row at either size: rows that are kept take more.
 	rows, limit := testdb.Size(50_000, 200_000), testdb.Size(4<<20, 16<<20)
 	db := testdb.New(t)
-	// The migrations before leave buffers in a sync.Pool, which two collections empty.
+	// Two collections free the buffers of the migrations in a sync.Pool.
 	runtime.GC()
 	runtime.GC()
 	var peak uint64
 	result, err := importer.Import(t.Context(), db.Pool, generateFleet(t, rows), importer.Options{
 		Progress: func(rows, _ int64) {
 			if rows%10_000 == 0 {
-				// What is in use, not what a collector on a busy machine has not come to yet.
+				// Measure memory in use, without garbage.
 				runtime.GC()
 				var memory runtime.MemStats
 				runtime.ReadMemStats(&memory)
@@ -69,7 +70,7 @@ func TestImportMemoryStaysBounded(t *testing.T) {
 
 const million = 1_000_000
 
-// The clock that tests can move is a query for every row that takes its default from it; a measurement needs the real one.
+// The test clock runs a query for every row with a default time. Benchmarks use the real clock.
 const realClock = `CREATE OR REPLACE FUNCTION thaw.now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE RETURN pg_catalog.now()`
 
 func BenchmarkImport(b *testing.B) {
@@ -97,7 +98,7 @@ func BenchmarkImportAgain(b *testing.B) {
 	}
 }
 
-// What an import is measured against: the same file by COPY as it is, and INSERT … SELECT, without any check.
+// The baseline of an import: COPY of the same file and INSERT … SELECT, without any checks.
 func BenchmarkCopyAndInsert(b *testing.B) {
 	for range b.N {
 		b.StopTimer()

@@ -14,14 +14,14 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// An import that locked campaigns or enrollments before accounts would wait for the pass while the pass waits for it.
+// An import that locked campaigns or enrollments before accounts would deadlock with the pass.
 func TestImportWaitsForAResumePass(t *testing.T) {
 	t.Parallel()
 	const resumed, pausedAgain = "resumed paused -> active", "paused active -> paused"
 	for name, c := range map[string]struct {
 		account   string
 		overwrite bool
-		// history is what happened to the prospect: the import must see that the pass resumed her.
+		// history has the events of the prospect. The import must see that the pass resumed it.
 		history      []string
 		resumedSince int64
 	}{
@@ -47,7 +47,8 @@ func TestImportWaitsForAResumePass(t *testing.T) {
 			_, err = pass.Exec(t.Context(), "SELECT FROM thaw.accounts WHERE provider_account_id = $1 FOR NO KEY UPDATE", c.account)
 			require.NoError(t, err)
 
-			// The file names the first account only; its sibling is the one that resumes its prospects in the cases of a sibling.
+			// The file has the first account only. In the sibling cases its sibling resumes the
+			// prospects.
 			var result importer.Result
 			imported := make(chan error, 1)
 			go func() {
@@ -66,8 +67,8 @@ func TestImportWaitsForAResumePass(t *testing.T) {
 			require.NoError(t, pass.Commit(t.Context()))
 			require.NoError(t, <-imported)
 
-			// The pass resumed her first. The import saw that: it left her alone, or, told to overwrite, paused an active prospect.
-			// Neither overwrote what it had not seen.
+			// The pass resumed the prospect first. The import saw this: it kept the prospect, or
+			// with overwrite it paused an active one.
 			require.Equal(t, c.resumedSince, result.ResumedSince)
 			require.Equal(t, c.history,
 				testdb.Column[string](t, db, `
@@ -77,7 +78,7 @@ func TestImportWaitsForAResumePass(t *testing.T) {
 	}
 }
 
-// Two imports that overlap in all their rows, passes and pauses on all accounts, and signals, at once.
+// Runs two imports of the same rows, passes and pauses on all accounts, and signals concurrently.
 func TestImportsPassesAndSignalsDoNotDeadlock(t *testing.T) {
 	t.Parallel()
 	const accounts, prospects, rounds = 8, 160, 12
@@ -124,11 +125,11 @@ func TestImportsPassesAndSignalsDoNotDeadlock(t *testing.T) {
 	}
 	require.NoError(t, group.Wait())
 	require.Equal(t, prospects, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.enrollments"))
-	require.NotZero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.enrollment_events WHERE source = 'signal'"), "passes had something to do")
-	require.NotZero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.enrollment_events WHERE source = 'import'"), "imports had something to do")
+	require.NotZero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.enrollment_events WHERE source = 'signal'"), "passes resumed or paused prospects")
+	require.NotZero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.enrollment_events WHERE source = 'import'"), "imports changed prospects")
 }
 
-// flap sends a signal for an account and does the job that follows from it, each in a transaction of its own.
+// flap sends a signal for an account and runs the resulting job, each in its own transaction.
 func flap(ctx context.Context, db *testdb.DB, account string, connected bool) error {
 	status, job := "disconnected", "SELECT FROM thaw.pause_batch($1, 100, $2, NULL, 1)"
 	if connected {

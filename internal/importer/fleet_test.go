@@ -11,7 +11,8 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// fields are what a line says otherwise than the line of an active prospect on a connected account.
+// fields are the values in which a line differs from plain, an active prospect on a connected
+// account.
 type fields map[string]string
 
 var plain = fields{
@@ -22,14 +23,14 @@ var plain = fields{
 
 const pausedSince = "2026-01-02T15:04:05Z"
 
-// waiting is a line of a prospect who waits for the account.
+// waiting returns a line with a prospect that is paused because of its account.
 func waiting(prospect string) fields {
 	return fields{
 		"prospect_url": prospect, "status": "paused", "paused_reason": "linkedin_account_disconnected", "paused_at": pausedSince,
 	}
 }
 
-// with returns the line with one more field changed.
+// with returns the line with another field changed.
 func (f fields) with(column, value string) fields {
 	changed := fields{column: value}
 	for name, old := range f {
@@ -40,10 +41,10 @@ func (f fields) with(column, value string) fields {
 	return changed
 }
 
-// prospect returns the URL of a prospect.
+// prospect returns a prospect URL.
 func prospect(name string) string { return "https://www.linkedin.com/in/" + name }
 
-// file returns a CSV file of these lines below a header; the first of them is line 2.
+// file returns a CSV file with a header and these lines, which start at line 2.
 func file(lines ...fields) string {
 	var b strings.Builder
 	w := csv.NewWriter(&b)
@@ -63,7 +64,7 @@ func file(lines ...fields) string {
 	return b.String()
 }
 
-// load imports a file that must be right.
+// load imports a valid file.
 func load(t testing.TB, db *testdb.DB, content string) importer.Result {
 	t.Helper()
 	result, err := importer.Import(t.Context(), db.Pool, strings.NewReader(content), importer.Options{})
@@ -71,7 +72,7 @@ func load(t testing.TB, db *testdb.DB, content string) importer.Result {
 	return result
 }
 
-// requireEmpty proves that nothing has been imported.
+// requireEmpty requires that nothing was imported.
 func requireEmpty(t testing.TB, db *testdb.DB) {
 	t.Helper()
 	require.Zero(t, testdb.Value[int](t, db, `

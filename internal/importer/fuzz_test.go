@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fuzzWords are those of the schema.
+// fuzzWords are the enum values of the schema.
 var fuzzWords = vocabulary{
 	accountStatus:        {"connecting", "connected", "needs_verification", "disconnected", "restricted", "error", "removed"},
 	campaignStatus:       {"draft", "running", "paused", "completed"},
@@ -20,8 +20,8 @@ var fuzzWords = vocabulary{
 	pausedReason:         {"linkedin_account_disconnected", "paused_by_user"},
 }
 
-// Whatever a file has in it, reading comes to an end, each line is a row or has a problem that names its place, and a row has
-// nothing that Postgres refuses.
+// For any file, reading terminates, each line is either a row or has a problem with its position,
+// and Postgres accepts each row.
 func FuzzSource(f *testing.F) {
 	header := strings.Join(Columns, ",")
 	line := "acme,seat-1,jane,connected,spring,running,,https://www.linkedin.com/in/ada,active,,,3,2026-02-03T09:00:00Z"
@@ -38,7 +38,7 @@ func FuzzSource(f *testing.F) {
 		f.Add(rows, below)
 	}
 	types := pgtype.NewMap()
-	// Below a header, or from the start: nobody guesses a header.
+	// Try the input with and without a header, because fuzzing does not find a header.
 	f.Fuzz(func(t *testing.T, content string, below bool) {
 		if below {
 			content = header + "\n" + content
@@ -46,7 +46,7 @@ func FuzzSource(f *testing.F) {
 		src, err := newSource(t.Context(), strings.NewReader(content), fuzzWords, nil)
 		if err != nil {
 			found, ok := errors.AsType[Problems](err)
-			require.True(t, ok, "not a problem of the file: %v", err)
+			require.True(t, ok, "the error is not a problem of the file: %v", err)
 			checkProblems(t, found, content)
 			return
 		}
@@ -56,14 +56,14 @@ func FuzzSource(f *testing.F) {
 			values, err := src.Values()
 			require.NoError(t, err)
 			require.Len(t, values, 2+columnCount)
-			require.Greater(t, src.row.line.Int64, last, "rows are in the order of the file")
+			require.Greater(t, src.row.line.Int64, last, "rows must be in the order of the file")
 			last = src.row.line.Int64
 			checkRow(t, types, src)
 		}
 		require.NoError(t, src.Err())
 		require.LessOrEqual(t, rows, src.rows)
 		if rows < src.rows {
-			require.NotEmpty(t, src.problems.List, "a line that is no row has a problem")
+			require.NotEmpty(t, src.problems.List, "an invalid line must have a problem")
 		}
 		if len(src.problems.List) > 0 {
 			checkProblems(t, src.problems, content)

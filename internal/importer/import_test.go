@@ -48,7 +48,7 @@ func TestImportLoadsAFleet(t *testing.T) {
 	require.Equal(t, time.Date(2026, 1, 2, 15, 4, 5, 0, time.UTC), testdb.Value[time.Time](t, db,
 		"SELECT paused_at FROM thaw.enrollments WHERE paused_at IS NOT NULL").UTC())
 
-	// No signal has spoken; what is connected has been since the import.
+	// There is no signal yet. Connected accounts have been connected since the import.
 	require.Equal(t, []string{"seat-1 jane connected t", "seat-2 - disconnected f", "seat-3 jane connected t"},
 		testdb.Column[string](t, db, `
 			SELECT format('%s %s %s %s', provider_account_id, coalesce(member_id, '-'), status,
@@ -57,7 +57,7 @@ func TestImportLoadsAFleet(t *testing.T) {
 	require.Equal(t, []string{"paused subscription_inactive t", "running  f"}, testdb.Column[string](t, db,
 		"SELECT format('%s %s %s', status, paused_reason, paused_at IS NOT NULL) FROM thaw.campaigns ORDER BY 1"))
 
-	// It is a state, not something that happened.
+	// An import sets the state without jobs or events.
 	require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.river_job"))
 	require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.enrollment_events"))
 }
@@ -83,7 +83,7 @@ func TestImportAgainTouchesNothing(t *testing.T) {
 	require.ElementsMatch(t, before, testdb.Column[string](t, db, rowVersions))
 }
 
-func TestImportWritesIntoTheHistoryWhatItTransitions(t *testing.T) {
+func TestImportRecordsTransitionsInHistory(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	load(t, db, file(
@@ -105,7 +105,8 @@ func TestImportWritesIntoTheHistoryWhatItTransitions(t *testing.T) {
 	require.EqualValues(t, 1, result.Unchanged)
 	require.EqualValues(t, 1, result.Inserted)
 
-	// The step is the one before; a move alone is in the row, a transition is in the history.
+	// The history has transitions, with the previous step. A move to another account alone is not
+	// in the history.
 	require.Equal(t, []string{
 		"becomes-active: resumed paused -> active, linkedin_account_disconnected, step 2, seat-1 -> seat-2",
 		"becomes-paused: paused active -> paused, linkedin_account_disconnected, step 4, seat-1 -> seat-1",
@@ -119,7 +120,7 @@ func TestImportWritesIntoTheHistoryWhatItTransitions(t *testing.T) {
 		WHERE a.provider_account_id = 'seat-2' AND e.id NOT IN (SELECT enrollment_id FROM thaw.enrollment_events)`))
 }
 
-func TestImportChangesAnAccountAsANewerSignalWould(t *testing.T) {
+func TestImportChangesAccountLikeNewerSignal(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	load(t, db, file(fields{"account_status": "connected"}))
@@ -140,7 +141,7 @@ func TestImportChangesAnAccountAsANewerSignalWould(t *testing.T) {
 		SELECT format('%s %s', status, member_id) FROM thaw.accounts
 		WHERE connected_at = status_at AND connected_at > first_connected_at + interval '119 minutes'`))
 	require.Equal(t, firstConnected, testdb.Value[time.Time](t, db, "SELECT first_connected_at FROM thaw.accounts"))
-	require.Equal(t, jobs, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.river_job"), "an import enqueues nothing")
+	require.Equal(t, jobs, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.river_job"), "an import enqueues no jobs")
 }
 
 func TestImportChangesACampaign(t *testing.T) {
@@ -161,7 +162,7 @@ func TestImportChangesACampaign(t *testing.T) {
 		WHERE source = 'import' ORDER BY id`))
 }
 
-func TestImportKeepsTheTimeOfACampaignsPause(t *testing.T) {
+func TestImportKeepsStartOfCampaignPause(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	paused := fields{"campaign_status": "paused", "campaign_paused_reason": "linkedin_high_failure_rate"}
@@ -173,7 +174,7 @@ func TestImportKeepsTheTimeOfACampaignsPause(t *testing.T) {
 		"SELECT paused_at FROM thaw.campaigns WHERE paused_reason = 'subscription_inactive'"))
 }
 
-func TestSignalThatCameBeforeItsAccountIsApplied(t *testing.T) {
+func TestEarlySignalIsAppliedToImportedAccount(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	require.Equal(t, "unknown_account", testdb.Value[string](t, db, "SELECT thaw.signal('linkedin', 'seat-1', 'connected')"))
@@ -181,7 +182,7 @@ func TestSignalThatCameBeforeItsAccountIsApplied(t *testing.T) {
 	require.Equal(t, "connected", testdb.Value[string](t, db,
 		"SELECT status::text FROM thaw.accounts WHERE status_at IS NOT NULL AND connected_at IS NOT NULL"))
 	require.Equal(t, "applied", testdb.Value[string](t, db, "SELECT outcome::text FROM thaw.account_signals"))
-	require.Equal(t, []string{"resume_account"}, testdb.Column[string](t, db, "SELECT kind FROM thaw.river_job"), "it resumes them")
+	require.Equal(t, []string{"resume_account"}, testdb.Column[string](t, db, "SELECT kind FROM thaw.river_job"), "the signal resumes the prospects")
 }
 
 func TestSignalDuringAnImportIsNewerThanTheFile(t *testing.T) {
@@ -195,7 +196,8 @@ func TestSignalDuringAnImportIsNewerThanTheFile(t *testing.T) {
 		_, err := importer.Import(t.Context(), db.Pool, r, importer.Options{})
 		done <- err
 	}()
-	// The header is read inside of the transaction, so it has begun when the pipe has taken it.
+	// The header is read inside the transaction. So the transaction has begun once the pipe has
+	// accepted the header.
 	_, err := io.WriteString(w, file(fields{"account_status": "error"}))
 	require.NoError(t, err)
 	db.Exec(t, "SELECT thaw.signal('linkedin', 'seat-1', 'disconnected')")
@@ -218,7 +220,7 @@ func TestImportAcceptsWhatSpreadsheetsAndDatabasesWrite(t *testing.T) {
 		"SELECT paused_at FROM thaw.enrollments WHERE step = 0").UTC())
 }
 
-func TestImportOfAHeaderAlone(t *testing.T) {
+func TestImportOfHeaderOnly(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	result := load(t, db, file())
@@ -244,7 +246,7 @@ func TestImportReportsProgress(t *testing.T) {
 	require.EqualValues(t, len(content), bytes[len(bytes)-1])
 }
 
-func TestImportThatIsCancelledLeavesNothing(t *testing.T) {
+func TestImportCancelledWhileStagingLoadsNothing(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -260,8 +262,9 @@ func TestImportThatIsCancelledLeavesNothing(t *testing.T) {
 	requireEmpty(t, db)
 }
 
-// What was committed stays, the slice that waits is taken back, and the same file again does the rest.
-func TestImportThatIsCancelledIsCompletedByTheSameFile(t *testing.T) {
+// Committed slices stay and the waiting slice is rolled back. Importing the same file again loads
+// the rest.
+func TestCancelledImportIsCompletedBySameFile(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	load(t, db, file(plain))
@@ -290,20 +293,22 @@ func TestImportThatIsCancelledIsCompletedByTheSameFile(t *testing.T) {
 	result := load(t, db, content)
 	require.EqualValues(t, 1, result.Updated)
 	require.EqualValues(t, 1, result.Inserted)
-	// The new account is a sibling of a known one: it was not connected before its rows were there.
+	// The new account is a sibling of an existing one, so it became connected only after its rows
+	// were loaded.
 	require.Equal(t, []string{"new connected t", "seat-1 connected t"}, testdb.Column[string](t, db,
 		"SELECT concat_ws(' ', provider_account_id, status, connected_at IS NOT NULL) FROM thaw.accounts ORDER BY 1"))
 }
 
-// An import of many slices holds an account for one of them: a signal between two slices does not wait for the others. A pause that was
-// over before the last rows of its account came is asked for again.
+// An import locks an account for one slice at a time, so a signal does not wait for the whole
+// import. A pause that ended before the last rows of its account were loaded is queued again.
 func TestSignalsDoNotWaitForAnImport(t *testing.T) {
 	t.Parallel()
 	const accounts, rows = 40, 12_000
 	db := testdb.New(t)
 	lines := make([]fields, 0, rows+1)
 	for i := range rows {
-		// The first account has the greatest id: the slice that waits below has not come to it yet.
+		// The first account has the greatest ID, so the slice that waits below has not locked it
+		// yet.
 		account := "z"
 		if i*accounts/rows > 0 {
 			account = fmt.Sprint("seat-", i*accounts/rows)
@@ -336,12 +341,12 @@ func TestSignalsDoNotWaitForAnImport(t *testing.T) {
 	require.Equal(t, []string{"late"}, testdb.Column[string](t, db, `
 		SELECT substr(e.prospect_url, 29) FROM thaw.enrollments AS e JOIN thaw.accounts AS a ON a.id = e.account_id
 		WHERE a.provider_account_id = 'z' AND e.status = 'active'`))
-	// The file is older than the signal, and the next tick starts the pause again.
+	// The signal is newer than the file, and the next tick pauses the account again.
 	require.Equal(t, "disconnected", testdb.Value[string](t, db, "SELECT status::text FROM thaw.accounts WHERE pause_after IS NOT NULL"))
 }
 
-// Prospects that wait could be resumed through a new account of the same person. It is connected only when the file has said of
-// all of them how they are.
+// A new account of the same person could resume paused prospects. So it becomes connected only
+// after all rows are loaded.
 func TestNothingIsResumedByHalfAnImport(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
@@ -366,7 +371,7 @@ func TestNothingIsResumedByHalfAnImport(t *testing.T) {
 	require.Equal(t, "connected", testdb.Value[string](t, db, "SELECT status::text FROM thaw.accounts WHERE provider_account_id = 'new'"))
 }
 
-func TestImportNamesAnInputThatBreaks(t *testing.T) {
+func TestImportReportsReadError(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	broken := errors.New("the disk is gone")
@@ -384,7 +389,7 @@ func TestResultIsJSONInSnakeCase(t *testing.T) {
 		"kept_enrollments":0,"kept_campaigns":0,"kept_accounts":0,"resumed_since":0,"seconds":0.5}`, string(text))
 }
 
-// waitUntilBlocked returns when a connection to the database waits for a lock.
+// waitUntilBlocked waits until a connection to the database waits for a lock.
 func waitUntilBlocked(t testing.TB, db *testdb.DB) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), db.Direct)

@@ -1,17 +1,21 @@
-// Package importer loads a fleet from a CSV file: workspaces, accounts, campaigns and enrollments, one line an enrollment.
+// Package importer loads a fleet from a CSV file: workspaces, accounts, campaigns and enrollments.
+// Each line is an enrollment.
 //
-// The file states how things are. What the database does not know is inserted, what it knows otherwise is changed, what is
-// equal is not touched, and what the file does not name is left alone. What a person paused or the provider restricted stays so,
-// whatever the file says, and so does a prospect that was resumed since the pause that the file has. An import enqueues no jobs of its own: the next tick
-// finds what it loaded. Only a signal that came before its account is applied as ever when the account is inserted.
+// The file describes the current state. Import inserts rows that the database does not have and
+// updates rows that differ. It does not touch rows that are equal or not in the file. By default it
+// also keeps what a person paused, what the provider restricted, and prospects that were resumed
+// after the pause in the file. An import enqueues no jobs: the next tick finds the new prospects.
+// The exception is a signal that arrived before its account: it is applied when the account is
+// inserted.
 //
-// Rows are checked one by one while they are streamed into a temporary table; what concerns several rows, or what the
-// database knows already, is checked there. A file with a problem changes nothing.
+// Each row is checked while it is streamed into a temporary table. Checks across rows and against
+// the database run on that table. A file with a problem changes nothing.
 //
-// Then the rows are moved in slices, each in a transaction of its own (load.go), so that an account is locked for the time of a slice
-// and signals for it hardly wait. What stops comes before the rows, what starts comes after them: no pass in between resumes a prospect
-// of which the file says that it is stopped. An import that is interrupted leaves the slices that it has committed; the
-// same file again does the rest (docs/decisions/0028).
+// The rows are then moved in slices, each in its own transaction (load.go), so that an account is
+// locked only for the duration of a slice and signals are not delayed. Changes that stop an account
+// or campaign are applied before the rows, and changes that start one after the rows, so that no
+// concurrent pass resumes a prospect that is paused in the file. An interrupted import keeps its
+// committed slices. Importing the same file again loads the rest (docs/decisions/0028).
 package importer
 
 import (
@@ -30,46 +34,50 @@ import (
 //go:embed sql
 var files embed.FS
 
-// analyzeAbove is how many inserted and updated enrollments make the planner's old statistics worthless.
+// analyzeAbove is the number of inserted and updated enrollments above which Import runs ANALYZE.
 const analyzeAbove = 10_000
 
 // Options of an import. The zero value is valid.
 type Options struct {
-	// Progress, if set, is told every thousand rows, and at the end of the input, how many data rows and bytes have been
-	// read. It is called by one goroutine at a time, and not after Import has returned.
+	// Progress, if set, is called with the number of data rows and bytes read: every thousand rows,
+	// and at the end of the input. It is called by one goroutine at a time, and not after Import
+	// returns.
 	Progress func(rows, bytes int64)
-	// Overwrite lets the file win over what a person paused, what the provider restricted, and what was resumed since the pause that
-	// the file has. Without it such prospects, campaigns and accounts stay as they are.
+	// Overwrite lets the file override what a person paused, what the provider restricted, and what
+	// was resumed after the pause in the file. By default such prospects, campaigns and accounts do
+	// not change.
 	Overwrite bool
 }
 
-// A Result says what a file had and what came of it.
+// A Result has the counts of an import.
 type Result struct {
-	// What the file has: data rows, and how many different things they name.
+	// Data rows in the file, and the number of distinct objects in them.
 	Rows        int64 `json:"rows"`
 	Workspaces  int64 `json:"workspaces"`
 	Accounts    int64 `json:"accounts"`
 	Campaigns   int64 `json:"campaigns"`
 	Enrollments int64 `json:"enrollments"`
-	// What was done with the enrollments; together they are all of them.
+	// Outcome of the enrollments. The sum is Enrollments.
 	Inserted  int64 `json:"inserted"`
 	Updated   int64 `json:"updated"`
 	Unchanged int64 `json:"unchanged"`
-	// What the file says otherwise and was left as it is: what a person paused or a restriction stopped, and prospects that were
-	// resumed since the pause that the file has. These prospects are among the unchanged ones.
+	// Rows that differ from the file but were kept: paused by a person, restricted by the provider,
+	// or resumed after the pause in the file. These enrollments are included in Unchanged.
 	KeptEnrollments int64 `json:"kept_enrollments"`
 	KeptCampaigns   int64 `json:"kept_campaigns"`
 	KeptAccounts    int64 `json:"kept_accounts"`
 	ResumedSince    int64 `json:"resumed_since"`
-	// Seconds of real time that the import took.
+	// Seconds is the duration of the import.
 	Seconds float64 `json:"seconds"`
 }
 
-// Import reads a CSV file with a header line of [Columns] from r and brings the database to what it says. What is wrong with the
-// file is returned as [Problems], and then nothing is changed. Memory stays bounded, however long the file is.
+// Import loads a CSV file with the header [Columns] from r. If the file has problems, Import
+// returns them as [Problems] and changes nothing. Memory use does not depend on the length of the
+// file.
 //
-// It needs two connections of the pool. Two imports take turns. When ctx ends, Import returns as soon as a read from r that is under
-// way does, or a slice; [IncompleteError] says how much was loaded.
+// Import needs two connections of the pool. Concurrent imports take turns. When ctx ends, Import
+// returns after the current read from r or the current slice; [IncompleteError] has the number of
+// loaded rows.
 func Import(ctx context.Context, pool *pgxpool.Pool, r io.Reader, o Options) (Result, error) {
 	start := time.Now()
 	var result Result
@@ -93,15 +101,15 @@ func Import(ctx context.Context, pool *pgxpool.Pool, r io.Reader, o Options) (Re
 		return Result{}, err
 	}
 	if result.Inserted+result.Updated > analyzeAbove {
-		// The fleet is in; a plan that is bad until autovacuum comes by is no reason to say otherwise.
+		// The import has succeeded. If ANALYZE fails, autovacuum will run it.
 		_, _ = pool.Exec(ctx, "ANALYZE thaw.accounts, thaw.campaigns, thaw.enrollments")
 	}
 	result.Seconds = time.Since(start).Seconds()
 	return result, nil
 }
 
-// stage streams the file into the temporary table import_rows, groups it, and returns how many rows it has. The error is
-// Problems where something is wrong with the file.
+// stage streams the file into the temporary table import_rows, groups it, and returns the number of
+// rows. If the file is invalid, the error is Problems.
 func stage(ctx context.Context, tx pgx.Tx, pool *pgxpool.Pool, r io.Reader, o Options) (int64, error) {
 	words, err := loadVocabulary(ctx, tx)
 	if err != nil {
@@ -139,7 +147,7 @@ func stage(ctx context.Context, tx pgx.Tx, pool *pgxpool.Pool, r io.Reader, o Op
 	return rows, nil
 }
 
-// run executes the statements of one file below sql/ and returns the tag of the last one.
+// run executes the statements of a file in sql/ and returns the tag of the last one.
 func run(ctx context.Context, tx pgx.Tx, name string) (pgconn.CommandTag, error) {
 	tag, err := tx.Exec(ctx, statement(name))
 	if err != nil {
@@ -148,7 +156,7 @@ func run(ctx context.Context, tx pgx.Tx, name string) (pgconn.CommandTag, error)
 	return tag, nil
 }
 
-// statement returns a file below sql/, which is part of the program.
+// statement returns the text of an embedded file in sql/.
 func statement(name string) string {
 	text, err := files.ReadFile("sql/" + name + ".sql")
 	if err != nil {

@@ -27,8 +27,8 @@ func verified(t *testing.T, db *testdb.DB) {
 	}
 }
 
-// Whatever a file says: what a person paused and what the provider restricted is lifted by the flag alone.
-func TestImportLiftsNoPauseOfAPerson(t *testing.T) {
+// Only Overwrite ends a pause by a person or a restriction by the provider.
+func TestImportKeepsPausesAndRestrictions(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	content := file(fields{}, waiting(prospect("bob")), fields{"prospect_url": prospect("eve"), "status": "replied"})
@@ -49,7 +49,8 @@ func TestImportLiftsNoPauseOfAPerson(t *testing.T) {
 	require.Equal(t, "restricted", testdb.Value[string](t, db, "SELECT status::text FROM thaw.accounts"))
 	verified(t, db)
 
-	// To another reason that lifts itself is lifting too; to end is not.
+	// Changing the reason to one that ends automatically is refused too. Ending the enrollment is
+	// allowed.
 	load(t, db, file(fields{"campaign_status": "paused", "campaign_paused_reason": "linkedin_account_issue", "status": "replied"},
 		waiting(prospect("bob")).with("paused_reason", "account_restricted").with("campaign_status", "paused").with("campaign_paused_reason", "linkedin_account_issue")))
 	require.Equal(t, "replied", statusOf(t, db, "ada"))
@@ -66,7 +67,7 @@ func TestImportLiftsNoPauseOfAPerson(t *testing.T) {
 	verified(t, db)
 }
 
-// resumeAll resumes as a heal does.
+// resumeAll resumes all prospects with a heal.
 func resumeAll(t *testing.T, db *testdb.DB) {
 	t.Helper()
 	db.Exec(t, "SELECT thaw.heal('acme')")
@@ -76,7 +77,7 @@ func resumeAll(t *testing.T, db *testdb.DB) {
 	}
 }
 
-func TestPauseThatWasEndedIsNotBegunAgain(t *testing.T) {
+func TestEndedPauseIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	content := file(waiting(prospect("bob")))
@@ -85,20 +86,21 @@ func TestPauseThatWasEndedIsNotBegunAgain(t *testing.T) {
 	require.Equal(t, "active", statusOf(t, db, "bob"))
 	db.Advance(t, time.Minute)
 
-	// The same file again: bob was resumed since.
+	// Import the same file again. Bob has been resumed in the meantime.
 	result := load(t, db, content)
 	require.EqualValues(t, 1, result.ResumedSince)
 	require.Equal(t, "active", statusOf(t, db, "bob"))
 	verified(t, db)
 
-	// A person's pause is taken over, from the last resume on; loading it again changes nothing.
+	// A pause by a person is imported. It starts at the last resume. Importing it again changes
+	// nothing.
 	stopped := file(waiting(prospect("bob")).with("paused_reason", "paused_by_user"))
 	require.EqualValues(t, 1, load(t, db, stopped).Updated)
 	require.Equal(t, "paused paused_by_user", statusOf(t, db, "bob"))
 	require.Zero(t, load(t, db, stopped).Updated)
 	verified(t, db)
 
-	// The platform may write the old time too, and date a pause back.
+	// The platform may also write an old time and backdate a pause.
 	db.Exec(t, "SELECT thaw.resume_prospect($1, 'talked to them')", prospect("bob"))
 	db.Exec(t, "UPDATE thaw.enrollments SET paused_at = '2026-01-02 15:04:05+00'")
 	resumeAll(t, db)
@@ -111,8 +113,8 @@ func TestPauseThatWasEndedIsNotBegunAgain(t *testing.T) {
 	verified(t, db)
 }
 
-// Importer and schema refuse the same names.
-func TestNamesThatCannotBeSeen(t *testing.T) {
+// The importer and the schema reject the same names.
+func TestInvisibleNamesMatchSchema(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	runes := rapid.SampledFrom([]rune("aZ9é.-_ \u00a0\u00ad\u200b\u200c\u200d\u200e\u2009\u2028\u202e\u2060\u3000\ufeff\t\n\x1b\x7f\u009b👩łا"))

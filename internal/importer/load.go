@@ -10,27 +10,29 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// slicePages is how many pages of a staged table a slice has, 8 KiB each: some 5,000 rows of usual length.
+// slicePages is how many pages (8 KiB each) of a staged table form a slice: about 5,000 rows of
+// typical length.
 const slicePages = 128
 
-// A loader moves what is staged into the fleet. It reads the staged tables in the transaction of staging and writes through
-// transactions of pool, one for each slice.
+// A loader moves staged rows into the fleet. It reads them in the staging transaction, and writes
+// each slice in its own transaction on a connection of pool.
 type loader struct {
 	staging pgx.Tx
 	pool    *pgxpool.Pool
-	// began is the moment for which the file speaks.
+	// began is the start of the import. Changes after it are newer than the file.
 	began     time.Time
 	overwrite bool
 	result    Result
 }
 
-// A slice is a part of a staged table as COPY writes it.
+// A slice is a part of a staged table in the COPY format.
 type slice struct {
 	tx   pgx.Tx
 	data *bytes.Buffer
 }
 
-// Which half of the changes of accounts and campaigns a transaction applies: those that stop, or those that start.
+// Which changes of accounts and campaigns a transaction applies: those that stop them, or those
+// that start them.
 const (
 	stops  = "stop"
 	starts = "start"
@@ -42,9 +44,10 @@ const (
 	rowColumns      = "workspace, account, campaign, prospect_url, status, paused_reason, paused_at, step, next_action_at"
 )
 
-// IncompleteError is the error of an import that ended after some of its transactions. The same file again does the rest.
+// IncompleteError is the error of an import that ended after some of its transactions. Importing
+// the same file again loads the rest.
 type IncompleteError struct {
-	// Loaded is how many rows were committed, of Rows in the file.
+	// Loaded is the number of committed rows, of Rows in the file.
 	Loaded, Rows int64
 	Err          error
 }
@@ -53,10 +56,11 @@ func (e *IncompleteError) Error() string {
 	return fmt.Sprintf("%s. %d of %d rows are loaded: import the same file again to load the rest", e.Err, e.Loaded, e.Rows)
 }
 
-// Unwrap returns why the import ended.
+// Unwrap returns the cause.
 func (e *IncompleteError) Unwrap() error { return e.Err }
 
-// load runs the transactions. What stops comes before the rows, what starts comes after them.
+// load runs the transactions: first the changes that stop accounts and campaigns, then the rows,
+// then the changes that start them.
 func (l *loader) load(ctx context.Context) error {
 	var loaded int64
 	err := l.counts(ctx)
@@ -96,7 +100,7 @@ func (l *loader) load(ctx context.Context) error {
 	return nil
 }
 
-// counts says how many things the file names.
+// counts counts the distinct objects in the file.
 func (l *loader) counts(ctx context.Context) error {
 	return l.staging.QueryRow(ctx, `
 		SELECT (SELECT count(DISTINCT a.workspace) FROM import_accounts AS a), (SELECT count(*) FROM import_accounts),
@@ -133,14 +137,15 @@ func (l *loader) rows(ctx context.Context, loaded *int64) error {
 	})
 }
 
-// each calls do for one slice of a staged table after another, each in a transaction of its own.
+// each calls do for each slice of a staged table in turn, each in its own transaction.
 func (l *loader) each(ctx context.Context, table, columns, half string, do func(slice) error) error {
 	var pages int64
 	err := l.staging.QueryRow(ctx, "SELECT pg_relation_size($1::regclass) / current_setting('block_size')::bigint", table).Scan(&pages)
 	if err != nil {
 		return err
 	}
-	// A slice is safe to lose: the last transactions of an import wait for the disk, and so for all before them.
+	// Slices may commit asynchronously: the last transactions of an import wait for the disk, which
+	// includes all earlier commits.
 	synchronous, overwrites := "on", "off"
 	if half == "" {
 		synchronous = "off"
@@ -169,7 +174,7 @@ func (l *loader) each(ctx context.Context, table, columns, half string, do func(
 	return nil
 }
 
-// run makes the table of the slice, fills it, and executes the steps that follow.
+// run creates and fills the table of the slice, then executes the steps.
 func (s slice) run(ctx context.Context, create, table, columns string, steps ...string) error {
 	if _, err := run(ctx, s.tx, create); err != nil {
 		return err
@@ -186,7 +191,7 @@ func (s slice) run(ctx context.Context, create, table, columns string, steps ...
 	return nil
 }
 
-// count adds what a query counts to the totals.
+// count adds the counts of a query to the totals.
 func (s slice) count(ctx context.Context, step string, totals ...*int64) error {
 	counted, into := make([]int64, len(totals)), make([]any, len(totals))
 	for i := range counted {

@@ -12,21 +12,22 @@ import (
 )
 
 const (
-	// maxProblems is how many problems are named; the others are counted.
+	// maxProblems is how many problems are listed. Further problems are only counted.
 	maxProblems = 20
-	// maxShown is how many bytes of a wrong value are shown.
+	// maxShown is how many bytes of an invalid value are shown.
 	maxShown = 80
 )
 
-// A Problem is one thing that is wrong with a file.
+// A Problem is an error in a file.
 type Problem struct {
-	// Line of the file, from 1; a quoted field that has line breaks is several lines long.
+	// Line number in the file, from 1. A quoted field with line breaks spans several lines.
 	Line int
-	// Column is one of [Columns], or the unknown name in the header; empty: the line as a whole.
+	// Column is one of [Columns] or an unknown name in the header. It is empty for a problem of the
+	// whole line.
 	Column string
-	// Value is what stands there; empty where nothing does.
+	// Value is the invalid value, or empty.
 	Value string
-	// Message says what is wrong with it and what would be right.
+	// Message says what is wrong and how to fix it.
 	Message string
 }
 
@@ -37,7 +38,7 @@ func (p Problem) String() string {
 	case p.Column == "":
 	case slices.Contains(Columns, p.Column):
 		fmt.Fprintf(&b, ", column %s", p.Column)
-	default: // whatever stands in the header
+	default: // an unknown name in the header
 		fmt.Fprintf(&b, ", column %s", shown(p.Column))
 	}
 	fmt.Fprintf(&b, ": %s", p.Message)
@@ -47,10 +48,10 @@ func (p Problem) String() string {
 	return b.String()
 }
 
-// shown is a text of the file as it can be printed, however long it is and whatever is in it.
+// shown quotes and truncates text from the file for printing.
 func shown(text string) string {
 	if len(text) > maxShown {
-		return fmt.Sprintf("%q and so on", text[:maxShown])
+		return fmt.Sprintf("%q…", text[:maxShown])
 	}
 	return strconv.Quote(text)
 }
@@ -65,7 +66,7 @@ type Problems struct {
 	More int
 }
 
-// Error has one line for each problem.
+// Error returns one line per problem.
 func (p Problems) Error() string {
 	lines := make([]string, 0, len(p.List)+1)
 	for _, problem := range p.List {
@@ -88,7 +89,7 @@ func (p *Problems) add(problem Problem) {
 	p.List = append(p.List, problem)
 }
 
-// merge returns both, in the order of the file.
+// merge returns both lists in the order of the file.
 func (p Problems) merge(other Problems) Problems {
 	list := slices.Concat(p.List, other.List)
 	slices.SortStableFunc(list, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
@@ -96,7 +97,7 @@ func (p Problems) merge(other Problems) Problems {
 	return Problems{List: list[:named], More: p.More + other.More + len(list) - named}
 }
 
-// problemsAcrossRows finds what only several rows together, or a row and the database, have wrong.
+// problemsAcrossRows finds contradictions between rows, and between rows and the database.
 func problemsAcrossRows(ctx context.Context, tx pgx.Tx) (Problems, error) {
 	rows, err := tx.Query(ctx, statement("problems"), maxProblems)
 	if err != nil {

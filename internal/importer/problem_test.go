@@ -11,7 +11,7 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// problemsOf imports a file that must have problems.
+// problemsOf returns the problems of an invalid file.
 func problemsOf(t testing.TB, db *testdb.DB, content string) importer.Problems {
 	t.Helper()
 	_, err := importer.Import(t.Context(), db.Pool, strings.NewReader(content), importer.Options{})
@@ -24,7 +24,7 @@ var header = strings.Join(importer.Columns, ",")
 
 func TestProblems(t *testing.T) {
 	t.Parallel()
-	// One database for all cases: none of them leaves anything in it.
+	// All cases share one database, because none of them changes it.
 	db := testdb.New(t)
 	db.Exec(t, `
 		WITH owner AS (INSERT INTO thaw.workspaces (key) VALUES ('owner') RETURNING id)
@@ -33,32 +33,32 @@ func TestProblems(t *testing.T) {
 	goodLine := strings.TrimPrefix(file(good), header+"\n")
 	for name, c := range map[string]struct {
 		content string
-		// want are the lines of the error, each from its start.
+		// want has the beginnings of the lines of the error.
 		want []string
 	}{
 		"no text at all":      {"", []string{"line 1: the file is empty"}},
-		"no header":           {goodLine, []string{"line 1: is not a header: the first line must name the columns workspace,account,"}},
-		"semicolons":          {strings.ReplaceAll(file(good), ",", ";"), []string{"line 1: separates its columns by semicolons: separate them by commas"}},
-		"a missing column":    {strings.Replace(file(good), ",step", "", 1), []string{"line 1, column step: is missing in the header"}},
-		"an unknown column":   {strings.Replace(file(good), ",step", ",steps", 1), []string{`line 1, column "steps": is not a column of a fleet`, "line 1, column step: is missing"}},
-		"a column twice":      {strings.Replace(file(good), ",step", ",status", 1), []string{"line 1, column status: stands in the header twice", "line 1, column step: is missing"}},
-		"a quote in a header": {"wor\"kspace\n", []string{"line 1: has a quote inside a field that is not quoted"}},
+		"no header":           {goodLine, []string{"line 1: is not a header: the first line must have the columns workspace,account,"}},
+		"semicolons":          {strings.ReplaceAll(file(good), ",", ";"), []string{"line 1: uses semicolons as separators: use commas"}},
+		"a missing column":    {strings.Replace(file(good), ",step", "", 1), []string{"line 1, column step: is missing from the header"}},
+		"an unknown column":   {strings.Replace(file(good), ",step", ",steps", 1), []string{`line 1, column "steps": is not a known column`, "line 1, column step: is missing"}},
+		"a column twice":      {strings.Replace(file(good), ",step", ",status", 1), []string{"line 1, column status: appears twice in the header", "line 1, column step: is missing"}},
+		"a quote in a header": {"wor\"kspace\n", []string{"line 1: has a quote in an unquoted field"}},
 
 		"too few fields":             {header + "\n" + goodLine + "acme,seat-1\n", []string{"line 3: must have 13 fields"}},
 		"too many fields":            {header + "\n" + strings.TrimSuffix(goodLine, "\n") + ",\n", []string{"line 2: must have 13 fields"}},
-		"an open quote":              {header + "\n" + goodLine + "\"acme,seat-1\n" + goodLine, []string{"line 3: has a quoted field that is not closed"}},
-		"text after a quote":         {header + "\n\"ac\"me,\n", []string{"line 2: has a quoted field that is not closed, or a quote inside of one that is not doubled (noticed on line 2)"}},
-		"a quote inside a field":     {header + "\nac\"me,\n" + goodLine + "\n\nx\n", []string{"line 2: has a quote inside a field", "line 6: must have 13 fields"}},
-		"an open quote and no end":   {header + "\n" + goodLine + "\"" + strings.Repeat("acme\n", 1<<19), []string{"line 3: goes on for more than 1048576 bytes"}},
-		"a line after a long field":  {file(good.with("campaign", "a\nb\nc"), fields{"step": "x"}), []string{"line 2, column campaign: has a character that is not shown (U+000A)", "line 5, column step: must be a whole number"}},
-		"a field after a long field": {file(fields{"workspace": "a\nb", "step": "x"}), []string{"line 2, column workspace: has a character that is not shown (U+000A)", "line 3, column step: must be a whole number"}},
+		"an open quote":              {header + "\n" + goodLine + "\"acme,seat-1\n" + goodLine, []string{"line 3: has an unclosed quoted field"}},
+		"text after a quote":         {header + "\n\"ac\"me,\n", []string{"line 2: has an unclosed quoted field, or a quote in a quoted field that is not doubled (detected on line 2)"}},
+		"a quote inside a field":     {header + "\nac\"me,\n" + goodLine + "\n\nx\n", []string{"line 2: has a quote in an unquoted field", "line 6: must have 13 fields"}},
+		"an open quote and no end":   {header + "\n" + goodLine + "\"" + strings.Repeat("acme\n", 1<<19), []string{"line 3: is longer than 1048576 bytes"}},
+		"a line after a long field":  {file(good.with("campaign", "a\nb\nc"), fields{"step": "x"}), []string{"line 2, column campaign: has an invisible character (U+000A)", "line 5, column step: must be a whole number"}},
+		"a field after a long field": {file(fields{"workspace": "a\nb", "step": "x"}), []string{"line 2, column workspace: has an invisible character (U+000A)", "line 3, column step: must be a whole number"}},
 
 		"no workspace":         {file(fields{"workspace": ""}), []string{"line 2, column workspace: must not be empty"}},
 		"no account":           {file(fields{"account": ""}), []string{"line 2, column account: must not be empty"}},
 		"no campaign":          {file(fields{"campaign": ""}), []string{"line 2, column campaign: must not be empty"}},
 		"a NUL":                {file(good, fields{"member": "ja\x00ne"}), []string{`line 3, column member: has a NUL byte (found "ja\x00ne")`}},
 		"invalid UTF-8":        {file(fields{"campaign": "caf\xe9"}), []string{`line 2, column campaign: is not valid UTF-8 (found "caf\xe9")`}},
-		"a field that is long": {file(fields{"account": strings.Repeat("x", 2001)}), []string{"line 2, column account: is 2001 bytes long, at most 2000 are allowed (found \"xxx"}},
+		"a field that is long": {file(fields{"account": strings.Repeat("x", 2001)}), []string{"line 2, column account: is 2001 bytes long: at most 2000 are allowed (found \"xxx"}},
 
 		"no account status":           {file(fields{"account_status": ""}), []string{"line 2, column account_status: must be one of connecting, connected, needs_verification, disconnected, restricted, error, removed"}},
 		"an unknown account status":   {file(fields{"account_status": "OK"}), []string{"line 2, column account_status: must be one of connecting,"}},
@@ -67,11 +67,11 @@ func TestProblems(t *testing.T) {
 		"an unknown campaign reason":  {file(fields{"campaign_status": "paused", "campaign_paused_reason": "fun"}), []string{"line 2, column campaign_paused_reason: must be empty or one of linkedin_account_disconnected, linkedin_account_issue, account_restricted, linkedin_high_failure_rate, subscription_inactive, paused_by_user (found"}},
 		"a reason only for campaigns": {file(waiting(prospect("a")).with("paused_reason", "subscription_inactive")), []string{"line 2, column paused_reason: must be empty or one of linkedin_account_disconnected, linkedin_account_issue, account_restricted, paused_by_user (found"}},
 
-		"paused without a reason":           {file(waiting(prospect("a")).with("paused_reason", "")), []string{"line 2, column paused_reason: must not be empty where status is paused: it must be one of linkedin_account_disconnected,"}},
-		"paused without a time":             {file(waiting(prospect("a")).with("paused_at", "")), []string{"line 2, column paused_at: must not be empty where status is paused"}},
-		"a reason without a pause":          {file(waiting(prospect("a")).with("status", "active")), []string{"line 2, column paused_reason: must be empty where status is active", "line 2, column paused_at: must be empty where status is active"}},
-		"a campaign paused without reason":  {file(fields{"campaign_status": "paused"}), []string{"line 2, column campaign_paused_reason: must not be empty where campaign_status is paused"}},
-		"a campaign's reason without pause": {file(fields{"campaign_paused_reason": "paused_by_user"}), []string{"line 2, column campaign_paused_reason: must be empty where campaign_status is running"}},
+		"paused without a reason":           {file(waiting(prospect("a")).with("paused_reason", "")), []string{"line 2, column paused_reason: must not be empty if status is paused: it must be one of linkedin_account_disconnected,"}},
+		"paused without a time":             {file(waiting(prospect("a")).with("paused_at", "")), []string{"line 2, column paused_at: must not be empty if status is paused"}},
+		"a reason without a pause":          {file(waiting(prospect("a")).with("status", "active")), []string{"line 2, column paused_reason: must be empty if status is active", "line 2, column paused_at: must be empty if status is active"}},
+		"a campaign paused without reason":  {file(fields{"campaign_status": "paused"}), []string{"line 2, column campaign_paused_reason: must not be empty if campaign_status is paused"}},
+		"a campaign's reason without pause": {file(fields{"campaign_paused_reason": "paused_by_user"}), []string{"line 2, column campaign_paused_reason: must be empty if campaign_status is running"}},
 
 		"a time without a zone":   {file(fields{"next_action_at": "2026-01-02T03:04:05"}), []string{`line 2, column next_action_at: must be a time with a zone, like 2026-01-02T15:04:05Z or 2026-01-02 15:04:05+00 (found "2026-01-02T03:04:05")`}},
 		"a day that is not there": {file(waiting(prospect("a")).with("paused_at", "2026-02-30T03:04:05Z")), []string{"line 2, column paused_at: must be a time with a zone"}},
@@ -101,20 +101,20 @@ func TestProblems(t *testing.T) {
 			fields{"campaign_status": "paused", "campaign_paused_reason": "subscription_inactive"}), []string{
 			`line 3, column campaign_paused_reason: differs from line 2, where the same campaign has "paused_by_user"`}},
 		"a prospect in two spellings": {file(good.with("prospect_url", "https://www.linkedin.com/in/ada"), good.with("prospect_url", "http://linkedin.com/in/ADA/?trk=x")), []string{
-			`line 3, column prospect_url: is in campaign "spring" on line 2 already, spelled https://www.linkedin.com/in/ada: a prospect is in a campaign once`}},
+			`line 3, column prospect_url: is already in campaign "spring" on line 2, spelled https://www.linkedin.com/in/ada: a campaign can have a prospect only once`}},
 		"names with what nobody sees": {file(good.with("account", "seat-1 "), good.with("workspace", "\u00a0acme"), good.with("campaign", "spr\u200bing"), good.with("member", "m\t"),
 			good.with("prospect_url", "https://www.linkedin.com/in/ada\u00a0")), []string{
 			"line 2, column account: has a space at its end: delete it", "line 3, column workspace: has an invisible character (U+00A0) at its start",
-			"line 4, column campaign: has a character that is not shown (U+200B)", "line 5, column member: has a character that is not shown (U+0009)",
+			"line 4, column campaign: has an invisible character (U+200B)", "line 5, column member: has an invisible character (U+0009)",
 			"line 6, column prospect_url: has an invisible character (U+00A0) at its end"}},
 		"a column without a name": {strings.Replace(file(good), "\n", ",\n", 1), []string{"line 1: has a column without a name (column 14 is empty)"}},
 		"a prospect twice in a campaign": {file(good, plain, good.with("account", "seat-2")), []string{
-			`line 4, column prospect_url: is in campaign "spring" on line 2 already`}},
+			`line 4, column prospect_url: is already in campaign "spring" on line 2`}},
 		"an account of another workspace": {file(good, fields{"account": "taken"}), []string{
 			`line 3, column account: belongs to workspace "owner" in the database, not to "acme": an account cannot move to another workspace (found "taken")`}},
 
 		"problems of a row and between rows": {file(good, good, fields{"step": "x"}, fields{"workspace": "globex"}), []string{
-			"line 3, column prospect_url: is in campaign", "line 4, column step: must be a whole number", "line 5, column workspace: differs from line 2"}},
+			"line 3, column prospect_url: is already in campaign", "line 4, column step: must be a whole number", "line 5, column workspace: differs from line 2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -131,7 +131,7 @@ func TestProblems(t *testing.T) {
 	}
 }
 
-// The database may have a prospect in another spelling than the file: it would be in the campaign twice.
+// A prospect that the database has in another spelling would be in the campaign twice.
 func TestImportRefusesAnotherSpellingOfAKnownProspect(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
@@ -144,18 +144,18 @@ func TestImportRefusesAnotherSpellingOfAKnownProspect(t *testing.T) {
 		fields{"prospect_url": "https://www.linkedin.com/in/ada"},
 		fields{"prospect_url": "http://linkedin.com/in/BOB/"},
 		fields{"prospect_url": "https://www.linkedin.com/in/new"},
-		// Of another campaign: no problem.
+		// In another campaign: not a problem.
 		fields{"prospect_url": "http://linkedin.com/in/eve"}))
 	require.Equal(t, []string{
-		`line 2, column prospect_url: is in campaign "spring" of the database already, spelled https://de.linkedin.com/in/ADA/?trk=x: a prospect is in a campaign once (found "https://www.linkedin.com/in/ada")`,
-		`line 3, column prospect_url: is in campaign "spring" of the database already, spelled https://www.linkedin.com/in/bob: a prospect is in a campaign once (found "http://linkedin.com/in/BOB/")`,
+		`line 2, column prospect_url: is already in campaign "spring" in the database, spelled https://de.linkedin.com/in/ADA/?trk=x: a campaign can have a prospect only once (found "https://www.linkedin.com/in/ada")`,
+		`line 3, column prospect_url: is already in campaign "spring" in the database, spelled https://www.linkedin.com/in/bob: a campaign can have a prospect only once (found "http://linkedin.com/in/BOB/")`,
 	}, strings.Split(problems.Error(), "\n"))
 	require.Equal(t, before, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.enrollments"), "nothing is imported")
-	// As the database spells it, the row is known.
+	// With the spelling of the database the row is updated.
 	require.EqualValues(t, 1, load(t, db, file(fields{"prospect_url": "https://de.linkedin.com/in/ADA/?trk=x", "step": "2"})).Updated)
 }
 
-func TestProblemSaysWhereItIs(t *testing.T) {
+func TestProblemNamesItsPosition(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	problems := problemsOf(t, db, file(plain, fields{"prospect_url": prospect("b"), "status": "sleeping"}))

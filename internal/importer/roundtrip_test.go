@@ -20,14 +20,15 @@ import (
 var _ = testdb.RandomCases(20)
 
 var (
-	// Names with all that CSV and SQL find difficult. None ends or begins with a space, or has a line end: the importer refuses these.
+	// Names with special characters of CSV and SQL. The importer rejects names that begin or end
+	// with a space or have a line break.
 	name          = rapid.Map(rapid.StringOfN(rapid.SampledFrom([]rune("ab \"',;\\%é世\U0001F9CA")), 1, 6, -1), func(s string) string { return strings.TrimSpace(s) + "." })
 	accountStates = rapid.SampledFrom([]string{"connecting", "connected", "needs_verification", "disconnected", "restricted", "error", "removed"})
 	campaignState = rapid.SampledFrom([]string{"draft", "running", "paused", "completed"})
 	states        = rapid.SampledFrom([]string{"pending", "active", "paused", "completed", "replied", "failed", "removed"})
 	ownReasons    = rapid.SampledFrom([]string{"linkedin_account_disconnected", "linkedin_account_issue", "account_restricted", "paused_by_user"})
 	allReasons    = rapid.OneOf(ownReasons, rapid.SampledFrom([]string{"linkedin_high_failure_rate", "subscription_inactive"}))
-	// All that the importer takes: both ends of its range and what lies between.
+	// All accepted times, including both ends of the range.
 	firstMoment = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
 	lastMoment  = time.Date(2200, time.January, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
 	moments     = rapid.Custom(func(t *rapid.T) string {
@@ -36,12 +37,13 @@ var (
 	})
 )
 
-// fleets draws the lines of a valid file. Few names for many lines, so that one file after another meets the same rows.
+// fleets draws the lines of a valid file. It uses few names for many lines, so that successive
+// files have rows in common.
 var fleets = rapid.Custom(func(t *rapid.T) []fields {
 	accounts := rapid.SliceOfNDistinct(rapid.Custom(func(t *rapid.T) fields {
 		number := rapid.IntRange(1, 6).Draw(t, "account")
 		return fields{
-			// An account never moves to another workspace.
+			// An account cannot move to another workspace.
 			"workspace": fmt.Sprintf("w\"%d", number%2), "account": fmt.Sprintf("account %d,", number),
 			"member": rapid.OneOf(rapid.Just(""), name).Draw(t, "member"), "account_status": accountStates.Draw(t, "account status"),
 		}
@@ -74,7 +76,7 @@ var fleets = rapid.Custom(func(t *rapid.T) []fields {
 	}), 0, 40, func(f fields) [3]string { return [3]string{f["workspace"], f["campaign"], f["prospect_url"]} }).Draw(t, "lines")
 })
 
-func TestAnyValidFleetIsInTheDatabaseAfterItsImport(t *testing.T) {
+func TestImportStoresAnyValidFleet(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	rapid.Check(t, func(r *rapid.T) {
@@ -92,11 +94,11 @@ func TestAnyValidFleetIsInTheDatabaseAfterItsImport(t *testing.T) {
 		for _, line := range lines {
 			requireStored(t, r, db, line)
 		}
-		require.EqualValues(r, len(lines), overwrite().Unchanged, "the second time nothing is left to do")
+		require.EqualValues(r, len(lines), overwrite().Unchanged, "the second import changes nothing")
 	})
 }
 
-// requireStored proves that the database has exactly what a line says.
+// requireStored requires that the database matches a line.
 func requireStored(t *testing.T, r *rapid.T, db *testdb.DB, line fields) {
 	t.Helper()
 	rows, err := db.Pool.Query(t.Context(), `
@@ -128,7 +130,7 @@ func requireStored(t *testing.T, r *rapid.T, db *testdb.DB, line fields) {
 		line["account"], member, line["account_status"], line["campaign_status"], line["campaign_paused_reason"],
 		line["status"], line["paused_reason"], line["step"],
 	}, texts)
-	// A pause that the file dates back begins with the last resume.
+	// A backdated pause starts at the last resume.
 	if !testdb.Value[bool](t, db, `
 		SELECT EXISTS (
 			SELECT FROM thaw.enrollments AS e JOIN thaw.enrollment_events AS event ON event.enrollment_id = e.id AND event.at = e.paused_at
@@ -149,7 +151,7 @@ func requireMoment(r *rapid.T, want string, got *time.Time) {
 	require.True(r, moment.Equal(*got), "want %s, got %s", moment, got)
 }
 
-// The columns are a promise to whoever writes files.
+// The columns are a public contract.
 func TestColumns(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "workspace,account,member,account_status,campaign,campaign_status,campaign_paused_reason,prospect_url,status,paused_reason,paused_at,step,next_action_at", header)

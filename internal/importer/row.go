@@ -15,27 +15,28 @@ import (
 	"github.com/thawline/thaw/internal/explain"
 )
 
-// maxField is how many bytes a field may have: keys and URLs are indexed, and Postgres indexes no more than 2,700.
+// maxField is the maximum length of a field in bytes. Keys and URLs are indexed, and Postgres
+// limits index entries to about 2,700.
 const maxField = 2000
 
 const paused = "paused"
 
-// names are the columns that people type and programs compare.
+// names are the columns that may not contain invisible characters.
 var names = []int{workspace, account, member, campaign, prospectURL}
 
-// timeLayouts are RFC 3339, and what Postgres writes: the offset without minutes where it has none. All take fractions of
-// a second too.
+// timeLayouts are RFC 3339 and the formats of Postgres, which omits the minutes of the offset if
+// they are 0. All of them accept fractions of a second.
 var timeLayouts = []string{time.RFC3339, "2006-01-02 15:04:05Z07", "2006-01-02 15:04:05Z07:00"}
 
-// Times outside of these two are refused. The rule is the schema's (enrollments_times_are_in_range, with millions of rows to check by
-// constants); TestTimesAreThoseOfTheSchema holds both equal.
+// Times outside this range are rejected. The schema has the same rule
+// (enrollments_times_are_in_range). TestTimeRangeMatchesSchema compares both.
 var (
 	earliestTime = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
 	latestTime   = time.Date(2200, time.January, 1, 0, 0, 0, 0, time.UTC)
 )
 
-// A row is what one line of a file says, in the types of the staging table. It is used for all lines in turn, and COPY
-// reads it through pointers, so that a line costs no allocation beyond its text.
+// A row has the values of a line in the types of the staging table. It is reused for all lines, and
+// COPY reads it through pointers, so that a line costs no allocation except its text.
 type row struct {
 	line                   pgtype.Int8
 	texts                  [columnCount]pgtype.Text
@@ -44,7 +45,8 @@ type row struct {
 	normalURL              pgtype.Text
 }
 
-// values returns pointers to the values of the row: the line, then Columns, then the normal spelling of the URL.
+// values returns pointers to the values of the row: the line number, Columns, and the normalized
+// URL.
 func (r *row) values() []any {
 	values := make([]any, 1, 2+columnCount)
 	values[0] = &r.line
@@ -63,7 +65,8 @@ func (r *row) values() []any {
 	return append(values, &r.normalURL)
 }
 
-// parse takes over the fields of a line, in the order of Columns, and calls report with what is wrong with them.
+// parse sets the row from the fields of a line, in the order of Columns, and calls report for each
+// problem.
 func (r *row) parse(fields *[columnCount]string, words *vocabulary, report func(column int, message string)) {
 	for column, value := range fields {
 		if message := r.take(column, value, words); message != "" {
@@ -76,22 +79,22 @@ func (r *row) parse(fields *[columnCount]string, words *vocabulary, report func(
 		is, filled := fields[pause.status], fields[pause.consequence] != ""
 		switch {
 		case is == paused && !filled:
-			message := fmt.Sprintf("must not be empty where %s is paused", Columns[pause.status])
+			message := fmt.Sprintf("must not be empty if %s is paused", Columns[pause.status])
 			if allowed := words[pause.consequence]; allowed != nil {
 				message += ": it must be " + oneOf(allowed)
 			}
 			report(pause.consequence, message)
 		case is != paused && filled && slices.Contains(words[pause.status], is):
-			report(pause.consequence, fmt.Sprintf("must be empty where %s is %s", Columns[pause.status], is))
+			report(pause.consequence, fmt.Sprintf("must be empty if %s is %s", Columns[pause.status], is))
 		}
 	}
 }
 
-// take takes over one field and returns what is wrong with it by itself, or "".
+// take sets one field and returns its problem, or "".
 func (r *row) take(column int, value string, words *vocabulary) string {
 	switch {
 	case len(value) > maxField:
-		return fmt.Sprintf("is %d bytes long, at most %d are allowed", len(value), maxField)
+		return fmt.Sprintf("is %d bytes long: at most %d are allowed", len(value), maxField)
 	case !utf8.ValidString(value):
 		return "is not valid UTF-8"
 	case strings.IndexByte(value, 0) >= 0:
@@ -132,7 +135,8 @@ func (r *row) take(column int, value string, words *vocabulary) string {
 	return ""
 }
 
-// hidden says what a name has that nobody sees; the schema refuses the same (thaw.is_visible).
+// hidden describes the first invisible character in a name, or returns "". The schema has the same
+// rule (thaw.is_visible).
 func hidden(value string) string {
 	if value == "" {
 		return ""
@@ -149,13 +153,14 @@ func hidden(value string) string {
 	}
 	for _, r := range value {
 		if unicode.IsControl(r) || unicode.Is(notVisible, r) {
-			return fmt.Sprintf("has a character that is not shown (%U): delete it", r)
+			return fmt.Sprintf("has an invisible character (%U): delete it", r)
 		}
 	}
 	return ""
 }
 
-// notVisible are the format characters and line separators that thaw.is_visible refuses anywhere.
+// notVisible are the format characters and line separators that thaw.is_visible rejects at any
+// position.
 var notVisible = &unicode.RangeTable{R16: []unicode.Range16{
 	{Lo: 0xad, Hi: 0xad, Stride: 1}, {Lo: 0x200b, Hi: 0x200b, Stride: 1}, {Lo: 0x200e, Hi: 0x200f, Stride: 1},
 	{Lo: 0x2028, Hi: 0x202e, Stride: 1}, {Lo: 0x2060, Hi: 0x206f, Stride: 1}, {Lo: 0xfeff, Hi: 0xfeff, Stride: 1},
@@ -168,7 +173,7 @@ func (r *row) takeStep(value string) string {
 	}
 	number, err := strconv.ParseUint(value, 10, 31)
 	if err != nil {
-		return "must be a whole number from 0 to 2147483647, or empty, which is 0"
+		return "must be a whole number from 0 to 2147483647, or empty (0)"
 	}
 	r.step.Int32 = int32(number)
 	return ""

@@ -12,9 +12,8 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// The importer says on which line a time is out of range, and the schema refuses it for every writer: by the same bounds, in every
-// constraint.
-func TestTimesAreThoseOfTheSchema(t *testing.T) {
+// The importer and every constraint of the schema use the same bounds for times.
+func TestTimeRangeMatchesSchema(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	db.Exec(t, `
@@ -29,8 +28,9 @@ func TestTimesAreThoseOfTheSchema(t *testing.T) {
 	require.True(t, latestTime.Equal(bounds[1]), "%s is not %s", latestTime, bounds[1])
 }
 
-// Any role with CONNECT may take any advisory lock. Imports take turns by a row, which only a role with rights on it can lock.
-func TestNoStrangerKeepsImportsWaiting(t *testing.T) {
+// Any role with CONNECT may take advisory locks. So imports take turns with a row lock, which
+// requires rights on the table.
+func TestAdvisoryLockDoesNotBlockImports(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	stranger, err := pgx.Connect(t.Context(), db.Direct)
@@ -44,7 +44,7 @@ func TestNoStrangerKeepsImportsWaiting(t *testing.T) {
 	_, err = Import(ctx, db.Pool, strings.NewReader(content), Options{})
 	require.NoError(t, err)
 
-	// An import that has its turn holds the row.
+	// A running import holds the row lock.
 	other, err := db.Pool.Begin(t.Context())
 	require.NoError(t, err)
 	defer func() { _ = other.Rollback(context.WithoutCancel(t.Context())) }()

@@ -9,13 +9,13 @@ import (
 	"github.com/thawline/thaw/internal/csvfile"
 )
 
-// progressEvery is how many rows are read from one call of Progress to the next.
+// progressEvery is the number of rows between calls of Progress.
 const progressEvery = 1000
 
-// A source reads a file row by row for COPY. Rows that have problems are left out; the caller looks at problems when the
-// copying is over. It implements [pgx.CopyFromSource].
+// A source reads a file row by row for COPY. It skips rows with problems; the caller checks
+// problems after the COPY. It implements [pgx.CopyFromSource].
 type source struct {
-	// COPY gives Next no context.
+	// Next gets no context.
 	ctx      context.Context
 	file     *csvfile.Reader
 	places   [columnCount]int
@@ -27,11 +27,12 @@ type source struct {
 	fields   [columnCount]string
 	rows     int64
 	problems Problems
-	// err is why reading stopped, unless it was the end of the file or something that is wrong with it.
+	// err is the error that stopped the reading. It is nil at the end of the file or after a
+	// problem of the file.
 	err error
 }
 
-// newSource reads the header of a file. What is wrong with it is returned as Problems.
+// newSource reads the header of a file. If the header is invalid, the error is Problems.
 func newSource(ctx context.Context, r io.Reader, words vocabulary, progress func(rows, bytes int64)) (*source, error) {
 	if progress == nil {
 		progress = func(int64, int64) {}
@@ -62,7 +63,7 @@ func newSource(ctx context.Context, r io.Reader, words vocabulary, progress func
 	return s, nil
 }
 
-// Next reads on to the next row without problems.
+// Next reads the next row without problems.
 func (s *source) Next() bool {
 	for {
 		if s.err = s.ctx.Err(); s.err != nil {
@@ -92,13 +93,13 @@ func (s *source) Next() bool {
 	}
 }
 
-// Values returns what Next has read: the line, then Columns.
+// Values returns the values of the row that Next has read.
 func (s *source) Values() ([]any, error) { return s.values, nil }
 
-// Err returns why Next returned false, unless it was the end of the rows.
+// Err returns the error that made Next return false, or nil at the end of the rows.
 func (s *source) Err() error { return s.err }
 
-// parse takes over a record and tells whether it has no problems.
+// parse sets the row from a record and reports whether it is valid.
 func (s *source) parse(record []string) bool {
 	for column, place := range s.places {
 		s.fields[column] = record[place]
@@ -112,7 +113,7 @@ func (s *source) parse(record []string) bool {
 	return valid
 }
 
-// tolerate keeps what is wrong with the file, and tells whether the error was that.
+// tolerate records a problem of the file, and reports whether err is one.
 func (s *source) tolerate(err error) bool {
 	problem, ok := errors.AsType[*csvfile.ProblemError](err)
 	if ok {

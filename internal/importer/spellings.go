@@ -12,17 +12,21 @@ import (
 )
 
 const (
-	// sketchBits is the size of a sketch, 1 MiB. With 1,000,000 prospects in it, one in nine others is a false hit.
+	// sketchBits is the size of a sketch in bits (1 MiB). With 1,000,000 prospects in it, the false
+	// positive rate is one in nine.
 	sketchBits = 8 << 20
-	// hitsAtOnce is how many hits are written at a time.
+	// hitsAtOnce is how many hits are written per COPY.
 	hitsAtOnce = 1000
 )
 
-// findSpellings fills the table import_spelled with what the database has of the prospects in import_new under another spelling.
+// findSpellings fills the table import_spelled with enrollments in the database that may be other
+// spellings of prospects in import_new.
 //
-// The normal spelling of a prospect is a rule in Go, and no index has it (docs/decisions/0012). So the prospects of the campaigns that
-// get new ones are read once, outside of any lock. A sketch of the new prospects keeps memory bounded: what it does not have is
-// passed over, and what it seems to have is compared by the database. An import without new prospects in known campaigns reads nothing.
+// URLs are normalized in Go, and no index has the normalized URL (docs/decisions/0012). So
+// findSpellings reads all prospects of the campaigns that get new ones once, without locks. A
+// sketch of the new prospects bounds the memory: prospects that are not in it are skipped, and the
+// database compares the others. An import without new prospects in existing campaigns reads
+// nothing.
 func findSpellings(ctx context.Context, tx pgx.Tx, pool *pgxpool.Pool) error {
 	var campaigns []int64
 	if err := tx.QueryRow(ctx, "SELECT array_agg(DISTINCT n.campaign_id) FROM import_new AS n").Scan(&campaigns); err != nil {
@@ -52,7 +56,8 @@ func findSpellings(ctx context.Context, tx pgx.Tx, pool *pgxpool.Pool) error {
 		return err
 	}
 	err = pgx.BeginFunc(ctx, pool, func(reading pgx.Tx) error {
-		// As long as the table needs: a role's limit is meant for the statements of an application.
+		// Reading may take longer than the statement_timeout of the role, which is meant for
+		// applications.
 		if _, err := reading.Exec(ctx, "SET LOCAL statement_timeout = 0"); err != nil {
 			return err
 		}
@@ -82,7 +87,7 @@ func findSpellings(ctx context.Context, tx pgx.Tx, pool *pgxpool.Pool) error {
 	return nil
 }
 
-// A sketch is a set of prospects that may have more in it than were added, but never fewer (a Bloom filter).
+// A sketch is a Bloom filter of prospects: it may have false positives, but no false negatives.
 type sketch struct {
 	seed maphash.Seed
 	bits []uint64
@@ -90,7 +95,7 @@ type sketch struct {
 
 func newSketch() *sketch { return &sketch{maphash.MakeSeed(), make([]uint64, sketchBits/64)} }
 
-// places returns the two bits of a prospect.
+// places returns the positions of the two bits of a prospect.
 func (s *sketch) places(campaign int64, prospect string) [2]uint64 {
 	hash := maphash.String(s.seed, prospect) ^ uint64(campaign)*0x9e3779b97f4a7c15
 	hash = maphash.Comparable(s.seed, hash)

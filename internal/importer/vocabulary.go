@@ -8,13 +8,14 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// A vocabulary has the words that are allowed in each column that takes only certain ones. The database's types say which.
+// A vocabulary has the allowed values of each enum column. They come from the types of the
+// database.
 type vocabulary [columnCount][]string
 
-// notOfEnrollments are the reasons for which campaigns are paused and never a single prospect; a CHECK says so too.
+// notOfEnrollments are the pause reasons for campaigns only. A CHECK constraint has the same rule.
 var notOfEnrollments = []string{"linkedin_high_failure_rate", "subscription_inactive"}
 
-// loadVocabulary also makes the connection fit to copy values of these types in binary.
+// loadVocabulary reads the vocabulary, and registers the types for binary COPY on this connection.
 func loadVocabulary(ctx context.Context, tx pgx.Tx) (vocabulary, error) {
 	types, err := tx.Conn().LoadTypes(ctx, []string{
 		"thaw.account_status", "thaw.campaign_status", "thaw.enrollment_status", "thaw.pause_reason"})
@@ -29,7 +30,7 @@ func loadVocabulary(ctx context.Context, tx pgx.Tx) (vocabulary, error) {
 			enum_range(NULL::thaw.enrollment_status)::text[], enum_range(NULL::thaw.pause_reason)::text[]`,
 	).Scan(&words[accountStatus], &words[campaignStatus], &words[status], &words[campaignPausedReason])
 	if err != nil {
-		return vocabulary{}, fmt.Errorf("looking up the words of the schema: %w", err)
+		return vocabulary{}, fmt.Errorf("looking up the enum values of the schema: %w", err)
 	}
 	for _, reason := range words[campaignPausedReason] {
 		if !slices.Contains(notOfEnrollments, reason) {

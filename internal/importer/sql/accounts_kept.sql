@@ -1,2 +1,2 @@
--- How many accounts stay restricted.
+-- Number of accounts that stay restricted.
 SELECT count(*) FROM import_account_changes AS change WHERE change.is_kept;

@@ -1,17 +1,18 @@
--- Accounts that the database has otherwise. A status that holds prospects back is applied before the rows, one that lets them go
--- after: a restriction that is lifted, a connection, and a member, which makes siblings.
+-- Accounts that differ from the file. A status that stops prospects is applied before the rows.
+-- Changes that start prospects are applied after the rows: a lifted restriction, a connection, and
+-- a member ID, which creates siblings.
 --
--- The file speaks for the moment in which the import began: a signal since then is newer and stands. So does an account that was
--- inserted since then, but for the status that accounts_new.sql left for later.
+-- The file is valid as of the start of the import. A later signal is newer and is kept. So is an
+-- account that was inserted later, except for the status that accounts_new.sql postponed.
 CREATE TEMP TABLE import_account_changes ON COMMIT DROP AS
 SELECT known.id, a.status, coalesce(a.member, known.member_id) AS member,
-    -- A restriction is the provider's; a file that does not know of it does not lift it.
+    -- Only the provider lifts a restriction. A file with another status does not.
     known.status = 'restricted' AND a.status NOT IN ('restricted', 'removed')
         AND current_setting('thaw.import_overwrites') <> 'on' AS is_kept,
     known.status_at IS NOT NULL AND known.status_at > current_setting('thaw.import_began')::timestamptz AS is_newer
 FROM import_accounts AS a
 JOIN thaw.accounts AS known ON known.provider = 'linkedin' AND known.provider_account_id = a.account
--- An empty member says that the file does not know it, not that there is none.
+-- An empty member means unknown, so the database keeps its value.
 WHERE (known.status <> a.status OR known.member_id IS DISTINCT FROM coalesce(a.member, known.member_id))
     AND (current_setting('thaw.import_half') = 'start' OR (known.status <> 'restricted' AND a.status <> 'connected'))
     AND (known.created_at < current_setting('thaw.import_began')::timestamptz

@@ -1,5 +1,5 @@
--- An account was lost while its rows were loaded, and its pause may have been over before the last of them came. The next tick
--- starts it again (schema/migrations/00016_counts.sql).
+-- Accounts that were lost while their rows were loaded. Their pause may have ended before the last
+-- rows were inserted, so the next tick pauses them again (schema/migrations/00016_counts.sql).
 SELECT known.id
 FROM import_accounts AS a
 JOIN thaw.accounts AS known ON known.provider = 'linkedin' AND known.provider_account_id = a.account

@@ -3,12 +3,13 @@ SELECT DISTINCT a.workspace
 FROM import_accounts AS a
 WHERE NOT EXISTS (SELECT FROM thaw.workspaces AS known WHERE known.key = a.workspace)
 ORDER BY a.workspace
--- The platform may be writing the same one at this moment.
+-- The platform may insert the same workspace concurrently.
 ON CONFLICT (key) DO NOTHING;
 
--- New accounts. Their status_at stays null: no signal has spoken yet. One that came too early for its account is applied
--- by a trigger of this insert, and is newer than the file. A connected account with siblings could resume their prospects before the
--- file has said of them that they are stopped: it becomes connected when all rows are loaded.
+-- New accounts. Their status_at stays null, because they have no signal yet. A signal that arrived
+-- before its account is applied by a trigger of this insert, and is newer than the file. A
+-- connected account with siblings could resume prospects that are paused in the file before their
+-- rows are loaded. So it becomes connected after all rows are loaded.
 INSERT INTO thaw.accounts (
     workspace_id, provider, provider_account_id, member_id, status, first_connected_at, connected_at)
 SELECT workspace.id, 'linkedin', a.account, a.member, becomes.status, connected.at, connected.at

@@ -1,9 +1,10 @@
--- Campaigns that the database has otherwise, locked in the order of their ids. One that stops is stopped before the rows are loaded;
--- one that runs, or that Thaw may start because it waits for an account, only after: its prospects are what the file says by then.
+-- Campaigns that differ from the file, locked in the order of their IDs. Changes that stop a
+-- campaign are applied before the rows. Changes after which the campaign runs, or Thaw may resume
+-- it, are applied after the rows: by then its prospects match the file.
 CREATE TEMP TABLE import_campaign_changes ON COMMIT DROP AS
 SELECT known.id, known.status AS from_status, known.paused_reason AS from_reason, c.status, c.paused_reason,
-    -- What a person paused, and what a restriction stopped, only a person starts again. A file may end such a campaign, or say
-    -- that a person stopped it too.
+    -- Only a person resumes a campaign that a person or a restriction paused. A file may complete
+    -- such a campaign, or change its reason to paused_by_user.
     coalesce(known.paused_reason IN ('paused_by_user', 'account_restricted'), false)
         AND c.status <> 'completed' AND c.paused_reason IS DISTINCT FROM 'paused_by_user'
         AND c.paused_reason IS DISTINCT FROM known.paused_reason
@@ -17,7 +18,7 @@ WHERE (known.status, known.paused_reason) IS DISTINCT FROM (c.status, c.paused_r
 ORDER BY known.id
 FOR NO KEY UPDATE OF known;
 
--- A pause that goes on for another reason keeps the time at which it began.
+-- A pause whose reason changes keeps its start time.
 WITH changed AS (
     UPDATE thaw.campaigns AS known SET
         status = change.status,

@@ -1,5 +1,5 @@
--- Enrollments that the database knows otherwise. They are locked by a statement of their own: somebody may have changed
--- one since this one began, and the history must tell what it really was before.
+-- Enrollments that differ from the file. A separate statement locks them, so that the following
+-- statements see concurrent changes and the history has the true previous state.
 CREATE TEMP TABLE import_changes ON COMMIT DROP AS
 SELECT
     known.id, known.account_id AS from_account_id, known.step AS from_step, known.status AS from_status,
@@ -13,15 +13,16 @@ ORDER BY known.id
 FOR NO KEY UPDATE OF known;
 ALTER TABLE import_changes ADD PRIMARY KEY (id);
 
--- What a person paused, and what a restriction stopped, only a person gives back. A file may end such an enrollment, or say that a
--- person stopped it too.
+-- Only a person resumes an enrollment that a person or a restriction paused. A file may end such an
+-- enrollment, or change its reason to paused_by_user.
 UPDATE import_changes AS change SET kept = 'stopped'
 WHERE change.from_reason IN ('paused_by_user', 'account_restricted')
     AND change.status IN ('pending', 'active', 'paused')
     AND change.paused_reason IS DISTINCT FROM 'paused_by_user' AND change.paused_reason IS DISTINCT FROM change.from_reason
     AND current_setting('thaw.import_overwrites') <> 'on';
 
--- A pause that the file has and that was ended since is not begun again; any other begins after the last resume at the earliest.
+-- A pause in the file that has since ended is not repeated. Any other pause starts no earlier than
+-- the last resume.
 UPDATE import_changes AS change SET
     paused_at = begins.at,
     kept = CASE
@@ -34,7 +35,7 @@ WHERE c.id = change.id AND change.kept IS NULL AND change.status = 'paused' AND 
 CREATE TEMP TABLE import_kept ON COMMIT DROP AS
 SELECT change.kept, count(*) AS enrollments FROM import_changes AS change WHERE change.kept IS NOT NULL GROUP BY change.kept;
 
--- What is left of the changes.
+-- Remove changes that are kept back or no longer differ.
 DELETE FROM import_changes AS change
 USING thaw.enrollments AS known
 WHERE known.id = change.id AND (change.kept IS NOT NULL
@@ -42,9 +43,9 @@ WHERE known.id = change.id AND (change.kept IS NOT NULL
         IS NOT DISTINCT FROM (change.account_id, change.step, change.status, change.paused_reason, change.paused_at,
             change.next_action_at));
 
--- New enrollments have no event: nothing happened to them here, their state stands in the row itself. One that stays paused
--- has one if its pause became another or its step moved: a later resume is checked against that. Of a pause the reason
--- is why; of what ends one, the reason that it ended.
+-- New enrollments get no event: their state is in the row. An enrollment that stays paused gets an
+-- event if its pause or its step changed, because a later resume is checked against that event. The
+-- reason of an event is that of the pause that starts or ends.
 INSERT INTO thaw.enrollment_events (
     enrollment_id, at, from_account_id, to_account_id, step, kind, source, from_status, to_status, reason,
     paused_at)

@@ -1,4 +1,5 @@
--- What is wrong with the rows as a whole: at most $1 problems in the order of the file, each with the number of all.
+-- Problems across rows: at most $1, in the order of the file, each with the total number of
+-- problems.
 
 WITH account_conflicts AS (
     SELECT described.line, field.name, field.value, described.first_line, field.first_value
@@ -29,7 +30,8 @@ WITH account_conflicts AS (
         hashtextextended(coalesce(r.normal_url, r.prospect_url), hashtextextended(r.campaign, hashtextextended(r.workspace, 0))) AS hash
     FROM import_rows AS r
 ), repeated AS (
-    -- A million hashes can be grouped in memory, a million URLs cannot. Those that share one are then compared as they are.
+    -- A million hashes fit in memory, a million URLs do not. Rows with equal hashes are then
+    -- compared by their values.
     SELECT h.line, h.campaign, h.prospect_url, first_value(h.line) OVER first AS first_line,
         first_value(h.prospect_url) OVER first AS first_url
     FROM hashed AS h
@@ -47,14 +49,15 @@ WITH account_conflicts AS (
     FROM campaign_conflicts AS conflict
     UNION ALL
     SELECT repeated.line, 'prospect_url', repeated.prospect_url, format(
-        'is in campaign "%s" on line %s already%s: a prospect is in a campaign once', repeated.campaign, repeated.first_line,
+        'is already in campaign "%s" on line %s%s: a campaign can have a prospect only once', repeated.campaign, repeated.first_line,
         CASE WHEN repeated.prospect_url <> repeated.first_url THEN ', spelled ' || repeated.first_url ELSE '' END)
     FROM repeated
     WHERE repeated.line <> repeated.first_line
     UNION ALL
-    -- The exact spelling of the database is no problem: that row is changed.
+    -- An equal spelling is not a problem: that row is updated.
     SELECT n.line, 'prospect_url', n.prospect_url, format(
-        'is in campaign "%s" of the database already, spelled %s: a prospect is in a campaign once', n.campaign, min(s.prospect_url))
+        'is already in campaign "%s" in the database, spelled %s: a campaign can have a prospect only once', n.campaign,
+        min(s.prospect_url))
     FROM import_new AS n
     JOIN import_spelled AS s ON s.campaign_id = n.campaign_id AND s.normal_url = n.normal_url
     GROUP BY n.line, n.prospect_url, n.campaign

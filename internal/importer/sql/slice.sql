@@ -1,4 +1,4 @@
--- The rows of a slice, with the ids of what they name.
+-- The rows of a slice with the IDs of their accounts and campaigns.
 ANALYZE import_slice;
 CREATE TEMP TABLE import_rows ON COMMIT DROP AS
 SELECT s.prospect_url, s.status, s.paused_reason, s.paused_at, s.step, s.next_action_at,
@@ -9,8 +9,9 @@ JOIN thaw.workspaces AS workspace ON workspace.key = s.workspace
 JOIN thaw.campaigns AS campaign ON campaign.workspace_id = workspace.id AND campaign.key = s.campaign;
 ANALYZE import_rows (account_id);
 
--- A pass or a pause locks the account first, so none touches these prospects while this transaction lasts: a fraction of a second.
--- Siblings too: prospects of an account are resumed through the account of the same person that is connected.
+-- Lock the accounts. Passes and pauses lock the account first, so none of them changes these
+-- prospects during this transaction, which lasts a fraction of a second. Lock siblings too, because
+-- prospects may be resumed through another account of the person.
 SELECT known.id
 FROM thaw.accounts AS known
 WHERE known.id IN (
@@ -27,6 +28,7 @@ WHERE known.id IN (
 ORDER BY known.id
 FOR NO KEY UPDATE;
 
--- From here on a look-up for each row: no plan can be worse, however wrong the planner is about a table that has just been filled.
+-- Force index lookups per row from here on. Other plans may be much slower, because the statistics
+-- of the new tables are inaccurate.
 SET LOCAL enable_hashjoin = off;
 SET LOCAL enable_mergejoin = off;

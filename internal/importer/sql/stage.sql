@@ -1,11 +1,13 @@
--- Where the rows of the file go first. The table belongs to this session, is written without WAL, and is gone with the transaction,
--- which only stages and checks: it locks nothing of the fleet, and stays open until the last slice is loaded.
+-- The staging table. It is temporary, so it is written without WAL and dropped with the
+-- transaction. This transaction only stages and checks. It locks no rows of the fleet, and stays
+-- open until the last slice is loaded.
 
--- A role's limits are meant for the statements of an application. Here one statement lasts as long as the file, and the transaction
--- is idle while slices are loaded on another connection.
+-- Disable the timeouts of the role, which are meant for applications. The COPY lasts as long as the
+-- file, and the transaction is idle while slices are loaded on another connection.
 SET LOCAL statement_timeout = 0;
 SET LOCAL idle_in_transaction_session_timeout = 0;
--- Enough to group and join a million rows with little use of the disk. Compiling these few statements does not pay.
+-- Enough memory to group and join a million rows with little disk access. JIT does not pay off for
+-- these few statements.
 SET LOCAL work_mem = '64MB';
 SET LOCAL jit = off;
 
@@ -24,6 +26,6 @@ CREATE TEMP TABLE import_rows (
     paused_at              timestamptz,
     step                   integer NOT NULL,
     next_action_at         timestamptz,
-    -- The one spelling that stands for all of the URL; null: it is the URL.
+    -- The normalized URL; null if it is equal to prospect_url.
     normal_url             text
 ) ON COMMIT DROP;

@@ -1,2 +1,2 @@
--- Two imports take turns: rows that both insert would otherwise be locked in an order that neither can choose.
+-- Imports run one at a time. Otherwise two imports that insert the same rows could deadlock.
 SELECT FROM thaw.import_turn AS t FOR UPDATE;
