@@ -2,34 +2,37 @@ package database
 
 import "fmt"
 
-// A Budget is how the connections of one process are shared out: each kind of work has its own, so that a burst of one cannot
-// keep another from a connection. What has more to do than connections waits its turn.
+// A Budget divides the connections of a process. Each kind of work has its own connections, so that
+// a burst of one kind cannot starve another. Work beyond its share waits.
 type Budget struct {
-	// Webhooks records the deliveries of providers. Commits that wait together are flushed together.
+	// Webhooks is for receiving signals. Concurrent commits share a flush.
 	Webhooks int
 	// Passes is for the jobs.
 	Passes int
-	// Queue is for River: fetching, completing, the election of a leader.
+	// Queue is for River: fetching and completing jobs, and leader election.
 	Queue int
 	// Reads is for pages, the API, metrics, readiness, and the watchdog.
 	Reads int
-	// Listen is the one connection that waits for notifications and holds the lock of the process; 0 behind a pooler.
+	// Listen is the connection that waits for notifications and holds the lock of the process: 1,
+	// or 0 behind a pooler.
 	Listen int
 }
 
 const (
-	// DefaultConnections of a process: it fits with the platform's own into the 20 of the smallest managed servers.
+	// DefaultConnections leaves enough connections for the platform on the smallest managed
+	// servers, which have 20.
 	DefaultConnections = 12
-	// MinConnections is the least with which every kind of work has one.
+	// MinConnections is the minimum for one connection per kind of work.
 	MinConnections = 7
 )
 
-// Share shares out the connections of a process that serves HTTP, works, or both.
+// Share divides the connections of a process that serves HTTP, works, or both.
 func Share(connections int, web, work, pollOnly bool) (Budget, error) {
 	if connections < MinConnections {
 		return Budget{}, fmt.Errorf("a process needs at least %d database connections, not %d: raise THAW_MAX_CONNECTIONS (or pool_max_conns in the database URL)", MinConnections, connections)
 	}
-	// An eighth each beyond the least that River and readers need; what is left does the work, in halves.
+	// River and readers get their minimum plus an eighth each. Webhooks and passes share the rest
+	// equally.
 	b := Budget{Queue: 2 + connections/8, Reads: 1 + connections/8}
 	if work && !pollOnly {
 		b.Listen = 1

@@ -9,7 +9,8 @@ import (
 	"github.com/thawline/thaw/internal/database"
 )
 
-// However many there are: every kind of work of the process has a connection, and no more are shared out than there are.
+// For any number of connections, every kind of work gets at least one, and the sum is the given
+// number.
 func TestShare(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -1,14 +1,15 @@
-// Package database opens connections to Postgres in the one way in which Thaw needs them, whatever the database, the role and
-// the connection string say.
+// Package database opens connections to Postgres with the session settings that Thaw requires,
+// independent of the settings of the database, the role and the connection string.
 //
-// A session of Thaw runs READ COMMITTED, because the rules lock a row and then look again; with a search path that no other
-// role can put functions into; with UTF-8 as its encoding; and with the formats of dates and numbers that the driver reads.
-// These are startup parameters. A connection pooler refuses or drops them: in its session mode they are set by a statement
-// right after a connection is made. In its transaction mode a session is not ours, and a setting would stay behind for the
-// pooler's other clients: there nothing is set, the transaction says what must hold (package store), and [Open] checks the
-// defaults.
+// Sessions use READ COMMITTED, because Thaw locks a row and then reads it again. They use a search
+// path in which no other role can create functions, UTF-8, and the date and number formats that the
+// driver expects. These settings are startup parameters. Some connection poolers refuse or drop
+// startup parameters. In session mode [Open] then sets them by a statement after connecting. In
+// transaction mode a setting would leak to other clients of the pooler, so [Open] sets nothing and
+// checks the defaults; package store sets what it needs per transaction.
 //
-// A connection that is told that the server is read-only is closed, so that after a failover the pool finds the new primary.
+// A connection is closed when a statement fails because the server is read-only, so that the pool
+// finds the new primary after a failover.
 //
-// Errors never show what may be a part of the password: see [Parse].
+// Errors never contain a possible part of the password; see [Parse].
 package database

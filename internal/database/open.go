@@ -16,11 +16,11 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// SearchPath is the search path of every session: no schema in which another role can create something, and what a session has
-// created for itself last.
+// SearchPath is the search path of every session. Other roles cannot create objects in it, and
+// temporary objects come last.
 const SearchPath = "pg_catalog, pg_temp"
 
-// session is what holds on every connection, beside the limits of time of its pool.
+// session has the settings of every connection. The limits of its pool are added.
 var session = map[string]string{
 	"default_transaction_isolation":  "read committed",
 	"default_transaction_deferrable": "off",
@@ -34,33 +34,36 @@ var session = map[string]string{
 	"extra_float_digits":             "1",
 }
 
-// pooled is what a pooler in transaction mode keeps for each of its clients.
+// pooled are the settings that a pooler in transaction mode tracks per client.
 var pooled = []string{"client_encoding", "datestyle", "timezone", "standard_conforming_strings"}
 
 // Options of a pool.
 type Options struct {
 	// URL is the connection string. Required.
 	URL string
-	// Size is the most connections that the pool opens. Required.
+	// Size is the maximum number of connections. Required.
 	Size int
-	// PollOnly is for a connection pooler in transaction mode: no prepared statements, and nothing is set on a session.
+	// PollOnly is for a connection pooler in transaction mode: no prepared statements and no
+	// session settings.
 	PollOnly bool
-	// Writes makes the pool refuse servers that are read-only: a standby, or a primary that was demoted. A URL with several
-	// hosts then finds the primary among them.
+	// Writes makes the pool refuse read-only servers (standbys and demoted primaries). With several
+	// hosts in the URL it finds the primary.
 	Writes bool
-	// NoFlush makes commits not wait for the disk (synchronous_commit off). Without effect with PollOnly.
+	// NoFlush sets synchronous_commit to off, so that commits do not wait for the disk. No effect
+	// with PollOnly.
 	NoFlush bool
-	// Limits bound every transaction that sets none of its own; see [HasLimits]. Without effect with PollOnly.
+	// Limits apply to transactions that do not set their own; see [HasLimits]. No effect with
+	// PollOnly.
 	Limits Limits
 }
 
-// Limits of a transaction, in whole milliseconds. Zero: none.
+// Limits of a transaction, in whole milliseconds. Zero means no limit.
 type Limits struct {
 	Statement, Lock, Idle time.Duration
 }
 
-// settings are the limits as settings of a session. A limit of zero is set too: the default of a role could be shorter than a
-// migration.
+// settings returns the limits as session settings. Zero limits are set too, because the defaults of
+// a role could be too short for a migration.
 func (l Limits) settings() map[string]string {
 	return map[string]string{
 		"statement_timeout":                   strconv.FormatInt(l.Statement.Milliseconds(), 10),
@@ -69,20 +72,22 @@ func (l Limits) settings() map[string]string {
 	}
 }
 
-// limited marks a connection whose session has the limits of its pool.
+// limited marks connections whose session has the limits of its pool.
 const limited = "thaw.limited"
 
-// HasLimits says whether the session of a connection has the limits that its pool was opened with, so that a transaction need
-// not set them. It is false behind a pooler in transaction mode, where a session has no settings of ours.
+// HasLimits reports whether the session has the limits of its pool, so that a transaction need not
+// set them. It is false behind a pooler in transaction mode.
 func HasLimits(conn *pgx.Conn) bool { return conn.PgConn().CustomData()[limited] == true }
 
-// ErrReadOnly is wrapped by the errors of a pool with [Options.Writes] that finds no server which can be written to.
+// ErrReadOnly is wrapped by the errors of a pool with [Options.Writes] that finds no writable
+// server.
 var ErrReadOnly = errors.New("the database server is read-only")
 
-// ErrTransactionMode is returned by [Open] when a connection pooler in transaction mode is in front of the database.
-var ErrTransactionMode = errors.New("a connection pooler in transaction mode is in front of the database: set THAW_POLL_ONLY=true (--poll-only), or connect to Postgres itself or through a pool in session mode")
+// ErrTransactionMode is returned by [Open] if the database is behind a connection pooler in
+// transaction mode.
+var ErrTransactionMode = errors.New("the database is behind a connection pooler in transaction mode: set THAW_POLL_ONLY=true (--poll-only), or connect to Postgres itself or through a pool in session mode")
 
-// Open returns a pool that has reached the database. The caller closes it.
+// Open returns a pool after it has connected once. The caller closes it.
 func Open(ctx context.Context, o Options) (*pgxpool.Pool, error) {
 	config, settings, err := Parse(o.URL)
 	if err != nil {
@@ -91,7 +96,8 @@ func Open(ctx context.Context, o Options) (*pgxpool.Pool, error) {
 	config.MaxConns = int32(o.Size)
 	config.MinConns = min(config.MinConns, config.MaxConns)
 	config.MinIdleConns = min(config.MinIdleConns, config.MaxConns)
-	// A connection that has idled is asked whether it is still there; one that was silently forgotten on the way never says.
+	// Idle connections are pinged before use. The ping of a silently dropped connection would never
+	// return.
 	config.PingTimeout = 2 * time.Second
 	if config.ConnConfig.RuntimeParams["application_name"] == "" {
 		config.ConnConfig.RuntimeParams["application_name"] = "thaw"
@@ -111,7 +117,8 @@ func Open(ctx context.Context, o Options) (*pgxpool.Pool, error) {
 	return pool, nil
 }
 
-// openConfigured opens a pool whose sessions are as they must be, in the way that what is in front of the database allows.
+// openConfigured opens a pool with the required session settings. It first tries startup
+// parameters, then statements.
 func openConfigured(ctx context.Context, config *pgxpool.Config, o Options) (*pgxpool.Pool, error) {
 	wanted := maps.Clone(session)
 	maps.Copy(wanted, o.Limits.settings())
@@ -126,7 +133,8 @@ func openConfigured(ctx context.Context, config *pgxpool.Config, o Options) (*pg
 	}
 	bare := config.Copy()
 	if o.PollOnly {
-		// Not QueryExecModeExec, which guesses the types of arguments and so sends a body as bytea, not as jsonb.
+		// QueryExecModeExec would not do: it guesses argument types and sends a body as bytea
+		// instead of jsonb.
 		config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 		maps.DeleteFunc(wanted, func(name, _ string) bool { return !slices.Contains(pooled, name) })
 	}
@@ -144,7 +152,7 @@ func openConfigured(ctx context.Context, config *pgxpool.Config, o Options) (*pg
 		if isSet {
 			return pool, nil
 		}
-		pool.Close() // a pooler that drops startup parameters
+		pool.Close() // a pooler has dropped the startup parameters
 	}
 
 	if err := refuseTransactionMode(ctx, bare.ConnConfig); err != nil {
@@ -155,7 +163,7 @@ func openConfigured(ctx context.Context, config *pgxpool.Config, o Options) (*pg
 		fmt.Fprintf(&statements, "SET %s = '%s';", name, value)
 		delete(bare.ConnConfig.RuntimeParams, name)
 	}
-	// A list, and so not a quoted word.
+	// search_path is a list, so it is not quoted.
 	statements.WriteString("SET search_path = " + SearchPath)
 	bare.ConnConfig.AfterConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
 		return conn.Exec(ctx, statements.String()).Close()
@@ -182,7 +190,7 @@ func connect(ctx context.Context, config *pgxpool.Config) (*pgxpool.Pool, error)
 	return pool, nil
 }
 
-// requireWrites is pgconn.ValidateConnectTargetSessionAttrsReadWrite with an error that can be told apart.
+// requireWrites is pgconn.ValidateConnectTargetSessionAttrsReadWrite with a distinct error.
 func requireWrites(ctx context.Context, conn *pgconn.PgConn) error {
 	result := conn.ExecParams(ctx, "SHOW transaction_read_only", nil, nil, nil, nil).Read()
 	if result.Err != nil {
@@ -194,12 +202,13 @@ func requireWrites(ctx context.Context, conn *pgconn.PgConn) error {
 	return nil
 }
 
-// An unfitError says why a database that was reached cannot be used.
+// An unfitError says why a reachable database cannot be used.
 type unfitError struct{ error }
 
 func unfitf(format string, args ...any) error { return unfitError{fmt.Errorf(format, args...)} }
 
-// check refuses what would fail later, and less clearly. It returns whether the settings of the session hold.
+// check rejects databases that would cause less clear errors later. It reports whether the session
+// settings are in effect.
 func check(ctx context.Context, pool *pgxpool.Pool, o Options) (isSet bool, err error) {
 	var encoding, isolation, path string
 	var lock time.Duration
@@ -209,11 +218,11 @@ func check(ctx context.Context, pool *pgxpool.Pool, o Options) (isSet bool, err 
 		return false, err
 	}
 	if encoding != "UTF8" {
-		return false, unfitf("the database is encoded in %s and Thaw needs UTF8, because names and messages of other alphabets could not be stored: create the database with ENCODING 'UTF8'", encoding)
+		return false, unfitf("the encoding of the database is %s, but Thaw requires UTF8 to store all names and messages: create the database with ENCODING 'UTF8'", encoding)
 	}
 	if o.PollOnly {
 		if isolation != "read committed" {
-			return false, unfitf("the transactions of this role are %s by default, and through a pooler Thaw cannot change that for its sessions: run ALTER ROLE … SET default_transaction_isolation = 'read committed' for the role of Thaw", isolation)
+			return false, unfitf("the default isolation level of this role is %s, and Thaw cannot change it through a pooler in transaction mode: run ALTER ROLE … SET default_transaction_isolation = 'read committed' for the role of Thaw", isolation)
 		}
 		return true, nil
 	}
@@ -221,7 +230,7 @@ func check(ctx context.Context, pool *pgxpool.Pool, o Options) (isSet bool, err 
 	return path == SearchPath && lock == o.Limits.Lock, nil
 }
 
-// isRefusedByPooler says whether PgBouncer did not take one of our startup parameters.
+// isRefusedByPooler reports whether PgBouncer refused one of our startup parameters.
 func isRefusedByPooler(err error, wanted map[string]string) bool {
 	var refused *pgconn.PgError
 	if !errors.As(err, &refused) || !strings.Contains(refused.Message, "unsupported startup parameter") {
@@ -235,10 +244,11 @@ func isRefusedByPooler(err error, wanted map[string]string) bool {
 	return false
 }
 
-// refuseTransactionMode finds a pooler in transaction mode, which would lose LISTEN, session locks and settings without an
-// error: two clients get each other's server, because it hands out the one that came free last.
+// refuseTransactionMode detects a pooler in transaction mode, which would silently break LISTEN,
+// session locks and settings. The pooler hands out the most recently released server, so two
+// clients get each other's server.
 func refuseTransactionMode(ctx context.Context, config *pgx.ConnConfig) error {
-	// A pool of one server keeps the second client waiting: then there is nothing to find out.
+	// With a pool of one server the second client waits forever, and the mode cannot be detected.
 	waiting, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	isSame, err := swapServers(waiting, config)
@@ -254,7 +264,8 @@ func refuseTransactionMode(ctx context.Context, config *pgx.ConnConfig) error {
 	}
 }
 
-// swapServers says whether a second client is served by the server that the first one had in its transaction.
+// swapServers reports whether a second client gets the server that the first client had in its
+// transaction.
 func swapServers(ctx context.Context, config *pgx.ConnConfig) (bool, error) {
 	config = config.Copy()
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec
@@ -283,8 +294,8 @@ func swapServers(ctx context.Context, config *pgx.ConnConfig) (bool, error) {
 	return before == after, err
 }
 
-// explain says of an error of a connection what to do, where that is known. Neither the driver's errors nor the server's have a
-// password in them once the string was read.
+// explain adds what to do to a connection error, if known. After parsing, errors of the driver and
+// the server contain no password.
 func explain(err error, given []string) error {
 	var fromServer *pgconn.PgError
 	var unfit unfitError
@@ -292,16 +303,16 @@ func explain(err error, given []string) error {
 	case errors.Is(err, ErrTransactionMode), errors.As(err, &unfit):
 		return err
 	case errors.Is(err, ErrReadOnly):
-		return fmt.Errorf("%w: it is a standby or was made read-only, and Thaw needs the primary (a URL may name several hosts: postgres://user@host1,host2/name)", ErrReadOnly)
+		return fmt.Errorf("%w, because it is a standby or was set to read-only: connect to the primary (a URL may list several hosts: postgres://user@host1,host2/name)", ErrReadOnly)
 	case errors.As(err, &fromServer) && fromServer.Code == pgerrcode.TooManyConnections:
-		return fmt.Errorf("the database has no connection left (%s): give each process fewer with THAW_MAX_CONNECTIONS, or raise max_connections of the server", fromServer.Message)
+		return fmt.Errorf("the database server has no free connections (%s): lower THAW_MAX_CONNECTIONS of each process, or raise max_connections of the server", fromServer.Message)
 	case errors.As(err, &fromServer) && (fromServer.Code == pgerrcode.UndefinedObject || strings.Contains(fromServer.Message, "startup parameter")):
 		for _, name := range given {
 			if strings.Contains(fromServer.Message, name) {
-				return fmt.Errorf("the database URL has a parameter that the server does not know: %s; take it out", name)
+				return fmt.Errorf("the database URL has a parameter that the server does not know: remove %s", name)
 			}
 		}
-		return errors.New("the database URL has a parameter that the server does not know; " + quote)
+		return errors.New("the database URL has a parameter that the server does not know: " + quote)
 	}
 	return fmt.Errorf("the database cannot be reached: %w", err)
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// odd are settings that a database may have for reasons of its own, and that would change what a session reads and writes.
+// odd are database settings that would change what a session reads and writes.
 const odd = `
 	ALTER DATABASE % SET default_transaction_isolation = 'serializable';
 	ALTER DATABASE % SET default_transaction_deferrable = on;
@@ -41,8 +41,8 @@ func open(t *testing.T, o database.Options) *pgxpool.Pool {
 	return pool
 }
 
-// What holds in a session does not depend on what the database says.
-func TestSessionsAreTheSameOnEveryDatabase(t *testing.T) {
+// Session settings do not depend on the settings of the database.
+func TestSessionsIgnoreDatabaseSettings(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	read := func() map[string]string {
@@ -66,7 +66,7 @@ func TestSessionsAreTheSameOnEveryDatabase(t *testing.T) {
 	require.Equal(t, plain, read())
 }
 
-// The limits of a pool hold on its sessions; a pool for a pooler in transaction mode has none, and says so.
+// Sessions have the limits of their pool. With PollOnly they have none, and HasLimits is false.
 func TestSessionsHaveTheLimitsOfTheirPool(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
@@ -105,9 +105,9 @@ func makeOdd(t *testing.T, db *testdb.DB) {
 	require.NoError(t, err)
 }
 
-// A server that turns read-only, as at a failover behind one address, loses the connections that learn of it. Later ones look
-// before they are used.
-func TestConnectionsToAReadOnlyServerAreDropped(t *testing.T) {
+// When a server becomes read-only, for example in a failover behind one address, failing
+// connections are closed, and new ones are checked before use.
+func TestReadOnlyConnectionsAreClosed(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	name := testdb.Value[string](t, db, "SELECT current_database()")
@@ -128,7 +128,7 @@ func TestConnectionsToAReadOnlyServerAreDropped(t *testing.T) {
 	db.Exec(t, "ALTER DATABASE "+name+" SET default_transaction_read_only = on")
 	_, err = database.Open(t.Context(), database.Options{URL: db.Direct, Size: 1, Writes: true})
 	require.ErrorIs(t, err, database.ErrReadOnly)
-	open(t, database.Options{URL: db.Direct}) // to read is allowed
+	open(t, database.Options{URL: db.Direct}) // reading is allowed
 }
 
 func TestOpenRefusesOtherEncodings(t *testing.T) {
@@ -147,7 +147,7 @@ func TestOpenRefusesOtherEncodings(t *testing.T) {
 	}
 }
 
-func TestOpenNamesAParameterThatTheServerDoesNotKnow(t *testing.T) {
+func TestOpenNamesUnknownServerParameter(t *testing.T) {
 	t.Parallel()
 	address, err := url.Parse(testdb.New(t).Direct)
 	require.NoError(t, err)
@@ -155,10 +155,10 @@ func TestOpenNamesAParameterThatTheServerDoesNotKnow(t *testing.T) {
 	query.Set("not_a_setting", "1")
 	address.RawQuery = query.Encode()
 	_, err = database.Open(t.Context(), database.Options{URL: address.String(), Size: 1})
-	require.EqualError(t, err, "the database URL has a parameter that the server does not know: not_a_setting; take it out")
+	require.EqualError(t, err, "the database URL has a parameter that the server does not know: remove not_a_setting")
 }
 
-func TestPollOnlyNeedsTheRightDefault(t *testing.T) {
+func TestPollOnlyRequiresReadCommitted(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	open(t, database.Options{URL: db.Direct, PollOnly: true})

@@ -10,7 +10,7 @@ import (
 	"github.com/thawline/thaw/internal/database"
 )
 
-func TestParseReadsWhatPsqlReads(t *testing.T) {
+func TestParseAcceptsPsqlStrings(t *testing.T) {
 	t.Parallel()
 	for _, connString := range []string{
 		"postgres://app@127.0.0.1:5432/platform",
@@ -26,7 +26,7 @@ func TestParseReadsWhatPsqlReads(t *testing.T) {
 	}
 }
 
-func TestParseReadsTheBudget(t *testing.T) {
+func TestParseReadsMaxConnections(t *testing.T) {
 	t.Parallel()
 	_, settings, err := database.Parse("postgres://localhost/platform?pool_max_conns=9&keepalives=1&gssencmode=disable")
 	require.NoError(t, err)
@@ -36,7 +36,7 @@ func TestParseReadsTheBudget(t *testing.T) {
 	require.ErrorContains(t, err, "pool_max_conns")
 }
 
-func TestParseRefusesWhatItCannotHonour(t *testing.T) {
+func TestParseRefusesUnsupportedParameters(t *testing.T) {
 	t.Parallel()
 	for parameter, hint := range map[string]string{
 		"schema=public":                    "the parameter schema",
@@ -50,7 +50,7 @@ func TestParseRefusesWhatItCannotHonour(t *testing.T) {
 	} {
 		_, _, err := database.Parse("postgres://app:secret@localhost/platform?" + parameter)
 		require.ErrorContains(t, err, hint, parameter)
-		require.ErrorContains(t, err, "take it out", parameter)
+		require.ErrorContains(t, err, "remove it", parameter)
 	}
 }
 
@@ -71,11 +71,11 @@ func TestParseSaysHowToEncodeAPassword(t *testing.T) {
 	}
 }
 
-// Whatever is wrong with a string, and wherever: no error has a piece of the password in it.
+// No error contains a piece of the password, for any malformed string.
 func TestParseNeverShowsThePassword(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		// Pieces that occur in no message, joined by what breaks a connection string.
+		// Pieces that occur in no error text, joined by special characters of connection strings.
 		pieces := rapid.SliceOfN(rapid.StringMatching(`Q[A-Z]{3}[0-9]{3}`), 1, 4).Draw(t, "pieces")
 		joint := rapid.SampledFrom([]string{"@", ":", "/", "?", "#", "%", " ", "=", "'", `\`, "&", "%ZZ", " = ", "@@", ",", ";", "["})
 		var password strings.Builder

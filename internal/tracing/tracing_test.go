@@ -34,7 +34,7 @@ func TestTracesReachTheCollector(t *testing.T) {
 	}
 }
 
-func TestAddressThatIsNone(t *testing.T) {
+func TestNewRejectsInvalidURL(t *testing.T) {
 	t.Parallel()
 	for _, address := range []string{"localhost:4318", "/traces", "ftp://localhost", "http://", "%"} {
 		_, err := tracing.New(t.Context(), address, "")
