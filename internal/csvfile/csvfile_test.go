@@ -39,8 +39,8 @@ func TestReaderAcceptsCommonFormats(t *testing.T) {
 	for name, content := range map[string]string{
 		"UTF-8":                 plain,
 		"UTF-8 with BOM":        "\ufeff" + plain,
-		"UTF-16, little end":    encoded(unicode.LittleEndian, unicode.UseBOM),
-		"UTF-16, big end":       encoded(unicode.BigEndian, unicode.UseBOM),
+		"UTF-16LE with BOM":     encoded(unicode.LittleEndian, unicode.UseBOM),
+		"UTF-16BE with BOM":     encoded(unicode.BigEndian, unicode.UseBOM),
 		"UTF-16LE without BOM":  encoded(unicode.LittleEndian, unicode.IgnoreBOM),
 		"UTF-16BE without BOM":  encoded(unicode.BigEndian, unicode.IgnoreBOM),
 		"CRLF":                  strings.ReplaceAll(plain, "\n", "\r\n"),

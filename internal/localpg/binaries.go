@@ -16,11 +16,11 @@ import (
 	"strings"
 )
 
-// ErrNoBinaries is the error of Start on a machine without the server binaries of Postgres 15 or
-// later. The error that wraps it says what was found, and how to install them on this system.
+// ErrNoBinaries is returned by Start if the server binaries of Postgres 15 or later are not
+// installed. The wrapping error says what was found, and how to install them on this system.
 var ErrNoBinaries = errors.New("no server binaries of Postgres 15 or later")
 
-// installFolders are the places, besides PATH, where packages put the server binaries.
+// installFolders are the folders outside PATH where packages install the server binaries.
 var installFolders = []string{
 	"usr/lib/postgresql/*/bin",                          // Debian, Ubuntu
 	"usr/pgsql-*/bin",                                   // RPMs of postgresql.org
@@ -31,19 +31,19 @@ var installFolders = []string{
 	"Applications/Postgres.app/Contents/Versions/*/bin", // Postgres.app
 }
 
-// binaries is a folder with initdb and postgres of one version.
+// binaries is a folder with initdb and postgres.
 type binaries struct {
 	dir     string
 	version version
 }
 
-// host is what the search looks at, so that a test can describe any machine.
+// host is the input of the search, so that tests can simulate any host.
 type host struct {
 	os        string // as runtime.GOOS
 	root      fs.FS  // the file system from "/"
 	path      string // the PATH variable
-	superuser bool   // no sudo needed to install
-	// versionOf returns the version of the server in an absolute folder.
+	superuser bool   // installing needs no sudo
+	// versionOf returns the version of the server binary in an absolute folder.
 	versionOf func(dir string) (version, error)
 }
 
@@ -57,7 +57,7 @@ func thisHost() host {
 	}
 }
 
-// newestBinaries returns the newest version installed; of equal ones the first in PATH.
+// newestBinaries returns the newest installed version. Among equal versions the first in PATH wins.
 func (h host) newestBinaries() (binaries, error) {
 	var found []binaries
 	var problems []string
@@ -77,14 +77,14 @@ func (h host) newestBinaries() (binaries, error) {
 		return found[0], nil
 	}
 	if len(problems) == 0 {
-		problems = []string{"neither in PATH nor in the usual folders"}
+		problems = []string{"not found in PATH or the usual folders"}
 	}
 	return binaries{}, fmt.Errorf("%w (%s): %s; or set DATABASE_URL to a running server",
 		ErrNoBinaries, strings.Join(problems, "; "), h.installHint())
 }
 
-// binaryFolders returns the absolute folders that hold both initdb and postgres, each once, those
-// of PATH first.
+// binaryFolders returns the absolute folders that contain both initdb and postgres, without
+// duplicates, those in PATH first.
 func (h host) binaryFolders() []string {
 	var candidates []string
 	for _, dir := range filepath.SplitList(h.path) {
@@ -93,7 +93,7 @@ func (h host) binaryFolders() []string {
 		}
 	}
 	for _, pattern := range installFolders {
-		matches, _ := fs.Glob(h.root, pattern) // fails on a malformed pattern only
+		matches, _ := fs.Glob(h.root, pattern) // fails only for a malformed pattern
 		candidates = append(candidates, matches...)
 	}
 	var dirs []string
@@ -111,7 +111,7 @@ func (h host) isFile(name string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// version is a version of Postgres as it is written, "15.18" or "19beta1", and its numbers.
+// version is a version of Postgres, for example "15.18" or "19beta1", with its numbers.
 type version struct {
 	text         string
 	major, minor int
@@ -119,13 +119,13 @@ type version struct {
 
 var versionPattern = regexp.MustCompile(`^(\d+)(?:\.(\d+))?`)
 
-// parseVersion reads the version at the start of a text.
+// parseVersion parses the version at the beginning of a text.
 func parseVersion(text string) (version, error) {
 	m := versionPattern.FindStringSubmatch(text)
 	if m == nil {
 		return version{}, fmt.Errorf("%q does not begin with a version of Postgres", text)
 	}
-	text, _, _ = strings.Cut(text, " ") // a packager's suffix follows
+	text, _, _ = strings.Cut(text, " ") // the suffix of the package follows
 	v := version{text: strings.TrimSpace(text)}
 	var err error
 	if v.major, err = strconv.Atoi(m[1]); err != nil {
@@ -139,7 +139,7 @@ func parseVersion(text string) (version, error) {
 	return v, nil
 }
 
-// binaryVersion asks the server binary in dir, which answers "postgres (PostgreSQL) 15.18 (…)".
+// binaryVersion runs the server binary in dir, which prints "postgres (PostgreSQL) 15.18 (…)".
 func binaryVersion(dir string) (version, error) {
 	out, err := exec.Command(filepath.Join(dir, "postgres"), "--version").Output()
 	if err != nil {

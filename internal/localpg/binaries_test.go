@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// machine describes a computer by the folders with server binaries and the version in each.
-func machine(path string, versions map[string]string) host {
+// simulatedHost returns a host with the given server versions by folder.
+func simulatedHost(path string, versions map[string]string) host {
 	root := fstest.MapFS{}
 	for dir := range versions {
 		root[strings.TrimPrefix(dir, "/")+"/initdb"] = &fstest.MapFile{Mode: 0o755}
@@ -44,7 +44,7 @@ func TestNewestBinaries(t *testing.T) {
 			"/Applications/Postgres.app/Contents/Versions/17/bin",
 		},
 		{
-			"the newest by number, not by text", "",
+			"versions are compared as numbers", "",
 			map[string]string{"/usr/lib/postgresql/15/bin": "15.9", "/usr/pgsql-15/bin": "15.10"},
 			"/usr/pgsql-15/bin",
 		},
@@ -54,12 +54,12 @@ func TestNewestBinaries(t *testing.T) {
 			"/usr/lib/postgresql/17/bin",
 		},
 		{
-			"PATH among equals, in its order", "/b:/a",
+			"among equal versions the first in PATH", "/b:/a",
 			map[string]string{"/a": "16.1", "/b": "16.1", "/usr/pgsql-16/bin": "16.1"},
 			"/b",
 		},
 		{
-			"an old and a broken one are passed over", "/old:/broken",
+			"old and broken versions are skipped", "/old:/broken",
 			map[string]string{"/old": "9.6.24", "/broken": "broken", "/usr/pgsql-15/bin": "15.0"},
 			"/usr/pgsql-15/bin",
 		},
@@ -68,7 +68,7 @@ func TestNewestBinaries(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := machine(tc.path, tc.versions).newestBinaries()
+			got, err := simulatedHost(tc.path, tc.versions).newestBinaries()
 			require.NoError(t, err)
 			require.Equal(t, tc.want, got.dir)
 			require.Equal(t, tc.versions[tc.want], got.version.String())
@@ -83,7 +83,7 @@ func TestNoBinaries(t *testing.T) {
 		versions map[string]string
 		want     []string // parts of the error
 	}{
-		{"none", nil, []string{"neither in PATH nor in the usual folders"}},
+		{"none", nil, []string{"not found in PATH or the usual folders"}},
 		{
 			"too old",
 			map[string]string{"/usr/lib/postgresql/13/bin": "13.4", "/usr/lib/postgresql/14/bin": "14.20"},
@@ -93,7 +93,7 @@ func TestNoBinaries(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			h := machine("/usr/bin", tc.versions)
+			h := simulatedHost("/usr/bin", tc.versions)
 			h.root.(fstest.MapFS)["etc/os-release"] = &fstest.MapFile{Data: []byte("ID=alpine\n")}
 			_, err := h.newestBinaries()
 			require.ErrorIs(t, err, ErrNoBinaries)
@@ -104,10 +104,10 @@ func TestNoBinaries(t *testing.T) {
 	}
 }
 
-// Client packages put psql, and some put initdb, without the server.
-func TestHalfAnInstallationIsNone(t *testing.T) {
+// Client packages install psql, and some install initdb, without the server.
+func TestClientPackageIsNotAServer(t *testing.T) {
 	t.Parallel()
-	h := machine("/usr/bin", nil)
+	h := simulatedHost("/usr/bin", nil)
 	h.root = fstest.MapFS{"usr/bin/initdb": {Mode: 0o755}, "usr/bin/psql": {Mode: 0o755}}
 	_, err := h.newestBinaries()
 	require.ErrorIs(t, err, ErrNoBinaries)
@@ -131,7 +131,7 @@ func TestParseVersion(t *testing.T) {
 	}
 }
 
-// The real binaries of this machine answer in the form that is expected here.
+// The installed binaries print their version in the expected format.
 func TestBinaryVersion(t *testing.T) {
 	t.Parallel()
 	bin, err := thisHost().newestBinaries()

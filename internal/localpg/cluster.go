@@ -22,28 +22,28 @@ import (
 const (
 	superuser       = "postgres"
 	maintenanceName = "postgres"
-	socketPort      = 5432 // part of the socket's file name; every cluster has a folder of its own
-	// maxSocketPath is the longest path of a unix socket, in bytes, that every system takes: 103
-	// on macOS, 107 on Linux.
+	socketPort      = 5432 // part of the file name of the socket; each cluster has its own folder
+	// maxSocketPath is the maximum length of a unix socket path in bytes: 103 on macOS (107 on
+	// Linux).
 	maxSocketPath = 103
 	portAttempts  = 5
 )
 
-// cluster is a private server's folder and processes.
+// cluster has the folder and the processes of a private server.
 type cluster struct {
 	bin      binaries
-	folder   string     // owned by the server's user; holds data and the socket
+	folder   string     // owned by the user of the server; has the data and the socket
 	runAs    *user.User // nil: our own user
 	watcher  *watcher
 	port     int
-	password string // "" on a unix socket: the folder's mode is the guard
+	password string // "" with a unix socket, which the mode of the folder protects
 
-	postgres *exec.Cmd // nil until it was started
+	postgres *exec.Cmd // nil before the start
 	log      *logTail
-	exited   chan struct{} // closed when the postmaster and all its children are gone
+	exited   chan struct{} // closed when the postmaster and all of its children have ended
 }
 
-// newCluster makes the folder of a cluster, with its watcher.
+// newCluster creates the folder of a cluster and starts its watcher.
 func newCluster(tempDir string, bin binaries) (*cluster, error) {
 	runAs, err := serverUser()
 	if err != nil {
@@ -55,7 +55,7 @@ func newCluster(tempDir string, bin binaries) (*cluster, error) {
 	}
 	folder, err := os.MkdirTemp(tempDir, "thaw-pg-") // mode 0700
 	if err != nil {
-		return nil, fmt.Errorf("making a folder for Postgres: %w", err)
+		return nil, fmt.Errorf("creating a folder for Postgres: %w", err)
 	}
 	c := &cluster{bin: bin, folder: folder, runAs: runAs, port: socketPort}
 	if len(filepath.Join(folder, ".s.PGSQL."+strconv.Itoa(socketPort))) > maxSocketPath {
@@ -66,13 +66,13 @@ func newCluster(tempDir string, bin binaries) (*cluster, error) {
 	}
 	if runAs != nil {
 		if err := chown(folder, runAs); err != nil {
-			return nil, errors.Join(fmt.Errorf("giving the folder to user %s: %w", runAs.Username, err), c.close())
+			return nil, errors.Join(fmt.Errorf("changing the owner of the folder to user %s: %w", runAs.Username, err), c.close())
 		}
 	}
 	return c, nil
 }
 
-// serverUser returns the user that the server shall run as, nil for our own.
+// serverUser returns the user that runs the server, or nil for the current user.
 func serverUser() (*user.User, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
@@ -82,7 +82,7 @@ func serverUser() (*user.User, error) {
 			return u, nil
 		}
 	}
-	return nil, errors.New("running Postgres, which refuses root: there is neither a user postgres nor nobody; create one, or set DATABASE_URL to a running server")
+	return nil, errors.New("Postgres refuses to run as root, and there is no user postgres or nobody: create one of them, or set DATABASE_URL to a running server")
 }
 
 func (c *cluster) onSocket() bool { return c.password == "" }
@@ -92,7 +92,7 @@ func (c *cluster) dataFolder() string { return filepath.Join(c.folder, "data") }
 // connString returns the URL of the maintenance database.
 func (c *cluster) connString() string {
 	u := url.URL{Scheme: "postgres", Path: "/" + maintenanceName}
-	// Everything is spelled out, so that a PGPORT or PGSSLMODE around us changes nothing.
+	// Set all parameters, so that PGPORT and PGSSLMODE in the environment have no effect.
 	query := url.Values{"sslmode": {"disable"}}
 	if c.onSocket() {
 		u.User = url.User(superuser)
@@ -106,7 +106,7 @@ func (c *cluster) connString() string {
 	return u.String()
 }
 
-// start makes the data folder, runs the server and returns its version when it answers.
+// start creates the data folder, starts the server, and returns its version when it answers.
 func (c *cluster) start(ctx context.Context, o Options) (version string, err error) {
 	if err := c.initdb(ctx); err != nil {
 		return "", err
@@ -114,7 +114,7 @@ func (c *cluster) start(ctx context.Context, o Options) (version string, err err
 	if c.onSocket() {
 		return c.run(ctx, o)
 	}
-	// A port that was free a moment ago may be somebody else's now: take another one.
+	// Another process may have taken the free port in the meantime: try another one.
 	for range portAttempts {
 		if c.port, err = freePort(); err != nil {
 			return "", err
@@ -126,7 +126,7 @@ func (c *cluster) start(ctx context.Context, o Options) (version string, err err
 	return version, err
 }
 
-// initdb makes the data folder.
+// initdb creates the data folder.
 func (c *cluster) initdb(ctx context.Context) error {
 	args := []string{
 		"--pgdata", c.dataFolder(), "--username", superuser, "--encoding", "UTF8", "--locale", "C",
@@ -145,8 +145,8 @@ func (c *cluster) initdb(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// A server that is killed while it fills the data folder leaves its shared memory behind: it has
-	// no handler for any signal then. Its end is less than a second away.
+	// The server that fills the data folder handles no signals. If it is killed, it does not remove
+	// its shared memory. So the watcher waits for it, which takes less than a second.
 	c.watcher.await(cmd)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		if ctx.Err() != nil {
@@ -159,9 +159,9 @@ func (c *cluster) initdb(ctx context.Context) error {
 
 var errExited = errors.New("postgres exited")
 
-// run starts the server and returns its version when it answers, or errExited when it ended first.
+// run starts the server and returns its version when it answers, or errExited if it exits first.
 func (c *cluster) run(ctx context.Context, o Options) (string, error) {
-	// The server outlives ctx, which is about the start only.
+	// The server outlives ctx, which limits the start only.
 	cmd, err := c.command(context.WithoutCancel(ctx), "postgres", append([]string{"-D", c.dataFolder()}, c.settings(o)...)...)
 	if err != nil {
 		return "", err
@@ -180,13 +180,13 @@ func (c *cluster) run(ctx context.Context, o Options) (string, error) {
 	exited := make(chan struct{})
 	go func() {
 		defer close(exited)
-		_ = cmd.Wait() // how it ended is in its log
+		_ = cmd.Wait() // the log has the reason
 	}()
 	c.postgres, c.exited = cmd, exited
 	return c.ready(ctx)
 }
 
-// ready connects until the server answers and returns its version.
+// ready tries to connect until the server answers, and returns its version.
 func (c *cluster) ready(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
@@ -207,7 +207,7 @@ func (c *cluster) ready(ctx context.Context) (string, error) {
 	}
 }
 
-// settings returns the server's command line settings. Of one given twice the last one counts.
+// settings returns the command-line settings of the server. For duplicates the last one counts.
 func (c *cluster) settings(o Options) []string {
 	listen := map[string]string{"port": strconv.Itoa(c.port), "listen_addresses": "", "unix_socket_directories": c.folder}
 	if !c.onSocket() {
@@ -222,8 +222,8 @@ func (c *cluster) settings(o Options) []string {
 	return args
 }
 
-// defaultSettings are the ones in which a private server differs from initdb's choice. Some
-// packagers turn the logging collector on, which would take the log away from us.
+// defaultSettings are the settings that differ from those of initdb. The logging collector is off,
+// because with it, which some packages enable, the log would not be readable here.
 func defaultSettings(durable bool) map[string]string {
 	settings := map[string]string{
 		"max_connections":   "200",
@@ -241,11 +241,11 @@ func defaultSettings(durable bool) map[string]string {
 	return settings
 }
 
-// command returns a command of the cluster's binaries that runs as the server's user.
+// command returns a command of the binaries that runs as the user of the server.
 func (c *cluster) command(ctx context.Context, name string, args ...string) (*exec.Cmd, error) {
 	cmd := exec.CommandContext(ctx, filepath.Join(c.bin.dir, name), args...)
-	cmd.Dir = c.folder // ours may be closed to the server's user
-	// A locale that is set but not installed stops the server on macOS.
+	cmd.Dir = c.folder // the user of the server may have no access to the current folder
+	// On macOS the server does not start if the locale is not installed.
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
 	cmd.WaitDelay = 10 * time.Second
 	if c.runAs != nil {
@@ -258,7 +258,7 @@ func (c *cluster) command(ctx context.Context, name string, args ...string) (*ex
 	return cmd, nil
 }
 
-// asUser tells in an error which user a command ran as, where it was not ours.
+// asUser names the user of a command in errors, if it is not the current user.
 func (c *cluster) asUser() string {
 	if c.runAs == nil {
 		return ""
@@ -266,10 +266,10 @@ func (c *cluster) asUser() string {
 	return " as user " + c.runAs.Username
 }
 
-// writeFile writes a file that only the server's user can read.
+// writeFile writes a file that only the user of the server can read.
 func (c *cluster) writeFile(name, content string) error {
 	if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
-		return err // names the file
+		return err // contains the file name
 	}
 	if c.runAs == nil {
 		return nil
@@ -281,9 +281,9 @@ func (c *cluster) writeFile(name, content string) error {
 func (c *cluster) close() error {
 	err := c.watcher.close()
 	if err != nil {
-		// Somebody ended the watcher, so that its work is ours.
+		// The watcher was killed, so do its work here.
 		if c.postgres != nil {
-			_ = c.postgres.Process.Signal(syscall.SIGQUIT) // fails only if it has ended
+			_ = c.postgres.Process.Signal(syscall.SIGQUIT) // fails only if the process has ended
 		}
 	}
 	if c.exited != nil {
@@ -297,7 +297,7 @@ func (c *cluster) close() error {
 	return nil
 }
 
-// freePort returns a loopback port that nobody listens on at this moment.
+// freePort returns a currently unused loopback port.
 func freePort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

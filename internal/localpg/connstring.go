@@ -9,7 +9,7 @@ import (
 func withDatabase(connString, database string) string {
 	u, err := url.Parse(connString)
 	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
-		// Of a keyword that is given twice the last one counts, for libpq as for pgx.
+		// If a keyword is repeated, libpq and pgx use the last one.
 		return connString + " dbname='" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(database) + "'"
 	}
 	u.Path, u.RawPath = "/"+database, ""
@@ -22,8 +22,8 @@ func withDatabase(connString, database string) string {
 	return u.String()
 }
 
-// encodeQuery is query.Encode for libpq, which does not read "+" as a space; slashes stay
-// readable, as a query may hold them.
+// encodeQuery is query.Encode for libpq, which does not decode "+" as a space. It does not encode
+// slashes, which are allowed in a query.
 func encodeQuery(query url.Values) string {
 	return strings.NewReplacer("+", "%20", "%2F", "/").Replace(query.Encode())
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// installHint tells how to install the server binaries on this system.
+// installHint describes how to install the server binaries on this system.
 func (h host) installHint() string {
 	if command := h.installCommand(); command != "" {
 		return "install them with `" + command + "`"
@@ -15,8 +15,8 @@ func (h host) installHint() string {
 	return "install the PostgreSQL server with this system's package manager"
 }
 
-// installCommand returns the command line that installs Postgres 15 or later, "" for a system that
-// is not known.
+// installCommand returns the command line that installs Postgres 15 or later, or "" for an unknown
+// system.
 func (h host) installCommand() string {
 	if h.os == "darwin" {
 		return "brew install postgresql@17" // Homebrew does not run as root
@@ -29,7 +29,7 @@ func (h host) installCommand() string {
 		sudo = ""
 	}
 	release := h.osRelease()
-	// The system's own name comes first: its ID_LIKE says only which tools it has.
+	// ID comes first, because ID_LIKE only names similar systems.
 	for _, id := range slices.Concat([]string{release["ID"]}, strings.Fields(release["ID_LIKE"])) {
 		switch id {
 		case "debian", "ubuntu":
@@ -53,9 +53,9 @@ func (h host) installCommand() string {
 	return ""
 }
 
-// firstRelease is, by the ID of a system, its first release whose default package is Postgres 15
-// or later. Systems that are not named had it before this program existed, or number their
-// releases in their own way.
+// firstRelease has the first release of a system whose default package is Postgres 15 or later, by
+// the ID of the system. Other systems had it before this program existed, or do not number their
+// releases like this.
 var firstRelease = map[string]int{
 	"debian": 12, "ubuntu": 23,
 	"rhel": 10, "centos": 10, "rocky": 10, "almalinux": 10, "ol": 10,
@@ -67,8 +67,8 @@ func ownPostgresTooOld(release map[string]string) bool {
 	return err == nil && number < firstRelease[release["ID"]]
 }
 
-// osRelease reads the variables of os-release, which says what a Linux system is; none where there
-// is no such file.
+// osRelease reads the variables of the os-release file, which identifies a Linux system. The result
+// is empty if there is no such file.
 func (h host) osRelease() map[string]string {
 	text, err := fs.ReadFile(h.root, "etc/os-release")
 	if err != nil {

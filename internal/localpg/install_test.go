@@ -51,7 +51,7 @@ func TestInstallCommand(t *testing.T) {
 	}
 }
 
-func TestOSReleaseInItsSecondPlace(t *testing.T) {
+func TestOSReleaseInUsrLib(t *testing.T) {
 	t.Parallel()
 	h := host{os: "linux", root: fstest.MapFS{"usr/lib/os-release": {Data: []byte("# comment\nID='alpine'\n")}}}
 	require.Equal(t, "sudo apk add postgresql", h.installCommand())

@@ -1,12 +1,13 @@
-// Package localpg runs a private Postgres server for the length of one process: for the demo, the
-// benchmark and the tests, on a machine that has the server's binaries and nothing else set up.
+// Package localpg runs a private Postgres server that ends with the current process. It is used by
+// the demo, the benchmarks and the tests, and needs only the server binaries of Postgres.
 //
-// A private server lives in one temporary folder: its data, and a unix socket that only its own
-// user (and root) can reach. Where the folder's path is too long for a socket it listens on a free
-// loopback port instead and asks for a random password, because there every local user could knock.
-// Postgres refuses to run as root; for root it runs as user postgres, else as nobody.
+// A private server has one temporary folder with its data and a unix socket, which only its own
+// user and root can access. If the path of the folder is too long for a socket, the server listens
+// on a free loopback port with a random password, because every local user can connect to that
+// port. Postgres refuses to run as root. If the current user is root, the server runs as user
+// postgres, or as nobody if there is no such user.
 //
-// Nothing of it outlives the process that started it, even one that is ended by kill -9: see watcher.
+// The server and its folder are removed when the process ends, even after kill -9; see watcher.
 package localpg
 
 import (
@@ -22,31 +23,31 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// minMajor is the oldest major version of Postgres that is accepted.
+// minMajor is the oldest supported major version of Postgres.
 const minMajor = 15
 
-// readyTimeout bounds the time from starting a server to its first answer. A machine that needs
-// longer than this is broken rather than slow: the usual time is below a tenth of a second.
+// readyTimeout limits the time from the start of a server to its first answer, which is usually
+// below a tenth of a second.
 const readyTimeout = time.Minute
 
-// Options of a private server. The zero value is a throw-away server tuned for speed.
+// Options of a private server. The zero value is a disposable server that is tuned for speed.
 type Options struct {
-	// Durable keeps fsync, synchronous_commit and full_page_writes on, which are Postgres' own
-	// defaults: for measurements that shall be true of a real server. Default: all three are off.
+	// Durable keeps fsync, synchronous_commit and full_page_writes on, as in the defaults of
+	// Postgres, for realistic measurements. By default all three are off.
 	Durable bool
-	// InMemory puts the server's folder on a file system in memory, where the system has one with
-	// room and TMPDIR is not set: for tests, which make and drop databases of many small files all
-	// the time. Do not use it for a server that shall outlive the login of its user: some systems
-	// then remove what the user has there.
+	// InMemory puts the folder of the server on a file system in memory, if there is one with
+	// enough space and TMPDIR is not set. It is for tests, which constantly create and drop
+	// databases with many small files. Do not use it for a server that outlives the login session
+	// of its user: some systems then delete the user's files there.
 	InMemory bool
-	// Settings are further server settings by name, as in postgresql.conf. They win over the ones
-	// chosen here, except for those that say where the server listens.
+	// Settings are additional server settings by name, as in postgresql.conf. They override the
+	// defaults of this package, except for the address of the server.
 	Settings map[string]string
-	// Environment has further variables of the server's environment, like "NAME=value".
+	// Environment has additional environment variables of the server, like "NAME=value".
 	Environment []string
-	// Log receives the server's log as it is written. It need not be safe for concurrent use, and
-	// is not written to after Close. Default: the log is dropped. The last lines are part of the
-	// error in either case when the server does not start.
+	// Log receives the server log. It need not be safe for concurrent use, and is not written to
+	// after Close. By default the log is discarded. If the server does not start, the error
+	// contains the last lines of the log in either case.
 	Log io.Writer
 }
 
@@ -54,14 +55,13 @@ type Options struct {
 type Server struct {
 	connString string // to the maintenance database
 	version    string
-	cluster    *cluster // nil: the server is somebody else's
+	cluster    *cluster // nil for the server in DATABASE_URL
 	close      func() error
 }
 
-// Open returns the server that the environment variable DATABASE_URL names (a URL or a
-// keyword/value string), or a private one from Start when the variable is unset or empty. It
-// fails when that server does not answer or is older than Postgres 15. Options apply to a private
-// server only.
+// Open returns the server in the environment variable DATABASE_URL (a URL or a keyword/value
+// string), or starts a private one if the variable is unset or empty. It fails if the server does
+// not answer or is older than Postgres 15. Options apply to a private server only.
 func Open(ctx context.Context, o Options) (*Server, error) {
 	connString := os.Getenv("DATABASE_URL")
 	if connString == "" {
@@ -78,19 +78,19 @@ func Open(ctx context.Context, o Options) (*Server, error) {
 		return nil, fmt.Errorf("version of the server in DATABASE_URL: %w", err)
 	}
 	if v.major < minMajor {
-		return nil, fmt.Errorf("the server in DATABASE_URL is Postgres %s: version %d or later is needed", v, minMajor)
+		return nil, fmt.Errorf("the server in DATABASE_URL is Postgres %s: use version %d or later", v, minMajor)
 	}
 	return &Server{connString: connString, version: reported, close: func() error { return nil }}, nil
 }
 
-// Start starts a private server and returns when it answers. The context bounds the start only:
-// the server runs until Close, or until this process ends. The error is ErrNoBinaries where the
-// machine has no Postgres 15 or later.
+// Start starts a private server and returns when it answers. The context limits the start only:
+// the server runs until Close, or until this process ends. Start returns ErrNoBinaries if Postgres
+// 15 or later is not installed.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	return startIn(ctx, tempDir(o.InMemory), o)
 }
 
-// startIn is Start with the server's folder below tempDir.
+// startIn is Start with the folder of the server in tempDir.
 func startIn(ctx context.Context, tempDir string, o Options) (*Server, error) {
 	bin, err := thisHost().newestBinaries()
 	if err != nil {
@@ -107,9 +107,9 @@ func startIn(ctx context.Context, tempDir string, o Options) (*Server, error) {
 	return &Server{connString: c.connString(), version: version, cluster: c, close: sync.OnceValue(c.close)}, nil
 }
 
-// URL returns a connection string for a database of this server, usable by pgx and by psql. The
-// name "" means the maintenance database: "postgres" of a private server, and the database that
-// DATABASE_URL names otherwise. The database need not exist.
+// URL returns a connection string for a database of this server, for pgx and psql. The name ""
+// means the maintenance database: postgres on a private server, otherwise the database in
+// DATABASE_URL. The database need not exist.
 func (s *Server) URL(database string) string {
 	if database == "" {
 		return s.connString
@@ -117,17 +117,18 @@ func (s *Server) URL(database string) string {
 	return withDatabase(s.connString, database)
 }
 
-// Private tells whether this process started the server, so that it ends with Close.
+// Private reports whether this process started the server, so that Close stops it.
 func (s *Server) Private() bool { return s.cluster != nil }
 
-// Version returns the version that the server reports, without its packager's suffix: "15.18".
+// Version returns the version that the server reports, without the suffix of the package, for
+// example "15.18".
 func (s *Server) Version() string { return s.version }
 
-// Close stops a private server at once, whoever is still connected, and removes its folder. A
-// server from DATABASE_URL is left alone. Later calls return what the first one returned.
+// Close stops a private server immediately, even if clients are connected, and removes its folder.
+// It does nothing for a server from DATABASE_URL. Later calls return the result of the first call.
 func (s *Server) Close() error { return s.close() }
 
-// serverVersion connects once and returns the version that the server reports.
+// serverVersion connects once and returns the version of the server.
 func serverVersion(ctx context.Context, connString string) (string, error) {
 	conn, err := pgx.Connect(ctx, connString)
 	if err != nil {

@@ -57,15 +57,15 @@ func TestSettings(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{Settings: map[string]string{"max_connections": "17", "port": "1"}})
 	conn := connect(t, s.URL(""))
-	require.Equal(t, "17", queryOne(t, conn, "SHOW max_connections"), "a setting of the caller wins")
-	require.Equal(t, "5432", queryOne(t, conn, "SHOW port"), "but not over where the server listens")
+	require.Equal(t, "17", queryOne(t, conn, "SHOW max_connections"), "settings of the caller override the defaults")
+	require.Equal(t, "5432", queryOne(t, conn, "SHOW port"), "except for the address of the server")
 	require.Equal(t, "UTC", queryOne(t, conn, "SHOW timezone"))
 	for _, name := range []string{"fsync", "synchronous_commit", "full_page_writes"} {
 		require.Equal(t, "off", queryOne(t, conn, "SHOW "+name), name)
 	}
 }
 
-func TestDurableKeepsTheDefaultsOfPostgres(t *testing.T) {
+func TestDurableKeepsPostgresDefaults(t *testing.T) {
 	t.Parallel()
 	conn := connect(t, start(t, Options{Durable: true}).URL(""))
 	for _, name := range []string{"fsync", "synchronous_commit", "full_page_writes"} {
@@ -73,7 +73,7 @@ func TestDurableKeepsTheDefaultsOfPostgres(t *testing.T) {
 	}
 }
 
-func TestTwoAtOnce(t *testing.T) {
+func TestTwoServersAtOnce(t *testing.T) {
 	t.Parallel()
 	servers := make([]*Server, 2)
 	errs := make(chan error, len(servers))
@@ -103,7 +103,7 @@ func TestTwoAtOnce(t *testing.T) {
 func TestCloseRemovesEverything(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{})
-	conn := connect(t, s.URL("")) // does not hold it up
+	conn := connect(t, s.URL("")) // an open connection must not delay Close
 	f := traces(t, conn, s.cluster.folder, s.cluster.postgres.Process.Pid)
 
 	require.NoError(t, s.Close())
@@ -111,8 +111,8 @@ func TestCloseRemovesEverything(t *testing.T) {
 	require.NoError(t, s.Close(), "closing twice is allowed")
 }
 
-// Somebody who ends the watcher must not make Close hang or leave anything behind.
-func TestCloseWithoutItsWatcher(t *testing.T) {
+// If the watcher was killed, Close neither hangs nor leaves anything behind.
+func TestCloseAfterWatcherIsKilled(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{})
 	f := traces(t, connect(t, s.URL("")), s.cluster.folder, s.cluster.postgres.Process.Pid)
@@ -122,8 +122,8 @@ func TestCloseWithoutItsWatcher(t *testing.T) {
 	require.Empty(t, f.left())
 }
 
-// A stopped process takes no signal but SIGKILL until somebody continues it.
-func TestCloseOfAStoppedServer(t *testing.T) {
+// A stopped process handles no signal except SIGKILL until it is continued.
+func TestCloseStoppedServer(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{})
 	f := traces(t, connect(t, s.URL("")), s.cluster.folder, s.cluster.postgres.Process.Pid)
@@ -138,13 +138,14 @@ func TestKilledOwnerLeavesNothing(t *testing.T) {
 	o := startOwner(t, "")
 	r := o.report(t)
 	f := traces(t, connect(t, r.URL), r.Folder, r.PID)
-	require.NotEmpty(t, f.left(), "the traces are there while the owner runs")
+	require.NotEmpty(t, f.left(), "the footprint exists while the owner runs")
 
 	o.kill()
 	require.EventuallyWithT(t, func(c *assert.CollectT) { assert.Empty(c, f.left()) }, patience, interval)
 }
 
-// The server that fills the data folder dies of any signal and leaves its shared memory behind.
+// The server that fills the data folder would be killed by any signal and leave its shared memory
+// behind.
 func TestOwnerKilledDuringInitdbLeavesNothing(t *testing.T) {
 	t.Parallel()
 	tempDir := publicFolder(t, t.TempDir())
@@ -153,7 +154,7 @@ func TestOwnerKilledDuringInitdbLeavesNothing(t *testing.T) {
 	require.Eventually(t, func() bool {
 		tables, err := filepath.Glob(filepath.Join(tempDir, "thaw-pg-*", "data", "base", "1", "[0-9]*"))
 		return err == nil && len(tables) > 0
-	}, patience, time.Millisecond, "initdb makes no tables")
+	}, patience, time.Millisecond, "initdb created no tables")
 
 	o.kill()
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
@@ -161,13 +162,13 @@ func TestOwnerKilledDuringInitdbLeavesNothing(t *testing.T) {
 		assert.NoError(c, err)
 		assert.Empty(c, entries)
 		for _, s := range sharedMemory() {
-			assert.False(c, s.attached == 0 && s.created >= begin.Unix(), "nobody uses %+v", s)
+			assert.False(c, s.attached == 0 && s.created >= begin.Unix(), "unused segment %+v", s)
 		}
 	}, patience, interval)
 }
 
-// Ctrl-C goes to the whole process group of a terminal: the owner must still find its server.
-func TestInterruptOfTheTerminalSparesTheServer(t *testing.T) {
+// Ctrl-C signals the whole process group of the terminal. It must not end the server.
+func TestTerminalInterruptDoesNotEndServer(t *testing.T) {
 	t.Parallel()
 	o := startOwner(t, "")
 	r := o.report(t)
@@ -179,7 +180,7 @@ func TestInterruptOfTheTerminalSparesTheServer(t *testing.T) {
 	require.True(t, running(r.PID))
 }
 
-func TestLongTemporaryFolderUsesAPort(t *testing.T) {
+func TestLongTemporaryFolderUsesPort(t *testing.T) {
 	t.Parallel()
 	long := filepath.Join(t.TempDir(), strings.Repeat("long", 25))
 	require.NoError(t, os.Mkdir(long, 0o700))
@@ -197,7 +198,7 @@ func TestLongTemporaryFolderUsesAPort(t *testing.T) {
 	require.Empty(t, f.left())
 }
 
-func TestFailedStartTellsTheLogAndLeavesNothing(t *testing.T) {
+func TestFailedStartShowsLogAndLeavesNothing(t *testing.T) {
 	t.Parallel()
 	tempDir := publicFolder(t, t.TempDir())
 	_, err := startIn(t.Context(), tempDir, Options{Settings: map[string]string{"no_such_setting": "1"}})
@@ -216,7 +217,7 @@ func TestCancelledStartLeavesNothing(t *testing.T) {
 	requireEmptyFolder(t, tempDir)
 }
 
-func TestContextEndsTheStartOnly(t *testing.T) {
+func TestContextLimitsStartOnly(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	s, err := Start(ctx, Options{})
@@ -226,7 +227,7 @@ func TestContextEndsTheStartOnly(t *testing.T) {
 	require.Equal(t, "1", queryOne(t, connect(t, s.URL("")), "SELECT '1'"))
 }
 
-func TestOpenTakesTheServerOfDatabaseURL(t *testing.T) {
+func TestOpenUsesDatabaseURL(t *testing.T) {
 	private := start(t, Options{})
 	t.Setenv("DATABASE_URL", private.URL("template1"))
 
@@ -238,17 +239,17 @@ func TestOpenTakesTheServerOfDatabaseURL(t *testing.T) {
 	require.Equal(t, "postgres", queryOne(t, connect(t, s.URL("postgres")), "SELECT current_database()"))
 
 	require.NoError(t, s.Close())
-	require.Equal(t, "1", queryOne(t, connect(t, private.URL("")), "SELECT '1'"), "Close left it running")
+	require.Equal(t, "1", queryOne(t, connect(t, private.URL("")), "SELECT '1'"), "Close must not stop the server")
 }
 
-func TestOpenNamesDatabaseURLWhenNobodyAnswers(t *testing.T) {
+func TestOpenErrorNamesDatabaseURL(t *testing.T) {
 	t.Setenv("DATABASE_URL", "postgres://nobody@/nothing?host=/no/such/folder")
 	_, err := Open(t.Context(), Options{})
 	require.ErrorContains(t, err, "DATABASE_URL")
 	require.ErrorContains(t, err, "/no/such/folder")
 }
 
-func TestOpenWithoutDatabaseURLStartsAPrivateServer(t *testing.T) {
+func TestOpenWithoutDatabaseURLStartsPrivateServer(t *testing.T) {
 	t.Setenv("DATABASE_URL", "")
 	s, err := Open(t.Context(), Options{})
 	require.NoError(t, err)
@@ -256,7 +257,7 @@ func TestOpenWithoutDatabaseURLStartsAPrivateServer(t *testing.T) {
 	require.True(t, s.Private())
 }
 
-// findPsql returns the client of an installation; PATH may hold links to a few of its programs only.
+// findPsql returns the psql of an installation. PATH may not contain it.
 func findPsql(t *testing.T, dir string) string {
 	t.Helper()
 	if psql, err := exec.LookPath("psql"); err == nil {
@@ -283,7 +284,7 @@ func connect(t *testing.T, url string) *pgx.Conn {
 	return conn
 }
 
-// queryOne returns the single text that a query yields.
+// queryOne returns the text result of a query.
 func queryOne(t *testing.T, conn *pgx.Conn, sql string) string {
 	t.Helper()
 	var text string
@@ -291,8 +292,8 @@ func queryOne(t *testing.T, conn *pgx.Conn, sql string) string {
 	return text
 }
 
-// publicFolder lets every user into a folder of the test's and the one above it, as into /tmp:
-// the server of root runs as another user.
+// publicFolder makes a test folder and its parent accessible to all users, because root's server
+// runs as another user.
 func publicFolder(t *testing.T, folder string) string {
 	t.Helper()
 	for dir := folder; dir != filepath.Clean(os.TempDir()); dir = filepath.Dir(dir) {

@@ -6,14 +6,14 @@ import (
 	"sync"
 )
 
-// tailBytes is how much of a log is kept: some twenty lines.
+// tailBytes is how many bytes of a log are kept: about twenty lines.
 const tailBytes = 4096
 
-// logTail keeps the last lines of what is written to it. Its zero value is ready for use.
+// logTail keeps the last lines that are written to it. The zero value is ready to use.
 type logTail struct {
 	mu   sync.Mutex
 	kept []byte
-	cut  bool // kept begins inside a line
+	cut  bool // kept begins in the middle of a line
 }
 
 func (t *logTail) Write(p []byte) (int, error) {
@@ -27,7 +27,7 @@ func (t *logTail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// String returns the kept lines, whole ones only, without a final newline.
+// String returns the kept complete lines, without a final line break.
 func (t *logTail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

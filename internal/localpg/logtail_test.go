@@ -20,6 +20,6 @@ func TestLogTail(t *testing.T) {
 	}
 	lines := strings.Split(tail.String(), "\n")
 	require.Equal(t, "line 999", lines[len(lines)-1])
-	require.Regexp(t, `^line \d+$`, lines[0], "the first line is whole")
+	require.Regexp(t, `^line \d+$`, lines[0], "the first line is complete")
 	require.InDelta(t, tailBytes, len(tail.String()), 20)
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// ownerVariable makes the test binary an owner: a process that starts a server and is then
-// treated badly by the test that started it.
+// ownerVariable makes the test binary an owner: a process that starts a server and is then killed
+// or interrupted by the test.
 const ownerVariable = "LOCALPG_TEST_OWNER"
 
 func TestMain(m *testing.M) {
@@ -32,15 +32,15 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// ownerReport is the line that an owner prints when its server runs.
+// ownerReport is the line that an owner prints when its server is running.
 type ownerReport struct {
 	Folder string
 	PID    int // of the postmaster
 	URL    string
 }
 
-// beOwner starts a server, reports it, answers each SIGINT by asking the server for a 1, and goes
-// on until standard input ends.
+// beOwner starts a server, reports it, runs a query on each SIGINT, and exits at the end of
+// standard input.
 func beOwner() error {
 	ctx := context.Background()
 	interrupts := make(chan os.Signal, 1)
@@ -78,13 +78,13 @@ func beOwner() error {
 	}
 }
 
-// owner is a running owner process, in a process group of its own as a shell would start it.
+// owner is a running owner process in its own process group, as started by a shell.
 type owner struct {
 	cmd    *exec.Cmd
 	output *bufio.Scanner
 }
 
-// startOwner starts an owner whose temporary folder is tempDir ("": the usual one).
+// startOwner starts an owner with a temporary folder ("" for the default).
 func startOwner(t *testing.T, tempDir string) *owner {
 	t.Helper()
 	exe, err := os.Executable()
@@ -96,7 +96,7 @@ func startOwner(t *testing.T, tempDir string) *owner {
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Stderr = t.Output()
-	_, err = cmd.StdinPipe() // its end of file, when we end, ends the owner
+	_, err = cmd.StdinPipe() // the owner exits at end of file, when this process ends
 	require.NoError(t, err)
 	stdout, err := cmd.StdoutPipe()
 	require.NoError(t, err)
@@ -106,13 +106,13 @@ func startOwner(t *testing.T, tempDir string) *owner {
 	return o
 }
 
-// kill ends the owner with kill -9. It may be called again.
+// kill ends the owner with kill -9. It may be called repeatedly.
 func (o *owner) kill() {
 	_ = o.cmd.Process.Kill()
 	_ = o.cmd.Wait()
 }
 
-// line returns the next line that the owner prints.
+// line returns the next line of output.
 func (o *owner) line(t *testing.T) string {
 	t.Helper()
 	require.True(t, o.output.Scan(), "the owner ended: %v", o.output.Err())

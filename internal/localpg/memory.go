@@ -6,16 +6,16 @@ import (
 )
 
 const (
-	// memoryFolder is where Linux mounts a file system in memory, by default with half of the memory.
+	// memoryFolder is the file system in memory on Linux. Its default size is half of the memory.
 	memoryFolder = "/dev/shm"
 	tmpfsMagic   = 0x01021994
-	// memoryNeeded is free in memoryFolder before a server is put there. The default of containers,
-	// 64 MB, is not enough for one.
+	// memoryNeeded is the free space in bytes that a server in memoryFolder requires. The default
+	// size in containers, 64 MB, is too small.
 	memoryNeeded = 4 << 30
 )
 
-// tempDir returns the folder below which a server gets its own: one in memory if that is asked for
-// and there is one with room, unless TMPDIR names another.
+// tempDir returns the parent of a server's folder: with inMemory a folder in memory, if there is
+// one with enough space and TMPDIR is not set.
 func tempDir(inMemory bool) string {
 	if !inMemory || os.Getenv("TMPDIR") != "" {
 		return os.TempDir()

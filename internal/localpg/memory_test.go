@@ -7,13 +7,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestServersAreInMemoryOnlyWhenAsked(t *testing.T) {
+func TestTempDirIsInMemoryOnRequest(t *testing.T) {
 	t.Setenv("TMPDIR", "")
 	require.Equal(t, os.TempDir(), tempDir(false))
 	require.Contains(t, []string{memoryFolder, os.TempDir()}, tempDir(true))
 
 	t.Setenv("TMPDIR", t.TempDir())
-	require.Equal(t, os.Getenv("TMPDIR"), tempDir(true), "TMPDIR says where temporary files go")
+	require.Equal(t, os.Getenv("TMPDIR"), tempDir(true), "TMPDIR takes precedence")
 }
 
 func TestServerInMemoryLeavesNothing(t *testing.T) {

@@ -12,13 +12,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// footprint is everything that a running server has put into the system.
+// footprint has all files, processes and shared memory of a running server.
 type footprint struct {
-	files []string // its folder, and on Linux its files of shared memory
-	pids  []int    // the postmaster and all its children
+	files []string // its folder, and on Linux its shared memory files
+	pids  []int    // the postmaster and all of its children
 }
 
-// traces takes the footprint of a running server.
+// traces returns the footprint of a running server.
 func traces(t *testing.T, conn *pgx.Conn, folder string, postmaster int) footprint {
 	t.Helper()
 	f := footprint{files: []string{folder}, pids: []int{postmaster}}
@@ -29,7 +29,7 @@ func traces(t *testing.T, conn *pgx.Conn, folder string, postmaster int) footpri
 	require.Greater(t, len(children), 1, "our own backend and the background processes")
 	f.pids = append(f.pids, children...)
 
-	// The mapped files of the postmaster name its segments in /dev/shm, "" where there is no /proc.
+	// The mapped files of the postmaster include its segments in /dev/shm. Empty without /proc.
 	maps, _ := os.ReadFile(fmt.Sprintf("/proc/%d/maps", postmaster))
 	for _, word := range strings.Fields(string(maps)) {
 		if strings.HasPrefix(word, "/dev/shm/") {
@@ -39,7 +39,7 @@ func traces(t *testing.T, conn *pgx.Conn, folder string, postmaster int) footpri
 	return f
 }
 
-// left returns what of the footprint is still there.
+// left returns the parts of the footprint that still exist.
 func (f footprint) left() []string {
 	var left []string
 	for _, name := range f.files {
@@ -60,8 +60,8 @@ func (f footprint) left() []string {
 	return left
 }
 
-// running tells whether a process is there and not merely waiting to be reaped, which in a
-// container without an init process it does for ever.
+// running reports whether a process exists and is not a zombie. In a container without an init
+// process zombies remain forever.
 func running(pid int) bool {
 	if syscall.Kill(pid, 0) == syscall.ESRCH {
 		return false
@@ -74,7 +74,7 @@ func running(pid int) bool {
 	return !strings.HasPrefix(state, "Z")
 }
 
-// segment is a piece of System V shared memory, of which every server holds one.
+// segment is a System V shared memory segment. Each server has one.
 type segment struct {
 	id       int
 	creator  int   // process id
@@ -82,7 +82,7 @@ type segment struct {
 	created  int64 // Unix time, seconds
 }
 
-// sharedMemory lists the System V shared memory of the machine, nothing where there is no /proc.
+// sharedMemory lists the System V shared memory segments of the host. Empty without /proc.
 func sharedMemory() []segment {
 	table, _ := os.ReadFile("/proc/sysvipc/shm")
 	var segments []segment

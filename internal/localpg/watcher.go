@@ -7,12 +7,12 @@ import (
 	"syscall"
 )
 
-// watchScript waits for the end of file on its standard input (the lease), ends its process group,
-// waits for the end of file on descriptor 3 (no process is left) and removes folder $1.
+// watchScript waits for end of file on standard input (the lease), ends its process group, waits
+// for end of file on descriptor 3 (all processes have ended), and removes folder $1.
 //
-// The signal is repeated because a process may be joining the group just then; SIGCONT is for one
-// that was stopped. To a server SIGQUIT means an immediate shutdown, in which it still removes its
-// shared memory; after SIGKILL that would stay behind.
+// It repeats the signal, because a process may be joining the group. SIGCONT continues stopped
+// processes. SIGQUIT makes a server shut down immediately and remove its shared memory; SIGKILL
+// would leave the shared memory behind.
 const watchScript = `
 trap '' HUP INT QUIT TERM
 read -r line
@@ -22,19 +22,20 @@ rm -rf -- "$1"
 `
 
 // A watcher cleans up after this process. It is a shell that holds the read end of a pipe, the
-// lease, whose only write end is ours: the kernel closes that when we end, in whatever way. The
-// watcher then ends the processes of its group, waits for those that it only awaits, and removes
-// the folder. Close takes the same way. The parent-death signal of Linux would not do: it follows
-// the thread that started the child, knows nothing of folders, and does not exist on macOS.
+// lease. This process has the only write end, which the kernel closes when the process ends for any
+// reason. The watcher then ends the processes of its group, waits for the processes that it only
+// awaits, and removes the folder. Close does the same. The parent-death signal of Linux is not
+// sufficient: it depends on the thread that started the child, does not remove folders, and does
+// not exist on macOS.
 //
-// None of the processes is in the group of our terminal, so Ctrl-C ends us first.
+// The processes are not in the process group of the terminal, so Ctrl-C reaches this process only.
 type watcher struct {
 	shell *exec.Cmd
-	lease *os.File // write end; closing it sets the watcher off
-	alive *os.File // write end; inherited by every process that is ended or awaited
+	lease *os.File // write end; closing it triggers the watcher
+	alive *os.File // write end; inherited by all processes that the watcher ends or awaits
 }
 
-// startWatcher starts the watcher of a folder.
+// startWatcher starts a watcher for a folder.
 func startWatcher(folder string) (*watcher, error) {
 	leaseRead, lease, err := os.Pipe()
 	if err != nil {
@@ -61,15 +62,15 @@ func startWatcher(folder string) (*watcher, error) {
 	return &watcher{shell: shell, lease: lease, alive: alive}, nil
 }
 
-// end makes a command that has not started yet one of the processes that the watcher ends.
-func (w *watcher) end(cmd *exec.Cmd) { w.hold(cmd, w.shell.Process.Pid) }
+// end makes the watcher end a command. The command must not have started yet.
+func (w *watcher) end(cmd *exec.Cmd) { w.attach(cmd, w.shell.Process.Pid) }
 
-// await makes a command that has not started yet one that the watcher lets finish, before it
-// removes the folder.
-func (w *watcher) await(cmd *exec.Cmd) { w.hold(cmd, 0) }
+// await makes the watcher wait for a command before it removes the folder. The command must not
+// have started yet.
+func (w *watcher) await(cmd *exec.Cmd) { w.attach(cmd, 0) }
 
-// hold puts a command into a process group, 0 for a new one, and into the watcher's snapshot.
-func (w *watcher) hold(cmd *exec.Cmd, group int) {
+// attach puts a command into a process group (0 for a new one) and passes it the alive pipe.
+func (w *watcher) attach(cmd *exec.Cmd, group int) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
@@ -78,7 +79,7 @@ func (w *watcher) hold(cmd *exec.Cmd, group int) {
 	cmd.ExtraFiles = append(cmd.ExtraFiles, w.alive)
 }
 
-// close ends or awaits the processes, removes the folder and returns when that is done.
+// close ends or awaits the processes, and returns when the folder is removed.
 func (w *watcher) close() error {
 	w.lease.Close()
 	w.alive.Close()

@@ -28,7 +28,7 @@ func TestWatcherEndsItsGroupAndRemovesTheFolder(t *testing.T) {
 	require.NoDirExists(t, folder)
 }
 
-func TestWatcherAwaitsTheOthers(t *testing.T) {
+func TestWatcherAwaitsOtherProcesses(t *testing.T) {
 	t.Parallel()
 	outside, folder := t.TempDir(), t.TempDir()
 	w, err := startWatcher(folder)
@@ -40,9 +40,9 @@ func TestWatcherAwaitsTheOthers(t *testing.T) {
 	go func() { ended <- cmd.Wait() }()
 
 	require.NoError(t, w.close())
-	require.NoError(t, <-ended, "it was not signalled")
+	require.NoError(t, <-ended, "the command was not signalled")
 	seen, err := os.ReadFile(filepath.Join(outside, "seen"))
 	require.NoError(t, err)
-	require.Equal(t, folder+"\n", string(seen), "the folder was there until its end")
+	require.Equal(t, folder+"\n", string(seen), "the folder existed until the command ended")
 	require.NoDirExists(t, folder)
 }
