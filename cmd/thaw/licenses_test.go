@@ -59,8 +59,8 @@ func TestLicensesMatchModules(t *testing.T) {
 	own, err := os.ReadFile("../../LICENSE")
 	require.NoError(t, err)
 	fmt.Fprintf(&text, "Thaw\n\n%s\n", own)
-	text.WriteString("Thaw contains the Go modules below. The front end of River UI, which is served at /jobs/, is JavaScript inside of the module\n" +
-		"riverqueue.com/riverui; the packages that it is made of are listed in the repository of that module.\n")
+	text.WriteString("Thaw contains the Go modules below. The module riverqueue.com/riverui includes the JavaScript front end of River UI,\n" +
+		"served at /jobs/. Its packages are listed in the repository of that module.\n")
 	add := func(name, dir string) {
 		files, err := os.ReadDir(dir)
 		require.NoError(t, err)

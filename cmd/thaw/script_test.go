@@ -195,7 +195,7 @@ func wait(ts *testscript.TestScript, what string, look func() bool) {
 	deadline := time.Now().Add(patience)
 	for !look() {
 		if time.Now().After(deadline) {
-			ts.Fatalf("after %s: no %s", patience, what)
+			ts.Fatalf("%q not found within %s", what, patience)
 		}
 		<-time.After(20 * time.Millisecond)
 	}

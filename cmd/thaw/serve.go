@@ -140,7 +140,7 @@ type longRunning struct {
 }
 
 // run runs the given parts of a process until ctx ends, then drains jobs and requests.
-func (p *longRunning) run(ctx context.Context, e *env, numbers *fleet, work *workFlag, tell *webhookFlag, web *httpFlag, monitor *metricsFlag) error {
+func (p *longRunning) run(ctx context.Context, e *env, settings *fleet, work *workFlag, hooks *webhookFlag, web *httpFlag, monitor *metricsFlag) error {
 	if p.Migrate && p.PollOnly {
 		return errPooled
 	}
@@ -202,10 +202,10 @@ func (p *longRunning) run(ctx context.Context, e *env, numbers *fleet, work *wor
 		c.Monitor = &process.Monitor{Listener: listener, AdminPassword: monitor.AdminPassword}
 	}
 	if work != nil {
-		if err := numbers.apply(ctx, store.New(pools.Reads), e); err != nil {
+		if err := settings.apply(ctx, store.New(pools.Reads), e); err != nil {
 			return err
 		}
-		webhooks, err := tell.register(ctx, store.New(pools.Reads), e)
+		webhooks, err := hooks.register(ctx, store.New(pools.Reads), e)
 		if err != nil {
 			return err
 		}

@@ -53,7 +53,7 @@ type IncompleteError struct {
 }
 
 func (e *IncompleteError) Error() string {
-	return fmt.Sprintf("%s. %d of %d rows are loaded: import the same file again to load the rest", e.Err, e.Loaded, e.Rows)
+	return fmt.Sprintf("%s; %d of %d rows are loaded: import the same file again to load the rest", e.Err, e.Loaded, e.Rows)
 }
 
 // Unwrap returns the cause.

@@ -58,7 +58,7 @@ func New(ctx context.Context, c Config) (*Metrics, error) {
 	}
 	fleet := newFleet(ctx, c)
 	if !fleet.read(firstPatience) {
-		c.Logger.WarnContext(ctx, "the fleet metrics cannot be read yet")
+		c.Logger.WarnContext(ctx, "reading the fleet metrics failed; the next scrape tries again")
 	}
 	fleet.outdate()
 	for _, collector := range []prometheus.Collector{
