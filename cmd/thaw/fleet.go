@@ -23,12 +23,12 @@ type fleet struct {
 	KeepHistory *time.Duration `help:"How long history (events of prospects and campaigns, sweeps, heals) is kept. The event that explains why a prospect is still paused is kept until the prospect resumes. 9600h is 400 days." placeholder:"9600h" env:"THAW_KEEP_HISTORY"`
 	KeepSignals *time.Duration `help:"How long signal deliveries are kept. A repeated delivery is detected as a duplicate only within this time. The newest signal of an account is kept longer. 720h is 30 days." placeholder:"720h" env:"THAW_KEEP_SIGNALS"`
 
-	SafetyAccounts *int32         `help:"Minimum number of accounts lost within --safety-window to enter safety mode. --safety-percent must be reached too." placeholder:"10" env:"THAW_SAFETY_ACCOUNTS"`
-	SafetyPercent  *int32         `help:"Percentage of connected accounts lost within --safety-window to enter safety mode. --safety-accounts must be reached too." placeholder:"20" env:"THAW_SAFETY_PERCENT"`
+	SafetyAccounts *int32         `help:"Enter safety mode when at least this many accounts, and --safety-percent of the connected accounts, are lost within --safety-window." placeholder:"10" env:"THAW_SAFETY_ACCOUNTS"`
+	SafetyPercent  *int32         `help:"Enter safety mode when at least this percentage of the connected accounts, and --safety-accounts accounts, are lost within --safety-window." placeholder:"20" env:"THAW_SAFETY_PERCENT"`
 	SafetyWindow   *time.Duration `help:"Window over which lost accounts are counted for safety mode." placeholder:"10m" env:"THAW_SAFETY_WINDOW"`
 	SafetyCalm     *time.Duration `help:"How long the fleet must be calm before safety mode exits automatically." placeholder:"30m" env:"THAW_SAFETY_CALM"`
 
-	SafetySlowPercent *int32         `help:"Percentage of accounts lost within --safety-slow-window and still not reconnected to enter safety mode, while more are being lost. --safety-accounts must be reached too." placeholder:"30" env:"THAW_SAFETY_SLOW_PERCENT"`
+	SafetySlowPercent *int32         `help:"Also enter safety mode when at least this percentage of the accounts, and --safety-accounts accounts, were lost within --safety-slow-window and have not reconnected, while more are being lost." placeholder:"30" env:"THAW_SAFETY_SLOW_PERCENT"`
 	SafetySlowWindow  *time.Duration `help:"Window over which slow losses are counted for safety mode." placeholder:"6h" env:"THAW_SAFETY_SLOW_WINDOW"`
 	FlapLimit         *int32         `help:"Number of losses within an hour that make an account flapping. 0 disables the check." placeholder:"3" env:"THAW_FLAP_LIMIT"`
 	FlapWait          *time.Duration `help:"How long a flapping account must stay connected before prospects are resumed through it." placeholder:"10m" env:"THAW_FLAP_WAIT"`

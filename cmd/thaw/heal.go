@@ -19,12 +19,12 @@ import (
 
 type healCmd struct {
 	database  `embed:""`
-	Workspace string        `help:"Heal the accounts of this workspace." placeholder:"KEY" xor:"target"`
-	Account   string        `help:"Heal this account, by its provider account ID." placeholder:"ID" xor:"target"`
-	Prospect  []string      `help:"Heal this prospect in all of its campaigns. Repeatable." placeholder:"URL" sep:"none" xor:"target"`
-	File      string        `help:"Heal the prospects in this file: one URL per line, or CSV with a column prospect_url or url; - reads standard input." placeholder:"FILE" xor:"target"`
+	Workspace string        `help:"Resume the paused prospects of this workspace." placeholder:"KEY" xor:"target"`
+	Account   string        `help:"Resume the paused prospects of this account, given by its provider account ID." placeholder:"ID" xor:"target"`
+	Prospect  []string      `help:"Resume this prospect in all of its campaigns. Repeatable." placeholder:"URL" sep:"none" xor:"target"`
+	File      string        `help:"Resume the prospects in this file: one URL per line, or CSV with a column prospect_url or url; - reads standard input." placeholder:"FILE" xor:"target"`
 	Cap       int32         `help:"Maximum number of enrollments to resume." default:"5000"`
-	EvenIfOff bool          `help:"Also heal workspaces whose automatic resuming is switched off."`
+	EvenIfOff bool          `help:"Also resume prospects of workspaces whose automatic resuming is switched off."`
 	DryRun    bool          `help:"Show what the heal would do without changing anything."`
 	Wait      bool          `help:"Wait until the heal is done, and show progress. If no worker process is alive, this process does the work."`
 	Timeout   time.Duration `help:"How long to wait with --wait." default:"1h"`

@@ -12,12 +12,12 @@ import (
 type importCmd struct {
 	database  `embed:""`
 	File      string `arg:"" help:"CSV file with a header line; - reads standard input."`
-	Overwrite bool   `help:"Let the file override what a person paused, what the provider restricted, and what was resumed since the pause in the file. Without this flag these rows do not change, and are counted."`
+	Overwrite bool   `help:"Let the file override pauses by a person, restrictions by the provider, and resumes after the pause in the file. Without this flag such rows do not change, and are counted."`
 	JSON      bool   `help:"Print JSON."`
 }
 
 func (importCmd) Help() string {
-	return "The whole file is checked first. If it has an error, nothing is loaded. The file is loaded in parts, so that signals are not delayed. If an import is interrupted, import the same file again: rows that did not change are skipped. What a person paused, what the provider restricted, and what was resumed since the pause in the file does not change.\n\nExample:\n  thaw import fleet.csv\n\n" +
+	return "The whole file is checked first. If it has an error, nothing is loaded. The file is loaded in parts, so that signals are not delayed. If an import is interrupted, import the same file again: rows that did not change are skipped. Rows that a person paused, that the provider restricted, or that were resumed after the pause in the file do not change.\n\nExample:\n  thaw import fleet.csv\n\n" +
 		"Columns: workspace, account, member, account_status, campaign, campaign_status, campaign_paused_reason, prospect_url, status, paused_reason, paused_at, step, next_action_at."
 }
 

@@ -81,7 +81,7 @@ func (c *webCmd) Run(ctx context.Context, e *env) error {
 
 // workFlag has the flags of a worker process.
 type workFlag struct {
-	Concurrency int `help:"Signal jobs that this process runs at a time. In addition it runs half as many tick jobs at a time." default:"8" env:"THAW_CONCURRENCY"`
+	Concurrency int `help:"Maximum number of signal jobs that run concurrently in this process. Up to half as many tick jobs run in addition." default:"8" env:"THAW_CONCURRENCY"`
 }
 
 func (f *workFlag) Validate() error {

@@ -17,7 +17,7 @@ import (
 
 // webhookFlag has the flags of a process that sends webhooks to the platform.
 type webhookFlag struct {
-	WebhookURL          string  `help:"URL of the platform that receives events as Standard Webhooks. Disabled if empty." placeholder:"URL" env:"THAW_WEBHOOK_URL"`
+	WebhookURL          string  `help:"URL to which Thaw sends events as Standard Webhooks. Disabled if empty." placeholder:"URL" env:"THAW_WEBHOOK_URL"`
 	WebhookSecret       secrets `help:"Secret that signs these messages: whsec_ followed by base64 of 24 to 64 bytes. To rotate it, pass the old and the new secret, separated by a comma." placeholder:"SECRET" env:"THAW_WEBHOOK_SECRET"`
 	WebhookAllowPrivate bool    `help:"Allow http, and receivers on private addresses." env:"THAW_WEBHOOK_ALLOW_PRIVATE"`
 }
@@ -313,7 +313,7 @@ type webhooksReplayCmd struct {
 	database  `embed:""`
 	MessageID string    `arg:"" optional:"" help:"ID of the message to send again."`
 	Since     time.Time `help:"Send all messages since this time again, for example 2026-01-31T09:00:00Z." placeholder:"TIME"`
-	Failed    bool      `help:"Only repeat failed deliveries."`
+	Failed    bool      `help:"Send only failed deliveries again."`
 	JSON      bool      `help:"Print JSON."`
 }
 
