@@ -43,7 +43,7 @@ func generateFleet(t testing.TB, n int) io.Reader {
 //
 //nolint:paralleltest // see above
 func TestImportMemoryStaysBounded(t *testing.T) {
-	// Some 80 bytes a row at either size: rows that are kept take more.
+	// The limit is about 80 bytes per row. Rows that stay in memory take more.
 	rows, limit := testdb.Size(50_000, 200_000), testdb.Size(4<<20, 16<<20)
 	db := testdb.New(t)
 	// Two collections free the buffers of the migrations in a sync.Pool.

@@ -16,7 +16,7 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// A case is an import and its repetition.
+// Each case runs two imports.
 var _ = testdb.RandomCases(20)
 
 var (
