@@ -45,7 +45,7 @@ func TestParseRefusesUnsupportedParameters(t *testing.T) {
 		"sslcrl=/etc/crl.pem":              "the parameter sslcrl",
 		"sslaccept=strict":                 "sslmode=verify-full",
 		"hostaddr=127.0.0.1":               "host",
-		"replication=database":             "replicate",
+		"replication=database":             "replication connections",
 		"ssl_min_protocol_version=TLSv1.3": "ssl_min_protocol_version",
 	} {
 		_, _, err := database.Parse("postgres://app:secret@localhost/platform?" + parameter)
