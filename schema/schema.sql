@@ -102,7 +102,7 @@ DECLARE
 BEGIN
     IF found IS NULL THEN
         RAISE EXCEPTION 'there is no % account "%"', p_provider, p_account
-            USING ERRCODE = 'no_data_found', HINT = 'thaw.accounts.provider_account_id has the names.';
+            USING ERRCODE = 'no_data_found', HINT = 'Use a provider account ID from thaw.accounts.provider_account_id.';
     END IF;
     RETURN found;
 END;
@@ -135,7 +135,7 @@ CREATE FUNCTION thaw.accounts_bound_hold() RETURNS trigger
 BEGIN
     RAISE EXCEPTION 'a hold must end within a year, not %', NEW.hold_until
         USING ERRCODE = 'check_violation', CONSTRAINT = 'accounts_hold_is_within_a_year', TABLE = 'accounts', SCHEMA = 'thaw',
-            HINT = 'Hold it for a year or less; an operator can make it longer with thaw hold --correct, or thaw.correct_hold.';
+            HINT = 'Set an end within a year. An operator can set a later one with thaw hold --correct or thaw.correct_hold.';
 END;
 $$;
 CREATE FUNCTION thaw.accounts_keep_hold() RETURNS trigger
@@ -143,7 +143,7 @@ CREATE FUNCTION thaw.accounts_keep_hold() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    -- What an operator corrects was written down before, in the same transaction: see thaw.correct_hold.
+    -- thaw.correct_hold has recorded the correction in this transaction.
     IF EXISTS (
         SELECT FROM thaw.manual_actions AS d
         WHERE d.account_id = NEW.id AND d.what = 'hold_corrected' AND d.at = thaw.now()
@@ -157,7 +157,7 @@ BEGIN
         RAISE EXCEPTION 'account "%" is on hold until %', OLD.provider_account_id,
             to_char(OLD.hold_until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
             USING ERRCODE = 'check_violation', CONSTRAINT = 'accounts_hold_is_never_shortened', TABLE = 'accounts', SCHEMA = 'thaw',
-                HINT = 'Only a later end is accepted. An operator corrects a mistaken hold with thaw hold --correct, or thaw.correct_hold.';
+                HINT = 'Set a later end. An operator can correct a mistaken hold with thaw hold --correct or thaw.correct_hold.';
     END IF;
     RETURN NEW;
 END;
@@ -173,7 +173,8 @@ BEGIN
         END IF;
         NEW.resume_after := CASE WHEN thaw.is_flapping(OLD.flaps)
             THEN thaw.now() + (SELECT s.flap_wait FROM thaw.settings AS s) END;
-        -- The outage of a flapping account is over when it has been connected for long enough: thaw.tell_recovered.
+        -- The outage of a flapping account ends when the account has stayed connected for long
+        -- enough: see thaw.tell_recovered.
         IF NEW.resume_after IS NULL THEN
             NEW.needs_reconnect_at := NULL;
         END IF;
@@ -256,10 +257,10 @@ BEGIN
     WHERE c.id = thaw.campaign_named(p_workspace_key, p_campaign) FOR NO KEY UPDATE;
     IF campaign.status NOT IN ('running', 'paused') THEN
         RAISE EXCEPTION 'campaign "%" is %', p_campaign, campaign.status
-            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only a campaign that runs can be paused, and only a paused one resumed.';
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only a running campaign can be paused, and only a paused one can be resumed.';
     ELSIF campaign.paused_reason = 'subscription_inactive' THEN
         RAISE EXCEPTION 'campaign "%" is paused because the subscription is not active', p_campaign
-            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Billing starts it again when the subscription is active.';
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Billing starts it again when the subscription becomes active.';
     ELSIF p_what = 'paused' AND campaign.paused_reason = 'paused_by_user' OR p_what = 'resumed' AND campaign.status = 'running' THEN
         RETURN false;
     END IF;
@@ -300,7 +301,7 @@ BEGIN
         AND (p_workspace_key IS NULL OR w.key = p_workspace_key) AND (p_campaign IS NULL OR c.key = p_campaign);
     IF wanted IS NULL THEN
         RAISE EXCEPTION 'no campaign has the prospect %', p_prospect_url
-            USING ERRCODE = 'no_data_found', HINT = 'Write the URL as it was enrolled; thaw explain finds other spellings.';
+            USING ERRCODE = 'no_data_found', HINT = 'Use the URL as it was enrolled. thaw explain also finds other spellings.';
     END IF;
     PERFORM a.id FROM thaw.accounts AS a
     WHERE a.id IN (SELECT e.account_id FROM thaw.enrollments AS e WHERE e.id = ANY (wanted))
@@ -325,7 +326,7 @@ CREATE FUNCTION thaw.is_visible(text text) RETURNS boolean
 CREATE FUNCTION thaw.now() RETURNS timestamp with time zone
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN now();
-COMMENT ON FUNCTION thaw.now() IS 'The clock of Thaw: the start of the transaction by the database''s clock.';
+COMMENT ON FUNCTION thaw.now() IS 'The current time of Thaw: the start of the transaction, by the database clock.';
 CREATE TABLE thaw.enrollments (
     id bigint NOT NULL,
     workspace_id bigint NOT NULL,
@@ -348,7 +349,7 @@ CREATE TABLE thaw.enrollments (
 )
 WITH (fillfactor='95', autovacuum_vacuum_scale_factor='0.02');
 COMMENT ON TABLE thaw.enrollments IS 'One prospect in one campaign on one account, at a step.';
-COMMENT ON COLUMN thaw.enrollments.waits_for_account IS 'Paused for one of the two account reasons: the only ones that Thaw may resume by itself.';
+COMMENT ON COLUMN thaw.enrollments.waits_for_account IS 'Whether the enrollment is paused for an account reason. Thaw resumes rows automatically only after these two reasons.';
 CREATE FUNCTION thaw.active_campaigns(p_account_id bigint) RETURNS TABLE(campaign_id bigint)
     LANGUAGE sql STABLE ROWS 10
     BEGIN ATOMIC
@@ -421,7 +422,7 @@ BEGIN
     SELECT a.status INTO status FROM thaw.accounts AS a WHERE a.id = action.account_id FOR NO KEY UPDATE;
     IF action.what = 'resumed' AND status = 'restricted' THEN
         RAISE EXCEPTION 'the account is still restricted' USING ERRCODE = 'object_not_in_prerequisite_state',
-            HINT = 'Resume it when the provider reports it as connected again.';
+            HINT = 'Resume it after the provider reports it as connected again.';
     END IF;
     WITH claim AS (
         SELECT active.id FROM (
@@ -489,19 +490,19 @@ CREATE TABLE thaw.accounts (
     CONSTRAINT accounts_times_are_in_range CHECK ((((status_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (status_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((first_connected_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (first_connected_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((connected_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (connected_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((disconnected_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (disconnected_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((pause_after >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (pause_after <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((hold_until >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (hold_until <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((created_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (created_at <= '2200-01-01 00:00:00+00'::timestamp with time zone))))
 )
 WITH (fillfactor='80');
-COMMENT ON TABLE thaw.accounts IS 'A connected login ("seat") as the provider knows it.';
-COMMENT ON COLUMN thaw.accounts.member_id IS 'The person behind the account, the same when that person is connected again as a new account.';
-COMMENT ON COLUMN thaw.accounts.status_at IS 'When the status was true according to the newest applied signal; null: no signal has spoken yet.';
-COMMENT ON COLUMN thaw.accounts.disconnected_at IS 'When the account last ceased to be connected; null: it never did. It stays when the account is back.';
-COMMENT ON COLUMN thaw.accounts.reconnected_at IS 'When the login went through; the provider has not confirmed since that the account works. Null: there is nothing to confirm.';
-COMMENT ON COLUMN thaw.accounts.locked_at IS 'Since when the provider locks the account; null: it does not. A lock stands beside the status: a locked account that is connected is not used.';
-COMMENT ON COLUMN thaw.accounts.lock_status_at IS 'When the account was last locked or unlocked, by the time of the signal.';
-COMMENT ON COLUMN thaw.accounts.link_id IS 'The first of the accounts that are linked as one person''s, beside those with the same member_id; null: this one, or no link.';
-COMMENT ON COLUMN thaw.accounts.lost_at IS 'The last loss of the connection that counts for safety mode: those of a flapping account do not.';
-COMMENT ON COLUMN thaw.accounts.flaps IS 'When the connection was lost, newest first; no more times than settings.flap_limit needs.';
-COMMENT ON COLUMN thaw.accounts.resume_after IS 'A flapping account resumes prospects once it has been connected until then; null: it is not flapping.';
-COMMENT ON COLUMN thaw.accounts.needs_reconnect_at IS 'When the message account.needs_reconnect was written for the present outage; null: there was none.';
-COMMENT ON COLUMN thaw.accounts.pause_after IS 'When the active enrollments of this account are due to be paused; null: nothing is due.';
+COMMENT ON TABLE thaw.accounts IS 'One login ("seat") at the provider.';
+COMMENT ON COLUMN thaw.accounts.member_id IS 'The person behind the account. It stays the same when that person connects again as a new account.';
+COMMENT ON COLUMN thaw.accounts.status_at IS 'The time of the status in the newest applied signal. Null: no signal was applied yet.';
+COMMENT ON COLUMN thaw.accounts.disconnected_at IS 'When the account last lost its connection. Null: never. A reconnect does not clear it.';
+COMMENT ON COLUMN thaw.accounts.reconnected_at IS 'When the login succeeded, while the provider has not yet confirmed that the account works. Null: no confirmation is pending.';
+COMMENT ON COLUMN thaw.accounts.locked_at IS 'Since when the provider has locked the account. Null: it is not locked. The lock is independent of the status: nothing is resumed through a locked account, even if it is connected.';
+COMMENT ON COLUMN thaw.accounts.lock_status_at IS 'The time of the last applied lock or unlock signal.';
+COMMENT ON COLUMN thaw.accounts.link_id IS 'The first account of a group that is linked as one person, in addition to accounts with the same member_id. Null: the account is itself the first, or it has no link.';
+COMMENT ON COLUMN thaw.accounts.lost_at IS 'The last connection loss that counts for safety mode. Losses of a flapping account do not count.';
+COMMENT ON COLUMN thaw.accounts.flaps IS 'The times of the latest connection losses, newest first: as many as settings.flap_limit, at least one.';
+COMMENT ON COLUMN thaw.accounts.resume_after IS 'If the account is flapping: the time until which it must stay connected before prospects resume through it. Null: it is not flapping.';
+COMMENT ON COLUMN thaw.accounts.needs_reconnect_at IS 'When the message account.needs_reconnect was written for the current outage. Null: it was not.';
+COMMENT ON COLUMN thaw.accounts.pause_after IS 'When the active enrollments of this account are due to be paused. Null: no pause is due.';
 CREATE FUNCTION thaw.apply_kept_signals(p_account thaw.accounts) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -572,11 +573,11 @@ CREATE TABLE thaw.account_signals (
     CONSTRAINT account_signals_pass_is_closed_once CHECK ((((finished_at IS NULL) = (resumed IS NULL)) AND ((finished_at IS NULL) = (verdict IS NULL)) AND (resumed >= 0))),
     CONSTRAINT account_signals_text_is_bounded CHECK ((((length(raw_status) >= 1) AND (length(raw_status) <= 256)) AND (raw_status !~ '[[:cntrl:]]'::text) AND (length(provider) <= 256) AND (length(provider_account_id) <= 256) AND (length(member_id) <= 256) AND (length(v1_account_id) <= 256) AND (length(delivery_key) <= 512) AND (length(product) <= 64)))
 );
-COMMENT ON TABLE thaw.account_signals IS 'Every delivery of an account-status message, with what came of it.';
-COMMENT ON COLUMN thaw.account_signals.delivery_key IS 'What makes a repeated delivery a duplicate; null where the provider sends nothing of the kind.';
-COMMENT ON COLUMN thaw.account_signals.just_created IS 'The provider only just created the account: there is nothing to pause yet.';
-COMMENT ON COLUMN thaw.account_signals.product IS 'The one product that the status is about, which leaves the status of the account alone; null: the account.';
-COMMENT ON COLUMN thaw.account_signals.v1_account_id IS 'The ID that the account had in the provider''s former API: the two accounts are linked.';
+COMMENT ON TABLE thaw.account_signals IS 'Every delivery of an account-status message, with its outcome.';
+COMMENT ON COLUMN thaw.account_signals.delivery_key IS 'The key that identifies a repeated delivery. Null: the provider sends no such key.';
+COMMENT ON COLUMN thaw.account_signals.just_created IS 'Whether the provider has just created the account. Such an account has nothing to pause yet.';
+COMMENT ON COLUMN thaw.account_signals.product IS 'The product that the status is about; the status of the account does not change. Null: the signal is about the account.';
+COMMENT ON COLUMN thaw.account_signals.v1_account_id IS 'The ID of the same account in the provider''s v1 API. The two accounts are linked.';
 CREATE FUNCTION thaw.apply_lock(p_account thaw.accounts, p_signal thaw.account_signals, p_at timestamp with time zone, p_by_receipt boolean) RETURNS thaw.signal_outcome
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -604,7 +605,8 @@ CREATE FUNCTION thaw.apply_signal(p_account thaw.accounts, p_signal thaw.account
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    -- Ordered by receipt under the lock of the account: a signal without a time is never older than what the account has.
+    -- Ordered by receipt under the account lock: a signal without a time is never older than the
+    -- status of the account.
     by_receipt boolean := p_signal.occurred_at IS NULL AND NOT p_is_late;
     at         timestamptz := thaw.happened_at(p_signal);
     due        timestamptz;
@@ -617,7 +619,7 @@ BEGIN
         RETURN thaw.apply_to_product(p_account.id, p_signal, at);
     END IF;
     IF NOT thaw.is_news(p_account.status, p_account.status_at, p_signal.status, p_signal.kind, CASE WHEN NOT by_receipt THEN at END)
-        -- What was kept came before all that was applied meanwhile.
+        -- A kept signal arrived before everything applied in the meantime.
         OR p_is_late AND date_trunc('second', at) = date_trunc('second', p_account.status_at)
     THEN
         RETURN 'stale';
@@ -626,9 +628,9 @@ BEGIN
         WHEN p_signal.status = 'connected' THEN NULL
         WHEN p_signal.status IN ('disconnected', 'removed', 'restricted', 'needs_verification')
             THEN least(p_account.pause_after, thaw.now())
-        -- Just created: there is nothing to pause yet.
+        -- A new account has nothing to pause.
         WHEN p_signal.just_created THEN p_account.pause_after
-        -- A transient error: its grace period runs from its first signal.
+        -- The grace period of a transient error starts with its first signal.
         ELSE coalesce(p_account.pause_after, least(at, thaw.now()) + (SELECT settings.grace_period FROM thaw.settings))
     END;
     UPDATE thaw.accounts AS account SET
@@ -654,7 +656,7 @@ BEGIN
     IF p_signal.status = 'connected' THEN
         PERFORM thaw.enqueue('resume_account', 'resume', 1::smallint,
             jsonb_build_object('account_id', p_account.id, 'signal_id', p_signal.id),
-            -- A flapping account must have been connected for a while first.
+            -- A flapping account must first stay connected for settings.flap_wait.
             greatest(until - thaw.now(), interval '0'));
     ELSIF due IS NOT NULL AND (p_account.pause_after IS NULL OR due < p_account.pause_after) THEN
         PERFORM thaw.enqueue('pause_account', 'resume', 1::smallint,
@@ -670,7 +672,7 @@ CREATE FUNCTION thaw.apply_to_product(p_account_id bigint, p_signal thaw.account
     AS $$
 BEGIN
     INSERT INTO thaw.account_products AS known (account_id, product, status, raw_status, status_at, down_since)
-    -- A provider has few products; the bound is for one that does not.
+    -- Providers have few products. The limit guards against one that sends arbitrary names.
     SELECT p_account_id, p_signal.product, p_signal.status, p_signal.raw_status, p_at,
         CASE WHEN p_signal.status <> 'connected' THEN p_at END
     WHERE EXISTS (SELECT FROM thaw.account_products AS p WHERE p.account_id = p_account_id AND p.product = p_signal.product)
@@ -694,7 +696,7 @@ BEGIN
     RETURN minute;
 END;
 $$;
-COMMENT ON FUNCTION thaw.ask_watch() IS 'Enqueues the look of the current minute, unless it is there or done, and returns the minute. What every process calls once a minute.';
+COMMENT ON FUNCTION thaw.ask_watch() IS 'Enqueues the job watch of the current minute, unless it is enqueued or done already, and returns the minute. Every process calls it once a minute.';
 CREATE FUNCTION thaw.block_reason(p_account thaw.accounts, p_is_safety_on boolean, p_is_auto_resume_on boolean) RETURNS text
     LANGUAGE sql STABLE
     RETURN CASE WHEN ((p_account).status <> 'connected'::thaw.account_status) THEN 'account_not_connected'::text WHEN ((p_account).locked_at IS NOT NULL) THEN 'account_locked'::text WHEN ((p_account).hold_until > thaw.now()) THEN 'account_on_hold'::text WHEN p_is_safety_on THEN 'safety_mode'::text WHEN ((p_account).resume_after > thaw.now()) THEN 'account_flapping'::text WHEN (NOT p_is_auto_resume_on) THEN 'auto_resume_off'::text ELSE NULL::text END;
@@ -736,8 +738,8 @@ BEGIN
         CROSS JOIN LATERAL (
             SELECT a.id FROM thaw.accounts AS a
             WHERE a.workspace_id = looked.workspace_id AND a.status = 'connected' AND a.connected_at >= looked.paused_at
-                -- A range of one and the order of the index: with equality the planner expects to meet one of many rows soon, and
-                -- walks the table or its key from the start.
+                -- BETWEEN and ORDER BY match the index. With equality the planner expects to find
+                -- one of many rows soon and scans the table or its primary key from the start.
                 AND (SELECT e.id FROM thaw.enrollments AS e
                     WHERE e.status = 'active' AND e.account_id = a.id AND e.campaign_id BETWEEN looked.id AND looked.id
                     ORDER BY e.campaign_id, e.id LIMIT 1) IS NOT NULL
@@ -762,7 +764,7 @@ DECLARE
 BEGIN
     IF found IS NULL THEN
         RAISE EXCEPTION 'workspace "%" has no campaign "%"', p_workspace_key, p_campaign
-            USING ERRCODE = 'no_data_found', HINT = 'thaw.campaigns.key has the names.';
+            USING ERRCODE = 'no_data_found', HINT = 'thaw.campaigns.key lists the campaigns.';
     END IF;
     RETURN found;
 END;
@@ -791,7 +793,7 @@ BEGIN
     RETURN (SELECT date_bin(s.tick, tick.at, '2000-01-01 00:00:00+00') FROM thaw.settings AS s);
 END;
 $$;
-COMMENT ON FUNCTION thaw.tick(at timestamp with time zone) IS 'The tick that a time belongs to: a quarter hour (00, 15, 30, 45 UTC) unless settings.tick says otherwise.';
+COMMENT ON FUNCTION thaw.tick(at timestamp with time zone) IS 'The tick that contains the given time: a quarter hour (00, 15, 30, 45 UTC) by default; the length is settings.tick.';
 CREATE TABLE thaw.account_budgets (
     tick_at timestamp with time zone NOT NULL,
     account_id bigint NOT NULL,
@@ -802,14 +804,14 @@ CREATE TABLE thaw.account_budgets (
     CONSTRAINT account_budgets_used_is_within_cap CHECK (((used >= 0) AND (used <= cap)))
 )
 WITH (fillfactor='90');
-COMMENT ON TABLE thaw.account_budgets IS 'How many enrollments an account has resumed in a tick, through sweep and signal together.';
-COMMENT ON COLUMN thaw.account_budgets.carried IS 'As in thaw.fleet_budgets.';
+COMMENT ON TABLE thaw.account_budgets IS 'How many enrollments were resumed through an account in a tick, by sweep and signals together.';
+COMMENT ON COLUMN thaw.account_budgets.carried IS 'As in thaw.fleet_budgets.carried.';
 CREATE TABLE thaw.account_turns (
     account_id bigint NOT NULL,
     tick_at timestamp with time zone NOT NULL
 )
 WITH (fillfactor='80');
-COMMENT ON TABLE thaw.account_turns IS 'The newest tick that allocated something to an account.';
+COMMENT ON TABLE thaw.account_turns IS 'The last tick that allocated something to an account.';
 CREATE TABLE thaw.campaigns (
     id bigint NOT NULL,
     workspace_id bigint NOT NULL,
@@ -825,8 +827,8 @@ CREATE TABLE thaw.campaigns (
     CONSTRAINT campaigns_paused_has_a_reason CHECK ((((status = 'paused'::thaw.campaign_status) = (paused_reason IS NOT NULL)) AND ((status = 'paused'::thaw.campaign_status) = (paused_at IS NOT NULL)))),
     CONSTRAINT campaigns_times_are_in_range CHECK ((((paused_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (paused_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((created_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (created_at <= '2200-01-01 00:00:00+00'::timestamp with time zone))))
 );
-COMMENT ON TABLE thaw.campaigns IS 'The authored step sequence.';
-COMMENT ON COLUMN thaw.campaigns.waits_for_account IS 'Paused for one of the two account reasons: the only ones that Thaw may resume by itself.';
+COMMENT ON TABLE thaw.campaigns IS 'A sequence of steps, as its author wrote it.';
+COMMENT ON COLUMN thaw.campaigns.waits_for_account IS 'Whether the campaign is paused for an account reason. Thaw resumes rows automatically only after these two reasons.';
 CREATE TABLE thaw.count_state (
     only_row boolean DEFAULT true NOT NULL,
     folded_to bigint DEFAULT 0 NOT NULL,
@@ -835,7 +837,7 @@ CREATE TABLE thaw.count_state (
     recounted_to bigint DEFAULT 0 NOT NULL,
     CONSTRAINT count_state_only_row_check CHECK (only_row)
 );
-COMMENT ON TABLE thaw.count_state IS 'One row: how far deltas are folded, and accounts recounted.';
+COMMENT ON TABLE thaw.count_state IS 'One row: the progress of folding deltas and of recounting accounts.';
 CREATE TABLE thaw.paused_counts (
     account_id bigint NOT NULL,
     campaign_id bigint NOT NULL,
@@ -844,7 +846,7 @@ CREATE TABLE thaw.paused_counts (
     paused integer NOT NULL
 )
 WITH (fillfactor='80');
-COMMENT ON TABLE thaw.paused_counts IS 'Paused enrollments by account, campaign and reason, without what is still in thaw.paused_deltas. Read thaw.paused_lines instead.';
+COMMENT ON TABLE thaw.paused_counts IS 'Paused enrollments by account, campaign and reason, excluding changes still in thaw.paused_deltas. Read thaw.paused_lines instead.';
 CREATE TABLE thaw.paused_deltas (
     id bigint NOT NULL,
     account_id bigint NOT NULL,
@@ -854,7 +856,7 @@ CREATE TABLE thaw.paused_deltas (
     delta integer NOT NULL
 )
 WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='2000');
-COMMENT ON TABLE thaw.paused_deltas IS 'Changes of what is paused that are not yet added to thaw.paused_counts.';
+COMMENT ON TABLE thaw.paused_deltas IS 'Changes of the number of paused enrollments that are not yet added to thaw.paused_counts.';
 CREATE VIEW thaw.paused_parts AS
  SELECT c.account_id,
     c.campaign_id,
@@ -876,7 +878,7 @@ CREATE TABLE thaw.waiting_totals (
     waiting integer NOT NULL
 )
 WITH (fillfactor='80');
-COMMENT ON TABLE thaw.waiting_totals IS 'Enrollments that wait for an account, by account: the sums of thaw.paused_counts, so that a tick reads a row per account.';
+COMMENT ON TABLE thaw.waiting_totals IS 'Enrollments that wait for an account, by account: sums of thaw.paused_counts, so that a tick reads one row per account.';
 CREATE VIEW thaw.waiting_parts AS
  SELECT t.account_id,
     t.waiting
@@ -911,7 +913,7 @@ CREATE TABLE thaw.safety (
     CONSTRAINT safety_off_says_nothing CHECK (((since IS NOT NULL) OR ((NOT stays) AND (accounts_lost IS NULL) AND (accounts_connected IS NULL) AND (breached_at IS NULL)))),
     CONSTRAINT safety_only_row_check CHECK (only_row)
 );
-COMMENT ON TABLE thaw.safety IS 'One row; safety mode is on while since is not null.';
+COMMENT ON TABLE thaw.safety IS 'One row. Safety mode is on while since is not null.';
 CREATE VIEW thaw.siblings AS
  SELECT account.id AS account_id,
     sibling.id AS sibling_id
@@ -927,7 +929,7 @@ UNION ALL
     sibling.id AS sibling_id
    FROM (thaw.accounts account
      JOIN thaw.accounts sibling ON (((sibling.id = account.link_id) AND (sibling.workspace_id = account.workspace_id) AND (sibling.provider = account.provider) AND ((sibling.member_id = account.member_id) IS NOT TRUE))));
-COMMENT ON VIEW thaw.siblings IS 'Pairs of accounts of the same person in the same workspace, by member_id or by a link: one row for each direction.';
+COMMENT ON VIEW thaw.siblings IS 'Pairs of accounts of the same person in the same workspace, by member_id or by link: one row per direction.';
 CREATE VIEW thaw.sibling_targets AS
  SELECT DISTINCT ON (source.id) source.id AS source_id,
     sibling.id AS target_id
@@ -952,7 +954,7 @@ CREATE TABLE thaw.workspaces (
     CONSTRAINT workspaces_times_are_in_range CHECK ((((created_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (created_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((auto_resume_changed_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (auto_resume_changed_at <= '2200-01-01 00:00:00+00'::timestamp with time zone))))
 );
 COMMENT ON TABLE thaw.workspaces IS 'A tenant of the platform.';
-COMMENT ON COLUMN thaw.workspaces.heal_cap IS 'How many prospects per tick the heals may resume that the tenant starts, past the cap per account; null: they keep the caps of the tick. Set by thaw.set_heal_cap.';
+COMMENT ON COLUMN thaw.workspaces.heal_cap IS 'How many prospects per tick the heals started by the tenant may resume, regardless of the cap per account. Null: these heals keep the caps of the tick. Set by thaw.set_heal_cap.';
 CREATE VIEW thaw.resumable_parts AS
  SELECT part.account_id AS source_id,
     account.id AS account_id,
@@ -981,7 +983,7 @@ CREATE VIEW thaw.resumable_accounts AS
    FROM thaw.resumable_parts p
   GROUP BY p.account_id, p.workspace_id
  HAVING (sum(p.waiting) > 0);
-COMMENT ON VIEW thaw.resumable_accounts IS 'Accounts through which prospects may be resumed now, with how many wait for them; by counts, without reading the enrollments.';
+COMMENT ON VIEW thaw.resumable_accounts IS 'The accounts through which prospects may resume now, and how many. Uses counts, without reading enrollments.';
 CREATE TABLE thaw.settings (
     only_row boolean DEFAULT true NOT NULL,
     tick interval DEFAULT '00:15:00'::interval NOT NULL,
@@ -1022,13 +1024,13 @@ CREATE TABLE thaw.settings (
     CONSTRAINT settings_silence_factor_check CHECK (((silence_factor >= 0) AND (silence_factor <= 100))),
     CONSTRAINT settings_tick_check CHECK ((((tick >= '00:00:01'::interval) AND (tick <= '1 day'::interval)) AND (EXTRACT(epoch FROM tick) = floor(EXTRACT(epoch FROM tick)))))
 );
-COMMENT ON TABLE thaw.settings IS 'One row: the numbers that hold for the whole fleet.';
+COMMENT ON TABLE thaw.settings IS 'One row: the settings of the whole fleet.';
 CREATE TABLE thaw.workspace_turns (
     workspace_id bigint NOT NULL,
     tick_at timestamp with time zone NOT NULL
 )
 WITH (fillfactor='80');
-COMMENT ON TABLE thaw.workspace_turns IS 'The newest tick that allocated something to a workspace.';
+COMMENT ON TABLE thaw.workspace_turns IS 'The last tick that allocated something to a workspace.';
 CREATE FUNCTION thaw.candidates(p_tick_at timestamp with time zone DEFAULT thaw.tick()) RETURNS TABLE(account_id bigint, workspace_id bigint, backlog integer, quota integer, account_served_at timestamp with time zone, workspace_served_at timestamp with time zone)
     LANGUAGE sql STABLE
     SET jit TO 'off'
@@ -1108,10 +1110,10 @@ BEGIN
     WHERE a.id = thaw.account_named(correct_hold.account, correct_hold.provider) FOR NO KEY UPDATE;
     IF held.hold_until IS NULL OR held.hold_until <= thaw.now() THEN
         RAISE EXCEPTION 'account "%" is not on hold', correct_hold.account
-            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only a hold that has not ended can be corrected.';
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only a current hold can be corrected.';
     ELSIF correct_hold.until <= thaw.now() OR correct_hold.until > thaw.now() + interval '10 years' THEN
         RAISE EXCEPTION 'a hold must end in the future, at most 10 years away, not %', correct_hold.until
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'Without an end the hold ends now.';
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'To end the hold now, omit the end (null in SQL).';
     END IF;
     INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, account_id, until)
     VALUES ('hold_corrected', correct_hold.actor, correct_hold.reason, held.workspace_id, held.id, correct_hold.until);
@@ -1123,7 +1125,7 @@ BEGIN
     RETURN correct_hold.until;
 END;
 $$;
-COMMENT ON FUNCTION thaw.correct_hold(account text, until timestamp with time zone, reason text, actor text, provider text) IS 'For operators: gives a hold another end, or ends it now (until null), with a reason that is recorded. Granted to no role.';
+COMMENT ON FUNCTION thaw.correct_hold(account text, until timestamp with time zone, reason text, actor text, provider text) IS 'For operators: sets another end of a hold, or ends it now (until null), with a reason for the audit log. Not granted to any role.';
 CREATE FUNCTION thaw.count_heal(p_heal_id bigint) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1168,8 +1170,8 @@ BEGIN
         INSERT INTO thaw.webhook_deliveries AS d (outbox_id, endpoint_id) VALUES (p_outbox_id, endpoint)
         ON CONFLICT (outbox_id, endpoint_id) DO UPDATE SET
             state = 'waiting', attempts = 0, next_attempt_at = thaw.now(), delivered_at = NULL;
-        -- A queue for each endpoint: those that take their time keep nobody else waiting, and it is read only by processes that
-        -- have its secret.
+        -- One queue per endpoint: a slow endpoint does not delay others, and only processes with
+        -- its secret read its queue.
         PERFORM thaw.enqueue('deliver', 'webhooks_' || endpoint, 2::smallint,
             jsonb_build_object('endpoint_id', endpoint, 'message_id', message));
         given := given + 1;
@@ -1182,7 +1184,8 @@ CREATE FUNCTION thaw.deltas_settled(p_xmax xid8) RETURNS boolean
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    -- Transaction ids in pg_locks have 32 bits; they are less than half of that away from the next one.
+    -- Transaction ids in pg_locks have 32 bits; the distance to the next one is less than half of
+    -- that range.
     next bigint := pg_snapshot_xmax(pg_current_snapshot())::text::bigint;
 BEGIN
     RETURN NOT EXISTS (
@@ -1213,7 +1216,7 @@ BEGIN
     END;
     IF drawn IS DISTINCT FROM NEW.id THEN
         RAISE EXCEPTION 'the id of a new row in thaw.% cannot be chosen', TG_TABLE_NAME
-            USING ERRCODE = 'insufficient_privilege', TABLE = TG_TABLE_NAME, SCHEMA = 'thaw', HINT = 'Leave id out of the insert.';
+            USING ERRCODE = 'insufficient_privilege', TABLE = TG_TABLE_NAME, SCHEMA = 'thaw', HINT = 'Omit id from the insert.';
     END IF;
     RETURN NEW;
 END;
@@ -1241,7 +1244,7 @@ BEGIN
         SELECT stale.id FROM "thaw".river_job AS stale
         WHERE stale.queue = 'tick' AND stale.kind = 'resume_account'
             AND stale.state IN ('available', 'scheduled', 'retryable', 'pending')
-            -- Times in arguments are written in one way, which sorts like the times themselves.
+            -- Times in arguments have one format, which sorts in time order.
             AND stale.args ->> 'tick_at' < to_char(p_tick_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
         LIMIT p_size
         FOR UPDATE SKIP LOCKED));
@@ -1294,12 +1297,12 @@ BEGIN
         args, kind, max_attempts, metadata, priority, queue, scheduled_at, state, unique_key, unique_states)
     VALUES (
         p_args, p_kind, 500,
-        -- A transaction that is traced says so in a setting of its own; its jobs go on with the trace.
+        -- A traced transaction sets thaw.traceparent; its jobs continue the trace.
         jsonb_strip_nulls(jsonb_build_object('traceparent', nullif(current_setting('thaw.traceparent', true), ''))),
         p_priority, p_queue, pg_catalog.now() + p_delay,
         CASE WHEN p_delay > '0' THEN 'scheduled' ELSE 'available' END::"thaw".river_job_state,
         thaw.job_key(p_kind, p_args), p_unique_states)
-    -- The same no-op update as River's own insert: without it a conflict would return no row.
+    -- The same no-op update as in River's insert: without it, a conflict would return no row.
     ON CONFLICT (unique_key)
         WHERE unique_key IS NOT NULL AND unique_states IS NOT NULL
             AND "thaw".river_job_state_in_bitmask(unique_states, state)
@@ -1308,7 +1311,7 @@ BEGIN
     RETURN job_id;
 END;
 $$;
-COMMENT ON FUNCTION thaw.enqueue(p_kind text, p_queue text, p_priority smallint, p_args jsonb, p_delay interval, p_unique_states bit) IS 'Inserts a River job, unique by kind and arguments in the given states (bits: scheduled, running, retryable, pending, discarded, completed, cancelled, available). Does not notify: workers look for new jobs every few hundredths of a second. Returns the id of the new job or of the one that is there.';
+COMMENT ON FUNCTION thaw.enqueue(p_kind text, p_queue text, p_priority smallint, p_args jsonb, p_delay interval, p_unique_states bit) IS 'Inserts a River job, unique by kind and arguments in the given states (bits: scheduled, running, retryable, pending, discarded, completed, cancelled, available). Does not notify: workers poll for new jobs several times in 100 ms. Returns the id of the new or of the existing job.';
 CREATE FUNCTION thaw.enqueue_many(p_kind text, p_queue text, p_priority smallint, p_args jsonb[], p_unique_states bit DEFAULT '11110001'::"bit") RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1419,7 +1422,8 @@ DECLARE
     kind thaw.event_kind := CASE
         WHEN NEW.status = 'active' THEN 'resumed'
         WHEN NEW.status <> 'paused' THEN 'changed'
-        -- As thaw.resume_prospect does it: what a person or a restriction stopped waits for its account again.
+        -- As with thaw.resume_prospect: a prospect that a person or a restriction paused waits for
+        -- its account again.
         WHEN NEW.waits_for_account AND OLD.status = 'paused' AND NOT OLD.waits_for_account THEN 'released'
         ELSE 'paused' END;
 BEGIN
@@ -1515,7 +1519,7 @@ BEGIN
     )
     UPDATE "thaw".river_job AS job SET
         state = 'running', attempt = job.attempt + 1, attempted_at = pg_catalog.now(),
-        -- The last p_max_attempted_by are kept.
+        -- Keeps the last p_max_attempted_by entries.
         attempted_by = array_append(CASE
             WHEN cardinality(job.attempted_by) >= p_max_attempted_by
             THEN job.attempted_by[cardinality(job.attempted_by) + 2 - p_max_attempted_by:]
@@ -1570,7 +1574,8 @@ BEGIN
     IF NOT FOUND THEN
         RETURN 0;
     END IF;
-    -- A database that was restored elsewhere has begun to count transactions anew, or ids after a logical replication.
+    -- After a restore into another cluster, transaction ids start over; after a logical
+    -- replication, sequences may too.
     IF state.mark_xmax > pg_snapshot_xmax(pg_current_snapshot()) THEN
         state.mark_id := 0;
         state.mark_xmax := '0';
@@ -1579,7 +1584,8 @@ BEGIN
         state.folded_to := 0;
         state.mark_id := 0;
     END IF;
-    -- Before the deltas are looked at: what has ended by now is seen by the statement below.
+    -- Checked before the deltas are read: the statement below sees everything that has ended by
+    -- now.
     IF thaw.deltas_settled(state.mark_xmax) THEN
         settled := state.mark_id;
     END IF;
@@ -1612,14 +1618,15 @@ BEGIN
     FROM gone AS g;
     DELETE FROM thaw.paused_counts AS c WHERE c.account_id = ANY (emptied) AND c.paused = 0;
     DELETE FROM thaw.waiting_totals AS t WHERE t.account_id = ANY (idle) AND t.waiting = 0;
-    -- All deltas up to the settled one are folded, unless this call took only the first of them.
+    -- All deltas up to the settled id are folded, unless this call was limited by p_size.
     IF folded = p_size THEN
         settled := least(settled, last_id);
     END IF;
     IF settled > state.folded_to OR last_id IS NOT NULL OR state.mark_xmax = '0' THEN
         UPDATE thaw.count_state AS s SET
             folded_to = greatest(state.folded_to, settled),
-            -- A mark is kept until it is settled; then what this call saw is the next.
+            -- A mark is kept until it is settled; then the state of this call becomes the next
+            -- mark.
             mark_id = CASE WHEN settled > 0 OR state.mark_id = 0 THEN coalesce(last_id, 0) ELSE state.mark_id END,
             mark_xmax = CASE WHEN settled > 0 OR state.mark_id = 0
                 THEN pg_snapshot_xmax(pg_current_snapshot()) ELSE state.mark_xmax END;
@@ -1627,7 +1634,7 @@ BEGIN
     RETURN folded;
 END;
 $$;
-COMMENT ON FUNCTION thaw.fold_counts(p_size integer) IS 'Adds recorded changes to the counts of paused enrollments, and returns how many; one process at a time.';
+COMMENT ON FUNCTION thaw.fold_counts(p_size integer) IS 'Adds recorded changes to the counts of paused enrollments and returns how many. One process runs it at a time.';
 CREATE FUNCTION thaw.happened_at(p_signal thaw.account_signals) RETURNS timestamp with time zone
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1655,7 +1662,7 @@ BEGIN
     SELECT w.id INTO workspace_id FROM thaw.workspaces AS w WHERE w.key = heal.workspace_key;
     IF workspace_id IS NULL THEN
         RAISE EXCEPTION 'there is no workspace "%"', heal.workspace_key
-            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key has the names.';
+            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key lists the workspaces.';
     END IF;
     IF heal.account IS NOT NULL THEN
         SELECT a.id INTO account_id FROM thaw.accounts AS a
@@ -1664,14 +1671,14 @@ BEGIN
         ORDER BY a.provider = 'linkedin' DESC, a.id LIMIT 1;
         IF account_id IS NULL THEN
             RAISE EXCEPTION 'workspace "%" has no account "%"', heal.workspace_key, heal.account
-                USING ERRCODE = 'no_data_found', HINT = 'thaw.accounts.provider_account_id has the names.';
+                USING ERRCODE = 'no_data_found', HINT = 'Use a provider account ID from thaw.accounts.provider_account_id.';
         END IF;
         workspace_id := NULL;
     END IF;
     RETURN thaw.start_heal(workspace_id, account_id, NULL, heal.cap, heal.even_if_off, heal.requested_by);
 END;
 $$;
-COMMENT ON FUNCTION thaw.heal(workspace_key text, account text, cap integer, requested_by text, even_if_off boolean) IS 'Starts a heal of a workspace, or of one account of it, and returns its id; the work is done by the workers. An error if one runs on the same target. even_if_off: also where auto-resume is off.';
+COMMENT ON FUNCTION thaw.heal(workspace_key text, account text, cap integer, requested_by text, even_if_off boolean) IS 'Starts a heal of a workspace, or of one of its accounts, and returns its id. Workers run it. Fails if a heal is running on the same target. even_if_off: resume prospects even if auto-resume is off.';
 CREATE FUNCTION thaw.heal_batch(p_heal_id bigint, p_size integer, p_job_id bigint, OUT verdict text, OUT resumed integer, OUT retry_in interval) RETURNS record
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_generic_plan'
@@ -1679,37 +1686,39 @@ CREATE FUNCTION thaw.heal_batch(p_heal_id bigint, p_size integer, p_job_id bigin
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    -- How often a heal comes back to prospects that other transactions hold. The waits before it: 1, 2, 4, 8 and 15 seconds.
+    -- The maximum number of rounds for prospects that other transactions hold. The waits before
+    -- rounds 2 to 6 are 1, 2, 4, 8 and 15 seconds.
     rounds constant integer := 6;
     heal   thaw.heals;
     next   record;
-    -- What was resumed, and how many of it moved to a sibling account: in all, and by account.
+    -- How many were resumed and moved to a sibling account, in total and by account.
     batch_moved    integer := 0;
     account_ids    bigint[];
     each_resumed   integer[];
     each_moved integer[];
     cause  thaw.cause;
     at_end boolean := true;
-    -- One account or many; see the top of this file.
+    -- Whether there is one target account, so that the batch may wait; see the top of this file.
     waits  boolean;
     targets   bigint[];
     campaigns bigint[];
     started_for bigint[];
-    -- What is passed over: held by others, to be resumed through another account by now, or not to be resumed any more.
+    -- What is passed over. held: locked by others, or the target account has changed. off: may no
+    -- longer resume.
     held_targets   bigint[] := '{}';
     held_sources   bigint[] := '{}';
     held_campaigns bigint[] := '{}';
     off_sources    bigint[] := '{}';
     off_campaigns  bigint[] := '{}';
     is_safety_on boolean;
-    -- Of a heal that keeps the caps of a tick.
+    -- For a heal that keeps the caps of the tick.
     account_cap  integer := (SELECT s.account_cap FROM thaw.settings AS s);
     is_listed boolean;
     chosen    integer := 0;
     held      integer := 0;
 BEGIN
     resumed := 0;
-    -- The heal comes first in the order of locks: of two attempts of one batch, the second goes on after the first.
+    -- The heal is first in the lock order: a second attempt of a batch continues after the first.
     SELECT h.* INTO heal FROM thaw.heals AS h WHERE h.id = p_heal_id FOR NO KEY UPDATE;
     verdict := CASE WHEN heal.id IS NULL THEN 'not_found' WHEN heal.status = 'done' THEN 'done' END;
     IF verdict IS NOT NULL THEN
@@ -1718,7 +1727,7 @@ BEGIN
     verdict := 'more';
     is_listed := heal.workspace_id IS NULL AND heal.account_id IS NULL;
     IF heal.found IS NULL AND heal.batch > 0 THEN
-        -- The first batch did not come to the end.
+        -- The first batch was not enough.
         SET LOCAL synchronous_commit = off;
         IF is_listed THEN
             PERFORM thaw.order_heal(p_heal_id);
@@ -1741,7 +1750,8 @@ BEGIN
         chosen := cardinality(next.places);
     END IF;
     IF chosen > 0 THEN
-        -- 2. Lock the accounts, and look again: one may have been lost, held, or have a sibling that connected meanwhile.
+        -- 2. Lock the accounts and check again: one may have been lost or held, or a sibling may
+        -- have connected.
         targets := ARRAY(SELECT DISTINCT target.id FROM unnest(next.target_ids) AS target (id) ORDER BY target.id);
         waits := cardinality(targets) = 1;
         IF waits THEN
@@ -1753,8 +1763,8 @@ BEGIN
             FROM unnest(targets) AS target (id) WHERE target.id NOT IN (SELECT locked.id FROM locked);
         END IF;
         is_safety_on := (SELECT safety.since IS NOT NULL FROM thaw.safety);
-        -- Materialized, so that the aggregates ask once for each account. LIMIT 1, here and elsewhere: a connected account is its
-        -- own target, and its siblings are not looked for.
+        -- Materialized, so that the aggregates evaluate it once per account. LIMIT 1, here and
+        -- elsewhere: a connected account is its own target, so its siblings are not looked up.
         WITH source AS MATERIALIZED (
             SELECT one.id, one.target_id,
                 (SELECT resume.target_id FROM thaw.resume_targets AS resume WHERE resume.source_id = one.id LIMIT 1) AS now_id,
@@ -1762,13 +1772,13 @@ BEGIN
                  FROM thaw.accounts AS a JOIN thaw.workspaces AS w ON w.id = a.workspace_id WHERE a.id = one.target_id) AS is_blocked
             FROM (
                 SELECT DISTINCT s.id, s.target_id FROM unnest(next.source_ids, next.target_ids) AS s (id, target_id)
-                OFFSET 0) AS one -- once an account, not once a row
+                OFFSET 0) AS one -- once per account, not once per row
             WHERE one.target_id <> ALL (held_targets))
         SELECT coalesce(array_agg(source.id) FILTER (WHERE source.now_id IS NULL OR source.is_blocked), '{}'),
             coalesce(array_agg(source.id) FILTER (WHERE NOT source.is_blocked AND source.now_id <> source.target_id), '{}')
         INTO off_sources, held_sources
         FROM source;
-        -- Lock the campaigns of those that are left, and start those that waited.
+        -- Lock the campaigns of the remaining prospects, and start those that wait for an account.
         SELECT array_agg(used.id ORDER BY used.id), array_agg(used.target_id ORDER BY used.id) INTO campaigns, targets
         FROM (
             SELECT line.id, min(line.target_id) AS target_id
@@ -1785,11 +1795,12 @@ BEGIN
             WHERE used.id <> ALL (held_campaigns);
         END IF;
         started_for := thaw.start_campaigns(cause, campaigns, targets);
-        -- Those that a person or the platform stopped meanwhile.
+        -- Campaigns that a person or the platform stopped in the meantime.
         off_campaigns := ARRAY(
             SELECT used.id FROM unnest(campaigns) AS used (id)
             WHERE (SELECT c.status FROM thaw.campaigns AS c WHERE c.id = used.id) <> 'running');
-        -- 3. Resume. What another transaction has changed since it was chosen counts as held: the next round looks again.
+        -- 3. Resume. A row that another transaction changed since it was chosen counts as held; the
+        -- next round checks it again.
         IF off_sources || off_campaigns || held_sources || held_targets || held_campaigns <> '{}' THEN
             SELECT array_agg(one.place) FILTER (WHERE NOT one.held), array_agg(one.source_id) FILTER (WHERE NOT one.held),
                 array_agg(one.target_id) FILTER (WHERE NOT one.held), count(*) FILTER (WHERE one.held)
@@ -1828,7 +1839,7 @@ BEGIN
     END IF;
     heal.resumed := heal.resumed + resumed;
     heal.skipped := heal.skipped + held;
-    -- 4. Go on after the last one; or, at the end, come back to what was held.
+    -- 4. Continue after the last prospect or, at the end, start another round for the held ones.
     IF at_end AND heal.resumed < heal.cap AND heal.skipped > 0 AND heal.round < rounds THEN
         verdict := 'busy';
         retry_in := least(15, 2 ^ (heal.round - 1)) * interval '1 second';
@@ -1854,7 +1865,7 @@ BEGIN
         round = heal.round, skipped = heal.skipped,
         oldest_first = heal.oldest_first, first_source_ids = heal.first_source_ids
     WHERE h.id = p_heal_id;
-    -- 5. Tell the platform, account by account.
+    -- 5. Publish a message for the platform per account.
     IF resumed > 0 AND thaw.has_endpoint() THEN
         PERFORM thaw.publish_resumed(a, 'heal', heal.even_if_off, NULL, NULL, p_heal_id, through.resumed, through.moved,
             cardinality(array_positions(started_for, a.id)))
@@ -1862,12 +1873,13 @@ BEGIN
         JOIN thaw.accounts AS a ON a.id = through.account_id
         ORDER BY a.id;
     END IF;
-    -- 6. The end.
+    -- 6. Finish.
     IF verdict = 'done' THEN
         PERFORM thaw.finish_heal(p_heal_id);
     ELSE
-        -- A batch that a crash of the server takes back is done again, its progress being in the same transaction. Only the
-        -- last one waits for the disk, and with it all that came before.
+        -- A batch that is lost in a server crash runs again, because its progress is in the same
+        -- transaction. Only the last commit waits for the WAL flush, which includes all earlier
+        -- ones.
         SET LOCAL synchronous_commit = off;
     END IF;
 END;
@@ -1910,8 +1922,8 @@ CREATE TABLE thaw.heals (
     CONSTRAINT heals_target_check CHECK ((target <> ''::text))
 )
 WITH (fillfactor='50');
-COMMENT ON TABLE thaw.heals IS 'One row a heal: of a workspace, of an account, or (neither) of the enrollments listed in heal_enrollments.';
-COMMENT ON COLUMN thaw.heals.skipped IS 'Prospects passed over in the current round because other transactions held them; of a heal that is done: in its last round. They are part of remaining.';
+COMMENT ON TABLE thaw.heals IS 'One row per heal: of a workspace, of an account, or (if both are null) of the enrollments in thaw.heal_enrollments.';
+COMMENT ON COLUMN thaw.heals.skipped IS 'How many prospects the current round passed over because other transactions held them; for a finished heal, the last round. They are part of remaining.';
 CREATE FUNCTION thaw.heal_bound(p_heal thaw.heals) RETURNS bigint
     LANGUAGE plpgsql STABLE
     SET plan_cache_mode TO 'force_custom_plan'
@@ -1943,11 +1955,12 @@ CREATE FUNCTION thaw.heal_next(INOUT p_heal thaw.heals, p_quota integer, OUT pla
     AS $$
 DECLARE
     by_time    boolean := p_heal.oldest_first;
-    -- The rows of an account can be read as they lie in the index, whatever campaigns they are of. A campaign that was stopped since
-    -- the heal was counted is found by the batch, which passes it over; the next round asks for the campaigns first.
+    -- Reads the rows of an account in index order, regardless of campaign. The batch finds a
+    -- campaign that was stopped after the count and passes over it; the next round looks up
+    -- campaigns first.
     straight   boolean := p_heal.all_campaigns_open AND NOT by_time AND p_heal.round = 1;
-    -- How many accounts to look at, at a time: about as many as fill the batch, then more. And in a batch at most: where few of
-    -- them can be resumed a batch stays short.
+    -- How many accounts to check at a time: about as many as fill the batch, then more. `most`
+    -- limits the accounts per batch: where few can be resumed, a batch stays short.
     width      integer := greatest(20, least(p_quota,
         1.2 * p_quota * coalesce(p_heal.accounts, 1) / greatest(p_heal.found, 10)));
     most       constant integer := 20000;
@@ -1955,7 +1968,7 @@ DECLARE
     next_id    bigint := coalesce(p_heal.at_account_id, 0);
     taken      integer := 0;
     sources    bigint[];
-    -- Lines: account, campaign and target; and by account the first and the last of its lines.
+    -- Lines: source account, campaign and target; and the first and last line of each account.
     line_sources   bigint[];
     line_campaigns bigint[];
     line_targets   bigint[];
@@ -1978,7 +1991,8 @@ BEGIN
         next_id := sources[cardinality(sources)] + 1;
         looked_at := looked_at + cardinality(sources);
         IF NOT straight THEN
-            -- The campaigns of each account, by a loose scan that begins where the last batch ended.
+            -- The campaigns of each account, by a loose index scan that starts where the last batch
+            -- ended.
             SELECT array_agg(line.source_id), array_agg(line.campaign_id), array_agg(line.target_id)
             INTO line_sources, line_campaigns, line_targets
             FROM (
@@ -2124,7 +2138,7 @@ CREATE FUNCTION thaw.heal_next_listed(INOUT p_heal thaw.heals, p_quota integer, 
     AS $$
 DECLARE
     at_id bigint := coalesce(p_heal.at_enrollment_id, 0);
-    -- The next of the list, whether they still wait or not.
+    -- The next ids of the list, including prospects that no longer wait.
     ids   bigint[];
 BEGIN
     IF p_heal.at_place IS NULL THEN
@@ -2205,8 +2219,8 @@ CREATE FUNCTION thaw.heal_open_lines(p_heal thaw.heals, p_account_ids bigint[], 
 DECLARE
     is_safe boolean := (SELECT safety.since IS NULL FROM thaw.safety);
 BEGIN
-    -- Everything is looked up by key, once per account and campaign. The planner does not know how long a list is, and
-    -- made nested loops over whole tables of joins.
+    -- Everything is looked up by key, once per account and campaign. The planner does not know the
+    -- length of the list and planned joins as nested loops over whole tables.
     RETURN QUERY
     SELECT source.target_id, source.account_id, line.campaign_id, line.waiting
     FROM (
@@ -2242,10 +2256,11 @@ CREATE FUNCTION thaw.heal_scope(p_heal_id bigint) RETURNS TABLE(target_id bigint
     AS $$
 DECLARE
     heal      thaw.heals;
-    -- Of an account. Asked here once: as a condition of the query it would be asked for every delta.
+    -- For a heal of an account. Computed once, because as a condition of the query it would run for
+    -- every delta.
     sources   bigint[];
     is_safe   boolean := (SELECT safety.since IS NULL FROM thaw.safety);
-    -- Of a list.
+    -- For a heal of a list.
     account_ids  bigint[];
     campaign_ids bigint[];
     counts       bigint[];
@@ -2257,7 +2272,7 @@ BEGIN
         FROM (
             SELECT e.account_id, e.campaign_id, count(*) AS waiting
             FROM thaw.heal_enrollments AS listed
-            -- A scan per row of the list, that is per 200 prospects.
+            -- One scan per row of the list, which has up to 200 prospects.
             CROSS JOIN LATERAL (
                 SELECT found.account_id, found.campaign_id
                 FROM thaw.enrollments AS found
@@ -2362,7 +2377,7 @@ BEGIN
     ELSIF hold.until > thaw.now() + interval '366 days' THEN
         RAISE EXCEPTION 'a hold must end within a year, not %', hold.until
             USING ERRCODE = 'invalid_parameter_value',
-                HINT = 'Hold it for a year or less; an operator can make it longer with thaw hold --correct, or thaw.correct_hold.';
+                HINT = 'Set an end within a year. An operator can set a later one with thaw hold --correct or thaw.correct_hold.';
     END IF;
     PERFORM set_config('thaw.set_based', 'on', true);
     UPDATE thaw.accounts AS a SET hold_until = hold.until, hold_reason = hold.reason WHERE a.id = held.id;
@@ -2372,7 +2387,7 @@ BEGIN
     RETURN hold.until;
 END;
 $$;
-COMMENT ON FUNCTION thaw.hold(account text, until timestamp with time zone, reason text, actor text, provider text) IS 'Lets an account rest until a time, at most a year away: nobody is resumed through it, and nothing is sent. A hold that is there can only be made longer; thaw.correct_hold is for operators.';
+COMMENT ON FUNCTION thaw.hold(account text, until timestamp with time zone, reason text, actor text, provider text) IS 'Puts an account on hold until a time at most a year away: nothing is resumed or sent through it. An existing hold can only be extended; operators can correct one with thaw.correct_hold.';
 CREATE FUNCTION thaw.job_key(p_kind text, p_args jsonb) RETURNS bytea
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2430,7 +2445,7 @@ $$;
 CREATE FUNCTION thaw.is_trusted_writer() RETURNS boolean
     LANGUAGE sql STABLE
     RETURN has_table_privilege('thaw.enrollment_events'::text, 'INSERT'::text);
-COMMENT ON FUNCTION thaw.is_trusted_writer() IS 'Whether the current role may write history: Thaw itself, not a role that only writes the fleet.';
+COMMENT ON FUNCTION thaw.is_trusted_writer() IS 'Whether the current role may write history. True for Thaw itself, false for a role that only writes the fleet tables.';
 CREATE FUNCTION thaw.job_counts() RETURNS TABLE(queue text, state text, jobs bigint)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -2452,9 +2467,9 @@ BEGIN
     RAISE EXCEPTION 'the identity of a row in thaw.% cannot be changed', TG_TABLE_NAME
         USING ERRCODE = 'insufficient_privilege', TABLE = TG_TABLE_NAME, SCHEMA = 'thaw',
             HINT = CASE TG_TABLE_NAME
-                WHEN 'accounts' THEN 'id, workspace_id, provider and provider_account_id stay as they were inserted. An account that was connected anew is a new row with the same member_id.'
-                WHEN 'enrollments' THEN 'id, workspace_id and campaign_id stay as they were inserted. Insert a new enrollment instead.'
-                ELSE 'id and workspace_id stay as they were inserted. Insert a new row instead.' END;
+                WHEN 'accounts' THEN 'id, workspace_id, provider and provider_account_id cannot be changed after the insert. For a person who connected again as a new account, insert a new row with the same member_id.'
+                WHEN 'enrollments' THEN 'id, workspace_id and campaign_id cannot be changed after the insert. Insert a new enrollment instead.'
+                ELSE 'id and workspace_id cannot be changed after the insert. Insert a new row instead.' END;
 END;
 $$;
 CREATE FUNCTION thaw.learn_silence() RETURNS void
@@ -2500,7 +2515,7 @@ CREATE FUNCTION thaw.let_writers_pass(p_campaign_ids bigint[]) RETURNS void
     AS $$
 BEGIN
     FOR look IN 1..400 LOOP
-        -- The lock of a tuple is held by the first of those who wait for it.
+        -- The first transaction in the wait queue of a row holds its tuple lock.
         EXIT WHEN NOT EXISTS (
             SELECT FROM pg_catalog.pg_locks AS l
             WHERE l.locktype = 'tuple' AND l.relation = 'thaw.campaigns'::regclass
@@ -2529,13 +2544,13 @@ BEGIN
     SELECT a.* INTO new_account FROM thaw.accounts AS a WHERE a.id = thaw.account_named(link_accounts.new, link_accounts.provider);
     IF old_account.id = new_account.id THEN
         RAISE EXCEPTION 'both accounts are "%"', link_accounts.old
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'Name the account that was replaced, and the one that replaces it.';
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Give the account that was replaced and the one that replaces it.';
     ELSIF old_account.workspace_id <> new_account.workspace_id THEN
         RAISE EXCEPTION 'account "%" and account "%" belong to different workspaces', link_accounts.old, link_accounts.new
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Prospects never move from one workspace to another.';
     ELSIF old_account.member_id <> new_account.member_id THEN
         RAISE EXCEPTION 'account "%" and account "%" belong to different people', link_accounts.old, link_accounts.new
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'Their member_id says so; correct it if it is wrong.';
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Their member_id values differ. Correct the one that is wrong.';
     END IF;
     first_id := coalesce(old_account.link_id, old_account.id);
     UPDATE thaw.accounts AS a SET link_id = first_id
@@ -2546,7 +2561,7 @@ BEGIN
     VALUES ('linked', link_accounts.actor, link_accounts.reason, new_account.workspace_id, new_account.id);
 END;
 $$;
-COMMENT ON FUNCTION thaw.link_accounts(old text, new text, reason text, actor text, provider text) IS 'Links an account to the one that replaces it, where no member_id says that both are of the same person; both must be in one workspace. The prospects of each are resumed through the other while that is connected.';
+COMMENT ON FUNCTION thaw.link_accounts(old text, new text, reason text, actor text, provider text) IS 'Links an account to the one that replaces it, if member_id does not identify both as the same person. Both must be in the same workspace. While one of them is not connected, its prospects are resumed through the other, if that is connected.';
 CREATE FUNCTION thaw.link_by_signal(p_account thaw.accounts, p_v1_account_id text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2565,7 +2580,7 @@ BEGIN
     THEN
         UPDATE thaw.accounts AS a SET link_id = first_id WHERE a.id = p_account.id AND a.link_id IS NULL;
         INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, account_id)
-        VALUES ('linked', 'provider', format('the provider says that this was account %s', p_v1_account_id),
+        VALUES ('linked', 'provider', format('the provider reports %s as its former account ID', p_v1_account_id),
             p_account.workspace_id, p_account.id);
     END IF;
 END;
@@ -2613,7 +2628,8 @@ BEGIN
     )
     SELECT array_agg(free.id) INTO locked
     FROM (SELECT waiting.id FROM waiting UNION ALL SELECT running.id FROM running) AS free;
-    -- One that was stopped between the two looks is shared, and cannot be started.
+    -- A campaign that was stopped between the two statements is locked in shared mode and cannot be
+    -- started.
     RETURN ARRAY(
         SELECT wanted.id FROM unnest(p_campaign_ids) AS wanted (id)
         WHERE wanted.id <> ALL (coalesce(locked, '{}')));
@@ -2636,7 +2652,7 @@ BEGIN
     SELECT count(*) INTO accounts_lost FROM thaw.accounts AS a WHERE a.lost_at > since;
     is_breach := accounts_lost >= settings.safety_accounts;
     IF is_breach THEN
-        -- No more are counted than decide.
+        -- Counts only as many as the decision needs.
         SELECT count(*) INTO accounts_connected FROM (
             SELECT FROM thaw.accounts AS a
             WHERE a.status = 'connected' OR a.lost_at > since
@@ -2646,7 +2662,7 @@ BEGIN
     IF is_breach OR accounts_lost = 0 THEN
         RETURN;
     END IF;
-    -- As many as would be lost in the slow window if it went on like this.
+    -- The current pace, extrapolated to the slow window.
     pace := accounts_lost * (extract(epoch FROM settings.safety_slow_window) / extract(epoch FROM settings.safety_window));
     since := greatest(thaw.now() - settings.safety_slow_window, ended);
     DECLARE
@@ -2676,12 +2692,12 @@ CREATE TABLE thaw.workers (
     lost_at timestamp with time zone,
     CONSTRAINT workers_client_id_check CHECK (((client_id <> ''::text) AND (length(client_id) <= 100)))
 );
-COMMENT ON TABLE thaw.workers IS 'The worker processes that run, or have been gone for less than two minutes.';
-COMMENT ON COLUMN thaw.workers.client_id IS 'The process in River: river_job.attempted_by ends with it while it runs a job.';
+COMMENT ON TABLE thaw.workers IS 'Worker processes that are running, or died less than two minutes ago.';
+COMMENT ON COLUMN thaw.workers.client_id IS 'The client id of the process in River: the last entry of river_job.attempted_by while it runs a job.';
 COMMENT ON COLUMN thaw.workers.lock_key IS 'The advisory lock that the process holds.';
-COMMENT ON COLUMN thaw.workers.pid IS 'The server process of the session that holds it.';
+COMMENT ON COLUMN thaw.workers.pid IS 'The Postgres server process of the session that holds the lock.';
 COMMENT ON COLUMN thaw.workers.registered_at IS 'When the process took the lock.';
-COMMENT ON COLUMN thaw.workers.lost_at IS 'When the lock was first found to be gone. NULL: the process is there.';
+COMMENT ON COLUMN thaw.workers.lost_at IS 'When the lock was first found missing. Null: the process is running.';
 CREATE FUNCTION thaw.lost_workers() RETURNS SETOF text
     LANGUAGE sql
     BEGIN ATOMIC
@@ -2777,7 +2793,7 @@ BEGIN
         WHERE part.heal_id = heal.id
     ), stored AS (
         INSERT INTO thaw.heal_order (heal_id, last_place, enrollment_ids)
-        -- The rows come by place. If they did not, a batch would be of more accounts, and nothing else would change.
+        -- The rows arrive by place. Any other order would only spread a batch over more accounts.
         SELECT heal.id, max(listed.place), array_agg(listed.id)
         FROM listed
         GROUP BY (listed.place - 1) / 200
@@ -2789,7 +2805,7 @@ BEGIN
         FROM listed
         WHERE listed.waits_for_account
         GROUP BY listed.account_id, listed.campaign_id) AS line;
-    -- All are looked at again in this order, what the first batch passed over included.
+    -- The heal starts over in this order, so it also retries what the first batch passed over.
     UPDATE thaw.heals AS h SET at_place = 0, skipped = 0, found = heal.resumed + scope.waiting, accounts = scope.accounts,
         first_source_ids = NULL
     FROM (
@@ -2809,7 +2825,7 @@ BEGIN
     RETURN thaw.apply_action_batch(thaw.start_action('paused', account, provider, reason, actor), 2147483647);
 END;
 $$;
-COMMENT ON FUNCTION thaw.pause_account(account text, reason text, actor text, provider text) IS 'Pauses all active and waiting prospects of an account as a person''s wish, in the caller''s transaction; returns how many. thaw pause --account does it in batches.';
+COMMENT ON FUNCTION thaw.pause_account(account text, reason text, actor text, provider text) IS 'Pauses all active and waiting prospects of an account with reason paused_by_user, in the caller''s transaction, and returns how many. thaw pause --account does the same in batches.';
 CREATE FUNCTION thaw.pause_batch(p_account_id bigint, p_size integer, p_signal_id bigint, p_tick_at timestamp with time zone, p_job_id bigint, OUT verdict text, OUT paused integer, OUT campaigns_paused integer) RETURNS record
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_generic_plan'
@@ -2821,7 +2837,7 @@ DECLARE
     new_reason     thaw.pause_reason;
     source  thaw.event_source := CASE WHEN p_tick_at IS NULL THEN 'signal' ELSE 'sweep' END;
     campaigns bigint[];
-    -- Where the rows are, and what they were before.
+    -- The addresses of the rows and their previous statuses.
     places    tid[];
     befores   thaw.enrollment_status[];
 BEGIN
@@ -2841,11 +2857,14 @@ BEGIN
     END IF;
     PERFORM set_config('thaw.set_based', 'on', true);
     new_reason := thaw.pause_reason_of(account.status);
-    -- Campaigns first: that is the lock order, and a campaign that has nobody left to send must not look as if it ran. One
-    -- that still has active prospects on another account keeps running: that account is connected, or in a transient error that may
-    -- yet heal and would then have to find the campaign as it was. Locked by a statement of its own: a pass that resumed
-    -- prospects of another account held the lock, and they are seen only by what begins after it. One that waits for an account
-    -- is locked too: a pass may start it before the update below looks, which would then lock it out of order.
+    -- Campaigns come first: that is the lock order, and a campaign that cannot send must not look
+    -- as if it were running. A campaign with active prospects on another account keeps running if
+    -- that account is connected, or in a transient error that may resolve within its grace period.
+    --
+    -- The locks are taken by a statement of their own: a pass that held a lock may have resumed
+    -- prospects of another account, and only a later statement sees them. Campaigns that wait for
+    -- an account are locked too: a pass may start one before the update below, which would then
+    -- lock it out of order.
     campaigns := ARRAY(SELECT active.campaign_id FROM thaw.active_campaigns(account.id) AS active);
     PERFORM campaign.id FROM thaw.campaigns AS campaign
     WHERE campaign.id = ANY (campaigns) AND (campaign.status = 'running' OR campaign.waits_for_account)
@@ -2876,7 +2895,8 @@ BEGIN
         ORDER BY active.campaign_id, active.id
         LIMIT p_size
         FOR NO KEY UPDATE SKIP LOCKED) AS claim;
-    -- After a restriction a person decides, about those too who were paused before it.
+    -- After a restriction only a person may resume prospects, including those that were paused
+    -- before it.
     IF account.status = 'restricted' AND coalesce(cardinality(places), 0) < p_size THEN
         SELECT places || array_agg(claim.ctid), befores || array_agg(claim.status) INTO places, befores FROM (
             SELECT waiting.ctid, waiting.status
@@ -2902,9 +2922,10 @@ BEGIN
     GET DIAGNOSTICS paused = ROW_COUNT;
     PERFORM set_config('thaw.set_based', '', true);
     PERFORM thaw.publish_paused(account, new_reason, p_tick_at, p_signal_id, paused, campaigns_paused);
-    -- A full batch: what is left is the next one's to see. Else the rest may be locked by others. The order is that of the
-    -- index. Without it the planner expects to meet one of an account's many rows soon, and walks the table from its start:
-    -- past all that were paused by the batches before.
+    -- After a full batch the next one looks for the rest; after a short one, the rest may be locked
+    -- by others. ORDER BY matches the index: without it, the planner expects to find one of the
+    -- account's many rows soon and scans the table from its start, past all rows that earlier
+    -- batches paused.
     IF paused = p_size OR (SELECT e.id FROM thaw.enrollments AS e
         WHERE e.account_id = account.id AND e.status = 'active'
         ORDER BY e.campaign_id, e.id LIMIT 1) IS NOT NULL
@@ -2914,8 +2935,8 @@ BEGIN
             ORDER BY e.campaign_id, e.paused_at, e.id LIMIT 1) IS NOT NULL)
     THEN
         verdict := CASE WHEN paused > 0 THEN 'more' ELSE 'busy' END;
-        -- A batch that a crash of the server takes back is done again: only the last one waits for the disk, and with it
-        -- all that came before.
+        -- A batch that is lost in a server crash runs again. Only the last commit waits for the WAL
+        -- flush, which includes all earlier ones.
         SET LOCAL synchronous_commit = off;
     ELSE
         UPDATE thaw.accounts AS a SET pause_after = NULL WHERE a.id = account.id;
@@ -2939,12 +2960,12 @@ CREATE FUNCTION thaw.pause_campaign(workspace_key text, campaign text, reason te
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     RETURN thaw.act_on_campaign('paused'::text, workspace_key, campaign, reason, actor);
-COMMENT ON FUNCTION thaw.pause_campaign(workspace_key text, campaign text, reason text, actor text) IS 'Pauses a campaign as a person''s wish: nobody of it is sent to or resumed. False: a person had paused it before.';
+COMMENT ON FUNCTION thaw.pause_campaign(workspace_key text, campaign text, reason text, actor text) IS 'Pauses a campaign with reason paused_by_user: nothing of it is sent or resumed. Returns false if a person had paused it already.';
 CREATE FUNCTION thaw.pause_prospect(prospect_url text, reason text, actor text DEFAULT CURRENT_USER, workspace_key text DEFAULT NULL::text, campaign text DEFAULT NULL::text) RETURNS integer
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     RETURN thaw.act_on_prospect('paused'::text, prospect_url, workspace_key, campaign, reason, actor);
-COMMENT ON FUNCTION thaw.pause_prospect(prospect_url text, reason text, actor text, workspace_key text, campaign text) IS 'Pauses a prospect as a person''s wish, in all of its campaigns or in those named; returns in how many.';
+COMMENT ON FUNCTION thaw.pause_prospect(prospect_url text, reason text, actor text, workspace_key text, campaign text) IS 'Pauses a prospect with reason paused_by_user, in all of its campaigns or in those given, and returns in how many.';
 CREATE FUNCTION thaw.pause_reason_of(p_status thaw.account_status) RETURNS thaw.pause_reason
     LANGUAGE sql IMMUTABLE
     RETURN CASE WHEN (p_status = 'restricted'::thaw.account_status) THEN 'account_restricted'::thaw.pause_reason WHEN (p_status = ANY (ARRAY['disconnected'::thaw.account_status, 'removed'::thaw.account_status])) THEN 'linkedin_account_disconnected'::thaw.pause_reason ELSE 'linkedin_account_issue'::thaw.pause_reason END;
@@ -2978,7 +2999,7 @@ BEGIN
     RETURN settled;
 END;
 $$;
-COMMENT ON FUNCTION thaw.pick_up_signals(p_within interval) IS 'Applies signals that were kept for an unknown account whose row exists by now. What every worker process calls once a second.';
+COMMENT ON FUNCTION thaw.pick_up_signals(p_within interval) IS 'Applies signals that were kept for an unknown account whose row now exists. Every worker process calls it once a second.';
 CREATE FUNCTION thaw.plan_accounts(p_tick_at timestamp with time zone, p_workspace_ids bigint[], p_shares integer[], p_after bigint DEFAULT '-1'::integer, p_until bigint DEFAULT '9223372036854775807'::bigint) RETURNS TABLE(account_id bigint, workspace_id bigint, backlog integer, quota integer, served_at timestamp with time zone)
     LANGUAGE plpgsql STABLE
     SET plan_cache_mode TO 'force_custom_plan'
@@ -3070,7 +3091,8 @@ DECLARE
     done     boolean;
 BEGIN
     removed := 0;
-    -- The lock of a row, not an advisory lock: any role with CONNECT could hold that and keep the tables growing.
+    -- A row lock and not an advisory lock: any role with CONNECT could hold an advisory lock and
+    -- keep the tables growing.
     PERFORM FROM thaw.retention AS r
     WHERE r.turn = (SELECT min(first.turn) FROM thaw.retention AS first)
     FOR NO KEY UPDATE SKIP LOCKED;
@@ -3105,7 +3127,7 @@ BEGIN
                 walk_id = CASE WHEN done THEN coalesce(to_id, r.walk_id) ELSE r.walk_id END,
                 walk_tick = coalesce(to_tick, r.walk_tick)
             WHERE r.part = walk.part;
-            -- A batch that a crash of the server takes back is done again.
+            -- A batch that is lost in a server crash runs again.
             SET LOCAL synchronous_commit = off;
             RETURN;
         ELSIF walk.walk_began < thaw.now() - interval '30 days' THEN
@@ -3116,7 +3138,7 @@ BEGIN
     verdict := 'done';
 END;
 $$;
-COMMENT ON FUNCTION thaw.prune_batch(p_size integer, OUT verdict text, OUT removed integer) IS 'Removes what is older than the settings say and not needed any more, a few rows at a time; what the prune job calls.';
+COMMENT ON FUNCTION thaw.prune_batch(p_size integer, OUT verdict text, OUT removed integer) IS 'Removes rows that are older than settings.keep_history or keep_signals and no longer needed, p_size at a time. Called by the job prune.';
 CREATE FUNCTION thaw.prune_heals(p_after bigint, p_to bigint, p_before timestamp with time zone, p_size integer, OUT done boolean, OUT removed integer) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3144,7 +3166,7 @@ DECLARE
     removed integer;
 BEGIN
     CASE p_part
-        -- The events of a pause that still lasts: they say why the prospect waits.
+        -- Keeps the events of a pause that has not ended: they explain why the prospect is paused.
         WHEN 'enrollment_events' THEN
             DELETE FROM thaw.enrollment_events AS event
             WHERE event.id > p_after AND event.id <= p_to
@@ -3155,15 +3177,16 @@ BEGIN
             WHERE event.id > p_after AND event.id <= p_to
                 AND (SELECT c.paused_at <= event.at FROM thaw.campaigns AS c
                      WHERE c.id = event.campaign_id AND c.status = 'paused') IS NOT TRUE;
-        -- Since when an account is what it is.
+        -- Keeps the newest event of an account: since when it has its status.
         WHEN 'account_events' THEN
             DELETE FROM thaw.account_events AS event
             WHERE event.id > p_after AND event.id <= p_to
                 AND EXISTS (
                     SELECT FROM thaw.account_events AS newer
                     WHERE newer.account_id = event.account_id AND newer.id > event.id);
-        -- The newest signal that an account took, and one whose job is still to be done. A signal of an unknown account does not
-        -- outlive its age: an account that appears later than that begins without it.
+        -- Keeps the newest applied signal of an account, and a signal whose job is not done.
+        -- Signals of unknown accounts are not kept beyond their age: an account that appears later
+        -- starts without them.
         WHEN 'account_signals' THEN
             DELETE FROM thaw.account_signals AS s
             WHERE s.ctid = ANY (ARRAY(
@@ -3183,7 +3206,7 @@ BEGIN
                         ELSE true
                     END
                 FOR UPDATE OF old SKIP LOCKED));
-        -- A message that is still being written, or delivered.
+        -- Keeps messages that are still open or not yet delivered.
         WHEN 'outbox' THEN
             DELETE FROM thaw.outbox AS message
             WHERE message.ctid = ANY (ARRAY(
@@ -3249,7 +3272,7 @@ BEGIN
     RETURN message.message_id;
 END;
 $$;
-COMMENT ON FUNCTION thaw.publish(p_type text, p_workspace_id bigint, p_account_id bigint, p_data jsonb) IS 'Tells the platform something, in the transaction in which it happens: p_data, and the names of workspace and account. Returns the id of the message; null: there is no endpoint, and nothing is written.';
+COMMENT ON FUNCTION thaw.publish(p_type text, p_workspace_id bigint, p_account_id bigint, p_data jsonb) IS 'Writes a message to the platform, in the transaction of the event that it reports: p_data and the names of workspace and account. Returns the id of the message. Null: no endpoint is enabled, and nothing is written.';
 CREATE FUNCTION thaw.publish_paused(p_account thaw.accounts, p_reason thaw.pause_reason, p_tick_at timestamp with time zone, p_signal_id bigint, p_paused integer, p_campaigns_paused integer) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3280,7 +3303,7 @@ BEGIN
     IF NOT thaw.has_endpoint() THEN
         RETURN;
     END IF;
-    -- Of a pause that this pass found under way: first things first.
+    -- If a pause was in progress, its message comes first.
     PERFORM thaw.close_pause(p_account.id);
     pass := jsonb_build_object(
         'lane', p_lane, 'tick_at', thaw.rfc3339(p_tick_at), 'signal_id', p_signal_id, 'heal_id', p_heal_id);
@@ -3312,11 +3335,11 @@ BEGIN
         thaw.require_text('delivery_key', p_delivery_key);
     IF p_occurred_at < '2000-01-01 00:00:00+00' OR p_occurred_at >= '2100-01-01 00:00:00+00' THEN
         RAISE EXCEPTION 'occurred_at is %', p_occurred_at
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'Send a time from 2000 to 2099, or leave it out.';
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Send a time from 2000 to 2099, or omit it.';
     END IF;
     its_kind := CASE p_status WHEN 'reconnected' THEN 'login' WHEN 'locked' THEN 'lock' WHEN 'unlocked' THEN 'unlock'
         ELSE CASE WHEN p_just_created THEN 'login' ELSE 'status' END END;
-    -- Locks and logins are of the whole account.
+    -- Locks and logins apply to the whole account.
     p_product := CASE WHEN its_kind = 'status' THEN p_product END;
     SELECT word.status INTO known FROM unnest(enum_range(NULL::thaw.account_status)) AS word (status)
     WHERE word.status::text = CASE p_status WHEN 'reconnected' THEN 'connecting' ELSE p_status END;
@@ -3324,8 +3347,8 @@ BEGIN
     SELECT a.* INTO account FROM thaw.accounts AS a
     WHERE a.provider = p_provider AND a.provider_account_id = p_provider_account_id
     FOR NO KEY UPDATE;
-    -- Written as what it most likely is: the outcome is in an index, so that correcting it costs another entry in all of them.
-    -- A body is kept for reference alone: that of a status is well below a kilobyte.
+    -- Inserted with the most likely outcome: it is indexed, so a correction costs another entry in
+    -- every index. The body is kept for reference only; that of a status is well below a kilobyte.
     INSERT INTO thaw.account_signals AS s (
         provider, provider_account_id, account_id, delivery_key, raw_status, status, kind, just_created, product, member_id,
         v1_account_id, occurred_at, outcome, body)
@@ -3348,7 +3371,7 @@ BEGIN
     ELSIF NOT is_known THEN
         RETURN 'ignored';
     ELSIF account.id IS NULL THEN
-        -- The newest 20 are enough to know its status, its lock and its products when its row appears.
+        -- The newest 20 are enough to derive status, lock and products when the row is inserted.
         DELETE FROM thaw.account_signals AS s
         WHERE s.ctid = ANY (ARRAY(
             SELECT old.ctid FROM thaw.account_signals AS old
@@ -3363,7 +3386,7 @@ BEGIN
     RETURN result;
 END;
 $$;
-COMMENT ON FUNCTION thaw.receive_signal(p_provider text, p_provider_account_id text, p_raw_status text, p_status text, p_occurred_at timestamp with time zone, p_member_id text, p_delivery_key text, p_just_created boolean, p_body jsonb, p_product text, p_v1_account_id text) IS 'Records one delivery of a provider and applies it; what the webhooks call.';
+COMMENT ON FUNCTION thaw.receive_signal(p_provider text, p_provider_account_id text, p_raw_status text, p_status text, p_occurred_at timestamp with time zone, p_member_id text, p_delivery_key text, p_just_created boolean, p_body jsonb, p_product text, p_v1_account_id text) IS 'Records one delivery from a provider and applies it. Called by the webhooks.';
 CREATE FUNCTION thaw.record_plan(p_tick_at timestamp with time zone, p_started_at timestamp with time zone, p_account_cap integer, p_fleet_cap integer, p_account_ids bigint[], p_workspace_ids bigint[], p_planned integer[], p_backlog integer, p_is_partial boolean, p_looked_to bigint) RETURNS boolean
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_custom_plan'
@@ -3434,7 +3457,8 @@ BEGIN
         IF accounts < p_accounts THEN
             hi := NULL;
         END IF;
-        -- The account at which the slice has seen enough begins the next one, unless it is the first here.
+        -- The account that exceeds p_rows starts the next slice, unless it is the first of this
+        -- one.
         SELECT least(
             (SELECT e.account_id FROM thaw.enrollments AS e
              WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id > lo
@@ -3466,7 +3490,8 @@ BEGIN
         USING (account_id, campaign_id, reason, waits_for_account)
     WHERE coalesce(rows.paused, 0) <> coalesce(known.paused, 0);
     GET DIAGNOSTICS corrected = ROW_COUNT;
-    -- The totals are sums of the counts; only a folder writes either, and none works now.
+    -- The totals are sums of the counts. Only a fold writes either, and the lock keeps it from
+    -- running now.
     INSERT INTO thaw.waiting_totals AS t (account_id, waiting)
     SELECT c.account_id, sum(c.paused) FROM thaw.paused_counts AS c
     WHERE c.waits_for_account AND c.account_id > lo AND (hi IS NULL OR c.account_id <= hi)
@@ -3478,7 +3503,7 @@ BEGIN
     UPDATE thaw.count_state AS s SET recounted_to = coalesce(hi, 0);
 END;
 $$;
-COMMENT ON FUNCTION thaw.recount(p_accounts integer, p_rows integer, OUT accounts integer, OUT corrected integer) IS 'Compares the counts of paused enrollments with the rows and corrects them; without arguments for all accounts. Returns how many accounts were looked at and how many counts were corrected.';
+COMMENT ON FUNCTION thaw.recount(p_accounts integer, p_rows integer, OUT accounts integer, OUT corrected integer) IS 'Compares the counts of paused enrollments with the rows and corrects them; without arguments, for all accounts. Returns how many accounts were checked and how many counts were corrected.';
 CREATE FUNCTION thaw.register_worker(p_client_id text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3511,7 +3536,7 @@ CREATE FUNCTION thaw.replay(p_message_id text, p_since timestamp with time zone,
 DECLARE
     page bigint[];
 BEGIN
-    -- Ids rise with time: no index on the time is needed to find the newest.
+    -- Ids rise with time, so finding the newest needs no index on time.
     IF p_message_id IS NOT NULL THEN
         page := ARRAY(SELECT o.id FROM thaw.outbox AS o WHERE o.message_id = p_message_id);
     ELSE
@@ -3525,7 +3550,7 @@ BEGIN
         SELECT thaw.deliver(o.id, p_failed) AS given
         FROM thaw.outbox AS o
         WHERE o.id = ANY (page) AND NOT o.is_open AND (p_message_id IS NOT NULL OR o.at >= p_since)) AS sent;
-    -- Whose next attempt is hours away does not wait for it.
+    -- A delivery whose next attempt may be hours away is attempted now.
     PERFORM thaw.expedite('deliver', jsonb_build_object('endpoint_id', d.endpoint_id, 'message_id', o.message_id))
     FROM thaw.outbox AS o
     JOIN thaw.webhook_deliveries AS d ON d.outbox_id = o.id
@@ -3609,19 +3634,20 @@ BEGIN
             scheduled_at = pg_catalog.now(),
             errors = array_append(job.errors, jsonb_build_object('at', pg_catalog.now(), 'attempt', job.attempt,
                 'error', 'the process that ran this job is gone', 'trace', ''))
-        -- A job that the last transaction of its process is just completing is left to the next look.
+        -- A job that the last transaction of its process is still completing is left to the next
+        -- check.
         WHERE job.id IN (
             SELECT held.id FROM "thaw".river_job AS held
             WHERE held.state = 'running' AND held.attempted_by[cardinality(held.attempted_by)] = ANY (gone)
             FOR UPDATE SKIP LOCKED)
         RETURNING job.queue)
     SELECT DISTINCT requeued.queue FROM requeued;
-    -- Its leadership would last for another 15 seconds. This NOTIFY is one per dead leader.
+    -- Its leadership would last up to 15 more seconds. This sends one NOTIFY per dead leader.
     DELETE FROM "thaw".river_leader AS leader WHERE leader.leader_id = ANY (gone);
     IF FOUND THEN
         PERFORM pg_notify('thaw.river_leadership', '{"leader_id": "", "action": "resigned"}');
     END IF;
-    -- A fetch that was under way may still be committed; not two minutes later.
+    -- A fetch in progress may still commit, but not two minutes later.
     DELETE FROM thaw.workers AS w
     WHERE w.client_id = ANY (gone) AND w.lost_at < pg_catalog.clock_timestamp() - interval '2 minutes';
 END;
@@ -3645,9 +3671,9 @@ CREATE FUNCTION thaw.require_reason(p_reason text, p_actor text) RETURNS void
     AS $$
 BEGIN
     IF coalesce(btrim(p_reason), '') = '' THEN
-        RAISE EXCEPTION 'no reason was given' USING ERRCODE = 'invalid_parameter_value', HINT = 'Say why, for whoever asks later.';
+        RAISE EXCEPTION 'no reason was given' USING ERRCODE = 'invalid_parameter_value', HINT = 'Give a reason. It is stored in the audit log.';
     ELSIF coalesce(btrim(p_actor), '') = '' THEN
-        RAISE EXCEPTION 'nobody was named' USING ERRCODE = 'invalid_parameter_value', HINT = 'Say who decided it.';
+        RAISE EXCEPTION 'no actor was given' USING ERRCODE = 'invalid_parameter_value', HINT = 'Name the person who takes this action. The name is stored in the audit log.';
     END IF;
 END;
 $$;
@@ -3661,7 +3687,7 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Send at most 256 characters.';
     ELSIF p_value ~ '[[:cntrl:]]' THEN
         RAISE EXCEPTION '% contains control characters', p_name
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'Send it without line breaks and other control characters.';
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Remove line breaks and other control characters.';
     END IF;
 END;
 $$;
@@ -3696,7 +3722,7 @@ UNION ALL
  SELECT moved.source_id,
     moved.target_id
    FROM thaw.sibling_targets moved;
-COMMENT ON VIEW thaw.resume_targets IS 'The account through which the prospects of an account resume; no row: nobody can.';
+COMMENT ON VIEW thaw.resume_targets IS 'The account through which the prospects of an account resume. No row: there is none.';
 CREATE FUNCTION thaw.resumable(p_source_ids bigint[], p_even_if_off boolean DEFAULT false) RETURNS TABLE(workspace_id bigint, target_id bigint, source_id bigint, campaign_id bigint)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -3715,7 +3741,7 @@ CREATE FUNCTION thaw.resumable(p_source_ids bigint[], p_even_if_off boolean DEFA
           LIMIT 1) campaign)
    WHERE (thaw.blocked_by(target.*, resumable.p_even_if_off) IS NULL);
 END;
-COMMENT ON FUNCTION thaw.resumable(p_source_ids bigint[], p_even_if_off boolean) IS 'Source account, campaign and target account of everybody among the given accounts who may be resumed now.';
+COMMENT ON FUNCTION thaw.resumable(p_source_ids bigint[], p_even_if_off boolean) IS 'Source account, campaign and target account of the prospects of the given accounts that may resume now. One row per source account and campaign.';
 CREATE FUNCTION thaw.resumable_lines() RETURNS TABLE(workspace_id bigint, target_id bigint, source_id bigint, campaign_id bigint, waiting bigint)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3737,7 +3763,7 @@ CREATE FUNCTION thaw.resumable_lines() RETURNS TABLE(workspace_id bigint, target
    GROUP BY target.workspace_id, target.id, part.account_id, campaign.id
   HAVING (sum(part.paused) > 0);
 END;
-COMMENT ON FUNCTION thaw.resumable_lines() IS 'What may be resumed now, by source account, campaign and target account, with how many wait in each; by counts.';
+COMMENT ON FUNCTION thaw.resumable_lines() IS 'How many prospects may resume now, by source account, campaign and target account. Uses counts.';
 CREATE FUNCTION thaw.resumable_since() RETURNS timestamp with time zone
     LANGUAGE plpgsql STABLE
     SET jit TO 'off'
@@ -3795,12 +3821,12 @@ BEGIN
     RETURN thaw.apply_action_batch(thaw.start_action('resumed', account, provider, reason, actor), 2147483647, even_by_user);
 END;
 $$;
-COMMENT ON FUNCTION thaw.resume_account(account text, reason text, actor text, even_by_user boolean, provider text) IS 'Gives the prospects of an account that a restriction stopped back to Thaw, which resumes them in the next ticks, within the caps; even_by_user: also those whom a person paused. Returns how many.';
+COMMENT ON FUNCTION thaw.resume_account(account text, reason text, actor text, even_by_user boolean, provider text) IS 'Hands prospects of an account that a restriction paused back to Thaw, which resumes them in the next ticks within the caps. even_by_user: also those that a person paused. Returns how many.';
 CREATE FUNCTION thaw.resume_campaign(workspace_key text, campaign text, reason text, actor text DEFAULT CURRENT_USER) RETURNS boolean
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     RETURN thaw.act_on_campaign('resumed'::text, workspace_key, campaign, reason, actor);
-COMMENT ON FUNCTION thaw.resume_campaign(workspace_key text, campaign text, reason text, actor text) IS 'Starts a paused campaign again, whatever it was paused for but billing; its waiting prospects resume in the next ticks, within the caps. False: it runs already.';
+COMMENT ON FUNCTION thaw.resume_campaign(workspace_key text, campaign text, reason text, actor text) IS 'Starts a paused campaign again, unless it is paused for billing. Its waiting prospects resume in the next ticks within the caps. Returns false if it is running already.';
 CREATE FUNCTION thaw.resume_pass(p_lane thaw.lane, p_account_id bigint, p_job_id bigint, p_tick_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_signal_id bigint DEFAULT NULL::bigint, OUT verdict text, OUT resumed integer, OUT moved integer, OUT campaigns_resumed integer, OUT tick_finished boolean) RETURNS record
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_generic_plan'
@@ -3814,10 +3840,10 @@ DECLARE
     tick      timestamptz;
     fleet_cap integer;
     is_closed boolean;
-    -- How many prospects the allocation or the signal allows, and how many the budgets leave of it.
+    -- How many prospects the allocation or the signal allows, and how many the budgets allow.
     wanted    integer;
     allowed   integer;
-    -- Where prospects may be taken from, as arrays of equal length: the account that they are paused on, and the campaign.
+    -- The source accounts and campaigns of the prospects, as arrays of equal length.
     line_sources   bigint[];
     line_campaigns bigint[];
     campaigns      bigint[];
@@ -3830,7 +3856,8 @@ BEGIN
     tick_finished := false;
     SELECT s.* INTO settings FROM thaw.settings AS s;
     fleet_cap := CASE p_lane WHEN 'sweep' THEN settings.fleet_cap ELSE settings.signal_cap END;
-    -- 1. The account, then the row that says whether this pass was done. An allocation is locked too: the next tick closes it.
+    -- 1. Lock the account, then read the row that closes the pass. An allocation is locked too,
+    -- because the next tick closes it.
     SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = p_account_id FOR NO KEY UPDATE;
     tick := thaw.tick();
     CASE p_lane
@@ -3855,12 +3882,13 @@ BEGIN
     END;
     IF verdict = 'resumed' THEN
         cause := ROW(p_lane::text, tick, p_signal_id, NULL, p_job_id);
-        -- 2. Whose prospects resume through this account, and in which campaigns.
+        -- 2. Find the source accounts and campaigns.
         SELECT array_agg(line.source_id), array_agg(line.campaign_id) INTO line_sources, line_campaigns
         FROM thaw.resumable(thaw.sources_of(account.id)) AS line
         WHERE line.target_id = account.id;
-        -- 3. Start campaigns that waited for an account, those too in which this account has active prospects: a campaign must
-        --    not block its own. Their events name the tick of an allocation only.
+        -- 3. Start campaigns that wait for an account, including those in which this account has
+        --    active prospects, which the campaign would otherwise block. Their events have a tick
+        --    only in the sweep lane.
         campaigns := line_campaigns || ARRAY(SELECT active.campaign_id FROM thaw.active_campaigns(account.id) AS active);
         IF thaw.lock_campaigns(campaigns) THEN
             campaigns_resumed := coalesce(cardinality(thaw.start_campaigns(
@@ -3868,7 +3896,7 @@ BEGIN
                 array_fill(account.id, ARRAY[cardinality(campaigns)]))), 0);
         END IF;
         LOOP
-            -- 4. Those who have waited longest, no more than the budgets leave.
+            -- 4. Claim the prospects that have waited longest, up to the remaining quota.
             allowed := least(wanted,
                 coalesce((
                     SELECT b.cap - b.used FROM thaw.account_budgets AS b
@@ -3890,7 +3918,7 @@ BEGIN
                         LIMIT allowed) AS next
                     ORDER BY next.paused_at, next.id
                     LIMIT allowed) AS candidate;
-                -- 5. Resume them, and take them from the budgets.
+                -- 5. Resume them, and charge them to the budgets.
                 IF places IS NOT NULL THEN
                     SELECT r.resumed, r.moved INTO resumed, moved
                     FROM thaw.resume_rows(cause, places, sources,
@@ -3929,19 +3957,19 @@ BEGIN
                 resumed = resume_pass.resumed, verdict = resume_pass.verdict, finished_at = thaw.now()
             WHERE s.id = p_signal_id;
     END CASE;
-    -- 7. Tell the platform.
+    -- 7. Publish the message for the platform.
     IF resumed > 0 THEN
         PERFORM thaw.publish_resumed(account, p_lane, false, p_tick_at, p_signal_id, NULL, resumed, moved,
             campaigns_resumed);
     END IF;
 END;
 $$;
-COMMENT ON FUNCTION thaw.resume_pass(p_lane thaw.lane, p_account_id bigint, p_job_id bigint, p_tick_at timestamp with time zone, p_signal_id bigint, OUT verdict text, OUT resumed integer, OUT moved integer, OUT campaigns_resumed integer, OUT tick_finished boolean) IS 'Resumes prospects through one account, once: the whole pass of a lane, its record row included.';
+COMMENT ON FUNCTION thaw.resume_pass(p_lane thaw.lane, p_account_id bigint, p_job_id bigint, p_tick_at timestamp with time zone, p_signal_id bigint, OUT verdict text, OUT resumed integer, OUT moved integer, OUT campaigns_resumed integer, OUT tick_finished boolean) IS 'Resumes prospects through one account, once: the whole pass of a lane, including the row that closes it.';
 CREATE FUNCTION thaw.resume_prospect(prospect_url text, reason text, actor text DEFAULT CURRENT_USER, workspace_key text DEFAULT NULL::text, campaign text DEFAULT NULL::text) RETURNS integer
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     RETURN thaw.act_on_prospect('resumed'::text, prospect_url, workspace_key, campaign, reason, actor);
-COMMENT ON FUNCTION thaw.resume_prospect(prospect_url text, reason text, actor text, workspace_key text, campaign text) IS 'Gives a prospect that a person or a restriction stopped back to Thaw, in all of its campaigns or in those named; returns in how many.';
+COMMENT ON FUNCTION thaw.resume_prospect(prospect_url text, reason text, actor text, workspace_key text, campaign text) IS 'Hands a prospect that a person or a restriction paused back to Thaw, in all of its campaigns or in those given, and returns in how many. Thaw resumes it in the next ticks within the caps.';
 CREATE FUNCTION thaw.resume_rows(p_cause thaw.cause, p_places tid[], p_source_ids bigint[], p_target_ids bigint[], OUT resumed integer, OUT moved integer, OUT target_ids bigint[], OUT each_resumed integer[], OUT each_moved integer[]) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4004,7 +4032,7 @@ BEGIN
     RETURN thaw.start_safety_mode(reason, actor, stays);
 END;
 $$;
-COMMENT ON FUNCTION thaw.safety_enter(reason text, actor text, stays boolean) IS 'Begins safety mode: nobody is resumed and nothing is sent. It ends after a calm time by itself; with stays only by thaw.safety_exit. False: it was on already, and stays as it was.';
+COMMENT ON FUNCTION thaw.safety_enter(reason text, actor text, stays boolean) IS 'Enters safety mode: nothing is resumed and nothing is sent. It ends by itself after a calm period (settings.safety_calm); with stays, only thaw.safety_exit ends it. Returns false if it was on already; then nothing changes.';
 CREATE FUNCTION thaw.safety_exit(reason text, actor text DEFAULT CURRENT_USER) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4014,7 +4042,7 @@ BEGIN
     RETURN thaw.end_safety_mode(reason, actor);
 END;
 $$;
-COMMENT ON FUNCTION thaw.safety_exit(reason text, actor text) IS 'Ends safety mode. The next tick goes on, within its caps. False: it was off already.';
+COMMENT ON FUNCTION thaw.safety_exit(reason text, actor text) IS 'Exits safety mode. The next tick resumes prospects again, within its caps. Returns false if it was off already.';
 CREATE FUNCTION thaw.sample_backlog() RETURNS boolean
     LANGUAGE plpgsql
     SET jit TO 'off'
@@ -4045,7 +4073,7 @@ CREATE FUNCTION thaw.sending_held_by(account text, provider text DEFAULT 'linked
             FROM thaw.accounts a
            WHERE ((a.provider = sending_held_by.provider) AND (a.provider_account_id = sending_held_by.account))), 'unknown_account'::text) AS "coalesce";
 END;
-COMMENT ON FUNCTION thaw.sending_held_by(account text, provider text) IS 'Why nothing may be sent through an account at this moment: account_not_connected, account_on_hold, safety_mode, unknown_account; empty: nothing stands against it.';
+COMMENT ON FUNCTION thaw.sending_held_by(account text, provider text) IS 'Why nothing may be sent through an account now: account_not_connected, account_locked, account_on_hold, safety_mode, account_flapping or unknown_account. Empty: sending is allowed.';
 CREATE FUNCTION thaw.set_auto_resume(workspace_key text, enabled boolean, reason text DEFAULT NULL::text, actor text DEFAULT CURRENT_USER) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4057,11 +4085,11 @@ BEGIN
     WHERE w.key = set_auto_resume.workspace_key;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no workspace "%"', set_auto_resume.workspace_key
-            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key has the names.';
+            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key lists the workspaces.';
     END IF;
 END;
 $$;
-COMMENT ON FUNCTION thaw.set_auto_resume(workspace_key text, enabled boolean, reason text, actor text) IS 'Switches automatic resuming of a workspace on or off, with a reason.';
+COMMENT ON FUNCTION thaw.set_auto_resume(workspace_key text, enabled boolean, reason text, actor text) IS 'Switches auto-resume of a workspace on or off. The reason is optional.';
 CREATE FUNCTION thaw.set_heal_cap(workspace_key text, heal_cap integer, reason text, actor text DEFAULT CURRENT_USER) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4074,14 +4102,14 @@ BEGIN
     RETURNING w.id INTO changed_id;
     IF changed_id IS NULL THEN
         RAISE EXCEPTION 'there is no workspace "%"', set_heal_cap.workspace_key
-            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key has the names.';
+            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key lists the workspaces.';
     END IF;
     INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, enrollments)
     VALUES (CASE WHEN set_heal_cap.heal_cap IS NULL THEN 'heal_cap_removed' ELSE 'heal_cap_set' END,
         set_heal_cap.actor, set_heal_cap.reason, changed_id, set_heal_cap.heal_cap);
 END;
 $$;
-COMMENT ON FUNCTION thaw.set_heal_cap(workspace_key text, heal_cap integer, reason text, actor text) IS 'Allows the heals that the tenant of a workspace starts by its API token to resume this many prospects per tick, past the cap per account; null: they keep the caps of the tick.';
+COMMENT ON FUNCTION thaw.set_heal_cap(workspace_key text, heal_cap integer, reason text, actor text) IS 'Sets how many prospects per tick the heals that a tenant starts with its API token may resume, regardless of the cap per account. Null: these heals keep the caps of the tick.';
 CREATE FUNCTION thaw.settings_carry_budgets() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4095,16 +4123,17 @@ BEGIN
         VALUES (old_tick, 'sweep', 0, 0), (old_tick, 'signal', 0, 0)
         ON CONFLICT (tick_at, lane) DO UPDATE SET cap = b.used;
     END IF;
-    -- Ticks overlap the new one if they end after its start. What the old one carried itself counts too.
+    -- A tick overlaps the new one if it ends after the start of the new one. What the old tick had
+    -- carried over counts too.
     INSERT INTO thaw.fleet_budgets AS b (tick_at, lane, cap, used, carried)
-    SELECT new_tick, spent.lane, room.cap, least(spent.used, room.cap), least(spent.used, room.cap)
+    SELECT new_tick, spent.lane, lane.cap, least(spent.used, lane.cap), least(spent.used, lane.cap)
     FROM (
         SELECT o.lane,
             greatest(sum(o.used - o.carried), max(o.used) FILTER (WHERE o.tick_at = old_tick))::integer AS used
         FROM thaw.fleet_budgets AS o
         WHERE o.tick_at > new_tick - OLD.tick AND o.tick_at <= thaw.now() AND o.tick_at <> new_tick
         GROUP BY o.lane) AS spent
-    CROSS JOIN LATERAL (SELECT CASE spent.lane WHEN 'sweep' THEN NEW.fleet_cap ELSE NEW.signal_cap END AS cap) AS room
+    CROSS JOIN LATERAL (SELECT CASE spent.lane WHEN 'sweep' THEN NEW.fleet_cap ELSE NEW.signal_cap END AS cap) AS lane
     WHERE spent.used > 0
     ON CONFLICT (tick_at, lane) DO UPDATE SET
         carried = greatest(b.carried, least(excluded.carried, b.cap - b.used + b.carried)),
@@ -4145,7 +4174,7 @@ CREATE FUNCTION thaw.signal(provider text, provider_account_id text, status text
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     RETURN (thaw.receive_signal(provider, provider_account_id, status, status, occurred_at, member_id, ('sql:'::text || delivery_key), false, NULL::jsonb, NULL::text, v1_account_id))::text;
-COMMENT ON FUNCTION thaw.signal(provider text, provider_account_id text, status text, occurred_at timestamp with time zone, member_id text, delivery_key text, v1_account_id text) IS 'Applies an account status, or reconnected, locked or unlocked, and enqueues its job, in the caller''s transaction, by the rules of the webhooks. occurred_at null: ordered by receipt. delivery_key: repeated, it changes nothing. v1_account_id: the account''s ID in the provider''s former API. Returns applied, duplicate, stale, unknown_account or ignored.';
+COMMENT ON FUNCTION thaw.signal(provider text, provider_account_id text, status text, occurred_at timestamp with time zone, member_id text, delivery_key text, v1_account_id text) IS 'Applies an account signal and enqueues its job in the caller''s transaction, by the same rules as the webhooks. status is an account status, reconnected, locked or unlocked. occurred_at null: signals are ordered by receipt. A repeated delivery_key changes nothing. v1_account_id is the ID of the account in the provider''s v1 API. Returns applied, duplicate, stale, unknown_account or ignored.';
 CREATE FUNCTION thaw.snapshots() RETURNS TABLE(holder text, name text, role text, application text, state text, since timestamp with time zone, age interval, transactions integer)
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4157,7 +4186,7 @@ BEGIN
         greatest(pg_catalog.age(s.backend_xmin), pg_catalog.age(s.backend_xid))
     FROM pg_catalog.pg_stat_activity AS s
     WHERE (s.backend_xmin IS NOT NULL OR s.backend_xid IS NOT NULL)
-        -- What a standby asks for holds for all databases. Vacuum ignores the snapshots of vacuum.
+        -- The snapshot of a standby holds for all databases. Vacuum ignores snapshots of vacuum.
         AND (s.datname = pg_catalog.current_database() OR s.backend_type = 'walsender')
         AND s.backend_type IS DISTINCT FROM 'autovacuum worker'
         AND s.pid <> pg_catalog.pg_backend_pid()
@@ -4243,7 +4272,7 @@ CREATE FUNCTION thaw.start_heal(p_workspace_id bigint, p_account_id bigint, p_en
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    -- A list may be long: it is sorted once, by the aggregate, which takes a fifth of the time of a sort of rows.
+    -- Sorted once, by the aggregate, which takes a fifth of the time that sorting rows takes.
     listed  bigint[] := (
         SELECT array_agg(DISTINCT given.id ORDER BY given.id)
         FROM (SELECT unnest(p_enrollment_ids) AS id) AS given
@@ -4259,13 +4288,13 @@ DECLARE
     started    bigint;
     running    bigint;
 BEGIN
-    -- A heal that has stopped, because its job was cancelled or discarded, is over, as far as it came.
+    -- A heal whose job was cancelled or discarded ends here, with what it has resumed.
     PERFORM thaw.finish_heal(h.id) FROM thaw.heals AS h
     WHERE h.target = wanted AND h.status = 'running'
         AND NOT thaw.is_enqueued('heal', jsonb_build_object('heal_id', h.id));
     IF p_tenant_id IS NOT NULL THEN
         SELECT s.* INTO settings FROM thaw.settings AS s;
-        -- Locked: of two starts at the same moment the second sees the first.
+        -- Locked, so that of two concurrent starts the second sees the first.
         SELECT w.* INTO tenant FROM thaw.workspaces AS w WHERE w.id = p_tenant_id FOR NO KEY UPDATE;
         allowed := coalesce(tenant.heal_cap, settings.fleet_cap) - (
             SELECT coalesce(sum(CASE h.status WHEN 'done' THEN h.resumed ELSE h.cap END), 0)
@@ -4279,7 +4308,7 @@ BEGIN
             RAISE EXCEPTION 'heals started by workspace "%" may resume % more prospects in this tick, not %', tenant.key,
                 greatest(allowed, 0), coalesce(p_cap::text, 'more')
                 USING ERRCODE = 'TH003', HINT = format(
-                    'Ask for fewer, wait for the next tick, or ask an operator to allow more: thaw heal-cap set %s N.', tenant.key);
+                    'Use a lower cap, wait for the next tick, or ask an operator to raise the limit: thaw heal-cap set %s N.', tenant.key);
         END IF;
     END IF;
     IF heal_cap IS NULL OR heal_cap < 1 THEN
@@ -4297,7 +4326,7 @@ BEGIN
     IF started IS NULL THEN
         SELECT h.id INTO running FROM thaw.heals AS h WHERE h.target = wanted AND h.status = 'running';
         RAISE EXCEPTION 'heal % is running on the same target', running
-            USING ERRCODE = 'unique_violation', HINT = 'Wait until it is done, then start another for what is left.';
+            USING ERRCODE = 'unique_violation', HINT = 'Wait until it is done, then start another heal for the remaining prospects.';
     END IF;
     INSERT INTO thaw.heal_enrollments (heal_id, last_id, enrollment_ids)
     SELECT started, max(one.id), array_agg(one.id)
@@ -4354,7 +4383,7 @@ BEGIN
     RETURN tick;
 END;
 $$;
-COMMENT ON FUNCTION thaw.sweep() IS 'Enqueues the sweep of the current tick unless it is there or done, and returns the tick. Any number of calls make one sweep.';
+COMMENT ON FUNCTION thaw.sweep() IS 'Enqueues the sweep of the current tick, unless it is enqueued or done already, and returns the tick. Repeated calls in one tick cause one sweep.';
 CREATE FUNCTION thaw.take_budget(p_tick timestamp with time zone, p_lane thaw.lane, p_account_id bigint, p_account_cap integer, p_fleet_cap integer, p_resumed integer) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4430,9 +4459,9 @@ CREATE TABLE thaw.retention (
     walk_tick timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
     walk_began timestamp with time zone DEFAULT thaw.now() NOT NULL
 );
-COMMENT ON TABLE thaw.retention IS 'How far the past is removed: one row a table, in the order in which they have their turn.';
-COMMENT ON COLUMN thaw.retention.kept_since IS 'Every row that is younger is there; -infinity: nothing was removed yet.';
-COMMENT ON COLUMN thaw.retention.passed_id IS 'The greatest id that a walk has passed: a row that is missing although its id is greater was not removed by its age.';
+COMMENT ON TABLE thaw.retention IS 'The progress of retention: one row per table; turn is the processing order.';
+COMMENT ON COLUMN thaw.retention.kept_since IS 'All rows younger than this are present. -infinity: nothing was removed yet.';
+COMMENT ON COLUMN thaw.retention.passed_id IS 'The greatest id that a walk has passed. Retention has not removed any row with a greater id.';
 CREATE FUNCTION thaw.walk_on(p_walk thaw.retention, p_before timestamp with time zone, p_size integer) RETURNS bigint
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4499,7 +4528,7 @@ CREATE TABLE thaw.account_events (
     last_error text,
     CONSTRAINT account_events_change_something CHECK ((from_status <> to_status))
 );
-COMMENT ON TABLE thaw.account_events IS 'The history of the status of every account, whoever changed it.';
+COMMENT ON TABLE thaw.account_events IS 'The history of account statuses, for all writers.';
 ALTER TABLE thaw.account_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME thaw.account_events_id_seq
     START WITH 1
@@ -4518,8 +4547,8 @@ CREATE TABLE thaw.account_products (
     CONSTRAINT account_products_is_down CHECK (((down_since IS NULL) = (status = 'connected'::thaw.account_status))),
     CONSTRAINT account_products_product_check CHECK ((product ~ '^[a-z0-9_]{1,64}$'::text))
 );
-COMMENT ON TABLE thaw.account_products IS 'The newest status of each product of an account for which the provider reports one by itself.';
-COMMENT ON COLUMN thaw.account_products.down_since IS 'When the product stopped working: the time of the first signal since it was connected. Later signals leave it.';
+COMMENT ON TABLE thaw.account_products IS 'The newest status of each product for which the provider reports a separate status.';
+COMMENT ON COLUMN thaw.account_products.down_since IS 'When the product stopped working: the time of the first such signal since it was last connected. Later signals do not change it.';
 ALTER TABLE thaw.account_signals ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME thaw.account_signals_id_seq
     START WITH 1
@@ -4549,7 +4578,7 @@ CREATE TABLE thaw.allocations (
     CONSTRAINT allocations_resumed_is_planned CHECK (((resumed >= 0) AND (resumed <= planned)))
 )
 WITH (fillfactor='80');
-COMMENT ON TABLE thaw.allocations IS 'The plan of a tick: how many enrollments an account may resume; 0 only starts its campaigns.';
+COMMENT ON TABLE thaw.allocations IS 'The plan of a tick: how many enrollments may resume through an account. With 0, the pass only starts campaigns.';
 CREATE TABLE thaw.api_tokens (
     id bigint NOT NULL,
     workspace_id bigint,
@@ -4565,9 +4594,9 @@ CREATE TABLE thaw.api_tokens (
     CONSTRAINT api_tokens_name_check CHECK ((name <> ''::text)),
     CONSTRAINT api_tokens_times_are_in_range CHECK (((expires_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (expires_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)))
 );
-COMMENT ON TABLE thaw.api_tokens IS 'Bearer tokens of the JSON API. A token is shown once, when it is made; this is its SHA-256.';
-COMMENT ON COLUMN thaw.api_tokens.workspace_id IS 'The only workspace that it may see; null: all, as an operator.';
-COMMENT ON COLUMN thaw.api_tokens.last_used_at IS 'To within five minutes; null: never.';
+COMMENT ON TABLE thaw.api_tokens IS 'Bearer tokens of the JSON API. A token is shown once, when it is created; only its SHA-256 hash is stored.';
+COMMENT ON COLUMN thaw.api_tokens.workspace_id IS 'The only workspace that the token gives access to. Null: all workspaces, as for an operator.';
+COMMENT ON COLUMN thaw.api_tokens.last_used_at IS 'When the token was last used, accurate to five minutes. Null: never.';
 ALTER TABLE thaw.api_tokens ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME thaw.api_tokens_id_seq
     START WITH 1
@@ -4602,7 +4631,7 @@ CREATE VIEW thaw.backlog AS
             (sum(line.waiting))::bigint AS total
            FROM thaw.resumable_lines() line(workspace_id, target_id, source_id, campaign_id, waiting)
           GROUP BY line.source_id, line.target_id) waiting ON ((waiting.source_id = account.id)));
-COMMENT ON VIEW thaw.backlog IS 'Per account with paused enrollments: how many, how many of them may be resumed now, and how many by each reason.';
+COMMENT ON VIEW thaw.backlog IS 'One row per account with paused enrollments: how many are paused, how many of those may resume now, and how many are paused for each reason.';
 CREATE TABLE thaw.backlog_samples (
     tick_at timestamp with time zone NOT NULL,
     paused bigint NOT NULL,
@@ -4611,7 +4640,7 @@ CREATE TABLE thaw.backlog_samples (
     CONSTRAINT backlog_samples_paused_check CHECK ((paused >= 0)),
     CONSTRAINT backlog_samples_waiting_are_paused CHECK (((waiting >= 0) AND (waiting <= paused)))
 );
-COMMENT ON TABLE thaw.backlog_samples IS 'How many enrollments were paused in a tick, and how many of them waited for an account.';
+COMMENT ON TABLE thaw.backlog_samples IS 'How many enrollments were paused in a tick, and how many of those were waiting for an account.';
 CREATE TABLE thaw.campaign_events (
     id bigint NOT NULL,
     campaign_id bigint NOT NULL,
@@ -4628,7 +4657,7 @@ CREATE TABLE thaw.campaign_events (
     reason thaw.pause_reason,
     detail text
 );
-COMMENT ON TABLE thaw.campaign_events IS 'The history of every campaign, as enrollment_events.';
+COMMENT ON TABLE thaw.campaign_events IS 'The history of campaigns, as thaw.enrollment_events.';
 ALTER TABLE thaw.campaign_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME thaw.campaign_events_id_seq
     START WITH 1
@@ -4674,9 +4703,9 @@ END)),
     CONSTRAINT enrollment_events_pause_has_a_reason CHECK (((kind <> 'paused'::thaw.event_kind) OR (reason IS NOT NULL)))
 )
 WITH (autovacuum_vacuum_scale_factor='0.02');
-COMMENT ON TABLE thaw.enrollment_events IS 'The history of every enrollment: each transition, written in the transaction that made it.';
-COMMENT ON COLUMN thaw.enrollment_events.reason IS 'Of a pause: why; of a resume: the reason that it ended.';
-COMMENT ON COLUMN thaw.enrollment_events.paused_at IS 'When the pause began that this event begins or ends. A pause that has two resumes was ended twice.';
+COMMENT ON TABLE thaw.enrollment_events IS 'The history of enrollments: one row per transition, written in the transaction that makes it.';
+COMMENT ON COLUMN thaw.enrollment_events.reason IS 'For a pause: its reason. For a resume: the reason of the pause that it ended.';
+COMMENT ON COLUMN thaw.enrollment_events.paused_at IS 'The start of the pause that this event begins or ends. It identifies the pause: two resumes with the same value ended one pause twice, which must not happen.';
 ALTER TABLE thaw.enrollment_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME thaw.enrollment_events_id_seq
     START WITH 1
@@ -4703,8 +4732,8 @@ CREATE TABLE thaw.fleet_budgets (
     CONSTRAINT fleet_budgets_lane_check CHECK ((lane <> 'heal'::thaw.lane)),
     CONSTRAINT fleet_budgets_used_is_within_cap CHECK (((used >= 0) AND (used <= cap)))
 );
-COMMENT ON TABLE thaw.fleet_budgets IS 'How many enrollments a tick may resume in the whole fleet, by lane, and how many it has.';
-COMMENT ON COLUMN thaw.fleet_budgets.carried IS 'The part of used that was resumed in overlapping ticks of another length, before settings.tick changed.';
+COMMENT ON TABLE thaw.fleet_budgets IS 'How many enrollments a tick may resume in the whole fleet, by lane, and how many it has resumed.';
+COMMENT ON COLUMN thaw.fleet_budgets.carried IS 'The part of used that was resumed before settings.tick changed, in overlapping ticks of the old length.';
 CREATE TABLE thaw.forecasts (
     only_row boolean DEFAULT true NOT NULL,
     made_at timestamp with time zone NOT NULL,
@@ -4732,13 +4761,13 @@ CREATE TABLE thaw.heal_enrollments (
     last_id bigint NOT NULL,
     enrollment_ids bigint[] NOT NULL
 );
-COMMENT ON TABLE thaw.heal_enrollments IS 'The enrollments that a heal of listed prospects may resume: up to 200 per row, in ascending order.';
+COMMENT ON TABLE thaw.heal_enrollments IS 'The list of a heal of listed prospects: up to 200 enrollment ids per row, in ascending order.';
 CREATE TABLE thaw.heal_order (
     heal_id bigint NOT NULL,
     last_place bigint NOT NULL,
     enrollment_ids bigint[] NOT NULL
 );
-COMMENT ON TABLE thaw.heal_order IS 'The order in which a running heal goes through a long list of enrollments: up to 200 per row.';
+COMMENT ON TABLE thaw.heal_order IS 'The order in which a running heal processes a long list: up to 200 enrollment ids per row.';
 ALTER TABLE thaw.heals ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME thaw.heals_id_seq
     START WITH 1
@@ -4773,7 +4802,7 @@ CREATE VIEW thaw.history AS
      JOIN thaw.workspaces workspace ON ((workspace.id = e.workspace_id)))
      LEFT JOIN thaw.accounts from_account ON ((from_account.id = event.from_account_id)))
      LEFT JOIN thaw.accounts to_account ON ((to_account.id = event.to_account_id)));
-COMMENT ON VIEW thaw.history IS 'What happened to a prospect: every pause, resume and re-point, with where it came from.';
+COMMENT ON VIEW thaw.history IS 'The history of prospects: every pause, resume and move to a sibling account, with its cause.';
 CREATE TABLE thaw.import_turn (
     only_row boolean DEFAULT true NOT NULL,
     CONSTRAINT import_turn_only_row_check CHECK (only_row)
@@ -4783,7 +4812,7 @@ CREATE VIEW thaw.kept AS
  SELECT COALESCE(max(r.kept_since) FILTER (WHERE (r.part <> ALL (ARRAY['account_signals'::text, 'outbox'::text]))), '-infinity'::timestamp with time zone) AS history_since,
     COALESCE(max(r.passed_id) FILTER (WHERE (r.part = 'account_signals'::text)), (0)::bigint) AS signals_after
    FROM thaw.retention r;
-COMMENT ON VIEW thaw.kept IS 'What is all there: all that happened since a time, history and records, and all signals after an id; of what was before, only what is still needed.';
+COMMENT ON VIEW thaw.kept IS 'What is complete: history and records since history_since, and signals with an id after signals_after. Of anything earlier, only what is still needed was kept.';
 CREATE SEQUENCE thaw.losses_seq
     START WITH 1
     INCREMENT BY 1
@@ -4816,7 +4845,7 @@ END),
     CONSTRAINT manual_actions_reason_check CHECK ((reason <> ''::text)),
     CONSTRAINT manual_actions_what_check CHECK ((what = ANY (ARRAY['safety_entered'::text, 'safety_exited'::text, 'held'::text, 'hold_corrected'::text, 'paused'::text, 'resumed'::text, 'auto_resume_off'::text, 'auto_resume_on'::text, 'settings_changed'::text, 'linked'::text, 'heal_cap_set'::text, 'heal_cap_removed'::text])))
 );
-COMMENT ON TABLE thaw.manual_actions IS 'What people, and the monitor of safety mode, decided: who, when, about what, and why.';
+COMMENT ON TABLE thaw.manual_actions IS 'The audit log of manual actions, and of safety mode entered and exited by the monitor: who did what, when, to what, and why.';
 ALTER TABLE thaw.manual_actions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME thaw.manual_actions_id_seq
     START WITH 1
@@ -4837,8 +4866,8 @@ CREATE TABLE thaw.outbox (
     CONSTRAINT outbox_open_is_of_an_account CHECK (((NOT is_open) OR (account_id IS NOT NULL))),
     CONSTRAINT outbox_type_check CHECK ((type <> ''::text))
 );
-COMMENT ON TABLE thaw.outbox IS 'Messages to the platform, written in the transaction of what they tell.';
-COMMENT ON COLUMN thaw.outbox.is_open IS 'A pause under way still adds to it: it is delivered when that is over.';
+COMMENT ON TABLE thaw.outbox IS 'Messages to the platform, written in the transaction of the event that they report.';
+COMMENT ON COLUMN thaw.outbox.is_open IS 'Whether a pause in progress still adds to the message. It is delivered when the pause is done.';
 ALTER TABLE thaw.outbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME thaw.outbox_id_seq
     START WITH 1
@@ -4864,18 +4893,18 @@ CREATE VIEW thaw.paused_lines AS
    FROM thaw.paused_parts p
   GROUP BY p.account_id, p.campaign_id, p.reason, p.waits_for_account
  HAVING (sum(p.paused) > 0);
-COMMENT ON VIEW thaw.paused_lines IS 'How many enrollments are paused, by account, campaign and reason; exact in a snapshot, without reading the enrollments.';
+COMMENT ON VIEW thaw.paused_lines IS 'How many enrollments are paused, by account, campaign and reason. Exact in a snapshot, without reading enrollments.';
 CREATE TABLE thaw.signal_gaps (
     provider text NOT NULL,
     day date NOT NULL,
     longest interval NOT NULL
 );
-COMMENT ON TABLE thaw.signal_gaps IS 'The longest time of a day in which a provider sent no signal; the last 28 days.';
+COMMENT ON TABLE thaw.signal_gaps IS 'The longest gap between signals of a provider per day, for the last 28 days.';
 CREATE TABLE thaw.signal_sources (
     provider text NOT NULL,
     last_signal_at timestamp with time zone NOT NULL
 );
-COMMENT ON TABLE thaw.signal_sources IS 'When each provider last sent a signal to a webhook.';
+COMMENT ON TABLE thaw.signal_sources IS 'The time of the last webhook signal of each provider.';
 CREATE VIEW thaw.provider_silence AS
  SELECT source.provider,
     source.last_signal_at,
@@ -4891,7 +4920,7 @@ CREATE VIEW thaw.provider_silence AS
             percentile_disc((0.9)::double precision) WITHIN GROUP (ORDER BY g.longest) AS longest
            FROM thaw.signal_gaps g
           WHERE ((g.provider = source.provider) AND (g.day < ((thaw.now() AT TIME ZONE 'UTC'::text))::date))) usual);
-COMMENT ON VIEW thaw.provider_silence IS 'For how long each provider has sent no signal to a webhook, and from when on that is unusual (silence_limit; null: not learned yet, or switched off).';
+COMMENT ON VIEW thaw.provider_silence IS 'How long each provider has sent no webhook signal (silent_for), and how long is unusual (silence_limit; null: not learned yet, or disabled).';
 CREATE SEQUENCE thaw.river_job_id_seq
     START WITH 1
     INCREMENT BY 1
@@ -4925,13 +4954,13 @@ CREATE TABLE thaw.safety_marks (
     losses bigint NOT NULL,
     accounts_connected integer NOT NULL
 );
-COMMENT ON TABLE thaw.safety_marks IS 'For each of the last minutes: the number of the last loss, and how many accounts were connected.';
+COMMENT ON TABLE thaw.safety_marks IS 'The recent marks of the safety monitor, one per minute: the number of the last loss, and how many accounts were connected.';
 CREATE TABLE thaw.signal_walk (
     only_row boolean DEFAULT true NOT NULL,
     after_id bigint DEFAULT 0 NOT NULL,
     CONSTRAINT signal_walk_only_row_check CHECK (only_row)
 );
-COMMENT ON TABLE thaw.signal_walk IS 'One row: up to which signal silence has been learned.';
+COMMENT ON TABLE thaw.signal_walk IS 'One row: the last signal that thaw.learn_silence has processed.';
 CREATE TABLE thaw.sweeps (
     tick_at timestamp with time zone NOT NULL,
     account_cap integer NOT NULL,
@@ -4950,8 +4979,8 @@ CREATE TABLE thaw.sweeps (
     CONSTRAINT sweeps_processed_is_planned CHECK (((accounts_processed >= 0) AND (accounts_processed <= accounts_planned))),
     CONSTRAINT sweeps_resumed_is_planned CHECK ((((resumed >= 0) AND (resumed <= planned)) AND (planned <= fleet_cap)))
 );
-COMMENT ON TABLE thaw.sweeps IS 'One row a tick: what was planned, what was done, what was left.';
-COMMENT ON COLUMN thaw.sweeps.remaining IS 'Resumable enrollments that the tick found, less those that it resumed.';
+COMMENT ON TABLE thaw.sweeps IS 'One row per tick: what was planned, resumed, and remaining.';
+COMMENT ON COLUMN thaw.sweeps.remaining IS 'The resumable enrollments that the tick found, minus those that it resumed.';
 CREATE VIEW thaw.sweep_log AS
  SELECT s.tick_at,
     s.accounts_planned,
@@ -4965,7 +4994,7 @@ CREATE VIEW thaw.sweep_log AS
     s.finished_at,
     (EXTRACT(epoch FROM (s.finished_at - s.started_at)))::double precision AS seconds
    FROM thaw.sweeps s;
-COMMENT ON VIEW thaw.sweep_log IS 'What each tick did: one row a tick; finished_at null: it is still at work.';
+COMMENT ON VIEW thaw.sweep_log IS 'The result of each sweep, one row per tick. finished_at null: it is still running.';
 CREATE TABLE thaw.webhook_deliveries (
     outbox_id bigint NOT NULL,
     endpoint_id bigint NOT NULL,
@@ -4980,8 +5009,8 @@ CREATE TABLE thaw.webhook_deliveries (
     CONSTRAINT webhook_deliveries_delivered_has_a_time CHECK (((state = 'delivered'::thaw.delivery_state) = (delivered_at IS NOT NULL))),
     CONSTRAINT webhook_deliveries_waiting_has_a_time CHECK (((state = 'waiting'::thaw.delivery_state) = (next_attempt_at IS NOT NULL)))
 );
-COMMENT ON TABLE thaw.webhook_deliveries IS 'One message to one endpoint: how far it came.';
-COMMENT ON COLUMN thaw.webhook_deliveries.last_status IS 'HTTP status of the last answer; null: there was none.';
+COMMENT ON TABLE thaw.webhook_deliveries IS 'One message to one endpoint, with the state of its delivery.';
+COMMENT ON COLUMN thaw.webhook_deliveries.last_status IS 'HTTP status of the last response. Null: there was none.';
 CREATE TABLE thaw.webhook_endpoints (
     id bigint NOT NULL,
     url text NOT NULL,
@@ -4991,7 +5020,7 @@ CREATE TABLE thaw.webhook_endpoints (
     CONSTRAINT webhook_endpoints_disabled_has_a_reason CHECK ((((disabled_at IS NULL) = (disabled_reason IS NULL)) AND (disabled_reason <> ''::text))),
     CONSTRAINT webhook_endpoints_url_check CHECK ((url <> ''::text))
 );
-COMMENT ON TABLE thaw.webhook_endpoints IS 'Where messages go: a row is written by the first process that is started with its URL.';
+COMMENT ON TABLE thaw.webhook_endpoints IS 'The endpoints that receive messages. The first process that is started with a URL writes its row.';
 ALTER TABLE thaw.webhook_endpoints ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME thaw.webhook_endpoints_id_seq
     START WITH 1

@@ -25,7 +25,7 @@ type AccountIDsNamedParams struct {
 	LastWorkspace  int64
 }
 
-// The accounts that a provider calls so; several where two providers do.
+// The accounts with a provider account ID: several if two providers use the same ID.
 func (q *Queries) AccountIDsNamed(ctx context.Context, arg AccountIDsNamedParams) ([]int64, error) {
 	rows, err := q.db.Query(ctx, accountIDsNamed, arg.Account, arg.FirstWorkspace, arg.LastWorkspace)
 	if err != nil {
@@ -95,10 +95,11 @@ type AccountKeysRow struct {
 	ID          int64
 }
 
-// Accounts as people see them. A list is read in two steps: which accounts (in the order of workspace and id, by a unique index,
-// from where the last page ended), and then what is to be said about just these. Whose accounts may be seen is a range of
-// workspaces in every query: one of them, or all.
-// The accounts of a page. Has_backlog leaves those with somebody who waits for an account.
+// Accounts for pages, the API and the CLI. A list is read in two steps: first the accounts of the
+// page (ordered by workspace and id, through a unique index, from where the last page ended), then
+// their details. Every query is limited to a range of workspaces that the caller may see: one of
+// them, or all.
+// The accounts of a page. has_backlog: only accounts with prospects that wait for an account.
 func (q *Queries) AccountKeys(ctx context.Context, arg AccountKeysParams) ([]AccountKeysRow, error) {
 	rows, err := q.db.Query(ctx, accountKeys,
 		arg.AfterWorkspace,
@@ -159,7 +160,7 @@ type AccountSignalsRow struct {
 	Resumed     *int32
 }
 
-// What the provider said about an account, newest first.
+// The signals of an account, newest first.
 func (q *Queries) AccountSignals(ctx context.Context, arg AccountSignalsParams) ([]AccountSignalsRow, error) {
 	rows, err := q.db.Query(ctx, accountSignals,
 		arg.AccountID,
@@ -266,7 +267,8 @@ type AccountsOfRow struct {
 	BlockedBy    string
 }
 
-// What is to be said about the given accounts, by the same counts as a sweep has: however many are paused, no row is counted.
+// The details of the given accounts, from the counts that the sweep uses: no enrollment rows are
+// counted.
 func (q *Queries) AccountsOf(ctx context.Context, arg AccountsOfParams) ([]AccountsOfRow, error) {
 	rows, err := q.db.Query(ctx, accountsOf, arg.Ids, arg.FirstWorkspace, arg.LastWorkspace)
 	if err != nil {
@@ -339,7 +341,7 @@ type ActiveEnrollmentsRow struct {
 	NextActionAt *time.Time
 }
 
-// The prospects of an account that are under way, by campaign.
+// The active prospects of an account, by campaign.
 func (q *Queries) ActiveEnrollments(ctx context.Context, arg ActiveEnrollmentsParams) ([]ActiveEnrollmentsRow, error) {
 	rows, err := q.db.Query(ctx, activeEnrollments,
 		arg.AccountID,
@@ -391,7 +393,7 @@ type PausedAccountsRow struct {
 	Accounts  int64
 }
 
-// The accounts with most paused prospects, the most first, and how many accounts have any.
+// The accounts with the most paused prospects, in descending order, and how many accounts have any.
 func (q *Queries) PausedAccounts(ctx context.Context, size *int32) ([]PausedAccountsRow, error) {
 	rows, err := q.db.Query(ctx, pausedAccounts, size)
 	if err != nil {
@@ -455,8 +457,9 @@ type PausedEnrollmentsRow struct {
 	NextActionAt    *time.Time
 }
 
-// The paused prospects of an account, as they lie in the index: those who wait for an account, then the others; by campaign, and
-// there the longest paused first. Each of the two parts begins after its own row of the arrays.
+// The paused prospects of an account, in index order: first those that wait for an account, then
+// the others, each by campaign and pause time. Each of the two parts starts after its own entry of
+// the arrays.
 func (q *Queries) PausedEnrollments(ctx context.Context, arg PausedEnrollmentsParams) ([]PausedEnrollmentsRow, error) {
 	rows, err := q.db.Query(ctx, pausedEnrollments,
 		arg.Waits,
@@ -524,7 +527,7 @@ type ProductsOfRow struct {
 	DownSince *time.Time
 }
 
-// The products of the given accounts for which the provider reports a status of their own: at most 16 per account.
+// The products of the given accounts with a separate status: at most 16 per account.
 func (q *Queries) ProductsOf(ctx context.Context, accountIds []int64) ([]ProductsOfRow, error) {
 	rows, err := q.db.Query(ctx, productsOf, accountIds)
 	if err != nil {

@@ -44,7 +44,7 @@ type CampaignPageRow struct {
 	CreatedAt       time.Time
 }
 
-// In the order of workspace and id, as accounts.
+// Ordered by workspace and id, as accounts are.
 func (q *Queries) CampaignPage(ctx context.Context, arg CampaignPageParams) ([]CampaignPageRow, error) {
 	rows, err := q.db.Query(ctx, campaignPage,
 		arg.AfterWorkspace,

@@ -14,7 +14,7 @@ const accountIDs = `-- name: AccountIDs :many
 SELECT a.id FROM thaw.accounts AS a WHERE a.provider_account_id = $1 ORDER BY a.id
 `
 
-// Accounts by the provider's name for them; several where two providers use the same.
+// Accounts by provider account ID: several if two providers use the same ID.
 func (q *Queries) AccountIDs(ctx context.Context, providerAccountID string) ([]int64, error) {
 	rows, err := q.db.Query(ctx, accountIDs, providerAccountID)
 	if err != nil {
@@ -88,7 +88,7 @@ type HealRow struct {
 	FinishedAt       *time.Time
 }
 
-// stopped: its job was cancelled or discarded. It can be started again.
+// stopped: the job was cancelled or discarded. Another heal of the same target can be started.
 func (q *Queries) Heal(ctx context.Context, healID int64) (HealRow, error) {
 	row := q.db.QueryRow(ctx, heal, healID)
 	var i HealRow
@@ -130,7 +130,7 @@ type HealBatchRow struct {
 	Completed    bool
 }
 
-// One short transaction of a heal, the end of its job included if this was the last one.
+// One short transaction of a heal. The last one also completes the job.
 func (q *Queries) HealBatch(ctx context.Context, arg HealBatchParams) (HealBatchRow, error) {
 	row := q.db.QueryRow(ctx, healBatch, arg.JobID, arg.HealID, arg.Size)
 	var i HealBatchRow
@@ -152,7 +152,7 @@ type HealCapsRow struct {
 	HealCap *int32
 }
 
-// What operators allow the heals of tenants.
+// The heal caps that operators have set for workspaces.
 func (q *Queries) HealCaps(ctx context.Context) ([]HealCapsRow, error) {
 	rows, err := q.db.Query(ctx, healCaps)
 	if err != nil {
@@ -185,7 +185,7 @@ type HealScopeRow struct {
 	Cap      int32
 }
 
-// How many enrollments a heal may resume at this moment, through how many accounts, and its cap.
+// How many enrollments a heal may resume now, through how many accounts, and its cap.
 func (q *Queries) HealScope(ctx context.Context, healID int64) (HealScopeRow, error) {
 	row := q.db.QueryRow(ctx, healScope, healID)
 	var i HealScopeRow
@@ -231,7 +231,8 @@ type StartHealParams struct {
 	TenantID      *int64
 }
 
-// tenant_id: the workspace whose token asks; then cap may be 0, for all that is allowed.
+// tenant_id: the workspace whose API token starts the heal. With it, cap 0 means all that is
+// allowed.
 func (q *Queries) StartHeal(ctx context.Context, arg StartHealParams) (int64, error) {
 	row := q.db.QueryRow(ctx, startHeal,
 		arg.WorkspaceID,

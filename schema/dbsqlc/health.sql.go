@@ -21,8 +21,8 @@ type DatabaseStateRow struct {
 	WaitingCommits int32
 }
 
-// Whether the server can be written to, and the commits of this role that have waited for a synchronous standby for two
-// seconds and more: what they wrote is there, but is not answered.
+// Whether the server is read-only, and how many commits of this role have been waiting for a
+// synchronous standby for at least two seconds: their data is durable locally but not acknowledged.
 func (q *Queries) DatabaseState(ctx context.Context) (DatabaseStateRow, error) {
 	row := q.db.QueryRow(ctx, databaseState)
 	var i DatabaseStateRow
@@ -41,7 +41,7 @@ type SweepAgeRow struct {
 	TickAt time.Time
 }
 
-// Whether the newest tick that was swept is at most two ticks old.
+// Whether the newest swept tick is at most two ticks old.
 func (q *Queries) SweepAge(ctx context.Context) (SweepAgeRow, error) {
 	row := q.db.QueryRow(ctx, sweepAge)
 	var i SweepAgeRow

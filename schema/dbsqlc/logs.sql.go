@@ -72,7 +72,7 @@ type EventPageRow struct {
 	Step         int32
 }
 
-// What happened to a prospect in all campaigns that have it.
+// The history of a prospect in all of its campaigns.
 func (q *Queries) EventPage(ctx context.Context, arg EventPageParams) ([]EventPageRow, error) {
 	rows, err := q.db.Query(ctx, eventPage,
 		arg.BeforeID,
@@ -130,7 +130,7 @@ type FleetBudgetsRow struct {
 	Used int32
 }
 
-// What a tick may resume in the whole fleet, and has; a lane without a row has not begun.
+// The fleet budgets of a tick. No row: nothing was resumed in that lane yet.
 func (q *Queries) FleetBudgets(ctx context.Context, tickAt time.Time) ([]FleetBudgetsRow, error) {
 	rows, err := q.db.Query(ctx, fleetBudgets, tickAt)
 	if err != nil {
@@ -194,7 +194,8 @@ type HealPageRow struct {
 	FinishedAt       *time.Time
 }
 
-// A heal of listed prospects belongs to no workspace: only who may see all of them sees it.
+// A heal of listed prospects belongs to no workspace and is visible only with access to all
+// workspaces.
 func (q *Queries) HealPage(ctx context.Context, arg HealPageParams) ([]HealPageRow, error) {
 	rows, err := q.db.Query(ctx, healPage,
 		arg.BeforeID,
@@ -271,7 +272,7 @@ type SweepPageRow struct {
 	FinishedAt        *time.Time
 }
 
-// What was done: ticks, heals, and what happened to a prospect. Newest first, from where the last page ended.
+// Ticks, heals and prospect histories, newest first, from where the last page ended.
 func (q *Queries) SweepPage(ctx context.Context, arg SweepPageParams) ([]SweepPageRow, error) {
 	rows, err := q.db.Query(ctx, sweepPage, arg.BeforeTick, arg.Size)
 	if err != nil {
@@ -337,9 +338,9 @@ type WorkspaceSweepPageRow struct {
 	FinishedAt        *time.Time
 }
 
-// The part of one workspace in the ticks that had something for it. The index has the plans of a workspace tick by tick, so that
-// no more of them are read than the page shows; the tick of each is looked up by itself (the limit), or all would be read for two
-// hundred.
+// The share of one workspace in the ticks that allocated something to it. The index orders its
+// allocations by tick, so that no more are read than the page shows. The sweep of each tick is
+// looked up separately (the LIMIT); otherwise all sweeps would be read for 200 rows.
 func (q *Queries) WorkspaceSweepPage(ctx context.Context, arg WorkspaceSweepPageParams) ([]WorkspaceSweepPageRow, error) {
 	rows, err := q.db.Query(ctx, workspaceSweepPage, arg.WorkspaceID, arg.BeforeTick, arg.Size)
 	if err != nil {

@@ -95,7 +95,7 @@ type CorrectHoldParams struct {
 	Provider string
 }
 
-// Gives a hold another end, or ends it now (until null).
+// Sets another end of a hold, or ends it now (until null).
 func (q *Queries) CorrectHold(ctx context.Context, arg CorrectHoldParams) (bool, error) {
 	row := q.db.QueryRow(ctx, correctHold,
 		arg.Account,
@@ -172,7 +172,7 @@ type StartActionParams struct {
 	Actor    string
 }
 
-// Writes down the pause or the resume of an account, for the batches that follow.
+// Records the pause or the resume of an account, for the batches that follow.
 func (q *Queries) StartAction(ctx context.Context, arg StartActionParams) (int64, error) {
 	row := q.db.QueryRow(ctx, startAction,
 		arg.What,
@@ -202,7 +202,7 @@ type StuckAccountsRow struct {
 	Since     time.Time
 }
 
-// Accounts that have been connecting for more than an hour: whoever began that did not end it.
+// Accounts that have been connecting for more than an hour: the login was not completed.
 func (q *Queries) StuckAccounts(ctx context.Context) ([]StuckAccountsRow, error) {
 	rows, err := q.db.Query(ctx, stuckAccounts)
 	if err != nil {

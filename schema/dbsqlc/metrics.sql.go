@@ -23,8 +23,8 @@ type MetricsBudgetsRow struct {
 	Used   int32
 }
 
-// The fleet's budgets of the current tick, and of all that may have changed since the last reading: a pass draws from the tick
-// in which its transaction began, and none lasts for a minute.
+// The fleet budgets of the current tick and of all ticks that may have changed since the last
+// scrape: a pass draws from the tick in which its transaction started, and no pass takes a minute.
 func (q *Queries) MetricsBudgets(ctx context.Context, since time.Time) ([]MetricsBudgetsRow, error) {
 	rows, err := q.db.Query(ctx, metricsBudgets, since)
 	if err != nil {
@@ -61,7 +61,8 @@ type MetricsHealsRow struct {
 	Resumed int32
 }
 
-// Heals that may have resumed somebody since the last reading. There are few heals, and no index by their end.
+// Heals that may have resumed prospects since the last scrape. There are few heals, so finished_at
+// has no index.
 func (q *Queries) MetricsHeals(ctx context.Context, since time.Time) ([]MetricsHealsRow, error) {
 	rows, err := q.db.Query(ctx, metricsHeals, since)
 	if err != nil {
@@ -128,7 +129,7 @@ const metricsOldest = `-- name: MetricsOldest :one
 SELECT coalesce(extract(epoch FROM thaw.now() - thaw.resumable_since()), 0)::double precision AS seconds
 `
 
-// For how many seconds the prospect has been resumable that has been so for longest.
+// The age of the oldest resumable prospect, in seconds.
 func (q *Queries) MetricsOldest(ctx context.Context) (float64, error) {
 	row := q.db.QueryRow(ctx, metricsOldest)
 	var seconds float64
@@ -149,8 +150,8 @@ type MetricsPausedRow struct {
 	Paused int64
 }
 
-// Paused enrollments by reason, by counts.
-// These two are reasons of campaigns alone.
+// Paused enrollments by reason. Uses counts.
+// Only campaigns have these two reasons.
 func (q *Queries) MetricsPaused(ctx context.Context) ([]MetricsPausedRow, error) {
 	rows, err := q.db.Query(ctx, metricsPaused)
 	if err != nil {
@@ -175,7 +176,7 @@ const metricsResumable = `-- name: MetricsResumable :one
 SELECT coalesce(sum(r.waiting), 0)::bigint AS resumable FROM thaw.resumable_accounts AS r
 `
 
-// How many a sweep can resume now, by counts.
+// How many prospects a sweep could resume now. Uses counts.
 func (q *Queries) MetricsResumable(ctx context.Context) (int64, error) {
 	row := q.db.QueryRow(ctx, metricsResumable)
 	var resumable int64
@@ -201,8 +202,8 @@ type MetricsSignalsRow struct {
 	SettledID int64
 }
 
-// Deliveries with an id above the given one, by outcome, and how many of them are above the settled one: below it nothing is
-// still to be committed, because ids are drawn in transactions, and none of ours lasts for a minute.
+// Deliveries with ids above after_id, by outcome, and how many of them are above settled_id. Ids up
+// to settled_id are final: ids are drawn in transactions, and none of ours takes a minute.
 func (q *Queries) MetricsSignals(ctx context.Context, afterID int64) ([]MetricsSignalsRow, error) {
 	rows, err := q.db.Query(ctx, metricsSignals, afterID)
 	if err != nil {
@@ -241,7 +242,8 @@ type MetricsSnapshotsRow struct {
 	Hidden       int64
 }
 
-// How old the oldest snapshot is, in seconds and in transactions, and of how many sessions only the latter can be seen.
+// The age of the oldest snapshot, in seconds and in transactions, and for how many sessions only
+// the latter is visible.
 func (q *Queries) MetricsSnapshots(ctx context.Context) (MetricsSnapshotsRow, error) {
 	row := q.db.QueryRow(ctx, metricsSnapshots)
 	var i MetricsSnapshotsRow
@@ -276,10 +278,11 @@ type MetricsStandRow struct {
 	SweepIsPartial bool
 }
 
-// What /metrics asks, in groups with a snapshot each. Nothing here reads rows of enrollments that are active or at their end, or
-// counts those that are paused: the cost follows the lines of accounts and campaigns, what is in the queue, and what came since the
-// last reading.
-// The clock of the readings, and the numbers of which there is one. Before the first tick its age is infinite.
+// The queries of /metrics, in groups with one snapshot each. None reads active or finished
+// enrollments or counts paused ones: the cost depends on the number of account and campaign lines,
+// of jobs in the queue, and of new rows since the last scrape.
+// The clock of the scrape and the single-value metrics. Before the first sweep, its age is
+// infinite.
 func (q *Queries) MetricsStand(ctx context.Context) (MetricsStandRow, error) {
 	row := q.db.QueryRow(ctx, metricsStand)
 	var i MetricsStandRow
@@ -313,7 +316,7 @@ type ProviderSilencesRow struct {
 	IsSilent     bool
 }
 
-// For how long each provider has sent no signal, and from when on that is unusual.
+// How long each provider has sent no signal, and how long is unusual.
 func (q *Queries) ProviderSilences(ctx context.Context) ([]ProviderSilencesRow, error) {
 	rows, err := q.db.Query(ctx, providerSilences)
 	if err != nil {

@@ -85,7 +85,7 @@ SELECT (count(*) >= $1::integer)::boolean AS is_reached
 FROM (SELECT FROM thaw.waiting_totals AS t WHERE t.waiting > 0 LIMIT $1::integer) AS waiting
 `
 
-// Whether prospects wait for at least so many accounts.
+// Whether at least at_least accounts have waiting prospects.
 func (q *Queries) HasWaitingAccounts(ctx context.Context, atLeast int32) (bool, error) {
 	row := q.db.QueryRow(ctx, hasWaitingAccounts, atLeast)
 	var is_reached bool
@@ -115,7 +115,7 @@ type LatestSweepRow struct {
 	IsPartial         bool
 }
 
-// The newest tick that has a plan, whether or not its work is done.
+// The newest tick with a plan, whether it is finished or not.
 func (q *Queries) LatestSweep(ctx context.Context) (LatestSweepRow, error) {
 	row := q.db.QueryRow(ctx, latestSweep)
 	var i LatestSweepRow
@@ -145,7 +145,7 @@ type OpenAllocationsRow struct {
 	Planned   int32
 }
 
-// What the plan of a tick has still to give.
+// The allocations of a tick that are still open.
 func (q *Queries) OpenAllocations(ctx context.Context, tickAt time.Time) ([]OpenAllocationsRow, error) {
 	rows, err := q.db.Query(ctx, openAllocations, tickAt)
 	if err != nil {
@@ -212,9 +212,9 @@ type PositionsRow struct {
 	Position     int64
 }
 
-// The places of enrollments in the queues of the accounts through which they are resumed; 1 is the next one. Those that were asked
-// for split a queue into stretches, from each to the next: every stretch is counted once, in the index, however many are asked for,
-// and up to a number of rows. A place above that number means more than that.
+// The queue positions of enrollments, per target account; 1 is next. The requested enrollments
+// split a queue into stretches, each from one to the next. Every stretch is counted once, through
+// the index, up to at_most rows. A position above at_most means "more than that".
 func (q *Queries) Positions(ctx context.Context, arg PositionsParams) ([]PositionsRow, error) {
 	rows, err := q.db.Query(ctx, positions, arg.AtMost, arg.EnrollmentIds)
 	if err != nil {
@@ -257,13 +257,14 @@ SELECT
     coalesce(e.paused_reason::text, '')::text AS paused_reason,
     e.step,
     e.next_action_at,
-    -- The same person, here and elsewhere. Elsewhere is asked last, because no index leads there.
+    -- Accounts of the same person, in this and in other workspaces. The latter is evaluated last,
+    -- because no index supports it.
     family.siblings::bigint AS siblings,
     (target.id IS NULL AND account.member_id IS NOT NULL AND EXISTS (
         SELECT FROM thaw.accounts AS other
         WHERE other.provider = account.provider AND other.member_id = account.member_id AND other.status = 'connected'
             AND other.workspace_id <> account.workspace_id))::boolean AS connected_elsewhere,
-    -- The way to resume.
+    -- The account through which it would resume.
     target.id AS target_id,
     target.provider_account_id AS target,
     target.display_name AS target_name,
@@ -277,7 +278,8 @@ SELECT
     safety.stays AS safety_stays,
     workspace.auto_resume,
     workspace.auto_resume_reason,
-    -- Whether it has a place in the line of everybody who resumes through the same account; which one, Positions says.
+    -- Whether it is in the queue of its target account. The query Positions returns the queue
+    -- position.
     (e.waits_for_account
         AND (campaign.status = 'running' OR campaign.waits_for_account)
         AND target.id IS NOT NULL AND thaw.blocked_by(target) IS NULL)::boolean AS in_line
@@ -342,7 +344,8 @@ type ProspectFactsRow struct {
 	InLine              bool
 }
 
-// Every enrollment of the given prospects, with all that decides why it does not move. Empty text stands for null.
+// Every enrollment of the given prospects, with all facts that explain why it is paused. Empty text
+// stands for null.
 func (q *Queries) ProspectFacts(ctx context.Context, arg ProspectFactsParams) ([]ProspectFactsRow, error) {
 	rows, err := q.db.Query(ctx, prospectFacts, arg.ProspectUrls, arg.FirstWorkspace, arg.LastWorkspace)
 	if err != nil {
@@ -411,7 +414,7 @@ type StoreForecastParams struct {
 	Content []byte
 }
 
-// made_at is before the fleet was looked at.
+// seconds: how long ago the forecast started to read the fleet.
 func (q *Queries) StoreForecast(ctx context.Context, arg StoreForecastParams) error {
 	_, err := q.db.Exec(ctx, storeForecast, arg.Seconds, arg.Content)
 	return err
@@ -428,7 +431,7 @@ type StoredForecastRow struct {
 	Seconds float64
 }
 
-// The newest stored forecast that is not older than this, and its age in seconds.
+// The stored forecast, unless it is older than not_older_than, and its age in seconds.
 func (q *Queries) StoredForecast(ctx context.Context, notOlderThan time.Duration) (StoredForecastRow, error) {
 	row := q.db.QueryRow(ctx, storedForecast, notOlderThan)
 	var i StoredForecastRow
@@ -446,7 +449,7 @@ type TickPlannedRow struct {
 	IsPlanned bool
 }
 
-// The current tick, and whether its sweep has made its plan.
+// The current tick, and whether it has a plan.
 func (q *Queries) TickPlanned(ctx context.Context) (TickPlannedRow, error) {
 	row := q.db.QueryRow(ctx, tickPlanned)
 	var i TickPlannedRow

@@ -41,7 +41,7 @@ type AccountHistoryRow struct {
 	Enrollments *int32
 }
 
-// What happened to an account, the newest first: its status, and what people decided about it.
+// The history of an account, newest first: status changes and manual actions.
 func (q *Queries) AccountHistory(ctx context.Context, arg AccountHistoryParams) ([]AccountHistoryRow, error) {
 	rows, err := q.db.Query(ctx, accountHistory, arg.AccountID, arg.Size)
 	if err != nil {
@@ -83,7 +83,8 @@ SELECT concat_ws('/',
     (SELECT max(s.tick_at) FROM thaw.backlog_samples AS s))::text AS fingerprint
 `
 
-// Changes whenever a page may have something new to show. Each part is the end of an index or a single row.
+// Changes whenever a page may have something new to show. Each part reads the end of an index or a
+// single row.
 func (q *Queries) Fingerprint(ctx context.Context) (string, error) {
 	row := q.db.QueryRow(ctx, fingerprint)
 	var fingerprint string
@@ -113,8 +114,9 @@ type LastTicksRow struct {
 	Paused    *int64
 }
 
-// What the ticks of the last hours did, for a chart: how many could be resumed, how many were, and how many were paused in all
-// (null: not counted in that tick). The time is said of both tables: a limit alone does not keep the planner from reading all samples.
+// The ticks of the last hours, for a chart: how many prospects were resumable, how many were
+// resumed, and how many were paused in total (null: not counted in that tick). Both tables have the
+// time condition: with the LIMIT alone the planner reads all samples.
 func (q *Queries) LastTicks(ctx context.Context, arg LastTicksParams) ([]LastTicksRow, error) {
 	rows, err := q.db.Query(ctx, lastTicks, arg.Since, arg.Size)
 	if err != nil {
@@ -150,7 +152,7 @@ type NewestSampleRow struct {
 	Waiting int64
 }
 
-// How many are paused, as last counted.
+// The last count of paused enrollments.
 func (q *Queries) NewestSample(ctx context.Context) (NewestSampleRow, error) {
 	row := q.db.QueryRow(ctx, newestSample)
 	var i NewestSampleRow
@@ -183,8 +185,8 @@ type OldestSnapshotsRow struct {
 	Transactions int32
 }
 
-// The oldest of what keeps Postgres from removing dead rows, where it is old. Seconds 0: this role may not see since when; it
-// sees how many transactions ago.
+// The oldest snapshots that keep Postgres from removing dead rows, if they exceed a limit. seconds
+// 0: this role may not see the start, but sees the age in transactions.
 func (q *Queries) OldestSnapshots(ctx context.Context, arg OldestSnapshotsParams) ([]OldestSnapshotsRow, error) {
 	rows, err := q.db.Query(ctx, oldestSnapshots, arg.OlderThan, arg.MoreThan)
 	if err != nil {
@@ -285,7 +287,7 @@ type WorkspaceActionsRow struct {
 	Enrollments *int32
 }
 
-// What people decided about a workspace and all that is in it, the newest first.
+// The manual actions on a workspace and everything in it, newest first.
 func (q *Queries) WorkspaceActions(ctx context.Context, arg WorkspaceActionsParams) ([]WorkspaceActionsRow, error) {
 	rows, err := q.db.Query(ctx, workspaceActions, arg.WorkspaceID, arg.Size)
 	if err != nil {

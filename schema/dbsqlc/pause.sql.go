@@ -34,7 +34,7 @@ type PauseBatchRow struct {
 	Completed       bool
 }
 
-// One short transaction of a pause_account job, the end of the job included if this was the last one.
+// One short transaction of a job pause_account. The last one also completes the job.
 func (q *Queries) PauseBatch(ctx context.Context, arg PauseBatchParams) (PauseBatchRow, error) {
 	row := q.db.QueryRow(ctx, pauseBatch,
 		arg.JobID,

@@ -23,8 +23,9 @@ type NotifyQueuesParams struct {
 	Queues  []string
 }
 
-// Tells other processes which queues have new jobs. The transaction is this statement, and it does not wait for the disk: a
-// notification holds a lock of the whole cluster until its commit is flushed.
+// Notifies other processes of queues with new jobs. This statement is the whole transaction, and
+// its commit does not wait for the WAL flush: a NOTIFY holds a cluster-wide lock until its commit
+// is flushed.
 func (q *Queries) NotifyQueues(ctx context.Context, arg NotifyQueuesParams) error {
 	_, err := q.db.Exec(ctx, notifyQueues, arg.Channel, arg.Sender, arg.Queues)
 	return err

@@ -32,7 +32,7 @@ type ResumeForSignalRow struct {
 	Completed        bool
 }
 
-// The pass that a connect signal asked for.
+// The pass for a connect signal.
 func (q *Queries) ResumeForSignal(ctx context.Context, arg ResumeForSignalParams) (ResumeForSignalRow, error) {
 	row := q.db.QueryRow(ctx, resumeForSignal, arg.JobID, arg.AccountID, arg.SignalID)
 	var i ResumeForSignalRow
@@ -71,9 +71,9 @@ type ResumeForSweepRow struct {
 	Completed        bool
 }
 
-// Each of these is a whole transaction: the pass, and the end of its job.
-// The pass of one account in one tick, planned by that tick's sweep. A job that is too late for its tick is not completed:
-// its worker cancels it.
+// Each of these statements is a whole transaction: it runs the pass and completes its job.
+// The pass of one account in one tick, as planned by the sweep. If the tick is over, the job is not
+// completed: its worker cancels it.
 func (q *Queries) ResumeForSweep(ctx context.Context, arg ResumeForSweepParams) (ResumeForSweepRow, error) {
 	row := q.db.QueryRow(ctx, resumeForSweep, arg.JobID, arg.AccountID, arg.TickAt)
 	var i ResumeForSweepRow

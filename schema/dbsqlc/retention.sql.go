@@ -19,7 +19,7 @@ type PruneBatchRow struct {
 	Removed int32
 }
 
-// One short transaction of a prune job.
+// One short transaction of a job prune.
 func (q *Queries) PruneBatch(ctx context.Context, size int32) (PruneBatchRow, error) {
 	row := q.db.QueryRow(ctx, pruneBatch, size)
 	var i PruneBatchRow

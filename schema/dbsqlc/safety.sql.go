@@ -14,7 +14,8 @@ const askSweepAndWatch = `-- name: AskSweepAndWatch :exec
 SELECT thaw.sweep(), thaw.ask_watch()
 `
 
-// What every process asks for once a minute: the sweep of the current tick, and the look of the current minute.
+// Called by every process once a minute: enqueues the sweep of the current tick and the job watch
+// of the current minute.
 func (q *Queries) AskSweepAndWatch(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, askSweepAndWatch)
 	return err
@@ -37,7 +38,7 @@ type SafetyRow struct {
 	CalmAt            time.Time
 }
 
-// calm_at: when it will have been calm for long enough, if nothing else is lost until then.
+// calm_at: when the calm period ends, if no further losses occur.
 func (q *Queries) Safety(ctx context.Context) (SafetyRow, error) {
 	row := q.db.QueryRow(ctx, safety)
 	var i SafetyRow
@@ -106,7 +107,7 @@ type WatchRow struct {
 	Completed bool
 }
 
-// The look of a minute, with the end of its job.
+// Runs the job watch and completes it.
 func (q *Queries) Watch(ctx context.Context, jobID int64) (WatchRow, error) {
 	row := q.db.QueryRow(ctx, watch, jobID)
 	var i WatchRow

@@ -171,7 +171,7 @@ type SearchProspectsRow struct {
 	Status      string
 }
 
-// A prospect is found by its whole URL, in any of its spellings.
+// Prospects are found by the whole URL, in any of its spellings.
 func (q *Queries) SearchProspects(ctx context.Context, arg SearchProspectsParams) ([]SearchProspectsRow, error) {
 	rows, err := q.db.Query(ctx, searchProspects,
 		arg.ProspectUrls,
@@ -238,8 +238,9 @@ type SearchWorkspacesRow struct {
 	Name      string
 }
 
-// One box for everything. A text is the beginning of a name, in whatever case: from it, up to the greatest text that begins so.
-// Each name has an index of its own, so each is asked for by itself.
+// The search box. A text is a case-insensitive prefix of a name: the search is a range, from the
+// text to the greatest text that starts with it. Each name has its own index and is searched
+// separately.
 func (q *Queries) SearchWorkspaces(ctx context.Context, arg SearchWorkspacesParams) ([]SearchWorkspacesRow, error) {
 	rows, err := q.db.Query(ctx, searchWorkspaces,
 		arg.Beginning,

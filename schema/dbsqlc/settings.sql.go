@@ -72,7 +72,7 @@ type ConfigureParams struct {
 	ChangedBy         string
 }
 
-// Sets what was given, and only if it differs; the count says whether anything did.
+// Sets the given values, only if any of them differs. The row count says whether anything changed.
 func (q *Queries) Configure(ctx context.Context, arg ConfigureParams) (int64, error) {
 	result, err := q.db.Exec(ctx, configure,
 		arg.Tick,

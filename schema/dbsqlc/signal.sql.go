@@ -29,7 +29,7 @@ type AccountStatusesRow struct {
 	StatusAt *time.Time
 }
 
-// The accounts of a list that are known, by their place in the list, from 1.
+// The accounts of a list that have a row, by their place in the list, from 1.
 func (q *Queries) AccountStatuses(ctx context.Context, arg AccountStatusesParams) ([]AccountStatusesRow, error) {
 	rows, err := q.db.Query(ctx, accountStatuses, arg.Providers, arg.Accounts)
 	if err != nil {
@@ -54,7 +54,7 @@ const pickUpSignals = `-- name: PickUpSignals :one
 SELECT thaw.pick_up_signals($1::interval)::integer AS settled
 `
 
-// Applies signals that were kept for an account whose row exists by now.
+// Applies signals that were kept for an account whose row now exists.
 func (q *Queries) PickUpSignals(ctx context.Context, within time.Duration) (int32, error) {
 	row := q.db.QueryRow(ctx, pickUpSignals, within)
 	var settled int32
@@ -83,7 +83,7 @@ type ReceiveSignalParams struct {
 	V1AccountID       *string
 }
 
-// Records a delivery, applies it if it is news, enqueues its job.
+// Records a delivery, applies it if it is newer, and enqueues its job.
 func (q *Queries) ReceiveSignal(ctx context.Context, arg ReceiveSignalParams) (string, error) {
 	row := q.db.QueryRow(ctx, receiveSignal,
 		arg.Provider,

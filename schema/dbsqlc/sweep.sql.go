@@ -45,7 +45,7 @@ type CandidatesRow struct {
 	WorkspaceServedAt time.Time
 }
 
-// Never served is the start of time.
+// Never served: the epoch.
 func (q *Queries) Candidates(ctx context.Context, tickAt time.Time) ([]CandidatesRow, error) {
 	rows, err := q.db.Query(ctx, candidates, tickAt)
 	if err != nil {
@@ -93,7 +93,7 @@ const enqueueSweep = `-- name: EnqueueSweep :one
 SELECT thaw.sweep()::timestamptz AS tick_at
 `
 
-// Inserts the sweep of the current tick unless it is there or done.
+// Inserts the sweep of the current tick, unless it is enqueued or done already.
 func (q *Queries) EnqueueSweep(ctx context.Context) (time.Time, error) {
 	row := q.db.QueryRow(ctx, enqueueSweep)
 	var tick_at time.Time
@@ -123,8 +123,8 @@ type OpenSweepRow struct {
 	LookedTo   int64
 }
 
-// What a sweep does and asks first, in a transaction of its own: it ends the ticks before it, and learns whether its own is over or
-// has its plan already, and with which caps the plan is to be made.
+// The first step of a sweep, in a transaction of its own: closes earlier ticks, and returns whether
+// the tick is over, whether it already has a plan, and the caps for the plan.
 func (q *Queries) OpenSweep(ctx context.Context, tickAt time.Time) (OpenSweepRow, error) {
 	row := q.db.QueryRow(ctx, openSweep, tickAt)
 	var i OpenSweepRow
@@ -238,7 +238,7 @@ type PlanWorkspacesRow struct {
 	TotalWaiting int64
 }
 
-// Never served is the start of time.
+// Never served: the epoch.
 func (q *Queries) PlanWorkspaces(ctx context.Context, arg PlanWorkspacesParams) ([]PlanWorkspacesRow, error) {
 	rows, err := q.db.Query(ctx, planWorkspaces,
 		arg.TickAt,
@@ -369,7 +369,7 @@ type TickClockRow struct {
 	Now    time.Time
 }
 
-// What a process needs to know the ticks of the database's clock.
+// What a process needs to compute ticks by the database clock.
 func (q *Queries) TickClock(ctx context.Context) (TickClockRow, error) {
 	row := q.db.QueryRow(ctx, tickClock)
 	var i TickClockRow

@@ -96,7 +96,7 @@ WHERE t.id = $1::bigint
 RETURNING t.name
 `
 
-// Revoking one that is revoked already changes nothing.
+// Revoking a revoked token changes nothing.
 func (q *Queries) RevokeToken(ctx context.Context, id int64) (string, error) {
 	row := q.db.QueryRow(ctx, revokeToken, id)
 	var name string
@@ -123,7 +123,8 @@ type UseTokenRow struct {
 	WorkspaceID *int64
 }
 
-// The token with this hash, if it is good. That it was used is written down once in five minutes: reading does not write.
+// The token with this hash, if it is valid. Its use is recorded at most once in five minutes, so
+// that most reads do not write.
 func (q *Queries) UseToken(ctx context.Context, hash []byte) (UseTokenRow, error) {
 	row := q.db.QueryRow(ctx, useToken, hash)
 	var i UseTokenRow

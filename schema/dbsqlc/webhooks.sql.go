@@ -112,7 +112,7 @@ type MessageRow struct {
 	LastError     *string
 }
 
-// The deliveries of one message; no row: there is no such message, or it goes to no endpoint.
+// The deliveries of one message. No row: the message does not exist or has no delivery.
 func (q *Queries) Message(ctx context.Context, messageID string) ([]MessageRow, error) {
 	rows, err := q.db.Query(ctx, message, messageID)
 	if err != nil {
@@ -180,9 +180,10 @@ type MessagesRow struct {
 	DeliveredAt   *time.Time
 }
 
-// The newest messages before one, or of all, with a row for each endpoint that they go to. Empty url: to none. Those that a pause
-// still adds to are not there yet. Deliveries are looked up message by message (the limit): how many messages a page has is not
-// known to the planner, which would hash all deliveries.
+// The newest messages, or the newest before a given one, with a row for each endpoint that they are
+// delivered to; with an empty url if there is none. Messages that a pause still adds to are
+// excluded. Deliveries are looked up message by message (the LIMIT): the planner does not know the
+// number of messages and would hash all deliveries.
 func (q *Queries) Messages(ctx context.Context, arg MessagesParams) ([]MessagesRow, error) {
 	rows, err := q.db.Query(ctx, messages, arg.Before, arg.Size)
 	if err != nil {
@@ -225,7 +226,7 @@ type PublishParams struct {
 	Data []byte
 }
 
-// Empty: there is no endpoint to tell.
+// Empty: no endpoint is enabled.
 func (q *Queries) Publish(ctx context.Context, arg PublishParams) (string, error) {
 	row := q.db.QueryRow(ctx, publish, arg.Type, arg.Data)
 	var message_id string
@@ -262,7 +263,7 @@ type RecordAttemptParams struct {
 	EndpointID int64
 }
 
-// What came of an attempt; of one that delivered, with the end of its job.
+// Records the result of an attempt. A successful one also completes the job.
 func (q *Queries) RecordAttempt(ctx context.Context, arg RecordAttemptParams) (bool, error) {
 	row := q.db.QueryRow(ctx, recordAttempt,
 		arg.State,
@@ -290,7 +291,7 @@ type RegisterEndpointRow struct {
 	DisabledReason *string
 }
 
-// The endpoint with this URL, made if it is not there.
+// Returns the endpoint with this URL; inserts it if it does not exist.
 func (q *Queries) RegisterEndpoint(ctx context.Context, url string) (RegisterEndpointRow, error) {
 	row := q.db.QueryRow(ctx, registerEndpoint, url)
 	var i RegisterEndpointRow
@@ -364,7 +365,7 @@ type ToDeliverRow struct {
 	DisabledReason *string
 }
 
-// A message on its way to an endpoint. No row: there is nothing left to deliver.
+// A message that is to be delivered to an endpoint. No row: it is delivered or no longer pending.
 func (q *Queries) ToDeliver(ctx context.Context, arg ToDeliverParams) (ToDeliverRow, error) {
 	row := q.db.QueryRow(ctx, toDeliver, arg.EndpointID, arg.MessageID)
 	var i ToDeliverRow

@@ -1,4 +1,5 @@
--- The fleet: what the platform writes and Thaw pauses and resumes. docs/design.md explains the words.
+-- The fleet: the tables that the platform writes and in which Thaw pauses and resumes rows.
+-- docs/design.md defines the terms.
 
 -- +goose Up
 
@@ -14,24 +15,25 @@ CREATE TYPE thaw.pause_reason AS ENUM (
     'linkedin_account_disconnected', 'linkedin_account_issue', 'account_restricted',
     'linkedin_high_failure_rate', 'subscription_inactive', 'paused_by_user');
 
--- Every time that Thaw decides by comes from here: one clock for all processes, the database's, at the start of the
--- transaction. Tests put a clock of their own in its place.
+-- Thaw's only clock: the start of the transaction by the database clock, which all processes share.
+-- Tests replace this function.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
 RETURN pg_catalog.now();
 -- +goose StatementEnd
-COMMENT ON FUNCTION thaw.now() IS 'The clock of Thaw: the start of the transaction by the database''s clock.';
+COMMENT ON FUNCTION thaw.now() IS 'The current time of Thaw: the start of the transaction, by the database clock.';
 
--- Whether a name that people and programs type can be seen: no control characters, line separators or invisible format
--- characters, and no space of any kind at its ends. A spreadsheet's trailing no-break space makes another account of "acc_1",
--- and the signals of the real one would never find it. The two joiners, which some scripts and emoji need, may stand inside.
+-- Whether a name is free of invisible characters: it has no control characters, line separators or
+-- format characters, and no space of any kind at either end. A trailing no-break space from a
+-- spreadsheet would turn "acc_1" into another account, and the signals of the real one would never
+-- find it. The two joiners that some scripts and emoji need are allowed inside a name.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.is_visible(text text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN is_visible.text !~ $re$[\u0001-\u001f\u007f-\u009f\u00ad\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]|^[ \u00a0\u1680\u2000-\u200a\u200c\u200d\u202f\u205f\u3000]|[ \u00a0\u1680\u2000-\u200a\u200c\u200d\u202f\u205f\u3000]$$re$;
 -- +goose StatementEnd
 
--- The numbers that hold for the whole fleet are one row, not a setting of each process: while a new value is rolled out,
--- no two processes can work by different caps or cut ticks of different length.
+-- Fleet-wide settings are one row and not process configuration: while a new value is rolled out,
+-- no two processes can use different caps or tick lengths.
 CREATE TABLE thaw.settings (
     only_row     boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     tick         interval NOT NULL DEFAULT '15 minutes',
@@ -39,31 +41,34 @@ CREATE TABLE thaw.settings (
     fleet_cap    integer NOT NULL DEFAULT 2000 CHECK (fleet_cap BETWEEN 1 AND 10000000),
     signal_cap   integer NOT NULL DEFAULT 2000 CHECK (signal_cap BETWEEN 1 AND 10000000),
     jitter       interval NOT NULL DEFAULT '15 minutes' CHECK (jitter BETWEEN '0' AND '1 day'),
-    grace_period    interval NOT NULL DEFAULT '2 hours' CHECK (grace_period BETWEEN '0' AND '7 days'),
-    -- Two days at least: nothing is removed that a tick, a pass or a heal of today may still ask for.
+    grace_period interval NOT NULL DEFAULT '2 hours' CHECK (grace_period BETWEEN '0' AND '7 days'),
+    -- At least two days: nothing is removed that a current tick, pass or heal may still need.
     keep_history interval NOT NULL DEFAULT '400 days' CHECK (keep_history BETWEEN '2 days' AND '36500 days'),
     keep_signals interval NOT NULL DEFAULT '30 days' CHECK (keep_signals BETWEEN '2 days' AND '36500 days'),
-    -- Safety mode begins when so many accounts, and such a part of all that were connected, were lost within the window.
+    -- Safety mode starts when at least this many accounts, and at least this percentage of the
+    -- connected accounts, are lost within the window.
     safety_accounts integer NOT NULL DEFAULT 10 CHECK (safety_accounts BETWEEN 1 AND 1000000),
     safety_percent  integer NOT NULL DEFAULT 20 CHECK (safety_percent BETWEEN 1 AND 100),
     safety_window   interval NOT NULL DEFAULT '10 minutes' CHECK (safety_window BETWEEN '1 minute' AND '1 day'),
     safety_calm     interval NOT NULL DEFAULT '30 minutes' CHECK (safety_calm BETWEEN '1 minute' AND '7 days'),
-    -- The same for losses that come slowly: accounts that were lost within the slow window and are not back.
+    -- The percentage for slow losses: accounts that were lost within the slow window and are not
+    -- connected again.
     safety_slow_percent integer NOT NULL DEFAULT 30 CHECK (safety_slow_percent BETWEEN 1 AND 100),
     safety_slow_window  interval NOT NULL DEFAULT '6 hours' CHECK (safety_slow_window BETWEEN '1 hour' AND '7 days'),
-    -- An account that was lost this often within an hour is flapping; 0: no account is.
+    -- An account that is lost this often within an hour is flapping. 0 disables the check.
     flap_limit      integer NOT NULL DEFAULT 3 CHECK (flap_limit BETWEEN 0 AND 20),
-    -- How long a flapping account must have been connected before it resumes prospects.
+    -- How long a flapping account must stay connected before prospects resume through it.
     flap_wait       interval NOT NULL DEFAULT '10 minutes' CHECK (flap_wait BETWEEN '0' AND '1 day'),
-    -- A provider is silent after this many times its usual silence; 0: never.
+    -- A provider counts as silent after this multiple of its usual gap between signals. 0 disables
+    -- the check.
     silence_factor  integer NOT NULL DEFAULT 2 CHECK (silence_factor BETWEEN 0 AND 100),
     changed_at   timestamptz NOT NULL DEFAULT thaw.now(),
     changed_by   text,
-    -- Ticks are keys in job arguments, written in whole seconds.
+    -- Job arguments contain the tick as a key, in whole seconds.
     CONSTRAINT settings_tick_check CHECK (
         tick BETWEEN '1 second' AND '1 day' AND extract(epoch FROM tick) = floor(extract(epoch FROM tick)))
 );
-COMMENT ON TABLE thaw.settings IS 'One row: the numbers that hold for the whole fleet.';
+COMMENT ON TABLE thaw.settings IS 'One row: the settings of the whole fleet.';
 INSERT INTO thaw.settings DEFAULT VALUES;
 
 -- +goose StatementBegin
@@ -74,30 +79,30 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.tick(timestamptz) IS
-    'The tick that a time belongs to: a quarter hour (00, 15, 30, 45 UTC) unless settings.tick says otherwise.';
+    'The tick that contains the given time: a quarter hour (00, 15, 30, 45 UTC) by default; the length is settings.tick.';
 
--- Safety mode: the provider has an incident; nothing is resumed and no transient error runs out. 00012_safety.sql has what turns it on
--- and off.
+-- Safety mode: while the provider has an incident, nothing is resumed, and no transient error
+-- reaches the end of its grace period. 00012_safety.sql has the functions that enter and exit it.
 CREATE TABLE thaw.safety (
     only_row           boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     since              timestamptz,
     reason             text,
     entered_by         text,
-    -- A person may want it to last until a person ends it.
+    -- If true, safety mode lasts until an operator exits it.
     stays              boolean NOT NULL DEFAULT false,
-    -- What the monitor counted when it turned it on.
+    -- The counts with which the monitor entered safety mode.
     accounts_lost      integer,
     accounts_connected integer,
-    -- When the thresholds were last seen to be crossed: calm is counted from there.
+    -- When the thresholds were last exceeded. The calm period is counted from here.
     breached_at        timestamptz,
-    -- When it was last off again: what was lost before does not count any more.
+    -- When safety mode last ended. Earlier losses no longer count.
     ended_at           timestamptz,
     CONSTRAINT safety_mode_has_a_reason CHECK (
         (since IS NULL) = (reason IS NULL) AND (since IS NULL) = (entered_by IS NULL) AND reason <> '' AND entered_by <> ''),
     CONSTRAINT safety_off_says_nothing CHECK (
         since IS NOT NULL OR (NOT stays AND accounts_lost IS NULL AND accounts_connected IS NULL AND breached_at IS NULL))
 );
-COMMENT ON TABLE thaw.safety IS 'One row; safety mode is on while since is not null.';
+COMMENT ON TABLE thaw.safety IS 'One row. Safety mode is on while since is not null.';
 INSERT INTO thaw.safety DEFAULT VALUES;
 
 CREATE TABLE thaw.workspaces (
@@ -105,7 +110,7 @@ CREATE TABLE thaw.workspaces (
     key                    text NOT NULL UNIQUE CHECK (key <> ''),
     name                   text NOT NULL DEFAULT '',
     auto_resume            boolean NOT NULL DEFAULT true,
-    auto_resume_reason       text,
+    auto_resume_reason     text,
     auto_resume_changed_at timestamptz,
     auto_resume_changed_by text,
     heal_cap               integer CHECK (heal_cap BETWEEN 1 AND 10000000),
@@ -114,7 +119,7 @@ CREATE TABLE thaw.workspaces (
 );
 COMMENT ON TABLE thaw.workspaces IS 'A tenant of the platform.';
 COMMENT ON COLUMN thaw.workspaces.heal_cap IS
-    'How many prospects per tick the heals may resume that the tenant starts, past the cap per account; null: they keep the caps of the tick. Set by thaw.set_heal_cap.';
+    'How many prospects per tick the heals started by the tenant may resume, regardless of the cap per account. Null: these heals keep the caps of the tick. Set by thaw.set_heal_cap.';
 
 CREATE TABLE thaw.accounts (
     id                  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -144,11 +149,11 @@ CREATE TABLE thaw.accounts (
     timezone            text NOT NULL DEFAULT 'UTC',
     created_at          timestamptz NOT NULL DEFAULT thaw.now(),
     UNIQUE (provider, provider_account_id),
-    -- The target of the composite foreign keys that make a row across tenants impossible.
+    -- The target of composite foreign keys, which make cross-tenant rows impossible.
     UNIQUE (workspace_id, id),
     CONSTRAINT accounts_provider_account_id_is_visible CHECK (thaw.is_visible(provider_account_id)),
     CONSTRAINT accounts_member_id_is_visible CHECK (thaw.is_visible(member_id)),
-    -- Links never leave a workspace.
+    -- Linked accounts are in the same workspace.
     CONSTRAINT accounts_link_stays_in_its_workspace FOREIGN KEY (workspace_id, link_id) REFERENCES thaw.accounts (workspace_id, id),
     CONSTRAINT accounts_link_is_to_another CHECK (link_id <> id),
     CONSTRAINT accounts_lock_has_a_reason CHECK (
@@ -157,37 +162,37 @@ CREATE TABLE thaw.accounts (
     CONSTRAINT accounts_connected_has_no_error CHECK (status <> 'connected' OR last_error IS NULL),
     CONSTRAINT accounts_connected_is_not_due_to_pause CHECK (status <> 'connected' OR pause_after IS NULL),
     CONSTRAINT accounts_hold_has_a_reason CHECK ((hold_until IS NULL) = (hold_reason IS NULL) AND hold_reason <> '')
--- A signal that says connected again stays in its page, without a word to the indexes, if there is room. One that has something
--- to pause cannot: pause_after is indexed.
+-- Free space for HOT updates: a repeated connected signal changes no index. A signal that has
+-- something to pause does, because pause_after is indexed.
 ) WITH (fillfactor = 80);
-COMMENT ON TABLE thaw.accounts IS 'A connected login ("seat") as the provider knows it.';
+COMMENT ON TABLE thaw.accounts IS 'One login ("seat") at the provider.';
 COMMENT ON COLUMN thaw.accounts.member_id IS
-    'The person behind the account, the same when that person is connected again as a new account.';
+    'The person behind the account. It stays the same when that person connects again as a new account.';
 COMMENT ON COLUMN thaw.accounts.status_at IS
-    'When the status was true according to the newest applied signal; null: no signal has spoken yet.';
+    'The time of the status in the newest applied signal. Null: no signal was applied yet.';
 COMMENT ON COLUMN thaw.accounts.disconnected_at IS
-    'When the account last ceased to be connected; null: it never did. It stays when the account is back.';
+    'When the account last lost its connection. Null: never. A reconnect does not clear it.';
 COMMENT ON COLUMN thaw.accounts.reconnected_at IS
-    'When the login went through; the provider has not confirmed since that the account works. Null: there is nothing to confirm.';
+    'When the login succeeded, while the provider has not yet confirmed that the account works. Null: no confirmation is pending.';
 COMMENT ON COLUMN thaw.accounts.locked_at IS
-    'Since when the provider locks the account; null: it does not. A lock stands beside the status: a locked account that is connected is not used.';
+    'Since when the provider has locked the account. Null: it is not locked. The lock is independent of the status: nothing is resumed through a locked account, even if it is connected.';
 COMMENT ON COLUMN thaw.accounts.lock_status_at IS
-    'When the account was last locked or unlocked, by the time of the signal.';
+    'The time of the last applied lock or unlock signal.';
 COMMENT ON COLUMN thaw.accounts.link_id IS
-    'The first of the accounts that are linked as one person''s, beside those with the same member_id; null: this one, or no link.';
+    'The first account of a group that is linked as one person, in addition to accounts with the same member_id. Null: the account is itself the first, or it has no link.';
 COMMENT ON COLUMN thaw.accounts.lost_at IS
-    'The last loss of the connection that counts for safety mode: those of a flapping account do not.';
+    'The last connection loss that counts for safety mode. Losses of a flapping account do not count.';
 COMMENT ON COLUMN thaw.accounts.flaps IS
-    'When the connection was lost, newest first; no more times than settings.flap_limit needs.';
+    'The times of the latest connection losses, newest first: as many as settings.flap_limit, at least one.';
 COMMENT ON COLUMN thaw.accounts.resume_after IS
-    'A flapping account resumes prospects once it has been connected until then; null: it is not flapping.';
+    'If the account is flapping: the time until which it must stay connected before prospects resume through it. Null: it is not flapping.';
 COMMENT ON COLUMN thaw.accounts.needs_reconnect_at IS
-    'When the message account.needs_reconnect was written for the present outage; null: there was none.';
+    'When the message account.needs_reconnect was written for the current outage. Null: it was not.';
 COMMENT ON COLUMN thaw.accounts.pause_after IS
-    'When the active enrollments of this account are due to be paused; null: nothing is due.';
+    'When the active enrollments of this account are due to be paused. Null: no pause is due.';
 
--- What the provider reported for one product of an account alone ("sales_navigator"). It neither takes the account nor gives it
--- back; thaw explain shows it.
+-- Statuses that the provider reports for a single product of an account ("sales_navigator"). They
+-- do not change the status of the account; thaw explain shows them.
 CREATE TABLE thaw.account_products (
     account_id bigint NOT NULL REFERENCES thaw.accounts (id) ON DELETE CASCADE,
     product    text NOT NULL CHECK (product ~ '^[a-z0-9_]{1,64}$'),
@@ -199,11 +204,12 @@ CREATE TABLE thaw.account_products (
     CONSTRAINT account_products_is_down CHECK ((down_since IS NULL) = (status = 'connected'))
 );
 COMMENT ON TABLE thaw.account_products IS
-    'The newest status of each product of an account for which the provider reports one by itself.';
+    'The newest status of each product for which the provider reports a separate status.';
 COMMENT ON COLUMN thaw.account_products.down_since IS
-    'When the product stopped working: the time of the first signal since it was connected. Later signals leave it.';
+    'When the product stopped working: the time of the first such signal since it was last connected. Later signals do not change it.';
 
--- Whether an account is flapping: it was lost flap_limit times within the last hour. A pure look at the row, no history.
+-- Whether an account is flapping: it was lost flap_limit times within the last hour. Reads only the
+-- row, no history.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.is_flapping(p_flaps timestamptz[]) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -213,9 +219,10 @@ END;
 $$;
 -- +goose StatementEnd
 
--- The platform may set a status by a plain UPDATE. When an account connected decides through which account its siblings'
--- prospects are resumed, and which campaigns a tick looks at, so it is kept here for every writer. What went with the old status
--- goes with it: an error that the writer has not set anew, a pause that is due, a login that waited for its confirmation.
+-- Runs for every writer, because the platform may set a status by a plain UPDATE. connected_at
+-- decides which sibling account prospects resume through and which campaigns a tick looks at.
+-- Connecting also clears what belonged to the old status: an error that the writer did not set
+-- anew, a due pause, and a login that waits for confirmation.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.accounts_note_connection() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -226,7 +233,8 @@ BEGIN
         END IF;
         NEW.resume_after := CASE WHEN thaw.is_flapping(OLD.flaps)
             THEN thaw.now() + (SELECT s.flap_wait FROM thaw.settings AS s) END;
-        -- The outage of a flapping account is over when it has been connected for long enough: thaw.tell_recovered.
+        -- The outage of a flapping account ends when the account has stayed connected for long
+        -- enough: see thaw.tell_recovered.
         IF NEW.resume_after IS NULL THEN
             NEW.needs_reconnect_at := NULL;
         END IF;
@@ -249,13 +257,14 @@ CREATE TRIGGER accounts_note_connection_update BEFORE UPDATE OF status ON thaw.a
     FOR EACH ROW WHEN (NEW.status = 'connected' AND OLD.status <> 'connected')
     EXECUTE FUNCTION thaw.accounts_note_connection();
 
--- Each loss that counts takes a number. The difference of two numbers says how many there were at most between two moments,
--- without counting rows; a loss that is rolled back leaves its number out.
+-- Every loss that counts draws a number. The difference between two numbers is an upper bound for
+-- the losses in between, without counting rows. A loss that is rolled back leaves a gap.
 CREATE SEQUENCE thaw.losses_seq;
 SELECT setval('thaw.losses_seq', 1);
 
--- The other way too: the monitor of safety mode counts the accounts that were lost of late, by signal or not. An account that
--- flaps counts with its first losses alone: a few of them must not keep the whole fleet in safety mode.
+-- Records every loss, by signal or by UPDATE: the monitor of safety mode counts recently lost
+-- accounts. For a flapping account only the first losses count, so that a few such accounts do not
+-- keep the whole fleet in safety mode.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.accounts_note_disconnection() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -274,12 +283,12 @@ CREATE TRIGGER accounts_note_disconnection BEFORE UPDATE OF status ON thaw.accou
     FOR EACH ROW WHEN (OLD.status = 'connected' AND NEW.status <> 'connected')
     EXECUTE FUNCTION thaw.accounts_note_disconnection();
 
--- A hold can be made longer, by whomever, and shorter by nobody.
+-- Every writer can extend a hold; only thaw.correct_hold can shorten one.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.accounts_keep_hold() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    -- What an operator corrects was written down before, in the same transaction: see thaw.correct_hold.
+    -- thaw.correct_hold has recorded the correction in this transaction.
     IF EXISTS (
         SELECT FROM thaw.manual_actions AS d
         WHERE d.account_id = NEW.id AND d.what = 'hold_corrected' AND d.at = thaw.now()
@@ -293,7 +302,7 @@ BEGIN
         RAISE EXCEPTION 'account "%" is on hold until %', OLD.provider_account_id,
             to_char(OLD.hold_until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
             USING ERRCODE = 'check_violation', CONSTRAINT = 'accounts_hold_is_never_shortened', TABLE = 'accounts', SCHEMA = 'thaw',
-                HINT = 'Only a later end is accepted. An operator corrects a mistaken hold with thaw hold --correct, or thaw.correct_hold.';
+                HINT = 'Set a later end. An operator can correct a mistaken hold with thaw hold --correct or thaw.correct_hold.';
     END IF;
     RETURN NEW;
 END;
@@ -301,10 +310,13 @@ $$;
 -- +goose StatementEnd
 CREATE TRIGGER accounts_keep_hold BEFORE UPDATE OF hold_until, hold_reason ON thaw.accounts
     FOR EACH ROW WHEN (OLD.hold_until > thaw.now()) EXECUTE FUNCTION thaw.accounts_keep_hold();
--- People look for a workspace, an account or a campaign by the beginning of its name, in whatever case. By bytes, so that a range
--- of the index is a prefix on every server. These columns hardly ever change: a signal still touches no index.
--- The end of such a range: the text with the greatest character of the database's encoding after it. The character has no
--- literal of its own: what a literal with an escape means depends on settings of the server.
+
+-- Search finds workspaces, accounts and campaigns by a prefix of their names, case-insensitively.
+-- The indexes below compare bytes, so that a prefix is a range on every server. These columns
+-- hardly ever change, so a signal still updates no index.
+--
+-- The end of such a range: the prefix followed by the greatest character of the database encoding.
+-- chr() and not an escaped literal, whose meaning depends on server settings.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.end_of_range(beginning text) RETURNS text LANGUAGE sql STABLE
 RETURN lower(end_of_range.beginning) || chr(CASE getdatabaseencoding() WHEN 'UTF8' THEN 1114111 ELSE 255 END);
@@ -314,18 +326,18 @@ CREATE INDEX workspaces_name_search_idx ON thaw.workspaces (lower(name) COLLATE 
 CREATE INDEX accounts_id_search_idx ON thaw.accounts (lower(provider_account_id) COLLATE "C");
 CREATE INDEX accounts_name_search_idx ON thaw.accounts (lower(display_name) COLLATE "C");
 
--- Siblings are found by the member, those in other workspaces too: they explain why somebody waits.
+-- Finds siblings by member, also in other workspaces: explanations name those.
 CREATE INDEX accounts_member_idx ON thaw.accounts (member_id, provider, workspace_id) WHERE member_id IS NOT NULL;
--- The sweep puts back the pause jobs that somebody cancelled.
+-- The sweep requeues pause jobs that were cancelled.
 CREATE INDEX accounts_pause_due_idx ON thaw.accounts (pause_after) WHERE pause_after IS NOT NULL;
--- Accounts that are linked without a member.
+-- Finds linked accounts.
 CREATE INDEX accounts_link_idx ON thaw.accounts (link_id, workspace_id) WHERE link_id IS NOT NULL;
--- The monitor of safety mode counts the accounts that were lost of late.
+-- The monitor of safety mode counts recently lost accounts.
 CREATE INDEX accounts_lost_idx ON thaw.accounts (lost_at) WHERE lost_at IS NOT NULL;
--- Flapping accounts that have been connected for long enough, to be reported as recovered.
+-- Accounts whose recovery is still to be reported, by the end of their flapping period.
 CREATE INDEX accounts_recovering_idx ON thaw.accounts (resume_after)
     WHERE needs_reconnect_at IS NOT NULL AND status = 'connected';
--- Accounts that hang in their connecting.
+-- Accounts stuck connecting.
 CREATE INDEX accounts_connecting_idx ON thaw.accounts (coalesce(status_at, created_at)) WHERE status = 'connecting';
 
 CREATE TABLE thaw.campaigns (
@@ -346,9 +358,9 @@ CREATE TABLE thaw.campaigns (
     CONSTRAINT campaigns_paused_has_a_reason CHECK (
         (status = 'paused') = (paused_reason IS NOT NULL) AND (status = 'paused') = (paused_at IS NOT NULL))
 );
-COMMENT ON TABLE thaw.campaigns IS 'The authored step sequence.';
+COMMENT ON TABLE thaw.campaigns IS 'A sequence of steps, as its author wrote it.';
 COMMENT ON COLUMN thaw.campaigns.waits_for_account IS
-    'Paused for one of the two account reasons: the only ones that Thaw may resume by itself.';
+    'Whether the campaign is paused for an account reason. Thaw resumes rows automatically only after these two reasons.';
 
 CREATE INDEX campaigns_key_search_idx ON thaw.campaigns (lower(key) COLLATE "C");
 CREATE INDEX campaigns_name_search_idx ON thaw.campaigns (lower(name) COLLATE "C");
@@ -371,26 +383,29 @@ CREATE TABLE thaw.enrollments (
     created_at        timestamptz NOT NULL DEFAULT thaw.now(),
     FOREIGN KEY (workspace_id, campaign_id) REFERENCES thaw.campaigns (workspace_id, id),
     FOREIGN KEY (workspace_id, account_id) REFERENCES thaw.accounts (workspace_id, id),
-    -- The prospect leads, so that the same index finds a prospect in all of its campaigns.
+    -- The prospect is the first column, so that this index also finds a prospect in all of its
+    -- campaigns.
     CONSTRAINT enrollments_campaign_prospect_key UNIQUE (prospect_url, campaign_id),
     CONSTRAINT enrollments_prospect_url_is_visible CHECK (thaw.is_visible(prospect_url)),
     CONSTRAINT enrollments_paused_has_a_reason CHECK (
         (status = 'paused') = (paused_reason IS NOT NULL) AND (status = 'paused') = (paused_at IS NOT NULL)),
     CONSTRAINT enrollments_reason_is_their_own CHECK (
         paused_reason NOT IN ('linkedin_high_failure_rate', 'subscription_inactive'))
--- A pause and a resume change what the indexes below are made of, so each writes into all indexes. What the platform does
--- most, going to the next step, does not: with a little room in the page it touches no index at all. And vacuum comes after a
--- fiftieth of the table has changed instead of a fifth: the next to resume are looked for where the last were found.
+-- A pause and a resume change indexed columns and so write to all indexes. The most frequent
+-- update, moving on to the next step, changes none: with some free space in the page it is a HOT
+-- update. Vacuum starts after 2 % of the table has changed and not after the default 20 %: a pass
+-- looks for its next rows where the last ones were, among dead entries.
 ) WITH (fillfactor = 95, autovacuum_vacuum_scale_factor = 0.02);
 COMMENT ON TABLE thaw.enrollments IS 'One prospect in one campaign on one account, at a step.';
 COMMENT ON COLUMN thaw.enrollments.waits_for_account IS
-    'Paused for one of the two account reasons: the only ones that Thaw may resume by itself.';
+    'Whether the enrollment is paused for an account reason. Thaw resumes rows automatically only after these two reasons.';
 
--- Of an account, this index says in which campaigns somebody waits (a loose scan over campaign_id), and who is next there
--- (paused_at, id). Rows that wait in a campaign that somebody stopped lie in a range of their own and are never walked over.
+-- For an account this index gives the campaigns with waiting prospects (a loose scan over
+-- campaign_id) and the next prospects of each (paused_at, id). Prospects in a campaign that does
+-- not run are in a range of their own, which no scan reads.
 CREATE INDEX enrollments_paused_idx ON thaw.enrollments (waits_for_account, account_id, campaign_id, paused_at, id)
     INCLUDE (paused_reason) WHERE status = 'paused';
--- What a disconnect has to pause.
+-- Finds the rows that a disconnect pauses.
 CREATE INDEX enrollments_active_idx ON thaw.enrollments (account_id, campaign_id, id) WHERE status = 'active';
 
 -- +goose Down

@@ -1,19 +1,21 @@
--- What happened, and what may still happen: deliveries, plans, budgets, heals, and the history of every transition.
+-- The records: signal deliveries, plans, budgets, heals, and the history of every transition.
 --
--- History rows have no foreign key to the fleet: they are written only by the functions of this schema, and they outlive
--- an enrollment that the platform deletes.
+-- History rows have no foreign keys to the fleet tables: only functions of this schema write them,
+-- and they outlive an enrollment that the platform deletes.
 
 -- +goose Up
 
 CREATE TYPE thaw.signal_outcome AS ENUM ('applied', 'duplicate', 'stale', 'unknown_account', 'ignored');
--- 'released': a person gave a prospect back to Thaw, to be resumed in its turn. 'changed': the platform took it out of its pause, to
--- a status that is not active.
+-- 'released': a person handed a prospect back to Thaw, which resumes it in a later tick. 'changed':
+-- the platform moved it from paused to a status other than active.
 CREATE TYPE thaw.event_kind AS ENUM ('paused', 'resumed', 'moved', 'imported', 'released', 'changed');
--- 'platform': a plain UPDATE, by whatever role.
+-- 'platform': a plain UPDATE, by any role.
 CREATE TYPE thaw.event_source AS ENUM ('signal', 'sweep', 'heal', 'operator', 'scheduler', 'import', 'platform');
--- What a signal is about: the status; a login that went through, which the provider has yet to confirm; a lock beside the status.
+-- What a signal reports: a status, a login that the provider has yet to confirm, or a change of the
+-- lock, which is independent of the status.
 CREATE TYPE thaw.signal_kind AS ENUM ('status', 'login', 'lock', 'unlock');
--- Where a resume draws its budget. The heal lane has no row in fleet_budgets: each heal brings its own cap.
+-- Which budget a resume draws from. The heal lane has no row in fleet_budgets: each heal has its
+-- own cap.
 CREATE TYPE thaw.lane AS ENUM ('sweep', 'signal', 'heal');
 
 CREATE TABLE thaw.account_signals (
@@ -34,14 +36,14 @@ CREATE TABLE thaw.account_signals (
     received_at         timestamptz NOT NULL DEFAULT thaw.now(),
     outcome             thaw.signal_outcome NOT NULL,
     body                jsonb,
-    -- The idempotency record of the resume pass that this signal asked for.
+    -- The idempotency record of the resume pass for this signal.
     verdict             text,
     resumed             integer,
     finished_at         timestamptz,
     CONSTRAINT account_signals_duplicate_names_its_original CHECK ((outcome = 'duplicate') = (duplicate_of IS NOT NULL)),
     CONSTRAINT account_signals_applied_has_an_account CHECK (
         outcome <> 'applied' OR (account_id IS NOT NULL AND (status IS NOT NULL OR kind IN ('lock', 'unlock')))),
-    -- Bounded for every writer: what a provider sends is shown on pages and kept in indexes.
+    -- Enforced for every writer: these texts are shown on pages and indexed.
     CONSTRAINT account_signals_text_is_bounded CHECK (
         length(raw_status) BETWEEN 1 AND 256 AND raw_status !~ '[[:cntrl:]]' AND length(provider) <= 256
         AND length(provider_account_id) <= 256 AND length(member_id) <= 256 AND length(v1_account_id) <= 256
@@ -50,23 +52,23 @@ CREATE TABLE thaw.account_signals (
     CONSTRAINT account_signals_pass_is_closed_once CHECK (
         (finished_at IS NULL) = (resumed IS NULL) AND (finished_at IS NULL) = (verdict IS NULL) AND resumed >= 0)
 );
-COMMENT ON TABLE thaw.account_signals IS 'Every delivery of an account-status message, with what came of it.';
+COMMENT ON TABLE thaw.account_signals IS 'Every delivery of an account-status message, with its outcome.';
 COMMENT ON COLUMN thaw.account_signals.delivery_key IS
-    'What makes a repeated delivery a duplicate; null where the provider sends nothing of the kind.';
+    'The key that identifies a repeated delivery. Null: the provider sends no such key.';
 COMMENT ON COLUMN thaw.account_signals.product IS
-    'The one product that the status is about, which leaves the status of the account alone; null: the account.';
+    'The product that the status is about; the status of the account does not change. Null: the signal is about the account.';
 COMMENT ON COLUMN thaw.account_signals.v1_account_id IS
-    'The ID that the account had in the provider''s former API: the two accounts are linked.';
+    'The ID of the same account in the provider''s v1 API. The two accounts are linked.';
 COMMENT ON COLUMN thaw.account_signals.just_created IS
-    'The provider only just created the account: there is nothing to pause yet.';
+    'Whether the provider has just created the account. Such an account has nothing to pause yet.';
 
 CREATE INDEX account_signals_account_idx ON thaw.account_signals (provider, provider_account_id, id DESC);
--- Deliveries for accounts that nobody has written yet, to be applied when their row appears.
+-- Deliveries for accounts without a row. They are applied when the row is inserted.
 CREATE INDEX account_signals_unknown_idx ON thaw.account_signals (provider, provider_account_id)
     WHERE outcome = 'unknown_account';
 CREATE INDEX account_signals_kept_idx ON thaw.account_signals (received_at) WHERE outcome = 'unknown_account';
 
--- One summary row a tick. Its insert is what makes a tick swept once.
+-- One summary row per tick. The primary key makes a tick swept once.
 CREATE TABLE thaw.sweeps (
     tick_at            timestamptz PRIMARY KEY,
     account_cap        integer NOT NULL,
@@ -75,24 +77,25 @@ CREATE TABLE thaw.sweeps (
     accounts_processed integer NOT NULL DEFAULT 0,
     planned            integer NOT NULL DEFAULT 0,
     resumed            integer NOT NULL DEFAULT 0,
-    moved          integer NOT NULL DEFAULT 0,
+    moved              integer NOT NULL DEFAULT 0,
     campaigns_resumed  integer NOT NULL DEFAULT 0,
-    remaining       integer NOT NULL DEFAULT 0,
-    -- Planning took too long, so that only a part of the accounts were candidates.
+    remaining          integer NOT NULL DEFAULT 0,
+    -- Whether planning took too long, so that only a part of the accounts were candidates.
     is_partial         boolean NOT NULL DEFAULT false,
-    -- The last campaign that was looked at for blocked prospects; 0: all were.
+    -- The last campaign that was checked for blocked prospects. 0: all were checked.
     looked_to          bigint NOT NULL DEFAULT 0,
     started_at         timestamptz NOT NULL DEFAULT thaw.now(),
     finished_at        timestamptz,
     CONSTRAINT sweeps_processed_is_planned CHECK (accounts_processed BETWEEN 0 AND accounts_planned),
     CONSTRAINT sweeps_resumed_is_planned CHECK (resumed BETWEEN 0 AND planned AND planned <= fleet_cap)
 );
-COMMENT ON TABLE thaw.sweeps IS 'One row a tick: what was planned, what was done, what was left.';
+COMMENT ON TABLE thaw.sweeps IS 'One row per tick: what was planned, resumed, and remaining.';
 COMMENT ON COLUMN thaw.sweeps.remaining IS
-    'Resumable enrollments that the tick found, less those that it resumed.';
+    'The resumable enrollments that the tick found, minus those that it resumed.';
 CREATE INDEX sweeps_unfinished_idx ON thaw.sweeps (tick_at) WHERE finished_at IS NULL;
 
--- The plan of a tick, and the idempotency record that makes a pass count once however often its job runs.
+-- The plan of a tick. A row is also the idempotency record of its pass, whose job may run more than
+-- once.
 CREATE TABLE thaw.allocations (
     tick_at      timestamptz NOT NULL REFERENCES thaw.sweeps (tick_at),
     account_id   bigint NOT NULL,
@@ -105,10 +108,11 @@ CREATE TABLE thaw.allocations (
     FOREIGN KEY (workspace_id, account_id) REFERENCES thaw.accounts (workspace_id, id),
     CONSTRAINT allocations_resumed_is_planned CHECK (resumed BETWEEN 0 AND planned),
     CONSTRAINT allocations_closed_has_a_verdict CHECK ((finished_at IS NULL) = (verdict IS NULL))
--- Written by the thousand in one statement, then closed one by one: with room in the page that touches no index.
+-- Thousands of rows are inserted in one statement and then closed one by one: with free space in
+-- the page, closing one is a HOT update.
 ) WITH (fillfactor = 80);
 CREATE INDEX allocations_workspace_served_idx ON thaw.allocations (workspace_id, tick_at DESC) WHERE planned > 0;
-COMMENT ON TABLE thaw.allocations IS 'The plan of a tick: how many enrollments an account may resume; 0 only starts its campaigns.';
+COMMENT ON TABLE thaw.allocations IS 'The plan of a tick: how many enrollments may resume through an account. With 0, the pass only starts campaigns.';
 
 CREATE TABLE thaw.fleet_budgets (
     tick_at timestamptz NOT NULL,
@@ -120,11 +124,12 @@ CREATE TABLE thaw.fleet_budgets (
     CONSTRAINT fleet_budgets_used_is_within_cap CHECK (used BETWEEN 0 AND cap),
     CONSTRAINT fleet_budgets_carried_is_used CHECK (carried BETWEEN 0 AND greatest(used, 0))
 );
-COMMENT ON TABLE thaw.fleet_budgets IS 'How many enrollments a tick may resume in the whole fleet, by lane, and how many it has.';
+COMMENT ON TABLE thaw.fleet_budgets IS 'How many enrollments a tick may resume in the whole fleet, by lane, and how many it has resumed.';
 COMMENT ON COLUMN thaw.fleet_budgets.carried IS
-    'The part of used that was resumed in overlapping ticks of another length, before settings.tick changed.';
+    'The part of used that was resumed before settings.tick changed, in overlapping ticks of the old length.';
 
--- Sweep and signal lane together: an account whose connection flaps inside a tick does not get its cap twice.
+-- Shared by the sweep and the signal lane: an account whose connection flaps within a tick does not
+-- get its cap twice.
 CREATE TABLE thaw.account_budgets (
     tick_at    timestamptz NOT NULL,
     account_id bigint NOT NULL,
@@ -135,11 +140,12 @@ CREATE TABLE thaw.account_budgets (
     CONSTRAINT account_budgets_used_is_within_cap CHECK (used BETWEEN 0 AND cap),
     CONSTRAINT account_budgets_carried_is_used CHECK (carried BETWEEN 0 AND greatest(used, 0))
 ) WITH (fillfactor = 90);
-COMMENT ON TABLE thaw.account_budgets IS 'How many enrollments an account has resumed in a tick, through sweep and signal together.';
-COMMENT ON COLUMN thaw.account_budgets.carried IS 'As in thaw.fleet_budgets.';
+COMMENT ON TABLE thaw.account_budgets IS 'How many enrollments were resumed through an account in a tick, by sweep and signals together.';
+COMMENT ON COLUMN thaw.account_budgets.carried IS 'As in thaw.fleet_budgets.carried.';
 
--- How many were paused, tick by tick. Counting them all costs what there is, not what there is to do, so a tick does not: the
--- job "watch" does, and never spends more than a thousandth of its time with it.
+-- The backlog by tick. Counting it costs time in proportion to the backlog and not to the work of a
+-- tick, so the sweep does not do it. The job "watch" does, and spends at most a thousandth of its
+-- time on it.
 CREATE TABLE thaw.backlog_samples (
     tick_at timestamptz PRIMARY KEY,
     paused  bigint NOT NULL CHECK (paused >= 0),
@@ -147,7 +153,7 @@ CREATE TABLE thaw.backlog_samples (
     took    interval NOT NULL,
     CONSTRAINT backlog_samples_waiting_are_paused CHECK (waiting BETWEEN 0 AND paused)
 );
-COMMENT ON TABLE thaw.backlog_samples IS 'How many enrollments were paused in a tick, and how many of them waited for an account.';
+COMMENT ON TABLE thaw.backlog_samples IS 'How many enrollments were paused in a tick, and how many of those were waiting for an account.';
 
 CREATE TYPE thaw.heal_status AS ENUM ('running', 'done');
 
@@ -158,27 +164,32 @@ CREATE TABLE thaw.heals (
     target            text NOT NULL CHECK (target <> ''),
     cap               integer NOT NULL CHECK (cap >= 1),
     even_if_off       boolean NOT NULL DEFAULT false,
-    -- The workspace whose token started it; null: an operator did. Without a cap of its own for heals it keeps the cap per
-    -- account and tick, which it shares with sweep and signals.
+    -- The workspace whose API token started the heal. Null: an operator started it. If the
+    -- workspace has no heal cap, the heal keeps the cap per account and tick, which it shares with
+    -- the sweep and signals.
     tenant_id         bigint REFERENCES thaw.workspaces (id),
     keeps_caps        boolean NOT NULL DEFAULT false,
     status            thaw.heal_status NOT NULL DEFAULT 'running',
     resumed           integer NOT NULL DEFAULT 0,
-    moved         integer NOT NULL DEFAULT 0,
+    moved             integer NOT NULL DEFAULT 0,
     campaigns_resumed integer NOT NULL DEFAULT 0,
-    -- How many prospects it found to resume, and on how many accounts. Counted after the first batch, which does not wait for it;
-    -- until then first_source_ids has the accounts that the first batch resumed.
+    -- How many prospects the heal found, and on how many accounts. Counted after the first batch,
+    -- so that the first prospects do not wait for the count. Until then first_source_ids has the
+    -- accounts of the first batch.
     found             integer,
     accounts          integer,
     first_source_ids  bigint[],
-    -- Set by the first batch: the cap may not be enough for all, so the prospects of an account come by the time of their pause,
-    -- whatever their campaign. Else they come by campaign, which reads no more than it resumes. The order never changes under way.
+    -- Set by the first batch and never changed afterwards. True if the cap may be too small for all
+    -- prospects: those of an account are then resumed by the time of their pause, regardless of
+    -- campaign. If false, they are resumed by campaign, which reads no more rows than it resumes.
     oldest_first      boolean,
-    -- Of a workspace, set by the count: no campaign in which prospects wait keeps them from being resumed.
+    -- Set by the count, for heals of a workspace only: true if every campaign with waiting
+    -- prospects lets them resume.
     all_campaigns_open boolean NOT NULL DEFAULT false,
-    -- Where it is: batches done, accounts done, and the last prospect that it looked at. It goes through its prospects in a fixed
-    -- order, by account, campaign and time of the pause: the next batch goes on after this one. The first batch of a list takes
-    -- its prospects by id (at_enrollment_id), the others take them in the order of heal_order (at_place).
+    -- Progress: finished batches, finished accounts, and the last prospect of the last batch. A
+    -- heal processes its prospects in a fixed order, by account, campaign and pause time, and the
+    -- next batch continues after this prospect. The first batch of a list takes its prospects by id
+    -- (at_enrollment_id); later batches take them in the order of heal_order (at_place).
     batch             integer NOT NULL DEFAULT 0,
     accounts_done     integer NOT NULL DEFAULT 0,
     at_account_id     bigint,
@@ -186,8 +197,8 @@ CREATE TABLE thaw.heals (
     at_paused_at      timestamptz,
     at_enrollment_id  bigint,
     at_place          bigint,
-    -- How often it has begun to go through them, and how many it has passed over this time because other transactions held
-    -- them: it comes back to these in another round, a limited number of times.
+    -- The current round, from 1, and how many prospects this round passed over because other
+    -- transactions held them. Another round retries these; the number of rounds is limited.
     round             integer NOT NULL DEFAULT 1,
     skipped           integer NOT NULL DEFAULT 0,
     remaining         integer,
@@ -198,40 +209,42 @@ CREATE TABLE thaw.heals (
     CONSTRAINT heals_done_says_what_is_left CHECK (
         (status = 'done') = (finished_at IS NOT NULL) AND (status = 'done') = (remaining IS NOT NULL)),
     CONSTRAINT heals_have_at_most_one_scope CHECK (workspace_id IS NULL OR account_id IS NULL)
--- Written once a batch: with room in the page that touches no index.
+-- Updated once per batch: with free space in the page, that is a HOT update.
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE thaw.heals IS
-    'One row a heal: of a workspace, of an account, or (neither) of the enrollments listed in heal_enrollments.';
+    'One row per heal: of a workspace, of an account, or (if both are null) of the enrollments in thaw.heal_enrollments.';
 COMMENT ON COLUMN thaw.heals.skipped IS
-    'Prospects passed over in the current round because other transactions held them; of a heal that is done: in its last round. They are part of remaining.';
--- What a tenant has started in this tick.
+    'How many prospects the current round passed over because other transactions held them; for a finished heal, the last round. They are part of remaining.';
+-- Finds the heals that a tenant started in a tick.
 CREATE INDEX heals_tenant_idx ON thaw.heals (tenant_id, requested_at) WHERE tenant_id IS NOT NULL;
 CREATE UNIQUE INDEX heals_one_running_a_target_key ON thaw.heals (target) WHERE status = 'running';
 
--- A list has hundreds of thousands of prospects, and a row for each would cost as much as to resume it. So a row has up to 200 of
--- them, in ascending order: a row of that size lies in its page, and a batch reads the few rows that it needs.
+-- A list may have hundreds of thousands of prospects, and a row for each would cost as much as
+-- resuming it. A row therefore has up to 200 ids in ascending order: it fits into its page without
+-- TOAST, and a batch reads only the few rows that it needs.
 CREATE TABLE thaw.heal_enrollments (
     heal_id        bigint NOT NULL REFERENCES thaw.heals (id) ON DELETE CASCADE,
-    -- The last one of enrollment_ids.
+    -- The last of enrollment_ids.
     last_id        bigint NOT NULL,
     enrollment_ids bigint[] NOT NULL,
     PRIMARY KEY (heal_id, last_id)
 );
 COMMENT ON TABLE thaw.heal_enrollments IS
-    'The enrollments that a heal of listed prospects may resume: up to 200 per row, in ascending order.';
+    'The list of a heal of listed prospects: up to 200 enrollment ids per row, in ascending order.';
 
--- The same list by account, campaign and id, as of the end of the first batch, so that a batch is of few accounts. Only the order
--- depends on it: a prospect that moved to another account since then is resumed through that one. heal_enrollments stays what the
--- heal was given, and is searched by id. Written if one batch is not enough, deleted when the heal is done.
+-- The same list ordered by account, campaign and id, as of the end of the first batch, so that each
+-- batch touches few accounts. Only the order depends on it: a prospect that moves to another
+-- account later is resumed through that one. heal_enrollments remains the original list, searchable
+-- by id. Rows are written only if the heal needs more than one batch, and deleted when it is done.
 CREATE TABLE thaw.heal_order (
     heal_id        bigint NOT NULL REFERENCES thaw.heals (id) ON DELETE CASCADE,
-    -- The place in the whole list of the last one of enrollment_ids.
+    -- The position of the last of enrollment_ids in the whole list.
     last_place     bigint NOT NULL,
     enrollment_ids bigint[] NOT NULL,
     PRIMARY KEY (heal_id, last_place)
 );
 COMMENT ON TABLE thaw.heal_order IS
-    'The order in which a running heal goes through a long list of enrollments: up to 200 per row.';
+    'The order in which a running heal processes a long list: up to 200 enrollment ids per row.';
 
 CREATE TABLE thaw.enrollment_events (
     id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -262,12 +275,13 @@ CREATE TABLE thaw.enrollment_events (
                WHEN 'heal' THEN heal_id IS NOT NULL
                ELSE true
            END)
--- What is removed by age is a small part of it at a time: vacuum comes after a fiftieth, so that its room is used again.
+-- Retention removes small parts of the table at a time. Vacuum starts after 2 % has changed, so
+-- that the space is reused.
 ) WITH (autovacuum_vacuum_scale_factor = 0.02);
-COMMENT ON TABLE thaw.enrollment_events IS 'The history of every enrollment: each transition, written in the transaction that made it.';
-COMMENT ON COLUMN thaw.enrollment_events.reason IS 'Of a pause: why; of a resume: the reason that it ended.';
+COMMENT ON TABLE thaw.enrollment_events IS 'The history of enrollments: one row per transition, written in the transaction that makes it.';
+COMMENT ON COLUMN thaw.enrollment_events.reason IS 'For a pause: its reason. For a resume: the reason of the pause that it ended.';
 COMMENT ON COLUMN thaw.enrollment_events.paused_at IS
-    'When the pause began that this event begins or ends. A pause that has two resumes was ended twice.';
+    'The start of the pause that this event begins or ends. It identifies the pause: two resumes with the same value ended one pause twice, which must not happen.';
 CREATE INDEX enrollment_events_history_idx ON thaw.enrollment_events (enrollment_id, id);
 
 CREATE TABLE thaw.campaign_events (
@@ -286,7 +300,7 @@ CREATE TABLE thaw.campaign_events (
     reason      thaw.pause_reason,
     detail      text
 );
-COMMENT ON TABLE thaw.campaign_events IS 'The history of every campaign, as enrollment_events.';
+COMMENT ON TABLE thaw.campaign_events IS 'The history of campaigns, as thaw.enrollment_events.';
 CREATE INDEX campaign_events_history_idx ON thaw.campaign_events (campaign_id, id);
 
 CREATE TABLE thaw.account_events (
@@ -298,7 +312,7 @@ CREATE TABLE thaw.account_events (
     last_error  text,
     CONSTRAINT account_events_change_something CHECK (from_status <> to_status)
 );
-COMMENT ON TABLE thaw.account_events IS 'The history of the status of every account, whoever changed it.';
+COMMENT ON TABLE thaw.account_events IS 'The history of account statuses, for all writers.';
 CREATE INDEX account_events_history_idx ON thaw.account_events (account_id, id);
 
 -- +goose StatementBegin
@@ -314,40 +328,42 @@ $$;
 CREATE TRIGGER accounts_write_history AFTER UPDATE OF status ON thaw.accounts
     FOR EACH ROW WHEN (OLD.status <> NEW.status) EXECUTE FUNCTION thaw.accounts_write_history();
 
--- What people decided, and the monitor of safety mode in their place. Few rows, which are never removed: who decided what,
--- and why, is asked years later too.
+-- The audit log: actions of people, of the monitor of safety mode, and of the provider (links).
+-- There are few rows, and they are never removed: an audit may ask for them years later.
 CREATE TABLE thaw.manual_actions (
     id                 bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at                 timestamptz NOT NULL DEFAULT thaw.now(),
     what               text NOT NULL CHECK (what IN (
         'safety_entered', 'safety_exited', 'held', 'hold_corrected', 'paused', 'resumed', 'auto_resume_off', 'auto_resume_on',
         'settings_changed', 'linked', 'heal_cap_set', 'heal_cap_removed')),
-    actor         text NOT NULL CHECK (actor <> ''),
-    -- The database role of the session: actor is what the caller says, this is what the server knows.
+    actor              text NOT NULL CHECK (actor <> ''),
+    -- The database role of the session. The caller can choose actor but not this.
     session_role       text NOT NULL DEFAULT session_user,
-    reason                text CHECK (reason <> ''),
-    -- About what; nothing: about the fleet. A prospect is named by its URL, because it may be in many campaigns.
+    reason             text CHECK (reason <> ''),
+    -- The subject; all null: the fleet. A prospect is identified by its URL, because it may be in
+    -- several campaigns.
     workspace_id       bigint,
     account_id         bigint,
     campaign_id        bigint,
     prospect_url       text,
-    -- Of a hold: its end. Of a pause or a resume: how many prospects it has changed. Of the monitor: what it counted.
+    -- For a hold: its end. For a pause or a resume: how many prospects it changed. For the monitor:
+    -- its counts.
     until              timestamptz,
     enrollments        integer,
     accounts_lost      integer,
     accounts_connected integer,
-    -- The switch of a workspace may be set without a word.
+    -- Auto-resume of a workspace may be switched without a reason.
     CONSTRAINT manual_actions_have_a_reason CHECK (reason IS NOT NULL OR what IN ('auto_resume_off', 'auto_resume_on')),
-    -- A hold that was corrected without an end is over.
+    -- hold_corrected without an end: the hold was ended.
     CONSTRAINT manual_actions_hold_has_an_end CHECK (CASE what WHEN 'held' THEN until IS NOT NULL WHEN 'hold_corrected' THEN true ELSE until IS NULL END)
 );
-COMMENT ON TABLE thaw.manual_actions IS 'What people, and the monitor of safety mode, decided: who, when, about what, and why.';
+COMMENT ON TABLE thaw.manual_actions IS 'The audit log of manual actions, and of safety mode entered and exited by the monitor: who did what, when, to what, and why.';
 CREATE INDEX manual_actions_account_idx ON thaw.manual_actions (account_id, id) WHERE account_id IS NOT NULL;
 CREATE INDEX manual_actions_workspace_idx ON thaw.manual_actions (workspace_id, id) WHERE workspace_id IS NOT NULL;
--- The history of safety mode: a few rows among all that was decided about accounts.
+-- Finds the few rows about safety mode among those about accounts.
 CREATE INDEX manual_actions_safety_idx ON thaw.manual_actions (id) WHERE what IN ('safety_entered', 'safety_exited');
 
--- The switch is a column that the platform may write itself.
+-- A trigger, because the platform may write auto_resume itself.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.workspaces_write_history() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -363,11 +379,12 @@ $$;
 CREATE TRIGGER workspaces_write_history AFTER UPDATE OF auto_resume ON thaw.workspaces
     FOR EACH ROW WHEN (OLD.auto_resume <> NEW.auto_resume) EXECUTE FUNCTION thaw.workspaces_write_history();
 
--- What follows from a change of the numbers of the fleet, whoever writes it: a process that is started with a flag, or a plain
--- UPDATE of thaw.settings.
 
--- Every change is a manual action: who, when, and from what to what. changed_by is believed only if it was written with the
--- change.
+-- The triggers on thaw.settings run for every writer: a process that is started with a flag, or a
+-- plain UPDATE.
+
+-- Every change is recorded as a manual action with the old and the new values. changed_by counts
+-- only if changed_at was set in the same transaction.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.settings_write_history() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -387,10 +404,11 @@ $$;
 CREATE TRIGGER settings_write_history AFTER UPDATE ON thaw.settings
     FOR EACH ROW EXECUTE FUNCTION thaw.settings_write_history();
 
--- A tick of another length begins at another time, and its budget would be a new one, although the tick that it overlaps has
--- spent its own. So the new tick begins with what the overlapping ones have used, and the fleet budget of the tick that was
--- current is closed: a pass that is under way and took the old length finds no room there and resumes nothing. The rows of the
--- fleet are written first. That waits for passes that have taken from them, and what they took is then counted.
+-- A tick of another length starts at another time and would get a full budget, although the tick
+-- that it overlaps has already used its own. The new tick therefore starts with what overlapping
+-- ticks have used, and the fleet budget of the old current tick is closed: a pass in progress that
+-- still uses the old length finds no quota there and resumes nothing. The fleet rows are written
+-- first. That waits for passes that have drawn from them, so that what they used is counted.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.settings_carry_budgets() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -404,16 +422,17 @@ BEGIN
         ON CONFLICT (tick_at, lane) DO UPDATE SET cap = b.used;
     END IF;
 
-    -- Ticks overlap the new one if they end after its start. What the old one carried itself counts too.
+    -- A tick overlaps the new one if it ends after the start of the new one. What the old tick had
+    -- carried over counts too.
     INSERT INTO thaw.fleet_budgets AS b (tick_at, lane, cap, used, carried)
-    SELECT new_tick, spent.lane, room.cap, least(spent.used, room.cap), least(spent.used, room.cap)
+    SELECT new_tick, spent.lane, lane.cap, least(spent.used, lane.cap), least(spent.used, lane.cap)
     FROM (
         SELECT o.lane,
             greatest(sum(o.used - o.carried), max(o.used) FILTER (WHERE o.tick_at = old_tick))::integer AS used
         FROM thaw.fleet_budgets AS o
         WHERE o.tick_at > new_tick - OLD.tick AND o.tick_at <= thaw.now() AND o.tick_at <> new_tick
         GROUP BY o.lane) AS spent
-    CROSS JOIN LATERAL (SELECT CASE spent.lane WHEN 'sweep' THEN NEW.fleet_cap ELSE NEW.signal_cap END AS cap) AS room
+    CROSS JOIN LATERAL (SELECT CASE spent.lane WHEN 'sweep' THEN NEW.fleet_cap ELSE NEW.signal_cap END AS cap) AS lane
     WHERE spent.used > 0
     ON CONFLICT (tick_at, lane) DO UPDATE SET
         carried = greatest(b.carried, least(excluded.carried, b.cap - b.used + b.carried)),
@@ -439,8 +458,9 @@ $$;
 CREATE TRIGGER settings_carry_budgets AFTER UPDATE OF tick ON thaw.settings
     FOR EACH ROW WHEN (OLD.tick <> NEW.tick) EXECUTE FUNCTION thaw.settings_carry_budgets();
 
--- When a pause begins that a writer dates back: not before the last resume, whose pause would otherwise seem to go on although it
--- was ended, and be ended twice. A file that is loaded again, and an application that keeps the old time, do that.
+-- The start of a pause that a writer backdates: not before the last resume. Otherwise a pause that
+-- has ended would seem to last on and could be ended twice. This happens when a file is loaded
+-- again, or when an application keeps the old time.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.pause_begins(p_enrollment_id bigint, p_paused_at timestamptz) RETURNS timestamptz LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp AS $$
@@ -452,7 +472,8 @@ END;
 $$;
 -- +goose StatementEnd
 
--- After the update, not before it: a trigger before it makes every update of the table lock its row once more.
+-- AFTER UPDATE, because a BEFORE UPDATE trigger would make every update of the table lock its row
+-- once more.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.enrollments_date_pause() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -1,13 +1,14 @@
--- Who waits, and through which account they may resume. Every lane, the forecast and the explanation ask here, so that they
--- cannot disagree.
+-- Which prospects wait, and through which account they may resume. All lanes, the forecast and the
+-- explanations use these views and functions, so that they cannot disagree.
 --
--- The functions at the top of a call set jit off: the planner cannot know how few rows a loose scan returns, takes these
--- statements for expensive ones, and would spend a quarter of a second compiling what runs for a millisecond.
+-- Entry-point functions set jit off: the planner cannot know how few rows a loose scan returns, so
+-- it takes these statements for expensive ones and would spend 250 ms compiling what runs for 1 ms.
 
 -- +goose Up
 
--- The other accounts of the same person: those with the same member, and those that are linked. Of one workspace always, and of
--- one provider. A link is one step: it does not make siblings of the siblings that a linked account has by its member.
+-- The other accounts of the same person: those with the same member_id, and linked ones. They
+-- always have the same workspace and the same provider. Links are not transitive through member_id:
+-- the member siblings of a linked account are not siblings.
 CREATE VIEW thaw.siblings AS
 SELECT account.id AS account_id, sibling.id AS sibling_id
 FROM thaw.accounts AS account
@@ -17,7 +18,7 @@ JOIN thaw.accounts AS sibling
     AND sibling.member_id = account.member_id
     AND sibling.id <> account.id
 UNION ALL
--- Accounts that were linked to the same one as this account, or to this account itself.
+-- Accounts that are linked to the same account as this one, or to this one.
 SELECT account.id, sibling.id
 FROM thaw.accounts AS account
 JOIN thaw.accounts AS sibling
@@ -27,7 +28,7 @@ JOIN thaw.accounts AS sibling
     AND sibling.id <> account.id
     AND (sibling.member_id = account.member_id) IS NOT TRUE
 UNION ALL
--- The account that this one was linked to.
+-- The account that this one is linked to.
 SELECT account.id, sibling.id
 FROM thaw.accounts AS account
 JOIN thaw.accounts AS sibling
@@ -36,13 +37,15 @@ JOIN thaw.accounts AS sibling
     AND sibling.provider = account.provider
     AND (sibling.member_id = account.member_id) IS NOT TRUE;
 COMMENT ON VIEW thaw.siblings IS
-    'Pairs of accounts of the same person in the same workspace, by member_id or by a link: one row for each direction.';
+    'Pairs of accounts of the same person in the same workspace, by member_id or by link: one row per direction.';
 
--- The account through which the prospects of an account resume that is not connected: among the accounts of the same person in the
--- same workspace, the connected one that connected last. None while it is restricted: a person decides then, and its pause job may
--- not have said so to all of its prospects yet.
+-- For an account that is not connected: the account through which its prospects resume. This is the
+-- connected account of the same person in the same workspace that connected last. A restricted
+-- account has none: a person has to act first, and the pause job may not have marked all of its
+-- prospects yet.
 --
--- Written so that the planner can go either way: by index for one account, by hash joins for all.
+-- The view is written so that the planner can use indexes for one account and hash joins for all
+-- accounts.
 CREATE VIEW thaw.sibling_targets AS
 SELECT DISTINCT ON (source.id) source.id AS source_id, sibling.id AS target_id
 FROM thaw.accounts AS source
@@ -51,18 +54,19 @@ JOIN thaw.accounts AS sibling ON sibling.id = family.sibling_id AND sibling.stat
 WHERE source.status NOT IN ('connected', 'restricted')
 ORDER BY source.id, sibling.connected_at DESC, sibling.id DESC;
 
--- The same for all: a connected account is its own.
+-- The same for every account: a connected account is its own target.
 CREATE VIEW thaw.resume_targets AS
 SELECT source.id AS source_id, source.id AS target_id
 FROM thaw.accounts AS source
 WHERE source.status = 'connected'
 UNION ALL
 SELECT moved.source_id, moved.target_id FROM thaw.sibling_targets AS moved;
-COMMENT ON VIEW thaw.resume_targets IS 'The account through which the prospects of an account resume; no row: nobody can.';
+COMMENT ON VIEW thaw.resume_targets IS 'The account through which the prospects of an account resume. No row: there is none.';
 
--- The accounts whose prospects resume through an account. The target of each is looked up by itself: joined with the view, the
--- planner finds the targets of all accounts first. In plpgsql, as all that a pass calls: it keeps its plan for as long as the
--- connection lives, where a function in SQL that cannot be inlined is planned at every call.
+-- The accounts whose prospects resume through the given account. The target of each is looked up on
+-- its own: in a join with the view, the planner would find the targets of all accounts first. All
+-- functions that a pass calls are written in plpgsql, which keeps its plans for the life of the
+-- connection; an SQL function that cannot be inlined is planned at every call.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.sources_of(p_target_id bigint) RETURNS bigint[] LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -81,9 +85,9 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Why nothing may be resumed through an account at this moment; null: nothing prevents it. The rule itself, with what it needs to
--- know about other rows as arguments: the planner puts it into a statement that reads all accounts, where a call for each account
--- would cost more than the rest of the statement. It has no SET clause for the same reason.
+-- Why nothing may resume through an account now. Null: nothing prevents it. The rule takes facts
+-- about other rows as arguments and has no SET clause, so that the planner can inline it: in a
+-- statement over all accounts, a call per account would cost more than the rest of the statement.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.block_reason(p_account thaw.accounts, p_is_safety_on boolean, p_is_auto_resume_on boolean)
 RETURNS text LANGUAGE sql STABLE
@@ -97,7 +101,7 @@ RETURN CASE
 END;
 -- +goose StatementEnd
 
--- The same for one account.
+-- The same rule for one account.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.blocked_by(p_account thaw.accounts, p_even_if_off boolean DEFAULT false)
 RETURNS text LANGUAGE plpgsql STABLE AS $$
@@ -110,15 +114,16 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Whether the prospects of a campaign may be resumed: it runs, or it waits for an account itself and is started again with them.
+-- Whether prospects of a campaign may resume: the campaign is running, or it waits for an account
+-- itself and is started together with them.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.lets_resume(p_status thaw.campaign_status, p_waits_for_account boolean)
 RETURNS boolean LANGUAGE sql IMMUTABLE
 RETURN p_status = 'running' OR p_waits_for_account;
 -- +goose StatementEnd
 
--- A loose scan over the campaigns of one account in which prospects wait: one descent of the index for each campaign, however
--- many rows wait there.
+-- The campaigns in which prospects of an account wait. A loose index scan: one descent per
+-- campaign, regardless of the number of rows.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.waiting_campaigns(p_account_id bigint) RETURNS TABLE (campaign_id bigint) LANGUAGE sql STABLE ROWS 10
 BEGIN ATOMIC
@@ -140,7 +145,7 @@ BEGIN ATOMIC
 END;
 -- +goose StatementEnd
 
--- The campaigns in which an account has active enrollments, by the same kind of scan.
+-- The campaigns in which an account has active enrollments, also by a loose index scan.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.active_campaigns(p_account_id bigint) RETURNS TABLE (campaign_id bigint) LANGUAGE sql STABLE ROWS 10
 BEGIN ATOMIC
@@ -161,9 +166,10 @@ BEGIN ATOMIC
 END;
 -- +goose StatementEnd
 
--- Where, among the given accounts, somebody waits who may be resumed now: a campaign that runs, or that waits for an account
--- itself and is started again with its prospects. Target and campaign are looked up one by one (the scalar subquery, the
--- limit): joined freely, the planner would hash all accounts and all campaigns for the pass of a single account.
+-- The accounts and campaigns, among the given accounts, with prospects that may resume now: in a
+-- campaign that is running, or that waits for an account itself and is started together with them.
+-- Target and campaign are looked up one by one (the scalar subquery, the LIMIT): in a free join,
+-- the planner would hash all accounts and all campaigns for the pass of a single account.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.resumable(p_source_ids bigint[], p_even_if_off boolean DEFAULT false)
 RETURNS TABLE (workspace_id bigint, target_id bigint, source_id bigint, campaign_id bigint) LANGUAGE sql STABLE
@@ -181,7 +187,7 @@ BEGIN ATOMIC
 END;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.resumable(bigint[], boolean) IS
-    'Source account, campaign and target account of everybody among the given accounts who may be resumed now.';
+    'Source account, campaign and target account of the prospects of the given accounts that may resume now. One row per source account and campaign.';
 
 -- +goose Down
 DROP FUNCTION thaw.resumable(bigint[], boolean);

@@ -1,15 +1,18 @@
--- What a signal does. Webhooks and thaw.signal() come through the same function; nothing else changes a status by signal.
+-- Receiving and applying signals. Webhooks and thaw.signal() both call thaw.receive_signal; no
+-- other path applies a signal.
 --
--- No signal waits for anything but the row of its account. A signal whose account has no row yet is kept. It is applied by the
--- trigger on the insert of that row, or, where the insert could not see it (both under way at the same moment, or a
--- snapshot that is older), by thaw.pick_up_signals, which every worker process calls once a second.
+-- A signal locks only the row of its account. A signal whose account has no row yet is kept. A
+-- trigger applies it when the row is inserted. If the insert could not see the signal (both ran at
+-- the same time, or in an older snapshot), thaw.pick_up_signals does, which every worker process
+-- calls once a second.
 
 -- +goose Up
 
--- Whether a status counts, for an account that has p_status since p_status_at. Times are compared by the second: of two signals
--- of one second the one that was received later counts. Connecting takes a connected account back only with a time of its own, in a
--- later second, and a login never does: Unipile v1 sends no times, so its CREATION_SUCCESS may come after the OK that followed it.
--- p_at null: the provider sends no time, and the order is that of receipt.
+-- Whether a signal is newer than p_status, which the account has had since p_status_at. Times are
+-- compared in whole seconds; of two signals within one second, the one received later counts. A
+-- connecting signal replaces connected only if it has its own time, in a later second, and a login
+-- never does: Unipile v1 sends no times, so its CREATION_SUCCESS may arrive after the OK that
+-- followed it. p_at null: the provider sends no time, and signals are ordered by receipt.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.is_news(
     p_status thaw.account_status, p_status_at timestamptz, p_new_status thaw.account_status, p_kind thaw.signal_kind, p_at timestamptz
@@ -24,8 +27,8 @@ END;
 $$;
 -- +goose StatementEnd
 
--- When a signal is taken to have happened. A time from the future is a wrong clock; taken at its word it would make every later
--- signal look stale.
+-- The time of a signal. A time in the future comes from a wrong clock and would make every later
+-- signal look stale, so it is limited to five minutes after receipt.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.happened_at(p_signal thaw.account_signals) RETURNS timestamptz LANGUAGE plpgsql IMMUTABLE
 SET search_path = pg_catalog, pg_temp AS $$
@@ -35,13 +38,14 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Applies a signal that has just been received, or one that was kept (p_is_late), to an account whose row the caller has locked,
--- and enqueues the job that follows from it.
+-- Applies a new signal, or one that was kept (p_is_late), and enqueues the resulting job. The
+-- caller has locked the row of the account.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.apply_signal(p_account thaw.accounts, p_signal thaw.account_signals, p_is_late boolean)
 RETURNS thaw.signal_outcome LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    -- Ordered by receipt under the lock of the account: a signal without a time is never older than what the account has.
+    -- Ordered by receipt under the account lock: a signal without a time is never older than the
+    -- status of the account.
     by_receipt boolean := p_signal.occurred_at IS NULL AND NOT p_is_late;
     at         timestamptz := thaw.happened_at(p_signal);
     due        timestamptz;
@@ -55,7 +59,7 @@ BEGIN
     END IF;
 
     IF NOT thaw.is_news(p_account.status, p_account.status_at, p_signal.status, p_signal.kind, CASE WHEN NOT by_receipt THEN at END)
-        -- What was kept came before all that was applied meanwhile.
+        -- A kept signal arrived before everything applied in the meantime.
         OR p_is_late AND date_trunc('second', at) = date_trunc('second', p_account.status_at)
     THEN
         RETURN 'stale';
@@ -65,9 +69,9 @@ BEGIN
         WHEN p_signal.status = 'connected' THEN NULL
         WHEN p_signal.status IN ('disconnected', 'removed', 'restricted', 'needs_verification')
             THEN least(p_account.pause_after, thaw.now())
-        -- Just created: there is nothing to pause yet.
+        -- A new account has nothing to pause.
         WHEN p_signal.just_created THEN p_account.pause_after
-        -- A transient error: its grace period runs from its first signal.
+        -- The grace period of a transient error starts with its first signal.
         ELSE coalesce(p_account.pause_after, least(at, thaw.now()) + (SELECT settings.grace_period FROM thaw.settings))
     END;
 
@@ -96,7 +100,7 @@ BEGIN
     IF p_signal.status = 'connected' THEN
         PERFORM thaw.enqueue('resume_account', 'resume', 1::smallint,
             jsonb_build_object('account_id', p_account.id, 'signal_id', p_signal.id),
-            -- A flapping account must have been connected for a while first.
+            -- A flapping account must first stay connected for settings.flap_wait.
             greatest(until - thaw.now(), interval '0'));
     ELSIF due IS NOT NULL AND (p_account.pause_after IS NULL OR due < p_account.pause_after) THEN
         PERFORM thaw.enqueue('pause_account', 'resume', 1::smallint,
@@ -108,7 +112,8 @@ END;
 $$;
 -- +goose StatementEnd
 
--- A lock stands beside the status and has an order of its own: no status lifts it, and it changes no status.
+-- A lock is independent of the status and ordered by its own time: no status lifts it, and it
+-- changes no status.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.apply_lock(p_account thaw.accounts, p_signal thaw.account_signals, p_at timestamptz, p_by_receipt boolean)
 RETURNS thaw.signal_outcome LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -132,13 +137,13 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Records the status of one product. The account keeps its own.
+-- Records the status of one product. The status of the account does not change.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.apply_to_product(p_account_id bigint, p_signal thaw.account_signals, p_at timestamptz)
 RETURNS thaw.signal_outcome LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO thaw.account_products AS known (account_id, product, status, raw_status, status_at, down_since)
-    -- A provider has few products; the bound is for one that does not.
+    -- Providers have few products. The limit guards against one that sends arbitrary names.
     SELECT p_account_id, p_signal.product, p_signal.status, p_signal.raw_status, p_at,
         CASE WHEN p_signal.status <> 'connected' THEN p_at END
     WHERE EXISTS (SELECT FROM thaw.account_products AS p WHERE p.account_id = p_account_id AND p.product = p_signal.product)
@@ -152,7 +157,8 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Refuses a text that is too long or has control characters in it, by the name that its sender knows it by.
+-- Rejects a text that is too long or contains control characters. p_name is the parameter name that
+-- the sender knows.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.require_text(p_name text, p_value text) RETURNS void LANGUAGE plpgsql IMMUTABLE
 SET search_path = pg_catalog, pg_temp AS $$
@@ -162,17 +168,18 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Send at most 256 characters.';
     ELSIF p_value ~ '[[:cntrl:]]' THEN
         RAISE EXCEPTION '% contains control characters', p_name
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'Send it without line breaks and other control characters.';
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Remove line breaks and other control characters.';
     END IF;
 END;
 $$;
 -- +goose StatementEnd
 
--- Records a delivery and applies it. The account is locked before anything is written: the worker of the job that is
--- enqueued here locks it first too, so it cannot look for rows before this transaction is over.
+-- Records a delivery and applies it. The account is locked before anything is written. The worker
+-- of the enqueued job locks it first too, so it cannot look for rows before this transaction ends.
 --
--- p_status is a status, or one of 'reconnected' (the login went through, the provider has yet to confirm that the account works),
--- 'locked' and 'unlocked'. Null, or another word: the signal is recorded and ignored.
+-- p_status is a status, or one of 'reconnected' (the login succeeded, but the provider has yet to
+-- confirm that the account works), 'locked' and 'unlocked'. With null or any other value the signal
+-- is recorded and ignored.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.receive_signal(
     p_provider text, p_provider_account_id text, p_raw_status text, p_status text, p_occurred_at timestamptz,
@@ -194,12 +201,12 @@ BEGIN
         thaw.require_text('delivery_key', p_delivery_key);
     IF p_occurred_at < '2000-01-01 00:00:00+00' OR p_occurred_at >= '2100-01-01 00:00:00+00' THEN
         RAISE EXCEPTION 'occurred_at is %', p_occurred_at
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'Send a time from 2000 to 2099, or leave it out.';
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Send a time from 2000 to 2099, or omit it.';
     END IF;
 
     its_kind := CASE p_status WHEN 'reconnected' THEN 'login' WHEN 'locked' THEN 'lock' WHEN 'unlocked' THEN 'unlock'
         ELSE CASE WHEN p_just_created THEN 'login' ELSE 'status' END END;
-    -- Locks and logins are of the whole account.
+    -- Locks and logins apply to the whole account.
     p_product := CASE WHEN its_kind = 'status' THEN p_product END;
     SELECT word.status INTO known FROM unnest(enum_range(NULL::thaw.account_status)) AS word (status)
     WHERE word.status::text = CASE p_status WHEN 'reconnected' THEN 'connecting' ELSE p_status END;
@@ -209,8 +216,8 @@ BEGIN
     WHERE a.provider = p_provider AND a.provider_account_id = p_provider_account_id
     FOR NO KEY UPDATE;
 
-    -- Written as what it most likely is: the outcome is in an index, so that correcting it costs another entry in all of them.
-    -- A body is kept for reference alone: that of a status is well below a kilobyte.
+    -- Inserted with the most likely outcome: it is indexed, so a correction costs another entry in
+    -- every index. The body is kept for reference only; that of a status is well below a kilobyte.
     INSERT INTO thaw.account_signals AS s (
         provider, provider_account_id, account_id, delivery_key, raw_status, status, kind, just_created, product, member_id,
         v1_account_id, occurred_at, outcome, body)
@@ -234,7 +241,7 @@ BEGIN
     ELSIF NOT is_known THEN
         RETURN 'ignored';
     ELSIF account.id IS NULL THEN
-        -- The newest 20 are enough to know its status, its lock and its products when its row appears.
+        -- The newest 20 are enough to derive status, lock and products when the row is inserted.
         DELETE FROM thaw.account_signals AS s
         WHERE s.ctid = ANY (ARRAY(
             SELECT old.ctid FROM thaw.account_signals AS old
@@ -252,7 +259,7 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.receive_signal(text, text, text, text, timestamptz, text, text, boolean, jsonb, text, text) IS
-    'Records one delivery of a provider and applies it; what the webhooks call.';
+    'Records one delivery from a provider and applies it. Called by the webhooks.';
 
 -- +goose StatementBegin
 CREATE FUNCTION thaw.signal(
@@ -264,10 +271,11 @@ RETURN thaw.receive_signal(
     v1_account_id)::text;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.signal(text, text, text, timestamptz, text, text, text) IS
-    'Applies an account status, or reconnected, locked or unlocked, and enqueues its job, in the caller''s transaction, by the rules of the webhooks. occurred_at null: ordered by receipt. delivery_key: repeated, it changes nothing. v1_account_id: the account''s ID in the provider''s former API. Returns applied, duplicate, stale, unknown_account or ignored.';
+    'Applies an account signal and enqueues its job in the caller''s transaction, by the same rules as the webhooks. status is an account status, reconnected, locked or unlocked. occurred_at null: signals are ordered by receipt. A repeated delivery_key changes nothing. v1_account_id is the ID of the account in the provider''s v1 API. Returns applied, duplicate, stale, unknown_account or ignored.';
 
--- Applies the signals that were kept for an account, whose row the caller has locked. Of the statuses only the one that they
--- amount to is applied: an account that has just appeared was neither lost nor recovered. Locks and products have their own order.
+-- Applies the kept signals of an account. The caller has locked its row. Only the status that
+-- counts in the end is applied: an account that has just been inserted was neither lost nor
+-- recovered. Locks and products are ordered by their own times.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.apply_kept_signals(p_account thaw.accounts) RETURNS integer LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
@@ -312,7 +320,7 @@ END;
 $$;
 -- +goose StatementEnd
 
--- A signal can be faster than the row of its account.
+-- Applies signals that arrived before the row of their account.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.accounts_apply_early_signals() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -338,9 +346,9 @@ CREATE TRIGGER accounts_apply_early_signals AFTER INSERT ON thaw.accounts
     REFERENCING NEW TABLE AS inserted
     FOR EACH STATEMENT EXECUTE FUNCTION thaw.accounts_apply_early_signals();
 
--- Applies kept signals whose account has a row by now: neither the insert nor the signal saw the other. Looks at the signals of
--- the last p_within, newest first, at no more than 10,000, and returns how many it has settled. An account that is locked is left
--- to the next call.
+-- Applies kept signals whose account now has a row: neither the insert nor the signal saw the
+-- other. Checks the signals of the last p_within, newest first, at most 10,000, and returns how
+-- many it settled. A locked account is left to the next call.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.pick_up_signals(p_within interval) RETURNS integer LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET jit = off AS $$
@@ -371,10 +379,10 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.pick_up_signals(interval) IS
-    'Applies signals that were kept for an unknown account whose row exists by now. What every worker process calls once a second.';
+    'Applies signals that were kept for an unknown account whose row now exists. Every worker process calls it once a second.';
 
--- Links an account to the one that it replaces, as far as that is known here and neither has another link yet. The row of the
--- other account is not written, so no second account is locked.
+-- Links an account to the one that it replaces, if that account has a row and neither has another
+-- link yet. The row of the other account is not updated, so no second account is locked.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.link_by_signal(p_account thaw.accounts, p_v1_account_id text) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
@@ -392,7 +400,7 @@ BEGIN
     THEN
         UPDATE thaw.accounts AS a SET link_id = first_id WHERE a.id = p_account.id AND a.link_id IS NULL;
         INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, account_id)
-        VALUES ('linked', 'provider', format('the provider says that this was account %s', p_v1_account_id),
+        VALUES ('linked', 'provider', format('the provider reports %s as its former account ID', p_v1_account_id),
             p_account.workspace_id, p_account.id);
     END IF;
 END;

@@ -1,4 +1,5 @@
--- Pausing what an account can no longer serve. One call is one short transaction of the pause_account job.
+-- Pausing the prospects of an account that is no longer connected. One call is one short
+-- transaction of the job pause_account.
 
 -- +goose Up
 
@@ -11,9 +12,10 @@ RETURN CASE
 END;
 -- +goose StatementEnd
 
--- Pauses at most p_size active enrollments of an account that is due to pause, and the campaigns that lose their last
--- account with it. Verdicts: more (call again), busy (the rest is locked by others: call again later), done,
--- account_connected (it came back first), not_due (a transient error inside its grace period), safety_mode (transient errors do not run out),
+-- Pauses at most p_size active enrollments of an account that is due to pause, and the campaigns
+-- that lose their last usable account with it. Verdicts: more (call again), busy (the rest is
+-- locked by others: call again later), done, account_connected (the account reconnected first),
+-- not_due (a transient error within its grace period), safety_mode (grace periods are suspended),
 -- not_found.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.pause_batch(
@@ -28,7 +30,7 @@ DECLARE
     new_reason     thaw.pause_reason;
     source  thaw.event_source := CASE WHEN p_tick_at IS NULL THEN 'signal' ELSE 'sweep' END;
     campaigns bigint[];
-    -- Where the rows are, and what they were before.
+    -- The addresses of the rows and their previous statuses.
     places    tid[];
     befores   thaw.enrollment_status[];
 BEGIN
@@ -50,11 +52,14 @@ BEGIN
     PERFORM set_config('thaw.set_based', 'on', true);
     new_reason := thaw.pause_reason_of(account.status);
 
-    -- Campaigns first: that is the lock order, and a campaign that has nobody left to send must not look as if it ran. One
-    -- that still has active prospects on another account keeps running: that account is connected, or in a transient error that may
-    -- yet heal and would then have to find the campaign as it was. Locked by a statement of its own: a pass that resumed
-    -- prospects of another account held the lock, and they are seen only by what begins after it. One that waits for an account
-    -- is locked too: a pass may start it before the update below looks, which would then lock it out of order.
+    -- Campaigns come first: that is the lock order, and a campaign that cannot send must not look
+    -- as if it were running. A campaign with active prospects on another account keeps running if
+    -- that account is connected, or in a transient error that may resolve within its grace period.
+    --
+    -- The locks are taken by a statement of their own: a pass that held a lock may have resumed
+    -- prospects of another account, and only a later statement sees them. Campaigns that wait for
+    -- an account are locked too: a pass may start one before the update below, which would then
+    -- lock it out of order.
     campaigns := ARRAY(SELECT active.campaign_id FROM thaw.active_campaigns(account.id) AS active);
     PERFORM campaign.id FROM thaw.campaigns AS campaign
     WHERE campaign.id = ANY (campaigns) AND (campaign.status = 'running' OR campaign.waits_for_account)
@@ -86,7 +91,8 @@ BEGIN
         ORDER BY active.campaign_id, active.id
         LIMIT p_size
         FOR NO KEY UPDATE SKIP LOCKED) AS claim;
-    -- After a restriction a person decides, about those too who were paused before it.
+    -- After a restriction only a person may resume prospects, including those that were paused
+    -- before it.
     IF account.status = 'restricted' AND coalesce(cardinality(places), 0) < p_size THEN
         SELECT places || array_agg(claim.ctid), befores || array_agg(claim.status) INTO places, befores FROM (
             SELECT waiting.ctid, waiting.status
@@ -114,9 +120,10 @@ BEGIN
     PERFORM set_config('thaw.set_based', '', true);
     PERFORM thaw.publish_paused(account, new_reason, p_tick_at, p_signal_id, paused, campaigns_paused);
 
-    -- A full batch: what is left is the next one's to see. Else the rest may be locked by others. The order is that of the
-    -- index. Without it the planner expects to meet one of an account's many rows soon, and walks the table from its start:
-    -- past all that were paused by the batches before.
+    -- After a full batch the next one looks for the rest; after a short one, the rest may be locked
+    -- by others. ORDER BY matches the index: without it, the planner expects to find one of the
+    -- account's many rows soon and scans the table from its start, past all rows that earlier
+    -- batches paused.
     IF paused = p_size OR (SELECT e.id FROM thaw.enrollments AS e
         WHERE e.account_id = account.id AND e.status = 'active'
         ORDER BY e.campaign_id, e.id LIMIT 1) IS NOT NULL
@@ -126,8 +133,8 @@ BEGIN
             ORDER BY e.campaign_id, e.paused_at, e.id LIMIT 1) IS NOT NULL)
     THEN
         verdict := CASE WHEN paused > 0 THEN 'more' ELSE 'busy' END;
-        -- A batch that a crash of the server takes back is done again: only the last one waits for the disk, and with it
-        -- all that came before.
+        -- A batch that is lost in a server crash runs again. Only the last commit waits for the WAL
+        -- flush, which includes all earlier ones.
         SET LOCAL synchronous_commit = off;
     ELSE
         UPDATE thaw.accounts AS a SET pause_after = NULL WHERE a.id = account.id;

@@ -1,37 +1,39 @@
--- The resume pass: the only way in which Thaw resumes prospects. It is made of steps, each a function of its own:
+-- The resume pass: the only code that resumes prospects. Each of its steps is a function:
 --
---   thaw.lock_campaigns   holds the campaigns, so that a pause stops none of them unseen
---   thaw.start_campaigns  starts those that waited for an account
+--   thaw.lock_campaigns   locks the campaigns, so that no pause stops one of them unnoticed
+--   thaw.start_campaigns  starts campaigns that wait for an account
 --   thaw.resume_rows      claims prospects, resumes them and writes their events
---   thaw.take_budget      takes what was resumed from the budgets of a tick
+--   thaw.take_budget      charges the resumed prospects to the budgets of the tick
 --
--- thaw.resume_pass (this file) puts them together for one account: a pass of the sweep or of a signal. thaw.heal_batch
--- (00009_heal.sql) puts them together for the prospects of many accounts at a time.
+-- thaw.resume_pass (this file) combines them for one account: a pass of the sweep or of a signal.
+-- thaw.heal_batch (00009_heal.sql) combines them for prospects of many accounts at a time.
 --
--- Locks, here and everywhere: heal, account, allocation, campaigns by id, enrollments, budget rows, river_job. The account comes
--- before its prospects because a webhook holds it while it inserts a job: a pass that looks for rows after having waited for
--- it sees all that the webhook saw. The fleet's budget row comes last because all passes of a tick meet there.
+-- Lock order, here and everywhere: heal, account, allocation, campaigns by id, enrollments, budget
+-- rows, river_job. The account comes before its prospects because a webhook holds it while it
+-- inserts a job: a pass that has waited for that lock and then looks for rows sees all that the
+-- webhook saw. The fleet's budget row comes last because all passes of a tick contend for it.
 
 -- +goose Up
 
--- What a pass writes into the history: the lane, and the row and the job that asked for it.
+-- What a pass writes into the history: its lane, and the row and the job that caused it.
 CREATE TYPE thaw.cause AS (source thaw.event_source, tick_at timestamptz, signal_id bigint, heal_id bigint, job_id bigint);
 
--- Where in the window the i-th of n rows goes: at a random place in the i-th of n equal slices.
+-- The delay of the i-th of n rows: a random time within the i-th of n equal slices of the window.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.spread(i bigint, n bigint, jitter interval) RETURNS interval LANGUAGE sql VOLATILE
 RETURN jitter * ((spread.i - 1 + random()) / spread.n);
 -- +goose StatementEnd
 
--- Waits for a transaction that is about to change one of the campaigns and has to wait for passes that share them. Postgres
--- lets one more share a row that is shared already, past all who wait to change it: passes that overlap would keep the
--- platform's UPDATE waiting for as long as they come. Its turn comes when those that hold the row now are done, so the wait is
--- short. It has an end all the same, because the deadlock detector does not see it: after two seconds the pass queues for the lock.
+-- Lets a transaction go first that is waiting to change one of the campaigns. Postgres grants
+-- another shared lock on a row that is already shared, ahead of transactions that wait to change
+-- it, so overlapping passes could block an UPDATE of the platform forever. The writer proceeds when
+-- the current holders are done, so the wait is short. It ends after two seconds all the same,
+-- because the deadlock detector does not see it: the pass then queues for the lock.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.let_writers_pass(p_campaign_ids bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     FOR look IN 1..400 LOOP
-        -- The lock of a tuple is held by the first of those who wait for it.
+        -- The first transaction in the wait queue of a row holds its tuple lock.
         EXIT WHEN NOT EXISTS (
             SELECT FROM pg_catalog.pg_locks AS l
             WHERE l.locktype = 'tuple' AND l.relation = 'thaw.campaigns'::regclass
@@ -45,10 +47,11 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Locks the campaigns of a pass, those that run as well: the pause of another account may stop one at this moment, or a
--- person may. Campaigns that run are shared with other passes; nothing but a start needs them alone. A lock is never made
--- stronger: two passes that share a campaign would wait for each other. So if a campaign was stopped while this pass waited
--- for it, the shared locks are given up, and all are taken anew. Returns whether one of them may have to be started.
+-- Locks the campaigns of a pass, including running ones: the pause of another account, or a person,
+-- may stop one concurrently. Running campaigns are locked in shared mode; only a start needs an
+-- exclusive lock. A lock is never upgraded, because two passes that share a campaign would
+-- deadlock. So if a campaign was stopped while this pass waited for it, the shared locks are
+-- released and all locks are taken again. Returns whether a campaign may have to be started.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.lock_campaigns(p_campaign_ids bigint[]) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
@@ -74,8 +77,9 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Starts those of the campaigns that wait for an account. The caller holds them. p_account_ids names, for each campaign, the
--- account that it is started for. Returns the accounts of those that were started; null: none was.
+-- Starts the given campaigns that wait for an account. The caller has locked them. p_account_ids
+-- has, for each campaign, the account that it is started for. Returns the accounts of the started
+-- campaigns; null: none was started.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.start_campaigns(p_cause thaw.cause, p_campaign_ids bigint[], p_account_ids bigint[])
 RETURNS bigint[] LANGUAGE plpgsql AS $$
@@ -104,12 +108,14 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Resumes the prospects at p_places, as far as they still wait for the account that p_source_ids has for them: each through the
--- account that p_target_ids has for it, at its step, evenly over the jitter window of that account. Rows that are locked by
--- other transactions are left to the next pass. Writes the history. The caller holds the target accounts and the campaigns.
--- Returns how many were resumed, how many of them were moved to a sibling account, and both by target account.
+-- Resumes the prospects at p_places that still wait for their account in p_source_ids: each through
+-- its account in p_target_ids, at its current step, spread evenly over the jitter window of that
+-- account. Rows locked by other transactions are left to the next pass. Writes the history. The
+-- caller has locked the target accounts and the campaigns. Returns how many were resumed, how many
+-- of them were moved to a sibling account, and both by target account.
 --
--- An address stays true for as long as the function runs that found it: its snapshot keeps what it saw from being removed.
+-- A row address stays valid while the function that found it runs: its snapshot keeps the row
+-- version from being removed.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.resume_rows(
     p_cause thaw.cause, p_places tid[], p_source_ids bigint[], p_target_ids bigint[],
@@ -164,9 +170,10 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Takes what a pass has resumed from the budgets of its tick. The fleet's row is what all passes of a tick meet at, so it is
--- locked last, for the shortest time. The price is that another pass may have taken what this one saw: then the answer is
--- false, and the caller takes its work back and does it again with no more than is left.
+-- Charges resumed prospects to the budgets of the tick. All passes of a tick contend for the fleet
+-- row, so it is locked last, for the shortest time. In the meantime another pass may have used the
+-- quota that this one saw. Then the result is false, and the caller rolls back its work and repeats
+-- it within the remaining quota.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.take_budget(
     p_tick timestamptz, p_lane thaw.lane, p_account_id bigint, p_account_cap integer, p_fleet_cap integer, p_resumed integer
@@ -183,17 +190,19 @@ END;
 $$;
 -- +goose StatementEnd
 
--- The pass of one account. Verdicts: resumed (possibly nothing: no prospect was waiting, or the budget was used up),
--- already_done (another attempt of the same job was here before), stale_tick (the tick of its allocation is over; the next one
--- covers the account), not_found, or what thaw.blocked_by says. Whatever it is stands in the row that closes the pass.
+-- The pass of one account. Verdicts: resumed (possibly 0 prospects: none was waiting, or the budget
+-- was used up), already_done (another attempt of the same job has closed the pass), stale_tick (the
+-- tick of the allocation is over; the next one covers the account), not_found, or a result of
+-- thaw.blocked_by. The verdict is stored in the row that closes the pass.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.resume_pass(
     p_lane thaw.lane, p_account_id bigint, p_job_id bigint,
     p_tick_at timestamptz DEFAULT NULL, p_signal_id bigint DEFAULT NULL,
     OUT verdict text, OUT resumed integer, OUT moved integer, OUT campaigns_resumed integer, OUT tick_finished boolean
 ) LANGUAGE plpgsql
--- A pass touches few rows of large tables, whatever their statistics say: one generic plan, made once a connection, that
--- goes by index and by row address. A plan made for the array at hand reads all of a small table instead.
+-- A pass touches few rows of large tables, whatever the statistics say. A generic plan, made once
+-- per connection, uses indexes and row addresses. A custom plan would scan a small table
+-- completely.
 SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 DECLARE
@@ -203,10 +212,10 @@ DECLARE
     tick      timestamptz;
     fleet_cap integer;
     is_closed boolean;
-    -- How many prospects the allocation or the signal allows, and how many the budgets leave of it.
+    -- How many prospects the allocation or the signal allows, and how many the budgets allow.
     wanted    integer;
     allowed   integer;
-    -- Where prospects may be taken from, as arrays of equal length: the account that they are paused on, and the campaign.
+    -- The source accounts and campaigns of the prospects, as arrays of equal length.
     line_sources   bigint[];
     line_campaigns bigint[];
     campaigns      bigint[];
@@ -220,7 +229,8 @@ BEGIN
     SELECT s.* INTO settings FROM thaw.settings AS s;
     fleet_cap := CASE p_lane WHEN 'sweep' THEN settings.fleet_cap ELSE settings.signal_cap END;
 
-    -- 1. The account, then the row that says whether this pass was done. An allocation is locked too: the next tick closes it.
+    -- 1. Lock the account, then read the row that closes the pass. An allocation is locked too,
+    -- because the next tick closes it.
     SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = p_account_id FOR NO KEY UPDATE;
     tick := thaw.tick();
     CASE p_lane
@@ -246,13 +256,14 @@ BEGIN
 
     IF verdict = 'resumed' THEN
         cause := ROW(p_lane::text, tick, p_signal_id, NULL, p_job_id);
-        -- 2. Whose prospects resume through this account, and in which campaigns.
+        -- 2. Find the source accounts and campaigns.
         SELECT array_agg(line.source_id), array_agg(line.campaign_id) INTO line_sources, line_campaigns
         FROM thaw.resumable(thaw.sources_of(account.id)) AS line
         WHERE line.target_id = account.id;
 
-        -- 3. Start campaigns that waited for an account, those too in which this account has active prospects: a campaign must
-        --    not block its own. Their events name the tick of an allocation only.
+        -- 3. Start campaigns that wait for an account, including those in which this account has
+        --    active prospects, which the campaign would otherwise block. Their events have a tick
+        --    only in the sweep lane.
         campaigns := line_campaigns || ARRAY(SELECT active.campaign_id FROM thaw.active_campaigns(account.id) AS active);
         IF thaw.lock_campaigns(campaigns) THEN
             campaigns_resumed := coalesce(cardinality(thaw.start_campaigns(
@@ -261,7 +272,7 @@ BEGIN
         END IF;
 
         LOOP
-            -- 4. Those who have waited longest, no more than the budgets leave.
+            -- 4. Claim the prospects that have waited longest, up to the remaining quota.
             allowed := least(wanted,
                 coalesce((
                     SELECT b.cap - b.used FROM thaw.account_budgets AS b
@@ -283,7 +294,7 @@ BEGIN
                         LIMIT allowed) AS next
                     ORDER BY next.paused_at, next.id
                     LIMIT allowed) AS candidate;
-                -- 5. Resume them, and take them from the budgets.
+                -- 5. Resume them, and charge them to the budgets.
                 IF places IS NOT NULL THEN
                     SELECT r.resumed, r.moved INTO resumed, moved
                     FROM thaw.resume_rows(cause, places, sources,
@@ -324,7 +335,7 @@ BEGIN
             WHERE s.id = p_signal_id;
     END CASE;
 
-    -- 7. Tell the platform.
+    -- 7. Publish the message for the platform.
     IF resumed > 0 THEN
         PERFORM thaw.publish_resumed(account, p_lane, false, p_tick_at, p_signal_id, NULL, resumed, moved,
             campaigns_resumed);
@@ -333,7 +344,7 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.resume_pass(thaw.lane, bigint, bigint, timestamptz, bigint) IS
-    'Resumes prospects through one account, once: the whole pass of a lane, its record row included.';
+    'Resumes prospects through one account, once: the whole pass of a lane, including the row that closes it.';
 
 -- +goose Down
 DROP FUNCTION thaw.resume_pass(thaw.lane, bigint, bigint, timestamptz, bigint);

@@ -1,23 +1,25 @@
--- Healing: a large backlog in one go, under a cap of its own, in many short transactions.
+-- Heals: resume a large backlog once, under a separate cap, in many short transactions.
 --
--- A heal goes through its prospects in a fixed order and keeps in its row where it is. A batch is one transaction over as many
--- accounts and campaigns as it takes to fill it:
+-- A heal processes its prospects in a fixed order and stores its progress in its row. A batch is
+-- one transaction over as many accounts and campaigns as it takes to fill it:
 --
---   1. thaw.heal_next chooses the next prospects after those of the last batch, without a lock.
---   2. The accounts that they resume through are locked by id, and looked at again under the lock; then their campaigns.
---   3. Prospects are resumed by the steps of the resume pass (00008_resume.sql).
---   4. The row of the heal is advanced: number of the batch, how many, where it is.
+--   1. thaw.heal_next chooses the prospects after those of the last batch, without locks.
+--   2. Their target accounts are locked by id and checked again under the lock, then the campaigns.
+--   3. The steps of the resume pass (00008_resume.sql) resume the prospects.
+--   4. The row of the heal is updated: batch number, counts, progress.
 --
--- A heal counts what it may resume after its first batch (thaw.count_heal), so that the first prospects do not wait for the count of
--- a large workspace. A list is ordered by account in the same step (thaw.order_heal).
+-- A heal counts its prospects after the first batch (thaw.count_heal), so that the first prospects
+-- do not wait for the count of a large workspace. For a list, the same step stores the order by
+-- account (thaw.order_heal).
 --
--- A batch of one account waits for its locks, as a pass does. A batch of many never waits while it holds accounts, for their
--- signals would wait with it: what other transactions hold it passes over, and comes back to in another round.
+-- A batch with one target account waits for its locks, as a pass does. A batch with several never
+-- waits while it holds accounts, because their signals would have to wait too: it passes over
+-- prospects that other transactions hold and retries them in another round.
 
 -- +goose Up
 
--- Of the lines of a list (source account, campaign, how many wait), given as arrays of equal length, those that a heal may resume
--- at this moment.
+-- Filters lines (source account, campaign, number of waiting prospects), given as arrays of equal
+-- length: returns those that the heal may resume now, with their target accounts.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.heal_open_lines(p_heal thaw.heals, p_account_ids bigint[], p_campaign_ids bigint[], p_counts bigint[])
 RETURNS TABLE (target_id bigint, source_id bigint, campaign_id bigint, waiting bigint)
@@ -25,8 +27,8 @@ LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan SET jit = off SE
 DECLARE
     is_safe boolean := (SELECT safety.since IS NULL FROM thaw.safety);
 BEGIN
-    -- Everything is looked up by key, once per account and campaign. The planner does not know how long a list is, and
-    -- made nested loops over whole tables of joins.
+    -- Everything is looked up by key, once per account and campaign. The planner does not know the
+    -- length of the list and planned joins as nested loops over whole tables.
     RETURN QUERY
     SELECT source.target_id, source.account_id, line.campaign_id, line.waiting
     FROM (
@@ -55,18 +57,20 @@ END;
 $$;
 -- +goose StatementEnd
 
--- What a heal may resume at this moment: by source account, campaign and target account, with how many wait in each. Of a list
--- its prospects are counted; else the counts of 00016_counts.sql are read.
+-- What a heal may resume now: the number of waiting prospects by source account, campaign and
+-- target account. For a list the prospects are counted; otherwise the counts of 00016_counts.sql
+-- are read.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.heal_scope(p_heal_id bigint)
 RETURNS TABLE (target_id bigint, source_id bigint, campaign_id bigint, waiting bigint)
 LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan SET jit = off SET work_mem = '64MB' AS $$
 DECLARE
     heal      thaw.heals;
-    -- Of an account. Asked here once: as a condition of the query it would be asked for every delta.
+    -- For a heal of an account. Computed once, because as a condition of the query it would run for
+    -- every delta.
     sources   bigint[];
     is_safe   boolean := (SELECT safety.since IS NULL FROM thaw.safety);
-    -- Of a list.
+    -- For a heal of a list.
     account_ids  bigint[];
     campaign_ids bigint[];
     counts       bigint[];
@@ -78,7 +82,7 @@ BEGIN
         FROM (
             SELECT e.account_id, e.campaign_id, count(*) AS waiting
             FROM thaw.heal_enrollments AS listed
-            -- A scan per row of the list, that is per 200 prospects.
+            -- One scan per row of the list, which has up to 200 prospects.
             CROSS JOIN LATERAL (
                 SELECT found.account_id, found.campaign_id
                 FROM thaw.enrollments AS found
@@ -118,7 +122,8 @@ END;
 $$;
 -- +goose StatementEnd
 
--- running, done, or stopped: its job is gone, because it was cancelled or discarded. Starting the same heal again closes it.
+-- running, done, or stopped. A heal is stopped if its job was cancelled or discarded; starting a
+-- heal of the same target closes it.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.heal_state(p_heal thaw.heals) RETURNS text LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -130,8 +135,9 @@ END;
 $$;
 -- +goose StatementEnd
 
--- At least as many prospects as a heal of a workspace or an account may resume: all that wait, whether anything stands against them
--- or not. It is read from a row per account, in a tenth of the time of thaw.heal_scope.
+-- An upper bound of the prospects that a heal of a workspace or an account may resume: all that
+-- wait, including blocked ones. It reads one row per account and takes a tenth of the time of
+-- thaw.heal_scope.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.heal_bound(p_heal thaw.heals) RETURNS bigint LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_custom_plan SET jit = off SET work_mem = '64MB' AS $$
@@ -155,8 +161,9 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Ends a heal, and says how many are left. The count is spared where nothing can be: nothing waits, or a list was resumed as far as
--- it was counted. A heal that one batch was enough for is counted here.
+-- Ends a heal and stores how many prospects remain. It skips the count if none can remain: nothing
+-- waits, or all counted prospects of a list were resumed. A heal that needed only one batch is
+-- counted here.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.finish_heal(p_heal_id bigint) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -184,7 +191,8 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Counts a heal of a workspace or an account. What the first batch has resumed is counted too.
+-- Counts the prospects of a heal of a workspace or an account, including those that the first batch
+-- resumed.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.count_heal(p_heal_id bigint) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -209,9 +217,9 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Counts the list of a heal and stores the order in which it goes on: one look at each prospect for both. Those that the first
--- batch has resumed are counted too. In ascending id order a list that interleaves accounts would make each batch lock most of
--- its accounts, and write a row of paused_deltas for each of them.
+-- Counts the list of a heal and stores its order, in one scan. The prospects that the first batch
+-- resumed are counted too. In ascending id order, a list that interleaves accounts would make each
+-- batch lock most of its accounts and write a row of paused_deltas for each.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.order_heal(p_heal_id bigint) RETURNS void LANGUAGE plpgsql
 SET plan_cache_mode = force_custom_plan SET jit = off SET work_mem = '128MB' AS $$
@@ -234,7 +242,7 @@ BEGIN
         WHERE part.heal_id = heal.id
     ), stored AS (
         INSERT INTO thaw.heal_order (heal_id, last_place, enrollment_ids)
-        -- The rows come by place. If they did not, a batch would be of more accounts, and nothing else would change.
+        -- The rows arrive by place. Any other order would only spread a batch over more accounts.
         SELECT heal.id, max(listed.place), array_agg(listed.id)
         FROM listed
         GROUP BY (listed.place - 1) / 200
@@ -247,7 +255,7 @@ BEGIN
         WHERE listed.waits_for_account
         GROUP BY listed.account_id, listed.campaign_id) AS line;
 
-    -- All are looked at again in this order, what the first batch passed over included.
+    -- The heal starts over in this order, so it also retries what the first batch passed over.
     UPDATE thaw.heals AS h SET at_place = 0, skipped = 0, found = heal.resumed + scope.waiting, accounts = scope.accounts,
         first_source_ids = NULL
     FROM (
@@ -261,17 +269,17 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Starts a heal: of a workspace, of an account, or of listed enrollments. At most one runs a target. One that a tenant starts
--- (p_tenant_id) is limited together with those that the tenant has started in this tick: to the tick's caps, or to what an operator
--- allows the workspace. A tenant's null cap: all that is allowed.
+-- Starts a heal of a workspace, of an account, or of listed enrollments. At most one runs per
+-- target. Heals that a tenant starts (p_tenant_id) share a limit per tick: the tick's caps, or the
+-- heal cap of the workspace. If a tenant passes no cap, the heal gets all of the remaining limit.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.start_heal(
     p_workspace_id bigint, p_account_id bigint, p_enrollment_ids bigint[], p_cap integer, p_even_if_off boolean,
     p_requested_by text, p_tenant_id bigint DEFAULT NULL
--- A list of 1,000,000 is sorted in memory.
+-- Enough to sort a list of 1,000,000 in memory.
 ) RETURNS bigint LANGUAGE plpgsql SET work_mem = '128MB' AS $$
 DECLARE
-    -- A list may be long: it is sorted once, by the aggregate, which takes a fifth of the time of a sort of rows.
+    -- Sorted once, by the aggregate, which takes a fifth of the time that sorting rows takes.
     listed  bigint[] := (
         SELECT array_agg(DISTINCT given.id ORDER BY given.id)
         FROM (SELECT unnest(p_enrollment_ids) AS id) AS given
@@ -287,13 +295,13 @@ DECLARE
     started    bigint;
     running    bigint;
 BEGIN
-    -- A heal that has stopped, because its job was cancelled or discarded, is over, as far as it came.
+    -- A heal whose job was cancelled or discarded ends here, with what it has resumed.
     PERFORM thaw.finish_heal(h.id) FROM thaw.heals AS h
     WHERE h.target = wanted AND h.status = 'running'
         AND NOT thaw.is_enqueued('heal', jsonb_build_object('heal_id', h.id));
     IF p_tenant_id IS NOT NULL THEN
         SELECT s.* INTO settings FROM thaw.settings AS s;
-        -- Locked: of two starts at the same moment the second sees the first.
+        -- Locked, so that of two concurrent starts the second sees the first.
         SELECT w.* INTO tenant FROM thaw.workspaces AS w WHERE w.id = p_tenant_id FOR NO KEY UPDATE;
         allowed := coalesce(tenant.heal_cap, settings.fleet_cap) - (
             SELECT coalesce(sum(CASE h.status WHEN 'done' THEN h.resumed ELSE h.cap END), 0)
@@ -307,7 +315,7 @@ BEGIN
             RAISE EXCEPTION 'heals started by workspace "%" may resume % more prospects in this tick, not %', tenant.key,
                 greatest(allowed, 0), coalesce(p_cap::text, 'more')
                 USING ERRCODE = 'TH003', HINT = format(
-                    'Ask for fewer, wait for the next tick, or ask an operator to allow more: thaw heal-cap set %s N.', tenant.key);
+                    'Use a lower cap, wait for the next tick, or ask an operator to raise the limit: thaw heal-cap set %s N.', tenant.key);
         END IF;
     END IF;
     IF heal_cap IS NULL OR heal_cap < 1 THEN
@@ -325,7 +333,7 @@ BEGIN
     IF started IS NULL THEN
         SELECT h.id INTO running FROM thaw.heals AS h WHERE h.target = wanted AND h.status = 'running';
         RAISE EXCEPTION 'heal % is running on the same target', running
-            USING ERRCODE = 'unique_violation', HINT = 'Wait until it is done, then start another for what is left.';
+            USING ERRCODE = 'unique_violation', HINT = 'Wait until it is done, then start another heal for the remaining prospects.';
     END IF;
     INSERT INTO thaw.heal_enrollments (heal_id, last_id, enrollment_ids)
     SELECT started, max(one.id), array_agg(one.id)
@@ -337,7 +345,8 @@ END;
 $$;
 -- +goose StatementEnd
 
--- The accounts of a heal with prospects that wait, from p_from on by id. Of a workspace at most p_limit.
+-- The source accounts of a heal with waiting prospects, by id, from p_from on; for a heal of a
+-- workspace at most p_limit.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.heal_sources(p_heal thaw.heals, p_from bigint, p_limit integer) RETURNS bigint[] LANGUAGE plpgsql STABLE
 AS $$
@@ -363,9 +372,10 @@ END;
 $$;
 -- +goose StatementEnd
 
--- The next prospects of a heal, at most p_quota of them, as arrays of equal length: where each is, its account, its campaign, and
--- the account that it resumes through. p_heal comes back with the place of the last one. at_end: there are no others after
--- them. Nothing is locked, and what stands against an account is not asked: the batch has to ask under the lock anyway.
+-- Chooses the next prospects of a heal, at most p_quota, as arrays of equal length: row address,
+-- source account, campaign and target account. p_heal is returned with the position of the last
+-- one. at_end: there are no further prospects. Locks nothing and does not check whether a target is
+-- blocked, because the batch has to check that under the lock.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.heal_next(
     INOUT p_heal thaw.heals, p_quota integer,
@@ -373,11 +383,12 @@ CREATE FUNCTION thaw.heal_next(
 ) LANGUAGE plpgsql AS $$
 DECLARE
     by_time    boolean := p_heal.oldest_first;
-    -- The rows of an account can be read as they lie in the index, whatever campaigns they are of. A campaign that was stopped since
-    -- the heal was counted is found by the batch, which passes it over; the next round asks for the campaigns first.
+    -- Reads the rows of an account in index order, regardless of campaign. The batch finds a
+    -- campaign that was stopped after the count and passes over it; the next round looks up
+    -- campaigns first.
     straight   boolean := p_heal.all_campaigns_open AND NOT by_time AND p_heal.round = 1;
-    -- How many accounts to look at, at a time: about as many as fill the batch, then more. And in a batch at most: where few of
-    -- them can be resumed a batch stays short.
+    -- How many accounts to check at a time: about as many as fill the batch, then more. `most`
+    -- limits the accounts per batch: where few can be resumed, a batch stays short.
     width      integer := greatest(20, least(p_quota,
         1.2 * p_quota * coalesce(p_heal.accounts, 1) / greatest(p_heal.found, 10)));
     most       constant integer := 20000;
@@ -385,7 +396,7 @@ DECLARE
     next_id    bigint := coalesce(p_heal.at_account_id, 0);
     taken      integer := 0;
     sources    bigint[];
-    -- Lines: account, campaign and target; and by account the first and the last of its lines.
+    -- Lines: source account, campaign and target; and the first and last line of each account.
     line_sources   bigint[];
     line_campaigns bigint[];
     line_targets   bigint[];
@@ -408,7 +419,8 @@ BEGIN
         next_id := sources[cardinality(sources)] + 1;
         looked_at := looked_at + cardinality(sources);
         IF NOT straight THEN
-            -- The campaigns of each account, by a loose scan that begins where the last batch ended.
+            -- The campaigns of each account, by a loose index scan that starts where the last batch
+            -- ended.
             SELECT array_agg(line.source_id), array_agg(line.campaign_id), array_agg(line.target_id)
             INTO line_sources, line_campaigns, line_targets
             FROM (
@@ -552,8 +564,8 @@ END;
 $$;
 -- +goose StatementEnd
 
--- The same of a list: its prospects come by id, and once it is ordered by their place in the order. What is in the list of a batch
--- is looked up again, so that a prospect may have changed its account or its status since.
+-- The same for a list: by id in the first batch, then by place in heal_order. Prospects are looked
+-- up again, because their account or status may have changed since the list was made.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.heal_next_listed(
     INOUT p_heal thaw.heals, p_quota integer,
@@ -561,7 +573,7 @@ CREATE FUNCTION thaw.heal_next_listed(
 ) LANGUAGE plpgsql AS $$
 DECLARE
     at_id bigint := coalesce(p_heal.at_enrollment_id, 0);
-    -- The next of the list, whether they still wait or not.
+    -- The next ids of the list, including prospects that no longer wait.
     ids   bigint[];
 BEGIN
     IF p_heal.at_place IS NULL THEN
@@ -634,8 +646,8 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Locks the campaigns of a batch without waiting: those that wait for an account alone, the others shared with passes. Returns
--- those that other transactions hold.
+-- Locks the campaigns of a batch without waiting: exclusively those that wait for an account, the
+-- others in shared mode. Returns the campaigns that other transactions hold.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.lock_free_campaigns(p_campaign_ids bigint[]) RETURNS bigint[] LANGUAGE plpgsql AS $$
 DECLARE
@@ -652,7 +664,8 @@ BEGIN
     )
     SELECT array_agg(free.id) INTO locked
     FROM (SELECT waiting.id FROM waiting UNION ALL SELECT running.id FROM running) AS free;
-    -- One that was stopped between the two looks is shared, and cannot be started.
+    -- A campaign that was stopped between the two statements is locked in shared mode and cannot be
+    -- started.
     RETURN ARRAY(
         SELECT wanted.id FROM unnest(p_campaign_ids) AS wanted (id)
         WHERE wanted.id <> ALL (coalesce(locked, '{}')));
@@ -660,8 +673,9 @@ END;
 $$;
 -- +goose StatementEnd
 
--- One batch of a heal: at most p_size prospects, of as many accounts as it takes. Verdicts: more (call again), busy (the rest is
--- held by other transactions: call again after retry_in), done, not_found.
+-- One batch of a heal: at most p_size prospects, of as many accounts as it takes. Verdicts: more
+-- (call again), busy (other transactions hold the rest: call again after retry_in), done,
+-- not_found.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.heal_batch(
     p_heal_id bigint, p_size integer, p_job_id bigint,
@@ -671,37 +685,39 @@ CREATE FUNCTION thaw.heal_batch(
 SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 DECLARE
-    -- How often a heal comes back to prospects that other transactions hold. The waits before it: 1, 2, 4, 8 and 15 seconds.
+    -- The maximum number of rounds for prospects that other transactions hold. The waits before
+    -- rounds 2 to 6 are 1, 2, 4, 8 and 15 seconds.
     rounds constant integer := 6;
     heal   thaw.heals;
     next   record;
-    -- What was resumed, and how many of it moved to a sibling account: in all, and by account.
+    -- How many were resumed and moved to a sibling account, in total and by account.
     batch_moved    integer := 0;
     account_ids    bigint[];
     each_resumed   integer[];
     each_moved integer[];
     cause  thaw.cause;
     at_end boolean := true;
-    -- One account or many; see the top of this file.
+    -- Whether there is one target account, so that the batch may wait; see the top of this file.
     waits  boolean;
     targets   bigint[];
     campaigns bigint[];
     started_for bigint[];
-    -- What is passed over: held by others, to be resumed through another account by now, or not to be resumed any more.
+    -- What is passed over. held: locked by others, or the target account has changed. off: may no
+    -- longer resume.
     held_targets   bigint[] := '{}';
     held_sources   bigint[] := '{}';
     held_campaigns bigint[] := '{}';
     off_sources    bigint[] := '{}';
     off_campaigns  bigint[] := '{}';
     is_safety_on boolean;
-    -- Of a heal that keeps the caps of a tick.
+    -- For a heal that keeps the caps of the tick.
     account_cap  integer := (SELECT s.account_cap FROM thaw.settings AS s);
     is_listed boolean;
     chosen    integer := 0;
     held      integer := 0;
 BEGIN
     resumed := 0;
-    -- The heal comes first in the order of locks: of two attempts of one batch, the second goes on after the first.
+    -- The heal is first in the lock order: a second attempt of a batch continues after the first.
     SELECT h.* INTO heal FROM thaw.heals AS h WHERE h.id = p_heal_id FOR NO KEY UPDATE;
     verdict := CASE WHEN heal.id IS NULL THEN 'not_found' WHEN heal.status = 'done' THEN 'done' END;
     IF verdict IS NOT NULL THEN
@@ -711,7 +727,7 @@ BEGIN
     verdict := 'more';
     is_listed := heal.workspace_id IS NULL AND heal.account_id IS NULL;
     IF heal.found IS NULL AND heal.batch > 0 THEN
-        -- The first batch did not come to the end.
+        -- The first batch was not enough.
         SET LOCAL synchronous_commit = off;
         IF is_listed THEN
             PERFORM thaw.order_heal(p_heal_id);
@@ -736,7 +752,8 @@ BEGIN
     END IF;
 
     IF chosen > 0 THEN
-        -- 2. Lock the accounts, and look again: one may have been lost, held, or have a sibling that connected meanwhile.
+        -- 2. Lock the accounts and check again: one may have been lost or held, or a sibling may
+        -- have connected.
         targets := ARRAY(SELECT DISTINCT target.id FROM unnest(next.target_ids) AS target (id) ORDER BY target.id);
         waits := cardinality(targets) = 1;
         IF waits THEN
@@ -748,8 +765,8 @@ BEGIN
             FROM unnest(targets) AS target (id) WHERE target.id NOT IN (SELECT locked.id FROM locked);
         END IF;
         is_safety_on := (SELECT safety.since IS NOT NULL FROM thaw.safety);
-        -- Materialized, so that the aggregates ask once for each account. LIMIT 1, here and elsewhere: a connected account is its
-        -- own target, and its siblings are not looked for.
+        -- Materialized, so that the aggregates evaluate it once per account. LIMIT 1, here and
+        -- elsewhere: a connected account is its own target, so its siblings are not looked up.
         WITH source AS MATERIALIZED (
             SELECT one.id, one.target_id,
                 (SELECT resume.target_id FROM thaw.resume_targets AS resume WHERE resume.source_id = one.id LIMIT 1) AS now_id,
@@ -757,14 +774,14 @@ BEGIN
                  FROM thaw.accounts AS a JOIN thaw.workspaces AS w ON w.id = a.workspace_id WHERE a.id = one.target_id) AS is_blocked
             FROM (
                 SELECT DISTINCT s.id, s.target_id FROM unnest(next.source_ids, next.target_ids) AS s (id, target_id)
-                OFFSET 0) AS one -- once an account, not once a row
+                OFFSET 0) AS one -- once per account, not once per row
             WHERE one.target_id <> ALL (held_targets))
         SELECT coalesce(array_agg(source.id) FILTER (WHERE source.now_id IS NULL OR source.is_blocked), '{}'),
             coalesce(array_agg(source.id) FILTER (WHERE NOT source.is_blocked AND source.now_id <> source.target_id), '{}')
         INTO off_sources, held_sources
         FROM source;
 
-        -- Lock the campaigns of those that are left, and start those that waited.
+        -- Lock the campaigns of the remaining prospects, and start those that wait for an account.
         SELECT array_agg(used.id ORDER BY used.id), array_agg(used.target_id ORDER BY used.id) INTO campaigns, targets
         FROM (
             SELECT line.id, min(line.target_id) AS target_id
@@ -781,12 +798,13 @@ BEGIN
             WHERE used.id <> ALL (held_campaigns);
         END IF;
         started_for := thaw.start_campaigns(cause, campaigns, targets);
-        -- Those that a person or the platform stopped meanwhile.
+        -- Campaigns that a person or the platform stopped in the meantime.
         off_campaigns := ARRAY(
             SELECT used.id FROM unnest(campaigns) AS used (id)
             WHERE (SELECT c.status FROM thaw.campaigns AS c WHERE c.id = used.id) <> 'running');
 
-        -- 3. Resume. What another transaction has changed since it was chosen counts as held: the next round looks again.
+        -- 3. Resume. A row that another transaction changed since it was chosen counts as held; the
+        -- next round checks it again.
         IF off_sources || off_campaigns || held_sources || held_targets || held_campaigns <> '{}' THEN
             SELECT array_agg(one.place) FILTER (WHERE NOT one.held), array_agg(one.source_id) FILTER (WHERE NOT one.held),
                 array_agg(one.target_id) FILTER (WHERE NOT one.held), count(*) FILTER (WHERE one.held)
@@ -826,7 +844,7 @@ BEGIN
     heal.resumed := heal.resumed + resumed;
     heal.skipped := heal.skipped + held;
 
-    -- 4. Go on after the last one; or, at the end, come back to what was held.
+    -- 4. Continue after the last prospect or, at the end, start another round for the held ones.
     IF at_end AND heal.resumed < heal.cap AND heal.skipped > 0 AND heal.round < rounds THEN
         verdict := 'busy';
         retry_in := least(15, 2 ^ (heal.round - 1)) * interval '1 second';
@@ -853,7 +871,7 @@ BEGIN
         oldest_first = heal.oldest_first, first_source_ids = heal.first_source_ids
     WHERE h.id = p_heal_id;
 
-    -- 5. Tell the platform, account by account.
+    -- 5. Publish a message for the platform per account.
     IF resumed > 0 AND thaw.has_endpoint() THEN
         PERFORM thaw.publish_resumed(a, 'heal', heal.even_if_off, NULL, NULL, p_heal_id, through.resumed, through.moved,
             cardinality(array_positions(started_for, a.id)))
@@ -862,12 +880,13 @@ BEGIN
         ORDER BY a.id;
     END IF;
 
-    -- 6. The end.
+    -- 6. Finish.
     IF verdict = 'done' THEN
         PERFORM thaw.finish_heal(p_heal_id);
     ELSE
-        -- A batch that a crash of the server takes back is done again, its progress being in the same transaction. Only the
-        -- last one waits for the disk, and with it all that came before.
+        -- A batch that is lost in a server crash runs again, because its progress is in the same
+        -- transaction. Only the last commit waits for the WAL flush, which includes all earlier
+        -- ones.
         SET LOCAL synchronous_commit = off;
     END IF;
 END;
@@ -886,7 +905,7 @@ BEGIN
     SELECT w.id INTO workspace_id FROM thaw.workspaces AS w WHERE w.key = heal.workspace_key;
     IF workspace_id IS NULL THEN
         RAISE EXCEPTION 'there is no workspace "%"', heal.workspace_key
-            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key has the names.';
+            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key lists the workspaces.';
     END IF;
     IF heal.account IS NOT NULL THEN
         SELECT a.id INTO account_id FROM thaw.accounts AS a
@@ -895,7 +914,7 @@ BEGIN
         ORDER BY a.provider = 'linkedin' DESC, a.id LIMIT 1;
         IF account_id IS NULL THEN
             RAISE EXCEPTION 'workspace "%" has no account "%"', heal.workspace_key, heal.account
-                USING ERRCODE = 'no_data_found', HINT = 'thaw.accounts.provider_account_id has the names.';
+                USING ERRCODE = 'no_data_found', HINT = 'Use a provider account ID from thaw.accounts.provider_account_id.';
         END IF;
         workspace_id := NULL;
     END IF;
@@ -915,7 +934,7 @@ BEGIN
     RETURNING w.id INTO changed_id;
     IF changed_id IS NULL THEN
         RAISE EXCEPTION 'there is no workspace "%"', set_heal_cap.workspace_key
-            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key has the names.';
+            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key lists the workspaces.';
     END IF;
     INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, enrollments)
     VALUES (CASE WHEN set_heal_cap.heal_cap IS NULL THEN 'heal_cap_removed' ELSE 'heal_cap_set' END,
@@ -924,11 +943,11 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.set_heal_cap(text, integer, text, text) IS
-    'Allows the heals that the tenant of a workspace starts by its API token to resume this many prospects per tick, past the cap per account; null: they keep the caps of the tick.';
+    'Sets how many prospects per tick the heals that a tenant starts with its API token may resume, regardless of the cap per account. Null: these heals keep the caps of the tick.';
 REVOKE ALL ON FUNCTION thaw.set_heal_cap(text, integer, text, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION thaw.heal(text, text, integer, text, boolean) IS
-    'Starts a heal of a workspace, or of one account of it, and returns its id; the work is done by the workers. An error if one runs on the same target. even_if_off: also where auto-resume is off.';
+    'Starts a heal of a workspace, or of one of its accounts, and returns its id. Workers run it. Fails if a heal is running on the same target. even_if_off: resume prospects even if auto-resume is off.';
 
 -- +goose Down
 DROP FUNCTION thaw.set_heal_cap(text, integer, text, text);

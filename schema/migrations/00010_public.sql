@@ -1,4 +1,5 @@
--- The rest of the public interface, and who may use it: nobody but the owner, until granted.
+-- The rest of the public interface. Only the owner of the schema may use it until access is
+-- granted.
 
 -- +goose Up
 
@@ -17,7 +18,7 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.sweep() IS
-    'Enqueues the sweep of the current tick unless it is there or done, and returns the tick. Any number of calls make one sweep.';
+    'Enqueues the sweep of the current tick, unless it is enqueued or done already, and returns the tick. Repeated calls in one tick cause one sweep.';
 
 -- +goose StatementBegin
 CREATE FUNCTION thaw.set_auto_resume(
@@ -30,13 +31,13 @@ BEGIN
     WHERE w.key = set_auto_resume.workspace_key;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no workspace "%"', set_auto_resume.workspace_key
-            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key has the names.';
+            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key lists the workspaces.';
     END IF;
 END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.set_auto_resume(text, boolean, text, text) IS
-    'Switches automatic resuming of a workspace on or off, with a reason.';
+    'Switches auto-resume of a workspace on or off. The reason is optional.';
 
 CREATE VIEW thaw.history AS
 SELECT
@@ -65,7 +66,7 @@ JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id
 JOIN thaw.workspaces AS workspace ON workspace.id = e.workspace_id
 LEFT JOIN thaw.accounts AS from_account ON from_account.id = event.from_account_id
 LEFT JOIN thaw.accounts AS to_account ON to_account.id = event.to_account_id;
-COMMENT ON VIEW thaw.history IS 'What happened to a prospect: every pause, resume and re-point, with where it came from.';
+COMMENT ON VIEW thaw.history IS 'The history of prospects: every pause, resume and move to a sibling account, with its cause.';
 
 CREATE VIEW thaw.sweep_log AS
 SELECT
@@ -73,10 +74,11 @@ SELECT
     s.remaining, s.started_at, s.finished_at,
     extract(epoch FROM s.finished_at - s.started_at)::double precision AS seconds
 FROM thaw.sweeps AS s;
-COMMENT ON VIEW thaw.sweep_log IS 'What each tick did: one row a tick; finished_at null: it is still at work.';
+COMMENT ON VIEW thaw.sweep_log IS 'The result of each sweep, one row per tick. finished_at null: it is still running.';
 
--- Postgres lets everybody execute a new function. River's own are left as they are; of ours only those are for all that
--- stand in column defaults (the clock) or CHECKs or in a view that is granted. Whoever calls one needs USAGE on the schema too.
+-- By default Postgres lets every role execute a new function. River's functions are left as they
+-- are. Of Thaw's, only those remain public that appear in column defaults (the clock), CHECK
+-- constraints, or a view that is granted. Calling one also needs USAGE on the schema.
 -- +goose StatementBegin
 DO $$
 DECLARE

@@ -1,12 +1,15 @@
--- Retention: what is older than settings.keep_history or keep_signals is removed, in short transactions, but for what is
--- still needed. The job "prune" calls prune_batch until it says done.
+-- Retention: rows older than settings.keep_history or keep_signals are removed in short
+-- transactions, except those that are still needed. The job "prune" calls thaw.prune_batch until it
+-- returns done.
 --
--- A table is walked from its oldest row on, in the order of its primary key, and the walk stops at the first row that is
--- young enough: a batch costs what it looks at, however large the table is. Where a walk is stands in thaw.retention, so
--- that rows which outlive their age are not met again by every batch; once in a while it begins anew, for their sake.
+-- A table is walked in primary key order from its oldest row, and the walk stops at the first row
+-- that is too young: the cost of a batch depends on the rows that it reads and not on the size of
+-- the table. thaw.retention stores the position of each walk, so that batches do not reread rows
+-- that are kept beyond their age. Every 30 days a walk starts over to remove those that are no
+-- longer needed.
 --
--- Locks: none but on the rows that are removed, and what somebody else has locked is left to the next walk. No account, no
--- campaign, no enrollment: a pass never waits for a batch, nor a batch for a pass.
+-- Locks: only on the removed rows; locked rows are left to the next walk. No account, campaign or
+-- enrollment is locked: passes and batches never wait for each other.
 
 -- +goose Up
 
@@ -15,17 +18,17 @@ CREATE TABLE thaw.retention (
     turn       integer NOT NULL,
     kept_since timestamptz NOT NULL DEFAULT '-infinity',
     passed_id  bigint NOT NULL DEFAULT 0,
-    -- Where the walk goes on: after this id, or, of a table by ticks, from this tick.
+    -- Where the walk continues: after this id or, for tables by tick, from this tick.
     walk_id    bigint NOT NULL DEFAULT 0,
     walk_tick  timestamptz NOT NULL DEFAULT '-infinity',
     walk_began timestamptz NOT NULL DEFAULT thaw.now()
 );
-COMMENT ON TABLE thaw.retention IS 'How far the past is removed: one row a table, in the order in which they have their turn.';
-COMMENT ON COLUMN thaw.retention.kept_since IS 'Every row that is younger is there; -infinity: nothing was removed yet.';
+COMMENT ON TABLE thaw.retention IS 'The progress of retention: one row per table; turn is the processing order.';
+COMMENT ON COLUMN thaw.retention.kept_since IS 'All rows younger than this are present. -infinity: nothing was removed yet.';
 COMMENT ON COLUMN thaw.retention.passed_id IS
-    'The greatest id that a walk has passed: a row that is missing although its id is greater was not removed by its age.';
+    'The greatest id that a walk has passed. Retention has not removed any row with a greater id.';
 
--- A plan goes before the summary of its tick, which it refers to.
+-- Allocations reference sweeps, so they are removed first.
 INSERT INTO thaw.retention (part, turn)
 VALUES ('account_signals', 1), ('allocations', 2), ('sweeps', 3), ('account_budgets', 4), ('fleet_budgets', 5), ('heals', 6),
     ('enrollment_events', 7), ('campaign_events', 8), ('account_events', 9),
@@ -36,9 +39,10 @@ SELECT coalesce(max(r.kept_since) FILTER (WHERE r.part NOT IN ('account_signals'
     coalesce(max(r.passed_id) FILTER (WHERE r.part = 'account_signals'), 0) AS signals_after
 FROM thaw.retention AS r;
 COMMENT ON VIEW thaw.kept IS
-    'What is all there: all that happened since a time, history and records, and all signals after an id; of what was before, only what is still needed.';
+    'What is complete: history and records since history_since, and signals with an id after signals_after. Of anything earlier, only what is still needed was kept.';
 
--- How far a walk over ids gets: the last of the next p_size rows before the first young one; null: nowhere.
+-- How far a walk by id gets: the last of the next p_size rows before the first one that is too
+-- young. Null: no row is old enough.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.walk_on(p_walk thaw.retention, p_before timestamptz, p_size integer)
 RETURNS bigint LANGUAGE plpgsql STABLE AS $$
@@ -58,15 +62,15 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Removes what the walk has passed between two ids, but for what outlives its age; returns how many. Whether it does is asked
--- row by row, in scalar subqueries: the planner must not think of joining with all enrollments.
+-- Removes the rows between two ids of a walk, except those that are still needed, and returns how
+-- many. Scalar subqueries check row by row, so that the planner does not join with all enrollments.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.prune_ids(p_part text, p_after bigint, p_to bigint) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
     removed integer;
 BEGIN
     CASE p_part
-        -- The events of a pause that still lasts: they say why the prospect waits.
+        -- Keeps the events of a pause that has not ended: they explain why the prospect is paused.
         WHEN 'enrollment_events' THEN
             DELETE FROM thaw.enrollment_events AS event
             WHERE event.id > p_after AND event.id <= p_to
@@ -77,15 +81,16 @@ BEGIN
             WHERE event.id > p_after AND event.id <= p_to
                 AND (SELECT c.paused_at <= event.at FROM thaw.campaigns AS c
                      WHERE c.id = event.campaign_id AND c.status = 'paused') IS NOT TRUE;
-        -- Since when an account is what it is.
+        -- Keeps the newest event of an account: since when it has its status.
         WHEN 'account_events' THEN
             DELETE FROM thaw.account_events AS event
             WHERE event.id > p_after AND event.id <= p_to
                 AND EXISTS (
                     SELECT FROM thaw.account_events AS newer
                     WHERE newer.account_id = event.account_id AND newer.id > event.id);
-        -- The newest signal that an account took, and one whose job is still to be done. A signal of an unknown account does not
-        -- outlive its age: an account that appears later than that begins without it.
+        -- Keeps the newest applied signal of an account, and a signal whose job is not done.
+        -- Signals of unknown accounts are not kept beyond their age: an account that appears later
+        -- starts without them.
         WHEN 'account_signals' THEN
             DELETE FROM thaw.account_signals AS s
             WHERE s.ctid = ANY (ARRAY(
@@ -105,7 +110,7 @@ BEGIN
                         ELSE true
                     END
                 FOR UPDATE OF old SKIP LOCKED));
-        -- A message that is still being written, or delivered.
+        -- Keeps messages that are still open or not yet delivered.
         WHEN 'outbox' THEN
             DELETE FROM thaw.outbox AS message
             WHERE message.ctid = ANY (ARRAY(
@@ -125,7 +130,8 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Plans, summaries and budgets, from the oldest tick on. What is still open outlives its age: the next sweep closes it.
+-- Removes allocations, sweeps and budgets, from the oldest tick on. Open ones are kept: the next
+-- sweep closes them.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.prune_ticks(
     p_part text, p_from timestamptz, p_before timestamptz, p_size integer, OUT reached timestamptz, OUT removed integer
@@ -158,7 +164,7 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Finished heals, after their lists; done says that the lists were empty. A heal that runs outlives its age.
+-- Removes finished heals, after their lists. done: the lists were empty. Running heals are kept.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.prune_heals(
     p_after bigint, p_to bigint, p_before timestamptz, p_size integer, OUT done boolean, OUT removed integer
@@ -180,8 +186,8 @@ END;
 $$;
 -- +goose StatementEnd
 
--- One short transaction of the prune job: passes at most p_size old rows of one table. Verdicts: more (call again), busy
--- (another process is at it), done.
+-- One short transaction of the job prune: processes at most p_size old rows of one table. Verdicts:
+-- more (call again), busy (another process is pruning), done.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.prune_batch(p_size integer, OUT verdict text, OUT removed integer)
 LANGUAGE plpgsql SET jit = off AS $$
@@ -194,7 +200,8 @@ DECLARE
     done     boolean;
 BEGIN
     removed := 0;
-    -- The lock of a row, not an advisory lock: any role with CONNECT could hold that and keep the tables growing.
+    -- A row lock and not an advisory lock: any role with CONNECT could hold an advisory lock and
+    -- keep the tables growing.
     PERFORM FROM thaw.retention AS r
     WHERE r.turn = (SELECT min(first.turn) FROM thaw.retention AS first)
     FOR NO KEY UPDATE SKIP LOCKED;
@@ -231,7 +238,7 @@ BEGIN
                 walk_id = CASE WHEN done THEN coalesce(to_id, r.walk_id) ELSE r.walk_id END,
                 walk_tick = coalesce(to_tick, r.walk_tick)
             WHERE r.part = walk.part;
-            -- A batch that a crash of the server takes back is done again.
+            -- A batch that is lost in a server crash runs again.
             SET LOCAL synchronous_commit = off;
             RETURN;
         ELSIF walk.walk_began < thaw.now() - interval '30 days' THEN
@@ -244,16 +251,17 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.prune_batch(integer) IS
-    'Removes what is older than the settings say and not needed any more, a few rows at a time; what the prune job calls.';
+    'Removes rows that are older than settings.keep_history or keep_signals and no longer needed, p_size at a time. Called by the job prune.';
 
 REVOKE ALL ON FUNCTION thaw.walk_on(thaw.retention, timestamptz, integer), thaw.prune_ids(text, bigint, bigint),
     thaw.prune_ticks(text, timestamptz, timestamptz, integer), thaw.prune_heals(bigint, bigint, timestamptz, integer),
     thaw.prune_batch(integer) FROM PUBLIC;
 
--- Who keeps Postgres from removing dead rows of this database: sessions with an open snapshot or transaction, prepared
--- transactions, and replication slots. The queue lives on rows that are written and deleted all day: behind a snapshot that is
--- minutes old, every fetch walks over all that died since. A role without pg_read_all_stats sees of the sessions of others that
--- they have a snapshot and how many transactions ago it was taken, but not since when: since and age are null.
+-- What keeps Postgres from removing dead rows of this database: sessions with an open snapshot or
+-- transaction, prepared transactions, and replication slots. The queue inserts and deletes rows all
+-- day: behind a snapshot that is minutes old, every fetch walks over all rows that died since. For
+-- sessions of other roles, a role without pg_read_all_stats sees the snapshot and its age in
+-- transactions, but not its start: since and age are null.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.snapshots()
 RETURNS TABLE (
@@ -266,7 +274,7 @@ BEGIN
         greatest(pg_catalog.age(s.backend_xmin), pg_catalog.age(s.backend_xid))
     FROM pg_catalog.pg_stat_activity AS s
     WHERE (s.backend_xmin IS NOT NULL OR s.backend_xid IS NOT NULL)
-        -- What a standby asks for holds for all databases. Vacuum ignores the snapshots of vacuum.
+        -- The snapshot of a standby holds for all databases. Vacuum ignores snapshots of vacuum.
         AND (s.datname = pg_catalog.current_database() OR s.backend_type = 'walsender')
         AND s.backend_type IS DISTINCT FROM 'autovacuum worker'
         AND s.pid <> pg_catalog.pg_backend_pid()

@@ -1,25 +1,29 @@
--- Safety mode. Many accounts that are lost at once are the provider's incident, not their owners': in it nobody is resumed, nothing
--- is sent, transient errors do not run out; what is certainly disconnected is paused as ever.
+-- Safety mode. Many accounts that are lost at once indicate an incident at the provider. While
+-- safety mode is on, nothing is resumed or sent, and grace periods of transient errors are
+-- suspended. Hard disconnects still pause prospects.
 --
--- It is asked for in three places: by every signal that takes a connection away, in its transaction; once a minute by the job
--- "watch", for what came in transactions side by side or without a signal; and by people. The row thaw.safety makes it begin and
--- end once, however many ask at the same moment. A pass that is under way in that moment comes to its end.
+-- Losses are checked in two places: by every signal that takes a connection away, in its
+-- transaction, and once a minute by the job "watch", for losses in concurrent transactions or
+-- without a signal. Operators can enter and exit safety mode as well. The row thaw.safety
+-- serializes all of them, so that safety mode is entered and exited once. A pass in progress at
+-- that moment completes.
 
 -- +goose Up
 
--- What the monitor has seen minute by minute: how many accounts were connected, and the number of the last loss. Written by
--- thaw.watch, and kept for a little longer than the window.
+-- One mark per minute: how many accounts were connected, and the number of the last loss. Written
+-- by thaw.watch and kept slightly longer than the window.
 CREATE TABLE thaw.safety_marks (
     at                 timestamptz PRIMARY KEY,
     losses             bigint NOT NULL,
     accounts_connected integer NOT NULL
 );
-COMMENT ON TABLE thaw.safety_marks IS 'For each of the last minutes: the number of the last loss, and how many accounts were connected.';
+COMMENT ON TABLE thaw.safety_marks IS 'The recent marks of the safety monitor, one per minute: the number of the last loss, and how many accounts were connected.';
 
--- Whether so many accounts may have been lost within the window that counting them is worth while. It compares two numbers of
--- the sequence of losses and so costs the same however many were lost. It may say yes too often (an account that was lost twice,
--- a loss that was rolled back, a mark that is up to a minute too old), and it does where marks are missing; it never says no
--- where thaw.losses finds a breach.
+-- Whether enough accounts may have been lost within the window to make a count worthwhile. It
+-- compares two numbers of the loss sequence, so its cost does not depend on the number of losses.
+-- It may return true too often (an account that was lost twice, a loss that was rolled back, a mark
+-- that is up to a minute old) and does so if marks are missing. It never returns false if
+-- thaw.losses finds a breach.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.may_be_breach() RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -41,12 +45,14 @@ END;
 $$;
 -- +goose StatementEnd
 
--- How many accounts were lost within the window, of how many that were connected when it began, and whether that is a breach.
--- An account counts once, however often it was lost, and one that flaps only with its first losses (accounts_note_disconnection).
--- What was lost before safety mode last ended was dealt with then.
+-- Counts the accounts that were lost within the window and those that were connected when it began,
+-- and decides whether that is a breach. An account counts once, however often it was lost, and a
+-- flapping account only with its first losses (accounts_note_disconnection). Losses before the last
+-- end of safety mode do not count.
 --
--- There are two windows. Lost at once: the short one counts accounts that are back too. Lost slowly (is_slow): the slow window counts
--- those that are not back, and only while accounts are still being lost at the pace that would cross its threshold.
+-- There are two windows. The short window is for sudden losses and also counts accounts that are
+-- connected again. The slow window (is_slow) counts accounts that are not, and only while accounts
+-- are still being lost at a pace that would exceed its threshold.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.losses(OUT accounts_lost integer, OUT accounts_connected integer, OUT is_breach boolean, OUT is_slow boolean)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -63,7 +69,7 @@ BEGIN
     SELECT count(*) INTO accounts_lost FROM thaw.accounts AS a WHERE a.lost_at > since;
     is_breach := accounts_lost >= settings.safety_accounts;
     IF is_breach THEN
-        -- No more are counted than decide.
+        -- Counts only as many as the decision needs.
         SELECT count(*) INTO accounts_connected FROM (
             SELECT FROM thaw.accounts AS a
             WHERE a.status = 'connected' OR a.lost_at > since
@@ -74,7 +80,7 @@ BEGIN
         RETURN;
     END IF;
 
-    -- As many as would be lost in the slow window if it went on like this.
+    -- The current pace, extrapolated to the slow window.
     pace := accounts_lost * (extract(epoch FROM settings.safety_slow_window) / extract(epoch FROM settings.safety_window));
     since := greatest(thaw.now() - settings.safety_slow_window, ended);
     DECLARE
@@ -98,7 +104,7 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Begins safety mode; false: it was on already.
+-- Enters safety mode. False: it was on already.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.start_safety_mode(
     p_reason text, p_actor text, p_stays boolean, p_accounts_lost integer DEFAULT NULL, p_accounts_connected integer DEFAULT NULL
@@ -120,8 +126,9 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Ends safety mode; false: it was off already. Its time does not count into the grace period of a transient error: what was due to be paused
--- within it is due so much later. Accounts are locked before the row of safety mode, as everywhere.
+-- Exits safety mode. False: it was off already. Time in safety mode does not count toward the grace
+-- period of a transient error: pauses that were due within it are postponed accordingly. Accounts
+-- are locked before the row of safety mode, as everywhere.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.end_safety_mode(p_reason text, p_actor text) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
@@ -153,7 +160,7 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Enters safety mode if the losses say so.
+-- Enters safety mode if the losses are a breach.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.enter_on_breach(p_losses record) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -169,8 +176,8 @@ END;
 $$;
 -- +goose StatementEnd
 
--- What a signal asks that has taken a connection away. The row of safety mode is read first: while it is on, an incident's
--- signals must not queue for it. What was lost slowly is left to the look of the minute.
+-- Called by a signal that takes a connection away. The row of safety mode is read first: while it
+-- is on, the signals of an incident must not queue for it. Slow losses are left to thaw.watch.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.notice_losses() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -181,7 +188,7 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Marks the minute for thaw.may_be_breach.
+-- Writes the mark of the minute for thaw.may_be_breach.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.mark_losses() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -195,7 +202,8 @@ END;
 $$;
 -- +goose StatementEnd
 
--- What the job "watch" does each minute. Verdicts: calm (it is off and stays off), entered, on, left.
+-- Called by the job "watch" once a minute. Verdicts for safety mode: calm (it stays off), entered,
+-- on, left.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.watch() RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -223,7 +231,8 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Writes down how many enrollments are paused, once a tick, by the counts. What takes long is done the more rarely.
+-- Records how many enrollments are paused, once per tick, from the counts. The longer a count
+-- takes, the less often it runs: at most a thousandth of the time is spent on it.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.sample_backlog() RETURNS boolean LANGUAGE plpgsql SET jit = off AS $$
 DECLARE
@@ -257,7 +266,7 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.ask_watch() IS
-    'Enqueues the look of the current minute, unless it is there or done, and returns the minute. What every process calls once a minute.';
+    'Enqueues the job watch of the current minute, unless it is enqueued or done already, and returns the minute. Every process calls it once a minute.';
 
 -- +goose StatementBegin
 CREATE FUNCTION thaw.safety_enter(reason text, actor text DEFAULT current_user, stays boolean DEFAULT false)
@@ -269,7 +278,7 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.safety_enter(text, text, boolean) IS
-    'Begins safety mode: nobody is resumed and nothing is sent. It ends after a calm time by itself; with stays only by thaw.safety_exit. False: it was on already, and stays as it was.';
+    'Enters safety mode: nothing is resumed and nothing is sent. It ends by itself after a calm period (settings.safety_calm); with stays, only thaw.safety_exit ends it. Returns false if it was on already; then nothing changes.';
 
 -- +goose StatementBegin
 CREATE FUNCTION thaw.safety_exit(reason text, actor text DEFAULT current_user)
@@ -281,16 +290,16 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.safety_exit(text, text) IS
-    'Ends safety mode. The next tick goes on, within its caps. False: it was off already.';
+    'Exits safety mode. The next tick resumes prospects again, within its caps. Returns false if it was off already.';
 
--- A decision that nobody can be asked about later is refused.
+-- Rejects a manual action without a reason or an actor, which the audit log needs.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.require_reason(p_reason text, p_actor text) RETURNS void LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
     IF coalesce(btrim(p_reason), '') = '' THEN
-        RAISE EXCEPTION 'no reason was given' USING ERRCODE = 'invalid_parameter_value', HINT = 'Say why, for whoever asks later.';
+        RAISE EXCEPTION 'no reason was given' USING ERRCODE = 'invalid_parameter_value', HINT = 'Give a reason. It is stored in the audit log.';
     ELSIF coalesce(btrim(p_actor), '') = '' THEN
-        RAISE EXCEPTION 'nobody was named' USING ERRCODE = 'invalid_parameter_value', HINT = 'Say who decided it.';
+        RAISE EXCEPTION 'no actor was given' USING ERRCODE = 'invalid_parameter_value', HINT = 'Name the person who takes this action. The name is stored in the audit log.';
     END IF;
 END;
 $$;

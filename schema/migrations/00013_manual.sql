@@ -1,8 +1,8 @@
--- What people decide about an account, a campaign or a prospect: to hold, to pause, to resume.
+-- Manual actions on an account, a campaign or a prospect: hold, pause, resume.
 --
--- A person's pause is a reason of its own, paused_by_user, which no lane resumes. A person's resume does not resume either: it
--- gives the prospects back to Thaw, as if they waited for their account, and the next ticks resume them under the same caps, spread
--- and gates as all others.
+-- A manual pause has its own reason, paused_by_user, which no lane resumes. A manual resume does
+-- not resume prospects directly: it hands them back to Thaw as if they were waiting for their
+-- account. The next ticks resume them under the same caps, jitter and gates as all others.
 
 -- +goose Up
 
@@ -14,7 +14,7 @@ DECLARE
 BEGIN
     IF found IS NULL THEN
         RAISE EXCEPTION 'there is no % account "%"', p_provider, p_account
-            USING ERRCODE = 'no_data_found', HINT = 'thaw.accounts.provider_account_id has the names.';
+            USING ERRCODE = 'no_data_found', HINT = 'Use a provider account ID from thaw.accounts.provider_account_id.';
     END IF;
     RETURN found;
 END;
@@ -30,7 +30,7 @@ DECLARE
 BEGIN
     IF found IS NULL THEN
         RAISE EXCEPTION 'workspace "%" has no campaign "%"', p_workspace_key, p_campaign
-            USING ERRCODE = 'no_data_found', HINT = 'thaw.campaigns.key has the names.';
+            USING ERRCODE = 'no_data_found', HINT = 'thaw.campaigns.key lists the campaigns.';
     END IF;
     RETURN found;
 END;
@@ -53,7 +53,7 @@ BEGIN
     ELSIF hold.until > thaw.now() + interval '366 days' THEN
         RAISE EXCEPTION 'a hold must end within a year, not %', hold.until
             USING ERRCODE = 'invalid_parameter_value',
-                HINT = 'Hold it for a year or less; an operator can make it longer with thaw hold --correct, or thaw.correct_hold.';
+                HINT = 'Set an end within a year. An operator can set a later one with thaw hold --correct or thaw.correct_hold.';
     END IF;
     PERFORM set_config('thaw.set_based', 'on', true);
     UPDATE thaw.accounts AS a SET hold_until = hold.until, hold_reason = hold.reason WHERE a.id = held.id;
@@ -65,11 +65,12 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.hold(text, timestamptz, text, text, text) IS
-    'Lets an account rest until a time, at most a year away: nobody is resumed through it, and nothing is sent. A hold that is there can only be made longer; thaw.correct_hold is for operators.';
+    'Puts an account on hold until a time at most a year away: nothing is resumed or sent through it. An existing hold can only be extended; operators can correct one with thaw.correct_hold.';
 
--- One batch of a pause or a resume of an account's prospects: at most p_size of them, under the lock of the account. Returns how
--- many it changed; fewer than p_size: nobody is left. A pause takes those who are active, and those who wait for an account or a
--- person after a restriction. A resume takes those whom a restriction stopped, and, if it is said so, those whom a person did.
+-- One batch of a manual pause or resume of an account: changes at most p_size prospects, under the
+-- account lock, and returns how many. Fewer than p_size: none remain. A pause takes prospects that
+-- are active, that wait for an account, or that a restriction paused. A resume takes those that a
+-- restriction paused and, with p_even_by_user, those that a person paused.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.apply_action_batch(p_action_id bigint, p_size integer, p_even_by_user boolean DEFAULT false)
 RETURNS integer LANGUAGE plpgsql
@@ -84,7 +85,7 @@ BEGIN
     SELECT a.status INTO status FROM thaw.accounts AS a WHERE a.id = action.account_id FOR NO KEY UPDATE;
     IF action.what = 'resumed' AND status = 'restricted' THEN
         RAISE EXCEPTION 'the account is still restricted' USING ERRCODE = 'object_not_in_prerequisite_state',
-            HINT = 'Resume it when the provider reports it as connected again.';
+            HINT = 'Resume it after the provider reports it as connected again.';
     END IF;
 
     WITH claim AS (
@@ -113,7 +114,8 @@ END;
 $$;
 -- +goose StatementEnd
 
--- The transition of rows that the caller has locked, with their history; the decision counts them.
+-- Changes rows that the caller has locked, writes their history, and adds them to the count of the
+-- manual action.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.apply_action(p_action_id bigint, p_enrollment_ids bigint[]) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
@@ -149,7 +151,7 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Writes down a decision about an account, for the batches that follow.
+-- Records a manual action on an account, for the batches that follow.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.start_action(p_what text, p_account text, p_provider text, p_reason text, p_actor text)
 RETURNS bigint LANGUAGE plpgsql AS $$
@@ -176,7 +178,7 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.pause_account(text, text, text, text) IS
-    'Pauses all active and waiting prospects of an account as a person''s wish, in the caller''s transaction; returns how many. thaw pause --account does it in batches.';
+    'Pauses all active and waiting prospects of an account with reason paused_by_user, in the caller''s transaction, and returns how many. thaw pause --account does the same in batches.';
 
 -- +goose StatementBegin
 CREATE FUNCTION thaw.resume_account(
@@ -189,9 +191,10 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.resume_account(text, text, text, boolean, text) IS
-    'Gives the prospects of an account that a restriction stopped back to Thaw, which resumes them in the next ticks, within the caps; even_by_user: also those whom a person paused. Returns how many.';
+    'Hands prospects of an account that a restriction paused back to Thaw, which resumes them in the next ticks within the caps. even_by_user: also those that a person paused. Returns how many.';
 
--- Pauses or resumes a prospect wherever it is enrolled, or in one workspace or campaign. Accounts are locked first, by id.
+-- Pauses or resumes a prospect in all of its campaigns, or in the given workspace or campaign.
+-- Accounts are locked first, by id.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.act_on_prospect(
     p_what text, p_prospect_url text, p_workspace_key text, p_campaign text, p_reason text, p_actor text
@@ -210,7 +213,7 @@ BEGIN
         AND (p_workspace_key IS NULL OR w.key = p_workspace_key) AND (p_campaign IS NULL OR c.key = p_campaign);
     IF wanted IS NULL THEN
         RAISE EXCEPTION 'no campaign has the prospect %', p_prospect_url
-            USING ERRCODE = 'no_data_found', HINT = 'Write the URL as it was enrolled; thaw explain finds other spellings.';
+            USING ERRCODE = 'no_data_found', HINT = 'Use the URL as it was enrolled. thaw explain also finds other spellings.';
     END IF;
     PERFORM a.id FROM thaw.accounts AS a
     WHERE a.id IN (SELECT e.account_id FROM thaw.enrollments AS e WHERE e.id = ANY (wanted))
@@ -238,7 +241,7 @@ CREATE FUNCTION thaw.pause_prospect(
 RETURN thaw.act_on_prospect('paused', prospect_url, workspace_key, campaign, reason, actor);
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.pause_prospect(text, text, text, text, text) IS
-    'Pauses a prospect as a person''s wish, in all of its campaigns or in those named; returns in how many.';
+    'Pauses a prospect with reason paused_by_user, in all of its campaigns or in those given, and returns in how many.';
 
 -- +goose StatementBegin
 CREATE FUNCTION thaw.resume_prospect(
@@ -247,9 +250,10 @@ CREATE FUNCTION thaw.resume_prospect(
 RETURN thaw.act_on_prospect('resumed', prospect_url, workspace_key, campaign, reason, actor);
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.resume_prospect(text, text, text, text, text) IS
-    'Gives a prospect that a person or a restriction stopped back to Thaw, in all of its campaigns or in those named; returns in how many.';
+    'Hands a prospect that a person or a restriction paused back to Thaw, in all of its campaigns or in those given, and returns in how many. Thaw resumes it in the next ticks within the caps.';
 
--- Pauses or starts a campaign. Its prospects stay as they are: nobody of a campaign that does not run is sent to or resumed.
+-- Pauses or starts a campaign. Its prospects do not change: in a campaign that is not running,
+-- nothing is sent or resumed.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.act_on_campaign(
     p_what text, p_workspace_key text, p_campaign text, p_reason text, p_actor text
@@ -262,10 +266,10 @@ BEGIN
     WHERE c.id = thaw.campaign_named(p_workspace_key, p_campaign) FOR NO KEY UPDATE;
     IF campaign.status NOT IN ('running', 'paused') THEN
         RAISE EXCEPTION 'campaign "%" is %', p_campaign, campaign.status
-            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only a campaign that runs can be paused, and only a paused one resumed.';
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only a running campaign can be paused, and only a paused one can be resumed.';
     ELSIF campaign.paused_reason = 'subscription_inactive' THEN
         RAISE EXCEPTION 'campaign "%" is paused because the subscription is not active', p_campaign
-            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Billing starts it again when the subscription is active.';
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Billing starts it again when the subscription becomes active.';
     ELSIF p_what = 'paused' AND campaign.paused_reason = 'paused_by_user' OR p_what = 'resumed' AND campaign.status = 'running' THEN
         RETURN false;
     END IF;
@@ -296,7 +300,7 @@ RETURNS boolean LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_t
 RETURN thaw.act_on_campaign('paused', workspace_key, campaign, reason, actor);
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.pause_campaign(text, text, text, text) IS
-    'Pauses a campaign as a person''s wish: nobody of it is sent to or resumed. False: a person had paused it before.';
+    'Pauses a campaign with reason paused_by_user: nothing of it is sent or resumed. Returns false if a person had paused it already.';
 
 -- +goose StatementBegin
 CREATE FUNCTION thaw.resume_campaign(workspace_key text, campaign text, reason text, actor text DEFAULT current_user)
@@ -304,7 +308,7 @@ RETURNS boolean LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_t
 RETURN thaw.act_on_campaign('resumed', workspace_key, campaign, reason, actor);
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.resume_campaign(text, text, text, text) IS
-    'Starts a paused campaign again, whatever it was paused for but billing; its waiting prospects resume in the next ticks, within the caps. False: it runs already.';
+    'Starts a paused campaign again, unless it is paused for billing. Its waiting prospects resume in the next ticks within the caps. Returns false if it is running already.';
 
 -- +goose StatementBegin
 CREATE FUNCTION thaw.sending_held_by(account text, provider text DEFAULT 'linkedin')
@@ -317,7 +321,7 @@ BEGIN ATOMIC
 END;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.sending_held_by(text, text) IS
-    'Why nothing may be sent through an account at this moment: account_not_connected, account_on_hold, safety_mode, unknown_account; empty: nothing stands against it.';
+    'Why nothing may be sent through an account now: account_not_connected, account_locked, account_on_hold, safety_mode, account_flapping or unknown_account. Empty: sending is allowed.';
 
 REVOKE ALL ON FUNCTION thaw.account_named(text, text), thaw.campaign_named(text, text),
     thaw.hold(text, timestamptz, text, text, text), thaw.apply_action_batch(bigint, integer, boolean),

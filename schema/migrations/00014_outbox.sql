@@ -1,10 +1,13 @@
--- What the platform is told: messages are written in the transaction of what they tell, and delivered by jobs.
+-- Outgoing webhooks. A message is written in the transaction of the event that it reports, and jobs
+-- deliver it.
 --
--- A message is a row of the outbox. For each endpoint it has a delivery and a job, unique by the two; the delivery says how far
--- the job has come. Secrets are not here: they come from the environment of the processes that sign.
+-- A message is a row of the outbox. For each endpoint it has a delivery and a job, unique by
+-- message and endpoint; the delivery stores the state. Signing secrets are not stored: they come
+-- from the environment of the processes that sign.
 --
--- Locks: endpoint, deliveries, river_job, after all that a pass locks. Whoever writes deliveries holds the endpoint's key shared, so
--- that one that is removed meanwhile is left out instead of making a pass fail.
+-- Locks: endpoint, deliveries, river_job, after everything that a pass locks. A transaction that
+-- writes deliveries holds a key-share lock on the endpoint, so that a concurrent removal skips the
+-- endpoint and does not fail the pass.
 
 -- +goose Up
 
@@ -17,7 +20,7 @@ CREATE TABLE thaw.webhook_endpoints (
     CONSTRAINT webhook_endpoints_disabled_has_a_reason CHECK (
         (disabled_at IS NULL) = (disabled_reason IS NULL) AND disabled_reason <> '')
 );
-COMMENT ON TABLE thaw.webhook_endpoints IS 'Where messages go: a row is written by the first process that is started with its URL.';
+COMMENT ON TABLE thaw.webhook_endpoints IS 'The endpoints that receive messages. The first process that is started with a URL writes its row.';
 
 CREATE TABLE thaw.outbox (
     id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -30,8 +33,8 @@ CREATE TABLE thaw.outbox (
     is_open      boolean NOT NULL DEFAULT false,
     CONSTRAINT outbox_open_is_of_an_account CHECK (NOT is_open OR account_id IS NOT NULL)
 );
-COMMENT ON TABLE thaw.outbox IS 'Messages to the platform, written in the transaction of what they tell.';
-COMMENT ON COLUMN thaw.outbox.is_open IS 'A pause under way still adds to it: it is delivered when that is over.';
+COMMENT ON TABLE thaw.outbox IS 'Messages to the platform, written in the transaction of the event that they report.';
+COMMENT ON COLUMN thaw.outbox.is_open IS 'Whether a pause in progress still adds to the message. It is delivered when the pause is done.';
 CREATE UNIQUE INDEX outbox_one_open_an_account_key ON thaw.outbox (account_id) WHERE is_open;
 
 CREATE TYPE thaw.delivery_state AS ENUM ('waiting', 'delivered', 'failed');
@@ -50,14 +53,15 @@ CREATE TABLE thaw.webhook_deliveries (
     CONSTRAINT webhook_deliveries_waiting_has_a_time CHECK ((state = 'waiting') = (next_attempt_at IS NOT NULL)),
     CONSTRAINT webhook_deliveries_delivered_has_a_time CHECK ((state = 'delivered') = (delivered_at IS NOT NULL))
 );
-COMMENT ON TABLE thaw.webhook_deliveries IS 'One message to one endpoint: how far it came.';
-COMMENT ON COLUMN thaw.webhook_deliveries.last_status IS 'HTTP status of the last answer; null: there was none.';
--- How many wait or have failed at an endpoint; and what goes when it is removed.
+COMMENT ON TABLE thaw.webhook_deliveries IS 'One message to one endpoint, with the state of its delivery.';
+COMMENT ON COLUMN thaw.webhook_deliveries.last_status IS 'HTTP status of the last response. Null: there was none.';
+-- Counts waiting and failed deliveries by endpoint, and finds those of a removed endpoint.
 CREATE INDEX webhook_deliveries_state_idx ON thaw.webhook_deliveries (endpoint_id, state, outbox_id);
 
 INSERT INTO thaw.retention (part, turn) VALUES ('outbox', 11);
 
--- Nobody pays for what nobody hears: all that writes messages asks this first.
+-- Whether an endpoint is enabled. Checked before every message, so that nothing is written without
+-- one.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.has_endpoint() RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -66,13 +70,13 @@ END;
 $$;
 -- +goose StatementEnd
 
--- How a time is written in a message.
+-- The format of times in messages.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.rfc3339(at timestamptz) RETURNS text LANGUAGE sql STABLE
 RETURN to_char(rfc3339.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"');
 -- +goose StatementEnd
 
--- The fields that say whom a message is about, in the names that the platform knows.
+-- The fields that identify the subject of a message, by the platform's names.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.subject(p_workspace_id bigint, p_account_id bigint) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -86,8 +90,8 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Gives a message to every endpoint that is enabled; returns to how many. One that had it before gets it again. p_failed: only
--- to those where it was given up.
+-- Enqueues a message for every enabled endpoint and returns for how many. An endpoint that received
+-- it before receives it again. p_failed: only endpoints for which delivery failed.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.deliver(p_outbox_id bigint, p_failed boolean DEFAULT false) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
@@ -106,8 +110,8 @@ BEGIN
         INSERT INTO thaw.webhook_deliveries AS d (outbox_id, endpoint_id) VALUES (p_outbox_id, endpoint)
         ON CONFLICT (outbox_id, endpoint_id) DO UPDATE SET
             state = 'waiting', attempts = 0, next_attempt_at = thaw.now(), delivered_at = NULL;
-        -- A queue for each endpoint: those that take their time keep nobody else waiting, and it is read only by processes that
-        -- have its secret.
+        -- One queue per endpoint: a slow endpoint does not delay others, and only processes with
+        -- its secret read its queue.
         PERFORM thaw.enqueue('deliver', 'webhooks_' || endpoint, 2::smallint,
             jsonb_build_object('endpoint_id', endpoint, 'message_id', message));
         given := given + 1;
@@ -137,9 +141,9 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.publish(text, bigint, bigint, jsonb) IS
-    'Tells the platform something, in the transaction in which it happens: p_data, and the names of workspace and account. Returns the id of the message; null: there is no endpoint, and nothing is written.';
+    'Writes a message to the platform, in the transaction of the event that it reports: p_data and the names of workspace and account. Returns the id of the message. Null: no endpoint is enabled, and nothing is written.';
 
--- The message about a pause is over with it: it is delivered. Whoever calls this holds the account.
+-- Delivers the open message of a pause that is done. The caller has locked the account.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.close_pause(p_account_id bigint) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -154,8 +158,9 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Counts a batch of a pause into the message of its account. The account is the key, not the job: what one that was cancelled
--- has counted is told with what the next one adds.
+-- Adds a batch of a pause to the open message of its account. The message belongs to the account
+-- and not to the job: the counts of a cancelled job are reported together with those of the next
+-- one.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.publish_paused(
     p_account thaw.accounts, p_reason thaw.pause_reason, p_tick_at timestamptz, p_signal_id bigint, p_paused integer,
@@ -179,8 +184,9 @@ END;
 $$;
 -- +goose StatementEnd
 
--- What a pass tells that resumed somebody. Drained: after it nobody waits any more who might be resumed through this account; whom a
--- person paused, or who waits in a campaign that somebody stopped, does not count.
+-- Publishes the result of a pass that resumed prospects. account.drained: no more prospects can be
+-- resumed through this account now. Those that a person paused, or that are in a campaign that is
+-- not running, do not count.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.publish_resumed(
     p_account thaw.accounts, p_lane thaw.lane, p_even_if_off boolean, p_tick_at timestamptz, p_signal_id bigint,
@@ -192,7 +198,7 @@ BEGIN
     IF NOT thaw.has_endpoint() THEN
         RETURN;
     END IF;
-    -- Of a pause that this pass found under way: first things first.
+    -- If a pause was in progress, its message comes first.
     PERFORM thaw.close_pause(p_account.id);
     pass := jsonb_build_object(
         'lane', p_lane, 'tick_at', thaw.rfc3339(p_tick_at), 'signal_id', p_signal_id, 'heal_id', p_heal_id);
@@ -207,7 +213,8 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Whoever ends a heal: its last batch, or the next heal of the same target where somebody cancelled its job.
+-- A trigger, because a heal is ended by its last batch or, if its job was cancelled, by the next
+-- heal of the same target.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.heals_publish_end() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -226,8 +233,9 @@ $$;
 CREATE TRIGGER heals_publish_end AFTER UPDATE OF status ON thaw.heals
     FOR EACH ROW WHEN (NEW.status = 'done' AND OLD.status = 'running') EXECUTE FUNCTION thaw.heals_publish_end();
 
--- Sends messages again, under the ids that they have: one, or the newest p_size of those before an id, as far as they are not
--- older than p_since. Call again with next_before until that is null. p_failed: only where they were given up.
+-- Sends messages again, with their original ids: one message, or the newest p_size before the id
+-- p_before that are not older than p_since. Call again with next_before until that is null.
+-- p_failed: only failed deliveries.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.replay(
     p_message_id text, p_since timestamptz, p_failed boolean, p_before bigint, p_size integer,
@@ -236,7 +244,7 @@ CREATE FUNCTION thaw.replay(
 DECLARE
     page bigint[];
 BEGIN
-    -- Ids rise with time: no index on the time is needed to find the newest.
+    -- Ids rise with time, so finding the newest needs no index on time.
     IF p_message_id IS NOT NULL THEN
         page := ARRAY(SELECT o.id FROM thaw.outbox AS o WHERE o.message_id = p_message_id);
     ELSE
@@ -250,7 +258,7 @@ BEGIN
         SELECT thaw.deliver(o.id, p_failed) AS given
         FROM thaw.outbox AS o
         WHERE o.id = ANY (page) AND NOT o.is_open AND (p_message_id IS NOT NULL OR o.at >= p_since)) AS sent;
-    -- Whose next attempt is hours away does not wait for it.
+    -- A delivery whose next attempt may be hours away is attempted now.
     PERFORM thaw.expedite('deliver', jsonb_build_object('endpoint_id', d.endpoint_id, 'message_id', o.message_id))
     FROM thaw.outbox AS o
     JOIN thaw.webhook_deliveries AS d ON d.outbox_id = o.id
@@ -259,7 +267,7 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Forgets an endpoint, with what is still to be delivered to it; false: there is none with this URL.
+-- Removes an endpoint and its pending deliveries. False: no endpoint has this URL.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.remove_endpoint(p_url text) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE

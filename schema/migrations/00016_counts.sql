@@ -1,22 +1,26 @@
--- How many enrollments are paused, by account, campaign and reason. A tick, a page and a scrape ask for this at every size of the
--- fleet; to count the rows themselves costs what waits, not what a tick can resume.
+-- The number of paused enrollments by account, campaign and reason. Ticks, pages and metric scrapes
+-- need it for fleets of any size; counting the rows would cost time in proportion to the backlog.
 --
 -- How the counts stay exact:
 --
---   paused_deltas   every statement that changes what is paused appends what it changed, in its own transaction
---   paused_counts   what a folder added up out of the deltas, by account, campaign and reason
+--   paused_deltas   changes that are not yet in the counts; every statement that pauses or resumes
+--                   rows appends some, in its own transaction
+--   paused_counts   the folded deltas by account, campaign and reason
 --   waiting_totals  the same by account, for enrollments that wait for an account
 --
--- Counts and deltas read in one snapshot are exact (view thaw.paused_parts). A statement that changes enrollments never updates a
--- count: a row that all share would make the platform's writes wait for Thaw's and for each other, and deadlock. Two triggers
--- write the deltas, so no statement can forget to. A statement that changes one row appends one delta from a row trigger, and a
--- statement that pauses or resumes nothing calls no trigger function at all. A statement under the setting thaw.set_based = on
--- appends one delta for each account, campaign and reason from a statement trigger. The setting decides how deltas are made and
--- not whether: whoever sets it, the counts stay right. Functions set it around their statement with set_config, because a role
--- that is not a superuser may not create a function with a clause SET thaw.set_based.
+-- Counts and deltas read in one snapshot are exact (view thaw.paused_parts). A statement that
+-- changes enrollments never updates a count: writes of the platform and of Thaw would wait for each
+-- other on a shared row, and deadlock. Triggers write the deltas, so that no statement can omit
+-- them. By default a row trigger appends one delta per changed row, and a statement that pauses or
+-- resumes nothing calls no trigger function. With the setting thaw.set_based = on, a statement
+-- trigger appends one delta per account, campaign and reason. The setting only chooses how deltas
+-- are written: the counts are exact either way, whichever role sets it. Functions set it around
+-- their statement with set_config, because only a superuser may create a function with the clause
+-- SET thaw.set_based.
 --
--- Counts steer plans and pages. What a pass resumes is decided on the rows. A count that is wrong all the same (rows restored with
--- triggers disabled) is found and corrected by thaw.recount, a slice of the accounts a minute, and by thaw verify.
+-- Plans and pages use the counts; a pass decides on the rows. A count can be wrong if rows were
+-- restored with triggers disabled. thaw.recount finds and corrects it, a slice of the accounts per
+-- minute, and so does thaw verify.
 
 -- +goose Up
 
@@ -24,15 +28,16 @@ CREATE TABLE thaw.paused_counts (
     account_id        bigint NOT NULL,
     campaign_id       bigint NOT NULL,
     reason            thaw.pause_reason NOT NULL,
-    -- As in enrollments; it follows from the reason.
+    -- As in enrollments; derived from the reason.
     waits_for_account boolean NOT NULL,
     paused            integer NOT NULL,
     PRIMARY KEY (account_id, campaign_id, reason)
--- A count is updated in its page, without the indexes.
+-- Free space for HOT updates of counts.
 ) WITH (fillfactor = 80);
 COMMENT ON TABLE thaw.paused_counts IS
-    'Paused enrollments by account, campaign and reason, without what is still in thaw.paused_deltas. Read thaw.paused_lines instead.';
--- The lines of a campaign that lets nothing resume are taken off the totals of their accounts.
+    'Paused enrollments by account, campaign and reason, excluding changes still in thaw.paused_deltas. Read thaw.paused_lines instead.';
+-- Finds the lines of campaigns that let nothing resume, which are subtracted from the totals of
+-- their accounts.
 CREATE INDEX paused_counts_campaign_idx ON thaw.paused_counts (campaign_id);
 
 CREATE TABLE thaw.waiting_totals (
@@ -40,9 +45,10 @@ CREATE TABLE thaw.waiting_totals (
     waiting    integer NOT NULL
 ) WITH (fillfactor = 80);
 COMMENT ON TABLE thaw.waiting_totals IS
-    'Enrollments that wait for an account, by account: the sums of thaw.paused_counts, so that a tick reads a row per account.';
+    'Enrollments that wait for an account, by account: sums of thaw.paused_counts, so that a tick reads one row per account.';
 
--- No foreign key: it would lock the account or the campaign for the length of the platform's transaction.
+-- No foreign keys: they would lock the account and the campaign for the duration of the platform's
+-- transaction.
 CREATE TABLE thaw.paused_deltas (
     id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     account_id        bigint NOT NULL,
@@ -51,27 +57,28 @@ CREATE TABLE thaw.paused_deltas (
     waits_for_account boolean NOT NULL,
     delta             integer NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
-COMMENT ON TABLE thaw.paused_deltas IS 'Changes of what is paused that are not yet added to thaw.paused_counts.';
+COMMENT ON TABLE thaw.paused_deltas IS 'Changes of the number of paused enrollments that are not yet added to thaw.paused_counts.';
 
--- One row: how far the folder has come. Its lock lets one folder or recount work at a time.
+-- One row: the progress of folding. Its lock lets only one fold or recount run at a time.
 --
--- Every delta up to folded_to is folded and no more can appear there, so that readers and folders begin behind it. Without that
--- they would walk over the folded rows that an old snapshot keeps, more of them each minute. Ids are drawn in one order and
--- committed in another: an id is safe to skip when all transactions that had drawn one when it was seen have ended. mark_id was
--- seen when mark_xmax was the next transaction id. A transaction that has written something else and been forgotten does not
--- count (thaw.deltas_settled).
+-- All deltas up to folded_to are folded and no new ones can appear there, so readers and folds
+-- start after it. Otherwise they would walk over more and more folded rows that an old snapshot
+-- keeps. Ids are drawn in one order and committed in another. All ids up to mark_id can be skipped
+-- once every transaction has ended that had drawn an id when mark_id was read; mark_xmax was the
+-- next transaction id at that time. A long transaction that writes no deltas does not count
+-- (thaw.deltas_settled).
 CREATE TABLE thaw.count_state (
     only_row     boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     folded_to    bigint NOT NULL DEFAULT 0,
     mark_id      bigint NOT NULL DEFAULT 0,
     mark_xmax    xid8 NOT NULL DEFAULT '0',
-    -- The last account that was recounted; the next slice begins behind it.
+    -- The last recounted account; the next slice starts after it.
     recounted_to bigint NOT NULL DEFAULT 0
 );
-COMMENT ON TABLE thaw.count_state IS 'One row: how far deltas are folded, and accounts recounted.';
+COMMENT ON TABLE thaw.count_state IS 'One row: the progress of folding deltas and of recounting accounts.';
 INSERT INTO thaw.count_state DEFAULT VALUES;
 
--- Counts and deltas side by side. A line may have several parts: add them up.
+-- Counts and deltas together. A line may have several parts; add them up.
 CREATE VIEW thaw.paused_parts AS
 SELECT c.account_id, c.campaign_id, c.reason, c.waits_for_account, c.paused
 FROM thaw.paused_counts AS c
@@ -86,7 +93,7 @@ FROM thaw.paused_parts AS p
 GROUP BY p.account_id, p.campaign_id, p.reason, p.waits_for_account
 HAVING sum(p.paused) > 0;
 COMMENT ON VIEW thaw.paused_lines IS
-    'How many enrollments are paused, by account, campaign and reason; exact in a snapshot, without reading the enrollments.';
+    'How many enrollments are paused, by account, campaign and reason. Exact in a snapshot, without reading enrollments.';
 
 -- The same by account, for those that wait for an account.
 CREATE VIEW thaw.waiting_parts AS
@@ -161,7 +168,7 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Nothing else writes enrollments meanwhile, so that all lines are seen.
+-- TRUNCATE locks the table against other writers, so this sees all lines.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.enrollments_count_truncate() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -173,8 +180,8 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Of each pair below exactly one fires. The conditions name no columns in UPDATE OF: a trigger of the platform may change a column
--- that its statement does not name.
+-- Exactly one of each pair below fires. The conditions do not use UPDATE OF: a trigger of the
+-- platform may change a column that its statement does not name.
 CREATE TRIGGER enrollments_count_update_row AFTER UPDATE ON thaw.enrollments
     FOR EACH ROW WHEN (
         (OLD.paused_reason IS DISTINCT FROM NEW.paused_reason
@@ -203,13 +210,15 @@ CREATE TRIGGER enrollments_count_delete_set AFTER DELETE ON thaw.enrollments
 CREATE TRIGGER enrollments_count_truncate BEFORE TRUNCATE ON thaw.enrollments
     FOR EACH STATEMENT EXECUTE FUNCTION thaw.enrollments_count_truncate();
 
--- Whether all transactions before p_xmax that may have written deltas have ended. Who has drawn an id holds the table's lock until
--- its transaction ends, also a prepared one; it is let go after what the transaction wrote can be seen. One that holds the lock and has
--- no transaction id yet may have drawn an id of any time. The transaction that asks sees its own.
+-- Whether all transactions before p_xmax that may have written deltas have ended. A transaction
+-- that has drawn an id, including a prepared one, holds a lock on the table until it ends, and
+-- releases it only after its rows are visible. A transaction that holds the lock without a
+-- transaction id may have drawn an id at any time. The calling transaction ignores its own lock.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.deltas_settled(p_xmax xid8) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    -- Transaction ids in pg_locks have 32 bits; they are less than half of that away from the next one.
+    -- Transaction ids in pg_locks have 32 bits; the distance to the next one is less than half of
+    -- that range.
     next bigint := pg_snapshot_xmax(pg_current_snapshot())::text::bigint;
 BEGIN
     RETURN NOT EXISTS (
@@ -228,8 +237,8 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Adds at most p_size deltas to the counts and returns how many; 0: there is none, or another process folds at this moment. The
--- job "watch" calls it.
+-- Adds at most p_size deltas to the counts and returns how many. 0: there are none, or another
+-- process is folding. Called by the job "watch".
 -- +goose StatementBegin
 CREATE FUNCTION thaw.fold_counts(p_size integer DEFAULT 20000) RETURNS integer LANGUAGE plpgsql
 SET plan_cache_mode = force_custom_plan SET jit = off
@@ -246,7 +255,8 @@ BEGIN
     IF NOT FOUND THEN
         RETURN 0;
     END IF;
-    -- A database that was restored elsewhere has begun to count transactions anew, or ids after a logical replication.
+    -- After a restore into another cluster, transaction ids start over; after a logical
+    -- replication, sequences may too.
     IF state.mark_xmax > pg_snapshot_xmax(pg_current_snapshot()) THEN
         state.mark_id := 0;
         state.mark_xmax := '0';
@@ -255,7 +265,8 @@ BEGIN
         state.folded_to := 0;
         state.mark_id := 0;
     END IF;
-    -- Before the deltas are looked at: what has ended by now is seen by the statement below.
+    -- Checked before the deltas are read: the statement below sees everything that has ended by
+    -- now.
     IF thaw.deltas_settled(state.mark_xmax) THEN
         settled := state.mark_id;
     END IF;
@@ -290,14 +301,15 @@ BEGIN
     DELETE FROM thaw.paused_counts AS c WHERE c.account_id = ANY (emptied) AND c.paused = 0;
     DELETE FROM thaw.waiting_totals AS t WHERE t.account_id = ANY (idle) AND t.waiting = 0;
 
-    -- All deltas up to the settled one are folded, unless this call took only the first of them.
+    -- All deltas up to the settled id are folded, unless this call was limited by p_size.
     IF folded = p_size THEN
         settled := least(settled, last_id);
     END IF;
     IF settled > state.folded_to OR last_id IS NOT NULL OR state.mark_xmax = '0' THEN
         UPDATE thaw.count_state AS s SET
             folded_to = greatest(state.folded_to, settled),
-            -- A mark is kept until it is settled; then what this call saw is the next.
+            -- A mark is kept until it is settled; then the state of this call becomes the next
+            -- mark.
             mark_id = CASE WHEN settled > 0 OR state.mark_id = 0 THEN coalesce(last_id, 0) ELSE state.mark_id END,
             mark_xmax = CASE WHEN settled > 0 OR state.mark_id = 0
                 THEN pg_snapshot_xmax(pg_current_snapshot()) ELSE state.mark_xmax END;
@@ -307,11 +319,12 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.fold_counts(integer) IS
-    'Adds recorded changes to the counts of paused enrollments, and returns how many; one process at a time.';
+    'Adds recorded changes to the counts of paused enrollments and returns how many. One process runs it at a time.';
 
--- Counts the paused enrollments of the next p_accounts accounts, compares them with the counts, and appends what is missing as
--- deltas: comparison and correction are one statement with one snapshot, so that concurrent writes change nothing about it. A
--- slice ends early when it has seen p_rows rows, but an account is always counted whole. Null: all accounts.
+-- Counts the paused enrollments of the next p_accounts accounts, compares them with the counts, and
+-- appends the differences as deltas. Comparison and correction are one statement with one snapshot,
+-- so concurrent writes do not affect it. A slice ends early after p_rows rows, but an account is
+-- always counted completely. p_accounts null: all accounts.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.recount(
     p_accounts integer DEFAULT NULL, p_rows integer DEFAULT 200000, OUT accounts integer, OUT corrected integer
@@ -340,7 +353,8 @@ BEGIN
         IF accounts < p_accounts THEN
             hi := NULL;
         END IF;
-        -- The account at which the slice has seen enough begins the next one, unless it is the first here.
+        -- The account that exceeds p_rows starts the next slice, unless it is the first of this
+        -- one.
         SELECT least(
             (SELECT e.account_id FROM thaw.enrollments AS e
              WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id > lo
@@ -374,7 +388,8 @@ BEGIN
     WHERE coalesce(rows.paused, 0) <> coalesce(known.paused, 0);
     GET DIAGNOSTICS corrected = ROW_COUNT;
 
-    -- The totals are sums of the counts; only a folder writes either, and none works now.
+    -- The totals are sums of the counts. Only a fold writes either, and the lock keeps it from
+    -- running now.
     INSERT INTO thaw.waiting_totals AS t (account_id, waiting)
     SELECT c.account_id, sum(c.paused) FROM thaw.paused_counts AS c
     WHERE c.waits_for_account AND c.account_id > lo AND (hi IS NULL OR c.account_id <= hi)
@@ -389,10 +404,10 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.recount(integer, integer) IS
-    'Compares the counts of paused enrollments with the rows and corrects them; without arguments for all accounts. Returns how many accounts were looked at and how many counts were corrected.';
+    'Compares the counts of paused enrollments with the rows and corrects them; without arguments, for all accounts. Returns how many accounts were checked and how many counts were corrected.';
 
--- Through which connected accounts prospects may be resumed now, and how many wait there, by the account whose prospects they
--- are (source). Lines in campaigns that let nothing resume are few as a rule, and are taken off the totals: add the parts up.
+-- How many prospects wait, by the account that they are on (source). Waiting prospects in campaigns
+-- that let nothing resume are usually few and are subtracted from the totals: add the parts up.
 CREATE VIEW thaw.open_parts AS
 SELECT p.account_id, p.waiting FROM thaw.waiting_parts AS p
 UNION ALL
@@ -401,8 +416,10 @@ FROM thaw.campaigns AS c
 JOIN thaw.paused_parts AS l ON l.campaign_id = c.id
 WHERE l.waits_for_account AND NOT thaw.lets_resume(c.status, c.waits_for_account);
 
--- An account that nothing blocks is connected, and so is the way of its own prospects: the view resume_targets in two parts, because
--- joined with it as a whole, and then with the target, all accounts would be read and hashed twice.
+-- How many prospects may resume now, by source account and target account. An account that nothing
+-- blocks is connected and so its own target. The view resume_targets is therefore written out in
+-- two parts: a join with the whole view, and then with the target, would read and hash all accounts
+-- twice.
 CREATE VIEW thaw.resumable_parts AS
 SELECT part.account_id AS source_id, account.id AS account_id, account.workspace_id, part.waiting
 FROM thaw.open_parts AS part
@@ -425,11 +442,11 @@ FROM thaw.resumable_parts AS p
 GROUP BY p.account_id, p.workspace_id
 HAVING sum(p.waiting) > 0;
 COMMENT ON VIEW thaw.resumable_accounts IS
-    'Accounts through which prospects may be resumed now, with how many wait for them; by counts, without reading the enrollments.';
+    'The accounts through which prospects may resume now, and how many. Uses counts, without reading enrollments.';
 
--- The same line by line, for everybody: whose prospects (source), in which campaign, through which account (target). By counts and
--- set-based: the cost follows the number of lines. Defined with the owner's rights so that a role which may read the view
--- thaw.backlog needs none on the tables and functions below it.
+-- The same line by line for the whole fleet: source account, campaign and target account. Set-based
+-- and from counts: the cost depends on the number of lines. SECURITY DEFINER, so that a role that
+-- may read the view thaw.backlog needs no rights on the underlying tables and functions.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.resumable_lines()
 RETURNS TABLE (workspace_id bigint, target_id bigint, source_id bigint, campaign_id bigint, waiting bigint)
@@ -450,10 +467,11 @@ BEGIN ATOMIC
 END;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.resumable_lines() IS
-    'What may be resumed now, by source account, campaign and target account, with how many wait in each; by counts.';
+    'How many prospects may resume now, by source account, campaign and target account. Uses counts.';
 
--- When a tick last gave an account, and a workspace, something. The idempotency record of the plans says the same, but only by a descent of an
--- index for each account; these two are read at once. Only the sweep writes them.
+-- The last tick that allocated something to an account or to a workspace. thaw.allocations has the
+-- same information, but needs one index descent per account; these tables are read as a whole. Only
+-- the sweep writes them.
 CREATE TABLE thaw.account_turns (
     account_id bigint PRIMARY KEY,
     tick_at    timestamptz NOT NULL
@@ -462,24 +480,26 @@ CREATE TABLE thaw.workspace_turns (
     workspace_id bigint PRIMARY KEY,
     tick_at      timestamptz NOT NULL
 ) WITH (fillfactor = 80);
-COMMENT ON TABLE thaw.account_turns IS 'The newest tick that allocated something to an account.';
-COMMENT ON TABLE thaw.workspace_turns IS 'The newest tick that allocated something to a workspace.';
+COMMENT ON TABLE thaw.account_turns IS 'The last tick that allocated something to an account.';
+COMMENT ON TABLE thaw.workspace_turns IS 'The last tick that allocated something to a workspace.';
 
--- The newest forecast of a large fleet, so that a new process and a command read it instead of making one of their own. One row:
--- the job "watch" replaces it once a minute, and removes it while the fleet is small. content is written and read by package
--- readmodel, which makes a forecast itself where it cannot read it.
+-- The newest forecast of a large fleet, which new processes and commands read instead of computing
+-- their own. One row: the job "watch" replaces it once a minute, and deletes it while the fleet is
+-- small. Package readmodel writes and reads content, and computes a forecast itself if it cannot
+-- read it.
 CREATE TABLE thaw.forecasts (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     made_at  timestamptz NOT NULL,
     content  bytea NOT NULL
 );
 COMMENT ON TABLE thaw.forecasts IS 'At most one row: the newest forecast of a large fleet, for processes that have none yet.';
--- It is compressed already.
+-- The content is already compressed.
 ALTER TABLE thaw.forecasts ALTER COLUMN content SET STORAGE EXTERNAL;
 
--- The candidates of a tick: accounts through which prospects may be resumed, what the tick may still give them, and when they and
--- their workspace were served last. Shape of plan.Candidate. All of them: for a forecast. The sweep asks the two functions below,
--- which say no more than it can use.
+-- The candidates of a tick: accounts through which prospects may resume, their remaining quota in
+-- the tick, and when they and their workspaces were last served. Shape of plan.Candidate. This
+-- function returns all candidates, for a forecast; the sweep uses the two functions below, which
+-- return no more than it needs.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.candidates(p_tick_at timestamptz DEFAULT thaw.tick())
 RETURNS TABLE (
@@ -498,12 +518,13 @@ BEGIN ATOMIC
 END;
 -- +goose StatementEnd
 
--- The first step of a plan: what each workspace can use in the tick, in the order in which they are served. No more than p_budget
--- of them: of more workspaces than the budget has enrollments, the first get one each. total_waiting counts everything that may be
--- resumed now; a workspace that can use nothing because its accounts have had their cap comes last.
+-- The first step of a plan: how much each workspace can use in the tick, in the order in which
+-- workspaces are served. At most p_budget workspaces: if there are more workspaces than enrollments
+-- in the budget, the first ones get one each. total_waiting counts all prospects that may resume
+-- now. Workspaces whose accounts have used up their caps come last.
 --
--- Only prospects of accounts after p_after and up to p_until are considered: a part of the fleet, for a plan that would take too
--- long otherwise.
+-- Only prospects of accounts after p_after and up to p_until are considered: a part of the fleet,
+-- in case a complete plan would take too long.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.plan_workspaces(
     p_tick_at timestamptz, p_budget integer, p_after bigint DEFAULT -1, p_until bigint DEFAULT 9223372036854775807)
@@ -534,8 +555,9 @@ END;
 $$;
 -- +goose StatementEnd
 
--- The second step: the candidates of the workspaces that the first one gave a share, in the order in which they are served, and of
--- each workspace no more than its share has enrollments.
+-- The second step: the candidates of the workspaces that got a share in the first step, in the
+-- order in which they are served. Each workspace has at most as many candidates as its share has
+-- enrollments.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.plan_accounts(
     p_tick_at timestamptz, p_workspace_ids bigint[], p_shares integer[], p_after bigint DEFAULT -1,
@@ -568,7 +590,8 @@ END;
 $$;
 -- +goose StatementEnd
 
--- A part of the accounts for which prospects wait, p_size of them, another one in each tick: what a plan considers that would take too long otherwise.
+-- A part of the accounts with waiting prospects, p_size of them, and another part in each tick, for
+-- plans that would otherwise take too long.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.plan_part(p_tick_at timestamptz, p_size integer, OUT after_id bigint, OUT until_id bigint)
 LANGUAGE plpgsql STABLE AS $$
@@ -586,13 +609,14 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Connected accounts whose active prospects are blocked by a campaign that still waits for an account: the campaign was
--- paused before this account came back. A tick starts such campaigns again even where no prospect waits. One account is
--- enough for a campaign.
+-- Connected accounts whose active prospects are blocked by a campaign that still waits for an
+-- account: the campaign was paused before the account reconnected. A tick starts such campaigns
+-- again even if no prospect waits. One account per campaign is enough.
 --
--- After an incident most campaigns wait, and none has such an account. A tick therefore looks at no more than p_size campaigns
--- after p_after, and at no more than p_accounts accounts for them (though at all accounts of the first campaign), and the next
--- tick goes on behind looked_to; 0: all were looked at, the next begins anew.
+-- After an incident most campaigns wait, and none has such an account. A tick therefore checks at
+-- most p_size campaigns after p_after, and at most p_accounts accounts for them (but all accounts
+-- of the first campaign). The next tick continues after looked_to; 0: all were checked, and the
+-- next tick starts over.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.blocked_campaigns(
     p_after bigint DEFAULT 0, p_size integer DEFAULT 2000, p_accounts integer DEFAULT 20000,
@@ -620,8 +644,8 @@ BEGIN
         CROSS JOIN LATERAL (
             SELECT a.id FROM thaw.accounts AS a
             WHERE a.workspace_id = looked.workspace_id AND a.status = 'connected' AND a.connected_at >= looked.paused_at
-                -- A range of one and the order of the index: with equality the planner expects to meet one of many rows soon, and
-                -- walks the table or its key from the start.
+                -- BETWEEN and ORDER BY match the index. With equality the planner expects to find
+                -- one of many rows soon and scans the table or its primary key from the start.
                 AND (SELECT e.id FROM thaw.enrollments AS e
                     WHERE e.status = 'active' AND e.account_id = a.id AND e.campaign_id BETWEEN looked.id AND looked.id
                     ORDER BY e.campaign_id, e.id LIMIT 1) IS NOT NULL
@@ -637,9 +661,10 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Ends the ticks before this one that did not come to their end, because a job of theirs was cancelled or no process worked: their
--- time is over, and what they left is in the candidates of this tick. A transaction of its own, before the plan is made: passes
--- of an earlier tick that are under way wait for it, and it for them. Returns those ticks.
+-- Closes earlier ticks that did not finish because a job was cancelled or no process was running.
+-- Their time is over, and their remaining prospects are among the candidates of this tick. Runs in
+-- its own transaction before planning, because it and the passes of earlier ticks wait for each
+-- other. Returns the closed ticks.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.close_ticks(p_tick_at timestamptz) RETURNS timestamptz[] LANGUAGE plpgsql AS $$
 DECLARE
@@ -666,8 +691,9 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Pause jobs that somebody cancelled, or that ran while safety mode kept transient errors from running out: after an incident
--- many, so they are inserted in one statement, and p_size of them in a tick. Returns how many are new.
+-- Requeues pause jobs that were cancelled, or that ran while safety mode suspended grace periods.
+-- There may be many after an incident, so one statement inserts them, at most p_size per tick.
+-- Returns how many are new.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.requeue_pauses(p_tick_at timestamptz, p_size integer DEFAULT 20000) RETURNS integer LANGUAGE plpgsql AS $$
 BEGIN
@@ -681,9 +707,10 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Writes down the plan of a tick with its jobs: all of it, or nothing. False: the tick is over, or has its plan already; the insert
--- into sweeps is what makes a tick swept once. The caps are those that the plan was made with. A tick with nothing to do is over
--- at once. The first tick of an hour asks for the removal of what is old.
+-- Stores the plan of a tick and inserts its jobs, all or nothing. False: the tick is over or
+-- already has a plan; the primary key of sweeps makes a tick swept once. The caps are those that
+-- the plan was made with. A tick with nothing to do is finished at once. The first tick of an hour
+-- enqueues the job prune.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.record_plan(
     p_tick_at timestamptz, p_started_at timestamptz, p_account_cap integer, p_fleet_cap integer, p_account_ids bigint[],
@@ -754,13 +781,16 @@ LEFT JOIN (
     FROM thaw.resumable_lines() AS line
     GROUP BY line.source_id, line.target_id) AS waiting ON waiting.source_id = account.id;
 COMMENT ON VIEW thaw.backlog IS
-    'Per account with paused enrollments: how many, how many of them may be resumed now, and how many by each reason.';
+    'One row per account with paused enrollments: how many are paused, how many of those may resume now, and how many are paused for each reason.';
 
--- Since when the prospect has been resumable that has been so for longest; null: there is none. A prospect is resumable from the
--- moment on at which the last thing that held it was gone, as far as the rows tell: its own pause, its account's connection and
--- hold, the switch of its workspace, the end of safety mode. Accounts are taken in the order in which the latter let them be
--- resumed, until no later one can have waited for longer: after an incident that is the first of them. Where their pauses are
--- younger than that, all lines are looked at, one row each.
+-- Since when the oldest resumable prospect has been resumable. Null: no prospect is. A prospect
+-- becomes resumable when the last obstacle that the rows record disappears: the start of its own
+-- pause, the connection and the hold of its target account, auto-resume of its workspace, and
+-- safety mode.
+--
+-- Accounts are checked in the order in which they became free, until no later one can have an older
+-- prospect; after an incident the first one decides. If pauses are younger than that for more than
+-- 100 accounts, all lines are checked, one row each.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.resumable_since() RETURNS timestamptz LANGUAGE plpgsql STABLE SET jit = off SET work_mem = '32MB' AS $$
 DECLARE
@@ -808,7 +838,7 @@ END;
 $$;
 -- +goose StatementEnd
 
--- What was paused before this migration.
+-- Count what was paused before this migration.
 INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_account, delta)
 SELECT e.account_id, e.campaign_id, e.paused_reason, e.waits_for_account, count(*)
 FROM thaw.enrollments AS e WHERE e.status = 'paused'

@@ -1,9 +1,10 @@
--- What the platform and its operators learn from signals beyond the status of an account: outages, links, silence.
+-- What signals reveal beyond the status of an account: outages, links between accounts, and silent
+-- providers.
 
 -- +goose Up
 
--- A message when an outage is over. The trigger that clears needs_reconnect_at has the rule: at once, or, of a flapping account,
--- once it has been connected for long enough.
+-- Publishes a message when an outage ends: when needs_reconnect_at is cleared. That happens at once
+-- or, for a flapping account, after it has stayed connected for long enough.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.accounts_publish_recovery() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -18,7 +19,7 @@ CREATE TRIGGER accounts_publish_recovery AFTER UPDATE ON thaw.accounts
     FOR EACH ROW WHEN (OLD.needs_reconnect_at IS NOT NULL AND NEW.needs_reconnect_at IS NULL AND NEW.status = 'connected')
     EXECUTE FUNCTION thaw.accounts_publish_recovery();
 
--- A message when an account begins to flap, once until it has been calm.
+-- Publishes a message when an account starts flapping, once per flapping period.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.accounts_publish_flapping() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -34,8 +35,9 @@ CREATE TRIGGER accounts_publish_flapping AFTER UPDATE ON thaw.accounts
     FOR EACH ROW WHEN (NEW.resume_after IS NOT NULL AND (OLD.resume_after IS NULL OR OLD.resume_after < NEW.connected_at))
     EXECUTE FUNCTION thaw.accounts_publish_flapping();
 
--- Asks once an outage that the account is connected again, when its pause is done: then the number of prospects is known. The
--- caller holds the account. A restriction is not fixed by connecting.
+-- Publishes, once per outage, a message that the account must be reconnected. It is written when
+-- the pause is done, because the number of prospects is known then. The caller has locked the
+-- account. Reconnecting does not lift a restriction, so a restricted account gets no message.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.tell_needs_reconnect(p_account thaw.accounts) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
@@ -53,7 +55,8 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Tells of flapping accounts that have been connected for long enough. What the job "watch" calls.
+-- Publishes the recovery of flapping accounts that have stayed connected for long enough. Called by
+-- the job "watch".
 -- +goose StatementBegin
 CREATE FUNCTION thaw.tell_recovered() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -67,8 +70,9 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Links two accounts of one person, for people: the prospects of one are resumed through the other as if both had the same
--- member_id. Every account that is linked to the new one comes along.
+-- Links two accounts of one person: the prospects of one are resumed through the other as if both
+-- had the same member_id. All accounts that are linked to the new one are linked to the old one
+-- too.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.link_accounts(
     old text, new text, reason text, actor text DEFAULT current_user, provider text DEFAULT 'linkedin'
@@ -86,13 +90,13 @@ BEGIN
     SELECT a.* INTO new_account FROM thaw.accounts AS a WHERE a.id = thaw.account_named(link_accounts.new, link_accounts.provider);
     IF old_account.id = new_account.id THEN
         RAISE EXCEPTION 'both accounts are "%"', link_accounts.old
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'Name the account that was replaced, and the one that replaces it.';
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Give the account that was replaced and the one that replaces it.';
     ELSIF old_account.workspace_id <> new_account.workspace_id THEN
         RAISE EXCEPTION 'account "%" and account "%" belong to different workspaces', link_accounts.old, link_accounts.new
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Prospects never move from one workspace to another.';
     ELSIF old_account.member_id <> new_account.member_id THEN
         RAISE EXCEPTION 'account "%" and account "%" belong to different people', link_accounts.old, link_accounts.new
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'Their member_id says so; correct it if it is wrong.';
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Their member_id values differ. Correct the one that is wrong.';
     END IF;
     first_id := coalesce(old_account.link_id, old_account.id);
     UPDATE thaw.accounts AS a SET link_id = first_id
@@ -105,34 +109,36 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.link_accounts(text, text, text, text, text) IS
-    'Links an account to the one that replaces it, where no member_id says that both are of the same person; both must be in one workspace. The prospects of each are resumed through the other while that is connected.';
+    'Links an account to the one that replaces it, if member_id does not identify both as the same person. Both must be in the same workspace. While one of them is not connected, its prospects are resumed through the other, if that is connected.';
 
--- How long a provider usually sends nothing. For each day the longest time without a signal that ended on it; written by the
--- look of the minute from the signals that came since the last one. Signals of thaw.signal, which have no body, do not count:
--- it is the provider's webhooks that may be disabled.
+-- The usual gaps between signals of a provider: for each day, the longest time without a signal
+-- that ended on that day. thaw.learn_silence updates it once a minute from new signals. Signals
+-- from thaw.signal, which have no body, do not count, because the purpose is to notice that the
+-- provider's webhooks are disabled.
 CREATE TABLE thaw.signal_gaps (
     provider text NOT NULL,
     day      date NOT NULL,
     longest  interval NOT NULL,
     PRIMARY KEY (provider, day)
 );
-COMMENT ON TABLE thaw.signal_gaps IS 'The longest time of a day in which a provider sent no signal; the last 28 days.';
+COMMENT ON TABLE thaw.signal_gaps IS 'The longest gap between signals of a provider per day, for the last 28 days.';
 
 CREATE TABLE thaw.signal_sources (
     provider       text PRIMARY KEY,
     last_signal_at timestamptz NOT NULL
 );
-COMMENT ON TABLE thaw.signal_sources IS 'When each provider last sent a signal to a webhook.';
+COMMENT ON TABLE thaw.signal_sources IS 'The time of the last webhook signal of each provider.';
 
 CREATE TABLE thaw.signal_walk (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     after_id bigint NOT NULL DEFAULT 0
 );
-COMMENT ON TABLE thaw.signal_walk IS 'One row: up to which signal silence has been learned.';
+COMMENT ON TABLE thaw.signal_walk IS 'One row: the last signal that thaw.learn_silence has processed.';
 INSERT INTO thaw.signal_walk DEFAULT VALUES;
 
--- Looks at no more than 20,000 signals; what is left is for the next minute. Ids are drawn in transactions, so one that is
--- committed late may be missed: a gap is not made of one signal.
+-- Processes at most 20,000 signals per call; the next call continues. Ids are drawn in
+-- transactions, so a signal that commits late may be missed. That is harmless: a single signal
+-- hardly changes a gap.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.learn_silence() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 DECLARE
@@ -169,8 +175,9 @@ END;
 $$;
 -- +goose StatementEnd
 
--- A provider's usual silence: longer than on nine of ten days of the last four weeks, today left out. Known after a week in
--- which it sent signals. Its limit is silence_factor times that, at least half an hour.
+-- The silence of each provider. Its usual gap is the 90th percentile of the daily longest gaps of
+-- the last four weeks, excluding today; it is known after seven days with signals. The limit is
+-- silence_factor times the usual gap, at least 30 minutes.
 CREATE VIEW thaw.provider_silence AS
 SELECT source.provider, source.last_signal_at, thaw.now() - source.last_signal_at AS silent_for,
     CASE WHEN usual.days >= 7 AND settings.silence_factor > 0
@@ -184,7 +191,7 @@ CROSS JOIN LATERAL (
     FROM thaw.signal_gaps AS g
     WHERE g.provider = source.provider AND g.day < (thaw.now() AT TIME ZONE 'UTC')::date) AS usual;
 COMMENT ON VIEW thaw.provider_silence IS
-    'For how long each provider has sent no signal to a webhook, and from when on that is unusual (silence_limit; null: not learned yet, or switched off).';
+    'How long each provider has sent no webhook signal (silent_for), and how long is unusual (silence_limit; null: not learned yet, or disabled).';
 
 REVOKE ALL ON FUNCTION thaw.accounts_publish_recovery(), thaw.accounts_publish_flapping(), thaw.tell_needs_reconnect(thaw.accounts),
     thaw.tell_recovered(), thaw.link_accounts(text, text, text, text, text), thaw.learn_silence() FROM PUBLIC;

@@ -1,8 +1,10 @@
--- Which processes work, so that the jobs of one that is gone are found at once (thaw.requeue_lost_jobs).
+-- The running worker processes, so that the jobs of a dead process are requeued at once
+-- (thaw.requeue_lost_jobs).
 --
--- A worker process holds an advisory lock for as long as the session in which it listens, and writes its key here. Postgres lets the
--- lock go in the moment when the process dies. The key is random, and only the session that is named here counts: pg_locks
--- shows the keys of all to all, and any role may take any advisory lock.
+-- A worker process holds an advisory lock in the session in which it listens, and writes the key
+-- here. Postgres releases the lock the moment the process dies. The key is random, and only a lock
+-- of the recorded session counts, because pg_locks shows all keys to all roles, and any role may
+-- take any advisory lock.
 
 -- +goose Up
 CREATE TABLE thaw.workers (
@@ -12,14 +14,14 @@ CREATE TABLE thaw.workers (
     registered_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     lost_at       timestamptz
 );
-COMMENT ON TABLE thaw.workers IS 'The worker processes that run, or have been gone for less than two minutes.';
-COMMENT ON COLUMN thaw.workers.client_id IS 'The process in River: river_job.attempted_by ends with it while it runs a job.';
+COMMENT ON TABLE thaw.workers IS 'Worker processes that are running, or died less than two minutes ago.';
+COMMENT ON COLUMN thaw.workers.client_id IS 'The client id of the process in River: the last entry of river_job.attempted_by while it runs a job.';
 COMMENT ON COLUMN thaw.workers.lock_key IS 'The advisory lock that the process holds.';
-COMMENT ON COLUMN thaw.workers.pid IS 'The server process of the session that holds it.';
+COMMENT ON COLUMN thaw.workers.pid IS 'The Postgres server process of the session that holds the lock.';
 COMMENT ON COLUMN thaw.workers.registered_at IS 'When the process took the lock.';
-COMMENT ON COLUMN thaw.workers.lost_at IS 'When the lock was first found to be gone. NULL: the process is there.';
+COMMENT ON COLUMN thaw.workers.lost_at IS 'When the lock was first found missing. Null: the process is running.';
 
--- The processes whose lock is gone. One look at the locks of the server, however many processes there are.
+-- The processes whose lock is gone. One scan of pg_locks for any number of processes.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.lost_workers() RETURNS SETOF text LANGUAGE sql VOLATILE
 BEGIN ATOMIC
@@ -32,8 +34,8 @@ BEGIN ATOMIC
 END;
 -- +goose StatementEnd
 
--- Registers the process that calls this, for as long as the session lasts. The lock comes first: a row without it would be taken
--- for a process that is gone.
+-- Registers the calling process for the duration of its session. The lock is taken first: a row
+-- without a lock means a dead process.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.register_worker(p_client_id text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE

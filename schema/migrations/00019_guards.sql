@@ -1,15 +1,18 @@
--- What holds for writers that are not Thaw: the platform's role, and people at a psql prompt.
+-- Rules for writers other than Thaw: the platform's role, and people at a psql prompt.
 --
---   identity   ids, workspaces and provider account IDs do not change under a role that only writes the fleet
---   history    a pause, a resume or a move by a plain UPDATE leaves an event, as one by Thaw does
---   times      a time that no calendar shows is refused where it is written
---   holds      only an operator corrects a hold, with a reason that is recorded first
---   paths      no function finds what its caller put into a schema of its search path
+--   identity   a role that only writes the fleet tables cannot change ids, workspaces and provider
+--              account IDs
+--   history    a pause, a resume or a move by a plain UPDATE writes an event, as one by Thaw does
+--   times      times out of range are rejected
+--   holds      only an operator can correct a hold, with a reason that is recorded first
+--   paths      functions do not resolve names through the search path of their caller
 --
--- Two conditions decide what a trigger does. A writer is trusted if it may insert into the history, thaw.enrollment_events: the
--- owner of the schema can, and so the workers and the functions with the owner's rights; a role with the grants of docs/sql.md
--- cannot. A statement is Thaw's own if a trusted writer runs it under the setting thaw.set_based = on, as the functions that
--- write their own history do (see 00016_counts.sql). Anybody can set a setting, so the setting alone is never enough.
+-- Two conditions decide what a trigger does. A writer is trusted if it may insert into the history,
+-- thaw.enrollment_events. That includes the owner of the schema, and with it the workers and
+-- functions with the owner's rights, but not a role with the grants of docs/sql.md. A statement is
+-- Thaw's own if a trusted writer runs it with the setting thaw.set_based = on, as the functions do
+-- that write their own history (see 00016_counts.sql). Any role can change a setting, so the
+-- setting alone is never sufficient.
 
 -- +goose Up
 
@@ -17,9 +20,10 @@
 CREATE FUNCTION thaw.is_trusted_writer() RETURNS boolean LANGUAGE sql STABLE
 RETURN pg_catalog.has_table_privilege('thaw.enrollment_events', 'INSERT');
 -- +goose StatementEnd
-COMMENT ON FUNCTION thaw.is_trusted_writer() IS 'Whether the current role may write history: Thaw itself, not a role that only writes the fleet.';
+COMMENT ON FUNCTION thaw.is_trusted_writer() IS 'Whether the current role may write history. True for Thaw itself, false for a role that only writes the fleet tables.';
 
--- Identity. A renamed account with a hold, and a new row under its provider account ID, would have no hold and a cap of its own.
+-- Identity. Otherwise a writer could evade a hold and the cap per account: rename the account, and
+-- insert a new row with its provider account ID.
 
 -- +goose StatementBegin
 CREATE FUNCTION thaw.keep_identity() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -30,9 +34,9 @@ BEGIN
     RAISE EXCEPTION 'the identity of a row in thaw.% cannot be changed', TG_TABLE_NAME
         USING ERRCODE = 'insufficient_privilege', TABLE = TG_TABLE_NAME, SCHEMA = 'thaw',
             HINT = CASE TG_TABLE_NAME
-                WHEN 'accounts' THEN 'id, workspace_id, provider and provider_account_id stay as they were inserted. An account that was connected anew is a new row with the same member_id.'
-                WHEN 'enrollments' THEN 'id, workspace_id and campaign_id stay as they were inserted. Insert a new enrollment instead.'
-                ELSE 'id and workspace_id stay as they were inserted. Insert a new row instead.' END;
+                WHEN 'accounts' THEN 'id, workspace_id, provider and provider_account_id cannot be changed after the insert. For a person who connected again as a new account, insert a new row with the same member_id.'
+                WHEN 'enrollments' THEN 'id, workspace_id and campaign_id cannot be changed after the insert. Insert a new enrollment instead.'
+                ELSE 'id and workspace_id cannot be changed after the insert. Insert a new row instead.' END;
 END;
 $$;
 -- +goose StatementEnd
@@ -51,7 +55,8 @@ CREATE TRIGGER workspaces_keep_identity BEFORE UPDATE ON thaw.workspaces
     FOR EACH ROW WHEN (OLD.id <> NEW.id)
     EXECUTE FUNCTION thaw.keep_identity();
 
--- An id is drawn from the sequence, or chosen by a trusted writer: OVERRIDING SYSTEM VALUE takes no privilege of its own.
+-- Only a trusted writer may choose an id; others get one from the sequence. A trigger is needed
+-- because OVERRIDING SYSTEM VALUE requires no privilege.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.draw_id() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -65,7 +70,7 @@ BEGIN
     END;
     IF drawn IS DISTINCT FROM NEW.id THEN
         RAISE EXCEPTION 'the id of a new row in thaw.% cannot be chosen', TG_TABLE_NAME
-            USING ERRCODE = 'insufficient_privilege', TABLE = TG_TABLE_NAME, SCHEMA = 'thaw', HINT = 'Leave id out of the insert.';
+            USING ERRCODE = 'insufficient_privilege', TABLE = TG_TABLE_NAME, SCHEMA = 'thaw', HINT = 'Omit id from the insert.';
     END IF;
     RETURN NEW;
 END;
@@ -80,8 +85,8 @@ CREATE TRIGGER workspaces_draw_id BEFORE INSERT ON thaw.workspaces
 CREATE TRIGGER enrollments_draw_id BEFORE INSERT ON thaw.enrollments
     FOR EACH ROW WHEN (NOT thaw.is_trusted_writer()) EXECUTE FUNCTION thaw.draw_id();
 
--- History. The platform may pause and resume by a plain UPDATE, what a person paused included: its own pages do. It does not
--- happen without a trace (docs/decisions/0025).
+-- History. The platform may pause and resume by a plain UPDATE, even what a person paused, as its
+-- own pages do. Every such change is recorded (docs/decisions/0025).
 
 -- +goose StatementBegin
 CREATE FUNCTION thaw.enrollments_write_history() RETURNS trigger LANGUAGE plpgsql
@@ -90,7 +95,8 @@ DECLARE
     kind thaw.event_kind := CASE
         WHEN NEW.status = 'active' THEN 'resumed'
         WHEN NEW.status <> 'paused' THEN 'changed'
-        -- As thaw.resume_prospect does it: what a person or a restriction stopped waits for its account again.
+        -- As with thaw.resume_prospect: a prospect that a person or a restriction paused waits for
+        -- its account again.
         WHEN NEW.waits_for_account AND OLD.status = 'paused' AND NOT OLD.waits_for_account THEN 'released'
         ELSE 'paused' END;
 BEGIN
@@ -111,7 +117,8 @@ BEGIN
 END;
 $$;
 -- +goose StatementEnd
--- A step, a reply and a completion are not history here: only what begins, changes or ends a pause, or moves a prospect.
+-- Steps, replies and completions are not recorded: only what starts, changes or ends a pause, or
+-- moves a prospect.
 CREATE TRIGGER enrollments_write_history AFTER UPDATE ON thaw.enrollments
     FOR EACH ROW WHEN (
         (OLD.paused_reason IS DISTINCT FROM NEW.paused_reason OR OLD.account_id <> NEW.account_id)
@@ -137,7 +144,7 @@ CREATE TRIGGER campaigns_write_history AFTER UPDATE ON thaw.campaigns
         AND (current_setting('thaw.set_based', true) IS DISTINCT FROM 'on' OR NOT thaw.is_trusted_writer()))
     EXECUTE FUNCTION thaw.campaigns_write_history();
 
--- A hold by a plain UPDATE is a manual action too.
+-- A hold by a plain UPDATE is recorded as a manual action too.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.accounts_write_hold() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -154,8 +161,8 @@ CREATE TRIGGER accounts_write_hold AFTER UPDATE ON thaw.accounts
         AND (current_setting('thaw.set_based', true) IS DISTINCT FROM 'on' OR NOT thaw.is_trusted_writer()))
     EXECUTE FUNCTION thaw.accounts_write_hold();
 
--- Times. 'infinity', the year 12000 and the year 0 are values of the type, but no page, CSV or JSON document can show them, so
--- that one such row took down the lists of a workspace.
+-- Times. 'infinity', the year 12000 and the year 0 are valid values of the type, but no page, CSV
+-- file or JSON document can show them. One such row would break every list of its workspace.
 
 ALTER TABLE thaw.workspaces ADD CONSTRAINT workspaces_times_are_in_range CHECK (
     created_at BETWEEN '2000-01-01 00:00:00+00' AND '2200-01-01 00:00:00+00'
@@ -180,13 +187,13 @@ ALTER TABLE thaw.api_tokens ADD CONSTRAINT api_tokens_times_are_in_range CHECK (
 
 -- Holds.
 
--- A hold that outlives a year is rather a mistake in a date. No plain statement writes one, nor thaw.hold.
+-- A hold of more than a year is probably a mistyped date. Only thaw.correct_hold can write one.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.accounts_bound_hold() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'a hold must end within a year, not %', NEW.hold_until
         USING ERRCODE = 'check_violation', CONSTRAINT = 'accounts_hold_is_within_a_year', TABLE = 'accounts', SCHEMA = 'thaw',
-            HINT = 'Hold it for a year or less; an operator can make it longer with thaw hold --correct, or thaw.correct_hold.';
+            HINT = 'Set an end within a year. An operator can set a later one with thaw hold --correct or thaw.correct_hold.';
 END;
 $$;
 -- +goose StatementEnd
@@ -198,9 +205,10 @@ CREATE TRIGGER accounts_bound_hold_update BEFORE UPDATE ON thaw.accounts
         AND (current_setting('thaw.set_based', true) IS DISTINCT FROM 'on' OR NOT thaw.is_trusted_writer()))
     EXECUTE FUNCTION thaw.accounts_bound_hold();
 
--- Corrects a hold: another end, earlier or later, more than a year away if need be; null ends it now. The manual action is written
--- first: the trigger accounts_keep_hold lets through what a manual action of the same transaction says, so that neither a
--- setting nor the rights of the owner are enough to shorten a hold without a trace.
+-- Corrects a hold: sets another end, earlier or later, at most 10 years away, or ends it now
+-- (null). The manual action is written first: the trigger accounts_keep_hold allows a change that a
+-- manual action of the same transaction records. So neither a setting nor the rights of the owner
+-- are enough to shorten a hold without a record.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.correct_hold(
     account text, until timestamptz, reason text, actor text DEFAULT current_user, provider text DEFAULT 'linkedin'
@@ -213,10 +221,10 @@ BEGIN
     WHERE a.id = thaw.account_named(correct_hold.account, correct_hold.provider) FOR NO KEY UPDATE;
     IF held.hold_until IS NULL OR held.hold_until <= thaw.now() THEN
         RAISE EXCEPTION 'account "%" is not on hold', correct_hold.account
-            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only a hold that has not ended can be corrected.';
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only a current hold can be corrected.';
     ELSIF correct_hold.until <= thaw.now() OR correct_hold.until > thaw.now() + interval '10 years' THEN
         RAISE EXCEPTION 'a hold must end in the future, at most 10 years away, not %', correct_hold.until
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'Without an end the hold ends now.';
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'To end the hold now, omit the end (null in SQL).';
     END IF;
     INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, account_id, until)
     VALUES ('hold_corrected', correct_hold.actor, correct_hold.reason, held.workspace_id, held.id, correct_hold.until);
@@ -230,20 +238,22 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.correct_hold(text, timestamptz, text, text, text) IS
-    'For operators: gives a hold another end, or ends it now (until null), with a reason that is recorded. Granted to no role.';
+    'For operators: sets another end of a hold, or ends it now (until null), with a reason for the audit log. Not granted to any role.';
 
 REVOKE ALL ON FUNCTION thaw.correct_hold(text, timestamptz, text, text, text), thaw.keep_identity(), thaw.draw_id(),
     thaw.enrollments_write_history(), thaw.campaigns_write_history(), thaw.accounts_write_hold(), thaw.accounts_bound_hold() FROM PUBLIC;
 
--- The lock of this row, not an advisory lock: any role with CONNECT could take that and keep imports waiting.
+-- A row lock and not an advisory lock: any role with CONNECT could take an advisory lock and block
+-- imports.
 CREATE TABLE thaw.import_turn (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row)
 );
 COMMENT ON TABLE thaw.import_turn IS 'One row: an import locks it until it ends, so that imports take turns.';
 INSERT INTO thaw.import_turn DEFAULT VALUES;
 
--- Paths. Last of all: every function whose body is looked up when it runs gets the path that finds nothing but the catalog. A body
--- of standard SQL (BEGIN ATOMIC, RETURN) was looked up when it was created, and stays as it is, so that it can be inlined.
+-- Paths. This step comes last: every function whose body is resolved at run time gets a search path
+-- with the catalog only. A body of standard SQL (BEGIN ATOMIC, RETURN) was resolved when it was
+-- created and stays without one, so that it can be inlined.
 -- +goose StatementBegin
 DO $$
 DECLARE

@@ -1,9 +1,10 @@
--- Accounts as people see them. A list is read in two steps: which accounts (in the order of workspace and id, by a unique index,
--- from where the last page ended), and then what is to be said about just these. Whose accounts may be seen is a range of
--- workspaces in every query: one of them, or all.
+-- Accounts for pages, the API and the CLI. A list is read in two steps: first the accounts of the
+-- page (ordered by workspace and id, through a unique index, from where the last page ended), then
+-- their details. Every query is limited to a range of workspaces that the caller may see: one of
+-- them, or all.
 
 -- name: AccountKeys :many
--- The accounts of a page. Has_backlog leaves those with somebody who waits for an account.
+-- The accounts of a page. has_backlog: only accounts with prospects that wait for an account.
 SELECT a.workspace_id, a.id
 FROM thaw.accounts AS a
 WHERE (a.workspace_id, a.id) > (sqlc.arg(after_workspace)::bigint, sqlc.arg(after_id)::bigint)
@@ -16,7 +17,7 @@ ORDER BY a.workspace_id, a.id
 LIMIT sqlc.arg(size)::integer;
 
 -- name: AccountIDsNamed :many
--- The accounts that a provider calls so; several where two providers do.
+-- The accounts with a provider account ID: several if two providers use the same ID.
 SELECT a.id
 FROM thaw.accounts AS a
 WHERE lower(a.provider_account_id) COLLATE "C" = lower(sqlc.arg(account)::text) COLLATE "C"
@@ -32,7 +33,8 @@ WHERE family.account_id = sqlc.arg(account_id)::bigint
 ORDER BY family.sibling_id;
 
 -- name: AccountsOf :many
--- What is to be said about the given accounts, by the same counts as a sweep has: however many are paused, no row is counted.
+-- The details of the given accounts, from the counts that the sweep uses: no enrollment rows are
+-- counted.
 WITH wanted AS (
     SELECT a.*
     FROM thaw.accounts AS a
@@ -72,14 +74,14 @@ LEFT JOIN thaw.accounts AS target
 ORDER BY a.workspace_id, a.id;
 
 -- name: ProductsOf :many
--- The products of the given accounts for which the provider reports a status of their own: at most 16 per account.
+-- The products of the given accounts with a separate status: at most 16 per account.
 SELECT p.account_id, p.product, p.status::text AS status, p.raw_status, p.status_at, p.down_since
 FROM thaw.account_products AS p
 WHERE p.account_id = ANY (sqlc.arg(account_ids)::bigint[])
 ORDER BY p.account_id, p.product;
 
 -- name: PausedAccounts :many
--- The accounts with most paused prospects, the most first, and how many accounts have any.
+-- The accounts with the most paused prospects, in descending order, and how many accounts have any.
 SELECT p.account_id, count(*) OVER () AS accounts
 FROM (
     SELECT part.account_id, sum(part.paused) AS paused
@@ -93,7 +95,7 @@ LIMIT sqlc.narg(size)::integer;
 SELECT coalesce(sum(p.paused), 0)::bigint AS paused FROM thaw.paused_parts AS p;
 
 -- name: AccountSignals :many
--- What the provider said about an account, newest first.
+-- The signals of an account, newest first.
 SELECT s.id, s.received_at, s.occurred_at, s.raw_status, coalesce(s.status::text, '')::text AS status, s.outcome::text AS outcome,
     s.duplicate_of, s.verdict, s.resumed
 FROM thaw.accounts AS a
@@ -105,8 +107,9 @@ ORDER BY s.id DESC
 LIMIT sqlc.arg(size)::integer;
 
 -- name: PausedEnrollments :many
--- The paused prospects of an account, as they lie in the index: those who wait for an account, then the others; by campaign, and
--- there the longest paused first. Each of the two parts begins after its own row of the arrays.
+-- The paused prospects of an account, in index order: first those that wait for an account, then
+-- the others, each by campaign and pause time. Each of the two parts starts after its own entry of
+-- the arrays.
 SELECT e.id, e.waits_for_account, e.campaign_id, campaign.key AS campaign, e.prospect_url, e.status::text AS status,
     e.paused_reason::text AS paused_reason, e.paused_at::timestamptz AS paused_at, e.step, e.next_action_at
 FROM (
@@ -125,7 +128,7 @@ ORDER BY e.waits_for_account DESC, e.campaign_id, e.paused_at, e.id
 LIMIT sqlc.arg(size)::integer;
 
 -- name: ActiveEnrollments :many
--- The prospects of an account that are under way, by campaign.
+-- The active prospects of an account, by campaign.
 SELECT e.id, e.campaign_id, campaign.key AS campaign, e.prospect_url, e.status::text AS status, e.step, e.next_action_at
 FROM thaw.enrollments AS e
 JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id

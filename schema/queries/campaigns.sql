@@ -1,5 +1,5 @@
 -- name: CampaignPage :many
--- In the order of workspace and id, as accounts.
+-- Ordered by workspace and id, as accounts are.
 SELECT c.id, c.workspace_id, workspace.key AS workspace, c.key AS campaign, c.name, c.status::text AS status,
     coalesce(c.paused_reason::text, '')::text AS paused_reason, c.paused_at, c.waits_for_account, c.created_at
 FROM thaw.campaigns AS c

@@ -1,12 +1,13 @@
 -- name: HealBatch :one
--- One short transaction of a heal, the end of its job included if this was the last one.
+-- One short transaction of a heal. The last one also completes the job.
 SELECT batch.verdict::text AS verdict, batch.resumed::integer AS resumed,
     coalesce(extract(epoch FROM batch.retry_in), 0)::float8 AS retry_seconds,
     coalesce(CASE WHEN batch.verdict NOT IN ('more', 'busy') THEN thaw.complete_job(sqlc.arg(job_id)::bigint) END, false)::boolean AS completed
 FROM thaw.heal_batch(sqlc.arg(heal_id)::bigint, sqlc.arg(size)::integer, sqlc.arg(job_id)::bigint) AS batch;
 
 -- name: StartHeal :one
--- tenant_id: the workspace whose token asks; then cap may be 0, for all that is allowed.
+-- tenant_id: the workspace whose API token starts the heal. With it, cap 0 means all that is
+-- allowed.
 SELECT thaw.start_heal(
     sqlc.narg(workspace_id)::bigint, sqlc.narg(account_id)::bigint, sqlc.narg(enrollment_ids)::bigint[],
     nullif(sqlc.arg(cap)::integer, 0), sqlc.arg(even_if_off)::boolean, sqlc.arg(requested_by)::text,
@@ -16,17 +17,17 @@ SELECT thaw.start_heal(
 SELECT thaw.set_heal_cap(sqlc.arg(workspace_key)::text, sqlc.narg(heal_cap)::integer, sqlc.arg(reason)::text, sqlc.arg(actor)::text);
 
 -- name: HealCaps :many
--- What operators allow the heals of tenants.
+-- The heal caps that operators have set for workspaces.
 SELECT w.key, w.heal_cap FROM thaw.workspaces AS w WHERE w.heal_cap IS NOT NULL ORDER BY w.key;
 
 -- name: HealScope :one
--- How many enrollments a heal may resume at this moment, through how many accounts, and its cap.
+-- How many enrollments a heal may resume now, through how many accounts, and its cap.
 SELECT coalesce(sum(scope.waiting), 0)::bigint AS waiting, count(DISTINCT scope.target_id)::bigint AS accounts,
     (SELECT h.cap FROM thaw.heals AS h WHERE h.id = sqlc.arg(heal_id)::bigint)::integer AS cap
 FROM thaw.heal_scope(sqlc.arg(heal_id)::bigint) AS scope;
 
 -- name: Heal :one
--- stopped: its job was cancelled or discarded. It can be started again.
+-- stopped: the job was cancelled or discarded. Another heal of the same target can be started.
 SELECT h.id, h.target, h.cap, thaw.heal_state(h) AS status, h.resumed, h.moved, h.campaigns_resumed, h.found, h.remaining,
     h.skipped, h.requested_by, h.requested_at, h.finished_at
 FROM thaw.heals AS h
@@ -36,7 +37,7 @@ WHERE h.id = sqlc.arg(heal_id)::bigint;
 SELECT w.id FROM thaw.workspaces AS w WHERE w.key = sqlc.arg(key);
 
 -- name: AccountIDs :many
--- Accounts by the provider's name for them; several where two providers use the same.
+-- Accounts by provider account ID: several if two providers use the same ID.
 SELECT a.id FROM thaw.accounts AS a WHERE a.provider_account_id = sqlc.arg(provider_account_id) ORDER BY a.id;
 
 -- name: EnrollmentIDs :many

@@ -1,4 +1,4 @@
--- What was done: ticks, heals, and what happened to a prospect. Newest first, from where the last page ended.
+-- Ticks, heals and prospect histories, newest first, from where the last page ended.
 
 -- name: SweepPage :many
 SELECT s.tick_at, s.account_cap, s.fleet_cap, s.accounts_planned, s.accounts_processed, s.planned, s.resumed, s.moved,
@@ -9,9 +9,9 @@ ORDER BY s.tick_at DESC
 LIMIT sqlc.arg(size)::integer;
 
 -- name: WorkspaceSweepPage :many
--- The part of one workspace in the ticks that had something for it. The index has the plans of a workspace tick by tick, so that
--- no more of them are read than the page shows; the tick of each is looked up by itself (the limit), or all would be read for two
--- hundred.
+-- The share of one workspace in the ticks that allocated something to it. The index orders its
+-- allocations by tick, so that no more are read than the page shows. The sweep of each tick is
+-- looked up separately (the LIMIT); otherwise all sweeps would be read for 200 rows.
 SELECT tick.tick_at, tick.accounts_planned, tick.accounts_processed, tick.planned, tick.resumed, s.is_partial, s.started_at, s.finished_at
 FROM (
     SELECT g.tick_at, count(*) AS accounts_planned, count(g.finished_at) AS accounts_processed, sum(g.planned)::bigint AS planned,
@@ -25,7 +25,8 @@ CROSS JOIN LATERAL (SELECT w.is_partial, w.started_at, w.finished_at FROM thaw.s
 ORDER BY tick.tick_at DESC;
 
 -- name: HealPage :many
--- A heal of listed prospects belongs to no workspace: only who may see all of them sees it.
+-- A heal of listed prospects belongs to no workspace and is visible only with access to all
+-- workspaces.
 SELECT h.id, coalesce(workspace.key, '')::text AS workspace, h.account_id, coalesce(account.provider_account_id, '')::text AS account,
     h.cap, h.even_if_off, thaw.heal_state(h) AS status, h.resumed, h.moved, h.campaigns_resumed, h.found, h.remaining, h.skipped, h.round,
     coalesce(h.accounts, 0)::integer AS accounts, h.accounts_done, h.requested_by, h.requested_at, h.finished_at
@@ -39,7 +40,7 @@ ORDER BY h.id DESC
 LIMIT sqlc.arg(size)::integer;
 
 -- name: EventPage :many
--- What happened to a prospect in all campaigns that have it.
+-- The history of a prospect in all of its campaigns.
 SELECT event.id, workspace.key AS workspace, campaign.key AS campaign, e.id AS enrollment_id, e.prospect_url, event.at,
     event.kind::text AS kind, event.from_status::text AS from_status, event.to_status::text AS to_status,
     coalesce(event.reason::text, '')::text AS reason, event.source::text AS source, event.tick_at, event.heal_id, event.signal_id,
@@ -61,7 +62,7 @@ ORDER BY event.id DESC
 LIMIT sqlc.arg(size)::integer;
 
 -- name: FleetBudgets :many
--- What a tick may resume in the whole fleet, and has; a lane without a row has not begun.
+-- The fleet budgets of a tick. No row: nothing was resumed in that lane yet.
 SELECT b.lane::text AS lane, b.cap, b.used
 FROM thaw.fleet_budgets AS b
 WHERE b.tick_at = sqlc.arg(tick_at)::timestamptz;

@@ -7,12 +7,12 @@ SELECT thaw.link_accounts(sqlc.arg(old)::text, sqlc.arg(new)::text, sqlc.arg(rea
     sqlc.arg(provider)::text);
 
 -- name: CorrectHold :one
--- Gives a hold another end, or ends it now (until null).
+-- Sets another end of a hold, or ends it now (until null).
 SELECT (thaw.correct_hold(sqlc.arg(account)::text, sqlc.narg(until)::timestamptz, sqlc.arg(reason)::text, sqlc.arg(actor)::text,
     sqlc.arg(provider)::text) IS NOT NULL)::boolean AS is_held;
 
 -- name: StartAction :one
--- Writes down the pause or the resume of an account, for the batches that follow.
+-- Records the pause or the resume of an account, for the batches that follow.
 SELECT thaw.start_action(sqlc.arg(what)::text, sqlc.arg(account)::text, sqlc.arg(provider)::text, sqlc.arg(reason)::text,
     sqlc.arg(actor)::text)::bigint AS action_id;
 
@@ -29,7 +29,7 @@ SELECT thaw.act_on_campaign(sqlc.arg(what)::text, sqlc.arg(workspace_key)::text,
     sqlc.arg(reason)::text, sqlc.arg(actor)::text)::boolean AS changed;
 
 -- name: StuckAccounts :many
--- Accounts that have been connecting for more than an hour: whoever began that did not end it.
+-- Accounts that have been connecting for more than an hour: the login was not completed.
 SELECT w.key AS workspace, a.provider, a.provider_account_id AS account,
     coalesce(a.status_at, a.created_at)::timestamptz AS since
 FROM thaw.accounts AS a

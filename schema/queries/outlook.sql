@@ -1,16 +1,16 @@
 -- name: TickPlanned :one
--- The current tick, and whether its sweep has made its plan.
+-- The current tick, and whether it has a plan.
 SELECT thaw.tick()::timestamptz AS tick_at,
     EXISTS (SELECT FROM thaw.sweeps AS s WHERE s.tick_at = thaw.tick())::boolean AS is_planned;
 
 -- name: StoredForecast :one
--- The newest stored forecast that is not older than this, and its age in seconds.
+-- The stored forecast, unless it is older than not_older_than, and its age in seconds.
 SELECT f.content, extract(epoch FROM thaw.now() - f.made_at)::double precision AS seconds
 FROM thaw.forecasts AS f
 WHERE f.made_at > thaw.now() - sqlc.arg(not_older_than)::interval;
 
 -- name: StoreForecast :exec
--- made_at is before the fleet was looked at.
+-- seconds: how long ago the forecast started to read the fleet.
 INSERT INTO thaw.forecasts AS f (made_at, content)
 VALUES (thaw.now() - make_interval(secs => sqlc.arg(seconds)::double precision), sqlc.arg(content)::bytea)
 ON CONFLICT (only_row) DO UPDATE SET made_at = excluded.made_at, content = excluded.content;
@@ -19,18 +19,19 @@ ON CONFLICT (only_row) DO UPDATE SET made_at = excluded.made_at, content = exclu
 DELETE FROM thaw.forecasts;
 
 -- name: HasWaitingAccounts :one
--- Whether prospects wait for at least so many accounts.
+-- Whether at least at_least accounts have waiting prospects.
 SELECT (count(*) >= sqlc.arg(at_least)::integer)::boolean AS is_reached
 FROM (SELECT FROM thaw.waiting_totals AS t WHERE t.waiting > 0 LIMIT sqlc.arg(at_least)::integer) AS waiting;
 
 -- name: OpenAllocations :many
--- What the plan of a tick has still to give.
+-- The allocations of a tick that are still open.
 SELECT g.account_id, g.planned
 FROM thaw.allocations AS g
 WHERE g.tick_at = sqlc.arg(tick_at)::timestamptz AND g.finished_at IS NULL;
 
 -- name: ProspectFacts :many
--- Every enrollment of the given prospects, with all that decides why it does not move. Empty text stands for null.
+-- Every enrollment of the given prospects, with all facts that explain why it is paused. Empty text
+-- stands for null.
 SELECT
     e.id AS enrollment_id,
     workspace.key AS workspace,
@@ -52,13 +53,14 @@ SELECT
     coalesce(e.paused_reason::text, '')::text AS paused_reason,
     e.step,
     e.next_action_at,
-    -- The same person, here and elsewhere. Elsewhere is asked last, because no index leads there.
+    -- Accounts of the same person, in this and in other workspaces. The latter is evaluated last,
+    -- because no index supports it.
     family.siblings::bigint AS siblings,
     (target.id IS NULL AND account.member_id IS NOT NULL AND EXISTS (
         SELECT FROM thaw.accounts AS other
         WHERE other.provider = account.provider AND other.member_id = account.member_id AND other.status = 'connected'
             AND other.workspace_id <> account.workspace_id))::boolean AS connected_elsewhere,
-    -- The way to resume.
+    -- The account through which it would resume.
     target.id AS target_id,
     target.provider_account_id AS target,
     target.display_name AS target_name,
@@ -72,7 +74,8 @@ SELECT
     safety.stays AS safety_stays,
     workspace.auto_resume,
     workspace.auto_resume_reason,
-    -- Whether it has a place in the line of everybody who resumes through the same account; which one, Positions says.
+    -- Whether it is in the queue of its target account. The query Positions returns the queue
+    -- position.
     (e.waits_for_account
         AND (campaign.status = 'running' OR campaign.waits_for_account)
         AND target.id IS NOT NULL AND thaw.blocked_by(target) IS NULL)::boolean AS in_line
@@ -92,9 +95,9 @@ WHERE e.prospect_url = ANY (sqlc.arg(prospect_urls)::text[])
 ORDER BY workspace.key, campaign.key, e.id;
 
 -- name: Positions :many
--- The places of enrollments in the queues of the accounts through which they are resumed; 1 is the next one. Those that were asked
--- for split a queue into stretches, from each to the next: every stretch is counted once, in the index, however many are asked for,
--- and up to a number of rows. A place above that number means more than that.
+-- The queue positions of enrollments, per target account; 1 is next. The requested enrollments
+-- split a queue into stretches, each from one to the next. Every stretch is counted once, through
+-- the index, up to at_most rows. A position above at_most means "more than that".
 WITH asked AS MATERIALIZED (
     SELECT e.id, e.paused_at, target.target_id,
         lag(e.paused_at, 1, '-infinity') OVER in_line AS from_time, lag(e.id, 1, 0::bigint) OVER in_line AS from_id
@@ -138,7 +141,7 @@ WHERE h.enrollment_id = ANY (sqlc.arg(enrollment_ids)::bigint[])
 ORDER BY h.event_id;
 
 -- name: LatestSweep :one
--- The newest tick that has a plan, whether or not its work is done.
+-- The newest tick with a plan, whether it is finished or not.
 SELECT s.tick_at, s.accounts_planned, s.accounts_processed, s.resumed, s.moved, s.campaigns_resumed, s.remaining,
     coalesce(s.seconds, 0)::double precision AS seconds, s.finished_at,
     (SELECT w.is_partial FROM thaw.sweeps AS w WHERE w.tick_at = s.tick_at)::boolean AS is_partial

@@ -1,6 +1,7 @@
 -- name: LastTicks :many
--- What the ticks of the last hours did, for a chart: how many could be resumed, how many were, and how many were paused in all
--- (null: not counted in that tick). The time is said of both tables: a limit alone does not keep the planner from reading all samples.
+-- The ticks of the last hours, for a chart: how many prospects were resumable, how many were
+-- resumed, and how many were paused in total (null: not counted in that tick). Both tables have the
+-- time condition: with the LIMIT alone the planner reads all samples.
 SELECT s.tick_at, s.remaining, s.resumed, sample.paused
 FROM thaw.sweeps AS s
 LEFT JOIN thaw.backlog_samples AS sample
@@ -10,11 +11,11 @@ ORDER BY s.tick_at DESC
 LIMIT sqlc.arg(size)::integer;
 
 -- name: NewestSample :one
--- How many are paused, as last counted.
+-- The last count of paused enrollments.
 SELECT s.tick_at, s.paused, s.waiting FROM thaw.backlog_samples AS s ORDER BY s.tick_at DESC LIMIT 1;
 
 -- name: AccountHistory :many
--- What happened to an account, the newest first: its status, and what people decided about it.
+-- The history of an account, newest first: status changes and manual actions.
 SELECT line.at, line.what, line.from_status, line.to_status, line.by, line.reason, line.until, line.enrollments
 FROM (
     (SELECT e.at, 'status'::text AS what, e.from_status::text AS from_status, e.to_status::text AS to_status,
@@ -29,7 +30,7 @@ ORDER BY line.at DESC
 LIMIT sqlc.arg(size)::integer;
 
 -- name: WorkspaceActions :many
--- What people decided about a workspace and all that is in it, the newest first.
+-- The manual actions on a workspace and everything in it, newest first.
 SELECT d.id, d.at, d.what, d.actor, coalesce(d.reason, '')::text AS reason, coalesce(a.provider_account_id, '')::text AS account,
     coalesce(c.key, '')::text AS campaign, d.until, d.enrollments
 FROM thaw.manual_actions AS d
@@ -47,7 +48,8 @@ ORDER BY d.id DESC
 LIMIT sqlc.arg(size)::integer;
 
 -- name: Fingerprint :one
--- Changes whenever a page may have something new to show. Each part is the end of an index or a single row.
+-- Changes whenever a page may have something new to show. Each part reads the end of an index or a
+-- single row.
 SELECT concat_ws('/',
     (SELECT concat_ws(',', s.tick_at, s.accounts_processed, s.resumed, s.finished_at) FROM thaw.sweeps AS s
      ORDER BY s.tick_at DESC LIMIT 1),
@@ -59,8 +61,8 @@ SELECT concat_ws('/',
     (SELECT max(s.tick_at) FROM thaw.backlog_samples AS s))::text AS fingerprint;
 
 -- name: OldestSnapshots :many
--- The oldest of what keeps Postgres from removing dead rows, where it is old. Seconds 0: this role may not see since when; it
--- sees how many transactions ago.
+-- The oldest snapshots that keep Postgres from removing dead rows, if they exceed a limit. seconds
+-- 0: this role may not see the start, but sees the age in transactions.
 SELECT s.holder::text AS holder, s.name::text AS name, coalesce(s.role, '')::text AS role,
     coalesce(s.application, '')::text AS application, coalesce(s.state, '')::text AS state,
     coalesce(extract(epoch FROM s.age), 0)::double precision AS seconds, coalesce(s.transactions, 0)::integer AS transactions

@@ -1,5 +1,5 @@
 -- name: PauseBatch :one
--- One short transaction of a pause_account job, the end of the job included if this was the last one.
+-- One short transaction of a job pause_account. The last one also completes the job.
 SELECT batch.verdict::text AS verdict, batch.paused::integer AS paused, batch.campaigns_paused::integer AS campaigns_paused,
     coalesce(CASE WHEN batch.verdict NOT IN ('more', 'busy') THEN thaw.complete_job(sqlc.arg(job_id)::bigint) END, false)::boolean
         AS completed

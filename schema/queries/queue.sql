@@ -1,6 +1,7 @@
 -- name: NotifyQueues :exec
--- Tells other processes which queues have new jobs. The transaction is this statement, and it does not wait for the disk: a
--- notification holds a lock of the whole cluster until its commit is flushed.
+-- Notifies other processes of queues with new jobs. This statement is the whole transaction, and
+-- its commit does not wait for the WAL flush: a NOTIFY holds a cluster-wide lock until its commit
+-- is flushed.
 WITH settings AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
 SELECT pg_notify(sqlc.arg(channel)::text, json_build_object('queue', wanted.queue, 'from', sqlc.arg(sender)::text)::text)
 FROM settings, unnest(sqlc.arg(queues)::text[]) AS wanted (queue);

@@ -1,9 +1,10 @@
 -- name: AskSweepAndWatch :exec
--- What every process asks for once a minute: the sweep of the current tick, and the look of the current minute.
+-- Called by every process once a minute: enqueues the sweep of the current tick and the job watch
+-- of the current minute.
 SELECT thaw.sweep(), thaw.ask_watch();
 
 -- name: Watch :one
--- The look of a minute, with the end of its job.
+-- Runs the job watch and completes it.
 SELECT thaw.watch()::text AS verdict, thaw.complete_job(sqlc.arg(job_id)::bigint)::boolean AS completed;
 
 -- name: SampleBacklog :one
@@ -16,7 +17,7 @@ SELECT thaw.safety_enter(sqlc.arg(reason)::text, sqlc.arg(actor)::text, sqlc.arg
 SELECT thaw.safety_exit(sqlc.arg(reason)::text, sqlc.arg(actor)::text)::boolean AS cleared;
 
 -- name: Safety :one
--- calm_at: when it will have been calm for long enough, if nothing else is lost until then.
+-- calm_at: when the calm period ends, if no further losses occur.
 SELECT s.since, s.reason, s.entered_by, s.stays, s.accounts_lost, s.accounts_connected,
     coalesce(greatest(s.since, s.breached_at) + settings.safety_calm, 'epoch')::timestamptz AS calm_at
 FROM thaw.safety AS s

@@ -1,5 +1,6 @@
--- One box for everything. A text is the beginning of a name, in whatever case: from it, up to the greatest text that begins so.
--- Each name has an index of its own, so each is asked for by itself.
+-- The search box. A text is a case-insensitive prefix of a name: the search is a range, from the
+-- text to the greatest text that starts with it. Each name has its own index and is searched
+-- separately.
 
 -- name: SearchWorkspaces :many
 SELECT w.id, w.key AS workspace, w.name
@@ -58,7 +59,7 @@ ORDER BY workspace.key, c.key
 LIMIT sqlc.arg(size)::integer;
 
 -- name: SearchProspects :many
--- A prospect is found by its whole URL, in any of its spellings.
+-- Prospects are found by the whole URL, in any of its spellings.
 SELECT e.id, workspace.key AS workspace, campaign.key AS campaign, e.account_id, account.provider_account_id AS account,
     e.prospect_url, e.status::text AS status
 FROM thaw.enrollments AS e

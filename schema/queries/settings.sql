@@ -5,7 +5,7 @@ SELECT s.tick, s.account_cap, s.fleet_cap, s.signal_cap, s.jitter, s.grace_perio
 FROM thaw.settings AS s;
 
 -- name: Configure :execrows
--- Sets what was given, and only if it differs; the count says whether anything did.
+-- Sets the given values, only if any of them differs. The row count says whether anything changed.
 UPDATE thaw.settings AS s SET
     tick = coalesce(sqlc.narg(tick)::interval, s.tick),
     account_cap = coalesce(sqlc.narg(account_cap)::integer, s.account_cap),

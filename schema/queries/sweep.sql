@@ -1,10 +1,10 @@
 -- name: EnqueueSweep :one
--- Inserts the sweep of the current tick unless it is there or done.
+-- Inserts the sweep of the current tick, unless it is enqueued or done already.
 SELECT thaw.sweep()::timestamptz AS tick_at;
 
 -- name: OpenSweep :one
--- What a sweep does and asks first, in a transaction of its own: it ends the ticks before it, and learns whether its own is over or
--- has its plan already, and with which caps the plan is to be made.
+-- The first step of a sweep, in a transaction of its own: closes earlier ticks, and returns whether
+-- the tick is over, whether it already has a plan, and the caps for the plan.
 SELECT (thaw.tick() <> sqlc.arg(tick_at)::timestamptz)::boolean AS is_over,
     EXISTS (SELECT FROM thaw.sweeps AS s WHERE s.tick_at = sqlc.arg(tick_at)::timestamptz)::boolean AS is_planned,
     CASE WHEN thaw.tick() = sqlc.arg(tick_at)::timestamptz
@@ -26,7 +26,7 @@ SELECT part.after_id::bigint AS after_id, part.until_id::bigint AS until_id
 FROM thaw.plan_part(sqlc.arg(tick_at)::timestamptz, sqlc.arg(size)::integer) AS part;
 
 -- name: PlanWorkspaces :many
--- Never served is the start of time.
+-- Never served: the epoch.
 SELECT w.workspace_id::bigint AS workspace_id, w.demand::integer AS demand,
     coalesce(w.served_at, 'epoch')::timestamptz AS served_at, w.total_waiting::bigint AS total_waiting
 FROM thaw.plan_workspaces(sqlc.arg(tick_at)::timestamptz, sqlc.arg(budget)::integer,
@@ -39,7 +39,7 @@ FROM thaw.plan_accounts(sqlc.arg(tick_at)::timestamptz, sqlc.arg(workspace_ids):
     sqlc.arg(after_id)::bigint, sqlc.arg(until_id)::bigint) AS a;
 
 -- name: Candidates :many
--- Never served is the start of time.
+-- Never served: the epoch.
 SELECT c.account_id::bigint AS account_id, c.workspace_id::bigint AS workspace_id, c.backlog::integer AS backlog,
     c.quota::integer AS quota,
     coalesce(c.account_served_at, 'epoch')::timestamptz AS account_served_at,
@@ -64,5 +64,5 @@ FROM thaw.sweeps AS s
 WHERE s.tick_at = sqlc.arg(tick_at)::timestamptz;
 
 -- name: TickClock :one
--- What a process needs to know the ticks of the database's clock.
+-- What a process needs to compute ticks by the database clock.
 SELECT settings.tick, thaw.tick()::timestamptz AS tick_at, thaw.now()::timestamptz AS now FROM thaw.settings;

@@ -5,7 +5,8 @@ VALUES (sqlc.narg(workspace_id)::bigint, sqlc.arg(name)::text, sqlc.arg(hash)::b
 RETURNING id, expires_at;
 
 -- name: UseToken :one
--- The token with this hash, if it is good. That it was used is written down once in five minutes: reading does not write.
+-- The token with this hash, if it is valid. Its use is recorded at most once in five minutes, so
+-- that most reads do not write.
 WITH token AS (
     SELECT t.id, t.name, t.workspace_id
     FROM thaw.api_tokens AS t
@@ -24,7 +25,7 @@ LEFT JOIN thaw.workspaces AS w ON w.id = t.workspace_id
 ORDER BY t.id;
 
 -- name: RevokeToken :one
--- Revoking one that is revoked already changes nothing.
+-- Revoking a revoked token changes nothing.
 UPDATE thaw.api_tokens AS t SET revoked_at = coalesce(t.revoked_at, thaw.now())
 WHERE t.id = sqlc.arg(id)::bigint
 RETURNING t.name;

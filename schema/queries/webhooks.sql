@@ -1,5 +1,5 @@
 -- name: RegisterEndpoint :one
--- The endpoint with this URL, made if it is not there.
+-- Returns the endpoint with this URL; inserts it if it does not exist.
 INSERT INTO thaw.webhook_endpoints AS e (url) VALUES (sqlc.arg(url))
 ON CONFLICT (url) DO UPDATE SET created_at = e.created_at
 RETURNING e.id, e.disabled_at, e.disabled_reason;
@@ -15,11 +15,11 @@ WHERE e.id = sqlc.arg(endpoint_id)::bigint AND e.disabled_at IS NULL;
 SELECT thaw.remove_endpoint(sqlc.arg(url))::boolean AS removed;
 
 -- name: Publish :one
--- Empty: there is no endpoint to tell.
+-- Empty: no endpoint is enabled.
 SELECT coalesce(thaw.publish(sqlc.arg(type)::text, p_data => sqlc.arg(data)::jsonb), '')::text AS message_id;
 
 -- name: ToDeliver :one
--- A message on its way to an endpoint. No row: there is nothing left to deliver.
+-- A message that is to be delivered to an endpoint. No row: it is delivered or no longer pending.
 SELECT o.id AS outbox_id, o.at, o.type, o.data, d.attempts, e.disabled_reason
 FROM thaw.outbox AS o
 JOIN thaw.webhook_deliveries AS d ON d.outbox_id = o.id AND d.endpoint_id = sqlc.arg(endpoint_id)::bigint
@@ -27,7 +27,7 @@ JOIN thaw.webhook_endpoints AS e ON e.id = d.endpoint_id
 WHERE o.message_id = sqlc.arg(message_id) AND d.state = 'waiting';
 
 -- name: RecordAttempt :one
--- What came of an attempt; of one that delivered, with the end of its job.
+-- Records the result of an attempt. A successful one also completes the job.
 WITH tried AS (
     UPDATE thaw.webhook_deliveries AS d SET
         state = sqlc.arg(state)::thaw.delivery_state,
@@ -53,9 +53,10 @@ FROM thaw.webhook_endpoints AS e
 ORDER BY e.id;
 
 -- name: Messages :many
--- The newest messages before one, or of all, with a row for each endpoint that they go to. Empty url: to none. Those that a pause
--- still adds to are not there yet. Deliveries are looked up message by message (the limit): how many messages a page has is not
--- known to the planner, which would hash all deliveries.
+-- The newest messages, or the newest before a given one, with a row for each endpoint that they are
+-- delivered to; with an empty url if there is none. Messages that a pause still adds to are
+-- excluded. Deliveries are looked up message by message (the LIMIT): the planner does not know the
+-- number of messages and would hash all deliveries.
 SELECT o.message_id, o.at, o.type, o.data, coalesce(e.url, '')::text AS url, coalesce(d.state::text, '')::text AS state,
     coalesce(d.attempts, 0)::integer AS attempts, d.next_attempt_at, d.last_attempt_at, d.last_status, d.last_error, d.delivered_at
 FROM (
@@ -75,7 +76,7 @@ LEFT JOIN thaw.webhook_endpoints AS e ON e.id = d.endpoint_id
 ORDER BY o.id DESC, e.id;
 
 -- name: Message :many
--- The deliveries of one message; no row: there is no such message, or it goes to no endpoint.
+-- The deliveries of one message. No row: the message does not exist or has no delivery.
 SELECT e.url, d.state::text AS state, d.attempts, d.next_attempt_at, d.last_status, d.last_error
 FROM thaw.outbox AS o
 JOIN thaw.webhook_deliveries AS d ON d.outbox_id = o.id
