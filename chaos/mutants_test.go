@@ -31,7 +31,7 @@ var (
 var indifferent = map[string]string{
 	"./jobs":              "TestSendOutcomesAndErrors",
 	"./internal/notifier": "TestJobsOfSQLCallersAreFound",
-	"./schema":            "TestPlainUpdateNotesTheConnection",
+	"./schema":            "TestPlainUpdateRecordsConnection",
 	"./worker":            "TestSignalWithoutTimeCountsAsNow",
 }
 
@@ -77,7 +77,7 @@ var mutants = []mutant{
 	{
 		without: "tolerating a schema that another process just created",
 		edits:   []edit{{"schema/schema.go", "|| fromPostgres.Code == uniqueViolation)", "|| fromPostgres.Code == uniqueViolation && false)"}},
-		pkg:     "./schema", tests: []string{"TestSchemaThatAnotherProcessIsCreating"},
+		pkg:     "./schema", tests: []string{"TestSchemaCreatedConcurrently"},
 	},
 	{
 		without: "commits without NOTIFY",
@@ -102,12 +102,12 @@ var mutants = []mutant{
 	{
 		without: "the check for signals received while their account was inserted",
 		edits:   []edit{{signals, "settled := settled + thaw.apply_kept_signals(account);", "NULL;"}},
-		pkg:     "./schema", tests: []string{"TestSignalWhileItsAccountIsInserted", "TestSignalThatAnOlderSnapshotDoesNotSee"},
+		pkg:     "./schema", tests: []string{"TestSignalDuringAccountInsert", "TestSignalInvisibleToOlderSnapshot"},
 	},
 	{
 		without: "the account lock in every lane",
 		edits:   []edit{{backlog, "WHEN p_account.locked_at IS NOT NULL THEN 'account_locked'", ""}},
-		pkg:     "./schema", tests: []string{"TestLockStandsBesideTheStatus"},
+		pkg:     "./schema", tests: []string{"TestLockIsIndependentOfStatus"},
 	},
 	{
 		without: "the wait of a flapping account",
@@ -122,7 +122,7 @@ var mutants = []mutant{
 	{
 		without: "connecting never wins over connected",
 		edits:   []edit{{signals, "RETURN NOT (p_status = 'connected' AND p_new_status = 'connecting'", "RETURN NOT (false AND p_new_status = 'connecting'"}},
-		pkg:     "./schema", tests: []string{"TestCreationAfterConnectionTakesNothingBack", "TestLoginIsNotAConnection"},
+		pkg:     "./schema", tests: []string{"TestLateCreationDoesNotDisconnect", "TestLoginIsNotAConnection"},
 	},
 	{
 		without: "the locks on the rows that a pass resumes",
@@ -220,7 +220,7 @@ var mutants = []mutant{
 	{
 		without: "the CHECK of a lane's budget",
 		edits:   []edit{noCheckOnBudget},
-		pkg:     "./schema", tests: []string{"TestConstraintsRefuseWhatBreaksThem"},
+		pkg:     "./schema", tests: []string{"TestConstraintsRejectViolations"},
 	},
 	{
 		without: "both the limit of a lane's budget and its CHECK",
@@ -265,7 +265,7 @@ var mutants = []mutant{
 	{
 		without: "the wait of a fold for running transactions",
 		edits:   []edit{{counts, "IF thaw.deltas_settled(state.mark_xmax) THEN", "IF true THEN"}},
-		pkg:     "./schema", tests: []string{"TestFoldingWaitsForStragglers"},
+		pkg:     "./schema", tests: []string{"TestFoldingWaitsForOpenDeltas"},
 	},
 	{
 		without: "the database's clock in a sweep",
@@ -290,7 +290,7 @@ var mutants = []mutant{
 	{
 		without: "the key of a delivery",
 		edits:   []edit{{signals, "account.id, p_delivery_key, p_raw_status", "account.id, NULL, p_raw_status"}},
-		pkg:     "./schema", tests: []string{"TestOneDeliveryManyTimesAtOnce"},
+		pkg:     "./schema", tests: []string{"TestRepeatedDeliveryConcurrently"},
 	},
 	{
 		without: "the key of a job",
@@ -317,13 +317,13 @@ var mutants = []mutant{
 	{
 		without: "the check for losses by a signal",
 		edits:   []edit{{signals, "PERFORM thaw.notice_losses();", "NULL;"}},
-		pkg:     "./schema", tests: []string{"TestManyLostAccountsBeginSafetyMode"},
+		pkg:     "./schema", tests: []string{"TestManyLostAccountsEnterSafetyMode"},
 	},
 	{
 		without: "the check that safety mode is off before entering it",
 		edits: []edit{{safety, "accounts_lost = p_accounts_lost, accounts_connected = p_accounts_connected\n    WHERE s.since IS NULL;",
 			"accounts_lost = p_accounts_lost, accounts_connected = p_accounts_connected;"}},
-		pkg: "./schema", tests: []string{"TestPersonBeginsAndEndsSafetyMode"},
+		pkg: "./schema", tests: []string{"TestManualSafetyMode"},
 	},
 	{
 		without: "the trigger that keeps a hold from being shortened",
@@ -334,7 +334,7 @@ var mutants = []mutant{
 		without: "immutable account identities for the platform's role",
 		edits: []edit{{guards, "OLD.id <> NEW.id OR OLD.workspace_id <> NEW.workspace_id OR OLD.provider <> NEW.provider\n        OR OLD.provider_account_id <> NEW.provider_account_id)",
 			"OLD.id <> NEW.id OR OLD.workspace_id <> NEW.workspace_id OR OLD.provider <> NEW.provider)"}},
-		pkg: "./schema", tests: []string{"TestThePlatformCannotChangeIdentities"},
+		pkg: "./schema", tests: []string{"TestPlatformCannotChangeIdentities"},
 	},
 	{
 		without: "the search_path of functions",
@@ -368,12 +368,12 @@ var mutants = []mutant{
 	{
 		without: "the message of a pass in its transaction",
 		edits:   []edit{{resumes, "IF resumed > 0 THEN\n        PERFORM thaw.publish_resumed(", "IF false THEN\n        PERFORM thaw.publish_resumed("}},
-		pkg:     "./schema", tests: []string{"TestPassTellsWhomItResumed", "TestRollbackTellsNothing"},
+		pkg:     "./schema", tests: []string{"TestPassPublishesResumedProspects", "TestRollbackPublishesNothing"},
 	},
 	{
 		without: "the job of a message in its transaction",
 		edits:   []edit{{outbox, "PERFORM thaw.enqueue('deliver', ", "PERFORM 0 WHERE false AND 0 < thaw.enqueue('deliver', "}},
-		pkg:     "./schema", tests: []string{"TestSafetyModeTells", "TestPassTellsWhomItResumed"},
+		pkg:     "./schema", tests: []string{"TestSafetyModePublishesMessages", "TestPassPublishesResumedProspects"},
 	},
 	{
 		without: "the 2xx that completes a delivery",

@@ -9,9 +9,9 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// An operator may change the cap of an account at any time. It holds from the next tick on: the budget row of this one was
-// opened with the old cap, which neither fails the pass nor is exceeded.
-func TestAccountCapChangesDuringATick(t *testing.T) {
+// An operator may change the account cap at any time. It takes effect with the next tick: the
+// current budget row has the old cap, which is not exceeded and does not fail the pass.
+func TestAccountCapChangeDuringTick(t *testing.T) {
 	t.Parallel()
 	for name, newCap := range map[string]int{"raised": 30, "lowered": 5} {
 		t.Run(name, func(t *testing.T) {
@@ -27,7 +27,7 @@ func TestAccountCapChangesDuringATick(t *testing.T) {
 				return testdb.Value[int](t, db, `
 					SELECT (thaw.resume_pass('signal', 1, 1, p_signal_id => (SELECT max(s.id) FROM thaw.account_signals AS s))).resumed`)
 			}
-			// Well inside of a tick, so that the first two passes share it.
+			// Early in a tick, so that the first two passes share it.
 			db.Exec(t, "UPDATE thaw_test.clock SET ahead = thaw.tick() + interval '16 minutes' - pg_catalog.now()")
 			require.Equal(t, 10, resumed())
 			db.Exec(t, "UPDATE thaw.settings SET account_cap = $1", newCap)

@@ -9,9 +9,9 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// The platform may set a status by a plain UPDATE: when the account connected is noted all the same, and a pause that was due
-// is not due any more.
-func TestPlainUpdateNotesTheConnection(t *testing.T) {
+// The platform may set a status by a plain UPDATE: connected_at is recorded, and a due pause is
+// cleared.
+func TestPlainUpdateRecordsConnection(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	db.Exec(t, `
@@ -27,7 +27,7 @@ func TestPlainUpdateNotesTheConnection(t *testing.T) {
 	require.True(t, testdb.Value[time.Time](t, db, "SELECT first_connected_at FROM thaw.accounts").Equal(first))
 	require.True(t, testdb.Value[bool](t, db, "SELECT pause_after IS NULL FROM thaw.accounts"))
 
-	// Connected as before: nothing to note.
+	// The status does not change, so nothing is recorded.
 	again := testdb.Value[time.Time](t, db, connectedAt)
 	db.Advance(t, time.Hour)
 	db.Exec(t, "UPDATE thaw.accounts SET status = 'connected'")

@@ -14,7 +14,8 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// oneRowEach puts a sound row into every table; all ids are 1. There is a second workspace, which has nothing.
+// oneRowEach inserts a valid row into every table, with id 1. There is also a second, empty
+// workspace.
 const oneRowEach = `
 INSERT INTO thaw.workspaces (key) VALUES ('acme'), ('globex');
 INSERT INTO thaw.accounts (workspace_id, provider_account_id, status) VALUES (1, 'ann', 'connected');
@@ -54,7 +55,7 @@ INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_accou
 INSERT INTO thaw.api_tokens (workspace_id, name, hash, created_by) VALUES (1, 'portal', sha256('one'), 'support');
 `
 
-// breaks has statements that a constraint must refuse, by its name; each is tried on its own.
+// breaks has, by constraint name, statements that the constraint must reject. Each runs separately.
 var breaks = map[string][]string{
 	"settings_only_row_check":     {"INSERT INTO thaw.settings (only_row) VALUES (false)"},
 	"forecasts_only_row_check":    {"INSERT INTO thaw.forecasts (only_row, made_at, content) VALUES (false, thaw.now(), '')"},
@@ -169,7 +170,7 @@ var breaks = map[string][]string{
 	"accounts_provider_provider_account_id_key": {
 		"INSERT INTO thaw.accounts (workspace_id, provider_account_id) VALUES (2, 'ann')",
 	},
-	// Only where the primary key is gone can it be broken at all.
+	// This can only be violated without the primary key.
 	"accounts_workspace_id_id_key": {`
 		ALTER TABLE thaw.accounts DROP CONSTRAINT accounts_pkey CASCADE;
 		INSERT INTO thaw.accounts (id, workspace_id, provider_account_id) OVERRIDING SYSTEM VALUE VALUES (1, 1, 'again')`},
@@ -179,7 +180,7 @@ var breaks = map[string][]string{
 		"UPDATE thaw.workspaces SET auto_resume_changed_at = '12000-01-01'",
 	},
 	"accounts_times_are_in_range": {
-		// The trigger that allows a year at most is not the only guard.
+		// The constraint also holds without the trigger that allows at most a year.
 		"ALTER TABLE thaw.accounts DISABLE TRIGGER USER; UPDATE thaw.accounts SET hold_until = 'infinity', hold_reason = 'typo'",
 		"UPDATE thaw.accounts SET status_at = '-infinity'",
 		"UPDATE thaw.accounts SET first_connected_at = '0001-01-01'",
@@ -232,7 +233,7 @@ var breaks = map[string][]string{
 	"enrollments_campaign_prospect_key": {`
 		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, prospect_url)
 		VALUES (1, 1, 1, 'https://example.com/in/bob')`},
-	// The composite keys are what keeps tenants apart.
+	// Composite keys separate tenants.
 	"enrollments_workspace_id_campaign_id_fkey": {
 		"UPDATE thaw.enrollments SET campaign_id = 99",
 		`INSERT INTO thaw.campaigns (workspace_id, key) VALUES (2, 'theirs');
@@ -380,7 +381,7 @@ var breaks = map[string][]string{
 	},
 }
 
-func TestConstraintsRefuseWhatBreaksThem(t *testing.T) {
+func TestConstraintsRejectViolations(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	db.Exec(t, oneRowEach)
@@ -391,10 +392,10 @@ func TestConstraintsRefuseWhatBreaksThem(t *testing.T) {
 	}
 }
 
-// ours is a condition on a table's name: River's tables and goose's are theirs to prove.
+// ours is a condition on a table name that excludes River's and goose's tables.
 const ours = "c.relname NOT LIKE 'river%' AND c.relname NOT LIKE 'goose%'"
 
-func TestEveryConstraintIsProved(t *testing.T) {
+func TestEveryConstraintHasAViolation(t *testing.T) {
 	t.Parallel()
 	names := testdb.Column[string](t, testdb.New(t), `
 		SELECT con.conname::text
@@ -406,13 +407,13 @@ func TestEveryConstraintIsProved(t *testing.T) {
 		WHERE c.relnamespace = 'thaw'::regnamespace AND i.indisunique AND NOT i.indisprimary AND `+ours+`
 		ORDER BY 1`)
 	for _, name := range names {
-		require.NotEmpty(t, breaks[name], "constraint %s has no statement in this file that tries to break it", name)
+		require.NotEmpty(t, breaks[name], "no statement in this file tries to violate constraint %s", name)
 	}
-	require.Len(t, breaks, len(names), "a statement here tries to break a constraint that is gone")
+	require.Len(t, breaks, len(names), "a statement here tries to violate a constraint that does not exist")
 }
 
-// nullable lists the columns that may be null: something is unknown, has not happened yet, or does not apply. All others
-// must refuse it. In the order of the table.
+// nullable lists the columns that may be null, in table order: the value is unknown, has not
+// occurred yet, or does not apply. All other columns must reject null.
 var nullable = map[string][]string{
 	"safety":     {"since", "reason", "entered_by", "accounts_lost", "accounts_connected", "breached_at", "ended_at"},
 	"workspaces": {"auto_resume_reason", "auto_resume_changed_at", "auto_resume_changed_by", "heal_cap"},
@@ -447,7 +448,7 @@ var nullable = map[string][]string{
 	"webhook_deliveries": {"next_attempt_at", "last_attempt_at", "last_status", "last_error", "delivered_at"},
 }
 
-func TestColumnsRefuseNull(t *testing.T) {
+func TestColumnsRejectNull(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	db.Exec(t, oneRowEach)
@@ -478,7 +479,8 @@ func TestColumnsRefuseNull(t *testing.T) {
 	require.Equal(t, nullable, mayBeNull)
 }
 
-// violation runs statements that must fail, in a transaction that is rolled back, and returns the error.
+// violation runs statements that must fail, in a transaction that is rolled back, and returns the
+// error.
 func violation(t *testing.T, pool *pgxpool.Pool, statements string) *pgconn.PgError {
 	t.Helper()
 	tx, err := pool.Begin(t.Context())

@@ -17,7 +17,8 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// countedFleet has two workspaces of two accounts and two campaigns each, and 40 enrollments per account, half of them paused.
+// countedFleet has two workspaces with two accounts and two campaigns each, and 40 enrollments per
+// account, half of them paused.
 const countedFleet = `
 UPDATE thaw.settings SET flap_limit = 0;
 INSERT INTO thaw.workspaces (key) VALUES ('acme'), ('globex');
@@ -31,7 +32,7 @@ SELECT a.workspace_id, c.id, a.id, CASE WHEN n % 2 = 0 THEN 'active' ELSE 'pause
 FROM thaw.accounts AS a JOIN thaw.campaigns AS c ON c.workspace_id = a.workspace_id CROSS JOIN generate_series(1, 20) AS n;
 `
 
-// wrongCounts is the check of thaw verify.
+// wrongCounts is the query of the check in thaw verify.
 func wrongCounts(t *testing.T, tx interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }) []string {
@@ -45,7 +46,7 @@ func wrongCounts(t *testing.T, tx interface {
 	return wrong
 }
 
-// The platform's own writes, one row at a time and many, in the words that it may choose.
+// Writes of the platform, of one row and of many rows.
 var platformWrites = []string{
 	`INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, prospect_url)
 	SELECT a.workspace_id, c.id, a.id, 'active', 'https://example.com/in/' || gen_random_uuid()
@@ -73,7 +74,7 @@ var platformWrites = []string{
 		status = 'paused', paused_reason = excluded.paused_reason, paused_at = excluded.paused_at`,
 }
 
-// What Thaw itself does to enrollments.
+// Writes of Thaw.
 var ownWrites = []string{
 	`SELECT thaw.signal('linkedin', 'account-' || floor(random() * 4), 'connected');`,
 	`WITH s AS (SELECT id, account_id FROM thaw.account_signals WHERE finished_at IS NULL AND status = 'connected' ORDER BY id LIMIT 1)
@@ -89,7 +90,7 @@ var ownWrites = []string{
 	`SELECT thaw.recount(2, 10)`,
 }
 
-// Whatever the platform and Thaw do side by side, in each snapshot the counts are what there is.
+// With concurrent writes of the platform and of Thaw, the counts match the rows in every snapshot.
 func TestCountsAreExactInEverySnapshot(t *testing.T) {
 	t.Parallel()
 	for name, setting := range map[string]string{"row by row": "off", "set-based": "on"} {
@@ -123,7 +124,8 @@ func TestCountsAreExactInEverySnapshot(t *testing.T) {
 							}
 							return nil
 						})
-						// Random statements may be refused or deadlock with each other; what they did is taken back.
+						// Random statements may be rejected or deadlock with each other; their
+						// changes are rolled back.
 						if err != nil && ctx.Err() == nil && !isCode(err, "40P01") && !isCode(err, "P0002") && !isCode(err, "55000") &&
 							!isCode(err, "23505") && !errors.Is(err, errRollBack) {
 							return fmt.Errorf("%s: %w", sql, err)
@@ -151,9 +153,9 @@ func TestCountsAreExactInEverySnapshot(t *testing.T) {
 	}
 }
 
-var errRollBack = errors.New("taken back")
+var errRollBack = errors.New("rolled back")
 
-func TestCountsOfATruncatedTable(t *testing.T) {
+func TestCountsAfterTruncate(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	db.Exec(t, countedFleet+"SELECT thaw.fold_counts(20); TRUNCATE thaw.enrollments CASCADE")
@@ -163,9 +165,9 @@ func TestCountsOfATruncatedTable(t *testing.T) {
 	require.Zero(t, testdb.Value[int](t, db, "SELECT (SELECT count(*) FROM thaw.paused_counts) + (SELECT count(*) FROM thaw.waiting_totals)"))
 }
 
-// Two transactions of the platform pause and resume prospects of one account and campaign, while a pass is under way, a folder and
-// a recount are, and none has ended: nobody waits.
-func TestCountsKeepNobodyWaiting(t *testing.T) {
+// Two open transactions of the platform pause and resume prospects of one account and campaign,
+// while a pass, a fold and a recount are in progress. None of them blocks another.
+func TestCountsDoNotBlockWriters(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	db.Exec(t, countedFleet+"SELECT thaw.signal('linkedin', 'account-0', 'connected'); SET lock_timeout = 0")
@@ -189,7 +191,8 @@ func TestCountsKeepNobodyWaiting(t *testing.T) {
 	require.Empty(t, wrongCounts(t, db.Pool))
 }
 
-// What the platform does most, and all that pauses or resumes nothing, calls no function.
+// Updates that pause and resume nothing, which are the most frequent ones, call no trigger
+// function.
 func TestStepsCallNoTrigger(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
@@ -222,8 +225,9 @@ func TestStepsCallNoTrigger(t *testing.T) {
 		UPDATE thaw.enrollments SET status = 'paused', paused_reason = 'paused_by_user', paused_at = now() WHERE status = 'active'`))
 }
 
-// A delta that is committed after others with a higher id is not passed over, however often these are folded meanwhile.
-func TestFoldingWaitsForStragglers(t *testing.T) {
+// A delta that commits after deltas with higher ids is not skipped, however often those are folded
+// in between.
+func TestFoldingWaitsForOpenDeltas(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	db.Exec(t, countedFleet)
@@ -249,19 +253,19 @@ func TestFoldingWaitsForStragglers(t *testing.T) {
 	require.Eventually(t, func() bool {
 		fold()
 		return testdb.Value[int](t, db, "SELECT folded_to FROM thaw.count_state") >= own
-	}, 5*time.Minute, 10*time.Millisecond, "and then readers begin behind it")
+	}, 5*time.Minute, 10*time.Millisecond, "then readers skip it")
 	require.Empty(t, wrongCounts(t, db.Pool))
 	fold()
 	require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.paused_deltas"))
 
-	// Restored into a server whose transactions and ids begin anew.
+	// After a restore into a server whose transaction ids and sequences start over.
 	db.Exec(t, "UPDATE thaw.count_state SET mark_xmax = '1000000000', mark_id = 5; ALTER SEQUENCE thaw.paused_deltas_id_seq RESTART; SELECT thaw.fold_counts()")
 	pauseOne(14)
 	fold()
 	require.Empty(t, wrongCounts(t, db.Pool))
 }
 
-// A transaction that has written something else and is left open keeps nobody from passing over the folded deltas.
+// An open transaction that has written no deltas does not keep folded deltas from being skipped.
 func TestFoldingDoesNotWaitForOtherTransactions(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
@@ -279,7 +283,7 @@ func TestFoldingDoesNotWaitForOtherTransactions(t *testing.T) {
 	}, time.Minute, 10*time.Millisecond)
 	require.Empty(t, wrongCounts(t, db.Pool))
 
-	// It counts from the moment on in which it writes a delta.
+	// It counts once it has written a delta.
 	_, err = forgotten.Exec(t.Context(), "UPDATE thaw.enrollments SET status = 'paused', paused_reason = 'paused_by_user', paused_at = now() WHERE id = 4")
 	require.NoError(t, err)
 	own := testdb.Value[int](t, db, "SELECT last_value FROM thaw.paused_deltas_id_seq")
@@ -292,7 +296,8 @@ func TestFoldingDoesNotWaitForOtherTransactions(t *testing.T) {
 	require.Empty(t, wrongCounts(t, db.Pool))
 }
 
-// Rows that no trigger saw, as after a restore, are found slice by slice, an account with many rows in a slice of its own.
+// Rows written without triggers, as by a restore, are found slice by slice. An account with many
+// rows has a slice of its own.
 func TestRecountCorrectsASliceAtATime(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
@@ -317,7 +322,7 @@ func TestRecountCorrectsASliceAtATime(t *testing.T) {
 	require.Empty(t, wrongCounts(t, db.Pool))
 
 	db.Exec(t, "UPDATE thaw.paused_counts SET paused = 1000 WHERE account_id = 1; UPDATE thaw.count_state SET recounted_to = 0")
-	db.Exec(t, "SELECT thaw.recount(2, 5)") // more rows than a slice may have: this account alone
+	db.Exec(t, "SELECT thaw.recount(2, 5)") // the account exceeds the limit of a slice
 	require.Equal(t, 1, testdb.Value[int](t, db, "SELECT recounted_to FROM thaw.count_state"))
 	db.Exec(t, "SELECT thaw.fold_counts()")
 	require.Empty(t, wrongCounts(t, db.Pool))
@@ -325,5 +330,5 @@ func TestRecountCorrectsASliceAtATime(t *testing.T) {
 	db.Exec(t, "TRUNCATE thaw.paused_counts, thaw.waiting_totals, thaw.paused_deltas")
 	require.Positive(t, testdb.Value[int](t, db, "SELECT corrected FROM thaw.recount()"))
 	require.Empty(t, wrongCounts(t, db.Pool))
-	require.Equal(t, 3, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.resumable_accounts"), "all but the restricted one's")
+	require.Equal(t, 3, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.resumable_accounts"), "all accounts but the restricted one")
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// A signal that is faster than the row of its account waits for it.
-func TestEarlySignalIsAppliedWhenTheAccountAppears(t *testing.T) {
+// A signal that arrives before the row of its account is kept and applied later.
+func TestEarlySignalIsAppliedOnAccountInsert(t *testing.T) {
 	t.Parallel()
 	db := withAnn(t)
 	now := db.Now(t)
@@ -30,7 +30,7 @@ func TestEarlySignalIsAppliedWhenTheAccountAppears(t *testing.T) {
 	}
 	require.Empty(t, jobs(t, db))
 
-	// Several at once, and one that is there already.
+	// Several accounts in one statement, and one that exists already.
 	db.Exec(t, `
 		INSERT INTO thaw.accounts (workspace_id, provider_account_id)
 		SELECT 1, name FROM unnest(ARRAY['ann', 'bob', 'carl', 'dora', 'eve']) AS name
@@ -55,8 +55,8 @@ func TestEarlySignalIsAppliedWhenTheAccountAppears(t *testing.T) {
 	require.Equal(t, []string{"resume_account for signal 1", "pause_account for signal 4"}, kinds)
 }
 
-// Early signals are put in order by the rules of all others.
-func TestEarlySignalsAtOneMoment(t *testing.T) {
+// Early signals are ordered by the same rules as all others.
+func TestEarlySignalsWithinOneSecond(t *testing.T) {
 	t.Parallel()
 	for _, order := range [][2]string{{"connected", "disconnected"}, {"disconnected", "connected"}} {
 		t.Run(order[0]+" first", func(t *testing.T) {
@@ -67,12 +67,12 @@ func TestEarlySignalsAtOneMoment(t *testing.T) {
 				require.Equal(t, "unknown_account", receive(t, db, delivery{account: "bob", status: status, at: now}))
 			}
 			insertAccount(t, db, "bob")
-			require.Equal(t, order[1], statusOf(t, db, "bob"), "of one second the one that was received later counts")
+			require.Equal(t, order[1], statusOf(t, db, "bob"), "within one second, the signal received later counts")
 		})
 	}
 }
 
-// A wrong clock of the provider must not make an account deaf before it is there either.
+// A wrong provider clock must not block later signals of an account that has no row yet.
 func TestEarlySignalFromTheFuture(t *testing.T) {
 	t.Parallel()
 	db := withAnn(t)
@@ -83,9 +83,10 @@ func TestEarlySignalFromTheFuture(t *testing.T) {
 	require.Equal(t, "connected", statusOf(t, db, "bob"))
 }
 
-// The platform inserts an account in one transaction while its signal arrives in another. Neither waits, whichever is first, and
-// however the first one ends the signal is not lost: the next look picks it up.
-func TestSignalWhileItsAccountIsInserted(t *testing.T) {
+// The platform inserts an account in one transaction while its signal arrives in another. Neither
+// waits for the other, in either order. The signal is never lost, whether the first transaction
+// commits or rolls back: thaw.pick_up_signals applies it.
+func TestSignalDuringAccountInsert(t *testing.T) {
 	t.Parallel()
 	const (
 		insert  = "INSERT INTO thaw.accounts (workspace_id, provider_account_id) VALUES (1, 'bob')"
@@ -94,7 +95,7 @@ func TestSignalWhileItsAccountIsInserted(t *testing.T) {
 	for _, c := range []struct {
 		name, first, second string
 		commit              bool
-		status              string // of bob; "" without a row
+		status              string // of bob; empty without a row
 	}{
 		{"the account is first", insert, deliver, true, "connected"},
 		{"the signal is first", deliver, insert, true, "connected"},
@@ -117,7 +118,7 @@ func TestSignalWhileItsAccountIsInserted(t *testing.T) {
 				_, err = second.Exec(t.Context(), "SET lock_timeout = '1ms'")
 				require.NoError(t, err)
 				_, err = second.Exec(t.Context(), c.second)
-				require.NoError(t, err, "it waits for nothing")
+				require.NoError(t, err, "it does not wait")
 
 				if c.commit {
 					require.NoError(t, first.Commit(t.Context()))
@@ -137,18 +138,19 @@ func TestSignalWhileItsAccountIsInserted(t *testing.T) {
 					require.Equal(t, []string{"applied"}, testdb.Column[string](t, db, "SELECT outcome::text FROM thaw.account_signals"))
 					require.Len(t, jobs(t, db), 1)
 				}
-				require.Zero(t, testdb.Value[int](t, db, "SELECT thaw.pick_up_signals('1 day')"), "there is nothing left")
+				require.Zero(t, testdb.Value[int](t, db, "SELECT thaw.pick_up_signals('1 day')"), "no signals remain")
 			})
 		}
 	}
 }
 
-// An account that is written in an older snapshot does not see the signal that came meanwhile: a tick finds it.
-func TestSignalThatAnOlderSnapshotDoesNotSee(t *testing.T) {
+// An insert in an older snapshot does not see a signal that arrived in the meantime; it is picked
+// up later.
+func TestSignalInvisibleToOlderSnapshot(t *testing.T) {
 	t.Parallel()
 	for _, level := range []pgx.TxIsoLevel{pgx.RepeatableRead, pgx.Serializable} {
-		for by, look := range map[string]string{"the second": "SELECT thaw.pick_up_signals('2 minutes')", "the minute": "SELECT thaw.watch()"} {
-			t.Run(string(level)+", by the look of "+by, func(t *testing.T) {
+		for by, call := range map[string]string{"pick_up_signals": "SELECT thaw.pick_up_signals('2 minutes')", "watch": "SELECT thaw.watch()"} {
+			t.Run(string(level)+", by "+by, func(t *testing.T) {
 				t.Parallel()
 				db := withAnn(t)
 				platform, err := db.Pool.BeginTx(t.Context(), pgx.TxOptions{IsoLevel: level})
@@ -162,15 +164,15 @@ func TestSignalThatAnOlderSnapshotDoesNotSee(t *testing.T) {
 				require.NoError(t, platform.Commit(t.Context()))
 				require.Equal(t, "connected", statusOf(t, db, "bob"))
 
-				db.Exec(t, look)
+				db.Exec(t, call)
 				require.Equal(t, "disconnected", statusOf(t, db, "bob"))
 			})
 		}
 	}
 }
 
-// A signal that was kept is older than all that was received since.
-func TestPickedUpSignalIsOlderThanWhatCameMeanwhile(t *testing.T) {
+// A kept signal is older than all signals received after it.
+func TestPickedUpSignalIsOlderThanLaterSignals(t *testing.T) {
 	t.Parallel()
 	db := withAnn(t)
 	db.Exec(t, "INSERT INTO thaw.account_signals (provider, provider_account_id, raw_status, status, outcome) VALUES ('linkedin', 'ann', 'CREDENTIALS', 'disconnected', 'unknown_account')")
@@ -179,7 +181,7 @@ func TestPickedUpSignalIsOlderThanWhatCameMeanwhile(t *testing.T) {
 	require.Equal(t, "connected", statusOf(t, db, "ann"))
 }
 
-// No lock that another role can take keeps a signal waiting.
+// No lock that another role can take blocks a signal.
 func TestSignalsWaitForNoAdvisoryLock(t *testing.T) {
 	t.Parallel()
 	db := withAnn(t)
@@ -203,8 +205,8 @@ func TestSignalsWaitForNoAdvisoryLock(t *testing.T) {
 	}
 }
 
-// Without anybody waiting for anybody in particular: a hundred accounts and their signals, all at once.
-func TestManyAccountsAndTheirSignalsAtOnce(t *testing.T) {
+// A hundred accounts and their signals, all concurrently.
+func TestManyAccountsAndSignalsConcurrently(t *testing.T) {
 	t.Parallel()
 	db := withAnn(t)
 	var group errgroup.Group
@@ -232,7 +234,7 @@ func TestManyAccountsAndTheirSignalsAtOnce(t *testing.T) {
 	require.Len(t, jobs(t, db), 100)
 }
 
-func TestOneDeliveryManyTimesAtOnce(t *testing.T) {
+func TestRepeatedDeliveryConcurrently(t *testing.T) {
 	t.Parallel()
 	db := withAnn(t)
 	var group errgroup.Group
@@ -248,8 +250,8 @@ func TestOneDeliveryManyTimesAtOnce(t *testing.T) {
 	require.Len(t, jobs(t, db), 1)
 }
 
-// Whatever the order in which they get the lock, the newest word stands.
-func TestSignalsOfOneAccountAtOnce(t *testing.T) {
+// In whatever order they get the lock, the newest signal counts.
+func TestSignalsOfOneAccountConcurrently(t *testing.T) {
 	t.Parallel()
 	db := withAnn(t)
 	now := db.Now(t)

@@ -12,10 +12,11 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// fleetAllocations are what the role of a platform needs that writes the fleet itself.
+// fleetAllocations are the grants of a platform role that writes the fleet tables.
 const fleetAllocations = "GRANT SELECT, INSERT, UPDATE ON thaw.workspaces, thaw.accounts, thaw.campaigns, thaw.enrollments TO "
 
-// asPlatform returns a connection in a role that writes the fleet, on a fleet with "ann", whose prospect bob waits.
+// asPlatform returns a connection with a role that writes the fleet tables. The fleet has account
+// "ann", whose prospect bob is waiting.
 func asPlatform(t *testing.T) (*testdb.DB, string, *pgx.Conn) {
 	t.Helper()
 	db := withBacklog(t)
@@ -24,8 +25,8 @@ func asPlatform(t *testing.T) (*testdb.DB, string, *pgx.Conn) {
 	return db, role, app
 }
 
-// A function that looks up names when it runs must not find what its caller put into a schema of the search path, whatever
-// session runs it. Bodies of standard SQL were looked up when they were created.
+// A function that resolves names at run time must not find objects that its caller put into a
+// schema of the search path. Bodies of standard SQL are resolved when they are created.
 func TestFunctionsFixTheirSearchPath(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
@@ -36,11 +37,12 @@ func TestFunctionsFixTheirSearchPath(t *testing.T) {
 	require.Empty(t, testdb.Column[string](t, db, without))
 	require.Greater(t, testdb.Value[int](t, db, "SELECT count(*) FROM pg_proc WHERE pronamespace = 'thaw'::regnamespace AND prosqlbody IS NULL"), 40)
 	db.Exec(t, "CREATE FUNCTION thaw.forgotten() RETURNS integer LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'")
-	require.Equal(t, []string{"thaw.forgotten()"}, testdb.Column[string](t, db, without), "this test can fail")
+	require.Equal(t, []string{"thaw.forgotten()"}, testdb.Column[string](t, db, without), "the query finds functions without a fixed path")
 }
 
-// The owner of a database may create in public. What it puts there in the way of Thaw is not used: neither a function that fits
-// better than the catalog's, nor an operator, nor a table in the temporary schema.
+// The owner of a database may create objects in schema public. Thaw uses none of them: neither a
+// function that matches better than the catalog's, nor an operator, nor a table in the temporary
+// schema.
 func TestNothingInPublicRunsAsThaw(t *testing.T) {
 	t.Parallel()
 	db := withBacklog(t)
@@ -83,8 +85,9 @@ func TestNothingInPublicRunsAsThaw(t *testing.T) {
 	require.Empty(t, testdb.Column[string](t, db, "SELECT DISTINCT what FROM public.stolen"))
 }
 
-// A role that writes the fleet cannot make one row look like another: that is how a hold, and a cap, were got rid of.
-func TestThePlatformCannotChangeIdentities(t *testing.T) {
+// A role that writes the fleet tables cannot change the identity of a row, which would evade holds
+// and caps.
+func TestPlatformCannotChangeIdentities(t *testing.T) {
 	t.Parallel()
 	db, _, app := asPlatform(t)
 	db.Exec(t, "INSERT INTO thaw.workspaces (key) VALUES ('victim'); SELECT thaw.hold('ann', thaw.now() + '1 hour', 'risky')")
@@ -108,7 +111,7 @@ func TestThePlatformCannotChangeIdentities(t *testing.T) {
 		_, err := app.Exec(t.Context(), sql)
 		require.True(t, isCode(err, "42501"), "%s: %v", sql, err)
 	}
-	// What it is there for goes on: also many rows at once, and an insert that finds its row.
+	// Ordinary writes work, including multi-row inserts and upserts.
 	for _, sql := range []string{
 		"INSERT INTO thaw.workspaces (key) VALUES ('new') ON CONFLICT (key) DO NOTHING",
 		"INSERT INTO thaw.workspaces (key) VALUES ('new') ON CONFLICT (key) DO UPDATE SET name = 'New'",
@@ -123,11 +126,11 @@ func TestThePlatformCannotChangeIdentities(t *testing.T) {
 		_, err := app.Exec(t.Context(), sql)
 		require.NoError(t, err, sql)
 	}
-	db.Exec(t, "UPDATE thaw.accounts SET provider = 'mail' WHERE provider_account_id = 'many-1'") // the owner may
+	db.Exec(t, "UPDATE thaw.accounts SET provider = 'mail' WHERE provider_account_id = 'many-1'") // allowed for the owner
 }
 
-// A pause and its end have a history, whoever writes them, and Thaw's own have one, not two.
-func TestPlainUpdatesLeaveHistory(t *testing.T) {
+// Every pause and resume writes one event, whether by the platform or by Thaw.
+func TestPlainUpdatesWriteHistory(t *testing.T) {
 	t.Parallel()
 	db, _, app := asPlatform(t)
 	me := testdb.Value[string](t, db, "SELECT session_user::text")
@@ -160,13 +163,13 @@ func TestPlainUpdatesLeaveHistory(t *testing.T) {
 	} {
 		_, err := app.Exec(t.Context(), sql)
 		require.NoError(t, err)
-		require.Equal(t, count, events(), "a step is not history: %s", sql)
+		require.Equal(t, count, events(), "a step writes no event: %s", sql)
 	}
-	// The owner's plain statements too.
+	// Plain statements of the owner write events too.
 	db.Exec(t, "UPDATE thaw.enrollments SET status = 'paused', paused_reason = 'linkedin_account_issue', paused_at = thaw.now()")
 	count++
 	require.Equal(t, "paused active paused linkedin_account_issue platform", newest())
-	// Thaw's functions write their own.
+	// Thaw's functions write their own events.
 	for _, sql := range []string{
 		"SELECT thaw.pause_prospect('https://example.com/in/bob', 'x')", "SELECT thaw.resume_prospect('https://example.com/in/bob', 'x')",
 		"SELECT thaw.pause_account('ann', 'x')", "SELECT thaw.resume_account('ann', 'x', even_by_user => true)",
@@ -192,15 +195,16 @@ func TestPlainUpdatesLeaveHistory(t *testing.T) {
 	}
 	require.Equal(t, []string{"paused running paused paused_by_user platform", "resumed paused running paused_by_user platform",
 		"paused running paused paused_by_user operator"}, campaigns())
-	// A hold by a plain UPDATE is in the audit log; every row there says which role wrote it, whoever it names.
+	// A hold by a plain UPDATE is in the audit log. Every row there has the database role,
+	// independent of actor.
 	_, err := app.Exec(t.Context(), "UPDATE thaw.accounts SET hold_until = now() + interval '1 hour', hold_reason = 'asked'; SELECT thaw.pause_prospect('https://example.com/in/bob', 'x', 'ceo')")
 	require.NoError(t, err)
 	require.Equal(t, []string{"held " + me + " " + me, "paused ceo " + me}, testdb.Column[string](t, db,
 		"SELECT concat_ws(' ', what, actor, session_role) FROM (SELECT * FROM thaw.manual_actions ORDER BY id DESC LIMIT 2) AS d ORDER BY id"))
 }
 
-// Times that no page can show are refused where people give them, with an error that says what to do.
-func TestTimesOfHolds(t *testing.T) {
+// Times out of range are rejected with an error that says what to do.
+func TestHoldTimesAreBounded(t *testing.T) {
 	t.Parallel()
 	db, _, app := asPlatform(t)
 	for _, until := range []string{
@@ -219,8 +223,8 @@ func TestTimesOfHolds(t *testing.T) {
 	db.Exec(t, "SELECT thaw.hold('ann', thaw.now() + '365 days', 'a year is fine')")
 }
 
-// A mistaken hold is corrected by an operator, with a reason, and by nobody else.
-func TestAnOperatorCorrectsAHold(t *testing.T) {
+// Only an operator can correct a hold, and only with a reason.
+func TestOperatorCorrectsHold(t *testing.T) {
 	t.Parallel()
 	db, _, app := asPlatform(t)
 	db.Exec(t, "SELECT thaw.hold('ann', thaw.now() + '300 days', 'typo', 'bob')")
@@ -247,8 +251,9 @@ func TestAnOperatorCorrectsAHold(t *testing.T) {
 	require.False(t, strings.Contains(testdb.Value[string](t, db, "SELECT thaw.sending_held_by('ann')"), "hold"))
 }
 
-// Any role with CONNECT may take any advisory lock, and keep it. Pruning and signals of known accounts go on.
-func TestAdvisoryLocksOfStrangers(t *testing.T) {
+// Any role with CONNECT may take and keep any advisory lock. That does not block pruning and
+// signals of known accounts.
+func TestForeignAdvisoryLocksBlockNothing(t *testing.T) {
 	t.Parallel()
 	db := withBacklog(t)
 	stranger, err := pgx.Connect(t.Context(), db.Direct)
@@ -264,7 +269,7 @@ func TestAdvisoryLocksOfStrangers(t *testing.T) {
 	} {
 		require.True(t, testdb.Value[bool](t, db, "SELECT set_config('lock_timeout', '2s', false) <> '' AND ("+strings.TrimPrefix(sql, "SELECT ")+")"), sql)
 	}
-	// One prune at a time all the same.
+	// Only one process prunes at a time all the same.
 	tx, err := db.Pool.Begin(t.Context())
 	require.NoError(t, err)
 	defer tx.Rollback(t.Context())

@@ -9,7 +9,8 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// withProspects has the connected account "ann" with a prospect in each state that a person may meet.
+// withProspects returns a database with the connected account "ann", which has a prospect in every
+// state.
 func withProspects(t testing.TB) *testdb.DB {
 	t.Helper()
 	db := withAnn(t)
@@ -35,7 +36,7 @@ func reasons(t testing.TB, db *testdb.DB) map[string]string {
 	return states
 }
 
-func TestPersonPausesAnAccount(t *testing.T) {
+func TestManualAccountPause(t *testing.T) {
 	t.Parallel()
 	db := withProspects(t)
 	require.Equal(t, 3, testdb.Value[int](t, db, "SELECT thaw.pause_account('ann', 'asked by phone', 'bob')"))
@@ -48,10 +49,10 @@ func TestPersonPausesAnAccount(t *testing.T) {
 	require.Equal(t, []string{"bob: asked by phone"}, testdb.Column[string](t, db,
 		"SELECT DISTINCT detail FROM thaw.enrollment_events WHERE kind = 'paused' AND source = 'operator' AND reason = 'paused_by_user'"))
 	require.Equal(t, 2, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.enrollments WHERE paused_at < thaw.now() - interval '1 hour' AND prospect_url IN ('waits', 'restricted')"),
-		"who was paused before has waited for as long")
+		"the pause time does not change")
 }
 
-func TestPersonResumesAnAccount(t *testing.T) {
+func TestManualAccountResume(t *testing.T) {
 	t.Parallel()
 	db := withProspects(t)
 	require.Equal(t, 1, testdb.Value[int](t, db, "SELECT thaw.resume_account('ann', 'the restriction is lifted', 'bob')"))
@@ -73,7 +74,7 @@ func TestRestrictedAccountIsNotResumed(t *testing.T) {
 	require.Equal(t, "55000", violation(t, db.Pool, "SELECT thaw.resume_account('ann', 'impatient', 'bob')").Code)
 }
 
-func TestPersonPausesAndResumesAProspect(t *testing.T) {
+func TestManualProspectPauseAndResume(t *testing.T) {
 	t.Parallel()
 	db := withProspects(t)
 	for _, url := range []string{"active", "pending", "waits", "restricted"} {
@@ -89,7 +90,7 @@ func TestPersonPausesAndResumesAProspect(t *testing.T) {
 	require.Equal(t, "P0002", violation(t, db.Pool, "SELECT thaw.pause_prospect('active', 'asked', campaign => 'summer')").Code)
 }
 
-func TestPersonPausesAndResumesACampaign(t *testing.T) {
+func TestManualCampaignPauseAndResume(t *testing.T) {
 	t.Parallel()
 	db := withProspects(t)
 	state := func() string {
@@ -107,7 +108,7 @@ func TestPersonPausesAndResumesACampaign(t *testing.T) {
 		require.Equal(t, "running", state())
 		require.False(t, testdb.Value[bool](t, db, "SELECT thaw.resume_campaign('acme', 'spring', 'asked', 'bob')"), "again")
 	}
-	require.Equal(t, before, reasons(t, db), "prospects stay as they are")
+	require.Equal(t, before, reasons(t, db), "prospects do not change")
 
 	db.Exec(t, "UPDATE thaw.campaigns SET status = 'paused', paused_reason = 'subscription_inactive', paused_at = thaw.now()")
 	require.Equal(t, "55000", violation(t, db.Pool, "SELECT thaw.resume_campaign('acme', 'spring', 'asked')").Code, "billing does")
@@ -141,7 +142,7 @@ func TestHoldIsNeverShortened(t *testing.T) {
 	db.Exec(t, "UPDATE thaw.accounts SET hold_until = NULL, hold_reason = NULL")
 }
 
-func TestHistoryOfTheSwitchOfAWorkspace(t *testing.T) {
+func TestAutoResumeHistory(t *testing.T) {
 	t.Parallel()
 	db := withAnn(t)
 	db.Exec(t, "SELECT thaw.set_auto_resume('acme', false, 'asked by mail')")
@@ -151,7 +152,7 @@ func TestHistoryOfTheSwitchOfAWorkspace(t *testing.T) {
 	require.Equal(t, []string{"auto_resume_off by " + me + ": asked by mail", "auto_resume_on by " + me + ": "}, actions(t, db))
 }
 
-func TestHistoryOfTheStatusOfAnAccount(t *testing.T) {
+func TestAccountStatusHistory(t *testing.T) {
 	t.Parallel()
 	db := withAnn(t)
 	receive(t, db, delivery{status: "connected", raw: "OK"})

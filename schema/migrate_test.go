@@ -23,7 +23,8 @@ func newMigrator(t testing.TB, pool *pgxpool.Pool, riverSchema string) *schema.M
 	return migrator
 }
 
-// objects lists all that the migrations made: tables, columns, indexes, constraints, functions, types and triggers.
+// objects lists everything that the migrations created: tables, columns, indexes, constraints,
+// functions, types and triggers.
 func objects(t testing.TB, db *testdb.DB) []string {
 	t.Helper()
 	return testdb.Column[string](t, db, `
@@ -39,7 +40,7 @@ func objects(t testing.TB, db *testdb.DB) []string {
 		FROM pg_constraint AS con JOIN ours ON ours.oid = con.connamespace
 		WHERE con.conrelid::regclass::text NOT LIKE '%goose_db_version%'
 		UNION ALL
-		-- A search path that a later migration has fixed stays fixed when that is taken back.
+		-- Reverting a migration does not remove a search path that it set.
 		SELECT format('function %s %s', p.oid::regprocedure, md5(regexp_replace(pg_get_functiondef(p.oid), ' SET search_path [^\n]*\n', '')))
 		FROM pg_proc AS p JOIN ours ON ours.oid = p.pronamespace
 		UNION ALL
@@ -67,9 +68,9 @@ func TestMigrationStaircase(t *testing.T) {
 
 	_, err = migrator.DownTo(t.Context(), 0)
 	require.NoError(t, err)
-	require.Empty(t, objects(t, db), "nothing is left behind")
+	require.Empty(t, objects(t, db), "no objects remain")
 
-	// Up one by one, each step taken back once.
+	// Up one by one, reverting each step once.
 	for version := int64(1); version <= target; version++ {
 		before := objects(t, db)
 		result, err := migrator.UpByOne(t.Context())
@@ -77,7 +78,7 @@ func TestMigrationStaircase(t *testing.T) {
 		require.Equal(t, version, result.Source.Version)
 		_, err = migrator.DownTo(t.Context(), version-1)
 		require.NoError(t, err)
-		require.Equal(t, before, objects(t, db), "version %d is taken back in full", version)
+		require.Equal(t, before, objects(t, db), "version %d is reverted completely", version)
 		_, err = migrator.UpByOne(t.Context())
 		require.NoError(t, err)
 	}
@@ -94,8 +95,9 @@ func TestUpAgainDoesNothing(t *testing.T) {
 	require.Empty(t, applied)
 }
 
-// Processes that start together all want to migrate. Each version is applied by one of them, and all find it done.
-func TestMigratorsAtOnceDoNotCollide(t *testing.T) {
+// Processes that start together all migrate. Each version is applied by one of them, and all of
+// them succeed.
+func TestConcurrentMigratorsDoNotCollide(t *testing.T) {
 	t.Parallel()
 	for _, riverSchema := range []string{schema.Name, "jobs"} {
 		t.Run("River in "+riverSchema, func(t *testing.T) {
@@ -133,16 +135,16 @@ func migrateAtOnce(t *testing.T, riverSchema string) {
 	require.EqualValues(t, target, total)
 }
 
-// A schema that another process is just creating is waited for. If that process commits, its schema is taken; if it fails, the
-// schema is created here.
-func TestSchemaThatAnotherProcessIsCreating(t *testing.T) {
+// The migrator waits for a schema that another process is creating. If that process commits, its
+// schema is used; otherwise the migrator creates one.
+func TestSchemaCreatedConcurrently(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{schema.Name, "jobs"} {
 		for _, end := range []string{"COMMIT", "ROLLBACK"} {
 			t.Run(name+" "+end, func(t *testing.T) {
 				t.Parallel()
 				db := testdb.NewEmpty(t)
-				// Not through a pooler: the transaction stays open.
+				// Bypasses the pooler, because the transaction stays open.
 				other, err := pgx.Connect(t.Context(), db.Direct)
 				require.NoError(t, err)
 				defer other.Close(context.WithoutCancel(t.Context()))
@@ -170,7 +172,7 @@ func TestSchemaThatAnotherProcessIsCreating(t *testing.T) {
 	}
 }
 
-func TestCheckTellsWhatIsPending(t *testing.T) {
+func TestCheckReportsPendingMigrations(t *testing.T) {
 	t.Parallel()
 	db := testdb.NewEmpty(t)
 	migrator := newMigrator(t, db.Pool, "")
@@ -219,8 +221,8 @@ func TestMigratorNeedsTwoConnections(t *testing.T) {
 	require.ErrorContains(t, err, "set pool_max_conns")
 }
 
-// River may have a schema of its own, whatever it is called; the functions that name it follow.
-func TestRiverInASchemaOfItsOwn(t *testing.T) {
+// River may have a separate schema with any name; Thaw's functions use it.
+func TestRiverInSeparateSchema(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"jobs", "Our-Jobs"} {
 		t.Run(name, func(t *testing.T) {

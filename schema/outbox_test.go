@@ -12,7 +12,7 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// withReceiver is withBacklog, and somebody who wants to know what happens next.
+// withReceiver is withBacklog with a webhook endpoint.
 func withReceiver(t *testing.T) *testdb.DB {
 	t.Helper()
 	db := withBacklog(t)
@@ -20,13 +20,13 @@ func withReceiver(t *testing.T) *testdb.DB {
 	return db
 }
 
-// A told message, as the platform gets it.
+// told is a message as the platform receives it.
 type told struct {
 	Type string
 	Data map[string]any
 }
 
-// messages returns all that is to be delivered, in the order in which it was written.
+// messages returns all messages to be delivered, in the order of their inserts.
 func messages(t *testing.T, db *testdb.DB) (all []told) {
 	t.Helper()
 	for _, text := range testdb.Column[string](t, db, `
@@ -43,11 +43,11 @@ func messages(t *testing.T, db *testdb.DB) (all []told) {
 const resumeBySignal = `
 	SELECT (thaw.resume_pass('signal', 1, 1, p_signal_id => (SELECT max(s.id) FROM thaw.account_signals AS s))).verdict`
 
-func TestNobodyIsToldWhereNobodyListens(t *testing.T) {
+func TestNoMessagesWithoutEndpoint(t *testing.T) {
 	t.Parallel()
 	for name, sql := range map[string]string{
-		"no receiver":         "DELETE FROM thaw.webhook_endpoints",
-		"a disabled receiver": "UPDATE thaw.webhook_endpoints SET disabled_at = now(), disabled_reason = 'why'",
+		"no endpoint":         "DELETE FROM thaw.webhook_endpoints",
+		"a disabled endpoint": "UPDATE thaw.webhook_endpoints SET disabled_at = now(), disabled_reason = 'why'",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -63,7 +63,7 @@ func TestNobodyIsToldWhereNobodyListens(t *testing.T) {
 	}
 }
 
-func TestPassTellsWhomItResumed(t *testing.T) {
+func TestPassPublishesResumedProspects(t *testing.T) {
 	t.Parallel()
 	db := withReceiver(t)
 	receive(t, db, delivery{status: "connected"})
@@ -79,14 +79,14 @@ func TestPassTellsWhomItResumed(t *testing.T) {
 		}},
 	}, messages(t, db))
 
-	// Another attempt of the same pass, or one that finds nobody, tells nothing.
+	// A second attempt of the pass, or one that resumes no prospect, publishes nothing.
 	require.Equal(t, "already_done", testdb.Value[string](t, db, resumeBySignal))
 	receive(t, db, delivery{status: "connected"})
 	require.Equal(t, "resumed", testdb.Value[string](t, db, resumeBySignal))
 	require.Len(t, messages(t, db), 2)
 }
 
-func TestSafetyModeTells(t *testing.T) {
+func TestSafetyModePublishesMessages(t *testing.T) {
 	t.Parallel()
 	db := withConnected(t, 40)
 	db.Exec(t, "INSERT INTO thaw.webhook_endpoints (url) VALUES ('https://platform.example.com')")
@@ -106,11 +106,11 @@ func TestSafetyModeTells(t *testing.T) {
 	require.WithinDuration(t, began, since, time.Millisecond)
 }
 
-// Drained is an account when nobody is left who might be resumed through it: however many its pass might have resumed, and whoever
-// is left for another reason.
-func TestDrained(t *testing.T) {
+// An account is drained when no more prospects can resume through it, regardless of the caps of the
+// pass. Prospects that are paused for other reasons do not count.
+func TestAccountDrained(t *testing.T) {
 	t.Parallel()
-	// another waits, or is paused otherwise, in a campaign.
+	// another adds a prospect that waits or is paused for another reason.
 	another := func(campaign int, reason string) string {
 		return fmt.Sprintf(`
 			INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, paused_reason, paused_at, prospect_url)
@@ -141,8 +141,9 @@ func TestDrained(t *testing.T) {
 	}
 }
 
-// Whom somebody else works on at the moment of the pass is left, so the account is not drained.
-func TestNotDrainedWhileSomebodyIsLocked(t *testing.T) {
+// A prospect that another transaction holds during the pass is skipped, so the account is not
+// drained.
+func TestNotDrainedWhileProspectsAreLocked(t *testing.T) {
 	t.Parallel()
 	db := withReceiver(t)
 	receive(t, db, delivery{status: "connected"})
@@ -160,14 +161,14 @@ func TestNotDrainedWhileSomebodyIsLocked(t *testing.T) {
 	require.EqualValues(t, 1, all[0].Data["resumed"])
 }
 
-// What is taken back was not told.
-func TestRollbackTellsNothing(t *testing.T) {
+// A rolled-back transaction publishes nothing.
+func TestRollbackPublishesNothing(t *testing.T) {
 	t.Parallel()
 	db := withReceiver(t)
 	receive(t, db, delivery{status: "connected"})
 	tx, err := db.Pool.Begin(t.Context())
 	require.NoError(t, err)
-	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }() // one that stays open keeps a failed test from ending
+	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }() // an open transaction would block the cleanup of a failed test
 	var verdict string
 	require.NoError(t, tx.QueryRow(t.Context(), resumeBySignal).Scan(&verdict))
 	require.Equal(t, "resumed", verdict)
@@ -178,7 +179,7 @@ func TestRollbackTellsNothing(t *testing.T) {
 	require.Empty(t, messages(t, db))
 }
 
-// active adds prospects of ann who are active, in the campaign of the others.
+// active adds active prospects of ann, in the campaign of the others.
 func active(t *testing.T, db *testdb.DB, n int) {
 	t.Helper()
 	db.Exec(t, `
@@ -186,8 +187,8 @@ func active(t *testing.T, db *testdb.DB, n int) {
 		SELECT 1, 1, 1, 'active', 'https://example.com/in/' || n FROM generate_series(1, $1::integer) AS n`, n)
 }
 
-// However many batches a pause has, and whatever ends it, it is one message, and it comes when the pause is over.
-func TestPauseIsToldOnce(t *testing.T) {
+// A pause of any number of batches is reported in one message, when it is done.
+func TestPauseIsReportedOnce(t *testing.T) {
 	t.Parallel()
 	db := withReceiver(t)
 	db.Exec(t, "UPDATE thaw.campaigns SET status = 'running', paused_reason = NULL, paused_at = NULL")
@@ -199,7 +200,7 @@ func TestPauseIsToldOnce(t *testing.T) {
 	}
 	require.Equal(t, "more", batch())
 	require.Equal(t, "more", batch())
-	require.Empty(t, messages(t, db), "it is not over")
+	require.Empty(t, messages(t, db), "the pause is not done")
 	require.Equal(t, "done", batch())
 	require.Equal(t, []told{{"enrollments.paused", map[string]any{
 		"workspace": "acme", "provider": "linkedin", "provider_account_id": "ann", "status": "disconnected",
@@ -210,7 +211,7 @@ func TestPauseIsToldOnce(t *testing.T) {
 	require.Len(t, messages(t, db), 2)
 }
 
-func TestPauseThatIsCutShortIsTold(t *testing.T) {
+func TestInterruptedPauseIsReported(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		end  func(t *testing.T, db *testdb.DB)
@@ -221,12 +222,12 @@ func TestPauseThatIsCutShortIsTold(t *testing.T) {
 			receive(t, db, delivery{status: "connected"})
 			require.Equal(t, "account_connected", testdb.Value[string](t, db, "SELECT verdict FROM thaw.pause_batch(1, 10, 3, NULL, 1)"))
 		}, []string{"enrollments.paused"}},
-		"the pass of the signal is first": {func(t *testing.T, db *testdb.DB) {
+		"the pass of the signal comes first": {func(t *testing.T, db *testdb.DB) {
 			t.Helper()
 			receive(t, db, delivery{status: "connected"})
 			require.Equal(t, "resumed", testdb.Value[string](t, db, resumeBySignal))
 		}, []string{"enrollments.paused", "enrollments.resumed", "account.drained"}},
-		"its job was cancelled, and a tick asks again": {func(t *testing.T, db *testdb.DB) {
+		"its job was cancelled, and a tick requeues it": {func(t *testing.T, db *testdb.DB) {
 			t.Helper()
 			for _, verdict := range []string{"more", "done"} {
 				require.Equal(t, verdict, testdb.Value[string](t, db, "SELECT verdict FROM thaw.pause_batch(1, 10, NULL, thaw.tick(), 1)"))
@@ -244,12 +245,12 @@ func TestPauseThatIsCutShortIsTold(t *testing.T) {
 			require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.outbox WHERE is_open"))
 			require.Equal(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.enrollment_events WHERE kind = 'paused'")-1,
 				testdb.Value[int](t, db, "SELECT (data ->> 'paused')::integer FROM thaw.outbox WHERE type = 'enrollments.paused'"),
-				"all but the one that was paused before anybody listened")
+				"all prospects but the one that was paused before the endpoint existed")
 		})
 	}
 }
 
-func TestHealTellsItsEnd(t *testing.T) {
+func TestHealPublishesItsEnd(t *testing.T) {
 	t.Parallel()
 	db := withReceiver(t)
 	receive(t, db, delivery{status: "connected"})
@@ -271,7 +272,7 @@ func TestHealTellsItsEnd(t *testing.T) {
 	require.Equal(t, "heal", all[0].Data["lane"])
 	require.EqualValues(t, 1, all[0].Data["heal_id"])
 
-	// One whose job was cancelled ends when the next one begins.
+	// A heal whose job was cancelled ends when the next one starts.
 	db.Exec(t, "SELECT thaw.heal('acme')")
 	db.Exec(t, "UPDATE thaw.river_job SET state = 'cancelled', finalized_at = now() WHERE kind = 'heal'")
 	db.Exec(t, "SELECT thaw.heal('acme')")
@@ -280,8 +281,8 @@ func TestHealTellsItsEnd(t *testing.T) {
 	require.EqualValues(t, 2, all[3].Data["heal_id"])
 }
 
-// A message is kept as long as it may still be delivered; with its job goes the reason to keep it.
-func TestMessagesToDeliverOutliveTheirAge(t *testing.T) {
+// A message is kept while its delivery is pending. Without its job it is no longer kept.
+func TestUndeliveredMessagesAreKept(t *testing.T) {
 	t.Parallel()
 	db := withReceiver(t)
 	db.Exec(t, "SELECT thaw.publish(type) FROM unnest(ARRAY['delivered', 'given up', 'waiting', 'cancelled']) AS type")
@@ -301,7 +302,7 @@ func TestMessagesToDeliverOutliveTheirAge(t *testing.T) {
 	require.True(t, testdb.Value[bool](t, db, "SELECT history_since = '-infinity' FROM thaw.kept"), "no history was removed")
 }
 
-func TestRemovedReceiverLeavesNothingToDo(t *testing.T) {
+func TestRemovedEndpointLeavesNoJobs(t *testing.T) {
 	t.Parallel()
 	db := withReceiver(t)
 	db.Exec(t, "INSERT INTO thaw.webhook_endpoints (url) VALUES ('https://other.example.com')")
@@ -314,8 +315,8 @@ func TestRemovedReceiverLeavesNothingToDo(t *testing.T) {
 	require.Equal(t, 3, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.webhook_deliveries"))
 }
 
-// A pass that writes while its receiver is removed waits for that, and leaves it out: it does not fail.
-func TestReceiverIsRemovedDuringAPass(t *testing.T) {
+// A pass waits for a concurrent removal of an endpoint and then skips it. It does not fail.
+func TestEndpointRemovedDuringPass(t *testing.T) {
 	t.Parallel()
 	db := withReceiver(t)
 	receive(t, db, delivery{status: "connected"})
@@ -351,7 +352,7 @@ func TestReplay(t *testing.T) {
 		UPDATE thaw.river_job SET state = 'completed', finalized_at = now() WHERE kind = 'deliver';
 		UPDATE thaw.river_job AS j SET state = 'scheduled', scheduled_at = now() + interval '10 hours', finalized_at = NULL
 		FROM thaw.outbox AS o WHERE j.args ->> 'message_id' = o.message_id AND o.id = 6`)
-	// replay sends all of a time, two at a time.
+	// replay sends all messages since a time again, two at a time.
 	replay := func(failed bool) (messages, rounds int) {
 		t.Helper()
 		for before := new(int64); before != nil; rounds++ {
@@ -369,12 +370,12 @@ func TestReplay(t *testing.T) {
 		WHERE j.state = 'available' AND d.state = 'waiting' AND d.attempts = 0 ORDER BY 1`
 	messages, _ := replay(true)
 	require.Equal(t, 2, messages)
-	require.Equal(t, []string{"n2", "n3"}, testdb.Column[string](t, db, ready), "only what was given up")
+	require.Equal(t, []string{"n2", "n3"}, testdb.Column[string](t, db, ready), "only failed deliveries")
 	messages, rounds := replay(false)
 	require.Equal(t, 5, messages)
-	require.Equal(t, 4, rounds, "the last of them finds nothing")
+	require.Equal(t, 4, rounds, "the last round is empty")
 	require.Equal(t, []string{"n1", "n2", "n3", "n4", "n5"}, testdb.Column[string](t, db, ready),
-		"also what was delivered, and what would have waited for hours")
+		"including delivered messages, and those with a late next attempt")
 	require.Equal(t, 1, testdb.Value[int](t, db, "SELECT messages FROM thaw.replay((SELECT message_id FROM thaw.outbox WHERE id = 1), NULL, false, NULL, 10)"))
 	require.Len(t, testdb.Column[string](t, db, ready), 6)
 }

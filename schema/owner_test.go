@@ -11,9 +11,10 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// The owner of the schema is an ordinary role, as on every managed server: no superuser, not the owner of the database, and
-// without CREATE on it. It migrates up and down, and what a role that may not do everything most likely fails at works:
-// functions with settings, triggers, and functions with the owner's rights.
+// The owner of the schema is an ordinary role, as on managed servers: not a superuser, not the
+// owner of the database, and without CREATE on it. Migrations run up and down, and so does what
+// most likely fails with restricted privileges: functions with settings, triggers, and SECURITY
+// DEFINER functions.
 func TestOwnerIsAnOrdinaryRole(t *testing.T) {
 	t.Parallel()
 	db := testdb.NewEmpty(t)

@@ -18,8 +18,8 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// longPast is what has gathered in a long time, beside the fleet of manyRows: ticks with ten accounts in each, and of each account
-// perAccount changes of its status and as many manual actions.
+// longPast is the data of a long operation, in addition to the fleet of manyRows: ticks with ten
+// accounts each, and for each account perAccount status changes and as many manual actions.
 const longPast = `
 INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap, accounts_planned, accounts_processed, planned, resumed, started_at, finished_at)
 SELECT past.tick_at, 200, 2000, 10, 10, 1000, 1000, past.tick_at, past.tick_at
@@ -41,12 +41,13 @@ INSERT INTO thaw.manual_actions (what, actor, reason)
 SELECT what.name, 'monitor', 'accounts were lost' FROM generate_series(1, 10), (VALUES ('safety_entered'), ('safety_exited')) AS what (name);
 `
 
-// past are the tables that grow as long as Thaw runs. Heals are not among them: people ask for each, so that there are few.
+// past are the tables that grow without limit. Heals are not among them: they are started manually,
+// so there are few.
 var past = []string{
 	"enrollments", "enrollment_events", "account_signals", "sweeps", "allocations", "backlog_samples", "account_events", "manual_actions",
 }
 
-// A read is a node of a plan that was carried out, with what it read in vain.
+// A read is a node of an executed plan, with the number of rows that it discarded.
 type read struct {
 	Type     string  `json:"Node Type"`
 	Relation string  `json:"Relation Name"`
@@ -55,14 +56,14 @@ type read struct {
 	Plans    []read  `json:"Plans"`
 }
 
-// inVain is how many rows a node may read that nobody asked for.
-const inVain = 2000
+// maxDiscarded is how many rows a node may read and discard.
+const maxDiscarded = 2000
 
-// offences returns the tables of the past that a plan reads from end to end, or of which it reads many rows in vain: to walk along
-// an index in search of something is a scan too.
+// offences returns the tables in past that a plan scans sequentially, or of which it discards many
+// rows: walking along an index in search of a row is a scan too.
 func (r read) offences() []string {
 	var found []string
-	if slices.Contains(past, r.Relation) && (r.Type == "Seq Scan" || r.Removed*max(1, r.Loops) > inVain) {
+	if slices.Contains(past, r.Relation) && (r.Type == "Seq Scan" || r.Removed*max(1, r.Loops) > maxDiscarded) {
 		found = append(found, r.Type+" of "+r.Relation)
 	}
 	for _, below := range r.Plans {
@@ -71,7 +72,7 @@ func (r read) offences() []string {
 	return found
 }
 
-// A watchedPool keeps the plans of all that is asked through it.
+// A watchedPool records the plans of all its statements.
 type watchedPool struct {
 	*pgxpool.Pool
 	mu    sync.Mutex
@@ -103,7 +104,7 @@ func newWatchedPool(t *testing.T, db *testdb.DB, mode string) *watchedPool {
 	return w
 }
 
-// offences returns those of all that was asked since the last call, each with its query.
+// offences returns the offences of all statements since the last call, each with its query.
 func (w *watchedPool) offences(t *testing.T) (found []string, statements int) {
 	t.Helper()
 	w.mu.Lock()
@@ -123,12 +124,13 @@ func (w *watchedPool) offences(t *testing.T) (found []string, statements int) {
 	return found, statements
 }
 
-// requireNoScansOnPages looks at what the pages and the API ask for operators and for the bearer of a token, beside a long past.
+// requireNoScansOnPages checks the queries of pages and API, for operators and for API tokens, with
+// a long past.
 func requireNoScansOnPages(t *testing.T, db *testdb.DB) {
 	t.Helper()
 	db.Exec(t, atSize(longPast))
 	db.Exec(t, "VACUUM ANALYZE")
-	const url = "https://example.com/in/1-200" // in line, or would be
+	const url = "https://example.com/in/1-200" // in the queue, or would be
 	giant := testdb.Value[int64](t, db, "SELECT a.id FROM thaw.accounts AS a WHERE a.provider_account_id = 'giant-waiting'")
 
 	for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
@@ -153,7 +155,7 @@ func requireNoScansOnPages(t *testing.T, db *testdb.DB) {
 					_, err := readmodel.NewReader(watched).AccountByID(ctx, scope, account)
 					return err
 				},
-				"account with a long line": func(ctx context.Context, _ readmodel.Paging) error {
+				"account with a long queue": func(ctx context.Context, _ readmodel.Paging) error {
 					_, err := readmodel.NewReader(watched).AccountByID(ctx, readmodel.Everything(), giant)
 					return err
 				},
@@ -194,7 +196,7 @@ func requireNoScansOnPages(t *testing.T, db *testdb.DB) {
 					}
 					return nil
 				},
-				"what a live page follows": func(ctx context.Context, _ readmodel.Paging) error {
+				"fingerprint of a live page": func(ctx context.Context, _ readmodel.Paging) error {
 					_, err := dbsqlc.New(watched).Fingerprint(ctx)
 					return err
 				},
@@ -211,7 +213,7 @@ func requireNoScansOnPages(t *testing.T, db *testdb.DB) {
 	}
 }
 
-// of and returns make one shape of all lists.
+// of and returns give all lists the same signature.
 func of[T any](db *pgxpool.Pool, s readmodel.Scope, list func(context.Context, *pgxpool.Pool, readmodel.Scope, readmodel.Paging) (readmodel.Page[T], error)) func(context.Context, readmodel.Paging) error {
 	return func(ctx context.Context, p readmodel.Paging) error {
 		_, err := list(ctx, db, s, p)

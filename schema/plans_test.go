@@ -20,8 +20,9 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// manyRows is a fleet of 200 accounts in 20 workspaces, an account with perAccount prospects in 20 campaigns. Of ten
-// prospects six are at their end, two are active, one was paused by a person, and one waits for its account.
+// manyRows is a fleet of 200 accounts in 20 workspaces, with perAccount prospects per account in 20
+// campaigns. Of ten prospects, six are finished, two are active, one was paused by a person, and
+// one waits for its account.
 const manyRows = `
 SET thaw.set_based = 'on';
 INSERT INTO thaw.workspaces (key) SELECT 'workspace-' || n FROM generate_series(1, 20) AS n;
@@ -44,7 +45,7 @@ JOIN (SELECT c.workspace_id, array_agg(c.id) AS ids FROM thaw.campaigns AS c GRO
 CROSS JOIN LATERAL (VALUES (
 	CASE WHEN n / 20 % 10 < 6 THEN 'completed' WHEN n / 20 % 10 < 8 THEN 'active' ELSE 'paused' END::thaw.enrollment_status,
 	CASE n / 20 % 10 WHEN 8 THEN 'paused_by_user' WHEN 9 THEN 'linkedin_account_disconnected' END::thaw.pause_reason)) AS s (status, reason);
--- And two giants, each with half as many prospects as all others: one whose prospects are active, one whose prospects wait.
+-- Two giants, each with half as many prospects as all others: one with active, one with waiting prospects.
 INSERT INTO thaw.accounts (workspace_id, provider_account_id, status, connected_at)
 VALUES (1, 'giant-active', 'connected', now()), (2, 'giant-waiting', 'connected', now());
 INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, paused_reason, paused_at, prospect_url)
@@ -69,11 +70,12 @@ INSERT INTO thaw.webhook_deliveries (outbox_id, endpoint_id, state, next_attempt
 SELECT o.id, 1, 'delivered', NULL, now() FROM thaw.outbox AS o;
 `
 
-// perAccount is how many prospects, signals and changes an account of the fleet has. Full size is where the planner has to be
-// right.
+// perAccount is the number of prospects, signals and changes per account of the fleet. At full
+// size, the planner has to choose the right plan.
 var perAccount = testdb.Size(200, 1000)
 
-// atSize returns statements with the numbers of the fleet in their places. A batch is half of an account's prospects that wait.
+// atSize fills the numbers of the fleet into statements. A batch is half of the waiting prospects
+// of an account.
 func atSize(statements string) string {
 	return strings.NewReplacer(
 		"{per account}", strconv.Itoa(perAccount), "{rows}", strconv.Itoa(200*perAccount), "{ticks}", strconv.Itoa(20*perAccount),
@@ -81,8 +83,9 @@ func atSize(statements string) string {
 	).Replace(statements)
 }
 
-// withoutAutovacuum leaves the tables of the fleet to the VACUUM of the test. Autovacuum would read all of them a second time, and
-// while it does, VACUUM cannot mark the rows of others as visible to everybody and has to be repeated.
+// withoutAutovacuum disables autovacuum, because the test runs VACUUM itself. Autovacuum would read
+// all tables a second time, and while it runs, VACUUM cannot mark pages of other tables as
+// all-visible and has to be repeated.
 const withoutAutovacuum = `
 DO $$
 DECLARE
@@ -93,10 +96,10 @@ BEGIN
 	END LOOP;
 END $$`
 
-// growing are the tables that no statement of the running system may read from end to end.
+// growing are the tables that no statement of the running system may scan sequentially.
 var growing = []string{"enrollments", "enrollment_events", "account_signals", "outbox", "webhook_deliveries"}
 
-// A node of a plan, as EXPLAIN and auto_explain write it in JSON.
+// A node of a plan in the JSON format of EXPLAIN and auto_explain.
 type node struct {
 	Type     string `json:"Node Type"`
 	Relation string `json:"Relation Name"`
@@ -104,7 +107,7 @@ type node struct {
 	Plans    []node `json:"Plans"`
 }
 
-// indexes returns how a plan uses which indexes.
+// indexes returns the index scans of a plan, with their type.
 func (n node) indexes() []string {
 	var found []string
 	if n.Index != "" {
@@ -116,7 +119,7 @@ func (n node) indexes() []string {
 	return found
 }
 
-// scans returns the growing tables that a plan reads from end to end.
+// scans returns the growing tables that a plan scans sequentially.
 func (n node) scans() []string {
 	var found []string
 	for _, table := range growing {
@@ -130,15 +133,16 @@ func (n node) scans() []string {
 	return found
 }
 
-// An explainer is a connection that keeps the plan of every statement that it runs, and of every statement inside of the
-// functions that those call.
+// An explainer is a connection that records the plan of every statement that it runs, including
+// statements inside functions.
 type explainer struct {
 	*pgx.Conn
 	t     *testing.T
 	plans []string
 }
 
-// explaining makes a connection show the plan of every statement, those inside of functions too.
+// explaining makes a connection send the plan of every statement as a notice, including statements
+// inside functions.
 const explaining = `
 LOAD 'auto_explain';
 SET client_min_messages = notice;
@@ -148,7 +152,7 @@ SET auto_explain.log_nested_statements = on;
 SET auto_explain.log_min_duration = 0;
 `
 
-// shownPlan returns the plan that a notice of such a connection is.
+// shownPlan returns the plan in a notice of such a connection.
 func shownPlan(notice *pgconn.Notice) (plan string, ok bool) {
 	_, plan, ok = strings.Cut(notice.Message, "plan:\n")
 	return plan, ok
@@ -172,7 +176,8 @@ func newExplainer(t *testing.T, db *testdb.DB) *explainer {
 	return e
 }
 
-// scansOf runs a statement and returns the scans of growing tables, each with the text of the query in which it is.
+// scansOf runs a statement and returns the scans of growing tables, each with the text of its
+// query.
 func (e *explainer) scansOf(sql string) []string {
 	e.t.Helper()
 	e.plans = nil
@@ -205,20 +210,20 @@ func loaded(t *testing.T) *testdb.DB {
 	db := testdb.New(t)
 	db.Exec(t, withoutAutovacuum)
 	db.Exec(t, atSize(manyRows))
-	// While autovacuum looks at a table of the catalog, vacuum cannot mark all rows as visible to everybody, and the planner would
-	// not trust an index alone.
+	// While autovacuum processes a catalog table, VACUUM cannot mark all pages as all-visible, and
+	// the planner would not choose an index-only scan.
 	require.Eventually(t, func() bool {
 		db.Exec(t, "VACUUM (ANALYZE)")
 		return testdb.Value[bool](t, db, "SELECT bool_and(c.relallvisible = c.relpages) FROM pg_class AS c WHERE c.oid = ANY ($1::text[]::regclass[])", qualified(growing))
-	}, time.Minute, 100*time.Millisecond, "not all rows are seen by everybody")
+	}, time.Minute, 100*time.Millisecond, "not all pages are all-visible")
 	for _, table := range growing {
 		require.GreaterOrEqual(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw."+table), 200*perAccount)
 	}
 	return db
 }
 
-// The test below would see a scan, deep inside.
-func TestExplainerSeesScansInsideOfFunctions(t *testing.T) {
+// The tests below would detect a scan in a nested function.
+func TestExplainerSeesScansInFunctions(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	db.Exec(t, `
@@ -230,7 +235,7 @@ func TestExplainerSeesScansInsideOfFunctions(t *testing.T) {
 	require.Contains(t, scans[0], "enrollments in: ")
 }
 
-func TestNothingScansATableThatGrows(t *testing.T) {
+func TestNoStatementScansGrowingTables(t *testing.T) {
 	t.Parallel()
 	db := loaded(t)
 	requireIndexForWhoWaits(t, db)
@@ -239,10 +244,11 @@ func TestNothingScansATableThatGrows(t *testing.T) {
 	requireNoScansOnPages(t, db)
 }
 
-// requireIndexForWhoWaits sees that the next to be resumed of a line are read from its index alone, in order.
+// requireIndexForWhoWaits checks that the next prospects of a line are read in order by an
+// index-only scan.
 func requireIndexForWhoWaits(t *testing.T, db *testdb.DB) {
 	t.Helper()
-	// With ANALYZE: what a recursion reads is not in the plan before it runs.
+	// With ANALYZE, because the reads of a recursion are not in the plan before it runs.
 	indexes := func(sql string) []string {
 		var plans []struct{ Plan node }
 		require.NoError(t, json.Unmarshal([]byte(testdb.Value[string](t, db, "EXPLAIN (ANALYZE, FORMAT JSON) "+sql)), &plans))
@@ -252,13 +258,13 @@ func requireIndexForWhoWaits(t *testing.T, db *testdb.DB) {
 		SELECT e.id FROM thaw.enrollments AS e
 		WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id = %d AND e.campaign_id = %d
 		ORDER BY e.paused_at, e.id LIMIT 200`
-	for _, account := range []int{9, 202} { // one of many, and the giant who waits
+	for _, account := range []int{9, 202} { // one of many, and the giant with waiting prospects
 		campaign := testdb.Value[int](t, db, "SELECT min(e.campaign_id) FROM thaw.enrollments AS e WHERE e.waits_for_account AND e.account_id = $1", account)
 		require.Equal(t, []string{"Index Only Scan of enrollments_paused_idx"}, indexes(fmt.Sprintf(line, account, campaign)))
 	}
 }
 
-// requireNoScansInFunctions runs each function of the schema, in the order in which they follow from each other.
+// requireNoScansInFunctions runs the functions of the schema in a meaningful order.
 func requireNoScansInFunctions(t *testing.T, db *testdb.DB) {
 	t.Helper()
 	const newestHeal = "(SELECT max(h.id) FROM thaw.heals AS h)"
@@ -292,7 +298,7 @@ func requireNoScansInFunctions(t *testing.T, db *testdb.DB) {
 			SELECT thaw.tick(), a.id, a.workspace_id, 200 FROM thaw.accounts AS a WHERE a.provider_account_id = 'account-2';
 			SELECT thaw.resume_pass('sweep', g.account_id, 1, g.tick_at) FROM thaw.allocations AS g`},
 		{"starting the heal of an account", "SELECT thaw.heal('workspace-4', account => 'account-3')"},
-		{"what it may resume", "SELECT thaw.heal_scope(" + newestHeal + ")"},
+		{"its scope", "SELECT thaw.heal_scope(" + newestHeal + ")"},
 		{"its first batch", "SELECT thaw.heal_batch(" + newestHeal + ", {batch}, 1)"},
 		{"its second batch", "SELECT thaw.heal_batch(" + newestHeal + ", {batch}, 1)"},
 		{"its last batch", "SELECT thaw.heal_batch(" + newestHeal + ", {batch}, 1)"},
@@ -307,12 +313,12 @@ func requireNoScansInFunctions(t *testing.T, db *testdb.DB) {
 				LIMIT 50), 50, false, 'support')`},
 		{"its first batch", "SELECT thaw.heal_batch(" + newestHeal + ", 500, 1)"},
 		{"its second batch", "SELECT thaw.heal_batch(" + newestHeal + ", 500, 1)"},
-		{"adding up what changed", "SELECT thaw.fold_counts()"},
+		{"folding counts", "SELECT thaw.fold_counts()"},
 		{"recounting some accounts", "SELECT thaw.recount(20)"},
-		{"what may be resumed", "SELECT thaw.resumable_lines()"},
+		{"resumable lines", "SELECT thaw.resumable_lines()"},
 		{"the candidates of a tick", "SELECT thaw.candidates()"},
-		{"what workspaces can use", "SELECT thaw.plan_workspaces(thaw.tick(), 2000)"},
-		{"what workspaces can use of a part", "SELECT thaw.plan_workspaces(thaw.tick(), 2000, 10, 20)"},
+		{"the demand of workspaces", "SELECT thaw.plan_workspaces(thaw.tick(), 2000)"},
+		{"the demand of workspaces in a part", "SELECT thaw.plan_workspaces(thaw.tick(), 2000, 10, 20)"},
 		{"the candidates of a tick in two workspaces", "SELECT thaw.plan_accounts(thaw.tick(), '{1,2}', '{10,10}')"},
 		{"the end of earlier ticks", "SELECT thaw.close_ticks(thaw.tick() + interval '15 minutes')"},
 		{"the jobs of earlier ticks", "SELECT thaw.drop_tick_jobs(thaw.tick() + interval '15 minutes', 100)"},
@@ -329,7 +335,7 @@ func requireNoScansInFunctions(t *testing.T, db *testdb.DB) {
 			WHERE part = 'account_signals';
 			SELECT thaw.prune_batch(500) FROM generate_series(1, 12)`},
 	}
-	// A function keeps its plans. Some are made for the arguments at hand, some for any: both must do.
+	// Functions cache plans, custom and generic ones; neither may scan.
 	for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
 		conn := newExplainer(t, db)
 		_, err := conn.Exec(t.Context(), "SET plan_cache_mode = "+mode+"; BEGIN")
@@ -340,16 +346,16 @@ func requireNoScansInFunctions(t *testing.T, db *testdb.DB) {
 		var resumed int
 		require.NoError(t, conn.QueryRow(t.Context(),
 			"SELECT count(DISTINCT (source, heal_id)) FROM thaw.enrollment_events WHERE kind = 'resumed'").Scan(&resumed))
-		require.Equal(t, 6, resumed, "signal, sweep and four heals: each pass found somebody")
+		require.Equal(t, 6, resumed, "signal, sweep and four heals: each pass resumed prospects")
 		var pruned int
 		require.NoError(t, conn.QueryRow(t.Context(), "SELECT count(*) FROM thaw.retention WHERE kept_since > '-infinity'").Scan(&pruned))
-		require.Equal(t, 7, pruned, "all but the last table had old rows that were looked at")
+		require.Equal(t, 7, pruned, "all tables but the last had old rows")
 		_, err = conn.Exec(t.Context(), "ROLLBACK")
 		require.NoError(t, err)
 	}
 }
 
-// requireNoScansInQueries looks at the queries of the program, as sqlc reads them.
+// requireNoScansInQueries checks the queries of the program, in queries/.
 func requireNoScansInQueries(t *testing.T, db *testdb.DB) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), db.Direct)

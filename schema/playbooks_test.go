@@ -11,8 +11,8 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// What the playbooks tell people to ask in the middle of the night can be asked.
-func TestQueriesOfThePlaybooksRun(t *testing.T) {
+// All queries of the playbooks in docs/operations.md run.
+func TestPlaybookQueriesRun(t *testing.T) {
 	t.Parallel()
 	content, err := os.ReadFile("../docs/operations.md")
 	require.NoError(t, err)

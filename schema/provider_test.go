@@ -21,8 +21,8 @@ func say(t testing.TB, db *testdb.DB, account, status string) string {
 	return testdb.Value[string](t, db, "SELECT thaw.signal('linkedin', $1, $2)", account, status)
 }
 
-// A lock holds at once and leaves the status as it is; no status lifts it.
-func TestLockStandsBesideTheStatus(t *testing.T) {
+// A lock takes effect at once and does not change the status; no status lifts it.
+func TestLockIsIndependentOfStatus(t *testing.T) {
 	t.Parallel()
 	db := withConnected(t, 1)
 	require.Equal(t, "applied", say(t, db, "a1", "locked"))
@@ -30,18 +30,18 @@ func TestLockStandsBesideTheStatus(t *testing.T) {
 	require.Equal(t, "account_locked", testdb.Value[string](t, db, "SELECT thaw.sending_held_by('a1')"))
 	require.Equal(t, "connected", statusOf(t, db, "a1"))
 	require.Equal(t, "applied", say(t, db, "a1", "connected"))
-	require.Equal(t, "account_locked", blockedBy(t, db, "a1"), "running does not unlock")
+	require.Equal(t, "account_locked", blockedBy(t, db, "a1"), "a connected signal does not unlock")
 
 	db.Exec(t, "UPDATE thaw.river_job SET state = 'completed', finalized_at = now()")
 	require.Equal(t, "applied", say(t, db, "a1", "unlocked"))
 	require.Empty(t, blockedBy(t, db, "a1"))
-	require.Equal(t, 1, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.river_job WHERE kind = 'resume_account' AND state = 'available'"), "what waited is resumed")
+	require.Equal(t, 1, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.river_job WHERE kind = 'resume_account' AND state = 'available'"), "waiting prospects are resumed")
 	now := db.Now(t)
 	require.Equal(t, "stale", testdb.Value[string](t, db, "SELECT thaw.signal('linkedin', 'a1', 'locked', $1)", now.Add(-time.Minute)))
 	require.Empty(t, blockedBy(t, db, "a1"))
 }
 
-// The login went through; the account works when the provider says so.
+// A login succeeded, but the account counts as connected only when the provider confirms it.
 func TestLoginIsNotAConnection(t *testing.T) {
 	t.Parallel()
 	db := withConnected(t, 1)
@@ -60,8 +60,9 @@ func TestLoginIsNotAConnection(t *testing.T) {
 	}
 }
 
-// Unipile v1 has no times: CREATION_SUCCESS of a login may come after the OK that followed it.
-func TestCreationAfterConnectionTakesNothingBack(t *testing.T) {
+// Unipile v1 sends no times: the CREATION_SUCCESS of a login may arrive after the OK that followed
+// it.
+func TestLateCreationDoesNotDisconnect(t *testing.T) {
 	t.Parallel()
 	db := withAnn(t)
 	require.Equal(t, "applied", receive(t, db, delivery{status: "connected", raw: "OK"}))
@@ -69,8 +70,8 @@ func TestCreationAfterConnectionTakesNothingBack(t *testing.T) {
 	require.Equal(t, "connected", statusOf(t, db, "ann"))
 }
 
-// What is said of one product neither takes the account nor gives it back.
-func TestProductLeavesTheAccountAlone(t *testing.T) {
+// The status of one product does not change the status of the account.
+func TestProductStatusDoesNotChangeAccount(t *testing.T) {
 	t.Parallel()
 	db := withConnected(t, 1)
 	product := func(status, product string) string {
@@ -88,7 +89,7 @@ func TestProductLeavesTheAccountAlone(t *testing.T) {
 	since := testdb.Value[time.Time](t, db, downSince)
 	db.Advance(t, time.Hour)
 	require.Equal(t, "applied", product("disconnected", "classic"))
-	require.Equal(t, since, testdb.Value[time.Time](t, db, downSince), "down since the first signal, whatever came after it")
+	require.Equal(t, since, testdb.Value[time.Time](t, db, downSince), "down since the first signal, not a later one")
 	require.Equal(t, "applied", product("connected", "classic"))
 	require.Nil(t, testdb.Value[*time.Time](t, db, downSince))
 	require.Equal(t, "applied", product("error", "classic"))
@@ -99,7 +100,7 @@ func TestProductLeavesTheAccountAlone(t *testing.T) {
 	require.Equal(t, 16, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.account_products"), "bounded")
 }
 
-// What docs/sql.md advises works after a disconnect too.
+// The UPDATE in docs/sql.md also works after a disconnect.
 func TestPlainUpdateToConnectedClearsTheError(t *testing.T) {
 	t.Parallel()
 	db := withConnected(t, 1)
@@ -108,7 +109,7 @@ func TestPlainUpdateToConnectedClearsTheError(t *testing.T) {
 	require.Equal(t, "connected", statusOf(t, db, "a1"))
 }
 
-func TestTimesAndTextsOfSignalsAreBounded(t *testing.T) {
+func TestSignalTimesAndTextsAreBounded(t *testing.T) {
 	t.Parallel()
 	db := withAnn(t)
 	for _, at := range []string{"infinity", "-infinity", "12000-01-01", "0001-01-01 BC", "1999-12-31 23:59:59+00"} {
@@ -122,7 +123,8 @@ func TestTimesAndTextsOfSignalsAreBounded(t *testing.T) {
 	require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.account_signals"))
 }
 
-// A whole fleet moves from one API to another: the new accounts are siblings of the old ones by what the provider says.
+// A fleet moves from the v1 API to v2: the new accounts become siblings of the old ones, as the
+// provider reports.
 func TestFormerAccountIsASibling(t *testing.T) {
 	t.Parallel()
 	db := withConnected(t, 3)
@@ -139,12 +141,12 @@ func TestFormerAccountIsASibling(t *testing.T) {
 		SELECT s.provider_account_id || ' through ' || g.provider_account_id
 		FROM thaw.resume_targets AS w JOIN thaw.accounts AS s ON s.id = w.source_id JOIN thaw.accounts AS g ON g.id = w.target_id
 		ORDER BY CASE g.provider_account_id WHEN 'new1' THEN 1 WHEN 'new3' THEN 2 ELSE 3 END, s.provider_account_id`),
-		"links stay in their workspace, and an early signal makes one too")
+		"links stay within a workspace, and an early signal creates one too")
 	require.Equal(t, []int64{1, 4}, testdb.Value[[]int64](t, db, "SELECT thaw.sources_of(4)"))
 	require.Equal(t, 2, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.manual_actions WHERE what = 'linked' AND actor = 'provider'"))
 }
 
-func TestPeopleLinkAccounts(t *testing.T) {
+func TestLinkAccounts(t *testing.T) {
 	t.Parallel()
 	db := withConnected(t, 3)
 	db.Exec(t, "INSERT INTO thaw.workspaces (key) VALUES ('globex')")
@@ -162,7 +164,7 @@ func TestPeopleLinkAccounts(t *testing.T) {
 	}
 }
 
-// flap loses an account and connects it again, a minute apart.
+// flap disconnects an account and connects it again a minute later.
 func flap(t testing.TB, db *testdb.DB, account string, times int) {
 	t.Helper()
 	for range times {
@@ -173,7 +175,8 @@ func flap(t testing.TB, db *testdb.DB, account string, times int) {
 	}
 }
 
-// After three losses within an hour a resume waits until the account has been connected for ten minutes.
+// After three losses within an hour, resuming waits until the account has been connected for ten
+// minutes.
 func TestFlappingAccountWaits(t *testing.T) {
 	t.Parallel()
 	db := withConnected(t, 1)
@@ -190,13 +193,13 @@ func TestFlappingAccountWaits(t *testing.T) {
 	require.Empty(t, blockedBy(t, db, "a1"))
 	db.Advance(t, time.Hour)
 	flap(t, db, "a1", 2)
-	require.Empty(t, blockedBy(t, db, "a1"), "an hour later it counts anew")
+	require.Empty(t, blockedBy(t, db, "a1"), "an hour later the count starts over")
 	db.Exec(t, "UPDATE thaw.settings SET flap_limit = 0")
 	flap(t, db, "a1", 3)
 	require.Empty(t, blockedBy(t, db, "a1"), "switched off")
 }
 
-// Ten of fifty accounts that flap all the time are an incident once, not for hours.
+// Ten of fifty accounts that flap continuously trigger safety mode once, not for hours.
 func TestFlappingAccountsDoNotKeepSafetyModeOn(t *testing.T) {
 	t.Parallel()
 	db := withConnected(t, 50)
@@ -212,11 +215,12 @@ func TestFlappingAccountsDoNotKeepSafetyModeOn(t *testing.T) {
 		db.Advance(t, time.Minute)
 	}
 	require.Positive(t, safe)
-	require.Less(t, safe, 60, "it ends although they go on")
+	require.Less(t, safe, 60, "safety mode ends although the accounts keep flapping")
 }
 
-// Nine losses in ten minutes, again and again, are below the threshold of the window; over hours they are not.
-func TestSlowLossesBeginSafetyMode(t *testing.T) {
+// Nine losses per ten minutes are below the threshold of the short window, but over hours they
+// exceed that of the slow window.
+func TestSlowLossesEnterSafetyMode(t *testing.T) {
 	t.Parallel()
 	db := withConnected(t, 100)
 	for lost := 9; ; lost += 9 {
@@ -226,12 +230,12 @@ func TestSlowLossesBeginSafetyMode(t *testing.T) {
 			require.LessOrEqual(t, lost, 36)
 			break
 		}
-		require.Less(t, lost, 72, "it was seen by nobody")
+		require.Less(t, lost, 72, "the losses were not noticed")
 		db.Advance(t, 11*time.Minute)
 	}
 	require.Contains(t, actions(t, db)[0], "of 100 connected accounts were lost within 6 hours")
 
-	// Those that are lost already do not keep it on.
+	// Accounts that stay lost do not keep safety mode on.
 	for range 45 {
 		db.Advance(t, time.Minute)
 		watch(t, db)
@@ -239,8 +243,8 @@ func TestSlowLossesBeginSafetyMode(t *testing.T) {
 	require.False(t, isSafe(t, db))
 }
 
-// A signal that takes a connection away does not count all that were lost before it.
-func TestLossCostsTheSameHoweverManyWereLost(t *testing.T) {
+// A signal that takes a connection away does not count all earlier losses.
+func TestLossCostIsConstant(t *testing.T) {
 	t.Parallel()
 	db := withConnected(t, 3000)
 	watch(t, db)
@@ -253,12 +257,12 @@ func TestLossCostsTheSameHoweverManyWereLost(t *testing.T) {
 	lose(t, db, 501, 501)
 	require.False(t, testdb.Value[bool](t, db, "SELECT thaw.may_be_breach()"))
 	db.Exec(t, "UPDATE thaw.accounts SET status = 'disconnected' WHERE id BETWEEN 502 AND 1100")
-	require.True(t, testdb.Value[bool](t, db, "SELECT thaw.may_be_breach()"), "it says yes where there is a breach")
+	require.True(t, testdb.Value[bool](t, db, "SELECT thaw.may_be_breach()"), "true if there is a breach")
 	require.True(t, testdb.Value[bool](t, db, "SELECT (thaw.losses()).is_breach"))
 }
 
-// A provider that is silent for longer than it ever is by day or at the weekend.
-func TestSilenceOfAProvider(t *testing.T) {
+// A provider is silent for longer than its usual gaps.
+func TestProviderSilence(t *testing.T) {
 	t.Parallel()
 	db := withConnected(t, 1)
 	deliver := func() {
@@ -268,7 +272,7 @@ func TestSilenceOfAProvider(t *testing.T) {
 		db.Exec(t, "SELECT thaw.learn_silence()")
 		return testdb.Value[bool](t, db, "SELECT coalesce((SELECT is_silent FROM thaw.provider_silence WHERE provider = 'linkedin'), false)")
 	}
-	require.False(t, silent(), "nothing is known")
+	require.False(t, silent(), "nothing is learned yet")
 	for range 20 { // Two signals a day, twelve hours apart.
 		deliver()
 		require.False(t, silent())
@@ -279,7 +283,7 @@ func TestSilenceOfAProvider(t *testing.T) {
 	db.Advance(t, 2*time.Hour)
 	require.True(t, silent())
 	say(t, db, "a1", "connected")
-	require.True(t, silent(), "what the platform says in SQL is no sign of the provider's webhook")
+	require.True(t, silent(), "signals in SQL do not count as webhook signals")
 	db.Exec(t, "UPDATE thaw.settings SET silence_factor = 0")
 	require.False(t, silent(), "switched off")
 	db.Exec(t, "UPDATE thaw.settings SET silence_factor = 2")
@@ -287,8 +291,8 @@ func TestSilenceOfAProvider(t *testing.T) {
 	require.False(t, silent())
 }
 
-// Once an outage, with what it has paused; and when it is over.
-func TestOutageIsToldOnce(t *testing.T) {
+// An outage is reported once, with the number of paused prospects, and its end is reported too.
+func TestOutageIsReportedOnce(t *testing.T) {
 	t.Parallel()
 	db := withReceiver(t)
 	types := func() []string {

@@ -15,7 +15,7 @@ import (
 
 const days = 24 * time.Hour
 
-// prune removes all that is old, in batches of a size, and returns how many rows each batch removed.
+// prune removes all old rows in batches of a size and returns how many rows each batch removed.
 func prune(t testing.TB, db *testdb.DB, size int) (removed []int) {
 	t.Helper()
 	for {
@@ -28,17 +28,17 @@ func prune(t testing.TB, db *testdb.DB, size int) (removed []int) {
 	}
 }
 
-// pruned returns the rows of a table that are left, by what an expression says of each.
+// pruned returns the value of an expression for each remaining row of a table.
 func pruned(t testing.TB, db *testdb.DB, table, what string) []string {
 	t.Helper()
 	prune(t, db, 3)
 	return testdb.Column[string](t, db, "SELECT ("+what+")::text FROM thaw."+table+" ORDER BY 1")
 }
 
-// ages are in days; what is kept depends on the table.
+// ages are in days. The retention period depends on the table.
 const ages = "generate_series(0, 500, 50) AS age"
 
-func TestWhatIsTooOldIsRemoved(t *testing.T) {
+func TestOldRowsAreRemoved(t *testing.T) {
 	t.Parallel()
 	for table, c := range map[string]struct{ insert, age string }{
 		"enrollment_events": {`
@@ -76,19 +76,20 @@ func TestWhatIsTooOldIsRemoved(t *testing.T) {
 			t.Parallel()
 			db := withAnn(t)
 			db.Exec(t, c.insert)
-			// Exactly at the limit is young enough; the clock goes on between the insert and the removal.
+			// A row exactly at the limit is kept; the clock advances between insert and removal.
 			db.Exec(t, "UPDATE thaw.settings SET keep_history = '400 days 1 hour', keep_signals = '400 days 1 hour'")
 			age := "round(extract(epoch FROM thaw.now() - " + c.age + ") / 86400)"
 			require.Equal(t, []string{"0", "100", "150", "200", "250", "300", "350", "400", "50"}, pruned(t, db, table, age))
 			db.Exec(t, "UPDATE thaw.settings SET keep_history = '99 days', keep_signals = '99 days'")
 			require.Equal(t, []string{"0", "50"}, pruned(t, db, table, age))
-			require.Empty(t, prune(t, db, 3), "there is nothing to do")
+			require.Empty(t, prune(t, db, 3), "nothing remains to be removed")
 		})
 	}
 }
 
-// An event that says why a prospect waits is kept until it does not wait any more, and then until its age is noticed.
-func TestEventsOfALastingPauseOutliveTheirAge(t *testing.T) {
+// An event that explains a current pause is kept until the pause has ended and the next walk finds
+// the event.
+func TestEventsOfCurrentPauseAreKept(t *testing.T) {
 	t.Parallel()
 	db := withBacklog(t)
 	db.Exec(t, `
@@ -101,7 +102,7 @@ func TestEventsOfALastingPauseOutliveTheirAge(t *testing.T) {
 	require.Equal(t, []string{"paused by signal"},
 		testdb.Column[string](t, db, "SELECT "+kinds+" FROM thaw.history WHERE kind = 'paused'"))
 
-	// The walk has passed them. A month later it begins anew.
+	// The walk has passed them. It starts over a month later.
 	receive(t, db, delivery{status: "connected"})
 	require.Equal(t, "resumed", testdb.Value[string](t, db, `
 		SELECT (thaw.resume_pass('signal', 1, 1, p_signal_id => (SELECT max(s.id) FROM thaw.account_signals AS s))).verdict`))
@@ -116,8 +117,8 @@ func TestEventsOfALastingPauseOutliveTheirAge(t *testing.T) {
 	require.Empty(t, pruned(t, db, "campaign_events", kinds))
 }
 
-// A pause that ended is no reason to keep the events of another one.
-func TestEventsOfAnEarlierPauseDoNotOutliveTheirAge(t *testing.T) {
+// A current pause does not keep the events of earlier pauses.
+func TestEventsOfEarlierPauseAreRemoved(t *testing.T) {
 	t.Parallel()
 	db := withBacklog(t)
 	db.Exec(t, `
@@ -127,16 +128,16 @@ func TestEventsOfAnEarlierPauseDoNotOutliveTheirAge(t *testing.T) {
 	require.Equal(t, []string{"true"}, pruned(t, db, "enrollment_events", "paused_at = (SELECT e.paused_at FROM thaw.enrollments AS e)"))
 }
 
-func TestNewestWordOfAnAccountOutlivesItsAge(t *testing.T) {
+func TestNewestSignalOfAccountIsKept(t *testing.T) {
 	t.Parallel()
 	db := withAnn(t)
 	insertAccount(t, db, "bob")
 	for _, d := range []delivery{
 		{account: "ann", status: "connected", raw: "first"},
-		{account: "bob", status: "connected", raw: "bob's only one"},
+		{account: "bob", status: "connected", raw: "bob's only signal"},
 		{account: "ann", status: "disconnected", raw: "newest"},
 		{account: "ann", status: "connected", raw: "late", at: db.Now(t).Add(-days)},
-		{account: "ann", status: "paused", raw: "not a word"},
+		{account: "ann", status: "paused", raw: "unknown status"},
 	} {
 		receive(t, db, d)
 	}
@@ -145,7 +146,7 @@ func TestNewestWordOfAnAccountOutlivesItsAge(t *testing.T) {
 	db.Advance(t, 29*days)
 	require.Len(t, pruned(t, db, "account_signals", "raw_status"), 5)
 	db.Advance(t, 2*days)
-	require.Equal(t, []string{"bob's only one", "newest"}, pruned(t, db, "account_signals", "raw_status"))
+	require.Equal(t, []string{"bob's only signal", "newest"}, pruned(t, db, "account_signals", "raw_status"))
 	receive(t, db, delivery{account: "bob", status: "disconnected", raw: "bob's second"})
 	db.Exec(t, "UPDATE thaw.river_job SET state = 'completed', finalized_at = now()")
 	db.Advance(t, 31*days)
@@ -153,8 +154,9 @@ func TestNewestWordOfAnAccountOutlivesItsAge(t *testing.T) {
 	require.Equal(t, []string{"bob's second", "newest"}, pruned(t, db, "account_signals", "raw_status"))
 }
 
-// A transient error inside of a long grace period, a pass that nobody had time for: what a job refers to stays until it is done.
-func TestSignalsWithAJobToDoOutliveTheirAge(t *testing.T) {
+// A signal is kept while a job refers to it: for a transient error within a long grace period, or
+// for a pass that has not run yet.
+func TestSignalsWithPendingJobsAreKept(t *testing.T) {
 	t.Parallel()
 	db := withAnn(t)
 	db.Exec(t, "UPDATE thaw.settings SET keep_signals = '2 days', grace_period = '7 days'")
@@ -173,8 +175,8 @@ func TestSignalsWithAJobToDoOutliveTheirAge(t *testing.T) {
 	require.Equal(t, []string{"newest"}, pruned(t, db, "account_signals", "raw_status"))
 }
 
-// Signals of accounts that never appear do not fill the table: they are kept as long as others, the newest 20 of an account, and
-// without a body that is too large.
+// Signals of accounts that are never inserted do not fill the table: they have the usual retention
+// period, at most 20 are kept per account, and large bodies are dropped.
 func TestSignalsOfUnknownAccountsAreBounded(t *testing.T) {
 	t.Parallel()
 	db := withAnn(t)
@@ -197,7 +199,7 @@ func TestSignalsOfUnknownAccountsAreBounded(t *testing.T) {
 	}
 }
 
-func TestWhatIsStillOpenOutlivesItsAge(t *testing.T) {
+func TestOpenRecordsAreKept(t *testing.T) {
 	t.Parallel()
 	db := withAnn(t)
 	db.Exec(t, `
@@ -212,7 +214,7 @@ func TestWhatIsStillOpenOutlivesItsAge(t *testing.T) {
 		require.Len(t, pruned(t, db, table, "'a row'"), left, table)
 	}
 
-	// Closed, they go the next time that the walk begins anew.
+	// Once closed, they are removed when the walk starts over.
 	db.Exec(t, `
 		UPDATE thaw.allocations SET finished_at = thaw.now(), verdict = 'stale_tick';
 		UPDATE thaw.sweeps SET finished_at = thaw.now();
@@ -224,7 +226,8 @@ func TestWhatIsStillOpenOutlivesItsAge(t *testing.T) {
 	}
 }
 
-// A delivery is known as a repeated one as long as it is kept, and after that it is ordered by its time like any other.
+// A repeated delivery is a duplicate while the original is kept. After that, it is ordered by its
+// time like any other.
 func TestRepeatedDeliveryOfAKeptSignalIsADuplicate(t *testing.T) {
 	t.Parallel()
 	db := withAnn(t)
@@ -237,15 +240,17 @@ func TestRepeatedDeliveryOfAKeptSignalIsADuplicate(t *testing.T) {
 	require.Equal(t, "duplicate", receive(t, db, first))
 	db.Advance(t, 2*days)
 	prune(t, db, 3)
-	require.Equal(t, "stale", receive(t, db, first), "forgotten, but older than what the account has")
+	require.Equal(t, "stale", receive(t, db, first), "removed, but older than the status of the account")
 	require.Equal(t, "duplicate", receive(t, db, delivery{status: "disconnected", key: "second"}), "the newest is kept")
 }
 
-// A batch reads what it removes, not the table, and not what it has passed before.
-func TestBatchCostsWhatItLooksAt(t *testing.T) {
+// A batch reads only the rows that it removes, not the whole table, and no rows that earlier
+// batches passed.
+func TestBatchCostIsBounded(t *testing.T) {
 	t.Parallel()
 	db := withBacklog(t)
-	// 20,000 that wait for years, 20,000 that can go, 20,000 young ones.
+	// 20,000 events that are kept for a current pause, 20,000 that can be removed, and 20,000 young
+	// ones.
 	db.Exec(t, `
 		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, prospect_url, status, paused_reason, paused_at)
 		SELECT 1, 1, 1, 'https://example.com/in/' || n, 'paused', 'linkedin_account_issue', thaw.now() FROM generate_series(1, 20000) AS n;
@@ -275,18 +280,19 @@ func TestBatchCostsWhatItLooksAt(t *testing.T) {
 	}
 	batches := 0
 	for testdb.Value[int64](t, db, "SELECT walk_id FROM thaw.retention WHERE part = 'enrollment_events'") < 40_000 {
-		// Each is read to see its age and again to remove it, with its enrollment; and the first of the next table.
+		// Each row is read to check its age and again to remove it, with its enrollment; and the
+		// first row of the next table.
 		require.LessOrEqual(t, read(), 3*1000+10)
 		batches++
 	}
 	require.Less(t, batches, 50)
 	prune(t, db, 1000)
 	require.Equal(t, 40_002, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.enrollment_events"))
-	require.LessOrEqual(t, read(), 50, "it stops at the first young row; a cursor reads a few ahead")
+	require.LessOrEqual(t, read(), 50, "the walk stops at the first young row; a cursor reads a few ahead")
 }
 
-// Two at once never wait for each other, and nothing is counted twice.
-func TestSeveralAtOnce(t *testing.T) {
+// Concurrent batches never wait for each other, and no row is counted twice.
+func TestConcurrentPruning(t *testing.T) {
 	t.Parallel()
 	db := withAnn(t)
 	db.Exec(t, `
@@ -295,7 +301,7 @@ func TestSeveralAtOnce(t *testing.T) {
 		FROM generate_series(1, 5000) AS n`)
 	db.Advance(t, 401*days)
 
-	// While one holds its transaction open, another finds that it is not needed.
+	// While one transaction is open, another one returns busy.
 	tx, err := db.Pool.Begin(t.Context())
 	require.NoError(t, err)
 	defer tx.Rollback(context.WithoutCancel(t.Context()))
@@ -327,8 +333,8 @@ func TestSeveralAtOnce(t *testing.T) {
 	require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.enrollment_events"))
 }
 
-// A pass and a batch do not wait for each other, whichever is first.
-func TestBatchAndPassDoNotWaitForEachOther(t *testing.T) {
+// A pass and a batch do not wait for each other, in either order.
+func TestPruningAndPassesDoNotBlockEachOther(t *testing.T) {
 	t.Parallel()
 	db := withBacklog(t)
 	db.Exec(t, "UPDATE thaw.river_job SET state = 'completed', finalized_at = now()")

@@ -14,12 +14,13 @@ import (
 	"github.com/riverqueue/river/rivermigrate"
 )
 
-// riverTarget pins River's own migrations: an upgrade of the library does not migrate a database by itself, it takes a
-// migration of ours that names the new target.
+// riverTarget pins the version of River's migrations. An upgrade of the library does not migrate a
+// database: a new migration of Thaw has to set the new target.
 const riverTarget = 8
 
-// riverMigration installs River's tables. River's versions cannot run in one transaction (one adds an enum value that a
-// later one uses), so this runs outside of goose's and lets River commit each of its own.
+// riverMigration installs River's tables. River's versions cannot run in one transaction (one adds
+// an enum value that a later one uses), so this runs outside goose's transaction, and River commits
+// each version.
 func riverMigration(pool *pgxpool.Pool, riverSchema string, logger *slog.Logger) *goose.Migration {
 	migrate := func(direction rivermigrate.Direction, target int) *goose.GoFunc {
 		return &goose.GoFunc{RunDB: func(ctx context.Context, _ *sql.DB) error {
@@ -34,7 +35,8 @@ func riverMigration(pool *pgxpool.Pool, riverSchema string, logger *slog.Logger)
 	return goose.NewGoMigration(1, migrate(rivermigrate.DirectionUp, riverTarget), migrate(rivermigrate.DirectionDown, -1))
 }
 
-// enqueueMigration installs thaw.enqueue, the only function that names River's schema, from a template with that name put in.
+// enqueueMigration installs the functions that refer to River's schema, from a template with its
+// name filled in.
 func enqueueMigration(pool *pgxpool.Pool, riverSchema string) *goose.Migration {
 	run := func(part int) *goose.GoFunc {
 		return &goose.GoFunc{RunDB: func(ctx context.Context, _ *sql.DB) error {
@@ -50,7 +52,7 @@ func enqueueMigration(pool *pgxpool.Pool, riverSchema string) *goose.Migration {
 			if len(parts) != 2 {
 				return errors.New("enqueue.sql.template: no down part")
 			}
-			// The simple protocol takes several statements and makes them one transaction.
+			// The simple protocol runs several statements as one transaction.
 			_, err = pool.Exec(ctx, parts[part], pgx.QueryExecModeSimpleProtocol)
 			return err
 		}}

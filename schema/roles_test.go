@@ -14,7 +14,7 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// grants are all that the role of an application needs that speaks to Thaw in SQL.
+// grants are the grants of an application role that uses Thaw through SQL.
 const grants = `
 GRANT USAGE ON SCHEMA thaw TO app;
 GRANT EXECUTE ON FUNCTION thaw.signal, thaw.heal, thaw.sweep, thaw.set_auto_resume TO app;
@@ -23,8 +23,9 @@ GRANT EXECUTE ON FUNCTION thaw.safety_enter, thaw.safety_exit, thaw.hold, thaw.p
 GRANT SELECT ON thaw.backlog, thaw.history, thaw.sweep_log TO app;
 `
 
-// asApp returns the name of a role that is no superuser, owns nothing and has been granted no more than grants, and a
-// connection in that role. A role belongs to the whole server, which other tests may share: its name has the database's.
+// asApp returns a role that is not a superuser, owns nothing and has only grants, and a connection
+// with that role. Roles belong to the whole server, which other tests may share, so the name of the
+// role contains that of the database.
 func asApp(t *testing.T, db *testdb.DB) (role string, conn *pgx.Conn) {
 	t.Helper()
 	role = "app_of_" + testdb.Value[string](t, db, "SELECT current_database()")
@@ -47,7 +48,7 @@ func isCode(err error, code string) bool {
 	return errors.As(err, &pgErr) && pgErr.Code == code
 }
 
-// withBacklog has one prospect that waits for "ann" and has a history.
+// withBacklog returns a database with one prospect that waits for "ann" and has a history.
 func withBacklog(t *testing.T) *testdb.DB {
 	t.Helper()
 	db := withAnn(t)
@@ -84,7 +85,7 @@ func TestRoleCanUseWhatItWasGranted(t *testing.T) {
 	value("SELECT count(*) FROM thaw.sweep_log", &number)
 	require.Equal(t, 1, number)
 	value("SELECT thaw.heal('acme', account => 'ann', cap => 10)", &number)
-	require.Equal(t, role, testdb.Value[string](t, db, "SELECT requested_by FROM thaw.heals"), "a heal knows who asked for it")
+	require.Equal(t, role, testdb.Value[string](t, db, "SELECT requested_by FROM thaw.heals"), "a heal records who started it")
 	value("SELECT thaw.heal('acme', even_if_off => true)", &number)
 	var tick time.Time
 	value("SELECT thaw.sweep()", &tick)
@@ -104,7 +105,7 @@ func TestRoleCanUseWhatItWasGranted(t *testing.T) {
 	}
 	value("SELECT thaw.sending_held_by('ann')", &text)
 	require.Equal(t, "account_on_hold", text)
-	require.Equal(t, []string{role}, testdb.Column[string](t, db, "SELECT DISTINCT actor FROM thaw.manual_actions"), "a action knows who made it")
+	require.Equal(t, []string{role}, testdb.Column[string](t, db, "SELECT DISTINCT actor FROM thaw.manual_actions"), "an action records its actor")
 
 	require.Equal(t, []string{"resume_account", "pause_account", "resume_account", "heal", "heal", "sweep"},
 		testdb.Column[string](t, db, "SELECT kind FROM thaw.river_job ORDER BY id"))
@@ -130,7 +131,7 @@ func TestRoleCanUseNothingElse(t *testing.T) {
 	denied("UPDATE thaw.accounts SET status = 'connected'")
 	denied("CREATE TABLE thaw.mine ()")
 
-	// Whom it may call, by what Postgres says; and that Postgres means it.
+	// The functions that it may call according to the catalog, and that calling others fails.
 	require.Equal(t, []string{
 		"heal", "hold", "is_trusted_writer", "is_visible", "now", "pause_account", "pause_campaign", "pause_prospect", "resumable_lines", "resume_account",
 		"resume_campaign", "resume_prospect", "safety_enter", "safety_exit", "sending_held_by", "set_auto_resume", "signal", "sweep", "tick",
@@ -148,8 +149,8 @@ func TestRoleCanUseNothingElse(t *testing.T) {
 	denied("SELECT thaw.start_heal(1, NULL, NULL, 1, false, 'me')")
 }
 
-// A function that runs with its owner's rights must not find anything that its caller put into its way.
-func TestFunctionsWithOwnersRightsFixTheirSearchPath(t *testing.T) {
+// A SECURITY DEFINER function must not find objects that its caller created.
+func TestSecurityDefinerFunctionsFixTheirSearchPath(t *testing.T) {
 	t.Parallel()
 	require.Empty(t, testdb.Column[string](t, testdb.New(t), `
 		SELECT p.oid::regprocedure::text FROM pg_proc AS p
@@ -157,7 +158,8 @@ func TestFunctionsWithOwnersRightsFixTheirSearchPath(t *testing.T) {
 			AND NOT 'search_path=pg_catalog, pg_temp' = ANY (coalesce(p.proconfig, '{}'))`))
 }
 
-// A plain application can insert accounts with no more than the rights on that table: its triggers have their own.
+// A role can insert accounts with rights on that table only: the triggers run with the rights of
+// their owner.
 func TestRoleThatWritesAccounts(t *testing.T) {
 	t.Parallel()
 	db := withAnn(t)

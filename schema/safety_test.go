@@ -44,33 +44,34 @@ func actions(t testing.TB, db *testdb.DB) []string {
 	return testdb.Column[string](t, db, "SELECT format('%s by %s: %s', what, actor, reason) FROM thaw.manual_actions ORDER BY id")
 }
 
-// The tenth of fifty is the first that crosses both thresholds; the signal itself turns safety mode on.
-func TestManyLostAccountsBeginSafetyMode(t *testing.T) {
+// The tenth of fifty is the first that exceeds both thresholds; its signal enters safety mode.
+func TestManyLostAccountsEnterSafetyMode(t *testing.T) {
 	t.Parallel()
 	db := withConnected(t, 50)
 	lose(t, db, 1, 9)
 	require.False(t, isSafe(t, db), "nine of fifty")
 	lose(t, db, 10, 10)
-	require.True(t, isSafe(t, db), "ten of fifty are a fifth")
+	require.True(t, isSafe(t, db), "ten of fifty are 20 %")
 	require.Equal(t, []string{"safety_entered by monitor: 10 of 50 connected accounts were lost within 10 minutes"}, actions(t, db))
 	require.Equal(t, "10 of 50", testdb.Value[string](t, db, "SELECT accounts_lost || ' of ' || accounts_connected FROM thaw.safety"))
 	lose(t, db, 11, 20)
-	require.Len(t, actions(t, db), 1, "it begins once")
+	require.Len(t, actions(t, db), 1, "it is entered once")
 }
 
-func TestFewOfManyOrOfFewAreNoIncident(t *testing.T) {
+func TestFewLossesAreNoIncident(t *testing.T) {
 	t.Parallel()
 	many := withConnected(t, 51)
 	lose(t, many, 1, 10)
-	require.False(t, isSafe(t, many), "ten of fifty-one are less than a fifth")
+	require.False(t, isSafe(t, many), "ten of fifty-one are less than 20 %")
 	few := withConnected(t, 9)
 	lose(t, few, 1, 9)
-	require.False(t, isSafe(t, few), "all of nine are less than ten")
+	require.False(t, isSafe(t, few), "nine of nine are less than ten")
 }
 
 var _ = testdb.RandomCases(30)
 
-// What the thresholds say, for any numbers: an account counts once it is lost within the window, back or not.
+// The thresholds hold for any numbers: an account counts if it was lost within the window, whether
+// it is connected again or not.
 func TestLossesFollowTheThresholds(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
@@ -98,7 +99,7 @@ func TestLossesFollowTheThresholds(t *testing.T) {
 		if err := db.Pool.QueryRow(t.Context(), "SELECT accounts_lost, is_breach, is_slow FROM thaw.losses()").Scan(&counted, &breach, &slow); err != nil {
 			r.Fatal(err)
 		}
-		if slow { // Another window: TestSlowLossesBeginSafetyMode.
+		if slow { // Another window: TestSlowLossesEnterSafetyMode.
 			return
 		}
 		wereConnected := steady + lost + back
@@ -111,9 +112,9 @@ func TestLossesFollowTheThresholds(t *testing.T) {
 	})
 }
 
-// The platform may write a status without a signal, and signals in transactions side by side do not see each other: the look
-// of the minute finds both.
-func TestLookOfTheMinuteFindsWhatNoSignalSaid(t *testing.T) {
+// The platform may write a status without a signal, and signals in concurrent transactions do not
+// see each other: thaw.watch finds the losses of both.
+func TestWatchFindsLossesWithoutSignals(t *testing.T) {
 	t.Parallel()
 	db := withConnected(t, 20)
 	db.Exec(t, "UPDATE thaw.accounts SET status = 'disconnected' WHERE id <= 12")
@@ -124,7 +125,7 @@ func TestLookOfTheMinuteFindsWhatNoSignalSaid(t *testing.T) {
 	require.Len(t, actions(t, db), 1)
 }
 
-func TestSafetyModeBeginsOnceHoweverManySeeIt(t *testing.T) {
+func TestSafetyModeIsEnteredOnce(t *testing.T) {
 	t.Parallel()
 	db := withConnected(t, 20)
 	db.Exec(t, "UPDATE thaw.accounts SET status = 'disconnected' WHERE id <= 9")
@@ -144,8 +145,8 @@ func TestSafetyModeBeginsOnceHoweverManySeeIt(t *testing.T) {
 	require.Len(t, actions(t, db), 1)
 }
 
-// The last loss is ten minutes in the window; from there on it is calm.
-func TestSafetyModeEndsByItselfAfterTheCalmTime(t *testing.T) {
+// The last loss stays in the window for ten minutes; the calm period starts after that.
+func TestSafetyModeEndsAfterCalmPeriod(t *testing.T) {
 	t.Parallel()
 	db := withConnected(t, 20)
 	lose(t, db, 1, 10)
@@ -162,15 +163,15 @@ func TestSafetyModeEndsByItselfAfterTheCalmTime(t *testing.T) {
 	require.Equal(t, "safety_exited by monitor: calm for 30 minutes", actions(t, db)[1])
 }
 
-func TestPersonBeginsAndEndsSafetyMode(t *testing.T) {
+func TestManualSafetyMode(t *testing.T) {
 	t.Parallel()
 	db := withConnected(t, 20)
 	require.True(t, testdb.Value[bool](t, db, "SELECT thaw.safety_enter('an audit', 'ann', stays => true)"))
-	require.False(t, testdb.Value[bool](t, db, "SELECT thaw.safety_enter('again', 'bob')"), "it was on")
+	require.False(t, testdb.Value[bool](t, db, "SELECT thaw.safety_enter('again', 'bob')"), "already on")
 	db.Advance(t, 24*time.Hour)
 	require.Equal(t, "on", watch(t, db), "it stays")
 	require.True(t, testdb.Value[bool](t, db, "SELECT thaw.safety_exit('the audit is over', 'ann')"))
-	require.False(t, testdb.Value[bool](t, db, "SELECT thaw.safety_exit('again', 'bob')"), "it was off")
+	require.False(t, testdb.Value[bool](t, db, "SELECT thaw.safety_exit('again', 'bob')"), "already off")
 	require.Equal(t, []string{"safety_entered by ann: an audit", "safety_exited by ann: the audit is over"}, actions(t, db))
 
 	for _, sql := range []string{"SELECT thaw.safety_enter(' ')", "SELECT thaw.safety_exit(NULL)", "SELECT thaw.safety_enter('why', '')"} {
@@ -178,8 +179,8 @@ func TestPersonBeginsAndEndsSafetyMode(t *testing.T) {
 	}
 }
 
-// What a person has looked at does not begin it again.
-func TestWhatWasLostBeforeItEndedDoesNotCountAgain(t *testing.T) {
+// Losses before a manual exit do not trigger it again.
+func TestLossesBeforeExitDoNotCount(t *testing.T) {
 	t.Parallel()
 	db := withConnected(t, 40)
 	lose(t, db, 1, 10)
@@ -192,9 +193,9 @@ func TestWhatWasLostBeforeItEndedDoesNotCountAgain(t *testing.T) {
 	require.True(t, isSafe(t, db))
 }
 
-// A transient error that began an hour before an incident of three hours has an hour of its grace period left after it; one that began in
-// the middle has all of it.
-func TestSafetyModeDoesNotCountIntoTheGracePeriod(t *testing.T) {
+// A transient error that started an hour before an incident of three hours has an hour of its grace
+// period left after it. One that started during the incident has all of it.
+func TestSafetyModeExtendsGracePeriod(t *testing.T) {
 	t.Parallel()
 	db := withConnected(t, 3)
 	began := db.Now(t)
@@ -211,5 +212,5 @@ func TestSafetyModeDoesNotCountIntoTheGracePeriod(t *testing.T) {
 	const inaccuracy = float64(10 * time.Second)
 	require.InDelta(t, 5*time.Hour, due[0].Sub(began), inaccuracy)
 	require.InDelta(t, 6*time.Hour, due[1].Sub(began), inaccuracy)
-	require.InDelta(t, 2*time.Hour, due[2].Sub(began), inaccuracy, "a hard disconnect has no tolerance")
+	require.InDelta(t, 2*time.Hour, due[2].Sub(began), inaccuracy, "a hard disconnect has no grace period")
 }

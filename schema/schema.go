@@ -1,9 +1,10 @@
-// Package schema owns the database schema: its migrations, the queries that the program runs against it (queries/), and the
-// code generated from them (dbsqlc/).
+// Package schema owns the database schema: the migrations, the queries of the program (queries/),
+// and the code generated from them (dbsqlc/).
 //
-// Everything of Thaw lies in the Postgres schema "thaw", River's tables too unless another schema is named for them. The
-// rules that must hold for every writer, whatever language it is written in, are SQL functions, created by the migrations:
-// receiving a signal, pausing, the resume pass, healing. Go calls the same functions; there is no second version of a rule.
+// All objects of Thaw are in the Postgres schema "thaw", including River's tables unless another
+// schema is configured for them. Rules that must hold for every writer are SQL functions, created
+// by the migrations: receiving signals, pausing, the resume pass, heals. Go calls these functions
+// and does not implement the rules again.
 package schema
 
 import (
@@ -30,18 +31,19 @@ import (
 //go:embed migrations
 var files embed.FS
 
-// Name is the Postgres schema in which all of Thaw's objects lie.
+// Name is the Postgres schema of all of Thaw's objects.
 const Name = "thaw"
 
 var (
-	// ErrPending is returned by [Migrator.Check] when the database lacks migrations that this program has.
+	// ErrPending is returned by [Migrator.Check] if the database lacks migrations of this program.
 	ErrPending = errors.New("schema: migrations are pending")
-	// ErrNewer is returned by [Migrator.Check] when the database has migrations that this program does not know.
+	// ErrNewer is returned by [Migrator.Check] if the database has migrations that this program
+	// does not have.
 	ErrNewer = errors.New("schema: the database is newer than this program")
 )
 
-// A Migrator brings a database to the schema that this program was built for, and back. Several processes may do so at
-// once: a session lock lets one go first.
+// A Migrator migrates a database to the schema of this program, and back. Several processes may
+// migrate concurrently: a session lock makes them take turns.
 type Migrator struct {
 	provider *goose.Provider
 	db       *sql.DB
@@ -49,11 +51,12 @@ type Migrator struct {
 	river    string
 }
 
-// NewMigrator returns a migrator that works through pool, which must allow at least two connections: one holds the lock
-// while the other migrates. riverSchema is the schema for River's tables; empty means [Name]. Close it after use.
+// NewMigrator returns a migrator for pool, which must allow at least two connections: one holds the
+// lock while the other migrates. riverSchema is the schema for River's tables, [Name] if empty.
+// Close the migrator after use.
 func NewMigrator(pool *pgxpool.Pool, riverSchema string, logger *slog.Logger) (*Migrator, error) {
 	if limit := pool.Config().MaxConns; limit < 2 {
-		return nil, fmt.Errorf("schema: migrating takes 2 connections, the pool allows %d: set pool_max_conns in the database URL to 2 or more", limit)
+		return nil, fmt.Errorf("schema: migrations need 2 connections, but the pool allows %d: set pool_max_conns in the database URL to 2 or more", limit)
 	}
 	if riverSchema == "" {
 		riverSchema = Name
@@ -83,7 +86,8 @@ func NewMigrator(pool *pgxpool.Pool, riverSchema string, logger *slog.Logger) (*
 // Close releases the migrator. It leaves the pool open.
 func (m *Migrator) Close() error { return m.db.Close() }
 
-// Up applies all pending migrations and returns those that it applied. Where one fails, those before it stay applied.
+// Up applies all pending migrations and returns those that it applied. If one fails, earlier ones
+// stay applied.
 func (m *Migrator) Up(ctx context.Context) ([]*goose.MigrationResult, error) {
 	if err := m.createSchemas(ctx); err != nil {
 		return nil, err
@@ -91,7 +95,7 @@ func (m *Migrator) Up(ctx context.Context) ([]*goose.MigrationResult, error) {
 	return m.provider.Up(ctx)
 }
 
-// UpByOne applies the next pending migration; [goose.ErrNoNextVersion] if there is none.
+// UpByOne applies the next pending migration. It returns [goose.ErrNoNextVersion] if there is none.
 func (m *Migrator) UpByOne(ctx context.Context) (*goose.MigrationResult, error) {
 	if err := m.createSchemas(ctx); err != nil {
 		return nil, err
@@ -99,25 +103,25 @@ func (m *Migrator) UpByOne(ctx context.Context) (*goose.MigrationResult, error) 
 	return m.provider.UpByOne(ctx)
 }
 
-// DownTo takes back all migrations above version; 0 takes back all of them, data included.
+// DownTo reverts all migrations above version. Version 0 reverts all of them and deletes all data.
 func (m *Migrator) DownTo(ctx context.Context, version int64) ([]*goose.MigrationResult, error) {
 	return m.provider.DownTo(ctx, version)
 }
 
-// Version returns the version of the database and the newest one that this program has.
+// Version returns the version of the database and the newest version of this program.
 func (m *Migrator) Version(ctx context.Context) (current, target int64, err error) {
 	return m.provider.GetVersions(ctx)
 }
 
-// An Applied migration is one that this program has.
+// Applied is a migration of this program, with its state in the database.
 type Applied struct {
 	Source *goose.Source
-	// At is when it was applied; nil: it is pending.
+	// At is when it was applied. Nil: it is pending.
 	At *time.Time
 }
 
-// Status lists all migrations with whether and when each was applied. It writes nothing and takes no lock: it works on a
-// standby, on a read-only database, and through a connection pooler.
+// Status lists all migrations and when each was applied. It only reads and takes no lock, so it
+// works on a standby, on a read-only database, and through a connection pooler.
 func (m *Migrator) Status(ctx context.Context) ([]Applied, error) {
 	applied, err := m.applied(ctx)
 	if err != nil {
@@ -134,8 +138,8 @@ func (m *Migrator) Status(ctx context.Context) ([]Applied, error) {
 	return all, nil
 }
 
-// Check returns an error that wraps [ErrPending] unless every migration is applied, and one that wraps [ErrNewer] where there
-// are others. As Status, it writes nothing.
+// Check returns an error that wraps [ErrPending] if a migration is not applied, and one that wraps
+// [ErrNewer] if the database has other ones. Like Status, it only reads.
 func (m *Migrator) Check(ctx context.Context) error {
 	applied, err := m.applied(ctx)
 	if err != nil {
@@ -153,12 +157,13 @@ func (m *Migrator) Check(ctx context.Context) error {
 		newest = max(newest, source.Version)
 	}
 	if len(applied) > 0 {
-		return fmt.Errorf("%w: it has version %d and this program knows %d", ErrNewer, slices.Max(slices.Collect(maps.Keys(applied))), newest)
+		return fmt.Errorf("%w: it has version %d, this program has version %d", ErrNewer, slices.Max(slices.Collect(maps.Keys(applied))), newest)
 	}
 	return nil
 }
 
-// applied returns when each migration was applied, by version: goose's table, read without goose, which would lock and create it.
+// applied returns when each migration was applied, by version. It reads goose's table directly,
+// because goose would lock and create it.
 func (m *Migrator) applied(ctx context.Context) (map[int64]time.Time, error) {
 	var installed bool
 	if err := m.pool.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", Name+".goose_db_version").Scan(&installed); err != nil {
@@ -190,9 +195,10 @@ func (m *Migrator) applied(ctx context.Context) (map[int64]time.Time, error) {
 	return applied, nil
 }
 
-// createSchemas makes the schemas before goose puts its own table into one of them. One that is there is left alone: CREATE
-// SCHEMA IF NOT EXISTS needs CREATE on the database even then, which a role that was given its schema does not have. Of two
-// processes that create a schema at once one collides in the catalog, and takes what the other made. No advisory lock: any role
+// createSchemas creates the schemas before goose creates its table in one of them. It checks first:
+// CREATE SCHEMA IF NOT EXISTS requires CREATE on the database even if the schema exists, and a role
+// that was given its schema does not have that. If two processes create a schema concurrently, one
+// of them fails with a conflict and uses the other's. An advisory lock would not help: any role
 // with CONNECT could take it first.
 func (m *Migrator) createSchemas(ctx context.Context) error {
 	for _, name := range []string{Name, m.river} {
@@ -208,7 +214,8 @@ func (m *Migrator) createSchemas(ctx context.Context) error {
 	return nil
 }
 
-// isCreatedMeanwhile says whether another process has just created the schema: before the statement looked, or while it wrote.
+// isCreatedMeanwhile reports whether another process has just created the schema, before the
+// statement checked or while it was writing.
 func isCreatedMeanwhile(err error) bool {
 	const duplicateSchema, uniqueViolation = "42P06", "23505"
 	fromPostgres, ok := errors.AsType[*pgconn.PgError](err)
@@ -220,7 +227,7 @@ func (m *Migrator) DatabaseName(ctx context.Context) (name string, err error) {
 	return name, m.pool.QueryRow(ctx, "SELECT current_database()").Scan(&name)
 }
 
-// HasWorkers says whether a worker process is alive, which taking migrations back would break.
+// HasWorkers reports whether a worker process is running, which reverting migrations would break.
 func (m *Migrator) HasWorkers(ctx context.Context) (bool, error) {
 	table := pgx.Identifier{m.river, "river_leader"}.Sanitize()
 	var isInstalled, elected bool
@@ -231,7 +238,8 @@ func (m *Migrator) HasWorkers(ctx context.Context) (bool, error) {
 	return elected, err
 }
 
-// Fingerprint writes all that shapes the schema into w: where it is the same, so is the migrated database.
+// Fingerprint writes everything that determines the schema to w: equal output means an equal
+// migrated database.
 func Fingerprint(w io.Writer) error {
 	fmt.Fprintf(w, "river %d\n", riverTarget)
 	return fs.WalkDir(files, ".", func(path string, entry fs.DirEntry, err error) error {

@@ -10,7 +10,8 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// A delivery is one call of thaw.receive_signal. The zero time means that the provider sends none.
+// A delivery is one call of thaw.receive_signal. The zero time means that the provider sends no
+// time.
 type delivery struct {
 	account     string // "ann" by default
 	status      string
@@ -39,7 +40,7 @@ func receive(t testing.TB, db *testdb.DB, d delivery) string {
 		d.account, d.raw, d.status, at, d.member, d.key, d.justCreated)
 }
 
-// withAnn returns a database with the account "ann", id 1, that no signal has spoken about yet.
+// withAnn returns a database with the account "ann", id 1, without any signal.
 func withAnn(t testing.TB) *testdb.DB {
 	t.Helper()
 	db := testdb.New(t)
@@ -58,7 +59,7 @@ func statusOf(t testing.TB, db *testdb.DB, account string) string {
 	return testdb.Value[string](t, db, "SELECT status::text FROM thaw.accounts WHERE provider_account_id = $1", account)
 }
 
-// pauseAfter returns nil if nothing is due.
+// pauseAfter returns nil if no pause is due.
 func pauseAfter(t testing.TB, db *testdb.DB) *time.Time {
 	t.Helper()
 	return testdb.Value[*time.Time](t, db, "SELECT pause_after FROM thaw.accounts WHERE id = 1")
@@ -71,7 +72,7 @@ type job struct {
 	Delay              time.Duration // from its insert to when it is due
 }
 
-// jobs returns those that were inserted, oldest first.
+// jobs returns the inserted jobs, oldest first.
 func jobs(t testing.TB, db *testdb.DB) []job {
 	t.Helper()
 	rows, err := db.Pool.Query(t.Context(), `
@@ -93,7 +94,7 @@ func TestSignalOutcomes(t *testing.T) {
 	}{
 		{delivery{status: "disconnected", raw: "CREDENTIALS", at: now, key: "one"}, "applied"},
 		{delivery{status: "disconnected", raw: "CREDENTIALS", at: now, key: "one"}, "duplicate"},
-		// What makes it a duplicate is the key, whatever else it says.
+		// Only the key makes it a duplicate.
 		{delivery{status: "connected", raw: "OK", at: now.Add(time.Second), key: "one"}, "duplicate"},
 		{delivery{status: "connected", raw: "OK", at: now.Add(-time.Second), key: "two"}, "stale"},
 		{delivery{account: "nobody", status: "connected", raw: "OK"}, "unknown_account"},
@@ -104,9 +105,9 @@ func TestSignalOutcomes(t *testing.T) {
 		require.Equal(t, d.outcome, receive(t, db, d.delivery), "delivery %d", i+1)
 	}
 
-	require.Equal(t, "disconnected", statusOf(t, db, "ann"), "only the applied one changed anything")
+	require.Equal(t, "disconnected", statusOf(t, db, "ann"), "only the applied signal changed anything")
 	require.Len(t, jobs(t, db), 1)
-	// Every delivery is on record.
+	// Every delivery is recorded.
 	require.Equal(t, []string{
 		"1 CREDENTIALS disconnected applied account 1",
 		"2 CREDENTIALS disconnected duplicate account 1 of 1",
@@ -124,7 +125,7 @@ func TestSignalOutcomes(t *testing.T) {
 		ORDER BY s.id`))
 }
 
-// What SQL says comes through the same function; its keys cannot collide with those of a provider.
+// Signals in SQL use the same function; their keys cannot collide with those of a provider.
 func TestSignalFunction(t *testing.T) {
 	t.Parallel()
 	db := withAnn(t)
@@ -140,7 +141,8 @@ func TestSignalFunction(t *testing.T) {
 	require.Equal(t, "member-7", testdb.Value[string](t, db, "SELECT member_id FROM thaw.accounts WHERE id = 1"))
 }
 
-// A signal is part of the caller's transaction: no status, no record and no job without its commit.
+// A signal is part of the caller's transaction: without a commit there is no status, no record and
+// no job.
 func TestSignalIsRolledBackWithItsTransaction(t *testing.T) {
 	t.Parallel()
 	db := withAnn(t)
@@ -158,27 +160,27 @@ func TestSignalOrder(t *testing.T) {
 	t.Parallel()
 	type step struct {
 		status string
-		// Seconds from now; noTime: the provider sends none.
+		// Seconds from now. noTime: the provider sends no time.
 		at      int
 		outcome string
 	}
 	const noTime = 1 << 30
 	for name, steps := range map[string][]step{
-		"newer wins":                       {{"disconnected", -20, "applied"}, {"connected", -10, "applied"}},
-		"older is stale":                   {{"connected", -10, "applied"}, {"disconnected", -20, "stale"}},
-		"of one second the later counts":   {{"connected", -10, "applied"}, {"disconnected", -10, "applied"}},
-		"in either order":                  {{"disconnected", -10, "applied"}, {"connected", -10, "applied"}},
-		"connecting never wins a tie":      {{"connected", -10, "applied"}, {"connecting", -10, "stale"}},
-		"and does not keep it":             {{"connecting", -10, "applied"}, {"connected", -10, "applied"}},
-		"connecting without a time":        {{"connected", noTime, "applied"}, {"connecting", noTime, "stale"}},
-		"connecting with a later time":     {{"connected", -10, "applied"}, {"connecting", -5, "applied"}},
-		"a login after it was connected":   {{"connected", -10, "applied"}, {"reconnected", -5, "stale"}},
-		"connected again at one moment":    {{"connected", -10, "applied"}, {"connected", -10, "applied"}},
-		"without a time, by receipt":       {{"disconnected", noTime, "applied"}, {"connected", noTime, "applied"}},
-		"without a time after one from":    {{"disconnected", 60, "applied"}, {"connected", noTime, "applied"}},
-		"a time before the last receipt":   {{"disconnected", noTime, "applied"}, {"connected", -10, "stale"}},
-		"a time after the last receipt":    {{"disconnected", noTime, "applied"}, {"connected", 60, "applied"}},
-		"the first may be as old as it is": {{"connected", -1e6, "applied"}},
+		"newer wins":                        {{"disconnected", -20, "applied"}, {"connected", -10, "applied"}},
+		"older is stale":                    {{"connected", -10, "applied"}, {"disconnected", -20, "stale"}},
+		"same second, later receipt wins":   {{"connected", -10, "applied"}, {"disconnected", -10, "applied"}},
+		"same second, other order":          {{"disconnected", -10, "applied"}, {"connected", -10, "applied"}},
+		"connecting never wins a tie":       {{"connected", -10, "applied"}, {"connecting", -10, "stale"}},
+		"connected wins over connecting":    {{"connecting", -10, "applied"}, {"connected", -10, "applied"}},
+		"connecting without a time":         {{"connected", noTime, "applied"}, {"connecting", noTime, "stale"}},
+		"connecting with a later time":      {{"connected", -10, "applied"}, {"connecting", -5, "applied"}},
+		"a login after connected":           {{"connected", -10, "applied"}, {"reconnected", -5, "stale"}},
+		"connected twice at one time":       {{"connected", -10, "applied"}, {"connected", -10, "applied"}},
+		"without a time, by receipt":        {{"disconnected", noTime, "applied"}, {"connected", noTime, "applied"}},
+		"without a time after a future one": {{"disconnected", 60, "applied"}, {"connected", noTime, "applied"}},
+		"a time before the last receipt":    {{"disconnected", noTime, "applied"}, {"connected", -10, "stale"}},
+		"a time after the last receipt":     {{"disconnected", noTime, "applied"}, {"connected", 60, "applied"}},
+		"the first may have any age":        {{"connected", -1e6, "applied"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -200,8 +202,9 @@ func TestSignalOrder(t *testing.T) {
 	}
 }
 
-// Two without a time in one transaction share its clock, and still count in the order of their receipt.
-func TestSignalsWithoutATimeInOneTransaction(t *testing.T) {
+// Two signals without a time in one transaction have the same clock, and still count in the order
+// of receipt.
+func TestSignalsWithoutTimeInOneTransaction(t *testing.T) {
 	t.Parallel()
 	db := withAnn(t)
 	require.Equal(t, []string{"applied", "applied", "applied"}, testdb.Column[string](t, db, `
@@ -210,8 +213,8 @@ func TestSignalsWithoutATimeInOneTransaction(t *testing.T) {
 	require.Equal(t, "connected", statusOf(t, db, "ann"))
 }
 
-// A wrong clock of the provider must not make an account deaf.
-func TestTimeFromTheFutureIsClamped(t *testing.T) {
+// A wrong provider clock must not block later signals.
+func TestFutureTimeIsClamped(t *testing.T) {
 	t.Parallel()
 	db := withAnn(t)
 	now := db.Now(t)
@@ -219,13 +222,13 @@ func TestTimeFromTheFutureIsClamped(t *testing.T) {
 	at := testdb.Value[time.Time](t, db, "SELECT status_at FROM thaw.accounts WHERE id = 1")
 	require.WithinRange(t, at, now, now.Add(6*time.Minute))
 
-	require.Equal(t, "applied", receive(t, db, delivery{status: "connected"}), "without a time of its own")
+	require.Equal(t, "applied", receive(t, db, delivery{status: "connected"}), "without a time")
 	require.Equal(t, "applied", receive(t, db, delivery{status: "disconnected", at: now.AddDate(70, 0, 0)}))
 	db.Advance(t, 10*time.Minute)
-	require.Equal(t, "applied", receive(t, db, delivery{status: "connected", at: db.Now(t)}), "with a true one, some minutes later")
+	require.Equal(t, "applied", receive(t, db, delivery{status: "connected", at: db.Now(t)}), "with a correct time, some minutes later")
 }
 
-func TestWhatASignalSetsOnTheAccount(t *testing.T) {
+func TestSignalUpdatesAccount(t *testing.T) {
 	t.Parallel()
 	db := withAnn(t)
 	account := func() string {
@@ -250,8 +253,8 @@ func TestWhatASignalSetsOnTheAccount(t *testing.T) {
 	require.Equal(t, "connected - first 2.000000 since 6.000000", account())
 }
 
-// The member comes with any signal, but a known one is not overwritten.
-func TestSignalFillsInTheMember(t *testing.T) {
+// Any signal may set the member, but none overwrites it.
+func TestSignalSetsMember(t *testing.T) {
 	t.Parallel()
 	db := withAnn(t)
 	member := func() string {
@@ -267,7 +270,7 @@ func TestSignalFillsInTheMember(t *testing.T) {
 	require.Equal(t, "m1", member())
 }
 
-func TestJobOfASignal(t *testing.T) {
+func TestSignalJob(t *testing.T) {
 	t.Parallel()
 	const gracePeriod = 2 * time.Hour
 	now := map[string]int64{"account_id": 1, "signal_id": 1}
@@ -295,8 +298,9 @@ func TestJobOfASignal(t *testing.T) {
 	}
 }
 
-// Every connect asks for a pass, a repeated one too: what was waiting when the first was at work is not forgotten.
-func TestEveryConnectHasItsJob(t *testing.T) {
+// Every connect signal enqueues a pass, also a repeated one, so that prospects that were paused
+// during the first pass are resumed.
+func TestEveryConnectEnqueuesAJob(t *testing.T) {
 	t.Parallel()
 	db := withAnn(t)
 	for range 3 {
@@ -306,10 +310,10 @@ func TestEveryConnectHasItsJob(t *testing.T) {
 		"SELECT kind || ' ' || (args ->> 'signal_id') FROM thaw.river_job ORDER BY id"))
 }
 
-func TestWhenAPauseIsDue(t *testing.T) {
+func TestPauseDue(t *testing.T) {
 	t.Parallel()
 	const hour = time.Hour
-	t.Run("a transient error is tolerated from its first word", func(t *testing.T) {
+	t.Run("the grace period starts with the first signal", func(t *testing.T) {
 		t.Parallel()
 		db := withAnn(t)
 		start := db.Now(t)
@@ -319,9 +323,9 @@ func TestWhenAPauseIsDue(t *testing.T) {
 		receive(t, db, delivery{status: "connecting"})
 		receive(t, db, delivery{status: "error"})
 		require.Equal(t, start.Add(-30*time.Minute).Add(2*hour), *pauseAfter(t, db))
-		require.Len(t, jobs(t, db), 1, "the first word's job is enough")
+		require.Len(t, jobs(t, db), 1, "one job is enough")
 	})
-	t.Run("a transient error that is old news already is due", func(t *testing.T) {
+	t.Run("a pause for an old transient error is due", func(t *testing.T) {
 		t.Parallel()
 		db := withAnn(t)
 		start := db.Now(t)
@@ -329,7 +333,7 @@ func TestWhenAPauseIsDue(t *testing.T) {
 		require.Equal(t, start.Add(-hour), *pauseAfter(t, db))
 		require.Equal(t, "available", jobs(t, db)[0].State)
 	})
-	t.Run("a transient error from the future is tolerated from now", func(t *testing.T) {
+	t.Run("the grace period of a future signal starts now", func(t *testing.T) {
 		t.Parallel()
 		db := withAnn(t)
 		receive(t, db, delivery{status: "error", at: db.Now(t).AddDate(1, 0, 0)})
@@ -344,7 +348,7 @@ func TestWhenAPauseIsDue(t *testing.T) {
 		receive(t, db, delivery{status: "error", at: start})
 		require.Equal(t, start.Add(10*time.Minute), *pauseAfter(t, db))
 	})
-	t.Run("a hard disconnect ends a transient error's grace period", func(t *testing.T) {
+	t.Run("a hard disconnect ends the grace period", func(t *testing.T) {
 		t.Parallel()
 		db := withAnn(t)
 		receive(t, db, delivery{status: "error"})
@@ -353,7 +357,7 @@ func TestWhenAPauseIsDue(t *testing.T) {
 		require.Len(t, jobs(t, db), 2)
 		require.Equal(t, "available", jobs(t, db)[1].State)
 	})
-	t.Run("a transient error does not soften a hard disconnect", func(t *testing.T) {
+	t.Run("a transient error does not postpone a due pause", func(t *testing.T) {
 		t.Parallel()
 		db := withAnn(t)
 		receive(t, db, delivery{status: "disconnected"})
@@ -363,25 +367,25 @@ func TestWhenAPauseIsDue(t *testing.T) {
 		require.Equal(t, due, pauseAfter(t, db))
 		require.Len(t, jobs(t, db), 1)
 	})
-	t.Run("connected calls it off", func(t *testing.T) {
+	t.Run("connected cancels a pause", func(t *testing.T) {
 		t.Parallel()
 		db := withAnn(t)
 		receive(t, db, delivery{status: "error"})
 		receive(t, db, delivery{status: "connected"})
 		require.Nil(t, pauseAfter(t, db))
 		receive(t, db, delivery{status: "error"})
-		require.Equal(t, 2*hour, jobs(t, db)[2].Delay, "and the next transient error is a new one")
+		require.Equal(t, 2*hour, jobs(t, db)[2].Delay, "the next transient error has a new grace period")
 	})
-	t.Run("just created: there is nothing to pause", func(t *testing.T) {
+	t.Run("a new account has nothing to pause", func(t *testing.T) {
 		t.Parallel()
 		db := withAnn(t)
 		receive(t, db, delivery{status: "connecting", justCreated: true})
 		require.Nil(t, pauseAfter(t, db))
 		require.Empty(t, jobs(t, db))
 		receive(t, db, delivery{status: "connecting"})
-		require.NotNil(t, pauseAfter(t, db), "what follows is a transient error like any other")
+		require.NotNil(t, pauseAfter(t, db), "a later transient error counts as usual")
 	})
-	t.Run("just created does not call off a pause that is due", func(t *testing.T) {
+	t.Run("a creation does not cancel a due pause", func(t *testing.T) {
 		t.Parallel()
 		db := withAnn(t)
 		receive(t, db, delivery{status: "error"})
@@ -389,7 +393,7 @@ func TestWhenAPauseIsDue(t *testing.T) {
 		receive(t, db, delivery{status: "connecting", justCreated: true})
 		require.Equal(t, due, pauseAfter(t, db))
 	})
-	t.Run("stale: nothing", func(t *testing.T) {
+	t.Run("a stale signal changes nothing", func(t *testing.T) {
 		t.Parallel()
 		db := withAnn(t)
 		start := db.Now(t)

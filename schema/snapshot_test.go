@@ -16,13 +16,14 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-var update = flag.Bool("update", false, "write schema.sql anew from the migrated database")
+var update = flag.Bool("update", false, "rewrite schema.sql from the migrated database")
 
-// snapshotMajor is the version of Postgres whose pg_dump writes schema.sql: others spell the same schema in other words.
+// snapshotMajor is the Postgres version whose pg_dump writes schema.sql. The output of others
+// differs for the same schema.
 const snapshotMajor = 15
 
-// schema.sql is what the migrations make, so that a reader need not add them up, and sqlc has something to read.
-func TestSnapshotIsTheMigratedDatabase(t *testing.T) {
+// schema.sql is the result of the migrations, for readers and for sqlc.
+func TestSnapshotMatchesMigrations(t *testing.T) {
 	t.Parallel()
 	db := testdb.NewEmpty(t)
 	_, err := newMigrator(t, db.Pool, "").Up(t.Context())
@@ -36,25 +37,26 @@ func TestSnapshotIsTheMigratedDatabase(t *testing.T) {
 	}
 	snapshot, err := os.ReadFile("schema.sql")
 	require.NoError(t, err)
-	const differs = "schema.sql is not what the migrations make; write it anew with: go test ./schema -run Snapshot -update\n%s"
+	const differs = "schema.sql does not match the migrations; rewrite it with: go test ./schema -run Snapshot -update\n%s"
 	if major == snapshotMajor {
 		if diff := cmp.Diff(strings.Split(string(snapshot), "\n"), strings.Split(dump(t, db), "\n")); diff != "" {
 			t.Errorf(differs, diff)
 		}
 	}
 
-	// On every version: applied to an empty database it makes the same objects.
+	// On every version, applying it to an empty database creates the same objects.
 	copied := testdb.NewEmpty(t)
-	// A function may come before the tables that its body names.
+	// A function may precede the tables that it uses.
 	copied.Exec(t, "SET check_function_bodies = off; "+string(snapshot))
 	if diff := cmp.Diff(testdb.Column[string](t, copied, catalog), testdb.Column[string](t, db, catalog)); diff != "" {
 		t.Errorf(differs, diff)
 	}
 }
 
-// catalog lists all that lies in the schema, as the server itself spells it; save empty lines in the bodies of functions, which
-// schema.sql leaves out, and parentheses in constraints, of which fewer are left each time that one is read and spelled again.
-// Since Postgres 18 the constraint that forbids null has a row of its own; the columns say the same.
+// catalog lists all objects of the schema, as the server prints them. Empty lines in function
+// bodies are ignored, because schema.sql omits them, and so are parentheses in constraints, because
+// the server drops some each time it reads and prints one. NOT NULL constraints are excluded: they
+// have catalog rows only since Postgres 18, and the columns contain the same information.
 const catalog = `
 	WITH ours AS (SELECT oid FROM pg_namespace WHERE nspname = 'thaw')
 	SELECT format('%s %s %s %s', c.relkind, c.relname, c.reloptions, CASE WHEN c.relkind = 'v' THEN pg_get_viewdef(c.oid) END)
@@ -85,7 +87,7 @@ const catalog = `
 	WHERE about.object ~ '\ythaw\.'
 	ORDER BY 1`
 
-// dump returns the schema as pg_dump writes it, without what it says about itself.
+// dump returns the output of pg_dump without its header and settings.
 func dump(t testing.TB, db *testdb.DB) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), pgDump(t, db), "--schema-only", "--no-owner", "--no-privileges", "--schema=thaw", db.Direct)
@@ -95,7 +97,7 @@ func dump(t testing.TB, db *testdb.DB) string {
 	return normalise(string(output))
 }
 
-// noise is what a dump says about itself, at the start of a line; the bodies of functions are indented.
+// noise matches header and settings lines of a dump. Function bodies are indented and do not match.
 var noise = regexp.MustCompile(`^(--|SET |SELECT pg_catalog\.set_config|\\restrict|\\unrestrict|$)`)
 
 func normalise(dump string) string {
@@ -108,7 +110,7 @@ func normalise(dump string) string {
 	return kept.String()
 }
 
-// pgDump finds the program that belongs to the server, or another one: it must not be older than the server.
+// pgDump finds the pg_dump of the server, or another one, which must not be older than the server.
 func pgDump(t testing.TB, db *testdb.DB) string {
 	t.Helper()
 	dirs := testdb.Column[string](t, db, "SELECT setting FROM pg_config WHERE name = 'BINDIR'")
@@ -123,6 +125,6 @@ func pgDump(t testing.TB, db *testdb.DB) string {
 		require.True(t, errors.Is(err, os.ErrNotExist), "%s: %v", dir, err)
 	}
 	path, err := exec.LookPath("pg_dump")
-	require.NoError(t, err, "the snapshot is compared with the output of pg_dump: install the client programs of Postgres")
+	require.NoError(t, err, "this test needs pg_dump: install the Postgres client programs")
 	return path
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// Whose prospects resume through an account is asked by every pass: it must not cost more because there are more accounts, or
-// because many of them are gone.
+// Every pass looks up the source accounts of its target: the cost must not grow with the number of
+// accounts, or with the number of removed ones.
 func TestSourcesOfAnAccountDoNotCostTheFleet(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)

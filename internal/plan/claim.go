@@ -5,27 +5,25 @@ import (
 	"slices"
 )
 
-// claim is what an account, a workspace, or the whole fleet can use in a tick.
-// The three form a tree, and the same rule shares an amount among the claims
-// below each level of it.
+// claim is what an account, a workspace, or the whole fleet can use in a tick. Claims form a tree,
+// and the same rule shares an amount among the children at each level.
 type claim struct {
 	id     int64
-	served int64 // in microseconds; decides the first order of the line, is not kept up to date after it
+	served int64 // in microseconds; determines the initial order of the queue and is not updated later
 
-	// demand is what the claim can use in the next tick: for an account the
-	// smaller of backlog and quota, for the others the sum of their line.
+	// demand is what the claim can use in the next tick: for an account the smaller of backlog and
+	// quota, otherwise the sum of its queue.
 	demand int
 
-	// line holds the claims below that can use something, in the order in which
-	// they get an indivisible remainder: served longest ago first, then lowest
-	// id. It is nil for an account.
-	line []*claim
+	// queue has the child claims with a demand, in the order in which they get a remainder: served
+	// longest ago first, then lowest id. Nil for an account.
+	queue []*claim
 
-	backlog, quota int // of an account
-	account        int // index of an account among the candidates
+	backlog, quota int // for an account
+	account        int // for an account: its index among the candidates
 }
 
-// newFleet builds the tree of the n candidates that can use something.
+// newFleet builds the tree of the candidates with a demand.
 func newFleet(n int, candidate func(i int) Candidate) *claim {
 	fleet := &claim{}
 	workspaces := make(map[int64]*claim)
@@ -45,44 +43,44 @@ func newFleet(n int, candidate func(i int) Candidate) *claim {
 		if !ok {
 			workspace = &claim{id: c.WorkspaceID, served: workspaceServed}
 			workspaces[c.WorkspaceID] = workspace
-			fleet.line = append(fleet.line, workspace)
+			fleet.queue = append(fleet.queue, workspace)
 		}
 		workspace.served = max(workspace.served, workspaceServed)
-		workspace.line = append(workspace.line, &accounts[len(accounts)-1])
+		workspace.queue = append(workspace.queue, &accounts[len(accounts)-1])
 		workspace.demand += demand
 		fleet.demand += demand
 	}
-	for _, workspace := range fleet.line {
-		slices.SortFunc(workspace.line, byTurn)
+	for _, workspace := range fleet.queue {
+		slices.SortFunc(workspace.queue, byTurn)
 	}
-	slices.SortFunc(fleet.line, byTurn)
+	slices.SortFunc(fleet.queue, byTurn)
 	return fleet
 }
 
-// take shares one tick's amount among the accounts under c and calls record
-// once for each account that gets something. An amount beyond the demand is not
-// used. Afterwards c stands as the next tick finds it: backlogs are smaller,
-// whoever was served is at the end of its line, and whoever can use no more has
-// left it. That tick must be later than every served time that c began with.
+// take shares the amount of one tick among the accounts under c and calls record once for each
+// account that gets an allocation. An amount beyond the demand is not used. Afterwards c has the
+// state for the next tick: backlogs are smaller, served claims are at the end of their queues, and
+// claims without demand are removed. The next tick must be later than every served time with which
+// c was built.
 func (c *claim) take(amount int, record func(account, amount int)) {
 	amount = min(amount, c.demand)
 	if amount <= 0 {
 		return
 	}
-	if c.line == nil {
+	if c.queue == nil {
 		c.backlog -= amount
 		c.demand = min(c.backlog, c.quota)
 		record(c.account, amount)
 		return
 	}
 
-	level, remainder := fill(c.line, amount, c.demand)
-	reach := len(c.line)
+	level, remainder := fill(c.queue, amount, c.demand)
+	reach := len(c.queue)
 	if level == 0 {
-		reach = remainder // the others get nothing and move up
+		reach = remainder // the others get nothing and move forward
 	}
-	left := c.line[:0]
-	for _, member := range c.line[:reach] {
+	unmet := c.queue[:0]
+	for _, member := range c.queue[:reach] {
 		share := min(member.demand, level)
 		if remainder > 0 && member.demand > level {
 			share++
@@ -92,34 +90,33 @@ func (c *claim) take(amount int, record func(account, amount int)) {
 		member.take(share, record)
 		c.demand += member.demand
 		if member.demand > 0 {
-			left = append(left, member)
+			unmet = append(unmet, member)
 		}
 	}
-	slices.SortFunc(left, byID)
-	if reach < len(c.line) {
-		left = append(c.line[reach:], left...)
+	slices.SortFunc(unmet, byID)
+	if reach < len(c.queue) {
+		unmet = append(c.queue[reach:], unmet...)
 	}
-	c.line = left
+	c.queue = unmet
 }
 
-// fill returns the level up to which amount fills every claim of the line, and
-// the remainder, which is too small for one more each. At least one claim is
-// larger than the level for every unit of the remainder. The line demands
-// demand in total, and amount is not larger than that.
-func fill(line []*claim, amount, demand int) (level, remainder int) {
+// fill returns the level up to which amount fills every claim of the queue, and the remainder,
+// which is too small for one more each. At least as many claims exceed the level as the remainder
+// has units. demand is the total demand of the queue, and amount does not exceed it.
+func fill(queue []*claim, amount, demand int) (level, remainder int) {
 	if amount == demand {
 		return amount, 0
 	}
-	if amount < len(line) {
-		return 0, amount // without looking at a line that may be long
+	if amount < len(queue) {
+		return 0, amount // without reading a queue that may be long
 	}
-	demands := make([]int, len(line))
-	for i, member := range line {
+	demands := make([]int, len(queue))
+	for i, member := range queue {
 		demands[i] = member.demand
 	}
 	slices.Sort(demands)
-	// From the smallest up: whoever needs no more than an even share of what is
-	// left gets all of it, until the share is too small for everybody remaining.
+	// From the smallest up: a claim that needs no more than an even share of the rest gets all of
+	// its demand, until the share is too small for all remaining claims.
 	for i, d := range demands {
 		sharing := len(demands) - i
 		if d > amount/sharing {

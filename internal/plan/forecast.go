@@ -7,46 +7,43 @@ type Rules struct {
 	// First is the next tick to be planned. No candidate was served after it.
 	First time.Time
 
-	// FirstBudget is what the first tick has left for the whole fleet, in
-	// enrollments. Its quota for each account is Candidate.Quota.
+	// FirstBudget is the remaining budget of the first tick for the whole fleet, in enrollments.
+	// Its remaining quota of each account is Candidate.Quota.
 	FirstBudget int
 
-	// Tick is the time from one tick to the next. If it is not positive, there is
-	// no tick after the first.
+	// Tick is the length of a tick. If it is not positive, there is no tick after the first.
 	Tick time.Duration
 
-	// FleetCap and AccountCap are the most enrollments that a later tick gives to
+	// FleetCap and AccountCap are the maximum numbers of enrollments that a later tick allocates to
 	// the whole fleet and to one account.
 	FleetCap, AccountCap int
 
-	// Horizon is the number of ticks to look ahead, the first one included.
+	// Horizon is the number of ticks to forecast, including the first one.
 	Horizon int
 
-	// Allocations bounds the work: the forecast ends with the tick in which it has
-	// made that many allocations, of one account in one tick each. A fleet in which
-	// thousands of accounts take part in every tick is foreseen for days, a small
-	// one for the whole horizon. 0: no bound.
+	// Allocations limits the work: the forecast ends with the tick in which it has made that many
+	// allocations (one account in one tick each). A fleet with thousands of accounts in every tick
+	// is forecast for days, a small one for the whole horizon. 0: no limit.
 	Allocations int
 }
 
-// Forecast says when waiting enrollments will be resumed. It holds as long as
-// nothing else changes: no new backlog, no account that disconnects, and every
-// tick swept. It is safe for use by several goroutines.
+// Forecast predicts when waiting enrollments will be resumed. It holds as long as nothing else
+// changes: no new backlog, no account disconnects, and every tick is swept. It is safe for
+// concurrent use.
 type Forecast struct {
 	rules    Rules
-	ticks    int // how many were planned
+	ticks    int // number of planned ticks
 	index    map[int64]int32
 	accounts []schedule
 	runs     runs
 }
 
-// NewForecast plans tick after tick, as the sweep would, until every backlog is
-// drained, or the horizon or the bound of the work is reached. The candidates are
-// not changed, and not kept.
+// NewForecast plans tick after tick, as the sweep would, until every backlog is drained, or the
+// horizon or the limit is reached. It does not change or keep the candidates.
 //
-// The cost of the first tick follows the number of candidates, that of a later
-// one only the number of accounts that get something in it. The memory follows
-// the number of candidates and the allocations that do not repeat.
+// The cost of the first tick depends on the number of candidates, that of a later one only on the
+// number of accounts with an allocation in it. The memory depends on the number of candidates and
+// of allocations that do not repeat.
 func NewForecast(candidates []Candidate, r Rules) *Forecast {
 	f := &Forecast{rules: r, index: make(map[int64]int32, len(candidates)), accounts: make([]schedule, len(candidates))}
 	for i, c := range candidates {
@@ -96,7 +93,7 @@ func (f *Forecast) at(tick int) time.Time {
 	return f.rules.First.Add(time.Duration(tick) * f.rules.Tick)
 }
 
-// of returns the schedule of an account; nil for one that was not among the candidates.
+// of returns the schedule of an account, or nil if it was not among the candidates.
 func (f *Forecast) of(accountID int64) *schedule {
 	i, ok := f.index[accountID]
 	if !ok {
@@ -105,10 +102,9 @@ func (f *Forecast) of(accountID int64) *schedule {
 	return &f.accounts[i]
 }
 
-// TickOf returns the tick that resumes the enrollment at a position in the
-// account's line; 1 is the next one. It returns false where no tick up to the
-// horizon does: too far back, not in the line, or an account that was not among
-// the candidates.
+// TickOf returns the tick that resumes the enrollment at a position in the queue of the account; 1
+// is next. It returns false if no tick up to the horizon does: the position is too far back or not
+// in the queue, or the account was not among the candidates.
 func (f *Forecast) TickOf(accountID int64, position int) (time.Time, bool) {
 	s := f.of(accountID)
 	if s == nil {
@@ -121,11 +117,10 @@ func (f *Forecast) TickOf(accountID int64, position int) (time.Time, bool) {
 	return f.at(tick), true
 }
 
-// NotBefore returns the earliest tick that can resume the enrollment at a
-// position that the forecast does not reach: every tick after the last one that
-// was planned would have to give the account as much as the caps allow. It
-// returns false where [Forecast.TickOf] has the answer, for a position that is
-// not in the line, and where no later tick gives anything.
+// NotBefore returns the earliest tick that can resume the enrollment at a position that the
+// forecast does not reach, assuming that every tick after the last planned one allocates to the
+// account as much as the caps allow. It returns false if [Forecast.TickOf] has the answer, if the
+// position is not in the queue, and if no later tick allocates anything.
 func (f *Forecast) NotBefore(accountID int64, position int) (time.Time, bool) {
 	s := f.of(accountID)
 	most := min(f.rules.AccountCap, f.rules.FleetCap)
@@ -136,17 +131,17 @@ func (f *Forecast) NotBefore(accountID int64, position int) (time.Time, bool) {
 	if missing <= 0 {
 		return time.Time{}, false
 	}
-	// A bound that is too early by centuries is still a bound, and a time that can be written.
+	// A bound that is centuries too early is still valid, and the time can be formatted.
 	ticks := min((missing-1)/most, int(farthest/f.rules.Tick))
 	return f.at(f.ticks + ticks), true
 }
 
-// farthest is how far after the ticks that were planned a bound is looked for.
+// farthest limits how many ticks after the last planned one NotBefore returns.
 const farthest = 100 * 365 * 24 * time.Hour
 
-// Drained returns the tick that resumes the last waiting enrollment of the
-// account. It returns false where that is beyond the horizon, where nothing
-// waits, or for an account that was not among the candidates.
+// Drained returns the tick that resumes the last waiting enrollment of the account. It returns
+// false if that is beyond the horizon, if no enrollment waits, or if the account was not among the
+// candidates.
 func (f *Forecast) Drained(accountID int64) (time.Time, bool) {
 	s := f.of(accountID)
 	if s == nil {
@@ -155,7 +150,7 @@ func (f *Forecast) Drained(accountID int64) (time.Time, bool) {
 	return f.TickOf(accountID, s.backlog)
 }
 
-// NotDrainedBefore is [Forecast.NotBefore] of the last waiting enrollment of the account.
+// NotDrainedBefore is [Forecast.NotBefore] for the last waiting enrollment of the account.
 func (f *Forecast) NotDrainedBefore(accountID int64) (time.Time, bool) {
 	s := f.of(accountID)
 	if s == nil {
@@ -164,8 +159,8 @@ func (f *Forecast) NotDrainedBefore(accountID int64) (time.Time, bool) {
 	return f.NotBefore(accountID, s.backlog)
 }
 
-// Backlog returns how many enrollments waited for the account; 0 for one that
-// was not among the candidates.
+// Backlog returns how many enrollments were waiting for the account, 0 if it was not among the
+// candidates.
 func (f *Forecast) Backlog(accountID int64) int {
 	s := f.of(accountID)
 	if s == nil {
@@ -174,14 +169,14 @@ func (f *Forecast) Backlog(accountID int64) int {
 	return s.backlog
 }
 
-// A Portion is what a tick gives to one account, in enrollments.
+// A Portion is the number of enrollments that a tick allocates to one account.
 type Portion struct {
 	At      time.Time
 	Resumes int
 }
 
-// Next returns the first n ticks that give something to the account; fewer where
-// fewer do, and none for an account that was not among the candidates.
+// Next returns the first n ticks with an allocation for the account: fewer if there are fewer, and
+// none if the account was not among the candidates.
 func (f *Forecast) Next(accountID int64, n int) []Portion {
 	s := f.of(accountID)
 	if s == nil {

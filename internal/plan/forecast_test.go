@@ -52,7 +52,7 @@ func TestForecastOfTheLargestBacklogOnTenAccounts(t *testing.T) {
 	}
 }
 
-func TestForecastStartsWithWhatTheFirstTickHasLeft(t *testing.T) {
+func TestForecastStartsWithRemainingBudget(t *testing.T) {
 	t.Parallel()
 	rules := usual()
 	rules.FirstBudget = 30
@@ -96,16 +96,16 @@ func TestForecastDoesNotGuess(t *testing.T) {
 		name       string
 		candidates []Candidate
 		change     func(*Rules)
-		known      int // positions from 1 that have a tick
+		known      int // number of positions with a tick
 	}{
 		{"beyond the backlog", waiting, func(*Rules) {}, 1000},
 		{"beyond the horizon", waiting, func(r *Rules) { r.Horizon = 3 }, 600},
 		{"no horizon", waiting, func(r *Rules) { r.Horizon = 0 }, 0},
-		{"nothing waits", nothing, func(*Rules) {}, 0},
+		{"no backlog", nothing, func(*Rules) {}, 0},
 		{"no later tick", waiting, func(r *Rules) { r.Tick = 0 }, 200},
 		{"no later budget", waiting, func(r *Rules) { r.FleetCap, r.Horizon = 0, math.MaxInt }, 200},
 		{"no later quota", waiting, func(r *Rules) { r.AccountCap, r.Horizon = 0, math.MaxInt }, 200},
-		{"an account that is not there", nil, func(*Rules) {}, 0},
+		{"an unknown account", nil, func(*Rules) {}, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -123,8 +123,8 @@ func TestForecastDoesNotGuess(t *testing.T) {
 	}
 }
 
-// TestForecastEqualsReplay compares the forecast with a plain replay of Allocations,
-// for every position of every account and every budget of the ticks.
+// TestForecastEqualsReplay compares the forecast with a replay of Allocations, for every position
+// of every account.
 func TestForecastEqualsReplay(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -158,7 +158,7 @@ func TestForecastEqualsReplay(t *testing.T) {
 				}
 			}
 		}
-		require.Equal(t, before, candidates, "the candidates are only read")
+		require.Equal(t, before, candidates, "the candidates do not change")
 	})
 }
 
@@ -177,15 +177,14 @@ func replay(candidates []Candidate, r Rules) map[int64][]time.Time {
 	return ticks
 }
 
-// TestForecastIsCompact guards the memory of long drains: allocations that repeat
-// take no quota of their own.
+// TestForecastIsCompact limits the memory of long drains: repeated allocations are stored once.
 func TestForecastIsCompact(t *testing.T) {
 	t.Parallel()
 	var candidates []Candidate
 	for id := range int64(100) {
 		candidates = append(candidates, Candidate{AccountID: id, WorkspaceID: id, Backlog: 1000, Quota: 200})
 	}
-	for _, fleetCap := range []int{20, 100, 2000} { // every fifth tick, every tick, several a tick
+	for _, fleetCap := range []int{20, 100, 2000} { // one every five ticks, one per tick, several per tick
 		rules := usual()
 		rules.FirstBudget, rules.FleetCap = fleetCap, fleetCap
 		f := NewForecast(candidates, rules)
@@ -193,9 +192,9 @@ func TestForecastIsCompact(t *testing.T) {
 	}
 }
 
-// TestForecastWithBoundedWorkIsTheSame compares it with one without a bound: what
-// it says is the same, and what it does not say is not before the tick that it names.
-func TestForecastWithBoundedWorkIsTheSame(t *testing.T) {
+// TestLimitedForecastIsConsistent compares a limited forecast with an unlimited one: the ticks
+// that it has are equal, and for other positions NotBefore is not later.
+func TestLimitedForecastIsConsistent(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		candidates := drawCandidates(t)
@@ -227,7 +226,7 @@ func TestForecastWithBoundedWorkIsTheSame(t *testing.T) {
 	})
 }
 
-func TestPackedForecastIsTheSame(t *testing.T) {
+func TestPackedForecastIsEqual(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		f := NewForecast(drawCandidates(t), usual())
@@ -235,7 +234,7 @@ func TestPackedForecastIsTheSame(t *testing.T) {
 		again, ok := packed.Unpack()
 		require.True(t, ok)
 		require.Equal(t, f, again)
-		// Columns that do not fit are refused, and following the runs ends.
+		// Inconsistent columns are rejected, and runs have no cycles.
 		if len(packed.Runs) > 0 {
 			packed.Runs[4] = 0
 			_, ok = packed.Unpack()
@@ -247,23 +246,23 @@ func TestPackedForecastIsTheSame(t *testing.T) {
 	})
 }
 
-func TestForecastSaysWhatItsBoundIs(t *testing.T) {
+func TestForecastLowerBound(t *testing.T) {
 	t.Parallel()
 	rules := usual()
 	rules.Horizon = 4 * 7 * 24 * 4
 	f := NewForecast([]Candidate{{AccountID: 11, WorkspaceID: 1, Backlog: 1_000_000, Quota: 200}}, rules)
 	_, ok := f.Drained(11)
 	require.False(t, ok)
-	// It is alone, so that the bound is what happens: 5,000 ticks of 200.
+	// It is the only account, so the bound is exact: 5,000 ticks of 200.
 	bound, ok := f.NotDrainedBefore(11)
 	require.True(t, ok)
 	require.Equal(t, tick(5000), bound)
 	require.Equal(t, 1_000_000, f.Backlog(11))
 }
 
-// TestForecastOfManyAccountsIsBounded holds the memory of what the largest fleet leaves behind: 100,000 accounts, each with
-// another backlog, so that nothing repeats.
-func TestForecastOfManyAccountsIsBounded(t *testing.T) {
+// TestForecastMemoryIsBounded limits the memory for the largest fleet: 100,000 accounts
+// with different backlogs, so that no allocations repeat.
+func TestForecastMemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	var candidates []Candidate
 	for id := range int64(100_000) {
@@ -276,7 +275,7 @@ func TestForecastOfManyAccountsIsBounded(t *testing.T) {
 	require.GreaterOrEqual(t, f.ticks, 250, "days of ticks")
 }
 
-func TestForecastTellsTheNextTicksOfAnAccount(t *testing.T) {
+func TestForecastNextTicks(t *testing.T) {
 	t.Parallel()
 	rules := usual()
 	rules.FirstBudget, rules.FleetCap = 300, 300
@@ -293,8 +292,8 @@ func TestForecastTellsTheNextTicksOfAnAccount(t *testing.T) {
 	require.Empty(t, f.Next(31, 10))
 }
 
-// BenchmarkForecast drains everything, but for the last. Where there are about
-// 10,000 accounts, each tick serves a part of them in turn.
+// BenchmarkForecast drains all backlogs, except in the last case. With about 10,000 accounts, each
+// tick serves a part of them in turn.
 func BenchmarkForecast(b *testing.B) {
 	for _, bb := range []struct {
 		name             string

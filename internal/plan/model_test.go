@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// tick returns the n-th quarter hour of the tests; tick 0 stands for never.
+// tick returns the n-th quarter hour of the tests; tick 0 means never.
 func tick(n int) time.Time {
 	if n == 0 {
 		return time.Time{}
@@ -18,8 +18,8 @@ func tick(n int) time.Time {
 	return time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(n) * 15 * time.Minute)
 }
 
-// drawCandidates draws small numbers, so that ties, remainders and candidates that
-// can use nothing are the normal case.
+// drawCandidates draws small numbers, so that ties, remainders and candidates without demand are
+// common.
 func drawCandidates(t *rapid.T) []Candidate {
 	var workspaceServed [8]time.Time
 	for i := range workspaceServed {
@@ -45,8 +45,8 @@ func upTo3() *rapid.Generator[int]  { return evenly(2) }
 func upTo7() *rapid.Generator[int]  { return evenly(3) }
 func upTo15() *rapid.Generator[int] { return evenly(4) }
 
-// evenly draws every number of so many bits equally often. The ranges of rapid
-// prefer small numbers so much that most plans would have nobody to serve.
+// evenly draws uniformly distributed numbers of the given number of bits. The ranges of rapid
+// prefer small numbers so strongly that most plans would serve no account.
 func evenly(bits int) *rapid.Generator[int] {
 	return rapid.Custom(func(t *rapid.T) int {
 		n := 0
@@ -60,7 +60,7 @@ func evenly(bits int) *rapid.Generator[int] {
 	})
 }
 
-// budgets goes through every budget that makes a difference to the candidates.
+// budgets yields every budget that makes a difference for the candidates.
 func budgets(candidates []Candidate) iter.Seq[int] {
 	return func(yield func(int) bool) {
 		for budget := -1; budget <= demand(candidates)+1; budget++ {
@@ -79,7 +79,7 @@ func demand(candidates []Candidate) int {
 	return total
 }
 
-// usable is the most that the candidate can be granted.
+// usable is the maximum allocation of the candidate.
 func usable(c Candidate) int { return max(0, min(c.Backlog, c.Quota)) }
 
 func byAccount(allocations []Allocation) map[int64]int {
@@ -90,19 +90,19 @@ func byAccount(allocations []Allocation) map[int64]int {
 	return planned
 }
 
-// sharer is an account or a workspace, with what it got of what it can use.
+// sharer is an account or a workspace, with its allocation and its demand.
 type sharer struct {
 	id          int64
 	served      time.Time
 	got, demand int
 }
 
-// turn orders sharers by who comes first when there is one more to give.
+// turn orders sharers by which one gets the next enrollment.
 func turn(a, b *sharer) int {
 	return cmp.Or(cmp.Compare(a.got, b.got), a.served.Compare(b.served), cmp.Compare(a.id, b.id))
 }
 
-// deal is the rule in its plainest form: it gives away one enrollment at a time.
+// deal implements the rule literally: it allocates one enrollment at a time.
 func deal(candidates []Candidate, budget int) map[int64]int {
 	workspaces := make(map[int64]*sharer)
 	accounts := make(map[int64][]*sharer)
@@ -146,7 +146,7 @@ func requireFair(t *rapid.T, sharers []*sharer) {
 	}
 }
 
-// afterTick returns the candidates as the sweep that follows the tick finds them.
+// afterTick returns the candidates for the sweep after the tick.
 func afterTick(candidates []Candidate, allocations []Allocation, at time.Time, accountCap int) []Candidate {
 	planned := byAccount(allocations)
 	workspaceServed := make(map[int64]bool)

@@ -1,13 +1,14 @@
 package plan
 
-// Packed is a forecast in columns, to be stored and read by another process.
+// Packed is a forecast in columns, which can be stored and read by another process.
 type Packed struct {
 	Rules    Rules
-	Ticks    int     // how many were planned
-	Accounts []int64 // those with a schedule
-	// Of each account: what waited before the first tick, and the places of its first and last run in Runs; noRun: it has none.
+	Ticks    int     // number of planned ticks
+	Accounts []int64 // accounts with a schedule
+	// For each account: its backlog before the first tick, and the indexes of its first and last
+	// run in Runs, noRun if it has none.
 	Backlogs, First, Last []int32
-	// Runs are all runs one after the other, five numbers each, in the order of the fields of run.
+	// Runs has all runs in sequence, five numbers each, in the order of the fields of run.
 	Runs []int32
 }
 
@@ -30,7 +31,7 @@ func (f *Forecast) Pack() Packed {
 	return p
 }
 
-// Unpack returns the forecast that was packed; false where the columns do not fit each other.
+// Unpack returns the packed forecast, and false if the columns are inconsistent.
 func (p Packed) Unpack() (*Forecast, bool) {
 	n, size := len(p.Accounts), len(p.Runs)/5
 	if len(p.Backlogs) != n || len(p.First) != n || len(p.Last) != n || len(p.Runs) != 5*size {
@@ -44,7 +45,7 @@ func (p Packed) Unpack() (*Forecast, bool) {
 	}
 	for i := range f.runs {
 		r := p.Runs[5*i : 5*i+5]
-		// A run comes after the ones before it, so that following them ends.
+		// Each run has a higher index than its predecessor, so there are no cycles.
 		if next := r[4]; next != noRun && (int(next) <= i || int(next) >= size) || r[3] < 1 {
 			return nil, false
 		}

@@ -1,14 +1,14 @@
 package plan
 
-// schedule is what one account gets over the ticks of a forecast, in order.
-// Ticks are counted from 0, the first one.
+// schedule has the allocations of one account over the ticks of a forecast, in order. Ticks are
+// numbered from 0.
 type schedule struct {
 	backlog     int   // before the first tick
 	first, last int32 // indexes of its runs
 }
 
-// run is an allocation that repeats. The allocations of a long drain do, so that
-// a few runs hold all of them.
+// run is a repeated allocation. Long drains repeat the same allocation, so a few runs represent all
+// of them.
 type run struct {
 	first int32 // tick of the first allocation
 	every int32 // ticks from one allocation to the next
@@ -17,12 +17,11 @@ type run struct {
 	next  int32 // index of the account's next run
 }
 
-// noRun is the index of no run.
+// noRun is the index that means no run.
 const noRun = -1
 
-// runs are those of all accounts together: a forecast of 100,000 accounts has
-// hundreds of thousands of them, and a slice for each account would cost more
-// than what is in it.
+// runs has the runs of all accounts: a forecast of 100,000 accounts has hundreds of thousands of
+// them, and a separate slice per account would cost more than its content.
 type runs []run
 
 // add appends an allocation to a schedule. Ticks come in ascending order.
@@ -53,7 +52,7 @@ func (r runs) of(s *schedule, each func(run) bool) {
 	}
 }
 
-// tickOf returns the tick that reaches the position, which counts from 1.
+// tickOf returns the tick that reaches the position, numbered from 1.
 func (r runs) tickOf(s *schedule, position int) (tick int, ok bool) {
 	if position < 1 {
 		return 0, false
@@ -79,7 +78,7 @@ func (r runs) total(s *schedule) (total int) {
 	return total
 }
 
-// portion is what the account gets in one tick.
+// portion is the allocation of the account in one tick.
 type portion struct{ tick, amount int }
 
 // next returns the first n allocations.

@@ -9,11 +9,12 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// errTried takes a transaction back on purpose.
+// errTried rolls back a transaction on purpose.
 var errTried = errors.New("tried")
 
-// TryHeal says how many enrollments a heal could resume, and through how many accounts: it starts the heal, counts, and takes it
-// back. So it keeps the same rules, fails where the heal would fail, and changes nothing.
+// TryHeal returns how many enrollments a heal could resume, and through how many accounts. It
+// starts the heal, counts, and rolls back. So it applies the same rules, fails if the heal would
+// fail, and changes nothing.
 func (s *Store) TryHeal(ctx context.Context, heal dbsqlc.StartHealParams) (scope dbsqlc.HealScopeRow, err error) {
 	err = s.Tx(ctx, func(_ pgx.Tx, q *dbsqlc.Queries) error {
 		id, err := q.StartHeal(ctx, heal)

@@ -13,18 +13,22 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// PlanWithin bounds each attempt to find the candidates of a tick: far below [StatementTimeout]. It is a variable for tests.
+// PlanWithin is the timeout of each attempt to find the candidates of a tick, far below
+// [StatementTimeout]. It is a variable for tests.
 var PlanWithin = 4 * time.Second
 
-// allAccounts is the attempt at a plan that considers all accounts for which prospects wait.
+// allAccounts is the attempt to plan for all accounts with waiting prospects.
 const allAccounts = 0
 
-// attempts are how many of these accounts a plan considers, after one with more of them took too long.
+// attempts are the numbers of these accounts that a plan considers, each after the previous one
+// took too long.
 var attempts = []int32{allAccounts, 20_000, 2_000}
 
-// PlanTick makes the plan of a tick, without writing anything. In two steps, so that neither the network nor this process sees all
-// accounts: the database adds up what each workspace can use, [plan.Shares] shares the budget among them, and only accounts that
-// may get something are read. A plan that takes longer than [PlanWithin] is made for a part of the accounts, and says so.
+// PlanTick makes the plan of a tick without writing anything. It works in two steps, so that not
+// all accounts are transferred to this process: the database sums what each workspace can use,
+// [plan.Shares] shares the budget among workspaces, and only accounts that may get an allocation
+// are read. If planning takes longer than [PlanWithin], the plan covers a part of the accounts and
+// is marked as partial.
 func (s *Store) PlanTick(ctx context.Context, tick time.Time, opened dbsqlc.OpenSweepRow) (dbsqlc.RecordPlanParams, error) {
 	record := dbsqlc.RecordPlanParams{
 		TickAt: tick, StartedAt: opened.StartedAt, AccountCap: opened.AccountCap, FleetCap: opened.FleetCap, LookedTo: opened.LookedTo,
@@ -52,7 +56,7 @@ func (s *Store) PlanTick(ctx context.Context, tick time.Time, opened dbsqlc.Open
 	return record, s.addBlocked(ctx, &record, granted)
 }
 
-// plan shares the budget of the tick among at most so many accounts.
+// plan shares the budget of the tick among at most that many accounts.
 func (s *Store) plan(ctx context.Context, record *dbsqlc.RecordPlanParams, allocations *[]plan.Allocation, accounts int32) error {
 	return s.within(ctx, PlanWithin, func(_ pgx.Tx, q *dbsqlc.Queries) error {
 		part := dbsqlc.PlanPartRow{AfterID: -1, UntilID: 1<<63 - 1}
@@ -66,7 +70,7 @@ func (s *Store) plan(ctx context.Context, record *dbsqlc.RecordPlanParams, alloc
 			TickAt: record.TickAt, Budget: record.FleetCap, AfterID: part.AfterID, UntilID: part.UntilID,
 		})
 		if err != nil {
-			return fmt.Errorf("finding what workspaces can use: %w", err)
+			return fmt.Errorf("finding the demand of workspaces: %w", err)
 		}
 		workspaces := make([]plan.Workspace, len(wanted))
 		for i, w := range wanted {
@@ -99,8 +103,9 @@ func (s *Store) plan(ctx context.Context, record *dbsqlc.RecordPlanParams, alloc
 	})
 }
 
-// addBlocked adds accounts that get nothing, to start campaigns that block active prospects. If they cannot be found in time, the
-// plan goes without them, and the next tick looks at the same campaigns.
+// addBlocked adds accounts with an allocation of 0, to start campaigns that block active prospects.
+// If they cannot be found in time, the plan omits them, and the next tick checks the same
+// campaigns.
 func (s *Store) addBlocked(ctx context.Context, record *dbsqlc.RecordPlanParams, granted map[int64]bool) error {
 	var blocked dbsqlc.BlockedCampaignsRow
 	err := s.within(ctx, PlanWithin, func(_ pgx.Tx, q *dbsqlc.Queries) (err error) {
@@ -126,7 +131,7 @@ func (s *Store) addBlocked(ctx context.Context, record *dbsqlc.RecordPlanParams,
 	return nil
 }
 
-// isTimeout says whether the server gave up a statement because it took too long.
+// isTimeout reports whether the server cancelled a statement because of its timeout.
 func isTimeout(err error) bool {
 	failed, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && failed.Code == "57014"

@@ -14,8 +14,8 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// randomFleet has eight workspaces of four accounts of all kinds: connected or not, siblings, on hold, with a part of their cap
-// drawn already; and campaigns of which some let nothing resume.
+// randomFleet has eight workspaces with four accounts of all kinds: connected or not, siblings, on
+// hold, with a partly used cap. Some campaigns let nothing resume.
 const randomFleet = `
 SELECT setseed(%f);
 INSERT INTO thaw.workspaces (key, auto_resume) SELECT 'w' || n, random() < 0.9 FROM generate_series(1, 8) AS n;
@@ -45,8 +45,9 @@ SELECT thaw.tick(), a.id, 9, floor(random() * 10) FROM thaw.accounts AS a WHERE 
 SELECT thaw.fold_counts(5);
 `
 
-// The two steps in SQL are the plan over all candidates, and the candidates are what the rows say.
-func TestPlanTickIsThePlanOfAllCandidates(t *testing.T) {
+// The two steps in SQL give the same plan as all candidates at once, and the candidates match the
+// rows.
+func TestPlanTickMatchesPlanOfAllCandidates(t *testing.T) {
 	t.Parallel()
 	for seed := range 6 {
 		t.Run(strconv.Itoa(seed), func(t *testing.T) {
@@ -95,7 +96,7 @@ func TestPlanTickIsThePlanOfAllCandidates(t *testing.T) {
 	}
 }
 
-// slow makes the plan of all accounts take longer than it may, and leaves that of a part of them as it is.
+// slow makes planning for all accounts exceed the timeout, but not planning for a part of them.
 const slow = `
 ALTER FUNCTION thaw.plan_workspaces(timestamptz, integer, bigint, bigint) RENAME TO quick;
 CREATE FUNCTION thaw.plan_workspaces(tick_at timestamptz, budget integer, after bigint, until bigint)
@@ -108,8 +109,9 @@ BEGIN
 END;
 $$`
 
-// A plan that would take too long is made for a part of the accounts, and another part in the next tick.
-func TestPlanThatTakesTooLongIsPartial(t *testing.T) {
+// A plan that would take too long covers a part of the accounts, and the next tick covers another
+// part.
+func TestSlowPlanIsPartial(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	db.Exec(t, fmt.Sprintf(randomFleet, 0.1)+"SELECT thaw.fold_counts(); "+slow)

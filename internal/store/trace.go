@@ -9,11 +9,12 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// continueTrace is a statement that makes the jobs which a transaction enqueues go on with its trace: thaw.enqueue reads the
-// setting.
+// continueTrace is a statement that makes the enqueued jobs of a transaction continue its trace:
+// thaw.enqueue reads the setting.
 const continueTrace = "SELECT set_config('thaw.traceparent', $1, true)"
 
-// traced begins a span for a query, of the name that sqlc gives it, if there is one above it. Call end with what became of it.
+// traced starts a span for a query, named by sqlc's query name, if ctx has a span. Call end with
+// the result.
 func traced(ctx context.Context, sql string) (_ context.Context, end func(error)) {
 	above := trace.SpanFromContext(ctx)
 	if !above.IsRecording() {
@@ -32,7 +33,8 @@ func traced(ctx context.Context, sql string) (_ context.Context, end func(error)
 	}
 }
 
-// traceparent is what W3C Trace Context says of the span in ctx; empty: there is none, or it is not kept.
+// traceparent is the W3C Trace Context header of the span in ctx. Empty: there is no span, or it is
+// not sampled.
 func traceparent(ctx context.Context) string {
 	if !trace.SpanContextFromContext(ctx).IsSampled() {
 		return ""

@@ -13,13 +13,15 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// limits is what begin sets, as a statement of its own that can be sent together with others.
+// limits has the settings of begin as a separate statement that can be sent together with others.
 const limits = "SELECT set_config('search_path', '" + database.SearchPath + "', true), set_config('statement_timeout', $1, true), set_config('lock_timeout', $2, true), set_config('idle_in_transaction_session_timeout', $3, true)"
 
-// Trip returns queries of which each is a whole transaction with the limits of this package, sent to the server and answered in
-// one round trip. For signals and passes, which are one statement each. Where the session has the limits, the statement alone is
-// the transaction; else BEGIN, the limits, the query and COMMIT follow each other without waiting. A query fails as a whole; after a lost connection nobody knows whether it was committed, so it must be one that may
-// be asked again. Only queries for one row can go this way.
+// Trip returns queries that are each a whole transaction with the limits of this package, in one
+// round trip to the server. It is meant for signals and passes, which are one statement each. If
+// the session has the limits, the statement alone is the transaction. Otherwise BEGIN, the limits,
+// the query and COMMIT are sent without waiting in between. A query fails as a whole. After a lost
+// connection it is unknown whether the transaction committed, so the query must be safe to repeat.
+// Only queries for one row can be used.
 func (s *Store) Trip() *dbsqlc.Queries { return dbsqlc.New(trip{s.pool}) }
 
 type trip struct{ pool *pgxpool.Pool }
@@ -52,11 +54,12 @@ func (r tripRow) Scan(into ...any) (err error) {
 	if err != nil {
 		return fmt.Errorf("beginning transaction: %w", err)
 	}
-	// A connection that is still in a transaction, as after an error, is closed by the pool instead of being used again.
+	// The pool closes a connection that is still in a transaction, for example after an error, and
+	// does not reuse it.
 	defer conn.Release()
 
 	parent := traceparent(ctx)
-	// Such a session is READ COMMITTED and has the search path, too.
+	// Such a session also has READ COMMITTED and the search path.
 	if parent == "" && database.HasLimits(conn.Conn()) {
 		return conn.QueryRow(ctx, r.sql, r.args...).Scan(into...)
 	}

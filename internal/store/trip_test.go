@@ -13,7 +13,7 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// setup returns a store, and a signal that it can receive, for an account that exists.
+// setup returns a store, and a signal for an existing account.
 func setup(t *testing.T) (*testdb.DB, *store.Store, dbsqlc.ReceiveSignalParams) {
 	t.Helper()
 	db := testdb.New(t)
@@ -26,8 +26,8 @@ func setup(t *testing.T) (*testdb.DB, *store.Store, dbsqlc.ReceiveSignalParams) 
 	}
 }
 
-// bothWays runs a test on a pool whose sessions have the limits, where a trip is one statement, and on one whose sessions do
-// not, where it is a transaction that sets them.
+// bothWays runs a test on a pool whose sessions have the limits, where a trip is one statement, and
+// on one without, where a trip is a transaction that sets them.
 func bothWays(t *testing.T, test func(t *testing.T, db *testdb.DB, s *store.Store, signal dbsqlc.ReceiveSignalParams)) {
 	t.Run("limits of the transaction", func(t *testing.T) {
 		t.Parallel()
@@ -51,7 +51,7 @@ func bothWays(t *testing.T, test func(t *testing.T, db *testdb.DB, s *store.Stor
 func TestTripCommits(t *testing.T) {
 	t.Parallel()
 	bothWays(t, func(t *testing.T, db *testdb.DB, s *store.Store, signal dbsqlc.ReceiveSignalParams) {
-		for range 3 { // the first makes the prepared statements
+		for range 3 { // the first creates the prepared statements
 			outcome, err := s.Trip().ReceiveSignal(t.Context(), signal)
 			require.NoError(t, err)
 			require.NotEmpty(t, outcome)
@@ -60,8 +60,8 @@ func TestTripCommits(t *testing.T) {
 	})
 }
 
-// The limits hold in the transaction, and it is READ COMMITTED, whatever the defaults of the database are.
-func TestTripHasTheLimits(t *testing.T) {
+// A transaction has the limits and READ COMMITTED, whatever the defaults of the database are.
+func TestTripHasLimits(t *testing.T) {
 	t.Parallel()
 	bothWays(t, func(t *testing.T, db *testdb.DB, s *store.Store, signal dbsqlc.ReceiveSignalParams) {
 		db.Exec(t, `
@@ -80,7 +80,7 @@ func TestTripHasTheLimits(t *testing.T) {
 	})
 }
 
-// A transaction that sets its limits leaves none of them on the connection.
+// A transaction that sets its limits does not leave them on the connection.
 func TestTripLeavesNoLimitsBehind(t *testing.T) {
 	t.Parallel()
 	db, s, signal := setup(t)
@@ -89,8 +89,8 @@ func TestTripLeavesNoLimitsBehind(t *testing.T) {
 	require.Equal(t, "0", testdb.Value[string](t, db, "SELECT current_setting('lock_timeout')"))
 }
 
-// An error in the query, or in the commit, leaves nothing behind: no row, and no connection that is still in a transaction.
-func TestTripThatFailsChangesNothing(t *testing.T) {
+// An error in the query or in the commit leaves no row, and no connection in a transaction.
+func TestFailedTripChangesNothing(t *testing.T) {
 	t.Parallel()
 	for name, deferred := range map[string]string{"in the query": "", "in the commit": "CONSTRAINT"} {
 		t.Run(name, func(t *testing.T) {

@@ -9,14 +9,15 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// A fleet is a database in which everything has happened that a check looks at, through the functions of the schema.
+// A fleet is a database with all the kinds of rows that checks examine, written by the functions of
+// the schema.
 type fleet struct {
 	*testdb.DB
 	t   testing.TB
 	job int64
 }
 
-// busyFleet is where it starts: all is calm, and no account has said anything yet.
+// busyFleet is the initial state, before any signal.
 const busyFleet = `
 -- The identities start at 1: acme is 1, globex 2; its accounts are 1 to 5, and Ann's new one will be 6.
 INSERT INTO thaw.workspaces (key) VALUES ('acme'), ('globex');
@@ -36,8 +37,8 @@ JOIN thaw.campaigns AS c
 UPDATE thaw.settings SET account_cap = 10, fleet_cap = 40, signal_cap = 40;
 `
 
-// newBusyFleet has waited, slept and resumed in all lanes; not a row of it was written by hand that Thaw would have written,
-// but for the plans of its sweeps.
+// newBusyFleet has paused and resumed prospects in all lanes. All rows that Thaw writes were
+// written by Thaw's functions, except for the plans of its sweeps.
 func newBusyFleet(t testing.TB) *fleet {
 	t.Helper()
 	f := &fleet{DB: testdb.New(t), t: t}
@@ -46,7 +47,8 @@ func newBusyFleet(t testing.TB) *fleet {
 		f.connect(account)
 	}
 
-	// Ann's account goes, and comes back as a new one, whose signal is faster than its row: a re-point within the cap.
+	// Ann's account is lost and reconnects as a new one, whose signal arrives before its row:
+	// prospects are moved, within the cap.
 	f.disconnect("ann-old", "disconnected")
 	f.Exec(t, `UPDATE thaw.enrollments SET paused_reason = 'paused_by_user' WHERE prospect_url = 'https://example.com/in/ann-old-1'`)
 	require.Equal(t, "unknown_account", f.signal("ann-new", "connected"))
@@ -54,7 +56,7 @@ func newBusyFleet(t testing.TB) *fleet {
 		SELECT w.id, 'ann-new', 'ann' FROM thaw.workspaces AS w WHERE w.key = 'acme'`)
 	require.Equal(t, "resumed", f.resumeBySignal("ann-new"))
 
-	// The next tick takes more of them, and starts Carl's campaigns; Bob rests.
+	// The next tick resumes more of them and starts Carl's campaigns; Bob is on hold.
 	f.disconnect("bob", "disconnected")
 	f.disconnect("carl", "needs_verification")
 	f.Advance(t, 15*time.Minute)
@@ -67,10 +69,11 @@ func newBusyFleet(t testing.TB) *fleet {
 	require.Equal(t, "account_on_hold", f.resumeBySweep("bob"))
 	require.Equal(t, "resumed", f.resumeBySweep("carl"))
 	require.Equal(t, "already_done", f.resumeBySweep("carl"))
-	require.Equal(t, "resumed", f.resumeBySignal("carl"), "the sweep has used up what the account has in this tick")
+	require.Equal(t, "resumed", f.resumeBySignal("carl"), "the sweep has used up the account's quota in this tick")
 	require.Equal(t, "account_on_hold", f.resumeBySignal("bob"))
 
-	// Those who were resumed go on: they finish, they move to the next step, and their account goes again.
+	// Resumed prospects continue: some finish, some move to the next step, and their account is
+	// lost again.
 	f.Exec(t, `UPDATE thaw.enrollments SET step = step + 1 WHERE status = 'active'`)
 	f.Exec(t, `UPDATE thaw.enrollments SET status = 'replied' WHERE id IN (
 		SELECT min(e.id) FROM thaw.enrollments AS e WHERE e.status = 'active' GROUP BY e.account_id)`)
@@ -79,13 +82,14 @@ func newBusyFleet(t testing.TB) *fleet {
 	f.connect("carl")
 	require.Equal(t, "already_done", f.resumeBySignal("carl"))
 	require.Equal(t, "applied", f.signal("carl", "connected"))
-	require.Equal(t, "resumed", f.resumeBySignal("carl"), "another signal, what is left of the cap")
+	require.Equal(t, "resumed", f.resumeBySignal("carl"), "another signal, the remaining quota")
 
-	// Dora's is restricted, after a part of her prospects was paused for less.
+	// Dora's account is restricted after some of its prospects were paused for another reason.
 	f.disconnect("dora", "error")
 	f.disconnect("dora", "restricted")
 
-	// Globex has opted out; it is healed all the same, as a whole, by account and by list.
+	// Globex has auto-resume off; heals run all the same, for the workspace, by account and by
+	// list.
 	f.Exec(t, "SELECT thaw.set_auto_resume('globex', false, 'asked by mail')")
 	f.disconnect("gil", "disconnected")
 	require.Equal(t, "applied", f.signal("gil", "connected"))
@@ -98,7 +102,7 @@ func newBusyFleet(t testing.TB) *fleet {
 		WHERE e.waits_for_account), 100, false, 'support')`)
 	testdb.Value[int64](t, f.DB, "SELECT thaw.heal('globex', cap => 7)")
 
-	// Deliveries that change nothing, and a tick that is still at work.
+	// Deliveries that change nothing, and a tick that is still running.
 	require.Equal(t, "ignored", f.signal("carl", "paused"))
 	require.Equal(t, "stale", testdb.Value[string](t, f.DB, "SELECT thaw.signal('linkedin', 'carl', 'disconnected', thaw.now() - interval '1 day')"))
 	for _, outcome := range []string{"applied", "duplicate"} {
@@ -123,7 +127,8 @@ func (f *fleet) connect(account string) {
 	require.Contains(f.t, []string{"resumed", "auto_resume_off"}, f.resumeBySignal(account))
 }
 
-// disconnect does what the signal and its job do, in batches; of a transient error only half a batch is paused.
+// disconnect applies the signal and runs its job in batches; for a transient error it pauses only
+// half a batch.
 func (f *fleet) disconnect(account, status string) {
 	f.t.Helper()
 	require.Equal(f.t, "applied", f.signal(account, status))
@@ -159,7 +164,7 @@ func (f *fleet) resumeBySignal(account string) string {
 		FROM thaw.accounts AS a WHERE a.provider_account_id = $1`, account, f.job)
 }
 
-// plan writes the sweep of the current tick: 6 prospects for each of the accounts.
+// plan writes the sweep of the current tick, with 6 prospects per account.
 func (f *fleet) plan(accounts ...string) {
 	f.t.Helper()
 	f.Exec(f.t, `
@@ -189,5 +194,5 @@ func (f *fleet) heal(start string) {
 			break
 		}
 	}
-	require.Positive(f.t, testdb.Value[int](f.t, f.DB, "SELECT resumed FROM thaw.heals WHERE id = $1", id), "the heal resumed somebody")
+	require.Positive(f.t, testdb.Value[int](f.t, f.DB, "SELECT resumed FROM thaw.heals WHERE id = $1", id), "the heal resumed prospects")
 }

@@ -1,4 +1,4 @@
 package verify
 
-// RunIn runs all checks in a transaction that a test has broken something in, and rolls back.
+// RunIn runs all checks in a transaction in which a test has violated an invariant.
 var RunIn = runIn

@@ -11,7 +11,8 @@ import (
 	"github.com/thawline/thaw/internal/verify"
 )
 
-// newPrunedFleet is the busy fleet 500 days later: what was then is removed but for what is needed, and life went on.
+// newPrunedFleet is the busy fleet 500 days later: old rows were removed except those still needed,
+// and new ones were added.
 func newPrunedFleet(t *testing.T) *fleet {
 	t.Helper()
 	f := newBusyFleet(t)
@@ -35,7 +36,7 @@ func newPrunedFleet(t *testing.T) *fleet {
 	return f
 }
 
-func TestFleetWithoutItsPastIsSound(t *testing.T) {
+func TestPrunedFleetIsSound(t *testing.T) {
 	t.Parallel()
 	fleet := newPrunedFleet(t)
 	require.Zero(t, testdb.Value[int](t, fleet.DB, "SELECT count(*) FROM thaw.enrollment_events WHERE kind = 'resumed' AND at < thaw.now() - interval '400 days'"))
@@ -45,8 +46,8 @@ func TestFleetWithoutItsPastIsSound(t *testing.T) {
 	require.Empty(t, found(report))
 }
 
-// The checks that leave out what is too old still find what is wrong with the rest.
-func TestChecksHoldForWhatIsKept(t *testing.T) {
+// Checks that skip removed history still find violations in the rest.
+func TestChecksFindViolationsAfterPruning(t *testing.T) {
 	t.Parallel()
 	fleet := newPrunedFleet(t)
 	for check, sql := range map[string]string{ //nolint:paralleltest // They lock what they break.

@@ -1,14 +1,17 @@
-// Package verify audits a live database: each file in checks/ proves one invariant, in SQL, over all rows there are.
+// Package verify audits a live database: each file in checks/ proves one invariant, in SQL, over
+// all rows.
 //
-// The constraints of the schema keep a single row right. What spans rows is kept by the functions of the schema, and proved
-// here: that the budgets, the idempotency records and the history count the same, that no cap was exceeded, that nothing was resumed that
-// should not have been. A check scans the tables that it is about; it is meant for an audit, not for every minute.
+// The constraints of the schema protect single rows. Invariants that span rows are maintained by
+// the functions of the schema and proved here: budgets, idempotency records and history agree, no
+// cap was exceeded, and nothing was resumed that should not have been. A check scans its tables; it
+// is meant for an audit and not for frequent use.
 //
-// Each check has a snapshot of its own (REPEATABLE READ, READ ONLY) and holds the locks of a reader on the few tables that it
-// names, for as long as it runs: a snapshot of all checks would keep the database from removing dead rows for the length of the
-// audit. A check that looks at rows one by one goes through a table in ranges of its key, so that it can be interrupted and says
-// how far it is. Memory is bounded: the server spills to disk above a fixed amount, and of the violations a number and a few
-// examples are kept.
+// Each check has its own snapshot (REPEATABLE READ, READ ONLY) and holds read locks on the few
+// tables that it uses while it runs. A common snapshot would keep the database from removing dead
+// rows during the whole audit. A check that examines rows one by one processes its table in ranges
+// of the key, so that it can be interrupted and reports progress. Memory is bounded: the server
+// spills to disk above a fixed amount, and of the violations only the number and a few examples are
+// kept.
 package verify
 
 import (
@@ -27,7 +30,7 @@ import (
 //go:embed checks/*.sql
 var files embed.FS
 
-// A Report is the result of the checks that were carried out, by name.
+// A Report has the results of the completed checks, by name.
 type Report struct {
 	Checks []Check `json:"checks"`
 }
@@ -35,15 +38,15 @@ type Report struct {
 // A Check is the result of one invariant.
 type Check struct {
 	Name string `json:"name"`
-	// About says in a sentence what the check proves.
+	// About describes the invariant.
 	About string `json:"about"`
-	// Violations counts the rows, or groups of rows, that break the invariant; 0 means that it holds.
+	// Violations is the number of rows, or groups of rows, that violate the invariant. 0: it holds.
 	Violations int `json:"violations"`
-	// Examples names the first of them, at most 5, such as "enrollment 12: …". Never null.
+	// Examples describes the first violations, at most 5, such as "enrollment 12: …". Never null.
 	Examples []string `json:"examples"`
 }
 
-// Violations returns how many there are in all checks together; 0 means that the database is sound.
+// Violations returns the number of violations in all checks. 0: the database is sound.
 func (r Report) Violations() int {
 	total := 0
 	for _, check := range r.Checks {
@@ -52,28 +55,31 @@ func (r Report) Violations() int {
 	return total
 }
 
-// Progress says how far an audit is.
+// Progress is the progress of an audit.
 type Progress struct {
-	Check  string // the one that is under way
-	Done   int    // checks that are done
-	Checks int    // of so many
-	// Part is how much of the check that is under way is done, from 0 to 1. It stays 0 where a check is a single statement.
+	Check  string // the running check
+	Done   int    // number of completed checks
+	Checks int    // number of all checks
+	// Part is the completed part of the running check, from 0 to 1. It stays 0 if the check is a
+	// single statement.
 	Part float64
 }
 
-// Options of an audit. The zero Options are those of a program that waits for the report.
+// Options configure an audit. The zero value is valid.
 type Options struct {
-	// Progress is called before each statement. Nil: nobody looks.
+	// Progress, if not nil, is called before each statement.
 	Progress func(Progress)
-	// Range is how many keys of a table a statement of a check looks at. Default 2,000,000: a few seconds.
+	// Range is how many keys of a table one statement checks. Default 2,000,000, which takes a few
+	// seconds.
 	Range int64
 }
 
-// examples is how many violations of a check are named.
+// examples is how many violations of a check are described.
 const examples = 5
 
-// Run executes all checks, each in a read-only transaction of its own, and blocks nothing. It needs SELECT on the tables of schema
-// thaw. A violation is not an error. If ctx ends, the report has the checks that were done until then.
+// Run executes all checks, each in its own read-only transaction, and blocks nothing. It needs
+// SELECT on the tables of schema thaw. A violation is not an error. If ctx ends, the report has the
+// checks that were completed until then.
 func Run(ctx context.Context, pool *pgxpool.Pool, o Options) (Report, error) {
 	checks, err := load()
 	if err != nil {
@@ -112,15 +118,17 @@ func runIn(ctx context.Context, tx pgx.Tx, o Options) (Report, error) {
 	return report, nil
 }
 
-// check is a file in checks/: the comment that it begins with, and a SELECT of one text column with a row per violation.
+// check is a file in checks/: a comment, and a SELECT of one text column with one row per
+// violation.
 type check struct {
 	name, about, query string
-	// table and key are those through which the check goes in ranges, from the line "-- ranges: thaw.enrollments id" of its
-	// comment; empty: it is one statement. In the query each is written as everyKey, so that it can be run by hand.
+	// table and key define the ranges of the check, from the line "-- ranges: thaw.enrollments id"
+	// of its comment. Empty: it is one statement. The query contains everyKey in place of a range,
+	// so that it can also be run manually.
 	table, key string
 }
 
-// everyKey is what a query says in place of a range of keys.
+// everyKey is the placeholder for a range of keys, valid SQL that matches all keys.
 const everyKey = "BETWEEN 0 AND 9223372036854775807"
 
 func load() ([]check, error) {
@@ -160,18 +168,19 @@ func parse(name, content string) (check, error) {
 	}
 	c.about = strings.Join(about, " ")
 	if hasRanges := strings.Contains(content, everyKey); hasRanges != (c.key != "") {
-		return check{}, fmt.Errorf("check %s: either the line with its ranges or %q is missing", name, everyKey)
+		return check{}, fmt.Errorf("check %s: a \"-- ranges:\" line and %q must appear together", name, everyKey)
 	}
 	return c, nil
 }
 
-// settings of a check: compiling such statements takes longer than running them, times in examples are UTC wherever this runs,
-// and a sort or a hash takes no more memory than this before it spills to disk. How long a check takes follows the size of the
-// database, not that of a request.
+// settings of a check: no JIT, because compiling these statements takes longer than running them;
+// UTC, so that examples do not depend on the server; and bounded memory for sorts and hashes, which
+// spill to disk beyond it. Checks have no statement timeout, because their duration depends on the
+// size of the database.
 const settings = `SET LOCAL jit = off; SET LOCAL TimeZone = 'UTC'; SET LOCAL work_mem = '32MB'; SET LOCAL hash_mem_multiplier = 2;
 	SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = '1min'`
 
-// countViolations counts all rows of a check and keeps a few, whatever their number.
+// countViolations counts all rows of a check and keeps the first few.
 const countViolations = `
 SELECT count(*), coalesce(array_agg(numbered.violation) FILTER (WHERE numbered.n <= %d), '{}')
 FROM (SELECT found.violation, row_number() OVER () AS n FROM (
@@ -199,11 +208,11 @@ func (c check) run(ctx context.Context, tx pgx.Tx, o Options, at Progress) (Chec
 			if size <= 0 {
 				size = 2_000_000
 			}
-			// The last range has no end: other tables of the check may have higher keys.
+			// The last range has no upper limit: other tables of the check may have higher keys.
 			if last-from >= size {
 				to = from + size - 1
 			}
-			// As literals: a plan for any range would be one for a few rows.
+			// Literals and not parameters: a generic plan would assume few rows.
 			query = strings.ReplaceAll(c.query, everyKey, fmt.Sprintf("BETWEEN %d AND %d", from, to))
 		}
 		var violations int

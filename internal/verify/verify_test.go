@@ -23,7 +23,7 @@ func TestBusyFleetIsSound(t *testing.T) {
 	t.Parallel()
 	fleet := newBusyFleet(t)
 
-	// Busy means that each check has something to look at.
+	// The fleet is busy enough that every check has rows to examine.
 	transitions := testdb.Column[string](t, fleet.DB, "SELECT DISTINCT kind || ' by ' || source FROM thaw.enrollment_events ORDER BY 1")
 	require.Equal(t, []string{
 		"moved by heal", "moved by signal", "moved by sweep", "paused by platform", "paused by signal",
@@ -45,8 +45,9 @@ func TestBusyFleetIsSound(t *testing.T) {
 	require.Zero(t, report.Violations())
 }
 
-// An import may resume whom a person paused, and pause at another step: neither is a transition of Thaw's.
-func TestWhatAnImportSetsIsSound(t *testing.T) {
+// An import may resume manually paused prospects and change steps; these are not transitions by
+// Thaw.
+func TestImportedRowsAreSound(t *testing.T) {
 	t.Parallel()
 	fleet := newBusyFleet(t)
 	const carls = "FROM thaw.enrollments AS e JOIN thaw.accounts AS a ON a.id = e.account_id WHERE a.provider_account_id = 'carl' AND e.status = 'active'"
@@ -86,9 +87,9 @@ func TestReportIsJSON(t *testing.T) {
 	require.NoError(t, err)
 	text, err := json.Marshal(report)
 	require.NoError(t, err)
-	require.Contains(t, string(text), `{"checks":[{"name":"account_budgets_match_events","about":"The budget row of an account in a tick counts`)
+	require.Contains(t, string(text), `{"checks":[{"name":"account_budgets_match_events","about":"The budget row of each account and tick equals`)
 	require.Contains(t, string(text), `"violations":0,"examples":[]}`)
-	require.Contains(t, string(text), `{"name":"connected_means_no_error","about":"A connected account has no error left over from before.","violations":1,"examples":["account 1: connected, last error expired"]}`)
+	require.Contains(t, string(text), `{"name":"connected_means_no_error","about":"A connected account has no error.","violations":1,"examples":["account 1: connected, last error expired"]}`)
 }
 
 func TestManyViolationsHaveFewExamples(t *testing.T) {
@@ -109,8 +110,9 @@ func TestManyViolationsHaveFewExamples(t *testing.T) {
 	}
 }
 
-// A check goes through a large table in ranges, finds what it finds without them, and says how far it is.
-func TestRangesFindTheSame(t *testing.T) {
+// A check processes a large table in ranges, finds the same violations as without them, and reports
+// progress.
+func TestRangesFindSameViolations(t *testing.T) {
 	t.Parallel()
 	fleet := newBusyFleet(t)
 	fleet.Exec(t, "UPDATE thaw.enrollment_events SET reason = 'paused_by_user' WHERE kind = 'resumed'")
@@ -137,7 +139,7 @@ func TestRangesFindTheSame(t *testing.T) {
 	require.Equal(t, 1, parts["account_caps_hold"])
 }
 
-// Each check has a snapshot of its own, one for all of its ranges, and changes nothing.
+// Each check has its own snapshot for all of its ranges, and changes nothing.
 func TestEveryCheckHasItsOwnSnapshot(t *testing.T) {
 	t.Parallel()
 	fleet := newBusyFleet(t)
@@ -148,7 +150,8 @@ func TestEveryCheckHasItsOwnSnapshot(t *testing.T) {
 	require.NoError(t, err)
 	defer pool.Close()
 
-	// Between its statements a check has a transaction that cannot write. In READ COMMITTED it would have no snapshot then.
+	// Between statements a check is in a read-only transaction. In READ COMMITTED it would have no
+	// snapshot there.
 	began := map[string]time.Time{}
 	_, err = verify.Run(t.Context(), pool, verify.Options{Range: 50, Progress: func(p verify.Progress) {
 		began[p.Check] = testdb.Value[time.Time](t, fleet.DB,
@@ -170,8 +173,8 @@ func TestEveryCheckHasItsOwnSnapshot(t *testing.T) {
 	require.Len(t, different, len(checkFiles(t)))
 }
 
-// Interrupted, it says what it has found until then.
-func TestInterruptedAuditReportsWhatItHas(t *testing.T) {
+// An interrupted audit reports what it has found so far.
+func TestInterruptedAuditReportsPartialResult(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	report, err := verify.Run(ctx, testdb.New(t).Pool, verify.Options{Progress: func(p verify.Progress) {
@@ -183,7 +186,7 @@ func TestInterruptedAuditReportsWhatItHas(t *testing.T) {
 	require.Len(t, report.Checks, 3)
 }
 
-// A check that nothing can break proves nothing.
+// A check that cannot fail proves nothing.
 func TestEveryCheckCanFail(t *testing.T) {
 	t.Parallel()
 	var broken []string
@@ -194,7 +197,7 @@ func TestEveryCheckCanFail(t *testing.T) {
 	require.Subset(t, checkFiles(t), broken)
 }
 
-// The SQL of a check can be run by hand too: it needs nothing around it.
+// The SQL of a check can also be run manually.
 func TestChecksAreSelectsOfOneTextColumn(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
@@ -213,7 +216,7 @@ func TestChecksAreSelectsOfOneTextColumn(t *testing.T) {
 	report, err := verify.Run(t.Context(), db.Pool, verify.Options{})
 	require.NoError(t, err)
 	for _, check := range report.Checks {
-		require.Regexp(t, `^[A-Z].+\.$`, check.About, "the comment at the top of %s is a sentence", check.Name)
+		require.Regexp(t, `^[A-Z].+\.$`, check.About, "the comment at the top of %s consists of sentences", check.Name)
 	}
 }
 
@@ -238,7 +241,7 @@ func checkFiles(t testing.TB) []string {
 	return names
 }
 
-// found returns the checks that a report says are violated, with their examples.
+// found returns the violated checks of a report, with their examples.
 func found(report verify.Report) map[string]string {
 	violated := map[string]string{}
 	for _, check := range report.Checks {

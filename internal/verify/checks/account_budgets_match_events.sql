@@ -1,6 +1,7 @@
--- The budget row of an account in a tick counts exactly the prospects that were resumed through it, by sweep, signal and the heals of tenants.
--- Ticks of which the history is not all there any more, because of its age, are left out.
-SELECT format('account %s at tick %s: the budget row counts %s, the history %s',
+-- The budget row of each account and tick equals the number of prospects resumed through the
+-- account by the sweep, by signals and by heals of tenants.
+-- Ticks whose history was partly removed by retention are skipped.
+SELECT format('account %s at tick %s: %s in the budget row, %s in the history',
     account_id, tick_at, coalesce(budget.used - budget.carried, 0), coalesce(history.resumed, 0))
 FROM thaw.account_budgets AS budget
 FULL JOIN (

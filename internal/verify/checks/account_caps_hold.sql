@@ -1,5 +1,6 @@
--- No account resumed more prospects in a tick, through sweep, signal and the heals of tenants together, than the cap of its budget row.
-SELECT format('account %s at tick %s: %s resumed, the cap is %s',
+-- No account exceeds the cap of its budget row in a tick, counting the sweep, signals and heals of
+-- tenants together.
+SELECT format('account %s at tick %s: %s resumed, cap %s',
     budget.account_id, budget.tick_at, history.resumed, budget.cap)
 FROM thaw.account_budgets AS budget
 JOIN (

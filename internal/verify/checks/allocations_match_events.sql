@@ -1,6 +1,7 @@
--- Each allocation counts exactly the prospects that the sweep of its tick resumed through its account.
--- Ticks of which the history is not all there any more, because of its age, are left out.
-SELECT format('allocation of account %s at tick %s: the allocation counts %s, the history %s',
+-- Each allocation counts exactly the prospects that the sweep of its tick resumed through its
+-- account.
+-- Ticks whose history was partly removed by retention are skipped.
+SELECT format('allocation of account %s at tick %s: %s in the allocation, %s in the history',
     account_id, tick_at, coalesce(g.resumed, 0), coalesce(history.resumed, 0))
 FROM thaw.allocations AS g
 FULL JOIN (

@@ -1,4 +1,4 @@
--- A connected account is not about to have its prospects paused.
-SELECT format('account %s: connected, its prospects are due to be paused at %s', a.id, a.pause_after)
+-- A connected account has no pause that is due.
+SELECT format('account %s: connected, but a pause is due at %s', a.id, a.pause_after)
 FROM thaw.accounts AS a
 WHERE a.status = 'connected' AND a.pause_after IS NOT NULL

@@ -1,5 +1,6 @@
--- The counts of paused enrollments, by account, campaign and reason, are what there is; the totals of accounts are their sums.
-SELECT format('account %s, campaign %s, %s: %s paused, the counts say %s',
+-- The counts of paused enrollments by account, campaign and reason match the rows, and the totals
+-- of accounts match the counts.
+SELECT format('account %s, campaign %s, %s: %s paused, %s counted',
     account_id, campaign_id, reason, coalesce(rows.paused, 0), coalesce(counts.paused, 0))
 FROM (
     SELECT e.account_id, e.campaign_id, e.paused_reason AS reason, e.waits_for_account, count(*) AS paused
@@ -13,7 +14,7 @@ FULL JOIN (
     USING (account_id, campaign_id, reason, waits_for_account)
 WHERE coalesce(rows.paused, 0) <> coalesce(counts.paused, 0)
 UNION ALL
-SELECT format('account %s: %s wait by the counts, the total says %s', account_id, coalesce(lines.waiting, 0), coalesce(totals.waiting, 0))
+SELECT format('account %s: %s waiting by the counts, %s by the total', account_id, coalesce(lines.waiting, 0), coalesce(totals.waiting, 0))
 FROM (
     SELECT c.account_id, sum(c.paused) AS waiting FROM thaw.paused_counts AS c WHERE c.waits_for_account GROUP BY c.account_id) AS lines
 FULL JOIN thaw.waiting_totals AS totals USING (account_id)

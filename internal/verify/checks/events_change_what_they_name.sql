@@ -1,5 +1,5 @@
--- An event changes what its kind says: a pause ends paused, a resume goes from paused to active, a re-point changes the
--- account alone.
+-- An event matches its kind: a pause ends in paused, a resume goes from paused to active, and a
+-- move changes only the account.
 -- ranges: thaw.enrollment_events id
 SELECT format('enrollment %s: event %s is %s, from %s on account %s to %s on account %s', event.enrollment_id, event.id,
     event.kind, event.from_status, event.from_account_id, event.to_status, event.to_account_id)

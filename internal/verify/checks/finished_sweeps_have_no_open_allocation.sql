@@ -1,4 +1,4 @@
--- A sweep is finished when, and only when, all of its allocations are closed.
+-- A sweep is finished if and only if all of its allocations are closed.
 SELECT format('sweep of tick %s: %s, with %s open allocations',
     s.tick_at, CASE WHEN s.finished_at IS NULL THEN 'not finished' ELSE 'finished' END, coalesce(plan.open, 0))
 FROM thaw.sweeps AS s

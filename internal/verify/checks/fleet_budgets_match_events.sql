@@ -1,6 +1,7 @@
--- The fleet's budget row of a tick and lane counts exactly the prospects that the history says were resumed there.
--- Ticks of which the history is not all there any more, because of its age, are left out.
-SELECT format('tick %s, lane %s: the budget row counts %s, the history %s',
+-- The fleet budget row of each tick and lane equals the number of prospects resumed according to
+-- the history.
+-- Ticks whose history was partly removed by retention are skipped.
+SELECT format('tick %s, lane %s: %s in the budget row, %s in the history',
     tick_at, lane, coalesce(budget.used - budget.carried, 0), coalesce(history.resumed, 0))
 FROM thaw.fleet_budgets AS budget
 FULL JOIN (

@@ -1,5 +1,5 @@
--- No tick resumed more prospects in a lane than the cap that its budget row was opened with.
-SELECT format('tick %s, lane %s: %s resumed, the cap is %s', budget.tick_at, budget.lane, history.resumed, budget.cap)
+-- No tick exceeds the cap of its budget row in any lane.
+SELECT format('tick %s, lane %s: %s resumed, cap %s', budget.tick_at, budget.lane, history.resumed, budget.cap)
 FROM thaw.fleet_budgets AS budget
 JOIN (
     SELECT event.tick_at, event.source::text::thaw.lane AS lane, count(*) AS resumed

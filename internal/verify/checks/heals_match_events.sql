@@ -1,6 +1,6 @@
--- Each heal counts exactly the prospects resumed, the moves and the campaign starts that its history shows.
--- Heals of which the history is not all there any more, because of its age, are left out.
-SELECT format('heal %s: it counts %s resumed, %s re-pointed and %s campaigns, the history %s, %s and %s',
+-- Each heal counts exactly the prospects resumed, the moves and the campaign starts in the history.
+-- Heals whose history was partly removed by retention are skipped.
+SELECT format('heal %s: %s resumed, %s moved and %s campaigns started; in the history %s, %s and %s',
     coalesce(h.id, transitions.heal_id, started.heal_id),
     coalesce(h.resumed, 0), coalesce(h.moved, 0), coalesce(h.campaigns_resumed, 0),
     coalesce(transitions.resumed, 0), coalesce(transitions.moved, 0), coalesce(started.total, 0))

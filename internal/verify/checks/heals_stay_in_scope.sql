@@ -1,5 +1,6 @@
--- A heal resumed only what it was asked for: prospects of its workspace, of its account and those who resume through it, or of
--- its list. Lists that are not all there any more, because of their age, are left out.
+-- A heal resumed only prospects in its scope: of its workspace, of its account or resumed through
+-- it, or of its list.
+-- Lists that were partly removed by retention are skipped.
 -- ranges: thaw.enrollment_events id
 SELECT format('enrollment %s: resumed by heal %s of %s, from account %s through account %s',
     event.enrollment_id, h.id, h.target, event.from_account_id, event.to_account_id)

@@ -1,4 +1,4 @@
--- No heal resumed more prospects than its cap.
-SELECT format('heal %s: %s resumed, its cap is %s', h.id, h.resumed, h.cap)
+-- No heal exceeds its cap.
+SELECT format('heal %s: %s resumed, cap %s', h.id, h.resumed, h.cap)
 FROM thaw.heals AS h
 WHERE h.resumed > h.cap

@@ -1,6 +1,7 @@
--- A prospect moved to another account only as part of being resumed, and each such move has its event, at the same step.
--- What is older than the history that is all there is left out.
-SELECT format('enrollment %s: by %s at %s from account %s to account %s at step %s: %s resumed, %s re-pointed',
+-- A prospect was moved to another account only while being resumed, and each move has its event, at
+-- the same step.
+-- Events older than the complete history are skipped.
+SELECT format('enrollment %s: by %s at %s from account %s to account %s at step %s: %s resumed, %s moved',
     event.enrollment_id, event.source, event.at, event.from_account_id, event.to_account_id, event.step,
     count(*) FILTER (WHERE event.kind = 'resumed'), count(*) FILTER (WHERE event.kind = 'moved'))
 FROM thaw.enrollment_events AS event

@@ -1,4 +1,5 @@
--- The pass of a signal, and the pass of an account in a sweep, ran once: all that it resumed was resumed in one transaction.
+-- Each pass of a signal or of an allocation ran once: everything that it resumed was resumed in one
+-- transaction.
 SELECT format('signal %s: resumed prospects between %s and %s, in jobs %s to %s, through accounts %s to %s',
     event.signal_id, min(event.at), max(event.at), min(event.job_id), max(event.job_id),
     min(event.to_account_id), max(event.to_account_id))

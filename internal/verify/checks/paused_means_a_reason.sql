@@ -1,4 +1,4 @@
--- A paused enrollment or campaign says why and since when, and one that is not paused says neither.
+-- Enrollments and campaigns have a pause reason and a pause time if and only if they are paused.
 -- ranges: thaw.enrollments id
 SELECT format('enrollment %s: status %s, reason %s, paused at %s',
     e.id, e.status, coalesce(e.paused_reason::text, 'none'), coalesce(e.paused_at::text, 'none'))

@@ -1,6 +1,6 @@
--- Nobody was resumed whom a person, or a restriction, had stopped: before such a pause ended, a person gave the prospect back.
+-- No prospect that a person or a restriction paused was resumed without a manual resume in between.
 -- ranges: thaw.enrollment_events id
-SELECT format('enrollment %s: stopped by event %s (%s), resumed by event %s, and nobody gave it back in between',
+SELECT format('enrollment %s: paused by event %s (%s), resumed by event %s, without a manual resume in between',
     resume.enrollment_id, last.id, last.reason, resume.id)
 FROM thaw.enrollment_events AS resume
 CROSS JOIN LATERAL (

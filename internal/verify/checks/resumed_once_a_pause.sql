@@ -1,5 +1,5 @@
--- No pause was ended twice: of the events that resume a prospect, no two name the same pause.
-SELECT format('enrollment %s: its pause of %s was ended by events %s',
+-- No pause was ended twice: no two resume events belong to the same pause.
+SELECT format('enrollment %s: the pause of %s was ended by events %s',
     event.enrollment_id, event.paused_at, string_agg(event.id::text, ' and ' ORDER BY event.id))
 FROM thaw.enrollment_events AS event
 WHERE event.kind = 'resumed'

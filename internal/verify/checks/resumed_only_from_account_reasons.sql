@@ -1,4 +1,4 @@
--- No lane resumed a prospect or started a campaign that was paused for anything but its account: not what a person paused.
+-- Only prospects and campaigns that were paused for an account reason were resumed automatically.
 -- ranges: thaw.enrollment_events id
 SELECT format('enrollment %s: paused for %s, resumed by %s in event %s',
     event.enrollment_id, coalesce(event.reason::text, 'no reason'), event.source, event.id)

@@ -1,4 +1,5 @@
--- Nobody was resumed through an account of another workspace, or moved to an account of another person or provider.
+-- No prospect was resumed through an account of another workspace, or moved to an account of
+-- another person or provider.
 -- ranges: thaw.enrollment_events id
 SELECT format('enrollment %s: %s from account %s to account %s in event %s',
     event.enrollment_id, event.kind, event.from_account_id, event.to_account_id, event.id)

@@ -1,5 +1,6 @@
--- A resume leaves a prospect at the step at which its pause found it, unless an import set another one meanwhile.
--- Pauses that are older than the history that is all there are left out: their imports may be gone.
+-- A resume keeps the step that the prospect had when it was paused, unless an import changed it in
+-- between.
+-- Pauses older than the complete history are skipped, because their imports may have been removed.
 -- ranges: thaw.enrollment_events id
 SELECT format('enrollment %s: paused at step %s by event %s, resumed at step %s by event %s',
     resume.enrollment_id, pause.step, pause.id, resume.step, resume.id)

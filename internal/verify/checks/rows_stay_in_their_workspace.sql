@@ -1,4 +1,4 @@
--- An enrollment, its campaign and its account belong to one workspace.
+-- An enrollment, its campaign and its account belong to the same workspace.
 -- ranges: thaw.enrollments id
 SELECT format('enrollment %s: in workspace %s, its campaign in %s, its account in %s',
     e.id, e.workspace_id, coalesce(c.workspace_id::text, 'none'), coalesce(a.workspace_id::text, 'none'))

@@ -1,6 +1,6 @@
--- Each signal counts exactly the prospects that the history says it resumed.
--- Signals that are gone because of their age, and those of which the history is, are left out.
-SELECT format('signal %s: it counts %s, the history %s',
+-- Each signal counts exactly the prospects that it resumed according to the history.
+-- Signals that were removed by retention, or whose history was, are skipped.
+SELECT format('signal %s: %s recorded, %s in the history',
     coalesce(s.id, history.signal_id), coalesce(s.resumed, 0), coalesce(history.resumed, 0))
 FROM thaw.account_signals AS s
 FULL JOIN (

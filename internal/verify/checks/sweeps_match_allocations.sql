@@ -1,6 +1,6 @@
--- The summary of a tick adds up its allocations: how many accounts and prospects were planned, and how many are done.
--- Ticks of which the allocations are not all there any more, because of their age, are left out.
-SELECT format('sweep of tick %s: it says %s of %s accounts and %s of %s prospects, its allocations %s of %s and %s of %s',
+-- The summary of each tick matches its allocations: accounts and prospects planned and done.
+-- Ticks whose allocations were partly removed by retention are skipped.
+SELECT format('sweep of tick %s: %s of %s accounts and %s of %s prospects; in its allocations %s of %s and %s of %s',
     s.tick_at, s.accounts_processed, s.accounts_planned, s.resumed, s.planned,
     coalesce(plan.closed, 0), coalesce(plan.accounts, 0), coalesce(plan.resumed, 0), coalesce(plan.planned, 0))
 FROM thaw.sweeps AS s

@@ -1,6 +1,6 @@
--- The summary of a tick counts exactly the moves to another account and the campaign starts that its history shows.
--- Ticks of which the history is not all there any more, because of its age, are left out.
-SELECT format('sweep of tick %s: it counts %s re-pointed and %s campaigns, the history %s and %s',
+-- The summary of each tick counts exactly the moves and the campaign starts in the history.
+-- Ticks whose history was partly removed by retention are skipped.
+SELECT format('sweep of tick %s: %s moved and %s campaigns started; in the history %s and %s',
     tick_at, coalesce(s.moved, 0), coalesce(s.campaigns_resumed, 0),
     coalesce(moved.total, 0), coalesce(started.total, 0))
 FROM thaw.sweeps AS s

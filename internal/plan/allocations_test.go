@@ -14,11 +14,11 @@ import (
 func TestAllocationsExamples(t *testing.T) {
 	t.Parallel()
 
-	// account is a candidate that was never served and has the usual quota of 200.
+	// account is a candidate that was never served, with the default quota of 200.
 	account := func(workspace, id int64, backlog int) Candidate {
 		return Candidate{AccountID: id, WorkspaceID: workspace, Backlog: backlog, Quota: 200}
 	}
-	// served adds the ticks that served the account and its workspace last.
+	// served sets the last ticks that served the account and its workspace.
 	served := func(c Candidate, account, workspace int) Candidate {
 		c.AccountServed, c.WorkspaceServed = tick(account), tick(workspace)
 		return c
@@ -31,25 +31,25 @@ func TestAllocationsExamples(t *testing.T) {
 		want       map[int64]int // planned by account
 	}{
 		{
-			name:       "nobody waits",
+			name:       "no candidates",
 			candidates: nil,
 			budget:     2000,
 			want:       map[int64]int{},
 		},
 		{
-			name:       "enough for everybody",
+			name:       "enough for all",
 			candidates: []Candidate{account(1, 11, 30), account(2, 21, 200)},
 			budget:     2000,
 			want:       map[int64]int{11: 30, 21: 200},
 		},
 		{
-			name:       "an account gets no more than its quota, even if budget is left",
+			name:       "an account gets no more than its quota, even if budget remains",
 			candidates: []Candidate{account(1, 11, 102_000)},
 			budget:     2000,
 			want:       map[int64]int{11: 200},
 		},
 		{
-			name:       "a small backlog is not held up by a large one",
+			name:       "a small backlog does not wait for a large one",
 			candidates: []Candidate{account(1, 11, 3), account(2, 21, 150), account(3, 31, 150)},
 			budget:     103,
 			want:       map[int64]int{11: 3, 21: 50, 31: 50},
@@ -92,7 +92,7 @@ func TestAllocationsExamples(t *testing.T) {
 			want:   map[int64]int{11: 1, 21: 1, 41: 1},
 		},
 		{
-			name: "the newest tick of a workspace counts where its accounts differ",
+			name: "the newest tick of a workspace counts if its accounts differ",
 			candidates: []Candidate{
 				served(account(1, 11, 1), 1, 1), served(account(1, 12, 1), 3, 3), served(account(2, 21, 1), 2, 2),
 			},
@@ -108,13 +108,13 @@ func TestAllocationsExamples(t *testing.T) {
 			want:   map[int64]int{31: 4},
 		},
 		{
-			name:       "whoever has all it can use gets nothing of the remainder",
+			name:       "an account whose demand is met gets no remainder",
 			candidates: []Candidate{account(1, 11, 3), account(2, 21, 4), account(3, 31, 4)},
 			budget:     10,
 			want:       map[int64]int{11: 3, 21: 4, 31: 3},
 		},
 		{
-			name:       "a negative budget allocations nothing",
+			name:       "a negative budget allocates nothing",
 			candidates: []Candidate{account(1, 11, 5)},
 			budget:     -1,
 			want:       map[int64]int{},
@@ -128,8 +128,8 @@ func TestAllocationsExamples(t *testing.T) {
 	}
 }
 
-// TestAllocationsEqualsDealing compares the plan with the rule as people would play
-// it: one enrollment at a time.
+// TestAllocationsEqualsDealing compares the plan with the rule applied literally, one enrollment at
+// a time.
 func TestAllocationsEqualsDealing(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -140,9 +140,8 @@ func TestAllocationsEqualsDealing(t *testing.T) {
 	})
 }
 
-// TestTwoStepsMakeTheSamePlan gives each step no more than the database would:
-// the workspaces that come first, and of each that got something the accounts
-// that come first.
+// TestTwoStepsMakeTheSamePlan gives each step only the rows that the database returns: the first
+// workspaces, and the first accounts of each workspace with a share.
 func TestTwoStepsMakeTheSamePlan(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -197,7 +196,7 @@ func TestAllocationsIsCapped(t *testing.T) {
 			total := 0
 			for _, g := range Allocations(candidates, budget) {
 				c, ok := waiting[g.AccountID]
-				require.True(t, ok, "an allocation for nobody, or a second one: %+v", g)
+				require.True(t, ok, "an allocation for an unknown account, or a second one: %+v", g)
 				delete(waiting, g.AccountID)
 				require.Equal(t, c.WorkspaceID, g.WorkspaceID)
 				require.GreaterOrEqual(t, g.Planned, 1)
@@ -210,7 +209,7 @@ func TestAllocationsIsCapped(t *testing.T) {
 	})
 }
 
-func TestAllocationsLeavesNothingOver(t *testing.T) {
+func TestAllocationsUsesWholeBudget(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		candidates := drawCandidates(t)
@@ -224,10 +223,9 @@ func TestAllocationsLeavesNothingOver(t *testing.T) {
 	})
 }
 
-// TestAllocationsIsMaxMinFair takes every pair of workspaces, and every pair of
-// accounts in a workspace. If one of them got more than the other by over one,
-// the other must have all that it can use; and of two that both want more, the
-// one served longer ago must not have less.
+// TestAllocationsIsMaxMinFair checks every pair of workspaces, and every pair of accounts in a
+// workspace. If one got more than the other by over one, the demand of the other must be met. If
+// both want more, the one served longer ago must not have less.
 func TestAllocationsIsMaxMinFair(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -266,16 +264,15 @@ func TestAllocationsIgnoresInputOrder(t *testing.T) {
 			require.Equal(t, allocations, Allocations(shuffled, budget), "budget %d", budget)
 			require.True(t, slices.IsSortedFunc(allocations, func(a, b Allocation) int { return cmp.Compare(a.AccountID, b.AccountID) }))
 		}
-		require.Equal(t, before, candidates, "the candidates are only read")
+		require.Equal(t, before, candidates, "the candidates do not change")
 	})
 }
 
-// TestAllocationsStarvesNobody runs tick after tick. With w workspaces and a budget b
-// a workspace is served at least every ceil(w/b) ticks, and then with at least
-// max(1, b/w), unless it needs less. An account that shares its workspace with
-// others is served after that goes round once. One account a workspace, or one
-// workspace only: within ceil(accounts/b) ticks.
-func TestAllocationsStarvesNobody(t *testing.T) {
+// TestAllocationsStarvesNoAccount runs tick after tick. With w workspaces and a budget b, a workspace
+// is served at least every ceil(w/b) ticks, and then with at least max(1, b/w), unless it needs
+// less. An account that shares its workspace with others is served after all of them had a turn.
+// With one account per workspace, or a single workspace: within ceil(accounts/b) ticks.
+func TestAllocationsStarvesNoAccount(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		const accountCap = 6

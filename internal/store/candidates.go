@@ -7,7 +7,8 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// Candidates turns what the database says about candidates into what the plan takes, and counts all who wait.
+// Candidates converts rows of the query into candidates of the plan, and counts all waiting
+// prospects.
 func Candidates(rows []dbsqlc.CandidatesRow) (candidates []plan.Candidate, backlog int) {
 	candidates = make([]plan.Candidate, len(rows))
 	for i, row := range rows {
@@ -20,7 +21,7 @@ func Candidates(rows []dbsqlc.CandidatesRow) (candidates []plan.Candidate, backl
 	return candidates, backlog
 }
 
-// served turns the query's word for never, the epoch, into the plan's, the zero time.
+// served converts the epoch, which means never in the query, to the zero time of the plan.
 func served(at time.Time) time.Time {
 	if at.Unix() == 0 {
 		return time.Time{}
