@@ -51,7 +51,7 @@ func TestStory(t *testing.T) {
 		`127\.0\.0\.1:\d+ is in use, so the demo takes a free port\.`,
 		`Fleet: 6454 prospects in 20 campaigns on 32 accounts of 6 workspaces, imported in \d+\.\d s\.`,
 		`thaw auto-resume off umbrella --reason ".+"`,
-		`95 prospects were paused .+, 60 of them on an account that was`,
+		`95 prospects were paused .+, 60 of them on an account`,
 		`{"AccountStatus":{"account_id":"` + dana + `","account_type":"LINKEDIN","message":"CREDENTIALS"}}`,
 		`180 prospects and campaign acme-founders were paused \d.* m?s after the message was sent\.`,
 		`180 prospects and the campaign were resumed \d.* m?s after the message was sent\. No step changed\.`,

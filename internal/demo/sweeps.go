@@ -37,8 +37,8 @@ func (s *story) firstTick(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.say("%d prospects were paused although their owner is connected, %d of them on an account that was", s.existing.resumable, s.existing.onOldAccounts)
-	s.say("replaced with a new one. The first sweep resumed all of them and moved the %d to the new account.", s.existing.onOldAccounts)
+	s.say("%d prospects were paused although the owner of their account is connected, %d of them on an account", s.existing.resumable, s.existing.onOldAccounts)
+	s.say("that was replaced with a new one. The first sweep resumed all of them and moved the %d.", s.existing.onOldAccounts)
 	return nil
 }
 

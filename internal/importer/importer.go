@@ -15,7 +15,7 @@
 // locked only for the duration of a slice and signals are not delayed. Changes that stop an account
 // or campaign are applied before the rows, and changes that start one after the rows, so that no
 // concurrent pass resumes a prospect that is paused in the file. An interrupted import keeps its
-// committed slices. Importing the same file again loads the rest (docs/decisions/0028).
+// committed slices. Importing the same file again loads the rest (docs/decisions/0027).
 package importer
 
 import (
