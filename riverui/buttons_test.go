@@ -39,8 +39,9 @@ var kinds = []kind{
 	{"heal", "SELECT thaw.heal('acme')", find + "kind = 'heal'", lockAccount, active},
 }
 
-// Whatever an operator clicks on whatever job, in whatever state it is: nobody is resumed or paused twice, no cap is
-// exceeded, and at the end everybody is as they should be. The invariants are checked when each test ends.
+// Whatever an operator clicks on whatever job, in whatever state it is: nobody is resumed or paused
+// twice, no cap is exceeded, and at the end everybody is as they should be. The invariants are
+// checked when each test ends.
 func TestButtonsAreHarmless(t *testing.T) {
 	t.Parallel()
 	for _, k := range kinds {

@@ -16,9 +16,9 @@ import (
 // User is the name that operators log in with.
 const User = "admin"
 
-// Guard lets through what comes from an operator: basic auth as [User] with the password, and no request that changes
-// something from another origin. Without a password it serves only requests that a program on this machine made to a loopback
-// name; see [NotLocal].
+// Guard lets through what comes from an operator: basic auth as [User] with the password, and no
+// request that changes something from another origin. Without a password it serves only requests
+// that a program on this machine made to a loopback name; see [NotLocal].
 func Guard(password string, next http.Handler) http.Handler {
 	return NewOperators(password).Guard(next)
 }
@@ -29,8 +29,9 @@ type Operators struct {
 	guesses  *guesses
 }
 
-// NewOperators returns the operators of a process: those who know the password, or, where it is empty, everybody on this machine.
-// A process has one, so that all of its routes count the same guesses.
+// NewOperators returns the operators of a process: those who know the password, or, where it is
+// empty, everybody on this machine. A process has one, so that all of its routes count the same
+// guesses.
 func NewOperators(password string) *Operators {
 	return &Operators{password: password, guesses: newGuesses()}
 }
@@ -67,8 +68,9 @@ func (o *Operators) Guard(next http.Handler) http.Handler {
 	})
 }
 
-// Admit says whether a request comes from an operator: with basic auth, or, where there is no password, from this machine. After
-// too many wrong passwords from where it comes it is not looked at: wait is how long that lasts.
+// Admit says whether a request comes from an operator: with basic auth, or, where there is no
+// password, from this machine. After too many wrong passwords from where it comes it is not looked
+// at: wait is how long that lasts.
 func (o *Operators) Admit(r *http.Request) (ok bool, wait time.Duration) {
 	if o.password == "" {
 		return NotLocal(r) == "", 0
@@ -90,7 +92,8 @@ func RetryAfter(wait time.Duration) string {
 	return strconv.Itoa(int(math.Ceil(wait.Seconds())))
 }
 
-// Headers that proxies add, beside all that begin with X-Forwarded-, X-Envoy-, X-Amzn-, Cf- or Fly-.
+// Headers that proxies add, beside all that begin with X-Forwarded-, X-Envoy-, X-Amzn-, Cf- or
+// Fly-.
 var proxyHeaders = []string{
 	"Forwarded", "Via", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "X-Cluster-Client-Ip", "X-Original-Forwarded-For",
 	"X-Original-Host", "X-Original-Url", "X-Rewrite-Url", "X-Proxyuser-Ip", "Client-Ip", "Proxy-Connection",
@@ -101,12 +104,15 @@ var proxyPrefixes = []string{"X-Forwarded-", "X-Envoy-", "X-Amzn-", "X-Azure-", 
 // howToServe is what to do about all that [NotLocal] refuses.
 const howToServe = "Set THAW_ADMIN_PASSWORD to serve these pages to others, or open them at 127.0.0.1 on this machine, without a proxy."
 
-// NotLocal says why a request cannot be taken for one of an operator where there is no password; empty: nothing speaks against
-// it. Everybody who reaches a process without a password is an operator, so it answers this machine alone:
+// NotLocal says why a request cannot be taken for one of an operator where there is no password;
+// empty: nothing speaks against it. Everybody who reaches a process without a password is an
+// operator, so it answers this machine alone:
 //
-//   - The host is a loopback name. A page of another site cannot reach it by letting its own name point here.
-//   - It did not come through a proxy, behind which anybody may stand. Proxies name the client in a header; those that do not
-//     speak HTTP/1.0 (nginx as it is installed), or pass on where the browser's own page was.
+//   - The host is a loopback name. A page of another site cannot reach it by letting its own name
+//     point here.
+//   - It did not come through a proxy, behind which anybody may stand. Proxies name the client in a
+//     header; those that do not speak HTTP/1.0 (nginx as it is installed), or pass on where the
+//     browser's own page was.
 //
 // A proxy that hides all of this cannot be told from a browser on this machine.
 func NotLocal(r *http.Request) string {
@@ -133,8 +139,9 @@ func NotLocal(r *http.Request) string {
 	return ""
 }
 
-// hardened sets what keeps other sites from showing an answer in a frame of theirs, in which they could make an operator click,
-// and browsers from keeping it or taking it for another type. Handlers may set stricter values.
+// hardened sets what keeps other sites from showing an answer in a frame of theirs, in which they
+// could make an operator click, and browsers from keeping it or taking it for another type.
+// Handlers may set stricter values.
 func hardened(next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()

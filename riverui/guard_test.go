@@ -110,7 +110,8 @@ func TestGuardRefusesWhatComesFromAnotherOrigin(t *testing.T) {
 	}
 }
 
-// A page that shows ours in a frame could make an operator click in it; a browser's cache outlives a session.
+// A page that shows ours in a frame could make an operator click in it; a browser's cache outlives
+// a session.
 func TestGuardSetsHeaders(t *testing.T) {
 	t.Parallel()
 	for _, password := range []string{"", "open sesame"} { // the second is answered with 401
@@ -158,7 +159,8 @@ func TestGuardWithoutAPasswordRefusesProxies(t *testing.T) {
 		require.Contains(t, string(text), "Set THAW_ADMIN_PASSWORD", name)
 		proxy.Close()
 	}
-	// nginx as it is installed names nobody; it speaks HTTP/1.0, and calls the host by its loopback address.
+	// nginx as it is installed names nobody; it speaks HTTP/1.0, and calls the host by its loopback
+	// address.
 	require.Equal(t, http.StatusForbidden, ask("", http.MethodGet, "http://127.0.0.1:8080/", func(r *http.Request) {
 		r.Proto, r.ProtoMinor = "HTTP/1.0", 0
 	}).Code)

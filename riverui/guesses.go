@@ -11,7 +11,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// How many wrong passwords are taken, and how fast they are forgotten. A person who mistypes never meets these limits.
+// How many wrong passwords are taken, and how fast they are forgotten. A person who mistypes never
+// meets these limits.
 const (
 	clientBurst = 10
 	clientRate  = rate.Limit(0.2) // one in five seconds
@@ -22,12 +23,14 @@ const (
 	globalBurst = 200
 	globalRate  = rate.Limit(20)
 
-	// maxSources bounds the memory: of clients and peers, only so many are remembered, and as many of those before them.
+	// maxSources bounds the memory: of clients and peers, only so many are remembered, and as many
+	// of those before them.
 	maxSources = 4096
 )
 
-// guesses limits how fast passwords can be tried. A password that comes from elsewhere than the wrong ones is never refused: what
-// counts is the client, the peer, and, only for those that have guessed wrong before, all of them together.
+// guesses limits how fast passwords can be tried. A password that comes from elsewhere than the
+// wrong ones is never refused: what counts is the client, the peer, and, only for those that have
+// guessed wrong before, all of them together.
 type guesses struct {
 	mu       sync.Mutex
 	now, old map[string]*rate.Limiter
@@ -39,7 +42,8 @@ func newGuesses() *guesses {
 	return &guesses{now: map[string]*rate.Limiter{}, global: rate.NewLimiter(globalRate, globalBurst), clock: time.Now}
 }
 
-// check says whether a password is right, or how long its source has to wait before it is looked at. A wrong one is counted.
+// check says whether a password is right, or how long its source has to wait before it is looked
+// at. A wrong one is counted.
 func (g *guesses) check(r *http.Request, isRight func() bool) (ok bool, wait time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -81,8 +85,9 @@ func (g *guesses) limiter(source string, limit rate.Limit, burst int) *rate.Limi
 	return found
 }
 
-// sources are the client and the peer of a request. The client of a proxy is believed only where the peer is on this machine or in
-// a private network; whoever is there and invents clients still meets the limit of the peer.
+// sources are the client and the peer of a request. The client of a proxy is believed only where
+// the peer is on this machine or in a private network; whoever is there and invents clients still
+// meets the limit of the peer.
 func sources(r *http.Request) (client, peer string) {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {

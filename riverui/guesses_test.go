@@ -64,7 +64,8 @@ func TestGuessesFromBehindAProxy(t *testing.T) {
 	try, _ := door(t)
 	require.Equal(t, clientBurst, guess(try, 1000, func(int) (string, string) { return "10.0.0.2:1000", "203.0.113.9" }))
 	require.Equal(t, http.StatusOK, try("10.0.0.2:1000", "203.0.113.10", "open sesame"), "another client of the same proxy")
-	// Whoever invents clients meets the limit of the peer; from the internet nobody is believed at all.
+	// Whoever invents clients meets the limit of the peer; from the internet nobody is believed at
+	// all.
 	invented := func(peer string) func(i int) (string, string) {
 		return func(i int) (string, string) { return peer, fmt.Sprintf("198.51.%d.%d", i/250, i%250) }
 	}

@@ -1,8 +1,8 @@
-// Package riverui serves River UI, the page on which operators see, retry and cancel jobs. Its front end is inside the
-// module; nothing is loaded from elsewhere.
+// Package riverui serves River UI, the page on which operators see, retry and cancel jobs. Its
+// front end is inside the module; nothing is loaded from elsewhere.
 //
-// River UI has no authentication of its own, and its API takes POSTs that a browser sends across origins without asking
-// first; so it is only ever served behind [Guard].
+// River UI has no authentication of its own, and its API takes POSTs that a browser sends across
+// origins without asking first; so it is only ever served behind [Guard].
 package riverui
 
 import (
@@ -21,8 +21,8 @@ import (
 // Prefix is where River UI is served.
 const Prefix = "/jobs"
 
-// Handler returns River UI for the queue of client, to be mounted at [Prefix] with the prefix left on. What it runs in the
-// background ends with ctx.
+// Handler returns River UI for the queue of client, to be mounted at [Prefix] with the prefix left
+// on. What it runs in the background ends with ctx.
 func Handler(ctx context.Context, client *river.Client[pgx.Tx], logger *slog.Logger) (http.Handler, error) {
 	handler, err := riverui.NewHandler(&riverui.HandlerOpts{
 		Endpoints: riverui.NewEndpoints(client, nil),
@@ -39,15 +39,16 @@ func Handler(ctx context.Context, client *river.Client[pgx.Tx], logger *slog.Log
 }
 
 const (
-	// maxQuery and maxBody bound what River UI is asked, in bytes. Its front end sends at most a few hundred ids of jobs.
+	// maxQuery and maxBody bound what River UI is asked, in bytes. Its front end sends at most a
+	// few hundred ids of jobs.
 	maxQuery = 4 << 10
 	maxBody  = 256 << 10
 	// maxLimit is the longest list that River UI is asked for.
 	maxLimit = 1000
 )
 
-// bounded refuses what River UI does not check itself, and answers where it panics: a list of no queues makes it panic, and
-// the connection would end without an answer.
+// bounded refuses what River UI does not check itself, and answers where it panics: a list of no
+// queues makes it panic, and the connection would end without an answer.
 func bounded(next http.Handler, logger *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		query, err := url.ParseQuery(r.URL.RawQuery)

@@ -32,8 +32,9 @@ func TestMain(m *testing.M) {
 	)
 }
 
-// A desk is an operator in front of River UI, on a database of the test's own with a worker that is started when the test
-// says so. Its fleet is one connected account, "acc_1", with waiting and with active prospects.
+// A desk is an operator in front of River UI, on a database of the test's own with a worker that is
+// started when the test says so. Its fleet is one connected account, "acc_1", with waiting and with
+// active prospects.
 type desk struct {
 	*testdb.DB
 	worker *worker.Worker
@@ -47,8 +48,9 @@ const (
 	activeProspects  = 5
 )
 
-// setup returns a desk whose clock is at the start of a tick, so that no tick ends while the test runs. When the test ends,
-// every invariant is checked, and that nobody was resumed or paused twice.
+// setup returns a desk whose clock is at the start of a tick, so that no tick ends while the test
+// runs. When the test ends, every invariant is checked, and that nobody was resumed or paused
+// twice.
 func setup(t *testing.T) *desk {
 	t.Helper()
 	db := testdb.New(t)
@@ -132,8 +134,9 @@ func (d *desk) state(t *testing.T, id int64) string {
 	return testdb.Value[string](t, d.DB, "SELECT state::text FROM thaw.river_job WHERE id = $1", id)
 }
 
-// click is what the buttons of River UI do: "retry" or "cancel". River may refuse a retry because another job has taken the
-// place of the cancelled one: a worker that becomes the leader after the cancel enqueues the sweep of the tick again.
+// click is what the buttons of River UI do: "retry" or "cancel". River may refuse a retry because
+// another job has taken the place of the cancelled one: a worker that becomes the leader after the
+// cancel enqueues the sweep of the tick again.
 func (d *desk) click(t *testing.T, button string, ids ...int64) {
 	t.Helper()
 	texts := make([]string, len(ids))

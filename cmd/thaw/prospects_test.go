@@ -43,7 +43,7 @@ func TestProspectLines(t *testing.T) {
 		"CSV, a bare quote":            {"x,url\n1\"2,a.b/1\n2,a.b/2\n", []string{"2  ! has a quote in an unquoted field, at byte 2: quote the whole field and double the quote in it", "3 a.b/2"}},
 		"UTF-16":                       {"\xff\xfeu\x00r\x00l\x00\n\x00a\x00.\x00b\x00", []string{"2 a.b"}},
 		"CSV, padded":                  {"x,url\n1,a.b/1\n,\n,\n", []string{"2 a.b/1"}},
-		"not UTF-8":                    {"a.b/1\na.b/\xff\na.b/3\n", []string{"1 a.b/1", "2 a.b/\xff ! the URL of a prospect is not UTF-8", "3 a.b/3"}},
+		"not UTF-8":                    {"a.b/1\na.b/\xff\na.b/3\n", []string{"1 a.b/1", "2 a.b/\xff ! the URL of a prospect is not valid UTF-8", "3 a.b/3"}},
 		"empty":                        {"", nil},
 		"blank lines only":             {"\n \n", nil},
 	} {

@@ -2,10 +2,10 @@ package explain
 
 import "time"
 
-// A Code names why a prospect does not move; one of the constants below.
+// A Code identifies why a prospect is not moving. It is one of the constants below.
 type Code string
 
-// The codes, in the order of the package documentation.
+// The codes. The package documentation gives their precedence.
 const (
 	NotFound                Code = "not_found"
 	Terminal                Code = "terminal"
@@ -25,10 +25,11 @@ const (
 	Active                  Code = "active"
 )
 
-// An Actor is who has to do something before the prospect moves.
+// An Actor is the party that must act before the prospect moves.
 type Actor string
 
-// The actors. A user is whoever works with campaigns and accounts in the platform; an operator runs the platform.
+// The actors. A user works with campaigns and accounts in the platform; an operator runs the
+// platform. Nobody means that no action is needed.
 const (
 	Nobody   Actor = "nobody"
 	User     Actor = "user"
@@ -37,19 +38,20 @@ const (
 	Provider Actor = "provider"
 )
 
-// An Answer says why a prospect does not move.
+// An Answer says why a prospect is not moving.
 type Answer struct {
 	Code Code `json:"code"`
 
-	// Sentence says the same to a customer, in one to three sentences, with what happens next or who must do what. Times
-	// in it are UTC, to the minute.
+	// Sentence is the answer for a customer, in a few sentences: the reason, then what happens next
+	// or what to do. Times are in UTC, to the minute.
 	Sentence string `json:"sentence"`
 
-	// NormalWait is true where all is in order and the prospect moves without anybody here doing something.
+	// NormalWait is true if the wait is expected and ends without action by a user, an operator or
+	// billing.
 	NormalWait bool `json:"normal_wait"`
 
 	WhoActs Actor `json:"who_acts"`
 
-	// ExpectedAt is when the prospect is expected to move; nil: nobody can say.
+	// ExpectedAt is when the prospect is expected to move; nil if unknown.
 	ExpectedAt *time.Time `json:"expected_at"`
 }

@@ -6,24 +6,25 @@ import (
 	"time"
 )
 
-// reasons are asked in turn; the first that applies is the answer. The package documentation says why in this order.
+// reasons are tried in order, and the first that applies is the answer. The package documentation
+// explains the order.
 var reasons = []func(Facts) (Answer, bool){
-	unknown,
-	over,
-	stopped,
-	unpaid,
-	unconnected,
-	campaignStopped,
+	notFound,
+	terminal,
+	pausedManually,
+	subscriptionInactive,
+	notConnected,
+	campaignNotRunning,
 	blocked,
 }
 
-// Because returns the answer that follows from the facts.
+// Because derives the answer from the facts.
 func Because(f Facts) Answer {
 	answer := answerOf(f)
 	isLost := answer.Code == AccountNotConnected || answer.Code == NoConnectedSibling || answer.Code == SiblingInOtherWorkspace
 	if isLost && f.AccountLockedAt != nil {
-		answer.Sentence += fmt.Sprintf(" The provider has also locked account %s, since %s (%s): it has to be unlocked as well.",
-			f.Account, minute(*f.AccountLockedAt), because(f.AccountLockedReason))
+		answer.Sentence += fmt.Sprintf(" The provider also locked account %s at %s (%s) and must unlock it.",
+			f.Account, minute(*f.AccountLockedAt), orNoReason(f.AccountLockedReason))
 	}
 	if isLost || answer.Code == WaitingForSweep || answer.Code == Active {
 		answer.Sentence += downProducts(f)
@@ -31,7 +32,8 @@ func Because(f Facts) Answer {
 	return answer
 }
 
-// downProducts is empty where all products work.
+// downProducts returns the sentences about products that do not work, or an empty string if all
+// work.
 func downProducts(f Facts) string {
 	var down []string
 	for _, p := range f.DownProducts {
@@ -40,7 +42,7 @@ func downProducts(f Facts) string {
 	if down == nil {
 		return ""
 	}
-	return fmt.Sprintf(" The provider reports single products of account %s: %s. The account keeps its own status.",
+	return fmt.Sprintf(" The provider reports problems with individual products of account %s: %s. They do not change the account's status.",
 		f.Account, strings.Join(down, ", "))
 }
 
@@ -52,32 +54,32 @@ func answerOf(f Facts) Answer {
 	}
 	switch {
 	case f.isPaused():
-		return inLine(f)
+		return waitingForSweep(f)
 	case f.CampaignStatus != "running":
 		return campaignStarting(f)
 	default:
-		return underWay(f)
+		return active(f)
 	}
 }
 
-func unknown(f Facts) (Answer, bool) {
+func notFound(f Facts) (Answer, bool) {
 	sentence := "No campaign has a prospect with this URL."
 	if f.Spellings > 1 {
-		sentence = fmt.Sprintf("No campaign has a prospect with this URL, in none of the %d spellings that were looked for.", f.Spellings)
+		sentence = fmt.Sprintf("No campaign has a prospect with this URL; %d spellings were tried.", f.Spellings)
 	}
 	return Answer{
 		Code:     NotFound,
-		Sentence: sentence + " Check that it is written as in the campaign.",
+		Sentence: sentence + " Check that the URL matches the one in the campaign.",
 		WhoActs:  User,
 	}, f.Status == ""
 }
 
-func over(f Facts) (Answer, bool) {
+func terminal(f Facts) (Answer, bool) {
 	sentence, isOver := map[string]string{
-		"completed": "This prospect has been through all steps of campaign %s; nothing more is sent.",
-		"replied":   "This prospect has replied, so campaign %s is over for them; nothing more is sent.",
-		"failed":    "Campaign %s failed for this prospect; nothing more is sent, and it is not tried again by itself.",
-		"removed":   "This prospect was removed from campaign %s; nothing more is sent.",
+		"completed": "This prospect has completed all steps of campaign %s. Nothing more is sent.",
+		"replied":   "This prospect has replied, which ended campaign %s for them. Nothing more is sent.",
+		"failed":    "Campaign %s failed for this prospect. Nothing more is sent, and the campaign is not retried automatically.",
+		"removed":   "This prospect was removed from campaign %s. Nothing more is sent.",
 	}[f.Status]
 	if !isOver {
 		return Answer{}, false
@@ -85,8 +87,9 @@ func over(f Facts) (Answer, bool) {
 	return Answer{Code: Terminal, Sentence: fmt.Sprintf(sentence, f.Campaign), WhoActs: Nobody}, true
 }
 
-func stopped(f Facts) (Answer, bool) {
-	// A restriction speaks for all prospects of its account, before its pause has reached each of them.
+func pausedManually(f Facts) (Answer, bool) {
+	// A restriction applies to all prospects of the account, even before each of them has been
+	// paused for it.
 	restricted := f.PausedReason == "account_restricted" || f.AccountStatus == "restricted" && waitsForAccount(f.PausedReason)
 	if !f.isPaused() || waitsForAccount(f.PausedReason) && !restricted {
 		return Answer{}, false
@@ -95,28 +98,29 @@ func stopped(f Facts) (Answer, bool) {
 		return Answer{
 			Code: AccountRestricted,
 			Sentence: fmt.Sprintf("This prospect is paused because the provider restricted account %s. "+
-				"After a restriction nothing resumes by itself: a person has to decide, and resume it by hand.", f.Account),
+				"Prospects do not resume automatically after a restriction: review the account, then resume them manually.", f.Account),
 			WhoActs: User,
 		}, true
 	}
 	return Answer{
 		Code:     PausedByUser,
-		Sentence: "A person paused this prospect. It stays paused until a person resumes it.",
+		Sentence: "This prospect was paused manually. It stays paused until it is resumed manually.",
 		WhoActs:  User,
 	}, true
 }
 
-func unpaid(f Facts) (Answer, bool) {
+func subscriptionInactive(f Facts) (Answer, bool) {
 	return Answer{
 		Code: SubscriptionInactive,
-		Sentence: fmt.Sprintf("Campaign %s is paused because the subscription is not active. "+
-			"It can go on when the subscription is active again.", f.Campaign),
+		Sentence: fmt.Sprintf("Campaign %s is paused because the subscription is inactive. "+
+			"It can run again once the subscription is active.", f.Campaign),
 		WhoActs: Billing,
 	}, f.CampaignReason == "subscription_inactive"
 }
 
-// campaignStopped leaves out campaigns that wait for an account: they are started again with their prospects.
-func campaignStopped(f Facts) (Answer, bool) {
+// campaignNotRunning does not apply to campaigns that wait for an account: they start again
+// together with their prospects.
+func campaignNotRunning(f Facts) (Answer, bool) {
 	if f.CampaignStatus == "running" || waitsForAccount(f.CampaignReason) {
 		return Answer{}, false
 	}
@@ -126,16 +130,16 @@ func campaignStopped(f Facts) (Answer, bool) {
 	case f.CampaignReason == "account_restricted":
 		answer.Code = AccountRestricted
 		sentence = "Campaign %s is paused because the provider restricted an account. " +
-			"After a restriction nothing resumes by itself: a person has to decide, and start the campaign again."
+			"Campaigns do not start automatically after a restriction: review the account, then start the campaign manually."
 	case f.CampaignReason == "linkedin_high_failure_rate":
 		sentence = "Campaign %s is paused because too many of its actions failed. " +
-			"A person has to look into it, and start the campaign again."
+			"Find the cause, then start the campaign manually."
 	case f.CampaignStatus == "draft":
-		sentence = "Campaign %s is a draft. Nothing is sent until a person starts it."
+		sentence = "Campaign %s is a draft. Nothing is sent until it is started."
 	case f.CampaignStatus == "completed":
-		sentence = "Campaign %s is completed. Nothing more is sent unless a person starts it again."
+		sentence = "Campaign %s is completed. Nothing more is sent unless it is started again."
 	default:
-		sentence = "A person paused campaign %s. Nothing is sent until a person starts it again."
+		sentence = "Campaign %s was paused manually. Nothing is sent until it is started again."
 	}
 	answer.Sentence = fmt.Sprintf(sentence, f.Campaign)
 	return answer, true
@@ -145,8 +149,8 @@ func blocked(f Facts) (Answer, bool) {
 	if f.AutoResumeOff && (f.isPaused() || f.CampaignStatus != "running") {
 		return Answer{
 			Code: AutoResumeOff,
-			Sentence: fmt.Sprintf("Automatic resuming is switched off for this workspace (%s). "+
-				"An operator has to switch it on, or to start a heal.", because(f.AutoResumeReason)),
+			Sentence: fmt.Sprintf("Auto-resume is off for this workspace (%s). "+
+				"An operator must turn it on or start a heal.", orNoReason(f.AutoResumeReason)),
 			WhoActs: Operator,
 		}, true
 	}
@@ -165,14 +169,14 @@ func blocked(f Facts) (Answer, bool) {
 }
 
 func accountLocked(f Facts) Answer {
-	since := "now"
+	at := ""
 	if f.LockedAt != nil {
-		since = "since " + minute(*f.LockedAt)
+		at = " at " + minute(*f.LockedAt)
 	}
 	return Answer{
 		Code: AccountLocked,
-		Sentence: fmt.Sprintf("The provider has locked account %s %s (%s), so nothing is sent although it is connected. "+
-			"This prospect goes on when the provider unlocks the account.", f.Target, since, because(f.LockedReason)),
+		Sentence: fmt.Sprintf("The provider locked account %s%s (%s). Nothing is sent, although the account is connected. "+
+			"This prospect continues when the provider unlocks the account.", f.Target, at, orNoReason(f.LockedReason)),
 		WhoActs: Provider,
 	}
 }
@@ -183,20 +187,20 @@ func flapping(f Facts) Answer {
 	if f.ResumeAfter != nil {
 		until = "until " + minute(*f.ResumeAfter)
 	}
-	answer.Sentence = fmt.Sprintf("Account %s has lost its connection again and again within an hour. "+
-		"This prospect goes on when the account has stayed connected %s.", f.Target, until)
+	answer.Sentence = fmt.Sprintf("Account %s lost its connection repeatedly within an hour. "+
+		"This prospect continues once the account has stayed connected %s.", f.Target, until)
 	return answer
 }
 
 func safetyMode(f Facts) Answer {
 	answer := Answer{Code: SafetyMode, NormalWait: true, WhoActs: Provider}
-	ends := "It ends by itself when the provider has been calm for a while, and this prospect goes on then."
+	exit := "Thaw exits it automatically once the provider has been stable for a while. This prospect then continues."
 	if f.SafetyStays {
 		answer.WhoActs = Operator
-		ends = "It lasts until an operator ends it, and this prospect goes on then."
+		exit = "It stays on until an operator exits it. This prospect then continues."
 	}
-	answer.Sentence = fmt.Sprintf("Safety mode is on, so for now nothing is sent and nobody is resumed (%s). %s",
-		because(f.SafetyReason), ends)
+	answer.Sentence = fmt.Sprintf("Safety mode is on (%s): nothing is sent, and no prospects are resumed. %s",
+		orNoReason(f.SafetyReason), exit)
 	return answer
 }
 
@@ -206,43 +210,44 @@ func onHold(f Facts) Answer {
 	if f.HoldUntil != nil {
 		until = "until " + minute(*f.HoldUntil)
 	}
-	answer.Sentence = fmt.Sprintf("Account %s rests %s (%s).", f.Target, until, because(f.HoldReason))
+	answer.Sentence = fmt.Sprintf("Account %s is on hold %s (%s).", f.Target, until, orNoReason(f.HoldReason))
 	if f.SafetyReason == "" {
-		answer.Sentence += " This prospect goes on after that."
+		answer.Sentence += " This prospect continues after that."
 	} else {
 		answer.ExpectedAt = nil
-		answer.Sentence += " This prospect goes on after that, when safety mode has ended as well."
+		answer.Sentence += " This prospect continues after that, once safety mode is also off."
 	}
 	return answer
 }
 
-// because keeps the brackets around a reason from being empty.
-func because(reason string) string {
+// orNoReason keeps the parentheses around a reason from being empty.
+func orNoReason(reason string) string {
 	if reason == "" {
-		return "no reason was given"
+		return "no reason given"
 	}
 	return reason
 }
 
-func inLine(f Facts) Answer {
+func waitingForSweep(f Facts) Answer {
 	answer := Answer{Code: WaitingForSweep, NormalWait: true, WhoActs: Nobody, ExpectedAt: f.ExpectedAt}
-	place := fmt.Sprintf("is number %d in line", f.Position)
-	if f.IsFurtherBack {
-		place = fmt.Sprintf("has at least %d in line before it", f.Position)
-	}
-	answer.Sentence = fmt.Sprintf("Account %s is connected, and this prospect %s.", f.Target, place)
+	account, queue := fmt.Sprintf("Account %s is connected.", f.Target), "the queue"
 	if f.Target != f.Account {
-		answer.Sentence = fmt.Sprintf("Account %s is not connected, but account %s of the same person is, and this prospect "+
-			"%s there.", f.Account, f.Target, place)
+		account = fmt.Sprintf("Account %s is not connected, but account %s of the same person is.", f.Account, f.Target)
+		queue = "that account's queue"
 	}
+	position := fmt.Sprintf("This prospect is number %d in %s.", f.Position, queue)
+	if f.IsFurtherBack {
+		position = fmt.Sprintf("At least %d prospects are ahead of this one in %s.", f.Position, queue)
+	}
+	answer.Sentence = account + " " + position
 	switch {
 	case f.ExpectedAt != nil:
-		answer.Sentence += " The sweep of " + minute(*f.ExpectedAt) + " is expected to resume it."
+		answer.Sentence += " The sweep at " + minute(*f.ExpectedAt) + " is expected to resume it."
 	case f.NotBefore != nil:
-		answer.Sentence += " It is resumed automatically, but not before the sweep of " + minute(*f.NotBefore) +
-			"; an operator can start a heal to speed it up."
+		answer.Sentence += " It resumes automatically, but not before the sweep at " + minute(*f.NotBefore) +
+			". An operator can start a heal to speed this up."
 	default:
-		answer.Sentence += " It is resumed automatically, but the forecast does not reach that far; an operator can start a heal to speed it up."
+		answer.Sentence += " It resumes automatically, but later than the forecast covers. An operator can start a heal to speed this up."
 	}
 	return answer
 }
@@ -251,15 +256,15 @@ func campaignStarting(f Facts) Answer {
 	if f.CampaignStartsAt == nil {
 		return Answer{
 			Code: CampaignNotRunning,
-			Sentence: fmt.Sprintf("Campaign %s is paused until an account of it is connected again. "+
-				"Connect that account, or start the campaign by hand.", f.Campaign),
+			Sentence: fmt.Sprintf("Campaign %s is paused until one of its accounts is connected again. "+
+				"Reconnect that account, or start the campaign manually.", f.Campaign),
 			WhoActs: User,
 		}
 	}
 	return Answer{
 		Code: CampaignNotRunning,
 		Sentence: fmt.Sprintf("Campaign %s was paused while account %s was not connected. "+
-			"The account is back, and the sweep of %s starts the campaign again.",
+			"The account is connected again, and the sweep at %s starts the campaign.",
 			f.Campaign, f.Account, minute(*f.CampaignStartsAt)),
 		NormalWait: true,
 		WhoActs:    Nobody,
@@ -267,10 +272,10 @@ func campaignStarting(f Facts) Answer {
 	}
 }
 
-func underWay(f Facts) Answer {
-	sentence := "This prospect is not paused: it is under way in campaign %s."
+func active(f Facts) Answer {
+	sentence := "This prospect is not paused. It is active in campaign %s."
 	if f.Status == "pending" {
-		sentence = "This prospect is not paused: it has yet to take its first step in campaign %s."
+		sentence = "This prospect is not paused. Its first step in campaign %s is still to come."
 	}
 	answer := Answer{
 		Code: Active, Sentence: fmt.Sprintf(sentence, f.Campaign), NormalWait: true, WhoActs: Nobody, ExpectedAt: f.NextActionAt,
@@ -278,10 +283,10 @@ func underWay(f Facts) Answer {
 	if f.NextActionAt != nil {
 		answer.Sentence += " Its next step is due at " + minute(*f.NextActionAt) + ", within the sending limits of account " + f.Account + "."
 	} else {
-		answer.Sentence += " Its next step comes in its turn, within the sending limits of account " + f.Account + "."
+		answer.Sentence += " Its next step follows in turn, within the sending limits of account " + f.Account + "."
 	}
 	return answer
 }
 
-// minute writes a time as in RFC 3339, UTC, without seconds.
+// minute formats a time as RFC 3339 in UTC, without seconds.
 func minute(t time.Time) string { return t.UTC().Format("2006-01-02T15:04Z") }

@@ -12,7 +12,7 @@ var (
 	tick  = time.Date(2026, 5, 1, 9, 30, 0, 0, time.UTC)
 )
 
-// waiting is a prospect that nothing keeps from resuming: third in line at its own account.
+// waiting is a prospect without obstacles: third in the queue of its own account.
 func waiting() Facts {
 	return Facts{
 		Status: "paused", PausedReason: "linkedin_account_disconnected",
@@ -22,8 +22,8 @@ func waiting() Facts {
 	}
 }
 
-// underway is a prospect that nothing keeps from going on.
-func underway() Facts {
+// activeProspect is an active prospect without obstacles.
+func activeProspect() Facts {
 	return Facts{
 		Status:   "active",
 		Campaign: "spring", CampaignStatus: "running",
@@ -34,7 +34,7 @@ func underway() Facts {
 func TestBecause(t *testing.T) {
 	t.Parallel()
 
-	// with changes one of the two prospects above.
+	// with returns one of the two prospects above with a change.
 	with := func(f Facts, change func(*Facts)) Facts {
 		change(&f)
 		return f
@@ -49,218 +49,218 @@ func TestBecause(t *testing.T) {
 		want  Answer
 	}{
 		{
-			"nobody knows it", Facts{},
-			Answer{NotFound, "No campaign has a prospect with this URL. Check that it is written as in the campaign.", false, User, nil},
+			"unknown", Facts{},
+			Answer{NotFound, "No campaign has a prospect with this URL. Check that the URL matches the one in the campaign.", false, User, nil},
 		},
 		{
-			"nobody knows the prospect in any spelling", Facts{Spellings: 12},
-			Answer{NotFound, "No campaign has a prospect with this URL, in none of the 12 spellings that were looked for. Check that it is written as in the campaign.", false, User, nil},
+			"unknown in every spelling", Facts{Spellings: 12},
+			Answer{NotFound, "No campaign has a prospect with this URL; 12 spellings were tried. Check that the URL matches the one in the campaign.", false, User, nil},
 		},
 		{
-			"replied, although the account is lost and the campaign stopped",
+			"replied, with a removed account and a paused campaign",
 			Facts{Status: "replied", Campaign: "spring", CampaignStatus: "paused", CampaignReason: "paused_by_user", AccountStatus: "removed"},
-			Answer{Terminal, "This prospect has replied, so campaign spring is over for them; nothing more is sent.", false, Nobody, nil},
+			Answer{Terminal, "This prospect has replied, which ended campaign spring for them. Nothing more is sent.", false, Nobody, nil},
 		},
 		{
-			"next in line", waiting(),
-			Answer{WaitingForSweep, "Account acc_1 is connected, and this prospect is number 3 in line. The sweep of 2026-05-01T09:30Z is expected to resume it.", true, Nobody, &tick},
+			"in the queue", waiting(),
+			Answer{WaitingForSweep, "Account acc_1 is connected. This prospect is number 3 in the queue. The sweep at 2026-05-01T09:30Z is expected to resume it.", true, Nobody, &tick},
 		},
 		{
-			"in line at a sibling", with(waiting(), func(f *Facts) { f.AccountStatus, f.Target = "removed", "acc_2" }),
-			Answer{WaitingForSweep, "Account acc_1 is not connected, but account acc_2 of the same person is, and this prospect is number 3 in line there. The sweep of 2026-05-01T09:30Z is expected to resume it.", true, Nobody, &tick},
+			"in a sibling's queue", with(waiting(), func(f *Facts) { f.AccountStatus, f.Target = "removed", "acc_2" }),
+			Answer{WaitingForSweep, "Account acc_1 is not connected, but account acc_2 of the same person is. This prospect is number 3 in that account's queue. The sweep at 2026-05-01T09:30Z is expected to resume it.", true, Nobody, &tick},
 		},
 		{
-			"in line beyond the horizon", with(waiting(), func(f *Facts) { f.ExpectedAt = nil }),
-			Answer{WaitingForSweep, "Account acc_1 is connected, and this prospect is number 3 in line. It is resumed automatically, but the forecast does not reach that far; an operator can start a heal to speed it up.", true, Nobody, nil},
+			"beyond the horizon", with(waiting(), func(f *Facts) { f.ExpectedAt = nil }),
+			Answer{WaitingForSweep, "Account acc_1 is connected. This prospect is number 3 in the queue. It resumes automatically, but later than the forecast covers. An operator can start a heal to speed this up.", true, Nobody, nil},
 		},
 		{
-			"further back in line than is counted",
+			"further back than is counted",
 			with(waiting(), func(f *Facts) { f.ExpectedAt, f.NotBefore, f.Position, f.IsFurtherBack = nil, &tick, 100_000, true }),
-			Answer{WaitingForSweep, "Account acc_1 is connected, and this prospect has at least 100000 in line before it. It is resumed automatically, but not before the sweep of 2026-05-01T09:30Z; an operator can start a heal to speed it up.", true, Nobody, nil},
+			Answer{WaitingForSweep, "Account acc_1 is connected. At least 100000 prospects are ahead of this one in the queue. It resumes automatically, but not before the sweep at 2026-05-01T09:30Z. An operator can start a heal to speed this up.", true, Nobody, nil},
 		},
 		{
-			"in line beyond the horizon, with a bound", with(waiting(), func(f *Facts) { f.ExpectedAt, f.NotBefore = nil, &tick }),
-			Answer{WaitingForSweep, "Account acc_1 is connected, and this prospect is number 3 in line. It is resumed automatically, but not before the sweep of 2026-05-01T09:30Z; an operator can start a heal to speed it up.", true, Nobody, nil},
+			"beyond the horizon, with a lower bound", with(waiting(), func(f *Facts) { f.ExpectedAt, f.NotBefore = nil, &tick }),
+			Answer{WaitingForSweep, "Account acc_1 is connected. This prospect is number 3 in the queue. It resumes automatically, but not before the sweep at 2026-05-01T09:30Z. An operator can start a heal to speed this up.", true, Nobody, nil},
 		},
 		{
-			"in line in a campaign that starts again with it",
+			"in a campaign that starts again with it",
 			with(waiting(), func(f *Facts) { f.CampaignStatus, f.CampaignReason = "paused", "linkedin_account_issue" }),
-			Answer{WaitingForSweep, "Account acc_1 is connected, and this prospect is number 3 in line. The sweep of 2026-05-01T09:30Z is expected to resume it.", true, Nobody, &tick},
+			Answer{WaitingForSweep, "Account acc_1 is connected. This prospect is number 3 in the queue. The sweep at 2026-05-01T09:30Z is expected to resume it.", true, Nobody, &tick},
 		},
 		{
-			"a person paused it, and the account is lost too",
+			"paused manually, with a disconnected account",
 			with(waiting(), func(f *Facts) { disconnected(f); f.PausedReason = "paused_by_user" }),
-			Answer{PausedByUser, "A person paused this prospect. It stays paused until a person resumes it.", false, User, nil},
+			Answer{PausedByUser, "This prospect was paused manually. It stays paused until it is resumed manually.", false, User, nil},
 		},
 		{
-			"restricted before the pause has reached the prospect", with(waiting(), func(f *Facts) { f.AccountStatus = "restricted" }),
-			Answer{AccountRestricted, "This prospect is paused because the provider restricted account acc_1. After a restriction nothing resumes by itself: a person has to decide, and resume it by hand.", false, User, nil},
+			"account restricted before the prospect was paused for it", with(waiting(), func(f *Facts) { f.AccountStatus = "restricted" }),
+			Answer{AccountRestricted, "This prospect is paused because the provider restricted account acc_1. Prospects do not resume automatically after a restriction: review the account, then resume them manually.", false, User, nil},
 		},
 		{
-			"restricted", with(waiting(), func(f *Facts) { f.PausedReason = "account_restricted" }),
-			Answer{AccountRestricted, "This prospect is paused because the provider restricted account acc_1. After a restriction nothing resumes by itself: a person has to decide, and resume it by hand.", false, User, nil},
+			"paused by a restriction", with(waiting(), func(f *Facts) { f.PausedReason = "account_restricted" }),
+			Answer{AccountRestricted, "This prospect is paused because the provider restricted account acc_1. Prospects do not resume automatically after a restriction: review the account, then resume them manually.", false, User, nil},
 		},
 		{
-			"a subscription that is not paid, before a lost account",
+			"inactive subscription takes precedence over a disconnected account",
 			with(waiting(), func(f *Facts) {
 				disconnected(f)
 				f.CampaignStatus, f.CampaignReason = "paused", "subscription_inactive"
 			}),
-			Answer{SubscriptionInactive, "Campaign spring is paused because the subscription is not active. It can go on when the subscription is active again.", false, Billing, nil},
+			Answer{SubscriptionInactive, "Campaign spring is paused because the subscription is inactive. It can run again once the subscription is active.", false, Billing, nil},
 		},
 		{
-			"a lost account", with(waiting(), disconnected),
-			Answer{AccountNotConnected, "Account acc_1 is disconnected. Connect it again. This prospect resumes by itself as soon as the account is connected.", false, User, nil},
+			"disconnected account", with(waiting(), disconnected),
+			Answer{AccountNotConnected, "Account acc_1 is disconnected. Reconnect it. This prospect resumes automatically as soon as the account is connected.", false, User, nil},
 		},
 		{
-			"an account that is being connected",
+			"connecting account",
 			with(waiting(), func(f *Facts) { disconnected(f); f.AccountStatus = "connecting" }),
-			Answer{AccountNotConnected, "Account acc_1 is still being connected. Nothing has to be done unless it stays so. This prospect resumes by itself as soon as the account is connected.", true, Provider, nil},
+			Answer{AccountNotConnected, "Account acc_1 is still connecting. No action is needed unless it stays in this state. This prospect resumes automatically as soon as the account is connected.", true, Provider, nil},
 		},
 		{
-			"a login that the provider has yet to confirm",
+			"reconnected, not confirmed yet",
 			with(waiting(), func(f *Facts) { disconnected(f); f.AccountStatus, f.ReconnectedAt = "connecting", &later }),
-			Answer{AccountNotConnected, "Account acc_1 was reconnected at 2026-05-01T09:15Z, not confirmed: the provider has not said since that it works. That usually takes a minute; nothing has to be done. This prospect resumes by itself as soon as the account is connected.", true, Provider, nil},
+			Answer{AccountNotConnected, "Account acc_1 was reconnected at 2026-05-01T09:15Z, but the provider has not confirmed the connection yet. This usually takes a minute. No action is needed. This prospect resumes automatically as soon as the account is connected.", true, Provider, nil},
 		},
 		{
-			"a login that the provider has not confirmed within the grace period",
+			"reconnected, not confirmed within the grace period",
 			with(waiting(), func(f *Facts) {
 				disconnected(f)
 				f.AccountStatus, f.ReconnectedAt, f.IsOverdue = "connecting", &later, true
 			}),
-			Answer{AccountNotConnected, "Account acc_1 was reconnected at 2026-05-01T09:15Z, not confirmed: the provider has not said since that it works. That takes too long: look at the account at the provider, and connect it again. This prospect resumes by itself as soon as the account is connected.", false, User, nil},
+			Answer{AccountNotConnected, "Account acc_1 was reconnected at 2026-05-01T09:15Z, but the provider has not confirmed the connection yet. This is taking too long: check the account with the provider, then reconnect it. This prospect resumes automatically as soon as the account is connected.", false, User, nil},
 		},
 		{
-			"a locked account, although it is on hold too",
+			"locked account takes precedence over a hold",
 			with(waiting(), func(f *Facts) {
 				f.BlockedBy, f.Position, f.ExpectedAt = "account_locked", 0, nil
 				f.LockedAt, f.LockedReason, f.HoldUntil, f.HoldReason = &later, "account.locked", &tick, "a new device"
 			}),
-			Answer{AccountLocked, "The provider has locked account acc_1 since 2026-05-01T09:15Z (account.locked), so nothing is sent although it is connected. This prospect goes on when the provider unlocks the account.", false, Provider, nil},
+			Answer{AccountLocked, "The provider locked account acc_1 at 2026-05-01T09:15Z (account.locked). Nothing is sent, although the account is connected. This prospect continues when the provider unlocks the account.", false, Provider, nil},
 		},
 		{
-			"a lost account that is locked too",
+			"disconnected account that is also locked",
 			with(waiting(), func(f *Facts) { disconnected(f); f.AccountLockedAt, f.AccountLockedReason = &later, "account.locked" }),
-			Answer{AccountNotConnected, "Account acc_1 is disconnected. Connect it again. This prospect resumes by itself as soon as the account is connected. The provider has also locked account acc_1, since 2026-05-01T09:15Z (account.locked): it has to be unlocked as well.", false, User, nil},
+			Answer{AccountNotConnected, "Account acc_1 is disconnected. Reconnect it. This prospect resumes automatically as soon as the account is connected. The provider also locked account acc_1 at 2026-05-01T09:15Z (account.locked) and must unlock it.", false, User, nil},
 		},
 		{
-			"a flapping account",
+			"flapping account",
 			with(waiting(), func(f *Facts) {
 				f.BlockedBy, f.Position, f.ExpectedAt, f.ResumeAfter = "account_flapping", 0, nil, &later
 			}),
-			Answer{AccountFlapping, "Account acc_1 has lost its connection again and again within an hour. This prospect goes on when the account has stayed connected until 2026-05-01T09:15Z.", true, Nobody, &later},
+			Answer{AccountFlapping, "Account acc_1 lost its connection repeatedly within an hour. This prospect continues once the account has stayed connected until 2026-05-01T09:15Z.", true, Nobody, &later},
 		},
 		{
-			"one product of a connected account is lost",
+			"connected account with products that do not work",
 			with(waiting(), func(f *Facts) {
 				f.DownProducts = []DownProduct{{"classic", "error", tick}, {"sales_navigator", "disconnected", later}}
 			}),
-			Answer{WaitingForSweep, "Account acc_1 is connected, and this prospect is number 3 in line. The sweep of 2026-05-01T09:30Z is expected to resume it. The provider reports single products of account acc_1: classic (error since 2026-05-01T09:30Z), sales_navigator (disconnected since 2026-05-01T09:15Z). The account keeps its own status.", true, Nobody, &tick},
+			Answer{WaitingForSweep, "Account acc_1 is connected. This prospect is number 3 in the queue. The sweep at 2026-05-01T09:30Z is expected to resume it. The provider reports problems with individual products of account acc_1: classic (error since 2026-05-01T09:30Z), sales_navigator (disconnected since 2026-05-01T09:15Z). They do not change the account's status.", true, Nobody, &tick},
 		},
 		{
-			"siblings, but none connected", with(waiting(), func(f *Facts) { disconnected(f); f.Siblings = 2 }),
-			Answer{NoConnectedSibling, "Account acc_1 is disconnected, and so far no other account of the same person in this workspace is connected. This prospect resumes by itself as soon as one of them is.", false, User, nil},
+			"siblings, none connected", with(waiting(), func(f *Facts) { disconnected(f); f.Siblings = 2 }),
+			Answer{NoConnectedSibling, "Account acc_1 is disconnected, and no other account of the same person in this workspace is connected. This prospect resumes automatically as soon as one of them is connected.", false, User, nil},
 		},
 		{
-			"siblings, but the connected one is in another workspace",
+			"sibling connected in another workspace",
 			with(waiting(), func(f *Facts) { disconnected(f); f.Siblings, f.ConnectedElsewhere = 2, true }),
-			Answer{SiblingInOtherWorkspace, "Account acc_1 is disconnected. The same person is connected in another workspace, but prospects never move from one workspace to another: connect the person in this one.", false, User, nil},
+			Answer{SiblingInOtherWorkspace, "Account acc_1 is disconnected. The same person has a connected account in another workspace, but prospects never move between workspaces: connect an account of this person in this workspace.", false, User, nil},
 		},
 		{
-			"a lost account, before a campaign that a person paused",
+			"disconnected account takes precedence over a campaign paused manually",
 			with(waiting(), func(f *Facts) { disconnected(f); f.CampaignStatus, f.CampaignReason = "paused", "paused_by_user" }),
-			Answer{AccountNotConnected, "Account acc_1 is disconnected. Connect it again. This prospect resumes by itself as soon as the account is connected.", false, User, nil},
+			Answer{AccountNotConnected, "Account acc_1 is disconnected. Reconnect it. This prospect resumes automatically as soon as the account is connected.", false, User, nil},
 		},
 		{
-			"a campaign that a person paused",
+			"campaign paused manually",
 			with(waiting(), func(f *Facts) { f.CampaignStatus, f.CampaignReason = "paused", "paused_by_user" }),
-			Answer{CampaignNotRunning, "A person paused campaign spring. Nothing is sent until a person starts it again.", false, User, nil},
+			Answer{CampaignNotRunning, "Campaign spring was paused manually. Nothing is sent until it is started again.", false, User, nil},
 		},
 		{
-			"a campaign that was paused by a restriction",
+			"campaign paused by a restriction",
 			with(waiting(), func(f *Facts) { f.CampaignStatus, f.CampaignReason = "paused", "account_restricted" }),
-			Answer{AccountRestricted, "Campaign spring is paused because the provider restricted an account. After a restriction nothing resumes by itself: a person has to decide, and start the campaign again.", false, User, nil},
+			Answer{AccountRestricted, "Campaign spring is paused because the provider restricted an account. Campaigns do not start automatically after a restriction: review the account, then start the campaign manually.", false, User, nil},
 		},
 		{
-			"a campaign with many failures",
+			"campaign with many failures",
 			with(waiting(), func(f *Facts) { f.CampaignStatus, f.CampaignReason = "paused", "linkedin_high_failure_rate" }),
-			Answer{CampaignNotRunning, "Campaign spring is paused because too many of its actions failed. A person has to look into it, and start the campaign again.", false, User, nil},
+			Answer{CampaignNotRunning, "Campaign spring is paused because too many of its actions failed. Find the cause, then start the campaign manually.", false, User, nil},
 		},
 		{
-			"a draft", with(waiting(), func(f *Facts) { f.CampaignStatus = "draft" }),
-			Answer{CampaignNotRunning, "Campaign spring is a draft. Nothing is sent until a person starts it.", false, User, nil},
+			"draft campaign", with(waiting(), func(f *Facts) { f.CampaignStatus = "draft" }),
+			Answer{CampaignNotRunning, "Campaign spring is a draft. Nothing is sent until it is started.", false, User, nil},
 		},
 		{
-			"a hold", with(waiting(), func(f *Facts) {
+			"hold", with(waiting(), func(f *Facts) {
 				f.BlockedBy, f.HoldUntil, f.HoldReason = "account_on_hold", &later, "new device"
 			}),
-			Answer{AccountOnHold, "Account acc_1 rests until 2026-05-01T09:15Z (new device). This prospect goes on after that.", true, Nobody, &later},
+			Answer{AccountOnHold, "Account acc_1 is on hold until 2026-05-01T09:15Z (new device). This prospect continues after that.", true, Nobody, &later},
 		},
 		{
-			"a hold that will not be the last thing in the way", with(waiting(), func(f *Facts) {
+			"hold during safety mode", with(waiting(), func(f *Facts) {
 				f.BlockedBy, f.HoldUntil, f.HoldReason, f.SafetyReason = "account_on_hold", &later, "new device", "provider incident"
 			}),
-			Answer{AccountOnHold, "Account acc_1 rests until 2026-05-01T09:15Z (new device). This prospect goes on after that, when safety mode has ended as well.", true, Nobody, nil},
+			Answer{AccountOnHold, "Account acc_1 is on hold until 2026-05-01T09:15Z (new device). This prospect continues after that, once safety mode is also off.", true, Nobody, nil},
 		},
 		{
 			"safety mode", with(waiting(), func(f *Facts) { f.BlockedBy, f.SafetyReason = "safety_mode", "provider incident" }),
-			Answer{SafetyMode, "Safety mode is on, so for now nothing is sent and nobody is resumed (provider incident). It ends by itself when the provider has been calm for a while, and this prospect goes on then.", true, Provider, nil},
+			Answer{SafetyMode, "Safety mode is on (provider incident): nothing is sent, and no prospects are resumed. Thaw exits it automatically once the provider has been stable for a while. This prospect then continues.", true, Provider, nil},
 		},
 		{
-			"opted out", with(waiting(), func(f *Facts) { f.BlockedBy, f.AutoResumeOff = "auto_resume_off", true }),
-			Answer{AutoResumeOff, "Automatic resuming is switched off for this workspace (no reason was given). An operator has to switch it on, or to start a heal.", false, Operator, nil},
+			"auto-resume off", with(waiting(), func(f *Facts) { f.BlockedBy, f.AutoResumeOff = "auto_resume_off", true }),
+			Answer{AutoResumeOff, "Auto-resume is off for this workspace (no reason given). An operator must turn it on or start a heal.", false, Operator, nil},
 		},
 		{
-			"opted out, before a hold that ends by itself", with(waiting(), func(f *Facts) {
+			"auto-resume off takes precedence over a hold", with(waiting(), func(f *Facts) {
 				f.BlockedBy, f.HoldUntil, f.HoldReason = "account_on_hold", &later, "new device"
 				f.AutoResumeOff, f.AutoResumeReason = true, "asked by phone"
 			}),
-			Answer{AutoResumeOff, "Automatic resuming is switched off for this workspace (asked by phone). An operator has to switch it on, or to start a heal.", false, Operator, nil},
+			Answer{AutoResumeOff, "Auto-resume is off for this workspace (asked by phone). An operator must turn it on or start a heal.", false, Operator, nil},
 		},
 		{
-			"under way", with(underway(), func(f *Facts) { f.NextActionAt = &later }),
-			Answer{Active, "This prospect is not paused: it is under way in campaign spring. Its next step is due at 2026-05-01T09:15Z, within the sending limits of account acc_1.", true, Nobody, &later},
+			"active", with(activeProspect(), func(f *Facts) { f.NextActionAt = &later }),
+			Answer{Active, "This prospect is not paused. It is active in campaign spring. Its next step is due at 2026-05-01T09:15Z, within the sending limits of account acc_1.", true, Nobody, &later},
 		},
 		{
-			"not started yet", with(underway(), func(f *Facts) { f.Status = "pending" }),
-			Answer{Active, "This prospect is not paused: it has yet to take its first step in campaign spring. Its next step comes in its turn, within the sending limits of account acc_1.", true, Nobody, nil},
+			"pending", with(activeProspect(), func(f *Facts) { f.Status = "pending" }),
+			Answer{Active, "This prospect is not paused. Its first step in campaign spring is still to come. Its next step follows in turn, within the sending limits of account acc_1.", true, Nobody, nil},
 		},
 		{
-			"under way in a workspace that opted out: nothing has to be resumed",
-			with(underway(), func(f *Facts) { f.BlockedBy, f.AutoResumeOff = "auto_resume_off", true }),
-			Answer{Active, "This prospect is not paused: it is under way in campaign spring. Its next step comes in its turn, within the sending limits of account acc_1.", true, Nobody, nil},
+			"active with auto-resume off: there is nothing to resume",
+			with(activeProspect(), func(f *Facts) { f.BlockedBy, f.AutoResumeOff = "auto_resume_off", true }),
+			Answer{Active, "This prospect is not paused. It is active in campaign spring. Its next step follows in turn, within the sending limits of account acc_1.", true, Nobody, nil},
 		},
 		{
-			"active on a lost account does not move to a sibling",
-			with(underway(), func(f *Facts) { f.AccountStatus, f.Target, f.Siblings = "needs_verification", "acc_2", 1 }),
-			Answer{AccountNotConnected, "Account acc_1 needs verification, so nothing is sent for this prospect although it is not paused. Finish the sign-in that the provider asks for.", false, User, nil},
+			"active on an account that is not connected does not move to a sibling",
+			with(activeProspect(), func(f *Facts) { f.AccountStatus, f.Target, f.Siblings = "needs_verification", "acc_2", 1 }),
+			Answer{AccountNotConnected, "Account acc_1 needs verification, so nothing is sent for this prospect although it is not paused. Complete the sign-in that the provider asks for.", false, User, nil},
 		},
 		{
-			"active in a campaign that is paused",
-			with(underway(), func(f *Facts) { f.CampaignStatus, f.CampaignReason = "paused", "paused_by_user" }),
-			Answer{CampaignNotRunning, "A person paused campaign spring. Nothing is sent until a person starts it again.", false, User, nil},
+			"active in a campaign paused manually",
+			with(activeProspect(), func(f *Facts) { f.CampaignStatus, f.CampaignReason = "paused", "paused_by_user" }),
+			Answer{CampaignNotRunning, "Campaign spring was paused manually. Nothing is sent until it is started again.", false, User, nil},
 		},
 		{
-			"active in a campaign that the next sweep starts", with(underway(), func(f *Facts) {
+			"active in a campaign that the next sweep starts", with(activeProspect(), func(f *Facts) {
 				f.CampaignStatus, f.CampaignReason, f.CampaignStartsAt = "paused", "linkedin_account_disconnected", &tick
 			}),
-			Answer{CampaignNotRunning, "Campaign spring was paused while account acc_1 was not connected. The account is back, and the sweep of 2026-05-01T09:30Z starts the campaign again.", true, Nobody, &tick},
+			Answer{CampaignNotRunning, "Campaign spring was paused while account acc_1 was not connected. The account is connected again, and the sweep at 2026-05-01T09:30Z starts the campaign.", true, Nobody, &tick},
 		},
 		{
-			"active in a campaign that waits for another account", with(underway(), func(f *Facts) {
+			"active in a campaign that waits for another account", with(activeProspect(), func(f *Facts) {
 				f.CampaignStatus, f.CampaignReason = "paused", "linkedin_account_disconnected"
 			}),
-			Answer{CampaignNotRunning, "Campaign spring is paused until an account of it is connected again. Connect that account, or start the campaign by hand.", false, User, nil},
+			Answer{CampaignNotRunning, "Campaign spring is paused until one of its accounts is connected again. Reconnect that account, or start the campaign manually.", false, User, nil},
 		},
 		{
-			"active in a campaign that waits, in a workspace that opted out", with(underway(), func(f *Facts) {
+			"active in a campaign that waits, with auto-resume off", with(activeProspect(), func(f *Facts) {
 				f.CampaignStatus, f.CampaignReason, f.AutoResumeOff = "paused", "linkedin_account_disconnected", true
 			}),
-			Answer{AutoResumeOff, "Automatic resuming is switched off for this workspace (no reason was given). An operator has to switch it on, or to start a heal.", false, Operator, nil},
+			Answer{AutoResumeOff, "Auto-resume is off for this workspace (no reason given). An operator must turn it on or start a heal.", false, Operator, nil},
 		},
 		{
-			"active in safety mode", with(underway(), func(f *Facts) { f.BlockedBy, f.SafetyReason = "safety_mode", "provider incident" }),
-			Answer{SafetyMode, "Safety mode is on, so for now nothing is sent and nobody is resumed (provider incident). It ends by itself when the provider has been calm for a while, and this prospect goes on then.", true, Provider, nil},
+			"active during safety mode", with(activeProspect(), func(f *Facts) { f.BlockedBy, f.SafetyReason = "safety_mode", "provider incident" }),
+			Answer{SafetyMode, "Safety mode is on (provider incident): nothing is sent, and no prospects are resumed. Thaw exits it automatically once the provider has been stable for a while. This prospect then continues.", true, Provider, nil},
 		},
 	}
 	for _, tt := range tests {

@@ -2,84 +2,89 @@ package explain
 
 import "time"
 
-// Facts are what the answer follows from: one enrollment and what is around it, at one moment. Statuses and reasons are the
-// words of the database (thaw.enrollment_status and so on), names are as people should read them. The zero Facts are those
-// of a prospect that nobody knows.
+// Facts are the input of an answer: one enrollment and its surroundings at one moment. Statuses and
+// reasons use the values of the database types (thaw.enrollment_status and so on); names are
+// display names. The zero Facts describe an unknown prospect.
 type Facts struct {
-	// Status is the enrollment's; empty: nobody knows the prospect.
+	// Status is the enrollment's status. Empty if the prospect is unknown.
 	Status string
-	// Spellings is how many spellings of the prospect's URL were looked for.
+	// Spellings is how many spellings of the prospect's URL were looked up.
 	Spellings int
-	// PausedReason is the enrollment's, empty unless Status is "paused".
+	// PausedReason is the enrollment's paused reason. Empty unless Status is "paused".
 	PausedReason string
-	// NextActionAt is when the next step is due; nil: not known.
+	// NextActionAt is when the next step is due; nil if unknown.
 	NextActionAt *time.Time
 
 	Campaign       string
 	CampaignStatus string
-	// CampaignReason is why the campaign is paused, empty unless CampaignStatus is "paused".
+	// CampaignReason is the campaign's paused reason. Empty unless CampaignStatus is "paused".
 	CampaignReason string
-	// CampaignStartsAt is the sweep that starts the campaign again although nobody waits in it: it waits for an account, and
-	// the enrollment's own has connected since. Nil: none does.
+	// CampaignStartsAt is the sweep that starts the campaign again although it has no waiting
+	// prospects: the campaign waits for an account, and the enrollment's account has connected
+	// since. Nil if no sweep starts it.
 	CampaignStartsAt *time.Time
 
 	Account       string
 	AccountStatus string
-	// ReconnectedAt is when the login of the account went through, where the provider has not confirmed since that it works.
-	// IsOverdue says that the grace period for that is over.
+	// ReconnectedAt is when the account's login succeeded, if the provider has not confirmed the
+	// connection since. IsOverdue is true if the grace period for the confirmation is over.
 	ReconnectedAt *time.Time
 	IsOverdue     bool
-	// AccountLockedAt is since when the provider has locked the account; nil: it is not locked.
+	// AccountLockedAt is when the provider locked the account; nil if it is not locked.
 	AccountLockedAt     *time.Time
 	AccountLockedReason string
-	// DownProducts are those products of the account that the provider reports by themselves and that do not work.
+	// DownProducts are the products of the account that the provider reports as not working.
 	DownProducts []DownProduct
 	// Siblings is how many other accounts the same person has in the workspace.
 	Siblings int
-	// ConnectedElsewhere says that the same person is connected in another workspace.
+	// ConnectedElsewhere is true if the same person has a connected account in another workspace.
 	ConnectedElsewhere bool
 
-	// Target is the account that the enrollment resumes through: its own if that is connected, else a connected sibling.
-	// Empty: there is none.
+	// Target is the account that the enrollment resumes through: its own account if connected,
+	// otherwise a connected sibling. Empty if there is none.
 	Target string
-	// BlockedBy is what thaw.blocked_by says about the target; empty: nothing stands against it.
+	// BlockedBy is the result of thaw.blocked_by for the target. Empty if the target is not
+	// blocked.
 	BlockedBy string
-	// LockedAt and LockedReason are the target's, and so is ResumeAfter: until when it must have been connected because it
-	// flaps.
+	// LockedAt and LockedReason describe the target's lock. ResumeAfter is how long the target must
+	// stay connected before prospects resume, because it is flapping.
 	LockedAt     *time.Time
 	LockedReason string
 	ResumeAfter  *time.Time
-	// HoldUntil and HoldReason are the target's.
+	// HoldUntil and HoldReason describe the target's hold.
 	HoldUntil  *time.Time
 	HoldReason string
-	// SafetyReason is why safety mode is on; empty: it is off.
+	// SafetyReason is why safety mode is on. Empty if it is off.
 	SafetyReason string
-	// SafetyStays says that it does not end by itself.
+	// SafetyStays is true if safety mode does not exit automatically.
 	SafetyStays bool
-	// AutoResumeOff says that the workspace has opted out, AutoResumeReason why.
+	// AutoResumeOff is true if the workspace has opted out; AutoResumeReason is why.
 	AutoResumeOff    bool
 	AutoResumeReason string
 
-	// Position is the place in line at the target; 1 is the next one. It is set where the enrollment waits, its campaign
-	// allows it to resume, and nothing stands against the target.
+	// Position is the position in the target's queue; 1 is next. It is set if the enrollment waits,
+	// its campaign allows it to resume, and the target is not blocked.
 	Position int
-	// IsFurtherBack says that it was not counted further than Position: it has at least that many before it.
+	// IsFurtherBack is true if counting stopped at Position: at least that many prospects are
+	// ahead.
 	IsFurtherBack bool
-	// ExpectedAt is the tick that reaches the position; nil: it is beyond the horizon of the forecast.
+	// ExpectedAt is the tick that reaches the position; nil if it is beyond the horizon of the
+	// forecast.
 	ExpectedAt *time.Time
-	// NotBefore is a tick before which the position is certainly not reached, where ExpectedAt is not known; nil: not known either.
+	// NotBefore is a lower bound for that tick if ExpectedAt is nil; nil if it is unknown too.
 	NotBefore *time.Time
 }
 
-// isPaused tells a prospect that waits to resume from one that is under way.
+// isPaused distinguishes a paused prospect from an active one.
 func (f Facts) isPaused() bool { return f.Status == "paused" }
 
-// waitsForAccount says whether a pause with the reason ends by itself when an account is connected.
+// waitsForAccount reports whether a pause for this reason ends automatically when an account
+// connects.
 func waitsForAccount(reason string) bool {
 	return reason == "linkedin_account_disconnected" || reason == "linkedin_account_issue"
 }
 
-// A DownProduct is a part of an account that does not work, such as sales_navigator.
+// A DownProduct is a part of an account, such as sales_navigator, that does not work.
 type DownProduct struct {
 	Name   string
 	Status string

@@ -8,7 +8,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// prospects are all statuses of an enrollment, with all reasons that it can have.
+// prospects has every status of an enrollment, with every paused reason it can have.
 var prospects = []Facts{
 	{Status: "pending"},
 	{Status: "active"},
@@ -22,7 +22,7 @@ var prospects = []Facts{
 	{Status: "removed"},
 }
 
-// campaigns are the same of a campaign.
+// campaigns has every status of a campaign, with every paused reason it can have.
 var campaigns = []Facts{
 	{CampaignStatus: "draft"},
 	{CampaignStatus: "running"},
@@ -35,7 +35,7 @@ var campaigns = []Facts{
 	{CampaignStatus: "paused", CampaignReason: "paused_by_user"},
 }
 
-// drawAccount draws what the database can say about an account and its siblings.
+// drawAccount draws a state of an account and its siblings that the database allows.
 func drawAccount(t *rapid.T) Facts {
 	flag := func(label string) bool { return rapid.Bool().Draw(t, label) }
 	f := Facts{
@@ -48,7 +48,7 @@ func drawAccount(t *rapid.T) Facts {
 		ConnectedElsewhere: flag("connected elsewhere"),
 		AutoResumeOff:      flag("auto-resume off"),
 	}
-	if f.AutoResumeOff && flag("with a note") {
+	if f.AutoResumeOff && flag("with a reason") {
 		f.AutoResumeReason = "asked by phone"
 	}
 	if flag("safety mode") {
@@ -66,7 +66,7 @@ func drawAccount(t *rapid.T) Facts {
 	switch {
 	case f.AccountStatus == "connected":
 		f.Target = f.Account
-	case f.AccountStatus == "restricted": // nobody resumes, through whomever
+	case f.AccountStatus == "restricted": // prospects do not resume, not even through a sibling
 		return f
 	case f.Siblings > 0 && flag("a sibling is connected"):
 		f.Target = "acc_2"
@@ -97,9 +97,9 @@ func drawAccount(t *rapid.T) Facts {
 	return f
 }
 
-// TestEveryAnswerSaysWhy goes through every prospect in every campaign, on drawn accounts. There is always a reason, and it
-// fits who acts and the wait.
-func TestEveryAnswerSaysWhy(t *testing.T) {
+// TestEveryAnswerIsConsistent checks every prospect in every campaign on drawn accounts. There is
+// always a reason, and it is consistent with the actor and the wait.
+func TestEveryAnswerIsConsistent(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		account := drawAccount(t)
@@ -138,18 +138,19 @@ func check(t *rapid.T, f Facts, a Answer) {
 	}
 
 	if a.NormalWait {
-		require.Contains(t, []Actor{Nobody, Provider}, a.WhoActs, "a normal wait is not for anybody here to end")
+		require.Contains(t, []Actor{Nobody, Provider}, a.WhoActs, "a normal wait needs no action by a user, an operator or billing")
 	}
 	if a.ExpectedAt != nil {
-		require.True(t, a.NormalWait, "nobody can say when a person will act: %s", a.Code)
+		require.True(t, a.NormalWait, "the time of a manual action cannot be expected: %s", a.Code)
 	}
 
-	// In line if and only if nothing is in the way, and then with the forecast for the position.
+	// In the queue if and only if there is no obstacle, and then with the forecast for the
+	// position.
 	require.Equal(t, f.Position > 0, a.Code == WaitingForSweep, "%+v", f)
 	if a.Code == WaitingForSweep {
 		require.Equal(t, f.ExpectedAt, a.ExpectedAt)
 	}
-	// Only what really goes on is called active.
+	// Only a prospect that is actually moving is called active.
 	if a.Code == Active {
 		require.Contains(t, []string{"pending", "active"}, f.Status)
 		require.Equal(t, "connected", f.AccountStatus)

@@ -10,29 +10,31 @@ import (
 	"unicode/utf8"
 )
 
-// MaxURL is the greatest length of a prospect's URL, in bytes.
+// MaxURL is the maximum length of a prospect's URL, in bytes.
 const MaxURL = 2000
 
-// CheckURL says what is wrong with a text that no prospect's URL can be.
+// CheckURL returns an error if the text cannot be a prospect's URL.
 func CheckURL(raw string) error {
 	switch {
 	case strings.TrimSpace(raw) == "":
 		return errors.New("the URL of a prospect is empty")
 	case len(raw) > MaxURL:
-		return fmt.Errorf("the URL of a prospect has %d bytes: at most %d", len(raw), MaxURL)
+		return fmt.Errorf("the URL of a prospect is %d bytes long: the maximum is %d", len(raw), MaxURL)
 	case !utf8.ValidString(raw):
-		return errors.New("the URL of a prospect is not UTF-8")
+		return errors.New("the URL of a prospect is not valid UTF-8")
 	case strings.ContainsFunc(strings.TrimSpace(raw), unicode.IsControl):
-		return errors.New("the URL of a prospect has control characters")
+		return errors.New("the URL of a prospect contains control characters")
 	default:
 		return nil
 	}
 }
 
-// NormalURL returns the one spelling that stands for all spellings of a prospect's URL: https, the host in lower case and
-// without a usual port, no slash at the end, no fragment. For LinkedIn, where only the path says who it is, also no query, and
-// www.linkedin.com for the hosts of countries and phones; of a profile /in/<slug> just that, the slug in lower case and with
-// all but plain letters percent-encoded. A text that is not the URL of a page stays as it is, but for space around it.
+// NormalURL returns the normal spelling of a prospect's URL: https, the host in lower case and
+// without a default port, no trailing slash, no fragment. For LinkedIn, where the path alone
+// identifies the person, it also drops the query and replaces country and mobile hosts with
+// www.linkedin.com. A profile path is cut to /in/<slug>, with the slug in lower case and all but
+// plain letters percent-encoded. Text that is not the URL of a page is returned unchanged, except
+// that surrounding space is trimmed.
 func NormalURL(raw string) string {
 	a, ok := parseAddress(raw)
 	if !ok {
@@ -41,10 +43,11 @@ func NormalURL(raw string) string {
 	return "https://" + a.hosts[0] + a.path + a.query
 }
 
-// Spellings returns the spellings under which a prospect may have been enrolled, the given one first: with https, http and
-// without either, with and without www, with and without a slash at the end; the slug of a LinkedIn profile as given and in
-// lower case, percent-encoded and not. All of them have the same [NormalURL]. Their number is bounded, so that each can be
-// looked up in the index of prospects as they were enrolled.
+// Spellings returns the spellings under which a prospect may have been enrolled, starting with the
+// given one: with https, http and no scheme, with and without www, with and without a trailing
+// slash; the slug of a LinkedIn profile as given and in lower case, percent-encoded and decoded.
+// All of them have the same [NormalURL]. Their number is bounded, because each one is looked up in
+// the index of URLs as they were enrolled.
 func Spellings(raw string) []string {
 	spellings := []string{raw}
 	if trimmed := strings.TrimSpace(raw); trimmed != raw {
@@ -61,8 +64,8 @@ func Spellings(raw string) []string {
 	normal := "https://" + a.hosts[0] + a.path + a.query
 	for _, path := range a.paths() {
 		for _, scheme := range []string{"https://", "http://", ""} {
-			// A slug may say something else in another spelling. Parsing is the expensive part, and host and slash change nothing
-			// about it: one of each is asked.
+			// A slug may mean something else in another spelling. Host and trailing slash do not
+			// matter for this check, so only one of each is parsed: parsing is the expensive part.
 			if NormalURL(scheme+a.hosts[len(a.hosts)-1]+path+a.query) != normal {
 				continue
 			}
@@ -82,10 +85,11 @@ func Spellings(raw string) []string {
 
 // An address is a URL in parts.
 type address struct {
-	hosts []string // in their spellings, the normal one first
-	path  string   // in its normal spelling, without a slash at the end
-	query string   // empty, or with its question mark
-	// slug names a LinkedIn profile, and given is its spelling in the URL; empty: it is another page.
+	hosts []string // all spellings, the normal one first
+	path  string   // normal spelling, without a trailing slash
+	query string   // empty, or starting with a question mark
+	// slug identifies a LinkedIn profile, and given is its spelling in the URL. Empty for any other
+	// page.
 	slug, given string
 }
 
@@ -123,7 +127,8 @@ func parseAddress(raw string) (address, bool) {
 	return a, true
 }
 
-// isLinkedIn says whether a host is LinkedIn's own site, that for phones, or that of a country.
+// isLinkedIn reports whether a host is LinkedIn's main site, its mobile site or one of its country
+// sites.
 func isLinkedIn(host string) bool {
 	if host == "linkedin.com" {
 		return true
@@ -132,7 +137,7 @@ func isLinkedIn(host string) bool {
 	return ok && (len(name) == 2 || slices.Contains([]string{"www", "m", "mobile", "touch"}, name))
 }
 
-// profileOf returns the slug of the path of a profile, /in/<slug>, whatever follows it, as given and decoded.
+// profileOf returns the slug of a profile path, /in/<slug> with any suffix, as given and decoded.
 func profileOf(escaped string) (given, slug string, ok bool) {
 	parts := strings.FieldsFunc(escaped, func(r rune) bool { return r == '/' })
 	if len(parts) < 2 || !strings.EqualFold(parts[0], "in") {
@@ -145,8 +150,9 @@ func profileOf(escaped string) (given, slug string, ok bool) {
 	return parts[1], slug, true
 }
 
-// longestSlug is the length, in characters, up to which a slug is looked for in all of its spellings: twice what LinkedIn allows.
-// A longer one is looked for as given and in its normal spelling.
+// longestSlug is the maximum length, in characters, of a slug that is looked up in all its
+// spellings: twice what LinkedIn allows. A longer slug is looked up only as given and in its normal
+// spelling.
 const longestSlug = 200
 
 // paths returns the spellings of the path, the normal one first.
@@ -168,7 +174,7 @@ func (a address) paths() []string {
 	return paths
 }
 
-// lowerHex spells what is percent-encoded with small letters.
+// lowerHex writes percent-encoded bytes with lower-case hex digits.
 func lowerHex(escaped string) string {
 	bytes := []byte(escaped)
 	for i := 0; i+2 < len(bytes); i++ {

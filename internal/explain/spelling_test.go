@@ -31,13 +31,13 @@ func TestNormalURL(t *testing.T) {
 		"https://www.linkedin.com/in/Jörg":                         "https://www.linkedin.com/in/j%C3%B6rg",
 		"https://www.linkedin.com/in/j%c3%b6rg":                    "https://www.linkedin.com/in/j%C3%B6rg",
 		"https://www.linkedin.com/in/J%C3%96RG/":                   "https://www.linkedin.com/in/j%C3%B6rg",
-		// Of another page than a profile the case stays, and of another site the query too.
+		// Pages other than profiles keep their case, and other sites keep their query too.
 		"https://www.linkedin.com/sales/lead/ACwAAA,NAME?_ntb=1": "https://www.linkedin.com/sales/lead/ACwAAA,NAME",
 		"http://People.Example.com/P?id=7#top":                   "https://people.example.com/P?id=7",
 		"https://example.com:8443/p/":                            "https://example.com:8443/p",
 		"https://business.linkedin.com/in/ada":                   "https://business.linkedin.com/in/ada",
 		"https://linkedin.com.example.com/in/Ada":                "https://linkedin.com.example.com/in/Ada",
-		// What is not the URL of a page stays as it is.
+		// Text that is not the URL of a page is unchanged.
 		"ada":                        "ada",
 		"":                           "",
 		"mailto:ada@example.com":     "mailto:ada@example.com",
@@ -67,8 +67,8 @@ func TestSpellings(t *testing.T) {
 	require.Contains(t, Spellings("https://www.linkedin.com/in/jörg"), "https://www.linkedin.com/in/j%c3%b6rg/")
 }
 
-// A text of the greatest length is looked for in few spellings: each of them is a key to look up.
-func TestSpellingsOfALongURLAreFew(t *testing.T) {
+// Each spelling costs an index lookup, so a URL of the maximum length has few spellings.
+func TestLongURLHasFewSpellings(t *testing.T) {
 	t.Parallel()
 	for _, slug := range []string{strings.Repeat("Ö%c3%96a", 150), strings.Repeat("a", MaxURL-40), strings.Repeat("%41", 600)} {
 		asked := "https://www.linkedin.com/in/" + slug
@@ -77,7 +77,7 @@ func TestSpellingsOfALongURLAreFew(t *testing.T) {
 		require.Contains(t, spellings, NormalURL(asked))
 		require.Equal(t, asked, spellings[0])
 	}
-	// A profile that LinkedIn may have is looked for in all of its spellings.
+	// A profile URL within LinkedIn's limits is looked up in all its spellings.
 	name := strings.Repeat("Ö", 100)
 	require.Contains(t, Spellings("https://www.linkedin.com/in/"+name), "linkedin.com/in/"+strings.ToLower(strings.Repeat("%c3%b6", 100)))
 }
@@ -85,15 +85,15 @@ func TestSpellingsOfALongURLAreFew(t *testing.T) {
 func TestCheckURL(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, CheckURL("https://www.linkedin.com/in/jörg"))
-	require.NoError(t, CheckURL("anything that a platform calls a prospect"))
+	require.NoError(t, CheckURL("any text that a platform uses for a prospect"))
 	require.ErrorContains(t, CheckURL("  "), "is empty")
-	require.ErrorContains(t, CheckURL(strings.Repeat("a", 2001)), "has 2001 bytes: at most 2000")
-	require.ErrorContains(t, CheckURL("a\xff"), "not UTF-8")
+	require.ErrorContains(t, CheckURL(strings.Repeat("a", 2001)), "is 2001 bytes long: the maximum is 2000")
+	require.ErrorContains(t, CheckURL("a\xff"), "not valid UTF-8")
 	require.ErrorContains(t, CheckURL("a\x00b"), "control characters")
 }
 
-// Whatever spelling of a profile somebody asks for, those under which it may have been enrolled are among the ones looked for.
-func TestEverySpellingLeadsToTheOthers(t *testing.T) {
+// A lookup by any spelling of a profile finds an enrollment under any other spelling.
+func TestAnySpellingFindsTheOthers(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		slug := rapid.StringMatching(`[a-z0-9äöüéñ一-二-]{1,12}`).Draw(t, "slug")
@@ -125,7 +125,7 @@ func FuzzSpellings(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
 		normal := NormalURL(raw)
-		require.Equal(t, normal, NormalURL(normal), "once is enough")
+		require.Equal(t, normal, NormalURL(normal), "normalizing twice changes nothing")
 		spellings := Spellings(raw)
 		require.Equal(t, raw, spellings[0])
 		require.LessOrEqual(t, len(spellings), 80)

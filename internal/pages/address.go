@@ -6,11 +6,12 @@ import (
 	"strings"
 )
 
-// pathTo builds the path of a page from its segments, each of which may hold any text: a slash, a question mark or a dot in a
-// name does not lead to another page. html/template escapes a path less strictly: it keeps these characters.
+// pathTo builds the path of a page from its segments, each of which may hold any text: a slash, a
+// question mark or a dot in a name does not lead to another page. html/template escapes a path less
+// strictly: it keeps these characters.
 //
-// A browser takes the segments "." and ".." for steps, escaped or not, so a name of that kind has no path; the search page
-// stands in for it.
+// A browser takes the segments "." and ".." for steps, escaped or not, so a name of that kind has
+// no path; the search page stands in for it.
 func pathTo(segments ...string) string {
 	var path strings.Builder
 	for _, segment := range segments {
@@ -30,8 +31,8 @@ func withNotice(path, notice string) string {
 	return path + "?done=" + url.QueryEscape(notice)
 }
 
-// field is a value of the form that was posted. Only the body counts: a parameter in the address, which another page may have
-// made, adds nothing to a form and replaces nothing in it.
+// field is a value of the form that was posted. Only the body counts: a parameter in the address,
+// which another page may have made, adds nothing to a form and replaces nothing in it.
 func field(r *http.Request, name string) string { return r.PostForm.Get(name) }
 
 // maxParameter bounds a parameter of an address, in bytes: a prospect's URL is the longest.

@@ -14,7 +14,8 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// hostile are keys that lead elsewhere where they are put into a path, a query, an attribute or a script as they are.
+// hostile are keys that lead elsewhere where they are put into a path, a query, an attribute or a
+// script as they are.
 var hostile = []string{
 	"../../../heals?workspace=victim&cap=100000", "..%2f..%2fheals", "a/b", "a?b=c", "a#b", `"><script>alert(1)</script>`, "a&workspace=victim",
 	"javascript:alert(1)", "//evil.example/x", `\\evil.example\x`, "a b+c%20d", "%2e%2e", "heals",
@@ -26,7 +27,8 @@ var (
 	given = regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)">`)
 )
 
-// asBrowser resolves an address of a page as a browser does, which takes backslashes for slashes, and escaped dots for dots.
+// asBrowser resolves an address of a page as a browser does, which takes backslashes for slashes,
+// and escaped dots for dots.
 func (d *desk) asBrowser(t *testing.T, page, address string) *url.URL {
 	t.Helper()
 	address = html.UnescapeString(address)
@@ -40,7 +42,8 @@ func (d *desk) asBrowser(t *testing.T, page, address string) *url.URL {
 	return to
 }
 
-// Whatever a workspace or a campaign is called, the links and the buttons of a page lead to that one.
+// Whatever a workspace or a campaign is called, the links and the buttons of a page lead to that
+// one.
 func TestNamesDoNotLeadElsewhere(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
@@ -90,7 +93,8 @@ func TestNamesDoNotLeadElsewhere(t *testing.T) {
 	require.Equal(t, len(hostile), testdb.Value[int](t, d.DB, "SELECT count(*) FROM thaw.manual_actions WHERE what = 'paused'"))
 }
 
-// A form is its body: what an address says beside it, which a link may have put there, does not count.
+// A form is its body: what an address says beside it, which a link may have put there, does not
+// count.
 func TestFormsAreReadFromTheBodyAlone(t *testing.T) {
 	t.Parallel()
 	d := setup(t)

@@ -22,7 +22,8 @@ import (
 // update writes the screenshots of docs/screenshots anew.
 var update = flag.Bool("update", false, "write the screenshots of docs/screenshots anew")
 
-// missing skips the test, but for where everything is checked: CI installs all tools, and one that is not there is a failure.
+// missing skips the test, but for where everything is checked: CI installs all tools, and one that
+// is not there is a failure.
 func missing(t *testing.T, what string) {
 	t.Helper()
 	if os.Getenv("CI") != "" {
@@ -102,8 +103,8 @@ func shown(t *testing.T, ctx context.Context, want string) {
 // widths are those of a desk and of a telephone.
 var widths = []int64{1440, 360}
 
-// look checks a page as it is shown: axe finds nothing, in the light and in the dark, nothing is wider than the screen, the
-// browser reports no error. With -update it is photographed.
+// look checks a page as it is shown: axe finds nothing, in the light and in the dark, nothing is
+// wider than the screen, the browser reports no error. With -update it is photographed.
 func (d *desk) look(t *testing.T, ctx context.Context, name string) {
 	t.Helper()
 	axe := axeSource(t)
@@ -198,8 +199,8 @@ func TestEveryPageInABrowser(t *testing.T) {
 	}
 }
 
-// The connect signal was lost: the operator finds out from the search box, on the keyboard alone, why the prospect waits
-// and until when; and then sees it resume, without touching the page.
+// The connect signal was lost: the operator finds out from the search box, on the keyboard alone,
+// why the prospect waits and until when; and then sees it resume, without touching the page.
 func TestExplainAfterALostSignal(t *testing.T) {
 	t.Parallel()
 	ctx := browser(t)

@@ -14,8 +14,9 @@ const (
 	chartTop, chartBottom   = 12.0, 28.0
 )
 
-// A chart is the last day, tick by tick: bars for who was resumed, lines for who could be and for who was paused. Bars have a
-// scale of their own: they are bounded by the cap of a tick, lines are not.
+// A chart is the last day, tick by tick: bars for who was resumed, lines for who could be and for
+// who was paused. Bars have a scale of their own: they are bounded by the cap of a tick, lines are
+// not.
 type chart struct {
 	Points    []readmodel.TickPoint
 	Bars      []bar

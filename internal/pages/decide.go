@@ -41,7 +41,8 @@ func operator(r *http.Request) string {
 	return "page"
 }
 
-// applyActionBatches goes on when the browser has gone: a half of a pause is worth less than the whole.
+// applyActionBatches goes on when the browser has gone: a half of a pause is worth less than the
+// whole.
 func (s *site) applyActionBatches(ctx context.Context, action dbsqlc.StartActionParams, evenByUser bool) (total int, err error) {
 	ctx = context.WithoutCancel(ctx)
 	id, err := s.Store.Trip().StartAction(ctx, action)

@@ -70,7 +70,8 @@ func (s *site) startHeal(r *http.Request) (string, error) {
 	return fmt.Sprintf("/heals/%d?done=heal", id), err
 }
 
-// wantedHeal reads the form, of the address for a dry run and of the body for a start: a workspace, or one account of it.
+// wantedHeal reads the form, of the address for a dry run and of the body for a start: a workspace,
+// or one account of it.
 func (s *site) wantedHeal(r *http.Request, form url.Values) (wantedHeal, error) {
 	w := wantedHeal{Workspace: form.Get("workspace"), Account: form.Get("account"), EvenIfOff: form.Get("even_if_off") != ""}
 	limit, err := strconv.ParseInt(form.Get("cap"), 10, 32)

@@ -9,12 +9,14 @@ import (
 )
 
 const (
-	// lookEvery is how often the database is asked whether anything has changed, once for all viewers, while there is one.
+	// lookEvery is how often the database is asked whether anything has changed, once for all
+	// viewers, while there is one.
 	lookEvery = time.Second
-	// aliveEvery is how often a silent connection gets a comment, before something on its way takes it for dead.
+	// aliveEvery is how often a silent connection gets a comment, before something on its way takes
+	// it for dead.
 	aliveEvery = 20 * time.Second
-	// maxViewers is how many pages are kept up to date at once. Each holds a connection, of which a process has 512: webhooks and
-	// pages must not wait behind tabs that were left open.
+	// maxViewers is how many pages are kept up to date at once. Each holds a connection, of which a
+	// process has 512: webhooks and pages must not wait behind tabs that were left open.
 	maxViewers = 200
 )
 
@@ -29,9 +31,11 @@ type live struct {
 
 func newLive(c Config) *live { return &live{Config: c, viewers: map[chan struct{}]bool{}} }
 
-// ServeHTTP serves GET /live until the viewer goes or the process stops: an event "change" for each change.
+// ServeHTTP serves GET /live until the viewer goes or the process stops: an event "change" for each
+// change.
 func (l *live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	// Joined before the browser hears that the stream is open: it looks again then, and is told of what comes after.
+	// Joined before the browser hears that the stream is open: it looks again then, and is told of
+	// what comes after.
 	changed := l.join()
 	if changed == nil {
 		w.Header().Set("Retry-After", "60")
@@ -102,7 +106,8 @@ func (l *live) look() {
 		switch {
 		case err != nil:
 			l.Logger.WarnContext(l.Stopping, "could not look for changes to show", "error", err)
-		// The first look tells, too: what changed since the viewer's page was made is in it already.
+		// The first look tells, too: what changed since the viewer's page was made is in it
+		// already.
 		case now != last:
 			if changed := time.Now(); l.renew() {
 				pending = time.Time{}
@@ -135,7 +140,8 @@ func (l *live) fingerprint() (string, error) {
 	return l.Store.Fingerprint(ctx)
 }
 
-// renew makes sure that what the viewers ask for next is not what they have. It returns false where the forecast comes later.
+// renew makes sure that what the viewers ask for next is not what they have. It returns false where
+// the forecast comes later.
 func (l *live) renew() bool {
 	ctx, cancel := context.WithTimeout(l.Stopping, 5*time.Second)
 	defer cancel()

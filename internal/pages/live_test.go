@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// watch opens the stream of changes, and returns what it says, line by line. The channel is closed at its end.
+// watch opens the stream of changes, and returns what it says, line by line. The channel is closed
+// at its end.
 func (d *desk) watch(t *testing.T) <-chan string {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.url+"/live", nil)

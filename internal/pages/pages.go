@@ -23,8 +23,8 @@ type Config struct {
 	Reader *readmodel.Reader
 	// Jobs is the path below which River UI is served, like "/jobs". Required.
 	Jobs string
-	// Stopping ends when the process is asked to stop: the connections over which pages are kept up to date end then, because
-	// an orderly stop waits for all. Required.
+	// Stopping ends when the process is asked to stop: the connections over which pages are kept up
+	// to date end then, because an orderly stop waits for all. Required.
 	Stopping context.Context
 	// Logger is required.
 	Logger *slog.Logger

@@ -78,8 +78,8 @@ func (s *site) page(show func(*http.Request) (view, error)) http.HandlerFunc {
 	}
 }
 
-// problem is the one place where an error becomes a status and a sentence. What the program did not expect is logged, not
-// shown.
+// problem is the one place where an error becomes a status and a sentence. What the program did not
+// expect is logged, not shown.
 func (s *site) problem(r *http.Request, err error) (int, view) {
 	status, text := http.StatusInternalServerError, "Something went wrong. The log of the process says what."
 	var bad badRequestError

@@ -28,7 +28,8 @@ func (s *site) search(r *http.Request) (view, error) {
 	return view{"search.html", "Search", searchPage{wanted, found, isEmpty}}, nil
 }
 
-// onlyOne is the address of what was found, if that is one thing; a prospect is one however many campaigns have it.
+// onlyOne is the address of what was found, if that is one thing; a prospect is one however many
+// campaigns have it.
 func onlyOne(f readmodel.Found) string {
 	var addresses []string
 	seen := map[string]bool{}

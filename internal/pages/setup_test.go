@@ -34,8 +34,8 @@ type desk struct {
 	stop   func() // asks the process to stop
 }
 
-// fleet has two workspaces. Jane's account waits with most; her old one was replaced; Bob's is disconnected; Zoe's
-// workspace has opted out; Ann's account was restricted.
+// fleet has two workspaces. Jane's account waits with most; her old one was replaced; Bob's is
+// disconnected; Zoe's workspace has opted out; Ann's account was restricted.
 const fleet = `
 INSERT INTO thaw.workspaces (key, name) VALUES ('acme', 'Acme Corporation'), ('umbrella', 'Umbrella');
 SELECT thaw.set_auto_resume('umbrella', false, 'asked by their lawyer, until the audit is over', 'cli:ann');
@@ -66,8 +66,8 @@ const (
 	optedOut   = "https://www.linkedin.com/in/zoe-9"
 )
 
-// setup returns a desk whose clock is at the start of a tick, with a fleet that disconnected two days ago. When the test ends,
-// every invariant is checked.
+// setup returns a desk whose clock is at the start of a tick, with a fleet that disconnected two
+// days ago. When the test ends, every invariant is checked.
 func setup(t *testing.T) *desk {
 	t.Helper()
 	db := testdb.New(t)
@@ -129,7 +129,8 @@ func (d *desk) eventually(t *testing.T, want int, sql string) {
 		5*time.Millisecond, "waiting for %d from: %s", want, sql)
 }
 
-// story lets the two days pass: all accounts are lost, Jane's comes back without a signal, Ann's was restricted.
+// story lets the two days pass: all accounts are lost, Jane's comes back without a signal, Ann's
+// was restricted.
 func (d *desk) story(t *testing.T) {
 	t.Helper()
 	d.work(t)

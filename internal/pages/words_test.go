@@ -20,7 +20,8 @@ func TestNumbersAreWrittenInGroups(t *testing.T) {
 	require.Equal(t, "0 accounts", many(0, "account"))
 }
 
-// Whatever a day was like, its chart stays within its frame, and its scale is not smaller than what it shows.
+// Whatever a day was like, its chart stays within its frame, and its scale is not smaller than what
+// it shows.
 func TestChartStaysWithinItsFrame(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {

@@ -11,81 +11,87 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// An Account is a connected login, and how many of its prospects wait.
+// An Account is a login at a provider, with counts of its paused prospects.
 type Account struct {
 	ID          int64      `json:"id"`
 	Workspace   string     `json:"workspace"` // its key
 	Provider    string     `json:"provider"`
-	Account     string     `json:"account"` // the provider's id
-	Name        string     `json:"name"`    // empty: it has none
-	Member      *string    `json:"member"`  // the person behind it; nil: not known
+	Account     string     `json:"account"` // the provider account ID
+	Name        string     `json:"name"`    // empty if it has none
+	Member      *string    `json:"member"`  // the person who owns it; nil if unknown
 	Status      string     `json:"status"`
-	StatusAt    *time.Time `json:"status_at"` // when the newest signal was true; nil: there was none
+	StatusAt    *time.Time `json:"status_at"` // when the status was last reported; nil if never
 	ConnectedAt *time.Time `json:"connected_at"`
 	LastError   *string    `json:"last_error"`
-	PauseAfter  *time.Time `json:"pause_after"` // when its prospects will be paused; nil: nothing is due
+	PauseAfter  *time.Time `json:"pause_after"` // when its prospects pause; nil if not due
 	HoldUntil   *time.Time `json:"hold_until"`
 	HoldReason  *string    `json:"hold_reason"`
-	// LockedAt is since when the provider has locked the account, which its status does not say; nil: it is not locked.
+	// LockedAt is when the provider locked the account; nil if it is not locked. A lock does not
+	// change Status.
 	LockedAt     *time.Time `json:"locked_at"`
-	LockedReason *string    `json:"locked_reason"` // the provider's own term
+	LockedReason *string    `json:"locked_reason"` // the provider's raw value
 
-	// Paused counts its paused prospects, ByReason by why.
+	// Paused counts the account's paused prospects, ByReason the same by paused reason.
 	Paused   int64            `json:"paused"`
 	ByReason map[string]int64 `json:"by_reason"`
 	// Resumable is how many of them a sweep may resume now.
 	Resumable int64 `json:"resumable"`
-	// ResumesThrough is the id of the account through which they resume: its own, or a sibling's; nil: there is none.
+	// ResumesThrough is the ID of the account that they resume through: this one or a sibling; nil
+	// if there is none.
 	ResumesThrough *int64 `json:"resumes_through"`
-	// BlockedBy is what stands against that account: account_locked, account_on_hold, safety_mode,
-	// account_flapping or auto_resume_off; nil: nothing.
+	// BlockedBy is what blocks that account: account_locked, account_on_hold, safety_mode,
+	// account_flapping or auto_resume_off; nil if it is not blocked.
 	BlockedBy *string `json:"blocked_by"`
 }
 
-// AccountFilter leaves the accounts that fit all that is set.
+// AccountFilter selects the accounts that match all fields that are set.
 type AccountFilter struct {
-	Account    string // the provider's id
+	Account    string // the provider account ID
 	Status     string
-	HasBacklog bool // somebody waits for an account
+	HasBacklog bool // has prospects that wait for an account
 }
 
-// An AccountDetail is an account with what is around it.
+// An AccountDetail is an account with its products, siblings and expected ticks.
 type AccountDetail struct {
 	Account
-	// Products are those products of the account for which the provider reports a status of their own, by name.
+	// Products are the products of the account for which the provider reports a separate status, by
+	// name.
 	Products []Product `json:"products"`
 	// Siblings are the other accounts of the same person in the same workspace.
 	Siblings []Account `json:"siblings"`
-	// Expected are the next ticks that resume somebody through the account that its prospects resume through, those of its siblings
-	// among them; at most ten. DrainedAt is the last such tick; nil: nobody waits, or it is beyond the horizon.
+	// Expected are the next ticks, at most ten, that resume prospects through the account in
+	// ResumesThrough, including prospects of its siblings. DrainedAt is the last such tick; nil if
+	// none wait or it is beyond the horizon.
 	Expected  []ExpectedTick `json:"expected"`
 	DrainedAt *time.Time     `json:"drained_at"`
-	// NotDrainedBefore is set where the last such tick is beyond the forecast: it is not before this one.
+	// NotDrainedBefore is a lower bound for that tick if it is beyond the forecast.
 	NotDrainedBefore *time.Time `json:"not_drained_before"`
-	// Forecast says of which moment Expected and DrainedAt are; nil: nothing is expected, or it was not known in time.
+	// Forecast is the age of Expected and DrainedAt; nil if nothing is expected or there was no
+	// forecast in time.
 	Forecast *ForecastInfo `json:"forecast"`
 }
 
-// A Product is a part of an account, such as sales_navigator, for which the provider reports a status of its own. It neither takes
-// the account nor gives it back.
+// A Product is a part of an account, such as sales_navigator, for which the provider reports a
+// separate status. It does not change the status of the account.
 type Product struct {
 	Product   string     `json:"product"`
 	Status    string     `json:"status"`
-	RawStatus string     `json:"raw_status"` // the provider's own term
-	StatusAt  time.Time  `json:"status_at"`  // when the newest signal was true
-	DownSince *time.Time `json:"down_since"` // when it stopped working; nil: it works
+	RawStatus string     `json:"raw_status"` // the provider's raw value
+	StatusAt  time.Time  `json:"status_at"`  // when the status was last reported
+	DownSince *time.Time `json:"down_since"` // when it stopped working; nil if it works
 }
 
-// An ExpectedTick is what a coming tick is expected to resume, if nothing else changes.
+// An ExpectedTick is how many prospects an upcoming tick is expected to resume, if nothing else
+// changes.
 type ExpectedTick struct {
 	TickAt  time.Time `json:"tick_at"`
 	Resumes int       `json:"resumes"`
 }
 
-// expectedTicks is how many coming ticks of an account are told.
+// expectedTicks is the maximum number of upcoming ticks listed for an account.
 const expectedTicks = 10
 
-// Accounts returns a page of accounts, by workspace and id.
+// Accounts returns a page of accounts, ordered by workspace and ID.
 func Accounts(ctx context.Context, db *pgxpool.Pool, s Scope, f AccountFilter, p Paging) (Page[Account], error) {
 	var page Page[Account]
 	err := read(ctx, db, func(q *dbsqlc.Queries) error {
@@ -129,7 +135,8 @@ func Accounts(ctx context.Context, db *pgxpool.Pool, s Scope, f AccountFilter, p
 	return page, nil
 }
 
-// AccountIDs returns the accounts that a provider calls so; several where two providers do.
+// AccountIDs returns the IDs of the accounts with a provider account ID; several if two providers
+// use the same one.
 func AccountIDs(ctx context.Context, db *pgxpool.Pool, s Scope, account string) ([]int64, error) {
 	return accountIDs(ctx, dbsqlc.New(db), s, account)
 }
@@ -142,7 +149,7 @@ func accountIDs(ctx context.Context, q *dbsqlc.Queries, s Scope, account string)
 	return ids, nil
 }
 
-// apply leaves the accounts that fit, where they were found by name.
+// apply filters accounts that were looked up by provider account ID.
 func (f AccountFilter) apply(accounts []Account) []Account {
 	fitting := []Account{}
 	for _, a := range accounts {
@@ -154,7 +161,7 @@ func (f AccountFilter) apply(accounts []Account) []Account {
 	return fitting
 }
 
-// AccountByID returns an account with what is around it, or [ErrNotFound].
+// AccountByID returns the details of an account, or [ErrNotFound].
 func (f *Reader) AccountByID(ctx context.Context, s Scope, id int64) (AccountDetail, error) {
 	var detail AccountDetail
 	err := read(ctx, f.db, func(q *dbsqlc.Queries) error {
@@ -187,7 +194,8 @@ func (f *Reader) AccountByID(ctx context.Context, s Scope, id int64) (AccountDet
 	return detail, nil
 }
 
-// expect adds the coming ticks. The forecast is about the whole fleet: asked for only if somebody waits.
+// expect adds the upcoming ticks. A forecast covers the whole fleet, so it is read only if
+// prospects may resume.
 func (d *AccountDetail) expect(ctx context.Context, reader *Reader) error {
 	d.Expected = []ExpectedTick{}
 	if d.ResumesThrough == nil || d.BlockedBy != nil {
@@ -202,7 +210,7 @@ func (d *AccountDetail) expect(ctx context.Context, reader *Reader) error {
 	return nil
 }
 
-// accountsOf returns the accounts with these ids that are within the scope.
+// accountsOf returns the accounts with these IDs that are within the scope.
 func accountsOf(ctx context.Context, q *dbsqlc.Queries, s Scope, ids []int64) ([]Account, error) {
 	accounts := []Account{}
 	if len(ids) == 0 {
@@ -228,7 +236,7 @@ func accountsOf(ctx context.Context, q *dbsqlc.Queries, s Scope, ids []int64) ([
 	return accounts, nil
 }
 
-// productsOf returns the products of accounts, by the id of the account.
+// productsOf returns the products of accounts, by account ID.
 func productsOf(ctx context.Context, q *dbsqlc.Queries, accountIDs []int64) (map[int64][]Product, error) {
 	rows, err := q.ProductsOf(ctx, accountIDs)
 	if err != nil {
@@ -243,7 +251,7 @@ func productsOf(ctx context.Context, q *dbsqlc.Queries, accountIDs []int64) (map
 	return products, nil
 }
 
-// orNil turns the query's word for missing into the API's.
+// orNil converts the zero value, which queries return for a missing value, to nil.
 func orNil[T comparable](value T) *T {
 	var none T
 	if value == none {
@@ -252,20 +260,20 @@ func orNil[T comparable](value T) *T {
 	return &value
 }
 
-// A Signal is what the provider said about an account, and what came of it.
+// A Signal is a status report from the provider about an account, with its outcome.
 type Signal struct {
 	ID          int64      `json:"id"`
 	ReceivedAt  time.Time  `json:"received_at"`
-	OccurredAt  *time.Time `json:"occurred_at"` // nil: the provider does not say
-	RawStatus   string     `json:"raw_status"`  // the provider's own word
-	Status      *string    `json:"status"`      // nil: a word that means no status
+	OccurredAt  *time.Time `json:"occurred_at"` // nil if the provider does not send it
+	RawStatus   string     `json:"raw_status"`  // the provider's raw value
+	Status      *string    `json:"status"`      // nil if RawStatus maps to no status
 	Outcome     string     `json:"outcome"`     // applied, duplicate, stale, unknown_account, ignored
 	DuplicateOf *int64     `json:"duplicate_of"`
-	Verdict     *string    `json:"verdict"` // what came of the pass that it asked for; nil: none was, or is not done
-	Resumed     *int       `json:"resumed"` // how many that pass resumed
+	Verdict     *string    `json:"verdict"` // of its pass; nil if none, or not done
+	Resumed     *int       `json:"resumed"` // how many prospects that pass resumed
 }
 
-// Signals returns a page of what was said about an account, newest first.
+// Signals returns a page of the signals about an account, newest first.
 func Signals(ctx context.Context, db *pgxpool.Pool, s Scope, accountID int64, p Paging) (Page[Signal], error) {
 	var page Page[Signal]
 	err := ofAccount(ctx, db, s, accountID, func(q *dbsqlc.Queries) error {
@@ -296,7 +304,7 @@ func signal(r dbsqlc.AccountSignalsRow) Signal {
 	}
 }
 
-// number lets a count that may be missing be one of Go's.
+// number converts an optional count to a Go int.
 func number(n *int32) *int {
 	if n == nil {
 		return nil
@@ -305,7 +313,7 @@ func number(n *int32) *int {
 	return &count
 }
 
-// ofAccount reads something of an account, which must be there within the scope.
+// ofAccount runs do if the account exists within the scope; otherwise it returns [ErrNotFound].
 func ofAccount(ctx context.Context, db *pgxpool.Pool, s Scope, id int64, do func(q *dbsqlc.Queries) error) error {
 	return read(ctx, db, func(q *dbsqlc.Queries) error {
 		seen, err := q.AccountIsSeen(ctx, dbsqlc.AccountIsSeenParams{AccountID: id, FirstWorkspace: s.first, LastWorkspace: s.last})

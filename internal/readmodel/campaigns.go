@@ -15,16 +15,17 @@ type Campaign struct {
 	ID           int64      `json:"id"`
 	Workspace    string     `json:"workspace"` // its key
 	Campaign     string     `json:"campaign"`  // its key
-	Name         string     `json:"name"`      // empty: it has none
+	Name         string     `json:"name"`      // empty if it has none
 	Status       string     `json:"status"`
-	PausedReason *string    `json:"paused_reason"` // nil: not paused
+	PausedReason *string    `json:"paused_reason"` // nil if not paused
 	PausedAt     *time.Time `json:"paused_at"`
-	// WaitsForAccount says that Thaw starts it again by itself, with its prospects.
+	// WaitsForAccount is true if Thaw starts the campaign again automatically, with its prospects.
 	WaitsForAccount bool      `json:"waits_for_account"`
 	CreatedAt       time.Time `json:"created_at"`
 }
 
-// Campaigns returns a page of campaigns, by workspace and id; of one status if that is not empty.
+// Campaigns returns a page of campaigns, ordered by workspace and ID. A status that is not empty
+// filters them.
 func Campaigns(ctx context.Context, db *pgxpool.Pool, s Scope, status string, p Paging) (Page[Campaign], error) {
 	const list = "campaigns"
 	from, err := after(p, list, inWorkspace{Workspace: s.first})

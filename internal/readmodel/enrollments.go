@@ -17,17 +17,18 @@ type Enrollment struct {
 	Campaign     string     `json:"campaign"` // its key
 	ProspectURL  string     `json:"prospect_url"`
 	Status       string     `json:"status"`
-	PausedReason *string    `json:"paused_reason"` // nil: not paused
+	PausedReason *string    `json:"paused_reason"` // nil if not paused
 	PausedAt     *time.Time `json:"paused_at"`
 	Step         int        `json:"step"`
 	NextActionAt *time.Time `json:"next_action_at"`
 }
 
-// ErrStatus is returned for enrollments of a status that no index leads to.
-var ErrStatus = errors.New("enrollments of an account can be listed if they are paused or active")
+// ErrStatus is returned for a status that no index supports.
+var ErrStatus = errors.New("enrollments of an account can be listed only with status paused or active")
 
-// Enrollments returns a page of the enrollments of an account that are "paused" or "active", by campaign. Of the paused ones
-// those that wait for an account come first, the longest paused of a campaign before the others.
+// Enrollments returns a page of the enrollments of an account with the status "paused" or "active",
+// ordered by campaign. Paused enrollments that wait for an account come first; within a campaign,
+// the longest paused come first.
 func Enrollments(ctx context.Context, db *pgxpool.Pool, s Scope, accountID int64, status string, p Paging) (Page[Enrollment], error) {
 	var page Page[Enrollment]
 	err := ofAccount(ctx, db, s, accountID, func(q *dbsqlc.Queries) (err error) {
@@ -47,7 +48,7 @@ func Enrollments(ctx context.Context, db *pgxpool.Pool, s Scope, accountID int64
 	return page, nil
 }
 
-// inPaused is a position among the paused enrollments of an account.
+// inPaused is a position in the list of paused enrollments of an account.
 type inPaused struct {
 	Waits    bool      `json:"waits"`
 	Campaign int64     `json:"campaign"`
@@ -63,7 +64,7 @@ func pausedEnrollments(ctx context.Context, q *dbsqlc.Queries, s Scope, accountI
 	}
 	params := dbsqlc.PausedEnrollmentsParams{AccountID: accountID, FirstWorkspace: s.first, LastWorkspace: s.last, Size: p.size()}
 	parts := []inPaused{from}
-	if from.Waits { // the other part is still to come
+	if from.Waits { // the part that does not wait follows
 		parts = append(parts, inPaused{})
 	}
 	for _, part := range parts {
@@ -87,7 +88,7 @@ func pausedEnrollments(ctx context.Context, q *dbsqlc.Queries, s Scope, accountI
 	})
 }
 
-// inCampaign is a position among the active enrollments of an account.
+// inCampaign is a position in the list of active enrollments of an account.
 type inCampaign struct {
 	Campaign int64 `json:"campaign"`
 	ID       int64 `json:"id"`

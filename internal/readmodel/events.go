@@ -10,7 +10,7 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// A ProspectEvent is one transition in the history of a prospect, in one of its campaigns.
+// A ProspectEvent is a transition in the history of a prospect in one of its campaigns.
 type ProspectEvent struct {
 	ID           int64  `json:"id"`
 	Workspace    string `json:"workspace"`
@@ -20,7 +20,7 @@ type ProspectEvent struct {
 	Event
 }
 
-// Events returns a page of what happened to a prospect in all of its campaigns, newest first.
+// Events returns a page of the history of a prospect in all of its campaigns, newest first.
 func Events(ctx context.Context, db *pgxpool.Pool, s Scope, prospectURL string, p Paging) (Page[ProspectEvent], error) {
 	const list = "events"
 	from, err := after(p, list, beforeAny)

@@ -12,42 +12,44 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// An Explanation says why a prospect does not move in one of its campaigns, and what happened to it there.
+// An Explanation says why a prospect is not moving in one of its campaigns, with its history there.
 type Explanation struct {
-	EnrollmentID int64  `json:"enrollment_id"` // 0: nobody knows the prospect
+	EnrollmentID int64  `json:"enrollment_id"` // 0 if the prospect is unknown
 	Workspace    string `json:"workspace"`
 	Campaign     string `json:"campaign"`
 	AccountID    int64  `json:"account_id"`
-	Account      string `json:"account"`      // the provider's id
+	Account      string `json:"account"`      // the provider account ID
 	ProspectURL  string `json:"prospect_url"` // as it was enrolled
 	Status       string `json:"status"`
 	Step         int    `json:"step"`
 	explain.Answer
-	// NotBefore is a tick before which it is certainly not resumed, where ExpectedAt is beyond the forecast.
+	// NotBefore is a lower bound for the tick that resumes it, if ExpectedAt is beyond the
+	// forecast.
 	NotBefore *time.Time `json:"not_before,omitempty"`
-	// Forecast says of which moment the expected time is, where that is an older one; nil: of now.
+	// Forecast is the age of the expected time if the forecast is old; nil if it is current.
 	Forecast *ForecastInfo `json:"forecast,omitempty"`
 	History  []Event       `json:"history"` // oldest first
-	// LockedAt and LockedReason are the account's: since when the provider has locked it, in its own term.
+	// LockedAt is when the provider locked the account, LockedReason the provider's raw value.
 	LockedAt     *time.Time `json:"locked_at,omitempty"`
 	LockedReason string     `json:"locked_reason,omitempty"`
-	// Products are those products of the account for which the provider reports a status of their own.
+	// Products are the products of the account for which the provider reports a separate status.
 	Products []Product `json:"products,omitempty"`
 
-	// Tried are the spellings of the URL that were looked for where nobody knows the prospect.
+	// Tried are the spellings of the URL that were looked up, if the prospect is unknown.
 	Tried []string `json:"tried,omitempty"`
 }
 
-// A Prospect is what somebody asked for, with the answer: one explanation for each campaign that has it.
+// A Prospect is a requested URL with its answer: one explanation per campaign that has the
+// prospect.
 type Prospect struct {
-	URL          string        `json:"url"` // as it was asked for
+	URL          string        `json:"url"` // as requested
 	Explanations []Explanation `json:"explanations"`
 }
 
-// IsKnown says whether any campaign has the prospect.
+// IsKnown reports whether any campaign has the prospect.
 func (p Prospect) IsKnown() bool { return p.Explanations[0].Code != explain.NotFound }
 
-// An Event is one transition in the history of an enrollment: a row of the view thaw.history.
+// An Event is a transition in the history of an enrollment: a row of the view thaw.history.
 type Event struct {
 	At          time.Time  `json:"at"`
 	Kind        string     `json:"kind"`
@@ -73,21 +75,23 @@ func Explain(ctx context.Context, db *pgxpool.Pool, prospectURL string) ([]Expla
 	return asked[0].Explanations, nil
 }
 
-// An Explainer explains prospects, any number of them with one forecast of the fleet, which is made when somebody in line asks
-// for it.
+// An Explainer explains any number of prospects with one forecast of the fleet. It reads the
+// forecast only if one of them is in a queue.
 type Explainer struct {
 	reader *Reader
 	scope  Scope
 }
 
-// NewExplainer returns an explainer of what is within the scope.
+// NewExplainer returns an Explainer for the scope, with a Reader of its own.
 func NewExplainer(db *pgxpool.Pool, s Scope) *Explainer { return NewReader(db).Explainer(s) }
 
-// Explainer returns an explainer of what is within the scope, which looks ahead with others.
+// Explainer returns an Explainer for the scope, which shares the forecasts of the Reader.
 func (f *Reader) Explainer(s Scope) *Explainer { return &Explainer{reader: f, scope: s} }
 
-// Explain returns, for each URL, one explanation for each campaign that has the prospect, ordered by workspace and campaign:
-// first what was enrolled under just this URL, then what was enrolled under other spellings of it (see explain.NormalURL). For a prospect that nobody knows there is a single explanation, with the code not_found.
+// Explain returns, for each URL, one explanation per campaign that has the prospect, ordered by
+// workspace and campaign. Enrollments under exactly this URL come first, then those under other
+// spellings of it (see [explain.NormalURL]). An unknown prospect gets a single explanation with the
+// code not_found.
 func (x *Explainer) Explain(ctx context.Context, prospectURLs []string) ([]Prospect, error) {
 	prospects := make([]Prospect, len(prospectURLs))
 	spellings := make([][]string, len(prospectURLs))
@@ -109,7 +113,8 @@ func (x *Explainer) Explain(ctx context.Context, prospectURLs []string) ([]Prosp
 	return prospects, nil
 }
 
-// known returns the explanations of all enrollments with one of the URLs, by the URL under which they were enrolled.
+// known returns the explanations of all enrollments with one of the URLs, keyed by the URL as it
+// was enrolled.
 func (x *Explainer) known(ctx context.Context, urls []string) (map[string][]Explanation, error) {
 	var found facts
 	err := read(ctx, x.reader.db, func(q *dbsqlc.Queries) (err error) {
@@ -120,7 +125,7 @@ func (x *Explainer) known(ctx context.Context, urls []string) (map[string][]Expl
 		return nil, err
 	}
 	var seen *view
-	// The forecast is about the whole fleet: asked for only if somebody here is in line.
+	// A forecast covers the whole fleet, so it is read only if one of the prospects is in a queue.
 	if len(found.positions) > 0 {
 		if seen, err = x.reader.look(ctx, found.ticks); err != nil {
 			return nil, err
@@ -129,7 +134,8 @@ func (x *Explainer) known(ctx context.Context, urls []string) (map[string][]Expl
 	return found.explain(seen), nil
 }
 
-// find returns the explanations for one of the prospects that were asked for: what was enrolled under just this URL comes first.
+// find returns the explanations for one requested URL; enrollments under exactly this URL come
+// first.
 func find(known map[string][]Explanation, url string, spellings []string) []Explanation {
 	var found []Explanation
 	for _, spelling := range spellings {
@@ -143,16 +149,17 @@ func find(known map[string][]Explanation, url string, spellings []string) []Expl
 	return found
 }
 
-// countedPositions bounds the counting in a queue: 100 ticks of an account at its default cap. What is further back gets a bound.
+// countedPositions limits how far positions in a queue are counted: 100 ticks of an account at its
+// default cap. Enrollments further back get a lower bound.
 const countedPositions = 20_000
 
-// facts are what is known of some enrollments at one moment.
+// facts is the data about some enrollments at one moment.
 type facts struct {
 	rows      []dbsqlc.ProspectFactsRow
 	history   map[int64][]Event
-	products  map[int64][]Product // by account
+	products  map[int64][]Product // by account ID
 	ticks     ticks
-	positions map[int64]int // of those that are in line
+	positions map[int64]int // by enrollment ID, for those in a queue
 }
 
 func readFacts(ctx context.Context, q *dbsqlc.Queries, urls []string, s Scope) (found facts, err error) {
@@ -165,11 +172,11 @@ func readFacts(ctx context.Context, q *dbsqlc.Queries, urls []string, s Scope) (
 	if len(found.rows) == 0 {
 		return found, nil
 	}
-	var ids, accounts, inLine []int64
+	var ids, accounts, queued []int64
 	for _, row := range found.rows {
 		ids, accounts = append(ids, row.EnrollmentID), append(accounts, row.AccountID)
 		if row.InLine {
-			inLine = append(inLine, row.EnrollmentID)
+			queued = append(queued, row.EnrollmentID)
 		}
 	}
 	if found.history, err = readHistories(ctx, q, ids); err != nil {
@@ -181,22 +188,22 @@ func readFacts(ctx context.Context, q *dbsqlc.Queries, urls []string, s Scope) (
 	if found.ticks, err = readTicks(ctx, q); err != nil {
 		return found, err
 	}
-	if inLine == nil {
+	if queued == nil {
 		return found, nil
 	}
-	places, err := q.Positions(ctx, dbsqlc.PositionsParams{EnrollmentIds: inLine, AtMost: countedPositions})
+	positions, err := q.Positions(ctx, dbsqlc.PositionsParams{EnrollmentIds: queued, AtMost: countedPositions})
 	if err != nil {
 		return found, fmt.Errorf("reading positions: %w", err)
 	}
-	found.positions = make(map[int64]int, len(places))
-	for _, place := range places {
-		found.positions[place.EnrollmentID] = int(place.Position)
+	found.positions = make(map[int64]int, len(positions))
+	for _, p := range positions {
+		found.positions[p.EnrollmentID] = int(p.Position)
 	}
 	return found, nil
 }
 
-// explain returns the explanations by the URL under which they were enrolled. What is seen of the fleet is needed only where
-// somebody is in line; nil: it is not known.
+// explain returns the explanations, keyed by the URL as it was enrolled. seen is needed only for
+// enrollments in a queue; nil if there is no forecast.
 func (f facts) explain(seen *view) map[string][]Explanation {
 	known := make(map[string][]Explanation)
 	for _, row := range f.rows {
@@ -221,7 +228,7 @@ func (f facts) explain(seen *view) map[string][]Explanation {
 	return known
 }
 
-// factsOf adds the expected times to a row. What is seen of the fleet is needed only for a row that is in line.
+// factsOf adds the expected times to a row. seen is needed only for a row in a queue.
 func factsOf(row dbsqlc.ProspectFactsRow, t ticks, position int, seen *view) explain.Facts {
 	facts := explain.Facts{
 		Status: row.Status, PausedReason: row.PausedReason, NextActionAt: utc(row.NextActionAt),
@@ -242,7 +249,8 @@ func factsOf(row dbsqlc.ProspectFactsRow, t ticks, position int, seen *view) exp
 	}
 	switch {
 	case position > countedPositions:
-		// As far back as one that is resumed no later.
+		// The enrollment at the last counted position resumes no later, so its tick is a lower
+		// bound.
 		facts.Position, facts.IsFurtherBack = countedPositions, true
 		expected := seen.tickOf(*row.TargetID, countedPositions)
 		facts.NotBefore = cmp.Or(expected.At, expected.NotBefore)
@@ -253,7 +261,7 @@ func factsOf(row dbsqlc.ProspectFactsRow, t ticks, position int, seen *view) exp
 	return facts
 }
 
-// readHistories returns the histories of enrollments.
+// readHistories returns the histories of enrollments, by enrollment ID.
 func readHistories(ctx context.Context, q *dbsqlc.Queries, enrollmentIDs []int64) (map[int64][]Event, error) {
 	rows, err := q.EnrollmentHistories(ctx, enrollmentIDs)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 
 const ada = "https://linkedin.com/in/ada"
 
-// oneProspect is a fleet of one: ada waits at a connected account, and nothing keeps her from resuming.
+// oneProspect is a fleet of one prospect: ada waits on a connected account, without obstacles.
 const oneProspect = `
 INSERT INTO thaw.workspaces (key) VALUES ('north');
 INSERT INTO thaw.accounts (workspace_id, provider_account_id, member_id, status, connected_at)
@@ -26,14 +26,14 @@ INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, step, statu
 	FROM thaw.workspaces AS w, thaw.campaigns AS c, thaw.accounts AS a;
 `
 
-// What is changed about it.
+// Changes to that fleet.
 const (
 	disconnect = "UPDATE thaw.accounts SET status = 'disconnected';"
 	activate   = "UPDATE thaw.enrollments SET status = 'active', paused_reason = NULL, paused_at = NULL;"
-	// The same person as a new account of the same workspace.
+	// A second account of the same person in the same workspace.
 	sibling = `INSERT INTO thaw.accounts (workspace_id, provider_account_id, display_name, member_id, status, connected_at)
 		SELECT workspace_id, 'acc_2', 'Grace H.', member_id, 'connected', thaw.now() FROM thaw.accounts;`
-	// The same person in another workspace.
+	// An account of the same person in another workspace.
 	stranger = `INSERT INTO thaw.workspaces (key) VALUES ('south');
 		INSERT INTO thaw.accounts (workspace_id, provider_account_id, member_id, status)
 		SELECT id, 'acc_3', 'member_1', 'connected' FROM thaw.workspaces WHERE key = 'south';`
@@ -52,8 +52,8 @@ func pauseProspect(reason string) string {
 	return "UPDATE thaw.enrollments SET paused_reason = '" + reason + "';"
 }
 
-// TestExplain changes the fleet of one, asks, and then lets the current tick run: ada must resume in it if and only if the
-// answer said so.
+// TestExplain changes the fleet of one prospect, explains it, and then runs the current tick: ada
+// must resume in it if and only if the answer said so.
 func TestExplain(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -61,47 +61,47 @@ func TestExplain(t *testing.T) {
 		change   string
 		code     explain.Code
 		who      explain.Actor
-		sentence string // a part of it
-		expected string // as SQL
+		sentence string // a part of the sentence
+		expected string // an SQL expression
 	}{
-		{"in line", "", explain.WaitingForSweep, explain.Nobody, "Account acc_1 is connected, and this prospect is number 1 in line", "thaw.tick()"},
-		{"in line, in a tick that was swept before", sweptAlready, explain.WaitingForSweep, explain.Nobody, "number 1 in line", "thaw.tick() + interval '15 minutes'"},
-		{"in line at a sibling", disconnect + sibling, explain.WaitingForSweep, explain.Nobody, "account Grace H. (acc_2) of the same person is", "thaw.tick()"},
-		{"in line, and the campaign starts with it", pauseCampaign("linkedin_account_issue"), explain.WaitingForSweep, explain.Nobody, "number 1", "thaw.tick()"},
-		{"a transient_error that was paused", pauseProspect("linkedin_account_issue"), explain.WaitingForSweep, explain.Nobody, "number 1", "thaw.tick()"},
-		{"a hold that is over", "UPDATE thaw.accounts SET hold_until = thaw.now(), hold_reason = 'new device';", explain.WaitingForSweep, explain.Nobody, "number 1", "thaw.tick()"},
+		{"in the queue", "", explain.WaitingForSweep, explain.Nobody, "Account acc_1 is connected. This prospect is number 1 in the queue.", "thaw.tick()"},
+		{"in the queue, in a tick that was already swept", sweptAlready, explain.WaitingForSweep, explain.Nobody, "number 1 in the queue", "thaw.tick() + interval '15 minutes'"},
+		{"in a sibling's queue", disconnect + sibling, explain.WaitingForSweep, explain.Nobody, "account Grace H. (acc_2) of the same person is", "thaw.tick()"},
+		{"in the queue, and the campaign starts with it", pauseCampaign("linkedin_account_issue"), explain.WaitingForSweep, explain.Nobody, "number 1", "thaw.tick()"},
+		{"paused for a transient error", pauseProspect("linkedin_account_issue"), explain.WaitingForSweep, explain.Nobody, "number 1", "thaw.tick()"},
+		{"expired hold", "UPDATE thaw.accounts SET hold_until = thaw.now(), hold_reason = 'new device';", explain.WaitingForSweep, explain.Nobody, "number 1", "thaw.tick()"},
 
-		{"a lost account", disconnect, explain.AccountNotConnected, explain.User, "Account acc_1 is disconnected", never},
-		{"a lost account of nobody known", disconnect + sibling + "UPDATE thaw.accounts SET member_id = NULL;", explain.AccountNotConnected, explain.User, "Account acc_1 is disconnected", never},
-		{"the sibling is lost too", sibling + disconnect, explain.NoConnectedSibling, explain.User, "no other account of the same person", never},
-		{"the same person elsewhere", disconnect + stranger, explain.SiblingInOtherWorkspace, explain.User, "connected in another workspace", never},
-		{"the same person here and elsewhere", sibling + disconnect + stranger, explain.SiblingInOtherWorkspace, explain.User, "connected in another workspace", never},
-		{"the same person elsewhere, but lost", stranger + disconnect, explain.AccountNotConnected, explain.User, "is disconnected", never},
+		{"disconnected account", disconnect, explain.AccountNotConnected, explain.User, "Account acc_1 is disconnected", never},
+		{"disconnected account of an unknown person", disconnect + sibling + "UPDATE thaw.accounts SET member_id = NULL;", explain.AccountNotConnected, explain.User, "Account acc_1 is disconnected", never},
+		{"disconnected sibling", sibling + disconnect, explain.NoConnectedSibling, explain.User, "no other account of the same person", never},
+		{"connected in another workspace", disconnect + stranger, explain.SiblingInOtherWorkspace, explain.User, "connected account in another workspace", never},
+		{"disconnected sibling, connected in another workspace", sibling + disconnect + stranger, explain.SiblingInOtherWorkspace, explain.User, "connected account in another workspace", never},
+		{"disconnected in another workspace too", stranger + disconnect, explain.AccountNotConnected, explain.User, "is disconnected", never},
 
 		{"on hold", hold, explain.AccountOnHold, explain.Nobody, "(new device)", "thaw.tick() + interval '1 day'"},
-		{"the sibling is on hold", disconnect + sibling + hold, explain.AccountOnHold, explain.Nobody, "Account Grace H. (acc_2) rests", "thaw.tick() + interval '1 day'"},
+		{"sibling on hold", disconnect + sibling + hold, explain.AccountOnHold, explain.Nobody, "Account Grace H. (acc_2) is on hold", "thaw.tick() + interval '1 day'"},
 		{"safety mode", safetyOn, explain.SafetyMode, explain.Provider, "(provider incident)", never},
-		{"safety mode that stays", "SELECT thaw.start_safety_mode('an audit', 'ann', true);", explain.SafetyMode, explain.Operator, "until an operator ends it", never},
-		{"opted out", optOut, explain.AutoResumeOff, explain.Operator, "(asked by phone)", never},
-		{"opted out and on hold", optOut + hold, explain.AutoResumeOff, explain.Operator, "(asked by phone)", never},
+		{"safety mode that does not exit automatically", "SELECT thaw.start_safety_mode('an audit', 'ann', true);", explain.SafetyMode, explain.Operator, "until an operator exits it", never},
+		{"auto-resume off", optOut, explain.AutoResumeOff, explain.Operator, "(asked by phone)", never},
+		{"auto-resume off and on hold", optOut + hold, explain.AutoResumeOff, explain.Operator, "(asked by phone)", never},
 
-		{"a draft", "UPDATE thaw.campaigns SET status = 'draft';", explain.CampaignNotRunning, explain.User, "Campaign spring is a draft", never},
-		{"a campaign that a person paused", pauseCampaign("paused_by_user"), explain.CampaignNotRunning, explain.User, "A person paused campaign spring", never},
-		{"a campaign that fails", pauseCampaign("linkedin_high_failure_rate"), explain.CampaignNotRunning, explain.User, "too many", never},
-		{"a subscription", pauseCampaign("subscription_inactive"), explain.SubscriptionInactive, explain.Billing, "subscription", never},
-		{"a restricted campaign", pauseCampaign("account_restricted"), explain.AccountRestricted, explain.User, "Campaign spring", never},
-		{"a restricted prospect", pauseProspect("account_restricted"), explain.AccountRestricted, explain.User, "account acc_1", never},
-		{"a prospect that a person paused", pauseProspect("paused_by_user"), explain.PausedByUser, explain.User, "A person paused", never},
+		{"draft campaign", "UPDATE thaw.campaigns SET status = 'draft';", explain.CampaignNotRunning, explain.User, "Campaign spring is a draft", never},
+		{"campaign paused manually", pauseCampaign("paused_by_user"), explain.CampaignNotRunning, explain.User, "Campaign spring was paused manually", never},
+		{"campaign with many failures", pauseCampaign("linkedin_high_failure_rate"), explain.CampaignNotRunning, explain.User, "too many", never},
+		{"inactive subscription", pauseCampaign("subscription_inactive"), explain.SubscriptionInactive, explain.Billing, "subscription", never},
+		{"campaign paused by a restriction", pauseCampaign("account_restricted"), explain.AccountRestricted, explain.User, "Campaign spring", never},
+		{"prospect paused by a restriction", pauseProspect("account_restricted"), explain.AccountRestricted, explain.User, "account acc_1", never},
+		{"prospect paused manually", pauseProspect("paused_by_user"), explain.PausedByUser, explain.User, "This prospect was paused manually", never},
 
 		{"replied", activate + "UPDATE thaw.enrollments SET status = 'replied';", explain.Terminal, explain.Nobody, "has replied", never},
-		{"pending", activate + "UPDATE thaw.enrollments SET status = 'pending';", explain.Active, explain.Nobody, "first step", never},
-		{"active", activate + "UPDATE thaw.enrollments SET next_action_at = thaw.tick() + interval '7 minutes';", explain.Active, explain.Nobody, "under way in campaign spring", "thaw.tick() + interval '7 minutes'"},
-		{"active on a lost account", activate + disconnect + sibling, explain.AccountNotConnected, explain.User, "nothing is sent", never},
+		{"pending", activate + "UPDATE thaw.enrollments SET status = 'pending';", explain.Active, explain.Nobody, "Its first step", never},
+		{"active", activate + "UPDATE thaw.enrollments SET next_action_at = thaw.tick() + interval '7 minutes';", explain.Active, explain.Nobody, "active in campaign spring", "thaw.tick() + interval '7 minutes'"},
+		{"active on a disconnected account", activate + disconnect + sibling, explain.AccountNotConnected, explain.User, "nothing is sent", never},
 		{"active on hold", activate + hold, explain.AccountOnHold, explain.Nobody, "(new device)", "thaw.tick() + interval '1 day'"},
-		{"active in a workspace that opted out", activate + optOut, explain.Active, explain.Nobody, "under way", never},
-		{"active in a campaign that a person paused", activate + pauseCampaign("paused_by_user"), explain.CampaignNotRunning, explain.User, "A person paused campaign spring", never},
-		{"active in a campaign that the sweep starts", activate + pauseCampaign("linkedin_account_disconnected"), explain.CampaignNotRunning, explain.Nobody, "starts the campaign again", "thaw.tick()"},
-		{"active in a campaign that waits for another account", activate + pauseCampaign("linkedin_account_disconnected") + "UPDATE thaw.accounts SET connected_at = thaw.now() - interval '1 day';", explain.CampaignNotRunning, explain.User, "by hand", never},
+		{"active with auto-resume off", activate + optOut, explain.Active, explain.Nobody, "is active", never},
+		{"active in a campaign paused manually", activate + pauseCampaign("paused_by_user"), explain.CampaignNotRunning, explain.User, "Campaign spring was paused manually", never},
+		{"active in a campaign that the sweep starts", activate + pauseCampaign("linkedin_account_disconnected"), explain.CampaignNotRunning, explain.Nobody, "starts the campaign", "thaw.tick()"},
+		{"active in a campaign that waits for another account", activate + pauseCampaign("linkedin_account_disconnected") + "UPDATE thaw.accounts SET connected_at = thaw.now() - interval '1 day';", explain.CampaignNotRunning, explain.User, "start the campaign manually", never},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -117,7 +117,7 @@ func TestExplain(t *testing.T) {
 			require.Equal(t, status, got.Status)
 			require.Equal(t, 2, got.Step)
 			for _, event := range got.History {
-				require.Equal(t, "platform", event.Source, "the change of this test")
+				require.Equal(t, "platform", event.Source, "the change made by this test")
 			}
 			require.Equal(t, tt.code, got.Code, got.Sentence)
 			require.Equal(t, tt.who, got.WhoActs)
@@ -129,16 +129,16 @@ func TestExplain(t *testing.T) {
 			}
 			moves := got.ExpectedAt != nil && got.ExpectedAt.Equal(f.tick(t))
 			resumed := f.run(t, f.plan(t))
-			require.Equal(t, moves && got.Code == explain.WaitingForSweep, resumed == 1, "the sweep does what the answer said")
+			require.Equal(t, moves && got.Code == explain.WaitingForSweep, resumed == 1, "the sweep must do what the answer said")
 			running := testdb.Value[bool](t, f.DB, "SELECT status = 'running' FROM thaw.campaigns")
 			if got.Code == explain.CampaignNotRunning {
-				require.Equal(t, moves, running, "the sweep starts the campaign if the answer said so")
+				require.Equal(t, moves, running, "the sweep must start the campaign if the answer said so")
 			}
 		})
 	}
 }
 
-func TestExplainProspectThatNobodyKnows(t *testing.T) {
+func TestExplainUnknownProspect(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	f.Exec(t, oneProspect)
@@ -154,13 +154,14 @@ func TestExplainProspectThatNobodyKnows(t *testing.T) {
 	require.JSONEq(t, fmt.Sprintf(`[{
 		"enrollment_id": 0, "workspace": "", "campaign": "", "account_id": 0, "account": "",
 		"prospect_url": "m.linkedin.com/in/Bob/?trk=1", "status": "", "step": 0, "code": "not_found",
-		"sentence": "No campaign has a prospect with this URL, in none of the %d spellings that were looked for. Check that it is written as in the campaign.",
+		"sentence": "No campaign has a prospect with this URL; %d spellings were tried. Check that the URL matches the one in the campaign.",
 		"normal_wait": false, "who_acts": "user", "expected_at": null, "history": [],
 		"tried": ["m.linkedin.com/in/Bob/?trk=1", "https://www.linkedin.com/in/bob"]
 	}]`, count), string(body))
 }
 
-// TestExplainFindsEverySpelling enrolls prospects under spellings that a platform may use, and asks for them with others.
+// TestExplainFindsEverySpelling enrolls a prospect under spellings that a platform may use, and
+// looks it up by others.
 func TestExplainFindsEverySpelling(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -182,8 +183,8 @@ func TestExplainFindsEverySpelling(t *testing.T) {
 	}
 }
 
-// The exact URL comes first, and what is enrolled under another spelling of it is not kept back.
-func TestExplainPrefersTheExactURL(t *testing.T) {
+// Enrollments under the exact URL come first; those under other spellings follow.
+func TestExplainPutsTheExactURLFirst(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	f.Exec(t, oneProspect+`
@@ -203,7 +204,7 @@ func TestExplainPrefersTheExactURL(t *testing.T) {
 	require.Len(t, both, 2)
 }
 
-// TestExplainWithinAScope asks for ada as each of her two workspaces.
+// TestExplainWithinAScope explains ada in the scope of each of two workspaces.
 func TestExplainWithinAScope(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -218,7 +219,8 @@ func TestExplainWithinAScope(t *testing.T) {
 	require.ErrorContains(t, err, "control characters")
 }
 
-// TestExplainInEveryWorkspace has ada in three campaigns of two workspaces, each with an answer and a place of its own.
+// TestExplainInEveryWorkspace has ada in three campaigns of two workspaces, each with its own
+// answer and position.
 func TestExplainInEveryWorkspace(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -235,17 +237,17 @@ func TestExplainInEveryWorkspace(t *testing.T) {
 	var lines []string
 	for _, e := range got {
 		require.Equal(t, explain.WaitingForSweep, e.Code)
-		lines = append(lines, e.Workspace+" "+e.Campaign+" "+e.Sentence[:64])
+		lines = append(lines, e.Workspace+" "+e.Campaign+" "+e.Sentence[:67])
 	}
 	require.Equal(t, []string{
-		"north autumn Account acc_1 is connected, and this prospect is number 1 in lin",
-		"north spring Account acc_1 is connected, and this prospect is number 2 in lin",
-		"south summer Account acc_3 is connected, and this prospect is number 1 in lin",
+		"north autumn Account acc_1 is connected. This prospect is number 1 in the queue.",
+		"north spring Account acc_1 is connected. This prospect is number 2 in the queue.",
+		"south summer Account acc_3 is connected. This prospect is number 1 in the queue.",
 	}, lines)
 }
 
-// TestExplainTellsTheHistory loses an account, and lets its prospect resume through another one.
-func TestExplainTellsTheHistory(t *testing.T) {
+// TestExplainHistory disconnects an account and resumes its prospect through a sibling.
+func TestExplainHistory(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	f.Exec(t, oneProspect)
@@ -277,8 +279,9 @@ func TestExplainTellsTheHistory(t *testing.T) {
 		"from_account": "acc_1", "to_account": "acc_1", "step": 2}`, string(body))
 }
 
-// The place in a very long queue is counted up to a bound, and what is beyond it has a tick before which it is not resumed.
-func TestPlaceInAVeryLongQueueIsBounded(t *testing.T) {
+// Positions in a very long queue are counted up to a limit; beyond it, the answer has a lower bound
+// for the tick.
+func TestQueuePositionIsBounded(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	f.Exec(t, oneProspect)
@@ -289,15 +292,15 @@ func TestPlaceInAVeryLongQueueIsBounded(t *testing.T) {
 	f.Exec(t, "ANALYZE thaw.enrollments")
 
 	last := f.explainOne(t, fmt.Sprint("p", countedPositions))
-	require.Contains(t, last.Sentence, fmt.Sprintf("is number %d in line", countedPositions))
+	require.Contains(t, last.Sentence, fmt.Sprintf("is number %d in the queue", countedPositions))
 	require.Equal(t, f.tick(t).Add((countedPositions/200-1)*15*time.Minute).UTC(), *last.ExpectedAt)
 
 	asked, err := NewExplainer(f.Pool, Everything()).Explain(t.Context(), []string{ada, fmt.Sprint("p", countedPositions+2), "p2"})
 	require.NoError(t, err)
-	require.Contains(t, asked[0].Explanations[0].Sentence, "is number 1 in line")
+	require.Contains(t, asked[0].Explanations[0].Sentence, "is number 1 in the queue")
 	beyond := asked[1].Explanations[0]
-	require.Contains(t, beyond.Sentence, fmt.Sprintf("has at least %d in line before it", countedPositions))
+	require.Contains(t, beyond.Sentence, fmt.Sprintf("At least %d prospects are ahead of this one in the queue", countedPositions))
 	require.Nil(t, beyond.ExpectedAt)
 	require.Equal(t, *last.ExpectedAt, *beyond.NotBefore)
-	require.Contains(t, asked[2].Explanations[0].Sentence, "is number 2 in line")
+	require.Contains(t, asked[2].Explanations[0].Sentence, "is number 2 in the queue")
 }

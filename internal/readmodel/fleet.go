@@ -8,48 +8,49 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// A FleetReport says where the fleet stands at this moment, or one workspace of it.
+// A FleetReport is the current state of the fleet, or of one workspace.
 type FleetReport struct {
-	Now    time.Time `json:"now"` // by the clock of the database, which ticks follow
+	Now    time.Time `json:"now"` // by the database clock, which ticks follow
 	Safety Safety    `json:"safety"`
 	Tick   FleetTick `json:"tick"`
-	// Backlog is nil where it could not be counted in time.
+	// Backlog is nil if it could not be counted in time.
 	Backlog *FleetBacklog `json:"backlog"`
-	// Forecast says of which moment Backlog is; nil: it could not be counted in time.
+	// Forecast is the age of Backlog; nil if Backlog could not be counted in time.
 	Forecast *ForecastInfo `json:"forecast"`
-	// Budgets are those of the current tick; nil within the scope of one workspace.
+	// Budgets are the budgets of the current tick; nil in the scope of one workspace.
 	Budgets *Budgets `json:"budgets"`
-	// LastSweep is the newest tick with a plan; nil: there was none yet, or none with something for the workspace.
+	// LastSweep is the newest tick with a plan; nil if there is none, or none that included the
+	// workspace.
 	LastSweep *SweepEntry `json:"last_sweep"`
 }
 
-// A FleetTick says where the fleet is in time.
+// A FleetTick is the current tick.
 type FleetTick struct {
 	At      time.Time `json:"at"`
 	NextAt  time.Time `json:"next_at"`
-	Seconds float64   `json:"seconds"`    // from a tick to the next
-	Planned bool      `json:"is_planned"` // its sweep has made its plan
+	Seconds float64   `json:"seconds"`    // length of a tick
+	Planned bool      `json:"is_planned"` // its sweep has a plan
 }
 
-// A FleetBacklog counts those whom a sweep may resume now.
+// A FleetBacklog counts the prospects that a sweep may resume now.
 type FleetBacklog struct {
 	Resumable int64 `json:"resumable"`
-	Accounts  int   `json:"accounts"` // through which they resume
+	Accounts  int   `json:"accounts"` // that they resume through
 }
 
-// Budgets are what a tick may resume in the whole fleet, by lane.
+// Budgets are the limits of a tick for the whole fleet, by lane.
 type Budgets struct {
 	Sweep  Budget `json:"sweep"`
 	Signal Budget `json:"signal"`
 }
 
-// A Budget is what a lane may resume in a tick, in enrollments, and has.
+// A Budget is how many enrollments a lane may resume in a tick, and how many it has resumed.
 type Budget struct {
 	Cap  int `json:"cap"`
 	Used int `json:"used"`
 }
 
-// Fleet returns where the fleet stands, or the one workspace of the scope.
+// Fleet returns the current state of the fleet, or of the one workspace in the scope.
 func (f *Reader) Fleet(ctx context.Context, s Scope) (FleetReport, error) {
 	var report FleetReport
 	seen, err := f.now(ctx)
@@ -65,7 +66,7 @@ func (f *Reader) Fleet(ctx context.Context, s Scope) (FleetReport, error) {
 	return report, nil
 }
 
-// fleetReport takes what is seen of the whole fleet; nil: it is not known.
+// fleetReport builds the report. seen is nil if there is no forecast.
 func fleetReport(ctx context.Context, q *dbsqlc.Queries, s Scope, seen *view) (report FleetReport, err error) {
 	now, err := q.Clock(ctx)
 	if err != nil {
@@ -89,7 +90,7 @@ func fleetReport(ctx context.Context, q *dbsqlc.Queries, s Scope, seen *view) (r
 	}
 	report.Forecast = seen.info()
 	if s.IsOneWorkspace() {
-		// What it is like elsewhere is not a tenant's to know.
+		// A tenant must not learn about other workspaces.
 		report.Safety.EnteredBy, report.Safety.AccountsLost, report.Safety.AccountsConnected = "", nil, nil
 		if seen != nil {
 			own := seen.workspaces[s.first]
@@ -106,7 +107,8 @@ func fleetReport(ctx context.Context, q *dbsqlc.Queries, s Scope, seen *view) (r
 	return report, nil
 }
 
-// budgets begin with the caps of the settings; what has a row was taken from already.
+// budgets returns the caps from the settings for lanes that are unused in this tick: only used
+// lanes have a row.
 func budgets(ctx context.Context, q *dbsqlc.Queries, t ticks) (*Budgets, error) {
 	b := &Budgets{Sweep: Budget{Cap: int(t.settings.FleetCap)}, Signal: Budget{Cap: int(t.settings.SignalCap)}}
 	rows, err := q.FleetBudgets(ctx, t.current)

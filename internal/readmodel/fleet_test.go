@@ -11,13 +11,14 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// A fleet is a database whose ticks a test makes by itself.
+// A fleet is a database whose ticks are run by the test.
 type fleet struct {
 	*testdb.DB
 	*dbsqlc.Queries
 }
 
-// newFleet returns an empty fleet, one second after a tick began: the test is over before the next one begins by itself.
+// newFleet returns an empty fleet, one second after a tick began, so that the test ends before the
+// next tick begins.
 func newFleet(t testing.TB) fleet {
 	t.Helper()
 	db := testdb.New(t)
@@ -37,7 +38,8 @@ func (f fleet) nextTick(t testing.TB) {
 	f.Advance(t, testdb.Value[time.Duration](t, f.DB, "SELECT s.tick FROM thaw.settings AS s"))
 }
 
-// plan does what the sweep of the current tick does, and returns the accounts for which it would insert jobs.
+// plan plans the current tick as its sweep does, and returns the accounts for which the sweep would
+// insert jobs.
 func (f fleet) plan(t testing.TB) []int64 {
 	t.Helper()
 	tick := f.tick(t)
@@ -51,7 +53,8 @@ func (f fleet) plan(t testing.TB) []int64 {
 	return record.AccountIds
 }
 
-// run does what the jobs of the current tick do for the accounts, and returns how many enrollments they resumed.
+// run does the work of the current tick's jobs for the accounts, and returns how many enrollments
+// they resumed.
 func (f fleet) run(t testing.TB, accounts []int64) int {
 	t.Helper()
 	tick, resumed := f.tick(t), 0
@@ -62,7 +65,7 @@ func (f fleet) run(t testing.TB, accounts []int64) int {
 	return resumed
 }
 
-// signal does what a connect signal and its job do for an account.
+// signal does the work of a connect signal and its job for an account.
 func (f fleet) signal(t testing.TB, account int64) {
 	t.Helper()
 	signal := testdb.Value[int64](t, f.DB, `
@@ -73,7 +76,7 @@ func (f fleet) signal(t testing.TB, account int64) {
 	f.Exec(t, "SELECT thaw.resume_pass('signal', $1, 1, p_signal_id => $2)", account, signal)
 }
 
-// explainOne explains a prospect that is in one campaign.
+// explainOne explains a prospect that is in exactly one campaign.
 func (f fleet) explainOne(t testing.TB, url string) Explanation {
 	t.Helper()
 	explanations, err := Explain(t.Context(), f.Pool, url)

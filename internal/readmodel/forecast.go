@@ -11,15 +11,16 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// Horizon is how far a forecast looks ahead, in ticks: four weeks of quarter hours.
+// Horizon is the length of a forecast, in ticks: four weeks of quarter hours.
 const Horizon = 4 * 7 * 24 * 4
 
-// allocations bounds the work of a forecast: enough for four weeks of a fleet in which fewer than 190 accounts take part in each
-// tick, and for two and a half days of one in which 2,000 do. It takes a quarter of a second at most, and keeps 10 MiB at most.
+// allocations limits the work of a forecast. It is enough for four weeks if fewer than 190 accounts
+// take part in each tick, and for two and a half days if 2,000 do. A forecast takes at most a
+// quarter of a second and keeps at most 10 MiB.
 const allocations = 500_000
 
-// Forecast says when the enrollments that wait at this moment will be resumed, by account and position in line, if nothing
-// else changes. Signals that are about to resume somebody, and heals, make it sooner.
+// Forecast returns when the enrollments that wait now will resume, by account and queue position,
+// if nothing else changes. Pending signals and heals may resume them earlier.
 func Forecast(ctx context.Context, db *pgxpool.Pool) (*plan.Forecast, error) {
 	seen, err := see(ctx, db)
 	if err != nil {
@@ -28,10 +29,10 @@ func Forecast(ctx context.Context, db *pgxpool.Pool) (*plan.Forecast, error) {
 	return seen.forecast, nil
 }
 
-// ticks says where the fleet is in time.
+// ticks is the current tick with the settings that determine the following ones.
 type ticks struct {
 	current   time.Time
-	isPlanned bool // the sweep of the current tick has made its plan
+	isPlanned bool // the sweep of the current tick has a plan
 	length    time.Duration
 	settings  dbsqlc.SettingsRow
 }
@@ -56,8 +57,8 @@ func readTicks(ctx context.Context, q *dbsqlc.Queries) (ticks, error) {
 	return ticks{current: tick.TickAt.UTC(), isPlanned: tick.IsPlanned, length: settings.Tick, settings: settings}, nil
 }
 
-// forecastFor begins with the current tick even if that is planned already: what its plan has still to give is then all that there
-// is to give in it. It may change the quota of the candidates.
+// forecastFor starts with the current tick even if that already has a plan; the tick is then
+// limited to the open allocations of the plan. It may change the quota of the candidates.
 func forecastFor(ctx context.Context, q *dbsqlc.Queries, t ticks, candidates []plan.Candidate) (*plan.Forecast, error) {
 	budget := int(t.settings.FleetCap)
 	if t.isPlanned {
@@ -73,7 +74,8 @@ func forecastFor(ctx context.Context, q *dbsqlc.Queries, t ticks, candidates []p
 	}), nil
 }
 
-// keepToPlan leaves the candidates the quota that the plan of the tick has still to give them, and returns the sum of it.
+// keepToPlan limits the quota of the candidates to the open allocations of the tick's plan, and
+// returns the sum.
 func keepToPlan(ctx context.Context, q *dbsqlc.Queries, tick time.Time, candidates []plan.Candidate) (budget int, err error) {
 	allocations, err := q.OpenAllocations(ctx, tick)
 	if err != nil {

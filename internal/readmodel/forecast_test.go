@@ -14,16 +14,17 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// place is one enrollment of a prospect.
-type place struct{ Workspace, Campaign, Prospect string }
+// enrollmentKey identifies one enrollment of a prospect.
+type enrollmentKey struct{ Workspace, Campaign, Prospect string }
 
 const prospects = 30
 
 func prospectURL(n int) string { return fmt.Sprintf("https://linkedin.com/in/p%d", n) }
 
-// fill makes 60 accounts in 7 workspaces, with every case of waiting and not waiting; the last workspace has opted out.
-// Every prospect is in each of the 28 campaigns, on some account of the workspace. Small numbers are likelier, so that some
-// accounts have far more waiting than others.
+// fill creates 60 accounts in 7 workspaces, with every case of waiting and not waiting; the last
+// workspace has opted out. Each prospect is in each of the 28 campaigns, on some account of the
+// workspace. Small numbers are more likely, so some accounts have far more waiting prospects than
+// others.
 func fill(t *testing.T, f fleet, random *rand.Rand) {
 	t.Helper()
 	pick := func(from ...string) string { return from[random.IntN(len(from))] }
@@ -75,15 +76,16 @@ func fill(t *testing.T, f fleet, random *rand.Rand) {
 		FROM jsonb_to_recordset($1) AS e (workspace bigint, campaign bigint, account bigint, prospect text, reason text, hours integer)`, rows)
 }
 
-// resumedSince returns the tick in which each enrollment was resumed by a sweep since the one given.
-func resumedSince(t *testing.T, f fleet, event int64) map[place]time.Time {
+// resumedSince returns the tick in which a sweep resumed each enrollment, for events after the
+// given one.
+func resumedSince(t *testing.T, f fleet, event int64) map[enrollmentKey]time.Time {
 	t.Helper()
 	rows, err := f.Pool.Query(t.Context(), `
 		SELECT h.workspace, h.campaign, h.prospect_url, h.tick_at FROM thaw.history AS h
 		WHERE h.kind = 'resumed' AND h.source = 'sweep' AND h.event_id > $1`, event)
 	require.NoError(t, err)
-	resumed := make(map[place]time.Time)
-	var p place
+	resumed := make(map[enrollmentKey]time.Time)
+	var p enrollmentKey
 	var at time.Time
 	_, err = pgx.ForEachRow(rows, []any{&p.Workspace, &p.Campaign, &p.Prospect, &at}, func() error {
 		resumed[p] = at.UTC()
@@ -93,37 +95,38 @@ func resumedSince(t *testing.T, f fleet, event int64) map[place]time.Time {
 	return resumed
 }
 
-// TestForecastIsWhatTheSweepsDo asks for every prospect of a random fleet when it will resume, and for every account when
-// the last one does. Then it lets the sweeps drain the fleet, tick by tick: each enrollment must resume in the very tick that
-// was foretold, and nobody else may.
-func TestForecastIsWhatTheSweepsDo(t *testing.T) {
+// TestForecastMatchesSweeps reads the expected tick of every prospect of a random fleet, and of the
+// last prospect of each account. Then it lets the sweeps drain the fleet tick by tick: each
+// enrollment must resume in exactly the expected tick, and no other enrollment may resume.
+func TestForecastMatchesSweeps(t *testing.T) {
 	t.Parallel()
-	// Every fleet is asked in another state of its current tick. begin brings it there, and returns the accounts whose jobs
-	// are still to run in that tick; nil: the tick has no plan yet when the fleet is asked.
+	// Each case takes the forecast in a different state of the current tick. begin brings the fleet
+	// into that state and returns the accounts whose jobs are still to run in the tick. If begin is
+	// nil, the tick has no plan yet.
 	tests := []struct {
 		name  string
 		begin func(*testing.T, fleet) (open []int64)
 	}{
 		{"before the first sweep", nil},
-		{"after a sweep that is done", func(t *testing.T, f fleet) []int64 {
+		{"after a finished sweep", func(t *testing.T, f fleet) []int64 {
 			t.Helper()
 			f.run(t, f.plan(t))
 			return nil
 		}},
-		{"while a sweep is at work", func(t *testing.T, f fleet) []int64 {
+		{"during a sweep", func(t *testing.T, f fleet) []int64 {
 			t.Helper()
 			accounts := f.plan(t)
 			f.run(t, accounts[:len(accounts)/2])
 			return accounts[len(accounts)/2:]
 		}},
-		{"after a few sweeps, while the next one is at work and signals have used some of its accounts' quota",
+		{"after a few sweeps, during the next one, with some quota of its accounts used by signals",
 			func(t *testing.T, f fleet) []int64 {
 				t.Helper()
 				for range 3 {
 					f.run(t, f.plan(t))
 					f.nextTick(t)
 				}
-				f.Exec(t, "UPDATE thaw.settings SET signal_cap = 9") // the third of the signals cannot take all of its quota
+				f.Exec(t, "UPDATE thaw.settings SET signal_cap = 9") // less than the quota of the third signal
 				accounts := f.plan(t)
 				for _, account := range accounts[:3] {
 					f.signal(t, account)
@@ -143,7 +146,7 @@ func TestForecastIsWhatTheSweepsDo(t *testing.T) {
 				open = tt.begin(t, f)
 			}
 			since := testdb.Value[int64](t, f.DB, "SELECT coalesce(max(id), 0) FROM thaw.enrollment_events")
-			foretold := make(map[place]time.Time)
+			expected := make(map[enrollmentKey]time.Time)
 			var urls []string
 			for p := range prospects {
 				urls = append(urls, prospectURL(p))
@@ -153,18 +156,18 @@ func TestForecastIsWhatTheSweepsDo(t *testing.T) {
 			for p := range prospects {
 				explanations, err := Explain(t.Context(), f.Pool, prospectURL(p))
 				require.NoError(t, err)
-				require.Equal(t, explanations, together[p].Explanations, "asked alone, or with others")
+				require.Equal(t, explanations, together[p].Explanations, "explained alone and with others")
 				for _, e := range explanations {
 					if e.Code == explain.WaitingForSweep {
 						require.NotNil(t, e.ExpectedAt)
-						foretold[place{e.Workspace, e.Campaign, e.ProspectURL}] = *e.ExpectedAt
+						expected[enrollmentKey{e.Workspace, e.Campaign, e.ProspectURL}] = *e.ExpectedAt
 					}
 				}
 			}
 			status, err := Status(t.Context(), f.Pool, 0)
 			require.NoError(t, err)
-			require.Greater(t, len(foretold), 100, "a fleet with something to resume")
-			require.EqualValues(t, len(foretold), *status.Backlog.Resumable)
+			require.Greater(t, len(expected), 100, "the fleet must have prospects to resume")
+			require.EqualValues(t, len(expected), *status.Backlog.Resumable)
 
 			if tt.begin == nil {
 				open = f.plan(t)
@@ -176,7 +179,7 @@ func TestForecastIsWhatTheSweepsDo(t *testing.T) {
 				resumed = f.run(t, f.plan(t))
 			}
 
-			require.Equal(t, foretold, resumedSince(t, f, since))
+			require.Equal(t, expected, resumedSince(t, f, since))
 			for _, account := range status.Accounts {
 				last := testdb.Value[*time.Time](t, f.DB, `
 					SELECT max(through.tick_at) FROM thaw.history AS own
@@ -189,7 +192,8 @@ func TestForecastIsWhatTheSweepsDo(t *testing.T) {
 	}
 }
 
-// TestForecastEndsAtItsHorizon has more waiting on one account than four weeks can resume.
+// TestForecastEndsAtItsHorizon has more prospects waiting on one account than four weeks can
+// resume.
 func TestForecastEndsAtItsHorizon(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -205,9 +209,9 @@ func TestForecastEndsAtItsHorizon(t *testing.T) {
 
 	beyond := f.explainOne(t, "p2689")
 	require.Equal(t, explain.WaitingForSweep, beyond.Code)
-	require.Contains(t, beyond.Sentence, "number 2689 in line. It is resumed automatically, but not before the sweep of ")
+	require.Contains(t, beyond.Sentence, "number 2689 in the queue. It resumes automatically, but not before the sweep at ")
 	require.Nil(t, beyond.ExpectedAt)
-	require.Equal(t, f.tick(t).Add(4*7*24*time.Hour).UTC(), *beyond.NotBefore, "it is alone, so that this is the very tick")
+	require.Equal(t, f.tick(t).Add(4*7*24*time.Hour).UTC(), *beyond.NotBefore, "the account is alone, so the bound is exact")
 
 	status, err := Status(t.Context(), f.Pool, 0)
 	require.NoError(t, err)

@@ -10,23 +10,24 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// A Heal is a large backlog that is, or was, resumed in one go: of a workspace, of an account, or, where both are nil, of listed
-// prospects. A heal of listed prospects is seen by operators only.
+// A Heal is a one-time resume of a large backlog: of a workspace, of an account or, if both are
+// nil, of listed prospects. Only operators can see a heal of listed prospects.
 type Heal struct {
-	ID               int64      `json:"id"`
-	Workspace        *string    `json:"workspace"`  // its key, also of an account's heal
-	AccountID        *int64     `json:"account_id"` // nil: not of one account
-	Account          *string    `json:"account"`    // the provider's id of it
-	Status           string     `json:"status"`     // running, done, or stopped: its job was cancelled or discarded
+	ID        int64   `json:"id"`
+	Workspace *string `json:"workspace"`  // its key; also set for a heal of an account
+	AccountID *int64  `json:"account_id"` // nil if it is not for one account
+	Account   *string `json:"account"`    // the provider account ID
+	// Status is running, done, or stopped if its job was cancelled or discarded.
+	Status           string     `json:"status"`
 	Cap              int        `json:"cap"`
 	EvenIfOff        bool       `json:"even_if_off"`
-	Found            *int       `json:"found"` // how many it may resume; nil: not counted yet
+	Found            *int       `json:"found"` // how many it may resume; nil if not counted yet
 	Resumed          int        `json:"resumed"`
 	Moved            int        `json:"moved"`
 	CampaignsResumed int        `json:"campaigns_resumed"`
-	Remaining        *int       `json:"remaining"` // nil: it is not done
-	Skipped          int        `json:"skipped"`   // of these, how many it passed over because other transactions held them
-	Accounts         int        `json:"accounts"`  // that it goes through
+	Remaining        *int       `json:"remaining"` // nil if it is not done
+	Skipped          int        `json:"skipped"`   // of Remaining: locked by other transactions
+	Accounts         int        `json:"accounts"`  // that it covers
 	AccountsDone     int        `json:"accounts_done"`
 	RequestedBy      string     `json:"requested_by"`
 	RequestedAt      time.Time  `json:"requested_at"`

@@ -10,25 +10,25 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// A Moment is a line in the history of an account, of a workspace or of safety mode: a change of status, or what somebody
-// decided.
+// A Moment is an entry in the history of an account, of a workspace or of safety mode: a status
+// change or a manual action.
 type Moment struct {
 	At         time.Time  `json:"at"`
-	What       string     `json:"what"`                  // "status", or as in thaw.manual_actions: held, paused, resumed, …
-	FromStatus string     `json:"from_status,omitempty"` // of a change of status
+	What       string     `json:"what"`                  // "status" or thaw.manual_actions.what
+	FromStatus string     `json:"from_status,omitempty"` // of a status change
 	ToStatus   string     `json:"to_status,omitempty"`
-	By         string     `json:"by,omitempty"`     // who decided it
-	Reason     string     `json:"reason,omitempty"` // of a change of status: the provider's word
+	By         string     `json:"by,omitempty"`     // the actor of a manual action
+	Reason     string     `json:"reason,omitempty"` // for a status change, the provider's raw value
 	Account    string     `json:"account,omitempty"`
 	Campaign   string     `json:"campaign,omitempty"`
 	Until      *time.Time `json:"until,omitempty"`       // of a hold
-	Changed    *int32     `json:"enrollments,omitempty"` // how many prospects it changed
+	Changed    *int32     `json:"enrollments,omitempty"` // how many prospects were changed
 }
 
-// historySize is how many moments a history has at most.
+// historySize is the maximum number of moments in a history.
 const historySize = 50
 
-// AccountHistory returns the newest moments of an account, the newest first.
+// AccountHistory returns the latest moments of an account, newest first.
 func AccountHistory(ctx context.Context, db *pgxpool.Pool, s Scope, accountID int64) ([]Moment, error) {
 	moments := []Moment{}
 	err := ofAccount(ctx, db, s, accountID, func(q *dbsqlc.Queries) error {
@@ -47,7 +47,8 @@ func AccountHistory(ctx context.Context, db *pgxpool.Pool, s Scope, accountID in
 	return moments, nil
 }
 
-// WorkspaceHistory returns what was decided about a workspace and all that is in it, the newest first.
+// WorkspaceHistory returns the latest manual actions on a workspace and everything in it, newest
+// first.
 func WorkspaceHistory(ctx context.Context, db *pgxpool.Pool, workspaceID int64) ([]Moment, error) {
 	rows, err := dbsqlc.New(db).WorkspaceActions(ctx, dbsqlc.WorkspaceActionsParams{WorkspaceID: workspaceID, Size: historySize})
 	if err != nil {
@@ -63,7 +64,7 @@ func WorkspaceHistory(ctx context.Context, db *pgxpool.Pool, workspaceID int64) 
 	return moments, nil
 }
 
-// SafetyHistory returns when safety mode began and ended, the newest first.
+// SafetyHistory returns the latest entries to and exits from safety mode, newest first.
 func SafetyHistory(ctx context.Context, db *pgxpool.Pool) ([]Moment, error) {
 	rows, err := dbsqlc.New(db).SafetyHistory(ctx, historySize)
 	if err != nil {

@@ -15,37 +15,38 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// An Overview is what an operator sees first: where the fleet stands, how it came there within a day, and who has the
-// longest lines.
+// An Overview is the content of the first page: the state of the fleet, the ticks of the last 24
+// hours, and the accounts with the longest queues.
 type Overview struct {
 	FleetReport
-	// Paused is how many are paused for whatever reason, as last counted; nil: not counted yet.
+	// Paused is the latest count of paused prospects, for any reason; nil if not counted yet.
 	Paused *PausedCount `json:"paused"`
-	// Ticks are those of the last day, the oldest first.
+	// Ticks are the ticks of the last 24 hours, oldest first.
 	Ticks []TickPoint `json:"ticks"`
-	// Longest are the accounts through which most wait to resume, the longest line first.
+	// Longest are the accounts with the longest queues, longest first.
 	Longest       []Line         `json:"longest"`
 	StuckAccounts []StuckAccount `json:"stuck_accounts"`
 	// Silent are the providers that have sent no signal for longer than usual.
 	Silent []SilentProvider `json:"silent"`
-	// Snapshots are the oldest snapshots in the database, the oldest first, where they are so old that they slow everything
-	// down; at most three. Nil: it could not be read in time.
+	// Snapshots are the oldest snapshots in the database, at most three, oldest first, if they are
+	// old enough to slow the database down. Nil if they could not be read in time.
 	Snapshots []Snapshot `json:"snapshots"`
 }
 
-// A Snapshot keeps the database from removing dead rows.
+// A Snapshot is a database snapshot that keeps dead rows from being removed.
 type Snapshot struct {
 	Holder       string        `json:"holder"`      // session, prepared transaction or replication slot
-	Name         string        `json:"name"`        // the process id of a session, else its name
-	Role         string        `json:"role"`        // empty: it has none
-	Application  string        `json:"application"` // of a session; empty: it does not say
+	Name         string        `json:"name"`        // the process ID of a session, otherwise its name
+	Role         string        `json:"role"`        // empty if it has none
+	Application  string        `json:"application"` // of a session; empty if not set
 	State        string        `json:"state"`
-	Age          time.Duration `json:"age"`          // 0: not known
-	Transactions int           `json:"transactions"` // how many began since
+	Age          time.Duration `json:"age"`          // 0 if unknown
+	Transactions int           `json:"transactions"` // transactions started since
 }
 
 const (
-	// oldSnapshot is the age from which on a snapshot is told, oldTransactions where only that is known. As in the alert.
+	// oldSnapshot is the minimum age of a reported snapshot; oldTransactions applies if its age is
+	// unknown. The alert uses the same values.
 	oldSnapshot     = 5 * time.Minute
 	oldTransactions = 1_000_000
 )
@@ -65,7 +66,8 @@ func oldSnapshots(ctx context.Context, q *dbsqlc.Queries) ([]Snapshot, error) {
 	return snapshots, nil
 }
 
-// A SilentProvider has sent no signal for longer than usual: its webhook may be disabled.
+// A SilentProvider is a provider that has sent no signal for longer than usual: its webhook may be
+// disabled.
 type SilentProvider struct {
 	Provider     string    `json:"provider"`
 	LastSignalAt time.Time `json:"last_signal_at"`
@@ -74,7 +76,7 @@ type SilentProvider struct {
 func silentProviders(ctx context.Context, q *dbsqlc.Queries) ([]SilentProvider, error) {
 	rows, err := q.ProviderSilences(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("reading silence: %w", err)
+		return nil, fmt.Errorf("reading silent providers: %w", err)
 	}
 	silent := []SilentProvider{}
 	for _, row := range rows {
@@ -89,31 +91,32 @@ func silentProviders(ctx context.Context, q *dbsqlc.Queries) ([]SilentProvider, 
 type PausedCount struct {
 	TickAt  time.Time `json:"tick_at"`
 	Paused  int64     `json:"paused"`
-	Waiting int64     `json:"waiting"` // of them, those who wait for an account, connected or not
+	Waiting int64     `json:"waiting"` // of them, waiting for an account, connected or not
 }
 
-// A TickPoint is a tick in a chart.
+// A TickPoint is a tick in the chart.
 type TickPoint struct {
 	TickAt    time.Time `json:"tick_at"`
-	Resumable int       `json:"resumable"` // who were left when it was done
+	Resumable int       `json:"resumable"` // remaining after the tick
 	Resumed   int       `json:"resumed"`
-	Paused    *int64    `json:"paused"` // nil: not counted in that tick
+	Paused    *int64    `json:"paused"` // nil if not counted in that tick
 }
 
-// A Line is an account with those who resume through it, siblings' prospects included.
+// A Line is the queue of an account. It includes prospects of siblings that resume through the
+// account.
 type Line struct {
 	Account
 	Waiting   int        `json:"waiting"`
-	ETA       *time.Time `json:"eta"`        // the tick that resumes the last one; nil: beyond the forecast
-	NotBefore *time.Time `json:"not_before"` // the last one is not resumed before this tick; nil where ETA is known
+	ETA       *time.Time `json:"eta"`        // of the last prospect; nil if beyond the forecast
+	NotBefore *time.Time `json:"not_before"` // lower bound for that tick; nil if ETA is known
 }
 
 const (
-	// overviewFor is how far back an overview looks.
+	// overviewFor is how far back an overview goes.
 	overviewFor = 24 * time.Hour
-	// overviewTicks bounds it where ticks are short.
-	overviewTicks = 200
-	overviewLines = 20
+	// overviewTicks limits the number of ticks if ticks are short.
+	overviewTicks  = 200
+	overviewQueues = 20
 )
 
 // Overview returns the overview of the whole fleet.
@@ -133,7 +136,7 @@ func (f *Reader) Overview(ctx context.Context) (Overview, error) {
 		if o.Ticks, err = tickPoints(ctx, q); err != nil {
 			return err
 		}
-		if o.StuckAccounts, err = stuck_accounts(ctx, q); err != nil {
+		if o.StuckAccounts, err = stuckAccounts(ctx, q); err != nil {
 			return err
 		}
 		if o.Silent, err = silentProviders(ctx, q); err != nil {
@@ -157,7 +160,7 @@ func newestSample(ctx context.Context, q *dbsqlc.Queries) (*PausedCount, error) 
 	case errors.Is(err, pgx.ErrNoRows):
 		return nil, nil
 	case err != nil:
-		return nil, fmt.Errorf("reading the count of the paused: %w", err)
+		return nil, fmt.Errorf("reading the count of paused prospects: %w", err)
 	}
 	return &PausedCount{TickAt: row.TickAt.UTC(), Paused: row.Paused, Waiting: row.Waiting}, nil
 }
@@ -184,18 +187,19 @@ func longest(ctx context.Context, q *dbsqlc.Queries, seen *view) ([]Line, error)
 	if err != nil {
 		return nil, err
 	}
-	lines := make([]Line, len(accounts))
+	queues := make([]Line, len(accounts))
 	for i, a := range accounts {
 		drained := seen.drained(a.ID)
-		lines[i] = Line{Account: a, Waiting: seen.forecast.Backlog(a.ID), ETA: drained.At, NotBefore: drained.NotBefore}
+		queues[i] = Line{Account: a, Waiting: seen.forecast.Backlog(a.ID), ETA: drained.At, NotBefore: drained.NotBefore}
 	}
-	slices.SortFunc(lines, func(a, b Line) int {
+	slices.SortFunc(queues, func(a, b Line) int {
 		return cmp.Or(cmp.Compare(b.Waiting, a.Waiting), cmp.Compare(a.ID, b.ID))
 	})
-	return lines, nil
+	return queues, nil
 }
 
-// candidatesOf are those whom the sweep of the current tick would find, and how many wait in all.
+// candidatesOf returns the candidates that the sweep of the current tick would find, and the total
+// of waiting prospects.
 func candidatesOf(ctx context.Context, q *dbsqlc.Queries, t ticks) ([]plan.Candidate, int, error) {
 	rows, err := q.Candidates(ctx, t.current)
 	if err != nil {

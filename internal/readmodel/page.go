@@ -10,29 +10,29 @@ import (
 	"time"
 )
 
-// A Page is a part of a list. Rows that come or go meanwhile neither repeat nor hide others: a page begins after the last row
-// of the one before, not after a number of rows.
+// A Page is a part of a list. Pages use keyset pagination: a page begins after the last row of the
+// previous one, so rows that are added or removed in between neither repeat nor hide other rows.
 type Page[T any] struct {
 	Items      []T     `json:"items"`
-	NextCursor *string `json:"next_cursor"` // for Paging; nil: this is the last page
+	NextCursor *string `json:"next_cursor"` // for Paging.Cursor; nil on the last page
 }
 
-// Paging says which part of a list is wanted. The zero Paging is the first page.
+// Paging selects a page of a list. The zero Paging is the first page.
 type Paging struct {
-	Cursor string // NextCursor of the page before; empty: the first page
-	Limit  int    // items, at most MaxLimit; 0: DefaultLimit
+	Cursor string // NextCursor of the previous page; empty for the first page
+	Limit  int    // number of items, at most MaxLimit; 0 means DefaultLimit
 }
 
-// Sizes of a page.
+// Page sizes.
 const (
 	DefaultLimit = 50
 	MaxLimit     = 200
 )
 
-// ErrCursor is returned for a cursor that no page of the list has handed out.
-var ErrCursor = errors.New("this is not a cursor of this list: take next_cursor from a page of the same list, or leave it out for the first page")
+// ErrCursor is returned for a cursor that is not from a page of the same list.
+var ErrCursor = errors.New("not a cursor of this list: use next_cursor from a page of the same list, or omit it for the first page")
 
-// limit returns how many items the page has.
+// limit returns the maximum number of items on the page.
 func (p Paging) limit() int {
 	if p.Limit == 0 {
 		return DefaultLimit
@@ -40,17 +40,18 @@ func (p Paging) limit() int {
 	return max(1, min(p.Limit, MaxLimit))
 }
 
-// size returns how many rows to read: one more than the page has, to see whether there is a next one.
+// size returns the number of rows to read: one more than the limit, to find out whether there is a
+// next page.
 func (p Paging) size() int32 { return int32(p.limit() + 1) }
 
-// position is what a cursor holds: where a page of a list ended. Nobody is let see more by another position, because whose rows
-// may be seen does not come from there.
+// position is the content of a cursor: the list and the last row of a page. A forged position
+// reveals nothing, because the scope of a query does not come from the cursor.
 type position[K any] struct {
 	List string `json:"list"`
 	Last K      `json:"last"`
 }
 
-// after reads the position from a cursor; without a cursor it is start.
+// after returns the position in a cursor, or start if there is no cursor.
 func after[K any](p Paging, list string, start K) (K, error) {
 	if p.Cursor == "" {
 		return start, nil
@@ -68,7 +69,7 @@ func after[K any](p Paging, list string, start K) (K, error) {
 	return at.Last, nil
 }
 
-// paged makes the page of the rows that were read for it.
+// paged builds a page from the rows that were read for it.
 func paged[R, T, K any](p Paging, list string, rows []R, item func(R) T, last func(R) K) (Page[T], error) {
 	page := Page[T]{Items: make([]T, 0, len(rows))}
 	shown := rows[:min(len(rows), p.limit())]
@@ -86,7 +87,7 @@ func paged[R, T, K any](p Paging, list string, rows []R, item func(R) T, last fu
 	return page, nil
 }
 
-// Positions in the lists by workspace, and in those with the newest first.
+// Positions in lists ordered by workspace, and in lists with the newest first.
 type (
 	inWorkspace struct {
 		Workspace int64 `json:"workspace"`

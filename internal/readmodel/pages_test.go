@@ -12,8 +12,8 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// twoTenants are north with five accounts, of which two are one person's, and south with two. Account n of north has n prospects
-// that wait and one that a person paused.
+// twoTenants has two workspaces: north with five accounts, two of which belong to one person, and
+// south with two. The account with ID n has n waiting prospects and one that was paused manually.
 const twoTenants = `
 INSERT INTO thaw.workspaces (key, name) VALUES ('north', 'North Pole'), ('south', '');
 INSERT INTO thaw.accounts (workspace_id, provider_account_id, display_name, member_id, status, connected_at)
@@ -32,7 +32,7 @@ INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, pro
 	SELECT 1, 1 + n % 3, 1, 'active', format('https://www.linkedin.com/in/active-%s', n) FROM generate_series(1, 7) AS n;
 `
 
-// all reads a list to its end, page by page, and returns what identifies its items.
+// all reads a list to its end, page by page, and returns the names of its items.
 func all[T any](t *testing.T, limit int, list func(Paging) (Page[T], error), name func(T) string) []string {
 	t.Helper()
 	names := []string{}
@@ -54,7 +54,7 @@ func all[T any](t *testing.T, limit int, list func(Paging) (Page[T], error), nam
 
 func accountName(a Account) string { return a.Account }
 
-func TestAccountsAreListedPageByPage(t *testing.T) {
+func TestAccountPages(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	f.Exec(t, twoTenants)
@@ -62,15 +62,15 @@ func TestAccountsAreListedPageByPage(t *testing.T) {
 		return func(p Paging) (Page[Account], error) { return Accounts(t.Context(), f.Pool, s, filter, p) }
 	}
 	for _, limit := range []int{1, 2, 3, 7, 0} {
-		everybody := []string{"N1", "N2", "N3", "N4", "N5", "S1", "S2"}
-		require.Equal(t, everybody, all(t, limit, list(Everything(), AccountFilter{}), accountName))
-		require.Equal(t, everybody[:5], all(t, limit, list(OfWorkspace(1), AccountFilter{}), accountName))
-		require.Equal(t, everybody[5:], all(t, limit, list(OfWorkspace(2), AccountFilter{}), accountName))
+		accounts := []string{"N1", "N2", "N3", "N4", "N5", "S1", "S2"}
+		require.Equal(t, accounts, all(t, limit, list(Everything(), AccountFilter{}), accountName))
+		require.Equal(t, accounts[:5], all(t, limit, list(OfWorkspace(1), AccountFilter{}), accountName))
+		require.Equal(t, accounts[5:], all(t, limit, list(OfWorkspace(2), AccountFilter{}), accountName))
 		require.Empty(t, all(t, limit, list(Scope{}, AccountFilter{}), accountName), "the zero scope sees nothing")
 		require.Equal(t, []string{"N5"}, all(t, limit, list(Everything(), AccountFilter{Status: "removed"}), accountName))
 	}
 	require.Equal(t, []string{"N2"}, all(t, 0, list(Everything(), AccountFilter{Account: "N2"}), accountName))
-	require.Empty(t, all(t, 0, list(Everything(), AccountFilter{Account: "n2"}), accountName), "an id is written as the provider does")
+	require.Empty(t, all(t, 0, list(Everything(), AccountFilter{Account: "n2"}), accountName), "an account ID is case-sensitive")
 	require.Empty(t, all(t, 0, list(OfWorkspace(2), AccountFilter{Account: "N2"}), accountName))
 	require.Empty(t, all(t, 0, list(Everything(), AccountFilter{Account: "N2", Status: "removed"}), accountName))
 
@@ -78,7 +78,7 @@ func TestAccountsAreListedPageByPage(t *testing.T) {
 	require.Equal(t, []string{"N2"}, all(t, 1, list(Everything(), AccountFilter{HasBacklog: true}), accountName))
 }
 
-// A list that changes between two pages shows every row that was there all the time, once.
+// A list that changes between two pages returns every row that existed throughout exactly once.
 func TestPagesAreStableUnderInserts(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -105,7 +105,7 @@ func TestPagesAreStableUnderInserts(t *testing.T) {
 	require.Equal(t, []string{"N1", "N2", "N3", "N4", "N5", "S1", "S2"}, old)
 }
 
-func TestAccountTellsWhoWaits(t *testing.T) {
+func TestAccountByID(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	f.Exec(t, twoTenants+"UPDATE thaw.settings SET account_cap = 4;")
@@ -121,7 +121,7 @@ func TestAccountTellsWhoWaits(t *testing.T) {
 	five := four.Siblings[0]
 	require.Equal(t, "N5", five.Account)
 	require.EqualValues(t, 5, five.Resumable)
-	require.EqualValues(t, 4, *five.ResumesThrough, "through the sibling that is connected")
+	require.EqualValues(t, 4, *five.ResumesThrough, "through the connected sibling")
 
 	tick := f.tick(t).UTC()
 	require.Equal(t, []ExpectedTick{{tick, 4}, {tick.Add(15 * time.Minute), 4}, {tick.Add(30 * time.Minute), 1}}, four.Expected)
@@ -134,7 +134,7 @@ func TestAccountTellsWhoWaits(t *testing.T) {
 	require.Empty(t, held.Expected)
 	require.Zero(t, held.Resumable)
 
-	for name, s := range map[string]Scope{"another tenant": OfWorkspace(2), "nobody": {}} {
+	for name, s := range map[string]Scope{"another tenant": OfWorkspace(2), "zero scope": {}} {
 		_, err = NewReader(f.Pool).AccountByID(t.Context(), s, 4)
 		require.ErrorIs(t, err, ErrNotFound, name)
 	}
@@ -142,8 +142,8 @@ func TestAccountTellsWhoWaits(t *testing.T) {
 	require.ErrorIs(t, err, ErrNotFound)
 }
 
-// A lock and the products of an account stand beside its status, which they do not change.
-func TestAccountTellsItsLockAndItsProducts(t *testing.T) {
+// A lock and the products of an account do not change its status.
+func TestAccountLockAndProducts(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	f.Exec(t, oneProspect)
@@ -155,7 +155,7 @@ func TestAccountTellsItsLockAndItsProducts(t *testing.T) {
 	}
 	plain := account()
 	require.Nil(t, plain.LockedAt)
-	require.NotNil(t, plain.Products, "an empty array in JSON")
+	require.NotNil(t, plain.Products, "must be an empty array in JSON")
 	require.Empty(t, plain.Products)
 	got := f.explainOne(t, ada)
 	require.Nil(t, got.LockedAt)
@@ -178,7 +178,7 @@ func TestAccountTellsItsLockAndItsProducts(t *testing.T) {
 	got = f.explainOne(t, ada)
 	require.Equal(t, products, got.Products)
 	require.Contains(t, got.Sentence, "sales_navigator (error since 2026-01-31T09:00Z)")
-	require.NotContains(t, got.Sentence, "classic", "it works")
+	require.NotContains(t, got.Sentence, "classic", "this product works")
 
 	f.Exec(t, "SELECT thaw.signal('linkedin', 'acc_1', 'locked', $1)", start.Add(3*time.Hour))
 	locked := account()
@@ -193,11 +193,11 @@ func TestAccountTellsItsLockAndItsProducts(t *testing.T) {
 	f.Exec(t, disconnect)
 	got = f.explainOne(t, ada)
 	require.Equal(t, explain.AccountNotConnected, got.Code)
-	require.Contains(t, got.Sentence, "also locked account acc_1, since 2026-01-31T12:00Z (locked)")
+	require.Contains(t, got.Sentence, "also locked account acc_1 at 2026-01-31T12:00Z (locked)")
 	require.Contains(t, got.Sentence, "sales_navigator")
 }
 
-func TestEnrollmentsOfAnAccount(t *testing.T) {
+func TestEnrollmentPages(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	f.Exec(t, twoTenants)
@@ -221,8 +221,8 @@ func TestEnrollmentsOfAnAccount(t *testing.T) {
 	require.ErrorIs(t, err, ErrNotFound)
 }
 
-// What was done is listed with the newest first, and a workspace sees its own part of it.
-func TestLogs(t *testing.T) {
+// Sweeps and heals are listed newest first, and a workspace sees only its own part.
+func TestSweepAndHealPages(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	f.Exec(t, twoTenants+"UPDATE thaw.settings SET account_cap = 2, fleet_cap = 6;")
@@ -244,7 +244,7 @@ func TestLogs(t *testing.T) {
 		require.Equal(t, []string{"true 6 false", "false 6 false", "false 6 false"}, sweeps(Everything()))
 		north, south := sweeps(OfWorkspace(1)), sweeps(OfWorkspace(2))
 		require.Equal(t, []string{"true 3 true", "false 3 true", "false 3 true"}, north)
-		require.Equal(t, north, south, "shared out evenly")
+		require.Equal(t, north, south, "the fleet cap is shared evenly")
 
 		heals := func(s Scope) []string {
 			return all(t, limit, func(p Paging) (Page[Heal], error) { return Heals(t.Context(), f.Pool, s, p) }, healName)
@@ -256,7 +256,7 @@ func TestLogs(t *testing.T) {
 	_, err := HealByID(t.Context(), f.Pool, OfWorkspace(1), 2)
 	require.ErrorIs(t, err, ErrNotFound)
 	_, err = HealByID(t.Context(), f.Pool, OfWorkspace(2), 3)
-	require.ErrorIs(t, err, ErrNotFound, "of nobody in particular")
+	require.ErrorIs(t, err, ErrNotFound, "a heal of listed prospects belongs to no workspace")
 	two, err := HealByID(t.Context(), f.Pool, OfWorkspace(2), 2)
 	require.NoError(t, err)
 	require.Equal(t, "S1", *two.Account)
@@ -310,7 +310,7 @@ func TestSearch(t *testing.T) {
 	}
 }
 
-func TestCursorsOfSomethingElseAreRefused(t *testing.T) {
+func TestInvalidCursorsAreRejected(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	f.Exec(t, twoTenants)
@@ -318,19 +318,19 @@ func TestCursorsOfSomethingElseAreRefused(t *testing.T) {
 	require.NoError(t, err)
 	encode := base64.RawURLEncoding.EncodeToString
 	for name, cursor := range map[string]string{
-		"of another list":   *page.NextCursor,
-		"not base64":        "%%%",
-		"not JSON":          encode([]byte("accounts")),
-		"with something":    encode([]byte(`{"list":"accounts","last":{"workspace":1,"id":1},"more":1}`)),
-		"with more behind":  encode([]byte(`{"list":"accounts","last":{"workspace":1,"id":1}}{}`)),
-		"of another kind":   encode([]byte(`{"list":"accounts","last":{"workspace":"1"}}`)),
-		"with a long tail":  *page.NextCursor + "AAAA",
-		"a number too high": encode([]byte(`{"list":"accounts","last":{"workspace":99999999999999999999,"id":1}}`)),
+		"another list":     *page.NextCursor,
+		"not base64":       "%%%",
+		"not JSON":         encode([]byte("accounts")),
+		"extra field":      encode([]byte(`{"list":"accounts","last":{"workspace":1,"id":1},"more":1}`)),
+		"trailing value":   encode([]byte(`{"list":"accounts","last":{"workspace":1,"id":1}}{}`)),
+		"wrong type":       encode([]byte(`{"list":"accounts","last":{"workspace":"1"}}`)),
+		"trailing bytes":   *page.NextCursor + "AAAA",
+		"number too large": encode([]byte(`{"list":"accounts","last":{"workspace":99999999999999999999,"id":1}}`)),
 	} {
 		_, err := Accounts(t.Context(), f.Pool, Everything(), AccountFilter{}, Paging{Cursor: cursor})
 		require.ErrorIs(t, err, ErrCursor, name)
 	}
-	// One that was made by hand leads nowhere that its owner may not see.
+	// A forged cursor does not extend the scope of the caller.
 	forged := encode([]byte(`{"list":"accounts","last":{"workspace":0,"id":0}}`))
 	own, err := Accounts(t.Context(), f.Pool, OfWorkspace(2), AccountFilter{}, Paging{Cursor: forged})
 	require.NoError(t, err)

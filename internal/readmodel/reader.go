@@ -18,75 +18,79 @@ import (
 )
 
 const (
-	// freshFor is how long a forecast is served before it is asked for that a new one is made; or a twentieth of the time if
-	// making one takes long, so that viewers of a very large fleet cost no more than a twentieth of a core.
+	// freshFor is the age from which serving a forecast starts making a new one. If making one
+	// takes long, the age is freshFactor times as long, so that viewers of a very large fleet use
+	// at most a twentieth of a core.
 	freshFor    = 2 * time.Second
 	freshFactor = 20
-	// currentFor is how long a forecast counts as one of the present. After that it is served with its age.
+	// currentFor is how long a forecast counts as current. After that it is served as an old one.
 	currentFor = time.Minute
-	// makeWithin bounds the making of one, in this process and in the database.
+	// makeWithin limits the time to make a forecast, in this process and in the database.
 	makeWithin = 10 * time.Second
-	// firstWait is how long a viewer waits where there is no forecast at all.
+	// firstWait is how long a viewer waits if there is no forecast at all.
 	firstWait = 5 * time.Second
-	// nextWait is how long a viewer waits for a new one where there is an older one to show, or where another viewer has waited
-	// in vain for the one that is being made.
+	// nextWait is how long a viewer waits for a new forecast if there is an old one to show, or if
+	// another viewer has already timed out waiting for the new one.
 	nextWait = 50 * time.Millisecond
 )
 
-// A Reader answers what depends on the whole fleet: how many prospects can be resumed at this moment, and which tick resumes
-// which of them. To find that out takes a process of a large fleet a good part of a second, so it is done in the background, once
-// for all who ask at the same time, and kept for those who ask next. A forecast that is older than a minute, or of an earlier tick,
-// is served nevertheless, and says so. The first one of a large fleet is read from the database, where a worker process stores one each
-// minute, see [Store]. Safe for use by several goroutines.
+// A Reader provides what depends on the whole fleet: how many prospects are ready to resume, and
+// which tick resumes each of them. Making such a forecast takes a good part of a second for a large
+// fleet. A Reader therefore makes it in the background, once for all concurrent callers, and keeps
+// it for later ones. A forecast that is older than a minute, or from an earlier tick, is still
+// served, marked as old. The first forecast of a large fleet is read from the database, where a
+// worker process stores one each minute, see [Store]. A Reader is safe for concurrent use.
 type Reader struct {
 	db *pgxpool.Pool
 
 	mu     sync.Mutex
 	kept   *snapshot
-	flight *flight   // the making of the next one; nil: none is made
-	forgot time.Time // what was seen before is not to be told any more
+	flight *flight   // makes the next snapshot; nil if none is being made
+	forgot time.Time // snapshots from before this time must not be served
 }
 
-// A flight is the making of a snapshot, for all who wait for it.
+// A flight makes a snapshot for all callers that wait for it.
 type flight struct {
-	done chan struct{} // closed when seen and err are there
+	done chan struct{} // closed when seen and err are set
 	seen *snapshot
 	err  error
-	late bool // a viewer has waited in vain; guarded by the mutex of the reader
+	late bool // a viewer has timed out waiting; guarded by the mutex of the reader
 }
 
-// A snapshot is the fleet at one moment, and the ticks that follow from it. It is not changed once it is made.
+// A snapshot is the state of the fleet at one moment, with its forecast. It is immutable once made.
 type snapshot struct {
 	made     ticks
 	at       time.Time     // by the clock of this process
-	took     time.Duration // to make it
-	isStored bool          // it was read from the database, where another process had stored it
-	accounts int           // through which prospects can be resumed
-	backlog  int           // prospects that can be resumed
-	longest  []int64       // the accounts through which most can be resumed, the most first
-	// workspaces has the same counts of each workspace in which there is any.
+	took     time.Duration // the time to make it
+	isStored bool          // read from the database, where another process stored it
+	accounts int           // accounts that prospects can resume through
+	backlog  int           // prospects that are ready to resume
+	longest  []int64       // the accounts with the longest queues, longest first
+	// workspaces has accounts and backlog per workspace, without workspaces that have none.
 	workspaces map[int64]FleetBacklog
 	forecast   *plan.Forecast
-	// Of one that is stored: the accounts with most paused prospects, the most first, and how many have any.
+	// Only in a stored snapshot: the accounts with the most paused prospects, most first, and how
+	// many have any.
 	mostPaused     []int64
 	pausedAccounts int
 }
 
-// NewReader returns one that has yet to look.
+// NewReader returns a Reader without a forecast.
 func NewReader(db *pgxpool.Pool) *Reader { return &Reader{db: db} }
 
-// Renew sees to it that a new forecast is made, and waits for it as long as ctx allows.
+// Renew makes a new forecast and waits for it until ctx ends.
 func (f *Reader) Renew(ctx context.Context) error {
 	f.mu.Lock()
-	// One that is being made may have looked before that what is to be seen has happened.
+	// A flight that is under way may have read the database too early, so this begins another one.
 	next := f.begin(ctx, false)
 	f.mu.Unlock()
 	_, err := next.wait(ctx)
 	return err
 }
 
-// RenewIfCheap is Renew where that does not take longer than a viewer should wait. Elsewhere the forecast is made in the
-// background, not more often than viewers make it be; isRenewed is false then, see [Reader.RenewedSince].
+// RenewIfCheap renews the forecast if that takes no longer than a viewer should wait. Otherwise it
+// makes the forecast in the background, no more often than requests of viewers would, and isRenewed
+// is false; see [Reader.RenewedSince].
 func (f *Reader) RenewIfCheap(ctx context.Context) (isRenewed bool, err error) {
 	f.mu.Lock()
 	isCheap := f.kept == nil || f.kept.took < nextWait
@@ -101,21 +105,22 @@ func (f *Reader) RenewIfCheap(ctx context.Context) (isRenewed bool, err error) {
 	return err == nil, err
 }
 
-// RenewedSince says whether the forecast that viewers get has seen what happened before a moment.
+// RenewedSince reports whether the forecast that viewers get is newer than the given time.
 func (f *Reader) RenewedSince(at time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.kept != nil && f.kept.at.After(at)
 }
 
-// Forget makes the next one who asks look.
+// Forget drops the forecast, so that the next caller gets a new one.
 func (f *Reader) Forget() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.kept, f.flight, f.forgot = nil, nil, time.Now()
 }
 
-// now is look in the present ticks. Nobody holds a connection of the pool while waiting for it: the forecast needs one too.
+// now is look in the current tick. It holds no connection of the pool while it waits, because
+// making the forecast needs one.
 func (f *Reader) now(ctx context.Context) (*view, error) {
 	t, err := readTicks(ctx, dbsqlc.New(f.db))
 	if err != nil {
@@ -124,7 +129,8 @@ func (f *Reader) now(ctx context.Context) (*view, error) {
 	return f.look(ctx, t)
 }
 
-// look returns what is known of the fleet in these ticks. It is nil, without an error, where that is not known in time.
+// look returns the forecast as seen from the given tick. It returns nil without an error if there
+// is none in time.
 func (f *Reader) look(ctx context.Context, t ticks) (*view, error) {
 	f.mu.Lock()
 	kept := f.kept
@@ -162,13 +168,13 @@ func (f *Reader) look(ctx context.Context, t ticks) (*view, error) {
 	}
 }
 
-// isTimeout says whether an error means that an answer would have taken too long: of this process, or of the database.
+// isTimeout reports whether an error is a timeout of this process or of the database.
 func isTimeout(err error) bool {
 	var answer *pgconn.PgError
 	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &answer) && answer.Code == "57014"
 }
 
-// join returns the flight that is under way, or begins one. With the mutex held.
+// join returns the current flight, or begins one. The mutex must be held.
 func (f *Reader) join(ctx context.Context) *flight {
 	if f.flight != nil {
 		return f.flight
@@ -176,8 +182,8 @@ func (f *Reader) join(ctx context.Context) *flight {
 	return f.begin(ctx, f.kept == nil)
 }
 
-// begin begins a flight, which ends also if the one who asked for it goes. What is stored will do where there is nothing else yet.
-// With the mutex held.
+// begin begins a flight, which continues even if ctx ends. With orStored, a stored forecast is
+// enough. The mutex must be held.
 func (f *Reader) begin(ctx context.Context, orStored bool) *flight {
 	next := &flight{done: make(chan struct{})}
 	f.flight = next
@@ -186,7 +192,7 @@ func (f *Reader) begin(ctx context.Context, orStored bool) *flight {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), makeWithin)
 		defer cancel()
 		if orStored {
-			// Where it cannot be read, one is made.
+			// If it cannot be read, a forecast is made below.
 			next.seen, next.err = stored(ctx, f.db, forgot)
 		}
 		if next.seen == nil {
@@ -194,7 +200,7 @@ func (f *Reader) begin(ctx context.Context, orStored bool) *flight {
 		}
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		// Another one has begun later, or what was seen was to be forgotten.
+		// Keep the result only if no later flight has begun and Forget was not called.
 		if f.flight == next {
 			f.flight = nil
 			if next.err == nil {
@@ -215,10 +221,10 @@ func (f *flight) wait(ctx context.Context) (*snapshot, error) {
 	}
 }
 
-// freshFor is how long this one is served before a new one is made.
+// freshFor is the age from which serving this snapshot starts making a new one.
 func (s *snapshot) freshFor() time.Duration { return max(freshFor, freshFactor*s.took) }
 
-// bounded keeps the server from working on for a process that has given up.
+// bounded keeps the database from working for a process that has given up.
 var bounded = "; SET LOCAL statement_timeout = " + strconv.FormatInt(makeWithin.Milliseconds(), 10)
 
 func see(ctx context.Context, db *pgxpool.Pool) (*snapshot, error) {
@@ -231,7 +237,7 @@ func see(ctx context.Context, db *pgxpool.Pool) (*snapshot, error) {
 		return s.read(ctx, q)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("looking ahead: %w", err)
+		return nil, fmt.Errorf("making a forecast: %w", err)
 	}
 	s.took = time.Since(s.at)
 	return s, nil
@@ -252,20 +258,20 @@ func (s *snapshot) read(ctx context.Context, q *dbsqlc.Queries) error {
 	return err
 }
 
-// longestOf returns the accounts of which most wait, the most first.
+// longestOf returns the accounts with the longest queues, longest first.
 func longestOf(candidates []plan.Candidate) []int64 {
-	// A few of them, kept in order: the candidates are too many to be sorted for it.
+	// Keeps only the top few in order: sorting all candidates would be too expensive.
 	var longest []plan.Candidate
 	byLength := func(a, b plan.Candidate) int {
 		return cmp.Or(cmp.Compare(b.Backlog, a.Backlog), cmp.Compare(a.AccountID, b.AccountID))
 	}
 	for _, c := range candidates {
-		if len(longest) == overviewLines && byLength(c, longest[overviewLines-1]) > 0 {
+		if len(longest) == overviewQueues && byLength(c, longest[overviewQueues-1]) > 0 {
 			continue
 		}
 		at, _ := slices.BinarySearchFunc(longest, c, byLength)
 		longest = slices.Insert(longest, at, c)
-		longest = longest[:min(len(longest), overviewLines)]
+		longest = longest[:min(len(longest), overviewQueues)]
 	}
 	ids := make([]int64, len(longest))
 	for i, c := range longest {
@@ -274,20 +280,21 @@ func longestOf(candidates []plan.Candidate) []int64 {
 	return ids
 }
 
-// A view is a snapshot as it is told at a moment.
+// A view is a snapshot as seen from a later moment.
 type view struct {
 	*snapshot
-	// shift is how much later the ticks of the forecast are taken to be: one that was made in an earlier tick says what happens
-	// in the first, second and third tick from there, and the best guess is that the same happens from here.
+	// shift is added to the ticks of the forecast. A forecast from an earlier tick predicts the
+	// first, second and third tick from there; the best estimate is that the same happens from the
+	// current tick.
 	shift time.Duration
 	isOld bool
 }
 
-// from tells a snapshot in these ticks.
+// from returns the snapshot as seen from the given tick.
 func (s *snapshot) from(t ticks) *view {
 	current := currentFor
 	if s.isStored {
-		// Nobody makes a newer one for a command.
+		// No process makes a newer one for a command-line program.
 		current = min(current, s.freshFor())
 	}
 	v := &view{snapshot: s, isOld: s.made != t || time.Since(s.at) > current}
@@ -297,12 +304,12 @@ func (s *snapshot) from(t ticks) *view {
 	return v
 }
 
-// ForecastInfo says of which moment the expected times of an answer are.
+// ForecastInfo is the age of the forecast in an answer.
 type ForecastInfo struct {
-	// At is when the fleet was looked at.
+	// At is when the fleet was read.
 	At time.Time `json:"at"`
-	// IsOld says that it was in an earlier tick, before the plan of this one, or more than a minute ago. The expected times are
-	// estimates then; a newer forecast is being made.
+	// IsOld is true if that was in an earlier tick, before the current tick had its plan, or more
+	// than a minute ago. The expected times are then estimates; a newer forecast is being made.
 	IsOld bool `json:"is_old"`
 }
 
@@ -313,10 +320,10 @@ func (v *view) info() *ForecastInfo {
 	return &ForecastInfo{At: v.at.UTC(), IsOld: v.isOld}
 }
 
-// An eta is when something is expected: at a tick, or not before one.
+// An eta is the tick at which something is expected, or a lower bound for it.
 type eta struct{ At, NotBefore *time.Time }
 
-// tickOf is that of a position in the line of an account.
+// tickOf returns when a position in the queue of an account resumes.
 func (v *view) tickOf(accountID int64, position int) eta {
 	if v == nil {
 		return eta{}
@@ -325,7 +332,7 @@ func (v *view) tickOf(accountID int64, position int) eta {
 		func() (time.Time, bool) { return v.forecast.NotBefore(accountID, position) })
 }
 
-// drained is that of the last one who waits for an account.
+// drained returns when the last prospect in the queue of an account resumes.
 func (v *view) drained(accountID int64) eta {
 	if v == nil {
 		return eta{}
@@ -349,7 +356,7 @@ func (v *view) shifted(tick time.Time) *time.Time {
 	return &at
 }
 
-// next are the coming ticks of an account.
+// next returns the upcoming ticks of an account.
 func (v *view) next(accountID int64) []ExpectedTick {
 	ticks := []ExpectedTick{}
 	if v == nil {

@@ -14,7 +14,7 @@ import (
 
 const pausedAgain = "UPDATE thaw.enrollments SET status = 'paused', paused_reason = 'linkedin_account_issue', paused_at = thaw.now()"
 
-// waiting asks how many wait.
+// waiting returns how many prospects are resumable.
 func waiting(t *testing.T, f *Reader) int64 {
 	t.Helper()
 	report, err := f.Fleet(t.Context(), Everything())
@@ -23,21 +23,21 @@ func waiting(t *testing.T, f *Reader) int64 {
 	return report.Backlog.Resumable
 }
 
-// eventually waits for a forecast that is made in the background.
+// eventually waits until a forecast made in the background reports the wanted number.
 func eventually(t *testing.T, want int64, f *Reader, why string) {
 	t.Helper()
 	require.Eventually(t, func() bool { return waiting(t, f) == want }, time.Minute, 5*time.Millisecond, why)
 }
 
-// What is kept is good for its tick, and until it is to be forgotten.
-func TestReaderIsKeptUntilItsTickIsOver(t *testing.T) {
+// A forecast is kept until its tick ends or Forget is called.
+func TestForecastIsKeptUntilItsTickIsOver(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	f.Exec(t, oneProspect)
 	reader := NewReader(f.Pool)
 	require.EqualValues(t, 1, waiting(t, reader))
 	f.Exec(t, activate)
-	require.EqualValues(t, 1, waiting(t, reader), "as it was seen")
+	require.EqualValues(t, 1, waiting(t, reader), "the kept forecast")
 	reader.Forget()
 	require.EqualValues(t, 0, waiting(t, reader))
 
@@ -46,13 +46,13 @@ func TestReaderIsKeptUntilItsTickIsOver(t *testing.T) {
 	require.EqualValues(t, 1, waiting(t, reader))
 	f.Exec(t, activate)
 	f.nextTick(t)
-	eventually(t, 0, reader, "another tick")
+	eventually(t, 0, reader, "a new tick")
 	f.Exec(t, pausedAgain)
 	f.Exec(t, sweptAlready)
-	eventually(t, 1, reader, "its plan was made")
+	eventually(t, 1, reader, "the tick has a plan")
 }
 
-func TestReaderIsSharedByManyWhoAsk(t *testing.T) {
+func TestReaderIsSafeForConcurrentUse(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	f.Exec(t, oneProspect)
@@ -70,7 +70,8 @@ func TestReaderIsSharedByManyWhoAsk(t *testing.T) {
 	require.NoError(t, all.Wait())
 }
 
-// blockForecasts lets no forecast be made until the returned function is called: each reads how many wait for each account.
+// blockForecasts prevents forecasts until the returned function is called, by locking a table that
+// each of them reads.
 func blockForecasts(t *testing.T, f fleet) (unblock func()) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), f.Direct)
@@ -82,8 +83,9 @@ func blockForecasts(t *testing.T, f fleet) (unblock func()) {
 	return unblock
 }
 
-// A forecast that cannot be made anew is served with its age, and its ticks are taken from now on.
-func TestOldForecastIsServedAndSaysSo(t *testing.T) {
+// If no new forecast can be made, the old one is served with its age, and its ticks are shifted to
+// start now.
+func TestOldForecastIsServedAsOld(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	f.Exec(t, oneProspect)
@@ -100,7 +102,7 @@ func TestOldForecastIsServedAndSaysSo(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, &FleetBacklog{Resumable: 1, Accounts: 1}, overview.Backlog)
 	require.Equal(t, &ForecastInfo{At: at, IsOld: true}, overview.Forecast)
-	require.Equal(t, f.tick(t).UTC(), *overview.Longest[0].ETA, "in the first tick from now on")
+	require.Equal(t, f.tick(t).UTC(), *overview.Longest[0].ETA, "shifted to the current tick")
 	detail, err := reader.AccountByID(t.Context(), Everything(), account)
 	require.NoError(t, err)
 	require.True(t, detail.Forecast.IsOld)
@@ -114,11 +116,11 @@ func TestOldForecastIsServedAndSaysSo(t *testing.T) {
 	require.Eventually(t, func() bool {
 		report, err := reader.Fleet(t.Context(), Everything())
 		return err == nil && !report.Forecast.IsOld && report.Forecast.At.After(at)
-	}, time.Minute, 5*time.Millisecond, "made in the background")
+	}, time.Minute, 5*time.Millisecond, "waiting for the forecast made in the background")
 }
 
-// Without any forecast the answers come without what it would say.
-func TestMissingForecastFailsNothing(t *testing.T) {
+// Without a forecast, answers leave out what depends on it.
+func TestAnswersWithoutAForecast(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	f.Exec(t, oneProspect)
@@ -126,7 +128,7 @@ func TestMissingForecastFailsNothing(t *testing.T) {
 	blockForecasts(t, f)
 	reader := NewReader(f.Pool)
 	reader.mu.Lock()
-	reader.join(t.Context()).late = true // who asks now need not wait as long as the first one
+	reader.join(t.Context()).late = true // later callers wait for less time than the first
 	reader.mu.Unlock()
 
 	overview, err := reader.Overview(t.Context())
@@ -140,6 +142,6 @@ func TestMissingForecastFailsNothing(t *testing.T) {
 	require.EqualValues(t, 1, detail.Resumable)
 	asked, err := reader.Explainer(Everything()).Explain(t.Context(), []string{ada})
 	require.NoError(t, err)
-	require.Contains(t, asked[0].Explanations[0].Sentence, "number 1 in line")
+	require.Contains(t, asked[0].Explanations[0].Sentence, "number 1 in the queue")
 	require.Nil(t, asked[0].Explanations[0].ExpectedAt)
 }

@@ -10,20 +10,21 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// Safety says whether safety mode is on; the rest is empty where it is off.
+// Safety is the state of safety mode. All fields but On are empty if it is off.
 type Safety struct {
 	On        bool       `json:"on"`
 	Since     *time.Time `json:"since"`
 	Reason    *string    `json:"reason"`
-	EnteredBy string     `json:"entered_by,omitempty"` // "monitor", or who decided it
-	// EndsAt is when it ends by itself if nothing else is lost until then; nil: not by itself.
+	EnteredBy string     `json:"entered_by,omitempty"` // "monitor", or the actor of a manual action
+	// EndsAt is when Thaw exits it automatically, unless more accounts are lost before; nil if it
+	// does not.
 	EndsAt *time.Time `json:"ends_at"`
-	// What the monitor counted: how many accounts were lost, of how many that were connected.
+	// The counts of the monitor: lost accounts, out of how many connected ones.
 	AccountsLost      *int32 `json:"accounts_lost,omitempty"`
 	AccountsConnected *int32 `json:"accounts_connected,omitempty"`
 }
 
-// ReadSafety says how it is with safety mode.
+// ReadSafety returns the state of safety mode.
 func ReadSafety(ctx context.Context, db *pgxpool.Pool) (safety Safety, err error) {
 	err = read(ctx, db, func(q *dbsqlc.Queries) error {
 		safety, err = readSafety(ctx, q)

@@ -12,26 +12,27 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// ErrNotFound is returned for what is not there, or not there for whoever asks.
+// ErrNotFound is returned for what does not exist or is outside the scope.
 var ErrNotFound = errors.New("not found")
 
-// A Scope is whose rows may be seen: a range of workspaces, which goes into every query. The zero Scope sees nothing.
+// A Scope limits which rows a caller can see: a range of workspace IDs, which is part of every
+// query. The zero Scope sees nothing.
 type Scope struct{ first, last int64 }
 
 // Everything is the scope of an operator.
 func Everything() Scope { return Scope{1, math.MaxInt64} }
 
-// OfWorkspace is the scope of those who may see one workspace.
+// OfWorkspace is the scope of a caller that can see one workspace.
 func OfWorkspace(id int64) Scope { return Scope{id, id} }
 
-// IsOneWorkspace says whether nothing but one workspace may be seen.
+// IsOneWorkspace reports whether the scope is a single workspace.
 func (s Scope) IsOneWorkspace() bool { return s.first == s.last }
 
-// WorkspaceID returns the one workspace that may be seen, where there is one.
+// WorkspaceID returns the ID of the workspace if IsOneWorkspace is true.
 func (s Scope) WorkspaceID() int64 { return s.first }
 
-// Workspace narrows a scope to one workspace, by its key; an empty key changes nothing. [ErrNotFound] if there is none, or none
-// within the scope.
+// Workspace narrows the scope to the workspace with the given key. An empty key changes nothing. It
+// returns [ErrNotFound] if there is no such workspace within the scope.
 func (s Scope) Workspace(ctx context.Context, db *pgxpool.Pool, key string) (Scope, error) {
 	if key == "" {
 		return s, nil

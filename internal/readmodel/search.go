@@ -11,7 +11,7 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// Found is what one text leads to: at most ten of a kind.
+// Found is the result of a search: at most ten items per kind.
 type Found struct {
 	Prospects  []FoundProspect  `json:"prospects"`
 	Accounts   []FoundAccount   `json:"accounts"`
@@ -30,7 +30,7 @@ type FoundProspect struct {
 	Status       string `json:"status"`
 }
 
-// A FoundAccount is an account by the beginning of its name or of the provider's id.
+// A FoundAccount is an account whose name or provider account ID has the searched prefix.
 type FoundAccount struct {
 	ID        int64  `json:"id"`
 	Workspace string `json:"workspace"`
@@ -39,7 +39,7 @@ type FoundAccount struct {
 	Status    string `json:"status"`
 }
 
-// A FoundCampaign is a campaign by the beginning of its key or name.
+// A FoundCampaign is a campaign whose key or name has the searched prefix.
 type FoundCampaign struct {
 	ID        int64  `json:"id"`
 	Workspace string `json:"workspace"`
@@ -48,18 +48,18 @@ type FoundCampaign struct {
 	Status    string `json:"status"`
 }
 
-// A FoundWorkspace is a workspace by the beginning of its key or name.
+// A FoundWorkspace is a workspace whose key or name has the searched prefix.
 type FoundWorkspace struct {
 	ID        int64  `json:"id"`
 	Workspace string `json:"workspace"`
 	Name      string `json:"name"`
 }
 
-// foundOfKind is how many of a kind are found at most.
+// foundOfKind is the maximum number of results per kind.
 const foundOfKind = 10
 
-// Search finds prospects by their URL, in any spelling; accounts, campaigns and workspaces by the beginning of their names, in
-// whatever case. An empty text finds nothing.
+// Search finds prospects by their URL, in any spelling, and accounts, campaigns and workspaces by a
+// case-insensitive prefix. An empty text finds nothing.
 func Search(ctx context.Context, db *pgxpool.Pool, s Scope, wanted string) (Found, error) {
 	found := Found{Prospects: []FoundProspect{}, Accounts: []FoundAccount{}, Campaigns: []FoundCampaign{}, Workspaces: []FoundWorkspace{}}
 	if wanted = strings.TrimSpace(wanted); wanted == "" {

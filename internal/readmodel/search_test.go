@@ -10,8 +10,9 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// Old applications set this for their database: what a literal means must not depend on it.
-func TestSearchDoesNotDependOnHowLiteralsAreRead(t *testing.T) {
+// Old applications turn standard_conforming_strings off for their database. Search must not depend
+// on it.
+func TestSearchWithoutStandardConformingStrings(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
 	db.Exec(t, "INSERT INTO thaw.workspaces (key) VALUES ('Acme')")

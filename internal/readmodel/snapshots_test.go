@@ -11,8 +11,8 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// A session with an open transaction is named.
-func TestOldSnapshotIsNamed(t *testing.T) {
+// The overview names the session that holds an old snapshot.
+func TestOldSnapshotNamesItsSession(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	idle, err := pgx.Connect(t.Context(), f.Direct)
@@ -23,9 +23,9 @@ func TestOldSnapshotIsNamed(t *testing.T) {
 
 	overview, err := NewReader(f.Pool).Overview(t.Context())
 	require.NoError(t, err)
-	require.Empty(t, overview.Snapshots, "it is not old")
+	require.Empty(t, overview.Snapshots, "the snapshot is not old yet")
 
-	// Where it is old, as this test takes it.
+	// With thresholds that count any snapshot as old.
 	ask := func(q dbsqlc.DBTX) []dbsqlc.OldestSnapshotsRow {
 		rows, err := dbsqlc.New(q).OldestSnapshots(t.Context(), dbsqlc.OldestSnapshotsParams{OlderThan: time.Microsecond, MoreThan: -1})
 		require.NoError(t, err)

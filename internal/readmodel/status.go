@@ -15,36 +15,39 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// A StatusReport says where the fleet stands.
+// A StatusReport is the current state of the fleet.
 type StatusReport struct {
 	Safety        Safety         `json:"safety"`
 	Backlog       Backlog        `json:"backlog"`
-	LastSweep     *Sweep         `json:"last_sweep"` // the newest tick with a plan; nil: there was none yet
+	LastSweep     *Sweep         `json:"last_sweep"` // newest tick with a plan; nil if none
 	StuckAccounts []StuckAccount `json:"stuck_accounts"`
-	// Accounts are those with most paused prospects, as many as were asked for: with most to resume first.
+	// Accounts are the accounts with the most paused prospects, up to the requested number, ordered
+	// by the number of resumable prospects, most first.
 	Accounts []AccountStatus `json:"accounts"`
-	// Forecast says of which moment the counts of what is resumable and the expected times are, where that is an older one; nil: of now.
+	// Forecast is the age of the resumable counts and the expected times if the forecast is old;
+	// nil if it is current.
 	Forecast *ForecastInfo `json:"forecast,omitempty"`
 	// AccountsInAll is how many accounts have paused prospects.
 	AccountsInAll int `json:"accounts_in_all"`
 }
 
-// An StuckAccount is an account that has been connecting for more than an hour: whoever began that did not end it.
+// A StuckAccount is an account that has been connecting for more than an hour: connecting it was
+// started but never finished.
 type StuckAccount struct {
 	Workspace string    `json:"workspace"`
 	Provider  string    `json:"provider"`
-	Account   string    `json:"account"` // the provider's id
+	Account   string    `json:"account"` // the provider account ID
 	Since     time.Time `json:"since"`
 }
 
 // A Backlog counts the paused enrollments of the fleet.
 type Backlog struct {
 	Paused    int64  `json:"paused"`    // for any reason
-	Resumable *int64 `json:"resumable"` // of them, how many a sweep can resume now; nil: it was not counted in time
-	Accounts  *int   `json:"accounts"`  // accounts through which they are resumed; nil: it was not counted in time
+	Resumable *int64 `json:"resumable"` // ready to resume; nil if not counted in time
+	Accounts  *int   `json:"accounts"`  // that they resume through; nil likewise
 }
 
-// A Sweep is what one tick did.
+// A Sweep is the result of one tick.
 type Sweep struct {
 	TickAt            time.Time  `json:"tick_at"`
 	AccountsPlanned   int        `json:"accounts_planned"`
@@ -53,31 +56,32 @@ type Sweep struct {
 	Moved             int        `json:"moved"`
 	CampaignsResumed  int        `json:"campaigns_resumed"`
 	Remaining         int        `json:"remaining"`
-	Seconds           *float64   `json:"seconds"`     // nil: it is still at work
-	FinishedAt        *time.Time `json:"finished_at"` // nil: it is still at work
-	IsPartial         bool       `json:"is_partial"`  // planned for a part of the accounts, because planning took too long
+	Seconds           *float64   `json:"seconds"`     // nil while it is running
+	FinishedAt        *time.Time `json:"finished_at"` // nil while it is running
+	IsPartial         bool       `json:"is_partial"`  // planned only some accounts: took too long
 }
 
 // AccountStatus is an account with paused enrollments.
 type AccountStatus struct {
 	AccountID int64  `json:"account_id"`
 	Workspace string `json:"workspace"`
-	Account   string `json:"account"` // the provider's id
+	Account   string `json:"account"` // the provider account ID
 	Status    string `json:"status"`
 	Paused    int64  `json:"paused"`
 	Resumable int64  `json:"resumable"`
 
-	// ETA is when the last resumable enrollment is expected to be resumed that is resumed through the same account as those of
-	// this one; nil: nothing is resumable, or it is beyond the forecast.
+	// ETA is when the queue that the account's enrollments resume through is expected to be
+	// drained; nil if none is resumable or that is beyond the forecast.
 	ETA *time.Time `json:"eta"`
-	// NotBefore is a tick before which that is certainly not, where it is beyond the forecast.
+	// NotBefore is a lower bound for ETA if that is beyond the forecast.
 	NotBefore *time.Time `json:"not_before,omitempty"`
 }
 
-// Status returns where the fleet stands, with the accounts that have most paused prospects; limit 0: all that have any.
+// Status returns the current state of the fleet with up to limit accounts, those with the most
+// paused prospects. Limit 0 means all accounts with paused prospects.
 func Status(ctx context.Context, db *pgxpool.Pool, limit int) (StatusReport, error) {
 	report := StatusReport{Accounts: []AccountStatus{}}
-	seen, err := statusSight(ctx, db)
+	seen, err := statusView(ctx, db)
 	if err == nil {
 		err = read(ctx, db, func(q *dbsqlc.Queries) error { return report.read(ctx, q, seen, limit) })
 	}
@@ -87,13 +91,14 @@ func Status(ctx context.Context, db *pgxpool.Pool, limit int) (StatusReport, err
 	return report, nil
 }
 
-// statusSight looks at the whole fleet; nil: that would take too long. Of a large fleet it is the stored forecast.
-func statusSight(ctx context.Context, db *pgxpool.Pool) (*view, error) {
+// statusView returns the forecast for a status report: the stored one for a large fleet, otherwise
+// a new one. Nil if making one would take too long.
+func statusView(ctx context.Context, db *pgxpool.Pool) (*view, error) {
 	t, err := readTicks(ctx, dbsqlc.New(db))
 	if err != nil {
 		return nil, err
 	}
-	// Where it cannot be read, one is made.
+	// If it cannot be read, a new one is made below.
 	if seen, err := stored(ctx, db, time.Time{}); err == nil && seen != nil {
 		return seen.from(t), nil
 	}
@@ -112,14 +117,14 @@ func (r *StatusReport) read(ctx context.Context, q *dbsqlc.Queries, seen *view, 
 	if r.Safety, err = readSafety(ctx, q); err != nil {
 		return err
 	}
-	if r.StuckAccounts, err = stuck_accounts(ctx, q); err != nil {
+	if r.StuckAccounts, err = stuckAccounts(ctx, q); err != nil {
 		return err
 	}
 	if r.LastSweep, err = lastSweep(ctx, q); err != nil {
 		return err
 	}
 	if r.Backlog.Paused, err = q.PausedInAll(ctx); err != nil {
-		return fmt.Errorf("counting the paused: %w", err)
+		return fmt.Errorf("counting paused prospects: %w", err)
 	}
 	if seen != nil {
 		resumable := int64(seen.backlog)
@@ -131,14 +136,14 @@ func (r *StatusReport) read(ctx context.Context, q *dbsqlc.Queries, seen *view, 
 	return r.addAccounts(ctx, q, seen, limit)
 }
 
-// accountsAtOnce is how many accounts are read by one statement.
+// accountsAtOnce is the maximum number of accounts per statement.
 const accountsAtOnce = 1000
 
 func (r *StatusReport) addAccounts(ctx context.Context, q *dbsqlc.Queries, seen *view, limit int) error {
 	var ids []int64
 	var err error
 	if seen != nil && seen.isStored && limit > 0 && limit <= storedAccounts {
-		// Which accounts these are is as old as the forecast; what is said of them is not.
+		// The selection of accounts is as old as the forecast; their data is current.
 		ids, r.AccountsInAll = seen.mostPaused[:min(limit, len(seen.mostPaused))], seen.pausedAccounts
 	} else if ids, r.AccountsInAll, err = mostPaused(ctx, q, limit); err != nil {
 		return err
@@ -159,7 +164,8 @@ func (r *StatusReport) addAccounts(ctx context.Context, q *dbsqlc.Queries, seen 
 	return nil
 }
 
-// mostPaused returns the accounts with most paused prospects, the most first, and how many have any; limit 0: all of them.
+// mostPaused returns up to limit accounts with the most paused prospects, most first, and how many
+// accounts have any. Limit 0 means all of them.
 func mostPaused(ctx context.Context, q *dbsqlc.Queries, limit int) (ids []int64, inAll int, err error) {
 	var size *int32
 	if limit > 0 {
@@ -187,16 +193,16 @@ func statusOf(a Account, seen *view) AccountStatus {
 	return status
 }
 
-func stuck_accounts(ctx context.Context, q *dbsqlc.Queries) ([]StuckAccount, error) {
+func stuckAccounts(ctx context.Context, q *dbsqlc.Queries) ([]StuckAccount, error) {
 	rows, err := q.StuckAccounts(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("reading stuck_accounts: %w", err)
+		return nil, fmt.Errorf("reading stuck accounts: %w", err)
 	}
-	stuck_accounts := make([]StuckAccount, len(rows))
+	stuck := make([]StuckAccount, len(rows))
 	for i, row := range rows {
-		stuck_accounts[i] = StuckAccount{Workspace: row.Workspace, Provider: row.Provider, Account: row.Account, Since: row.Since.UTC()}
+		stuck[i] = StuckAccount{Workspace: row.Workspace, Provider: row.Provider, Account: row.Account, Since: row.Since.UTC()}
 	}
-	return stuck_accounts, nil
+	return stuck, nil
 }
 
 func lastSweep(ctx context.Context, q *dbsqlc.Queries) (*Sweep, error) {

@@ -11,8 +11,9 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// As many accounts as are asked for, those with most paused prospects; all are counted.
-func TestStatusIsBounded(t *testing.T) {
+// Status returns the requested number of accounts, those with the most paused prospects, and counts
+// all of them.
+func TestStatusLimitsAccounts(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	f.Exec(t, twoTenants)
@@ -33,7 +34,7 @@ func TestStatusIsBounded(t *testing.T) {
 	require.Equal(t, all.Backlog, one.Backlog)
 }
 
-// requireStatus compares the whole report with JSON, into which the arguments are put.
+// requireStatus compares the whole report with JSON, formatted with the arguments.
 func requireStatus(t *testing.T, f fleet, want string, args ...any) {
 	t.Helper()
 	status, err := Status(t.Context(), f.Pool, 0)
@@ -55,8 +56,8 @@ func TestStatusOfAnEmptyFleet(t *testing.T) {
 	}`)
 }
 
-// TestStatus has three accounts: one with more to resume than a tick gives, its sibling that is lost, and one whose prospects
-// nobody may resume.
+// TestStatus has three accounts: one with more prospects than a tick can resume, its removed
+// sibling, and one whose prospects may not resume.
 func TestStatus(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -66,17 +67,17 @@ func TestStatus(t *testing.T) {
 		INSERT INTO thaw.campaigns (workspace_id, key, status, paused_reason, paused_at)
 			SELECT id, 'summer', 'paused', 'paused_by_user', thaw.now() FROM thaw.workspaces WHERE key = 'south';
 		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, paused_reason, paused_at, prospect_url)
-			SELECT a.workspace_id, c.id, a.id, 'paused', line.reason::thaw.pause_reason, thaw.now(), 'p' || n
+			SELECT a.workspace_id, c.id, a.id, 'paused', backlog.reason::thaw.pause_reason, thaw.now(), 'p' || n
 			FROM (VALUES ('acc_1', 2, 'linkedin_account_issue'), ('acc_1', 1, 'paused_by_user'), ('acc_2', 1, 'linkedin_account_issue'),
-				('acc_3', 4, 'linkedin_account_issue')) AS line (account, rows, reason)
-			JOIN thaw.accounts AS a ON a.provider_account_id = line.account
+				('acc_3', 4, 'linkedin_account_issue')) AS backlog (account, rows, reason)
+			JOIN thaw.accounts AS a ON a.provider_account_id = backlog.account
 			JOIN thaw.campaigns AS c USING (workspace_id),
-			LATERAL (SELECT row_number() OVER () + line.rows * 10 + length(line.reason) * 100 + a.id * 10000 AS n FROM generate_series(1, line.rows)) AS numbers`)
+			LATERAL (SELECT row_number() OVER () + backlog.rows * 10 + length(backlog.reason) * 100 + a.id * 10000 AS n FROM generate_series(1, backlog.rows)) AS numbers`)
 	at := func(tick int) string {
 		return f.tick(t).UTC().Add(time.Duration(tick) * 15 * time.Minute).Format(time.RFC3339)
 	}
 
-	// Four wait for acc_1, two a tick.
+	// Four prospects wait for acc_1; its cap is two per tick.
 	requireStatus(t, f, `{
 		"safety": {"on": false, "since": null, "reason": null, "ends_at": null},
 		"stuck_accounts": [],
@@ -90,7 +91,7 @@ func TestStatus(t *testing.T) {
 		"accounts_in_all": 3
 	}`, at(1))
 
-	// A sweep that is still at work.
+	// A sweep that is still running.
 	accounts := f.plan(t)
 	planned := `{
 		"safety": {"on": false, "since": null, "reason": null, "ends_at": null},
@@ -107,7 +108,8 @@ func TestStatus(t *testing.T) {
 	}`
 	requireStatus(t, f, planned, at(0), at(1))
 
-	// The same sweep, done; and safety mode, in which nothing is expected.
+	// The same sweep after it finished, and safety mode, during which nothing is expected to
+	// resume.
 	require.Equal(t, 2, f.run(t, accounts))
 	f.Exec(t, safetyOn)
 	f.Exec(t, "UPDATE thaw.sweeps SET started_at = thaw.tick(), finished_at = thaw.tick() + interval '1.5 seconds'")

@@ -17,15 +17,17 @@ import (
 )
 
 const (
-	// LargeFleet is the number of accounts with waiting prospects from which on the forecast is stored: making one takes a good
-	// part of a second there, and a command would make its own. Smaller fleets are always looked at anew.
+	// LargeFleet is the minimum number of accounts with waiting prospects for which the forecast is
+	// stored. Making one takes a good part of a second at that size, and each command would make
+	// its own. Smaller fleets always get a new forecast.
 	LargeFleet = 5000
-	// storedFor is how old a stored forecast may be to be of use: the job that stores it has failed a few times in a row then.
+	// storedFor is the maximum age of a stored forecast. An older one means that the job that
+	// stores it has failed several times in a row.
 	storedFor = 5 * time.Minute
 )
 
-// storedSight is a snapshot as it is written to the database. Its fields are those of snapshot and ticks.
-type storedSight struct {
+// storedSnapshot is the stored form of a snapshot. Its fields are those of snapshot and ticks.
+type storedSnapshot struct {
 	Current           time.Time
 	IsPlanned         bool
 	Length            time.Duration
@@ -39,11 +41,13 @@ type storedSight struct {
 	Forecast          plan.Packed
 }
 
-// storedAccounts is how many of the accounts with most paused prospects are stored with a forecast.
+// storedAccounts is how many of the accounts with the most paused prospects are stored with a
+// forecast.
 const storedAccounts = 100
 
-// Store makes a forecast and writes it to the database, for processes that have none yet, where prospects wait for at least so
-// many accounts (see [LargeFleet]). Where they do not, it removes what was stored.
+// Store makes a forecast and stores it in the database, for processes that have none yet, if
+// prospects wait for at least atLeast accounts (see [LargeFleet]). Otherwise it removes the stored
+// forecast.
 func Store(ctx context.Context, db *pgxpool.Pool, atLeast int) error {
 	q := dbsqlc.New(db)
 	isLarge, err := q.HasWaitingAccounts(ctx, int32(atLeast))
@@ -78,7 +82,8 @@ func Store(ctx context.Context, db *pgxpool.Pool, atLeast int) error {
 	return nil
 }
 
-// stored returns what was stored after a moment; nil: nothing that is of use.
+// stored returns the stored forecast if it is from after the given time and not too old; otherwise
+// nil.
 func stored(ctx context.Context, db *pgxpool.Pool, after time.Time) (*snapshot, error) {
 	row, err := dbsqlc.New(db).StoredForecast(ctx, storedFor)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -99,7 +104,7 @@ func (s *snapshot) pack() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = gob.NewEncoder(compressed).Encode(storedSight{
+	err = gob.NewEncoder(compressed).Encode(storedSnapshot{
 		Current: s.made.current, IsPlanned: s.made.isPlanned, Length: s.made.length, Settings: s.made.settings,
 		Took: s.took, Accounts: s.accounts, Backlog: s.backlog, Longest: s.longest, Workspaces: s.workspaces,
 		MostPaused: s.mostPaused, PausedAccounts: s.pausedAccounts, Forecast: s.forecast.Pack(),
@@ -107,16 +112,16 @@ func (s *snapshot) pack() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	// What is left in the compressor is written by Close.
+	// Close flushes the compressor.
 	if err := compressed.Close(); err != nil {
 		return nil, err
 	}
 	return content.Bytes(), nil
 }
 
-// unpack returns nil for what another version of this program has written in a form of its own.
+// unpack returns nil for content in the format of another version of the program.
 func unpack(content []byte, at time.Time) *snapshot {
-	var s storedSight
+	var s storedSnapshot
 	if gob.NewDecoder(flate.NewReader(bytes.NewReader(content))).Decode(&s) != nil {
 		return nil
 	}

@@ -12,19 +12,19 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// keep stores a forecast, as a look does once it has added up the counts.
-func keep(t *testing.T, f fleet) {
+// storeForecast stores a forecast, as the job "watch" does after it has folded the counts.
+func storeForecast(t *testing.T, f fleet) {
 	t.Helper()
 	f.Exec(t, "SELECT thaw.fold_counts()")
 	require.NoError(t, Store(t.Context(), f.Pool, 1))
 }
 
-// A process that has no forecast reads the stored one, where none can be made.
-func TestStoredForecastIsReadInsteadOfMade(t *testing.T) {
+// A process without a forecast reads the stored one if it cannot make its own.
+func TestStoredForecastIsUsed(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	f.Exec(t, oneProspect)
-	keep(t, f)
+	storeForecast(t, f)
 	account := testdb.Value[int64](t, f.DB, "SELECT id FROM thaw.accounts")
 	blockForecasts(t, f)
 
@@ -41,7 +41,7 @@ func TestStoredForecastIsReadInsteadOfMade(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, f.tick(t).UTC(), *explanations[0].ExpectedAt)
 
-	// Once the tick has its plan it is an older one, and says so.
+	// Once the tick has a plan, the stored forecast is old and is marked as such.
 	f.Exec(t, sweptAlready)
 	explanations, err = Explain(t.Context(), f.Pool, ada)
 	require.NoError(t, err)
@@ -57,14 +57,14 @@ func TestStoredForecastIsReadInsteadOfMade(t *testing.T) {
 	require.True(t, report.Forecast.IsOld)
 }
 
-// What is stored says the same as what was made, about every position of every account.
-func TestStoredForecastIsTheSame(t *testing.T) {
+// A stored forecast equals the one that was made, for every position of every account.
+func TestStoredForecastEqualsTheOriginal(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	fill(t, f, rand.New(rand.NewPCG(3, 4)))
 	made, err := see(t.Context(), f.Pool)
 	require.NoError(t, err)
-	keep(t, f)
+	storeForecast(t, f)
 	read, err := stored(t.Context(), f.Pool, time.Time{})
 	require.NoError(t, err)
 	require.NotNil(t, read)
@@ -77,7 +77,7 @@ func TestStoredForecastIsTheSame(t *testing.T) {
 	require.NoError(t, err)
 	few, err := Status(t.Context(), f.Pool, storedAccounts)
 	require.NoError(t, err)
-	require.Equal(t, report, few, "the accounts are the same")
+	require.Equal(t, report, few, "the accounts must be the same")
 	now, then := made.from(made.made), read.from(made.made)
 	for account := range testdb.Value[int64](t, f.DB, "SELECT max(id) FROM thaw.accounts") {
 		require.Equal(t, now.next(account), then.next(account))
@@ -88,25 +88,25 @@ func TestStoredForecastIsTheSame(t *testing.T) {
 	}
 }
 
-// It is left out where it is too old, of a form that this program does not know, or older than what is to be forgotten; a small
-// fleet has none.
-func TestStoredForecastIsLeftOut(t *testing.T) {
+// The stored forecast is ignored if it is too old, in an unknown format, or from before a call of
+// Forget. A small fleet has none.
+func TestStoredForecastIsIgnored(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	f.Exec(t, oneProspect)
 	reader := NewReader(f.Pool)
-	keep(t, f)
+	storeForecast(t, f)
 	f.Exec(t, activate)
-	require.EqualValues(t, 1, waiting(t, reader), "as it was stored")
+	require.EqualValues(t, 1, waiting(t, reader), "the stored forecast")
 	reader.Forget()
-	require.EqualValues(t, 0, waiting(t, reader), "it is from before")
+	require.EqualValues(t, 0, waiting(t, reader), "the stored forecast is from before the call of Forget")
 
 	require.EqualValues(t, 1, waiting(t, NewReader(f.Pool)))
 	f.Exec(t, "UPDATE thaw.forecasts SET content = substr(content, 1, length(content) / 2)")
 	require.EqualValues(t, 0, waiting(t, NewReader(f.Pool)))
 
 	f.Exec(t, pausedAgain)
-	keep(t, f)
+	storeForecast(t, f)
 	f.Exec(t, activate)
 	f.Exec(t, "UPDATE thaw.forecasts SET made_at = made_at - interval '6 minutes'")
 	require.EqualValues(t, 0, waiting(t, NewReader(f.Pool)))

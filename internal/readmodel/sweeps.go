@@ -10,8 +10,8 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// A SweepEntry is what one tick did: in the fleet, or, within the scope of one workspace, there. What is known of the fleet
-// alone is nil then.
+// A SweepEntry is the result of one tick for the fleet or, in the scope of one workspace, for that
+// workspace. Fields that are only known for the fleet are nil in the scope of a workspace.
 type SweepEntry struct {
 	TickAt            time.Time  `json:"tick_at"`
 	AccountsPlanned   int        `json:"accounts_planned"`
@@ -24,12 +24,13 @@ type SweepEntry struct {
 	AccountCap        *int       `json:"account_cap"`
 	FleetCap          *int       `json:"fleet_cap"`
 	StartedAt         time.Time  `json:"started_at"`
-	FinishedAt        *time.Time `json:"finished_at"` // nil: it is still at work
-	Seconds           *float64   `json:"seconds"`     // nil: it is still at work
-	IsPartial         bool       `json:"is_partial"`  // planned for a part of the accounts, because planning took too long
+	FinishedAt        *time.Time `json:"finished_at"` // nil while it is running
+	Seconds           *float64   `json:"seconds"`     // nil while it is running
+	IsPartial         bool       `json:"is_partial"`  // planned only some accounts: took too long
 }
 
-// Sweeps returns a page of ticks, newest first; within the scope of one workspace those that had something for it.
+// Sweeps returns a page of ticks, newest first; in the scope of one workspace, only ticks that
+// included it.
 func Sweeps(ctx context.Context, db *pgxpool.Pool, s Scope, p Paging) (Page[SweepEntry], error) {
 	page, err := sweeps(ctx, dbsqlc.New(db), s, p)
 	if err != nil {
@@ -75,7 +76,7 @@ func sweepOfWorkspace(r dbsqlc.WorkspaceSweepPageRow) SweepEntry {
 	}
 }
 
-// seconds is how long something took that may not be over.
+// seconds returns the duration between two times, or nil if the second is not known yet.
 func seconds(from time.Time, to *time.Time) *float64 {
 	if to == nil {
 		return nil

@@ -14,15 +14,15 @@ import (
 type Workspace struct {
 	ID                  int64      `json:"id"`
 	Workspace           string     `json:"workspace"` // its key
-	Name                string     `json:"name"`      // empty: it has none
+	Name                string     `json:"name"`      // empty if it has none
 	AutoResume          bool       `json:"auto_resume"`
-	AutoResumeReason    *string    `json:"auto_resume_reason"`     // why it was switched; nil: nobody said
-	AutoResumeChangedAt *time.Time `json:"auto_resume_changed_at"` // nil: it never was
+	AutoResumeReason    *string    `json:"auto_resume_reason"`     // why it was changed; nil if not given
+	AutoResumeChangedAt *time.Time `json:"auto_resume_changed_at"` // nil if it never changed
 	AutoResumeChangedBy *string    `json:"auto_resume_changed_by"`
 	CreatedAt           time.Time  `json:"created_at"`
 }
 
-// Workspaces returns a page of workspaces, by id.
+// Workspaces returns a page of workspaces, ordered by ID.
 func Workspaces(ctx context.Context, db *pgxpool.Pool, s Scope, p Paging) (Page[Workspace], error) {
 	const list = "workspaces"
 	from, err := after(p, list, newest{})
