@@ -40,7 +40,7 @@ func (s *site) account(r *http.Request) (view, error) {
 	return view{"account.html", "Account " + p.Account.Account, p}, err
 }
 
-// holdAccount takes the end as the browser's own field writes it, in UTC.
+// holdAccount parses the end in the format of a datetime-local input, in UTC.
 func (s *site) holdAccount(r *http.Request) (string, error) {
 	account, to, err := s.accountOf(r)
 	if err != nil {
@@ -48,7 +48,7 @@ func (s *site) holdAccount(r *http.Request) (string, error) {
 	}
 	until, err := time.Parse("2006-01-02T15:04", field(r, "until"))
 	if err != nil {
-		return "", badRequestError{fmt.Sprintf("The end of a hold must be a time like 2026-03-01T09:00, not %q.", field(r, "until"))}
+		return "", badRequestError{invalidEnd(field(r, "until"))}
 	}
 	_, err = s.Store.Trip().Hold(r.Context(), dbsqlc.HoldParams{
 		Account: account.Account.Account, Provider: account.Provider, Until: until, Reason: field(r, "reason"), Actor: operator(r),
@@ -56,7 +56,7 @@ func (s *site) holdAccount(r *http.Request) (string, error) {
 	return to + "held", err
 }
 
-// correctHold gives a mistaken hold another end; without one it ends now.
+// correctHold changes the end of a mistaken hold. Without a new end, the hold ends now.
 func (s *site) correctHold(r *http.Request) (string, error) {
 	account, to, err := s.accountOf(r)
 	if err != nil {
@@ -66,7 +66,7 @@ func (s *site) correctHold(r *http.Request) (string, error) {
 	if given := field(r, "until"); given != "" {
 		parsed, err := time.Parse("2006-01-02T15:04", given)
 		if err != nil {
-			return "", badRequestError{fmt.Sprintf("The end of a hold must be a time like 2026-03-01T09:00, not %q.", given)}
+			return "", badRequestError{invalidEnd(given)}
 		}
 		until = &parsed
 	}
@@ -74,6 +74,11 @@ func (s *site) correctHold(r *http.Request) (string, error) {
 		Account: account.Account.Account, Provider: account.Provider, Until: until, Reason: field(r, "reason"), Actor: operator(r),
 	})
 	return to + "hold-corrected", err
+}
+
+// invalidEnd explains a time that cannot be parsed.
+func invalidEnd(given string) string {
+	return fmt.Sprintf("Cannot read the end of the hold: %q is not a time. Enter it like 2026-03-01T09:00.", given)
 }
 
 func (s *site) pauseAccount(r *http.Request) (string, error) { return s.actOnAccount(r, "paused") }
@@ -91,7 +96,7 @@ func (s *site) actOnAccount(r *http.Request, what string) (string, error) {
 	return to + noticeOf(changed > 0, what), err
 }
 
-// accountOf is the account in the path, and the page that leads back to it.
+// accountOf returns the account in the path, and the start of the redirect back to its page.
 func (s *site) accountOf(r *http.Request) (readmodel.AccountDetail, string, error) {
 	id, err := pathID(r)
 	if err != nil {

@@ -2,6 +2,7 @@ package pages
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/thawline/thaw/internal/readmodel"
@@ -14,7 +15,7 @@ type accountsPage struct {
 	Statuses  []string
 }
 
-// accountStatuses are what accounts can be filtered by.
+// accountStatuses are the statuses in the filter.
 var accountStatuses = []string{"connecting", "connected", "needs_verification", "disconnected", "restricted", "error", "removed"}
 
 func (s *site) accounts(r *http.Request) (view, error) {
@@ -25,7 +26,7 @@ func (s *site) accounts(r *http.Request) (view, error) {
 	}
 	scope, err := readmodel.Everything().Workspace(r.Context(), s.Store.Pool(), p.Workspace)
 	if errors.Is(err, readmodel.ErrNotFound) {
-		return view{}, badRequestError{"There is no workspace \"" + p.Workspace + "\"."}
+		return view{}, badRequestError{fmt.Sprintf("There is no workspace %q.", p.Workspace)}
 	} else if err != nil {
 		return view{}, err
 	}

@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// pathTo builds the path of a page from its segments, each of which may hold any text: a slash, a
-// question mark or a dot in a name does not lead to another page. html/template escapes a path less
-// strictly: it keeps these characters.
+// pathTo builds the path of a page from segments, each of which may be any text. A slash, a
+// question mark or a dot in a segment cannot lead to another page. html/template escapes paths less
+// strictly and keeps these characters.
 //
-// A browser takes the segments "." and ".." for steps, escaped or not, so a name of that kind has
-// no path; the search page stands in for it.
+// Browsers resolve the segments "." and ".." even if they are escaped, so a name like that cannot
+// be in a path. pathTo returns the search page for it instead.
 func pathTo(segments ...string) string {
 	var path strings.Builder
 	for _, segment := range segments {
@@ -23,7 +23,7 @@ func pathTo(segments ...string) string {
 	return path.String()
 }
 
-// withNotice adds the key of a notice to a path that [pathTo] has built.
+// withNotice adds the key of a notice to a path from [pathTo].
 func withNotice(path, notice string) string {
 	if strings.Contains(path, "?") {
 		return path + "&done=" + url.QueryEscape(notice)
@@ -31,19 +31,20 @@ func withNotice(path, notice string) string {
 	return path + "?done=" + url.QueryEscape(notice)
 }
 
-// field is a value of the form that was posted. Only the body counts: a parameter in the address,
-// which another page may have made, adds nothing to a form and replaces nothing in it.
+// field returns a value of the posted form. It reads only the body: a query parameter, which
+// another site may have put into a link, cannot add or replace a field.
 func field(r *http.Request, name string) string { return r.PostForm.Get(name) }
 
-// maxParameter bounds a parameter of an address, in bytes: a prospect's URL is the longest.
+// maxParameter is the maximum length of a query parameter, in bytes. A prospect's URL is the
+// longest one.
 const maxParameter = 2048
 
-// checkQuery refuses an address with parameters that no page makes.
+// checkQuery rejects parameters that are too long to come from a page.
 func checkQuery(query url.Values) error {
 	for _, values := range query {
 		for _, value := range values {
 			if len(value) > maxParameter {
-				return badRequestError{"A parameter of this address is too long: at most 2048 bytes."}
+				return badRequestError{"A parameter of this address is too long. The maximum is 2048 bytes."}
 			}
 		}
 	}

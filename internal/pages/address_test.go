@@ -14,8 +14,8 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// hostile are keys that lead elsewhere where they are put into a path, a query, an attribute or a
-// script as they are.
+// hostile are keys that lead elsewhere if they are put into a path, a query, an attribute or a
+// script unescaped.
 var hostile = []string{
 	"../../../heals?workspace=victim&cap=100000", "..%2f..%2fheals", "a/b", "a?b=c", "a#b", `"><script>alert(1)</script>`, "a&workspace=victim",
 	"javascript:alert(1)", "//evil.example/x", `\\evil.example\x`, "a b+c%20d", "%2e%2e", "heals",
@@ -27,9 +27,9 @@ var (
 	given = regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)">`)
 )
 
-// asBrowser resolves an address of a page as a browser does, which takes backslashes for slashes,
-// and escaped dots for dots.
-func (d *desk) asBrowser(t *testing.T, page, address string) *url.URL {
+// asBrowser resolves an address like a browser, which treats backslashes as slashes and escaped
+// dots as dots.
+func (d *dashboard) asBrowser(t *testing.T, page, address string) *url.URL {
 	t.Helper()
 	address = html.UnescapeString(address)
 	path, rest, _ := strings.Cut(address, "?")
@@ -42,9 +42,8 @@ func (d *desk) asBrowser(t *testing.T, page, address string) *url.URL {
 	return to
 }
 
-// Whatever a workspace or a campaign is called, the links and the buttons of a page lead to that
-// one.
-func TestNamesDoNotLeadElsewhere(t *testing.T) {
+// The links and forms of a page lead to the right workspace or campaign for any key.
+func TestLinksWithHostileKeys(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
 	d.Exec(t, "INSERT INTO thaw.workspaces (key) VALUES ('victim')")
@@ -77,7 +76,7 @@ func TestNamesDoNotLeadElsewhere(t *testing.T) {
 		require.Contains(t, html.UnescapeString(got.text), "<title>Workspace "+key, page)
 		form := forms.FindStringSubmatch(got.text)
 		require.NotNil(t, form, page)
-		values := url.Values{"reason": {fmt.Sprint("stop ", i)}}
+		values := url.Values{"reason": {fmt.Sprint("pause ", i)}}
 		for _, input := range given.FindAllStringSubmatch(form[2], -1) {
 			values.Set(html.UnescapeString(input[1]), html.UnescapeString(input[2]))
 		}
@@ -93,20 +92,19 @@ func TestNamesDoNotLeadElsewhere(t *testing.T) {
 	require.Equal(t, len(hostile), testdb.Value[int](t, d.DB, "SELECT count(*) FROM thaw.manual_actions WHERE what = 'paused'"))
 }
 
-// A form is its body: what an address says beside it, which a link may have put there, does not
-// count.
-func TestFormsAreReadFromTheBodyAlone(t *testing.T) {
+// Query parameters, which another site may have put into a link, are not part of a form.
+func TestFormsIgnoreQueryParameters(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
 	for path, status := range map[string]int{
-		"/heals?workspace=acme&cap=5":                                    http.StatusBadRequest,
-		"/safety/enter?reason=x":                                         http.StatusConflict,
-		d.account(t, "h_bob") + "/pause?reason=x":                        http.StatusConflict,
-		d.account(t, "h_bob") + "/hold?reason=x&until=2026-12-01T00:00":  http.StatusBadRequest,
-		"/prospects/pause?url=x&workspace=acme&campaign=founders&why=x":  http.StatusBadRequest,
-		"/campaigns/pause?workspace=acme&campaign=founders&why=x":        http.StatusConflict,
-		"/workspaces/auto-resume?workspace=acme&enabled=off":             http.StatusBadRequest,
-		"/workspaces/acme/campaigns/founders/pause?workspace=acme&why=x": http.StatusMethodNotAllowed,
+		"/heals?workspace=acme&cap=5":                                       http.StatusBadRequest,
+		"/safety/enter?reason=x":                                            http.StatusConflict,
+		d.account(t, "h_bob") + "/pause?reason=x":                           http.StatusConflict,
+		d.account(t, "h_bob") + "/hold?reason=x&until=2026-12-01T00:00":     http.StatusBadRequest,
+		"/prospects/pause?url=x&workspace=acme&campaign=founders&reason=x":  http.StatusBadRequest,
+		"/campaigns/pause?workspace=acme&campaign=founders&reason=x":        http.StatusConflict,
+		"/workspaces/auto-resume?workspace=acme&enabled=off":                http.StatusBadRequest,
+		"/workspaces/acme/campaigns/founders/pause?workspace=acme&reason=x": http.StatusMethodNotAllowed,
 	} {
 		got := d.post(t, path, url.Values{})
 		if status == http.StatusMethodNotAllowed {
@@ -116,10 +114,10 @@ func TestFormsAreReadFromTheBodyAlone(t *testing.T) {
 		require.Equal(t, status, got.status, "%s: %s", path, got.text)
 	}
 	require.Zero(t, testdb.Value[int](t, d.DB, "SELECT count(*) FROM thaw.heals"))
-	require.Equal(t, 1, testdb.Value[int](t, d.DB, "SELECT count(*) FROM thaw.manual_actions"), "the one of the fleet itself")
+	require.Equal(t, 1, testdb.Value[int](t, d.DB, "SELECT count(*) FROM thaw.manual_actions"), "only the action of the fleet setup")
 }
 
-func TestParametersAreBounded(t *testing.T) {
+func TestQueryParameterLength(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
 	long := strings.Repeat("x", 3000)

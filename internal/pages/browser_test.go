@@ -19,20 +19,20 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// update writes the screenshots of docs/screenshots anew.
-var update = flag.Bool("update", false, "write the screenshots of docs/screenshots anew")
+// update makes the tests write the screenshots in docs/screenshots.
+var update = flag.Bool("update", false, "write the screenshots in docs/screenshots")
 
-// missing skips the test, but for where everything is checked: CI installs all tools, and one that
-// is not there is a failure.
+// missing skips the test because a tool is missing. In CI, which installs all tools, it fails the
+// test.
 func missing(t *testing.T, what string) {
 	t.Helper()
 	if os.Getenv("CI") != "" {
 		t.Fatalf("%s is missing", what)
 	}
-	t.Skipf("%s is missing: .ci/run installs it", what) //nolint:forbidigo // A machine with Go and Postgres has no browser.
+	t.Skipf("%s is missing: .ci/run installs it", what) //nolint:forbidigo // A browser is optional.
 }
 
-// browser returns the context of a real Chromium, which ends with the test.
+// browser returns the context of a real Chromium that runs until the test ends.
 func browser(t *testing.T) context.Context {
 	t.Helper()
 	var path string
@@ -62,19 +62,20 @@ func run(t *testing.T, ctx context.Context, actions ...chromedp.Action) {
 	require.NoError(t, chromedp.Run(ctx, actions...))
 }
 
-// text returns what is written in the first element that fits.
+// text returns the text of the first element that matches.
 func text(t *testing.T, ctx context.Context, selector string) string {
 	t.Helper()
 	return read(t, ctx, selector, "innerText")
 }
 
-// attribute returns an attribute of the first element that fits.
+// attribute returns an attribute of the first element that matches.
 func attribute(t *testing.T, ctx context.Context, selector, name string) string {
 	t.Helper()
 	return read(t, ctx, selector, "getAttribute("+asJSON(t, name)+")")
 }
 
-// read waits for an element and reads it in the same step: a live page may replace it in between.
+// read waits for an element and reads it in the same step, because a live page may replace it in
+// between.
 func read(t *testing.T, ctx context.Context, selector, what string) string {
 	t.Helper()
 	var found struct{ Value string }
@@ -82,7 +83,7 @@ func read(t *testing.T, ctx context.Context, selector, what string) string {
 	return found.Value
 }
 
-// shown waits until the page says something, whatever it was before.
+// shown waits until the page contains a text.
 func shown(t *testing.T, ctx context.Context, want string) {
 	t.Helper()
 	t.Cleanup(func() {
@@ -95,17 +96,17 @@ func shown(t *testing.T, ctx context.Context, want string) {
 	said := fmt.Sprintf("document.querySelector('main')?.innerText.includes(%s) ?? false", asJSON(t, want))
 	require.Eventually(t, func() bool {
 		var isThere bool
-		// A page that gives way to another answers with an error.
+		// Evaluate fails while the browser navigates to another page.
 		return chromedp.Run(ctx, chromedp.Evaluate(said, &isThere)) == nil && isThere
 	}, 30*time.Second, 20*time.Millisecond, "waiting for: %s", want)
 }
 
-// widths are those of a desk and of a telephone.
+// widths are the tested viewport widths: wide and narrow.
 var widths = []int64{1440, 360}
 
-// look checks a page as it is shown: axe finds nothing, in the light and in the dark, nothing is
-// wider than the screen, the browser reports no error. With -update it is photographed.
-func (d *desk) look(t *testing.T, ctx context.Context, name string) {
+// look checks the rendered page in both widths and both colour schemes: axe reports no violations,
+// and nothing is wider than the viewport. With -update it takes screenshots.
+func (d *dashboard) look(t *testing.T, ctx context.Context, name string) {
 	t.Helper()
 	axe := axeSource(t)
 	for _, width := range widths {
@@ -132,8 +133,8 @@ func (d *desk) look(t *testing.T, ctx context.Context, name string) {
 	run(t, ctx, chromedp.EmulateViewport(1440, 1000), emulation.SetEmulatedMedia())
 }
 
-// photograph keeps the page as it is on a desk in the light, and on a telephone in the dark.
-func (d *desk) photograph(t *testing.T, ctx context.Context, name string, width int64, scheme string) {
+// photograph saves a screenshot of the wide page in light mode and of the narrow page in dark mode.
+func (d *dashboard) photograph(t *testing.T, ctx context.Context, name string, width int64, scheme string) {
 	t.Helper()
 	suffix := map[string]string{"1440 light": "", "360 dark": "-narrow"}[fmt.Sprint(width, " ", scheme)]
 	if suffix == "" && width != 1440 || scheme == "dark" && width == 1440 {
@@ -146,7 +147,7 @@ func (d *desk) photograph(t *testing.T, ctx context.Context, name string, width 
 	require.NoError(t, os.WriteFile(filepath.Join(folder, name+suffix+".png"), picture, 0o600))
 }
 
-// awaited takes the value that a promise comes to.
+// awaited waits for the value of a promise.
 func awaited(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }
 
 func axeSource(t *testing.T) string {
@@ -158,7 +159,7 @@ func axeSource(t *testing.T) string {
 	return string(source)
 }
 
-// An operator looks at every page.
+// Every page renders in a browser without accessibility violations.
 func TestEveryPageInABrowser(t *testing.T) {
 	t.Parallel()
 	ctx := browser(t)
@@ -166,28 +167,28 @@ func TestEveryPageInABrowser(t *testing.T) {
 	d.story(t)
 
 	run(t, ctx, chromedp.Navigate(d.url+"/"))
-	shown(t, ctx, "Longest lines")
-	run(t, ctx, chromedp.Poll("document.getElementById('live-state').textContent === 'live'", nil)) // the policy allows what is its own
-	require.Contains(t, text(t, ctx, "#fleet-lines"), "Jane Doe")
-	require.Regexp(t, `^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$`, attribute(t, ctx, "#fleet-lines time", "title"))
-	require.NotContains(t, text(t, ctx, "#fleet-lines time"), "UTC", "the zone of the viewer")
+	shown(t, ctx, "Longest queues")
+	run(t, ctx, chromedp.Poll("document.getElementById('live-state').textContent === 'live'", nil)) // the content security policy allows it
+	require.Contains(t, text(t, ctx, "#fleet-queues"), "Jane Doe")
+	require.Regexp(t, `^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$`, attribute(t, ctx, "#fleet-queues time", "title"))
+	require.NotContains(t, text(t, ctx, "#fleet-queues time"), "UTC", "the viewer's time zone")
 	require.Contains(t, text(t, ctx, "[data-countdown]"), "in ")
 	d.look(t, ctx, "fleet")
 
 	for path, page := range map[string]struct{ name, says string }{
 		"/accounts":                            {"accounts", "Bob Roe"},
 		"/accounts?status=removed":             {"", "Jane Doe (old)"},
-		d.account(t, "h_EKCy2lRLef5NzHp0iw4A"): {"account", "Next expected ticks"},
+		d.account(t, "h_EKCy2lRLef5NzHp0iw4A"): {"account", "Resume schedule"},
 		d.account(t, "h_bob"):                  {"", "Bob Roe"},
-		"/sweeps":                              {"sweeps", "One line a tick"},
-		"/heals":                               {"heals", "There was no heal yet"},
-		"/heals/new?workspace=acme&cap=50":     {"heal-new", "It would resume 50 of"},
+		"/sweeps":                              {"sweeps", "One row per tick"},
+		"/heals":                               {"heals", "No heals yet"},
+		"/heals/new?workspace=acme&cap=50":     {"heal-new", "this heal would resume 50 of"},
 		"/workspaces":                          {"workspaces", "Acme Corporation"},
 		"/workspaces/acme":                     {"workspace", "Founders in Berlin"},
 		"/workspaces/umbrella":                 {"", "Auto-resume is off"},
-		"/safety":                              {"safety", "It is off"},
+		"/safety":                              {"safety", "Safety mode is off"},
 		"/search?q=j":                          {"search", "Jane Doe"},
-		"/search?q=nobody":                     {"", "Nothing is called"},
+		"/search?q=nobody":                     {"", "No results for"},
 		"/prospects?url=" + url.QueryEscape(onLost): {"", "is disconnected"},
 		"/prospects?url=https://example.com/nobody": {"", "No campaign has a prospect with this URL"},
 	} {
@@ -199,9 +200,9 @@ func TestEveryPageInABrowser(t *testing.T) {
 	}
 }
 
-// The connect signal was lost: the operator finds out from the search box, on the keyboard alone,
-// why the prospect waits and until when; and then sees it resume, without touching the page.
-func TestExplainAfterALostSignal(t *testing.T) {
+// After a lost connect signal, an operator finds the prospect from the search box by keyboard, sees
+// why it waits and until when, and then sees it resume without reloading the page.
+func TestLostSignalInABrowser(t *testing.T) {
 	t.Parallel()
 	ctx := browser(t)
 	d := setup(t)
@@ -209,19 +210,19 @@ func TestExplainAfterALostSignal(t *testing.T) {
 
 	run(t, ctx, chromedp.Navigate(d.url+"/"), chromedp.Focus("input[name=q]", chromedp.ByQuery),
 		chromedp.SendKeys("input[name=q]", "linkedin.com/in/EKCy2lRLef5NzHp0iw4A-420/?trk=x\r", chromedp.ByQuery))
-	shown(t, ctx, "is connected, and this prospect is number")
-	require.Contains(t, text(t, ctx, "#answer-0"), "waiting in line")
+	shown(t, ctx, "is connected. This prospect is number")
+	require.Contains(t, text(t, ctx, "#answer-0"), "waiting for sweep")
 	require.Contains(t, text(t, ctx, "#history-0"), "account disconnected")
 	d.look(t, ctx, "prospect")
 
 	job := attribute(t, ctx, "#history-0 a[href^='/jobs/jobs/']", "href")
 	d.tick(t)
 	d.tick(t)
-	shown(t, ctx, "is not paused: it is under way")
+	shown(t, ctx, "is not paused. It is active")
 	run(t, ctx, chromedp.Navigate(d.url+job), chromedp.WaitVisible("//*[contains(text(), 'pause_account')]"))
 }
 
-func TestHealIsStartedAndWatchedToItsEnd(t *testing.T) {
+func TestHealInABrowser(t *testing.T) {
 	t.Parallel()
 	ctx := browser(t)
 	d := setup(t)
@@ -231,17 +232,17 @@ func TestHealIsStartedAndWatchedToItsEnd(t *testing.T) {
 		chromedp.SendKeys("input[name=workspace]", "acme", chromedp.ByQuery),
 		chromedp.SetValue("input[name=cap]", "100", chromedp.ByQuery),
 		chromedp.Click("main form button", chromedp.ByQuery))
-	shown(t, ctx, "It would resume 100 of")
-	require.Zero(t, testdb.Value[int](t, d.DB, "SELECT count(*) FROM thaw.heals"), "a dry run changes nothing")
+	shown(t, ctx, "this heal would resume 100 of")
+	require.Zero(t, testdb.Value[int](t, d.DB, "SELECT count(*) FROM thaw.heals"), "a preview changes nothing")
 	run(t, ctx, chromedp.Click("main form button", chromedp.ByQuery))
-	shown(t, ctx, "The heal has begun.")
-	shown(t, ctx, "are left: start another")
+	shown(t, ctx, "Heal queued.")
+	shown(t, ctx, "remaining: start another heal")
 	require.Contains(t, text(t, ctx, "#heal"), "done")
 	require.Equal(t, 100, testdb.Value[int](t, d.DB, "SELECT resumed FROM thaw.heals"))
 	d.look(t, ctx, "heal")
 }
 
-func TestSafetyModeIsEnteredAndLeft(t *testing.T) {
+func TestSafetyModeInABrowser(t *testing.T) {
 	t.Parallel()
 	ctx := browser(t)
 	d := setup(t)
@@ -251,26 +252,26 @@ func TestSafetyModeIsEnteredAndLeft(t *testing.T) {
 	run(t, other, chromedp.Navigate(d.url+"/"))
 	shown(t, other, "Safety mode is off.")
 
-	why := func(reason string) {
+	submit := func(reason string) {
 		t.Helper()
 		run(t, ctx, chromedp.SendKeys("main input[name=reason]", reason, chromedp.ByQuery), chromedp.Click("main form button", chromedp.ByQuery))
 	}
 	run(t, ctx, chromedp.Navigate(d.url+"/safety"))
-	why("the provider has announced an incident")
-	shown(t, ctx, "It is on since")
-	shown(t, other, "Safety mode is on since") // who looks at another page is told
+	submit("the provider has announced an incident")
+	shown(t, ctx, "Safety mode is on since")
+	shown(t, other, "Safety mode is on since") // other open pages are updated
 	d.look(t, ctx, "safety-on")
 	run(t, other, chromedp.Navigate(d.url+"/prospects?"+url.Values{"url": {waits}}.Encode()))
-	shown(t, other, "Safety mode is on, so for now nothing is sent")
+	shown(t, other, "Safety mode is on (the provider has announced an incident): nothing is sent")
 
-	why("the provider says that it is over")
-	shown(t, ctx, "Safety mode is off. The next tick goes on, within its caps.")
+	submit("the provider says that it is over")
+	shown(t, ctx, "Safety mode is off. The next sweep resumes prospects within its caps.")
 	require.Equal(t, []string{"safety_entered by page", "safety_exited by page"},
 		testdb.Column[string](t, d.DB, "SELECT what || ' by ' || actor FROM thaw.manual_actions WHERE what LIKE 'safety%' ORDER BY id"))
-	shown(t, other, "is connected, and this prospect is number")
+	shown(t, other, "is connected. This prospect is number")
 }
 
-// Without JavaScript pages say the same, in UTC.
+// Pages have the same content without JavaScript, with times in UTC.
 func TestPagesWorkWithoutJavaScript(t *testing.T) {
 	t.Parallel()
 	ctx := browser(t)

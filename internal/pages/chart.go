@@ -7,29 +7,29 @@ import (
 	"github.com/thawline/thaw/internal/readmodel"
 )
 
-// The chart's size, in the units of its view box, and the room around its area.
+// The size of the chart, in the units of its view box, and its margins.
 const (
 	chartWidth, chartHeight = 960.0, 260.0
 	chartLeft, chartRight   = 64.0, 8.0
 	chartTop, chartBottom   = 12.0, 28.0
 )
 
-// A chart is the last day, tick by tick: bars for who was resumed, lines for who could be and for
-// who was paused. Bars have a scale of their own: they are bounded by the cap of a tick, lines are
-// not.
+// A chart shows the ticks of the last 24 hours: bars for resumed prospects, lines for prospects
+// that are ready to resume or paused. Bars have a separate scale, because the cap of a tick limits
+// them and nothing limits the lines.
 type chart struct {
 	Points    []readmodel.TickPoint
 	Bars      []bar
 	Resumable string // points of a polyline
 	Paused    string
-	Lines     []mark // of the scale of the lines
+	Lines     []mark // scale of the lines
 	Times     []mark
 	MostBars  int
 }
 
 type bar struct{ X, Y, Width, Height float64 }
 
-// A mark is a line of a scale with its label.
+// A mark is a labelled position on a scale.
 type mark struct {
 	At    float64
 	Label string
@@ -76,7 +76,7 @@ func chartOf(points []readmodel.TickPoint) chart {
 	return c
 }
 
-// roundUp returns the next number that reads well: 1, 2 or 5 and zeros.
+// roundUp returns the next round number: 1, 2 or 5 followed by zeros.
 func roundUp(n int64) int64 {
 	for unit := int64(1); ; unit *= 10 {
 		for _, digit := range []int64{1, 2, 5} {

@@ -29,13 +29,14 @@ func (s *site) heal(r *http.Request) (view, error) {
 
 type healPage struct{ readmodel.Heal }
 
-// Goal is how many it resumes if nothing comes between; at least 1, so that a bar has a length.
+// Goal is how many prospects the heal is expected to resume; at least 1, because it is the maximum
+// of a progress bar.
 func (h healPage) Goal() int { return max(1, min(*h.Found, h.Cap)) }
 
-// Left is how many it left over when it was done.
-func (h healPage) Left() int { return *h.Remaining }
+// Rest is the number of prospects remaining after a finished heal.
+func (h healPage) Rest() int { return *h.Remaining }
 
-// A wantedHeal is what the form of a heal says.
+// A wantedHeal is the content of the heal form.
 type wantedHeal struct {
 	Workspace, Account string
 	Cap                int32
@@ -44,13 +45,13 @@ type wantedHeal struct {
 	start dbsqlc.StartHealParams
 }
 
-// A dryRunPage says what a heal would do, and has the button that starts it.
+// A dryRunPage previews a heal and has the button that starts it.
 type dryRunPage struct {
 	wantedHeal
 	Waiting, Accounts, Would int64
 }
 
-// dryRun shows what the heal would do.
+// dryRun previews a heal without changing anything.
 func (s *site) dryRun(r *http.Request) (view, error) {
 	wanted, err := s.wantedHeal(r, r.URL.Query())
 	if err != nil {
@@ -70,20 +71,20 @@ func (s *site) startHeal(r *http.Request) (string, error) {
 	return fmt.Sprintf("/heals/%d?done=heal", id), err
 }
 
-// wantedHeal reads the form, of the address for a dry run and of the body for a start: a workspace,
-// or one account of it.
+// wantedHeal parses the form: the query for a preview, the body for a start. It names a workspace
+// or one of its accounts.
 func (s *site) wantedHeal(r *http.Request, form url.Values) (wantedHeal, error) {
 	w := wantedHeal{Workspace: form.Get("workspace"), Account: form.Get("account"), EvenIfOff: form.Get("even_if_off") != ""}
 	limit, err := strconv.ParseInt(form.Get("cap"), 10, 32)
 	if err != nil || limit < 1 {
-		return w, badRequestError{fmt.Sprintf("The cap of a heal must be a number of at least 1, not %q.", form.Get("cap"))}
+		return w, badRequestError{fmt.Sprintf("The cap of a heal must be a number from 1 to 2147483647, not %q.", form.Get("cap"))}
 	}
 	w.Cap = int32(limit)
 	w.start = dbsqlc.StartHealParams{Cap: w.Cap, EvenIfOff: w.EvenIfOff, RequestedBy: operator(r)}
 	scope, err := readmodel.Everything().Workspace(r.Context(), s.Store.Pool(), w.Workspace)
 	switch {
 	case w.Workspace == "" && w.Account == "":
-		return w, badRequestError{"Name a workspace, or an account."}
+		return w, badRequestError{"The heal has no scope. Enter a workspace or a provider account ID."}
 	case errors.Is(err, readmodel.ErrNotFound):
 		return w, badRequestError{fmt.Sprintf("There is no workspace %q.", w.Workspace)}
 	case err != nil:
@@ -98,9 +99,9 @@ func (s *site) wantedHeal(r *http.Request, form url.Values) (wantedHeal, error) 
 	case err != nil:
 		return w, err
 	case len(found.Items) == 0:
-		return w, badRequestError{fmt.Sprintf("There is no account %q: name it as the provider does.", w.Account)}
+		return w, badRequestError{fmt.Sprintf("There is no account %q. Use its provider account ID.", w.Account)}
 	case len(found.Items) > 1:
-		return w, badRequestError{fmt.Sprintf("%d providers have an account %q: heal its workspace instead.", len(found.Items), w.Account)}
+		return w, badRequestError{fmt.Sprintf("%d providers have an account %q. Start a heal for its workspace instead.", len(found.Items), w.Account)}
 	}
 	w.start.AccountID = &found.Items[0].ID
 	return w, nil

@@ -8,14 +8,14 @@ import (
 	"github.com/thawline/thaw/internal/readmodel"
 )
 
-// A list is a page of a longer one.
+// A list is one page of a list.
 type list[T any] struct {
 	Items []T
-	Next  string // the address of the next page; empty: this is the last
-	First string // the address of the first page; empty: this is it
+	Next  string // address of the next page; empty on the last
+	First string // address of the first page; empty on the first
 }
 
-// listOf reads the page that the address asks for.
+// listOf reads the page selected by the address.
 func listOf[T any](r *http.Request, read func(readmodel.Paging) (readmodel.Page[T], error)) (list[T], error) {
 	query := r.URL.Query()
 	page, err := read(readmodel.Paging{Cursor: query.Get("cursor")})
@@ -42,7 +42,7 @@ func address(r *http.Request, query url.Values) string {
 	return r.URL.EscapedPath() + "?" + query.Encode()
 }
 
-// pathID is the number in the path; one that is none names nothing.
+// pathID returns the ID in the path, or [readmodel.ErrNotFound] if it is not a number.
 func pathID(r *http.Request) (int64, error) {
 	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
 	if err != nil {

@@ -9,18 +9,17 @@ import (
 )
 
 const (
-	// lookEvery is how often the database is asked whether anything has changed, once for all
-	// viewers, while there is one.
+	// lookEvery is how often the database is checked for changes: once for all viewers, and only
+	// while there are viewers.
 	lookEvery = time.Second
-	// aliveEvery is how often a silent connection gets a comment, before something on its way takes
-	// it for dead.
+	// aliveEvery is how often an idle connection gets a comment, so that proxies do not close it.
 	aliveEvery = 20 * time.Second
-	// maxViewers is how many pages are kept up to date at once. Each holds a connection, of which a
-	// process has 512: webhooks and pages must not wait behind tabs that were left open.
+	// maxViewers is the maximum number of pages kept up to date at once. Each holds one of the 512
+	// connections of a process; tabs left open must not block webhooks and other pages.
 	maxViewers = 200
 )
 
-// live tells browsers when something has changed, as server-sent events.
+// live notifies browsers of changes with server-sent events.
 type live struct {
 	Config
 
@@ -31,15 +30,15 @@ type live struct {
 
 func newLive(c Config) *live { return &live{Config: c, viewers: map[chan struct{}]bool{}} }
 
-// ServeHTTP serves GET /live until the viewer goes or the process stops: an event "change" for each
-// change.
+// ServeHTTP serves GET /live: an event "change" per change, until the viewer disconnects or the
+// process stops.
 func (l *live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	// Joined before the browser hears that the stream is open: it looks again then, and is told of
-	// what comes after.
+	// Join before the browser sees the open stream. It refreshes when the stream opens and is
+	// notified of all later changes.
 	changed := l.join()
 	if changed == nil {
 		w.Header().Set("Retry-After", "60")
-		http.Error(w, "Too many pages are open: this one does not stay up to date by itself.", http.StatusServiceUnavailable)
+		http.Error(w, "Too many pages are open, so this one is not updated automatically. Close other pages, then reload it.", http.StatusServiceUnavailable)
 		return
 	}
 	defer l.leave(changed)
@@ -47,7 +46,7 @@ func (l *live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	write := func(text string) error {
-		// The server's limit is for pages; here each message has one of its own.
+		// The server's write deadline is for pages. Each message here gets its own.
 		_ = out.SetWriteDeadline(time.Now().Add(aliveEvery))
 		if _, err := fmt.Fprint(w, text); err != nil {
 			return err
@@ -73,7 +72,7 @@ func (l *live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// join returns a channel that hears of changes; nil: there are too many.
+// join returns a channel that receives changes; nil if there are too many viewers.
 func (l *live) join() chan struct{} {
 	changed := make(chan struct{}, 1)
 	l.mu.Lock()
@@ -95,19 +94,19 @@ func (l *live) leave(changed chan struct{}) {
 	delete(l.viewers, changed)
 }
 
-// look asks the database until nobody is there to be told.
+// look checks the database for changes until there are no viewers.
 func (l *live) look() {
 	var last string
-	var pending time.Time // of the newest change that the forecast has yet to see; zero: there is none
+	var pending time.Time // latest change not in the forecast yet; zero if none
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	for {
 		now, err := l.fingerprint()
 		switch {
 		case err != nil:
-			l.Logger.WarnContext(l.Stopping, "could not look for changes to show", "error", err)
-		// The first look tells, too: what changed since the viewer's page was made is in it
-		// already.
+			l.Logger.WarnContext(l.Stopping, "could not check for changes to show on pages", "error", err)
+		// The first check always notifies: it may already include changes since the viewer's page
+		// was made.
 		case now != last:
 			if changed := time.Now(); l.renew() {
 				pending = time.Time{}
@@ -115,7 +114,7 @@ func (l *live) look() {
 				pending = changed
 			}
 			l.tell()
-		// The forecast of a large fleet comes later than the change.
+		// The forecast of a large fleet is ready some time after the change.
 		case !pending.IsZero() && (l.Reader.RenewedSince(pending) || l.renew()):
 			pending = time.Time{}
 			l.tell()
@@ -140,14 +139,14 @@ func (l *live) fingerprint() (string, error) {
 	return l.Store.Fingerprint(ctx)
 }
 
-// renew makes sure that what the viewers ask for next is not what they have. It returns false where
-// the forecast comes later.
+// renew makes sure that the next requests of viewers get new data. It returns false if the forecast
+// is not ready yet.
 func (l *live) renew() bool {
 	ctx, cancel := context.WithTimeout(l.Stopping, 5*time.Second)
 	defer cancel()
 	isRenewed, err := l.Reader.RenewIfCheap(ctx)
 	if err != nil {
-		l.Logger.WarnContext(l.Stopping, "the forecast could not be made", "error", err)
+		l.Logger.WarnContext(l.Stopping, "could not make the forecast for pages", "error", err)
 	}
 	return isRenewed
 }
@@ -158,7 +157,7 @@ func (l *live) tell() {
 	for changed := range l.viewers {
 		select {
 		case changed <- struct{}{}:
-		default: // it has yet to hear of the last one
+		default: // the previous change is still unread
 		}
 	}
 }

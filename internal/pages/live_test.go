@@ -10,9 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// watch opens the stream of changes, and returns what it says, line by line. The channel is closed
-// at its end.
-func (d *desk) watch(t *testing.T) <-chan string {
+// watch opens the event stream and returns its event lines. The channel is closed when the stream
+// ends.
+func (d *dashboard) watch(t *testing.T) <-chan string {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.url+"/live", nil)
 	require.NoError(t, err)
@@ -36,39 +36,39 @@ func (d *desk) watch(t *testing.T) <-chan string {
 	return lines
 }
 
-// Everybody who looks is told of a change; and nobody who looks keeps a process from stopping.
-func TestViewersAreToldUntilTheProcessStops(t *testing.T) {
+// Every viewer is notified of a change, and open streams do not keep a process from stopping.
+func TestViewersAreNotifiedUntilTheProcessStops(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
 	first := d.watch(t)
 	select {
 	case line := <-first:
-		require.Equal(t, "event: change", line, "what changed before the first look, too")
+		require.Equal(t, "event: change", line, "changes before the first check are announced too")
 	case <-time.After(30 * time.Second):
-		require.Fail(t, "the first look told nothing: what changed since the page was made would stay unseen")
+		require.Fail(t, "no event after the first check: changes since the page was made would be missed")
 	}
 	viewers := []<-chan string{first, d.watch(t)}
 	for i, viewer := range viewers {
-		told := false
+		notified := false
 		require.Eventually(t, func() bool {
 			d.Exec(t, "SELECT thaw.safety_enter('an incident', 'ann'), thaw.safety_exit('it is over', 'ann')")
 			select {
 			case line := <-viewer:
-				told = line == "event: change"
+				notified = line == "event: change"
 			default:
 			}
-			return told
-		}, 30*time.Second, 50*time.Millisecond, "viewer %d was told nothing", i)
+			return notified
+		}, 30*time.Second, 50*time.Millisecond, "viewer %d was not notified", i)
 	}
 	d.stop()
 	for _, viewer := range viewers {
-		for range viewer { // until its end
+		for range viewer { // until the stream ends
 		}
 	}
 }
 
-// Tabs that were left open do not take all connections of a process.
-func TestViewersAreBounded(t *testing.T) {
+// Open streams do not use up all connections of a process.
+func TestViewersAreLimited(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
 	open := func() *http.Response {

@@ -19,18 +19,18 @@ var static embed.FS
 type Config struct {
 	// Store is required.
 	Store *store.Store
-	// Reader is shared with others who answer from it. Required.
+	// Reader is shared with other handlers. Required.
 	Reader *readmodel.Reader
-	// Jobs is the path below which River UI is served, like "/jobs". Required.
+	// Jobs is the path where River UI is served, such as "/jobs". Required.
 	Jobs string
-	// Stopping ends when the process is asked to stop: the connections over which pages are kept up
-	// to date end then, because an orderly stop waits for all. Required.
+	// Stopping is cancelled when the process starts to stop. Connections that keep pages up to date
+	// end then, because a graceful shutdown waits for all connections. Required.
 	Stopping context.Context
 	// Logger is required.
 	Logger *slog.Logger
 }
 
-// site is what the handlers share.
+// site is the shared state of the handlers.
 type site struct {
 	Config
 	live *live
@@ -47,8 +47,8 @@ func Register(mux *http.ServeMux, c Config, guard func(http.Handler) http.Handle
 		mux.Handle(pattern, guard(secured(handler)))
 	}
 	page := func(pattern string, show func(*http.Request) (view, error)) { handle(pattern, s.page(show)) }
-	post := func(pattern string, decide func(*http.Request) (to string, err error)) {
-		handle(pattern, s.decide(decide))
+	post := func(pattern string, act func(*http.Request) (to string, err error)) {
+		handle(pattern, s.action(act))
 	}
 
 	page("GET /{$}", s.fleet)
@@ -66,7 +66,7 @@ func Register(mux *http.ServeMux, c Config, guard func(http.Handler) http.Handle
 
 	post("POST /heals", s.startHeal)
 	post("POST /safety/enter", s.enterSafety)
-	post("POST /safety/exit", s.clearSafety)
+	post("POST /safety/exit", s.exitSafety)
 	post("POST /accounts/{id}/hold", s.holdAccount)
 	post("POST /accounts/{id}/hold/correct", s.correctHold)
 	post("POST /accounts/{id}/pause", s.pauseAccount)
@@ -82,7 +82,7 @@ func Register(mux *http.ServeMux, c Config, guard func(http.Handler) http.Handle
 	return nil
 }
 
-// policy allows what the pages are made of, and nothing else.
+// policy allows only the content of the pages themselves.
 const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 

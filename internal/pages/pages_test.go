@@ -12,7 +12,7 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-func TestPagesAreMadeAsAWholeAndLoadNothingFromElsewhere(t *testing.T) {
+func TestPagesAreCompleteAndSelfContained(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
 	for _, path := range []string{"/", "/accounts", d.account(t, "h_bob"), "/sweeps", "/heals", "/workspaces", "/workspaces/acme", "/safety",
@@ -33,7 +33,7 @@ func TestPagesAreMadeAsAWholeAndLoadNothingFromElsewhere(t *testing.T) {
 	for _, path := range []string{"/accounts/99", "/accounts/x", "/heals/99", "/workspaces/nowhere"} {
 		got := d.get(t, path)
 		require.Equal(t, http.StatusNotFound, got.status, path)
-		require.Contains(t, got.text, "There is no such thing here", path)
+		require.Contains(t, got.text, "Page not found", path)
 	}
 	for _, path := range []string{"/accounts?cursor=x", "/accounts?workspace=nowhere", "/prospects?url=%00", "/search?q=%00", "/search?q=%ff",
 		"/heals/new?workspace=acme&cap=-1", "/workspaces/%00"} {
@@ -42,18 +42,18 @@ func TestPagesAreMadeAsAWholeAndLoadNothingFromElsewhere(t *testing.T) {
 	}
 }
 
-// A tick that did less because planning it took too long says so on the first page.
-func TestFleetPageSaysThatATickWasPlannedInPart(t *testing.T) {
+// The fleet page warns if the last sweep covered only some of the accounts.
+func TestFleetPageWarnsOfPartialSweep(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
-	const says = "The last tick was planned for a part of the accounts only"
+	const says = "The last sweep covered only some of the accounts"
 	d.Exec(t, "INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap, finished_at) VALUES (thaw.tick(), 1, 1, thaw.now())")
 	require.NotContains(t, d.get(t, "/").text, says)
 	d.Exec(t, "UPDATE thaw.sweeps SET is_partial = true")
 	require.Contains(t, d.get(t, "/").text, says)
 }
 
-// What the provider says beside the status of an account is on its page.
+// The account page shows a lock and the statuses of products.
 func TestAccountPageShowsTheLockAndTheProducts(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
@@ -71,7 +71,7 @@ func TestAccountPageShowsTheLockAndTheProducts(t *testing.T) {
 	require.Regexp(t, `<tr><td>classic</td><td>.*\(account.status.running\)</span></td><td>–</td><td><time datetime="2026-01-31T11:00:00Z">`, page)
 }
 
-// What a form must not do, and what it says then.
+// Invalid forms change nothing and get an explanation.
 func TestBadFormsChangeNothing(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
@@ -84,17 +84,17 @@ func TestBadFormsChangeNothing(t *testing.T) {
 	}{
 		{"/safety/enter", url.Values{}, 409, "No reason was given."},
 		{"/safety/enter", url.Values{"reason": {"  "}}, 409, "No reason was given."},
-		{bob + "/hold", url.Values{"reason": {"x"}, "until": {"tomorrow"}}, 400, "must be a time like"},
+		{bob + "/hold", url.Values{"reason": {"x"}, "until": {"tomorrow"}}, 400, "is not a time"},
 		{bob + "/hold", url.Values{"reason": {"x"}, "until": {"2001-01-01T00:00"}}, 409, "A hold must end in the future"},
 		{bob + "/pause", url.Values{}, 409, "No reason was given."},
-		{"/accounts/99/pause", url.Values{"reason": {"x"}}, 404, "no such thing"},
-		{"/prospects/pause", url.Values{"url": {onLost}, "reason": {"x"}}, 400, "Name the workspace and the campaign."},
+		{"/accounts/99/pause", url.Values{"reason": {"x"}}, 404, "not found"},
+		{"/prospects/pause", url.Values{"url": {onLost}, "reason": {"x"}}, 400, "The workspace or the campaign is missing."},
 		{"/prospects/pause", url.Values{"url": {"nobody"}, "workspace": {"acme"}, "campaign": {"founders"}, "reason": {"x"}}, 409, "No campaign has the prospect nobody."},
 		{"/campaigns/pause", url.Values{"workspace": {"acme"}, "campaign": {"nothing"}, "reason": {"x"}}, 409, "has no campaign"},
 		{"/workspaces/auto-resume", url.Values{"workspace": {"acme"}, "enabled": {"maybe"}}, 400, "on or off"},
 		{"/workspaces/auto-resume", url.Values{"workspace": {"nowhere"}, "enabled": {"on"}}, 409, "There is no workspace"},
-		{"/heals", url.Values{"workspace": {"acme"}, "cap": {"0"}}, 400, "must be a number of at least 1"},
-		{"/heals", url.Values{"cap": {"5"}}, 400, "Name a workspace, or an account."},
+		{"/heals", url.Values{"workspace": {"acme"}, "cap": {"0"}}, 400, "must be a number from 1"},
+		{"/heals", url.Values{"cap": {"5"}}, 400, "Enter a workspace or a provider account ID."},
 		{"/heals", url.Values{"workspace": {"nowhere"}, "cap": {"5"}}, 400, "There is no workspace"},
 		{"/heals", url.Values{"account": {"nobody"}, "cap": {"5"}}, 400, "There is no account"},
 		{"/safety/enter", url.Values{"reason": {strings.Repeat("x", 70_000)}}, 400, "could not be read"},
@@ -103,12 +103,12 @@ func TestBadFormsChangeNothing(t *testing.T) {
 		require.Equal(t, c.status, got.status, "%s %v: %s", c.path, c.form, got.text)
 		require.Contains(t, got.text, c.says, c.path)
 	}
-	require.Equal(t, 1, testdb.Value[int](t, d.DB, "SELECT count(*) FROM thaw.manual_actions"), "the one of the fleet itself")
+	require.Equal(t, 1, testdb.Value[int](t, d.DB, "SELECT count(*) FROM thaw.manual_actions"), "only the action of the fleet setup")
 	require.Zero(t, testdb.Value[int](t, d.DB, "SELECT count(*) FROM thaw.heals"))
 }
 
-// Each form does what it says, and leads to the page that shows it.
-func TestFormsDecide(t *testing.T) {
+// Each form does what it says and redirects to the page that shows the result.
+func TestForms(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
 	bob := d.account(t, "h_bob")
@@ -118,7 +118,7 @@ func TestFormsDecide(t *testing.T) {
 		path  string
 		form  url.Values
 		to    string
-		check string // is true afterwards
+		check string // SQL that must be true afterwards
 	}{
 		{bob + "/pause", url.Values{"reason": {"on leave"}}, bob + "?done=paused", "SELECT bool_and(paused_reason = 'paused_by_user') FROM thaw.enrollments WHERE account_id = (SELECT id FROM thaw.accounts WHERE provider_account_id = 'h_bob')"},
 		{bob + "/resume", url.Values{"reason": {"back"}}, bob + "?done=nothing", "SELECT true"},
@@ -127,9 +127,9 @@ func TestFormsDecide(t *testing.T) {
 		{bob + "/hold/correct", url.Values{"reason": {"a wrong month"}}, bob + "?done=hold-corrected", "SELECT hold_until IS NULL FROM thaw.accounts WHERE provider_account_id = 'h_bob'"},
 		{"/prospects/pause", prospect, "/prospects?done=paused&url=" + url.QueryEscape(onLost), "SELECT paused_reason = 'paused_by_user' FROM thaw.enrollments WHERE prospect_url = '" + onLost + "'"},
 		{"/prospects/resume", prospect, "/prospects?done=resumed&url=" + url.QueryEscape(onLost), "SELECT waits_for_account FROM thaw.enrollments WHERE prospect_url = '" + onLost + "'"},
-		{"/campaigns/pause", url.Values{"workspace": {"acme"}, "campaign": {"founders"}, "reason": {"a wrong text"}}, "/workspaces/acme?done=stopped", "SELECT paused_reason = 'paused_by_user' FROM thaw.campaigns WHERE key = 'founders'"},
-		{"/campaigns/resume", url.Values{"workspace": {"acme"}, "campaign": {"founders"}, "reason": {"mended"}}, "/workspaces/acme?done=campaign", "SELECT status = 'running' FROM thaw.campaigns WHERE key = 'founders'"},
-		{"/workspaces/auto-resume", url.Values{"workspace": {"umbrella"}, "enabled": {"on"}, "note": {"the audit is over"}}, "/workspaces/umbrella?done=auto-resume", "SELECT auto_resume FROM thaw.workspaces WHERE key = 'umbrella'"},
+		{"/campaigns/pause", url.Values{"workspace": {"acme"}, "campaign": {"founders"}, "reason": {"a wrong text"}}, "/workspaces/acme?done=campaign-paused", "SELECT paused_reason = 'paused_by_user' FROM thaw.campaigns WHERE key = 'founders'"},
+		{"/campaigns/resume", url.Values{"workspace": {"acme"}, "campaign": {"founders"}, "reason": {"fixed"}}, "/workspaces/acme?done=campaign-started", "SELECT status = 'running' FROM thaw.campaigns WHERE key = 'founders'"},
+		{"/workspaces/auto-resume", url.Values{"workspace": {"umbrella"}, "enabled": {"on"}, "reason": {"the audit is over"}}, "/workspaces/umbrella?done=auto-resume", "SELECT auto_resume FROM thaw.workspaces WHERE key = 'umbrella'"},
 		{"/safety/enter", url.Values{"reason": {"an incident"}, "stay": {"yes"}}, "/safety?done=safety-entered", "SELECT stays FROM thaw.safety"},
 		{"/safety/exit", url.Values{"reason": {"over"}}, "/safety?done=safety-exited", "SELECT since IS NULL FROM thaw.safety"},
 		{"/heals", url.Values{"account": {"h_EKCy2lRLef5NzHp0iw4A"}, "cap": {"5"}}, "/heals/1?done=heal", "SELECT cap = 5 AND requested_by = 'page' FROM thaw.heals"},
@@ -144,12 +144,12 @@ func TestFormsDecide(t *testing.T) {
 	}
 }
 
-// A page of another site can post a form here only through a browser that says so.
-func TestFormsOfOtherSitesAreRefused(t *testing.T) {
+// Forms posted by a page of another site are rejected.
+func TestFormsOfOtherSitesAreRejected(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
 	for _, path := range []string{"/safety/enter", "/heals", d.account(t, "h_bob") + "/pause", "/prospects/pause", "/campaigns/pause", "/workspaces/auto-resume"} {
-		got := d.ask(t, http.MethodPost, path, "why=x&enabled=on", http.Header{
+		got := d.ask(t, http.MethodPost, path, "reason=x&enabled=on", http.Header{
 			"Content-Type": {"application/x-www-form-urlencoded"}, "Sec-Fetch-Site": {"cross-site"}, "Origin": {"https://evil.example"},
 		})
 		require.Equal(t, http.StatusForbidden, got.status, path)

@@ -14,7 +14,7 @@ type prospectPage struct {
 	Campaigns []readmodel.Explanation
 }
 
-// prospect answers why a prospect is still paused, in each of its campaigns.
+// prospect shows why a prospect is not moving, in each of its campaigns.
 func (s *site) prospect(r *http.Request) (view, error) {
 	p := prospectPage{URL: r.URL.Query().Get("url")}
 	if p.URL == "" {
@@ -41,7 +41,7 @@ func (s *site) resumeProspect(r *http.Request) (string, error) { return s.actOnP
 func (s *site) actOnProspect(r *http.Request, what string) (string, error) {
 	workspace, campaign := field(r, "workspace"), field(r, "campaign")
 	if workspace == "" || campaign == "" {
-		return "", badRequestError{"Name the workspace and the campaign."}
+		return "", badRequestError{"The workspace or the campaign is missing. Go back and submit the form again."}
 	}
 	prospect := field(r, "url")
 	changed, err := s.Store.Trip().ActOnProspect(r.Context(), dbsqlc.ActOnProspectParams{

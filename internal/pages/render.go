@@ -16,12 +16,12 @@ import (
 //go:embed templates
 var templateFiles embed.FS
 
-// templates has one for each page, by the name of its file; all share the layout and the parts.
+// templates has one template per page, keyed by file name. All share the layout and the parts.
 var templates = func() map[string]*template.Template {
 	shared := template.Must(template.New("").Funcs(words).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html"))
 	entries, err := templateFiles.ReadDir("templates/page")
 	if err != nil {
-		panic(err) // they are part of the program
+		panic(err) // cannot happen: they are embedded
 	}
 	pages := make(map[string]*template.Template, len(entries))
 	for _, entry := range entries {
@@ -31,33 +31,34 @@ var templates = func() map[string]*template.Template {
 	return pages
 }()
 
-// A view is one page to show.
+// A view is a page to render.
 type view struct {
-	template string // the name of its file
+	template string // file name
 	Title    string
 	Data     any
 }
 
-// A frame is what the layout shows: the view, and what surrounds it.
+// A frame is the input of the layout: a view and its surroundings.
 type frame struct {
 	view
-	Path   string // of the request, for the navigation
-	Query  string // what was searched for
-	Jobs   string // where River UI is
-	Notice string // what came of the last decision
+	Path   string // path of the request, for the navigation
+	Query  string // the search text
+	Jobs   string // path of River UI
+	Notice string // result of the last action
 }
 
-// A badRequestError says that the request itself is wrong; its text is shown.
+// A badRequestError means that the request is invalid. Its text is shown to the user.
 type badRequestError struct{ text string }
 
 func (e badRequestError) Error() string { return e.text }
 
-// A redirectError is none: the page is elsewhere.
+// A redirectError is not a failure: it redirects to another page.
 type redirectError struct{ to string }
 
-func (r redirectError) Error() string { return "it is at " + r.to }
+func (r redirectError) Error() string { return "redirect to " + r.to }
 
-// page serves a view: it is made as a whole, then written, so that nobody sees a half of one.
+// page serves a view. It renders the whole page before it writes, so that users never see half a
+// page.
 func (s *site) page(show func(*http.Request) (view, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var v view
@@ -78,30 +79,29 @@ func (s *site) page(show func(*http.Request) (view, error)) http.HandlerFunc {
 	}
 }
 
-// problem is the one place where an error becomes a status and a sentence. What the program did not
-// expect is logged, not shown.
+// problem maps an error to a status and a sentence. Unexpected errors are logged, not shown.
 func (s *site) problem(r *http.Request, err error) (int, view) {
-	status, text := http.StatusInternalServerError, "Something went wrong. The log of the process says what."
+	status, text := http.StatusInternalServerError, "The server could not handle this request. Try again; if it fails again, see the log of the server."
 	var bad badRequestError
 	var refused *pgconn.PgError
 	switch {
 	case errors.As(err, &bad):
 		status, text = http.StatusBadRequest, bad.text
 	case errors.Is(err, readmodel.ErrNotFound):
-		status, text = http.StatusNotFound, "There is no such thing here, or not any more."
+		status, text = http.StatusNotFound, "Page not found. It may have been removed."
 	case errors.Is(err, readmodel.ErrCursor):
-		status, text = http.StatusBadRequest, "This page of the list is not there: begin with the first one."
+		status, text = http.StatusBadRequest, "This link to a page of the list is invalid. Start from the first page."
 	case errors.As(err, &refused) && refused.Code == "22021": // not UTF-8
-		status, text = http.StatusBadRequest, "What was written has characters that are no text."
+		status, text = http.StatusBadRequest, "The input contains characters that are not valid text."
 	case errors.As(err, &refused) && isRefusal(refused.Code):
 		status, text = http.StatusConflict, sentence(refused.Message)+" "+refused.Hint
 	default:
-		s.Logger.ErrorContext(r.Context(), "a page could not be made", "path", r.URL.Path, "error", err)
+		s.Logger.ErrorContext(r.Context(), "could not make page", "path", r.URL.Path, "error", err)
 	}
 	return status, view{"error.html", http.StatusText(status), text}
 }
 
-// isRefusal says whether a database error is what a function of the schema says to people.
+// isRefusal reports whether a database error is a message for users from a function of the schema.
 func isRefusal(code string) bool {
 	switch code {
 	case "22023", "55000", "P0002", "23505", "23514":
@@ -114,8 +114,8 @@ func (s *site) write(w http.ResponseWriter, r *http.Request, status int, v view)
 	var body bytes.Buffer
 	f := frame{view: v, Path: r.URL.Path, Query: r.URL.Query().Get("q"), Jobs: s.Jobs, Notice: notices[r.URL.Query().Get("done")]}
 	if err := templates[v.template].ExecuteTemplate(&body, "layout", f); err != nil {
-		s.Logger.ErrorContext(r.Context(), "a page could not be written", "template", v.template, "error", err)
-		http.Error(w, "Something went wrong. The log of the process says what.", http.StatusInternalServerError)
+		s.Logger.ErrorContext(r.Context(), "could not render template", "template", v.template, "error", err)
+		http.Error(w, "The server could not handle this request. Try again; if it fails again, see the log of the server.", http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")

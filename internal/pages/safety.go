@@ -29,7 +29,7 @@ func (s *site) enterSafety(r *http.Request) (string, error) {
 	return "/safety?done=" + noticeOf(entered, "safety-entered"), err
 }
 
-func (s *site) clearSafety(r *http.Request) (string, error) {
-	cleared, err := s.Store.Trip().SafetyExit(r.Context(), dbsqlc.SafetyExitParams{Reason: field(r, "reason"), Actor: operator(r)})
-	return "/safety?done=" + noticeOf(cleared, "safety-exited"), err
+func (s *site) exitSafety(r *http.Request) (string, error) {
+	exited, err := s.Store.Trip().SafetyExit(r.Context(), dbsqlc.SafetyExitParams{Reason: field(r, "reason"), Actor: operator(r)})
+	return "/safety?done=" + noticeOf(exited, "safety-exited"), err
 }

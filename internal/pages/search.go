@@ -14,7 +14,7 @@ type searchPage struct {
 	IsEmpty bool
 }
 
-// search leads to the one thing that was found, or lists all.
+// search redirects to the only result, or lists all results.
 func (s *site) search(r *http.Request) (view, error) {
 	wanted := r.URL.Query().Get("q")
 	found, err := readmodel.Search(r.Context(), s.Store.Pool(), readmodel.Everything(), wanted)
@@ -28,8 +28,8 @@ func (s *site) search(r *http.Request) (view, error) {
 	return view{"search.html", "Search", searchPage{wanted, found, isEmpty}}, nil
 }
 
-// onlyOne is the address of what was found, if that is one thing; a prospect is one however many
-// campaigns have it.
+// onlyOne returns the address of the only result, or an empty string if there are none or several.
+// A prospect in several campaigns is one result.
 func onlyOne(f readmodel.Found) string {
 	var addresses []string
 	seen := map[string]bool{}

@@ -25,17 +25,18 @@ import (
 	"github.com/thawline/thaw/worker"
 )
 
-// A desk is an operator before the pages of a process that works, on a database of the test's own.
-type desk struct {
+// A dashboard is the pages of a running process on the test's own database, with an HTTP client for
+// an operator.
+type dashboard struct {
 	*testdb.DB
 	worker *worker.Worker
 	url    string
 	web    *http.Client
-	stop   func() // asks the process to stop
+	stop   func() // starts to stop the process
 }
 
-// fleet has two workspaces. Jane's account waits with most; her old one was replaced; Bob's is
-// disconnected; Zoe's workspace has opted out; Ann's account was restricted.
+// fleet has two workspaces. Most prospects wait on Jane's account; her old account was replaced.
+// Bob's account is disconnected, Ann's was restricted, and Zoe's workspace has opted out.
 const fleet = `
 INSERT INTO thaw.workspaces (key, name) VALUES ('acme', 'Acme Corporation'), ('umbrella', 'Umbrella');
 SELECT thaw.set_auto_resume('umbrella', false, 'asked by their lawyer, until the audit is over', 'cli:ann');
@@ -50,15 +51,15 @@ FROM (VALUES ('acme', 'h_EKCy2lRLef5NzHp0iw4A', 'Jane Doe', 'ACoAA-jane'), ('acm
 	('acme', 'h_bob', 'Bob Roe', 'ACoAA-bob'), ('acme', 'h_ann', 'Ann Poe', 'ACoAA-ann'), ('umbrella', 'h_zoe', 'Zoe Low', 'ACoAA-zoe')) AS a (workspace, key, name, member)
 JOIN thaw.workspaces AS w ON w.key = a.workspace;
 INSERT INTO thaw.accounts (workspace_id, provider_account_id, status, created_at)
-SELECT w.id, 'h_hangs', 'connecting', thaw.now() - interval '3 hours' FROM thaw.workspaces AS w WHERE w.key = 'acme';
+SELECT w.id, 'h_stuck', 'connecting', thaw.now() - interval '3 hours' FROM thaw.workspaces AS w WHERE w.key = 'acme';
 INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, step, status, prospect_url)
 SELECT a.workspace_id, c.id, a.id, i % 4, 'active', format('https://www.linkedin.com/in/%s-%s', replace(a.provider_account_id, 'h_', ''), i)
-FROM (VALUES ('h_EKCy2lRLef5NzHp0iw4A', 'founders', 700), ('h_old', 'founders', 40), ('h_bob', 'founders', 30), ('h_ann', 'webinar', 20), ('h_zoe', 'winter', 25)) AS line (account, campaign, rows)
-JOIN thaw.accounts AS a ON a.provider_account_id = line.account
-JOIN thaw.campaigns AS c ON c.key = line.campaign
-CROSS JOIN LATERAL generate_series(1, line.rows) AS i;`
+FROM (VALUES ('h_EKCy2lRLef5NzHp0iw4A', 'founders', 700), ('h_old', 'founders', 40), ('h_bob', 'founders', 30), ('h_ann', 'webinar', 20), ('h_zoe', 'winter', 25)) AS backlog (account, campaign, rows)
+JOIN thaw.accounts AS a ON a.provider_account_id = backlog.account
+JOIN thaw.campaigns AS c ON c.key = backlog.campaign
+CROSS JOIN LATERAL generate_series(1, backlog.rows) AS i;`
 
-// Prospects whose answers the tests look at.
+// Prospects whose answers are tested.
 const (
 	waits      = "https://www.linkedin.com/in/EKCy2lRLef5NzHp0iw4A-420"
 	onLost     = "https://www.linkedin.com/in/bob-7"
@@ -66,9 +67,9 @@ const (
 	optedOut   = "https://www.linkedin.com/in/zoe-9"
 )
 
-// setup returns a desk whose clock is at the start of a tick, with a fleet that disconnected two
-// days ago. When the test ends, every invariant is checked.
-func setup(t *testing.T) *desk {
+// setup returns a dashboard whose clock is at the start of a tick, for a fleet that disconnected
+// two days ago. When the test ends, it checks every invariant.
+func setup(t *testing.T) *dashboard {
 	t.Helper()
 	db := testdb.New(t)
 	t.Cleanup(func() {
@@ -98,14 +99,14 @@ func setup(t *testing.T) *desk {
 	web := httptest.NewServer(handler)
 	t.Cleanup(web.Close)
 	t.Cleanup(stop)
-	d := &desk{DB: db, worker: w, url: web.URL, web: web.Client(), stop: stop}
-	// A redirect is an answer of its own.
+	d := &dashboard{DB: db, worker: w, url: web.URL, web: web.Client(), stop: stop}
+	// Do not follow redirects: the tests check them.
 	d.web.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return d
 }
 
 // work runs the worker until the test ends.
-func (d *desk) work(t *testing.T) {
+func (d *dashboard) work(t *testing.T) {
 	t.Helper()
 	require.NoError(t, d.worker.Start(context.WithoutCancel(t.Context())))
 	t.Cleanup(func() {
@@ -117,21 +118,21 @@ func (d *desk) work(t *testing.T) {
 	d.settle(t)
 }
 
-// settle waits until no job is left to do, save those that are scheduled for later.
-func (d *desk) settle(t *testing.T) {
+// settle waits until no job is left except those scheduled for later.
+func (d *dashboard) settle(t *testing.T) {
 	t.Helper()
 	d.eventually(t, 0, "SELECT count(*) FROM thaw.river_job WHERE state IN ('available', 'running', 'retryable', 'pending')")
 }
 
-func (d *desk) eventually(t *testing.T, want int, sql string) {
+func (d *dashboard) eventually(t *testing.T, want int, sql string) {
 	t.Helper()
 	require.Eventually(t, func() bool { return testdb.Value[int](t, d.DB, sql) == want }, 30*time.Second,
 		5*time.Millisecond, "waiting for %d from: %s", want, sql)
 }
 
-// story lets the two days pass: all accounts are lost, Jane's comes back without a signal, Ann's
-// was restricted.
-func (d *desk) story(t *testing.T) {
+// story lets two days pass: all accounts are lost, Jane's reconnects without a signal, and Ann's is
+// restricted.
+func (d *dashboard) story(t *testing.T) {
 	t.Helper()
 	d.work(t)
 	for account, status := range map[string]string{
@@ -148,13 +149,13 @@ func (d *desk) story(t *testing.T) {
 	}
 }
 
-func (d *desk) signal(t *testing.T, account, status string) {
+func (d *dashboard) signal(t *testing.T, account, status string) {
 	t.Helper()
 	require.Equal(t, "applied", testdb.Value[string](t, d.DB, "SELECT thaw.signal('linkedin', $1, $2)", account, status))
 }
 
-// tick goes to the next tick, and waits until its sweep and its look are done.
-func (d *desk) tick(t *testing.T) {
+// tick advances to the next tick and waits until its sweep and its watch job are done.
+func (d *dashboard) tick(t *testing.T) {
 	t.Helper()
 	d.Advance(t, 15*time.Minute)
 	d.Exec(t, "SELECT thaw.ask_watch(), thaw.sweep()")
@@ -162,31 +163,31 @@ func (d *desk) tick(t *testing.T) {
 	d.settle(t)
 }
 
-// account is the path of an account's page.
-func (d *desk) account(t *testing.T, key string) string {
+// account returns the path of an account's page.
+func (d *dashboard) account(t *testing.T, key string) string {
 	t.Helper()
 	return fmt.Sprint("/accounts/", testdb.Value[int64](t, d.DB, "SELECT id FROM thaw.accounts WHERE provider_account_id = $1", key))
 }
 
-// An answer is what came of a request.
+// An answer is the response to a request.
 type answer struct {
 	status int
 	header http.Header
 	text   string
 }
 
-func (d *desk) get(t *testing.T, path string) answer {
+func (d *dashboard) get(t *testing.T, path string) answer {
 	t.Helper()
 	return d.ask(t, http.MethodGet, path, "", nil)
 }
 
-// post sends a form.
-func (d *desk) post(t *testing.T, path string, form url.Values) answer {
+// post submits a form.
+func (d *dashboard) post(t *testing.T, path string, form url.Values) answer {
 	t.Helper()
 	return d.ask(t, http.MethodPost, path, form.Encode(), http.Header{"Content-Type": {"application/x-www-form-urlencoded"}})
 }
 
-func (d *desk) ask(t *testing.T, method, path, body string, header http.Header) answer {
+func (d *dashboard) ask(t *testing.T, method, path, body string, header http.Header) answer {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, d.url+path, strings.NewReader(body))
 	require.NoError(t, err)

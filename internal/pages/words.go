@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 )
 
-// words are what the templates call.
+// words are the functions of the templates.
 var words = template.FuncMap{
 	"reason": func(key string) string { return say(reasons, key) },
 	"status": func(key string) string { return say(statuses, key) },
@@ -37,7 +37,7 @@ var words = template.FuncMap{
 	},
 	"startsWith": strings.HasPrefix,
 	"pathTo":     pathTo,
-	// A prospect's URL is any text: only one that leads to a web site is made a link.
+	// A prospect's URL can be any text; only the URL of a web page becomes a link.
 	"isWeb": func(address string) bool {
 		return strings.HasPrefix(address, "https://") || strings.HasPrefix(address, "http://")
 	},
@@ -45,11 +45,11 @@ var words = template.FuncMap{
 
 var reasons = map[string]string{
 	"linkedin_account_disconnected": "account disconnected",
-	"linkedin_account_issue":        "account in trouble",
+	"linkedin_account_issue":        "account error",
 	"account_restricted":            "account restricted",
 	"linkedin_high_failure_rate":    "too many failures",
 	"subscription_inactive":         "subscription inactive",
-	"paused_by_user":                "paused by a person",
+	"paused_by_user":                "paused manually",
 }
 
 var statuses = map[string]string{
@@ -59,56 +59,57 @@ var statuses = map[string]string{
 var codes = map[string]string{
 	"active":                     "active",
 	"account_not_connected":      "account not connected",
-	"no_connected_sibling":       "no account of the person connected",
+	"no_connected_sibling":       "no account of this person connected",
 	"sibling_in_other_workspace": "connected in another workspace",
 	"account_on_hold":            "account on hold",
 	"account_locked":             "account locked",
 	"account_flapping":           "account flapping",
 	"safety_mode":                "safety mode",
 	"campaign_not_running":       "campaign not running",
-	"paused_by_user":             "paused by a person",
+	"paused_by_user":             "paused manually",
 	"account_restricted":         "account restricted",
 	"subscription_inactive":      "subscription inactive",
 	"auto_resume_off":            "auto-resume off",
-	"terminal":                   "at its end",
-	"waiting_for_sweep":          "waiting in line",
+	"terminal":                   "finished",
+	"waiting_for_sweep":          "waiting for sweep",
 	"not_found":                  "not found",
 }
 
 var actors = map[string]string{
-	"nobody": "nobody: it goes on by itself", "user": "the user", "operator": "an operator", "billing": "billing", "provider": "the provider",
+	"nobody": "no action needed", "user": "the user", "operator": "an operator", "billing": "billing", "provider": "the provider",
 }
 
 var kinds = map[string]string{
-	"moved": "moved to another account", "released": "given back by a person",
+	"moved": "moved to another account", "released": "released manually",
 }
 
 var sources = map[string]string{
-	"operator": "a person", "platform": "the platform",
+	"operator": "an operator", "platform": "the platform",
 }
 
 var actions = map[string]string{
-	"status": "status changed", "held": "held", "hold_corrected": "hold corrected", "paused": "paused", "resumed": "given back", "auto_resume_off": "auto-resume off",
-	"auto_resume_on": "auto-resume on", "safety_entered": "safety mode began", "safety_exited": "safety mode ended",
-	"heal_cap_set": "cap for heals set", "heal_cap_removed": "cap for heals removed",
+	"status": "status changed", "held": "put on hold", "hold_corrected": "hold corrected", "paused": "paused", "resumed": "released", "auto_resume_off": "auto-resume off",
+	"auto_resume_on": "auto-resume on", "safety_entered": "safety mode entered", "safety_exited": "safety mode exited",
+	"heal_cap_set": "heal cap set", "heal_cap_removed": "heal cap removed",
 }
 
-// notices are what a page says after a decision, by the key in its address.
+// notices are the messages shown after an action, by the key in the address.
 var notices = map[string]string{
-	"held":           "The account rests until then.",
-	"hold-corrected": "The hold is corrected, and the correction recorded.",
-	"paused":         "Paused, until a person resumes it.",
-	"resumed":        "Given back: the next ticks resume it, within their caps.",
-	"campaign":       "The campaign runs again; who waits in it is resumed by the next ticks.",
-	"stopped":        "The campaign is paused; its prospects stay as they are.",
-	"nothing":        "It was so already: nothing has changed.",
-	"safety-entered": "Safety mode is on.",
-	"safety-exited":  "Safety mode is off. The next tick goes on, within its caps.",
-	"auto-resume":    "Auto-resume is switched.",
-	"heal":           "The heal has begun.",
+	"held":             "The account is on hold.",
+	"hold-corrected":   "Hold corrected. The correction is in the audit log.",
+	"paused":           "Paused until released manually.",
+	"resumed":          "Released. The next sweeps resume the prospects within the caps.",
+	"campaign-started": "Campaign started. The next sweeps resume its waiting prospects.",
+	"campaign-paused":  "Campaign paused. Its prospects keep their status.",
+	"nothing":          "No change: it was already in this state.",
+	"safety-entered":   "Safety mode is on.",
+	"safety-exited":    "Safety mode is off. The next sweep resumes prospects within its caps.",
+	"auto-resume":      "Auto-resume changed.",
+	"heal":             "Heal queued.",
 }
 
-// say finds the word for a key of the database; a key that has none is said as it is.
+// say returns the label for a key of the database. A key without a label is shown with spaces for
+// underscores.
 func say(all map[string]string, key string) string {
 	if word, known := all[key]; known {
 		return word
@@ -116,7 +117,7 @@ func say(all map[string]string, key string) string {
 	return strings.ReplaceAll(key, "_", " ")
 }
 
-// count writes a number in groups, as 12 345; a pointer to none is a dash.
+// count formats a number in groups of three digits, as in 12 345. A nil pointer is a dash.
 func count(n any) string {
 	v := reflect.ValueOf(n)
 	if v.Kind() == reflect.Pointer {
@@ -136,7 +137,7 @@ func count(n any) string {
 	return b.String()
 }
 
-// many writes a number of things: 1 account, 2 accounts.
+// many formats a number with a noun: 1 account, 2 accounts.
 func many(n any, thing string) string {
 	number := count(n)
 	if number == "1" {
@@ -145,7 +146,7 @@ func many(n any, thing string) string {
 	return number + " " + thing + "s"
 }
 
-// took writes how long something lasted.
+// took formats a duration in seconds.
 func took(seconds *float64) string {
 	if seconds == nil {
 		return "–"
@@ -161,7 +162,7 @@ func took(seconds *float64) string {
 	}
 }
 
-// sentence makes one of a message of the database.
+// sentence turns a message of the database into a sentence.
 func sentence(message string) string {
 	first, size := utf8.DecodeRuneInString(message)
 	message = string(unicode.ToUpper(first)) + message[size:]

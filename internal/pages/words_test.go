@@ -10,7 +10,7 @@ import (
 	"github.com/thawline/thaw/internal/readmodel"
 )
 
-func TestNumbersAreWrittenInGroups(t *testing.T) {
+func TestCount(t *testing.T) {
 	t.Parallel()
 	million, none := 1234567, (*int64)(nil)
 	for want, n := range map[string]any{"0": 0, "999": int32(999), "1\u202f000": int64(1000), "1\u202f234\u202f567": &million, "-1\u202f000": -1000, "–": none} {
@@ -20,8 +20,7 @@ func TestNumbersAreWrittenInGroups(t *testing.T) {
 	require.Equal(t, "0 accounts", many(0, "account"))
 }
 
-// Whatever a day was like, its chart stays within its frame, and its scale is not smaller than what
-// it shows.
+// The chart of any day stays within its frame, and its scale covers all values.
 func TestChartStaysWithinItsFrame(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {
@@ -39,22 +38,22 @@ func TestChartStaysWithinItsFrame(t *testing.T) {
 		c := chartOf(points)
 		for _, b := range c.Bars {
 			if b.X < chartLeft-1 || b.X+b.Width > chartWidth || b.Y < chartTop || b.Height < 0 || b.Y+b.Height > chartHeight-chartBottom+0.01 {
-				r.Fatalf("a bar out of its frame: %+v", b)
+				r.Fatalf("bar outside the frame: %+v", b)
 			}
 		}
 		for _, m := range c.Lines {
 			if m.At < chartTop || m.At > chartHeight-chartBottom {
-				r.Fatalf("a line out of its frame: %+v", m)
+				r.Fatalf("scale line outside the frame: %+v", m)
 			}
 		}
 		if len(c.Times) > 12 {
-			r.Fatalf("%d labels stand in each other's way", len(c.Times))
+			r.Fatalf("%d labels overlap", len(c.Times))
 		}
 	})
 	rapid.Check(t, func(r *rapid.T) {
 		n := rapid.Int64Range(1, 1_000_000_000).Draw(r, "n")
 		if up := roundUp(n); up < n || up > n*5/2+1 {
-			r.Fatalf("%d is rounded to %d", n, up)
+			r.Fatalf("%d rounds up to %d", n, up)
 		}
 	})
 }

@@ -52,11 +52,11 @@ func (s *site) onlyWorkspace(ctx context.Context, scope readmodel.Scope) (readmo
 }
 
 func (s *site) pauseCampaign(r *http.Request) (string, error) {
-	return s.actOnCampaign(r, "paused", "stopped")
+	return s.actOnCampaign(r, "paused", "campaign-paused")
 }
 
 func (s *site) resumeCampaign(r *http.Request) (string, error) {
-	return s.actOnCampaign(r, "resumed", "campaign")
+	return s.actOnCampaign(r, "resumed", "campaign-started")
 }
 
 func (s *site) actOnCampaign(r *http.Request, what, notice string) (string, error) {
@@ -68,12 +68,12 @@ func (s *site) actOnCampaign(r *http.Request, what, notice string) (string, erro
 }
 
 func (s *site) setAutoResume(r *http.Request) (string, error) {
-	workspace, note, enabled := field(r, "workspace"), field(r, "note"), field(r, "enabled")
+	workspace, reason, enabled := field(r, "workspace"), field(r, "reason"), field(r, "enabled")
 	if enabled != "on" && enabled != "off" {
-		return "", badRequestError{"Say whether it is to be on or off."}
+		return "", badRequestError{"Auto-resume must be on or off. Go back and submit the form again."}
 	}
 	err := s.Store.SetAutoResume(r.Context(), dbsqlc.SetAutoResumeParams{
-		WorkspaceKey: workspace, Enabled: enabled == "on", Reason: &note, Actor: operator(r),
+		WorkspaceKey: workspace, Enabled: enabled == "on", Reason: &reason, Actor: operator(r),
 	})
 	return withNotice(pathTo("workspaces", workspace), "auto-resume"), err
 }

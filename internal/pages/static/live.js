@@ -1,5 +1,5 @@
-// What pages do by themselves: times in the viewer's zone, countdowns, and the parts marked data-live kept up to date. Without
-// this script a page is the same, in UTC, until it is loaded again.
+// Shows times in the viewer's time zone, runs countdowns and keeps the parts marked data-live up to date.
+// Without this script, times are in UTC and a page changes only when it is reloaded.
 "use strict";
 
 const inZone = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
@@ -22,7 +22,8 @@ function countDown() {
 let isRefreshing = false;
 let isStale = false;
 
-// Puts the parts of the page as it is now in place of the old ones. A part in which somebody is typing is left alone.
+// Replaces the live parts with current ones. A part that has the focus is not replaced: the user may be
+// typing in it.
 async function refresh() {
   if (isRefreshing) {
     isStale = true;
@@ -58,13 +59,13 @@ if (document.querySelector("[data-live]")) {
   const source = new EventSource("/live");
   source.addEventListener("open", () => {
     state.textContent = "live";
-    refresh(); // nobody told of what changed while there was no stream, since the page was made or since the connection was lost
+    refresh(); // changes before the stream opened were not announced
   });
   source.addEventListener("error", () => {
-    state.textContent = "not live: the connection is lost";
+    state.textContent = "not live: connection lost";
   });
   source.addEventListener("change", refresh);
-  // The countdown's end is a change that no row tells of.
+  // The end of a countdown is a change without a notification.
   setInterval(() => {
     const end = document.querySelector("[data-countdown]");
     if (end && new Date(end.dataset.countdown) < Date.now()) refresh();

@@ -7,18 +7,18 @@ import (
 	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// formSize bounds what a form may have, in bytes.
+// formSize is the maximum size of a form, in bytes.
 const formSize = 64 << 10
 
-// actionBatchSize is how many prospects one transaction pauses or gives back.
+// actionBatchSize is how many prospects one transaction pauses or requeues.
 const actionBatchSize = 1000
 
-// decide does what a form asks for, and leads to the page that shows what came of it.
-func (s *site) decide(do func(*http.Request) (to string, err error)) http.HandlerFunc {
+// action handles a posted form and redirects to the page that shows the result.
+func (s *site) action(do func(*http.Request) (to string, err error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, formSize)
 		if err := r.ParseForm(); err != nil {
-			status, v := s.problem(r, badRequestError{"The form could not be read."})
+			status, v := s.problem(r, badRequestError{"The form could not be read. It may be larger than 64 KiB; go back and submit it again."})
 			s.write(w, r, status, v)
 			return
 		}
@@ -33,7 +33,7 @@ func (s *site) decide(do func(*http.Request) (to string, err error)) http.Handle
 	}
 }
 
-// operator names who decides, for the record.
+// operator returns the actor for the audit log.
 func operator(r *http.Request) string {
 	if user, _, ok := r.BasicAuth(); ok {
 		return "page:" + user
@@ -41,8 +41,8 @@ func operator(r *http.Request) string {
 	return "page"
 }
 
-// applyActionBatches goes on when the browser has gone: a half of a pause is worth less than the
-// whole.
+// applyActionBatches continues after the browser has disconnected, so that an action is not left
+// half done.
 func (s *site) applyActionBatches(ctx context.Context, action dbsqlc.StartActionParams, evenByUser bool) (total int, err error) {
 	ctx = context.WithoutCancel(ctx)
 	id, err := s.Store.Trip().StartAction(ctx, action)
@@ -52,7 +52,8 @@ func (s *site) applyActionBatches(ctx context.Context, action dbsqlc.StartAction
 	return total, err
 }
 
-// noticeOf is what to say of a decision: nothing was changed where it was so already.
+// noticeOf returns the key of the notice for an action, or that of "No change" if it changed
+// nothing.
 func noticeOf(changed bool, notice string) string {
 	if changed {
 		return notice
