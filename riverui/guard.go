@@ -13,40 +13,40 @@ import (
 	"time"
 )
 
-// User is the name that operators log in with.
+// User is the user name of operators.
 const User = "admin"
 
-// Guard lets through what comes from an operator: basic auth as [User] with the password, and no
-// request that changes something from another origin. Without a password it serves only requests
-// that a program on this machine made to a loopback name; see [NotLocal].
+// Guard admits only requests from operators: basic auth as [User] with the password, and no unsafe
+// requests from other origins. Without a password it serves only requests that a program on this
+// host made to a loopback name; see [NotLocal].
 func Guard(password string, next http.Handler) http.Handler {
 	return NewOperators(password).Guard(next)
 }
 
-// Operators knows who is one. The zero value is not usable: see [NewOperators].
+// Operators authenticates operators. The zero value is not usable; see [NewOperators].
 type Operators struct {
 	password string
 	guesses  *guesses
 }
 
-// NewOperators returns the operators of a process: those who know the password, or, where it is
-// empty, everybody on this machine. A process has one, so that all of its routes count the same
-// guesses.
+// NewOperators returns the operators of a process: clients that know the password or, if it is
+// empty, all programs on this host. A process needs exactly one Operators, so that all of its
+// routes count the same wrong passwords.
 func NewOperators(password string) *Operators {
 	return &Operators{password: password, guesses: newGuesses()}
 }
 
-// HasPassword says whether operators log in with a password.
+// HasPassword reports whether operators log in with a password.
 func (o *Operators) HasPassword() bool { return o.password != "" }
 
-// Guard is [Guard] for these operators.
+// Guard is like the function [Guard], for these operators.
 func (o *Operators) Guard(next http.Handler) http.Handler {
 	password := o.password
 	next = http.NewCrossOriginProtection().Handler(next)
 	if password == "" {
 		return hardened(func(w http.ResponseWriter, r *http.Request) {
-			if why := NotLocal(r); why != "" {
-				http.Error(w, why, http.StatusForbidden)
+			if reason := NotLocal(r); reason != "" {
+				http.Error(w, reason, http.StatusForbidden)
 				return
 			}
 			next.ServeHTTP(w, r)
@@ -56,21 +56,21 @@ func (o *Operators) Guard(next http.Handler) http.Handler {
 		ok, wait := o.Admit(r)
 		if wait > 0 {
 			w.Header().Set("Retry-After", RetryAfter(wait))
-			http.Error(w, "Too many wrong passwords came from this address. Wait, then log in.", http.StatusTooManyRequests)
+			http.Error(w, "Too many wrong passwords from this address. Wait, then log in.", http.StatusTooManyRequests)
 			return
 		}
 		if !ok {
 			w.Header().Set("WWW-Authenticate", `Basic realm="Thaw", charset="UTF-8"`)
-			http.Error(w, "Log in as "+User+" with THAW_ADMIN_PASSWORD.", http.StatusUnauthorized)
+			http.Error(w, "Authentication required. Log in as "+User+" with the password in THAW_ADMIN_PASSWORD.", http.StatusUnauthorized)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// Admit says whether a request comes from an operator: with basic auth, or, where there is no
-// password, from this machine. After too many wrong passwords from where it comes it is not looked
-// at: wait is how long that lasts.
+// Admit reports whether a request comes from an operator: with basic auth or, without a password,
+// from this host. After too many wrong passwords from the same source, it does not check the
+// password; wait is how long that lasts.
 func (o *Operators) Admit(r *http.Request) (ok bool, wait time.Duration) {
 	if o.password == "" {
 		return NotLocal(r) == "", 0
@@ -82,18 +82,17 @@ func (o *Operators) Admit(r *http.Request) (ok bool, wait time.Duration) {
 	return o.guesses.check(r, func() bool {
 		want := sha256.Sum256([]byte(User + ":" + o.password))
 		got := sha256.Sum256([]byte(user + ":" + given))
-		// Of hashes, so that the time taken says nothing about the length either.
+		// Compares hashes, so that the duration does not reveal the length of the password.
 		return subtle.ConstantTimeCompare(got[:], want[:]) == 1
 	})
 }
 
-// RetryAfter writes a time to wait as the header of that name does: in whole seconds.
+// RetryAfter formats a wait for the Retry-After header: in whole seconds, rounded up.
 func RetryAfter(wait time.Duration) string {
 	return strconv.Itoa(int(math.Ceil(wait.Seconds())))
 }
 
-// Headers that proxies add, beside all that begin with X-Forwarded-, X-Envoy-, X-Amzn-, Cf- or
-// Fly-.
+// Headers that proxies add, in addition to those with one of proxyPrefixes.
 var proxyHeaders = []string{
 	"Forwarded", "Via", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "X-Cluster-Client-Ip", "X-Original-Forwarded-For",
 	"X-Original-Host", "X-Original-Url", "X-Rewrite-Url", "X-Proxyuser-Ip", "Client-Ip", "Proxy-Connection",
@@ -101,47 +100,48 @@ var proxyHeaders = []string{
 
 var proxyPrefixes = []string{"X-Forwarded-", "X-Envoy-", "X-Amzn-", "X-Azure-", "X-Appengine-", "Cf-", "Fly-", "Fastly-", "Tailscale-"}
 
-// howToServe is what to do about all that [NotLocal] refuses.
-const howToServe = "Set THAW_ADMIN_PASSWORD to serve these pages to others, or open them at 127.0.0.1 on this machine, without a proxy."
+// howToServe is the advice in all answers of [NotLocal].
+const howToServe = "Without a password, these pages are served only on the server itself. " +
+	"Set THAW_ADMIN_PASSWORD, or open them at 127.0.0.1 on the server, without a proxy."
 
-// NotLocal says why a request cannot be taken for one of an operator where there is no password;
-// empty: nothing speaks against it. Everybody who reaches a process without a password is an
-// operator, so it answers this machine alone:
+// NotLocal returns why a request cannot be accepted as an operator's without a password, or an
+// empty string if it can. Without a password, every client that reaches the process is an operator,
+// so the process serves only this host:
 //
-//   - The host is a loopback name. A page of another site cannot reach it by letting its own name
-//     point here.
-//   - It did not come through a proxy, behind which anybody may stand. Proxies name the client in a
-//     header; those that do not speak HTTP/1.0 (nginx as it is installed), or pass on where the
-//     browser's own page was.
+//   - The host must be a loopback name. This keeps other sites from reaching it with a DNS name
+//     that resolves to this host.
+//   - The request must not come through a proxy, which could serve any client. Most proxies name
+//     the client in a header; others use HTTP/1.0 (nginx by default) or pass on the origin of the
+//     browser's page.
 //
-// A proxy that hides all of this cannot be told from a browser on this machine.
+// A proxy that hides all of this cannot be distinguished from a browser on this host.
 func NotLocal(r *http.Request) string {
 	if !Loopback(r.Host) {
-		return "These pages are served to this machine only, and this request was made to another name than 127.0.0.1 or localhost. " + howToServe
+		return "This request was made to a name other than 127.0.0.1 or localhost. " + howToServe
 	}
 	for name := range r.Header {
 		isProxy := slices.Contains(proxyHeaders, name) ||
 			slices.ContainsFunc(proxyPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 		if isProxy {
-			return "These pages are served to this machine only, and this request came through a proxy: it has the header " + name + ". " + howToServe
+			return "This request came through a proxy: it has the header " + name + ". " + howToServe
 		}
 	}
 	if !r.ProtoAtLeast(1, 1) {
-		return "These pages are served to this machine only, and this request came through a proxy: it speaks HTTP/1.0. " + howToServe
+		return "This request came through a proxy: it uses HTTP/1.0. " + howToServe
 	}
 	for _, name := range []string{"Origin", "Referer"} {
 		from, err := url.Parse(r.Header.Get(name))
 		isOwnPage := name == "Origin" || r.Header.Get("Sec-Fetch-Site") == "same-origin"
 		if isOwnPage && (err != nil || from.Host != "" && !Loopback(from.Host)) {
-			return "These pages are served to this machine only, and this request comes from a page at another name: see its header " + name + ". " + howToServe
+			return "This request comes from a page at another name, according to its header " + name + ". " + howToServe
 		}
 	}
 	return ""
 }
 
-// hardened sets what keeps other sites from showing an answer in a frame of theirs, in which they
-// could make an operator click, and browsers from keeping it or taking it for another type.
-// Handlers may set stricter values.
+// hardened sets headers that keep other sites from showing a page in a frame, where they could
+// trick an operator into clicking, and browsers from caching it or guessing its type. Handlers may
+// set stricter values.
 func hardened(next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
@@ -153,7 +153,7 @@ func hardened(next http.HandlerFunc) http.Handler {
 	})
 }
 
-// Loopback says whether an address, with or without a port, names this machine to itself.
+// Loopback reports whether an address, with or without a port, is a loopback name of this host.
 func Loopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {

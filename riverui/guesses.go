@@ -11,26 +11,25 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// How many wrong passwords are taken, and how fast they are forgotten. A person who mistypes never
-// meets these limits.
+// Limits on wrong passwords and how fast they are forgotten. A person who mistypes does not reach
+// them.
 const (
 	clientBurst = 10
-	clientRate  = rate.Limit(0.2) // one in five seconds
-	// A peer is what the connection comes from: a client, or a proxy in front of many.
+	clientRate  = rate.Limit(0.2) // one per five seconds
+	// A peer is the other end of the connection: a client, or a proxy for many clients.
 	peerBurst = 100
 	peerRate  = rate.Limit(10)
-	// All that have guessed wrong together.
+	// All clients that have entered wrong passwords, together.
 	globalBurst = 200
 	globalRate  = rate.Limit(20)
 
-	// maxSources bounds the memory: of clients and peers, only so many are remembered, and as many
-	// of those before them.
+	// maxSources limits memory: this many recent sources are kept, and as many before them.
 	maxSources = 4096
 )
 
-// guesses limits how fast passwords can be tried. A password that comes from elsewhere than the
-// wrong ones is never refused: what counts is the client, the peer, and, only for those that have
-// guessed wrong before, all of them together.
+// guesses limits how fast passwords can be tried. Wrong passwords from some sources never lock out
+// others: the limits apply per client, per peer and, only for clients that have entered a wrong
+// password before, to all of them together.
 type guesses struct {
 	mu       sync.Mutex
 	now, old map[string]*rate.Limiter
@@ -42,8 +41,8 @@ func newGuesses() *guesses {
 	return &guesses{now: map[string]*rate.Limiter{}, global: rate.NewLimiter(globalRate, globalBurst), clock: time.Now}
 }
 
-// check says whether a password is right, or how long its source has to wait before it is looked
-// at. A wrong one is counted.
+// check reports whether a password is right, or how long its source must wait before another
+// password is checked. It counts wrong passwords.
 func (g *guesses) check(r *http.Request, isRight func() bool) (ok bool, wait time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -70,7 +69,7 @@ func (g *guesses) check(r *http.Request, isRight func() bool) (ok bool, wait tim
 	return false, 0
 }
 
-// limiter finds the budget of a source, which is full if the source is new.
+// limiter returns the limiter of a source. A new source starts with its full burst.
 func (g *guesses) limiter(source string, limit rate.Limit, burst int) *rate.Limiter {
 	found, ok := g.now[source]
 	if !ok {
@@ -85,9 +84,9 @@ func (g *guesses) limiter(source string, limit rate.Limit, burst int) *rate.Limi
 	return found
 }
 
-// sources are the client and the peer of a request. The client of a proxy is believed only where
-// the peer is on this machine or in a private network; whoever is there and invents clients still
-// meets the limit of the peer.
+// sources returns the client and the peer of a request. X-Forwarded-For is trusted only if the peer
+// is on this host or in a private network; a peer there that invents clients still reaches the
+// limit per peer.
 func sources(r *http.Request) (client, peer string) {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
@@ -113,7 +112,8 @@ func sources(r *http.Request) (client, peer string) {
 	return network(named), peer
 }
 
-// network is an IPv4 address, or the /64 of an IPv6 address: a client has a whole one of these.
+// network returns an IPv4 address, or the /64 of an IPv6 address, because one client usually has a
+// whole /64.
 func network(address netip.Addr) string {
 	address = address.Unmap().WithZone("")
 	if address.Is4() {

@@ -1,8 +1,8 @@
-// Package riverui serves River UI, the page on which operators see, retry and cancel jobs. Its
-// front end is inside the module; nothing is loaded from elsewhere.
+// Package riverui serves River UI, where operators see, retry and cancel jobs. Its front end is
+// embedded in the module; nothing is loaded from other sites.
 //
-// River UI has no authentication of its own, and its API takes POSTs that a browser sends across
-// origins without asking first; so it is only ever served behind [Guard].
+// River UI has no authentication of its own, and its API accepts POSTs that browsers send across
+// origins without a preflight request. Serve it only behind [Guard].
 package riverui
 
 import (
@@ -18,11 +18,11 @@ import (
 	"riverqueue.com/riverui"
 )
 
-// Prefix is where River UI is served.
+// Prefix is the path where River UI is served.
 const Prefix = "/jobs"
 
-// Handler returns River UI for the queue of client, to be mounted at [Prefix] with the prefix left
-// on. What it runs in the background ends with ctx.
+// Handler returns River UI for the queue of client. Mount it at [Prefix] without stripping the
+// prefix. Its background work ends with ctx.
 func Handler(ctx context.Context, client *river.Client[pgx.Tx], logger *slog.Logger) (http.Handler, error) {
 	handler, err := riverui.NewHandler(&riverui.HandlerOpts{
 		Endpoints: riverui.NewEndpoints(client, nil),
@@ -39,26 +39,26 @@ func Handler(ctx context.Context, client *river.Client[pgx.Tx], logger *slog.Log
 }
 
 const (
-	// maxQuery and maxBody bound what River UI is asked, in bytes. Its front end sends at most a
-	// few hundred ids of jobs.
+	// maxQuery and maxBody limit requests to River UI, in bytes. Its front end sends at most a few
+	// hundred job IDs.
 	maxQuery = 4 << 10
 	maxBody  = 256 << 10
-	// maxLimit is the longest list that River UI is asked for.
+	// maxLimit is the maximum length of a list.
 	maxLimit = 1000
 )
 
-// bounded refuses what River UI does not check itself, and answers where it panics: a list of no
-// queues makes it panic, and the connection would end without an answer.
+// bounded rejects requests that River UI does not validate, and answers if it panics. An empty list
+// of queues makes it panic, and the connection would end without an answer.
 func bounded(next http.Handler, logger *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		query, err := url.ParseQuery(r.URL.RawQuery)
 		if err != nil || len(r.URL.RawQuery) > maxQuery {
-			http.Error(w, "The query of this address cannot be read, or is longer than 4096 bytes.", http.StatusBadRequest)
+			http.Error(w, "The query of this address is invalid or longer than 4096 bytes.", http.StatusBadRequest)
 			return
 		}
 		for _, text := range query["limit"] {
 			if limit, err := strconv.Atoi(text); err != nil || limit < 1 || limit > maxLimit {
-				http.Error(w, "limit must be a number from 1 to 1000.", http.StatusBadRequest)
+				http.Error(w, "limit must be a whole number from 1 to 1000.", http.StatusBadRequest)
 				return
 			}
 		}
@@ -69,8 +69,8 @@ func bounded(next http.Handler, logger *slog.Logger) http.Handler {
 			case http.ErrAbortHandler:
 				panic(failure)
 			default:
-				logger.ErrorContext(r.Context(), "River UI failed on a request", "path", r.URL.Path, "panic", failure)
-				http.Error(w, "River UI failed on this request; the log of the process says how.", http.StatusInternalServerError)
+				logger.ErrorContext(r.Context(), "River UI panicked", "path", r.URL.Path, "panic", failure)
+				http.Error(w, "River UI could not handle this request. See the log of the server for the reason.", http.StatusInternalServerError)
 			}
 		}()
 		next.ServeHTTP(w, r)
