@@ -9,16 +9,16 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// A kind is one of our kinds of jobs.
+// A kind describes a kind of job.
 type kind struct {
-	name string
-	ask  string // inserts such a job; empty: the sweep of the current tick does
-	find string // its id
-	lock string // keeps it from going on while it runs
-	want fleet  // how the fleet is when it has done its work, or another job in its place
+	name   string
+	insert string // SQL that inserts the job; empty if the sweep of the current tick does
+	find   string // SQL that returns its ID
+	lock   string // SQL that blocks it while it runs
+	want   fleet  // the result of its work, or of another job in its place
 }
 
-// A fleet counts the prospects, and the events in their history.
+// A fleet has the number of prospects by status, and of events in their histories.
 type fleet struct{ active, paused, resumed, newlyPaused int }
 
 var (
@@ -39,8 +39,8 @@ var kinds = []kind{
 	{"heal", "SELECT thaw.heal('acme')", find + "kind = 'heal'", lockAccount, active},
 }
 
-// Whatever an operator clicks on whatever job, in whatever state it is: nobody is resumed or paused
-// twice, no cap is exceeded, and at the end everybody is as they should be. The invariants are
+// Retrying or cancelling any job in any state is harmless: no prospect is resumed or paused twice,
+// no cap is exceeded, and in the end all prospects are in the right state. The invariants are
 // checked when each test ends.
 func TestButtonsAreHarmless(t *testing.T) {
 	t.Parallel()
@@ -51,14 +51,14 @@ func TestButtonsAreHarmless(t *testing.T) {
 				t.Run("completed", func(t *testing.T) {
 					t.Parallel()
 					d := setup(t)
-					id := d.runningIn(t, k)
+					id := d.start(t, k)
 					d.settle(t)
 					require.Equal(t, "completed", d.state(t, id))
 					require.Equal(t, k.want, d.fleet(t))
 					d.click(t, button, id)
 					d.settle(t)
 					require.Equal(t, "completed", d.state(t, id))
-					require.Equal(t, k.want, d.fleet(t), "a job that is done changes nothing")
+					require.Equal(t, k.want, d.fleet(t), "a completed job changes nothing")
 				})
 				t.Run("running", func(t *testing.T) {
 					t.Parallel()
@@ -88,7 +88,7 @@ func TestButtonsAreHarmless(t *testing.T) {
 					t.Parallel()
 					d := setup(t)
 					id, release := d.held(t, k)
-					// As an attempt that failed and waits for the next one.
+					// Like a failed attempt that waits for the next one.
 					d.click(t, "cancel", id)
 					d.eventually(t, 1, "SELECT count(*) FROM thaw.river_job WHERE id = $1 AND state = 'cancelled'", id)
 					d.Exec(t, "UPDATE thaw.river_job SET state = 'scheduled', scheduled_at = now() + interval '1 hour', finalized_at = NULL WHERE id = $1", id)
@@ -103,22 +103,22 @@ func TestButtonsAreHarmless(t *testing.T) {
 	}
 }
 
-// runningIn gives a job of the kind to a worker, and returns its id.
-func (d *desk) runningIn(t *testing.T, k kind) (id int64) {
+// start runs a job of the kind and returns its ID.
+func (d *dashboard) start(t *testing.T, k kind) (id int64) {
 	t.Helper()
-	if k.ask != "" {
-		d.Exec(t, k.ask)
+	if k.insert != "" {
+		d.Exec(t, k.insert)
 	}
 	d.work(t)
 	d.eventually(t, 1, "SELECT count(*) FROM ("+k.find+") AS job")
 	return testdb.Value[int64](t, d.DB, k.find)
 }
 
-// held returns a job of the kind in the middle of its work, where it stays until release is called.
-func (d *desk) held(t *testing.T, k kind) (id int64, release func()) {
+// held returns a job of the kind that is blocked in the middle of its work until release is called.
+func (d *dashboard) held(t *testing.T, k kind) (id int64, release func()) {
 	t.Helper()
-	if k.ask != "" {
-		d.Exec(t, k.ask)
+	if k.insert != "" {
+		d.Exec(t, k.insert)
 	}
 	tx, err := d.Pool.Begin(t.Context())
 	require.NoError(t, err)
@@ -132,8 +132,8 @@ func (d *desk) held(t *testing.T, k kind) (id int64, release func()) {
 	return id, func() { require.NoError(t, tx.Rollback(t.Context())) }
 }
 
-// end lets two ticks pass, which make good what was cancelled, and clicks on the job once more.
-func (d *desk) end(t *testing.T, k kind, id int64) {
+// end runs two ticks, which do the work of cancelled jobs, and retries the job once more.
+func (d *dashboard) end(t *testing.T, k kind, id int64) {
 	t.Helper()
 	d.nextTick(t)
 	d.nextTick(t)
@@ -143,7 +143,7 @@ func (d *desk) end(t *testing.T, k kind, id int64) {
 	require.Equal(t, k.want, d.fleet(t))
 }
 
-func (d *desk) fleet(t *testing.T) (f fleet) {
+func (d *dashboard) fleet(t *testing.T) (f fleet) {
 	t.Helper()
 	err := d.Pool.QueryRow(t.Context(), `
 		SELECT (SELECT count(*) FROM thaw.enrollments WHERE status = 'active'),
@@ -155,7 +155,7 @@ func (d *desk) fleet(t *testing.T) (f fleet) {
 	return f
 }
 
-func TestCancelledHealMakesRoomForAnother(t *testing.T) {
+func TestHealAfterACancelledHeal(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
 	k := kinds[len(kinds)-1]
@@ -163,7 +163,7 @@ func TestCancelledHealMakesRoomForAnother(t *testing.T) {
 	d.click(t, "cancel", first)
 	d.eventually(t, 1, "SELECT count(*) FROM thaw.river_job WHERE id = $1 AND state = 'cancelled'", first)
 	release()
-	d.Exec(t, k.ask)
+	d.Exec(t, k.insert)
 	d.settle(t)
 	require.Equal(t, k.want, d.fleet(t))
 	require.Equal(t, 1, testdb.Value[int](t, d.DB, "SELECT count(*) FROM thaw.heals WHERE status = 'done' AND id = (SELECT max(id) FROM thaw.heals)"))

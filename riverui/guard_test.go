@@ -13,7 +13,7 @@ import (
 	"github.com/thawline/thaw/riverui"
 )
 
-// ask sends a request through a guard to a page that says yes, and returns the answer.
+// ask sends a request through a guard to a page that answers "yes", and returns the response.
 func ask(password, method, url string, change func(*http.Request)) *httptest.ResponseRecorder {
 	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("yes")) })
 	request := httptest.NewRequest(method, url, nil)
@@ -25,20 +25,20 @@ func ask(password, method, url string, change func(*http.Request)) *httptest.Res
 	return recorder
 }
 
-func TestGuardAsksForThePassword(t *testing.T) {
+func TestGuardRequiresThePassword(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		change func(*http.Request)
 		status int
 	}{
-		"right":           {func(r *http.Request) { r.SetBasicAuth("admin", "open sesame") }, http.StatusOK},
-		"wrong":           {func(r *http.Request) { r.SetBasicAuth("admin", "open barley") }, http.StatusUnauthorized},
-		"a part of it":    {func(r *http.Request) { r.SetBasicAuth("admin", "open") }, http.StatusUnauthorized},
-		"empty":           {func(r *http.Request) { r.SetBasicAuth("admin", "") }, http.StatusUnauthorized},
-		"another user":    {func(r *http.Request) { r.SetBasicAuth("root", "open sesame") }, http.StatusUnauthorized},
-		"missing":         {nil, http.StatusUnauthorized},
-		"not basic auth":  {func(r *http.Request) { r.Header.Set("Authorization", "Bearer open sesame") }, http.StatusUnauthorized},
-		"shifted a colon": {func(r *http.Request) { r.SetBasicAuth("admin:open sesame", "") }, http.StatusUnauthorized},
+		"right":          {func(r *http.Request) { r.SetBasicAuth("admin", "open sesame") }, http.StatusOK},
+		"wrong":          {func(r *http.Request) { r.SetBasicAuth("admin", "open barley") }, http.StatusUnauthorized},
+		"prefix":         {func(r *http.Request) { r.SetBasicAuth("admin", "open") }, http.StatusUnauthorized},
+		"empty":          {func(r *http.Request) { r.SetBasicAuth("admin", "") }, http.StatusUnauthorized},
+		"another user":   {func(r *http.Request) { r.SetBasicAuth("root", "open sesame") }, http.StatusUnauthorized},
+		"missing":        {nil, http.StatusUnauthorized},
+		"not basic auth": {func(r *http.Request) { r.Header.Set("Authorization", "Bearer open sesame") }, http.StatusUnauthorized},
+		"shifted colon":  {func(r *http.Request) { r.SetBasicAuth("admin:open sesame", "") }, http.StatusUnauthorized},
 	} {
 		answer := ask("open sesame", http.MethodGet, "https://thaw.example.com/jobs/", test.change)
 		require.Equal(t, test.status, answer.Code, name)
@@ -49,7 +49,7 @@ func TestGuardAsksForThePassword(t *testing.T) {
 	}
 }
 
-func TestGuardWithoutAPasswordServesThisMachineOnly(t *testing.T) {
+func TestGuardWithoutAPasswordServesThisHostOnly(t *testing.T) {
 	t.Parallel()
 	for host, status := range map[string]int{
 		"127.0.0.1:8080":        http.StatusOK,
@@ -72,30 +72,30 @@ func TestGuardWithoutAPasswordServesThisMachineOnly(t *testing.T) {
 	}
 }
 
-func TestGuardRefusesWhatComesFromAnotherOrigin(t *testing.T) {
+func TestGuardRejectsOtherOrigins(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		method string
 		header map[string]string
 		status int
 	}{
-		"a page of another site": {
+		"another site": {
 			http.MethodPost, map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example.com"}, http.StatusForbidden},
-		"a page of a neighbour": {
+		"another port": {
 			http.MethodPost, map[string]string{"Sec-Fetch-Site": "same-site", "Origin": "http://127.0.0.1:3000"}, http.StatusForbidden},
-		"a form in a sandbox": {
+		"sandboxed form": {
 			http.MethodPost, map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "null"}, http.StatusForbidden},
-		"an old browser, another site": {
+		"old browser, another site": {
 			http.MethodPost, map[string]string{"Origin": "https://evil.example.com"}, http.StatusForbidden},
-		"another site puts": {
+		"PUT from another site": {
 			http.MethodPut, map[string]string{"Sec-Fetch-Site": "cross-site"}, http.StatusForbidden},
-		"our own page": {
+		"own page": {
 			http.MethodPost, map[string]string{"Sec-Fetch-Site": "same-origin", "Origin": "http://127.0.0.1:8080"}, http.StatusOK},
-		"an old browser, our own page": {
+		"old browser, own page": {
 			http.MethodPost, map[string]string{"Origin": "http://127.0.0.1:8080"}, http.StatusOK},
 		"no browser": {
 			http.MethodPost, nil, http.StatusOK},
-		"a link from another site": {
+		"link from another site": {
 			http.MethodGet, map[string]string{"Sec-Fetch-Site": "cross-site"}, http.StatusOK},
 	} {
 		for _, password := range []string{"", "open sesame"} {
@@ -110,11 +110,11 @@ func TestGuardRefusesWhatComesFromAnotherOrigin(t *testing.T) {
 	}
 }
 
-// A page that shows ours in a frame could make an operator click in it; a browser's cache outlives
-// a session.
+// A page in a frame of another site could trick an operator into clicking; a browser's cache
+// outlives a session.
 func TestGuardSetsHeaders(t *testing.T) {
 	t.Parallel()
-	for _, password := range []string{"", "open sesame"} { // the second is answered with 401
+	for _, password := range []string{"", "open sesame"} { // the second answers 401
 		header := ask(password, http.MethodGet, "http://127.0.0.1:8080/jobs/", nil).Header()
 		require.Equal(t, "frame-ancestors 'none'", header.Get("Content-Security-Policy"))
 		require.Equal(t, "no-store", header.Get("Cache-Control"))
@@ -122,8 +122,8 @@ func TestGuardSetsHeaders(t *testing.T) {
 	}
 }
 
-// Behind a proxy everybody looks like this machine. A real proxy of each kind is put in front.
-func TestGuardWithoutAPasswordRefusesProxies(t *testing.T) {
+// Behind a proxy, every client seems to be on this host. Each case puts a real proxy in front.
+func TestGuardWithoutAPasswordRejectsProxies(t *testing.T) {
 	t.Parallel()
 	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("yes")) })
 	behind := httptest.NewServer(riverui.Guard("", page))
@@ -131,15 +131,15 @@ func TestGuardWithoutAPasswordRefusesProxies(t *testing.T) {
 	target, err := url.Parse(behind.URL)
 	require.NoError(t, err)
 	for name, rewrite := range map[string]func(*httputil.ProxyRequest){
-		"X-Forwarded-For":      func(r *httputil.ProxyRequest) { r.SetXForwarded() },
-		"only the address":     func(r *httputil.ProxyRequest) { r.Out.Header.Set("X-Real-IP", "203.0.113.9") },
-		"only the protocol":    func(r *httputil.ProxyRequest) { r.Out.Header.Set("X-Forwarded-Proto", "https") },
-		"RFC 7239":             func(r *httputil.ProxyRequest) { r.Out.Header.Set("Forwarded", "for=203.0.113.9") },
-		"a cache":              func(r *httputil.ProxyRequest) { r.Out.Header.Set("Via", "1.1 cache") },
-		"a cloud":              func(r *httputil.ProxyRequest) { r.Out.Header.Set("CF-Connecting-IP", "203.0.113.9") },
-		"the name of the site": func(r *httputil.ProxyRequest) { r.Out.Host = "thaw.example.com" },
-		"a form of the site":   func(r *httputil.ProxyRequest) { r.Out.Header.Set("Origin", "https://thaw.example.com") },
-		"a page of the site": func(r *httputil.ProxyRequest) {
+		"X-Forwarded-For":   func(r *httputil.ProxyRequest) { r.SetXForwarded() },
+		"only the address":  func(r *httputil.ProxyRequest) { r.Out.Header.Set("X-Real-IP", "203.0.113.9") },
+		"only the protocol": func(r *httputil.ProxyRequest) { r.Out.Header.Set("X-Forwarded-Proto", "https") },
+		"RFC 7239":          func(r *httputil.ProxyRequest) { r.Out.Header.Set("Forwarded", "for=203.0.113.9") },
+		"cache":             func(r *httputil.ProxyRequest) { r.Out.Header.Set("Via", "1.1 cache") },
+		"cloud":             func(r *httputil.ProxyRequest) { r.Out.Header.Set("CF-Connecting-IP", "203.0.113.9") },
+		"host of the site":  func(r *httputil.ProxyRequest) { r.Out.Host = "thaw.example.com" },
+		"form of the site":  func(r *httputil.ProxyRequest) { r.Out.Header.Set("Origin", "https://thaw.example.com") },
+		"page of the site": func(r *httputil.ProxyRequest) {
 			r.Out.Header.Set("Referer", "https://thaw.example.com/accounts")
 			r.Out.Header.Set("Sec-Fetch-Site", "same-origin")
 		},
@@ -159,12 +159,12 @@ func TestGuardWithoutAPasswordRefusesProxies(t *testing.T) {
 		require.Contains(t, string(text), "Set THAW_ADMIN_PASSWORD", name)
 		proxy.Close()
 	}
-	// nginx as it is installed names nobody; it speaks HTTP/1.0, and calls the host by its loopback
-	// address.
+	// nginx by default does not name the client. It uses HTTP/1.0 and a loopback address as the
+	// host.
 	require.Equal(t, http.StatusForbidden, ask("", http.MethodGet, "http://127.0.0.1:8080/", func(r *http.Request) {
 		r.Proto, r.ProtoMinor = "HTTP/1.0", 0
 	}).Code)
-	// With a password a proxy is welcome.
+	// With a password, a proxy is allowed.
 	require.Equal(t, http.StatusOK, ask("open sesame", http.MethodGet, "http://thaw.example.com/", func(r *http.Request) {
 		r.Header.Set("X-Forwarded-For", "203.0.113.9")
 		r.SetBasicAuth("admin", "open sesame")

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A door has a clock that the test moves.
-func door(t *testing.T) (try func(from, forwarded, password string) int, wait func(time.Duration)) {
+// newTestOperators returns functions to log in and to advance the clock of the limits.
+func newTestOperators(t *testing.T) (try func(from, forwarded, password string) int, wait func(time.Duration)) {
 	t.Helper()
 	now := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
 	operators := NewOperators("open sesame")
@@ -35,37 +35,37 @@ func door(t *testing.T) (try func(from, forwarded, password string) int, wait fu
 		}
 }
 
-// guess tries wrong passwords, and returns how many were looked at.
-func guess(try func(from, forwarded, password string) int, times int, from func(i int) (peer, forwarded string)) (looked int) {
+// guess tries wrong passwords and returns how many of them were checked.
+func guess(try func(from, forwarded, password string) int, times int, from func(i int) (peer, forwarded string)) (checked int) {
 	for i := range times {
 		peer, forwarded := from(i)
 		if try(peer, forwarded, fmt.Sprint("guess ", i)) == http.StatusUnauthorized {
-			looked++
+			checked++
 		}
 	}
-	return looked
+	return checked
 }
 
-func TestGuessesFromOnePlace(t *testing.T) {
+func TestGuessesFromOneSource(t *testing.T) {
 	t.Parallel()
-	try, wait := door(t)
+	try, wait := newTestOperators(t)
 	require.Equal(t, clientBurst, guess(try, 6000, func(int) (string, string) { return "203.0.113.9:1000", "" }))
-	require.Equal(t, http.StatusTooManyRequests, try("203.0.113.9:1001", "", "open sesame"), "the right one is not looked at either")
-	require.Equal(t, http.StatusOK, try("203.0.113.10:1000", "", "open sesame"), "from elsewhere it is")
+	require.Equal(t, http.StatusTooManyRequests, try("203.0.113.9:1001", "", "open sesame"), "the right password is not checked either")
+	require.Equal(t, http.StatusOK, try("203.0.113.10:1000", "", "open sesame"), "another source is not limited")
 	wait(5 * time.Second)
 	require.Equal(t, http.StatusOK, try("203.0.113.9:1001", "", "open sesame"))
 	require.Equal(t, 1, guess(try, 100, func(int) (string, string) { return "203.0.113.9:1000", "" }))
-	// The addresses of one IPv6 network are one place.
+	// All addresses of one IPv6 /64 share a limit.
 	require.Equal(t, clientBurst, guess(try, 500, func(i int) (string, string) { return fmt.Sprintf("[2001:db8::%x]:1000", i), "" }))
 }
 
 func TestGuessesFromBehindAProxy(t *testing.T) {
 	t.Parallel()
-	try, _ := door(t)
+	try, _ := newTestOperators(t)
 	require.Equal(t, clientBurst, guess(try, 1000, func(int) (string, string) { return "10.0.0.2:1000", "203.0.113.9" }))
 	require.Equal(t, http.StatusOK, try("10.0.0.2:1000", "203.0.113.10", "open sesame"), "another client of the same proxy")
-	// Whoever invents clients meets the limit of the peer; from the internet nobody is believed at
-	// all.
+	// A proxy that invents clients reaches the limit per peer. X-Forwarded-For from the internet is
+	// ignored.
 	invented := func(peer string) func(i int) (string, string) {
 		return func(i int) (string, string) { return peer, fmt.Sprintf("198.51.%d.%d", i/250, i%250) }
 	}
@@ -74,17 +74,18 @@ func TestGuessesFromBehindAProxy(t *testing.T) {
 	require.Equal(t, http.StatusOK, try("10.0.0.3:1000", "203.0.113.10", "open sesame"))
 }
 
-// Many that guess together share a budget; the right password from elsewhere is never refused.
-func TestGuessesFromEverywhere(t *testing.T) {
+// Many sources that guess share a global limit. The right password from another source is always
+// accepted.
+func TestGuessesFromManySources(t *testing.T) {
 	t.Parallel()
-	try, _ := door(t)
-	everywhere := func(i int) (string, string) { return fmt.Sprintf("203.%d.%d.9:1000", i%1500/250, i%1500%250), "" }
-	looked := guess(try, 30_000, everywhere)
-	require.LessOrEqual(t, looked, 1500+globalBurst, "one each, and what all have together")
+	try, _ := newTestOperators(t)
+	manySources := func(i int) (string, string) { return fmt.Sprintf("203.%d.%d.9:1000", i%1500/250, i%1500%250), "" }
+	checked := guess(try, 30_000, manySources)
+	require.LessOrEqual(t, checked, 1500+globalBurst, "one per source, and the global burst")
 	require.Equal(t, http.StatusOK, try("198.51.100.1:1000", "", "open sesame"))
 }
 
-func TestSourcesAreBounded(t *testing.T) {
+func TestSourcesAreLimited(t *testing.T) {
 	t.Parallel()
 	g := newGuesses()
 	for i := range 5 * maxSources {

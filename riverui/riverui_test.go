@@ -9,18 +9,18 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestFrontEndComesFromThisProgram(t *testing.T) {
+func TestFrontEndIsEmbedded(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
 	page := d.get(t, "/jobs/")
 	require.Contains(t, page, "<title>River</title>")
 	require.Contains(t, page, `"apiUrl":"/jobs/api"`)
 	require.NotContains(t, page, "//cdn")
-	require.Equal(t, page, d.get(t, "/jobs/queues"), "every page of it is the same one")
+	require.Equal(t, page, d.get(t, "/jobs/queues"), "all paths serve the same page")
 }
 
-// River UI panics on a list of nothing, and believes any length.
-func TestRequestsThatRiverUIDoesNotCheck(t *testing.T) {
+// River UI panics on limit=0 and accepts limits of any size.
+func TestRequestsThatRiverUIDoesNotValidate(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
 	for _, path := range []string{
@@ -37,7 +37,7 @@ func TestRequestsThatRiverUIDoesNotCheck(t *testing.T) {
 	require.Contains(t, d.get(t, "/jobs/api/queues?limit=1"), "data")
 }
 
-func TestListsOurJobs(t *testing.T) {
+func TestJobsAreListed(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
 	d.Exec(t, "SELECT thaw.sweep(), thaw.signal('linkedin', 'acc_1', 'connected'), thaw.heal('acme')")

@@ -24,7 +24,7 @@ import (
 	"github.com/thawline/thaw/worker"
 )
 
-// The database server of the tests is there until the process ends; nothing else may be.
+// The database server of the tests runs until the process ends; no other goroutine may be left.
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreAnyFunction("github.com/thawline/thaw/internal/localpg.(*cluster).run.func1"),
@@ -32,29 +32,29 @@ func TestMain(m *testing.M) {
 	)
 }
 
-// A desk is an operator in front of River UI, on a database of the test's own with a worker that is
-// started when the test says so. Its fleet is one connected account, "acc_1", with waiting and with
-// active prospects.
-type desk struct {
+// A dashboard is River UI on the test's own database, with an HTTP client for an operator and a
+// worker that the test starts. Its fleet is one connected account, "acc_1", with waiting and active
+// prospects.
+type dashboard struct {
 	*testdb.DB
 	worker *worker.Worker
 	url    string
 	web    *http.Client
 }
 
-// Prospects of the fleet, in campaigns of their own.
+// Numbers of prospects in the fleet, all in one campaign.
 const (
 	waitingProspects = 30
 	activeProspects  = 5
 )
 
-// setup returns a desk whose clock is at the start of a tick, so that no tick ends while the test
-// runs. When the test ends, every invariant is checked, and that nobody was resumed or paused
-// twice.
-func setup(t *testing.T) *desk {
+// setup returns a dashboard whose clock is at the start of a tick, so that no tick ends while the
+// test runs. When the test ends, it checks every invariant, and that no prospect was resumed or
+// paused twice.
+func setup(t *testing.T) *dashboard {
 	t.Helper()
 	db := testdb.New(t)
-	t.Cleanup(func() { judge(t, db) })
+	t.Cleanup(func() { checkInvariants(t, db) })
 	db.Exec(t, "UPDATE thaw_test.clock SET ahead = thaw.tick(pg_catalog.now()) + '15 minutes' - pg_catalog.now()")
 	db.Exec(t, `
 		INSERT INTO thaw.workspaces (key) VALUES ('acme');
@@ -82,12 +82,12 @@ func setup(t *testing.T) *desk {
 	require.NoError(t, err)
 	web := httptest.NewServer(riverui.Guard("", handler))
 	t.Cleanup(web.Close)
-	return &desk{DB: db, worker: w, url: web.URL, web: web.Client()}
+	return &dashboard{DB: db, worker: w, url: web.URL, web: web.Client()}
 }
 
-func judge(t *testing.T, db *testdb.DB) {
+func checkInvariants(t *testing.T, db *testdb.DB) {
 	t.Helper()
-	ctx := context.Background() // that of the test has ended
+	ctx := context.Background() // the context of the test has ended
 	report, err := verify.Run(ctx, db.Pool, verify.Options{})
 	require.NoError(t, err)
 	require.Zero(t, report.Violations(), "%+v", report)
@@ -95,11 +95,11 @@ func judge(t *testing.T, db *testdb.DB) {
 	require.NoError(t, err)
 	twice, err := pgx.CollectRows(rows, pgx.RowTo[int64])
 	require.NoError(t, err)
-	require.Empty(t, twice, "resumed or paused twice")
+	require.Empty(t, twice, "prospects resumed or paused twice")
 }
 
 // work runs the worker until the test ends.
-func (d *desk) work(t *testing.T) {
+func (d *dashboard) work(t *testing.T) {
 	t.Helper()
 	require.NoError(t, d.worker.Start(context.WithoutCancel(t.Context())))
 	t.Cleanup(func() {
@@ -109,35 +109,35 @@ func (d *desk) work(t *testing.T) {
 	})
 }
 
-// settle waits until no job is left to do, save those that are scheduled for later.
-func (d *desk) settle(t *testing.T) {
+// settle waits until no job is left except those scheduled for later.
+func (d *dashboard) settle(t *testing.T) {
 	t.Helper()
 	d.eventually(t, 0, "SELECT count(*) FROM thaw.river_job WHERE state IN ('available', 'running', 'retryable', 'pending')")
 }
 
-func (d *desk) eventually(t *testing.T, want int, sql string, args ...any) {
+func (d *dashboard) eventually(t *testing.T, want int, sql string, args ...any) {
 	t.Helper()
 	require.Eventually(t, func() bool { return testdb.Value[int](t, d.DB, sql, args...) == want }, 30*time.Second,
 		10*time.Millisecond, "waiting for %d from: %s", want, sql)
 }
 
-// nextTick moves the clock to the next tick and sweeps it.
-func (d *desk) nextTick(t *testing.T) {
+// nextTick advances to the next tick and sweeps it.
+func (d *dashboard) nextTick(t *testing.T) {
 	t.Helper()
 	d.Advance(t, 15*time.Minute)
 	d.Exec(t, "SELECT thaw.sweep()")
 	d.settle(t)
 }
 
-func (d *desk) state(t *testing.T, id int64) string {
+func (d *dashboard) state(t *testing.T, id int64) string {
 	t.Helper()
 	return testdb.Value[string](t, d.DB, "SELECT state::text FROM thaw.river_job WHERE id = $1", id)
 }
 
-// click is what the buttons of River UI do: "retry" or "cancel". River may refuse a retry because
-// another job has taken the place of the cancelled one: a worker that becomes the leader after the
-// cancel enqueues the sweep of the tick again.
-func (d *desk) click(t *testing.T, button string, ids ...int64) {
+// click does what the buttons of River UI do: "retry" or "cancel". River may reject a retry because
+// another job has replaced the cancelled one: a worker that becomes the leader after the cancel
+// inserts the sweep of the tick again.
+func (d *dashboard) click(t *testing.T, button string, ids ...int64) {
 	t.Helper()
 	texts := make([]string, len(ids))
 	for i, id := range ids {
@@ -154,14 +154,14 @@ func (d *desk) click(t *testing.T, button string, ids ...int64) {
 	require.Equal(t, http.StatusOK, status, answer)
 }
 
-func (d *desk) get(t *testing.T, path string) string {
+func (d *dashboard) get(t *testing.T, path string) string {
 	t.Helper()
 	status, answer := d.request(t, http.MethodGet, path, nil)
 	require.Equal(t, http.StatusOK, status, answer)
 	return answer
 }
 
-func (d *desk) request(t *testing.T, method, path string, body []byte) (status int, answer string) {
+func (d *dashboard) request(t *testing.T, method, path string, body []byte) (status int, answer string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, d.url+path, bytes.NewReader(body))
 	require.NoError(t, err)
