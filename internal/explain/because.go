@@ -194,10 +194,10 @@ func flapping(f Facts) Answer {
 
 func safetyMode(f Facts) Answer {
 	answer := Answer{Code: SafetyMode, NormalWait: true, WhoActs: Provider}
-	exit := "Thaw exits it automatically once the provider has been stable for a while. This prospect then continues."
+	exit := "It turns off automatically once the provider has been stable for a while. This prospect then continues."
 	if f.SafetyStays {
 		answer.WhoActs = Operator
-		exit = "It stays on until an operator exits it. This prospect then continues."
+		exit = "It stays on until an operator turns it off. This prospect then continues."
 	}
 	answer.Sentence = fmt.Sprintf("Safety mode is on (%s): nothing is sent, and no prospects are resumed. %s",
 		orNoReason(f.SafetyReason), exit)
@@ -273,17 +273,17 @@ func campaignStarting(f Facts) Answer {
 }
 
 func active(f Facts) Answer {
-	sentence := "This prospect is not paused. It is active in campaign %s."
+	sentence, step := "This prospect is not paused. It is active in campaign %s.", "next"
 	if f.Status == "pending" {
-		sentence = "This prospect is not paused. Its first step in campaign %s is still to come."
+		sentence, step = "This prospect is not paused. It has not started campaign %s yet.", "first"
 	}
 	answer := Answer{
 		Code: Active, Sentence: fmt.Sprintf(sentence, f.Campaign), NormalWait: true, WhoActs: Nobody, ExpectedAt: f.NextActionAt,
 	}
 	if f.NextActionAt != nil {
-		answer.Sentence += " Its next step is due at " + minute(*f.NextActionAt) + ", within the sending limits of account " + f.Account + "."
+		answer.Sentence += " Its " + step + " step is due at " + minute(*f.NextActionAt) + ", within the sending limits of account " + f.Account + "."
 	} else {
-		answer.Sentence += " Its next step follows in turn, within the sending limits of account " + f.Account + "."
+		answer.Sentence += " Its " + step + " step follows in turn, within the sending limits of account " + f.Account + "."
 	}
 	return answer
 }

@@ -204,7 +204,7 @@ func TestBecause(t *testing.T) {
 		},
 		{
 			"safety mode", with(waiting(), func(f *Facts) { f.BlockedBy, f.SafetyReason = "safety_mode", "provider incident" }),
-			Answer{SafetyMode, "Safety mode is on (provider incident): nothing is sent, and no prospects are resumed. Thaw exits it automatically once the provider has been stable for a while. This prospect then continues.", true, Provider, nil},
+			Answer{SafetyMode, "Safety mode is on (provider incident): nothing is sent, and no prospects are resumed. It turns off automatically once the provider has been stable for a while. This prospect then continues.", true, Provider, nil},
 		},
 		{
 			"auto-resume off", with(waiting(), func(f *Facts) { f.BlockedBy, f.AutoResumeOff = "auto_resume_off", true }),
@@ -223,7 +223,7 @@ func TestBecause(t *testing.T) {
 		},
 		{
 			"pending", with(activeProspect(), func(f *Facts) { f.Status = "pending" }),
-			Answer{Active, "This prospect is not paused. Its first step in campaign spring is still to come. Its next step follows in turn, within the sending limits of account acc_1.", true, Nobody, nil},
+			Answer{Active, "This prospect is not paused. It has not started campaign spring yet. Its first step follows in turn, within the sending limits of account acc_1.", true, Nobody, nil},
 		},
 		{
 			"active with auto-resume off: there is nothing to resume",
@@ -260,7 +260,7 @@ func TestBecause(t *testing.T) {
 		},
 		{
 			"active during safety mode", with(activeProspect(), func(f *Facts) { f.BlockedBy, f.SafetyReason = "safety_mode", "provider incident" }),
-			Answer{SafetyMode, "Safety mode is on (provider incident): nothing is sent, and no prospects are resumed. Thaw exits it automatically once the provider has been stable for a while. This prospect then continues.", true, Provider, nil},
+			Answer{SafetyMode, "Safety mode is on (provider incident): nothing is sent, and no prospects are resumed. It turns off automatically once the provider has been stable for a while. This prospect then continues.", true, Provider, nil},
 		},
 	}
 	for _, tt := range tests {

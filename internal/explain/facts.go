@@ -46,8 +46,8 @@ type Facts struct {
 	// BlockedBy is the result of thaw.blocked_by for the target. Empty if the target is not
 	// blocked.
 	BlockedBy string
-	// LockedAt and LockedReason describe the target's lock. ResumeAfter is how long the target must
-	// stay connected before prospects resume, because it is flapping.
+	// LockedAt and LockedReason describe the target's lock. ResumeAfter is the time until which a
+	// flapping target must stay connected before prospects resume.
 	LockedAt     *time.Time
 	LockedReason string
 	ResumeAfter  *time.Time

@@ -188,9 +188,9 @@ func TestEveryPageInABrowser(t *testing.T) {
 		"/workspaces/umbrella":                 {"", "Auto-resume is off"},
 		"/safety":                              {"safety", "Safety mode is off"},
 		"/search?q=j":                          {"search", "Jane Doe"},
-		"/search?q=nobody":                     {"", "No results for"},
-		"/prospects?url=" + url.QueryEscape(onLost): {"", "is disconnected"},
-		"/prospects?url=https://example.com/nobody": {"", "No campaign has a prospect with this URL"},
+		"/search?q=unknown":                    {"", "No results for"},
+		"/prospects?url=" + url.QueryEscape(onLost):  {"", "is disconnected"},
+		"/prospects?url=https://example.com/unknown": {"", "No campaign has a prospect with this URL"},
 	} {
 		run(t, ctx, chromedp.Navigate(d.url+path))
 		shown(t, ctx, page.says)

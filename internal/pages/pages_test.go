@@ -89,14 +89,14 @@ func TestBadFormsChangeNothing(t *testing.T) {
 		{bob + "/pause", url.Values{}, 409, "No reason was given."},
 		{"/accounts/99/pause", url.Values{"reason": {"x"}}, 404, "not found"},
 		{"/prospects/pause", url.Values{"url": {onLost}, "reason": {"x"}}, 400, "The workspace or the campaign is missing."},
-		{"/prospects/pause", url.Values{"url": {"nobody"}, "workspace": {"acme"}, "campaign": {"founders"}, "reason": {"x"}}, 409, "No campaign has the prospect nobody."},
+		{"/prospects/pause", url.Values{"url": {"unknown"}, "workspace": {"acme"}, "campaign": {"founders"}, "reason": {"x"}}, 409, "No campaign has the prospect unknown."},
 		{"/campaigns/pause", url.Values{"workspace": {"acme"}, "campaign": {"nothing"}, "reason": {"x"}}, 409, "has no campaign"},
 		{"/workspaces/auto-resume", url.Values{"workspace": {"acme"}, "enabled": {"maybe"}}, 400, "on or off"},
 		{"/workspaces/auto-resume", url.Values{"workspace": {"nowhere"}, "enabled": {"on"}}, 409, "There is no workspace"},
 		{"/heals", url.Values{"workspace": {"acme"}, "cap": {"0"}}, 400, "must be a number from 1"},
 		{"/heals", url.Values{"cap": {"5"}}, 400, "Enter a workspace or a provider account ID."},
 		{"/heals", url.Values{"workspace": {"nowhere"}, "cap": {"5"}}, 400, "There is no workspace"},
-		{"/heals", url.Values{"account": {"nobody"}, "cap": {"5"}}, 400, "There is no account"},
+		{"/heals", url.Values{"account": {"unknown"}, "cap": {"5"}}, 400, "There is no account"},
 		{"/safety/enter", url.Values{"reason": {strings.Repeat("x", 70_000)}}, 400, "could not be read"},
 	} {
 		got := d.post(t, c.path, c.form)

@@ -66,8 +66,8 @@ type AccountDetail struct {
 	DrainedAt *time.Time     `json:"drained_at"`
 	// NotDrainedBefore is a lower bound for that tick if it is beyond the forecast.
 	NotDrainedBefore *time.Time `json:"not_drained_before"`
-	// Forecast is the age of Expected and DrainedAt; nil if nothing is expected or there was no
-	// forecast in time.
+	// Forecast describes the forecast behind Expected and DrainedAt; nil if nothing is expected or
+	// there was no forecast in time.
 	Forecast *ForecastInfo `json:"forecast"`
 }
 

@@ -26,7 +26,7 @@ type Explanation struct {
 	// NotBefore is a lower bound for the tick that resumes it, if ExpectedAt is beyond the
 	// forecast.
 	NotBefore *time.Time `json:"not_before,omitempty"`
-	// Forecast is the age of the expected time if the forecast is old; nil if it is current.
+	// Forecast describes the forecast behind the expected time if it is old; nil if it is current.
 	Forecast *ForecastInfo `json:"forecast,omitempty"`
 	History  []Event       `json:"history"` // oldest first
 	// LockedAt is when the provider locked the account, LockedReason the provider's raw value.

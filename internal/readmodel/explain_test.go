@@ -81,7 +81,7 @@ func TestExplain(t *testing.T) {
 		{"on hold", hold, explain.AccountOnHold, explain.Nobody, "(new device)", "thaw.tick() + interval '1 day'"},
 		{"sibling on hold", disconnect + sibling + hold, explain.AccountOnHold, explain.Nobody, "Account Grace H. (acc_2) is on hold", "thaw.tick() + interval '1 day'"},
 		{"safety mode", safetyOn, explain.SafetyMode, explain.Provider, "(provider incident)", never},
-		{"safety mode that does not exit automatically", "SELECT thaw.start_safety_mode('an audit', 'ann', true);", explain.SafetyMode, explain.Operator, "until an operator exits it", never},
+		{"safety mode that does not exit automatically", "SELECT thaw.start_safety_mode('an audit', 'ann', true);", explain.SafetyMode, explain.Operator, "until an operator turns it off", never},
 		{"auto-resume off", optOut, explain.AutoResumeOff, explain.Operator, "(asked by phone)", never},
 		{"auto-resume off and on hold", optOut + hold, explain.AutoResumeOff, explain.Operator, "(asked by phone)", never},
 

@@ -15,7 +15,7 @@ type FleetReport struct {
 	Tick   FleetTick `json:"tick"`
 	// Backlog is nil if it could not be counted in time.
 	Backlog *FleetBacklog `json:"backlog"`
-	// Forecast is the age of Backlog; nil if Backlog could not be counted in time.
+	// Forecast describes the forecast behind Backlog; nil if there was none in time.
 	Forecast *ForecastInfo `json:"forecast"`
 	// Budgets are the budgets of the current tick; nil in the scope of one workspace.
 	Budgets *Budgets `json:"budgets"`

@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// freshFor is the age from which serving a forecast starts making a new one. If making one
-	// takes long, the age is freshFactor times as long, so that viewers of a very large fleet use
+	// freshFor is the age from which serving a forecast also starts making a new one. If making one
+	// takes long, this age is freshFactor times as long, so that viewers of a very large fleet use
 	// at most a twentieth of a core.
 	freshFor    = 2 * time.Second
 	freshFactor = 20
@@ -294,7 +294,7 @@ type view struct {
 func (s *snapshot) from(t ticks) *view {
 	current := currentFor
 	if s.isStored {
-		// No process makes a newer one for a command-line program.
+		// Unlike a server process, a command does not keep making newer ones.
 		current = min(current, s.freshFor())
 	}
 	v := &view{snapshot: s, isOld: s.made != t || time.Since(s.at) > current}
@@ -304,7 +304,7 @@ func (s *snapshot) from(t ticks) *view {
 	return v
 }
 
-// ForecastInfo is the age of the forecast in an answer.
+// ForecastInfo describes the forecast that an answer is based on.
 type ForecastInfo struct {
 	// At is when the fleet was read.
 	At time.Time `json:"at"`

@@ -21,11 +21,11 @@ type StatusReport struct {
 	Backlog       Backlog        `json:"backlog"`
 	LastSweep     *Sweep         `json:"last_sweep"` // newest tick with a plan; nil if none
 	StuckAccounts []StuckAccount `json:"stuck_accounts"`
-	// Accounts are the accounts with the most paused prospects, up to the requested number, ordered
-	// by the number of resumable prospects, most first.
+	// Accounts are the accounts with the most paused prospects, up to the requested number. They
+	// are ordered by resumable prospects, most first.
 	Accounts []AccountStatus `json:"accounts"`
-	// Forecast is the age of the resumable counts and the expected times if the forecast is old;
-	// nil if it is current.
+	// Forecast describes the forecast behind the resumable counts and the expected times if it is
+	// old; nil if it is current.
 	Forecast *ForecastInfo `json:"forecast,omitempty"`
 	// AccountsInAll is how many accounts have paused prospects.
 	AccountsInAll int `json:"accounts_in_all"`
