@@ -104,7 +104,7 @@ func shown(t *testing.T, ctx context.Context, want string) {
 // widths are the tested viewport widths: wide and narrow.
 var widths = []int64{1440, 360}
 
-// look checks the rendered page in both widths and both colour schemes: axe reports no violations,
+// look checks the rendered page in both widths and both color schemes: axe reports no violations,
 // and nothing is wider than the viewport. With -update it takes screenshots.
 func (d *dashboard) look(t *testing.T, ctx context.Context, name string) {
 	t.Helper()

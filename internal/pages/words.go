@@ -117,7 +117,7 @@ func say(all map[string]string, key string) string {
 	return strings.ReplaceAll(key, "_", " ")
 }
 
-// count formats a number in groups of three digits, as in 12 345. A nil pointer is a dash.
+// count formats a number in groups of three digits, as in 12,345. A nil pointer is a dash.
 func count(n any) string {
 	v := reflect.ValueOf(n)
 	if v.Kind() == reflect.Pointer {
@@ -130,7 +130,7 @@ func count(n any) string {
 	var b strings.Builder
 	for i, digit := range digits {
 		if i > 0 && (len(digits)-i)%3 == 0 && digits[i-1] != '-' {
-			b.WriteString("\u202f")
+			b.WriteByte(',')
 		}
 		b.WriteRune(digit)
 	}

@@ -13,7 +13,7 @@ import (
 func TestCount(t *testing.T) {
 	t.Parallel()
 	million, none := 1234567, (*int64)(nil)
-	for want, n := range map[string]any{"0": 0, "999": int32(999), "1\u202f000": int64(1000), "1\u202f234\u202f567": &million, "-1\u202f000": -1000, "–": none} {
+	for want, n := range map[string]any{"0": 0, "999": int32(999), "1,000": int64(1000), "1,234,567": &million, "-1,000": -1000, "–": none} {
 		require.Equal(t, want, count(n))
 	}
 	require.Equal(t, "1 account", many(1, "account"))

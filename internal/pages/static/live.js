@@ -4,7 +4,7 @@
 
 const inZone = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
-function localise(root) {
+function localize(root) {
   for (const time of root.querySelectorAll("time[datetime]:not([title])")) {
     time.title = time.textContent;
     time.textContent = inZone.format(new Date(time.dateTime));
@@ -37,7 +37,7 @@ async function refresh() {
     for (const part of document.querySelectorAll("[data-live][id]")) {
       const fresh = page.getElementById(part.id);
       if (!fresh || part.contains(document.activeElement)) continue;
-      localise(fresh);
+      localize(fresh);
       if (fresh.innerHTML !== part.innerHTML) part.replaceChildren(...fresh.childNodes);
     }
     countDown();
@@ -50,7 +50,7 @@ async function refresh() {
   }
 }
 
-localise(document);
+localize(document);
 countDown();
 setInterval(countDown, 1000);
 
