@@ -56,7 +56,7 @@ func TestProspectLinesReportOverlongLine(t *testing.T) {
 	lines := readLines(t, "a.b/1\n"+strings.Repeat("x", 100_000)+"\na.b/3\n")
 	require.Len(t, lines, 3)
 	require.Contains(t, lines[1], "2 xxx")
-	require.Contains(t, lines[1], "the maximum is 2000")
+	require.Contains(t, lines[1], "at most 2000 are allowed")
 	require.Equal(t, "3 a.b/3", lines[2])
 }
 

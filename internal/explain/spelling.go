@@ -19,7 +19,7 @@ func CheckURL(raw string) error {
 	case strings.TrimSpace(raw) == "":
 		return errors.New("the URL of a prospect is empty")
 	case len(raw) > MaxURL:
-		return fmt.Errorf("the URL of a prospect is %d bytes long: the maximum is %d", len(raw), MaxURL)
+		return fmt.Errorf("the URL of a prospect is %d bytes long: at most %d are allowed", len(raw), MaxURL)
 	case !utf8.ValidString(raw):
 		return errors.New("the URL of a prospect is not valid UTF-8")
 	case strings.ContainsFunc(strings.TrimSpace(raw), unicode.IsControl):

@@ -87,7 +87,7 @@ func TestCheckURL(t *testing.T) {
 	require.NoError(t, CheckURL("https://www.linkedin.com/in/jörg"))
 	require.NoError(t, CheckURL("any text that a platform uses for a prospect"))
 	require.ErrorContains(t, CheckURL("  "), "is empty")
-	require.ErrorContains(t, CheckURL(strings.Repeat("a", 2001)), "is 2001 bytes long: the maximum is 2000")
+	require.ErrorContains(t, CheckURL(strings.Repeat("a", 2001)), "is 2001 bytes long: at most 2000 are allowed")
 	require.ErrorContains(t, CheckURL("a\xff"), "not valid UTF-8")
 	require.ErrorContains(t, CheckURL("a\x00b"), "control characters")
 }
