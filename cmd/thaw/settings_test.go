@@ -18,30 +18,30 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-var update = flag.Bool("update", false, "rewrite the settings table in README.md and the expected output of the scripts")
+var update = flag.Bool("update", false, "rewrite the settings table in docs/reference.md and the expected output of the scripts")
 
 const (
-	readme        = "../../README.md"
+	reference     = "../../docs/reference.md"
 	settingsBegin = "<!-- settings: begin -->\n"
 	settingsEnd   = "<!-- settings: end -->\n"
 )
 
-// TestSettings compares the settings table in the README with the flags in the code.
+// TestSettings compares the settings table in docs/reference.md with the flags in the code.
 func TestSettings(t *testing.T) {
 	t.Parallel()
-	content, err := os.ReadFile(readme)
+	content, err := os.ReadFile(reference)
 	require.NoError(t, err)
 	before, rest, found := strings.Cut(string(content), settingsBegin)
-	require.True(t, found, "README.md has no line %s", settingsBegin)
+	require.True(t, found, "docs/reference.md has no line %s", settingsBegin)
 	table, after, found := strings.Cut(rest, settingsEnd)
-	require.True(t, found, "README.md has no line %s", settingsEnd)
+	require.True(t, found, "docs/reference.md has no line %s", settingsEnd)
 
 	want := settingsTable(newParser(&cli{}).Model)
 	if *update && table != want {
-		require.NoError(t, os.WriteFile(readme, []byte(before+settingsBegin+want+settingsEnd+after), 0o644))
+		require.NoError(t, os.WriteFile(reference, []byte(before+settingsBegin+want+settingsEnd+after), 0o644))
 		return
 	}
-	require.Equal(t, want, table, "the settings table in README.md is outdated: run go test ./cmd/thaw -run Settings -update")
+	require.Equal(t, want, table, "the settings table in docs/reference.md is outdated: run go test ./cmd/thaw -run Settings -update")
 }
 
 // A setting is a flag with an environment variable.
@@ -133,8 +133,8 @@ func TestSettingsAreDocumented(t *testing.T) {
 	}
 }
 
-// Flags of fleet-wide settings have no default. Help and README show the default of the database as
-// their placeholder.
+// Flags of fleet-wide settings have no default. Help and docs/reference.md show the default of the
+// database as their placeholder.
 func TestFleetSettingsShowDatabaseDefaults(t *testing.T) {
 	t.Parallel()
 	numbers, err := store.New(testdb.New(t).Pool).Settings(t.Context())
