@@ -32,10 +32,10 @@ func TestDecodeRecord(t *testing.T) {
 	require.Equal(t, "unipile_v2:evt_1", s.DeliveryKey, "the same key as for the received delivery, which makes it a duplicate")
 
 	for name, r := range map[string]webhook.Record{
-		"received_at is missing":  {Route: "unipile/v1", Body: v1.Body},
-		`route "v1" is unknown`: {Route: "v1", ReceivedAt: received, Body: v1.Body},
-		"not valid JSON":          {Route: "unipile/v1", ReceivedAt: received, Body: []byte("{")},
-		"webhook-id is missing":   {Route: "standard", ReceivedAt: received, Body: []byte(`{"type":"account.status"}`)},
+		"received_at is missing": {Route: "unipile/v1", Body: v1.Body},
+		`route "v1" is unknown`:  {Route: "v1", ReceivedAt: received, Body: v1.Body},
+		"not valid JSON":         {Route: "unipile/v1", ReceivedAt: received, Body: []byte("{")},
+		"webhook-id is missing":  {Route: "standard", ReceivedAt: received, Body: []byte(`{"type":"account.status"}`)},
 	} {
 		_, err := webhook.Decode(r)
 		require.ErrorContains(t, err, name)
