@@ -26,10 +26,13 @@ func (a *api) heal(r *request) (reply, error) {
 // A healRequest is the body of POST /heals.
 type healRequest struct {
 	Workspace string `json:"workspace"`
-	Account   string `json:"account"` // the provider account ID, in the workspace if one is given
-	Cap       *int   `json:"cap"`     // nil: defaultCap; for a tenant, all that it may still resume in this tick
-	EvenIfOff bool   `json:"even_if_off"`
-	DryRun    bool   `json:"dry_run"`
+	// Account is the provider account ID, in the workspace if one is given.
+	Account string `json:"account"`
+	// Cap defaults to defaultCap. For a tenant, it defaults to all that the tenant may still resume
+	// in this tick.
+	Cap       *int `json:"cap"`
+	EvenIfOff bool `json:"even_if_off"`
+	DryRun    bool `json:"dry_run"`
 }
 
 // A dryRun is the result of a dry run.
