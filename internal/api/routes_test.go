@@ -235,7 +235,7 @@ func TestInvalidRequests(t *testing.T) {
 		{"GET", "/prospects?url=" + strings.Repeat("a", 2001), "", 400, "at most 2000"},
 		{"GET", "/search", "", 400, `"q" is missing`},
 		{"GET", "/events", "", 400, `"url" is missing`},
-		{"GET", "/prospects?url=linkedin.com/in/nobody", "", 404, "none of the 12 spellings"},
+		{"GET", "/prospects?url=linkedin.com/in/nobody", "", 404, "12 spellings were tried"},
 		{"GET", "/accounts/north-1", "", 404, ""},
 		{"GET", "/accounts/99", "", 404, ""},
 		{"GET", "/accounts/99999999999999999999", "", 404, ""},
@@ -289,7 +289,7 @@ func TestStartHeal(t *testing.T) {
 		tooMany := s.send(t, call{method: "POST", path: "/heals", body: `{"account": "north-1", "cap": 201, "dry_run": ` + dry + `}`, token: s.north})
 		detail := tooMany.json(t, http.StatusForbidden)["detail"]
 		require.Contains(t, detail, `heals started by workspace "north" may resume 200 more prospects in this tick, not 201`)
-		require.Contains(t, detail, "ask an operator to allow more: thaw heal-cap set north N")
+		require.Contains(t, detail, "ask an operator to raise the limit: thaw heal-cap set north N")
 	}
 	all := s.send(t, call{method: "POST", path: "/heals", body: `{"account": "north-1", "dry_run": true}`, token: s.north})
 	require.Equal(t, 200.0, all.json(t, http.StatusOK)["cap"])
