@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgerrcode"
@@ -96,9 +97,6 @@ func Open(ctx context.Context, o Options) (*pgxpool.Pool, error) {
 	config.MaxConns = int32(o.Size)
 	config.MinConns = min(config.MinConns, config.MaxConns)
 	config.MinIdleConns = min(config.MinIdleConns, config.MaxConns)
-	// Idle connections are pinged before use. The ping of a silently dropped connection would never
-	// return.
-	config.PingTimeout = 2 * time.Second
 	if config.ConnConfig.RuntimeParams["application_name"] == "" {
 		config.ConnConfig.RuntimeParams["application_name"] = "thaw"
 	}
@@ -179,10 +177,13 @@ func openConfigured(ctx context.Context, config *pgxpool.Config, o Options) (*pg
 }
 
 func connect(ctx context.Context, config *pgxpool.Config) (*pgxpool.Pool, error) {
+	var made atomic.Pointer[pgxpool.Pool]
+	checkIdle(config, made.Load)
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, err
 	}
+	made.Store(pool)
 	if err := pool.Ping(ctx); err != nil {
 		pool.Close()
 		return nil, err

@@ -22,6 +22,9 @@ const (
 	// time.
 	lookBackEvery  = time.Second
 	lookBackAtMost = 30 * time.Second
+	// fetchTimeout bounds a fetch. River sets no limit, so a fetch on a connection that never answers
+	// would stop its queue in this process for good.
+	fetchTimeout = 10 * time.Second
 	// trustFor is how long a front is valid after the last successful look back.
 	trustFor = time.Minute
 )
@@ -101,6 +104,8 @@ func (e *executor) JobGetAvailable(
 	if known {
 		fetch = e.driver.UnwrapExecutor(fetchTx{pool: n.c.Pool, params: params, reach: began.Sub(from) + fetchSlack})
 	}
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
 	result, err := fetch.JobGetAvailable(ctx, params)
 	if err == nil && len(result.Jobs) < params.MaxToLock {
 		n.fronts.emptied(params.Queue, began, from)

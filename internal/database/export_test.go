@@ -1,0 +1,3 @@
+package database
+
+const PingAfter = pingAfter
