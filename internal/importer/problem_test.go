@@ -36,7 +36,7 @@ func TestProblems(t *testing.T) {
 		// want has the beginnings of the lines of the error.
 		want []string
 	}{
-		"no text at all":      {"", []string{"line 1: the file is empty"}},
+		"empty file":          {"", []string{"line 1: the file is empty"}},
 		"no header":           {goodLine, []string{"line 1: is not a header: the first line must have the columns workspace,account,"}},
 		"semicolons":          {strings.ReplaceAll(file(good), ",", ";"), []string{"line 1: uses semicolons as separators: use commas"}},
 		"a missing column":    {strings.Replace(file(good), ",step", "", 1), []string{"line 1, column step: is missing from the header"}},
@@ -53,12 +53,12 @@ func TestProblems(t *testing.T) {
 		"a line after a long field":  {file(good.with("campaign", "a\nb\nc"), fields{"step": "x"}), []string{"line 2, column campaign: has an invisible character (U+000A)", "line 5, column step: must be a whole number"}},
 		"a field after a long field": {file(fields{"workspace": "a\nb", "step": "x"}), []string{"line 2, column workspace: has an invisible character (U+000A)", "line 3, column step: must be a whole number"}},
 
-		"no workspace":         {file(fields{"workspace": ""}), []string{"line 2, column workspace: must not be empty"}},
-		"no account":           {file(fields{"account": ""}), []string{"line 2, column account: must not be empty"}},
-		"no campaign":          {file(fields{"campaign": ""}), []string{"line 2, column campaign: must not be empty"}},
-		"a NUL":                {file(good, fields{"member": "ja\x00ne"}), []string{`line 3, column member: has a NUL byte (found "ja\x00ne")`}},
-		"invalid UTF-8":        {file(fields{"campaign": "caf\xe9"}), []string{`line 2, column campaign: is not valid UTF-8 (found "caf\xe9")`}},
-		"a field that is long": {file(fields{"account": strings.Repeat("x", 2001)}), []string{"line 2, column account: is 2001 bytes long: at most 2000 are allowed (found \"xxx"}},
+		"no workspace":             {file(fields{"workspace": ""}), []string{"line 2, column workspace: must not be empty"}},
+		"no account":               {file(fields{"account": ""}), []string{"line 2, column account: must not be empty"}},
+		"no campaign":              {file(fields{"campaign": ""}), []string{"line 2, column campaign: must not be empty"}},
+		"a NUL":                    {file(good, fields{"member": "ja\x00ne"}), []string{`line 3, column member: has a NUL byte (found "ja\x00ne")`}},
+		"invalid UTF-8":            {file(fields{"campaign": "caf\xe9"}), []string{`line 2, column campaign: is not valid UTF-8 (found "caf\xe9")`}},
+		"a field that is too long": {file(fields{"account": strings.Repeat("x", 2001)}), []string{"line 2, column account: is 2001 bytes long: at most 2000 are allowed (found \"xxx"}},
 
 		"no account status":           {file(fields{"account_status": ""}), []string{"line 2, column account_status: must be one of connecting, connected, needs_verification, disconnected, restricted, error, removed"}},
 		"an unknown account status":   {file(fields{"account_status": "OK"}), []string{"line 2, column account_status: must be one of connecting,"}},
@@ -73,20 +73,20 @@ func TestProblems(t *testing.T) {
 		"a campaign paused without reason":  {file(fields{"campaign_status": "paused"}), []string{"line 2, column campaign_paused_reason: must not be empty if campaign_status is paused"}},
 		"a campaign's reason without pause": {file(fields{"campaign_paused_reason": "paused_by_user"}), []string{"line 2, column campaign_paused_reason: must be empty if campaign_status is running"}},
 
-		"a time without a zone":   {file(fields{"next_action_at": "2026-01-02T03:04:05"}), []string{`line 2, column next_action_at: must be a time with a zone, like 2026-01-02T15:04:05Z or 2026-01-02 15:04:05+00 (found "2026-01-02T03:04:05")`}},
-		"a day that is not there": {file(waiting(prospect("a")).with("paused_at", "2026-02-30T03:04:05Z")), []string{"line 2, column paused_at: must be a time with a zone"}},
+		"a time without a zone": {file(fields{"next_action_at": "2026-01-02T03:04:05"}), []string{`line 2, column next_action_at: must be a time with a zone, like 2026-01-02T15:04:05Z or 2026-01-02 15:04:05+00 (found "2026-01-02T03:04:05")`}},
+		"an invalid date":       {file(waiting(prospect("a")).with("paused_at", "2026-02-30T03:04:05Z")), []string{"line 2, column paused_at: must be a time with a zone"}},
 		"times out of range": {file(
 			waiting(prospect("a")).with("paused_at", "1970-01-01T00:00:00Z"), waiting(prospect("b")).with("paused_at", "2000-01-01 00:59:59+01"),
 			fields{"prospect_url": prospect("c"), "next_action_at": "2200-01-01T00:00:00.000001Z"}, fields{"prospect_url": prospect("d"), "next_action_at": "9999-12-31T00:00:00Z"}), []string{
 			`line 2, column paused_at: must be a time from 2000-01-01T00:00:00Z to 2200-01-01T00:00:00Z (found "1970-01-01T00:00:00Z")`,
 			"line 3, column paused_at: must be a time from 2000-01-01T00:00:00Z", "line 4, column next_action_at: must be a time from", "line 5, column next_action_at: must be a time from"}},
-		"a negative step":       {file(fields{"step": "-1"}), []string{"line 2, column step: must be a whole number from 0"}},
-		"half a step":           {file(fields{"step": "1.5"}), []string{"line 2, column step: must be a whole number from 0"}},
-		"a step out of range":   {file(fields{"step": "2147483648"}), []string{"line 2, column step: must be a whole number from 0"}},
-		"no prospect":           {file(fields{"prospect_url": ""}), []string{"line 2, column prospect_url: must be an http or https URL with a host"}},
-		"a prospect by path":    {file(fields{"prospect_url": "/in/ada"}), []string{"line 2, column prospect_url: must be"}},
-		"a prospect by mail":    {file(fields{"prospect_url": "mailto:ada@example.com"}), []string{"line 2, column prospect_url: must be"}},
-		"a prospect on no host": {file(fields{"prospect_url": "https:///in/ada"}), []string{"line 2, column prospect_url: must be"}},
+		"a negative step":               {file(fields{"step": "-1"}), []string{"line 2, column step: must be a whole number from 0"}},
+		"a fractional step":             {file(fields{"step": "1.5"}), []string{"line 2, column step: must be a whole number from 0"}},
+		"a step out of range":           {file(fields{"step": "2147483648"}), []string{"line 2, column step: must be a whole number from 0"}},
+		"no prospect":                   {file(fields{"prospect_url": ""}), []string{"line 2, column prospect_url: must be an http or https URL with a host"}},
+		"a relative prospect URL":       {file(fields{"prospect_url": "/in/ada"}), []string{"line 2, column prospect_url: must be"}},
+		"a mailto prospect URL":         {file(fields{"prospect_url": "mailto:ada@example.com"}), []string{"line 2, column prospect_url: must be"}},
+		"a prospect URL without a host": {file(fields{"prospect_url": "https:///in/ada"}), []string{"line 2, column prospect_url: must be"}},
 
 		"an account in two workspaces": {file(good, fields{"workspace": "globex"}), []string{
 			`line 3, column workspace: differs from line 2, where the same account has "acme": all rows of an account must agree (found "globex")`}},
@@ -102,7 +102,7 @@ func TestProblems(t *testing.T) {
 			`line 3, column campaign_paused_reason: differs from line 2, where the same campaign has "paused_by_user"`}},
 		"a prospect in two spellings": {file(good.with("prospect_url", "https://www.linkedin.com/in/ada"), good.with("prospect_url", "http://linkedin.com/in/ADA/?trk=x")), []string{
 			`line 3, column prospect_url: is already in campaign "spring" on line 2, spelled https://www.linkedin.com/in/ada: a campaign can have a prospect only once`}},
-		"names with what nobody sees": {file(good.with("account", "seat-1 "), good.with("workspace", "\u00a0acme"), good.with("campaign", "spr\u200bing"), good.with("member", "m\t"),
+		"invisible characters in names": {file(good.with("account", "seat-1 "), good.with("workspace", "\u00a0acme"), good.with("campaign", "spr\u200bing"), good.with("member", "m\t"),
 			good.with("prospect_url", "https://www.linkedin.com/in/ada\u00a0")), []string{
 			"line 2, column account: has a space at its end: delete it", "line 3, column workspace: has an invisible character (U+00A0) at its start",
 			"line 4, column campaign: has an invisible character (U+200B)", "line 5, column member: has an invisible character (U+0009)",
