@@ -101,32 +101,55 @@ func TestImportsPassesAndSignalsDoNotDeadlock(t *testing.T) {
 	})
 	load(t, db, paused)
 
+	// Each goes on until both have changed a prospect, however slow the other is.
+	met := func() (met bool, err error) {
+		err = db.Pool.QueryRow(t.Context(), `
+			SELECT count(DISTINCT source) FILTER (WHERE source IN ('signal', 'import')) = 2 FROM thaw.enrollment_events`).Scan(&met)
+		return met, err
+	}
 	var group errgroup.Group
 	for _, content := range []string{paused, active} {
 		group.Go(func() error {
-			for range rounds {
-				if _, err := importer.Import(t.Context(), db.Pool, strings.NewReader(content), importer.Options{}); err != nil {
-					return fmt.Errorf("importing: %w", err)
-				}
-			}
-			return nil
+			return repeat(rounds, met, func(int) error {
+				_, err := importer.Import(t.Context(), db.Pool, strings.NewReader(content), importer.Options{})
+				return err
+			})
 		})
 	}
 	for worker := range 4 {
 		group.Go(func() error {
-			for i := range rounds * accounts {
-				account := fmt.Sprint("seat-", (i*(1+2*worker))%accounts)
-				if err := flap(t.Context(), db, account, i%2 == 0); err != nil {
-					return fmt.Errorf("signal and pass of %s: %w", account, err)
+			return repeat(rounds, met, func(round int) error {
+				for i := range accounts {
+					i += round * accounts
+					account := fmt.Sprint("seat-", (i*(1+2*worker))%accounts)
+					if err := flap(t.Context(), db, account, i%2 == 0); err != nil {
+						return fmt.Errorf("signal and pass of %s: %w", account, err)
+					}
 				}
-			}
-			return nil
+				return nil
+			})
 		})
 	}
 	require.NoError(t, group.Wait())
 	require.Equal(t, prospects, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.enrollments"))
 	require.NotZero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.enrollment_events WHERE source = 'signal'"), "passes resumed or paused prospects")
 	require.NotZero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.enrollment_events WHERE source = 'import'"), "imports changed prospects")
+}
+
+// repeat does something at least a number of times, and then until a condition is met, at most 50
+// times as often.
+func repeat(rounds int, met func() (bool, error), do func(round int) error) error {
+	for round := range 50 * rounds {
+		if round >= rounds {
+			if isMet, err := met(); err != nil || isMet {
+				return err
+			}
+		}
+		if err := do(round); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // flap sends a signal for an account and runs the resulting job, each in its own transaction.
