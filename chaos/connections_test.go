@@ -114,7 +114,7 @@ func TestConnectionsExhausted(t *testing.T) {
 				s.fault("signals answered 503")
 			}
 		}
-		hog.giveBack()
+		hog.release()
 		began := time.Now()
 		for _, p := range processes {
 			p.ready()
@@ -173,7 +173,7 @@ func (h *hog) takeAll() {
 	}
 }
 
-func (h *hog) giveBack() {
+func (h *hog) release() {
 	for _, conn := range h.conns {
 		_ = conn.Close(h.Context())
 	}

@@ -165,7 +165,7 @@ var breaks = map[string][]string{
 		"UPDATE thaw.accounts SET hold_until = now(), hold_reason = ''",
 	},
 	"accounts_workspace_id_fkey": {
-		"INSERT INTO thaw.accounts (workspace_id, provider_account_id) VALUES (99, 'nobody')",
+		"INSERT INTO thaw.accounts (workspace_id, provider_account_id) VALUES (99, 'unknown')",
 	},
 	"accounts_provider_provider_account_id_key": {
 		"INSERT INTO thaw.accounts (workspace_id, provider_account_id) VALUES (2, 'ann')",

@@ -86,7 +86,7 @@ func TestManualProspectPauseAndResume(t *testing.T) {
 		require.Zero(t, testdb.Value[int](t, db, "SELECT thaw.resume_prospect($1, 'asked', 'bob')", url), "again")
 	}
 	require.Zero(t, testdb.Value[int](t, db, "SELECT thaw.pause_prospect('replied', 'asked', 'bob')"))
-	require.Equal(t, "P0002", violation(t, db.Pool, "SELECT thaw.pause_prospect('nobody', 'asked')").Code)
+	require.Equal(t, "P0002", violation(t, db.Pool, "SELECT thaw.pause_prospect('unknown', 'asked')").Code)
 	require.Equal(t, "P0002", violation(t, db.Pool, "SELECT thaw.pause_prospect('active', 'asked', campaign => 'summer')").Code)
 }
 
@@ -136,7 +136,7 @@ func TestHoldIsNeverShortened(t *testing.T) {
 	for _, sql := range []string{"SELECT thaw.hold('ann', thaw.now(), 'late')", "SELECT thaw.hold('ann', NULL, 'late')", "SELECT thaw.hold('ann', thaw.now() + interval '3 hours', '')"} {
 		require.Equal(t, "22023", violation(t, db.Pool, sql).Code, sql)
 	}
-	require.Equal(t, "P0002", violation(t, db.Pool, "SELECT thaw.hold('nobody', thaw.now() + interval '1 hour', 'why')").Code)
+	require.Equal(t, "P0002", violation(t, db.Pool, "SELECT thaw.hold('unknown', thaw.now() + interval '1 hour', 'why')").Code)
 
 	db.Advance(t, 3*time.Hour)
 	db.Exec(t, "UPDATE thaw.accounts SET hold_until = NULL, hold_reason = NULL")

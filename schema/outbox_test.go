@@ -308,7 +308,7 @@ func TestRemovedEndpointLeavesNoJobs(t *testing.T) {
 	db.Exec(t, "INSERT INTO thaw.webhook_endpoints (url) VALUES ('https://other.example.com')")
 	db.Exec(t, "SELECT thaw.publish('test.ping') FROM generate_series(1, 3)")
 	require.Equal(t, 6, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.river_job WHERE kind = 'deliver'"))
-	require.False(t, testdb.Value[bool](t, db, "SELECT thaw.remove_endpoint('https://nobody.example.com')"))
+	require.False(t, testdb.Value[bool](t, db, "SELECT thaw.remove_endpoint('https://unknown.example.com')"))
 	require.Equal(t, 6, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.river_job WHERE kind = 'deliver'"))
 	require.True(t, testdb.Value[bool](t, db, "SELECT thaw.remove_endpoint('https://other.example.com')"))
 	require.Equal(t, []string{"webhooks_1"}, testdb.Column[string](t, db, "SELECT DISTINCT queue FROM thaw.river_job WHERE kind = 'deliver'"))

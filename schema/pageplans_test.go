@@ -185,7 +185,7 @@ func requireNoScansOnPages(t *testing.T, db *testdb.DB) {
 				"heals":              of(watched, scope, readmodel.Heals),
 				"events":             returns(watched, scope, url, readmodel.Events),
 				"explanation": func(ctx context.Context, _ readmodel.Paging) error {
-					_, err := readmodel.NewExplainer(watched, scope).Explain(ctx, []string{url, "https://example.com/in/nobody"})
+					_, err := readmodel.NewExplainer(watched, scope).Explain(ctx, []string{url, "https://example.com/in/unknown"})
 					return err
 				},
 				"search": func(ctx context.Context, _ readmodel.Paging) error {

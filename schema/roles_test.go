@@ -76,7 +76,7 @@ func TestRoleCanUseWhatItWasGranted(t *testing.T) {
 	var number int
 	value("SELECT thaw.signal('linkedin', 'ann', 'connected', member_id => 'm1', delivery_key => 'k1')", &text)
 	require.Equal(t, "applied", text)
-	value("SELECT thaw.signal('linkedin', 'nobody', 'connected')", &text)
+	value("SELECT thaw.signal('linkedin', 'unknown', 'connected')", &text)
 	require.Equal(t, "unknown_account", text)
 	value("SELECT resumable FROM thaw.backlog WHERE account = 'ann'", &number)
 	require.Equal(t, 1, number)
@@ -143,8 +143,8 @@ func TestRoleCanUseNothingElse(t *testing.T) {
 	denied("SELECT thaw.receive_signal('linkedin', 'ann', 'OK', 'connected', NULL, NULL, NULL, false, NULL)")
 	denied("SELECT thaw.pause_batch(1, 10, NULL, NULL, 1)")
 	denied("SELECT thaw.enqueue('sweep', 'sweep', 2::smallint, '{}')")
-	denied("SELECT thaw.start_safety_mode('why', 'somebody else', true)")
-	denied("SELECT thaw.start_action('paused', 'ann', 'linkedin', 'why', 'somebody else')")
+	denied("SELECT thaw.start_safety_mode('why', 'another_role else', true)")
+	denied("SELECT thaw.start_action('paused', 'ann', 'linkedin', 'why', 'another_role else')")
 	denied("SELECT thaw.publish('test.ping')")
 	denied("SELECT thaw.start_heal(1, NULL, NULL, 1, false, 'me')")
 }

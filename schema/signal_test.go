@@ -97,9 +97,9 @@ func TestSignalOutcomes(t *testing.T) {
 		// Only the key makes it a duplicate.
 		{delivery{status: "connected", raw: "OK", at: now.Add(time.Second), key: "one"}, "duplicate"},
 		{delivery{status: "connected", raw: "OK", at: now.Add(-time.Second), key: "two"}, "stale"},
-		{delivery{account: "nobody", status: "connected", raw: "OK"}, "unknown_account"},
+		{delivery{account: "unknown", status: "connected", raw: "OK"}, "unknown_account"},
 		{delivery{status: "", raw: "SHINY_NEW_WORD", key: "three"}, "ignored"},
-		{delivery{account: "nobody", status: "", raw: "SHINY_NEW_WORD"}, "ignored"},
+		{delivery{account: "unknown", status: "", raw: "SHINY_NEW_WORD"}, "ignored"},
 	}
 	for i, d := range deliveries {
 		require.Equal(t, d.outcome, receive(t, db, d.delivery), "delivery %d", i+1)

@@ -29,9 +29,9 @@ const (
 type Actor string
 
 // The actors. A user works with campaigns and accounts in the platform; an operator runs the
-// platform. Nobody means that no action is needed.
+// platform. None means that no action is needed.
 const (
-	Nobody   Actor = "nobody"
+	None     Actor = "none"
 	User     Actor = "user"
 	Operator Actor = "operator"
 	Billing  Actor = "billing"

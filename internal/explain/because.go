@@ -84,7 +84,7 @@ func terminal(f Facts) (Answer, bool) {
 	if !isOver {
 		return Answer{}, false
 	}
-	return Answer{Code: Terminal, Sentence: fmt.Sprintf(sentence, f.Campaign), WhoActs: Nobody}, true
+	return Answer{Code: Terminal, Sentence: fmt.Sprintf(sentence, f.Campaign), WhoActs: None}, true
 }
 
 func pausedManually(f Facts) (Answer, bool) {
@@ -182,7 +182,7 @@ func accountLocked(f Facts) Answer {
 }
 
 func flapping(f Facts) Answer {
-	answer := Answer{Code: AccountFlapping, NormalWait: true, WhoActs: Nobody, ExpectedAt: f.ResumeAfter}
+	answer := Answer{Code: AccountFlapping, NormalWait: true, WhoActs: None, ExpectedAt: f.ResumeAfter}
 	until := "for a while"
 	if f.ResumeAfter != nil {
 		until = "until " + minute(*f.ResumeAfter)
@@ -205,7 +205,7 @@ func safetyMode(f Facts) Answer {
 }
 
 func onHold(f Facts) Answer {
-	answer := Answer{Code: AccountOnHold, NormalWait: true, WhoActs: Nobody, ExpectedAt: f.HoldUntil}
+	answer := Answer{Code: AccountOnHold, NormalWait: true, WhoActs: None, ExpectedAt: f.HoldUntil}
 	until := "for now"
 	if f.HoldUntil != nil {
 		until = "until " + minute(*f.HoldUntil)
@@ -229,7 +229,7 @@ func orNoReason(reason string) string {
 }
 
 func waitingForSweep(f Facts) Answer {
-	answer := Answer{Code: WaitingForSweep, NormalWait: true, WhoActs: Nobody, ExpectedAt: f.ExpectedAt}
+	answer := Answer{Code: WaitingForSweep, NormalWait: true, WhoActs: None, ExpectedAt: f.ExpectedAt}
 	account, queue := fmt.Sprintf("Account %s is connected.", f.Target), "the queue"
 	if f.Target != f.Account {
 		account = fmt.Sprintf("Account %s is not connected, but account %s of the same person is.", f.Account, f.Target)
@@ -267,7 +267,7 @@ func campaignStarting(f Facts) Answer {
 			"The account is connected again, and the sweep at %s starts the campaign.",
 			f.Campaign, f.Account, minute(*f.CampaignStartsAt)),
 		NormalWait: true,
-		WhoActs:    Nobody,
+		WhoActs:    None,
 		ExpectedAt: f.CampaignStartsAt,
 	}
 }
@@ -278,7 +278,7 @@ func active(f Facts) Answer {
 		sentence, step = "This prospect is not paused. It has not started campaign %s yet.", "first"
 	}
 	answer := Answer{
-		Code: Active, Sentence: fmt.Sprintf(sentence, f.Campaign), NormalWait: true, WhoActs: Nobody, ExpectedAt: f.NextActionAt,
+		Code: Active, Sentence: fmt.Sprintf(sentence, f.Campaign), NormalWait: true, WhoActs: None, ExpectedAt: f.NextActionAt,
 	}
 	if f.NextActionAt != nil {
 		answer.Sentence += " Its " + step + " step is due at " + minute(*f.NextActionAt) + ", within the sending limits of account " + f.Account + "."

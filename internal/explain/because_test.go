@@ -59,33 +59,33 @@ func TestBecause(t *testing.T) {
 		{
 			"replied, with a removed account and a paused campaign",
 			Facts{Status: "replied", Campaign: "spring", CampaignStatus: "paused", CampaignReason: "paused_by_user", AccountStatus: "removed"},
-			Answer{Terminal, "This prospect has replied, which ended campaign spring for them. Nothing more is sent.", false, Nobody, nil},
+			Answer{Terminal, "This prospect has replied, which ended campaign spring for them. Nothing more is sent.", false, None, nil},
 		},
 		{
 			"in the queue", waiting(),
-			Answer{WaitingForSweep, "Account acc_1 is connected. This prospect is number 3 in the queue. The sweep at 2026-05-01T09:30Z is expected to resume it.", true, Nobody, &tick},
+			Answer{WaitingForSweep, "Account acc_1 is connected. This prospect is number 3 in the queue. The sweep at 2026-05-01T09:30Z is expected to resume it.", true, None, &tick},
 		},
 		{
 			"in a sibling's queue", with(waiting(), func(f *Facts) { f.AccountStatus, f.Target = "removed", "acc_2" }),
-			Answer{WaitingForSweep, "Account acc_1 is not connected, but account acc_2 of the same person is. This prospect is number 3 in that account's queue. The sweep at 2026-05-01T09:30Z is expected to resume it.", true, Nobody, &tick},
+			Answer{WaitingForSweep, "Account acc_1 is not connected, but account acc_2 of the same person is. This prospect is number 3 in that account's queue. The sweep at 2026-05-01T09:30Z is expected to resume it.", true, None, &tick},
 		},
 		{
 			"beyond the horizon", with(waiting(), func(f *Facts) { f.ExpectedAt = nil }),
-			Answer{WaitingForSweep, "Account acc_1 is connected. This prospect is number 3 in the queue. It resumes automatically, but later than the forecast covers. An operator can start a heal to speed this up.", true, Nobody, nil},
+			Answer{WaitingForSweep, "Account acc_1 is connected. This prospect is number 3 in the queue. It resumes automatically, but later than the forecast covers. An operator can start a heal to speed this up.", true, None, nil},
 		},
 		{
 			"further back than is counted",
 			with(waiting(), func(f *Facts) { f.ExpectedAt, f.NotBefore, f.Position, f.IsFurtherBack = nil, &tick, 100_000, true }),
-			Answer{WaitingForSweep, "Account acc_1 is connected. At least 100000 prospects are ahead of this one in the queue. It resumes automatically, but not before the sweep at 2026-05-01T09:30Z. An operator can start a heal to speed this up.", true, Nobody, nil},
+			Answer{WaitingForSweep, "Account acc_1 is connected. At least 100000 prospects are ahead of this one in the queue. It resumes automatically, but not before the sweep at 2026-05-01T09:30Z. An operator can start a heal to speed this up.", true, None, nil},
 		},
 		{
 			"beyond the horizon, with a lower bound", with(waiting(), func(f *Facts) { f.ExpectedAt, f.NotBefore = nil, &tick }),
-			Answer{WaitingForSweep, "Account acc_1 is connected. This prospect is number 3 in the queue. It resumes automatically, but not before the sweep at 2026-05-01T09:30Z. An operator can start a heal to speed this up.", true, Nobody, nil},
+			Answer{WaitingForSweep, "Account acc_1 is connected. This prospect is number 3 in the queue. It resumes automatically, but not before the sweep at 2026-05-01T09:30Z. An operator can start a heal to speed this up.", true, None, nil},
 		},
 		{
 			"in a campaign that starts again with it",
 			with(waiting(), func(f *Facts) { f.CampaignStatus, f.CampaignReason = "paused", "linkedin_account_issue" }),
-			Answer{WaitingForSweep, "Account acc_1 is connected. This prospect is number 3 in the queue. The sweep at 2026-05-01T09:30Z is expected to resume it.", true, Nobody, &tick},
+			Answer{WaitingForSweep, "Account acc_1 is connected. This prospect is number 3 in the queue. The sweep at 2026-05-01T09:30Z is expected to resume it.", true, None, &tick},
 		},
 		{
 			"paused manually, with a disconnected account",
@@ -148,14 +148,14 @@ func TestBecause(t *testing.T) {
 			with(waiting(), func(f *Facts) {
 				f.BlockedBy, f.Position, f.ExpectedAt, f.ResumeAfter = "account_flapping", 0, nil, &later
 			}),
-			Answer{AccountFlapping, "Account acc_1 lost its connection repeatedly within an hour. This prospect continues once the account has stayed connected until 2026-05-01T09:15Z.", true, Nobody, &later},
+			Answer{AccountFlapping, "Account acc_1 lost its connection repeatedly within an hour. This prospect continues once the account has stayed connected until 2026-05-01T09:15Z.", true, None, &later},
 		},
 		{
 			"connected account with products that do not work",
 			with(waiting(), func(f *Facts) {
 				f.DownProducts = []DownProduct{{"classic", "error", tick}, {"sales_navigator", "disconnected", later}}
 			}),
-			Answer{WaitingForSweep, "Account acc_1 is connected. This prospect is number 3 in the queue. The sweep at 2026-05-01T09:30Z is expected to resume it. The provider reports problems with individual products of account acc_1: classic (error since 2026-05-01T09:30Z), sales_navigator (disconnected since 2026-05-01T09:15Z). They do not change the account's status.", true, Nobody, &tick},
+			Answer{WaitingForSweep, "Account acc_1 is connected. This prospect is number 3 in the queue. The sweep at 2026-05-01T09:30Z is expected to resume it. The provider reports problems with individual products of account acc_1: classic (error since 2026-05-01T09:30Z), sales_navigator (disconnected since 2026-05-01T09:15Z). They do not change the account's status.", true, None, &tick},
 		},
 		{
 			"siblings, none connected", with(waiting(), func(f *Facts) { disconnected(f); f.Siblings = 2 }),
@@ -194,13 +194,13 @@ func TestBecause(t *testing.T) {
 			"hold", with(waiting(), func(f *Facts) {
 				f.BlockedBy, f.HoldUntil, f.HoldReason = "account_on_hold", &later, "new device"
 			}),
-			Answer{AccountOnHold, "Account acc_1 is on hold until 2026-05-01T09:15Z (new device). This prospect continues after that.", true, Nobody, &later},
+			Answer{AccountOnHold, "Account acc_1 is on hold until 2026-05-01T09:15Z (new device). This prospect continues after that.", true, None, &later},
 		},
 		{
 			"hold during safety mode", with(waiting(), func(f *Facts) {
 				f.BlockedBy, f.HoldUntil, f.HoldReason, f.SafetyReason = "account_on_hold", &later, "new device", "provider incident"
 			}),
-			Answer{AccountOnHold, "Account acc_1 is on hold until 2026-05-01T09:15Z (new device). This prospect continues after that, once safety mode is also off.", true, Nobody, nil},
+			Answer{AccountOnHold, "Account acc_1 is on hold until 2026-05-01T09:15Z (new device). This prospect continues after that, once safety mode is also off.", true, None, nil},
 		},
 		{
 			"safety mode", with(waiting(), func(f *Facts) { f.BlockedBy, f.SafetyReason = "safety_mode", "provider incident" }),
@@ -219,16 +219,16 @@ func TestBecause(t *testing.T) {
 		},
 		{
 			"active", with(activeProspect(), func(f *Facts) { f.NextActionAt = &later }),
-			Answer{Active, "This prospect is not paused. It is active in campaign spring. Its next step is due at 2026-05-01T09:15Z, within the sending limits of account acc_1.", true, Nobody, &later},
+			Answer{Active, "This prospect is not paused. It is active in campaign spring. Its next step is due at 2026-05-01T09:15Z, within the sending limits of account acc_1.", true, None, &later},
 		},
 		{
 			"pending", with(activeProspect(), func(f *Facts) { f.Status = "pending" }),
-			Answer{Active, "This prospect is not paused. It has not started campaign spring yet. Its first step follows in turn, within the sending limits of account acc_1.", true, Nobody, nil},
+			Answer{Active, "This prospect is not paused. It has not started campaign spring yet. Its first step follows in turn, within the sending limits of account acc_1.", true, None, nil},
 		},
 		{
 			"active with auto-resume off: there is nothing to resume",
 			with(activeProspect(), func(f *Facts) { f.BlockedBy, f.AutoResumeOff = "auto_resume_off", true }),
-			Answer{Active, "This prospect is not paused. It is active in campaign spring. Its next step follows in turn, within the sending limits of account acc_1.", true, Nobody, nil},
+			Answer{Active, "This prospect is not paused. It is active in campaign spring. Its next step follows in turn, within the sending limits of account acc_1.", true, None, nil},
 		},
 		{
 			"active on an account that is not connected does not move to a sibling",
@@ -244,7 +244,7 @@ func TestBecause(t *testing.T) {
 			"active in a campaign that the next sweep starts", with(activeProspect(), func(f *Facts) {
 				f.CampaignStatus, f.CampaignReason, f.CampaignStartsAt = "paused", "linkedin_account_disconnected", &tick
 			}),
-			Answer{CampaignNotRunning, "Campaign spring was paused while account acc_1 was not connected. The account is connected again, and the sweep at 2026-05-01T09:30Z starts the campaign.", true, Nobody, &tick},
+			Answer{CampaignNotRunning, "Campaign spring was paused while account acc_1 was not connected. The account is connected again, and the sweep at 2026-05-01T09:30Z starts the campaign.", true, None, &tick},
 		},
 		{
 			"active in a campaign that waits for another account", with(activeProspect(), func(f *Facts) {

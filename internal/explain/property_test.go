@@ -131,14 +131,14 @@ func check(t *rapid.T, f Facts, a Answer) {
 		AccountNotConnected, CampaignNotRunning, AccountLocked, AccountOnHold, AccountFlapping, SafetyMode, AutoResumeOff, WaitingForSweep, Active,
 	}
 	require.Contains(t, codes, a.Code)
-	require.Contains(t, []Actor{Nobody, User, Operator, Billing, Provider}, a.WhoActs)
+	require.Contains(t, []Actor{None, User, Operator, Billing, Provider}, a.WhoActs)
 	require.Regexp(t, `^[A-Z].{20,}\.$`, a.Sentence)
 	for _, hole := range []string{"%!", "()", "  ", " ."} {
 		require.NotContains(t, a.Sentence, hole, "a word is missing")
 	}
 
 	if a.NormalWait {
-		require.Contains(t, []Actor{Nobody, Provider}, a.WhoActs, "a normal wait needs no action by a user, an operator or billing")
+		require.Contains(t, []Actor{None, Provider}, a.WhoActs, "a normal wait needs no action by a user, an operator or billing")
 	}
 	if a.ExpectedAt != nil {
 		require.True(t, a.NormalWait, "the time of a manual action cannot be expected: %s", a.Code)

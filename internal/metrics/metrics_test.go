@@ -116,7 +116,7 @@ func TestCountersNeverFall(t *testing.T) {
 	s.Exec(t, `
 		INSERT INTO thaw.fleet_budgets (tick_at, lane, cap, used) VALUES (thaw.tick(), 'sweep', 2000, 100);
 		INSERT INTO thaw.heals (target, cap, requested_by, resumed) VALUES ('w1', 5000, 'jane', 1000)`)
-	s.Exec(t, "SELECT thaw.signal('linkedin', 'nobody', 'connected')")
+	s.Exec(t, "SELECT thaw.signal('linkedin', 'unknown', 'connected')")
 	late := observe(t, s.DB, -1)
 	began := reading{"thaw_resumed_total{lane=sweep}": 0, "thaw_resumed_total{lane=heal}": 0, "thaw_signals_total{outcome=unknown_account}": 0}
 	requireValues(t, scrape(t, late), began)
@@ -126,7 +126,7 @@ func TestCountersNeverFall(t *testing.T) {
 		UPDATE thaw.heals SET resumed = 1500, status = 'done', finished_at = thaw.now(), remaining = 0;
 		INSERT INTO thaw.heals (target, cap, requested_by, resumed) VALUES ('w1', 5000, 'jane', 7)`)
 	for range 3 {
-		s.Exec(t, "SELECT thaw.signal('linkedin', 'nobody', 'connected')")
+		s.Exec(t, "SELECT thaw.signal('linkedin', 'unknown', 'connected')")
 	}
 	grown := reading{"thaw_resumed_total{lane=sweep}": 50, "thaw_resumed_total{lane=heal}": 507, "thaw_signals_total{outcome=unknown_account}": 3}
 	requireValues(t, scrape(t, late), grown)
@@ -137,13 +137,13 @@ func TestCountersNeverFall(t *testing.T) {
 	s.Exec(t, `
 		INSERT INTO thaw.fleet_budgets (tick_at, lane, cap, used)
 		SELECT thaw.tick() - n * interval '15 minutes', 'sweep', 2000, 10 FROM generate_series(0, 3) AS n`)
-	s.Exec(t, "SELECT thaw.signal('linkedin', 'nobody', 'connected')")
+	s.Exec(t, "SELECT thaw.signal('linkedin', 'unknown', 'connected')")
 	grown = reading{"thaw_resumed_total{lane=sweep}": 90, "thaw_resumed_total{lane=heal}": 507, "thaw_signals_total{outcome=unknown_account}": 4}
 	requireValues(t, scrape(t, late), grown)
 
 	s.Exec(t, "DELETE FROM thaw.fleet_budgets; DELETE FROM thaw.heals; DELETE FROM thaw.account_signals")
 	requireValues(t, scrape(t, late), grown)
-	s.Exec(t, "SELECT thaw.signal('linkedin', 'nobody', 'connected')")
+	s.Exec(t, "SELECT thaw.signal('linkedin', 'unknown', 'connected')")
 	grown["thaw_signals_total{outcome=unknown_account}"] = 5
 	requireValues(t, scrape(t, late), grown)
 }

@@ -76,7 +76,7 @@ var codes = map[string]string{
 }
 
 var actors = map[string]string{
-	"nobody": "none", "user": "by a user", "operator": "by an operator", "billing": "by billing", "provider": "by the provider",
+	"none": "none", "user": "by a user", "operator": "by an operator", "billing": "by billing", "provider": "by the provider",
 }
 
 var kinds = map[string]string{

@@ -64,12 +64,12 @@ func TestExplain(t *testing.T) {
 		sentence string // a part of the sentence
 		expected string // an SQL expression
 	}{
-		{"in the queue", "", explain.WaitingForSweep, explain.Nobody, "Account acc_1 is connected. This prospect is number 1 in the queue.", "thaw.tick()"},
-		{"in the queue, in a tick that was already swept", sweptAlready, explain.WaitingForSweep, explain.Nobody, "number 1 in the queue", "thaw.tick() + interval '15 minutes'"},
-		{"in a sibling's queue", disconnect + sibling, explain.WaitingForSweep, explain.Nobody, "account Grace H. (acc_2) of the same person is", "thaw.tick()"},
-		{"in the queue, and the campaign starts with it", pauseCampaign("linkedin_account_issue"), explain.WaitingForSweep, explain.Nobody, "number 1", "thaw.tick()"},
-		{"paused for a transient error", pauseProspect("linkedin_account_issue"), explain.WaitingForSweep, explain.Nobody, "number 1", "thaw.tick()"},
-		{"expired hold", "UPDATE thaw.accounts SET hold_until = thaw.now(), hold_reason = 'new device';", explain.WaitingForSweep, explain.Nobody, "number 1", "thaw.tick()"},
+		{"in the queue", "", explain.WaitingForSweep, explain.None, "Account acc_1 is connected. This prospect is number 1 in the queue.", "thaw.tick()"},
+		{"in the queue, in a tick that was already swept", sweptAlready, explain.WaitingForSweep, explain.None, "number 1 in the queue", "thaw.tick() + interval '15 minutes'"},
+		{"in a sibling's queue", disconnect + sibling, explain.WaitingForSweep, explain.None, "account Grace H. (acc_2) of the same person is", "thaw.tick()"},
+		{"in the queue, and the campaign starts with it", pauseCampaign("linkedin_account_issue"), explain.WaitingForSweep, explain.None, "number 1", "thaw.tick()"},
+		{"paused for a transient error", pauseProspect("linkedin_account_issue"), explain.WaitingForSweep, explain.None, "number 1", "thaw.tick()"},
+		{"expired hold", "UPDATE thaw.accounts SET hold_until = thaw.now(), hold_reason = 'new device';", explain.WaitingForSweep, explain.None, "number 1", "thaw.tick()"},
 
 		{"disconnected account", disconnect, explain.AccountNotConnected, explain.User, "Account acc_1 is disconnected", never},
 		{"disconnected account of an unknown person", disconnect + sibling + "UPDATE thaw.accounts SET member_id = NULL;", explain.AccountNotConnected, explain.User, "Account acc_1 is disconnected", never},
@@ -78,8 +78,8 @@ func TestExplain(t *testing.T) {
 		{"disconnected sibling, connected in another workspace", sibling + disconnect + stranger, explain.SiblingInOtherWorkspace, explain.User, "connected account in another workspace", never},
 		{"disconnected in another workspace too", stranger + disconnect, explain.AccountNotConnected, explain.User, "is disconnected", never},
 
-		{"on hold", hold, explain.AccountOnHold, explain.Nobody, "(new device)", "thaw.tick() + interval '1 day'"},
-		{"sibling on hold", disconnect + sibling + hold, explain.AccountOnHold, explain.Nobody, "Account Grace H. (acc_2) is on hold", "thaw.tick() + interval '1 day'"},
+		{"on hold", hold, explain.AccountOnHold, explain.None, "(new device)", "thaw.tick() + interval '1 day'"},
+		{"sibling on hold", disconnect + sibling + hold, explain.AccountOnHold, explain.None, "Account Grace H. (acc_2) is on hold", "thaw.tick() + interval '1 day'"},
 		{"safety mode", safetyOn, explain.SafetyMode, explain.Provider, "(provider incident)", never},
 		{"safety mode that does not exit automatically", "SELECT thaw.start_safety_mode('an audit', 'ann', true);", explain.SafetyMode, explain.Operator, "until an operator turns it off", never},
 		{"auto-resume off", optOut, explain.AutoResumeOff, explain.Operator, "(asked by phone)", never},
@@ -93,14 +93,14 @@ func TestExplain(t *testing.T) {
 		{"prospect paused by a restriction", pauseProspect("account_restricted"), explain.AccountRestricted, explain.User, "account acc_1", never},
 		{"prospect paused manually", pauseProspect("paused_by_user"), explain.PausedByUser, explain.User, "This prospect was paused manually", never},
 
-		{"replied", activate + "UPDATE thaw.enrollments SET status = 'replied';", explain.Terminal, explain.Nobody, "has replied", never},
-		{"pending", activate + "UPDATE thaw.enrollments SET status = 'pending';", explain.Active, explain.Nobody, "Its first step", never},
-		{"active", activate + "UPDATE thaw.enrollments SET next_action_at = thaw.tick() + interval '7 minutes';", explain.Active, explain.Nobody, "active in campaign spring", "thaw.tick() + interval '7 minutes'"},
+		{"replied", activate + "UPDATE thaw.enrollments SET status = 'replied';", explain.Terminal, explain.None, "has replied", never},
+		{"pending", activate + "UPDATE thaw.enrollments SET status = 'pending';", explain.Active, explain.None, "Its first step", never},
+		{"active", activate + "UPDATE thaw.enrollments SET next_action_at = thaw.tick() + interval '7 minutes';", explain.Active, explain.None, "active in campaign spring", "thaw.tick() + interval '7 minutes'"},
 		{"active on a disconnected account", activate + disconnect + sibling, explain.AccountNotConnected, explain.User, "nothing is sent", never},
-		{"active on hold", activate + hold, explain.AccountOnHold, explain.Nobody, "(new device)", "thaw.tick() + interval '1 day'"},
-		{"active with auto-resume off", activate + optOut, explain.Active, explain.Nobody, "is active", never},
+		{"active on hold", activate + hold, explain.AccountOnHold, explain.None, "(new device)", "thaw.tick() + interval '1 day'"},
+		{"active with auto-resume off", activate + optOut, explain.Active, explain.None, "is active", never},
 		{"active in a campaign paused manually", activate + pauseCampaign("paused_by_user"), explain.CampaignNotRunning, explain.User, "Campaign spring was paused manually", never},
-		{"active in a campaign that the sweep starts", activate + pauseCampaign("linkedin_account_disconnected"), explain.CampaignNotRunning, explain.Nobody, "starts the campaign", "thaw.tick()"},
+		{"active in a campaign that the sweep starts", activate + pauseCampaign("linkedin_account_disconnected"), explain.CampaignNotRunning, explain.None, "starts the campaign", "thaw.tick()"},
 		{"active in a campaign that waits for another account", activate + pauseCampaign("linkedin_account_disconnected") + "UPDATE thaw.accounts SET connected_at = thaw.now() - interval '1 day';", explain.CampaignNotRunning, explain.User, "start the campaign manually", never},
 	}
 	for _, tt := range tests {

@@ -330,7 +330,7 @@ var violations = []violation{
 	},
 	{
 		"resumed_only_through_own_accounts", "moved to the account of another person",
-		`UPDATE thaw.accounts SET member_id = 'somebody else' WHERE provider_account_id = 'ann-old'`,
+		`UPDATE thaw.accounts SET member_id = 'a_person else' WHERE provider_account_id = 'ann-old'`,
 		`enrollment \d+: (resumed|moved) from account 1 to account 6 in event \d+`,
 	},
 	{
