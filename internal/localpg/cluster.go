@@ -82,7 +82,7 @@ func serverUser() (*user.User, error) {
 			return u, nil
 		}
 	}
-	return nil, errors.New("Postgres refuses to run as root, and there is no user postgres or nobody: create one of them, or set DATABASE_URL to a running server")
+	return nil, errors.New("cannot start Postgres: it refuses to run as root, and there is no user postgres or nobody: create one of them, or set DATABASE_URL to a running server")
 }
 
 func (c *cluster) onSocket() bool { return c.password == "" }
