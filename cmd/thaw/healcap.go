@@ -25,7 +25,7 @@ type healCapSetCmd struct {
 	database  `embed:""`
 	Workspace string `arg:"" help:"Key of the workspace."`
 	Cap       int32  `arg:"" help:"Prospects per tick."`
-	Reason    string `help:"Reason, for the audit log." required:"" placeholder:"TEXT"`
+	Reason    string `help:"Reason, for the audit log." aliases:"why" required:"" placeholder:"TEXT"`
 }
 
 func (healCapSetCmd) Help() string {
@@ -53,7 +53,7 @@ func (c *healCapSetCmd) Run(ctx context.Context, e *env) error {
 type healCapOffCmd struct {
 	database  `embed:""`
 	Workspace string `arg:"" help:"Key of the workspace."`
-	Reason    string `help:"Reason, for the audit log." required:"" placeholder:"TEXT"`
+	Reason    string `help:"Reason, for the audit log." aliases:"why" required:"" placeholder:"TEXT"`
 }
 
 func (healCapOffCmd) Help() string {
