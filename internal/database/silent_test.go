@@ -95,8 +95,8 @@ func (r *relay) pass(to, from net.Conn, silent *atomic.Bool) {
 func TestSilentConnectionsAreClosedTogether(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
-	r := newRelay(t, db.URL)
-	through, err := url.Parse(db.URL)
+	r := newRelay(t, db.Direct)
+	through, err := url.Parse(db.Direct)
 	require.NoError(t, err)
 	query := through.Query()
 	query.Del("host")
