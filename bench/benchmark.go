@@ -16,9 +16,9 @@ type benchmark interface {
 type About struct {
 	// Name is the benchmark's name on the command line.
 	Name string `json:"name"`
-	// Work describes the work, and Floor the baseline.
-	Work  string `json:"work"`
-	Floor string `json:"floor"`
+	// Work describes the work, and Baseline the baseline.
+	Work     string `json:"work"`
+	Baseline string `json:"baseline"`
 	// Metrics are the benchmark's metrics, the most important one first.
 	Metrics []Metric `json:"metrics"`
 
@@ -68,9 +68,9 @@ type Role string
 
 // Roles of variants.
 const (
-	Floor Role = "floor"
-	Thaw  Role = "thaw"
-	Peer  Role = "peer"
+	Baseline Role = "baseline"
+	Thaw     Role = "thaw"
+	Peer     Role = "peer"
 )
 
 // A variant is one way to do the work of a benchmark.

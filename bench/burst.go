@@ -21,7 +21,7 @@ func (b *burst) about() About {
 		Name: "burst",
 		Work: fmt.Sprintf("%d signed webhooks over %d connections, each for an account with %d enrollments to resume, until the last one is active",
 			b.signals, signalClients, b.rows),
-		Floor: fmt.Sprintf("pgbench with %d clients: the function that the webhook calls, then the resume pass, in one transaction each", signalClients),
+		Baseline: fmt.Sprintf("pgbench with %d clients: the function that the webhook calls, then the resume pass, in one transaction each", signalClients),
 		Metrics: []Metric{
 			{Name: "drained", Unit: PerSecond, MoreIsBetter: true, Ratio: 0.85}, {Name: "accepted", Unit: PerSecond, MoreIsBetter: true},
 			{Name: "lag", Unit: Millis}, memory,
@@ -47,7 +47,7 @@ func (b *burst) share(place int) share { return share{int64(place*b.signals + 1)
 
 func (b *burst) variants(r *rig) []variant {
 	return []variant{
-		{"pgbench", Floor, func(ctx context.Context, db *database, place int) (sample, error) {
+		{"pgbench", Baseline, func(ctx context.Context, db *database, place int) (sample, error) {
 			return b.pgbench(ctx, r, db, place)
 		}},
 		{"thaw serve", Thaw, func(ctx context.Context, db *database, place int) (sample, error) { return b.serve(ctx, r, db, place) }},

@@ -87,7 +87,7 @@ func newGroup(m Metric, lines []Line, top float64) (g group, ok bool) {
 		}
 		all = append(all, l)
 		most = max(most, l.Median)
-		if l.Role == Floor {
+		if l.Role == Baseline {
 			base = l.Median
 		}
 	}
@@ -134,7 +134,7 @@ text { font: 13px system-ui, sans-serif; fill: #333; }
 .head { font-weight: 600; font-size: 16px; }
 .metric { font-weight: 600; }
 .note { fill: #666; font-size: 12px; }
-.floor { fill: #9aa0a6; }
+.baseline { fill: #9aa0a6; }
 .thaw { fill: #1a73e8; }
 .peer { fill: #c98a3d; }
 .cut { stroke: #fff; stroke-width: 3; }

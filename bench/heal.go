@@ -56,7 +56,7 @@ func (h *heal) about() About {
 	return About{
 		Name:      h.name,
 		Work:      h.work(),
-		Floor:     "one raw statement: the same UPDATE and the same INSERT of events",
+		Baseline:  "one raw statement: the same UPDATE and the same INSERT of events",
 		Metrics:   []Metric{{Name: "time", Unit: Seconds, Ratio: 1.3}, firstBatch, walPerRow, memory},
 		maxRounds: h.maxRounds,
 	}
@@ -83,7 +83,7 @@ func (h *heal) load(ctx context.Context, r *rig, db *database) error {
 
 func (h *heal) variants(r *rig) []variant {
 	return []variant{
-		{"one statement", Floor, h.statement},
+		{"one statement", Baseline, h.statement},
 		{"thaw heal", Thaw, func(ctx context.Context, db *database, place int) (sample, error) {
 			return r.during(ctx, db, nil, []string{"work"}, func(*program) (sample, error) { return h.heal(ctx, db, place) })
 		}},

@@ -23,11 +23,11 @@ func newImports(s Scale) benchmark { return &imports{rows: s.pick(20_000, 1_000_
 
 func (i *imports) about() About {
 	return About{
-		Name:    "import",
-		Work:    fmt.Sprintf("thaw import of %d rows from a CSV file, from process start to exit", i.rows),
-		Floor:   "psql: \\copy of the same file into a bare table, then INSERT … SELECT into the same tables, without validation",
-		Metrics: []Metric{{Name: "time", Unit: Seconds, Ratio: 1.5}, memory},
-		keeps:   true,
+		Name:     "import",
+		Work:     fmt.Sprintf("thaw import of %d rows from a CSV file, from process start to exit", i.rows),
+		Baseline: "psql: \\copy of the same file into a bare table, then INSERT … SELECT into the same tables, without validation",
+		Metrics:  []Metric{{Name: "time", Unit: Seconds, Ratio: 1.5}, memory},
+		keeps:    true,
 	}
 }
 
@@ -74,7 +74,7 @@ func (i *imports) variants(r *rig) []variant {
 		}
 	}
 	return []variant{
-		{"psql", Floor, own(func(ctx context.Context, db *database) (sample, error) {
+		{"psql", Baseline, own(func(ctx context.Context, db *database) (sample, error) {
 			began := time.Now()
 			err := r.tools.psql(ctx, db, strings.ReplaceAll(copyScript, "FILE", i.file))
 			return sample{"time": time.Since(began).Seconds()}, err

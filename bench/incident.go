@@ -57,7 +57,7 @@ func (i *incident) scenes() []scene {
 	scenes := []scene{
 		// Before the incident: a fifth of the accounts, with as many paused prospects as one tick
 		// resumes.
-		{name: "a tick's worth", role: Floor, fleets: []fleet{with(few, i.accounts/5, i.rows)}, lost: i.fleetCap, planned: i.fleetCap},
+		{name: "a tick's worth", role: Baseline, fleets: []fleet{with(few, i.accounts/5, i.rows)}, lost: i.fleetCap, planned: i.fleetCap},
 		{name: "all accounts", fleets: []fleet{with(fleet{paused: true}, i.accounts, i.rows)}, planned: i.fleetCap},
 		// A fifth of all prospects belongs to one account, which gets its cap in each tick.
 		{name: "one account", fleets: []fleet{with(few, i.accounts-1, few.rows), with(big, 1, i.accounts*i.rows/5)},
@@ -94,7 +94,7 @@ func (i *incident) about() About {
 		Name: "incident",
 		Work: fmt.Sprintf("sweeps of the first %d ticks after an incident, from call to commit; each tick resumes %d prospects. Backlogs: %d prospects on all %d accounts, %d on one account, %d in one workspace",
 			incidentTicks, i.fleetCap, i.accounts*i.rows, i.accounts, i.accounts*i.rows/5, i.accounts*4/5*i.rows),
-		Floor: fmt.Sprintf("the same with %d enrollments on %d accounts, %d of them ready to resume in each tick",
+		Baseline: fmt.Sprintf("the same with %d enrollments on %d accounts, %d of them ready to resume in each tick",
 			i.accounts/5*i.rows, i.accounts/5, i.fleetCap),
 		Metrics:   metrics,
 		keeps:     true,

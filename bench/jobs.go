@@ -46,7 +46,7 @@ func (j *jobs) about() About {
 	return About{
 		Name: name,
 		Work: fmt.Sprintf("%d resume jobs of %d enrollments each%s, from the commit that inserts them to the end of the last pass", j.accounts, j.rows, of),
-		Floor: fmt.Sprintf("pgbench with %d clients, each transaction one resume pass; the other queues run the same pass, "+
+		Baseline: fmt.Sprintf("pgbench with %d clients, each transaction one resume pass; the other queues run the same pass, "+
 			"the cron script resumes %d rows per statement", jobClients, cronRows),
 		Metrics:   []Metric{{Name: "time", Unit: Seconds, Ratio: 1.25}, memory},
 		withPeers: !j.shared,
@@ -88,7 +88,7 @@ func (j *jobs) shares(place int) (warmUp, work share) {
 
 func (j *jobs) variants(r *rig) []variant {
 	list := []variant{
-		{"pgbench", Floor, func(ctx context.Context, db *database, place int) (sample, error) {
+		{"pgbench", Baseline, func(ctx context.Context, db *database, place int) (sample, error) {
 			return j.pgbench(ctx, r, db, place)
 		}},
 		{"thaw work", Thaw, func(ctx context.Context, db *database, place int) (sample, error) {

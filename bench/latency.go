@@ -35,7 +35,7 @@ func (l *latency) about() About {
 		Name: "latency",
 		Work: fmt.Sprintf("%d signals by webhook at %d/s, random arrivals: from the 2xx response until the %d enrollments of the account are active; sent: from the request",
 			l.signals, signalsPerSecond, l.rows),
-		Floor: "the same resume pass inline, in the transaction of the signal, at the same arrival times: from the start of the pass to the commit; sent: including the signal; " +
+		Baseline: "the same resume pass inline, in the transaction of the signal, at the same arrival times: from the start of the pass to the commit; sent: including the signal; " +
 			"the other queues receive the signal by SQL, without the webhook",
 		Metrics: []Metric{
 			{Name: "p50", Unit: Millis, Ratio: 3}, {Name: "p99", Unit: Millis, Ratio: 10}, {Name: "latest", Unit: Millis, Limit: 100},
@@ -59,7 +59,7 @@ func (l *latency) accounts(place int) share {
 
 func (l *latency) variants(r *rig) []variant {
 	list := []variant{
-		{"inline", Floor, l.inline},
+		{"inline", Baseline, l.inline},
 		{"thaw serve", Thaw, func(ctx context.Context, db *database, place int) (sample, error) {
 			return l.serve(ctx, r, db, place)
 		}},

@@ -27,7 +27,7 @@ func (p *pages) about() About {
 		Name: "pages",
 		Work: fmt.Sprintf("%d responses of each page, with %d enrollments on %d accounts, of which %d have prospects ready to resume and as many are disconnected with paused prospects",
 			p.asks, p.accounts*p.rows, p.accounts, p.accounts/pagesShare),
-		Floor: "GET /healthz: a response without a database query",
+		Baseline: "GET /healthz: a response without a database query",
 		Metrics: []Metric{
 			{Name: "p50", Unit: Millis, Limit: 50}, {Name: "p99", Unit: Millis}, {Name: "first", Unit: Millis}, memory,
 		},
@@ -68,7 +68,7 @@ func (p *pages) load(ctx context.Context, _ *rig, db *database) error {
 			SELECT a.provider, a.provider_account_id, a.id, 'CREDENTIALS', 'disconnected', 'applied'
 			FROM thaw.accounts AS a, generate_series(1, 5) AS i
 		), heals AS (
-			INSERT INTO thaw.heals (workspace_id, target, cap, status, finished_at, remaining, requested_by)
+			INSERT INTO thaw.heals (workspace_id, target, cap, status, finished_at, remaining, actor)
 			SELECT w.id, 'workspace:' || w.id, 5000, 'done', thaw.now(), 0, 'cli:ann' FROM thaw.workspaces AS w LIMIT 500
 		)
 		INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, account_id)
@@ -77,7 +77,7 @@ func (p *pages) load(ctx context.Context, _ *rig, db *database) error {
 
 func (p *pages) variants(r *rig) []variant {
 	waits, lost := int64(p.accounts/pagesShare/2), int64(p.accounts/pagesShare*3/2)
-	list := []variant{{"/healthz", Floor, p.ask(r, "/healthz")}}
+	list := []variant{{"/healthz", Baseline, p.ask(r, "/healthz")}}
 	for _, page := range []struct{ name, path string }{
 		{"fleet", "/"},
 		{"accounts", "/accounts"},

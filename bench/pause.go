@@ -18,9 +18,9 @@ func newPause(s Scale) benchmark { return &pause{rows: s.pick(10_000, 102_000)} 
 
 func (p *pause) about() About {
 	return About{
-		Name:  "pause",
-		Work:  fmt.Sprintf("pause of %d active enrollments on one account, from the disconnect signal to the end", p.rows),
-		Floor: "one raw statement: the same UPDATE and the same INSERT of events",
+		Name:     "pause",
+		Work:     fmt.Sprintf("pause of %d active enrollments on one account, from the disconnect signal to the end", p.rows),
+		Baseline: "one raw statement: the same UPDATE and the same INSERT of events",
 		Metrics: []Metric{
 			{Name: "time", Unit: Seconds, Ratio: 1.5}, {Name: "longest wait", Unit: Millis, Limit: 100}, walPerRow, memory,
 		},
@@ -41,7 +41,7 @@ func (p *pause) load(ctx context.Context, r *rig, db *database) error {
 
 func (p *pause) variants(r *rig) []variant {
 	return []variant{
-		{"one statement", Floor, p.statement},
+		{"one statement", Baseline, p.statement},
 		{"thaw pause", Thaw, func(ctx context.Context, db *database, place int) (sample, error) {
 			return r.during(ctx, db, nil, []string{"work"}, func(*program) (sample, error) { return p.pause(ctx, db, place) })
 		}},

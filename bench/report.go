@@ -39,7 +39,7 @@ type Line struct {
 // summarize builds the lines of a result, ordered by metric, then by variant.
 func summarize(about About, variants []variant, samples [][]sample, notes []string) Result {
 	result := Result{About: about, Notes: notes}
-	floor := slices.IndexFunc(variants, func(c variant) bool { return c.Role == Floor })
+	floor := slices.IndexFunc(variants, func(c variant) bool { return c.Role == Baseline })
 	for _, metric := range about.Metrics {
 		for i, c := range variants {
 			line := Line{Variant: c.Name, Role: c.Role, Metric: metric}

@@ -21,7 +21,7 @@ func results(t *testing.T) Result {
 		{Name: "time", Unit: Seconds, Ratio: 1.2}, {Name: "rate", Unit: PerSecond, MoreIsBetter: true, Ratio: 0.5},
 		{Name: "wait", Unit: Millis, Limit: 100}, {Name: "size", Unit: Bytes},
 	}}
-	variants := []variant{{Name: "baseline", Role: Floor}, {Name: "ours", Role: Thaw}, {Name: "other", Role: Peer}}
+	variants := []variant{{Name: "baseline", Role: Baseline}, {Name: "ours", Role: Thaw}, {Name: "other", Role: Peer}}
 	return summarize(about, variants, [][]sample{
 		{{"time": 2, "rate": 10}, {"time": 4, "rate": 20}, {"time": 6, "rate": 30}},
 		{{"time": 3, "rate": 5, "wait": 99, "size": 7}, {"time": 6, "rate": 12, "wait": 101}, {"time": 9, "rate": 15, "wait": 10}},

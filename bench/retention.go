@@ -16,9 +16,9 @@ const pruneBatch = 2000
 
 func (t *retention) about() About {
 	return About{
-		Name:  "retention",
-		Work:  fmt.Sprintf("removal of %d of %d events, those older than settings.keep_history; the job sleeps for as long as it works", t.rows, 2*t.rows),
-		Floor: "one raw DELETE of the same rows",
+		Name:     "retention",
+		Work:     fmt.Sprintf("removal of %d of %d events, those older than settings.keep_history; the job sleeps for as long as it works", t.rows, 2*t.rows),
+		Baseline: "one raw DELETE of the same rows",
 		Metrics: []Metric{
 			{Name: "removed", Unit: PerSecond, MoreIsBetter: true}, {Name: "longest batch", Unit: Millis}, memory,
 		},
@@ -43,7 +43,7 @@ func (t *retention) load(ctx context.Context, _ *rig, db *database) error {
 
 func (t *retention) variants(r *rig) []variant {
 	return []variant{
-		{"one DELETE", Floor, t.own(r, func(ctx context.Context, db *database) (sample, error) {
+		{"one DELETE", Baseline, t.own(r, func(ctx context.Context, db *database) (sample, error) {
 			began := time.Now()
 			err := db.run(ctx, "DELETE FROM thaw.enrollment_events AS e USING thaw.settings AS s WHERE e.at < thaw.now() - s.keep_history")
 			return t.rate(time.Since(began)), err

@@ -170,7 +170,7 @@ func (r *rig) open(ctx context.Context, name string) (*database, error) {
 	config.MaxConns = 32
 	// The raw statements insert their own history, as Thaw's functions do. This setting disables
 	// the triggers that would add it.
-	config.ConnConfig.RuntimeParams["thaw.set_based"] = "on"
+	config.ConnConfig.RuntimeParams["thaw.counts_by_statement"] = "on"
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, err

@@ -30,9 +30,9 @@ func (s *signals) total() int { return signalClients * s.accounts * s.each }
 
 func (s *signals) about() About {
 	return About{
-		Name:  "signals",
-		Work:  fmt.Sprintf("%d signed webhooks over %d connections, each answered with 2xx after the commit", s.total(), signalClients),
-		Floor: fmt.Sprintf("pgbench with %d clients, each transaction the function that the webhook calls", signalClients),
+		Name:     "signals",
+		Work:     fmt.Sprintf("%d signed webhooks over %d connections, each answered with 2xx after the commit", s.total(), signalClients),
+		Baseline: fmt.Sprintf("pgbench with %d clients, each transaction the function that the webhook calls", signalClients),
 		Metrics: []Metric{
 			{Name: "accepted", Unit: PerSecond, MoreIsBetter: true, Ratio: 0.85}, memory,
 		},
@@ -46,7 +46,7 @@ func (s *signals) load(ctx context.Context, r *rig, db *database) error {
 
 func (s *signals) variants(r *rig) []variant {
 	return []variant{
-		{"pgbench", Floor, func(ctx context.Context, db *database, place int) (sample, error) {
+		{"pgbench", Baseline, func(ctx context.Context, db *database, place int) (sample, error) {
 			return s.pgbench(ctx, r, db, place)
 		}},
 		{"thaw web", Thaw, func(ctx context.Context, db *database, place int) (sample, error) {

@@ -23,8 +23,8 @@ func WriteHead(w io.Writer, e Environment) {
 // WriteTable writes the description and the lines of a result.
 func (r Result) WriteTable(w io.Writer) {
 	fmt.Fprintf(w, "\n%s: %s\n", r.Name, r.Work)
-	if r.Floor != "" {
-		fmt.Fprintf(w, "baseline: %s\n", r.Floor)
+	if r.Baseline != "" {
+		fmt.Fprintf(w, "baseline: %s\n", r.Baseline)
 	}
 	for _, l := range r.Lines {
 		ratio := ""

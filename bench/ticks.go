@@ -32,7 +32,7 @@ func (t *ticks) about() About {
 		Name: "ticks",
 		Work: fmt.Sprintf("sweep of a tick, from call to commit, with %d enrollments on %d accounts, %d of them permanently lost with paused enrollments",
 			t.accounts*t.rows, t.accounts, t.accounts/goneShare),
-		Floor: fmt.Sprintf("the same with %d enrollments", t.accounts*t.rows/smaller),
+		Baseline: fmt.Sprintf("the same with %d enrollments", t.accounts*t.rows/smaller),
 		Metrics: []Metric{
 			{Name: "idle tick", Unit: Millis, Ratio: 1.2},
 			{Name: fmt.Sprintf("tick of %d", t.candidates), Unit: Millis, Ratio: 1.2},
@@ -70,7 +70,7 @@ func (t *ticks) fill(ctx context.Context, db *database, rows int) error {
 
 func (t *ticks) variants(r *rig) []variant {
 	return []variant{
-		{"fewer enrollments", Floor, func(ctx context.Context, _ *database, _ int) (sample, error) {
+		{"fewer enrollments", Baseline, func(ctx context.Context, _ *database, _ int) (sample, error) {
 			db, err := r.open(ctx, smallTicks)
 			if err != nil {
 				return nil, err

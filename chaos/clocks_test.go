@@ -13,7 +13,7 @@ import (
 const wrong = 10 * time.Minute
 
 // The clocks of the processes and of the database disagree and jump. Ticks follow the database's
-// clock: every tick in which a process worked is swept once, within its budgets.
+// clock: every tick in which a process worked is swept once, within its quotas.
 //
 // At full size each process has its own wrong clock. The small size does not build a program for
 // that. It moves the database's clock, so that all processes are behind or ahead together.

@@ -318,7 +318,7 @@ func (i *incident) look() {
 	i.Helper()
 	left := value[float64](i.scenario, "SELECT extract(epoch FROM date_bin('1 minute', thaw.now(), '2000-01-01') + interval '61 s' - thaw.now())::float8")
 	i.advance(time.Duration(left * float64(time.Second)))
-	i.exec("SELECT thaw.ask_watch()")
+	i.exec("SELECT thaw.request_watch()")
 	i.until(time.Minute, "SELECT NOT EXISTS (SELECT FROM thaw.river_job WHERE kind = 'watch' AND finalized_at IS NULL)")
 }
 
@@ -454,8 +454,8 @@ func (p *platform) missed(messages []string, incidents int) string {
 	for _, kind := range p.types {
 		told[kind]++
 	}
-	if told["safety.entered"] != incidents || told["safety.left"] != incidents {
-		return fmt.Sprintf("%d incidents, but webhooks for %d entries and %d exits", incidents, told["safety.entered"], told["safety.left"])
+	if told["safety.entered"] != incidents || told["safety.exited"] != incidents {
+		return fmt.Sprintf("%d incidents, but webhooks for %d entries and %d exits", incidents, told["safety.entered"], told["safety.exited"])
 	}
 	p.s.figure("%d messages and %d copies", len(messages), copies)
 	return ""

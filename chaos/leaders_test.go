@@ -207,14 +207,14 @@ func (e *electorate) checkTicks() {
 		value[int](e.scenario, "SELECT sum(resumed) FROM thaw.sweeps"))
 }
 
-// ticksLost returns violations of the rules for ticks and their budgets, from the tables.
+// ticksLost returns violations of the rules for ticks and their quotas, from the tables.
 func (s *scenario) ticksLost() string {
 	s.Helper()
 	for complaint, query := range map[string]string{
 		"a tick was swept by more than one job": `
 			SELECT j.args::text FROM thaw.river_job AS j WHERE j.kind = 'sweep' AND j.state = 'completed'
 			GROUP BY 1 HAVING count(*) > 1`,
-		"a prospect was resumed on the budget of another tick": `
+		"a prospect was resumed on the quota of another tick": `
 			SELECT format('event %s at %s', e.id, e.at) FROM thaw.enrollment_events AS e
 			WHERE e.kind = 'resumed' AND e.source IN ('sweep', 'signal') AND thaw.tick(e.at) <> e.tick_at`,
 		"a tick was swept when it was not the current one": `
@@ -269,7 +269,7 @@ func TestSuspension(t *testing.T) {
 	swept := value[int](s, "SELECT count(*) FROM thaw.sweeps WHERE tick_at >= $1", back)
 	require.LessOrEqual(s, swept, int(now.Sub(back)/tick)+1)
 	resumed = value[int](s, "SELECT count(*) FROM thaw.enrollment_events WHERE kind = 'resumed'") - resumed
-	require.LessOrEqual(s, resumed, 50*swept, "more than one budget per tick")
+	require.LessOrEqual(s, resumed, 50*swept, "more than one quota per tick")
 	s.figure("%d ticks missed, %d swept after them", int(back.Sub(before)/tick)-1, swept)
 	for _, p := range processes[1:] {
 		p.stop()

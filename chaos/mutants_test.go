@@ -20,10 +20,10 @@ const (
 	counts  = "schema/migrations/00016_counts.sql"
 )
 
-// Two checks guard the budget of a lane.
+// Two checks guard the quota of a lane.
 var (
-	noCheckOnBudget = edit{records, "fleet_budgets_used_is_within_cap CHECK (used BETWEEN 0 AND cap)", "fleet_budgets_used_is_within_cap CHECK (used >= 0)"}
-	noLimitOnBudget = edit{resumes, "\n        WHERE b.used + excluded.used <= b.cap;", ";"}
+	noCheckOnQuota = edit{records, "fleet_quotas_used_is_within_cap CHECK (used BETWEEN 0 AND cap)", "fleet_quotas_used_is_within_cap CHECK (used >= 0)"}
+	noLimitOnQuota = edit{resumes, "\n        WHERE b.used + excluded.used <= b.cap;", ";"}
 )
 
 // indifferent names, for each package, a database test that passes with every mutant. A mutant that
@@ -35,7 +35,7 @@ var indifferent = map[string]string{
 	"./worker":            "TestSignalWithoutTimeCountsAsNow",
 }
 
-// mutants are ordered by what they remove: locks, idempotency, budgets, clocks, uniqueness, safety
+// mutants are ordered by what they remove: locks, idempotency, quotas, clocks, uniqueness, safety
 // mode, manual actions, webhooks. The replaced texts are short, so that they break only when the code
 // itself changes.
 var mutants = []mutant{
@@ -190,7 +190,7 @@ var mutants = []mutant{
 	},
 	{
 		without: "the priority of transactions that change a campaign",
-		edits:   []edit{{resumes, "PERFORM thaw.let_writers_pass(p_campaign_ids);", ""}},
+		edits:   []edit{{resumes, "PERFORM thaw.yield_to_writers(p_campaign_ids);", ""}},
 		pkg:     "./worker", tests: []string{"TestCampaignChangeIsNotStarvedByPasses"},
 	},
 	{
@@ -218,19 +218,19 @@ var mutants = []mutant{
 		pkg: "./worker", tests: []string{"TestJobIsCompletedInTheTransactionOfItsWork"},
 	},
 	{
-		without: "the CHECK of a lane's budget",
-		edits:   []edit{noCheckOnBudget},
+		without: "the CHECK of a lane's quota",
+		edits:   []edit{noCheckOnQuota},
 		pkg:     "./schema", tests: []string{"TestConstraintsRejectViolations"},
 	},
 	{
-		without: "both the limit of a lane's budget and its CHECK",
-		edits:   []edit{noLimitOnBudget, noCheckOnBudget},
-		pkg:     "./worker", tests: []string{"TestConcurrentPassesShareTheirBudget"}, size: inCI,
+		without: "both the limit of a lane's quota and its CHECK",
+		edits:   []edit{noLimitOnQuota, noCheckOnQuota},
+		pkg:     "./worker", tests: []string{"TestConcurrentPassesShareTheirQuota"}, size: inCI,
 	},
 	{
-		without: "a second try when the budget is used up",
-		edits:   []edit{noLimitOnBudget},
-		pkg:     "./worker", tests: []string{"TestPassResumesWhatRemainsOfTheBudget"},
+		without: "a second try when the quota is used up",
+		edits:   []edit{noLimitOnQuota},
+		pkg:     "./worker", tests: []string{"TestPassResumesWhatRemainsOfTheQuota"},
 	},
 	{
 		without: "the lock on an allocation",
@@ -316,7 +316,7 @@ var mutants = []mutant{
 	},
 	{
 		without: "the check for losses by a signal",
-		edits:   []edit{{signals, "PERFORM thaw.notice_losses();", "NULL;"}},
+		edits:   []edit{{signals, "PERFORM thaw.check_losses();", "NULL;"}},
 		pkg:     "./schema", tests: []string{"TestManyLostAccountsEnterSafetyMode"},
 	},
 	{
@@ -382,7 +382,7 @@ var mutants = []mutant{
 	},
 	{
 		without: "the check that a delivery is still waiting",
-		edits:   []edit{{"schema/dbsqlc/webhooks.sql.go", "WHERE o.message_id = $2 AND d.state = 'waiting'", "WHERE o.message_id = $2"}},
+		edits:   []edit{{"internal/dbsqlc/webhooks.sql.go", "WHERE o.message_id = $2 AND d.state = 'waiting'", "WHERE o.message_id = $2"}},
 		pkg:     "./worker", tests: []string{"TestResentMessageKeepsItsID"},
 	},
 }

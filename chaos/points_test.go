@@ -26,7 +26,7 @@ type points struct {
 // COMMIT too: each transaction writes one of them, and none writes many of their rows.
 var (
 	written = []string{
-		"accounts", "campaigns", "campaign_events", "enrollments", "enrollment_events", "fleet_budgets", "account_budgets",
+		"accounts", "campaigns", "campaign_events", "enrollments", "enrollment_events", "fleet_quotas", "account_quotas",
 		"allocations", "sweeps", "account_signals", "heals", "retention", "safety", "manual_actions", "outbox", "webhook_deliveries", "river_job",
 	}
 	committed = []string{"accounts", "campaigns", "sweeps", "account_signals", "heals", "safety", "webhook_deliveries", "river_job"}

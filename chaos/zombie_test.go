@@ -139,7 +139,7 @@ func (s *scenario) everything() string {
 			(SELECT md5(string_agg(e::text, ' ' ORDER BY e.id)) FROM thaw.enrollments AS e),
 			(SELECT md5(string_agg(e::text, ' ' ORDER BY e.id)) FROM thaw.enrollment_events AS e),
 			(SELECT md5(string_agg(c::text, ' ' ORDER BY c.id)) FROM thaw.campaign_events AS c),
-			(SELECT md5(string_agg(b::text, ' ' ORDER BY b.tick_at, b.lane)) FROM thaw.fleet_budgets AS b),
+			(SELECT md5(string_agg(b::text, ' ' ORDER BY b.tick_at, b.lane)) FROM thaw.fleet_quotas AS b),
 			(SELECT md5(string_agg(g::text, ' ' ORDER BY g.tick_at, g.account_id)) FROM thaw.allocations AS g),
 			(SELECT md5(string_agg(h::text, ' ' ORDER BY h.id)) FROM thaw.heals AS h),
 			(SELECT md5(string_agg(s::text, ' ' ORDER BY s.id)) FROM thaw.account_signals AS s))`)

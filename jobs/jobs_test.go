@@ -13,7 +13,7 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 	"github.com/thawline/thaw/jobs"
 	"github.com/thawline/thaw/schema"
-	"github.com/thawline/thaw/schema/dbsqlc"
+	"github.com/thawline/thaw/internal/dbsqlc"
 )
 
 // For the same work, SQL and a client insert the same job.

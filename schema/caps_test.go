@@ -10,7 +10,7 @@ import (
 )
 
 // An operator may change the account cap at any time. It takes effect with the next tick: the
-// current budget row has the old cap, which is not exceeded and does not fail the pass.
+// current quota row has the old cap, which is not exceeded and does not fail the pass.
 func TestAccountCapChangeDuringTick(t *testing.T) {
 	t.Parallel()
 	for name, newCap := range map[string]int{"raised": 30, "lowered": 5} {

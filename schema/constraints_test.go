@@ -26,9 +26,9 @@ INSERT INTO thaw.account_signals (provider, provider_account_id, account_id, del
 VALUES ('linkedin', 'ann', 1, 'first', 'OK', 'connected', 'applied');
 INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap, accounts_planned, planned) VALUES ('2026-01-01', 200, 2000, 1, 10);
 INSERT INTO thaw.allocations (tick_at, account_id, workspace_id, planned) VALUES ('2026-01-01', 1, 1, 10);
-INSERT INTO thaw.fleet_budgets (tick_at, lane, cap) VALUES ('2026-01-01', 'sweep', 2000);
-INSERT INTO thaw.account_budgets (tick_at, account_id, cap, used) VALUES ('2026-01-01', 1, 200, 0);
-INSERT INTO thaw.heals (workspace_id, target, cap, requested_by) VALUES (1, 'workspace:1', 10, 'support');
+INSERT INTO thaw.fleet_quotas (tick_at, lane, cap) VALUES ('2026-01-01', 'sweep', 2000);
+INSERT INTO thaw.account_quotas (tick_at, account_id, cap, used) VALUES ('2026-01-01', 1, 200, 0);
+INSERT INTO thaw.heals (workspace_id, target, cap, actor) VALUES (1, 'workspace:1', 10, 'support');
 INSERT INTO thaw.heal_enrollments (heal_id, last_id, enrollment_ids) VALUES (1, 1, '{1}');
 INSERT INTO thaw.heal_order (heal_id, last_place, enrollment_ids) VALUES (1, 1, '{1}');
 INSERT INTO thaw.enrollment_events (enrollment_id, at, step, kind, source, from_status, to_status, reason, paused_at)
@@ -49,8 +49,8 @@ INSERT INTO thaw.paused_counts VALUES (1, 1, 'paused_by_user', false, 1);
 INSERT INTO thaw.waiting_totals VALUES (1, 1);
 INSERT INTO thaw.workers (client_id, lock_key, pid) VALUES ('worker-1', 1, 1);
 INSERT INTO thaw.forecasts (made_at, content) VALUES (thaw.now(), '');
-INSERT INTO thaw.account_turns VALUES (1, '2026-01-01');
-INSERT INTO thaw.workspace_turns VALUES (1, '2026-01-01');
+INSERT INTO thaw.account_served VALUES (1, '2026-01-01');
+INSERT INTO thaw.workspace_served VALUES (1, '2026-01-01');
 INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_account, delta) VALUES (1, 1, 'paused_by_user', false, 1);
 INSERT INTO thaw.api_tokens (workspace_id, name, hash, created_by) VALUES (1, 'portal', sha256('one'), 'support');
 `
@@ -112,7 +112,7 @@ var breaks = map[string][]string{
 		"UPDATE thaw.account_signals SET occurred_at = 'infinity'", "UPDATE thaw.account_signals SET occurred_at = '-infinity'",
 		"UPDATE thaw.account_signals SET occurred_at = '1999-12-31 23:59:59+00'", "UPDATE thaw.account_signals SET occurred_at = '12000-01-01'",
 	},
-	"import_turn_only_row_check": {"INSERT INTO thaw.import_turn (only_row) VALUES (false)"},
+	"import_lock_only_row_check": {"INSERT INTO thaw.import_lock (only_row) VALUES (false)"},
 	"signal_walk_only_row_check": {"INSERT INTO thaw.signal_walk (only_row) VALUES (false)"},
 	"settings_safety_calm_check": {
 		"UPDATE thaw.settings SET safety_calm = '59 seconds'", "UPDATE thaw.settings SET safety_calm = '8 days'",
@@ -132,8 +132,8 @@ var breaks = map[string][]string{
 		"UPDATE thaw.safety SET since = now(), reason = 'why', entered_by = ''",
 		"UPDATE thaw.safety SET entered_by = 'ann'",
 	},
-	"safety_off_says_nothing": {
-		"UPDATE thaw.safety SET stays = true",
+	"safety_off_is_empty": {
+		"UPDATE thaw.safety SET manual_exit = true",
 		"UPDATE thaw.safety SET accounts_lost = 1",
 		"UPDATE thaw.safety SET accounts_connected = 1",
 		"UPDATE thaw.safety SET breached_at = now()",
@@ -226,7 +226,7 @@ var breaks = map[string][]string{
 		"UPDATE thaw.enrollments SET paused_reason = 'paused_by_user', paused_at = now()",
 		"UPDATE thaw.enrollments SET paused_at = now()",
 	},
-	"enrollments_reason_is_their_own": {
+	"enrollments_reason_is_of_enrollment": {
 		"UPDATE thaw.enrollments SET status = 'paused', paused_at = now(), paused_reason = 'linkedin_high_failure_rate'",
 		"UPDATE thaw.enrollments SET status = 'paused', paused_at = now(), paused_reason = 'subscription_inactive'",
 	},
@@ -290,16 +290,16 @@ var breaks = map[string][]string{
 	},
 	"allocations_workspace_id_account_id_fkey": {"UPDATE thaw.allocations SET workspace_id = 2"},
 
-	"fleet_budgets_lane_check": {"INSERT INTO thaw.fleet_budgets (tick_at, lane, cap) VALUES ('2026-01-01', 'heal', 1)"},
-	"fleet_budgets_used_is_within_cap": {
-		"UPDATE thaw.fleet_budgets SET used = cap + 1",
-		"UPDATE thaw.fleet_budgets SET used = -1",
+	"fleet_quotas_lane_check": {"INSERT INTO thaw.fleet_quotas (tick_at, lane, cap) VALUES ('2026-01-01', 'heal', 1)"},
+	"fleet_quotas_used_is_within_cap": {
+		"UPDATE thaw.fleet_quotas SET used = cap + 1",
+		"UPDATE thaw.fleet_quotas SET used = -1",
 	},
-	"fleet_budgets_carried_is_used":   {"UPDATE thaw.fleet_budgets SET carried = used + 1", "UPDATE thaw.fleet_budgets SET carried = -1"},
-	"account_budgets_carried_is_used": {"UPDATE thaw.account_budgets SET carried = used + 1", "UPDATE thaw.account_budgets SET carried = -1"},
-	"account_budgets_used_is_within_cap": {
-		"UPDATE thaw.account_budgets SET used = cap + 1",
-		"UPDATE thaw.account_budgets SET used = -1",
+	"fleet_quotas_carried_is_used":   {"UPDATE thaw.fleet_quotas SET carried = used + 1", "UPDATE thaw.fleet_quotas SET carried = -1"},
+	"account_quotas_carried_is_used": {"UPDATE thaw.account_quotas SET carried = used + 1", "UPDATE thaw.account_quotas SET carried = -1"},
+	"account_quotas_used_is_within_cap": {
+		"UPDATE thaw.account_quotas SET used = cap + 1",
+		"UPDATE thaw.account_quotas SET used = -1",
 	},
 
 	"api_tokens_name_check":        {"UPDATE thaw.api_tokens SET name = ''"},
@@ -314,7 +314,7 @@ var breaks = map[string][]string{
 	"heals_cap_check":              {"UPDATE thaw.heals SET cap = 0"},
 	"heals_resumed_is_within_cap":  {"UPDATE thaw.heals SET resumed = 11", "UPDATE thaw.heals SET resumed = -1"},
 	"heals_have_at_most_one_scope": {"UPDATE thaw.heals SET account_id = 1"},
-	"heals_done_says_what_is_left": {
+	"heals_done_has_remaining": {
 		"UPDATE thaw.heals SET status = 'done'",
 		"UPDATE thaw.heals SET status = 'done', finished_at = now()",
 		"UPDATE thaw.heals SET status = 'done', remaining = 0",
@@ -323,8 +323,8 @@ var breaks = map[string][]string{
 	"heals_workspace_id_fkey": {"UPDATE thaw.heals SET workspace_id = 99"},
 	"heals_tenant_id_fkey":    {"UPDATE thaw.heals SET tenant_id = 99"},
 	"heals_account_id_fkey":   {"UPDATE thaw.heals SET workspace_id = NULL, account_id = 99"},
-	"heals_one_running_a_target_key": {
-		"INSERT INTO thaw.heals (workspace_id, target, cap, requested_by) VALUES (1, 'workspace:1', 10, 'support')",
+	"heals_one_running_per_target_key": {
+		"INSERT INTO thaw.heals (workspace_id, target, cap, actor) VALUES (1, 'workspace:1', 10, 'support')",
 	},
 	"heal_enrollments_heal_id_fkey": {"INSERT INTO thaw.heal_enrollments (heal_id, last_id, enrollment_ids) VALUES (99, 1, '{1}')"},
 	"heal_order_heal_id_fkey":       {"INSERT INTO thaw.heal_order (heal_id, last_place, enrollment_ids) VALUES (99, 1, '{1}')"},
@@ -365,7 +365,7 @@ var breaks = map[string][]string{
 	"outbox_message_id_key":        {"INSERT INTO thaw.outbox (message_id, type, data) VALUES ('msg_1', 'test.ping', '{}')"},
 	"outbox_type_check":            {"UPDATE thaw.outbox SET type = ''"},
 	"outbox_open_is_of_an_account": {"UPDATE thaw.outbox SET account_id = NULL, is_open = true"},
-	"outbox_one_open_an_account_key": {`
+	"outbox_one_open_per_account_key": {`
 		UPDATE thaw.outbox SET is_open = true;
 		INSERT INTO thaw.outbox (type, account_id, is_open, data) VALUES ('test.ping', 1, true, '{}')`},
 	"webhook_deliveries_outbox_id_fkey":   {"UPDATE thaw.webhook_deliveries SET outbox_id = 99"},

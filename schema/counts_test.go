@@ -112,7 +112,7 @@ func TestCountsAreExactInEverySnapshot(t *testing.T) {
 						sql := writes[random.IntN(len(writes))]
 						err := pgx.BeginFunc(t.Context(), db.Pool, func(tx pgx.Tx) error {
 							if worker%2 == 0 {
-								if _, err := tx.Exec(t.Context(), "SET LOCAL thaw.set_based = '"+setting+"'"); err != nil {
+								if _, err := tx.Exec(t.Context(), "SET LOCAL thaw.counts_by_statement = '"+setting+"'"); err != nil {
 									return err
 								}
 							}
@@ -205,7 +205,7 @@ func TestStepsCallNoTrigger(t *testing.T) {
 		t.Helper()
 		var plans []struct{ Triggers []call }
 		require.NoError(t, pgx.BeginFunc(t.Context(), db.Pool, func(tx pgx.Tx) error {
-			_, err := tx.Exec(t.Context(), "SET LOCAL thaw.set_based = "+setting)
+			_, err := tx.Exec(t.Context(), "SET LOCAL thaw.counts_by_statement = "+setting)
 			require.NoError(t, err)
 			var text []byte
 			require.NoError(t, tx.QueryRow(t.Context(), "EXPLAIN (ANALYZE, FORMAT JSON) "+sql).Scan(&text))

@@ -70,7 +70,7 @@ func TestNothingInPublicRunsAsThaw(t *testing.T) {
 			`CREATE TEMPORARY TABLE IF NOT EXISTS settings (only_row boolean, tick interval); DELETE FROM settings`,
 			"SELECT thaw.tick()", "SELECT thaw.sweep()",
 			"SELECT thaw.signal('linkedin', 'ann', 'connected')", "SELECT thaw.signal('linkedin', 'ann', 'disconnected')",
-			"SELECT thaw.pause_batch(1, 10, 2, NULL, 1)", "SELECT thaw.notice_losses()", "SELECT thaw.ask_watch()", "SELECT thaw.watch()",
+			"SELECT thaw.pause_batch(1, 10, 2, NULL, 1)", "SELECT thaw.check_losses()", "SELECT thaw.request_watch()", "SELECT thaw.watch()",
 			"SELECT thaw.heal('acme', cap => 3)", "SELECT thaw.heal_batch((SELECT max(id) FROM thaw.heals), 10, 1)",
 			"SELECT thaw.hold('ann', thaw.now() + '1 hour', 'x')", "SELECT thaw.pause_account('ann', 'x')",
 			"SELECT thaw.resume_account('ann', 'x', even_by_user => true)", "SELECT thaw.safety_enter('x')", "SELECT thaw.safety_exit('x')",
@@ -106,7 +106,7 @@ func TestPlatformCannotChangeIdentities(t *testing.T) {
 		"INSERT INTO thaw.accounts (id, workspace_id, provider_account_id) OVERRIDING SYSTEM VALUE VALUES (77, 1, 'chosen')",
 		"INSERT INTO thaw.campaigns (id, workspace_id, key) OVERRIDING SYSTEM VALUE VALUES (77, 1, 'chosen')",
 		"INSERT INTO thaw.enrollments (id, workspace_id, campaign_id, account_id, prospect_url) OVERRIDING SYSTEM VALUE VALUES (77, 1, 1, 1, 'x')",
-		"SET thaw.set_based = 'on'; UPDATE thaw.accounts SET provider_account_id = 'ann-old'",
+		"SET thaw.counts_by_statement = 'on'; UPDATE thaw.accounts SET provider_account_id = 'ann-old'",
 	} {
 		_, err := app.Exec(t.Context(), sql)
 		require.True(t, isCode(err, "42501"), "%s: %v", sql, err)
@@ -146,8 +146,8 @@ func TestPlainUpdatesWriteHistory(t *testing.T) {
 		{"UPDATE thaw.enrollments SET paused_reason = 'paused_by_user'", "paused paused paused paused_by_user platform"},
 		{"UPDATE thaw.enrollments SET paused_reason = 'linkedin_account_issue'", "released paused paused paused_by_user platform"},
 		{"UPDATE thaw.enrollments SET paused_reason = 'paused_by_user'", "paused paused paused paused_by_user platform"},
-		{"SET thaw.set_based = 'on'; UPDATE thaw.enrollments SET status = 'active', paused_reason = NULL, paused_at = NULL", "resumed paused active paused_by_user platform"},
-		{"RESET thaw.set_based; UPDATE thaw.enrollments SET status = 'paused', paused_reason = 'paused_by_user', paused_at = now()", "paused active paused paused_by_user platform"},
+		{"SET thaw.counts_by_statement = 'on'; UPDATE thaw.enrollments SET status = 'active', paused_reason = NULL, paused_at = NULL", "resumed paused active paused_by_user platform"},
+		{"RESET thaw.counts_by_statement; UPDATE thaw.enrollments SET status = 'paused', paused_reason = 'paused_by_user', paused_at = now()", "paused active paused paused_by_user platform"},
 		{"UPDATE thaw.enrollments SET status = 'replied', paused_reason = NULL, paused_at = NULL", "changed paused replied paused_by_user platform"},
 	} {
 		_, err := app.Exec(t.Context(), step.sql)
@@ -218,7 +218,7 @@ func TestHoldTimesAreBounded(t *testing.T) {
 		require.True(t, isCode(err, "23514"), "%s: %v", until, err)
 	}
 	require.Contains(t, violation(t, db.Pool, "SELECT thaw.hold('ann', thaw.now() + '400 days', 'typo')").Hint, "--correct")
-	_, err := app.Exec(t.Context(), "SET thaw.set_based = 'on'; UPDATE thaw.accounts SET hold_until = now() + interval '400 days', hold_reason = 'typo'")
+	_, err := app.Exec(t.Context(), "SET thaw.counts_by_statement = 'on'; UPDATE thaw.accounts SET hold_until = now() + interval '400 days', hold_reason = 'typo'")
 	require.True(t, isCode(err, "23514"), "%v", err)
 	db.Exec(t, "SELECT thaw.hold('ann', thaw.now() + '365 days', 'a year is fine')")
 }
@@ -232,7 +232,7 @@ func TestOperatorCorrectsHold(t *testing.T) {
 	require.True(t, isCode(err, "42501"), "%v", err)
 	_, err = app.Exec(t.Context(), "INSERT INTO thaw.manual_actions (what, actor, reason, account_id) VALUES ('hold_corrected', 'me', 'x', 1)")
 	require.True(t, isCode(err, "42501"), "%v", err)
-	for _, sql := range []string{"UPDATE thaw.accounts SET hold_until = NULL, hold_reason = NULL", "SET thaw.set_based = 'on'; UPDATE thaw.accounts SET hold_until = NULL, hold_reason = NULL"} {
+	for _, sql := range []string{"UPDATE thaw.accounts SET hold_until = NULL, hold_reason = NULL", "SET thaw.counts_by_statement = 'on'; UPDATE thaw.accounts SET hold_until = NULL, hold_reason = NULL"} {
 		_, err = app.Exec(t.Context(), sql)
 		require.True(t, isCode(err, "23514"), "%v", err)
 	}

@@ -71,11 +71,11 @@ func TestPassPublishesResumedProspects(t *testing.T) {
 	require.Equal(t, "resumed", testdb.Value[string](t, db, resumeBySignal))
 	require.Equal(t, []told{
 		{"enrollments.resumed", map[string]any{
-			"workspace": "acme", "provider": "linkedin", "provider_account_id": "ann", "lane": "signal", "signal_id": signal,
+			"workspace": "acme", "provider": "linkedin", "account": "ann", "lane": "signal", "signal_id": signal,
 			"resumed": 1.0, "moved": 0.0, "campaigns_resumed": 1.0,
 		}},
 		{"account.drained", map[string]any{
-			"workspace": "acme", "provider": "linkedin", "provider_account_id": "ann", "lane": "signal", "signal_id": signal,
+			"workspace": "acme", "provider": "linkedin", "account": "ann", "lane": "signal", "signal_id": signal,
 		}},
 	}, messages(t, db))
 
@@ -97,10 +97,10 @@ func TestSafetyModePublishesMessages(t *testing.T) {
 	require.Len(t, told, 2, "each once")
 	require.Equal(t, "safety.entered", told[0].Type)
 	require.Equal(t, map[string]any{
-		"reason": "10 of 40 connected accounts were lost within 10 minutes", "by": "monitor", "accounts_lost": 10.0, "accounts_connected": 40.0,
+		"reason": "10 of 40 connected accounts were lost within 10 minutes", "actor": "monitor", "accounts_lost": 10.0, "accounts_connected": 40.0,
 	}, told[0].Data)
-	require.Equal(t, "safety.left", told[1].Type)
-	require.Equal(t, "ann", told[1].Data["by"])
+	require.Equal(t, "safety.exited", told[1].Type)
+	require.Equal(t, "ann", told[1].Data["actor"])
 	since, err := time.Parse(time.RFC3339Nano, told[1].Data["since"].(string))
 	require.NoError(t, err)
 	require.WithinDuration(t, began, since, time.Millisecond)
@@ -203,7 +203,7 @@ func TestPauseIsReportedOnce(t *testing.T) {
 	require.Empty(t, messages(t, db), "the pause is not done")
 	require.Equal(t, "done", batch())
 	require.Equal(t, []told{{"enrollments.paused", map[string]any{
-		"workspace": "acme", "provider": "linkedin", "provider_account_id": "ann", "status": "disconnected",
+		"workspace": "acme", "provider": "linkedin", "account": "ann", "status": "disconnected",
 		"reason": "linkedin_account_disconnected", "signal_id": 3.0, "paused": 25.0, "campaigns_paused": 1.0,
 	}}}, messages(t, db)[:1])
 	require.Equal(t, "account.needs_reconnect", messages(t, db)[1].Type)
@@ -254,7 +254,7 @@ func TestHealPublishesItsEnd(t *testing.T) {
 	t.Parallel()
 	db := withReceiver(t)
 	receive(t, db, delivery{status: "connected"})
-	db.Exec(t, "SELECT thaw.heal('acme', cap => 10, requested_by => 'support')")
+	db.Exec(t, "SELECT thaw.heal('acme', cap => 10, actor => 'support')")
 	for testdb.Value[string](t, db, "SELECT verdict FROM thaw.heal_batch(1, 10, 1)") != "done" {
 	}
 	all := messages(t, db)
@@ -267,7 +267,7 @@ func TestHealPublishesItsEnd(t *testing.T) {
 	delete(finished.Data, "requested_at")
 	require.Equal(t, map[string]any{
 		"workspace": "acme", "heal_id": 1.0, "scope": "workspace", "cap": 10.0, "found": 1.0, "resumed": 1.0, "moved": 0.0,
-		"campaigns_resumed": 1.0, "remaining": 0.0, "requested_by": "support",
+		"campaigns_resumed": 1.0, "remaining": 0.0, "actor": "support",
 	}, finished.Data)
 	require.Equal(t, "heal", all[0].Data["lane"])
 	require.EqualValues(t, 1, all[0].Data["heal_id"])

@@ -13,9 +13,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/testdb"
-	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 // longPast is the data of a long operation, in addition to the fleet of manyRows: ticks with ten

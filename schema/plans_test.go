@@ -24,7 +24,7 @@ import (
 // campaigns. Of ten prospects, six are finished, two are active, one was paused by a person, and
 // one waits for its account.
 const manyRows = `
-SET thaw.set_based = 'on';
+SET thaw.counts_by_statement = 'on';
 INSERT INTO thaw.workspaces (key) SELECT 'workspace-' || n FROM generate_series(1, 20) AS n;
 INSERT INTO thaw.accounts (workspace_id, provider_account_id, member_id, status, connected_at)
 SELECT 1 + n % 20, 'account-' || n, 'member-' || n / 40 || '-' || n % 20, CASE WHEN n % 10 < 7 THEN 'connected' ELSE 'disconnected' END::thaw.account_status,

@@ -56,14 +56,14 @@ func TestOldRowsAreRemoved(t *testing.T) {
 			SELECT thaw.now() - age * interval '1 day', 1, 1, thaw.now() FROM ` + ages + `;
 			INSERT INTO thaw.allocations (tick_at, account_id, workspace_id, planned, verdict, finished_at)
 			SELECT s.tick_at, 1, 1, 1, 'resumed', thaw.now() FROM thaw.sweeps AS s`, "tick_at"},
-		"account_budgets": {`
-			INSERT INTO thaw.account_budgets (tick_at, account_id, cap, used)
+		"account_quotas": {`
+			INSERT INTO thaw.account_quotas (tick_at, account_id, cap, used)
 			SELECT thaw.now() - age * interval '1 day', 1, 1, 1 FROM ` + ages, "tick_at"},
-		"fleet_budgets": {`
-			INSERT INTO thaw.fleet_budgets (tick_at, lane, cap)
+		"fleet_quotas": {`
+			INSERT INTO thaw.fleet_quotas (tick_at, lane, cap)
 			SELECT thaw.now() - age * interval '1 day', 'sweep', 1 FROM ` + ages, "tick_at"},
 		"heals": {`
-			INSERT INTO thaw.heals (target, cap, requested_by, requested_at, status, finished_at, remaining)
+			INSERT INTO thaw.heals (target, cap, actor, requested_at, status, finished_at, remaining)
 			SELECT 'prospects', 1, 'support', at, 'done', at, 0
 			FROM ` + ages + `, LATERAL (SELECT thaw.now() - age * interval '1 day' AS at) AS moment ORDER BY age DESC;
 			INSERT INTO thaw.heal_enrollments (heal_id, last_id, enrollment_ids) SELECT h.id, n, ARRAY[n] FROM thaw.heals AS h, generate_series(1, 10) AS n`,

@@ -85,7 +85,7 @@ func TestRoleCanUseWhatItWasGranted(t *testing.T) {
 	value("SELECT count(*) FROM thaw.sweep_log", &number)
 	require.Equal(t, 1, number)
 	value("SELECT thaw.heal('acme', account => 'ann', cap => 10)", &number)
-	require.Equal(t, role, testdb.Value[string](t, db, "SELECT requested_by FROM thaw.heals"), "a heal records who started it")
+	require.Equal(t, role, testdb.Value[string](t, db, "SELECT actor FROM thaw.heals"), "a heal records who started it")
 	value("SELECT thaw.heal('acme', even_if_off => true)", &number)
 	var tick time.Time
 	value("SELECT thaw.sweep()", &tick)
@@ -143,7 +143,7 @@ func TestRoleCanUseNothingElse(t *testing.T) {
 	denied("SELECT thaw.receive_signal('linkedin', 'ann', 'OK', 'connected', NULL, NULL, NULL, false, NULL)")
 	denied("SELECT thaw.pause_batch(1, 10, NULL, NULL, 1)")
 	denied("SELECT thaw.enqueue('sweep', 'sweep', 2::smallint, '{}')")
-	denied("SELECT thaw.start_safety_mode('why', 'another_role else', true)")
+	denied("SELECT thaw.enter_safety_mode('why', 'another_role else', true)")
 	denied("SELECT thaw.start_action('paused', 'ann', 'linkedin', 'why', 'another_role else')")
 	denied("SELECT thaw.publish('test.ping')")
 	denied("SELECT thaw.start_heal(1, NULL, NULL, 1, false, 'me')")

@@ -158,7 +158,7 @@ func TestSafetyModeEndsAfterCalmPeriod(t *testing.T) {
 		require.Equal(t, "on", watch(t, db))
 		db.Advance(t, time.Minute)
 	}
-	require.Equal(t, "left", watch(t, db))
+	require.Equal(t, "exited", watch(t, db))
 	require.Equal(t, "calm", watch(t, db))
 	require.Equal(t, "safety_exited by monitor: calm for 30 minutes", actions(t, db)[1])
 }
@@ -166,7 +166,7 @@ func TestSafetyModeEndsAfterCalmPeriod(t *testing.T) {
 func TestManualSafetyMode(t *testing.T) {
 	t.Parallel()
 	db := withConnected(t, 20)
-	require.True(t, testdb.Value[bool](t, db, "SELECT thaw.safety_enter('an audit', 'ann', stays => true)"))
+	require.True(t, testdb.Value[bool](t, db, "SELECT thaw.safety_enter('an audit', 'ann', manual_exit => true)"))
 	require.False(t, testdb.Value[bool](t, db, "SELECT thaw.safety_enter('again', 'bob')"), "already on")
 	db.Advance(t, 24*time.Hour)
 	require.Equal(t, "on", watch(t, db), "it stays")
@@ -201,12 +201,12 @@ func TestSafetyModeExtendsGracePeriod(t *testing.T) {
 	began := db.Now(t)
 	receive(t, db, delivery{account: "a1", status: "error"})
 	db.Advance(t, time.Hour)
-	db.Exec(t, "SELECT thaw.start_safety_mode('an incident', 'ann', true)")
+	db.Exec(t, "SELECT thaw.enter_safety_mode('an incident', 'ann', true)")
 	db.Advance(t, time.Hour)
 	receive(t, db, delivery{account: "a2", status: "error"})
 	receive(t, db, delivery{account: "a3", status: "disconnected"})
 	db.Advance(t, 2*time.Hour)
-	db.Exec(t, "SELECT thaw.end_safety_mode('it is over', 'ann')")
+	db.Exec(t, "SELECT thaw.exit_safety_mode('it is over', 'ann')")
 
 	due := testdb.Column[time.Time](t, db, "SELECT pause_after FROM thaw.accounts ORDER BY id")
 	const inaccuracy = float64(10 * time.Second)

@@ -92,21 +92,6 @@ CREATE TYPE thaw.signal_outcome AS ENUM (
     'unknown_account',
     'ignored'
 );
-CREATE FUNCTION thaw.account_named(p_account text, p_provider text) RETURNS bigint
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-DECLARE
-    found bigint := (
-        SELECT a.id FROM thaw.accounts AS a WHERE a.provider = p_provider AND a.provider_account_id = p_account);
-BEGIN
-    IF found IS NULL THEN
-        RAISE EXCEPTION 'there is no % account "%"', p_provider, p_account
-            USING ERRCODE = 'no_data_found', HINT = 'Use a provider account ID from thaw.accounts.provider_account_id.';
-    END IF;
-    RETURN found;
-END;
-$$;
 CREATE FUNCTION thaw.accounts_apply_early_signals() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -174,7 +159,7 @@ BEGIN
         NEW.resume_after := CASE WHEN thaw.is_flapping(OLD.flaps)
             THEN thaw.now() + (SELECT s.flap_wait FROM thaw.settings AS s) END;
         -- The outage of a flapping account ends when the account has stayed connected for long
-        -- enough: see thaw.tell_recovered.
+        -- enough: see thaw.publish_recovered.
         IF NEW.resume_after IS NULL THEN
             NEW.needs_reconnect_at := NULL;
         END IF;
@@ -254,7 +239,7 @@ DECLARE
 BEGIN
     PERFORM thaw.require_reason(p_reason, p_actor);
     SELECT c.* INTO campaign FROM thaw.campaigns AS c
-    WHERE c.id = thaw.campaign_named(p_workspace_key, p_campaign) FOR NO KEY UPDATE;
+    WHERE c.id = thaw.find_campaign(p_workspace_key, p_campaign) FOR NO KEY UPDATE;
     IF campaign.status NOT IN ('running', 'paused') THEN
         RAISE EXCEPTION 'campaign "%" is %', p_campaign, campaign.status
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only a running campaign can be paused, and only a paused one can be resumed.';
@@ -264,7 +249,7 @@ BEGIN
     ELSIF p_what = 'paused' AND campaign.paused_reason = 'paused_by_user' OR p_what = 'resumed' AND campaign.status = 'running' THEN
         RETURN false;
     END IF;
-    PERFORM set_config('thaw.set_based', 'on', true);
+    PERFORM set_config('thaw.counts_by_statement', 'on', true);
     IF p_what = 'paused' THEN
         UPDATE thaw.campaigns AS c SET
             status = 'paused', paused_reason = 'paused_by_user', paused_at = coalesce(c.paused_at, thaw.now())
@@ -272,7 +257,7 @@ BEGIN
     ELSE
         UPDATE thaw.campaigns AS c SET status = 'running', paused_reason = NULL, paused_at = NULL WHERE c.id = campaign.id;
     END IF;
-    PERFORM set_config('thaw.set_based', '', true);
+    PERFORM set_config('thaw.counts_by_statement', '', true);
     INSERT INTO thaw.campaign_events (campaign_id, at, kind, source, from_status, to_status, reason, detail)
     SELECT campaign.id, thaw.now(), p_what::thaw.event_kind, 'operator', campaign.status,
         CASE p_what WHEN 'paused' THEN 'paused' ELSE 'running' END::thaw.campaign_status,
@@ -343,7 +328,7 @@ CREATE TABLE thaw.enrollments (
     CONSTRAINT enrollments_paused_has_a_reason CHECK ((((status = 'paused'::thaw.enrollment_status) = (paused_reason IS NOT NULL)) AND ((status = 'paused'::thaw.enrollment_status) = (paused_at IS NOT NULL)))),
     CONSTRAINT enrollments_prospect_url_check CHECK ((prospect_url <> ''::text)),
     CONSTRAINT enrollments_prospect_url_is_visible CHECK (thaw.is_visible(prospect_url)),
-    CONSTRAINT enrollments_reason_is_their_own CHECK ((paused_reason <> ALL (ARRAY['linkedin_high_failure_rate'::thaw.pause_reason, 'subscription_inactive'::thaw.pause_reason]))),
+    CONSTRAINT enrollments_reason_is_of_enrollment CHECK ((paused_reason <> ALL (ARRAY['linkedin_high_failure_rate'::thaw.pause_reason, 'subscription_inactive'::thaw.pause_reason]))),
     CONSTRAINT enrollments_step_check CHECK ((step >= 0)),
     CONSTRAINT enrollments_times_are_in_range CHECK ((((paused_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (paused_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((next_action_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (next_action_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((created_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (created_at <= '2200-01-01 00:00:00+00'::timestamp with time zone))))
 )
@@ -372,6 +357,39 @@ CREATE FUNCTION thaw.active_campaigns(p_account_id bigint) RETURNS TABLE(campaig
     FROM loose
    WHERE (loose.campaign_id IS NOT NULL);
 END;
+CREATE TABLE thaw.retention (
+    part text NOT NULL,
+    turn integer NOT NULL,
+    kept_since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    passed_id bigint DEFAULT 0 NOT NULL,
+    walk_id bigint DEFAULT 0 NOT NULL,
+    walk_tick timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    walk_began timestamp with time zone DEFAULT thaw.now() NOT NULL
+);
+COMMENT ON TABLE thaw.retention IS 'The progress of retention: one row per table; turn is the processing order.';
+COMMENT ON COLUMN thaw.retention.kept_since IS 'All rows younger than this are present. -infinity: nothing was removed yet.';
+COMMENT ON COLUMN thaw.retention.passed_id IS 'The greatest id that a walk has passed. Retention has not removed any row with a greater id.';
+CREATE FUNCTION thaw.advance_walk(p_walk thaw.retention, p_before timestamp with time zone, p_size integer) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    reached bigint;
+    line    record;
+BEGIN
+    FOR line IN EXECUTE format('SELECT t.id, t.%I AS at FROM thaw.%I AS t WHERE t.id > $1 ORDER BY t.id LIMIT $2',
+        CASE p_walk.part WHEN 'account_signals' THEN 'received_at' WHEN 'heals' THEN 'requested_at' ELSE 'at' END, p_walk.part)
+        USING p_walk.walk_id, p_size
+    LOOP
+        EXIT WHEN line.at >= p_before;
+        reached := line.id;
+    END LOOP;
+    RETURN reached;
+END;
+$_$;
+CREATE FUNCTION thaw.allows_resume(p_status thaw.campaign_status, p_waits_for_account boolean) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    RETURN ((p_status = 'running'::thaw.campaign_status) OR p_waits_for_account);
 CREATE FUNCTION thaw.apply_action(p_action_id bigint, p_enrollment_ids bigint[]) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -381,7 +399,7 @@ DECLARE
     changed  integer;
 BEGIN
     SELECT d.* INTO action FROM thaw.manual_actions AS d WHERE d.id = p_action_id;
-    PERFORM set_config('thaw.set_based', 'on', true);
+    PERFORM set_config('thaw.counts_by_statement', 'on', true);
     WITH before AS (
         SELECT e.id, e.status, e.paused_reason FROM thaw.enrollments AS e WHERE e.id = ANY (p_enrollment_ids)
     ), written AS (
@@ -402,7 +420,7 @@ BEGIN
         format('%s: %s', action.actor, action.reason)
     FROM written;
     GET DIAGNOSTICS changed = ROW_COUNT;
-    PERFORM set_config('thaw.set_based', '', true);
+    PERFORM set_config('thaw.counts_by_statement', '', true);
     UPDATE thaw.manual_actions AS d SET enrollments = coalesce(d.enrollments, 0) + changed WHERE d.id = p_action_id;
     RETURN changed;
 END;
@@ -521,7 +539,7 @@ BEGIN
         ORDER BY s.id
     LOOP
         IF kept.product IS NULL AND kept.kind IN ('status', 'login')
-            AND (newest.id IS NULL OR thaw.is_news(newest.status, thaw.happened_at(newest), kept.status, kept.kind, thaw.happened_at(kept))
+            AND (newest.id IS NULL OR thaw.supersedes(newest.status, thaw.signal_time(newest), kept.status, kept.kind, thaw.signal_time(kept))
                 AND NOT (newest.status = 'connected' AND kept.status = 'connecting' AND kept.occurred_at IS NULL))
         THEN
             newest := kept;
@@ -608,7 +626,7 @@ DECLARE
     -- Ordered by receipt under the account lock: a signal without a time is never older than the
     -- status of the account.
     by_receipt boolean := p_signal.occurred_at IS NULL AND NOT p_is_late;
-    at         timestamptz := thaw.happened_at(p_signal);
+    at         timestamptz := thaw.signal_time(p_signal);
     due        timestamptz;
     until      timestamptz;
 BEGIN
@@ -618,7 +636,7 @@ BEGIN
     ELSIF p_signal.product IS NOT NULL THEN
         RETURN thaw.apply_to_product(p_account.id, p_signal, at);
     END IF;
-    IF NOT thaw.is_news(p_account.status, p_account.status_at, p_signal.status, p_signal.kind, CASE WHEN NOT by_receipt THEN at END)
+    IF NOT thaw.supersedes(p_account.status, p_account.status_at, p_signal.status, p_signal.kind, CASE WHEN NOT by_receipt THEN at END)
         -- A kept signal arrived before everything applied in the meantime.
         OR p_is_late AND date_trunc('second', at) = date_trunc('second', p_account.status_at)
     THEN
@@ -651,7 +669,7 @@ BEGIN
     WHERE account.id = p_account.id
     RETURNING account.resume_after INTO until;
     IF p_account.status = 'connected' AND p_signal.status <> 'connected' THEN
-        PERFORM thaw.notice_losses();
+        PERFORM thaw.check_losses();
     END IF;
     IF p_signal.status = 'connected' THEN
         PERFORM thaw.enqueue('resume_account', 'resume', 1::smallint,
@@ -684,19 +702,25 @@ BEGIN
     RETURN CASE WHEN FOUND THEN 'applied' ELSE 'stale' END::thaw.signal_outcome;
 END;
 $$;
-CREATE FUNCTION thaw.ask_watch() RETURNS timestamp with time zone
-    LANGUAGE plpgsql
+CREATE FUNCTION thaw.assign_id() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    minute timestamptz := date_bin('1 minute', thaw.now(), '2000-01-01 00:00:00+00');
+    drawn bigint;
 BEGIN
-    PERFORM thaw.enqueue('watch', 'sweep', 1::smallint,
-        jsonb_build_object('minute_at', to_char(minute AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')), '0', B'11110101');
-    RETURN minute;
+    BEGIN
+        drawn := currval(pg_get_serial_sequence('thaw.' || TG_TABLE_NAME, 'id'));
+    EXCEPTION WHEN object_not_in_prerequisite_state THEN
+        drawn := NULL; -- nothing was drawn in this session
+    END;
+    IF drawn IS DISTINCT FROM NEW.id THEN
+        RAISE EXCEPTION 'the id of a new row in thaw.% cannot be chosen', TG_TABLE_NAME
+            USING ERRCODE = 'insufficient_privilege', TABLE = TG_TABLE_NAME, SCHEMA = 'thaw', HINT = 'Omit id from the insert.';
+    END IF;
+    RETURN NEW;
 END;
 $$;
-COMMENT ON FUNCTION thaw.ask_watch() IS 'Enqueues the job watch of the current minute, unless it is enqueued or done already, and returns the minute. Every process calls it once a minute.';
 CREATE FUNCTION thaw.block_reason(p_account thaw.accounts, p_is_safety_on boolean, p_is_auto_resume_on boolean) RETURNS text
     LANGUAGE sql STABLE
     RETURN CASE WHEN ((p_account).status <> 'connected'::thaw.account_status) THEN 'account_not_connected'::text WHEN ((p_account).locked_at IS NOT NULL) THEN 'account_locked'::text WHEN ((p_account).hold_until > thaw.now()) THEN 'account_on_hold'::text WHEN p_is_safety_on THEN 'safety_mode'::text WHEN ((p_account).resume_after > thaw.now()) THEN 'account_flapping'::text WHEN (NOT p_is_auto_resume_on) THEN 'auto_resume_off'::text ELSE NULL::text END;
@@ -753,22 +777,6 @@ BEGIN
     INTO account_ids, workspace_ids, looked_to;
 END;
 $$;
-CREATE FUNCTION thaw.campaign_named(p_workspace_key text, p_campaign text) RETURNS bigint
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-DECLARE
-    found bigint := (
-        SELECT c.id FROM thaw.campaigns AS c JOIN thaw.workspaces AS w ON w.id = c.workspace_id
-        WHERE w.key = p_workspace_key AND c.key = p_campaign);
-BEGIN
-    IF found IS NULL THEN
-        RAISE EXCEPTION 'workspace "%" has no campaign "%"', p_workspace_key, p_campaign
-            USING ERRCODE = 'no_data_found', HINT = 'thaw.campaigns.key lists the campaigns.';
-    END IF;
-    RETURN found;
-END;
-$$;
 CREATE FUNCTION thaw.campaigns_write_history() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -782,9 +790,6 @@ BEGIN
     RETURN NULL;
 END;
 $$;
-CREATE FUNCTION thaw.lets_resume(p_status thaw.campaign_status, p_waits_for_account boolean) RETURNS boolean
-    LANGUAGE sql IMMUTABLE
-    RETURN ((p_status = 'running'::thaw.campaign_status) OR p_waits_for_account);
 CREATE FUNCTION thaw.tick(at timestamp with time zone DEFAULT thaw.now()) RETURNS timestamp with time zone
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -794,24 +799,24 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.tick(at timestamp with time zone) IS 'The tick that contains the given time: a quarter hour (00, 15, 30, 45 UTC) by default; the length is settings.tick.';
-CREATE TABLE thaw.account_budgets (
+CREATE TABLE thaw.account_quotas (
     tick_at timestamp with time zone NOT NULL,
     account_id bigint NOT NULL,
     cap integer NOT NULL,
     used integer NOT NULL,
     carried integer DEFAULT 0 NOT NULL,
-    CONSTRAINT account_budgets_carried_is_used CHECK (((carried >= 0) AND (carried <= GREATEST(used, 0)))),
-    CONSTRAINT account_budgets_used_is_within_cap CHECK (((used >= 0) AND (used <= cap)))
+    CONSTRAINT account_quotas_carried_is_used CHECK (((carried >= 0) AND (carried <= GREATEST(used, 0)))),
+    CONSTRAINT account_quotas_used_is_within_cap CHECK (((used >= 0) AND (used <= cap)))
 )
 WITH (fillfactor='90');
-COMMENT ON TABLE thaw.account_budgets IS 'How many enrollments were resumed through an account in a tick, by sweep and signals together.';
-COMMENT ON COLUMN thaw.account_budgets.carried IS 'As in thaw.fleet_budgets.carried.';
-CREATE TABLE thaw.account_turns (
+COMMENT ON TABLE thaw.account_quotas IS 'How many enrollments were resumed through an account in a tick, by sweep and signals together.';
+COMMENT ON COLUMN thaw.account_quotas.carried IS 'As in thaw.fleet_quotas.carried.';
+CREATE TABLE thaw.account_served (
     account_id bigint NOT NULL,
     tick_at timestamp with time zone NOT NULL
 )
 WITH (fillfactor='80');
-COMMENT ON TABLE thaw.account_turns IS 'The last tick that allocated something to an account.';
+COMMENT ON TABLE thaw.account_served IS 'The last tick that allocated something to an account.';
 CREATE TABLE thaw.campaigns (
     id bigint NOT NULL,
     workspace_id bigint NOT NULL,
@@ -898,19 +903,19 @@ UNION ALL
     (- l.paused) AS waiting
    FROM (thaw.campaigns c
      JOIN thaw.paused_parts l ON ((l.campaign_id = c.id)))
-  WHERE (l.waits_for_account AND (NOT thaw.lets_resume(c.status, c.waits_for_account)));
+  WHERE (l.waits_for_account AND (NOT thaw.allows_resume(c.status, c.waits_for_account)));
 CREATE TABLE thaw.safety (
     only_row boolean DEFAULT true NOT NULL,
     since timestamp with time zone,
     reason text,
     entered_by text,
-    stays boolean DEFAULT false NOT NULL,
+    manual_exit boolean DEFAULT false NOT NULL,
     accounts_lost integer,
     accounts_connected integer,
     breached_at timestamp with time zone,
     ended_at timestamp with time zone,
     CONSTRAINT safety_mode_has_a_reason CHECK ((((since IS NULL) = (reason IS NULL)) AND ((since IS NULL) = (entered_by IS NULL)) AND (reason <> ''::text) AND (entered_by <> ''::text))),
-    CONSTRAINT safety_off_says_nothing CHECK (((since IS NOT NULL) OR ((NOT stays) AND (accounts_lost IS NULL) AND (accounts_connected IS NULL) AND (breached_at IS NULL)))),
+    CONSTRAINT safety_off_is_empty CHECK (((since IS NOT NULL) OR ((NOT manual_exit) AND (accounts_lost IS NULL) AND (accounts_connected IS NULL) AND (breached_at IS NULL)))),
     CONSTRAINT safety_only_row_check CHECK (only_row)
 );
 COMMENT ON TABLE thaw.safety IS 'One row. Safety mode is on while since is not null.';
@@ -1025,12 +1030,12 @@ CREATE TABLE thaw.settings (
     CONSTRAINT settings_tick_check CHECK ((((tick >= '00:00:01'::interval) AND (tick <= '1 day'::interval)) AND (EXTRACT(epoch FROM tick) = floor(EXTRACT(epoch FROM tick)))))
 );
 COMMENT ON TABLE thaw.settings IS 'One row: the settings of the whole fleet.';
-CREATE TABLE thaw.workspace_turns (
+CREATE TABLE thaw.workspace_served (
     workspace_id bigint NOT NULL,
     tick_at timestamp with time zone NOT NULL
 )
 WITH (fillfactor='80');
-COMMENT ON TABLE thaw.workspace_turns IS 'The last tick that allocated something to a workspace.';
+COMMENT ON TABLE thaw.workspace_served IS 'The last tick that allocated something to a workspace.';
 CREATE FUNCTION thaw.candidates(p_tick_at timestamp with time zone DEFAULT thaw.tick()) RETURNS TABLE(account_id bigint, workspace_id bigint, backlog integer, quota integer, account_served_at timestamp with time zone, workspace_served_at timestamp with time zone)
     LANGUAGE sql STABLE
     SET jit TO 'off'
@@ -1039,15 +1044,39 @@ CREATE FUNCTION thaw.candidates(p_tick_at timestamp with time zone DEFAULT thaw.
  SELECT candidate.account_id,
      candidate.workspace_id,
      (LEAST(candidate.waiting, (2147483647)::bigint))::integer AS "least",
-     COALESCE((budget.cap - budget.used), settings.account_cap) AS "coalesce",
-     account_turn.tick_at,
-     workspace_turn.tick_at
+     COALESCE((charged.cap - charged.used), settings.account_cap) AS "coalesce",
+     account_order.tick_at,
+     workspace_order.tick_at
     FROM ((((thaw.resumable_accounts candidate
       CROSS JOIN thaw.settings)
-      LEFT JOIN thaw.account_budgets budget ON (((budget.tick_at = candidates.p_tick_at) AND (budget.account_id = candidate.account_id))))
-      LEFT JOIN thaw.account_turns account_turn ON ((account_turn.account_id = candidate.account_id)))
-      LEFT JOIN thaw.workspace_turns workspace_turn ON ((workspace_turn.workspace_id = candidate.workspace_id)));
+      LEFT JOIN thaw.account_quotas charged ON (((charged.tick_at = candidates.p_tick_at) AND (charged.account_id = candidate.account_id))))
+      LEFT JOIN thaw.account_served account_order ON ((account_order.account_id = candidate.account_id)))
+      LEFT JOIN thaw.workspace_served workspace_order ON ((workspace_order.workspace_id = candidate.workspace_id)));
 END;
+CREATE FUNCTION thaw.charge_quota(p_tick timestamp with time zone, p_lane thaw.lane, p_account_id bigint, p_account_cap integer, p_fleet_cap integer, p_resumed integer) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO thaw.account_quotas AS b (tick_at, account_id, cap, used)
+    VALUES (p_tick, p_account_id, p_account_cap, p_resumed)
+    ON CONFLICT (tick_at, account_id) DO UPDATE SET used = b.used + excluded.used;
+    INSERT INTO thaw.fleet_quotas AS b (tick_at, lane, cap, used) VALUES (p_tick, p_lane, p_fleet_cap, p_resumed)
+    ON CONFLICT (tick_at, lane) DO UPDATE SET used = b.used + excluded.used
+        WHERE b.used + excluded.used <= b.cap;
+    RETURN FOUND;
+END;
+$$;
+CREATE FUNCTION thaw.check_losses() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF (SELECT s.since IS NULL FROM thaw.safety AS s) AND thaw.may_be_breach() THEN
+        PERFORM thaw.enter_on_breach(thaw.losses());
+    END IF;
+END;
+$$;
 CREATE FUNCTION thaw.close_pause(p_account_id bigint) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1107,7 +1136,7 @@ DECLARE
 BEGIN
     PERFORM thaw.require_reason(reason, actor);
     SELECT a.* INTO held FROM thaw.accounts AS a
-    WHERE a.id = thaw.account_named(correct_hold.account, correct_hold.provider) FOR NO KEY UPDATE;
+    WHERE a.id = thaw.find_account(correct_hold.account, correct_hold.provider) FOR NO KEY UPDATE;
     IF held.hold_until IS NULL OR held.hold_until <= thaw.now() THEN
         RAISE EXCEPTION 'account "%" is not on hold', correct_hold.account
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only a current hold can be corrected.';
@@ -1117,11 +1146,11 @@ BEGIN
     END IF;
     INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, account_id, until)
     VALUES ('hold_corrected', correct_hold.actor, correct_hold.reason, held.workspace_id, held.id, correct_hold.until);
-    PERFORM set_config('thaw.set_based', 'on', true);
+    PERFORM set_config('thaw.counts_by_statement', 'on', true);
     UPDATE thaw.accounts AS a SET
         hold_until = correct_hold.until, hold_reason = CASE WHEN correct_hold.until IS NOT NULL THEN correct_hold.reason END
     WHERE a.id = held.id;
-    PERFORM set_config('thaw.set_based', '', true);
+    PERFORM set_config('thaw.counts_by_statement', '', true);
     RETURN correct_hold.until;
 END;
 $$;
@@ -1137,7 +1166,7 @@ BEGIN
     UPDATE thaw.heals AS h SET found = heal.resumed + scope.waiting, accounts = scope.accounts, first_source_ids = NULL,
         all_campaigns_open = heal.workspace_id IS NOT NULL AND NOT EXISTS (
             SELECT FROM thaw.campaigns AS campaign
-            WHERE campaign.workspace_id = heal.workspace_id AND NOT thaw.lets_resume(campaign.status, campaign.waits_for_account)
+            WHERE campaign.workspace_id = heal.workspace_id AND NOT thaw.allows_resume(campaign.status, campaign.waits_for_account)
                 AND EXISTS (
                     SELECT FROM thaw.paused_counts AS line
                     WHERE line.campaign_id = campaign.id AND line.waits_for_account AND line.paused > 0))
@@ -1202,25 +1231,6 @@ BEGIN
                     < p_xmax::text::bigint));
 END;
 $$;
-CREATE FUNCTION thaw.draw_id() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-DECLARE
-    drawn bigint;
-BEGIN
-    BEGIN
-        drawn := currval(pg_get_serial_sequence('thaw.' || TG_TABLE_NAME, 'id'));
-    EXCEPTION WHEN object_not_in_prerequisite_state THEN
-        drawn := NULL; -- nothing was drawn in this session
-    END;
-    IF drawn IS DISTINCT FROM NEW.id THEN
-        RAISE EXCEPTION 'the id of a new row in thaw.% cannot be chosen', TG_TABLE_NAME
-            USING ERRCODE = 'insufficient_privilege', TABLE = TG_TABLE_NAME, SCHEMA = 'thaw', HINT = 'Omit id from the insert.';
-    END IF;
-    RETURN NEW;
-END;
-$$;
 CREATE FUNCTION thaw.drop_jobs(p_queue text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1255,37 +1265,6 @@ $$;
 CREATE FUNCTION thaw.end_of_range(beginning text) RETURNS text
     LANGUAGE sql STABLE
     RETURN (lower(beginning) || chr(CASE getdatabaseencoding() WHEN 'UTF8'::name THEN 1114111 ELSE 255 END));
-CREATE FUNCTION thaw.end_safety_mode(p_reason text, p_actor text) RETURNS boolean
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-DECLARE
-    began timestamptz;
-    transient_errors bigint[];
-BEGIN
-    IF (SELECT s.since IS NULL FROM thaw.safety AS s) THEN
-        RETURN false;
-    END IF;
-    SELECT array_agg(transient_error.id) INTO transient_errors FROM (
-        SELECT a.id FROM thaw.accounts AS a
-        WHERE a.pause_after IS NOT NULL AND a.status IN ('connecting', 'error')
-        ORDER BY a.id FOR NO KEY UPDATE) AS transient_error;
-    SELECT s.since INTO began FROM thaw.safety AS s FOR NO KEY UPDATE;
-    IF began IS NULL THEN
-        RETURN false;
-    END IF;
-    UPDATE thaw.safety AS s SET
-        since = NULL, reason = NULL, entered_by = NULL, stays = false, accounts_lost = NULL, accounts_connected = NULL,
-        breached_at = NULL, ended_at = thaw.now();
-    UPDATE thaw.accounts AS a SET
-        pause_after = a.pause_after + (thaw.now() - greatest(began, a.pause_after - settings.grace_period))
-    FROM thaw.settings
-    WHERE a.id = ANY (transient_errors);
-    INSERT INTO thaw.manual_actions (what, actor, reason) VALUES ('safety_exited', p_actor, p_reason);
-    PERFORM thaw.publish('safety.left', NULL, NULL, jsonb_build_object('reason', p_reason, 'by', p_actor, 'since', thaw.rfc3339(began)));
-    RETURN true;
-END;
-$$;
 CREATE FUNCTION thaw.enqueue(p_kind text, p_queue text, p_priority smallint, p_args jsonb, p_delay interval DEFAULT '00:00:00'::interval, p_unique_states bit DEFAULT '11110001'::"bit") RETURNS bigint
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1449,13 +1428,63 @@ CREATE FUNCTION thaw.enter_on_breach(p_losses record) RETURNS void
     AS $$
 BEGIN
     IF p_losses.is_breach THEN
-        PERFORM thaw.start_safety_mode(
+        PERFORM thaw.enter_safety_mode(
             format('%s of %s connected accounts were lost within %s', p_losses.accounts_lost, p_losses.accounts_connected,
                 (SELECT CASE
                     WHEN p_losses.is_slow THEN ceil(extract(epoch FROM s.safety_slow_window) / 3600) || ' hours'
                     ELSE ceil(extract(epoch FROM s.safety_window) / 60) || ' minutes' END FROM thaw.settings AS s)),
             'monitor', false, p_losses.accounts_lost, p_losses.accounts_connected);
     END IF;
+END;
+$$;
+CREATE FUNCTION thaw.enter_safety_mode(p_reason text, p_actor text, p_manual_exit boolean, p_accounts_lost integer DEFAULT NULL::integer, p_accounts_connected integer DEFAULT NULL::integer) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    UPDATE thaw.safety AS s SET
+        since = thaw.now(), reason = p_reason, entered_by = p_actor, manual_exit = p_manual_exit,
+        accounts_lost = p_accounts_lost, accounts_connected = p_accounts_connected
+    WHERE s.since IS NULL;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    INSERT INTO thaw.manual_actions (what, actor, reason, accounts_lost, accounts_connected)
+    VALUES ('safety_entered', p_actor, p_reason, p_accounts_lost, p_accounts_connected);
+    PERFORM thaw.publish('safety.entered', NULL, NULL, jsonb_build_object(
+        'reason', p_reason, 'actor', p_actor, 'accounts_lost', p_accounts_lost, 'accounts_connected', p_accounts_connected));
+    RETURN true;
+END;
+$$;
+CREATE FUNCTION thaw.exit_safety_mode(p_reason text, p_actor text) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    began timestamptz;
+    transient_errors bigint[];
+BEGIN
+    IF (SELECT s.since IS NULL FROM thaw.safety AS s) THEN
+        RETURN false;
+    END IF;
+    SELECT array_agg(transient_error.id) INTO transient_errors FROM (
+        SELECT a.id FROM thaw.accounts AS a
+        WHERE a.pause_after IS NOT NULL AND a.status IN ('connecting', 'error')
+        ORDER BY a.id FOR NO KEY UPDATE) AS transient_error;
+    SELECT s.since INTO began FROM thaw.safety AS s FOR NO KEY UPDATE;
+    IF began IS NULL THEN
+        RETURN false;
+    END IF;
+    UPDATE thaw.safety AS s SET
+        since = NULL, reason = NULL, entered_by = NULL, manual_exit = false, accounts_lost = NULL, accounts_connected = NULL,
+        breached_at = NULL, ended_at = thaw.now();
+    UPDATE thaw.accounts AS a SET
+        pause_after = a.pause_after + (thaw.now() - greatest(began, a.pause_after - settings.grace_period))
+    FROM thaw.settings
+    WHERE a.id = ANY (transient_errors);
+    INSERT INTO thaw.manual_actions (what, actor, reason) VALUES ('safety_exited', p_actor, p_reason);
+    PERFORM thaw.publish('safety.exited', NULL, NULL, jsonb_build_object('reason', p_reason, 'actor', p_actor, 'since', thaw.rfc3339(began)));
+    RETURN true;
 END;
 $$;
 CREATE FUNCTION thaw.expedite(p_kind text, p_args jsonb) RETURNS void
@@ -1527,6 +1556,37 @@ BEGIN
     FROM next
     WHERE job.id = next.id
     RETURNING job.*;
+END;
+$$;
+CREATE FUNCTION thaw.find_account(p_account text, p_provider text) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    found bigint := (
+        SELECT a.id FROM thaw.accounts AS a WHERE a.provider = p_provider AND a.provider_account_id = p_account);
+BEGIN
+    IF found IS NULL THEN
+        RAISE EXCEPTION 'there is no % account "%"', p_provider, p_account
+            USING ERRCODE = 'no_data_found', HINT = 'Use a provider account ID from thaw.accounts.provider_account_id.';
+    END IF;
+    RETURN found;
+END;
+$$;
+CREATE FUNCTION thaw.find_campaign(p_workspace_key text, p_campaign text) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    found bigint := (
+        SELECT c.id FROM thaw.campaigns AS c JOIN thaw.workspaces AS w ON w.id = c.workspace_id
+        WHERE w.key = p_workspace_key AND c.key = p_campaign);
+BEGIN
+    IF found IS NULL THEN
+        RAISE EXCEPTION 'workspace "%" has no campaign "%"', p_workspace_key, p_campaign
+            USING ERRCODE = 'no_data_found', HINT = 'thaw.campaigns.key lists the campaigns.';
+    END IF;
+    RETURN found;
 END;
 $$;
 CREATE FUNCTION thaw.finish_heal(p_heal_id bigint) RETURNS void
@@ -1635,14 +1695,6 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.fold_counts(p_size integer) IS 'Adds recorded changes to the counts of paused enrollments and returns how many. One process runs it at a time.';
-CREATE FUNCTION thaw.happened_at(p_signal thaw.account_signals) RETURNS timestamp with time zone
-    LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-BEGIN
-    RETURN least(coalesce(p_signal.occurred_at, p_signal.received_at), p_signal.received_at + interval '5 minutes');
-END;
-$$;
 CREATE FUNCTION thaw.has_endpoint() RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1651,7 +1703,7 @@ BEGIN
     RETURN EXISTS (SELECT FROM thaw.webhook_endpoints AS e WHERE e.disabled_at IS NULL);
 END;
 $$;
-CREATE FUNCTION thaw.heal(workspace_key text, account text DEFAULT NULL::text, cap integer DEFAULT 5000, requested_by text DEFAULT CURRENT_USER, even_if_off boolean DEFAULT false) RETURNS bigint
+CREATE FUNCTION thaw.heal(workspace_key text, account text DEFAULT NULL::text, cap integer DEFAULT 5000, actor text DEFAULT CURRENT_USER, even_if_off boolean DEFAULT false) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -1675,10 +1727,10 @@ BEGIN
         END IF;
         workspace_id := NULL;
     END IF;
-    RETURN thaw.start_heal(workspace_id, account_id, NULL, heal.cap, heal.even_if_off, heal.requested_by);
+    RETURN thaw.start_heal(workspace_id, account_id, NULL, heal.cap, heal.even_if_off, heal.actor);
 END;
 $$;
-COMMENT ON FUNCTION thaw.heal(workspace_key text, account text, cap integer, requested_by text, even_if_off boolean) IS 'Starts a heal of a workspace, or of one of its accounts, and returns its id. Workers run it. Fails if a heal is running on the same target. even_if_off: resume prospects even if auto-resume is off.';
+COMMENT ON FUNCTION thaw.heal(workspace_key text, account text, cap integer, actor text, even_if_off boolean) IS 'Starts a heal of a workspace, or of one of its accounts, and returns its id. Workers run it. Fails if a heal is running on the same target. even_if_off: resume prospects even if auto-resume is off.';
 CREATE FUNCTION thaw.heal_batch(p_heal_id bigint, p_size integer, p_job_id bigint, OUT verdict text, OUT resumed integer, OUT retry_in interval) RETURNS record
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_generic_plan'
@@ -1821,7 +1873,7 @@ BEGIN
                 FROM unnest(next.places, next.source_ids, next.target_ids)
                     WITH ORDINALITY AS chosen (place, source_id, target_id, n)) AS one
             WHERE one.of_account <= coalesce((
-                SELECT b.cap - b.used FROM thaw.account_budgets AS b
+                SELECT b.cap - b.used FROM thaw.account_quotas AS b
                 WHERE b.tick_at = cause.tick_at AND b.account_id = one.target_id), account_cap);
         END IF;
         IF heal.found IS NULL THEN
@@ -1831,7 +1883,7 @@ BEGIN
         FROM thaw.resume_rows(cause, next.places, next.source_ids, next.target_ids) AS rows;
         held := held + coalesce(cardinality(next.places), 0) - resumed;
         IF heal.keeps_caps THEN
-            INSERT INTO thaw.account_budgets AS b (tick_at, account_id, cap, used)
+            INSERT INTO thaw.account_quotas AS b (tick_at, account_id, cap, used)
             SELECT cause.tick_at, through.account_id, account_cap, through.resumed
             FROM unnest(account_ids, each_resumed) AS through (account_id, resumed)
             ON CONFLICT (tick_at, account_id) DO UPDATE SET used = b.used + excluded.used;
@@ -1912,11 +1964,11 @@ CREATE TABLE thaw.heals (
     round integer DEFAULT 1 NOT NULL,
     skipped integer DEFAULT 0 NOT NULL,
     remaining integer,
-    requested_by text NOT NULL,
+    actor text NOT NULL,
     requested_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
     finished_at timestamp with time zone,
     CONSTRAINT heals_cap_check CHECK ((cap >= 1)),
-    CONSTRAINT heals_done_says_what_is_left CHECK ((((status = 'done'::thaw.heal_status) = (finished_at IS NOT NULL)) AND ((status = 'done'::thaw.heal_status) = (remaining IS NOT NULL)))),
+    CONSTRAINT heals_done_has_remaining CHECK ((((status = 'done'::thaw.heal_status) = (finished_at IS NOT NULL)) AND ((status = 'done'::thaw.heal_status) = (remaining IS NOT NULL)))),
     CONSTRAINT heals_have_at_most_one_scope CHECK (((workspace_id IS NULL) OR (account_id IS NULL))),
     CONSTRAINT heals_resumed_is_within_cap CHECK (((resumed >= 0) AND (resumed <= cap))),
     CONSTRAINT heals_target_check CHECK ((target <> ''::text))
@@ -2021,7 +2073,7 @@ BEGIN
                     SELECT loose.campaign_id FROM loose WHERE loose.campaign_id IS NOT NULL) AS waiting
                 CROSS JOIN LATERAL (
                     SELECT c.id FROM thaw.campaigns AS c
-                    WHERE c.id = waiting.campaign_id AND thaw.lets_resume(c.status, c.waits_for_account)
+                    WHERE c.id = waiting.campaign_id AND thaw.allows_resume(c.status, c.waits_for_account)
                     LIMIT 1) AS campaign
                 WHERE source.target_id IS NOT NULL
                 ORDER BY source.place, campaign.id) AS line;
@@ -2195,7 +2247,7 @@ BEGIN
         FROM (SELECT DISTINCT chosen.campaign_id AS id FROM chosen) AS used
         CROSS JOIN LATERAL (
             SELECT FROM thaw.campaigns AS c
-            WHERE c.id = used.id AND thaw.lets_resume(c.status, c.waits_for_account)
+            WHERE c.id = used.id AND thaw.allows_resume(c.status, c.waits_for_account)
             LIMIT 1) AS c
     )
     SELECT coalesce(array_agg(line.ctid), '{}'), array_agg(line.account_id), array_agg(line.campaign_id),
@@ -2243,7 +2295,7 @@ BEGIN
     CROSS JOIN LATERAL unnest(source.campaign_ids, source.waiting) AS line (campaign_id, waiting)
     CROSS JOIN LATERAL (
         SELECT FROM thaw.campaigns AS campaign
-        WHERE campaign.id = line.campaign_id AND thaw.lets_resume(campaign.status, campaign.waits_for_account)
+        WHERE campaign.id = line.campaign_id AND thaw.allows_resume(campaign.status, campaign.waits_for_account)
         LIMIT 1) AS open;
 END;
 $$;
@@ -2306,7 +2358,7 @@ BEGIN
     JOIN thaw.resume_targets AS resume ON resume.source_id = waiting.account_id
     JOIN thaw.accounts AS target ON target.id = resume.target_id
     JOIN thaw.workspaces AS workspace ON workspace.id = target.workspace_id
-    WHERE thaw.lets_resume(campaign.status, campaign.waits_for_account)
+    WHERE thaw.allows_resume(campaign.status, campaign.waits_for_account)
         AND thaw.block_reason(target, NOT is_safe, heal.even_if_off OR workspace.auto_resume) IS NULL;
 END;
 $$;
@@ -2356,7 +2408,7 @@ BEGIN
             WHEN NEW.workspace_id IS NOT NULL THEN 'workspace' WHEN NEW.account_id IS NOT NULL THEN 'account'
             ELSE 'prospects' END,
         'cap', NEW.cap, 'found', NEW.found, 'resumed', NEW.resumed, 'moved', NEW.moved,
-        'campaigns_resumed', NEW.campaigns_resumed, 'remaining', NEW.remaining, 'requested_by', NEW.requested_by,
+        'campaigns_resumed', NEW.campaigns_resumed, 'remaining', NEW.remaining, 'actor', NEW.actor,
         'requested_at', thaw.rfc3339(NEW.requested_at), 'finished_at', thaw.rfc3339(NEW.finished_at)));
     RETURN NULL;
 END;
@@ -2370,7 +2422,7 @@ DECLARE
 BEGIN
     PERFORM thaw.require_reason(reason, actor);
     SELECT a.* INTO held FROM thaw.accounts AS a
-    WHERE a.id = thaw.account_named(hold.account, hold.provider) FOR NO KEY UPDATE;
+    WHERE a.id = thaw.find_account(hold.account, hold.provider) FOR NO KEY UPDATE;
     IF hold.until IS NULL OR hold.until <= thaw.now() THEN
         RAISE EXCEPTION 'a hold must end in the future, not %', coalesce(hold.until::text, 'never')
             USING ERRCODE = 'invalid_parameter_value';
@@ -2379,9 +2431,9 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                 HINT = 'Set an end within a year. An operator can set a later one with thaw hold --correct or thaw.correct_hold.';
     END IF;
-    PERFORM set_config('thaw.set_based', 'on', true);
+    PERFORM set_config('thaw.counts_by_statement', 'on', true);
     UPDATE thaw.accounts AS a SET hold_until = hold.until, hold_reason = hold.reason WHERE a.id = held.id;
-    PERFORM set_config('thaw.set_based', '', true);
+    PERFORM set_config('thaw.counts_by_statement', '', true);
     INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, account_id, until)
     VALUES ('held', hold.actor, hold.reason, held.workspace_id, held.id, hold.until);
     RETURN hold.until;
@@ -2428,18 +2480,6 @@ CREATE FUNCTION thaw.is_flapping(p_flaps timestamp with time zone[]) RETURNS boo
 BEGIN
     RETURN (SELECT s.flap_limit > 0 AND coalesce(p_flaps[s.flap_limit] > thaw.now() - interval '1 hour', false)
             FROM thaw.settings AS s);
-END;
-$$;
-CREATE FUNCTION thaw.is_news(p_status thaw.account_status, p_status_at timestamp with time zone, p_new_status thaw.account_status, p_kind thaw.signal_kind, p_at timestamp with time zone) RETURNS boolean
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-BEGIN
-    IF p_at IS NOT NULL AND date_trunc('second', p_at) < date_trunc('second', p_status_at) THEN
-        RETURN false;
-    END IF;
-    RETURN NOT (p_status = 'connected' AND p_new_status = 'connecting'
-        AND (p_kind = 'login' OR p_at IS NULL OR date_trunc('second', p_at) = date_trunc('second', p_status_at)));
 END;
 $$;
 CREATE FUNCTION thaw.is_trusted_writer() RETURNS boolean
@@ -2509,24 +2549,6 @@ BEGIN
     DELETE FROM thaw.signal_gaps AS g WHERE g.day < (thaw.now() AT TIME ZONE 'UTC')::date - 28;
 END;
 $$;
-CREATE FUNCTION thaw.let_writers_pass(p_campaign_ids bigint[]) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-BEGIN
-    FOR look IN 1..400 LOOP
-        -- The first transaction in the wait queue of a row holds its tuple lock.
-        EXIT WHEN NOT EXISTS (
-            SELECT FROM pg_catalog.pg_locks AS l
-            WHERE l.locktype = 'tuple' AND l.relation = 'thaw.campaigns'::regclass
-                AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database())
-                AND EXISTS (
-                    SELECT FROM thaw.campaigns AS c
-                    WHERE c.id = ANY (p_campaign_ids) AND c.ctid = format('(%s,%s)', l.page, l.tuple)::tid));
-        PERFORM pg_sleep(0.005);
-    END LOOP;
-END;
-$$;
 CREATE FUNCTION thaw.link_accounts(old text, new text, reason text, actor text DEFAULT CURRENT_USER, provider text DEFAULT 'linkedin'::text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2538,10 +2560,10 @@ DECLARE
 BEGIN
     PERFORM thaw.require_reason(reason, actor);
     PERFORM a.id FROM thaw.accounts AS a
-    WHERE a.id IN (thaw.account_named(link_accounts.old, link_accounts.provider), thaw.account_named(link_accounts.new, link_accounts.provider))
+    WHERE a.id IN (thaw.find_account(link_accounts.old, link_accounts.provider), thaw.find_account(link_accounts.new, link_accounts.provider))
     ORDER BY a.id FOR NO KEY UPDATE;
-    SELECT a.* INTO old_account FROM thaw.accounts AS a WHERE a.id = thaw.account_named(link_accounts.old, link_accounts.provider);
-    SELECT a.* INTO new_account FROM thaw.accounts AS a WHERE a.id = thaw.account_named(link_accounts.new, link_accounts.provider);
+    SELECT a.* INTO old_account FROM thaw.accounts AS a WHERE a.id = thaw.find_account(link_accounts.old, link_accounts.provider);
+    SELECT a.* INTO new_account FROM thaw.accounts AS a WHERE a.id = thaw.find_account(link_accounts.new, link_accounts.provider);
     IF old_account.id = new_account.id THEN
         RAISE EXCEPTION 'both accounts are "%"', link_accounts.old
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Give the account that was replaced and the one that replaces it.';
@@ -2591,7 +2613,7 @@ CREATE FUNCTION thaw.lock_campaigns(p_campaign_ids bigint[]) RETURNS boolean
     AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM thaw.campaigns AS c WHERE c.id = ANY (p_campaign_ids) AND c.waits_for_account) THEN
-        PERFORM thaw.let_writers_pass(p_campaign_ids);
+        PERFORM thaw.yield_to_writers(p_campaign_ids);
         BEGIN
             PERFORM c.id FROM thaw.campaigns AS c
             WHERE c.id = ANY (p_campaign_ids) AND c.status = 'running'
@@ -2605,7 +2627,7 @@ BEGIN
         END;
     END IF;
     PERFORM c.id FROM thaw.campaigns AS c
-    WHERE c.id = ANY (p_campaign_ids) AND thaw.lets_resume(c.status, c.waits_for_account)
+    WHERE c.id = ANY (p_campaign_ids) AND thaw.allows_resume(c.status, c.waits_for_account)
     ORDER BY c.id FOR NO KEY UPDATE;
     RETURN true;
 END;
@@ -2743,16 +2765,6 @@ BEGIN
             AND lost * 100 >= newest.accounts_connected::bigint * settings.safety_percent;
 END;
 $$;
-CREATE FUNCTION thaw.notice_losses() RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-BEGIN
-    IF (SELECT s.since IS NULL FROM thaw.safety AS s) AND thaw.may_be_breach() THEN
-        PERFORM thaw.enter_on_breach(thaw.losses());
-    END IF;
-END;
-$$;
 CREATE FUNCTION thaw.oldest_jobs(p_queues text[]) RETURNS TABLE(queue text, waited interval)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -2855,7 +2867,7 @@ BEGIN
         PERFORM thaw.close_pause(p_account_id);
         RETURN;
     END IF;
-    PERFORM set_config('thaw.set_based', 'on', true);
+    PERFORM set_config('thaw.counts_by_statement', 'on', true);
     new_reason := thaw.pause_reason_of(account.status);
     -- Campaigns come first: that is the lock order, and a campaign that cannot send must not look
     -- as if it were running. A campaign with active prospects on another account keeps running if
@@ -2920,7 +2932,7 @@ BEGIN
         changed.from_status, 'paused', new_reason, changed.paused_at
     FROM changed;
     GET DIAGNOSTICS paused = ROW_COUNT;
-    PERFORM set_config('thaw.set_based', '', true);
+    PERFORM set_config('thaw.counts_by_statement', '', true);
     PERFORM thaw.publish_paused(account, new_reason, p_tick_at, p_signal_id, paused, campaigns_paused);
     -- After a full batch the next one looks for the rest; after a short one, the rest may be locked
     -- by others. ORDER BY matches the index: without it, the planner expects to find one of the
@@ -2941,7 +2953,7 @@ BEGIN
     ELSE
         UPDATE thaw.accounts AS a SET pause_after = NULL WHERE a.id = account.id;
         PERFORM thaw.close_pause(account.id);
-        PERFORM thaw.tell_needs_reconnect(account);
+        PERFORM thaw.publish_needs_reconnect(account);
         verdict := 'done';
     END IF;
 END;
@@ -3023,10 +3035,10 @@ BEGIN
             HAVING sum(p.waiting) > 0) AS candidate
         JOIN unnest(p_workspace_ids, p_shares) AS share (workspace_id, amount) ON share.workspace_id = candidate.workspace_id
         CROSS JOIN thaw.settings
-        LEFT JOIN thaw.account_budgets AS budget
-            ON budget.tick_at = p_tick_at AND budget.account_id = candidate.account_id
-        CROSS JOIN LATERAL (SELECT coalesce(budget.cap - budget.used, settings.account_cap) AS quota) AS quota
-        LEFT JOIN thaw.account_turns AS turn ON turn.account_id = candidate.account_id
+        LEFT JOIN thaw.account_quotas AS charged
+            ON charged.tick_at = p_tick_at AND charged.account_id = candidate.account_id
+        CROSS JOIN LATERAL (SELECT coalesce(charged.cap - charged.used, settings.account_cap) AS quota) AS quota
+        LEFT JOIN thaw.account_served AS turn ON turn.account_id = candidate.account_id
         WHERE quota.quota > 0) AS placed
     WHERE placed.place <= placed.amount;
 END;
@@ -3047,7 +3059,7 @@ BEGIN
     until_id := coalesce(until_id, after_id);
 END;
 $$;
-CREATE FUNCTION thaw.plan_workspaces(p_tick_at timestamp with time zone, p_budget integer, p_after bigint DEFAULT '-1'::integer, p_until bigint DEFAULT '9223372036854775807'::bigint) RETURNS TABLE(workspace_id bigint, demand integer, served_at timestamp with time zone, total_waiting bigint)
+CREATE FUNCTION thaw.plan_workspaces(p_tick_at timestamp with time zone, p_quota integer, p_after bigint DEFAULT '-1'::integer, p_until bigint DEFAULT '9223372036854775807'::bigint) RETURNS TABLE(workspace_id bigint, demand integer, served_at timestamp with time zone, total_waiting bigint)
     LANGUAGE plpgsql STABLE
     SET plan_cache_mode TO 'force_custom_plan'
     SET jit TO 'off'
@@ -3060,7 +3072,7 @@ BEGIN
     SELECT wanted.workspace_id, wanted.demand, turn.tick_at, wanted.total_waiting
     FROM (
         SELECT candidate.workspace_id,
-            least(sum(least(candidate.waiting, coalesce(budget.cap - budget.used, settings.account_cap))), 2147483647)::integer AS demand,
+            least(sum(least(candidate.waiting, coalesce(charged.cap - charged.used, settings.account_cap))), 2147483647)::integer AS demand,
             (sum(sum(candidate.waiting)) OVER ())::bigint AS total_waiting
         FROM (
             SELECT p.account_id, p.workspace_id, sum(p.waiting) AS waiting
@@ -3069,12 +3081,12 @@ BEGIN
             GROUP BY p.account_id, p.workspace_id
             HAVING sum(p.waiting) > 0) AS candidate
         CROSS JOIN thaw.settings
-        LEFT JOIN thaw.account_budgets AS budget
-            ON budget.tick_at = p_tick_at AND budget.account_id = candidate.account_id
+        LEFT JOIN thaw.account_quotas AS charged
+            ON charged.tick_at = p_tick_at AND charged.account_id = candidate.account_id
         GROUP BY candidate.workspace_id) AS wanted
-    LEFT JOIN thaw.workspace_turns AS turn ON turn.workspace_id = wanted.workspace_id
+    LEFT JOIN thaw.workspace_served AS turn ON turn.workspace_id = wanted.workspace_id
     ORDER BY wanted.demand > 0 DESC, turn.tick_at NULLS FIRST, wanted.workspace_id
-    LIMIT p_budget;
+    LIMIT p_quota;
 END;
 $$;
 CREATE FUNCTION thaw.prune_batch(p_size integer, OUT verdict text, OUT removed integer) RETURNS record
@@ -3107,11 +3119,11 @@ BEGIN
             WHEN walk.part IN ('account_signals', 'outbox') THEN settings.keep_signals ELSE settings.keep_history END;
         to_id := NULL;
         to_tick := NULL;
-        IF walk.part IN ('allocations', 'sweeps', 'account_budgets', 'fleet_budgets', 'backlog_samples') THEN
+        IF walk.part IN ('allocations', 'sweeps', 'account_quotas', 'fleet_quotas', 'backlog_samples') THEN
             SELECT step.reached, step.removed INTO to_tick, removed
             FROM thaw.prune_ticks(walk.part, walk.walk_tick, before, p_size) AS step;
         ELSE
-            to_id := thaw.walk_on(walk, before, p_size);
+            to_id := thaw.advance_walk(walk, before, p_size);
             IF walk.part = 'heals' THEN
                 SELECT step.done, step.removed INTO done, removed
                 FROM thaw.prune_heals(walk.walk_id, to_id, before, p_size) AS step;
@@ -3273,6 +3285,22 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.publish(p_type text, p_workspace_id bigint, p_account_id bigint, p_data jsonb) IS 'Writes a message to the platform, in the transaction of the event that it reports: p_data and the names of workspace and account. Returns the id of the message. Null: no endpoint is enabled, and nothing is written.';
+CREATE FUNCTION thaw.publish_needs_reconnect(p_account thaw.accounts) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF p_account.needs_reconnect_at IS NOT NULL OR p_account.status IN ('connected', 'restricted') OR NOT thaw.has_endpoint() THEN
+        RETURN;
+    END IF;
+    UPDATE thaw.accounts AS a SET needs_reconnect_at = thaw.now() WHERE a.id = p_account.id;
+    PERFORM thaw.publish('account.needs_reconnect', p_account.workspace_id, p_account.id, jsonb_build_object(
+        'status', p_account.status, 'reason', p_account.last_error,
+        'since', thaw.rfc3339(coalesce(p_account.disconnected_at, p_account.status_at)),
+        'paused', (SELECT count(*) FROM thaw.enrollments AS e
+                   WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id = p_account.id)));
+END;
+$$;
 CREATE FUNCTION thaw.publish_paused(p_account thaw.accounts, p_reason thaw.pause_reason, p_tick_at timestamp with time zone, p_signal_id bigint, p_paused integer, p_campaigns_paused integer) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3291,6 +3319,19 @@ BEGIN
         data = excluded.data || jsonb_build_object(
             'paused', (o.data ->> 'paused')::integer + p_paused,
             'campaigns_paused', (o.data ->> 'campaigns_paused')::integer + p_campaigns_paused);
+END;
+$$;
+CREATE FUNCTION thaw.publish_recovered() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    UPDATE thaw.accounts AS a SET needs_reconnect_at = NULL
+    WHERE a.id IN (
+        SELECT calm.id FROM thaw.accounts AS calm
+        WHERE calm.needs_reconnect_at IS NOT NULL AND calm.status = 'connected'
+            AND (calm.resume_after IS NULL OR calm.resume_after <= thaw.now())
+        ORDER BY calm.id LIMIT 1000 FOR NO KEY UPDATE SKIP LOCKED);
 END;
 $$;
 CREATE FUNCTION thaw.publish_resumed(p_account thaw.accounts, p_lane thaw.lane, p_even_if_off boolean, p_tick_at timestamp with time zone, p_signal_id bigint, p_heal_id bigint, p_resumed integer, p_moved integer, p_campaigns_resumed integer) RETURNS void
@@ -3410,11 +3451,11 @@ BEGIN
     INSERT INTO thaw.allocations (tick_at, account_id, workspace_id, planned)
     SELECT p_tick_at, line.account_id, line.workspace_id, line.planned
     FROM unnest(p_account_ids, p_workspace_ids, p_planned) AS line (account_id, workspace_id, planned);
-    INSERT INTO thaw.account_turns AS t (account_id, tick_at)
+    INSERT INTO thaw.account_served AS t (account_id, tick_at)
     SELECT line.account_id, p_tick_at
     FROM unnest(p_account_ids, p_planned) AS line (account_id, planned) WHERE line.planned > 0
     ON CONFLICT (account_id) DO UPDATE SET tick_at = excluded.tick_at;
-    INSERT INTO thaw.workspace_turns AS t (workspace_id, tick_at)
+    INSERT INTO thaw.workspace_served AS t (workspace_id, tick_at)
     SELECT DISTINCT line.workspace_id, p_tick_at
     FROM unnest(p_workspace_ids, p_planned) AS line (workspace_id, planned) WHERE line.planned > 0
     ON CONFLICT (workspace_id) DO UPDATE SET tick_at = excluded.tick_at;
@@ -3557,6 +3598,19 @@ BEGIN
     WHERE o.id = ANY (page) AND d.state = 'waiting' AND d.attempts = 0;
 END;
 $$;
+CREATE FUNCTION thaw.request_watch() RETURNS timestamp with time zone
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    minute timestamptz := date_bin('1 minute', thaw.now(), '2000-01-01 00:00:00+00');
+BEGIN
+    PERFORM thaw.enqueue('watch', 'sweep', 1::smallint,
+        jsonb_build_object('minute_at', to_char(minute AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')), '0', B'11110101');
+    RETURN minute;
+END;
+$$;
+COMMENT ON FUNCTION thaw.request_watch() IS 'Enqueues the job watch of the current minute, unless it is enqueued or done already, and returns the minute. Every process calls it once a minute.';
 CREATE UNLOGGED TABLE thaw.river_leader (
     elected_at timestamp with time zone NOT NULL,
     expires_at timestamp with time zone NOT NULL,
@@ -3737,7 +3791,7 @@ CREATE FUNCTION thaw.resumable(p_source_ids bigint[], p_even_if_off boolean DEFA
       CROSS JOIN LATERAL thaw.waiting_campaigns(source.id) waiting(campaign_id))
       CROSS JOIN LATERAL ( SELECT c.id
             FROM thaw.campaigns c
-           WHERE ((c.id = waiting.campaign_id) AND thaw.lets_resume(c.status, c.waits_for_account))
+           WHERE ((c.id = waiting.campaign_id) AND thaw.allows_resume(c.status, c.waits_for_account))
           LIMIT 1) campaign)
    WHERE (thaw.blocked_by(target.*, resumable.p_even_if_off) IS NULL);
 END;
@@ -3759,7 +3813,7 @@ CREATE FUNCTION thaw.resumable_lines() RETURNS TABLE(workspace_id bigint, target
       JOIN thaw.workspaces workspace ON ((workspace.id = target.workspace_id)))
       JOIN thaw.campaigns campaign ON ((campaign.id = part.campaign_id)))
       CROSS JOIN thaw.safety)
-   WHERE (part.waits_for_account AND thaw.lets_resume(campaign.status, campaign.waits_for_account) AND (thaw.block_reason(target.*, (safety.since IS NOT NULL), workspace.auto_resume) IS NULL))
+   WHERE (part.waits_for_account AND thaw.allows_resume(campaign.status, campaign.waits_for_account) AND (thaw.block_reason(target.*, (safety.since IS NOT NULL), workspace.auto_resume) IS NULL))
    GROUP BY target.workspace_id, target.id, part.account_id, campaign.id
   HAVING (sum(part.paused) > 0);
 END;
@@ -3840,7 +3894,7 @@ DECLARE
     tick      timestamptz;
     fleet_cap integer;
     is_closed boolean;
-    -- How many prospects the allocation or the signal allows, and how many the budgets allow.
+    -- How many prospects the allocation or the signal allows, and how many the quotas allow.
     wanted    integer;
     allowed   integer;
     -- The source accounts and campaigns of the prospects, as arrays of equal length.
@@ -3899,10 +3953,10 @@ BEGIN
             -- 4. Claim the prospects that have waited longest, up to the remaining quota.
             allowed := least(wanted,
                 coalesce((
-                    SELECT b.cap - b.used FROM thaw.account_budgets AS b
+                    SELECT b.cap - b.used FROM thaw.account_quotas AS b
                     WHERE b.tick_at = tick AND b.account_id = account.id), settings.account_cap),
                 coalesce((
-                    SELECT b.cap - b.used FROM thaw.fleet_budgets AS b
+                    SELECT b.cap - b.used FROM thaw.fleet_quotas AS b
                     WHERE b.tick_at = tick AND b.lane = p_lane), fleet_cap));
             BEGIN
                 SELECT array_agg(candidate.ctid), array_agg(candidate.source_id) INTO places, sources FROM (
@@ -3918,22 +3972,22 @@ BEGIN
                         LIMIT allowed) AS next
                     ORDER BY next.paused_at, next.id
                     LIMIT allowed) AS candidate;
-                -- 5. Resume them, and charge them to the budgets.
+                -- 5. Resume them, and charge them to the quotas.
                 IF places IS NOT NULL THEN
                     SELECT r.resumed, r.moved INTO resumed, moved
                     FROM thaw.resume_rows(cause, places, sources,
                         array_fill(account.id, ARRAY[cardinality(places)])) AS r;
                 END IF;
-                IF resumed > 0 AND NOT thaw.take_budget(
+                IF resumed > 0 AND NOT thaw.charge_quota(
                     tick, p_lane, account.id, settings.account_cap, fleet_cap, resumed)
                 THEN
-                    RAISE EXCEPTION 'another pass took from the budget' USING ERRCODE = 'TH001';
+                    RAISE EXCEPTION 'another pass took from the quota' USING ERRCODE = 'TH001';
                 END IF;
                 EXIT;
             EXCEPTION WHEN SQLSTATE 'TH001' THEN
                 resumed := 0;
                 moved := 0;
-                PERFORM b.used FROM thaw.fleet_budgets AS b WHERE b.tick_at = tick AND b.lane = p_lane FOR NO KEY UPDATE;
+                PERFORM b.used FROM thaw.fleet_quotas AS b WHERE b.tick_at = tick AND b.lane = p_lane FOR NO KEY UPDATE;
             END;
         END LOOP;
     END IF;
@@ -3977,7 +4031,7 @@ CREATE FUNCTION thaw.resume_rows(p_cause thaw.cause, p_places tid[], p_source_id
 DECLARE
     jitter interval := (SELECT s.jitter FROM thaw.settings AS s);
 BEGIN
-    PERFORM set_config('thaw.set_based', 'on', true);
+    PERFORM set_config('thaw.counts_by_statement', 'on', true);
     WITH claimed AS MATERIALIZED (
         SELECT e.ctid, e.id, e.paused_reason, e.paused_at, e.account_id AS from_account_id, place.target_id
         FROM unnest(p_places, p_source_ids, p_target_ids) AS place (ctid, source_id, target_id)
@@ -4017,29 +4071,29 @@ BEGIN
         FROM changed
         GROUP BY changed.target_id
         ORDER BY changed.target_id) AS through;
-    PERFORM set_config('thaw.set_based', '', true);
+    PERFORM set_config('thaw.counts_by_statement', '', true);
 END;
 $$;
 CREATE FUNCTION thaw.rfc3339(at timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE
     RETURN to_char((at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'::text);
-CREATE FUNCTION thaw.safety_enter(reason text, actor text DEFAULT CURRENT_USER, stays boolean DEFAULT false) RETURNS boolean
+CREATE FUNCTION thaw.safety_enter(reason text, actor text DEFAULT CURRENT_USER, manual_exit boolean DEFAULT false) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     PERFORM thaw.require_reason(reason, actor);
-    RETURN thaw.start_safety_mode(reason, actor, stays);
+    RETURN thaw.enter_safety_mode(reason, actor, manual_exit);
 END;
 $$;
-COMMENT ON FUNCTION thaw.safety_enter(reason text, actor text, stays boolean) IS 'Enters safety mode: nothing is resumed and nothing is sent. It ends by itself after a calm period (settings.safety_calm); with stays, only thaw.safety_exit ends it. Returns false if it was on already; then nothing changes.';
+COMMENT ON FUNCTION thaw.safety_enter(reason text, actor text, manual_exit boolean) IS 'Enters safety mode: nothing is resumed and nothing is sent. It ends by itself after a calm period (settings.safety_calm); with manual_exit, only thaw.safety_exit ends it. Returns false if it was on already; then nothing changes.';
 CREATE FUNCTION thaw.safety_exit(reason text, actor text DEFAULT CURRENT_USER) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     PERFORM thaw.require_reason(reason, actor);
-    RETURN thaw.end_safety_mode(reason, actor);
+    RETURN thaw.exit_safety_mode(reason, actor);
 END;
 $$;
 COMMENT ON FUNCTION thaw.safety_exit(reason text, actor text) IS 'Exits safety mode. The next tick resumes prospects again, within its caps. Returns false if it was off already.';
@@ -4110,7 +4164,7 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.set_heal_cap(workspace_key text, heal_cap integer, reason text, actor text) IS 'Sets how many prospects per tick the heals that a tenant starts with its API token may resume, regardless of the cap per account. Null: these heals keep the caps of the tick.';
-CREATE FUNCTION thaw.settings_carry_budgets() RETURNS trigger
+CREATE FUNCTION thaw.settings_carry_quotas() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -4119,18 +4173,18 @@ DECLARE
     new_tick timestamptz := date_bin(NEW.tick, thaw.now(), '2000-01-01 00:00:00+00');
 BEGIN
     IF old_tick <> new_tick THEN
-        INSERT INTO thaw.fleet_budgets AS b (tick_at, lane, cap, used)
+        INSERT INTO thaw.fleet_quotas AS b (tick_at, lane, cap, used)
         VALUES (old_tick, 'sweep', 0, 0), (old_tick, 'signal', 0, 0)
         ON CONFLICT (tick_at, lane) DO UPDATE SET cap = b.used;
     END IF;
     -- A tick overlaps the new one if it ends after the start of the new one. What the old tick had
     -- carried over counts too.
-    INSERT INTO thaw.fleet_budgets AS b (tick_at, lane, cap, used, carried)
+    INSERT INTO thaw.fleet_quotas AS b (tick_at, lane, cap, used, carried)
     SELECT new_tick, spent.lane, lane.cap, least(spent.used, lane.cap), least(spent.used, lane.cap)
     FROM (
         SELECT o.lane,
             greatest(sum(o.used - o.carried), max(o.used) FILTER (WHERE o.tick_at = old_tick))::integer AS used
-        FROM thaw.fleet_budgets AS o
+        FROM thaw.fleet_quotas AS o
         WHERE o.tick_at > new_tick - OLD.tick AND o.tick_at <= thaw.now() AND o.tick_at <> new_tick
         GROUP BY o.lane) AS spent
     CROSS JOIN LATERAL (SELECT CASE spent.lane WHEN 'sweep' THEN NEW.fleet_cap ELSE NEW.signal_cap END AS cap) AS lane
@@ -4138,12 +4192,12 @@ BEGIN
     ON CONFLICT (tick_at, lane) DO UPDATE SET
         carried = greatest(b.carried, least(excluded.carried, b.cap - b.used + b.carried)),
         used = b.used - b.carried + greatest(b.carried, least(excluded.carried, b.cap - b.used + b.carried));
-    INSERT INTO thaw.account_budgets AS b (tick_at, account_id, cap, used, carried)
+    INSERT INTO thaw.account_quotas AS b (tick_at, account_id, cap, used, carried)
     SELECT new_tick, spent.account_id, NEW.account_cap, least(spent.used, NEW.account_cap), least(spent.used, NEW.account_cap)
     FROM (
         SELECT o.account_id,
             greatest(sum(o.used - o.carried), max(o.used) FILTER (WHERE o.tick_at = old_tick))::integer AS used
-        FROM thaw.account_budgets AS o
+        FROM thaw.account_quotas AS o
         WHERE o.tick_at > new_tick - OLD.tick AND o.tick_at <= thaw.now() AND o.tick_at <> new_tick
         GROUP BY o.account_id) AS spent
     WHERE spent.used > 0
@@ -4175,6 +4229,14 @@ CREATE FUNCTION thaw.signal(provider text, provider_account_id text, status text
     SET search_path TO 'pg_catalog', 'pg_temp'
     RETURN (thaw.receive_signal(provider, provider_account_id, status, status, occurred_at, member_id, ('sql:'::text || delivery_key), false, NULL::jsonb, NULL::text, v1_account_id))::text;
 COMMENT ON FUNCTION thaw.signal(provider text, provider_account_id text, status text, occurred_at timestamp with time zone, member_id text, delivery_key text, v1_account_id text) IS 'Applies an account signal and enqueues its job in the caller''s transaction, by the same rules as the webhooks. status is an account status, reconnected, locked or unlocked. occurred_at null: signals are ordered by receipt. A repeated delivery_key changes nothing. v1_account_id is the ID of the account in the provider''s v1 API. Returns applied, duplicate, stale, unknown_account or ignored.';
+CREATE FUNCTION thaw.signal_time(p_signal thaw.account_signals) RETURNS timestamp with time zone
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN least(coalesce(p_signal.occurred_at, p_signal.received_at), p_signal.received_at + interval '5 minutes');
+END;
+$$;
 CREATE FUNCTION thaw.snapshots() RETURNS TABLE(holder text, name text, role text, application text, state text, since timestamp with time zone, age interval, transactions integer)
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4234,7 +4296,7 @@ BEGIN
     PERFORM thaw.require_reason(p_reason, p_actor);
     INSERT INTO thaw.manual_actions AS d (what, actor, reason, workspace_id, account_id, enrollments)
     SELECT p_what, p_actor, p_reason, a.workspace_id, a.id, 0
-    FROM thaw.accounts AS a WHERE a.id = thaw.account_named(p_account, p_provider)
+    FROM thaw.accounts AS a WHERE a.id = thaw.find_account(p_account, p_provider)
     RETURNING d.id INTO action_id;
     RETURN action_id;
 END;
@@ -4246,7 +4308,7 @@ CREATE FUNCTION thaw.start_campaigns(p_cause thaw.cause, p_campaign_ids bigint[]
 DECLARE
     started_for bigint[];
 BEGIN
-    PERFORM set_config('thaw.set_based', 'on', true);
+    PERFORM set_config('thaw.counts_by_statement', 'on', true);
     WITH started AS (
         UPDATE thaw.campaigns AS c SET status = 'running', paused_reason = NULL, paused_at = NULL
         FROM thaw.campaigns AS before
@@ -4262,11 +4324,11 @@ BEGIN
         RETURNING account_id
     )
     SELECT array_agg(written.account_id) INTO started_for FROM written;
-    PERFORM set_config('thaw.set_based', '', true);
+    PERFORM set_config('thaw.counts_by_statement', '', true);
     RETURN started_for;
 END;
 $$;
-CREATE FUNCTION thaw.start_heal(p_workspace_id bigint, p_account_id bigint, p_enrollment_ids bigint[], p_cap integer, p_even_if_off boolean, p_requested_by text, p_tenant_id bigint DEFAULT NULL::bigint) RETURNS bigint
+CREATE FUNCTION thaw.start_heal(p_workspace_id bigint, p_account_id bigint, p_enrollment_ids bigint[], p_cap integer, p_even_if_off boolean, p_actor text, p_tenant_id bigint DEFAULT NULL::bigint) RETURNS bigint
     LANGUAGE plpgsql
     SET work_mem TO '128MB'
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4318,8 +4380,8 @@ BEGIN
         RAISE EXCEPTION 'a heal needs a workspace, an account, or at least one enrollment'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    INSERT INTO thaw.heals AS h (workspace_id, account_id, target, cap, even_if_off, requested_by, tenant_id, keeps_caps)
-    VALUES (p_workspace_id, p_account_id, wanted, heal_cap, p_even_if_off, p_requested_by, p_tenant_id,
+    INSERT INTO thaw.heals AS h (workspace_id, account_id, target, cap, even_if_off, actor, tenant_id, keeps_caps)
+    VALUES (p_workspace_id, p_account_id, wanted, heal_cap, p_even_if_off, p_actor, p_tenant_id,
         p_tenant_id IS NOT NULL AND tenant.heal_cap IS NULL)
     ON CONFLICT (target) WHERE status = 'running' DO NOTHING
     RETURNING h.id INTO started;
@@ -4336,25 +4398,6 @@ BEGIN
     RETURN started;
 END;
 $$;
-CREATE FUNCTION thaw.start_safety_mode(p_reason text, p_actor text, p_stays boolean, p_accounts_lost integer DEFAULT NULL::integer, p_accounts_connected integer DEFAULT NULL::integer) RETURNS boolean
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-BEGIN
-    UPDATE thaw.safety AS s SET
-        since = thaw.now(), reason = p_reason, entered_by = p_actor, stays = p_stays,
-        accounts_lost = p_accounts_lost, accounts_connected = p_accounts_connected
-    WHERE s.since IS NULL;
-    IF NOT FOUND THEN
-        RETURN false;
-    END IF;
-    INSERT INTO thaw.manual_actions (what, actor, reason, accounts_lost, accounts_connected)
-    VALUES ('safety_entered', p_actor, p_reason, p_accounts_lost, p_accounts_connected);
-    PERFORM thaw.publish('safety.entered', NULL, NULL, jsonb_build_object(
-        'reason', p_reason, 'by', p_actor, 'accounts_lost', p_accounts_lost, 'accounts_connected', p_accounts_connected));
-    RETURN true;
-END;
-$$;
 CREATE FUNCTION thaw.subject(p_workspace_id bigint, p_account_id bigint) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4362,10 +4405,22 @@ CREATE FUNCTION thaw.subject(p_workspace_id bigint, p_account_id bigint) RETURNS
 BEGIN
     RETURN (
         SELECT jsonb_strip_nulls(jsonb_build_object(
-            'workspace', workspace.key, 'provider', account.provider, 'provider_account_id', account.provider_account_id))
+            'workspace', workspace.key, 'provider', account.provider, 'account', account.provider_account_id))
         FROM (VALUES (p_account_id)) AS given (account_id)
         LEFT JOIN thaw.accounts AS account ON account.id = given.account_id
         LEFT JOIN thaw.workspaces AS workspace ON workspace.id = coalesce(p_workspace_id, account.workspace_id));
+END;
+$$;
+CREATE FUNCTION thaw.supersedes(p_status thaw.account_status, p_status_at timestamp with time zone, p_new_status thaw.account_status, p_kind thaw.signal_kind, p_at timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF p_at IS NOT NULL AND date_trunc('second', p_at) < date_trunc('second', p_status_at) THEN
+        RETURN false;
+    END IF;
+    RETURN NOT (p_status = 'connected' AND p_new_status = 'connecting'
+        AND (p_kind = 'login' OR p_at IS NULL OR date_trunc('second', p_at) = date_trunc('second', p_status_at)));
 END;
 $$;
 CREATE FUNCTION thaw.sweep() RETURNS timestamp with time zone
@@ -4384,49 +4439,6 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.sweep() IS 'Enqueues the sweep of the current tick, unless it is enqueued or done already, and returns the tick. Repeated calls in one tick cause one sweep.';
-CREATE FUNCTION thaw.take_budget(p_tick timestamp with time zone, p_lane thaw.lane, p_account_id bigint, p_account_cap integer, p_fleet_cap integer, p_resumed integer) RETURNS boolean
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-BEGIN
-    INSERT INTO thaw.account_budgets AS b (tick_at, account_id, cap, used)
-    VALUES (p_tick, p_account_id, p_account_cap, p_resumed)
-    ON CONFLICT (tick_at, account_id) DO UPDATE SET used = b.used + excluded.used;
-    INSERT INTO thaw.fleet_budgets AS b (tick_at, lane, cap, used) VALUES (p_tick, p_lane, p_fleet_cap, p_resumed)
-    ON CONFLICT (tick_at, lane) DO UPDATE SET used = b.used + excluded.used
-        WHERE b.used + excluded.used <= b.cap;
-    RETURN FOUND;
-END;
-$$;
-CREATE FUNCTION thaw.tell_needs_reconnect(p_account thaw.accounts) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-BEGIN
-    IF p_account.needs_reconnect_at IS NOT NULL OR p_account.status IN ('connected', 'restricted') OR NOT thaw.has_endpoint() THEN
-        RETURN;
-    END IF;
-    UPDATE thaw.accounts AS a SET needs_reconnect_at = thaw.now() WHERE a.id = p_account.id;
-    PERFORM thaw.publish('account.needs_reconnect', p_account.workspace_id, p_account.id, jsonb_build_object(
-        'status', p_account.status, 'reason', p_account.last_error,
-        'since', thaw.rfc3339(coalesce(p_account.disconnected_at, p_account.status_at)),
-        'paused', (SELECT count(*) FROM thaw.enrollments AS e
-                   WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id = p_account.id)));
-END;
-$$;
-CREATE FUNCTION thaw.tell_recovered() RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-BEGIN
-    UPDATE thaw.accounts AS a SET needs_reconnect_at = NULL
-    WHERE a.id IN (
-        SELECT calm.id FROM thaw.accounts AS calm
-        WHERE calm.needs_reconnect_at IS NOT NULL AND calm.status = 'connected'
-            AND (calm.resume_after IS NULL OR calm.resume_after <= thaw.now())
-        ORDER BY calm.id LIMIT 1000 FOR NO KEY UPDATE SKIP LOCKED);
-END;
-$$;
 CREATE FUNCTION thaw.waiting_queues(p_queues text[]) RETURNS TABLE(queue text, waited interval)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -4450,36 +4462,6 @@ CREATE FUNCTION thaw.waiting_queues(p_queues text[]) RETURNS TABLE(queue text, w
           LIMIT 1) oldest)
    GROUP BY wanted.queue;
 END;
-CREATE TABLE thaw.retention (
-    part text NOT NULL,
-    turn integer NOT NULL,
-    kept_since timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
-    passed_id bigint DEFAULT 0 NOT NULL,
-    walk_id bigint DEFAULT 0 NOT NULL,
-    walk_tick timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
-    walk_began timestamp with time zone DEFAULT thaw.now() NOT NULL
-);
-COMMENT ON TABLE thaw.retention IS 'The progress of retention: one row per table; turn is the processing order.';
-COMMENT ON COLUMN thaw.retention.kept_since IS 'All rows younger than this are present. -infinity: nothing was removed yet.';
-COMMENT ON COLUMN thaw.retention.passed_id IS 'The greatest id that a walk has passed. Retention has not removed any row with a greater id.';
-CREATE FUNCTION thaw.walk_on(p_walk thaw.retention, p_before timestamp with time zone, p_size integer) RETURNS bigint
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $_$
-DECLARE
-    reached bigint;
-    line    record;
-BEGIN
-    FOR line IN EXECUTE format('SELECT t.id, t.%I AS at FROM thaw.%I AS t WHERE t.id > $1 ORDER BY t.id LIMIT $2',
-        CASE p_walk.part WHEN 'account_signals' THEN 'received_at' WHEN 'heals' THEN 'requested_at' ELSE 'at' END, p_walk.part)
-        USING p_walk.walk_id, p_size
-    LOOP
-        EXIT WHEN line.at >= p_before;
-        reached := line.id;
-    END LOOP;
-    RETURN reached;
-END;
-$_$;
 CREATE FUNCTION thaw.watch() RETURNS text
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4490,7 +4472,7 @@ DECLARE
 BEGIN
     PERFORM thaw.pick_up_signals('1 day');
     PERFORM thaw.mark_losses();
-    PERFORM thaw.tell_recovered();
+    PERFORM thaw.publish_recovered();
     PERFORM thaw.learn_silence();
     SELECT s.* INTO safety FROM thaw.safety AS s;
     SELECT s.safety_calm INTO calm FROM thaw.settings AS s;
@@ -4499,10 +4481,10 @@ BEGIN
         RETURN CASE WHEN (SELECT s.since IS NOT NULL FROM thaw.safety AS s) THEN 'entered' ELSE 'calm' END;
     ELSIF (thaw.losses()).is_breach THEN
         UPDATE thaw.safety AS s SET breached_at = thaw.now() WHERE s.since IS NOT NULL;
-    ELSIF NOT safety.stays AND greatest(safety.since, safety.breached_at) + calm <= thaw.now() THEN
-        PERFORM thaw.end_safety_mode(
+    ELSIF NOT safety.manual_exit AND greatest(safety.since, safety.breached_at) + calm <= thaw.now() THEN
+        PERFORM thaw.exit_safety_mode(
             format('calm for %s minutes', ceil(extract(epoch FROM calm) / 60)), 'monitor');
-        RETURN 'left';
+        RETURN 'exited';
     END IF;
     RETURN 'on';
 END;
@@ -4517,6 +4499,24 @@ BEGIN
         CASE WHEN NEW.auto_resume_changed_at = thaw.now() THEN coalesce(NEW.auto_resume_changed_by, session_user) ELSE session_user END,
         nullif(NEW.auto_resume_reason, ''), NEW.id);
     RETURN NULL;
+END;
+$$;
+CREATE FUNCTION thaw.yield_to_writers(p_campaign_ids bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    FOR look IN 1..400 LOOP
+        -- The first transaction in the wait queue of a row holds its tuple lock.
+        EXIT WHEN NOT EXISTS (
+            SELECT FROM pg_catalog.pg_locks AS l
+            WHERE l.locktype = 'tuple' AND l.relation = 'thaw.campaigns'::regclass
+                AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database())
+                AND EXISTS (
+                    SELECT FROM thaw.campaigns AS c
+                    WHERE c.id = ANY (p_campaign_ids) AND c.ctid = format('(%s,%s)', l.page, l.tuple)::tid));
+        PERFORM pg_sleep(0.005);
+    END LOOP;
 END;
 $$;
 CREATE TABLE thaw.account_events (
@@ -4722,18 +4722,18 @@ ALTER TABLE thaw.enrollments ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
-CREATE TABLE thaw.fleet_budgets (
+CREATE TABLE thaw.fleet_quotas (
     tick_at timestamp with time zone NOT NULL,
     lane thaw.lane NOT NULL,
     cap integer NOT NULL,
     used integer DEFAULT 0 NOT NULL,
     carried integer DEFAULT 0 NOT NULL,
-    CONSTRAINT fleet_budgets_carried_is_used CHECK (((carried >= 0) AND (carried <= GREATEST(used, 0)))),
-    CONSTRAINT fleet_budgets_lane_check CHECK ((lane <> 'heal'::thaw.lane)),
-    CONSTRAINT fleet_budgets_used_is_within_cap CHECK (((used >= 0) AND (used <= cap)))
+    CONSTRAINT fleet_quotas_carried_is_used CHECK (((carried >= 0) AND (carried <= GREATEST(used, 0)))),
+    CONSTRAINT fleet_quotas_lane_check CHECK ((lane <> 'heal'::thaw.lane)),
+    CONSTRAINT fleet_quotas_used_is_within_cap CHECK (((used >= 0) AND (used <= cap)))
 );
-COMMENT ON TABLE thaw.fleet_budgets IS 'How many enrollments a tick may resume in the whole fleet, by lane, and how many it has resumed.';
-COMMENT ON COLUMN thaw.fleet_budgets.carried IS 'The part of used that was resumed before settings.tick changed, in overlapping ticks of the old length.';
+COMMENT ON TABLE thaw.fleet_quotas IS 'How many enrollments a tick may resume in the whole fleet, by lane, and how many it has resumed.';
+COMMENT ON COLUMN thaw.fleet_quotas.carried IS 'The part of used that was resumed before settings.tick changed, in overlapping ticks of the old length.';
 CREATE TABLE thaw.forecasts (
     only_row boolean DEFAULT true NOT NULL,
     made_at timestamp with time zone NOT NULL,
@@ -4803,11 +4803,11 @@ CREATE VIEW thaw.history AS
      LEFT JOIN thaw.accounts from_account ON ((from_account.id = event.from_account_id)))
      LEFT JOIN thaw.accounts to_account ON ((to_account.id = event.to_account_id)));
 COMMENT ON VIEW thaw.history IS 'The history of prospects: every pause, resume and move to a sibling account, with its cause.';
-CREATE TABLE thaw.import_turn (
+CREATE TABLE thaw.import_lock (
     only_row boolean DEFAULT true NOT NULL,
-    CONSTRAINT import_turn_only_row_check CHECK (only_row)
+    CONSTRAINT import_lock_only_row_check CHECK (only_row)
 );
-COMMENT ON TABLE thaw.import_turn IS 'One row: an import locks it until it ends, so that imports take turns.';
+COMMENT ON TABLE thaw.import_lock IS 'One row: an import locks it until it ends, so that imports take turns.';
 CREATE VIEW thaw.kept AS
  SELECT COALESCE(max(r.kept_since) FILTER (WHERE (r.part <> ALL (ARRAY['account_signals'::text, 'outbox'::text]))), '-infinity'::timestamp with time zone) AS history_since,
     COALESCE(max(r.passed_id) FILTER (WHERE (r.part = 'account_signals'::text)), (0)::bigint) AS signals_after
@@ -5039,18 +5039,18 @@ ALTER TABLE thaw.workspaces ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
 );
 ALTER TABLE ONLY thaw.river_job ALTER COLUMN id SET DEFAULT nextval('thaw.river_job_id_seq'::regclass);
 ALTER TABLE ONLY thaw.river_notification ALTER COLUMN id SET DEFAULT nextval('thaw.river_notification_id_seq'::regclass);
-ALTER TABLE ONLY thaw.account_budgets
-    ADD CONSTRAINT account_budgets_pkey PRIMARY KEY (tick_at, account_id);
 ALTER TABLE ONLY thaw.account_events
     ADD CONSTRAINT account_events_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.account_products
     ADD CONSTRAINT account_products_pkey PRIMARY KEY (account_id, product);
+ALTER TABLE ONLY thaw.account_quotas
+    ADD CONSTRAINT account_quotas_pkey PRIMARY KEY (tick_at, account_id);
+ALTER TABLE ONLY thaw.account_served
+    ADD CONSTRAINT account_served_pkey PRIMARY KEY (account_id);
 ALTER TABLE ONLY thaw.account_signals
     ADD CONSTRAINT account_signals_delivery_key_key UNIQUE (delivery_key);
 ALTER TABLE ONLY thaw.account_signals
     ADD CONSTRAINT account_signals_pkey PRIMARY KEY (id);
-ALTER TABLE ONLY thaw.account_turns
-    ADD CONSTRAINT account_turns_pkey PRIMARY KEY (account_id);
 ALTER TABLE ONLY thaw.accounts
     ADD CONSTRAINT accounts_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.accounts
@@ -5081,8 +5081,8 @@ ALTER TABLE ONLY thaw.enrollments
     ADD CONSTRAINT enrollments_campaign_prospect_key UNIQUE (prospect_url, campaign_id);
 ALTER TABLE ONLY thaw.enrollments
     ADD CONSTRAINT enrollments_pkey PRIMARY KEY (id);
-ALTER TABLE ONLY thaw.fleet_budgets
-    ADD CONSTRAINT fleet_budgets_pkey PRIMARY KEY (tick_at, lane);
+ALTER TABLE ONLY thaw.fleet_quotas
+    ADD CONSTRAINT fleet_quotas_pkey PRIMARY KEY (tick_at, lane);
 ALTER TABLE ONLY thaw.forecasts
     ADD CONSTRAINT forecasts_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY thaw.goose_db_version
@@ -5093,8 +5093,8 @@ ALTER TABLE ONLY thaw.heal_order
     ADD CONSTRAINT heal_order_pkey PRIMARY KEY (heal_id, last_place);
 ALTER TABLE ONLY thaw.heals
     ADD CONSTRAINT heals_pkey PRIMARY KEY (id);
-ALTER TABLE ONLY thaw.import_turn
-    ADD CONSTRAINT import_turn_pkey PRIMARY KEY (only_row);
+ALTER TABLE ONLY thaw.import_lock
+    ADD CONSTRAINT import_lock_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY thaw.manual_actions
     ADD CONSTRAINT manual_actions_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.outbox
@@ -5141,8 +5141,8 @@ ALTER TABLE ONLY thaw.webhook_endpoints
     ADD CONSTRAINT webhook_endpoints_url_key UNIQUE (url);
 ALTER TABLE ONLY thaw.workers
     ADD CONSTRAINT workers_pkey PRIMARY KEY (client_id);
-ALTER TABLE ONLY thaw.workspace_turns
-    ADD CONSTRAINT workspace_turns_pkey PRIMARY KEY (workspace_id);
+ALTER TABLE ONLY thaw.workspace_served
+    ADD CONSTRAINT workspace_served_pkey PRIMARY KEY (workspace_id);
 ALTER TABLE ONLY thaw.workspaces
     ADD CONSTRAINT workspaces_key_key UNIQUE (key);
 ALTER TABLE ONLY thaw.workspaces
@@ -5167,12 +5167,12 @@ CREATE INDEX campaigns_waiting_idx ON thaw.campaigns USING btree (id) WHERE wait
 CREATE INDEX enrollment_events_history_idx ON thaw.enrollment_events USING btree (enrollment_id, id);
 CREATE INDEX enrollments_active_idx ON thaw.enrollments USING btree (account_id, campaign_id, id) WHERE (status = 'active'::thaw.enrollment_status);
 CREATE INDEX enrollments_paused_idx ON thaw.enrollments USING btree (waits_for_account, account_id, campaign_id, paused_at, id) INCLUDE (paused_reason) WHERE (status = 'paused'::thaw.enrollment_status);
-CREATE UNIQUE INDEX heals_one_running_a_target_key ON thaw.heals USING btree (target) WHERE (status = 'running'::thaw.heal_status);
+CREATE UNIQUE INDEX heals_one_running_per_target_key ON thaw.heals USING btree (target) WHERE (status = 'running'::thaw.heal_status);
 CREATE INDEX heals_tenant_idx ON thaw.heals USING btree (tenant_id, requested_at) WHERE (tenant_id IS NOT NULL);
 CREATE INDEX manual_actions_account_idx ON thaw.manual_actions USING btree (account_id, id) WHERE (account_id IS NOT NULL);
 CREATE INDEX manual_actions_safety_idx ON thaw.manual_actions USING btree (id) WHERE (what = ANY (ARRAY['safety_entered'::text, 'safety_exited'::text]));
 CREATE INDEX manual_actions_workspace_idx ON thaw.manual_actions USING btree (workspace_id, id) WHERE (workspace_id IS NOT NULL);
-CREATE UNIQUE INDEX outbox_one_open_an_account_key ON thaw.outbox USING btree (account_id) WHERE is_open;
+CREATE UNIQUE INDEX outbox_one_open_per_account_key ON thaw.outbox USING btree (account_id) WHERE is_open;
 CREATE INDEX paused_counts_campaign_idx ON thaw.paused_counts USING btree (campaign_id);
 CREATE INDEX river_job_args_index ON thaw.river_job USING gin (args);
 CREATE INDEX river_job_kind ON thaw.river_job USING btree (kind);
@@ -5187,9 +5187,9 @@ CREATE INDEX webhook_deliveries_state_idx ON thaw.webhook_deliveries USING btree
 CREATE INDEX workspaces_key_search_idx ON thaw.workspaces USING btree (lower(key) COLLATE "C");
 CREATE INDEX workspaces_name_search_idx ON thaw.workspaces USING btree (lower(name) COLLATE "C");
 CREATE TRIGGER accounts_apply_early_signals AFTER INSERT ON thaw.accounts REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION thaw.accounts_apply_early_signals();
+CREATE TRIGGER accounts_assign_id BEFORE INSERT ON thaw.accounts FOR EACH ROW WHEN ((NOT thaw.is_trusted_writer())) EXECUTE FUNCTION thaw.assign_id();
 CREATE TRIGGER accounts_bound_hold_insert BEFORE INSERT ON thaw.accounts FOR EACH ROW WHEN ((new.hold_until > (thaw.now() + '366 days'::interval))) EXECUTE FUNCTION thaw.accounts_bound_hold();
-CREATE TRIGGER accounts_bound_hold_update BEFORE UPDATE ON thaw.accounts FOR EACH ROW WHEN (((new.hold_until > (thaw.now() + '366 days'::interval)) AND (old.hold_until IS DISTINCT FROM new.hold_until) AND ((current_setting('thaw.set_based'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.accounts_bound_hold();
-CREATE TRIGGER accounts_draw_id BEFORE INSERT ON thaw.accounts FOR EACH ROW WHEN ((NOT thaw.is_trusted_writer())) EXECUTE FUNCTION thaw.draw_id();
+CREATE TRIGGER accounts_bound_hold_update BEFORE UPDATE ON thaw.accounts FOR EACH ROW WHEN (((new.hold_until > (thaw.now() + '366 days'::interval)) AND (old.hold_until IS DISTINCT FROM new.hold_until) AND ((current_setting('thaw.counts_by_statement'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.accounts_bound_hold();
 CREATE TRIGGER accounts_keep_hold BEFORE UPDATE OF hold_until, hold_reason ON thaw.accounts FOR EACH ROW WHEN ((old.hold_until > thaw.now())) EXECUTE FUNCTION thaw.accounts_keep_hold();
 CREATE TRIGGER accounts_keep_identity BEFORE UPDATE ON thaw.accounts FOR EACH ROW WHEN (((old.id <> new.id) OR (old.workspace_id <> new.workspace_id) OR (old.provider <> new.provider) OR (old.provider_account_id <> new.provider_account_id))) EXECUTE FUNCTION thaw.keep_identity();
 CREATE TRIGGER accounts_note_connection_insert BEFORE INSERT ON thaw.accounts FOR EACH ROW WHEN ((new.status = 'connected'::thaw.account_status)) EXECUTE FUNCTION thaw.accounts_note_connection();
@@ -5198,25 +5198,25 @@ CREATE TRIGGER accounts_note_disconnection BEFORE UPDATE OF status ON thaw.accou
 CREATE TRIGGER accounts_publish_flapping AFTER UPDATE ON thaw.accounts FOR EACH ROW WHEN (((new.resume_after IS NOT NULL) AND ((old.resume_after IS NULL) OR (old.resume_after < new.connected_at)))) EXECUTE FUNCTION thaw.accounts_publish_flapping();
 CREATE TRIGGER accounts_publish_recovery AFTER UPDATE ON thaw.accounts FOR EACH ROW WHEN (((old.needs_reconnect_at IS NOT NULL) AND (new.needs_reconnect_at IS NULL) AND (new.status = 'connected'::thaw.account_status))) EXECUTE FUNCTION thaw.accounts_publish_recovery();
 CREATE TRIGGER accounts_write_history AFTER UPDATE OF status ON thaw.accounts FOR EACH ROW WHEN ((old.status <> new.status)) EXECUTE FUNCTION thaw.accounts_write_history();
-CREATE TRIGGER accounts_write_hold AFTER UPDATE ON thaw.accounts FOR EACH ROW WHEN (((new.hold_until IS NOT NULL) AND (old.hold_until IS DISTINCT FROM new.hold_until) AND ((current_setting('thaw.set_based'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.accounts_write_hold();
-CREATE TRIGGER campaigns_draw_id BEFORE INSERT ON thaw.campaigns FOR EACH ROW WHEN ((NOT thaw.is_trusted_writer())) EXECUTE FUNCTION thaw.draw_id();
+CREATE TRIGGER accounts_write_hold AFTER UPDATE ON thaw.accounts FOR EACH ROW WHEN (((new.hold_until IS NOT NULL) AND (old.hold_until IS DISTINCT FROM new.hold_until) AND ((current_setting('thaw.counts_by_statement'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.accounts_write_hold();
+CREATE TRIGGER campaigns_assign_id BEFORE INSERT ON thaw.campaigns FOR EACH ROW WHEN ((NOT thaw.is_trusted_writer())) EXECUTE FUNCTION thaw.assign_id();
 CREATE TRIGGER campaigns_keep_identity BEFORE UPDATE ON thaw.campaigns FOR EACH ROW WHEN (((old.id <> new.id) OR (old.workspace_id <> new.workspace_id))) EXECUTE FUNCTION thaw.keep_identity();
-CREATE TRIGGER campaigns_write_history AFTER UPDATE ON thaw.campaigns FOR EACH ROW WHEN (((old.paused_reason IS DISTINCT FROM new.paused_reason) AND ((current_setting('thaw.set_based'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.campaigns_write_history();
-CREATE TRIGGER enrollments_count_delete_row AFTER DELETE ON thaw.enrollments FOR EACH ROW WHEN (((old.paused_reason IS NOT NULL) AND (current_setting('thaw.set_based'::text, true) IS DISTINCT FROM 'on'::text))) EXECUTE FUNCTION thaw.enrollments_count_row();
-CREATE TRIGGER enrollments_count_delete_set AFTER DELETE ON thaw.enrollments REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT WHEN ((current_setting('thaw.set_based'::text, true) = 'on'::text)) EXECUTE FUNCTION thaw.enrollments_count_delete();
-CREATE TRIGGER enrollments_count_insert_row AFTER INSERT ON thaw.enrollments FOR EACH ROW WHEN (((new.paused_reason IS NOT NULL) AND (current_setting('thaw.set_based'::text, true) IS DISTINCT FROM 'on'::text))) EXECUTE FUNCTION thaw.enrollments_count_row();
-CREATE TRIGGER enrollments_count_insert_set AFTER INSERT ON thaw.enrollments REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT WHEN ((current_setting('thaw.set_based'::text, true) = 'on'::text)) EXECUTE FUNCTION thaw.enrollments_count_insert();
+CREATE TRIGGER campaigns_write_history AFTER UPDATE ON thaw.campaigns FOR EACH ROW WHEN (((old.paused_reason IS DISTINCT FROM new.paused_reason) AND ((current_setting('thaw.counts_by_statement'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.campaigns_write_history();
+CREATE TRIGGER enrollments_assign_id BEFORE INSERT ON thaw.enrollments FOR EACH ROW WHEN ((NOT thaw.is_trusted_writer())) EXECUTE FUNCTION thaw.assign_id();
+CREATE TRIGGER enrollments_count_delete_row AFTER DELETE ON thaw.enrollments FOR EACH ROW WHEN (((old.paused_reason IS NOT NULL) AND (current_setting('thaw.counts_by_statement'::text, true) IS DISTINCT FROM 'on'::text))) EXECUTE FUNCTION thaw.enrollments_count_row();
+CREATE TRIGGER enrollments_count_delete_set AFTER DELETE ON thaw.enrollments REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT WHEN ((current_setting('thaw.counts_by_statement'::text, true) = 'on'::text)) EXECUTE FUNCTION thaw.enrollments_count_delete();
+CREATE TRIGGER enrollments_count_insert_row AFTER INSERT ON thaw.enrollments FOR EACH ROW WHEN (((new.paused_reason IS NOT NULL) AND (current_setting('thaw.counts_by_statement'::text, true) IS DISTINCT FROM 'on'::text))) EXECUTE FUNCTION thaw.enrollments_count_row();
+CREATE TRIGGER enrollments_count_insert_set AFTER INSERT ON thaw.enrollments REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT WHEN ((current_setting('thaw.counts_by_statement'::text, true) = 'on'::text)) EXECUTE FUNCTION thaw.enrollments_count_insert();
 CREATE TRIGGER enrollments_count_truncate BEFORE TRUNCATE ON thaw.enrollments FOR EACH STATEMENT EXECUTE FUNCTION thaw.enrollments_count_truncate();
-CREATE TRIGGER enrollments_count_update_row AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN ((((old.paused_reason IS DISTINCT FROM new.paused_reason) OR ((new.paused_reason IS NOT NULL) AND ((old.account_id <> new.account_id) OR (old.campaign_id <> new.campaign_id)))) AND (current_setting('thaw.set_based'::text, true) IS DISTINCT FROM 'on'::text))) EXECUTE FUNCTION thaw.enrollments_count_row();
-CREATE TRIGGER enrollments_count_update_set AFTER UPDATE ON thaw.enrollments REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT WHEN ((current_setting('thaw.set_based'::text, true) = 'on'::text)) EXECUTE FUNCTION thaw.enrollments_count_update();
+CREATE TRIGGER enrollments_count_update_row AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN ((((old.paused_reason IS DISTINCT FROM new.paused_reason) OR ((new.paused_reason IS NOT NULL) AND ((old.account_id <> new.account_id) OR (old.campaign_id <> new.campaign_id)))) AND (current_setting('thaw.counts_by_statement'::text, true) IS DISTINCT FROM 'on'::text))) EXECUTE FUNCTION thaw.enrollments_count_row();
+CREATE TRIGGER enrollments_count_update_set AFTER UPDATE ON thaw.enrollments REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT WHEN ((current_setting('thaw.counts_by_statement'::text, true) = 'on'::text)) EXECUTE FUNCTION thaw.enrollments_count_update();
 CREATE TRIGGER enrollments_date_pause AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN (((new.paused_at < thaw.now()) AND ((old.paused_at IS NULL) OR (new.paused_at < old.paused_at)))) EXECUTE FUNCTION thaw.enrollments_date_pause();
-CREATE TRIGGER enrollments_draw_id BEFORE INSERT ON thaw.enrollments FOR EACH ROW WHEN ((NOT thaw.is_trusted_writer())) EXECUTE FUNCTION thaw.draw_id();
 CREATE TRIGGER enrollments_keep_identity BEFORE UPDATE ON thaw.enrollments FOR EACH ROW WHEN (((old.id <> new.id) OR (old.workspace_id <> new.workspace_id) OR (old.campaign_id <> new.campaign_id))) EXECUTE FUNCTION thaw.keep_identity();
-CREATE TRIGGER enrollments_write_history AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN ((((old.paused_reason IS DISTINCT FROM new.paused_reason) OR (old.account_id <> new.account_id)) AND ((current_setting('thaw.set_based'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.enrollments_write_history();
+CREATE TRIGGER enrollments_write_history AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN ((((old.paused_reason IS DISTINCT FROM new.paused_reason) OR (old.account_id <> new.account_id)) AND ((current_setting('thaw.counts_by_statement'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.enrollments_write_history();
 CREATE TRIGGER heals_publish_end AFTER UPDATE OF status ON thaw.heals FOR EACH ROW WHEN (((new.status = 'done'::thaw.heal_status) AND (old.status = 'running'::thaw.heal_status))) EXECUTE FUNCTION thaw.heals_publish_end();
-CREATE TRIGGER settings_carry_budgets AFTER UPDATE OF tick ON thaw.settings FOR EACH ROW WHEN ((old.tick <> new.tick)) EXECUTE FUNCTION thaw.settings_carry_budgets();
+CREATE TRIGGER settings_carry_quotas AFTER UPDATE OF tick ON thaw.settings FOR EACH ROW WHEN ((old.tick <> new.tick)) EXECUTE FUNCTION thaw.settings_carry_quotas();
 CREATE TRIGGER settings_write_history AFTER UPDATE ON thaw.settings FOR EACH ROW EXECUTE FUNCTION thaw.settings_write_history();
-CREATE TRIGGER workspaces_draw_id BEFORE INSERT ON thaw.workspaces FOR EACH ROW WHEN ((NOT thaw.is_trusted_writer())) EXECUTE FUNCTION thaw.draw_id();
+CREATE TRIGGER workspaces_assign_id BEFORE INSERT ON thaw.workspaces FOR EACH ROW WHEN ((NOT thaw.is_trusted_writer())) EXECUTE FUNCTION thaw.assign_id();
 CREATE TRIGGER workspaces_keep_identity BEFORE UPDATE ON thaw.workspaces FOR EACH ROW WHEN ((old.id <> new.id)) EXECUTE FUNCTION thaw.keep_identity();
 CREATE TRIGGER workspaces_write_history AFTER UPDATE OF auto_resume ON thaw.workspaces FOR EACH ROW WHEN ((old.auto_resume <> new.auto_resume)) EXECUTE FUNCTION thaw.workspaces_write_history();
 ALTER TABLE ONLY thaw.account_products

@@ -144,9 +144,9 @@ func TestCapsHoldWhileSignalsAndSweepCompete(t *testing.T) {
 	}
 
 	// Each tick resumes all that the caps allow: the account caps allow 180, the lanes 170.
-	require.LessOrEqual(t, testdb.Value[int](t, f.DB, "SELECT max(used) FROM thaw.account_budgets"), 15)
-	require.LessOrEqual(t, testdb.Value[int](t, f.DB, "SELECT max(used) FROM thaw.fleet_budgets WHERE lane = 'sweep'"), 100)
-	require.Equal(t, []int{70}, testdb.Column[int](t, f.DB, "SELECT DISTINCT used FROM thaw.fleet_budgets WHERE lane = 'signal'"))
+	require.LessOrEqual(t, testdb.Value[int](t, f.DB, "SELECT max(used) FROM thaw.account_quotas"), 15)
+	require.LessOrEqual(t, testdb.Value[int](t, f.DB, "SELECT max(used) FROM thaw.fleet_quotas WHERE lane = 'sweep'"), 100)
+	require.Equal(t, []int{70}, testdb.Column[int](t, f.DB, "SELECT DISTINCT used FROM thaw.fleet_quotas WHERE lane = 'signal'"))
 	f.noDeadlock(t)
 }
 

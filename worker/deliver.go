@@ -11,10 +11,10 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/outbound"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/jobs"
-	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 // Webhooks is the endpoint that a process delivers to.

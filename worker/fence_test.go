@@ -11,9 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/testdb"
-	"github.com/thawline/thaw/schema/dbsqlc"
 	"github.com/thawline/thaw/worker"
 )
 
@@ -161,9 +161,9 @@ func TestSignalWaitsForConcurrentNewerSignal(t *testing.T) {
 	require.Equal(t, "disconnected", testdb.Value[string](t, f.DB, "SELECT status::text FROM thaw.accounts"))
 }
 
-// Several passes take from one budget at once: together they take no more than remains, without an
+// Several passes take from one quota at once: together they take no more than remains, without an
 // error.
-func TestConcurrentPassesShareTheirBudget(t *testing.T) {
+func TestConcurrentPassesShareTheirQuota(t *testing.T) {
 	t.Parallel()
 	const waiters = 7
 	f := setup(t)
@@ -174,7 +174,7 @@ func TestConcurrentPassesShareTheirBudget(t *testing.T) {
 		f.waiting(t, a, n)
 		return resumeUp{a, f.connect(t, key)}
 	}
-	opening, first := ask("opens the budget", 1), ask("first", 10)
+	opening, first := ask("opens the quota", 1), ask("first", 10)
 	_, err := passOfSignal(t.Context(), f.Pool, opening.account, opening.signal)
 	require.NoError(t, err)
 
@@ -194,7 +194,7 @@ func TestConcurrentPassesShareTheirBudget(t *testing.T) {
 	require.NoError(t, tx.Commit(t.Context()))
 	require.NoError(t, others.Wait())
 	require.Equal(t, 16, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.enrollments WHERE status = 'active'"))
-	require.Equal(t, 16, testdb.Value[int](t, f.DB, "SELECT used FROM thaw.fleet_budgets WHERE lane = 'signal'"))
+	require.Equal(t, 16, testdb.Value[int](t, f.DB, "SELECT used FROM thaw.fleet_quotas WHERE lane = 'signal'"))
 }
 
 // The next tick begins and closes the allocations of this one while the pass of an allocation

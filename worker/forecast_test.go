@@ -102,7 +102,7 @@ func TestForecastOfALargeFleetIsStored(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.Exec(t, fmt.Sprintf(`
-		SET thaw.set_based = on;
+		SET thaw.counts_by_statement = on;
 		INSERT INTO thaw.workspaces (key) VALUES ('large');
 		INSERT INTO thaw.campaigns (workspace_id, key, status) SELECT w.id, 'c', 'running' FROM thaw.workspaces AS w WHERE w.key = 'large';
 		INSERT INTO thaw.accounts (workspace_id, provider_account_id, status)
@@ -110,10 +110,10 @@ func TestForecastOfALargeFleetIsStored(t *testing.T) {
 		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, prospect_url, status, paused_reason, paused_at)
 			SELECT a.workspace_id, c.id, a.id, 'large/' || a.id, 'paused', 'linkedin_account_disconnected', thaw.now()
 			FROM thaw.accounts AS a JOIN thaw.campaigns AS c ON c.workspace_id = a.workspace_id AND c.key = 'c';
-		RESET thaw.set_based`, readmodel.LargeFleet+1))
+		RESET thaw.counts_by_statement`, readmodel.LargeFleet+1))
 	f.Exec(t, "UPDATE thaw.settings SET account_cap = 1, fleet_cap = 1") // the sweep leaves the fleet large
 	f.start(t)
-	f.Exec(t, "SELECT thaw.ask_watch()")
+	f.Exec(t, "SELECT thaw.request_watch()")
 	f.settle(t)
 	f.eventually(t, 1, "SELECT count(*) FROM thaw.forecasts")
 }

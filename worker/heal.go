@@ -8,9 +8,9 @@ import (
 
 	"github.com/riverqueue/river"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/jobs"
-	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 type healWorker struct {

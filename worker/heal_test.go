@@ -9,9 +9,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/testdb"
 	"github.com/thawline/thaw/jobs"
-	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 // heal starts a heal by SQL, waits until it is done, and returns how many prospects it resumed and
@@ -53,7 +53,7 @@ func TestWorkspaceHealCanBeRepeatedUntilNothingRemains(t *testing.T) {
 	require.Equal(t, "running", f.campaignState(t, c))
 	require.Equal(t, map[string]int{disconnected: 5}, f.states(t, gone))
 	require.Equal(t, map[string]int{disconnected: 5}, f.states(t, elsewhere))
-	require.Zero(t, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.fleet_budgets"), "a heal has its own cap")
+	require.Zero(t, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.fleet_quotas"), "a heal has its own cap")
 	require.Equal(t, 2700, testdb.Value[int](t, f.DB, `
 		SELECT count(*) FROM thaw.enrollments AS e JOIN thaw.enrollment_events AS event ON event.enrollment_id = e.id
 		WHERE event.source = 'heal' AND event.kind = 'resumed' AND next_action_at BETWEEN event.at AND event.at + interval '15 minutes'`))

@@ -7,8 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/testdb"
-	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 // scopes are the heals that include the prospects of account "old" in workspace "acme".

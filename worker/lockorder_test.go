@@ -7,7 +7,7 @@ import (
 )
 
 // A transaction that waits for a lock holds none that comes later in the order account, campaigns
-// by ID, enrollments, budget. So no two transactions can wait for each other.
+// by ID, enrollments, quota. So no two transactions can wait for each other.
 func TestLocksAreTakenInOneOrder(t *testing.T) {
 	t.Parallel()
 	type lock struct{ name, sql string }
@@ -16,7 +16,7 @@ func TestLocksAreTakenInOneOrder(t *testing.T) {
 		{"first campaign", "SELECT FROM thaw.campaigns WHERE key = 'first' FOR NO KEY UPDATE"},
 		{"second campaign", "SELECT FROM thaw.campaigns WHERE key = 'second' FOR NO KEY UPDATE"},
 		{"enrollments", "SELECT FROM thaw.enrollments FOR NO KEY UPDATE"},
-		{"budget", "SELECT FROM thaw.fleet_budgets FOR NO KEY UPDATE"},
+		{"quota", "SELECT FROM thaw.fleet_quotas FOR NO KEY UPDATE"},
 	}
 	for name, c := range map[string]struct {
 		reason string // of the prospects' pause
@@ -24,7 +24,7 @@ func TestLocksAreTakenInOneOrder(t *testing.T) {
 		waits  []string // for which locks; nothing waits for enrollments
 	}{
 		"resume": {disconnected, "SELECT thaw.resume_pass('signal', 1, 1, p_signal_id => 1)",
-			[]string{"account", "first campaign", "second campaign", "budget"}},
+			[]string{"account", "first campaign", "second campaign", "quota"}},
 		"heal": {disconnected, "SELECT thaw.heal_batch(1, 100, 1)",
 			[]string{"account", "first campaign", "second campaign"}},
 		"pause": {"", "SELECT thaw.pause_batch(1, 100, 2, NULL, 1)",
@@ -42,8 +42,8 @@ func TestLocksAreTakenInOneOrder(t *testing.T) {
 				if name == "pause" {
 					f.signal(t, "a1", "disconnected")
 				}
-				f.Exec(t, "INSERT INTO thaw.fleet_budgets (tick_at, lane, cap) VALUES (thaw.tick(), 'signal', 100)")
-				f.Exec(t, "INSERT INTO thaw.heals (account_id, target, cap, found, requested_by) VALUES (1, 'account:1', 100, 1000, 'a test')")
+				f.Exec(t, "INSERT INTO thaw.fleet_quotas (tick_at, lane, cap) VALUES (thaw.tick(), 'signal', 100)")
+				f.Exec(t, "INSERT INTO thaw.heals (account_id, target, cap, found, actor) VALUES (1, 'account:1', 100, 1000, 'a test')")
 
 				holder := f.begin(t)
 				over := make(chan error, 1)

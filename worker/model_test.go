@@ -136,9 +136,9 @@ func (m *modelTest) holdForAWhile(r *rapid.T) {
 func (m *modelTest) switchSafety(r *rapid.T) {
 	m.setSafety(rarely(r, "on"))
 	if m.isSafety() {
-		m.exec(r, `SELECT thaw.start_safety_mode('an incident', 'a test', true)`)
+		m.exec(r, `SELECT thaw.enter_safety_mode('an incident', 'a test', true)`)
 	} else {
-		m.exec(r, `SELECT thaw.end_safety_mode('it is over', 'a test')`)
+		m.exec(r, `SELECT thaw.exit_safety_mode('it is over', 'a test')`)
 	}
 }
 

@@ -19,8 +19,8 @@ const everything = `
 		UNION ALL SELECT to_jsonb(a)::text FROM thaw.accounts AS a
 		UNION ALL SELECT to_jsonb(event)::text FROM thaw.enrollment_events AS event
 		UNION ALL SELECT to_jsonb(event)::text FROM thaw.campaign_events AS event
-		UNION ALL SELECT to_jsonb(b)::text FROM thaw.fleet_budgets AS b
-		UNION ALL SELECT to_jsonb(b)::text FROM thaw.account_budgets AS b
+		UNION ALL SELECT to_jsonb(b)::text FROM thaw.fleet_quotas AS b
+		UNION ALL SELECT to_jsonb(b)::text FROM thaw.account_quotas AS b
 		UNION ALL SELECT to_jsonb(g)::text FROM thaw.allocations AS g
 		UNION ALL SELECT to_jsonb(s)::text FROM thaw.sweeps AS s
 		UNION ALL SELECT to_jsonb(s)::text FROM thaw.account_signals AS s
@@ -192,7 +192,7 @@ func TestCancelOfARunningJobRollsItsPassBack(t *testing.T) {
 	require.NoError(t, platform.Commit(t.Context()))
 	require.Equal(t, "cancelled", testdb.Value[string](t, f.DB, "SELECT state::text FROM thaw.river_job WHERE id = $1", job))
 	require.Equal(t, map[string]int{disconnected: 10}, f.states(t, a))
-	require.Zero(t, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.account_budgets"))
+	require.Zero(t, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.account_quotas"))
 
 	require.Equal(t, 10, f.sweep(t))
 }

@@ -142,7 +142,7 @@ func TestGracePeriodStopsInSafetyMode(t *testing.T) {
 	}
 	f.start(t)
 
-	f.Exec(t, "SELECT thaw.start_safety_mode('the provider has an incident', 'a test', true)")
+	f.Exec(t, "SELECT thaw.enter_safety_mode('the provider has an incident', 'a test', true)")
 	f.signal(t, "transientError", "error")
 	f.signal(t, "gone", "disconnected")
 	f.Advance(t, 3*time.Hour)
@@ -150,7 +150,7 @@ func TestGracePeriodStopsInSafetyMode(t *testing.T) {
 	require.Equal(t, map[string]int{"active": 10}, f.states(t, transientError))
 	require.Equal(t, map[string]int{disconnected: 10}, f.states(t, gone), "a hard disconnect is still paused")
 
-	f.Exec(t, "SELECT thaw.end_safety_mode('it is over', 'a test')")
+	f.Exec(t, "SELECT thaw.exit_safety_mode('it is over', 'a test')")
 	f.Advance(t, 2*time.Hour-tick)
 	f.sweep(t)
 	require.Equal(t, map[string]int{"active": 10}, f.states(t, transientError), "the time in safety mode does not count")

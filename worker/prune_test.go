@@ -18,7 +18,7 @@ import (
 
 // parts are the tables from which expired rows are removed.
 var parts = []string{
-	"account_signals", "allocations", "sweeps", "account_budgets", "fleet_budgets", "heals", "enrollment_events", "campaign_events",
+	"account_signals", "allocations", "sweeps", "account_quotas", "fleet_quotas", "heals", "enrollment_events", "campaign_events",
 }
 
 // Pruning changes no explanation, breaks no invariant, and keeps the event that explains a current
@@ -70,8 +70,8 @@ func (m *modelTest) prune(r *rapid.T) {
 	counts := func() []int64 {
 		return m.ids(r, `
 			SELECT count(*) FROM thaw.account_signals UNION ALL SELECT count(*) FROM thaw.allocations
-			UNION ALL SELECT count(*) FROM thaw.sweeps UNION ALL SELECT count(*) FROM thaw.account_budgets
-			UNION ALL SELECT count(*) FROM thaw.fleet_budgets UNION ALL SELECT count(*) FROM thaw.heals
+			UNION ALL SELECT count(*) FROM thaw.sweeps UNION ALL SELECT count(*) FROM thaw.account_quotas
+			UNION ALL SELECT count(*) FROM thaw.fleet_quotas UNION ALL SELECT count(*) FROM thaw.heals
 			UNION ALL SELECT count(*) FROM thaw.enrollment_events UNION ALL SELECT count(*) FROM thaw.campaign_events`)
 	}
 	const pauseEvents = `

@@ -9,9 +9,9 @@ import (
 	"github.com/riverqueue/river"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/jobs"
-	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 type resumeWorker struct {
@@ -20,7 +20,7 @@ type resumeWorker struct {
 	logger *slog.Logger
 	// turns limits how many passes of a tick run at once. It is lower than the number fetched from
 	// the queue, so that connections remain for signals. All passes of a tick end by updating the
-	// same budget rows; more of them would only wait for each other.
+	// same quota rows; more of them would only wait for each other.
 	turns *semaphore.Weighted
 }
 

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/testdb"
-	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 func TestConnectSignalResumesAndStartsTheCampaign(t *testing.T) {
@@ -76,7 +76,7 @@ func TestSweepUsesQuotaRemainingAfterSignal(t *testing.T) {
 	require.Equal(t, 20, testdb.Value[int](t, f.DB, "SELECT planned FROM thaw.allocations WHERE tick_at = thaw.tick()"))
 }
 
-// Caps can be changed at any time. A tick keeps the caps with which its budgets were opened.
+// Caps can be changed at any time. A tick keeps the caps with which its quotas were opened.
 func TestCapChangeWithinTick(t *testing.T) {
 	t.Parallel()
 	for _, next := range []int{10, 50} {
@@ -146,7 +146,7 @@ func TestBlockedAccountResumesNothing(t *testing.T) {
 			"UPDATE thaw.accounts SET hold_until = thaw.now() + interval '5 hours', hold_reason = 'too fast'",
 			"UPDATE thaw_test.clock SET ahead = ahead + interval '5 hours'"},
 		"safety_mode": {
-			"SELECT thaw.start_safety_mode('the provider has an incident', 'a test', true)", "SELECT thaw.end_safety_mode('it is over', 'a test')"},
+			"SELECT thaw.enter_safety_mode('the provider has an incident', 'a test', true)", "SELECT thaw.exit_safety_mode('it is over', 'a test')"},
 		"auto_resume_off": {
 			"SELECT thaw.set_auto_resume('acme', false, 'asked us to wait')", "SELECT thaw.set_auto_resume('acme', true)"},
 	} {
@@ -296,7 +296,7 @@ func TestClosedPassChangesNothing(t *testing.T) {
 	f.prospects(t, prospects{account: a, campaign: c, n: 10, reason: disconnected})
 	require.Equal(t, 10, f.sweep(t))
 
-	// There are prospects to resume and budget for them: only the closed idempotency record
+	// There are prospects to resume and quota for them: only the closed idempotency record
 	// prevents it.
 	f.prospects(t, prospects{account: a, campaign: c, n: 10, reason: disconnected})
 	q := dbsqlc.New(f.Pool)

@@ -29,7 +29,7 @@ func TestPassesShareACampaign(t *testing.T) {
 	first := f.begin(t)
 	_, err := passOfSignal(t.Context(), first, accounts[0], signals[0])
 	require.NoError(t, err)
-	// Takes the other pass's locks up to its campaigns, but not the budget of the lane, at which both
+	// Takes the other pass's locks up to its campaigns, but not the quota of the lane, at which both
 	// passes would meet.
 	m := meet(t, f, first, func() (bool, error) {
 		var starts bool

@@ -11,12 +11,12 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/jobs"
-	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
-// errStale cancels a job whose tick is over. The next sweep covers its work, and the budgets of two
+// errStale cancels a job whose tick is over. The next sweep covers its work, and the quotas of two
 // ticks are never spent at the same time.
 var errStale = errors.New("the job's tick is over; the next sweep covers its work")
 

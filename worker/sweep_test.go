@@ -201,7 +201,7 @@ func TestFleetCapIsExactWithSeveralWorkers(t *testing.T) {
 	}
 	f.eventually(t, 1, "SELECT count(*) FROM thaw.sweeps WHERE finished_at IS NOT NULL")
 	require.Equal(t, 300, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.enrollments WHERE status = 'active'"))
-	require.Equal(t, 300, testdb.Value[int](t, f.DB, "SELECT used FROM thaw.fleet_budgets WHERE lane = 'sweep'"))
+	require.Equal(t, 300, testdb.Value[int](t, f.DB, "SELECT used FROM thaw.fleet_quotas WHERE lane = 'sweep'"))
 	require.Equal(t, []int{60, 60, 60, 60, 60}, testdb.Column[int](t, f.DB,
 		"SELECT count(*) FROM thaw.enrollments WHERE status = 'active' GROUP BY workspace_id"), "the same number for each workspace")
 	require.Equal(t, 300, f.sweep(t))

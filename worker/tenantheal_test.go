@@ -42,7 +42,7 @@ func TestTenantHealsKeepCaps(t *testing.T) {
 	require.True(t, errors.As(err, &refused))
 	require.Equal(t, "TH003", refused.Code)
 	require.Equal(t, `heals started by workspace "acme" may resume 0 more prospects in this tick, not 1`, refused.Message)
-	require.Equal(t, []int{20, 20, 20}, testdb.Column[int](t, f.DB, "SELECT used FROM thaw.account_budgets ORDER BY account_id"))
+	require.Equal(t, []int{20, 20, 20}, testdb.Column[int](t, f.DB, "SELECT used FROM thaw.account_quotas ORDER BY account_id"))
 
 	f.Advance(t, tick)
 	require.Equal(t, 30, f.tenantHeal(t, 30))

@@ -28,7 +28,7 @@ func (w *watchWorker) Work(ctx context.Context, job *river.Job[jobs.WatchArgs]) 
 	switch look.Verdict {
 	case "entered":
 		w.logger.WarnContext(ctx, "safety mode entered: many accounts were lost at once")
-	case "left":
+	case "exited":
 		w.logger.InfoContext(ctx, "safety mode exited: the next sweep resumes prospects")
 	}
 	w.count(ctx)

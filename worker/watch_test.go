@@ -39,7 +39,7 @@ func TestNoStampedeAfterIncident(t *testing.T) {
 	// The quiet period begins when the last loss has left the window.
 	for range 31 {
 		f.Advance(t, time.Minute)
-		f.Exec(t, "SELECT thaw.ask_watch()")
+		f.Exec(t, "SELECT thaw.request_watch()")
 		f.settle(t)
 	}
 	require.Equal(t, []string{"safety_entered", "safety_exited"}, testdb.Column[string](t, f.DB, "SELECT what FROM thaw.manual_actions WHERE what LIKE 'safety%' ORDER BY id"))
@@ -48,7 +48,7 @@ func TestNoStampedeAfterIncident(t *testing.T) {
 		f.Advance(t, tick)
 		f.sweep(t)
 		f.settle(t)
-		now := testdb.Value[int](t, f.DB, "SELECT used FROM thaw.fleet_budgets WHERE tick_at = thaw.tick() AND lane = 'sweep'")
+		now := testdb.Value[int](t, f.DB, "SELECT used FROM thaw.fleet_quotas WHERE tick_at = thaw.tick() AND lane = 'sweep'")
 		require.LessOrEqual(t, now, 10)
 		resumed += now
 	}
@@ -62,7 +62,7 @@ func TestOneWatchJobPerMinute(t *testing.T) {
 	f.launch(t)
 	f.launch(t)
 	f.eventually(t, 1, "SELECT count(*) FROM thaw.river_job WHERE kind = 'watch' AND state = 'completed'")
-	f.Exec(t, "SELECT thaw.ask_watch()")
+	f.Exec(t, "SELECT thaw.request_watch()")
 	f.settle(t)
 	require.Equal(t, 1, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.river_job WHERE kind = 'watch'"))
 }

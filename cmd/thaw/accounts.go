@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/store"
-	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 type accountsCmd struct {

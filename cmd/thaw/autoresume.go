@@ -9,9 +9,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/store"
-	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 type autoResumeCmd struct {
@@ -78,7 +78,7 @@ func (c *autoResumeListCmd) Run(ctx context.Context, e *env) error {
 			type line struct {
 				Workspace  string     `json:"workspace"`
 				AutoResume bool       `json:"auto_resume"`
-				Reason     *string    `json:"note"`
+				Reason     *string    `json:"reason"`
 				ChangedAt  *time.Time `json:"changed_at"`
 				ChangedBy  *string    `json:"changed_by"`
 			}
@@ -113,11 +113,11 @@ func (c *autoResumeHistoryCmd) Run(ctx context.Context, e *env) error {
 		} else if err != nil {
 			return err
 		}
-		moments, err := readmodel.WorkspaceHistory(ctx, db.Pool(), id)
+		entries, err := readmodel.WorkspaceHistory(ctx, db.Pool(), id)
 		if err != nil {
 			return err
 		}
-		return printMoments(e, moments, c.JSON)
+		return printHistory(e, entries, c.JSON)
 	})
 }
 

@@ -6,8 +6,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/store"
-	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 // fleet has the fleet-wide settings. They are stored in the database (thaw.settings), so that all

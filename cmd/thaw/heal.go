@@ -13,8 +13,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/store"
-	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 type healCmd struct {
@@ -151,7 +151,7 @@ func (c *healCmd) dryRun(ctx context.Context, e *env, db *store.Store, start dbs
 
 // target resolves the flags to a workspace, an account or enrollments.
 func (c *healCmd) target(ctx context.Context, e *env, db *store.Store) (dbsqlc.StartHealParams, error) {
-	start := dbsqlc.StartHealParams{Cap: c.Cap, EvenIfOff: c.EvenIfOff, RequestedBy: operator()}
+	start := dbsqlc.StartHealParams{Cap: c.Cap, EvenIfOff: c.EvenIfOff, Actor: operator()}
 	switch {
 	case c.Workspace != "":
 		id, err := db.WorkspaceID(ctx, c.Workspace)

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"text/tabwriter"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/store"
-	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 type healCapCmd struct {

@@ -8,9 +8,9 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/explain"
 	"github.com/thawline/thaw/internal/store"
-	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 // actionBatchSize is how many prospects one transaction pauses or requeues. A batch locks the

@@ -12,13 +12,13 @@ import (
 )
 
 // budgetFlag has the connection limit of a long-running process.
-type budgetFlag struct {
+type connectionsFlag struct {
 	MaxConnections int `help:"Maximum number of database connections of this process, at least 7. Default: pool_max_conns of the database URL, or 12." placeholder:"N" env:"THAW_MAX_CONNECTIONS"`
 }
 
 // budget divides the connections of a process that serves HTTP, works, or both. It logs ignored
 // parameters of the database URL.
-func (f budgetFlag) budget(ctx context.Context, d database, web, work bool, logger *slog.Logger) (dbconn.Budget, error) {
+func (f connectionsFlag) share(ctx context.Context, d database, web, work bool, logger *slog.Logger) (dbconn.Budget, error) {
 	_, settings, err := dbconn.Parse(d.DatabaseURL)
 	if err != nil {
 		return dbconn.Budget{}, err

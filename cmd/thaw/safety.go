@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/store"
-	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 type safetyCmd struct {
@@ -29,7 +29,7 @@ type reasonFlag struct {
 type safetyEnterCmd struct {
 	database   `embed:""`
 	reasonFlag `embed:""`
-	Stay       bool `help:"Stay in safety mode until a person exits it."`
+	ManualExit bool `help:"Stay in safety mode until a person exits it." aliases:"stay"`
 }
 
 func (safetyEnterCmd) Help() string {
@@ -38,7 +38,7 @@ func (safetyEnterCmd) Help() string {
 
 func (c *safetyEnterCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		entered, err := db.SafetyEnter(ctx, dbsqlc.SafetyEnterParams{Reason: c.Reason, Actor: operator(), Stays: c.Stay})
+		entered, err := db.SafetyEnter(ctx, dbsqlc.SafetyEnterParams{Reason: c.Reason, Actor: operator(), ManualExit: c.ManualExit})
 		switch {
 		case err != nil:
 			return err
@@ -117,10 +117,10 @@ func (safetyHistoryCmd) Help() string { return "Example:\n  thaw safety history 
 
 func (c *safetyHistoryCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		moments, err := readmodel.SafetyHistory(ctx, db.Pool())
+		entries, err := readmodel.SafetyHistory(ctx, db.Pool())
 		if err != nil {
 			return err
 		}
-		return printMoments(e, moments, c.JSON)
+		return printHistory(e, entries, c.JSON)
 	})
 }

@@ -133,10 +133,10 @@ func (f *adminFlag) requireFor(flag, addr string) error {
 
 // longRunning has the flags of every long-running command.
 type longRunning struct {
-	database     `embed:""`
-	budgetFlag   `embed:""`
-	Migrate      bool   `help:"Apply pending migrations at the start." env:"THAW_MIGRATE"`
-	OtelEndpoint string `help:"OpenTelemetry collector that receives traces as OTLP over HTTP, for example http://localhost:4318. Disabled if empty." placeholder:"URL" env:"THAW_OTEL_ENDPOINT,OTEL_EXPORTER_OTLP_ENDPOINT"`
+	database        `embed:""`
+	connectionsFlag `embed:""`
+	Migrate         bool   `help:"Apply pending migrations at the start." env:"THAW_MIGRATE"`
+	OtelEndpoint    string `help:"OpenTelemetry collector that receives traces as OTLP over HTTP, for example http://localhost:4318. Disabled if empty." placeholder:"URL" env:"THAW_OTEL_ENDPOINT,OTEL_EXPORTER_OTLP_ENDPOINT"`
 }
 
 // run runs the given parts of a process until ctx ends, then drains jobs and requests.
@@ -144,7 +144,7 @@ func (p *longRunning) run(ctx context.Context, e *env, settings *fleet, work *wo
 	if p.Migrate && p.PollOnly {
 		return errPooled
 	}
-	share, err := p.budget(ctx, p.database, web != nil, work != nil, e.logger)
+	share, err := p.share(ctx, p.database, web != nil, work != nil, e.logger)
 	if err != nil {
 		return err
 	}

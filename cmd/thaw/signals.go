@@ -21,10 +21,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/thawline/thaw/internal/csvfile"
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/server"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/webhook"
-	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 type signalsCmd struct {

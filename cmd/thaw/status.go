@@ -73,7 +73,7 @@ func printStatus(out io.Writer, report readmodel.StatusReport) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	if more := report.AccountsInAll - len(report.Accounts); more > 0 {
+	if more := report.AccountsTotal - len(report.Accounts); more > 0 {
 		printf(out, "%d more accounts: use --limit 0 to show all\n", more)
 	}
 	return nil

@@ -9,9 +9,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/token"
-	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 type tokenCmd struct {

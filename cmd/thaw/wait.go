@@ -54,7 +54,7 @@ func waiting(ctx context.Context, e *env, d database, db *store.Store, wait func
 func workUntil(ctx context.Context, e *env, d database) error {
 	running := context.WithoutCancel(ctx)
 	const concurrency = 4
-	share, err := budgetFlag{}.budget(running, d, false, true, e.logger)
+	share, err := connectionsFlag{}.share(running, d, false, true, e.logger)
 	if err != nil {
 		return err
 	}

@@ -5,8 +5,8 @@ import (
 	"math"
 	"net/http"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/readmodel"
-	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 // defaultCap is the cap of an operator's heal, in prospects, if the request has none. It is the
@@ -89,7 +89,7 @@ func (a *api) healOf(r *request, wanted healRequest) (start dbsqlc.StartHealPara
 	case wanted.EvenIfOff && !r.isOperator():
 		return start, &problem{kind: forbidden, detail: "Only an operator may set even_if_off."}
 	}
-	start = dbsqlc.StartHealParams{Cap: int32(limit), EvenIfOff: wanted.EvenIfOff, RequestedBy: r.name}
+	start = dbsqlc.StartHealParams{Cap: int32(limit), EvenIfOff: wanted.EvenIfOff, Actor: r.name}
 	if !r.isOperator() {
 		tenant := r.scope.WorkspaceID()
 		start.TenantID = &tenant

@@ -276,7 +276,7 @@ func TestStartHeal(t *testing.T) {
 	got := s.send(t, start)
 	heal := got.json(t, http.StatusAccepted)
 	require.Equal(t, "/api/v1/heals/3", got.header.Get("Location"))
-	require.Equal(t, []any{"running", 3.0, "south", "token:3 a test"}, []any{heal["status"], heal["cap"], heal["workspace"], heal["requested_by"]})
+	require.Equal(t, []any{"running", 3.0, "south", "token:3 a test"}, []any{heal["status"], heal["cap"], heal["workspace"], heal["actor"]})
 	require.Equal(t, "running", s.send(t, call{path: "/heals/3", token: s.south}).json(t, 200)["status"])
 
 	twice := s.send(t, start)
@@ -307,7 +307,7 @@ func TestStartHeal(t *testing.T) {
 		r.Header.Set("Sec-Fetch-Site", "same-origin")
 	}
 	got = s.send(t, call{method: "POST", path: "/heals", body: `{"account": "north-1"}`, change: here})
-	require.Equal(t, "api:admin", got.json(t, http.StatusAccepted)["requested_by"])
+	require.Equal(t, "api:admin", got.json(t, http.StatusAccepted)["actor"])
 }
 
 // Database errors are logged and not shown to the client.

@@ -41,7 +41,7 @@ SELECT thaw.signal('linkedin', a.provider_account_id, 'connected') FROM thaw.acc
 INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap, accounts_planned, planned) VALUES (thaw.tick(), 1, 2000, 4, 4);
 INSERT INTO thaw.allocations (tick_at, account_id, workspace_id, planned) SELECT thaw.tick(), a.id, a.workspace_id, 1 FROM thaw.accounts AS a;
 SELECT thaw.resume_pass('sweep', a.id, 1, p_tick_at => thaw.tick()) FROM thaw.accounts AS a;
-INSERT INTO thaw.heals (workspace_id, target, cap, requested_by, status, found, remaining, finished_at)
+INSERT INTO thaw.heals (workspace_id, target, cap, actor, status, found, remaining, finished_at)
 	SELECT w.id, 'workspace:' || w.id, 10, 'jane of ' || w.key, 'done', 0, 0, thaw.now() FROM thaw.workspaces AS w;
 `
 

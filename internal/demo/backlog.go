@@ -96,7 +96,7 @@ func (s *story) drains(ctx context.Context, from time.Time) (drains []drain, wai
 	err = pgx.BeginTxFunc(ctx, s.db.Pool(), snapshot, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			SELECT b.tick_at, sum(b.used), max(b.used), max(b.cap), coalesce(bool_and(s.finished_at IS NOT NULL), false)
-			FROM thaw.account_budgets AS b
+			FROM thaw.account_quotas AS b
 			JOIN thaw.accounts AS a ON a.id = b.account_id
 			LEFT JOIN thaw.sweeps AS s ON s.tick_at = b.tick_at
 			WHERE a.provider_account_id = ANY ($1) AND b.tick_at >= $2
@@ -112,7 +112,7 @@ func (s *story) drains(ctx context.Context, from time.Time) (drains []drain, wai
 		return errors.Join(err, tx.QueryRow(ctx, teamWaiting, teamWorkspace).Scan(&waiting))
 	})
 	if err != nil {
-		return nil, 0, fmt.Errorf("reading the budgets: %w", err)
+		return nil, 0, fmt.Errorf("reading the quotas: %w", err)
 	}
 	return drains, waiting, nil
 }

@@ -14,13 +14,13 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/localpg"
 	"github.com/thawline/thaw/internal/process"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/webhook"
 	"github.com/thawline/thaw/riverui"
 	"github.com/thawline/thaw/schema"
-	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 const (

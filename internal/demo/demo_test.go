@@ -126,6 +126,6 @@ func TestFailedStepIsAnError(t *testing.T) {
 
 	db.Exec(t, `
 		INSERT INTO thaw.workspaces (key) VALUES ('initech');
-		INSERT INTO thaw.heals (workspace_id, target, cap, resumed, requested_by) SELECT id, 'x', 10, 5, 'unknown' FROM thaw.workspaces`)
+		INSERT INTO thaw.heals (workspace_id, target, cap, resumed, actor) SELECT id, 'x', 10, 5, 'unknown' FROM thaw.workspaces`)
 	require.ErrorContains(t, s.verify(ctx), "expected no violation of heals_match_events, got 1")
 }

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/thawline/thaw/schema/dbsqlc"
+	"github.com/thawline/thaw/internal/dbsqlc"
 )
 
 // healCap is higher than the number of resumable prospects.
@@ -23,7 +23,7 @@ func (s *story) heal(ctx context.Context) error {
 	}
 	s.say("thaw heal --workspace %s --cap %d --wait", teamWorkspace, healCap)
 	began := time.Now()
-	id, err := s.db.StartHeal(ctx, dbsqlc.StartHealParams{WorkspaceID: &workspace, Cap: healCap, RequestedBy: "demo"})
+	id, err := s.db.StartHeal(ctx, dbsqlc.StartHealParams{WorkspaceID: &workspace, Cap: healCap, Actor: "demo"})
 	if err != nil {
 		return fmt.Errorf("starting the heal: %w", err)
 	}

@@ -195,7 +195,7 @@ func flapping(f Facts) Answer {
 func safetyMode(f Facts) Answer {
 	answer := Answer{Code: SafetyMode, NormalWait: true, WhoActs: Provider}
 	exit := "It turns off automatically once the provider has been stable for a while. This prospect then continues."
-	if f.SafetyStays {
+	if f.SafetyManualExit {
 		answer.WhoActs = Operator
 		exit = "It stays on until an operator turns it off. This prospect then continues."
 	}

@@ -56,8 +56,8 @@ type Facts struct {
 	HoldReason string
 	// SafetyReason is why safety mode is on. Empty if it is off.
 	SafetyReason string
-	// SafetyStays is true if safety mode does not exit automatically.
-	SafetyStays bool
+	// SafetyManualExit is true if safety mode does not exit automatically.
+	SafetyManualExit bool
 	// AutoResumeOff is true if the workspace has opted out; AutoResumeReason is why.
 	AutoResumeOff    bool
 	AutoResumeReason string

@@ -50,5 +50,5 @@ func TestAdvisoryLockDoesNotBlockImports(t *testing.T) {
 	defer func() { _ = other.Rollback(context.WithoutCancel(t.Context())) }()
 	_, err = run(t.Context(), other, "turn")
 	require.NoError(t, err)
-	require.Empty(t, testdb.Column[bool](t, db, "SELECT t.only_row FROM thaw.import_turn AS t FOR UPDATE SKIP LOCKED"))
+	require.Empty(t, testdb.Column[bool](t, db, "SELECT t.only_row FROM thaw.import_lock AS t FOR UPDATE SKIP LOCKED"))
 }

@@ -8,8 +8,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/store"
-	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 var (
@@ -24,8 +24,8 @@ var (
 	resumableDesc = desc("resumable_enrollments", "Paused enrollments that are ready to resume.")
 	resumedDesc   = desc("resumed_total",
 		"Enrollments resumed by all processes since this process started, by lane.", "lane")
-	budgetUsedDesc = desc("budget_used", "Enrollments resumed in the current tick, by lane.", "lane")
-	budgetCapDesc  = desc("budget_cap", "Cap on enrollments resumed in the current tick, by lane.", "lane")
+	quotaUsedDesc = desc("quota_used", "Enrollments resumed in the current tick, by lane.", "lane")
+	quotaCapDesc  = desc("quota_cap", "Cap on enrollments resumed in the current tick, by lane.", "lane")
 
 	tickDesc         = desc("tick_length_seconds", "Length of a tick.")
 	sweepAgeDesc     = desc("last_sweep_age_seconds", "Age of the newest planned tick; +Inf if there is none.")
@@ -93,7 +93,7 @@ func newFleet(ctx context.Context, c Config) *fleet {
 // Describe implements [prometheus.Collector].
 func (f *fleet) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		upDesc, incompleteDesc, ageDesc, oldestDesc, pausedDesc, resumableDesc, resumedDesc, budgetUsedDesc, budgetCapDesc, tickDesc, sweepAgeDesc,
+		upDesc, incompleteDesc, ageDesc, oldestDesc, pausedDesc, resumableDesc, resumedDesc, quotaUsedDesc, quotaCapDesc, tickDesc, sweepAgeDesc,
 		sweepTookDesc, sweepPartialDesc, signalsDesc, silenceDesc, silenceLimitDesc, safetyDesc, snapshotDesc, snapshotTransactionsDesc, snapshotsHiddenDesc, leaderDesc, jobsDesc,
 	} {
 		to <- d
@@ -164,13 +164,13 @@ func (f *fleet) failed(name string, err error) {
 	f.logger.WarnContext(f.ctx, "reading a group of fleet metrics failed", "group", name, "error", err)
 }
 
-// readTicks reads the single-valued metrics, the budgets, and the resumed counts.
+// readTicks reads the single-valued metrics, the quotas, and the resumed counts.
 func readTicks(ctx context.Context, q *dbsqlc.Queries, resumed *resumed) ([]prometheus.Metric, error) {
 	stand, err := q.MetricsStand(ctx)
 	if err != nil {
 		return nil, err
 	}
-	budgets, err := resumed.read(ctx, q, stand.Now)
+	quotas, err := resumed.read(ctx, q, stand.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +185,7 @@ func readTicks(ctx context.Context, q *dbsqlc.Queries, resumed *resumed) ([]prom
 	for _, s := range silences {
 		metrics = append(metrics, gauge(silenceDesc, s.SilentFor, s.Provider), gauge(silenceLimitDesc, s.SilenceLimit, s.Provider))
 	}
-	metrics = append(metrics, budgetsOf(stand, budgets)...)
+	metrics = append(metrics, quotasOf(stand, quotas)...)
 	return append(metrics, resumed.metrics()...), nil
 }
 
@@ -233,9 +233,9 @@ func readJobs(ctx context.Context, q *dbsqlc.Queries) ([]prometheus.Metric, erro
 	return metrics, nil
 }
 
-// budgetsOf returns the budgets of the current tick. An unused budget has no row; its cap comes
+// quotasOf returns the quotas of the current tick. An unused quota has no row; its cap comes
 // from the settings.
-func budgetsOf(stand dbsqlc.MetricsStandRow, rows []dbsqlc.MetricsBudgetsRow) (metrics []prometheus.Metric) {
+func quotasOf(stand dbsqlc.MetricsStandRow, rows []dbsqlc.MetricsQuotasRow) (metrics []prometheus.Metric) {
 	for lane, limit := range map[string]int32{"sweep": stand.FleetCap, "signal": stand.SignalCap} {
 		used := int32(0)
 		for _, row := range rows {
@@ -243,7 +243,7 @@ func budgetsOf(stand dbsqlc.MetricsStandRow, rows []dbsqlc.MetricsBudgetsRow) (m
 				used, limit = row.Used, row.Cap
 			}
 		}
-		metrics = append(metrics, gauge(budgetUsedDesc, float64(used), lane), gauge(budgetCapDesc, float64(limit), lane))
+		metrics = append(metrics, gauge(quotaUsedDesc, float64(used), lane), gauge(quotaCapDesc, float64(limit), lane))
 	}
 	return metrics
 }

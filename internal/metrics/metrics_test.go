@@ -81,8 +81,8 @@ func TestResumedByLane(t *testing.T) {
 	s.work(t) // the first sweep resumes the ten prospects of acc_1
 	requireValues(t, scrape(t, s.Metrics), reading{
 		"thaw_resumed_total{lane=sweep}": 10, "thaw_resumed_total{lane=signal}": 0, "thaw_resumed_total{lane=heal}": 0,
-		"thaw_budget_used{lane=sweep}": 10, "thaw_budget_cap{lane=sweep}": 2000,
-		"thaw_budget_used{lane=signal}": 0, "thaw_budget_cap{lane=signal}": 2000,
+		"thaw_quota_used{lane=sweep}": 10, "thaw_quota_cap{lane=sweep}": 2000,
+		"thaw_quota_used{lane=signal}": 0, "thaw_quota_cap{lane=signal}": 2000,
 	})
 
 	for _, status := range []string{"disconnected", "connected"} {
@@ -90,7 +90,7 @@ func TestResumedByLane(t *testing.T) {
 		s.settle(t)
 	}
 	requireValues(t, scrape(t, s.Metrics), reading{
-		"thaw_resumed_total{lane=sweep}": 10, "thaw_resumed_total{lane=signal}": 10, "thaw_budget_used{lane=signal}": 10,
+		"thaw_resumed_total{lane=sweep}": 10, "thaw_resumed_total{lane=signal}": 10, "thaw_quota_used{lane=signal}": 10,
 	})
 
 	s.Exec(t, "SELECT thaw.signal('linkedin', 'acc_1', 'disconnected', thaw.now())")
@@ -100,11 +100,11 @@ func TestResumedByLane(t *testing.T) {
 	s.settle(t)
 	requireValues(t, scrape(t, s.Metrics), reading{"thaw_resumed_total{lane=signal}": 10, "thaw_resumed_total{lane=heal}": 10})
 
-	// A new tick has a new budget. The counter keeps its value.
+	// A new tick has a new quota. The counter keeps its value.
 	s.Advance(t, 15*time.Minute)
 	requireValues(t, scrape(t, s.Metrics), reading{
 		"thaw_resumed_total{lane=sweep}": 10, "thaw_resumed_total{lane=signal}": 10, "thaw_resumed_total{lane=heal}": 10,
-		"thaw_budget_used{lane=sweep}": 0, "thaw_budget_used{lane=signal}": 0,
+		"thaw_quota_used{lane=sweep}": 0, "thaw_quota_used{lane=signal}": 0,
 	})
 }
 
@@ -114,17 +114,17 @@ func TestCountersNeverFall(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	s.Exec(t, `
-		INSERT INTO thaw.fleet_budgets (tick_at, lane, cap, used) VALUES (thaw.tick(), 'sweep', 2000, 100);
-		INSERT INTO thaw.heals (target, cap, requested_by, resumed) VALUES ('w1', 5000, 'jane', 1000)`)
+		INSERT INTO thaw.fleet_quotas (tick_at, lane, cap, used) VALUES (thaw.tick(), 'sweep', 2000, 100);
+		INSERT INTO thaw.heals (target, cap, actor, resumed) VALUES ('w1', 5000, 'jane', 1000)`)
 	s.Exec(t, "SELECT thaw.signal('linkedin', 'unknown', 'connected')")
 	late := observe(t, s.DB, -1)
 	began := reading{"thaw_resumed_total{lane=sweep}": 0, "thaw_resumed_total{lane=heal}": 0, "thaw_signals_total{outcome=unknown_account}": 0}
 	requireValues(t, scrape(t, late), began)
 
 	s.Exec(t, `
-		UPDATE thaw.fleet_budgets SET used = 150;
+		UPDATE thaw.fleet_quotas SET used = 150;
 		UPDATE thaw.heals SET resumed = 1500, status = 'done', finished_at = thaw.now(), remaining = 0;
-		INSERT INTO thaw.heals (target, cap, requested_by, resumed) VALUES ('w1', 5000, 'jane', 7)`)
+		INSERT INTO thaw.heals (target, cap, actor, resumed) VALUES ('w1', 5000, 'jane', 7)`)
 	for range 3 {
 		s.Exec(t, "SELECT thaw.signal('linkedin', 'unknown', 'connected')")
 	}
@@ -135,13 +135,13 @@ func TestCountersNeverFall(t *testing.T) {
 	// Several ticks pass without a scrape.
 	s.Advance(t, 5*time.Hour)
 	s.Exec(t, `
-		INSERT INTO thaw.fleet_budgets (tick_at, lane, cap, used)
+		INSERT INTO thaw.fleet_quotas (tick_at, lane, cap, used)
 		SELECT thaw.tick() - n * interval '15 minutes', 'sweep', 2000, 10 FROM generate_series(0, 3) AS n`)
 	s.Exec(t, "SELECT thaw.signal('linkedin', 'unknown', 'connected')")
 	grown = reading{"thaw_resumed_total{lane=sweep}": 90, "thaw_resumed_total{lane=heal}": 507, "thaw_signals_total{outcome=unknown_account}": 4}
 	requireValues(t, scrape(t, late), grown)
 
-	s.Exec(t, "DELETE FROM thaw.fleet_budgets; DELETE FROM thaw.heals; DELETE FROM thaw.account_signals")
+	s.Exec(t, "DELETE FROM thaw.fleet_quotas; DELETE FROM thaw.heals; DELETE FROM thaw.account_signals")
 	requireValues(t, scrape(t, late), grown)
 	s.Exec(t, "SELECT thaw.signal('linkedin', 'unknown', 'connected')")
 	grown["thaw_signals_total{outcome=unknown_account}"] = 5

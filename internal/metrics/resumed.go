@@ -7,7 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/thawline/thaw/schema/dbsqlc"
+	"github.com/thawline/thaw/internal/dbsqlc"
 )
 
 // resumed counts resumed enrollments by lane, from the idempotency records in which the passes of
@@ -22,7 +22,7 @@ type resumed struct {
 	seen  map[record]int32
 }
 
-// A record is an idempotency record: a budget of a tick, or a heal.
+// A record is an idempotency record: a quota of a tick, or a heal.
 type record struct {
 	lane string
 	id   int64
@@ -33,22 +33,22 @@ func newResumed() *resumed {
 }
 
 // read adds the enrollments resumed since the last reading. The first reading only sets the start
-// values. It returns the budgets it has read, including those of the current tick.
-func (w *resumed) read(ctx context.Context, q *dbsqlc.Queries, now time.Time) ([]dbsqlc.MetricsBudgetsRow, error) {
+// values. It returns the quotas it has read, including those of the current tick.
+func (w *resumed) read(ctx context.Context, q *dbsqlc.Queries, now time.Time) ([]dbsqlc.MetricsQuotasRow, error) {
 	since := w.since
 	if since.IsZero() {
 		since = now
 	}
-	budgets, err := q.MetricsBudgets(ctx, since)
+	quotas, err := q.MetricsQuotas(ctx, since)
 	if err != nil {
-		return nil, fmt.Errorf("reading the budgets: %w", err)
+		return nil, fmt.Errorf("reading the quotas: %w", err)
 	}
 	heals, err := q.MetricsHeals(ctx, since)
 	if err != nil {
 		return nil, fmt.Errorf("reading the heals: %w", err)
 	}
-	used := make(map[record]int32, len(budgets)+len(heals))
-	for _, row := range budgets {
+	used := make(map[record]int32, len(quotas)+len(heals))
+	for _, row := range quotas {
 		used[record{row.Lane, row.TickAt.Unix()}] = row.Used
 	}
 	for _, row := range heals {
@@ -56,7 +56,7 @@ func (w *resumed) read(ctx context.Context, q *dbsqlc.Queries, now time.Time) ([
 	}
 	w.add(used)
 	w.since = now
-	return budgets, nil
+	return quotas, nil
 }
 
 func (w *resumed) add(used map[record]int32) {

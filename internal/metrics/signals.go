@@ -6,7 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/thawline/thaw/schema/dbsqlc"
+	"github.com/thawline/thaw/internal/dbsqlc"
 )
 
 // signals counts signals by outcome, including those that the platform sends in SQL. There may be

@@ -8,7 +8,7 @@ import (
 
 	"github.com/riverqueue/river/riverdriver"
 
-	"github.com/thawline/thaw/schema/dbsqlc"
+	"github.com/thawline/thaw/internal/dbsqlc"
 )
 
 // actionResigned tells River's electors that there is no leader.

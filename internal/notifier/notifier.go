@@ -55,7 +55,7 @@ import (
 	"github.com/riverqueue/river/riverdriver"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/thawline/thaw/schema/dbsqlc"
+	"github.com/thawline/thaw/internal/dbsqlc"
 )
 
 // River's topics.

@@ -5,13 +5,13 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/readmodel"
-	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 type accountPage struct {
 	readmodel.AccountDetail
-	History  []readmodel.Moment
+	History  []readmodel.HistoryEntry
 	Signals  []readmodel.Signal
 	Prospect list[readmodel.Enrollment]
 }

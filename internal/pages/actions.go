@@ -4,7 +4,7 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/thawline/thaw/schema/dbsqlc"
+	"github.com/thawline/thaw/internal/dbsqlc"
 )
 
 // formSize is the maximum size of a form, in bytes.

@@ -7,8 +7,8 @@ import (
 	"net/url"
 	"strconv"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/readmodel"
-	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 func (s *site) heals(r *http.Request) (view, error) {
@@ -80,7 +80,7 @@ func (s *site) wantedHeal(r *http.Request, form url.Values) (wantedHeal, error) 
 		return w, badRequestError{fmt.Sprintf("The cap of a heal must be a number from 1 to 2147483647, not %q.", form.Get("cap"))}
 	}
 	w.Cap = int32(limit)
-	w.start = dbsqlc.StartHealParams{Cap: w.Cap, EvenIfOff: w.EvenIfOff, RequestedBy: operator(r)}
+	w.start = dbsqlc.StartHealParams{Cap: w.Cap, EvenIfOff: w.EvenIfOff, Actor: operator(r)}
 	scope, err := readmodel.Everything().Workspace(r.Context(), s.Store.Pool(), w.Workspace)
 	switch {
 	case w.Workspace == "" && w.Account == "":

@@ -130,9 +130,9 @@ func TestForms(t *testing.T) {
 		{"/campaigns/pause", url.Values{"workspace": {"acme"}, "campaign": {"founders"}, "reason": {"a wrong text"}}, "/workspaces/acme?done=campaign-paused", "SELECT paused_reason = 'paused_by_user' FROM thaw.campaigns WHERE key = 'founders'"},
 		{"/campaigns/resume", url.Values{"workspace": {"acme"}, "campaign": {"founders"}, "reason": {"fixed"}}, "/workspaces/acme?done=campaign-started", "SELECT status = 'running' FROM thaw.campaigns WHERE key = 'founders'"},
 		{"/workspaces/auto-resume", url.Values{"workspace": {"umbrella"}, "enabled": {"on"}, "reason": {"the audit is over"}}, "/workspaces/umbrella?done=auto-resume", "SELECT auto_resume FROM thaw.workspaces WHERE key = 'umbrella'"},
-		{"/safety/enter", url.Values{"reason": {"an incident"}, "stay": {"yes"}}, "/safety?done=safety-entered", "SELECT stays FROM thaw.safety"},
+		{"/safety/enter", url.Values{"reason": {"an incident"}, "stay": {"yes"}}, "/safety?done=safety-entered", "SELECT manual_exit FROM thaw.safety"},
 		{"/safety/exit", url.Values{"reason": {"over"}}, "/safety?done=safety-exited", "SELECT since IS NULL FROM thaw.safety"},
-		{"/heals", url.Values{"account": {"h_EKCy2lRLef5NzHp0iw4A"}, "cap": {"5"}}, "/heals/1?done=heal", "SELECT cap = 5 AND requested_by = 'page' FROM thaw.heals"},
+		{"/heals", url.Values{"account": {"h_EKCy2lRLef5NzHp0iw4A"}, "cap": {"5"}}, "/heals/1?done=heal", "SELECT cap = 5 AND actor = 'page' FROM thaw.heals"},
 	} {
 		got := d.post(t, c.path, c.form)
 		require.Equal(t, http.StatusSeeOther, got.status, "%s: %s", c.path, got.text)

@@ -4,9 +4,9 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/explain"
 	"github.com/thawline/thaw/internal/readmodel"
-	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 type prospectPage struct {

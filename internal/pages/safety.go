@@ -3,13 +3,13 @@ package pages
 import (
 	"net/http"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/readmodel"
-	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 type safetyPage struct {
 	readmodel.Safety
-	History []readmodel.Moment
+	History []readmodel.HistoryEntry
 }
 
 func (s *site) safety(r *http.Request) (view, error) {
@@ -24,7 +24,7 @@ func (s *site) safety(r *http.Request) (view, error) {
 
 func (s *site) enterSafety(r *http.Request) (string, error) {
 	entered, err := s.Store.Trip().SafetyEnter(r.Context(), dbsqlc.SafetyEnterParams{
-		Reason: field(r, "reason"), Actor: operator(r), Stays: field(r, "stay") != "",
+		Reason: field(r, "reason"), Actor: operator(r), ManualExit: field(r, "stay") != "",
 	})
 	return "/safety?done=" + noticeOf(entered, "safety-entered"), err
 }

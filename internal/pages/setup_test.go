@@ -158,7 +158,7 @@ func (d *dashboard) signal(t *testing.T, account, status string) {
 func (d *dashboard) tick(t *testing.T) {
 	t.Helper()
 	d.Advance(t, 15*time.Minute)
-	d.Exec(t, "SELECT thaw.ask_watch(), thaw.sweep()")
+	d.Exec(t, "SELECT thaw.request_watch(), thaw.sweep()")
 	d.eventually(t, 1, "SELECT count(*) FROM thaw.sweeps WHERE tick_at = thaw.tick() AND finished_at IS NOT NULL")
 	d.settle(t)
 }

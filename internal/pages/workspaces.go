@@ -4,8 +4,8 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/readmodel"
-	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 func (s *site) workspaces(r *http.Request) (view, error) {
@@ -18,7 +18,7 @@ func (s *site) workspaces(r *http.Request) (view, error) {
 type workspacePage struct {
 	readmodel.Workspace
 	Campaigns list[readmodel.Campaign]
-	History   []readmodel.Moment
+	History   []readmodel.HistoryEntry
 }
 
 func (s *site) workspace(r *http.Request) (view, error) {

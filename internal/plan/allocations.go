@@ -36,12 +36,12 @@ type Allocation struct {
 	Planned int
 }
 
-// Allocations shares the budget of one tick, a number of enrollments, among the candidates by the
+// Allocations shares the quota of one tick, a number of enrollments, among the candidates by the
 // rule of the package documentation. Candidates without an allocation are omitted; the result is
 // ordered by AccountID. The candidates do not change.
-func Allocations(candidates []Candidate, budget int) []Allocation {
+func Allocations(candidates []Candidate, quota int) []Allocation {
 	var allocations []Allocation
-	newFleet(len(candidates), func(i int) Candidate { return candidates[i] }).take(budget, func(account, amount int) {
+	newFleet(len(candidates), func(i int) Candidate { return candidates[i] }).take(quota, func(account, amount int) {
 		c := candidates[account]
 		allocations = append(allocations, Allocation{AccountID: c.AccountID, WorkspaceID: c.WorkspaceID, Planned: amount})
 	})
@@ -67,10 +67,10 @@ type Share struct {
 }
 
 // Shares is the first of two steps that make the same plan as [Allocations] without reading all
-// accounts: it shares the budget among the workspaces. Only the first workspaces with a demand
-// matter, as many as the budget has enrollments, ordered by served time (longest ago first) and id.
+// accounts: it shares the quota among the workspaces. Only the first workspaces with a demand
+// matter, as many as the quota has enrollments, ordered by served time (longest ago first) and id.
 // The result is ordered by WorkspaceID.
-func Shares(workspaces []Workspace, budget int) []Share {
+func Shares(workspaces []Workspace, quota int) []Share {
 	fleet := &claim{}
 	for i, w := range workspaces {
 		if w.Demand <= 0 {
@@ -83,7 +83,7 @@ func Shares(workspaces []Workspace, budget int) []Share {
 	}
 	slices.SortFunc(fleet.queue, byTurn)
 	var shares []Share
-	fleet.take(budget, func(workspace, amount int) {
+	fleet.take(quota, func(workspace, amount int) {
 		shares = append(shares, Share{WorkspaceID: workspaces[workspace].ID, Amount: amount})
 	})
 	slices.SortFunc(shares, func(a, b Share) int { return cmp.Compare(a.WorkspaceID, b.WorkspaceID) })

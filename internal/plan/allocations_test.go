@@ -27,43 +27,43 @@ func TestAllocationsExamples(t *testing.T) {
 	tests := []struct {
 		name       string
 		candidates []Candidate
-		budget     int
+		quota      int
 		want       map[int64]int // planned by account
 	}{
 		{
 			name:       "no candidates",
 			candidates: nil,
-			budget:     2000,
+			quota:      2000,
 			want:       map[int64]int{},
 		},
 		{
 			name:       "enough for all",
 			candidates: []Candidate{account(1, 11, 30), account(2, 21, 200)},
-			budget:     2000,
+			quota:      2000,
 			want:       map[int64]int{11: 30, 21: 200},
 		},
 		{
-			name:       "an account gets no more than its quota, even if budget remains",
+			name:       "an account gets no more than its quota, even if fleet quota remains",
 			candidates: []Candidate{account(1, 11, 102_000)},
-			budget:     2000,
+			quota:      2000,
 			want:       map[int64]int{11: 200},
 		},
 		{
 			name:       "a small backlog does not wait for a large one",
 			candidates: []Candidate{account(1, 11, 3), account(2, 21, 150), account(3, 31, 150)},
-			budget:     103,
+			quota:      103,
 			want:       map[int64]int{11: 3, 21: 50, 31: 50},
 		},
 		{
 			name:       "many accounts do not give a workspace a larger share",
 			candidates: []Candidate{account(1, 11, 90), account(1, 12, 90), account(1, 13, 90), account(2, 21, 90)},
-			budget:     120,
+			quota:      120,
 			want:       map[int64]int{11: 20, 12: 20, 13: 20, 21: 60},
 		},
 		{
 			name:       "what a workspace cannot use goes to the others",
 			candidates: []Candidate{account(1, 11, 10), account(2, 21, 90), account(2, 22, 90)},
-			budget:     120,
+			quota:      120,
 			want:       map[int64]int{11: 10, 21: 55, 22: 55},
 		},
 		{
@@ -71,59 +71,59 @@ func TestAllocationsExamples(t *testing.T) {
 			candidates: []Candidate{
 				served(account(1, 11, 50), 3, 3), served(account(2, 21, 50), 1, 1), served(account(3, 31, 50), 2, 2),
 			},
-			budget: 32,
-			want:   map[int64]int{11: 10, 21: 11, 31: 11},
+			quota: 32,
+			want:  map[int64]int{11: 10, 21: 11, 31: 11},
 		},
 		{
 			name: "the remainder of a workspace goes to the accounts served longest ago",
 			candidates: []Candidate{
 				served(account(1, 11, 50), 3, 3), served(account(1, 12, 50), 1, 3), served(account(1, 13, 50), 2, 3),
 			},
-			budget: 32,
-			want:   map[int64]int{11: 10, 12: 11, 13: 11},
+			quota: 32,
+			want:  map[int64]int{11: 10, 12: 11, 13: 11},
 		},
 		{
-			name: "more candidates than budget: never served first, then longest ago, then the lowest id",
+			name: "more candidates than fleet quota: never served first, then longest ago, then the lowest id",
 			candidates: []Candidate{
 				served(account(1, 11, 50), 1, 1), served(account(2, 21, 50), 2, 2),
 				served(account(3, 31, 50), 2, 2), served(account(4, 41, 50), 0, 0),
 			},
-			budget: 3,
-			want:   map[int64]int{11: 1, 21: 1, 41: 1},
+			quota: 3,
+			want:  map[int64]int{11: 1, 21: 1, 41: 1},
 		},
 		{
 			name: "the newest tick of a workspace counts if its accounts differ",
 			candidates: []Candidate{
 				served(account(1, 11, 1), 1, 1), served(account(1, 12, 1), 3, 3), served(account(2, 21, 1), 2, 2),
 			},
-			budget: 1,
-			want:   map[int64]int{21: 1},
+			quota: 1,
+			want:  map[int64]int{21: 1},
 		},
 		{
-			name: "quota, backlog and budget below zero count as zero",
+			name: "backlog, account quota and fleet quota below zero count as zero",
 			candidates: []Candidate{
 				account(1, 11, -5), {AccountID: 21, WorkspaceID: 2, Backlog: 5, Quota: -1}, account(3, 31, 5),
 			},
-			budget: 4,
-			want:   map[int64]int{31: 4},
+			quota: 4,
+			want:  map[int64]int{31: 4},
 		},
 		{
 			name:       "an account whose demand is met gets no remainder",
 			candidates: []Candidate{account(1, 11, 3), account(2, 21, 4), account(3, 31, 4)},
-			budget:     10,
+			quota:      10,
 			want:       map[int64]int{11: 3, 21: 4, 31: 3},
 		},
 		{
-			name:       "a negative budget allocates nothing",
+			name:       "a negative quota allocates nothing",
 			candidates: []Candidate{account(1, 11, 5)},
-			budget:     -1,
+			quota:      -1,
 			want:       map[int64]int{},
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, tt.want, byAccount(Allocations(tt.candidates, tt.budget)))
+			require.Equal(t, tt.want, byAccount(Allocations(tt.candidates, tt.quota)))
 		})
 	}
 }
@@ -134,8 +134,8 @@ func TestAllocationsEqualsDealing(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		candidates := drawCandidates(t)
-		for budget := range budgets(candidates) {
-			require.Equal(t, deal(candidates, budget), byAccount(Allocations(candidates, budget)), "budget %d", budget)
+		for quota := range quotas(candidates) {
+			require.Equal(t, deal(candidates, quota), byAccount(Allocations(candidates, quota)), "quota %d", quota)
 		}
 	})
 }
@@ -146,7 +146,7 @@ func TestTwoStepsMakeTheSamePlan(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		candidates := drawCandidates(t)
-		for budget := range budgets(candidates) {
+		for quota := range quotas(candidates) {
 			demands := make(map[int64]*Workspace)
 			for _, c := range candidates {
 				if usable(c) == 0 {
@@ -164,7 +164,7 @@ func TestTwoStepsMakeTheSamePlan(t *testing.T) {
 				workspaces = append(workspaces, *w)
 			}
 			slices.SortFunc(workspaces, func(a, b Workspace) int { return cmp.Or(a.Served.Compare(b.Served), cmp.Compare(a.ID, b.ID)) })
-			shares := Shares(workspaces[:max(0, min(len(workspaces), budget))], budget)
+			shares := Shares(workspaces[:max(0, min(len(workspaces), quota))], quota)
 
 			var first []Candidate
 			for _, s := range shares {
@@ -179,7 +179,7 @@ func TestTwoStepsMakeTheSamePlan(t *testing.T) {
 				})
 				first = append(first, own[:min(len(own), s.Amount)]...)
 			}
-			require.Equal(t, Allocations(candidates, budget), AllocationsWithin(first, shares), "budget %d", budget)
+			require.Equal(t, Allocations(candidates, quota), AllocationsWithin(first, shares), "quota %d", quota)
 		}
 	})
 }
@@ -188,13 +188,13 @@ func TestAllocationsIsCapped(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		candidates := drawCandidates(t)
-		for budget := range budgets(candidates) {
+		for quota := range quotas(candidates) {
 			waiting := make(map[int64]Candidate)
 			for _, c := range candidates {
 				waiting[c.AccountID] = c
 			}
 			total := 0
-			for _, g := range Allocations(candidates, budget) {
+			for _, g := range Allocations(candidates, quota) {
 				c, ok := waiting[g.AccountID]
 				require.True(t, ok, "an allocation for an unknown account, or a second one: %+v", g)
 				delete(waiting, g.AccountID)
@@ -204,21 +204,21 @@ func TestAllocationsIsCapped(t *testing.T) {
 				require.LessOrEqual(t, g.Planned, c.Backlog)
 				total += g.Planned
 			}
-			require.LessOrEqual(t, total, max(budget, 0))
+			require.LessOrEqual(t, total, max(quota, 0))
 		}
 	})
 }
 
-func TestAllocationsUsesWholeBudget(t *testing.T) {
+func TestAllocationsUsesWholeQuota(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		candidates := drawCandidates(t)
-		for budget := range budgets(candidates) {
+		for quota := range quotas(candidates) {
 			total := 0
-			for _, g := range Allocations(candidates, budget) {
+			for _, g := range Allocations(candidates, quota) {
 				total += g.Planned
 			}
-			require.Equal(t, max(0, min(budget, demand(candidates))), total)
+			require.Equal(t, max(0, min(quota, demand(candidates))), total)
 		}
 	})
 }
@@ -230,8 +230,8 @@ func TestAllocationsIsMaxMinFair(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		candidates := drawCandidates(t)
-		for budget := range budgets(candidates) {
-			planned := byAccount(Allocations(candidates, budget))
+		for quota := range quotas(candidates) {
+			planned := byAccount(Allocations(candidates, quota))
 			workspaces := make(map[int64]*sharer)
 			accounts := make(map[int64][]*sharer)
 			for _, c := range candidates {
@@ -259,16 +259,16 @@ func TestAllocationsIgnoresInputOrder(t *testing.T) {
 		candidates := drawCandidates(t)
 		before := slices.Clone(candidates)
 		shuffled := rapid.Permutation(candidates).Draw(t, "shuffled")
-		for budget := range budgets(candidates) {
-			allocations := Allocations(candidates, budget)
-			require.Equal(t, allocations, Allocations(shuffled, budget), "budget %d", budget)
+		for quota := range quotas(candidates) {
+			allocations := Allocations(candidates, quota)
+			require.Equal(t, allocations, Allocations(shuffled, quota), "quota %d", quota)
 			require.True(t, slices.IsSortedFunc(allocations, func(a, b Allocation) int { return cmp.Compare(a.AccountID, b.AccountID) }))
 		}
 		require.Equal(t, before, candidates, "the candidates do not change")
 	})
 }
 
-// TestAllocationsStarvesNoAccount runs tick after tick. With w workspaces and a budget b, a workspace
+// TestAllocationsStarvesNoAccount runs tick after tick. With w workspaces and a quota b, a workspace
 // is served at least every ceil(w/b) ticks, and then with at least max(1, b/w), unless it needs
 // less. An account that shares its workspace with others is served after all of them had a turn.
 // With one account per workspace, or a single workspace: within ceil(accounts/b) ticks.
@@ -277,7 +277,7 @@ func TestAllocationsStarvesNoAccount(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const accountCap = 6
 		candidates := drawCandidates(t)
-		budget := 1 + upTo15().Draw(t, "budget")
+		quota := 1 + upTo15().Draw(t, "quota")
 		siblings := make(map[int64]int)
 		waiting := make(map[int64]int64) // account: workspace
 		for i := range candidates {
@@ -288,10 +288,10 @@ func TestAllocationsStarvesNoAccount(t *testing.T) {
 			}
 		}
 		within := func(workspace int64) int {
-			return ceil(len(siblings), budget) * ceil(siblings[workspace], max(1, budget/len(siblings)))
+			return ceil(len(siblings), quota) * ceil(siblings[workspace], max(1, quota/len(siblings)))
 		}
 		for n := 1; len(waiting) > 0; n++ {
-			allocations := Allocations(candidates, budget)
+			allocations := Allocations(candidates, quota)
 			for _, g := range allocations {
 				delete(waiting, g.AccountID)
 			}
@@ -305,8 +305,8 @@ func TestAllocationsStarvesNoAccount(t *testing.T) {
 
 func BenchmarkAllocations(b *testing.B) {
 	for _, n := range []int{1_000, 10_000, 100_000} {
-		for _, budget := range []int{2_000, 2_000_000} {
-			b.Run(fmt.Sprintf("candidates=%d/budget=%d", n, budget), func(b *testing.B) {
+		for _, quota := range []int{2_000, 2_000_000} {
+			b.Run(fmt.Sprintf("candidates=%d/quota=%d", n, quota), func(b *testing.B) {
 				candidates := make([]Candidate, n)
 				for i := range candidates {
 					candidates[i] = Candidate{
@@ -316,7 +316,7 @@ func BenchmarkAllocations(b *testing.B) {
 					}
 				}
 				for b.Loop() {
-					Allocations(candidates, budget)
+					Allocations(candidates, quota)
 				}
 			})
 		}

@@ -1,7 +1,7 @@
 // Package plan decides how many paused enrollments may resume through each connected account in one
 // tick, and forecasts the following ticks.
 //
-// The allocation is max-min fair. Think of the budget of a tick as cards that are dealt one at a
+// The allocation is max-min fair. Think of the quota of a tick as cards that are dealt one at a
 // time:
 //
 //  1. The next card goes to the workspace that has the fewest among those that can use another
@@ -13,14 +13,14 @@
 //     served comes before all others. The lowest id breaks a tie.
 //  4. Dealing ends when the cards run out or no account can use another one.
 //
-// So a small backlog never waits for a large one, no budget stays unused while an account could use
+// So a small backlog never waits for a large one, no quota stays unused while an account could use
 // it, and two workspaces that both want more differ by at most one. If there are more candidates
-// than budget, each tick serves those that have waited longest, and no workspace starves: with n
-// workspaces and a budget of b, each is served at least every ceil(n/b) ticks. The lowest ids may
+// than quota, each tick serves those that have waited longest, and no workspace starves: with n
+// workspaces and a quota of b, each is served at least every ceil(n/b) ticks. The lowest ids may
 // be served every floor(n/b) ticks, because a tick does not record the order in which it served its
 // candidates.
 //
-// Example: a budget of 10 and three workspaces, two of which have a single account.
+// Example: a quota of 10 and three workspaces, two of which have a single account.
 //
 //	workspace  account  can use  gets
 //	        1       11        9     3
@@ -33,7 +33,7 @@
 // less than half, so account 11 gets the rest.
 //
 // The cards are only a model. The package computes the same result from the level up to which all
-// accounts are filled, so the cost of a plan is that of sorting its candidates, for any budget.
+// accounts are filled, so the cost of a plan is that of sorting its candidates, for any quota.
 //
 // All functions are pure: they use no clock, no database and no randomness, and the order of the
 // candidates does not matter. The sweep and the forecast run the same code, so an expected time is

@@ -7,7 +7,7 @@ import (
 	"github.com/thawline/thaw/internal/plan"
 )
 
-// The example of the package documentation: a budget of 10 for three workspaces.
+// The example of the package documentation: a quota of 10 for three workspaces.
 func ExampleAllocations() {
 	candidates := []plan.Candidate{
 		{AccountID: 11, WorkspaceID: 1, Backlog: 9, Quota: 200},
@@ -29,7 +29,7 @@ func ExampleForecast() {
 	first := time.Date(2026, 5, 1, 9, 15, 0, 0, time.UTC)
 	f := plan.NewForecast(
 		[]plan.Candidate{{AccountID: 11, WorkspaceID: 1, Backlog: 450, Quota: 200}},
-		plan.Rules{First: first, FirstBudget: 2000, Tick: 15 * time.Minute, FleetCap: 2000, AccountCap: 200, Horizon: 672},
+		plan.Rules{First: first, FirstQuota: 2000, Tick: 15 * time.Minute, FleetCap: 2000, AccountCap: 200, Horizon: 672},
 	)
 	at, _ := f.TickOf(11, 201)
 	drained, _ := f.Drained(11)

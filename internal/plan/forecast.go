@@ -7,9 +7,9 @@ type Rules struct {
 	// First is the next tick to be planned. No candidate was served after it.
 	First time.Time
 
-	// FirstBudget is the remaining budget of the first tick for the whole fleet, in enrollments.
+	// FirstQuota is the remaining quota of the first tick for the whole fleet, in enrollments.
 	// Its remaining quota of each account is Candidate.Quota.
-	FirstBudget int
+	FirstQuota int
 
 	// Tick is the length of a tick. If it is not positive, there is no tick after the first.
 	Tick time.Duration
@@ -57,7 +57,7 @@ func NewForecast(candidates []Candidate, r Rules) *Forecast {
 	made := 0
 	served := make(map[int64]bool)
 	given := make(map[int]int)
-	newFleet(len(candidates), func(i int) Candidate { return candidates[i] }).take(r.FirstBudget, func(account, amount int) {
+	newFleet(len(candidates), func(i int) Candidate { return candidates[i] }).take(r.FirstQuota, func(account, amount int) {
 		f.runs.add(&f.accounts[account], 0, amount)
 		given[account] = amount
 		served[candidates[account].WorkspaceID] = true

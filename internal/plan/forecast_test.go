@@ -14,7 +14,7 @@ const quarter = 15 * time.Minute
 
 // usual are the rules of a fleet with the default caps.
 func usual() Rules {
-	return Rules{First: tick(1), FirstBudget: 2000, Tick: quarter, FleetCap: 2000, AccountCap: 200, Horizon: 10_000}
+	return Rules{First: tick(1), FirstQuota: 2000, Tick: quarter, FleetCap: 2000, AccountCap: 200, Horizon: 10_000}
 }
 
 // requireTick checks the tick of one position.
@@ -52,10 +52,10 @@ func TestForecastOfTheLargestBacklogOnTenAccounts(t *testing.T) {
 	}
 }
 
-func TestForecastStartsWithRemainingBudget(t *testing.T) {
+func TestForecastStartsWithRemainingQuota(t *testing.T) {
 	t.Parallel()
 	rules := usual()
-	rules.FirstBudget = 30
+	rules.FirstQuota = 30
 	f := NewForecast([]Candidate{
 		{AccountID: 11, WorkspaceID: 1, Backlog: 300, Quota: 20},
 		{AccountID: 21, WorkspaceID: 2, Backlog: 300, Quota: 0},
@@ -69,10 +69,10 @@ func TestForecastStartsWithRemainingBudget(t *testing.T) {
 	requireTick(t, f, 21, 300, tick(3))
 }
 
-func TestForecastOfMoreAccountsThanBudgetTakesTurns(t *testing.T) {
+func TestForecastOfMoreAccountsThanQuotaTakesTurns(t *testing.T) {
 	t.Parallel()
 	rules := usual()
-	rules.FirstBudget, rules.FleetCap = 2, 2
+	rules.FirstQuota, rules.FleetCap = 2, 2
 	f := NewForecast([]Candidate{
 		{AccountID: 11, WorkspaceID: 1, Backlog: 2, Quota: 200},
 		{AccountID: 21, WorkspaceID: 2, Backlog: 2, Quota: 200},
@@ -103,7 +103,7 @@ func TestForecastDoesNotGuess(t *testing.T) {
 		{"no horizon", waiting, func(r *Rules) { r.Horizon = 0 }, 0},
 		{"no backlog", nothing, func(*Rules) {}, 0},
 		{"no later tick", waiting, func(r *Rules) { r.Tick = 0 }, 200},
-		{"no later budget", waiting, func(r *Rules) { r.FleetCap, r.Horizon = 0, math.MaxInt }, 200},
+		{"no later quota", waiting, func(r *Rules) { r.FleetCap, r.Horizon = 0, math.MaxInt }, 200},
 		{"no later quota", waiting, func(r *Rules) { r.AccountCap, r.Horizon = 0, math.MaxInt }, 200},
 		{"an unknown account", nil, func(*Rules) {}, 0},
 	}
@@ -135,11 +135,11 @@ func TestForecastEqualsReplay(t *testing.T) {
 		}
 		before := slices.Clone(candidates)
 		rules := Rules{
-			First:       tick(3 + upTo3().Draw(t, "first")), // 3 is the newest tick that served a candidate
-			FirstBudget: upTo15().Draw(t, "first budget") - 1,
-			Tick:        quarter,
-			AccountCap:  upTo7().Draw(t, "account cap") - 1,
-			Horizon:     rapid.SampledFrom([]int{0, 1, 2, 20, 200}).Draw(t, "horizon"),
+			First:      tick(3 + upTo3().Draw(t, "first")), // 3 is the newest tick that served a candidate
+			FirstQuota: upTo15().Draw(t, "first quota") - 1,
+			Tick:       quarter,
+			AccountCap: upTo7().Draw(t, "account cap") - 1,
+			Horizon:    rapid.SampledFrom([]int{0, 1, 2, 20, 200}).Draw(t, "horizon"),
 		}
 		for rules.FleetCap = range 12 {
 			want := replay(candidates, rules)
@@ -165,14 +165,14 @@ func TestForecastEqualsReplay(t *testing.T) {
 // replay returns the tick of each position of each account.
 func replay(candidates []Candidate, r Rules) map[int64][]time.Time {
 	ticks := make(map[int64][]time.Time)
-	budget := r.FirstBudget
+	quota := r.FirstQuota
 	for n := range r.Horizon {
 		at := r.First.Add(time.Duration(n) * r.Tick)
-		allocations := Allocations(candidates, budget)
+		allocations := Allocations(candidates, quota)
 		for _, g := range allocations {
 			ticks[g.AccountID] = append(ticks[g.AccountID], slices.Repeat([]time.Time{at}, g.Planned)...)
 		}
-		candidates, budget = afterTick(candidates, allocations, at, r.AccountCap), r.FleetCap
+		candidates, quota = afterTick(candidates, allocations, at, r.AccountCap), r.FleetCap
 	}
 	return ticks
 }
@@ -186,7 +186,7 @@ func TestForecastIsCompact(t *testing.T) {
 	}
 	for _, fleetCap := range []int{20, 100, 2000} { // one every five ticks, one per tick, several per tick
 		rules := usual()
-		rules.FirstBudget, rules.FleetCap = fleetCap, fleetCap
+		rules.FirstQuota, rules.FleetCap = fleetCap, fleetCap
 		f := NewForecast(candidates, rules)
 		require.Len(t, f.runs, len(candidates), "one for each account, fleet cap %d", fleetCap)
 	}
@@ -199,7 +199,7 @@ func TestLimitedForecastIsConsistent(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		candidates := drawCandidates(t)
 		rules := Rules{
-			First: tick(4), FirstBudget: upTo15().Draw(t, "first budget"), Tick: quarter,
+			First: tick(4), FirstQuota: upTo15().Draw(t, "first quota"), Tick: quarter,
 			FleetCap: upTo15().Draw(t, "fleet cap"), AccountCap: upTo7().Draw(t, "account cap"), Horizon: 500,
 		}
 		all := NewForecast(candidates, rules)
@@ -278,7 +278,7 @@ func TestForecastMemoryIsBounded(t *testing.T) {
 func TestForecastNextTicks(t *testing.T) {
 	t.Parallel()
 	rules := usual()
-	rules.FirstBudget, rules.FleetCap = 300, 300
+	rules.FirstQuota, rules.FleetCap = 300, 300
 	f := NewForecast([]Candidate{
 		{AccountID: 11, WorkspaceID: 1, Backlog: 450, Quota: 20},
 		{AccountID: 21, WorkspaceID: 2, Backlog: 160, Quota: 200},

@@ -60,11 +60,11 @@ func evenly(bits int) *rapid.Generator[int] {
 	})
 }
 
-// budgets yields every budget that makes a difference for the candidates.
-func budgets(candidates []Candidate) iter.Seq[int] {
+// quotas yields every quota that makes a difference for the candidates.
+func quotas(candidates []Candidate) iter.Seq[int] {
 	return func(yield func(int) bool) {
-		for budget := -1; budget <= demand(candidates)+1; budget++ {
-			if !yield(budget) {
+		for quota := -1; quota <= demand(candidates)+1; quota++ {
+			if !yield(quota) {
 				return
 			}
 		}
@@ -103,7 +103,7 @@ func turn(a, b *sharer) int {
 }
 
 // deal implements the rule literally: it allocates one enrollment at a time.
-func deal(candidates []Candidate, budget int) map[int64]int {
+func deal(candidates []Candidate, quota int) map[int64]int {
 	workspaces := make(map[int64]*sharer)
 	accounts := make(map[int64][]*sharer)
 	for _, c := range candidates {
@@ -112,7 +112,7 @@ func deal(candidates []Candidate, budget int) map[int64]int {
 			&sharer{id: c.AccountID, served: c.AccountServed, demand: usable(c)})
 	}
 	dealt := make(map[int64]int)
-	for range budget {
+	for range quota {
 		var next, workspace *sharer
 		for id, w := range workspaces {
 			open := slices.DeleteFunc(slices.Clone(accounts[id]), func(a *sharer) bool { return a.got == a.demand })

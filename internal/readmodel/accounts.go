@@ -8,7 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/thawline/thaw/schema/dbsqlc"
+	"github.com/thawline/thaw/internal/dbsqlc"
 )
 
 // An Account is a login at a provider, with counts of its paused prospects.
@@ -142,7 +142,7 @@ func AccountIDs(ctx context.Context, db *pgxpool.Pool, s Scope, account string) 
 }
 
 func accountIDs(ctx context.Context, q *dbsqlc.Queries, s Scope, account string) ([]int64, error) {
-	ids, err := q.AccountIDsNamed(ctx, dbsqlc.AccountIDsNamedParams{Account: account, FirstWorkspace: s.first, LastWorkspace: s.last})
+	ids, err := q.FindAccounts(ctx, dbsqlc.FindAccountsParams{Account: account, FirstWorkspace: s.first, LastWorkspace: s.last})
 	if err != nil {
 		return nil, fmt.Errorf("looking for account %q: %w", account, err)
 	}

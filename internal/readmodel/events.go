@@ -6,8 +6,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/explain"
-	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 // A ProspectEvent is a transition in the history of a prospect in one of its campaigns.

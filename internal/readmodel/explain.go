@@ -8,8 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/explain"
-	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 // An Explanation says why a prospect is not moving in one of its campaigns, with its history there.
@@ -175,7 +175,7 @@ func readFacts(ctx context.Context, q *dbsqlc.Queries, urls []string, s Scope) (
 	var ids, accounts, queued []int64
 	for _, row := range found.rows {
 		ids, accounts = append(ids, row.EnrollmentID), append(accounts, row.AccountID)
-		if row.InLine {
+		if row.IsQueued {
 			queued = append(queued, row.EnrollmentID)
 		}
 	}
@@ -239,7 +239,7 @@ func factsOf(row dbsqlc.ProspectFactsRow, t ticks, position int, seen *view) exp
 		LockedAt: utc(row.LockedAt), LockedReason: text(row.LockedReason), ResumeAfter: utc(row.ResumeAfter),
 		Siblings: int(row.Siblings), ConnectedElsewhere: row.ConnectedElsewhere,
 		Target: nameOf(text(row.TargetName), text(row.Target)), BlockedBy: row.BlockedBy,
-		HoldUntil: utc(row.HoldUntil), HoldReason: text(row.HoldReason), SafetyReason: text(row.SafetyReason), SafetyStays: row.SafetyStays,
+		HoldUntil: utc(row.HoldUntil), HoldReason: text(row.HoldReason), SafetyReason: text(row.SafetyReason), SafetyManualExit: row.SafetyManualExit,
 		AutoResumeOff: !row.AutoResume, AutoResumeReason: text(row.AutoResumeReason),
 		Position: position,
 	}

@@ -39,7 +39,7 @@ const (
 		SELECT id, 'acc_3', 'member_1', 'connected' FROM thaw.workspaces WHERE key = 'south';`
 	hold         = "UPDATE thaw.accounts SET hold_until = thaw.tick() + interval '1 day', hold_reason = 'new device';"
 	optOut       = "UPDATE thaw.workspaces SET auto_resume = false, auto_resume_reason = 'asked by phone';"
-	safetyOn     = "SELECT thaw.start_safety_mode('provider incident', 'ann', false);"
+	safetyOn     = "SELECT thaw.enter_safety_mode('provider incident', 'ann', false);"
 	sweptAlready = "INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap, finished_at) VALUES (thaw.tick(), 200, 2000, thaw.now());"
 	never        = "NULL::timestamptz"
 )
@@ -81,7 +81,7 @@ func TestExplain(t *testing.T) {
 		{"on hold", hold, explain.AccountOnHold, explain.None, "(new device)", "thaw.tick() + interval '1 day'"},
 		{"sibling on hold", disconnect + sibling + hold, explain.AccountOnHold, explain.None, "Account Grace H. (acc_2) is on hold", "thaw.tick() + interval '1 day'"},
 		{"safety mode", safetyOn, explain.SafetyMode, explain.Provider, "(provider incident)", never},
-		{"safety mode that does not exit automatically", "SELECT thaw.start_safety_mode('an audit', 'ann', true);", explain.SafetyMode, explain.Operator, "until an operator turns it off", never},
+		{"safety mode that does not exit automatically", "SELECT thaw.enter_safety_mode('an audit', 'ann', true);", explain.SafetyMode, explain.Operator, "until an operator turns it off", never},
 		{"auto-resume off", optOut, explain.AutoResumeOff, explain.Operator, "(asked by phone)", never},
 		{"auto-resume off and on hold", optOut + hold, explain.AutoResumeOff, explain.Operator, "(asked by phone)", never},
 

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/thawline/thaw/schema/dbsqlc"
+	"github.com/thawline/thaw/internal/dbsqlc"
 )
 
 // A FleetReport is the current state of the fleet, or of one workspace.
@@ -17,8 +17,8 @@ type FleetReport struct {
 	Backlog *FleetBacklog `json:"backlog"`
 	// Forecast describes the forecast behind Backlog; nil if there was none in time.
 	Forecast *ForecastInfo `json:"forecast"`
-	// Budgets are the budgets of the current tick; nil in the scope of one workspace.
-	Budgets *Budgets `json:"budgets"`
+	// Quotas are the quotas of the current tick; nil in the scope of one workspace.
+	Quotas *Quotas `json:"quotas"`
 	// LastSweep is the newest tick with a plan; nil if there is none, or none that included the
 	// workspace.
 	LastSweep *SweepEntry `json:"last_sweep"`
@@ -38,14 +38,14 @@ type FleetBacklog struct {
 	Accounts  int   `json:"accounts"` // that they resume through
 }
 
-// Budgets are the limits of a tick for the whole fleet, by lane.
-type Budgets struct {
-	Sweep  Budget `json:"sweep"`
-	Signal Budget `json:"signal"`
+// Quotas are the limits of a tick for the whole fleet, by lane.
+type Quotas struct {
+	Sweep  Quota `json:"sweep"`
+	Signal Quota `json:"signal"`
 }
 
-// A Budget is how many enrollments a lane may resume in a tick, and how many it has resumed.
-type Budget struct {
+// A Quota is how many enrollments a lane may resume in a tick, and how many it has resumed.
+type Quota struct {
 	Cap  int `json:"cap"`
 	Used int `json:"used"`
 }
@@ -98,7 +98,7 @@ func fleetReport(ctx context.Context, q *dbsqlc.Queries, s Scope, seen *view) (r
 		}
 		return report, nil
 	}
-	if report.Budgets, err = budgets(ctx, q, t); err != nil {
+	if report.Quotas, err = quotas(ctx, q, t); err != nil {
 		return report, err
 	}
 	if seen != nil {
@@ -107,21 +107,21 @@ func fleetReport(ctx context.Context, q *dbsqlc.Queries, s Scope, seen *view) (r
 	return report, nil
 }
 
-// budgets returns the caps from the settings for lanes that are unused in this tick: only used
+// quotas returns the caps from the settings for lanes that are unused in this tick: only used
 // lanes have a row.
-func budgets(ctx context.Context, q *dbsqlc.Queries, t ticks) (*Budgets, error) {
-	b := &Budgets{Sweep: Budget{Cap: int(t.settings.FleetCap)}, Signal: Budget{Cap: int(t.settings.SignalCap)}}
-	rows, err := q.FleetBudgets(ctx, t.current)
+func quotas(ctx context.Context, q *dbsqlc.Queries, t ticks) (*Quotas, error) {
+	b := &Quotas{Sweep: Quota{Cap: int(t.settings.FleetCap)}, Signal: Quota{Cap: int(t.settings.SignalCap)}}
+	rows, err := q.FleetQuotas(ctx, t.current)
 	if err != nil {
-		return nil, fmt.Errorf("reading budgets: %w", err)
+		return nil, fmt.Errorf("reading quotas: %w", err)
 	}
 	for _, row := range rows {
-		budget := Budget{Cap: int(row.Cap), Used: int(row.Used)}
+		quota := Quota{Cap: int(row.Cap), Used: int(row.Used)}
 		switch row.Lane {
 		case "sweep":
-			b.Sweep = budget
+			b.Sweep = quota
 		case "signal":
-			b.Signal = budget
+			b.Signal = quota
 		}
 	}
 	return b, nil

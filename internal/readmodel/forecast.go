@@ -7,8 +7,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/plan"
-	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 // Horizon is the length of a forecast, in ticks: four weeks of quarter hours.
@@ -60,15 +60,15 @@ func readTicks(ctx context.Context, q *dbsqlc.Queries) (ticks, error) {
 // forecastFor starts with the current tick even if that already has a plan; the tick is then
 // limited to the open allocations of the plan. It may change the quota of the candidates.
 func forecastFor(ctx context.Context, q *dbsqlc.Queries, t ticks, candidates []plan.Candidate) (*plan.Forecast, error) {
-	budget := int(t.settings.FleetCap)
+	quota := int(t.settings.FleetCap)
 	if t.isPlanned {
 		var err error
-		if budget, err = keepToPlan(ctx, q, t.current, candidates); err != nil {
+		if quota, err = keepToPlan(ctx, q, t.current, candidates); err != nil {
 			return nil, err
 		}
 	}
 	return plan.NewForecast(candidates, plan.Rules{
-		First: t.current, FirstBudget: budget,
+		First: t.current, FirstQuota: quota,
 		Tick: t.length, FleetCap: int(t.settings.FleetCap), AccountCap: int(t.settings.AccountCap),
 		Horizon: Horizon, Allocations: allocations,
 	}), nil
@@ -76,7 +76,7 @@ func forecastFor(ctx context.Context, q *dbsqlc.Queries, t ticks, candidates []p
 
 // keepToPlan limits the quota of the candidates to the open allocations of the tick's plan, and
 // returns the sum.
-func keepToPlan(ctx context.Context, q *dbsqlc.Queries, tick time.Time, candidates []plan.Candidate) (budget int, err error) {
+func keepToPlan(ctx context.Context, q *dbsqlc.Queries, tick time.Time, candidates []plan.Candidate) (quota int, err error) {
 	allocations, err := q.OpenAllocations(ctx, tick)
 	if err != nil {
 		return 0, fmt.Errorf("reading open allocations: %w", err)
@@ -87,7 +87,7 @@ func keepToPlan(ctx context.Context, q *dbsqlc.Queries, tick time.Time, candidat
 	}
 	for i, c := range candidates {
 		candidates[i].Quota = max(0, min(c.Quota, planned[c.AccountID]))
-		budget += candidates[i].Quota
+		quota += candidates[i].Quota
 	}
-	return budget, nil
+	return quota, nil
 }

@@ -7,7 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/thawline/thaw/schema/dbsqlc"
+	"github.com/thawline/thaw/internal/dbsqlc"
 )
 
 // A Heal is a one-time resume of a large backlog: of a workspace, of an account or, if both are
@@ -29,7 +29,7 @@ type Heal struct {
 	Skipped          int        `json:"skipped"`   // of Remaining: locked by other transactions
 	Accounts         int        `json:"accounts"`  // that it covers
 	AccountsDone     int        `json:"accounts_done"`
-	RequestedBy      string     `json:"requested_by"`
+	Actor            string     `json:"actor"`
 	RequestedAt      time.Time  `json:"requested_at"`
 	FinishedAt       *time.Time `json:"finished_at"`
 	Seconds          *float64   `json:"seconds"`
@@ -70,7 +70,7 @@ func heal(r dbsqlc.HealPageRow) Heal {
 		ID: r.ID, Workspace: orNil(r.Workspace), AccountID: r.AccountID, Account: orNil(r.Account), Status: r.Status,
 		Cap: int(r.Cap), EvenIfOff: r.EvenIfOff, Found: number(r.Found), Resumed: int(r.Resumed), Moved: int(r.Moved),
 		CampaignsResumed: int(r.CampaignsResumed), Remaining: number(r.Remaining), Skipped: int(r.Skipped), Accounts: int(r.Accounts),
-		AccountsDone: int(r.AccountsDone), RequestedBy: r.RequestedBy, RequestedAt: r.RequestedAt.UTC(),
+		AccountsDone: int(r.AccountsDone), Actor: r.Actor, RequestedAt: r.RequestedAt.UTC(),
 		FinishedAt: utc(r.FinishedAt), Seconds: seconds(r.RequestedAt, r.FinishedAt),
 	}
 }

@@ -7,17 +7,17 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/thawline/thaw/schema/dbsqlc"
+	"github.com/thawline/thaw/internal/dbsqlc"
 )
 
-// A Moment is an entry in the history of an account, of a workspace or of safety mode: a status
+// A HistoryEntry is an entry in the history of an account, of a workspace or of safety mode: a status
 // change or a manual action.
-type Moment struct {
+type HistoryEntry struct {
 	At         time.Time  `json:"at"`
 	What       string     `json:"what"`                  // "status" or thaw.manual_actions.what
 	FromStatus string     `json:"from_status,omitempty"` // of a status change
 	ToStatus   string     `json:"to_status,omitempty"`
-	By         string     `json:"by,omitempty"`     // the actor of a manual action
+	Actor      string     `json:"actor,omitempty"`  // the actor of a manual action
 	Reason     string     `json:"reason,omitempty"` // for a status change, the provider's raw value
 	Account    string     `json:"account,omitempty"`
 	Campaign   string     `json:"campaign,omitempty"`
@@ -25,17 +25,17 @@ type Moment struct {
 	Changed    *int32     `json:"enrollments,omitempty"` // how many prospects were changed
 }
 
-// historySize is the maximum number of moments in a history.
+// historySize is the maximum number of entries in a history.
 const historySize = 50
 
-// AccountHistory returns the latest moments of an account, newest first.
-func AccountHistory(ctx context.Context, db *pgxpool.Pool, s Scope, accountID int64) ([]Moment, error) {
-	moments := []Moment{}
+// AccountHistory returns the latest entries of an account, newest first.
+func AccountHistory(ctx context.Context, db *pgxpool.Pool, s Scope, accountID int64) ([]HistoryEntry, error) {
+	entries := []HistoryEntry{}
 	err := ofAccount(ctx, db, s, accountID, func(q *dbsqlc.Queries) error {
 		rows, err := q.AccountHistory(ctx, dbsqlc.AccountHistoryParams{AccountID: accountID, Size: historySize})
 		for _, r := range rows {
-			moments = append(moments, Moment{
-				At: r.At.UTC(), What: r.What, FromStatus: r.FromStatus, ToStatus: r.ToStatus, By: r.By, Reason: r.Reason,
+			entries = append(entries, HistoryEntry{
+				At: r.At.UTC(), What: r.What, FromStatus: r.FromStatus, ToStatus: r.ToStatus, Actor: r.Actor, Reason: r.Reason,
 				Until: utc(r.Until), Changed: r.Enrollments,
 			})
 		}
@@ -44,35 +44,35 @@ func AccountHistory(ctx context.Context, db *pgxpool.Pool, s Scope, accountID in
 	if err != nil {
 		return nil, fmt.Errorf("history of account %d: %w", accountID, err)
 	}
-	return moments, nil
+	return entries, nil
 }
 
 // WorkspaceHistory returns the latest manual actions on a workspace and everything in it, newest
 // first.
-func WorkspaceHistory(ctx context.Context, db *pgxpool.Pool, workspaceID int64) ([]Moment, error) {
+func WorkspaceHistory(ctx context.Context, db *pgxpool.Pool, workspaceID int64) ([]HistoryEntry, error) {
 	rows, err := dbsqlc.New(db).WorkspaceActions(ctx, dbsqlc.WorkspaceActionsParams{WorkspaceID: workspaceID, Size: historySize})
 	if err != nil {
 		return nil, fmt.Errorf("history of workspace %d: %w", workspaceID, err)
 	}
-	moments := make([]Moment, len(rows))
+	entries := make([]HistoryEntry, len(rows))
 	for i, r := range rows {
-		moments[i] = Moment{
-			At: r.At.UTC(), What: r.What, By: r.Actor, Reason: r.Reason, Account: r.Account, Campaign: r.Campaign,
+		entries[i] = HistoryEntry{
+			At: r.At.UTC(), What: r.What, Actor: r.Actor, Reason: r.Reason, Account: r.Account, Campaign: r.Campaign,
 			Until: utc(r.Until), Changed: r.Enrollments,
 		}
 	}
-	return moments, nil
+	return entries, nil
 }
 
 // SafetyHistory returns the latest entries to and exits from safety mode, newest first.
-func SafetyHistory(ctx context.Context, db *pgxpool.Pool) ([]Moment, error) {
+func SafetyHistory(ctx context.Context, db *pgxpool.Pool) ([]HistoryEntry, error) {
 	rows, err := dbsqlc.New(db).SafetyHistory(ctx, historySize)
 	if err != nil {
 		return nil, fmt.Errorf("history of safety mode: %w", err)
 	}
-	moments := make([]Moment, len(rows))
+	entries := make([]HistoryEntry, len(rows))
 	for i, r := range rows {
-		moments[i] = Moment{At: r.At.UTC(), What: r.What, By: r.Actor, Reason: r.Reason}
+		entries[i] = HistoryEntry{At: r.At.UTC(), What: r.What, Actor: r.Actor, Reason: r.Reason}
 	}
-	return moments, nil
+	return entries, nil
 }

@@ -10,9 +10,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/plan"
 	"github.com/thawline/thaw/internal/store"
-	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 // An Overview is the content of the first page: the state of the fleet, the ticks of the last 24
@@ -24,7 +24,7 @@ type Overview struct {
 	// Ticks are the ticks of the last 24 hours, oldest first.
 	Ticks []TickPoint `json:"ticks"`
 	// Longest are the accounts with the longest queues, longest first.
-	Longest       []Line         `json:"longest"`
+	Longest       []Queue        `json:"longest"`
 	StuckAccounts []StuckAccount `json:"stuck_accounts"`
 	// Silent are the providers that have sent no signal for longer than usual.
 	Silent []SilentProvider `json:"silent"`
@@ -102,9 +102,9 @@ type TickPoint struct {
 	Paused    *int64    `json:"paused"` // nil if not counted in that tick
 }
 
-// A Line is the queue of an account. It includes prospects of siblings that resume through the
+// A Queue is the queue of an account. It includes prospects of siblings that resume through the
 // account.
-type Line struct {
+type Queue struct {
 	Account
 	Waiting   int        `json:"waiting"`
 	ETA       *time.Time `json:"eta"`        // of the last prospect; nil if beyond the forecast
@@ -179,20 +179,20 @@ func tickPoints(ctx context.Context, q *dbsqlc.Queries) ([]TickPoint, error) {
 	return points, nil
 }
 
-func longest(ctx context.Context, q *dbsqlc.Queries, seen *view) ([]Line, error) {
+func longest(ctx context.Context, q *dbsqlc.Queries, seen *view) ([]Queue, error) {
 	if seen == nil {
-		return []Line{}, nil
+		return []Queue{}, nil
 	}
 	accounts, err := accountsOf(ctx, q, Everything(), seen.longest)
 	if err != nil {
 		return nil, err
 	}
-	queues := make([]Line, len(accounts))
+	queues := make([]Queue, len(accounts))
 	for i, a := range accounts {
 		drained := seen.drained(a.ID)
-		queues[i] = Line{Account: a, Waiting: seen.forecast.Backlog(a.ID), ETA: drained.At, NotBefore: drained.NotBefore}
+		queues[i] = Queue{Account: a, Waiting: seen.forecast.Backlog(a.ID), ETA: drained.At, NotBefore: drained.NotBefore}
 	}
-	slices.SortFunc(queues, func(a, b Line) int {
+	slices.SortFunc(queues, func(a, b Queue) int {
 		return cmp.Or(cmp.Compare(b.Waiting, a.Waiting), cmp.Compare(a.ID, b.ID))
 	})
 	return queues, nil

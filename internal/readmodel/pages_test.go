@@ -264,12 +264,12 @@ func TestSweepAndHealPages(t *testing.T) {
 	fleet, err := NewReader(f.Pool).Fleet(t.Context(), Everything())
 	require.NoError(t, err)
 	require.Equal(t, ticks[0].UTC(), fleet.LastSweep.TickAt)
-	require.Equal(t, &Budgets{Sweep: Budget{Cap: 6}, Signal: Budget{Cap: 2000}}, fleet.Budgets)
+	require.Equal(t, &Quotas{Sweep: Quota{Cap: 6}, Signal: Quota{Cap: 2000}}, fleet.Quotas)
 	var resumable int64
 	for workspace := range int64(2) {
 		own, err := NewReader(f.Pool).Fleet(t.Context(), OfWorkspace(workspace+1))
 		require.NoError(t, err)
-		require.Nil(t, own.Budgets)
+		require.Nil(t, own.Quotas)
 		resumable += own.Backlog.Resumable
 	}
 	require.Equal(t, fleet.Backlog.Resumable, resumable)

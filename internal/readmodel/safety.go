@@ -7,7 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/thawline/thaw/schema/dbsqlc"
+	"github.com/thawline/thaw/internal/dbsqlc"
 )
 
 // Safety is the state of safety mode. All fields but On are empty if it is off.
@@ -42,7 +42,7 @@ func readSafety(ctx context.Context, q *dbsqlc.Queries) (Safety, error) {
 		On: row.Since != nil, Since: utc(row.Since), Reason: row.Reason, EnteredBy: text(row.EnteredBy),
 		AccountsLost: row.AccountsLost, AccountsConnected: row.AccountsConnected,
 	}
-	if safety.On && !row.Stays {
+	if safety.On && !row.ManualExit {
 		safety.EndsAt = utc(&row.CalmAt)
 	}
 	return safety, nil

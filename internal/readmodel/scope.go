@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/thawline/thaw/schema/dbsqlc"
+	"github.com/thawline/thaw/internal/dbsqlc"
 )
 
 // ErrNotFound is returned for what does not exist or is outside the scope.
@@ -37,7 +37,7 @@ func (s Scope) Workspace(ctx context.Context, db *pgxpool.Pool, key string) (Sco
 	if key == "" {
 		return s, nil
 	}
-	row, err := dbsqlc.New(db).WorkspaceNamed(ctx, dbsqlc.WorkspaceNamedParams{
+	row, err := dbsqlc.New(db).FindWorkspace(ctx, dbsqlc.FindWorkspaceParams{
 		Workspace: key, FirstWorkspace: s.first, LastWorkspace: s.last,
 	})
 	switch {

@@ -7,8 +7,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/explain"
-	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 // Found is the result of a search: at most ten items per kind.

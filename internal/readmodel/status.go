@@ -12,7 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/thawline/thaw/schema/dbsqlc"
+	"github.com/thawline/thaw/internal/dbsqlc"
 )
 
 // A StatusReport is the current state of the fleet.
@@ -27,8 +27,8 @@ type StatusReport struct {
 	// Forecast describes the forecast behind the resumable counts and the expected times if it is
 	// old; nil if it is current.
 	Forecast *ForecastInfo `json:"forecast,omitempty"`
-	// AccountsInAll is how many accounts have paused prospects.
-	AccountsInAll int `json:"accounts_in_all"`
+	// AccountsTotal is how many accounts have paused prospects.
+	AccountsTotal int `json:"accounts_total"`
 }
 
 // A StuckAccount is an account that has been connecting for more than an hour: connecting it was
@@ -144,8 +144,8 @@ func (r *StatusReport) addAccounts(ctx context.Context, q *dbsqlc.Queries, seen 
 	var err error
 	if seen != nil && seen.isStored && limit > 0 && limit <= storedAccounts {
 		// The selection of accounts is as old as the forecast; their data is current.
-		ids, r.AccountsInAll = seen.mostPaused[:min(limit, len(seen.mostPaused))], seen.pausedAccounts
-	} else if ids, r.AccountsInAll, err = mostPaused(ctx, q, limit); err != nil {
+		ids, r.AccountsTotal = seen.mostPaused[:min(limit, len(seen.mostPaused))], seen.pausedAccounts
+	} else if ids, r.AccountsTotal, err = mostPaused(ctx, q, limit); err != nil {
 		return err
 	}
 	for some := range slices.Chunk(ids, accountsAtOnce) {

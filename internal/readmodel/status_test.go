@@ -20,7 +20,7 @@ func TestStatusLimitsAccounts(t *testing.T) {
 	all, err := Status(t.Context(), f.Pool, 0)
 	require.NoError(t, err)
 	require.Greater(t, len(all.Accounts), 1)
-	require.Len(t, all.Accounts, all.AccountsInAll)
+	require.Len(t, all.Accounts, all.AccountsTotal)
 	most := all.Accounts[0]
 	for _, a := range all.Accounts {
 		if a.Paused > most.Paused || a.Paused == most.Paused && a.AccountID < most.AccountID {
@@ -30,7 +30,7 @@ func TestStatusLimitsAccounts(t *testing.T) {
 	one, err := Status(t.Context(), f.Pool, 1)
 	require.NoError(t, err)
 	require.Equal(t, []AccountStatus{most}, one.Accounts)
-	require.Equal(t, all.AccountsInAll, one.AccountsInAll)
+	require.Equal(t, all.AccountsTotal, one.AccountsTotal)
 	require.Equal(t, all.Backlog, one.Backlog)
 }
 
@@ -52,7 +52,7 @@ func TestStatusOfAnEmptyFleet(t *testing.T) {
 		"backlog": {"paused": 0, "resumable": 0, "accounts": 0},
 		"last_sweep": null,
 		"accounts": [],
-		"accounts_in_all": 0
+		"accounts_total": 0
 	}`)
 }
 
@@ -88,7 +88,7 @@ func TestStatus(t *testing.T) {
 			{"account_id": 2, "workspace": "north", "account": "acc_2", "status": "removed", "paused": 1, "resumable": 1, "eta": %[1]q},
 			{"account_id": 3, "workspace": "south", "account": "acc_3", "status": "connected", "paused": 4, "resumable": 0, "eta": null}
 		],
-		"accounts_in_all": 3
+		"accounts_total": 3
 	}`, at(1))
 
 	// A sweep that is still running.
@@ -104,7 +104,7 @@ func TestStatus(t *testing.T) {
 			{"account_id": 2, "workspace": "north", "account": "acc_2", "status": "removed", "paused": 1, "resumable": 1, "eta": %[2]q},
 			{"account_id": 3, "workspace": "south", "account": "acc_3", "status": "connected", "paused": 4, "resumable": 0, "eta": null}
 		],
-		"accounts_in_all": 3
+		"accounts_total": 3
 	}`
 	requireStatus(t, f, planned, at(0), at(1))
 
@@ -125,7 +125,7 @@ func TestStatus(t *testing.T) {
 			{"account_id": 1, "workspace": "north", "account": "acc_1", "status": "connected", "paused": 2, "resumable": 0, "eta": null},
 			{"account_id": 2, "workspace": "north", "account": "acc_2", "status": "removed", "paused": 1, "resumable": 0, "eta": null}
 		],
-		"accounts_in_all": 3
+		"accounts_total": 3
 	}`, since, testdb.Value[time.Time](t, f.DB, "SELECT since + interval '30 minutes' FROM thaw.safety").UTC().Format(time.RFC3339Nano),
 		at(0), f.tick(t).UTC().Add(1500*time.Millisecond).Format(time.RFC3339Nano))
 }

@@ -7,7 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/thawline/thaw/schema/dbsqlc"
+	"github.com/thawline/thaw/internal/dbsqlc"
 )
 
 // A Workspace is a tenant of the platform.

@@ -10,11 +10,11 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/tracing"
 	"github.com/thawline/thaw/internal/webhook"
 	"github.com/thawline/thaw/jobs"
-	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 // receive returns the function that records and applies a delivery and inserts its job, in one

@@ -3,8 +3,8 @@ package store
 import (
 	"time"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/plan"
-	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 // Candidates converts rows of the query into candidates of the plan, and counts all waiting

@@ -6,7 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/thawline/thaw/schema/dbsqlc"
+	"github.com/thawline/thaw/internal/dbsqlc"
 )
 
 // errTried rolls back a transaction on purpose.

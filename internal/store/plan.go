@@ -9,8 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/plan"
-	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 // PlanWithin is the timeout of each attempt to find the candidates of a tick, far below
@@ -26,7 +26,7 @@ var attempts = []int32{allAccounts, 20_000, 2_000}
 
 // PlanTick makes the plan of a tick without writing anything. It works in two steps, so that not
 // all accounts are transferred to this process: the database sums what each workspace can use,
-// [plan.Shares] shares the budget among workspaces, and only accounts that may get an allocation
+// [plan.Shares] shares the quota among workspaces, and only accounts that may get an allocation
 // are read. If planning takes longer than [PlanWithin], the plan covers a part of the accounts and
 // is marked as partial.
 func (s *Store) PlanTick(ctx context.Context, tick time.Time, opened dbsqlc.OpenSweepRow) (dbsqlc.RecordPlanParams, error) {
@@ -56,7 +56,7 @@ func (s *Store) PlanTick(ctx context.Context, tick time.Time, opened dbsqlc.Open
 	return record, s.addBlocked(ctx, &record, granted)
 }
 
-// plan shares the budget of the tick among at most that many accounts.
+// plan shares the quota of the tick among at most that many accounts.
 func (s *Store) plan(ctx context.Context, record *dbsqlc.RecordPlanParams, allocations *[]plan.Allocation, accounts int32) error {
 	return s.within(ctx, PlanWithin, func(_ pgx.Tx, q *dbsqlc.Queries) error {
 		part := dbsqlc.PlanPartRow{AfterID: -1, UntilID: 1<<63 - 1}
@@ -67,7 +67,7 @@ func (s *Store) plan(ctx context.Context, record *dbsqlc.RecordPlanParams, alloc
 			}
 		}
 		wanted, err := q.PlanWorkspaces(ctx, dbsqlc.PlanWorkspacesParams{
-			TickAt: record.TickAt, Budget: record.FleetCap, AfterID: part.AfterID, UntilID: part.UntilID,
+			TickAt: record.TickAt, Quota: record.FleetCap, AfterID: part.AfterID, UntilID: part.UntilID,
 		})
 		if err != nil {
 			return fmt.Errorf("finding the demand of workspaces: %w", err)

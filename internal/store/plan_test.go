@@ -8,10 +8,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/plan"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/testdb"
-	"github.com/thawline/thaw/schema/dbsqlc"
 )
 
 // randomFleet has eight workspaces with four accounts of all kinds: connected or not, siblings, on
@@ -35,12 +35,12 @@ INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, pau
 SELECT a.workspace_id, c.id, a.id, 'paused', 'linkedin_account_disconnected', now(), format('p%%s-%%s-%%s', a.id, c.id, n)
 FROM thaw.accounts AS a JOIN thaw.campaigns AS c ON c.workspace_id = a.workspace_id
 CROSS JOIN LATERAL generate_series(1, floor(random() * 9 + 0 * a.id + 0 * c.id)::integer) AS n;
-INSERT INTO thaw.account_turns (account_id, tick_at)
+INSERT INTO thaw.account_served (account_id, tick_at)
 SELECT a.id, thaw.tick() - interval '15 minutes' * (1 + floor(random() * 3)) FROM thaw.accounts AS a WHERE random() < 0.6;
-INSERT INTO thaw.workspace_turns (workspace_id, tick_at)
+INSERT INTO thaw.workspace_served (workspace_id, tick_at)
 SELECT w.id, thaw.tick() - interval '15 minutes' * (1 + floor(random() * 3)) FROM thaw.workspaces AS w WHERE random() < 0.6;
 UPDATE thaw.settings SET account_cap = 9;
-INSERT INTO thaw.account_budgets (tick_at, account_id, cap, used)
+INSERT INTO thaw.account_quotas (tick_at, account_id, cap, used)
 SELECT thaw.tick(), a.id, 9, floor(random() * 10) FROM thaw.accounts AS a WHERE random() < 0.3;
 SELECT thaw.fold_counts(5);
 `
@@ -77,18 +77,18 @@ func TestPlanTickMatchesPlanOfAllCandidates(t *testing.T) {
 					JOIN thaw.enrollments AS e ON e.waits_for_account AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id
 					GROUP BY line.workspace_id, line.target_id, line.source_id, line.campaign_id ORDER BY 1`))
 
-			for budget := 1; budget < 200; budget = budget*3/2 + 1 {
-				opened.FleetCap = int32(budget)
+			for quota := 1; quota < 200; quota = quota*3/2 + 1 {
+				opened.FleetCap = int32(quota)
 				got, err := s.PlanTick(t.Context(), tick, opened)
 				require.NoError(t, err)
 				require.Equal(t, backlog, int(got.Backlog))
 				want := dbsqlc.RecordPlanParams{}
-				for _, g := range plan.Allocations(candidates, budget) {
+				for _, g := range plan.Allocations(candidates, quota) {
 					want.AccountIds = append(want.AccountIds, g.AccountID)
 					want.WorkspaceIds = append(want.WorkspaceIds, g.WorkspaceID)
 					want.Planned = append(want.Planned, int32(g.Planned))
 				}
-				require.Equal(t, want.AccountIds, got.AccountIds, "budget %d", budget)
+				require.Equal(t, want.AccountIds, got.AccountIds, "quota %d", quota)
 				require.Equal(t, want.WorkspaceIds, got.WorkspaceIds)
 				require.Equal(t, want.Planned, got.Planned)
 			}
@@ -99,13 +99,13 @@ func TestPlanTickMatchesPlanOfAllCandidates(t *testing.T) {
 // slow makes planning for all accounts exceed the timeout, but not planning for a part of them.
 const slow = `
 ALTER FUNCTION thaw.plan_workspaces(timestamptz, integer, bigint, bigint) RENAME TO quick;
-CREATE FUNCTION thaw.plan_workspaces(tick_at timestamptz, budget integer, after bigint, until bigint)
+CREATE FUNCTION thaw.plan_workspaces(tick_at timestamptz, quota integer, after bigint, until bigint)
 RETURNS TABLE (workspace_id bigint, demand integer, served_at timestamptz, total_waiting bigint) LANGUAGE plpgsql AS $$
 BEGIN
 	IF after < 0 THEN
 		PERFORM pg_sleep(60);
 	END IF;
-	RETURN QUERY SELECT * FROM thaw.quick(tick_at, budget, after, until);
+	RETURN QUERY SELECT * FROM thaw.quick(tick_at, quota, after, until);
 END;
 $$`
 

@@ -51,17 +51,17 @@ func TestChecksFindViolationsAfterPruning(t *testing.T) {
 	t.Parallel()
 	fleet := newPrunedFleet(t)
 	for check, sql := range map[string]string{ //nolint:paralleltest // They lock what they break.
-		"account_budgets_match_events": "UPDATE thaw.account_budgets SET used = used - 1 WHERE used > 0",
-		"fleet_budgets_match_events":   "DELETE FROM thaw.fleet_budgets",
-		"allocations_match_events":     "UPDATE thaw.allocations SET resumed = resumed - 1 WHERE resumed > 0",
-		"heals_match_events":           "UPDATE thaw.heals SET resumed = resumed - 1 WHERE resumed > 0",
-		"heals_stay_in_scope":          "DELETE FROM thaw.heal_enrollments",
-		"moves_come_with_a_resume":     "DELETE FROM thaw.enrollment_events WHERE kind = 'moved'",
-		"resumes_keep_the_step":        "UPDATE thaw.enrollment_events SET step = step + 1 WHERE kind = 'resumed'",
-		"signals_change_what_they_say": "DELETE FROM thaw.account_signals",
-		"signals_match_events":         "UPDATE thaw.account_signals SET resumed = resumed - 1 WHERE resumed > 0",
-		"sweeps_match_events":          "UPDATE thaw.sweeps SET moved = moved + 1",
-		"sweeps_match_allocations":     "UPDATE thaw.sweeps SET accounts_planned = accounts_planned + 1",
+		"account_quotas_match_events": "UPDATE thaw.account_quotas SET used = used - 1 WHERE used > 0",
+		"fleet_quotas_match_events":   "DELETE FROM thaw.fleet_quotas",
+		"allocations_match_events":    "UPDATE thaw.allocations SET resumed = resumed - 1 WHERE resumed > 0",
+		"heals_match_events":          "UPDATE thaw.heals SET resumed = resumed - 1 WHERE resumed > 0",
+		"heals_stay_in_scope":         "DELETE FROM thaw.heal_enrollments",
+		"moves_come_with_a_resume":    "DELETE FROM thaw.enrollment_events WHERE kind = 'moved'",
+		"resumes_keep_the_step":       "UPDATE thaw.enrollment_events SET step = step + 1 WHERE kind = 'resumed'",
+		"signals_apply_their_status":  "DELETE FROM thaw.account_signals",
+		"signals_match_events":        "UPDATE thaw.account_signals SET resumed = resumed - 1 WHERE resumed > 0",
+		"sweeps_match_events":         "UPDATE thaw.sweeps SET moved = moved + 1",
+		"sweeps_match_allocations":    "UPDATE thaw.sweeps SET accounts_planned = accounts_planned + 1",
 	} {
 		t.Run(check, func(t *testing.T) {
 			tx, err := fleet.Pool.Begin(t.Context())

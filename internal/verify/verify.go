@@ -2,7 +2,7 @@
 // all rows.
 //
 // The constraints of the schema protect single rows. Invariants that span rows are maintained by
-// the functions of the schema and proved here: budgets, idempotency records and history agree, no
+// the functions of the schema and proved here: quotas, idempotency records and history agree, no
 // cap was exceeded, and nothing was resumed that should not have been. A check scans its tables; it
 // is meant for an audit and not for frequent use.
 //

@@ -87,7 +87,7 @@ func TestReportIsJSON(t *testing.T) {
 	require.NoError(t, err)
 	text, err := json.Marshal(report)
 	require.NoError(t, err)
-	require.Contains(t, string(text), `{"checks":[{"name":"account_budgets_match_events","about":"The budget row of each account and tick equals`)
+	require.Contains(t, string(text), `{"checks":[{"name":"account_caps_hold","about":"No account exceeds`)
 	require.Contains(t, string(text), `"violations":0,"examples":[]}`)
 	require.Contains(t, string(text), `{"name":"connected_means_no_error","about":"A connected account has no error.","violations":1,"examples":["account 1: connected, last error expired"]}`)
 }

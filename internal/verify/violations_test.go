@@ -81,36 +81,36 @@ var violations = []violation{
 		`allocation of account \d+ at tick \S+ \S+: in workspace 2, its account in 1`,
 	},
 	{
-		"fleet_budgets_match_events", "a budget row that is too low",
-		`UPDATE thaw.fleet_budgets SET used = used - 1
-		WHERE (tick_at, lane) = (SELECT b.tick_at, b.lane FROM thaw.fleet_budgets AS b WHERE b.used > 0 AND b.lane = 'signal' LIMIT 1)`,
-		`tick .+, lane signal: \d+ in the budget row, \d+ in the history`,
+		"fleet_quotas_match_events", "a quota row that is too low",
+		`UPDATE thaw.fleet_quotas SET used = used - 1
+		WHERE (tick_at, lane) = (SELECT b.tick_at, b.lane FROM thaw.fleet_quotas AS b WHERE b.used > 0 AND b.lane = 'signal' LIMIT 1)`,
+		`tick .+, lane signal: \d+ in the quota row, \d+ in the history`,
 	},
 	{
-		"fleet_budgets_match_events", "a missing budget row",
-		`DELETE FROM thaw.fleet_budgets WHERE lane = 'sweep'`,
-		`tick .+, lane sweep: 0 in the budget row, \d+ in the history`,
+		"fleet_quotas_match_events", "a missing quota row",
+		`DELETE FROM thaw.fleet_quotas WHERE lane = 'sweep'`,
+		`tick .+, lane sweep: 0 in the quota row, \d+ in the history`,
 	},
 	{
 		"fleet_caps_hold", "a tick over its cap",
-		`ALTER TABLE thaw.fleet_budgets DROP CONSTRAINT fleet_budgets_used_is_within_cap;
-		UPDATE thaw.fleet_budgets SET cap = used - 1 WHERE used > 0 AND lane = 'sweep'`,
+		`ALTER TABLE thaw.fleet_quotas DROP CONSTRAINT fleet_quotas_used_is_within_cap;
+		UPDATE thaw.fleet_quotas SET cap = used - 1 WHERE used > 0 AND lane = 'sweep'`,
 		`tick .+, lane sweep: \d+ resumed, cap \d+`,
 	},
 	{
-		"account_budgets_match_events", "a budget row that is too low",
-		`UPDATE thaw.account_budgets SET used = used - 1 WHERE used > 0`,
-		`account \d+ at tick .+: \d+ in the budget row, \d+ in the history`,
+		"account_quotas_match_events", "a quota row that is too low",
+		`UPDATE thaw.account_quotas SET used = used - 1 WHERE used > 0`,
+		`account \d+ at tick .+: \d+ in the quota row, \d+ in the history`,
 	},
 	{
-		"account_budgets_match_events", "a missing budget row",
-		`DELETE FROM thaw.account_budgets`,
-		`account \d+ at tick .+: 0 in the budget row, \d+ in the history`,
+		"account_quotas_match_events", "a missing quota row",
+		`DELETE FROM thaw.account_quotas`,
+		`account \d+ at tick .+: 0 in the quota row, \d+ in the history`,
 	},
 	{
 		"account_caps_hold", "an account over its cap",
-		`ALTER TABLE thaw.account_budgets DROP CONSTRAINT account_budgets_used_is_within_cap;
-		UPDATE thaw.account_budgets SET cap = used - 1 WHERE used > 0`,
+		`ALTER TABLE thaw.account_quotas DROP CONSTRAINT account_quotas_used_is_within_cap;
+		UPDATE thaw.account_quotas SET cap = used - 1 WHERE used > 0`,
 		`account \d+ at tick .+: \d+ resumed, cap \d+`,
 	},
 	{
@@ -202,22 +202,22 @@ var violations = []violation{
 		`allocation of account \d+ at tick .+: resumed prospects between .+, in jobs \d+ to 1\d+`,
 	},
 	{
-		"signals_change_what_they_say", "resumed by a stale signal",
+		"signals_apply_their_status", "resumed by a stale signal",
 		`UPDATE thaw.account_signals SET outcome = 'stale' WHERE resumed > 0`,
 		`enrollment \d+: resumed through account \d+ by signal \d+, which is stale`,
 	},
 	{
-		"signals_change_what_they_say", "resumed by the signal of another account",
+		"signals_apply_their_status", "resumed by the signal of another account",
 		`UPDATE thaw.account_signals SET account_id = 5 WHERE resumed > 0`,
 		`enrollment \d+: resumed through account \d+ by signal \d+, which is applied for account 5`,
 	},
 	{
-		"signals_change_what_they_say", "paused by a connect signal",
+		"signals_apply_their_status", "paused by a connect signal",
 		`UPDATE thaw.account_signals SET status = 'connected' WHERE status = 'disconnected' AND outcome = 'applied'`,
 		`enrollment \d+: paused through account \d+ by signal \d+, which is applied for account \d+ with status connected`,
 	},
 	{
-		"signals_change_what_they_say", "paused by a missing signal",
+		"signals_apply_their_status", "paused by a missing signal",
 		`DELETE FROM thaw.account_signals WHERE status = 'restricted'`,
 		`enrollment \d+: paused through account \d+ by signal \d+, which is missing for account none with status none`,
 	},
@@ -272,14 +272,14 @@ var violations = []violation{
 		`enrollment \d+: resumed by heal 3 of prospects:\w+, from account 1 through account 6`,
 	},
 	{
-		"one_heal_a_target", "two running heals",
-		`DROP INDEX thaw.heals_one_running_a_target_key;
-		INSERT INTO thaw.heals (workspace_id, target, cap, requested_by)
+		"one_running_heal_per_target", "two running heals",
+		`DROP INDEX thaw.heals_one_running_per_target_key;
+		INSERT INTO thaw.heals (workspace_id, target, cap, actor)
 		SELECT h.workspace_id, h.target, 1, 'support' FROM thaw.heals AS h WHERE h.status = 'running'`,
 		`workspace:2: heals 4, 5 are running`,
 	},
 	{
-		"resumed_once_a_pause", "two resumes of one pause",
+		"resumed_once_per_pause", "two resumes of one pause",
 		`UPDATE thaw.enrollment_events AS second SET paused_at = first.paused_at, step = first.step
 		FROM thaw.enrollment_events AS first
 		WHERE first.enrollment_id = second.enrollment_id AND first.kind = 'resumed' AND second.kind = 'resumed'
@@ -321,7 +321,7 @@ var violations = []violation{
 		`campaign \d+: paused for subscription_inactive, resumed by \w+ in event \d+`,
 	},
 	{
-		"people_have_the_last_word", "a manually paused prospect without a manual resume",
+		"manual_pauses_are_kept", "a manually paused prospect without a manual resume",
 		`UPDATE thaw.enrollment_events AS pause SET reason = 'paused_by_user'
 		WHERE pause.kind = 'paused' AND EXISTS (
 			SELECT FROM thaw.enrollment_events AS resume
@@ -387,12 +387,12 @@ var violations = []violation{
 		`heal \d+: messages with \d+ resumed, \d+ recorded`,
 	},
 	{
-		"events_change_what_they_name", "a pause that does not pause",
+		"events_match_their_kind", "a pause that does not pause",
 		`UPDATE thaw.enrollment_events SET to_status = 'active' WHERE kind = 'paused'`,
 		`enrollment \d+: event \d+ is paused, from active on account \d to active on account \d`,
 	},
 	{
-		"events_change_what_they_name", "a resume of an active prospect",
+		"events_match_their_kind", "a resume of an active prospect",
 		`UPDATE thaw.enrollment_events SET from_status = 'active' WHERE kind = 'resumed'`,
 		`enrollment \d+: event \d+ is resumed, from active`,
 	},
@@ -413,17 +413,17 @@ var violations = []violation{
 		`account \d+: \d+ waiting by the counts, \d+ by the total`,
 	},
 	{
-		"events_change_what_they_name", "a move that resumes",
+		"events_match_their_kind", "a move that resumes",
 		`UPDATE thaw.enrollment_events SET from_status = 'paused' WHERE kind = 'moved'`,
 		`enrollment \d+: event \d+ is moved, from paused`,
 	},
 	{
-		"events_change_what_they_name", "a campaign start that does not start",
+		"events_match_their_kind", "a campaign start that does not start",
 		`UPDATE thaw.campaign_events SET to_status = 'draft' WHERE kind = 'resumed'`,
 		`campaign \d+: event \d+ is resumed, from paused to draft`,
 	},
 	{
-		"events_change_what_they_name", "a campaign pause that does not pause",
+		"events_match_their_kind", "a campaign pause that does not pause",
 		`UPDATE thaw.campaign_events SET to_status = 'running' WHERE kind = 'paused'`,
 		`campaign \d+: event \d+ is paused, from running to running`,
 	},
@@ -443,7 +443,7 @@ func TestEachViolationIsFoundByOneCheck(t *testing.T) {
 			require.NoError(t, err)
 			defer tx.Rollback(t.Context())
 			// Runs as Thaw itself, because a plain statement would write its own history.
-			_, err = tx.Exec(t.Context(), "SET LOCAL thaw.set_based = 'on'; "+v.sql)
+			_, err = tx.Exec(t.Context(), "SET LOCAL thaw.counts_by_statement = 'on'; "+v.sql)
 			require.NoError(t, err)
 
 			report, err := verify.RunIn(t.Context(), tx, inRanges)

@@ -49,7 +49,7 @@ var rules = []rule{
 
 // skipped are files and folders that are not written by hand.
 var skipped = []string{
-	".git/", ".bin/", "node_modules/", "schema/dbsqlc/", "docs/charts/", "docs/screenshots/", "cmd/thaw/licenses.txt", "LICENSE", "go.sum",
+	".git/", ".bin/", "node_modules/", "internal/dbsqlc/", "docs/charts/", "docs/screenshots/", "cmd/thaw/licenses.txt", "LICENSE", "go.sum",
 	"internal/vocabulary/",
 }
 

@@ -89,7 +89,7 @@ CREATE TABLE thaw.safety (
     reason             text,
     entered_by         text,
     -- If true, safety mode lasts until an operator exits it.
-    stays              boolean NOT NULL DEFAULT false,
+    manual_exit        boolean NOT NULL DEFAULT false,
     -- The counts with which the monitor entered safety mode.
     accounts_lost      integer,
     accounts_connected integer,
@@ -99,8 +99,8 @@ CREATE TABLE thaw.safety (
     ended_at           timestamptz,
     CONSTRAINT safety_mode_has_a_reason CHECK (
         (since IS NULL) = (reason IS NULL) AND (since IS NULL) = (entered_by IS NULL) AND reason <> '' AND entered_by <> ''),
-    CONSTRAINT safety_off_says_nothing CHECK (
-        since IS NOT NULL OR (NOT stays AND accounts_lost IS NULL AND accounts_connected IS NULL AND breached_at IS NULL))
+    CONSTRAINT safety_off_is_empty CHECK (
+        since IS NOT NULL OR (NOT manual_exit AND accounts_lost IS NULL AND accounts_connected IS NULL AND breached_at IS NULL))
 );
 COMMENT ON TABLE thaw.safety IS 'One row. Safety mode is on while since is not null.';
 INSERT INTO thaw.safety DEFAULT VALUES;
@@ -234,7 +234,7 @@ BEGIN
         NEW.resume_after := CASE WHEN thaw.is_flapping(OLD.flaps)
             THEN thaw.now() + (SELECT s.flap_wait FROM thaw.settings AS s) END;
         -- The outage of a flapping account ends when the account has stayed connected for long
-        -- enough: see thaw.tell_recovered.
+        -- enough: see thaw.publish_recovered.
         IF NEW.resume_after IS NULL THEN
             NEW.needs_reconnect_at := NULL;
         END IF;
@@ -389,7 +389,7 @@ CREATE TABLE thaw.enrollments (
     CONSTRAINT enrollments_prospect_url_is_visible CHECK (thaw.is_visible(prospect_url)),
     CONSTRAINT enrollments_paused_has_a_reason CHECK (
         (status = 'paused') = (paused_reason IS NOT NULL) AND (status = 'paused') = (paused_at IS NOT NULL)),
-    CONSTRAINT enrollments_reason_is_their_own CHECK (
+    CONSTRAINT enrollments_reason_is_of_enrollment CHECK (
         paused_reason NOT IN ('linkedin_high_failure_rate', 'subscription_inactive'))
 -- A pause and a resume change indexed columns and so write to all indexes. The most frequent
 -- update, moving on to the next step, changes none: with some free space in the page it is a HOT

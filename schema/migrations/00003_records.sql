@@ -1,4 +1,4 @@
--- The records: signal deliveries, plans, budgets, heals, and the history of every transition.
+-- The records: signal deliveries, plans, quotas, heals, and the history of every transition.
 --
 -- History rows have no foreign keys to the fleet tables: only functions of this schema write them,
 -- and they outlive an enrollment that the platform deletes.
@@ -14,7 +14,7 @@ CREATE TYPE thaw.event_source AS ENUM ('signal', 'sweep', 'heal', 'operator', 's
 -- What a signal reports: a status, a login that the provider has yet to confirm, or a change of the
 -- lock, which is independent of the status.
 CREATE TYPE thaw.signal_kind AS ENUM ('status', 'login', 'lock', 'unlock');
--- Which budget a resume draws from. The heal lane has no row in fleet_budgets: each heal has its
+-- Which quota a resume draws from. The heal lane has no row in fleet_quotas: each heal has its
 -- own cap.
 CREATE TYPE thaw.lane AS ENUM ('sweep', 'signal', 'heal');
 
@@ -114,34 +114,34 @@ CREATE TABLE thaw.allocations (
 CREATE INDEX allocations_workspace_served_idx ON thaw.allocations (workspace_id, tick_at DESC) WHERE planned > 0;
 COMMENT ON TABLE thaw.allocations IS 'The plan of a tick: how many enrollments may resume through an account. With 0, the pass only starts campaigns.';
 
-CREATE TABLE thaw.fleet_budgets (
+CREATE TABLE thaw.fleet_quotas (
     tick_at timestamptz NOT NULL,
     lane    thaw.lane NOT NULL CHECK (lane <> 'heal'),
     cap     integer NOT NULL,
     used    integer NOT NULL DEFAULT 0,
     carried integer NOT NULL DEFAULT 0,
     PRIMARY KEY (tick_at, lane),
-    CONSTRAINT fleet_budgets_used_is_within_cap CHECK (used BETWEEN 0 AND cap),
-    CONSTRAINT fleet_budgets_carried_is_used CHECK (carried BETWEEN 0 AND greatest(used, 0))
+    CONSTRAINT fleet_quotas_used_is_within_cap CHECK (used BETWEEN 0 AND cap),
+    CONSTRAINT fleet_quotas_carried_is_used CHECK (carried BETWEEN 0 AND greatest(used, 0))
 );
-COMMENT ON TABLE thaw.fleet_budgets IS 'How many enrollments a tick may resume in the whole fleet, by lane, and how many it has resumed.';
-COMMENT ON COLUMN thaw.fleet_budgets.carried IS
+COMMENT ON TABLE thaw.fleet_quotas IS 'How many enrollments a tick may resume in the whole fleet, by lane, and how many it has resumed.';
+COMMENT ON COLUMN thaw.fleet_quotas.carried IS
     'The part of used that was resumed before settings.tick changed, in overlapping ticks of the old length.';
 
 -- Shared by the sweep and the signal lane: an account whose connection flaps within a tick does not
 -- get its cap twice.
-CREATE TABLE thaw.account_budgets (
+CREATE TABLE thaw.account_quotas (
     tick_at    timestamptz NOT NULL,
     account_id bigint NOT NULL,
     cap        integer NOT NULL,
     used       integer NOT NULL,
     carried    integer NOT NULL DEFAULT 0,
     PRIMARY KEY (tick_at, account_id),
-    CONSTRAINT account_budgets_used_is_within_cap CHECK (used BETWEEN 0 AND cap),
-    CONSTRAINT account_budgets_carried_is_used CHECK (carried BETWEEN 0 AND greatest(used, 0))
+    CONSTRAINT account_quotas_used_is_within_cap CHECK (used BETWEEN 0 AND cap),
+    CONSTRAINT account_quotas_carried_is_used CHECK (carried BETWEEN 0 AND greatest(used, 0))
 ) WITH (fillfactor = 90);
-COMMENT ON TABLE thaw.account_budgets IS 'How many enrollments were resumed through an account in a tick, by sweep and signals together.';
-COMMENT ON COLUMN thaw.account_budgets.carried IS 'As in thaw.fleet_budgets.carried.';
+COMMENT ON TABLE thaw.account_quotas IS 'How many enrollments were resumed through an account in a tick, by sweep and signals together.';
+COMMENT ON COLUMN thaw.account_quotas.carried IS 'As in thaw.fleet_quotas.carried.';
 
 -- The backlog by tick. Counting it costs time in proportion to the backlog and not to the work of a
 -- tick, so the sweep does not do it. The job "watch" does, and spends at most a thousandth of its
@@ -202,11 +202,11 @@ CREATE TABLE thaw.heals (
     round             integer NOT NULL DEFAULT 1,
     skipped           integer NOT NULL DEFAULT 0,
     remaining         integer,
-    requested_by      text NOT NULL,
+    actor      text NOT NULL,
     requested_at      timestamptz NOT NULL DEFAULT thaw.now(),
     finished_at       timestamptz,
     CONSTRAINT heals_resumed_is_within_cap CHECK (resumed BETWEEN 0 AND cap),
-    CONSTRAINT heals_done_says_what_is_left CHECK (
+    CONSTRAINT heals_done_has_remaining CHECK (
         (status = 'done') = (finished_at IS NOT NULL) AND (status = 'done') = (remaining IS NOT NULL)),
     CONSTRAINT heals_have_at_most_one_scope CHECK (workspace_id IS NULL OR account_id IS NULL)
 -- Updated once per batch: with free space in the page, that is a HOT update.
@@ -217,7 +217,7 @@ COMMENT ON COLUMN thaw.heals.skipped IS
     'How many prospects the current round passed over because other transactions held them; for a finished heal, the last round. They are part of remaining.';
 -- Finds the heals that a tenant started in a tick.
 CREATE INDEX heals_tenant_idx ON thaw.heals (tenant_id, requested_at) WHERE tenant_id IS NOT NULL;
-CREATE UNIQUE INDEX heals_one_running_a_target_key ON thaw.heals (target) WHERE status = 'running';
+CREATE UNIQUE INDEX heals_one_running_per_target_key ON thaw.heals (target) WHERE status = 'running';
 
 -- A list may have hundreds of thousands of prospects, and a row for each would cost as much as
 -- resuming it. A row therefore has up to 200 ids in ascending order: it fits into its page without
@@ -404,32 +404,32 @@ $$;
 CREATE TRIGGER settings_write_history AFTER UPDATE ON thaw.settings
     FOR EACH ROW EXECUTE FUNCTION thaw.settings_write_history();
 
--- A tick of another length starts at another time and would get a full budget, although the tick
+-- A tick of another length starts at another time and would get a full quota, although the tick
 -- that it overlaps has already used its own. The new tick therefore starts with what overlapping
--- ticks have used, and the fleet budget of the old current tick is closed: a pass in progress that
+-- ticks have used, and the fleet quota of the old current tick is closed: a pass in progress that
 -- still uses the old length finds no quota there and resumes nothing. The fleet rows are written
 -- first. That waits for passes that have drawn from them, so that what they used is counted.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.settings_carry_budgets() RETURNS trigger LANGUAGE plpgsql
+CREATE FUNCTION thaw.settings_carry_quotas() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     old_tick timestamptz := date_bin(OLD.tick, thaw.now(), '2000-01-01 00:00:00+00');
     new_tick timestamptz := date_bin(NEW.tick, thaw.now(), '2000-01-01 00:00:00+00');
 BEGIN
     IF old_tick <> new_tick THEN
-        INSERT INTO thaw.fleet_budgets AS b (tick_at, lane, cap, used)
+        INSERT INTO thaw.fleet_quotas AS b (tick_at, lane, cap, used)
         VALUES (old_tick, 'sweep', 0, 0), (old_tick, 'signal', 0, 0)
         ON CONFLICT (tick_at, lane) DO UPDATE SET cap = b.used;
     END IF;
 
     -- A tick overlaps the new one if it ends after the start of the new one. What the old tick had
     -- carried over counts too.
-    INSERT INTO thaw.fleet_budgets AS b (tick_at, lane, cap, used, carried)
+    INSERT INTO thaw.fleet_quotas AS b (tick_at, lane, cap, used, carried)
     SELECT new_tick, spent.lane, lane.cap, least(spent.used, lane.cap), least(spent.used, lane.cap)
     FROM (
         SELECT o.lane,
             greatest(sum(o.used - o.carried), max(o.used) FILTER (WHERE o.tick_at = old_tick))::integer AS used
-        FROM thaw.fleet_budgets AS o
+        FROM thaw.fleet_quotas AS o
         WHERE o.tick_at > new_tick - OLD.tick AND o.tick_at <= thaw.now() AND o.tick_at <> new_tick
         GROUP BY o.lane) AS spent
     CROSS JOIN LATERAL (SELECT CASE spent.lane WHEN 'sweep' THEN NEW.fleet_cap ELSE NEW.signal_cap END AS cap) AS lane
@@ -438,12 +438,12 @@ BEGIN
         carried = greatest(b.carried, least(excluded.carried, b.cap - b.used + b.carried)),
         used = b.used - b.carried + greatest(b.carried, least(excluded.carried, b.cap - b.used + b.carried));
 
-    INSERT INTO thaw.account_budgets AS b (tick_at, account_id, cap, used, carried)
+    INSERT INTO thaw.account_quotas AS b (tick_at, account_id, cap, used, carried)
     SELECT new_tick, spent.account_id, NEW.account_cap, least(spent.used, NEW.account_cap), least(spent.used, NEW.account_cap)
     FROM (
         SELECT o.account_id,
             greatest(sum(o.used - o.carried), max(o.used) FILTER (WHERE o.tick_at = old_tick))::integer AS used
-        FROM thaw.account_budgets AS o
+        FROM thaw.account_quotas AS o
         WHERE o.tick_at > new_tick - OLD.tick AND o.tick_at <= thaw.now() AND o.tick_at <> new_tick
         GROUP BY o.account_id) AS spent
     WHERE spent.used > 0
@@ -455,8 +455,8 @@ BEGIN
 END;
 $$;
 -- +goose StatementEnd
-CREATE TRIGGER settings_carry_budgets AFTER UPDATE OF tick ON thaw.settings
-    FOR EACH ROW WHEN (OLD.tick <> NEW.tick) EXECUTE FUNCTION thaw.settings_carry_budgets();
+CREATE TRIGGER settings_carry_quotas AFTER UPDATE OF tick ON thaw.settings
+    FOR EACH ROW WHEN (OLD.tick <> NEW.tick) EXECUTE FUNCTION thaw.settings_carry_quotas();
 
 -- The start of a pause that a writer backdates: not before the last resume. Otherwise a pause that
 -- has ended would seem to last on and could be ended twice. This happens when a file is loaded
@@ -492,16 +492,16 @@ CREATE TRIGGER enrollments_date_pause AFTER UPDATE ON thaw.enrollments
 DROP TRIGGER enrollments_date_pause ON thaw.enrollments;
 DROP FUNCTION thaw.enrollments_date_pause();
 DROP FUNCTION thaw.pause_begins(bigint, timestamptz);
-DROP TRIGGER settings_carry_budgets ON thaw.settings;
+DROP TRIGGER settings_carry_quotas ON thaw.settings;
 DROP TRIGGER settings_write_history ON thaw.settings;
-DROP FUNCTION thaw.settings_carry_budgets();
+DROP FUNCTION thaw.settings_carry_quotas();
 DROP FUNCTION thaw.settings_write_history();
 DROP TRIGGER workspaces_write_history ON thaw.workspaces;
 DROP TRIGGER accounts_write_history ON thaw.accounts;
 DROP FUNCTION thaw.workspaces_write_history();
 DROP FUNCTION thaw.accounts_write_history();
 DROP TABLE thaw.manual_actions, thaw.account_events, thaw.campaign_events, thaw.enrollment_events, thaw.heal_order, thaw.heal_enrollments,
-    thaw.heals, thaw.account_budgets,
-    thaw.backlog_samples, thaw.fleet_budgets, thaw.allocations, thaw.sweeps,
+    thaw.heals, thaw.account_quotas,
+    thaw.backlog_samples, thaw.fleet_quotas, thaw.allocations, thaw.sweeps,
     thaw.account_signals;
 DROP TYPE thaw.heal_status, thaw.lane, thaw.event_source, thaw.event_kind, thaw.signal_kind, thaw.signal_outcome;

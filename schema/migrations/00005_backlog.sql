@@ -117,7 +117,7 @@ $$;
 -- Whether prospects of a campaign may resume: the campaign is running, or it waits for an account
 -- itself and is started together with them.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.lets_resume(p_status thaw.campaign_status, p_waits_for_account boolean)
+CREATE FUNCTION thaw.allows_resume(p_status thaw.campaign_status, p_waits_for_account boolean)
 RETURNS boolean LANGUAGE sql IMMUTABLE
 RETURN p_status = 'running' OR p_waits_for_account;
 -- +goose StatementEnd
@@ -181,7 +181,7 @@ BEGIN ATOMIC
     CROSS JOIN LATERAL thaw.waiting_campaigns(source.id) AS waiting
     CROSS JOIN LATERAL (
         SELECT c.id FROM thaw.campaigns AS c
-        WHERE c.id = waiting.campaign_id AND thaw.lets_resume(c.status, c.waits_for_account)
+        WHERE c.id = waiting.campaign_id AND thaw.allows_resume(c.status, c.waits_for_account)
         LIMIT 1) AS campaign
     WHERE thaw.blocked_by(target, p_even_if_off) IS NULL;
 END;
@@ -193,7 +193,7 @@ COMMENT ON FUNCTION thaw.resumable(bigint[], boolean) IS
 DROP FUNCTION thaw.resumable(bigint[], boolean);
 DROP FUNCTION thaw.active_campaigns(bigint);
 DROP FUNCTION thaw.waiting_campaigns(bigint);
-DROP FUNCTION thaw.lets_resume(thaw.campaign_status, boolean);
+DROP FUNCTION thaw.allows_resume(thaw.campaign_status, boolean);
 DROP FUNCTION thaw.blocked_by(thaw.accounts, boolean);
 DROP FUNCTION thaw.block_reason(thaw.accounts, boolean, boolean);
 DROP FUNCTION thaw.sources_of(bigint);

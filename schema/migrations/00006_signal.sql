@@ -14,7 +14,7 @@
 -- never does: Unipile v1 sends no times, so its CREATION_SUCCESS may arrive after the OK that
 -- followed it. p_at null: the provider sends no time, and signals are ordered by receipt.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.is_news(
+CREATE FUNCTION thaw.supersedes(
     p_status thaw.account_status, p_status_at timestamptz, p_new_status thaw.account_status, p_kind thaw.signal_kind, p_at timestamptz
 ) RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -30,7 +30,7 @@ $$;
 -- The time of a signal. A time in the future comes from a wrong clock and would make every later
 -- signal look stale, so it is limited to five minutes after receipt.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.happened_at(p_signal thaw.account_signals) RETURNS timestamptz LANGUAGE plpgsql IMMUTABLE
+CREATE FUNCTION thaw.signal_time(p_signal thaw.account_signals) RETURNS timestamptz LANGUAGE plpgsql IMMUTABLE
 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN least(coalesce(p_signal.occurred_at, p_signal.received_at), p_signal.received_at + interval '5 minutes');
@@ -47,7 +47,7 @@ DECLARE
     -- Ordered by receipt under the account lock: a signal without a time is never older than the
     -- status of the account.
     by_receipt boolean := p_signal.occurred_at IS NULL AND NOT p_is_late;
-    at         timestamptz := thaw.happened_at(p_signal);
+    at         timestamptz := thaw.signal_time(p_signal);
     due        timestamptz;
     until      timestamptz;
 BEGIN
@@ -58,7 +58,7 @@ BEGIN
         RETURN thaw.apply_to_product(p_account.id, p_signal, at);
     END IF;
 
-    IF NOT thaw.is_news(p_account.status, p_account.status_at, p_signal.status, p_signal.kind, CASE WHEN NOT by_receipt THEN at END)
+    IF NOT thaw.supersedes(p_account.status, p_account.status_at, p_signal.status, p_signal.kind, CASE WHEN NOT by_receipt THEN at END)
         -- A kept signal arrived before everything applied in the meantime.
         OR p_is_late AND date_trunc('second', at) = date_trunc('second', p_account.status_at)
     THEN
@@ -94,7 +94,7 @@ BEGIN
     RETURNING account.resume_after INTO until;
 
     IF p_account.status = 'connected' AND p_signal.status <> 'connected' THEN
-        PERFORM thaw.notice_losses();
+        PERFORM thaw.check_losses();
     END IF;
 
     IF p_signal.status = 'connected' THEN
@@ -293,7 +293,7 @@ BEGIN
         ORDER BY s.id
     LOOP
         IF kept.product IS NULL AND kept.kind IN ('status', 'login')
-            AND (newest.id IS NULL OR thaw.is_news(newest.status, thaw.happened_at(newest), kept.status, kept.kind, thaw.happened_at(kept))
+            AND (newest.id IS NULL OR thaw.supersedes(newest.status, thaw.signal_time(newest), kept.status, kept.kind, thaw.signal_time(kept))
                 AND NOT (newest.status = 'connected' AND kept.status = 'connecting' AND kept.occurred_at IS NULL))
         THEN
             newest := kept;
@@ -419,5 +419,5 @@ DROP FUNCTION thaw.require_text(text, text);
 DROP FUNCTION thaw.apply_to_product(bigint, thaw.account_signals, timestamptz);
 DROP FUNCTION thaw.apply_lock(thaw.accounts, thaw.account_signals, timestamptz, boolean);
 DROP FUNCTION thaw.apply_signal(thaw.accounts, thaw.account_signals, boolean);
-DROP FUNCTION thaw.happened_at(thaw.account_signals);
-DROP FUNCTION thaw.is_news(thaw.account_status, timestamptz, thaw.account_status, thaw.signal_kind, timestamptz);
+DROP FUNCTION thaw.signal_time(thaw.account_signals);
+DROP FUNCTION thaw.supersedes(thaw.account_status, timestamptz, thaw.account_status, thaw.signal_kind, timestamptz);

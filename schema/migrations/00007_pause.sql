@@ -49,7 +49,7 @@ BEGIN
         PERFORM thaw.close_pause(p_account_id);
         RETURN;
     END IF;
-    PERFORM set_config('thaw.set_based', 'on', true);
+    PERFORM set_config('thaw.counts_by_statement', 'on', true);
     new_reason := thaw.pause_reason_of(account.status);
 
     -- Campaigns come first: that is the lock order, and a campaign that cannot send must not look
@@ -117,7 +117,7 @@ BEGIN
         changed.from_status, 'paused', new_reason, changed.paused_at
     FROM changed;
     GET DIAGNOSTICS paused = ROW_COUNT;
-    PERFORM set_config('thaw.set_based', '', true);
+    PERFORM set_config('thaw.counts_by_statement', '', true);
     PERFORM thaw.publish_paused(account, new_reason, p_tick_at, p_signal_id, paused, campaigns_paused);
 
     -- After a full batch the next one looks for the rest; after a short one, the rest may be locked
@@ -139,7 +139,7 @@ BEGIN
     ELSE
         UPDATE thaw.accounts AS a SET pause_after = NULL WHERE a.id = account.id;
         PERFORM thaw.close_pause(account.id);
-        PERFORM thaw.tell_needs_reconnect(account);
+        PERFORM thaw.publish_needs_reconnect(account);
         verdict := 'done';
     END IF;
 END;

@@ -3,15 +3,15 @@
 --   thaw.lock_campaigns   locks the campaigns, so that no pause stops one of them unnoticed
 --   thaw.start_campaigns  starts campaigns that wait for an account
 --   thaw.resume_rows      claims prospects, resumes them and writes their events
---   thaw.take_budget      charges the resumed prospects to the budgets of the tick
+--   thaw.charge_quota      charges the resumed prospects to the quotas of the tick
 --
 -- thaw.resume_pass (this file) combines them for one account: a pass of the sweep or of a signal.
 -- thaw.heal_batch (00009_heal.sql) combines them for prospects of many accounts at a time.
 --
--- Lock order, here and everywhere: heal, account, allocation, campaigns by id, enrollments, budget
+-- Lock order, here and everywhere: heal, account, allocation, campaigns by id, enrollments, quota
 -- rows, river_job. The account comes before its prospects because a webhook holds it while it
 -- inserts a job: a pass that has waited for that lock and then looks for rows sees all that the
--- webhook saw. The fleet's budget row comes last because all passes of a tick contend for it.
+-- webhook saw. The fleet's quota row comes last because all passes of a tick contend for it.
 
 -- +goose Up
 
@@ -30,7 +30,7 @@ RETURN jitter * ((spread.i - 1 + random()) / spread.n);
 -- the current holders are done, so the wait is short. It ends after two seconds all the same,
 -- because the deadlock detector does not see it: the pass then queues for the lock.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.let_writers_pass(p_campaign_ids bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION thaw.yield_to_writers(p_campaign_ids bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     FOR look IN 1..400 LOOP
         -- The first transaction in the wait queue of a row holds its tuple lock.
@@ -56,7 +56,7 @@ $$;
 CREATE FUNCTION thaw.lock_campaigns(p_campaign_ids bigint[]) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM thaw.campaigns AS c WHERE c.id = ANY (p_campaign_ids) AND c.waits_for_account) THEN
-        PERFORM thaw.let_writers_pass(p_campaign_ids);
+        PERFORM thaw.yield_to_writers(p_campaign_ids);
         BEGIN
             PERFORM c.id FROM thaw.campaigns AS c
             WHERE c.id = ANY (p_campaign_ids) AND c.status = 'running'
@@ -70,7 +70,7 @@ BEGIN
         END;
     END IF;
     PERFORM c.id FROM thaw.campaigns AS c
-    WHERE c.id = ANY (p_campaign_ids) AND thaw.lets_resume(c.status, c.waits_for_account)
+    WHERE c.id = ANY (p_campaign_ids) AND thaw.allows_resume(c.status, c.waits_for_account)
     ORDER BY c.id FOR NO KEY UPDATE;
     RETURN true;
 END;
@@ -86,7 +86,7 @@ RETURNS bigint[] LANGUAGE plpgsql AS $$
 DECLARE
     started_for bigint[];
 BEGIN
-    PERFORM set_config('thaw.set_based', 'on', true);
+    PERFORM set_config('thaw.counts_by_statement', 'on', true);
     WITH started AS (
         UPDATE thaw.campaigns AS c SET status = 'running', paused_reason = NULL, paused_at = NULL
         FROM thaw.campaigns AS before
@@ -102,7 +102,7 @@ BEGIN
         RETURNING account_id
     )
     SELECT array_agg(written.account_id) INTO started_for FROM written;
-    PERFORM set_config('thaw.set_based', '', true);
+    PERFORM set_config('thaw.counts_by_statement', '', true);
     RETURN started_for;
 END;
 $$;
@@ -125,7 +125,7 @@ CREATE FUNCTION thaw.resume_rows(
 DECLARE
     jitter interval := (SELECT s.jitter FROM thaw.settings AS s);
 BEGIN
-    PERFORM set_config('thaw.set_based', 'on', true);
+    PERFORM set_config('thaw.counts_by_statement', 'on', true);
     WITH claimed AS MATERIALIZED (
         SELECT e.ctid, e.id, e.paused_reason, e.paused_at, e.account_id AS from_account_id, place.target_id
         FROM unnest(p_places, p_source_ids, p_target_ids) AS place (ctid, source_id, target_id)
@@ -165,24 +165,24 @@ BEGIN
         FROM changed
         GROUP BY changed.target_id
         ORDER BY changed.target_id) AS through;
-    PERFORM set_config('thaw.set_based', '', true);
+    PERFORM set_config('thaw.counts_by_statement', '', true);
 END;
 $$;
 -- +goose StatementEnd
 
--- Charges resumed prospects to the budgets of the tick. All passes of a tick contend for the fleet
+-- Charges resumed prospects to the quotas of the tick. All passes of a tick contend for the fleet
 -- row, so it is locked last, for the shortest time. In the meantime another pass may have used the
 -- quota that this one saw. Then the result is false, and the caller rolls back its work and repeats
 -- it within the remaining quota.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.take_budget(
+CREATE FUNCTION thaw.charge_quota(
     p_tick timestamptz, p_lane thaw.lane, p_account_id bigint, p_account_cap integer, p_fleet_cap integer, p_resumed integer
 ) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO thaw.account_budgets AS b (tick_at, account_id, cap, used)
+    INSERT INTO thaw.account_quotas AS b (tick_at, account_id, cap, used)
     VALUES (p_tick, p_account_id, p_account_cap, p_resumed)
     ON CONFLICT (tick_at, account_id) DO UPDATE SET used = b.used + excluded.used;
-    INSERT INTO thaw.fleet_budgets AS b (tick_at, lane, cap, used) VALUES (p_tick, p_lane, p_fleet_cap, p_resumed)
+    INSERT INTO thaw.fleet_quotas AS b (tick_at, lane, cap, used) VALUES (p_tick, p_lane, p_fleet_cap, p_resumed)
     ON CONFLICT (tick_at, lane) DO UPDATE SET used = b.used + excluded.used
         WHERE b.used + excluded.used <= b.cap;
     RETURN FOUND;
@@ -190,7 +190,7 @@ END;
 $$;
 -- +goose StatementEnd
 
--- The pass of one account. Verdicts: resumed (possibly 0 prospects: none was waiting, or the budget
+-- The pass of one account. Verdicts: resumed (possibly 0 prospects: none was waiting, or the quota
 -- was used up), already_done (another attempt of the same job has closed the pass), stale_tick (the
 -- tick of the allocation is over; the next one covers the account), not_found, or a result of
 -- thaw.blocked_by. The verdict is stored in the row that closes the pass.
@@ -212,7 +212,7 @@ DECLARE
     tick      timestamptz;
     fleet_cap integer;
     is_closed boolean;
-    -- How many prospects the allocation or the signal allows, and how many the budgets allow.
+    -- How many prospects the allocation or the signal allows, and how many the quotas allow.
     wanted    integer;
     allowed   integer;
     -- The source accounts and campaigns of the prospects, as arrays of equal length.
@@ -275,10 +275,10 @@ BEGIN
             -- 4. Claim the prospects that have waited longest, up to the remaining quota.
             allowed := least(wanted,
                 coalesce((
-                    SELECT b.cap - b.used FROM thaw.account_budgets AS b
+                    SELECT b.cap - b.used FROM thaw.account_quotas AS b
                     WHERE b.tick_at = tick AND b.account_id = account.id), settings.account_cap),
                 coalesce((
-                    SELECT b.cap - b.used FROM thaw.fleet_budgets AS b
+                    SELECT b.cap - b.used FROM thaw.fleet_quotas AS b
                     WHERE b.tick_at = tick AND b.lane = p_lane), fleet_cap));
             BEGIN
                 SELECT array_agg(candidate.ctid), array_agg(candidate.source_id) INTO places, sources FROM (
@@ -294,22 +294,22 @@ BEGIN
                         LIMIT allowed) AS next
                     ORDER BY next.paused_at, next.id
                     LIMIT allowed) AS candidate;
-                -- 5. Resume them, and charge them to the budgets.
+                -- 5. Resume them, and charge them to the quotas.
                 IF places IS NOT NULL THEN
                     SELECT r.resumed, r.moved INTO resumed, moved
                     FROM thaw.resume_rows(cause, places, sources,
                         array_fill(account.id, ARRAY[cardinality(places)])) AS r;
                 END IF;
-                IF resumed > 0 AND NOT thaw.take_budget(
+                IF resumed > 0 AND NOT thaw.charge_quota(
                     tick, p_lane, account.id, settings.account_cap, fleet_cap, resumed)
                 THEN
-                    RAISE EXCEPTION 'another pass took from the budget' USING ERRCODE = 'TH001';
+                    RAISE EXCEPTION 'another pass took from the quota' USING ERRCODE = 'TH001';
                 END IF;
                 EXIT;
             EXCEPTION WHEN SQLSTATE 'TH001' THEN
                 resumed := 0;
                 moved := 0;
-                PERFORM b.used FROM thaw.fleet_budgets AS b WHERE b.tick_at = tick AND b.lane = p_lane FOR NO KEY UPDATE;
+                PERFORM b.used FROM thaw.fleet_quotas AS b WHERE b.tick_at = tick AND b.lane = p_lane FOR NO KEY UPDATE;
             END;
         END LOOP;
     END IF;
@@ -348,10 +348,10 @@ COMMENT ON FUNCTION thaw.resume_pass(thaw.lane, bigint, bigint, timestamptz, big
 
 -- +goose Down
 DROP FUNCTION thaw.resume_pass(thaw.lane, bigint, bigint, timestamptz, bigint);
-DROP FUNCTION thaw.take_budget(timestamptz, thaw.lane, bigint, integer, integer, integer);
+DROP FUNCTION thaw.charge_quota(timestamptz, thaw.lane, bigint, integer, integer, integer);
 DROP FUNCTION thaw.resume_rows(thaw.cause, tid[], bigint[], bigint[]);
 DROP FUNCTION thaw.start_campaigns(thaw.cause, bigint[], bigint[]);
 DROP FUNCTION thaw.lock_campaigns(bigint[]);
-DROP FUNCTION thaw.let_writers_pass(bigint[]);
+DROP FUNCTION thaw.yield_to_writers(bigint[]);
 DROP FUNCTION thaw.spread(bigint, bigint, interval);
 DROP TYPE thaw.cause;

@@ -51,7 +51,7 @@ BEGIN
     CROSS JOIN LATERAL unnest(source.campaign_ids, source.waiting) AS line (campaign_id, waiting)
     CROSS JOIN LATERAL (
         SELECT FROM thaw.campaigns AS campaign
-        WHERE campaign.id = line.campaign_id AND thaw.lets_resume(campaign.status, campaign.waits_for_account)
+        WHERE campaign.id = line.campaign_id AND thaw.allows_resume(campaign.status, campaign.waits_for_account)
         LIMIT 1) AS open;
 END;
 $$;
@@ -116,7 +116,7 @@ BEGIN
     JOIN thaw.resume_targets AS resume ON resume.source_id = waiting.account_id
     JOIN thaw.accounts AS target ON target.id = resume.target_id
     JOIN thaw.workspaces AS workspace ON workspace.id = target.workspace_id
-    WHERE thaw.lets_resume(campaign.status, campaign.waits_for_account)
+    WHERE thaw.allows_resume(campaign.status, campaign.waits_for_account)
         AND thaw.block_reason(target, NOT is_safe, heal.even_if_off OR workspace.auto_resume) IS NULL;
 END;
 $$;
@@ -202,7 +202,7 @@ BEGIN
     UPDATE thaw.heals AS h SET found = heal.resumed + scope.waiting, accounts = scope.accounts, first_source_ids = NULL,
         all_campaigns_open = heal.workspace_id IS NOT NULL AND NOT EXISTS (
             SELECT FROM thaw.campaigns AS campaign
-            WHERE campaign.workspace_id = heal.workspace_id AND NOT thaw.lets_resume(campaign.status, campaign.waits_for_account)
+            WHERE campaign.workspace_id = heal.workspace_id AND NOT thaw.allows_resume(campaign.status, campaign.waits_for_account)
                 AND EXISTS (
                     SELECT FROM thaw.paused_counts AS line
                     WHERE line.campaign_id = campaign.id AND line.waits_for_account AND line.paused > 0))
@@ -275,7 +275,7 @@ $$;
 -- +goose StatementBegin
 CREATE FUNCTION thaw.start_heal(
     p_workspace_id bigint, p_account_id bigint, p_enrollment_ids bigint[], p_cap integer, p_even_if_off boolean,
-    p_requested_by text, p_tenant_id bigint DEFAULT NULL
+    p_actor text, p_tenant_id bigint DEFAULT NULL
 -- Enough to sort a list of 1,000,000 in memory.
 ) RETURNS bigint LANGUAGE plpgsql SET work_mem = '128MB' AS $$
 DECLARE
@@ -325,8 +325,8 @@ BEGIN
         RAISE EXCEPTION 'a heal needs a workspace, an account, or at least one enrollment'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    INSERT INTO thaw.heals AS h (workspace_id, account_id, target, cap, even_if_off, requested_by, tenant_id, keeps_caps)
-    VALUES (p_workspace_id, p_account_id, wanted, heal_cap, p_even_if_off, p_requested_by, p_tenant_id,
+    INSERT INTO thaw.heals AS h (workspace_id, account_id, target, cap, even_if_off, actor, tenant_id, keeps_caps)
+    VALUES (p_workspace_id, p_account_id, wanted, heal_cap, p_even_if_off, p_actor, p_tenant_id,
         p_tenant_id IS NOT NULL AND tenant.heal_cap IS NULL)
     ON CONFLICT (target) WHERE status = 'running' DO NOTHING
     RETURNING h.id INTO started;
@@ -449,7 +449,7 @@ BEGIN
                     SELECT loose.campaign_id FROM loose WHERE loose.campaign_id IS NOT NULL) AS waiting
                 CROSS JOIN LATERAL (
                     SELECT c.id FROM thaw.campaigns AS c
-                    WHERE c.id = waiting.campaign_id AND thaw.lets_resume(c.status, c.waits_for_account)
+                    WHERE c.id = waiting.campaign_id AND thaw.allows_resume(c.status, c.waits_for_account)
                     LIMIT 1) AS campaign
                 WHERE source.target_id IS NOT NULL
                 ORDER BY source.place, campaign.id) AS line;
@@ -630,7 +630,7 @@ BEGIN
         FROM (SELECT DISTINCT chosen.campaign_id AS id FROM chosen) AS used
         CROSS JOIN LATERAL (
             SELECT FROM thaw.campaigns AS c
-            WHERE c.id = used.id AND thaw.lets_resume(c.status, c.waits_for_account)
+            WHERE c.id = used.id AND thaw.allows_resume(c.status, c.waits_for_account)
             LIMIT 1) AS c
     )
     SELECT coalesce(array_agg(line.ctid), '{}'), array_agg(line.account_id), array_agg(line.campaign_id),
@@ -825,7 +825,7 @@ BEGIN
                 FROM unnest(next.places, next.source_ids, next.target_ids)
                     WITH ORDINALITY AS chosen (place, source_id, target_id, n)) AS one
             WHERE one.of_account <= coalesce((
-                SELECT b.cap - b.used FROM thaw.account_budgets AS b
+                SELECT b.cap - b.used FROM thaw.account_quotas AS b
                 WHERE b.tick_at = cause.tick_at AND b.account_id = one.target_id), account_cap);
         END IF;
         IF heal.found IS NULL THEN
@@ -835,7 +835,7 @@ BEGIN
         FROM thaw.resume_rows(cause, next.places, next.source_ids, next.target_ids) AS rows;
         held := held + coalesce(cardinality(next.places), 0) - resumed;
         IF heal.keeps_caps THEN
-            INSERT INTO thaw.account_budgets AS b (tick_at, account_id, cap, used)
+            INSERT INTO thaw.account_quotas AS b (tick_at, account_id, cap, used)
             SELECT cause.tick_at, through.account_id, account_cap, through.resumed
             FROM unnest(account_ids, each_resumed) AS through (account_id, resumed)
             ON CONFLICT (tick_at, account_id) DO UPDATE SET used = b.used + excluded.used;
@@ -895,7 +895,7 @@ $$;
 
 -- +goose StatementBegin
 CREATE FUNCTION thaw.heal(
-    workspace_key text, account text DEFAULT NULL, cap integer DEFAULT 5000, requested_by text DEFAULT current_user,
+    workspace_key text, account text DEFAULT NULL, cap integer DEFAULT 5000, actor text DEFAULT current_user,
     even_if_off boolean DEFAULT false
 ) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -918,7 +918,7 @@ BEGIN
         END IF;
         workspace_id := NULL;
     END IF;
-    RETURN thaw.start_heal(workspace_id, account_id, NULL, heal.cap, heal.even_if_off, heal.requested_by);
+    RETURN thaw.start_heal(workspace_id, account_id, NULL, heal.cap, heal.even_if_off, heal.actor);
 END;
 $$;
 -- +goose StatementEnd

@@ -30,7 +30,7 @@ COMMENT ON COLUMN thaw.retention.passed_id IS
 
 -- Allocations reference sweeps, so they are removed first.
 INSERT INTO thaw.retention (part, turn)
-VALUES ('account_signals', 1), ('allocations', 2), ('sweeps', 3), ('account_budgets', 4), ('fleet_budgets', 5), ('heals', 6),
+VALUES ('account_signals', 1), ('allocations', 2), ('sweeps', 3), ('account_quotas', 4), ('fleet_quotas', 5), ('heals', 6),
     ('enrollment_events', 7), ('campaign_events', 8), ('account_events', 9),
     ('backlog_samples', 10);
 
@@ -44,7 +44,7 @@ COMMENT ON VIEW thaw.kept IS
 -- How far a walk by id gets: the last of the next p_size rows before the first one that is too
 -- young. Null: no row is old enough.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.walk_on(p_walk thaw.retention, p_before timestamptz, p_size integer)
+CREATE FUNCTION thaw.advance_walk(p_walk thaw.retention, p_before timestamptz, p_size integer)
 RETURNS bigint LANGUAGE plpgsql STABLE AS $$
 DECLARE
     reached bigint;
@@ -130,7 +130,7 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Removes allocations, sweeps and budgets, from the oldest tick on. Open ones are kept: the next
+-- Removes allocations, sweeps and quotas, from the oldest tick on. Open ones are kept: the next
 -- sweep closes them.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.prune_ticks(
@@ -217,11 +217,11 @@ BEGIN
             WHEN walk.part IN ('account_signals', 'outbox') THEN settings.keep_signals ELSE settings.keep_history END;
         to_id := NULL;
         to_tick := NULL;
-        IF walk.part IN ('allocations', 'sweeps', 'account_budgets', 'fleet_budgets', 'backlog_samples') THEN
+        IF walk.part IN ('allocations', 'sweeps', 'account_quotas', 'fleet_quotas', 'backlog_samples') THEN
             SELECT step.reached, step.removed INTO to_tick, removed
             FROM thaw.prune_ticks(walk.part, walk.walk_tick, before, p_size) AS step;
         ELSE
-            to_id := thaw.walk_on(walk, before, p_size);
+            to_id := thaw.advance_walk(walk, before, p_size);
             IF walk.part = 'heals' THEN
                 SELECT step.done, step.removed INTO done, removed
                 FROM thaw.prune_heals(walk.walk_id, to_id, before, p_size) AS step;
@@ -253,7 +253,7 @@ $$;
 COMMENT ON FUNCTION thaw.prune_batch(integer) IS
     'Removes rows that are older than settings.keep_history or keep_signals and no longer needed, p_size at a time. Called by the job prune.';
 
-REVOKE ALL ON FUNCTION thaw.walk_on(thaw.retention, timestamptz, integer), thaw.prune_ids(text, bigint, bigint),
+REVOKE ALL ON FUNCTION thaw.advance_walk(thaw.retention, timestamptz, integer), thaw.prune_ids(text, bigint, bigint),
     thaw.prune_ticks(text, timestamptz, timestamptz, integer), thaw.prune_heals(bigint, bigint, timestamptz, integer),
     thaw.prune_batch(integer) FROM PUBLIC;
 
@@ -301,6 +301,6 @@ DROP FUNCTION thaw.prune_batch(integer);
 DROP FUNCTION thaw.prune_heals(bigint, bigint, timestamptz, integer);
 DROP FUNCTION thaw.prune_ticks(text, timestamptz, timestamptz, integer);
 DROP FUNCTION thaw.prune_ids(text, bigint, bigint);
-DROP FUNCTION thaw.walk_on(thaw.retention, timestamptz, integer);
+DROP FUNCTION thaw.advance_walk(thaw.retention, timestamptz, integer);
 DROP VIEW thaw.kept;
 DROP TABLE thaw.retention;

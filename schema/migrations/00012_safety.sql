@@ -106,12 +106,12 @@ $$;
 
 -- Enters safety mode. False: it was on already.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.start_safety_mode(
-    p_reason text, p_actor text, p_stays boolean, p_accounts_lost integer DEFAULT NULL, p_accounts_connected integer DEFAULT NULL
+CREATE FUNCTION thaw.enter_safety_mode(
+    p_reason text, p_actor text, p_manual_exit boolean, p_accounts_lost integer DEFAULT NULL, p_accounts_connected integer DEFAULT NULL
 ) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE thaw.safety AS s SET
-        since = thaw.now(), reason = p_reason, entered_by = p_actor, stays = p_stays,
+        since = thaw.now(), reason = p_reason, entered_by = p_actor, manual_exit = p_manual_exit,
         accounts_lost = p_accounts_lost, accounts_connected = p_accounts_connected
     WHERE s.since IS NULL;
     IF NOT FOUND THEN
@@ -120,7 +120,7 @@ BEGIN
     INSERT INTO thaw.manual_actions (what, actor, reason, accounts_lost, accounts_connected)
     VALUES ('safety_entered', p_actor, p_reason, p_accounts_lost, p_accounts_connected);
     PERFORM thaw.publish('safety.entered', NULL, NULL, jsonb_build_object(
-        'reason', p_reason, 'by', p_actor, 'accounts_lost', p_accounts_lost, 'accounts_connected', p_accounts_connected));
+        'reason', p_reason, 'actor', p_actor, 'accounts_lost', p_accounts_lost, 'accounts_connected', p_accounts_connected));
     RETURN true;
 END;
 $$;
@@ -130,7 +130,7 @@ $$;
 -- period of a transient error: pauses that were due within it are postponed accordingly. Accounts
 -- are locked before the row of safety mode, as everywhere.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.end_safety_mode(p_reason text, p_actor text) RETURNS boolean LANGUAGE plpgsql AS $$
+CREATE FUNCTION thaw.exit_safety_mode(p_reason text, p_actor text) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     began timestamptz;
     transient_errors bigint[];
@@ -147,14 +147,14 @@ BEGIN
         RETURN false;
     END IF;
     UPDATE thaw.safety AS s SET
-        since = NULL, reason = NULL, entered_by = NULL, stays = false, accounts_lost = NULL, accounts_connected = NULL,
+        since = NULL, reason = NULL, entered_by = NULL, manual_exit = false, accounts_lost = NULL, accounts_connected = NULL,
         breached_at = NULL, ended_at = thaw.now();
     UPDATE thaw.accounts AS a SET
         pause_after = a.pause_after + (thaw.now() - greatest(began, a.pause_after - settings.grace_period))
     FROM thaw.settings
     WHERE a.id = ANY (transient_errors);
     INSERT INTO thaw.manual_actions (what, actor, reason) VALUES ('safety_exited', p_actor, p_reason);
-    PERFORM thaw.publish('safety.left', NULL, NULL, jsonb_build_object('reason', p_reason, 'by', p_actor, 'since', thaw.rfc3339(began)));
+    PERFORM thaw.publish('safety.exited', NULL, NULL, jsonb_build_object('reason', p_reason, 'actor', p_actor, 'since', thaw.rfc3339(began)));
     RETURN true;
 END;
 $$;
@@ -165,7 +165,7 @@ $$;
 CREATE FUNCTION thaw.enter_on_breach(p_losses record) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF p_losses.is_breach THEN
-        PERFORM thaw.start_safety_mode(
+        PERFORM thaw.enter_safety_mode(
             format('%s of %s connected accounts were lost within %s', p_losses.accounts_lost, p_losses.accounts_connected,
                 (SELECT CASE
                     WHEN p_losses.is_slow THEN ceil(extract(epoch FROM s.safety_slow_window) / 3600) || ' hours'
@@ -179,7 +179,7 @@ $$;
 -- Called by a signal that takes a connection away. The row of safety mode is read first: while it
 -- is on, the signals of an incident must not queue for it. Slow losses are left to thaw.watch.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.notice_losses() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION thaw.check_losses() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF (SELECT s.since IS NULL FROM thaw.safety AS s) AND thaw.may_be_breach() THEN
         PERFORM thaw.enter_on_breach(thaw.losses());
@@ -203,7 +203,7 @@ $$;
 -- +goose StatementEnd
 
 -- Called by the job "watch" once a minute. Verdicts for safety mode: calm (it stays off), entered,
--- on, left.
+-- on, exited.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.watch() RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -212,7 +212,7 @@ DECLARE
 BEGIN
     PERFORM thaw.pick_up_signals('1 day');
     PERFORM thaw.mark_losses();
-    PERFORM thaw.tell_recovered();
+    PERFORM thaw.publish_recovered();
     PERFORM thaw.learn_silence();
     SELECT s.* INTO safety FROM thaw.safety AS s;
     SELECT s.safety_calm INTO calm FROM thaw.settings AS s;
@@ -221,10 +221,10 @@ BEGIN
         RETURN CASE WHEN (SELECT s.since IS NOT NULL FROM thaw.safety AS s) THEN 'entered' ELSE 'calm' END;
     ELSIF (thaw.losses()).is_breach THEN
         UPDATE thaw.safety AS s SET breached_at = thaw.now() WHERE s.since IS NOT NULL;
-    ELSIF NOT safety.stays AND greatest(safety.since, safety.breached_at) + calm <= thaw.now() THEN
-        PERFORM thaw.end_safety_mode(
+    ELSIF NOT safety.manual_exit AND greatest(safety.since, safety.breached_at) + calm <= thaw.now() THEN
+        PERFORM thaw.exit_safety_mode(
             format('calm for %s minutes', ceil(extract(epoch FROM calm) / 60)), 'monitor');
-        RETURN 'left';
+        RETURN 'exited';
     END IF;
     RETURN 'on';
 END;
@@ -255,7 +255,7 @@ $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
-CREATE FUNCTION thaw.ask_watch() RETURNS timestamptz LANGUAGE plpgsql AS $$
+CREATE FUNCTION thaw.request_watch() RETURNS timestamptz LANGUAGE plpgsql AS $$
 DECLARE
     minute timestamptz := date_bin('1 minute', thaw.now(), '2000-01-01 00:00:00+00');
 BEGIN
@@ -265,27 +265,27 @@ BEGIN
 END;
 $$;
 -- +goose StatementEnd
-COMMENT ON FUNCTION thaw.ask_watch() IS
+COMMENT ON FUNCTION thaw.request_watch() IS
     'Enqueues the job watch of the current minute, unless it is enqueued or done already, and returns the minute. Every process calls it once a minute.';
 
 -- +goose StatementBegin
-CREATE FUNCTION thaw.safety_enter(reason text, actor text DEFAULT current_user, stays boolean DEFAULT false)
+CREATE FUNCTION thaw.safety_enter(reason text, actor text DEFAULT current_user, manual_exit boolean DEFAULT false)
 RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM thaw.require_reason(reason, actor);
-    RETURN thaw.start_safety_mode(reason, actor, stays);
+    RETURN thaw.enter_safety_mode(reason, actor, manual_exit);
 END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.safety_enter(text, text, boolean) IS
-    'Enters safety mode: nothing is resumed and nothing is sent. It ends by itself after a calm period (settings.safety_calm); with stays, only thaw.safety_exit ends it. Returns false if it was on already; then nothing changes.';
+    'Enters safety mode: nothing is resumed and nothing is sent. It ends by itself after a calm period (settings.safety_calm); with manual_exit, only thaw.safety_exit ends it. Returns false if it was on already; then nothing changes.';
 
 -- +goose StatementBegin
 CREATE FUNCTION thaw.safety_exit(reason text, actor text DEFAULT current_user)
 RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM thaw.require_reason(reason, actor);
-    RETURN thaw.end_safety_mode(reason, actor);
+    RETURN thaw.exit_safety_mode(reason, actor);
 END;
 $$;
 -- +goose StatementEnd
@@ -305,20 +305,20 @@ END;
 $$;
 -- +goose StatementEnd
 
-REVOKE ALL ON FUNCTION thaw.losses(), thaw.may_be_breach(), thaw.enter_on_breach(record), thaw.mark_losses(), thaw.start_safety_mode(text, text, boolean, integer, integer), thaw.end_safety_mode(text, text),
-    thaw.notice_losses(), thaw.watch(), thaw.sample_backlog(), thaw.ask_watch(), thaw.safety_enter(text, text, boolean), thaw.safety_exit(text, text),
+REVOKE ALL ON FUNCTION thaw.losses(), thaw.may_be_breach(), thaw.enter_on_breach(record), thaw.mark_losses(), thaw.enter_safety_mode(text, text, boolean, integer, integer), thaw.exit_safety_mode(text, text),
+    thaw.check_losses(), thaw.watch(), thaw.sample_backlog(), thaw.request_watch(), thaw.safety_enter(text, text, boolean), thaw.safety_exit(text, text),
     thaw.require_reason(text, text) FROM PUBLIC;
 
 -- +goose Down
 DROP FUNCTION thaw.safety_exit(text, text);
 DROP FUNCTION thaw.safety_enter(text, text, boolean);
 DROP FUNCTION thaw.require_reason(text, text);
-DROP FUNCTION thaw.ask_watch();
+DROP FUNCTION thaw.request_watch();
 DROP FUNCTION thaw.sample_backlog();
 DROP FUNCTION thaw.watch();
-DROP FUNCTION thaw.notice_losses();
-DROP FUNCTION thaw.end_safety_mode(text, text);
-DROP FUNCTION thaw.start_safety_mode(text, text, boolean, integer, integer);
+DROP FUNCTION thaw.check_losses();
+DROP FUNCTION thaw.exit_safety_mode(text, text);
+DROP FUNCTION thaw.enter_safety_mode(text, text, boolean, integer, integer);
 DROP FUNCTION thaw.mark_losses();
 DROP FUNCTION thaw.enter_on_breach(record);
 DROP FUNCTION thaw.losses();

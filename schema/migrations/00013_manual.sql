@@ -7,7 +7,7 @@
 -- +goose Up
 
 -- +goose StatementBegin
-CREATE FUNCTION thaw.account_named(p_account text, p_provider text) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION thaw.find_account(p_account text, p_provider text) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
 DECLARE
     found bigint := (
         SELECT a.id FROM thaw.accounts AS a WHERE a.provider = p_provider AND a.provider_account_id = p_account);
@@ -22,7 +22,7 @@ $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
-CREATE FUNCTION thaw.campaign_named(p_workspace_key text, p_campaign text) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION thaw.find_campaign(p_workspace_key text, p_campaign text) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
 DECLARE
     found bigint := (
         SELECT c.id FROM thaw.campaigns AS c JOIN thaw.workspaces AS w ON w.id = c.workspace_id
@@ -46,7 +46,7 @@ DECLARE
 BEGIN
     PERFORM thaw.require_reason(reason, actor);
     SELECT a.* INTO held FROM thaw.accounts AS a
-    WHERE a.id = thaw.account_named(hold.account, hold.provider) FOR NO KEY UPDATE;
+    WHERE a.id = thaw.find_account(hold.account, hold.provider) FOR NO KEY UPDATE;
     IF hold.until IS NULL OR hold.until <= thaw.now() THEN
         RAISE EXCEPTION 'a hold must end in the future, not %', coalesce(hold.until::text, 'never')
             USING ERRCODE = 'invalid_parameter_value';
@@ -55,9 +55,9 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                 HINT = 'Set an end within a year. An operator can set a later one with thaw hold --correct or thaw.correct_hold.';
     END IF;
-    PERFORM set_config('thaw.set_based', 'on', true);
+    PERFORM set_config('thaw.counts_by_statement', 'on', true);
     UPDATE thaw.accounts AS a SET hold_until = hold.until, hold_reason = hold.reason WHERE a.id = held.id;
-    PERFORM set_config('thaw.set_based', '', true);
+    PERFORM set_config('thaw.counts_by_statement', '', true);
     INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, account_id, until)
     VALUES ('held', hold.actor, hold.reason, held.workspace_id, held.id, hold.until);
     RETURN hold.until;
@@ -123,7 +123,7 @@ DECLARE
     changed  integer;
 BEGIN
     SELECT d.* INTO action FROM thaw.manual_actions AS d WHERE d.id = p_action_id;
-    PERFORM set_config('thaw.set_based', 'on', true);
+    PERFORM set_config('thaw.counts_by_statement', 'on', true);
     WITH before AS (
         SELECT e.id, e.status, e.paused_reason FROM thaw.enrollments AS e WHERE e.id = ANY (p_enrollment_ids)
     ), written AS (
@@ -144,7 +144,7 @@ BEGIN
         format('%s: %s', action.actor, action.reason)
     FROM written;
     GET DIAGNOSTICS changed = ROW_COUNT;
-    PERFORM set_config('thaw.set_based', '', true);
+    PERFORM set_config('thaw.counts_by_statement', '', true);
     UPDATE thaw.manual_actions AS d SET enrollments = coalesce(d.enrollments, 0) + changed WHERE d.id = p_action_id;
     RETURN changed;
 END;
@@ -161,7 +161,7 @@ BEGIN
     PERFORM thaw.require_reason(p_reason, p_actor);
     INSERT INTO thaw.manual_actions AS d (what, actor, reason, workspace_id, account_id, enrollments)
     SELECT p_what, p_actor, p_reason, a.workspace_id, a.id, 0
-    FROM thaw.accounts AS a WHERE a.id = thaw.account_named(p_account, p_provider)
+    FROM thaw.accounts AS a WHERE a.id = thaw.find_account(p_account, p_provider)
     RETURNING d.id INTO action_id;
     RETURN action_id;
 END;
@@ -263,7 +263,7 @@ DECLARE
 BEGIN
     PERFORM thaw.require_reason(p_reason, p_actor);
     SELECT c.* INTO campaign FROM thaw.campaigns AS c
-    WHERE c.id = thaw.campaign_named(p_workspace_key, p_campaign) FOR NO KEY UPDATE;
+    WHERE c.id = thaw.find_campaign(p_workspace_key, p_campaign) FOR NO KEY UPDATE;
     IF campaign.status NOT IN ('running', 'paused') THEN
         RAISE EXCEPTION 'campaign "%" is %', p_campaign, campaign.status
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only a running campaign can be paused, and only a paused one can be resumed.';
@@ -273,7 +273,7 @@ BEGIN
     ELSIF p_what = 'paused' AND campaign.paused_reason = 'paused_by_user' OR p_what = 'resumed' AND campaign.status = 'running' THEN
         RETURN false;
     END IF;
-    PERFORM set_config('thaw.set_based', 'on', true);
+    PERFORM set_config('thaw.counts_by_statement', 'on', true);
     IF p_what = 'paused' THEN
         UPDATE thaw.campaigns AS c SET
             status = 'paused', paused_reason = 'paused_by_user', paused_at = coalesce(c.paused_at, thaw.now())
@@ -281,7 +281,7 @@ BEGIN
     ELSE
         UPDATE thaw.campaigns AS c SET status = 'running', paused_reason = NULL, paused_at = NULL WHERE c.id = campaign.id;
     END IF;
-    PERFORM set_config('thaw.set_based', '', true);
+    PERFORM set_config('thaw.counts_by_statement', '', true);
     INSERT INTO thaw.campaign_events (campaign_id, at, kind, source, from_status, to_status, reason, detail)
     SELECT campaign.id, thaw.now(), p_what::thaw.event_kind, 'operator', campaign.status,
         CASE p_what WHEN 'paused' THEN 'paused' ELSE 'running' END::thaw.campaign_status,
@@ -323,7 +323,7 @@ END;
 COMMENT ON FUNCTION thaw.sending_held_by(text, text) IS
     'Why nothing may be sent through an account now: account_not_connected, account_locked, account_on_hold, safety_mode, account_flapping or unknown_account. Empty: sending is allowed.';
 
-REVOKE ALL ON FUNCTION thaw.account_named(text, text), thaw.campaign_named(text, text),
+REVOKE ALL ON FUNCTION thaw.find_account(text, text), thaw.find_campaign(text, text),
     thaw.hold(text, timestamptz, text, text, text), thaw.apply_action_batch(bigint, integer, boolean),
     thaw.apply_action(bigint, bigint[]), thaw.start_action(text, text, text, text, text),
     thaw.pause_account(text, text, text, text), thaw.resume_account(text, text, text, boolean, text),
@@ -346,5 +346,5 @@ DROP FUNCTION thaw.start_action(text, text, text, text, text);
 DROP FUNCTION thaw.apply_action(bigint, bigint[]);
 DROP FUNCTION thaw.apply_action_batch(bigint, integer, boolean);
 DROP FUNCTION thaw.hold(text, timestamptz, text, text, text);
-DROP FUNCTION thaw.campaign_named(text, text);
-DROP FUNCTION thaw.account_named(text, text);
+DROP FUNCTION thaw.find_campaign(text, text);
+DROP FUNCTION thaw.find_account(text, text);

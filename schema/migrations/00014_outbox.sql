@@ -35,7 +35,7 @@ CREATE TABLE thaw.outbox (
 );
 COMMENT ON TABLE thaw.outbox IS 'Messages to the platform, written in the transaction of the event that they report.';
 COMMENT ON COLUMN thaw.outbox.is_open IS 'Whether a pause in progress still adds to the message. It is delivered when the pause is done.';
-CREATE UNIQUE INDEX outbox_one_open_an_account_key ON thaw.outbox (account_id) WHERE is_open;
+CREATE UNIQUE INDEX outbox_one_open_per_account_key ON thaw.outbox (account_id) WHERE is_open;
 
 CREATE TYPE thaw.delivery_state AS ENUM ('waiting', 'delivered', 'failed');
 
@@ -82,7 +82,7 @@ CREATE FUNCTION thaw.subject(p_workspace_id bigint, p_account_id bigint) RETURNS
 BEGIN
     RETURN (
         SELECT jsonb_strip_nulls(jsonb_build_object(
-            'workspace', workspace.key, 'provider', account.provider, 'provider_account_id', account.provider_account_id))
+            'workspace', workspace.key, 'provider', account.provider, 'account', account.provider_account_id))
         FROM (VALUES (p_account_id)) AS given (account_id)
         LEFT JOIN thaw.accounts AS account ON account.id = given.account_id
         LEFT JOIN thaw.workspaces AS workspace ON workspace.id = coalesce(p_workspace_id, account.workspace_id));
@@ -224,7 +224,7 @@ BEGIN
             WHEN NEW.workspace_id IS NOT NULL THEN 'workspace' WHEN NEW.account_id IS NOT NULL THEN 'account'
             ELSE 'prospects' END,
         'cap', NEW.cap, 'found', NEW.found, 'resumed', NEW.resumed, 'moved', NEW.moved,
-        'campaigns_resumed', NEW.campaigns_resumed, 'remaining', NEW.remaining, 'requested_by', NEW.requested_by,
+        'campaigns_resumed', NEW.campaigns_resumed, 'remaining', NEW.remaining, 'actor', NEW.actor,
         'requested_at', thaw.rfc3339(NEW.requested_at), 'finished_at', thaw.rfc3339(NEW.finished_at)));
     RETURN NULL;
 END;

@@ -12,11 +12,11 @@
 -- changes enrollments never updates a count: writes of the platform and of Thaw would wait for each
 -- other on a shared row, and deadlock. Triggers write the deltas, so that no statement can omit
 -- them. By default a row trigger appends one delta per changed row, and a statement that pauses or
--- resumes nothing calls no trigger function. With the setting thaw.set_based = on, a statement
+-- resumes nothing calls no trigger function. With the setting thaw.counts_by_statement = on, a statement
 -- trigger appends one delta per account, campaign and reason. The setting only chooses how deltas
 -- are written: the counts are exact either way, whichever role sets it. Functions set it around
 -- their statement with set_config, because only a superuser may create a function with the clause
--- SET thaw.set_based.
+-- SET thaw.counts_by_statement.
 --
 -- Plans and pages use the counts; a pass decides on the rows. A count can be wrong if rows were
 -- restored with triggers disabled. thaw.recount finds and corrects it, a slice of the accounts per
@@ -187,25 +187,25 @@ CREATE TRIGGER enrollments_count_update_row AFTER UPDATE ON thaw.enrollments
         (OLD.paused_reason IS DISTINCT FROM NEW.paused_reason
             OR NEW.paused_reason IS NOT NULL
                 AND (OLD.account_id <> NEW.account_id OR OLD.campaign_id <> NEW.campaign_id))
-        AND current_setting('thaw.set_based', true) IS DISTINCT FROM 'on')
+        AND current_setting('thaw.counts_by_statement', true) IS DISTINCT FROM 'on')
     EXECUTE FUNCTION thaw.enrollments_count_row();
 CREATE TRIGGER enrollments_count_update_set AFTER UPDATE ON thaw.enrollments
     REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
-    FOR EACH STATEMENT WHEN (current_setting('thaw.set_based', true) = 'on')
+    FOR EACH STATEMENT WHEN (current_setting('thaw.counts_by_statement', true) = 'on')
     EXECUTE FUNCTION thaw.enrollments_count_update();
 CREATE TRIGGER enrollments_count_insert_row AFTER INSERT ON thaw.enrollments
-    FOR EACH ROW WHEN (NEW.paused_reason IS NOT NULL AND current_setting('thaw.set_based', true) IS DISTINCT FROM 'on')
+    FOR EACH ROW WHEN (NEW.paused_reason IS NOT NULL AND current_setting('thaw.counts_by_statement', true) IS DISTINCT FROM 'on')
     EXECUTE FUNCTION thaw.enrollments_count_row();
 CREATE TRIGGER enrollments_count_insert_set AFTER INSERT ON thaw.enrollments
     REFERENCING NEW TABLE AS new_rows
-    FOR EACH STATEMENT WHEN (current_setting('thaw.set_based', true) = 'on')
+    FOR EACH STATEMENT WHEN (current_setting('thaw.counts_by_statement', true) = 'on')
     EXECUTE FUNCTION thaw.enrollments_count_insert();
 CREATE TRIGGER enrollments_count_delete_row AFTER DELETE ON thaw.enrollments
-    FOR EACH ROW WHEN (OLD.paused_reason IS NOT NULL AND current_setting('thaw.set_based', true) IS DISTINCT FROM 'on')
+    FOR EACH ROW WHEN (OLD.paused_reason IS NOT NULL AND current_setting('thaw.counts_by_statement', true) IS DISTINCT FROM 'on')
     EXECUTE FUNCTION thaw.enrollments_count_row();
 CREATE TRIGGER enrollments_count_delete_set AFTER DELETE ON thaw.enrollments
     REFERENCING OLD TABLE AS old_rows
-    FOR EACH STATEMENT WHEN (current_setting('thaw.set_based', true) = 'on')
+    FOR EACH STATEMENT WHEN (current_setting('thaw.counts_by_statement', true) = 'on')
     EXECUTE FUNCTION thaw.enrollments_count_delete();
 CREATE TRIGGER enrollments_count_truncate BEFORE TRUNCATE ON thaw.enrollments
     FOR EACH STATEMENT EXECUTE FUNCTION thaw.enrollments_count_truncate();
@@ -414,7 +414,7 @@ UNION ALL
 SELECT l.account_id, -l.paused
 FROM thaw.campaigns AS c
 JOIN thaw.paused_parts AS l ON l.campaign_id = c.id
-WHERE l.waits_for_account AND NOT thaw.lets_resume(c.status, c.waits_for_account);
+WHERE l.waits_for_account AND NOT thaw.allows_resume(c.status, c.waits_for_account);
 
 -- How many prospects may resume now, by source account and target account. An account that nothing
 -- blocks is connected and so its own target. The view resume_targets is therefore written out in
@@ -460,7 +460,7 @@ BEGIN ATOMIC
     JOIN thaw.campaigns AS campaign ON campaign.id = part.campaign_id
     CROSS JOIN thaw.safety
     WHERE part.waits_for_account
-        AND thaw.lets_resume(campaign.status, campaign.waits_for_account)
+        AND thaw.allows_resume(campaign.status, campaign.waits_for_account)
         AND thaw.block_reason(target, safety.since IS NOT NULL, workspace.auto_resume) IS NULL
     GROUP BY target.workspace_id, target.id, part.account_id, campaign.id
     HAVING sum(part.paused) > 0;
@@ -472,16 +472,16 @@ COMMENT ON FUNCTION thaw.resumable_lines() IS
 -- The last tick that allocated something to an account or to a workspace. thaw.allocations has the
 -- same information, but needs one index descent per account; these tables are read as a whole. Only
 -- the sweep writes them.
-CREATE TABLE thaw.account_turns (
+CREATE TABLE thaw.account_served (
     account_id bigint PRIMARY KEY,
     tick_at    timestamptz NOT NULL
 ) WITH (fillfactor = 80);
-CREATE TABLE thaw.workspace_turns (
+CREATE TABLE thaw.workspace_served (
     workspace_id bigint PRIMARY KEY,
     tick_at      timestamptz NOT NULL
 ) WITH (fillfactor = 80);
-COMMENT ON TABLE thaw.account_turns IS 'The last tick that allocated something to an account.';
-COMMENT ON TABLE thaw.workspace_turns IS 'The last tick that allocated something to a workspace.';
+COMMENT ON TABLE thaw.account_served IS 'The last tick that allocated something to an account.';
+COMMENT ON TABLE thaw.workspace_served IS 'The last tick that allocated something to a workspace.';
 
 -- The newest forecast of a large fleet, which new processes and commands read instead of computing
 -- their own. One row: the job "watch" replaces it once a minute, and deletes it while the fleet is
@@ -508,26 +508,26 @@ RETURNS TABLE (
 LANGUAGE sql STABLE SET jit = off SET work_mem = '64MB'
 BEGIN ATOMIC
     SELECT candidate.account_id, candidate.workspace_id, least(candidate.waiting, 2147483647)::integer,
-        coalesce(budget.cap - budget.used, settings.account_cap), account_turn.tick_at, workspace_turn.tick_at
+        coalesce(charged.cap - charged.used, settings.account_cap), account_order.tick_at, workspace_order.tick_at
     FROM thaw.resumable_accounts AS candidate
     CROSS JOIN thaw.settings
-    LEFT JOIN thaw.account_budgets AS budget
-        ON budget.tick_at = p_tick_at AND budget.account_id = candidate.account_id
-    LEFT JOIN thaw.account_turns AS account_turn ON account_turn.account_id = candidate.account_id
-    LEFT JOIN thaw.workspace_turns AS workspace_turn ON workspace_turn.workspace_id = candidate.workspace_id;
+    LEFT JOIN thaw.account_quotas AS charged
+        ON charged.tick_at = p_tick_at AND charged.account_id = candidate.account_id
+    LEFT JOIN thaw.account_served AS account_order ON account_order.account_id = candidate.account_id
+    LEFT JOIN thaw.workspace_served AS workspace_order ON workspace_order.workspace_id = candidate.workspace_id;
 END;
 -- +goose StatementEnd
 
 -- The first step of a plan: how much each workspace can use in the tick, in the order in which
--- workspaces are served. At most p_budget workspaces: if there are more workspaces than enrollments
--- in the budget, the first ones get one each. total_waiting counts all prospects that may resume
+-- workspaces are served. At most p_quota workspaces: if there are more workspaces than enrollments
+-- in the quota, the first ones get one each. total_waiting counts all prospects that may resume
 -- now. Workspaces whose accounts have used up their caps come last.
 --
 -- Only prospects of accounts after p_after and up to p_until are considered: a part of the fleet,
 -- in case a complete plan would take too long.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.plan_workspaces(
-    p_tick_at timestamptz, p_budget integer, p_after bigint DEFAULT -1, p_until bigint DEFAULT 9223372036854775807)
+    p_tick_at timestamptz, p_quota integer, p_after bigint DEFAULT -1, p_until bigint DEFAULT 9223372036854775807)
 RETURNS TABLE (workspace_id bigint, demand integer, served_at timestamptz, total_waiting bigint)
 LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan SET jit = off SET work_mem = '64MB' AS $$
 #variable_conflict use_column
@@ -536,7 +536,7 @@ BEGIN
     SELECT wanted.workspace_id, wanted.demand, turn.tick_at, wanted.total_waiting
     FROM (
         SELECT candidate.workspace_id,
-            least(sum(least(candidate.waiting, coalesce(budget.cap - budget.used, settings.account_cap))), 2147483647)::integer AS demand,
+            least(sum(least(candidate.waiting, coalesce(charged.cap - charged.used, settings.account_cap))), 2147483647)::integer AS demand,
             (sum(sum(candidate.waiting)) OVER ())::bigint AS total_waiting
         FROM (
             SELECT p.account_id, p.workspace_id, sum(p.waiting) AS waiting
@@ -545,12 +545,12 @@ BEGIN
             GROUP BY p.account_id, p.workspace_id
             HAVING sum(p.waiting) > 0) AS candidate
         CROSS JOIN thaw.settings
-        LEFT JOIN thaw.account_budgets AS budget
-            ON budget.tick_at = p_tick_at AND budget.account_id = candidate.account_id
+        LEFT JOIN thaw.account_quotas AS charged
+            ON charged.tick_at = p_tick_at AND charged.account_id = candidate.account_id
         GROUP BY candidate.workspace_id) AS wanted
-    LEFT JOIN thaw.workspace_turns AS turn ON turn.workspace_id = wanted.workspace_id
+    LEFT JOIN thaw.workspace_served AS turn ON turn.workspace_id = wanted.workspace_id
     ORDER BY wanted.demand > 0 DESC, turn.tick_at NULLS FIRST, wanted.workspace_id
-    LIMIT p_budget;
+    LIMIT p_quota;
 END;
 $$;
 -- +goose StatementEnd
@@ -580,10 +580,10 @@ BEGIN
             HAVING sum(p.waiting) > 0) AS candidate
         JOIN unnest(p_workspace_ids, p_shares) AS share (workspace_id, amount) ON share.workspace_id = candidate.workspace_id
         CROSS JOIN thaw.settings
-        LEFT JOIN thaw.account_budgets AS budget
-            ON budget.tick_at = p_tick_at AND budget.account_id = candidate.account_id
-        CROSS JOIN LATERAL (SELECT coalesce(budget.cap - budget.used, settings.account_cap) AS quota) AS quota
-        LEFT JOIN thaw.account_turns AS turn ON turn.account_id = candidate.account_id
+        LEFT JOIN thaw.account_quotas AS charged
+            ON charged.tick_at = p_tick_at AND charged.account_id = candidate.account_id
+        CROSS JOIN LATERAL (SELECT coalesce(charged.cap - charged.used, settings.account_cap) AS quota) AS quota
+        LEFT JOIN thaw.account_served AS turn ON turn.account_id = candidate.account_id
         WHERE quota.quota > 0) AS placed
     WHERE placed.place <= placed.amount;
 END;
@@ -735,11 +735,11 @@ BEGIN
     INSERT INTO thaw.allocations (tick_at, account_id, workspace_id, planned)
     SELECT p_tick_at, line.account_id, line.workspace_id, line.planned
     FROM unnest(p_account_ids, p_workspace_ids, p_planned) AS line (account_id, workspace_id, planned);
-    INSERT INTO thaw.account_turns AS t (account_id, tick_at)
+    INSERT INTO thaw.account_served AS t (account_id, tick_at)
     SELECT line.account_id, p_tick_at
     FROM unnest(p_account_ids, p_planned) AS line (account_id, planned) WHERE line.planned > 0
     ON CONFLICT (account_id) DO UPDATE SET tick_at = excluded.tick_at;
-    INSERT INTO thaw.workspace_turns AS t (workspace_id, tick_at)
+    INSERT INTO thaw.workspace_served AS t (workspace_id, tick_at)
     SELECT DISTINCT line.workspace_id, p_tick_at
     FROM unnest(p_workspace_ids, p_planned) AS line (workspace_id, planned) WHERE line.planned > 0
     ON CONFLICT (workspace_id) DO UPDATE SET tick_at = excluded.tick_at;
@@ -867,8 +867,8 @@ DROP FUNCTION thaw.plan_accounts(timestamptz, bigint[], integer[], bigint, bigin
 DROP FUNCTION thaw.plan_workspaces(timestamptz, integer, bigint, bigint);
 DROP FUNCTION thaw.candidates(timestamptz);
 DROP TABLE thaw.forecasts;
-DROP TABLE thaw.workspace_turns;
-DROP TABLE thaw.account_turns;
+DROP TABLE thaw.workspace_served;
+DROP TABLE thaw.account_served;
 DROP FUNCTION thaw.resumable_lines();
 DROP VIEW thaw.resumable_accounts;
 DROP VIEW thaw.resumable_parts;

@@ -39,7 +39,7 @@ CREATE TRIGGER accounts_publish_flapping AFTER UPDATE ON thaw.accounts
 -- the pause is done, because the number of prospects is known then. The caller has locked the
 -- account. Reconnecting does not lift a restriction, so a restricted account gets no message.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.tell_needs_reconnect(p_account thaw.accounts) RETURNS void LANGUAGE plpgsql
+CREATE FUNCTION thaw.publish_needs_reconnect(p_account thaw.accounts) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF p_account.needs_reconnect_at IS NOT NULL OR p_account.status IN ('connected', 'restricted') OR NOT thaw.has_endpoint() THEN
@@ -58,7 +58,7 @@ $$;
 -- Publishes the recovery of flapping accounts that have stayed connected for long enough. Called by
 -- the job "watch".
 -- +goose StatementBegin
-CREATE FUNCTION thaw.tell_recovered() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION thaw.publish_recovered() RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     UPDATE thaw.accounts AS a SET needs_reconnect_at = NULL
     WHERE a.id IN (
@@ -84,10 +84,10 @@ DECLARE
 BEGIN
     PERFORM thaw.require_reason(reason, actor);
     PERFORM a.id FROM thaw.accounts AS a
-    WHERE a.id IN (thaw.account_named(link_accounts.old, link_accounts.provider), thaw.account_named(link_accounts.new, link_accounts.provider))
+    WHERE a.id IN (thaw.find_account(link_accounts.old, link_accounts.provider), thaw.find_account(link_accounts.new, link_accounts.provider))
     ORDER BY a.id FOR NO KEY UPDATE;
-    SELECT a.* INTO old_account FROM thaw.accounts AS a WHERE a.id = thaw.account_named(link_accounts.old, link_accounts.provider);
-    SELECT a.* INTO new_account FROM thaw.accounts AS a WHERE a.id = thaw.account_named(link_accounts.new, link_accounts.provider);
+    SELECT a.* INTO old_account FROM thaw.accounts AS a WHERE a.id = thaw.find_account(link_accounts.old, link_accounts.provider);
+    SELECT a.* INTO new_account FROM thaw.accounts AS a WHERE a.id = thaw.find_account(link_accounts.new, link_accounts.provider);
     IF old_account.id = new_account.id THEN
         RAISE EXCEPTION 'both accounts are "%"', link_accounts.old
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Give the account that was replaced and the one that replaces it.';
@@ -193,16 +193,16 @@ CROSS JOIN LATERAL (
 COMMENT ON VIEW thaw.provider_silence IS
     'How long each provider has sent no webhook signal (silent_for), and how long is unusual (silence_limit; null: not learned yet, or disabled).';
 
-REVOKE ALL ON FUNCTION thaw.accounts_publish_recovery(), thaw.accounts_publish_flapping(), thaw.tell_needs_reconnect(thaw.accounts),
-    thaw.tell_recovered(), thaw.link_accounts(text, text, text, text, text), thaw.learn_silence() FROM PUBLIC;
+REVOKE ALL ON FUNCTION thaw.accounts_publish_recovery(), thaw.accounts_publish_flapping(), thaw.publish_needs_reconnect(thaw.accounts),
+    thaw.publish_recovered(), thaw.link_accounts(text, text, text, text, text), thaw.learn_silence() FROM PUBLIC;
 
 -- +goose Down
 DROP VIEW thaw.provider_silence;
 DROP FUNCTION thaw.learn_silence();
 DROP TABLE thaw.signal_walk, thaw.signal_sources, thaw.signal_gaps;
 DROP FUNCTION thaw.link_accounts(text, text, text, text, text);
-DROP FUNCTION thaw.tell_recovered();
-DROP FUNCTION thaw.tell_needs_reconnect(thaw.accounts);
+DROP FUNCTION thaw.publish_recovered();
+DROP FUNCTION thaw.publish_needs_reconnect(thaw.accounts);
 DROP TRIGGER accounts_publish_flapping ON thaw.accounts;
 DROP FUNCTION thaw.accounts_publish_flapping();
 DROP TRIGGER accounts_publish_recovery ON thaw.accounts;

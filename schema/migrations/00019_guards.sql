@@ -10,7 +10,7 @@
 -- Two conditions decide what a trigger does. A writer is trusted if it may insert into the history,
 -- thaw.enrollment_events. That includes the owner of the schema, and with it the workers and
 -- functions with the owner's rights, but not a role with the grants of docs/sql.md. A statement is
--- Thaw's own if a trusted writer runs it with the setting thaw.set_based = on, as the functions do
+-- Thaw's own if a trusted writer runs it with the setting thaw.counts_by_statement = on, as the functions do
 -- that write their own history (see 00016_counts.sql). Any role can change a setting, so the
 -- setting alone is never sufficient.
 
@@ -58,7 +58,7 @@ CREATE TRIGGER workspaces_keep_identity BEFORE UPDATE ON thaw.workspaces
 -- Only a trusted writer may choose an id; others get one from the sequence. A trigger is needed
 -- because OVERRIDING SYSTEM VALUE requires no privilege.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.draw_id() RETURNS trigger LANGUAGE plpgsql
+CREATE FUNCTION thaw.assign_id() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     drawn bigint;
@@ -76,14 +76,14 @@ BEGIN
 END;
 $$;
 -- +goose StatementEnd
-CREATE TRIGGER accounts_draw_id BEFORE INSERT ON thaw.accounts
-    FOR EACH ROW WHEN (NOT thaw.is_trusted_writer()) EXECUTE FUNCTION thaw.draw_id();
-CREATE TRIGGER campaigns_draw_id BEFORE INSERT ON thaw.campaigns
-    FOR EACH ROW WHEN (NOT thaw.is_trusted_writer()) EXECUTE FUNCTION thaw.draw_id();
-CREATE TRIGGER workspaces_draw_id BEFORE INSERT ON thaw.workspaces
-    FOR EACH ROW WHEN (NOT thaw.is_trusted_writer()) EXECUTE FUNCTION thaw.draw_id();
-CREATE TRIGGER enrollments_draw_id BEFORE INSERT ON thaw.enrollments
-    FOR EACH ROW WHEN (NOT thaw.is_trusted_writer()) EXECUTE FUNCTION thaw.draw_id();
+CREATE TRIGGER accounts_assign_id BEFORE INSERT ON thaw.accounts
+    FOR EACH ROW WHEN (NOT thaw.is_trusted_writer()) EXECUTE FUNCTION thaw.assign_id();
+CREATE TRIGGER campaigns_assign_id BEFORE INSERT ON thaw.campaigns
+    FOR EACH ROW WHEN (NOT thaw.is_trusted_writer()) EXECUTE FUNCTION thaw.assign_id();
+CREATE TRIGGER workspaces_assign_id BEFORE INSERT ON thaw.workspaces
+    FOR EACH ROW WHEN (NOT thaw.is_trusted_writer()) EXECUTE FUNCTION thaw.assign_id();
+CREATE TRIGGER enrollments_assign_id BEFORE INSERT ON thaw.enrollments
+    FOR EACH ROW WHEN (NOT thaw.is_trusted_writer()) EXECUTE FUNCTION thaw.assign_id();
 
 -- History. The platform may pause and resume by a plain UPDATE, even what a person paused, as its
 -- own pages do. Every such change is recorded (docs/decisions/0025).
@@ -122,7 +122,7 @@ $$;
 CREATE TRIGGER enrollments_write_history AFTER UPDATE ON thaw.enrollments
     FOR EACH ROW WHEN (
         (OLD.paused_reason IS DISTINCT FROM NEW.paused_reason OR OLD.account_id <> NEW.account_id)
-        AND (current_setting('thaw.set_based', true) IS DISTINCT FROM 'on' OR NOT thaw.is_trusted_writer()))
+        AND (current_setting('thaw.counts_by_statement', true) IS DISTINCT FROM 'on' OR NOT thaw.is_trusted_writer()))
     EXECUTE FUNCTION thaw.enrollments_write_history();
 
 -- +goose StatementBegin
@@ -141,7 +141,7 @@ $$;
 CREATE TRIGGER campaigns_write_history AFTER UPDATE ON thaw.campaigns
     FOR EACH ROW WHEN (
         OLD.paused_reason IS DISTINCT FROM NEW.paused_reason
-        AND (current_setting('thaw.set_based', true) IS DISTINCT FROM 'on' OR NOT thaw.is_trusted_writer()))
+        AND (current_setting('thaw.counts_by_statement', true) IS DISTINCT FROM 'on' OR NOT thaw.is_trusted_writer()))
     EXECUTE FUNCTION thaw.campaigns_write_history();
 
 -- A hold by a plain UPDATE is recorded as a manual action too.
@@ -158,7 +158,7 @@ $$;
 CREATE TRIGGER accounts_write_hold AFTER UPDATE ON thaw.accounts
     FOR EACH ROW WHEN (
         NEW.hold_until IS NOT NULL AND OLD.hold_until IS DISTINCT FROM NEW.hold_until
-        AND (current_setting('thaw.set_based', true) IS DISTINCT FROM 'on' OR NOT thaw.is_trusted_writer()))
+        AND (current_setting('thaw.counts_by_statement', true) IS DISTINCT FROM 'on' OR NOT thaw.is_trusted_writer()))
     EXECUTE FUNCTION thaw.accounts_write_hold();
 
 -- Times. 'infinity', the year 12000 and the year 0 are valid values of the type, but no page, CSV
@@ -202,7 +202,7 @@ CREATE TRIGGER accounts_bound_hold_insert BEFORE INSERT ON thaw.accounts
 CREATE TRIGGER accounts_bound_hold_update BEFORE UPDATE ON thaw.accounts
     FOR EACH ROW WHEN (
         NEW.hold_until > thaw.now() + interval '366 days' AND OLD.hold_until IS DISTINCT FROM NEW.hold_until
-        AND (current_setting('thaw.set_based', true) IS DISTINCT FROM 'on' OR NOT thaw.is_trusted_writer()))
+        AND (current_setting('thaw.counts_by_statement', true) IS DISTINCT FROM 'on' OR NOT thaw.is_trusted_writer()))
     EXECUTE FUNCTION thaw.accounts_bound_hold();
 
 -- Corrects a hold: sets another end, earlier or later, at most 10 years away, or ends it now
@@ -218,7 +218,7 @@ DECLARE
 BEGIN
     PERFORM thaw.require_reason(reason, actor);
     SELECT a.* INTO held FROM thaw.accounts AS a
-    WHERE a.id = thaw.account_named(correct_hold.account, correct_hold.provider) FOR NO KEY UPDATE;
+    WHERE a.id = thaw.find_account(correct_hold.account, correct_hold.provider) FOR NO KEY UPDATE;
     IF held.hold_until IS NULL OR held.hold_until <= thaw.now() THEN
         RAISE EXCEPTION 'account "%" is not on hold', correct_hold.account
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only a current hold can be corrected.';
@@ -228,11 +228,11 @@ BEGIN
     END IF;
     INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, account_id, until)
     VALUES ('hold_corrected', correct_hold.actor, correct_hold.reason, held.workspace_id, held.id, correct_hold.until);
-    PERFORM set_config('thaw.set_based', 'on', true);
+    PERFORM set_config('thaw.counts_by_statement', 'on', true);
     UPDATE thaw.accounts AS a SET
         hold_until = correct_hold.until, hold_reason = CASE WHEN correct_hold.until IS NOT NULL THEN correct_hold.reason END
     WHERE a.id = held.id;
-    PERFORM set_config('thaw.set_based', '', true);
+    PERFORM set_config('thaw.counts_by_statement', '', true);
     RETURN correct_hold.until;
 END;
 $$;
@@ -240,16 +240,16 @@ $$;
 COMMENT ON FUNCTION thaw.correct_hold(text, timestamptz, text, text, text) IS
     'For operators: sets another end of a hold, or ends it now (until null), with a reason for the audit log. Not granted to any role.';
 
-REVOKE ALL ON FUNCTION thaw.correct_hold(text, timestamptz, text, text, text), thaw.keep_identity(), thaw.draw_id(),
+REVOKE ALL ON FUNCTION thaw.correct_hold(text, timestamptz, text, text, text), thaw.keep_identity(), thaw.assign_id(),
     thaw.enrollments_write_history(), thaw.campaigns_write_history(), thaw.accounts_write_hold(), thaw.accounts_bound_hold() FROM PUBLIC;
 
 -- A row lock and not an advisory lock: any role with CONNECT could take an advisory lock and block
 -- imports.
-CREATE TABLE thaw.import_turn (
+CREATE TABLE thaw.import_lock (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row)
 );
-COMMENT ON TABLE thaw.import_turn IS 'One row: an import locks it until it ends, so that imports take turns.';
-INSERT INTO thaw.import_turn DEFAULT VALUES;
+COMMENT ON TABLE thaw.import_lock IS 'One row: an import locks it until it ends, so that imports take turns.';
+INSERT INTO thaw.import_lock DEFAULT VALUES;
 
 -- Paths. This step comes last: every function whose body is resolved at run time gets a search path
 -- with the catalog only. A body of standard SQL (BEGIN ATOMIC, RETURN) was resolved when it was
@@ -271,7 +271,7 @@ $$;
 -- +goose StatementEnd
 
 -- +goose Down
-DROP TABLE thaw.import_turn;
+DROP TABLE thaw.import_lock;
 DROP FUNCTION thaw.correct_hold(text, timestamptz, text, text, text);
 ALTER TABLE thaw.api_tokens DROP CONSTRAINT api_tokens_times_are_in_range;
 ALTER TABLE thaw.enrollments DROP CONSTRAINT enrollments_times_are_in_range;
@@ -287,11 +287,11 @@ DROP TRIGGER campaigns_write_history ON thaw.campaigns;
 DROP FUNCTION thaw.campaigns_write_history();
 DROP TRIGGER enrollments_write_history ON thaw.enrollments;
 DROP FUNCTION thaw.enrollments_write_history();
-DROP TRIGGER enrollments_draw_id ON thaw.enrollments;
-DROP TRIGGER workspaces_draw_id ON thaw.workspaces;
-DROP TRIGGER campaigns_draw_id ON thaw.campaigns;
-DROP TRIGGER accounts_draw_id ON thaw.accounts;
-DROP FUNCTION thaw.draw_id();
+DROP TRIGGER enrollments_assign_id ON thaw.enrollments;
+DROP TRIGGER workspaces_assign_id ON thaw.workspaces;
+DROP TRIGGER campaigns_assign_id ON thaw.campaigns;
+DROP TRIGGER accounts_assign_id ON thaw.accounts;
+DROP FUNCTION thaw.assign_id();
 DROP TRIGGER workspaces_keep_identity ON thaw.workspaces;
 DROP TRIGGER enrollments_keep_identity ON thaw.enrollments;
 DROP TRIGGER campaigns_keep_identity ON thaw.campaigns;

@@ -16,7 +16,7 @@ WHERE (a.workspace_id, a.id) > (sqlc.arg(after_workspace)::bigint, sqlc.arg(afte
 ORDER BY a.workspace_id, a.id
 LIMIT sqlc.arg(size)::integer;
 
--- name: AccountIDsNamed :many
+-- name: FindAccounts :many
 -- The accounts with a provider account ID: several if two providers use the same ID.
 SELECT a.id
 FROM thaw.accounts AS a
@@ -54,7 +54,7 @@ WITH wanted AS (
     SELECT l.account_id, sum(l.paused) AS total
     FROM lines AS l
     JOIN thaw.campaigns AS c ON c.id = l.campaign_id
-    WHERE l.waits_for_account AND thaw.lets_resume(c.status, c.waits_for_account)
+    WHERE l.waits_for_account AND thaw.allows_resume(c.status, c.waits_for_account)
     GROUP BY l.account_id
 )
 SELECT a.id, a.workspace_id, workspace.key AS workspace, a.provider, a.provider_account_id AS account, a.display_name AS name,

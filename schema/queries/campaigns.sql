@@ -19,7 +19,7 @@ WHERE w.id > sqlc.arg(after_id)::bigint
 ORDER BY w.id
 LIMIT sqlc.arg(size)::integer;
 
--- name: WorkspaceNamed :one
+-- name: FindWorkspace :one
 SELECT w.id, w.key FROM thaw.workspaces AS w
 WHERE w.key = sqlc.arg(workspace)
     AND w.id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint;

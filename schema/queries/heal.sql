@@ -10,7 +10,7 @@ FROM thaw.heal_batch(sqlc.arg(heal_id)::bigint, sqlc.arg(size)::integer, sqlc.ar
 -- allowed.
 SELECT thaw.start_heal(
     sqlc.narg(workspace_id)::bigint, sqlc.narg(account_id)::bigint, sqlc.narg(enrollment_ids)::bigint[],
-    nullif(sqlc.arg(cap)::integer, 0), sqlc.arg(even_if_off)::boolean, sqlc.arg(requested_by)::text,
+    nullif(sqlc.arg(cap)::integer, 0), sqlc.arg(even_if_off)::boolean, sqlc.arg(actor)::text,
     sqlc.narg(tenant_id)::bigint)::bigint AS heal_id;
 
 -- name: SetHealCap :exec
@@ -29,7 +29,7 @@ FROM thaw.heal_scope(sqlc.arg(heal_id)::bigint) AS scope;
 -- name: Heal :one
 -- stopped: the job was cancelled or discarded. Another heal of the same target can be started.
 SELECT h.id, h.target, h.cap, thaw.heal_state(h) AS status, h.resumed, h.moved, h.campaigns_resumed, h.found, h.remaining,
-    h.skipped, h.requested_by, h.requested_at, h.finished_at
+    h.skipped, h.actor, h.requested_at, h.finished_at
 FROM thaw.heals AS h
 WHERE h.id = sqlc.arg(heal_id)::bigint;
 

@@ -29,7 +29,7 @@ ORDER BY tick.tick_at DESC;
 -- workspaces.
 SELECT h.id, coalesce(workspace.key, '')::text AS workspace, h.account_id, coalesce(account.provider_account_id, '')::text AS account,
     h.cap, h.even_if_off, thaw.heal_state(h) AS status, h.resumed, h.moved, h.campaigns_resumed, h.found, h.remaining, h.skipped, h.round,
-    coalesce(h.accounts, 0)::integer AS accounts, h.accounts_done, h.requested_by, h.requested_at, h.finished_at
+    coalesce(h.accounts, 0)::integer AS accounts, h.accounts_done, h.actor, h.requested_at, h.finished_at
 FROM thaw.heals AS h
 LEFT JOIN thaw.accounts AS account ON account.id = h.account_id
 LEFT JOIN thaw.workspaces AS workspace ON workspace.id = coalesce(h.workspace_id, account.workspace_id)
@@ -61,10 +61,10 @@ WHERE e.prospect_url = ANY (sqlc.arg(prospect_urls)::text[])
 ORDER BY event.id DESC
 LIMIT sqlc.arg(size)::integer;
 
--- name: FleetBudgets :many
--- The fleet budgets of a tick. No row: nothing was resumed in that lane yet.
+-- name: FleetQuotas :many
+-- The fleet quotas of a tick. No row: nothing was resumed in that lane yet.
 SELECT b.lane::text AS lane, b.cap, b.used
-FROM thaw.fleet_budgets AS b
+FROM thaw.fleet_quotas AS b
 WHERE b.tick_at = sqlc.arg(tick_at)::timestamptz;
 
 -- name: Clock :one

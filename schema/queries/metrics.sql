@@ -38,11 +38,11 @@ SELECT coalesce(extract(epoch FROM thaw.now() - thaw.resumable_since()), 0)::dou
 SELECT counts.queue::text AS queue, counts.state::text AS state, counts.jobs::bigint AS jobs
 FROM thaw.job_counts() AS counts;
 
--- name: MetricsBudgets :many
--- The fleet budgets of the current tick and of all ticks that may have changed since the last
+-- name: MetricsQuotas :many
+-- The fleet quotas of the current tick and of all ticks that may have changed since the last
 -- scrape: a pass draws from the tick in which its transaction started, and no pass takes a minute.
 SELECT b.tick_at, b.lane::text AS lane, b.cap, b.used
-FROM thaw.fleet_budgets AS b
+FROM thaw.fleet_quotas AS b
 WHERE b.tick_at >= thaw.tick(sqlc.arg(since)::timestamptz - interval '1 minute');
 
 -- name: MetricsHeals :many

@@ -16,10 +16,10 @@ SELECT s.tick_at, s.paused, s.waiting FROM thaw.backlog_samples AS s ORDER BY s.
 
 -- name: AccountHistory :many
 -- The history of an account, newest first: status changes and manual actions.
-SELECT line.at, line.what, line.from_status, line.to_status, line.by, line.reason, line.until, line.enrollments
+SELECT line.at, line.what, line.from_status, line.to_status, line.actor, line.reason, line.until, line.enrollments
 FROM (
     (SELECT e.at, 'status'::text AS what, e.from_status::text AS from_status, e.to_status::text AS to_status,
-        ''::text AS by, coalesce(e.last_error, '')::text AS reason, NULL::timestamptz AS until, NULL::integer AS enrollments
+        ''::text AS actor, coalesce(e.last_error, '')::text AS reason, NULL::timestamptz AS until, NULL::integer AS enrollments
      FROM thaw.account_events AS e WHERE e.account_id = sqlc.arg(account_id)::bigint
      ORDER BY e.id DESC LIMIT sqlc.arg(size)::integer)
     UNION ALL

@@ -29,7 +29,7 @@ FROM thaw.plan_part(sqlc.arg(tick_at)::timestamptz, sqlc.arg(size)::integer) AS 
 -- Never served: the epoch.
 SELECT w.workspace_id::bigint AS workspace_id, w.demand::integer AS demand,
     coalesce(w.served_at, 'epoch')::timestamptz AS served_at, w.total_waiting::bigint AS total_waiting
-FROM thaw.plan_workspaces(sqlc.arg(tick_at)::timestamptz, sqlc.arg(budget)::integer,
+FROM thaw.plan_workspaces(sqlc.arg(tick_at)::timestamptz, sqlc.arg(quota)::integer,
     sqlc.arg(after_id)::bigint, sqlc.arg(until_id)::bigint) AS w;
 
 -- name: PlanAccounts :many

@@ -11,7 +11,7 @@ import (
 )
 
 const askSweepAndWatch = `-- name: AskSweepAndWatch :exec
-SELECT thaw.sweep(), thaw.ask_watch()
+SELECT thaw.sweep(), thaw.request_watch()
 `
 
 // Called by every process once a minute: enqueues the sweep of the current tick and the job watch
@@ -22,7 +22,7 @@ func (q *Queries) AskSweepAndWatch(ctx context.Context) error {
 }
 
 const safety = `-- name: Safety :one
-SELECT s.since, s.reason, s.entered_by, s.stays, s.accounts_lost, s.accounts_connected,
+SELECT s.since, s.reason, s.entered_by, s.manual_exit, s.accounts_lost, s.accounts_connected,
     coalesce(greatest(s.since, s.breached_at) + settings.safety_calm, 'epoch')::timestamptz AS calm_at
 FROM thaw.safety AS s
 CROSS JOIN thaw.settings
@@ -32,7 +32,7 @@ type SafetyRow struct {
 	Since             *time.Time
 	Reason            *string
 	EnteredBy         *string
-	Stays             bool
+	ManualExit        bool
 	AccountsLost      *int32
 	AccountsConnected *int32
 	CalmAt            time.Time
@@ -46,7 +46,7 @@ func (q *Queries) Safety(ctx context.Context) (SafetyRow, error) {
 		&i.Since,
 		&i.Reason,
 		&i.EnteredBy,
-		&i.Stays,
+		&i.ManualExit,
 		&i.AccountsLost,
 		&i.AccountsConnected,
 		&i.CalmAt,
@@ -59,13 +59,13 @@ SELECT thaw.safety_enter($1::text, $2::text, $3::boolean)::boolean AS entered
 `
 
 type SafetyEnterParams struct {
-	Reason string
-	Actor  string
-	Stays  bool
+	Reason     string
+	Actor      string
+	ManualExit bool
 }
 
 func (q *Queries) SafetyEnter(ctx context.Context, arg SafetyEnterParams) (bool, error) {
-	row := q.db.QueryRow(ctx, safetyEnter, arg.Reason, arg.Actor, arg.Stays)
+	row := q.db.QueryRow(ctx, safetyEnter, arg.Reason, arg.Actor, arg.ManualExit)
 	var entered bool
 	err := row.Scan(&entered)
 	return entered, err

@@ -71,14 +71,14 @@ SELECT
     target.hold_until,
     target.hold_reason,
     safety.reason AS safety_reason,
-    safety.stays AS safety_stays,
+    safety.manual_exit AS safety_manual_exit,
     workspace.auto_resume,
     workspace.auto_resume_reason,
     -- Whether it is in the queue of its target account. The query Positions returns the queue
     -- position.
     (e.waits_for_account
         AND (campaign.status = 'running' OR campaign.waits_for_account)
-        AND target.id IS NOT NULL AND thaw.blocked_by(target) IS NULL)::boolean AS in_line
+        AND target.id IS NOT NULL AND thaw.blocked_by(target) IS NULL)::boolean AS is_queued
 FROM thaw.enrollments AS e
 JOIN thaw.workspaces AS workspace ON workspace.id = e.workspace_id
 JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id
@@ -100,12 +100,12 @@ ORDER BY workspace.key, campaign.key, e.id;
 -- the index, up to at_most rows. A position above at_most means "more than that".
 WITH asked AS MATERIALIZED (
     SELECT e.id, e.paused_at, target.target_id,
-        lag(e.paused_at, 1, '-infinity') OVER in_line AS from_time, lag(e.id, 1, 0::bigint) OVER in_line AS from_id
+        lag(e.paused_at, 1, '-infinity') OVER per_target AS from_time, lag(e.id, 1, 0::bigint) OVER per_target AS from_id
     FROM thaw.enrollments AS e
     CROSS JOIN LATERAL (
         SELECT resume.target_id FROM thaw.resume_targets AS resume WHERE resume.source_id = e.account_id LIMIT 1) AS target
     WHERE e.id = ANY (sqlc.arg(enrollment_ids)::bigint[])
-    WINDOW in_line AS (PARTITION BY target.target_id ORDER BY e.paused_at, e.id)
+    WINDOW per_target AS (PARTITION BY target.target_id ORDER BY e.paused_at, e.id)
 ), line AS MATERIALIZED (
     SELECT target.id AS target_id, source.source_id, source.campaign_id
     FROM (SELECT DISTINCT asked.target_id AS id FROM asked) AS target

@@ -83,26 +83,26 @@ func (q *Queries) CampaignPage(ctx context.Context, arg CampaignPageParams) ([]C
 	return items, nil
 }
 
-const workspaceNamed = `-- name: WorkspaceNamed :one
+const findWorkspace = `-- name: FindWorkspace :one
 SELECT w.id, w.key FROM thaw.workspaces AS w
 WHERE w.key = $1
     AND w.id BETWEEN $2::bigint AND $3::bigint
 `
 
-type WorkspaceNamedParams struct {
+type FindWorkspaceParams struct {
 	Workspace      string
 	FirstWorkspace int64
 	LastWorkspace  int64
 }
 
-type WorkspaceNamedRow struct {
+type FindWorkspaceRow struct {
 	ID  int64
 	Key string
 }
 
-func (q *Queries) WorkspaceNamed(ctx context.Context, arg WorkspaceNamedParams) (WorkspaceNamedRow, error) {
-	row := q.db.QueryRow(ctx, workspaceNamed, arg.Workspace, arg.FirstWorkspace, arg.LastWorkspace)
-	var i WorkspaceNamedRow
+func (q *Queries) FindWorkspace(ctx context.Context, arg FindWorkspaceParams) (FindWorkspaceRow, error) {
+	row := q.db.QueryRow(ctx, findWorkspace, arg.Workspace, arg.FirstWorkspace, arg.LastWorkspace)
+	var i FindWorkspaceRow
 	err := row.Scan(&i.ID, &i.Key)
 	return i, err
 }

@@ -67,7 +67,7 @@ func (q *Queries) EnrollmentIDs(ctx context.Context, prospectUrls []string) ([]E
 
 const heal = `-- name: Heal :one
 SELECT h.id, h.target, h.cap, thaw.heal_state(h) AS status, h.resumed, h.moved, h.campaigns_resumed, h.found, h.remaining,
-    h.skipped, h.requested_by, h.requested_at, h.finished_at
+    h.skipped, h.actor, h.requested_at, h.finished_at
 FROM thaw.heals AS h
 WHERE h.id = $1::bigint
 `
@@ -83,7 +83,7 @@ type HealRow struct {
 	Found            *int32
 	Remaining        *int32
 	Skipped          int32
-	RequestedBy      string
+	Actor            string
 	RequestedAt      time.Time
 	FinishedAt       *time.Time
 }
@@ -103,7 +103,7 @@ func (q *Queries) Heal(ctx context.Context, healID int64) (HealRow, error) {
 		&i.Found,
 		&i.Remaining,
 		&i.Skipped,
-		&i.RequestedBy,
+		&i.Actor,
 		&i.RequestedAt,
 		&i.FinishedAt,
 	)
@@ -227,7 +227,7 @@ type StartHealParams struct {
 	EnrollmentIds []int64
 	Cap           int32
 	EvenIfOff     bool
-	RequestedBy   string
+	Actor         string
 	TenantID      *int64
 }
 
@@ -240,7 +240,7 @@ func (q *Queries) StartHeal(ctx context.Context, arg StartHealParams) (int64, er
 		arg.EnrollmentIds,
 		arg.Cap,
 		arg.EvenIfOff,
-		arg.RequestedBy,
+		arg.Actor,
 		arg.TenantID,
 	)
 	var heal_id int64

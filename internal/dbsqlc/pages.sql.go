@@ -11,10 +11,10 @@ import (
 )
 
 const accountHistory = `-- name: AccountHistory :many
-SELECT line.at, line.what, line.from_status, line.to_status, line.by, line.reason, line.until, line.enrollments
+SELECT line.at, line.what, line.from_status, line.to_status, line.actor, line.reason, line.until, line.enrollments
 FROM (
     (SELECT e.at, 'status'::text AS what, e.from_status::text AS from_status, e.to_status::text AS to_status,
-        ''::text AS by, coalesce(e.last_error, '')::text AS reason, NULL::timestamptz AS until, NULL::integer AS enrollments
+        ''::text AS actor, coalesce(e.last_error, '')::text AS reason, NULL::timestamptz AS until, NULL::integer AS enrollments
      FROM thaw.account_events AS e WHERE e.account_id = $1::bigint
      ORDER BY e.id DESC LIMIT $2::integer)
     UNION ALL
@@ -35,7 +35,7 @@ type AccountHistoryRow struct {
 	What        string
 	FromStatus  string
 	ToStatus    string
-	By          string
+	Actor       string
 	Reason      string
 	Until       *time.Time
 	Enrollments *int32
@@ -56,7 +56,7 @@ func (q *Queries) AccountHistory(ctx context.Context, arg AccountHistoryParams) 
 			&i.What,
 			&i.FromStatus,
 			&i.ToStatus,
-			&i.By,
+			&i.Actor,
 			&i.Reason,
 			&i.Until,
 			&i.Enrollments,

@@ -226,7 +226,7 @@ FROM thaw.plan_workspaces($1::timestamptz, $2::integer,
 
 type PlanWorkspacesParams struct {
 	TickAt  time.Time
-	Budget  int32
+	Quota   int32
 	AfterID int64
 	UntilID int64
 }
@@ -242,7 +242,7 @@ type PlanWorkspacesRow struct {
 func (q *Queries) PlanWorkspaces(ctx context.Context, arg PlanWorkspacesParams) ([]PlanWorkspacesRow, error) {
 	rows, err := q.db.Query(ctx, planWorkspaces,
 		arg.TickAt,
-		arg.Budget,
+		arg.Quota,
 		arg.AfterID,
 		arg.UntilID,
 	)

@@ -10,42 +10,6 @@ import (
 	"time"
 )
 
-const accountIDsNamed = `-- name: AccountIDsNamed :many
-SELECT a.id
-FROM thaw.accounts AS a
-WHERE lower(a.provider_account_id) COLLATE "C" = lower($1::text) COLLATE "C"
-    AND a.provider_account_id = $1::text
-    AND a.workspace_id BETWEEN $2::bigint AND $3::bigint
-ORDER BY a.workspace_id, a.id
-`
-
-type AccountIDsNamedParams struct {
-	Account        string
-	FirstWorkspace int64
-	LastWorkspace  int64
-}
-
-// The accounts with a provider account ID: several if two providers use the same ID.
-func (q *Queries) AccountIDsNamed(ctx context.Context, arg AccountIDsNamedParams) ([]int64, error) {
-	rows, err := q.db.Query(ctx, accountIDsNamed, arg.Account, arg.FirstWorkspace, arg.LastWorkspace)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []int64
-	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		items = append(items, id)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const accountIsSeen = `-- name: AccountIsSeen :one
 SELECT EXISTS (
     SELECT FROM thaw.accounts AS a
@@ -217,7 +181,7 @@ WITH wanted AS (
     SELECT l.account_id, sum(l.paused) AS total
     FROM lines AS l
     JOIN thaw.campaigns AS c ON c.id = l.campaign_id
-    WHERE l.waits_for_account AND thaw.lets_resume(c.status, c.waits_for_account)
+    WHERE l.waits_for_account AND thaw.allows_resume(c.status, c.waits_for_account)
     GROUP BY l.account_id
 )
 SELECT a.id, a.workspace_id, workspace.key AS workspace, a.provider, a.provider_account_id AS account, a.display_name AS name,
@@ -370,6 +334,42 @@ func (q *Queries) ActiveEnrollments(ctx context.Context, arg ActiveEnrollmentsPa
 			return nil, err
 		}
 		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const findAccounts = `-- name: FindAccounts :many
+SELECT a.id
+FROM thaw.accounts AS a
+WHERE lower(a.provider_account_id) COLLATE "C" = lower($1::text) COLLATE "C"
+    AND a.provider_account_id = $1::text
+    AND a.workspace_id BETWEEN $2::bigint AND $3::bigint
+ORDER BY a.workspace_id, a.id
+`
+
+type FindAccountsParams struct {
+	Account        string
+	FirstWorkspace int64
+	LastWorkspace  int64
+}
+
+// The accounts with a provider account ID: several if two providers use the same ID.
+func (q *Queries) FindAccounts(ctx context.Context, arg FindAccountsParams) ([]int64, error) {
+	rows, err := q.db.Query(ctx, findAccounts, arg.Account, arg.FirstWorkspace, arg.LastWorkspace)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int64
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

@@ -9,10 +9,10 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// Two passes read the same remaining fleet budget, and both write before either takes from it. The
+// Two passes read the same remaining fleet quota, and both write before either takes from it. The
 // later one finds less, rolls back its writes, and resumes only what remains. No prospect, event or
-// budget change of its first try stays.
-func TestPassResumesWhatRemainsOfTheBudget(t *testing.T) {
+// quota change of its first try stays.
+func TestPassResumesWhatRemainsOfTheQuota(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ cap, first, second, left int }{
 		"some remains":    {cap: 100, first: 60, second: 60, left: 40},
@@ -30,7 +30,7 @@ func TestPassResumesWhatRemainsOfTheBudget(t *testing.T) {
 			f.signal(t, "a1", "connected")
 			f.signal(t, "a2", "connected")
 			// The row exists, so both passes read the same value.
-			f.Exec(t, "INSERT INTO thaw.fleet_budgets (tick_at, lane, cap) VALUES (thaw.tick(), 'signal', $1)", c.cap)
+			f.Exec(t, "INSERT INTO thaw.fleet_quotas (tick_at, lane, cap) VALUES (thaw.tick(), 'signal', $1)", c.cap)
 			const pass = `SELECT (thaw.resume_pass('signal', s.account_id, 1, p_signal_id => s.id)).resumed
 				FROM thaw.account_signals AS s WHERE s.account_id = $1`
 
@@ -43,15 +43,15 @@ func TestPassResumesWhatRemainsOfTheBudget(t *testing.T) {
 				defer close(done)
 				over <- f.Pool.QueryRow(t.Context(), pass, second).Scan(&resumed)
 			}()
-			require.True(t, f.waits(t, done), "it has written and waits for the budget")
+			require.True(t, f.waits(t, done), "it has written and waits for the quota")
 			require.NoError(t, ahead.Commit(t.Context()))
 			require.NoError(t, <-over)
 
 			require.Equal(t, c.left, resumed)
 			require.Equal(t, c.left, f.states(t, second)["active"])
 			require.Equal(t, c.left, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.enrollment_events WHERE kind = 'resumed' AND to_account_id = $1", second))
-			require.Equal(t, c.first+c.left, testdb.Value[int](t, f.DB, "SELECT used FROM thaw.fleet_budgets"))
-			require.Equal(t, c.left, testdb.Value[int](t, f.DB, "SELECT coalesce(sum(used), 0) FROM thaw.account_budgets WHERE account_id = $1", second))
+			require.Equal(t, c.first+c.left, testdb.Value[int](t, f.DB, "SELECT used FROM thaw.fleet_quotas"))
+			require.Equal(t, c.left, testdb.Value[int](t, f.DB, "SELECT coalesce(sum(used), 0) FROM thaw.account_quotas WHERE account_id = $1", second))
 			require.Equal(t, c.left, testdb.Value[int](t, f.DB, "SELECT resumed FROM thaw.account_signals WHERE account_id = $1", second))
 		})
 	}
@@ -62,7 +62,7 @@ const signalPass = `SELECT (thaw.resume_pass('signal', s.account_id, 1, p_signal
 
 // The length of a tick may change at any time: overlapping ticks share the caps of each lane and of
 // each account.
-func TestTickLengthChangeOpensNoNewBudget(t *testing.T) {
+func TestTickLengthChangeOpensNoNewQuota(t *testing.T) {
 	t.Parallel()
 	for name, caps := range map[string]struct{ account, fleet int }{
 		"of the fleet": {account: 1000, fleet: 30}, "of the account": {account: 30, fleet: 1000},

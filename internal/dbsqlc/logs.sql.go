@@ -118,28 +118,28 @@ func (q *Queries) EventPage(ctx context.Context, arg EventPageParams) ([]EventPa
 	return items, nil
 }
 
-const fleetBudgets = `-- name: FleetBudgets :many
+const fleetQuotas = `-- name: FleetQuotas :many
 SELECT b.lane::text AS lane, b.cap, b.used
-FROM thaw.fleet_budgets AS b
+FROM thaw.fleet_quotas AS b
 WHERE b.tick_at = $1::timestamptz
 `
 
-type FleetBudgetsRow struct {
+type FleetQuotasRow struct {
 	Lane string
 	Cap  int32
 	Used int32
 }
 
-// The fleet budgets of a tick. No row: nothing was resumed in that lane yet.
-func (q *Queries) FleetBudgets(ctx context.Context, tickAt time.Time) ([]FleetBudgetsRow, error) {
-	rows, err := q.db.Query(ctx, fleetBudgets, tickAt)
+// The fleet quotas of a tick. No row: nothing was resumed in that lane yet.
+func (q *Queries) FleetQuotas(ctx context.Context, tickAt time.Time) ([]FleetQuotasRow, error) {
+	rows, err := q.db.Query(ctx, fleetQuotas, tickAt)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []FleetBudgetsRow
+	var items []FleetQuotasRow
 	for rows.Next() {
-		var i FleetBudgetsRow
+		var i FleetQuotasRow
 		if err := rows.Scan(&i.Lane, &i.Cap, &i.Used); err != nil {
 			return nil, err
 		}
@@ -154,7 +154,7 @@ func (q *Queries) FleetBudgets(ctx context.Context, tickAt time.Time) ([]FleetBu
 const healPage = `-- name: HealPage :many
 SELECT h.id, coalesce(workspace.key, '')::text AS workspace, h.account_id, coalesce(account.provider_account_id, '')::text AS account,
     h.cap, h.even_if_off, thaw.heal_state(h) AS status, h.resumed, h.moved, h.campaigns_resumed, h.found, h.remaining, h.skipped, h.round,
-    coalesce(h.accounts, 0)::integer AS accounts, h.accounts_done, h.requested_by, h.requested_at, h.finished_at
+    coalesce(h.accounts, 0)::integer AS accounts, h.accounts_done, h.actor, h.requested_at, h.finished_at
 FROM thaw.heals AS h
 LEFT JOIN thaw.accounts AS account ON account.id = h.account_id
 LEFT JOIN thaw.workspaces AS workspace ON workspace.id = coalesce(h.workspace_id, account.workspace_id)
@@ -189,7 +189,7 @@ type HealPageRow struct {
 	Round            int32
 	Accounts         int32
 	AccountsDone     int32
-	RequestedBy      string
+	Actor            string
 	RequestedAt      time.Time
 	FinishedAt       *time.Time
 }
@@ -227,7 +227,7 @@ func (q *Queries) HealPage(ctx context.Context, arg HealPageParams) ([]HealPageR
 			&i.Round,
 			&i.Accounts,
 			&i.AccountsDone,
-			&i.RequestedBy,
+			&i.Actor,
 			&i.RequestedAt,
 			&i.FinishedAt,
 		); err != nil {

@@ -44,7 +44,7 @@ func TestDroppedConnections(t *testing.T) {
 
 // One direction of all connections stalls, at full size for longer than any timeout of the program.
 // Neither side gets an error.
-func TestStalledWay(t *testing.T) {
+func TestStalledPath(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	traffic := s.traffic(scale(size{flock: 4, herd: 1, stray: 2, prospects: 4000}, size{flock: 12, herd: 2, stray: 5, prospects: 20_000}))

@@ -10,46 +10,6 @@ import (
 	"time"
 )
 
-const metricsBudgets = `-- name: MetricsBudgets :many
-SELECT b.tick_at, b.lane::text AS lane, b.cap, b.used
-FROM thaw.fleet_budgets AS b
-WHERE b.tick_at >= thaw.tick($1::timestamptz - interval '1 minute')
-`
-
-type MetricsBudgetsRow struct {
-	TickAt time.Time
-	Lane   string
-	Cap    int32
-	Used   int32
-}
-
-// The fleet budgets of the current tick and of all ticks that may have changed since the last
-// scrape: a pass draws from the tick in which its transaction started, and no pass takes a minute.
-func (q *Queries) MetricsBudgets(ctx context.Context, since time.Time) ([]MetricsBudgetsRow, error) {
-	rows, err := q.db.Query(ctx, metricsBudgets, since)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []MetricsBudgetsRow
-	for rows.Next() {
-		var i MetricsBudgetsRow
-		if err := rows.Scan(
-			&i.TickAt,
-			&i.Lane,
-			&i.Cap,
-			&i.Used,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const metricsHeals = `-- name: MetricsHeals :many
 SELECT h.id, h.resumed
 FROM thaw.heals AS h
@@ -162,6 +122,46 @@ func (q *Queries) MetricsPaused(ctx context.Context) ([]MetricsPausedRow, error)
 	for rows.Next() {
 		var i MetricsPausedRow
 		if err := rows.Scan(&i.Reason, &i.Paused); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const metricsQuotas = `-- name: MetricsQuotas :many
+SELECT b.tick_at, b.lane::text AS lane, b.cap, b.used
+FROM thaw.fleet_quotas AS b
+WHERE b.tick_at >= thaw.tick($1::timestamptz - interval '1 minute')
+`
+
+type MetricsQuotasRow struct {
+	TickAt time.Time
+	Lane   string
+	Cap    int32
+	Used   int32
+}
+
+// The fleet quotas of the current tick and of all ticks that may have changed since the last
+// scrape: a pass draws from the tick in which its transaction started, and no pass takes a minute.
+func (q *Queries) MetricsQuotas(ctx context.Context, since time.Time) ([]MetricsQuotasRow, error) {
+	rows, err := q.db.Query(ctx, metricsQuotas, since)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []MetricsQuotasRow
+	for rows.Next() {
+		var i MetricsQuotasRow
+		if err := rows.Scan(
+			&i.TickAt,
+			&i.Lane,
+			&i.Cap,
+			&i.Used,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
