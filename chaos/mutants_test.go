@@ -6,18 +6,19 @@ const (
 	records = "schema/migrations/00003_records.sql"
 	backlog = "schema/migrations/00005_backlog.sql"
 	enqueue = "schema/migrations/enqueue.sql.template"
-	alive   = "schema/migrations/00018_workers.sql"
+	alive   = "schema/migrations/00021_workers.sql"
 	bell    = "internal/notifier/notifier.go"
 	ear     = "internal/notifier/listener.go"
 	signals = "schema/migrations/00006_signal.sql"
 	pauses  = "schema/migrations/00007_pause.sql"
 	resumes = "schema/migrations/00008_resume.sql"
-	heals   = "schema/migrations/00009_heal.sql"
-	safety  = "schema/migrations/00012_safety.sql"
-	people  = "schema/migrations/00013_manual.sql"
-	guards  = "schema/migrations/00019_guards.sql"
-	outbox  = "schema/migrations/00014_outbox.sql"
-	counts  = "schema/migrations/00016_counts.sql"
+	heals   = "schema/migrations/00011_heal_batch.sql"
+	safety  = "schema/migrations/00014_safety.sql"
+	people  = "schema/migrations/00015_manual.sql"
+	guards  = "schema/migrations/00022_guards.sql"
+	outbox  = "schema/migrations/00016_outbox.sql"
+	counts  = "schema/migrations/00018_counts.sql"
+	plans   = "schema/migrations/00019_plan.sql"
 )
 
 // Two checks guard the quota of a lane.
@@ -249,7 +250,7 @@ var mutants = []mutant{
 	},
 	{
 		without: "the end of earlier ticks before the plan",
-		edits:   []edit{{counts, "    RETURN over;\nEND;", "    PERFORM thaw.plan_workspaces(p_tick_at, 1);\n    RETURN over;\nEND;"}},
+		edits:   []edit{{plans, "    RETURN over;\nEND;", "    PERFORM thaw.plan_workspaces(p_tick_at, 1);\n    RETURN over;\nEND;"}},
 		pkg:     "./worker", tests: []string{"TestPassesDoNotWaitForThePlanOfTheNextTick"},
 	},
 	{
@@ -310,7 +311,7 @@ var mutants = []mutant{
 	},
 	{
 		without: "safety mode in the plan of a tick",
-		edits: []edit{{counts, "WHERE thaw.block_reason(account, safety.since IS NOT NULL, workspace.auto_resume) IS NULL",
+		edits: []edit{{plans, "WHERE thaw.block_reason(account, safety.since IS NOT NULL, workspace.auto_resume) IS NULL",
 			"WHERE thaw.block_reason(account, false, workspace.auto_resume) IS NULL"}},
 		pkg: "./worker", tests: []string{"TestBlockedAccountResumesNothing"},
 	},

@@ -82,7 +82,7 @@ COMMENT ON FUNCTION thaw.tick(timestamptz) IS
     'The tick that contains the given time: a quarter hour (00, 15, 30, 45 UTC) by default; the length is settings.tick.';
 
 -- Safety mode: while the provider has an incident, nothing is resumed, and no transient error
--- reaches the end of its grace period. 00012_safety.sql has the functions that enter and exit it.
+-- reaches the end of its grace period. 00014_safety.sql has the functions that enter and exit it.
 CREATE TABLE thaw.safety (
     only_row           boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     since              timestamptz,

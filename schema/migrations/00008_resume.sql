@@ -6,7 +6,7 @@
 --   thaw.charge_quota      charges the resumed prospects to the quotas of the tick
 --
 -- thaw.resume_pass (this file) combines them for one account: a pass of the sweep or of a signal.
--- thaw.heal_batch (00009_heal.sql) combines them for prospects of many accounts at a time.
+-- thaw.heal_batch (00011_heal_batch.sql) combines them for prospects of many accounts at a time.
 --
 -- Lock order, here and everywhere: heal, account, allocation, campaigns by id, enrollments, quota
 -- rows, river_job. The account comes before its prospects because a webhook holds it while it

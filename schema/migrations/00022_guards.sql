@@ -11,7 +11,7 @@
 -- thaw.enrollment_events. That includes the owner of the schema, and with it the workers and
 -- functions with the owner's rights, but not a role with the grants of docs/sql.md. A statement is
 -- Thaw's own if a trusted writer runs it with the setting thaw.counts_by_statement = on, as the functions do
--- that write their own history (see 00016_counts.sql). Any role can change a setting, so the
+-- that write their own history (see 00018_counts.sql). Any role can change a setting, so the
 -- setting alone is never sufficient.
 
 -- +goose Up
