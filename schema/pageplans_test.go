@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -175,6 +176,20 @@ func requireNoScansOnPages(t *testing.T, db *testdb.DB) {
 					_, err := readmodel.SafetyHistory(ctx, watched)
 					return err
 				},
+				"timeline of an account": returns(watched, scope, account, timeline("status", "signal", "action", "sweep", "heal")),
+				"limits of an account": func(ctx context.Context, _ readmodel.Paging) error {
+					_, err := readmodel.Limits(ctx, watched, giant)
+					return err
+				},
+				"paused prospects":             returns(watched, scope, readmodel.PausedFilter{}, readmodel.PausedProspects),
+				"paused prospects of a reason": returns(watched, scope, readmodel.PausedFilter{Reason: "paused_by_user"}, readmodel.PausedProspects),
+				"longest paused":               returns(watched, scope, readmodel.PausedFilter{LongestFirst: true}, readmodel.PausedProspects),
+				"longest paused of an age": returns(watched, scope,
+					readmodel.PausedFilter{LongestFirst: true, OlderThan: time.Hour, AccountIDs: []int64{account}}, readmodel.PausedProspects),
+				"number of paused prospects": func(ctx context.Context, _ readmodel.Paging) error {
+					_, err := readmodel.CountPaused(ctx, watched, scope, readmodel.PausedFilter{OlderThan: time.Hour})
+					return err
+				},
 				"signals":            returns(watched, scope, account, readmodel.Signals),
 				"paused enrollments": returns(watched, scope, account, enrollments("paused")),
 				"active enrollments": returns(watched, scope, account, enrollments("active")),
@@ -225,6 +240,12 @@ func returns[T, F any](db *pgxpool.Pool, s readmodel.Scope, filter F, list func(
 	return func(ctx context.Context, p readmodel.Paging) error {
 		_, err := list(ctx, db, s, filter, p)
 		return err
+	}
+}
+
+func timeline(parts ...string) func(context.Context, *pgxpool.Pool, readmodel.Scope, int64, readmodel.Paging) (readmodel.Page[readmodel.TimelineEntry], error) {
+	return func(ctx context.Context, db *pgxpool.Pool, s readmodel.Scope, account int64, p readmodel.Paging) (readmodel.Page[readmodel.TimelineEntry], error) {
+		return readmodel.Timeline(ctx, db, s, account, parts, p)
 	}
 }
 

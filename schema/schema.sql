@@ -2933,6 +2933,13 @@ BEGIN
     FROM changed;
     GET DIAGNOSTICS paused = ROW_COUNT;
     PERFORM set_config('thaw.counts_by_statement', '', true);
+    IF paused > 0 THEN
+        -- The status that this pause is for. The account is locked, so no newer one can appear.
+        UPDATE thaw.account_events AS status SET enrollments = coalesce(status.enrollments, 0) + pause_batch.paused
+        WHERE status.id = (
+            SELECT newest.id FROM thaw.account_events AS newest
+            WHERE newest.account_id = account.id ORDER BY newest.account_id, newest.id DESC LIMIT 1);
+    END IF;
     PERFORM thaw.publish_paused(account, new_reason, p_tick_at, p_signal_id, paused, campaigns_paused);
     -- After a full batch the next one looks for the rest; after a short one, the rest may be locked
     -- by others. ORDER BY matches the index: without it, the planner expects to find one of the
@@ -4526,6 +4533,7 @@ CREATE TABLE thaw.account_events (
     from_status thaw.account_status NOT NULL,
     to_status thaw.account_status NOT NULL,
     last_error text,
+    enrollments integer,
     CONSTRAINT account_events_change_something CHECK ((from_status <> to_status))
 );
 COMMENT ON TABLE thaw.account_events IS 'The history of account statuses, for all writers.';
@@ -5159,6 +5167,7 @@ CREATE INDEX accounts_member_idx ON thaw.accounts USING btree (member_id, provid
 CREATE INDEX accounts_name_search_idx ON thaw.accounts USING btree (lower(display_name) COLLATE "C");
 CREATE INDEX accounts_pause_due_idx ON thaw.accounts USING btree (pause_after) WHERE (pause_after IS NOT NULL);
 CREATE INDEX accounts_recovering_idx ON thaw.accounts USING btree (resume_after) WHERE ((needs_reconnect_at IS NOT NULL) AND (status = 'connected'::thaw.account_status));
+CREATE INDEX allocations_account_idx ON thaw.allocations USING btree (account_id, tick_at DESC) WHERE (planned > 0);
 CREATE INDEX allocations_workspace_served_idx ON thaw.allocations USING btree (workspace_id, tick_at DESC) WHERE (planned > 0);
 CREATE INDEX campaign_events_history_idx ON thaw.campaign_events USING btree (campaign_id, id);
 CREATE INDEX campaigns_key_search_idx ON thaw.campaigns USING btree (lower(key) COLLATE "C");
@@ -5167,8 +5176,10 @@ CREATE INDEX campaigns_waiting_idx ON thaw.campaigns USING btree (id) WHERE wait
 CREATE INDEX enrollment_events_history_idx ON thaw.enrollment_events USING btree (enrollment_id, id);
 CREATE INDEX enrollments_active_idx ON thaw.enrollments USING btree (account_id, campaign_id, id) WHERE (status = 'active'::thaw.enrollment_status);
 CREATE INDEX enrollments_paused_idx ON thaw.enrollments USING btree (waits_for_account, account_id, campaign_id, paused_at, id) INCLUDE (paused_reason) WHERE (status = 'paused'::thaw.enrollment_status);
+CREATE INDEX heals_account_idx ON thaw.heals USING btree (account_id, id) WHERE (account_id IS NOT NULL);
 CREATE UNIQUE INDEX heals_one_running_per_target_key ON thaw.heals USING btree (target) WHERE (status = 'running'::thaw.heal_status);
 CREATE INDEX heals_tenant_idx ON thaw.heals USING btree (tenant_id, requested_at) WHERE (tenant_id IS NOT NULL);
+CREATE INDEX heals_workspace_idx ON thaw.heals USING btree (workspace_id, id) WHERE (workspace_id IS NOT NULL);
 CREATE INDEX manual_actions_account_idx ON thaw.manual_actions USING btree (account_id, id) WHERE (account_id IS NOT NULL);
 CREATE INDEX manual_actions_safety_idx ON thaw.manual_actions USING btree (id) WHERE (what = ANY (ARRAY['safety_entered'::text, 'safety_exited'::text]));
 CREATE INDEX manual_actions_workspace_idx ON thaw.manual_actions USING btree (workspace_id, id) WHERE (workspace_id IS NOT NULL);

@@ -83,6 +83,24 @@ func (q *Queries) CampaignPage(ctx context.Context, arg CampaignPageParams) ([]C
 	return items, nil
 }
 
+const findCampaign = `-- name: FindCampaign :one
+SELECT c.id
+FROM thaw.campaigns AS c
+WHERE c.key = $1::text AND c.workspace_id = $2::bigint
+`
+
+type FindCampaignParams struct {
+	Campaign    string
+	WorkspaceID int64
+}
+
+func (q *Queries) FindCampaign(ctx context.Context, arg FindCampaignParams) (int64, error) {
+	row := q.db.QueryRow(ctx, findCampaign, arg.Campaign, arg.WorkspaceID)
+	var id int64
+	err := row.Scan(&id)
+	return id, err
+}
+
 const findWorkspace = `-- name: FindWorkspace :one
 SELECT w.id, w.key FROM thaw.workspaces AS w
 WHERE w.key = $1

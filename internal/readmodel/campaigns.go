@@ -2,9 +2,11 @@ package readmodel
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
@@ -46,4 +48,20 @@ func Campaigns(ctx context.Context, db *pgxpool.Pool, s Scope, status string, p 
 		}
 	}
 	return paged(p, list, rows, item, func(r dbsqlc.CampaignPageRow) inWorkspace { return inWorkspace{r.WorkspaceID, r.ID} })
+}
+
+// CampaignID returns the ID of the campaign with the given key. The scope must be one workspace,
+// because each workspace has its own keys. It returns [ErrNotFound] if there is no such campaign.
+func CampaignID(ctx context.Context, db *pgxpool.Pool, s Scope, key string) (int64, error) {
+	if !s.IsOneWorkspace() {
+		return 0, fmt.Errorf("campaign %q of no workspace: %w", key, ErrNotFound)
+	}
+	id, err := dbsqlc.New(db).FindCampaign(ctx, dbsqlc.FindCampaignParams{Campaign: key, WorkspaceID: s.WorkspaceID()})
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return 0, fmt.Errorf("campaign %q: %w", key, ErrNotFound)
+	case err != nil:
+		return 0, fmt.Errorf("looking for campaign %q: %w", key, err)
+	}
+	return id, nil
 }

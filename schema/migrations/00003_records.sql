@@ -112,6 +112,8 @@ CREATE TABLE thaw.allocations (
 -- the page, closing one is a HOT update.
 ) WITH (fillfactor = 80);
 CREATE INDEX allocations_workspace_served_idx ON thaw.allocations (workspace_id, tick_at DESC) WHERE planned > 0;
+-- The timeline of an account. At most fleet_cap rows per tick are planned.
+CREATE INDEX allocations_account_idx ON thaw.allocations (account_id, tick_at DESC) WHERE planned > 0;
 COMMENT ON TABLE thaw.allocations IS 'The plan of a tick: how many enrollments may resume through an account. With 0, the pass only starts campaigns.';
 
 CREATE TABLE thaw.fleet_quotas (
@@ -217,6 +219,9 @@ COMMENT ON COLUMN thaw.heals.skipped IS
     'How many prospects the current round passed over because other transactions held them; for a finished heal, the last round. They are part of remaining.';
 -- Finds the heals that a tenant started in a tick.
 CREATE INDEX heals_tenant_idx ON thaw.heals (tenant_id, requested_at) WHERE tenant_id IS NOT NULL;
+-- The timeline of an account.
+CREATE INDEX heals_account_idx ON thaw.heals (account_id, id) WHERE account_id IS NOT NULL;
+CREATE INDEX heals_workspace_idx ON thaw.heals (workspace_id, id) WHERE workspace_id IS NOT NULL;
 CREATE UNIQUE INDEX heals_one_running_per_target_key ON thaw.heals (target) WHERE status = 'running';
 
 -- A list may have hundreds of thousands of prospects, and a row for each would cost as much as
@@ -310,6 +315,8 @@ CREATE TABLE thaw.account_events (
     from_status thaw.account_status NOT NULL,
     to_status   thaw.account_status NOT NULL,
     last_error  text,
+    -- How many prospects were paused because of this status. Null: none.
+    enrollments integer,
     CONSTRAINT account_events_change_something CHECK (from_status <> to_status)
 );
 COMMENT ON TABLE thaw.account_events IS 'The history of account statuses, for all writers.';

@@ -118,6 +118,13 @@ BEGIN
     FROM changed;
     GET DIAGNOSTICS paused = ROW_COUNT;
     PERFORM set_config('thaw.counts_by_statement', '', true);
+    IF paused > 0 THEN
+        -- The status that this pause is for. The account is locked, so no newer one can appear.
+        UPDATE thaw.account_events AS status SET enrollments = coalesce(status.enrollments, 0) + pause_batch.paused
+        WHERE status.id = (
+            SELECT newest.id FROM thaw.account_events AS newest
+            WHERE newest.account_id = account.id ORDER BY newest.account_id, newest.id DESC LIMIT 1);
+    END IF;
     PERFORM thaw.publish_paused(account, new_reason, p_tick_at, p_signal_id, paused, campaigns_paused);
 
     -- After a full batch the next one looks for the rest; after a short one, the rest may be locked

@@ -23,3 +23,8 @@ LIMIT sqlc.arg(size)::integer;
 SELECT w.id, w.key FROM thaw.workspaces AS w
 WHERE w.key = sqlc.arg(workspace)
     AND w.id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint;
+
+-- name: FindCampaign :one
+SELECT c.id
+FROM thaw.campaigns AS c
+WHERE c.key = sqlc.arg(campaign)::text AND c.workspace_id = sqlc.arg(workspace_id)::bigint;

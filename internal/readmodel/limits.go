@@ -1,0 +1,62 @@
+package readmodel
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/thawline/thaw/internal/dbsqlc"
+)
+
+// AccountLimits are what limits the resumes through an account in the current tick, and all that
+// blocks them.
+type AccountLimits struct {
+	TickAt     time.Time
+	TickLength time.Duration
+	Jitter     time.Duration // the next actions of resumed prospects are spread over it
+
+	// The quotas of the tick, and how much of each is used. Sweep and signals share the quota of the
+	// account.
+	Account, Sweep, Signal Quota
+
+	Timezone       string     // of the account's owner; UTC if unknown
+	DisconnectedAt *time.Time // when the account last lost its connection
+	ReconnectedAt  *time.Time // when its login succeeded, if the provider has not confirmed it
+	FlappingUntil  *time.Time // until when a flapping account must stay connected; nil if it is not
+
+	AutoResumeOff    bool
+	AutoResumeReason string
+	SafetySince      *time.Time // nil if safety mode is off
+	SafetyReason     string
+	SafetyManualExit bool
+
+	// Active is how many prospects of the account are active, counted up to maxCounted; with more,
+	// HasMoreActive is true.
+	Active        int64
+	HasMoreActive bool
+}
+
+// Remaining is how many prospects the tick may still resume.
+func (q Quota) Remaining() int { return max(0, q.Cap-q.Used) }
+
+// Limits returns the limits of an account that exists.
+func Limits(ctx context.Context, db *pgxpool.Pool, accountID int64) (AccountLimits, error) {
+	r, err := dbsqlc.New(db).AccountLimits(ctx, dbsqlc.AccountLimitsParams{AccountID: accountID, AtMost: maxCounted + 1})
+	if err != nil {
+		return AccountLimits{}, fmt.Errorf("limits of account %d: %w", accountID, err)
+	}
+	l := AccountLimits{
+		TickAt: r.TickAt.UTC(), TickLength: r.TickLength, Jitter: r.Jitter,
+		Account: Quota{Used: int(r.AccountUsed), Cap: int(r.AccountCap)}, Sweep: Quota{Used: int(r.SweepUsed), Cap: int(r.FleetCap)}, Signal: Quota{Used: int(r.SignalUsed), Cap: int(r.SignalCap)},
+		Timezone: r.Timezone, DisconnectedAt: utc(r.DisconnectedAt), ReconnectedAt: utc(r.ReconnectedAt),
+		AutoResumeOff: !r.AutoResume, AutoResumeReason: r.AutoResumeReason,
+		SafetySince: utc(r.SafetySince), SafetyReason: r.SafetyReason, SafetyManualExit: r.SafetyManualExit,
+		Active: min(r.Active, maxCounted), HasMoreActive: r.Active > maxCounted,
+	}
+	if r.IsFlapping {
+		l.FlappingUntil = utc(r.ResumeAfter)
+	}
+	return l, nil
+}

@@ -1,0 +1,175 @@
+package readmodel
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/thawline/thaw/internal/dbsqlc"
+)
+
+// A PausedProspect is a paused prospect in one campaign, in a list of any part of the fleet.
+type PausedProspect struct {
+	EnrollmentID int64     `json:"enrollment_id"`
+	Workspace    string    `json:"workspace"` // its key
+	AccountID    int64     `json:"account_id"`
+	Account      string    `json:"account"`      // the provider account ID
+	AccountName  string    `json:"account_name"` // empty if it has none
+	Campaign     string    `json:"campaign"`     // its key
+	CampaignName string    `json:"campaign_name"`
+	ProspectURL  string    `json:"prospect_url"` // as it was enrolled
+	PausedReason string    `json:"paused_reason"`
+	PausedAt     time.Time `json:"paused_at"`
+	Step         int       `json:"step"`
+}
+
+// PausedFilter selects the paused prospects that match all fields that are set.
+type PausedFilter struct {
+	Reason     string  // a thaw.pause_reason
+	AccountIDs []int64 // nil means all accounts
+	CampaignID *int64
+	OlderThan  time.Duration // paused for longer than this
+	// LongestFirst orders the list by pause time. Otherwise it is in the order of accounts and
+	// campaigns, which is cheaper for a whole fleet.
+	LongestFirst bool
+}
+
+// inPausedList is a position in the list of paused prospects. A list by pause time uses only the
+// last two fields.
+type inPausedList struct {
+	Account  int64     `json:"account,omitempty"`
+	Campaign int64     `json:"campaign,omitempty"`
+	Waits    bool      `json:"waits,omitempty"`
+	PausedAt time.Time `json:"paused_at"`
+	ID       int64     `json:"id"`
+}
+
+// PausedProspects returns a page of the paused prospects within the scope.
+func PausedProspects(ctx context.Context, db *pgxpool.Pool, s Scope, f PausedFilter, p Paging) (page Page[PausedProspect], err error) {
+	err = read(ctx, db, func(q *dbsqlc.Queries) error {
+		page, err = pausedProspects(ctx, q, s, f, p)
+		return err
+	})
+	if err != nil {
+		return Page[PausedProspect]{}, fmt.Errorf("listing paused prospects: %w", err)
+	}
+	return page, nil
+}
+
+func pausedProspects(ctx context.Context, q *dbsqlc.Queries, s Scope, f PausedFilter, p Paging) (Page[PausedProspect], error) {
+	list := "paused prospects"
+	if f.LongestFirst {
+		list = "longest paused prospects"
+	}
+	from, err := after(p, list, inPausedList{})
+	if err != nil {
+		return Page[PausedProspect]{}, err
+	}
+	if f.LongestFirst {
+		rows, err := q.LongestPaused(ctx, dbsqlc.LongestPausedParams{
+			FirstWorkspace: s.first, LastWorkspace: s.last, AccountIds: f.AccountIDs, CampaignID: f.CampaignID, Reason: orNil(f.Reason),
+			OlderThan: orNil(f.OlderThan), AfterTime: from.PausedAt, AfterID: from.ID, Size: p.size(),
+		})
+		if err != nil {
+			return Page[PausedProspect]{}, err
+		}
+		return paged(p, list, rows, func(r dbsqlc.LongestPausedRow) PausedProspect { return pausedProspect(dbsqlc.PausedProspectsRow(r)) },
+			func(r dbsqlc.LongestPausedRow) inPausedList { return inPausedList{PausedAt: r.PausedAt, ID: r.ID} })
+	}
+	rows, err := q.PausedProspects(ctx, dbsqlc.PausedProspectsParams{
+		FirstWorkspace: s.first, LastWorkspace: s.last, AccountIds: f.AccountIDs, CampaignID: f.CampaignID, Reason: orNil(f.Reason),
+		OlderThan: orNil(f.OlderThan), AfterAccount: from.Account, AfterCampaign: from.Campaign, AfterWaits: from.Waits,
+		AfterTime: from.PausedAt, AfterID: from.ID, Size: p.size(),
+	})
+	if err != nil {
+		return Page[PausedProspect]{}, err
+	}
+	return paged(p, list, rows, pausedProspect, func(r dbsqlc.PausedProspectsRow) inPausedList {
+		return inPausedList{r.AccountID, r.CampaignID, r.WaitsForAccount, r.PausedAt, r.ID}
+	})
+}
+
+func pausedProspect(r dbsqlc.PausedProspectsRow) PausedProspect {
+	return PausedProspect{
+		EnrollmentID: r.ID, Workspace: r.Workspace, AccountID: r.AccountID, Account: r.Account, AccountName: r.AccountName,
+		Campaign: r.Campaign, CampaignName: r.CampaignName, ProspectURL: r.ProspectUrl, PausedReason: r.PausedReason,
+		PausedAt: r.PausedAt.UTC(), Step: int(r.Step),
+	}
+}
+
+// A ReasonCount is how many prospects are paused for a reason.
+type ReasonCount struct {
+	Reason string `json:"reason"`
+	Paused int64  `json:"paused"`
+}
+
+// PausedCounts describes a list of paused prospects.
+type PausedCounts struct {
+	// ByReason counts the list without its filters by reason and age, most first.
+	ByReason []ReasonCount
+	// Matching is how many prospects match the whole filter. With an age, counting ends at
+	// maxCounted; IsMore is then true.
+	Matching int64
+	IsMore   bool
+}
+
+// maxCounted is how many prospects of an age are counted.
+const maxCounted = 10_000
+
+// CountPaused counts the paused prospects within the scope.
+func CountPaused(ctx context.Context, db *pgxpool.Pool, s Scope, f PausedFilter) (PausedCounts, error) {
+	counts := PausedCounts{ByReason: []ReasonCount{}}
+	err := read(ctx, db, func(q *dbsqlc.Queries) error {
+		rows, err := q.PausedByReason(ctx, dbsqlc.PausedByReasonParams{
+			FirstWorkspace: s.first, LastWorkspace: s.last, AccountIds: f.AccountIDs, CampaignID: f.CampaignID,
+		})
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			counts.ByReason = append(counts.ByReason, ReasonCount(r))
+			if f.Reason == "" || f.Reason == r.Reason {
+				counts.Matching += r.Paused
+			}
+		}
+		if f.OlderThan <= 0 {
+			return nil
+		}
+		counts.Matching, err = q.CountPausedSince(ctx, dbsqlc.CountPausedSinceParams{
+			FirstWorkspace: s.first, LastWorkspace: s.last, AccountIds: f.AccountIDs, CampaignID: f.CampaignID, Reason: orNil(f.Reason),
+			OlderThan: f.OlderThan, AtMost: maxCounted + 1,
+		})
+		if counts.Matching > maxCounted {
+			counts.Matching, counts.IsMore = maxCounted, true
+		}
+		return err
+	})
+	if err != nil {
+		return PausedCounts{}, fmt.Errorf("counting paused prospects: %w", err)
+	}
+	return counts, nil
+}
+
+// exportSize is the number of rows of a page of an export.
+const exportSize = 1000
+
+// ExportPaused returns a function that returns the next prospects of the list with each call, and
+// none after the last. Each call is a short transaction of its own.
+func ExportPaused(db *pgxpool.Pool, s Scope, f PausedFilter) func(context.Context) ([]PausedProspect, error) {
+	paging, isOver := Paging{isExport: true}, false
+	return func(ctx context.Context) ([]PausedProspect, error) {
+		if isOver {
+			return nil, nil
+		}
+		page, err := PausedProspects(ctx, db, s, f, paging)
+		if err != nil {
+			return nil, err
+		}
+		if isOver = page.NextCursor == nil; !isOver {
+			paging.Cursor = *page.NextCursor
+		}
+		return page.Items, nil
+	}
+}
