@@ -47,6 +47,7 @@ func Register(mux *http.ServeMux, c Config, guard func(http.Handler) http.Handle
 		mux.Handle(pattern, guard(secured(handler)))
 	}
 	page := func(pattern string, show func(*http.Request) (view, error)) { handle(pattern, s.page(show)) }
+	csv := func(pattern string, of func(*http.Request) (*export, error)) { handle(pattern, s.export(of)) }
 	post := func(pattern string, act func(*http.Request) (to string, err error)) {
 		handle(pattern, s.action(act))
 	}
@@ -56,6 +57,7 @@ func Register(mux *http.ServeMux, c Config, guard func(http.Handler) http.Handle
 	page("GET /accounts/{id}", s.account)
 	page("GET /prospects", s.prospect)
 	page("GET /sweeps", s.sweeps)
+	csv("GET /sweeps.csv", s.sweepsExport)
 	page("GET /heals", s.heals)
 	page("GET /heals/{id}", s.heal)
 	page("GET /heals/new", s.dryRun)

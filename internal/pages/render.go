@@ -38,15 +38,6 @@ type view struct {
 	Data     any
 }
 
-// A frame is the input of the layout: a view and its surroundings.
-type frame struct {
-	view
-	Path   string // path of the request, for the navigation
-	Query  string // the search text
-	Jobs   string // path of River UI
-	Notice string // result of the last action
-}
-
 // A badRequestError means that the request is invalid. Its text is shown to the user.
 type badRequestError struct{ text string }
 
@@ -112,8 +103,7 @@ func isRefusal(code string) bool {
 
 func (s *site) write(w http.ResponseWriter, r *http.Request, status int, v view) {
 	var body bytes.Buffer
-	f := frame{view: v, Path: r.URL.Path, Query: r.URL.Query().Get("q"), Jobs: s.Jobs, Notice: notices[r.URL.Query().Get("done")]}
-	if err := templates[v.template].ExecuteTemplate(&body, "layout", f); err != nil {
+	if err := templates[v.template].ExecuteTemplate(&body, "layout", s.frame(r, v)); err != nil {
 		s.Logger.ErrorContext(r.Context(), "could not render template", "template", v.template, "error", err)
 		http.Error(w, "The server could not handle this request. Try again; if it fails again, see the log of the server.", http.StatusInternalServerError)
 		return

@@ -16,6 +16,7 @@ import (
 var words = template.FuncMap{
 	"reason": func(key string) string { return say(reasons, key) },
 	"status": func(key string) string { return say(statuses, key) },
+	"tone":   func(key string) string { return tones[key] },
 	"code":   func(key any) string { return say(codes, fmt.Sprint(key)) },
 	"actor":  func(key any) string { return say(actors, fmt.Sprint(key)) },
 	"kind":   func(key string) string { return say(kinds, key) },
@@ -25,7 +26,9 @@ var words = template.FuncMap{
 	"many":   many,
 	"took":   took,
 	"rfc":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	"utc":    func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
+	// With milliseconds, for the clock of a page.
+	"instant": func(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") },
+	"utc":     func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
 	"prospectPath": func(prospectURL string) string {
 		return "/prospects?" + url.Values{"url": {prospectURL}}.Encode()
 	},
@@ -54,6 +57,13 @@ var reasons = map[string]string{
 
 var statuses = map[string]string{
 	"needs_verification": "needs verification",
+}
+
+// tones are the colors of badges. A status without one is neutral.
+var tones = map[string]string{
+	"connected": "good", "running": "good", "active": "good", "done": "good", "delivered": "good", "applied": "good",
+	"disconnected": "bad", "restricted": "bad", "error": "bad", "removed": "bad", "failed": "bad", "stopped": "bad",
+	"connecting": "wait", "needs_verification": "wait", "paused": "wait", "waiting": "wait", "unknown_account": "wait",
 }
 
 var codes = map[string]string{

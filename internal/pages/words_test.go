@@ -20,6 +20,14 @@ func TestCount(t *testing.T) {
 	require.Equal(t, "0 accounts", many(0, "account"))
 }
 
+// A spreadsheet runs no cell of an export as a formula.
+func TestExportedCellsAreHarmless(t *testing.T) {
+	t.Parallel()
+	for cell, want := range map[string]string{"": "", "a=b": "a=b", "=1+1": "'=1+1", "@x": "'@x", "-1": "'-1", "+1": "'+1"} {
+		require.Equal(t, want, harmless(cell))
+	}
+}
+
 // The chart of any day stays within its frame, and its scale covers all values.
 func TestChartStaysWithinItsFrame(t *testing.T) {
 	t.Parallel()

@@ -1,0 +1,40 @@
+package readmodel
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/thawline/thaw/internal/dbsqlc"
+)
+
+// A Banner is what every page shows at its top, because it concerns the whole fleet.
+type Banner struct {
+	Now    time.Time // by the database clock
+	Safety Safety
+	// Silent are the providers that have sent no signal for longer than usual.
+	Silent []SilentProvider
+}
+
+// ReadBanner reads a few single rows, because every page does.
+func ReadBanner(ctx context.Context, db *pgxpool.Pool) (Banner, error) {
+	var b Banner
+	err := read(ctx, db, func(q *dbsqlc.Queries) error {
+		now, err := q.Clock(ctx)
+		if err != nil {
+			return err
+		}
+		b.Now = now.UTC()
+		if b.Safety, err = readSafety(ctx, q); err != nil {
+			return err
+		}
+		b.Silent, err = silentProviders(ctx, q)
+		return err
+	})
+	if err != nil {
+		return Banner{}, fmt.Errorf("reading the banner: %w", err)
+	}
+	return b, nil
+}
