@@ -47,7 +47,7 @@ func (c *autoResumeOffCmd) Run(ctx context.Context, e *env) error { return c.set
 type autoResumeSwitch struct {
 	database  `embed:""`
 	Workspace string  `arg:"" help:"Key of the workspace."`
-	Reason    *string `help:"Reason, for the audit log." aliases:"note" placeholder:"TEXT"`
+	Reason    *string `help:"Reason, for the audit log." aliases:"why,note" placeholder:"TEXT"`
 }
 
 func (c *autoResumeSwitch) set(ctx context.Context, e *env, enabled bool) error {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/thawline/thaw/bench"
+	"github.com/thawline/thaw/internal/when"
 )
 
 type benchCmd struct {
@@ -28,7 +29,7 @@ func (benchCmd) Help() string {
 
 func (c *benchCmd) Validate() error {
 	if c.Flush < 0 || c.Flush > time.Second {
-		return fmt.Errorf("--flush=%s: must be between 0 and 1s", c.Flush)
+		return fmt.Errorf("--flush=%s: must be between 0 and 1s", when.Duration(c.Flush))
 	}
 	if c.Rounds < 0 {
 		return fmt.Errorf("--rounds=%d: must be 0 or more", c.Rounds)

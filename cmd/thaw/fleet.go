@@ -8,6 +8,7 @@ import (
 
 	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/store"
+	"github.com/thawline/thaw/internal/when"
 )
 
 // fleet has the fleet-wide settings. They are stored in the database (thaw.settings), so that all
@@ -20,8 +21,8 @@ type fleet struct {
 	SignalCap   *int32         `help:"Enrollments that signals may resume per tick, fleet-wide." placeholder:"2000" env:"THAW_SIGNAL_CAP"`
 	Jitter      *time.Duration `help:"Window over which the next actions of resumed enrollments are spread." placeholder:"15m" env:"THAW_JITTER"`
 	GracePeriod *time.Duration `help:"How long an account may be in status error or connecting before its enrollments are paused." placeholder:"2h" env:"THAW_GRACE_PERIOD"`
-	KeepHistory *time.Duration `help:"How long history (events of prospects and campaigns, sweeps, heals) is kept. The event that explains why a prospect is still paused is kept until the prospect resumes. 9600h is 400 days." placeholder:"9600h" env:"THAW_KEEP_HISTORY"`
-	KeepSignals *time.Duration `help:"How long signal deliveries are kept. A repeated delivery is detected as a duplicate only within this time. The newest signal of an account is kept longer. 720h is 30 days." placeholder:"720h" env:"THAW_KEEP_SIGNALS"`
+	KeepHistory *time.Duration `help:"How long history (events of prospects and campaigns, sweeps, heals) is kept. The event that explains why a prospect is still paused is kept until the prospect resumes." placeholder:"400d" env:"THAW_KEEP_HISTORY"`
+	KeepSignals *time.Duration `help:"How long signal deliveries are kept. A repeated delivery is detected as a duplicate only within this time. The newest signal of an account is kept longer." placeholder:"30d" env:"THAW_KEEP_SIGNALS"`
 
 	SafetyAccounts *int32         `help:"Enter safety mode when at least this many accounts, and --safety-percent of the connected accounts, are lost within --safety-window." placeholder:"10" env:"THAW_SAFETY_ACCOUNTS"`
 	SafetyPercent  *int32         `help:"Enter safety mode when at least this percentage of the connected accounts, and --safety-accounts accounts, are lost within --safety-window." placeholder:"20" env:"THAW_SAFETY_PERCENT"`
@@ -52,11 +53,11 @@ func (f *fleet) Validate() error {
 		{"safety-slow-window", f.SafetySlowWindow, time.Hour, 7 * day}, {"flap-wait", f.FlapWait, 0, day},
 	} {
 		if check.value != nil && (*check.value < check.low || *check.value > check.high) {
-			return fmt.Errorf("--%s=%s: must be between %s and %s", check.flag, *check.value, check.low, check.high)
+			return fmt.Errorf("--%s=%s: must be between %s and %s", check.flag, when.Duration(*check.value), when.Duration(check.low), when.Duration(check.high))
 		}
 	}
 	if f.Tick != nil && *f.Tick%time.Second != 0 {
-		return fmt.Errorf("--tick=%s: must be whole seconds", *f.Tick)
+		return fmt.Errorf("--tick=%s: must be whole seconds", when.Duration(*f.Tick))
 	}
 	for _, check := range []struct {
 		flag  string

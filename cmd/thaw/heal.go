@@ -15,6 +15,7 @@ import (
 
 	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/store"
+	"github.com/thawline/thaw/internal/when"
 )
 
 type healCmd struct {
@@ -130,7 +131,7 @@ func (c *healCmd) follow(ctx context.Context, e *env, db *store.Store, id int64)
 		return heal.FinishedAt != nil, nil
 	})
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = fmt.Errorf("heal %d was not done within %s: %d enrollments resumed so far; the heal continues without this command", id, c.Timeout, heal.Resumed)
+		err = fmt.Errorf("heal %d was not done within %s: %d enrollments resumed so far; the heal continues without this command", id, when.Duration(c.Timeout), heal.Resumed)
 	}
 	return heal, err
 }

@@ -22,10 +22,10 @@ func (healCapCmd) Help() string {
 }
 
 type healCapSetCmd struct {
-	database  `embed:""`
-	Workspace string `arg:"" help:"Key of the workspace."`
-	Cap       int32  `arg:"" help:"Prospects per tick."`
-	Reason    string `help:"Reason, for the audit log." aliases:"why" required:"" placeholder:"TEXT"`
+	database   `embed:""`
+	reasonFlag `embed:""`
+	Workspace  string `arg:"" help:"Key of the workspace."`
+	Cap        int32  `arg:"" help:"Prospects per tick."`
 }
 
 func (healCapSetCmd) Help() string {
@@ -51,9 +51,9 @@ func (c *healCapSetCmd) Run(ctx context.Context, e *env) error {
 }
 
 type healCapOffCmd struct {
-	database  `embed:""`
-	Workspace string `arg:"" help:"Key of the workspace."`
-	Reason    string `help:"Reason, for the audit log." aliases:"why" required:"" placeholder:"TEXT"`
+	database   `embed:""`
+	reasonFlag `embed:""`
+	Workspace  string `arg:"" help:"Key of the workspace."`
 }
 
 func (healCapOffCmd) Help() string {

@@ -7,19 +7,20 @@ import (
 
 	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/store"
+	"github.com/thawline/thaw/internal/when"
 )
 
 type holdCmd struct {
 	database   `embed:""`
 	reasonFlag `embed:""`
 	Account    string    `arg:"" help:"Provider account ID of the account."`
-	Until      time.Time `help:"End of the hold, for example 2026-03-01T09:00:00Z, at most a year from now." placeholder:"TIME"`
+	Until      time.Time `help:"End of the hold: ${times}. At most a year from now; without a zone in local time." placeholder:"TIME"`
 	Correct    bool      `help:"Correct a mistaken hold: set an earlier end, or an end more than a year from now. Without --until the hold ends now. Requires the role that owns the schema. The reason is recorded."`
 	Provider   string    `help:"Provider of the account." default:"linkedin"`
 }
 
 func (holdCmd) Help() string {
-	return "Until the hold ends, no prospect is resumed through the account and nothing is sent. A hold can be extended but not shortened. To correct a mistake, use --correct.\n\nExample:\n  thaw hold h_EKCy2lRLef5NzHp0iw4A --until 2026-03-01T09:00:00Z --reason \"a new device; let it settle\""
+	return "Until the hold ends, no prospect is resumed through the account and nothing is sent. A hold can be extended but not shortened. To correct a mistake, use --correct.\n\nExample:\n  thaw hold h_EKCy2lRLef5NzHp0iw4A --until 3d --reason \"a new device; let it settle\""
 }
 
 func (c *holdCmd) Run(ctx context.Context, e *env) error {
@@ -33,7 +34,7 @@ func (c *holdCmd) Run(ctx context.Context, e *env) error {
 		if err != nil {
 			return err
 		}
-		printf(e.stdout, "account %s is on hold until %s\n", c.Account, stamp(until))
+		printf(e.stdout, "account %s is on hold until %s\n", c.Account, when.Text(until, time.Local))
 		return nil
 	})
 }
@@ -41,7 +42,7 @@ func (c *holdCmd) Run(ctx context.Context, e *env) error {
 // Validate requires --until, except with --correct, which then ends the hold now.
 func (c *holdCmd) Validate() error {
 	if c.Until.IsZero() && !c.Correct {
-		return errors.New("missing flags: --until=TIME")
+		return errors.New("no end given: pass --until, for example --until 3d or --until \"2026-12-02 14:00\"")
 	}
 	return nil
 }
@@ -58,7 +59,7 @@ func (c *holdCmd) correct(ctx context.Context, e *env, db *store.Store) error {
 	case err != nil:
 		return err
 	case isHeld:
-		printf(e.stdout, "account %s is on hold until %s\n", c.Account, stamp(c.Until))
+		printf(e.stdout, "account %s is on hold until %s\n", c.Account, when.Text(c.Until, time.Local))
 	default:
 		printf(e.stdout, "account %s is no longer on hold\n", c.Account)
 	}

@@ -12,10 +12,13 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/lmittmann/tint"
 	"golang.org/x/term"
+
+	"github.com/thawline/thaw/internal/when"
 )
 
 func main() {
@@ -121,11 +124,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, out, stderr io.Wri
 }
 
 func newParser(c *cli, options ...kong.Option) *kong.Kong {
-	return kong.Must(c, append(options,
+	return kong.Must(c, append(append(options, inputs()...),
 		kong.Name("thaw"),
 		kong.Description("Thaw resumes prospects that were paused when their account disconnected. It resumes them as soon as the connect signal arrives. If the signal is lost, a periodic sweep resumes them."),
 		kong.Exit(func(code int) { panic(exit(code)) }),
-		kong.Vars{"version": version(), "benchmarks": benchmarkNames()},
+		kong.Vars{"version": version(), "benchmarks": benchmarkNames(), "times": when.Examples},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
 	)...)
 }
@@ -149,9 +152,24 @@ func newLogger(format, levelName string, w io.Writer) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(levelName)) // the flag allows valid levels only
 	if format == "text" || format == "auto" && isTerminal(w) {
-		return slog.New(tint.NewTextHandler(w, &tint.Options{Level: level, NoColor: !isTerminal(w)}))
+		return slog.New(tint.NewTextHandler(w, &tint.Options{Level: level, NoColor: !hasColor(w), ReplaceAttr: durationWithUnit}))
 	}
-	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: durationWithUnit}))
+}
+
+// durationWithUnit writes a duration as text with its unit, such as 1.5s. By default JSON has the
+// bare number of nanoseconds.
+func durationWithUnit(_ []string, attr slog.Attr) slog.Attr {
+	if attr.Value.Kind() == slog.KindDuration {
+		attr.Value = slog.StringValue(attr.Value.Duration().Round(time.Microsecond).String())
+	}
+	return attr
+}
+
+// hasColor reports whether colors may be used: on a terminal, unless NO_COLOR is set
+// (https://no-color.org) or the terminal has none.
+func hasColor(w io.Writer) bool {
+	return isTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
 func isTerminal(w io.Writer) bool {

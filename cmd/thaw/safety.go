@@ -21,9 +21,9 @@ func (safetyCmd) Help() string {
 	return "Thaw enters safety mode automatically when many accounts are lost at once, and exits it automatically after a calm period.\n\nExample:\n  thaw safety enter --reason \"the provider has announced an incident\""
 }
 
-// reasonFlag is required for every manual action. Its alias was its name before.
+// reasonFlag is the reason for a manual action. Its aliases were its names before.
 type reasonFlag struct {
-	Reason string `help:"Reason, for the audit log." aliases:"why" required:"" placeholder:"TEXT"`
+	Reason string `help:"Reason, for the audit log." aliases:"why,note" required:"" placeholder:"TEXT"`
 }
 
 type safetyEnterCmd struct {

@@ -9,13 +9,13 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/require"
 
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/testdb"
+	"github.com/thawline/thaw/internal/when"
 )
 
 var update = flag.Bool("update", false, "rewrite the settings table in docs/reference.md and the expected output of the scripts")
@@ -151,7 +151,7 @@ func TestFleetSettingsShowDatabaseDefaults(t *testing.T) {
 		if !isFleetSetting(s.flag) {
 			continue
 		}
-		if length, err := time.ParseDuration(s.flag.PlaceHolder); err == nil {
+		if length, err := when.ParseDuration(s.flag.PlaceHolder); err == nil {
 			said[s.flag.Name] = length
 			continue
 		}

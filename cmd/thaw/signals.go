@@ -40,7 +40,7 @@ type signalsReplayCmd struct {
 	TokenEnv    string        `help:"Environment variable with the token for --from." placeholder:"VARIABLE"`
 	TokenHeader string        `help:"Header in which the token is sent. In Authorization it is sent as a Bearer token." default:"Authorization" placeholder:"HEADER"`
 	Timeout     time.Duration `help:"Maximum duration of the download from --from." default:"10m"`
-	Since       time.Time     `help:"Skip deliveries received before this time, for example 2026-01-31T09:00:00Z." required:"" placeholder:"TIME"`
+	Since       time.Time     `help:"Skip deliveries received before this time, for example 3d (3 days ago), yesterday or \"2026-12-02 14:00\"." type:"since" required:"" placeholder:"TIME"`
 	DryRun      bool          `help:"Count the outcomes without changing anything."`
 	JSON        bool          `help:"Print JSON."`
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/store"
+	"github.com/thawline/thaw/internal/when"
 )
 
 type sweepCmd struct {
@@ -60,7 +61,7 @@ func (c *sweepCmd) Run(ctx context.Context, e *env) error {
 				return swept.FinishedAt != nil, err
 			})
 			if errors.Is(err, context.DeadlineExceeded) {
-				return fmt.Errorf("the sweep of tick %s was not done within %s: run \"thaw status\" to see the remaining accounts, and check the log of the workers", stamp(tick), c.Timeout)
+				return fmt.Errorf("the sweep of tick %s was not done within %s: run \"thaw status\" to see the remaining accounts, and check the log of the workers", stamp(tick), when.Duration(c.Timeout))
 			}
 			return err
 		})

@@ -12,6 +12,7 @@ import (
 	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/token"
+	"github.com/thawline/thaw/internal/when"
 )
 
 type tokenCmd struct {
@@ -27,12 +28,12 @@ type tokenCreateCmd struct {
 	Workspace string        `help:"Restrict the token to this workspace." placeholder:"KEY" xor:"scope"`
 	Operator  bool          `help:"Give the token all rights of an operator." xor:"scope"`
 	Name      string        `help:"Name of the token's user, for the audit log." placeholder:"TEXT" required:""`
-	Expires   time.Duration `help:"Lifetime of the token. Default: valid until revoked." placeholder:"2160h"`
+	Expires   time.Duration `help:"Lifetime of the token. Default: valid until revoked." placeholder:"90d"`
 	JSON      bool          `help:"Print JSON."`
 }
 
 func (tokenCreateCmd) Help() string {
-	return "The token is shown only once: the database stores only its hash.\n\nExample:\n  thaw token create --workspace acme --name \"customer portal\" --expires 2160h"
+	return "The token is shown only once: the database stores only its hash.\n\nExample:\n  thaw token create --workspace acme --name \"customer portal\" --expires 90d"
 }
 
 func (c *tokenCreateCmd) Validate() error {
@@ -40,7 +41,7 @@ func (c *tokenCreateCmd) Validate() error {
 	case c.Workspace == "" && !c.Operator:
 		return errors.New("no scope given: pass --workspace KEY, or --operator for everything")
 	case c.Expires < 0 || c.Expires > 0 && c.Expires < time.Minute:
-		return fmt.Errorf("--expires=%s: must be at least a minute", c.Expires)
+		return fmt.Errorf("--expires=%s: must be at least a minute", when.Duration(c.Expires))
 	default:
 		return nil
 	}

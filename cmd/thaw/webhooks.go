@@ -12,6 +12,7 @@ import (
 	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/outbound"
 	"github.com/thawline/thaw/internal/store"
+	"github.com/thawline/thaw/internal/when"
 	"github.com/thawline/thaw/worker"
 )
 
@@ -266,7 +267,7 @@ func (c *webhooksTestCmd) follow(ctx context.Context, db *store.Store, id string
 		return true, nil
 	})
 	if errors.Is(err, context.DeadlineExceeded) {
-		return nil, fmt.Errorf("message %s was not sent to every receiver within %s: check that a process with its --webhook-url is running. The message is not lost: it is sent as soon as such a process runs", id, c.Timeout)
+		return nil, fmt.Errorf("message %s was not sent to every receiver within %s: check that a process with its --webhook-url is running. The message is not lost: it is sent as soon as such a process runs", id, when.Duration(c.Timeout))
 	}
 	return rows, err
 }
@@ -312,7 +313,7 @@ func (c *webhooksTestCmd) report(e *env, id string, rows []dbsqlc.MessageRow) er
 type webhooksReplayCmd struct {
 	database  `embed:""`
 	MessageID string    `arg:"" optional:"" help:"ID of the message to send again."`
-	Since     time.Time `help:"Send all messages since this time again, for example 2026-01-31T09:00:00Z." placeholder:"TIME"`
+	Since     time.Time `help:"Send all messages since this time again, for example 3d (3 days ago), yesterday or \"2026-12-02 14:00\"." type:"since" placeholder:"TIME"`
 	Failed    bool      `help:"Send only failed deliveries again."`
 	JSON      bool      `help:"Print JSON."`
 }
