@@ -235,7 +235,7 @@ var mutants = []mutant{
 	},
 	{
 		without: "the lock on an allocation",
-		edits:   []edit{{resumes, "g.account_id = p_account_id\n            FOR NO KEY UPDATE;", "g.account_id = p_account_id;"}},
+		edits:   []edit{{resumes, "g.account_id = p_account_id\n        FOR NO KEY UPDATE;", "g.account_id = p_account_id;"}},
 		pkg:     "./worker", tests: []string{"TestPassWaitsForTheEndOfItsTick"},
 	},
 	{

@@ -92,6 +92,87 @@ CREATE TYPE thaw.signal_outcome AS ENUM (
     'unknown_account',
     'ignored'
 );
+CREATE FUNCTION thaw.account_cap(p_account_id bigint) RETURNS integer
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN (
+        SELECT thaw.account_cap(workspace, settings)
+        FROM thaw.accounts AS account
+        JOIN thaw.workspaces AS workspace ON workspace.id = account.workspace_id
+        CROSS JOIN thaw.settings AS settings
+        WHERE account.id = p_account_id);
+END;
+$$;
+CREATE FUNCTION thaw.is_visible(text text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (text !~ '[\u0001-\u001f\u007f-\u009f\u00ad\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]|^[ \u00a0\u1680\u2000-\u200a\u200c\u200d\u202f\u205f\u3000]|[ \u00a0\u1680\u2000-\u200a\u200c\u200d\u202f\u205f\u3000]$'::text);
+CREATE FUNCTION thaw.now() RETURNS timestamp with time zone
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN now();
+COMMENT ON FUNCTION thaw.now() IS 'The current time of Thaw: the start of the transaction, by the database clock.';
+CREATE TABLE thaw.settings (
+    only_row boolean DEFAULT true NOT NULL,
+    tick interval DEFAULT '00:15:00'::interval NOT NULL,
+    account_cap integer DEFAULT 200 NOT NULL,
+    fleet_cap integer DEFAULT 2000 NOT NULL,
+    signal_cap integer DEFAULT 2000 NOT NULL,
+    jitter interval DEFAULT '00:15:00'::interval NOT NULL,
+    grace_period interval DEFAULT '02:00:00'::interval NOT NULL,
+    keep_history interval DEFAULT '400 days'::interval NOT NULL,
+    keep_signals interval DEFAULT '30 days'::interval NOT NULL,
+    safety_accounts integer DEFAULT 10 NOT NULL,
+    safety_percent integer DEFAULT 20 NOT NULL,
+    safety_window interval DEFAULT '00:10:00'::interval NOT NULL,
+    safety_calm interval DEFAULT '00:30:00'::interval NOT NULL,
+    safety_slow_percent integer DEFAULT 30 NOT NULL,
+    safety_slow_window interval DEFAULT '06:00:00'::interval NOT NULL,
+    flap_limit integer DEFAULT 3 NOT NULL,
+    flap_wait interval DEFAULT '00:10:00'::interval NOT NULL,
+    silence_factor integer DEFAULT 2 NOT NULL,
+    changed_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    changed_by text,
+    CONSTRAINT settings_account_cap_check CHECK (((account_cap >= 1) AND (account_cap <= 1000000))),
+    CONSTRAINT settings_flap_limit_check CHECK (((flap_limit >= 0) AND (flap_limit <= 20))),
+    CONSTRAINT settings_flap_wait_check CHECK (((flap_wait >= '00:00:00'::interval) AND (flap_wait <= '1 day'::interval))),
+    CONSTRAINT settings_fleet_cap_check CHECK (((fleet_cap >= 1) AND (fleet_cap <= 10000000))),
+    CONSTRAINT settings_grace_period_check CHECK (((grace_period >= '00:00:00'::interval) AND (grace_period <= '7 days'::interval))),
+    CONSTRAINT settings_jitter_check CHECK (((jitter >= '00:00:00'::interval) AND (jitter <= '1 day'::interval))),
+    CONSTRAINT settings_keep_history_check CHECK (((keep_history >= '2 days'::interval) AND (keep_history <= '36500 days'::interval))),
+    CONSTRAINT settings_keep_signals_check CHECK (((keep_signals >= '2 days'::interval) AND (keep_signals <= '36500 days'::interval))),
+    CONSTRAINT settings_only_row_check CHECK (only_row),
+    CONSTRAINT settings_safety_accounts_check CHECK (((safety_accounts >= 1) AND (safety_accounts <= 1000000))),
+    CONSTRAINT settings_safety_calm_check CHECK (((safety_calm >= '00:01:00'::interval) AND (safety_calm <= '7 days'::interval))),
+    CONSTRAINT settings_safety_percent_check CHECK (((safety_percent >= 1) AND (safety_percent <= 100))),
+    CONSTRAINT settings_safety_slow_percent_check CHECK (((safety_slow_percent >= 1) AND (safety_slow_percent <= 100))),
+    CONSTRAINT settings_safety_slow_window_check CHECK (((safety_slow_window >= '01:00:00'::interval) AND (safety_slow_window <= '7 days'::interval))),
+    CONSTRAINT settings_safety_window_check CHECK (((safety_window >= '00:01:00'::interval) AND (safety_window <= '1 day'::interval))),
+    CONSTRAINT settings_signal_cap_check CHECK (((signal_cap >= 1) AND (signal_cap <= 10000000))),
+    CONSTRAINT settings_silence_factor_check CHECK (((silence_factor >= 0) AND (silence_factor <= 100))),
+    CONSTRAINT settings_tick_check CHECK ((((tick >= '00:00:01'::interval) AND (tick <= '1 day'::interval)) AND (EXTRACT(epoch FROM tick) = floor(EXTRACT(epoch FROM tick)))))
+);
+COMMENT ON TABLE thaw.settings IS 'One row: the settings of the whole fleet.';
+CREATE TABLE thaw.workspaces (
+    id bigint NOT NULL,
+    key text NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    auto_resume boolean DEFAULT true NOT NULL,
+    auto_resume_reason text,
+    auto_resume_changed_at timestamp with time zone,
+    auto_resume_changed_by text,
+    heal_cap integer,
+    created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    CONSTRAINT workspaces_heal_cap_check CHECK (((heal_cap >= 1) AND (heal_cap <= 10000000))),
+    CONSTRAINT workspaces_key_check CHECK ((key <> ''::text)),
+    CONSTRAINT workspaces_key_is_visible CHECK (thaw.is_visible(key)),
+    CONSTRAINT workspaces_times_are_in_range CHECK ((((created_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (created_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((auto_resume_changed_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (auto_resume_changed_at <= '2200-01-01 00:00:00+00'::timestamp with time zone))))
+);
+COMMENT ON TABLE thaw.workspaces IS 'A tenant of the platform.';
+COMMENT ON COLUMN thaw.workspaces.heal_cap IS 'How many prospects per tick the heals started by the tenant may resume, regardless of the cap per account. Null: these heals keep the caps of the tick. Set by thaw.set_heal_cap.';
+CREATE FUNCTION thaw.account_cap(p_workspace thaw.workspaces, p_settings thaw.settings) RETURNS integer
+    LANGUAGE sql IMMUTABLE
+    RETURN (p_settings).account_cap;
 CREATE FUNCTION thaw.accounts_apply_early_signals() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -140,7 +221,7 @@ BEGIN
         OR (NEW.hold_until = OLD.hold_until AND NEW.hold_reason IS DISTINCT FROM OLD.hold_reason)
     THEN
         RAISE EXCEPTION 'account "%" is on hold until %', OLD.provider_account_id,
-            to_char(OLD.hold_until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+            thaw.job_time(OLD.hold_until)
             USING ERRCODE = 'check_violation', CONSTRAINT = 'accounts_hold_is_never_shortened', TABLE = 'accounts', SCHEMA = 'thaw',
                 HINT = 'Set a later end. An operator can correct a mistaken hold with thaw hold --correct or thaw.correct_hold.';
     END IF;
@@ -305,13 +386,9 @@ BEGIN
     RETURN thaw.apply_action(action_id, locked);
 END;
 $$;
-CREATE FUNCTION thaw.is_visible(text text) RETURNS boolean
+CREATE FUNCTION thaw.waits_for_account(p_reason thaw.pause_reason) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN (text !~ '[\u0001-\u001f\u007f-\u009f\u00ad\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]|^[ \u00a0\u1680\u2000-\u200a\u200c\u200d\u202f\u205f\u3000]|[ \u00a0\u1680\u2000-\u200a\u200c\u200d\u202f\u205f\u3000]$'::text);
-CREATE FUNCTION thaw.now() RETURNS timestamp with time zone
-    LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN now();
-COMMENT ON FUNCTION thaw.now() IS 'The current time of Thaw: the start of the transaction, by the database clock.';
+    RETURN ((p_reason IS NOT NULL) AND (p_reason = ANY (ARRAY['linkedin_account_disconnected'::thaw.pause_reason, 'linkedin_account_issue'::thaw.pause_reason])));
 CREATE TABLE thaw.enrollments (
     id bigint NOT NULL,
     workspace_id bigint NOT NULL,
@@ -322,7 +399,7 @@ CREATE TABLE thaw.enrollments (
     paused_reason thaw.pause_reason,
     paused_at timestamp with time zone,
     next_action_at timestamp with time zone,
-    waits_for_account boolean GENERATED ALWAYS AS (((paused_reason IS NOT NULL) AND (paused_reason = ANY (ARRAY['linkedin_account_disconnected'::thaw.pause_reason, 'linkedin_account_issue'::thaw.pause_reason])))) STORED NOT NULL,
+    waits_for_account boolean GENERATED ALWAYS AS (thaw.waits_for_account(paused_reason)) STORED NOT NULL,
     prospect_url text NOT NULL,
     created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
     CONSTRAINT enrollments_paused_has_a_reason CHECK ((((status = 'paused'::thaw.enrollment_status) = (paused_reason IS NOT NULL)) AND ((status = 'paused'::thaw.enrollment_status) = (paused_at IS NOT NULL)))),
@@ -334,7 +411,7 @@ CREATE TABLE thaw.enrollments (
 )
 WITH (fillfactor='95', autovacuum_vacuum_scale_factor='0.02');
 COMMENT ON TABLE thaw.enrollments IS 'One prospect in one campaign on one account, at a step.';
-COMMENT ON COLUMN thaw.enrollments.waits_for_account IS 'Whether the enrollment is paused for an account reason. Thaw resumes rows automatically only after these two reasons.';
+COMMENT ON COLUMN thaw.enrollments.waits_for_account IS 'Whether the enrollment is paused for an account reason (thaw.waits_for_account). Thaw resumes rows automatically only after such a reason.';
 CREATE FUNCTION thaw.active_campaigns(p_account_id bigint) RETURNS TABLE(campaign_id bigint)
     LANGUAGE sql STABLE ROWS 10
     BEGIN ATOMIC
@@ -644,8 +721,7 @@ BEGIN
     END IF;
     due := CASE
         WHEN p_signal.status = 'connected' THEN NULL
-        WHEN p_signal.status IN ('disconnected', 'removed', 'restricted', 'needs_verification')
-            THEN least(p_account.pause_after, thaw.now())
+        WHEN NOT thaw.is_transient(p_signal.status) THEN least(p_account.pause_after, thaw.now())
         -- A new account has nothing to pause.
         WHEN p_signal.just_created THEN p_account.pause_after
         -- The grace period of a transient error starts with its first signal.
@@ -825,7 +901,7 @@ CREATE TABLE thaw.campaigns (
     status thaw.campaign_status DEFAULT 'draft'::thaw.campaign_status NOT NULL,
     paused_reason thaw.pause_reason,
     paused_at timestamp with time zone,
-    waits_for_account boolean GENERATED ALWAYS AS (((paused_reason IS NOT NULL) AND (paused_reason = ANY (ARRAY['linkedin_account_disconnected'::thaw.pause_reason, 'linkedin_account_issue'::thaw.pause_reason])))) STORED NOT NULL,
+    waits_for_account boolean GENERATED ALWAYS AS (thaw.waits_for_account(paused_reason)) STORED NOT NULL,
     created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
     CONSTRAINT campaigns_key_check CHECK ((key <> ''::text)),
     CONSTRAINT campaigns_key_is_visible CHECK (thaw.is_visible(key)),
@@ -833,7 +909,7 @@ CREATE TABLE thaw.campaigns (
     CONSTRAINT campaigns_times_are_in_range CHECK ((((paused_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (paused_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((created_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (created_at <= '2200-01-01 00:00:00+00'::timestamp with time zone))))
 );
 COMMENT ON TABLE thaw.campaigns IS 'A sequence of steps, as its author wrote it.';
-COMMENT ON COLUMN thaw.campaigns.waits_for_account IS 'Whether the campaign is paused for an account reason. Thaw resumes rows automatically only after these two reasons.';
+COMMENT ON COLUMN thaw.campaigns.waits_for_account IS 'Whether the campaign is paused for an account reason (thaw.waits_for_account). Thaw resumes rows automatically only after such a reason.';
 CREATE TABLE thaw.count_state (
     only_row boolean DEFAULT true NOT NULL,
     folded_to bigint DEFAULT 0 NOT NULL,
@@ -943,93 +1019,40 @@ CREATE VIEW thaw.sibling_targets AS
      JOIN thaw.accounts sibling ON (((sibling.id = family.sibling_id) AND (sibling.status = 'connected'::thaw.account_status))))
   WHERE (source.status <> ALL (ARRAY['connected'::thaw.account_status, 'restricted'::thaw.account_status]))
   ORDER BY source.id, sibling.connected_at DESC, sibling.id DESC;
-CREATE TABLE thaw.workspaces (
-    id bigint NOT NULL,
-    key text NOT NULL,
-    name text DEFAULT ''::text NOT NULL,
-    auto_resume boolean DEFAULT true NOT NULL,
-    auto_resume_reason text,
-    auto_resume_changed_at timestamp with time zone,
-    auto_resume_changed_by text,
-    heal_cap integer,
-    created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
-    CONSTRAINT workspaces_heal_cap_check CHECK (((heal_cap >= 1) AND (heal_cap <= 10000000))),
-    CONSTRAINT workspaces_key_check CHECK ((key <> ''::text)),
-    CONSTRAINT workspaces_key_is_visible CHECK (thaw.is_visible(key)),
-    CONSTRAINT workspaces_times_are_in_range CHECK ((((created_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (created_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((auto_resume_changed_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (auto_resume_changed_at <= '2200-01-01 00:00:00+00'::timestamp with time zone))))
-);
-COMMENT ON TABLE thaw.workspaces IS 'A tenant of the platform.';
-COMMENT ON COLUMN thaw.workspaces.heal_cap IS 'How many prospects per tick the heals started by the tenant may resume, regardless of the cap per account. Null: these heals keep the caps of the tick. Set by thaw.set_heal_cap.';
 CREATE VIEW thaw.resumable_parts AS
  SELECT part.account_id AS source_id,
     account.id AS account_id,
     account.workspace_id,
-    part.waiting
-   FROM (((thaw.open_parts part
+    part.waiting,
+    thaw.account_cap(workspace.*, settings.*) AS cap
+   FROM ((((thaw.open_parts part
      JOIN thaw.accounts account ON ((account.id = part.account_id)))
      JOIN thaw.workspaces workspace ON ((workspace.id = account.workspace_id)))
      CROSS JOIN thaw.safety)
+     CROSS JOIN thaw.settings settings)
   WHERE (thaw.block_reason(account.*, (safety.since IS NOT NULL), workspace.auto_resume) IS NULL)
 UNION ALL
  SELECT part.account_id AS source_id,
     target.id AS account_id,
     target.workspace_id,
-    part.waiting
-   FROM ((((thaw.open_parts part
+    part.waiting,
+    thaw.account_cap(workspace.*, settings.*) AS cap
+   FROM (((((thaw.open_parts part
      JOIN thaw.sibling_targets moved ON ((moved.source_id = part.account_id)))
      JOIN thaw.accounts target ON ((target.id = moved.target_id)))
      JOIN thaw.workspaces workspace ON ((workspace.id = target.workspace_id)))
      CROSS JOIN thaw.safety)
+     CROSS JOIN thaw.settings settings)
   WHERE (thaw.block_reason(target.*, (safety.since IS NOT NULL), workspace.auto_resume) IS NULL);
 CREATE VIEW thaw.resumable_accounts AS
  SELECT p.account_id,
     p.workspace_id,
+    p.cap,
     sum(p.waiting) AS waiting
    FROM thaw.resumable_parts p
-  GROUP BY p.account_id, p.workspace_id
+  GROUP BY p.account_id, p.workspace_id, p.cap
  HAVING (sum(p.waiting) > 0);
-COMMENT ON VIEW thaw.resumable_accounts IS 'The accounts through which prospects may resume now, and how many. Uses counts, without reading enrollments.';
-CREATE TABLE thaw.settings (
-    only_row boolean DEFAULT true NOT NULL,
-    tick interval DEFAULT '00:15:00'::interval NOT NULL,
-    account_cap integer DEFAULT 200 NOT NULL,
-    fleet_cap integer DEFAULT 2000 NOT NULL,
-    signal_cap integer DEFAULT 2000 NOT NULL,
-    jitter interval DEFAULT '00:15:00'::interval NOT NULL,
-    grace_period interval DEFAULT '02:00:00'::interval NOT NULL,
-    keep_history interval DEFAULT '400 days'::interval NOT NULL,
-    keep_signals interval DEFAULT '30 days'::interval NOT NULL,
-    safety_accounts integer DEFAULT 10 NOT NULL,
-    safety_percent integer DEFAULT 20 NOT NULL,
-    safety_window interval DEFAULT '00:10:00'::interval NOT NULL,
-    safety_calm interval DEFAULT '00:30:00'::interval NOT NULL,
-    safety_slow_percent integer DEFAULT 30 NOT NULL,
-    safety_slow_window interval DEFAULT '06:00:00'::interval NOT NULL,
-    flap_limit integer DEFAULT 3 NOT NULL,
-    flap_wait interval DEFAULT '00:10:00'::interval NOT NULL,
-    silence_factor integer DEFAULT 2 NOT NULL,
-    changed_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
-    changed_by text,
-    CONSTRAINT settings_account_cap_check CHECK (((account_cap >= 1) AND (account_cap <= 1000000))),
-    CONSTRAINT settings_flap_limit_check CHECK (((flap_limit >= 0) AND (flap_limit <= 20))),
-    CONSTRAINT settings_flap_wait_check CHECK (((flap_wait >= '00:00:00'::interval) AND (flap_wait <= '1 day'::interval))),
-    CONSTRAINT settings_fleet_cap_check CHECK (((fleet_cap >= 1) AND (fleet_cap <= 10000000))),
-    CONSTRAINT settings_grace_period_check CHECK (((grace_period >= '00:00:00'::interval) AND (grace_period <= '7 days'::interval))),
-    CONSTRAINT settings_jitter_check CHECK (((jitter >= '00:00:00'::interval) AND (jitter <= '1 day'::interval))),
-    CONSTRAINT settings_keep_history_check CHECK (((keep_history >= '2 days'::interval) AND (keep_history <= '36500 days'::interval))),
-    CONSTRAINT settings_keep_signals_check CHECK (((keep_signals >= '2 days'::interval) AND (keep_signals <= '36500 days'::interval))),
-    CONSTRAINT settings_only_row_check CHECK (only_row),
-    CONSTRAINT settings_safety_accounts_check CHECK (((safety_accounts >= 1) AND (safety_accounts <= 1000000))),
-    CONSTRAINT settings_safety_calm_check CHECK (((safety_calm >= '00:01:00'::interval) AND (safety_calm <= '7 days'::interval))),
-    CONSTRAINT settings_safety_percent_check CHECK (((safety_percent >= 1) AND (safety_percent <= 100))),
-    CONSTRAINT settings_safety_slow_percent_check CHECK (((safety_slow_percent >= 1) AND (safety_slow_percent <= 100))),
-    CONSTRAINT settings_safety_slow_window_check CHECK (((safety_slow_window >= '01:00:00'::interval) AND (safety_slow_window <= '7 days'::interval))),
-    CONSTRAINT settings_safety_window_check CHECK (((safety_window >= '00:01:00'::interval) AND (safety_window <= '1 day'::interval))),
-    CONSTRAINT settings_signal_cap_check CHECK (((signal_cap >= 1) AND (signal_cap <= 10000000))),
-    CONSTRAINT settings_silence_factor_check CHECK (((silence_factor >= 0) AND (silence_factor <= 100))),
-    CONSTRAINT settings_tick_check CHECK ((((tick >= '00:00:01'::interval) AND (tick <= '1 day'::interval)) AND (EXTRACT(epoch FROM tick) = floor(EXTRACT(epoch FROM tick)))))
-);
-COMMENT ON TABLE thaw.settings IS 'One row: the settings of the whole fleet.';
+COMMENT ON VIEW thaw.resumable_accounts IS 'The accounts through which prospects may resume now, how many, and the account''s cap per tick. Uses counts, without reading enrollments.';
 CREATE TABLE thaw.workspace_served (
     workspace_id bigint NOT NULL,
     tick_at timestamp with time zone NOT NULL
@@ -1044,16 +1067,15 @@ CREATE FUNCTION thaw.candidates(p_tick_at timestamp with time zone DEFAULT thaw.
  SELECT candidate.account_id,
      candidate.workspace_id,
      (LEAST(candidate.waiting, (2147483647)::bigint))::integer AS "least",
-     COALESCE((charged.cap - charged.used), settings.account_cap) AS "coalesce",
+     COALESCE((charged.cap - charged.used), candidate.cap) AS "coalesce",
      account_order.tick_at,
      workspace_order.tick_at
-    FROM ((((thaw.resumable_accounts candidate
-      CROSS JOIN thaw.settings)
+    FROM (((thaw.resumable_accounts candidate
       LEFT JOIN thaw.account_quotas charged ON (((charged.tick_at = candidates.p_tick_at) AND (charged.account_id = candidate.account_id))))
       LEFT JOIN thaw.account_served account_order ON ((account_order.account_id = candidate.account_id)))
       LEFT JOIN thaw.workspace_served workspace_order ON ((workspace_order.workspace_id = candidate.workspace_id)));
 END;
-CREATE FUNCTION thaw.charge_quota(p_tick timestamp with time zone, p_lane thaw.lane, p_account_id bigint, p_account_cap integer, p_fleet_cap integer, p_resumed integer) RETURNS boolean
+CREATE FUNCTION thaw.charge_quota(p_tick timestamp with time zone, p_lane thaw.lane, p_account_id bigint, p_account_cap integer, p_lane_cap integer, p_resumed integer) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -1061,7 +1083,7 @@ BEGIN
     INSERT INTO thaw.account_quotas AS b (tick_at, account_id, cap, used)
     VALUES (p_tick, p_account_id, p_account_cap, p_resumed)
     ON CONFLICT (tick_at, account_id) DO UPDATE SET used = b.used + excluded.used;
-    INSERT INTO thaw.fleet_quotas AS b (tick_at, lane, cap, used) VALUES (p_tick, p_lane, p_fleet_cap, p_resumed)
+    INSERT INTO thaw.fleet_quotas AS b (tick_at, lane, cap, used) VALUES (p_tick, p_lane, p_lane_cap, p_resumed)
     ON CONFLICT (tick_at, lane) DO UPDATE SET used = b.used + excluded.used
         WHERE b.used + excluded.used <= b.cap;
     RETURN FOUND;
@@ -1089,6 +1111,32 @@ BEGIN
     IF told IS NOT NULL THEN
         PERFORM thaw.deliver(told);
     END IF;
+END;
+$$;
+CREATE FUNCTION thaw.close_record(p_lane thaw.lane, p_account_id bigint, p_tick_at timestamp with time zone, p_signal_id bigint, p_verdict text, p_resumed integer, p_moved integer, p_campaigns_resumed integer) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    tick_finished boolean := false;
+BEGIN
+    IF p_lane = 'sweep' THEN
+        UPDATE thaw.allocations AS g SET resumed = p_resumed, verdict = p_verdict, finished_at = thaw.now()
+        WHERE g.tick_at = p_tick_at AND g.account_id = p_account_id;
+        UPDATE thaw.sweeps AS s SET
+            accounts_processed = s.accounts_processed + 1,
+            resumed = s.resumed + p_resumed,
+            moved = s.moved + p_moved,
+            campaigns_resumed = s.campaigns_resumed + p_campaigns_resumed,
+            remaining = greatest(s.remaining - p_resumed, 0),
+            finished_at = CASE WHEN s.accounts_processed + 1 = s.accounts_planned THEN thaw.now() END
+        WHERE s.tick_at = p_tick_at
+        RETURNING s.finished_at IS NOT NULL INTO tick_finished;
+    ELSE
+        UPDATE thaw.account_signals AS s SET resumed = p_resumed, verdict = p_verdict, finished_at = thaw.now()
+        WHERE s.id = p_signal_id;
+    END IF;
+    RETURN tick_finished;
 END;
 $$;
 CREATE FUNCTION thaw.close_ticks(p_tick_at timestamp with time zone) RETURNS timestamp with time zone[]
@@ -1144,14 +1192,7 @@ BEGIN
         RAISE EXCEPTION 'a hold must end in the future, at most 10 years away, not %', correct_hold.until
             USING ERRCODE = 'invalid_parameter_value', HINT = 'To end the hold now, omit the end (null in SQL).';
     END IF;
-    INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, account_id, until)
-    VALUES ('hold_corrected', correct_hold.actor, correct_hold.reason, held.workspace_id, held.id, correct_hold.until);
-    PERFORM set_config('thaw.counts_by_statement', 'on', true);
-    UPDATE thaw.accounts AS a SET
-        hold_until = correct_hold.until, hold_reason = CASE WHEN correct_hold.until IS NOT NULL THEN correct_hold.reason END
-    WHERE a.id = held.id;
-    PERFORM set_config('thaw.counts_by_statement', '', true);
-    RETURN correct_hold.until;
+    RETURN thaw.set_hold('hold_corrected', held, correct_hold.until, correct_hold.reason, correct_hold.actor);
 END;
 $$;
 COMMENT ON FUNCTION thaw.correct_hold(account text, until timestamp with time zone, reason text, actor text, provider text) IS 'For operators: sets another end of a hold, or ends it now (until null), with a reason for the audit log. Not granted to any role.';
@@ -1254,8 +1295,7 @@ BEGIN
         SELECT stale.id FROM "thaw".river_job AS stale
         WHERE stale.queue = 'tick' AND stale.kind = 'resume_account'
             AND stale.state IN ('available', 'scheduled', 'retryable', 'pending')
-            -- Times in arguments have one format, which sorts in time order.
-            AND stale.args ->> 'tick_at' < to_char(p_tick_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+            AND stale.args ->> 'tick_at' < thaw.job_time(p_tick_at)
         LIMIT p_size
         FOR UPDATE SKIP LOCKED));
     GET DIAGNOSTICS dropped = ROW_COUNT;
@@ -1469,7 +1509,7 @@ BEGIN
     END IF;
     SELECT array_agg(transient_error.id) INTO transient_errors FROM (
         SELECT a.id FROM thaw.accounts AS a
-        WHERE a.pause_after IS NOT NULL AND a.status IN ('connecting', 'error')
+        WHERE a.pause_after IS NOT NULL AND thaw.is_transient(a.status)
         ORDER BY a.id FOR NO KEY UPDATE) AS transient_error;
     SELECT s.since INTO began FROM thaw.safety AS s FOR NO KEY UPDATE;
     IF began IS NULL THEN
@@ -1763,8 +1803,6 @@ DECLARE
     off_sources    bigint[] := '{}';
     off_campaigns  bigint[] := '{}';
     is_safety_on boolean;
-    -- For a heal that keeps the caps of the tick.
-    account_cap  integer := (SELECT s.account_cap FROM thaw.settings AS s);
     is_listed boolean;
     chosen    integer := 0;
     held      integer := 0;
@@ -1865,6 +1903,12 @@ BEGIN
                 WHERE chosen.source_id <> ALL (off_sources) AND chosen.campaign_id <> ALL (off_campaigns)) AS one;
         END IF;
         IF heal.keeps_caps THEN
+            -- Materialized: the quota of an account is looked up once, not once per prospect.
+            WITH quota AS MATERIALIZED (
+                SELECT target.id, coalesce((
+                    SELECT b.cap - b.used FROM thaw.account_quotas AS b
+                    WHERE b.tick_at = cause.tick_at AND b.account_id = target.id), thaw.account_cap(target.id)) AS remaining
+                FROM (SELECT DISTINCT chosen.id FROM unnest(next.target_ids) AS chosen (id)) AS target)
             SELECT array_agg(one.place ORDER BY one.n), array_agg(one.source_id ORDER BY one.n),
                 array_agg(one.target_id ORDER BY one.n)
             INTO next.places, next.source_ids, next.target_ids
@@ -1872,9 +1916,8 @@ BEGIN
                 SELECT chosen.*, row_number() OVER (PARTITION BY chosen.target_id ORDER BY chosen.n) AS of_account
                 FROM unnest(next.places, next.source_ids, next.target_ids)
                     WITH ORDINALITY AS chosen (place, source_id, target_id, n)) AS one
-            WHERE one.of_account <= coalesce((
-                SELECT b.cap - b.used FROM thaw.account_quotas AS b
-                WHERE b.tick_at = cause.tick_at AND b.account_id = one.target_id), account_cap);
+            JOIN quota ON quota.id = one.target_id
+            WHERE one.of_account <= quota.remaining;
         END IF;
         IF heal.found IS NULL THEN
             heal.first_source_ids := ARRAY(SELECT DISTINCT source.id FROM unnest(next.source_ids) AS source (id));
@@ -1884,7 +1927,7 @@ BEGIN
         held := held + coalesce(cardinality(next.places), 0) - resumed;
         IF heal.keeps_caps THEN
             INSERT INTO thaw.account_quotas AS b (tick_at, account_id, cap, used)
-            SELECT cause.tick_at, through.account_id, account_cap, through.resumed
+            SELECT cause.tick_at, through.account_id, thaw.account_cap(through.account_id), through.resumed
             FROM unnest(account_ids, each_resumed) AS through (account_id, resumed)
             ON CONFLICT (tick_at, account_id) DO UPDATE SET used = b.used + excluded.used;
         END IF;
@@ -2311,8 +2354,7 @@ DECLARE
     -- For a heal of an account. Computed once, because as a condition of the query it would run for
     -- every delta.
     sources   bigint[];
-    is_safe   boolean := (SELECT safety.since IS NULL FROM thaw.safety);
-    -- For a heal of a list.
+    -- The lines with waiting prospects.
     account_ids  bigint[];
     campaign_ids bigint[];
     counts       bigint[];
@@ -2332,34 +2374,27 @@ BEGIN
                 OFFSET 0) AS e
             WHERE listed.heal_id = heal.id
             GROUP BY e.account_id, e.campaign_id) AS line;
-        RETURN QUERY SELECT * FROM thaw.heal_open_lines(heal, account_ids, campaign_ids, counts);
-        RETURN;
-    ELSIF heal.account_id IS NOT NULL THEN
-        sources := thaw.sources_of(heal.account_id) || heal.account_id;
+    ELSE
+        IF heal.account_id IS NOT NULL THEN
+            sources := thaw.sources_of(heal.account_id) || heal.account_id;
+        END IF;
+        SELECT array_agg(line.account_id), array_agg(line.campaign_id), array_agg(line.waiting)
+        INTO account_ids, campaign_ids, counts
+        FROM (
+            SELECT part.account_id, part.campaign_id, sum(part.paused)::bigint AS waiting
+            FROM thaw.accounts AS a
+            JOIN thaw.paused_parts AS part ON part.account_id = a.id
+            WHERE a.workspace_id = heal.workspace_id AND part.waits_for_account
+            GROUP BY part.account_id, part.campaign_id
+            HAVING sum(part.paused) > 0
+            UNION ALL
+            SELECT part.account_id, part.campaign_id, sum(part.paused)::bigint
+            FROM thaw.paused_parts AS part
+            WHERE part.waits_for_account AND part.account_id = ANY (sources)
+            GROUP BY part.account_id, part.campaign_id
+            HAVING sum(part.paused) > 0) AS line;
     END IF;
-    RETURN QUERY
-    WITH waiting AS (
-        SELECT part.account_id, part.campaign_id, sum(part.paused)::bigint AS total
-        FROM thaw.accounts AS a
-        JOIN thaw.paused_parts AS part ON part.account_id = a.id
-        WHERE a.workspace_id = heal.workspace_id AND part.waits_for_account
-        GROUP BY part.account_id, part.campaign_id
-        HAVING sum(part.paused) > 0
-        UNION ALL
-        SELECT part.account_id, part.campaign_id, sum(part.paused)::bigint
-        FROM thaw.paused_parts AS part
-        WHERE part.waits_for_account AND part.account_id = ANY (sources)
-        GROUP BY part.account_id, part.campaign_id
-        HAVING sum(part.paused) > 0
-    )
-    SELECT target.id, waiting.account_id, waiting.campaign_id, waiting.total
-    FROM waiting
-    JOIN thaw.campaigns AS campaign ON campaign.id = waiting.campaign_id
-    JOIN thaw.resume_targets AS resume ON resume.source_id = waiting.account_id
-    JOIN thaw.accounts AS target ON target.id = resume.target_id
-    JOIN thaw.workspaces AS workspace ON workspace.id = target.workspace_id
-    WHERE thaw.allows_resume(campaign.status, campaign.waits_for_account)
-        AND thaw.block_reason(target, NOT is_safe, heal.even_if_off OR workspace.auto_resume) IS NULL;
+    RETURN QUERY SELECT * FROM thaw.heal_open_lines(heal, account_ids, campaign_ids, counts);
 END;
 $$;
 CREATE FUNCTION thaw.heal_sources(p_heal thaw.heals, p_from bigint, p_limit integer) RETURNS bigint[]
@@ -2431,12 +2466,7 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                 HINT = 'Set an end within a year. An operator can set a later one with thaw hold --correct or thaw.correct_hold.';
     END IF;
-    PERFORM set_config('thaw.counts_by_statement', 'on', true);
-    UPDATE thaw.accounts AS a SET hold_until = hold.until, hold_reason = hold.reason WHERE a.id = held.id;
-    PERFORM set_config('thaw.counts_by_statement', '', true);
-    INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, account_id, until)
-    VALUES ('held', hold.actor, hold.reason, held.workspace_id, held.id, hold.until);
-    RETURN hold.until;
+    RETURN thaw.set_hold('held', held, hold.until, hold.reason, hold.actor);
 END;
 $$;
 COMMENT ON FUNCTION thaw.hold(account text, until timestamp with time zone, reason text, actor text, provider text) IS 'Puts an account on hold until a time at most a year away: nothing is resumed or sent through it. An existing hold can only be extended; operators can correct one with thaw.correct_hold.';
@@ -2482,6 +2512,9 @@ BEGIN
             FROM thaw.settings AS s);
 END;
 $$;
+CREATE FUNCTION thaw.is_transient(p_status thaw.account_status) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (p_status = ANY (ARRAY['connecting'::thaw.account_status, 'error'::thaw.account_status]));
 CREATE FUNCTION thaw.is_trusted_writer() RETURNS boolean
     LANGUAGE sql STABLE
     RETURN has_table_privilege('thaw.enrollment_events'::text, 'INSERT'::text);
@@ -2496,6 +2529,9 @@ CREATE FUNCTION thaw.job_counts() RETURNS TABLE(queue text, state text, jobs big
    WHERE (job.state = ANY (ARRAY['available'::thaw.river_job_state, 'pending'::thaw.river_job_state, 'running'::thaw.river_job_state, 'retryable'::thaw.river_job_state, 'scheduled'::thaw.river_job_state, 'cancelled'::thaw.river_job_state, 'discarded'::thaw.river_job_state]))
    GROUP BY job.queue, job.state;
 END;
+CREATE FUNCTION thaw.job_time(at timestamp with time zone) RETURNS text
+    LANGUAGE sql STABLE
+    RETURN to_char((at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS"Z"'::text);
 CREATE FUNCTION thaw.keep_identity() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2512,6 +2548,9 @@ BEGIN
                 ELSE 'id and workspace_id cannot be changed after the insert. Insert a new row instead.' END;
 END;
 $$;
+CREATE FUNCTION thaw.lane_cap(p_lane thaw.lane, p_settings thaw.settings) RETURNS integer
+    LANGUAGE sql IMMUTABLE
+    RETURN CASE p_lane WHEN 'sweep'::thaw.lane THEN (p_settings).fleet_cap WHEN 'signal'::thaw.lane THEN (p_settings).signal_cap ELSE NULL::integer END;
 CREATE FUNCTION thaw.learn_silence() RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2657,6 +2696,26 @@ BEGIN
         WHERE wanted.id <> ALL (coalesce(locked, '{}')));
 END;
 $$;
+CREATE FUNCTION thaw.longest_paused(p_source_ids bigint[], p_campaign_ids bigint[], p_size integer, OUT places tid[], OUT source_ids bigint[]) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    SELECT array_agg(candidate.ctid), array_agg(candidate.source_id) INTO places, source_ids FROM (
+        SELECT next.ctid, line.source_id
+        FROM unnest(p_source_ids, p_campaign_ids) AS line (source_id, campaign_id)
+        JOIN thaw.campaigns AS c ON c.id = line.campaign_id AND c.status = 'running'
+        CROSS JOIN LATERAL (
+            SELECT e.ctid, e.id, e.paused_at
+            FROM thaw.enrollments AS e
+            WHERE e.status = 'paused' AND e.waits_for_account
+                AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id
+            ORDER BY e.paused_at, e.id
+            LIMIT p_size) AS next
+        ORDER BY next.paused_at, next.id
+        LIMIT p_size) AS candidate;
+END;
+$$;
 CREATE FUNCTION thaw.losses(OUT accounts_lost integer, OUT accounts_connected integer, OUT is_breach boolean, OUT is_slow boolean) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2779,6 +2838,35 @@ CREATE FUNCTION thaw.oldest_jobs(p_queues text[]) RETURNS TABLE(queue text, wait
           LIMIT 1) oldest)
    GROUP BY wanted.queue;
 END;
+CREATE FUNCTION thaw.open_campaigns(p_cause thaw.cause, p_account_id bigint, p_campaign_ids bigint[]) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    campaigns bigint[] := p_campaign_ids || ARRAY(SELECT active.campaign_id FROM thaw.active_campaigns(p_account_id) AS active);
+BEGIN
+    IF NOT thaw.lock_campaigns(campaigns) THEN
+        RETURN 0;
+    END IF;
+    RETURN coalesce(cardinality(thaw.start_campaigns(
+        p_cause, campaigns, array_fill(p_account_id, ARRAY[cardinality(campaigns)]))), 0);
+END;
+$$;
+CREATE FUNCTION thaw.open_record(p_lane thaw.lane, p_account_id bigint, p_tick_at timestamp with time zone, p_signal_id bigint, p_account_cap integer, OUT is_closed boolean, OUT allowed integer) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF p_lane = 'sweep' THEN
+        SELECT g.finished_at IS NOT NULL, g.planned INTO is_closed, allowed
+        FROM thaw.allocations AS g WHERE g.tick_at = p_tick_at AND g.account_id = p_account_id
+        FOR NO KEY UPDATE;
+    ELSE
+        SELECT s.finished_at IS NOT NULL, p_account_cap INTO is_closed, allowed
+        FROM thaw.account_signals AS s WHERE s.id = p_signal_id;
+    END IF;
+END;
+$$;
 CREATE FUNCTION thaw.order_heal(p_heal_id bigint) RETURNS void
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_custom_plan'
@@ -2860,7 +2948,7 @@ BEGIN
         WHEN account.id IS NULL THEN 'not_found'
         WHEN account.status = 'connected' THEN 'account_connected'
         WHEN account.pause_after IS NULL OR account.pause_after > thaw.now() THEN 'not_due'
-        WHEN account.status IN ('connecting', 'error') AND (SELECT s.since IS NOT NULL FROM thaw.safety AS s)
+        WHEN thaw.is_transient(account.status) AND (SELECT s.since IS NOT NULL FROM thaw.safety AS s)
             THEN 'safety_mode'
     END;
     IF verdict IS NOT NULL THEN
@@ -2986,7 +3074,7 @@ CREATE FUNCTION thaw.pause_prospect(prospect_url text, reason text, actor text D
     RETURN thaw.act_on_prospect('paused'::text, prospect_url, workspace_key, campaign, reason, actor);
 COMMENT ON FUNCTION thaw.pause_prospect(prospect_url text, reason text, actor text, workspace_key text, campaign text) IS 'Pauses a prospect with reason paused_by_user, in all of its campaigns or in those given, and returns in how many.';
 CREATE FUNCTION thaw.pause_reason_of(p_status thaw.account_status) RETURNS thaw.pause_reason
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN (p_status = 'restricted'::thaw.account_status) THEN 'account_restricted'::thaw.pause_reason WHEN (p_status = ANY (ARRAY['disconnected'::thaw.account_status, 'removed'::thaw.account_status])) THEN 'linkedin_account_disconnected'::thaw.pause_reason ELSE 'linkedin_account_issue'::thaw.pause_reason END;
 CREATE FUNCTION thaw.pick_up_signals(p_within interval) RETURNS integer
     LANGUAGE plpgsql
@@ -3035,16 +3123,15 @@ BEGIN
             row_number() OVER (
                 PARTITION BY candidate.workspace_id ORDER BY turn.tick_at NULLS FIRST, candidate.account_id) AS place
         FROM (
-            SELECT p.account_id, p.workspace_id, sum(p.waiting) AS waiting
+            SELECT p.account_id, p.workspace_id, p.cap, sum(p.waiting) AS waiting
             FROM thaw.resumable_parts AS p
             WHERE p.source_id > p_after AND p.source_id <= p_until AND p.workspace_id = ANY (p_workspace_ids)
-            GROUP BY p.account_id, p.workspace_id
+            GROUP BY p.account_id, p.workspace_id, p.cap
             HAVING sum(p.waiting) > 0) AS candidate
         JOIN unnest(p_workspace_ids, p_shares) AS share (workspace_id, amount) ON share.workspace_id = candidate.workspace_id
-        CROSS JOIN thaw.settings
         LEFT JOIN thaw.account_quotas AS charged
             ON charged.tick_at = p_tick_at AND charged.account_id = candidate.account_id
-        CROSS JOIN LATERAL (SELECT coalesce(charged.cap - charged.used, settings.account_cap) AS quota) AS quota
+        CROSS JOIN LATERAL (SELECT coalesce(charged.cap - charged.used, candidate.cap) AS quota) AS quota
         LEFT JOIN thaw.account_served AS turn ON turn.account_id = candidate.account_id
         WHERE quota.quota > 0) AS placed
     WHERE placed.place <= placed.amount;
@@ -3079,15 +3166,14 @@ BEGIN
     SELECT wanted.workspace_id, wanted.demand, turn.tick_at, wanted.total_waiting
     FROM (
         SELECT candidate.workspace_id,
-            least(sum(least(candidate.waiting, coalesce(charged.cap - charged.used, settings.account_cap))), 2147483647)::integer AS demand,
+            least(sum(least(candidate.waiting, coalesce(charged.cap - charged.used, candidate.cap))), 2147483647)::integer AS demand,
             (sum(sum(candidate.waiting)) OVER ())::bigint AS total_waiting
         FROM (
-            SELECT p.account_id, p.workspace_id, sum(p.waiting) AS waiting
+            SELECT p.account_id, p.workspace_id, p.cap, sum(p.waiting) AS waiting
             FROM thaw.resumable_parts AS p
             WHERE p.source_id > p_after AND p.source_id <= p_until
-            GROUP BY p.account_id, p.workspace_id
+            GROUP BY p.account_id, p.workspace_id, p.cap
             HAVING sum(p.waiting) > 0) AS candidate
-        CROSS JOIN thaw.settings
         LEFT JOIN thaw.account_quotas AS charged
             ON charged.tick_at = p_tick_at AND charged.account_id = candidate.account_id
         GROUP BY candidate.workspace_id) AS wanted
@@ -3442,7 +3528,7 @@ CREATE FUNCTION thaw.record_plan(p_tick_at timestamp with time zone, p_started_a
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    tick text := to_char(p_tick_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"');
+    tick text := thaw.job_time(p_tick_at);
 BEGIN
     INSERT INTO thaw.sweeps (
         tick_at, account_cap, fleet_cap, accounts_planned, planned, remaining, is_partial, looked_to, started_at, finished_at)
@@ -3565,6 +3651,20 @@ BEGIN
         SET lock_key = excluded.lock_key, pid = excluded.pid, registered_at = excluded.registered_at, lost_at = NULL;
 END;
 $$;
+CREATE FUNCTION thaw.remaining_quota(p_tick timestamp with time zone, p_lane thaw.lane, p_account_id bigint, p_account_cap integer, p_lane_cap integer) RETURNS integer
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN least(
+        coalesce((
+            SELECT b.cap - b.used FROM thaw.account_quotas AS b
+            WHERE b.tick_at = p_tick AND b.account_id = p_account_id), p_account_cap),
+        coalesce((
+            SELECT b.cap - b.used FROM thaw.fleet_quotas AS b
+            WHERE b.tick_at = p_tick AND b.lane = p_lane), p_lane_cap));
+END;
+$$;
 CREATE FUNCTION thaw.remove_endpoint(p_url text) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3613,7 +3713,7 @@ DECLARE
     minute timestamptz := date_bin('1 minute', thaw.now(), '2000-01-01 00:00:00+00');
 BEGIN
     PERFORM thaw.enqueue('watch', 'sweep', 1::smallint,
-        jsonb_build_object('minute_at', to_char(minute AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')), '0', B'11110101');
+        jsonb_build_object('minute_at', thaw.job_time(minute)), '0', B'11110101');
     RETURN minute;
 END;
 $$;
@@ -3720,7 +3820,7 @@ CREATE FUNCTION thaw.requeue_pauses(p_tick_at timestamp with time zone, p_size i
 BEGIN
     RETURN thaw.enqueue_many('pause_account', 'resume', 3::smallint, ARRAY(
         SELECT jsonb_build_object(
-            'account_id', a.id, 'tick_at', to_char(p_tick_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
+            'account_id', a.id, 'tick_at', thaw.job_time(p_tick_at))
         FROM thaw.accounts AS a
         WHERE a.pause_after < thaw.now() - interval '1 minute'
         ORDER BY a.pause_after LIMIT p_size));
@@ -3895,41 +3995,26 @@ CREATE FUNCTION thaw.resume_pass(p_lane thaw.lane, p_account_id bigint, p_job_id
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    settings  thaw.settings;
-    account   thaw.accounts;
-    cause     thaw.cause;
-    tick      timestamptz;
-    fleet_cap integer;
-    is_closed boolean;
-    -- How many prospects the allocation or the signal allows, and how many the quotas allow.
-    wanted    integer;
-    allowed   integer;
-    -- The source accounts and campaigns of the prospects, as arrays of equal length.
-    line_sources   bigint[];
-    line_campaigns bigint[];
-    campaigns      bigint[];
-    places         tid[];
-    sources        bigint[];
+    tick        timestamptz;
+    account     thaw.accounts;
+    account_cap integer;
+    is_closed   boolean;
+    allowed     integer;
+    cause       thaw.cause;
+    -- The lines that resume through this account, as arrays of equal length.
+    source_ids   bigint[];
+    campaign_ids bigint[];
 BEGIN
     resumed := 0;
     moved := 0;
     campaigns_resumed := 0;
     tick_finished := false;
-    SELECT s.* INTO settings FROM thaw.settings AS s;
-    fleet_cap := CASE p_lane WHEN 'sweep' THEN settings.fleet_cap ELSE settings.signal_cap END;
-    -- 1. Lock the account, then read the row that closes the pass. An allocation is locked too,
-    -- because the next tick closes it.
+    -- 1. Lock the account, read the idempotency record, and decide.
     SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = p_account_id FOR NO KEY UPDATE;
     tick := thaw.tick();
-    CASE p_lane
-        WHEN 'sweep' THEN
-            SELECT g.finished_at IS NOT NULL, g.planned INTO is_closed, wanted
-            FROM thaw.allocations AS g WHERE g.tick_at = p_tick_at AND g.account_id = p_account_id
-            FOR NO KEY UPDATE;
-        WHEN 'signal' THEN
-            SELECT s.finished_at IS NOT NULL, settings.account_cap INTO is_closed, wanted
-            FROM thaw.account_signals AS s WHERE s.id = p_signal_id;
-    END CASE;
+    account_cap := thaw.account_cap(p_account_id);
+    SELECT record.is_closed, record.allowed INTO is_closed, allowed
+    FROM thaw.open_record(p_lane, p_account_id, p_tick_at, p_signal_id, account_cap) AS record;
     IF account.id IS NULL OR is_closed IS NULL THEN
         verdict := 'not_found';
         RETURN;
@@ -3943,82 +4028,21 @@ BEGIN
     END;
     IF verdict = 'resumed' THEN
         cause := ROW(p_lane::text, tick, p_signal_id, NULL, p_job_id);
-        -- 2. Find the source accounts and campaigns.
-        SELECT array_agg(line.source_id), array_agg(line.campaign_id) INTO line_sources, line_campaigns
+        -- 2. Find the lines: source accounts and campaigns.
+        SELECT array_agg(line.source_id), array_agg(line.campaign_id) INTO source_ids, campaign_ids
         FROM thaw.resumable(thaw.sources_of(account.id)) AS line
         WHERE line.target_id = account.id;
-        -- 3. Start campaigns that wait for an account, including those in which this account has
-        --    active prospects, which the campaign would otherwise block. Their events have a tick
-        --    only in the sweep lane.
-        campaigns := line_campaigns || ARRAY(SELECT active.campaign_id FROM thaw.active_campaigns(account.id) AS active);
-        IF thaw.lock_campaigns(campaigns) THEN
-            campaigns_resumed := coalesce(cardinality(thaw.start_campaigns(
-                ROW(p_lane::text, p_tick_at, p_signal_id, NULL, p_job_id)::thaw.cause, campaigns,
-                array_fill(account.id, ARRAY[cardinality(campaigns)]))), 0);
-        END IF;
-        LOOP
-            -- 4. Claim the prospects that have waited longest, up to the remaining quota.
-            allowed := least(wanted,
-                coalesce((
-                    SELECT b.cap - b.used FROM thaw.account_quotas AS b
-                    WHERE b.tick_at = tick AND b.account_id = account.id), settings.account_cap),
-                coalesce((
-                    SELECT b.cap - b.used FROM thaw.fleet_quotas AS b
-                    WHERE b.tick_at = tick AND b.lane = p_lane), fleet_cap));
-            BEGIN
-                SELECT array_agg(candidate.ctid), array_agg(candidate.source_id) INTO places, sources FROM (
-                    SELECT next.ctid, line.source_id
-                    FROM unnest(line_sources, line_campaigns) AS line (source_id, campaign_id)
-                    JOIN thaw.campaigns AS c ON c.id = line.campaign_id AND c.status = 'running'
-                    CROSS JOIN LATERAL (
-                        SELECT e.ctid, e.id, e.paused_at
-                        FROM thaw.enrollments AS e
-                        WHERE e.status = 'paused' AND e.waits_for_account
-                            AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id
-                        ORDER BY e.paused_at, e.id
-                        LIMIT allowed) AS next
-                    ORDER BY next.paused_at, next.id
-                    LIMIT allowed) AS candidate;
-                -- 5. Resume them, and charge them to the quotas.
-                IF places IS NOT NULL THEN
-                    SELECT r.resumed, r.moved INTO resumed, moved
-                    FROM thaw.resume_rows(cause, places, sources,
-                        array_fill(account.id, ARRAY[cardinality(places)])) AS r;
-                END IF;
-                IF resumed > 0 AND NOT thaw.charge_quota(
-                    tick, p_lane, account.id, settings.account_cap, fleet_cap, resumed)
-                THEN
-                    RAISE EXCEPTION 'another pass took from the quota' USING ERRCODE = 'TH001';
-                END IF;
-                EXIT;
-            EXCEPTION WHEN SQLSTATE 'TH001' THEN
-                resumed := 0;
-                moved := 0;
-                PERFORM b.used FROM thaw.fleet_quotas AS b WHERE b.tick_at = tick AND b.lane = p_lane FOR NO KEY UPDATE;
-            END;
-        END LOOP;
+        -- 3. Start campaigns. Their events have a tick only in the sweep lane.
+        campaigns_resumed := thaw.open_campaigns(
+            ROW(p_lane::text, p_tick_at, p_signal_id, NULL, p_job_id)::thaw.cause, account.id, campaign_ids);
+        -- 4. Resume the longest-paused prospects.
+        SELECT pass.resumed, pass.moved INTO resumed, moved
+        FROM thaw.resume_within_quota(cause, p_lane, account.id, source_ids, campaign_ids, allowed, account_cap,
+            (SELECT thaw.lane_cap(p_lane, s) FROM thaw.settings AS s)) AS pass;
     END IF;
-    -- 6. Close the pass.
-    CASE p_lane
-        WHEN 'sweep' THEN
-            UPDATE thaw.allocations AS g SET
-                resumed = resume_pass.resumed, verdict = resume_pass.verdict, finished_at = thaw.now()
-            WHERE g.tick_at = p_tick_at AND g.account_id = account.id;
-            UPDATE thaw.sweeps AS s SET
-                accounts_processed = s.accounts_processed + 1,
-                resumed = s.resumed + resume_pass.resumed,
-                moved = s.moved + resume_pass.moved,
-                campaigns_resumed = s.campaigns_resumed + resume_pass.campaigns_resumed,
-                remaining = greatest(s.remaining - resume_pass.resumed, 0),
-                finished_at = CASE WHEN s.accounts_processed + 1 = s.accounts_planned THEN thaw.now() END
-            WHERE s.tick_at = p_tick_at
-            RETURNING s.finished_at IS NOT NULL INTO tick_finished;
-        WHEN 'signal' THEN
-            UPDATE thaw.account_signals AS s SET
-                resumed = resume_pass.resumed, verdict = resume_pass.verdict, finished_at = thaw.now()
-            WHERE s.id = p_signal_id;
-    END CASE;
-    -- 7. Publish the message for the platform.
+    -- 5. Close the idempotency record.
+    tick_finished := thaw.close_record(p_lane, account.id, p_tick_at, p_signal_id, verdict, resumed, moved, campaigns_resumed);
+    -- 6. Publish the message for the platform.
     IF resumed > 0 THEN
         PERFORM thaw.publish_resumed(account, p_lane, false, p_tick_at, p_signal_id, NULL, resumed, moved,
             campaigns_resumed);
@@ -4079,6 +4103,38 @@ BEGIN
         GROUP BY changed.target_id
         ORDER BY changed.target_id) AS through;
     PERFORM set_config('thaw.counts_by_statement', '', true);
+END;
+$$;
+CREATE FUNCTION thaw.resume_within_quota(p_cause thaw.cause, p_lane thaw.lane, p_account_id bigint, p_source_ids bigint[], p_campaign_ids bigint[], p_allowed integer, p_account_cap integer, p_lane_cap integer, OUT resumed integer, OUT moved integer) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    size integer;
+    next record;
+BEGIN
+    LOOP
+        resumed := 0;
+        moved := 0;
+        size := least(p_allowed, thaw.remaining_quota(p_cause.tick_at, p_lane, p_account_id, p_account_cap, p_lane_cap));
+        BEGIN
+            next := thaw.longest_paused(p_source_ids, p_campaign_ids, size);
+            IF next.places IS NOT NULL THEN
+                SELECT r.resumed, r.moved INTO resumed, moved
+                FROM thaw.resume_rows(p_cause, next.places, next.source_ids,
+                    array_fill(p_account_id, ARRAY[cardinality(next.places)])) AS r;
+            END IF;
+            IF resumed > 0 AND NOT thaw.charge_quota(
+                p_cause.tick_at, p_lane, p_account_id, p_account_cap, p_lane_cap, resumed)
+            THEN
+                RAISE EXCEPTION 'another pass took from the quota' USING ERRCODE = 'TH001';
+            END IF;
+            RETURN;
+        EXCEPTION WHEN SQLSTATE 'TH001' THEN
+            PERFORM b.used FROM thaw.fleet_quotas AS b
+            WHERE b.tick_at = p_cause.tick_at AND b.lane = p_lane FOR NO KEY UPDATE;
+        END;
+    END LOOP;
 END;
 $$;
 CREATE FUNCTION thaw.rfc3339(at timestamp with time zone) RETURNS text
@@ -4171,6 +4227,20 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.set_heal_cap(workspace_key text, heal_cap integer, reason text, actor text) IS 'Sets how many prospects per tick the heals that a tenant starts with its API token may resume, regardless of the cap per account. Null: these heals keep the caps of the tick.';
+CREATE FUNCTION thaw.set_hold(p_what text, p_account thaw.accounts, p_until timestamp with time zone, p_reason text, p_actor text) RETURNS timestamp with time zone
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, account_id, until)
+    VALUES (p_what, p_actor, p_reason, p_account.workspace_id, p_account.id, p_until);
+    PERFORM set_config('thaw.counts_by_statement', 'on', true);
+    UPDATE thaw.accounts AS a SET hold_until = p_until, hold_reason = CASE WHEN p_until IS NOT NULL THEN p_reason END
+    WHERE a.id = p_account.id;
+    PERFORM set_config('thaw.counts_by_statement', '', true);
+    RETURN p_until;
+END;
+$$;
 CREATE FUNCTION thaw.settings_carry_quotas() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4194,19 +4264,23 @@ BEGIN
         FROM thaw.fleet_quotas AS o
         WHERE o.tick_at > new_tick - OLD.tick AND o.tick_at <= thaw.now() AND o.tick_at <> new_tick
         GROUP BY o.lane) AS spent
-    CROSS JOIN LATERAL (SELECT CASE spent.lane WHEN 'sweep' THEN NEW.fleet_cap ELSE NEW.signal_cap END AS cap) AS lane
+    CROSS JOIN LATERAL (SELECT thaw.lane_cap(spent.lane, NEW) AS cap) AS lane
     WHERE spent.used > 0
     ON CONFLICT (tick_at, lane) DO UPDATE SET
         carried = greatest(b.carried, least(excluded.carried, b.cap - b.used + b.carried)),
         used = b.used - b.carried + greatest(b.carried, least(excluded.carried, b.cap - b.used + b.carried));
     INSERT INTO thaw.account_quotas AS b (tick_at, account_id, cap, used, carried)
-    SELECT new_tick, spent.account_id, NEW.account_cap, least(spent.used, NEW.account_cap), least(spent.used, NEW.account_cap)
+    SELECT new_tick, spent.account_id, account.cap, least(spent.used, account.cap), least(spent.used, account.cap)
     FROM (
         SELECT o.account_id,
             greatest(sum(o.used - o.carried), max(o.used) FILTER (WHERE o.tick_at = old_tick))::integer AS used
         FROM thaw.account_quotas AS o
         WHERE o.tick_at > new_tick - OLD.tick AND o.tick_at <= thaw.now() AND o.tick_at <> new_tick
         GROUP BY o.account_id) AS spent
+    CROSS JOIN LATERAL (
+        SELECT thaw.account_cap(workspace, NEW) AS cap
+        FROM thaw.accounts AS a JOIN thaw.workspaces AS workspace ON workspace.id = a.workspace_id
+        WHERE a.id = spent.account_id) AS account
     WHERE spent.used > 0
     ORDER BY spent.account_id
     ON CONFLICT (tick_at, account_id) DO UPDATE SET
@@ -4370,7 +4444,7 @@ BEGIN
             FROM thaw.heals AS h
             WHERE h.tenant_id = p_tenant_id AND h.requested_at >= thaw.tick());
         IF p_account_id IS NOT NULL AND tenant.heal_cap IS NULL THEN
-            allowed := least(allowed, settings.account_cap);
+            allowed := least(allowed, thaw.account_cap(p_account_id));
         END IF;
         heal_cap := coalesce(p_cap, allowed);
         IF heal_cap > allowed OR allowed < 1 THEN
@@ -4439,8 +4513,7 @@ DECLARE
 BEGIN
     IF NOT EXISTS (SELECT FROM thaw.sweeps AS s WHERE s.tick_at = tick) THEN
         PERFORM thaw.enqueue('sweep', 'sweep', 2::smallint,
-            jsonb_build_object('tick_at', to_char(tick AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')),
-            '0', B'11110101');
+            jsonb_build_object('tick_at', thaw.job_time(tick)), '0', B'11110101');
     END IF;
     RETURN tick;
 END;
@@ -4469,6 +4542,9 @@ CREATE FUNCTION thaw.waiting_queues(p_queues text[]) RETURNS TABLE(queue text, w
           LIMIT 1) oldest)
    GROUP BY wanted.queue;
 END;
+CREATE FUNCTION thaw.waits_for_person(p_reason thaw.pause_reason) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((p_reason IS NOT NULL) AND (p_reason = ANY (ARRAY['account_restricted'::thaw.pause_reason, 'paused_by_user'::thaw.pause_reason])));
 CREATE FUNCTION thaw.watch() RETURNS text
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'

@@ -6,8 +6,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A transaction that waits for a lock holds none that comes later in the order account, campaigns
-// by ID, enrollments, quota. So no two transactions can wait for each other.
+// A transaction that waits for a lock holds none that comes later in the lock order of
+// docs/design.md. So no two transactions can wait for each other.
 func TestLocksAreTakenInOneOrder(t *testing.T) {
 	t.Parallel()
 	type lock struct{ name, sql string }

@@ -15,6 +15,38 @@ CREATE TYPE thaw.pause_reason AS ENUM (
     'linkedin_account_disconnected', 'linkedin_account_issue', 'account_restricted',
     'linkedin_high_failure_rate', 'subscription_inactive', 'paused_by_user');
 
+-- What each status and reason means is decided here and nowhere else. These functions are inlined.
+
+-- Whether a pause for this reason ends when an account connects: only rows with such a reason are
+-- resumed automatically. Null: not paused.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.waits_for_account(p_reason thaw.pause_reason) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN p_reason IS NOT NULL AND p_reason IN ('linkedin_account_disconnected', 'linkedin_account_issue');
+-- +goose StatementEnd
+
+-- Whether only a person ends a pause for this reason: no file, signal or sweep does.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.waits_for_person(p_reason thaw.pause_reason) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN p_reason IS NOT NULL AND p_reason IN ('account_restricted', 'paused_by_user');
+-- +goose StatementEnd
+
+-- Whether an account with this status may connect again without a person: its pause is due only
+-- after the grace period. In every other status except connected, it is due at once.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.is_transient(p_status thaw.account_status) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN p_status IN ('connecting', 'error');
+-- +goose StatementEnd
+
+-- The reason for which prospects of an account with this status are paused.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.pause_reason_of(p_status thaw.account_status) RETURNS thaw.pause_reason LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE
+    WHEN p_status = 'restricted' THEN 'account_restricted'::thaw.pause_reason
+    WHEN p_status IN ('disconnected', 'removed') THEN 'linkedin_account_disconnected'::thaw.pause_reason
+    ELSE 'linkedin_account_issue'::thaw.pause_reason
+END;
+-- +goose StatementEnd
+
 -- Thaw's only clock: the start of the transaction by the database clock, which all processes share.
 -- Tests replace this function.
 -- +goose StatementBegin
@@ -80,6 +112,13 @@ $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.tick(timestamptz) IS
     'The tick that contains the given time: a quarter hour (00, 15, 30, 45 UTC) by default; the length is settings.tick.';
+
+-- The text of a time in job arguments, to the second: the format of package jobs. It sorts in time
+-- order.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.job_time(at timestamptz) RETURNS text LANGUAGE sql STABLE
+RETURN to_char(job_time.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"');
+-- +goose StatementEnd
 
 -- Safety mode: while the provider has an incident, nothing is resumed, and no transient error
 -- reaches the end of its grace period. 00014_safety.sql has the functions that enter and exit it.
@@ -300,7 +339,7 @@ BEGIN
         OR (NEW.hold_until = OLD.hold_until AND NEW.hold_reason IS DISTINCT FROM OLD.hold_reason)
     THEN
         RAISE EXCEPTION 'account "%" is on hold until %', OLD.provider_account_id,
-            to_char(OLD.hold_until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+            thaw.job_time(OLD.hold_until)
             USING ERRCODE = 'check_violation', CONSTRAINT = 'accounts_hold_is_never_shortened', TABLE = 'accounts', SCHEMA = 'thaw',
                 HINT = 'Set a later end. An operator can correct a mistaken hold with thaw hold --correct or thaw.correct_hold.';
     END IF;
@@ -348,9 +387,7 @@ CREATE TABLE thaw.campaigns (
     status            thaw.campaign_status NOT NULL DEFAULT 'draft',
     paused_reason     thaw.pause_reason,
     paused_at         timestamptz,
-    waits_for_account boolean NOT NULL GENERATED ALWAYS AS (
-        paused_reason IS NOT NULL
-        AND paused_reason IN ('linkedin_account_disconnected', 'linkedin_account_issue')) STORED,
+    waits_for_account boolean NOT NULL GENERATED ALWAYS AS (thaw.waits_for_account(paused_reason)) STORED,
     created_at        timestamptz NOT NULL DEFAULT thaw.now(),
     UNIQUE (workspace_id, key),
     UNIQUE (workspace_id, id),
@@ -360,7 +397,7 @@ CREATE TABLE thaw.campaigns (
 );
 COMMENT ON TABLE thaw.campaigns IS 'A sequence of steps, as its author wrote it.';
 COMMENT ON COLUMN thaw.campaigns.waits_for_account IS
-    'Whether the campaign is paused for an account reason. Thaw resumes rows automatically only after these two reasons.';
+    'Whether the campaign is paused for an account reason (thaw.waits_for_account). Thaw resumes rows automatically only after such a reason.';
 
 CREATE INDEX campaigns_key_search_idx ON thaw.campaigns (lower(key) COLLATE "C");
 CREATE INDEX campaigns_name_search_idx ON thaw.campaigns (lower(name) COLLATE "C");
@@ -376,9 +413,7 @@ CREATE TABLE thaw.enrollments (
     paused_reason     thaw.pause_reason,
     paused_at         timestamptz,
     next_action_at    timestamptz,
-    waits_for_account boolean NOT NULL GENERATED ALWAYS AS (
-        paused_reason IS NOT NULL
-        AND paused_reason IN ('linkedin_account_disconnected', 'linkedin_account_issue')) STORED,
+    waits_for_account boolean NOT NULL GENERATED ALWAYS AS (thaw.waits_for_account(paused_reason)) STORED,
     prospect_url      text NOT NULL CHECK (prospect_url <> ''),
     created_at        timestamptz NOT NULL DEFAULT thaw.now(),
     FOREIGN KEY (workspace_id, campaign_id) REFERENCES thaw.campaigns (workspace_id, id),
@@ -398,7 +433,7 @@ CREATE TABLE thaw.enrollments (
 ) WITH (fillfactor = 95, autovacuum_vacuum_scale_factor = 0.02);
 COMMENT ON TABLE thaw.enrollments IS 'One prospect in one campaign on one account, at a step.';
 COMMENT ON COLUMN thaw.enrollments.waits_for_account IS
-    'Whether the enrollment is paused for an account reason. Thaw resumes rows automatically only after these two reasons.';
+    'Whether the enrollment is paused for an account reason (thaw.waits_for_account). Thaw resumes rows automatically only after such a reason.';
 
 -- For an account this index gives the campaigns with waiting prospects (a loose scan over
 -- campaign_id) and the next prospects of each (paused_at, id). Prospects in a campaign that does
@@ -416,8 +451,13 @@ DROP FUNCTION thaw.accounts_note_disconnection();
 DROP FUNCTION thaw.accounts_note_connection();
 DROP FUNCTION thaw.is_flapping(timestamptz[]);
 DROP SEQUENCE thaw.losses_seq;
+DROP FUNCTION thaw.job_time(timestamptz);
 DROP FUNCTION thaw.tick(timestamptz);
 DROP TABLE thaw.settings;
 DROP FUNCTION thaw.is_visible(text);
 DROP FUNCTION thaw.now();
+DROP FUNCTION thaw.pause_reason_of(thaw.account_status);
+DROP FUNCTION thaw.is_transient(thaw.account_status);
+DROP FUNCTION thaw.waits_for_person(thaw.pause_reason);
+DROP FUNCTION thaw.waits_for_account(thaw.pause_reason);
 DROP TYPE thaw.pause_reason, thaw.enrollment_status, thaw.campaign_status, thaw.account_status;

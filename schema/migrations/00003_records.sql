@@ -145,6 +145,33 @@ CREATE TABLE thaw.account_quotas (
 COMMENT ON TABLE thaw.account_quotas IS 'How many enrollments were resumed through an account in a tick, by sweep and signals together.';
 COMMENT ON COLUMN thaw.account_quotas.carried IS 'As in thaw.fleet_quotas.carried.';
 
+-- How many prospects an account of this workspace may resume per tick. The rule takes the rows that
+-- it depends on as arguments, so that the planner can inline it (as thaw.block_reason).
+-- +goose StatementBegin
+CREATE FUNCTION thaw.account_cap(p_workspace thaw.workspaces, p_settings thaw.settings) RETURNS integer LANGUAGE sql IMMUTABLE
+RETURN p_settings.account_cap;
+-- +goose StatementEnd
+
+-- The same rule for one account.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.account_cap(p_account_id bigint) RETURNS integer LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT thaw.account_cap(workspace, settings)
+        FROM thaw.accounts AS account
+        JOIN thaw.workspaces AS workspace ON workspace.id = account.workspace_id
+        CROSS JOIN thaw.settings AS settings
+        WHERE account.id = p_account_id);
+END;
+$$;
+-- +goose StatementEnd
+
+-- How many prospects a lane may resume per tick, fleet-wide. Null: a heal has its own cap.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.lane_cap(p_lane thaw.lane, p_settings thaw.settings) RETURNS integer LANGUAGE sql IMMUTABLE
+RETURN CASE p_lane WHEN 'sweep' THEN p_settings.fleet_cap WHEN 'signal' THEN p_settings.signal_cap END;
+-- +goose StatementEnd
+
 -- The backlog by tick. Counting it costs time in proportion to the backlog and not to the work of a
 -- tick, so the sweep does not do it. The job "watch" does, and spends at most a thousandth of its
 -- time on it.
@@ -439,20 +466,24 @@ BEGIN
         FROM thaw.fleet_quotas AS o
         WHERE o.tick_at > new_tick - OLD.tick AND o.tick_at <= thaw.now() AND o.tick_at <> new_tick
         GROUP BY o.lane) AS spent
-    CROSS JOIN LATERAL (SELECT CASE spent.lane WHEN 'sweep' THEN NEW.fleet_cap ELSE NEW.signal_cap END AS cap) AS lane
+    CROSS JOIN LATERAL (SELECT thaw.lane_cap(spent.lane, NEW) AS cap) AS lane
     WHERE spent.used > 0
     ON CONFLICT (tick_at, lane) DO UPDATE SET
         carried = greatest(b.carried, least(excluded.carried, b.cap - b.used + b.carried)),
         used = b.used - b.carried + greatest(b.carried, least(excluded.carried, b.cap - b.used + b.carried));
 
     INSERT INTO thaw.account_quotas AS b (tick_at, account_id, cap, used, carried)
-    SELECT new_tick, spent.account_id, NEW.account_cap, least(spent.used, NEW.account_cap), least(spent.used, NEW.account_cap)
+    SELECT new_tick, spent.account_id, account.cap, least(spent.used, account.cap), least(spent.used, account.cap)
     FROM (
         SELECT o.account_id,
             greatest(sum(o.used - o.carried), max(o.used) FILTER (WHERE o.tick_at = old_tick))::integer AS used
         FROM thaw.account_quotas AS o
         WHERE o.tick_at > new_tick - OLD.tick AND o.tick_at <= thaw.now() AND o.tick_at <> new_tick
         GROUP BY o.account_id) AS spent
+    CROSS JOIN LATERAL (
+        SELECT thaw.account_cap(workspace, NEW) AS cap
+        FROM thaw.accounts AS a JOIN thaw.workspaces AS workspace ON workspace.id = a.workspace_id
+        WHERE a.id = spent.account_id) AS account
     WHERE spent.used > 0
     ORDER BY spent.account_id
     ON CONFLICT (tick_at, account_id) DO UPDATE SET
@@ -507,6 +538,9 @@ DROP TRIGGER workspaces_write_history ON thaw.workspaces;
 DROP TRIGGER accounts_write_history ON thaw.accounts;
 DROP FUNCTION thaw.workspaces_write_history();
 DROP FUNCTION thaw.accounts_write_history();
+DROP FUNCTION thaw.lane_cap(thaw.lane, thaw.settings);
+DROP FUNCTION thaw.account_cap(bigint);
+DROP FUNCTION thaw.account_cap(thaw.workspaces, thaw.settings);
 DROP TABLE thaw.manual_actions, thaw.account_events, thaw.campaign_events, thaw.enrollment_events, thaw.heal_order, thaw.heal_enrollments,
     thaw.heals, thaw.account_quotas,
     thaw.backlog_samples, thaw.fleet_quotas, thaw.allocations, thaw.sweeps,

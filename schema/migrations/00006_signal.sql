@@ -67,8 +67,7 @@ BEGIN
 
     due := CASE
         WHEN p_signal.status = 'connected' THEN NULL
-        WHEN p_signal.status IN ('disconnected', 'removed', 'restricted', 'needs_verification')
-            THEN least(p_account.pause_after, thaw.now())
+        WHEN NOT thaw.is_transient(p_signal.status) THEN least(p_account.pause_after, thaw.now())
         -- A new account has nothing to pause.
         WHEN p_signal.just_created THEN p_account.pause_after
         -- The grace period of a transient error starts with its first signal.

@@ -3,15 +3,6 @@
 
 -- +goose Up
 
--- +goose StatementBegin
-CREATE FUNCTION thaw.pause_reason_of(p_status thaw.account_status) RETURNS thaw.pause_reason LANGUAGE sql IMMUTABLE
-RETURN CASE
-    WHEN p_status = 'restricted' THEN 'account_restricted'::thaw.pause_reason
-    WHEN p_status IN ('disconnected', 'removed') THEN 'linkedin_account_disconnected'::thaw.pause_reason
-    ELSE 'linkedin_account_issue'::thaw.pause_reason
-END;
--- +goose StatementEnd
-
 -- Pauses at most p_size active enrollments of an account that is due to pause, and the campaigns
 -- that lose their last usable account with it. Verdicts: more (call again), busy (the rest is
 -- locked by others: call again later), done, account_connected (the account reconnected first),
@@ -42,7 +33,7 @@ BEGIN
         WHEN account.id IS NULL THEN 'not_found'
         WHEN account.status = 'connected' THEN 'account_connected'
         WHEN account.pause_after IS NULL OR account.pause_after > thaw.now() THEN 'not_due'
-        WHEN account.status IN ('connecting', 'error') AND (SELECT s.since IS NOT NULL FROM thaw.safety AS s)
+        WHEN thaw.is_transient(account.status) AND (SELECT s.since IS NOT NULL FROM thaw.safety AS s)
             THEN 'safety_mode'
     END;
     IF verdict IS NOT NULL THEN
@@ -155,4 +146,3 @@ $$;
 
 -- +goose Down
 DROP FUNCTION thaw.pause_batch(bigint, integer, bigint, timestamptz, bigint);
-DROP FUNCTION thaw.pause_reason_of(thaw.account_status);

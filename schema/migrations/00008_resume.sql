@@ -1,17 +1,13 @@
--- The resume pass: the only code that resumes prospects. Each of its steps is a function:
+-- The resume pass: the only code that resumes prospects. These steps serve every lane:
 --
 --   thaw.lock_campaigns   locks the campaigns, so that no pause stops one of them unnoticed
 --   thaw.start_campaigns  starts campaigns that wait for an account
 --   thaw.resume_rows      claims prospects, resumes them and writes their events
---   thaw.charge_quota      charges the resumed prospects to the quotas of the tick
 --
 -- thaw.resume_pass (this file) combines them for one account: a pass of the sweep or of a signal.
 -- thaw.heal_batch (00011_heal_batch.sql) combines them for prospects of many accounts at a time.
 --
--- Lock order, here and everywhere: heal, account, allocation, campaigns by id, enrollments, quota
--- rows, river_job. The account comes before its prospects because a webhook holds it while it
--- inserts a job: a pass that has waited for that lock and then looks for rows sees all that the
--- webhook saw. The fleet's quota row comes last because all passes of a tick contend for it.
+-- docs/design.md ("Locks and timeouts") has the lock order and its reasons.
 
 -- +goose Up
 
@@ -170,22 +166,174 @@ END;
 $$;
 -- +goose StatementEnd
 
+-- The pass of one account, step by step. A lane differs from another only in its idempotency record
+-- (thaw.open_record, thaw.close_record) and in its quota (thaw.lane_cap).
+
+-- Reads the idempotency record of a pass: whether it is closed, and how many prospects it allows.
+-- is_closed null: there is no such record. The caller has locked the account. An allocation is
+-- locked too, because the next tick closes it.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.open_record(
+    p_lane thaw.lane, p_account_id bigint, p_tick_at timestamptz, p_signal_id bigint, p_account_cap integer,
+    OUT is_closed boolean, OUT allowed integer
+) LANGUAGE plpgsql AS $$
+BEGIN
+    IF p_lane = 'sweep' THEN
+        SELECT g.finished_at IS NOT NULL, g.planned INTO is_closed, allowed
+        FROM thaw.allocations AS g WHERE g.tick_at = p_tick_at AND g.account_id = p_account_id
+        FOR NO KEY UPDATE;
+    ELSE
+        SELECT s.finished_at IS NOT NULL, p_account_cap INTO is_closed, allowed
+        FROM thaw.account_signals AS s WHERE s.id = p_signal_id;
+    END IF;
+END;
+$$;
+-- +goose StatementEnd
+
+-- Locks the campaigns of a pass and starts those that wait for an account: the campaigns of its
+-- prospects, and those in which the account has active prospects, which the campaign would otherwise
+-- block. Returns how many it started.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.open_campaigns(p_cause thaw.cause, p_account_id bigint, p_campaign_ids bigint[])
+RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+    campaigns bigint[] := p_campaign_ids || ARRAY(SELECT active.campaign_id FROM thaw.active_campaigns(p_account_id) AS active);
+BEGIN
+    IF NOT thaw.lock_campaigns(campaigns) THEN
+        RETURN 0;
+    END IF;
+    RETURN coalesce(cardinality(thaw.start_campaigns(
+        p_cause, campaigns, array_fill(p_account_id, ARRAY[cardinality(campaigns)]))), 0);
+END;
+$$;
+-- +goose StatementEnd
+
+-- How many prospects a pass may still resume: what remains of the account's quota in the tick and of
+-- its lane's. Reads without a lock; thaw.charge_quota decides.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.remaining_quota(
+    p_tick timestamptz, p_lane thaw.lane, p_account_id bigint, p_account_cap integer, p_lane_cap integer
+) RETURNS integer LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN least(
+        coalesce((
+            SELECT b.cap - b.used FROM thaw.account_quotas AS b
+            WHERE b.tick_at = p_tick AND b.account_id = p_account_id), p_account_cap),
+        coalesce((
+            SELECT b.cap - b.used FROM thaw.fleet_quotas AS b
+            WHERE b.tick_at = p_tick AND b.lane = p_lane), p_lane_cap));
+END;
+$$;
+-- +goose StatementEnd
+
+-- Chooses the p_size prospects that have waited longest, among the lines given as arrays of source
+-- accounts and campaigns, and returns their row addresses and source accounts. Locks nothing.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.longest_paused(
+    p_source_ids bigint[], p_campaign_ids bigint[], p_size integer, OUT places tid[], OUT source_ids bigint[]
+) LANGUAGE plpgsql AS $$
+BEGIN
+    SELECT array_agg(candidate.ctid), array_agg(candidate.source_id) INTO places, source_ids FROM (
+        SELECT next.ctid, line.source_id
+        FROM unnest(p_source_ids, p_campaign_ids) AS line (source_id, campaign_id)
+        JOIN thaw.campaigns AS c ON c.id = line.campaign_id AND c.status = 'running'
+        CROSS JOIN LATERAL (
+            SELECT e.ctid, e.id, e.paused_at
+            FROM thaw.enrollments AS e
+            WHERE e.status = 'paused' AND e.waits_for_account
+                AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id
+            ORDER BY e.paused_at, e.id
+            LIMIT p_size) AS next
+        ORDER BY next.paused_at, next.id
+        LIMIT p_size) AS candidate;
+END;
+$$;
+-- +goose StatementEnd
+
 -- Charges resumed prospects to the quotas of the tick. All passes of a tick contend for the fleet
 -- row, so it is locked last, for the shortest time. In the meantime another pass may have used the
 -- quota that this one saw. Then the result is false, and the caller rolls back its work and repeats
 -- it within the remaining quota.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.charge_quota(
-    p_tick timestamptz, p_lane thaw.lane, p_account_id bigint, p_account_cap integer, p_fleet_cap integer, p_resumed integer
+    p_tick timestamptz, p_lane thaw.lane, p_account_id bigint, p_account_cap integer, p_lane_cap integer, p_resumed integer
 ) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO thaw.account_quotas AS b (tick_at, account_id, cap, used)
     VALUES (p_tick, p_account_id, p_account_cap, p_resumed)
     ON CONFLICT (tick_at, account_id) DO UPDATE SET used = b.used + excluded.used;
-    INSERT INTO thaw.fleet_quotas AS b (tick_at, lane, cap, used) VALUES (p_tick, p_lane, p_fleet_cap, p_resumed)
+    INSERT INTO thaw.fleet_quotas AS b (tick_at, lane, cap, used) VALUES (p_tick, p_lane, p_lane_cap, p_resumed)
     ON CONFLICT (tick_at, lane) DO UPDATE SET used = b.used + excluded.used
         WHERE b.used + excluded.used <= b.cap;
     RETURN FOUND;
+END;
+$$;
+-- +goose StatementEnd
+
+-- Resumes the longest-paused prospects of the given lines, at most p_allowed and within the quotas of
+-- the tick, and charges them to the quotas. If another pass has used the quota in the meantime, the
+-- writes are undone and repeated with the lane's quota locked.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.resume_within_quota(
+    p_cause thaw.cause, p_lane thaw.lane, p_account_id bigint, p_source_ids bigint[], p_campaign_ids bigint[],
+    p_allowed integer, p_account_cap integer, p_lane_cap integer, OUT resumed integer, OUT moved integer
+) LANGUAGE plpgsql AS $$
+DECLARE
+    size integer;
+    next record;
+BEGIN
+    LOOP
+        resumed := 0;
+        moved := 0;
+        size := least(p_allowed, thaw.remaining_quota(p_cause.tick_at, p_lane, p_account_id, p_account_cap, p_lane_cap));
+        BEGIN
+            next := thaw.longest_paused(p_source_ids, p_campaign_ids, size);
+            IF next.places IS NOT NULL THEN
+                SELECT r.resumed, r.moved INTO resumed, moved
+                FROM thaw.resume_rows(p_cause, next.places, next.source_ids,
+                    array_fill(p_account_id, ARRAY[cardinality(next.places)])) AS r;
+            END IF;
+            IF resumed > 0 AND NOT thaw.charge_quota(
+                p_cause.tick_at, p_lane, p_account_id, p_account_cap, p_lane_cap, resumed)
+            THEN
+                RAISE EXCEPTION 'another pass took from the quota' USING ERRCODE = 'TH001';
+            END IF;
+            RETURN;
+        EXCEPTION WHEN SQLSTATE 'TH001' THEN
+            PERFORM b.used FROM thaw.fleet_quotas AS b
+            WHERE b.tick_at = p_cause.tick_at AND b.lane = p_lane FOR NO KEY UPDATE;
+        END;
+    END LOOP;
+END;
+$$;
+-- +goose StatementEnd
+
+-- Closes the idempotency record of a pass. Returns whether it was the last pass of its tick.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.close_record(
+    p_lane thaw.lane, p_account_id bigint, p_tick_at timestamptz, p_signal_id bigint, p_verdict text, p_resumed integer,
+    p_moved integer, p_campaigns_resumed integer
+) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    tick_finished boolean := false;
+BEGIN
+    IF p_lane = 'sweep' THEN
+        UPDATE thaw.allocations AS g SET resumed = p_resumed, verdict = p_verdict, finished_at = thaw.now()
+        WHERE g.tick_at = p_tick_at AND g.account_id = p_account_id;
+        UPDATE thaw.sweeps AS s SET
+            accounts_processed = s.accounts_processed + 1,
+            resumed = s.resumed + p_resumed,
+            moved = s.moved + p_moved,
+            campaigns_resumed = s.campaigns_resumed + p_campaigns_resumed,
+            remaining = greatest(s.remaining - p_resumed, 0),
+            finished_at = CASE WHEN s.accounts_processed + 1 = s.accounts_planned THEN thaw.now() END
+        WHERE s.tick_at = p_tick_at
+        RETURNING s.finished_at IS NOT NULL INTO tick_finished;
+    ELSE
+        UPDATE thaw.account_signals AS s SET resumed = p_resumed, verdict = p_verdict, finished_at = thaw.now()
+        WHERE s.id = p_signal_id;
+    END IF;
+    RETURN tick_finished;
 END;
 $$;
 -- +goose StatementEnd
@@ -202,46 +350,31 @@ CREATE FUNCTION thaw.resume_pass(
 ) LANGUAGE plpgsql
 -- A pass touches few rows of large tables, whatever the statistics say. A generic plan, made once
 -- per connection, uses indexes and row addresses. A custom plan would scan a small table
--- completely.
+-- completely. This applies to the steps too.
 SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 DECLARE
-    settings  thaw.settings;
-    account   thaw.accounts;
-    cause     thaw.cause;
-    tick      timestamptz;
-    fleet_cap integer;
-    is_closed boolean;
-    -- How many prospects the allocation or the signal allows, and how many the quotas allow.
-    wanted    integer;
-    allowed   integer;
-    -- The source accounts and campaigns of the prospects, as arrays of equal length.
-    line_sources   bigint[];
-    line_campaigns bigint[];
-    campaigns      bigint[];
-    places         tid[];
-    sources        bigint[];
+    tick        timestamptz;
+    account     thaw.accounts;
+    account_cap integer;
+    is_closed   boolean;
+    allowed     integer;
+    cause       thaw.cause;
+    -- The lines that resume through this account, as arrays of equal length.
+    source_ids   bigint[];
+    campaign_ids bigint[];
 BEGIN
     resumed := 0;
     moved := 0;
     campaigns_resumed := 0;
     tick_finished := false;
-    SELECT s.* INTO settings FROM thaw.settings AS s;
-    fleet_cap := CASE p_lane WHEN 'sweep' THEN settings.fleet_cap ELSE settings.signal_cap END;
 
-    -- 1. Lock the account, then read the row that closes the pass. An allocation is locked too,
-    -- because the next tick closes it.
+    -- 1. Lock the account, read the idempotency record, and decide.
     SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = p_account_id FOR NO KEY UPDATE;
     tick := thaw.tick();
-    CASE p_lane
-        WHEN 'sweep' THEN
-            SELECT g.finished_at IS NOT NULL, g.planned INTO is_closed, wanted
-            FROM thaw.allocations AS g WHERE g.tick_at = p_tick_at AND g.account_id = p_account_id
-            FOR NO KEY UPDATE;
-        WHEN 'signal' THEN
-            SELECT s.finished_at IS NOT NULL, settings.account_cap INTO is_closed, wanted
-            FROM thaw.account_signals AS s WHERE s.id = p_signal_id;
-    END CASE;
+    account_cap := thaw.account_cap(p_account_id);
+    SELECT record.is_closed, record.allowed INTO is_closed, allowed
+    FROM thaw.open_record(p_lane, p_account_id, p_tick_at, p_signal_id, account_cap) AS record;
     IF account.id IS NULL OR is_closed IS NULL THEN
         verdict := 'not_found';
         RETURN;
@@ -256,86 +389,23 @@ BEGIN
 
     IF verdict = 'resumed' THEN
         cause := ROW(p_lane::text, tick, p_signal_id, NULL, p_job_id);
-        -- 2. Find the source accounts and campaigns.
-        SELECT array_agg(line.source_id), array_agg(line.campaign_id) INTO line_sources, line_campaigns
+        -- 2. Find the lines: source accounts and campaigns.
+        SELECT array_agg(line.source_id), array_agg(line.campaign_id) INTO source_ids, campaign_ids
         FROM thaw.resumable(thaw.sources_of(account.id)) AS line
         WHERE line.target_id = account.id;
-
-        -- 3. Start campaigns that wait for an account, including those in which this account has
-        --    active prospects, which the campaign would otherwise block. Their events have a tick
-        --    only in the sweep lane.
-        campaigns := line_campaigns || ARRAY(SELECT active.campaign_id FROM thaw.active_campaigns(account.id) AS active);
-        IF thaw.lock_campaigns(campaigns) THEN
-            campaigns_resumed := coalesce(cardinality(thaw.start_campaigns(
-                ROW(p_lane::text, p_tick_at, p_signal_id, NULL, p_job_id)::thaw.cause, campaigns,
-                array_fill(account.id, ARRAY[cardinality(campaigns)]))), 0);
-        END IF;
-
-        LOOP
-            -- 4. Claim the prospects that have waited longest, up to the remaining quota.
-            allowed := least(wanted,
-                coalesce((
-                    SELECT b.cap - b.used FROM thaw.account_quotas AS b
-                    WHERE b.tick_at = tick AND b.account_id = account.id), settings.account_cap),
-                coalesce((
-                    SELECT b.cap - b.used FROM thaw.fleet_quotas AS b
-                    WHERE b.tick_at = tick AND b.lane = p_lane), fleet_cap));
-            BEGIN
-                SELECT array_agg(candidate.ctid), array_agg(candidate.source_id) INTO places, sources FROM (
-                    SELECT next.ctid, line.source_id
-                    FROM unnest(line_sources, line_campaigns) AS line (source_id, campaign_id)
-                    JOIN thaw.campaigns AS c ON c.id = line.campaign_id AND c.status = 'running'
-                    CROSS JOIN LATERAL (
-                        SELECT e.ctid, e.id, e.paused_at
-                        FROM thaw.enrollments AS e
-                        WHERE e.status = 'paused' AND e.waits_for_account
-                            AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id
-                        ORDER BY e.paused_at, e.id
-                        LIMIT allowed) AS next
-                    ORDER BY next.paused_at, next.id
-                    LIMIT allowed) AS candidate;
-                -- 5. Resume them, and charge them to the quotas.
-                IF places IS NOT NULL THEN
-                    SELECT r.resumed, r.moved INTO resumed, moved
-                    FROM thaw.resume_rows(cause, places, sources,
-                        array_fill(account.id, ARRAY[cardinality(places)])) AS r;
-                END IF;
-                IF resumed > 0 AND NOT thaw.charge_quota(
-                    tick, p_lane, account.id, settings.account_cap, fleet_cap, resumed)
-                THEN
-                    RAISE EXCEPTION 'another pass took from the quota' USING ERRCODE = 'TH001';
-                END IF;
-                EXIT;
-            EXCEPTION WHEN SQLSTATE 'TH001' THEN
-                resumed := 0;
-                moved := 0;
-                PERFORM b.used FROM thaw.fleet_quotas AS b WHERE b.tick_at = tick AND b.lane = p_lane FOR NO KEY UPDATE;
-            END;
-        END LOOP;
+        -- 3. Start campaigns. Their events have a tick only in the sweep lane.
+        campaigns_resumed := thaw.open_campaigns(
+            ROW(p_lane::text, p_tick_at, p_signal_id, NULL, p_job_id)::thaw.cause, account.id, campaign_ids);
+        -- 4. Resume the longest-paused prospects.
+        SELECT pass.resumed, pass.moved INTO resumed, moved
+        FROM thaw.resume_within_quota(cause, p_lane, account.id, source_ids, campaign_ids, allowed, account_cap,
+            (SELECT thaw.lane_cap(p_lane, s) FROM thaw.settings AS s)) AS pass;
     END IF;
 
-    -- 6. Close the pass.
-    CASE p_lane
-        WHEN 'sweep' THEN
-            UPDATE thaw.allocations AS g SET
-                resumed = resume_pass.resumed, verdict = resume_pass.verdict, finished_at = thaw.now()
-            WHERE g.tick_at = p_tick_at AND g.account_id = account.id;
-            UPDATE thaw.sweeps AS s SET
-                accounts_processed = s.accounts_processed + 1,
-                resumed = s.resumed + resume_pass.resumed,
-                moved = s.moved + resume_pass.moved,
-                campaigns_resumed = s.campaigns_resumed + resume_pass.campaigns_resumed,
-                remaining = greatest(s.remaining - resume_pass.resumed, 0),
-                finished_at = CASE WHEN s.accounts_processed + 1 = s.accounts_planned THEN thaw.now() END
-            WHERE s.tick_at = p_tick_at
-            RETURNING s.finished_at IS NOT NULL INTO tick_finished;
-        WHEN 'signal' THEN
-            UPDATE thaw.account_signals AS s SET
-                resumed = resume_pass.resumed, verdict = resume_pass.verdict, finished_at = thaw.now()
-            WHERE s.id = p_signal_id;
-    END CASE;
+    -- 5. Close the idempotency record.
+    tick_finished := thaw.close_record(p_lane, account.id, p_tick_at, p_signal_id, verdict, resumed, moved, campaigns_resumed);
 
-    -- 7. Publish the message for the platform.
+    -- 6. Publish the message for the platform.
     IF resumed > 0 THEN
         PERFORM thaw.publish_resumed(account, p_lane, false, p_tick_at, p_signal_id, NULL, resumed, moved,
             campaigns_resumed);
@@ -348,7 +418,13 @@ COMMENT ON FUNCTION thaw.resume_pass(thaw.lane, bigint, bigint, timestamptz, big
 
 -- +goose Down
 DROP FUNCTION thaw.resume_pass(thaw.lane, bigint, bigint, timestamptz, bigint);
+DROP FUNCTION thaw.close_record(thaw.lane, bigint, timestamptz, bigint, text, integer, integer, integer);
+DROP FUNCTION thaw.resume_within_quota(thaw.cause, thaw.lane, bigint, bigint[], bigint[], integer, integer, integer);
 DROP FUNCTION thaw.charge_quota(timestamptz, thaw.lane, bigint, integer, integer, integer);
+DROP FUNCTION thaw.longest_paused(bigint[], bigint[], integer);
+DROP FUNCTION thaw.remaining_quota(timestamptz, thaw.lane, bigint, integer, integer);
+DROP FUNCTION thaw.open_campaigns(thaw.cause, bigint, bigint[]);
+DROP FUNCTION thaw.open_record(thaw.lane, bigint, timestamptz, bigint, integer);
 DROP FUNCTION thaw.resume_rows(thaw.cause, tid[], bigint[], bigint[]);
 DROP FUNCTION thaw.start_campaigns(thaw.cause, bigint[], bigint[]);
 DROP FUNCTION thaw.lock_campaigns(bigint[]);

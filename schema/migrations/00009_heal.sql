@@ -59,8 +59,7 @@ DECLARE
     -- For a heal of an account. Computed once, because as a condition of the query it would run for
     -- every delta.
     sources   bigint[];
-    is_safe   boolean := (SELECT safety.since IS NULL FROM thaw.safety);
-    -- For a heal of a list.
+    -- The lines with waiting prospects.
     account_ids  bigint[];
     campaign_ids bigint[];
     counts       bigint[];
@@ -80,34 +79,27 @@ BEGIN
                 OFFSET 0) AS e
             WHERE listed.heal_id = heal.id
             GROUP BY e.account_id, e.campaign_id) AS line;
-        RETURN QUERY SELECT * FROM thaw.heal_open_lines(heal, account_ids, campaign_ids, counts);
-        RETURN;
-    ELSIF heal.account_id IS NOT NULL THEN
-        sources := thaw.sources_of(heal.account_id) || heal.account_id;
+    ELSE
+        IF heal.account_id IS NOT NULL THEN
+            sources := thaw.sources_of(heal.account_id) || heal.account_id;
+        END IF;
+        SELECT array_agg(line.account_id), array_agg(line.campaign_id), array_agg(line.waiting)
+        INTO account_ids, campaign_ids, counts
+        FROM (
+            SELECT part.account_id, part.campaign_id, sum(part.paused)::bigint AS waiting
+            FROM thaw.accounts AS a
+            JOIN thaw.paused_parts AS part ON part.account_id = a.id
+            WHERE a.workspace_id = heal.workspace_id AND part.waits_for_account
+            GROUP BY part.account_id, part.campaign_id
+            HAVING sum(part.paused) > 0
+            UNION ALL
+            SELECT part.account_id, part.campaign_id, sum(part.paused)::bigint
+            FROM thaw.paused_parts AS part
+            WHERE part.waits_for_account AND part.account_id = ANY (sources)
+            GROUP BY part.account_id, part.campaign_id
+            HAVING sum(part.paused) > 0) AS line;
     END IF;
-    RETURN QUERY
-    WITH waiting AS (
-        SELECT part.account_id, part.campaign_id, sum(part.paused)::bigint AS total
-        FROM thaw.accounts AS a
-        JOIN thaw.paused_parts AS part ON part.account_id = a.id
-        WHERE a.workspace_id = heal.workspace_id AND part.waits_for_account
-        GROUP BY part.account_id, part.campaign_id
-        HAVING sum(part.paused) > 0
-        UNION ALL
-        SELECT part.account_id, part.campaign_id, sum(part.paused)::bigint
-        FROM thaw.paused_parts AS part
-        WHERE part.waits_for_account AND part.account_id = ANY (sources)
-        GROUP BY part.account_id, part.campaign_id
-        HAVING sum(part.paused) > 0
-    )
-    SELECT target.id, waiting.account_id, waiting.campaign_id, waiting.total
-    FROM waiting
-    JOIN thaw.campaigns AS campaign ON campaign.id = waiting.campaign_id
-    JOIN thaw.resume_targets AS resume ON resume.source_id = waiting.account_id
-    JOIN thaw.accounts AS target ON target.id = resume.target_id
-    JOIN thaw.workspaces AS workspace ON workspace.id = target.workspace_id
-    WHERE thaw.allows_resume(campaign.status, campaign.waits_for_account)
-        AND thaw.block_reason(target, NOT is_safe, heal.even_if_off OR workspace.auto_resume) IS NULL;
+    RETURN QUERY SELECT * FROM thaw.heal_open_lines(heal, account_ids, campaign_ids, counts);
 END;
 $$;
 -- +goose StatementEnd
@@ -298,7 +290,7 @@ BEGIN
             FROM thaw.heals AS h
             WHERE h.tenant_id = p_tenant_id AND h.requested_at >= thaw.tick());
         IF p_account_id IS NOT NULL AND tenant.heal_cap IS NULL THEN
-            allowed := least(allowed, settings.account_cap);
+            allowed := least(allowed, thaw.account_cap(p_account_id));
         END IF;
         heal_cap := coalesce(p_cap, allowed);
         IF heal_cap > allowed OR allowed < 1 THEN

@@ -77,8 +77,6 @@ DECLARE
     off_sources    bigint[] := '{}';
     off_campaigns  bigint[] := '{}';
     is_safety_on boolean;
-    -- For a heal that keeps the caps of the tick.
-    account_cap  integer := (SELECT s.account_cap FROM thaw.settings AS s);
     is_listed boolean;
     chosen    integer := 0;
     held      integer := 0;
@@ -184,6 +182,12 @@ BEGIN
                 WHERE chosen.source_id <> ALL (off_sources) AND chosen.campaign_id <> ALL (off_campaigns)) AS one;
         END IF;
         IF heal.keeps_caps THEN
+            -- Materialized: the quota of an account is looked up once, not once per prospect.
+            WITH quota AS MATERIALIZED (
+                SELECT target.id, coalesce((
+                    SELECT b.cap - b.used FROM thaw.account_quotas AS b
+                    WHERE b.tick_at = cause.tick_at AND b.account_id = target.id), thaw.account_cap(target.id)) AS remaining
+                FROM (SELECT DISTINCT chosen.id FROM unnest(next.target_ids) AS chosen (id)) AS target)
             SELECT array_agg(one.place ORDER BY one.n), array_agg(one.source_id ORDER BY one.n),
                 array_agg(one.target_id ORDER BY one.n)
             INTO next.places, next.source_ids, next.target_ids
@@ -191,9 +195,8 @@ BEGIN
                 SELECT chosen.*, row_number() OVER (PARTITION BY chosen.target_id ORDER BY chosen.n) AS of_account
                 FROM unnest(next.places, next.source_ids, next.target_ids)
                     WITH ORDINALITY AS chosen (place, source_id, target_id, n)) AS one
-            WHERE one.of_account <= coalesce((
-                SELECT b.cap - b.used FROM thaw.account_quotas AS b
-                WHERE b.tick_at = cause.tick_at AND b.account_id = one.target_id), account_cap);
+            JOIN quota ON quota.id = one.target_id
+            WHERE one.of_account <= quota.remaining;
         END IF;
         IF heal.found IS NULL THEN
             heal.first_source_ids := ARRAY(SELECT DISTINCT source.id FROM unnest(next.source_ids) AS source (id));
@@ -203,7 +206,7 @@ BEGIN
         held := held + coalesce(cardinality(next.places), 0) - resumed;
         IF heal.keeps_caps THEN
             INSERT INTO thaw.account_quotas AS b (tick_at, account_id, cap, used)
-            SELECT cause.tick_at, through.account_id, account_cap, through.resumed
+            SELECT cause.tick_at, through.account_id, thaw.account_cap(through.account_id), through.resumed
             FROM unnest(account_ids, each_resumed) AS through (account_id, resumed)
             ON CONFLICT (tick_at, account_id) DO UPDATE SET used = b.used + excluded.used;
         END IF;

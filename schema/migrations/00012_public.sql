@@ -10,8 +10,7 @@ DECLARE
 BEGIN
     IF NOT EXISTS (SELECT FROM thaw.sweeps AS s WHERE s.tick_at = tick) THEN
         PERFORM thaw.enqueue('sweep', 'sweep', 2::smallint,
-            jsonb_build_object('tick_at', to_char(tick AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')),
-            '0', B'11110101');
+            jsonb_build_object('tick_at', thaw.job_time(tick)), '0', B'11110101');
     END IF;
     RETURN tick;
 END;
@@ -77,8 +76,8 @@ FROM thaw.sweeps AS s;
 COMMENT ON VIEW thaw.sweep_log IS 'The result of each sweep, one row per tick. finished_at null: it is still running.';
 
 -- By default Postgres lets every role execute a new function. River's functions are left as they
--- are. Of Thaw's, only those remain public that appear in column defaults (the clock), CHECK
--- constraints, or a view that is granted. Calling one also needs USAGE on the schema.
+-- are. Of Thaw's, only those remain public that appear in column defaults (the clock), generated
+-- columns, CHECK constraints, or a view that is granted. Calling one also needs USAGE on the schema.
 -- +goose StatementBegin
 DO $$
 DECLARE
@@ -87,7 +86,7 @@ BEGIN
     FOR f IN
         SELECT p.oid::regprocedure FROM pg_proc AS p
         WHERE p.pronamespace = 'thaw'::regnamespace AND p.proname NOT LIKE 'river\_%'
-            AND p.proname NOT IN ('now', 'tick', 'resumable_lines', 'is_visible')
+            AND p.proname NOT IN ('now', 'tick', 'resumable_lines', 'is_visible', 'waits_for_account', 'waits_for_person')
     LOOP
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f);
     END LOOP;

@@ -140,7 +140,7 @@ BEGIN
     END IF;
     SELECT array_agg(transient_error.id) INTO transient_errors FROM (
         SELECT a.id FROM thaw.accounts AS a
-        WHERE a.pause_after IS NOT NULL AND a.status IN ('connecting', 'error')
+        WHERE a.pause_after IS NOT NULL AND thaw.is_transient(a.status)
         ORDER BY a.id FOR NO KEY UPDATE) AS transient_error;
     SELECT s.since INTO began FROM thaw.safety AS s FOR NO KEY UPDATE;
     IF began IS NULL THEN
@@ -260,7 +260,7 @@ DECLARE
     minute timestamptz := date_bin('1 minute', thaw.now(), '2000-01-01 00:00:00+00');
 BEGIN
     PERFORM thaw.enqueue('watch', 'sweep', 1::smallint,
-        jsonb_build_object('minute_at', to_char(minute AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')), '0', B'11110101');
+        jsonb_build_object('minute_at', thaw.job_time(minute)), '0', B'11110101');
     RETURN minute;
 END;
 $$;

@@ -37,6 +37,25 @@ END;
 $$;
 -- +goose StatementEnd
 
+-- Sets or ends (p_until null) the hold of an account that the caller has locked, and records the
+-- manual action. The action is written first: the trigger accounts_keep_hold lets a hold be shortened
+-- only if a correction of the same transaction records it. So neither a setting nor the rights of the
+-- owner are enough to shorten a hold without a record.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.set_hold(p_what text, p_account thaw.accounts, p_until timestamptz, p_reason text, p_actor text)
+RETURNS timestamptz LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, account_id, until)
+    VALUES (p_what, p_actor, p_reason, p_account.workspace_id, p_account.id, p_until);
+    PERFORM set_config('thaw.counts_by_statement', 'on', true);
+    UPDATE thaw.accounts AS a SET hold_until = p_until, hold_reason = CASE WHEN p_until IS NOT NULL THEN p_reason END
+    WHERE a.id = p_account.id;
+    PERFORM set_config('thaw.counts_by_statement', '', true);
+    RETURN p_until;
+END;
+$$;
+-- +goose StatementEnd
+
 -- +goose StatementBegin
 CREATE FUNCTION thaw.hold(
     account text, until timestamptz, reason text, actor text DEFAULT current_user, provider text DEFAULT 'linkedin'
@@ -55,12 +74,7 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                 HINT = 'Set an end within a year. An operator can set a later one with thaw hold --correct or thaw.correct_hold.';
     END IF;
-    PERFORM set_config('thaw.counts_by_statement', 'on', true);
-    UPDATE thaw.accounts AS a SET hold_until = hold.until, hold_reason = hold.reason WHERE a.id = held.id;
-    PERFORM set_config('thaw.counts_by_statement', '', true);
-    INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, account_id, until)
-    VALUES ('held', hold.actor, hold.reason, held.workspace_id, held.id, hold.until);
-    RETURN hold.until;
+    RETURN thaw.set_hold('held', held, hold.until, hold.reason, hold.actor);
 END;
 $$;
 -- +goose StatementEnd
@@ -324,6 +338,7 @@ COMMENT ON FUNCTION thaw.sending_held_by(text, text) IS
     'Why nothing may be sent through an account now: account_not_connected, account_locked, account_on_hold, safety_mode, account_flapping or unknown_account. Empty: sending is allowed.';
 
 REVOKE ALL ON FUNCTION thaw.find_account(text, text), thaw.find_campaign(text, text),
+    thaw.set_hold(text, thaw.accounts, timestamptz, text, text),
     thaw.hold(text, timestamptz, text, text, text), thaw.apply_action_batch(bigint, integer, boolean),
     thaw.apply_action(bigint, bigint[]), thaw.start_action(text, text, text, text, text),
     thaw.pause_account(text, text, text, text), thaw.resume_account(text, text, text, boolean, text),
@@ -346,5 +361,6 @@ DROP FUNCTION thaw.start_action(text, text, text, text, text);
 DROP FUNCTION thaw.apply_action(bigint, bigint[]);
 DROP FUNCTION thaw.apply_action_batch(bigint, integer, boolean);
 DROP FUNCTION thaw.hold(text, timestamptz, text, text, text);
+DROP FUNCTION thaw.set_hold(text, thaw.accounts, timestamptz, text, text);
 DROP FUNCTION thaw.find_campaign(text, text);
 DROP FUNCTION thaw.find_account(text, text);

@@ -5,9 +5,8 @@
 -- message and endpoint; the delivery stores the state. Signing secrets are not stored: they come
 -- from the environment of the processes that sign.
 --
--- Locks: endpoint, deliveries, river_job, after everything that a pass locks. A transaction that
--- writes deliveries holds a key-share lock on the endpoint, so that a concurrent removal skips the
--- endpoint and does not fail the pass.
+-- A transaction that writes deliveries holds a key-share lock on the endpoint, so that a concurrent
+-- removal waits and does not fail the pass. docs/design.md has the lock order.
 
 -- +goose Up
 

@@ -16,33 +16,37 @@ FROM thaw.campaigns AS c
 JOIN thaw.paused_parts AS l ON l.campaign_id = c.id
 WHERE l.waits_for_account AND NOT thaw.allows_resume(c.status, c.waits_for_account);
 
--- How many prospects may resume now, by source account and target account. An account that nothing
+-- How many prospects may resume now, by source account and target account, and the cap of the target
+-- per tick. An account that nothing
 -- blocks is connected and so its own target. The view resume_targets is therefore written out in
 -- two parts: a join with the whole view, and then with the target, would read and hash all accounts
 -- twice.
 CREATE VIEW thaw.resumable_parts AS
-SELECT part.account_id AS source_id, account.id AS account_id, account.workspace_id, part.waiting
+SELECT part.account_id AS source_id, account.id AS account_id, account.workspace_id, part.waiting,
+    thaw.account_cap(workspace, settings) AS cap
 FROM thaw.open_parts AS part
 JOIN thaw.accounts AS account ON account.id = part.account_id
 JOIN thaw.workspaces AS workspace ON workspace.id = account.workspace_id
 CROSS JOIN thaw.safety
+CROSS JOIN thaw.settings AS settings
 WHERE thaw.block_reason(account, safety.since IS NOT NULL, workspace.auto_resume) IS NULL
 UNION ALL
-SELECT part.account_id, target.id, target.workspace_id, part.waiting
+SELECT part.account_id, target.id, target.workspace_id, part.waiting, thaw.account_cap(workspace, settings)
 FROM thaw.open_parts AS part
 JOIN thaw.sibling_targets AS moved ON moved.source_id = part.account_id
 JOIN thaw.accounts AS target ON target.id = moved.target_id
 JOIN thaw.workspaces AS workspace ON workspace.id = target.workspace_id
 CROSS JOIN thaw.safety
+CROSS JOIN thaw.settings AS settings
 WHERE thaw.block_reason(target, safety.since IS NOT NULL, workspace.auto_resume) IS NULL;
 
 CREATE VIEW thaw.resumable_accounts AS
-SELECT p.account_id, p.workspace_id, sum(p.waiting)::bigint AS waiting
+SELECT p.account_id, p.workspace_id, p.cap, sum(p.waiting)::bigint AS waiting
 FROM thaw.resumable_parts AS p
-GROUP BY p.account_id, p.workspace_id
+GROUP BY p.account_id, p.workspace_id, p.cap
 HAVING sum(p.waiting) > 0;
 COMMENT ON VIEW thaw.resumable_accounts IS
-    'The accounts through which prospects may resume now, and how many. Uses counts, without reading enrollments.';
+    'The accounts through which prospects may resume now, how many, and the account''s cap per tick. Uses counts, without reading enrollments.';
 
 -- The same line by line for the whole fleet: source account, campaign and target account. Set-based
 -- and from counts: the cost depends on the number of lines. SECURITY DEFINER, so that a role that
@@ -108,9 +112,8 @@ RETURNS TABLE (
 LANGUAGE sql STABLE SET jit = off SET work_mem = '64MB'
 BEGIN ATOMIC
     SELECT candidate.account_id, candidate.workspace_id, least(candidate.waiting, 2147483647)::integer,
-        coalesce(charged.cap - charged.used, settings.account_cap), account_order.tick_at, workspace_order.tick_at
+        coalesce(charged.cap - charged.used, candidate.cap), account_order.tick_at, workspace_order.tick_at
     FROM thaw.resumable_accounts AS candidate
-    CROSS JOIN thaw.settings
     LEFT JOIN thaw.account_quotas AS charged
         ON charged.tick_at = p_tick_at AND charged.account_id = candidate.account_id
     LEFT JOIN thaw.account_served AS account_order ON account_order.account_id = candidate.account_id
@@ -136,15 +139,14 @@ BEGIN
     SELECT wanted.workspace_id, wanted.demand, turn.tick_at, wanted.total_waiting
     FROM (
         SELECT candidate.workspace_id,
-            least(sum(least(candidate.waiting, coalesce(charged.cap - charged.used, settings.account_cap))), 2147483647)::integer AS demand,
+            least(sum(least(candidate.waiting, coalesce(charged.cap - charged.used, candidate.cap))), 2147483647)::integer AS demand,
             (sum(sum(candidate.waiting)) OVER ())::bigint AS total_waiting
         FROM (
-            SELECT p.account_id, p.workspace_id, sum(p.waiting) AS waiting
+            SELECT p.account_id, p.workspace_id, p.cap, sum(p.waiting) AS waiting
             FROM thaw.resumable_parts AS p
             WHERE p.source_id > p_after AND p.source_id <= p_until
-            GROUP BY p.account_id, p.workspace_id
+            GROUP BY p.account_id, p.workspace_id, p.cap
             HAVING sum(p.waiting) > 0) AS candidate
-        CROSS JOIN thaw.settings
         LEFT JOIN thaw.account_quotas AS charged
             ON charged.tick_at = p_tick_at AND charged.account_id = candidate.account_id
         GROUP BY candidate.workspace_id) AS wanted
@@ -173,16 +175,15 @@ BEGIN
             row_number() OVER (
                 PARTITION BY candidate.workspace_id ORDER BY turn.tick_at NULLS FIRST, candidate.account_id) AS place
         FROM (
-            SELECT p.account_id, p.workspace_id, sum(p.waiting) AS waiting
+            SELECT p.account_id, p.workspace_id, p.cap, sum(p.waiting) AS waiting
             FROM thaw.resumable_parts AS p
             WHERE p.source_id > p_after AND p.source_id <= p_until AND p.workspace_id = ANY (p_workspace_ids)
-            GROUP BY p.account_id, p.workspace_id
+            GROUP BY p.account_id, p.workspace_id, p.cap
             HAVING sum(p.waiting) > 0) AS candidate
         JOIN unnest(p_workspace_ids, p_shares) AS share (workspace_id, amount) ON share.workspace_id = candidate.workspace_id
-        CROSS JOIN thaw.settings
         LEFT JOIN thaw.account_quotas AS charged
             ON charged.tick_at = p_tick_at AND charged.account_id = candidate.account_id
-        CROSS JOIN LATERAL (SELECT coalesce(charged.cap - charged.used, settings.account_cap) AS quota) AS quota
+        CROSS JOIN LATERAL (SELECT coalesce(charged.cap - charged.used, candidate.cap) AS quota) AS quota
         LEFT JOIN thaw.account_served AS turn ON turn.account_id = candidate.account_id
         WHERE quota.quota > 0) AS placed
     WHERE placed.place <= placed.amount;
@@ -299,7 +300,7 @@ CREATE FUNCTION thaw.requeue_pauses(p_tick_at timestamptz, p_size integer DEFAUL
 BEGIN
     RETURN thaw.enqueue_many('pause_account', 'resume', 3::smallint, ARRAY(
         SELECT jsonb_build_object(
-            'account_id', a.id, 'tick_at', to_char(p_tick_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
+            'account_id', a.id, 'tick_at', thaw.job_time(p_tick_at))
         FROM thaw.accounts AS a
         WHERE a.pause_after < thaw.now() - interval '1 minute'
         ORDER BY a.pause_after LIMIT p_size));
@@ -319,7 +320,7 @@ CREATE FUNCTION thaw.record_plan(
 SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
 DECLARE
-    tick text := to_char(p_tick_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"');
+    tick text := thaw.job_time(p_tick_at);
 BEGIN
     INSERT INTO thaw.sweeps (
         tick_at, account_cap, fleet_cap, accounts_planned, planned, remaining, is_partial, looked_to, started_at, finished_at)

@@ -205,10 +205,7 @@ CREATE TRIGGER accounts_bound_hold_update BEFORE UPDATE ON thaw.accounts
         AND (current_setting('thaw.counts_by_statement', true) IS DISTINCT FROM 'on' OR NOT thaw.is_trusted_writer()))
     EXECUTE FUNCTION thaw.accounts_bound_hold();
 
--- Corrects a hold: sets another end, earlier or later, at most 10 years away, or ends it now
--- (null). The manual action is written first: the trigger accounts_keep_hold allows a change that a
--- manual action of the same transaction records. So neither a setting nor the rights of the owner
--- are enough to shorten a hold without a record.
+-- Corrects a hold: sets another end, earlier or later, at most 10 years away, or ends it now (null).
 -- +goose StatementBegin
 CREATE FUNCTION thaw.correct_hold(
     account text, until timestamptz, reason text, actor text DEFAULT current_user, provider text DEFAULT 'linkedin'
@@ -226,14 +223,7 @@ BEGIN
         RAISE EXCEPTION 'a hold must end in the future, at most 10 years away, not %', correct_hold.until
             USING ERRCODE = 'invalid_parameter_value', HINT = 'To end the hold now, omit the end (null in SQL).';
     END IF;
-    INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, account_id, until)
-    VALUES ('hold_corrected', correct_hold.actor, correct_hold.reason, held.workspace_id, held.id, correct_hold.until);
-    PERFORM set_config('thaw.counts_by_statement', 'on', true);
-    UPDATE thaw.accounts AS a SET
-        hold_until = correct_hold.until, hold_reason = CASE WHEN correct_hold.until IS NOT NULL THEN correct_hold.reason END
-    WHERE a.id = held.id;
-    PERFORM set_config('thaw.counts_by_statement', '', true);
-    RETURN correct_hold.until;
+    RETURN thaw.set_hold('hold_corrected', held, correct_hold.until, correct_hold.reason, correct_hold.actor);
 END;
 $$;
 -- +goose StatementEnd

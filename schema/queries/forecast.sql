@@ -77,7 +77,7 @@ SELECT
     -- Whether it is in the queue of its target account. The query Positions returns the queue
     -- position.
     (e.waits_for_account
-        AND (campaign.status = 'running' OR campaign.waits_for_account)
+        AND thaw.allows_resume(campaign.status, campaign.waits_for_account)
         AND target.id IS NOT NULL AND thaw.blocked_by(target) IS NULL)::boolean AS is_queued
 FROM thaw.enrollments AS e
 JOIN thaw.workspaces AS workspace ON workspace.id = e.workspace_id

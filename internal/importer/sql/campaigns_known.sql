@@ -5,7 +5,7 @@ CREATE TEMP TABLE import_campaign_changes ON COMMIT DROP AS
 SELECT known.id, known.status AS from_status, known.paused_reason AS from_reason, c.status, c.paused_reason,
     -- Only a person resumes a campaign that a person or a restriction paused. A file may complete
     -- such a campaign, or change its reason to paused_by_user.
-    coalesce(known.paused_reason IN ('paused_by_user', 'account_restricted'), false)
+    thaw.waits_for_person(known.paused_reason)
         AND c.status <> 'completed' AND c.paused_reason IS DISTINCT FROM 'paused_by_user'
         AND c.paused_reason IS DISTINCT FROM known.paused_reason
         AND current_setting('thaw.import_overwrites') <> 'on' AS is_kept
@@ -14,7 +14,7 @@ JOIN thaw.workspaces AS workspace ON workspace.key = c.workspace
 JOIN thaw.campaigns AS known ON known.workspace_id = workspace.id AND known.key = c.campaign
 WHERE (known.status, known.paused_reason) IS DISTINCT FROM (c.status, c.paused_reason)
     AND (current_setting('thaw.import_half') = 'start' OR c.status IN ('draft', 'completed')
-        OR c.paused_reason NOT IN ('linkedin_account_disconnected', 'linkedin_account_issue'))
+        OR c.paused_reason IS NOT NULL AND NOT thaw.waits_for_account(c.paused_reason))
 ORDER BY known.id
 FOR NO KEY UPDATE OF known;
 

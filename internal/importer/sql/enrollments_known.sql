@@ -16,7 +16,7 @@ ALTER TABLE import_changes ADD PRIMARY KEY (id);
 -- Only a person resumes an enrollment that a person or a restriction paused. A file may end such an
 -- enrollment, or change its reason to paused_by_user.
 UPDATE import_changes AS change SET kept = 'stopped'
-WHERE change.from_reason IN ('paused_by_user', 'account_restricted')
+WHERE thaw.waits_for_person(change.from_reason)
     AND change.status IN ('pending', 'active', 'paused')
     AND change.paused_reason IS DISTINCT FROM 'paused_by_user' AND change.paused_reason IS DISTINCT FROM change.from_reason
     AND current_setting('thaw.import_overwrites') <> 'on';
@@ -27,7 +27,7 @@ UPDATE import_changes AS change SET
     paused_at = begins.at,
     kept = CASE
         WHEN change.from_status <> 'paused' AND current_setting('thaw.import_overwrites') <> 'on'
-            AND change.paused_reason IN ('linkedin_account_disconnected', 'linkedin_account_issue') THEN 'resumed' END
+            AND thaw.waits_for_account(change.paused_reason) THEN 'resumed' END
 FROM import_changes AS c
 CROSS JOIN LATERAL (SELECT thaw.pause_begins(c.id, c.paused_at) AS at) AS begins
 WHERE c.id = change.id AND change.kept IS NULL AND change.status = 'paused' AND begins.at > change.paused_at;

@@ -11,4 +11,4 @@ CROSS JOIN LATERAL (
     ORDER BY event.id DESC
     LIMIT 1) AS last
 WHERE resume.id BETWEEN 0 AND 9223372036854775807 AND resume.kind = 'resumed' AND resume.source IN ('signal', 'sweep', 'heal')
-    AND last.kind = 'paused' AND last.reason IN ('paused_by_user', 'account_restricted')
+    AND last.kind = 'paused' AND thaw.waits_for_person(last.reason)
