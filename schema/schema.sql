@@ -1743,6 +1743,21 @@ BEGIN
     RETURN EXISTS (SELECT FROM thaw.webhook_endpoints AS e WHERE e.disabled_at IS NULL);
 END;
 $$;
+CREATE UNLOGGED TABLE thaw.river_leader (
+    elected_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    leader_id text NOT NULL,
+    name text DEFAULT 'default'::text NOT NULL,
+    CONSTRAINT leader_id_length CHECK (((char_length(leader_id) > 0) AND (char_length(leader_id) < 128))),
+    CONSTRAINT name_length CHECK ((name = 'default'::text))
+);
+CREATE FUNCTION thaw.has_leader() RETURNS boolean
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT (EXISTS ( SELECT
+            FROM thaw.river_leader leader
+           WHERE (leader.expires_at > now()))) AS "exists";
+END;
 CREATE FUNCTION thaw.heal(workspace_key text, account text DEFAULT NULL::text, cap integer DEFAULT 5000, actor text DEFAULT CURRENT_USER, even_if_off boolean DEFAULT false) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3718,14 +3733,6 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.request_watch() IS 'Enqueues the job watch of the current minute, unless it is enqueued or done already, and returns the minute. Every process calls it once a minute.';
-CREATE UNLOGGED TABLE thaw.river_leader (
-    elected_at timestamp with time zone NOT NULL,
-    expires_at timestamp with time zone NOT NULL,
-    leader_id text NOT NULL,
-    name text DEFAULT 'default'::text NOT NULL,
-    CONSTRAINT leader_id_length CHECK (((char_length(leader_id) > 0) AND (char_length(leader_id) < 128))),
-    CONSTRAINT name_length CHECK ((name = 'default'::text))
-);
 CREATE TABLE thaw.river_queue (
     name text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
@@ -4572,6 +4579,17 @@ BEGIN
     RETURN 'on';
 END;
 $$;
+CREATE FUNCTION thaw.workers_alive() RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN greatest(
+        (SELECT count(*) FROM thaw.workers) - (SELECT count(*) FROM thaw.lost_workers()),
+        thaw.has_leader()::integer);
+END;
+$$;
+COMMENT ON FUNCTION thaw.workers_alive() IS 'How many worker processes are alive. 0: prospects are neither paused nor resumed. Processes with --poll-only are counted as one at most.';
 CREATE FUNCTION thaw.workspaces_write_history() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'

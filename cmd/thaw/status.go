@@ -31,8 +31,15 @@ func (c *statusCmd) Run(ctx context.Context, e *env) error {
 }
 
 func printStatus(out io.Writer, report readmodel.StatusReport) error {
+	if report.WorkersAlive == 0 {
+		printf(out, "No worker process is alive: prospects are neither paused nor resumed. Start thaw serve or thaw work.\n")
+	}
 	if report.Safety.On {
 		printLine(out, describeSafety(report.Safety))
+	}
+	for _, p := range report.SilentProviders {
+		printf(out, "Provider %s has sent no signal since %s, which is longer than usual. Check that its webhook is enabled.\n",
+			p.Provider, stamp(p.LastSignalAt))
 	}
 	if b := report.Backlog; b.Resumable != nil {
 		printf(out, "%d enrollments are paused; %d of them are ready to resume, on %d accounts.\n", b.Paused, *b.Resumable, *b.Accounts)

@@ -26,13 +26,13 @@ func waiting(ctx context.Context, e *env, d database, db *store.Store, wait func
 	})
 	group.Go(func() error {
 		for {
-			alive, err := db.HasLeader(over, d.RiverSchema)
+			alive, err := db.WorkersAlive(over)
 			switch {
 			case over.Err() != nil:
 				return nil
 			case err != nil:
 				return err
-			case !alive:
+			case alive == 0:
 				e.logger.InfoContext(ctx, "no worker process is alive; this process does the work")
 				err := workUntil(over, e, d)
 				if over.Err() != nil && errors.Is(err, context.Canceled) {

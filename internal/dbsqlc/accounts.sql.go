@@ -500,17 +500,6 @@ func (q *Queries) PausedEnrollments(ctx context.Context, arg PausedEnrollmentsPa
 	return items, nil
 }
 
-const pausedInAll = `-- name: PausedInAll :one
-SELECT coalesce(sum(p.paused), 0)::bigint AS paused FROM thaw.paused_parts AS p
-`
-
-func (q *Queries) PausedInAll(ctx context.Context) (int64, error) {
-	row := q.db.QueryRow(ctx, pausedInAll)
-	var paused int64
-	err := row.Scan(&paused)
-	return paused, err
-}
-
 const productsOf = `-- name: ProductsOf :many
 SELECT p.account_id, p.product, p.status::text AS status, p.raw_status, p.status_at, p.down_since
 FROM thaw.account_products AS p

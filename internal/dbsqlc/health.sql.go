@@ -48,3 +48,14 @@ func (q *Queries) SweepAge(ctx context.Context) (SweepAgeRow, error) {
 	err := row.Scan(&i.Fresh, &i.TickAt)
 	return i, err
 }
+
+const workersAlive = `-- name: WorkersAlive :one
+SELECT thaw.workers_alive()::integer AS workers
+`
+
+func (q *Queries) WorkersAlive(ctx context.Context) (int32, error) {
+	row := q.db.QueryRow(ctx, workersAlive)
+	var workers int32
+	err := row.Scan(&workers)
+	return workers, err
+}

@@ -10,6 +10,43 @@ import (
 	"time"
 )
 
+const fleetPausedByReason = `-- name: FleetPausedByReason :many
+SELECT reason.name::text AS reason, coalesce(lines.paused, 0)::bigint AS paused, coalesce(lines.waiting, 0)::bigint AS waiting
+FROM unnest(enum_range(NULL::thaw.pause_reason)) AS reason (name)
+LEFT JOIN (
+    SELECT p.reason, sum(p.paused) AS paused, sum(p.paused) FILTER (WHERE p.waits_for_account) AS waiting
+    FROM thaw.paused_parts AS p GROUP BY p.reason) AS lines ON lines.reason = reason.name
+WHERE reason.name NOT IN ('linkedin_high_failure_rate', 'subscription_inactive')
+`
+
+type FleetPausedByReasonRow struct {
+	Reason  string
+	Paused  int64
+	Waiting int64
+}
+
+// Paused enrollments by reason. Uses counts, so it is exact at any time.
+// Only campaigns have these two reasons.
+func (q *Queries) FleetPausedByReason(ctx context.Context) ([]FleetPausedByReasonRow, error) {
+	rows, err := q.db.Query(ctx, fleetPausedByReason)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []FleetPausedByReasonRow
+	for rows.Next() {
+		var i FleetPausedByReasonRow
+		if err := rows.Scan(&i.Reason, &i.Paused, &i.Waiting); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const metricsHeals = `-- name: MetricsHeals :many
 SELECT h.id, h.resumed
 FROM thaw.heals AS h
@@ -95,41 +132,6 @@ func (q *Queries) MetricsOldest(ctx context.Context) (float64, error) {
 	var seconds float64
 	err := row.Scan(&seconds)
 	return seconds, err
-}
-
-const metricsPaused = `-- name: MetricsPaused :many
-SELECT reason.name::text AS reason, coalesce(lines.paused, 0)::bigint AS paused
-FROM unnest(enum_range(NULL::thaw.pause_reason)) AS reason (name)
-LEFT JOIN (
-    SELECT p.reason, sum(p.paused) AS paused FROM thaw.paused_parts AS p GROUP BY p.reason) AS lines ON lines.reason = reason.name
-WHERE reason.name NOT IN ('linkedin_high_failure_rate', 'subscription_inactive')
-`
-
-type MetricsPausedRow struct {
-	Reason string
-	Paused int64
-}
-
-// Paused enrollments by reason. Uses counts.
-// Only campaigns have these two reasons.
-func (q *Queries) MetricsPaused(ctx context.Context) ([]MetricsPausedRow, error) {
-	rows, err := q.db.Query(ctx, metricsPaused)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []MetricsPausedRow
-	for rows.Next() {
-		var i MetricsPausedRow
-		if err := rows.Scan(&i.Reason, &i.Paused); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
 }
 
 const metricsQuotas = `-- name: MetricsQuotas :many
@@ -333,6 +335,43 @@ func (q *Queries) ProviderSilences(ctx context.Context) ([]ProviderSilencesRow, 
 			&i.LastSignalAt,
 			&i.IsSilent,
 		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const workspacePausedByReason = `-- name: WorkspacePausedByReason :many
+SELECT p.reason::text AS reason, sum(p.paused)::bigint AS paused,
+    coalesce(sum(p.paused) FILTER (WHERE p.waits_for_account), 0)::bigint AS waiting
+FROM thaw.accounts AS a
+JOIN thaw.paused_parts AS p ON p.account_id = a.id
+WHERE a.workspace_id = $1::bigint
+GROUP BY p.reason
+HAVING sum(p.paused) > 0
+`
+
+type WorkspacePausedByReasonRow struct {
+	Reason  string
+	Paused  int64
+	Waiting int64
+}
+
+// The same for one workspace; reasons without prospects are left out.
+func (q *Queries) WorkspacePausedByReason(ctx context.Context, workspaceID int64) ([]WorkspacePausedByReasonRow, error) {
+	rows, err := q.db.Query(ctx, workspacePausedByReason, workspaceID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []WorkspacePausedByReasonRow
+	for rows.Next() {
+		var i WorkspacePausedByReasonRow
+		if err := rows.Scan(&i.Reason, &i.Paused, &i.Waiting); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -142,24 +142,6 @@ func (q *Queries) LastTicks(ctx context.Context, arg LastTicksParams) ([]LastTic
 	return items, nil
 }
 
-const newestSample = `-- name: NewestSample :one
-SELECT s.tick_at, s.paused, s.waiting FROM thaw.backlog_samples AS s ORDER BY s.tick_at DESC LIMIT 1
-`
-
-type NewestSampleRow struct {
-	TickAt  time.Time
-	Paused  int64
-	Waiting int64
-}
-
-// The last count of paused enrollments.
-func (q *Queries) NewestSample(ctx context.Context) (NewestSampleRow, error) {
-	row := q.db.QueryRow(ctx, newestSample)
-	var i NewestSampleRow
-	err := row.Scan(&i.TickAt, &i.Paused, &i.Waiting)
-	return i, err
-}
-
 const oldestSnapshots = `-- name: OldestSnapshots :many
 SELECT s.holder::text AS holder, s.name::text AS name, coalesce(s.role, '')::text AS role,
     coalesce(s.application, '')::text AS application, coalesce(s.state, '')::text AS state,

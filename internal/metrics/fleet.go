@@ -48,8 +48,8 @@ var (
 	snapshotsHiddenDesc = desc("snapshots_of_unknown_age",
 		"Sessions whose snapshot age this role cannot see, because it lacks pg_read_all_stats.")
 
-	leaderDesc = desc("leader_elected", "Whether the queue has a leader, that is, any worker process is alive (1) or not (0).")
-	jobsDesc   = desc("jobs", "Jobs by queue and state, excluding completed jobs.", "queue", "state")
+	workersDesc = desc("workers_alive", "Worker processes that are alive. Processes with --poll-only count as one at most.")
+	jobsDesc    = desc("jobs", "Jobs by queue and state, excluding completed jobs.", "queue", "state")
 )
 
 // A fleet collects the fleet metrics, in groups.
@@ -74,10 +74,7 @@ func newFleet(ctx context.Context, c Config) *fleet {
 		{name: "ticks", read: func(ctx context.Context, q *dbsqlc.Queries) ([]prometheus.Metric, error) {
 			return readTicks(ctx, q, resumed)
 		}},
-		{name: "leader", read: func(ctx context.Context, _ *dbsqlc.Queries) ([]prometheus.Metric, error) {
-			elected, err := c.Store.HasLeader(ctx, c.RiverSchema)
-			return []prometheus.Metric{gauge(leaderDesc, toggle(elected))}, err
-		}},
+		{name: "workers", read: readWorkers},
 		{name: "signals", read: func(ctx context.Context, q *dbsqlc.Queries) ([]prometheus.Metric, error) {
 			err := signals.read(ctx, q)
 			return signals.metrics(), err
@@ -94,7 +91,7 @@ func newFleet(ctx context.Context, c Config) *fleet {
 func (f *fleet) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		upDesc, incompleteDesc, ageDesc, oldestDesc, pausedDesc, resumableDesc, resumedDesc, quotaUsedDesc, quotaCapDesc, tickDesc, sweepAgeDesc,
-		sweepTookDesc, sweepPartialDesc, signalsDesc, silenceDesc, silenceLimitDesc, safetyDesc, snapshotDesc, snapshotTransactionsDesc, snapshotsHiddenDesc, leaderDesc, jobsDesc,
+		sweepTookDesc, sweepPartialDesc, signalsDesc, silenceDesc, silenceLimitDesc, safetyDesc, snapshotDesc, snapshotTransactionsDesc, snapshotsHiddenDesc, workersDesc, jobsDesc,
 	} {
 		to <- d
 	}
@@ -205,7 +202,7 @@ func readBacklog(ctx context.Context, q *dbsqlc.Queries) ([]prometheus.Metric, e
 	if err != nil {
 		return nil, err
 	}
-	paused, err := q.MetricsPaused(ctx)
+	paused, err := q.FleetPausedByReason(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -219,6 +216,11 @@ func readBacklog(ctx context.Context, q *dbsqlc.Queries) ([]prometheus.Metric, e
 func readOldest(ctx context.Context, q *dbsqlc.Queries) ([]prometheus.Metric, error) {
 	seconds, err := q.MetricsOldest(ctx)
 	return []prometheus.Metric{gauge(oldestDesc, seconds)}, err
+}
+
+func readWorkers(ctx context.Context, q *dbsqlc.Queries) ([]prometheus.Metric, error) {
+	alive, err := q.WorkersAlive(ctx)
+	return []prometheus.Metric{gauge(workersDesc, float64(alive))}, err
 }
 
 func readJobs(ctx context.Context, q *dbsqlc.Queries) ([]prometheus.Metric, error) {

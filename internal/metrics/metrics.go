@@ -26,8 +26,6 @@ import (
 type Config struct {
 	// Store is required.
 	Store *store.Store
-	// RiverSchema is the Postgres schema of River's tables. Required.
-	RiverSchema string
 	// Pools whose connections are reported, by name. A pool may appear under two names.
 	Pools map[string]*pgxpool.Pool
 	// MaxAge is how long a reading of the database is reused, so that frequent or concurrent

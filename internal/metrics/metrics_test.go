@@ -166,7 +166,7 @@ func TestLateCommittedSignalIsCounted(t *testing.T) {
 func TestSweepAgeAndDuration(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
-	requireValues(t, scrape(t, s.Metrics), reading{"thaw_tick_length_seconds": 900, "thaw_last_sweep_duration_seconds": 0, "thaw_leader_elected": 0})
+	requireValues(t, scrape(t, s.Metrics), reading{"thaw_tick_length_seconds": 900, "thaw_last_sweep_duration_seconds": 0, "thaw_workers_alive": 0})
 	require.True(t, math.IsInf(scrape(t, s.Metrics)["thaw_last_sweep_age_seconds"], 1), "no sweep has run yet")
 	s.Exec(t, `
 		INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap, started_at, finished_at)
@@ -203,7 +203,7 @@ func TestJobs(t *testing.T) {
 	s.settle(t)
 	got := scrape(t, s.Metrics)
 	requireValues(t, got, reading{
-		"thaw_leader_elected": 1, "thaw_jobs{queue=resume,state=cancelled}": 1,
+		"thaw_workers_alive": 1, "thaw_jobs{queue=resume,state=cancelled}": 1,
 		"thaw_job_duration_seconds{kind=resume_account,result=cancelled}": 1, "thaw_job_wait_seconds{kind=resume_account}": 1,
 		"thaw_jobs_fetched_total{queue=resume}": 1,
 	})
@@ -278,7 +278,7 @@ func TestSlowGroupIsLeftOut(t *testing.T) {
 	// On a busy host other groups may be late too. Eventually they are all shown.
 	require.Eventually(t, func() bool {
 		got := scrape(t, fresh)
-		_, leader := got["thaw_leader_elected"]
+		_, leader := got["thaw_workers_alive"]
 		_, backlog := got["thaw_oldest_resumable_age_seconds"]
 		_, ticks := got["thaw_tick_length_seconds"]
 		return leader && backlog && !ticks && got["thaw_up"] == 1

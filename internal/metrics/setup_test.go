@@ -54,7 +54,7 @@ func observe(t *testing.T, db *testdb.DB, maxAge time.Duration) *metrics.Metrics
 func observeWithin(t *testing.T, db *testdb.DB, maxAge, patience time.Duration) *metrics.Metrics {
 	t.Helper()
 	m, err := metrics.New(t.Context(), metrics.Config{
-		Store: store.New(db.Pool), RiverSchema: schema.Name, MaxAge: maxAge, Patience: patience,
+		Store: store.New(db.Pool), MaxAge: maxAge, Patience: patience,
 		Pools: map[string]*pgxpool.Pool{"work": db.Pool}, Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)

@@ -15,7 +15,8 @@ func (d *dashboard) everyPage(t *testing.T) []string {
 		"/search?q=h_", "/prospects?url=" + onLost, "/accounts/99"}
 }
 
-// Every page says that safety mode is on and why, and that a provider is silent.
+// Every page says that no worker process is alive, that safety mode is on and why, and that a
+// provider is silent.
 func TestEveryPageShowsTheBanner(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
@@ -31,7 +32,10 @@ func TestEveryPageShowsTheBanner(t *testing.T) {
 		require.Contains(t, page, "<strong>Safety mode is on</strong>", path)
 		require.Contains(t, page, "the provider has an incident", path)
 		require.Contains(t, page, "No signals from provider linkedin", path)
+		require.Contains(t, page, "<strong>No worker process is alive.</strong>", path)
 	}
+	d.Exec(t, "INSERT INTO thaw.river_leader (elected_at, expires_at, leader_id) VALUES (now(), now() + interval '1 minute', 'here')")
+	require.NotContains(t, d.get(t, "/").text, "No worker process is alive")
 }
 
 // The theme that the viewer chose comes with the page, and no other value of the cookie does.

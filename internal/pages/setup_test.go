@@ -84,7 +84,7 @@ func setup(t *testing.T) *dashboard {
 	require.NoError(t, err)
 	t.Cleanup(riverPool.Close)
 	w, err := worker.New(t.Context(), worker.Config{
-		Pool: db.Pool, RiverPool: riverPool, RiverSchema: schema.Name, PollOnly: db.PollOnly, Logger: testdb.Logger(t),
+		Pool: db.Pool, RiverPool: riverPool, PollOnly: db.PollOnly, Logger: testdb.Logger(t),
 	})
 	require.NoError(t, err)
 	migrator, err := schema.NewMigrator(db.Pool, schema.Name, slog.New(slog.DiscardHandler))
@@ -92,7 +92,7 @@ func setup(t *testing.T) *dashboard {
 	t.Cleanup(func() { require.NoError(t, migrator.Close()) })
 	stopping, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	handler, err := server.New(t.Context(), server.Config{
-		Store: store.New(db.Pool), Client: w.Client(), RiverSchema: schema.Name, Migrator: migrator, Stopping: stopping,
+		Store: store.New(db.Pool), Client: w.Client(), Migrator: migrator, Stopping: stopping,
 		Logger: testdb.Logger(t),
 	})
 	require.NoError(t, err)

@@ -118,7 +118,7 @@ func Run(ctx context.Context, c Config) error {
 	var err error
 	if c.Web != nil || c.Monitor != nil {
 		numbers, err = metrics.New(running, metrics.Config{
-			Store: store.New(c.Pools.Reads), RiverSchema: c.RiverSchema, Logger: c.Logger, Pools: c.Pools.named(),
+			Store: store.New(c.Pools.Reads), Logger: c.Logger, Pools: c.Pools.named(),
 		})
 		if err != nil {
 			return err
@@ -154,7 +154,7 @@ func Run(ctx context.Context, c Config) error {
 	var handler http.Handler
 	if c.Web != nil {
 		handler, err = server.New(running, server.Config{
-			Store: store.New(c.Pools.Reads), Receiver: store.New(c.Pools.Webhooks), Notify: notify, Lag: lag, Client: client, RiverSchema: c.RiverSchema, Migrator: c.Migrator,
+			Store: store.New(c.Pools.Reads), Receiver: store.New(c.Pools.Webhooks), Notify: notify, Lag: lag, Client: client, Migrator: c.Migrator,
 			Webhooks: c.Web.Webhooks, AdminPassword: c.Web.AdminPassword, Metrics: numbers.Handler(),
 			Traces: c.Traces, Stopping: stopping, Logger: c.Logger,
 		})

@@ -12,10 +12,8 @@ import (
 
 // A Banner is what every page shows at its top, because it concerns the whole fleet.
 type Banner struct {
-	Now    time.Time // by the database clock
-	Safety Safety
-	// Silent are the providers that have sent no signal for longer than usual.
-	Silent []SilentProvider
+	Now time.Time // by the database clock
+	Conditions
 }
 
 // ReadBanner reads a few single rows, because every page does.
@@ -27,10 +25,7 @@ func ReadBanner(ctx context.Context, db *pgxpool.Pool) (Banner, error) {
 			return err
 		}
 		b.Now = now.UTC()
-		if b.Safety, err = readSafety(ctx, q); err != nil {
-			return err
-		}
-		b.Silent, err = silentProviders(ctx, q)
+		b.Conditions, err = readConditions(ctx, q)
 		return err
 	})
 	if err != nil {

@@ -10,9 +10,10 @@ import (
 
 // A FleetReport is the current state of the fleet, or of one workspace.
 type FleetReport struct {
-	Now    time.Time `json:"now"` // by the database clock, which ticks follow
-	Safety Safety    `json:"safety"`
-	Tick   FleetTick `json:"tick"`
+	Now time.Time `json:"now"` // by the database clock, which ticks follow
+	Conditions
+	Tick   FleetTick   `json:"tick"`
+	Paused PausedCount `json:"paused"`
 	// Backlog is nil if it could not be counted in time.
 	Backlog *FleetBacklog `json:"backlog"`
 	// Forecast describes the forecast behind Backlog; nil if there was none in time.
@@ -22,6 +23,13 @@ type FleetReport struct {
 	// LastSweep is the newest tick with a plan; nil if there is none, or none that included the
 	// workspace.
 	LastSweep *SweepEntry `json:"last_sweep"`
+}
+
+// A PausedCount counts the paused prospects. It is exact at the time of the report.
+type PausedCount struct {
+	Total    int64            `json:"total"`   // for any reason
+	Waiting  int64            `json:"waiting"` // of them, waiting for an account, connected or not
+	ByReason map[string]int64 `json:"by_reason"`
 }
 
 // A FleetTick is the current tick.
@@ -73,7 +81,10 @@ func fleetReport(ctx context.Context, q *dbsqlc.Queries, s Scope, seen *view) (r
 		return report, err
 	}
 	report.Now = now.UTC()
-	if report.Safety, err = readSafety(ctx, q); err != nil {
+	if report.Conditions, err = readConditions(ctx, q); err != nil {
+		return report, err
+	}
+	if report.Paused, err = pausedCount(ctx, q, s); err != nil {
 		return report, err
 	}
 	t, err := readTicks(ctx, q)
@@ -92,6 +103,7 @@ func fleetReport(ctx context.Context, q *dbsqlc.Queries, s Scope, seen *view) (r
 	if s.IsOneWorkspace() {
 		// A tenant must not learn about other workspaces.
 		report.Safety.EnteredBy, report.Safety.AccountsLost, report.Safety.AccountsConnected = "", nil, nil
+		report.SilentProviders = nil
 		if seen != nil {
 			own := seen.workspaces[s.first]
 			report.Backlog = &own
@@ -105,6 +117,31 @@ func fleetReport(ctx context.Context, q *dbsqlc.Queries, s Scope, seen *view) (r
 		report.Backlog = &FleetBacklog{Resumable: int64(seen.backlog), Accounts: seen.accounts}
 	}
 	return report, nil
+}
+
+func pausedCount(ctx context.Context, q *dbsqlc.Queries, s Scope) (PausedCount, error) {
+	count := PausedCount{ByReason: map[string]int64{}}
+	var rows []dbsqlc.FleetPausedByReasonRow
+	var err error
+	if s.IsOneWorkspace() {
+		var own []dbsqlc.WorkspacePausedByReasonRow
+		own, err = q.WorkspacePausedByReason(ctx, s.WorkspaceID())
+		for _, row := range own {
+			rows = append(rows, dbsqlc.FleetPausedByReasonRow(row))
+		}
+	} else {
+		rows, err = q.FleetPausedByReason(ctx)
+	}
+	if err != nil {
+		return count, fmt.Errorf("counting paused prospects: %w", err)
+	}
+	for _, row := range rows {
+		count.Total, count.Waiting = count.Total+row.Paused, count.Waiting+row.Waiting
+		if row.Paused > 0 {
+			count.ByReason[row.Reason] = row.Paused
+		}
+	}
+	return count, nil
 }
 
 // quotas returns the caps from the settings for lanes that are unused in this tick: only used

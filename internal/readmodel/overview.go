@@ -3,12 +3,9 @@ package readmodel
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/plan"
@@ -19,15 +16,11 @@ import (
 // hours, and the accounts with the longest queues.
 type Overview struct {
 	FleetReport
-	// Paused is the latest count of paused prospects, for any reason; nil if not counted yet.
-	Paused *PausedCount `json:"paused"`
 	// Ticks are the ticks of the last 24 hours, oldest first.
 	Ticks []TickPoint `json:"ticks"`
 	// Longest are the accounts with the longest queues, longest first.
 	Longest       []Queue        `json:"longest"`
 	StuckAccounts []StuckAccount `json:"stuck_accounts"`
-	// Silent are the providers that have sent no signal for longer than usual.
-	Silent []SilentProvider `json:"silent"`
 	// Snapshots are the oldest snapshots in the database, at most three, oldest first, if they are
 	// old enough to slow the database down. Nil if they could not be read in time.
 	Snapshots []Snapshot `json:"snapshots"`
@@ -66,34 +59,6 @@ func oldSnapshots(ctx context.Context, q *dbsqlc.Queries) ([]Snapshot, error) {
 	return snapshots, nil
 }
 
-// A SilentProvider is a provider that has sent no signal for longer than usual: its webhook may be
-// disabled.
-type SilentProvider struct {
-	Provider     string    `json:"provider"`
-	LastSignalAt time.Time `json:"last_signal_at"`
-}
-
-func silentProviders(ctx context.Context, q *dbsqlc.Queries) ([]SilentProvider, error) {
-	rows, err := q.ProviderSilences(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("reading silent providers: %w", err)
-	}
-	silent := []SilentProvider{}
-	for _, row := range rows {
-		if row.IsSilent {
-			silent = append(silent, SilentProvider{Provider: row.Provider, LastSignalAt: row.LastSignalAt.UTC()})
-		}
-	}
-	return silent, nil
-}
-
-// A PausedCount is a count of all paused prospects.
-type PausedCount struct {
-	TickAt  time.Time `json:"tick_at"`
-	Paused  int64     `json:"paused"`
-	Waiting int64     `json:"waiting"` // of them, waiting for an account, connected or not
-}
-
 // A TickPoint is a tick in the chart.
 type TickPoint struct {
 	TickAt    time.Time `json:"tick_at"`
@@ -130,16 +95,10 @@ func (f *Reader) Overview(ctx context.Context) (Overview, error) {
 		if o.FleetReport, err = fleetReport(ctx, q, Everything(), seen); err != nil {
 			return err
 		}
-		if o.Paused, err = newestSample(ctx, q); err != nil {
-			return err
-		}
 		if o.Ticks, err = tickPoints(ctx, q); err != nil {
 			return err
 		}
 		if o.StuckAccounts, err = stuckAccounts(ctx, q); err != nil {
-			return err
-		}
-		if o.Silent, err = silentProviders(ctx, q); err != nil {
 			return err
 		}
 		if o.Snapshots, err = oldSnapshots(ctx, q); err != nil {
@@ -152,17 +111,6 @@ func (f *Reader) Overview(ctx context.Context) (Overview, error) {
 		return Overview{}, fmt.Errorf("reading the overview: %w", err)
 	}
 	return o, nil
-}
-
-func newestSample(ctx context.Context, q *dbsqlc.Queries) (*PausedCount, error) {
-	row, err := q.NewestSample(ctx)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return nil, nil
-	case err != nil:
-		return nil, fmt.Errorf("reading the count of paused prospects: %w", err)
-	}
-	return &PausedCount{TickAt: row.TickAt.UTC(), Paused: row.Paused, Waiting: row.Waiting}, nil
 }
 
 func tickPoints(ctx context.Context, q *dbsqlc.Queries) ([]TickPoint, error) {

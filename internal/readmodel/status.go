@@ -17,7 +17,7 @@ import (
 
 // A StatusReport is the current state of the fleet.
 type StatusReport struct {
-	Safety        Safety         `json:"safety"`
+	Conditions
 	Backlog       Backlog        `json:"backlog"`
 	LastSweep     *Sweep         `json:"last_sweep"` // newest tick with a plan; nil if none
 	StuckAccounts []StuckAccount `json:"stuck_accounts"`
@@ -114,7 +114,7 @@ func statusView(ctx context.Context, db *pgxpool.Pool) (*view, error) {
 }
 
 func (r *StatusReport) read(ctx context.Context, q *dbsqlc.Queries, seen *view, limit int) (err error) {
-	if r.Safety, err = readSafety(ctx, q); err != nil {
+	if r.Conditions, err = readConditions(ctx, q); err != nil {
 		return err
 	}
 	if r.StuckAccounts, err = stuckAccounts(ctx, q); err != nil {
@@ -123,9 +123,11 @@ func (r *StatusReport) read(ctx context.Context, q *dbsqlc.Queries, seen *view, 
 	if r.LastSweep, err = lastSweep(ctx, q); err != nil {
 		return err
 	}
-	if r.Backlog.Paused, err = q.PausedInAll(ctx); err != nil {
-		return fmt.Errorf("counting paused prospects: %w", err)
+	paused, err := pausedCount(ctx, q, Everything())
+	if err != nil {
+		return err
 	}
+	r.Backlog.Paused = paused.Total
 	if seen != nil {
 		resumable := int64(seen.backlog)
 		r.Backlog.Resumable, r.Backlog.Accounts = &resumable, &seen.accounts

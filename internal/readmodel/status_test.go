@@ -48,6 +48,7 @@ func TestStatusOfAnEmptyFleet(t *testing.T) {
 	t.Parallel()
 	requireStatus(t, newFleet(t), `{
 		"safety": {"on": false, "since": null, "reason": null, "ends_at": null},
+		"workers_alive": 0, "silent_providers": [],
 		"stuck_accounts": [],
 		"backlog": {"paused": 0, "resumable": 0, "accounts": 0},
 		"last_sweep": null,
@@ -80,6 +81,7 @@ func TestStatus(t *testing.T) {
 	// Four prospects wait for acc_1; its cap is two per tick.
 	requireStatus(t, f, `{
 		"safety": {"on": false, "since": null, "reason": null, "ends_at": null},
+		"workers_alive": 0, "silent_providers": [],
 		"stuck_accounts": [],
 		"backlog": {"paused": 9, "resumable": 4, "accounts": 1},
 		"last_sweep": null,
@@ -95,6 +97,7 @@ func TestStatus(t *testing.T) {
 	accounts := f.plan(t)
 	planned := `{
 		"safety": {"on": false, "since": null, "reason": null, "ends_at": null},
+		"workers_alive": 0, "silent_providers": [],
 		"stuck_accounts": [],
 		"backlog": {"paused": 9, "resumable": 4, "accounts": 1},
 		"last_sweep": {"tick_at": %q, "accounts_planned": 1, "accounts_processed": 0, "resumed": 0, "moved": 0, "campaigns_resumed": 0,
@@ -116,6 +119,7 @@ func TestStatus(t *testing.T) {
 	since := testdb.Value[time.Time](t, f.DB, "SELECT since FROM thaw.safety").UTC().Format(time.RFC3339Nano)
 	requireStatus(t, f, `{
 		"safety": {"on": true, "since": %q, "reason": "provider incident", "entered_by": "ann", "ends_at": %q},
+		"workers_alive": 0, "silent_providers": [],
 		"stuck_accounts": [],
 		"backlog": {"paused": 7, "resumable": 0, "accounts": 0},
 		"last_sweep": {"tick_at": %q, "accounts_planned": 1, "accounts_processed": 1, "resumed": 2, "moved": 0, "campaigns_resumed": 0,

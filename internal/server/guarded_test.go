@@ -27,7 +27,7 @@ func TestPasswordIsRequired(t *testing.T) {
 	client, err := river.NewClient(riverpgxv5.New(db.Pool), &river.Config{Schema: schema.Name})
 	require.NoError(t, err)
 	handler, err := server.New(t.Context(), server.Config{
-		Store: store.New(db.Pool), Client: client, RiverSchema: schema.Name, Migrator: migrator, AdminPassword: "opensesame",
+		Store: store.New(db.Pool), Client: client, Migrator: migrator, AdminPassword: "opensesame",
 		Metrics: http.NotFoundHandler(), Stopping: t.Context(), Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)

@@ -20,10 +20,9 @@ import (
 const readinessTTL = time.Second
 
 type health struct {
-	store       *store.Store
-	migrator    *schema.Migrator
-	riverSchema string
-	logger      *slog.Logger
+	store    *store.Store
+	migrator *schema.Migrator
+	logger   *slog.Logger
 
 	mu   sync.Mutex
 	kept readiness
@@ -76,7 +75,7 @@ func (h *health) check(ctx context.Context) readiness {
 		// first is set if the later checks are meaningless when this one fails.
 		first bool
 	}{
-		{"database", h.database, true}, {"migrations", h.migrations, true}, {"leader", h.leader, false}, {"sweep", h.sweep, false},
+		{"database", h.database, true}, {"migrations", h.migrations, true}, {"worker", h.worker, false}, {"sweep", h.sweep, false},
 	} {
 		verdict, err := check.run(ctx)
 		if err != nil {
@@ -125,12 +124,12 @@ func (h *health) migrations(ctx context.Context) (string, error) {
 	}
 }
 
-func (h *health) leader(ctx context.Context) (string, error) {
-	elected, err := h.store.HasLeader(ctx, h.riverSchema)
+func (h *health) worker(ctx context.Context) (string, error) {
+	alive, err := h.store.WorkersAlive(ctx)
 	switch {
 	case err != nil:
 		return "", err
-	case !elected:
+	case alive == 0:
 		return "no worker process is alive: start thaw serve or thaw work", nil
 	default:
 		return ok, nil

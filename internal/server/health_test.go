@@ -59,20 +59,20 @@ func TestNotReadyWhileMigrationsArePending(t *testing.T) {
 	})
 }
 
-func TestNotReadyWithoutALeader(t *testing.T) {
+func TestNotReadyWithoutAWorker(t *testing.T) {
 	t.Parallel()
 	s := serve(t, testdb.New(t), webhook.Config{})
-	const noLeader = `{"database":"ok","migrations":"ok","leader":"no worker process is alive: start thaw serve or thaw work","sweep":"no sweep has run yet"}`
-	requireNotReady(t, s, noLeader)
+	const noWorker = `{"database":"ok","migrations":"ok","worker":"no worker process is alive: start thaw serve or thaw work","sweep":"no sweep has run yet"}`
+	requireNotReady(t, s, noWorker)
 	s.Exec(t, "INSERT INTO thaw.river_leader (elected_at, expires_at, leader_id) VALUES (now() - interval '1 minute', now() - interval '1 second', 'gone')")
-	requireNotReady(t, s, noLeader)
+	requireNotReady(t, s, noWorker)
 }
 
 func TestNotReadyBeforeTheFirstSweep(t *testing.T) {
 	t.Parallel()
 	s := serve(t, testdb.New(t), webhook.Config{})
 	s.Exec(t, "INSERT INTO thaw.river_leader (elected_at, expires_at, leader_id) VALUES (now(), now() + interval '1 minute', 'here')")
-	requireNotReady(t, s, `{"database":"ok","migrations":"ok","leader":"ok","sweep":"no sweep has run yet"}`)
+	requireNotReady(t, s, `{"database":"ok","migrations":"ok","worker":"ok","sweep":"no sweep has run yet"}`)
 }
 
 func TestReadyWhileTicksAreSwept(t *testing.T) {
@@ -81,11 +81,11 @@ func TestReadyWhileTicksAreSwept(t *testing.T) {
 	s.work(t)
 	ready := func() bool { return s.get(t, "/readyz").status == http.StatusOK }
 	require.Eventually(t, ready, 30*time.Second, 10*time.Millisecond)
-	require.JSONEq(t, `{"ready":true,"checks":{"database":"ok","migrations":"ok","leader":"ok","sweep":"ok"}}`, s.get(t, "/readyz").body)
+	require.JSONEq(t, `{"ready":true,"checks":{"database":"ok","migrations":"ok","worker":"ok","sweep":"ok"}}`, s.get(t, "/readyz").body)
 
 	last := testdb.Value[time.Time](t, s.DB, "SELECT max(tick_at) FROM thaw.sweeps").UTC().Format(time.RFC3339)
 	s.Advance(t, 45*time.Minute)
-	requireNotReady(t, s, `{"database":"ok","migrations":"ok","leader":"ok","sweep":"the last sweep was for tick `+last+`, more than two ticks ago"}`)
+	requireNotReady(t, s, `{"database":"ok","migrations":"ok","worker":"ok","sweep":"the last sweep was for tick `+last+`, more than two ticks ago"}`)
 
 	s.Exec(t, "SELECT thaw.sweep()")
 	require.Eventually(t, ready, 30*time.Second, 10*time.Millisecond)

@@ -12,7 +12,6 @@ import (
 	"github.com/thawline/thaw/internal/server"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/testdb"
-	"github.com/thawline/thaw/schema"
 )
 
 // serveMonitor serves the routes of a worker-only process until the test ends.
@@ -20,7 +19,7 @@ func serveMonitor(t *testing.T, password string) *site {
 	t.Helper()
 	db := testdb.New(t)
 	numbers, err := metrics.New(t.Context(), metrics.Config{
-		Store: store.New(db.Pool), RiverSchema: schema.Name, Logger: slog.New(slog.DiscardHandler),
+		Store: store.New(db.Pool), Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
 	web := httptest.NewServer(server.NewMonitor(password, numbers.Handler()))

@@ -41,8 +41,6 @@ type Config struct {
 	Lag func() time.Duration
 	// Client is the River client whose queue River UI shows. Required.
 	Client *river.Client[pgx.Tx]
-	// RiverSchema is the Postgres schema of River's tables. Required.
-	RiverSchema string
 	// Migrator checks the schema version for /readyz. Required.
 	Migrator *schema.Migrator
 	// Webhooks has the secrets. New sets Apply and Logger.
@@ -81,7 +79,7 @@ func New(ctx context.Context, c Config) (http.Handler, error) {
 		return nil, err
 	}
 
-	health := &health{store: c.Store, migrator: c.Migrator, riverSchema: c.RiverSchema, logger: c.Logger}
+	health := &health{store: c.Store, migrator: c.Migrator, logger: c.Logger}
 	mux.HandleFunc("GET /healthz", live)
 	mux.HandleFunc("GET /readyz", health.ready)
 

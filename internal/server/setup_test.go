@@ -73,7 +73,7 @@ func serve(t *testing.T, db *testdb.DB, webhooks webhook.Config) *site {
 	client, err := river.NewClient(riverpgxv5.New(db.Pool), &river.Config{Schema: schema.Name})
 	require.NoError(t, err)
 	handler, err := server.New(t.Context(), server.Config{
-		Store: store.New(db.Pool), Client: client, RiverSchema: schema.Name, Migrator: migrator, Webhooks: webhooks,
+		Store: store.New(db.Pool), Client: client, Migrator: migrator, Webhooks: webhooks,
 		Stopping: t.Context(),
 		Logger:   slog.New(slog.DiscardHandler),
 	})

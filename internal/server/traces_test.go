@@ -31,7 +31,7 @@ func TestSignalJobAndPassAreOneTrace(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, migrator.Close()) })
 	handler, err := server.New(t.Context(), server.Config{
-		Store: store.New(s.Pool), Client: client, RiverSchema: schema.Name, Migrator: migrator,
+		Store: store.New(s.Pool), Client: client, Migrator: migrator,
 		Webhooks: webhook.Config{UnipileV1Secrets: v1Secrets},
 		Traces:   sdktrace.NewTracerProvider(sdktrace.WithSyncer(served)), Logger: slog.New(slog.DiscardHandler),
 	})

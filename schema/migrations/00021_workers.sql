@@ -49,9 +49,24 @@ END;
 $$;
 -- +goose StatementEnd
 
-REVOKE ALL ON FUNCTION thaw.lost_workers(), thaw.register_worker(text) FROM PUBLIC;
+-- How many worker processes are alive. A process behind a pooler in transaction mode holds no lock;
+-- if there are only such processes, the leader counts as one.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.workers_alive() RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    RETURN greatest(
+        (SELECT count(*) FROM thaw.workers) - (SELECT count(*) FROM thaw.lost_workers()),
+        thaw.has_leader()::integer);
+END;
+$$;
+-- +goose StatementEnd
+COMMENT ON FUNCTION thaw.workers_alive() IS
+    'How many worker processes are alive. 0: prospects are neither paused nor resumed. Processes with --poll-only are counted as one at most.';
+
+REVOKE ALL ON FUNCTION thaw.lost_workers(), thaw.register_worker(text), thaw.workers_alive() FROM PUBLIC;
 
 -- +goose Down
+DROP FUNCTION thaw.workers_alive();
 DROP FUNCTION thaw.register_worker(text);
 DROP FUNCTION thaw.lost_workers();
 DROP TABLE thaw.workers;

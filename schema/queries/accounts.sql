@@ -91,9 +91,6 @@ FROM (
 ORDER BY p.paused DESC, p.account_id
 LIMIT sqlc.narg(size)::integer;
 
--- name: PausedInAll :one
-SELECT coalesce(sum(p.paused), 0)::bigint AS paused FROM thaw.paused_parts AS p;
-
 -- name: AccountSignals :many
 -- The signals of an account, newest first.
 SELECT s.id, s.received_at, s.occurred_at, s.raw_status, coalesce(s.status::text, '')::text AS status, s.outcome::text AS outcome,

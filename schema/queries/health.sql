@@ -4,6 +4,9 @@ SELECT coalesce(max(s.tick_at) >= thaw.tick() - 2 * (SELECT settings.tick FROM t
     coalesce(max(s.tick_at), 'epoch')::timestamptz AS tick_at
 FROM thaw.sweeps AS s;
 
+-- name: WorkersAlive :one
+SELECT thaw.workers_alive()::integer AS workers;
+
 -- name: DatabaseState :one
 -- Whether the server is read-only, and how many commits of this role have been waiting for a
 -- synchronous standby for at least two seconds: their data is durable locally but not acknowledged.

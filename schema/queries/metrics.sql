@@ -17,14 +17,25 @@ SELECT thaw.now()::timestamptz AS now, thaw.tick()::timestamptz AS tick_at,
     coalesce((SELECT s.is_partial FROM thaw.sweeps AS s ORDER BY s.tick_at DESC LIMIT 1), false)::boolean AS sweep_is_partial
 FROM thaw.settings CROSS JOIN thaw.safety;
 
--- name: MetricsPaused :many
--- Paused enrollments by reason. Uses counts.
-SELECT reason.name::text AS reason, coalesce(lines.paused, 0)::bigint AS paused
+-- name: FleetPausedByReason :many
+-- Paused enrollments by reason. Uses counts, so it is exact at any time.
+SELECT reason.name::text AS reason, coalesce(lines.paused, 0)::bigint AS paused, coalesce(lines.waiting, 0)::bigint AS waiting
 FROM unnest(enum_range(NULL::thaw.pause_reason)) AS reason (name)
 LEFT JOIN (
-    SELECT p.reason, sum(p.paused) AS paused FROM thaw.paused_parts AS p GROUP BY p.reason) AS lines ON lines.reason = reason.name
+    SELECT p.reason, sum(p.paused) AS paused, sum(p.paused) FILTER (WHERE p.waits_for_account) AS waiting
+    FROM thaw.paused_parts AS p GROUP BY p.reason) AS lines ON lines.reason = reason.name
 -- Only campaigns have these two reasons.
 WHERE reason.name NOT IN ('linkedin_high_failure_rate', 'subscription_inactive');
+
+-- name: WorkspacePausedByReason :many
+-- The same for one workspace; reasons without prospects are left out.
+SELECT p.reason::text AS reason, sum(p.paused)::bigint AS paused,
+    coalesce(sum(p.paused) FILTER (WHERE p.waits_for_account), 0)::bigint AS waiting
+FROM thaw.accounts AS a
+JOIN thaw.paused_parts AS p ON p.account_id = a.id
+WHERE a.workspace_id = sqlc.arg(workspace_id)::bigint
+GROUP BY p.reason
+HAVING sum(p.paused) > 0;
 
 -- name: MetricsResumable :one
 -- How many prospects a sweep could resume now. Uses counts.

@@ -10,10 +10,6 @@ WHERE s.tick_at > thaw.now() - sqlc.arg(since)::interval
 ORDER BY s.tick_at DESC
 LIMIT sqlc.arg(size)::integer;
 
--- name: NewestSample :one
--- The last count of paused enrollments.
-SELECT s.tick_at, s.paused, s.waiting FROM thaw.backlog_samples AS s ORDER BY s.tick_at DESC LIMIT 1;
-
 -- name: AccountHistory :many
 -- The history of an account, newest first: status changes and manual actions.
 SELECT line.at, line.what, line.from_status, line.to_status, line.actor, line.reason, line.until, line.enrollments
