@@ -9,7 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/thawline/thaw/internal/dbsqlc"
+	"github.com/thawline/thaw/internal/operator"
 	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/store"
 )
@@ -51,9 +51,8 @@ type autoResumeSwitch struct {
 }
 
 func (c *autoResumeSwitch) set(ctx context.Context, e *env, enabled bool) error {
-	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		err := db.SetAutoResume(ctx, dbsqlc.SetAutoResumeParams{WorkspaceKey: c.Workspace, Enabled: enabled, Reason: c.Reason, Actor: operator()})
-		if err != nil {
+	return withOperator(ctx, e, c.database, func(o *operator.Operator) error {
+		if err := o.SetAutoResume(ctx, c.Workspace, enabled, deref(c.Reason)); err != nil {
 			return err
 		}
 		printf(e.stdout, "auto-resume of workspace %s is %s\n", c.Workspace, onOff(enabled))

@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/thawline/thaw/internal/operator"
 	"github.com/thawline/thaw/schema"
 )
 
@@ -20,9 +21,10 @@ func explainError(err error) string {
 	// The symptoms of a pooler in transaction mode that was not detected when connecting.
 	case errors.As(err, &fromPostgres) && (fromPostgres.Code == pgerrcode.InvalidSQLStatementName || fromPostgres.Code == pgerrcode.DuplicatePreparedStatement):
 		return fromPostgres.Message + "\nBehind a connection pooler in transaction mode set THAW_POLL_ONLY=true (--poll-only)."
-	case errors.As(err, &fromPostgres) && fromPostgres.Hint != "":
-		return fromPostgres.Message + "\n" + fromPostgres.Hint
-	default:
-		return err.Error()
 	}
+	// The details of a database that cannot be used are for operators, who read this.
+	if problem := operator.AsProblem(err); problem != nil && problem.Kind != operator.Unavailable {
+		return problem.Error()
+	}
+	return err.Error()
 }

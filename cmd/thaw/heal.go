@@ -7,13 +7,10 @@ import (
 	"io"
 	"os"
 	"os/user"
-	"slices"
-	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/thawline/thaw/internal/dbsqlc"
+	"github.com/thawline/thaw/internal/operator"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/when"
 )
@@ -22,9 +19,10 @@ type healCmd struct {
 	database  `embed:""`
 	Workspace string        `help:"Resume the paused prospects of this workspace." placeholder:"KEY" xor:"target"`
 	Account   string        `help:"Resume the paused prospects of this account, given by its provider account ID." placeholder:"ID" xor:"target"`
+	Provider  string        `help:"Provider of the account, if several providers use its ID." placeholder:"NAME"`
 	Prospect  []string      `help:"Resume this prospect in all of its campaigns. Repeatable." placeholder:"URL" sep:"none" xor:"target"`
 	File      string        `help:"Resume the prospects in this file: one URL per line, or CSV with a column prospect_url or url; - reads standard input." placeholder:"FILE" xor:"target"`
-	Cap       int32         `help:"Maximum number of enrollments to resume." default:"5000"`
+	Cap       int32         `help:"Maximum number of enrollments to resume." default:"${heal_cap}"`
 	EvenIfOff bool          `help:"Also resume prospects of workspaces whose automatic resuming is switched off."`
 	DryRun    bool          `help:"Show what the heal would do without changing anything."`
 	Wait      bool          `help:"Wait until the heal is done, and show progress. If no worker process is alive, this process does the work."`
@@ -60,14 +58,15 @@ type healing struct {
 
 func (c *healCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		start, err := c.target(ctx, e, db)
+		o := operate(db)
+		heal, err := c.heal(e)
 		if err != nil {
 			return err
 		}
 		if c.DryRun {
-			return c.dryRun(ctx, e, db, start)
+			return c.dryRun(ctx, e, o, heal)
 		}
-		id, err := db.StartHeal(ctx, start)
+		id, err := o.StartHeal(ctx, heal)
 		if err != nil {
 			return err
 		}
@@ -82,17 +81,17 @@ func (c *healCmd) Run(ctx context.Context, e *env) error {
 			printf(e.stdout, "heal %d queued: %d enrollments are ready to resume, at most %d will be resumed\n", id, found.Waiting, c.Cap)
 			return nil
 		}
-		var heal dbsqlc.HealRow
+		var done dbsqlc.HealRow
 		err = waiting(ctx, e, c.database, db, func(ctx context.Context) error {
-			heal, err = c.follow(ctx, e, db, id)
+			done, err = c.follow(ctx, e, db, id)
 			return err
 		})
 		if err != nil {
 			return err
 		}
 		result := healing{
-			HealID: &id, Cap: heal.Cap, Resumed: heal.Resumed, Moved: heal.Moved, Remaining: int64(*heal.Remaining), Skipped: heal.Skipped,
-			Seconds: heal.FinishedAt.Sub(heal.RequestedAt).Seconds(),
+			HealID: &id, Cap: done.Cap, Resumed: done.Resumed, Moved: done.Moved, Remaining: int64(*done.Remaining), Skipped: done.Skipped,
+			Seconds: done.FinishedAt.Sub(done.RequestedAt).Seconds(),
 		}
 		if c.JSON {
 			return writeJSON(e.stdout, result)
@@ -137,64 +136,30 @@ func (c *healCmd) follow(ctx context.Context, e *env, db *store.Store, id int64)
 }
 
 // dryRun prints what the heal would do without changing anything.
-func (c *healCmd) dryRun(ctx context.Context, e *env, db *store.Store, start dbsqlc.StartHealParams) error {
-	scope, err := db.TryHeal(ctx, start)
+func (c *healCmd) dryRun(ctx context.Context, e *env, o *operator.Operator, heal operator.Heal) error {
+	preview, err := o.PreviewHeal(ctx, heal)
 	if err != nil {
 		return err
 	}
-	would := min(scope.Waiting, int64(c.Cap))
 	if c.JSON {
-		return writeJSON(e.stdout, healing{Cap: c.Cap, Remaining: scope.Waiting, WouldResume: &would})
+		return writeJSON(e.stdout, healing{Cap: c.Cap, Remaining: preview.Resumable, WouldResume: &preview.WouldResume})
 	}
-	printf(e.stdout, "dry run: would resume %d of %d enrollments through %d accounts; nothing changed\n", would, scope.Waiting, scope.Accounts)
+	printf(e.stdout, "dry run: would resume %d of %d enrollments through %d accounts; nothing changed\n", preview.WouldResume, preview.Resumable, preview.Accounts)
 	return nil
 }
 
-// target resolves the flags to a workspace, an account or enrollments.
-func (c *healCmd) target(ctx context.Context, e *env, db *store.Store) (dbsqlc.StartHealParams, error) {
-	start := dbsqlc.StartHealParams{Cap: c.Cap, EvenIfOff: c.EvenIfOff, Actor: operator()}
-	switch {
-	case c.Workspace != "":
-		id, err := db.WorkspaceID(ctx, c.Workspace)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return start, fmt.Errorf("workspace %q does not exist: run \"thaw auto-resume list\" to list the workspaces", c.Workspace)
-		}
-		start.WorkspaceID = &id
-		return start, err
-	case c.Account != "":
-		ids, err := db.AccountIDs(ctx, c.Account)
-		switch {
-		case err != nil:
-			return start, err
-		case len(ids) == 0:
-			return start, fmt.Errorf("account %q does not exist: use its provider account ID", c.Account)
-		case len(ids) > 1:
-			return start, fmt.Errorf("account %[2]q exists at %[1]d providers: heal its workspace instead", len(ids), c.Account)
-		}
-		start.AccountID = &ids[0]
-		return start, nil
+// heal returns the heal that the flags describe.
+func (c *healCmd) heal(e *env) (operator.Heal, error) {
+	heal := operator.Heal{
+		Workspace: c.Workspace, Account: c.Account, Provider: c.Provider, Prospects: c.Prospect, Cap: &c.Cap, EvenIfOff: c.EvenIfOff,
 	}
-	urls := c.Prospect
 	if c.File != "" {
 		var err error
-		if urls, err = readProspects(c.File, e.stdin); err != nil {
-			return start, err
+		if heal.Prospects, err = readProspects(c.File, e.stdin); err != nil {
+			return heal, err
 		}
 	}
-	rows, err := db.EnrollmentIDs(ctx, urls)
-	if err != nil {
-		return start, err
-	}
-	known := make(map[string]bool)
-	for _, row := range rows {
-		start.EnrollmentIds = append(start.EnrollmentIds, row.ID)
-		known[row.ProspectUrl] = true
-	}
-	unknown := slices.DeleteFunc(slices.Clone(urls), func(url string) bool { return known[url] })
-	if len(unknown) > 0 {
-		return start, fmt.Errorf("%d of %d prospects not found, for example %s: nothing was healed; remove them, or use the URLs with which they were enrolled", len(unknown), len(urls), strings.Join(unknown[:min(3, len(unknown))], ", "))
-	}
-	return start, nil
+	return heal, nil
 }
 
 // healAtMost is the maximum number of prospects in a file, because all of them are held in memory.

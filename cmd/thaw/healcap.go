@@ -5,7 +5,7 @@ import (
 	"errors"
 	"text/tabwriter"
 
-	"github.com/thawline/thaw/internal/dbsqlc"
+	"github.com/thawline/thaw/internal/operator"
 	"github.com/thawline/thaw/internal/store"
 )
 
@@ -40,9 +40,8 @@ func (c *healCapSetCmd) Validate() error {
 }
 
 func (c *healCapSetCmd) Run(ctx context.Context, e *env) error {
-	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		err := db.SetHealCap(ctx, dbsqlc.SetHealCapParams{WorkspaceKey: c.Workspace, HealCap: &c.Cap, Reason: c.Reason, Actor: operator()})
-		if err != nil {
+	return withOperator(ctx, e, c.database, func(o *operator.Operator) error {
+		if err := o.SetHealCap(ctx, c.Workspace, &c.Cap, c.Reason); err != nil {
 			return err
 		}
 		printf(e.stdout, "heals started by workspace %s may resume %d prospects per tick\n", c.Workspace, c.Cap)
@@ -61,9 +60,8 @@ func (healCapOffCmd) Help() string {
 }
 
 func (c *healCapOffCmd) Run(ctx context.Context, e *env) error {
-	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		err := db.SetHealCap(ctx, dbsqlc.SetHealCapParams{WorkspaceKey: c.Workspace, Reason: c.Reason, Actor: operator()})
-		if err != nil {
+	return withOperator(ctx, e, c.database, func(o *operator.Operator) error {
+		if err := o.SetHealCap(ctx, c.Workspace, nil, c.Reason); err != nil {
 			return err
 		}
 		printf(e.stdout, "heals started by workspace %s obey the usual caps per tick\n", c.Workspace)

@@ -5,8 +5,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/thawline/thaw/internal/dbsqlc"
-	"github.com/thawline/thaw/internal/store"
+	"github.com/thawline/thaw/internal/operator"
 	"github.com/thawline/thaw/internal/when"
 )
 
@@ -16,7 +15,7 @@ type holdCmd struct {
 	Account    string    `arg:"" help:"Provider account ID of the account."`
 	Until      time.Time `help:"End of the hold: ${times}. At most a year from now; without a zone in local time." placeholder:"TIME"`
 	Correct    bool      `help:"Correct a mistaken hold: set an earlier end, or an end more than a year from now. Without --until the hold ends now. Requires the role that owns the schema. The reason is recorded."`
-	Provider   string    `help:"Provider of the account." default:"linkedin"`
+	Provider   string    `help:"Provider of the account, if several providers use its ID." placeholder:"NAME"`
 }
 
 func (holdCmd) Help() string {
@@ -24,13 +23,11 @@ func (holdCmd) Help() string {
 }
 
 func (c *holdCmd) Run(ctx context.Context, e *env) error {
-	return withStore(ctx, e, c.database, func(db *store.Store) error {
+	return withOperator(ctx, e, c.database, func(o *operator.Operator) error {
 		if c.Correct {
-			return c.correct(ctx, e, db)
+			return c.correct(ctx, e, o)
 		}
-		until, err := db.Hold(ctx, dbsqlc.HoldParams{
-			Account: c.Account, Until: c.Until, Reason: c.Reason, Actor: operator(), Provider: c.Provider,
-		})
+		until, err := o.Hold(ctx, c.account(), c.Until, c.Reason)
 		if err != nil {
 			return err
 		}
@@ -47,14 +44,16 @@ func (c *holdCmd) Validate() error {
 	return nil
 }
 
-func (c *holdCmd) correct(ctx context.Context, e *env, db *store.Store) error {
+func (c *holdCmd) account() operator.Account {
+	return operator.Account{ID: c.Account, Provider: c.Provider}
+}
+
+func (c *holdCmd) correct(ctx context.Context, e *env, o *operator.Operator) error {
 	var until *time.Time
 	if !c.Until.IsZero() {
 		until = &c.Until
 	}
-	isHeld, err := db.CorrectHold(ctx, dbsqlc.CorrectHoldParams{
-		Account: c.Account, Until: until, Reason: c.Reason, Actor: operator(), Provider: c.Provider,
-	})
+	isHeld, err := o.CorrectHold(ctx, c.account(), until, c.Reason)
 	switch {
 	case err != nil:
 		return err

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/lmittmann/tint"
 	"golang.org/x/term"
 
+	"github.com/thawline/thaw/internal/operator"
 	"github.com/thawline/thaw/internal/when"
 )
 
@@ -128,7 +130,7 @@ func newParser(c *cli, options ...kong.Option) *kong.Kong {
 		kong.Name("thaw"),
 		kong.Description("Thaw resumes prospects that were paused when their account disconnected. It resumes them as soon as the connect signal arrives. If the signal is lost, a periodic sweep resumes them."),
 		kong.Exit(func(code int) { panic(exit(code)) }),
-		kong.Vars{"version": version(), "benchmarks": benchmarkNames(), "times": when.Examples},
+		kong.Vars{"version": version(), "heal_cap": strconv.Itoa(operator.DefaultHealCap), "benchmarks": benchmarkNames(), "times": when.Examples},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
 	)...)
 }

@@ -4,18 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
-	"github.com/thawline/thaw/internal/dbsqlc"
-	"github.com/thawline/thaw/internal/explain"
+	"github.com/thawline/thaw/internal/operator"
+	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/store"
 )
-
-// actionBatchSize is how many prospects one transaction pauses or requeues. A batch locks the
-// account for less than a tenth of a second.
-const actionBatchSize = 1000
 
 // An action is a manual pause or resume of an account, a campaign or a prospect.
 type action struct {
@@ -25,7 +18,7 @@ type action struct {
 	Campaign   string `help:"This campaign of the workspace in --workspace." placeholder:"KEY" xor:"target"`
 	Prospect   string `help:"This prospect, in any spelling of its URL. Applies to all of its campaigns, or only to those of --workspace." placeholder:"URL" xor:"target"`
 	Workspace  string `help:"Workspace of the campaign or prospect." placeholder:"KEY"`
-	Provider   string `help:"Provider of the account." default:"linkedin"`
+	Provider   string `help:"Provider of the account, if several providers use its ID." placeholder:"NAME"`
 	JSON       bool   `help:"Print JSON."`
 }
 
@@ -50,16 +43,16 @@ type acted struct {
 // apply pauses or resumes the target. The parameter what is "paused" or "resumed", as in the
 // database.
 func (d *action) apply(ctx context.Context, e *env, what string, evenByUser bool) error {
-	return withStore(ctx, e, d.database, func(db *store.Store) error {
+	return withOperator(ctx, e, d.database, func(o *operator.Operator) error {
 		var result acted
 		var err error
 		switch {
 		case d.Account != "":
-			result.Changed, err = d.account(ctx, e, db, what, evenByUser)
+			result.Changed, err = d.account(ctx, e, o, what, evenByUser)
 		case d.Campaign != "":
-			result.Changed, err = d.campaign(ctx, db, what)
+			result.Changed, err = d.campaign(ctx, o, what)
 		default:
-			result.Changed, err = d.prospect(ctx, e, db, what)
+			result.Changed, err = d.prospect(ctx, e, o, what)
 		}
 		if err != nil {
 			return err
@@ -72,86 +65,41 @@ func (d *action) apply(ctx context.Context, e *env, what string, evenByUser bool
 	})
 }
 
-func (d *action) account(ctx context.Context, e *env, db *store.Store, what string, evenByUser bool) (int64, error) {
-	id, err := db.StartAction(ctx, dbsqlc.StartActionParams{
-		What: what, Account: d.Account, Provider: d.Provider, Reason: d.Reason, Actor: operator(),
-	})
-	if err != nil {
-		return 0, err
-	}
+func (d *action) account(ctx context.Context, e *env, o *operator.Operator, what string, evenByUser bool) (int64, error) {
 	shown := newProgress(e.stderr, what, "prospects", -1)
 	defer shown.finish()
-	for total := int64(0); ; {
-		changed, err := db.Trip().ApplyActionBatch(ctx, dbsqlc.ApplyActionBatchParams{ActionID: id, Size: actionBatchSize, EvenByUser: evenByUser})
-		total += int64(changed)
-		if err != nil {
-			return total, fmt.Errorf("%d prospects %s so far; run the command again for the remaining ones: %w", total, what, err)
-		}
-		shown.set(total)
-		if changed < actionBatchSize {
-			return total, nil
-		}
+	account := operator.Account{ID: d.Account, Provider: d.Provider}
+	if what == "paused" {
+		return o.PauseAccount(ctx, account, d.Reason, shown.set)
 	}
+	return o.ReleaseAccount(ctx, account, d.Reason, evenByUser, shown.set)
 }
 
-func (d *action) campaign(ctx context.Context, db *store.Store, what string) (int64, error) {
-	changed, err := db.Trip().ActOnCampaign(ctx, dbsqlc.ActOnCampaignParams{
-		What: what, WorkspaceKey: d.Workspace, Campaign: d.Campaign, Reason: d.Reason, Actor: operator(),
-	})
+func (d *action) campaign(ctx context.Context, o *operator.Operator, what string) (int64, error) {
+	act := o.StartCampaign
+	if what == "paused" {
+		act = o.PauseCampaign
+	}
+	changed, err := act(ctx, d.Workspace, d.Campaign, d.Reason)
 	if changed {
 		return 1, err
 	}
 	return 0, err
 }
 
-func (d *action) prospect(ctx context.Context, e *env, db *store.Store, what string) (int64, error) {
-	params := dbsqlc.ActOnProspectParams{What: what, ProspectUrl: d.Prospect, Reason: d.Reason, Actor: operator()}
-	if d.Workspace != "" {
-		params.WorkspaceKey = &d.Workspace
+func (d *action) prospect(ctx context.Context, e *env, o *operator.Operator, what string) (total int64, err error) {
+	act := o.ReleaseProspect
+	if what == "paused" {
+		act = o.PauseProspect
 	}
-	// The action applies to the person, so it includes campaigns that have another spelling of the
-	// URL.
-	rows, err := db.EnrollmentIDs(ctx, explain.Spellings(d.Prospect))
-	if err != nil {
-		return 0, err
-	}
-	urls := []string{}
-	for _, row := range rows {
-		if !slices.Contains(urls, row.ProspectUrl) {
-			urls = append(urls, row.ProspectUrl)
+	done, err := act(ctx, operator.Prospect{URL: d.Prospect, Workspace: d.Workspace}, d.Reason)
+	for _, enrolled := range done {
+		total += enrolled.Changed
+		if enrolled.URL != d.Prospect {
+			printf(e.stderr, "enrolled as %s: %d %s\n", enrolled.URL, enrolled.Changed, what)
 		}
 	}
-	if len(urls) == 0 {
-		urls = []string{d.Prospect} // let the database return the error
-	}
-	slices.Sort(urls)
-	var total int64
-	found := false
-	for _, url := range urls {
-		params.ProspectUrl = url
-		changed, err := db.Trip().ActOnProspect(ctx, params)
-		inOthers := len(urls) > 1 && isNotFound(err) // this spelling is in another workspace only
-		if err != nil && !inOthers {
-			return total, err
-		}
-		if err == nil {
-			found = true
-			total += int64(changed)
-			if url != d.Prospect {
-				printf(e.stderr, "enrolled as %s: %d %s\n", url, changed, what)
-			}
-		}
-	}
-	if !found {
-		return 0, fmt.Errorf("workspace %q has no campaign with the prospect %s: run \"thaw explain\" to see its campaigns", d.Workspace, d.Prospect)
-	}
-	return total, nil
-}
-
-func isNotFound(err error) bool {
-	const noDataFound = "P0002"
-	fromPostgres, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && fromPostgres.Code == noDataFound
+	return total, err
 }
 
 func (d *action) describe(what string, changed int64) string {
@@ -169,5 +117,15 @@ func (d *action) describe(what string, changed int64) string {
 	}
 }
 
-// operator names the actor for the audit log.
-func operator() string { return "cli:" + login() }
+// actor names the operating-system user, for the audit log.
+func actor() string { return "cli:" + login() }
+
+// withOperator runs a command that takes actions.
+func withOperator(ctx context.Context, e *env, d database, do func(*operator.Operator) error) error {
+	return withStore(ctx, e, d, func(db *store.Store) error { return do(operate(db)) })
+}
+
+// operate returns the operator who acts through the command line.
+func operate(db *store.Store) *operator.Operator {
+	return operator.New(db, readmodel.Everything(), actor())
+}

@@ -120,7 +120,7 @@ func runPage(t *testing.T, page string) string {
 			output, code := run(strings.TrimPrefix(line, "$ "))
 			require.Equal(t, want, code, "%s\n%s", line, output)
 			want = 0
-			output = strings.ReplaceAll(strings.TrimRight(output, "\n"), operator(), "cli:jane")
+			output = strings.ReplaceAll(strings.TrimRight(output, "\n"), actor(), "cli:jane")
 			if output != "" {
 				got = append(got, strings.Split(output, "\n")...)
 			}

@@ -97,7 +97,7 @@ func listedAccount(row csvRow) (difference, error) {
 		return d, err
 	}
 	body, err := json.Marshal(map[string]any{
-		"type": "account.status", "timestamp": d.ListedAt.Format(time.RFC3339Nano), "source": "reconcile:" + operator(),
+		"type": "account.status", "timestamp": d.ListedAt.Format(time.RFC3339Nano), "source": "reconcile:" + actor(),
 		"data": map[string]string{"provider": d.Provider, "account_id": d.Account, "status": d.Listed, "member_id": row.field["member"]},
 	})
 	if err != nil {

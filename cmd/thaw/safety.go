@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/thawline/thaw/internal/dbsqlc"
+	"github.com/thawline/thaw/internal/operator"
 	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/store"
 )
@@ -37,8 +37,8 @@ func (safetyEnterCmd) Help() string {
 }
 
 func (c *safetyEnterCmd) Run(ctx context.Context, e *env) error {
-	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		entered, err := db.SafetyEnter(ctx, dbsqlc.SafetyEnterParams{Reason: c.Reason, Actor: operator(), ManualExit: c.ManualExit})
+	return withOperator(ctx, e, c.database, func(o *operator.Operator) error {
+		entered, err := o.EnterSafety(ctx, c.Reason, c.ManualExit)
 		switch {
 		case err != nil:
 			return err
@@ -61,8 +61,8 @@ func (safetyExitCmd) Help() string {
 }
 
 func (c *safetyExitCmd) Run(ctx context.Context, e *env) error {
-	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		exited, err := db.SafetyExit(ctx, dbsqlc.SafetyExitParams{Reason: c.Reason, Actor: operator()})
+	return withOperator(ctx, e, c.database, func(o *operator.Operator) error {
+		exited, err := o.ExitSafety(ctx, c.Reason)
 		switch {
 		case err != nil:
 			return err

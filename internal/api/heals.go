@@ -5,13 +5,9 @@ import (
 	"math"
 	"net/http"
 
-	"github.com/thawline/thaw/internal/dbsqlc"
+	"github.com/thawline/thaw/internal/operator"
 	"github.com/thawline/thaw/internal/readmodel"
 )
-
-// defaultCap is the cap of an operator's heal, in prospects, if the request has none. It is the
-// default of thaw.heal.
-const defaultCap = 5000
 
 // heal serves GET /heals/{id}.
 func (a *api) heal(r *request) (reply, error) {
@@ -26,10 +22,11 @@ func (a *api) heal(r *request) (reply, error) {
 // A healRequest is the body of POST /heals.
 type healRequest struct {
 	Workspace string `json:"workspace"`
-	// Account is the provider account ID, in the workspace if one is given.
-	Account string `json:"account"`
-	// Cap defaults to defaultCap. For a tenant, it defaults to all that the tenant may still resume
-	// in this tick.
+	// Account is the provider account ID, in the workspace if one is given. Provider is needed if
+	// several providers use it.
+	Account  string `json:"account"`
+	Provider string `json:"provider"`
+	// Cap is optional: see operator.Heal.
 	Cap       *int `json:"cap"`
 	EvenIfOff bool `json:"even_if_off"`
 	DryRun    bool `json:"dry_run"`
@@ -49,20 +46,18 @@ func (a *api) startHeal(r *request) (reply, error) {
 	if err := r.body(&wanted); err != nil {
 		return reply{}, err
 	}
-	start, err := a.healOf(r, wanted)
+	heal, err := wanted.heal()
 	if err != nil {
 		return reply{}, err
 	}
+	operate := operator.New(a.store, r.scope, r.name)
 	if wanted.DryRun {
-		found, err := a.store.TryHeal(r.Context(), start)
-		if err != nil {
-			return reply{}, err
-		}
+		found, err := operate.PreviewHeal(r.Context(), heal)
 		return reply{body: dryRun{
-			WouldResume: min(found.Waiting, int64(found.Cap)), Resumable: found.Waiting, Accounts: found.Accounts, Cap: int(found.Cap),
-		}}, nil
+			WouldResume: found.WouldResume, Resumable: found.Resumable, Accounts: found.Accounts, Cap: int(found.Cap),
+		}}, err
 	}
-	id, err := a.store.StartHeal(r.Context(), start)
+	id, err := operate.StartHeal(r.Context(), heal)
 	if err != nil {
 		return reply{}, err
 	}
@@ -70,48 +65,20 @@ func (a *api) startHeal(r *request) (reply, error) {
 	return reply{status: http.StatusAccepted, body: started, location: fmt.Sprintf("%s/heals/%d", Prefix, id)}, err
 }
 
-// healOf validates the request and looks up its target within the scope of the caller.
-func (a *api) healOf(r *request, wanted healRequest) (start dbsqlc.StartHealParams, err error) {
-	limit := defaultCap
-	if !r.isOperator() {
-		limit = 0
+// heal checks the values that JSON allows but a heal does not.
+func (w healRequest) heal() (operator.Heal, error) {
+	heal := operator.Heal{Workspace: w.Workspace, Account: w.Account, Provider: w.Provider, EvenIfOff: w.EvenIfOff}
+	for _, name := range []string{w.Workspace, w.Account, w.Provider} {
+		if name != "" && checkText(name) != nil {
+			return heal, readmodel.ErrNotFound
+		}
 	}
-	if wanted.Cap != nil {
-		limit = *wanted.Cap
+	if w.Cap != nil {
+		if *w.Cap < 1 || *w.Cap > math.MaxInt32 {
+			return heal, invalid("cap=%d: must be from 1 to %d.", *w.Cap, math.MaxInt32)
+		}
+		limit := int32(*w.Cap)
+		heal.Cap = &limit
 	}
-	switch {
-	case wanted.Workspace == "" && wanted.Account == "":
-		return start, invalid("The heal has no target. Set workspace or account.")
-	case wanted.Workspace != "" && checkText(wanted.Workspace) != nil, wanted.Account != "" && checkText(wanted.Account) != nil:
-		return start, readmodel.ErrNotFound
-	case wanted.Cap != nil && limit < 1 || limit > math.MaxInt32:
-		return start, invalid("cap=%d: must be from 1 to %d.", limit, math.MaxInt32)
-	case wanted.EvenIfOff && !r.isOperator():
-		return start, &problem{kind: forbidden, detail: "Only an operator may set even_if_off."}
-	}
-	start = dbsqlc.StartHealParams{Cap: int32(limit), EvenIfOff: wanted.EvenIfOff, Actor: r.name}
-	if !r.isOperator() {
-		tenant := r.scope.WorkspaceID()
-		start.TenantID = &tenant
-	}
-	scope, err := r.scope.Workspace(r.Context(), a.store.Pool(), wanted.Workspace)
-	if err != nil {
-		return start, err
-	}
-	if wanted.Account == "" {
-		id := scope.WorkspaceID()
-		start.WorkspaceID = &id
-		return start, nil
-	}
-	ids, err := readmodel.AccountIDs(r.Context(), a.store.Pool(), scope, wanted.Account)
-	switch {
-	case err != nil:
-		return start, err
-	case len(ids) == 0:
-		return start, readmodel.ErrNotFound
-	case len(ids) > 1:
-		return start, invalid("%d providers have an account %q. Heal its workspace instead.", len(ids), wanted.Account)
-	}
-	start.AccountID = &ids[0]
-	return start, nil
+	return heal, nil
 }

@@ -5,8 +5,7 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
+	"github.com/thawline/thaw/internal/operator"
 	"github.com/thawline/thaw/internal/readmodel"
 )
 
@@ -71,7 +70,6 @@ type problemBody struct {
 // asProblem maps errors to problems. The text of any other error is not shown to the client.
 func asProblem(err error) *problem {
 	var known *problem
-	var fromPostgres *pgconn.PgError
 	var tooLong *http.MaxBytesError
 	switch {
 	case errors.As(err, &known):
@@ -84,17 +82,18 @@ func asProblem(err error) *problem {
 		return &problem{kind: badRequest, detail: readmodel.ErrStatus.Error()}
 	case errors.As(err, &tooLong):
 		return &problem{kind: tooLarge}
-	case errors.As(err, &fromPostgres) && fromPostgres.Code == "23505": // a heal is running on the same target
-		return &problem{kind: conflict, detail: fromPostgres.Message}
-	case errors.As(err, &fromPostgres) && fromPostgres.Code == "TH003": // over the limit of a tenant's heals
-		return &problem{kind: forbidden, detail: "Limit reached: " + fromPostgres.Message + ". " + fromPostgres.Hint}
-	case errors.As(err, &fromPostgres) && fromPostgres.Code[:2] != "57" && fromPostgres.Code[:2] != "53" && fromPostgres.Code != "55P03":
-		return &problem{kind: internalError}
-	case errors.As(err, &fromPostgres), errors.Is(err, context.DeadlineExceeded), errors.As(err, new(*pgconn.ConnectError)):
-		return &problem{kind: unavailable}
-	default:
+	}
+	found := operator.AsProblem(err)
+	if found == nil {
 		return &problem{kind: internalError}
 	}
+	return &problem{kind: kindOf[found.Kind], detail: found.Sentences()}
+}
+
+// kindOf has the kind of each kind of problem with an action.
+var kindOf = map[operator.Kind]kind{
+	operator.Invalid: badRequest, operator.NotFound: notFound, operator.Conflict: conflict, operator.Forbidden: forbidden,
+	operator.Unavailable: unavailable,
 }
 
 // fail writes an error, and logs server errors.

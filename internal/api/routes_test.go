@@ -252,7 +252,7 @@ func TestInvalidRequests(t *testing.T) {
 		{"POST", "/heals", `{}`, 400, "The heal has no target"},
 		{"POST", "/heals", `{"workspace": "north", "cap": 0}`, 400, "cap=0: must be from 1 to 2147483647"},
 		{"POST", "/heals", `{"workspace": "unknown"}`, 404, ""},
-		{"POST", "/heals", `{"workspace": "south", "account": "north-1"}`, 404, ""},
+		{"POST", "/heals", `{"workspace": "south", "account": "north-1"}`, 400, `Account "north-1" is in workspace "north", not in "south".`},
 		{"POST", "/heals", `{"account": "a\u0000"}`, 404, ""},
 	} {
 		got := s.send(t, call{method: test.method, path: test.path, body: test.body, token: s.operator})
@@ -280,7 +280,7 @@ func TestStartHeal(t *testing.T) {
 	require.Equal(t, "running", s.send(t, call{path: "/heals/3", token: s.south}).json(t, 200)["status"])
 
 	twice := s.send(t, start)
-	require.Equal(t, "heal 3 is running on the same target", twice.json(t, http.StatusConflict)["detail"])
+	require.Equal(t, "Heal 3 is running on the same target. Wait until it is done, then start another heal for the remaining prospects.", twice.json(t, http.StatusConflict)["detail"])
 	evenIfOff := s.send(t, call{method: "POST", path: "/heals", body: `{"workspace": "south", "even_if_off": true}`, token: s.south})
 	require.Equal(t, http.StatusForbidden, evenIfOff.status)
 
@@ -288,7 +288,7 @@ func TestStartHeal(t *testing.T) {
 	for _, dry := range []string{"true", "false"} {
 		tooMany := s.send(t, call{method: "POST", path: "/heals", body: `{"account": "north-1", "cap": 201, "dry_run": ` + dry + `}`, token: s.north})
 		detail := tooMany.json(t, http.StatusForbidden)["detail"]
-		require.Contains(t, detail, `heals started by workspace "north" may resume 200 more prospects in this tick, not 201`)
+		require.Contains(t, detail, `Heals started by workspace "north" may resume 200 more prospects in this tick, not 201`)
 		require.Contains(t, detail, "ask an operator to raise the limit: thaw heal-cap set north N")
 	}
 	all := s.send(t, call{method: "POST", path: "/heals", body: `{"account": "north-1", "dry_run": true}`, token: s.north})

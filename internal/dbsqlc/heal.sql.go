@@ -10,31 +10,6 @@ import (
 	"time"
 )
 
-const accountIDs = `-- name: AccountIDs :many
-SELECT a.id FROM thaw.accounts AS a WHERE a.provider_account_id = $1 ORDER BY a.id
-`
-
-// Accounts by provider account ID: several if two providers use the same ID.
-func (q *Queries) AccountIDs(ctx context.Context, providerAccountID string) ([]int64, error) {
-	rows, err := q.db.Query(ctx, accountIDs, providerAccountID)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []int64
-	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		items = append(items, id)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const enrollmentIDs = `-- name: EnrollmentIDs :many
 SELECT e.id, e.prospect_url FROM thaw.enrollments AS e WHERE e.prospect_url = ANY ($1::text[])
 `
@@ -191,6 +166,55 @@ func (q *Queries) HealScope(ctx context.Context, healID int64) (HealScopeRow, er
 	var i HealScopeRow
 	err := row.Scan(&i.Waiting, &i.Accounts, &i.Cap)
 	return i, err
+}
+
+const namedAccounts = `-- name: NamedAccounts :many
+SELECT a.id, a.provider, a.provider_account_id AS account, w.key AS workspace
+FROM thaw.accounts AS a
+JOIN thaw.workspaces AS w ON w.id = a.workspace_id
+WHERE lower(a.provider_account_id) COLLATE "C" = lower($1::text) COLLATE "C"
+    AND a.provider_account_id = $1::text
+    AND a.workspace_id BETWEEN $2::bigint AND $3::bigint
+ORDER BY a.provider, a.id
+`
+
+type NamedAccountsParams struct {
+	Account        string
+	FirstWorkspace int64
+	LastWorkspace  int64
+}
+
+type NamedAccountsRow struct {
+	ID        int64
+	Provider  string
+	Account   string
+	Workspace string
+}
+
+// The accounts with a provider account ID: several if two providers use the same ID.
+func (q *Queries) NamedAccounts(ctx context.Context, arg NamedAccountsParams) ([]NamedAccountsRow, error) {
+	rows, err := q.db.Query(ctx, namedAccounts, arg.Account, arg.FirstWorkspace, arg.LastWorkspace)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []NamedAccountsRow
+	for rows.Next() {
+		var i NamedAccountsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Provider,
+			&i.Account,
+			&i.Workspace,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const setHealCap = `-- name: SetHealCap :exec

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/thawline/thaw/internal/dbsqlc"
+	"github.com/thawline/thaw/internal/operator"
 	"github.com/thawline/thaw/internal/readmodel"
 )
 
@@ -50,9 +50,7 @@ func (s *site) holdAccount(r *http.Request) (string, error) {
 	if err != nil {
 		return "", badRequestError{invalidEnd(field(r, "until"))}
 	}
-	_, err = s.Store.Trip().Hold(r.Context(), dbsqlc.HoldParams{
-		Account: account.Account.Account, Provider: account.Provider, Until: until, Reason: field(r, "reason"), Actor: operator(r),
-	})
+	_, err = s.operate(r).Hold(r.Context(), account, until, field(r, "reason"))
 	return to + "held", err
 }
 
@@ -70,9 +68,7 @@ func (s *site) correctHold(r *http.Request) (string, error) {
 		}
 		until = &parsed
 	}
-	_, err = s.Store.Trip().CorrectHold(r.Context(), dbsqlc.CorrectHoldParams{
-		Account: account.Account.Account, Provider: account.Provider, Until: until, Reason: field(r, "reason"), Actor: operator(r),
-	})
+	_, err = s.operate(r).CorrectHold(r.Context(), account, until, field(r, "reason"))
 	return to + "hold-corrected", err
 }
 
@@ -81,27 +77,31 @@ func invalidEnd(given string) string {
 	return fmt.Sprintf("Cannot read the end of the hold: %q is not a time. Enter it like 2026-03-01T09:00.", given)
 }
 
-func (s *site) pauseAccount(r *http.Request) (string, error) { return s.actOnAccount(r, "paused") }
-
-func (s *site) resumeAccount(r *http.Request) (string, error) { return s.actOnAccount(r, "resumed") }
-
-func (s *site) actOnAccount(r *http.Request, what string) (string, error) {
+func (s *site) pauseAccount(r *http.Request) (string, error) {
 	account, to, err := s.accountOf(r)
 	if err != nil {
 		return "", err
 	}
-	changed, err := s.applyActionBatches(r.Context(), dbsqlc.StartActionParams{
-		What: what, Account: account.Account.Account, Provider: account.Provider, Reason: field(r, "reason"), Actor: operator(r),
-	}, field(r, "even_by_user") != "")
-	return to + noticeOf(changed > 0, what), err
+	changed, err := s.operate(r).PauseAccount(r.Context(), account, field(r, "reason"), nil)
+	return to + noticeOf(changed > 0, "paused"), err
+}
+
+func (s *site) resumeAccount(r *http.Request) (string, error) {
+	account, to, err := s.accountOf(r)
+	if err != nil {
+		return "", err
+	}
+	changed, err := s.operate(r).ReleaseAccount(r.Context(), account, field(r, "reason"), field(r, "even_by_user") != "", nil)
+	return to + noticeOf(changed > 0, "resumed"), err
 }
 
 // accountOf returns the account in the path, and the start of the redirect back to its page.
-func (s *site) accountOf(r *http.Request) (readmodel.AccountDetail, string, error) {
+func (s *site) accountOf(r *http.Request) (operator.Account, string, error) {
 	id, err := pathID(r)
 	if err != nil {
-		return readmodel.AccountDetail{}, "", err
+		return operator.Account{}, "", err
 	}
 	account, err := s.Reader.AccountByID(r.Context(), readmodel.Everything(), id)
-	return account, fmt.Sprintf("/accounts/%d?done=", id), err
+	named := operator.Account{ID: account.Account.Account, Provider: account.Provider, Workspace: account.Workspace}
+	return named, fmt.Sprintf("/accounts/%d?done=", id), err
 }

@@ -1,17 +1,14 @@
 package pages
 
 import (
-	"context"
 	"net/http"
 
-	"github.com/thawline/thaw/internal/dbsqlc"
+	"github.com/thawline/thaw/internal/operator"
+	"github.com/thawline/thaw/internal/readmodel"
 )
 
 // formSize is the maximum size of a form, in bytes.
 const formSize = 64 << 10
-
-// actionBatchSize is how many prospects one transaction pauses or requeues.
-const actionBatchSize = 1000
 
 // action handles a posted form and redirects to the page that shows the result.
 func (s *site) action(do func(*http.Request) (to string, err error)) http.HandlerFunc {
@@ -33,23 +30,13 @@ func (s *site) action(do func(*http.Request) (to string, err error)) http.Handle
 	}
 }
 
-// operator returns the actor for the audit log.
-func operator(r *http.Request) string {
+// operate returns the operator who acts through the page.
+func (s *site) operate(r *http.Request) *operator.Operator {
+	actor := "page"
 	if user, _, ok := r.BasicAuth(); ok {
-		return "page:" + user
+		actor = "page:" + user
 	}
-	return "page"
-}
-
-// applyActionBatches continues after the browser has disconnected, so that an action is not left
-// half done.
-func (s *site) applyActionBatches(ctx context.Context, action dbsqlc.StartActionParams, evenByUser bool) (total int, err error) {
-	ctx = context.WithoutCancel(ctx)
-	id, err := s.Store.Trip().StartAction(ctx, action)
-	for changed := int32(actionBatchSize); err == nil && changed == actionBatchSize; total += int(changed) {
-		changed, err = s.Store.Trip().ApplyActionBatch(ctx, dbsqlc.ApplyActionBatchParams{ActionID: id, Size: actionBatchSize, EvenByUser: evenByUser})
-	}
-	return total, err
+	return operator.New(s.Store, readmodel.Everything(), actor)
 }
 
 // noticeOf returns the key of the notice for an action, or that of "No change" if it changed

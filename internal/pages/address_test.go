@@ -98,11 +98,11 @@ func TestFormsIgnoreQueryParameters(t *testing.T) {
 	d := setup(t)
 	for path, status := range map[string]int{
 		"/heals?workspace=acme&cap=5":                                       http.StatusBadRequest,
-		"/safety/enter?reason=x":                                            http.StatusConflict,
-		d.account(t, "h_bob") + "/pause?reason=x":                           http.StatusConflict,
+		"/safety/enter?reason=x":                                            http.StatusBadRequest,
+		d.account(t, "h_bob") + "/pause?reason=x":                           http.StatusBadRequest,
 		d.account(t, "h_bob") + "/hold?reason=x&until=2026-12-01T00:00":     http.StatusBadRequest,
 		"/prospects/pause?url=x&workspace=acme&campaign=founders&reason=x":  http.StatusBadRequest,
-		"/campaigns/pause?workspace=acme&campaign=founders&reason=x":        http.StatusConflict,
+		"/campaigns/pause?workspace=acme&campaign=founders&reason=x":        http.StatusBadRequest,
 		"/workspaces/auto-resume?workspace=acme&enabled=off":                http.StatusBadRequest,
 		"/workspaces/acme/campaigns/founders/pause?workspace=acme&reason=x": http.StatusMethodNotAllowed,
 	} {

@@ -1,13 +1,12 @@
 package pages
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
 
-	"github.com/thawline/thaw/internal/dbsqlc"
+	"github.com/thawline/thaw/internal/operator"
 	"github.com/thawline/thaw/internal/readmodel"
 )
 
@@ -36,73 +35,54 @@ func (h healPage) Goal() int { return max(1, min(*h.Found, h.Cap)) }
 // Rest is the number of prospects remaining after a finished heal.
 func (h healPage) Rest() int { return *h.Remaining }
 
-// A wantedHeal is the content of the heal form.
-type wantedHeal struct {
-	Workspace, Account string
-	Cap                int32
-	EvenIfOff          bool
-
-	start dbsqlc.StartHealParams
+// A healForm is the content of the form that starts a heal, as it was entered.
+type healForm struct {
+	Workspace, Account, Provider, Cap string
+	EvenIfOff                         bool
 }
 
 // A dryRunPage previews a heal and has the button that starts it.
 type dryRunPage struct {
-	wantedHeal
-	Waiting, Accounts, Would int64
+	healForm
+	operator.HealPreview
 }
 
 // dryRun previews a heal without changing anything.
 func (s *site) dryRun(r *http.Request) (view, error) {
-	wanted, err := s.wantedHeal(r, r.URL.Query())
+	form := healFormOf(r.URL.Query())
+	heal, err := form.heal()
 	if err != nil {
 		return view{}, err
 	}
-	scope, err := s.Store.TryHeal(r.Context(), wanted.start)
-	p := dryRunPage{wanted, scope.Waiting, scope.Accounts, min(scope.Waiting, int64(wanted.Cap))}
-	return view{"heal-new.html", "Start a heal", p}, err
+	preview, err := s.operate(r).PreviewHeal(r.Context(), heal)
+	return view{"heal-new.html", "Start a heal", dryRunPage{form, preview}}, err
 }
 
 func (s *site) startHeal(r *http.Request) (string, error) {
-	wanted, err := s.wantedHeal(r, r.PostForm)
+	heal, err := healFormOf(r.PostForm).heal()
 	if err != nil {
 		return "", err
 	}
-	id, err := s.Store.Trip().StartHeal(r.Context(), wanted.start)
+	id, err := s.operate(r).StartHeal(r.Context(), heal)
 	return fmt.Sprintf("/heals/%d?done=heal", id), err
 }
 
-// wantedHeal parses the form: the query for a preview, the body for a start. It names a workspace
-// or one of its accounts.
-func (s *site) wantedHeal(r *http.Request, form url.Values) (wantedHeal, error) {
-	w := wantedHeal{Workspace: form.Get("workspace"), Account: form.Get("account"), EvenIfOff: form.Get("even_if_off") != ""}
-	limit, err := strconv.ParseInt(form.Get("cap"), 10, 32)
+// healFormOf reads the form: the query for a preview, the body for a start.
+func healFormOf(values url.Values) healForm {
+	return healForm{
+		Workspace: values.Get("workspace"), Account: values.Get("account"), Provider: values.Get("provider"), Cap: values.Get("cap"),
+		EvenIfOff: values.Get("even_if_off") != "",
+	}
+}
+
+// heal returns the heal that the form describes.
+func (f healForm) heal() (operator.Heal, error) {
+	heal := operator.Heal{Workspace: f.Workspace, Account: f.Account, Provider: f.Provider, EvenIfOff: f.EvenIfOff}
+	limit, err := strconv.ParseInt(f.Cap, 10, 32)
 	if err != nil || limit < 1 {
-		return w, badRequestError{fmt.Sprintf("The cap of a heal must be a number from 1 to 2147483647, not %q.", form.Get("cap"))}
+		return heal, badRequestError{fmt.Sprintf("The cap of a heal must be a number from 1 to 2147483647, not %q.", f.Cap)}
 	}
-	w.Cap = int32(limit)
-	w.start = dbsqlc.StartHealParams{Cap: w.Cap, EvenIfOff: w.EvenIfOff, Actor: operator(r)}
-	scope, err := readmodel.Everything().Workspace(r.Context(), s.Store.Pool(), w.Workspace)
-	switch {
-	case w.Workspace == "" && w.Account == "":
-		return w, badRequestError{"The heal has no scope. Enter a workspace or a provider account ID."}
-	case errors.Is(err, readmodel.ErrNotFound):
-		return w, badRequestError{fmt.Sprintf("There is no workspace %q.", w.Workspace)}
-	case err != nil:
-		return w, err
-	case w.Account == "":
-		workspace, err := s.onlyWorkspace(r.Context(), scope)
-		w.start.WorkspaceID = &workspace.ID
-		return w, err
-	}
-	found, err := readmodel.Accounts(r.Context(), s.Store.Pool(), scope, readmodel.AccountFilter{Account: w.Account}, readmodel.Paging{})
-	switch {
-	case err != nil:
-		return w, err
-	case len(found.Items) == 0:
-		return w, badRequestError{fmt.Sprintf("There is no account %q. Use its provider account ID.", w.Account)}
-	case len(found.Items) > 1:
-		return w, badRequestError{fmt.Sprintf("%d providers have an account %q. Start a heal for its workspace instead.", len(found.Items), w.Account)}
-	}
-	w.start.AccountID = &found.Items[0].ID
-	return w, nil
+	wanted := int32(limit)
+	heal.Cap = &wanted
+	return heal, nil
 }

@@ -82,21 +82,22 @@ func TestBadFormsChangeNothing(t *testing.T) {
 		status int
 		says   string
 	}{
-		{"/safety/enter", url.Values{}, 409, "No reason was given."},
-		{"/safety/enter", url.Values{"reason": {"  "}}, 409, "No reason was given."},
+		{"/safety/enter", url.Values{}, 400, "No reason was given."},
+		{"/safety/enter", url.Values{"reason": {"  "}}, 400, "No reason was given."},
 		{bob + "/hold", url.Values{"reason": {"x"}, "until": {"tomorrow"}}, 400, "is not a time"},
-		{bob + "/hold", url.Values{"reason": {"x"}, "until": {"2001-01-01T00:00"}}, 409, "A hold must end in the future"},
-		{bob + "/pause", url.Values{}, 409, "No reason was given."},
+		{bob + "/hold", url.Values{"reason": {"x"}, "until": {"2001-01-01T00:00"}}, 400, "A hold must end in the future"},
+		{bob + "/pause", url.Values{}, 400, "No reason was given."},
 		{"/accounts/99/pause", url.Values{"reason": {"x"}}, 404, "not found"},
 		{"/prospects/pause", url.Values{"url": {onLost}, "reason": {"x"}}, 400, "The workspace or the campaign is missing."},
-		{"/prospects/pause", url.Values{"url": {"unknown"}, "workspace": {"acme"}, "campaign": {"founders"}, "reason": {"x"}}, 409, "No campaign has the prospect unknown."},
-		{"/campaigns/pause", url.Values{"workspace": {"acme"}, "campaign": {"nothing"}, "reason": {"x"}}, 409, "has no campaign"},
+		{"/prospects/pause", url.Values{"url": {"unknown"}, "workspace": {"acme"}, "campaign": {"founders"}, "reason": {"x"}}, 404, "No campaign has the prospect unknown."},
+		{"/campaigns/pause", url.Values{"workspace": {"acme"}, "campaign": {"nothing"}, "reason": {"x"}}, 404, "has no campaign"},
 		{"/workspaces/auto-resume", url.Values{"workspace": {"acme"}, "enabled": {"maybe"}}, 400, "on or off"},
-		{"/workspaces/auto-resume", url.Values{"workspace": {"nowhere"}, "enabled": {"on"}}, 409, "There is no workspace"},
+		{"/workspaces/auto-resume", url.Values{"workspace": {"nowhere"}, "enabled": {"on"}}, 404, "There is no workspace"},
 		{"/heals", url.Values{"workspace": {"acme"}, "cap": {"0"}}, 400, "must be a number from 1"},
-		{"/heals", url.Values{"cap": {"5"}}, 400, "Enter a workspace or a provider account ID."},
-		{"/heals", url.Values{"workspace": {"nowhere"}, "cap": {"5"}}, 400, "There is no workspace"},
-		{"/heals", url.Values{"account": {"unknown"}, "cap": {"5"}}, 400, "There is no account"},
+		{"/heals", url.Values{"cap": {"5"}}, 400, "The heal has no target. Name a workspace or an account."},
+		{"/heals", url.Values{"workspace": {"nowhere"}, "cap": {"5"}}, 404, "There is no workspace"},
+		{"/heals", url.Values{"account": {"unknown"}, "cap": {"5"}}, 404, "There is no account"},
+		{"/heals", url.Values{"workspace": {"umbrella"}, "account": {"h_bob"}, "cap": {"5"}}, 400, "is in workspace &#34;acme&#34;, not in &#34;umbrella&#34;"},
 		{"/safety/enter", url.Values{"reason": {strings.Repeat("x", 70_000)}}, 400, "could not be read"},
 	} {
 		got := d.post(t, c.path, c.form)

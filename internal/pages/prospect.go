@@ -1,11 +1,13 @@
 package pages
 
 import (
+	"context"
 	"net/http"
 	"net/url"
+	"slices"
 
-	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/explain"
+	"github.com/thawline/thaw/internal/operator"
 	"github.com/thawline/thaw/internal/readmodel"
 )
 
@@ -34,18 +36,22 @@ func (s *site) prospect(r *http.Request) (view, error) {
 	return view{"prospect.html", "Prospect", p}, nil
 }
 
-func (s *site) pauseProspect(r *http.Request) (string, error) { return s.actOnProspect(r, "paused") }
+func (s *site) pauseProspect(r *http.Request) (string, error) {
+	return s.actOnProspect(r, s.operate(r).PauseProspect, "paused")
+}
 
-func (s *site) resumeProspect(r *http.Request) (string, error) { return s.actOnProspect(r, "resumed") }
+func (s *site) resumeProspect(r *http.Request) (string, error) {
+	return s.actOnProspect(r, s.operate(r).ReleaseProspect, "resumed")
+}
 
-func (s *site) actOnProspect(r *http.Request, what string) (string, error) {
-	workspace, campaign := field(r, "workspace"), field(r, "campaign")
-	if workspace == "" || campaign == "" {
+func (s *site) actOnProspect(
+	r *http.Request, act func(context.Context, operator.Prospect, string) ([]operator.Enrolled, error), notice string,
+) (string, error) {
+	prospect := operator.Prospect{URL: field(r, "url"), Workspace: field(r, "workspace"), Campaign: field(r, "campaign")}
+	if prospect.Workspace == "" || prospect.Campaign == "" {
 		return "", badRequestError{"The workspace or the campaign is missing. Go back and submit the form again."}
 	}
-	prospect := field(r, "url")
-	changed, err := s.Store.Trip().ActOnProspect(r.Context(), dbsqlc.ActOnProspectParams{
-		What: what, ProspectUrl: prospect, WorkspaceKey: &workspace, Campaign: &campaign, Reason: field(r, "reason"), Actor: operator(r),
-	})
-	return "/prospects?" + url.Values{"url": {prospect}, "done": {noticeOf(changed > 0, what)}}.Encode(), err
+	done, err := act(r.Context(), prospect, field(r, "reason"))
+	changed := slices.ContainsFunc(done, func(e operator.Enrolled) bool { return e.Changed > 0 })
+	return "/prospects?" + url.Values{"url": {prospect.URL}, "done": {noticeOf(changed, notice)}}.Encode(), err
 }

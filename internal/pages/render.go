@@ -8,8 +8,7 @@ import (
 	"net/http"
 	"path"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
+	"github.com/thawline/thaw/internal/operator"
 	"github.com/thawline/thaw/internal/readmodel"
 )
 
@@ -74,7 +73,6 @@ func (s *site) page(show func(*http.Request) (view, error)) http.HandlerFunc {
 func (s *site) problem(r *http.Request, err error) (int, view) {
 	status, text := http.StatusInternalServerError, "The server could not handle this request. Try again; if it fails again, see the log of the server."
 	var bad badRequestError
-	var refused *pgconn.PgError
 	switch {
 	case errors.As(err, &bad):
 		status, text = http.StatusBadRequest, bad.text
@@ -82,23 +80,21 @@ func (s *site) problem(r *http.Request, err error) (int, view) {
 		status, text = http.StatusNotFound, "Page not found. It may have been removed."
 	case errors.Is(err, readmodel.ErrCursor):
 		status, text = http.StatusBadRequest, "This link to a page of the list is invalid. Start from the first page."
-	case errors.As(err, &refused) && refused.Code == "22021": // not UTF-8
-		status, text = http.StatusBadRequest, "The input contains characters that are not valid text."
-	case errors.As(err, &refused) && isRefusal(refused.Code):
-		status, text = http.StatusConflict, sentence(refused.Message)+" "+refused.Hint
 	default:
+		if problem := operator.AsProblem(err); problem != nil {
+			status, text = statusOf[problem.Kind], problem.Sentences()
+		}
+	}
+	if status >= http.StatusInternalServerError {
 		s.Logger.ErrorContext(r.Context(), "could not make page", "path", r.URL.Path, "error", err)
 	}
 	return status, view{"error.html", http.StatusText(status), text}
 }
 
-// isRefusal reports whether a database error is a message for users from a function of the schema.
-func isRefusal(code string) bool {
-	switch code {
-	case "22023", "55000", "P0002", "23505", "23514":
-		return true
-	}
-	return false
+// statusOf has the HTTP status of each kind of problem with an action.
+var statusOf = map[operator.Kind]int{
+	operator.Invalid: http.StatusBadRequest, operator.NotFound: http.StatusNotFound, operator.Conflict: http.StatusConflict,
+	operator.Forbidden: http.StatusForbidden, operator.Unavailable: http.StatusServiceUnavailable,
 }
 
 func (s *site) write(w http.ResponseWriter, r *http.Request, status int, v view) {

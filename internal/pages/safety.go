@@ -3,7 +3,6 @@ package pages
 import (
 	"net/http"
 
-	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/readmodel"
 )
 
@@ -23,13 +22,11 @@ func (s *site) safety(r *http.Request) (view, error) {
 }
 
 func (s *site) enterSafety(r *http.Request) (string, error) {
-	entered, err := s.Store.Trip().SafetyEnter(r.Context(), dbsqlc.SafetyEnterParams{
-		Reason: field(r, "reason"), Actor: operator(r), ManualExit: field(r, "stay") != "",
-	})
+	entered, err := s.operate(r).EnterSafety(r.Context(), field(r, "reason"), field(r, "stay") != "")
 	return "/safety?done=" + noticeOf(entered, "safety-entered"), err
 }
 
 func (s *site) exitSafety(r *http.Request) (string, error) {
-	exited, err := s.Store.Trip().SafetyExit(r.Context(), dbsqlc.SafetyExitParams{Reason: field(r, "reason"), Actor: operator(r)})
+	exited, err := s.operate(r).ExitSafety(r.Context(), field(r, "reason"))
 	return "/safety?done=" + noticeOf(exited, "safety-exited"), err
 }

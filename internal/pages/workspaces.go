@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/readmodel"
 )
 
@@ -52,28 +51,26 @@ func (s *site) onlyWorkspace(ctx context.Context, scope readmodel.Scope) (readmo
 }
 
 func (s *site) pauseCampaign(r *http.Request) (string, error) {
-	return s.actOnCampaign(r, "paused", "campaign-paused")
+	return s.actOnCampaign(r, s.operate(r).PauseCampaign, "campaign-paused")
 }
 
 func (s *site) resumeCampaign(r *http.Request) (string, error) {
-	return s.actOnCampaign(r, "resumed", "campaign-started")
+	return s.actOnCampaign(r, s.operate(r).StartCampaign, "campaign-started")
 }
 
-func (s *site) actOnCampaign(r *http.Request, what, notice string) (string, error) {
+func (s *site) actOnCampaign(
+	r *http.Request, act func(ctx context.Context, workspace, campaign, reason string) (bool, error), notice string,
+) (string, error) {
 	workspace := field(r, "workspace")
-	changed, err := s.Store.Trip().ActOnCampaign(r.Context(), dbsqlc.ActOnCampaignParams{
-		What: what, WorkspaceKey: workspace, Campaign: field(r, "campaign"), Reason: field(r, "reason"), Actor: operator(r),
-	})
+	changed, err := act(r.Context(), workspace, field(r, "campaign"), field(r, "reason"))
 	return withNotice(pathTo("workspaces", workspace), noticeOf(changed, notice)), err
 }
 
 func (s *site) setAutoResume(r *http.Request) (string, error) {
-	workspace, reason, enabled := field(r, "workspace"), field(r, "reason"), field(r, "enabled")
+	workspace, enabled := field(r, "workspace"), field(r, "enabled")
 	if enabled != "on" && enabled != "off" {
 		return "", badRequestError{"Auto-resume must be on or off. Go back and submit the form again."}
 	}
-	err := s.Store.SetAutoResume(r.Context(), dbsqlc.SetAutoResumeParams{
-		WorkspaceKey: workspace, Enabled: enabled == "on", Reason: &reason, Actor: operator(r),
-	})
+	err := s.operate(r).SetAutoResume(r.Context(), workspace, enabled == "on", field(r, "reason"))
 	return withNotice(pathTo("workspaces", workspace), "auto-resume"), err
 }

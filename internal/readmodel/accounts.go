@@ -135,12 +135,8 @@ func Accounts(ctx context.Context, db *pgxpool.Pool, s Scope, f AccountFilter, p
 	return page, nil
 }
 
-// AccountIDs returns the IDs of the accounts with a provider account ID; several if two providers
+// accountIDs returns the IDs of the accounts with a provider account ID; several if two providers
 // use the same one.
-func AccountIDs(ctx context.Context, db *pgxpool.Pool, s Scope, account string) ([]int64, error) {
-	return accountIDs(ctx, dbsqlc.New(db), s, account)
-}
-
 func accountIDs(ctx context.Context, q *dbsqlc.Queries, s Scope, account string) ([]int64, error) {
 	ids, err := q.FindAccounts(ctx, dbsqlc.FindAccountsParams{Account: account, FirstWorkspace: s.first, LastWorkspace: s.last})
 	if err != nil {

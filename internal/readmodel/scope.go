@@ -28,6 +28,9 @@ func OfWorkspace(id int64) Scope { return Scope{id, id} }
 // IsOneWorkspace reports whether the scope is a single workspace.
 func (s Scope) IsOneWorkspace() bool { return s.first == s.last }
 
+// Range returns the scope as a range of workspace IDs, for queries of other packages.
+func (s Scope) Range() (first, last int64) { return s.first, s.last }
+
 // WorkspaceID returns the ID of the workspace if IsOneWorkspace is true.
 func (s Scope) WorkspaceID() int64 { return s.first }
 

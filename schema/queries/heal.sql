@@ -36,10 +36,16 @@ WHERE h.id = sqlc.arg(heal_id)::bigint;
 -- name: WorkspaceID :one
 SELECT w.id FROM thaw.workspaces AS w WHERE w.key = sqlc.arg(key);
 
--- name: AccountIDs :many
--- Accounts by provider account ID: several if two providers use the same ID.
-SELECT a.id FROM thaw.accounts AS a WHERE a.provider_account_id = sqlc.arg(provider_account_id) ORDER BY a.id;
-
 -- name: EnrollmentIDs :many
 -- Every enrollment of the given prospects.
 SELECT e.id, e.prospect_url FROM thaw.enrollments AS e WHERE e.prospect_url = ANY (sqlc.arg(prospect_urls)::text[]);
+
+-- name: NamedAccounts :many
+-- The accounts with a provider account ID: several if two providers use the same ID.
+SELECT a.id, a.provider, a.provider_account_id AS account, w.key AS workspace
+FROM thaw.accounts AS a
+JOIN thaw.workspaces AS w ON w.id = a.workspace_id
+WHERE lower(a.provider_account_id) COLLATE "C" = lower(sqlc.arg(account)::text) COLLATE "C"
+    AND a.provider_account_id = sqlc.arg(account)::text
+    AND a.workspace_id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint
+ORDER BY a.provider, a.id;

@@ -1,0 +1,232 @@
+package operator
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/thawline/thaw/internal/dbsqlc"
+	"github.com/thawline/thaw/internal/explain"
+)
+
+// batchSize is how many prospects one transaction of a pause or a release changes. It locks the
+// account for less than a tenth of a second.
+const batchSize = 1000
+
+// What an action does, as thaw.manual_actions.what stores it.
+const (
+	paused  = "paused"
+	resumed = "resumed"
+)
+
+// Hold puts an account on hold: until then, nothing is sent and no prospect resumes through it. An
+// existing hold can only be extended.
+func (o *Operator) Hold(ctx context.Context, account Account, until time.Time, reason string) (time.Time, error) {
+	if err := o.forOperators("put an account on hold"); err != nil {
+		return time.Time{}, err
+	}
+	a, err := o.account(ctx, account)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return o.store.Trip().Hold(ctx, dbsqlc.HoldParams{
+		Account: a.Account, Provider: a.Provider, Until: until, Reason: reason, Actor: o.actor,
+	})
+}
+
+// CorrectHold changes the end of a mistaken hold to an earlier or a later time. A nil end ends the
+// hold now. It reports whether the account is still on hold.
+func (o *Operator) CorrectHold(ctx context.Context, account Account, until *time.Time, reason string) (isHeld bool, err error) {
+	if err := o.forOperators("correct a hold"); err != nil {
+		return false, err
+	}
+	a, err := o.account(ctx, account)
+	if err != nil {
+		return false, err
+	}
+	return o.store.Trip().CorrectHold(ctx, dbsqlc.CorrectHoldParams{
+		Account: a.Account, Provider: a.Provider, Until: until, Reason: reason, Actor: o.actor,
+	})
+}
+
+// EnterSafety enters safety mode, which lasts until a calm period or, with manualExit, until a
+// person exits it. False: it was on already.
+func (o *Operator) EnterSafety(ctx context.Context, reason string, manualExit bool) (bool, error) {
+	if err := o.forOperators("enter safety mode"); err != nil {
+		return false, err
+	}
+	return o.store.Trip().SafetyEnter(ctx, dbsqlc.SafetyEnterParams{Reason: reason, Actor: o.actor, ManualExit: manualExit})
+}
+
+// ExitSafety exits safety mode. False: it was off already.
+func (o *Operator) ExitSafety(ctx context.Context, reason string) (bool, error) {
+	if err := o.forOperators("exit safety mode"); err != nil {
+		return false, err
+	}
+	return o.store.Trip().SafetyExit(ctx, dbsqlc.SafetyExitParams{Reason: reason, Actor: o.actor})
+}
+
+// SetAutoResume switches auto-resume of a workspace. The reason is optional.
+func (o *Operator) SetAutoResume(ctx context.Context, workspace string, enabled bool, reason string) error {
+	if err := o.forOperators("switch auto-resume"); err != nil {
+		return err
+	}
+	return o.store.SetAutoResume(ctx, dbsqlc.SetAutoResumeParams{
+		WorkspaceKey: workspace, Enabled: enabled, Reason: orNil(reason), Actor: o.actor,
+	})
+}
+
+// SetHealCap sets how many prospects per tick the heals of a tenant may resume. Nil: these heals
+// keep the caps of the tick.
+func (o *Operator) SetHealCap(ctx context.Context, workspace string, limit *int32, reason string) error {
+	if err := o.forOperators("set the heal cap of a workspace"); err != nil {
+		return err
+	}
+	return o.store.SetHealCap(ctx, dbsqlc.SetHealCapParams{WorkspaceKey: workspace, HealCap: limit, Reason: reason, Actor: o.actor})
+}
+
+// PauseAccount pauses all active and waiting prospects of an account until a person releases them.
+// It returns how many. progress, which may be nil, is called with the number so far.
+func (o *Operator) PauseAccount(ctx context.Context, account Account, reason string, progress func(int64)) (int64, error) {
+	return o.actOnAccount(ctx, paused, account, reason, false, progress)
+}
+
+// ReleaseAccount hands the prospects of an account that a restriction paused back to Thaw, which
+// resumes them in the next ticks within the caps. evenByUser: also those that a person paused.
+func (o *Operator) ReleaseAccount(
+	ctx context.Context, account Account, reason string, evenByUser bool, progress func(int64),
+) (int64, error) {
+	return o.actOnAccount(ctx, resumed, account, reason, evenByUser, progress)
+}
+
+// actOnAccount works in batches and continues after the caller has gone, so that an action is not
+// left half done by a closed browser.
+func (o *Operator) actOnAccount(
+	ctx context.Context, what string, account Account, reason string, evenByUser bool, progress func(int64),
+) (total int64, err error) {
+	if err := o.forOperators("pause or release prospects"); err != nil {
+		return 0, err
+	}
+	a, err := o.account(ctx, account)
+	if err != nil {
+		return 0, err
+	}
+	id, err := o.store.Trip().StartAction(ctx, dbsqlc.StartActionParams{
+		What: what, Account: a.Account, Provider: a.Provider, Reason: reason, Actor: o.actor,
+	})
+	if err != nil {
+		return 0, err
+	}
+	for changed := int32(batchSize); changed == batchSize; {
+		changed, err = o.store.Trip().ApplyActionBatch(ctx, dbsqlc.ApplyActionBatchParams{ActionID: id, Size: batchSize, EvenByUser: evenByUser})
+		total += int64(changed)
+		if err != nil {
+			return total, interrupted(total, err)
+		}
+		if progress != nil {
+			progress(total)
+		}
+	}
+	return total, nil
+}
+
+// interrupted says how far an action got before it failed.
+func interrupted(total int64, err error) error {
+	if total == 0 {
+		return err
+	}
+	p := &Problem{Kind: Unavailable, Message: err.Error(), cause: err}
+	if known := AsProblem(err); known != nil {
+		p.Kind, p.Message = known.Kind, known.Message
+	}
+	p.Message = fmt.Sprintf("%s, after %d prospects were changed", p.Message, total)
+	p.Fix = "Take the action again for the others."
+	return p
+}
+
+// A Prospect names a prospect by its URL, in any spelling. It is meant in all of its campaigns, or
+// only in those of Workspace, or in Campaign of Workspace.
+type Prospect struct {
+	URL       string
+	Workspace string
+	Campaign  string
+}
+
+// An Enrolled is the result of an action for one spelling of a prospect's URL.
+type Enrolled struct {
+	URL     string
+	Changed int64
+}
+
+// PauseProspect pauses a prospect until a person releases it.
+func (o *Operator) PauseProspect(ctx context.Context, prospect Prospect, reason string) ([]Enrolled, error) {
+	return o.actOnProspect(ctx, paused, prospect, reason)
+}
+
+// ReleaseProspect hands a prospect that a restriction or a person paused back to Thaw.
+func (o *Operator) ReleaseProspect(ctx context.Context, prospect Prospect, reason string) ([]Enrolled, error) {
+	return o.actOnProspect(ctx, resumed, prospect, reason)
+}
+
+// actOnProspect acts on the person, so it includes campaigns that have another spelling of the URL.
+func (o *Operator) actOnProspect(ctx context.Context, what string, prospect Prospect, reason string) ([]Enrolled, error) {
+	if err := o.forOperators("pause or release a prospect"); err != nil {
+		return nil, err
+	}
+	rows, err := o.store.EnrollmentIDs(ctx, explain.Spellings(prospect.URL))
+	if err != nil {
+		return nil, fmt.Errorf("looking for prospect %q: %w", prospect.URL, err)
+	}
+	urls := []string{}
+	for _, row := range rows {
+		urls = append(urls, row.ProspectUrl)
+	}
+	slices.Sort(urls)
+	urls = slices.Compact(urls)
+	if len(urls) == 0 {
+		urls = []string{prospect.URL} // the database says that it does not exist
+	}
+	var done []Enrolled
+	var last error
+	for _, url := range urls {
+		changed, err := o.store.Trip().ActOnProspect(ctx, dbsqlc.ActOnProspectParams{
+			What: what, ProspectUrl: url, WorkspaceKey: orNil(prospect.Workspace), Campaign: orNil(prospect.Campaign), Reason: reason, Actor: o.actor,
+		})
+		switch problem := AsProblem(err); {
+		case err == nil:
+			done = append(done, Enrolled{URL: url, Changed: int64(changed)})
+		case problem != nil && problem.Kind == NotFound:
+			last = err // this spelling is in another workspace or campaign
+		default:
+			return done, err
+		}
+	}
+	switch {
+	case len(done) > 0:
+		return done, nil
+	case prospect.Workspace != "" && len(rows) > 0:
+		return nil, notFound("Look up the prospect to see its campaigns.", "workspace %q has no campaign with the prospect %s", prospect.Workspace, prospect.URL)
+	}
+	return nil, last
+}
+
+// PauseCampaign pauses a campaign: nothing of it is sent or resumed, and its prospects do not
+// change. False: a person had paused it already.
+func (o *Operator) PauseCampaign(ctx context.Context, workspace, campaign, reason string) (bool, error) {
+	return o.actOnCampaign(ctx, paused, workspace, campaign, reason)
+}
+
+// StartCampaign starts a paused campaign again. False: it is running already.
+func (o *Operator) StartCampaign(ctx context.Context, workspace, campaign, reason string) (bool, error) {
+	return o.actOnCampaign(ctx, resumed, workspace, campaign, reason)
+}
+
+func (o *Operator) actOnCampaign(ctx context.Context, what, workspace, campaign, reason string) (bool, error) {
+	if err := o.forOperators("pause or start a campaign"); err != nil {
+		return false, err
+	}
+	return o.store.Trip().ActOnCampaign(ctx, dbsqlc.ActOnCampaignParams{
+		What: what, WorkspaceKey: workspace, Campaign: campaign, Reason: reason, Actor: o.actor,
+	})
+}
