@@ -6,9 +6,13 @@ default:
 demo:
     go run ./cmd/thaw demo
 
-# All tests.
+# All tests of the main module.
 test:
     go test ./...
+
+# The tests that need Chromium, Prometheus or an OpenAPI validator.
+e2e *flags: tools
+    cd e2e && go test ./... {{flags}}
 
 # All benchmarks at full size, with charts: about an hour. `just bench heal jobs` runs only these two.
 bench *names:
@@ -29,6 +33,7 @@ tools:
 # Lint.
 lint: tools
     .bin/golangci-lint run ./...
+    cd e2e && ../.bin/golangci-lint run ./...
 
 # Regenerate the schema snapshot, the Go code of schema/queries, and the settings table.
 generate: tools

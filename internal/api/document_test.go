@@ -13,15 +13,6 @@ import (
 	"github.com/thawline/thaw/internal/api"
 )
 
-func TestDocumentIsOpenAPI(t *testing.T) {
-	t.Parallel()
-	ok, errs := document(t).ValidateDocument()
-	for _, e := range errs {
-		t.Log(e.Message, e.Reason)
-	}
-	require.True(t, ok)
-}
-
 // The document and the server have the same routes and parameters.
 func TestDocumentHasTheRoutes(t *testing.T) {
 	t.Parallel()
@@ -71,7 +62,7 @@ func TestDocumentIsServed(t *testing.T) {
 // The validator that the other tests use must reject undocumented and missing fields.
 func TestValidatorRejectsUndocumentedFields(t *testing.T) {
 	t.Parallel()
-	v := document(t)
+	d := readDocument(t)
 	request, err := http.NewRequest(http.MethodGet, "http://localhost/api/v1/workspaces", nil)
 	require.NoError(t, err)
 	for body, want := range map[string]bool{
@@ -82,9 +73,7 @@ func TestValidatorRejectsUndocumentedFields(t *testing.T) {
 		`{"items": null, "next_cursor": null}`: false,
 		`{"items": [], "next_cursor": 7}`:      false,
 	} {
-		response := &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: http.NoBody}
-		response.Body = readCloser(body)
-		ok, _ := v.ValidateHttpResponse(request, response)
-		require.Equal(t, want, ok, body)
+		response := &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}}
+		require.Equal(t, want, d.check(request, response, body) == nil, body)
 	}
 }

@@ -34,7 +34,7 @@ func (d *dashboard) asBrowser(t *testing.T, page, address string) *url.URL {
 	address = html.UnescapeString(address)
 	path, rest, _ := strings.Cut(address, "?")
 	path = regexp.MustCompile(`(?i)%2e`).ReplaceAllString(strings.ReplaceAll(path, `\`, "/"), ".")
-	base, err := url.Parse(d.url + page)
+	base, err := url.Parse(d.URL + page)
 	require.NoError(t, err)
 	to, err := base.Parse(path)
 	require.NoError(t, err)
@@ -59,7 +59,7 @@ func TestLinksWithHostileKeys(t *testing.T) {
 		require.Contains(t, []int{http.StatusOK, http.StatusSeeOther}, got.status, page)
 		for _, match := range links.FindAllStringSubmatch(got.text, -1) {
 			to := d.asBrowser(t, page, match[1])
-			require.Equal(t, d.url, "http://"+to.Host, "%s: %s", page, match[1])
+			require.Equal(t, d.URL, "http://"+to.Host, "%s: %s", page, match[1])
 			if key, ok := strings.CutPrefix(to.EscapedPath(), "/workspaces/"); ok {
 				name, err := url.PathUnescape(key)
 				require.NoError(t, err)
@@ -84,7 +84,7 @@ func TestLinksWithHostileKeys(t *testing.T) {
 		pressed := d.post(t, to.RequestURI(), values)
 		require.Equal(t, http.StatusSeeOther, pressed.status, "%s: %s", key, pressed.text)
 		back := d.asBrowser(t, "/", pressed.header.Get("Location"))
-		require.Equal(t, d.url, "http://"+back.Host)
+		require.Equal(t, d.URL, "http://"+back.Host)
 		require.Equal(t, http.StatusOK, d.get(t, back.RequestURI()).status)
 		require.Equal(t, "paused", testdb.Value[string](t, d.DB, "SELECT status::text FROM thaw.campaigns WHERE key = $1", key))
 	}
@@ -99,8 +99,8 @@ func TestFormsIgnoreQueryParameters(t *testing.T) {
 	for path, status := range map[string]int{
 		"/heals?workspace=acme&cap=5":                                       http.StatusBadRequest,
 		"/safety/enter?reason=x":                                            http.StatusBadRequest,
-		d.account(t, "h_bob") + "/pause?reason=x":                           http.StatusBadRequest,
-		d.account(t, "h_bob") + "/hold?reason=x&until=2026-12-01T00:00":     http.StatusBadRequest,
+		d.Account(t, "h_bob") + "/pause?reason=x":                           http.StatusBadRequest,
+		d.Account(t, "h_bob") + "/hold?reason=x&until=2026-12-01T00:00":     http.StatusBadRequest,
 		"/prospects/pause?url=x&workspace=acme&campaign=founders&reason=x":  http.StatusBadRequest,
 		"/campaigns/pause?workspace=acme&campaign=founders&reason=x":        http.StatusBadRequest,
 		"/workspaces/auto-resume?workspace=acme&enabled=off":                http.StatusBadRequest,

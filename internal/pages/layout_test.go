@@ -6,13 +6,15 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/internal/pages/pagestest"
 )
 
 // everyPage has the path of each kind of page.
 func (d *dashboard) everyPage(t *testing.T) []string {
 	t.Helper()
-	return []string{"/", "/accounts", d.account(t, "h_bob"), "/sweeps", "/heals", "/workspaces", "/workspaces/acme", "/safety",
-		"/search?q=h_", "/prospects?url=" + onLost, "/accounts/99"}
+	return []string{"/", "/accounts", d.Account(t, "h_bob"), "/sweeps", "/heals", "/workspaces", "/workspaces/acme", "/safety",
+		"/search?q=h_", "/prospects?url=" + pagestest.OnLost, "/accounts/99"}
 }
 
 // Every page says that no worker process is alive, that safety mode is on and why, and that a

@@ -14,9 +14,9 @@ import (
 // ends.
 func (d *dashboard) watch(t *testing.T) <-chan string {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.url+"/live", nil)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.URL+"/live", nil)
 	require.NoError(t, err)
-	response, err := d.web.Do(request)
+	response, err := d.Web.Do(request)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = response.Body.Close() })
 	require.Equal(t, "text/event-stream", response.Header.Get("Content-Type"))
@@ -60,7 +60,7 @@ func TestViewersAreNotifiedUntilTheProcessStops(t *testing.T) {
 			return notified
 		}, 30*time.Second, 50*time.Millisecond, "viewer %d was not notified", i)
 	}
-	d.stop()
+	d.Stop()
 	for _, viewer := range viewers {
 		for range viewer { // until the stream ends
 		}
@@ -72,9 +72,9 @@ func TestViewersAreLimited(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
 	open := func() *http.Response {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.url+"/live", nil)
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.URL+"/live", nil)
 		require.NoError(t, err)
-		response, err := d.web.Do(request)
+		response, err := d.Web.Do(request)
 		require.NoError(t, err)
 		return response
 	}

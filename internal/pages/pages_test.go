@@ -9,14 +9,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/thawline/thaw/internal/pages/pagestest"
 	"github.com/thawline/thaw/internal/testdb"
 )
 
 func TestPagesAreCompleteAndSelfContained(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
-	for _, path := range []string{"/", "/accounts", d.account(t, "h_bob"), "/sweeps", "/heals", "/workspaces", "/workspaces/acme", "/safety",
-		"/search?q=h_", "/prospects?url=" + url.QueryEscape(onLost)} {
+	for _, path := range []string{"/", "/accounts", d.Account(t, "h_bob"), "/sweeps", "/heals", "/workspaces", "/workspaces/acme", "/safety",
+		"/search?q=h_", "/prospects?url=" + url.QueryEscape(pagestest.OnLost)} {
 		got := d.get(t, path)
 		require.Equal(t, http.StatusOK, got.status, path)
 		require.Contains(t, got.text, "</html>", path)
@@ -57,7 +58,7 @@ func TestFleetPageWarnsOfPartialSweep(t *testing.T) {
 func TestAccountPageShowsTheLockAndTheProducts(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
-	bob := d.account(t, "h_bob")
+	bob := d.Account(t, "h_bob")
 	before := d.get(t, bob).text
 	require.NotContains(t, before, "Locked by the provider")
 	require.NotContains(t, before, "<h2>Products</h2>")
@@ -75,7 +76,7 @@ func TestAccountPageShowsTheLockAndTheProducts(t *testing.T) {
 func TestBadFormsChangeNothing(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
-	bob := d.account(t, "h_bob")
+	bob := d.Account(t, "h_bob")
 	for _, c := range []struct {
 		path   string
 		form   url.Values
@@ -88,7 +89,7 @@ func TestBadFormsChangeNothing(t *testing.T) {
 		{bob + "/hold", url.Values{"reason": {"x"}, "until": {"2001-01-01T00:00"}}, 400, "A hold must end in the future"},
 		{bob + "/pause", url.Values{}, 400, "No reason was given."},
 		{"/accounts/99/pause", url.Values{"reason": {"x"}}, 404, "not found"},
-		{"/prospects/pause", url.Values{"url": {onLost}, "reason": {"x"}}, 400, "The workspace or the campaign is missing."},
+		{"/prospects/pause", url.Values{"url": {pagestest.OnLost}, "reason": {"x"}}, 400, "The workspace or the campaign is missing."},
 		{"/prospects/pause", url.Values{"url": {"unknown"}, "workspace": {"acme"}, "campaign": {"founders"}, "reason": {"x"}}, 404, "No campaign has the prospect unknown."},
 		{"/campaigns/pause", url.Values{"workspace": {"acme"}, "campaign": {"nothing"}, "reason": {"x"}}, 404, "has no campaign"},
 		{"/workspaces/auto-resume", url.Values{"workspace": {"acme"}, "enabled": {"maybe"}}, 400, "on or off"},
@@ -112,9 +113,9 @@ func TestBadFormsChangeNothing(t *testing.T) {
 func TestForms(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
-	bob := d.account(t, "h_bob")
+	bob := d.Account(t, "h_bob")
 	holdEnd := testdb.Value[time.Time](t, d.DB, "SELECT date_trunc('minute', thaw.now() + interval '90 days')").UTC().Format("2006-01-02T15:04")
-	prospect := url.Values{"url": {onLost}, "workspace": {"acme"}, "campaign": {"founders"}, "reason": {"asked"}}
+	prospect := url.Values{"url": {pagestest.OnLost}, "workspace": {"acme"}, "campaign": {"founders"}, "reason": {"asked"}}
 	for _, c := range []struct {
 		path  string
 		form  url.Values
@@ -126,8 +127,8 @@ func TestForms(t *testing.T) {
 		{bob + "/resume", url.Values{"reason": {"back"}, "even_by_user": {"yes"}}, bob + "?done=resumed", "SELECT NOT EXISTS (SELECT FROM thaw.enrollments WHERE paused_reason = 'paused_by_user')"},
 		{bob + "/hold", url.Values{"reason": {"new device"}, "until": {holdEnd}}, bob + "?done=held", "SELECT hold_until = '" + holdEnd + "Z' FROM thaw.accounts WHERE provider_account_id = 'h_bob'"},
 		{bob + "/hold/correct", url.Values{"reason": {"a wrong month"}}, bob + "?done=hold-corrected", "SELECT hold_until IS NULL FROM thaw.accounts WHERE provider_account_id = 'h_bob'"},
-		{"/prospects/pause", prospect, "/prospects?done=paused&url=" + url.QueryEscape(onLost), "SELECT paused_reason = 'paused_by_user' FROM thaw.enrollments WHERE prospect_url = '" + onLost + "'"},
-		{"/prospects/resume", prospect, "/prospects?done=resumed&url=" + url.QueryEscape(onLost), "SELECT waits_for_account FROM thaw.enrollments WHERE prospect_url = '" + onLost + "'"},
+		{"/prospects/pause", prospect, "/prospects?done=paused&url=" + url.QueryEscape(pagestest.OnLost), "SELECT paused_reason = 'paused_by_user' FROM thaw.enrollments WHERE prospect_url = '" + pagestest.OnLost + "'"},
+		{"/prospects/resume", prospect, "/prospects?done=resumed&url=" + url.QueryEscape(pagestest.OnLost), "SELECT waits_for_account FROM thaw.enrollments WHERE prospect_url = '" + pagestest.OnLost + "'"},
 		{"/campaigns/pause", url.Values{"workspace": {"acme"}, "campaign": {"founders"}, "reason": {"a wrong text"}}, "/workspaces/acme?done=campaign-paused", "SELECT paused_reason = 'paused_by_user' FROM thaw.campaigns WHERE key = 'founders'"},
 		{"/campaigns/resume", url.Values{"workspace": {"acme"}, "campaign": {"founders"}, "reason": {"fixed"}}, "/workspaces/acme?done=campaign-started", "SELECT status = 'running' FROM thaw.campaigns WHERE key = 'founders'"},
 		{"/workspaces/auto-resume", url.Values{"workspace": {"umbrella"}, "enabled": {"on"}, "reason": {"the audit is over"}}, "/workspaces/umbrella?done=auto-resume", "SELECT auto_resume FROM thaw.workspaces WHERE key = 'umbrella'"},
@@ -149,7 +150,7 @@ func TestForms(t *testing.T) {
 func TestFormsOfOtherSitesAreRejected(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
-	for _, path := range []string{"/safety/enter", "/heals", d.account(t, "h_bob") + "/pause", "/prospects/pause", "/campaigns/pause", "/workspaces/auto-resume"} {
+	for _, path := range []string{"/safety/enter", "/heals", d.Account(t, "h_bob") + "/pause", "/prospects/pause", "/campaigns/pause", "/workspaces/auto-resume"} {
 		got := d.ask(t, http.MethodPost, path, "reason=x&enabled=on", http.Header{
 			"Content-Type": {"application/x-www-form-urlencoded"}, "Sec-Fetch-Site": {"cross-site"}, "Origin": {"https://evil.example"},
 		})

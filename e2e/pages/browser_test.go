@@ -1,7 +1,10 @@
+// Package pages tests the pages of Thaw in Chromium, and their accessibility with axe-core. .ci/run
+// installs both.
 package pages_test
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"net/url"
@@ -16,21 +19,12 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
+	"github.com/thawline/thaw/internal/pages/pagestest"
 	"github.com/thawline/thaw/internal/testdb"
 )
 
 // update makes the tests write the screenshots in docs/screenshots.
 var update = flag.Bool("update", false, "write the screenshots in docs/screenshots")
-
-// missing skips the test because a tool is missing. In CI, which installs all tools, it fails the
-// test.
-func missing(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("CI") != "" {
-		t.Fatalf("%s is missing", what)
-	}
-	t.Skipf("%s is missing: .ci/run installs it", what) //nolint:forbidigo // A browser is optional.
-}
 
 // browser returns the context of a real Chromium that runs until the test ends.
 func browser(t *testing.T) context.Context {
@@ -42,16 +36,14 @@ func browser(t *testing.T) context.Context {
 			break
 		}
 	}
-	if path == "" {
-		missing(t, "chromium")
-	}
+	require.NotEmpty(t, path, "Chromium is missing: .ci/run installs it")
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox,
 		chromedp.WindowSize(1440, 1000), chromedp.WSURLReadTimeout(time.Minute))
 	allocated, end := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
 	t.Cleanup(end)
 	ctx, end := chromedp.NewContext(allocated, chromedp.WithErrorf(t.Logf))
 	t.Cleanup(end)
-	ctx, end = context.WithTimeout(ctx, 2*time.Minute)
+	ctx, end = context.WithTimeout(ctx, 8*time.Minute)
 	t.Cleanup(end)
 	require.NoError(t, chromedp.Run(ctx))
 	return ctx
@@ -106,7 +98,7 @@ var widths = []int64{1440, 360}
 
 // look checks the rendered page in both widths and both color schemes: axe reports no violations,
 // and nothing is wider than the viewport. With -update it takes screenshots.
-func (d *dashboard) look(t *testing.T, ctx context.Context, name string) {
+func look(t *testing.T, ctx context.Context, name string) {
 	t.Helper()
 	axe := axeSource(t)
 	for _, width := range widths {
@@ -126,7 +118,7 @@ func (d *dashboard) look(t *testing.T, ctx context.Context, name string) {
 			require.Empty(t, violations, where)
 
 			if *update {
-				d.photograph(t, ctx, name, width, scheme)
+				photograph(t, ctx, name, width, scheme)
 			}
 		}
 	}
@@ -134,7 +126,7 @@ func (d *dashboard) look(t *testing.T, ctx context.Context, name string) {
 }
 
 // photograph saves a screenshot of the wide page in light mode and of the narrow page in dark mode.
-func (d *dashboard) photograph(t *testing.T, ctx context.Context, name string, width int64, scheme string) {
+func photograph(t *testing.T, ctx context.Context, name string, width int64, scheme string) {
 	t.Helper()
 	suffix := map[string]string{"1440 light": "", "360 dark": "-narrow"}[fmt.Sprint(width, " ", scheme)]
 	if suffix == "" && width != 1440 || scheme == "dark" && width == 1440 {
@@ -153,9 +145,7 @@ func awaited(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithA
 func axeSource(t *testing.T) string {
 	t.Helper()
 	source, err := os.ReadFile(filepath.Join("..", "..", ".bin", "node_modules", "axe-core", "axe.min.js"))
-	if err != nil {
-		missing(t, "axe-core")
-	}
+	require.NoError(t, err, "axe-core is missing: .ci/tools installs it")
 	return string(source)
 }
 
@@ -163,23 +153,23 @@ func axeSource(t *testing.T) string {
 func TestEveryPageInABrowser(t *testing.T) {
 	t.Parallel()
 	ctx := browser(t)
-	d := setup(t)
-	d.story(t)
+	d := pagestest.Setup(t)
+	d.Story(t)
 
-	run(t, ctx, chromedp.Navigate(d.url+"/"))
+	run(t, ctx, chromedp.Navigate(d.URL+"/"))
 	shown(t, ctx, "Longest queues")
 	run(t, ctx, chromedp.Poll("document.getElementById('live-state').textContent === 'live'", nil)) // the content security policy allows it
 	require.Contains(t, text(t, ctx, "#fleet-queues"), "Jane Doe")
 	require.Regexp(t, `^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$`, attribute(t, ctx, "#fleet-queues time", "title"))
 	require.NotContains(t, text(t, ctx, "#fleet-queues time"), "UTC", "the viewer's time zone")
 	require.Contains(t, text(t, ctx, "[data-countdown]"), "in ")
-	d.look(t, ctx, "fleet")
+	look(t, ctx, "fleet")
 
 	for path, page := range map[string]struct{ name, says string }{
 		"/accounts":                            {"accounts", "Bob Roe"},
 		"/accounts?status=removed":             {"", "Jane Doe (old)"},
-		d.account(t, "h_EKCy2lRLef5NzHp0iw4A"): {"account", "Resume schedule"},
-		d.account(t, "h_bob"):                  {"", "Bob Roe"},
+		d.Account(t, "h_EKCy2lRLef5NzHp0iw4A"): {"account", "Resume schedule"},
+		d.Account(t, "h_bob"):                  {"", "Bob Roe"},
 		"/sweeps":                              {"sweeps", "One row per tick"},
 		"/heals":                               {"heals", "No heals yet"},
 		"/heals/new?workspace=acme&cap=50":     {"heal-new", "this heal would resume 50 of"},
@@ -189,13 +179,13 @@ func TestEveryPageInABrowser(t *testing.T) {
 		"/safety":                              {"safety", "Safety mode is off"},
 		"/search?q=j":                          {"search", "Jane Doe"},
 		"/search?q=unknown":                    {"", "No results for"},
-		"/prospects?url=" + url.QueryEscape(onLost):  {"", "is disconnected"},
-		"/prospects?url=https://example.com/unknown": {"", "No campaign has a prospect with this URL"},
+		"/prospects?url=" + url.QueryEscape(pagestest.OnLost): {"", "is disconnected"},
+		"/prospects?url=https://example.com/unknown":          {"", "No campaign has a prospect with this URL"},
 	} {
-		run(t, ctx, chromedp.Navigate(d.url+path))
+		run(t, ctx, chromedp.Navigate(d.URL+path))
 		shown(t, ctx, page.says)
 		if page.name != "" {
-			d.look(t, ctx, page.name)
+			look(t, ctx, page.name)
 		}
 	}
 }
@@ -205,30 +195,30 @@ func TestEveryPageInABrowser(t *testing.T) {
 func TestLostSignalInABrowser(t *testing.T) {
 	t.Parallel()
 	ctx := browser(t)
-	d := setup(t)
-	d.story(t)
+	d := pagestest.Setup(t)
+	d.Story(t)
 
-	run(t, ctx, chromedp.Navigate(d.url+"/"), chromedp.Focus("input[name=q]", chromedp.ByQuery),
+	run(t, ctx, chromedp.Navigate(d.URL+"/"), chromedp.Focus("input[name=q]", chromedp.ByQuery),
 		chromedp.SendKeys("input[name=q]", "linkedin.com/in/EKCy2lRLef5NzHp0iw4A-420/?trk=x\r", chromedp.ByQuery))
 	shown(t, ctx, "is connected. This prospect is number")
 	require.Contains(t, text(t, ctx, "#answer-0"), "waiting for sweep")
 	require.Contains(t, text(t, ctx, "#history-0"), "account disconnected")
-	d.look(t, ctx, "prospect")
+	look(t, ctx, "prospect")
 
 	job := attribute(t, ctx, "#history-0 a[href^='/jobs/jobs/']", "href")
-	d.tick(t)
-	d.tick(t)
+	d.Tick(t)
+	d.Tick(t)
 	shown(t, ctx, "is not paused. It is active")
-	run(t, ctx, chromedp.Navigate(d.url+job), chromedp.WaitVisible("//*[contains(text(), 'pause_account')]"))
+	run(t, ctx, chromedp.Navigate(d.URL+job), chromedp.WaitVisible("//*[contains(text(), 'pause_account')]"))
 }
 
 func TestHealInABrowser(t *testing.T) {
 	t.Parallel()
 	ctx := browser(t)
-	d := setup(t)
-	d.story(t)
+	d := pagestest.Setup(t)
+	d.Story(t)
 
-	run(t, ctx, chromedp.Navigate(d.url+"/heals"),
+	run(t, ctx, chromedp.Navigate(d.URL+"/heals"),
 		chromedp.SendKeys("input[name=workspace]", "acme", chromedp.ByQuery),
 		chromedp.SetValue("input[name=cap]", "100", chromedp.ByQuery),
 		chromedp.Click("main form button", chromedp.ByQuery))
@@ -239,29 +229,29 @@ func TestHealInABrowser(t *testing.T) {
 	shown(t, ctx, "remaining: start another heal")
 	require.Contains(t, text(t, ctx, "#heal"), "done")
 	require.Equal(t, 100, testdb.Value[int](t, d.DB, "SELECT resumed FROM thaw.heals"))
-	d.look(t, ctx, "heal")
+	look(t, ctx, "heal")
 }
 
 func TestSafetyModeInABrowser(t *testing.T) {
 	t.Parallel()
 	ctx := browser(t)
-	d := setup(t)
-	d.story(t)
+	d := pagestest.Setup(t)
+	d.Story(t)
 	other, end := chromedp.NewContext(ctx)
 	t.Cleanup(end)
-	run(t, other, chromedp.Navigate(d.url+"/"))
+	run(t, other, chromedp.Navigate(d.URL+"/"))
 	shown(t, other, "Safety mode is off.")
 
 	submit := func(reason string) {
 		t.Helper()
 		run(t, ctx, chromedp.SendKeys("main input[name=reason]", reason, chromedp.ByQuery), chromedp.Click("main form button", chromedp.ByQuery))
 	}
-	run(t, ctx, chromedp.Navigate(d.url+"/safety"))
+	run(t, ctx, chromedp.Navigate(d.URL+"/safety"))
 	submit("the provider has announced an incident")
 	shown(t, ctx, "Safety mode is on since")
 	shown(t, other, "Safety mode is on since") // other open pages are updated
-	d.look(t, ctx, "safety-on")
-	run(t, other, chromedp.Navigate(d.url+"/prospects?"+url.Values{"url": {waits}}.Encode()))
+	look(t, ctx, "safety-on")
+	run(t, other, chromedp.Navigate(d.URL+"/prospects?"+url.Values{"url": {pagestest.Waits}}.Encode()))
 	shown(t, other, "Safety mode is on (the provider has announced an incident): nothing is sent")
 
 	submit("the provider says that it is over")
@@ -275,10 +265,17 @@ func TestSafetyModeInABrowser(t *testing.T) {
 func TestPagesWorkWithoutJavaScript(t *testing.T) {
 	t.Parallel()
 	ctx := browser(t)
-	d := setup(t)
-	d.story(t)
-	run(t, ctx, emulation.SetScriptExecutionDisabled(true), chromedp.Navigate(d.url+"/"),
+	d := pagestest.Setup(t)
+	d.Story(t)
+	run(t, ctx, emulation.SetScriptExecutionDisabled(true), chromedp.Navigate(d.URL+"/"),
 		chromedp.SendKeys("input[name=q]", "h_bob\r", chromedp.ByQuery), chromedp.WaitVisible("#account-facts", chromedp.ByQuery))
 	require.Contains(t, text(t, ctx, "#account-facts"), "disconnected")
 	require.Contains(t, text(t, ctx, "#account-history .when"), " UTC")
+}
+
+func asJSON(t *testing.T, value any) string {
+	t.Helper()
+	text, err := json.Marshal(value)
+	require.NoError(t, err)
+	return string(text)
 }

@@ -1,4 +1,5 @@
-package metrics_test
+// Package deploy tests the alert rules and the dashboard with the metrics of a running process.
+package deploy_test
 
 import (
 	"encoding/json"
@@ -26,7 +27,7 @@ const (
 // The alert rules are valid and use only existing metrics and labels.
 func TestAlertsUseExistingMetrics(t *testing.T) {
 	t.Parallel()
-	all := gatherAll(t)
+	all := scrape(t)
 	for _, rule := range alerts(t) {
 		requireKnown(t, all, rule.Alert, rule.Expr)
 	}
@@ -65,7 +66,7 @@ func TestDashboardUsesExistingMetrics(t *testing.T) {
 	}
 	require.NoError(t, json.Unmarshal(content, &dashboard))
 	require.NotEmpty(t, dashboard.Panels)
-	all := gatherAll(t)
+	all := scrape(t)
 	asked := map[string]bool{}
 	for _, panel := range dashboard.Panels {
 		require.NotEmpty(t, panel.Targets, panel.Title)
