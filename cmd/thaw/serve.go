@@ -109,7 +109,7 @@ func (f *httpFlag) Validate() error {
 // metricsFlag has the HTTP flags of a process that only works.
 type metricsFlag struct {
 	adminFlag   `embed:""`
-	MetricsAddr string `help:"Address on which a process that only works serves /metrics and /healthz. Disabled if empty." placeholder:"ADDR" env:"THAW_METRICS_ADDR"`
+	MetricsAddr string `help:"Address on which thaw work serves /metrics and /healthz. Disabled if empty." placeholder:"ADDR" env:"THAW_METRICS_ADDR"`
 }
 
 func (f *metricsFlag) Validate() error {

@@ -28,7 +28,7 @@ type tokenCreateCmd struct {
 	Workspace string        `help:"Restrict the token to this workspace." placeholder:"KEY" xor:"scope"`
 	Operator  bool          `help:"Give the token all rights of an operator." xor:"scope"`
 	Name      string        `help:"Name of the token's user, for the audit log." placeholder:"TEXT" required:""`
-	Expires   time.Duration `help:"Lifetime of the token. Default: valid until revoked." placeholder:"90d"`
+	Expires   time.Duration `help:"Lifetime of the token, for example 90d. Default: valid until revoked." placeholder:"DURATION"`
 	JSON      bool          `help:"Print JSON."`
 }
 

@@ -38,7 +38,7 @@ var (
 	silenceDesc = desc("provider_silence_seconds",
 		"Time since the last signal of a provider to a webhook.", "provider")
 	silenceLimitDesc = desc("provider_silence_limit_seconds",
-		"Length of silence of a provider that is unusual; +Inf if not learned yet or disabled.", "provider")
+		"Silence of a provider that lasts longer than this is unusual; +Inf if not learned yet or disabled.", "provider")
 	safetyDesc = desc("safety_mode", "Whether safety mode is on (1) or off (0).")
 
 	snapshotDesc = desc("oldest_snapshot_age_seconds",
