@@ -204,8 +204,11 @@ func requireNoScansOnPages(t *testing.T, db *testdb.DB) {
 					return err
 				},
 				"search": func(ctx context.Context, _ readmodel.Paging) error {
-					for _, text := range []string{url, "account-1", "campaign-1", "workspace-1"} {
-						if _, err := readmodel.Search(ctx, watched, scope, text); err != nil {
+					for _, text := range []string{
+						url, "account-1", "campaign-1", "workspace-1", "account", "jane doe", "giant waiting", "in/1-200", url + " " + url + "0",
+						"https://www.linkedin.com/sales/lead/ACwAA1,NAME_SEARCH,x",
+					} {
+						if _, err := readmodel.Search(ctx, watched, scope, text, readmodel.SearchFilter{}); err != nil {
 							return err
 						}
 					}

@@ -400,7 +400,7 @@ CREATE TABLE thaw.enrollments (
     paused_at timestamp with time zone,
     next_action_at timestamp with time zone,
     waits_for_account boolean GENERATED ALWAYS AS (thaw.waits_for_account(paused_reason)) STORED NOT NULL,
-    prospect_url text NOT NULL,
+    prospect_url text NOT NULL COLLATE pg_catalog."C",
     created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
     CONSTRAINT enrollments_paused_has_a_reason CHECK ((((status = 'paused'::thaw.enrollment_status) = (paused_reason IS NOT NULL)) AND ((status = 'paused'::thaw.enrollment_status) = (paused_at IS NOT NULL)))),
     CONSTRAINT enrollments_prospect_url_check CHECK ((prospect_url <> ''::text)),
@@ -1303,8 +1303,8 @@ BEGIN
 END;
 $$;
 CREATE FUNCTION thaw.end_of_range(beginning text) RETURNS text
-    LANGUAGE sql STABLE
-    RETURN (lower(beginning) || chr(CASE getdatabaseencoding() WHEN 'UTF8'::name THEN 1114111 ELSE 255 END));
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (beginning || chr(1114111));
 CREATE FUNCTION thaw.enqueue(p_kind text, p_queue text, p_priority smallint, p_args jsonb, p_delay interval DEFAULT '00:00:00'::interval, p_unique_states bit DEFAULT '11110001'::"bit") RETURNS bigint
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4189,6 +4189,15 @@ BEGIN
     RETURN FOUND;
 END;
 $$;
+CREATE FUNCTION thaw.search_key(text text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN btrim(regexp_replace(regexp_replace(replace(replace(replace(translate(lower(NORMALIZE("left"(text, 400), NFKD)), ((((((chr(322) || chr(321)) || chr(248)) || chr(216)) || chr(273)) || chr(272)) || chr(305)), ('lloodd'::text || 'i'::text)), chr(223), 'ss'::text), chr(230), 'ae'::text), chr(339), 'oe'::text), '[''`\u00b4\u0300-\u036f\u02b9-\u02bc\u2018-\u201b\u2032\u200b-\u200f\u00ad\ufeff]+'::text, ''::text, 'g'::text), '[\u0001-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u00bf\u2000-\u206f\u3000-\u303f]+'::text, ' '::text, 'g'::text));
+CREATE FUNCTION thaw.search_query(text text) RETURNS tsquery
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (SELECT (string_agg((quote_literal(w.word) || ':*'::text), ' & '::text))::tsquery AS string_agg FROM unnest(string_to_array(thaw.search_key(search_query.text), ' '::text)) w(word) WHERE (w.word <> ''::text));
+CREATE FUNCTION thaw.search_words(key text, name text) RETURNS tsvector
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN array_to_tsvector(string_to_array(btrim(((thaw.search_key(key) || ' '::text) || thaw.search_key(name))), ' '::text));
 CREATE FUNCTION thaw.sending_held_by(account text, provider text DEFAULT 'linkedin'::text) RETURNS text
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -5258,15 +5267,15 @@ CREATE INDEX accounts_id_search_idx ON thaw.accounts USING btree (lower(provider
 CREATE INDEX accounts_link_idx ON thaw.accounts USING btree (link_id, workspace_id) WHERE (link_id IS NOT NULL);
 CREATE INDEX accounts_lost_idx ON thaw.accounts USING btree (lost_at) WHERE (lost_at IS NOT NULL);
 CREATE INDEX accounts_member_idx ON thaw.accounts USING btree (member_id, provider, workspace_id) WHERE (member_id IS NOT NULL);
-CREATE INDEX accounts_name_search_idx ON thaw.accounts USING btree (lower(display_name) COLLATE "C");
 CREATE INDEX accounts_pause_due_idx ON thaw.accounts USING btree (pause_after) WHERE (pause_after IS NOT NULL);
 CREATE INDEX accounts_recovering_idx ON thaw.accounts USING btree (resume_after) WHERE ((needs_reconnect_at IS NOT NULL) AND (status = 'connected'::thaw.account_status));
+CREATE INDEX accounts_words_idx ON thaw.accounts USING gin (thaw.search_words(provider_account_id, display_name));
 CREATE INDEX allocations_account_idx ON thaw.allocations USING btree (account_id, tick_at DESC) WHERE (planned > 0);
 CREATE INDEX allocations_workspace_served_idx ON thaw.allocations USING btree (workspace_id, tick_at DESC) WHERE (planned > 0);
 CREATE INDEX campaign_events_history_idx ON thaw.campaign_events USING btree (campaign_id, id);
 CREATE INDEX campaigns_key_search_idx ON thaw.campaigns USING btree (lower(key) COLLATE "C");
-CREATE INDEX campaigns_name_search_idx ON thaw.campaigns USING btree (lower(name) COLLATE "C");
 CREATE INDEX campaigns_waiting_idx ON thaw.campaigns USING btree (id) WHERE waits_for_account;
+CREATE INDEX campaigns_words_idx ON thaw.campaigns USING gin (thaw.search_words(key, name));
 CREATE INDEX enrollment_events_history_idx ON thaw.enrollment_events USING btree (enrollment_id, id);
 CREATE INDEX enrollments_active_idx ON thaw.enrollments USING btree (account_id, campaign_id, id) WHERE (status = 'active'::thaw.enrollment_status);
 CREATE INDEX enrollments_paused_idx ON thaw.enrollments USING btree (waits_for_account, account_id, campaign_id, paused_at, id) INCLUDE (paused_reason) WHERE (status = 'paused'::thaw.enrollment_status);
@@ -5290,7 +5299,7 @@ CREATE INDEX river_notification_topic_id_idx ON thaw.river_notification USING bt
 CREATE INDEX sweeps_unfinished_idx ON thaw.sweeps USING btree (tick_at) WHERE (finished_at IS NULL);
 CREATE INDEX webhook_deliveries_state_idx ON thaw.webhook_deliveries USING btree (endpoint_id, state, outbox_id);
 CREATE INDEX workspaces_key_search_idx ON thaw.workspaces USING btree (lower(key) COLLATE "C");
-CREATE INDEX workspaces_name_search_idx ON thaw.workspaces USING btree (lower(name) COLLATE "C");
+CREATE INDEX workspaces_words_idx ON thaw.workspaces USING gin (thaw.search_words(key, name));
 CREATE TRIGGER accounts_apply_early_signals AFTER INSERT ON thaw.accounts REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION thaw.accounts_apply_early_signals();
 CREATE TRIGGER accounts_assign_id BEFORE INSERT ON thaw.accounts FOR EACH ROW WHEN ((NOT thaw.is_trusted_writer())) EXECUTE FUNCTION thaw.assign_id();
 CREATE TRIGGER accounts_bound_hold_insert BEFORE INSERT ON thaw.accounts FOR EACH ROW WHEN ((new.hold_until > (thaw.now() + '366 days'::interval))) EXECUTE FUNCTION thaw.accounts_bound_hold();

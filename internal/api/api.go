@@ -63,7 +63,7 @@ var routes = []route{
 	{http.MethodPost, "/heals", nil, (*api).startHeal},
 	{http.MethodGet, "/heals/{id}", nil, (*api).heal},
 	{http.MethodGet, "/fleet", []string{"workspace"}, (*api).fleet},
-	{http.MethodGet, "/search", []string{"q"}, (*api).search},
+	{http.MethodGet, "/search", paged("q", "kind"), (*api).search},
 	{http.MethodGet, "/events", paged("url"), (*api).events},
 	{http.MethodGet, "/openapi.json", nil, (*api).document},
 }

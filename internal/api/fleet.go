@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -131,7 +132,18 @@ func (a *api) search(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	found, err := readmodel.Search(r.Context(), a.store.Pool(), r.scope, wanted)
+	kind, err := r.oneOf("kind", readmodel.SearchKinds)
+	if err != nil {
+		return reply{}, err
+	}
+	p, err := r.paging()
+	if err != nil {
+		return reply{}, err
+	}
+	if kind == "" && p.Cursor != "" {
+		return reply{}, invalid("A cursor needs a kind: send kind=%s with it.", strings.Join(readmodel.SearchKinds, ", or "))
+	}
+	found, err := readmodel.Search(r.Context(), a.store.Pool(), r.scope, wanted, readmodel.SearchFilter{Kind: kind, Paging: p})
 	return reply{body: found}, err
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/thawline/thaw/internal/api"
+	"github.com/thawline/thaw/internal/readmodel"
 )
 
 // northern has requests for data of workspace north, by route. Only callers that may see north must
@@ -32,7 +33,7 @@ var northern = map[string][]call{
 		{body: `{"workspace": "north", "account": "north-3"}`},
 	},
 	"GET /fleet":        {{path: "/fleet?workspace=north"}},
-	"GET /search":       {{path: "/search?q=north"}, {path: "/search?q=linkedin.com/in/north-1-1"}},
+	"GET /search":       {{path: "/search?q=north"}, {path: "/search?q=linkedin.com/in/north-1-1"}, {path: "/search?q=north&kind=accounts&limit=1"}, {path: "/search?q=in/north-1-1"}},
 	"GET /openapi.json": {{path: "/openapi.json"}},
 }
 
@@ -113,6 +114,11 @@ func TestWorkspaceTokenDoesNotSeeOtherWorkspaces(t *testing.T) {
 			require.Contains(t, got.body, `"code":"not_found"`)
 			require.NotContains(t, got.body, `"history":[{`)
 		case "GET /openapi.json":
+		case "GET /search": // what was tried repeats the text of the caller
+			body := got.json(t, http.StatusOK)
+			for _, kind := range readmodel.SearchKinds {
+				require.Empty(t, body[kind])
+			}
 		default:
 			require.False(t, namesNorth(got), got.body)
 		}
@@ -234,6 +240,9 @@ func TestInvalidRequests(t *testing.T) {
 		{"GET", "/prospects", "", 400, `"url" is missing`},
 		{"GET", "/prospects?url=" + strings.Repeat("a", 2001), "", 400, "at most 2000"},
 		{"GET", "/search", "", 400, `"q" is missing`},
+		{"GET", "/search?q=a&kind=people", "", 400, "must be one of accounts, campaigns, prospects, workspaces"},
+		{"GET", "/search?q=a&cursor=abc", "", 400, "A cursor needs a kind"},
+		{"GET", "/search?q=a&cursor=abc&kind=accounts", "", 400, "not a cursor of this list"},
 		{"GET", "/events", "", 400, `"url" is missing`},
 		{"GET", "/prospects?url=linkedin.com/in/unknown", "", 404, "12 spellings were tried"},
 		{"GET", "/accounts/north-1", "", 404, ""},

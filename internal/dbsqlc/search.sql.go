@@ -10,46 +10,53 @@ import (
 )
 
 const searchAccounts = `-- name: SearchAccounts :many
-SELECT a.id, workspace.key AS workspace, a.provider_account_id AS account, a.display_name AS name, a.status::text AS status
-FROM thaw.accounts AS a
+SELECT a.id, workspace.key AS workspace, a.provider, a.provider_account_id AS account, a.display_name AS name, a.status::text AS status, found.match
+FROM (
+    SELECT f.id, min(f.match)::integer AS match FROM (
+        (SELECT k.id, CASE WHEN k.provider_account_id = $1::text THEN 1 ELSE 3 END AS match FROM thaw.accounts AS k
+         WHERE lower(k.provider_account_id) COLLATE "C" >= lower($1::text) COLLATE "C"
+             AND lower(k.provider_account_id) COLLATE "C" < thaw.end_of_range(lower($1::text)) COLLATE "C"
+             AND k.workspace_id BETWEEN $2::bigint AND $3::bigint
+         ORDER BY lower(k.provider_account_id) COLLATE "C", k.id LIMIT $4::integer + $5::integer)
+        UNION ALL
+        (SELECT n.id, CASE WHEN thaw.search_key(n.display_name) = thaw.search_key($1::text) THEN 2 ELSE 4 END FROM thaw.accounts AS n
+         WHERE thaw.search_words(n.provider_account_id, n.display_name) @@ thaw.search_query($1::text)
+             AND n.workspace_id BETWEEN $2::bigint AND $3::bigint
+         LIMIT $6::integer)) AS f
+    GROUP BY f.id) AS found
+JOIN thaw.accounts AS a ON a.id = found.id
 JOIN thaw.workspaces AS workspace ON workspace.id = a.workspace_id
-WHERE a.id = ANY (ARRAY(
-        SELECT k.id FROM thaw.accounts AS k
-        WHERE lower(k.provider_account_id) COLLATE "C" >= lower($1::text) COLLATE "C"
-            AND lower(k.provider_account_id) COLLATE "C" < thaw.end_of_range($1::text) COLLATE "C"
-            AND k.workspace_id BETWEEN $2::bigint AND $3::bigint
-        ORDER BY lower(k.provider_account_id) COLLATE "C" LIMIT $4::integer)
-    || ARRAY(
-        SELECT n.id FROM thaw.accounts AS n
-        WHERE lower(n.display_name) COLLATE "C" >= lower($1::text) COLLATE "C"
-            AND lower(n.display_name) COLLATE "C" < thaw.end_of_range($1::text) COLLATE "C"
-            AND n.workspace_id BETWEEN $2::bigint AND $3::bigint
-        ORDER BY lower(n.display_name) COLLATE "C" LIMIT $4::integer))
-ORDER BY workspace.key, a.provider_account_id
-LIMIT $4::integer
+ORDER BY found.match, lower(a.provider_account_id) COLLATE "C", a.id
+LIMIT $5::integer OFFSET $4::integer
 `
 
 type SearchAccountsParams struct {
-	Beginning      string
+	Wanted         string
 	FirstWorkspace int64
 	LastWorkspace  int64
+	Skip           int32
 	Size           int32
+	WordMatches    int32
 }
 
 type SearchAccountsRow struct {
 	ID        int64
 	Workspace string
+	Provider  string
 	Account   string
 	Name      string
 	Status    string
+	Match     int32
 }
 
 func (q *Queries) SearchAccounts(ctx context.Context, arg SearchAccountsParams) ([]SearchAccountsRow, error) {
 	rows, err := q.db.Query(ctx, searchAccounts,
-		arg.Beginning,
+		arg.Wanted,
 		arg.FirstWorkspace,
 		arg.LastWorkspace,
+		arg.Skip,
 		arg.Size,
+		arg.WordMatches,
 	)
 	if err != nil {
 		return nil, err
@@ -61,9 +68,11 @@ func (q *Queries) SearchAccounts(ctx context.Context, arg SearchAccountsParams) 
 		if err := rows.Scan(
 			&i.ID,
 			&i.Workspace,
+			&i.Provider,
 			&i.Account,
 			&i.Name,
 			&i.Status,
+			&i.Match,
 		); err != nil {
 			return nil, err
 		}
@@ -76,30 +85,33 @@ func (q *Queries) SearchAccounts(ctx context.Context, arg SearchAccountsParams) 
 }
 
 const searchCampaigns = `-- name: SearchCampaigns :many
-SELECT c.id, workspace.key AS workspace, c.key AS campaign, c.name, c.status::text AS status
-FROM thaw.campaigns AS c
+SELECT c.id, workspace.key AS workspace, c.key AS campaign, c.name, c.status::text AS status, found.match
+FROM (
+    SELECT f.id, min(f.match)::integer AS match FROM (
+        (SELECT k.id, CASE WHEN k.key = $1::text THEN 1 ELSE 3 END AS match FROM thaw.campaigns AS k
+         WHERE lower(k.key) COLLATE "C" >= lower($1::text) COLLATE "C"
+             AND lower(k.key) COLLATE "C" < thaw.end_of_range(lower($1::text)) COLLATE "C"
+             AND k.workspace_id BETWEEN $2::bigint AND $3::bigint
+         ORDER BY lower(k.key) COLLATE "C", k.id LIMIT $4::integer + $5::integer)
+        UNION ALL
+        (SELECT n.id, CASE WHEN thaw.search_key(n.name) = thaw.search_key($1::text) THEN 2 ELSE 4 END FROM thaw.campaigns AS n
+         WHERE thaw.search_words(n.key, n.name) @@ thaw.search_query($1::text)
+             AND n.workspace_id BETWEEN $2::bigint AND $3::bigint
+         LIMIT $6::integer)) AS f
+    GROUP BY f.id) AS found
+JOIN thaw.campaigns AS c ON c.id = found.id
 JOIN thaw.workspaces AS workspace ON workspace.id = c.workspace_id
-WHERE c.id = ANY (ARRAY(
-        SELECT k.id FROM thaw.campaigns AS k
-        WHERE lower(k.key) COLLATE "C" >= lower($1::text) COLLATE "C"
-            AND lower(k.key) COLLATE "C" < thaw.end_of_range($1::text) COLLATE "C"
-            AND k.workspace_id BETWEEN $2::bigint AND $3::bigint
-        ORDER BY lower(k.key) COLLATE "C" LIMIT $4::integer)
-    || ARRAY(
-        SELECT n.id FROM thaw.campaigns AS n
-        WHERE lower(n.name) COLLATE "C" >= lower($1::text) COLLATE "C"
-            AND lower(n.name) COLLATE "C" < thaw.end_of_range($1::text) COLLATE "C"
-            AND n.workspace_id BETWEEN $2::bigint AND $3::bigint
-        ORDER BY lower(n.name) COLLATE "C" LIMIT $4::integer))
-ORDER BY workspace.key, c.key
-LIMIT $4::integer
+ORDER BY found.match, lower(c.key) COLLATE "C", c.id
+LIMIT $5::integer OFFSET $4::integer
 `
 
 type SearchCampaignsParams struct {
-	Beginning      string
+	Wanted         string
 	FirstWorkspace int64
 	LastWorkspace  int64
+	Skip           int32
 	Size           int32
+	WordMatches    int32
 }
 
 type SearchCampaignsRow struct {
@@ -108,14 +120,17 @@ type SearchCampaignsRow struct {
 	Campaign  string
 	Name      string
 	Status    string
+	Match     int32
 }
 
 func (q *Queries) SearchCampaigns(ctx context.Context, arg SearchCampaignsParams) ([]SearchCampaignsRow, error) {
 	rows, err := q.db.Query(ctx, searchCampaigns,
-		arg.Beginning,
+		arg.Wanted,
 		arg.FirstWorkspace,
 		arg.LastWorkspace,
+		arg.Skip,
 		arg.Size,
+		arg.WordMatches,
 	)
 	if err != nil {
 		return nil, err
@@ -130,6 +145,7 @@ func (q *Queries) SearchCampaigns(ctx context.Context, arg SearchCampaignsParams
 			&i.Campaign,
 			&i.Name,
 			&i.Status,
+			&i.Match,
 		); err != nil {
 			return nil, err
 		}
@@ -143,22 +159,43 @@ func (q *Queries) SearchCampaigns(ctx context.Context, arg SearchCampaignsParams
 
 const searchProspects = `-- name: SearchProspects :many
 SELECT e.id, workspace.key AS workspace, campaign.key AS campaign, e.account_id, account.provider_account_id AS account,
-    e.prospect_url, e.status::text AS status
-FROM thaw.enrollments AS e
+    account.display_name AS account_name, e.prospect_url, e.status::text AS status, found.match
+FROM (
+    SELECT f.id, min(f.match)::integer AS match FROM (
+        (SELECT x.id, 1 AS match FROM thaw.enrollments AS x
+         WHERE x.prospect_url = ANY ($1::text[])
+             AND x.workspace_id BETWEEN $2::bigint AND $3::bigint
+         ORDER BY x.prospect_url, x.campaign_id LIMIT $4::integer + $5::integer)
+        UNION ALL
+        (SELECT near.id, begins.match FROM (
+            SELECT b.beginning, 2 AS match FROM unnest($6::text[]) AS b (beginning)
+            UNION ALL
+            SELECT s.beginning, 4 FROM unnest($7::text[]) AS s (beginning)) AS begins
+         CROSS JOIN LATERAL (
+            SELECT within.id FROM (
+                SELECT x.id, x.workspace_id FROM thaw.enrollments AS x
+                WHERE x.prospect_url >= begins.beginning AND x.prospect_url < thaw.end_of_range(begins.beginning)
+                ORDER BY x.prospect_url, x.campaign_id LIMIT $8::integer) AS within
+            WHERE within.workspace_id BETWEEN $2::bigint AND $3::bigint
+            LIMIT $4::integer + $5::integer) AS near)) AS f
+    GROUP BY f.id) AS found
+JOIN thaw.enrollments AS e ON e.id = found.id
 JOIN thaw.workspaces AS workspace ON workspace.id = e.workspace_id
 JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id
 JOIN thaw.accounts AS account ON account.id = e.account_id
-WHERE e.prospect_url = ANY ($1::text[])
-    AND e.workspace_id BETWEEN $2::bigint AND $3::bigint
-ORDER BY e.prospect_url, workspace.key, campaign.key
-LIMIT $4::integer
+ORDER BY found.match, e.prospect_url, workspace.key, campaign.key
+LIMIT $5::integer OFFSET $4::integer
 `
 
 type SearchProspectsParams struct {
 	ProspectUrls   []string
 	FirstWorkspace int64
 	LastWorkspace  int64
+	Skip           int32
 	Size           int32
+	Beginnings     []string
+	SimilarTo      []string
+	Scanned        int32
 }
 
 type SearchProspectsRow struct {
@@ -167,17 +204,26 @@ type SearchProspectsRow struct {
 	Campaign    string
 	AccountID   int64
 	Account     string
+	AccountName string
 	ProspectUrl string
 	Status      string
+	Match       int32
 }
 
-// Prospects are found by the whole URL, in any of its spellings.
+// Prospects are found by their URL: match 1 by one of its spellings, 2 by the beginning of a URL
+// that identifies the person, 4 by the beginning of a profile that a person of this name may have.
+// The beginnings are ranges of the index on prospect_url, which is in the order of bytes. A range
+// reads at most scanned rows, also for a workspace to which few of them belong.
 func (q *Queries) SearchProspects(ctx context.Context, arg SearchProspectsParams) ([]SearchProspectsRow, error) {
 	rows, err := q.db.Query(ctx, searchProspects,
 		arg.ProspectUrls,
 		arg.FirstWorkspace,
 		arg.LastWorkspace,
+		arg.Skip,
 		arg.Size,
+		arg.Beginnings,
+		arg.SimilarTo,
+		arg.Scanned,
 	)
 	if err != nil {
 		return nil, err
@@ -192,8 +238,10 @@ func (q *Queries) SearchProspects(ctx context.Context, arg SearchProspectsParams
 			&i.Campaign,
 			&i.AccountID,
 			&i.Account,
+			&i.AccountName,
 			&i.ProspectUrl,
 			&i.Status,
+			&i.Match,
 		); err != nil {
 			return nil, err
 		}
@@ -207,46 +255,57 @@ func (q *Queries) SearchProspects(ctx context.Context, arg SearchProspectsParams
 
 const searchWorkspaces = `-- name: SearchWorkspaces :many
 
-SELECT w.id, w.key AS workspace, w.name
-FROM thaw.workspaces AS w
-WHERE w.id = ANY (ARRAY(
-        SELECT k.id FROM thaw.workspaces AS k
-        WHERE lower(k.key) COLLATE "C" >= lower($1::text) COLLATE "C"
-            AND lower(k.key) COLLATE "C" < thaw.end_of_range($1::text) COLLATE "C"
-            AND k.id BETWEEN $2::bigint AND $3::bigint
-        ORDER BY lower(k.key) COLLATE "C" LIMIT $4::integer)
-    || ARRAY(
-        SELECT n.id FROM thaw.workspaces AS n
-        WHERE lower(n.name) COLLATE "C" >= lower($1::text) COLLATE "C"
-            AND lower(n.name) COLLATE "C" < thaw.end_of_range($1::text) COLLATE "C"
-            AND n.id BETWEEN $2::bigint AND $3::bigint
-        ORDER BY lower(n.name) COLLATE "C" LIMIT $4::integer))
-ORDER BY w.key
-LIMIT $4::integer
+SELECT w.id, w.key AS workspace, w.name, found.match
+FROM (
+    SELECT f.id, min(f.match)::integer AS match FROM (
+        (SELECT k.id, CASE WHEN k.key = $1::text THEN 1 ELSE 3 END AS match FROM thaw.workspaces AS k
+         WHERE lower(k.key) COLLATE "C" >= lower($1::text) COLLATE "C"
+             AND lower(k.key) COLLATE "C" < thaw.end_of_range(lower($1::text)) COLLATE "C"
+             AND k.id BETWEEN $2::bigint AND $3::bigint
+         ORDER BY lower(k.key) COLLATE "C", k.id LIMIT $4::integer + $5::integer)
+        UNION ALL
+        (SELECT n.id, CASE WHEN thaw.search_key(n.name) = thaw.search_key($1::text) THEN 2 ELSE 4 END FROM thaw.workspaces AS n
+         WHERE thaw.search_words(n.key, n.name) @@ thaw.search_query($1::text)
+             AND n.id BETWEEN $2::bigint AND $3::bigint
+         LIMIT $6::integer)) AS f
+    GROUP BY f.id) AS found
+JOIN thaw.workspaces AS w ON w.id = found.id
+ORDER BY found.match, lower(w.key) COLLATE "C", w.id
+LIMIT $5::integer OFFSET $4::integer
 `
 
 type SearchWorkspacesParams struct {
-	Beginning      string
+	Wanted         string
 	FirstWorkspace int64
 	LastWorkspace  int64
+	Skip           int32
 	Size           int32
+	WordMatches    int32
 }
 
 type SearchWorkspacesRow struct {
 	ID        int64
 	Workspace string
 	Name      string
+	Match     int32
 }
 
-// The search box. A text is a case-insensitive prefix of a name: the search is a range, from the
-// text to the greatest text that starts with it. Each name has its own index and is searched
-// separately.
+// The search box, and every place that takes a pasted text. match says how a row was found: 1 by its
+// ID or key, 2 by its whole name, 3 by the start of its ID or key, 4 by words of its name. The first
+// that finds a row counts, and comes first.
+//
+// The start of an ID or key is a range, from the text to the greatest text that starts with it. The
+// words of keys and names are in a GIN index (thaw.search_words); each word of the text is the start
+// of one of them, in any order, whatever its case, accents and apostrophes. Bounds: a range reads as
+// many rows as the page and those before it have, the words word_matches rows.
 func (q *Queries) SearchWorkspaces(ctx context.Context, arg SearchWorkspacesParams) ([]SearchWorkspacesRow, error) {
 	rows, err := q.db.Query(ctx, searchWorkspaces,
-		arg.Beginning,
+		arg.Wanted,
 		arg.FirstWorkspace,
 		arg.LastWorkspace,
+		arg.Skip,
 		arg.Size,
+		arg.WordMatches,
 	)
 	if err != nil {
 		return nil, err
@@ -255,7 +314,12 @@ func (q *Queries) SearchWorkspaces(ctx context.Context, arg SearchWorkspacesPara
 	var items []SearchWorkspacesRow
 	for rows.Next() {
 		var i SearchWorkspacesRow
-		if err := rows.Scan(&i.ID, &i.Workspace, &i.Name); err != nil {
+		if err := rows.Scan(
+			&i.ID,
+			&i.Workspace,
+			&i.Name,
+			&i.Match,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -4,28 +4,46 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 
+	"github.com/thawline/thaw/internal/lookup"
 	"github.com/thawline/thaw/internal/readmodel"
 )
 
 type searchPage struct {
 	Wanted string
 	readmodel.Found
-	IsEmpty bool
+	Kind string            // of a page after the first one
+	More map[string]string // by kind: the address of the next page
 }
 
 // search redirects to the only result, or lists all results.
 func (s *site) search(r *http.Request) (view, error) {
-	wanted := r.URL.Query().Get("q")
-	found, err := readmodel.Search(r.Context(), s.Store.Pool(), readmodel.Everything(), wanted)
+	query := r.URL.Query()
+	wanted, kind := query.Get("q"), query.Get("kind")
+	if kind != "" && !slices.Contains(readmodel.SearchKinds, kind) {
+		return view{}, badRequestError{fmt.Sprintf("%q is not a kind of result. Search again.", kind)}
+	}
+	if err := lookup.Check(wanted); err != nil {
+		return view{}, badRequestError{sentence(err.Error())}
+	}
+	found, err := readmodel.Search(r.Context(), s.Store.Pool(), readmodel.Everything(), wanted,
+		readmodel.SearchFilter{Kind: kind, Paging: readmodel.Paging{Cursor: query.Get("cursor")}})
 	if err != nil {
 		return view{}, err
 	}
-	if to := onlyOne(found); to != "" {
+	if to := onlyOne(found); to != "" && kind == "" {
 		return view{}, redirectError{to}
 	}
-	isEmpty := len(found.Prospects)+len(found.Accounts)+len(found.Campaigns)+len(found.Workspaces) == 0
-	return view{"search.html", "Search", searchPage{wanted, found, isEmpty}}, nil
+	p := searchPage{Wanted: wanted, Found: found, Kind: kind, More: map[string]string{}}
+	for kind, next := range map[string]*string{
+		"prospects": found.Next.Prospects, "accounts": found.Next.Accounts, "campaigns": found.Next.Campaigns, "workspaces": found.Next.Workspaces,
+	} {
+		if next != nil {
+			p.More[kind] = "/search?" + url.Values{"q": {wanted}, "kind": {kind}, "cursor": {*next}}.Encode()
+		}
+	}
+	return view{"search.html", "Search", p}, nil
 }
 
 // onlyOne returns the address of the only result, or an empty string if there are none or several.

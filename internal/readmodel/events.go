@@ -7,7 +7,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
-	"github.com/thawline/thaw/internal/explain"
+	"github.com/thawline/thaw/internal/lookup"
 )
 
 // A ProspectEvent is a transition in the history of a prospect in one of its campaigns.
@@ -28,7 +28,7 @@ func Events(ctx context.Context, db *pgxpool.Pool, s Scope, prospectURL string, 
 		return Page[ProspectEvent]{}, fmt.Errorf("events of %s: %w", prospectURL, err)
 	}
 	rows, err := dbsqlc.New(db).EventPage(ctx, dbsqlc.EventPageParams{
-		ProspectUrls: explain.Spellings(prospectURL), BeforeID: from.ID, FirstWorkspace: s.first, LastWorkspace: s.last, Size: p.size(),
+		ProspectUrls: lookup.URLs(prospectURL), BeforeID: from.ID, FirstWorkspace: s.first, LastWorkspace: s.last, Size: p.size(),
 	})
 	if err != nil {
 		return Page[ProspectEvent]{}, fmt.Errorf("events of %s: %w", prospectURL, err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/explain"
+	"github.com/thawline/thaw/internal/lookup"
 )
 
 // An Explanation says why a prospect is not moving in one of its campaigns, with its history there.
@@ -100,7 +101,7 @@ func (x *Explainer) Explain(ctx context.Context, prospectURLs []string) ([]Prosp
 		if err := explain.CheckURL(url); err != nil {
 			return nil, err
 		}
-		spellings[i] = explain.Spellings(url)
+		spellings[i] = lookup.URLs(url)
 		all = append(all, spellings[i]...)
 	}
 	known, err := x.known(ctx, all)

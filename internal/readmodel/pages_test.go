@@ -288,7 +288,7 @@ func TestSearch(t *testing.T) {
 	f := newFleet(t)
 	f.Exec(t, twoTenants)
 	find := func(s Scope, q string) Found {
-		found, err := Search(t.Context(), f.Pool, s, q)
+		found, err := Search(t.Context(), f.Pool, s, q, SearchFilter{})
 		require.NoError(t, err)
 		return found
 	}

@@ -350,20 +350,47 @@ $$;
 CREATE TRIGGER accounts_keep_hold BEFORE UPDATE OF hold_until, hold_reason ON thaw.accounts
     FOR EACH ROW WHEN (OLD.hold_until > thaw.now()) EXECUTE FUNCTION thaw.accounts_keep_hold();
 
--- Search finds workspaces, accounts and campaigns by a prefix of their names, case-insensitively.
--- The indexes below compare bytes, so that a prefix is a range on every server. These columns
--- hardly ever change, so a signal still updates no index.
+-- Search finds workspaces, accounts and campaigns by the start of their keys, and by words of their
+-- names. The indexes on keys compare bytes, so that a prefix is a range on every server. All these
+-- columns hardly ever change, so a signal still updates no index.
 --
--- The end of such a range: the prefix followed by the greatest character of the database encoding.
--- chr() and not an escaped literal, whose meaning depends on server settings.
+-- The end of such a range: the prefix followed by the greatest character. chr() and not an escaped
+-- literal, whose meaning depends on server settings.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.end_of_range(beginning text) RETURNS text LANGUAGE sql STABLE
-RETURN lower(end_of_range.beginning) || chr(CASE getdatabaseencoding() WHEN 'UTF8' THEN 1114111 ELSE 255 END);
+CREATE FUNCTION thaw.end_of_range(beginning text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN end_of_range.beginning || chr(1114111);
+-- +goose StatementEnd
+
+-- A name as people type it: lower case, without accents and apostrophes, one space between words.
+-- "Zoë  O’Brien" is "zoe obrien". The first 400 characters count, so that every name fits into an
+-- index.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.search_key(text text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN btrim(regexp_replace(regexp_replace(
+    replace(replace(replace(translate(lower(normalize(left(search_key.text, 400), NFKD)),
+        chr(322) || chr(321) || chr(248) || chr(216) || chr(273) || chr(272) || chr(305), 'lloodd' || 'i'),
+        chr(223), 'ss'), chr(230), 'ae'), chr(339), 'oe'),
+    $re$['`\u00b4\u0300-\u036f\u02b9-\u02bc\u2018-\u201b\u2032\u200b-\u200f\u00ad\ufeff]+$re$, '', 'g'),
+    $re$[\u0001-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u00bf\u2000-\u206f\u3000-\u303f]+$re$, ' ', 'g'));
+-- +goose StatementEnd
+
+-- The words of a key and a name, for an index.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.search_words(key text, name text) RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN array_to_tsvector(string_to_array(
+    btrim(thaw.search_key(search_words.key) || ' ' || thaw.search_key(search_words.name)), ' '));
+-- +goose StatementEnd
+
+-- Each word of a text as the start of a word. Null if the text has no word: then nothing is found.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.search_query(text text) RETURNS tsquery LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (SELECT string_agg(quote_literal(w.word) || ':*', ' & ')::tsquery
+    FROM unnest(string_to_array(thaw.search_key(search_query.text), ' ')) AS w (word) WHERE w.word <> '');
 -- +goose StatementEnd
 CREATE INDEX workspaces_key_search_idx ON thaw.workspaces (lower(key) COLLATE "C");
-CREATE INDEX workspaces_name_search_idx ON thaw.workspaces (lower(name) COLLATE "C");
+CREATE INDEX workspaces_words_idx ON thaw.workspaces USING gin (thaw.search_words(key, name));
 CREATE INDEX accounts_id_search_idx ON thaw.accounts (lower(provider_account_id) COLLATE "C");
-CREATE INDEX accounts_name_search_idx ON thaw.accounts (lower(display_name) COLLATE "C");
+CREATE INDEX accounts_words_idx ON thaw.accounts USING gin (thaw.search_words(provider_account_id, display_name));
 
 -- Finds siblings by member, also in other workspaces: explanations name those.
 CREATE INDEX accounts_member_idx ON thaw.accounts (member_id, provider, workspace_id) WHERE member_id IS NOT NULL;
@@ -400,7 +427,7 @@ COMMENT ON COLUMN thaw.campaigns.waits_for_account IS
     'Whether the campaign is paused for an account reason (thaw.waits_for_account). Thaw resumes rows automatically only after such a reason.';
 
 CREATE INDEX campaigns_key_search_idx ON thaw.campaigns (lower(key) COLLATE "C");
-CREATE INDEX campaigns_name_search_idx ON thaw.campaigns (lower(name) COLLATE "C");
+CREATE INDEX campaigns_words_idx ON thaw.campaigns USING gin (thaw.search_words(key, name));
 CREATE INDEX campaigns_waiting_idx ON thaw.campaigns (id) WHERE waits_for_account;
 
 CREATE TABLE thaw.enrollments (
@@ -414,7 +441,8 @@ CREATE TABLE thaw.enrollments (
     paused_at         timestamptz,
     next_action_at    timestamptz,
     waits_for_account boolean NOT NULL GENERATED ALWAYS AS (thaw.waits_for_account(paused_reason)) STORED,
-    prospect_url      text NOT NULL CHECK (prospect_url <> ''),
+    -- In the order of bytes on every server, so that the beginnings of a URL are a range of its index.
+    prospect_url      text COLLATE "C" NOT NULL CHECK (prospect_url <> ''),
     created_at        timestamptz NOT NULL DEFAULT thaw.now(),
     FOREIGN KEY (workspace_id, campaign_id) REFERENCES thaw.campaigns (workspace_id, id),
     FOREIGN KEY (workspace_id, account_id) REFERENCES thaw.accounts (workspace_id, id),
@@ -445,6 +473,9 @@ CREATE INDEX enrollments_active_idx ON thaw.enrollments (account_id, campaign_id
 
 -- +goose Down
 DROP TABLE thaw.enrollments, thaw.campaigns, thaw.account_products, thaw.accounts, thaw.workspaces, thaw.safety;
+DROP FUNCTION thaw.search_query(text);
+DROP FUNCTION thaw.search_words(text, text);
+DROP FUNCTION thaw.search_key(text);
 DROP FUNCTION thaw.end_of_range(text);
 DROP FUNCTION thaw.accounts_keep_hold();
 DROP FUNCTION thaw.accounts_note_disconnection();
