@@ -178,6 +178,8 @@ func TestEveryPageInABrowser(t *testing.T) {
 		"/workspaces/umbrella":                 {"", "Auto-resume is off"},
 		"/safety":                              {"safety", "Safety mode is off"},
 		"/search?q=j":                          {"search", "Jane Doe"},
+		"/prospects":                           {"prospects", "account disconnected"},
+		"/prospects/check":                     {"", "Check many prospects"},
 		"/search?q=unknown":                    {"", "No results for"},
 		"/prospects?url=" + url.QueryEscape(pagestest.OnLost): {"", "is disconnected"},
 		"/prospects?url=https://example.com/unknown":          {"", "No campaign has a prospect with this URL"},

@@ -40,8 +40,12 @@ WHERE (a.workspace_id, a.id) > ($1::bigint, $2::bigint)
     AND (NOT $6::boolean OR EXISTS (
         SELECT FROM thaw.enrollments AS e
         WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id = a.id))
+    AND ($7::text IS NULL OR CASE $7::text
+        WHEN 'account_on_hold' THEN a.hold_until > thaw.now()
+        WHEN 'account_locked' THEN a.locked_at IS NOT NULL
+        WHEN 'account_flapping' THEN a.resume_after > thaw.now() END)
 ORDER BY a.workspace_id, a.id
-LIMIT $7::integer
+LIMIT $8::integer
 `
 
 type AccountKeysParams struct {
@@ -51,6 +55,7 @@ type AccountKeysParams struct {
 	LastWorkspace  int64
 	Status         *string
 	HasBacklog     bool
+	Blocked        *string
 	Size           int32
 }
 
@@ -72,6 +77,7 @@ func (q *Queries) AccountKeys(ctx context.Context, arg AccountKeysParams) ([]Acc
 		arg.LastWorkspace,
 		arg.Status,
 		arg.HasBacklog,
+		arg.Blocked,
 		arg.Size,
 	)
 	if err != nil {
@@ -341,6 +347,47 @@ func (q *Queries) ActiveEnrollments(ctx context.Context, arg ActiveEnrollmentsPa
 	return items, nil
 }
 
+const countAccounts = `-- name: CountAccounts :one
+SELECT count(*)
+FROM (
+    SELECT
+    FROM thaw.accounts AS a
+    WHERE a.workspace_id BETWEEN $1::bigint AND $2::bigint
+        AND ($3::text IS NULL OR a.status::text = $3::text)
+        AND (NOT $4::boolean OR EXISTS (
+            SELECT FROM thaw.enrollments AS e
+            WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id = a.id))
+        AND ($5::text IS NULL OR CASE $5::text
+            WHEN 'account_on_hold' THEN a.hold_until > thaw.now()
+            WHEN 'account_locked' THEN a.locked_at IS NOT NULL
+            WHEN 'account_flapping' THEN a.resume_after > thaw.now() END)
+    LIMIT $6::integer) AS counted
+`
+
+type CountAccountsParams struct {
+	FirstWorkspace int64
+	LastWorkspace  int64
+	Status         *string
+	HasBacklog     bool
+	Blocked        *string
+	AtMost         int32
+}
+
+// How many accounts a list has, counted up to at_most.
+func (q *Queries) CountAccounts(ctx context.Context, arg CountAccountsParams) (int64, error) {
+	row := q.db.QueryRow(ctx, countAccounts,
+		arg.FirstWorkspace,
+		arg.LastWorkspace,
+		arg.Status,
+		arg.HasBacklog,
+		arg.Blocked,
+		arg.AtMost,
+	)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const findAccounts = `-- name: FindAccounts :many
 SELECT a.id
 FROM thaw.accounts AS a
@@ -370,6 +417,72 @@ func (q *Queries) FindAccounts(ctx context.Context, arg FindAccountsParams) ([]i
 			return nil, err
 		}
 		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const mostPausedAccounts = `-- name: MostPausedAccounts :many
+SELECT a.id, p.paused
+FROM (
+    SELECT part.account_id, sum(part.paused)::bigint AS paused, coalesce(sum(part.paused) FILTER (WHERE part.waits_for_account), 0) AS waiting
+    FROM thaw.paused_parts AS part
+    GROUP BY part.account_id
+    HAVING sum(part.paused) > 0) AS p
+JOIN thaw.accounts AS a ON a.id = p.account_id
+WHERE (p.paused, -a.id) < ($1::bigint, -$2::bigint)
+    AND a.workspace_id BETWEEN $3::bigint AND $4::bigint
+    AND ($5::text IS NULL OR a.status::text = $5::text)
+    AND (NOT $6::boolean OR p.waiting > 0)
+    AND ($7::text IS NULL OR CASE $7::text
+        WHEN 'account_on_hold' THEN a.hold_until > thaw.now()
+        WHEN 'account_locked' THEN a.locked_at IS NOT NULL
+        WHEN 'account_flapping' THEN a.resume_after > thaw.now() END)
+ORDER BY p.paused DESC, a.id
+LIMIT $8::integer
+`
+
+type MostPausedAccountsParams struct {
+	BeforePaused   int64
+	AfterID        int64
+	FirstWorkspace int64
+	LastWorkspace  int64
+	Status         *string
+	HasBacklog     bool
+	Blocked        *string
+	Size           int32
+}
+
+type MostPausedAccountsRow struct {
+	ID     int64
+	Paused int64
+}
+
+// The accounts of a page, ordered by the number of paused prospects, most first.
+func (q *Queries) MostPausedAccounts(ctx context.Context, arg MostPausedAccountsParams) ([]MostPausedAccountsRow, error) {
+	rows, err := q.db.Query(ctx, mostPausedAccounts,
+		arg.BeforePaused,
+		arg.AfterID,
+		arg.FirstWorkspace,
+		arg.LastWorkspace,
+		arg.Status,
+		arg.HasBacklog,
+		arg.Blocked,
+		arg.Size,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []MostPausedAccountsRow
+	for rows.Next() {
+		var i MostPausedAccountsRow
+		if err := rows.Scan(&i.ID, &i.Paused); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

@@ -125,6 +125,55 @@ func (q *Queries) FindWorkspace(ctx context.Context, arg FindWorkspaceParams) (F
 	return i, err
 }
 
+const workspaceCounts = `-- name: WorkspaceCounts :many
+SELECT w.id, accounts.total AS accounts, accounts.connected, paused.total AS paused, paused.waiting
+FROM thaw.workspaces AS w
+CROSS JOIN LATERAL (
+    SELECT count(*) AS total, count(*) FILTER (WHERE a.status = 'connected') AS connected
+    FROM thaw.accounts AS a WHERE a.workspace_id = w.id) AS accounts
+LEFT JOIN LATERAL (
+    SELECT coalesce(sum(p.paused), 0)::bigint AS total, coalesce(sum(p.paused) FILTER (WHERE p.waits_for_account), 0)::bigint AS waiting
+    FROM thaw.paused_parts AS p
+    WHERE p.account_id = ANY (ARRAY(SELECT a.id FROM thaw.accounts AS a WHERE a.workspace_id = w.id))) AS paused ON true
+WHERE w.id = ANY ($1::bigint[])
+ORDER BY w.id
+`
+
+type WorkspaceCountsRow struct {
+	ID        int64
+	Accounts  int64
+	Connected int64
+	Paused    int64
+	Waiting   int64
+}
+
+// The accounts and the paused prospects of the given workspaces.
+func (q *Queries) WorkspaceCounts(ctx context.Context, ids []int64) ([]WorkspaceCountsRow, error) {
+	rows, err := q.db.Query(ctx, workspaceCounts, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []WorkspaceCountsRow
+	for rows.Next() {
+		var i WorkspaceCountsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Accounts,
+			&i.Connected,
+			&i.Paused,
+			&i.Waiting,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const workspacePage = `-- name: WorkspacePage :many
 SELECT w.id, w.key AS workspace, w.name, w.auto_resume, w.auto_resume_reason, w.auto_resume_changed_at, w.auto_resume_changed_by,
     w.created_at

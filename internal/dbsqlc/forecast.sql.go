@@ -20,12 +20,16 @@ func (q *Queries) DropForecast(ctx context.Context) error {
 }
 
 const enrollmentHistories = `-- name: EnrollmentHistories :many
-SELECT h.enrollment_id, h.at, h.kind::text AS kind, h.from_status::text AS from_status, h.to_status::text AS to_status,
-    coalesce(h.reason::text, '')::text AS reason, h.source::text AS source, h.tick_at, h.heal_id, h.signal_id, h.job_id,
-    h.from_account, h.to_account, h.step
-FROM thaw.history AS h
-WHERE h.enrollment_id = ANY ($1::bigint[])
-ORDER BY h.event_id
+SELECT event.enrollment_id, event.at, event.kind::text AS kind, event.from_status::text AS from_status,
+    event.to_status::text AS to_status, coalesce(event.reason::text, '')::text AS reason, event.source::text AS source, event.tick_at,
+    event.heal_id, event.signal_id, event.job_id, from_account.provider_account_id AS from_account,
+    to_account.provider_account_id AS to_account, from_account.display_name AS from_name, to_account.display_name AS to_name,
+    event.step, coalesce(event.detail, '')::text AS detail
+FROM thaw.enrollment_events AS event
+LEFT JOIN thaw.accounts AS from_account ON from_account.id = event.from_account_id
+LEFT JOIN thaw.accounts AS to_account ON to_account.id = event.to_account_id
+WHERE event.enrollment_id = ANY ($1::bigint[])
+ORDER BY event.id
 `
 
 type EnrollmentHistoriesRow struct {
@@ -42,7 +46,10 @@ type EnrollmentHistoriesRow struct {
 	JobID        *int64
 	FromAccount  *string
 	ToAccount    *string
+	FromName     *string
+	ToName       *string
 	Step         int32
+	Detail       string
 }
 
 func (q *Queries) EnrollmentHistories(ctx context.Context, enrollmentIds []int64) ([]EnrollmentHistoriesRow, error) {
@@ -68,7 +75,10 @@ func (q *Queries) EnrollmentHistories(ctx context.Context, enrollmentIds []int64
 			&i.JobID,
 			&i.FromAccount,
 			&i.ToAccount,
+			&i.FromName,
+			&i.ToName,
 			&i.Step,
+			&i.Detail,
 		); err != nil {
 			return nil, err
 		}
@@ -255,6 +265,8 @@ SELECT
     e.prospect_url,
     e.status::text AS status,
     coalesce(e.paused_reason::text, '')::text AS paused_reason,
+    e.paused_at,
+    account.timezone,
     e.step,
     e.next_action_at,
     -- Accounts of the same person, in this and in other workspaces. The latter is evaluated last,
@@ -324,6 +336,8 @@ type ProspectFactsRow struct {
 	ProspectUrl         string
 	Status              string
 	PausedReason        string
+	PausedAt            *time.Time
+	Timezone            string
 	Step                int32
 	NextActionAt        *time.Time
 	Siblings            int64
@@ -374,6 +388,8 @@ func (q *Queries) ProspectFacts(ctx context.Context, arg ProspectFactsParams) ([
 			&i.ProspectUrl,
 			&i.Status,
 			&i.PausedReason,
+			&i.PausedAt,
+			&i.Timezone,
 			&i.Step,
 			&i.NextActionAt,
 			&i.Siblings,

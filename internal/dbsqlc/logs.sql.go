@@ -25,7 +25,8 @@ const eventPage = `-- name: EventPage :many
 SELECT event.id, workspace.key AS workspace, campaign.key AS campaign, e.id AS enrollment_id, e.prospect_url, event.at,
     event.kind::text AS kind, event.from_status::text AS from_status, event.to_status::text AS to_status,
     coalesce(event.reason::text, '')::text AS reason, event.source::text AS source, event.tick_at, event.heal_id, event.signal_id,
-    event.job_id, from_account.provider_account_id AS from_account, to_account.provider_account_id AS to_account, event.step
+    event.job_id, from_account.provider_account_id AS from_account, to_account.provider_account_id AS to_account, event.step,
+    coalesce(event.detail, '')::text AS detail
 FROM thaw.enrollments AS e
 JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id
 JOIN thaw.workspaces AS workspace ON workspace.id = e.workspace_id
@@ -70,6 +71,7 @@ type EventPageRow struct {
 	FromAccount  *string
 	ToAccount    *string
 	Step         int32
+	Detail       string
 }
 
 // The history of a prospect in all of its campaigns.
@@ -107,6 +109,7 @@ func (q *Queries) EventPage(ctx context.Context, arg EventPageParams) ([]EventPa
 			&i.FromAccount,
 			&i.ToAccount,
 			&i.Step,
+			&i.Detail,
 		); err != nil {
 			return nil, err
 		}

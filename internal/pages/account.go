@@ -1,19 +1,48 @@
 package pages
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/operator"
 	"github.com/thawline/thaw/internal/readmodel"
+	"github.com/thawline/thaw/internal/when"
 )
 
 type accountPage struct {
 	readmodel.AccountDetail
-	History  []readmodel.HistoryEntry
-	Signals  []readmodel.Signal
-	Prospect list[readmodel.Enrollment]
+	Limits    readmodel.AccountLimits
+	Target    *readmodel.Account // the sibling through which its prospects resume; nil if there is none
+	Obstacles []obstacle
+	Reasons   []share // the paused prospects by reason
+	Longest   []readmodel.PausedProspect
+	Timeline  list[readmodel.TimelineEntry]
+	Parts     []link // the filters of the timeline
+	Stopped   int64  // prospects that a release of the account requeues
+	Manual    int64  // and if asked, also these that were paused manually
+	Holds     []hold
+}
+
+// A link is a choice of a filter.
+type link struct {
+	Label, Path string
+	IsChosen    bool
+}
+
+// timelineParts are the filters of a timeline, with the parts that each shows.
+var timelineParts = []struct {
+	key, label string
+	parts      []string
+}{
+	{"", "Everything", nil},
+	{"status", "Status changes and pauses", []string{"status"}},
+	{"signals", "Signals", []string{"signal"}},
+	{"resumes", "Resumes", []string{"sweep", "heal"}},
+	{"actions", "Manual actions", []string{"action"}},
 }
 
 func (s *site) account(r *http.Request) (view, error) {
@@ -26,31 +55,100 @@ func (s *site) account(r *http.Request) (view, error) {
 	if p.AccountDetail, err = s.Reader.AccountByID(ctx, readmodel.Everything(), id); err != nil {
 		return view{}, err
 	}
-	if p.History, err = readmodel.AccountHistory(ctx, db, readmodel.Everything(), id); err != nil {
+	if p.Limits, err = readmodel.Limits(ctx, db, id); err != nil {
 		return view{}, err
 	}
-	signals, err := readmodel.Signals(ctx, db, readmodel.Everything(), id, readmodel.Paging{Limit: 20})
+	shown := r.URL.Query().Get("show")
+	var parts []string
+	for _, part := range timelineParts {
+		p.Parts = append(p.Parts, link{part.label, with(r, "show", part.key), part.key == shown})
+		if part.key == shown {
+			parts = part.parts
+		}
+	}
+	p.Timeline, err = listOf(r, func(paging readmodel.Paging) (readmodel.Page[readmodel.TimelineEntry], error) {
+		return readmodel.Timeline(ctx, db, readmodel.Everything(), id, parts, paging)
+	})
 	if err != nil {
 		return view{}, err
 	}
-	p.Signals = signals.Items
-	p.Prospect, err = listOf(r, func(paging readmodel.Paging) (readmodel.Page[readmodel.Enrollment], error) {
-		return readmodel.Enrollments(ctx, db, readmodel.Everything(), id, "paused", paging)
-	})
+	longest, err := readmodel.PausedProspects(ctx, db, readmodel.Everything(),
+		readmodel.PausedFilter{AccountIDs: []int64{id}, LongestFirst: true}, readmodel.Paging{Limit: 10})
+	p.Longest = longest.Items
+	p.describe()
 	return view{"account.html", "Account " + p.Account.Account, p}, err
 }
 
-// holdAccount parses the end in the format of a datetime-local input, in UTC.
+// describe derives what the page says from what was read.
+func (p *accountPage) describe() {
+	for i, sibling := range p.Siblings {
+		if p.ResumesThrough != nil && sibling.ID == *p.ResumesThrough {
+			p.Target = &p.Siblings[i]
+		}
+	}
+	p.Obstacles = obstaclesOf(p.AccountDetail, p.Limits)
+	for _, reason := range pausedReasons {
+		if n := p.ByReason[reason]; n > 0 {
+			p.Reasons = append(p.Reasons, share{Label: say(reasons, reason), Path: p.list(reason), Count: n})
+		}
+	}
+	p.Reasons = sharesOf(p.Reasons)
+	p.Stopped = p.ByReason["account_restricted"]
+	p.Manual = p.ByReason["paused_by_user"]
+	p.Holds = holds
+}
+
+// list returns the address of the account's paused prospects; an empty reason means all.
+func (p *accountPage) list(reason string) string {
+	return listPath("/prospects", map[string]string{"workspace": p.Workspace, "account": p.Account.Account, "reason": reason})
+}
+
+// All and Export are the addresses of the account's paused prospects: as a page, and as CSV.
+func (p accountPage) All() string { return p.list("") }
+
+func (p accountPage) Export() string {
+	return listPath("/prospects.csv", map[string]string{"workspace": p.Workspace, "account": p.Account.Account})
+}
+
+// Waiting is how many of the paused prospects wait for an account.
+func (p accountPage) Waiting() int64 {
+	return p.ByReason["linkedin_account_disconnected"] + p.ByReason["linkedin_account_issue"]
+}
+
+// WouldPause is how many prospects a pause of the account changes.
+func (p accountPage) WouldPause() int64 { return p.Limits.Active + p.Waiting() + p.Stopped }
+
+// IsOnHold reports whether the account is on hold now.
+func (p accountPage) IsOnHold() bool { return p.HoldUntil != nil && p.HoldUntil.After(p.Limits.Now) }
+
+// Ticks is how many ticks of the account the ready prospects need at least.
+func (p accountPage) Ticks() int64 {
+	quota := int64(max(1, p.Limits.Account.Cap))
+	return (p.Resumable + quota - 1) / quota
+}
+
+// IsTarget reports whether the account's prospects resume through this sibling.
+func (p accountPage) IsTarget(id int64) bool { return p.Target != nil && p.Target.ID == id }
+
+// Heal is the address of the preview of a heal of the account, for all that is ready.
+func (p accountPage) Heal() string {
+	return listPath("/heals/new", map[string]string{"account": p.Account.Account, "cap": strconv.FormatInt(max(1, p.Resumable), 10)})
+}
+
+// holdAccount puts an account on hold for a duration (the buttons) or until a time.
 func (s *site) holdAccount(r *http.Request) (string, error) {
 	account, to, err := s.accountOf(r)
 	if err != nil {
 		return "", err
 	}
-	until, err := time.Parse("2006-01-02T15:04", field(r, "until"))
+	until, err := s.holdEnd(r)
 	if err != nil {
-		return "", badRequestError{invalidEnd(field(r, "until"))}
+		return "", err
 	}
-	_, err = s.operate(r).Hold(r.Context(), account, until, field(r, "reason"))
+	if until == nil {
+		return "", badRequestError{"The end of the hold is missing. Choose a duration, or enter a date and a time."}
+	}
+	_, err = s.operate(r).Hold(r.Context(), account, *until, field(r, "reason"))
 	return to + "held", err
 }
 
@@ -60,22 +158,40 @@ func (s *site) correctHold(r *http.Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var until *time.Time
-	if given := field(r, "until"); given != "" {
-		parsed, err := time.Parse("2006-01-02T15:04", given)
-		if err != nil {
-			return "", badRequestError{invalidEnd(given)}
-		}
-		until = &parsed
+	until, err := s.holdEnd(r)
+	if err != nil {
+		return "", err
 	}
 	_, err = s.operate(r).CorrectHold(r.Context(), account, until, field(r, "reason"))
 	return to + "hold-corrected", err
 }
 
-// invalidEnd explains a time that cannot be parsed.
-func invalidEnd(given string) string {
-	return fmt.Sprintf("Cannot read the end of the hold: %q is not a time. Enter it like 2026-03-01T09:00.", given)
+// holdEnd reads the end of a hold from a form: the duration of a button, or what the field has, in the
+// viewer's time zone. Both count from now by the clock of the database. Nil if neither is given.
+func (s *site) holdEnd(r *http.Request) (*time.Time, error) {
+	given := cmp.Or(field(r, "for"), field(r, "until"))
+	if given == "" {
+		return nil, nil
+	}
+	zone, err := time.LoadLocation(cmp.Or(field(r, "zone"), "UTC"))
+	if err != nil {
+		zone = time.UTC
+	}
+	now, err := dbsqlc.New(s.Store.Pool()).Clock(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	until, err := when.Parse(given, now.In(zone))
+	if err != nil {
+		return nil, badRequestError{"Cannot read the end of the hold: " + err.Error() + "."}
+	}
+	return &until, nil
 }
+
+// A hold is a button that puts an account on hold.
+type hold struct{ Key, Label string }
+
+var holds = []hold{{"3d", "3 days"}, {"1w", "1 week"}}
 
 func (s *site) pauseAccount(r *http.Request) (string, error) {
 	account, to, err := s.accountOf(r)

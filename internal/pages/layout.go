@@ -61,6 +61,7 @@ func (f frame) Navigation() []entry {
 	entries := []entry{
 		{Label: "Fleet", Path: "/"},
 		{Label: "Accounts", Path: "/accounts"},
+		{Label: "Prospects", Path: "/prospects"},
 		{Label: "Workspaces", Path: "/workspaces"},
 		{Label: "Sweeps", Path: "/sweeps", StartsPart: true},
 		{Label: "Heals", Path: "/heals"},

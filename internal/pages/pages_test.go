@@ -17,7 +17,7 @@ func TestPagesAreCompleteAndSelfContained(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
 	for _, path := range []string{"/", "/accounts", d.Account(t, "h_bob"), "/sweeps", "/heals", "/workspaces", "/workspaces/acme", "/safety",
-		"/search?q=h_", "/prospects?url=" + url.QueryEscape(pagestest.OnLost)} {
+		"/search?q=h_", "/prospects", "/prospects/check", "/prospects?url=" + url.QueryEscape(pagestest.OnLost)} {
 		got := d.get(t, path)
 		require.Equal(t, http.StatusOK, got.status, path)
 		require.Contains(t, got.text, "</html>", path)
@@ -36,7 +36,8 @@ func TestPagesAreCompleteAndSelfContained(t *testing.T) {
 		require.Equal(t, http.StatusNotFound, got.status, path)
 		require.Contains(t, got.text, "Page not found", path)
 	}
-	for _, path := range []string{"/accounts?cursor=x", "/accounts?workspace=nowhere", "/prospects?url=%00", "/search?q=%00", "/search?q=%ff",
+	for _, path := range []string{"/accounts?cursor=x", "/accounts?workspace=nowhere", "/prospects?url=%00", "/prospects?reason=x", "/prospects?age=x", "/prospects?order=x", "/prospects?account=unknown",
+		"/prospects?campaign=founders", "/prospects?workspace=acme&campaign=x", "/prospects.csv?reason=x", "/accounts?status=x", "/accounts?blocked=x", "/search?q=%00", "/search?q=%ff",
 		"/heals/new?workspace=acme&cap=-1", "/workspaces/%00"} {
 		got := d.get(t, path)
 		require.Equal(t, http.StatusBadRequest, got.status, "%s: %s", path, got.text)
@@ -67,9 +68,9 @@ func TestAccountPageShowsTheLockAndTheProducts(t *testing.T) {
 		FROM (VALUES (1, 'disconnected', 'account.status.disconnected', '2026-01-31T10:00:00Z', 'recruiter'),
 			(2, 'connected', 'account.status.running', '2026-01-31T11:00:00Z', 'classic')) AS s (n, status, raw, at, product) ORDER BY s.n`)
 	page := d.get(t, bob).text
-	require.Regexp(t, `Locked by the provider</dt><dd>since <time datetime="2026-01-31T09:00:00Z">[^<]+</time> \(locked\)`, page)
-	require.Regexp(t, `<tr><td>recruiter</td><td>.*\(account.status.disconnected\).*</td><td><time datetime="2026-01-31T10:00:00Z">`, page)
-	require.Regexp(t, `<tr><td>classic</td><td>.*\(account.status.running\)</span></td><td>–</td><td><time datetime="2026-01-31T11:00:00Z">`, page)
+	require.Regexp(t, `Locked by the provider</strong> since <time datetime="2026-01-31T09:00:00Z">[^<]+</time>: .*locked`, page)
+	require.Regexp(t, `<tr><td>recruiter</td><td>.*\(account.status.disconnected\).*</td><td><time class="ago" datetime="2026-01-31T10:00:00Z">`, page)
+	require.Regexp(t, `<tr><td>classic</td><td>.*\(account.status.running\)</span></td><td>–</td><td><time class="ago" datetime="2026-01-31T11:00:00Z">`, page)
 }
 
 // Invalid forms change nothing and get an explanation.
@@ -85,7 +86,7 @@ func TestBadFormsChangeNothing(t *testing.T) {
 	}{
 		{"/safety/enter", url.Values{}, 400, "No reason was given."},
 		{"/safety/enter", url.Values{"reason": {"  "}}, 400, "No reason was given."},
-		{bob + "/hold", url.Values{"reason": {"x"}, "until": {"tomorrow"}}, 400, "is not a time"},
+		{bob + "/hold", url.Values{"reason": {"x"}, "until": {"some day"}}, 400, "is not a time"},
 		{bob + "/hold", url.Values{"reason": {"x"}, "until": {"2001-01-01T00:00"}}, 400, "A hold must end in the future"},
 		{bob + "/pause", url.Values{}, 400, "No reason was given."},
 		{"/accounts/99/pause", url.Values{"reason": {"x"}}, 404, "not found"},

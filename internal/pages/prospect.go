@@ -14,14 +14,12 @@ import (
 type prospectPage struct {
 	URL       string
 	Campaigns []readmodel.Explanation
+	Tried     []string // the spellings that were looked up, if there is no such prospect
 }
 
 // prospect shows why a prospect is not moving, in each of its campaigns.
 func (s *site) prospect(r *http.Request) (view, error) {
 	p := prospectPage{URL: r.URL.Query().Get("url")}
-	if p.URL == "" {
-		return view{"prospect.html", "Prospect", p}, nil
-	}
 	if err := explain.CheckURL(p.URL); err != nil {
 		return view{}, badRequestError{sentence(err.Error())}
 	}
@@ -32,8 +30,10 @@ func (s *site) prospect(r *http.Request) (view, error) {
 	if asked[0].IsKnown() {
 		p.Campaigns = asked[0].Explanations
 		p.URL = p.Campaigns[0].ProspectURL
+	} else {
+		p.Tried = asked[0].Explanations[0].Tried
 	}
-	return view{"prospect.html", "Prospect", p}, nil
+	return view{"prospect.html", prospectName(p.URL), p}, nil
 }
 
 func (s *site) pauseProspect(r *http.Request) (string, error) {
@@ -54,4 +54,20 @@ func (s *site) actOnProspect(
 	done, err := act(r.Context(), prospect, field(r, "reason"))
 	changed := slices.ContainsFunc(done, func(e operator.Enrolled) bool { return e.Changed > 0 })
 	return "/prospects?" + url.Values{"url": {prospect.URL}, "done": {noticeOf(changed, notice)}}.Encode(), err
+}
+
+// backwards returns the events of a history, newest first.
+func backwards(history []readmodel.Event) []readmodel.Event {
+	events := slices.Clone(history)
+	slices.Reverse(events)
+	return events
+}
+
+// canPause and canRelease report which manual action would change a prospect.
+func canPause(e readmodel.Explanation) bool {
+	return e.Status == "pending" || e.Status == "active" || e.Status == "paused" && e.PausedReason != "paused_by_user"
+}
+
+func canRelease(e readmodel.Explanation) bool {
+	return e.Status == "paused" && (e.PausedReason == "paused_by_user" || e.PausedReason == "account_restricted" && e.AccountStatus != "restricted")
 }

@@ -1,7 +1,6 @@
 package pages
 
 import (
-	"fmt"
 	"html/template"
 	"net/url"
 	"reflect"
@@ -14,18 +13,19 @@ import (
 
 // words are the functions of the templates.
 var words = template.FuncMap{
-	"reason": func(key string) string { return say(reasons, key) },
-	"status": func(key string) string { return say(statuses, key) },
-	"tone":   func(key string) string { return tones[key] },
-	"code":   func(key any) string { return say(codes, fmt.Sprint(key)) },
-	"actor":  func(key any) string { return say(actors, fmt.Sprint(key)) },
-	"kind":   func(key string) string { return say(kinds, key) },
-	"source": func(key string) string { return say(sources, key) },
-	"what":   func(key string) string { return say(actions, key) },
-	"count":  count,
-	"many":   many,
-	"took":   took,
-	"rfc":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"reason":  func(key string) string { return say(reasons, key) },
+	"status":  func(key string) string { return say(statuses, key) },
+	"tone":    func(key string) string { return tones[key] },
+	"code":    func(key any) string { return say(codes, plain(key)) },
+	"actor":   func(key any) string { return say(actors, plain(key)) },
+	"outcome": func(key string) string { return say(outcomes, key) },
+	"kind":    func(key string) string { return say(kinds, key) },
+	"source":  func(key string) string { return say(sources, key) },
+	"what":    func(key string) string { return say(actions, key) },
+	"count":   count,
+	"many":    many,
+	"took":    took,
+	"rfc":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	// With milliseconds, for the clock of a page.
 	"instant": func(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") },
 	"utc":     func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
@@ -38,8 +38,16 @@ var words = template.FuncMap{
 		}
 		return *n
 	},
-	"startsWith": strings.HasPrefix,
-	"pathTo":     pathTo,
+	"prospectName": prospectName,
+	"shortURL":     shortURL,
+	"timed":        timed,
+	"reply":        reply,
+	"span":         span,
+	"backwards":    backwards,
+	"canPause":     canPause,
+	"canRelease":   canRelease,
+	"startsWith":   strings.HasPrefix,
+	"pathTo":       pathTo,
 	// A prospect's URL can be any text; only the URL of a web page becomes a link.
 	"isWeb": func(address string) bool {
 		return strings.HasPrefix(address, "https://") || strings.HasPrefix(address, "http://")
@@ -116,6 +124,38 @@ var notices = map[string]string{
 	"safety-exited":    "Safety mode is off. The next sweep resumes prospects within its caps.",
 	"auto-resume":      "Auto-resume changed.",
 	"heal":             "Heal queued.",
+}
+
+// outcomes of signals.
+var outcomes = map[string]string{
+	"applied": "applied", "duplicate": "already received", "stale": "older than the newest status",
+	"unknown_account": "kept until the account exists", "ignored": "ignored",
+}
+
+// plain returns a key as text. Keys are strings of several types, and pointers to them.
+func plain(key any) string {
+	v := reflect.ValueOf(key)
+	for v.Kind() == reflect.Pointer {
+		if v.IsNil() {
+			return ""
+		}
+		v = v.Elem()
+	}
+	return v.String()
+}
+
+// span formats a duration in words: "15 minutes".
+func span(d time.Duration) string {
+	switch {
+	case d >= 24*time.Hour && d%(24*time.Hour) == 0:
+		return many(int64(d/(24*time.Hour)), "day")
+	case d >= time.Hour && d%time.Hour == 0:
+		return many(int64(d/time.Hour), "hour")
+	case d%time.Minute == 0:
+		return many(int64(d/time.Minute), "minute")
+	default:
+		return many(int64(d/time.Second), "second")
+	}
 }
 
 // say returns the label for a key of the database. A key without a label is shown with spaces for

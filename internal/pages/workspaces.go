@@ -3,19 +3,60 @@ package pages
 import (
 	"context"
 	"net/http"
+	"strconv"
 
 	"github.com/thawline/thaw/internal/readmodel"
 )
 
 func (s *site) workspaces(r *http.Request) (view, error) {
-	l, err := listOf(r, func(paging readmodel.Paging) (readmodel.Page[readmodel.Workspace], error) {
-		return readmodel.Workspaces(r.Context(), s.Store.Pool(), readmodel.Everything(), paging)
+	l, err := listOf(r, func(paging readmodel.Paging) (readmodel.Page[countedWorkspace], error) {
+		return s.countedWorkspaces(r.Context(), paging)
 	})
+	l.Export = exportPath(r)
 	return view{"workspaces.html", "Workspaces", l}, err
 }
 
-type workspacePage struct {
+// A countedWorkspace is a workspace with the counts of its accounts and prospects.
+type countedWorkspace struct {
 	readmodel.Workspace
+	readmodel.WorkspaceCounts
+}
+
+func (s *site) countedWorkspaces(ctx context.Context, paging readmodel.Paging) (readmodel.Page[countedWorkspace], error) {
+	var counted readmodel.Page[countedWorkspace]
+	page, err := readmodel.Workspaces(ctx, s.Store.Pool(), readmodel.Everything(), paging)
+	if err != nil {
+		return counted, err
+	}
+	ids := make([]int64, len(page.Items))
+	for i, w := range page.Items {
+		ids[i] = w.ID
+	}
+	counts, err := readmodel.CountWorkspaces(ctx, s.Store.Pool(), ids)
+	for _, w := range page.Items {
+		counted.Items = append(counted.Items, countedWorkspace{w, counts[w.ID]})
+	}
+	counted.NextCursor = page.NextCursor
+	return counted, err
+}
+
+func (s *site) workspacesExport(r *http.Request) (*export, error) {
+	return exportOf("workspaces",
+		[]string{"workspace", "name", "auto_resume", "auto_resume_reason", "accounts", "connected", "paused", "waiting"},
+		func(paging readmodel.Paging) (readmodel.Page[countedWorkspace], error) {
+			return s.countedWorkspaces(r.Context(), paging)
+		},
+		func(w countedWorkspace) []string {
+			return []string{
+				w.Workspace.Workspace, w.Name, strconv.FormatBool(w.AutoResume), plain(w.AutoResumeReason), strconv.FormatInt(w.Accounts, 10),
+				strconv.FormatInt(w.Connected, 10), strconv.FormatInt(w.Paused, 10), strconv.FormatInt(w.Waiting, 10),
+			}
+		}), nil
+}
+
+type workspacePage struct {
+	countedWorkspace
+	Reasons   []share // the paused prospects by reason
 	Campaigns list[readmodel.Campaign]
 	History   []readmodel.HistoryEntry
 }
@@ -29,6 +70,20 @@ func (s *site) workspace(r *http.Request) (view, error) {
 	if p.Workspace, err = s.onlyWorkspace(r.Context(), scope); err != nil {
 		return view{}, err
 	}
+	counts, err := readmodel.CountWorkspaces(r.Context(), s.Store.Pool(), []int64{p.ID})
+	if err != nil {
+		return view{}, err
+	}
+	p.WorkspaceCounts = counts[p.ID]
+	paused, err := readmodel.CountPaused(r.Context(), s.Store.Pool(), scope, readmodel.PausedFilter{})
+	if err != nil {
+		return view{}, err
+	}
+	for _, c := range paused.ByReason {
+		path := listPath("/prospects", map[string]string{"workspace": p.Workspace.Workspace, "reason": c.Reason})
+		p.Reasons = append(p.Reasons, share{Label: say(reasons, c.Reason), Path: path, Count: c.Paused})
+	}
+	p.Reasons = sharesOf(p.Reasons)
 	p.Campaigns, err = listOf(r, func(paging readmodel.Paging) (readmodel.Page[readmodel.Campaign], error) {
 		return readmodel.Campaigns(r.Context(), s.Store.Pool(), scope, "", paging)
 	})

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -49,6 +51,17 @@ type AccountFilter struct {
 	Account    string // the provider account ID
 	Status     string
 	HasBacklog bool // has prospects that wait for an account
+	// Blocked is account_on_hold, account_locked or account_flapping: what blocks the account.
+	Blocked string
+	// MostPausedFirst orders the list by the number of paused prospects, and leaves out accounts
+	// without any. Otherwise it is ordered by workspace and ID.
+	MostPausedFirst bool
+}
+
+// inMostPaused is a position in the list of accounts with the most paused prospects.
+type inMostPaused struct {
+	Paused int64 `json:"paused"`
+	ID     int64 `json:"id"`
 }
 
 // An AccountDetail is an account with its products, siblings and expected ticks.
@@ -91,10 +104,15 @@ type ExpectedTick struct {
 // expectedTicks is the maximum number of upcoming ticks listed for an account.
 const expectedTicks = 10
 
-// Accounts returns a page of accounts, ordered by workspace and ID.
+// Accounts returns a page of accounts in the order of the filter.
 func Accounts(ctx context.Context, db *pgxpool.Pool, s Scope, f AccountFilter, p Paging) (Page[Account], error) {
 	var page Page[Account]
 	err := read(ctx, db, func(q *dbsqlc.Queries) error {
+		details := func(keys Page[int64]) (err error) {
+			page.NextCursor = keys.NextCursor
+			page.Items, err = accountsOf(ctx, q, s, keys.Items)
+			return err
+		}
 		if f.Account != "" {
 			ids, err := accountIDs(ctx, q, s, f.Account)
 			if err != nil {
@@ -104,19 +122,22 @@ func Accounts(ctx context.Context, db *pgxpool.Pool, s Scope, f AccountFilter, p
 			page.Items = f.apply(page.Items)
 			return err
 		}
+		if f.MostPausedFirst {
+			page, err := mostPausedAccounts(ctx, q, s, f, p)
+			if err != nil {
+				return err
+			}
+			return details(page)
+		}
 		const list = "accounts"
 		from, err := after(p, list, inWorkspace{Workspace: s.first})
 		if err != nil {
 			return err
 		}
-		params := dbsqlc.AccountKeysParams{
+		rows, err := q.AccountKeys(ctx, dbsqlc.AccountKeysParams{
 			AfterWorkspace: from.Workspace, AfterID: from.ID, FirstWorkspace: s.first, LastWorkspace: s.last,
-			HasBacklog: f.HasBacklog, Size: p.size(),
-		}
-		if f.Status != "" {
-			params.Status = &f.Status
-		}
-		rows, err := q.AccountKeys(ctx, params)
+			HasBacklog: f.HasBacklog, Status: orNil(f.Status), Blocked: orNil(f.Blocked), Size: p.size(),
+		})
 		if err != nil {
 			return err
 		}
@@ -125,9 +146,7 @@ func Accounts(ctx context.Context, db *pgxpool.Pool, s Scope, f AccountFilter, p
 		if err != nil {
 			return err
 		}
-		page.NextCursor = keys.NextCursor
-		page.Items, err = accountsOf(ctx, q, s, keys.Items)
-		return err
+		return details(keys)
 	})
 	if err != nil {
 		return Page[Account]{}, fmt.Errorf("listing accounts: %w", err)
@@ -135,8 +154,45 @@ func Accounts(ctx context.Context, db *pgxpool.Pool, s Scope, f AccountFilter, p
 	return page, nil
 }
 
-// accountIDs returns the IDs of the accounts with a provider account ID; several if two providers
+func mostPausedAccounts(ctx context.Context, q *dbsqlc.Queries, s Scope, f AccountFilter, p Paging) (Page[int64], error) {
+	const list = "most paused accounts"
+	from, err := after(p, list, inMostPaused{Paused: math.MaxInt64})
+	if err != nil {
+		return Page[int64]{}, err
+	}
+	rows, err := q.MostPausedAccounts(ctx, dbsqlc.MostPausedAccountsParams{
+		BeforePaused: from.Paused, AfterID: from.ID, FirstWorkspace: s.first, LastWorkspace: s.last,
+		HasBacklog: f.HasBacklog, Status: orNil(f.Status), Blocked: orNil(f.Blocked), Size: p.size(),
+	})
+	if err != nil {
+		return Page[int64]{}, err
+	}
+	return paged(p, list, rows, func(r dbsqlc.MostPausedAccountsRow) int64 { return r.ID },
+		func(r dbsqlc.MostPausedAccountsRow) inMostPaused { return inMostPaused{r.Paused, r.ID} })
+}
+
+// CountAccounts returns how many accounts match the filter, counted up to maxCounted. With more,
+// isMore is true.
+func CountAccounts(ctx context.Context, db *pgxpool.Pool, s Scope, f AccountFilter) (n int64, isMore bool, err error) {
+	err = read(ctx, db, func(q *dbsqlc.Queries) error {
+		n, err = q.CountAccounts(ctx, dbsqlc.CountAccountsParams{
+			FirstWorkspace: s.first, LastWorkspace: s.last, HasBacklog: f.HasBacklog, Status: orNil(f.Status), Blocked: orNil(f.Blocked),
+			AtMost: maxCounted + 1,
+		})
+		return err
+	})
+	if err != nil {
+		return 0, false, fmt.Errorf("counting accounts: %w", err)
+	}
+	return min(n, maxCounted), n > maxCounted, nil
+}
+
+// AccountIDs returns the IDs of the accounts with a provider account ID; several if two providers
 // use the same one.
+func AccountIDs(ctx context.Context, db *pgxpool.Pool, s Scope, account string) ([]int64, error) {
+	return accountIDs(ctx, dbsqlc.New(db), s, account)
+}
+
 func accountIDs(ctx context.Context, q *dbsqlc.Queries, s Scope, account string) ([]int64, error) {
 	ids, err := q.FindAccounts(ctx, dbsqlc.FindAccountsParams{Account: account, FirstWorkspace: s.first, LastWorkspace: s.last})
 	if err != nil {
@@ -206,7 +262,7 @@ func (d *AccountDetail) expect(ctx context.Context, reader *Reader) error {
 	return nil
 }
 
-// accountsOf returns the accounts with these IDs that are within the scope.
+// accountsOf returns the accounts with these IDs that are within the scope, in the same order.
 func accountsOf(ctx context.Context, q *dbsqlc.Queries, s Scope, ids []int64) ([]Account, error) {
 	accounts := []Account{}
 	if len(ids) == 0 {
@@ -229,6 +285,7 @@ func accountsOf(ctx context.Context, q *dbsqlc.Queries, s Scope, ids []int64) ([
 		}
 		accounts = append(accounts, a)
 	}
+	slices.SortFunc(accounts, func(a, b Account) int { return slices.Index(ids, a.ID) - slices.Index(ids, b.ID) })
 	return accounts, nil
 }
 

@@ -42,7 +42,7 @@ func prospectEvent(r dbsqlc.EventPageRow) ProspectEvent {
 		Event: Event{
 			At: r.At.UTC(), Kind: r.Kind, FromStatus: r.FromStatus, ToStatus: r.ToStatus, Reason: r.Reason, Source: r.Source,
 			TickAt: utc(r.TickAt), HealID: r.HealID, SignalID: r.SignalID, JobID: r.JobID,
-			FromAccount: text(r.FromAccount), ToAccount: text(r.ToAccount), Step: int(r.Step),
+			FromAccount: text(r.FromAccount), ToAccount: text(r.ToAccount), Step: int(r.Step), Detail: r.Detail,
 		},
 	}
 }

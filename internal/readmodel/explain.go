@@ -36,6 +36,15 @@ type Explanation struct {
 	// Products are the products of the account for which the provider reports a separate status.
 	Products []Product `json:"products,omitempty"`
 
+	// For pages: names, when it was paused, and the same answer for the customer, with names only.
+	AccountName   string     `json:"-"`
+	AccountStatus string     `json:"-"`
+	Timezone      string     `json:"-"` // of the account's owner
+	CampaignName  string     `json:"-"`
+	PausedReason  string     `json:"-"`
+	PausedAt      *time.Time `json:"-"`
+	Reply         string     `json:"-"`
+
 	// Tried are the spellings of the URL that were looked up, if the prospect is unknown.
 	Tried []string `json:"tried,omitempty"`
 }
@@ -65,6 +74,10 @@ type Event struct {
 	FromAccount string     `json:"from_account,omitempty"`
 	ToAccount   string     `json:"to_account,omitempty"`
 	Step        int        `json:"step"`
+	Detail      string     `json:"detail,omitempty"` // of a change by a person or the platform: who and why
+
+	FromName string `json:"-"` // display names of the accounts
+	ToName   string `json:"-"`
 }
 
 // Explain explains one prospect, in any workspace; see [Explainer.Explain].
@@ -222,11 +235,23 @@ func (f facts) explain(seen *view) map[string][]Explanation {
 			EnrollmentID: row.EnrollmentID, Workspace: row.Workspace, Campaign: row.Campaign,
 			AccountID: row.AccountID, Account: row.Account, ProspectURL: row.ProspectUrl, Status: row.Status, Step: int(row.Step),
 			Answer: explain.Because(facts), NotBefore: facts.NotBefore, Forecast: of,
-			History:  append([]Event{}, f.history[row.EnrollmentID]...),
+			History:     append([]Event{}, f.history[row.EnrollmentID]...),
+			AccountName: row.AccountName, AccountStatus: row.AccountStatus, Timezone: row.Timezone, CampaignName: row.CampaignName,
+			PausedReason: row.PausedReason, PausedAt: utc(row.PausedAt), Reply: replyOf(row, facts),
 			LockedAt: facts.AccountLockedAt, LockedReason: facts.AccountLockedReason, Products: f.products[row.AccountID],
 		})
 	}
 	return known
+}
+
+// replyOf is the answer for a customer: with the names that the platform shows, without IDs.
+func replyOf(row dbsqlc.ProspectFactsRow, facts explain.Facts) string {
+	facts.Account = cmp.Or(row.AccountName, "of this prospect")
+	facts.Campaign = cmp.Or(row.CampaignName, row.Campaign)
+	if facts.Target != "" {
+		facts.Target = cmp.Or(text(row.TargetName), "of this prospect")
+	}
+	return explain.Because(facts).Sentence
 }
 
 // factsOf adds the expected times to a row. seen is needed only for a row in a queue.
@@ -273,7 +298,8 @@ func readHistories(ctx context.Context, q *dbsqlc.Queries, enrollmentIDs []int64
 		history[row.EnrollmentID] = append(history[row.EnrollmentID], Event{
 			At: row.At.UTC(), Kind: row.Kind, FromStatus: row.FromStatus, ToStatus: row.ToStatus, Reason: row.Reason,
 			Source: row.Source, TickAt: utc(row.TickAt), HealID: row.HealID, SignalID: row.SignalID, JobID: row.JobID,
-			FromAccount: text(row.FromAccount), ToAccount: text(row.ToAccount), Step: int(row.Step),
+			FromAccount: text(row.FromAccount), ToAccount: text(row.ToAccount), Step: int(row.Step), Detail: row.Detail,
+			FromName: text(row.FromName), ToName: text(row.ToName),
 		})
 	}
 	return history, nil

@@ -13,6 +13,7 @@ import (
 // AccountLimits are what limits the resumes through an account in the current tick, and all that
 // blocks them.
 type AccountLimits struct {
+	Now        time.Time // by the clock of the database
 	TickAt     time.Time
 	TickLength time.Duration
 	Jitter     time.Duration // the next actions of resumed prospects are spread over it
@@ -43,12 +44,16 @@ func (q Quota) Remaining() int { return max(0, q.Cap-q.Used) }
 
 // Limits returns the limits of an account that exists.
 func Limits(ctx context.Context, db *pgxpool.Pool, accountID int64) (AccountLimits, error) {
-	r, err := dbsqlc.New(db).AccountLimits(ctx, dbsqlc.AccountLimitsParams{AccountID: accountID, AtMost: maxCounted + 1})
+	var r dbsqlc.AccountLimitsRow
+	err := read(ctx, db, func(q *dbsqlc.Queries) (err error) {
+		r, err = q.AccountLimits(ctx, dbsqlc.AccountLimitsParams{AccountID: accountID, AtMost: maxCounted + 1})
+		return err
+	})
 	if err != nil {
 		return AccountLimits{}, fmt.Errorf("limits of account %d: %w", accountID, err)
 	}
 	l := AccountLimits{
-		TickAt: r.TickAt.UTC(), TickLength: r.TickLength, Jitter: r.Jitter,
+		Now: r.Now.UTC(), TickAt: r.TickAt.UTC(), TickLength: r.TickLength, Jitter: r.Jitter,
 		Account: Quota{Used: int(r.AccountUsed), Cap: int(r.AccountCap)}, Sweep: Quota{Used: int(r.SweepUsed), Cap: int(r.FleetCap)}, Signal: Quota{Used: int(r.SignalUsed), Cap: int(r.SignalCap)},
 		Timezone: r.Timezone, DisconnectedAt: utc(r.DisconnectedAt), ReconnectedAt: utc(r.ReconnectedAt),
 		AutoResumeOff: !r.AutoResume, AutoResumeReason: r.AutoResumeReason,

@@ -21,8 +21,6 @@ type Page[T any] struct {
 type Paging struct {
 	Cursor string // NextCursor of the previous page; empty for the first page
 	Limit  int    // number of items, at most MaxLimit; 0 means DefaultLimit
-
-	isExport bool // the page is a part of an export, of exportSize items
 }
 
 // Page sizes.
@@ -36,9 +34,6 @@ var ErrCursor = errors.New("not a cursor of this list: use next_cursor from a pa
 
 // limit returns the maximum number of items on the page.
 func (p Paging) limit() int {
-	if p.isExport {
-		return exportSize
-	}
 	if p.Limit == 0 {
 		return DefaultLimit
 	}

@@ -151,25 +151,3 @@ func CountPaused(ctx context.Context, db *pgxpool.Pool, s Scope, f PausedFilter)
 	}
 	return counts, nil
 }
-
-// exportSize is the number of rows of a page of an export.
-const exportSize = 1000
-
-// ExportPaused returns a function that returns the next prospects of the list with each call, and
-// none after the last. Each call is a short transaction of its own.
-func ExportPaused(db *pgxpool.Pool, s Scope, f PausedFilter) func(context.Context) ([]PausedProspect, error) {
-	paging, isOver := Paging{isExport: true}, false
-	return func(ctx context.Context) ([]PausedProspect, error) {
-		if isOver {
-			return nil, nil
-		}
-		page, err := PausedProspects(ctx, db, s, f, paging)
-		if err != nil {
-			return nil, err
-		}
-		if isOver = page.NextCursor == nil; !isOver {
-			paging.Cursor = *page.NextCursor
-		}
-		return page.Items, nil
-	}
-}

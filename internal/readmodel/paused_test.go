@@ -95,31 +95,6 @@ func TestPausedProspectsByFilter(t *testing.T) {
 	})
 }
 
-// An export has every row once, in several pages.
-func TestExportPaused(t *testing.T) {
-	t.Parallel()
-	db := testdb.New(t)
-	db.Exec(t, severalLines)
-	db.Exec(t, `INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, paused_reason, paused_at, prospect_url)
-		SELECT e.workspace_id, e.campaign_id, e.account_id, e.status, e.paused_reason, e.paused_at, e.prospect_url || '-' || n
-		FROM thaw.enrollments AS e, generate_series(1, 20) AS n`)
-	next := readmodel.ExportPaused(db.Pool, readmodel.Everything(), readmodel.PausedFilter{})
-	seen, pages := map[int64]bool{}, 0
-	for ; ; pages++ {
-		items, err := next(t.Context())
-		require.NoError(t, err)
-		if len(items) == 0 {
-			break
-		}
-		for _, item := range items {
-			require.False(t, seen[item.EnrollmentID])
-			seen[item.EnrollmentID] = true
-		}
-	}
-	require.Greater(t, pages, 1)
-	require.Len(t, seen, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.enrollments WHERE status = 'paused'"))
-}
-
 // The timeline has every part once, newest first, in pages of any size.
 func TestTimeline(t *testing.T) {
 	t.Parallel()

@@ -43,3 +43,25 @@ func Workspaces(ctx context.Context, db *pgxpool.Pool, s Scope, p Paging) (Page[
 	}
 	return paged(p, list, rows, item, func(r dbsqlc.WorkspacePageRow) newest { return newest{r.ID} })
 }
+
+// WorkspaceCounts are the accounts and the paused prospects of a workspace.
+type WorkspaceCounts struct {
+	Accounts, Connected int64
+	Paused, Waiting     int64 // Waiting is how many of them wait for an account
+}
+
+// CountWorkspaces returns the counts of workspaces, by ID.
+func CountWorkspaces(ctx context.Context, db *pgxpool.Pool, ids []int64) (map[int64]WorkspaceCounts, error) {
+	counts := make(map[int64]WorkspaceCounts, len(ids))
+	err := read(ctx, db, func(q *dbsqlc.Queries) error {
+		rows, err := q.WorkspaceCounts(ctx, ids)
+		for _, r := range rows {
+			counts[r.ID] = WorkspaceCounts{Accounts: r.Accounts, Connected: r.Connected, Paused: r.Paused, Waiting: r.Waiting}
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("counting in workspaces: %w", err)
+	}
+	return counts, nil
+}

@@ -13,8 +13,49 @@ WHERE (a.workspace_id, a.id) > (sqlc.arg(after_workspace)::bigint, sqlc.arg(afte
     AND (NOT sqlc.arg(has_backlog)::boolean OR EXISTS (
         SELECT FROM thaw.enrollments AS e
         WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id = a.id))
+    AND (sqlc.narg(blocked)::text IS NULL OR CASE sqlc.narg(blocked)::text
+        WHEN 'account_on_hold' THEN a.hold_until > thaw.now()
+        WHEN 'account_locked' THEN a.locked_at IS NOT NULL
+        WHEN 'account_flapping' THEN a.resume_after > thaw.now() END)
 ORDER BY a.workspace_id, a.id
 LIMIT sqlc.arg(size)::integer;
+
+-- name: MostPausedAccounts :many
+-- The accounts of a page, ordered by the number of paused prospects, most first.
+SELECT a.id, p.paused
+FROM (
+    SELECT part.account_id, sum(part.paused)::bigint AS paused, coalesce(sum(part.paused) FILTER (WHERE part.waits_for_account), 0) AS waiting
+    FROM thaw.paused_parts AS part
+    GROUP BY part.account_id
+    HAVING sum(part.paused) > 0) AS p
+JOIN thaw.accounts AS a ON a.id = p.account_id
+WHERE (p.paused, -a.id) < (sqlc.arg(before_paused)::bigint, -sqlc.arg(after_id)::bigint)
+    AND a.workspace_id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint
+    AND (sqlc.narg(status)::text IS NULL OR a.status::text = sqlc.narg(status)::text)
+    AND (NOT sqlc.arg(has_backlog)::boolean OR p.waiting > 0)
+    AND (sqlc.narg(blocked)::text IS NULL OR CASE sqlc.narg(blocked)::text
+        WHEN 'account_on_hold' THEN a.hold_until > thaw.now()
+        WHEN 'account_locked' THEN a.locked_at IS NOT NULL
+        WHEN 'account_flapping' THEN a.resume_after > thaw.now() END)
+ORDER BY p.paused DESC, a.id
+LIMIT sqlc.arg(size)::integer;
+
+-- name: CountAccounts :one
+-- How many accounts a list has, counted up to at_most.
+SELECT count(*)
+FROM (
+    SELECT
+    FROM thaw.accounts AS a
+    WHERE a.workspace_id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint
+        AND (sqlc.narg(status)::text IS NULL OR a.status::text = sqlc.narg(status)::text)
+        AND (NOT sqlc.arg(has_backlog)::boolean OR EXISTS (
+            SELECT FROM thaw.enrollments AS e
+            WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id = a.id))
+        AND (sqlc.narg(blocked)::text IS NULL OR CASE sqlc.narg(blocked)::text
+            WHEN 'account_on_hold' THEN a.hold_until > thaw.now()
+            WHEN 'account_locked' THEN a.locked_at IS NOT NULL
+            WHEN 'account_flapping' THEN a.resume_after > thaw.now() END)
+    LIMIT sqlc.arg(at_most)::integer) AS counted;
 
 -- name: FindAccounts :many
 -- The accounts with a provider account ID: several if two providers use the same ID.

@@ -19,6 +19,20 @@ WHERE w.id > sqlc.arg(after_id)::bigint
 ORDER BY w.id
 LIMIT sqlc.arg(size)::integer;
 
+-- name: WorkspaceCounts :many
+-- The accounts and the paused prospects of the given workspaces.
+SELECT w.id, accounts.total AS accounts, accounts.connected, paused.total AS paused, paused.waiting
+FROM thaw.workspaces AS w
+CROSS JOIN LATERAL (
+    SELECT count(*) AS total, count(*) FILTER (WHERE a.status = 'connected') AS connected
+    FROM thaw.accounts AS a WHERE a.workspace_id = w.id) AS accounts
+LEFT JOIN LATERAL (
+    SELECT coalesce(sum(p.paused), 0)::bigint AS total, coalesce(sum(p.paused) FILTER (WHERE p.waits_for_account), 0)::bigint AS waiting
+    FROM thaw.paused_parts AS p
+    WHERE p.account_id = ANY (ARRAY(SELECT a.id FROM thaw.accounts AS a WHERE a.workspace_id = w.id))) AS paused ON true
+WHERE w.id = ANY (sqlc.arg(ids)::bigint[])
+ORDER BY w.id;
+
 -- name: FindWorkspace :one
 SELECT w.id, w.key FROM thaw.workspaces AS w
 WHERE w.key = sqlc.arg(workspace)

@@ -51,6 +51,8 @@ SELECT
     e.prospect_url,
     e.status::text AS status,
     coalesce(e.paused_reason::text, '')::text AS paused_reason,
+    e.paused_at,
+    account.timezone,
     e.step,
     e.next_action_at,
     -- Accounts of the same person, in this and in other workspaces. The latter is evaluated last,
@@ -133,12 +135,16 @@ CROSS JOIN LATERAL (
         LIMIT sqlc.arg(at_most)::integer) AS counted) AS stretch;
 
 -- name: EnrollmentHistories :many
-SELECT h.enrollment_id, h.at, h.kind::text AS kind, h.from_status::text AS from_status, h.to_status::text AS to_status,
-    coalesce(h.reason::text, '')::text AS reason, h.source::text AS source, h.tick_at, h.heal_id, h.signal_id, h.job_id,
-    h.from_account, h.to_account, h.step
-FROM thaw.history AS h
-WHERE h.enrollment_id = ANY (sqlc.arg(enrollment_ids)::bigint[])
-ORDER BY h.event_id;
+SELECT event.enrollment_id, event.at, event.kind::text AS kind, event.from_status::text AS from_status,
+    event.to_status::text AS to_status, coalesce(event.reason::text, '')::text AS reason, event.source::text AS source, event.tick_at,
+    event.heal_id, event.signal_id, event.job_id, from_account.provider_account_id AS from_account,
+    to_account.provider_account_id AS to_account, from_account.display_name AS from_name, to_account.display_name AS to_name,
+    event.step, coalesce(event.detail, '')::text AS detail
+FROM thaw.enrollment_events AS event
+LEFT JOIN thaw.accounts AS from_account ON from_account.id = event.from_account_id
+LEFT JOIN thaw.accounts AS to_account ON to_account.id = event.to_account_id
+WHERE event.enrollment_id = ANY (sqlc.arg(enrollment_ids)::bigint[])
+ORDER BY event.id;
 
 -- name: LatestSweep :one
 -- The newest tick with a plan, whether it is finished or not.

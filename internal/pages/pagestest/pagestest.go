@@ -81,7 +81,7 @@ func Setup(t *testing.T) *Dashboard {
 	require.NoError(t, err)
 	t.Cleanup(riverPool.Close)
 	w, err := worker.New(t.Context(), worker.Config{
-		Pool: db.Pool, RiverPool: riverPool, PollOnly: db.PollOnly, Logger: testdb.Logger(t),
+		Pool: db.Pool, RiverPool: riverPool, RiverSchema: schema.Name, PollOnly: db.PollOnly, Logger: testdb.Logger(t),
 	})
 	require.NoError(t, err)
 	migrator, err := schema.NewMigrator(db.Pool, schema.Name, slog.New(slog.DiscardHandler))

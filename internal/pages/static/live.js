@@ -78,6 +78,12 @@ async function refresh() {
 localize(document);
 countDown();
 setInterval(countDown, 1000);
+
+// Forms with a time take it in the viewer's time zone; without this script, in UTC.
+for (const field of document.querySelectorAll("input[name=zone]")) {
+  field.value = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  field.form.querySelector("[data-zone]").textContent = field.form.querySelector("[data-zone]").dataset.zone;
+}
 setInterval(() => {
   for (const time of document.querySelectorAll("time.ago[title]")) time.textContent = ago(new Date(time.dateTime));
 }, 30000);

@@ -1,0 +1,175 @@
+package pages
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/thawline/thaw/internal/readmodel"
+)
+
+// A pausedPage is the list of paused prospects.
+type pausedPage struct {
+	list[readmodel.PausedProspect]
+	readmodel.PausedCounts
+	wantedPaused
+	Ages      []age
+	Reasons   []string
+	Shares    []share // by reason
+	ByAccount column
+	ByAge     column
+}
+
+// An age is a choice of the filter by age.
+type age struct {
+	Key, Label string
+	longer     time.Duration
+}
+
+const day = 24 * time.Hour
+
+var ages = []age{
+	{"1h", "over 1 hour", time.Hour}, {"1d", "over 1 day", day}, {"3d", "over 3 days", 3 * day},
+	{"1w", "over 1 week", 7 * day}, {"30d", "over 30 days", 30 * day},
+}
+
+// pausedReasons are the reasons of prospects in the filter.
+var pausedReasons = []string{"linkedin_account_disconnected", "linkedin_account_issue", "account_restricted", "paused_by_user"}
+
+// wantedPaused is the filter of the list. Every value is in the address, so that a list can be
+// shared.
+type wantedPaused struct {
+	Reason, Workspace, Account, Campaign, Age, Order string
+
+	scope  readmodel.Scope
+	filter readmodel.PausedFilter
+}
+
+// prospects shows one prospect if the address has its URL, otherwise the list of paused prospects.
+func (s *site) prospects(r *http.Request) (view, error) {
+	if r.URL.Query().Get("url") != "" {
+		return s.prospect(r)
+	}
+	wanted, err := s.wantedPaused(r)
+	if err != nil {
+		return view{}, err
+	}
+	p := pausedPage{wantedPaused: wanted, Ages: ages, Reasons: pausedReasons}
+	if p.PausedCounts, err = readmodel.CountPaused(r.Context(), s.Store.Pool(), wanted.scope, wanted.filter); err != nil {
+		return view{}, err
+	}
+	p.list, err = listOf(r, func(paging readmodel.Paging) (readmodel.Page[readmodel.PausedProspect], error) {
+		return readmodel.PausedProspects(r.Context(), s.Store.Pool(), wanted.scope, wanted.filter, paging)
+	})
+	p.Export = exportPath(r)
+	for _, c := range p.ByReason {
+		p.Shares = append(p.Shares, share{Label: say(reasons, c.Reason), Path: with(r, "reason", c.Reason), Count: c.Paused})
+	}
+	p.Shares = sharesOf(p.Shares)
+	p.ByAccount = columnOf(r, "Account", "account", "ascending", "longest")
+	p.ByAge = columnOf(r, "Paused", "longest", "ascending", "longest")
+	return view{"prospects.html", "Paused prospects", p}, err
+}
+
+// wantedPaused reads the filter in the address.
+func (s *site) wantedPaused(r *http.Request) (wantedPaused, error) {
+	query := r.URL.Query()
+	w := wantedPaused{
+		Reason: query.Get("reason"), Workspace: query.Get("workspace"), Account: query.Get("account"), Campaign: query.Get("campaign"),
+		Age: query.Get("age"), Order: query.Get("order"),
+	}
+	if w.Reason != "" && !slices.Contains(pausedReasons, w.Reason) {
+		return w, badRequestError{fmt.Sprintf("There is no pause reason %q. Choose one from the list.", w.Reason)}
+	}
+	switch w.Order {
+	case "", "longest", "account":
+	default:
+		return w, badRequestError{fmt.Sprintf("The list has no order %q. Use longest or account.", w.Order)}
+	}
+	w.filter = readmodel.PausedFilter{Reason: w.Reason, LongestFirst: w.Order != "account"}
+	if w.Age != "" {
+		i := slices.IndexFunc(ages, func(a age) bool { return a.Key == w.Age })
+		if i < 0 {
+			return w, badRequestError{fmt.Sprintf("There is no age %q. Choose one from the list.", w.Age)}
+		}
+		w.filter.OlderThan = ages[i].longer
+	}
+	var err error
+	if w.scope, err = s.scopeOf(r.Context(), w.Workspace); err != nil {
+		return w, err
+	}
+	if w.Account != "" {
+		if w.filter.AccountIDs, err = readmodel.AccountIDs(r.Context(), s.Store.Pool(), w.scope, w.Account); err != nil {
+			return w, err
+		}
+		if len(w.filter.AccountIDs) == 0 {
+			return w, badRequestError{fmt.Sprintf("There is no account %q. Use its provider account ID.", w.Account)}
+		}
+	}
+	if w.Campaign != "" {
+		id, err := readmodel.CampaignID(r.Context(), s.Store.Pool(), w.scope, w.Campaign)
+		switch {
+		case errors.Is(err, readmodel.ErrNotFound) || w.Workspace == "":
+			return w, badRequestError{fmt.Sprintf("There is no campaign %q in workspace %q. A campaign needs its workspace.", w.Campaign, w.Workspace)}
+		case err != nil:
+			return w, err
+		}
+		w.filter.CampaignID = &id
+	}
+	return w, nil
+}
+
+// scopeOf returns the scope of a workspace, or of all workspaces for an empty key.
+func (s *site) scopeOf(ctx context.Context, workspace string) (readmodel.Scope, error) {
+	scope, err := readmodel.Everything().Workspace(ctx, s.Store.Pool(), workspace)
+	if errors.Is(err, readmodel.ErrNotFound) {
+		return scope, badRequestError{fmt.Sprintf("There is no workspace %q.", workspace)}
+	}
+	return scope, err
+}
+
+// IsFiltered reports whether any filter is set.
+func (w wantedPaused) IsFiltered() bool {
+	return cmp.Or(w.Reason, w.Workspace, w.Account, w.Campaign, w.Age) != ""
+}
+
+// prospectsExport exports the list with the filters of the request, in the order of accounts, which
+// is the cheapest for a long list.
+func (s *site) prospectsExport(r *http.Request) (*export, error) {
+	wanted, err := s.wantedPaused(r)
+	if err != nil {
+		return nil, err
+	}
+	wanted.filter.LongestFirst = false
+	return exportOf("paused-prospects",
+		[]string{"workspace", "account", "account_name", "campaign", "campaign_name", "prospect_url", "paused_reason", "paused_at", "step"},
+		func(paging readmodel.Paging) (readmodel.Page[readmodel.PausedProspect], error) {
+			return readmodel.PausedProspects(r.Context(), s.Store.Pool(), wanted.scope, wanted.filter, paging)
+		},
+		func(p readmodel.PausedProspect) []string {
+			return []string{
+				p.Workspace, p.Account, p.AccountName, p.Campaign, p.CampaignName, p.ProspectURL, p.PausedReason,
+				p.PausedAt.Format(time.RFC3339), strconv.Itoa(p.Step),
+			}
+		}), nil
+}
+
+// listPath returns a path with those of the parameters that have a value.
+func listPath(path string, parameters map[string]string) string {
+	query := url.Values{}
+	for name, value := range parameters {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	if len(query) == 0 {
+		return path
+	}
+	return path + "?" + query.Encode()
+}
