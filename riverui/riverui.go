@@ -35,7 +35,7 @@ func Handler(ctx context.Context, client *river.Client[pgx.Tx], logger *slog.Log
 	if err := handler.Start(ctx); err != nil {
 		return nil, fmt.Errorf("starting River UI: %w", err)
 	}
-	return bounded(handler, logger), nil
+	return linked(bounded(handler, logger)), nil
 }
 
 const (

@@ -214,6 +214,23 @@ func requireNoScansOnPages(t *testing.T, db *testdb.DB) {
 					}
 					return nil
 				},
+				"audit log":                 filtered(watched, readmodel.AuditFilter{}, readmodel.Audit),
+				"audit log of an actor":     filtered(watched, readmodel.AuditFilter{Actor: "monitor"}, readmodel.Audit),
+				"audit log of a kind":       filtered(watched, readmodel.AuditFilter{What: "safety_entered"}, readmodel.Audit),
+				"audit log of a workspace":  filtered(watched, readmodel.AuditFilter{WorkspaceID: 2}, readmodel.Audit),
+				"audit log of a day":        filtered(watched, readmodel.AuditFilter{Within: 24 * time.Hour}, readmodel.Audit),
+				"deliveries":                deliveries(watched, readmodel.DeliveryFilter{}),
+				"deliveries of an outcome":  deliveries(watched, readmodel.DeliveryFilter{Outcome: "unknown_account"}),
+				"deliveries of an account":  deliveries(watched, readmodel.DeliveryFilter{Provider: "linkedin", Account: "account-1"}),
+				"messages":                  filtered(watched, "", readmodel.Messages),
+				"messages that have failed": filtered(watched, "failed", readmodel.Messages),
+				"endpoints and settings": func(ctx context.Context, _ readmodel.Paging) error {
+					if _, err := readmodel.FleetSettings(ctx, watched); err != nil {
+						return err
+					}
+					_, err := readmodel.Endpoints(ctx, watched)
+					return err
+				},
 				"fingerprint of a live page": func(ctx context.Context, _ readmodel.Paging) error {
 					_, err := dbsqlc.New(watched).Fingerprint(ctx)
 					return err
@@ -249,6 +266,20 @@ func returns[T, F any](db *pgxpool.Pool, s readmodel.Scope, filter F, list func(
 func timeline(parts ...string) func(context.Context, *pgxpool.Pool, readmodel.Scope, int64, readmodel.Paging) (readmodel.Page[readmodel.TimelineEntry], error) {
 	return func(ctx context.Context, db *pgxpool.Pool, s readmodel.Scope, account int64, p readmodel.Paging) (readmodel.Page[readmodel.TimelineEntry], error) {
 		return readmodel.Timeline(ctx, db, s, account, parts, p)
+	}
+}
+
+func filtered[T, F any](db *pgxpool.Pool, filter F, list func(context.Context, *pgxpool.Pool, F, readmodel.Paging) (readmodel.Page[T], error)) func(context.Context, readmodel.Paging) error {
+	return func(ctx context.Context, p readmodel.Paging) error {
+		_, err := list(ctx, db, filter, p)
+		return err
+	}
+}
+
+func deliveries(db *pgxpool.Pool, filter readmodel.DeliveryFilter) func(context.Context, readmodel.Paging) error {
+	return func(ctx context.Context, p readmodel.Paging) error {
+		_, err := readmodel.Deliveries(ctx, db, filter, p)
+		return err
 	}
 }
 

@@ -5284,8 +5284,11 @@ CREATE UNIQUE INDEX heals_one_running_per_target_key ON thaw.heals USING btree (
 CREATE INDEX heals_tenant_idx ON thaw.heals USING btree (tenant_id, requested_at) WHERE (tenant_id IS NOT NULL);
 CREATE INDEX heals_workspace_idx ON thaw.heals USING btree (workspace_id, id) WHERE (workspace_id IS NOT NULL);
 CREATE INDEX manual_actions_account_idx ON thaw.manual_actions USING btree (account_id, id) WHERE (account_id IS NOT NULL);
+CREATE INDEX manual_actions_actor_idx ON thaw.manual_actions USING btree (actor, at, id);
+CREATE INDEX manual_actions_at_idx ON thaw.manual_actions USING btree (at, id);
 CREATE INDEX manual_actions_safety_idx ON thaw.manual_actions USING btree (id) WHERE (what = ANY (ARRAY['safety_entered'::text, 'safety_exited'::text]));
-CREATE INDEX manual_actions_workspace_idx ON thaw.manual_actions USING btree (workspace_id, id) WHERE (workspace_id IS NOT NULL);
+CREATE INDEX manual_actions_what_idx ON thaw.manual_actions USING btree (what, at, id);
+CREATE INDEX manual_actions_workspace_idx ON thaw.manual_actions USING btree (workspace_id, at, id) WHERE (workspace_id IS NOT NULL);
 CREATE UNIQUE INDEX outbox_one_open_per_account_key ON thaw.outbox USING btree (account_id) WHERE is_open;
 CREATE INDEX paused_counts_campaign_idx ON thaw.paused_counts USING btree (campaign_id);
 CREATE INDEX river_job_args_index ON thaw.river_job USING gin (args);

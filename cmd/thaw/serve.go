@@ -8,8 +8,10 @@ import (
 	"net"
 	"time"
 
+	"github.com/alecthomas/kong"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
+	"github.com/thawline/thaw/internal/pages"
 	"github.com/thawline/thaw/internal/process"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/tracing"
@@ -38,7 +40,8 @@ func (c *serveCmd) Validate() error {
 	return errors.Join(c.fleet.Validate(), c.workFlag.Validate(), c.webhookFlag.Validate(), c.httpFlag.Validate())
 }
 
-func (c *serveCmd) Run(ctx context.Context, e *env) error {
+func (c *serveCmd) Run(ctx context.Context, parsed *kong.Context, e *env) error {
+	c.shown = processSettings(parsed)
 	return c.run(ctx, e, &c.fleet, &c.workFlag, &c.webhookFlag, &c.httpFlag, nil)
 }
 
@@ -75,7 +78,8 @@ func (webCmd) Help() string {
 // Validate calls the Validate methods of embedded types, which kong does not find.
 func (c *webCmd) Validate() error { return c.httpFlag.Validate() }
 
-func (c *webCmd) Run(ctx context.Context, e *env) error {
+func (c *webCmd) Run(ctx context.Context, parsed *kong.Context, e *env) error {
+	c.shown = processSettings(parsed)
 	return c.run(ctx, e, nil, nil, nil, &c.httpFlag, nil)
 }
 
@@ -93,6 +97,7 @@ func (f *workFlag) Validate() error {
 
 // httpFlag has the flags of a process that serves HTTP.
 type httpFlag struct {
+	shown             []pages.ProcessSetting
 	adminFlag         `embed:""`
 	Addr              string  `help:"Address to listen on." default:"127.0.0.1:8080" env:"THAW_ADDR"`
 	UnipileV1Secret   secrets `name:"unipile-v1-secret" help:"Secret that Unipile v1 sends in its header. At least 16 characters, no comma. To rotate it, pass the old and the new secret, separated by a comma. Without a secret the route is disabled." placeholder:"SECRET" env:"THAW_UNIPILE_V1_SECRET"`
@@ -185,7 +190,7 @@ func (p *longRunning) run(ctx context.Context, e *env, settings *fleet, work *wo
 		}
 		defer listener.Close()
 		c.Web = &process.Web{
-			Listener: listener, AdminPassword: web.AdminPassword,
+			Listener: listener, AdminPassword: web.AdminPassword, Settings: web.shown,
 			Webhooks: webhook.Config{
 				UnipileV1Secrets: web.UnipileV1Secret, UnipileV1Header: web.UnipileV1Header,
 				UnipileTestEvents: web.UnipileTestEvents,

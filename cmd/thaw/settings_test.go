@@ -4,7 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -113,12 +112,6 @@ func commandsOf(s setting, all []string) string {
 	}
 }
 
-// isFleetSetting reports whether a flag changes a fleet-wide setting, whose default is in the
-// database. Only these flags are pointers.
-func isFleetSetting(flag *kong.Flag) bool {
-	return flag.Target.Kind() == reflect.Pointer
-}
-
 func TestSettingsAreDocumented(t *testing.T) {
 	t.Parallel()
 	for _, s := range settings(newParser(&cli{}).Model) {
@@ -170,4 +163,25 @@ func TestHelpOfEveryCommandHasAnExample(t *testing.T) {
 		require.Contains(t, example, "thaw "+command.Path(), "the example is for another command")
 		require.Regexp(t, `^[A-Z].+\.$`, command.Help, "%s: the help must be a sentence", command.Path())
 	}
+}
+
+// The page of settings says where each setting of the process comes from, and shows no secret.
+func TestProcessSettings(t *testing.T) {
+	t.Setenv("THAW_ADMIN_PASSWORD", "hidden-1")
+	t.Setenv("THAW_DATABASE_URL", "postgres://ann:hidden-2@localhost/thaw")
+	t.Setenv("THAW_UNIPILE_V1_SECRET", "hidden-3-0123456789")
+	parsed, err := newParser(&cli{}).Parse([]string{"web", "--addr=127.0.0.1:0", "--otel-endpoint=http://ann:hidden-4@localhost:4318"})
+	require.NoError(t, err)
+	found := map[string]string{}
+	for _, s := range processSettings(parsed) {
+		found[s.Flag] = s.Source + ": " + s.Value
+		require.NotContains(t, s.Value, "hidden", s.Flag)
+	}
+	require.Equal(t, "flag: 127.0.0.1:0", found["addr"])
+	require.Equal(t, "flag: http://localhost:4318", found["otel-endpoint"])
+	require.Equal(t, "environment: (set, not shown)", found["admin-password"])
+	require.Equal(t, "environment: (set, not shown)", found["unipile-v1-secret"])
+	require.Equal(t, "environment: (set, not shown)", found["database-url"])
+	require.Equal(t, "default: Unipile-Auth", found["unipile-v1-header"])
+	require.NotContains(t, found, "fleet-cap")
 }

@@ -248,7 +248,7 @@ FROM thaw.manual_actions AS d
 LEFT JOIN thaw.accounts AS a ON a.id = d.account_id
 LEFT JOIN thaw.campaigns AS c ON c.id = d.campaign_id
 WHERE d.workspace_id = $1::bigint
-ORDER BY d.id DESC
+ORDER BY d.at DESC, d.id DESC
 LIMIT $2::integer
 `
 

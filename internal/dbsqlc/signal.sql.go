@@ -102,3 +102,271 @@ func (q *Queries) ReceiveSignal(ctx context.Context, arg ReceiveSignalParams) (s
 	err := row.Scan(&outcome)
 	return outcome, err
 }
+
+const signalDetail = `-- name: SignalDetail :one
+SELECT s.id, s.received_at, s.occurred_at, s.provider, s.provider_account_id AS account, s.raw_status,
+    coalesce(s.status::text, '')::text AS status, s.kind::text AS kind, coalesce(s.product, '')::text AS product,
+    s.outcome::text AS outcome, s.duplicate_of, s.verdict, s.resumed, (s.body IS NOT NULL)::boolean AS has_body,
+    a.id AS account_id, coalesce(a.display_name, '')::text AS account_name, coalesce(w.key, '')::text AS workspace,
+    coalesce(s.delivery_key, '')::text AS delivery_key, coalesce(s.member_id, '')::text AS member_id, s.finished_at,
+    coalesce(jsonb_pretty(s.body), '')::text AS body
+FROM thaw.account_signals AS s
+LEFT JOIN thaw.accounts AS a ON a.provider = s.provider AND a.provider_account_id = s.provider_account_id
+LEFT JOIN thaw.workspaces AS w ON w.id = a.workspace_id
+WHERE s.id = $1::bigint
+`
+
+type SignalDetailRow struct {
+	ID          int64
+	ReceivedAt  time.Time
+	OccurredAt  *time.Time
+	Provider    string
+	Account     string
+	RawStatus   string
+	Status      string
+	Kind        string
+	Product     string
+	Outcome     string
+	DuplicateOf *int64
+	Verdict     *string
+	Resumed     *int32
+	HasBody     bool
+	AccountID   *int64
+	AccountName string
+	Workspace   string
+	DeliveryKey string
+	MemberID    string
+	FinishedAt  *time.Time
+	Body        string
+}
+
+func (q *Queries) SignalDetail(ctx context.Context, id int64) (SignalDetailRow, error) {
+	row := q.db.QueryRow(ctx, signalDetail, id)
+	var i SignalDetailRow
+	err := row.Scan(
+		&i.ID,
+		&i.ReceivedAt,
+		&i.OccurredAt,
+		&i.Provider,
+		&i.Account,
+		&i.RawStatus,
+		&i.Status,
+		&i.Kind,
+		&i.Product,
+		&i.Outcome,
+		&i.DuplicateOf,
+		&i.Verdict,
+		&i.Resumed,
+		&i.HasBody,
+		&i.AccountID,
+		&i.AccountName,
+		&i.Workspace,
+		&i.DeliveryKey,
+		&i.MemberID,
+		&i.FinishedAt,
+		&i.Body,
+	)
+	return i, err
+}
+
+const signalPage = `-- name: SignalPage :many
+SELECT s.id, s.received_at, s.occurred_at, s.provider, s.provider_account_id AS account, s.raw_status,
+    coalesce(s.status::text, '')::text AS status, s.kind::text AS kind, coalesce(s.product, '')::text AS product,
+    s.outcome::text AS outcome, s.duplicate_of, s.verdict, s.resumed, (s.body IS NOT NULL)::boolean AS has_body,
+    a.id AS account_id, coalesce(a.display_name, '')::text AS account_name, coalesce(w.key, '')::text AS workspace
+FROM (
+    SELECT d.id, d.provider, d.provider_account_id, d.account_id, d.delivery_key, d.duplicate_of, d.raw_status, d.status, d.kind, d.just_created, d.product, d.member_id, d.v1_account_id, d.occurred_at, d.received_at, d.outcome, d.body, d.verdict, d.resumed, d.finished_at FROM thaw.account_signals AS d
+    WHERE d.id < $1::bigint
+    ORDER BY d.id DESC LIMIT $2::integer) AS s
+LEFT JOIN thaw.accounts AS a ON a.provider = s.provider AND a.provider_account_id = s.provider_account_id
+LEFT JOIN thaw.workspaces AS w ON w.id = a.workspace_id
+WHERE ($3::text = '' OR s.outcome::text = $3::text)
+    AND ($4::text = '' OR s.provider = $4::text)
+ORDER BY s.id DESC
+LIMIT $5::integer
+`
+
+type SignalPageParams struct {
+	BeforeID int64
+	Scan     int32
+	Outcome  string
+	Provider string
+	Size     int32
+}
+
+type SignalPageRow struct {
+	ID          int64
+	ReceivedAt  time.Time
+	OccurredAt  *time.Time
+	Provider    string
+	Account     string
+	RawStatus   string
+	Status      string
+	Kind        string
+	Product     string
+	Outcome     string
+	DuplicateOf *int64
+	Verdict     *string
+	Resumed     *int32
+	HasBody     bool
+	AccountID   *int64
+	AccountName string
+	Workspace   string
+}
+
+// Deliveries of all providers, newest first. The filters have no index, because every delivery
+// would have to update it; so a page looks at a limited number of deliveries (scan).
+func (q *Queries) SignalPage(ctx context.Context, arg SignalPageParams) ([]SignalPageRow, error) {
+	rows, err := q.db.Query(ctx, signalPage,
+		arg.BeforeID,
+		arg.Scan,
+		arg.Outcome,
+		arg.Provider,
+		arg.Size,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SignalPageRow
+	for rows.Next() {
+		var i SignalPageRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.ReceivedAt,
+			&i.OccurredAt,
+			&i.Provider,
+			&i.Account,
+			&i.RawStatus,
+			&i.Status,
+			&i.Kind,
+			&i.Product,
+			&i.Outcome,
+			&i.DuplicateOf,
+			&i.Verdict,
+			&i.Resumed,
+			&i.HasBody,
+			&i.AccountID,
+			&i.AccountName,
+			&i.Workspace,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const signalScanEnd = `-- name: SignalScanEnd :one
+SELECT d.id, d.received_at FROM thaw.account_signals AS d
+WHERE d.id < $1::bigint
+ORDER BY d.id DESC OFFSET $2::integer - 1 LIMIT 1
+`
+
+type SignalScanEndParams struct {
+	BeforeID int64
+	Scan     int32
+}
+
+type SignalScanEndRow struct {
+	ID         int64
+	ReceivedAt time.Time
+}
+
+// Where the same scan ends: its oldest delivery. No row: it reached the first delivery.
+func (q *Queries) SignalScanEnd(ctx context.Context, arg SignalScanEndParams) (SignalScanEndRow, error) {
+	row := q.db.QueryRow(ctx, signalScanEnd, arg.BeforeID, arg.Scan)
+	var i SignalScanEndRow
+	err := row.Scan(&i.ID, &i.ReceivedAt)
+	return i, err
+}
+
+const signalsOfProviderAccount = `-- name: SignalsOfProviderAccount :many
+SELECT s.id, s.received_at, s.occurred_at, s.provider, s.provider_account_id AS account, s.raw_status,
+    coalesce(s.status::text, '')::text AS status, s.kind::text AS kind, coalesce(s.product, '')::text AS product,
+    s.outcome::text AS outcome, s.duplicate_of, s.verdict, s.resumed, (s.body IS NOT NULL)::boolean AS has_body,
+    a.id AS account_id, coalesce(a.display_name, '')::text AS account_name, coalesce(w.key, '')::text AS workspace
+FROM thaw.account_signals AS s
+LEFT JOIN thaw.accounts AS a ON a.provider = s.provider AND a.provider_account_id = s.provider_account_id
+LEFT JOIN thaw.workspaces AS w ON w.id = a.workspace_id
+WHERE s.provider = $1::text AND s.provider_account_id = $2::text AND s.id < $3::bigint
+    AND ($4::text = '' OR s.outcome::text = $4::text)
+ORDER BY s.id DESC
+LIMIT $5::integer
+`
+
+type SignalsOfProviderAccountParams struct {
+	Provider string
+	Account  string
+	BeforeID int64
+	Outcome  string
+	Size     int32
+}
+
+type SignalsOfProviderAccountRow struct {
+	ID          int64
+	ReceivedAt  time.Time
+	OccurredAt  *time.Time
+	Provider    string
+	Account     string
+	RawStatus   string
+	Status      string
+	Kind        string
+	Product     string
+	Outcome     string
+	DuplicateOf *int64
+	Verdict     *string
+	Resumed     *int32
+	HasBody     bool
+	AccountID   *int64
+	AccountName string
+	Workspace   string
+}
+
+// Deliveries about one provider account ID, newest first, whether or not the account exists.
+func (q *Queries) SignalsOfProviderAccount(ctx context.Context, arg SignalsOfProviderAccountParams) ([]SignalsOfProviderAccountRow, error) {
+	rows, err := q.db.Query(ctx, signalsOfProviderAccount,
+		arg.Provider,
+		arg.Account,
+		arg.BeforeID,
+		arg.Outcome,
+		arg.Size,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SignalsOfProviderAccountRow
+	for rows.Next() {
+		var i SignalsOfProviderAccountRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.ReceivedAt,
+			&i.OccurredAt,
+			&i.Provider,
+			&i.Account,
+			&i.RawStatus,
+			&i.Status,
+			&i.Kind,
+			&i.Product,
+			&i.Outcome,
+			&i.DuplicateOf,
+			&i.Verdict,
+			&i.Resumed,
+			&i.HasBody,
+			&i.AccountID,
+			&i.AccountName,
+			&i.Workspace,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}

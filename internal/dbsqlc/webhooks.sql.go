@@ -37,6 +37,64 @@ func (q *Queries) EnableEndpoint(ctx context.Context, url string) (int64, error)
 	return result.RowsAffected(), nil
 }
 
+const endpointPage = `-- name: EndpointPage :many
+SELECT e.id, e.url, e.created_at, e.disabled_at, e.disabled_reason, waiting.count AS waiting, failed.count AS failed,
+    oldest.at AS waiting_since
+FROM thaw.webhook_endpoints AS e
+CROSS JOIN LATERAL (
+    SELECT count(*) AS count, min(d.outbox_id) AS oldest_id
+    FROM (SELECT w.outbox_id FROM thaw.webhook_deliveries AS w
+          WHERE w.endpoint_id = e.id AND w.state = 'waiting' ORDER BY w.outbox_id LIMIT $1::integer) AS d) AS waiting
+CROSS JOIN LATERAL (
+    SELECT count(*) AS count
+    FROM (SELECT f.outbox_id FROM thaw.webhook_deliveries AS f
+          WHERE f.endpoint_id = e.id AND f.state = 'failed' LIMIT $1::integer) AS d) AS failed
+LEFT JOIN thaw.outbox AS oldest ON oldest.id = waiting.oldest_id
+ORDER BY e.id
+LIMIT 100
+`
+
+type EndpointPageRow struct {
+	ID             int64
+	Url            string
+	CreatedAt      time.Time
+	DisabledAt     *time.Time
+	DisabledReason *string
+	Waiting        int64
+	Failed         int64
+	WaitingSince   *time.Time
+}
+
+// The endpoints, with their waiting and failed deliveries counted up to a limit.
+func (q *Queries) EndpointPage(ctx context.Context, most int32) ([]EndpointPageRow, error) {
+	rows, err := q.db.Query(ctx, endpointPage, most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []EndpointPageRow
+	for rows.Next() {
+		var i EndpointPageRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Url,
+			&i.CreatedAt,
+			&i.DisabledAt,
+			&i.DisabledReason,
+			&i.Waiting,
+			&i.Failed,
+			&i.WaitingSince,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const endpoints = `-- name: Endpoints :many
 SELECT e.id, e.url, e.created_at, e.disabled_at, e.disabled_reason,
     (SELECT count(*) FROM thaw.webhook_deliveries AS d WHERE d.endpoint_id = e.id AND d.state = 'waiting')::bigint AS waiting,
@@ -129,6 +187,97 @@ func (q *Queries) Message(ctx context.Context, messageID string) ([]MessageRow, 
 			&i.NextAttemptAt,
 			&i.LastStatus,
 			&i.LastError,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const messagePage = `-- name: MessagePage :many
+SELECT o.id, o.message_id, o.at, o.type, jsonb_pretty(o.data)::text AS data, coalesce(e.url, '')::text AS url,
+    coalesce(d.state::text, '')::text AS state, coalesce(d.attempts, 0)::integer AS attempts, d.next_attempt_at, d.last_attempt_at,
+    d.last_status, d.last_error, d.delivered_at, o.account_id, coalesce(a.provider_account_id, '')::text AS account
+FROM (
+    SELECT page.id, page.message_id, page.at, page.type, page.workspace_id, page.account_id, page.data, page.is_open FROM (
+        SELECT chosen.outbox_id FROM (
+            (SELECT m.id AS outbox_id FROM thaw.outbox AS m
+             WHERE $1::text = '' AND NOT m.is_open AND m.id < $2::bigint
+             ORDER BY m.id DESC LIMIT $3::integer)
+            UNION
+            (SELECT of_endpoint.outbox_id FROM thaw.webhook_endpoints AS each
+             CROSS JOIN LATERAL (
+                 SELECT w.outbox_id FROM thaw.webhook_deliveries AS w
+                 WHERE w.endpoint_id = each.id AND w.state = nullif($1::text, '')::thaw.delivery_state AND w.outbox_id < $2::bigint
+                 ORDER BY w.outbox_id DESC LIMIT $3::integer) AS of_endpoint
+             WHERE $1::text <> '')) AS chosen
+        ORDER BY chosen.outbox_id DESC LIMIT $3::integer) AS key
+    JOIN thaw.outbox AS page ON page.id = key.outbox_id) AS o
+LEFT JOIN LATERAL (
+    SELECT given.outbox_id, given.endpoint_id, given.state, given.attempts, given.next_attempt_at, given.last_attempt_at, given.last_status, given.last_error, given.delivered_at FROM thaw.webhook_deliveries AS given
+    WHERE given.outbox_id = o.id
+    ORDER BY given.endpoint_id LIMIT 100) AS d ON true
+LEFT JOIN thaw.webhook_endpoints AS e ON e.id = d.endpoint_id
+LEFT JOIN thaw.accounts AS a ON a.id = o.account_id
+ORDER BY o.id DESC, e.id
+`
+
+type MessagePageParams struct {
+	State    string
+	BeforeID int64
+	Size     int32
+}
+
+type MessagePageRow struct {
+	ID            int64
+	MessageID     string
+	At            time.Time
+	Type          string
+	Data          string
+	Url           string
+	State         string
+	Attempts      int32
+	NextAttemptAt *time.Time
+	LastAttemptAt *time.Time
+	LastStatus    *int32
+	LastError     *string
+	DeliveredAt   *time.Time
+	AccountID     *int64
+	Account       string
+}
+
+// Messages, newest first, with a row for each endpoint that they are delivered to; with an empty url
+// if there is none. state: only messages with a delivery in this state. Messages that a pause still
+// adds to are excluded.
+func (q *Queries) MessagePage(ctx context.Context, arg MessagePageParams) ([]MessagePageRow, error) {
+	rows, err := q.db.Query(ctx, messagePage, arg.State, arg.BeforeID, arg.Size)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []MessagePageRow
+	for rows.Next() {
+		var i MessagePageRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.MessageID,
+			&i.At,
+			&i.Type,
+			&i.Data,
+			&i.Url,
+			&i.State,
+			&i.Attempts,
+			&i.NextAttemptAt,
+			&i.LastAttemptAt,
+			&i.LastStatus,
+			&i.LastError,
+			&i.DeliveredAt,
+			&i.AccountID,
+			&i.Account,
 		); err != nil {
 			return nil, err
 		}

@@ -65,7 +65,11 @@ func (f frame) Navigation() []entry {
 		{Label: "Workspaces", Path: "/workspaces"},
 		{Label: "Sweeps", Path: "/sweeps", StartsPart: true},
 		{Label: "Heals", Path: "/heals"},
+		{Label: "Signals", Path: "/signals"},
+		{Label: "Webhooks", Path: "/messages"},
 		{Label: "Safety", Path: "/safety", StartsPart: true},
+		{Label: "Audit log", Path: "/audit"},
+		{Label: "Settings", Path: "/settings"},
 		{Label: "Jobs", Path: f.Jobs + "/"},
 	}
 	for i, e := range entries {

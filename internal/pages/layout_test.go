@@ -13,8 +13,8 @@ import (
 // everyPage has the path of each kind of page.
 func (d *dashboard) everyPage(t *testing.T) []string {
 	t.Helper()
-	return []string{"/", "/accounts", d.Account(t, "h_bob"), "/sweeps", "/heals", "/workspaces", "/workspaces/acme", "/safety",
-		"/search?q=h_", "/prospects?url=" + pagestest.OnLost, "/accounts/99"}
+	return []string{"/", "/accounts", d.Account(t, "h_bob"), "/sweeps", "/heals", "/workspaces", "/workspaces/acme", "/safety", "/audit",
+		"/signals", "/messages", "/settings", "/search?q=h_", "/prospects?url=" + pagestest.OnLost, "/accounts/99"}
 }
 
 // Every page says that no worker process is alive, that safety mode is on and why, and that a
@@ -65,4 +65,33 @@ func TestExport(t *testing.T) {
 		SELECT thaw.tick() - n * interval '15 minutes', 200, 2000, thaw.now() FROM generate_series(1, 450) AS n`)
 	require.Equal(t, 451, strings.Count(d.get(t, "/sweeps.csv").text, "\n"), "more rows than a page")
 	require.Contains(t, d.get(t, "/sweeps").text, `<a href="/sweeps.csv">Download as CSV</a>`)
+}
+
+// A browser gets a page for an address that does not exist; a program gets plain text.
+func TestMissingPage(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	for _, path := range []string{"/nothing-here", "/favicon.ico", "/webhooks/unipile/v9", "/heals/99"} {
+		got := d.ask(t, http.MethodGet, path, "", http.Header{"Accept": {"text/html,*/*;q=0.8"}})
+		require.Equal(t, http.StatusNotFound, got.status, path)
+		require.Contains(t, got.text, "<h1>Page not found</h1>", path)
+		require.Contains(t, got.text, `role="search"`, path)
+	}
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		got := d.ask(t, method, "/nothing-here", "", nil)
+		require.Equal(t, http.StatusNotFound, got.status)
+		require.Equal(t, "404 page not found\n", got.text)
+	}
+	require.Equal(t, http.StatusMethodNotAllowed, d.ask(t, http.MethodPost, "/sweeps", "", nil).status)
+}
+
+// River UI has a link back, on each of its addresses.
+func TestRiverUILinksBack(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	for _, path := range []string{"/jobs/", "/jobs/queues", "/jobs/jobs/1"} {
+		got := d.ask(t, http.MethodGet, path, "", http.Header{"Accept": {"text/html"}})
+		require.Equal(t, http.StatusOK, got.status, path)
+		require.Contains(t, got.text, ">Back to Thaw</a></body>", path)
+	}
 }

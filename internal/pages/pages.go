@@ -23,6 +23,8 @@ type Config struct {
 	Reader *readmodel.Reader
 	// Jobs is the path where River UI is served, such as "/jobs". Required.
 	Jobs string
+	// Settings are the settings of this process, for the page of settings.
+	Settings []ProcessSetting
 	// Stopping is cancelled when the process starts to stop. Connections that keep pages up to date
 	// end then, because a graceful shutdown waits for all connections. Required.
 	Stopping context.Context
@@ -36,11 +38,12 @@ type site struct {
 	live *live
 }
 
-// Register adds the pages to mux, each behind guard.
-func Register(mux *http.ServeMux, c Config, guard func(http.Handler) http.Handler) error {
+// Register adds the pages to mux, each behind guard. It returns the handler to serve in place of mux:
+// that has a page for addresses that do not exist.
+func Register(mux *http.ServeMux, c Config, guard func(http.Handler) http.Handler) (http.Handler, error) {
 	files, err := fs.Sub(static, "static")
 	if err != nil {
-		return fmt.Errorf("pages: %w", err)
+		return nil, fmt.Errorf("pages: %w", err)
 	}
 	s := &site{Config: c, live: newLive(c)}
 	handle := func(pattern string, handler http.HandlerFunc) {
@@ -70,6 +73,12 @@ func Register(mux *http.ServeMux, c Config, guard func(http.Handler) http.Handle
 	page("GET /workspaces/{key}", s.workspace)
 	page("GET /safety", s.safety)
 	page("GET /search", s.search)
+	page("GET /audit", s.audit)
+	csv("GET /audit.csv", s.auditExport)
+	page("GET /signals", s.signals)
+	page("GET /signals/{id}", s.signal)
+	page("GET /messages", s.webhooks)
+	page("GET /settings", s.settings)
 
 	post("POST /heals", s.startHeal)
 	post("POST /safety/enter", s.enterSafety)
@@ -83,10 +92,12 @@ func Register(mux *http.ServeMux, c Config, guard func(http.Handler) http.Handle
 	post("POST /campaigns/pause", s.pauseCampaign)
 	post("POST /campaigns/resume", s.resumeCampaign)
 	post("POST /workspaces/auto-resume", s.setAutoResume)
+	post("POST /messages/replay", s.replay)
+	post("POST /messages/endpoints/{id}/enable", s.enableEndpoint)
 
 	handle("GET /live", s.live.ServeHTTP)
 	handle("GET /static/", http.StripPrefix("/static", http.FileServerFS(files)).ServeHTTP)
-	return nil
+	return s.orMissing(mux, guard), nil
 }
 
 // policy allows only the content of the pages themselves.

@@ -77,7 +77,7 @@ func (s *site) problem(r *http.Request, err error) (int, view) {
 	case errors.As(err, &bad):
 		status, text = http.StatusBadRequest, bad.text
 	case errors.Is(err, readmodel.ErrNotFound):
-		status, text = http.StatusNotFound, "Page not found. It may have been removed."
+		return http.StatusNotFound, view{"error.html", "Page not found", "Nothing is at this address. It may have been removed, or the address may be misspelled. Search for a prospect, an account, a campaign or a workspace at the top of the page."}
 	case errors.Is(err, readmodel.ErrCursor):
 		status, text = http.StatusBadRequest, "This link to a page of the list is invalid. Start from the first page."
 	default:

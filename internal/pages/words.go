@@ -9,6 +9,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/thawline/thaw/internal/outbound"
 )
 
 // words are the functions of the templates.
@@ -47,6 +49,9 @@ var words = template.FuncMap{
 	"canPause":     canPause,
 	"canRelease":   canRelease,
 	"startsWith":   strings.HasPrefix,
+	"masked":       outbound.Masked,
+	"flagOf":       flagOf,
+	"settingValue": settingValue,
 	"pathTo":       pathTo,
 	// A prospect's URL can be any text; only the URL of a web page becomes a link.
 	"isWeb": func(address string) bool {
@@ -124,6 +129,8 @@ var notices = map[string]string{
 	"safety-exited":    "Safety mode is off. The next sweep resumes prospects within its caps.",
 	"auto-resume":      "Auto-resume changed.",
 	"heal":             "Heal queued.",
+	"replayed":         "Messages queued. They are sent as soon as a worker process with the endpoint's secret runs.",
+	"endpoint-enabled": "Endpoint enabled. To deliver failed messages, send them again.",
 }
 
 // outcomes of signals.

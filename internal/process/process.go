@@ -25,6 +25,7 @@ import (
 
 	"github.com/thawline/thaw/internal/metrics"
 	"github.com/thawline/thaw/internal/notifier"
+	"github.com/thawline/thaw/internal/pages"
 	"github.com/thawline/thaw/internal/server"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/tracing"
@@ -90,6 +91,8 @@ type Web struct {
 	Listener      net.Listener
 	AdminPassword string
 	Webhooks      webhook.Config
+	// Settings are shown on the page of settings.
+	Settings []pages.ProcessSetting
 }
 
 // Monitor configures the metrics server of a process without Web. See server.NewMonitor.
@@ -156,7 +159,7 @@ func Run(ctx context.Context, c Config) error {
 		handler, err = server.New(running, server.Config{
 			Store: store.New(c.Pools.Reads), Receiver: store.New(c.Pools.Webhooks), Notify: notify, Lag: lag, Client: client, Migrator: c.Migrator,
 			Webhooks: c.Web.Webhooks, AdminPassword: c.Web.AdminPassword, Metrics: numbers.Handler(),
-			Traces: c.Traces, Stopping: stopping, Logger: c.Logger,
+			Settings: c.Web.Settings, Traces: c.Traces, Stopping: stopping, Logger: c.Logger,
 		})
 		if err != nil {
 			return err

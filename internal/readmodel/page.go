@@ -77,14 +77,22 @@ func paged[R, T, K any](p Paging, list string, rows []R, item func(R) T, last fu
 		page.Items = append(page.Items, item(row))
 	}
 	if len(shown) < len(rows) {
-		at, err := json.Marshal(position[K]{List: list, Last: last(shown[len(shown)-1])})
+		next, err := cursorOf(list, last(shown[len(shown)-1]))
 		if err != nil {
-			return Page[T]{}, fmt.Errorf("making a cursor: %w", err)
+			return Page[T]{}, err
 		}
-		next := base64.RawURLEncoding.EncodeToString(at)
 		page.NextCursor = &next
 	}
 	return page, nil
+}
+
+// cursorOf returns the cursor of the page after a position.
+func cursorOf[K any](list string, last K) (string, error) {
+	at, err := json.Marshal(position[K]{List: list, Last: last})
+	if err != nil {
+		return "", fmt.Errorf("making a cursor: %w", err)
+	}
+	return base64.RawURLEncoding.EncodeToString(at), nil
 }
 
 // Positions in lists ordered by workspace, and in lists with the newest first.

@@ -48,6 +48,8 @@ type Config struct {
 	// AdminPassword protects the operators' pages. If it is empty, they are served only to loopback
 	// names.
 	AdminPassword string
+	// Settings are the settings of the process, for the page of settings.
+	Settings []pages.ProcessSetting
 	// Stopping is done when the process starts to stop, before it waits for open requests.
 	// Required.
 	Stopping context.Context
@@ -94,9 +96,6 @@ func New(ctx context.Context, c Config) (http.Handler, error) {
 	mux.Handle(riverui.Prefix+"/", operators.Guard(jobs))
 	reader := readmodel.NewReader(c.Store.Pool())
 	mux.Handle(api.Prefix+"/", api.New(api.Config{Store: c.Store, Reader: reader, Operators: operators, Logger: c.Logger}))
-	shown := pages.Config{Store: c.Store, Reader: reader, Jobs: riverui.Prefix, Stopping: c.Stopping, Logger: c.Logger}
-	if err := pages.Register(mux, shown, operators.Guard); err != nil {
-		return nil, err
-	}
-	return mux, nil
+	shown := pages.Config{Store: c.Store, Reader: reader, Jobs: riverui.Prefix, Settings: c.Settings, Stopping: c.Stopping, Logger: c.Logger}
+	return pages.Register(mux, shown, operators.Guard)
 }

@@ -33,7 +33,7 @@ FROM thaw.manual_actions AS d
 LEFT JOIN thaw.accounts AS a ON a.id = d.account_id
 LEFT JOIN thaw.campaigns AS c ON c.id = d.campaign_id
 WHERE d.workspace_id = sqlc.arg(workspace_id)::bigint
-ORDER BY d.id DESC
+ORDER BY d.at DESC, d.id DESC
 LIMIT sqlc.arg(size)::integer;
 
 -- name: SafetyHistory :many

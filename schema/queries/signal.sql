@@ -16,3 +16,53 @@ FROM ROWS FROM (unnest(sqlc.arg(providers)::text[]), unnest(sqlc.arg(accounts)::
     WITH ORDINALITY AS listed (provider, account, place)
 JOIN thaw.accounts AS a ON a.provider = listed.provider AND a.provider_account_id = listed.account
 ORDER BY listed.place;
+
+-- name: SignalPage :many
+-- Deliveries of all providers, newest first. The filters have no index, because every delivery
+-- would have to update it; so a page looks at a limited number of deliveries (scan).
+SELECT s.id, s.received_at, s.occurred_at, s.provider, s.provider_account_id AS account, s.raw_status,
+    coalesce(s.status::text, '')::text AS status, s.kind::text AS kind, coalesce(s.product, '')::text AS product,
+    s.outcome::text AS outcome, s.duplicate_of, s.verdict, s.resumed, (s.body IS NOT NULL)::boolean AS has_body,
+    a.id AS account_id, coalesce(a.display_name, '')::text AS account_name, coalesce(w.key, '')::text AS workspace
+FROM (
+    SELECT d.* FROM thaw.account_signals AS d
+    WHERE d.id < sqlc.arg(before_id)::bigint
+    ORDER BY d.id DESC LIMIT sqlc.arg(scan)::integer) AS s
+LEFT JOIN thaw.accounts AS a ON a.provider = s.provider AND a.provider_account_id = s.provider_account_id
+LEFT JOIN thaw.workspaces AS w ON w.id = a.workspace_id
+WHERE (sqlc.arg(outcome)::text = '' OR s.outcome::text = sqlc.arg(outcome)::text)
+    AND (sqlc.arg(provider)::text = '' OR s.provider = sqlc.arg(provider)::text)
+ORDER BY s.id DESC
+LIMIT sqlc.arg(size)::integer;
+
+-- name: SignalScanEnd :one
+-- Where the same scan ends: its oldest delivery. No row: it reached the first delivery.
+SELECT d.id, d.received_at FROM thaw.account_signals AS d
+WHERE d.id < sqlc.arg(before_id)::bigint
+ORDER BY d.id DESC OFFSET sqlc.arg(scan)::integer - 1 LIMIT 1;
+
+-- name: SignalsOfProviderAccount :many
+-- Deliveries about one provider account ID, newest first, whether or not the account exists.
+SELECT s.id, s.received_at, s.occurred_at, s.provider, s.provider_account_id AS account, s.raw_status,
+    coalesce(s.status::text, '')::text AS status, s.kind::text AS kind, coalesce(s.product, '')::text AS product,
+    s.outcome::text AS outcome, s.duplicate_of, s.verdict, s.resumed, (s.body IS NOT NULL)::boolean AS has_body,
+    a.id AS account_id, coalesce(a.display_name, '')::text AS account_name, coalesce(w.key, '')::text AS workspace
+FROM thaw.account_signals AS s
+LEFT JOIN thaw.accounts AS a ON a.provider = s.provider AND a.provider_account_id = s.provider_account_id
+LEFT JOIN thaw.workspaces AS w ON w.id = a.workspace_id
+WHERE s.provider = sqlc.arg(provider)::text AND s.provider_account_id = sqlc.arg(account)::text AND s.id < sqlc.arg(before_id)::bigint
+    AND (sqlc.arg(outcome)::text = '' OR s.outcome::text = sqlc.arg(outcome)::text)
+ORDER BY s.id DESC
+LIMIT sqlc.arg(size)::integer;
+
+-- name: SignalDetail :one
+SELECT s.id, s.received_at, s.occurred_at, s.provider, s.provider_account_id AS account, s.raw_status,
+    coalesce(s.status::text, '')::text AS status, s.kind::text AS kind, coalesce(s.product, '')::text AS product,
+    s.outcome::text AS outcome, s.duplicate_of, s.verdict, s.resumed, (s.body IS NOT NULL)::boolean AS has_body,
+    a.id AS account_id, coalesce(a.display_name, '')::text AS account_name, coalesce(w.key, '')::text AS workspace,
+    coalesce(s.delivery_key, '')::text AS delivery_key, coalesce(s.member_id, '')::text AS member_id, s.finished_at,
+    coalesce(jsonb_pretty(s.body), '')::text AS body
+FROM thaw.account_signals AS s
+LEFT JOIN thaw.accounts AS a ON a.provider = s.provider AND a.provider_account_id = s.provider_account_id
+LEFT JOIN thaw.workspaces AS w ON w.id = a.workspace_id
+WHERE s.id = sqlc.arg(id)::bigint;

@@ -91,3 +91,50 @@ SELECT EXISTS (SELECT FROM thaw.outbox AS o WHERE o.message_id = sqlc.arg(messag
 SELECT again.messages::bigint AS messages, again.deliveries::bigint AS deliveries, coalesce(again.next_before, 0)::bigint AS next_before
 FROM thaw.replay(sqlc.narg(message_id)::text, sqlc.narg(since)::timestamptz, sqlc.arg(failed)::boolean,
     sqlc.narg(before)::bigint, sqlc.arg(size)::integer) AS again;
+
+-- name: EndpointPage :many
+-- The endpoints, with their waiting and failed deliveries counted up to a limit.
+SELECT e.id, e.url, e.created_at, e.disabled_at, e.disabled_reason, waiting.count AS waiting, failed.count AS failed,
+    oldest.at AS waiting_since
+FROM thaw.webhook_endpoints AS e
+CROSS JOIN LATERAL (
+    SELECT count(*) AS count, min(d.outbox_id) AS oldest_id
+    FROM (SELECT w.outbox_id FROM thaw.webhook_deliveries AS w
+          WHERE w.endpoint_id = e.id AND w.state = 'waiting' ORDER BY w.outbox_id LIMIT sqlc.arg(most)::integer) AS d) AS waiting
+CROSS JOIN LATERAL (
+    SELECT count(*) AS count
+    FROM (SELECT f.outbox_id FROM thaw.webhook_deliveries AS f
+          WHERE f.endpoint_id = e.id AND f.state = 'failed' LIMIT sqlc.arg(most)::integer) AS d) AS failed
+LEFT JOIN thaw.outbox AS oldest ON oldest.id = waiting.oldest_id
+ORDER BY e.id
+LIMIT 100;
+
+-- name: MessagePage :many
+-- Messages, newest first, with a row for each endpoint that they are delivered to; with an empty url
+-- if there is none. state: only messages with a delivery in this state. Messages that a pause still
+-- adds to are excluded.
+SELECT o.id, o.message_id, o.at, o.type, jsonb_pretty(o.data)::text AS data, coalesce(e.url, '')::text AS url,
+    coalesce(d.state::text, '')::text AS state, coalesce(d.attempts, 0)::integer AS attempts, d.next_attempt_at, d.last_attempt_at,
+    d.last_status, d.last_error, d.delivered_at, o.account_id, coalesce(a.provider_account_id, '')::text AS account
+FROM (
+    SELECT page.* FROM (
+        SELECT chosen.outbox_id FROM (
+            (SELECT m.id AS outbox_id FROM thaw.outbox AS m
+             WHERE sqlc.arg(state)::text = '' AND NOT m.is_open AND m.id < sqlc.arg(before_id)::bigint
+             ORDER BY m.id DESC LIMIT sqlc.arg(size)::integer)
+            UNION
+            (SELECT of_endpoint.outbox_id FROM thaw.webhook_endpoints AS each
+             CROSS JOIN LATERAL (
+                 SELECT w.outbox_id FROM thaw.webhook_deliveries AS w
+                 WHERE w.endpoint_id = each.id AND w.state = nullif(sqlc.arg(state)::text, '')::thaw.delivery_state AND w.outbox_id < sqlc.arg(before_id)::bigint
+                 ORDER BY w.outbox_id DESC LIMIT sqlc.arg(size)::integer) AS of_endpoint
+             WHERE sqlc.arg(state)::text <> '')) AS chosen
+        ORDER BY chosen.outbox_id DESC LIMIT sqlc.arg(size)::integer) AS key
+    JOIN thaw.outbox AS page ON page.id = key.outbox_id) AS o
+LEFT JOIN LATERAL (
+    SELECT given.* FROM thaw.webhook_deliveries AS given
+    WHERE given.outbox_id = o.id
+    ORDER BY given.endpoint_id LIMIT 100) AS d ON true
+LEFT JOIN thaw.webhook_endpoints AS e ON e.id = d.endpoint_id
+LEFT JOIN thaw.accounts AS a ON a.id = o.account_id
+ORDER BY o.id DESC, e.id;

@@ -1,0 +1,91 @@
+package pages
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/thawline/thaw/internal/readmodel"
+)
+
+type auditPage struct {
+	list[readmodel.AuditEntry]
+	Filter    readmodel.AuditFilter
+	Workspace string
+	Period    string
+	Kinds     []string
+	Periods   []period
+}
+
+// auditKinds are the kinds in the filter: those of thaw.manual_actions.what.
+var auditKinds = []string{
+	"paused", "resumed", "held", "hold_corrected", "linked", "auto_resume_off", "auto_resume_on", "heal_cap_set", "heal_cap_removed",
+	"safety_entered", "safety_exited", "settings_changed",
+}
+
+// A period is a range of time that ends now.
+type period struct {
+	Key, Label string
+	length     time.Duration
+}
+
+var periods = []period{
+	{"day", "Last 24 hours", day}, {"week", "Last 7 days", 7 * day}, {"month", "Last 30 days", 30 * day}, {"year", "Last 365 days", 365 * day},
+}
+
+// auditFilter parses the filters of the address.
+func (s *site) auditFilter(r *http.Request) (readmodel.AuditFilter, error) {
+	query := r.URL.Query()
+	f := readmodel.AuditFilter{Actor: query.Get("actor"), What: query.Get("what")}
+	for _, p := range periods {
+		if p.Key == query.Get("period") {
+			f.Within = p.length
+		}
+	}
+	if f.Within == 0 && query.Get("period") != "" {
+		return f, badRequestError{fmt.Sprintf("%q is not a period. Choose day, week, month or year.", query.Get("period"))}
+	}
+	workspace := query.Get("workspace")
+	if workspace == "" {
+		return f, nil
+	}
+	scope, err := readmodel.Everything().Workspace(r.Context(), s.Store.Pool(), workspace)
+	if errors.Is(err, readmodel.ErrNotFound) {
+		return f, badRequestError{fmt.Sprintf("There is no workspace %q.", workspace)}
+	}
+	f.WorkspaceID = scope.WorkspaceID()
+	return f, err
+}
+
+func (s *site) auditList(r *http.Request, f readmodel.AuditFilter) func(readmodel.Paging) (readmodel.Page[readmodel.AuditEntry], error) {
+	return func(paging readmodel.Paging) (readmodel.Page[readmodel.AuditEntry], error) {
+		return readmodel.Audit(r.Context(), s.Store.Pool(), f, paging)
+	}
+}
+
+func (s *site) audit(r *http.Request) (view, error) {
+	p := auditPage{Workspace: r.URL.Query().Get("workspace"), Period: r.URL.Query().Get("period"), Kinds: auditKinds, Periods: periods}
+	var err error
+	if p.Filter, err = s.auditFilter(r); err != nil {
+		return view{}, err
+	}
+	p.list, err = listOf(r, s.auditList(r, p.Filter))
+	p.Export = exportPath(r)
+	return view{"audit.html", "Audit log", p}, err
+}
+
+func (s *site) auditExport(r *http.Request) (*export, error) {
+	f, err := s.auditFilter(r)
+	header := []string{
+		"id", "at", "what", "actor", "session_role", "reason", "workspace", "account_id", "account", "account_name", "campaign",
+		"prospect_url", "until", "enrollments",
+	}
+	return exportOf("audit-log", header, s.auditList(r, f), func(e readmodel.AuditEntry) []string {
+		return []string{
+			strconv.FormatInt(e.ID, 10), moment(&e.At), e.What, e.Actor, e.SessionRole, e.Reason, e.Workspace, digits(e.AccountID), e.Account,
+			e.AccountName, e.Campaign, e.ProspectURL, moment(e.Until), digits(e.Changed),
+		}
+	}), err
+}

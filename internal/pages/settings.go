@@ -1,0 +1,54 @@
+package pages
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/thawline/thaw/internal/readmodel"
+)
+
+// A ProcessSetting is a setting of the process that serves the pages.
+type ProcessSetting struct {
+	Flag  string // without dashes
+	Env   string // the environment variable
+	Value string // without secrets
+	// Source is flag, environment or default.
+	Source string
+	Help   string
+}
+
+type settingsPage struct {
+	Fleet   []readmodel.Setting
+	Process []ProcessSetting
+}
+
+func (s *site) settings(r *http.Request) (view, error) {
+	settings, err := readmodel.FleetSettings(r.Context(), s.Store.Pool())
+	return view{"settings.html", "Settings", settingsPage{settings, s.Settings}}, err
+}
+
+// flagOf returns the flag of a fleet setting.
+func flagOf(name string) string { return "--" + strings.ReplaceAll(name, "_", "-") }
+
+// settingValue formats a value of a fleet setting.
+func settingValue(s readmodel.Setting, value float64) string {
+	if !s.IsDuration {
+		return count(int64(value))
+	}
+	return span(time.Duration(value * float64(time.Second)))
+}
+
+// checkOneOf rejects a parameter that is none of the values of a filter.
+func checkOneOf(name, value string, values []string) error {
+	if value == "" {
+		return nil
+	}
+	for _, v := range values {
+		if v == value {
+			return nil
+		}
+	}
+	return badRequestError{fmt.Sprintf("%q is no %s. Choose one of: %s.", value, name, strings.Join(values, ", "))}
+}

@@ -1,0 +1,102 @@
+package readmodel
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/thawline/thaw/internal/dbsqlc"
+)
+
+// An AuditEntry is an entry of the audit log: what a person, the monitor of safety mode or the
+// provider did, to what, and why.
+type AuditEntry struct {
+	ID    int64     `json:"id"`
+	At    time.Time `json:"at"`
+	What  string    `json:"what"` // thaw.manual_actions.what
+	Actor string    `json:"actor"`
+	// SessionRole is the database role that wrote the entry. Unlike Actor, the caller cannot choose
+	// it.
+	SessionRole string `json:"session_role"`
+	Reason      string `json:"reason"` // empty if none was given
+	// The subject. All empty: the fleet.
+	Workspace   string     `json:"workspace"`
+	AccountID   *int64     `json:"account_id"`
+	Account     string     `json:"account"` // the provider account ID
+	AccountName string     `json:"account_name"`
+	Campaign    string     `json:"campaign"`
+	ProspectURL string     `json:"prospect_url"`
+	Until       *time.Time `json:"until"`       // of a hold
+	Changed     *int32     `json:"enrollments"` // how many prospects were changed
+}
+
+// AuditFilter selects the entries that match all fields that are set.
+type AuditFilter struct {
+	Actor       string
+	What        string
+	WorkspaceID int64
+	Within      time.Duration // at most that long ago
+}
+
+// inAudit is a position in the audit log.
+type inAudit struct {
+	At time.Time `json:"at"`
+	ID int64     `json:"id"`
+}
+
+// everSince is longer than any log.
+const everSince = 100 * 365 * 24 * time.Hour
+
+// Audit returns a page of the audit log, newest first.
+func Audit(ctx context.Context, db *pgxpool.Pool, f AuditFilter, p Paging) (Page[AuditEntry], error) {
+	page, err := audit(ctx, dbsqlc.New(db), f, p)
+	if err != nil {
+		return Page[AuditEntry]{}, fmt.Errorf("reading the audit log: %w", err)
+	}
+	return page, nil
+}
+
+func audit(ctx context.Context, q *dbsqlc.Queries, f AuditFilter, p Paging) (Page[AuditEntry], error) {
+	const list = "audit log"
+	from, err := after(p, list, inAudit{At: beforeAnyTick.Tick, ID: math.MaxInt64})
+	if err != nil {
+		return Page[AuditEntry]{}, err
+	}
+	if f.Within == 0 {
+		f.Within = everSince
+	}
+	rows, err := q.AuditPage(ctx, dbsqlc.AuditPageParams{
+		ChosenBy: f.chosenBy(), Actor: f.Actor, What: f.What, WorkspaceID: f.WorkspaceID, Within: f.Within,
+		BeforeAt: from.At, BeforeID: from.ID, Size: p.size(),
+	})
+	if err != nil {
+		return Page[AuditEntry]{}, err
+	}
+	return paged(p, list, rows, auditEntry, func(r dbsqlc.AuditPageRow) inAudit { return inAudit{r.At, r.ID} })
+}
+
+// chosenBy returns the filter whose index is used: an actor usually has fewer entries than a
+// workspace, and a workspace fewer than a kind.
+func (f AuditFilter) chosenBy() string {
+	switch {
+	case f.Actor != "":
+		return "actor"
+	case f.WorkspaceID != 0:
+		return "workspace"
+	case f.What != "":
+		return "what"
+	default:
+		return "time"
+	}
+}
+
+func auditEntry(r dbsqlc.AuditPageRow) AuditEntry {
+	return AuditEntry{
+		ID: r.ID, At: r.At.UTC(), What: r.What, Actor: r.Actor, SessionRole: r.SessionRole, Reason: r.Reason, Workspace: r.Workspace,
+		AccountID: r.AccountID, Account: r.Account, AccountName: r.AccountName, Campaign: r.Campaign, ProspectURL: r.ProspectUrl,
+		Until: utc(r.Until), Changed: r.Enrollments,
+	}
+}
