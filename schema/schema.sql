@@ -853,6 +853,34 @@ BEGIN
     INTO account_ids, workspace_ids, looked_to;
 END;
 $$;
+CREATE FUNCTION thaw.blocks(p_account thaw.accounts) RETURNS text[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    account           thaw.accounts := p_account;
+    is_safety_on      boolean := (SELECT safety.since IS NOT NULL FROM thaw.safety);
+    is_auto_resume_on boolean := (
+        SELECT workspace.auto_resume FROM thaw.workspaces AS workspace WHERE workspace.id = p_account.workspace_id);
+    found             text[] := '{}';
+    next              text;
+BEGIN
+    LOOP
+        next := thaw.block_reason(account, is_safety_on, is_auto_resume_on);
+        EXIT WHEN next IS NULL;
+        found := found || next;
+        CASE next
+            WHEN 'account_not_connected' THEN account.status := 'connected';
+            WHEN 'account_locked' THEN account.locked_at := NULL;
+            WHEN 'account_on_hold' THEN account.hold_until := NULL;
+            WHEN 'safety_mode' THEN is_safety_on := false;
+            WHEN 'account_flapping' THEN account.resume_after := NULL;
+            WHEN 'auto_resume_off' THEN is_auto_resume_on := true;
+        END CASE;
+    END LOOP;
+    RETURN found;
+END;
+$$;
 CREATE FUNCTION thaw.campaigns_write_history() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'

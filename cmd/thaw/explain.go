@@ -193,6 +193,11 @@ func printExplanations(out io.Writer, explanations []readmodel.Explanation) {
 			expected = "about " + expected + ", according to the forecast of " + stamp(x.Forecast.At)
 		}
 		printf(out, "  code %s; who acts: %s; expected: %s\n", x.Code, x.WhoActs, expected)
+		for i, o := range x.Obstacles {
+			if i > 0 { // the sentence above is about the first
+				printf(out, "  also %s; who acts: %s: %s\n", o.Code, o.WhoActs, o.Sentence)
+			}
+		}
 		if x.LockedAt != nil {
 			printf(out, "  account %s has been locked by the provider since %s (%s)\n", x.Account, stamp(*x.LockedAt), x.LockedReason)
 		}

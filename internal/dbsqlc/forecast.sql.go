@@ -280,15 +280,16 @@ SELECT
     target.id AS target_id,
     target.provider_account_id AS target,
     target.display_name AS target_name,
-    coalesce(thaw.blocked_by(target), '')::text AS blocked_by,
-    target.locked_at,
-    target.locked_reason,
-    target.resume_after,
-    target.hold_until,
-    target.hold_reason,
+    -- What blocks that account, or its own account if there is none. An enrollment that is not
+    -- paused stays on its own account.
+    thaw.blocks(used)::text[] AS blocks,
+    used.locked_at,
+    used.locked_reason,
+    used.resume_after,
+    used.hold_until,
+    used.hold_reason,
     safety.reason AS safety_reason,
     safety.manual_exit AS safety_manual_exit,
-    workspace.auto_resume,
     workspace.auto_resume_reason,
     -- Whether it is in the queue of its target account. The query Positions returns the queue
     -- position.
@@ -302,6 +303,7 @@ JOIN thaw.accounts AS account ON account.id = e.account_id
 CROSS JOIN thaw.safety AS safety
 LEFT JOIN thaw.accounts AS target
     ON target.id = (SELECT resume.target_id FROM thaw.resume_targets AS resume WHERE resume.source_id = account.id)
+JOIN thaw.accounts AS used ON used.id = CASE WHEN e.status = 'paused' THEN coalesce(target.id, account.id) ELSE account.id END
 CROSS JOIN LATERAL (
     SELECT count(*) AS siblings
     FROM thaw.siblings AS sibling
@@ -345,7 +347,7 @@ type ProspectFactsRow struct {
 	TargetID            *int64
 	Target              *string
 	TargetName          *string
-	BlockedBy           string
+	Blocks              []string
 	LockedAt            *time.Time
 	LockedReason        *string
 	ResumeAfter         *time.Time
@@ -353,7 +355,6 @@ type ProspectFactsRow struct {
 	HoldReason          *string
 	SafetyReason        *string
 	SafetyManualExit    bool
-	AutoResume          bool
 	AutoResumeReason    *string
 	IsQueued            bool
 }
@@ -397,7 +398,7 @@ func (q *Queries) ProspectFacts(ctx context.Context, arg ProspectFactsParams) ([
 			&i.TargetID,
 			&i.Target,
 			&i.TargetName,
-			&i.BlockedBy,
+			&i.Blocks,
 			&i.LockedAt,
 			&i.LockedReason,
 			&i.ResumeAfter,
@@ -405,7 +406,6 @@ func (q *Queries) ProspectFacts(ctx context.Context, arg ProspectFactsParams) ([
 			&i.HoldReason,
 			&i.SafetyReason,
 			&i.SafetyManualExit,
-			&i.AutoResume,
 			&i.AutoResumeReason,
 			&i.IsQueued,
 		); err != nil {

@@ -38,20 +38,38 @@ const (
 	Provider Actor = "provider"
 )
 
+// An Obstacle is something that must end before a prospect continues.
+type Obstacle struct {
+	Code Code `json:"code"`
+
+	// Sentence says what the obstacle is and what ends it.
+	Sentence string `json:"sentence"`
+
+	WhoActs Actor `json:"who_acts"`
+
+	// Until is when it ends without any action; nil if unknown.
+	Until *time.Time `json:"until"`
+}
+
 // An Answer says why a prospect is not moving.
 type Answer struct {
 	Code Code `json:"code"`
 
 	// Sentence is the answer for a customer, in a few sentences: the reason, then what happens next
-	// or what to do. Times are in UTC, to the minute.
+	// or what to do, then what else the prospect waits for. Times are in UTC, to the minute.
 	Sentence string `json:"sentence"`
 
 	// NormalWait is true if the wait is expected and ends without action by a user, an operator or
 	// billing.
 	NormalWait bool `json:"normal_wait"`
 
+	// WhoActs is the first party that must act.
 	WhoActs Actor `json:"who_acts"`
 
-	// ExpectedAt is when the prospect is expected to move; nil if unknown.
+	// ExpectedAt is when the prospect is expected to continue; nil if unknown.
 	ExpectedAt *time.Time `json:"expected_at"`
+
+	// Obstacles are all obstacles, in the order of the package documentation. The first one is the
+	// answer. Empty if nothing keeps the prospect from continuing, or if it never will.
+	Obstacles []Obstacle `json:"obstacles"`
 }

@@ -37,44 +37,58 @@ func unconfirmed(f Facts) remedy {
 	return r
 }
 
-func notConnected(f Facts) (Answer, bool) {
-	if f.AccountStatus == "connected" || f.isPaused() && f.Target != "" {
-		return Answer{}, false
-	}
-	own := remedies[f.AccountStatus]
+// remedyOf returns the remedy for the account that is not connected. While safety mode is on,
+// reconnecting an account does not help.
+func remedyOf(f Facts) remedy {
+	r := remedies[f.AccountStatus]
 	if f.ReconnectedAt != nil {
-		own = unconfirmed(f)
+		r = unconfirmed(f)
+	}
+	if f.has(SafetyMode) && r.who == User && f.AccountStatus != "restricted" {
+		r.who, r.advice = Provider, "Do not reconnect it while safety mode is on. If it is still not connected after that, reconnect it."
+		if f.SafetyManualExit {
+			r.who = Operator
+		}
+	}
+	return r
+}
+
+// isLost reports whether no account is connected that the prospect could use. A restriction of the
+// account is an obstacle of its own for a paused prospect.
+func (f Facts) isLost() bool {
+	if f.isPaused() {
+		return f.Target == "" && f.AccountStatus != "connected" && !(f.AccountStatus == "restricted" && f.isRestricted())
+	}
+	return f.AccountStatus != "connected"
+}
+
+func notConnected(f Facts) (obstacle, bool) {
+	if !f.isLost() {
+		return obstacle{}, false
+	}
+	own := remedyOf(f)
+	o := obstacle{
+		Obstacle: Obstacle{Code: AccountNotConnected, WhoActs: own.who},
+		isNormal: own.normal, isLost: true,
+		waitsFor: fmt.Sprintf("account %s to be connected", f.Account),
+		then:     " This prospect resumes automatically as soon as the account is connected.",
 	}
 	switch {
 	case !f.isPaused():
-		return Answer{
-			Code: AccountNotConnected,
-			Sentence: fmt.Sprintf("Account %s %s, so nothing is sent for this prospect although it is not paused. %s",
-				f.Account, own.is, own.advice),
-			NormalWait: own.normal,
-			WhoActs:    own.who,
-		}, true
+		o.Sentence = fmt.Sprintf("Account %s %s, so nothing is sent for this prospect although it is not paused. %s", f.Account, own.is, own.advice)
+		o.then = ""
 	case f.ConnectedElsewhere:
-		return Answer{
-			Code: SiblingInOtherWorkspace,
-			Sentence: fmt.Sprintf("Account %s %s. The same person has a connected account in another workspace, but prospects never move "+
-				"between workspaces: connect an account of this person in this workspace.", f.Account, own.is),
-			WhoActs: User,
-		}, true
+		o.Code = SiblingInOtherWorkspace
+		o.Sentence = fmt.Sprintf("Account %s %s. %s The same person has a connected account in another workspace, but prospects never move "+
+			"between workspaces.", f.Account, own.is, own.advice)
 	case f.Siblings > 0:
-		return Answer{
-			Code: NoConnectedSibling,
-			Sentence: fmt.Sprintf("Account %s %s, and no other account of the same person in this workspace is connected. "+
-				"This prospect resumes automatically as soon as one of them is connected.", f.Account, own.is),
-			WhoActs: User,
-		}, true
+		o.Code = NoConnectedSibling
+		o.Sentence = fmt.Sprintf("Account %s %s, and no other account of the same person in this workspace is connected. %s",
+			f.Account, own.is, own.advice)
+		o.waitsFor = fmt.Sprintf("account %s, or another account of the same person in this workspace, to be connected", f.Account)
+		o.then = " This prospect resumes automatically as soon as one of them is connected."
 	default:
-		return Answer{
-			Code: AccountNotConnected,
-			Sentence: fmt.Sprintf("Account %s %s. %s This prospect resumes automatically as soon as the account is connected.",
-				f.Account, own.is, own.advice),
-			NormalWait: own.normal,
-			WhoActs:    own.who,
-		}, true
+		o.Sentence = fmt.Sprintf("Account %s %s. %s", f.Account, own.is, own.advice)
 	}
+	return o, true
 }

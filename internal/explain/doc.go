@@ -1,29 +1,33 @@
 // Package explain answers why a prospect is not moving and what will move it.
 //
-// [Because] is a pure function of the database state of one enrollment at one moment. Several
-// obstacles can apply at once. The answer names the first one in the order below, which goes from
-// the obstacles that last longest to those that end on their own. Fixing the named obstacle
-// therefore never reveals a more permanent one.
+// [Because] is a pure function of the database state of one enrollment at one moment. A prospect
+// that is unknown (not_found) or has finished (terminal: it completed the campaign, replied, failed
+// or was removed) has no obstacles. Any other prospect may have several. They are listed in the
+// order below, which goes from those that last longest to those that end on their own, and the
+// first one is the answer. Fixing it never reveals a more permanent one.
 //
-//  1. The prospect is unknown: not_found.
-//  2. The prospect has finished: terminal. It completed the campaign, replied, failed, or was
-//     removed.
-//  3. The prospect was paused for a reason that only a manual action clears: paused_by_user or
-//     account_restricted, from its own paused reason.
-//  4. The campaign waits for a payment: subscription_inactive. Reconnecting an account would not
+//  1. The prospect was paused for a reason that only a manual action clears: paused_by_user or
+//     account_restricted. A restriction applies to all paused prospects of the account.
+//  2. The campaign waits for a payment: subscription_inactive. Reconnecting an account would not
 //     help.
-//  5. No account is connected. A paused prospect can use its own account or another account of the
+//  3. Safety mode, if no account is connected: safety_mode. Many accounts are lost because of the
+//     provider, and reconnecting them does not help before safety mode has ended.
+//  4. No account is connected. A paused prospect can use its own account or another account of the
 //     same person in the same workspace. If there is none: sibling_in_other_workspace if the person
 //     is connected in another workspace, no_connected_sibling if the person has other accounts in
 //     this one, otherwise account_not_connected. A prospect that is not paused stays with its own
-//     account, so its only possible answer is account_not_connected.
-//  6. The campaign is not running and does not wait for an account: account_restricted if that is
+//     account, so its only possible code is account_not_connected.
+//  5. The campaign is not running and does not wait for an account: account_restricted if that is
 //     its paused reason, otherwise campaign_not_running.
-//  7. The workspace has opted out: auto_resume_off, unless the prospect is not paused and its
-//     campaign is running. Otherwise the account that the prospect resumes through is blocked:
-//     account_locked, account_on_hold, safety_mode or account_flapping, as returned by
-//     thaw.blocked_by.
-//  8. There is no obstacle. A paused prospect is in the queue: waiting_for_sweep. A prospect that
-//     is not paused, in a campaign that still waits for an account: campaign_not_running, until a
-//     sweep starts the campaign. Otherwise: active.
+//  6. The workspace has opted out: auto_resume_off, unless the prospect is not paused and its
+//     campaign is running.
+//  7. The account that the prospect resumes through is blocked: account_locked, account_on_hold,
+//     safety_mode, account_flapping, as returned by thaw.blocks.
+//  8. The prospect is not paused, but its campaign still waits for an account:
+//     campaign_not_running. A sweep starts the campaign.
+//
+// Without obstacles, a paused prospect is in the queue (waiting_for_sweep), and a prospect that is
+// not paused is active.
+//
+// A sentence gives only advice that helps in the present situation, and that the actor can follow.
 package explain

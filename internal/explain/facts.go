@@ -1,6 +1,9 @@
 package explain
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Facts are the input of an answer: one enrollment and its surroundings at one moment. Statuses and
 // reasons use the values of the database types (thaw.enrollment_status and so on); names are
@@ -30,9 +33,6 @@ type Facts struct {
 	// connection since. IsOverdue is true if the grace period for the confirmation is over.
 	ReconnectedAt *time.Time
 	IsOverdue     bool
-	// AccountLockedAt is when the provider locked the account; nil if it is not locked.
-	AccountLockedAt     *time.Time
-	AccountLockedReason string
 	// DownProducts are the products of the account that the provider reports as not working.
 	DownProducts []DownProduct
 	// Siblings is how many other accounts the same person has in the workspace.
@@ -43,25 +43,25 @@ type Facts struct {
 	// Target is the account that the enrollment resumes through: its own account if connected,
 	// otherwise a connected sibling. Empty if there is none.
 	Target string
-	// BlockedBy is the result of thaw.blocked_by for the target. Empty if the target is not
-	// blocked.
-	BlockedBy string
-	// LockedAt and LockedReason describe the target's lock. ResumeAfter is the time until which a
-	// flapping target must stay connected before prospects resume.
+	// Blocks are all that keeps prospects from resuming through the target, or through the account if
+	// there is no target: the result of thaw.blocks.
+	Blocks []string
+	// LockedAt, LockedReason, HoldUntil, HoldReason and ResumeAfter describe the blocks of that
+	// account: its lock, its hold, and until when it must stay connected because it is flapping.
 	LockedAt     *time.Time
 	LockedReason string
+	HoldUntil    *time.Time
+	HoldReason   string
 	ResumeAfter  *time.Time
-	// HoldUntil and HoldReason describe the target's hold.
-	HoldUntil  *time.Time
-	HoldReason string
 	// SafetyReason is why safety mode is on. Empty if it is off.
 	SafetyReason string
 	// SafetyManualExit is true if safety mode does not exit automatically.
 	SafetyManualExit bool
-	// AutoResumeOff is true if the workspace has opted out; AutoResumeReason is why.
-	AutoResumeOff    bool
+	// AutoResumeReason is why auto-resume of the workspace is off.
 	AutoResumeReason string
 
+	// Pace is how many prospects a tick resumes.
+	Pace Pace
 	// Position is the position in the target's queue; 1 is next. It is set if the enrollment waits,
 	// its campaign allows it to resume, and the target is not blocked.
 	Position int
@@ -77,6 +77,23 @@ type Facts struct {
 
 // isPaused distinguishes a paused prospect from an active one.
 func (f Facts) isPaused() bool { return f.Status == "paused" }
+
+// through is the account whose blocks matter: a prospect that is not paused stays on its account.
+func (f Facts) through() string {
+	if f.isPaused() && f.Target != "" {
+		return f.Target
+	}
+	return f.Account
+}
+
+// has reports whether something blocks the account.
+func (f Facts) has(block Code) bool { return slices.Contains(f.Blocks, string(block)) }
+
+// A Pace is the limits of a tick, which are the reason that there is a queue.
+type Pace struct {
+	AccountCap, FleetCap int
+	Tick                 time.Duration
+}
 
 // waitsForAccount reports whether a pause for this reason ends automatically when an account
 // connects.

@@ -1,6 +1,8 @@
 package explain
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -8,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// prospects has every status of an enrollment, with every paused reason it can have.
+// prospects has every status of an enrollment that can move, with every paused reason it can have.
 var prospects = []Facts{
 	{Status: "pending"},
 	{Status: "active"},
@@ -16,10 +18,6 @@ var prospects = []Facts{
 	{Status: "paused", PausedReason: "linkedin_account_issue"},
 	{Status: "paused", PausedReason: "account_restricted"},
 	{Status: "paused", PausedReason: "paused_by_user"},
-	{Status: "completed"},
-	{Status: "replied"},
-	{Status: "failed"},
-	{Status: "removed"},
 }
 
 // campaigns has every status of a campaign, with every paused reason it can have.
@@ -35,126 +33,269 @@ var campaigns = []Facts{
 	{CampaignStatus: "paused", CampaignReason: "paused_by_user"},
 }
 
-// drawAccount draws a state of an account and its siblings that the database allows.
-func drawAccount(t *rapid.T) Facts {
-	flag := func(label string) bool { return rapid.Bool().Draw(t, label) }
-	f := Facts{
-		Campaign: "spring",
-		Account:  "acc_1",
-		AccountStatus: rapid.SampledFrom([]string{
-			"connecting", "connected", "needs_verification", "disconnected", "restricted", "error", "removed",
-		}).Draw(t, "account"),
-		Siblings:           rapid.IntRange(0, 2).Draw(t, "siblings"),
-		ConnectedElsewhere: flag("connected elsewhere"),
-		AutoResumeOff:      flag("auto-resume off"),
+// accounts has every state of an account and its siblings that the database allows.
+func accounts() (all []Facts) {
+	statuses := []string{"connecting", "connected", "needs_verification", "disconnected", "restricted", "error", "removed"}
+	for _, status := range statuses {
+		all = append(all, Facts{AccountStatus: status})
+		switch status {
+		case "connected":
+			all[len(all)-1].Target = "acc_1"
+		case "restricted": // prospects do not resume, not even through a sibling
+			all = append(all, Facts{AccountStatus: status, Siblings: 1}, Facts{AccountStatus: status, ConnectedElsewhere: true})
+		default:
+			all = append(all, Facts{AccountStatus: status, Siblings: 1}, Facts{AccountStatus: status, ConnectedElsewhere: true},
+				Facts{AccountStatus: status, Siblings: 2, Target: "acc_2"})
+		}
+		if status == "connecting" {
+			all = append(all, Facts{AccountStatus: status, ReconnectedAt: &later}, Facts{AccountStatus: status, ReconnectedAt: &later, IsOverdue: true})
+		}
 	}
-	if f.AutoResumeOff && flag("with a reason") {
-		f.AutoResumeReason = "asked by phone"
+	return all
+}
+
+// blocks has the results of thaw.blocks, apart from the status of the account, in its order. Each is
+// set or not.
+var blocks = []string{"account_locked", "account_on_hold", "safety_mode", "account_flapping", "auto_resume_off"}
+
+// everyCombination calls check with every prospect, campaign, account and set of blocks, each with
+// and without a manual exit of safety mode.
+func everyCombination(check func(Facts)) {
+	for _, prospect := range prospects {
+		for _, campaign := range campaigns {
+			for _, f := range accounts() {
+				f.Campaign, f.Account, f.Pace = "spring", "acc_1", pace
+				f.Status, f.PausedReason = prospect.Status, prospect.PausedReason
+				f.CampaignStatus, f.CampaignReason = campaign.CampaignStatus, campaign.CampaignReason
+				for set := range 1 << len(blocks) {
+					f.Blocks = nil
+					if f.through() == f.Account && f.AccountStatus != "connected" {
+						f.Blocks = []string{"account_not_connected"}
+					}
+					f.LockedAt, f.HoldUntil, f.ResumeAfter, f.SafetyReason, f.AutoResumeReason = nil, nil, nil, "", ""
+					for i, block := range blocks {
+						if set&(1<<i) != 0 {
+							f = withBlock(f, block)
+						}
+					}
+					for _, manual := range []bool{false, true} {
+						if f.SafetyManualExit = manual; manual && !f.has(SafetyMode) {
+							continue
+						}
+						check(f)
+					}
+				}
+			}
+		}
 	}
-	if flag("safety mode") {
-		f.SafetyReason = "provider incident"
-	}
-	if f.AccountStatus == "connecting" && flag("reconnected") {
-		f.ReconnectedAt, f.IsOverdue = &later, flag("overdue")
-	}
-	if flag("a product is lost") {
-		f.DownProducts = []DownProduct{{"sales_navigator", "disconnected", later}}
-	}
-	if flag("the account is locked") {
-		f.AccountLockedAt, f.AccountLockedReason = &later, "account.locked"
-	}
-	switch {
-	case f.AccountStatus == "connected":
-		f.Target = f.Account
-	case f.AccountStatus == "restricted": // prospects do not resume, not even through a sibling
-		return f
-	case f.Siblings > 0 && flag("a sibling is connected"):
-		f.Target = "acc_2"
-	default:
-		return f
-	}
-	if flag("on hold") {
-		f.HoldUntil, f.HoldReason = &later, "new device"
-	}
-	if flag("locked") {
+}
+
+// withBlock returns the facts with a result of thaw.blocks.
+func withBlock(f Facts, block string) Facts {
+	f.Blocks = append(f.Blocks[:len(f.Blocks):len(f.Blocks)], block)
+	switch Code(block) {
+	case AccountLocked:
 		f.LockedAt, f.LockedReason = &later, "account.locked"
-	}
-	if flag("flapping") {
+	case AccountOnHold:
+		f.HoldUntil, f.HoldReason = &later, "new device"
+	case AccountFlapping:
 		f.ResumeAfter = &tick
-	}
-	switch {
-	case f.LockedAt != nil:
-		f.BlockedBy = "account_locked"
-	case f.HoldUntil != nil:
-		f.BlockedBy = "account_on_hold"
-	case f.SafetyReason != "":
-		f.BlockedBy = "safety_mode"
-	case f.ResumeAfter != nil:
-		f.BlockedBy = "account_flapping"
-	case f.AutoResumeOff:
-		f.BlockedBy = "auto_resume_off"
+	case SafetyMode:
+		f.SafetyReason = "provider incident"
+	case AutoResumeOff:
+		f.AutoResumeReason = "asked by phone"
 	}
 	return f
 }
 
-// TestEveryAnswerIsConsistent checks every prospect in every campaign on drawn accounts. There is
-// always a reason, and it is consistent with the actor and the wait.
-func TestEveryAnswerIsConsistent(t *testing.T) {
+// TestEveryAnswer checks every combination of facts.
+func TestEveryAnswer(t *testing.T) {
 	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		account := drawAccount(t)
-		moment := func(label string) *time.Time {
-			return rapid.SampledFrom([]*time.Time{nil, &later, &tick}).Draw(t, label)
+	everyCombination(func(f Facts) {
+		a := Because(f)
+		checkForm(t, f, a)
+		checkAdvice(t, f, a)
+	})
+}
+
+// TestActingOnEveryObstacleMovesTheProspect ends the obstacles of every answer one by one, as their
+// sentences say. Each must go, no other may appear, and the prospect must move at the end.
+func TestActingOnEveryObstacleMovesTheProspect(t *testing.T) {
+	t.Parallel()
+	everyCombination(func(f Facts) {
+		a := Because(f)
+		for len(a.Obstacles) > 0 {
+			after := end(f, a.Obstacles[0])
+			next := Because(after)
+			must(t, len(next.Obstacles) < len(a.Obstacles), f, a, "the first obstacle does not go away")
+			f, a = after, next
 		}
-		next, starts, expected := moment("next action"), moment("campaign starts"), moment("expected")
-		for _, prospect := range prospects {
-			for _, campaign := range campaigns {
-				f := account
-				f.Status, f.PausedReason, f.NextActionAt = prospect.Status, prospect.PausedReason, next
-				f.CampaignStatus, f.CampaignReason = campaign.CampaignStatus, campaign.CampaignReason
-				if waitsForAccount(f.CampaignReason) {
-					f.CampaignStartsAt = starts
-				}
-				mayResume := f.CampaignStatus == "running" || waitsForAccount(f.CampaignReason)
-				if waitsForAccount(f.PausedReason) && mayResume && f.Target != "" && f.BlockedBy == "" {
-					f.Position, f.ExpectedAt = 3, expected
-				}
-				check(t, f, Because(f))
+		must(t, a.Code == WaitingForSweep || a.Code == Active, f, a, "the prospect does not move")
+	})
+}
+
+// end returns the facts after what the obstacle waits for has happened.
+func end(f Facts, o Obstacle) Facts {
+	drop := func(block string) {
+		var kept []string
+		for _, b := range f.Blocks {
+			if b != block {
+				kept = append(kept, b)
 			}
+		}
+		f.Blocks = kept
+	}
+	connect := func() {
+		f.AccountStatus, f.Target, f.ReconnectedAt, f.ConnectedElsewhere = "connected", f.Account, nil, false
+		drop("account_not_connected")
+		if waitsForAccount(f.CampaignReason) { // the pass of the connect signal starts it
+			f.CampaignStatus, f.CampaignReason = "running", ""
+		}
+	}
+	switch o.Code {
+	case PausedByUser:
+		f.PausedReason = "linkedin_account_issue" // thaw.resume_prospect requeues it
+	case AccountRestricted:
+		switch {
+		case strings.HasPrefix(o.Sentence, "Campaign"):
+			f.CampaignStatus, f.CampaignReason = "running", ""
+		case f.AccountStatus == "restricted":
+			connect()
+			f.PausedReason = "linkedin_account_issue"
+		default:
+			f.PausedReason = "linkedin_account_issue"
+		}
+	case SubscriptionInactive, CampaignNotRunning:
+		f.CampaignStatus, f.CampaignReason = "running", ""
+	case AccountNotConnected, NoConnectedSibling, SiblingInOtherWorkspace:
+		connect()
+	case AccountLocked, AccountOnHold, SafetyMode, AccountFlapping, AutoResumeOff:
+		drop(string(o.Code))
+	}
+	return f
+}
+
+// isSentence checks the form of a sentence.
+func isSentence(s string) bool {
+	return len(s) > 20 && s[0] >= 'A' && s[0] <= 'Z' && strings.HasSuffix(s, ".")
+}
+
+// codes are all codes.
+var codes = []Code{
+	NotFound, Terminal, PausedByUser, AccountRestricted, SubscriptionInactive, SiblingInOtherWorkspace, NoConnectedSibling,
+	AccountNotConnected, CampaignNotRunning, AccountLocked, AccountOnHold, AccountFlapping, SafetyMode, AutoResumeOff, WaitingForSweep, Active,
+}
+
+// must fails the test unless a condition holds. There are 100,000 combinations of facts, for which
+// the functions of package require would take a minute.
+func must(t *testing.T, holds bool, f Facts, a Answer, why string) {
+	t.Helper()
+	if !holds {
+		fail(t, f, a, why)
+	}
+}
+
+// fail is separate from must, which would otherwise allocate its arguments in every call.
+func fail(t *testing.T, f Facts, a Answer, why string) {
+	t.Helper()
+	t.Fatalf("%s\nanswer: %+v\nfacts: %+v", why, a, f)
+}
+
+// checkForm checks what holds for every answer.
+func checkForm(t *testing.T, f Facts, a Answer) {
+	t.Helper()
+	must(t, slices.Contains(codes, a.Code), f, a, "an unknown code")
+	must(t, a.Obstacles != nil, f, a, "an empty array in JSON, not null")
+	for _, sentence := range sentencesOf(a) {
+		must(t, isSentence(sentence), f, a, "not a sentence")
+		for _, hole := range []string{"%!", "()", "  ", " .", "..", "<nil>", "0x"} {
+			must(t, !strings.Contains(sentence, hole), f, a, "a word is missing")
+		}
+	}
+	isMoving := a.Code == WaitingForSweep || a.Code == Active
+	must(t, isMoving == (len(a.Obstacles) == 0), f, a, "obstacles if and only if the prospect does not move")
+	if len(a.Obstacles) > 0 {
+		must(t, a.Obstacles[0].Code == a.Code && strings.HasPrefix(a.Sentence, a.Obstacles[0].Sentence), f, a, "the first obstacle is the answer")
+	}
+	needsNoAction := func(who Actor) bool { return who == None || who == Provider }
+	must(t, !a.NormalWait || needsNoAction(a.WhoActs), f, a, "a normal wait needs no action by a user, an operator or billing")
+	for _, o := range a.Obstacles {
+		must(t, !a.NormalWait || needsNoAction(o.WhoActs), f, a, "an obstacle needs an action")
+		must(t, o.Until != nil || a.ExpectedAt == nil, f, a, "an obstacle may last longer than expected")
+	}
+	if isMoving {
+		must(t, a.NormalWait && f.isPaused() == (a.Code == WaitingForSweep), f, a, "only a paused prospect is in the queue")
+	}
+}
+
+// checkAdvice checks that each advice helps, and that the actor can follow it.
+func checkAdvice(t *testing.T, f Facts, a Answer) {
+	t.Helper()
+	for _, o := range a.Obstacles {
+		says := func(words string) bool { return strings.Contains(o.Sentence, words) }
+		switch {
+		case says("econnect it.") && f.has(SafetyMode):
+			must(t, says("Do not reconnect it while safety mode is on.") || says("It may recover on its own."), f, a, "reconnecting does not help in safety mode")
+		case says("econnect it."):
+			must(t, f.AccountStatus != "connected" && (o.WhoActs == User || o.WhoActs == Provider), f, a, "operators cannot log in")
+		}
+		if f.has(SafetyMode) && f.AccountStatus != "restricted" && o.WhoActs == User {
+			must(t, slices.Contains([]Code{AccountRestricted, PausedByUser, CampaignNotRunning}, o.Code), f, a, "a user cannot end an incident")
+		}
+		if says("start a heal") {
+			healed := f
+			healed.Blocks = nil
+			must(t, Because(healed).Code == WaitingForSweep, f, a, "a heal would not resume it")
+		}
+		if says("must release") && o.WhoActs == User {
+			must(t, f.AccountStatus == "restricted", f, a, "users cannot release prospects")
+		}
+		if o.WhoActs == Operator {
+			must(t, says("n operator") || says("safety mode"), f, a, "the sentence does not say what the operator does")
+		}
+	}
+	for _, promise := range []string{"resumes automatically as soon as", "then continues", "continues after that"} {
+		must(t, !strings.Contains(a.Sentence, promise) || len(a.Obstacles) == 1, f, a, "another obstacle is in the way")
+	}
+	must(t, strings.Contains(a.Sentence, "also waits for") == (len(a.Obstacles) > 1), f, a, "all obstacles are named")
+}
+
+func sentencesOf(a Answer) []string {
+	all := []string{a.Sentence}
+	for _, o := range a.Obstacles {
+		all = append(all, o.Sentence)
+	}
+	return all
+}
+
+// Whatever the account and the campaign are, a prospect that has finished has no obstacles.
+func TestFinished(t *testing.T) {
+	t.Parallel()
+	everyCombination(func(f Facts) {
+		if f.Status != "active" || len(f.Blocks) > 2 {
+			return
+		}
+		for _, status := range []string{"completed", "replied", "failed", "removed"} {
+			f.Status = status
+			a := Because(f)
+			must(t, a.Code == Terminal && a.WhoActs == None && a.Obstacles != nil && len(a.Obstacles) == 0, f, a, "a finished prospect does not wait")
+			must(t, isSentence(a.Sentence), f, a, "not a sentence")
 		}
 	})
 }
 
-func check(t *rapid.T, f Facts, a Answer) {
-	codes := []Code{
-		NotFound, Terminal, PausedByUser, AccountRestricted, SubscriptionInactive, SiblingInOtherWorkspace, NoConnectedSibling,
-		AccountNotConnected, CampaignNotRunning, AccountLocked, AccountOnHold, AccountFlapping, SafetyMode, AutoResumeOff, WaitingForSweep, Active,
-	}
-	require.Contains(t, codes, a.Code)
-	require.Contains(t, []Actor{None, User, Operator, Billing, Provider}, a.WhoActs)
-	require.Regexp(t, `^[A-Z].{20,}\.$`, a.Sentence)
-	for _, hole := range []string{"%!", "()", "  ", " ."} {
-		require.NotContains(t, a.Sentence, hole, "a word is missing")
-	}
-
-	if a.NormalWait {
-		require.Contains(t, []Actor{None, Provider}, a.WhoActs, "a normal wait needs no action by a user, an operator or billing")
-	}
-	if a.ExpectedAt != nil {
-		require.True(t, a.NormalWait, "the time of a manual action cannot be expected: %s", a.Code)
-	}
-
-	// In the queue if and only if there is no obstacle, and then with the forecast for the
-	// position.
-	require.Equal(t, f.Position > 0, a.Code == WaitingForSweep, "%+v", f)
-	if a.Code == WaitingForSweep {
-		require.Equal(t, f.ExpectedAt, a.ExpectedAt)
-	}
-	// Only a prospect that is actually moving is called active.
-	if a.Code == Active {
-		require.Contains(t, []string{"pending", "active"}, f.Status)
-		require.Equal(t, "connected", f.AccountStatus)
-		require.Equal(t, "running", f.CampaignStatus)
-		require.Contains(t, []string{"", "auto_resume_off"}, f.BlockedBy)
-	}
+// TestTimes draws the times of answers that depend on the queue and on the next step.
+func TestTimes(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		moment := func(label string) *time.Time {
+			return rapid.SampledFrom([]*time.Time{nil, &later, &tick}).Draw(t, label)
+		}
+		f := waiting()
+		f.Position, f.ExpectedAt, f.NotBefore, f.IsFurtherBack = rapid.IntRange(1, 1_000_000).Draw(t, "position"), moment("expected"), moment("not before"), rapid.Bool().Draw(t, "further")
+		require.Equal(t, f.ExpectedAt, Because(f).ExpectedAt)
+		g := activeProspect()
+		g.NextActionAt = moment("next")
+		require.Equal(t, g.NextActionAt, Because(g).ExpectedAt)
+	})
 }

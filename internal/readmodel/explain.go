@@ -238,7 +238,7 @@ func (f facts) explain(seen *view) map[string][]Explanation {
 			History:     append([]Event{}, f.history[row.EnrollmentID]...),
 			AccountName: row.AccountName, AccountStatus: row.AccountStatus, Timezone: row.Timezone, CampaignName: row.CampaignName,
 			PausedReason: row.PausedReason, PausedAt: utc(row.PausedAt), Reply: replyOf(row, facts),
-			LockedAt: facts.AccountLockedAt, LockedReason: facts.AccountLockedReason, Products: f.products[row.AccountID],
+			LockedAt: utc(row.AccountLockedAt), LockedReason: text(row.AccountLockedReason), Products: f.products[row.AccountID],
 		})
 	}
 	return known
@@ -261,13 +261,13 @@ func factsOf(row dbsqlc.ProspectFactsRow, t ticks, position int, seen *view) exp
 		Campaign: nameOf(row.CampaignName, row.Campaign), CampaignStatus: row.CampaignStatus, CampaignReason: row.CampaignReason,
 		Account: nameOf(row.AccountName, row.Account), AccountStatus: row.AccountStatus,
 		ReconnectedAt: utc(row.ReconnectedAt), IsOverdue: row.IsOverdue,
-		AccountLockedAt: utc(row.AccountLockedAt), AccountLockedReason: text(row.AccountLockedReason),
 		LockedAt: utc(row.LockedAt), LockedReason: text(row.LockedReason), ResumeAfter: utc(row.ResumeAfter),
 		Siblings: int(row.Siblings), ConnectedElsewhere: row.ConnectedElsewhere,
-		Target: nameOf(text(row.TargetName), text(row.Target)), BlockedBy: row.BlockedBy,
+		Target: nameOf(text(row.TargetName), text(row.Target)), Blocks: row.Blocks,
 		HoldUntil: utc(row.HoldUntil), HoldReason: text(row.HoldReason), SafetyReason: text(row.SafetyReason), SafetyManualExit: row.SafetyManualExit,
-		AutoResumeOff: !row.AutoResume, AutoResumeReason: text(row.AutoResumeReason),
-		Position: position,
+		AutoResumeReason: text(row.AutoResumeReason),
+		Pace:             explain.Pace{AccountCap: int(t.settings.AccountCap), FleetCap: int(t.settings.FleetCap), Tick: t.length},
+		Position:         position,
 	}
 	if row.CampaignIsDue {
 		next := t.next()

@@ -90,7 +90,11 @@ func TestExplain(t *testing.T) {
 		{"campaign with many failures", pauseCampaign("linkedin_high_failure_rate"), explain.CampaignNotRunning, explain.User, "too many", never},
 		{"inactive subscription", pauseCampaign("subscription_inactive"), explain.SubscriptionInactive, explain.Billing, "subscription", never},
 		{"campaign paused by a restriction", pauseCampaign("account_restricted"), explain.AccountRestricted, explain.User, "Campaign spring", never},
-		{"prospect paused by a restriction", pauseProspect("account_restricted"), explain.AccountRestricted, explain.User, "account acc_1", never},
+		{"prospect paused by a restriction", pauseProspect("account_restricted"), explain.AccountRestricted, explain.Operator, "The account is connected again", never},
+		{"account restricted", "UPDATE thaw.accounts SET status = 'restricted';", explain.AccountRestricted, explain.User, "Its owner must resolve the restriction", never},
+		{"disconnected in safety mode", disconnect + safetyOn, explain.SafetyMode, explain.Provider, "also waits for account acc_1 to be connected", never},
+		{"prospect paused manually, on hold on a disconnected account", pauseProspect("paused_by_user") + disconnect + hold, explain.PausedByUser, explain.User,
+			"also waits for account acc_1 to be connected and for the hold of account acc_1 to end", never},
 		{"prospect paused manually", pauseProspect("paused_by_user"), explain.PausedByUser, explain.User, "This prospect was paused manually", never},
 
 		{"replied", activate + "UPDATE thaw.enrollments SET status = 'replied';", explain.Terminal, explain.None, "has replied", never},
@@ -121,6 +125,8 @@ func TestExplain(t *testing.T) {
 			}
 			require.Equal(t, tt.code, got.Code, got.Sentence)
 			require.Equal(t, tt.who, got.WhoActs)
+			// The rule that the engine applies is the first of the blocks that explanations list.
+			require.True(t, testdb.Value[bool](t, f.DB, "SELECT thaw.blocked_by(a) IS NOT DISTINCT FROM (thaw.blocks(a))[1] FROM thaw.accounts AS a LIMIT 1"))
 			require.Contains(t, got.Sentence, tt.sentence)
 			require.Equal(t, utc(testdb.Value[*time.Time](t, f.DB, "SELECT "+tt.expected)), got.ExpectedAt)
 
@@ -155,7 +161,7 @@ func TestExplainUnknownProspect(t *testing.T) {
 		"enrollment_id": 0, "workspace": "", "campaign": "", "account_id": 0, "account": "",
 		"prospect_url": "m.linkedin.com/in/Bob/?trk=1", "status": "", "step": 0, "code": "not_found",
 		"sentence": "No campaign has a prospect with this URL; %d spellings were tried. Check that the URL matches the one in the campaign.",
-		"normal_wait": false, "who_acts": "user", "expected_at": null, "history": [],
+		"normal_wait": false, "who_acts": "user", "expected_at": null, "obstacles": [], "history": [],
 		"tried": ["m.linkedin.com/in/Bob/?trk=1", "https://www.linkedin.com/in/bob"]
 	}]`, count), string(body))
 }
@@ -292,14 +298,14 @@ func TestQueuePositionIsBounded(t *testing.T) {
 	f.Exec(t, "ANALYZE thaw.enrollments")
 
 	last := f.explainOne(t, fmt.Sprint("p", countedPositions))
-	require.Contains(t, last.Sentence, fmt.Sprintf("is number %d in the queue", countedPositions))
+	require.Contains(t, last.Sentence, "is number 20,000 in the queue")
 	require.Equal(t, f.tick(t).Add((countedPositions/200-1)*15*time.Minute).UTC(), *last.ExpectedAt)
 
 	asked, err := NewExplainer(f.Pool, Everything()).Explain(t.Context(), []string{ada, fmt.Sprint("p", countedPositions+2), "p2"})
 	require.NoError(t, err)
 	require.Contains(t, asked[0].Explanations[0].Sentence, "is number 1 in the queue")
 	beyond := asked[1].Explanations[0]
-	require.Contains(t, beyond.Sentence, fmt.Sprintf("At least %d prospects are ahead of this one in the queue", countedPositions))
+	require.Contains(t, beyond.Sentence, "At least 20,000 prospects are ahead of this one in the queue")
 	require.Nil(t, beyond.ExpectedAt)
 	require.Equal(t, *last.ExpectedAt, *beyond.NotBefore)
 	require.Contains(t, asked[2].Explanations[0].Sentence, "is number 2 in the queue")

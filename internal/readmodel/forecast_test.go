@@ -209,7 +209,8 @@ func TestForecastEndsAtItsHorizon(t *testing.T) {
 
 	beyond := f.explainOne(t, "p2689")
 	require.Equal(t, explain.WaitingForSweep, beyond.Code)
-	require.Contains(t, beyond.Sentence, "number 2689 in the queue. It resumes automatically, but not before the sweep at ")
+	require.Contains(t, beyond.Sentence, "number 2,689 in the queue. ")
+	require.Contains(t, beyond.Sentence, "It resumes automatically, but not before the sweep at ")
 	require.Nil(t, beyond.ExpectedAt)
 	require.Equal(t, f.tick(t).Add(4*7*24*time.Hour).UTC(), *beyond.NotBefore, "the account is alone, so the bound is exact")
 

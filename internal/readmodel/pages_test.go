@@ -193,7 +193,8 @@ func TestAccountLockAndProducts(t *testing.T) {
 	f.Exec(t, disconnect)
 	got = f.explainOne(t, ada)
 	require.Equal(t, explain.AccountNotConnected, got.Code)
-	require.Contains(t, got.Sentence, "also locked account acc_1 at 2026-01-31T12:00Z (locked)")
+	require.Contains(t, got.Sentence, "also waits for the provider to unlock account acc_1")
+	require.Contains(t, got.Obstacles[1].Sentence, "The provider locked account acc_1 at 2026-01-31T12:00Z (locked)")
 	require.Contains(t, got.Sentence, "sales_navigator")
 }
 

@@ -114,6 +114,36 @@ END;
 $$;
 -- +goose StatementEnd
 
+-- All that blocks an account, in the order of the rule, for explanations. The rule is applied again
+-- without what it found, so that its conditions are written once. Empty: nothing blocks it.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.blocks(p_account thaw.accounts) RETURNS text[] LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    account           thaw.accounts := p_account;
+    is_safety_on      boolean := (SELECT safety.since IS NOT NULL FROM thaw.safety);
+    is_auto_resume_on boolean := (
+        SELECT workspace.auto_resume FROM thaw.workspaces AS workspace WHERE workspace.id = p_account.workspace_id);
+    found             text[] := '{}';
+    next              text;
+BEGIN
+    LOOP
+        next := thaw.block_reason(account, is_safety_on, is_auto_resume_on);
+        EXIT WHEN next IS NULL;
+        found := found || next;
+        CASE next
+            WHEN 'account_not_connected' THEN account.status := 'connected';
+            WHEN 'account_locked' THEN account.locked_at := NULL;
+            WHEN 'account_on_hold' THEN account.hold_until := NULL;
+            WHEN 'safety_mode' THEN is_safety_on := false;
+            WHEN 'account_flapping' THEN account.resume_after := NULL;
+            WHEN 'auto_resume_off' THEN is_auto_resume_on := true;
+        END CASE;
+    END LOOP;
+    RETURN found;
+END;
+$$;
+-- +goose StatementEnd
+
 -- Whether prospects of a campaign may resume: the campaign is running, or it waits for an account
 -- itself and is started together with them.
 -- +goose StatementBegin
@@ -194,6 +224,7 @@ DROP FUNCTION thaw.resumable(bigint[], boolean);
 DROP FUNCTION thaw.active_campaigns(bigint);
 DROP FUNCTION thaw.waiting_campaigns(bigint);
 DROP FUNCTION thaw.allows_resume(thaw.campaign_status, boolean);
+DROP FUNCTION thaw.blocks(thaw.accounts);
 DROP FUNCTION thaw.blocked_by(thaw.accounts, boolean);
 DROP FUNCTION thaw.block_reason(thaw.accounts, boolean, boolean);
 DROP FUNCTION thaw.sources_of(bigint);

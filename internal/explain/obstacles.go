@@ -1,0 +1,265 @@
+package explain
+
+import "fmt"
+
+// An obstacle is an [Obstacle] with what an answer needs in addition.
+type obstacle struct {
+	Obstacle
+	// isNormal is true if it ends without action by a user, an operator or billing.
+	isNormal bool
+	// isLost is true if it is a missing connection.
+	isLost bool
+	// waitsFor completes "This prospect also waits for …".
+	waitsFor string
+	// then says what follows when this obstacle ends and there is no other. It starts with a space.
+	then string
+}
+
+// obstaclesOf returns everything that has to end before the prospect moves. The package
+// documentation explains the order.
+func obstaclesOf(f Facts) []obstacle {
+	var found []obstacle
+	for _, find := range []func(Facts) (obstacle, bool){
+		pausedByUser, restricted, subscriptionInactive, safetyFirst, notConnected, campaignStopped, autoResumeOff,
+		locked, onHold, safetyMode, flapping,
+	} {
+		if o, stands := find(f); stands {
+			found = append(found, o)
+		}
+	}
+	if o, stands := campaignWaits(f, len(found) > 0); stands {
+		found = append(found, o)
+	}
+	return found
+}
+
+func pausedByUser(f Facts) (obstacle, bool) {
+	return obstacle{
+		Obstacle: Obstacle{
+			Code:     PausedByUser,
+			Sentence: "This prospect was paused manually. It stays paused until a person resumes it, in the platform or on its page in Thaw.",
+			WhoActs:  User,
+		},
+		waitsFor: "a person to resume it",
+	}, f.PausedReason == "paused_by_user"
+}
+
+// isRestricted reports whether a restriction keeps the prospect from resuming. It applies to all
+// paused prospects of the account, even before each of them has been paused for it.
+func (f Facts) isRestricted() bool {
+	return f.PausedReason == "account_restricted" || f.AccountStatus == "restricted" && waitsForAccount(f.PausedReason)
+}
+
+func restricted(f Facts) (obstacle, bool) {
+	if !f.isRestricted() {
+		return obstacle{}, false
+	}
+	o := obstacle{Obstacle: Obstacle{Code: AccountRestricted, WhoActs: Operator}, waitsFor: "an operator to release it after a restriction"}
+	const release = "Prospects do not resume automatically after a restriction: "
+	switch f.AccountStatus {
+	case "restricted":
+		o.WhoActs = User
+		o.Sentence = "The provider has restricted account %s. Its owner must resolve the restriction with the provider. " + release +
+			"once the account is connected again, an operator must release them on the account's page in Thaw."
+	case "connected":
+		o.Sentence = "This prospect is paused because the provider had restricted account %s. The account is connected again. " + release +
+			"an operator must release them on the account's page in Thaw."
+	default:
+		o.Sentence = "This prospect is paused because the provider had restricted account %s. " + release +
+			"an operator must release them on the account's page in Thaw."
+	}
+	o.Sentence = fmt.Sprintf(o.Sentence, f.Account)
+	return o, true
+}
+
+func subscriptionInactive(f Facts) (obstacle, bool) {
+	if f.CampaignReason != "subscription_inactive" {
+		return obstacle{}, false
+	}
+	return obstacle{
+		Obstacle: Obstacle{
+			Code:     SubscriptionInactive,
+			Sentence: fmt.Sprintf("Campaign %s is paused because the subscription is inactive.", f.Campaign),
+			WhoActs:  Billing,
+		},
+		waitsFor: "an active subscription",
+		then:     " It can run again once the subscription is active.",
+	}, true
+}
+
+// campaignStopped does not apply to campaigns that wait for an account: they start again together
+// with their prospects.
+func campaignStopped(f Facts) (obstacle, bool) {
+	o := obstacle{Obstacle: Obstacle{Code: CampaignNotRunning, WhoActs: User}, waitsFor: "campaign " + f.Campaign + " to be started"}
+	var sentence string
+	switch {
+	case f.CampaignStatus == "running", waitsForAccount(f.CampaignReason), f.CampaignReason == "subscription_inactive":
+		return o, false
+	case f.CampaignReason == "account_restricted":
+		o.Code = AccountRestricted
+		sentence = "Campaign %s is paused because the provider restricted an account. " +
+			"Campaigns do not start automatically after a restriction: review the account, then start the campaign manually."
+	case f.CampaignReason == "linkedin_high_failure_rate":
+		sentence = "Campaign %s is paused because too many of its actions failed. " +
+			"Find the cause, then start the campaign manually."
+	case f.CampaignStatus == "draft":
+		sentence = "Campaign %s is a draft. Nothing is sent until it is started."
+	case f.CampaignStatus == "completed":
+		sentence = "Campaign %s is completed. Nothing more is sent unless it is started again."
+	default:
+		sentence = "Campaign %s was paused manually. Nothing is sent until it is started again."
+	}
+	o.Sentence = fmt.Sprintf(sentence, f.Campaign)
+	return o, true
+}
+
+// campaignWaits is for a prospect that is not paused, on a connected account, in a campaign that
+// waits for an account.
+func campaignWaits(f Facts, isBlocked bool) (obstacle, bool) {
+	if f.isPaused() || f.isLost() || !waitsForAccount(f.CampaignReason) {
+		return obstacle{}, false
+	}
+	o := obstacle{Obstacle: Obstacle{Code: CampaignNotRunning}, waitsFor: "campaign " + f.Campaign + " to start"}
+	switch {
+	case f.CampaignStartsAt == nil:
+		o.WhoActs = User
+		o.Sentence = "Campaign %s is paused until one of its accounts that are not connected is connected again. "
+		if f.has(SafetyMode) {
+			o.Sentence += "After safety mode has ended, reconnect one of them, or start the campaign manually."
+		} else {
+			o.Sentence += "Reconnect one of them, or start the campaign manually."
+		}
+		o.Sentence = fmt.Sprintf(o.Sentence, f.Campaign)
+	case isBlocked:
+		o.WhoActs, o.isNormal = None, true
+		o.Sentence = fmt.Sprintf("Campaign %s was paused while account %s was not connected. "+
+			"The account is connected again, and a sweep starts the campaign once nothing blocks the account.", f.Campaign, f.Account)
+	default:
+		o.WhoActs, o.isNormal, o.Until = None, true, f.CampaignStartsAt
+		o.Sentence = fmt.Sprintf("Campaign %s was paused while account %s was not connected. "+
+			"The account is connected again, and the sweep at %s starts the campaign.", f.Campaign, f.Account, minute(*f.CampaignStartsAt))
+	}
+	return o, true
+}
+
+func autoResumeOff(f Facts) (obstacle, bool) {
+	if !f.has(AutoResumeOff) || !f.isPaused() && f.CampaignStatus == "running" {
+		return obstacle{}, false
+	}
+	o := obstacle{
+		Obstacle: Obstacle{
+			Code:     AutoResumeOff,
+			Sentence: fmt.Sprintf("Auto-resume is off for this workspace (%s). An operator must turn it on", orNoReason(f.AutoResumeReason)),
+			WhoActs:  Operator,
+		},
+		waitsFor: "auto-resume to be turned on",
+	}
+	// A heal resumes prospects in spite of this switch, but of no other obstacle, and starts a
+	// campaign only together with them.
+	if f.isPaused() && !f.isRestricted() && f.PausedReason != "paused_by_user" && f.Target != "" && len(f.Blocks) == 1 && !f.isCampaignStopped() {
+		o.Sentence += " or start a heal"
+	}
+	o.Sentence += "."
+	return o, true
+}
+
+func (f Facts) isCampaignStopped() bool {
+	return f.CampaignStatus != "running" && !waitsForAccount(f.CampaignReason)
+}
+
+func locked(f Facts) (obstacle, bool) {
+	if !f.has(AccountLocked) {
+		return obstacle{}, false
+	}
+	at := ""
+	if f.LockedAt != nil {
+		at = " at " + minute(*f.LockedAt)
+	}
+	return obstacle{
+		Obstacle: Obstacle{
+			Code: AccountLocked,
+			Sentence: fmt.Sprintf("The provider locked account %s%s (%s). Nothing is sent through it until the provider unlocks it.",
+				f.through(), at, orNoReason(f.LockedReason)),
+			WhoActs: Provider,
+		},
+		waitsFor: fmt.Sprintf("the provider to unlock account %s", f.through()),
+		then:     " This prospect then continues.",
+	}, true
+}
+
+func onHold(f Facts) (obstacle, bool) {
+	if !f.has(AccountOnHold) {
+		return obstacle{}, false
+	}
+	until := ""
+	if f.HoldUntil != nil {
+		until = " until " + minute(*f.HoldUntil)
+	}
+	return obstacle{
+		Obstacle: Obstacle{
+			Code:     AccountOnHold,
+			Sentence: fmt.Sprintf("Account %s is on hold%s (%s).", f.through(), until, orNoReason(f.HoldReason)),
+			WhoActs:  None,
+			Until:    f.HoldUntil,
+		},
+		isNormal: true,
+		waitsFor: fmt.Sprintf("the hold of account %s to end", f.through()),
+		then:     " This prospect continues after that.",
+	}, true
+}
+
+// safetyFirst puts safety mode before a missing connection. Many accounts are lost because of the
+// provider: reconnecting them does not help while safety mode is on.
+func safetyFirst(f Facts) (obstacle, bool) {
+	o, stands := safety(f)
+	return o, stands && f.isLost()
+}
+
+func safetyMode(f Facts) (obstacle, bool) {
+	o, stands := safety(f)
+	return o, stands && !f.isLost()
+}
+
+func safety(f Facts) (obstacle, bool) {
+	if !f.has(SafetyMode) {
+		return obstacle{}, false
+	}
+	o := obstacle{Obstacle: Obstacle{Code: SafetyMode, WhoActs: Provider}, isNormal: true, waitsFor: "safety mode to end", then: " This prospect then continues."}
+	exit := "It turns off automatically once the provider has been stable for a while."
+	if f.SafetyManualExit {
+		o.WhoActs, o.isNormal = Operator, false
+		exit = "It stays on until an operator turns it off."
+	}
+	o.Sentence = fmt.Sprintf("Safety mode is on (%s): nothing is sent, and no prospects are resumed. %s", orNoReason(f.SafetyReason), exit)
+	return o, true
+}
+
+func flapping(f Facts) (obstacle, bool) {
+	if !f.has(AccountFlapping) {
+		return obstacle{}, false
+	}
+	until := "for a while"
+	if f.ResumeAfter != nil {
+		until = "until " + minute(*f.ResumeAfter)
+	}
+	return obstacle{
+		Obstacle: Obstacle{
+			Code: AccountFlapping,
+			Sentence: fmt.Sprintf("Account %s lost its connection repeatedly within an hour. Nothing is sent or resumed through it before it has stayed connected %s.",
+				f.through(), until),
+			WhoActs: None,
+			Until:   f.ResumeAfter,
+		},
+		isNormal: true,
+		waitsFor: fmt.Sprintf("account %s to stay connected %s", f.through(), until),
+		then:     " This prospect then continues.",
+	}, true
+}
+
+// orNoReason keeps the parentheses around a reason from being empty.
+func orNoReason(reason string) string {
+	if reason == "" {
+		return "no reason given"
+	}
+	return reason
+}
