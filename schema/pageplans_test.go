@@ -176,6 +176,15 @@ func requireNoScansOnPages(t *testing.T, db *testdb.DB) {
 					_, err := readmodel.SafetyHistory(ctx, watched)
 					return err
 				},
+				"most paused accounts": returns(watched, scope, readmodel.AccountFilter{MostPausedFirst: true}, readmodel.Accounts),
+				"number of accounts": func(ctx context.Context, _ readmodel.Paging) error {
+					_, _, err := readmodel.CountAccounts(ctx, watched, scope, readmodel.AccountFilter{HasBacklog: true})
+					return err
+				},
+				"counts of workspaces": func(ctx context.Context, _ readmodel.Paging) error {
+					_, err := readmodel.CountWorkspaces(ctx, watched, []int64{1, 2, 3})
+					return err
+				},
 				"timeline of an account": returns(watched, scope, account, timeline("status", "signal", "action", "sweep", "heal")),
 				"limits of an account": func(ctx context.Context, _ readmodel.Paging) error {
 					_, err := readmodel.Limits(ctx, watched, giant)

@@ -5023,6 +5023,26 @@ ALTER TABLE thaw.paused_deltas ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY 
     NO MAXVALUE
     CACHE 1
 );
+CREATE VIEW thaw.paused_keys AS
+ SELECT c.account_id,
+    c.campaign_id,
+    c.reason,
+    c.waits_for_account
+   FROM thaw.paused_counts c
+UNION ALL
+ SELECT fresh.account_id,
+    fresh.campaign_id,
+    fresh.reason,
+    fresh.waits_for_account
+   FROM ( SELECT DISTINCT d.account_id,
+            d.campaign_id,
+            d.reason,
+            d.waits_for_account
+           FROM thaw.paused_deltas d
+          WHERE ((d.id > ( SELECT s.folded_to
+                   FROM thaw.count_state s)) AND (NOT (EXISTS ( SELECT
+                   FROM thaw.paused_counts c
+                  WHERE ((c.account_id = d.account_id) AND (c.campaign_id = d.campaign_id) AND (c.reason = d.reason))))))) fresh;
 CREATE VIEW thaw.paused_lines AS
  SELECT p.account_id,
     p.campaign_id,

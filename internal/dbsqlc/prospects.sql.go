@@ -10,39 +10,66 @@ import (
 	"time"
 )
 
+const accountsOfScope = `-- name: AccountsOfScope :many
+SELECT a.id FROM thaw.accounts AS a
+WHERE a.workspace_id BETWEEN $1::bigint AND $2::bigint
+    AND ($3::bigint[] IS NULL OR a.id = ANY ($3::bigint[]))
+ORDER BY a.id
+`
+
+type AccountsOfScopeParams struct {
+	FirstWorkspace int64
+	LastWorkspace  int64
+	AccountIds     []int64
+}
+
+func (q *Queries) AccountsOfScope(ctx context.Context, arg AccountsOfScopeParams) ([]int64, error) {
+	rows, err := q.db.Query(ctx, accountsOfScope, arg.FirstWorkspace, arg.LastWorkspace, arg.AccountIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int64
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const countPausedSince = `-- name: CountPausedSince :one
 SELECT count(*)
 FROM (
     SELECT
-    FROM (
-        SELECT p.account_id, p.campaign_id, p.waits_for_account AS waits
-        FROM thaw.paused_parts AS p
-        JOIN thaw.accounts AS a ON a.id = p.account_id
-        WHERE a.workspace_id BETWEEN $1::bigint AND $2::bigint
-            AND ($3::bigint[] IS NULL OR p.account_id = ANY ($3::bigint[]))
-            AND ($4::bigint IS NULL OR p.campaign_id = $4::bigint)
-            AND ($5::text IS NULL OR p.reason = $5::text::thaw.pause_reason)
-        GROUP BY p.account_id, p.campaign_id, p.waits_for_account
-        HAVING sum(p.paused) > 0) AS line
+    FROM thaw.paused_keys AS l
     CROSS JOIN LATERAL (
         SELECT
         FROM thaw.enrollments AS n
-        WHERE n.status = 'paused' AND n.waits_for_account = line.waits AND n.account_id = line.account_id
-            AND n.campaign_id = line.campaign_id
-            AND ($5::text IS NULL OR n.paused_reason = $5::text::thaw.pause_reason)
-            AND n.paused_at <= thaw.now() - $6::interval
-        LIMIT $7::integer) AS w
-    LIMIT $7::integer) AS counted
+        WHERE n.status = 'paused' AND n.waits_for_account = l.waits_for_account AND n.account_id = l.account_id
+            AND n.campaign_id = l.campaign_id AND n.paused_reason = l.reason
+            AND n.workspace_id BETWEEN $1::bigint AND $2::bigint
+            AND n.paused_at <= thaw.now() - $3::interval
+        LIMIT $4::integer) AS w
+    WHERE ($5::bigint[] IS NULL OR l.account_id = ANY ($5::bigint[]))
+        AND ($6::bigint IS NULL OR l.campaign_id = $6::bigint)
+        AND ($7::text IS NULL OR l.reason = $7::text::thaw.pause_reason)
+    LIMIT $4::integer) AS counted
 `
 
 type CountPausedSinceParams struct {
 	FirstWorkspace int64
 	LastWorkspace  int64
+	OlderThan      time.Duration
+	AtMost         int32
 	AccountIds     []int64
 	CampaignID     *int64
 	Reason         *string
-	OlderThan      time.Duration
-	AtMost         int32
 }
 
 // How many prospects of the list are paused for longer than older_than, counted up to at_most.
@@ -50,11 +77,11 @@ func (q *Queries) CountPausedSince(ctx context.Context, arg CountPausedSincePara
 	row := q.db.QueryRow(ctx, countPausedSince,
 		arg.FirstWorkspace,
 		arg.LastWorkspace,
+		arg.OlderThan,
+		arg.AtMost,
 		arg.AccountIds,
 		arg.CampaignID,
 		arg.Reason,
-		arg.OlderThan,
-		arg.AtMost,
 	)
 	var count int64
 	err := row.Scan(&count)
@@ -62,43 +89,36 @@ func (q *Queries) CountPausedSince(ctx context.Context, arg CountPausedSincePara
 }
 
 const longestPaused = `-- name: LongestPaused :many
-SELECT e.id, e.account_id, e.campaign_id, e.waits_for_account, workspace.key AS workspace, account.provider_account_id AS account,
+SELECT e.id, e.account_id, e.campaign_id, workspace.key AS workspace, account.provider_account_id AS account,
     account.display_name AS account_name, campaign.key AS campaign, campaign.name AS campaign_name, e.prospect_url,
     e.paused_reason::text AS paused_reason, e.paused_at::timestamptz AS paused_at, e.step
 FROM (
     SELECT w.id, w.workspace_id, w.campaign_id, w.account_id, w.step, w.status, w.paused_reason, w.paused_at, w.next_action_at, w.waits_for_account, w.prospect_url, w.created_at
     FROM (
-        SELECT line.account_id, line.campaign_id, line.waits
-        FROM (
-            SELECT p.account_id, p.campaign_id, p.waits_for_account AS waits
-            FROM thaw.paused_parts AS p
-            JOIN thaw.accounts AS a ON a.id = p.account_id
-            WHERE a.workspace_id BETWEEN $1::bigint AND $2::bigint
-                AND ($3::bigint[] IS NULL OR p.account_id = ANY ($3::bigint[]))
-                AND ($4::bigint IS NULL OR p.campaign_id = $4::bigint)
-                AND ($5::text IS NULL OR p.reason = $5::text::thaw.pause_reason)
-            GROUP BY p.account_id, p.campaign_id, p.waits_for_account
-            HAVING sum(p.paused) > 0) AS line
+        SELECT l.account_id, l.campaign_id, l.reason, l.waits_for_account
+        FROM thaw.paused_keys AS l
         CROSS JOIN LATERAL (
             SELECT n.paused_at, n.id
             FROM thaw.enrollments AS n
-            WHERE n.status = 'paused' AND n.waits_for_account = line.waits AND n.account_id = line.account_id
-                AND n.campaign_id = line.campaign_id
-                AND ($5::text IS NULL OR n.paused_reason = $5::text::thaw.pause_reason)
-                AND n.paused_at <= coalesce(thaw.now() - $6::interval, 'infinity')
-                AND (n.paused_at, n.id) > ($7::timestamptz, $8::bigint)
+            WHERE n.status = 'paused' AND n.waits_for_account = l.waits_for_account AND n.account_id = l.account_id
+                AND n.campaign_id = l.campaign_id AND n.paused_reason = l.reason
+                AND n.workspace_id BETWEEN $1::bigint AND $2::bigint
+                AND n.paused_at <= coalesce(thaw.now() - $3::interval, 'infinity')
+                AND (n.paused_at, n.id) > ($4::timestamptz, $5::bigint)
             ORDER BY n.paused_at, n.id
             LIMIT 1) AS head
+        WHERE ($6::bigint[] IS NULL OR l.account_id = ANY ($6::bigint[]))
+            AND ($7::bigint IS NULL OR l.campaign_id = $7::bigint)
+            AND ($8::text IS NULL OR l.reason = $8::text::thaw.pause_reason)
         ORDER BY head.paused_at, head.id
         LIMIT $9::integer) AS line
     CROSS JOIN LATERAL (
         SELECT n.id, n.workspace_id, n.campaign_id, n.account_id, n.step, n.status, n.paused_reason, n.paused_at, n.next_action_at, n.waits_for_account, n.prospect_url, n.created_at
         FROM thaw.enrollments AS n
-        WHERE n.status = 'paused' AND n.waits_for_account = line.waits AND n.account_id = line.account_id
-            AND n.campaign_id = line.campaign_id
-            AND ($5::text IS NULL OR n.paused_reason = $5::text::thaw.pause_reason)
-            AND n.paused_at <= coalesce(thaw.now() - $6::interval, 'infinity')
-            AND (n.paused_at, n.id) > ($7::timestamptz, $8::bigint)
+        WHERE n.status = 'paused' AND n.waits_for_account = line.waits_for_account AND n.account_id = line.account_id
+            AND n.campaign_id = line.campaign_id AND n.paused_reason = line.reason
+            AND n.paused_at <= coalesce(thaw.now() - $3::interval, 'infinity')
+            AND (n.paused_at, n.id) > ($4::timestamptz, $5::bigint)
         ORDER BY n.paused_at, n.id
         LIMIT $9::integer) AS w
     ORDER BY w.paused_at, w.id
@@ -112,43 +132,43 @@ ORDER BY e.paused_at, e.id
 type LongestPausedParams struct {
 	FirstWorkspace int64
 	LastWorkspace  int64
-	AccountIds     []int64
-	CampaignID     *int64
-	Reason         *string
 	OlderThan      *time.Duration
 	AfterTime      time.Time
 	AfterID        int64
+	AccountIds     []int64
+	CampaignID     *int64
+	Reason         *string
 	Size           int32
 }
 
 type LongestPausedRow struct {
-	ID              int64
-	AccountID       int64
-	CampaignID      int64
-	WaitsForAccount bool
-	Workspace       string
-	Account         string
-	AccountName     string
-	Campaign        string
-	CampaignName    string
-	ProspectUrl     string
-	PausedReason    string
-	PausedAt        time.Time
-	Step            int32
+	ID           int64
+	AccountID    int64
+	CampaignID   int64
+	Workspace    string
+	Account      string
+	AccountName  string
+	Campaign     string
+	CampaignName string
+	ProspectUrl  string
+	PausedReason string
+	PausedAt     time.Time
+	Step         int32
 }
 
-// A page with the longest paused first. The next row of each line is looked up first: the page is in
-// the lines whose next rows are the oldest, and there are no more of those than rows on the page.
+// A page of the prospects of some accounts, with the longest paused first. The next row of each line
+// is looked up first: the page is in the lines whose next rows are the oldest, and there are no more
+// of those than rows on the page.
 func (q *Queries) LongestPaused(ctx context.Context, arg LongestPausedParams) ([]LongestPausedRow, error) {
 	rows, err := q.db.Query(ctx, longestPaused,
 		arg.FirstWorkspace,
 		arg.LastWorkspace,
-		arg.AccountIds,
-		arg.CampaignID,
-		arg.Reason,
 		arg.OlderThan,
 		arg.AfterTime,
 		arg.AfterID,
+		arg.AccountIds,
+		arg.CampaignID,
+		arg.Reason,
 		arg.Size,
 	)
 	if err != nil {
@@ -162,7 +182,6 @@ func (q *Queries) LongestPaused(ctx context.Context, arg LongestPausedParams) ([
 			&i.ID,
 			&i.AccountID,
 			&i.CampaignID,
-			&i.WaitsForAccount,
 			&i.Workspace,
 			&i.Account,
 			&i.AccountName,
@@ -185,22 +204,18 @@ func (q *Queries) LongestPaused(ctx context.Context, arg LongestPausedParams) ([
 
 const pausedByReason = `-- name: PausedByReason :many
 
-SELECT p.reason::text AS reason, sum(p.paused)::bigint AS paused
-FROM thaw.paused_parts AS p
-JOIN thaw.accounts AS a ON a.id = p.account_id
-WHERE a.workspace_id BETWEEN $1::bigint AND $2::bigint
-    AND ($3::bigint[] IS NULL OR p.account_id = ANY ($3::bigint[]))
-    AND ($4::bigint IS NULL OR p.campaign_id = $4::bigint)
-GROUP BY p.reason
-HAVING sum(p.paused) > 0
-ORDER BY sum(p.paused) DESC, p.reason
+SELECT l.reason::text AS reason, sum(l.paused)::bigint AS paused
+FROM thaw.paused_parts AS l
+WHERE ($1::bigint[] IS NULL OR l.account_id = ANY ($1::bigint[]))
+    AND ($2::bigint IS NULL OR l.campaign_id = $2::bigint)
+GROUP BY l.reason
+HAVING sum(l.paused) > 0
+ORDER BY sum(l.paused) DESC, l.reason
 `
 
 type PausedByReasonParams struct {
-	FirstWorkspace int64
-	LastWorkspace  int64
-	AccountIds     []int64
-	CampaignID     *int64
+	AccountIds []int64
+	CampaignID *int64
 }
 
 type PausedByReasonRow struct {
@@ -208,19 +223,14 @@ type PausedByReasonRow struct {
 	Paused int64
 }
 
-// The list of paused prospects, of any part of the fleet. The lines (account and campaign) come from
-// the counts that the sweep uses, and the rows of a line from the index of paused rows, so a page
-// reads about as many rows as it shows. No index has the reason as a key: within a line, rows of
-// other reasons are skipped in the index. A null
-// argument does not filter.
+// The list of paused prospects, of any part of the fleet. The lines (account, campaign and reason) come
+// from the counts that the sweep uses, and the rows of a line from the index of paused rows, so a page
+// reads about as many rows as it shows. That index does not have the reason as a key: within an
+// account and a campaign, rows of other reasons are skipped. A null argument does not filter. The
+// caller sets account_ids to the accounts of the workspace if the scope is one workspace.
 // How many prospects are paused, by reason: exact, without reading enrollments.
 func (q *Queries) PausedByReason(ctx context.Context, arg PausedByReasonParams) ([]PausedByReasonRow, error) {
-	rows, err := q.db.Query(ctx, pausedByReason,
-		arg.FirstWorkspace,
-		arg.LastWorkspace,
-		arg.AccountIds,
-		arg.CampaignID,
-	)
+	rows, err := q.db.Query(ctx, pausedByReason, arg.AccountIds, arg.CampaignID)
 	if err != nil {
 		return nil, err
 	}
@@ -240,56 +250,52 @@ func (q *Queries) PausedByReason(ctx context.Context, arg PausedByReasonParams) 
 }
 
 const pausedProspects = `-- name: PausedProspects :many
-SELECT e.id, e.account_id, e.campaign_id, e.waits_for_account, workspace.key AS workspace, account.provider_account_id AS account,
+SELECT e.id, e.account_id, e.campaign_id, workspace.key AS workspace, account.provider_account_id AS account,
     account.display_name AS account_name, campaign.key AS campaign, campaign.name AS campaign_name, e.prospect_url,
     e.paused_reason::text AS paused_reason, e.paused_at::timestamptz AS paused_at, e.step
 FROM (
     SELECT w.id, w.workspace_id, w.campaign_id, w.account_id, w.step, w.status, w.paused_reason, w.paused_at, w.next_action_at, w.waits_for_account, w.prospect_url, w.created_at
     FROM (
-        SELECT p.account_id, p.campaign_id, p.waits_for_account AS waits
-        FROM thaw.paused_parts AS p
-        JOIN thaw.accounts AS a ON a.id = p.account_id
-        WHERE a.workspace_id BETWEEN $1::bigint AND $2::bigint
-            AND ($3::bigint[] IS NULL OR p.account_id = ANY ($3::bigint[]))
-            AND ($4::bigint IS NULL OR p.campaign_id = $4::bigint)
-            AND ($5::text IS NULL OR p.reason = $5::text::thaw.pause_reason)
-            AND (p.account_id, p.campaign_id, p.waits_for_account)
-                >= ($6::bigint, $7::bigint, $8::boolean)
-        GROUP BY p.account_id, p.campaign_id, p.waits_for_account
-        HAVING sum(p.paused) > 0
-        ORDER BY p.account_id, p.campaign_id, p.waits_for_account) AS line
+        SELECT l.account_id, l.campaign_id, l.reason, l.waits_for_account
+        FROM thaw.paused_keys AS l
+        WHERE ($1::bigint[] IS NULL OR l.account_id = ANY ($1::bigint[]))
+            AND ($2::bigint IS NULL OR l.campaign_id = $2::bigint)
+            AND ($3::text IS NULL OR l.reason = $3::text::thaw.pause_reason)
+            AND (l.account_id, l.campaign_id, l.reason) >= ($4::bigint, $5::bigint,
+                coalesce(nullif($6::text, '')::thaw.pause_reason, enum_first(NULL::thaw.pause_reason)))
+        ORDER BY l.account_id, l.campaign_id, l.reason) AS line
     CROSS JOIN LATERAL (
         SELECT n.id, n.workspace_id, n.campaign_id, n.account_id, n.step, n.status, n.paused_reason, n.paused_at, n.next_action_at, n.waits_for_account, n.prospect_url, n.created_at
         FROM thaw.enrollments AS n
-        WHERE n.status = 'paused' AND n.waits_for_account = line.waits AND n.account_id = line.account_id
-            AND n.campaign_id = line.campaign_id
-            AND ($5::text IS NULL OR n.paused_reason = $5::text::thaw.pause_reason)
+        WHERE n.status = 'paused' AND n.waits_for_account = line.waits_for_account AND n.account_id = line.account_id
+            AND n.campaign_id = line.campaign_id AND n.paused_reason = line.reason
+            AND n.workspace_id BETWEEN $7::bigint AND $8::bigint
             AND n.paused_at <= coalesce(thaw.now() - $9::interval, 'infinity')
             -- The line of the last row of the previous page continues after that row.
             AND (n.paused_at, n.id) > (
-                CASE WHEN (line.account_id, line.campaign_id, line.waits)
-                        = ($6::bigint, $7::bigint, $8::boolean)
+                CASE WHEN line.account_id = $4::bigint AND line.campaign_id = $5::bigint
+                        AND line.reason::text = $6::text
                     THEN $10::timestamptz ELSE '-infinity' END,
                 $11::bigint)
         ORDER BY n.paused_at, n.id
         LIMIT $12::integer) AS w
-    ORDER BY line.account_id, line.campaign_id, line.waits, w.paused_at, w.id
+    ORDER BY line.account_id, line.campaign_id, line.reason, w.paused_at, w.id
     LIMIT $12::integer) AS e
 JOIN thaw.accounts AS account ON account.id = e.account_id
 JOIN thaw.workspaces AS workspace ON workspace.id = e.workspace_id
 JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id
-ORDER BY e.account_id, e.campaign_id, e.waits_for_account, e.paused_at, e.id
+ORDER BY e.account_id, e.campaign_id, e.paused_reason, e.paused_at, e.id
 `
 
 type PausedProspectsParams struct {
-	FirstWorkspace int64
-	LastWorkspace  int64
 	AccountIds     []int64
 	CampaignID     *int64
 	Reason         *string
 	AfterAccount   int64
 	AfterCampaign  int64
-	AfterWaits     bool
+	AfterReason    string
+	FirstWorkspace int64
+	LastWorkspace  int64
 	OlderThan      *time.Duration
 	AfterTime      time.Time
 	AfterID        int64
@@ -297,33 +303,32 @@ type PausedProspectsParams struct {
 }
 
 type PausedProspectsRow struct {
-	ID              int64
-	AccountID       int64
-	CampaignID      int64
-	WaitsForAccount bool
-	Workspace       string
-	Account         string
-	AccountName     string
-	Campaign        string
-	CampaignName    string
-	ProspectUrl     string
-	PausedReason    string
-	PausedAt        time.Time
-	Step            int32
+	ID           int64
+	AccountID    int64
+	CampaignID   int64
+	Workspace    string
+	Account      string
+	AccountName  string
+	Campaign     string
+	CampaignName string
+	ProspectUrl  string
+	PausedReason string
+	PausedAt     time.Time
+	Step         int32
 }
 
-// A page in the order of accounts and campaigns. Within a campaign, the longest paused come first.
-// The subqueries are ordered so that the rows of later lines are not read.
+// A page in the order of accounts, campaigns and reasons. Within a line, the longest paused come
+// first. The lines are read in order, and the rows of later lines are not read.
 func (q *Queries) PausedProspects(ctx context.Context, arg PausedProspectsParams) ([]PausedProspectsRow, error) {
 	rows, err := q.db.Query(ctx, pausedProspects,
-		arg.FirstWorkspace,
-		arg.LastWorkspace,
 		arg.AccountIds,
 		arg.CampaignID,
 		arg.Reason,
 		arg.AfterAccount,
 		arg.AfterCampaign,
-		arg.AfterWaits,
+		arg.AfterReason,
+		arg.FirstWorkspace,
+		arg.LastWorkspace,
 		arg.OlderThan,
 		arg.AfterTime,
 		arg.AfterID,
@@ -340,7 +345,6 @@ func (q *Queries) PausedProspects(ctx context.Context, arg PausedProspectsParams
 			&i.ID,
 			&i.AccountID,
 			&i.CampaignID,
-			&i.WaitsForAccount,
 			&i.Workspace,
 			&i.Account,
 			&i.AccountName,

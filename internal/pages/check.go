@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/thawline/thaw/internal/explain"
+	"github.com/thawline/thaw/internal/lookup"
 	"github.com/thawline/thaw/internal/readmodel"
 )
 
@@ -72,7 +73,7 @@ func (s *site) checked(r *http.Request) (checkPage, error) {
 	p.Pasted = field(r, "prospects")
 	var urls []string
 	for i, line := range strings.Split(p.Pasted, "\n") {
-		pasted := strings.Trim(strings.TrimSpace(line), `"',;`)
+		pasted := lookup.Clean(line)
 		if pasted == "" {
 			continue
 		}

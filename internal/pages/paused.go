@@ -47,8 +47,9 @@ var pausedReasons = []string{"linkedin_account_disconnected", "linkedin_account_
 type wantedPaused struct {
 	Reason, Workspace, Account, Campaign, Age, Order string
 
-	scope  readmodel.Scope
-	filter readmodel.PausedFilter
+	scope    readmodel.Scope
+	filter   readmodel.PausedFilter
+	standard string // order
 }
 
 // prospects shows one prospect if the address has its URL, otherwise the list of paused prospects.
@@ -72,8 +73,11 @@ func (s *site) prospects(r *http.Request) (view, error) {
 		p.Shares = append(p.Shares, share{Label: say(reasons, c.Reason), Path: with(r, "reason", c.Reason), Count: c.Paused})
 	}
 	p.Shares = sharesOf(p.Shares)
-	p.ByAccount = columnOf(r, "Account", "account", "ascending", "longest")
-	p.ByAge = columnOf(r, "Paused", "longest", "ascending", "longest")
+	p.ByAccount = columnOf(r, "Account", "account", "ascending", wanted.standard)
+	p.ByAge = columnOf(r, "Paused", "longest", "ascending", wanted.standard)
+	if wanted.standard != "longest" {
+		p.ByAge.Path = ""
+	}
 	return view{"prospects.html", "Paused prospects", p}, err
 }
 
@@ -92,7 +96,15 @@ func (s *site) wantedPaused(r *http.Request) (wantedPaused, error) {
 	default:
 		return w, badRequestError{fmt.Sprintf("The list has no order %q. Use longest or account.", w.Order)}
 	}
-	w.filter = readmodel.PausedFilter{Reason: w.Reason, LongestFirst: w.Order != "account"}
+	isNarrow := cmp.Or(w.Workspace, w.Account) != ""
+	if w.Order == "longest" && !isNarrow {
+		return w, badRequestError{"The prospects of the whole fleet cannot be ordered by age. Choose a workspace or an account."}
+	}
+	w.standard = "account"
+	if isNarrow {
+		w.standard = "longest"
+	}
+	w.filter = readmodel.PausedFilter{Reason: w.Reason, LongestFirst: cmp.Or(w.Order, w.standard) == "longest"}
 	if w.Age != "" {
 		i := slices.IndexFunc(ages, func(a age) bool { return a.Key == w.Age })
 		if i < 0 {

@@ -36,9 +36,9 @@ func TestListOfPausedProspects(t *testing.T) {
 		"?reason=account_restricted": {"20 prospects", "in/ann-1<", "in/bob-1<"},
 		"?reason=linkedin_account_disconnected&workspace=acme": {"30 prospects", "in/bob-1<", "in/zoe-1<"},
 		"?account=h_zoe":                   {"25 prospects", "in/zoe-1<", "in/bob-1<"},
-		"?age=1d":                          {"75 prospects", "in/bob-1<", "in/old-1<"},
+		"?age=1d&workspace=acme":           {"50 prospects", "in/bob-1<", "in/old-1<"},
 		"?workspace=acme&campaign=webinar": {"20 prospects", "in/ann-1<", "in/bob-1<"},
-		"?age=1w":                          {"0 prospects", "No matching prospects", "in/bob-1<"},
+		"?age=1w&account=h_bob":            {"0 prospects", "No matching prospects", "in/bob-1<"},
 		"?order=account":                   {"115 prospects", "Next page", ""},
 	} {
 		got := d.get(t, "/prospects"+query)
@@ -49,6 +49,8 @@ func TestListOfPausedProspects(t *testing.T) {
 			require.NotContains(t, got.text, want.hides, query)
 		}
 	}
+	require.Contains(t, d.get(t, "/prospects?age=1d").text, "Choose a workspace or an account to count")
+	require.Equal(t, http.StatusBadRequest, d.get(t, "/prospects?order=longest").status)
 	require.Contains(t, d.get(t, "/prospects?workspace=acme").text, `<a href="/prospects?reason=account_restricted&amp;workspace=acme">account restricted</a>`)
 
 	exported := d.get(t, "/prospects.csv?workspace=acme&reason=linkedin_account_disconnected")
@@ -73,9 +75,9 @@ func TestCheckOfManyProspects(t *testing.T) {
 	d.Work(t)
 	d.Signal(t, "h_bob", "disconnected")
 	d.Settle(t)
-	got := d.post(t, "/prospects/check", url.Values{"prospects": {"  " + pagestest.OnLost + "/?trk=x\r\n\"" + pagestest.Waits + "\",\nhttps://www.linkedin.com/in/unknown\n\n" + strings.Repeat("x", 2100)}})
+	got := d.post(t, "/prospects/check", url.Values{"prospects": {"  " + pagestest.OnLost + "/?trk=x\r\n\"" + pagestest.Waits + "\",\n/in/bob-8.\nhttps://www.linkedin.com/in/unknown\n\n" + strings.Repeat("x", 2100)}})
 	require.Equal(t, http.StatusOK, got.status)
-	require.Contains(t, got.text, "2 prospects of 4 lines found.")
+	require.Contains(t, got.text, "3 prospects of 5 lines found.")
 	for _, says := range []string{"account not connected", "active", "not found", "at most 2000 are allowed"} {
 		require.Contains(t, got.text, says)
 	}

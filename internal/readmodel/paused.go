@@ -3,6 +3,7 @@ package readmodel
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -31,24 +32,30 @@ type PausedFilter struct {
 	AccountIDs []int64 // nil means all accounts
 	CampaignID *int64
 	OlderThan  time.Duration // paused for longer than this
-	// LongestFirst orders the list by pause time. Otherwise it is in the order of accounts and
-	// campaigns, which is cheaper for a whole fleet.
+	// LongestFirst orders the list by pause time. It looks at every line of the list, so it is meant
+	// for a workspace or an account. Otherwise the list is in the order of accounts and campaigns.
 	LongestFirst bool
 }
+
+// prospectReasons are the reasons for which prospects are paused.
+var prospectReasons = []string{"linkedin_account_disconnected", "linkedin_account_issue", "account_restricted", "paused_by_user"}
 
 // inPausedList is a position in the list of paused prospects. A list by pause time uses only the
 // last two fields.
 type inPausedList struct {
 	Account  int64     `json:"account,omitempty"`
 	Campaign int64     `json:"campaign,omitempty"`
-	Waits    bool      `json:"waits,omitempty"`
+	Reason   string    `json:"reason,omitempty"`
 	PausedAt time.Time `json:"paused_at"`
 	ID       int64     `json:"id"`
 }
 
 // PausedProspects returns a page of the paused prospects within the scope.
 func PausedProspects(ctx context.Context, db *pgxpool.Pool, s Scope, f PausedFilter, p Paging) (page Page[PausedProspect], err error) {
-	err = read(ctx, db, func(q *dbsqlc.Queries) error {
+	err = readWith(ctx, db, planned, func(q *dbsqlc.Queries) error {
+		if f, err = f.within(ctx, q, s); err != nil {
+			return err
+		}
 		page, err = pausedProspects(ctx, q, s, f, p)
 		return err
 	})
@@ -56,6 +63,19 @@ func PausedProspects(ctx context.Context, db *pgxpool.Pool, s Scope, f PausedFil
 		return Page[PausedProspect]{}, fmt.Errorf("listing paused prospects: %w", err)
 	}
 	return page, nil
+}
+
+// planned makes a plan for the filters that are set: one for all filters would read all lines.
+const planned = "; SET LOCAL plan_cache_mode = force_custom_plan"
+
+// within limits the filter to the accounts of the scope.
+func (f PausedFilter) within(ctx context.Context, q *dbsqlc.Queries, s Scope) (PausedFilter, error) {
+	if s == Everything() {
+		return f, nil
+	}
+	ids, err := q.AccountsOfScope(ctx, dbsqlc.AccountsOfScopeParams{FirstWorkspace: s.first, LastWorkspace: s.last, AccountIds: f.AccountIDs})
+	f.AccountIDs = append([]int64{}, ids...)
+	return f, err
 }
 
 func pausedProspects(ctx context.Context, q *dbsqlc.Queries, s Scope, f PausedFilter, p Paging) (Page[PausedProspect], error) {
@@ -66,6 +86,9 @@ func pausedProspects(ctx context.Context, q *dbsqlc.Queries, s Scope, f PausedFi
 	from, err := after(p, list, inPausedList{})
 	if err != nil {
 		return Page[PausedProspect]{}, err
+	}
+	if from.Reason != "" && !slices.Contains(prospectReasons, from.Reason) {
+		return Page[PausedProspect]{}, ErrCursor
 	}
 	if f.LongestFirst {
 		rows, err := q.LongestPaused(ctx, dbsqlc.LongestPausedParams{
@@ -80,14 +103,14 @@ func pausedProspects(ctx context.Context, q *dbsqlc.Queries, s Scope, f PausedFi
 	}
 	rows, err := q.PausedProspects(ctx, dbsqlc.PausedProspectsParams{
 		FirstWorkspace: s.first, LastWorkspace: s.last, AccountIds: f.AccountIDs, CampaignID: f.CampaignID, Reason: orNil(f.Reason),
-		OlderThan: orNil(f.OlderThan), AfterAccount: from.Account, AfterCampaign: from.Campaign, AfterWaits: from.Waits,
+		OlderThan: orNil(f.OlderThan), AfterAccount: from.Account, AfterCampaign: from.Campaign, AfterReason: from.Reason,
 		AfterTime: from.PausedAt, AfterID: from.ID, Size: p.size(),
 	})
 	if err != nil {
 		return Page[PausedProspect]{}, err
 	}
 	return paged(p, list, rows, pausedProspect, func(r dbsqlc.PausedProspectsRow) inPausedList {
-		return inPausedList{r.AccountID, r.CampaignID, r.WaitsForAccount, r.PausedAt, r.ID}
+		return inPausedList{r.AccountID, r.CampaignID, r.PausedReason, r.PausedAt, r.ID}
 	})
 }
 
@@ -113,6 +136,8 @@ type PausedCounts struct {
 	// maxCounted; IsMore is then true.
 	Matching int64
 	IsMore   bool
+	// IsUnknown is true if they were not counted: those of an age, in the whole fleet.
+	IsUnknown bool
 }
 
 // maxCounted is how many prospects of an age are counted.
@@ -121,10 +146,11 @@ const maxCounted = 10_000
 // CountPaused counts the paused prospects within the scope.
 func CountPaused(ctx context.Context, db *pgxpool.Pool, s Scope, f PausedFilter) (PausedCounts, error) {
 	counts := PausedCounts{ByReason: []ReasonCount{}}
-	err := read(ctx, db, func(q *dbsqlc.Queries) error {
-		rows, err := q.PausedByReason(ctx, dbsqlc.PausedByReasonParams{
-			FirstWorkspace: s.first, LastWorkspace: s.last, AccountIds: f.AccountIDs, CampaignID: f.CampaignID,
-		})
+	err := readWith(ctx, db, planned, func(q *dbsqlc.Queries) (err error) {
+		if f, err = f.within(ctx, q, s); err != nil {
+			return err
+		}
+		rows, err := q.PausedByReason(ctx, dbsqlc.PausedByReasonParams{AccountIds: f.AccountIDs, CampaignID: f.CampaignID})
 		if err != nil {
 			return err
 		}
@@ -135,6 +161,10 @@ func CountPaused(ctx context.Context, db *pgxpool.Pool, s Scope, f PausedFilter)
 			}
 		}
 		if f.OlderThan <= 0 {
+			return nil
+		}
+		// In a fleet, few of very many lines may have such prospects.
+		if counts.IsUnknown = f.AccountIDs == nil; counts.IsUnknown {
 			return nil
 		}
 		counts.Matching, err = q.CountPausedSince(ctx, dbsqlc.CountPausedSinceParams{

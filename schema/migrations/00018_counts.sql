@@ -95,6 +95,21 @@ HAVING sum(p.paused) > 0;
 COMMENT ON VIEW thaw.paused_lines IS
     'How many enrollments are paused, by account, campaign and reason. Exact in a snapshot, without reading enrollments.';
 
+-- The keys of the lines, each once and in the order of the primary key, without adding up anything:
+-- a page of a list reads only the lines that it shows. A line may have no row any more.
+CREATE VIEW thaw.paused_keys AS
+SELECT c.account_id, c.campaign_id, c.reason, c.waits_for_account
+FROM thaw.paused_counts AS c
+UNION ALL
+SELECT fresh.account_id, fresh.campaign_id, fresh.reason, fresh.waits_for_account
+FROM (
+    SELECT DISTINCT d.account_id, d.campaign_id, d.reason, d.waits_for_account
+    FROM thaw.paused_deltas AS d
+    WHERE d.id > (SELECT s.folded_to FROM thaw.count_state AS s)
+        AND NOT EXISTS (
+            SELECT FROM thaw.paused_counts AS c
+            WHERE c.account_id = d.account_id AND c.campaign_id = d.campaign_id AND c.reason = d.reason)) AS fresh;
+
 -- The same by account, for those that wait for an account.
 CREATE VIEW thaw.waiting_parts AS
 SELECT t.account_id, t.waiting
@@ -434,6 +449,7 @@ DROP FUNCTION thaw.enrollments_count_insert();
 DROP FUNCTION thaw.enrollments_count_update();
 DROP FUNCTION thaw.enrollments_count_row();
 DROP VIEW thaw.waiting_parts;
+DROP VIEW thaw.paused_keys;
 DROP VIEW thaw.paused_lines;
 DROP VIEW thaw.paused_parts;
 DROP TABLE thaw.count_state;

@@ -21,15 +21,23 @@ LIMIT sqlc.arg(size)::integer;
 
 -- name: WorkspaceCounts :many
 -- The accounts and the paused prospects of the given workspaces.
-SELECT w.id, accounts.total AS accounts, accounts.connected, paused.total AS paused, paused.waiting
+WITH paused AS MATERIALIZED (
+    SELECT a.workspace_id, sum(p.paused)::bigint AS total, coalesce(sum(p.paused) FILTER (WHERE p.waits_for_account), 0)::bigint AS waiting
+    FROM thaw.accounts AS a
+    JOIN thaw.paused_parts AS p ON p.account_id = a.id
+    WHERE a.workspace_id = ANY (sqlc.arg(ids)::bigint[])
+    GROUP BY a.workspace_id
+), accounts AS MATERIALIZED (
+    SELECT a.workspace_id, count(*) AS total, count(*) FILTER (WHERE a.status = 'connected') AS connected
+    FROM thaw.accounts AS a
+    WHERE a.workspace_id = ANY (sqlc.arg(ids)::bigint[])
+    GROUP BY a.workspace_id
+)
+SELECT w.id, coalesce(accounts.total, 0)::bigint AS accounts, coalesce(accounts.connected, 0)::bigint AS connected,
+    coalesce(paused.total, 0)::bigint AS paused, coalesce(paused.waiting, 0)::bigint AS waiting
 FROM thaw.workspaces AS w
-CROSS JOIN LATERAL (
-    SELECT count(*) AS total, count(*) FILTER (WHERE a.status = 'connected') AS connected
-    FROM thaw.accounts AS a WHERE a.workspace_id = w.id) AS accounts
-LEFT JOIN LATERAL (
-    SELECT coalesce(sum(p.paused), 0)::bigint AS total, coalesce(sum(p.paused) FILTER (WHERE p.waits_for_account), 0)::bigint AS waiting
-    FROM thaw.paused_parts AS p
-    WHERE p.account_id = ANY (ARRAY(SELECT a.id FROM thaw.accounts AS a WHERE a.workspace_id = w.id))) AS paused ON true
+LEFT JOIN accounts ON accounts.workspace_id = w.id
+LEFT JOIN paused ON paused.workspace_id = w.id
 WHERE w.id = ANY (sqlc.arg(ids)::bigint[])
 ORDER BY w.id;
 
