@@ -233,6 +233,14 @@ func requireNoScansOnPages(t *testing.T, db *testdb.DB) {
 				"deliveries of an account":  deliveries(watched, readmodel.DeliveryFilter{Provider: "linkedin", Account: "account-1"}),
 				"messages":                  filtered(watched, "", readmodel.Messages),
 				"messages that have failed": filtered(watched, "failed", readmodel.Messages),
+				"chart": func(ctx context.Context, _ readmodel.Paging) error {
+					for _, in := range []readmodel.ChartRange{readmodel.ChartDay, readmodel.ChartWeek, readmodel.ChartMonth} {
+						if _, err := readmodel.Chart(ctx, watched, in); err != nil {
+							return err
+						}
+					}
+					return nil
+				},
 				"endpoints and settings": func(ctx context.Context, _ readmodel.Paging) error {
 					if _, err := readmodel.FleetSettings(ctx, watched); err != nil {
 						return err

@@ -71,6 +71,152 @@ func (q *Queries) AccountHistory(ctx context.Context, arg AccountHistoryParams) 
 	return items, nil
 }
 
+const chartHeals = `-- name: ChartHeals :many
+SELECT date_bin($1::interval, h.requested_at, '2000-01-01 00:00:00+00')::timestamptz AS at, sum(h.resumed)::bigint AS resumed
+FROM (SELECT newest.id, newest.workspace_id, newest.account_id, newest.target, newest.cap, newest.even_if_off, newest.tenant_id, newest.keeps_caps, newest.status, newest.resumed, newest.moved, newest.campaigns_resumed, newest.found, newest.accounts, newest.first_source_ids, newest.oldest_first, newest.all_campaigns_open, newest.batch, newest.accounts_done, newest.at_account_id, newest.at_campaign_id, newest.at_paused_at, newest.at_enrollment_id, newest.at_place, newest.round, newest.skipped, newest.remaining, newest.actor, newest.requested_at, newest.finished_at FROM thaw.heals AS newest ORDER BY newest.id DESC LIMIT 500) AS h
+WHERE h.requested_at > thaw.now() - $2::interval
+GROUP BY 1
+`
+
+type ChartHealsParams struct {
+	Step  time.Duration
+	Since time.Duration
+}
+
+type ChartHealsRow struct {
+	At      time.Time
+	Resumed int64
+}
+
+// What heals resumed since a time, by the step in which they were started. There are few heals.
+func (q *Queries) ChartHeals(ctx context.Context, arg ChartHealsParams) ([]ChartHealsRow, error) {
+	rows, err := q.db.Query(ctx, chartHeals, arg.Step, arg.Since)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ChartHealsRow
+	for rows.Next() {
+		var i ChartHealsRow
+		if err := rows.Scan(&i.At, &i.Resumed); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const chartPoints = `-- name: ChartPoints :many
+SELECT date_bin($1::interval, s.tick_at, '2000-01-01 00:00:00+00')::timestamptz AS at,
+    ((array_agg(s.remaining ORDER BY s.tick_at DESC))[1])::integer AS remaining,
+    coalesce((array_agg(sample.paused ORDER BY s.tick_at DESC) FILTER (WHERE sample.paused IS NOT NULL))[1], -1)::bigint AS paused,
+    sum(s.resumed)::bigint AS resumed, coalesce(sum(signal.used), 0)::bigint AS resumed_by_signal
+FROM (
+    SELECT tick.tick_at, tick.remaining, tick.resumed FROM thaw.sweeps AS tick
+    WHERE tick.tick_at > thaw.now() - $2::interval
+    ORDER BY tick.tick_at DESC LIMIT 5000) AS s
+LEFT JOIN thaw.backlog_samples AS sample
+    ON sample.tick_at = s.tick_at AND sample.tick_at > thaw.now() - $2::interval
+LEFT JOIN thaw.fleet_quotas AS signal
+    ON signal.tick_at = s.tick_at AND signal.lane = 'signal' AND signal.tick_at > thaw.now() - $2::interval
+GROUP BY 1
+ORDER BY 1 DESC
+LIMIT $3::integer
+`
+
+type ChartPointsParams struct {
+	Step  time.Duration
+	Since time.Duration
+	Size  int32
+}
+
+type ChartPointsRow struct {
+	At              time.Time
+	Remaining       int32
+	Paused          int64
+	Resumed         int64
+	ResumedBySignal int64
+}
+
+// The ticks since a time, in steps of time, for a chart. A step has the numbers of its last tick for
+// what remains and is paused (-1: not counted), and the sums of what was resumed. At most 5,000
+// ticks are read: short ticks reach less far back.
+func (q *Queries) ChartPoints(ctx context.Context, arg ChartPointsParams) ([]ChartPointsRow, error) {
+	rows, err := q.db.Query(ctx, chartPoints, arg.Step, arg.Since, arg.Size)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ChartPointsRow
+	for rows.Next() {
+		var i ChartPointsRow
+		if err := rows.Scan(
+			&i.At,
+			&i.Remaining,
+			&i.Paused,
+			&i.Resumed,
+			&i.ResumedBySignal,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const countAccountsByStatus = `-- name: CountAccountsByStatus :many
+SELECT a.status::text AS status, count(*) AS accounts,
+    count(*) FILTER (WHERE a.status = 'connecting' AND coalesce(a.status_at, a.created_at) < thaw.now() - interval '1 hour') AS stuck,
+    count(*) FILTER (WHERE a.status = 'connected' AND a.resume_after > thaw.now()) AS flapping,
+    count(*) FILTER (WHERE a.locked_at IS NOT NULL) AS locked,
+    count(*) FILTER (WHERE a.hold_until > thaw.now()) AS on_hold
+FROM thaw.accounts AS a
+GROUP BY a.status
+`
+
+type CountAccountsByStatusRow struct {
+	Status   string
+	Accounts int64
+	Stuck    int64
+	Flapping int64
+	Locked   int64
+	OnHold   int64
+}
+
+// The accounts of the fleet by status, and how many of each need attention.
+func (q *Queries) CountAccountsByStatus(ctx context.Context) ([]CountAccountsByStatusRow, error) {
+	rows, err := q.db.Query(ctx, countAccountsByStatus)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []CountAccountsByStatusRow
+	for rows.Next() {
+		var i CountAccountsByStatusRow
+		if err := rows.Scan(
+			&i.Status,
+			&i.Accounts,
+			&i.Stuck,
+			&i.Flapping,
+			&i.Locked,
+			&i.OnHold,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const fingerprint = `-- name: Fingerprint :one
 SELECT concat_ws('/',
     (SELECT concat_ws(',', s.tick_at, s.accounts_processed, s.resumed, s.finished_at) FROM thaw.sweeps AS s
@@ -90,56 +236,6 @@ func (q *Queries) Fingerprint(ctx context.Context) (string, error) {
 	var fingerprint string
 	err := row.Scan(&fingerprint)
 	return fingerprint, err
-}
-
-const lastTicks = `-- name: LastTicks :many
-SELECT s.tick_at, s.remaining, s.resumed, sample.paused
-FROM thaw.sweeps AS s
-LEFT JOIN thaw.backlog_samples AS sample
-    ON sample.tick_at = s.tick_at AND sample.tick_at > thaw.now() - $1::interval
-WHERE s.tick_at > thaw.now() - $1::interval
-ORDER BY s.tick_at DESC
-LIMIT $2::integer
-`
-
-type LastTicksParams struct {
-	Since time.Duration
-	Size  int32
-}
-
-type LastTicksRow struct {
-	TickAt    time.Time
-	Remaining int32
-	Resumed   int32
-	Paused    *int64
-}
-
-// The ticks of the last hours, for a chart: how many prospects were resumable, how many were
-// resumed, and how many were paused in total (null: not counted in that tick). Both tables have the
-// time condition: with the LIMIT alone the planner reads all samples.
-func (q *Queries) LastTicks(ctx context.Context, arg LastTicksParams) ([]LastTicksRow, error) {
-	rows, err := q.db.Query(ctx, lastTicks, arg.Since, arg.Size)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []LastTicksRow
-	for rows.Next() {
-		var i LastTicksRow
-		if err := rows.Scan(
-			&i.TickAt,
-			&i.Remaining,
-			&i.Resumed,
-			&i.Paused,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
 }
 
 const oldestSnapshots = `-- name: OldestSnapshots :many
@@ -239,6 +335,17 @@ func (q *Queries) SafetyHistory(ctx context.Context, size int32) ([]SafetyHistor
 		return nil, err
 	}
 	return items, nil
+}
+
+const stoppedHeals = `-- name: StoppedHeals :one
+SELECT count(*)::bigint AS stopped FROM thaw.heals AS h WHERE h.status = 'running' AND thaw.heal_state(h) = 'stopped'
+`
+
+func (q *Queries) StoppedHeals(ctx context.Context) (int64, error) {
+	row := q.db.QueryRow(ctx, stoppedHeals)
+	var stopped int64
+	err := row.Scan(&stopped)
+	return stopped, err
 }
 
 const workspaceActions = `-- name: WorkspaceActions :many

@@ -7,27 +7,38 @@ import (
 	"github.com/thawline/thaw/internal/readmodel"
 )
 
-// The size of the chart, in the units of its view box, and its margins.
+// The sizes of the chart and its margins, in the units of its view box. Two panels are above each
+// other: what waits, and what was resumed. Each has its own scale, because the caps of a tick limit
+// the second, and nothing limits the first.
 const (
-	chartWidth, chartHeight = 960.0, 260.0
+	chartWidth, chartHeight = 960.0, 330.0
 	chartLeft, chartRight   = 64.0, 8.0
-	chartTop, chartBottom   = 12.0, 28.0
+	waitTop, waitHeight     = 12.0, 170.0
+	barTop, barHeight       = 206.0, 90.0
 )
 
-// A chart shows the ticks of the last 24 hours: bars for resumed prospects, lines for prospects
-// that are ready to resume or paused. Bars have a separate scale, because the cap of a tick limits
-// them and nothing limits the lines.
+// A chart shows what waits and what was resumed over time.
 type chart struct {
 	Points    []readmodel.TickPoint
-	Bars      []bar
+	Steps     []step
 	Resumable string // points of a polyline
 	Paused    string
-	Lines     []mark // scale of the lines
+	Lines     []mark // scales of both panels
 	Times     []mark
-	MostBars  int
 }
 
-type bar struct{ X, Y, Width, Height float64 }
+// A step is a column of the chart: its bars, and the area that shows its numbers on hover.
+type step struct {
+	X, Width, BarX, BarWidth float64
+	Bars                     []bar
+	Text                     string
+}
+
+// A bar is a part of what was resumed in a step.
+type bar struct {
+	Kind      string // sweep, signal or heal
+	Y, Height float64
+}
 
 // A mark is a labelled position on a scale.
 type mark struct {
@@ -35,45 +46,79 @@ type mark struct {
 	Label string
 }
 
-func chartOf(points []readmodel.TickPoint) chart {
+func chartOf(points []readmodel.TickPoint, in chartRange) chart {
 	c := chart{Points: points}
 	if len(points) < 2 {
 		return c
 	}
-	most := int64(1)
+	most, mostResumed := int64(1), int64(1)
 	for _, p := range points {
 		most = max(most, int64(p.Resumable))
 		if p.Paused != nil {
 			most = max(most, *p.Paused)
 		}
-		c.MostBars = max(c.MostBars, p.Resumed)
+		mostResumed = max(mostResumed, p.Resumed())
 	}
-	most = roundUp(most)
-	area := chartHeight - chartTop - chartBottom
-	slot := (chartWidth - chartLeft - chartRight) / float64(len(points))
-	y := func(value, of int64) float64 { return chartTop + area*(1-float64(value)/float64(of)) }
+	most, mostResumed = roundUp(most), roundUp(mostResumed)
+	width := (chartWidth - chartLeft - chartRight) / float64(len(points))
+	y := func(value int64) float64 { return waitTop + waitHeight*(1-float64(value)/float64(most)) }
 
 	var resumable, paused strings.Builder
 	for i, p := range points {
-		x := chartLeft + slot*(float64(i)+0.5)
-		fmt.Fprintf(&resumable, "%.1f,%.1f ", x, y(int64(p.Resumable), most))
+		x := chartLeft + width*float64(i)
+		fmt.Fprintf(&resumable, "%.1f,%.1f ", x+width/2, y(int64(p.Resumable)))
 		if p.Paused != nil {
-			fmt.Fprintf(&paused, "%.1f,%.1f ", x, y(*p.Paused, most))
+			fmt.Fprintf(&paused, "%.1f,%.1f ", x+width/2, y(*p.Paused))
 		}
-		if p.Resumed > 0 {
-			height := area * float64(p.Resumed) / float64(c.MostBars) / 2
-			width := min(slot*0.8, 28)
-			c.Bars = append(c.Bars, bar{x - width/2, chartTop + area - height, width, height})
+		s := step{X: x, Width: width, BarWidth: min(width*0.8, 28), Text: hover(p)}
+		s.BarX = x + (width-s.BarWidth)/2
+		top := barTop + barHeight
+		for _, part := range []struct {
+			kind  string
+			count int64
+		}{{"sweep", p.BySweep}, {"signal", p.BySignal}, {"heal", p.ByHeal}} {
+			if part.count > 0 {
+				height := barHeight * float64(part.count) / float64(mostResumed)
+				top -= height
+				s.Bars = append(s.Bars, bar{part.kind, top, height})
+			}
 		}
+		c.Steps = append(c.Steps, s)
 		if every := max(1, len(points)/6); i%every == 0 {
-			c.Times = append(c.Times, mark{x, p.TickAt.Format("15:04")})
+			c.Times = append(c.Times, mark{x + width/2, p.At.Format(in.format)})
 		}
 	}
 	c.Resumable, c.Paused = strings.TrimSpace(resumable.String()), strings.TrimSpace(paused.String())
 	for _, part := range []int64{0, 1, 2} {
-		c.Lines = append(c.Lines, mark{y(most*part/2, most), count(most * part / 2)})
+		c.Lines = append(c.Lines, mark{y(most * part / 2), count(most * part / 2)})
 	}
+	c.Lines = append(c.Lines, mark{barTop + barHeight, "0"}, mark{barTop, count(mostResumed)})
 	return c
+}
+
+// hover returns the numbers of a step.
+func hover(p readmodel.TickPoint) string {
+	text := fmt.Sprintf("%s: %s ready to resume", p.At.Format("2006-01-02 15:04 UTC"), count(p.Resumable))
+	if p.Paused != nil {
+		text += fmt.Sprintf(", %s paused", count(*p.Paused))
+	}
+	return text + fmt.Sprintf("; resumed %s (%s by the sweep, %s on reconnect, %s by heals)",
+		count(p.Resumed()), count(p.BySweep), count(p.BySignal), count(p.ByHeal))
+}
+
+// A chartRange is a range that a viewer can choose.
+type chartRange struct {
+	Key, Label, Path string
+	IsChosen         bool
+	format           string // of the times below the chart
+	reads            readmodel.ChartRange
+}
+
+// chartRanges are the ranges; the first is shown if none is chosen.
+var chartRanges = []chartRange{
+	{Key: "day", Label: "Last 24 hours", format: "15:04", reads: readmodel.ChartDay},
+	{Key: "week", Label: "Last 7 days", format: "Jan 2", reads: readmodel.ChartWeek},
+	{Key: "month", Label: "Last 30 days", format: "Jan 2", reads: readmodel.ChartMonth},
 }
 
 // roundUp returns the next round number: 1, 2 or 5 followed by zeros.

@@ -28,29 +28,35 @@ func TestExportedCellsAreHarmless(t *testing.T) {
 	}
 }
 
-// The chart of any day stays within its frame, and its scale covers all values.
+// The chart of any range stays within its frame, and its scales cover all values.
 func TestChartStaysWithinItsFrame(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {
-		points := make([]readmodel.TickPoint, rapid.IntRange(0, 300).Draw(r, "ticks"))
+		points := make([]readmodel.TickPoint, rapid.IntRange(0, 300).Draw(r, "steps"))
 		for i := range points {
 			points[i] = readmodel.TickPoint{
-				TickAt:    time.Unix(int64(i)*900, 0).UTC(),
-				Resumable: rapid.IntRange(0, 10_000_000).Draw(r, "resumable"), Resumed: rapid.IntRange(0, 2000).Draw(r, "resumed"),
+				At: time.Unix(int64(i)*900, 0).UTC(), Resumable: rapid.IntRange(0, 10_000_000).Draw(r, "resumable"),
+				BySweep: rapid.Int64Range(0, 2000).Draw(r, "by sweep"), BySignal: rapid.Int64Range(0, 2000).Draw(r, "by signal"),
+				ByHeal: rapid.Int64Range(0, 2000).Draw(r, "by heal"),
 			}
 			if rapid.Bool().Draw(r, "counted") {
 				paused := rapid.Int64Range(0, 10_000_000).Draw(r, "paused")
 				points[i].Paused = &paused
 			}
 		}
-		c := chartOf(points)
-		for _, b := range c.Bars {
-			if b.X < chartLeft-1 || b.X+b.Width > chartWidth || b.Y < chartTop || b.Height < 0 || b.Y+b.Height > chartHeight-chartBottom+0.01 {
-				r.Fatalf("bar outside the frame: %+v", b)
+		c := chartOf(points, chartRanges[0])
+		for _, s := range c.Steps {
+			if s.X < chartLeft-0.01 || s.X+s.Width > chartWidth-chartRight+0.01 || s.BarX < s.X-0.01 || s.BarX+s.BarWidth > s.X+s.Width+0.01 {
+				r.Fatalf("step outside the frame: %+v", s)
+			}
+			for _, b := range s.Bars {
+				if b.Y < barTop-0.01 || b.Height <= 0 || b.Y+b.Height > barTop+barHeight+0.01 {
+					r.Fatalf("bar outside its panel: %+v", b)
+				}
 			}
 		}
 		for _, m := range c.Lines {
-			if m.At < chartTop || m.At > chartHeight-chartBottom {
+			if m.At < waitTop || m.At > barTop+barHeight {
 				r.Fatalf("scale line outside the frame: %+v", m)
 			}
 		}

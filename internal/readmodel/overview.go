@@ -12,12 +12,20 @@ import (
 	"github.com/thawline/thaw/internal/store"
 )
 
-// An Overview is the content of the first page: the state of the fleet, the ticks of the last 24
-// hours, and the accounts with the longest queues.
+// An Overview is the content of the first page: the state of the fleet, what needs attention, and
+// the accounts with the longest queues. [Chart] has its chart.
 type Overview struct {
 	FleetReport
-	// Ticks are the ticks of the last 24 hours, oldest first.
-	Ticks []TickPoint `json:"ticks"`
+	// Accounts are counted with the forecast; nil if there was none in time.
+	Accounts *AccountCounts `json:"accounts"`
+	// DoneBy is when the last prospect that is ready to resume is expected to; nil if none is, or if
+	// that is beyond the forecast. NotDoneBefore is then a lower bound.
+	DoneBy        *time.Time `json:"done_by"`
+	NotDoneBefore *time.Time `json:"not_done_before"`
+	// AccountCap is how many prospects a tick may resume through one account.
+	AccountCap int `json:"account_cap"`
+	// StoppedHeals is how many heals stopped before they were done.
+	StoppedHeals int64 `json:"stopped_heals"`
 	// Longest are the accounts with the longest queues, longest first.
 	Longest       []Queue        `json:"longest"`
 	StuckAccounts []StuckAccount `json:"stuck_accounts"`
@@ -59,14 +67,6 @@ func oldSnapshots(ctx context.Context, q *dbsqlc.Queries) ([]Snapshot, error) {
 	return snapshots, nil
 }
 
-// A TickPoint is a tick in the chart.
-type TickPoint struct {
-	TickAt    time.Time `json:"tick_at"`
-	Resumable int       `json:"resumable"` // remaining after the tick
-	Resumed   int       `json:"resumed"`
-	Paused    *int64    `json:"paused"` // nil if not counted in that tick
-}
-
 // A Queue is the queue of an account. It includes prospects of siblings that resume through the
 // account.
 type Queue struct {
@@ -76,13 +76,8 @@ type Queue struct {
 	NotBefore *time.Time `json:"not_before"` // lower bound for that tick; nil if ETA is known
 }
 
-const (
-	// overviewFor is how far back an overview goes.
-	overviewFor = 24 * time.Hour
-	// overviewTicks limits the number of ticks if ticks are short.
-	overviewTicks  = 200
-	overviewQueues = 20
-)
+// overviewQueues is how many of the longest queues an overview has.
+const overviewQueues = 20
 
 // Overview returns the overview of the whole fleet.
 func (f *Reader) Overview(ctx context.Context) (Overview, error) {
@@ -95,8 +90,12 @@ func (f *Reader) Overview(ctx context.Context) (Overview, error) {
 		if o.FleetReport, err = fleetReport(ctx, q, Everything(), seen); err != nil {
 			return err
 		}
-		if o.Ticks, err = tickPoints(ctx, q); err != nil {
-			return err
+		if seen != nil {
+			done := seen.drainedAll()
+			o.Accounts, o.AccountCap, o.DoneBy, o.NotDoneBefore = seen.counted(), int(seen.made.settings.AccountCap), done.At, done.NotBefore
+		}
+		if o.StoppedHeals, err = q.StoppedHeals(ctx); err != nil {
+			return fmt.Errorf("counting stopped heals: %w", err)
 		}
 		if o.StuckAccounts, err = stuckAccounts(ctx, q); err != nil {
 			return err
@@ -111,20 +110,6 @@ func (f *Reader) Overview(ctx context.Context) (Overview, error) {
 		return Overview{}, fmt.Errorf("reading the overview: %w", err)
 	}
 	return o, nil
-}
-
-func tickPoints(ctx context.Context, q *dbsqlc.Queries) ([]TickPoint, error) {
-	rows, err := q.LastTicks(ctx, dbsqlc.LastTicksParams{Since: overviewFor, Size: overviewTicks})
-	if err != nil {
-		return nil, fmt.Errorf("reading ticks: %w", err)
-	}
-	points := make([]TickPoint, len(rows))
-	for i, row := range rows {
-		points[len(rows)-1-i] = TickPoint{
-			TickAt: row.TickAt.UTC(), Resumable: int(row.Remaining), Resumed: int(row.Resumed), Paused: row.Paused,
-		}
-	}
-	return points, nil
 }
 
 func longest(ctx context.Context, q *dbsqlc.Queries, seen *view) ([]Queue, error) {

@@ -69,6 +69,8 @@ type snapshot struct {
 	// workspaces has accounts and backlog per workspace, without workspaces that have none.
 	workspaces map[int64]FleetBacklog
 	forecast   *plan.Forecast
+	counts     AccountCounts
+	done       eta // of the last prospect that is ready to resume
 	// Only in a stored snapshot: the accounts with the most paused prospects, most first, and how
 	// many have any.
 	mostPaused     []int64
@@ -254,8 +256,18 @@ func (s *snapshot) read(ctx context.Context, q *dbsqlc.Queries) error {
 		own := s.workspaces[c.WorkspaceID]
 		s.workspaces[c.WorkspaceID] = FleetBacklog{Resumable: own.Resumable + int64(c.Backlog), Accounts: own.Accounts + 1}
 	}
-	s.forecast, err = forecastFor(ctx, q, s.made, candidates)
-	return err
+	if s.counts, err = countAccounts(ctx, q); err != nil {
+		return err
+	}
+	s.counts.At = s.at
+	if s.forecast, err = forecastFor(ctx, q, s.made, candidates); err != nil {
+		return err
+	}
+	for _, c := range candidates {
+		s.done.At = later(s.done.At)(s.forecast.Drained(c.AccountID))
+		s.done.NotBefore = later(s.done.NotBefore)(s.forecast.NotDrainedBefore(c.AccountID))
+	}
+	return nil
 }
 
 // longestOf returns the accounts with the longest queues, longest first.
@@ -322,6 +334,28 @@ func (v *view) info() *ForecastInfo {
 
 // An eta is the tick at which something is expected, or a lower bound for it.
 type eta struct{ At, NotBefore *time.Time }
+
+// later returns a function that returns the later one of two times, if it is given one.
+func later(than *time.Time) func(at time.Time, ok bool) *time.Time {
+	return func(at time.Time, ok bool) *time.Time {
+		if ok && (than == nil || at.After(*than)) {
+			return &at
+		}
+		return than
+	}
+}
+
+// drainedAll returns when the last prospect that is ready to resume does.
+func (v *view) drainedAll() eta {
+	switch {
+	case v.done.NotBefore != nil:
+		return eta{NotBefore: v.shifted(*v.done.NotBefore)}
+	case v.done.At != nil:
+		return eta{At: v.shifted(*v.done.At)}
+	default:
+		return eta{}
+	}
+}
 
 // tickOf returns when a position in the queue of an account resumes.
 func (v *view) tickOf(accountID int64, position int) eta {

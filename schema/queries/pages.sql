@@ -1,15 +1,3 @@
--- name: LastTicks :many
--- The ticks of the last hours, for a chart: how many prospects were resumable, how many were
--- resumed, and how many were paused in total (null: not counted in that tick). Both tables have the
--- time condition: with the LIMIT alone the planner reads all samples.
-SELECT s.tick_at, s.remaining, s.resumed, sample.paused
-FROM thaw.sweeps AS s
-LEFT JOIN thaw.backlog_samples AS sample
-    ON sample.tick_at = s.tick_at AND sample.tick_at > thaw.now() - sqlc.arg(since)::interval
-WHERE s.tick_at > thaw.now() - sqlc.arg(since)::interval
-ORDER BY s.tick_at DESC
-LIMIT sqlc.arg(size)::integer;
-
 -- name: AccountHistory :many
 -- The history of an account, newest first: status changes and manual actions.
 SELECT line.at, line.what, line.from_status, line.to_status, line.actor, line.reason, line.until, line.enrollments
@@ -66,3 +54,43 @@ FROM thaw.snapshots() AS s
 WHERE s.age > sqlc.arg(older_than)::interval OR s.age IS NULL AND s.transactions > sqlc.arg(more_than)::integer
 ORDER BY seconds DESC, transactions DESC
 LIMIT 3;
+
+-- name: CountAccountsByStatus :many
+-- The accounts of the fleet by status, and how many of each need attention.
+SELECT a.status::text AS status, count(*) AS accounts,
+    count(*) FILTER (WHERE a.status = 'connecting' AND coalesce(a.status_at, a.created_at) < thaw.now() - interval '1 hour') AS stuck,
+    count(*) FILTER (WHERE a.status = 'connected' AND a.resume_after > thaw.now()) AS flapping,
+    count(*) FILTER (WHERE a.locked_at IS NOT NULL) AS locked,
+    count(*) FILTER (WHERE a.hold_until > thaw.now()) AS on_hold
+FROM thaw.accounts AS a
+GROUP BY a.status;
+
+-- name: ChartPoints :many
+-- The ticks since a time, in steps of time, for a chart. A step has the numbers of its last tick for
+-- what remains and is paused (-1: not counted), and the sums of what was resumed. At most 5,000
+-- ticks are read: short ticks reach less far back.
+SELECT date_bin(sqlc.arg(step)::interval, s.tick_at, '2000-01-01 00:00:00+00')::timestamptz AS at,
+    ((array_agg(s.remaining ORDER BY s.tick_at DESC))[1])::integer AS remaining,
+    coalesce((array_agg(sample.paused ORDER BY s.tick_at DESC) FILTER (WHERE sample.paused IS NOT NULL))[1], -1)::bigint AS paused,
+    sum(s.resumed)::bigint AS resumed, coalesce(sum(signal.used), 0)::bigint AS resumed_by_signal
+FROM (
+    SELECT tick.tick_at, tick.remaining, tick.resumed FROM thaw.sweeps AS tick
+    WHERE tick.tick_at > thaw.now() - sqlc.arg(since)::interval
+    ORDER BY tick.tick_at DESC LIMIT 5000) AS s
+LEFT JOIN thaw.backlog_samples AS sample
+    ON sample.tick_at = s.tick_at AND sample.tick_at > thaw.now() - sqlc.arg(since)::interval
+LEFT JOIN thaw.fleet_quotas AS signal
+    ON signal.tick_at = s.tick_at AND signal.lane = 'signal' AND signal.tick_at > thaw.now() - sqlc.arg(since)::interval
+GROUP BY 1
+ORDER BY 1 DESC
+LIMIT sqlc.arg(size)::integer;
+
+-- name: ChartHeals :many
+-- What heals resumed since a time, by the step in which they were started. There are few heals.
+SELECT date_bin(sqlc.arg(step)::interval, h.requested_at, '2000-01-01 00:00:00+00')::timestamptz AS at, sum(h.resumed)::bigint AS resumed
+FROM (SELECT newest.* FROM thaw.heals AS newest ORDER BY newest.id DESC LIMIT 500) AS h
+WHERE h.requested_at > thaw.now() - sqlc.arg(since)::interval
+GROUP BY 1;
+
+-- name: StoppedHeals :one
+SELECT count(*)::bigint AS stopped FROM thaw.heals AS h WHERE h.status = 'running' AND thaw.heal_state(h) = 'stopped';
