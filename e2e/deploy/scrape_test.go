@@ -56,6 +56,8 @@ func scrape(t *testing.T) map[string]*dto.MetricFamily {
 				AND EXISTS (SELECT FROM thaw.sweeps WHERE finished_at IS NOT NULL)
 				AND NOT EXISTS (SELECT FROM thaw.river_job WHERE state IN ('available', 'running', 'retryable', 'pending'))`)
 	}, 30*time.Second, 5*time.Millisecond, "waiting for the sweep and its passes")
+	// Inserted last: no process of this test delivers messages.
+	db.Exec(t, "INSERT INTO thaw.webhook_endpoints (url) VALUES ('https://platform.example.com')")
 
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+listener.Addr().String()+"/metrics", nil)
 	require.NoError(t, err)

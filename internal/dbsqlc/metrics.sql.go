@@ -134,6 +134,40 @@ func (q *Queries) MetricsOldest(ctx context.Context) (float64, error) {
 	return seconds, err
 }
 
+const metricsOpenHeals = `-- name: MetricsOpenHeals :many
+SELECT state.name::text AS state, count(open.state)::bigint AS heals
+FROM unnest(ARRAY['running', 'stopped']) AS state (name)
+LEFT JOIN (
+    SELECT thaw.heal_state(h) AS state FROM thaw.heals AS h WHERE h.status = 'running' LIMIT 10000) AS open ON open.state = state.name
+GROUP BY state.name
+`
+
+type MetricsOpenHealsRow struct {
+	State string
+	Heals int64
+}
+
+// The heals that are not done, by state. At most one per target is open.
+func (q *Queries) MetricsOpenHeals(ctx context.Context) ([]MetricsOpenHealsRow, error) {
+	rows, err := q.db.Query(ctx, metricsOpenHeals)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []MetricsOpenHealsRow
+	for rows.Next() {
+		var i MetricsOpenHealsRow
+		if err := rows.Scan(&i.State, &i.Heals); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const metricsQuotas = `-- name: MetricsQuotas :many
 SELECT b.tick_at, b.lane::text AS lane, b.cap, b.used
 FROM thaw.fleet_quotas AS b
@@ -300,6 +334,92 @@ func (q *Queries) MetricsStand(ctx context.Context) (MetricsStandRow, error) {
 		&i.SweepIsPartial,
 	)
 	return i, err
+}
+
+const metricsStarved = `-- name: MetricsStarved :one
+WITH span AS MATERIALIZED (
+    SELECT thaw.tick() - 2 * settings.tick AS since, thaw.tick() AS until FROM thaw.settings
+), plan AS MATERIALIZED (
+    SELECT coalesce(bool_or(s.is_partial OR s.planned >= s.fleet_cap), false) AS is_full
+    FROM span JOIN thaw.sweeps AS s ON s.tick_at >= span.since AND s.tick_at < span.until
+)
+SELECT count(*)::bigint AS accounts
+FROM thaw.resumable_accounts AS waiting
+JOIN thaw.accounts AS target ON target.id = waiting.account_id
+JOIN thaw.workspaces AS workspace ON workspace.id = target.workspace_id
+CROSS JOIN thaw.safety
+CROSS JOIN span
+CROSS JOIN plan
+WHERE coalesce(greatest(target.connected_at, target.hold_until, target.resume_after, workspace.auto_resume_changed_at, safety.ended_at),
+        '-infinity') <= span.since
+    AND NOT EXISTS (
+        SELECT FROM thaw.account_quotas AS quota
+        WHERE quota.tick_at >= span.since AND quota.account_id = target.id AND quota.used > 0)
+    AND (NOT plan.is_full OR EXISTS (
+        SELECT FROM thaw.allocations AS g
+        WHERE g.tick_at >= span.since AND g.tick_at < span.until AND g.account_id = target.id AND g.planned > 0))
+`
+
+// The accounts through which prospects have been able to resume for the last two complete ticks and
+// none has, although the plans of these ticks did not use the whole quota of the fleet, or gave the
+// account a share. While plans use the whole quota, accounts wait for their turn.
+func (q *Queries) MetricsStarved(ctx context.Context) (int64, error) {
+	row := q.db.QueryRow(ctx, metricsStarved)
+	var accounts int64
+	err := row.Scan(&accounts)
+	return accounts, err
+}
+
+const metricsWebhooks = `-- name: MetricsWebhooks :many
+SELECT e.id, (e.disabled_at IS NULL)::boolean AS is_enabled,
+    (SELECT count(*) FROM (
+        SELECT FROM thaw.webhook_deliveries AS d WHERE d.endpoint_id = e.id AND d.state = 'waiting' LIMIT 100000) AS counted)::bigint AS waiting,
+    (SELECT count(*) FROM (
+        SELECT FROM thaw.webhook_deliveries AS d WHERE d.endpoint_id = e.id AND d.state = 'failed' LIMIT 100000) AS counted)::bigint AS failed,
+    coalesce((
+        SELECT extract(epoch FROM thaw.now() - o.at) FROM thaw.outbox AS o
+        WHERE o.id = (
+            SELECT d.outbox_id FROM thaw.webhook_deliveries AS d
+            WHERE d.endpoint_id = e.id AND d.state = 'waiting' ORDER BY d.outbox_id LIMIT 1)), 0)::double precision AS oldest
+FROM thaw.webhook_endpoints AS e
+ORDER BY e.id
+LIMIT 100
+`
+
+type MetricsWebhooksRow struct {
+	ID        int64
+	IsEnabled bool
+	Waiting   int64
+	Failed    int64
+	Oldest    float64
+}
+
+// The deliveries of each endpoint that wait or have failed, up to 100,000 each, and the age of the
+// oldest message that waits, in seconds. Uses the index of endpoints and states.
+func (q *Queries) MetricsWebhooks(ctx context.Context) ([]MetricsWebhooksRow, error) {
+	rows, err := q.db.Query(ctx, metricsWebhooks)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []MetricsWebhooksRow
+	for rows.Next() {
+		var i MetricsWebhooksRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.IsEnabled,
+			&i.Waiting,
+			&i.Failed,
+			&i.Oldest,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const providerSilences = `-- name: ProviderSilences :many

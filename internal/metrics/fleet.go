@@ -3,6 +3,7 @@ package metrics
 import (
 	"context"
 	"log/slog"
+	"strconv"
 	"sync"
 	"time"
 
@@ -48,6 +49,15 @@ var (
 	snapshotsHiddenDesc = desc("snapshots_of_unknown_age",
 		"Sessions whose snapshot age this role cannot see, because it lacks pg_read_all_stats.")
 
+	starvedDesc = desc("starved_accounts",
+		"Accounts through which no prospect has resumed for two ticks, although prospects were ready and quota remained.")
+	healsDesc      = desc("heals", "Heals that are not done, by state (running, or stopped because the job was cancelled).", "state")
+	deliveriesDesc = desc("webhook_deliveries",
+		"Deliveries of messages to the platform that wait or have failed, by endpoint ID and state, up to 100,000.", "endpoint", "state")
+	deliveryAgeDesc = desc("webhook_oldest_waiting_age_seconds",
+		"Age of the oldest message that waits for delivery, by endpoint ID; 0 if none waits.", "endpoint")
+	endpointDesc = desc("webhook_endpoint_enabled", "Whether an endpoint is enabled (1) or was disabled because it answered 410 (0).", "endpoint")
+
 	workersDesc = desc("workers_alive", "Worker processes that are alive. Processes with --poll-only count as one at most.")
 	jobsDesc    = desc("jobs", "Jobs by queue and state, excluding completed jobs.", "queue", "state")
 )
@@ -80,9 +90,12 @@ func newFleet(ctx context.Context, c Config) *fleet {
 			return signals.metrics(), err
 		}},
 		{name: "snapshots", read: readSnapshots},
+		{name: "webhooks", read: readWebhooks},
+		{name: "heals", read: readHeals},
 		{name: "jobs", read: readJobs},
 		{name: "oldest", read: readOldest},
 		{name: "backlog", read: readBacklog},
+		{name: "starved", read: readStarved},
 	}
 	return f
 }
@@ -91,7 +104,7 @@ func newFleet(ctx context.Context, c Config) *fleet {
 func (f *fleet) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		upDesc, incompleteDesc, ageDesc, oldestDesc, pausedDesc, resumableDesc, resumedDesc, quotaUsedDesc, quotaCapDesc, tickDesc, sweepAgeDesc,
-		sweepTookDesc, sweepPartialDesc, signalsDesc, silenceDesc, silenceLimitDesc, safetyDesc, snapshotDesc, snapshotTransactionsDesc, snapshotsHiddenDesc, workersDesc, jobsDesc,
+		sweepTookDesc, sweepPartialDesc, signalsDesc, silenceDesc, silenceLimitDesc, safetyDesc, snapshotDesc, snapshotTransactionsDesc, snapshotsHiddenDesc, starvedDesc, healsDesc, deliveriesDesc, deliveryAgeDesc, endpointDesc, workersDesc, jobsDesc,
 	} {
 		to <- d
 	}
@@ -216,6 +229,37 @@ func readBacklog(ctx context.Context, q *dbsqlc.Queries) ([]prometheus.Metric, e
 func readOldest(ctx context.Context, q *dbsqlc.Queries) ([]prometheus.Metric, error) {
 	seconds, err := q.MetricsOldest(ctx)
 	return []prometheus.Metric{gauge(oldestDesc, seconds)}, err
+}
+
+func readStarved(ctx context.Context, q *dbsqlc.Queries) ([]prometheus.Metric, error) {
+	accounts, err := q.MetricsStarved(ctx)
+	return []prometheus.Metric{gauge(starvedDesc, float64(accounts))}, err
+}
+
+func readHeals(ctx context.Context, q *dbsqlc.Queries) ([]prometheus.Metric, error) {
+	counts, err := q.MetricsOpenHeals(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var metrics []prometheus.Metric
+	for _, count := range counts {
+		metrics = append(metrics, gauge(healsDesc, float64(count.Heals), count.State))
+	}
+	return metrics, nil
+}
+
+func readWebhooks(ctx context.Context, q *dbsqlc.Queries) ([]prometheus.Metric, error) {
+	endpoints, err := q.MetricsWebhooks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var metrics []prometheus.Metric
+	for _, e := range endpoints {
+		id := strconv.FormatInt(e.ID, 10)
+		metrics = append(metrics, gauge(endpointDesc, toggle(e.IsEnabled), id), gauge(deliveryAgeDesc, e.Oldest, id),
+			gauge(deliveriesDesc, float64(e.Waiting), id, "waiting"), gauge(deliveriesDesc, float64(e.Failed), id, "failed"))
+	}
+	return metrics, nil
 }
 
 func readWorkers(ctx context.Context, q *dbsqlc.Queries) ([]prometheus.Metric, error) {

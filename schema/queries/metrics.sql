@@ -41,6 +41,57 @@ HAVING sum(p.paused) > 0;
 -- How many prospects a sweep could resume now. Uses counts.
 SELECT coalesce(sum(r.waiting), 0)::bigint AS resumable FROM thaw.resumable_accounts AS r;
 
+-- name: MetricsStarved :one
+-- The accounts through which prospects have been able to resume for the last two complete ticks and
+-- none has, although the plans of these ticks did not use the whole quota of the fleet, or gave the
+-- account a share. While plans use the whole quota, accounts wait for their turn.
+WITH span AS MATERIALIZED (
+    SELECT thaw.tick() - 2 * settings.tick AS since, thaw.tick() AS until FROM thaw.settings
+), plan AS MATERIALIZED (
+    SELECT coalesce(bool_or(s.is_partial OR s.planned >= s.fleet_cap), false) AS is_full
+    FROM span JOIN thaw.sweeps AS s ON s.tick_at >= span.since AND s.tick_at < span.until
+)
+SELECT count(*)::bigint AS accounts
+FROM thaw.resumable_accounts AS waiting
+JOIN thaw.accounts AS target ON target.id = waiting.account_id
+JOIN thaw.workspaces AS workspace ON workspace.id = target.workspace_id
+CROSS JOIN thaw.safety
+CROSS JOIN span
+CROSS JOIN plan
+WHERE coalesce(greatest(target.connected_at, target.hold_until, target.resume_after, workspace.auto_resume_changed_at, safety.ended_at),
+        '-infinity') <= span.since
+    AND NOT EXISTS (
+        SELECT FROM thaw.account_quotas AS quota
+        WHERE quota.tick_at >= span.since AND quota.account_id = target.id AND quota.used > 0)
+    AND (NOT plan.is_full OR EXISTS (
+        SELECT FROM thaw.allocations AS g
+        WHERE g.tick_at >= span.since AND g.tick_at < span.until AND g.account_id = target.id AND g.planned > 0));
+
+-- name: MetricsWebhooks :many
+-- The deliveries of each endpoint that wait or have failed, up to 100,000 each, and the age of the
+-- oldest message that waits, in seconds. Uses the index of endpoints and states.
+SELECT e.id, (e.disabled_at IS NULL)::boolean AS is_enabled,
+    (SELECT count(*) FROM (
+        SELECT FROM thaw.webhook_deliveries AS d WHERE d.endpoint_id = e.id AND d.state = 'waiting' LIMIT 100000) AS counted)::bigint AS waiting,
+    (SELECT count(*) FROM (
+        SELECT FROM thaw.webhook_deliveries AS d WHERE d.endpoint_id = e.id AND d.state = 'failed' LIMIT 100000) AS counted)::bigint AS failed,
+    coalesce((
+        SELECT extract(epoch FROM thaw.now() - o.at) FROM thaw.outbox AS o
+        WHERE o.id = (
+            SELECT d.outbox_id FROM thaw.webhook_deliveries AS d
+            WHERE d.endpoint_id = e.id AND d.state = 'waiting' ORDER BY d.outbox_id LIMIT 1)), 0)::double precision AS oldest
+FROM thaw.webhook_endpoints AS e
+ORDER BY e.id
+LIMIT 100;
+
+-- name: MetricsOpenHeals :many
+-- The heals that are not done, by state. At most one per target is open.
+SELECT state.name::text AS state, count(open.state)::bigint AS heals
+FROM unnest(ARRAY['running', 'stopped']) AS state (name)
+LEFT JOIN (
+    SELECT thaw.heal_state(h) AS state FROM thaw.heals AS h WHERE h.status = 'running' LIMIT 10000) AS open ON open.state = state.name
+GROUP BY state.name;
+
 -- name: MetricsOldest :one
 -- The age of the oldest resumable prospect, in seconds.
 SELECT coalesce(extract(epoch FROM thaw.now() - thaw.resumable_since()), 0)::double precision AS seconds;
