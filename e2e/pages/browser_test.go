@@ -185,7 +185,7 @@ func TestEveryPageInABrowser(t *testing.T) {
 		"/nothing-here":                        {"", "Page not found"},
 		"/search?q=j":                          {"search", "Jane Doe"},
 		"/prospects":                           {"prospects", "account disconnected"},
-		"/prospects/check":                     {"", "Check many prospects"},
+		"/prospects/check":                     {"check", "Check many prospects"},
 		"/search?q=unknown":                    {"", "No results for"},
 		"/prospects?url=" + url.QueryEscape(pagestest.OnLost): {"", "is disconnected"},
 		"/prospects?url=https://example.com/unknown":          {"", "No campaign has a prospect with this URL"},

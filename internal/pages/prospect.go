@@ -2,6 +2,7 @@ package pages
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -70,4 +71,25 @@ func canPause(e readmodel.Explanation) bool {
 
 func canRelease(e readmodel.Explanation) bool {
 	return e.Status == "paused" && (e.PausedReason == "paused_by_user" || e.PausedReason == "account_restricted" && e.AccountStatus != "restricted")
+}
+
+// placeOf returns the page where an obstacle of a prospect can be ended; nil if there is none.
+func placeOf(e readmodel.Explanation, code explain.Code) *link {
+	switch code {
+	case explain.AccountNotConnected, explain.NoConnectedSibling, explain.SiblingInOtherWorkspace, explain.AccountLocked, explain.AccountFlapping,
+		explain.AccountRestricted:
+		return &link{Label: "The account", Path: fmt.Sprintf("/accounts/%d", e.AccountID)}
+	case explain.AccountOnHold:
+		return &link{Label: "The hold", Path: fmt.Sprintf("/accounts/%d#hold", e.AccountID)}
+	case explain.SafetyMode:
+		return &link{Label: "Safety mode", Path: "/safety"}
+	case explain.AutoResumeOff:
+		return &link{Label: "The workspace", Path: pathTo("workspaces", e.Workspace)}
+	case explain.CampaignNotRunning, explain.SubscriptionInactive:
+		return &link{Label: "The campaign", Path: pathTo("workspaces", e.Workspace) + "#campaign-" + url.PathEscape(e.Campaign)}
+	case explain.PausedByUser:
+		return &link{Label: "Release it", Path: fmt.Sprintf("#release-%d", e.EnrollmentID)}
+	default: // nothing to end, or not in Thaw
+		return nil
+	}
 }

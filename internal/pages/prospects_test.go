@@ -117,6 +117,13 @@ func TestProspectPage(t *testing.T) {
 	d.Exec(t, "SELECT thaw.pause_prospect($1, 'asked by phone', 'page:ann')", pagestest.OnLost)
 	paused := d.get(t, path).text
 	require.Contains(t, paused, "<strong>Paused</strong>: paused manually, by page:ann: asked by phone")
+	require.Contains(t, paused, "<h3>3 obstacles</h3>")
+	for _, says := range []string{
+		`<strong>paused manually</strong>`, `<a href="#release-`, `<strong>account not connected</strong>`,
+		`<strong>account on hold</strong> until <time`, `<a href="` + d.Account(t, "h_bob") + `#hold">The hold</a>`,
+	} {
+		require.Contains(t, paused, says)
+	}
 	require.Contains(t, paused, "Release this prospect")
 	require.NotContains(t, paused, "Pause this prospect")
 	d.Exec(t, "UPDATE thaw.enrollments SET status = 'replied', paused_reason = NULL, paused_at = NULL WHERE prospect_url = $1", pagestest.OnLost)

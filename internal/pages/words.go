@@ -48,6 +48,7 @@ var words = template.FuncMap{
 	"backwards":    backwards,
 	"canPause":     canPause,
 	"canRelease":   canRelease,
+	"placeOf":      placeOf,
 	"startsWith":   strings.HasPrefix,
 	"masked":       outbound.Masked,
 	"flagOf":       flagOf,

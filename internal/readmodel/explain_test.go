@@ -274,8 +274,8 @@ func TestExplainHistory(t *testing.T) {
 	require.Equal(t, []Event{
 		{Kind: "resumed", FromStatus: "paused", ToStatus: "active", Reason: lost, Source: "sweep", TickAt: &before, JobID: id(1), FromAccount: "acc_1", ToAccount: "acc_1", Step: 2},
 		{Kind: "paused", FromStatus: "active", ToStatus: "paused", Reason: lost, Source: "signal", SignalID: id(7), JobID: id(8), FromAccount: "acc_1", ToAccount: "acc_1", Step: 2},
-		{Kind: "resumed", FromStatus: "paused", ToStatus: "active", Reason: lost, Source: "sweep", TickAt: &tick, JobID: id(1), FromAccount: "acc_1", ToAccount: "acc_2", Step: 2},
-		{Kind: "moved", FromStatus: "active", ToStatus: "active", Reason: lost, Source: "sweep", TickAt: &tick, JobID: id(1), FromAccount: "acc_1", ToAccount: "acc_2", Step: 2},
+		{Kind: "resumed", FromStatus: "paused", ToStatus: "active", Reason: lost, Source: "sweep", TickAt: &tick, JobID: id(1), FromAccount: "acc_1", ToAccount: "acc_2", ToName: "Grace H.", Step: 2},
+		{Kind: "moved", FromStatus: "active", ToStatus: "active", Reason: lost, Source: "sweep", TickAt: &tick, JobID: id(1), FromAccount: "acc_1", ToAccount: "acc_2", ToName: "Grace H.", Step: 2},
 	}, history)
 
 	body, err := json.Marshal(history[1])
