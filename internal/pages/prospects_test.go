@@ -163,6 +163,7 @@ func TestAccountPage(t *testing.T) {
 	d.Settle(t)
 	require.Contains(t, d.get(t, old).text, "another account of the same person")
 	require.Contains(t, d.get(t, old).text, "<strong>Took over:")
+	require.Contains(t, d.get(t, d.Account(t, "h_EKCy2lRLef5NzHp0iw4A")).text, "Its prospects resume through this account")
 }
 
 // The buttons hold for a duration; the form takes a time in the viewer's time zone.
