@@ -4973,6 +4973,7 @@ CREATE TABLE thaw.manual_actions (
     enrollments integer,
     accounts_lost integer,
     accounts_connected integer,
+    logged_at timestamp with time zone,
     CONSTRAINT manual_actions_actor_check CHECK ((actor <> ''::text)),
     CONSTRAINT manual_actions_have_a_reason CHECK (((reason IS NOT NULL) OR (what = ANY (ARRAY['auto_resume_off'::text, 'auto_resume_on'::text])))),
     CONSTRAINT manual_actions_hold_has_an_end CHECK (
@@ -5335,6 +5336,7 @@ CREATE INDEX manual_actions_account_idx ON thaw.manual_actions USING btree (acco
 CREATE INDEX manual_actions_actor_idx ON thaw.manual_actions USING btree (actor, at, id);
 CREATE INDEX manual_actions_at_idx ON thaw.manual_actions USING btree (at, id);
 CREATE INDEX manual_actions_safety_idx ON thaw.manual_actions USING btree (id) WHERE (what = ANY (ARRAY['safety_entered'::text, 'safety_exited'::text]));
+CREATE INDEX manual_actions_unlogged_idx ON thaw.manual_actions USING btree (id) WHERE (logged_at IS NULL);
 CREATE INDEX manual_actions_what_idx ON thaw.manual_actions USING btree (what, at, id);
 CREATE INDEX manual_actions_workspace_idx ON thaw.manual_actions USING btree (workspace_id, at, id) WHERE (workspace_id IS NOT NULL);
 CREATE UNIQUE INDEX outbox_one_open_per_account_key ON thaw.outbox USING btree (account_id) WHERE is_open;

@@ -31,10 +31,33 @@ func (w *healWorker) Work(ctx context.Context, job *river.Job[jobs.HealArgs]) er
 		case batch.Verdict == verdictBusy:
 			return river.JobSnooze(time.Duration(batch.RetrySeconds * float64(time.Second)))
 		case batch.Verdict != verdictMore:
-			w.logger.InfoContext(ctx, "heal done", "heal_id", job.Args.HealID)
+			w.logEnd(ctx, job.Args.HealID, batch.Verdict)
 			return nil
 		case time.Now().After(deadline):
 			return river.JobSnooze(0)
 		}
 	}
+}
+
+// logEnd writes the log line of a heal that is over.
+func (w *healWorker) logEnd(ctx context.Context, healID int64, verdict string) {
+	if verdict != verdictDone {
+		w.logger.WarnContext(ctx, "heal did not run", "heal_id", healID, "verdict", verdict)
+		return
+	}
+	heal, err := w.store.Heal(ctx, healID)
+	if err != nil {
+		w.logger.WarnContext(ctx, "heal done; could not read its result", "heal_id", healID, "error", err)
+		return
+	}
+	w.logger.InfoContext(ctx, "heal done", "heal_id", healID, "target", heal.Target, "actor", heal.Actor, "cap", heal.Cap,
+		"found", orZero(heal.Found), "resumed", heal.Resumed, "moved", heal.Moved, "campaigns_resumed", heal.CampaignsResumed,
+		"remaining", orZero(heal.Remaining), "skipped", heal.Skipped)
+}
+
+func orZero(n *int32) int32 {
+	if n == nil {
+		return 0
+	}
+	return *n
 }

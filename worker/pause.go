@@ -18,6 +18,8 @@ const (
 	verdictMore      = "more"
 	verdictBusy      = "busy"
 	verdictStaleTick = "stale_tick"
+	verdictResumed   = "resumed"
+	verdictDone      = "done"
 )
 
 type pauseWorker struct {
@@ -37,15 +39,23 @@ func (w *pauseWorker) Work(ctx context.Context, job *river.Job[jobs.PauseAccount
 	if !args.TickAt.IsZero() {
 		params.TickAt = &args.TickAt.Time
 	}
+	paused, campaignsPaused := int32(0), int32(0)
 	for deadline := time.Now().Add(workSlice); ; {
 		batch, err := w.store.Trip().PauseBatch(ctx, params)
-		switch {
-		case err != nil:
+		if err != nil {
 			return fmt.Errorf("pausing account %d: %w", args.AccountID, err)
+		}
+		paused, campaignsPaused = paused+batch.Paused, campaignsPaused+batch.CampaignsPaused
+		switch {
 		case batch.Verdict == verdictBusy:
 			return river.JobSnooze(time.Second)
 		case batch.Verdict != verdictMore:
-			w.logger.DebugContext(ctx, "paused", "account_id", args.AccountID, "verdict", batch.Verdict)
+			message := "paused"
+			if batch.Verdict != verdictDone {
+				message = "pause not completed" // the account is back, or unknown
+			}
+			w.logger.DebugContext(ctx, message, "account_id", args.AccountID, "verdict", batch.Verdict, "paused", paused,
+				"campaigns_paused", campaignsPaused)
 			return nil
 		case time.Now().After(deadline):
 			return river.JobSnooze(0)

@@ -44,7 +44,11 @@ func (w *resumeWorker) forSignal(ctx context.Context, job *river.Job[jobs.Resume
 	if err != nil {
 		return fmt.Errorf("resuming account %d for signal %d: %w", args.AccountID, args.SignalID, err)
 	}
-	w.logger.DebugContext(ctx, "resumed by signal", "account_id", args.AccountID, "signal_id", args.SignalID,
+	message := "resumed by signal"
+	if pass.Verdict != verdictResumed {
+		message = "not resumed by signal"
+	}
+	w.logger.DebugContext(ctx, message, "account_id", args.AccountID, "signal_id", args.SignalID,
 		"verdict", pass.Verdict, "resumed", pass.Resumed, "moved", pass.Moved)
 	return nil
 }
@@ -63,6 +67,9 @@ func (w *resumeWorker) forSweep(ctx context.Context, job *river.Job[jobs.ResumeA
 	}
 	if pass.TickFinished {
 		logTick(ctx, w.logger, w.store, args.TickAt.Time)
+	}
+	if pass.Verdict != verdictResumed {
+		w.logger.DebugContext(ctx, "not resumed by sweep", "account_id", args.AccountID, "tick_at", args.TickAt.Time, "verdict", pass.Verdict)
 	}
 	if pass.Verdict == verdictStaleTick {
 		return river.JobCancel(errStale)

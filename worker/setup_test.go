@@ -285,14 +285,15 @@ func or(given, otherwise string) string {
 	return given
 }
 
-// A recorder keeps log lines at level info and above, and forwards warnings to the test's log.
+// A recorder keeps log lines at its level and above, by default info, and forwards warnings to the test's log.
 type recorder struct {
 	slog.Handler
+	level slog.Level
 	mu    sync.Mutex
 	lines []slog.Record
 }
 
-func (r *recorder) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
+func (r *recorder) Enabled(_ context.Context, level slog.Level) bool { return level >= r.level }
 
 func (r *recorder) Handle(ctx context.Context, line slog.Record) error {
 	r.mu.Lock()

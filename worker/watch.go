@@ -21,15 +21,8 @@ type watchWorker struct {
 
 // Work checks the current state once, whichever minute the job was inserted for.
 func (w *watchWorker) Work(ctx context.Context, job *river.Job[jobs.WatchArgs]) error {
-	look, err := w.store.Trip().Watch(ctx, job.ID)
-	if err != nil {
+	if _, err := w.store.Trip().Watch(ctx, job.ID); err != nil {
 		return fmt.Errorf("checking for lost accounts: %w", err)
-	}
-	switch look.Verdict {
-	case "entered":
-		w.logger.WarnContext(ctx, "safety mode entered: many accounts were lost at once")
-	case "exited":
-		w.logger.InfoContext(ctx, "safety mode exited: the next sweep resumes prospects")
 	}
 	w.count(ctx)
 	// In a large database the count may time out. The safety check above has been made regardless.

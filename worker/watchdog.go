@@ -60,7 +60,8 @@ const (
 	pickUpWithin = 2 * time.Minute
 )
 
-// pickUp applies signals that were kept for an unknown account which exists now.
+// pickUp applies signals that were kept for an unknown account which exists now, and logs recorded
+// actions.
 func (d *watchdog) pickUp(ctx context.Context) {
 	for {
 		select {
@@ -74,6 +75,9 @@ func (d *watchdog) pickUp(ctx context.Context) {
 			d.logger.DebugContext(ctx, "could not look for signals of new accounts; retrying", "error", err)
 		case settled > 0:
 			d.logger.InfoContext(ctx, "applied signals that arrived before their account was inserted", "signals", settled)
+		}
+		if err := d.logActions(ctx); err != nil && ctx.Err() == nil {
+			d.logger.DebugContext(ctx, "could not log recorded actions; retrying", "error", err)
 		}
 	}
 }

@@ -64,6 +64,82 @@ func (q *Queries) ActOnProspect(ctx context.Context, arg ActOnProspectParams) (i
 	return changed, err
 }
 
+const actionsToLog = `-- name: ActionsToLog :many
+WITH due AS (
+    SELECT d.id FROM thaw.manual_actions AS d
+    WHERE d.logged_at IS NULL AND (d.enrollments IS NULL OR d.account_id IS NULL OR d.at < thaw.now() - interval '1 minute')
+    ORDER BY d.id
+    LIMIT 100
+    FOR NO KEY UPDATE SKIP LOCKED
+), logged AS (
+    UPDATE thaw.manual_actions AS d SET logged_at = thaw.now() FROM due WHERE d.id = due.id
+    RETURNING d.id, d.at, d.what, d.actor, d.reason, d.workspace_id, d.account_id, d.campaign_id, d.prospect_url, d.until,
+        d.enrollments, d.accounts_lost, d.accounts_connected
+)
+SELECT logged.id, logged.at, logged.what, logged.actor, coalesce(logged.reason, '')::text AS reason,
+    coalesce(workspace.key, '')::text AS workspace, coalesce(account.provider_account_id, '')::text AS account,
+    coalesce(campaign.key, '')::text AS campaign, coalesce(logged.prospect_url, '')::text AS prospect_url, logged.until,
+    logged.enrollments, logged.accounts_lost, logged.accounts_connected
+FROM logged
+LEFT JOIN thaw.workspaces AS workspace ON workspace.id = logged.workspace_id
+LEFT JOIN thaw.accounts AS account ON account.id = logged.account_id
+LEFT JOIN thaw.campaigns AS campaign ON campaign.id = logged.campaign_id
+ORDER BY logged.id
+`
+
+type ActionsToLogRow struct {
+	ID                int64
+	At                time.Time
+	What              string
+	Actor             string
+	Reason            string
+	Workspace         string
+	Account           string
+	Campaign          string
+	ProspectUrl       string
+	Until             *time.Time
+	Enrollments       *int32
+	AccountsLost      *int32
+	AccountsConnected *int32
+}
+
+// Marks recorded actions as logged and returns them, oldest first. Every worker process asks each
+// second, and the row lock gives an action to one of them. An action on an account works in batches
+// that add to its count, so it is logged a minute later.
+func (q *Queries) ActionsToLog(ctx context.Context) ([]ActionsToLogRow, error) {
+	rows, err := q.db.Query(ctx, actionsToLog)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ActionsToLogRow
+	for rows.Next() {
+		var i ActionsToLogRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.At,
+			&i.What,
+			&i.Actor,
+			&i.Reason,
+			&i.Workspace,
+			&i.Account,
+			&i.Campaign,
+			&i.ProspectUrl,
+			&i.Until,
+			&i.Enrollments,
+			&i.AccountsLost,
+			&i.AccountsConnected,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const applyActionBatch = `-- name: ApplyActionBatch :one
 SELECT thaw.apply_action_batch($1::bigint, $2::integer, $3::boolean)::integer
     AS changed

@@ -386,6 +386,8 @@ CREATE TABLE thaw.manual_actions (
     enrollments        integer,
     accounts_lost      integer,
     accounts_connected integer,
+    -- When a worker process wrote the action to its log. Null: none has yet.
+    logged_at          timestamptz,
     -- Auto-resume of a workspace may be switched without a reason.
     CONSTRAINT manual_actions_have_a_reason CHECK (reason IS NOT NULL OR what IN ('auto_resume_off', 'auto_resume_on')),
     -- hold_corrected without an end: the hold was ended.
@@ -398,6 +400,8 @@ CREATE INDEX manual_actions_workspace_idx ON thaw.manual_actions (workspace_id, 
 CREATE INDEX manual_actions_at_idx ON thaw.manual_actions (at, id);
 CREATE INDEX manual_actions_actor_idx ON thaw.manual_actions (actor, at, id);
 CREATE INDEX manual_actions_what_idx ON thaw.manual_actions (what, at, id);
+-- Finds the actions that no process has logged yet, which are almost none.
+CREATE INDEX manual_actions_unlogged_idx ON thaw.manual_actions (id) WHERE logged_at IS NULL;
 -- Finds the few rows about safety mode among those about accounts.
 CREATE INDEX manual_actions_safety_idx ON thaw.manual_actions (id) WHERE what IN ('safety_entered', 'safety_exited');
 

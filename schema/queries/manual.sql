@@ -2,6 +2,31 @@
 SELECT thaw.hold(sqlc.arg(account)::text, sqlc.arg(until)::timestamptz, sqlc.arg(reason)::text, sqlc.arg(actor)::text,
     sqlc.arg(provider)::text)::timestamptz AS until;
 
+-- name: ActionsToLog :many
+-- Marks recorded actions as logged and returns them, oldest first. Every worker process asks each
+-- second, and the row lock gives an action to one of them. An action on an account works in batches
+-- that add to its count, so it is logged a minute later.
+WITH due AS (
+    SELECT d.id FROM thaw.manual_actions AS d
+    WHERE d.logged_at IS NULL AND (d.enrollments IS NULL OR d.account_id IS NULL OR d.at < thaw.now() - interval '1 minute')
+    ORDER BY d.id
+    LIMIT 100
+    FOR NO KEY UPDATE SKIP LOCKED
+), logged AS (
+    UPDATE thaw.manual_actions AS d SET logged_at = thaw.now() FROM due WHERE d.id = due.id
+    RETURNING d.id, d.at, d.what, d.actor, d.reason, d.workspace_id, d.account_id, d.campaign_id, d.prospect_url, d.until,
+        d.enrollments, d.accounts_lost, d.accounts_connected
+)
+SELECT logged.id, logged.at, logged.what, logged.actor, coalesce(logged.reason, '')::text AS reason,
+    coalesce(workspace.key, '')::text AS workspace, coalesce(account.provider_account_id, '')::text AS account,
+    coalesce(campaign.key, '')::text AS campaign, coalesce(logged.prospect_url, '')::text AS prospect_url, logged.until,
+    logged.enrollments, logged.accounts_lost, logged.accounts_connected
+FROM logged
+LEFT JOIN thaw.workspaces AS workspace ON workspace.id = logged.workspace_id
+LEFT JOIN thaw.accounts AS account ON account.id = logged.account_id
+LEFT JOIN thaw.campaigns AS campaign ON campaign.id = logged.campaign_id
+ORDER BY logged.id;
+
 -- name: LinkAccounts :exec
 SELECT thaw.link_accounts(sqlc.arg(old)::text, sqlc.arg(new)::text, sqlc.arg(reason)::text, sqlc.arg(actor)::text,
     sqlc.arg(provider)::text);
