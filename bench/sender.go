@@ -69,7 +69,7 @@ func (s *sender) request(ctx context.Context, account, status string) (*http.Req
 	id, now := "msg_"+rand.Text(), time.Now()
 	body, err := json.Marshal(map[string]any{
 		"type": "account.status", "timestamp": now.UTC().Format(time.RFC3339Nano),
-		"data": map[string]string{"provider": "linkedin", "account_id": account, "status": status},
+		"data": map[string]string{"provider": "linkedin", "account": account, "status": status},
 	})
 	if err != nil {
 		return nil, err

@@ -106,7 +106,7 @@ func (h *hostility) guess(right string) string {
 func (h *hostility) garble() error {
 	bodies := []string{"", "{", "null", "[]", `"x"`, "{}", `{"type":1}`, `{"type":"account.status","data":[]}`, "{\"a\":\"\xff\"}",
 		`{"AccountStatus":{"account_id":"\u0000","account_type":"L","message":"OK"}}`, `{"id":"","type":""}`,
-		`{"n":1e99999}`, strings.Repeat("[", 20_000), `{"type":"account.status","timestamp":"yesterday","data":{"provider":"linkedin","account_id":"a","status":"removed"}}`}
+		`{"n":1e99999}`, strings.Repeat("[", 20_000), `{"type":"account.status","timestamp":"yesterday","data":{"provider":"linkedin","account":"a","status":"removed"}}`}
 	for range scale(2, 50) {
 		for _, body := range bodies {
 			for route := range words {

@@ -52,7 +52,7 @@ func (s *scenario) deliver(p *process, account, status string, d delivery) (code
 	if d.at.IsZero() {
 		d.at = s.now()
 	}
-	data := map[string]string{"provider": "linkedin", "account_id": account, "status": status}
+	data := map[string]string{"provider": "linkedin", "account": account, "status": status}
 	if d.member != "" {
 		data["member_id"] = d.member
 	}

@@ -176,7 +176,7 @@ func (l letter) body() []byte {
 		body = map[string]any{"id": l.id, "type": l.word, "account_id": l.account, "created_at": at, "payload": map[string]string{"timestamp": at}}
 	default:
 		body = map[string]any{"type": "account.status", "timestamp": at, "data": map[string]string{
-			"provider": "linkedin", "account_id": l.account, "status": l.word}}
+			"provider": "linkedin", "account": l.account, "status": l.word}}
 	}
 	text, _ := json.Marshal(body)
 	return text

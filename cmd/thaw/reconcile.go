@@ -98,7 +98,7 @@ func listedAccount(row csvRow) (difference, error) {
 	}
 	body, err := json.Marshal(map[string]any{
 		"type": "account.status", "timestamp": d.ListedAt.Format(time.RFC3339Nano), "source": "reconcile:" + actor(),
-		"data": map[string]string{"provider": d.Provider, "account_id": d.Account, "status": d.Listed, "member_id": row.field["member"]},
+		"data": map[string]string{"provider": d.Provider, "account": d.Account, "status": d.Listed, "member_id": row.field["member"]},
 	})
 	if err != nil {
 		return d, err

@@ -71,9 +71,13 @@ type problemBody struct {
 func asProblem(err error) *problem {
 	var known *problem
 	var tooLong *http.MaxBytesError
+	var workspace *readmodel.UnknownWorkspaceError
 	switch {
 	case errors.As(err, &known):
 		return known
+	case errors.As(err, &workspace):
+		found := operator.Problem{Message: workspace.Error(), Fix: "Use the key of a workspace."}
+		return &problem{kind: notFound, detail: found.Sentences()}
 	case errors.Is(err, readmodel.ErrNotFound):
 		return &problem{kind: notFound}
 	case errors.Is(err, readmodel.ErrCursor):

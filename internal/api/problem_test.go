@@ -21,6 +21,7 @@ func TestErrorsBecomeProblems(t *testing.T) {
 		err  error
 		want kind
 	}{
+		"no workspace":         {fmt.Errorf("reading: %w", &readmodel.UnknownWorkspaceError{Key: "nowhere"}), notFound},
 		"not found":            {fmt.Errorf("account 7: %w", readmodel.ErrNotFound), notFound},
 		"invalid cursor":       {readmodel.ErrCursor, badRequest},
 		"heal is running":      {fromPostgres("23505"), conflict},

@@ -87,8 +87,9 @@ func providers(rows []dbsqlc.NamedAccountsRow) string {
 // workspaceID returns the ID of a workspace.
 func (o *Operator) workspaceID(ctx context.Context, key string) (int64, error) {
 	scope, err := o.scope.Workspace(ctx, o.store.Pool(), key)
-	if errors.Is(err, readmodel.ErrNotFound) {
-		return 0, notFound("Use the key of a workspace.", "there is no workspace %q", key)
+	var unknown *readmodel.UnknownWorkspaceError
+	if errors.As(err, &unknown) {
+		return 0, notFound("Use the key of a workspace.", "%s", unknown.Error())
 	}
 	return scope.WorkspaceID(), err
 }

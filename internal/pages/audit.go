@@ -1,7 +1,6 @@
 package pages
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -51,10 +50,7 @@ func (s *site) auditFilter(r *http.Request) (readmodel.AuditFilter, error) {
 	if workspace == "" {
 		return f, nil
 	}
-	scope, err := readmodel.Everything().Workspace(r.Context(), s.Store.Pool(), workspace)
-	if errors.Is(err, readmodel.ErrNotFound) {
-		return f, badRequestError{fmt.Sprintf("There is no workspace %q.", workspace)}
-	}
+	scope, err := s.scopeOf(r.Context(), workspace)
 	f.WorkspaceID = scope.WorkspaceID()
 	return f, err
 }

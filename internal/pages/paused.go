@@ -141,7 +141,7 @@ func (s *site) wantedPaused(r *http.Request) (wantedPaused, error) {
 func (s *site) scopeOf(ctx context.Context, workspace string) (readmodel.Scope, error) {
 	scope, err := readmodel.Everything().Workspace(ctx, s.Store.Pool(), workspace)
 	if errors.Is(err, readmodel.ErrNotFound) {
-		return scope, badRequestError{fmt.Sprintf("There is no workspace %q.", workspace)}
+		return scope, badRequestError{sentence(err.Error())}
 	}
 	return scope, err
 }

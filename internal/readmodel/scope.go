@@ -15,6 +15,16 @@ import (
 // ErrNotFound is returned for what does not exist or is outside the scope.
 var ErrNotFound = errors.New("not found")
 
+// An UnknownWorkspaceError says that there is no workspace with a key, or none that the caller can
+// see. It is an [ErrNotFound].
+type UnknownWorkspaceError struct{ Key string }
+
+// Error implements error. API, pages and commands show this text.
+func (e *UnknownWorkspaceError) Error() string { return fmt.Sprintf("there is no workspace %q", e.Key) }
+
+// Is implements the interface of [errors.Is].
+func (*UnknownWorkspaceError) Is(target error) bool { return target == ErrNotFound } //nolint:errorlint // a sentinel
+
 // A Scope limits which rows a caller can see: a range of workspace IDs, which is part of every
 // query. The zero Scope sees nothing.
 type Scope struct{ first, last int64 }
@@ -35,7 +45,7 @@ func (s Scope) Range() (first, last int64) { return s.first, s.last }
 func (s Scope) WorkspaceID() int64 { return s.first }
 
 // Workspace narrows the scope to the workspace with the given key. An empty key changes nothing. It
-// returns [ErrNotFound] if there is no such workspace within the scope.
+// returns an [UnknownWorkspaceError] if there is no such workspace within the scope.
 func (s Scope) Workspace(ctx context.Context, db *pgxpool.Pool, key string) (Scope, error) {
 	if key == "" {
 		return s, nil
@@ -45,7 +55,7 @@ func (s Scope) Workspace(ctx context.Context, db *pgxpool.Pool, key string) (Sco
 	})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return Scope{}, fmt.Errorf("workspace %q: %w", key, ErrNotFound)
+		return Scope{}, &UnknownWorkspaceError{key}
 	case err != nil:
 		return Scope{}, fmt.Errorf("looking for workspace %q: %w", key, err)
 	}

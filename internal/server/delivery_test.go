@@ -77,7 +77,7 @@ func standard(t *testing.T, secret string, e event) delivery {
 	t.Helper()
 	body := asJSON(t, map[string]any{
 		"type": "account.status", "timestamp": e.at,
-		"data": map[string]any{"provider": "linkedin", "account_id": "acc_1", "status": e.word, "member_id": e.member},
+		"data": map[string]any{"provider": "linkedin", "account": "acc_1", "status": e.word, "member_id": e.member},
 	})
 	header, err := webhook.SignStandard(secret, e.idOrOwn(), time.Now(), body)
 	require.NoError(t, err)

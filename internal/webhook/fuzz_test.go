@@ -78,7 +78,7 @@ func FuzzStandard(f *testing.F) {
 	add := func(body string) { f.Add("msg_1", []byte(body)) }
 	seed(f, add)
 	for _, status := range statuses {
-		add(`{"type":"account.status","timestamp":"2026-05-07T10:00:00Z","data":{"provider":"linkedin","account_id":"a","status":"` + status + `","member_id":"m"}}`)
+		add(`{"type":"account.status","timestamp":"2026-05-07T10:00:00Z","data":{"provider":"linkedin","account":"a","status":"` + status + `","member_id":"m"}}`)
 	}
 	add(`{"type":"endpoint.test","data":[]}`)
 	f.Add("\xff", []byte(`{"type":"endpoint.test"}`))

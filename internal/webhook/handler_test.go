@@ -40,7 +40,7 @@ const (
 
 	v1Body       = `{"AccountStatus":{"account_id":"h_EKCy2lRLef5NzHp0iw4A","account_type":"LINKEDIN","message":"CREDENTIALS"}}`
 	v2Body       = `{"id":"evt_1","created_at":"2026-05-07T10:00:00.000Z","account_id":"acc_1","type":"account.status.disconnected","payload":{"timestamp":"2026-05-07T09:59:58.000Z"}}`
-	standardBody = `{"type":"account.status","timestamp":"2026-05-07T09:59:58Z","data":{"provider":"linkedin","account_id":"a-1","status":"connected","member_id":"m-1"}}`
+	standardBody = `{"type":"account.status","timestamp":"2026-05-07T09:59:58Z","data":{"provider":"linkedin","account":"a-1","status":"connected","member_id":"m-1"}}`
 )
 
 // now is the time of the server's clock.

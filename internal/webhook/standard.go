@@ -128,11 +128,11 @@ func decodeStandard(id string, body []byte) (Signal, error) {
 		Type      string `json:"type"`
 		Timestamp string `json:"timestamp"`
 		Data      struct {
-			Provider  string `json:"provider"`
-			AccountID string `json:"account_id"`
-			Status    string `json:"status"`
-			MemberID  string `json:"member_id"`
-			V1ID      string `json:"v1_account_id"`
+			Provider string `json:"provider"`
+			Account  string `json:"account"`
+			Status   string `json:"status"`
+			MemberID string `json:"member_id"`
+			V1ID     string `json:"v1_account_id"`
 		} `json:"data"`
 	}
 	wrongType := fill(body, &event)
@@ -162,7 +162,7 @@ func decodeStandard(id string, body []byte) (Signal, error) {
 	data := event.Data
 	err = required(
 		text{"data.provider", data.Provider},
-		text{"data.account_id", data.AccountID},
+		text{"data.account", data.Account},
 		text{"data.status", data.Status},
 	)
 	if err != nil {
@@ -171,7 +171,7 @@ func decodeStandard(id string, body []byte) (Signal, error) {
 	if err := optional(text{"data.member_id", data.MemberID}, text{"data.v1_account_id", data.V1ID}); err != nil {
 		return Signal{}, err
 	}
-	signal.Provider, signal.AccountID, signal.MemberID, signal.V1AccountID = data.Provider, data.AccountID, data.MemberID, data.V1ID
+	signal.Provider, signal.AccountID, signal.MemberID, signal.V1AccountID = data.Provider, data.Account, data.MemberID, data.V1ID
 	signal.Raw, signal.Status = data.Status, standardMeanings[data.Status].status
 	return signal, nil
 }

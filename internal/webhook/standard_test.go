@@ -33,7 +33,7 @@ func TestStandardMeanings(t *testing.T) {
 		t.Run(word, func(t *testing.T) {
 			t.Parallel()
 			s := setup(t)
-			body := fmt.Sprintf(`{"type":"account.status","data":{"provider":"xing","account_id":"a-1","status":%q}}`, word)
+			body := fmt.Sprintf(`{"type":"account.status","data":{"provider":"xing","account":"a-1","status":%q}}`, word)
 
 			require.Equal(t, http.StatusOK, s.post(t, standardPath, signedStandard(t, "msg_7", body), body).status)
 
@@ -48,7 +48,7 @@ func TestStandardMeanings(t *testing.T) {
 // Events that are not about an account's status are recorded, with any data.
 func TestStandardOtherTypes(t *testing.T) {
 	t.Parallel()
-	for _, data := range []string{``, `,"data":{}`, `,"data":[1]`, `,"data":{"status":"connected","account_id":7}`} {
+	for _, data := range []string{``, `,"data":{}`, `,"data":[1]`, `,"data":{"status":"connected","account":7}`} {
 		t.Run("with"+data, func(t *testing.T) {
 			t.Parallel()
 			s := setup(t)
@@ -85,7 +85,7 @@ func TestStandardOtherTypesMayHaveAnyTime(t *testing.T) {
 func TestStandardFormerAccount(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
-	body := `{"type":"account.status","data":{"provider":"linkedin","account_id":"new","status":"connected","v1_account_id":"old"}}`
+	body := `{"type":"account.status","data":{"provider":"linkedin","account":"new","status":"connected","v1_account_id":"old"}}`
 
 	require.Equal(t, http.StatusOK, s.post(t, standardPath, signedStandard(t, "msg_1", body), body).status)
 
@@ -95,21 +95,21 @@ func TestStandardFormerAccount(t *testing.T) {
 func TestStandardMalformed(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, body, says string }{
-		{"no type", `{"data":{"provider":"linkedin","account_id":"a","status":"connected"}}`, "type is missing"},
+		{"no type", `{"data":{"provider":"linkedin","account":"a","status":"connected"}}`, "type is missing"},
 		{"type a number", `{"type":1}`, "type is a JSON number: send a string"},
 		{"no data", `{"type":"account.status"}`, "data.provider is missing"},
 		{"data a list", `{"type":"account.status","data":[]}`, "data is a JSON array: send an object"},
-		{"no provider", `{"type":"account.status","data":{"account_id":"a","status":"connected"}}`, "data.provider is missing"},
-		{"no account", `{"type":"account.status","data":{"provider":"linkedin","status":"connected"}}`, "data.account_id is missing"},
-		{"no status", `{"type":"account.status","data":{"provider":"linkedin","account_id":"a"}}`, "data.status is missing"},
-		{"member a number", `{"type":"account.status","data":{"provider":"linkedin","account_id":"a","status":"connected","member_id":7}}`, "data.member_id is a JSON number"},
-		{"member too long", `{"type":"account.status","data":{"provider":"linkedin","account_id":"a","status":"connected","member_id":"` + strings.Repeat("m", 257) + `"}}`, "data.member_id is 257 bytes long"},
-		{"time", `{"type":"account.status","timestamp":"2026-05-07 10:00","data":{"provider":"linkedin","account_id":"a","status":"connected"}}`, "timestamp is not an RFC 3339 time"},
-		{"time in the year 0", `{"type":"account.status","timestamp":"0000-01-01T00:00:00+01:00","data":{"provider":"linkedin","account_id":"a","status":"connected"}}`, "timestamp is in the year -1: send a time from 2000 to 2099"},
-		{"time in the far past", `{"type":"account.status","timestamp":"1999-12-31T23:59:59Z","data":{"provider":"linkedin","account_id":"a","status":"connected"}}`, "timestamp is in the year 1999"},
-		{"time in the year 10000", `{"type":"account.status","timestamp":"9999-12-31T23:59:59-01:00","data":{"provider":"linkedin","account_id":"a","status":"connected"}}`, "timestamp is in the year 10000"},
-		{"status with a line break", `{"type":"account.status","data":{"provider":"linkedin","account_id":"a","status":"con\nnected"}}`, "data.status contains control characters"},
-		{"former account too long", `{"type":"account.status","data":{"provider":"linkedin","account_id":"a","status":"connected","v1_account_id":"` + strings.Repeat("m", 257) + `"}}`, "data.v1_account_id is 257 bytes long"},
+		{"no provider", `{"type":"account.status","data":{"account":"a","status":"connected"}}`, "data.provider is missing"},
+		{"no account", `{"type":"account.status","data":{"provider":"linkedin","status":"connected"}}`, "data.account is missing"},
+		{"no status", `{"type":"account.status","data":{"provider":"linkedin","account":"a"}}`, "data.status is missing"},
+		{"member a number", `{"type":"account.status","data":{"provider":"linkedin","account":"a","status":"connected","member_id":7}}`, "data.member_id is a JSON number"},
+		{"member too long", `{"type":"account.status","data":{"provider":"linkedin","account":"a","status":"connected","member_id":"` + strings.Repeat("m", 257) + `"}}`, "data.member_id is 257 bytes long"},
+		{"time", `{"type":"account.status","timestamp":"2026-05-07 10:00","data":{"provider":"linkedin","account":"a","status":"connected"}}`, "timestamp is not an RFC 3339 time"},
+		{"time in the year 0", `{"type":"account.status","timestamp":"0000-01-01T00:00:00+01:00","data":{"provider":"linkedin","account":"a","status":"connected"}}`, "timestamp is in the year -1: send a time from 2000 to 2099"},
+		{"time in the far past", `{"type":"account.status","timestamp":"1999-12-31T23:59:59Z","data":{"provider":"linkedin","account":"a","status":"connected"}}`, "timestamp is in the year 1999"},
+		{"time in the year 10000", `{"type":"account.status","timestamp":"9999-12-31T23:59:59-01:00","data":{"provider":"linkedin","account":"a","status":"connected"}}`, "timestamp is in the year 10000"},
+		{"status with a line break", `{"type":"account.status","data":{"provider":"linkedin","account":"a","status":"con\nnected"}}`, "data.status contains control characters"},
+		{"former account too long", `{"type":"account.status","data":{"provider":"linkedin","account":"a","status":"connected","v1_account_id":"` + strings.Repeat("m", 257) + `"}}`, "data.v1_account_id is 257 bytes long"},
 	}
 	s := setup(t)
 	for _, test := range tests {
