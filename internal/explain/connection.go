@@ -57,7 +57,7 @@ func remedyOf(f Facts) remedy {
 // account is an obstacle of its own for a paused prospect.
 func (f Facts) isLost() bool {
 	if f.isPaused() {
-		return f.Target == "" && f.AccountStatus != "connected" && !(f.AccountStatus == "restricted" && f.isRestricted())
+		return f.Target == "" && f.AccountStatus != "connected" && (f.AccountStatus != "restricted" || !f.isRestricted())
 	}
 	return f.AccountStatus != "connected"
 }

@@ -182,7 +182,7 @@ func locked(f Facts) (obstacle, bool) {
 				f.through(), at, orNoReason(f.LockedReason)),
 			WhoActs: Provider,
 		},
-		waitsFor: fmt.Sprintf("the provider to unlock account %s", f.through()),
+		waitsFor: "the provider to unlock account " + f.through(),
 		then:     " This prospect then continues.",
 	}, true
 }

@@ -104,6 +104,8 @@ func withBlock(f Facts, block string) Facts {
 		f.SafetyReason = "provider incident"
 	case AutoResumeOff:
 		f.AutoResumeReason = "asked by phone"
+	default:
+		panic("not a block: " + block)
 	}
 	return f
 }
@@ -171,6 +173,7 @@ func end(f Facts, o Obstacle) Facts {
 		connect()
 	case AccountLocked, AccountOnHold, SafetyMode, AccountFlapping, AutoResumeOff:
 		drop(string(o.Code))
+	case NotFound, Terminal, WaitingForSweep, Active: // never an obstacle
 	}
 	return f
 }

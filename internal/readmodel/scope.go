@@ -23,7 +23,7 @@ type UnknownWorkspaceError struct{ Key string }
 func (e *UnknownWorkspaceError) Error() string { return fmt.Sprintf("there is no workspace %q", e.Key) }
 
 // Is implements the interface of [errors.Is].
-func (*UnknownWorkspaceError) Is(target error) bool { return target == ErrNotFound } //nolint:errorlint // a sentinel
+func (*UnknownWorkspaceError) Is(target error) bool { return target == ErrNotFound }
 
 // A Scope limits which rows a caller can see: a range of workspace IDs, which is part of every
 // query. The zero Scope sees nothing.
