@@ -17,6 +17,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
 
 	"github.com/thawline/thaw/internal/pages/pagestest"
@@ -165,6 +166,10 @@ func TestEveryPageInABrowser(t *testing.T) {
 	require.Contains(t, text(t, ctx, "[data-countdown]"), "in ")
 	look(t, ctx, "fleet")
 
+	d.Exec(t, "INSERT INTO thaw.webhook_endpoints (url) VALUES ('https://platform.example.com/thaw')")
+	d.Exec(t, "SELECT thaw.publish('test.ping', p_account_id => a.id) FROM thaw.accounts AS a WHERE a.display_name <> ''")
+	d.Exec(t, `UPDATE thaw.webhook_deliveries SET attempts = 12, last_status = 500, last_attempt_at = thaw.now(), last_error = 'the endpoint answered 500',
+		state = 'failed', next_attempt_at = NULL WHERE outbox_id % 2 = 0`)
 	for path, page := range map[string]struct{ name, says string }{
 		"/accounts":                            {"accounts", "Bob Roe"},
 		"/accounts?status=removed":             {"", "Jane Doe (old)"},
@@ -180,7 +185,7 @@ func TestEveryPageInABrowser(t *testing.T) {
 		"/audit":                               {"audit", "asked by their lawyer"},
 		"/signals":                             {"signals", "Every delivery"},
 		"/signals/1":                           {"", "No body was kept"},
-		"/messages":                            {"messages", "Endpoints"},
+		"/messages":                            {"messages", "test.ping"},
 		"/settings":                            {"settings", "--fleet-cap"},
 		"/nothing-here":                        {"", "Page not found"},
 		"/search?q=j":                          {"search", "Jane Doe"},
@@ -267,6 +272,37 @@ func TestSafetyModeInABrowser(t *testing.T) {
 	require.Equal(t, []string{"safety_entered by page", "safety_exited by page"},
 		testdb.Column[string](t, d.DB, "SELECT what || ' by ' || actor FROM thaw.manual_actions WHERE what LIKE 'safety%' ORDER BY id"))
 	shown(t, other, "is connected. This prospect is number")
+}
+
+// The keyboard reaches the search box and the help, the chosen theme stays, and paused updates stop
+// until they are resumed.
+func TestLayoutInABrowser(t *testing.T) {
+	t.Parallel()
+	ctx := browser(t)
+	d := pagestest.Setup(t)
+	d.Work(t)
+
+	run(t, ctx, chromedp.Navigate(d.URL+"/safety"), chromedp.WaitVisible("#hold-updates", chromedp.ByQuery))
+	run(t, ctx, chromedp.KeyEvent("?"), chromedp.WaitVisible("#help", chromedp.ByQuery), chromedp.KeyEvent(kb.Escape))
+	run(t, ctx, chromedp.Poll("!document.getElementById('help').open", nil), chromedp.KeyEvent("/"),
+		chromedp.Poll("document.activeElement.name === 'q'", nil))
+	run(t, ctx, chromedp.KeyEvent("a/?b"), chromedp.Poll("document.activeElement.value.endsWith('a/?b')", nil)) // text in a field
+
+	run(t, ctx, chromedp.Evaluate(`(t => { t.value = "dark"; t.dispatchEvent(new Event("change")) })(document.getElementById("theme"))`, nil))
+	for _, path := range []string{"/accounts", "/safety"} {
+		run(t, ctx, chromedp.Navigate(d.URL+path), chromedp.Poll(`document.documentElement.dataset.theme === "dark"`, nil))
+	}
+
+	run(t, ctx, chromedp.Poll("document.getElementById('live-state').textContent === 'live'", nil), chromedp.Click("#hold-updates", chromedp.ByQuery))
+	other, end := chromedp.NewContext(ctx)
+	t.Cleanup(end)
+	run(t, other, chromedp.Navigate(d.URL+"/safety"))
+	d.Exec(t, "SELECT thaw.safety_enter('an incident', 'ann')")
+	shown(t, other, "Safety mode is on")
+	require.NotContains(t, text(t, ctx, "main"), "Safety mode is on")
+	require.Equal(t, "updates paused", text(t, ctx, "#live-state"))
+	run(t, ctx, chromedp.Click("#hold-updates", chromedp.ByQuery))
+	shown(t, ctx, "Safety mode is on")
 }
 
 // Pages have the same content without JavaScript, with times in UTC.

@@ -109,10 +109,9 @@ func healthOf(o readmodel.Overview, endpoints []readmodel.Endpoint) []health {
 		workers.Text, workers.Tone = "none is alive", "bad"
 	}
 	sweep := health{Label: "Last sweep", Path: "/sweeps"}
-	switch last := o.LastSweep; {
-	case last == nil:
+	if last := o.LastSweep; last == nil {
 		sweep.Text, sweep.Tone = "none yet", "wait"
-	default:
+	} else {
 		sweep.At = &last.TickAt
 		sweep.Text = ", " + count(last.Resumed) + " resumed"
 		if last.FinishedAt == nil {

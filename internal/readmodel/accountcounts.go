@@ -37,12 +37,12 @@ func countAccounts(ctx context.Context, q *dbsqlc.Queries) (AccountCounts, error
 }
 
 // counted returns the counts of the view; nil if another version of the program stored it without
-// them.
-func (v *view) counted() *AccountCounts {
+// them. now is by the database clock.
+func (v *view) counted(now time.Time) *AccountCounts {
 	if v.counts.At.IsZero() {
 		return nil
 	}
 	counts := v.counts
-	counts.At = v.at.UTC()
+	counts.At = now.Add(-time.Since(v.at).Truncate(time.Second))
 	return &counts
 }

@@ -92,7 +92,7 @@ func (f *Reader) Overview(ctx context.Context) (Overview, error) {
 		}
 		if seen != nil {
 			done := seen.drainedAll()
-			o.Accounts, o.AccountCap, o.DoneBy, o.NotDoneBefore = seen.counted(), int(seen.made.settings.AccountCap), done.At, done.NotBefore
+			o.Accounts, o.AccountCap, o.DoneBy, o.NotDoneBefore = seen.counted(o.Now), int(seen.made.settings.AccountCap), done.At, done.NotBefore
 		}
 		if o.StoppedHeals, err = q.StoppedHeals(ctx); err != nil {
 			return fmt.Errorf("counting stopped heals: %w", err)
