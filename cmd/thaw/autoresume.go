@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"text/tabwriter"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -87,12 +86,12 @@ func (c *autoResumeListCmd) Run(ctx context.Context, e *env) error {
 			}
 			return writeJSON(e.stdout, lines)
 		}
-		w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
-		printf(w, "WORKSPACE\tAUTO-RESUME\tCHANGED\tBY\tREASON\n")
+		t := newTable(text("WORKSPACE"), fixed("AUTO-RESUME"), fixed("CHANGED (UTC)"), text("BY"), text("REASON"))
 		for _, r := range rows {
-			printf(w, "%s\t%s\t%s\t%s\t%s\n", r.Key, onOff(r.AutoResume), stampOr(r.AutoResumeChangedAt, "never"), deref(r.AutoResumeChangedBy), deref(r.AutoResumeReason))
+			t.add(r.Key, onOff(r.AutoResume), minute(r.AutoResumeChangedAt, "never"), deref(r.AutoResumeChangedBy), deref(r.AutoResumeReason))
 		}
-		return w.Flush()
+		t.write(e.stdout)
+		return nil
 	})
 }
 

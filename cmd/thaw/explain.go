@@ -14,7 +14,7 @@ import (
 
 type explainCmd struct {
 	database `embed:""`
-	URL      string `arg:"" optional:"" name:"url" help:"URL of the prospect, in any spelling."`
+	URL      string `arg:"" optional:"" name:"url" help:"URL of the prospect in any spelling, also of Sales Navigator, the last part of the profile URL, or a name with which it begins."`
 	File     string `help:"Explain the prospects in this file instead: one URL per line, or CSV with a column prospect_url or url; - reads standard input." placeholder:"FILE"`
 	JSON     bool   `help:"Print JSON: an array with one element per enrollment. With --file, print JSON Lines with one line per prospect."`
 }
@@ -42,7 +42,11 @@ func (c *explainCmd) Run(ctx context.Context, e *env) error {
 		if c.File != "" {
 			return c.explainFile(ctx, e, db)
 		}
-		explanations, err := readmodel.Explain(ctx, db.Pool(), c.URL)
+		url, err := c.resolve(ctx, e, db)
+		if err != nil {
+			return err
+		}
+		explanations, err := readmodel.Explain(ctx, db.Pool(), url)
 		if err != nil {
 			return err
 		}
@@ -56,6 +60,22 @@ func (c *explainCmd) Run(ctx context.Context, e *env) error {
 		}
 		return err
 	})
+}
+
+// resolve returns the URL of the only prospect that the text can mean. A text that matches no prospect
+// is returned unchanged, for an explanation that says so.
+func (c *explainCmd) resolve(ctx context.Context, e *env, db *store.Store) (string, error) {
+	people, found, err := findPeople(ctx, db, c.URL, "")
+	switch {
+	case err != nil:
+		return "", err
+	case len(people) > 1:
+		return "", ambiguousProspect(c.URL, people, found.Next.Prospects != nil)
+	case len(people) == 0 || people[0].Match == readmodel.MatchID:
+		return c.URL, nil
+	}
+	printf(e.stderr, "%s is the only prospect that matches %q\n", people[0].URLs[0], c.URL)
+	return people[0].URLs[0], nil
 }
 
 // explainedAtOnce is how many prospects of a file are held in memory and read from the database at

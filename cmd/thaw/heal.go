@@ -57,6 +57,9 @@ type healing struct {
 }
 
 func (c *healCmd) Run(ctx context.Context, e *env) error {
+	if err := c.resolve(ctx, e); err != nil {
+		return err
+	}
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
 		o := operate(db)
 		heal, err := c.heal(e)

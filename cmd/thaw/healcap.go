@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"text/tabwriter"
 
 	"github.com/thawline/thaw/internal/operator"
 	"github.com/thawline/thaw/internal/store"
@@ -44,7 +43,7 @@ func (c *healCapSetCmd) Run(ctx context.Context, e *env) error {
 		if err := o.SetHealCap(ctx, c.Workspace, &c.Cap, c.Reason); err != nil {
 			return err
 		}
-		printf(e.stdout, "heals started by workspace %s may resume %d prospects per tick\n", c.Workspace, c.Cap)
+		printf(e.stdout, "heals started by workspace %s may resume %s per tick\n", c.Workspace, many(c.Cap, "prospect"))
 		return nil
 	})
 }
@@ -93,11 +92,11 @@ func (c *healCapListCmd) Run(ctx context.Context, e *env) error {
 		if c.JSON {
 			return writeJSON(e.stdout, list)
 		}
-		w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
-		printf(w, "WORKSPACE\tPER TICK\n")
+		t := newTable(text("WORKSPACE"), numbers("PER TICK"))
 		for _, one := range list {
-			printf(w, "%s\t%d\n", one.Workspace, one.HealCap)
+			t.add(one.Workspace, number(one.HealCap))
 		}
-		return w.Flush()
+		t.write(e.stdout)
+		return nil
 	})
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"text/tabwriter"
-
 	"github.com/thawline/thaw/internal/readmodel"
 )
 
@@ -11,12 +9,12 @@ func printHistory(e *env, entries []readmodel.HistoryEntry, asJSON bool) error {
 	if asJSON {
 		return writeJSON(e.stdout, entries)
 	}
-	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
-	printf(w, "AT\tACTION\tTARGET\tBY\tREASON\n")
+	t := newTable(fixed("AT (UTC)"), fixed("ACTION"), text("TARGET"), text("BY"), text("REASON"))
 	for _, m := range entries {
-		printf(w, "%s\t%s\t%s\t%s\t%s\n", stamp(m.At), m.What, targetOf(m), m.Actor, m.Reason)
+		t.add(minute(&m.At, ""), string(m.What), targetOf(m), m.Actor, m.Reason)
 	}
-	return w.Flush()
+	t.write(e.stdout)
+	return nil
 }
 
 // targetOf names the target of an action within its workspace.

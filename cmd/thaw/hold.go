@@ -12,7 +12,7 @@ import (
 type holdCmd struct {
 	database   `embed:""`
 	reasonFlag `embed:""`
-	Account    string    `arg:"" help:"Provider account ID of the account."`
+	Account    string    `arg:"" help:"Provider account ID of the account, or its name."`
 	Until      time.Time `help:"End of the hold: ${times}. At most a year from now; without a zone in local time." placeholder:"TIME"`
 	Correct    bool      `help:"Correct a mistaken hold: set an earlier end, or an end more than a year from now. Without --until the hold ends now. Requires the role that owns the schema. The reason is recorded."`
 	Provider   string    `help:"Provider of the account, if several providers use its ID." placeholder:"NAME"`
@@ -23,6 +23,9 @@ func (holdCmd) Help() string {
 }
 
 func (c *holdCmd) Run(ctx context.Context, e *env) error {
+	if err := c.resolveAccount(ctx, e, &c.Account); err != nil {
+		return err
+	}
 	return withOperator(ctx, e, c.database, func(o *operator.Operator) error {
 		if c.Correct {
 			return c.correct(ctx, e, o)

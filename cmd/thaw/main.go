@@ -43,6 +43,7 @@ type cli struct {
 	Heal       healCmd       `cmd:"" help:"Resume a large backlog at once, under its own cap."`
 	Status     statusCmd     `cmd:"" help:"Show the backlog, the last sweep, and when each account is expected to be done."`
 	Explain    explainCmd    `cmd:"" help:"Explain why a prospect is still paused, and until when."`
+	Find       findCmd       `cmd:"" help:"Find prospects, accounts, campaigns and workspaces by a URL, a name or an ID."`
 	Verify     verifyCmd     `cmd:"" help:"Check every invariant on the live database."`
 	Pause      pauseCmd      `cmd:"" help:"Pause a prospect, a campaign, or all prospects of an account until a person resumes them."`
 	Resume     resumeCmd     `cmd:"" help:"Resume prospects that a person or a restriction paused."`

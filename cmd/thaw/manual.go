@@ -14,9 +14,10 @@ import (
 type action struct {
 	database   `embed:""`
 	reasonFlag `embed:""`
-	Account    string `help:"All prospects of this account, by its provider account ID." placeholder:"ID" xor:"target"`
+	Account    string `help:"All prospects of this account, by its provider account ID or its name." placeholder:"ID" xor:"target"`
 	Campaign   string `help:"This campaign of the workspace in --workspace." placeholder:"KEY" xor:"target"`
-	Prospect   string `help:"This prospect, in any spelling of its URL. Applies to all of its campaigns, or only to those of --workspace." placeholder:"URL" xor:"target"`
+	Prospect   string `help:"This prospect, by its URL in any spelling, also of Sales Navigator, or by the last part of its profile URL. Applies to all of its campaigns, or only to those of --workspace." placeholder:"URL" xor:"target"`
+	AllMatches bool   `help:"With --prospect, act on every prospect that matches, also by its name. With --json, one object is printed per prospect."`
 	Workspace  string `help:"Workspace of the campaign or prospect." placeholder:"KEY"`
 	Provider   string `help:"Provider of the account, if several providers use its ID." placeholder:"NAME"`
 	JSON       bool   `help:"Print JSON."`
@@ -111,9 +112,9 @@ func (d *action) describe(what string, changed int64) string {
 	case d.Campaign != "":
 		return fmt.Sprintf("campaign %s is running: the next ticks resume its paused prospects, within their caps", d.Campaign)
 	case what == "paused":
-		return fmt.Sprintf("%d prospects paused until a person resumes them", changed)
+		return many(changed, "prospect") + " paused until a person resumes them"
 	default:
-		return fmt.Sprintf("%d prospects requeued: the next ticks resume them, within their caps, once the account is connected", changed)
+		return many(changed, "prospect") + " requeued: the next ticks resume them, within their caps, once the account is connected"
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -155,16 +154,12 @@ func (c *migrateStatusCmd) Run(ctx context.Context, e *env) error {
 		if c.JSON {
 			return writeJSON(e.stdout, lines)
 		}
-		w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
-		printf(w, "VERSION\tMIGRATION\tAPPLIED\n")
+		t := newTable(numbers("VERSION"), text("MIGRATION"), fixed("APPLIED (UTC)"))
 		for _, l := range lines {
-			applied := "pending"
-			if l.AppliedAt != nil {
-				applied = stamp(*l.AppliedAt)
-			}
-			printf(w, "%d\t%s\t%s\n", l.Version, l.Name, applied)
+			t.add(fmt.Sprint(l.Version), l.Name, minute(l.AppliedAt, "pending"))
 		}
-		return w.Flush()
+		t.write(e.stdout)
+		return nil
 	})
 }
 

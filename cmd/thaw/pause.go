@@ -11,5 +11,5 @@ func (pauseCmd) Help() string {
 }
 
 func (c *pauseCmd) Run(ctx context.Context, e *env) error {
-	return c.apply(ctx, e, "paused", false)
+	return c.each(ctx, e, func() error { return c.apply(ctx, e, "paused", false) })
 }

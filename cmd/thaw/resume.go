@@ -12,5 +12,5 @@ func (resumeCmd) Help() string {
 }
 
 func (c *resumeCmd) Run(ctx context.Context, e *env) error {
-	return c.apply(ctx, e, "resumed", c.EvenByUser)
+	return c.each(ctx, e, func() error { return c.apply(ctx, e, "resumed", c.EvenByUser) })
 }

@@ -2,8 +2,9 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
-	"text/tabwriter"
+	"strings"
 
 	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/store"
@@ -26,25 +27,21 @@ func (c *statusCmd) Run(ctx context.Context, e *env) error {
 		if c.JSON {
 			return writeJSON(e.stdout, report)
 		}
-		return printStatus(e.stdout, report)
+		printStatus(e.stdout, report)
+		return nil
 	})
 }
 
-func printStatus(out io.Writer, report readmodel.StatusReport) error {
-	if report.WorkersAlive == 0 {
-		printf(out, "No worker process is alive: prospects are neither paused nor resumed. Start thaw serve or thaw work.\n")
-	}
+// printStatus prints the answer first: what is paused, the last sweep, the accounts. What needs
+// attention follows in one block, where the end of the output is read.
+func printStatus(out io.Writer, report readmodel.StatusReport) {
 	if report.Safety.On {
 		printLine(out, describeSafety(report.Safety))
 	}
-	for _, p := range report.SilentProviders {
-		printf(out, "Provider %s has sent no signal since %s, which is longer than usual. Check that its webhook is enabled.\n",
-			p.Provider, stamp(p.LastSignalAt))
-	}
 	if b := report.Backlog; b.Resumable != nil {
-		printf(out, "%d enrollments are paused; %d of them are ready to resume, on %d accounts.\n", b.Paused, *b.Resumable, *b.Accounts)
+		printf(out, "%s paused; %s of them ready to resume, on %s.\n", many(b.Paused, "prospect"), number(*b.Resumable), many(*b.Accounts, "account"))
 	} else {
-		printf(out, "%d enrollments are paused. Counting those that are ready to resume took more than 10 s and was cancelled.\n", b.Paused)
+		printf(out, "%s paused. Counting those that are ready to resume took more than 10 s and was cancelled.\n", many(b.Paused, "prospect"))
 	}
 	if report.Forecast != nil {
 		printf(out, "The resumable counts are as of %s. The times below are estimates.\n", stamp(report.Forecast.At))
@@ -53,35 +50,59 @@ func printStatus(out io.Writer, report readmodel.StatusReport) error {
 	case last == nil:
 		printf(out, "No sweep has run yet.\n")
 	case last.FinishedAt == nil:
-		printf(out, "The sweep of tick %s is running: %d of %d accounts, %d resumed.\n", stamp(last.TickAt), last.AccountsProcessed, last.AccountsPlanned, last.Resumed)
+		printf(out, "The sweep of tick %s is running: %s of %s, %s resumed.\n", stamp(last.TickAt), number(last.AccountsProcessed), many(last.AccountsPlanned, "account"), number(last.Resumed))
 	default:
-		printf(out, "Last tick %s: %d accounts, %d resumed, %d remaining.\n", stamp(last.TickAt), last.AccountsProcessed, last.Resumed, last.Remaining)
+		printf(out, "Last tick %s: %s, %s resumed, %s remaining.\n", stamp(last.TickAt), many(last.AccountsProcessed, "account"), number(last.Resumed), number(last.Remaining))
 	}
 	if report.LastSweep != nil && report.LastSweep.IsPartial {
 		printf(out, "It covered only part of the accounts, because planning took too long. The next ticks cover the others.\n")
 	}
-	for _, o := range report.StuckAccounts {
-		printf(out, "Account %s of %s has been connecting since %s and is stuck. Connect it again, or remove it.\n",
-			o.Account, o.Workspace, stamp(o.Since))
-	}
-	if len(report.Accounts) == 0 {
-		return nil
-	}
-	printf(out, "\n")
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	printf(w, "WORKSPACE\tACCOUNT\tSTATUS\tPAUSED\tRESUMABLE\tDONE BY\n")
-	for _, a := range report.Accounts {
-		done := stampOr(a.ETA, "-")
-		if a.ETA == nil && a.NotBefore != nil {
-			done = "not before " + stamp(*a.NotBefore)
+	if len(report.Accounts) > 0 {
+		printf(out, "\n")
+		t := newTable(text("WORKSPACE"), text("ACCOUNT"), fixed("STATUS"), numbers("PAUSED"), numbers("RESUMABLE"), fixed("DONE BY (UTC)"))
+		for _, a := range report.Accounts {
+			done := minute(a.ETA, "-")
+			if a.ETA == nil && a.NotBefore != nil {
+				done = "not before " + minute(a.NotBefore, "")
+			}
+			t.add(a.Workspace, a.Account, string(a.Status), number(a.Paused), number(a.Resumable), done)
 		}
-		printf(w, "%s\t%s\t%s\t%d\t%d\t%s\n", a.Workspace, a.Account, a.Status, a.Paused, a.Resumable, done)
+		t.write(out)
+		if more := report.AccountsTotal - len(report.Accounts); more > 0 {
+			printf(out, "%s more accounts: use --limit 0 to show all\n", number(more))
+		}
 	}
-	if err := w.Flush(); err != nil {
-		return err
+	if warnings := statusWarnings(report); len(warnings) > 0 {
+		printf(out, "\nWarnings:\n")
+		for _, warning := range warnings {
+			printf(out, "- %s\n", warning)
+		}
 	}
-	if more := report.AccountsTotal - len(report.Accounts); more > 0 {
-		printf(out, "%d more accounts: use --limit 0 to show all\n", more)
+}
+
+// namedStuck is how many stuck accounts a warning names; --json has all of them.
+const namedStuck = 5
+
+// statusWarnings returns what needs attention, one line per kind.
+func statusWarnings(report readmodel.StatusReport) []string {
+	var warnings []string
+	if report.WorkersAlive == 0 {
+		warnings = append(warnings, "No worker process is alive: prospects are neither paused nor resumed. Start thaw serve or thaw work.")
 	}
-	return nil
+	for _, p := range report.SilentProviders {
+		warnings = append(warnings, fmt.Sprintf("Provider %s has sent no signal since %s, which is longer than usual. Check that its webhook is enabled.",
+			p.Provider, stamp(p.LastSignalAt)))
+	}
+	if stuck := report.StuckAccounts; len(stuck) > 0 {
+		names := make([]string, 0, namedStuck)
+		for _, account := range stuck[:min(namedStuck, len(stuck))] {
+			names = append(names, fmt.Sprintf("%s of %s since %s", account.Account, account.Workspace, minute(&account.Since, "")+" UTC"))
+		}
+		listed := strings.Join(names, ", ")
+		if more := len(stuck) - len(names); more > 0 {
+			listed += fmt.Sprintf(" and %s more (--json lists all)", number(more))
+		}
+		warnings = append(warnings, fmt.Sprintf("%s stuck connecting: %s. Connect them again, or remove them.", many(len(stuck), "account"), listed))
+	}
+	return warnings
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"text/tabwriter"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -57,7 +56,7 @@ func (c *tokenCreateCmd) Run(ctx context.Context, e *env) error {
 		if c.Workspace != "" {
 			id, err := db.WorkspaceID(ctx, c.Workspace)
 			if errors.Is(err, pgx.ErrNoRows) {
-				return fmt.Errorf("workspace %q does not exist: run \"thaw auto-resume list\" to list the workspaces", c.Workspace)
+				return unknownWorkspace(c.Workspace)
 			} else if err != nil {
 				return err
 			}
@@ -116,17 +115,17 @@ func (c *tokenListCmd) Run(ctx context.Context, e *env) error {
 			}
 			return writeJSON(e.stdout, lines)
 		}
-		w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
-		printf(w, "ID\tWORKSPACE\tNAME\tCREATED\tBY\tLAST USED\tEXPIRES\tREVOKED\n")
+		t := newTable(fixed("ID"), text("WORKSPACE"), text("NAME"), fixed("CREATED (UTC)"), text("BY"), fixed("LAST USED"), fixed("EXPIRES"), fixed("REVOKED"))
 		for _, r := range rows {
 			workspace := r.Workspace
 			if workspace == "" {
 				workspace = "(all)"
 			}
-			printf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, workspace, r.Name, stamp(r.CreatedAt), r.CreatedBy,
-				stampOr(r.LastUsedAt, "never"), stampOr(r.ExpiresAt, "never"), stampOr(r.RevokedAt, "-"))
+			t.add(fmt.Sprint(r.ID), workspace, r.Name, minute(&r.CreatedAt, ""), r.CreatedBy,
+				minute(r.LastUsedAt, "never"), minute(r.ExpiresAt, "never"), minute(r.RevokedAt, "-"))
 		}
-		return w.Flush()
+		t.write(e.stdout)
+		return nil
 	})
 }
 

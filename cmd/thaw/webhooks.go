@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"text/tabwriter"
 	"time"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
@@ -180,33 +179,31 @@ func (p webhooksPage) print(e *env) error {
 	if len(p.Endpoints) == 0 {
 		printf(e.stdout, "No receiver is registered. To add one, start thaw serve or thaw work with --webhook-url.\n")
 	}
-	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
 	if len(p.Endpoints) > 0 {
-		printf(w, "RECEIVER\tWAITING\tFAILED\tDISABLED\n")
+		t := newTable(text("RECEIVER"), numbers("WAITING"), numbers("FAILED"), text("DISABLED"))
 		for _, r := range p.Endpoints {
 			disabled := "no"
 			if r.DisabledAt != nil {
 				disabled = stamp(*r.DisabledAt) + ": " + deref(r.DisabledReason)
 			}
-			printf(w, "%s\t%d\t%d\t%s\n", r.URL, r.Waiting, r.Failed, disabled)
+			t.add(r.URL, number(r.Waiting), number(r.Failed), disabled)
 		}
+		t.write(e.stdout)
 	}
-	if err := w.Flush(); err != nil || len(p.Messages) == 0 {
-		return err
+	if len(p.Messages) == 0 {
+		return nil
 	}
 	printf(e.stdout, "\n")
-	printf(w, "AT\tMESSAGE\tTYPE\tRECEIVER\tSTATE\tATTEMPTS\tNEXT ATTEMPT\tLAST ERROR\n")
+	t := newTable(fixed("AT (UTC)"), fixed("MESSAGE"), text("TYPE"), text("RECEIVER"), text("STATE"), numbers("ATTEMPTS"), fixed("NEXT ATTEMPT"), text("LAST ERROR"))
 	for _, m := range p.Messages {
 		for _, d := range m.Deliveries {
-			printf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", stamp(m.At), m.ID, m.Type, d.URL, d.State, d.Attempts, stampOr(d.NextAttemptAt, "-"), deref(d.LastError))
+			t.add(minute(&m.At, ""), m.ID, m.Type, d.URL, d.State, number(d.Attempts), minute(d.NextAttemptAt, "-"), deref(d.LastError))
 		}
 		if len(m.Deliveries) == 0 {
-			printf(w, "%s\t%s\t%s\t-\treceiver removed\t\t\t\n", stamp(m.At), m.ID, m.Type)
+			t.add(minute(&m.At, ""), m.ID, m.Type, "-", "receiver removed", "", "", "")
 		}
 	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
+	t.write(e.stdout)
 	if p.Next != nil {
 		printf(e.stdout, "next page: --before %s\n", *p.Next)
 	}

@@ -52,8 +52,9 @@ type Item struct {
 	// Name is the text to find in the IDs, keys and names of accounts, campaigns and workspaces.
 	// Empty if the text has several URLs.
 	Name string
-	// Tried says for people what is looked up.
-	Tried []string
+	// Tried says for people which prospects are looked up, and TriedNames what else is.
+	Tried      []string
+	TriedNames string
 }
 
 // MaxText is the maximum length of a text, in bytes.
@@ -92,8 +93,8 @@ func Parse(text string) Query {
 	if len(q.Items) == 1 {
 		item := &q.Items[0]
 		item.Name = item.Text
-		item.Tried = append(item.Tried, fmt.Sprintf(
-			"accounts, campaigns and workspaces whose ID or key begins with %q, or whose name has words that begin with these words", item.Text))
+		item.TriedNames = fmt.Sprintf(
+			"accounts, campaigns and workspaces whose ID or key begins with %q, or whose name has words that begin with these words", item.Text)
 	}
 	// The text itself may be what was enrolled, with brackets or a dot at its end.
 	if given := strings.TrimSpace(text); len(q.Items) == 1 && given != q.Items[0].Text && explain.CheckURL(given) == nil {

@@ -95,7 +95,7 @@ func TestItemsAreBounded(t *testing.T) {
 		q := lookup.Parse(text)
 		require.LessOrEqual(t, len(q.Items), lookup.MaxItems)
 		for _, item := range q.Items {
-			require.NotEmpty(t, item.Tried, "%q", text)
+			require.NotEmpty(t, strings.Join(item.Tried, "")+item.TriedNames, "%q", text)
 			require.LessOrEqual(t, len(item.URLs), 400)
 			require.LessOrEqual(t, len(item.Beginnings)+len(item.Similar), 220)
 		}

@@ -141,7 +141,12 @@ func Search(ctx context.Context, db *pgxpool.Pool, s Scope, wanted string, f Sea
 		all.Beginnings = append(all.Beginnings, item.Beginnings...)
 		all.Similar = append(all.Similar, item.Similar...)
 		all.Name = item.Name
-		found.Tried = append(found.Tried, item.Tried...)
+		if f.Kind == "" || f.Kind == "prospects" {
+			found.Tried = append(found.Tried, item.Tried...)
+		}
+		if f.Kind != "prospects" && item.TriedNames != "" {
+			found.Tried = append(found.Tried, item.TriedNames)
+		}
 	}
 	found.Omitted = query.Omitted
 	if len(query.Items) == 0 {
