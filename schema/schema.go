@@ -42,6 +42,21 @@ var (
 	ErrNewer = errors.New("schema: the database is newer than this program")
 )
 
+// Newest returns the version of the newest migration of this program.
+func Newest() int64 {
+	entries, err := files.ReadDir("migrations")
+	if err != nil {
+		return 0 // the folder is embedded, so it can be read
+	}
+	var newest int64
+	for _, entry := range entries {
+		if version, err := goose.NumericComponent(entry.Name()); err == nil {
+			newest = max(newest, version)
+		}
+	}
+	return newest
+}
+
 // A Migrator migrates a database to the schema of this program, and back. Several processes may
 // migrate concurrently: a session lock makes them take turns.
 type Migrator struct {

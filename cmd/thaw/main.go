@@ -17,6 +17,7 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/lmittmann/tint"
+	"github.com/willabides/kongplete"
 	"golang.org/x/term"
 
 	"github.com/thawline/thaw/internal/operator"
@@ -59,6 +60,11 @@ type cli struct {
 	Licenses   licensesCmd   `cmd:"" help:"Print the licenses of this program and its dependencies."`
 	Bench      benchCmd      `cmd:"" help:"Measure this program against the same work in bare SQL, and against other job queues."`
 
+	Help       helpCmd       `cmd:"" help:"Show the help of a command."`
+	VersionOf  versionCmd    `cmd:"" name:"version" help:"Print the version, the commit, the newest migration and the Go version."`
+	Completion completionCmd `cmd:"" help:"Print a script that completes commands and flags in a shell."`
+	Man        manCmd        `cmd:"" help:"Print the manual page."`
+
 	LogFormat string           `help:"Log format: text, json, or auto (text on a terminal, json otherwise)." enum:"auto,text,json" default:"auto" env:"THAW_LOG_FORMAT"`
 	LogLevel  string           `help:"Minimum log level: debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"THAW_LOG_LEVEL"`
 	Version   kong.VersionFlag `help:"Print the version."`
@@ -97,6 +103,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, out, stderr io.Wri
 	}()
 	var c cli
 	parser := newParser(&c, kong.Writers(stdout, stderr), kong.BindTo(ctx, (*context.Context)(nil)))
+	kongplete.Complete(parser) // answers the shell and ends the program if COMP_LINE is set
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
