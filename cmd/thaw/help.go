@@ -19,7 +19,7 @@ type helpCmd struct {
 func (helpCmd) Help() string { return "Example:\n  thaw help webhooks list" }
 
 func (c *helpCmd) Run(parsed *kong.Context) error {
-	_, err := parsed.Kong.Parse(append(c.Command, "--help")) // ends the program if the command exists
+	_, err := parsed.Parse(append(c.Command, "--help")) // ends the program if the command exists
 	return err
 }
 

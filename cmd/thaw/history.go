@@ -11,7 +11,7 @@ func printHistory(e *env, entries []readmodel.HistoryEntry, asJSON bool) error {
 	}
 	t := newTable(fixed("AT (UTC)"), fixed("ACTION"), text("TARGET"), text("BY"), text("REASON"))
 	for _, m := range entries {
-		t.add(minute(&m.At, ""), string(m.What), targetOf(m), m.Actor, m.Reason)
+		t.add(minute(&m.At, ""), m.What, targetOf(m), m.Actor, m.Reason)
 	}
 	t.write(e.stdout)
 	return nil

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -156,7 +157,7 @@ func (c *migrateStatusCmd) Run(ctx context.Context, e *env) error {
 		}
 		t := newTable(numbers("VERSION"), text("MIGRATION"), fixed("APPLIED (UTC)"))
 		for _, l := range lines {
-			t.add(fmt.Sprint(l.Version), l.Name, minute(l.AppliedAt, "pending"))
+			t.add(strconv.FormatInt(l.Version, 10), l.Name, minute(l.AppliedAt, "pending"))
 		}
 		t.write(e.stdout)
 		return nil

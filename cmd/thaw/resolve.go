@@ -78,15 +78,15 @@ func resolveAccount(ctx context.Context, e *env, db *store.Store, text string) (
 		printf(e.stderr, "account %q is %s of %s\n", text, found.Accounts[0].Account, found.Accounts[0].Workspace)
 		return found.Accounts[0].Account, nil
 	}
-	var b strings.Builder
-	b.WriteString(fmt.Sprintf("no account has the ID %q; nothing changed. These accounts match. Pass the ID of one of them:", text))
+	var lines []string
+	lines = append(lines, fmt.Sprintf("no account has the ID %q; nothing changed. These accounts match. Pass the ID of one of them:", text))
 	for _, account := range found.Accounts[:min(listed, len(found.Accounts))] {
-		b.WriteString(fmt.Sprintf("\n  %s  (%s, %s of %s)", account.Account, account.Name, account.Status, account.Workspace))
+		lines = append(lines, fmt.Sprintf("  %s  (%s, %s of %s)", account.Account, account.Name, account.Status, account.Workspace))
 	}
 	if len(found.Accounts) > listed {
-		b.WriteString("\n  … (thaw find --kind accounts --limit 200 lists all of them)")
+		lines = append(lines, "  … (thaw find --kind accounts --limit 200 lists all of them)")
 	}
-	return "", errors.New(b.String())
+	return "", errors.New(strings.Join(lines, "\n"))
 }
 
 // resolveAccount replaces the name of an account by its ID.
@@ -152,20 +152,20 @@ func notFound(what, text string, found readmodel.Found, consequence string) erro
 }
 
 func ambiguousProspect(text string, people []readmodel.Person, hasMore bool) error {
-	var b strings.Builder
+	var lines []string
 	if len(people) == 1 {
-		b.WriteString(fmt.Sprintf("%q is not the URL of a prospect; nothing changed. One prospect may be meant. Pass its URL, or add --all-matches:", text))
+		lines = append(lines, fmt.Sprintf("%q is not the URL of a prospect; nothing changed. One prospect may be meant. Pass its URL, or add --all-matches:", text))
 	} else {
-		b.WriteString(fmt.Sprintf("%s prospects match %q; nothing changed. Pass the URL of one of them, or add --all-matches:", atLeast(len(people), hasMore), text))
+		lines = append(lines, fmt.Sprintf("%s prospects match %q; nothing changed. Pass the URL of one of them, or add --all-matches:", atLeast(len(people), hasMore), text))
 	}
 	for _, person := range people[:min(listed, len(people))] {
 		first := person.Enrollments[0]
-		b.WriteString(fmt.Sprintf("\n  %s  (campaign %s of %s, %s)", person.URLs[0], first.Campaign, first.Workspace, first.Status))
+		lines = append(lines, fmt.Sprintf("  %s  (campaign %s of %s, %s)", person.URLs[0], first.Campaign, first.Workspace, first.Status))
 	}
 	if len(people) > listed {
-		b.WriteString("\n  … (thaw find --kind prospects --limit 200 lists all of them)")
+		lines = append(lines, "  … (thaw find --kind prospects --limit 200 lists all of them)")
 	}
-	return errors.New(b.String())
+	return errors.New(strings.Join(lines, "\n"))
 }
 
 func atLeast(n int, hasMore bool) string {

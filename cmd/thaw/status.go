@@ -65,7 +65,7 @@ func printStatus(out io.Writer, report readmodel.StatusReport) {
 			if a.ETA == nil && a.NotBefore != nil {
 				done = "not before " + minute(a.NotBefore, "")
 			}
-			t.add(a.Workspace, a.Account, string(a.Status), number(a.Paused), number(a.Resumable), done)
+			t.add(a.Workspace, a.Account, a.Status, number(a.Paused), number(a.Resumable), done)
 		}
 		t.write(out)
 		if more := report.AccountsTotal - len(report.Accounts); more > 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -121,7 +122,7 @@ func (c *tokenListCmd) Run(ctx context.Context, e *env) error {
 			if workspace == "" {
 				workspace = "(all)"
 			}
-			t.add(fmt.Sprint(r.ID), workspace, r.Name, minute(&r.CreatedAt, ""), r.CreatedBy,
+			t.add(strconv.FormatInt(r.ID, 10), workspace, r.Name, minute(&r.CreatedAt, ""), r.CreatedBy,
 				minute(r.LastUsedAt, "never"), minute(r.ExpiresAt, "never"), minute(r.RevokedAt, "-"))
 		}
 		t.write(e.stdout)

@@ -49,11 +49,7 @@ func TestSeveralURLs(t *testing.T) {
 		require.Contains(t, q.Items[0].URLs, jane, "%q", text)
 		require.Contains(t, q.Items[1].URLs, "https://www.linkedin.com/in/bob", "%q", text)
 	}
-	var many string
-	for range lookup.MaxItems + 3 {
-		many += jane + " "
-	}
-	q := lookup.Parse(many)
+	q := lookup.Parse(strings.Repeat(jane+" ", lookup.MaxItems+3))
 	require.Len(t, q.Items, lookup.MaxItems)
 	require.Equal(t, 3, q.Omitted)
 }
