@@ -77,7 +77,8 @@ COMMENT ON VIEW thaw.sweep_log IS 'The result of each sweep, one row per tick. f
 
 -- By default Postgres lets every role execute a new function. River's functions are left as they
 -- are. Of Thaw's, only those remain public that appear in column defaults (the clock), generated
--- columns, CHECK constraints, or a view that is granted. Calling one also needs USAGE on the schema.
+-- columns, indexed expressions, CHECK constraints, or a view that is granted. Calling one also needs
+-- USAGE on the schema.
 -- +goose StatementBegin
 DO $$
 DECLARE
@@ -86,7 +87,7 @@ BEGIN
     FOR f IN
         SELECT p.oid::regprocedure FROM pg_proc AS p
         WHERE p.pronamespace = 'thaw'::regnamespace AND p.proname NOT LIKE 'river\_%'
-            AND p.proname NOT IN ('now', 'tick', 'resumable_lines', 'is_visible', 'waits_for_account', 'waits_for_person')
+            AND p.proname NOT IN ('now', 'tick', 'resumable_lines', 'is_visible', 'waits_for_account', 'waits_for_person', 'search_key', 'search_words')
     LOOP
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f);
     END LOOP;
