@@ -18,6 +18,7 @@ import (
 // twice, and the next heal and the next tick cover cancelled work.
 func TestButtons(t *testing.T) {
 	t.Parallel()
+	notByDefault(t)
 	s := open(t)
 	s.startOfTick()
 	herd := s.fleet(1, scale(5000, 102_000))[0]

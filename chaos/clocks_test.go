@@ -19,6 +19,7 @@ const wrong = 10 * time.Minute
 // that. It moves the database's clock, so that all processes are behind or ahead together.
 func TestClocks(t *testing.T) {
 	t.Parallel()
+	notByDefault(t)
 	tick := scale(2*time.Second, 5*time.Second)
 	s := open(t)
 	ids := s.fleet(scale(10, 60), scale(100, 500))

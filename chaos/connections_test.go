@@ -14,6 +14,7 @@ import (
 // needs a restart.
 func TestTerminatedBackends(t *testing.T) {
 	t.Parallel()
+	notByDefault(t)
 	s := open(t)
 	traffic := s.traffic(scale(size{flock: 4, herd: 1, stray: 2, prospects: 4000}, size{flock: 12, herd: 2, stray: 5, prospects: 34_000}))
 	options := []string{"--tick=2s", "--jitter=10s"}
@@ -88,6 +89,7 @@ func (s *scenario) alive(processes ...*process) {
 // again. When connections are available again, work continues.
 func TestConnectionsExhausted(t *testing.T) {
 	t.Parallel()
+	notByDefault(t)
 	pg := startCluster(t, map[string]string{"max_connections": "60"})
 	s := openOn(t, pg.url)
 	traffic := s.traffic(scale(size{flock: 3, herd: 1, stray: 1, prospects: 4000}, size{flock: 12, herd: 2, stray: 5, prospects: 20_000}))

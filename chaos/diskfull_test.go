@@ -18,6 +18,7 @@ import (
 // which Postgres panics. Then space is freed.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
+	notByDefault(t)
 	disk := newDisk(t, 256<<20)
 	pg := startCluster(t, map[string]string{"min_wal_size": "32MB", "max_wal_size": "48MB"})
 	pg.move(disk.folder)
@@ -37,6 +38,7 @@ func TestFullDisk(t *testing.T) {
 // keeps running.
 func TestFullTablespace(t *testing.T) {
 	t.Parallel()
+	notByDefault(t)
 	disk := newDisk(t, 128<<20)
 	pg := startCluster(t, nil)
 	s := openOn(t, pg.url)

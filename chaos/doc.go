@@ -1,7 +1,8 @@
 // Package chaos injects faults into real Thaw processes on a real Postgres and checks that nothing
 // is lost.
 //
-//	go test ./chaos                                   a small version of every scenario
+//	go test ./chaos                                   a small version of a few scenarios
+//	THAW_TEST_FULL=1 go test ./chaos                  a small version of every scenario, as in CI
 //	go test ./chaos -v -count=1 -timeout 2h -full     everything at full size (just chaos)
 //
 // Flags: -full; -seed N repeats the random choices of an earlier run, but not the interleaving of

@@ -13,6 +13,7 @@ import (
 // watchdogs retry, and the queue retries a failed job.
 func TestFailingInsertAtTheTick(t *testing.T) {
 	t.Parallel()
+	notByDefault(t)
 	for _, failing := range []struct {
 		name, table, condition, tick string
 		// times is how many inserts fail per tick. For jobs: more than the scheduler and the first

@@ -24,6 +24,7 @@ var fuzzed = []string{"internal/importer", "internal/webhook", "jobs"}
 // runs the seeds anyway.
 func TestFuzz(t *testing.T) {
 	t.Parallel()
+	notByDefault(t)
 	const each = 30 * time.Second
 	s := begin(t)
 	var targets []string

@@ -20,6 +20,7 @@ import (
 // a person paused, and the platform receives every webhook.
 func TestIncident(t *testing.T) {
 	t.Parallel()
+	notByDefault(t)
 	s := open(t)
 	p := s.platform()
 	accounts := s.fleet(scale(20, 60), scale(30, 250))

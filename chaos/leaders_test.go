@@ -17,6 +17,7 @@ import (
 // then after each third of a tick (at most every minute).
 func TestLeaders(t *testing.T) {
 	t.Parallel()
+	notByDefault(t)
 	tick := scale(3*time.Second, 4*time.Second)
 	s := open(t)
 	s.fleet(scale(10, 60), scale(100, 500))

@@ -43,7 +43,7 @@ var mutants = []mutant{
 	{
 		without: "the check of a process's lock before its jobs are requeued",
 		edits:   []edit{{alive, "WHERE NOT EXISTS (\n        SELECT FROM pg_catalog.pg_locks", "WHERE true OR NOT EXISTS (\n        SELECT FROM pg_catalog.pg_locks"}},
-		pkg:     "./worker", tests: []string{"TestJobsOfLostProcessAreRequeued"}, size: inCI,
+		pkg:     "./worker", tests: []string{"TestJobsOfLostProcessAreRequeued"}, inCI: true,
 	},
 	{
 		without: "the check of the process's session",
@@ -88,7 +88,7 @@ var mutants = []mutant{
 	{
 		without: "the account lock of a pass",
 		edits:   []edit{{resumes, "WHERE a.id = p_account_id FOR NO KEY UPDATE;", "WHERE a.id = p_account_id;"}},
-		pkg:     "./worker", tests: []string{"TestPassWaitsForConcurrentSignal", "TestTwoAttemptsOfOnePassResumeOnce"}, size: inDefault,
+		pkg:     "./worker", tests: []string{"TestPassWaitsForConcurrentSignal", "TestTwoAttemptsOfOnePassResumeOnce"}, inCI: true,
 	},
 	{
 		without: "the account lock of a signal",
@@ -149,7 +149,7 @@ var mutants = []mutant{
 	{
 		without: "the idempotency record of a pass",
 		edits:   []edit{{resumes, "ELSIF is_closed THEN", "ELSIF false THEN"}},
-		pkg:     "./worker", tests: []string{"TestClosedPassChangesNothing", "TestTwoAttemptsOfOnePassResumeOnce"}, size: inCI,
+		pkg:     "./worker", tests: []string{"TestClosedPassChangesNothing", "TestTwoAttemptsOfOnePassResumeOnce"}, inCI: true,
 	},
 	{
 		without: "the lock of a heal on its row, and the CHECK of its cap",
@@ -162,7 +162,7 @@ var mutants = []mutant{
 	{
 		without: "the recheck of a heal's accounts under their locks",
 		edits:   []edit{{heals, "WHERE one.target_id <> ALL (held_targets))", "WHERE false)"}},
-		pkg:     "./worker", tests: []string{"TestHealRechecksUnderLock"}, size: inCI,
+		pkg:     "./worker", tests: []string{"TestHealRechecksUnderLock"}, inCI: true,
 	},
 	{
 		without: "the locks of a heal on its accounts",
@@ -202,7 +202,7 @@ var mutants = []mutant{
 	{
 		without: "transactional completion",
 		edits:   []edit{{enqueue, "job.id = p_job_id AND", "false AND"}},
-		pkg:     "./worker", tests: []string{"TestJobIsCompletedInTheTransactionOfItsWork"}, size: inCI,
+		pkg:     "./worker", tests: []string{"TestJobIsCompletedInTheTransactionOfItsWork"}, inCI: true,
 	},
 	{
 		without: "transactional completion (completed before instead)",
@@ -226,7 +226,7 @@ var mutants = []mutant{
 	{
 		without: "both the limit of a lane's quota and its CHECK",
 		edits:   []edit{noLimitOnQuota, noCheckOnQuota},
-		pkg:     "./worker", tests: []string{"TestConcurrentPassesShareTheirQuota"}, size: inCI,
+		pkg:     "./worker", tests: []string{"TestConcurrentPassesShareTheirQuota"}, inCI: true,
 	},
 	{
 		without: "a second try when the quota is used up",
@@ -256,7 +256,7 @@ var mutants = []mutant{
 	{
 		without: "the count of single paused rows",
 		edits:   []edit{{counts, "FOR EACH ROW WHEN (NEW.paused_reason IS NOT NULL AND", "FOR EACH ROW WHEN (false AND"}},
-		pkg:     "./schema", tests: []string{"TestCountsAreExactInEverySnapshot"}, size: inCI,
+		pkg:     "./schema", tests: []string{"TestCountsAreExactInEverySnapshot"}, inCI: true,
 	},
 	{
 		without: "the count of a pass's resumes",
@@ -271,7 +271,7 @@ var mutants = []mutant{
 	{
 		without: "the database's clock in a sweep",
 		edits:   []edit{{"worker/sweep.go", "case opened.IsOver:", "case !tick.Equal(time.Now().Truncate(15 * time.Minute)):"}},
-		pkg:     "./worker", tests: []string{"TestSweepUsesDatabaseClock"}, size: inDefault,
+		pkg:     "./worker", tests: []string{"TestSweepUsesDatabaseClock"}, inCI: true,
 	},
 	{
 		without: "the database's clock in the schedule",
@@ -301,7 +301,7 @@ var mutants = []mutant{
 	{
 		without: "safety mode in every lane",
 		edits:   []edit{{backlog, "WHEN p_is_safety_on THEN 'safety_mode'", ""}},
-		pkg:     "./worker", tests: []string{"TestNoStampedeAfterIncident", "TestBlockedAccountResumesNothing"}, size: inCI,
+		pkg:     "./worker", tests: []string{"TestNoStampedeAfterIncident", "TestBlockedAccountResumesNothing"}, inCI: true,
 	},
 	{
 		without: "safety mode in the verdict of a pass",

@@ -13,8 +13,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/thawline/thaw/internal/testdb"
 )
 
 // Mutation tests check that the suite fails if a safeguard against losses is removed. Each mutant is
@@ -28,29 +26,9 @@ type mutant struct {
 	// pkg is the folder of the tests, all of which must fail.
 	pkg   string
 	tests []string
-	// size is the smallest size of the suite that includes the mutant.
-	size mutantSize
-}
-
-// A mutantSize is a size of the suite. Each mutant requires the build of a test program.
-type mutantSize int
-
-const (
-	inFull    mutantSize = iota // with -full
-	inCI                        // with THAW_TEST_FULL, as CI runs it
-	inDefault                   // one mutant of SQL and one of Go
-)
-
-// smallestSize returns the smallest size that this run includes.
-func smallestSize() mutantSize {
-	switch {
-	case *full:
-		return inFull
-	case testdb.Full():
-		return inCI
-	default:
-		return inDefault
-	}
+	// inCI is set for some mutants: CI runs them, -full runs all. Each requires the build of a test
+	// program.
+	inCI bool
 }
 
 // An edit replaces the only occurrence of a text in a file.
@@ -58,12 +36,11 @@ type edit struct{ file, old, new string }
 
 func TestMutants(t *testing.T) {
 	t.Parallel()
+	notByDefault(t)
 	s := begin(t)
 	t.Cleanup(func() { s.closing.lost = "nothing" })
-	chosen := slices.DeleteFunc(slices.Clone(mutants), func(m mutant) bool { return m.size < smallestSize() })
-	if smallestSize() != inDefault { // go test ./... already runs these tests without a mutation
-		testNoMutant(t, chosen)
-	}
+	chosen := slices.DeleteFunc(slices.Clone(mutants), func(m mutant) bool { return !*full && !m.inCI })
+	testNoMutant(t, chosen)
 	for _, m := range chosen {
 		t.Run("without "+m.without, func(t *testing.T) {
 			t.Parallel()

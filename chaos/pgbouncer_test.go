@@ -55,6 +55,7 @@ func TestPgBouncer(t *testing.T) {
 // All tests that use a database also pass through PgBouncer.
 func TestSuiteThroughPgBouncer(t *testing.T) {
 	t.Parallel()
+	notByDefault(t)
 	s := begin(t)
 	server, err := localpg.Start(t.Context(), localpg.Options{Settings: map[string]string{"max_connections": "500"}})
 	require.NoError(t, err)
@@ -80,6 +81,7 @@ func TestSuiteThroughPgBouncer(t *testing.T) {
 // so the program sets them with statements.
 func TestPgBouncerInSessionMode(t *testing.T) {
 	t.Parallel()
+	notByDefault(t)
 	s := open(t)
 	signalled := s.disconnectedFleet(2, 50)
 	pool := startPooler(t, s.db.Direct, sessionMode)

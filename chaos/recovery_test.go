@@ -13,6 +13,7 @@ import (
 // The jobs are requeued because the lock of their process is gone; none waits for the rescue.
 func TestRecovery(t *testing.T) {
 	t.Parallel()
+	notByDefault(t)
 	s := open(t)
 	s.startOfTick()
 	kills := scale(2, 20)

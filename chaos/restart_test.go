@@ -14,6 +14,7 @@ import (
 // from the first accepted connection to the first resume.
 func TestRestart(t *testing.T) {
 	t.Parallel()
+	notByDefault(t)
 	pg := startCluster(t, nil)
 	s := openOn(t, pg.url)
 	traffic := s.traffic(scale(size{flock: 4, herd: 1, stray: 2, prospects: 6000}, size{flock: 12, herd: 2, stray: 5, prospects: 34_000}))

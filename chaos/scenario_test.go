@@ -55,6 +55,15 @@ func scale[T any](small, large T) T {
 	return small
 }
 
+// notByDefault skips a scenario unless the run is at full size: with -full, or with THAW_TEST_FULL, as
+// in CI. By default only a few scenarios run, so that go test ./... ends soon.
+func notByDefault(t *testing.T) {
+	t.Helper()
+	if !*full {
+		testdb.RequireFull(t)
+	}
+}
+
 // A scenario is one test: its own migrated database, its processes, and the counts of injected
 // faults.
 type scenario struct {

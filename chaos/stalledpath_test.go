@@ -46,6 +46,7 @@ func TestDroppedConnections(t *testing.T) {
 // Neither side gets an error.
 func TestStalledPath(t *testing.T) {
 	t.Parallel()
+	notByDefault(t)
 	s := open(t)
 	traffic := s.traffic(scale(size{flock: 4, herd: 1, stray: 2, prospects: 4000}, size{flock: 12, herd: 2, stray: 5, prospects: 20_000}))
 	proxies, processes := s.behindProxies(2, "--tick=2s", "--jitter=10s")
@@ -80,6 +81,7 @@ func TestStalledPath(t *testing.T) {
 // silent connection.
 func TestSilentConnections(t *testing.T) {
 	t.Parallel()
+	notByDefault(t)
 	s := open(t)
 	traffic := s.traffic(scale(size{flock: 2}, size{flock: 12, herd: 1, stray: 2, prospects: 20_000}))
 	s.exec(`

@@ -27,6 +27,7 @@ const (
 // has the status of its newest signal, and its prospects are paused or active accordingly.
 func TestWebhooks(t *testing.T) {
 	t.Parallel()
+	notByDefault(t)
 	s := open(t)
 	m := newMail(s, s.disconnectedFleet(scale(30, 300), 20), scale(600, 20_000))
 	before := value[int](s, "SELECT count(*) FROM thaw.account_signals")

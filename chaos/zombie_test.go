@@ -40,6 +40,7 @@ var zombies = []zombie{
 // Another process does its work. Then it continues and changes nothing.
 func TestZombie(t *testing.T) {
 	t.Parallel()
+	notByDefault(t)
 	for _, z := range zombies {
 		if !z.small && !*full {
 			continue

@@ -30,7 +30,7 @@ INSERT INTO thaw.allocations (tick_at, account_id, workspace_id, planned, resume
 SELECT s.tick_at, a.id, a.workspace_id, 100, 100, 'resumed', s.finished_at
 FROM (SELECT s.*, row_number() OVER (ORDER BY s.tick_at) AS n FROM thaw.sweeps AS s) AS s
 CROSS JOIN generate_series(0, 9) AS i
-JOIN thaw.accounts AS a ON a.id = 1 + (s.n * 10 + i) % 200;
+JOIN thaw.accounts AS a ON a.id = 1 + (s.n * 10 + i) % {accounts};
 INSERT INTO thaw.backlog_samples (tick_at, paused, waiting, took) SELECT s.tick_at, 2, 1, '1 ms' FROM thaw.sweeps AS s;
 INSERT INTO thaw.account_events (account_id, at, from_status, to_status)
 SELECT a.id, now() - n * interval '1 hour', 'connected', 'disconnected'
@@ -96,7 +96,7 @@ func newWatchedPool(t *testing.T, db *testdb.DB, mode string) *watchedPool {
 		_, err := conn.Exec(ctx, explaining+`
 			SET auto_explain.log_analyze = on;
 			SET auto_explain.log_timing = off;
-			SET plan_cache_mode = `+mode)
+			`+planning(mode))
 		return err
 	}
 	w.Pool, err = pgxpool.NewWithConfig(t.Context(), config)

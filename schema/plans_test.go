@@ -20,7 +20,7 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// manyRows is a fleet of 200 accounts in 20 workspaces, with perAccount prospects per account in 20
+// manyRows is a fleet of accounts in 20 workspaces, with perAccount prospects per account in 20
 // campaigns. Of ten prospects, six are finished, two are active, one was paused by a person, and
 // one waits for its account.
 const manyRows = `
@@ -29,7 +29,7 @@ INSERT INTO thaw.workspaces (key) SELECT 'workspace-' || n FROM generate_series(
 INSERT INTO thaw.accounts (workspace_id, provider_account_id, member_id, status, connected_at)
 SELECT 1 + n % 20, 'account-' || n, 'member-' || n / 40 || '-' || n % 20, CASE WHEN n % 10 < 7 THEN 'connected' ELSE 'disconnected' END::thaw.account_status,
 	CASE WHEN n % 10 < 7 THEN now() END
-FROM generate_series(1, 200) AS n;
+FROM generate_series(1, {accounts}) AS n;
 INSERT INTO thaw.campaigns (workspace_id, key, status, paused_reason, paused_at)
 SELECT 1 + n % 20, 'campaign-' || n, s.status, s.reason, CASE WHEN s.status = 'paused' THEN now() - interval '1 day' END
 FROM generate_series(1, 400) AS n
@@ -70,17 +70,33 @@ INSERT INTO thaw.webhook_deliveries (outbox_id, endpoint_id, state, next_attempt
 SELECT o.id, 1, 'delivered', NULL, now() FROM thaw.outbox AS o;
 `
 
-// perAccount is the number of prospects, signals and changes per account of the fleet. At full
-// size, the planner has to choose the right plan.
-var perAccount = testdb.Size(200, 1000)
+// perAccount is the number of prospects, signals and changes per account of the fleet, and accounts
+// the number of accounts without the giants.
+//
+// At full size, the planner has to choose the right plan. By default the tables are too small for
+// that: a scan would be right. So the planner avoids scans, and a plan has one only if no index serves
+// the statement.
+var (
+	perAccount = testdb.Size(200, 1000)
+	accounts   = testdb.Size(80, 200)
+)
 
 // atSize fills the numbers of the fleet into statements. A batch is half of the waiting prospects
 // of an account.
 func atSize(statements string) string {
 	return strings.NewReplacer(
-		"{per account}", strconv.Itoa(perAccount), "{rows}", strconv.Itoa(200*perAccount), "{ticks}", strconv.Itoa(20*perAccount),
-		"{batch}", strconv.Itoa(perAccount/20),
+		"{per account}", strconv.Itoa(perAccount), "{accounts}", strconv.Itoa(accounts), "{rows}", strconv.Itoa(accounts*perAccount),
+		"{ticks}", strconv.Itoa(accounts*perAccount/10), "{batch}", strconv.Itoa(perAccount/20),
 	).Replace(statements)
+}
+
+// planning sets how statements are planned, in addition to a plan cache mode.
+func planning(mode string) string {
+	sql := "SET plan_cache_mode = " + mode + ";"
+	if !testdb.Full() {
+		sql += "SET enable_seqscan = off;"
+	}
+	return sql
 }
 
 // withoutAutovacuum disables autovacuum, because the test runs VACUUM itself. Autovacuum would read
@@ -217,7 +233,7 @@ func loaded(t *testing.T) *testdb.DB {
 		return testdb.Value[bool](t, db, "SELECT bool_and(c.relallvisible = c.relpages) FROM pg_class AS c WHERE c.oid = ANY ($1::text[]::regclass[])", qualified(growing))
 	}, time.Minute, 100*time.Millisecond, "not all pages are all-visible")
 	for _, table := range growing {
-		require.GreaterOrEqual(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw."+table), 200*perAccount)
+		require.GreaterOrEqual(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw."+table), accounts*perAccount)
 	}
 	return db
 }
@@ -258,7 +274,7 @@ func requireIndexForWhoWaits(t *testing.T, db *testdb.DB) {
 		SELECT e.id FROM thaw.enrollments AS e
 		WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id = %d AND e.campaign_id = %d
 		ORDER BY e.paused_at, e.id LIMIT 200`
-	for _, account := range []int{9, 202} { // one of many, and the giant with waiting prospects
+	for _, account := range []int{9, accounts + 2} { // one of many, and the giant with waiting prospects
 		campaign := testdb.Value[int](t, db, "SELECT min(e.campaign_id) FROM thaw.enrollments AS e WHERE e.waits_for_account AND e.account_id = $1", account)
 		require.Equal(t, []string{"Index Only Scan of enrollments_paused_idx"}, indexes(fmt.Sprintf(line, account, campaign)))
 	}
@@ -338,7 +354,7 @@ func requireNoScansInFunctions(t *testing.T, db *testdb.DB) {
 	// Functions cache plans, custom and generic ones; neither may scan.
 	for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
 		conn := newExplainer(t, db)
-		_, err := conn.Exec(t.Context(), "SET plan_cache_mode = "+mode+"; BEGIN")
+		_, err := conn.Exec(t.Context(), planning(mode)+"BEGIN")
 		require.NoError(t, err)
 		for _, s := range statements {
 			assert.Empty(t, conn.scansOf(atSize(s.sql)), "%s, %s", s.name, mode)
@@ -361,7 +377,7 @@ func requireNoScansInQueries(t *testing.T, db *testdb.DB) {
 	conn, err := pgx.Connect(t.Context(), db.Direct)
 	require.NoError(t, err)
 	defer conn.Close(t.Context())
-	_, err = conn.Exec(t.Context(), "SET plan_cache_mode = force_generic_plan")
+	_, err = conn.Exec(t.Context(), planning("force_generic_plan"))
 	require.NoError(t, err)
 
 	queries := programQueries(t)

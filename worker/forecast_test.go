@@ -14,40 +14,42 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// twoHundred is a fleet of 200 accounts in 12 workspaces, most of them in the first ones. Four of
+// manyAccounts is a fleet of accounts in 12 workspaces, most of them in the first ones. Four of
 // five accounts are connected, two of three share a member with others, and some are on hold. Each
 // has up to 17 paused prospects with few distinct pause times, in three campaigns, some of which
-// are paused too. A tick resumes 3 per account and 170 fleet-wide.
-const twoHundred = `
-UPDATE thaw.settings SET account_cap = 3, fleet_cap = 170;
-INSERT INTO thaw.workspaces (key, auto_resume) SELECT 'w' || n, n <> 7 FROM generate_series(1, 12) AS n;
+// are paused too. A tick resumes 3 per account. Its arguments are the fleet cap and the number of
+// accounts.
+const manyAccounts = `
+UPDATE thaw.settings SET account_cap = 3, fleet_cap = %d;
+INSERT INTO thaw.workspaces (key, auto_resume) SELECT 'w' || n, n <> 5 FROM generate_series(1, 12) AS n;
 INSERT INTO thaw.accounts (workspace_id, provider_account_id, member_id, status, connected_at, hold_until, hold_reason)
-	SELECT w.id, 'acc_' || n, CASE WHEN n % 3 > 0 THEN 'member_' || n / 9 END, s.status, CASE WHEN s.status = 'connected' THEN thaw.now() - n % 4 * interval '1 hour' END,
-		CASE WHEN n % 17 = 0 THEN thaw.now() + interval '30 days' END, CASE WHEN n % 17 = 0 THEN 'new device' END
-	FROM generate_series(1, 200) AS n
-	JOIN thaw.workspaces AS w ON w.key = 'w' || 1 + n * n / 9 % (1 + n / 9 % 12)
-	CROSS JOIN LATERAL (SELECT CASE WHEN n % 5 = 0 THEN 'disconnected' ELSE 'connected' END::thaw.account_status AS status) AS s;
+	SELECT w.id, 'acc_' || n, CASE WHEN n %% 3 > 0 THEN 'member_' || n / 9 END, s.status, CASE WHEN s.status = 'connected' THEN thaw.now() - n %% 4 * interval '1 hour' END,
+		CASE WHEN n %% 17 = 0 THEN thaw.now() + interval '30 days' END, CASE WHEN n %% 17 = 0 THEN 'new device' END
+	FROM generate_series(1, %d) AS n
+	JOIN thaw.workspaces AS w ON w.key = 'w' || 1 + n * n / 9 %% (1 + n / 9 %% 12)
+	CROSS JOIN LATERAL (SELECT CASE WHEN n %% 5 = 0 THEN 'disconnected' ELSE 'connected' END::thaw.account_status AS status) AS s;
 INSERT INTO thaw.campaigns (workspace_id, key, status, paused_reason, paused_at)
-	SELECT w.id, 'c' || n, CASE WHEN n = 1 AND w.id % 2 = 0 THEN 'paused' ELSE 'running' END::thaw.campaign_status,
-		CASE WHEN n = 1 AND w.id % 2 = 0 THEN 'linkedin_account_issue' END::thaw.pause_reason,
-		CASE WHEN n = 1 AND w.id % 2 = 0 THEN thaw.now() - interval '2 hours' END
+	SELECT w.id, 'c' || n, CASE WHEN n = 1 AND w.id %% 2 = 0 THEN 'paused' ELSE 'running' END::thaw.campaign_status,
+		CASE WHEN n = 1 AND w.id %% 2 = 0 THEN 'linkedin_account_issue' END::thaw.pause_reason,
+		CASE WHEN n = 1 AND w.id %% 2 = 0 THEN thaw.now() - interval '2 hours' END
 	FROM thaw.workspaces AS w, generate_series(0, 2) AS n;
 INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, prospect_url, status, paused_reason, paused_at)
-	SELECT a.workspace_id, c.id, a.id, format('https://www.linkedin.com/in/p-%s-%s', a.id, n), 'paused', 'linkedin_account_disconnected',
-		thaw.now() - (n * 7 + a.id) % 5 * interval '1 hour'
+	SELECT a.workspace_id, c.id, a.id, format('https://www.linkedin.com/in/p-%%s-%%s', a.id, n), 'paused', 'linkedin_account_disconnected',
+		thaw.now() - (n * 7 + a.id) %% 5 * interval '1 hour'
 	FROM thaw.accounts AS a
-	CROSS JOIN LATERAL generate_series(1, a.id * a.id % 18) AS n
-	JOIN thaw.campaigns AS c ON c.workspace_id = a.workspace_id AND c.key = 'c' || n % 3;
+	CROSS JOIN LATERAL generate_series(1, a.id * a.id %% 18) AS n
+	JOIN thaw.campaigns AS c ON c.workspace_id = a.workspace_id AND c.key = 'c' || n %% 3;
 `
 
-// Forecasts the tick of every paused prospect in a fleet of 200 accounts, then runs real sweeps:
+// Forecasts the tick of every paused prospect in a fleet of many accounts, then runs real sweeps:
 // each prospect must resume in its forecast tick, and no other prospect may resume.
 func TestForecastTicksAreExact(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
-	f.Exec(t, twoHundred)
+	accounts, fleetCap := testdb.Size(80, 200), testdb.Size(60, 170)
+	f.Exec(t, fmt.Sprintf(manyAccounts, fleetCap, accounts))
 	urls := testdb.Column[string](t, f.DB, "SELECT prospect_url FROM thaw.enrollments ORDER BY id")
-	require.Equal(t, 200, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.accounts"))
+	require.Equal(t, accounts, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.accounts"))
 
 	prospects, err := readmodel.NewExplainer(f.Pool, readmodel.Everything()).Explain(t.Context(), urls)
 	require.NoError(t, err)
@@ -71,13 +73,13 @@ func TestForecastTicksAreExact(t *testing.T) {
 		}
 	}
 	t.Log(codes, len(ticks), throughSiblings)
-	require.Greater(t, codes[explain.WaitingForSweep], 1000)
+	require.Greater(t, codes[explain.WaitingForSweep], 5*accounts/2)
 	for _, code := range []explain.Code{explain.AccountOnHold, explain.AutoResumeOff, explain.AccountNotConnected, explain.SiblingInOtherWorkspace} {
 		require.Positive(t, codes[code], code)
 	}
 	require.Greater(t, len(ticks), 6)
-	require.Equal(t, 170, ticks[testdb.Value[time.Time](t, f.DB, "SELECT thaw.tick()").UTC()], "the fleet cap is reached")
-	require.Greater(t, throughSiblings, 50)
+	require.Equal(t, fleetCap, ticks[testdb.Value[time.Time](t, f.DB, "SELECT thaw.tick()").UTC()], "the fleet cap is reached")
+	require.Greater(t, throughSiblings, accounts/5)
 
 	f.start(t)
 	for range ticks {

@@ -34,6 +34,8 @@ func TestMain(m *testing.M) {
 // testdb), and ADDR an unused address. The clock of the database is set to the start of a tick, so
 // that no tick ends while a script runs. The working directory has testdata/fleet.csv.
 //
+// The condition full is true at full size.
+//
 // Additional commands:
 //
 //	emptydb                   switches to another database, without a schema
@@ -56,6 +58,12 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		UpdateScripts:       *update,
+		Condition: func(name string) (bool, error) {
+			if name == "full" {
+				return testdb.Full(), nil
+			}
+			return false, fmt.Errorf("unknown condition %s", name)
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"emptydb": emptyDB, "sql": sql, "sqluntil": sqlUntil, "hold": hold, "release": release, "exits": exits, "until": until, "httpget": httpGet, "httppost": httpPost, "receive": receive, "publish": publish, "sigterm": sigterm,
 		},

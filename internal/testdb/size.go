@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"strconv"
+	"testing"
 )
 
 // fullEnv is the environment variable that makes tests run at full size. CI sets it.
@@ -19,6 +20,15 @@ func Size(small, large int) int {
 		return large
 	}
 	return small
+}
+
+// RequireFull skips a test that runs at full size only. Only long tests whose rules other tests cover
+// call it, so that go test ./... ends soon.
+func RequireFull(t testing.TB) {
+	t.Helper()
+	if !Full() {
+		t.Skipf("this long test runs with %s=1, as in CI", fullEnv) //nolint:forbidigo // CI runs it.
+	}
 }
 
 // RandomCases sets the default number of random cases per property in a test package. At full size
