@@ -12,9 +12,10 @@ type HealArgs struct {
 // Kind implements [river.JobArgs].
 func (HealArgs) Kind() string { return "heal" }
 
-// InsertOpts makes the job unique by heal, in any state.
+// InsertOpts makes the job unique by heal until it is done: a heal that stopped can be continued.
 func (HealArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{
-		Queue: QueueHeal, MaxAttempts: MaxAttempts, Priority: PriorityDefault, UniqueOpts: river.UniqueOpts{ByArgs: true},
+		Queue: QueueHeal, MaxAttempts: MaxAttempts, Priority: PriorityDefault,
+		UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: whileUndone()},
 	}
 }

@@ -149,7 +149,7 @@ func TestAutoResumeHistory(t *testing.T) {
 	db.Exec(t, "SELECT thaw.set_auto_resume('acme', false, 'asked again')")
 	db.Exec(t, "UPDATE thaw.workspaces SET auto_resume = true, auto_resume_reason = ''")
 	me := testdb.Value[string](t, db, "SELECT session_user::text")
-	require.Equal(t, []string{"auto_resume_off by " + me + ": asked by mail", "auto_resume_on by " + me + ": "}, actions(t, db))
+	require.Equal(t, []string{"auto_resume_off by " + me + ": asked by mail", "auto_resume_off by " + me + ": asked again", "auto_resume_on by " + me + ": "}, actions(t, db))
 }
 
 func TestAccountStatusHistory(t *testing.T) {

@@ -54,7 +54,8 @@ CREATE TYPE thaw.event_kind AS ENUM (
 );
 CREATE TYPE thaw.heal_status AS ENUM (
     'running',
-    'done'
+    'done',
+    'stopped'
 );
 CREATE TYPE thaw.lane AS ENUM (
     'sweep',
@@ -209,11 +210,12 @@ CREATE FUNCTION thaw.accounts_keep_hold() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    -- thaw.correct_hold has recorded the correction in this transaction.
+    -- thaw.correct_hold or thaw.undo has recorded the change in this transaction.
     IF EXISTS (
         SELECT FROM thaw.manual_actions AS d
-        WHERE d.account_id = NEW.id AND d.what = 'hold_corrected' AND d.at = thaw.now()
-            AND d.until IS NOT DISTINCT FROM NEW.hold_until)
+        WHERE d.account_id = NEW.id AND d.at = thaw.now() AND d.until IS NOT DISTINCT FROM NEW.hold_until
+            AND (d.what = 'hold_corrected' OR d.what = 'undone' AND EXISTS (
+                SELECT FROM thaw.manual_actions AS hold WHERE hold.id = d.undoes AND hold.what IN ('held', 'hold_corrected'))))
     THEN
         RETURN NEW;
     END IF;
@@ -306,17 +308,18 @@ CREATE FUNCTION thaw.accounts_write_hold() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, account_id, until)
-    VALUES ('held', session_user, NEW.hold_reason, NEW.workspace_id, NEW.id, NEW.hold_until);
+    INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, account_id, until, before)
+    VALUES ('held', session_user, NEW.hold_reason, NEW.workspace_id, NEW.id, NEW.hold_until, thaw.hold_of(OLD));
     RETURN NULL;
 END;
 $$;
-CREATE FUNCTION thaw.act_on_campaign(p_what text, p_workspace_key text, p_campaign text, p_reason text, p_actor text) RETURNS boolean
+CREATE FUNCTION thaw.act_on_campaign(p_what text, p_workspace_key text, p_campaign text, p_reason text, p_actor text) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    campaign thaw.campaigns;
+    campaign  thaw.campaigns;
+    action_id bigint;
 BEGIN
     PERFORM thaw.require_reason(p_reason, p_actor);
     SELECT c.* INTO campaign FROM thaw.campaigns AS c
@@ -328,7 +331,7 @@ BEGIN
         RAISE EXCEPTION 'campaign "%" is paused because the subscription is not active', p_campaign
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Billing starts it again when the subscription becomes active.';
     ELSIF p_what = 'paused' AND campaign.paused_reason = 'paused_by_user' OR p_what = 'resumed' AND campaign.status = 'running' THEN
-        RETURN false;
+        RETURN NULL;
     END IF;
     PERFORM set_config('thaw.counts_by_statement', 'on', true);
     IF p_what = 'paused' THEN
@@ -339,22 +342,23 @@ BEGIN
         UPDATE thaw.campaigns AS c SET status = 'running', paused_reason = NULL, paused_at = NULL WHERE c.id = campaign.id;
     END IF;
     PERFORM set_config('thaw.counts_by_statement', '', true);
-    INSERT INTO thaw.campaign_events (campaign_id, at, kind, source, from_status, to_status, reason, detail)
+    INSERT INTO thaw.manual_actions AS d (what, actor, reason, workspace_id, campaign_id)
+    VALUES (p_what, p_actor, p_reason, campaign.workspace_id, campaign.id)
+    RETURNING d.id INTO action_id;
+    INSERT INTO thaw.campaign_events (
+        campaign_id, at, kind, source, from_status, to_status, reason, detail, action_id, from_reason)
     SELECT campaign.id, thaw.now(), p_what::thaw.event_kind, 'operator', campaign.status,
         CASE p_what WHEN 'paused' THEN 'paused' ELSE 'running' END::thaw.campaign_status,
         CASE p_what WHEN 'paused' THEN 'paused_by_user' ELSE campaign.paused_reason END,
-        format('%s: %s', p_actor, p_reason);
-    INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, campaign_id)
-    VALUES (p_what, p_actor, p_reason, campaign.workspace_id, campaign.id);
-    RETURN true;
+        format('%s: %s', p_actor, p_reason), action_id, campaign.paused_reason;
+    RETURN action_id;
 END;
 $$;
-CREATE FUNCTION thaw.act_on_prospect(p_what text, p_prospect_url text, p_workspace_key text, p_campaign text, p_reason text, p_actor text) RETURNS integer
+CREATE FUNCTION thaw.act_on_prospect(p_what text, p_prospect_url text, p_workspace_key text, p_campaign text, p_reason text, p_actor text, OUT action_id bigint, OUT changed integer) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    action_id bigint;
     wanted      bigint[];
     locked      bigint[];
 BEGIN
@@ -383,7 +387,7 @@ BEGIN
     INSERT INTO thaw.manual_actions AS d (what, actor, reason, prospect_url, enrollments)
     VALUES (p_what, p_actor, p_reason, p_prospect_url, 0)
     RETURNING d.id INTO action_id;
-    RETURN thaw.apply_action(action_id, locked);
+    changed := thaw.apply_action(action_id, locked);
 END;
 $$;
 CREATE FUNCTION thaw.waits_for_account(p_reason thaw.pause_reason) RETURNS boolean
@@ -490,11 +494,12 @@ BEGIN
         RETURNING e.id, e.step, e.account_id, e.paused_at, e.paused_reason AS now_reason, before.status, before.paused_reason
     )
     INSERT INTO thaw.enrollment_events (
-        enrollment_id, at, from_account_id, to_account_id, step, kind, source, from_status, to_status, reason, paused_at, detail)
+        enrollment_id, at, from_account_id, to_account_id, step, kind, source, from_status, to_status, reason, paused_at, detail,
+        action_id, from_reason)
     SELECT written.id, thaw.now(), written.account_id, written.account_id, written.step,
         CASE action.what WHEN 'paused' THEN 'paused' ELSE 'released' END::thaw.event_kind, 'operator', written.status, 'paused',
         CASE action.what WHEN 'paused' THEN written.now_reason ELSE written.paused_reason END, written.paused_at,
-        format('%s: %s', action.actor, action.reason)
+        format('%s: %s', action.actor, action.reason), p_action_id, written.paused_reason
     FROM written;
     GET DIAGNOSTICS changed = ROW_COUNT;
     PERFORM set_config('thaw.counts_by_statement', '', true);
@@ -1203,7 +1208,7 @@ BEGIN
     RETURN FOUND;
 END;
 $$;
-CREATE FUNCTION thaw.correct_hold(account text, until timestamp with time zone, reason text, actor text DEFAULT CURRENT_USER, provider text DEFAULT 'linkedin'::text) RETURNS timestamp with time zone
+CREATE FUNCTION thaw.correct_hold(account text, until timestamp with time zone, reason text, actor text DEFAULT CURRENT_USER, provider text DEFAULT NULL::text) RETURNS timestamp with time zone
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -1233,6 +1238,8 @@ DECLARE
 BEGIN
     SELECT h.* INTO heal FROM thaw.heals AS h WHERE h.id = p_heal_id;
     UPDATE thaw.heals AS h SET found = heal.resumed + scope.waiting, accounts = scope.accounts, first_source_ids = NULL,
+        account_share = CASE WHEN heal.oldest_first AND heal.account_id IS NULL AND scope.waiting > heal.cap - heal.resumed THEN
+            greatest(1, thaw.fair_share(scope.each_waiting, heal.cap - heal.resumed)) END,
         all_campaigns_open = heal.workspace_id IS NOT NULL AND NOT EXISTS (
             SELECT FROM thaw.campaigns AS campaign
             WHERE campaign.workspace_id = heal.workspace_id AND NOT thaw.allows_resume(campaign.status, campaign.waits_for_account)
@@ -1240,14 +1247,20 @@ BEGIN
                     SELECT FROM thaw.paused_counts AS line
                     WHERE line.campaign_id = campaign.id AND line.waits_for_account AND line.paused > 0))
     FROM (
-        SELECT coalesce(sum(known.waiting), 0) AS waiting, count(DISTINCT known.source_id) AS accounts
+        SELECT coalesce(sum(source.waiting), 0) AS waiting, count(*) AS accounts, array_agg(source.waiting) AS each_waiting
         FROM (
-            SELECT line.source_id, line.waiting FROM thaw.heal_scope(p_heal_id) AS line
-            UNION ALL
-            SELECT first.id, 0 FROM unnest(heal.first_source_ids) AS first (id)) AS known) AS scope
+            SELECT known.source_id, sum(known.waiting)::bigint AS waiting
+            FROM (
+                SELECT line.source_id, line.waiting FROM thaw.heal_scope(p_heal_id) AS line
+                UNION ALL
+                SELECT first.id, 0 FROM unnest(heal.first_source_ids) AS first (id)) AS known
+            GROUP BY known.source_id) AS source) AS scope
     WHERE h.id = p_heal_id;
 END;
 $$;
+CREATE FUNCTION thaw.default_heal_cap() RETURNS integer
+    LANGUAGE sql IMMUTABLE
+    RETURN 5000;
 CREATE FUNCTION thaw.deliver(p_outbox_id bigint, p_failed boolean DEFAULT false) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1567,6 +1580,26 @@ BEGIN
         AND job.state IN ('scheduled', 'retryable');
 END;
 $$;
+CREATE FUNCTION thaw.fair_share(p_waiting bigint[], p_quota bigint) RETURNS integer
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN (
+        -- In ascending order: the first account that does not fit although all later ones get no
+        -- more than it has.
+        SELECT floor((p_quota - line.before) / line.others)::integer
+        FROM (
+            SELECT account.waiting, account.place, count(*) OVER () - account.place + 1 AS others,
+                sum(account.waiting) OVER (ORDER BY account.place) - account.waiting AS before
+            FROM (
+                SELECT given.waiting, row_number() OVER (ORDER BY given.waiting) AS place
+                FROM unnest(p_waiting) AS given (waiting)) AS account) AS line
+        WHERE line.before + line.waiting * line.others > p_quota
+        ORDER BY line.place
+        LIMIT 1);
+END;
+$$;
 CREATE TABLE thaw.river_job (
     id bigint NOT NULL,
     state thaw.river_job_state DEFAULT 'available'::thaw.river_job_state NOT NULL,
@@ -1626,19 +1659,28 @@ BEGIN
     RETURNING job.*;
 END;
 $$;
-CREATE FUNCTION thaw.find_account(p_account text, p_provider text) RETURNS bigint
+CREATE FUNCTION thaw.find_account(p_account text, p_provider text, p_workspace_id bigint DEFAULT NULL::bigint) RETURNS bigint
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    found bigint := (
-        SELECT a.id FROM thaw.accounts AS a WHERE a.provider = p_provider AND a.provider_account_id = p_account);
+    found     bigint[];
+    providers text;
 BEGIN
+    SELECT array_agg(a.id), string_agg(a.provider, ', ' ORDER BY a.provider) INTO found, providers
+    FROM thaw.accounts AS a
+    -- Also by the index of the search.
+    WHERE lower(a.provider_account_id) COLLATE "C" = lower(p_account) COLLATE "C" AND a.provider_account_id = p_account
+        AND (p_provider IS NULL OR a.provider = p_provider) AND (p_workspace_id IS NULL OR a.workspace_id = p_workspace_id);
     IF found IS NULL THEN
-        RAISE EXCEPTION 'there is no % account "%"', p_provider, p_account
+        RAISE EXCEPTION 'there is no %account "%"%', coalesce(p_provider || ' ', ''), p_account,
+            coalesce((SELECT format(' in workspace "%s"', w.key) FROM thaw.workspaces AS w WHERE w.id = p_workspace_id), '')
             USING ERRCODE = 'no_data_found', HINT = 'Use a provider account ID from thaw.accounts.provider_account_id.';
+    ELSIF cardinality(found) > 1 THEN
+        RAISE EXCEPTION '% providers have an account "%": %', cardinality(found), p_account, providers
+            USING ERRCODE = 'cardinality_violation', HINT = 'Name the provider too.';
     END IF;
-    RETURN found;
+    RETURN found[1];
 END;
 $$;
 CREATE FUNCTION thaw.find_campaign(p_workspace_key text, p_campaign text) RETURNS bigint
@@ -1666,8 +1708,8 @@ DECLARE
     waiting bigint := 0;
     sources bigint[] := '{}';
 BEGIN
-    SELECT h.* INTO heal FROM thaw.heals AS h WHERE h.id = p_heal_id AND h.status = 'running';
-    IF (CASE WHEN heal.workspace_id IS NULL AND heal.account_id IS NULL THEN heal.resumed IS DISTINCT FROM heal.found
+    SELECT h.* INTO heal FROM thaw.heals AS h WHERE h.id = p_heal_id AND h.status <> 'done';
+    IF (CASE WHEN thaw.is_listed(heal) THEN heal.resumed IS DISTINCT FROM heal.found
         ELSE thaw.heal_bound(heal) > 0 END)
     THEN
         SELECT coalesce(sum(s.waiting), 0), coalesce(array_agg(DISTINCT s.source_id), '{}') INTO waiting, sources
@@ -1679,8 +1721,8 @@ BEGIN
         heal.accounts_done := heal.accounts - cardinality(sources);
     END IF;
     UPDATE thaw.heals AS h SET status = 'done', finished_at = thaw.now(), remaining = waiting, found = heal.found,
-        accounts = heal.accounts, accounts_done = heal.accounts_done, first_source_ids = NULL
-    WHERE h.id = heal.id AND h.status = 'running';
+        accounts = heal.accounts, accounts_done = heal.accounts_done, first_source_ids = NULL, stopped_reason = NULL, stopped_at = NULL
+    WHERE h.id = heal.id;
     DELETE FROM thaw.heal_order AS part WHERE part.heal_id = p_heal_id;
 END;
 $$;
@@ -1786,7 +1828,7 @@ CREATE FUNCTION thaw.has_leader() RETURNS boolean
             FROM thaw.river_leader leader
            WHERE (leader.expires_at > now()))) AS "exists";
 END;
-CREATE FUNCTION thaw.heal(workspace_key text, account text DEFAULT NULL::text, cap integer DEFAULT 5000, actor text DEFAULT CURRENT_USER, even_if_off boolean DEFAULT false) RETURNS bigint
+CREATE FUNCTION thaw.heal(workspace_key text, account text DEFAULT NULL::text, cap integer DEFAULT NULL::integer, actor text DEFAULT CURRENT_USER, even_if_off boolean DEFAULT false, provider text DEFAULT NULL::text, rate integer DEFAULT NULL::integer, reason text DEFAULT NULL::text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -1800,20 +1842,13 @@ BEGIN
             USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key lists the workspaces.';
     END IF;
     IF heal.account IS NOT NULL THEN
-        SELECT a.id INTO account_id FROM thaw.accounts AS a
-        WHERE a.workspace_id = (SELECT w.id FROM thaw.workspaces AS w WHERE w.key = heal.workspace_key)
-            AND a.provider_account_id = heal.account
-        ORDER BY a.provider = 'linkedin' DESC, a.id LIMIT 1;
-        IF account_id IS NULL THEN
-            RAISE EXCEPTION 'workspace "%" has no account "%"', heal.workspace_key, heal.account
-                USING ERRCODE = 'no_data_found', HINT = 'Use a provider account ID from thaw.accounts.provider_account_id.';
-        END IF;
+        account_id := thaw.find_account(heal.account, heal.provider, workspace_id);
         workspace_id := NULL;
     END IF;
-    RETURN thaw.start_heal(workspace_id, account_id, NULL, heal.cap, heal.even_if_off, heal.actor);
+    RETURN thaw.start_heal(workspace_id, account_id, NULL, heal.cap, heal.even_if_off, heal.actor, NULL, heal.rate, heal.reason);
 END;
 $$;
-COMMENT ON FUNCTION thaw.heal(workspace_key text, account text, cap integer, actor text, even_if_off boolean) IS 'Starts a heal of a workspace, or of one of its accounts, and returns its id. Workers run it. Fails if a heal is running on the same target. even_if_off: resume prospects even if auto-resume is off.';
+COMMENT ON FUNCTION thaw.heal(workspace_key text, account text, cap integer, actor text, even_if_off boolean, provider text, rate integer, reason text) IS 'Starts a heal of a workspace, or of one of its accounts, and returns its id. Workers run it. Fails if a heal is running on the same target, or in safety mode. even_if_off: resume prospects even if auto-resume is off. provider: needed if several providers use the account ID. rate: at most so many prospects per minute.';
 CREATE FUNCTION thaw.heal_batch(p_heal_id bigint, p_size integer, p_job_id bigint, OUT verdict text, OUT resumed integer, OUT retry_in interval) RETURNS record
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_generic_plan'
@@ -1849,27 +1884,46 @@ DECLARE
     is_listed boolean;
     chosen    integer := 0;
     held      integer := 0;
+    -- Whether the cap may be too small for all.
+    is_short  boolean := false;
 BEGIN
     resumed := 0;
     -- The heal is first in the lock order: a second attempt of a batch continues after the first.
     SELECT h.* INTO heal FROM thaw.heals AS h WHERE h.id = p_heal_id FOR NO KEY UPDATE;
-    verdict := CASE WHEN heal.id IS NULL THEN 'not_found' WHEN heal.status = 'done' THEN 'done' END;
+    verdict := CASE WHEN heal.id IS NULL THEN 'not_found' WHEN heal.status <> 'running' THEN heal.status::text END;
     IF verdict IS NOT NULL THEN
+        RETURN;
+    ELSIF (SELECT safety.since IS NOT NULL FROM thaw.safety) THEN
+        verdict := 'stopped';
+        UPDATE thaw.heals AS h SET status = 'stopped', stopped_at = thaw.now(), stopped_reason = 'safety mode was entered'
+        WHERE h.id = p_heal_id;
+        RETURN;
+    ELSIF heal.next_batch_at > thaw.now() THEN
+        verdict := 'paced';
+        retry_in := heal.next_batch_at - thaw.now();
         RETURN;
     END IF;
     verdict := 'more';
-    is_listed := heal.workspace_id IS NULL AND heal.account_id IS NULL;
-    IF heal.found IS NULL AND heal.batch > 0 THEN
-        -- The first batch was not enough.
+    is_listed := thaw.is_listed(heal);
+    IF heal.oldest_first IS NULL THEN
+        is_short := thaw.heal_bound(heal) > heal.cap;
+        heal.oldest_first := NOT is_listed AND is_short;
+    END IF;
+    -- After the first batch, which was not enough; or before it, because the cap is shared among
+    -- several accounts.
+    IF heal.found IS NULL AND (heal.batch > 0 OR is_short AND heal.account_id IS NULL) THEN
         SET LOCAL synchronous_commit = off;
+        UPDATE thaw.heals AS h SET oldest_first = heal.oldest_first, batch = greatest(h.batch, 1) WHERE h.id = p_heal_id;
         IF is_listed THEN
             PERFORM thaw.order_heal(p_heal_id);
         ELSE
             PERFORM thaw.count_heal(p_heal_id);
         END IF;
         RETURN;
-    ELSIF heal.oldest_first IS NULL THEN
-        heal.oldest_first := NOT is_listed AND thaw.heal_bound(heal) > heal.cap;
+    END IF;
+    IF heal.rate IS NOT NULL THEN
+        -- At most what the rate allows in ten seconds, so that a heal does not resume in bursts.
+        p_size := least(p_size, greatest(1, heal.rate / 6));
     END IF;
     -- 1. Choose.
     IF heal.resumed < heal.cap THEN
@@ -1976,13 +2030,29 @@ BEGIN
         END IF;
     END IF;
     heal.resumed := heal.resumed + resumed;
+    heal.pass_resumed := heal.pass_resumed + resumed;
     heal.skipped := heal.skipped + held;
-    -- 4. Continue after the last prospect or, at the end, start another round for the held ones.
-    IF at_end AND heal.resumed < heal.cap AND heal.skipped > 0 AND heal.round < rounds THEN
-        verdict := 'busy';
-        retry_in := least(15, 2 ^ (heal.round - 1)) * interval '1 second';
-        heal.round := heal.round + 1;
-        heal.skipped := 0;
+    -- 4. Continue after the last prospect. At the end, start another round for the held ones, or
+    -- another pass with new shares for what is left of the cap.
+    IF at_end AND heal.resumed < heal.cap
+        AND (heal.skipped > 0 AND heal.round < rounds OR heal.account_share IS NOT NULL AND heal.pass_resumed + heal.skipped > 0)
+    THEN
+        IF heal.pass_resumed = 0 AND heal.round = rounds THEN
+            -- Held prospects use up the shares of their accounts. The last pass has none.
+            heal.account_share := NULL;
+        END IF;
+        IF heal.skipped > 0 THEN
+            verdict := 'busy';
+            retry_in := least(15, 2 ^ (heal.round - 1)) * interval '1 second';
+            heal.round := least(heal.round + 1, rounds);
+            heal.skipped := 0;
+        END IF;
+        IF heal.account_share IS NOT NULL THEN
+            heal.account_share := thaw.heal_share(heal);
+        END IF;
+        heal.pass := heal.pass + 1;
+        heal.pass_resumed := 0;
+        heal.at_account_chosen := 0;
         heal.at_account_id := NULL;
         heal.at_campaign_id := NULL;
         heal.at_paused_at := NULL;
@@ -2000,7 +2070,10 @@ BEGIN
         at_account_id = heal.at_account_id, at_campaign_id = heal.at_campaign_id,
         at_paused_at = heal.at_paused_at, at_enrollment_id = heal.at_enrollment_id,
         at_place = heal.at_place,
-        round = heal.round, skipped = heal.skipped,
+        round = heal.round, skipped = heal.skipped, pass = heal.pass, pass_resumed = heal.pass_resumed,
+        at_account_chosen = heal.at_account_chosen, account_share = heal.account_share,
+        next_batch_at = CASE WHEN heal.rate IS NOT NULL THEN
+            greatest(thaw.now(), h.next_batch_at) + heal_batch.resumed * interval '1 minute' / heal.rate END,
         oldest_first = heal.oldest_first, first_source_ids = heal.first_source_ids
     WHERE h.id = p_heal_id;
     -- 5. Publish a message for the platform per account.
@@ -2026,8 +2099,10 @@ CREATE TABLE thaw.heals (
     id bigint NOT NULL,
     workspace_id bigint,
     account_id bigint,
+    is_fleet boolean DEFAULT false NOT NULL,
     target text NOT NULL,
     cap integer NOT NULL,
+    rate integer,
     even_if_off boolean DEFAULT false NOT NULL,
     tenant_id bigint,
     keeps_caps boolean DEFAULT false NOT NULL,
@@ -2040,6 +2115,11 @@ CREATE TABLE thaw.heals (
     first_source_ids bigint[],
     oldest_first boolean,
     all_campaigns_open boolean DEFAULT false NOT NULL,
+    account_share integer,
+    pass integer DEFAULT 1 NOT NULL,
+    pass_resumed integer DEFAULT 0 NOT NULL,
+    at_account_chosen integer DEFAULT 0 NOT NULL,
+    next_batch_at timestamp with time zone,
     batch integer DEFAULT 0 NOT NULL,
     accounts_done integer DEFAULT 0 NOT NULL,
     at_account_id bigint,
@@ -2051,16 +2131,26 @@ CREATE TABLE thaw.heals (
     skipped integer DEFAULT 0 NOT NULL,
     remaining integer,
     actor text NOT NULL,
+    reason text,
+    job_id bigint,
     requested_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
     finished_at timestamp with time zone,
+    stopped_reason text,
+    stopped_at timestamp with time zone,
+    CONSTRAINT heals_account_share_check CHECK ((account_share >= 1)),
     CONSTRAINT heals_cap_check CHECK ((cap >= 1)),
     CONSTRAINT heals_done_has_remaining CHECK ((((status = 'done'::thaw.heal_status) = (finished_at IS NOT NULL)) AND ((status = 'done'::thaw.heal_status) = (remaining IS NOT NULL)))),
-    CONSTRAINT heals_have_at_most_one_scope CHECK (((workspace_id IS NULL) OR (account_id IS NULL))),
+    CONSTRAINT heals_have_at_most_one_scope CHECK (((num_nonnulls(workspace_id, account_id) + (is_fleet)::integer) <= 1)),
+    CONSTRAINT heals_of_the_fleet_have_a_rate CHECK (((NOT is_fleet) OR (rate IS NOT NULL))),
+    CONSTRAINT heals_rate_check CHECK (((rate >= 1) AND (rate <= 1000000))),
+    CONSTRAINT heals_reason_check CHECK ((reason <> ''::text)),
     CONSTRAINT heals_resumed_is_within_cap CHECK (((resumed >= 0) AND (resumed <= cap))),
+    CONSTRAINT heals_stopped_has_a_reason CHECK ((((status = 'stopped'::thaw.heal_status) = (stopped_reason IS NOT NULL)) AND ((status = 'stopped'::thaw.heal_status) = (stopped_at IS NOT NULL)))),
+    CONSTRAINT heals_stopped_reason_check CHECK ((stopped_reason <> ''::text)),
     CONSTRAINT heals_target_check CHECK ((target <> ''::text))
 )
 WITH (fillfactor='50');
-COMMENT ON TABLE thaw.heals IS 'One row per heal: of a workspace, of an account, or (if both are null) of the enrollments in thaw.heal_enrollments.';
+COMMENT ON TABLE thaw.heals IS 'One row per heal: of a workspace, of an account, of the whole fleet (is_fleet), or otherwise of the enrollments in thaw.heal_enrollments.';
 COMMENT ON COLUMN thaw.heals.skipped IS 'How many prospects the current round passed over because other transactions held them; for a finished heal, the last round. They are part of remaining.';
 CREATE FUNCTION thaw.heal_bound(p_heal thaw.heals) RETURNS bigint
     LANGUAGE plpgsql STABLE
@@ -2079,6 +2169,11 @@ BEGIN
             SELECT coalesce(sum(part.waiting), 0)
             FROM thaw.waiting_parts AS part
             WHERE part.account_id = ANY (sources));
+    ELSIF p_heal.is_fleet THEN
+        RETURN (SELECT coalesce(sum(part.waiting), 0) FROM thaw.waiting_parts AS part);
+    ELSIF thaw.is_listed(p_heal) THEN
+        RETURN (
+            SELECT coalesce(sum(cardinality(part.enrollment_ids)), 0) FROM thaw.heal_enrollments AS part WHERE part.heal_id = p_heal.id);
     END IF;
     RETURN (
         SELECT coalesce(sum(part.waiting), 0)
@@ -2087,6 +2182,100 @@ BEGIN
         WHERE a.workspace_id = p_heal.workspace_id);
 END;
 $$;
+CREATE FUNCTION thaw.start_heal(p_workspace_id bigint, p_account_id bigint, p_enrollment_ids bigint[], p_cap integer, p_even_if_off boolean, p_actor text, p_tenant_id bigint DEFAULT NULL::bigint, p_rate integer DEFAULT NULL::integer, p_reason text DEFAULT NULL::text, p_is_fleet boolean DEFAULT false) RETURNS bigint
+    LANGUAGE plpgsql
+    SET work_mem TO '128MB'
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    -- Sorted once, by the aggregate, which takes a fifth of the time that sorting rows takes.
+    listed  bigint[] := (
+        SELECT array_agg(DISTINCT given.id ORDER BY given.id)
+        FROM (SELECT unnest(p_enrollment_ids) AS id) AS given
+        WHERE given.id IS NOT NULL);
+    wanted  text := CASE
+        WHEN p_is_fleet THEN 'fleet'
+        WHEN p_workspace_id IS NOT NULL THEN 'workspace:' || p_workspace_id
+        WHEN p_account_id IS NOT NULL THEN 'account:' || p_account_id
+        WHEN cardinality(listed) > 0 THEN 'prospects:' || encode(sha256(array_send(listed)), 'hex') END;
+    settings   thaw.settings;
+    tenant     thaw.workspaces;
+    allowed    integer;
+    heal_cap   integer := coalesce(p_cap, CASE WHEN NOT p_is_fleet THEN thaw.default_heal_cap() END);
+    heal       thaw.heals;
+    running    bigint;
+BEGIN
+    -- A heal that stopped ends here, with what it has resumed.
+    PERFORM thaw.finish_heal(h.id) FROM thaw.heals AS h
+    WHERE h.target = wanted AND h.status <> 'done'
+        AND (h.status = 'stopped' OR NOT thaw.is_enqueued('heal', jsonb_build_object('heal_id', h.id)));
+    IF p_tenant_id IS NOT NULL THEN
+        SELECT s.* INTO settings FROM thaw.settings AS s;
+        -- Locked, so that of two concurrent starts the second sees the first.
+        SELECT w.* INTO tenant FROM thaw.workspaces AS w WHERE w.id = p_tenant_id FOR NO KEY UPDATE;
+        allowed := coalesce(tenant.heal_cap, settings.fleet_cap) - (
+            SELECT coalesce(sum(CASE h.status WHEN 'done' THEN h.resumed ELSE h.cap END), 0)
+            FROM thaw.heals AS h
+            WHERE h.tenant_id = p_tenant_id AND h.requested_at >= thaw.tick());
+        IF p_account_id IS NOT NULL AND tenant.heal_cap IS NULL THEN
+            allowed := least(allowed, settings.account_cap);
+        END IF;
+        heal_cap := coalesce(p_cap, allowed);
+        IF heal_cap > allowed OR allowed < 1 THEN
+            RAISE EXCEPTION 'heals started by workspace "%" may resume % more prospects in this tick, not %', tenant.key,
+                greatest(allowed, 0), coalesce(p_cap::text, 'more')
+                USING ERRCODE = 'TH003', HINT = format(
+                    'Use a lower cap, wait for the next tick, or ask an operator to raise the limit: thaw heal-cap set %s N.', tenant.key);
+        END IF;
+    END IF;
+    IF p_is_fleet THEN
+        IF p_rate IS NULL THEN
+            RAISE EXCEPTION 'a heal of the whole fleet has no rate' USING ERRCODE = 'invalid_parameter_value',
+                HINT = 'Set how many prospects it may resume per minute. Without a rate, all accounts would send at once.';
+        ELSIF p_even_if_off THEN
+            RAISE EXCEPTION 'a heal of the whole fleet cannot include workspaces whose auto-resume is off'
+                USING ERRCODE = 'invalid_parameter_value', HINT = 'Heal these workspaces one by one.';
+        END IF;
+        heal_cap := coalesce(heal_cap, (SELECT greatest(1, least(2147483647, sum(part.waiting))) FROM thaw.waiting_parts AS part));
+    END IF;
+    IF heal_cap IS NULL OR heal_cap < 1 THEN
+        RAISE EXCEPTION 'the cap of a heal must be at least 1, not %', coalesce(heal_cap::text, 'null')
+            USING ERRCODE = 'invalid_parameter_value';
+    ELSIF p_rate NOT BETWEEN 1 AND 1000000 THEN
+        RAISE EXCEPTION 'the rate of a heal must be from 1 to 1000000 prospects per minute, not %', p_rate
+            USING ERRCODE = 'invalid_parameter_value';
+    ELSIF wanted IS NULL THEN
+        RAISE EXCEPTION 'a heal needs a workspace, an account, or at least one enrollment'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    INSERT INTO thaw.heals AS h (
+        workspace_id, account_id, is_fleet, target, cap, rate, even_if_off, actor, reason, tenant_id, keeps_caps)
+    VALUES (p_workspace_id, p_account_id, p_is_fleet, wanted, heal_cap, p_rate, p_even_if_off, p_actor, p_reason, p_tenant_id,
+        p_tenant_id IS NOT NULL AND tenant.heal_cap IS NULL)
+    ON CONFLICT (target) WHERE status = 'running' DO NOTHING
+    RETURNING h.* INTO heal;
+    IF heal.id IS NULL THEN
+        SELECT h.id INTO running FROM thaw.heals AS h WHERE h.target = wanted AND h.status = 'running';
+        RAISE EXCEPTION 'heal % is running on the same target', running
+            USING ERRCODE = 'unique_violation',
+                HINT = format('Wait until it is done, then start another heal for the remaining prospects, or stop it: thaw heal stop %s.', running);
+    END IF;
+    INSERT INTO thaw.heal_enrollments (heal_id, last_id, enrollment_ids)
+    SELECT heal.id, max(one.id), array_agg(one.id)
+    FROM unnest(listed) WITH ORDINALITY AS one (id, place)
+    GROUP BY (one.place - 1) / 200;
+    PERFORM thaw.refuse_in_safety_mode(heal);
+    PERFORM thaw.record_heal('heal_started', heal, p_reason, p_actor);
+    UPDATE thaw.heals AS h SET job_id = thaw.enqueue('heal', 'heal', 2::smallint, jsonb_build_object('heal_id', h.id))
+    WHERE h.id = heal.id;
+    RETURN heal.id;
+END;
+$$;
+CREATE FUNCTION thaw.heal_fleet(rate integer, cap integer DEFAULT NULL::integer, actor text DEFAULT CURRENT_USER, reason text DEFAULT NULL::text) RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    RETURN thaw.start_heal(NULL::bigint, NULL::bigint, NULL::bigint[], cap, false, actor, NULL::bigint, rate, reason, true);
+COMMENT ON FUNCTION thaw.heal_fleet(rate integer, cap integer, actor text, reason text) IS 'Starts a heal of the whole fleet, which resumes at most rate prospects per minute, and returns its id. Without a cap, it resumes up to as many prospects as wait now. Workspaces whose auto-resume is off are not included.';
 CREATE FUNCTION thaw.heal_next(INOUT p_heal thaw.heals, p_quota integer, OUT places tid[], OUT source_ids bigint[], OUT campaign_ids bigint[], OUT target_ids bigint[], OUT at_end boolean) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2099,8 +2288,9 @@ DECLARE
     straight   boolean := p_heal.all_campaigns_open AND NOT by_time AND p_heal.round = 1;
     -- How many accounts to check at a time: about as many as fill the batch, then more. `most`
     -- limits the accounts per batch: where few can be resumed, a batch stays short.
-    width      integer := greatest(20, least(p_quota,
-        1.2 * p_quota * coalesce(p_heal.accounts, 1) / greatest(p_heal.found, 10)));
+    width      integer := greatest(20, least(p_quota, greatest(
+        1.2 * p_quota * coalesce(p_heal.accounts, 1) / greatest(p_heal.found, 10),
+        p_quota / p_heal.account_share)));
     most       constant integer := 20000;
     looked_at  integer := 0;
     next_id    bigint := coalesce(p_heal.at_account_id, 0);
@@ -2215,7 +2405,9 @@ BEGIN
                         ORDER BY e.paused_at, e.id
                         LIMIT p_quota - taken) AS oldest
                     ORDER BY oldest.paused_at, oldest.id
-                    LIMIT p_quota - taken) AS next
+                    -- Its share, less what earlier batches of this pass have chosen.
+                    LIMIT least(p_quota - taken, p_heal.account_share - least(p_heal.account_share,
+                        CASE WHEN line_sources[source.first] = p_heal.at_account_id THEN p_heal.at_account_chosen ELSE 0 END))) AS next
                 LIMIT p_quota - taken) AS picked;
         ELSE
             SELECT array_agg(picked.ctid), array_agg(picked.line), array_agg(picked.paused_at), array_agg(picked.id)
@@ -2251,18 +2443,22 @@ BEGIN
         at_end := NULL;
     END LOOP;
     at_end := coalesce(at_end, taken < p_quota);
-    IF p_heal.round = 1 AND taken > 0 THEN
+    -- The later passes over the accounts do not count them again.
+    IF p_heal.round = 1 AND taken > 0 AND p_heal.pass = 1 THEN
         p_heal.accounts_done := p_heal.accounts_done + (
             SELECT count(DISTINCT source.id)
             FROM unnest(source_ids || p_heal.at_account_id) AS source (id)
             WHERE source.id < source_ids[taken]);
     END IF;
     IF taken < p_quota AND NOT at_end THEN
+        p_heal.at_account_chosen := 0;
         p_heal.at_account_id := next_id;
         p_heal.at_campaign_id := 0;
         p_heal.at_paused_at := '-infinity';
         p_heal.at_enrollment_id := 0;
     ELSIF taken > 0 THEN
+        p_heal.at_account_chosen := cardinality(array_positions(source_ids, source_ids[taken]))
+            + CASE WHEN source_ids[taken] = p_heal.at_account_id THEN p_heal.at_account_chosen ELSE 0 END;
         p_heal.at_account_id := source_ids[taken];
         p_heal.at_campaign_id := campaign_ids[taken];
         p_heal.at_paused_at := more_paused[cardinality(more_paused)];
@@ -2403,7 +2599,7 @@ DECLARE
     counts       bigint[];
 BEGIN
     SELECT h.* INTO heal FROM thaw.heals AS h WHERE h.id = p_heal_id;
-    IF heal.workspace_id IS NULL AND heal.account_id IS NULL THEN
+    IF thaw.is_listed(heal) THEN
         SELECT array_agg(line.account_id), array_agg(line.campaign_id), array_agg(line.waiting)
         INTO account_ids, campaign_ids, counts
         FROM (
@@ -2435,9 +2631,27 @@ BEGIN
             FROM thaw.paused_parts AS part
             WHERE part.waits_for_account AND part.account_id = ANY (sources)
             GROUP BY part.account_id, part.campaign_id
+            HAVING sum(part.paused) > 0
+            UNION ALL
+            SELECT part.account_id, part.campaign_id, sum(part.paused)::bigint
+            FROM thaw.paused_parts AS part
+            WHERE part.waits_for_account AND heal.is_fleet
+            GROUP BY part.account_id, part.campaign_id
             HAVING sum(part.paused) > 0) AS line;
     END IF;
     RETURN QUERY SELECT * FROM thaw.heal_open_lines(heal, account_ids, campaign_ids, counts);
+END;
+$$;
+CREATE FUNCTION thaw.heal_share(p_heal thaw.heals) RETURNS integer
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN (
+        SELECT greatest(thaw.fair_share(array_agg(source.waiting), p_heal.cap - p_heal.resumed),
+            CASE WHEN sum(source.waiting) > p_heal.cap - p_heal.resumed THEN 1 END)
+        FROM (
+            SELECT sum(scope.waiting)::bigint AS waiting FROM thaw.heal_scope(p_heal.id) AS scope GROUP BY scope.source_id) AS source);
 END;
 $$;
 CREATE FUNCTION thaw.heal_sources(p_heal thaw.heals, p_from bigint, p_limit integer) RETURNS bigint[]
@@ -2450,6 +2664,22 @@ BEGIN
             SELECT array_agg(DISTINCT source.id)
             FROM unnest(thaw.sources_of(p_heal.account_id) || p_heal.account_id) AS source (id)
             WHERE source.id >= p_from);
+    ELSIF p_heal.is_fleet THEN
+        -- A loose index scan: it reads the accounts that have waiting prospects, and no others.
+        RETURN (
+            WITH RECURSIVE source AS (
+                (SELECT e.account_id AS id, 1 AS n
+                 FROM thaw.enrollments AS e
+                 WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id >= p_from
+                 ORDER BY e.account_id LIMIT 1)
+                UNION ALL
+                SELECT (SELECT e.account_id
+                        FROM thaw.enrollments AS e
+                        WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id > source.id
+                        ORDER BY e.account_id LIMIT 1), source.n + 1
+                FROM source
+                WHERE source.id IS NOT NULL AND source.n < p_limit)
+            SELECT array_agg(source.id ORDER BY source.id) FROM source WHERE source.id IS NOT NULL);
     END IF;
     RETURN (
         SELECT array_agg(source.id) FROM (
@@ -2484,14 +2714,14 @@ BEGIN
         'heal_id', NEW.id,
         'scope', CASE
             WHEN NEW.workspace_id IS NOT NULL THEN 'workspace' WHEN NEW.account_id IS NOT NULL THEN 'account'
-            ELSE 'prospects' END,
+            WHEN NEW.is_fleet THEN 'fleet' ELSE 'prospects' END,
         'cap', NEW.cap, 'found', NEW.found, 'resumed', NEW.resumed, 'moved', NEW.moved,
         'campaigns_resumed', NEW.campaigns_resumed, 'remaining', NEW.remaining, 'actor', NEW.actor,
         'requested_at', thaw.rfc3339(NEW.requested_at), 'finished_at', thaw.rfc3339(NEW.finished_at)));
     RETURN NULL;
 END;
 $$;
-CREATE FUNCTION thaw.hold(account text, until timestamp with time zone, reason text, actor text DEFAULT CURRENT_USER, provider text DEFAULT 'linkedin'::text) RETURNS timestamp with time zone
+CREATE FUNCTION thaw.hold(account text, until timestamp with time zone, reason text, actor text DEFAULT CURRENT_USER, provider text DEFAULT NULL::text) RETURNS timestamp with time zone
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -2513,6 +2743,9 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.hold(account text, until timestamp with time zone, reason text, actor text, provider text) IS 'Puts an account on hold until a time at most a year away: nothing is resumed or sent through it. An existing hold can only be extended; operators can correct one with thaw.correct_hold.';
+CREATE FUNCTION thaw.hold_of(p_account thaw.accounts) RETURNS jsonb
+    LANGUAGE sql STABLE
+    RETURN jsonb_build_object('hold_until', (p_account).hold_until, 'hold_reason', (p_account).hold_reason);
 CREATE FUNCTION thaw.job_key(p_kind text, p_args jsonb) RETURNS bytea
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2555,6 +2788,9 @@ BEGIN
             FROM thaw.settings AS s);
 END;
 $$;
+CREATE FUNCTION thaw.is_listed(p_heal thaw.heals) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    RETURN (((p_heal).workspace_id IS NULL) AND ((p_heal).account_id IS NULL) AND (NOT (p_heal).is_fleet));
 CREATE FUNCTION thaw.is_transient(p_status thaw.account_status) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (p_status = ANY (ARRAY['connecting'::thaw.account_status, 'error'::thaw.account_status]));
@@ -2739,6 +2975,24 @@ BEGIN
         WHERE wanted.id <> ALL (coalesce(locked, '{}')));
 END;
 $$;
+CREATE FUNCTION thaw.lock_heal(p_heal_id bigint) RETURNS thaw.heals
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    heal thaw.heals;
+BEGIN
+    SELECT h.* INTO heal FROM thaw.heals AS h WHERE h.id = p_heal_id FOR NO KEY UPDATE;
+    IF heal.id IS NULL THEN
+        RAISE EXCEPTION 'there is no heal %', p_heal_id
+            USING ERRCODE = 'no_data_found', HINT = 'thaw heal list lists the heals.';
+    ELSIF heal.status = 'done' THEN
+        RAISE EXCEPTION 'heal % is done', p_heal_id
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Start another heal for the remaining prospects.';
+    END IF;
+    RETURN heal;
+END;
+$$;
 CREATE FUNCTION thaw.longest_paused(p_source_ids bigint[], p_campaign_ids bigint[], p_size integer, OUT places tid[], OUT source_ids bigint[]) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2919,21 +3173,32 @@ CREATE FUNCTION thaw.order_heal(p_heal_id bigint) RETURNS void
     AS $$
 DECLARE
     heal         thaw.heals;
+    share        integer;
     account_ids  bigint[];
     campaign_ids bigint[];
     counts       bigint[];
 BEGIN
     SELECT h.* INTO heal FROM thaw.heals AS h WHERE h.id = p_heal_id;
+    IF thaw.heal_bound(heal) > heal.cap THEN
+        -- The first of each account, up to its share, come first; then one more of each; then the
+        -- others. The cap ends the heal somewhere among them.
+        share := thaw.heal_share(heal);
+    END IF;
     WITH listed AS MATERIALIZED (
         SELECT e.id, e.account_id, e.campaign_id, e.waits_for_account,
-            row_number() OVER (ORDER BY e.account_id, e.campaign_id, e.id) AS place
-        FROM thaw.heal_enrollments AS part
-        CROSS JOIN LATERAL (
-            SELECT found.id, found.account_id, found.campaign_id, found.waits_for_account
-            FROM thaw.enrollments AS found
-            WHERE found.id = ANY (part.enrollment_ids)
-            OFFSET 0) AS e
-        WHERE part.heal_id = heal.id
+            row_number() OVER (ORDER BY
+                CASE WHEN share IS NULL OR e.n <= share THEN 0 WHEN e.n = share + 1 THEN 1 ELSE 2 END,
+                e.account_id, e.campaign_id, e.id) AS place
+        FROM (
+            SELECT one.*, CASE WHEN share IS NOT NULL THEN
+                row_number() OVER (PARTITION BY one.account_id, one.waits_for_account ORDER BY one.paused_at, one.id) END AS n
+            FROM thaw.heal_enrollments AS part
+            CROSS JOIN LATERAL (
+                SELECT found.id, found.account_id, found.campaign_id, found.waits_for_account, found.paused_at
+                FROM thaw.enrollments AS found
+                WHERE found.id = ANY (part.enrollment_ids)
+                OFFSET 0) AS one
+            WHERE part.heal_id = heal.id) AS e
     ), stored AS (
         INSERT INTO thaw.heal_order (heal_id, last_place, enrollment_ids)
         -- The rows arrive by place. Any other order would only spread a batch over more accounts.
@@ -2960,7 +3225,7 @@ BEGIN
     WHERE h.id = p_heal_id;
 END;
 $$;
-CREATE FUNCTION thaw.pause_account(account text, reason text, actor text DEFAULT CURRENT_USER, provider text DEFAULT 'linkedin'::text) RETURNS bigint
+CREATE FUNCTION thaw.pause_account(account text, reason text, actor text DEFAULT CURRENT_USER, provider text DEFAULT NULL::text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -3109,12 +3374,12 @@ $$;
 CREATE FUNCTION thaw.pause_campaign(workspace_key text, campaign text, reason text, actor text DEFAULT CURRENT_USER) RETURNS boolean
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
-    RETURN thaw.act_on_campaign('paused'::text, workspace_key, campaign, reason, actor);
+    RETURN (thaw.act_on_campaign('paused'::text, workspace_key, campaign, reason, actor) IS NOT NULL);
 COMMENT ON FUNCTION thaw.pause_campaign(workspace_key text, campaign text, reason text, actor text) IS 'Pauses a campaign with reason paused_by_user: nothing of it is sent or resumed. Returns false if a person had paused it already.';
 CREATE FUNCTION thaw.pause_prospect(prospect_url text, reason text, actor text DEFAULT CURRENT_USER, workspace_key text DEFAULT NULL::text, campaign text DEFAULT NULL::text) RETURNS integer
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
-    RETURN thaw.act_on_prospect('paused'::text, prospect_url, workspace_key, campaign, reason, actor);
+    RETURN (thaw.act_on_prospect('paused'::text, prospect_url, workspace_key, campaign, reason, actor)).changed;
 COMMENT ON FUNCTION thaw.pause_prospect(prospect_url text, reason text, actor text, workspace_key text, campaign text) IS 'Pauses a prospect with reason paused_by_user, in all of its campaigns or in those given, and returns in how many.';
 CREATE FUNCTION thaw.pause_reason_of(p_status thaw.account_status) RETURNS thaw.pause_reason
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -3223,6 +3488,83 @@ BEGIN
     LEFT JOIN thaw.workspace_served AS turn ON turn.workspace_id = wanted.workspace_id
     ORDER BY wanted.demand > 0 DESC, turn.tick_at NULLS FIRST, wanted.workspace_id
     LIMIT p_quota;
+END;
+$$;
+CREATE FUNCTION thaw.preview_heal(p_heal_id bigint, OUT resumable bigint, OUT accounts bigint, OUT cap integer, OUT rate integer, OUT waiting bigint, OUT ticks bigint, OUT tick_seconds integer) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    heal     thaw.heals;
+    settings thaw.settings := (SELECT s FROM thaw.settings AS s);
+    each     bigint[];
+    share    integer;
+BEGIN
+    SELECT h.* INTO heal FROM thaw.heals AS h WHERE h.id = p_heal_id;
+    cap := heal.cap;
+    rate := heal.rate;
+    tick_seconds := extract(epoch FROM settings.tick);
+    waiting := thaw.heal_bound(heal);
+    SELECT coalesce(array_agg(target.waiting), '{}'), coalesce(sum(target.waiting), 0), count(*) INTO each, resumable, accounts
+    FROM (
+        SELECT sum(scope.waiting)::bigint AS waiting FROM thaw.heal_scope(heal.id) AS scope GROUP BY scope.target_id) AS target;
+    share := thaw.fair_share(each, heal.cap);
+    ticks := (
+        SELECT coalesce(greatest(ceil(sum(line.remaining) / settings.fleet_cap), max(ceil(line.remaining::numeric / settings.account_cap))), 0)
+        FROM (SELECT one.waiting - least(one.waiting, share) AS remaining FROM unnest(each) AS one (waiting)) AS line);
+END;
+$$;
+CREATE FUNCTION thaw.preview_undo(p_action_id bigint, OUT refusal text, OUT hint text, OUT enrollments bigint) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    action thaw.manual_actions;
+BEGIN
+    SELECT d.* INTO action FROM thaw.manual_actions AS d WHERE d.id = p_action_id;
+    IF action.id IS NULL THEN
+        RAISE EXCEPTION 'there is no action %', p_action_id USING ERRCODE = 'no_data_found', HINT = 'The audit log lists the actions.';
+    END IF;
+    hint := CASE action.what
+        WHEN 'safety_entered' THEN 'Exit safety mode instead.'
+        WHEN 'safety_exited' THEN 'Enter safety mode again instead.'
+        WHEN 'heal_started' THEN 'Stop the heal instead. What it has resumed stays resumed.'
+        WHEN 'heal_stopped' THEN 'Continue the heal instead.'
+        WHEN 'heal_resumed' THEN 'Stop the heal instead.'
+        WHEN 'settings_changed' THEN 'Set the old value again. The audit log has it.'
+        WHEN 'linked' THEN 'Accounts stay linked.'
+        WHEN 'undone' THEN 'Take the original action again instead.' END;
+    IF hint IS NOT NULL THEN
+        refusal := format('action %s (%s) cannot be undone', action.id, replace(action.what, '_', ' '));
+        RETURN;
+    END IF;
+    hint := 'Look at the history for what happened since.';
+    IF action.campaign_id IS NOT NULL THEN
+        IF (SELECT event.action_id FROM thaw.campaign_events AS event WHERE event.campaign_id = action.campaign_id ORDER BY event.id DESC LIMIT 1)
+            IS DISTINCT FROM action.id
+        THEN
+            refusal := format('action %s cannot be undone: the campaign has changed since', action.id);
+        END IF;
+    ELSIF action.what IN ('paused', 'resumed') THEN
+        SELECT count(*) INTO enrollments FROM thaw.undoable(action.id, 0, 2147483647);
+        IF enrollments = 0 THEN
+            refusal := CASE
+                WHEN action.enrollments > 0 THEN format('action %s cannot be undone: all of its %s prospects have changed since', action.id, action.enrollments)
+                ELSE format('action %s cannot be undone: it changed no prospects', action.id) END;
+        END IF;
+    ELSIF EXISTS (
+        SELECT FROM thaw.manual_actions AS later
+        LEFT JOIN thaw.manual_actions AS undone ON undone.id = later.undoes
+        WHERE later.id > action.id
+            AND CASE WHEN action.account_id IS NOT NULL THEN later.account_id = action.account_id ELSE later.workspace_id = action.workspace_id END
+            AND left(coalesce(undone.what, later.what), 6) IN (left(action.what, 6), CASE WHEN action.what IN ('held', 'hold_corrected') THEN 'held' END,
+                CASE WHEN action.what IN ('held', 'hold_corrected') THEN 'hold_c' END))
+    THEN
+        refusal := format('action %s cannot be undone: a later action has replaced it', action.id);
+    END IF;
+    IF refusal IS NULL THEN
+        hint := NULL;
+    END IF;
 END;
 $$;
 CREATE FUNCTION thaw.prune_batch(p_size integer, OUT verdict text, OUT removed integer) RETURNS record
@@ -3564,6 +3906,17 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.receive_signal(p_provider text, p_provider_account_id text, p_raw_status text, p_status text, p_occurred_at timestamp with time zone, p_member_id text, p_delivery_key text, p_just_created boolean, p_body jsonb, p_product text, p_v1_account_id text) IS 'Records one delivery from a provider and applies it. Called by the webhooks.';
+CREATE FUNCTION thaw.record_heal(p_what text, p_heal thaw.heals, p_reason text, p_actor text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, account_id, heal_id)
+    VALUES (p_what, p_actor, p_reason,
+        coalesce(p_heal.workspace_id, (SELECT a.workspace_id FROM thaw.accounts AS a WHERE a.id = p_heal.account_id)),
+        p_heal.account_id, p_heal.id);
+END;
+$$;
 CREATE FUNCTION thaw.record_plan(p_tick_at timestamp with time zone, p_started_at timestamp with time zone, p_account_cap integer, p_fleet_cap integer, p_account_ids bigint[], p_workspace_ids bigint[], p_planned integer[], p_backlog integer, p_is_partial boolean, p_looked_to bigint) RETURNS boolean
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_custom_plan'
@@ -3681,6 +4034,21 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.recount(p_accounts integer, p_rows integer, OUT accounts integer, OUT corrected integer) IS 'Compares the counts of paused enrollments with the rows and corrects them; without arguments, for all accounts. Returns how many accounts were checked and how many counts were corrected.';
+CREATE FUNCTION thaw.refuse_in_safety_mode(p_heal thaw.heals) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    safety thaw.safety := (SELECT s FROM thaw.safety AS s);
+BEGIN
+    IF safety.since IS NOT NULL THEN
+        RAISE EXCEPTION 'safety mode is on since % (%), and % prospects wait: a heal would resume none of them',
+            thaw.rfc3339(safety.since), safety.reason, thaw.heal_bound(p_heal)
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                HINT = 'Exit safety mode first, then start or continue the heal. Without a heal, the sweeps resume these prospects after safety mode, within the caps.';
+    END IF;
+END;
+$$;
 CREATE FUNCTION thaw.register_worker(p_client_id text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4009,7 +4377,7 @@ BEGIN
     RETURN since;
 END;
 $$;
-CREATE FUNCTION thaw.resume_account(account text, reason text, actor text DEFAULT CURRENT_USER, even_by_user boolean DEFAULT false, provider text DEFAULT 'linkedin'::text) RETURNS bigint
+CREATE FUNCTION thaw.resume_account(account text, reason text, actor text DEFAULT CURRENT_USER, even_by_user boolean DEFAULT false, provider text DEFAULT NULL::text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -4021,8 +4389,36 @@ COMMENT ON FUNCTION thaw.resume_account(account text, reason text, actor text, e
 CREATE FUNCTION thaw.resume_campaign(workspace_key text, campaign text, reason text, actor text DEFAULT CURRENT_USER) RETURNS boolean
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
-    RETURN thaw.act_on_campaign('resumed'::text, workspace_key, campaign, reason, actor);
+    RETURN (thaw.act_on_campaign('resumed'::text, workspace_key, campaign, reason, actor) IS NOT NULL);
 COMMENT ON FUNCTION thaw.resume_campaign(workspace_key text, campaign text, reason text, actor text) IS 'Starts a paused campaign again, unless it is paused for billing. Its waiting prospects resume in the next ticks within the caps. Returns false if it is running already.';
+CREATE FUNCTION thaw.resume_heal(heal_id bigint, reason text, actor text DEFAULT CURRENT_USER) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    heal    thaw.heals;
+    running bigint;
+BEGIN
+    PERFORM thaw.require_reason(resume_heal.reason, resume_heal.actor);
+    heal := thaw.lock_heal(resume_heal.heal_id);
+    IF thaw.heal_state(heal) <> 'stopped' THEN
+        RETURN false;
+    END IF;
+    PERFORM thaw.refuse_in_safety_mode(heal);
+    SELECT h.id INTO running FROM thaw.heals AS h WHERE h.target = heal.target AND h.status = 'running' AND h.id <> heal.id;
+    IF running IS NOT NULL THEN
+        RAISE EXCEPTION 'heal % is running on the same target', running
+            USING ERRCODE = 'unique_violation', HINT = 'Wait until it is done.';
+    END IF;
+    -- It also retries what it has passed over.
+    UPDATE thaw.heals AS h SET status = 'running', stopped_reason = NULL, stopped_at = NULL, round = 1,
+        job_id = thaw.enqueue('heal', 'heal', 2::smallint, jsonb_build_object('heal_id', h.id))
+    WHERE h.id = heal.id;
+    PERFORM thaw.record_heal('heal_resumed', heal, resume_heal.reason, resume_heal.actor);
+    RETURN true;
+END;
+$$;
+COMMENT ON FUNCTION thaw.resume_heal(heal_id bigint, reason text, actor text) IS 'Continues a stopped heal where it stopped. Returns false if it is running already.';
 CREATE FUNCTION thaw.resume_pass(p_lane thaw.lane, p_account_id bigint, p_job_id bigint, p_tick_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_signal_id bigint DEFAULT NULL::bigint, OUT verdict text, OUT resumed integer, OUT moved integer, OUT campaigns_resumed integer, OUT tick_finished boolean) RETURNS record
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_generic_plan'
@@ -4088,7 +4484,7 @@ COMMENT ON FUNCTION thaw.resume_pass(p_lane thaw.lane, p_account_id bigint, p_jo
 CREATE FUNCTION thaw.resume_prospect(prospect_url text, reason text, actor text DEFAULT CURRENT_USER, workspace_key text DEFAULT NULL::text, campaign text DEFAULT NULL::text) RETURNS integer
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
-    RETURN thaw.act_on_prospect('resumed'::text, prospect_url, workspace_key, campaign, reason, actor);
+    RETURN (thaw.act_on_prospect('resumed'::text, prospect_url, workspace_key, campaign, reason, actor)).changed;
 COMMENT ON FUNCTION thaw.resume_prospect(prospect_url text, reason text, actor text, workspace_key text, campaign text) IS 'Hands a prospect that a person or a restriction paused back to Thaw, in all of its campaigns or in those given, and returns in how many. Thaw resumes it in the next ticks within the caps.';
 CREATE FUNCTION thaw.resume_rows(p_cause thaw.cause, p_places tid[], p_source_ids bigint[], p_target_ids bigint[], OUT resumed integer, OUT moved integer, OUT target_ids bigint[], OUT each_resumed integer[], OUT each_moved integer[]) RETURNS record
     LANGUAGE plpgsql
@@ -4235,39 +4631,47 @@ CREATE FUNCTION thaw.sending_held_by(account text, provider text DEFAULT 'linked
            WHERE ((a.provider = sending_held_by.provider) AND (a.provider_account_id = sending_held_by.account))), 'unknown_account'::text) AS "coalesce";
 END;
 COMMENT ON FUNCTION thaw.sending_held_by(account text, provider text) IS 'Why nothing may be sent through an account now: account_not_connected, account_locked, account_on_hold, safety_mode, account_flapping or unknown_account. Empty: sending is allowed.';
-CREATE FUNCTION thaw.set_auto_resume(workspace_key text, enabled boolean, reason text DEFAULT NULL::text, actor text DEFAULT CURRENT_USER) RETURNS void
+CREATE FUNCTION thaw.set_auto_resume(workspace_key text, enabled boolean, reason text DEFAULT NULL::text, actor text DEFAULT CURRENT_USER) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+DECLARE
+    workspace thaw.workspaces;
 BEGIN
+    SELECT w.* INTO workspace FROM thaw.workspaces AS w WHERE w.key = set_auto_resume.workspace_key FOR NO KEY UPDATE;
+    IF workspace.id IS NULL THEN
+        RAISE EXCEPTION 'there is no workspace "%"', set_auto_resume.workspace_key
+            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key lists the workspaces.';
+    ELSIF workspace.auto_resume = set_auto_resume.enabled AND coalesce(btrim(set_auto_resume.reason), '') = '' THEN
+        -- A call without a reason does not remove the reason that is stored.
+        RETURN false;
+    END IF;
     UPDATE thaw.workspaces AS w SET
         auto_resume = set_auto_resume.enabled, auto_resume_reason = set_auto_resume.reason,
         auto_resume_changed_at = thaw.now(), auto_resume_changed_by = set_auto_resume.actor
-    WHERE w.key = set_auto_resume.workspace_key;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'there is no workspace "%"', set_auto_resume.workspace_key
-            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key lists the workspaces.';
-    END IF;
+    WHERE w.id = workspace.id;
+    RETURN workspace.auto_resume <> set_auto_resume.enabled;
 END;
 $$;
-COMMENT ON FUNCTION thaw.set_auto_resume(workspace_key text, enabled boolean, reason text, actor text) IS 'Switches auto-resume of a workspace on or off. The reason is optional.';
+COMMENT ON FUNCTION thaw.set_auto_resume(workspace_key text, enabled boolean, reason text, actor text) IS 'Switches auto-resume of a workspace on or off. The reason is optional. Returns false if it was so already: then only a new reason is stored, and both reasons are in the audit log.';
 CREATE FUNCTION thaw.set_heal_cap(workspace_key text, heal_cap integer, reason text, actor text DEFAULT CURRENT_USER) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    changed_id bigint;
+    workspace thaw.workspaces;
 BEGIN
     PERFORM thaw.require_reason(set_heal_cap.reason, set_heal_cap.actor);
-    UPDATE thaw.workspaces AS w SET heal_cap = set_heal_cap.heal_cap WHERE w.key = set_heal_cap.workspace_key
-    RETURNING w.id INTO changed_id;
-    IF changed_id IS NULL THEN
+    SELECT w.* INTO workspace FROM thaw.workspaces AS w WHERE w.key = set_heal_cap.workspace_key FOR NO KEY UPDATE;
+    IF workspace.id IS NULL THEN
         RAISE EXCEPTION 'there is no workspace "%"', set_heal_cap.workspace_key
             USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key lists the workspaces.';
     END IF;
-    INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, enrollments)
+    UPDATE thaw.workspaces AS w SET heal_cap = set_heal_cap.heal_cap WHERE w.id = workspace.id;
+    INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, enrollments, before)
     VALUES (CASE WHEN set_heal_cap.heal_cap IS NULL THEN 'heal_cap_removed' ELSE 'heal_cap_set' END,
-        set_heal_cap.actor, set_heal_cap.reason, changed_id, set_heal_cap.heal_cap);
+        set_heal_cap.actor, set_heal_cap.reason, workspace.id, set_heal_cap.heal_cap,
+        jsonb_build_object('heal_cap', workspace.heal_cap));
 END;
 $$;
 COMMENT ON FUNCTION thaw.set_heal_cap(workspace_key text, heal_cap integer, reason text, actor text) IS 'Sets how many prospects per tick the heals that a tenant starts with its API token may resume, regardless of the cap per account. Null: these heals keep the caps of the tick.';
@@ -4276,8 +4680,8 @@ CREATE FUNCTION thaw.set_hold(p_what text, p_account thaw.accounts, p_until time
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, account_id, until)
-    VALUES (p_what, p_actor, p_reason, p_account.workspace_id, p_account.id, p_until);
+    INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, account_id, until, before)
+    VALUES (p_what, p_actor, p_reason, p_account.workspace_id, p_account.id, p_until, thaw.hold_of(p_account));
     PERFORM set_config('thaw.counts_by_statement', 'on', true);
     UPDATE thaw.accounts AS a SET hold_until = p_until, hold_reason = CASE WHEN p_until IS NOT NULL THEN p_reason END
     WHERE a.id = p_account.id;
@@ -4453,76 +4857,83 @@ BEGIN
     RETURN started_for;
 END;
 $$;
-CREATE FUNCTION thaw.start_heal(p_workspace_id bigint, p_account_id bigint, p_enrollment_ids bigint[], p_cap integer, p_even_if_off boolean, p_actor text, p_tenant_id bigint DEFAULT NULL::bigint) RETURNS bigint
+CREATE FUNCTION thaw.start_undo(p_action_id bigint, p_reason text, p_actor text) RETURNS bigint
     LANGUAGE plpgsql
-    SET work_mem TO '128MB'
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    -- Sorted once, by the aggregate, which takes a fifth of the time that sorting rows takes.
-    listed  bigint[] := (
-        SELECT array_agg(DISTINCT given.id ORDER BY given.id)
-        FROM (SELECT unnest(p_enrollment_ids) AS id) AS given
-        WHERE given.id IS NOT NULL);
-    wanted  text := CASE
-        WHEN p_workspace_id IS NOT NULL THEN 'workspace:' || p_workspace_id
-        WHEN p_account_id IS NOT NULL THEN 'account:' || p_account_id
-        WHEN cardinality(listed) > 0 THEN 'prospects:' || encode(sha256(array_send(listed)), 'hex') END;
-    settings   thaw.settings;
-    tenant     thaw.workspaces;
-    allowed integer;
-    heal_cap   integer := p_cap;
-    started    bigint;
-    running    bigint;
+    action  thaw.manual_actions;
+    preview record;
+    undo_id bigint;
+    ends    timestamptz;
+    event   thaw.campaign_events;
+    was     thaw.campaigns;
 BEGIN
-    -- A heal whose job was cancelled or discarded ends here, with what it has resumed.
-    PERFORM thaw.finish_heal(h.id) FROM thaw.heals AS h
-    WHERE h.target = wanted AND h.status = 'running'
-        AND NOT thaw.is_enqueued('heal', jsonb_build_object('heal_id', h.id));
-    IF p_tenant_id IS NOT NULL THEN
-        SELECT s.* INTO settings FROM thaw.settings AS s;
-        -- Locked, so that of two concurrent starts the second sees the first.
-        SELECT w.* INTO tenant FROM thaw.workspaces AS w WHERE w.id = p_tenant_id FOR NO KEY UPDATE;
-        allowed := coalesce(tenant.heal_cap, settings.fleet_cap) - (
-            SELECT coalesce(sum(CASE h.status WHEN 'done' THEN h.resumed ELSE h.cap END), 0)
-            FROM thaw.heals AS h
-            WHERE h.tenant_id = p_tenant_id AND h.requested_at >= thaw.tick());
-        IF p_account_id IS NOT NULL AND tenant.heal_cap IS NULL THEN
-            allowed := least(allowed, thaw.account_cap(p_account_id));
-        END IF;
-        heal_cap := coalesce(p_cap, allowed);
-        IF heal_cap > allowed OR allowed < 1 THEN
-            RAISE EXCEPTION 'heals started by workspace "%" may resume % more prospects in this tick, not %', tenant.key,
-                greatest(allowed, 0), coalesce(p_cap::text, 'more')
-                USING ERRCODE = 'TH003', HINT = format(
-                    'Use a lower cap, wait for the next tick, or ask an operator to raise the limit: thaw heal-cap set %s N.', tenant.key);
-        END IF;
+    PERFORM thaw.require_reason(p_reason, p_actor);
+    -- What the action is about is locked first: its account, campaign or workspace.
+    SELECT d.* INTO action FROM thaw.manual_actions AS d WHERE d.id = p_action_id;
+    PERFORM a.id FROM thaw.accounts AS a WHERE a.id = action.account_id FOR NO KEY UPDATE;
+    SELECT c.* INTO was FROM thaw.campaigns AS c WHERE c.id = action.campaign_id FOR NO KEY UPDATE;
+    IF action.before IS NOT NULL AND action.account_id IS NULL THEN
+        PERFORM w.id FROM thaw.workspaces AS w WHERE w.id = action.workspace_id FOR NO KEY UPDATE;
     END IF;
-    IF heal_cap IS NULL OR heal_cap < 1 THEN
-        RAISE EXCEPTION 'the cap of a heal must be at least 1, not %', coalesce(heal_cap::text, 'null')
-            USING ERRCODE = 'invalid_parameter_value';
-    ELSIF wanted IS NULL THEN
-        RAISE EXCEPTION 'a heal needs a workspace, an account, or at least one enrollment'
-            USING ERRCODE = 'invalid_parameter_value';
+    preview := thaw.preview_undo(p_action_id);
+    IF preview.refusal IS NOT NULL THEN
+        RAISE EXCEPTION '%', preview.refusal USING ERRCODE = 'object_not_in_prerequisite_state', HINT = preview.hint;
     END IF;
-    INSERT INTO thaw.heals AS h (workspace_id, account_id, target, cap, even_if_off, actor, tenant_id, keeps_caps)
-    VALUES (p_workspace_id, p_account_id, wanted, heal_cap, p_even_if_off, p_actor, p_tenant_id,
-        p_tenant_id IS NOT NULL AND tenant.heal_cap IS NULL)
-    ON CONFLICT (target) WHERE status = 'running' DO NOTHING
-    RETURNING h.id INTO started;
-    IF started IS NULL THEN
-        SELECT h.id INTO running FROM thaw.heals AS h WHERE h.target = wanted AND h.status = 'running';
-        RAISE EXCEPTION 'heal % is running on the same target', running
-            USING ERRCODE = 'unique_violation', HINT = 'Wait until it is done, then start another heal for the remaining prospects.';
+    IF action.what IN ('held', 'hold_corrected') THEN
+        -- A hold that has ended in the meantime is not restored.
+        ends := (action.before ->> 'hold_until')::timestamptz;
+        ends := CASE WHEN ends > thaw.now() THEN ends END;
     END IF;
-    INSERT INTO thaw.heal_enrollments (heal_id, last_id, enrollment_ids)
-    SELECT started, max(one.id), array_agg(one.id)
-    FROM unnest(listed) WITH ORDINALITY AS one (id, place)
-    GROUP BY (one.place - 1) / 200;
-    PERFORM thaw.enqueue('heal', 'heal', 2::smallint, jsonb_build_object('heal_id', started), '0', B'11110101');
-    RETURN started;
+    INSERT INTO thaw.manual_actions AS d (what, actor, reason, workspace_id, account_id, campaign_id, prospect_url, until, enrollments, undoes)
+    VALUES ('undone', p_actor, p_reason, action.workspace_id, action.account_id, action.campaign_id, action.prospect_url, ends,
+        CASE WHEN preview.enrollments IS NOT NULL THEN 0 END, action.id)
+    RETURNING d.id INTO undo_id;
+    PERFORM set_config('thaw.counts_by_statement', 'on', true);
+    IF action.what IN ('held', 'hold_corrected') THEN
+        UPDATE thaw.accounts AS a SET hold_until = ends, hold_reason = CASE WHEN ends IS NOT NULL THEN action.before ->> 'hold_reason' END
+        WHERE a.id = action.account_id;
+    ELSIF action.what IN ('auto_resume_on', 'auto_resume_off') THEN
+        UPDATE thaw.workspaces AS w SET auto_resume = (action.before ->> 'auto_resume')::boolean,
+            auto_resume_reason = action.before ->> 'auto_resume_reason', auto_resume_changed_at = thaw.now(), auto_resume_changed_by = p_actor
+        WHERE w.id = action.workspace_id;
+    ELSIF action.what IN ('heal_cap_set', 'heal_cap_removed') THEN
+        UPDATE thaw.workspaces AS w SET heal_cap = (action.before ->> 'heal_cap')::integer WHERE w.id = action.workspace_id;
+    ELSIF action.campaign_id IS NOT NULL THEN
+        SELECT e.* INTO event FROM thaw.campaign_events AS e WHERE e.campaign_id = action.campaign_id ORDER BY e.id DESC LIMIT 1;
+        UPDATE thaw.campaigns AS c SET status = event.from_status, paused_reason = event.from_reason,
+            paused_at = CASE WHEN event.from_status = 'paused' THEN coalesce(c.paused_at, thaw.now()) END
+        WHERE c.id = action.campaign_id;
+        INSERT INTO thaw.campaign_events (
+            campaign_id, at, kind, source, from_status, to_status, reason, detail, action_id, from_reason)
+        VALUES (action.campaign_id, thaw.now(),
+            CASE event.from_status WHEN 'paused' THEN 'paused' ELSE 'resumed' END::thaw.event_kind, 'operator', was.status, event.from_status,
+            coalesce(event.from_reason, was.paused_reason), format('%s: %s', p_actor, p_reason), undo_id, was.paused_reason);
+    END IF;
+    PERFORM set_config('thaw.counts_by_statement', '', true);
+    RETURN undo_id;
 END;
 $$;
+CREATE FUNCTION thaw.stop_heal(heal_id bigint, reason text, actor text DEFAULT CURRENT_USER) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    heal thaw.heals;
+BEGIN
+    PERFORM thaw.require_reason(stop_heal.reason, stop_heal.actor);
+    heal := thaw.lock_heal(stop_heal.heal_id);
+    IF heal.status = 'stopped' THEN
+        RETURN false;
+    END IF;
+    UPDATE thaw.heals AS h SET status = 'stopped', stopped_at = thaw.now(), stopped_reason = format('%s: %s', stop_heal.actor, stop_heal.reason)
+    WHERE h.id = heal.id;
+    PERFORM thaw.record_heal('heal_stopped', heal, stop_heal.reason, stop_heal.actor);
+    RETURN true;
+END;
+$$;
+COMMENT ON FUNCTION thaw.stop_heal(heal_id bigint, reason text, actor text) IS 'Stops a running heal after its current batch. What it has resumed stays resumed; thaw.resume_heal continues it. Returns false if it was stopped already.';
 CREATE FUNCTION thaw.subject(p_workspace_id bigint, p_account_id bigint) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4563,6 +4974,90 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.sweep() IS 'Enqueues the sweep of the current tick, unless it is enqueued or done already, and returns the tick. Repeated calls in one tick cause one sweep.';
+CREATE FUNCTION thaw.undo(action_id bigint, reason text, actor text DEFAULT CURRENT_USER) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    undo_id bigint := thaw.start_undo(undo.action_id, undo.reason, undo.actor);
+BEGIN
+    PERFORM thaw.undo_batch(undo_id, 0, 2147483647);
+    RETURN (SELECT coalesce(d.enrollments, 1) FROM thaw.manual_actions AS d WHERE d.id = undo_id);
+END;
+$$;
+COMMENT ON FUNCTION thaw.undo(action_id bigint, reason text, actor text) IS 'For operators: undoes a manual action (an id of thaw.manual_actions), except where something has changed since, and returns how many prospects it restored, or 1. Fails if nothing is left to undo. Not granted to any role.';
+CREATE FUNCTION thaw.undo_batch(p_undo_id bigint, p_after bigint, p_size integer, OUT restored integer, OUT last_event_id bigint) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    undo   thaw.manual_actions;
+    events bigint[];
+    wanted bigint[];
+BEGIN
+    SELECT d.* INTO undo FROM thaw.manual_actions AS d WHERE d.id = p_undo_id;
+    restored := 0;
+    SELECT array_agg(next.event_id), array_agg(next.enrollment_id), max(next.event_id) INTO events, wanted, last_event_id
+    FROM thaw.undoable(undo.undoes, p_after, p_size) AS next;
+    IF events IS NULL THEN
+        RETURN;
+    END IF;
+    -- The accounts come first, as everywhere. Then the state is read again: a row that has changed
+    -- since it was found is left alone.
+    PERFORM a.id FROM thaw.accounts AS a
+    WHERE a.id IN (SELECT e.account_id FROM thaw.enrollments AS e WHERE e.id = ANY (wanted))
+    ORDER BY a.id FOR NO KEY UPDATE;
+    PERFORM e.id FROM thaw.enrollments AS e WHERE e.id = ANY (wanted) ORDER BY e.id FOR NO KEY UPDATE;
+    PERFORM set_config('thaw.counts_by_statement', 'on', true);
+    WITH before AS (
+        SELECT e.id, e.paused_reason, e.paused_at, event.from_status,
+            -- An active prospect waits for its account, and the next ticks resume it.
+            CASE event.from_status WHEN 'paused' THEN event.from_reason WHEN 'active' THEN 'linkedin_account_issue' END AS reason
+        FROM thaw.undoable(undo.undoes, p_after, p_size) AS found
+        JOIN thaw.enrollment_events AS event ON event.id = found.event_id
+        JOIN thaw.enrollments AS e ON e.id = found.enrollment_id
+        WHERE found.event_id = ANY (events)
+    ), written AS (
+        UPDATE thaw.enrollments AS e SET
+            status = CASE WHEN before.reason IS NULL THEN before.from_status ELSE 'paused' END,
+            paused_reason = before.reason,
+            paused_at = CASE WHEN before.reason IS NOT NULL THEN e.paused_at END
+        FROM before
+        WHERE e.id = before.id
+        RETURNING e.id, e.step, e.account_id, e.status, e.waits_for_account, before.paused_at, before.reason, before.paused_reason
+    )
+    INSERT INTO thaw.enrollment_events (
+        enrollment_id, at, from_account_id, to_account_id, step, kind, source, from_status, to_status, reason, paused_at, detail,
+        action_id, from_reason)
+    SELECT written.id, thaw.now(), written.account_id, written.account_id, written.step,
+        CASE WHEN written.reason IS NULL THEN 'changed' WHEN written.waits_for_account THEN 'released' ELSE 'paused' END::thaw.event_kind,
+        'operator', 'paused', written.status,
+        CASE WHEN written.reason IS NULL OR written.waits_for_account THEN written.paused_reason ELSE written.reason END,
+        written.paused_at, format('%s: %s', undo.actor, undo.reason), p_undo_id, written.paused_reason
+    FROM written;
+    GET DIAGNOSTICS restored = ROW_COUNT;
+    PERFORM set_config('thaw.counts_by_statement', '', true);
+    UPDATE thaw.manual_actions AS d SET enrollments = d.enrollments + restored WHERE d.id = p_undo_id;
+END;
+$$;
+CREATE FUNCTION thaw.undoable(p_action_id bigint, p_after bigint, p_size integer) RETURNS TABLE(event_id bigint, enrollment_id bigint, account_id bigint)
+    LANGUAGE plpgsql STABLE
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN QUERY
+    SELECT event.id, e.id, e.account_id
+    FROM thaw.enrollment_events AS event
+    JOIN thaw.enrollments AS e ON e.id = event.enrollment_id
+    WHERE event.action_id = p_action_id AND event.id > p_after AND e.status = 'paused'
+        AND NOT EXISTS (
+            SELECT FROM thaw.enrollment_events AS later WHERE later.enrollment_id = event.enrollment_id AND later.id > event.id)
+    ORDER BY event.id
+    LIMIT p_size;
+END;
+$$;
 CREATE FUNCTION thaw.waiting_queues(p_queues text[]) RETURNS TABLE(queue text, waited interval)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -4632,10 +5127,11 @@ CREATE FUNCTION thaw.workspaces_write_history() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id)
+    INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, before)
     VALUES (CASE WHEN NEW.auto_resume THEN 'auto_resume_on' ELSE 'auto_resume_off' END,
         CASE WHEN NEW.auto_resume_changed_at = thaw.now() THEN coalesce(NEW.auto_resume_changed_by, session_user) ELSE session_user END,
-        nullif(NEW.auto_resume_reason, ''), NEW.id);
+        nullif(NEW.auto_resume_reason, ''), NEW.id,
+        jsonb_build_object('auto_resume', OLD.auto_resume, 'auto_resume_reason', OLD.auto_resume_reason));
     RETURN NULL;
 END;
 $$;
@@ -4794,7 +5290,9 @@ CREATE TABLE thaw.campaign_events (
     from_status thaw.campaign_status NOT NULL,
     to_status thaw.campaign_status NOT NULL,
     reason thaw.pause_reason,
-    detail text
+    detail text,
+    action_id bigint,
+    from_reason thaw.pause_reason
 );
 COMMENT ON TABLE thaw.campaign_events IS 'The history of campaigns, as thaw.enrollment_events.';
 ALTER TABLE thaw.campaign_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -4831,6 +5329,8 @@ CREATE TABLE thaw.enrollment_events (
     reason thaw.pause_reason,
     paused_at timestamp with time zone,
     detail text,
+    action_id bigint,
+    from_reason thaw.pause_reason,
     CONSTRAINT enrollment_events_names_its_pass CHECK (((kind <> ALL (ARRAY['resumed'::thaw.event_kind, 'moved'::thaw.event_kind])) OR
 CASE source
     WHEN 'sweep'::thaw.event_source THEN (tick_at IS NOT NULL)
@@ -4969,21 +5469,25 @@ CREATE TABLE thaw.manual_actions (
     account_id bigint,
     campaign_id bigint,
     prospect_url text,
+    heal_id bigint,
+    undoes bigint,
+    before jsonb,
     until timestamp with time zone,
     enrollments integer,
     accounts_lost integer,
     accounts_connected integer,
     logged_at timestamp with time zone,
     CONSTRAINT manual_actions_actor_check CHECK ((actor <> ''::text)),
-    CONSTRAINT manual_actions_have_a_reason CHECK (((reason IS NOT NULL) OR (what = ANY (ARRAY['auto_resume_off'::text, 'auto_resume_on'::text])))),
+    CONSTRAINT manual_actions_have_a_reason CHECK (((reason IS NOT NULL) OR (what = ANY (ARRAY['auto_resume_off'::text, 'auto_resume_on'::text, 'heal_started'::text])))),
     CONSTRAINT manual_actions_hold_has_an_end CHECK (
-CASE what
-    WHEN 'held'::text THEN (until IS NOT NULL)
-    WHEN 'hold_corrected'::text THEN true
+CASE
+    WHEN (what = 'held'::text) THEN (until IS NOT NULL)
+    WHEN (what = ANY (ARRAY['hold_corrected'::text, 'undone'::text])) THEN true
     ELSE (until IS NULL)
 END),
     CONSTRAINT manual_actions_reason_check CHECK ((reason <> ''::text)),
-    CONSTRAINT manual_actions_what_check CHECK ((what = ANY (ARRAY['safety_entered'::text, 'safety_exited'::text, 'held'::text, 'hold_corrected'::text, 'paused'::text, 'resumed'::text, 'auto_resume_off'::text, 'auto_resume_on'::text, 'settings_changed'::text, 'linked'::text, 'heal_cap_set'::text, 'heal_cap_removed'::text])))
+    CONSTRAINT manual_actions_undone_names_its_action CHECK (((what = 'undone'::text) = (undoes IS NOT NULL))),
+    CONSTRAINT manual_actions_what_check CHECK ((what = ANY (ARRAY['safety_entered'::text, 'safety_exited'::text, 'held'::text, 'hold_corrected'::text, 'paused'::text, 'resumed'::text, 'auto_resume_off'::text, 'auto_resume_on'::text, 'settings_changed'::text, 'linked'::text, 'heal_cap_set'::text, 'heal_cap_removed'::text, 'heal_started'::text, 'heal_stopped'::text, 'heal_resumed'::text, 'undone'::text])))
 );
 COMMENT ON TABLE thaw.manual_actions IS 'The audit log of manual actions, and of safety mode entered and exited by the monitor: who did what, when, to what, and why.';
 ALTER TABLE thaw.manual_actions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -5325,6 +5829,7 @@ CREATE INDEX campaign_events_history_idx ON thaw.campaign_events USING btree (ca
 CREATE INDEX campaigns_key_search_idx ON thaw.campaigns USING btree (lower(key) COLLATE "C");
 CREATE INDEX campaigns_waiting_idx ON thaw.campaigns USING btree (id) WHERE waits_for_account;
 CREATE INDEX campaigns_words_idx ON thaw.campaigns USING gin (thaw.search_words(key, name));
+CREATE INDEX enrollment_events_action_idx ON thaw.enrollment_events USING btree (action_id, id) WHERE (action_id IS NOT NULL);
 CREATE INDEX enrollment_events_history_idx ON thaw.enrollment_events USING btree (enrollment_id, id);
 CREATE INDEX enrollments_active_idx ON thaw.enrollments USING btree (account_id, campaign_id, id) WHERE (status = 'active'::thaw.enrollment_status);
 CREATE INDEX enrollments_paused_idx ON thaw.enrollments USING btree (waits_for_account, account_id, campaign_id, paused_at, id) INCLUDE (paused_reason) WHERE (status = 'paused'::thaw.enrollment_status);
@@ -5336,6 +5841,7 @@ CREATE INDEX manual_actions_account_idx ON thaw.manual_actions USING btree (acco
 CREATE INDEX manual_actions_actor_idx ON thaw.manual_actions USING btree (actor, at, id);
 CREATE INDEX manual_actions_at_idx ON thaw.manual_actions USING btree (at, id);
 CREATE INDEX manual_actions_safety_idx ON thaw.manual_actions USING btree (id) WHERE (what = ANY (ARRAY['safety_entered'::text, 'safety_exited'::text]));
+CREATE INDEX manual_actions_undoes_idx ON thaw.manual_actions USING btree (undoes) WHERE (undoes IS NOT NULL);
 CREATE INDEX manual_actions_unlogged_idx ON thaw.manual_actions USING btree (id) WHERE (logged_at IS NULL);
 CREATE INDEX manual_actions_what_idx ON thaw.manual_actions USING btree (what, at, id);
 CREATE INDEX manual_actions_workspace_idx ON thaw.manual_actions USING btree (workspace_id, at, id) WHERE (workspace_id IS NOT NULL);
@@ -5380,12 +5886,12 @@ CREATE TRIGGER enrollments_count_update_set AFTER UPDATE ON thaw.enrollments REF
 CREATE TRIGGER enrollments_date_pause AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN (((new.paused_at < thaw.now()) AND ((old.paused_at IS NULL) OR (new.paused_at < old.paused_at)))) EXECUTE FUNCTION thaw.enrollments_date_pause();
 CREATE TRIGGER enrollments_keep_identity BEFORE UPDATE ON thaw.enrollments FOR EACH ROW WHEN (((old.id <> new.id) OR (old.workspace_id <> new.workspace_id) OR (old.campaign_id <> new.campaign_id))) EXECUTE FUNCTION thaw.keep_identity();
 CREATE TRIGGER enrollments_write_history AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN ((((old.paused_reason IS DISTINCT FROM new.paused_reason) OR (old.account_id <> new.account_id)) AND ((current_setting('thaw.counts_by_statement'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.enrollments_write_history();
-CREATE TRIGGER heals_publish_end AFTER UPDATE OF status ON thaw.heals FOR EACH ROW WHEN (((new.status = 'done'::thaw.heal_status) AND (old.status = 'running'::thaw.heal_status))) EXECUTE FUNCTION thaw.heals_publish_end();
+CREATE TRIGGER heals_publish_end AFTER UPDATE OF status ON thaw.heals FOR EACH ROW WHEN (((new.status = 'done'::thaw.heal_status) AND (old.status <> 'done'::thaw.heal_status))) EXECUTE FUNCTION thaw.heals_publish_end();
 CREATE TRIGGER settings_carry_quotas AFTER UPDATE OF tick ON thaw.settings FOR EACH ROW WHEN ((old.tick <> new.tick)) EXECUTE FUNCTION thaw.settings_carry_quotas();
 CREATE TRIGGER settings_write_history AFTER UPDATE ON thaw.settings FOR EACH ROW EXECUTE FUNCTION thaw.settings_write_history();
 CREATE TRIGGER workspaces_assign_id BEFORE INSERT ON thaw.workspaces FOR EACH ROW WHEN ((NOT thaw.is_trusted_writer())) EXECUTE FUNCTION thaw.assign_id();
 CREATE TRIGGER workspaces_keep_identity BEFORE UPDATE ON thaw.workspaces FOR EACH ROW WHEN ((old.id <> new.id)) EXECUTE FUNCTION thaw.keep_identity();
-CREATE TRIGGER workspaces_write_history AFTER UPDATE OF auto_resume ON thaw.workspaces FOR EACH ROW WHEN ((old.auto_resume <> new.auto_resume)) EXECUTE FUNCTION thaw.workspaces_write_history();
+CREATE TRIGGER workspaces_write_history AFTER UPDATE OF auto_resume, auto_resume_reason ON thaw.workspaces FOR EACH ROW WHEN (((old.auto_resume <> new.auto_resume) OR (NULLIF(old.auto_resume_reason, ''::text) IS DISTINCT FROM NULLIF(new.auto_resume_reason, ''::text)))) EXECUTE FUNCTION thaw.workspaces_write_history();
 ALTER TABLE ONLY thaw.account_products
     ADD CONSTRAINT account_products_account_id_fkey FOREIGN KEY (account_id) REFERENCES thaw.accounts(id) ON DELETE CASCADE;
 ALTER TABLE ONLY thaw.accounts
@@ -5414,6 +5920,8 @@ ALTER TABLE ONLY thaw.heals
     ADD CONSTRAINT heals_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES thaw.workspaces(id);
 ALTER TABLE ONLY thaw.heals
     ADD CONSTRAINT heals_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES thaw.workspaces(id);
+ALTER TABLE ONLY thaw.manual_actions
+    ADD CONSTRAINT manual_actions_undoes_fkey FOREIGN KEY (undoes) REFERENCES thaw.manual_actions(id);
 ALTER TABLE ONLY thaw.webhook_deliveries
     ADD CONSTRAINT webhook_deliveries_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES thaw.webhook_endpoints(id) ON DELETE CASCADE;
 ALTER TABLE ONLY thaw.webhook_deliveries

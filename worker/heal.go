@@ -19,8 +19,12 @@ type healWorker struct {
 	logger *slog.Logger
 }
 
+// verdictPaced: the rate of the heal allows no more now.
+const verdictPaced = "paced"
+
 // Work runs a heal batch by batch. The heal's row records the progress, so another attempt
-// continues from there. If the remaining rows are locked by other transactions, the job is snoozed.
+// continues from there. If the remaining rows are locked by other transactions, or the rate allows no
+// more now, the job is snoozed.
 func (w *healWorker) Work(ctx context.Context, job *river.Job[jobs.HealArgs]) error {
 	params := dbsqlc.HealBatchParams{HealID: job.Args.HealID, Size: batchSize, JobID: job.ID}
 	for deadline := time.Now().Add(workSlice); ; {
@@ -28,7 +32,7 @@ func (w *healWorker) Work(ctx context.Context, job *river.Job[jobs.HealArgs]) er
 		switch {
 		case err != nil:
 			return fmt.Errorf("healing: %w", err)
-		case batch.Verdict == verdictBusy:
+		case batch.Verdict == verdictBusy, batch.Verdict == verdictPaced:
 			return river.JobSnooze(time.Duration(batch.RetrySeconds * float64(time.Second)))
 		case batch.Verdict != verdictMore:
 			w.logEnd(ctx, job.Args.HealID, batch.Verdict)
@@ -42,7 +46,7 @@ func (w *healWorker) Work(ctx context.Context, job *river.Job[jobs.HealArgs]) er
 // logEnd writes the log line of a heal that is over.
 func (w *healWorker) logEnd(ctx context.Context, healID int64, verdict string) {
 	if verdict != verdictDone {
-		w.logger.WarnContext(ctx, "heal did not run", "heal_id", healID, "verdict", verdict)
+		w.logger.WarnContext(ctx, "heal is not running", "heal_id", healID, "verdict", verdict)
 		return
 	}
 	heal, err := w.store.Heal(ctx, healID)

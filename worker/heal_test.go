@@ -192,7 +192,7 @@ func TestHealContinuesAfterCrashWithoutDoubleCounting(t *testing.T) {
 	_, err := platform.Exec(t.Context(), "SELECT FROM thaw.accounts WHERE id = $1 FOR UPDATE", second)
 	require.NoError(t, err)
 	heal := testdb.Value[int64](t, f.DB, "SELECT thaw.heal('acme', cap => 9000)")
-	f.eventually(t, 5000, "SELECT resumed FROM thaw.heals")
+	f.eventually(t, 4500, "SELECT resumed FROM thaw.heals")
 	f.eventually(t, 1, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
 	crash()
 	stop()
@@ -203,7 +203,7 @@ func TestHealContinuesAfterCrashWithoutDoubleCounting(t *testing.T) {
 
 	f.start(t)
 	require.Equal(t, []int{9000, 1000, 10000}, testdb.Value[[]int](t, f.DB, "SELECT ARRAY[resumed, remaining, found] FROM thaw.heals WHERE status = 'done'"))
-	require.Equal(t, 4000, f.states(t, second)["active"])
+	require.Equal(t, 4000, f.states(t, second)["active"], "its share, less what was held while the others had theirs")
 
 	// The job of a finished heal has nothing to do.
 	again, err := dbsqlc.New(f.Pool).HealBatch(t.Context(), dbsqlc.HealBatchParams{HealID: heal, Size: 100, JobID: 1})

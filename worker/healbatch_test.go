@@ -55,19 +55,26 @@ func (f *fleet) left(t *testing.T, heal int64) [3]int {
 // Batches are full, however few prospects an account has in a campaign.
 func TestHealBatchesAreFullAcrossSmallAccounts(t *testing.T) {
 	t.Parallel()
-	for name, limit := range map[string]int{"cap high enough": 1000, "cap too low": 110} {
+	for name, c := range map[string]struct {
+		cap   int
+		sizes []int32
+	}{
+		"cap high enough": {1000, []int32{50, 0, 50, 20}}, // the second batch counts
+		// The first batch counts. Two of each account are its share; then one of each until the cap.
+		"cap too low": {110, []int32{0, 50, 30, 30}},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := setup(t)
 			f.small(t, 40, 3)
-			heal := f.startHeal(t, limit)
+			heal := f.startHeal(t, c.cap)
 			var sizes []int32
 			for verdict := "more"; verdict == "more"; {
 				batch := f.healBatch(t, heal, 50)
 				verdict, sizes = batch.Verdict, append(sizes, batch.Resumed)
 			}
-			want := min(limit, 120)
-			require.Equal(t, []int32{50, 0, 50, int32(want - 100)}, sizes, "the second batch counts")
+			require.Equal(t, c.sizes, sizes)
+			want := min(c.cap, 120)
 			require.Equal(t, [3]int{want, 120 - want, 0}, f.left(t, heal))
 			require.Equal(t, 40, testdb.Value[int](t, f.DB, "SELECT accounts FROM thaw.heals"))
 		})
@@ -361,16 +368,17 @@ func TestHealOfCampaignsChangedAfterCount(t *testing.T) {
 	}
 }
 
-// More prospects are paused than the cap, but fewer may be resumed. The heal decides before the
-// count whether the oldest come first, and keeps that order. No prospect is left out.
+// More prospects are paused than the cap, but fewer may be resumed: the cap needs no sharing. The
+// heal decides before the count whether the oldest come first, and keeps that order. No prospect is
+// left out.
 func TestHealKeepsOrderWhenCountIsBelowCap(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.small(t, 10, 4)
 	f.Exec(t, "SELECT thaw.pause_campaign('acme', 'shared 2', 'a test', 'a test')")
 	heal := f.startHeal(t, 35)
-	require.Equal(t, dbsqlc.HealBatchRow{Verdict: "more", Resumed: 8}, f.healBatch(t, heal, 8))
 	f.count(t, heal)
+	require.Equal(t, dbsqlc.HealBatchRow{Verdict: "more", Resumed: 8}, f.healBatch(t, heal, 8))
 	require.Equal(t, []int{30, 10}, testdb.Value[[]int](t, f.DB, "SELECT ARRAY[found, accounts] FROM thaw.heals WHERE oldest_first"))
 	for verdict := "more"; verdict == "more"; {
 		verdict = f.healBatch(t, heal, 8).Verdict

@@ -72,7 +72,7 @@ func TestTenantHealsWithOwnCap(t *testing.T) {
 	_, err := f.Pool.Exec(t.Context(), "SELECT thaw.start_heal(1, NULL, NULL, 1, false, 'a tenant', 1)")
 	require.ErrorContains(t, err, "may resume 0 more")
 	require.Equal(t, []string{"heal_cap_set by an operator: their backlog"},
-		testdb.Column[string](t, f.DB, "SELECT format('%s by %s: %s', what, actor, reason) FROM thaw.manual_actions WHERE what LIKE 'heal%'"))
+		testdb.Column[string](t, f.DB, "SELECT format('%s by %s: %s', what, actor, reason) FROM thaw.manual_actions WHERE what LIKE 'heal_cap%'"))
 
 	// An operator's heal has only its own cap.
 	id := testdb.Value[int64](t, f.DB, "SELECT thaw.heal('acme', cap => 50)")

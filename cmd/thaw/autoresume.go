@@ -51,8 +51,13 @@ type autoResumeSwitch struct {
 
 func (c *autoResumeSwitch) set(ctx context.Context, e *env, enabled bool) error {
 	return withOperator(ctx, e, c.database, func(o *operator.Operator) error {
-		if err := o.SetAutoResume(ctx, c.Workspace, enabled, deref(c.Reason)); err != nil {
+		changed, err := o.SetAutoResume(ctx, c.Workspace, enabled, deref(c.Reason))
+		switch {
+		case err != nil:
 			return err
+		case !changed:
+			printf(e.stdout, "No change: auto-resume of workspace %s is already %s. The earlier reason is in the history.\n", c.Workspace, onOff(enabled))
+			return nil
 		}
 		printf(e.stdout, "auto-resume of workspace %s is %s\n", c.Workspace, onOff(enabled))
 		return nil

@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"os/user"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
@@ -16,31 +18,56 @@ import (
 )
 
 type healCmd struct {
+	Start  healStartCmd  `cmd:"" default:"withargs" help:"Start a heal. The word start can be left out."`
+	List   healListCmd   `cmd:"" help:"List heals, newest first."`
+	Stop   healStopCmd   `cmd:"" help:"Stop a running heal after its current batch."`
+	Resume healResumeCmd `cmd:"" help:"Continue a stopped heal where it stopped."`
+}
+
+func (healCmd) Help() string { return healStartCmd{}.Help() }
+
+type healStartCmd struct {
 	database  `embed:""`
 	Workspace string        `help:"Resume the paused prospects of this workspace." placeholder:"KEY" xor:"target"`
 	Account   string        `help:"Resume the paused prospects of this account, given by its provider account ID." placeholder:"ID" xor:"target"`
 	Provider  string        `help:"Provider of the account, if several providers use its ID." placeholder:"NAME"`
 	Prospect  []string      `help:"Resume this prospect in all of its campaigns. Repeatable." placeholder:"URL" sep:"none" xor:"target"`
 	File      string        `help:"Resume the prospects in this file: one URL per line, or CSV with a column prospect_url or url; - reads standard input." placeholder:"FILE" xor:"target"`
-	Cap       int32         `help:"Maximum number of enrollments to resume." default:"${heal_cap}"`
+	All       bool          `help:"Resume the paused prospects of the whole fleet, for example after an incident. Requires --rate. Workspaces whose auto-resume is off are not included." xor:"target"`
+	Cap       *int32        `help:"Maximum number of enrollments to resume. Default: ${heal_cap}; with --all, as many as wait." placeholder:"N"`
+	Rate      perMinute     `help:"Resume at most so many enrollments per minute, for example 1000/min. Default: as many as the workers can." placeholder:"N/min"`
 	EvenIfOff bool          `help:"Also resume prospects of workspaces whose automatic resuming is switched off."`
+	Reason    string        `help:"Reason, for the audit log." placeholder:"TEXT"`
 	DryRun    bool          `help:"Show what the heal would do without changing anything."`
 	Wait      bool          `help:"Wait until the heal is done, and show progress. If no worker process is alive, this process does the work."`
 	Timeout   time.Duration `help:"How long to wait with --wait." default:"1h"`
 	JSON      bool          `help:"Print JSON."`
 }
 
-func (healCmd) Help() string {
-	return "A heal is a one-time resume. It follows every rule except the caps per tick, which --cap replaces. Run it again until no enrollments remain.\n\nExample:\n  thaw heal --workspace acme --cap 20000 --wait"
+func (healStartCmd) Help() string {
+	return "A heal is a one-time resume. It follows every rule except the caps per tick, which --cap replaces. If the cap is too small for all, it is shared among the accounts, so that each gets the same number, except those that have fewer. Run it again until no enrollments remain.\n\nExample:\n  thaw heal start --workspace acme --cap 20000 --wait\n  thaw heal --all --rate 1000/min --reason \"the incident of March 3 is over\""
 }
 
-func (c *healCmd) Validate() error {
-	if c.Workspace == "" && c.Account == "" && len(c.Prospect) == 0 && c.File == "" {
-		return errors.New("no target given: pass --workspace, --account, --prospect or --file")
+func (c *healStartCmd) Validate() error {
+	if c.Workspace == "" && c.Account == "" && len(c.Prospect) == 0 && c.File == "" && !c.All {
+		return errors.New("no target given: pass --workspace, --account, --prospect, --file or --all")
 	}
-	if c.Cap < 1 {
-		return fmt.Errorf("--cap=%d: must be at least 1", c.Cap)
+	if c.Cap != nil && *c.Cap < 1 {
+		return fmt.Errorf("--cap=%d: must be at least 1", *c.Cap)
 	}
+	return nil
+}
+
+// perMinute is a rate: 1000 or 1000/min. 0: none.
+type perMinute int32
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (p *perMinute) UnmarshalText(text []byte) error {
+	number, err := strconv.ParseInt(strings.TrimSuffix(string(text), "/min"), 10, 32)
+	if err != nil || number < 1 || number > 1_000_000 {
+		return fmt.Errorf("%q is not a rate: use a number per minute from 1 to 1000000, for example 1000/min", text)
+	}
+	*p = perMinute(number)
 	return nil
 }
 
@@ -54,9 +81,11 @@ type healing struct {
 	Skipped     int32   `json:"skipped"` // of Remaining, how many other transactions had locked
 	Seconds     float64 `json:"seconds"`
 	WouldResume *int64  `json:"would_resume,omitempty"`
+	// Blocked is how many others wait but may not resume now; in a dry run.
+	Blocked *int64 `json:"blocked,omitempty"`
 }
 
-func (c *healCmd) Run(ctx context.Context, e *env) error {
+func (c *healStartCmd) Run(ctx context.Context, e *env) error {
 	if err := c.resolve(ctx, e); err != nil {
 		return err
 	}
@@ -74,14 +103,14 @@ func (c *healCmd) Run(ctx context.Context, e *env) error {
 			return err
 		}
 		if !c.Wait {
-			found, err := db.HealScope(ctx, id)
+			found, err := o.HealScope(ctx, id)
 			if err != nil {
 				return fmt.Errorf("reading heal %d: %w", id, err)
 			}
 			if c.JSON {
-				return writeJSON(e.stdout, healing{HealID: &id, Cap: c.Cap, Remaining: found.Waiting})
+				return writeJSON(e.stdout, healing{HealID: &id, Cap: found.Cap, Remaining: found.Resumable})
 			}
-			printf(e.stdout, "heal %d queued: %d enrollments are ready to resume, at most %d will be resumed\n", id, found.Waiting, c.Cap)
+			printf(e.stdout, "heal %d queued: %d enrollments are ready to resume, at most %d will be resumed%s\n", id, found.Resumable, found.Cap, atRate(found))
 			return nil
 		}
 		var done dbsqlc.HealRow
@@ -113,10 +142,10 @@ func lockedByOthers(skipped int32) string {
 }
 
 // follow shows the progress of a heal until it is done.
-func (c *healCmd) follow(ctx context.Context, e *env, db *store.Store, id int64) (heal dbsqlc.HealRow, err error) {
+func (c *healStartCmd) follow(ctx context.Context, e *env, db *store.Store, id int64) (heal dbsqlc.HealRow, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	shown := newProgress(e.stderr, fmt.Sprintf("heal %d", id), "enrollments", int64(c.Cap))
+	shown := newProgress(e.stderr, fmt.Sprintf("heal %d", id), "enrollments", -1)
 	defer shown.finish()
 	err = poll(ctx, func() (bool, error) {
 		var err error
@@ -128,7 +157,7 @@ func (c *healCmd) follow(ctx context.Context, e *env, db *store.Store, id int64)
 		}
 		shown.set(int64(heal.Resumed))
 		if heal.Status == "stopped" {
-			return false, fmt.Errorf("heal %d stopped after %d enrollments because its job was cancelled or discarded: run the same command again to resume the remaining ones", id, heal.Resumed)
+			return false, stoppedHeal(heal)
 		}
 		return heal.FinishedAt != nil, nil
 	})
@@ -139,22 +168,50 @@ func (c *healCmd) follow(ctx context.Context, e *env, db *store.Store, id int64)
 }
 
 // dryRun prints what the heal would do without changing anything.
-func (c *healCmd) dryRun(ctx context.Context, e *env, o *operator.Operator, heal operator.Heal) error {
+func (c *healStartCmd) dryRun(ctx context.Context, e *env, o *operator.Operator, heal operator.Heal) error {
 	preview, err := o.PreviewHeal(ctx, heal)
 	if err != nil {
 		return err
 	}
 	if c.JSON {
-		return writeJSON(e.stdout, healing{Cap: c.Cap, Remaining: preview.Resumable, WouldResume: &preview.WouldResume})
+		return writeJSON(e.stdout, healing{Cap: preview.Cap, Remaining: preview.Resumable, WouldResume: &preview.WouldResume, Blocked: &preview.Blocked})
 	}
-	printf(e.stdout, "dry run: would resume %d of %d enrollments through %d accounts; nothing changed\n", preview.WouldResume, preview.Resumable, preview.Accounts)
+	printf(e.stdout, "dry run: would resume %d of %d enrollments through %d accounts%s; nothing changed\n", preview.WouldResume, preview.Resumable, preview.Accounts, atRate(preview))
+	if preview.Remaining > 0 {
+		printf(e.stdout, "%d enrollments would remain paused; scheduled sweeps resume them in about %d ticks (%s)\n", preview.Remaining, preview.Ticks, when.Duration(time.Duration(preview.Ticks)*preview.Tick))
+	}
+	if preview.Blocked > 0 {
+		printf(e.stdout, "%d more wait but cannot resume now: their account is not connected, locked or on hold, their campaign is stopped, or auto-resume is off\n", preview.Blocked)
+	}
 	return nil
 }
 
+// atRate describes the rate of a heal and how long it takes.
+func atRate(p operator.HealPreview) string {
+	if p.Rate == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d per minute, in about %s", p.Rate, when.Duration(p.Lasts().Round(time.Second)))
+}
+
+// stoppedHeal says why a heal stopped and how to continue it.
+func stoppedHeal(heal dbsqlc.HealRow) error {
+	reason := heal.StoppedReason
+	if reason == "" {
+		reason = "its job was cancelled or discarded"
+	}
+	return fmt.Errorf("heal %d stopped after %d enrollments: %s\nRun \"thaw heal resume %d --reason …\" to continue it", heal.ID, heal.Resumed, reason, heal.ID)
+}
+
 // heal returns the heal that the flags describe.
-func (c *healCmd) heal(e *env) (operator.Heal, error) {
+func (c *healStartCmd) heal(e *env) (operator.Heal, error) {
 	heal := operator.Heal{
-		Workspace: c.Workspace, Account: c.Account, Provider: c.Provider, Prospects: c.Prospect, Cap: &c.Cap, EvenIfOff: c.EvenIfOff,
+		Fleet: c.All, Workspace: c.Workspace, Account: c.Account, Provider: c.Provider, Prospects: c.Prospect, Cap: c.Cap, EvenIfOff: c.EvenIfOff,
+		Reason: c.Reason,
+	}
+	if c.Rate > 0 {
+		rate := int32(c.Rate)
+		heal.Rate = &rate
 	}
 	if c.File != "" {
 		var err error

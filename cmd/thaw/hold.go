@@ -15,11 +15,12 @@ type holdCmd struct {
 	Account    string    `arg:"" help:"Provider account ID of the account, or its name."`
 	Until      time.Time `help:"End of the hold: ${times}. At most a year from now; without a zone in local time." placeholder:"TIME"`
 	Correct    bool      `help:"Correct a mistaken hold: set an earlier end, or an end more than a year from now. Without --until the hold ends now. Requires the role that owns the schema. The reason is recorded."`
+	End        bool      `help:"End a mistaken hold now, as --correct without --until does."`
 	Provider   string    `help:"Provider of the account, if several providers use its ID." placeholder:"NAME"`
 }
 
 func (holdCmd) Help() string {
-	return "Until the hold ends, no prospect is resumed through the account and nothing is sent. A hold can be extended but not shortened. To correct a mistake, use --correct.\n\nExample:\n  thaw hold h_EKCy2lRLef5NzHp0iw4A --until 3d --reason \"a new device; let it settle\""
+	return "Until the hold ends, no prospect is resumed through the account and nothing is sent. A hold can be extended but not shortened. To correct a mistake, use --correct or --end.\n\nExample:\n  thaw hold h_EKCy2lRLef5NzHp0iw4A --until 3d --reason \"a new device; let it settle\""
 }
 
 func (c *holdCmd) Run(ctx context.Context, e *env) error {
@@ -27,7 +28,7 @@ func (c *holdCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	return withOperator(ctx, e, c.database, func(o *operator.Operator) error {
-		if c.Correct {
+		if c.Correct || c.End {
 			return c.correct(ctx, e, o)
 		}
 		until, err := o.Hold(ctx, c.account(), c.Until, c.Reason)
@@ -41,7 +42,10 @@ func (c *holdCmd) Run(ctx context.Context, e *env) error {
 
 // Validate requires --until, except with --correct, which then ends the hold now.
 func (c *holdCmd) Validate() error {
-	if c.Until.IsZero() && !c.Correct {
+	if c.End && !c.Until.IsZero() {
+		return errors.New("--end ends the hold now: leave out --until, or use --correct")
+	}
+	if c.Until.IsZero() && !c.Correct && !c.End {
 		return errors.New("no end given: pass --until, for example --until 3d or --until \"2026-12-02 14:00\"")
 	}
 	return nil

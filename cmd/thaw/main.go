@@ -48,6 +48,7 @@ type cli struct {
 	Verify     verifyCmd     `cmd:"" help:"Check every invariant on the live database."`
 	Pause      pauseCmd      `cmd:"" help:"Pause a prospect, a campaign, or all prospects of an account until a person resumes them."`
 	Resume     resumeCmd     `cmd:"" help:"Resume prospects that a person or a restriction paused."`
+	Undo       undoCmd       `cmd:"" help:"Undo a manual action, except where something has changed since."`
 	Hold       holdCmd       `cmd:"" help:"Put an account on hold until a time."`
 	Safety     safetyCmd     `cmd:"" help:"Enter or exit safety mode, in which nothing is resumed and nothing is sent."`
 	HealCap    healCapCmd    `cmd:"" help:"Set how many prospects per tick the heals of a tenant may resume."`

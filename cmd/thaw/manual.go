@@ -39,21 +39,30 @@ func (d *action) Validate() error {
 // An acted is the JSON output of an action.
 type acted struct {
 	Changed int64 `json:"changed"` // prospects; for a campaign 1, or 0 if it did not change
+	// ActionIDs are the entries of the audit log, for thaw undo: one per spelling of a prospect's URL.
+	ActionIDs []int64 `json:"action_ids"`
+}
+
+func (a *acted) add(action operator.Action) {
+	a.Changed += action.Changed
+	if action.ID != 0 && action.Changed > 0 {
+		a.ActionIDs = append(a.ActionIDs, action.ID)
+	}
 }
 
 // apply pauses or resumes the target. The parameter what is "paused" or "resumed", as in the
 // database.
 func (d *action) apply(ctx context.Context, e *env, what string, evenByUser bool) error {
 	return withOperator(ctx, e, d.database, func(o *operator.Operator) error {
-		var result acted
+		result := acted{ActionIDs: []int64{}}
 		var err error
 		switch {
 		case d.Account != "":
-			result.Changed, err = d.account(ctx, e, o, what, evenByUser)
+			err = d.account(ctx, e, o, what, evenByUser, &result)
 		case d.Campaign != "":
-			result.Changed, err = d.campaign(ctx, o, what)
+			err = d.campaign(ctx, o, what, &result)
 		default:
-			result.Changed, err = d.prospect(ctx, e, o, what)
+			err = d.prospect(ctx, e, o, what, &result)
 		}
 		if err != nil {
 			return err
@@ -62,45 +71,51 @@ func (d *action) apply(ctx context.Context, e *env, what string, evenByUser bool
 			return writeJSON(e.stdout, result)
 		}
 		printLine(e.stdout, d.describe(what, result.Changed))
+		for _, id := range result.ActionIDs {
+			printf(e.stdout, "To undo: thaw undo %d --reason …\n", id)
+		}
 		return nil
 	})
 }
 
-func (d *action) account(ctx context.Context, e *env, o *operator.Operator, what string, evenByUser bool) (int64, error) {
+func (d *action) account(ctx context.Context, e *env, o *operator.Operator, what string, evenByUser bool, result *acted) error {
 	shown := newProgress(e.stderr, what, "prospects", -1)
 	defer shown.finish()
 	account := operator.Account{ID: d.Account, Provider: d.Provider}
+	var done operator.Action
+	var err error
 	if what == "paused" {
-		return o.PauseAccount(ctx, account, d.Reason, shown.set)
+		done, err = o.PauseAccount(ctx, account, d.Reason, shown.set)
+	} else {
+		done, err = o.ReleaseAccount(ctx, account, d.Reason, evenByUser, shown.set)
 	}
-	return o.ReleaseAccount(ctx, account, d.Reason, evenByUser, shown.set)
+	result.add(done)
+	return err
 }
 
-func (d *action) campaign(ctx context.Context, o *operator.Operator, what string) (int64, error) {
+func (d *action) campaign(ctx context.Context, o *operator.Operator, what string, result *acted) error {
 	act := o.StartCampaign
 	if what == "paused" {
 		act = o.PauseCampaign
 	}
-	changed, err := act(ctx, d.Workspace, d.Campaign, d.Reason)
-	if changed {
-		return 1, err
-	}
-	return 0, err
+	done, err := act(ctx, d.Workspace, d.Campaign, d.Reason)
+	result.add(done)
+	return err
 }
 
-func (d *action) prospect(ctx context.Context, e *env, o *operator.Operator, what string) (total int64, err error) {
+func (d *action) prospect(ctx context.Context, e *env, o *operator.Operator, what string, result *acted) error {
 	act := o.ReleaseProspect
 	if what == "paused" {
 		act = o.PauseProspect
 	}
 	done, err := act(ctx, operator.Prospect{URL: d.Prospect, Workspace: d.Workspace}, d.Reason)
 	for _, enrolled := range done {
-		total += enrolled.Changed
+		result.add(enrolled.Action)
 		if enrolled.URL != d.Prospect {
 			printf(e.stderr, "enrolled as %s: %d %s\n", enrolled.URL, enrolled.Changed, what)
 		}
 	}
-	return total, err
+	return err
 }
 
 func (d *action) describe(what string, changed int64) string {

@@ -127,7 +127,7 @@ func (d *action) each(ctx context.Context, e *env, act func() error) error {
 }
 
 // resolve replaces what the flags name by IDs and URLs.
-func (c *healCmd) resolve(ctx context.Context, e *env) error {
+func (c *healStartCmd) resolve(ctx context.Context, e *env) error {
 	if err := c.resolveAccount(ctx, e, &c.Account); err != nil || len(c.Prospect) == 0 {
 		return err
 	}

@@ -1,10 +1,12 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"net/http"
 
+	"github.com/thawline/thaw/internal/explain"
 	"github.com/thawline/thaw/internal/operator"
 	"github.com/thawline/thaw/internal/readmodel"
 )
@@ -26,10 +28,14 @@ type healRequest struct {
 	// several providers use it.
 	Account  string `json:"account"`
 	Provider string `json:"provider"`
-	// Cap is optional: see operator.Heal.
-	Cap       *int `json:"cap"`
-	EvenIfOff bool `json:"even_if_off"`
-	DryRun    bool `json:"dry_run"`
+	// Fleet heals all workspaces, for operators. It needs a rate.
+	Fleet bool `json:"fleet"`
+	// Cap and Rate are optional: see operator.Heal.
+	Cap       *int   `json:"cap"`
+	Rate      *int   `json:"rate"`
+	EvenIfOff bool   `json:"even_if_off"`
+	Reason    string `json:"reason"`
+	DryRun    bool   `json:"dry_run"`
 }
 
 // A dryRun is the result of a dry run.
@@ -38,6 +44,10 @@ type dryRun struct {
 	Resumable   int64 `json:"resumable"`
 	Accounts    int64 `json:"accounts"`
 	Cap         int   `json:"cap"`
+	// Remaining is what the cap leaves to the sweeps, which need about Ticks for it.
+	Remaining int64 `json:"remaining"`
+	Ticks     int64 `json:"ticks"`
+	Blocked   int64 `json:"blocked"`
 }
 
 // startHeal serves POST /heals. It starts a heal and returns its location, or does a dry run.
@@ -55,6 +65,7 @@ func (a *api) startHeal(r *request) (reply, error) {
 		found, err := operate.PreviewHeal(r.Context(), heal)
 		return reply{body: dryRun{
 			WouldResume: found.WouldResume, Resumable: found.Resumable, Accounts: found.Accounts, Cap: int(found.Cap),
+			Remaining: found.Remaining, Ticks: found.Ticks, Blocked: found.Blocked,
 		}}, err
 	}
 	id, err := operate.StartHeal(r.Context(), heal)
@@ -67,18 +78,83 @@ func (a *api) startHeal(r *request) (reply, error) {
 
 // heal checks the values that JSON allows but a heal does not.
 func (w healRequest) heal() (operator.Heal, error) {
-	heal := operator.Heal{Workspace: w.Workspace, Account: w.Account, Provider: w.Provider, EvenIfOff: w.EvenIfOff}
+	heal := operator.Heal{
+		Fleet: w.Fleet, Workspace: w.Workspace, Account: w.Account, Provider: w.Provider, EvenIfOff: w.EvenIfOff, Reason: w.Reason,
+	}
 	for _, name := range []string{w.Workspace, w.Account, w.Provider} {
 		if name != "" && checkText(name) != nil {
 			return heal, readmodel.ErrNotFound
 		}
 	}
-	if w.Cap != nil {
-		if *w.Cap < 1 || *w.Cap > math.MaxInt32 {
-			return heal, invalid("cap=%d: must be from 1 to %d.", *w.Cap, math.MaxInt32)
-		}
-		limit := int32(*w.Cap)
-		heal.Cap = &limit
+	if w.Reason != "" && checkText(w.Reason) != nil {
+		return heal, invalid("The reason must be at most %d bytes of text.", explain.MaxURL)
 	}
-	return heal, nil
+	var err error
+	if heal.Cap, err = positive("cap", w.Cap); err != nil {
+		return heal, err
+	}
+	heal.Rate, err = positive("rate", w.Rate)
+	return heal, err
+}
+
+func positive(name string, given *int) (*int32, error) {
+	if given == nil {
+		return nil, nil //nolint:nilnil // The field is optional.
+	}
+	if *given < 1 || *given > math.MaxInt32 {
+		return nil, invalid("%s=%d: must be from 1 to %d.", name, *given, math.MaxInt32)
+	}
+	number := int32(*given)
+	return &number, nil
+}
+
+// A reasonRequest is the body of a route that takes an action on an object of its path.
+type reasonRequest struct {
+	Reason string `json:"reason"`
+}
+
+// stopHeal serves POST /heals/{id}/stop.
+func (a *api) stopHeal(r *request) (reply, error) {
+	return a.actOnHeal(r, operator.New(a.store, r.scope, r.name).StopHeal)
+}
+
+// resumeHeal serves POST /heals/{id}/resume.
+func (a *api) resumeHeal(r *request) (reply, error) {
+	return a.actOnHeal(r, operator.New(a.store, r.scope, r.name).ResumeHeal)
+}
+
+func (a *api) actOnHeal(r *request, act func(context.Context, int64, string) (bool, error)) (reply, error) {
+	id, err := r.id()
+	if err != nil {
+		return reply{}, err
+	}
+	var wanted reasonRequest
+	if err := r.body(&wanted); err != nil {
+		return reply{}, err
+	}
+	if _, err := act(r.Context(), id, wanted.Reason); err != nil {
+		return reply{}, err
+	}
+	found, err := readmodel.HealByID(r.Context(), a.store.Pool(), r.scope, id)
+	return reply{body: found}, err
+}
+
+// An undone is the result of an undo.
+type undone struct {
+	ActionID int64 `json:"action_id"`
+	Restored int64 `json:"restored"`
+}
+
+// undo serves POST /actions/{id}/undo.
+func (a *api) undo(r *request) (reply, error) {
+	id, err := r.id()
+	if err != nil {
+		return reply{}, err
+	}
+	var wanted reasonRequest
+	if err := r.body(&wanted); err != nil {
+		return reply{}, err
+	}
+	done, err := operator.New(a.store, r.scope, r.name).Undo(r.Context(), id, wanted.Reason, nil)
+	return reply{body: undone{ActionID: done.ID, Restored: done.Changed}}, err
 }

@@ -15,25 +15,25 @@ SELECT d.id, d.at, d.what, d.actor, d.session_role, coalesce(d.reason, '')::text
     d.account_id, coalesce(a.provider_account_id, '')::text AS account, coalesce(a.display_name, '')::text AS account_name,
     coalesce(c.key, '')::text AS campaign, coalesce(d.prospect_url, '')::text AS prospect_url, d.until, d.enrollments
 FROM (
-    (SELECT m.id, m.at, m.what, m.actor, m.session_role, m.reason, m.workspace_id, m.account_id, m.campaign_id, m.prospect_url, m.until, m.enrollments, m.accounts_lost, m.accounts_connected, m.logged_at FROM thaw.manual_actions AS m
+    (SELECT m.id, m.at, m.what, m.actor, m.session_role, m.reason, m.workspace_id, m.account_id, m.campaign_id, m.prospect_url, m.heal_id, m.undoes, m.before, m.until, m.enrollments, m.accounts_lost, m.accounts_connected, m.logged_at FROM thaw.manual_actions AS m
      WHERE $1::text = 'actor' AND m.actor = $2::text
         AND m.at >= thaw.now() - $3::interval AND (m.at, m.id) < ($4::timestamptz, $5::bigint)
         AND ($6::text = '' OR m.what = $6::text)
         AND ($7::bigint = 0 OR m.workspace_id = $7::bigint)
      ORDER BY m.at DESC, m.id DESC LIMIT $8::integer)
     UNION ALL
-    (SELECT m.id, m.at, m.what, m.actor, m.session_role, m.reason, m.workspace_id, m.account_id, m.campaign_id, m.prospect_url, m.until, m.enrollments, m.accounts_lost, m.accounts_connected, m.logged_at FROM thaw.manual_actions AS m
+    (SELECT m.id, m.at, m.what, m.actor, m.session_role, m.reason, m.workspace_id, m.account_id, m.campaign_id, m.prospect_url, m.heal_id, m.undoes, m.before, m.until, m.enrollments, m.accounts_lost, m.accounts_connected, m.logged_at FROM thaw.manual_actions AS m
      WHERE $1::text = 'workspace' AND m.workspace_id = $7::bigint
         AND m.at >= thaw.now() - $3::interval AND (m.at, m.id) < ($4::timestamptz, $5::bigint)
         AND ($6::text = '' OR m.what = $6::text)
      ORDER BY m.at DESC, m.id DESC LIMIT $8::integer)
     UNION ALL
-    (SELECT m.id, m.at, m.what, m.actor, m.session_role, m.reason, m.workspace_id, m.account_id, m.campaign_id, m.prospect_url, m.until, m.enrollments, m.accounts_lost, m.accounts_connected, m.logged_at FROM thaw.manual_actions AS m
+    (SELECT m.id, m.at, m.what, m.actor, m.session_role, m.reason, m.workspace_id, m.account_id, m.campaign_id, m.prospect_url, m.heal_id, m.undoes, m.before, m.until, m.enrollments, m.accounts_lost, m.accounts_connected, m.logged_at FROM thaw.manual_actions AS m
      WHERE $1::text = 'what' AND m.what = $6::text
         AND m.at >= thaw.now() - $3::interval AND (m.at, m.id) < ($4::timestamptz, $5::bigint)
      ORDER BY m.at DESC, m.id DESC LIMIT $8::integer)
     UNION ALL
-    (SELECT m.id, m.at, m.what, m.actor, m.session_role, m.reason, m.workspace_id, m.account_id, m.campaign_id, m.prospect_url, m.until, m.enrollments, m.accounts_lost, m.accounts_connected, m.logged_at FROM thaw.manual_actions AS m
+    (SELECT m.id, m.at, m.what, m.actor, m.session_role, m.reason, m.workspace_id, m.account_id, m.campaign_id, m.prospect_url, m.heal_id, m.undoes, m.before, m.until, m.enrollments, m.accounts_lost, m.accounts_connected, m.logged_at FROM thaw.manual_actions AS m
      WHERE $1::text = 'time'
         AND m.at >= thaw.now() - $3::interval AND (m.at, m.id) < ($4::timestamptz, $5::bigint)
      ORDER BY m.at DESC, m.id DESC LIMIT $8::integer)) AS d

@@ -42,7 +42,7 @@ func (q *Queries) EnrollmentIDs(ctx context.Context, prospectUrls []string) ([]E
 
 const heal = `-- name: Heal :one
 SELECT h.id, h.target, h.cap, thaw.heal_state(h) AS status, h.resumed, h.moved, h.campaigns_resumed, h.found, h.remaining,
-    h.skipped, h.actor, h.requested_at, h.finished_at
+    h.skipped, h.rate, h.actor, coalesce(h.reason, '')::text AS reason, coalesce(h.stopped_reason, '')::text AS stopped_reason, h.requested_at, h.finished_at
 FROM thaw.heals AS h
 WHERE h.id = $1::bigint
 `
@@ -58,7 +58,10 @@ type HealRow struct {
 	Found            *int32
 	Remaining        *int32
 	Skipped          int32
+	Rate             *int32
 	Actor            string
+	Reason           string
+	StoppedReason    string
 	RequestedAt      time.Time
 	FinishedAt       *time.Time
 }
@@ -78,7 +81,10 @@ func (q *Queries) Heal(ctx context.Context, healID int64) (HealRow, error) {
 		&i.Found,
 		&i.Remaining,
 		&i.Skipped,
+		&i.Rate,
 		&i.Actor,
+		&i.Reason,
+		&i.StoppedReason,
 		&i.RequestedAt,
 		&i.FinishedAt,
 	)
@@ -88,7 +94,7 @@ func (q *Queries) Heal(ctx context.Context, healID int64) (HealRow, error) {
 const healBatch = `-- name: HealBatch :one
 SELECT batch.verdict::text AS verdict, batch.resumed::integer AS resumed,
     coalesce(extract(epoch FROM batch.retry_in), 0)::float8 AS retry_seconds,
-    coalesce(CASE WHEN batch.verdict NOT IN ('more', 'busy') THEN thaw.complete_job($1::bigint) END, false)::boolean AS completed
+    coalesce(CASE WHEN batch.verdict NOT IN ('more', 'busy', 'paced') THEN thaw.complete_job($1::bigint) END, false)::boolean AS completed
 FROM thaw.heal_batch($2::bigint, $3::integer, $1::bigint) AS batch
 `
 
@@ -148,26 +154,6 @@ func (q *Queries) HealCaps(ctx context.Context) ([]HealCapsRow, error) {
 	return items, nil
 }
 
-const healScope = `-- name: HealScope :one
-SELECT coalesce(sum(scope.waiting), 0)::bigint AS waiting, count(DISTINCT scope.target_id)::bigint AS accounts,
-    (SELECT h.cap FROM thaw.heals AS h WHERE h.id = $1::bigint)::integer AS cap
-FROM thaw.heal_scope($1::bigint) AS scope
-`
-
-type HealScopeRow struct {
-	Waiting  int64
-	Accounts int64
-	Cap      int32
-}
-
-// How many enrollments a heal may resume now, through how many accounts, and its cap.
-func (q *Queries) HealScope(ctx context.Context, healID int64) (HealScopeRow, error) {
-	row := q.db.QueryRow(ctx, healScope, healID)
-	var i HealScopeRow
-	err := row.Scan(&i.Waiting, &i.Accounts, &i.Cap)
-	return i, err
-}
-
 const namedAccounts = `-- name: NamedAccounts :many
 SELECT a.id, a.provider, a.provider_account_id AS account, w.key AS workspace
 FROM thaw.accounts AS a
@@ -217,6 +203,55 @@ func (q *Queries) NamedAccounts(ctx context.Context, arg NamedAccountsParams) ([
 	return items, nil
 }
 
+const previewHeal = `-- name: PreviewHeal :one
+SELECT preview.resumable::bigint AS resumable, preview.accounts::bigint AS accounts, preview.cap::integer AS cap,
+    coalesce(preview.rate, 0)::integer AS rate, preview.waiting::bigint AS waiting, preview.ticks::bigint AS ticks,
+    preview.tick_seconds::integer AS tick_seconds
+FROM thaw.preview_heal($1::bigint) AS preview
+`
+
+type PreviewHealRow struct {
+	Resumable   int64
+	Accounts    int64
+	Cap         int32
+	Rate        int32
+	Waiting     int64
+	Ticks       int64
+	TickSeconds int32
+}
+
+func (q *Queries) PreviewHeal(ctx context.Context, healID int64) (PreviewHealRow, error) {
+	row := q.db.QueryRow(ctx, previewHeal, healID)
+	var i PreviewHealRow
+	err := row.Scan(
+		&i.Resumable,
+		&i.Accounts,
+		&i.Cap,
+		&i.Rate,
+		&i.Waiting,
+		&i.Ticks,
+		&i.TickSeconds,
+	)
+	return i, err
+}
+
+const resumeHeal = `-- name: ResumeHeal :one
+SELECT thaw.resume_heal($1::bigint, $2::text, $3::text)::boolean AS changed
+`
+
+type ResumeHealParams struct {
+	HealID int64
+	Reason string
+	Actor  string
+}
+
+func (q *Queries) ResumeHeal(ctx context.Context, arg ResumeHealParams) (bool, error) {
+	row := q.db.QueryRow(ctx, resumeHeal, arg.HealID, arg.Reason, arg.Actor)
+	var changed bool
+	err := row.Scan(&changed)
+	return changed, err
+}
+
 const setHealCap = `-- name: SetHealCap :exec
 SELECT thaw.set_heal_cap($1::text, $2::integer, $3::text, $4::text)
 `
@@ -242,7 +277,7 @@ const startHeal = `-- name: StartHeal :one
 SELECT thaw.start_heal(
     $1::bigint, $2::bigint, $3::bigint[],
     nullif($4::integer, 0), $5::boolean, $6::text,
-    $7::bigint)::bigint AS heal_id
+    $7::bigint, $8::integer, $9::text, $10::boolean)::bigint AS heal_id
 `
 
 type StartHealParams struct {
@@ -253,10 +288,12 @@ type StartHealParams struct {
 	EvenIfOff     bool
 	Actor         string
 	TenantID      *int64
+	Rate          *int32
+	Reason        *string
+	IsFleet       bool
 }
 
-// tenant_id: the workspace whose API token starts the heal. With it, cap 0 means all that is
-// allowed.
+// tenant_id: the workspace whose API token starts the heal. cap 0: the default.
 func (q *Queries) StartHeal(ctx context.Context, arg StartHealParams) (int64, error) {
 	row := q.db.QueryRow(ctx, startHeal,
 		arg.WorkspaceID,
@@ -266,10 +303,30 @@ func (q *Queries) StartHeal(ctx context.Context, arg StartHealParams) (int64, er
 		arg.EvenIfOff,
 		arg.Actor,
 		arg.TenantID,
+		arg.Rate,
+		arg.Reason,
+		arg.IsFleet,
 	)
 	var heal_id int64
 	err := row.Scan(&heal_id)
 	return heal_id, err
+}
+
+const stopHeal = `-- name: StopHeal :one
+SELECT thaw.stop_heal($1::bigint, $2::text, $3::text)::boolean AS changed
+`
+
+type StopHealParams struct {
+	HealID int64
+	Reason string
+	Actor  string
+}
+
+func (q *Queries) StopHeal(ctx context.Context, arg StopHealParams) (bool, error) {
+	row := q.db.QueryRow(ctx, stopHeal, arg.HealID, arg.Reason, arg.Actor)
+	var changed bool
+	err := row.Scan(&changed)
+	return changed, err
 }
 
 const workspaceID = `-- name: WorkspaceID :one

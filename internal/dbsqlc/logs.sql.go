@@ -31,7 +31,7 @@ FROM thaw.enrollments AS e
 JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id
 JOIN thaw.workspaces AS workspace ON workspace.id = e.workspace_id
 CROSS JOIN LATERAL (
-    SELECT h.id, h.enrollment_id, h.at, h.tick_at, h.heal_id, h.signal_id, h.job_id, h.from_account_id, h.to_account_id, h.step, h.kind, h.source, h.from_status, h.to_status, h.reason, h.paused_at, h.detail
+    SELECT h.id, h.enrollment_id, h.at, h.tick_at, h.heal_id, h.signal_id, h.job_id, h.from_account_id, h.to_account_id, h.step, h.kind, h.source, h.from_status, h.to_status, h.reason, h.paused_at, h.detail, h.action_id, h.from_reason
     FROM thaw.enrollment_events AS h
     WHERE h.enrollment_id = e.id AND h.id < $1::bigint
     ORDER BY h.id DESC
@@ -156,8 +156,9 @@ func (q *Queries) FleetQuotas(ctx context.Context, tickAt time.Time) ([]FleetQuo
 
 const healPage = `-- name: HealPage :many
 SELECT h.id, coalesce(workspace.key, '')::text AS workspace, h.account_id, coalesce(account.provider_account_id, '')::text AS account,
-    h.cap, h.even_if_off, thaw.heal_state(h) AS status, h.resumed, h.moved, h.campaigns_resumed, h.found, h.remaining, h.skipped, h.round,
-    coalesce(h.accounts, 0)::integer AS accounts, h.accounts_done, h.actor, h.requested_at, h.finished_at
+    h.is_fleet, h.cap, h.rate, h.even_if_off, thaw.heal_state(h) AS status, h.resumed, h.moved, h.campaigns_resumed, h.found, h.remaining, h.skipped, h.round,
+    coalesce(h.accounts, 0)::integer AS accounts, h.accounts_done, h.actor, coalesce(h.reason, '')::text AS reason,
+    coalesce(h.stopped_reason, '')::text AS stopped_reason, h.job_id, h.requested_at, h.finished_at
 FROM thaw.heals AS h
 LEFT JOIN thaw.accounts AS account ON account.id = h.account_id
 LEFT JOIN thaw.workspaces AS workspace ON workspace.id = coalesce(h.workspace_id, account.workspace_id)
@@ -180,7 +181,9 @@ type HealPageRow struct {
 	Workspace        string
 	AccountID        *int64
 	Account          string
+	IsFleet          bool
 	Cap              int32
+	Rate             *int32
 	EvenIfOff        bool
 	Status           string
 	Resumed          int32
@@ -193,12 +196,15 @@ type HealPageRow struct {
 	Accounts         int32
 	AccountsDone     int32
 	Actor            string
+	Reason           string
+	StoppedReason    string
+	JobID            *int64
 	RequestedAt      time.Time
 	FinishedAt       *time.Time
 }
 
-// A heal of listed prospects belongs to no workspace and is visible only with access to all
-// workspaces.
+// A heal of listed prospects or of the fleet belongs to no workspace and is visible only with access
+// to all workspaces.
 func (q *Queries) HealPage(ctx context.Context, arg HealPageParams) ([]HealPageRow, error) {
 	rows, err := q.db.Query(ctx, healPage,
 		arg.BeforeID,
@@ -218,7 +224,9 @@ func (q *Queries) HealPage(ctx context.Context, arg HealPageParams) ([]HealPageR
 			&i.Workspace,
 			&i.AccountID,
 			&i.Account,
+			&i.IsFleet,
 			&i.Cap,
+			&i.Rate,
 			&i.EvenIfOff,
 			&i.Status,
 			&i.Resumed,
@@ -231,6 +239,9 @@ func (q *Queries) HealPage(ctx context.Context, arg HealPageParams) ([]HealPageR
 			&i.Accounts,
 			&i.AccountsDone,
 			&i.Actor,
+			&i.Reason,
+			&i.StoppedReason,
+			&i.JobID,
 			&i.RequestedAt,
 			&i.FinishedAt,
 		); err != nil {

@@ -11,8 +11,8 @@ import (
 )
 
 const actOnCampaign = `-- name: ActOnCampaign :one
-SELECT thaw.act_on_campaign($1::text, $2::text, $3::text,
-    $4::text, $5::text)::boolean AS changed
+SELECT coalesce(thaw.act_on_campaign($1::text, $2::text, $3::text,
+    $4::text, $5::text), 0)::bigint AS action_id
 `
 
 type ActOnCampaignParams struct {
@@ -23,7 +23,8 @@ type ActOnCampaignParams struct {
 	Actor        string
 }
 
-func (q *Queries) ActOnCampaign(ctx context.Context, arg ActOnCampaignParams) (bool, error) {
+// 0: it was so already.
+func (q *Queries) ActOnCampaign(ctx context.Context, arg ActOnCampaignParams) (int64, error) {
 	row := q.db.QueryRow(ctx, actOnCampaign,
 		arg.What,
 		arg.WorkspaceKey,
@@ -31,14 +32,15 @@ func (q *Queries) ActOnCampaign(ctx context.Context, arg ActOnCampaignParams) (b
 		arg.Reason,
 		arg.Actor,
 	)
-	var changed bool
-	err := row.Scan(&changed)
-	return changed, err
+	var action_id int64
+	err := row.Scan(&action_id)
+	return action_id, err
 }
 
 const actOnProspect = `-- name: ActOnProspect :one
-SELECT thaw.act_on_prospect($1::text, $2::text, $3::text,
-    $4::text, $5::text, $6::text)::integer AS changed
+SELECT done.action_id::bigint AS action_id, done.changed::integer AS changed
+FROM thaw.act_on_prospect($1::text, $2::text, $3::text,
+    $4::text, $5::text, $6::text) AS done
 `
 
 type ActOnProspectParams struct {
@@ -50,7 +52,12 @@ type ActOnProspectParams struct {
 	Actor        string
 }
 
-func (q *Queries) ActOnProspect(ctx context.Context, arg ActOnProspectParams) (int32, error) {
+type ActOnProspectRow struct {
+	ActionID int64
+	Changed  int32
+}
+
+func (q *Queries) ActOnProspect(ctx context.Context, arg ActOnProspectParams) (ActOnProspectRow, error) {
 	row := q.db.QueryRow(ctx, actOnProspect,
 		arg.What,
 		arg.ProspectUrl,
@@ -59,9 +66,64 @@ func (q *Queries) ActOnProspect(ctx context.Context, arg ActOnProspectParams) (i
 		arg.Reason,
 		arg.Actor,
 	)
-	var changed int32
-	err := row.Scan(&changed)
-	return changed, err
+	var i ActOnProspectRow
+	err := row.Scan(&i.ActionID, &i.Changed)
+	return i, err
+}
+
+const action = `-- name: Action :one
+SELECT d.id, d.at, d.what, d.actor, d.session_role, coalesce(d.reason, '')::text AS reason, coalesce(w.key, '')::text AS workspace,
+    d.account_id, coalesce(a.provider_account_id, '')::text AS account, coalesce(c.key, '')::text AS campaign,
+    coalesce(d.prospect_url, '')::text AS prospect_url, d.heal_id, d.until, d.enrollments, d.undoes,
+    coalesce((SELECT u.id FROM thaw.manual_actions AS u WHERE u.undoes = d.id ORDER BY u.id DESC LIMIT 1), 0)::bigint AS undone_by
+FROM thaw.manual_actions AS d
+LEFT JOIN thaw.workspaces AS w ON w.id = d.workspace_id
+LEFT JOIN thaw.accounts AS a ON a.id = d.account_id
+LEFT JOIN thaw.campaigns AS c ON c.id = d.campaign_id
+WHERE d.id = $1::bigint
+`
+
+type ActionRow struct {
+	ID          int64
+	At          time.Time
+	What        string
+	Actor       string
+	SessionRole string
+	Reason      string
+	Workspace   string
+	AccountID   *int64
+	Account     string
+	Campaign    string
+	ProspectUrl string
+	HealID      *int64
+	Until       *time.Time
+	Enrollments *int32
+	Undoes      *int64
+	UndoneBy    int64
+}
+
+func (q *Queries) Action(ctx context.Context, actionID int64) (ActionRow, error) {
+	row := q.db.QueryRow(ctx, action, actionID)
+	var i ActionRow
+	err := row.Scan(
+		&i.ID,
+		&i.At,
+		&i.What,
+		&i.Actor,
+		&i.SessionRole,
+		&i.Reason,
+		&i.Workspace,
+		&i.AccountID,
+		&i.Account,
+		&i.Campaign,
+		&i.ProspectUrl,
+		&i.HealID,
+		&i.Until,
+		&i.Enrollments,
+		&i.Undoes,
+		&i.UndoneBy,
+	)
+	return i, err
 }
 
 const actionsToLog = `-- name: ActionsToLog :many
@@ -235,6 +297,24 @@ func (q *Queries) LinkAccounts(ctx context.Context, arg LinkAccountsParams) erro
 	return err
 }
 
+const previewUndo = `-- name: PreviewUndo :one
+SELECT coalesce(u.refusal, '')::text AS refusal, coalesce(u.hint, '')::text AS hint, coalesce(u.enrollments, 0)::bigint AS enrollments
+FROM thaw.preview_undo($1::bigint) AS u
+`
+
+type PreviewUndoRow struct {
+	Refusal     string
+	Hint        string
+	Enrollments int64
+}
+
+func (q *Queries) PreviewUndo(ctx context.Context, actionID int64) (PreviewUndoRow, error) {
+	row := q.db.QueryRow(ctx, previewUndo, actionID)
+	var i PreviewUndoRow
+	err := row.Scan(&i.Refusal, &i.Hint, &i.Enrollments)
+	return i, err
+}
+
 const startAction = `-- name: StartAction :one
 SELECT thaw.start_action($1::text, $2::text, $3::text, $4::text,
     $5::text)::bigint AS action_id
@@ -260,6 +340,24 @@ func (q *Queries) StartAction(ctx context.Context, arg StartActionParams) (int64
 	var action_id int64
 	err := row.Scan(&action_id)
 	return action_id, err
+}
+
+const startUndo = `-- name: StartUndo :one
+SELECT thaw.start_undo($1::bigint, $2::text, $3::text)::bigint AS undo_id
+`
+
+type StartUndoParams struct {
+	ActionID int64
+	Reason   string
+	Actor    string
+}
+
+// Records an undo, for the batches that follow, and restores everything but prospects.
+func (q *Queries) StartUndo(ctx context.Context, arg StartUndoParams) (int64, error) {
+	row := q.db.QueryRow(ctx, startUndo, arg.ActionID, arg.Reason, arg.Actor)
+	var undo_id int64
+	err := row.Scan(&undo_id)
+	return undo_id, err
 }
 
 const stuckAccounts = `-- name: StuckAccounts :many
@@ -302,4 +400,28 @@ func (q *Queries) StuckAccounts(ctx context.Context) ([]StuckAccountsRow, error)
 		return nil, err
 	}
 	return items, nil
+}
+
+const undoBatch = `-- name: UndoBatch :one
+SELECT u.restored::integer AS restored, coalesce(u.last_event_id, 0)::bigint AS last_event_id
+FROM thaw.undo_batch($1::bigint, $2::bigint, $3::integer) AS u
+`
+
+type UndoBatchParams struct {
+	UndoID       int64
+	AfterEventID int64
+	Size         int32
+}
+
+type UndoBatchRow struct {
+	Restored    int32
+	LastEventID int64
+}
+
+// last_event_id 0: none remain.
+func (q *Queries) UndoBatch(ctx context.Context, arg UndoBatchParams) (UndoBatchRow, error) {
+	row := q.db.QueryRow(ctx, undoBatch, arg.UndoID, arg.AfterEventID, arg.Size)
+	var i UndoBatchRow
+	err := row.Scan(&i.Restored, &i.LastEventID)
+	return i, err
 }

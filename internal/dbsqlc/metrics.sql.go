@@ -50,7 +50,7 @@ func (q *Queries) FleetPausedByReason(ctx context.Context) ([]FleetPausedByReaso
 const metricsHeals = `-- name: MetricsHeals :many
 SELECT h.id, h.resumed
 FROM thaw.heals AS h
-WHERE h.status = 'running' OR h.finished_at >= $1::timestamptz - interval '1 minute'
+WHERE h.status = 'running' OR coalesce(h.finished_at, h.stopped_at) >= $1::timestamptz - interval '1 minute'
 `
 
 type MetricsHealsRow struct {

@@ -50,9 +50,9 @@ func (q *Queries) ListAutoResume(ctx context.Context) ([]ListAutoResumeRow, erro
 	return items, nil
 }
 
-const setAutoResume = `-- name: SetAutoResume :exec
+const setAutoResume = `-- name: SetAutoResume :one
 SELECT thaw.set_auto_resume($1::text, $2::boolean, $3::text,
-    $4::text)
+    $4::text)::boolean AS changed
 `
 
 type SetAutoResumeParams struct {
@@ -62,12 +62,14 @@ type SetAutoResumeParams struct {
 	Actor        string
 }
 
-func (q *Queries) SetAutoResume(ctx context.Context, arg SetAutoResumeParams) error {
-	_, err := q.db.Exec(ctx, setAutoResume,
+func (q *Queries) SetAutoResume(ctx context.Context, arg SetAutoResumeParams) (bool, error) {
+	row := q.db.QueryRow(ctx, setAutoResume,
 		arg.WorkspaceKey,
 		arg.Enabled,
 		arg.Reason,
 		arg.Actor,
 	)
-	return err
+	var changed bool
+	err := row.Scan(&changed)
+	return changed, err
 }

@@ -14,6 +14,14 @@ import (
 // account for less than a tenth of a second.
 const batchSize = 1000
 
+// An Action is a recorded action. ID is its entry in the audit log (thaw.manual_actions), by which it
+// can be undone; 0 if nothing changed, because it was so already. Changed is how many prospects it
+// changed; of a campaign 1.
+type Action struct {
+	ID      int64
+	Changed int64
+}
+
 // What an action does, as thaw.manual_actions.what stores it.
 const (
 	paused  = "paused"
@@ -67,12 +75,13 @@ func (o *Operator) ExitSafety(ctx context.Context, reason string) (bool, error) 
 	return o.store.Trip().SafetyExit(ctx, dbsqlc.SafetyExitParams{Reason: reason, Actor: o.actor})
 }
 
-// SetAutoResume switches auto-resume of a workspace. The reason is optional.
-func (o *Operator) SetAutoResume(ctx context.Context, workspace string, enabled bool, reason string) error {
+// SetAutoResume switches auto-resume of a workspace. The reason is optional. False: it was so
+// already, and only a new reason was stored.
+func (o *Operator) SetAutoResume(ctx context.Context, workspace string, enabled bool, reason string) (bool, error) {
 	if err := o.forOperators("switch auto-resume"); err != nil {
-		return err
+		return false, err
 	}
-	return o.store.SetAutoResume(ctx, dbsqlc.SetAutoResumeParams{
+	return o.store.Trip().SetAutoResume(ctx, dbsqlc.SetAutoResumeParams{
 		WorkspaceKey: workspace, Enabled: enabled, Reason: orNil(reason), Actor: o.actor,
 	})
 }
@@ -87,8 +96,8 @@ func (o *Operator) SetHealCap(ctx context.Context, workspace string, limit *int3
 }
 
 // PauseAccount pauses all active and waiting prospects of an account until a person releases them.
-// It returns how many. progress, which may be nil, is called with the number so far.
-func (o *Operator) PauseAccount(ctx context.Context, account Account, reason string, progress func(int64)) (int64, error) {
+// progress, which may be nil, is called with the number so far.
+func (o *Operator) PauseAccount(ctx context.Context, account Account, reason string, progress func(int64)) (Action, error) {
 	return o.actOnAccount(ctx, paused, account, reason, false, progress)
 }
 
@@ -96,7 +105,7 @@ func (o *Operator) PauseAccount(ctx context.Context, account Account, reason str
 // resumes them in the next ticks within the caps. evenByUser: also those that a person paused.
 func (o *Operator) ReleaseAccount(
 	ctx context.Context, account Account, reason string, evenByUser bool, progress func(int64),
-) (int64, error) {
+) (Action, error) {
 	return o.actOnAccount(ctx, resumed, account, reason, evenByUser, progress)
 }
 
@@ -104,36 +113,31 @@ func (o *Operator) ReleaseAccount(
 // left half done by a closed browser.
 func (o *Operator) actOnAccount(
 	ctx context.Context, what string, account Account, reason string, evenByUser bool, progress func(int64),
-) (total int64, err error) {
+) (action Action, err error) {
 	if err := o.forOperators("pause or release prospects"); err != nil {
-		return 0, err
+		return action, err
 	}
 	a, err := o.account(ctx, account)
 	if err != nil {
-		return 0, err
+		return action, err
 	}
-	id, err := o.store.Trip().StartAction(ctx, dbsqlc.StartActionParams{
+	ctx = context.WithoutCancel(ctx)
+	action.ID, err = o.store.Trip().StartAction(ctx, dbsqlc.StartActionParams{
 		What: what, Account: a.Account, Provider: a.Provider, Reason: reason, Actor: o.actor,
 	})
-	if err != nil {
-		return 0, err
-	}
-	for changed := int32(batchSize); changed == batchSize; {
-		changed, err = o.store.Trip().ApplyActionBatch(ctx, dbsqlc.ApplyActionBatchParams{ActionID: id, Size: batchSize, EvenByUser: evenByUser})
-		total += int64(changed)
-		if err != nil {
-			return total, interrupted(total, err)
-		}
+	for changed := int32(batchSize); err == nil && changed == batchSize; {
+		changed, err = o.store.Trip().ApplyActionBatch(ctx, dbsqlc.ApplyActionBatchParams{ActionID: action.ID, Size: batchSize, EvenByUser: evenByUser})
+		action.Changed += int64(changed)
 		if progress != nil {
-			progress(total)
+			progress(action.Changed)
 		}
 	}
-	return total, nil
+	return action, interrupted(action.Changed, err)
 }
 
 // interrupted says how far an action got before it failed.
 func interrupted(total int64, err error) error {
-	if total == 0 {
+	if err == nil || total == 0 {
 		return err
 	}
 	p := &Problem{Kind: Unavailable, Message: err.Error(), cause: err}
@@ -155,8 +159,8 @@ type Prospect struct {
 
 // An Enrolled is the result of an action for one spelling of a prospect's URL.
 type Enrolled struct {
-	URL     string
-	Changed int64
+	URL string
+	Action
 }
 
 // PauseProspect pauses a prospect until a person releases it.
@@ -190,12 +194,12 @@ func (o *Operator) actOnProspect(ctx context.Context, what string, prospect Pros
 	var done []Enrolled
 	var last error
 	for _, url := range urls {
-		changed, err := o.store.Trip().ActOnProspect(ctx, dbsqlc.ActOnProspectParams{
+		acted, err := o.store.Trip().ActOnProspect(ctx, dbsqlc.ActOnProspectParams{
 			What: what, ProspectUrl: url, WorkspaceKey: orNil(prospect.Workspace), Campaign: orNil(prospect.Campaign), Reason: reason, Actor: o.actor,
 		})
 		switch problem := AsProblem(err); {
 		case err == nil:
-			done = append(done, Enrolled{URL: url, Changed: int64(changed)})
+			done = append(done, Enrolled{URL: url, Action: Action{ID: acted.ActionID, Changed: int64(acted.Changed)}})
 		case problem != nil && problem.Kind == NotFound:
 			last = err // this spelling is in another workspace or campaign
 		default:
@@ -212,21 +216,22 @@ func (o *Operator) actOnProspect(ctx context.Context, what string, prospect Pros
 }
 
 // PauseCampaign pauses a campaign: nothing of it is sent or resumed, and its prospects do not
-// change. False: a person had paused it already.
-func (o *Operator) PauseCampaign(ctx context.Context, workspace, campaign, reason string) (bool, error) {
+// change.
+func (o *Operator) PauseCampaign(ctx context.Context, workspace, campaign, reason string) (Action, error) {
 	return o.actOnCampaign(ctx, paused, workspace, campaign, reason)
 }
 
-// StartCampaign starts a paused campaign again. False: it is running already.
-func (o *Operator) StartCampaign(ctx context.Context, workspace, campaign, reason string) (bool, error) {
+// StartCampaign starts a paused campaign again.
+func (o *Operator) StartCampaign(ctx context.Context, workspace, campaign, reason string) (Action, error) {
 	return o.actOnCampaign(ctx, resumed, workspace, campaign, reason)
 }
 
-func (o *Operator) actOnCampaign(ctx context.Context, what, workspace, campaign, reason string) (bool, error) {
+func (o *Operator) actOnCampaign(ctx context.Context, what, workspace, campaign, reason string) (Action, error) {
 	if err := o.forOperators("pause or start a campaign"); err != nil {
-		return false, err
+		return Action{}, err
 	}
-	return o.store.Trip().ActOnCampaign(ctx, dbsqlc.ActOnCampaignParams{
+	id, err := o.store.Trip().ActOnCampaign(ctx, dbsqlc.ActOnCampaignParams{
 		What: what, WorkspaceKey: workspace, Campaign: campaign, Reason: reason, Actor: o.actor,
 	})
+	return Action{ID: id, Changed: min(id, 1)}, err
 }

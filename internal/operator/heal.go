@@ -2,13 +2,16 @@ package operator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/explain"
+	"github.com/thawline/thaw/internal/readmodel"
 )
 
 // DefaultHealCap is the cap of a heal that does not name one, in prospects. It is the default of
@@ -16,27 +19,49 @@ import (
 const DefaultHealCap = 5000
 
 // A Heal is a one-time resume of a backlog under its own cap. Its target is a workspace, an account,
-// or listed prospects. A workspace and an account together are the account, which must be in that
-// workspace.
+// listed prospects, or the whole fleet. A workspace and an account together are the account, which
+// must be in that workspace.
 type Heal struct {
+	// Fleet is a heal of the whole fleet. It needs a Rate.
+	Fleet     bool
 	Workspace string
 	Account   string
 	Provider  string
 	// Prospects are URLs. Each must be known; spellings do not matter.
 	Prospects []string
-	// Cap is the maximum number of prospects. Nil: DefaultHealCap or, for a tenant, all that it may
-	// still resume in this tick.
+	// Cap is the maximum number of prospects. Nil: DefaultHealCap; for a tenant, all that it may
+	// still resume in this tick; for the fleet, all that wait.
 	Cap *int32
+	// Rate is how many prospects per minute may resume. Nil: as many as the workers can.
+	Rate *int32
 	// EvenIfOff also resumes prospects where auto-resume is off.
 	EvenIfOff bool
+	Reason    string // optional
 }
 
 // A HealPreview says what a heal would do now.
 type HealPreview struct {
 	Cap         int32
+	Rate        int32 // 0: none
 	Resumable   int64 // may resume now
 	WouldResume int64
-	Accounts    int64
+	Accounts    int64 // through which they resume
+	// Remaining is how many of the resumable prospects the cap leaves to the sweeps, which need about
+	// Ticks for them.
+	Remaining int64
+	Ticks     int64
+	Tick      time.Duration
+	// Blocked is how many prospects in the scope wait but may not resume now; of a list, also those
+	// that do not wait.
+	Blocked int64
+}
+
+// Lasts is how long the heal takes with its rate. 0: it has none.
+func (p HealPreview) Lasts() time.Duration {
+	if p.Rate == 0 {
+		return 0
+	}
+	return time.Duration(p.WouldResume) * time.Minute / time.Duration(p.Rate)
 }
 
 // StartHeal starts a heal and returns its ID. Workers run it.
@@ -54,22 +79,60 @@ func (o *Operator) PreviewHeal(ctx context.Context, heal Heal) (HealPreview, err
 	if err != nil {
 		return HealPreview{}, err
 	}
-	scope, err := o.store.TryHeal(ctx, start)
+	found, err := o.store.TryHeal(ctx, start)
+	return previewOf(found), err
+}
+
+// HealScope returns what a heal that was started has yet to do.
+func (o *Operator) HealScope(ctx context.Context, id int64) (HealPreview, error) {
+	found, err := o.store.Trip().PreviewHeal(ctx, id)
+	return previewOf(found), err
+}
+
+func previewOf(found dbsqlc.PreviewHealRow) HealPreview {
+	would := min(found.Resumable, int64(found.Cap))
 	return HealPreview{
-		Cap: scope.Cap, Resumable: scope.Waiting, WouldResume: min(scope.Waiting, int64(scope.Cap)), Accounts: scope.Accounts,
-	}, err
+		Cap: found.Cap, Rate: found.Rate, Resumable: found.Resumable, WouldResume: would, Accounts: found.Accounts,
+		Remaining: found.Resumable - would, Ticks: found.Ticks, Tick: time.Duration(found.TickSeconds) * time.Second,
+		Blocked: max(0, found.Waiting-found.Resumable),
+	}
+}
+
+// StopHeal stops a running heal after its current batch. False: it was stopped already.
+func (o *Operator) StopHeal(ctx context.Context, id int64, reason string) (bool, error) {
+	if err := o.seesHeal(ctx, id); err != nil {
+		return false, err
+	}
+	return o.store.Trip().StopHeal(ctx, dbsqlc.StopHealParams{HealID: id, Reason: reason, Actor: o.actor})
+}
+
+// ResumeHeal continues a stopped heal where it stopped. False: it is running already.
+func (o *Operator) ResumeHeal(ctx context.Context, id int64, reason string) (bool, error) {
+	if err := o.seesHeal(ctx, id); err != nil {
+		return false, err
+	}
+	return o.store.Trip().ResumeHeal(ctx, dbsqlc.ResumeHealParams{HealID: id, Reason: reason, Actor: o.actor})
+}
+
+// seesHeal returns a problem if there is no such heal in the scope.
+func (o *Operator) seesHeal(ctx context.Context, id int64) error {
+	_, err := readmodel.HealByID(ctx, o.store.Pool(), o.scope, id)
+	if errors.Is(err, readmodel.ErrNotFound) {
+		return notFound("Look at the list of heals.", "there is no heal %d", id)
+	}
+	return err
 }
 
 // heal finds the target of a heal and applies defaults and limits.
 func (o *Operator) heal(ctx context.Context, heal Heal) (start dbsqlc.StartHealParams, err error) {
-	start = dbsqlc.StartHealParams{EvenIfOff: heal.EvenIfOff, Actor: o.actor}
+	start = dbsqlc.StartHealParams{
+		EvenIfOff: heal.EvenIfOff, Actor: o.actor, Rate: heal.Rate, Reason: orNil(strings.TrimSpace(heal.Reason)), IsFleet: heal.Fleet,
+	}
 	switch {
 	case heal.Cap != nil && *heal.Cap < 1:
 		return start, invalid(fmt.Sprintf("Use a number from 1 to %d.", math.MaxInt32), "the cap of a heal is %d", *heal.Cap)
 	case heal.Cap != nil:
-		start.Cap = *heal.Cap
-	case !o.isTenant():
-		start.Cap = DefaultHealCap
+		start.Cap = *heal.Cap // otherwise 0: the default
 	}
 	if o.isTenant() {
 		tenant := o.scope.WorkspaceID()
@@ -79,6 +142,10 @@ func (o *Operator) heal(ctx context.Context, heal Heal) (start dbsqlc.StartHealP
 		}
 	}
 	switch {
+	case heal.Fleet && (heal.Workspace != "" || heal.Account != "" || len(heal.Prospects) > 0):
+		err = invalid("Name only one of the two.", "the heal has two targets: the whole fleet, and a part of it")
+	case heal.Fleet:
+		err = o.forOperators("heal the whole fleet")
 	case len(heal.Prospects) > 0:
 		start.EnrollmentIds, err = o.enrollments(ctx, heal.Prospects)
 	case heal.Account != "":
@@ -95,7 +162,7 @@ func (o *Operator) heal(ctx context.Context, heal Heal) (start dbsqlc.StartHealP
 		id, err = o.workspaceID(ctx, heal.Workspace)
 		start.WorkspaceID = &id
 	default:
-		err = invalid("Name a workspace or an account.", "the heal has no target")
+		err = invalid("Name a workspace or an account, or heal the whole fleet with a rate.", "the heal has no target")
 	}
 	return start, err
 }

@@ -51,11 +51,11 @@ func TestAmbiguousAccount(t *testing.T) {
 	want := operator.Problem{Kind: operator.Invalid, Message: `2 providers have an account "same": linkedin, mock`, Fix: "Name the provider too."}
 	for name, act := range map[string]func(operator.Account) error{
 		"heal": func(a operator.Account) error {
-			_, err := o.StartHeal(ctx, operator.Heal{Account: a.ID, Provider: a.Provider, Workspace: a.Workspace})
-			return err
-		},
-		"preview": func(a operator.Account) error {
-			_, err := o.PreviewHeal(ctx, operator.Heal{Account: a.ID, Provider: a.Provider, Workspace: a.Workspace})
+			heal := operator.Heal{Account: a.ID, Provider: a.Provider, Workspace: a.Workspace}
+			if _, err := o.PreviewHeal(ctx, heal); err != nil {
+				return err
+			}
+			_, err := o.StartHeal(ctx, heal)
 			return err
 		},
 		"pause":   func(a operator.Account) error { _, err := o.PauseAccount(ctx, a, "x", nil); return err },
@@ -138,4 +138,54 @@ func TestAsProblem(t *testing.T) {
 		require.Equal(t, c.want, found.Kind, "%+v", c.err)
 	}
 	require.Equal(t, "No reason was given. Give a reason.", (&operator.Problem{Message: "no reason was given", Fix: "Give a reason."}).Sentences())
+}
+
+// The preview says what the cap leaves to the sweeps, what cannot resume, and how long a rate takes.
+func TestHealPreview(t *testing.T) {
+	t.Parallel()
+	db, o := setup(t)
+	db.Exec(t, `UPDATE thaw.settings SET account_cap = 1;
+		SELECT thaw.hold('zoe', thaw.now() + interval '1 day', 'new device');`)
+	limit, rate := int32(4), int32(2)
+	preview, err := o.PreviewHeal(t.Context(), operator.Heal{Fleet: true, Cap: &limit, Rate: &rate})
+	require.NoError(t, err)
+	require.Equal(t, operator.HealPreview{
+		Cap: 4, Rate: 2, Resumable: 9, WouldResume: 4, Accounts: 3, Remaining: 5, Ticks: 2, Tick: 15 * time.Minute, Blocked: 3,
+	}, preview)
+	require.Equal(t, 2*time.Minute, preview.Lasts())
+
+	all, err := o.PreviewHeal(t.Context(), operator.Heal{Fleet: true, Rate: &rate})
+	require.NoError(t, err)
+	require.Equal(t, []int64{12, 9, 0}, []int64{int64(all.Cap), all.WouldResume, all.Ticks}, "as many as wait")
+	workspace, err := o.PreviewHeal(t.Context(), operator.Heal{Workspace: "acme"})
+	require.NoError(t, err)
+	require.Equal(t, int32(operator.DefaultHealCap), workspace.Cap, "the default of Go is that of SQL")
+	_, err = o.PreviewHeal(t.Context(), operator.Heal{Fleet: true, Workspace: "acme", Rate: &rate})
+	require.Equal(t, operator.Invalid, problem(t, err).Kind)
+	_, err = o.PreviewHeal(t.Context(), operator.Heal{Fleet: true})
+	require.Equal(t, "a heal of the whole fleet has no rate", problem(t, err).Message)
+}
+
+// An undo in batches restores everything, and says how many.
+func TestUndo(t *testing.T) {
+	t.Parallel()
+	db, o := setup(t)
+	db.Exec(t, `
+		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, prospect_url)
+		SELECT a.workspace_id, c.id, a.id, 'active', 'active-' || n
+		FROM thaw.accounts AS a JOIN thaw.campaigns AS c ON c.workspace_id = a.workspace_id, generate_series(1, 2100) AS n
+		WHERE a.provider_account_id = 'jane'`)
+	done, err := o.PauseAccount(t.Context(), operator.Account{ID: "jane"}, "the wrong one", nil)
+	require.NoError(t, err)
+	require.Equal(t, int64(2103), done.Changed)
+	preview, err := o.PreviewUndo(t.Context(), done.ID)
+	require.NoError(t, err)
+	require.Equal(t, operator.UndoPreview{Prospects: 2103}, preview)
+	undone, err := o.Undo(t.Context(), done.ID, "a mistake", nil)
+	require.NoError(t, err)
+	require.Equal(t, int64(2103), undone.Changed)
+	require.Equal(t, 2103, testdb.Value[int](t, db, "SELECT enrollments FROM thaw.manual_actions WHERE id = $1", undone.ID))
+	require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.enrollments WHERE paused_reason = 'paused_by_user'"))
+	_, err = o.Undo(t.Context(), done.ID, "again", nil)
+	require.Equal(t, operator.Conflict, problem(t, err).Kind)
 }

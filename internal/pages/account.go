@@ -198,8 +198,8 @@ func (s *site) pauseAccount(r *http.Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	changed, err := s.operate(r).PauseAccount(r.Context(), account, field(r, "reason"), nil)
-	return to + noticeOf(changed > 0, "paused"), err
+	done, err := s.operate(r).PauseAccount(r.Context(), account, field(r, "reason"), nil)
+	return to + undoable(done, "paused"), err
 }
 
 func (s *site) resumeAccount(r *http.Request) (string, error) {
@@ -207,8 +207,8 @@ func (s *site) resumeAccount(r *http.Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	changed, err := s.operate(r).ReleaseAccount(r.Context(), account, field(r, "reason"), field(r, "even_by_user") != "", nil)
-	return to + noticeOf(changed > 0, "resumed"), err
+	done, err := s.operate(r).ReleaseAccount(r.Context(), account, field(r, "reason"), field(r, "even_by_user") != "", nil)
+	return to + undoable(done, "resumed"), err
 }
 
 // accountOf returns the account in the path, and the start of the redirect back to its page.

@@ -21,6 +21,7 @@ type auditPage struct {
 // auditKinds are the kinds in the filter: those of thaw.manual_actions.what.
 var auditKinds = []string{
 	"paused", "resumed", "held", "hold_corrected", "linked", "auto_resume_off", "auto_resume_on", "heal_cap_set", "heal_cap_removed",
+	"heal_started", "heal_stopped", "heal_resumed", "undone",
 	"safety_entered", "safety_exited", "settings_changed",
 }
 

@@ -1,20 +1,34 @@
 package pages
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/thawline/thaw/internal/operator"
 	"github.com/thawline/thaw/internal/readmodel"
 )
 
+// A healsPage lists heals and has the form that starts one.
+type healsPage struct {
+	list[readmodel.Heal]
+	Form healForm
+	// Problem is what is wrong with the form.
+	Problem string
+}
+
 func (s *site) heals(r *http.Request) (view, error) {
+	return s.healsWith(r, healForm{Cap: strconv.Itoa(operator.DefaultHealCap)}, "")
+}
+
+func (s *site) healsWith(r *http.Request, form healForm, problem string) (view, error) {
 	l, err := listOf(r, func(paging readmodel.Paging) (readmodel.Page[readmodel.Heal], error) {
 		return readmodel.Heals(r.Context(), s.Store.Pool(), readmodel.Everything(), paging)
 	})
-	return view{"heals.html", "Heals", l}, err
+	return view{"heals.html", "Heals", healsPage{l, form, problem}}, err
 }
 
 func (s *site) heal(r *http.Request) (view, error) {
@@ -37,25 +51,38 @@ func (h healPage) Rest() int { return *h.Remaining }
 
 // A healForm is the content of the form that starts a heal, as it was entered.
 type healForm struct {
-	Workspace, Account, Provider, Cap string
-	EvenIfOff                         bool
+	Workspace, Account, Provider, Cap, Rate, Reason string
+	Fleet, EvenIfOff                                bool
 }
 
 // A dryRunPage previews a heal and has the button that starts it.
 type dryRunPage struct {
-	healForm
+	Form healForm
 	operator.HealPreview
 }
 
-// dryRun previews a heal without changing anything.
+// dryRun previews a heal without changing anything. A form with a problem is shown again, with what
+// was entered.
 func (s *site) dryRun(r *http.Request) (view, error) {
 	form := healFormOf(r.URL.Query())
 	heal, err := form.heal()
-	if err != nil {
-		return view{}, err
+	var preview operator.HealPreview
+	if err == nil {
+		preview, err = s.operate(r).PreviewHeal(r.Context(), heal)
 	}
-	preview, err := s.operate(r).PreviewHeal(r.Context(), heal)
-	return view{"heal-new.html", "Start a heal", dryRunPage{form, preview}}, err
+	if err != nil {
+		status, v := s.problem(r, err)
+		text, isText := v.Data.(string)
+		if !isText || status >= http.StatusInternalServerError {
+			return view{}, err
+		}
+		page, err := s.healsWith(r, form, text)
+		if err != nil {
+			return view{}, err
+		}
+		return view{}, formError{status, page}
+	}
+	return view{"heal-new.html", "Start a heal", dryRunPage{form, preview}}, nil
 }
 
 func (s *site) startHeal(r *http.Request) (string, error) {
@@ -67,22 +94,53 @@ func (s *site) startHeal(r *http.Request) (string, error) {
 	return fmt.Sprintf("/heals/%d?done=heal", id), err
 }
 
+func (s *site) stopHeal(r *http.Request) (string, error) {
+	return s.actOnHeal(r, s.operate(r).StopHeal, "heal-stopped")
+}
+
+func (s *site) resumeHeal(r *http.Request) (string, error) {
+	return s.actOnHeal(r, s.operate(r).ResumeHeal, "heal-resumed")
+}
+
+func (s *site) actOnHeal(r *http.Request, act func(context.Context, int64, string) (bool, error), notice string) (string, error) {
+	id, err := pathID(r)
+	if err != nil {
+		return "", err
+	}
+	changed, err := act(r.Context(), id, field(r, "reason"))
+	return fmt.Sprintf("/heals/%d?done=%s", id, noticeOf(changed, notice)), err
+}
+
 // healFormOf reads the form: the query for a preview, the body for a start.
 func healFormOf(values url.Values) healForm {
+	get := func(name string) string { return strings.TrimSpace(values.Get(name)) }
 	return healForm{
-		Workspace: values.Get("workspace"), Account: values.Get("account"), Provider: values.Get("provider"), Cap: values.Get("cap"),
-		EvenIfOff: values.Get("even_if_off") != "",
+		Workspace: get("workspace"), Account: get("account"), Provider: get("provider"), Cap: get("cap"), Rate: get("rate"),
+		Reason: get("reason"), Fleet: values.Get("fleet") != "", EvenIfOff: values.Get("even_if_off") != "",
 	}
 }
 
 // heal returns the heal that the form describes.
-func (f healForm) heal() (operator.Heal, error) {
-	heal := operator.Heal{Workspace: f.Workspace, Account: f.Account, Provider: f.Provider, EvenIfOff: f.EvenIfOff}
-	limit, err := strconv.ParseInt(f.Cap, 10, 32)
-	if err != nil || limit < 1 {
-		return heal, badRequestError{fmt.Sprintf("The cap of a heal must be a number from 1 to 2147483647, not %q.", f.Cap)}
+func (f healForm) heal() (heal operator.Heal, err error) {
+	heal = operator.Heal{
+		Fleet: f.Fleet, Workspace: f.Workspace, Account: f.Account, Provider: f.Provider, EvenIfOff: f.EvenIfOff, Reason: f.Reason,
 	}
-	wanted := int32(limit)
-	heal.Cap = &wanted
-	return heal, nil
+	if heal.Cap, err = positive("cap", f.Cap); err != nil {
+		return heal, err
+	}
+	heal.Rate, err = positive("rate", f.Rate)
+	return heal, err
+}
+
+// positive reads an optional number of a form.
+func positive(name, given string) (*int32, error) {
+	if given == "" {
+		return nil, nil //nolint:nilnil // An empty field is valid.
+	}
+	number, err := strconv.ParseInt(strings.ReplaceAll(given, ",", ""), 10, 32)
+	if err != nil || number < 1 {
+		return nil, badRequestError{fmt.Sprintf("The %s of a heal must be a number from 1 to 2147483647, not %q.", name, given)}
+	}
+	wanted := int32(number)
+	return &wanted, nil
 }

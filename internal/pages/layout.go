@@ -16,6 +16,7 @@ type frame struct {
 	Query  string // the search text
 	Jobs   string // path of River UI
 	Notice string // result of the last action
+	Undo   int64  // that action, if it can be undone
 	Theme  string // chosen by the viewer: light or dark; empty: that of the system
 	Banner *readmodel.Banner
 }
@@ -26,9 +27,9 @@ const bannerWithin = 2 * time.Second
 
 func (s *site) frame(r *http.Request, v view) frame {
 	f := frame{
-		view: v, Path: r.URL.Path, Query: r.URL.Query().Get("q"), Jobs: s.Jobs, Notice: notices[r.URL.Query().Get("done")],
-		Theme: themeOf(r),
+		view: v, Path: r.URL.Path, Query: r.URL.Query().Get("q"), Jobs: s.Jobs, Theme: themeOf(r),
 	}
+	f.Notice, f.Undo = noticeIn(r.URL.Query().Get("done"))
 	ctx, cancel := context.WithTimeout(r.Context(), bannerWithin)
 	defer cancel()
 	banner, err := readmodel.ReadBanner(ctx, s.Store.Pool())

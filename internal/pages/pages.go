@@ -68,6 +68,7 @@ func Register(mux *http.ServeMux, c Config, guard func(http.Handler) http.Handle
 	page("GET /heals", s.heals)
 	page("GET /heals/{id}", s.heal)
 	page("GET /heals/new", s.dryRun)
+	page("GET /actions/{id}", s.manualAction)
 	page("GET /workspaces", s.workspaces)
 	csv("GET /workspaces.csv", s.workspacesExport)
 	page("GET /workspaces/{key}", s.workspace)
@@ -81,6 +82,9 @@ func Register(mux *http.ServeMux, c Config, guard func(http.Handler) http.Handle
 	page("GET /settings", s.settings)
 
 	post("POST /heals", s.startHeal)
+	post("POST /heals/{id}/stop", s.stopHeal)
+	post("POST /heals/{id}/resume", s.resumeHeal)
+	post("POST /actions/{id}/undo", s.undo)
 	post("POST /safety/enter", s.enterSafety)
 	post("POST /safety/exit", s.exitSafety)
 	post("POST /accounts/{id}/hold", s.holdAccount)

@@ -1,8 +1,10 @@
 package pages_test
 
 import (
+	"html"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -96,7 +98,7 @@ func TestBadFormsChangeNothing(t *testing.T) {
 		{"/workspaces/auto-resume", url.Values{"workspace": {"acme"}, "enabled": {"maybe"}}, 400, "on or off"},
 		{"/workspaces/auto-resume", url.Values{"workspace": {"nowhere"}, "enabled": {"on"}}, 404, "There is no workspace"},
 		{"/heals", url.Values{"workspace": {"acme"}, "cap": {"0"}}, 400, "must be a number from 1"},
-		{"/heals", url.Values{"cap": {"5"}}, 400, "The heal has no target. Name a workspace or an account."},
+		{"/heals", url.Values{"cap": {"5"}}, 400, "The heal has no target."},
 		{"/heals", url.Values{"workspace": {"nowhere"}, "cap": {"5"}}, 404, "There is no workspace"},
 		{"/heals", url.Values{"account": {"unknown"}, "cap": {"5"}}, 404, "There is no account"},
 		{"/heals", url.Values{"workspace": {"umbrella"}, "account": {"h_bob"}, "cap": {"5"}}, 400, "is in workspace &#34;acme&#34;, not in &#34;umbrella&#34;"},
@@ -139,7 +141,8 @@ func TestForms(t *testing.T) {
 	} {
 		got := d.post(t, c.path, c.form)
 		require.Equal(t, http.StatusSeeOther, got.status, "%s: %s", c.path, got.text)
-		require.Equal(t, c.to, got.header.Get("Location"), c.path)
+		// An action that can be undone is named in the address.
+		require.Equal(t, c.to, regexp.MustCompile(`\.\d+`).ReplaceAllString(got.header.Get("Location"), ""), c.path)
 		require.True(t, testdb.Value[bool](t, d.DB, c.check), c.path)
 		got = d.get(t, got.header.Get("Location"))
 		require.Equal(t, http.StatusOK, got.status)
@@ -158,4 +161,74 @@ func TestFormsOfOtherSitesAreRejected(t *testing.T) {
 		require.Equal(t, http.StatusForbidden, got.status, path)
 	}
 	require.Equal(t, 1, testdb.Value[int](t, d.DB, "SELECT count(*) FROM thaw.manual_actions"))
+}
+
+// A form with a problem is shown again with what was entered.
+func TestFormsKeepTheirInput(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	for path, form := range map[string]url.Values{
+		d.Account(t, "h_bob") + "/hold": {"reason": {`new "device"`}, "until": {"some day"}},
+		"/prospects/pause":              {"url": {"https://x.example/<b>"}, "workspace": {"acme"}, "campaign": {"founders"}, "reason": {"asked by phone"}},
+		"/workspaces/auto-resume":       {"workspace": {"nowhere"}, "enabled": {"off"}, "reason": {"an audit"}},
+		"/heals":                        {"workspace": {"umbrella"}, "account": {"h_bob"}, "cap": {"77"}, "even_if_off": {"yes"}},
+	} {
+		got := d.post(t, path, form)
+		require.GreaterOrEqual(t, got.status, 400, path)
+		require.Less(t, got.status, 500, path)
+		require.Contains(t, got.text, `<form class="stack" method="post" action="`+path+`">`)
+		for name, values := range form {
+			require.Regexp(t, `name="`+name+`" value="`+regexp.QuoteMeta(html.EscapeString(values[0]))+`"`, got.text, path)
+		}
+	}
+	got := d.get(t, "/heals/new?workspace=umbrella&account=h_bob&cap=77&rate=10&even_if_off=yes")
+	require.Equal(t, http.StatusBadRequest, got.status)
+	require.Contains(t, got.text, "is in workspace &#34;acme&#34;, not in &#34;umbrella&#34;")
+	for _, input := range []string{`name="workspace" value="umbrella"`, `name="account" value="h_bob"`, `name="cap" value="77"`, `name="rate" value="10"`, `name="even_if_off" value="yes" checked`} {
+		require.Contains(t, got.text, input)
+	}
+}
+
+// A wrong pause is undone from its notice, and the page of the action says what the undo restores.
+func TestUndoFromThePages(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	bob := d.Account(t, "h_bob")
+	paused := d.post(t, bob+"/pause", url.Values{"reason": {"the wrong one"}})
+	require.Equal(t, http.StatusSeeOther, paused.status)
+	link := regexp.MustCompile(`<a href="(/actions/\d+)">Undo</a>`).FindStringSubmatch(d.get(t, paused.header.Get("Location")).text)
+	require.NotNil(t, link)
+	page := d.get(t, link[1]).text
+	require.Contains(t, page, "Restores 30 prospects of 30")
+	require.Contains(t, page, "the wrong one")
+	undone := d.post(t, link[1]+"/undo", url.Values{"reason": {"a mistake"}})
+	require.Equal(t, http.StatusSeeOther, undone.status, undone.text)
+	require.Contains(t, d.get(t, undone.header.Get("Location")).text, "Undone. The undo is in the audit log.")
+	require.Zero(t, testdb.Value[int](t, d.DB, "SELECT count(*) FROM thaw.enrollments WHERE paused_reason = 'paused_by_user'"))
+	require.Contains(t, d.get(t, link[1]).text, "all of its 30 prospects have changed since")
+	require.Equal(t, http.StatusConflict, d.post(t, link[1]+"/undo", url.Values{"reason": {"again"}}).status)
+	require.Equal(t, http.StatusNotFound, d.get(t, "/actions/999").status)
+}
+
+// A heal is stopped and continued on its page.
+func TestStopAndContinueHealOnItsPage(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	d.Exec(t, "SELECT thaw.heal('acme', reason => 'their backlog')")
+	page := d.get(t, "/heals/1").text
+	require.Contains(t, page, "their backlog")
+	require.Regexp(t, `<a href="/jobs/jobs/\d+">`, page)
+	require.Equal(t, http.StatusSeeOther, d.post(t, "/heals/1/stop", url.Values{"reason": {"a mistake"}}).status)
+	page = d.get(t, "/heals/1").text
+	require.Contains(t, page, "page: a mistake")
+	require.Contains(t, page, "/heals/1/resume")
+	require.Equal(t, http.StatusSeeOther, d.post(t, "/heals/1/resume", url.Values{"reason": {"checked"}}).status)
+	require.Contains(t, d.get(t, "/heals/1").text, "/heals/1/stop")
+
+	preview := d.get(t, "/heals/new?fleet=yes&rate=600&cap=").text
+	require.Contains(t, preview, "in the whole fleet")
+	require.Contains(t, preview, "600 per minute")
+	started := d.post(t, "/heals", url.Values{"fleet": {"yes"}, "rate": {"600"}, "reason": {"the incident is over"}})
+	require.Equal(t, http.StatusSeeOther, started.status, started.text)
+	require.Contains(t, d.get(t, started.header.Get("Location")).text, "whole fleet")
 }

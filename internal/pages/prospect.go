@@ -53,8 +53,12 @@ func (s *site) actOnProspect(
 		return "", badRequestError{"The workspace or the campaign is missing. Go back and submit the form again."}
 	}
 	done, err := act(r.Context(), prospect, field(r, "reason"))
-	changed := slices.ContainsFunc(done, func(e operator.Enrolled) bool { return e.Changed > 0 })
-	return "/prospects?" + url.Values{"url": {prospect.URL}, "done": {noticeOf(changed, notice)}}.Encode(), err
+	// In one campaign, a prospect has one spelling.
+	var acted operator.Action
+	for _, enrolled := range done {
+		acted = enrolled.Action
+	}
+	return "/prospects?" + url.Values{"url": {prospect.URL}, "done": {undoable(acted, notice)}}.Encode(), err
 }
 
 // backwards returns the events of a history, newest first.

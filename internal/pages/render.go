@@ -42,6 +42,14 @@ type badRequestError struct{ text string }
 
 func (e badRequestError) Error() string { return e.text }
 
+// A formError shows a page again whose form has a problem.
+type formError struct {
+	status int
+	view   view
+}
+
+func (formError) Error() string { return "the form has a problem" }
+
 // A redirectError is not a failure: it redirects to another page.
 type redirectError struct{ to string }
 
@@ -62,7 +70,10 @@ func (s *site) page(show func(*http.Request) (view, error)) http.HandlerFunc {
 			return
 		}
 		status := http.StatusOK
-		if err != nil {
+		var again formError
+		if errors.As(err, &again) {
+			status, v = again.status, again.view
+		} else if err != nil {
 			status, v = s.problem(r, err)
 		}
 		s.write(w, r, status, v)

@@ -15,19 +15,20 @@ import (
 
 // words are the functions of the templates.
 var words = template.FuncMap{
-	"reason":  func(key string) string { return say(reasons, key) },
-	"status":  func(key string) string { return say(statuses, key) },
-	"tone":    func(key string) string { return tones[key] },
-	"code":    func(key any) string { return say(codes, plain(key)) },
-	"actor":   func(key any) string { return say(actors, plain(key)) },
-	"outcome": func(key string) string { return say(outcomes, key) },
-	"kind":    func(key string) string { return say(kinds, key) },
-	"source":  func(key string) string { return say(sources, key) },
-	"what":    func(key string) string { return say(actions, key) },
-	"count":   count,
-	"many":    many,
-	"took":    took,
-	"rfc":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"reason":   func(key string) string { return say(reasons, key) },
+	"status":   func(key string) string { return say(statuses, key) },
+	"tone":     func(key string) string { return tones[key] },
+	"code":     func(key any) string { return say(codes, plain(key)) },
+	"actor":    func(key any) string { return say(actors, plain(key)) },
+	"outcome":  func(key string) string { return say(outcomes, key) },
+	"kind":     func(key string) string { return say(kinds, key) },
+	"source":   func(key string) string { return say(sources, key) },
+	"what":     func(key string) string { return say(actions, key) },
+	"count":    count,
+	"sentence": sentence,
+	"many":     many,
+	"took":     took,
+	"rfc":      func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	// With milliseconds, for the clock of a page.
 	"instant": func(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") },
 	"utc":     func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
@@ -115,6 +116,7 @@ var actions = map[string]string{
 	"status": "status changed", "held": "put on hold", "hold_corrected": "hold corrected", "paused": "paused", "resumed": "released", "auto_resume_off": "auto-resume off",
 	"auto_resume_on": "auto-resume on", "safety_entered": "safety mode entered", "safety_exited": "safety mode exited",
 	"heal_cap_set": "heal cap set", "heal_cap_removed": "heal cap removed",
+	"heal_started": "heal started", "heal_stopped": "heal stopped", "heal_resumed": "heal continued", "undone": "undone",
 }
 
 // notices are the messages shown after an action, by the key in the address.
@@ -130,6 +132,9 @@ var notices = map[string]string{
 	"safety-exited":    "Safety mode is off. The next sweep resumes prospects within its caps.",
 	"auto-resume":      "Auto-resume changed.",
 	"heal":             "Heal queued.",
+	"heal-stopped":     "Heal stopped. What it has resumed stays resumed.",
+	"heal-resumed":     "Heal continued.",
+	"undone":           "Undone. The undo is in the audit log.",
 	"replayed":         "Messages queued. They are sent as soon as a worker process with the endpoint's secret runs.",
 	"endpoint-enabled": "Endpoint enabled. To deliver failed messages, send them again.",
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/thawline/thaw/internal/operator"
 	"github.com/thawline/thaw/internal/readmodel"
 )
 
@@ -114,11 +115,11 @@ func (s *site) resumeCampaign(r *http.Request) (string, error) {
 }
 
 func (s *site) actOnCampaign(
-	r *http.Request, act func(ctx context.Context, workspace, campaign, reason string) (bool, error), notice string,
+	r *http.Request, act func(ctx context.Context, workspace, campaign, reason string) (operator.Action, error), notice string,
 ) (string, error) {
 	workspace := field(r, "workspace")
-	changed, err := act(r.Context(), workspace, field(r, "campaign"), field(r, "reason"))
-	return withNotice(pathTo("workspaces", workspace), noticeOf(changed, notice)), err
+	done, err := act(r.Context(), workspace, field(r, "campaign"), field(r, "reason"))
+	return withNotice(pathTo("workspaces", workspace), undoable(done, notice)), err
 }
 
 func (s *site) setAutoResume(r *http.Request) (string, error) {
@@ -126,6 +127,6 @@ func (s *site) setAutoResume(r *http.Request) (string, error) {
 	if enabled != "on" && enabled != "off" {
 		return "", badRequestError{"Auto-resume must be on or off. Go back and submit the form again."}
 	}
-	err := s.operate(r).SetAutoResume(r.Context(), workspace, enabled == "on", field(r, "reason"))
-	return withNotice(pathTo("workspaces", workspace), "auto-resume"), err
+	changed, err := s.operate(r).SetAutoResume(r.Context(), workspace, enabled == "on", field(r, "reason"))
+	return withNotice(pathTo("workspaces", workspace), noticeOf(changed, "auto-resume")), err
 }

@@ -10,16 +10,19 @@ import (
 	"github.com/thawline/thaw/internal/dbsqlc"
 )
 
-// A Heal is a one-time resume of a large backlog: of a workspace, of an account or, if both are
-// nil, of listed prospects. Only operators can see a heal of listed prospects.
+// A Heal is a one-time resume of a large backlog: of a workspace, of an account, of the fleet or, if
+// it is none of these, of listed prospects. Only operators can see the last two.
 type Heal struct {
 	ID        int64   `json:"id"`
 	Workspace *string `json:"workspace"`  // its key; also set for a heal of an account
 	AccountID *int64  `json:"account_id"` // nil if it is not for one account
 	Account   *string `json:"account"`    // the provider account ID
-	// Status is running, done, or stopped if its job was cancelled or discarded.
+	// Status is running, done, or stopped: by a person, by safety mode, or because its job was
+	// cancelled or discarded.
 	Status           string     `json:"status"`
+	Fleet            bool       `json:"fleet"` // of the whole fleet
 	Cap              int        `json:"cap"`
+	Rate             *int       `json:"rate"` // prospects per minute; nil if unlimited
 	EvenIfOff        bool       `json:"even_if_off"`
 	Found            *int       `json:"found"` // how many it may resume; nil if not counted yet
 	Resumed          int        `json:"resumed"`
@@ -30,6 +33,9 @@ type Heal struct {
 	Accounts         int        `json:"accounts"`  // that it covers
 	AccountsDone     int        `json:"accounts_done"`
 	Actor            string     `json:"actor"`
+	Reason           *string    `json:"reason"`
+	StoppedReason    *string    `json:"stopped_reason"` // nil if it is not stopped
+	JobID            *int64     `json:"job_id"`
 	RequestedAt      time.Time  `json:"requested_at"`
 	FinishedAt       *time.Time `json:"finished_at"`
 	Seconds          *float64   `json:"seconds"`
@@ -68,9 +74,18 @@ func HealByID(ctx context.Context, db *pgxpool.Pool, s Scope, id int64) (Heal, e
 func heal(r dbsqlc.HealPageRow) Heal {
 	return Heal{
 		ID: r.ID, Workspace: orNil(r.Workspace), AccountID: r.AccountID, Account: orNil(r.Account), Status: r.Status,
-		Cap: int(r.Cap), EvenIfOff: r.EvenIfOff, Found: number(r.Found), Resumed: int(r.Resumed), Moved: int(r.Moved),
+		Fleet: r.IsFleet, Cap: int(r.Cap), Rate: number(r.Rate), EvenIfOff: r.EvenIfOff, Found: number(r.Found), Resumed: int(r.Resumed), Moved: int(r.Moved),
 		CampaignsResumed: int(r.CampaignsResumed), Remaining: number(r.Remaining), Skipped: int(r.Skipped), Accounts: int(r.Accounts),
-		AccountsDone: int(r.AccountsDone), Actor: r.Actor, RequestedAt: r.RequestedAt.UTC(),
+		AccountsDone: int(r.AccountsDone), Actor: r.Actor, Reason: orNil(r.Reason), StoppedReason: stoppedReason(r), JobID: r.JobID, RequestedAt: r.RequestedAt.UTC(),
 		FinishedAt: utc(r.FinishedAt), Seconds: seconds(r.RequestedAt, r.FinishedAt),
 	}
+}
+
+// stoppedReason says why a heal stopped. The row does not have it if the job was cancelled.
+func stoppedReason(r dbsqlc.HealPageRow) *string {
+	if r.Status == "stopped" && r.StoppedReason == "" {
+		reason := "its job was cancelled or discarded"
+		return &reason
+	}
+	return orNil(r.StoppedReason)
 }

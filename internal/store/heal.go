@@ -12,16 +12,15 @@ import (
 // errTried rolls back a transaction on purpose.
 var errTried = errors.New("tried")
 
-// TryHeal returns how many enrollments a heal could resume, and through how many accounts. It
-// starts the heal, counts, and rolls back. So it applies the same rules, fails if the heal would
-// fail, and changes nothing.
-func (s *Store) TryHeal(ctx context.Context, heal dbsqlc.StartHealParams) (scope dbsqlc.HealScopeRow, err error) {
+// TryHeal returns what a heal would do. It starts the heal, counts, and rolls back. So it applies the
+// same rules, fails if the heal would fail, and changes nothing.
+func (s *Store) TryHeal(ctx context.Context, heal dbsqlc.StartHealParams) (preview dbsqlc.PreviewHealRow, err error) {
 	err = s.Tx(ctx, func(_ pgx.Tx, q *dbsqlc.Queries) error {
 		id, err := q.StartHeal(ctx, heal)
 		if err != nil {
 			return err
 		}
-		if scope, err = q.HealScope(ctx, id); err != nil {
+		if preview, err = q.PreviewHeal(ctx, id); err != nil {
 			return err
 		}
 		return errTried
@@ -29,5 +28,5 @@ func (s *Store) TryHeal(ctx context.Context, heal dbsqlc.StartHealParams) (scope
 	if errors.Is(err, errTried) {
 		err = nil
 	}
-	return scope, err
+	return preview, err
 }

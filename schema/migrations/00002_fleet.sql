@@ -327,11 +327,12 @@ CREATE TRIGGER accounts_note_disconnection BEFORE UPDATE OF status ON thaw.accou
 CREATE FUNCTION thaw.accounts_keep_hold() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    -- thaw.correct_hold has recorded the correction in this transaction.
+    -- thaw.correct_hold or thaw.undo has recorded the change in this transaction.
     IF EXISTS (
         SELECT FROM thaw.manual_actions AS d
-        WHERE d.account_id = NEW.id AND d.what = 'hold_corrected' AND d.at = thaw.now()
-            AND d.until IS NOT DISTINCT FROM NEW.hold_until)
+        WHERE d.account_id = NEW.id AND d.at = thaw.now() AND d.until IS NOT DISTINCT FROM NEW.hold_until
+            AND (d.what = 'hold_corrected' OR d.what = 'undone' AND EXISTS (
+                SELECT FROM thaw.manual_actions AS hold WHERE hold.id = d.undoes AND hold.what IN ('held', 'hold_corrected'))))
     THEN
         RETURN NEW;
     END IF;

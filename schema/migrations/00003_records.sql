@@ -184,14 +184,18 @@ CREATE TABLE thaw.backlog_samples (
 );
 COMMENT ON TABLE thaw.backlog_samples IS 'How many enrollments were paused in a tick, and how many of those were waiting for an account.';
 
-CREATE TYPE thaw.heal_status AS ENUM ('running', 'done');
+CREATE TYPE thaw.heal_status AS ENUM ('running', 'done', 'stopped');
 
 CREATE TABLE thaw.heals (
     id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     workspace_id      bigint REFERENCES thaw.workspaces (id),
     account_id        bigint REFERENCES thaw.accounts (id),
+    -- A heal of the whole fleet.
+    is_fleet          boolean NOT NULL DEFAULT false,
     target            text NOT NULL CHECK (target <> ''),
     cap               integer NOT NULL CHECK (cap >= 1),
+    -- At most this many prospects per minute. Null: as fast as possible.
+    rate              integer CHECK (rate BETWEEN 1 AND 1000000),
     even_if_off       boolean NOT NULL DEFAULT false,
     -- The workspace whose API token started the heal. Null: an operator started it. If the
     -- workspace has no heal cap, the heal keeps the cap per account and tick, which it shares with
@@ -215,6 +219,16 @@ CREATE TABLE thaw.heals (
     -- Set by the count, for heals of a workspace only: true if every campaign with waiting
     -- prospects lets them resume.
     all_campaigns_open boolean NOT NULL DEFAULT false,
+    -- If the cap is too small for all: how many prospects an account may resume in the current pass
+    -- over the accounts (max-min fair shares; see thaw.fair_share). Null: no limit. A pass starts
+    -- over at the first account with new shares, until the cap is used up or nothing more resumes.
+    account_share     integer CHECK (account_share >= 1),
+    pass              integer NOT NULL DEFAULT 1,
+    pass_resumed      integer NOT NULL DEFAULT 0,
+    -- How many prospects of the account at_account_id the current pass has chosen.
+    at_account_chosen integer NOT NULL DEFAULT 0,
+    -- For a heal with a rate: when its next batch may run.
+    next_batch_at     timestamptz,
     -- Progress: finished batches, finished accounts, and the last prospect of the last batch. A
     -- heal processes its prospects in a fixed order, by account, campaign and pause time, and the
     -- next batch continues after this prospect. The first batch of a list takes its prospects by id
@@ -231,17 +245,27 @@ CREATE TABLE thaw.heals (
     round             integer NOT NULL DEFAULT 1,
     skipped           integer NOT NULL DEFAULT 0,
     remaining         integer,
-    actor      text NOT NULL,
+    actor             text NOT NULL,
+    reason            text CHECK (reason <> ''),
+    -- The River job that runs the heal.
+    job_id            bigint,
     requested_at      timestamptz NOT NULL DEFAULT thaw.now(),
     finished_at       timestamptz,
+    -- Why and when a heal stopped before it was done. It can be continued: thaw.resume_heal.
+    stopped_reason    text CHECK (stopped_reason <> ''),
+    stopped_at        timestamptz,
+    CONSTRAINT heals_stopped_has_a_reason CHECK (
+        (status = 'stopped') = (stopped_reason IS NOT NULL) AND (status = 'stopped') = (stopped_at IS NOT NULL)),
     CONSTRAINT heals_resumed_is_within_cap CHECK (resumed BETWEEN 0 AND cap),
     CONSTRAINT heals_done_has_remaining CHECK (
         (status = 'done') = (finished_at IS NOT NULL) AND (status = 'done') = (remaining IS NOT NULL)),
-    CONSTRAINT heals_have_at_most_one_scope CHECK (workspace_id IS NULL OR account_id IS NULL)
+    CONSTRAINT heals_have_at_most_one_scope CHECK (num_nonnulls(workspace_id, account_id) + is_fleet::integer <= 1),
+    -- So that a heal of the fleet cannot send a burst.
+    CONSTRAINT heals_of_the_fleet_have_a_rate CHECK (NOT is_fleet OR rate IS NOT NULL)
 -- Updated once per batch: with free space in the page, that is a HOT update.
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE thaw.heals IS
-    'One row per heal: of a workspace, of an account, or (if both are null) of the enrollments in thaw.heal_enrollments.';
+    'One row per heal: of a workspace, of an account, of the whole fleet (is_fleet), or otherwise of the enrollments in thaw.heal_enrollments.';
 COMMENT ON COLUMN thaw.heals.skipped IS
     'How many prospects the current round passed over because other transactions held them; for a finished heal, the last round. They are part of remaining.';
 -- Finds the heals that a tenant started in a tick.
@@ -296,6 +320,10 @@ CREATE TABLE thaw.enrollment_events (
     reason          thaw.pause_reason,
     paused_at       timestamptz,
     detail          text,
+    -- For a manual action: the action and, if the prospect was paused already, the reason of that
+    -- pause, so that the action can be undone.
+    action_id       bigint,
+    from_reason     thaw.pause_reason,
     CONSTRAINT enrollment_events_pause_has_a_reason CHECK (kind <> 'paused' OR reason IS NOT NULL),
     CONSTRAINT enrollment_events_names_its_pause CHECK (
         kind NOT IN ('paused', 'resumed', 'released') OR paused_at IS NOT NULL),
@@ -315,6 +343,8 @@ COMMENT ON COLUMN thaw.enrollment_events.reason IS 'For a pause: its reason. For
 COMMENT ON COLUMN thaw.enrollment_events.paused_at IS
     'The start of the pause that this event begins or ends. It identifies the pause: two resumes with the same value ended one pause twice, which must not happen.';
 CREATE INDEX enrollment_events_history_idx ON thaw.enrollment_events (enrollment_id, id);
+-- Finds what a manual action changed.
+CREATE INDEX enrollment_events_action_idx ON thaw.enrollment_events (action_id, id) WHERE action_id IS NOT NULL;
 
 CREATE TABLE thaw.campaign_events (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -330,7 +360,10 @@ CREATE TABLE thaw.campaign_events (
     from_status thaw.campaign_status NOT NULL,
     to_status   thaw.campaign_status NOT NULL,
     reason      thaw.pause_reason,
-    detail      text
+    detail      text,
+    -- As in thaw.enrollment_events.
+    action_id   bigint,
+    from_reason thaw.pause_reason
 );
 COMMENT ON TABLE thaw.campaign_events IS 'The history of campaigns, as thaw.enrollment_events.';
 CREATE INDEX campaign_events_history_idx ON thaw.campaign_events (campaign_id, id);
@@ -369,7 +402,8 @@ CREATE TABLE thaw.manual_actions (
     at                 timestamptz NOT NULL DEFAULT thaw.now(),
     what               text NOT NULL CHECK (what IN (
         'safety_entered', 'safety_exited', 'held', 'hold_corrected', 'paused', 'resumed', 'auto_resume_off', 'auto_resume_on',
-        'settings_changed', 'linked', 'heal_cap_set', 'heal_cap_removed')),
+        'settings_changed', 'linked', 'heal_cap_set', 'heal_cap_removed', 'heal_started', 'heal_stopped', 'heal_resumed',
+        'undone')),
     actor              text NOT NULL CHECK (actor <> ''),
     -- The database role of the session. The caller can choose actor but not this.
     session_role       text NOT NULL DEFAULT session_user,
@@ -380,6 +414,11 @@ CREATE TABLE thaw.manual_actions (
     account_id         bigint,
     campaign_id        bigint,
     prospect_url       text,
+    heal_id            bigint,
+    -- For 'undone': the action that was undone.
+    undoes             bigint REFERENCES thaw.manual_actions (id),
+    -- For a hold, auto-resume and the heal cap: the values that the action replaced, for an undo.
+    before             jsonb,
     -- For a hold: its end. For a pause or a resume: how many prospects it changed. For the monitor:
     -- its counts.
     until              timestamptz,
@@ -388,10 +427,12 @@ CREATE TABLE thaw.manual_actions (
     accounts_connected integer,
     -- When a worker process wrote the action to its log. Null: none has yet.
     logged_at          timestamptz,
-    -- Auto-resume of a workspace may be switched without a reason.
-    CONSTRAINT manual_actions_have_a_reason CHECK (reason IS NOT NULL OR what IN ('auto_resume_off', 'auto_resume_on')),
-    -- hold_corrected without an end: the hold was ended.
-    CONSTRAINT manual_actions_hold_has_an_end CHECK (CASE what WHEN 'held' THEN until IS NOT NULL WHEN 'hold_corrected' THEN true ELSE until IS NULL END)
+    -- Auto-resume of a workspace may be switched, and a heal started, without a reason.
+    CONSTRAINT manual_actions_have_a_reason CHECK (reason IS NOT NULL OR what IN ('auto_resume_off', 'auto_resume_on', 'heal_started')),
+    -- hold_corrected and undone without an end: the hold was ended.
+    CONSTRAINT manual_actions_hold_has_an_end CHECK (
+        CASE WHEN what = 'held' THEN until IS NOT NULL WHEN what IN ('hold_corrected', 'undone') THEN true ELSE until IS NULL END),
+    CONSTRAINT manual_actions_undone_names_its_action CHECK ((what = 'undone') = (undoes IS NOT NULL))
 );
 COMMENT ON TABLE thaw.manual_actions IS 'The audit log of manual actions, and of safety mode entered and exited by the monitor: who did what, when, to what, and why.';
 CREATE INDEX manual_actions_account_idx ON thaw.manual_actions (account_id, id) WHERE account_id IS NOT NULL;
@@ -402,24 +443,29 @@ CREATE INDEX manual_actions_actor_idx ON thaw.manual_actions (actor, at, id);
 CREATE INDEX manual_actions_what_idx ON thaw.manual_actions (what, at, id);
 -- Finds the actions that no process has logged yet, which are almost none.
 CREATE INDEX manual_actions_unlogged_idx ON thaw.manual_actions (id) WHERE logged_at IS NULL;
+-- Finds the undo of an action.
+CREATE INDEX manual_actions_undoes_idx ON thaw.manual_actions (undoes) WHERE undoes IS NOT NULL;
 -- Finds the few rows about safety mode among those about accounts.
 CREATE INDEX manual_actions_safety_idx ON thaw.manual_actions (id) WHERE what IN ('safety_entered', 'safety_exited');
 
--- A trigger, because the platform may write auto_resume itself.
+-- A trigger, because the platform may write auto_resume itself. A new reason is recorded too, so that
+-- it does not hide the one before.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.workspaces_write_history() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id)
+    INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, before)
     VALUES (CASE WHEN NEW.auto_resume THEN 'auto_resume_on' ELSE 'auto_resume_off' END,
         CASE WHEN NEW.auto_resume_changed_at = thaw.now() THEN coalesce(NEW.auto_resume_changed_by, session_user) ELSE session_user END,
-        nullif(NEW.auto_resume_reason, ''), NEW.id);
+        nullif(NEW.auto_resume_reason, ''), NEW.id,
+        jsonb_build_object('auto_resume', OLD.auto_resume, 'auto_resume_reason', OLD.auto_resume_reason));
     RETURN NULL;
 END;
 $$;
 -- +goose StatementEnd
-CREATE TRIGGER workspaces_write_history AFTER UPDATE OF auto_resume ON thaw.workspaces
-    FOR EACH ROW WHEN (OLD.auto_resume <> NEW.auto_resume) EXECUTE FUNCTION thaw.workspaces_write_history();
+CREATE TRIGGER workspaces_write_history AFTER UPDATE OF auto_resume, auto_resume_reason ON thaw.workspaces
+    FOR EACH ROW WHEN (OLD.auto_resume <> NEW.auto_resume
+        OR nullif(OLD.auto_resume_reason, '') IS DISTINCT FROM nullif(NEW.auto_resume_reason, '')) EXECUTE FUNCTION thaw.workspaces_write_history();
 
 
 -- The triggers on thaw.settings run for every writer: a process that is started with a flag, or a

@@ -5,7 +5,7 @@
 -- +goose Up
 
 -- The source accounts of a heal with waiting prospects, by id, from p_from on; for a heal of a
--- workspace at most p_limit.
+-- workspace or of the fleet at most p_limit.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.heal_sources(p_heal thaw.heals, p_from bigint, p_limit integer) RETURNS bigint[] LANGUAGE plpgsql STABLE
 AS $$
@@ -15,6 +15,22 @@ BEGIN
             SELECT array_agg(DISTINCT source.id)
             FROM unnest(thaw.sources_of(p_heal.account_id) || p_heal.account_id) AS source (id)
             WHERE source.id >= p_from);
+    ELSIF p_heal.is_fleet THEN
+        -- A loose index scan: it reads the accounts that have waiting prospects, and no others.
+        RETURN (
+            WITH RECURSIVE source AS (
+                (SELECT e.account_id AS id, 1 AS n
+                 FROM thaw.enrollments AS e
+                 WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id >= p_from
+                 ORDER BY e.account_id LIMIT 1)
+                UNION ALL
+                SELECT (SELECT e.account_id
+                        FROM thaw.enrollments AS e
+                        WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id > source.id
+                        ORDER BY e.account_id LIMIT 1), source.n + 1
+                FROM source
+                WHERE source.id IS NOT NULL AND source.n < p_limit)
+            SELECT array_agg(source.id ORDER BY source.id) FROM source WHERE source.id IS NOT NULL);
     END IF;
     RETURN (
         SELECT array_agg(source.id) FROM (
@@ -48,8 +64,9 @@ DECLARE
     straight   boolean := p_heal.all_campaigns_open AND NOT by_time AND p_heal.round = 1;
     -- How many accounts to check at a time: about as many as fill the batch, then more. `most`
     -- limits the accounts per batch: where few can be resumed, a batch stays short.
-    width      integer := greatest(20, least(p_quota,
-        1.2 * p_quota * coalesce(p_heal.accounts, 1) / greatest(p_heal.found, 10)));
+    width      integer := greatest(20, least(p_quota, greatest(
+        1.2 * p_quota * coalesce(p_heal.accounts, 1) / greatest(p_heal.found, 10),
+        p_quota / p_heal.account_share)));
     most       constant integer := 20000;
     looked_at  integer := 0;
     next_id    bigint := coalesce(p_heal.at_account_id, 0);
@@ -165,7 +182,9 @@ BEGIN
                         ORDER BY e.paused_at, e.id
                         LIMIT p_quota - taken) AS oldest
                     ORDER BY oldest.paused_at, oldest.id
-                    LIMIT p_quota - taken) AS next
+                    -- Its share, less what earlier batches of this pass have chosen.
+                    LIMIT least(p_quota - taken, p_heal.account_share - least(p_heal.account_share,
+                        CASE WHEN line_sources[source.first] = p_heal.at_account_id THEN p_heal.at_account_chosen ELSE 0 END))) AS next
                 LIMIT p_quota - taken) AS picked;
         ELSE
             SELECT array_agg(picked.ctid), array_agg(picked.line), array_agg(picked.paused_at), array_agg(picked.id)
@@ -202,18 +221,22 @@ BEGIN
         at_end := NULL;
     END LOOP;
     at_end := coalesce(at_end, taken < p_quota);
-    IF p_heal.round = 1 AND taken > 0 THEN
+    -- The later passes over the accounts do not count them again.
+    IF p_heal.round = 1 AND taken > 0 AND p_heal.pass = 1 THEN
         p_heal.accounts_done := p_heal.accounts_done + (
             SELECT count(DISTINCT source.id)
             FROM unnest(source_ids || p_heal.at_account_id) AS source (id)
             WHERE source.id < source_ids[taken]);
     END IF;
     IF taken < p_quota AND NOT at_end THEN
+        p_heal.at_account_chosen := 0;
         p_heal.at_account_id := next_id;
         p_heal.at_campaign_id := 0;
         p_heal.at_paused_at := '-infinity';
         p_heal.at_enrollment_id := 0;
     ELSIF taken > 0 THEN
+        p_heal.at_account_chosen := cardinality(array_positions(source_ids, source_ids[taken]))
+            + CASE WHEN source_ids[taken] = p_heal.at_account_id THEN p_heal.at_account_chosen ELSE 0 END;
         p_heal.at_account_id := source_ids[taken];
         p_heal.at_campaign_id := campaign_ids[taken];
         p_heal.at_paused_at := more_paused[cardinality(more_paused)];

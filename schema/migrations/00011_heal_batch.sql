@@ -41,8 +41,8 @@ $$;
 -- +goose StatementEnd
 
 -- One batch of a heal: at most p_size prospects, of as many accounts as it takes. Verdicts: more
--- (call again), busy (other transactions hold the rest: call again after retry_in), done,
--- not_found.
+-- (call again), busy (other transactions hold the rest: call again after retry_in), paced (its rate
+-- allows no more now: call again after retry_in), done, stopped, not_found.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.heal_batch(
     p_heal_id bigint, p_size integer, p_job_id bigint,
@@ -80,28 +80,47 @@ DECLARE
     is_listed boolean;
     chosen    integer := 0;
     held      integer := 0;
+    -- Whether the cap may be too small for all.
+    is_short  boolean := false;
 BEGIN
     resumed := 0;
     -- The heal is first in the lock order: a second attempt of a batch continues after the first.
     SELECT h.* INTO heal FROM thaw.heals AS h WHERE h.id = p_heal_id FOR NO KEY UPDATE;
-    verdict := CASE WHEN heal.id IS NULL THEN 'not_found' WHEN heal.status = 'done' THEN 'done' END;
+    verdict := CASE WHEN heal.id IS NULL THEN 'not_found' WHEN heal.status <> 'running' THEN heal.status::text END;
     IF verdict IS NOT NULL THEN
+        RETURN;
+    ELSIF (SELECT safety.since IS NOT NULL FROM thaw.safety) THEN
+        verdict := 'stopped';
+        UPDATE thaw.heals AS h SET status = 'stopped', stopped_at = thaw.now(), stopped_reason = 'safety mode was entered'
+        WHERE h.id = p_heal_id;
+        RETURN;
+    ELSIF heal.next_batch_at > thaw.now() THEN
+        verdict := 'paced';
+        retry_in := heal.next_batch_at - thaw.now();
         RETURN;
     END IF;
 
     verdict := 'more';
-    is_listed := heal.workspace_id IS NULL AND heal.account_id IS NULL;
-    IF heal.found IS NULL AND heal.batch > 0 THEN
-        -- The first batch was not enough.
+    is_listed := thaw.is_listed(heal);
+    IF heal.oldest_first IS NULL THEN
+        is_short := thaw.heal_bound(heal) > heal.cap;
+        heal.oldest_first := NOT is_listed AND is_short;
+    END IF;
+    -- After the first batch, which was not enough; or before it, because the cap is shared among
+    -- several accounts.
+    IF heal.found IS NULL AND (heal.batch > 0 OR is_short AND heal.account_id IS NULL) THEN
         SET LOCAL synchronous_commit = off;
+        UPDATE thaw.heals AS h SET oldest_first = heal.oldest_first, batch = greatest(h.batch, 1) WHERE h.id = p_heal_id;
         IF is_listed THEN
             PERFORM thaw.order_heal(p_heal_id);
         ELSE
             PERFORM thaw.count_heal(p_heal_id);
         END IF;
         RETURN;
-    ELSIF heal.oldest_first IS NULL THEN
-        heal.oldest_first := NOT is_listed AND thaw.heal_bound(heal) > heal.cap;
+    END IF;
+    IF heal.rate IS NOT NULL THEN
+        -- At most what the rate allows in ten seconds, so that a heal does not resume in bursts.
+        p_size := least(p_size, greatest(1, heal.rate / 6));
     END IF;
 
     -- 1. Choose.
@@ -212,14 +231,30 @@ BEGIN
         END IF;
     END IF;
     heal.resumed := heal.resumed + resumed;
+    heal.pass_resumed := heal.pass_resumed + resumed;
     heal.skipped := heal.skipped + held;
 
-    -- 4. Continue after the last prospect or, at the end, start another round for the held ones.
-    IF at_end AND heal.resumed < heal.cap AND heal.skipped > 0 AND heal.round < rounds THEN
-        verdict := 'busy';
-        retry_in := least(15, 2 ^ (heal.round - 1)) * interval '1 second';
-        heal.round := heal.round + 1;
-        heal.skipped := 0;
+    -- 4. Continue after the last prospect. At the end, start another round for the held ones, or
+    -- another pass with new shares for what is left of the cap.
+    IF at_end AND heal.resumed < heal.cap
+        AND (heal.skipped > 0 AND heal.round < rounds OR heal.account_share IS NOT NULL AND heal.pass_resumed + heal.skipped > 0)
+    THEN
+        IF heal.pass_resumed = 0 AND heal.round = rounds THEN
+            -- Held prospects use up the shares of their accounts. The last pass has none.
+            heal.account_share := NULL;
+        END IF;
+        IF heal.skipped > 0 THEN
+            verdict := 'busy';
+            retry_in := least(15, 2 ^ (heal.round - 1)) * interval '1 second';
+            heal.round := least(heal.round + 1, rounds);
+            heal.skipped := 0;
+        END IF;
+        IF heal.account_share IS NOT NULL THEN
+            heal.account_share := thaw.heal_share(heal);
+        END IF;
+        heal.pass := heal.pass + 1;
+        heal.pass_resumed := 0;
+        heal.at_account_chosen := 0;
         heal.at_account_id := NULL;
         heal.at_campaign_id := NULL;
         heal.at_paused_at := NULL;
@@ -237,7 +272,10 @@ BEGIN
         at_account_id = heal.at_account_id, at_campaign_id = heal.at_campaign_id,
         at_paused_at = heal.at_paused_at, at_enrollment_id = heal.at_enrollment_id,
         at_place = heal.at_place,
-        round = heal.round, skipped = heal.skipped,
+        round = heal.round, skipped = heal.skipped, pass = heal.pass, pass_resumed = heal.pass_resumed,
+        at_account_chosen = heal.at_account_chosen, account_share = heal.account_share,
+        next_batch_at = CASE WHEN heal.rate IS NOT NULL THEN
+            greatest(thaw.now(), h.next_batch_at) + heal_batch.resumed * interval '1 minute' / heal.rate END,
         oldest_first = heal.oldest_first, first_source_ids = heal.first_source_ids
     WHERE h.id = p_heal_id;
 

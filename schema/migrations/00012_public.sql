@@ -22,21 +22,28 @@ COMMENT ON FUNCTION thaw.sweep() IS
 -- +goose StatementBegin
 CREATE FUNCTION thaw.set_auto_resume(
     workspace_key text, enabled boolean, reason text DEFAULT NULL, actor text DEFAULT current_user
-) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    workspace thaw.workspaces;
 BEGIN
+    SELECT w.* INTO workspace FROM thaw.workspaces AS w WHERE w.key = set_auto_resume.workspace_key FOR NO KEY UPDATE;
+    IF workspace.id IS NULL THEN
+        RAISE EXCEPTION 'there is no workspace "%"', set_auto_resume.workspace_key
+            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key lists the workspaces.';
+    ELSIF workspace.auto_resume = set_auto_resume.enabled AND coalesce(btrim(set_auto_resume.reason), '') = '' THEN
+        -- A call without a reason does not remove the reason that is stored.
+        RETURN false;
+    END IF;
     UPDATE thaw.workspaces AS w SET
         auto_resume = set_auto_resume.enabled, auto_resume_reason = set_auto_resume.reason,
         auto_resume_changed_at = thaw.now(), auto_resume_changed_by = set_auto_resume.actor
-    WHERE w.key = set_auto_resume.workspace_key;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'there is no workspace "%"', set_auto_resume.workspace_key
-            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key lists the workspaces.';
-    END IF;
+    WHERE w.id = workspace.id;
+    RETURN workspace.auto_resume <> set_auto_resume.enabled;
 END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.set_auto_resume(text, boolean, text, text) IS
-    'Switches auto-resume of a workspace on or off. The reason is optional.';
+    'Switches auto-resume of a workspace on or off. The reason is optional. Returns false if it was so already: then only a new reason is stored, and both reasons are in the audit log.';
 
 CREATE VIEW thaw.history AS
 SELECT

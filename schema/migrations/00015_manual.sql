@@ -6,17 +6,29 @@
 
 -- +goose Up
 
+-- The account with a provider account ID: of the provider and in the workspace, if they are given.
+-- An ID that several providers use is refused, because a guess would act on the wrong account.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.find_account(p_account text, p_provider text) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION thaw.find_account(p_account text, p_provider text, p_workspace_id bigint DEFAULT NULL)
+RETURNS bigint LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    found bigint := (
-        SELECT a.id FROM thaw.accounts AS a WHERE a.provider = p_provider AND a.provider_account_id = p_account);
+    found     bigint[];
+    providers text;
 BEGIN
+    SELECT array_agg(a.id), string_agg(a.provider, ', ' ORDER BY a.provider) INTO found, providers
+    FROM thaw.accounts AS a
+    -- Also by the index of the search.
+    WHERE lower(a.provider_account_id) COLLATE "C" = lower(p_account) COLLATE "C" AND a.provider_account_id = p_account
+        AND (p_provider IS NULL OR a.provider = p_provider) AND (p_workspace_id IS NULL OR a.workspace_id = p_workspace_id);
     IF found IS NULL THEN
-        RAISE EXCEPTION 'there is no % account "%"', p_provider, p_account
+        RAISE EXCEPTION 'there is no %account "%"%', coalesce(p_provider || ' ', ''), p_account,
+            coalesce((SELECT format(' in workspace "%s"', w.key) FROM thaw.workspaces AS w WHERE w.id = p_workspace_id), '')
             USING ERRCODE = 'no_data_found', HINT = 'Use a provider account ID from thaw.accounts.provider_account_id.';
+    ELSIF cardinality(found) > 1 THEN
+        RAISE EXCEPTION '% providers have an account "%": %', cardinality(found), p_account, providers
+            USING ERRCODE = 'cardinality_violation', HINT = 'Name the provider too.';
     END IF;
-    RETURN found;
+    RETURN found[1];
 END;
 $$;
 -- +goose StatementEnd
@@ -45,8 +57,8 @@ $$;
 CREATE FUNCTION thaw.set_hold(p_what text, p_account thaw.accounts, p_until timestamptz, p_reason text, p_actor text)
 RETURNS timestamptz LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, account_id, until)
-    VALUES (p_what, p_actor, p_reason, p_account.workspace_id, p_account.id, p_until);
+    INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, account_id, until, before)
+    VALUES (p_what, p_actor, p_reason, p_account.workspace_id, p_account.id, p_until, thaw.hold_of(p_account));
     PERFORM set_config('thaw.counts_by_statement', 'on', true);
     UPDATE thaw.accounts AS a SET hold_until = p_until, hold_reason = CASE WHEN p_until IS NOT NULL THEN p_reason END
     WHERE a.id = p_account.id;
@@ -56,9 +68,15 @@ END;
 $$;
 -- +goose StatementEnd
 
+-- The hold of an account, as thaw.manual_actions.before stores it for an undo.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.hold_of(p_account thaw.accounts) RETURNS jsonb LANGUAGE sql STABLE
+RETURN jsonb_build_object('hold_until', p_account.hold_until, 'hold_reason', p_account.hold_reason);
+-- +goose StatementEnd
+
 -- +goose StatementBegin
 CREATE FUNCTION thaw.hold(
-    account text, until timestamptz, reason text, actor text DEFAULT current_user, provider text DEFAULT 'linkedin'
+    account text, until timestamptz, reason text, actor text DEFAULT current_user, provider text DEFAULT NULL
 ) RETURNS timestamptz LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     held thaw.accounts;
@@ -151,11 +169,12 @@ BEGIN
         RETURNING e.id, e.step, e.account_id, e.paused_at, e.paused_reason AS now_reason, before.status, before.paused_reason
     )
     INSERT INTO thaw.enrollment_events (
-        enrollment_id, at, from_account_id, to_account_id, step, kind, source, from_status, to_status, reason, paused_at, detail)
+        enrollment_id, at, from_account_id, to_account_id, step, kind, source, from_status, to_status, reason, paused_at, detail,
+        action_id, from_reason)
     SELECT written.id, thaw.now(), written.account_id, written.account_id, written.step,
         CASE action.what WHEN 'paused' THEN 'paused' ELSE 'released' END::thaw.event_kind, 'operator', written.status, 'paused',
         CASE action.what WHEN 'paused' THEN written.now_reason ELSE written.paused_reason END, written.paused_at,
-        format('%s: %s', action.actor, action.reason)
+        format('%s: %s', action.actor, action.reason), p_action_id, written.paused_reason
     FROM written;
     GET DIAGNOSTICS changed = ROW_COUNT;
     PERFORM set_config('thaw.counts_by_statement', '', true);
@@ -184,7 +203,7 @@ $$;
 
 -- +goose StatementBegin
 CREATE FUNCTION thaw.pause_account(
-    account text, reason text, actor text DEFAULT current_user, provider text DEFAULT 'linkedin'
+    account text, reason text, actor text DEFAULT current_user, provider text DEFAULT NULL
 ) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN thaw.apply_action_batch(thaw.start_action('paused', account, provider, reason, actor), 2147483647);
@@ -197,7 +216,7 @@ COMMENT ON FUNCTION thaw.pause_account(text, text, text, text) IS
 -- +goose StatementBegin
 CREATE FUNCTION thaw.resume_account(
     account text, reason text, actor text DEFAULT current_user, even_by_user boolean DEFAULT false,
-    provider text DEFAULT 'linkedin'
+    provider text DEFAULT NULL
 ) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN thaw.apply_action_batch(thaw.start_action('resumed', account, provider, reason, actor), 2147483647, even_by_user);
@@ -211,10 +230,10 @@ COMMENT ON FUNCTION thaw.resume_account(text, text, text, boolean, text) IS
 -- Accounts are locked first, by id.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.act_on_prospect(
-    p_what text, p_prospect_url text, p_workspace_key text, p_campaign text, p_reason text, p_actor text
-) RETURNS integer LANGUAGE plpgsql AS $$
+    p_what text, p_prospect_url text, p_workspace_key text, p_campaign text, p_reason text, p_actor text,
+    OUT action_id bigint, OUT changed integer
+) LANGUAGE plpgsql AS $$
 DECLARE
-    action_id bigint;
     wanted      bigint[];
     locked      bigint[];
 BEGIN
@@ -243,7 +262,7 @@ BEGIN
     INSERT INTO thaw.manual_actions AS d (what, actor, reason, prospect_url, enrollments)
     VALUES (p_what, p_actor, p_reason, p_prospect_url, 0)
     RETURNING d.id INTO action_id;
-    RETURN thaw.apply_action(action_id, locked);
+    changed := thaw.apply_action(action_id, locked);
 END;
 $$;
 -- +goose StatementEnd
@@ -252,7 +271,7 @@ $$;
 CREATE FUNCTION thaw.pause_prospect(
     prospect_url text, reason text, actor text DEFAULT current_user, workspace_key text DEFAULT NULL, campaign text DEFAULT NULL
 ) RETURNS integer LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-RETURN thaw.act_on_prospect('paused', prospect_url, workspace_key, campaign, reason, actor);
+RETURN (thaw.act_on_prospect('paused', prospect_url, workspace_key, campaign, reason, actor)).changed;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.pause_prospect(text, text, text, text, text) IS
     'Pauses a prospect with reason paused_by_user, in all of its campaigns or in those given, and returns in how many.';
@@ -261,19 +280,20 @@ COMMENT ON FUNCTION thaw.pause_prospect(text, text, text, text, text) IS
 CREATE FUNCTION thaw.resume_prospect(
     prospect_url text, reason text, actor text DEFAULT current_user, workspace_key text DEFAULT NULL, campaign text DEFAULT NULL
 ) RETURNS integer LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-RETURN thaw.act_on_prospect('resumed', prospect_url, workspace_key, campaign, reason, actor);
+RETURN (thaw.act_on_prospect('resumed', prospect_url, workspace_key, campaign, reason, actor)).changed;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.resume_prospect(text, text, text, text, text) IS
     'Hands a prospect that a person or a restriction paused back to Thaw, in all of its campaigns or in those given, and returns in how many. Thaw resumes it in the next ticks within the caps.';
 
 -- Pauses or starts a campaign. Its prospects do not change: in a campaign that is not running,
--- nothing is sent or resumed.
+-- nothing is sent or resumed. action_id null: it was so already.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.act_on_campaign(
     p_what text, p_workspace_key text, p_campaign text, p_reason text, p_actor text
-) RETURNS boolean LANGUAGE plpgsql AS $$
+) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
-    campaign thaw.campaigns;
+    campaign  thaw.campaigns;
+    action_id bigint;
 BEGIN
     PERFORM thaw.require_reason(p_reason, p_actor);
     SELECT c.* INTO campaign FROM thaw.campaigns AS c
@@ -285,7 +305,7 @@ BEGIN
         RAISE EXCEPTION 'campaign "%" is paused because the subscription is not active', p_campaign
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Billing starts it again when the subscription becomes active.';
     ELSIF p_what = 'paused' AND campaign.paused_reason = 'paused_by_user' OR p_what = 'resumed' AND campaign.status = 'running' THEN
-        RETURN false;
+        RETURN NULL;
     END IF;
     PERFORM set_config('thaw.counts_by_statement', 'on', true);
     IF p_what = 'paused' THEN
@@ -296,14 +316,16 @@ BEGIN
         UPDATE thaw.campaigns AS c SET status = 'running', paused_reason = NULL, paused_at = NULL WHERE c.id = campaign.id;
     END IF;
     PERFORM set_config('thaw.counts_by_statement', '', true);
-    INSERT INTO thaw.campaign_events (campaign_id, at, kind, source, from_status, to_status, reason, detail)
+    INSERT INTO thaw.manual_actions AS d (what, actor, reason, workspace_id, campaign_id)
+    VALUES (p_what, p_actor, p_reason, campaign.workspace_id, campaign.id)
+    RETURNING d.id INTO action_id;
+    INSERT INTO thaw.campaign_events (
+        campaign_id, at, kind, source, from_status, to_status, reason, detail, action_id, from_reason)
     SELECT campaign.id, thaw.now(), p_what::thaw.event_kind, 'operator', campaign.status,
         CASE p_what WHEN 'paused' THEN 'paused' ELSE 'running' END::thaw.campaign_status,
         CASE p_what WHEN 'paused' THEN 'paused_by_user' ELSE campaign.paused_reason END,
-        format('%s: %s', p_actor, p_reason);
-    INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, campaign_id)
-    VALUES (p_what, p_actor, p_reason, campaign.workspace_id, campaign.id);
-    RETURN true;
+        format('%s: %s', p_actor, p_reason), action_id, campaign.paused_reason;
+    RETURN action_id;
 END;
 $$;
 -- +goose StatementEnd
@@ -311,7 +333,7 @@ $$;
 -- +goose StatementBegin
 CREATE FUNCTION thaw.pause_campaign(workspace_key text, campaign text, reason text, actor text DEFAULT current_user)
 RETURNS boolean LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-RETURN thaw.act_on_campaign('paused', workspace_key, campaign, reason, actor);
+RETURN thaw.act_on_campaign('paused', workspace_key, campaign, reason, actor) IS NOT NULL;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.pause_campaign(text, text, text, text) IS
     'Pauses a campaign with reason paused_by_user: nothing of it is sent or resumed. Returns false if a person had paused it already.';
@@ -319,7 +341,7 @@ COMMENT ON FUNCTION thaw.pause_campaign(text, text, text, text) IS
 -- +goose StatementBegin
 CREATE FUNCTION thaw.resume_campaign(workspace_key text, campaign text, reason text, actor text DEFAULT current_user)
 RETURNS boolean LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-RETURN thaw.act_on_campaign('resumed', workspace_key, campaign, reason, actor);
+RETURN thaw.act_on_campaign('resumed', workspace_key, campaign, reason, actor) IS NOT NULL;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.resume_campaign(text, text, text, text) IS
     'Starts a paused campaign again, unless it is paused for billing. Its waiting prospects resume in the next ticks within the caps. Returns false if it is running already.';
@@ -337,7 +359,7 @@ END;
 COMMENT ON FUNCTION thaw.sending_held_by(text, text) IS
     'Why nothing may be sent through an account now: account_not_connected, account_locked, account_on_hold, safety_mode, account_flapping or unknown_account. Empty: sending is allowed.';
 
-REVOKE ALL ON FUNCTION thaw.find_account(text, text), thaw.find_campaign(text, text),
+REVOKE ALL ON FUNCTION thaw.find_account(text, text, bigint), thaw.find_campaign(text, text),
     thaw.set_hold(text, thaw.accounts, timestamptz, text, text),
     thaw.hold(text, timestamptz, text, text, text), thaw.apply_action_batch(bigint, integer, boolean),
     thaw.apply_action(bigint, bigint[]), thaw.start_action(text, text, text, text, text),
@@ -361,6 +383,7 @@ DROP FUNCTION thaw.start_action(text, text, text, text, text);
 DROP FUNCTION thaw.apply_action(bigint, bigint[]);
 DROP FUNCTION thaw.apply_action_batch(bigint, integer, boolean);
 DROP FUNCTION thaw.hold(text, timestamptz, text, text, text);
+DROP FUNCTION thaw.hold_of(thaw.accounts);
 DROP FUNCTION thaw.set_hold(text, thaw.accounts, timestamptz, text, text);
 DROP FUNCTION thaw.find_campaign(text, text);
-DROP FUNCTION thaw.find_account(text, text);
+DROP FUNCTION thaw.find_account(text, text, bigint);

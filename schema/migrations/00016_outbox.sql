@@ -221,7 +221,7 @@ BEGIN
         'heal_id', NEW.id,
         'scope', CASE
             WHEN NEW.workspace_id IS NOT NULL THEN 'workspace' WHEN NEW.account_id IS NOT NULL THEN 'account'
-            ELSE 'prospects' END,
+            WHEN NEW.is_fleet THEN 'fleet' ELSE 'prospects' END,
         'cap', NEW.cap, 'found', NEW.found, 'resumed', NEW.resumed, 'moved', NEW.moved,
         'campaigns_resumed', NEW.campaigns_resumed, 'remaining', NEW.remaining, 'actor', NEW.actor,
         'requested_at', thaw.rfc3339(NEW.requested_at), 'finished_at', thaw.rfc3339(NEW.finished_at)));
@@ -230,7 +230,7 @@ END;
 $$;
 -- +goose StatementEnd
 CREATE TRIGGER heals_publish_end AFTER UPDATE OF status ON thaw.heals
-    FOR EACH ROW WHEN (NEW.status = 'done' AND OLD.status = 'running') EXECUTE FUNCTION thaw.heals_publish_end();
+    FOR EACH ROW WHEN (NEW.status = 'done' AND OLD.status <> 'done') EXECUTE FUNCTION thaw.heals_publish_end();
 
 -- Sends messages again, with their original ids: one message, or the newest p_size before the id
 -- p_before that are not older than p_since. Call again with next_before until that is null.

@@ -2,16 +2,21 @@
 -- One short transaction of a heal. The last one also completes the job.
 SELECT batch.verdict::text AS verdict, batch.resumed::integer AS resumed,
     coalesce(extract(epoch FROM batch.retry_in), 0)::float8 AS retry_seconds,
-    coalesce(CASE WHEN batch.verdict NOT IN ('more', 'busy') THEN thaw.complete_job(sqlc.arg(job_id)::bigint) END, false)::boolean AS completed
+    coalesce(CASE WHEN batch.verdict NOT IN ('more', 'busy', 'paced') THEN thaw.complete_job(sqlc.arg(job_id)::bigint) END, false)::boolean AS completed
 FROM thaw.heal_batch(sqlc.arg(heal_id)::bigint, sqlc.arg(size)::integer, sqlc.arg(job_id)::bigint) AS batch;
 
 -- name: StartHeal :one
--- tenant_id: the workspace whose API token starts the heal. With it, cap 0 means all that is
--- allowed.
+-- tenant_id: the workspace whose API token starts the heal. cap 0: the default.
 SELECT thaw.start_heal(
     sqlc.narg(workspace_id)::bigint, sqlc.narg(account_id)::bigint, sqlc.narg(enrollment_ids)::bigint[],
     nullif(sqlc.arg(cap)::integer, 0), sqlc.arg(even_if_off)::boolean, sqlc.arg(actor)::text,
-    sqlc.narg(tenant_id)::bigint)::bigint AS heal_id;
+    sqlc.narg(tenant_id)::bigint, sqlc.narg(rate)::integer, sqlc.narg(reason)::text, sqlc.arg(is_fleet)::boolean)::bigint AS heal_id;
+
+-- name: StopHeal :one
+SELECT thaw.stop_heal(sqlc.arg(heal_id)::bigint, sqlc.arg(reason)::text, sqlc.arg(actor)::text)::boolean AS changed;
+
+-- name: ResumeHeal :one
+SELECT thaw.resume_heal(sqlc.arg(heal_id)::bigint, sqlc.arg(reason)::text, sqlc.arg(actor)::text)::boolean AS changed;
 
 -- name: SetHealCap :exec
 SELECT thaw.set_heal_cap(sqlc.arg(workspace_key)::text, sqlc.narg(heal_cap)::integer, sqlc.arg(reason)::text, sqlc.arg(actor)::text);
@@ -20,16 +25,16 @@ SELECT thaw.set_heal_cap(sqlc.arg(workspace_key)::text, sqlc.narg(heal_cap)::int
 -- The heal caps that operators have set for workspaces.
 SELECT w.key, w.heal_cap FROM thaw.workspaces AS w WHERE w.heal_cap IS NOT NULL ORDER BY w.key;
 
--- name: HealScope :one
--- How many enrollments a heal may resume now, through how many accounts, and its cap.
-SELECT coalesce(sum(scope.waiting), 0)::bigint AS waiting, count(DISTINCT scope.target_id)::bigint AS accounts,
-    (SELECT h.cap FROM thaw.heals AS h WHERE h.id = sqlc.arg(heal_id)::bigint)::integer AS cap
-FROM thaw.heal_scope(sqlc.arg(heal_id)::bigint) AS scope;
+-- name: PreviewHeal :one
+SELECT preview.resumable::bigint AS resumable, preview.accounts::bigint AS accounts, preview.cap::integer AS cap,
+    coalesce(preview.rate, 0)::integer AS rate, preview.waiting::bigint AS waiting, preview.ticks::bigint AS ticks,
+    preview.tick_seconds::integer AS tick_seconds
+FROM thaw.preview_heal(sqlc.arg(heal_id)::bigint) AS preview;
 
 -- name: Heal :one
 -- stopped: the job was cancelled or discarded. Another heal of the same target can be started.
 SELECT h.id, h.target, h.cap, thaw.heal_state(h) AS status, h.resumed, h.moved, h.campaigns_resumed, h.found, h.remaining,
-    h.skipped, h.actor, h.requested_at, h.finished_at
+    h.skipped, h.rate, h.actor, coalesce(h.reason, '')::text AS reason, coalesce(h.stopped_reason, '')::text AS stopped_reason, h.requested_at, h.finished_at
 FROM thaw.heals AS h
 WHERE h.id = sqlc.arg(heal_id)::bigint;
 

@@ -46,12 +46,38 @@ SELECT thaw.apply_action_batch(sqlc.arg(action_id)::bigint, sqlc.arg(size)::inte
     AS changed;
 
 -- name: ActOnProspect :one
-SELECT thaw.act_on_prospect(sqlc.arg(what)::text, sqlc.arg(prospect_url)::text, sqlc.narg(workspace_key)::text,
-    sqlc.narg(campaign)::text, sqlc.arg(reason)::text, sqlc.arg(actor)::text)::integer AS changed;
+SELECT done.action_id::bigint AS action_id, done.changed::integer AS changed
+FROM thaw.act_on_prospect(sqlc.arg(what)::text, sqlc.arg(prospect_url)::text, sqlc.narg(workspace_key)::text,
+    sqlc.narg(campaign)::text, sqlc.arg(reason)::text, sqlc.arg(actor)::text) AS done;
 
 -- name: ActOnCampaign :one
-SELECT thaw.act_on_campaign(sqlc.arg(what)::text, sqlc.arg(workspace_key)::text, sqlc.arg(campaign)::text,
-    sqlc.arg(reason)::text, sqlc.arg(actor)::text)::boolean AS changed;
+-- 0: it was so already.
+SELECT coalesce(thaw.act_on_campaign(sqlc.arg(what)::text, sqlc.arg(workspace_key)::text, sqlc.arg(campaign)::text,
+    sqlc.arg(reason)::text, sqlc.arg(actor)::text), 0)::bigint AS action_id;
+
+-- name: PreviewUndo :one
+SELECT coalesce(u.refusal, '')::text AS refusal, coalesce(u.hint, '')::text AS hint, coalesce(u.enrollments, 0)::bigint AS enrollments
+FROM thaw.preview_undo(sqlc.arg(action_id)::bigint) AS u;
+
+-- name: StartUndo :one
+-- Records an undo, for the batches that follow, and restores everything but prospects.
+SELECT thaw.start_undo(sqlc.arg(action_id)::bigint, sqlc.arg(reason)::text, sqlc.arg(actor)::text)::bigint AS undo_id;
+
+-- name: UndoBatch :one
+-- last_event_id 0: none remain.
+SELECT u.restored::integer AS restored, coalesce(u.last_event_id, 0)::bigint AS last_event_id
+FROM thaw.undo_batch(sqlc.arg(undo_id)::bigint, sqlc.arg(after_event_id)::bigint, sqlc.arg(size)::integer) AS u;
+
+-- name: Action :one
+SELECT d.id, d.at, d.what, d.actor, d.session_role, coalesce(d.reason, '')::text AS reason, coalesce(w.key, '')::text AS workspace,
+    d.account_id, coalesce(a.provider_account_id, '')::text AS account, coalesce(c.key, '')::text AS campaign,
+    coalesce(d.prospect_url, '')::text AS prospect_url, d.heal_id, d.until, d.enrollments, d.undoes,
+    coalesce((SELECT u.id FROM thaw.manual_actions AS u WHERE u.undoes = d.id ORDER BY u.id DESC LIMIT 1), 0)::bigint AS undone_by
+FROM thaw.manual_actions AS d
+LEFT JOIN thaw.workspaces AS w ON w.id = d.workspace_id
+LEFT JOIN thaw.accounts AS a ON a.id = d.account_id
+LEFT JOIN thaw.campaigns AS c ON c.id = d.campaign_id
+WHERE d.id = sqlc.arg(action_id)::bigint;
 
 -- name: StuckAccounts :many
 -- Accounts that have been connecting for more than an hour: the login was not completed.

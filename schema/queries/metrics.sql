@@ -112,7 +112,7 @@ WHERE b.tick_at >= thaw.tick(sqlc.arg(since)::timestamptz - interval '1 minute')
 -- has no index.
 SELECT h.id, h.resumed
 FROM thaw.heals AS h
-WHERE h.status = 'running' OR h.finished_at >= sqlc.arg(since)::timestamptz - interval '1 minute';
+WHERE h.status = 'running' OR coalesce(h.finished_at, h.stopped_at) >= sqlc.arg(since)::timestamptz - interval '1 minute';
 
 -- name: MetricsNewestSignal :one
 SELECT coalesce(max(s.id), 0)::bigint AS id FROM thaw.account_signals AS s;
