@@ -113,7 +113,7 @@ COMMIT;
 // program runs thaw import. It polls the peak memory, which cannot be read after the process has
 // ended.
 func (i *imports) program(ctx context.Context, r *rig, db *database) (sample, error) {
-	cmd := exec.CommandContext(ctx, r.options.Program, "import", i.file)
+	cmd := exec.CommandContext(ctx, r.options.Program, "import", "--yes", i.file)
 	cmd.Env = append(os.Environ(), "THAW_DATABASE_URL="+db.URL)
 	var said lastLines
 	cmd.Stdout, cmd.Stderr = &said, &said

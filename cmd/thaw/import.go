@@ -1,9 +1,15 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"os"
+	"strings"
+
+	"golang.org/x/term"
 
 	"github.com/thawline/thaw/internal/importer"
 	"github.com/thawline/thaw/internal/store"
@@ -13,11 +19,13 @@ type importCmd struct {
 	database  `embed:""`
 	File      string `arg:"" help:"CSV file with a header line; - reads standard input."`
 	Overwrite bool   `help:"Let the file override pauses by a person, restrictions by the provider, and resumes after the pause in the file. Without this flag such rows do not change, and are counted."`
+	Yes       bool   `help:"Load the file without a question and without a preview." short:"y"`
+	DryRun    bool   `help:"Check the file and show what it would change, without changing anything."`
 	JSON      bool   `help:"Print JSON."`
 }
 
 func (importCmd) Help() string {
-	return "The whole file is checked first. If it has an error, nothing is loaded. The file is loaded in parts, so that signals are not delayed. If an import is interrupted, import the same file again: rows that did not change are skipped. Rows that a person paused, that the provider restricted, or that were resumed after the pause in the file do not change.\n\nExample:\n  thaw import fleet.csv\n\n" +
+	return "The whole file is checked first. If it has an error, nothing is loaded. The file is loaded in parts, so that signals are not delayed. If an import is interrupted, import the same file again: rows that did not change are skipped. Rows that a person paused, that the provider restricted, or that were resumed after the pause in the file do not change.\n\nIf existing prospects would change, the command shows how many, by kind, and asks on a terminal. In a script, it refuses to pause prospects that are not paused, unless --yes is given.\n\nExample:\n  thaw import fleet.csv\n\n" +
 		"Columns: workspace, account, member, account_status, campaign, campaign_status, campaign_paused_reason, prospect_url, status, paused_reason, paused_at, step, next_action_at."
 }
 
@@ -35,7 +43,10 @@ func (c *importCmd) Run(ctx context.Context, e *env) error {
 				size = info.Size()
 			}
 		}
-		result, err := importFleet(ctx, e, db, input, size, c.Overwrite)
+		result, err := c.load(ctx, e, db, input, size)
+		if errors.Is(err, errPreviewShown) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -55,12 +66,73 @@ func (c *importCmd) Run(ctx context.Context, e *env) error {
 	})
 }
 
-// importFleet imports a file and shows progress. A negative size in bytes means unknown.
-func importFleet(ctx context.Context, e *env, db *store.Store, input io.Reader, size int64, overwrite bool) (importer.Result, error) {
+// errPreviewShown ends an import after its preview.
+var errPreviewShown = errors.New("only a preview was wanted")
+
+// load imports the file and shows progress. A negative size in bytes means unknown.
+func (c *importCmd) load(ctx context.Context, e *env, db *store.Store, input io.Reader, size int64) (importer.Result, error) {
 	shown := newProgress(e.stderr, "import", "bytes", size)
 	defer shown.finish()
-	return importer.Import(ctx, db.Pool(), input, importer.Options{
-		Overwrite: overwrite,
-		Progress:  func(_, bytes int64) { shown.set(bytes) },
-	})
+	options := importer.Options{Overwrite: c.Overwrite, Progress: func(_, bytes int64) { shown.set(bytes) }}
+	if c.DryRun || !c.Yes {
+		options.Confirm = func(p importer.Preview) error {
+			shown.finish()
+			return c.confirm(e, p)
+		}
+	}
+	return importer.Import(ctx, db.Pool(), input, options)
+}
+
+// confirm shows the preview and asks whether to load the file, if existing prospects would change.
+func (c *importCmd) confirm(e *env, p importer.Preview) error {
+	switch {
+	case c.DryRun && c.JSON:
+		return errors.Join(writeJSON(e.stdout, p), errPreviewShown)
+	case c.DryRun:
+		printPreview(e.stdout, p)
+		printf(e.stdout, "dry run: nothing changed\n")
+		return errPreviewShown
+	case p.Changed == 0:
+		return nil
+	case c.File != "-" && isTerminalInput(e.stdin):
+		printPreview(e.stderr, p)
+		printf(e.stderr, "Load the file? [y/N] ")
+		answer, err := bufio.NewReader(e.stdin).ReadString('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		if answer := strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
+			return errors.New("not loaded: nothing changed")
+		}
+		return nil
+	case p.Pausing > 0:
+		printPreview(e.stderr, p)
+		return fmt.Errorf("the file would pause %d prospects that are not paused: nothing changed\nCheck whether the file is current, then use --yes to load it", p.Pausing)
+	}
+	return nil
+}
+
+func printPreview(w io.Writer, p importer.Preview) {
+	printf(w, "%d rows: %d new, %d to change, %d unchanged\n", p.Rows, p.New, p.Changed, p.Unchanged)
+	for _, kind := range []struct {
+		n    int64
+		what string
+	}{
+		{p.Pausing, "to pause, which are pending or active now"},
+		{p.Resuming, "to resume, which are paused now"},
+		{p.Ending, "to end (completed, replied, failed or removed in the file)"},
+		{p.Other, "to update otherwise (step, next action, account, reason of the pause)"},
+		{p.Kept, "kept: a person paused them, or the provider restricted them"},
+		{p.ResumedSince, "kept: they were resumed after the pause in the file"},
+	} {
+		if kind.n > 0 {
+			printf(w, "%9d %s\n", kind.n, kind.what)
+		}
+	}
+}
+
+// isTerminalInput reports whether a person can answer a question.
+func isTerminalInput(r io.Reader) bool {
+	file, ok := r.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
 }

@@ -47,6 +47,9 @@ type Options struct {
 	// was resumed after the pause in the file. By default such prospects, campaigns and accounts do
 	// not change.
 	Overwrite bool
+	// Confirm, if set, is called with a preview before anything is loaded. If it returns an error, the
+	// import changes nothing and returns that error. A preview takes about half as long as the import.
+	Confirm func(Preview) error
 }
 
 // A Result has the counts of an import.
@@ -91,6 +94,15 @@ func Import(ctx context.Context, pool *pgxpool.Pool, r io.Reader, o Options) (Re
 			return err
 		}
 		l.result = Result{Rows: rows, Enrollments: rows}
+		if o.Confirm != nil {
+			preview, err := l.preview(ctx)
+			if err != nil {
+				return err
+			}
+			if err := o.Confirm(preview); err != nil {
+				return err
+			}
+		}
 		if err := l.load(ctx); err != nil {
 			return err
 		}

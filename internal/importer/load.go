@@ -3,6 +3,7 @@ package importer
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -113,6 +114,9 @@ func (l *loader) rows(ctx context.Context, loaded *int64) error {
 		if err := s.run(ctx, "chunk_rows", "import_slice", rowColumns, "slice"); err != nil {
 			return err
 		}
+		if _, err := run(ctx, s.tx, "enrollments_changes"); err != nil {
+			return err
+		}
 		updated, err := run(ctx, s.tx, "enrollments_known")
 		if err != nil {
 			return err
@@ -167,7 +171,7 @@ func (l *loader) each(ctx context.Context, table, columns, half string, do func(
 			}
 			return do(slice{tx, &data})
 		})
-		if err != nil {
+		if err != nil && !errors.Is(err, errPreviewed) {
 			return err
 		}
 	}
