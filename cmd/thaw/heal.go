@@ -178,7 +178,11 @@ func (c *healStartCmd) dryRun(ctx context.Context, e *env, o *operator.Operator,
 	}
 	printf(e.stdout, "dry run: would resume %d of %d enrollments through %d accounts%s; nothing changed\n", preview.WouldResume, preview.Resumable, preview.Accounts, atRate(preview))
 	if preview.Remaining > 0 {
-		printf(e.stdout, "%d enrollments would remain paused; scheduled sweeps resume them in about %d ticks (%s)\n", preview.Remaining, preview.Ticks, when.Duration(time.Duration(preview.Ticks)*preview.Tick))
+		takes := "in the next tick"
+		if preview.Ticks > 1 {
+			takes = fmt.Sprintf("in about %d ticks (%s)", preview.Ticks, when.Duration(time.Duration(preview.Ticks)*preview.Tick))
+		}
+		printf(e.stdout, "%d enrollments would remain paused; scheduled sweeps resume them %s\n", preview.Remaining, takes)
 	}
 	if preview.Blocked > 0 {
 		printf(e.stdout, "%d more wait but cannot resume now: their account is not connected, locked or on hold, their campaign is stopped, or auto-resume is off\n", preview.Blocked)
