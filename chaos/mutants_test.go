@@ -176,7 +176,7 @@ var mutants = []mutant{
 	},
 	{
 		without: "another round of a heal for locked rows",
-		edits:   []edit{{heals, "AND heal.skipped > 0 AND heal.round < rounds THEN", "AND false THEN"}},
+		edits:   []edit{{heals, "AND (heal.skipped > 0 AND heal.round < rounds OR ", "AND (false OR "}},
 		pkg:     "./worker", tests: []string{"TestHealRetriesLockedRows"},
 	},
 	{
@@ -356,13 +356,13 @@ var mutants = []mutant{
 		without: "the message of a pass in its transaction (published afterwards instead)",
 		edits: []edit{
 			{resumes, "IF resumed > 0 THEN\n        PERFORM thaw.publish_resumed(", "IF resumed > 0 AND p_lane <> 'signal' THEN\n        PERFORM thaw.publish_resumed("},
-			{"worker/resume.go", "w.logger.DebugContext(ctx, \"resumed by signal\"", `if pass.Resumed > 0 {
+			{"worker/resume.go", "message := \"resumed by signal\"", `if pass.Resumed > 0 {
 		if _, err := w.store.Pool().Exec(ctx, "SELECT thaw.publish_resumed(a, 'signal', false, NULL, $2, NULL, $3, $4, 0) FROM thaw.accounts AS a WHERE a.id = $1",
 			args.AccountID, args.SignalID, pass.Resumed, pass.Moved); err != nil {
 			return err
 		}
 	}
-	w.logger.DebugContext(ctx, "resumed by signal"`},
+	message := "resumed by signal"`},
 		},
 		pkg: "./worker", tests: []string{"TestEveryPassIsReportedOnceDespiteCrashes"},
 	},
