@@ -26,9 +26,9 @@ type Signal struct {
 	Provider string
 	// AccountID is the provider account ID.
 	AccountID string
-	// Status is connecting, connected, needs_verification, disconnected, restricted, error or
-	// removed. It may also be reconnected (the login succeeded, but the account is not confirmed to
-	// work), locked or unlocked.
+	// Status is a value of thaw.account_status, such as connected or disconnected (docs/design.md
+	// lists them). It may also be reconnected (the login succeeded, but the account is not confirmed
+	// to work), locked or unlocked.
 	Status string
 	// OccurredAt orders signals. If it is zero, they are ordered by receipt.
 	OccurredAt time.Time

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
+	"github.com/thawline/thaw/internal/enum"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/webhook"
 )
@@ -106,7 +107,7 @@ func listedAccount(row csvRow) (difference, error) {
 	hash := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%s\n%d", d.Provider, d.Account, d.Listed, d.ListedAt.UnixMicro()))
 	d.signal, err = webhook.Decode(webhook.Record{Route: "standard", ID: "reconcile:" + hex.EncodeToString(hash[:]), ReceivedAt: d.ListedAt, Body: body})
 	if err == nil && d.signal.Status == "" {
-		err = fmt.Errorf("status %q is unknown: it must be connecting, connected, needs_verification, disconnected, restricted, error or removed", d.Listed)
+		err = fmt.Errorf("status %q is unknown: it must be one of %s", d.Listed, strings.Join(enum.Names(enum.AccountStatuses), ", "))
 	}
 	return d, err
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/thawline/thaw/internal/enum"
 	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/riverui"
@@ -163,4 +164,6 @@ func (a *api) write(w http.ResponseWriter, r *http.Request, contentType string, 
 }
 
 // known lists the allowed words in an error.
-func known(words []string) string { return strings.Join(slices.Sorted(slices.Values(words)), ", ") }
+func known[T ~string](words []T) string {
+	return strings.Join(slices.Sorted(slices.Values(enum.Names(words))), ", ")
+}

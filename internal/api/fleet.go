@@ -8,17 +8,12 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/thawline/thaw/internal/enum"
 	"github.com/thawline/thaw/internal/readmodel"
 )
 
-// The statuses that lists can be filtered by.
-var (
-	accountStatuses = []string{
-		"connecting", "connected", "needs_verification", "disconnected", "restricted", "error", "removed",
-	}
-	campaignStatuses   = []string{"draft", "running", "paused", "completed"}
-	enrollmentStatuses = []string{"paused", "active"}
-)
+// enrollmentStatuses are the statuses by which the enrollments of an account can be listed.
+var enrollmentStatuses = []enum.EnrollmentStatus{enum.EnrollmentPaused, enum.EnrollmentActive}
 
 // narrowed returns the scope of the caller, or the requested workspace within it.
 func (a *api) narrowed(r *request) (readmodel.Scope, error) {
@@ -50,26 +45,26 @@ func (a *api) heals(r *request) (reply, error) { return list(a, r, readmodel.Hea
 
 // campaigns serves GET /campaigns.
 func (a *api) campaigns(r *request) (reply, error) {
-	status, err := r.oneOf("status", campaignStatuses)
+	status, err := oneOf(r, "status", enum.CampaignStatuses)
 	if err != nil {
 		return reply{}, err
 	}
 	return list(a, r, func(ctx context.Context, db *pgxpool.Pool, s readmodel.Scope, p readmodel.Paging) (readmodel.Page[readmodel.Campaign], error) {
-		return readmodel.Campaigns(ctx, db, s, status, p)
+		return readmodel.Campaigns(ctx, db, s, string(status), p)
 	})
 }
 
 // accounts serves GET /accounts.
 func (a *api) accounts(r *request) (reply, error) {
-	status, err := r.oneOf("status", accountStatuses)
+	status, err := oneOf(r, "status", enum.AccountStatuses)
 	if err != nil {
 		return reply{}, err
 	}
-	hasBacklog, err := r.oneOf("has_backlog", []string{"true", "false"})
+	hasBacklog, err := oneOf(r, "has_backlog", []string{"true", "false"})
 	if err != nil {
 		return reply{}, err
 	}
-	filter := readmodel.AccountFilter{Account: r.query["account"], Status: status, HasBacklog: hasBacklog == "true"}
+	filter := readmodel.AccountFilter{Account: r.query["account"], Status: string(status), HasBacklog: hasBacklog == "true"}
 	return list(a, r, func(ctx context.Context, db *pgxpool.Pool, s readmodel.Scope, p readmodel.Paging) (readmodel.Page[readmodel.Account], error) {
 		return readmodel.Accounts(ctx, db, s, filter, p)
 	})
@@ -87,15 +82,15 @@ func (a *api) account(r *request) (reply, error) {
 
 // enrollments serves GET /accounts/{id}/enrollments.
 func (a *api) enrollments(r *request) (reply, error) {
-	status, err := r.oneOf("status", enrollmentStatuses)
+	status, err := oneOf(r, "status", enrollmentStatuses)
 	if err != nil {
 		return reply{}, err
 	}
 	if status == "" {
-		status = "paused"
+		status = enum.EnrollmentPaused
 	}
 	return ofAccount(a, r, func(ctx context.Context, db *pgxpool.Pool, s readmodel.Scope, id int64, p readmodel.Paging) (readmodel.Page[readmodel.Enrollment], error) {
-		return readmodel.Enrollments(ctx, db, s, id, status, p)
+		return readmodel.Enrollments(ctx, db, s, id, string(status), p)
 	})
 }
 
@@ -132,7 +127,7 @@ func (a *api) search(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	kind, err := r.oneOf("kind", readmodel.SearchKinds)
+	kind, err := oneOf(r, "kind", readmodel.SearchKinds)
 	if err != nil {
 		return reply{}, err
 	}

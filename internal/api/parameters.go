@@ -76,8 +76,8 @@ func (r *request) required(name string) (string, error) {
 }
 
 // oneOf returns an optional query parameter, which must be one of the words.
-func (r *request) oneOf(name string, words []string) (string, error) {
-	given := r.query[name]
+func oneOf[T ~string](r *request, name string, words []T) (T, error) {
+	given := T(r.query[name])
 	if given != "" && !slices.Contains(words, given) {
 		return "", invalid("%s=%s: must be one of %s.", name, given, known(words))
 	}

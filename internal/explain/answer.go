@@ -25,6 +25,26 @@ const (
 	Active                  Code = "active"
 )
 
+// Codes are all codes.
+var Codes = []Code{
+	NotFound,
+	Terminal,
+	PausedByUser,
+	AccountRestricted,
+	SubscriptionInactive,
+	SiblingInOtherWorkspace,
+	NoConnectedSibling,
+	AccountNotConnected,
+	CampaignNotRunning,
+	AccountLocked,
+	AccountOnHold,
+	AccountFlapping,
+	SafetyMode,
+	AutoResumeOff,
+	WaitingForSweep,
+	Active,
+}
+
 // An Actor is the party that must act before the prospect moves.
 type Actor string
 
@@ -37,6 +57,9 @@ const (
 	Billing  Actor = "billing"
 	Provider Actor = "provider"
 )
+
+// Actors are all actors.
+var Actors = []Actor{None, User, Operator, Billing, Provider}
 
 // An Obstacle is something that must end before a prospect continues.
 type Obstacle struct {

@@ -7,6 +7,8 @@ import (
 
 	"golang.org/x/text/language"
 	"golang.org/x/text/message"
+
+	"github.com/thawline/thaw/internal/enum"
 )
 
 // Because derives the answer from the facts.
@@ -104,14 +106,18 @@ func notFound(f Facts) (Answer, bool) {
 }
 
 func terminal(f Facts) (Answer, bool) {
-	sentence, isOver := map[string]string{
-		"completed": "This prospect has completed all steps of campaign %s. Nothing more is sent.",
-		"replied":   "This prospect has replied, which ended campaign %s for them. Nothing more is sent.",
-		"failed":    "Campaign %s failed for this prospect. Nothing more is sent, and the campaign is not retried automatically.",
-		"removed":   "This prospect was removed from campaign %s. Nothing more is sent.",
-	}[f.Status]
-	if !isOver {
+	var sentence string
+	switch f.Status {
+	case enum.EnrollmentPending, enum.EnrollmentActive, enum.EnrollmentPaused:
 		return Answer{}, false
+	case enum.EnrollmentCompleted:
+		sentence = "This prospect has completed all steps of campaign %s. Nothing more is sent."
+	case enum.EnrollmentReplied:
+		sentence = "This prospect has replied, which ended campaign %s for them. Nothing more is sent."
+	case enum.EnrollmentFailed:
+		sentence = "Campaign %s failed for this prospect. Nothing more is sent, and the campaign is not retried automatically."
+	case enum.EnrollmentRemoved:
+		sentence = "This prospect was removed from campaign %s. Nothing more is sent."
 	}
 	return Answer{Code: Terminal, Sentence: fmt.Sprintf(sentence, f.Campaign), WhoActs: None, Obstacles: []Obstacle{}}, true
 }
@@ -149,7 +155,7 @@ func (p Pace) sentence() string {
 
 func active(f Facts) Answer {
 	sentence, step := "This prospect is not paused. It is active in campaign %s.", "next"
-	if f.Status == "pending" {
+	if f.Status == enum.EnrollmentPending {
 		sentence, step = "This prospect is not paused. It has not started campaign %s yet.", "first"
 	}
 	answer := Answer{

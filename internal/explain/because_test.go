@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/internal/enum"
 )
 
 var (
@@ -60,11 +62,11 @@ func TestBecause(t *testing.T) {
 	blocked := func(block string) func(*Facts) {
 		return func(f *Facts) { *f = withBlock(*f, block) }
 	}
-	campaign := func(status, reason string) func(*Facts) {
+	campaign := func(status enum.CampaignStatus, reason enum.PauseReason) func(*Facts) {
 		return func(f *Facts) { f.CampaignStatus, f.CampaignReason = status, reason }
 	}
-	paused := func(reason string) func(*Facts) { return func(f *Facts) { f.PausedReason = reason } }
-	account := func(status string) func(*Facts) { return func(f *Facts) { f.AccountStatus = status } }
+	paused := func(reason enum.PauseReason) func(*Facts) { return func(f *Facts) { f.PausedReason = reason } }
+	account := func(status enum.AccountStatus) func(*Facts) { return func(f *Facts) { f.AccountStatus = status } }
 	none := []Code{}
 
 	const (

@@ -1,6 +1,10 @@
 package explain
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/thawline/thaw/internal/enum"
+)
 
 // A remedy says what gets an account connected again.
 type remedy struct {
@@ -10,18 +14,24 @@ type remedy struct {
 	normal bool // connecting is in progress
 }
 
-// remedies has an entry for every account status except connected.
-var remedies = map[string]remedy{
-	"connecting": {
-		is: "is still connecting", advice: "No action is needed unless it stays in this state.", who: Provider, normal: true,
-	},
-	"needs_verification": {is: "needs verification", advice: "Complete the sign-in that the provider asks for.", who: User},
-	"disconnected":       {is: "is disconnected", advice: "Reconnect it.", who: User},
-	"restricted":         {is: "is restricted by the provider", advice: "The account's owner must resolve this with the provider.", who: User},
-	"error": {
-		is: "has a connection error", advice: "It may recover on its own. If it does not, reconnect it.", who: Provider,
-	},
-	"removed": {is: "was removed", advice: "Reconnect it.", who: User},
+// remedyFor returns the remedy for an account with this status.
+func remedyFor(status enum.AccountStatus) (r remedy) {
+	switch status {
+	case enum.AccountConnected: // needs none
+	case enum.AccountConnecting:
+		r = remedy{is: "is still connecting", advice: "No action is needed unless it stays in this state.", who: Provider, normal: true}
+	case enum.AccountNeedsVerification:
+		r = remedy{is: "needs verification", advice: "Complete the sign-in that the provider asks for.", who: User}
+	case enum.AccountDisconnected:
+		r = remedy{is: "is disconnected", advice: "Reconnect it.", who: User}
+	case enum.AccountRestricted:
+		r = remedy{is: "is restricted by the provider", advice: "The account's owner must resolve this with the provider.", who: User}
+	case enum.AccountError:
+		r = remedy{is: "has a connection error", advice: "It may recover on its own. If it does not, reconnect it.", who: Provider}
+	case enum.AccountRemoved:
+		r = remedy{is: "was removed", advice: "Reconnect it.", who: User}
+	}
+	return r
 }
 
 // unconfirmed is for an account whose login succeeded. The account works only once the provider
@@ -40,11 +50,11 @@ func unconfirmed(f Facts) remedy {
 // remedyOf returns the remedy for the account that is not connected. While safety mode is on,
 // reconnecting an account does not help.
 func remedyOf(f Facts) remedy {
-	r := remedies[f.AccountStatus]
+	r := remedyFor(f.AccountStatus)
 	if f.ReconnectedAt != nil {
 		r = unconfirmed(f)
 	}
-	if f.has(SafetyMode) && r.who == User && f.AccountStatus != "restricted" {
+	if f.has(SafetyMode) && r.who == User && f.AccountStatus != enum.AccountRestricted {
 		r.who, r.advice = Provider, "Do not reconnect it while safety mode is on. If it is still not connected after that, reconnect it."
 		if f.SafetyManualExit {
 			r.who = Operator
@@ -57,9 +67,10 @@ func remedyOf(f Facts) remedy {
 // account is an obstacle of its own for a paused prospect.
 func (f Facts) isLost() bool {
 	if f.isPaused() {
-		return f.Target == "" && f.AccountStatus != "connected" && (f.AccountStatus != "restricted" || !f.isRestricted())
+		return f.Target == "" && f.AccountStatus != enum.AccountConnected &&
+			(f.AccountStatus != enum.AccountRestricted || !f.isRestricted())
 	}
-	return f.AccountStatus != "connected"
+	return f.AccountStatus != enum.AccountConnected
 }
 
 func notConnected(f Facts) (obstacle, bool) {

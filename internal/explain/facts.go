@@ -3,32 +3,33 @@ package explain
 import (
 	"slices"
 	"time"
+
+	"github.com/thawline/thaw/internal/enum"
 )
 
-// Facts are the input of an answer: one enrollment and its surroundings at one moment. Statuses and
-// reasons use the values of the database types (thaw.enrollment_status and so on); names are
+// Facts are the input of an answer: one enrollment and its surroundings at one moment. Names are
 // display names. The zero Facts describe an unknown prospect.
 type Facts struct {
 	// Status is the enrollment's status. Empty if the prospect is unknown.
-	Status string
+	Status enum.EnrollmentStatus
 	// Spellings is how many spellings of the prospect's URL were looked up.
 	Spellings int
 	// PausedReason is the enrollment's paused reason. Empty unless Status is "paused".
-	PausedReason string
+	PausedReason enum.PauseReason
 	// NextActionAt is when the next step is due; nil if unknown.
 	NextActionAt *time.Time
 
 	Campaign       string
-	CampaignStatus string
+	CampaignStatus enum.CampaignStatus
 	// CampaignReason is the campaign's paused reason. Empty unless CampaignStatus is "paused".
-	CampaignReason string
+	CampaignReason enum.PauseReason
 	// CampaignStartsAt is the sweep that starts the campaign again although it has no waiting
 	// prospects: the campaign waits for an account, and the enrollment's account has connected
 	// since. Nil if no sweep starts it.
 	CampaignStartsAt *time.Time
 
 	Account       string
-	AccountStatus string
+	AccountStatus enum.AccountStatus
 	// ReconnectedAt is when the account's login succeeded, if the provider has not confirmed the
 	// connection since. IsOverdue is true if the grace period for the confirmation is over.
 	ReconnectedAt *time.Time
@@ -76,7 +77,7 @@ type Facts struct {
 }
 
 // isPaused distinguishes a paused prospect from an active one.
-func (f Facts) isPaused() bool { return f.Status == "paused" }
+func (f Facts) isPaused() bool { return f.Status == enum.EnrollmentPaused }
 
 // through is the account whose blocks matter: a prospect that is not paused stays on its account.
 func (f Facts) through() string {
@@ -95,15 +96,9 @@ type Pace struct {
 	Tick                 time.Duration
 }
 
-// waitsForAccount reports whether a pause for this reason ends automatically when an account
-// connects.
-func waitsForAccount(reason string) bool {
-	return reason == "linkedin_account_disconnected" || reason == "linkedin_account_issue"
-}
-
 // A DownProduct is a part of an account, such as sales_navigator, that does not work.
 type DownProduct struct {
 	Name   string
-	Status string
+	Status enum.AccountStatus
 	Since  time.Time
 }

@@ -1,6 +1,10 @@
 package explain
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/thawline/thaw/internal/enum"
+)
 
 // An obstacle is an [Obstacle] with what an answer needs in addition.
 type obstacle struct {
@@ -41,13 +45,13 @@ func pausedByUser(f Facts) (obstacle, bool) {
 			WhoActs:  User,
 		},
 		waitsFor: "a person to resume it",
-	}, f.PausedReason == "paused_by_user"
+	}, f.PausedReason == enum.ReasonPausedByUser
 }
 
 // isRestricted reports whether a restriction keeps the prospect from resuming. It applies to all
 // paused prospects of the account, even before each of them has been paused for it.
 func (f Facts) isRestricted() bool {
-	return f.PausedReason == "account_restricted" || f.AccountStatus == "restricted" && waitsForAccount(f.PausedReason)
+	return f.PausedReason == enum.ReasonAccountRestricted || f.AccountStatus == enum.AccountRestricted && f.PausedReason.WaitsForAccount()
 }
 
 func restricted(f Facts) (obstacle, bool) {
@@ -57,11 +61,11 @@ func restricted(f Facts) (obstacle, bool) {
 	o := obstacle{Obstacle: Obstacle{Code: AccountRestricted, WhoActs: Operator}, waitsFor: "an operator to release it after a restriction"}
 	const release = "Prospects do not resume automatically after a restriction: "
 	switch f.AccountStatus {
-	case "restricted":
+	case enum.AccountRestricted:
 		o.WhoActs = User
 		o.Sentence = "The provider has restricted account %s. Its owner must resolve the restriction with the provider. " + release +
 			"once the account is connected again, an operator must release them on the account's page in Thaw."
-	case "connected":
+	case enum.AccountConnected:
 		o.Sentence = "This prospect is paused because the provider had restricted account %s. The account is connected again. " + release +
 			"an operator must release them on the account's page in Thaw."
 	default:
@@ -73,7 +77,7 @@ func restricted(f Facts) (obstacle, bool) {
 }
 
 func subscriptionInactive(f Facts) (obstacle, bool) {
-	if f.CampaignReason != "subscription_inactive" {
+	if f.CampaignReason != enum.ReasonSubscriptionInactive {
 		return obstacle{}, false
 	}
 	return obstacle{
@@ -92,22 +96,27 @@ func subscriptionInactive(f Facts) (obstacle, bool) {
 func campaignStopped(f Facts) (obstacle, bool) {
 	o := obstacle{Obstacle: Obstacle{Code: CampaignNotRunning, WhoActs: User}, waitsFor: "campaign " + f.Campaign + " to be started"}
 	var sentence string
-	switch {
-	case f.CampaignStatus == "running", waitsForAccount(f.CampaignReason), f.CampaignReason == "subscription_inactive":
+	switch f.CampaignStatus {
+	case enum.CampaignRunning:
 		return o, false
-	case f.CampaignReason == "account_restricted":
-		o.Code = AccountRestricted
-		sentence = "Campaign %s is paused because the provider restricted an account. " +
-			"Campaigns do not start automatically after a restriction: review the account, then start the campaign manually."
-	case f.CampaignReason == "linkedin_high_failure_rate":
-		sentence = "Campaign %s is paused because too many of its actions failed. " +
-			"Find the cause, then start the campaign manually."
-	case f.CampaignStatus == "draft":
+	case enum.CampaignDraft:
 		sentence = "Campaign %s is a draft. Nothing is sent until it is started."
-	case f.CampaignStatus == "completed":
+	case enum.CampaignCompleted:
 		sentence = "Campaign %s is completed. Nothing more is sent unless it is started again."
-	default:
-		sentence = "Campaign %s was paused manually. Nothing is sent until it is started again."
+	case enum.CampaignPaused:
+		switch f.CampaignReason {
+		case enum.ReasonLinkedInAccountDisconnected, enum.ReasonLinkedInAccountIssue, enum.ReasonSubscriptionInactive:
+			return o, false
+		case enum.ReasonAccountRestricted:
+			o.Code = AccountRestricted
+			sentence = "Campaign %s is paused because the provider restricted an account. " +
+				"Campaigns do not start automatically after a restriction: review the account, then start the campaign manually."
+		case enum.ReasonLinkedInHighFailureRate:
+			sentence = "Campaign %s is paused because too many of its actions failed. " +
+				"Find the cause, then start the campaign manually."
+		case enum.ReasonPausedByUser:
+			sentence = "Campaign %s was paused manually. Nothing is sent until it is started again."
+		}
 	}
 	o.Sentence = fmt.Sprintf(sentence, f.Campaign)
 	return o, true
@@ -116,7 +125,7 @@ func campaignStopped(f Facts) (obstacle, bool) {
 // campaignWaits is for a prospect that is not paused, on a connected account, in a campaign that
 // waits for an account.
 func campaignWaits(f Facts, isBlocked bool) (obstacle, bool) {
-	if f.isPaused() || f.isLost() || !waitsForAccount(f.CampaignReason) {
+	if f.isPaused() || f.isLost() || !f.CampaignReason.WaitsForAccount() {
 		return obstacle{}, false
 	}
 	o := obstacle{Obstacle: Obstacle{Code: CampaignNotRunning}, waitsFor: "campaign " + f.Campaign + " to start"}
@@ -143,7 +152,7 @@ func campaignWaits(f Facts, isBlocked bool) (obstacle, bool) {
 }
 
 func autoResumeOff(f Facts) (obstacle, bool) {
-	if !f.has(AutoResumeOff) || !f.isPaused() && f.CampaignStatus == "running" {
+	if !f.has(AutoResumeOff) || !f.isPaused() && f.CampaignStatus == enum.CampaignRunning {
 		return obstacle{}, false
 	}
 	o := obstacle{
@@ -156,7 +165,7 @@ func autoResumeOff(f Facts) (obstacle, bool) {
 	}
 	// A heal resumes prospects in spite of this switch, but of no other obstacle, and starts a
 	// campaign only together with them.
-	if f.isPaused() && !f.isRestricted() && f.PausedReason != "paused_by_user" && f.Target != "" && len(f.Blocks) == 1 && !f.isCampaignStopped() {
+	if f.isPaused() && !f.isRestricted() && f.PausedReason != enum.ReasonPausedByUser && f.Target != "" && len(f.Blocks) == 1 && !f.isCampaignStopped() {
 		o.Sentence += " or start a heal"
 	}
 	o.Sentence += "."
@@ -164,7 +173,7 @@ func autoResumeOff(f Facts) (obstacle, bool) {
 }
 
 func (f Facts) isCampaignStopped() bool {
-	return f.CampaignStatus != "running" && !waitsForAccount(f.CampaignReason)
+	return f.CampaignStatus != enum.CampaignRunning && !f.CampaignReason.WaitsForAccount()
 }
 
 func locked(f Facts) (obstacle, bool) {

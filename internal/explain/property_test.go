@@ -8,35 +8,39 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/thawline/thaw/internal/enum"
 )
 
 // prospects has every status of an enrollment that can move, with every paused reason it can have.
-var prospects = []Facts{
-	{Status: "pending"},
-	{Status: "active"},
-	{Status: "paused", PausedReason: "linkedin_account_disconnected"},
-	{Status: "paused", PausedReason: "linkedin_account_issue"},
-	{Status: "paused", PausedReason: "account_restricted"},
-	{Status: "paused", PausedReason: "paused_by_user"},
-}
+// Two reasons are for campaigns only.
+var prospects = func() []Facts {
+	all := []Facts{{Status: enum.EnrollmentPending}, {Status: enum.EnrollmentActive}}
+	for _, reason := range enum.PauseReasons {
+		if reason != enum.ReasonLinkedInHighFailureRate && reason != enum.ReasonSubscriptionInactive {
+			all = append(all, Facts{Status: enum.EnrollmentPaused, PausedReason: reason})
+		}
+	}
+	return all
+}()
 
 // campaigns has every status of a campaign, with every paused reason it can have.
-var campaigns = []Facts{
-	{CampaignStatus: "draft"},
-	{CampaignStatus: "running"},
-	{CampaignStatus: "completed"},
-	{CampaignStatus: "paused", CampaignReason: "linkedin_account_disconnected"},
-	{CampaignStatus: "paused", CampaignReason: "linkedin_account_issue"},
-	{CampaignStatus: "paused", CampaignReason: "account_restricted"},
-	{CampaignStatus: "paused", CampaignReason: "linkedin_high_failure_rate"},
-	{CampaignStatus: "paused", CampaignReason: "subscription_inactive"},
-	{CampaignStatus: "paused", CampaignReason: "paused_by_user"},
-}
+var campaigns = func() (all []Facts) {
+	for _, status := range enum.CampaignStatuses {
+		if status != enum.CampaignPaused {
+			all = append(all, Facts{CampaignStatus: status})
+			continue
+		}
+		for _, reason := range enum.PauseReasons {
+			all = append(all, Facts{CampaignStatus: status, CampaignReason: reason})
+		}
+	}
+	return all
+}()
 
 // accounts has every state of an account and its siblings that the database allows.
 func accounts() (all []Facts) {
-	statuses := []string{"connecting", "connected", "needs_verification", "disconnected", "restricted", "error", "removed"}
-	for _, status := range statuses {
+	for _, status := range enum.AccountStatuses {
 		all = append(all, Facts{AccountStatus: status})
 		switch status {
 		case "connected":
@@ -150,7 +154,7 @@ func end(f Facts, o Obstacle) Facts {
 	connect := func() {
 		f.AccountStatus, f.Target, f.ReconnectedAt, f.ConnectedElsewhere = "connected", f.Account, nil, false
 		drop("account_not_connected")
-		if waitsForAccount(f.CampaignReason) { // the pass of the connect signal starts it
+		if f.CampaignReason.WaitsForAccount() { // the pass of the connect signal starts it
 			f.CampaignStatus, f.CampaignReason = "running", ""
 		}
 	}
@@ -183,12 +187,6 @@ func isSentence(s string) bool {
 	return len(s) > 20 && s[0] >= 'A' && s[0] <= 'Z' && strings.HasSuffix(s, ".")
 }
 
-// codes are all codes.
-var codes = []Code{
-	NotFound, Terminal, PausedByUser, AccountRestricted, SubscriptionInactive, SiblingInOtherWorkspace, NoConnectedSibling,
-	AccountNotConnected, CampaignNotRunning, AccountLocked, AccountOnHold, AccountFlapping, SafetyMode, AutoResumeOff, WaitingForSweep, Active,
-}
-
 // must fails the test unless a condition holds. There are 100,000 combinations of facts, for which
 // the functions of package require would take a minute.
 func must(t *testing.T, holds bool, f Facts, a Answer, why string) {
@@ -207,7 +205,7 @@ func fail(t *testing.T, f Facts, a Answer, why string) {
 // checkForm checks what holds for every answer.
 func checkForm(t *testing.T, f Facts, a Answer) {
 	t.Helper()
-	must(t, slices.Contains(codes, a.Code), f, a, "an unknown code")
+	must(t, slices.Contains(Codes, a.Code), f, a, "an unknown code")
 	must(t, a.Obstacles != nil, f, a, "an empty array in JSON, not null")
 	for _, sentence := range sentencesOf(a) {
 		must(t, isSentence(sentence), f, a, "not a sentence")
@@ -216,6 +214,7 @@ func checkForm(t *testing.T, f Facts, a Answer) {
 		}
 	}
 	isMoving := a.Code == WaitingForSweep || a.Code == Active
+	must(t, a.Code != WaitingForSweep || f.PausedReason.WaitsForAccount(), f, a, "nothing resumes a prospect that is paused for this reason")
 	must(t, isMoving == (len(a.Obstacles) == 0), f, a, "obstacles if and only if the prospect does not move")
 	if len(a.Obstacles) > 0 {
 		must(t, a.Obstacles[0].Code == a.Code && strings.HasPrefix(a.Sentence, a.Obstacles[0].Sentence), f, a, "the first obstacle is the answer")
@@ -278,7 +277,7 @@ func TestFinished(t *testing.T) {
 		if f.Status != "active" || len(f.Blocks) > 2 {
 			return
 		}
-		for _, status := range []string{"completed", "replied", "failed", "removed"} {
+		for _, status := range []enum.EnrollmentStatus{enum.EnrollmentCompleted, enum.EnrollmentReplied, enum.EnrollmentFailed, enum.EnrollmentRemoved} {
 			f.Status = status
 			a := Because(f)
 			must(t, a.Code == Terminal && a.WhoActs == None && a.Obstacles != nil && len(a.Obstacles) == 0, f, a, "a finished prospect does not wait")

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
+	"github.com/thawline/thaw/internal/enum"
 	"github.com/thawline/thaw/internal/store"
 )
 
@@ -282,14 +283,14 @@ func readJobs(ctx context.Context, q *dbsqlc.Queries) ([]prometheus.Metric, erro
 // quotasOf returns the quotas of the current tick. An unused quota has no row; its cap comes
 // from the settings.
 func quotasOf(stand dbsqlc.MetricsStandRow, rows []dbsqlc.MetricsQuotasRow) (metrics []prometheus.Metric) {
-	for lane, limit := range map[string]int32{"sweep": stand.FleetCap, "signal": stand.SignalCap} {
+	for lane, limit := range map[enum.Lane]int32{enum.LaneSweep: stand.FleetCap, enum.LaneSignal: stand.SignalCap} {
 		used := int32(0)
 		for _, row := range rows {
-			if row.Lane == lane && row.TickAt.Equal(stand.TickAt) {
+			if row.Lane == string(lane) && row.TickAt.Equal(stand.TickAt) {
 				used, limit = row.Used, row.Cap
 			}
 		}
-		metrics = append(metrics, gauge(quotaUsedDesc, float64(used), lane), gauge(quotaCapDesc, float64(limit), lane))
+		metrics = append(metrics, gauge(quotaUsedDesc, float64(used), string(lane)), gauge(quotaCapDesc, float64(limit), string(lane)))
 	}
 	return metrics
 }

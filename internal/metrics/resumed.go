@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
+	"github.com/thawline/thaw/internal/enum"
 )
 
 // resumed counts resumed enrollments by lane, from the idempotency records in which the passes of
@@ -29,7 +30,11 @@ type record struct {
 }
 
 func newResumed() *resumed {
-	return &resumed{total: map[string]float64{"sweep": 0, "signal": 0, "heal": 0}}
+	r := &resumed{total: map[string]float64{}}
+	for _, lane := range enum.Lanes {
+		r.total[string(lane)] = 0
+	}
+	return r
 }
 
 // read adds the enrollments resumed since the last reading. The first reading only sets the start

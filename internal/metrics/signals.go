@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
+	"github.com/thawline/thaw/internal/enum"
 )
 
 // signals counts signals by outcome, including those that the platform sends in SQL. There may be
@@ -21,7 +22,11 @@ type signals struct {
 }
 
 func newSignals() *signals {
-	return &signals{total: map[string]float64{"applied": 0, "duplicate": 0, "stale": 0, "unknown_account": 0, "ignored": 0}}
+	s := &signals{total: map[string]float64{}}
+	for _, outcome := range enum.SignalOutcomes {
+		s.total[string(outcome)] = 0
+	}
+	return s
 }
 
 // read adds the signals since the last reading. The first reading only finds the newest ID.

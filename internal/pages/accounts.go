@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/thawline/thaw/internal/enum"
 	"github.com/thawline/thaw/internal/readmodel"
 )
 
@@ -21,9 +22,6 @@ type accountsPage struct {
 	ByID, ByPaused    column
 }
 
-// accountStatuses are the statuses in the filter.
-var accountStatuses = []string{"connecting", "connected", "needs_verification", "disconnected", "restricted", "error", "removed"}
-
 // accountBlocks are the blocks in the filter.
 var accountBlocks = []string{"account_on_hold", "account_locked", "account_flapping"}
 
@@ -33,7 +31,7 @@ func (s *site) accounts(r *http.Request) (view, error) {
 		return view{}, err
 	}
 	p := accountsPage{
-		Filter: filter, Workspace: r.URL.Query().Get("workspace"), Statuses: accountStatuses, Blocked: accountBlocks,
+		Filter: filter, Workspace: r.URL.Query().Get("workspace"), Statuses: enum.Names(enum.AccountStatuses), Blocked: accountBlocks,
 		ByID: columnOf(r, "Account", "workspace", "ascending", "workspace"), ByPaused: columnOf(r, "Paused", "paused", "descending", "workspace"),
 	}
 	p.ByPaused.IsNumber = true
@@ -59,7 +57,7 @@ func (s *site) wantedAccounts(r *http.Request) (readmodel.Scope, readmodel.Accou
 		Status: query.Get("status"), HasBacklog: query.Get("backlog") != "", Blocked: query.Get("blocked"),
 		MostPausedFirst: query.Get("order") == "paused",
 	}
-	if f.Status != "" && !slices.Contains(accountStatuses, f.Status) {
+	if f.Status != "" && !slices.Contains(enum.Names(enum.AccountStatuses), f.Status) {
 		return readmodel.Scope{}, f, badRequestError{fmt.Sprintf("There is no account status %q. Choose one from the list.", f.Status)}
 	}
 	if f.Blocked != "" && !slices.Contains(accountBlocks, f.Blocked) {

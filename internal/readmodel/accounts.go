@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
+	"github.com/thawline/thaw/internal/enum"
 )
 
 // An Account is a login at a provider, with counts of its paused prospects.
@@ -205,7 +206,10 @@ func accountIDs(ctx context.Context, q *dbsqlc.Queries, s Scope, account string)
 func (f AccountFilter) apply(accounts []Account) []Account {
 	fitting := []Account{}
 	for _, a := range accounts {
-		waits := a.ByReason["linkedin_account_disconnected"]+a.ByReason["linkedin_account_issue"] > 0
+		waits := false
+		for reason, n := range a.ByReason {
+			waits = waits || n > 0 && enum.PauseReason(reason).WaitsForAccount()
+		}
 		if (f.Status == "" || a.Status == f.Status) && (!f.HasBacklog || waits) {
 			fitting = append(fitting, a)
 		}

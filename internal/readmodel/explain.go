@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
+	"github.com/thawline/thaw/internal/enum"
 	"github.com/thawline/thaw/internal/explain"
 	"github.com/thawline/thaw/internal/lookup"
 )
@@ -224,7 +225,7 @@ func (f facts) explain(seen *view) map[string][]Explanation {
 		facts := factsOf(row, f.ticks, f.positions[row.EnrollmentID], seen)
 		for _, p := range f.products[row.AccountID] {
 			if p.DownSince != nil {
-				facts.DownProducts = append(facts.DownProducts, explain.DownProduct{Name: p.Product, Status: p.Status, Since: *p.DownSince})
+				facts.DownProducts = append(facts.DownProducts, explain.DownProduct{Name: p.Product, Status: enum.AccountStatus(p.Status), Since: *p.DownSince})
 			}
 		}
 		var of *ForecastInfo
@@ -257,9 +258,10 @@ func replyOf(row dbsqlc.ProspectFactsRow, facts explain.Facts) string {
 // factsOf adds the expected times to a row. seen is needed only for a row in a queue.
 func factsOf(row dbsqlc.ProspectFactsRow, t ticks, position int, seen *view) explain.Facts {
 	facts := explain.Facts{
-		Status: row.Status, PausedReason: row.PausedReason, NextActionAt: utc(row.NextActionAt),
-		Campaign: nameOf(row.CampaignName, row.Campaign), CampaignStatus: row.CampaignStatus, CampaignReason: row.CampaignReason,
-		Account: nameOf(row.AccountName, row.Account), AccountStatus: row.AccountStatus,
+		Status: enum.EnrollmentStatus(row.Status), PausedReason: enum.PauseReason(row.PausedReason), NextActionAt: utc(row.NextActionAt),
+		Campaign: nameOf(row.CampaignName, row.Campaign), CampaignStatus: enum.CampaignStatus(row.CampaignStatus),
+		CampaignReason: enum.PauseReason(row.CampaignReason),
+		Account:        nameOf(row.AccountName, row.Account), AccountStatus: enum.AccountStatus(row.AccountStatus),
 		ReconnectedAt: utc(row.ReconnectedAt), IsOverdue: row.IsOverdue,
 		LockedAt: utc(row.LockedAt), LockedReason: text(row.LockedReason), ResumeAfter: utc(row.ResumeAfter),
 		Siblings: int(row.Siblings), ConnectedElsewhere: row.ConnectedElsewhere,

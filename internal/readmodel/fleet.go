@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
+	"github.com/thawline/thaw/internal/enum"
 )
 
 // A FleetReport is the current state of the fleet, or of one workspace.
@@ -154,11 +155,12 @@ func quotas(ctx context.Context, q *dbsqlc.Queries, t ticks) (*Quotas, error) {
 	}
 	for _, row := range rows {
 		quota := Quota{Cap: int(row.Cap), Used: int(row.Used)}
-		switch row.Lane {
-		case "sweep":
+		switch enum.Lane(row.Lane) {
+		case enum.LaneSweep:
 			b.Sweep = quota
-		case "signal":
+		case enum.LaneSignal:
 			b.Signal = quota
+		case enum.LaneHeal: // has no quota
 		}
 	}
 	return b, nil

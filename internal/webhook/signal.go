@@ -3,6 +3,8 @@ package webhook
 import (
 	"context"
 	"time"
+
+	"github.com/thawline/thaw/internal/enum"
 )
 
 // Signal is one decoded delivery. All its strings are valid UTF-8 without NUL. Identifiers have at
@@ -60,15 +62,14 @@ type Signal struct {
 // shown to the sender.
 type Apply func(ctx context.Context, s Signal) (outcome string, err error)
 
-// Thaw's account statuses that a signal may set.
+// The account statuses, and what a signal may report beside them.
 const (
-	connecting        = "connecting"
-	connected         = "connected"
-	needsVerification = "needs_verification"
-	disconnected      = "disconnected"
-	restricted        = "restricted"
-	failing           = "error"
-	removed           = "removed"
+	connecting        = string(enum.AccountConnecting)
+	connected         = string(enum.AccountConnected)
+	needsVerification = string(enum.AccountNeedsVerification)
+	disconnected      = string(enum.AccountDisconnected)
+	failing           = string(enum.AccountError)
+	removed           = string(enum.AccountRemoved)
 
 	// reconnected: the login succeeded, but the provider has not confirmed that the account works.
 	reconnected = "reconnected"

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/thawline/thaw/internal/enum"
 )
 
 const (
@@ -23,18 +25,13 @@ const (
 
 // standardMeanings has the values of data.status: Thaw's statuses, reconnected, locked and
 // unlocked.
-var standardMeanings = map[string]meaning{
-	connecting:        {status: connecting},
-	connected:         {status: connected},
-	needsVerification: {status: needsVerification},
-	disconnected:      {status: disconnected},
-	restricted:        {status: restricted},
-	failing:           {status: failing},
-	removed:           {status: removed},
-	reconnected:       {status: reconnected},
-	locked:            {status: locked},
-	unlocked:          {status: unlocked},
-}
+var standardMeanings = func() map[string]meaning {
+	all := map[string]meaning{reconnected: {status: reconnected}, locked: {status: locked}, unlocked: {status: unlocked}}
+	for _, status := range enum.Names(enum.AccountStatuses) {
+		all[status] = meaning{status: status}
+	}
+	return all
+}()
 
 // standard implements Standard Webhooks. The signature covers webhook-id, webhook-timestamp and the
 // body. webhook-id is the idempotency key.

@@ -191,8 +191,8 @@ $$;
 -- +goose StatementEnd
 
 -- Locks the campaigns of a pass and starts those that wait for an account: the campaigns of its
--- prospects, and those in which the account has active prospects, which the campaign would otherwise
--- block. Returns how many it started.
+-- prospects, and those in which the account has active prospects, which the campaign would
+-- otherwise block. Returns how many it started.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.open_campaigns(p_cause thaw.cause, p_account_id bigint, p_campaign_ids bigint[])
 RETURNS integer LANGUAGE plpgsql AS $$
@@ -208,8 +208,8 @@ END;
 $$;
 -- +goose StatementEnd
 
--- How many prospects a pass may still resume: what remains of the account's quota in the tick and of
--- its lane's. Reads without a lock; thaw.charge_quota decides.
+-- How many prospects a pass may still resume: what remains of the account's quota in the tick and
+-- of its lane's. Reads without a lock; thaw.charge_quota decides.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.remaining_quota(
     p_tick timestamptz, p_lane thaw.lane, p_account_id bigint, p_account_cap integer, p_lane_cap integer
@@ -270,8 +270,8 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Resumes the longest-paused prospects of the given lines, at most p_allowed and within the quotas of
--- the tick, and charges them to the quotas. If another pass has used the quota in the meantime, the
+-- Resumes the longest-paused prospects of the given lines, at most p_allowed and within the quotas
+-- of the tick, and charges them to the quotas. If another pass has used the quota in the meantime, the
 -- writes are undone and repeated with the lane's quota locked.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.resume_within_quota(

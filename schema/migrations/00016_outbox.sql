@@ -5,8 +5,8 @@
 -- message and endpoint; the delivery stores the state. Signing secrets are not stored: they come
 -- from the environment of the processes that sign.
 --
--- A transaction that writes deliveries holds a key-share lock on the endpoint, so that a concurrent
--- removal waits and does not fail the pass. docs/design.md has the lock order.
+-- A transaction that writes deliveries locks the endpoints in key-share mode first: it skips an
+-- endpoint that was removed meanwhile, and does not fail. docs/design.md has the lock order.
 
 -- +goose Up
 
