@@ -30,6 +30,8 @@ var rules = []struct{ goType, goName, database, enum, comment string }{
 		"reports whether a pause for this reason ends when an account\n// connects, as thaw.waits_for_account does."},
 	{"PauseReason", "WaitsForPerson", "waits_for_person", "pause_reason",
 		"reports whether only a person ends a pause for this reason, as\n// thaw.waits_for_person does."},
+	{"PauseReason", "IsOfCampaigns", "is_of_campaigns", "pause_reason",
+		"reports whether only campaigns are paused for this reason, as\n// thaw.is_of_campaigns does."},
 	{"AccountStatus", "IsTransient", "is_transient", "account_status",
 		"reports whether an account with this status may connect again without\n// a person, as thaw.is_transient does."},
 }

@@ -390,6 +390,9 @@ BEGIN
     changed := thaw.apply_action(action_id, locked);
 END;
 $$;
+CREATE FUNCTION thaw.is_of_campaigns(p_reason thaw.pause_reason) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((p_reason IS NOT NULL) AND (p_reason = ANY (ARRAY['linkedin_high_failure_rate'::thaw.pause_reason, 'subscription_inactive'::thaw.pause_reason])));
 CREATE FUNCTION thaw.waits_for_account(p_reason thaw.pause_reason) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ((p_reason IS NOT NULL) AND (p_reason = ANY (ARRAY['linkedin_account_disconnected'::thaw.pause_reason, 'linkedin_account_issue'::thaw.pause_reason])));
@@ -409,7 +412,7 @@ CREATE TABLE thaw.enrollments (
     CONSTRAINT enrollments_paused_has_a_reason CHECK ((((status = 'paused'::thaw.enrollment_status) = (paused_reason IS NOT NULL)) AND ((status = 'paused'::thaw.enrollment_status) = (paused_at IS NOT NULL)))),
     CONSTRAINT enrollments_prospect_url_check CHECK ((prospect_url <> ''::text)),
     CONSTRAINT enrollments_prospect_url_is_visible CHECK (thaw.is_visible(prospect_url)),
-    CONSTRAINT enrollments_reason_is_of_enrollment CHECK ((paused_reason <> ALL (ARRAY['linkedin_high_failure_rate'::thaw.pause_reason, 'subscription_inactive'::thaw.pause_reason]))),
+    CONSTRAINT enrollments_reason_is_of_enrollment CHECK ((NOT thaw.is_of_campaigns(paused_reason))),
     CONSTRAINT enrollments_step_check CHECK ((step >= 0)),
     CONSTRAINT enrollments_times_are_in_range CHECK ((((paused_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (paused_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((next_action_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (next_action_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((created_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (created_at <= '2200-01-01 00:00:00+00'::timestamp with time zone))))
 )
@@ -2993,26 +2996,6 @@ BEGIN
     RETURN heal;
 END;
 $$;
-CREATE FUNCTION thaw.longest_paused(p_source_ids bigint[], p_campaign_ids bigint[], p_size integer, OUT places tid[], OUT source_ids bigint[]) RETURNS record
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-BEGIN
-    SELECT array_agg(candidate.ctid), array_agg(candidate.source_id) INTO places, source_ids FROM (
-        SELECT next.ctid, line.source_id
-        FROM unnest(p_source_ids, p_campaign_ids) AS line (source_id, campaign_id)
-        JOIN thaw.campaigns AS c ON c.id = line.campaign_id AND c.status = 'running'
-        CROSS JOIN LATERAL (
-            SELECT e.ctid, e.id, e.paused_at
-            FROM thaw.enrollments AS e
-            WHERE e.status = 'paused' AND e.waits_for_account
-                AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id
-            ORDER BY e.paused_at, e.id
-            LIMIT p_size) AS next
-        ORDER BY next.paused_at, next.id
-        LIMIT p_size) AS candidate;
-END;
-$$;
 CREATE FUNCTION thaw.losses(OUT accounts_lost integer, OUT accounts_connected integer, OUT is_breach boolean, OUT is_slow boolean) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4062,20 +4045,6 @@ BEGIN
         SET lock_key = excluded.lock_key, pid = excluded.pid, registered_at = excluded.registered_at, lost_at = NULL;
 END;
 $$;
-CREATE FUNCTION thaw.remaining_quota(p_tick timestamp with time zone, p_lane thaw.lane, p_account_id bigint, p_account_cap integer, p_lane_cap integer) RETURNS integer
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-BEGIN
-    RETURN least(
-        coalesce((
-            SELECT b.cap - b.used FROM thaw.account_quotas AS b
-            WHERE b.tick_at = p_tick AND b.account_id = p_account_id), p_account_cap),
-        coalesce((
-            SELECT b.cap - b.used FROM thaw.fleet_quotas AS b
-            WHERE b.tick_at = p_tick AND b.lane = p_lane), p_lane_cap));
-END;
-$$;
 CREATE FUNCTION thaw.remove_endpoint(p_url text) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4429,6 +4398,7 @@ DECLARE
     tick        timestamptz;
     account     thaw.accounts;
     account_cap integer;
+    lane_cap    integer;
     is_closed   boolean;
     allowed     integer;
     cause       thaw.cause;
@@ -4443,7 +4413,9 @@ BEGIN
     -- 1. Lock the account, read the idempotency record, and decide.
     SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = p_account_id FOR NO KEY UPDATE;
     tick := thaw.tick();
-    account_cap := thaw.account_cap(p_account_id);
+    SELECT thaw.account_cap(workspace, settings), thaw.lane_cap(p_lane, settings) INTO account_cap, lane_cap
+    FROM thaw.workspaces AS workspace CROSS JOIN thaw.settings AS settings
+    WHERE workspace.id = account.workspace_id;
     SELECT record.is_closed, record.allowed INTO is_closed, allowed
     FROM thaw.open_record(p_lane, p_account_id, p_tick_at, p_signal_id, account_cap) AS record;
     IF account.id IS NULL OR is_closed IS NULL THEN
@@ -4468,8 +4440,8 @@ BEGIN
             ROW(p_lane::text, p_tick_at, p_signal_id, NULL, p_job_id)::thaw.cause, account.id, campaign_ids);
         -- 4. Resume the longest-paused prospects.
         SELECT pass.resumed, pass.moved INTO resumed, moved
-        FROM thaw.resume_within_quota(cause, p_lane, account.id, source_ids, campaign_ids, allowed, account_cap,
-            (SELECT thaw.lane_cap(p_lane, s) FROM thaw.settings AS s)) AS pass;
+        FROM thaw.resume_within_quota(
+            cause, p_lane, account.id, source_ids, campaign_ids, allowed, account_cap, lane_cap) AS pass;
     END IF;
     -- 5. Close the idempotency record.
     tick_finished := thaw.close_record(p_lane, account.id, p_tick_at, p_signal_id, verdict, resumed, moved, campaigns_resumed);
@@ -4541,19 +4513,38 @@ CREATE FUNCTION thaw.resume_within_quota(p_cause thaw.cause, p_lane thaw.lane, p
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    size integer;
-    next record;
+    size    integer;
+    places  tid[];
+    sources bigint[];
 BEGIN
     LOOP
         resumed := 0;
         moved := 0;
-        size := least(p_allowed, thaw.remaining_quota(p_cause.tick_at, p_lane, p_account_id, p_account_cap, p_lane_cap));
+        -- Read without a lock; thaw.charge_quota decides.
+        size := least(p_allowed,
+            coalesce((
+                SELECT b.cap - b.used FROM thaw.account_quotas AS b
+                WHERE b.tick_at = p_cause.tick_at AND b.account_id = p_account_id), p_account_cap),
+            coalesce((
+                SELECT b.cap - b.used FROM thaw.fleet_quotas AS b
+                WHERE b.tick_at = p_cause.tick_at AND b.lane = p_lane), p_lane_cap));
         BEGIN
-            next := thaw.longest_paused(p_source_ids, p_campaign_ids, size);
-            IF next.places IS NOT NULL THEN
+            SELECT array_agg(candidate.ctid), array_agg(candidate.source_id) INTO places, sources FROM (
+                SELECT next.ctid, line.source_id
+                FROM unnest(p_source_ids, p_campaign_ids) AS line (source_id, campaign_id)
+                JOIN thaw.campaigns AS c ON c.id = line.campaign_id AND c.status = 'running'
+                CROSS JOIN LATERAL (
+                    SELECT e.ctid, e.id, e.paused_at
+                    FROM thaw.enrollments AS e
+                    WHERE e.status = 'paused' AND e.waits_for_account
+                        AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id
+                    ORDER BY e.paused_at, e.id
+                    LIMIT size) AS next
+                ORDER BY next.paused_at, next.id
+                LIMIT size) AS candidate;
+            IF places IS NOT NULL THEN
                 SELECT r.resumed, r.moved INTO resumed, moved
-                FROM thaw.resume_rows(p_cause, next.places, next.source_ids,
-                    array_fill(p_account_id, ARRAY[cardinality(next.places)])) AS r;
+                FROM thaw.resume_rows(p_cause, places, sources, array_fill(p_account_id, ARRAY[cardinality(places)])) AS r;
             END IF;
             IF resumed > 0 AND NOT thaw.charge_quota(
                 p_cause.tick_at, p_lane, p_account_id, p_account_cap, p_lane_cap, resumed)

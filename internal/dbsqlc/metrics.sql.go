@@ -16,7 +16,7 @@ FROM unnest(enum_range(NULL::thaw.pause_reason)) AS reason (name)
 LEFT JOIN (
     SELECT p.reason, sum(p.paused) AS paused, sum(p.paused) FILTER (WHERE p.waits_for_account) AS waiting
     FROM thaw.paused_parts AS p GROUP BY p.reason) AS lines ON lines.reason = reason.name
-WHERE reason.name NOT IN ('linkedin_high_failure_rate', 'subscription_inactive')
+WHERE NOT thaw.is_of_campaigns(reason.name)
 `
 
 type FleetPausedByReasonRow struct {
@@ -26,7 +26,6 @@ type FleetPausedByReasonRow struct {
 }
 
 // Paused enrollments by reason. Uses counts, so it is exact at any time.
-// Only campaigns have these two reasons.
 func (q *Queries) FleetPausedByReason(ctx context.Context) ([]FleetPausedByReasonRow, error) {
 	rows, err := q.db.Query(ctx, fleetPausedByReason)
 	if err != nil {

@@ -190,6 +190,12 @@ func (v PauseReason) WaitsForAccount() bool {
 // thaw.waits_for_person does.
 func (v PauseReason) WaitsForPerson() bool { return v == "account_restricted" || v == "paused_by_user" }
 
+// IsOfCampaigns reports whether only campaigns are paused for this reason, as
+// thaw.is_of_campaigns does.
+func (v PauseReason) IsOfCampaigns() bool {
+	return v == "linkedin_high_failure_rate" || v == "subscription_inactive"
+}
+
 // IsTransient reports whether an account with this status may connect again without
 // a person, as thaw.is_transient does.
 func (v AccountStatus) IsTransient() bool { return v == "connecting" || v == "error" }

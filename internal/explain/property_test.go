@@ -13,11 +13,10 @@ import (
 )
 
 // prospects has every status of an enrollment that can move, with every paused reason it can have.
-// Two reasons are for campaigns only.
 var prospects = func() []Facts {
 	all := []Facts{{Status: enum.EnrollmentPending}, {Status: enum.EnrollmentActive}}
 	for _, reason := range enum.PauseReasons {
-		if reason != enum.ReasonLinkedInHighFailureRate && reason != enum.ReasonSubscriptionInactive {
+		if !reason.IsOfCampaigns() {
 			all = append(all, Facts{Status: enum.EnrollmentPaused, PausedReason: reason})
 		}
 	}

@@ -3,17 +3,15 @@ package importer
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/thawline/thaw/internal/enum"
 )
 
 // A vocabulary has the allowed values of each enum column. They come from the types of the
 // database.
 type vocabulary [columnCount][]string
-
-// notOfEnrollments are the pause reasons for campaigns only. A CHECK constraint has the same rule.
-var notOfEnrollments = []string{"linkedin_high_failure_rate", "subscription_inactive"}
 
 // loadVocabulary reads the vocabulary, and registers the types for binary COPY on this connection.
 func loadVocabulary(ctx context.Context, tx pgx.Tx) (vocabulary, error) {
@@ -33,7 +31,7 @@ func loadVocabulary(ctx context.Context, tx pgx.Tx) (vocabulary, error) {
 		return vocabulary{}, fmt.Errorf("looking up the enum values of the schema: %w", err)
 	}
 	for _, reason := range words[campaignPausedReason] {
-		if !slices.Contains(notOfEnrollments, reason) {
+		if !enum.PauseReason(reason).IsOfCampaigns() {
 			words[pausedReason] = append(words[pausedReason], reason)
 		}
 	}

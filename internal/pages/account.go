@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
+	"github.com/thawline/thaw/internal/enum"
 	"github.com/thawline/thaw/internal/operator"
 	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/when"
@@ -111,8 +112,13 @@ func (p accountPage) Export() string {
 }
 
 // Waiting is how many of the paused prospects wait for an account.
-func (p accountPage) Waiting() int64 {
-	return p.ByReason["linkedin_account_disconnected"] + p.ByReason["linkedin_account_issue"]
+func (p accountPage) Waiting() (waiting int64) {
+	for reason, n := range p.ByReason {
+		if enum.PauseReason(reason).WaitsForAccount() {
+			waiting += n
+		}
+	}
+	return waiting
 }
 
 // WouldPause is how many prospects a pause of the account changes.

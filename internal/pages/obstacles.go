@@ -6,6 +6,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/thawline/thaw/internal/enum"
 	"github.com/thawline/thaw/internal/readmodel"
 )
 
@@ -18,14 +19,25 @@ type obstacle struct {
 	Link  *link      // where to act; nil if it is not in Thaw
 }
 
-// lost is what ends an account's loss of connection, by its status.
-var lost = map[string]string{
-	"connecting":         "The login is in progress. If it does not finish, the owner has to log in again.",
-	"needs_verification": "The owner has to complete the sign-in that the provider asks for.",
-	"disconnected":       "The owner has to reconnect the account in the platform.",
-	"restricted":         "The owner has to resolve the restriction with the provider. Then release the prospects below: they do not resume on their own.",
-	"error":              "The provider reports a connection error. It may recover; otherwise the owner has to reconnect the account.",
-	"removed":            "The account was removed at the provider. The owner has to connect it again.",
+// whenLost is what ends an account's loss of connection.
+func whenLost(status enum.AccountStatus) string {
+	switch status {
+	case enum.AccountConnected:
+		return ""
+	case enum.AccountConnecting:
+		return "The login is in progress. If it does not finish, the owner has to log in again."
+	case enum.AccountNeedsVerification:
+		return "The owner has to complete the sign-in that the provider asks for."
+	case enum.AccountDisconnected:
+		return "The owner has to reconnect the account in the platform."
+	case enum.AccountRestricted:
+		return "The owner has to resolve the restriction with the provider. Then release the prospects below: they do not resume on their own."
+	case enum.AccountError:
+		return "The provider reports a connection error. It may recover; otherwise the owner has to reconnect the account."
+	case enum.AccountRemoved:
+		return "The account was removed at the provider. The owner has to connect it again."
+	}
+	return "Prospects resume when the account is connected."
 }
 
 // obstaclesOf returns everything that keeps prospects from resuming through the account itself,
@@ -36,11 +48,7 @@ func obstaclesOf(a readmodel.AccountDetail, l readmodel.AccountLimits) []obstacl
 	case l.ReconnectedAt != nil:
 		all = append(all, obstacle{Title: "Not confirmed", Text: "The login succeeded, but the provider has not confirmed that the account works. This usually takes a minute."})
 	case a.Status != "connected":
-		text, known := lost[a.Status]
-		if !known {
-			text = "Prospects resume when the account is connected."
-		}
-		all = append(all, obstacle{Title: capital(say(statuses, a.Status)), Text: text})
+		all = append(all, obstacle{Title: capital(say(statuses, a.Status)), Text: whenLost(enum.AccountStatus(a.Status))})
 	}
 	if a.LockedAt != nil {
 		all = append(all, obstacle{Title: "Locked by the provider", Since: a.LockedAt, Text: fmt.Sprintf("The provider has to unlock the account (reason: %s).", given(a.LockedReason))})

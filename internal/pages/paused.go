@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/thawline/thaw/internal/enum"
 	"github.com/thawline/thaw/internal/readmodel"
 )
 
@@ -40,7 +41,7 @@ var ages = []age{
 }
 
 // pausedReasons are the reasons of prospects in the filter.
-var pausedReasons = []string{"linkedin_account_disconnected", "linkedin_account_issue", "account_restricted", "paused_by_user"}
+var pausedReasons = enum.Names(slices.DeleteFunc(slices.Clone(enum.PauseReasons), enum.PauseReason.IsOfCampaigns))
 
 // wantedPaused is the filter of the list. Every value is in the address, so that a list can be
 // shared.

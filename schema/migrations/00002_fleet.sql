@@ -30,6 +30,12 @@ CREATE FUNCTION thaw.waits_for_person(p_reason thaw.pause_reason) RETURNS boolea
 RETURN p_reason IS NOT NULL AND p_reason IN ('account_restricted', 'paused_by_user');
 -- +goose StatementEnd
 
+-- Whether only campaigns are paused for this reason, and not enrollments.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.is_of_campaigns(p_reason thaw.pause_reason) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN p_reason IS NOT NULL AND p_reason IN ('linkedin_high_failure_rate', 'subscription_inactive');
+-- +goose StatementEnd
+
 -- Whether an account with this status may connect again without a person: its pause is due only
 -- after the grace period. In every other status except connected, it is due at once.
 -- +goose StatementBegin
@@ -453,8 +459,7 @@ CREATE TABLE thaw.enrollments (
     CONSTRAINT enrollments_prospect_url_is_visible CHECK (thaw.is_visible(prospect_url)),
     CONSTRAINT enrollments_paused_has_a_reason CHECK (
         (status = 'paused') = (paused_reason IS NOT NULL) AND (status = 'paused') = (paused_at IS NOT NULL)),
-    CONSTRAINT enrollments_reason_is_of_enrollment CHECK (
-        paused_reason NOT IN ('linkedin_high_failure_rate', 'subscription_inactive'))
+    CONSTRAINT enrollments_reason_is_of_enrollment CHECK (NOT thaw.is_of_campaigns(paused_reason))
 -- A pause and a resume change indexed columns and so write to all indexes. The most frequent
 -- update, moving on to the next step, changes none: with some free space in the page it is a HOT
 -- update. Vacuum starts after 2 % of the table has changed and not after the default 20 %: a pass
@@ -490,6 +495,7 @@ DROP FUNCTION thaw.is_visible(text);
 DROP FUNCTION thaw.now();
 DROP FUNCTION thaw.pause_reason_of(thaw.account_status);
 DROP FUNCTION thaw.is_transient(thaw.account_status);
+DROP FUNCTION thaw.is_of_campaigns(thaw.pause_reason);
 DROP FUNCTION thaw.waits_for_person(thaw.pause_reason);
 DROP FUNCTION thaw.waits_for_account(thaw.pause_reason);
 DROP TYPE thaw.pause_reason, thaw.enrollment_status, thaw.campaign_status, thaw.account_status;

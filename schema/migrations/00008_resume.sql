@@ -208,48 +208,6 @@ END;
 $$;
 -- +goose StatementEnd
 
--- How many prospects a pass may still resume: what remains of the account's quota in the tick and
--- of its lane's. Reads without a lock; thaw.charge_quota decides.
--- +goose StatementBegin
-CREATE FUNCTION thaw.remaining_quota(
-    p_tick timestamptz, p_lane thaw.lane, p_account_id bigint, p_account_cap integer, p_lane_cap integer
-) RETURNS integer LANGUAGE plpgsql STABLE AS $$
-BEGIN
-    RETURN least(
-        coalesce((
-            SELECT b.cap - b.used FROM thaw.account_quotas AS b
-            WHERE b.tick_at = p_tick AND b.account_id = p_account_id), p_account_cap),
-        coalesce((
-            SELECT b.cap - b.used FROM thaw.fleet_quotas AS b
-            WHERE b.tick_at = p_tick AND b.lane = p_lane), p_lane_cap));
-END;
-$$;
--- +goose StatementEnd
-
--- Chooses the p_size prospects that have waited longest, among the lines given as arrays of source
--- accounts and campaigns, and returns their row addresses and source accounts. Locks nothing.
--- +goose StatementBegin
-CREATE FUNCTION thaw.longest_paused(
-    p_source_ids bigint[], p_campaign_ids bigint[], p_size integer, OUT places tid[], OUT source_ids bigint[]
-) LANGUAGE plpgsql AS $$
-BEGIN
-    SELECT array_agg(candidate.ctid), array_agg(candidate.source_id) INTO places, source_ids FROM (
-        SELECT next.ctid, line.source_id
-        FROM unnest(p_source_ids, p_campaign_ids) AS line (source_id, campaign_id)
-        JOIN thaw.campaigns AS c ON c.id = line.campaign_id AND c.status = 'running'
-        CROSS JOIN LATERAL (
-            SELECT e.ctid, e.id, e.paused_at
-            FROM thaw.enrollments AS e
-            WHERE e.status = 'paused' AND e.waits_for_account
-                AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id
-            ORDER BY e.paused_at, e.id
-            LIMIT p_size) AS next
-        ORDER BY next.paused_at, next.id
-        LIMIT p_size) AS candidate;
-END;
-$$;
--- +goose StatementEnd
-
 -- Charges resumed prospects to the quotas of the tick. All passes of a tick contend for the fleet
 -- row, so it is locked last, for the shortest time. In the meantime another pass may have used the
 -- quota that this one saw. Then the result is false, and the caller rolls back its work and repeats
@@ -271,27 +229,46 @@ $$;
 -- +goose StatementEnd
 
 -- Resumes the longest-paused prospects of the given lines, at most p_allowed and within the quotas
--- of the tick, and charges them to the quotas. If another pass has used the quota in the meantime, the
--- writes are undone and repeated with the lane's quota locked.
+-- of the tick, and charges them to the quotas. If another pass has used the quota in the meantime,
+-- the writes are undone and repeated with the lane's quota locked.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.resume_within_quota(
     p_cause thaw.cause, p_lane thaw.lane, p_account_id bigint, p_source_ids bigint[], p_campaign_ids bigint[],
     p_allowed integer, p_account_cap integer, p_lane_cap integer, OUT resumed integer, OUT moved integer
 ) LANGUAGE plpgsql AS $$
 DECLARE
-    size integer;
-    next record;
+    size    integer;
+    places  tid[];
+    sources bigint[];
 BEGIN
     LOOP
         resumed := 0;
         moved := 0;
-        size := least(p_allowed, thaw.remaining_quota(p_cause.tick_at, p_lane, p_account_id, p_account_cap, p_lane_cap));
+        -- Read without a lock; thaw.charge_quota decides.
+        size := least(p_allowed,
+            coalesce((
+                SELECT b.cap - b.used FROM thaw.account_quotas AS b
+                WHERE b.tick_at = p_cause.tick_at AND b.account_id = p_account_id), p_account_cap),
+            coalesce((
+                SELECT b.cap - b.used FROM thaw.fleet_quotas AS b
+                WHERE b.tick_at = p_cause.tick_at AND b.lane = p_lane), p_lane_cap));
         BEGIN
-            next := thaw.longest_paused(p_source_ids, p_campaign_ids, size);
-            IF next.places IS NOT NULL THEN
+            SELECT array_agg(candidate.ctid), array_agg(candidate.source_id) INTO places, sources FROM (
+                SELECT next.ctid, line.source_id
+                FROM unnest(p_source_ids, p_campaign_ids) AS line (source_id, campaign_id)
+                JOIN thaw.campaigns AS c ON c.id = line.campaign_id AND c.status = 'running'
+                CROSS JOIN LATERAL (
+                    SELECT e.ctid, e.id, e.paused_at
+                    FROM thaw.enrollments AS e
+                    WHERE e.status = 'paused' AND e.waits_for_account
+                        AND e.account_id = line.source_id AND e.campaign_id = line.campaign_id
+                    ORDER BY e.paused_at, e.id
+                    LIMIT size) AS next
+                ORDER BY next.paused_at, next.id
+                LIMIT size) AS candidate;
+            IF places IS NOT NULL THEN
                 SELECT r.resumed, r.moved INTO resumed, moved
-                FROM thaw.resume_rows(p_cause, next.places, next.source_ids,
-                    array_fill(p_account_id, ARRAY[cardinality(next.places)])) AS r;
+                FROM thaw.resume_rows(p_cause, places, sources, array_fill(p_account_id, ARRAY[cardinality(places)])) AS r;
             END IF;
             IF resumed > 0 AND NOT thaw.charge_quota(
                 p_cause.tick_at, p_lane, p_account_id, p_account_cap, p_lane_cap, resumed)
@@ -357,6 +334,7 @@ DECLARE
     tick        timestamptz;
     account     thaw.accounts;
     account_cap integer;
+    lane_cap    integer;
     is_closed   boolean;
     allowed     integer;
     cause       thaw.cause;
@@ -372,7 +350,9 @@ BEGIN
     -- 1. Lock the account, read the idempotency record, and decide.
     SELECT a.* INTO account FROM thaw.accounts AS a WHERE a.id = p_account_id FOR NO KEY UPDATE;
     tick := thaw.tick();
-    account_cap := thaw.account_cap(p_account_id);
+    SELECT thaw.account_cap(workspace, settings), thaw.lane_cap(p_lane, settings) INTO account_cap, lane_cap
+    FROM thaw.workspaces AS workspace CROSS JOIN thaw.settings AS settings
+    WHERE workspace.id = account.workspace_id;
     SELECT record.is_closed, record.allowed INTO is_closed, allowed
     FROM thaw.open_record(p_lane, p_account_id, p_tick_at, p_signal_id, account_cap) AS record;
     IF account.id IS NULL OR is_closed IS NULL THEN
@@ -398,8 +378,8 @@ BEGIN
             ROW(p_lane::text, p_tick_at, p_signal_id, NULL, p_job_id)::thaw.cause, account.id, campaign_ids);
         -- 4. Resume the longest-paused prospects.
         SELECT pass.resumed, pass.moved INTO resumed, moved
-        FROM thaw.resume_within_quota(cause, p_lane, account.id, source_ids, campaign_ids, allowed, account_cap,
-            (SELECT thaw.lane_cap(p_lane, s) FROM thaw.settings AS s)) AS pass;
+        FROM thaw.resume_within_quota(
+            cause, p_lane, account.id, source_ids, campaign_ids, allowed, account_cap, lane_cap) AS pass;
     END IF;
 
     -- 5. Close the idempotency record.
@@ -421,8 +401,6 @@ DROP FUNCTION thaw.resume_pass(thaw.lane, bigint, bigint, timestamptz, bigint);
 DROP FUNCTION thaw.close_record(thaw.lane, bigint, timestamptz, bigint, text, integer, integer, integer);
 DROP FUNCTION thaw.resume_within_quota(thaw.cause, thaw.lane, bigint, bigint[], bigint[], integer, integer, integer);
 DROP FUNCTION thaw.charge_quota(timestamptz, thaw.lane, bigint, integer, integer, integer);
-DROP FUNCTION thaw.longest_paused(bigint[], bigint[], integer);
-DROP FUNCTION thaw.remaining_quota(timestamptz, thaw.lane, bigint, integer, integer);
 DROP FUNCTION thaw.open_campaigns(thaw.cause, bigint, bigint[]);
 DROP FUNCTION thaw.open_record(thaw.lane, bigint, timestamptz, bigint, integer);
 DROP FUNCTION thaw.resume_rows(thaw.cause, tid[], bigint[], bigint[]);

@@ -94,7 +94,8 @@ BEGIN
     FOR f IN
         SELECT p.oid::regprocedure FROM pg_proc AS p
         WHERE p.pronamespace = 'thaw'::regnamespace AND p.proname NOT LIKE 'river\_%'
-            AND p.proname NOT IN ('now', 'tick', 'resumable_lines', 'is_visible', 'waits_for_account', 'waits_for_person', 'search_key', 'search_words')
+            AND p.proname NOT IN ('now', 'tick', 'resumable_lines', 'is_visible', 'waits_for_account', 'waits_for_person',
+                'is_of_campaigns', 'search_key', 'search_words')
     LOOP
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f);
     END LOOP;

@@ -24,8 +24,7 @@ FROM unnest(enum_range(NULL::thaw.pause_reason)) AS reason (name)
 LEFT JOIN (
     SELECT p.reason, sum(p.paused) AS paused, sum(p.paused) FILTER (WHERE p.waits_for_account) AS waiting
     FROM thaw.paused_parts AS p GROUP BY p.reason) AS lines ON lines.reason = reason.name
--- Only campaigns have these two reasons.
-WHERE reason.name NOT IN ('linkedin_high_failure_rate', 'subscription_inactive');
+WHERE NOT thaw.is_of_campaigns(reason.name);
 
 -- name: WorkspacePausedByReason :many
 -- The same for one workspace; reasons without prospects are left out.
