@@ -35,8 +35,10 @@ lint: tools
     .bin/golangci-lint run ./...
     cd e2e && ../.bin/golangci-lint run ./...
 
-# Regenerate the schema snapshot, the Go code of schema/queries, and the settings table.
+# Regenerate the schema snapshot, the types, the Go code of schema/queries, OpenAPI's enumerations and
+# the settings table.
 generate: tools
-    go test ./schema -run Snapshot -update
+    go test ./schema -run 'Snapshot|Enums' -update
     cd schema && ../.bin/sqlc generate
+    go test ./internal/api -run DocumentHasAllValues -update
     go test ./cmd/thaw -run Settings -update

@@ -165,7 +165,7 @@ func autoResumeOff(f Facts) (obstacle, bool) {
 	}
 	// A heal resumes prospects in spite of this switch, but of no other obstacle, and starts a
 	// campaign only together with them.
-	if f.isPaused() && !f.isRestricted() && f.PausedReason != enum.ReasonPausedByUser && f.Target != "" && len(f.Blocks) == 1 && !f.isCampaignStopped() {
+	if f.isPaused() && !f.isRestricted() && f.PausedReason.WaitsForAccount() && f.Target != "" && len(f.Blocks) == 1 && !f.isCampaignStopped() {
 		o.Sentence += " or start a heal"
 	}
 	o.Sentence += "."
