@@ -450,7 +450,7 @@ var nullable = map[string][]string{
 	},
 	"workers":         {"lost_at"},
 	"campaign_events": {"account_id", "tick_at", "heal_id", "signal_id", "job_id", "reason", "detail", "action_id", "from_reason"},
-	"account_events":  {"last_error"},
+	"account_events":  {"last_error", "enrollments"},
 	"manual_actions": {
 		"reason", "workspace_id", "account_id", "campaign_id", "prospect_url", "heal_id", "undoes", "before", "until", "enrollments",
 		"accounts_lost", "accounts_connected", "logged_at",
