@@ -393,7 +393,7 @@ BEGIN
             FROM thaw.heals AS h
             WHERE h.tenant_id = p_tenant_id AND h.requested_at >= thaw.tick());
         IF p_account_id IS NOT NULL AND tenant.heal_cap IS NULL THEN
-            allowed := least(allowed, settings.account_cap);
+            allowed := least(allowed, thaw.account_cap(p_account_id));
         END IF;
         heal_cap := coalesce(p_cap, allowed);
         IF heal_cap > allowed OR allowed < 1 THEN
