@@ -16,20 +16,20 @@ import (
 type Kind int
 
 const (
-	// Invalid: the request has to be changed.
+	// Invalid means that the request has to be changed.
 	Invalid Kind = iota + 1
-	// NotFound: what the request names does not exist, or the caller may not see it.
+	// NotFound means that what the request names does not exist, or the caller may not see it.
 	NotFound
-	// Conflict: the request is valid but not in the current state.
+	// Conflict means that the request is valid but not in the current state.
 	Conflict
-	// Forbidden: the caller may not do this.
+	// Forbidden means that the caller may not do this.
 	Forbidden
-	// Unavailable: the database cannot be used now.
+	// Unavailable means that the database cannot be used now.
 	Unavailable
 )
 
 // A Problem is an error that a person can act on.
-type Problem struct {
+type Problem struct { //nolint:errname // It is the problem that people see.
 	Kind Kind
 	// Message says what happened and why. It starts in lower case and has no period, like an error.
 	Message string
