@@ -10,10 +10,10 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/stretchr/testify/require"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/testdb"
 	"github.com/thawline/thaw/jobs"
 	"github.com/thawline/thaw/schema"
-	"github.com/thawline/thaw/internal/dbsqlc"
 )
 
 // For the same work, SQL and a client insert the same job.

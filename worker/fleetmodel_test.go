@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 )
@@ -288,21 +289,33 @@ func (m *fleetModel) demand() (total int) {
 	return min(total, m.fleetCap)
 }
 
-// heal resumes the prospects of a workspace within the heal's cap: account by account, the longest
-// paused first, whichever account they resume through.
+// heal resumes the prospects of a workspace within the heal's cap, which is shared among the accounts
+// that they are on. In each account those paused longest come first. In safety mode the heal stops.
 func (m *fleetModel) heal(workspace int64, cap int, evenIfOff bool) {
-	var resumable []*modelEnrollment
+	waiting := map[int64][]*modelEnrollment{} // by the account that they are on
 	for _, a := range m.accounts {
 		if a.workspace == workspace {
-			resumable = append(resumable, m.line(a, evenIfOff)...)
+			for _, e := range m.line(a, evenIfOff) {
+				waiting[e.account] = append(waiting[e.account], e)
+			}
 		}
 	}
-	slices.SortFunc(resumable, func(x, y *modelEnrollment) int {
-		return cmp.Or(cmp.Compare(x.account, y.account), x.pausedAt.Compare(y.pausedAt), cmp.Compare(x.id, y.id))
-	})
-	for _, e := range resumable[:min(cap, len(resumable))] {
-		m.start(e)
-		e.state, e.account, e.pausedAt = "active", m.target(m.accounts[e.account]).id, time.Time{}
+	for _, of := range waiting {
+		slices.SortFunc(of, func(x, y *modelEnrollment) int {
+			return cmp.Or(x.pausedAt.Compare(y.pausedAt), cmp.Compare(x.id, y.id))
+		})
+	}
+	// One prospect of each account at a time, until the cap is spent.
+	for accounts := slices.Sorted(maps.Keys(waiting)); cap > 0 && len(accounts) > 0; {
+		accounts = slices.DeleteFunc(accounts, func(account int64) bool {
+			if of := waiting[account]; cap > 0 && len(of) > 0 {
+				e := of[0]
+				waiting[account], cap = of[1:], cap-1
+				m.start(e)
+				e.state, e.account, e.pausedAt = "active", m.target(m.accounts[e.account]).id, time.Time{}
+			}
+			return len(waiting[account]) == 0
+		})
 	}
 }
 

@@ -19,9 +19,6 @@ type caller struct {
 	scope readmodel.Scope
 }
 
-// isOperator reports whether the caller may see all workspaces.
-func (c caller) isOperator() bool { return !c.scope.IsOneWorkspace() }
-
 // caller authenticates a request: by its bearer token, or else as an operator.
 func (a *api) caller(r *http.Request) (caller, error) {
 	if text, ok := bearer(r); ok {

@@ -56,8 +56,6 @@ func (g *group) start(ctx context.Context, s *store.Store, maxAge time.Duration,
 	g.reading = done
 	go func() {
 		defer close(done)
-		ctx, cancel := context.WithTimeout(ctx, readWithin)
-		defer cancel()
 		metrics, err := g.readNow(ctx, s, tokens)
 		g.mu.Lock()
 		defer g.mu.Unlock()
@@ -77,6 +75,10 @@ func (g *group) readNow(ctx context.Context, s *store.Store, tokens chan struct{
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	// Waiting for the other groups does not count: two groups that hang would otherwise end the
+	// readings of all groups behind them.
+	ctx, cancel := context.WithTimeout(ctx, readWithin)
+	defer cancel()
 	err = pgx.BeginTxFunc(ctx, s.Pool(), snapshot, func(tx pgx.Tx) error {
 		metrics, err = g.read(ctx, s.WithTx(tx))
 		return err

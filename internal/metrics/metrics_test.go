@@ -265,7 +265,7 @@ func TestSlowGroupIsLeftOut(t *testing.T) {
 	lock, err := pgx.Connect(t.Context(), s.Direct)
 	require.NoError(t, err)
 	defer lock.Close(context.WithoutCancel(t.Context()))
-	_, err = lock.Exec(t.Context(), "BEGIN; LOCK TABLE thaw.settings")
+	_, err = lock.Exec(t.Context(), "BEGIN; LOCK TABLE thaw.sweeps")
 	require.NoError(t, err)
 	// An old reading would be shown for a minute, but this group was never read.
 	fresh := observeWithin(t, s.DB, -1, 100*time.Millisecond)

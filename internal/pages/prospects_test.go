@@ -112,6 +112,9 @@ func TestProspectPage(t *testing.T) {
 	onHold := d.get(t, path).text
 	require.Contains(t, onHold, `Account Bob Roe (h_bob) is on hold until <time datetime="2027-07-01T10:00:00Z">`)
 	require.Contains(t, onHold, "Account Bob Roe is on hold until Thursday 1 July, 12:00 (Europe/Berlin)")
+	d.Exec(t, "UPDATE thaw.accounts SET display_name = '' WHERE provider_account_id = 'h_bob'")
+	require.Contains(t, d.get(t, path).text, "The account of this prospect is on hold until Thursday 1 July, 12:00 (Europe/Berlin)")
+	d.Exec(t, "UPDATE thaw.accounts SET display_name = 'Bob Roe' WHERE provider_account_id = 'h_bob'")
 	d.Signal(t, "h_bob", "disconnected")
 	d.Settle(t)
 	d.Exec(t, "SELECT thaw.pause_prospect($1, 'asked by phone', 'page:ann')", pagestest.OnLost)

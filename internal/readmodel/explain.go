@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -252,8 +253,12 @@ func replyOf(row dbsqlc.ProspectFactsRow, facts explain.Facts) string {
 	if facts.Target != "" {
 		facts.Target = cmp.Or(text(row.TargetName), "of this prospect")
 	}
-	return explain.Because(facts).Sentence
+	return nameless.Replace(explain.Because(facts).Sentence)
 }
+
+// nameless completes sentences about an account without a name.
+var nameless = strings.NewReplacer(
+	"Account of this prospect", "The account of this prospect", " account of this prospect", " the account of this prospect")
 
 // factsOf adds the expected times to a row. seen is needed only for a row in a queue.
 func factsOf(row dbsqlc.ProspectFactsRow, t ticks, position int, seen *view) explain.Facts {

@@ -10,10 +10,12 @@ const now = () => Date.now() + ahead;
 
 const inZone = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "always", style: "short" });
-const units = [["year", 31536000], ["month", 2592000], ["day", 86400], ["hour", 3600], ["minute", 60]];
+const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+const units = [["day", 86400], ["hour", 3600], ["minute", 60]];
 
 function ago(at) {
   const seconds = (at - now()) / 1000;
+  if (Math.abs(seconds) >= 30 * 86400) return day.format(at);
   for (const [unit, length] of units) {
     if (Math.abs(seconds) >= length) return relative.format(Math.trunc(seconds / length), unit);
   }
