@@ -146,7 +146,7 @@ const help = document.getElementById("help");
 document.getElementById("show-help").hidden = false;
 document.getElementById("show-help").addEventListener("click", () => help.showModal());
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest?.("input, select, textarea, dialog")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest?.("input, select, textarea, dialog[open]")) return;
   if (event.key === "/") {
     event.preventDefault();
     const search = document.querySelector("header input[name=q]");
