@@ -159,6 +159,20 @@ func (f *Forecast) NotDrainedBefore(accountID int64) (time.Time, bool) {
 	return f.NotBefore(accountID, s.backlog)
 }
 
+// DrainedAll returns the latest [Forecast.Drained] and the latest [Forecast.NotDrainedBefore] of all
+// accounts; zero if no account has one.
+func (f *Forecast) DrainedAll() (drained, notBefore time.Time) {
+	for accountID := range f.index {
+		if at, ok := f.Drained(accountID); ok && at.After(drained) {
+			drained = at
+		}
+		if at, ok := f.NotDrainedBefore(accountID); ok && at.After(notBefore) {
+			notBefore = at
+		}
+	}
+	return drained, notBefore
+}
+
 // Backlog returns how many enrollments were waiting for the account, 0 if it was not among the
 // candidates.
 func (f *Forecast) Backlog(accountID int64) int {

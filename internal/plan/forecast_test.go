@@ -328,3 +328,23 @@ func BenchmarkForecast(b *testing.B) {
 		})
 	}
 }
+
+// The time at which all accounts are drained is the latest of their times.
+func TestDrainedAll(t *testing.T) {
+	t.Parallel()
+	first := time.Date(2026, 1, 31, 9, 0, 0, 0, time.UTC)
+	rules := Rules{First: first, FirstQuota: 2000, Tick: 15 * time.Minute, FleetCap: 2000, AccountCap: 200, Horizon: 3}
+	account := func(id int64, backlog int) Candidate {
+		return Candidate{AccountID: id, WorkspaceID: 1, Backlog: backlog, Quota: 200}
+	}
+
+	drained, notBefore := NewForecast(nil, rules).DrainedAll()
+	require.Zero(t, drained)
+	require.Zero(t, notBefore)
+	drained, notBefore = NewForecast([]Candidate{account(1, 10), account(2, 450)}, rules).DrainedAll()
+	require.Equal(t, first.Add(30*time.Minute), drained)
+	require.Zero(t, notBefore)
+	drained, notBefore = NewForecast([]Candidate{account(1, 10), account(2, 5000)}, rules).DrainedAll()
+	require.Equal(t, first, drained)
+	require.True(t, notBefore.After(first.Add(30*time.Minute)), "beyond the horizon")
+}

@@ -263,10 +263,9 @@ func (s *snapshot) read(ctx context.Context, q *dbsqlc.Queries) error {
 	if s.forecast, err = forecastFor(ctx, q, s.made, candidates); err != nil {
 		return err
 	}
-	for _, c := range candidates {
-		s.done.At = later(s.done.At)(s.forecast.Drained(c.AccountID))
-		s.done.NotBefore = later(s.done.NotBefore)(s.forecast.NotDrainedBefore(c.AccountID))
-	}
+	// From the forecast, so that the candidates are not kept while it is made.
+	drained, notBefore := s.forecast.DrainedAll()
+	s.done = eta{At: known(drained), NotBefore: known(notBefore)}
 	return nil
 }
 
@@ -335,14 +334,12 @@ func (v *view) info() *ForecastInfo {
 // An eta is the tick at which something is expected, or a lower bound for it.
 type eta struct{ At, NotBefore *time.Time }
 
-// later returns a function that returns the later one of two times, if it is given one.
-func later(than *time.Time) func(at time.Time, ok bool) *time.Time {
-	return func(at time.Time, ok bool) *time.Time {
-		if ok && (than == nil || at.After(*than)) {
-			return &at
-		}
-		return than
+// known returns nil for the zero time.
+func known(at time.Time) *time.Time {
+	if at.IsZero() {
+		return nil
 	}
+	return &at
 }
 
 // drainedAll returns when the last prospect that is ready to resume does.
