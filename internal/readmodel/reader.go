@@ -265,7 +265,7 @@ func (s *snapshot) read(ctx context.Context, q *dbsqlc.Queries) error {
 	}
 	// From the forecast, so that the candidates are not kept while it is made.
 	drained, notBefore := s.forecast.DrainedAll()
-	s.done = eta{At: known(drained), NotBefore: known(notBefore)}
+	s.done = eta{At: orNil(drained), NotBefore: orNil(notBefore)}
 	return nil
 }
 
@@ -333,14 +333,6 @@ func (v *view) info() *ForecastInfo {
 
 // An eta is the tick at which something is expected, or a lower bound for it.
 type eta struct{ At, NotBefore *time.Time }
-
-// known returns nil for the zero time.
-func known(at time.Time) *time.Time {
-	if at.IsZero() {
-		return nil
-	}
-	return &at
-}
 
 // drainedAll returns when the last prospect that is ready to resume does.
 func (v *view) drainedAll() eta {
