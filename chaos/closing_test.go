@@ -15,13 +15,13 @@ type closing struct {
 	name string
 	did  string
 	seed int64
-	rows int64 // at stake
+	rows int64 // in the test
 	lost string
 	took time.Duration
 }
 
 func (c closing) String() string {
-	return fmt.Sprintf("%s: %s; seed %d; %d rows at stake; lost: %s; %s", c.name, c.did, c.seed, c.rows, c.lost, c.took.Round(time.Second/10))
+	return fmt.Sprintf("%s: %s; seed %d; %d rows in the test; lost: %s; %s", c.name, c.did, c.seed, c.rows, c.lost, c.took.Round(time.Second/10))
 }
 
 // closings are the summary lines of all scenarios of this run.
@@ -47,7 +47,7 @@ func (b *book) write(path string) error {
 	defer b.mu.Unlock()
 	slices.SortFunc(b.lines, func(x, y closing) int { return cmp.Compare(x.name, y.name) })
 	var text strings.Builder
-	text.WriteString("| scenario | what it did | seed | rows at stake | lost | took |\n|---|---|---:|---:|---|---:|\n")
+	text.WriteString("| scenario | what it did | seed | rows in the test | lost | duration |\n|---|---|---:|---:|---|---:|\n")
 	for _, c := range b.lines {
 		fmt.Fprintf(&text, "| %s | %s | %d | %d | %s | %s |\n", c.name, c.did, c.seed, c.rows, c.lost, c.took.Round(time.Second/10))
 	}

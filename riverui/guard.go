@@ -133,7 +133,7 @@ func NotLocal(r *http.Request) string {
 		from, err := url.Parse(r.Header.Get(name))
 		isOwnPage := name == "Origin" || r.Header.Get("Sec-Fetch-Site") == "same-origin"
 		if isOwnPage && (err != nil || from.Host != "" && !Loopback(from.Host)) {
-			return "This request comes from a page at another name, according to its header " + name + ". " + howToServe
+			return "This request comes from a page with another host name, according to its header " + name + ". " + howToServe
 		}
 	}
 	return ""

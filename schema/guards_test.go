@@ -269,7 +269,7 @@ func TestForeignAdvisoryLocksBlockNothing(t *testing.T) {
 	} {
 		require.True(t, testdb.Value[bool](t, db, "SELECT set_config('lock_timeout', '2s', false) <> '' AND ("+strings.TrimPrefix(sql, "SELECT ")+")"), sql)
 	}
-	// Only one process prunes at a time all the same.
+	// Even so, only one process prunes at a time.
 	tx, err := db.Pool.Begin(t.Context())
 	require.NoError(t, err)
 	defer tx.Rollback(t.Context())

@@ -44,17 +44,18 @@ var (
 	safetyDesc = desc("safety_mode", "Whether safety mode is on (1) or off (0).")
 
 	snapshotDesc = desc("oldest_snapshot_age_seconds",
-		"Age of the oldest transaction or snapshot in the database; 0 if there is none. It prevents the removal of dead rows.")
+		"Age of the oldest transaction or snapshot in the database; 0 if there is none. An old one prevents the removal of dead rows.")
 	snapshotTransactionsDesc = desc("oldest_snapshot_transactions",
 		"Number of transactions since the oldest snapshot, including replication slots and sessions of unknown age.")
 	snapshotsHiddenDesc = desc("snapshots_of_unknown_age",
-		"Sessions whose snapshot age this role cannot see, because it lacks pg_read_all_stats.")
+		"Sessions whose snapshot age Thaw cannot see, because its database role lacks pg_read_all_stats.")
 
 	starvedDesc = desc("starved_accounts",
 		"Accounts through which no prospect has resumed for two ticks, although prospects were ready and quota remained.")
-	healsDesc      = desc("heals", "Heals that are not done, by state (running, or stopped because the job was cancelled).", "state")
+	healsDesc = desc("heals",
+		"Heals that are not done, by state: running, or stopped because their job was cancelled or discarded.", "state")
 	deliveriesDesc = desc("webhook_deliveries",
-		"Deliveries of messages to the platform that wait or have failed, by endpoint ID and state, up to 100,000.", "endpoint", "state")
+		"Deliveries to the platform that wait or have failed, by endpoint ID and state; values above 100,000 are reported as 100,000.", "endpoint", "state")
 	deliveryAgeDesc = desc("webhook_oldest_waiting_age_seconds",
 		"Age of the oldest message that waits for delivery, by endpoint ID; 0 if none waits.", "endpoint")
 	endpointDesc = desc("webhook_endpoint_enabled", "Whether an endpoint is enabled (1) or was disabled because it answered 410 (0).", "endpoint")

@@ -18,7 +18,7 @@ const (
 	// become visible.
 	fetchSlack = 5 * time.Second
 	// lookBackEvery is the minimum interval between look backs, which find jobs before the front of
-	// a queue, and lookBackAtMost the maximum. Within these bounds, look backs take 5 % of the
+	// a queue, and lookBackAtMost the maximum. Within these bounds, look backs take 5% of the
 	// time.
 	lookBackEvery  = time.Second
 	lookBackAtMost = 30 * time.Second
@@ -29,7 +29,7 @@ const (
 	trustFor = time.Minute
 )
 
-// paceOf returns how long to wait after a query that took this long, so that such queries take 5 %
+// paceOf returns how long to wait after a query that took this long, so that such queries take 5%
 // of the time.
 func paceOf(took, atLeast, atMost time.Duration) time.Duration {
 	return min(max(19*took, atLeast), atMost)

@@ -78,7 +78,7 @@ const (
 	controlEvery = 2 * time.Second
 	// controlAtMost is the minimum interval between such reads when notifications arrive: it bounds
 	// the cost of a flood of forged ones. Reads that are slow, because an old snapshot keeps dead
-	// index entries, take at most 5 % of the time.
+	// index entries, take at most 5% of the time.
 	controlAtMost = 50 * time.Millisecond
 	// requeueEvery is how often a process looks for jobs of lost processes.
 	requeueEvery = time.Second

@@ -67,7 +67,7 @@ func (s *Store) within(ctx context.Context, statementTimeout time.Duration, do f
 	if err != nil {
 		return fmt.Errorf("beginning transaction: %w", err)
 	}
-	// The caller's context may have ended. The connection must be released all the same.
+	// The caller's context may have ended. The connection must be released anyway.
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
 	if err := do(tx, s.WithTx(tx)); err != nil {
 		return err

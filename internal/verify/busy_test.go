@@ -88,7 +88,7 @@ func newBusyFleet(t testing.TB) *fleet {
 	f.disconnect("dora", "error")
 	f.disconnect("dora", "restricted")
 
-	// Globex has auto-resume off; heals run all the same, for the workspace, by account and by
+	// Globex has auto-resume off; heals run anyway, for the workspace, by account and by
 	// list.
 	f.Exec(t, "SELECT thaw.set_auto_resume('globex', false, 'asked by mail')")
 	f.disconnect("gil", "disconnected")

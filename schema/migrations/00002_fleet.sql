@@ -265,7 +265,7 @@ $$;
 -- +goose StatementEnd
 
 -- Runs for every writer, because the platform may set a status by a plain UPDATE. connected_at
--- decides which sibling account prospects resume through and which campaigns a tick looks at.
+-- decides which sibling account prospects resume through and which campaigns a sweep checks.
 -- Connecting also clears what belonged to the old status: an error that the writer did not set
 -- anew, a due pause, and a login that waits for confirmation.
 -- +goose StatementBegin
@@ -462,7 +462,7 @@ CREATE TABLE thaw.enrollments (
     CONSTRAINT enrollments_reason_is_of_enrollment CHECK (NOT thaw.is_of_campaigns(paused_reason))
 -- A pause and a resume change indexed columns and so write to all indexes. The most frequent
 -- update, moving on to the next step, changes none: with some free space in the page it is a HOT
--- update. Vacuum starts after 2 % of the table has changed and not after the default 20 %: a pass
+-- update. Vacuum starts after 2% of the table has changed and not after the default 20%: a pass
 -- looks for its next rows where the last ones were, among dead entries.
 ) WITH (fillfactor = 95, autovacuum_vacuum_scale_factor = 0.02);
 COMMENT ON TABLE thaw.enrollments IS 'One prospect in one campaign on one account, at a step.';

@@ -335,7 +335,7 @@ CREATE TABLE thaw.enrollment_events (
                WHEN 'heal' THEN heal_id IS NOT NULL
                ELSE true
            END)
--- Retention removes small parts of the table at a time. Vacuum starts after 2 % has changed, so
+-- Retention removes small parts of the table at a time. Vacuum starts after 2% has changed, so
 -- that the space is reused.
 ) WITH (autovacuum_vacuum_scale_factor = 0.02);
 COMMENT ON TABLE thaw.enrollment_events IS 'The history of enrollments: one row per transition, written in the transaction that makes it.';

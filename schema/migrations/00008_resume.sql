@@ -23,7 +23,7 @@ RETURN jitter * ((spread.i - 1 + random()) / spread.n);
 -- Lets a transaction go first that is waiting to change one of the campaigns. Postgres grants
 -- another shared lock on a row that is already shared, ahead of transactions that wait to change
 -- it, so overlapping passes could block an UPDATE of the platform forever. The writer proceeds when
--- the current holders are done, so the wait is short. It ends after two seconds all the same,
+-- the current holders are done, so the wait is short. It ends after two seconds anyway,
 -- because the deadlock detector does not see it: the pass then queues for the lock.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.yield_to_writers(p_campaign_ids bigint[]) RETURNS void LANGUAGE plpgsql AS $$

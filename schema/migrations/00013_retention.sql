@@ -3,7 +3,7 @@
 -- returns done.
 --
 -- A table is walked in primary key order from its oldest row, and the walk stops at the first row
--- that is too young: the cost of a batch depends on the rows that it reads and not on the size of
+-- that is too recent: the cost of a batch depends on the rows that it reads and not on the size of
 -- the table. thaw.retention stores the position of each walk, so that batches do not reread rows
 -- that are kept beyond their age. Every 30 days a walk starts over to remove those that are no
 -- longer needed.

@@ -1,4 +1,4 @@
--- New enrollments. Without ON CONFLICT, which would take 10 % longer: if another transaction
+-- New enrollments. Without ON CONFLICT, which would take 10% longer: if another transaction
 -- inserts the same prospect concurrently, the import fails here and can be repeated.
 INSERT INTO thaw.enrollments (
     workspace_id, campaign_id, account_id, prospect_url, status, paused_reason, paused_at, step, next_action_at)
