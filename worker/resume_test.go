@@ -50,7 +50,7 @@ func TestAccountCapHoldsAcrossSweepAndSignals(t *testing.T) {
 	require.Equal(t, 200, f.sweep(t))
 	f.signal(t, "a1", "connected")
 	f.settle(t)
-	require.Equal(t, 400, f.states(t, a)["active"], "a signal after the sweep of its tick")
+	require.Equal(t, 400, f.states(t, a)["active"], "a signal after its tick was swept")
 
 	f.Advance(t, tick)
 	f.signal(t, "a1", "connected")

@@ -132,7 +132,7 @@ func (f *fleet) settle(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return testdb.Value[int](t, f.DB, open) == 0 || !f.attemptsMayFail && testdb.Value[int](t, f.DB, failing) > 0
 	}, 30*time.Second, 10*time.Millisecond, "unfinished jobs")
-	// Open jobs are not checked: a process may have just inserted the sweep of its tick or the
+	// Open jobs are not checked: a process may have just inserted the sweep job of its tick or the
 	// watch job of its minute.
 	if !f.attemptsMayFail {
 		require.Zero(t, testdb.Value[int](t, f.DB, failing), "failed jobs")

@@ -1,5 +1,4 @@
--- Each allocation counts exactly the prospects that the sweep of its tick resumed through its
--- account.
+-- Each allocation counts exactly the prospects that its tick's sweep resumed through its account.
 -- Ticks whose history was partly removed by retention are skipped.
 SELECT format('allocation of account %s at tick %s: %s in the allocation, %s in the history',
     account_id, tick_at, coalesce(g.resumed, 0), coalesce(history.resumed, 0))
