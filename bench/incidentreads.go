@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"time"
 
+	"github.com/thawline/thaw/internal/store"
+
 	"github.com/thawline/thaw/internal/readmodel"
 )
 
@@ -61,7 +63,7 @@ func (i *incidentReads) variants(r *rig) []variant {
 	for n, c := range list {
 		list[n].run = func(ctx context.Context, db *database, turn int) (sample, error) {
 			// Workers do this every minute. No worker runs here, because it would resume prospects.
-			if err := readmodel.Store(ctx, db.Pool, 1); err != nil {
+			if err := readmodel.Store(ctx, store.New(db.Pool), 1); err != nil {
 				return nil, err
 			}
 			return c.run(ctx, db, turn)

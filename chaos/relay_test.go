@@ -89,9 +89,9 @@ type session struct {
 	relay *relay
 	// statements maps names of prepared statements to their text.
 	statements map[string]string
-	// begun is true between BEGIN and the end of the transaction. Only the direction from the
-	// client uses it.
-	begun bool
+	// begun is true between BEGIN and the end of the transaction, reads if it only reads. Only the
+	// direction from the client uses them.
+	begun, reads bool
 	// transaction is the name of the first statement since BEGIN, or of a single-statement
 	// transaction.
 	transaction atomic.Pointer[string]
@@ -160,14 +160,14 @@ func (s *session) sent(sql string) (commits bool) {
 	name := nameOfQuery.FindStringSubmatch(sql)
 	switch command := strings.ToUpper(sql); {
 	case strings.HasPrefix(command, "BEGIN"):
-		s.begun = true
+		s.begun, s.reads = true, strings.Contains(command, "READ ONLY")
 		s.isWhole.Store(false)
 		s.transaction.Store(nil)
 	case command == "COMMIT", command == "ROLLBACK":
 		s.begun = false
 		return command == "COMMIT"
 	case s.begun:
-		if name != nil && s.transaction.Load() == nil {
+		if name != nil && !s.reads && s.transaction.Load() == nil {
 			s.transaction.Store(&name[1])
 		}
 	default:

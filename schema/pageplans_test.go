@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/readmodel"
+	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/testdb"
 )
 
@@ -136,7 +136,7 @@ func requireNoScansOnPages(t *testing.T, db *testdb.DB) {
 
 	for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
 		pool := newWatchedPool(t, db, mode)
-		watched := pool.Pool
+		watched := store.New(pool.Pool)
 		for _, scope := range []readmodel.Scope{readmodel.Everything(), readmodel.OfWorkspace(2)} {
 			account := int64(1) // of workspace 2
 			asked := map[string]func(context.Context, readmodel.Paging) error{
@@ -249,7 +249,7 @@ func requireNoScansOnPages(t *testing.T, db *testdb.DB) {
 					return err
 				},
 				"fingerprint of a live page": func(ctx context.Context, _ readmodel.Paging) error {
-					_, err := dbsqlc.New(watched).Fingerprint(ctx)
+					_, err := watched.Read().Fingerprint(ctx)
 					return err
 				},
 			}
@@ -266,42 +266,42 @@ func requireNoScansOnPages(t *testing.T, db *testdb.DB) {
 }
 
 // of and returns give all lists the same signature.
-func of[T any](db *pgxpool.Pool, s readmodel.Scope, list func(context.Context, *pgxpool.Pool, readmodel.Scope, readmodel.Paging) (readmodel.Page[T], error)) func(context.Context, readmodel.Paging) error {
+func of[T any](db *store.Store, s readmodel.Scope, list func(context.Context, *store.Store, readmodel.Scope, readmodel.Paging) (readmodel.Page[T], error)) func(context.Context, readmodel.Paging) error {
 	return func(ctx context.Context, p readmodel.Paging) error {
 		_, err := list(ctx, db, s, p)
 		return err
 	}
 }
 
-func returns[T, F any](db *pgxpool.Pool, s readmodel.Scope, filter F, list func(context.Context, *pgxpool.Pool, readmodel.Scope, F, readmodel.Paging) (readmodel.Page[T], error)) func(context.Context, readmodel.Paging) error {
+func returns[T, F any](db *store.Store, s readmodel.Scope, filter F, list func(context.Context, *store.Store, readmodel.Scope, F, readmodel.Paging) (readmodel.Page[T], error)) func(context.Context, readmodel.Paging) error {
 	return func(ctx context.Context, p readmodel.Paging) error {
 		_, err := list(ctx, db, s, filter, p)
 		return err
 	}
 }
 
-func timeline(parts ...string) func(context.Context, *pgxpool.Pool, readmodel.Scope, int64, readmodel.Paging) (readmodel.Page[readmodel.TimelineEntry], error) {
-	return func(ctx context.Context, db *pgxpool.Pool, s readmodel.Scope, account int64, p readmodel.Paging) (readmodel.Page[readmodel.TimelineEntry], error) {
+func timeline(parts ...string) func(context.Context, *store.Store, readmodel.Scope, int64, readmodel.Paging) (readmodel.Page[readmodel.TimelineEntry], error) {
+	return func(ctx context.Context, db *store.Store, s readmodel.Scope, account int64, p readmodel.Paging) (readmodel.Page[readmodel.TimelineEntry], error) {
 		return readmodel.Timeline(ctx, db, s, account, parts, p)
 	}
 }
 
-func filtered[T, F any](db *pgxpool.Pool, filter F, list func(context.Context, *pgxpool.Pool, F, readmodel.Paging) (readmodel.Page[T], error)) func(context.Context, readmodel.Paging) error {
+func filtered[T, F any](db *store.Store, filter F, list func(context.Context, *store.Store, F, readmodel.Paging) (readmodel.Page[T], error)) func(context.Context, readmodel.Paging) error {
 	return func(ctx context.Context, p readmodel.Paging) error {
 		_, err := list(ctx, db, filter, p)
 		return err
 	}
 }
 
-func deliveries(db *pgxpool.Pool, filter readmodel.DeliveryFilter) func(context.Context, readmodel.Paging) error {
+func deliveries(db *store.Store, filter readmodel.DeliveryFilter) func(context.Context, readmodel.Paging) error {
 	return func(ctx context.Context, p readmodel.Paging) error {
 		_, err := readmodel.Deliveries(ctx, db, filter, p)
 		return err
 	}
 }
 
-func enrollments(status string) func(context.Context, *pgxpool.Pool, readmodel.Scope, int64, readmodel.Paging) (readmodel.Page[readmodel.Enrollment], error) {
-	return func(ctx context.Context, db *pgxpool.Pool, s readmodel.Scope, account int64, p readmodel.Paging) (readmodel.Page[readmodel.Enrollment], error) {
+func enrollments(status string) func(context.Context, *store.Store, readmodel.Scope, int64, readmodel.Paging) (readmodel.Page[readmodel.Enrollment], error) {
+	return func(ctx context.Context, db *store.Store, s readmodel.Scope, account int64, p readmodel.Paging) (readmodel.Page[readmodel.Enrollment], error) {
 		return readmodel.Enrollments(ctx, db, s, account, status, p)
 	}
 }

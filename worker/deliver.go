@@ -43,7 +43,7 @@ func (w *deliverWorker) Work(ctx context.Context, job *river.Job[jobs.DeliverArg
 	if w.webhooks == nil || w.webhooks.EndpointID != args.EndpointID {
 		return fmt.Errorf("delivering message %s: this process does not deliver to endpoint %d", args.MessageID, args.EndpointID)
 	}
-	message, err := w.store.ToDeliver(ctx, dbsqlc.ToDeliverParams{EndpointID: args.EndpointID, MessageID: args.MessageID})
+	message, err := w.store.Read().ToDeliver(ctx, dbsqlc.ToDeliverParams{EndpointID: args.EndpointID, MessageID: args.MessageID})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return nil // already delivered, given up, or the endpoint was removed

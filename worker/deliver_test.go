@@ -83,7 +83,7 @@ func (f *fleet) registerPlatform(t *testing.T, p *platform) *worker.Webhooks {
 	t.Helper()
 	sender, err := outbound.New(outbound.Config{URL: p.url, Secrets: []string{webhookSecret}, AllowPrivate: true})
 	require.NoError(t, err)
-	endpoint, err := store.New(f.Pool).RegisterEndpoint(t.Context(), p.url)
+	endpoint, err := store.New(f.Pool).Trip().RegisterEndpoint(t.Context(), p.url)
 	require.NoError(t, err)
 	return &worker.Webhooks{EndpointID: endpoint.ID, Sender: sender}
 }
@@ -296,7 +296,7 @@ func TestGoneEndpointIsDisabled(t *testing.T) {
 	require.Len(t, p.got(), 1)
 
 	well.Store(true)
-	enabled, err := store.New(f.Pool).EnableEndpoint(t.Context(), p.url)
+	enabled, err := store.New(f.Pool).Trip().EnableEndpoint(t.Context(), p.url)
 	require.NoError(t, err)
 	require.EqualValues(t, 1, enabled)
 	f.Exec(t, "SELECT thaw.publish('test.ping')")

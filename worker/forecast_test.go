@@ -11,6 +11,7 @@ import (
 
 	"github.com/thawline/thaw/internal/explain"
 	"github.com/thawline/thaw/internal/readmodel"
+	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/testdb"
 )
 
@@ -51,7 +52,7 @@ func TestForecastTicksAreExact(t *testing.T) {
 	urls := testdb.Column[string](t, f.DB, "SELECT prospect_url FROM thaw.enrollments ORDER BY id")
 	require.Equal(t, accounts, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.accounts"))
 
-	prospects, err := readmodel.NewExplainer(f.Pool, readmodel.Everything()).Explain(t.Context(), urls)
+	prospects, err := readmodel.NewExplainer(store.New(f.Pool), readmodel.Everything()).Explain(t.Context(), urls)
 	require.NoError(t, err)
 	expected := map[string]time.Time{}
 	codes := map[explain.Code]int{}

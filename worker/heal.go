@@ -49,7 +49,7 @@ func (w *healWorker) logEnd(ctx context.Context, healID int64, verdict string) {
 		w.logger.WarnContext(ctx, "heal is not running", "heal_id", healID, "verdict", verdict)
 		return
 	}
-	heal, err := w.store.Heal(ctx, healID)
+	heal, err := w.store.Read().Heal(ctx, healID)
 	if err != nil {
 		w.logger.WarnContext(ctx, "heal done; could not read its result", "heal_id", healID, "error", err)
 		return

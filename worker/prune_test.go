@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/thawline/thaw/internal/readmodel"
+	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/testdb"
 	"github.com/thawline/thaw/internal/verify"
 	"github.com/thawline/thaw/jobs"
@@ -102,7 +103,7 @@ func (m *modelTest) prune(r *rapid.T) {
 // answers returns the explanation of every paused prospect, without its history.
 func (m *modelTest) answers(r *rapid.T) (all []readmodel.Explanation) {
 	for _, url := range m.rows(r, "SELECT ARRAY[prospect_url] FROM thaw.enrollments WHERE status = 'paused' ORDER BY id") {
-		answers, err := readmodel.Explain(m.t.Context(), m.db.Pool, url[0])
+		answers, err := readmodel.Explain(m.t.Context(), store.New(m.db.Pool), url[0])
 		m.must(r, err)
 		for _, answer := range answers {
 			answer.History = nil

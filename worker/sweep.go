@@ -109,7 +109,7 @@ func (w *sweepWorker) dropJobs(ctx context.Context, tick time.Time, within time.
 
 // logTick writes the log line of a tick that is over: one line per tick.
 func logTick(ctx context.Context, logger *slog.Logger, db *store.Store, tick time.Time) {
-	s, err := db.Sweep(ctx, tick)
+	s, err := db.Read().Sweep(ctx, tick)
 	if err != nil {
 		logger.WarnContext(ctx, "could not read the summary of a finished tick", "tick_at", tick, "error", err)
 		return

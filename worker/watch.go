@@ -41,7 +41,7 @@ const forecastWithin = 6 * time.Second
 func (w *watchWorker) forecast(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, forecastWithin)
 	defer cancel()
-	if err := readmodel.Store(ctx, w.store.Pool(), readmodel.LargeFleet); err != nil {
+	if err := readmodel.Store(ctx, w.store, readmodel.LargeFleet); err != nil {
 		w.logger.WarnContext(ctx, "could not store the fleet forecast", "error", err)
 	}
 }

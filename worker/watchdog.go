@@ -46,7 +46,7 @@ func (d *watchdog) run(ctx context.Context) {
 func (d *watchdog) look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
-	if err := d.store.AskSweepAndWatch(ctx); err != nil {
+	if err := d.store.Trip().AskSweepAndWatch(ctx); err != nil {
 		return err
 	}
 	return d.measure(ctx)
@@ -96,7 +96,7 @@ func (d *watchdog) pickUpOnce(ctx context.Context) (settled int32, err error) {
 // clock.
 func (d *watchdog) measure(ctx context.Context) error {
 	before := time.Now()
-	read, err := d.store.TickClock(ctx)
+	read, err := d.store.Read().TickClock(ctx)
 	if err != nil {
 		return err
 	}

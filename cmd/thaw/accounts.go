@@ -31,7 +31,7 @@ func (accountsLinkCmd) Help() string {
 
 func (c *accountsLinkCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		err := db.LinkAccounts(ctx, dbsqlc.LinkAccountsParams{
+		err := db.Trip().LinkAccounts(ctx, dbsqlc.LinkAccountsParams{
 			Old: c.Old, New: c.New, Reason: c.Reason, Actor: actor(), Provider: c.Provider,
 		})
 		if err != nil {

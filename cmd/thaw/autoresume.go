@@ -73,7 +73,7 @@ func (autoResumeListCmd) Help() string { return "Example:\n  thaw auto-resume li
 
 func (c *autoResumeListCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		rows, err := db.ListAutoResume(ctx)
+		rows, err := db.Read().ListAutoResume(ctx)
 		if err != nil {
 			return err
 		}
@@ -110,13 +110,13 @@ func (autoResumeHistoryCmd) Help() string { return "Example:\n  thaw auto-resume
 
 func (c *autoResumeHistoryCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		id, err := db.WorkspaceID(ctx, c.Workspace)
+		id, err := db.Read().WorkspaceID(ctx, c.Workspace)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return fmt.Errorf("workspace %q does not exist: run \"thaw auto-resume list\" to list the workspaces", c.Workspace)
 		} else if err != nil {
 			return err
 		}
-		entries, err := readmodel.WorkspaceHistory(ctx, db.Pool(), id)
+		entries, err := readmodel.WorkspaceHistory(ctx, db, id)
 		if err != nil {
 			return err
 		}

@@ -46,7 +46,7 @@ func (c *explainCmd) Run(ctx context.Context, e *env) error {
 		if err != nil {
 			return err
 		}
-		explanations, err := readmodel.Explain(ctx, db.Pool(), url)
+		explanations, err := readmodel.Explain(ctx, db, url)
 		if err != nil {
 			return err
 		}
@@ -101,7 +101,7 @@ func (c *explainCmd) explainFile(ctx context.Context, e *env, db *store.Store) e
 		in = file
 	}
 	run := &fileExplained{
-		explainer: readmodel.NewExplainer(db.Pool(), readmodel.Everything()), env: e, json: c.JSON,
+		explainer: readmodel.NewExplainer(db, readmodel.Everything()), env: e, json: c.JSON,
 		shown: newProgress(progressFor(e), "explain", "prospects", -1),
 	}
 	defer run.shown.finish()

@@ -36,7 +36,7 @@ func (c *findCmd) Validate() error {
 
 func (c *findCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		scope, err := readmodel.Everything().Workspace(ctx, db.Pool(), c.Workspace)
+		scope, err := readmodel.Everything().Workspace(ctx, db, c.Workspace)
 		if errors.Is(err, readmodel.ErrNotFound) {
 			return unknownWorkspace(c.Workspace)
 		} else if err != nil {
@@ -47,7 +47,7 @@ func (c *findCmd) Run(ctx context.Context, e *env) error {
 			filter.Kind = c.Kind
 		}
 		wanted := strings.Join(c.Text, " ")
-		found, err := readmodel.Search(ctx, db.Pool(), scope, wanted, filter)
+		found, err := readmodel.Search(ctx, db, scope, wanted, filter)
 		if err != nil {
 			return err
 		}

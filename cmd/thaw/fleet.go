@@ -92,11 +92,11 @@ func (f *fleet) apply(ctx context.Context, db *store.Store, e *env) error {
 	if err != nil {
 		host = "an unknown host"
 	}
-	before, err := db.Settings(ctx)
+	before, err := db.Read().Settings(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the settings: %w", err)
 	}
-	changed, err := db.Configure(ctx, dbsqlc.ConfigureParams{
+	changed, err := db.Trip().Configure(ctx, dbsqlc.ConfigureParams{
 		Tick: f.Tick, AccountCap: f.AccountCap, FleetCap: f.FleetCap, SignalCap: f.SignalCap, Jitter: f.Jitter, GracePeriod: f.GracePeriod,
 		KeepHistory: f.KeepHistory, KeepSignals: f.KeepSignals,
 		SafetyAccounts: f.SafetyAccounts, SafetyPercent: f.SafetyPercent, SafetyWindow: f.SafetyWindow, SafetyCalm: f.SafetyCalm,
@@ -108,7 +108,7 @@ func (f *fleet) apply(ctx context.Context, db *store.Store, e *env) error {
 		return fmt.Errorf("writing the settings: %w", err)
 	}
 	if changed > 0 {
-		now, err := db.Settings(ctx)
+		now, err := db.Read().Settings(ctx)
 		if err != nil {
 			return fmt.Errorf("reading the settings: %w", err)
 		}

@@ -149,7 +149,7 @@ func (c *healStartCmd) follow(ctx context.Context, e *env, db *store.Store, id i
 	defer shown.finish()
 	err = poll(ctx, func() (bool, error) {
 		var err error
-		if heal, err = db.Heal(ctx, id); err != nil {
+		if heal, err = db.Read().Heal(ctx, id); err != nil {
 			return false, err
 		}
 		if heal.Found != nil {

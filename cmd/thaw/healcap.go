@@ -77,7 +77,7 @@ func (healCapListCmd) Help() string { return "Example:\n  thaw heal-cap list --j
 
 func (c *healCapListCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		rows, err := db.HealCaps(ctx)
+		rows, err := db.Read().HealCaps(ctx)
 		if err != nil {
 			return err
 		}

@@ -28,11 +28,11 @@ func (c *healListCmd) Validate() error {
 
 func (c *healListCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		scope, err := readmodel.Everything().Workspace(ctx, db.Pool(), c.Workspace)
+		scope, err := readmodel.Everything().Workspace(ctx, db, c.Workspace)
 		if err != nil {
 			return err
 		}
-		page, err := readmodel.Heals(ctx, db.Pool(), scope, readmodel.Paging{Limit: c.Limit})
+		page, err := readmodel.Heals(ctx, db, scope, readmodel.Paging{Limit: c.Limit})
 		if err != nil {
 			return err
 		}

@@ -127,7 +127,7 @@ func (r *reconciliation) compare(ctx context.Context, batch []difference) error 
 	for _, d := range batch {
 		params.Providers, params.Accounts = append(params.Providers, d.Provider), append(params.Accounts, d.Account)
 	}
-	known, err := r.db.AccountStatuses(ctx, params)
+	known, err := r.db.Read().AccountStatuses(ctx, params)
 	if err != nil {
 		return fmt.Errorf("reading the accounts: %w", err)
 	}

@@ -22,13 +22,13 @@ const resolved = 100
 // findPeople returns the prospects that a pasted text may mean. If it identifies one, it returns
 // only that one.
 func findPeople(ctx context.Context, db *store.Store, text, workspace string) (people []readmodel.Person, found readmodel.Found, err error) {
-	scope, err := readmodel.Everything().Workspace(ctx, db.Pool(), workspace)
+	scope, err := readmodel.Everything().Workspace(ctx, db, workspace)
 	if errors.Is(err, readmodel.ErrNotFound) {
 		return nil, found, unknownWorkspace(workspace)
 	} else if err != nil {
 		return nil, found, err
 	}
-	found, err = readmodel.Search(ctx, db.Pool(), scope, text, readmodel.SearchFilter{Kind: "prospects", Paging: readmodel.Paging{Limit: resolved}})
+	found, err = readmodel.Search(ctx, db, scope, text, readmodel.SearchFilter{Kind: "prospects", Paging: readmodel.Paging{Limit: resolved}})
 	if err != nil {
 		return nil, found, err
 	}
@@ -68,7 +68,7 @@ func resolveProspects(ctx context.Context, db *store.Store, text, workspace stri
 // account has it. It returns a text that no account matches unchanged, for the error of the
 // operation.
 func resolveAccount(ctx context.Context, e *env, db *store.Store, text string) (string, error) {
-	found, err := readmodel.Search(ctx, db.Pool(), readmodel.Everything(), text, readmodel.SearchFilter{Kind: "accounts", Paging: readmodel.Paging{Limit: resolved}})
+	found, err := readmodel.Search(ctx, db, readmodel.Everything(), text, readmodel.SearchFilter{Kind: "accounts", Paging: readmodel.Paging{Limit: resolved}})
 	switch {
 	case err != nil:
 		return "", err

@@ -84,7 +84,7 @@ func (safetyStatusCmd) Help() string { return "Example:\n  thaw safety status --
 
 func (c *safetyStatusCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		safety, err := readmodel.ReadSafety(ctx, db.Pool())
+		safety, err := readmodel.ReadSafety(ctx, db)
 		if err != nil {
 			return err
 		}
@@ -117,7 +117,7 @@ func (safetyHistoryCmd) Help() string { return "Example:\n  thaw safety history 
 
 func (c *safetyHistoryCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		entries, err := readmodel.SafetyHistory(ctx, db.Pool())
+		entries, err := readmodel.SafetyHistory(ctx, db)
 		if err != nil {
 			return err
 		}

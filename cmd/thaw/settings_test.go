@@ -130,7 +130,7 @@ func TestSettingsAreDocumented(t *testing.T) {
 // database as their placeholder.
 func TestFleetSettingsShowDatabaseDefaults(t *testing.T) {
 	t.Parallel()
-	numbers, err := store.New(testdb.New(t).Pool).Settings(t.Context())
+	numbers, err := store.New(testdb.New(t).Pool).Read().Settings(t.Context())
 	require.NoError(t, err)
 	inDatabase := map[string]any{
 		"tick": numbers.Tick, "account-cap": numbers.AccountCap, "fleet-cap": numbers.FleetCap, "signal-cap": numbers.SignalCap,

@@ -20,7 +20,7 @@ func (statusCmd) Help() string { return "Example:\n  thaw status --json" }
 
 func (c *statusCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		report, err := readmodel.Status(ctx, db.Pool(), c.Limit)
+		report, err := readmodel.Status(ctx, db, c.Limit)
 		if err != nil {
 			return err
 		}

@@ -38,7 +38,7 @@ type summary struct {
 
 func (c *sweepCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		tick, err := db.EnqueueSweep(ctx)
+		tick, err := db.Trip().EnqueueSweep(ctx)
 		if err != nil {
 			return fmt.Errorf("starting the sweep: %w", err)
 		}
@@ -54,7 +54,7 @@ func (c *sweepCmd) Run(ctx context.Context, e *env) error {
 			ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 			defer cancel()
 			err := poll(ctx, func() (done bool, err error) {
-				swept, err = db.Sweep(ctx, tick)
+				swept, err = db.Read().Sweep(ctx, tick)
 				if errors.Is(err, pgx.ErrNoRows) {
 					return false, nil
 				}

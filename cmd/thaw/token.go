@@ -55,7 +55,7 @@ func (c *tokenCreateCmd) Run(ctx context.Context, e *env) error {
 			params.Lasts = &c.Expires
 		}
 		if c.Workspace != "" {
-			id, err := db.WorkspaceID(ctx, c.Workspace)
+			id, err := db.Read().WorkspaceID(ctx, c.Workspace)
 			if errors.Is(err, pgx.ErrNoRows) {
 				return unknownWorkspace(c.Workspace)
 			} else if err != nil {
@@ -92,7 +92,7 @@ func (tokenListCmd) Help() string { return "Example:\n  thaw token list --json" 
 
 func (c *tokenListCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		rows, err := db.ListTokens(ctx)
+		rows, err := db.Read().ListTokens(ctx)
 		if err != nil {
 			return err
 		}
@@ -139,7 +139,7 @@ func (tokenRevokeCmd) Help() string { return "Example:\n  thaw token revoke 7" }
 
 func (c *tokenRevokeCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		name, err := db.RevokeToken(ctx, c.ID)
+		name, err := db.Trip().RevokeToken(ctx, c.ID)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return fmt.Errorf("token %d does not exist: run \"thaw token list\" to list the tokens", c.ID)
 		} else if err != nil {

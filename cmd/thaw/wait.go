@@ -26,7 +26,7 @@ func waiting(ctx context.Context, e *env, d database, db *store.Store, wait func
 	})
 	group.Go(func() error {
 		for {
-			alive, err := db.WorkersAlive(over)
+			alive, err := db.Read().WorkersAlive(over)
 			switch {
 			case over.Err() != nil:
 				return nil

@@ -47,7 +47,7 @@ func (f *webhookFlag) register(ctx context.Context, db *store.Store, e *env) (*w
 	if sender == nil || err != nil {
 		return nil, err
 	}
-	endpoint, err := db.RegisterEndpoint(ctx, sender.URL())
+	endpoint, err := db.Trip().RegisterEndpoint(ctx, sender.URL())
 	if err != nil {
 		return nil, fmt.Errorf("registering the webhook: %w", err)
 	}
@@ -136,7 +136,7 @@ func (c *webhooksListCmd) Run(ctx context.Context, e *env) error {
 func (c *webhooksListCmd) read(ctx context.Context, db *store.Store) (page webhooksPage, err error) {
 	params := dbsqlc.MessagesParams{Size: c.Limit}
 	if c.Before != "" {
-		known, err := db.IsMessage(ctx, c.Before)
+		known, err := db.Read().IsMessage(ctx, c.Before)
 		switch {
 		case err != nil:
 			return page, err
@@ -145,11 +145,11 @@ func (c *webhooksListCmd) read(ctx context.Context, db *store.Store) (page webho
 		}
 		params.Before = &c.Before
 	}
-	endpoints, err := db.Endpoints(ctx)
+	endpoints, err := db.Read().Endpoints(ctx)
 	if err != nil {
 		return page, err
 	}
-	rows, err := db.Messages(ctx, params)
+	rows, err := db.Read().Messages(ctx, params)
 	if err != nil {
 		return page, err
 	}
@@ -231,7 +231,7 @@ func (c *webhooksTestCmd) Run(ctx context.Context, e *env) error {
 		if err != nil {
 			return err
 		}
-		id, err := db.Publish(ctx, dbsqlc.PublishParams{Type: "test.ping", Data: data})
+		id, err := db.Trip().Publish(ctx, dbsqlc.PublishParams{Type: "test.ping", Data: data})
 		switch {
 		case err != nil:
 			return err
@@ -253,7 +253,7 @@ func (c *webhooksTestCmd) follow(ctx context.Context, db *store.Store, id string
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	err = poll(ctx, func() (done bool, err error) {
-		if rows, err = db.Message(ctx, id); err != nil {
+		if rows, err = db.Read().Message(ctx, id); err != nil {
 			return false, err
 		}
 		for _, r := range rows {
@@ -333,7 +333,7 @@ func (c *webhooksReplayCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
 		params := dbsqlc.ReplayParams{Failed: c.Failed, Size: replayAtOnce}
 		if c.MessageID != "" {
-			known, err := db.IsMessage(ctx, c.MessageID)
+			known, err := db.Read().IsMessage(ctx, c.MessageID)
 			switch {
 			case err != nil:
 				return err
@@ -376,7 +376,7 @@ func (webhooksEnableCmd) Help() string {
 
 func (c *webhooksEnableCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		enabled, err := db.EnableEndpoint(ctx, c.URL)
+		enabled, err := db.Trip().EnableEndpoint(ctx, c.URL)
 		if err == nil && enabled == 0 {
 			err = unknownReceiver(c.URL)
 		}
@@ -399,7 +399,7 @@ func (webhooksRemoveCmd) Help() string {
 
 func (c *webhooksRemoveCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		removed, err := db.RemoveEndpoint(ctx, c.URL)
+		removed, err := db.Trip().RemoveEndpoint(ctx, c.URL)
 		if err == nil && !removed {
 			err = unknownReceiver(c.URL)
 		}

@@ -48,7 +48,7 @@ func (a *api) bearerOf(r *http.Request, text string) (caller, error) {
 	if err != nil {
 		return caller{}, &problem{kind: unauthorized, detail: err.Error()}
 	}
-	row, err := a.store.UseToken(r.Context(), given.Hash())
+	row, err := a.store.Trip().UseToken(r.Context(), given.Hash())
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return caller{}, &problem{kind: unauthorized, detail: "The token is unknown, expired or revoked. Ask an operator for a new one."}

@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"strings"
 
-	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/thawline/thaw/internal/store"
 
 	"github.com/thawline/thaw/internal/enum"
 	"github.com/thawline/thaw/internal/readmodel"
@@ -17,11 +17,11 @@ var enrollmentStatuses = []enum.EnrollmentStatus{enum.EnrollmentPaused, enum.Enr
 
 // narrowed returns the scope of the caller, or the requested workspace within it.
 func (a *api) narrowed(r *request) (readmodel.Scope, error) {
-	return r.scope.Workspace(r.Context(), a.store.Pool(), r.query["workspace"])
+	return r.scope.Workspace(r.Context(), a.store, r.query["workspace"])
 }
 
 // list serves a list that can be filtered by workspace.
-func list[T any](a *api, r *request, read func(context.Context, *pgxpool.Pool, readmodel.Scope, readmodel.Paging) (readmodel.Page[T], error)) (reply, error) {
+func list[T any](a *api, r *request, read func(context.Context, *store.Store, readmodel.Scope, readmodel.Paging) (readmodel.Page[T], error)) (reply, error) {
 	p, err := r.paging()
 	if err != nil {
 		return reply{}, err
@@ -30,7 +30,7 @@ func list[T any](a *api, r *request, read func(context.Context, *pgxpool.Pool, r
 	if err != nil {
 		return reply{}, err
 	}
-	page, err := read(r.Context(), a.store.Pool(), scope, p)
+	page, err := read(r.Context(), a.store, scope, p)
 	return reply{body: page}, err
 }
 
@@ -49,7 +49,7 @@ func (a *api) campaigns(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return list(a, r, func(ctx context.Context, db *pgxpool.Pool, s readmodel.Scope, p readmodel.Paging) (readmodel.Page[readmodel.Campaign], error) {
+	return list(a, r, func(ctx context.Context, db *store.Store, s readmodel.Scope, p readmodel.Paging) (readmodel.Page[readmodel.Campaign], error) {
 		return readmodel.Campaigns(ctx, db, s, string(status), p)
 	})
 }
@@ -65,7 +65,7 @@ func (a *api) accounts(r *request) (reply, error) {
 		return reply{}, err
 	}
 	filter := readmodel.AccountFilter{Account: r.query["account"], Status: string(status), HasBacklog: hasBacklog == "true"}
-	return list(a, r, func(ctx context.Context, db *pgxpool.Pool, s readmodel.Scope, p readmodel.Paging) (readmodel.Page[readmodel.Account], error) {
+	return list(a, r, func(ctx context.Context, db *store.Store, s readmodel.Scope, p readmodel.Paging) (readmodel.Page[readmodel.Account], error) {
 		return readmodel.Accounts(ctx, db, s, filter, p)
 	})
 }
@@ -89,7 +89,7 @@ func (a *api) enrollments(r *request) (reply, error) {
 	if status == "" {
 		status = enum.EnrollmentPaused
 	}
-	return ofAccount(a, r, func(ctx context.Context, db *pgxpool.Pool, s readmodel.Scope, id int64, p readmodel.Paging) (readmodel.Page[readmodel.Enrollment], error) {
+	return ofAccount(a, r, func(ctx context.Context, db *store.Store, s readmodel.Scope, id int64, p readmodel.Paging) (readmodel.Page[readmodel.Enrollment], error) {
 		return readmodel.Enrollments(ctx, db, s, id, string(status), p)
 	})
 }
@@ -98,7 +98,7 @@ func (a *api) enrollments(r *request) (reply, error) {
 func (a *api) signals(r *request) (reply, error) { return ofAccount(a, r, readmodel.Signals) }
 
 // ofAccount serves a list of the account in the path.
-func ofAccount[T any](a *api, r *request, read func(context.Context, *pgxpool.Pool, readmodel.Scope, int64, readmodel.Paging) (readmodel.Page[T], error)) (reply, error) {
+func ofAccount[T any](a *api, r *request, read func(context.Context, *store.Store, readmodel.Scope, int64, readmodel.Paging) (readmodel.Page[T], error)) (reply, error) {
 	id, err := r.id()
 	if err != nil {
 		return reply{}, err
@@ -107,7 +107,7 @@ func ofAccount[T any](a *api, r *request, read func(context.Context, *pgxpool.Po
 	if err != nil {
 		return reply{}, err
 	}
-	page, err := read(r.Context(), a.store.Pool(), r.scope, id, p)
+	page, err := read(r.Context(), a.store, r.scope, id, p)
 	return reply{body: page}, err
 }
 
@@ -138,7 +138,7 @@ func (a *api) search(r *request) (reply, error) {
 	if kind == "" && p.Cursor != "" {
 		return reply{}, invalid("A cursor needs a kind: send kind=%s with it.", strings.Join(readmodel.SearchKinds, ", or "))
 	}
-	found, err := readmodel.Search(r.Context(), a.store.Pool(), r.scope, wanted, readmodel.SearchFilter{Kind: kind, Paging: p})
+	found, err := readmodel.Search(r.Context(), a.store, r.scope, wanted, readmodel.SearchFilter{Kind: kind, Paging: p})
 	return reply{body: found}, err
 }
 

@@ -17,7 +17,7 @@ func (a *api) heal(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	found, err := readmodel.HealByID(r.Context(), a.store.Pool(), r.scope, id)
+	found, err := readmodel.HealByID(r.Context(), a.store, r.scope, id)
 	return reply{body: found}, err
 }
 
@@ -72,7 +72,7 @@ func (a *api) startHeal(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	started, err := readmodel.HealByID(r.Context(), a.store.Pool(), r.scope, id)
+	started, err := readmodel.HealByID(r.Context(), a.store, r.scope, id)
 	return reply{status: http.StatusAccepted, body: started, location: fmt.Sprintf("%s/heals/%d", Prefix, id)}, err
 }
 
@@ -135,7 +135,7 @@ func (a *api) actOnHeal(r *request, act func(context.Context, int64, string) (bo
 	if _, err := act(r.Context(), id, wanted.Reason); err != nil {
 		return reply{}, err
 	}
-	found, err := readmodel.HealByID(r.Context(), a.store.Pool(), r.scope, id)
+	found, err := readmodel.HealByID(r.Context(), a.store, r.scope, id)
 	return reply{body: found}, err
 }
 

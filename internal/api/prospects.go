@@ -55,6 +55,6 @@ func (a *api) events(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	page, err := readmodel.Events(r.Context(), a.store.Pool(), r.scope, url, p)
+	page, err := readmodel.Events(r.Context(), a.store, r.scope, url, p)
 	return reply{body: page}, err
 }

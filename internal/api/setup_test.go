@@ -63,7 +63,7 @@ func setup(t *testing.T) *site {
 
 func serve(t *testing.T, db *testdb.DB, password string) *site {
 	t.Helper()
-	web := httptest.NewServer(api.New(api.Config{Store: store.New(db.Pool), Reader: readmodel.NewReader(db.Pool), Operators: riverui.NewOperators(password), Logger: testdb.Logger(t)}))
+	web := httptest.NewServer(api.New(api.Config{Store: store.New(db.Pool), Reader: readmodel.NewReader(store.New(db.Pool)), Operators: riverui.NewOperators(password), Logger: testdb.Logger(t)}))
 	t.Cleanup(web.Close)
 	s := &site{DB: db, url: web.URL, doc: readDocument(t)}
 	s.operator, s.north, s.south = s.token(t, "NULL"), s.token(t, "1"), s.token(t, "2")

@@ -11,7 +11,7 @@ import (
 )
 
 const databaseState = `-- name: DatabaseState :one
-SELECT (pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean)::boolean AS is_read_only,
+SELECT (pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean)::boolean AS is_read_only,
     (SELECT count(*) FROM pg_catalog.pg_stat_activity AS a
      WHERE a.datname = current_database() AND a.wait_event = 'SyncRep' AND a.state_change < now() - interval '2 seconds')::integer AS waiting_commits
 `

@@ -147,7 +147,7 @@ func (s *story) prepare(ctx context.Context, pool *pgxpool.Pool, logger *slog.Lo
 	}
 	if err == nil {
 		length := tick
-		_, err = s.db.Configure(ctx, dbsqlc.ConfigureParams{Tick: &length, ChangedBy: "cli:demo"})
+		_, err = s.db.Trip().Configure(ctx, dbsqlc.ConfigureParams{Tick: &length, ChangedBy: "cli:demo"})
 	}
 	if err != nil {
 		return nil, errors.Join(err, migrator.Close())

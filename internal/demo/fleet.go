@@ -29,7 +29,7 @@ func (s *story) importFleet(ctx context.Context) error {
 		result.Enrollments, result.Campaigns, result.Accounts, result.Workspaces, result.Seconds)
 
 	reason := "asked by their lawyer, until the audit is over"
-	_, err = s.db.SetAutoResume(ctx, dbsqlc.SetAutoResumeParams{WorkspaceKey: optedOutWorkspace, Enabled: false, Reason: &reason, Actor: "cli:demo"})
+	_, err = s.db.Trip().SetAutoResume(ctx, dbsqlc.SetAutoResumeParams{WorkspaceKey: optedOutWorkspace, Enabled: false, Reason: &reason, Actor: "cli:demo"})
 	if err != nil {
 		return err
 	}

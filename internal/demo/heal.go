@@ -17,13 +17,13 @@ func (s *story) heal(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	workspace, err := s.db.WorkspaceID(ctx, teamWorkspace)
+	workspace, err := s.db.Read().WorkspaceID(ctx, teamWorkspace)
 	if err != nil {
 		return fmt.Errorf("looking up workspace %s: %w", teamWorkspace, err)
 	}
 	s.say("thaw heal --workspace %s --cap %d --wait", teamWorkspace, healCap)
 	began := time.Now()
-	id, err := s.db.StartHeal(ctx, dbsqlc.StartHealParams{WorkspaceID: &workspace, Cap: healCap, Actor: "demo"})
+	id, err := s.db.Trip().StartHeal(ctx, dbsqlc.StartHealParams{WorkspaceID: &workspace, Cap: healCap, Actor: "demo"})
 	if err != nil {
 		return fmt.Errorf("starting the heal: %w", err)
 	}
@@ -32,7 +32,7 @@ func (s *story) heal(ctx context.Context) error {
 	bar := s.bar(fmt.Sprintf("heal %d", id), "prospects", before)
 	deadline := time.Now().Add(patience)
 	err = s.look(ctx, func() (bool, error) {
-		if heal, err = s.db.Heal(ctx, id); err != nil {
+		if heal, err = s.db.Read().Heal(ctx, id); err != nil {
 			return false, fmt.Errorf("reading heal %d: %w", id, err)
 		}
 		_ = bar.Set(int(heal.Resumed))

@@ -72,7 +72,7 @@ func (s *story) pausedGroups(ctx context.Context) ([]pausedGroup, error) {
 	}
 	byCode := make(map[explain.Code]*pausedGroup)
 	for _, a := range all {
-		explanations, err := readmodel.Explain(ctx, s.db.Pool(), a.URL)
+		explanations, err := readmodel.Explain(ctx, s.db, a.URL)
 		if err != nil {
 			return nil, err
 		}

@@ -59,7 +59,7 @@ func (s *story) tell(ctx context.Context) error {
 
 // opening prints the address and the settings.
 func (s *story) opening(ctx context.Context) error {
-	now, err := s.db.Settings(ctx)
+	now, err := s.db.Read().Settings(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the settings: %w", err)
 	}

@@ -3,7 +3,6 @@ package metrics
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"sync"
 	"time"
 
@@ -17,19 +16,14 @@ import (
 const (
 	// patience is how long a scrape waits for all groups together.
 	patience = 200 * time.Millisecond
-	// readWithin limits a reading. A reading that outlives its scrape is shown by the next one.
+	// readWithin limits a reading, in this process and in the database. A reading that outlives its
+	// scrape is shown by the next one.
 	readWithin = 10 * time.Second
 	// shownFor is how long an old reading is shown while a newer one is late.
 	shownFor = time.Minute
 	// readingsAtOnce is the maximum number of connections of a scrape.
 	readingsAtOnce = 2
 )
-
-// snapshot begins the transaction of a reading. It sets statement_timeout, because the server does
-// not always notice a cancelled client. JIT is off, because compiling would take longer than the
-// statements themselves.
-var snapshot = pgx.TxOptions{BeginQuery: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL jit = off; SET LOCAL statement_timeout = " +
-	strconv.FormatInt(readWithin.Milliseconds(), 10)}
 
 // A group is a set of fleet metrics that is read in its own snapshot, so that a slow or failing
 // group does not affect the others. At most one reading of a group runs at a time.
@@ -79,8 +73,8 @@ func (g *group) readNow(ctx context.Context, s *store.Store, tokens chan struct{
 	// readings of all groups behind them.
 	ctx, cancel := context.WithTimeout(ctx, readWithin)
 	defer cancel()
-	err = pgx.BeginTxFunc(ctx, s.Pool(), snapshot, func(tx pgx.Tx) error {
-		metrics, err = g.read(ctx, s.WithTx(tx))
+	err = s.SnapshotWith(ctx, store.SnapshotOptions{Timeout: readWithin}, func(q *dbsqlc.Queries) error {
+		metrics, err = g.read(ctx, q)
 		return err
 	})
 	if err != nil {

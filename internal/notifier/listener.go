@@ -154,6 +154,7 @@ func (n *Notifier) connect(ctx context.Context) (*pgx.Conn, error) {
 				return fmt.Errorf("listening: %w", err)
 			}
 		}
+		//nolint:forbidigo // The lock must belong to this session. connectWithin limits the wait.
 		if err := dbsqlc.New(conn).RegisterWorker(ctx, n.c.ClientID); err != nil {
 			return fmt.Errorf("registering this process: %w", err)
 		}

@@ -129,7 +129,9 @@ type Notifier struct {
 // New returns a notifier. It sends and receives nothing before [Notifier.Run].
 func New(c Config) *Notifier {
 	return &Notifier{
-		c: c, queries: dbsqlc.New(c.Pool), queued: map[string]bool{}, tell: map[string]bool{},
+		c:       c,
+		queries: dbsqlc.New(c.Pool), //nolint:forbidigo // Each query has a deadline: see answerWithin.
+		queued:  map[string]bool{}, tell: map[string]bool{},
 		fronts:  fronts{since: map[string]time.Time{}},
 		arrived: make(chan struct{}, 1), telling: make(chan struct{}, 1), asking: make(chan struct{}, 1),
 	}

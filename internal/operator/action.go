@@ -92,7 +92,7 @@ func (o *Operator) SetHealCap(ctx context.Context, workspace string, limit *int3
 	if err := o.forOperators("set the heal cap of a workspace"); err != nil {
 		return err
 	}
-	return o.store.SetHealCap(ctx, dbsqlc.SetHealCapParams{WorkspaceKey: workspace, HealCap: limit, Reason: reason, Actor: o.actor})
+	return o.store.Trip().SetHealCap(ctx, dbsqlc.SetHealCapParams{WorkspaceKey: workspace, HealCap: limit, Reason: reason, Actor: o.actor})
 }
 
 // PauseAccount pauses all active and waiting prospects of an account until a person releases them.
@@ -178,7 +178,7 @@ func (o *Operator) actOnProspect(ctx context.Context, what string, prospect Pros
 	if err := o.forOperators("pause or release a prospect"); err != nil {
 		return nil, err
 	}
-	rows, err := o.store.EnrollmentIDs(ctx, explain.Spellings(prospect.URL))
+	rows, err := o.store.Read().EnrollmentIDs(ctx, explain.Spellings(prospect.URL))
 	if err != nil {
 		return nil, fmt.Errorf("looking for prospect %q: %w", prospect.URL, err)
 	}

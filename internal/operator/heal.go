@@ -70,7 +70,7 @@ func (o *Operator) StartHeal(ctx context.Context, heal Heal) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return o.store.StartHeal(ctx, start)
+	return o.store.Trip().StartHeal(ctx, start)
 }
 
 // PreviewHeal returns what a heal would do, and changes nothing. It fails if the heal would fail.
@@ -116,7 +116,7 @@ func (o *Operator) ResumeHeal(ctx context.Context, id int64, reason string) (boo
 
 // seesHeal returns a problem if there is no such heal in the scope.
 func (o *Operator) seesHeal(ctx context.Context, id int64) error {
-	_, err := readmodel.HealByID(ctx, o.store.Pool(), o.scope, id)
+	_, err := readmodel.HealByID(ctx, o.store, o.scope, id)
 	if errors.Is(err, readmodel.ErrNotFound) {
 		return notFound("Look at the list of heals.", "there is no heal %d", id)
 	}
@@ -179,7 +179,7 @@ func (o *Operator) enrollments(ctx context.Context, urls []string) ([]int64, err
 	var ids []int64
 	known := make(map[string]bool)
 	find := func(urls []string) error {
-		rows, err := o.store.EnrollmentIDs(ctx, urls)
+		rows, err := o.store.Read().EnrollmentIDs(ctx, urls)
 		for _, row := range rows {
 			ids = append(ids, row.ID)
 			known[row.ProspectUrl] = true

@@ -52,7 +52,7 @@ type Account struct {
 func (o *Operator) account(ctx context.Context, named Account) (dbsqlc.NamedAccountsRow, error) {
 	var none dbsqlc.NamedAccountsRow
 	first, last := o.scope.Range()
-	rows, err := o.store.NamedAccounts(ctx, dbsqlc.NamedAccountsParams{Account: named.ID, FirstWorkspace: first, LastWorkspace: last})
+	rows, err := o.store.Read().NamedAccounts(ctx, dbsqlc.NamedAccountsParams{Account: named.ID, FirstWorkspace: first, LastWorkspace: last})
 	if err != nil {
 		return none, fmt.Errorf("looking for account %q: %w", named.ID, err)
 	}
@@ -86,7 +86,7 @@ func providers(rows []dbsqlc.NamedAccountsRow) string {
 
 // workspaceID returns the ID of a workspace.
 func (o *Operator) workspaceID(ctx context.Context, key string) (int64, error) {
-	scope, err := o.scope.Workspace(ctx, o.store.Pool(), key)
+	scope, err := o.scope.Workspace(ctx, o.store, key)
 	var unknown *readmodel.UnknownWorkspaceError
 	if errors.As(err, &unknown) {
 		return 0, notFound("Use the key of a workspace.", "%s", unknown.Error())

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/enum"
 	"github.com/thawline/thaw/internal/operator"
 	"github.com/thawline/thaw/internal/readmodel"
@@ -52,7 +51,7 @@ func (s *site) account(r *http.Request) (view, error) {
 		return view{}, err
 	}
 	var p accountPage
-	ctx, db := r.Context(), s.Store.Pool()
+	ctx, db := r.Context(), s.Store
 	if p.AccountDetail, err = s.Reader.AccountByID(ctx, readmodel.Everything(), id); err != nil {
 		return view{}, err
 	}
@@ -183,7 +182,7 @@ func (s *site) holdEnd(r *http.Request) (*time.Time, error) {
 	if err != nil {
 		zone = time.UTC
 	}
-	now, err := dbsqlc.New(s.Store.Pool()).Clock(r.Context())
+	now, err := s.Store.Read().Clock(r.Context())
 	if err != nil {
 		return nil, err
 	}

@@ -35,11 +35,11 @@ func (s *site) accounts(r *http.Request) (view, error) {
 		ByID: columnOf(r, "Account", "workspace", "ascending", "workspace"), ByPaused: columnOf(r, "Paused", "paused", "descending", "workspace"),
 	}
 	p.ByPaused.IsNumber = true
-	if p.Matching, p.IsMore, err = readmodel.CountAccounts(r.Context(), s.Store.Pool(), scope, filter); err != nil {
+	if p.Matching, p.IsMore, err = readmodel.CountAccounts(r.Context(), s.Store, scope, filter); err != nil {
 		return view{}, err
 	}
 	p.list, err = listOf(r, func(paging readmodel.Paging) (readmodel.Page[readmodel.Account], error) {
-		return readmodel.Accounts(r.Context(), s.Store.Pool(), scope, filter, paging)
+		return readmodel.Accounts(r.Context(), s.Store, scope, filter, paging)
 	})
 	p.Export = exportPath(r)
 	return view{"accounts.html", "Accounts", p}, err
@@ -75,7 +75,7 @@ func (s *site) accountsExport(r *http.Request) (*export, error) {
 	return exportOf("accounts",
 		[]string{"workspace", "provider", "account", "name", "status", "status_at", "connected_at", "hold_until", "paused", "resumable", "blocked_by"},
 		func(paging readmodel.Paging) (readmodel.Page[readmodel.Account], error) {
-			return readmodel.Accounts(r.Context(), s.Store.Pool(), scope, filter, paging)
+			return readmodel.Accounts(r.Context(), s.Store, scope, filter, paging)
 		},
 		func(a readmodel.Account) []string {
 			return []string{

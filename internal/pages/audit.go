@@ -58,7 +58,7 @@ func (s *site) auditFilter(r *http.Request) (readmodel.AuditFilter, error) {
 
 func (s *site) auditList(r *http.Request, f readmodel.AuditFilter) func(readmodel.Paging) (readmodel.Page[readmodel.AuditEntry], error) {
 	return func(paging readmodel.Paging) (readmodel.Page[readmodel.AuditEntry], error) {
-		return readmodel.Audit(r.Context(), s.Store.Pool(), f, paging)
+		return readmodel.Audit(r.Context(), s.Store, f, paging)
 	}
 }
 

@@ -41,7 +41,7 @@ type attention struct {
 const fleetActions = 8
 
 func (s *site) fleet(r *http.Request) (view, error) {
-	ctx, db := r.Context(), s.Store.Pool()
+	ctx, db := r.Context(), s.Store
 	var p fleetPage
 	var err error
 	var chosen chartRange

@@ -26,7 +26,7 @@ func (s *site) heals(r *http.Request) (view, error) {
 
 func (s *site) healsWith(r *http.Request, form healForm, problem string) (view, error) {
 	l, err := listOf(r, func(paging readmodel.Paging) (readmodel.Page[readmodel.Heal], error) {
-		return readmodel.Heals(r.Context(), s.Store.Pool(), readmodel.Everything(), paging)
+		return readmodel.Heals(r.Context(), s.Store, readmodel.Everything(), paging)
 	})
 	return view{"heals.html", "Heals", healsPage{l, form, problem}}, err
 }
@@ -36,7 +36,7 @@ func (s *site) heal(r *http.Request) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	h, err := readmodel.HealByID(r.Context(), s.Store.Pool(), readmodel.Everything(), id)
+	h, err := readmodel.HealByID(r.Context(), s.Store, readmodel.Everything(), id)
 	return view{"heal.html", fmt.Sprint("Heal ", id), healPage{h}}, err
 }
 

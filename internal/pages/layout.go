@@ -32,7 +32,7 @@ func (s *site) frame(r *http.Request, v view) frame {
 	f.Notice, f.Undo = noticeIn(r.URL.Query().Get("done"))
 	ctx, cancel := context.WithTimeout(r.Context(), bannerWithin)
 	defer cancel()
-	banner, err := readmodel.ReadBanner(ctx, s.Store.Pool())
+	banner, err := readmodel.ReadBanner(ctx, s.Store)
 	if err != nil {
 		s.Logger.WarnContext(r.Context(), "could not read the banner of a page", "path", r.URL.Path, "error", err)
 		return f

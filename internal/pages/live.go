@@ -136,7 +136,7 @@ func (l *live) look() {
 func (l *live) fingerprint() (string, error) {
 	ctx, cancel := context.WithTimeout(l.Stopping, 5*time.Second)
 	defer cancel()
-	return l.Store.Fingerprint(ctx)
+	return l.Store.Read().Fingerprint(ctx)
 }
 
 // renew makes sure that the next requests of viewers get new data. It returns false if the forecast

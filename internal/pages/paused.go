@@ -63,11 +63,11 @@ func (s *site) prospects(r *http.Request) (view, error) {
 		return view{}, err
 	}
 	p := pausedPage{wantedPaused: wanted, Ages: ages, Reasons: pausedReasons}
-	if p.PausedCounts, err = readmodel.CountPaused(r.Context(), s.Store.Pool(), wanted.scope, wanted.filter); err != nil {
+	if p.PausedCounts, err = readmodel.CountPaused(r.Context(), s.Store, wanted.scope, wanted.filter); err != nil {
 		return view{}, err
 	}
 	p.list, err = listOf(r, func(paging readmodel.Paging) (readmodel.Page[readmodel.PausedProspect], error) {
-		return readmodel.PausedProspects(r.Context(), s.Store.Pool(), wanted.scope, wanted.filter, paging)
+		return readmodel.PausedProspects(r.Context(), s.Store, wanted.scope, wanted.filter, paging)
 	})
 	p.Export = exportPath(r)
 	for _, c := range p.ByReason {
@@ -118,7 +118,7 @@ func (s *site) wantedPaused(r *http.Request) (wantedPaused, error) {
 		return w, err
 	}
 	if w.Account != "" {
-		if w.filter.AccountIDs, err = readmodel.AccountIDs(r.Context(), s.Store.Pool(), w.scope, w.Account); err != nil {
+		if w.filter.AccountIDs, err = readmodel.AccountIDs(r.Context(), s.Store, w.scope, w.Account); err != nil {
 			return w, err
 		}
 		if len(w.filter.AccountIDs) == 0 {
@@ -126,7 +126,7 @@ func (s *site) wantedPaused(r *http.Request) (wantedPaused, error) {
 		}
 	}
 	if w.Campaign != "" {
-		id, err := readmodel.CampaignID(r.Context(), s.Store.Pool(), w.scope, w.Campaign)
+		id, err := readmodel.CampaignID(r.Context(), s.Store, w.scope, w.Campaign)
 		switch {
 		case errors.Is(err, readmodel.ErrNotFound) || w.Workspace == "":
 			return w, badRequestError{fmt.Sprintf("There is no campaign %q in workspace %q. A campaign needs its workspace.", w.Campaign, w.Workspace)}
@@ -140,7 +140,7 @@ func (s *site) wantedPaused(r *http.Request) (wantedPaused, error) {
 
 // scopeOf returns the scope of a workspace, or of all workspaces for an empty key.
 func (s *site) scopeOf(ctx context.Context, workspace string) (readmodel.Scope, error) {
-	scope, err := readmodel.Everything().Workspace(ctx, s.Store.Pool(), workspace)
+	scope, err := readmodel.Everything().Workspace(ctx, s.Store, workspace)
 	if errors.Is(err, readmodel.ErrNotFound) {
 		return scope, badRequestError{sentence(err.Error())}
 	}
@@ -163,7 +163,7 @@ func (s *site) prospectsExport(r *http.Request) (*export, error) {
 	return exportOf("paused-prospects",
 		[]string{"workspace", "account", "account_name", "campaign", "campaign_name", "prospect_url", "paused_reason", "paused_at", "step"},
 		func(paging readmodel.Paging) (readmodel.Page[readmodel.PausedProspect], error) {
-			return readmodel.PausedProspects(r.Context(), s.Store.Pool(), wanted.scope, wanted.filter, paging)
+			return readmodel.PausedProspects(r.Context(), s.Store, wanted.scope, wanted.filter, paging)
 		},
 		func(p readmodel.PausedProspect) []string {
 			return []string{

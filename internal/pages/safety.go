@@ -14,10 +14,10 @@ type safetyPage struct {
 func (s *site) safety(r *http.Request) (view, error) {
 	var p safetyPage
 	var err error
-	if p.Safety, err = readmodel.ReadSafety(r.Context(), s.Store.Pool()); err != nil {
+	if p.Safety, err = readmodel.ReadSafety(r.Context(), s.Store); err != nil {
 		return view{}, err
 	}
-	p.History, err = readmodel.SafetyHistory(r.Context(), s.Store.Pool())
+	p.History, err = readmodel.SafetyHistory(r.Context(), s.Store)
 	return view{"safety.html", "Safety mode", p}, err
 }
 

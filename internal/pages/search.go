@@ -27,7 +27,7 @@ func (s *site) search(r *http.Request) (view, error) {
 	if err := lookup.Check(wanted); err != nil {
 		return view{}, badRequestError{sentence(err.Error())}
 	}
-	found, err := readmodel.Search(r.Context(), s.Store.Pool(), readmodel.Everything(), wanted,
+	found, err := readmodel.Search(r.Context(), s.Store, readmodel.Everything(), wanted,
 		readmodel.SearchFilter{Kind: kind, Paging: readmodel.Paging{Cursor: query.Get("cursor")}})
 	if err != nil {
 		return view{}, err

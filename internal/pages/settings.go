@@ -25,7 +25,7 @@ type settingsPage struct {
 }
 
 func (s *site) settings(r *http.Request) (view, error) {
-	settings, err := readmodel.FleetSettings(r.Context(), s.Store.Pool())
+	settings, err := readmodel.FleetSettings(r.Context(), s.Store)
 	return view{"settings.html", "Settings", settingsPage{settings, s.Settings}}, err
 }
 

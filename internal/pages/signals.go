@@ -28,7 +28,7 @@ func (s *site) signals(r *http.Request) (view, error) {
 	}
 	var err error
 	p.list, err = listOf(r, func(paging readmodel.Paging) (readmodel.Page[readmodel.Delivery], error) {
-		page, err := readmodel.Deliveries(r.Context(), s.Store.Pool(), p.Filter, paging)
+		page, err := readmodel.Deliveries(r.Context(), s.Store, p.Filter, paging)
 		if page.SearchedTo != nil {
 			p.SearchedTo = *page.SearchedTo
 		}
@@ -42,6 +42,6 @@ func (s *site) signal(r *http.Request) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	d, err := readmodel.DeliveryByID(r.Context(), s.Store.Pool(), id)
+	d, err := readmodel.DeliveryByID(r.Context(), s.Store, id)
 	return view{"signal.html", fmt.Sprint("Signal ", id), d}, err
 }

@@ -10,7 +10,7 @@ import (
 
 func (s *site) sweepPage(r *http.Request) func(readmodel.Paging) (readmodel.Page[readmodel.SweepEntry], error) {
 	return func(paging readmodel.Paging) (readmodel.Page[readmodel.SweepEntry], error) {
-		return readmodel.Sweeps(r.Context(), s.Store.Pool(), readmodel.Everything(), paging)
+		return readmodel.Sweeps(r.Context(), s.Store, readmodel.Everything(), paging)
 	}
 }
 

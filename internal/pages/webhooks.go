@@ -27,11 +27,11 @@ func (s *site) webhooks(r *http.Request) (view, error) {
 		return view{}, err
 	}
 	var err error
-	if p.Endpoints, err = readmodel.Endpoints(r.Context(), s.Store.Pool()); err != nil {
+	if p.Endpoints, err = readmodel.Endpoints(r.Context(), s.Store); err != nil {
 		return view{}, err
 	}
 	p.Messages, err = listOf(r, func(paging readmodel.Paging) (readmodel.Page[readmodel.Message], error) {
-		return readmodel.Messages(r.Context(), s.Store.Pool(), p.State, paging)
+		return readmodel.Messages(r.Context(), s.Store, p.State, paging)
 	})
 	return view{"webhooks.html", "Webhooks", p}, err
 }
@@ -42,13 +42,13 @@ func (s *site) enableEndpoint(r *http.Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	endpoints, err := readmodel.Endpoints(r.Context(), s.Store.Pool())
+	endpoints, err := readmodel.Endpoints(r.Context(), s.Store)
 	if err != nil {
 		return "", err
 	}
 	for _, e := range endpoints {
 		if e.ID == id {
-			_, err := s.Store.EnableEndpoint(r.Context(), e.URL)
+			_, err := s.Store.Trip().EnableEndpoint(r.Context(), e.URL)
 			return "/messages?done=" + noticeOf(e.DisabledAt != nil, "endpoint-enabled"), err
 		}
 	}
@@ -63,7 +63,7 @@ func (s *site) replay(r *http.Request) (string, error) {
 	ctx := r.Context()
 	params := dbsqlc.ReplayParams{Size: replayAtOnce}
 	if id := field(r, "message"); id != "" {
-		known, err := s.Store.IsMessage(ctx, id)
+		known, err := s.Store.Read().IsMessage(ctx, id)
 		if err != nil {
 			return "", err
 		} else if !known {
@@ -75,7 +75,7 @@ func (s *site) replay(r *http.Request) (string, error) {
 		if err != nil || hours < 1 || hours > 24*365 {
 			return "", badRequestError{fmt.Sprintf("The number of hours must be from 1 to 8760, not %q.", field(r, "hours"))}
 		}
-		now, err := s.Store.Clock(ctx)
+		now, err := s.Store.Read().Clock(ctx)
 		if err != nil {
 			return "", err
 		}

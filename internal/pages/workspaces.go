@@ -25,7 +25,7 @@ type countedWorkspace struct {
 
 func (s *site) countedWorkspaces(ctx context.Context, paging readmodel.Paging) (readmodel.Page[countedWorkspace], error) {
 	var counted readmodel.Page[countedWorkspace]
-	page, err := readmodel.Workspaces(ctx, s.Store.Pool(), readmodel.Everything(), paging)
+	page, err := readmodel.Workspaces(ctx, s.Store, readmodel.Everything(), paging)
 	if err != nil {
 		return counted, err
 	}
@@ -33,7 +33,7 @@ func (s *site) countedWorkspaces(ctx context.Context, paging readmodel.Paging) (
 	for i, w := range page.Items {
 		ids[i] = w.ID
 	}
-	counts, err := readmodel.CountWorkspaces(ctx, s.Store.Pool(), ids)
+	counts, err := readmodel.CountWorkspaces(ctx, s.Store, ids)
 	for _, w := range page.Items {
 		counted.Items = append(counted.Items, countedWorkspace{w, counts[w.ID]})
 	}
@@ -64,19 +64,19 @@ type workspacePage struct {
 
 func (s *site) workspace(r *http.Request) (view, error) {
 	var p workspacePage
-	scope, err := readmodel.Everything().Workspace(r.Context(), s.Store.Pool(), r.PathValue("key"))
+	scope, err := readmodel.Everything().Workspace(r.Context(), s.Store, r.PathValue("key"))
 	if err != nil {
 		return view{}, err
 	}
 	if p.Workspace, err = s.onlyWorkspace(r.Context(), scope); err != nil {
 		return view{}, err
 	}
-	counts, err := readmodel.CountWorkspaces(r.Context(), s.Store.Pool(), []int64{p.ID})
+	counts, err := readmodel.CountWorkspaces(r.Context(), s.Store, []int64{p.ID})
 	if err != nil {
 		return view{}, err
 	}
 	p.WorkspaceCounts = counts[p.ID]
-	paused, err := readmodel.CountPaused(r.Context(), s.Store.Pool(), scope, readmodel.PausedFilter{})
+	paused, err := readmodel.CountPaused(r.Context(), s.Store, scope, readmodel.PausedFilter{})
 	if err != nil {
 		return view{}, err
 	}
@@ -86,17 +86,17 @@ func (s *site) workspace(r *http.Request) (view, error) {
 	}
 	p.Reasons = sharesOf(p.Reasons)
 	p.Campaigns, err = listOf(r, func(paging readmodel.Paging) (readmodel.Page[readmodel.Campaign], error) {
-		return readmodel.Campaigns(r.Context(), s.Store.Pool(), scope, "", paging)
+		return readmodel.Campaigns(r.Context(), s.Store, scope, "", paging)
 	})
 	if err != nil {
 		return view{}, err
 	}
-	p.History, err = readmodel.WorkspaceHistory(r.Context(), s.Store.Pool(), p.ID)
+	p.History, err = readmodel.WorkspaceHistory(r.Context(), s.Store, p.ID)
 	return view{"workspace.html", "Workspace " + p.Workspace.Workspace, p}, err
 }
 
 func (s *site) onlyWorkspace(ctx context.Context, scope readmodel.Scope) (readmodel.Workspace, error) {
-	page, err := readmodel.Workspaces(ctx, s.Store.Pool(), scope, readmodel.Paging{Limit: 1})
+	page, err := readmodel.Workspaces(ctx, s.Store, scope, readmodel.Paging{Limit: 1})
 	switch {
 	case err != nil:
 		return readmodel.Workspace{}, err

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/thawline/thaw/internal/store"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/enum"
@@ -106,9 +106,9 @@ type ExpectedTick struct {
 const expectedTicks = 10
 
 // Accounts returns a page of accounts in the order of the filter.
-func Accounts(ctx context.Context, db *pgxpool.Pool, s Scope, f AccountFilter, p Paging) (Page[Account], error) {
+func Accounts(ctx context.Context, db *store.Store, s Scope, f AccountFilter, p Paging) (Page[Account], error) {
 	var page Page[Account]
-	err := read(ctx, db, func(q *dbsqlc.Queries) error {
+	err := db.Snapshot(ctx, func(q *dbsqlc.Queries) error {
 		details := func(keys Page[int64]) (err error) {
 			page.NextCursor = keys.NextCursor
 			page.Items, err = accountsOf(ctx, q, s, keys.Items)
@@ -174,8 +174,8 @@ func mostPausedAccounts(ctx context.Context, q *dbsqlc.Queries, s Scope, f Accou
 
 // CountAccounts returns how many accounts match the filter, counted up to maxCounted. With more,
 // isMore is true.
-func CountAccounts(ctx context.Context, db *pgxpool.Pool, s Scope, f AccountFilter) (n int64, isMore bool, err error) {
-	err = read(ctx, db, func(q *dbsqlc.Queries) error {
+func CountAccounts(ctx context.Context, db *store.Store, s Scope, f AccountFilter) (n int64, isMore bool, err error) {
+	err = db.Snapshot(ctx, func(q *dbsqlc.Queries) error {
 		n, err = q.CountAccounts(ctx, dbsqlc.CountAccountsParams{
 			FirstWorkspace: s.first, LastWorkspace: s.last, HasBacklog: f.HasBacklog, Status: orNil(f.Status), Blocked: orNil(f.Blocked),
 			AtMost: maxCounted + 1,
@@ -190,8 +190,8 @@ func CountAccounts(ctx context.Context, db *pgxpool.Pool, s Scope, f AccountFilt
 
 // AccountIDs returns the IDs of the accounts with a provider account ID; several if two providers
 // use the same one.
-func AccountIDs(ctx context.Context, db *pgxpool.Pool, s Scope, account string) ([]int64, error) {
-	return accountIDs(ctx, dbsqlc.New(db), s, account)
+func AccountIDs(ctx context.Context, db *store.Store, s Scope, account string) ([]int64, error) {
+	return accountIDs(ctx, db.Read(), s, account)
 }
 
 func accountIDs(ctx context.Context, q *dbsqlc.Queries, s Scope, account string) ([]int64, error) {
@@ -220,7 +220,7 @@ func (f AccountFilter) apply(accounts []Account) []Account {
 // AccountByID returns the details of an account, or [ErrNotFound].
 func (f *Reader) AccountByID(ctx context.Context, s Scope, id int64) (AccountDetail, error) {
 	var detail AccountDetail
-	err := read(ctx, f.db, func(q *dbsqlc.Queries) error {
+	err := f.db.Snapshot(ctx, func(q *dbsqlc.Queries) error {
 		found, err := accountsOf(ctx, q, s, []int64{id})
 		if err != nil {
 			return err
@@ -331,7 +331,7 @@ type Signal struct {
 }
 
 // Signals returns a page of the signals about an account, newest first.
-func Signals(ctx context.Context, db *pgxpool.Pool, s Scope, accountID int64, p Paging) (Page[Signal], error) {
+func Signals(ctx context.Context, db *store.Store, s Scope, accountID int64, p Paging) (Page[Signal], error) {
 	var page Page[Signal]
 	err := ofAccount(ctx, db, s, accountID, func(q *dbsqlc.Queries) error {
 		const list = "signals"
@@ -371,8 +371,8 @@ func number(n *int32) *int {
 }
 
 // ofAccount runs do if the account exists within the scope; otherwise it returns [ErrNotFound].
-func ofAccount(ctx context.Context, db *pgxpool.Pool, s Scope, id int64, do func(q *dbsqlc.Queries) error) error {
-	return read(ctx, db, func(q *dbsqlc.Queries) error {
+func ofAccount(ctx context.Context, db *store.Store, s Scope, id int64, do func(q *dbsqlc.Queries) error) error {
+	return db.Snapshot(ctx, func(q *dbsqlc.Queries) error {
 		seen, err := q.AccountIsSeen(ctx, dbsqlc.AccountIsSeenParams{AccountID: id, FirstWorkspace: s.first, LastWorkspace: s.last})
 		switch {
 		case err != nil:

@@ -6,7 +6,7 @@ import (
 	"math"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/thawline/thaw/internal/store"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
 )
@@ -51,8 +51,8 @@ type inAudit struct {
 const everSince = 100 * 365 * 24 * time.Hour
 
 // Audit returns a page of the audit log, newest first.
-func Audit(ctx context.Context, db *pgxpool.Pool, f AuditFilter, p Paging) (Page[AuditEntry], error) {
-	page, err := audit(ctx, dbsqlc.New(db), f, p)
+func Audit(ctx context.Context, db *store.Store, f AuditFilter, p Paging) (Page[AuditEntry], error) {
+	page, err := audit(ctx, db.Read(), f, p)
 	if err != nil {
 		return Page[AuditEntry]{}, fmt.Errorf("reading the audit log: %w", err)
 	}

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/thawline/thaw/internal/store"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
 )
@@ -17,9 +17,9 @@ type Banner struct {
 }
 
 // ReadBanner reads a few single rows, because every page does.
-func ReadBanner(ctx context.Context, db *pgxpool.Pool) (Banner, error) {
+func ReadBanner(ctx context.Context, db *store.Store) (Banner, error) {
 	var b Banner
-	err := read(ctx, db, func(q *dbsqlc.Queries) error {
+	err := db.Snapshot(ctx, func(q *dbsqlc.Queries) error {
 		now, err := q.Clock(ctx)
 		if err != nil {
 			return err

@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/thawline/thaw/internal/store"
+
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
 )
@@ -28,13 +29,13 @@ type Campaign struct {
 
 // Campaigns returns a page of campaigns, ordered by workspace and ID. A status that is not empty
 // filters them.
-func Campaigns(ctx context.Context, db *pgxpool.Pool, s Scope, status string, p Paging) (Page[Campaign], error) {
+func Campaigns(ctx context.Context, db *store.Store, s Scope, status string, p Paging) (Page[Campaign], error) {
 	const list = "campaigns"
 	from, err := after(p, list, inWorkspace{Workspace: s.first})
 	if err != nil {
 		return Page[Campaign]{}, fmt.Errorf("listing campaigns: %w", err)
 	}
-	rows, err := dbsqlc.New(db).CampaignPage(ctx, dbsqlc.CampaignPageParams{
+	rows, err := db.Read().CampaignPage(ctx, dbsqlc.CampaignPageParams{
 		AfterWorkspace: from.Workspace, AfterID: from.ID, FirstWorkspace: s.first, LastWorkspace: s.last,
 		Status: orNil(status), Size: p.size(),
 	})
@@ -52,11 +53,11 @@ func Campaigns(ctx context.Context, db *pgxpool.Pool, s Scope, status string, p 
 
 // CampaignID returns the ID of the campaign with the given key. The scope must be one workspace,
 // because each workspace has its own keys. It returns [ErrNotFound] if there is no such campaign.
-func CampaignID(ctx context.Context, db *pgxpool.Pool, s Scope, key string) (int64, error) {
+func CampaignID(ctx context.Context, db *store.Store, s Scope, key string) (int64, error) {
 	if !s.IsOneWorkspace() {
 		return 0, fmt.Errorf("campaign %q of no workspace: %w", key, ErrNotFound)
 	}
-	id, err := dbsqlc.New(db).FindCampaign(ctx, dbsqlc.FindCampaignParams{Campaign: key, WorkspaceID: s.WorkspaceID()})
+	id, err := db.Read().FindCampaign(ctx, dbsqlc.FindCampaignParams{Campaign: key, WorkspaceID: s.WorkspaceID()})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return 0, fmt.Errorf("campaign %q: %w", key, ErrNotFound)

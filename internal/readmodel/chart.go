@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/thawline/thaw/internal/store"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
 )
@@ -40,9 +40,9 @@ var (
 const chartSteps = 200
 
 // Chart returns the steps of a range, oldest first.
-func Chart(ctx context.Context, db *pgxpool.Pool, in ChartRange) ([]TickPoint, error) {
+func Chart(ctx context.Context, db *store.Store, in ChartRange) ([]TickPoint, error) {
 	var points []TickPoint
-	err := read(ctx, db, func(q *dbsqlc.Queries) error {
+	err := db.Snapshot(ctx, func(q *dbsqlc.Queries) error {
 		settings, err := q.Settings(ctx)
 		if err != nil {
 			return err

@@ -27,7 +27,7 @@ func TestChart(t *testing.T) {
 		in           ChartRange
 		steps, heals int
 	}{"day": {ChartDay, 96, 1}, "week": {ChartWeek, 7 * 24, 7}, "month": {ChartMonth, 30 * 6, 30}} {
-		points, err := Chart(t.Context(), f.Pool, c.in)
+		points, err := Chart(t.Context(), f.store, c.in)
 		require.NoError(t, err, name)
 		require.InDelta(t, c.steps, len(points), 1, name)
 		ticks := testdb.Value[int64](t, f.DB, "SELECT count(*) FROM thaw.sweeps WHERE tick_at > thaw.now() - $1::interval", c.in.Since)

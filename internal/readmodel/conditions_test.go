@@ -16,11 +16,11 @@ func TestConditions(t *testing.T) {
 	f := newFleet(t)
 	conditions := func() Conditions {
 		t.Helper()
-		banner, err := ReadBanner(t.Context(), f.Pool)
+		banner, err := ReadBanner(t.Context(), f.store)
 		require.NoError(t, err)
-		fleet, err := NewReader(f.Pool).Fleet(t.Context(), Everything())
+		fleet, err := NewReader(f.store).Fleet(t.Context(), Everything())
 		require.NoError(t, err)
-		status, err := Status(t.Context(), f.Pool, 1)
+		status, err := Status(t.Context(), f.store, 1)
 		require.NoError(t, err)
 		require.Equal(t, banner.Conditions, fleet.Conditions)
 		require.Equal(t, banner.Conditions, status.Conditions)
@@ -54,7 +54,7 @@ func TestConditions(t *testing.T) {
 
 	// A tenant sees whether Thaw works, and nothing about other workspaces.
 	f.Exec(t, twoTenants)
-	own, err := NewReader(f.Pool).Fleet(t.Context(), OfWorkspace(testdb.Value[int64](t, f.DB, "SELECT min(id) FROM thaw.workspaces")))
+	own, err := NewReader(f.store).Fleet(t.Context(), OfWorkspace(testdb.Value[int64](t, f.DB, "SELECT min(id) FROM thaw.workspaces")))
 	require.NoError(t, err)
 	require.Equal(t, 1, own.WorkersAlive)
 	require.True(t, own.Safety.On)
@@ -69,16 +69,16 @@ func TestPausedCountIsExact(t *testing.T) {
 	f.Exec(t, twoTenants)
 	check := func() {
 		t.Helper()
-		report, err := NewReader(f.Pool).Fleet(t.Context(), Everything())
+		report, err := NewReader(f.store).Fleet(t.Context(), Everything())
 		require.NoError(t, err)
-		status, err := Status(t.Context(), f.Pool, 1)
+		status, err := Status(t.Context(), f.store, 1)
 		require.NoError(t, err)
 		require.Equal(t, testdb.Value[int64](t, f.DB, "SELECT count(*) FROM thaw.enrollments WHERE status = 'paused'"), report.Paused.Total)
 		require.Equal(t, testdb.Value[int64](t, f.DB, "SELECT count(*) FROM thaw.enrollments WHERE status = 'paused' AND waits_for_account"), report.Paused.Waiting)
 		require.Equal(t, report.Paused.Total, status.Backlog.Paused)
 		var ofWorkspaces, byReason int64
 		for _, id := range testdb.Column[int64](t, f.DB, "SELECT id FROM thaw.workspaces") {
-			own, err := NewReader(f.Pool).Fleet(t.Context(), OfWorkspace(id))
+			own, err := NewReader(f.store).Fleet(t.Context(), OfWorkspace(id))
 			require.NoError(t, err)
 			ofWorkspaces += own.Paused.Total
 		}

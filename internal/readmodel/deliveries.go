@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/thawline/thaw/internal/store"
+
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
 )
@@ -53,8 +54,8 @@ type DeliveryPage struct {
 const deliveryScan = 2000
 
 // Deliveries returns a page of the deliveries of all providers, newest first.
-func Deliveries(ctx context.Context, db *pgxpool.Pool, f DeliveryFilter, p Paging) (page DeliveryPage, err error) {
-	err = read(ctx, db, func(q *dbsqlc.Queries) error {
+func Deliveries(ctx context.Context, db *store.Store, f DeliveryFilter, p Paging) (page DeliveryPage, err error) {
+	err = db.Snapshot(ctx, func(q *dbsqlc.Queries) error {
 		page, err = deliveries(ctx, q, f, p)
 		return err
 	})
@@ -107,8 +108,8 @@ func deliveries(ctx context.Context, q *dbsqlc.Queries, f DeliveryFilter, p Pagi
 }
 
 // DeliveryByID returns a delivery with its body, or [ErrNotFound].
-func DeliveryByID(ctx context.Context, db *pgxpool.Pool, id int64) (DeliveryDetail, error) {
-	r, err := dbsqlc.New(db).SignalDetail(ctx, id)
+func DeliveryByID(ctx context.Context, db *store.Store, id int64) (DeliveryDetail, error) {
+	r, err := db.Read().SignalDetail(ctx, id)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		err = ErrNotFound

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/thawline/thaw/internal/store"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
 )
@@ -29,7 +29,7 @@ var ErrStatus = errors.New("enrollments of an account can be listed only with st
 // Enrollments returns a page of the enrollments of an account with the status "paused" or "active",
 // ordered by campaign. Paused enrollments that wait for an account come first; within a campaign,
 // the longest paused come first.
-func Enrollments(ctx context.Context, db *pgxpool.Pool, s Scope, accountID int64, status string, p Paging) (Page[Enrollment], error) {
+func Enrollments(ctx context.Context, db *store.Store, s Scope, accountID int64, status string, p Paging) (Page[Enrollment], error) {
 	var page Page[Enrollment]
 	err := ofAccount(ctx, db, s, accountID, func(q *dbsqlc.Queries) (err error) {
 		switch status {

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/thawline/thaw/internal/store"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/lookup"
@@ -21,13 +21,13 @@ type ProspectEvent struct {
 }
 
 // Events returns a page of the history of a prospect in all of its campaigns, newest first.
-func Events(ctx context.Context, db *pgxpool.Pool, s Scope, prospectURL string, p Paging) (Page[ProspectEvent], error) {
+func Events(ctx context.Context, db *store.Store, s Scope, prospectURL string, p Paging) (Page[ProspectEvent], error) {
 	const list = "events"
 	from, err := after(p, list, beforeAny)
 	if err != nil {
 		return Page[ProspectEvent]{}, fmt.Errorf("events of %s: %w", prospectURL, err)
 	}
-	rows, err := dbsqlc.New(db).EventPage(ctx, dbsqlc.EventPageParams{
+	rows, err := db.Read().EventPage(ctx, dbsqlc.EventPageParams{
 		ProspectUrls: lookup.URLs(prospectURL), BeforeID: from.ID, FirstWorkspace: s.first, LastWorkspace: s.last, Size: p.size(),
 	})
 	if err != nil {

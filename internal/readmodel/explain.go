@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/thawline/thaw/internal/store"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/enum"
@@ -83,7 +83,7 @@ type Event struct {
 }
 
 // Explain explains one prospect, in any workspace; see [Explainer.Explain].
-func Explain(ctx context.Context, db *pgxpool.Pool, prospectURL string) ([]Explanation, error) {
+func Explain(ctx context.Context, db *store.Store, prospectURL string) ([]Explanation, error) {
 	asked, err := NewExplainer(db, Everything()).Explain(ctx, []string{prospectURL})
 	if err != nil {
 		return nil, err
@@ -99,7 +99,7 @@ type Explainer struct {
 }
 
 // NewExplainer returns an Explainer for the scope, with a Reader of its own.
-func NewExplainer(db *pgxpool.Pool, s Scope) *Explainer { return NewReader(db).Explainer(s) }
+func NewExplainer(db *store.Store, s Scope) *Explainer { return NewReader(db).Explainer(s) }
 
 // Explainer returns an Explainer for the scope, which shares the forecasts of the Reader.
 func (f *Reader) Explainer(s Scope) *Explainer { return &Explainer{reader: f, scope: s} }
@@ -133,7 +133,7 @@ func (x *Explainer) Explain(ctx context.Context, prospectURLs []string) ([]Prosp
 // was enrolled.
 func (x *Explainer) known(ctx context.Context, urls []string) (map[string][]Explanation, error) {
 	var found facts
-	err := read(ctx, x.reader.db, func(q *dbsqlc.Queries) (err error) {
+	err := x.reader.db.Snapshot(ctx, func(q *dbsqlc.Queries) (err error) {
 		found, err = readFacts(ctx, q, urls, x.scope)
 		return err
 	})

@@ -149,7 +149,7 @@ func TestExplainUnknownProspect(t *testing.T) {
 	f := newFleet(t)
 	f.Exec(t, oneProspect)
 
-	got, err := Explain(t.Context(), f.Pool, "m.linkedin.com/in/Bob/?trk=1")
+	got, err := Explain(t.Context(), f.store, "m.linkedin.com/in/Bob/?trk=1")
 	require.NoError(t, err)
 	require.Contains(t, got[0].Tried, "https://www.linkedin.com/in/bob")
 	require.NotContains(t, got[0].Tried, "")
@@ -199,13 +199,13 @@ func TestExplainPutsTheExactURLFirst(t *testing.T) {
 	for asked, first := range map[string]explain.Code{
 		ada: explain.WaitingForSweep, "https://www.linkedin.com/in/ada/": explain.Active,
 	} {
-		both, err := Explain(t.Context(), f.Pool, asked)
+		both, err := Explain(t.Context(), f.store, asked)
 		require.NoError(t, err)
 		require.Len(t, both, 2)
 		require.Equal(t, first, both[0].Code)
 		require.Equal(t, asked, both[0].ProspectURL)
 	}
-	both, err := Explain(t.Context(), f.Pool, "LINKEDIN.com/in/ada")
+	both, err := Explain(t.Context(), f.store, "LINKEDIN.com/in/ada")
 	require.NoError(t, err)
 	require.Len(t, both, 2)
 }
@@ -216,12 +216,12 @@ func TestExplainWithinAScope(t *testing.T) {
 	f := newFleet(t)
 	f.Exec(t, oneProspect+stranger)
 	for workspace, code := range map[int64]explain.Code{1: explain.WaitingForSweep, 2: explain.NotFound} {
-		got, err := NewExplainer(f.Pool, OfWorkspace(workspace)).Explain(t.Context(), []string{ada})
+		got, err := NewExplainer(f.store, OfWorkspace(workspace)).Explain(t.Context(), []string{ada})
 		require.NoError(t, err)
 		require.Equal(t, code, got[0].Explanations[0].Code)
 		require.Equal(t, code != explain.NotFound, got[0].IsKnown())
 	}
-	_, err := NewExplainer(f.Pool, Everything()).Explain(t.Context(), []string{ada, "bad\x00"})
+	_, err := NewExplainer(f.store, Everything()).Explain(t.Context(), []string{ada, "bad\x00"})
 	require.ErrorContains(t, err, "control characters")
 }
 
@@ -238,7 +238,7 @@ func TestExplainInEveryWorkspace(t *testing.T) {
 			SELECT c.workspace_id, c.id, a.id, 'paused', 'linkedin_account_issue', thaw.now() - interval '1 day', 'https://linkedin.com/in/ada'
 			FROM thaw.campaigns AS c JOIN thaw.accounts AS a USING (workspace_id) WHERE c.key IN ('autumn', 'summer');`)
 
-	got, err := Explain(t.Context(), f.Pool, ada)
+	got, err := Explain(t.Context(), f.store, ada)
 	require.NoError(t, err)
 	var lines []string
 	for _, e := range got {
@@ -301,7 +301,7 @@ func TestQueuePositionIsBounded(t *testing.T) {
 	require.Contains(t, last.Sentence, "is number 20,000 in the queue")
 	require.Equal(t, f.tick(t).Add((countedPositions/200-1)*15*time.Minute).UTC(), *last.ExpectedAt)
 
-	asked, err := NewExplainer(f.Pool, Everything()).Explain(t.Context(), []string{ada, fmt.Sprint("p", countedPositions+2), "p2"})
+	asked, err := NewExplainer(f.store, Everything()).Explain(t.Context(), []string{ada, fmt.Sprint("p", countedPositions+2), "p2"})
 	require.NoError(t, err)
 	require.Contains(t, asked[0].Explanations[0].Sentence, "is number 1 in the queue")
 	beyond := asked[1].Explanations[0]

@@ -64,7 +64,7 @@ func (f *Reader) Fleet(ctx context.Context, s Scope) (FleetReport, error) {
 	var report FleetReport
 	seen, err := f.now(ctx)
 	if err == nil {
-		err = read(ctx, f.db, func(q *dbsqlc.Queries) (err error) {
+		err = f.db.Snapshot(ctx, func(q *dbsqlc.Queries) (err error) {
 			report, err = fleetReport(ctx, q, s, seen)
 			return err
 		})

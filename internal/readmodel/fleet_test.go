@@ -15,6 +15,7 @@ import (
 type fleet struct {
 	*testdb.DB
 	*dbsqlc.Queries
+	store *store.Store
 }
 
 // newFleet returns an empty fleet, one second after a tick began, so that the test ends before the
@@ -23,7 +24,7 @@ func newFleet(t testing.TB) fleet {
 	t.Helper()
 	db := testdb.New(t)
 	db.Advance(t, testdb.Value[time.Duration](t, db, "SELECT thaw.tick() + s.tick + '1 second' - thaw.now() FROM thaw.settings AS s"))
-	return fleet{db, dbsqlc.New(db.Pool)}
+	return fleet{db, dbsqlc.New(db.Pool), store.New(db.Pool)}
 }
 
 // tick returns the current tick.
@@ -45,7 +46,7 @@ func (f fleet) plan(t testing.TB) []int64 {
 	tick := f.tick(t)
 	opened, err := f.OpenSweep(t.Context(), tick)
 	require.NoError(t, err)
-	record, err := store.New(f.Pool).PlanTick(t.Context(), tick, opened)
+	record, err := f.store.PlanTick(t.Context(), tick, opened)
 	require.NoError(t, err)
 	recorded, err := f.RecordPlan(t.Context(), record)
 	require.NoError(t, err)
@@ -79,7 +80,7 @@ func (f fleet) signal(t testing.TB, account int64) {
 // explainOne explains a prospect that is in exactly one campaign.
 func (f fleet) explainOne(t testing.TB, url string) Explanation {
 	t.Helper()
-	explanations, err := Explain(t.Context(), f.Pool, url)
+	explanations, err := Explain(t.Context(), f.store, url)
 	require.NoError(t, err)
 	require.Len(t, explanations, 1)
 	return explanations[0]

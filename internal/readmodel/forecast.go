@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/thawline/thaw/internal/store"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/plan"
@@ -21,7 +21,7 @@ const allocations = 500_000
 
 // Forecast returns when the enrollments that wait now will resume, by account and queue position,
 // if nothing else changes. Pending signals and heals may resume them earlier.
-func Forecast(ctx context.Context, db *pgxpool.Pool) (*plan.Forecast, error) {
+func Forecast(ctx context.Context, db *store.Store) (*plan.Forecast, error) {
 	seen, err := see(ctx, db)
 	if err != nil {
 		return nil, err

@@ -151,10 +151,10 @@ func TestForecastMatchesSweeps(t *testing.T) {
 			for p := range prospects {
 				urls = append(urls, prospectURL(p))
 			}
-			together, err := NewExplainer(f.Pool, Everything()).Explain(t.Context(), urls)
+			together, err := NewExplainer(f.store, Everything()).Explain(t.Context(), urls)
 			require.NoError(t, err)
 			for p := range prospects {
-				explanations, err := Explain(t.Context(), f.Pool, prospectURL(p))
+				explanations, err := Explain(t.Context(), f.store, prospectURL(p))
 				require.NoError(t, err)
 				require.Equal(t, explanations, together[p].Explanations, "explained alone and with others")
 				for _, e := range explanations {
@@ -164,7 +164,7 @@ func TestForecastMatchesSweeps(t *testing.T) {
 					}
 				}
 			}
-			status, err := Status(t.Context(), f.Pool, 0)
+			status, err := Status(t.Context(), f.store, 0)
 			require.NoError(t, err)
 			require.Greater(t, len(expected), 100, "the fleet must have prospects to resume")
 			require.EqualValues(t, len(expected), *status.Backlog.Resumable)
@@ -214,11 +214,11 @@ func TestForecastEndsAtItsHorizon(t *testing.T) {
 	require.Nil(t, beyond.ExpectedAt)
 	require.Equal(t, f.tick(t).Add(4*7*24*time.Hour).UTC(), *beyond.NotBefore, "the account is alone, so the bound is exact")
 
-	status, err := Status(t.Context(), f.Pool, 0)
+	status, err := Status(t.Context(), f.store, 0)
 	require.NoError(t, err)
 	require.Nil(t, status.Accounts[0].ETA)
 
-	forecast, err := Forecast(t.Context(), f.Pool)
+	forecast, err := Forecast(t.Context(), f.store)
 	require.NoError(t, err)
 	account := testdb.Value[int64](t, f.DB, "SELECT id FROM thaw.accounts")
 	first, ok := forecast.TickOf(account, 1)

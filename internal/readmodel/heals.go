@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/thawline/thaw/internal/store"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
 )
@@ -42,13 +42,13 @@ type Heal struct {
 }
 
 // Heals returns a page of heals, newest first.
-func Heals(ctx context.Context, db *pgxpool.Pool, s Scope, p Paging) (Page[Heal], error) {
+func Heals(ctx context.Context, db *store.Store, s Scope, p Paging) (Page[Heal], error) {
 	const list = "heals"
 	from, err := after(p, list, beforeAny)
 	if err != nil {
 		return Page[Heal]{}, fmt.Errorf("listing heals: %w", err)
 	}
-	rows, err := dbsqlc.New(db).HealPage(ctx, dbsqlc.HealPageParams{
+	rows, err := db.Read().HealPage(ctx, dbsqlc.HealPageParams{
 		BeforeID: from.ID, FirstWorkspace: s.first, LastWorkspace: s.last, Size: p.size(),
 	})
 	if err != nil {
@@ -58,8 +58,8 @@ func Heals(ctx context.Context, db *pgxpool.Pool, s Scope, p Paging) (Page[Heal]
 }
 
 // HealByID returns a heal, or [ErrNotFound].
-func HealByID(ctx context.Context, db *pgxpool.Pool, s Scope, id int64) (Heal, error) {
-	rows, err := dbsqlc.New(db).HealPage(ctx, dbsqlc.HealPageParams{
+func HealByID(ctx context.Context, db *store.Store, s Scope, id int64) (Heal, error) {
+	rows, err := db.Read().HealPage(ctx, dbsqlc.HealPageParams{
 		BeforeID: id + 1, FirstWorkspace: s.first, LastWorkspace: s.last, Size: 1,
 	})
 	switch {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/thawline/thaw/internal/store"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
 )
@@ -29,7 +29,7 @@ type HistoryEntry struct {
 const historySize = 50
 
 // AccountHistory returns the latest entries of an account, newest first.
-func AccountHistory(ctx context.Context, db *pgxpool.Pool, s Scope, accountID int64) ([]HistoryEntry, error) {
+func AccountHistory(ctx context.Context, db *store.Store, s Scope, accountID int64) ([]HistoryEntry, error) {
 	entries := []HistoryEntry{}
 	err := ofAccount(ctx, db, s, accountID, func(q *dbsqlc.Queries) error {
 		rows, err := q.AccountHistory(ctx, dbsqlc.AccountHistoryParams{AccountID: accountID, Size: historySize})
@@ -49,8 +49,8 @@ func AccountHistory(ctx context.Context, db *pgxpool.Pool, s Scope, accountID in
 
 // WorkspaceHistory returns the latest manual actions on a workspace and everything in it, newest
 // first.
-func WorkspaceHistory(ctx context.Context, db *pgxpool.Pool, workspaceID int64) ([]HistoryEntry, error) {
-	rows, err := dbsqlc.New(db).WorkspaceActions(ctx, dbsqlc.WorkspaceActionsParams{WorkspaceID: workspaceID, Size: historySize})
+func WorkspaceHistory(ctx context.Context, db *store.Store, workspaceID int64) ([]HistoryEntry, error) {
+	rows, err := db.Read().WorkspaceActions(ctx, dbsqlc.WorkspaceActionsParams{WorkspaceID: workspaceID, Size: historySize})
 	if err != nil {
 		return nil, fmt.Errorf("history of workspace %d: %w", workspaceID, err)
 	}
@@ -65,8 +65,8 @@ func WorkspaceHistory(ctx context.Context, db *pgxpool.Pool, workspaceID int64) 
 }
 
 // SafetyHistory returns the latest entries to and exits from safety mode, newest first.
-func SafetyHistory(ctx context.Context, db *pgxpool.Pool) ([]HistoryEntry, error) {
-	rows, err := dbsqlc.New(db).SafetyHistory(ctx, historySize)
+func SafetyHistory(ctx context.Context, db *store.Store) ([]HistoryEntry, error) {
+	rows, err := db.Read().SafetyHistory(ctx, historySize)
 	if err != nil {
 		return nil, fmt.Errorf("history of safety mode: %w", err)
 	}

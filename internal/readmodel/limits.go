@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/thawline/thaw/internal/store"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
 )
@@ -43,9 +43,9 @@ type AccountLimits struct {
 func (q Quota) Remaining() int { return max(0, q.Cap-q.Used) }
 
 // Limits returns the limits of an account that exists.
-func Limits(ctx context.Context, db *pgxpool.Pool, accountID int64) (AccountLimits, error) {
+func Limits(ctx context.Context, db *store.Store, accountID int64) (AccountLimits, error) {
 	var r dbsqlc.AccountLimitsRow
-	err := read(ctx, db, func(q *dbsqlc.Queries) (err error) {
+	err := db.Snapshot(ctx, func(q *dbsqlc.Queries) (err error) {
 		r, err = q.AccountLimits(ctx, dbsqlc.AccountLimitsParams{AccountID: accountID, AtMost: maxCounted + 1})
 		return err
 	})

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/thawline/thaw/internal/store"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
 )
@@ -27,8 +27,8 @@ type Endpoint struct {
 const MaxCounted = 10_000
 
 // Endpoints returns the endpoints for outbound webhooks, at most 100.
-func Endpoints(ctx context.Context, db *pgxpool.Pool) ([]Endpoint, error) {
-	rows, err := dbsqlc.New(db).EndpointPage(ctx, MaxCounted)
+func Endpoints(ctx context.Context, db *store.Store) ([]Endpoint, error) {
+	rows, err := db.Read().EndpointPage(ctx, MaxCounted)
 	if err != nil {
 		return nil, fmt.Errorf("listing webhook endpoints: %w", err)
 	}
@@ -68,12 +68,12 @@ type MessageDelivery struct {
 
 // Messages returns a page of the messages to the platform, newest first. With a state, it returns
 // those with a delivery in this state.
-func Messages(ctx context.Context, db *pgxpool.Pool, state string, p Paging) (Page[Message], error) {
+func Messages(ctx context.Context, db *store.Store, state string, p Paging) (Page[Message], error) {
 	const list = "messages"
 	from, err := after(p, list, beforeAny)
 	var rows []dbsqlc.MessagePageRow
 	if err == nil {
-		rows, err = dbsqlc.New(db).MessagePage(ctx, dbsqlc.MessagePageParams{State: state, BeforeID: from.ID, Size: p.size()})
+		rows, err = db.Read().MessagePage(ctx, dbsqlc.MessagePageParams{State: state, BeforeID: from.ID, Size: p.size()})
 	}
 	if err != nil {
 		return Page[Message]{}, fmt.Errorf("listing messages: %w", err)

@@ -86,7 +86,7 @@ func (f *Reader) Overview(ctx context.Context) (Overview, error) {
 	if err != nil {
 		return Overview{}, fmt.Errorf("reading the overview: %w", err)
 	}
-	err = read(ctx, f.db, func(q *dbsqlc.Queries) (err error) {
+	err = f.db.Snapshot(ctx, func(q *dbsqlc.Queries) (err error) {
 		if o.FleetReport, err = fleetReport(ctx, q, Everything(), seen); err != nil {
 			return err
 		}

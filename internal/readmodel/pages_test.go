@@ -59,7 +59,7 @@ func TestAccountPages(t *testing.T) {
 	f := newFleet(t)
 	f.Exec(t, twoTenants)
 	list := func(s Scope, filter AccountFilter) func(Paging) (Page[Account], error) {
-		return func(p Paging) (Page[Account], error) { return Accounts(t.Context(), f.Pool, s, filter, p) }
+		return func(p Paging) (Page[Account], error) { return Accounts(t.Context(), f.store, s, filter, p) }
 	}
 	for _, limit := range []int{1, 2, 3, 7, 0} {
 		accounts := []string{"N1", "N2", "N3", "N4", "N5", "S1", "S2"}
@@ -85,7 +85,7 @@ func TestPagesAreStableUnderInserts(t *testing.T) {
 	f.Exec(t, twoTenants)
 	var seen []string
 	for p := (Paging{Limit: 2}); ; {
-		page, err := Accounts(t.Context(), f.Pool, Everything(), AccountFilter{}, p)
+		page, err := Accounts(t.Context(), f.store, Everything(), AccountFilter{}, p)
 		require.NoError(t, err)
 		for _, a := range page.Items {
 			seen = append(seen, a.Account)
@@ -110,7 +110,7 @@ func TestAccountByID(t *testing.T) {
 	f := newFleet(t)
 	f.Exec(t, twoTenants+"UPDATE thaw.settings SET account_cap = 4;")
 
-	four, err := NewReader(f.Pool).AccountByID(t.Context(), OfWorkspace(1), 4)
+	four, err := NewReader(f.store).AccountByID(t.Context(), OfWorkspace(1), 4)
 	require.NoError(t, err)
 	require.EqualValues(t, 5, four.Paused)
 	require.Equal(t, map[string]int64{"paused_by_user": 1, "linkedin_account_issue": 4}, four.ByReason)
@@ -128,17 +128,17 @@ func TestAccountByID(t *testing.T) {
 	require.Equal(t, tick.Add(30*time.Minute), *four.DrainedAt)
 
 	f.Exec(t, hold)
-	held, err := NewReader(f.Pool).AccountByID(t.Context(), Everything(), 4)
+	held, err := NewReader(f.store).AccountByID(t.Context(), Everything(), 4)
 	require.NoError(t, err)
 	require.Equal(t, "account_on_hold", *held.BlockedBy)
 	require.Empty(t, held.Expected)
 	require.Zero(t, held.Resumable)
 
 	for name, s := range map[string]Scope{"another tenant": OfWorkspace(2), "zero scope": {}} {
-		_, err = NewReader(f.Pool).AccountByID(t.Context(), s, 4)
+		_, err = NewReader(f.store).AccountByID(t.Context(), s, 4)
 		require.ErrorIs(t, err, ErrNotFound, name)
 	}
-	_, err = NewReader(f.Pool).AccountByID(t.Context(), Everything(), 99)
+	_, err = NewReader(f.store).AccountByID(t.Context(), Everything(), 99)
 	require.ErrorIs(t, err, ErrNotFound)
 }
 
@@ -147,7 +147,7 @@ func TestAccountLockAndProducts(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	f.Exec(t, oneProspect)
-	reader := NewReader(f.Pool)
+	reader := NewReader(f.store)
 	account := func() AccountDetail {
 		detail, err := reader.AccountByID(t.Context(), Everything(), 1)
 		require.NoError(t, err)
@@ -204,7 +204,7 @@ func TestEnrollmentPages(t *testing.T) {
 	f.Exec(t, twoTenants)
 	list := func(status string, account int64, s Scope) func(Paging) (Page[Enrollment], error) {
 		return func(p Paging) (Page[Enrollment], error) {
-			return Enrollments(t.Context(), f.Pool, s, account, status, p)
+			return Enrollments(t.Context(), f.store, s, account, status, p)
 		}
 	}
 	name := func(e Enrollment) string {
@@ -240,7 +240,7 @@ func TestSweepAndHealPages(t *testing.T) {
 	healName := func(h Heal) string { return fmt.Sprintf("%d %s %s", h.ID, deref(h.Workspace), deref(h.Account)) }
 	for limit := range 4 {
 		sweeps := func(s Scope) []string {
-			return all(t, limit, func(p Paging) (Page[SweepEntry], error) { return Sweeps(t.Context(), f.Pool, s, p) }, sweepName)
+			return all(t, limit, func(p Paging) (Page[SweepEntry], error) { return Sweeps(t.Context(), f.store, s, p) }, sweepName)
 		}
 		require.Equal(t, []string{"true 6 false", "false 6 false", "false 6 false"}, sweeps(Everything()))
 		north, south := sweeps(OfWorkspace(1)), sweeps(OfWorkspace(2))
@@ -248,27 +248,27 @@ func TestSweepAndHealPages(t *testing.T) {
 		require.Equal(t, north, south, "the fleet cap is shared evenly")
 
 		heals := func(s Scope) []string {
-			return all(t, limit, func(p Paging) (Page[Heal], error) { return Heals(t.Context(), f.Pool, s, p) }, healName)
+			return all(t, limit, func(p Paging) (Page[Heal], error) { return Heals(t.Context(), f.store, s, p) }, healName)
 		}
 		require.Equal(t, []string{"3  ", "2 south S1", "1 north "}, heals(Everything()))
 		require.Equal(t, []string{"1 north "}, heals(OfWorkspace(1)))
 		require.Equal(t, []string{"2 south S1"}, heals(OfWorkspace(2)))
 	}
-	_, err := HealByID(t.Context(), f.Pool, OfWorkspace(1), 2)
+	_, err := HealByID(t.Context(), f.store, OfWorkspace(1), 2)
 	require.ErrorIs(t, err, ErrNotFound)
-	_, err = HealByID(t.Context(), f.Pool, OfWorkspace(2), 3)
+	_, err = HealByID(t.Context(), f.store, OfWorkspace(2), 3)
 	require.ErrorIs(t, err, ErrNotFound, "a heal of listed prospects belongs to no workspace")
-	two, err := HealByID(t.Context(), f.Pool, OfWorkspace(2), 2)
+	two, err := HealByID(t.Context(), f.store, OfWorkspace(2), 2)
 	require.NoError(t, err)
 	require.Equal(t, "S1", *two.Account)
 
-	fleet, err := NewReader(f.Pool).Fleet(t.Context(), Everything())
+	fleet, err := NewReader(f.store).Fleet(t.Context(), Everything())
 	require.NoError(t, err)
 	require.Equal(t, ticks[0].UTC(), fleet.LastSweep.TickAt)
 	require.Equal(t, &Quotas{Sweep: Quota{Cap: 6}, Signal: Quota{Cap: 2000}}, fleet.Quotas)
 	var resumable int64
 	for workspace := range int64(2) {
-		own, err := NewReader(f.Pool).Fleet(t.Context(), OfWorkspace(workspace+1))
+		own, err := NewReader(f.store).Fleet(t.Context(), OfWorkspace(workspace+1))
 		require.NoError(t, err)
 		require.Nil(t, own.Quotas)
 		resumable += own.Backlog.Resumable
@@ -289,7 +289,7 @@ func TestSearch(t *testing.T) {
 	f := newFleet(t)
 	f.Exec(t, twoTenants)
 	find := func(s Scope, q string) Found {
-		found, err := Search(t.Context(), f.Pool, s, q, SearchFilter{})
+		found, err := Search(t.Context(), f.store, s, q, SearchFilter{})
 		require.NoError(t, err)
 		return found
 	}
@@ -315,7 +315,7 @@ func TestInvalidCursorsAreRejected(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	f.Exec(t, twoTenants)
-	page, err := Campaigns(t.Context(), f.Pool, Everything(), "", Paging{Limit: 1})
+	page, err := Campaigns(t.Context(), f.store, Everything(), "", Paging{Limit: 1})
 	require.NoError(t, err)
 	encode := base64.RawURLEncoding.EncodeToString
 	for name, cursor := range map[string]string{
@@ -328,12 +328,12 @@ func TestInvalidCursorsAreRejected(t *testing.T) {
 		"trailing bytes":   *page.NextCursor + "AAAA",
 		"number too large": encode([]byte(`{"list":"accounts","last":{"workspace":99999999999999999999,"id":1}}`)),
 	} {
-		_, err := Accounts(t.Context(), f.Pool, Everything(), AccountFilter{}, Paging{Cursor: cursor})
+		_, err := Accounts(t.Context(), f.store, Everything(), AccountFilter{}, Paging{Cursor: cursor})
 		require.ErrorIs(t, err, ErrCursor, name)
 	}
 	// A forged cursor does not extend the scope of the caller.
 	forged := encode([]byte(`{"list":"accounts","last":{"workspace":0,"id":0}}`))
-	own, err := Accounts(t.Context(), f.Pool, OfWorkspace(2), AccountFilter{}, Paging{Cursor: forged})
+	own, err := Accounts(t.Context(), f.store, OfWorkspace(2), AccountFilter{}, Paging{Cursor: forged})
 	require.NoError(t, err)
 	require.Len(t, own.Items, 2)
 }

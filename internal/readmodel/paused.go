@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/thawline/thaw/internal/store"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
 )
@@ -51,8 +51,8 @@ type inPausedList struct {
 }
 
 // PausedProspects returns a page of the paused prospects within the scope.
-func PausedProspects(ctx context.Context, db *pgxpool.Pool, s Scope, f PausedFilter, p Paging) (page Page[PausedProspect], err error) {
-	err = readWith(ctx, db, planned, func(q *dbsqlc.Queries) error {
+func PausedProspects(ctx context.Context, db *store.Store, s Scope, f PausedFilter, p Paging) (page Page[PausedProspect], err error) {
+	err = db.SnapshotWith(ctx, planned, func(q *dbsqlc.Queries) error {
 		if f, err = f.within(ctx, q, s); err != nil {
 			return err
 		}
@@ -66,7 +66,7 @@ func PausedProspects(ctx context.Context, db *pgxpool.Pool, s Scope, f PausedFil
 }
 
 // planned makes a plan for the filters that are set: one for all filters would read all lines.
-const planned = "; SET LOCAL plan_cache_mode = force_custom_plan"
+var planned = store.SnapshotOptions{CustomPlans: true}
 
 // within limits the filter to the accounts of the scope.
 func (f PausedFilter) within(ctx context.Context, q *dbsqlc.Queries, s Scope) (PausedFilter, error) {
@@ -144,9 +144,9 @@ type PausedCounts struct {
 const maxCounted = 10_000
 
 // CountPaused counts the paused prospects within the scope.
-func CountPaused(ctx context.Context, db *pgxpool.Pool, s Scope, f PausedFilter) (PausedCounts, error) {
+func CountPaused(ctx context.Context, db *store.Store, s Scope, f PausedFilter) (PausedCounts, error) {
 	counts := PausedCounts{ByReason: []ReasonCount{}}
-	err := readWith(ctx, db, planned, func(q *dbsqlc.Queries) (err error) {
+	err := db.SnapshotWith(ctx, planned, func(q *dbsqlc.Queries) (err error) {
 		if f, err = f.within(ctx, q, s); err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/thawline/thaw/internal/readmodel"
+	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/testdb"
 )
 
@@ -70,7 +71,7 @@ func TestPausedProspectsByFilter(t *testing.T) {
 		size := rapid.IntRange(1, 60).Draw(r, "size")
 		var got []int64
 		for p := (readmodel.Paging{Limit: size}); ; {
-			page, err := readmodel.PausedProspects(t.Context(), db.Pool, scope, f, p)
+			page, err := readmodel.PausedProspects(t.Context(), store.New(db.Pool), scope, f, p)
 			if err != nil {
 				r.Fatal(err)
 			}
@@ -85,7 +86,7 @@ func TestPausedProspectsByFilter(t *testing.T) {
 		if !slices.Equal(want, got) {
 			r.Fatalf("want %v, got %v", want, got)
 		}
-		counts, err := readmodel.CountPaused(t.Context(), db.Pool, scope, f)
+		counts, err := readmodel.CountPaused(t.Context(), store.New(db.Pool), scope, f)
 		if err != nil {
 			r.Fatal(err)
 		}
@@ -123,7 +124,7 @@ func TestTimeline(t *testing.T) {
 	// Times that are not in the order of the IDs lose no entry.
 	db.Exec(t, "UPDATE thaw.account_events SET at = at + interval '5 minutes' WHERE id % 2 = 0")
 
-	all, err := readmodel.Timeline(t.Context(), db.Pool, readmodel.Everything(), account, nil, readmodel.Paging{Limit: readmodel.MaxLimit})
+	all, err := readmodel.Timeline(t.Context(), store.New(db.Pool), readmodel.Everything(), account, nil, readmodel.Paging{Limit: readmodel.MaxLimit})
 	require.NoError(t, err)
 	count := map[string]int{}
 	for _, entry := range all.Items {
@@ -133,7 +134,7 @@ func TestTimeline(t *testing.T) {
 	for _, size := range []int{1, 2, 7} {
 		var got []readmodel.TimelineEntry
 		for p := (readmodel.Paging{Limit: size}); ; {
-			page, err := readmodel.Timeline(t.Context(), db.Pool, readmodel.Everything(), account, nil, p)
+			page, err := readmodel.Timeline(t.Context(), store.New(db.Pool), readmodel.Everything(), account, nil, p)
 			require.NoError(t, err)
 			got = append(got, page.Items...)
 			if page.NextCursor == nil {
@@ -143,9 +144,9 @@ func TestTimeline(t *testing.T) {
 		}
 		require.Equal(t, all.Items, got)
 	}
-	only, err := readmodel.Timeline(t.Context(), db.Pool, readmodel.Everything(), account, []string{"action"}, readmodel.Paging{})
+	only, err := readmodel.Timeline(t.Context(), store.New(db.Pool), readmodel.Everything(), account, []string{"action"}, readmodel.Paging{})
 	require.NoError(t, err)
 	require.Len(t, only.Items, 6)
-	_, err = readmodel.Timeline(t.Context(), db.Pool, readmodel.OfWorkspace(2), account, nil, readmodel.Paging{})
+	_, err = readmodel.Timeline(t.Context(), store.New(db.Pool), readmodel.OfWorkspace(2), account, nil, readmodel.Paging{})
 	require.ErrorIs(t, err, readmodel.ErrNotFound)
 }

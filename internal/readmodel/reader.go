@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
+	"github.com/thawline/thaw/internal/store"
+
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/plan"
@@ -41,7 +41,7 @@ const (
 // served, marked as old. The first forecast of a large fleet is read from the database, where a
 // worker process stores one each minute, see [Store]. A Reader is safe for concurrent use.
 type Reader struct {
-	db *pgxpool.Pool
+	db *store.Store
 
 	mu     sync.Mutex
 	kept   *snapshot
@@ -78,7 +78,7 @@ type snapshot struct {
 }
 
 // NewReader returns a Reader without a forecast.
-func NewReader(db *pgxpool.Pool) *Reader { return &Reader{db: db} }
+func NewReader(db *store.Store) *Reader { return &Reader{db: db} }
 
 // Renew makes a new forecast and waits for it until ctx ends.
 func (f *Reader) Renew(ctx context.Context) error {
@@ -124,7 +124,7 @@ func (f *Reader) Forget() {
 // now is look in the current tick. It holds no connection of the pool while it waits, because
 // making the forecast needs one.
 func (f *Reader) now(ctx context.Context) (*view, error) {
-	t, err := readTicks(ctx, dbsqlc.New(f.db))
+	t, err := readTicks(ctx, f.db.Read())
 	if err != nil {
 		return nil, err
 	}
@@ -227,11 +227,11 @@ func (f *flight) wait(ctx context.Context) (*snapshot, error) {
 func (s *snapshot) freshFor() time.Duration { return max(freshFor, freshFactor*s.took) }
 
 // bounded keeps the database from working for a process that has given up.
-var bounded = "; SET LOCAL statement_timeout = " + strconv.FormatInt(makeWithin.Milliseconds(), 10)
+var bounded = store.SnapshotOptions{Timeout: makeWithin}
 
-func see(ctx context.Context, db *pgxpool.Pool) (*snapshot, error) {
+func see(ctx context.Context, db *store.Store) (*snapshot, error) {
 	s := &snapshot{at: time.Now()}
-	err := readWith(ctx, db, bounded, func(q *dbsqlc.Queries) error {
+	err := db.SnapshotWith(ctx, bounded, func(q *dbsqlc.Queries) error {
 		var err error
 		if s.made, err = readTicks(ctx, q); err != nil {
 			return err

@@ -34,7 +34,7 @@ func TestForecastIsKeptUntilItsTickIsOver(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	f.Exec(t, oneProspect)
-	reader := NewReader(f.Pool)
+	reader := NewReader(f.store)
 	require.EqualValues(t, 1, waiting(t, reader))
 	f.Exec(t, activate)
 	require.EqualValues(t, 1, waiting(t, reader), "the kept forecast")
@@ -56,7 +56,7 @@ func TestReaderIsSafeForConcurrentUse(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	f.Exec(t, oneProspect)
-	reader := NewReader(f.Pool)
+	reader := NewReader(f.store)
 	var all errgroup.Group
 	for i := range 20 {
 		all.Go(func() error {
@@ -90,7 +90,7 @@ func TestOldForecastIsServedAsOld(t *testing.T) {
 	f := newFleet(t)
 	f.Exec(t, oneProspect)
 	account := testdb.Value[int64](t, f.DB, "SELECT id FROM thaw.accounts")
-	reader := NewReader(f.Pool)
+	reader := NewReader(f.store)
 	report, err := reader.Fleet(t.Context(), Everything())
 	require.NoError(t, err)
 	require.False(t, report.Forecast.IsOld)
@@ -126,7 +126,7 @@ func TestAnswersWithoutAForecast(t *testing.T) {
 	f.Exec(t, oneProspect)
 	account := testdb.Value[int64](t, f.DB, "SELECT id FROM thaw.accounts")
 	blockForecasts(t, f)
-	reader := NewReader(f.Pool)
+	reader := NewReader(f.store)
 	reader.mu.Lock()
 	reader.join(t.Context()).late = true // later callers wait for less time than the first
 	reader.mu.Unlock()

@@ -9,27 +9,9 @@
 package readmodel
 
 import (
-	"context"
 	"fmt"
 	"time"
-
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
-
-	"github.com/thawline/thaw/internal/dbsqlc"
 )
-
-// read runs do on one snapshot of the database. It turns off JIT: the planner overestimates the
-// cost of these statements, and compiling them would take longer than running them.
-func read(ctx context.Context, db *pgxpool.Pool, do func(q *dbsqlc.Queries) error) error {
-	return readWith(ctx, db, "", do)
-}
-
-// readWith is read with additional transaction settings.
-func readWith(ctx context.Context, db *pgxpool.Pool, settings string, do func(q *dbsqlc.Queries) error) error {
-	snapshot := pgx.TxOptions{BeginQuery: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL jit = off" + settings}
-	return pgx.BeginTxFunc(ctx, db, snapshot, func(tx pgx.Tx) error { return do(dbsqlc.New(tx)) })
-}
 
 // utc makes times from the database independent of the server's time zone.
 func utc(t *time.Time) *time.Time {

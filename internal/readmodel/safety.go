@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/thawline/thaw/internal/store"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
 )
@@ -25,8 +25,8 @@ type Safety struct {
 }
 
 // ReadSafety returns the state of safety mode.
-func ReadSafety(ctx context.Context, db *pgxpool.Pool) (safety Safety, err error) {
-	err = read(ctx, db, func(q *dbsqlc.Queries) error {
+func ReadSafety(ctx context.Context, db *store.Store) (safety Safety, err error) {
+	err = db.Snapshot(ctx, func(q *dbsqlc.Queries) error {
 		safety, err = readSafety(ctx, q)
 		return err
 	})

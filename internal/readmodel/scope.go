@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/thawline/thaw/internal/store"
+
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
 )
@@ -46,11 +47,11 @@ func (s Scope) WorkspaceID() int64 { return s.first }
 
 // Workspace narrows the scope to the workspace with the given key. An empty key changes nothing. It
 // returns an [UnknownWorkspaceError] if there is no such workspace within the scope.
-func (s Scope) Workspace(ctx context.Context, db *pgxpool.Pool, key string) (Scope, error) {
+func (s Scope) Workspace(ctx context.Context, db *store.Store, key string) (Scope, error) {
 	if key == "" {
 		return s, nil
 	}
-	row, err := dbsqlc.New(db).FindWorkspace(ctx, dbsqlc.FindWorkspaceParams{
+	row, err := db.Read().FindWorkspace(ctx, dbsqlc.FindWorkspaceParams{
 		Workspace: key, FirstWorkspace: s.first, LastWorkspace: s.last,
 	})
 	switch {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/thawline/thaw/internal/store"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/lookup"
@@ -122,7 +122,7 @@ type skipped struct {
 
 // Search finds prospects, accounts, campaigns and workspaces by a pasted text: see package lookup.
 // An empty text finds nothing.
-func Search(ctx context.Context, db *pgxpool.Pool, s Scope, wanted string, f SearchFilter) (Found, error) {
+func Search(ctx context.Context, db *store.Store, s Scope, wanted string, f SearchFilter) (Found, error) {
 	found := Found{Prospects: []FoundProspect{}, Accounts: []FoundAccount{}, Campaigns: []FoundCampaign{}, Workspaces: []FoundWorkspace{}, Tried: []string{}}
 	if f.Kind == "" {
 		f.Cursor = ""
@@ -153,7 +153,7 @@ func Search(ctx context.Context, db *pgxpool.Pool, s Scope, wanted string, f Sea
 		return found, nil
 	}
 	x := searching{ctx: ctx, scope: s, filter: f, skip: int32(from.Skip), size: int32(f.limit() + 1)}
-	err = read(ctx, db, func(q *dbsqlc.Queries) error {
+	err = db.Snapshot(ctx, func(q *dbsqlc.Queries) error {
 		var err error
 		if x.wants("prospects") {
 			found.Prospects, found.Next.Prospects, err = x.prospects(q, all)

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/thawline/thaw/internal/readmodel"
+	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/testdb"
 )
 
@@ -23,7 +24,7 @@ func TestSearchWithoutStandardConformingStrings(t *testing.T) {
 	pool, err := pgxpool.NewWithConfig(t.Context(), config)
 	require.NoError(t, err)
 	defer pool.Close()
-	found, err := readmodel.Search(t.Context(), pool, readmodel.Everything(), "ac", readmodel.SearchFilter{})
+	found, err := readmodel.Search(t.Context(), store.New(pool), readmodel.Everything(), "ac", readmodel.SearchFilter{})
 	require.NoError(t, err)
 	require.Len(t, found.Workspaces, 1)
 }
@@ -46,7 +47,7 @@ func TestSearchFindsWhatPeoplePaste(t *testing.T) {
 	db := testdb.New(t)
 	db.Exec(t, pasted)
 	find := func(text string) readmodel.Found {
-		found, err := readmodel.Search(t.Context(), db.Pool, readmodel.Everything(), text, readmodel.SearchFilter{})
+		found, err := readmodel.Search(t.Context(), store.New(db.Pool), readmodel.Everything(), text, readmodel.SearchFilter{})
 		require.NoError(t, err, text)
 		return found
 	}
@@ -119,13 +120,13 @@ func TestSearchPages(t *testing.T) {
 		},
 	} {
 		text := map[string]string{"accounts": "jane", "prospects": "Jane Doe"}[kind]
-		first, err := readmodel.Search(t.Context(), db.Pool, readmodel.Everything(), text, readmodel.SearchFilter{})
+		first, err := readmodel.Search(t.Context(), store.New(db.Pool), readmodel.Everything(), text, readmodel.SearchFilter{})
 		require.NoError(t, err)
 		page, next := ids(first)
 		require.Len(t, page, 10, kind)
 		seen := page
 		for next != nil {
-			found, err := readmodel.Search(t.Context(), db.Pool, readmodel.Everything(), text, readmodel.SearchFilter{Kind: kind, Paging: readmodel.Paging{Cursor: *next}})
+			found, err := readmodel.Search(t.Context(), store.New(db.Pool), readmodel.Everything(), text, readmodel.SearchFilter{Kind: kind, Paging: readmodel.Paging{Cursor: *next}})
 			require.NoError(t, err)
 			page, next = ids(found)
 			require.LessOrEqual(t, len(page), 10)
@@ -134,7 +135,7 @@ func TestSearchPages(t *testing.T) {
 		require.Len(t, seen, 57, kind)
 		slices.Sort(seen)
 		require.Len(t, slices.Compact(seen), 57, kind)
-		other, err := readmodel.Search(t.Context(), db.Pool, readmodel.OfWorkspace(2), text, readmodel.SearchFilter{})
+		other, err := readmodel.Search(t.Context(), store.New(db.Pool), readmodel.OfWorkspace(2), text, readmodel.SearchFilter{})
 		require.NoError(t, err)
 		require.True(t, other.IsEmpty())
 	}

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/thawline/thaw/internal/store"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
 )
@@ -36,9 +36,9 @@ type SettingChange struct {
 const settingChanges = 200
 
 // FleetSettings returns the fleet settings in the order of their table.
-func FleetSettings(ctx context.Context, db *pgxpool.Pool) ([]Setting, error) {
+func FleetSettings(ctx context.Context, db *store.Store) ([]Setting, error) {
 	var settings []Setting
-	err := read(ctx, db, func(q *dbsqlc.Queries) error {
+	err := db.Snapshot(ctx, func(q *dbsqlc.Queries) error {
 		rows, err := q.SettingValues(ctx)
 		if err != nil {
 			return err

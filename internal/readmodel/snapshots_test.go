@@ -21,7 +21,7 @@ func TestOldSnapshotNamesItsSession(t *testing.T) {
 	_, err = idle.Exec(t.Context(), "SET application_name = 'report'; BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1")
 	require.NoError(t, err)
 
-	overview, err := NewReader(f.Pool).Overview(t.Context())
+	overview, err := NewReader(f.store).Overview(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, overview.Snapshots, "the snapshot is not old yet")
 

@@ -9,8 +9,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/thawline/thaw/internal/store"
+
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
 )
@@ -79,11 +80,11 @@ type AccountStatus struct {
 
 // Status returns the current state of the fleet with up to limit accounts, those with the most
 // paused prospects. Limit 0 means all accounts with paused prospects.
-func Status(ctx context.Context, db *pgxpool.Pool, limit int) (StatusReport, error) {
+func Status(ctx context.Context, db *store.Store, limit int) (StatusReport, error) {
 	report := StatusReport{Accounts: []AccountStatus{}}
 	seen, err := statusView(ctx, db)
 	if err == nil {
-		err = read(ctx, db, func(q *dbsqlc.Queries) error { return report.read(ctx, q, seen, limit) })
+		err = db.Snapshot(ctx, func(q *dbsqlc.Queries) error { return report.read(ctx, q, seen, limit) })
 	}
 	if err != nil {
 		return StatusReport{}, fmt.Errorf("reading the status: %w", err)
@@ -93,8 +94,8 @@ func Status(ctx context.Context, db *pgxpool.Pool, limit int) (StatusReport, err
 
 // statusView returns the forecast for a status report: the stored one for a large fleet, otherwise
 // a new one. Nil if making one would take too long.
-func statusView(ctx context.Context, db *pgxpool.Pool) (*view, error) {
-	t, err := readTicks(ctx, dbsqlc.New(db))
+func statusView(ctx context.Context, db *store.Store) (*view, error) {
+	t, err := readTicks(ctx, db.Read())
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ func TestStatusLimitsAccounts(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	f.Exec(t, twoTenants)
-	all, err := Status(t.Context(), f.Pool, 0)
+	all, err := Status(t.Context(), f.store, 0)
 	require.NoError(t, err)
 	require.Greater(t, len(all.Accounts), 1)
 	require.Len(t, all.Accounts, all.AccountsTotal)
@@ -27,7 +27,7 @@ func TestStatusLimitsAccounts(t *testing.T) {
 			most = a
 		}
 	}
-	one, err := Status(t.Context(), f.Pool, 1)
+	one, err := Status(t.Context(), f.store, 1)
 	require.NoError(t, err)
 	require.Equal(t, []AccountStatus{most}, one.Accounts)
 	require.Equal(t, all.AccountsTotal, one.AccountsTotal)
@@ -37,7 +37,7 @@ func TestStatusLimitsAccounts(t *testing.T) {
 // requireStatus compares the whole report with JSON, formatted with the arguments.
 func requireStatus(t *testing.T, f fleet, want string, args ...any) {
 	t.Helper()
-	status, err := Status(t.Context(), f.Pool, 0)
+	status, err := Status(t.Context(), f.store, 0)
 	require.NoError(t, err)
 	got, err := json.Marshal(status)
 	require.NoError(t, err)

@@ -9,8 +9,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/thawline/thaw/internal/store"
+
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/plan"
@@ -51,14 +52,13 @@ const storedAccounts = 100
 // Store makes a forecast and stores it in the database, for processes that have none yet, if
 // prospects wait for at least atLeast accounts (see [LargeFleet]). Otherwise it removes the stored
 // forecast.
-func Store(ctx context.Context, db *pgxpool.Pool, atLeast int) error {
-	q := dbsqlc.New(db)
-	isLarge, err := q.HasWaitingAccounts(ctx, int32(atLeast))
+func Store(ctx context.Context, db *store.Store, atLeast int) error {
+	isLarge, err := db.Read().HasWaitingAccounts(ctx, int32(atLeast))
 	if err != nil {
 		return fmt.Errorf("counting the accounts with waiting prospects: %w", err)
 	}
 	if !isLarge {
-		if err := q.DropForecast(ctx); err != nil {
+		if err := db.Trip().DropForecast(ctx); err != nil {
 			return fmt.Errorf("removing the stored forecast: %w", err)
 		}
 		return nil
@@ -67,7 +67,7 @@ func Store(ctx context.Context, db *pgxpool.Pool, atLeast int) error {
 	if err != nil {
 		return err
 	}
-	err = readWith(ctx, db, bounded, func(q *dbsqlc.Queries) (err error) {
+	err = db.SnapshotWith(ctx, bounded, func(q *dbsqlc.Queries) (err error) {
 		seen.mostPaused, seen.pausedAccounts, err = mostPaused(ctx, q, storedAccounts)
 		return err
 	})
@@ -78,7 +78,7 @@ func Store(ctx context.Context, db *pgxpool.Pool, atLeast int) error {
 	if err != nil {
 		return fmt.Errorf("packing the forecast: %w", err)
 	}
-	err = q.StoreForecast(ctx, dbsqlc.StoreForecastParams{Seconds: time.Since(seen.at).Seconds(), Content: content})
+	err = db.Trip().StoreForecast(ctx, dbsqlc.StoreForecastParams{Seconds: time.Since(seen.at).Seconds(), Content: content})
 	if err != nil {
 		return fmt.Errorf("storing the forecast: %w", err)
 	}
@@ -87,8 +87,8 @@ func Store(ctx context.Context, db *pgxpool.Pool, atLeast int) error {
 
 // stored returns the stored forecast if it is from after the given time and not too old; otherwise
 // nil.
-func stored(ctx context.Context, db *pgxpool.Pool, after time.Time) (*snapshot, error) {
-	row, err := dbsqlc.New(db).StoredForecast(ctx, storedFor)
+func stored(ctx context.Context, db *store.Store, after time.Time) (*snapshot, error) {
+	row, err := db.Read().StoredForecast(ctx, storedFor)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	} else if err != nil {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/thawline/thaw/internal/store"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
 )
@@ -31,8 +31,8 @@ type SweepEntry struct {
 
 // Sweeps returns a page of ticks, newest first; in the scope of one workspace, only ticks that
 // included it.
-func Sweeps(ctx context.Context, db *pgxpool.Pool, s Scope, p Paging) (Page[SweepEntry], error) {
-	page, err := sweeps(ctx, dbsqlc.New(db), s, p)
+func Sweeps(ctx context.Context, db *store.Store, s Scope, p Paging) (Page[SweepEntry], error) {
+	page, err := sweeps(ctx, db.Read(), s, p)
 	if err != nil {
 		return Page[SweepEntry]{}, fmt.Errorf("listing sweeps: %w", err)
 	}

@@ -6,7 +6,7 @@ import (
 	"math"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/thawline/thaw/internal/store"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
 )
@@ -65,7 +65,7 @@ func (at *inTimeline) of(part string) *int64 {
 
 // Timeline returns a page of what happened to an account, newest first. Without parts, it has all of
 // them.
-func Timeline(ctx context.Context, db *pgxpool.Pool, s Scope, accountID int64, parts []string, p Paging) (Page[TimelineEntry], error) {
+func Timeline(ctx context.Context, db *store.Store, s Scope, accountID int64, parts []string, p Paging) (Page[TimelineEntry], error) {
 	if len(parts) == 0 {
 		parts = TimelineParts
 	}

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/thawline/thaw/internal/store"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
 )
@@ -23,13 +23,13 @@ type Workspace struct {
 }
 
 // Workspaces returns a page of workspaces, ordered by ID.
-func Workspaces(ctx context.Context, db *pgxpool.Pool, s Scope, p Paging) (Page[Workspace], error) {
+func Workspaces(ctx context.Context, db *store.Store, s Scope, p Paging) (Page[Workspace], error) {
 	const list = "workspaces"
 	from, err := after(p, list, newest{})
 	if err != nil {
 		return Page[Workspace]{}, fmt.Errorf("listing workspaces: %w", err)
 	}
-	rows, err := dbsqlc.New(db).WorkspacePage(ctx, dbsqlc.WorkspacePageParams{
+	rows, err := db.Read().WorkspacePage(ctx, dbsqlc.WorkspacePageParams{
 		AfterID: from.ID, FirstWorkspace: s.first, LastWorkspace: s.last, Size: p.size(),
 	})
 	if err != nil {
@@ -51,9 +51,9 @@ type WorkspaceCounts struct {
 }
 
 // CountWorkspaces returns the counts of workspaces, by ID.
-func CountWorkspaces(ctx context.Context, db *pgxpool.Pool, ids []int64) (map[int64]WorkspaceCounts, error) {
+func CountWorkspaces(ctx context.Context, db *store.Store, ids []int64) (map[int64]WorkspaceCounts, error) {
 	counts := make(map[int64]WorkspaceCounts, len(ids))
-	err := read(ctx, db, func(q *dbsqlc.Queries) error {
+	err := db.Snapshot(ctx, func(q *dbsqlc.Queries) error {
 		rows, err := q.WorkspaceCounts(ctx, ids)
 		for _, r := range rows {
 			counts[r.ID] = WorkspaceCounts{Accounts: r.Accounts, Connected: r.Connected, Paused: r.Paused, Waiting: r.Waiting}

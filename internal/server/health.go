@@ -98,7 +98,7 @@ func (h *health) check(ctx context.Context) readiness {
 const ok = "ok"
 
 func (h *health) database(ctx context.Context) (string, error) {
-	state, err := h.store.DatabaseState(ctx)
+	state, err := h.store.Read().DatabaseState(ctx)
 	switch {
 	case errors.Is(err, database.ErrReadOnly), err == nil && state.IsReadOnly:
 		return "the database is read-only (a standby, or a demoted primary): nothing can be recorded", nil
@@ -125,7 +125,7 @@ func (h *health) migrations(ctx context.Context) (string, error) {
 }
 
 func (h *health) worker(ctx context.Context) (string, error) {
-	alive, err := h.store.WorkersAlive(ctx)
+	alive, err := h.store.Read().WorkersAlive(ctx)
 	switch {
 	case err != nil:
 		return "", err
@@ -137,7 +137,7 @@ func (h *health) worker(ctx context.Context) (string, error) {
 }
 
 func (h *health) sweep(ctx context.Context) (string, error) {
-	age, err := h.store.SweepAge(ctx)
+	age, err := h.store.Read().SweepAge(ctx)
 	switch {
 	case err != nil:
 		return "", err

@@ -1,8 +1,15 @@
-// Package store provides access to the database: transactions with the limits that every
-// transaction of Thaw must have, and the generated queries in them.
+// Package store runs the generated queries of package dbsqlc in transactions with the limits that
+// every transaction of Thaw must have: timeouts, and an isolation level that does not depend on the
+// defaults of the database. A query outside of a transaction of this package would have neither, so
+// the linter forbids other packages to make [dbsqlc.Queries].
+//
+//   - [Store.Trip] and [Store.Read] are for one query, in one round trip.
+//   - [Store.Tx] is for several queries that must commit together.
+//   - [Store.Snapshot] is for several queries that must read the same state.
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -32,28 +39,28 @@ var SessionLimits = database.Limits{Statement: StatementTimeout, Lock: LockTimeo
 // is, because functions lock a row and then read again.
 const beginOnly = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
-// begin begins a transaction and sets its limits in one round trip, and also the search path, which
+// beginSnapshot begins a transaction whose queries read the same state. JIT is off: the planner
+// overestimates the cost of these queries, and compiling them would take longer than running them.
+const beginSnapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL jit = off"
+
+// limited begins a transaction and sets its limits in one round trip, and also the search path, which
 // is not a session setting behind a connection pooler.
-func begin(statementTimeout time.Duration) string {
+func limited(begin string, statementTimeout time.Duration) string {
 	return fmt.Sprintf("%s; SET LOCAL search_path = %s; SET LOCAL statement_timeout = %s; SET LOCAL lock_timeout = %s; SET LOCAL idle_in_transaction_session_timeout = %s",
-		beginOnly, database.SearchPath, milliseconds(statementTimeout), milliseconds(LockTimeout), milliseconds(IdleTimeout))
+		begin, database.SearchPath, milliseconds(statementTimeout), milliseconds(LockTimeout), milliseconds(IdleTimeout))
 }
 
 // milliseconds formats a duration for Postgres.
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
 // A Store accesses one database.
-type Store struct {
-	*dbsqlc.Queries
-	pool *pgxpool.Pool
-}
+type Store struct{ pool *pgxpool.Pool }
 
 // New returns a store on pool.
-func New(pool *pgxpool.Pool) *Store {
-	return &Store{Queries: dbsqlc.New(pool), pool: pool}
-}
+func New(pool *pgxpool.Pool) *Store { return &Store{pool: pool} }
 
-// Pool returns the connection pool.
+// Pool returns the connection pool, for packages with statements of their own: they set their own
+// limits.
 func (s *Store) Pool() *pgxpool.Pool { return s.pool }
 
 // Tx runs do in a transaction with the limits of this package and commits it if do returns nil.
@@ -63,13 +70,40 @@ func (s *Store) Tx(ctx context.Context, do func(tx pgx.Tx, q *dbsqlc.Queries) er
 
 // within is Tx with another statement timeout.
 func (s *Store) within(ctx context.Context, statementTimeout time.Duration, do func(tx pgx.Tx, q *dbsqlc.Queries) error) error {
-	tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin(statementTimeout)})
+	return s.run(ctx, limited(beginOnly, statementTimeout), do)
+}
+
+// Snapshot runs do on one snapshot of the database, read-only and with the limits of this package.
+func (s *Store) Snapshot(ctx context.Context, do func(q *dbsqlc.Queries) error) error {
+	return s.SnapshotWith(ctx, SnapshotOptions{}, do)
+}
+
+// SnapshotOptions change how [Store.SnapshotWith] reads.
+type SnapshotOptions struct {
+	// Timeout is the timeout of each statement. Default: [StatementTimeout].
+	Timeout time.Duration
+	// CustomPlans makes the database plan each query for its arguments.
+	CustomPlans bool
+}
+
+// SnapshotWith is [Store.Snapshot] with options.
+func (s *Store) SnapshotWith(ctx context.Context, o SnapshotOptions, do func(q *dbsqlc.Queries) error) error {
+	begin := limited(beginSnapshot, cmp.Or(o.Timeout, StatementTimeout))
+	if o.CustomPlans {
+		begin += "; SET LOCAL plan_cache_mode = force_custom_plan"
+	}
+	return s.run(ctx, begin, func(_ pgx.Tx, q *dbsqlc.Queries) error { return do(q) })
+}
+
+// run runs do in a transaction that begins with the given statements.
+func (s *Store) run(ctx context.Context, begin string, do func(tx pgx.Tx, q *dbsqlc.Queries) error) error {
+	tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin})
 	if err != nil {
 		return fmt.Errorf("beginning transaction: %w", err)
 	}
 	// The caller's context may have ended. The connection must be released anyway.
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-	if err := do(tx, s.WithTx(tx)); err != nil {
+	if err := do(tx, dbsqlc.New(tx)); err != nil {
 		return err
 	}
 	if err := tx.Commit(ctx); err != nil {

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -21,75 +20,151 @@ const limits = "SELECT set_config('search_path', '" + database.SearchPath + "', 
 // the session has the limits, the statement alone is the transaction. Otherwise BEGIN, the limits,
 // the query and COMMIT are sent without waiting in between. A query fails as a whole. After a lost
 // connection it is unknown whether the transaction committed, so the query must be safe to repeat.
-// Only queries for one row can be used.
-func (s *Store) Trip() *dbsqlc.Queries { return dbsqlc.New(trip{s.pool}) }
+func (s *Store) Trip() *dbsqlc.Queries { return dbsqlc.New(trip{s.pool, beginOnly}) }
 
-type trip struct{ pool *pgxpool.Pool }
+// Read is [Store.Trip] for queries that only read.
+func (s *Store) Read() *dbsqlc.Queries { return dbsqlc.New(trip{s.pool, beginOnly + " READ ONLY"}) }
 
-// QueryRow runs the query when the row is scanned.
+type trip struct {
+	pool  *pgxpool.Pool
+	begin string
+}
+
+// Exec runs a query that returns no rows.
+func (t trip) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	rows, err := t.Query(ctx, sql, args...)
+	if err != nil {
+		return pgconn.CommandTag{}, err
+	}
+	rows.Close()
+	return rows.CommandTag(), rows.Err()
+}
+
+// QueryRow runs a query for one row when the row is scanned.
 func (t trip) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
-	return tripRow{ctx: ctx, pool: t.pool, sql: sql, args: args}
+	return tripRow{trip: t, ctx: ctx, sql: sql, args: args}
 }
-
-var errOneRow = errors.New("only a query for one row is a transaction in one round trip")
-
-func (trip) Exec(context.Context, string, ...any) (pgconn.CommandTag, error) {
-	return pgconn.CommandTag{}, errOneRow
-}
-
-func (trip) Query(context.Context, string, ...any) (pgx.Rows, error) { return nil, errOneRow }
 
 type tripRow struct {
+	trip trip
 	ctx  context.Context //nolint:containedctx // A row is scanned in the call that asks for it.
-	pool *pgxpool.Pool
 	sql  string
 	args []any
 }
 
 // Scan implements [pgx.Row].
-func (r tripRow) Scan(into ...any) (err error) {
-	ctx, end := traced(r.ctx, r.sql)
-	defer func() { end(err) }()
-	conn, err := r.pool.Acquire(ctx)
+func (r tripRow) Scan(into ...any) error {
+	rows, err := r.trip.Query(r.ctx, r.sql, r.args...)
 	if err != nil {
-		return fmt.Errorf("beginning transaction: %w", err)
+		return err
 	}
-	// The pool closes a connection that is still in a transaction, for example after an error, and
-	// does not reuse it.
-	defer conn.Release()
+	defer rows.Close()
+	if !rows.Next() {
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		return pgx.ErrNoRows
+	}
+	if err := rows.Scan(into...); err != nil {
+		return err
+	}
+	rows.Close()
+	return rows.Err()
+}
 
-	parent := traceparent(ctx)
+// Query runs a query. The transaction ends when the rows are closed or have been read to their end.
+func (t trip) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	ctx, end := traced(ctx, sql)
+	conn, err := t.pool.Acquire(ctx)
+	if err != nil {
+		err = fmt.Errorf("beginning transaction: %w", err)
+		end(err)
+		return nil, err
+	}
+	rows := &tripRows{ctx: ctx, conn: conn, end: end}
+	if err := rows.run(t.begin, sql, args); err != nil {
+		rows.err = err
+		rows.Close()
+		return nil, rows.Err()
+	}
+	return rows, nil
+}
+
+// tripRows are the rows of a transaction that ends with them.
+type tripRows struct {
+	pgx.Rows
+	ctx      context.Context //nolint:containedctx // Rows are read in the call that asks for them.
+	conn     *pgxpool.Conn
+	results  pgx.BatchResults // nil if the statement alone is the transaction
+	end      func(error)
+	isClosed bool
+	err      error // of beginning or ending the transaction
+}
+
+func (r *tripRows) run(begin, sql string, args []any) (err error) {
+	parent := traceparent(r.ctx)
 	// Such a session also has READ COMMITTED and the search path.
-	if parent == "" && database.HasLimits(conn.Conn()) {
-		return conn.QueryRow(ctx, r.sql, r.args...).Scan(into...)
+	if parent == "" && database.HasLimits(r.conn.Conn()) {
+		r.Rows, err = r.conn.Query(r.ctx, sql, args...)
+		return err
 	}
-
 	var batch pgx.Batch
-	batch.Queue(beginOnly)
+	batch.Queue(begin)
 	batch.Queue(limits, milliseconds(StatementTimeout), milliseconds(LockTimeout), milliseconds(IdleTimeout))
 	if parent != "" {
 		batch.Queue(continueTrace, parent)
 	}
 	before := batch.Len()
-	batch.Queue(r.sql, r.args...)
+	batch.Queue(sql, args...)
 	batch.Queue("COMMIT")
-	results := conn.SendBatch(ctx, &batch)
-	err = func() error {
-		for range before {
-			if _, err := results.Exec(); err != nil {
-				return fmt.Errorf("beginning transaction: %w", err)
+	r.results = r.conn.SendBatch(r.ctx, &batch)
+	for range before {
+		if _, err := r.results.Exec(); err != nil {
+			return fmt.Errorf("beginning transaction: %w", err)
+		}
+	}
+	r.Rows, err = r.results.Query()
+	return err
+}
+
+// Next implements [pgx.Rows].
+func (r *tripRows) Next() bool {
+	if r.Rows.Next() {
+		return true
+	}
+	r.Close()
+	return false
+}
+
+// Err implements [pgx.Rows].
+func (r *tripRows) Err() error {
+	if r.Rows != nil && r.Rows.Err() != nil {
+		return r.Rows.Err()
+	}
+	return r.err
+}
+
+// Close implements [pgx.Rows]. It waits for the end of the transaction.
+func (r *tripRows) Close() {
+	if r.isClosed {
+		return
+	}
+	r.isClosed = true
+	if r.Rows != nil {
+		r.Rows.Close()
+	}
+	if r.results != nil {
+		if r.Err() == nil {
+			if _, err := r.results.Exec(); err != nil {
+				r.err = fmt.Errorf("committing: %w", err)
 			}
 		}
-		if err := results.QueryRow().Scan(into...); err != nil {
-			return err
+		if err := r.results.Close(); err != nil && r.err == nil {
+			r.err = err
 		}
-		if _, err := results.Exec(); err != nil {
-			return fmt.Errorf("committing: %w", err)
-		}
-		return nil
-	}()
-	if closed := results.Close(); err == nil {
-		err = closed
 	}
-	return err
+	// The pool closes a connection that is still in a transaction, for example after an error, and
+	// does not reuse it.
+	r.conn.Release()
+	r.end(r.Err())
 }

@@ -116,9 +116,57 @@ func TestFailedTripChangesNothing(t *testing.T) {
 	}
 }
 
-func TestTripIsForOneRow(t *testing.T) {
+// shown replaces a function by one that returns the settings of its transaction.
+const shown = `
+DROP FUNCTION thaw.waiting_queues(text[]);
+CREATE FUNCTION thaw.waiting_queues(queues text[]) RETURNS TABLE (queue text, waited interval) LANGUAGE sql AS $$
+	SELECT concat_ws(' ', current_setting('statement_timeout'), current_setting('lock_timeout'),
+		current_setting('idle_in_transaction_session_timeout'), current_setting('transaction_isolation'), row), interval '0'
+	FROM unnest(queues) AS row
+$$`
+
+// Queries that only read have the limits, too, in one round trip or in a snapshot, and return all
+// their rows.
+func TestReadsHaveLimits(t *testing.T) {
 	t.Parallel()
-	_, s, _ := setup(t)
-	_, err := s.Trip().Candidates(t.Context(), time.Now())
-	require.ErrorContains(t, err, "one row")
+	bothWays(t, func(t *testing.T, db *testdb.DB, s *store.Store, _ dbsqlc.ReceiveSignalParams) {
+		db.Exec(t, shown)
+		queues := func(q *dbsqlc.Queries) (found []string) {
+			rows, err := q.WaitingQueues(t.Context(), []string{"a", "b"})
+			require.NoError(t, err)
+			for _, row := range rows {
+				found = append(found, row.Queue)
+			}
+			return found
+		}
+		for range 20 { // more often than the pool has connections
+			require.Equal(t, []string{"15s 5s 10s read committed a", "15s 5s 10s read committed b"}, queues(s.Read()))
+		}
+		require.NoError(t, s.Snapshot(t.Context(), func(q *dbsqlc.Queries) error {
+			require.Equal(t, []string{"15s 5s 10s repeatable read a", "15s 5s 10s repeatable read b"}, queues(q))
+			return nil
+		}))
+		short := store.SnapshotOptions{Timeout: 3 * time.Second, CustomPlans: true}
+		require.NoError(t, s.SnapshotWith(t.Context(), short, func(q *dbsqlc.Queries) error {
+			require.Equal(t, []string{"3s 5s 10s repeatable read a", "3s 5s 10s repeatable read b"}, queues(q))
+			return nil
+		}))
+	})
+}
+
+// A query without rows, and one that fails after its first rows, end their transactions.
+func TestTripOfAnyQuery(t *testing.T) {
+	t.Parallel()
+	bothWays(t, func(t *testing.T, db *testdb.DB, s *store.Store, _ dbsqlc.ReceiveSignalParams) {
+		db.Exec(t, `
+			DROP FUNCTION thaw.waiting_queues(text[]);
+			CREATE FUNCTION thaw.waiting_queues(queues text[]) RETURNS TABLE (queue text, waited interval) LANGUAGE sql AS $$
+				SELECT row, (1 / (n - 2000) || ' s')::interval FROM unnest(queues) WITH ORDINALITY AS row (row, n)
+			$$`)
+		for range 20 {
+			_, err := s.Trip().WaitingQueues(t.Context(), make([]string, 5000))
+			require.ErrorContains(t, err, "division by zero")
+			require.NoError(t, s.Trip().DropForecast(t.Context()))
+		}
+	})
 }

@@ -10,6 +10,6 @@ SELECT thaw.workers_alive()::integer AS workers;
 -- name: DatabaseState :one
 -- Whether the server is read-only, and how many commits of this role have been waiting for a
 -- synchronous standby for at least two seconds: their data is durable locally but not acknowledged.
-SELECT (pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean)::boolean AS is_read_only,
+SELECT (pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean)::boolean AS is_read_only,
     (SELECT count(*) FROM pg_catalog.pg_stat_activity AS a
      WHERE a.datname = current_database() AND a.wait_event = 'SyncRep' AND a.state_change < now() - interval '2 seconds')::integer AS waiting_commits;
