@@ -206,7 +206,7 @@ func requireNoScansOnPages(t *testing.T, db *testdb.DB) {
 				"paused campaigns":   returns(watched, scope, "paused", readmodel.Campaigns),
 				"workspaces":         of(watched, scope, readmodel.Workspaces),
 				"sweeps":             of(watched, scope, readmodel.Sweeps),
-				"heals":              of(watched, scope, readmodel.Heals),
+				"heals":              returns(watched, scope, "", readmodel.Heals),
 				"events":             returns(watched, scope, url, readmodel.Events),
 				"explanation": func(ctx context.Context, _ readmodel.Paging) error {
 					_, err := readmodel.NewExplainer(watched, scope).Explain(ctx, []string{url, "https://example.com/in/unknown"})
@@ -223,14 +223,14 @@ func requireNoScansOnPages(t *testing.T, db *testdb.DB) {
 					}
 					return nil
 				},
-				"audit log":                 filtered(watched, readmodel.AuditFilter{}, readmodel.Audit),
-				"audit log of an actor":     filtered(watched, readmodel.AuditFilter{Actor: "monitor"}, readmodel.Audit),
-				"audit log of a kind":       filtered(watched, readmodel.AuditFilter{What: "safety_entered"}, readmodel.Audit),
-				"audit log of a workspace":  filtered(watched, readmodel.AuditFilter{WorkspaceID: 2}, readmodel.Audit),
-				"audit log of a day":        filtered(watched, readmodel.AuditFilter{Within: 24 * time.Hour}, readmodel.Audit),
-				"deliveries":                deliveries(watched, readmodel.DeliveryFilter{}),
-				"deliveries of an outcome":  deliveries(watched, readmodel.DeliveryFilter{Outcome: "unknown_account"}),
-				"deliveries of an account":  deliveries(watched, readmodel.DeliveryFilter{Provider: "linkedin", Account: "account-1"}),
+				"audit log":                 returns(watched, scope, readmodel.AuditFilter{}, readmodel.Audit),
+				"audit log of an actor":     returns(watched, scope, readmodel.AuditFilter{Actor: "monitor"}, readmodel.Audit),
+				"audit log of a kind":       returns(watched, scope, readmodel.AuditFilter{What: "safety_entered"}, readmodel.Audit),
+				"audit log of a workspace":  returns(watched, readmodel.OfWorkspace(2), readmodel.AuditFilter{}, readmodel.Audit),
+				"audit log of a day":        returns(watched, scope, readmodel.AuditFilter{Within: 24 * time.Hour}, readmodel.Audit),
+				"deliveries":                deliveries(watched, scope, readmodel.DeliveryFilter{}),
+				"deliveries of an outcome":  deliveries(watched, scope, readmodel.DeliveryFilter{Outcome: "unknown_account"}),
+				"deliveries of an account":  deliveries(watched, scope, readmodel.DeliveryFilter{Provider: "linkedin", Account: "account-1"}),
 				"messages":                  filtered(watched, "", readmodel.Messages),
 				"messages that have failed": filtered(watched, "failed", readmodel.Messages),
 				"chart": func(ctx context.Context, _ readmodel.Paging) error {
@@ -293,9 +293,9 @@ func filtered[T, F any](db *store.Store, filter F, list func(context.Context, *s
 	}
 }
 
-func deliveries(db *store.Store, filter readmodel.DeliveryFilter) func(context.Context, readmodel.Paging) error {
+func deliveries(db *store.Store, s readmodel.Scope, filter readmodel.DeliveryFilter) func(context.Context, readmodel.Paging) error {
 	return func(ctx context.Context, p readmodel.Paging) error {
-		_, err := readmodel.Deliveries(ctx, db, filter, p)
+		_, err := readmodel.Deliveries(ctx, db, s, filter, p)
 		return err
 	}
 }

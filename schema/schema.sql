@@ -1346,6 +1346,21 @@ BEGIN
     RETURN dropped;
 END;
 $$;
+CREATE FUNCTION thaw.enable_endpoint(p_endpoint_id bigint, p_shown text, p_reason text, p_actor text) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM thaw.require_reason(p_reason, p_actor);
+    UPDATE thaw.webhook_endpoints AS e SET disabled_at = NULL, disabled_reason = NULL
+    WHERE e.id = p_endpoint_id AND e.disabled_at IS NOT NULL;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    INSERT INTO thaw.manual_actions (what, actor, reason, detail) VALUES ('endpoint_enabled', p_actor, p_reason, p_shown);
+    RETURN true;
+END;
+$$;
 CREATE FUNCTION thaw.end_of_range(beginning text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (beginning || chr(1114111));
@@ -3516,6 +3531,15 @@ BEGIN
         WHEN 'heal_resumed' THEN 'Stop the heal instead.'
         WHEN 'settings_changed' THEN 'Set the old value again. The audit log has it.'
         WHEN 'linked' THEN 'Accounts stay linked.'
+        WHEN 'imported' THEN 'Import a file with the earlier state instead.'
+        WHEN 'signals_replayed' THEN 'A newer signal about an account replaces its status.'
+        WHEN 'reconciled' THEN 'A newer signal about an account replaces its status.'
+        WHEN 'endpoint_added' THEN 'Remove the endpoint instead.'
+        WHEN 'endpoint_enabled' THEN 'Remove the endpoint instead.'
+        WHEN 'endpoint_removed' THEN 'Start a process with --webhook-url to add the endpoint again.'
+        WHEN 'messages_replayed' THEN 'Receivers detect repeated messages by their ID.'
+        WHEN 'token_created' THEN 'Revoke the token instead.'
+        WHEN 'token_revoked' THEN 'Create another token instead.'
         WHEN 'undone' THEN 'Take the original action again instead.' END;
     IF hint IS NOT NULL THEN
         refusal := format('action %s (%s) cannot be undone', action.id, replace(action.what, '_', ' '));
@@ -4045,16 +4069,19 @@ BEGIN
         SET lock_key = excluded.lock_key, pid = excluded.pid, registered_at = excluded.registered_at, lost_at = NULL;
 END;
 $$;
-CREATE FUNCTION thaw.remove_endpoint(p_url text) RETURNS boolean
+CREATE FUNCTION thaw.remove_endpoint(p_endpoint_id bigint, p_shown text, p_reason text, p_actor text) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-DECLARE
-    gone bigint;
 BEGIN
-    DELETE FROM thaw.webhook_endpoints AS e WHERE e.url = p_url RETURNING e.id INTO gone;
-    PERFORM thaw.drop_jobs('webhooks_' || gone);
-    RETURN gone IS NOT NULL;
+    PERFORM thaw.require_reason(p_reason, p_actor);
+    DELETE FROM thaw.webhook_endpoints AS e WHERE e.id = p_endpoint_id;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    PERFORM thaw.drop_jobs('webhooks_' || p_endpoint_id);
+    INSERT INTO thaw.manual_actions (what, actor, reason, detail) VALUES ('endpoint_removed', p_actor, p_reason, p_shown);
+    RETURN true;
 END;
 $$;
 CREATE FUNCTION thaw.replay(p_message_id text, p_since timestamp with time zone, p_failed boolean, p_before bigint, p_size integer, OUT messages bigint, OUT deliveries bigint, OUT next_before bigint) RETURNS record
@@ -4559,6 +4586,24 @@ BEGIN
     END LOOP;
 END;
 $$;
+CREATE FUNCTION thaw.revoke_token(p_token_id bigint, p_reason text, p_actor text, OUT name text, OUT is_changed boolean) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    token thaw.api_tokens;
+BEGIN
+    PERFORM thaw.require_reason(p_reason, p_actor);
+    SELECT t.* INTO token FROM thaw.api_tokens AS t WHERE t.id = p_token_id FOR NO KEY UPDATE;
+    name := token.name;
+    is_changed := token.id IS NOT NULL AND token.revoked_at IS NULL;
+    IF is_changed THEN
+        UPDATE thaw.api_tokens AS t SET revoked_at = thaw.now() WHERE t.id = token.id;
+        INSERT INTO thaw.manual_actions (what, actor, reason, detail, workspace_id)
+        VALUES ('token_revoked', p_actor, p_reason, format('token %s (%s)', token.id, token.name), token.workspace_id);
+    END IF;
+END;
+$$;
 CREATE FUNCTION thaw.rfc3339(at timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE
     RETURN to_char((at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'::text);
@@ -4846,6 +4891,19 @@ BEGIN
     SELECT array_agg(written.account_id) INTO started_for FROM written;
     PERFORM set_config('thaw.counts_by_statement', '', true);
     RETURN started_for;
+END;
+$$;
+CREATE FUNCTION thaw.start_replay(p_which text, p_reason text, p_actor text) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    action_id bigint;
+BEGIN
+    PERFORM thaw.require_reason(p_reason, p_actor);
+    INSERT INTO thaw.manual_actions AS d (what, actor, reason, detail) VALUES ('messages_replayed', p_actor, p_reason, p_which)
+    RETURNING d.id INTO action_id;
+    RETURN action_id;
 END;
 $$;
 CREATE FUNCTION thaw.start_undo(p_action_id bigint, p_reason text, p_actor text) RETURNS bigint
@@ -5456,6 +5514,7 @@ CREATE TABLE thaw.manual_actions (
     actor text NOT NULL,
     session_role text DEFAULT SESSION_USER NOT NULL,
     reason text,
+    detail text,
     workspace_id bigint,
     account_id bigint,
     campaign_id bigint,
@@ -5469,7 +5528,8 @@ CREATE TABLE thaw.manual_actions (
     accounts_connected integer,
     logged_at timestamp with time zone,
     CONSTRAINT manual_actions_actor_check CHECK ((actor <> ''::text)),
-    CONSTRAINT manual_actions_have_a_reason CHECK (((reason IS NOT NULL) OR (what = ANY (ARRAY['auto_resume_off'::text, 'auto_resume_on'::text, 'heal_started'::text])))),
+    CONSTRAINT manual_actions_detail_check CHECK ((detail <> ''::text)),
+    CONSTRAINT manual_actions_have_a_reason CHECK (((reason IS NOT NULL) OR (what = ANY (ARRAY['auto_resume_off'::text, 'auto_resume_on'::text, 'heal_started'::text])) OR ((detail IS NOT NULL) AND (what = ANY (ARRAY['imported'::text, 'signals_replayed'::text, 'reconciled'::text, 'endpoint_added'::text, 'token_created'::text]))))),
     CONSTRAINT manual_actions_hold_has_an_end CHECK (
 CASE
     WHEN (what = 'held'::text) THEN (until IS NOT NULL)
@@ -5478,7 +5538,7 @@ CASE
 END),
     CONSTRAINT manual_actions_reason_check CHECK ((reason <> ''::text)),
     CONSTRAINT manual_actions_undone_names_its_action CHECK (((what = 'undone'::text) = (undoes IS NOT NULL))),
-    CONSTRAINT manual_actions_what_check CHECK ((what = ANY (ARRAY['safety_entered'::text, 'safety_exited'::text, 'held'::text, 'hold_corrected'::text, 'paused'::text, 'resumed'::text, 'auto_resume_off'::text, 'auto_resume_on'::text, 'settings_changed'::text, 'linked'::text, 'heal_cap_set'::text, 'heal_cap_removed'::text, 'heal_started'::text, 'heal_stopped'::text, 'heal_resumed'::text, 'undone'::text])))
+    CONSTRAINT manual_actions_what_check CHECK ((what = ANY (ARRAY['safety_entered'::text, 'safety_exited'::text, 'held'::text, 'hold_corrected'::text, 'paused'::text, 'resumed'::text, 'auto_resume_off'::text, 'auto_resume_on'::text, 'settings_changed'::text, 'linked'::text, 'heal_cap_set'::text, 'heal_cap_removed'::text, 'heal_started'::text, 'heal_stopped'::text, 'heal_resumed'::text, 'imported'::text, 'signals_replayed'::text, 'reconciled'::text, 'endpoint_added'::text, 'endpoint_enabled'::text, 'endpoint_removed'::text, 'messages_replayed'::text, 'token_created'::text, 'token_revoked'::text, 'undone'::text])))
 );
 COMMENT ON TABLE thaw.manual_actions IS 'The audit log of manual actions, and of safety mode entered and exited by the monitor: who did what, when, to what, and why.';
 ALTER TABLE thaw.manual_actions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (

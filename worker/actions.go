@@ -37,7 +37,7 @@ func attributes(action dbsqlc.ActionsToLogRow) []slog.Attr {
 		slog.Int64("action_id", action.ID), slog.Time("at", action.At.UTC()), slog.String("what", action.What), slog.String("actor", action.Actor),
 	}
 	for _, field := range []struct{ name, value string }{
-		{"reason", action.Reason}, {"workspace", action.Workspace}, {"account", action.Account}, {"campaign", action.Campaign},
+		{"reason", action.Reason}, {"detail", action.Detail}, {"workspace", action.Workspace}, {"account", action.Account}, {"campaign", action.Campaign},
 		{"prospect_url", action.ProspectUrl},
 	} {
 		if field.value != "" {
@@ -50,6 +50,14 @@ func attributes(action dbsqlc.ActionsToLogRow) []slog.Attr {
 	}{{"prospects", action.Enrollments}, {"accounts_lost", action.AccountsLost}, {"accounts_connected", action.AccountsConnected}} {
 		if field.value != nil {
 			line = append(line, slog.Int(field.name, int(*field.value)))
+		}
+	}
+	for _, field := range []struct {
+		name string
+		id   *int64
+	}{{"heal_id", action.HealID}, {"undoes", action.Undoes}} {
+		if field.id != nil {
+			line = append(line, slog.Int64(field.name, *field.id))
 		}
 	}
 	if action.Until != nil {

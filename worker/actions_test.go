@@ -28,6 +28,8 @@ func TestActionsAreLoggedOnce(t *testing.T) {
 		"SELECT thaw.set_auto_resume('acme', true, 'audit is over', 'ann')",
 		"SELECT thaw.safety_enter('incident', 'ann')",
 		"SELECT thaw.safety_exit('it is over', 'bob')",
+		"INSERT INTO thaw.manual_actions (what, actor, detail, enrollments) VALUES ('imported', 'ann', 'file fleet.csv', 7)",
+		"SELECT thaw.heal('acme', actor => 'ann', reason => 'their backlog')",
 	} {
 		f.Exec(t, action)
 	}
@@ -51,24 +53,38 @@ func TestActionsAreLoggedOnce(t *testing.T) {
 		"what": "paused", "actor": "ann", "reason": "asked by the customer", "workspace": "acme", "account": "acc_1", "prospects": int64(3),
 	}, lines["paused"])
 	require.Equal(t, map[string]any{"what": "auto_resume_off", "actor": "ann", "reason": "audit", "workspace": "acme"}, lines["auto_resume_off"])
+	require.Equal(t, map[string]any{"what": "imported", "actor": "ann", "detail": "file fleet.csv", "prospects": int64(7)}, lines["imported"])
+	require.EqualValues(t, 1, lines["heal_started"]["heal_id"])
 	require.Equal(t, "bob", lines["safety_exited"]["actor"])
 	require.Equal(t, "incident", lines["safety_entered"]["reason"])
 }
 
-// A heal that is done is one line, with its counts.
+// A heal has one line when it starts, one when it stops, one when it continues and one when it is
+// done.
 func TestHealIsLogged(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	acc := f.account(t, account{key: "acc_1"})
 	f.start(t)
 	f.waiting(t, acc, 5)
-	f.heal(t, "SELECT thaw.heal('acme', cap => 4, actor => 'ann')")
-	require.Eventually(t, func() bool { return len(f.log.logged("heal done")) > 0 }, 10*time.Second, 5*time.Millisecond)
-	line := f.log.logged("heal done")[0]
-	require.Equal(t, "ann", line["actor"])
-	require.EqualValues(t, 4, line["cap"])
-	require.EqualValues(t, 4, line["resumed"])
-	require.EqualValues(t, 1, line["remaining"])
+	f.Exec(t, "SELECT thaw.heal('acme', cap => 4, actor => 'ann', rate => 1, reason => 'their backlog')")
+	logged := func(message string, n int) map[string]any {
+		require.Eventually(t, func() bool { return len(f.log.logged(message)) == n }, 10*time.Second, 5*time.Millisecond, message)
+		return f.log.logged(message)[n-1]
+	}
+	started := logged("heal started", 1)
+	require.Equal(t, []any{"ann", "their backlog", int64(4), int64(1), int64(0)},
+		[]any{started["actor"], started["reason"], started["cap"], started["rate"], started["resumed"]})
+	f.eventually(t, 1, "SELECT resumed FROM thaw.heals")
+	f.Exec(t, "SELECT thaw.stop_heal(1, 'a mistake', 'ben')")
+	f.Advance(t, time.Minute) // its job is snoozed until the rate allows more
+	f.Exec(t, "UPDATE thaw.river_job SET scheduled_at = now() WHERE kind = 'heal' AND state = 'scheduled'")
+	stopped := logged("heal stopped", 1)
+	require.Equal(t, []any{"ben: a mistake", int64(1)}, []any{stopped["reason"], stopped["resumed"]})
+	f.Exec(t, "UPDATE thaw.heals SET rate = NULL; SELECT thaw.resume_heal(1, 'no mistake', 'ben')")
+	require.EqualValues(t, 1, logged("heal started", 2)["resumed"])
+	done := logged("heal done", 1)
+	require.Equal(t, []any{"ann", int64(4), int64(4), int64(1)}, []any{done["actor"], done["cap"], done["resumed"], done["remaining"]})
 }
 
 // A pass that resumed nothing because the account is blocked is not logged as a resume.

@@ -15,7 +15,10 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	"github.com/stretchr/testify/require"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
+	"github.com/thawline/thaw/internal/operator"
 	"github.com/thawline/thaw/internal/outbound"
+	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/testdb"
 	"github.com/thawline/thaw/worker"
@@ -83,7 +86,7 @@ func (f *fleet) registerPlatform(t *testing.T, p *platform) *worker.Webhooks {
 	t.Helper()
 	sender, err := outbound.New(outbound.Config{URL: p.url, Secrets: []string{webhookSecret}, AllowPrivate: true})
 	require.NoError(t, err)
-	endpoint, err := store.New(f.Pool).Trip().RegisterEndpoint(t.Context(), p.url)
+	endpoint, err := store.New(f.Pool).Trip().RegisterEndpoint(t.Context(), dbsqlc.RegisterEndpointParams{Url: p.url, Detail: p.url, Actor: "ann"})
 	require.NoError(t, err)
 	return &worker.Webhooks{EndpointID: endpoint.ID, Sender: sender}
 }
@@ -296,9 +299,9 @@ func TestGoneEndpointIsDisabled(t *testing.T) {
 	require.Len(t, p.got(), 1)
 
 	well.Store(true)
-	enabled, err := store.New(f.Pool).Trip().EnableEndpoint(t.Context(), p.url)
+	enabled, err := operator.New(store.New(f.Pool), readmodel.Everything(), "ann").EnableEndpoint(t.Context(), operator.Endpoint{URL: p.url}, "it is back")
 	require.NoError(t, err)
-	require.EqualValues(t, 1, enabled)
+	require.True(t, enabled)
 	f.Exec(t, "SELECT thaw.publish('test.ping')")
 	f.eventually(t, 1, deliveries, "test.ping", "delivered")
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/operator"
 	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/store"
@@ -65,17 +66,28 @@ func (c *autoResumeSwitch) set(ctx context.Context, e *env, enabled bool) error 
 }
 
 type autoResumeListCmd struct {
-	database `embed:""`
-	JSON     bool `help:"Print JSON."`
+	database  `embed:""`
+	listFlags `embed:""`
+	State     string `help:"Only workspaces whose auto-resume is on, or off." placeholder:"on|off" enum:",on,off" default:""`
 }
 
-func (autoResumeListCmd) Help() string { return "Example:\n  thaw auto-resume list --json" }
+func (autoResumeListCmd) Help() string { return "Example:\n  thaw auto-resume list --state off" }
+
+func (c *autoResumeListCmd) Validate() error { return c.listFlags.Validate() }
 
 func (c *autoResumeListCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		rows, err := db.Read().ListAutoResume(ctx)
+		params := dbsqlc.ListAutoResumeParams{Size: int32(c.Limit)}
+		if c.State != "" {
+			enabled := c.State == "on"
+			params.Enabled = &enabled
+		}
+		rows, err := db.Read().ListAutoResume(ctx, params)
 		if err != nil {
 			return err
+		}
+		if len(rows) > 0 {
+			defer c.sayMore(e, len(rows), rows[0].Total, "workspace")
 		}
 		if c.JSON {
 			type line struct {

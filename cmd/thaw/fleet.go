@@ -88,10 +88,6 @@ func (f *fleet) Validate() error {
 // action, and apply logs a warning: a process that is restarted with outdated flags must not change
 // the fleet unnoticed.
 func (f *fleet) apply(ctx context.Context, db *store.Store, e *env) error {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "an unknown host"
-	}
 	before, err := db.Read().Settings(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the settings: %w", err)
@@ -102,7 +98,7 @@ func (f *fleet) apply(ctx context.Context, db *store.Store, e *env) error {
 		SafetyAccounts: f.SafetyAccounts, SafetyPercent: f.SafetyPercent, SafetyWindow: f.SafetyWindow, SafetyCalm: f.SafetyCalm,
 		SafetySlowPercent: f.SafetySlowPercent, SafetySlowWindow: f.SafetySlowWindow,
 		FlapLimit: f.FlapLimit, FlapWait: f.FlapWait, SilenceFactor: f.SilenceFactor,
-		ChangedBy: "flags:" + login() + "@" + host,
+		ChangedBy: flagsActor(),
 	})
 	if err != nil {
 		return fmt.Errorf("writing the settings: %w", err)
@@ -116,4 +112,13 @@ func (f *fleet) apply(ctx context.Context, db *store.Store, e *env) error {
 			"from", fmt.Sprintf("%+v", before), "to", fmt.Sprintf("%+v", now))
 	}
 	return nil
+}
+
+// flagsActor names the user who started this process, for changes that its flags make.
+func flagsActor() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "an unknown host"
+	}
+	return "flags:" + login() + "@" + host
 }

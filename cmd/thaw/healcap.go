@@ -69,15 +69,17 @@ func (c *healCapOffCmd) Run(ctx context.Context, e *env) error {
 }
 
 type healCapListCmd struct {
-	database `embed:""`
-	JSON     bool `help:"Print JSON."`
+	database  `embed:""`
+	listFlags `embed:""`
 }
 
 func (healCapListCmd) Help() string { return "Example:\n  thaw heal-cap list --json" }
 
+func (c *healCapListCmd) Validate() error { return c.listFlags.Validate() }
+
 func (c *healCapListCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		rows, err := db.Read().HealCaps(ctx)
+		rows, err := db.Read().HealCaps(ctx, int32(c.Limit))
 		if err != nil {
 			return err
 		}
@@ -85,10 +87,11 @@ func (c *healCapListCmd) Run(ctx context.Context, e *env) error {
 			Workspace string `json:"workspace"`
 			HealCap   int32  `json:"heal_cap"`
 		}
-		list := make([]allowed, len(rows))
+		list, total := make([]allowed, len(rows)), int64(0)
 		for i, row := range rows {
-			list[i] = allowed{row.Key, *row.HealCap}
+			list[i], total = allowed{row.Key, *row.HealCap}, row.Total
 		}
+		defer c.sayMore(e, len(rows), total, "workspace")
 		if c.JSON {
 			return writeJSON(e.stdout, list)
 		}

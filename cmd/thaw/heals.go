@@ -2,8 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"text/tabwriter"
+	"strconv"
 
 	"github.com/thawline/thaw/internal/operator"
 	"github.com/thawline/thaw/internal/readmodel"
@@ -12,19 +11,14 @@ import (
 
 type healListCmd struct {
 	database  `embed:""`
+	listFlags `embed:""`
 	Workspace string `help:"Only heals of this workspace and its accounts." placeholder:"KEY"`
-	Limit     int    `help:"Maximum number of heals, at most 200." default:"20"`
-	JSON      bool   `help:"Print JSON."`
+	Status    string `help:"Only heals with this status: running, stopped or done." placeholder:"STATUS" enum:",running,stopped,done" default:""`
 }
 
-func (healListCmd) Help() string { return "Example:\n  thaw heal list --workspace acme" }
+func (healListCmd) Help() string { return "Example:\n  thaw heal list --status running" }
 
-func (c *healListCmd) Validate() error {
-	if c.Limit < 1 || c.Limit > readmodel.MaxLimit {
-		return fmt.Errorf("--limit=%d: must be from 1 to %d", c.Limit, readmodel.MaxLimit)
-	}
-	return nil
-}
+func (c *healListCmd) Validate() error { return c.listFlags.Validate() }
 
 func (c *healListCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
@@ -32,24 +26,25 @@ func (c *healListCmd) Run(ctx context.Context, e *env) error {
 		if err != nil {
 			return err
 		}
-		page, err := readmodel.Heals(ctx, db, scope, readmodel.Paging{Limit: c.Limit})
+		page, err := readmodel.Heals(ctx, db, scope, c.Status, readmodel.Paging{Limit: c.Limit})
 		if err != nil {
 			return err
 		}
+		total := int64(len(page.Items))
+		if page.NextCursor != nil {
+			if total, err = readmodel.CountHeals(ctx, db, scope, c.Status); err != nil {
+				return err
+			}
+		}
+		defer c.sayMore(e, len(page.Items), total, "heal")
 		if c.JSON {
 			return writeJSON(e.stdout, page.Items)
 		}
-		w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
-		printf(w, "ID\tSTATUS\tSCOPE\tRESUMED\tCAP\tREQUESTED\tBY\tREASON\n")
+		t := newTable(numbers("ID"), fixed("STATUS"), text("SCOPE"), numbers("RESUMED"), numbers("CAP"), fixed("REQUESTED (UTC)"), text("BY"), text("REASON"))
 		for _, h := range page.Items {
-			printf(w, "%d\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", h.ID, h.Status, scopeOf(h), h.Resumed, h.Cap, stamp(h.RequestedAt), h.Actor, deref(h.Reason))
+			t.add(strconv.FormatInt(h.ID, 10), h.Status, scopeOf(h), number(h.Resumed), number(h.Cap), minute(&h.RequestedAt, ""), h.Actor, deref(h.Reason))
 		}
-		if err := w.Flush(); err != nil {
-			return err
-		}
-		if page.NextCursor != nil {
-			printf(e.stderr, "There are more heals: use --limit.\n")
-		}
+		t.write(e.stdout)
 		return nil
 	})
 }

@@ -24,6 +24,8 @@ func targetOf(m readmodel.HistoryEntry) string {
 		return "account " + m.Account
 	case m.Campaign != "":
 		return "campaign " + m.Campaign
+	case m.Detail != "":
+		return m.Detail
 	default:
 		return "all"
 	}

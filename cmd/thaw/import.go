@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/thawline/thaw/internal/enum"
 	"github.com/thawline/thaw/internal/importer"
 	"github.com/thawline/thaw/internal/store"
 )
@@ -19,6 +20,7 @@ type importCmd struct {
 	database  `embed:""`
 	File      string `arg:"" help:"CSV file with a header line; - reads standard input."`
 	Overwrite bool   `help:"Let the file override pauses by a person, restrictions by the provider, and resumes after the pause in the file. Without this flag such rows do not change, and are counted."`
+	Reason    string `help:"Reason, for the audit log." placeholder:"TEXT"`
 	Yes       bool   `help:"Load the file without a question and without a preview." short:"y"`
 	DryRun    bool   `help:"Check the file and show what it would change, without changing anything."`
 	JSON      bool   `help:"Print JSON."`
@@ -80,7 +82,20 @@ func (c *importCmd) load(ctx context.Context, e *env, db *store.Store, input io.
 			return c.confirm(e, p)
 		}
 	}
-	return importer.Import(ctx, db.Pool(), input, options)
+	operate, action := operate(db), int64(0)
+	options.Begin = func() (err error) {
+		action, err = operate.Record(ctx, enum.ActionImported, inputDetail(c.File), c.Reason)
+		return err
+	}
+	result, err := importer.Import(ctx, db.Pool(), input, options)
+	if action == 0 {
+		return result, err
+	}
+	loaded := result.Inserted + result.Updated
+	if incomplete, ok := errors.AsType[*importer.IncompleteError](err); ok {
+		loaded = incomplete.Loaded
+	}
+	return result, errors.Join(err, operate.RecordProspects(ctx, action, loaded))
 }
 
 // confirm shows the preview and asks whether to load the file, if existing prospects would change.

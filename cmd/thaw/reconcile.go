@@ -20,6 +20,7 @@ type reconcileCmd struct {
 	database `embed:""`
 	File     string `help:"CSV file with the columns account, status, at, and optionally provider and member; - reads standard input." placeholder:"FILE" required:""`
 	Apply    bool   `help:"Apply the differences. Without this flag nothing changes."`
+	Reason   string `help:"Reason, for the audit log." placeholder:"TEXT"`
 	JSON     bool   `help:"Print JSON Lines: one object per difference, then the counts."`
 }
 
@@ -56,6 +57,11 @@ func (c *reconcileCmd) Run(ctx context.Context, e *env) error {
 			return err
 		}
 		defer in.Close()
+		if c.Apply {
+			if _, err := operate(db).Record(ctx, enum.ActionReconciled, inputDetail(c.File), c.Reason); err != nil {
+				return err
+			}
+		}
 		run := &reconciliation{cmd: c, env: e, db: db, counts: map[string]int64{}}
 		run.table = tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
 		var batch []difference

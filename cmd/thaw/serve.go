@@ -11,8 +11,8 @@ import (
 	"github.com/alecthomas/kong"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
-	"github.com/thawline/thaw/internal/pages"
 	"github.com/thawline/thaw/internal/process"
+	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/tracing"
 	"github.com/thawline/thaw/internal/webhook"
@@ -97,7 +97,7 @@ func (f *workFlag) Validate() error {
 
 // httpFlag has the flags of a process that serves HTTP.
 type httpFlag struct {
-	shown             []pages.ProcessSetting
+	shown             []readmodel.ProcessSetting
 	adminFlag         `embed:""`
 	Addr              string  `help:"Address to listen on." default:"127.0.0.1:8080" env:"THAW_ADDR"`
 	UnipileV1Secret   secrets `name:"unipile-v1-secret" help:"Secret that Unipile v1 sends in its header. At least 16 characters, no comma. To rotate it, pass the old and the new secret, separated by a comma. Without a secret the route is disabled." placeholder:"SECRET" env:"THAW_UNIPILE_V1_SECRET"`

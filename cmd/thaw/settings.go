@@ -10,24 +10,24 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/thawline/thaw/internal/outbound"
-	"github.com/thawline/thaw/internal/pages"
+	"github.com/thawline/thaw/internal/readmodel"
 )
 
 // processSettings returns the settings of this process, for the page of settings: each flag of the
 // command that has an environment variable, except those of the fleet, which are in the database.
-func processSettings(parsed *kong.Context) []pages.ProcessSetting {
+func processSettings(parsed *kong.Context) []readmodel.ProcessSetting {
 	given := map[string]bool{}
 	for _, part := range parsed.Path {
 		if part.Flag != nil {
 			given[part.Flag.Name] = true
 		}
 	}
-	var settings []pages.ProcessSetting
+	var settings []readmodel.ProcessSetting
 	for _, flag := range parsed.Flags() {
 		if len(flag.Envs) == 0 || isFleetSetting(flag) {
 			continue
 		}
-		setting := pages.ProcessSetting{Flag: flag.Name, Env: flag.Envs[0], Value: shownValue(flag), Source: "default", Help: flag.Help}
+		setting := readmodel.ProcessSetting{Flag: flag.Name, Env: flag.Envs[0], Value: shownValue(flag), Source: "default", Help: flag.Help}
 		switch {
 		case given[flag.Name]:
 			setting.Source = "flag"

@@ -22,6 +22,7 @@ import (
 
 	"github.com/thawline/thaw/internal/csvfile"
 	"github.com/thawline/thaw/internal/dbsqlc"
+	"github.com/thawline/thaw/internal/enum"
 	"github.com/thawline/thaw/internal/server"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/webhook"
@@ -41,6 +42,7 @@ type signalsReplayCmd struct {
 	TokenHeader string        `help:"Header in which the token is sent. In Authorization it is sent as a Bearer token." default:"Authorization" placeholder:"HEADER"`
 	Timeout     time.Duration `help:"Maximum duration of the download from --from." default:"10m"`
 	Since       time.Time     `help:"Skip deliveries received before this time, for example 3d (3 days ago), yesterday or \"2026-12-02 14:00\"." type:"since" required:"" placeholder:"TIME"`
+	Reason      string        `help:"Reason, for the audit log." placeholder:"TEXT"`
 	DryRun      bool          `help:"Count the outcomes without changing anything."`
 	JSON        bool          `help:"Print JSON."`
 }
@@ -115,6 +117,12 @@ func (c *signalsReplayCmd) Run(ctx context.Context, e *env) error {
 			return err
 		}
 		defer in.Close()
+		if !c.DryRun {
+			detail := fmt.Sprintf("%s, since %s", inputDetail(name), c.Since.UTC().Format(time.RFC3339))
+			if _, err := operate(db).Record(ctx, enum.ActionSignalsReplayed, detail, c.Reason); err != nil {
+				return err
+			}
+		}
 		outcomes, err := c.replay(ctx, e, db, in)
 		if err != nil {
 			return fmt.Errorf("replaying %s: %w", name, err)
@@ -219,6 +227,18 @@ func openInput(name string, stdin io.Reader) (io.ReadCloser, error) {
 		return io.NopCloser(stdin), nil
 	}
 	return os.Open(name)
+}
+
+// inputDetail names an input for the audit log.
+func inputDetail(name string) string {
+	switch {
+	case name == "-":
+		return "standard input"
+	case strings.Contains(name, "://"):
+		return name
+	default:
+		return "file " + name
+	}
 }
 
 // A recordLine is one delivery in a record.

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
+	"github.com/thawline/thaw/internal/operator"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/token"
 	"github.com/thawline/thaw/internal/when"
@@ -17,7 +18,7 @@ import (
 
 type tokenCmd struct {
 	Create tokenCreateCmd `cmd:"" help:"Create a token for one workspace or for an operator, and show it once."`
-	List   tokenListCmd   `cmd:"" help:"List all tokens and when each was last used."`
+	List   tokenListCmd   `cmd:"" help:"List tokens, newest first, and when each was last used."`
 	Revoke tokenRevokeCmd `cmd:"" help:"Revoke a token immediately."`
 }
 
@@ -28,6 +29,7 @@ type tokenCreateCmd struct {
 	Workspace string        `help:"Restrict the token to this workspace." placeholder:"KEY" xor:"scope"`
 	Operator  bool          `help:"Give the token all rights of an operator." xor:"scope"`
 	Name      string        `help:"Name of the token's user, for the audit log." placeholder:"TEXT" required:""`
+	Reason    string        `help:"Reason, for the audit log." placeholder:"TEXT"`
 	Expires   time.Duration `help:"Lifetime of the token, for example 90d. Default: valid until revoked." placeholder:"DURATION"`
 	JSON      bool          `help:"Print JSON."`
 }
@@ -50,7 +52,10 @@ func (c *tokenCreateCmd) Validate() error {
 func (c *tokenCreateCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
 		made := token.New()
-		params := dbsqlc.CreateTokenParams{Name: c.Name, Hash: made.Hash(), CreatedBy: "cli:" + login()}
+		params := dbsqlc.CreateTokenParams{Name: c.Name, Hash: made.Hash(), CreatedBy: actor()}
+		if c.Reason != "" {
+			params.Reason = &c.Reason
+		}
 		if c.Expires > 0 {
 			params.Lasts = &c.Expires
 		}
@@ -84,17 +89,28 @@ func (c *tokenCreateCmd) Run(ctx context.Context, e *env) error {
 }
 
 type tokenListCmd struct {
-	database `embed:""`
-	JSON     bool `help:"Print JSON."`
+	database  `embed:""`
+	listFlags `embed:""`
+	Workspace string `help:"Only tokens of this workspace." placeholder:"KEY"`
+	Valid     bool   `help:"Only tokens that are neither revoked nor expired."`
 }
 
-func (tokenListCmd) Help() string { return "Example:\n  thaw token list --json" }
+func (tokenListCmd) Help() string { return "Example:\n  thaw token list --workspace acme --valid" }
+
+func (c *tokenListCmd) Validate() error { return c.listFlags.Validate() }
 
 func (c *tokenListCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		rows, err := db.Read().ListTokens(ctx)
+		params := dbsqlc.ListTokensParams{OnlyValid: c.Valid, Size: int32(c.Limit)}
+		if c.Workspace != "" {
+			params.Workspace = &c.Workspace
+		}
+		rows, err := db.Read().ListTokens(ctx, params)
 		if err != nil {
 			return err
+		}
+		if len(rows) > 0 {
+			defer c.sayMore(e, len(rows), rows[0].Total, "token")
 		}
 		if c.JSON {
 			type line struct {
@@ -131,21 +147,26 @@ func (c *tokenListCmd) Run(ctx context.Context, e *env) error {
 }
 
 type tokenRevokeCmd struct {
-	database `embed:""`
-	ID       int64 `arg:"" help:"ID of the token, from thaw token list."`
+	database   `embed:""`
+	reasonFlag `embed:""`
+	ID         int64 `arg:"" help:"ID of the token, from thaw token list."`
 }
 
-func (tokenRevokeCmd) Help() string { return "Example:\n  thaw token revoke 7" }
+func (tokenRevokeCmd) Help() string {
+	return "Example:\n  thaw token revoke 7 --reason \"the portal was shut down\""
+}
 
 func (c *tokenRevokeCmd) Run(ctx context.Context, e *env) error {
-	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		name, err := db.Trip().RevokeToken(ctx, c.ID)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return fmt.Errorf("token %d does not exist: run \"thaw token list\" to list the tokens", c.ID)
-		} else if err != nil {
+	return withOperator(ctx, e, c.database, func(o *operator.Operator) error {
+		name, isChanged, err := o.RevokeToken(ctx, c.ID, c.Reason)
+		switch {
+		case err != nil:
 			return err
+		case !isChanged:
+			printf(e.stdout, "No change: token %d (%s) is already revoked.\n", c.ID, name)
+		default:
+			printf(e.stdout, "token %d (%s) is revoked\n", c.ID, name)
 		}
-		printf(e.stdout, "token %d (%s) is revoked\n", c.ID, name)
 		return nil
 	})
 }

@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
+	"github.com/thawline/thaw/internal/operator"
 	"github.com/thawline/thaw/internal/outbound"
+	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/when"
 	"github.com/thawline/thaw/worker"
@@ -47,7 +49,9 @@ func (f *webhookFlag) register(ctx context.Context, db *store.Store, e *env) (*w
 	if sender == nil || err != nil {
 		return nil, err
 	}
-	endpoint, err := db.Trip().RegisterEndpoint(ctx, sender.URL())
+	endpoint, err := db.Trip().RegisterEndpoint(ctx, dbsqlc.RegisterEndpointParams{
+		Url: sender.URL(), Detail: outbound.Masked(sender.URL()), Actor: flagsActor(),
+	})
 	if err != nil {
 		return nil, fmt.Errorf("registering the webhook: %w", err)
 	}
@@ -92,6 +96,7 @@ type (
 		Messages  []webhookMessage  `json:"messages"`
 		// Next is the value of --before for the next page; null on the last page.
 		Next *string `json:"next"`
+		more int64   // messages after this page, counted up to readmodel.MaxCounted
 	}
 	webhookEndpoint struct {
 		URL            string     `json:"url"`
@@ -170,9 +175,13 @@ func (c *webhooksListCmd) read(ctx context.Context, db *store.Store) (page webho
 		}
 	}
 	if n := len(page.Messages); n == int(c.Limit) {
-		page.Next = &page.Messages[n-1].ID
+		last := page.Messages[n-1].ID
+		page.more, err = db.Read().CountMessagesBefore(ctx, dbsqlc.CountMessagesBeforeParams{Before: last, AtMost: readmodel.MaxCounted})
+		if page.more > 0 {
+			page.Next = &last
+		}
 	}
-	return page, nil
+	return page, err
 }
 
 func (p webhooksPage) print(e *env) error {
@@ -205,7 +214,11 @@ func (p webhooksPage) print(e *env) error {
 	}
 	t.write(e.stdout)
 	if p.Next != nil {
-		printf(e.stdout, "next page: --before %s\n", *p.Next)
+		more := many(p.more, "more message")
+		if p.more == readmodel.MaxCounted {
+			more = "at least " + more
+		}
+		printf(e.stdout, "next page: --before %s (%s)\n", *p.Next, more)
 	}
 	return nil
 }
@@ -308,15 +321,16 @@ func (c *webhooksTestCmd) report(e *env, id string, rows []dbsqlc.MessageRow) er
 }
 
 type webhooksReplayCmd struct {
-	database  `embed:""`
-	MessageID string    `arg:"" optional:"" help:"ID of the message to send again."`
-	Since     time.Time `help:"Send all messages since this time again, for example 3d (3 days ago), yesterday or \"2026-12-02 14:00\"." type:"since" placeholder:"TIME"`
-	Failed    bool      `help:"Send only failed deliveries again."`
-	JSON      bool      `help:"Print JSON."`
+	database   `embed:""`
+	reasonFlag `embed:""`
+	MessageID  string    `arg:"" optional:"" help:"ID of the message to send again."`
+	Since      time.Time `help:"Send all messages since this time again, for example 3d (3 days ago), yesterday or \"2026-12-02 14:00\"." type:"since" placeholder:"TIME"`
+	Failed     bool      `help:"Send only failed deliveries again."`
+	JSON       bool      `help:"Print JSON."`
 }
 
 func (webhooksReplayCmd) Help() string {
-	return "Delivered messages are sent again too: receivers detect them as duplicates by the ID. Messages go to all enabled receivers, including those added later.\n\nExample:\n  thaw webhooks replay --since 2026-01-31T09:00:00Z --failed"
+	return "Delivered messages are sent again too: receivers detect them as duplicates by the ID. Messages go to all enabled receivers, including those added later.\n\nExample:\n  thaw webhooks replay --since 2026-01-31T09:00:00Z --failed --reason \"the receiver was down\""
 }
 
 func (c *webhooksReplayCmd) Validate() error {
@@ -326,91 +340,69 @@ func (c *webhooksReplayCmd) Validate() error {
 	return nil
 }
 
-// replayAtOnce is how many messages one transaction replays.
-const replayAtOnce = 1000
-
 func (c *webhooksReplayCmd) Run(ctx context.Context, e *env) error {
-	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		params := dbsqlc.ReplayParams{Failed: c.Failed, Size: replayAtOnce}
-		if c.MessageID != "" {
-			known, err := db.Read().IsMessage(ctx, c.MessageID)
-			switch {
-			case err != nil:
-				return err
-			case !known:
-				return unknownMessage(c.MessageID)
-			}
-			params.MessageID = &c.MessageID
-		} else {
-			params.Since = &c.Since
-		}
-		var total dbsqlc.ReplayRow
-		for {
-			again, err := db.Trip().Replay(ctx, params)
-			if err != nil {
-				return err
-			}
-			total.Messages += again.Messages
-			total.Deliveries += again.Deliveries
-			if again.NextBefore == 0 {
-				break
-			}
-			params.Before = &again.NextBefore
+	return withOperator(ctx, e, c.database, func(o *operator.Operator) error {
+		total, err := o.ReplayMessages(ctx, operator.Replay{MessageID: c.MessageID, Since: c.Since, Failed: c.Failed}, c.Reason)
+		if err != nil {
+			return err
 		}
 		if c.JSON {
 			return writeJSON(e.stdout, map[string]int64{"messages": total.Messages, "deliveries": total.Deliveries})
 		}
-		printf(e.stdout, "replaying %d messages in %d deliveries\n", total.Messages, total.Deliveries)
+		printf(e.stdout, "replaying %s in %s\n", many(total.Messages, "message"), deliveries(total.Deliveries))
 		return nil
 	})
 }
 
+// deliveries formats a number of deliveries.
+func deliveries(n int64) string {
+	if n == 1 {
+		return "1 delivery"
+	}
+	return number(n) + " deliveries"
+}
+
 type webhooksEnableCmd struct {
-	database `embed:""`
-	URL      string `arg:"" help:"URL of the receiver."`
+	database   `embed:""`
+	reasonFlag `embed:""`
+	URL        string `arg:"" help:"URL of the receiver."`
 }
 
 func (webhooksEnableCmd) Help() string {
-	return "To send failed messages again, run thaw webhooks replay. While no receiver is enabled, Thaw writes no messages, so there is nothing to replay from that time.\n\nExample:\n  thaw webhooks enable https://platform.example.com/thaw"
+	return "To send failed messages again, run thaw webhooks replay. While no receiver is enabled, Thaw writes no messages, so there is nothing to replay from that time.\n\nExample:\n  thaw webhooks enable https://platform.example.com/thaw --reason \"the receiver is back\""
 }
 
 func (c *webhooksEnableCmd) Run(ctx context.Context, e *env) error {
-	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		enabled, err := db.Trip().EnableEndpoint(ctx, c.URL)
-		if err == nil && enabled == 0 {
-			err = unknownReceiver(c.URL)
-		}
-		if err != nil {
+	return withOperator(ctx, e, c.database, func(o *operator.Operator) error {
+		enabled, err := o.EnableEndpoint(ctx, operator.Endpoint{URL: c.URL}, c.Reason)
+		switch {
+		case err != nil:
 			return err
+		case !enabled:
+			printf(e.stdout, "No change: receiver %s is already enabled.\n", outbound.Masked(c.URL))
+		default:
+			printf(e.stdout, "receiver %s is enabled\n", outbound.Masked(c.URL))
 		}
-		printf(e.stdout, "receiver %s is enabled\n", outbound.Masked(c.URL))
 		return nil
 	})
 }
 
 type webhooksRemoveCmd struct {
-	database `embed:""`
-	URL      string `arg:"" help:"URL of the receiver."`
+	database   `embed:""`
+	reasonFlag `embed:""`
+	URL        string `arg:"" help:"URL of the receiver."`
 }
 
 func (webhooksRemoveCmd) Help() string {
-	return "First remove --webhook-url from all processes: a process that is started with it adds the receiver again.\n\nExample:\n  thaw webhooks remove https://platform.example.com/thaw"
+	return "First remove --webhook-url from all processes: a process that is started with it adds the receiver again.\n\nExample:\n  thaw webhooks remove https://platform.example.com/thaw --reason \"moved to another URL\""
 }
 
 func (c *webhooksRemoveCmd) Run(ctx context.Context, e *env) error {
-	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		removed, err := db.Trip().RemoveEndpoint(ctx, c.URL)
-		if err == nil && !removed {
-			err = unknownReceiver(c.URL)
-		}
-		if err != nil {
+	return withOperator(ctx, e, c.database, func(o *operator.Operator) error {
+		if err := o.RemoveEndpoint(ctx, operator.Endpoint{URL: c.URL}, c.Reason); err != nil {
 			return err
 		}
 		printf(e.stdout, "receiver %s is removed\n", outbound.Masked(c.URL))
 		return nil
 	})
-}
-
-func unknownReceiver(url string) error {
-	return fmt.Errorf("receiver %q does not exist: run \"thaw webhooks list\" to list the receivers (without the query of their URL)", outbound.Masked(url))
 }

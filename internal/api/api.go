@@ -30,6 +30,8 @@ type Config struct {
 	Reader *readmodel.Reader
 	// Operators authenticates requests that have no token. Required.
 	Operators *riverui.Operators
+	// Settings are the settings of this process, for GET /settings.
+	Settings []readmodel.ProcessSetting
 	// Logger is required.
 	Logger *slog.Logger
 }
@@ -38,6 +40,7 @@ type api struct {
 	store     *store.Store
 	reader    *readmodel.Reader
 	operators *riverui.Operators
+	process   []readmodel.ProcessSetting
 	logger    *slog.Logger
 }
 
@@ -53,19 +56,28 @@ type route struct {
 var routes = []route{
 	{http.MethodGet, "/prospects", []string{"url"}, (*api).prospect},
 	{http.MethodPost, "/prospects/explain", nil, (*api).prospects},
-	{http.MethodGet, "/accounts", paged("workspace", "account", "status", "has_backlog"), (*api).accounts},
+	{http.MethodGet, "/accounts", paged("workspace", "account", "status", "blocked", "has_backlog", "order"), (*api).accounts},
 	{http.MethodGet, "/accounts/{id}", nil, (*api).account},
 	{http.MethodGet, "/accounts/{id}/enrollments", paged("status"), (*api).enrollments},
 	{http.MethodGet, "/accounts/{id}/signals", paged(), (*api).signals},
+	{http.MethodGet, "/accounts/{id}/timeline", paged("part"), (*api).timeline},
+	{http.MethodGet, "/enrollments", paged("workspace", "account", "campaign", "reason", "paused_for"), (*api).paused},
 	{http.MethodGet, "/campaigns", paged("workspace", "status"), (*api).campaigns},
 	{http.MethodGet, "/workspaces", paged(), (*api).workspaces},
 	{http.MethodGet, "/sweeps", paged("workspace"), (*api).sweeps},
-	{http.MethodGet, "/heals", paged("workspace"), (*api).heals},
+	{http.MethodGet, "/heals", paged("workspace", "status"), (*api).heals},
 	{http.MethodPost, "/heals", nil, (*api).startHeal},
 	{http.MethodGet, "/heals/{id}", nil, (*api).heal},
 	{http.MethodPost, "/heals/{id}/stop", nil, (*api).stopHeal},
 	{http.MethodPost, "/heals/{id}/resume", nil, (*api).resumeHeal},
+	{http.MethodGet, "/actions", paged("workspace", "what", "actor", "within"), (*api).actions},
+	{http.MethodGet, "/actions/{id}", nil, (*api).action},
 	{http.MethodPost, "/actions/{id}/undo", nil, (*api).undo},
+	{http.MethodGet, "/signals", paged("workspace", "outcome", "provider", "account"), (*api).deliveries},
+	{http.MethodGet, "/signals/{id}", nil, (*api).delivery},
+	{http.MethodGet, "/endpoints", nil, (*api).endpoints},
+	{http.MethodGet, "/messages", paged("state"), (*api).messages},
+	{http.MethodGet, "/settings", nil, (*api).settings},
 	{http.MethodGet, "/fleet", []string{"workspace"}, (*api).fleet},
 	{http.MethodGet, "/search", paged("q", "kind"), (*api).search},
 	{http.MethodGet, "/events", paged("url"), (*api).events},
@@ -77,7 +89,7 @@ func paged(params ...string) []string { return append(params, "cursor", "limit")
 
 // New returns the handler of all routes. Mount it at [Prefix] without stripping the prefix.
 func New(c Config) http.Handler {
-	a := &api{store: c.Store, reader: c.Reader, operators: c.Operators, logger: c.Logger}
+	a := &api{store: c.Store, reader: c.Reader, operators: c.Operators, process: c.Settings, logger: c.Logger}
 	mux := http.NewServeMux()
 	methods := make(map[string][]string)
 	for _, r := range routes {

@@ -23,7 +23,7 @@ func TestDocumentHasAllValues(t *testing.T) {
 	t.Parallel()
 	types := [][]string{
 		enum.Names(enum.AccountStatuses), enum.Names(enum.CampaignStatuses), enum.Names(enum.EnrollmentStatuses), enum.Names(enum.PauseReasons),
-		enum.Names(enum.EventKinds), enum.Names(enum.EventSources), enum.Names(enum.SignalOutcomes), enum.Names(explain.Codes), enum.Names(explain.Actors),
+		enum.Names(enum.EventKinds), enum.Names(enum.EventSources), enum.Names(enum.SignalOutcomes), enum.Names(enum.ActionKinds), enum.Names(enum.DeliveryStates), enum.Names(explain.Codes), enum.Names(explain.Actors),
 	}
 	got, err := os.ReadFile("openapi.json")
 	require.NoError(t, err)

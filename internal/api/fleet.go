@@ -41,7 +41,15 @@ func (a *api) workspaces(r *request) (reply, error) { return list(a, r, readmode
 func (a *api) sweeps(r *request) (reply, error) { return list(a, r, readmodel.Sweeps) }
 
 // heals serves GET /heals.
-func (a *api) heals(r *request) (reply, error) { return list(a, r, readmodel.Heals) }
+func (a *api) heals(r *request) (reply, error) {
+	status, err := oneOf(r, "status", readmodel.HealStatuses)
+	if err != nil {
+		return reply{}, err
+	}
+	return list(a, r, func(ctx context.Context, db *store.Store, s readmodel.Scope, p readmodel.Paging) (readmodel.Page[readmodel.Heal], error) {
+		return readmodel.Heals(ctx, db, s, status, p)
+	})
+}
 
 // campaigns serves GET /campaigns.
 func (a *api) campaigns(r *request) (reply, error) {
@@ -64,7 +72,17 @@ func (a *api) accounts(r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	filter := readmodel.AccountFilter{Account: r.query["account"], Status: string(status), HasBacklog: hasBacklog == "true"}
+	blocked, err := oneOf(r, "blocked", readmodel.AccountBlocks)
+	if err != nil {
+		return reply{}, err
+	}
+	order, err := oneOf(r, "order", []string{"workspace", "paused"})
+	if err != nil {
+		return reply{}, err
+	}
+	filter := readmodel.AccountFilter{
+		Account: r.query["account"], Status: string(status), Blocked: blocked, HasBacklog: hasBacklog == "true", MostPausedFirst: order == "paused",
+	}
 	return list(a, r, func(ctx context.Context, db *store.Store, s readmodel.Scope, p readmodel.Paging) (readmodel.Page[readmodel.Account], error) {
 		return readmodel.Accounts(ctx, db, s, filter, p)
 	})

@@ -25,10 +25,19 @@ var northern = map[string][]call{
 	"GET /accounts/{id}":             {{path: "/accounts/1"}, {path: "/accounts/3"}},
 	"GET /accounts/{id}/enrollments": {{path: "/accounts/1/enrollments"}, {path: "/accounts/1/enrollments?status=active"}},
 	"GET /accounts/{id}/signals":     {{path: "/accounts/1/signals"}},
+	"GET /accounts/{id}/timeline":    {{path: "/accounts/1/timeline"}, {path: "/accounts/1/timeline?part=signal"}},
+	"GET /enrollments":               {{path: "/enrollments"}, {path: "/enrollments?workspace=north&campaign=north-spring&paused_for=30m"}, {path: "/enrollments?limit=1&reason=paused_by_user"}},
+	"GET /actions":                   {{path: "/actions"}, {path: "/actions?workspace=north&what=heal_cap_removed&actor=ann&within=1d"}},
+	"GET /actions/{id}":              {{path: "/actions/1"}},
+	"GET /signals":                   {{path: "/signals"}, {path: "/signals?workspace=north&outcome=applied"}, {path: "/signals?provider=linkedin&account=north-1"}},
+	"GET /signals/{id}":              {{path: "/signals/1"}},
+	"GET /endpoints":                 {{path: "/endpoints"}},
+	"GET /messages":                  {{path: "/messages"}, {path: "/messages?state=failed"}},
+	"GET /settings":                  {{path: "/settings"}},
 	"GET /campaigns":                 {{path: "/campaigns"}, {path: "/campaigns?workspace=north&status=running"}},
 	"GET /workspaces":                {{path: "/workspaces"}},
 	"GET /sweeps":                    {{path: "/sweeps?workspace=north"}},
-	"GET /heals":                     {{path: "/heals"}, {path: "/heals?workspace=north"}},
+	"GET /heals":                     {{path: "/heals"}, {path: "/heals?workspace=north&status=done"}},
 	"GET /heals/{id}":                {{path: "/heals/1"}},
 	"POST /heals": {
 		{body: `{"workspace": "north", "dry_run": true}`}, {body: `{"account": "north-1", "dry_run": true}`},
@@ -38,6 +47,9 @@ var northern = map[string][]call{
 	"GET /search":       {{path: "/search?q=north"}, {path: "/search?q=linkedin.com/in/north-1-1"}, {path: "/search?q=north&kind=accounts&limit=1"}, {path: "/search?q=in/north-1-1"}},
 	"GET /openapi.json": {{path: "/openapi.json"}},
 }
+
+// operatorRoutes are the routes that a tenant may not use.
+var operatorRoutes = []string{"GET /endpoints", "GET /messages", "GET /settings"}
 
 // actions are the routes that take an action, which succeeds only once. TestActions covers them.
 var actions = []string{"POST /heals/{id}/stop", "POST /heals/{id}/resume", "POST /actions/{id}/undo"}
@@ -89,10 +101,14 @@ func TestWorkspaceTokenSeesItsWorkspace(t *testing.T) {
 		t.Helper()
 		a.token = s.north
 		got := s.send(t, a)
+		if slices.Contains(operatorRoutes, route) {
+			require.Contains(t, got.json(t, http.StatusForbidden)["detail"], "Only an operator may see")
+			return
+		}
 		require.Contains(t, []int{http.StatusOK, http.StatusAccepted}, got.status, got.body)
 		require.NotContains(t, got.body, "south")
 		switch {
-		case route == "GET /openapi.json", strings.Contains(a.body, "dry_run"), route == "GET /fleet", route == "GET /sweeps", route == "GET /accounts/{id}/signals":
+		case route == "GET /openapi.json", strings.Contains(a.body, "dry_run"), route == "GET /fleet", route == "GET /sweeps", route == "GET /accounts/{id}/signals", route == "GET /accounts/{id}/timeline":
 			// Only numbers, without a name: TestNumbersOfOneWorkspace compares them.
 		default:
 			require.True(t, namesNorth(got), got.body)
@@ -109,6 +125,10 @@ func TestWorkspaceTokenDoesNotSeeOtherWorkspaces(t *testing.T) {
 		t.Helper()
 		a.token = s.south
 		got := s.send(t, a)
+		if slices.Contains(operatorRoutes, route) {
+			require.Equal(t, http.StatusForbidden, got.status, got.body)
+			return
+		}
 		byName := strings.Contains(a.path, "workspace=north") || strings.Contains(route, "{id}") || route == "POST /heals" || route == "GET /prospects"
 		if byName {
 			require.Equal(t, http.StatusNotFound, got.status, got.body)
@@ -143,11 +163,12 @@ func TestWorkspaceTokenDoesNotSeeOtherWorkspaces(t *testing.T) {
 func TestCursorDoesNotExtendScope(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
-	for _, path := range []string{"/accounts", "/campaigns", "/workspaces", "/heals", "/sweeps", "/accounts/1/enrollments", "/accounts/1/signals"} {
+	for _, path := range []string{"/accounts", "/campaigns", "/workspaces", "/heals", "/sweeps", "/accounts/1/enrollments", "/accounts/1/signals", "/accounts/1/timeline", "/enrollments", "/actions", "/signals"} {
 		page := s.send(t, call{path: path + "?limit=1", token: s.operator}).json(t, http.StatusOK)
 		if next, ok := page["next_cursor"].(string); ok {
 			got := s.send(t, call{path: path + "?cursor=" + next, token: s.south})
-			require.Contains(t, []int{http.StatusOK, http.StatusNotFound}, got.status)
+			// A list in another order has other cursors.
+			require.Contains(t, []int{http.StatusOK, http.StatusNotFound, http.StatusBadRequest}, got.status)
 			require.False(t, namesNorth(got), got.body)
 		}
 	}
@@ -232,7 +253,7 @@ func TestInvalidRequests(t *testing.T) {
 		status             int
 		detail             string
 	}{
-		{"GET", "/accounts?limt=3", "", 400, `Unknown query parameter "limt": this route has account, cursor, has_backlog, limit, status, workspace`},
+		{"GET", "/accounts?limt=3", "", 400, `Unknown query parameter "limt": this route has account, blocked, cursor, has_backlog, limit, order, status, workspace`},
 		{"GET", "/accounts/1?limit=3", "", 400, `Unknown query parameter "limit": this route has none`},
 		{"GET", "/accounts?limit=3&limit=4", "", 400, `"limit" occurs 2 times`},
 		{"GET", "/accounts?limit=0", "", 400, "limit=0: must be a number from 1 to 200"},
@@ -245,6 +266,21 @@ func TestInvalidRequests(t *testing.T) {
 		{"GET", "/accounts?account=%ff", "", 400, "UTF-8"},
 		{"GET", "/accounts?account=%zz", "", 400, "malformed"},
 		{"GET", "/accounts/1/enrollments?status=replied", "", 400, "must be one of active, paused"},
+		{"GET", "/accounts?order=age", "", 400, "must be one of paused, workspace"},
+		{"GET", "/accounts/1/timeline?part=x", "", 400, "must be one of action, heal, signal, status, sweep"},
+		{"GET", "/enrollments?paused_for=3", "", 400, "paused_for=3: must be a duration such as 12h, 3d or 1w"},
+		{"GET", "/enrollments?paused_for=3d", "", 400, "The prospects of the whole fleet cannot be filtered by age. Send workspace or account too."},
+		{"GET", "/enrollments?campaign=north-spring", "", 400, "A campaign needs its workspace."},
+		{"GET", "/enrollments?reason=subscription_inactive", "", 400, "must be one of account_restricted"},
+		{"GET", "/enrollments?account=unknown", "", 404, "There is no such account."},
+		{"GET", "/enrollments?workspace=north&campaign=unknown", "", 404, ""},
+		{"GET", "/actions?what=thought", "", 400, "must be one of auto_resume_off"},
+		{"GET", "/actions?within=0d", "", 400, "must be a duration"},
+		{"GET", "/actions/99", "", 404, ""},
+		{"GET", "/signals?account=north-1", "", 400, "An account needs its provider."},
+		{"GET", "/signals?outcome=lost", "", 400, "must be one of applied"},
+		{"GET", "/signals/99", "", 404, ""},
+		{"GET", "/messages?state=lost", "", 400, "must be one of delivered, failed, waiting"},
 		{"GET", "/prospects", "", 400, `"url" is missing`},
 		{"GET", "/prospects?url=" + strings.Repeat("a", 2001), "", 400, "at most 2000"},
 		{"GET", "/search", "", 400, `"q" is missing`},
@@ -412,4 +448,81 @@ func TestActions(t *testing.T) {
 	require.Equal(t, map[string]any{"action_id": float64(action + 1), "restored": 0.0}, act(path, s.operator, "a mistake").json(t, http.StatusOK))
 	require.Contains(t, act(path, s.operator, "again").json(t, http.StatusConflict)["detail"], "the campaign has changed since")
 	require.Equal(t, http.StatusNotFound, act("/actions/999/undo", s.operator, "x").status)
+}
+
+// The body of a signal is for operators. Secrets in the URL of an endpoint are for nobody.
+func TestRecordsKeepSecrets(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.Exec(t, `SELECT thaw.receive_signal('linkedin', 'north-1', 'CREDENTIALS', 'disconnected', NULL, NULL, NULL, false, '{"from": "the provider"}')`)
+	path := fmt.Sprint("/signals/", testdb.Value[int64](t, s.DB, "SELECT max(id) FROM thaw.account_signals"))
+	require.Equal(t, map[string]any{"from": "the provider"}, s.send(t, call{path: path, token: s.operator}).json(t, http.StatusOK)["body"])
+	hidden := s.send(t, call{path: path, token: s.north}).json(t, http.StatusOK)
+	require.Nil(t, hidden["body"])
+	require.Equal(t, true, hidden["has_body"])
+
+	s.Exec(t, "INSERT INTO thaw.webhook_endpoints (url) VALUES ('https://me:s3cret@platform.example.com/thaw?key=s3cret')")
+	s.Exec(t, "SELECT thaw.publish('test.ping', p_account_id => 1)")
+	endpoints, messages := s.send(t, call{path: "/endpoints", token: s.operator}), s.send(t, call{path: "/messages?state=waiting", token: s.operator})
+	require.NotContains(t, endpoints.body+messages.body, "s3cret")
+	require.Equal(t, 1.0, endpoints.json(t, http.StatusOK)["items"].([]any)[0].(map[string]any)["waiting"])
+	message := messages.json(t, http.StatusOK)["items"].([]any)[0].(map[string]any)
+	require.Equal(t, "north", message["data"].(map[string]any)["workspace"])
+	require.Equal(t, "https://platform.example.com/thaw?…", message["deliveries"].([]any)[0].(map[string]any)["url"])
+}
+
+// A signal of an unknown account belongs to no workspace. A page that looked at many signals of other
+// workspaces has a cursor, even if it is empty.
+func TestSignalsOfOneWorkspace(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.Exec(t, "SELECT thaw.signal('linkedin', 'nowhere', 'connected')")
+	require.Contains(t, s.send(t, call{path: "/signals?outcome=unknown_account", token: s.operator}).body, `"account":"nowhere"`)
+	require.NotContains(t, s.send(t, call{path: "/signals", token: s.south}).body, "nowhere")
+	s.Exec(t, `INSERT INTO thaw.account_signals (provider, provider_account_id, raw_status, outcome) SELECT 'linkedin', 'north-1', 'other', 'ignored' FROM generate_series(1, 2500)`)
+	page := s.send(t, call{path: "/signals", token: s.south}).json(t, http.StatusOK)
+	require.Empty(t, page["items"])
+	require.NotNil(t, page["searched_to"])
+	page = s.send(t, call{path: "/signals?cursor=" + page["next_cursor"].(string), token: s.south}).json(t, http.StatusOK)
+	require.Len(t, page["items"], 1)
+	require.Nil(t, page["next_cursor"])
+}
+
+// An action says whether it can be undone. A tenant sees the actions on its workspace, without the
+// role of the database.
+func TestAuditLog(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.Exec(t, "SELECT thaw.pause_account('north-1', 'a mistake', 'ben')")
+	path := fmt.Sprint("/actions/", testdb.Value[int64](t, s.DB, "SELECT max(id) FROM thaw.manual_actions"))
+	action := s.send(t, call{path: path, token: s.operator}).json(t, http.StatusOK)
+	require.Equal(t, map[string]any{"allowed": true, "refusal": "", "fix": "", "prospects": action["enrollments"]}, action["undo"])
+	require.NotEmpty(t, action["session_role"])
+	s.send(t, call{method: "POST", path: path + "/undo", body: `{"reason": "undo it"}`, token: s.operator}).json(t, http.StatusOK)
+	undone := s.send(t, call{path: path, token: s.operator}).json(t, http.StatusOK)
+	require.Equal(t, action["id"].(float64)+1, undone["undone_by"])
+	require.Contains(t, undone["undo"].(map[string]any)["refusal"], "have changed since")
+
+	tenant := s.send(t, call{path: path, token: s.north}).json(t, http.StatusOK)
+	require.Nil(t, tenant["undo"])
+	require.Empty(t, tenant["session_role"])
+	list := s.send(t, call{path: "/actions?within=1d", token: s.north}).json(t, http.StatusOK)["items"].([]any)
+	require.Len(t, list, 3)
+	require.Empty(t, list[0].(map[string]any)["session_role"])
+	require.Empty(t, s.send(t, call{path: "/actions?what=settings_changed", token: s.north}).json(t, http.StatusOK)["items"])
+}
+
+// The settings say where each comes from.
+func TestSettings(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.Exec(t, "UPDATE thaw.settings SET fleet_cap = 3000, changed_at = thaw.now(), changed_by = 'flags:ann@host'")
+	settings := s.send(t, call{path: "/settings", token: s.operator}).json(t, http.StatusOK)
+	for _, one := range settings["fleet"].([]any) {
+		if setting := one.(map[string]any); setting["name"] == "fleet_cap" {
+			require.Equal(t, []any{3000.0, 2000.0, false}, []any{setting["value"], setting["default"], setting["is_duration"]})
+			require.Equal(t, "flags:ann@host", setting["changed"].(map[string]any)["actor"])
+		}
+	}
+	require.Equal(t, []any{map[string]any{"flag": "addr", "env": "THAW_ADDR", "value": ":8080", "source": "environment", "help": "Address."}}, settings["process"])
 }

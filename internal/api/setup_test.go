@@ -38,6 +38,7 @@ INSERT INTO thaw.allocations (tick_at, account_id, workspace_id, planned) SELECT
 SELECT thaw.resume_pass('sweep', a.id, 1, p_tick_at => thaw.tick()) FROM thaw.accounts AS a;
 INSERT INTO thaw.heals (workspace_id, target, cap, actor, status, found, remaining, finished_at)
 	SELECT w.id, 'workspace:' || w.id, 10, 'jane of ' || w.key, 'done', 0, 0, thaw.now() FROM thaw.workspaces AS w;
+INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id) SELECT 'heal_cap_removed', 'ann', 'asked by the ' || w.key, w.id FROM thaw.workspaces AS w;
 `
 
 // password is the operators' password.
@@ -63,7 +64,8 @@ func setup(t *testing.T) *site {
 
 func serve(t *testing.T, db *testdb.DB, password string) *site {
 	t.Helper()
-	web := httptest.NewServer(api.New(api.Config{Store: store.New(db.Pool), Reader: readmodel.NewReader(store.New(db.Pool)), Operators: riverui.NewOperators(password), Logger: testdb.Logger(t)}))
+	web := httptest.NewServer(api.New(api.Config{Store: store.New(db.Pool), Reader: readmodel.NewReader(store.New(db.Pool)), Operators: riverui.NewOperators(password), Logger: testdb.Logger(t),
+		Settings: []readmodel.ProcessSetting{{Flag: "addr", Env: "THAW_ADDR", Value: ":8080", Source: "environment", Help: "Address."}}}))
 	t.Cleanup(web.Close)
 	s := &site{DB: db, url: web.URL, doc: readDocument(t)}
 	s.operator, s.north, s.south = s.token(t, "NULL"), s.token(t, "1"), s.token(t, "2")

@@ -11,29 +11,29 @@ import (
 )
 
 const auditPage = `-- name: AuditPage :many
-SELECT d.id, d.at, d.what, d.actor, d.session_role, coalesce(d.reason, '')::text AS reason, coalesce(w.key, '')::text AS workspace,
-    d.account_id, coalesce(a.provider_account_id, '')::text AS account, coalesce(a.display_name, '')::text AS account_name,
-    coalesce(c.key, '')::text AS campaign, coalesce(d.prospect_url, '')::text AS prospect_url, d.until, d.enrollments
+SELECT d.id, d.at, d.what, d.actor, d.session_role, coalesce(d.reason, '')::text AS reason, coalesce(d.detail, '')::text AS detail,
+    coalesce(w.key, '')::text AS workspace, d.account_id, coalesce(a.provider_account_id, '')::text AS account, coalesce(a.display_name, '')::text AS account_name,
+    coalesce(c.key, '')::text AS campaign, coalesce(d.prospect_url, '')::text AS prospect_url, d.heal_id, d.undoes, d.until, d.enrollments
 FROM (
-    (SELECT m.id, m.at, m.what, m.actor, m.session_role, m.reason, m.workspace_id, m.account_id, m.campaign_id, m.prospect_url, m.heal_id, m.undoes, m.before, m.until, m.enrollments, m.accounts_lost, m.accounts_connected, m.logged_at FROM thaw.manual_actions AS m
+    (SELECT m.id, m.at, m.what, m.actor, m.session_role, m.reason, m.detail, m.workspace_id, m.account_id, m.campaign_id, m.prospect_url, m.heal_id, m.undoes, m.before, m.until, m.enrollments, m.accounts_lost, m.accounts_connected, m.logged_at FROM thaw.manual_actions AS m
      WHERE $1::text = 'actor' AND m.actor = $2::text
         AND m.at >= thaw.now() - $3::interval AND (m.at, m.id) < ($4::timestamptz, $5::bigint)
         AND ($6::text = '' OR m.what = $6::text)
         AND ($7::bigint = 0 OR m.workspace_id = $7::bigint)
      ORDER BY m.at DESC, m.id DESC LIMIT $8::integer)
     UNION ALL
-    (SELECT m.id, m.at, m.what, m.actor, m.session_role, m.reason, m.workspace_id, m.account_id, m.campaign_id, m.prospect_url, m.heal_id, m.undoes, m.before, m.until, m.enrollments, m.accounts_lost, m.accounts_connected, m.logged_at FROM thaw.manual_actions AS m
+    (SELECT m.id, m.at, m.what, m.actor, m.session_role, m.reason, m.detail, m.workspace_id, m.account_id, m.campaign_id, m.prospect_url, m.heal_id, m.undoes, m.before, m.until, m.enrollments, m.accounts_lost, m.accounts_connected, m.logged_at FROM thaw.manual_actions AS m
      WHERE $1::text = 'workspace' AND m.workspace_id = $7::bigint
         AND m.at >= thaw.now() - $3::interval AND (m.at, m.id) < ($4::timestamptz, $5::bigint)
         AND ($6::text = '' OR m.what = $6::text)
      ORDER BY m.at DESC, m.id DESC LIMIT $8::integer)
     UNION ALL
-    (SELECT m.id, m.at, m.what, m.actor, m.session_role, m.reason, m.workspace_id, m.account_id, m.campaign_id, m.prospect_url, m.heal_id, m.undoes, m.before, m.until, m.enrollments, m.accounts_lost, m.accounts_connected, m.logged_at FROM thaw.manual_actions AS m
+    (SELECT m.id, m.at, m.what, m.actor, m.session_role, m.reason, m.detail, m.workspace_id, m.account_id, m.campaign_id, m.prospect_url, m.heal_id, m.undoes, m.before, m.until, m.enrollments, m.accounts_lost, m.accounts_connected, m.logged_at FROM thaw.manual_actions AS m
      WHERE $1::text = 'what' AND m.what = $6::text
         AND m.at >= thaw.now() - $3::interval AND (m.at, m.id) < ($4::timestamptz, $5::bigint)
      ORDER BY m.at DESC, m.id DESC LIMIT $8::integer)
     UNION ALL
-    (SELECT m.id, m.at, m.what, m.actor, m.session_role, m.reason, m.workspace_id, m.account_id, m.campaign_id, m.prospect_url, m.heal_id, m.undoes, m.before, m.until, m.enrollments, m.accounts_lost, m.accounts_connected, m.logged_at FROM thaw.manual_actions AS m
+    (SELECT m.id, m.at, m.what, m.actor, m.session_role, m.reason, m.detail, m.workspace_id, m.account_id, m.campaign_id, m.prospect_url, m.heal_id, m.undoes, m.before, m.until, m.enrollments, m.accounts_lost, m.accounts_connected, m.logged_at FROM thaw.manual_actions AS m
      WHERE $1::text = 'time'
         AND m.at >= thaw.now() - $3::interval AND (m.at, m.id) < ($4::timestamptz, $5::bigint)
      ORDER BY m.at DESC, m.id DESC LIMIT $8::integer)) AS d
@@ -61,12 +61,15 @@ type AuditPageRow struct {
 	Actor       string
 	SessionRole string
 	Reason      string
+	Detail      string
 	Workspace   string
 	AccountID   *int64
 	Account     string
 	AccountName string
 	Campaign    string
 	ProspectUrl string
+	HealID      *int64
+	Undoes      *int64
 	Until       *time.Time
 	Enrollments *int32
 }
@@ -99,12 +102,15 @@ func (q *Queries) AuditPage(ctx context.Context, arg AuditPageParams) ([]AuditPa
 			&i.Actor,
 			&i.SessionRole,
 			&i.Reason,
+			&i.Detail,
 			&i.Workspace,
 			&i.AccountID,
 			&i.Account,
 			&i.AccountName,
 			&i.Campaign,
 			&i.ProspectUrl,
+			&i.HealID,
+			&i.Undoes,
 			&i.Until,
 			&i.Enrollments,
 		); err != nil {

@@ -125,17 +125,22 @@ func (q *Queries) HealBatch(ctx context.Context, arg HealBatchParams) (HealBatch
 }
 
 const healCaps = `-- name: HealCaps :many
-SELECT w.key, w.heal_cap FROM thaw.workspaces AS w WHERE w.heal_cap IS NOT NULL ORDER BY w.key
+SELECT w.key, w.heal_cap, count(*) OVER () AS total
+FROM thaw.workspaces AS w
+WHERE w.heal_cap IS NOT NULL
+ORDER BY w.key
+LIMIT $1::integer
 `
 
 type HealCapsRow struct {
 	Key     string
 	HealCap *int32
+	Total   int64
 }
 
-// The heal caps that operators have set for workspaces.
-func (q *Queries) HealCaps(ctx context.Context) ([]HealCapsRow, error) {
-	rows, err := q.db.Query(ctx, healCaps)
+// The heal caps that operators have set for workspaces. total: of all, without the limit.
+func (q *Queries) HealCaps(ctx context.Context, size int32) ([]HealCapsRow, error) {
+	rows, err := q.db.Query(ctx, healCaps, size)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +148,7 @@ func (q *Queries) HealCaps(ctx context.Context) ([]HealCapsRow, error) {
 	var items []HealCapsRow
 	for rows.Next() {
 		var i HealCapsRow
-		if err := rows.Scan(&i.Key, &i.HealCap); err != nil {
+		if err := rows.Scan(&i.Key, &i.HealCap, &i.Total); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

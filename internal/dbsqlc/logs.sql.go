@@ -21,6 +21,37 @@ func (q *Queries) Clock(ctx context.Context) (time.Time, error) {
 	return now, err
 }
 
+const countHeals = `-- name: CountHeals :one
+SELECT count(*)::bigint AS heals
+FROM (
+    SELECT FROM thaw.heals AS h
+    LEFT JOIN thaw.accounts AS account ON account.id = h.account_id
+    WHERE (coalesce(h.workspace_id, account.workspace_id) BETWEEN $1::bigint AND $2::bigint
+            OR coalesce(h.workspace_id, account.workspace_id) IS NULL AND $1::bigint < $2::bigint)
+        AND ($3::text IS NULL OR thaw.heal_state(h) = $3::text)
+    LIMIT $4::integer) AS counted
+`
+
+type CountHealsParams struct {
+	FirstWorkspace int64
+	LastWorkspace  int64
+	Status         *string
+	AtMost         int32
+}
+
+// How many heals that list has, counted up to at_most.
+func (q *Queries) CountHeals(ctx context.Context, arg CountHealsParams) (int64, error) {
+	row := q.db.QueryRow(ctx, countHeals,
+		arg.FirstWorkspace,
+		arg.LastWorkspace,
+		arg.Status,
+		arg.AtMost,
+	)
+	var heals int64
+	err := row.Scan(&heals)
+	return heals, err
+}
+
 const eventPage = `-- name: EventPage :many
 SELECT event.id, workspace.key AS workspace, campaign.key AS campaign, e.id AS enrollment_id, e.prospect_url, event.at,
     event.kind::text AS kind, event.from_status::text AS from_status, event.to_status::text AS to_status,
@@ -165,14 +196,16 @@ LEFT JOIN thaw.workspaces AS workspace ON workspace.id = coalesce(h.workspace_id
 WHERE h.id < $1::bigint
     AND (workspace.id BETWEEN $2::bigint AND $3::bigint
         OR workspace.id IS NULL AND $2::bigint < $3::bigint)
+    AND ($4::text IS NULL OR thaw.heal_state(h) = $4::text)
 ORDER BY h.id DESC
-LIMIT $4::integer
+LIMIT $5::integer
 `
 
 type HealPageParams struct {
 	BeforeID       int64
 	FirstWorkspace int64
 	LastWorkspace  int64
+	Status         *string
 	Size           int32
 }
 
@@ -210,6 +243,7 @@ func (q *Queries) HealPage(ctx context.Context, arg HealPageParams) ([]HealPageR
 		arg.BeforeID,
 		arg.FirstWorkspace,
 		arg.LastWorkspace,
+		arg.Status,
 		arg.Size,
 	)
 	if err != nil {

@@ -72,8 +72,10 @@ func (q *Queries) ActOnProspect(ctx context.Context, arg ActOnProspectParams) (A
 }
 
 const action = `-- name: Action :one
-SELECT d.id, d.at, d.what, d.actor, d.session_role, coalesce(d.reason, '')::text AS reason, coalesce(w.key, '')::text AS workspace,
-    d.account_id, coalesce(a.provider_account_id, '')::text AS account, coalesce(c.key, '')::text AS campaign,
+SELECT d.id, d.at, d.what, d.actor, d.session_role, coalesce(d.reason, '')::text AS reason, coalesce(d.detail, '')::text AS detail,
+    coalesce(w.key, '')::text AS workspace,
+    d.account_id, coalesce(a.provider_account_id, '')::text AS account, coalesce(a.display_name, '')::text AS account_name,
+    coalesce(c.key, '')::text AS campaign,
     coalesce(d.prospect_url, '')::text AS prospect_url, d.heal_id, d.until, d.enrollments, d.undoes,
     coalesce((SELECT u.id FROM thaw.manual_actions AS u WHERE u.undoes = d.id ORDER BY u.id DESC LIMIT 1), 0)::bigint AS undone_by
 FROM thaw.manual_actions AS d
@@ -81,7 +83,16 @@ LEFT JOIN thaw.workspaces AS w ON w.id = d.workspace_id
 LEFT JOIN thaw.accounts AS a ON a.id = d.account_id
 LEFT JOIN thaw.campaigns AS c ON c.id = d.campaign_id
 WHERE d.id = $1::bigint
+    -- An action on no workspace is visible only with access to all workspaces.
+    AND (d.workspace_id BETWEEN $2::bigint AND $3::bigint
+        OR d.workspace_id IS NULL AND $2::bigint < $3::bigint)
 `
+
+type ActionParams struct {
+	ActionID       int64
+	FirstWorkspace int64
+	LastWorkspace  int64
+}
 
 type ActionRow struct {
 	ID          int64
@@ -90,9 +101,11 @@ type ActionRow struct {
 	Actor       string
 	SessionRole string
 	Reason      string
+	Detail      string
 	Workspace   string
 	AccountID   *int64
 	Account     string
+	AccountName string
 	Campaign    string
 	ProspectUrl string
 	HealID      *int64
@@ -102,8 +115,8 @@ type ActionRow struct {
 	UndoneBy    int64
 }
 
-func (q *Queries) Action(ctx context.Context, actionID int64) (ActionRow, error) {
-	row := q.db.QueryRow(ctx, action, actionID)
+func (q *Queries) Action(ctx context.Context, arg ActionParams) (ActionRow, error) {
+	row := q.db.QueryRow(ctx, action, arg.ActionID, arg.FirstWorkspace, arg.LastWorkspace)
 	var i ActionRow
 	err := row.Scan(
 		&i.ID,
@@ -112,9 +125,11 @@ func (q *Queries) Action(ctx context.Context, actionID int64) (ActionRow, error)
 		&i.Actor,
 		&i.SessionRole,
 		&i.Reason,
+		&i.Detail,
 		&i.Workspace,
 		&i.AccountID,
 		&i.Account,
+		&i.AccountName,
 		&i.Campaign,
 		&i.ProspectUrl,
 		&i.HealID,
@@ -129,16 +144,19 @@ func (q *Queries) Action(ctx context.Context, actionID int64) (ActionRow, error)
 const actionsToLog = `-- name: ActionsToLog :many
 WITH due AS (
     SELECT d.id FROM thaw.manual_actions AS d
-    WHERE d.logged_at IS NULL AND (d.enrollments IS NULL OR d.account_id IS NULL OR d.at < thaw.now() - interval '1 minute')
+    WHERE d.logged_at IS NULL AND CASE
+        WHEN d.what = 'imported' THEN d.enrollments IS NOT NULL OR d.at < thaw.now() - interval '1 hour'
+        ELSE d.enrollments IS NULL OR d.account_id IS NULL OR d.at < thaw.now() - interval '1 minute' END
     ORDER BY d.id
     LIMIT 100
     FOR NO KEY UPDATE SKIP LOCKED
 ), logged AS (
     UPDATE thaw.manual_actions AS d SET logged_at = thaw.now() FROM due WHERE d.id = due.id
-    RETURNING d.id, d.at, d.what, d.actor, d.reason, d.workspace_id, d.account_id, d.campaign_id, d.prospect_url, d.until,
-        d.enrollments, d.accounts_lost, d.accounts_connected
+    RETURNING d.id, d.at, d.what, d.actor, d.reason, d.detail, d.workspace_id, d.account_id, d.campaign_id, d.prospect_url,
+        d.heal_id, d.undoes, d.until, d.enrollments, d.accounts_lost, d.accounts_connected
 )
 SELECT logged.id, logged.at, logged.what, logged.actor, coalesce(logged.reason, '')::text AS reason,
+    coalesce(logged.detail, '')::text AS detail, logged.heal_id, logged.undoes,
     coalesce(workspace.key, '')::text AS workspace, coalesce(account.provider_account_id, '')::text AS account,
     coalesce(campaign.key, '')::text AS campaign, coalesce(logged.prospect_url, '')::text AS prospect_url, logged.until,
     logged.enrollments, logged.accounts_lost, logged.accounts_connected
@@ -155,6 +173,9 @@ type ActionsToLogRow struct {
 	What              string
 	Actor             string
 	Reason            string
+	Detail            string
+	HealID            *int64
+	Undoes            *int64
 	Workspace         string
 	Account           string
 	Campaign          string
@@ -167,7 +188,7 @@ type ActionsToLogRow struct {
 
 // Marks recorded actions as logged and returns them, oldest first. Every worker process asks each
 // second, and the row lock gives an action to one of them. An action on an account works in batches
-// that add to its count, so it is logged a minute later.
+// that add to its count, so it is logged a minute later; an import when it ends, or after an hour.
 func (q *Queries) ActionsToLog(ctx context.Context) ([]ActionsToLogRow, error) {
 	rows, err := q.db.Query(ctx, actionsToLog)
 	if err != nil {
@@ -183,6 +204,9 @@ func (q *Queries) ActionsToLog(ctx context.Context) ([]ActionsToLogRow, error) {
 			&i.What,
 			&i.Actor,
 			&i.Reason,
+			&i.Detail,
+			&i.HealID,
+			&i.Undoes,
 			&i.Workspace,
 			&i.Account,
 			&i.Campaign,
@@ -313,6 +337,50 @@ func (q *Queries) PreviewUndo(ctx context.Context, actionID int64) (PreviewUndoR
 	var i PreviewUndoRow
 	err := row.Scan(&i.Refusal, &i.Hint, &i.Enrollments)
 	return i, err
+}
+
+const recordAction = `-- name: RecordAction :one
+INSERT INTO thaw.manual_actions (what, actor, reason, detail)
+VALUES ($1::text, $2::text, $3::text, $4::text)
+RETURNING id
+`
+
+type RecordActionParams struct {
+	What   string
+	Actor  string
+	Reason *string
+	Detail string
+}
+
+// Records an action that no function of the schema records: it has only a detail.
+func (q *Queries) RecordAction(ctx context.Context, arg RecordActionParams) (int64, error) {
+	row := q.db.QueryRow(ctx, recordAction,
+		arg.What,
+		arg.Actor,
+		arg.Reason,
+		arg.Detail,
+	)
+	var id int64
+	err := row.Scan(&id)
+	return id, err
+}
+
+const recordProspects = `-- name: RecordProspects :one
+UPDATE thaw.manual_actions AS d SET enrollments = $1::integer WHERE d.id = $2::bigint
+RETURNING d.id
+`
+
+type RecordProspectsParams struct {
+	Prospects int32
+	ID        int64
+}
+
+// Adds how many prospects an action has changed.
+func (q *Queries) RecordProspects(ctx context.Context, arg RecordProspectsParams) (int64, error) {
+	row := q.db.QueryRow(ctx, recordProspects, arg.Prospects, arg.ID)
+	var id int64
+	err := row.Scan(&id)
+	return id, err
 }
 
 const startAction = `-- name: StartAction :one

@@ -350,7 +350,7 @@ func (q *Queries) StoppedHeals(ctx context.Context) (int64, error) {
 
 const workspaceActions = `-- name: WorkspaceActions :many
 SELECT d.id, d.at, d.what, d.actor, coalesce(d.reason, '')::text AS reason, coalesce(a.provider_account_id, '')::text AS account,
-    coalesce(c.key, '')::text AS campaign, d.until, d.enrollments
+    coalesce(c.key, '')::text AS campaign, coalesce(d.detail, '')::text AS detail, d.until, d.enrollments
 FROM thaw.manual_actions AS d
 LEFT JOIN thaw.accounts AS a ON a.id = d.account_id
 LEFT JOIN thaw.campaigns AS c ON c.id = d.campaign_id
@@ -372,6 +372,7 @@ type WorkspaceActionsRow struct {
 	Reason      string
 	Account     string
 	Campaign    string
+	Detail      string
 	Until       *time.Time
 	Enrollments *int32
 }
@@ -394,6 +395,7 @@ func (q *Queries) WorkspaceActions(ctx context.Context, arg WorkspaceActionsPara
 			&i.Reason,
 			&i.Account,
 			&i.Campaign,
+			&i.Detail,
 			&i.Until,
 			&i.Enrollments,
 		); err != nil {

@@ -114,7 +114,16 @@ FROM thaw.account_signals AS s
 LEFT JOIN thaw.accounts AS a ON a.provider = s.provider AND a.provider_account_id = s.provider_account_id
 LEFT JOIN thaw.workspaces AS w ON w.id = a.workspace_id
 WHERE s.id = $1::bigint
+    -- Signals of no account are visible only with access to all workspaces.
+    AND (w.id BETWEEN $2::bigint AND $3::bigint
+        OR w.id IS NULL AND $2::bigint < $3::bigint)
 `
+
+type SignalDetailParams struct {
+	ID             int64
+	FirstWorkspace int64
+	LastWorkspace  int64
+}
 
 type SignalDetailRow struct {
 	ID          int64
@@ -140,8 +149,8 @@ type SignalDetailRow struct {
 	Body        string
 }
 
-func (q *Queries) SignalDetail(ctx context.Context, id int64) (SignalDetailRow, error) {
-	row := q.db.QueryRow(ctx, signalDetail, id)
+func (q *Queries) SignalDetail(ctx context.Context, arg SignalDetailParams) (SignalDetailRow, error) {
+	row := q.db.QueryRow(ctx, signalDetail, arg.ID, arg.FirstWorkspace, arg.LastWorkspace)
 	var i SignalDetailRow
 	err := row.Scan(
 		&i.ID,
@@ -182,16 +191,21 @@ LEFT JOIN thaw.accounts AS a ON a.provider = s.provider AND a.provider_account_i
 LEFT JOIN thaw.workspaces AS w ON w.id = a.workspace_id
 WHERE ($3::text = '' OR s.outcome::text = $3::text)
     AND ($4::text = '' OR s.provider = $4::text)
+    -- Signals of no account are visible only with access to all workspaces.
+    AND (w.id BETWEEN $5::bigint AND $6::bigint
+        OR w.id IS NULL AND $5::bigint < $6::bigint)
 ORDER BY s.id DESC
-LIMIT $5::integer
+LIMIT $7::integer
 `
 
 type SignalPageParams struct {
-	BeforeID int64
-	Scan     int32
-	Outcome  string
-	Provider string
-	Size     int32
+	BeforeID       int64
+	Scan           int32
+	Outcome        string
+	Provider       string
+	FirstWorkspace int64
+	LastWorkspace  int64
+	Size           int32
 }
 
 type SignalPageRow struct {
@@ -222,6 +236,8 @@ func (q *Queries) SignalPage(ctx context.Context, arg SignalPageParams) ([]Signa
 		arg.Scan,
 		arg.Outcome,
 		arg.Provider,
+		arg.FirstWorkspace,
+		arg.LastWorkspace,
 		arg.Size,
 	)
 	if err != nil {
@@ -294,16 +310,21 @@ LEFT JOIN thaw.accounts AS a ON a.provider = s.provider AND a.provider_account_i
 LEFT JOIN thaw.workspaces AS w ON w.id = a.workspace_id
 WHERE s.provider = $1::text AND s.provider_account_id = $2::text AND s.id < $3::bigint
     AND ($4::text = '' OR s.outcome::text = $4::text)
+    -- Signals of no account are visible only with access to all workspaces.
+    AND (w.id BETWEEN $5::bigint AND $6::bigint
+        OR w.id IS NULL AND $5::bigint < $6::bigint)
 ORDER BY s.id DESC
-LIMIT $5::integer
+LIMIT $7::integer
 `
 
 type SignalsOfProviderAccountParams struct {
-	Provider string
-	Account  string
-	BeforeID int64
-	Outcome  string
-	Size     int32
+	Provider       string
+	Account        string
+	BeforeID       int64
+	Outcome        string
+	FirstWorkspace int64
+	LastWorkspace  int64
+	Size           int32
 }
 
 type SignalsOfProviderAccountRow struct {
@@ -333,6 +354,8 @@ func (q *Queries) SignalsOfProviderAccount(ctx context.Context, arg SignalsOfPro
 		arg.Account,
 		arg.BeforeID,
 		arg.Outcome,
+		arg.FirstWorkspace,
+		arg.LastWorkspace,
 		arg.Size,
 	)
 	if err != nil {

@@ -11,10 +11,17 @@ import (
 )
 
 const createToken = `-- name: CreateToken :one
-INSERT INTO thaw.api_tokens (workspace_id, name, hash, created_by, expires_at)
-VALUES ($1::bigint, $2::text, $3::bytea, $4::text,
-    thaw.now() + $5::interval)
-RETURNING id, expires_at
+WITH made AS (
+    INSERT INTO thaw.api_tokens (workspace_id, name, hash, created_by, expires_at)
+    VALUES ($1::bigint, $2::text, $3::bytea, $4::text,
+        thaw.now() + $5::interval)
+    RETURNING id, workspace_id, name, created_by, expires_at
+), recorded AS (
+    INSERT INTO thaw.manual_actions (what, actor, reason, detail, workspace_id)
+    SELECT 'token_created', made.created_by, $6::text, format('token %s (%s)', made.id, made.name), made.workspace_id
+    FROM made
+)
+SELECT made.id, made.expires_at FROM made
 `
 
 type CreateTokenParams struct {
@@ -23,6 +30,7 @@ type CreateTokenParams struct {
 	Hash        []byte
 	CreatedBy   string
 	Lasts       *time.Duration
+	Reason      *string
 }
 
 type CreateTokenRow struct {
@@ -37,6 +45,7 @@ func (q *Queries) CreateToken(ctx context.Context, arg CreateTokenParams) (Creat
 		arg.Hash,
 		arg.CreatedBy,
 		arg.Lasts,
+		arg.Reason,
 	)
 	var i CreateTokenRow
 	err := row.Scan(&i.ID, &i.ExpiresAt)
@@ -44,11 +53,21 @@ func (q *Queries) CreateToken(ctx context.Context, arg CreateTokenParams) (Creat
 }
 
 const listTokens = `-- name: ListTokens :many
-SELECT t.id, coalesce(w.key, '')::text AS workspace, t.name, t.created_at, t.created_by, t.last_used_at, t.expires_at, t.revoked_at
+SELECT t.id, coalesce(w.key, '')::text AS workspace, t.name, t.created_at, t.created_by, t.last_used_at, t.expires_at, t.revoked_at,
+    count(*) OVER () AS total
 FROM thaw.api_tokens AS t
 LEFT JOIN thaw.workspaces AS w ON w.id = t.workspace_id
-ORDER BY t.id
+WHERE ($1::text IS NULL OR w.key = $1::text)
+    AND (NOT $2::boolean OR t.revoked_at IS NULL AND (t.expires_at > thaw.now()) IS NOT FALSE)
+ORDER BY t.id DESC
+LIMIT $3::integer
 `
+
+type ListTokensParams struct {
+	Workspace *string
+	OnlyValid bool
+	Size      int32
+}
 
 type ListTokensRow struct {
 	ID         int64
@@ -59,10 +78,12 @@ type ListTokensRow struct {
 	LastUsedAt *time.Time
 	ExpiresAt  *time.Time
 	RevokedAt  *time.Time
+	Total      int64
 }
 
-func (q *Queries) ListTokens(ctx context.Context) ([]ListTokensRow, error) {
-	rows, err := q.db.Query(ctx, listTokens)
+// Newest first. total: of all that match, without the limit. only_valid: neither revoked nor expired.
+func (q *Queries) ListTokens(ctx context.Context, arg ListTokensParams) ([]ListTokensRow, error) {
+	rows, err := q.db.Query(ctx, listTokens, arg.Workspace, arg.OnlyValid, arg.Size)
 	if err != nil {
 		return nil, err
 	}
@@ -79,6 +100,7 @@ func (q *Queries) ListTokens(ctx context.Context) ([]ListTokensRow, error) {
 			&i.LastUsedAt,
 			&i.ExpiresAt,
 			&i.RevokedAt,
+			&i.Total,
 		); err != nil {
 			return nil, err
 		}
@@ -91,17 +113,27 @@ func (q *Queries) ListTokens(ctx context.Context) ([]ListTokensRow, error) {
 }
 
 const revokeToken = `-- name: RevokeToken :one
-UPDATE thaw.api_tokens AS t SET revoked_at = coalesce(t.revoked_at, thaw.now())
-WHERE t.id = $1::bigint
-RETURNING t.name
+SELECT coalesce(r.name, '')::text AS name, r.is_changed::boolean AS is_changed
+FROM thaw.revoke_token($1::bigint, $2::text, $3::text) AS r
 `
 
-// Revoking a revoked token changes nothing.
-func (q *Queries) RevokeToken(ctx context.Context, id int64) (string, error) {
-	row := q.db.QueryRow(ctx, revokeToken, id)
-	var name string
-	err := row.Scan(&name)
-	return name, err
+type RevokeTokenParams struct {
+	ID     int64
+	Reason string
+	Actor  string
+}
+
+type RevokeTokenRow struct {
+	Name      string
+	IsChanged bool
+}
+
+// name empty: there is no such token.
+func (q *Queries) RevokeToken(ctx context.Context, arg RevokeTokenParams) (RevokeTokenRow, error) {
+	row := q.db.QueryRow(ctx, revokeToken, arg.ID, arg.Reason, arg.Actor)
+	var i RevokeTokenRow
+	err := row.Scan(&i.Name, &i.IsChanged)
+	return i, err
 }
 
 const useToken = `-- name: UseToken :one

@@ -10,6 +10,27 @@ import (
 	"time"
 )
 
+const countMessagesBefore = `-- name: CountMessagesBefore :one
+SELECT count(*)::bigint AS messages
+FROM (
+    SELECT FROM thaw.outbox AS o
+    WHERE NOT o.is_open AND o.id < (SELECT given.id FROM thaw.outbox AS given WHERE given.message_id = $1::text)
+    ORDER BY o.id DESC LIMIT $2::integer) AS counted
+`
+
+type CountMessagesBeforeParams struct {
+	Before string
+	AtMost int32
+}
+
+// How many messages are older than a given one, counted up to at_most.
+func (q *Queries) CountMessagesBefore(ctx context.Context, arg CountMessagesBeforeParams) (int64, error) {
+	row := q.db.QueryRow(ctx, countMessagesBefore, arg.Before, arg.AtMost)
+	var messages int64
+	err := row.Scan(&messages)
+	return messages, err
+}
+
 const disableEndpoint = `-- name: DisableEndpoint :exec
 UPDATE thaw.webhook_endpoints AS e SET disabled_at = thaw.now(), disabled_reason = $1::text
 WHERE e.id = $2::bigint AND e.disabled_at IS NULL
@@ -25,16 +46,27 @@ func (q *Queries) DisableEndpoint(ctx context.Context, arg DisableEndpointParams
 	return err
 }
 
-const enableEndpoint = `-- name: EnableEndpoint :execrows
-UPDATE thaw.webhook_endpoints AS e SET disabled_at = NULL, disabled_reason = NULL WHERE e.url = $1
+const enableEndpoint = `-- name: EnableEndpoint :one
+SELECT thaw.enable_endpoint($1::bigint, $2::text, $3::text, $4::text)::boolean AS changed
 `
 
-func (q *Queries) EnableEndpoint(ctx context.Context, url string) (int64, error) {
-	result, err := q.db.Exec(ctx, enableEndpoint, url)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+type EnableEndpointParams struct {
+	EndpointID int64
+	Shown      string
+	Reason     string
+	Actor      string
+}
+
+func (q *Queries) EnableEndpoint(ctx context.Context, arg EnableEndpointParams) (bool, error) {
+	row := q.db.QueryRow(ctx, enableEndpoint,
+		arg.EndpointID,
+		arg.Shown,
+		arg.Reason,
+		arg.Actor,
+	)
+	var changed bool
+	err := row.Scan(&changed)
+	return changed, err
 }
 
 const endpointPage = `-- name: EndpointPage :many
@@ -93,6 +125,29 @@ func (q *Queries) EndpointPage(ctx context.Context, most int32) ([]EndpointPageR
 		return nil, err
 	}
 	return items, nil
+}
+
+const endpointURL = `-- name: EndpointURL :one
+SELECT e.id, e.url FROM thaw.webhook_endpoints AS e
+WHERE e.id = $1::bigint OR e.url = $2::text
+`
+
+type EndpointURLParams struct {
+	EndpointID *int64
+	Url        *string
+}
+
+type EndpointURLRow struct {
+	ID  int64
+	Url string
+}
+
+// The endpoint with this ID or URL.
+func (q *Queries) EndpointURL(ctx context.Context, arg EndpointURLParams) (EndpointURLRow, error) {
+	row := q.db.QueryRow(ctx, endpointURL, arg.EndpointID, arg.Url)
+	var i EndpointURLRow
+	err := row.Scan(&i.ID, &i.Url)
+	return i, err
 }
 
 const endpoints = `-- name: Endpoints :many
@@ -429,10 +484,22 @@ func (q *Queries) RecordAttempt(ctx context.Context, arg RecordAttemptParams) (b
 }
 
 const registerEndpoint = `-- name: RegisterEndpoint :one
-INSERT INTO thaw.webhook_endpoints AS e (url) VALUES ($1)
-ON CONFLICT (url) DO UPDATE SET created_at = e.created_at
-RETURNING e.id, e.disabled_at, e.disabled_reason
+WITH endpoint AS (
+    INSERT INTO thaw.webhook_endpoints AS e (url) VALUES ($1::text)
+    ON CONFLICT (url) DO UPDATE SET created_at = e.created_at
+    RETURNING e.id, e.disabled_at, e.disabled_reason, (e.created_at = thaw.now())::boolean AS is_new
+), recorded AS (
+    INSERT INTO thaw.manual_actions (what, actor, detail)
+    SELECT 'endpoint_added', $2::text, $3::text FROM endpoint WHERE endpoint.is_new
+)
+SELECT endpoint.id, endpoint.disabled_at, endpoint.disabled_reason FROM endpoint
 `
+
+type RegisterEndpointParams struct {
+	Url    string
+	Actor  string
+	Detail string
+}
 
 type RegisterEndpointRow struct {
 	ID             int64
@@ -440,20 +507,33 @@ type RegisterEndpointRow struct {
 	DisabledReason *string
 }
 
-// Returns the endpoint with this URL; inserts it if it does not exist.
-func (q *Queries) RegisterEndpoint(ctx context.Context, url string) (RegisterEndpointRow, error) {
-	row := q.db.QueryRow(ctx, registerEndpoint, url)
+// Returns the endpoint with this URL; inserts and records it if it does not exist. detail is the URL
+// without secrets.
+func (q *Queries) RegisterEndpoint(ctx context.Context, arg RegisterEndpointParams) (RegisterEndpointRow, error) {
+	row := q.db.QueryRow(ctx, registerEndpoint, arg.Url, arg.Actor, arg.Detail)
 	var i RegisterEndpointRow
 	err := row.Scan(&i.ID, &i.DisabledAt, &i.DisabledReason)
 	return i, err
 }
 
 const removeEndpoint = `-- name: RemoveEndpoint :one
-SELECT thaw.remove_endpoint($1)::boolean AS removed
+SELECT thaw.remove_endpoint($1::bigint, $2::text, $3::text, $4::text)::boolean AS removed
 `
 
-func (q *Queries) RemoveEndpoint(ctx context.Context, url string) (bool, error) {
-	row := q.db.QueryRow(ctx, removeEndpoint, url)
+type RemoveEndpointParams struct {
+	EndpointID int64
+	Shown      string
+	Reason     string
+	Actor      string
+}
+
+func (q *Queries) RemoveEndpoint(ctx context.Context, arg RemoveEndpointParams) (bool, error) {
+	row := q.db.QueryRow(ctx, removeEndpoint,
+		arg.EndpointID,
+		arg.Shown,
+		arg.Reason,
+		arg.Actor,
+	)
 	var removed bool
 	err := row.Scan(&removed)
 	return removed, err
@@ -490,6 +570,23 @@ func (q *Queries) Replay(ctx context.Context, arg ReplayParams) (ReplayRow, erro
 	var i ReplayRow
 	err := row.Scan(&i.Messages, &i.Deliveries, &i.NextBefore)
 	return i, err
+}
+
+const startReplay = `-- name: StartReplay :one
+SELECT thaw.start_replay($1::text, $2::text, $3::text)::bigint AS action_id
+`
+
+type StartReplayParams struct {
+	Which  string
+	Reason string
+	Actor  string
+}
+
+func (q *Queries) StartReplay(ctx context.Context, arg StartReplayParams) (int64, error) {
+	row := q.db.QueryRow(ctx, startReplay, arg.Which, arg.Reason, arg.Actor)
+	var action_id int64
+	err := row.Scan(&action_id)
+	return action_id, err
 }
 
 const toDeliver = `-- name: ToDeliver :one

@@ -11,10 +11,17 @@ import (
 )
 
 const listAutoResume = `-- name: ListAutoResume :many
-SELECT w.key, w.auto_resume, w.auto_resume_reason, w.auto_resume_changed_at, w.auto_resume_changed_by
+SELECT w.key, w.auto_resume, w.auto_resume_reason, w.auto_resume_changed_at, w.auto_resume_changed_by, count(*) OVER () AS total
 FROM thaw.workspaces AS w
+WHERE $1::boolean IS NULL OR w.auto_resume = $1::boolean
 ORDER BY w.auto_resume, w.key
+LIMIT $2::integer
 `
+
+type ListAutoResumeParams struct {
+	Enabled *bool
+	Size    int32
+}
 
 type ListAutoResumeRow struct {
 	Key                 string
@@ -22,10 +29,12 @@ type ListAutoResumeRow struct {
 	AutoResumeReason    *string
 	AutoResumeChangedAt *time.Time
 	AutoResumeChangedBy *string
+	Total               int64
 }
 
-func (q *Queries) ListAutoResume(ctx context.Context) ([]ListAutoResumeRow, error) {
-	rows, err := q.db.Query(ctx, listAutoResume)
+// total: of all that match, without the limit.
+func (q *Queries) ListAutoResume(ctx context.Context, arg ListAutoResumeParams) ([]ListAutoResumeRow, error) {
+	rows, err := q.db.Query(ctx, listAutoResume, arg.Enabled, arg.Size)
 	if err != nil {
 		return nil, err
 	}
@@ -39,6 +48,7 @@ func (q *Queries) ListAutoResume(ctx context.Context) ([]ListAutoResumeRow, erro
 			&i.AutoResumeReason,
 			&i.AutoResumeChangedAt,
 			&i.AutoResumeChangedBy,
+			&i.Total,
 		); err != nil {
 			return nil, err
 		}

@@ -180,6 +180,84 @@ var Lanes = []Lane{
 	LaneHeal,
 }
 
+// DeliveryState is a value of thaw.delivery_state.
+type DeliveryState string
+
+// The values of [DeliveryState].
+const (
+	DeliveryWaiting   DeliveryState = "waiting"
+	DeliveryDelivered DeliveryState = "delivered"
+	DeliveryFailed    DeliveryState = "failed"
+)
+
+// DeliveryStates are all values of [DeliveryState], in the database's order.
+var DeliveryStates = []DeliveryState{
+	DeliveryWaiting,
+	DeliveryDelivered,
+	DeliveryFailed,
+}
+
+// ActionKind is a value of thaw.manual_actions.what.
+type ActionKind string
+
+// The values of [ActionKind].
+const (
+	ActionSafetyEntered    ActionKind = "safety_entered"
+	ActionSafetyExited     ActionKind = "safety_exited"
+	ActionHeld             ActionKind = "held"
+	ActionHoldCorrected    ActionKind = "hold_corrected"
+	ActionPaused           ActionKind = "paused"
+	ActionResumed          ActionKind = "resumed"
+	ActionAutoResumeOff    ActionKind = "auto_resume_off"
+	ActionAutoResumeOn     ActionKind = "auto_resume_on"
+	ActionSettingsChanged  ActionKind = "settings_changed"
+	ActionLinked           ActionKind = "linked"
+	ActionHealCapSet       ActionKind = "heal_cap_set"
+	ActionHealCapRemoved   ActionKind = "heal_cap_removed"
+	ActionHealStarted      ActionKind = "heal_started"
+	ActionHealStopped      ActionKind = "heal_stopped"
+	ActionHealResumed      ActionKind = "heal_resumed"
+	ActionImported         ActionKind = "imported"
+	ActionSignalsReplayed  ActionKind = "signals_replayed"
+	ActionReconciled       ActionKind = "reconciled"
+	ActionEndpointAdded    ActionKind = "endpoint_added"
+	ActionEndpointEnabled  ActionKind = "endpoint_enabled"
+	ActionEndpointRemoved  ActionKind = "endpoint_removed"
+	ActionMessagesReplayed ActionKind = "messages_replayed"
+	ActionTokenCreated     ActionKind = "token_created"
+	ActionTokenRevoked     ActionKind = "token_revoked"
+	ActionUndone           ActionKind = "undone"
+)
+
+// ActionKinds are all values of [ActionKind], in the database's order.
+var ActionKinds = []ActionKind{
+	ActionSafetyEntered,
+	ActionSafetyExited,
+	ActionHeld,
+	ActionHoldCorrected,
+	ActionPaused,
+	ActionResumed,
+	ActionAutoResumeOff,
+	ActionAutoResumeOn,
+	ActionSettingsChanged,
+	ActionLinked,
+	ActionHealCapSet,
+	ActionHealCapRemoved,
+	ActionHealStarted,
+	ActionHealStopped,
+	ActionHealResumed,
+	ActionImported,
+	ActionSignalsReplayed,
+	ActionReconciled,
+	ActionEndpointAdded,
+	ActionEndpointEnabled,
+	ActionEndpointRemoved,
+	ActionMessagesReplayed,
+	ActionTokenCreated,
+	ActionTokenRevoked,
+	ActionUndone,
+}
+
 // WaitsForAccount reports whether a pause for this reason ends when an account
 // connects, as thaw.waits_for_account does.
 func (v PauseReason) WaitsForAccount() bool {

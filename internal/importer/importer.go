@@ -50,6 +50,9 @@ type Options struct {
 	// Confirm, if set, is called with a preview before anything is loaded. If it returns an error, the
 	// import changes nothing and returns that error. A preview takes about half as long as the import.
 	Confirm func(Preview) error
+	// Begin, if set, is called when the file was found to be valid, before anything is loaded. If it
+	// returns an error, the import changes nothing and returns that error.
+	Begin func() error
 }
 
 // A Result has the counts of an import.
@@ -100,6 +103,11 @@ func Import(ctx context.Context, pool *pgxpool.Pool, r io.Reader, o Options) (Re
 				return err
 			}
 			if err := o.Confirm(preview); err != nil {
+				return err
+			}
+		}
+		if o.Begin != nil {
+			if err := o.Begin(); err != nil {
 				return err
 			}
 		}

@@ -102,10 +102,11 @@ func (o *Operator) forOperators(action string) error {
 	return nil
 }
 
-// orNil returns a pointer to s, or nil if s is empty.
-func orNil(s string) *string {
-	if s == "" {
+// orNil returns a pointer to a value, or nil if it is the zero value.
+func orNil[T comparable](value T) *T {
+	var zero T
+	if value == zero {
 		return nil
 	}
-	return &s
+	return &value
 }

@@ -22,16 +22,13 @@ type accountsPage struct {
 	ByID, ByPaused    column
 }
 
-// accountBlocks are the blocks in the filter.
-var accountBlocks = []string{"account_on_hold", "account_locked", "account_flapping"}
-
 func (s *site) accounts(r *http.Request) (view, error) {
 	scope, filter, err := s.wantedAccounts(r)
 	if err != nil {
 		return view{}, err
 	}
 	p := accountsPage{
-		Filter: filter, Workspace: r.URL.Query().Get("workspace"), Statuses: enum.Names(enum.AccountStatuses), Blocked: accountBlocks,
+		Filter: filter, Workspace: r.URL.Query().Get("workspace"), Statuses: enum.Names(enum.AccountStatuses), Blocked: readmodel.AccountBlocks,
 		ByID: columnOf(r, "Account", "workspace", "ascending", "workspace"), ByPaused: columnOf(r, "Paused", "paused", "descending", "workspace"),
 	}
 	p.ByPaused.IsNumber = true
@@ -60,7 +57,7 @@ func (s *site) wantedAccounts(r *http.Request) (readmodel.Scope, readmodel.Accou
 	if f.Status != "" && !slices.Contains(enum.Names(enum.AccountStatuses), f.Status) {
 		return readmodel.Scope{}, f, badRequestError{fmt.Sprintf("There is no account status %q. Choose one from the list.", f.Status)}
 	}
-	if f.Blocked != "" && !slices.Contains(accountBlocks, f.Blocked) {
+	if f.Blocked != "" && !slices.Contains(readmodel.AccountBlocks, f.Blocked) {
 		return readmodel.Scope{}, f, badRequestError{fmt.Sprintf("There is no block %q. Choose one from the list.", f.Blocked)}
 	}
 	scope, err := s.scopeOf(r.Context(), query.Get("workspace"))

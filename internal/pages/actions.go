@@ -1,15 +1,11 @@
 package pages
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
-
-	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/operator"
 	"github.com/thawline/thaw/internal/readmodel"
 )
@@ -56,7 +52,7 @@ type input struct {
 // inputs are the fields of all forms, in the order in which a form shows them. Fields that people do
 // not enter are hidden.
 var inputs = []input{
-	{Name: "url", Kind: "hidden"}, {Name: "enabled", Kind: "hidden"},
+	{Name: "url", Kind: "hidden"}, {Name: "enabled", Kind: "hidden"}, {Name: "message", Kind: "hidden"}, {Name: "hours", Kind: "hidden"},
 	{Name: "workspace", Label: "Workspace", Kind: "text"},
 	{Name: "campaign", Label: "Campaign", Kind: "text"},
 	{Name: "account", Label: "Provider account ID", Kind: "text"},
@@ -120,7 +116,7 @@ func noticeIn(key string) (notice string, actionID int64) {
 }
 
 type actionPage struct {
-	dbsqlc.ActionRow
+	readmodel.ActionDetail
 	Undo operator.UndoPreview
 }
 
@@ -131,11 +127,8 @@ func (s *site) manualAction(r *http.Request) (view, error) {
 		return view{}, err
 	}
 	var p actionPage
-	p.ActionRow, err = s.Store.Trip().Action(r.Context(), id)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return view{}, readmodel.ErrNotFound
-	} else if err != nil {
-		return view{}, fmt.Errorf("reading action %d: %w", id, err)
+	if p.ActionDetail, err = readmodel.ActionByID(r.Context(), s.Store, readmodel.Everything(), id); err != nil {
+		return view{}, err
 	}
 	p.Undo, err = s.operate(r).PreviewUndo(r.Context(), id)
 	return view{"action.html", fmt.Sprint("Action ", id), p}, err

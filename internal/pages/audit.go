@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/thawline/thaw/internal/enum"
 	"github.com/thawline/thaw/internal/readmodel"
 )
 
@@ -16,13 +17,6 @@ type auditPage struct {
 	Period    string
 	Kinds     []string
 	Periods   []period
-}
-
-// auditKinds are the kinds in the filter: those of thaw.manual_actions.what.
-var auditKinds = []string{
-	"paused", "resumed", "held", "hold_corrected", "linked", "auto_resume_off", "auto_resume_on", "heal_cap_set", "heal_cap_removed",
-	"heal_started", "heal_stopped", "heal_resumed", "undone",
-	"safety_entered", "safety_exited", "settings_changed",
 }
 
 // A period is a range of time that ends now.
@@ -36,7 +30,7 @@ var periods = []period{
 }
 
 // auditFilter parses the filters of the address.
-func (s *site) auditFilter(r *http.Request) (readmodel.AuditFilter, error) {
+func (s *site) auditFilter(r *http.Request) (readmodel.Scope, readmodel.AuditFilter, error) {
 	query := r.URL.Query()
 	f := readmodel.AuditFilter{Actor: query.Get("actor"), What: query.Get("what")}
 	for _, p := range periods {
@@ -45,44 +39,40 @@ func (s *site) auditFilter(r *http.Request) (readmodel.AuditFilter, error) {
 		}
 	}
 	if f.Within == 0 && query.Get("period") != "" {
-		return f, badRequestError{fmt.Sprintf("%q is not a period. Choose day, week, month or year.", query.Get("period"))}
+		return readmodel.Scope{}, f, badRequestError{fmt.Sprintf("%q is not a period. Choose day, week, month or year.", query.Get("period"))}
 	}
-	workspace := query.Get("workspace")
-	if workspace == "" {
-		return f, nil
-	}
-	scope, err := s.scopeOf(r.Context(), workspace)
-	f.WorkspaceID = scope.WorkspaceID()
-	return f, err
+	scope, err := s.scopeOf(r.Context(), query.Get("workspace"))
+	return scope, f, err
 }
 
-func (s *site) auditList(r *http.Request, f readmodel.AuditFilter) func(readmodel.Paging) (readmodel.Page[readmodel.AuditEntry], error) {
+func (s *site) auditList(r *http.Request, scope readmodel.Scope, f readmodel.AuditFilter) func(readmodel.Paging) (readmodel.Page[readmodel.AuditEntry], error) {
 	return func(paging readmodel.Paging) (readmodel.Page[readmodel.AuditEntry], error) {
-		return readmodel.Audit(r.Context(), s.Store, f, paging)
+		return readmodel.Audit(r.Context(), s.Store, scope, f, paging)
 	}
 }
 
 func (s *site) audit(r *http.Request) (view, error) {
-	p := auditPage{Workspace: r.URL.Query().Get("workspace"), Period: r.URL.Query().Get("period"), Kinds: auditKinds, Periods: periods}
-	var err error
-	if p.Filter, err = s.auditFilter(r); err != nil {
+	p := auditPage{Workspace: r.URL.Query().Get("workspace"), Period: r.URL.Query().Get("period"), Kinds: enum.Names(enum.ActionKinds), Periods: periods}
+	scope, filter, err := s.auditFilter(r)
+	if err != nil {
 		return view{}, err
 	}
-	p.list, err = listOf(r, s.auditList(r, p.Filter))
+	p.Filter = filter
+	p.list, err = listOf(r, s.auditList(r, scope, filter))
 	p.Export = exportPath(r)
 	return view{"audit.html", "Audit log", p}, err
 }
 
 func (s *site) auditExport(r *http.Request) (*export, error) {
-	f, err := s.auditFilter(r)
+	scope, f, err := s.auditFilter(r)
 	header := []string{
 		"id", "at", "what", "actor", "session_role", "reason", "workspace", "account_id", "account", "account_name", "campaign",
-		"prospect_url", "until", "enrollments",
+		"prospect_url", "detail", "until", "enrollments",
 	}
-	return exportOf("audit-log", header, s.auditList(r, f), func(e readmodel.AuditEntry) []string {
+	return exportOf("audit-log", header, s.auditList(r, scope, f), func(e readmodel.AuditEntry) []string {
 		return []string{
 			strconv.FormatInt(e.ID, 10), moment(&e.At), e.What, e.Actor, e.SessionRole, e.Reason, e.Workspace, digits(e.AccountID), e.Account,
-			e.AccountName, e.Campaign, e.ProspectURL, moment(e.Until), digits(e.Changed),
+			e.AccountName, e.Campaign, e.ProspectURL, e.Detail, moment(e.Until), digits(e.Changed),
 		}
 	}), err
 }

@@ -60,7 +60,7 @@ func (s *site) fleet(r *http.Request) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	actions, err := readmodel.Audit(ctx, db, readmodel.AuditFilter{}, readmodel.Paging{Limit: fleetActions})
+	actions, err := readmodel.Audit(ctx, db, readmodel.Everything(), readmodel.AuditFilter{}, readmodel.Paging{Limit: fleetActions})
 	if err != nil {
 		return view{}, err
 	}

@@ -26,7 +26,7 @@ func (s *site) heals(r *http.Request) (view, error) {
 
 func (s *site) healsWith(r *http.Request, form healForm, problem string) (view, error) {
 	l, err := listOf(r, func(paging readmodel.Paging) (readmodel.Page[readmodel.Heal], error) {
-		return readmodel.Heals(r.Context(), s.Store, readmodel.Everything(), paging)
+		return readmodel.Heals(r.Context(), s.Store, readmodel.Everything(), "", paging)
 	})
 	return view{"heals.html", "Heals", healsPage{l, form, problem}}, err
 }

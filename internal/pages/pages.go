@@ -24,7 +24,7 @@ type Config struct {
 	// Jobs is the path where River UI is served, such as "/jobs". Required.
 	Jobs string
 	// Settings are the settings of this process, for the page of settings.
-	Settings []ProcessSetting
+	Settings []readmodel.ProcessSetting
 	// Stopping is cancelled when the process starts to stop. Connections that keep pages up to date
 	// end then, because a graceful shutdown waits for all connections. Required.
 	Stopping context.Context
@@ -49,6 +49,14 @@ func Register(mux *http.ServeMux, c Config, guard func(http.Handler) http.Handle
 	handle := func(pattern string, handler http.HandlerFunc) {
 		mux.Handle(pattern, guard(secured(handler)))
 	}
+	s.routes(handle)
+	handle("GET /live", s.live.ServeHTTP)
+	handle("GET /static/", http.StripPrefix("/static", http.FileServerFS(files)).ServeHTTP)
+	return s.orMissing(mux, guard), nil
+}
+
+// routes passes each page, export and form to handle, with its pattern.
+func (s *site) routes(handle func(pattern string, handler http.HandlerFunc)) {
 	page := func(pattern string, show func(*http.Request) (view, error)) { handle(pattern, s.page(show)) }
 	csv := func(pattern string, of func(*http.Request) (*export, error)) { handle(pattern, s.export(of)) }
 	post := func(pattern string, act func(*http.Request) (to string, err error)) {
@@ -98,10 +106,6 @@ func Register(mux *http.ServeMux, c Config, guard func(http.Handler) http.Handle
 	post("POST /workspaces/auto-resume", s.setAutoResume)
 	post("POST /messages/replay", s.replay)
 	post("POST /messages/endpoints/{id}/enable", s.enableEndpoint)
-
-	handle("GET /live", s.live.ServeHTTP)
-	handle("GET /static/", http.StripPrefix("/static", http.FileServerFS(files)).ServeHTTP)
-	return s.orMissing(mux, guard), nil
 }
 
 // policy allows only the content of the pages themselves.

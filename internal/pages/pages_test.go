@@ -2,15 +2,18 @@ package pages_test
 
 import (
 	"html"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/thawline/thaw/internal/pages"
 	"github.com/thawline/thaw/internal/pages/pagestest"
 	"github.com/thawline/thaw/internal/testdb"
 )
@@ -231,4 +234,54 @@ func TestStopAndContinueHealOnItsPage(t *testing.T) {
 	started := d.post(t, "/heals", url.Values{"fleet": {"yes"}, "rate": {"600"}, "reason": {"the incident is over"}})
 	require.Equal(t, http.StatusSeeOther, started.status, started.text)
 	require.Contains(t, d.get(t, started.header.Get("Location")).text, "whole fleet")
+}
+
+// Every form leaves an entry in the audit log, with the reason.
+func TestEveryFormIsRecorded(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	d.Exec(t, `INSERT INTO thaw.webhook_endpoints (url, disabled_at, disabled_reason) VALUES ('https://platform.example.com', thaw.now(), 'answered 410');
+		INSERT INTO thaw.outbox (message_id, type, data) VALUES ('msg_1', 'test.ping', '{}')`)
+	until := testdb.Value[time.Time](t, d.DB, "SELECT thaw.now() + interval '9 days'").UTC().Format("2006-01-02T15:04")
+	prospect := url.Values{"url": {pagestest.OnLost}, "workspace": {"acme"}, "campaign": {"founders"}}
+	campaign := url.Values{"workspace": {"acme"}, "campaign": {"founders"}}
+	forms := []struct {
+		pattern, path string
+		form          url.Values
+		what          string
+	}{
+		{"POST /accounts/{id}/hold", d.Account(t, "h_bob") + "/hold", url.Values{"until": {until}}, "held"},
+		{"POST /accounts/{id}/hold/correct", d.Account(t, "h_bob") + "/hold/correct", url.Values{}, "hold_corrected"},
+		{"POST /accounts/{id}/pause", d.Account(t, "h_bob") + "/pause", url.Values{}, "paused"},
+		{"POST /accounts/{id}/resume", d.Account(t, "h_bob") + "/resume", url.Values{"even_by_user": {"yes"}}, "resumed"},
+		{"POST /prospects/pause", "/prospects/pause", prospect, "paused"},
+		{"POST /prospects/resume", "/prospects/resume", prospect, "resumed"},
+		{"POST /campaigns/pause", "/campaigns/pause", campaign, "paused"},
+		{"POST /campaigns/resume", "/campaigns/resume", campaign, "resumed"},
+		{"POST /actions/{id}/undo", "/actions/{last}/undo", url.Values{}, "undone"},
+		{"POST /workspaces/auto-resume", "/workspaces/auto-resume", url.Values{"workspace": {"acme"}, "enabled": {"off"}}, "auto_resume_off"},
+		{"POST /heals", "/heals", url.Values{"workspace": {"acme"}, "cap": {"5"}}, "heal_started"},
+		{"POST /heals/{id}/stop", "/heals/1/stop", url.Values{}, "heal_stopped"},
+		{"POST /heals/{id}/resume", "/heals/1/resume", url.Values{}, "heal_resumed"},
+		{"POST /safety/enter", "/safety/enter", url.Values{}, "safety_entered"},
+		{"POST /safety/exit", "/safety/exit", url.Values{}, "safety_exited"},
+		{"POST /messages/replay", "/messages/replay", url.Values{"message": {"msg_1"}}, "messages_replayed"},
+		{"POST /messages/endpoints/{id}/enable", "/messages/endpoints/1/enable", url.Values{}, "endpoint_enabled"},
+	}
+	tested := map[string]bool{"POST /prospects/check": true} // reads only
+	for _, c := range forms {
+		tested[c.pattern] = true
+		last := testdb.Value[int64](t, d.DB, "SELECT max(id) FROM thaw.manual_actions")
+		form := url.Values{"reason": {"the reason of " + c.pattern}}
+		maps.Copy(form, c.form)
+		got := d.post(t, strings.ReplaceAll(c.path, "{last}", strconv.FormatInt(last, 10)), form)
+		require.Equal(t, http.StatusSeeOther, got.status, "%s: %s", c.pattern, got.text)
+		require.Equal(t, []string{c.what + " by page: " + form.Get("reason")}, testdb.Column[string](t, d.DB,
+			"SELECT format('%s by %s: %s', what, actor, reason) FROM thaw.manual_actions WHERE id > $1 AND actor = 'page'", last), c.pattern)
+	}
+	for _, pattern := range pages.Patterns() {
+		if strings.HasPrefix(pattern, "POST ") {
+			require.True(t, tested[pattern], "add a form that tests the entry of %s in the audit log", pattern)
+		}
+	}
 }

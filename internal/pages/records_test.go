@@ -131,19 +131,23 @@ func TestWebhooks(t *testing.T) {
 
 	state := func() string { return testdb.Value[string](t, d.DB, "SELECT state::text FROM thaw.webhook_deliveries") }
 	id := testdb.Value[string](t, d.DB, "SELECT message_id FROM thaw.outbox")
-	replay := url.Values{"message": {id}}
+	reason := url.Values{"reason": {"it is back"}}
+	replay := url.Values{"message": {id}, "reason": {"it is back"}}
 	require.Equal(t, "/messages?done=nothing", d.post(t, "/messages/replay", replay).header.Get("Location"), "no endpoint is enabled")
 	endpoint := fmt.Sprintf("/messages/endpoints/%d/enable", testdb.Value[int64](t, d.DB, "SELECT id FROM thaw.webhook_endpoints"))
-	require.Equal(t, "/messages?done=endpoint-enabled", d.post(t, endpoint, nil).header.Get("Location"))
+	require.Equal(t, "/messages?done=endpoint-enabled", d.post(t, endpoint, reason).header.Get("Location"))
 	require.Equal(t, "/messages?done=replayed", d.post(t, "/messages/replay", replay).header.Get("Location"))
 	require.Equal(t, "waiting", state())
 	d.Exec(t, "UPDATE thaw.webhook_deliveries SET state = 'failed', next_attempt_at = NULL")
-	require.Equal(t, "/messages?done=replayed", d.post(t, "/messages/replay", url.Values{"hours": {"24"}}).header.Get("Location"))
+	require.Equal(t, "/messages?done=replayed", d.post(t, "/messages/replay", url.Values{"hours": {"24"}, "reason": {"it is back"}}).header.Get("Location"))
 	require.Equal(t, "waiting", state())
 
 	require.Equal(t, http.StatusBadRequest, d.post(t, "/messages/replay", url.Values{"hours": {"x"}}).status)
-	require.Equal(t, http.StatusBadRequest, d.post(t, "/messages/replay", url.Values{"message": {"msg_unknown"}}).status)
-	require.Equal(t, http.StatusNotFound, d.post(t, "/messages/endpoints/99/enable", nil).status)
+	require.Equal(t, http.StatusNotFound, d.post(t, "/messages/replay", url.Values{"message": {"msg_unknown"}, "reason": {"x"}}).status)
+	require.Equal(t, http.StatusNotFound, d.post(t, "/messages/endpoints/99/enable", reason).status)
+	require.Contains(t, d.post(t, "/messages/replay", url.Values{"message": {id}}).text, "No reason was given")
+	require.Equal(t, []string{"messages_replayed by page: message " + id, "endpoint_enabled by page: https://platform.example.com/thaw?…"},
+		testdb.Column[string](t, d.DB, "SELECT format('%s by %s: %s', what, actor, detail) FROM thaw.manual_actions WHERE detail IS NOT NULL ORDER BY id LIMIT 2"))
 }
 
 // The page of settings says what each setting is, what it would be by default, and who changed it.

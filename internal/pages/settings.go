@@ -9,19 +9,9 @@ import (
 	"github.com/thawline/thaw/internal/readmodel"
 )
 
-// A ProcessSetting is a setting of the process that serves the pages.
-type ProcessSetting struct {
-	Flag  string // without dashes
-	Env   string // the environment variable
-	Value string // without secrets
-	// Source is flag, environment or default.
-	Source string
-	Help   string
-}
-
 type settingsPage struct {
 	Fleet   []readmodel.Setting
-	Process []ProcessSetting
+	Process []readmodel.ProcessSetting
 }
 
 func (s *site) settings(r *http.Request) (view, error) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/thawline/thaw/internal/enum"
 	"github.com/thawline/thaw/internal/readmodel"
 )
 
@@ -14,21 +15,18 @@ type signalsPage struct {
 	SearchedTo any // of readmodel.DeliveryPage
 }
 
-// signalOutcomes are the outcomes in the filter: those of thaw.signal_outcome.
-var signalOutcomes = []string{"applied", "duplicate", "stale", "unknown_account", "ignored"}
-
 func (s *site) signals(r *http.Request) (view, error) {
 	query := r.URL.Query()
 	p := signalsPage{
 		Filter:   readmodel.DeliveryFilter{Outcome: query.Get("outcome"), Provider: query.Get("provider"), Account: query.Get("account")},
-		Outcomes: signalOutcomes,
+		Outcomes: enum.Names(enum.SignalOutcomes),
 	}
 	if p.Filter.Account != "" && p.Filter.Provider == "" {
 		p.Filter.Provider = "linkedin"
 	}
 	var err error
 	p.list, err = listOf(r, func(paging readmodel.Paging) (readmodel.Page[readmodel.Delivery], error) {
-		page, err := readmodel.Deliveries(r.Context(), s.Store, p.Filter, paging)
+		page, err := readmodel.Deliveries(r.Context(), s.Store, readmodel.Everything(), p.Filter, paging)
 		if page.SearchedTo != nil {
 			p.SearchedTo = *page.SearchedTo
 		}
@@ -42,6 +40,6 @@ func (s *site) signal(r *http.Request) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	d, err := readmodel.DeliveryByID(r.Context(), s.Store, id)
+	d, err := readmodel.DeliveryByID(r.Context(), s.Store, readmodel.Everything(), id)
 	return view{"signal.html", fmt.Sprint("Signal ", id), d}, err
 }

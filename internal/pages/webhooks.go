@@ -6,7 +6,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/thawline/thaw/internal/dbsqlc"
+	"github.com/thawline/thaw/internal/enum"
+	"github.com/thawline/thaw/internal/operator"
 	"github.com/thawline/thaw/internal/readmodel"
 )
 
@@ -18,12 +19,10 @@ type webhooksPage struct {
 	States    []string
 }
 
-// deliveryStates are the states in the filter: those of thaw.delivery_state.
-var deliveryStates = []string{"waiting", "delivered", "failed"}
-
 func (s *site) webhooks(r *http.Request) (view, error) {
-	p := webhooksPage{State: r.URL.Query().Get("state"), States: deliveryStates, Most: readmodel.MaxCounted}
-	if err := checkOneOf("state", p.State, deliveryStates); err != nil {
+	states := enum.Names(enum.DeliveryStates)
+	p := webhooksPage{State: r.URL.Query().Get("state"), States: states, Most: readmodel.MaxCounted}
+	if err := checkOneOf("state", p.State, states); err != nil {
 		return view{}, err
 	}
 	var err error
@@ -42,56 +41,24 @@ func (s *site) enableEndpoint(r *http.Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	endpoints, err := readmodel.Endpoints(r.Context(), s.Store)
-	if err != nil {
-		return "", err
-	}
-	for _, e := range endpoints {
-		if e.ID == id {
-			_, err := s.Store.Trip().EnableEndpoint(r.Context(), e.URL)
-			return "/messages?done=" + noticeOf(e.DisabledAt != nil, "endpoint-enabled"), err
-		}
-	}
-	return "", readmodel.ErrNotFound
+	enabled, err := s.operate(r).EnableEndpoint(r.Context(), operator.Endpoint{ID: id}, field(r, "reason"))
+	return "/messages?done=" + noticeOf(enabled, "endpoint-enabled"), err
 }
-
-// replayAtOnce is how many messages one transaction of a replay takes.
-const replayAtOnce = 1000
 
 // replay sends one message again, or all messages of a period whose delivery failed.
 func (s *site) replay(r *http.Request) (string, error) {
-	ctx := r.Context()
-	params := dbsqlc.ReplayParams{Size: replayAtOnce}
-	if id := field(r, "message"); id != "" {
-		known, err := s.Store.Read().IsMessage(ctx, id)
-		if err != nil {
-			return "", err
-		} else if !known {
-			return "", badRequestError{fmt.Sprintf("There is no message %q. Old messages are removed.", id)}
-		}
-		params.MessageID = &id
-	} else {
+	replay := operator.Replay{MessageID: field(r, "message")}
+	if replay.MessageID == "" {
 		hours, err := strconv.Atoi(field(r, "hours"))
 		if err != nil || hours < 1 || hours > 24*365 {
 			return "", badRequestError{fmt.Sprintf("The number of hours must be from 1 to 8760, not %q.", field(r, "hours"))}
 		}
-		now, err := s.Store.Read().Clock(ctx)
+		now, err := s.Store.Read().Clock(r.Context())
 		if err != nil {
 			return "", err
 		}
-		since := now.Add(-time.Duration(hours) * time.Hour)
-		params.Since, params.Failed = &since, true
+		replay.Since, replay.Failed = now.Add(-time.Duration(hours)*time.Hour), true
 	}
-	total := int64(0)
-	for {
-		again, err := s.Store.Trip().Replay(ctx, params)
-		if err != nil {
-			return "", err
-		}
-		total += again.Deliveries
-		if again.NextBefore == 0 {
-			return "/messages?done=" + noticeOf(total > 0, "replayed"), nil
-		}
-		params.Before = &again.NextBefore
-	}
+	total, err := s.operate(r).ReplayMessages(r.Context(), replay, field(r, "reason"))
+	return "/messages?done=" + noticeOf(total.Deliveries > 0, "replayed"), err
 }

@@ -116,6 +116,9 @@ var actions = map[string]string{
 	"status": "status changed", "held": "put on hold", "hold_corrected": "hold corrected", "paused": "paused", "resumed": "released", "auto_resume_off": "auto-resume off",
 	"auto_resume_on": "auto-resume on", "safety_entered": "safety mode entered", "safety_exited": "safety mode exited",
 	"heal_cap_set": "heal cap set", "heal_cap_removed": "heal cap removed",
+	"imported": "file imported", "signals_replayed": "signals replayed", "reconciled": "accounts reconciled",
+	"endpoint_added": "endpoint added", "endpoint_enabled": "endpoint enabled", "endpoint_removed": "endpoint removed",
+	"messages_replayed": "messages sent again", "token_created": "API token created", "token_revoked": "API token revoked",
 	"heal_started": "heal started", "heal_stopped": "heal stopped", "heal_resumed": "heal continued", "undone": "undone",
 }
 

@@ -25,7 +25,7 @@ import (
 
 	"github.com/thawline/thaw/internal/metrics"
 	"github.com/thawline/thaw/internal/notifier"
-	"github.com/thawline/thaw/internal/pages"
+	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/server"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/tracing"
@@ -92,7 +92,7 @@ type Web struct {
 	AdminPassword string
 	Webhooks      webhook.Config
 	// Settings are shown on the page of settings.
-	Settings []pages.ProcessSetting
+	Settings []readmodel.ProcessSetting
 }
 
 // Monitor configures the metrics server of a process without Web. See server.NewMonitor.

@@ -51,13 +51,15 @@ type Account struct {
 type AccountFilter struct {
 	Account    string // the provider account ID
 	Status     string
-	HasBacklog bool // has prospects that wait for an account
-	// Blocked is account_on_hold, account_locked or account_flapping: what blocks the account.
-	Blocked string
+	HasBacklog bool   // has prospects that wait for an account
+	Blocked    string // one of AccountBlocks: what blocks the account
 	// MostPausedFirst orders the list by the number of paused prospects, and leaves out accounts
 	// without any. Otherwise it is ordered by workspace and ID.
 	MostPausedFirst bool
 }
+
+// AccountBlocks are the blocks by which accounts can be listed.
+var AccountBlocks = []string{"account_on_hold", "account_locked", "account_flapping"}
 
 // inMostPaused is a position in the list of accounts with the most paused prospects.
 type inMostPaused struct {

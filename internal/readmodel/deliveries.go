@@ -32,7 +32,7 @@ type DeliveryDetail struct {
 	DeliveryKey string     `json:"delivery_key"` // identifies a repeated delivery; empty if there is none
 	MemberID    string     `json:"member_id"`
 	FinishedAt  *time.Time `json:"finished_at"` // of its pass; nil if none, or not done
-	Body        string     `json:"body"`        // indented JSON; empty if it was not kept
+	Body        string     `json:"body"`        // indented JSON; empty if it was not kept or may not be seen
 }
 
 // DeliveryFilter selects the deliveries that match all fields that are set.
@@ -53,10 +53,11 @@ type DeliveryPage struct {
 // deliveryScan is how many deliveries a page with filters looks at.
 const deliveryScan = 2000
 
-// Deliveries returns a page of the deliveries of all providers, newest first.
-func Deliveries(ctx context.Context, db *store.Store, f DeliveryFilter, p Paging) (page DeliveryPage, err error) {
+// Deliveries returns a page of the deliveries of all providers, newest first. Within the scope of one
+// workspace, it has only those about its accounts.
+func Deliveries(ctx context.Context, db *store.Store, s Scope, f DeliveryFilter, p Paging) (page DeliveryPage, err error) {
 	err = db.Snapshot(ctx, func(q *dbsqlc.Queries) error {
-		page, err = deliveries(ctx, q, f, p)
+		page, err = deliveries(ctx, q, s, f, p)
 		return err
 	})
 	if err != nil {
@@ -65,7 +66,7 @@ func Deliveries(ctx context.Context, db *store.Store, f DeliveryFilter, p Paging
 	return page, nil
 }
 
-func deliveries(ctx context.Context, q *dbsqlc.Queries, f DeliveryFilter, p Paging) (page DeliveryPage, err error) {
+func deliveries(ctx context.Context, q *dbsqlc.Queries, s Scope, f DeliveryFilter, p Paging) (page DeliveryPage, err error) {
 	const list = "deliveries"
 	from, err := after(p, list, beforeAny)
 	if err != nil {
@@ -74,6 +75,7 @@ func deliveries(ctx context.Context, q *dbsqlc.Queries, f DeliveryFilter, p Pagi
 	if f.Account != "" {
 		rows, err := q.SignalsOfProviderAccount(ctx, dbsqlc.SignalsOfProviderAccountParams{
 			Provider: f.Provider, Account: f.Account, Outcome: f.Outcome, BeforeID: from.ID, Size: p.size(),
+			FirstWorkspace: s.first, LastWorkspace: s.last,
 		})
 		if err != nil {
 			return page, err
@@ -82,16 +84,18 @@ func deliveries(ctx context.Context, q *dbsqlc.Queries, f DeliveryFilter, p Pagi
 			func(r dbsqlc.SignalsOfProviderAccountRow) newest { return newest{r.ID} })
 		return page, err
 	}
-	scan := p.size()
-	if f != (DeliveryFilter{}) {
+	scan, isFiltered := p.size(), f != (DeliveryFilter{}) || s != Everything()
+	if isFiltered {
 		scan = deliveryScan
 	}
-	rows, err := q.SignalPage(ctx, dbsqlc.SignalPageParams{BeforeID: from.ID, Scan: scan, Outcome: f.Outcome, Provider: f.Provider, Size: p.size()})
+	rows, err := q.SignalPage(ctx, dbsqlc.SignalPageParams{
+		BeforeID: from.ID, Scan: scan, Outcome: f.Outcome, Provider: f.Provider, FirstWorkspace: s.first, LastWorkspace: s.last, Size: p.size(),
+	})
 	if err != nil {
 		return page, err
 	}
 	page.Page, err = paged(p, list, rows, delivery, func(r dbsqlc.SignalPageRow) newest { return newest{r.ID} })
-	if err != nil || page.NextCursor != nil || f == (DeliveryFilter{}) {
+	if err != nil || page.NextCursor != nil || !isFiltered {
 		return page, err
 	}
 	end, err := q.SignalScanEnd(ctx, dbsqlc.SignalScanEndParams{BeforeID: from.ID, Scan: scan})
@@ -107,15 +111,18 @@ func deliveries(ctx context.Context, q *dbsqlc.Queries, f DeliveryFilter, p Pagi
 	return page, err
 }
 
-// DeliveryByID returns a delivery with its body, or [ErrNotFound].
-func DeliveryByID(ctx context.Context, db *store.Store, id int64) (DeliveryDetail, error) {
-	r, err := db.Read().SignalDetail(ctx, id)
+// DeliveryByID returns a delivery, or [ErrNotFound]. Only an operator sees its body.
+func DeliveryByID(ctx context.Context, db *store.Store, s Scope, id int64) (DeliveryDetail, error) {
+	r, err := db.Read().SignalDetail(ctx, dbsqlc.SignalDetailParams{ID: id, FirstWorkspace: s.first, LastWorkspace: s.last})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		err = ErrNotFound
 		fallthrough
 	case err != nil:
 		return DeliveryDetail{}, fmt.Errorf("signal %d: %w", id, err)
+	}
+	if s.IsOneWorkspace() {
+		r.Body = ""
 	}
 	return DeliveryDetail{
 		Delivery: delivery(dbsqlc.SignalPageRow{

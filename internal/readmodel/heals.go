@@ -41,20 +41,34 @@ type Heal struct {
 	Seconds          *float64   `json:"seconds"`
 }
 
-// Heals returns a page of heals, newest first.
-func Heals(ctx context.Context, db *store.Store, s Scope, p Paging) (Page[Heal], error) {
+// HealStatuses are the statuses of heals.
+var HealStatuses = []string{"running", "stopped", "done"}
+
+// Heals returns a page of heals, newest first. A status that is not empty filters them.
+func Heals(ctx context.Context, db *store.Store, s Scope, status string, p Paging) (Page[Heal], error) {
 	const list = "heals"
 	from, err := after(p, list, beforeAny)
 	if err != nil {
 		return Page[Heal]{}, fmt.Errorf("listing heals: %w", err)
 	}
 	rows, err := db.Read().HealPage(ctx, dbsqlc.HealPageParams{
-		BeforeID: from.ID, FirstWorkspace: s.first, LastWorkspace: s.last, Size: p.size(),
+		BeforeID: from.ID, FirstWorkspace: s.first, LastWorkspace: s.last, Status: orNil(status), Size: p.size(),
 	})
 	if err != nil {
 		return Page[Heal]{}, fmt.Errorf("listing heals: %w", err)
 	}
 	return paged(p, list, rows, heal, func(r dbsqlc.HealPageRow) newest { return newest{r.ID} })
+}
+
+// CountHeals returns how many heals the list has, counted up to MaxCounted.
+func CountHeals(ctx context.Context, db *store.Store, s Scope, status string) (int64, error) {
+	n, err := db.Read().CountHeals(ctx, dbsqlc.CountHealsParams{
+		FirstWorkspace: s.first, LastWorkspace: s.last, Status: orNil(status), AtMost: MaxCounted,
+	})
+	if err != nil {
+		return 0, fmt.Errorf("counting heals: %w", err)
+	}
+	return n, nil
 }
 
 // HealByID returns a heal, or [ErrNotFound].

@@ -21,6 +21,7 @@ type HistoryEntry struct {
 	Reason     string     `json:"reason,omitempty"` // for a status change, the provider's raw value
 	Account    string     `json:"account,omitempty"`
 	Campaign   string     `json:"campaign,omitempty"`
+	Detail     string     `json:"detail,omitempty"`      // what exactly, such as the name of a token
 	Until      *time.Time `json:"until,omitempty"`       // of a hold
 	Changed    *int32     `json:"enrollments,omitempty"` // how many prospects were changed
 }
@@ -58,7 +59,7 @@ func WorkspaceHistory(ctx context.Context, db *store.Store, workspaceID int64) (
 	for i, r := range rows {
 		entries[i] = HistoryEntry{
 			At: r.At.UTC(), What: r.What, Actor: r.Actor, Reason: r.Reason, Account: r.Account, Campaign: r.Campaign,
-			Until: utc(r.Until), Changed: r.Enrollments,
+			Detail: r.Detail, Until: utc(r.Until), Changed: r.Enrollments,
 		}
 	}
 	return entries, nil

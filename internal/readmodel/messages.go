@@ -83,6 +83,7 @@ func Messages(ctx context.Context, db *store.Store, state string, p Paging) (Pag
 		if n := len(messages); n == 0 || messages[n-1].ID != r.ID {
 			messages = append(messages, Message{
 				ID: r.ID, MessageID: r.MessageID, At: r.At.UTC(), Type: r.Type, Data: r.Data, AccountID: r.AccountID, Account: r.Account,
+				Deliveries: []MessageDelivery{},
 			})
 		}
 		if r.Url != "" {

@@ -248,7 +248,7 @@ func TestSweepAndHealPages(t *testing.T) {
 		require.Equal(t, north, south, "the fleet cap is shared evenly")
 
 		heals := func(s Scope) []string {
-			return all(t, limit, func(p Paging) (Page[Heal], error) { return Heals(t.Context(), f.store, s, p) }, healName)
+			return all(t, limit, func(p Paging) (Page[Heal], error) { return Heals(t.Context(), f.store, s, "", p) }, healName)
 		}
 		require.Equal(t, []string{"3  ", "2 south S1", "1 north "}, heals(Everything()))
 		require.Equal(t, []string{"1 north "}, heals(OfWorkspace(1)))

@@ -32,6 +32,16 @@ type SettingChange struct {
 	From  string    `json:"from"` // as Postgres prints it
 }
 
+// A ProcessSetting is a setting of the process that serves pages and API.
+type ProcessSetting struct {
+	Flag  string `json:"flag"`  // without dashes
+	Env   string `json:"env"`   // the environment variable
+	Value string `json:"value"` // without secrets
+	// Source is flag, environment or default.
+	Source string `json:"source"`
+	Help   string `json:"help"`
+}
+
 // settingChanges is how many of the latest changes are searched for the last one of each setting.
 const settingChanges = 200
 
@@ -43,7 +53,7 @@ func FleetSettings(ctx context.Context, db *store.Store) ([]Setting, error) {
 		if err != nil {
 			return err
 		}
-		history, err := audit(ctx, q, AuditFilter{What: "settings_changed"}, Paging{Limit: settingChanges})
+		history, err := audit(ctx, q, Everything(), AuditFilter{What: "settings_changed"}, Paging{Limit: settingChanges})
 		if err != nil {
 			return err
 		}

@@ -49,7 +49,7 @@ type Config struct {
 	// names.
 	AdminPassword string
 	// Settings are the settings of the process, for the page of settings.
-	Settings []pages.ProcessSetting
+	Settings []readmodel.ProcessSetting
 	// Stopping is done when the process starts to stop, before it waits for open requests.
 	// Required.
 	Stopping context.Context
@@ -95,7 +95,7 @@ func New(ctx context.Context, c Config) (http.Handler, error) {
 	}
 	mux.Handle(riverui.Prefix+"/", operators.Guard(jobs))
 	reader := readmodel.NewReader(c.Store)
-	mux.Handle(api.Prefix+"/", api.New(api.Config{Store: c.Store, Reader: reader, Operators: operators, Logger: c.Logger}))
+	mux.Handle(api.Prefix+"/", api.New(api.Config{Store: c.Store, Reader: reader, Operators: operators, Settings: c.Settings, Logger: c.Logger}))
 	shown := pages.Config{Store: c.Store, Reader: reader, Jobs: riverui.Prefix, Settings: c.Settings, Stopping: c.Stopping, Logger: c.Logger}
 	return pages.Register(mux, shown, operators.Guard)
 }

@@ -403,11 +403,15 @@ CREATE TABLE thaw.manual_actions (
     what               text NOT NULL CHECK (what IN (
         'safety_entered', 'safety_exited', 'held', 'hold_corrected', 'paused', 'resumed', 'auto_resume_off', 'auto_resume_on',
         'settings_changed', 'linked', 'heal_cap_set', 'heal_cap_removed', 'heal_started', 'heal_stopped', 'heal_resumed',
-        'undone')),
+        'imported', 'signals_replayed', 'reconciled', 'endpoint_added', 'endpoint_enabled', 'endpoint_removed', 'messages_replayed',
+        'token_created', 'token_revoked', 'undone')),
     actor              text NOT NULL CHECK (actor <> ''),
     -- The database role of the session. The caller can choose actor but not this.
     session_role       text NOT NULL DEFAULT session_user,
     reason             text CHECK (reason <> ''),
+    -- What exactly, if no other column says it: the file of an import, the URL of an endpoint without
+    -- its secrets, the name of a token.
+    detail             text CHECK (detail <> ''),
     -- The subject; all null: the fleet. A prospect is identified by its URL, because it may be in
     -- several campaigns.
     workspace_id       bigint,
@@ -419,16 +423,19 @@ CREATE TABLE thaw.manual_actions (
     undoes             bigint REFERENCES thaw.manual_actions (id),
     -- For a hold, auto-resume and the heal cap: the values that the action replaced, for an undo.
     before             jsonb,
-    -- For a hold: its end. For a pause or a resume: how many prospects it changed. For the monitor:
-    -- its counts.
+    -- For a hold: its end. For a pause, a resume or an import: how many prospects it changed; null
+    -- until the import ends. For the monitor: its counts.
     until              timestamptz,
     enrollments        integer,
     accounts_lost      integer,
     accounts_connected integer,
     -- When a worker process wrote the action to its log. Null: none has yet.
     logged_at          timestamptz,
-    -- Auto-resume of a workspace may be switched, and a heal started, without a reason.
-    CONSTRAINT manual_actions_have_a_reason CHECK (reason IS NOT NULL OR what IN ('auto_resume_off', 'auto_resume_on', 'heal_started')),
+    -- Auto-resume of a workspace may be switched, and a heal started, without a reason. A file or the
+    -- name of a token says why enough.
+    CONSTRAINT manual_actions_have_a_reason CHECK (
+        reason IS NOT NULL OR what IN ('auto_resume_off', 'auto_resume_on', 'heal_started')
+        OR detail IS NOT NULL AND what IN ('imported', 'signals_replayed', 'reconciled', 'endpoint_added', 'token_created')),
     -- hold_corrected and undone without an end: the hold was ended.
     CONSTRAINT manual_actions_hold_has_an_end CHECK (
         CASE WHEN what = 'held' THEN until IS NOT NULL WHEN what IN ('hold_corrected', 'undone') THEN true ELSE until IS NULL END),

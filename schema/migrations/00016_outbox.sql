@@ -266,15 +266,51 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Removes an endpoint and its pending deliveries. False: no endpoint has this URL.
+-- Records that messages are sent again, for the calls of thaw.replay that follow. p_which says which.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.remove_endpoint(p_url text) RETURNS boolean LANGUAGE plpgsql AS $$
+CREATE FUNCTION thaw.start_replay(p_which text, p_reason text, p_actor text) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
-    gone bigint;
+    action_id bigint;
 BEGIN
-    DELETE FROM thaw.webhook_endpoints AS e WHERE e.url = p_url RETURNING e.id INTO gone;
-    PERFORM thaw.drop_jobs('webhooks_' || gone);
-    RETURN gone IS NOT NULL;
+    PERFORM thaw.require_reason(p_reason, p_actor);
+    INSERT INTO thaw.manual_actions AS d (what, actor, reason, detail) VALUES ('messages_replayed', p_actor, p_reason, p_which)
+    RETURNING d.id INTO action_id;
+    RETURN action_id;
+END;
+$$;
+-- +goose StatementEnd
+
+-- Enables an endpoint, and records it. False: it was enabled already. p_shown is its URL without
+-- secrets, for the audit log.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.enable_endpoint(p_endpoint_id bigint, p_shown text, p_reason text, p_actor text)
+RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM thaw.require_reason(p_reason, p_actor);
+    UPDATE thaw.webhook_endpoints AS e SET disabled_at = NULL, disabled_reason = NULL
+    WHERE e.id = p_endpoint_id AND e.disabled_at IS NOT NULL;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    INSERT INTO thaw.manual_actions (what, actor, reason, detail) VALUES ('endpoint_enabled', p_actor, p_reason, p_shown);
+    RETURN true;
+END;
+$$;
+-- +goose StatementEnd
+
+-- Removes an endpoint and its pending deliveries, and records it. False: it was removed already.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.remove_endpoint(p_endpoint_id bigint, p_shown text, p_reason text, p_actor text)
+RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM thaw.require_reason(p_reason, p_actor);
+    DELETE FROM thaw.webhook_endpoints AS e WHERE e.id = p_endpoint_id;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    PERFORM thaw.drop_jobs('webhooks_' || p_endpoint_id);
+    INSERT INTO thaw.manual_actions (what, actor, reason, detail) VALUES ('endpoint_removed', p_actor, p_reason, p_shown);
+    RETURN true;
 END;
 $$;
 -- +goose StatementEnd
@@ -283,10 +319,13 @@ REVOKE ALL ON FUNCTION thaw.has_endpoint(), thaw.rfc3339(timestamptz), thaw.subj
     thaw.publish(text, bigint, bigint, jsonb), thaw.close_pause(bigint),
     thaw.publish_paused(thaw.accounts, thaw.pause_reason, timestamptz, bigint, integer, integer),
     thaw.publish_resumed(thaw.accounts, thaw.lane, boolean, timestamptz, bigint, bigint, integer, integer, integer),
-    thaw.heals_publish_end(), thaw.replay(text, timestamptz, boolean, bigint, integer), thaw.remove_endpoint(text) FROM PUBLIC;
+    thaw.heals_publish_end(), thaw.replay(text, timestamptz, boolean, bigint, integer),
+    thaw.start_replay(text, text, text), thaw.enable_endpoint(bigint, text, text, text), thaw.remove_endpoint(bigint, text, text, text) FROM PUBLIC;
 
 -- +goose Down
-DROP FUNCTION thaw.remove_endpoint(text);
+DROP FUNCTION thaw.remove_endpoint(bigint, text, text, text);
+DROP FUNCTION thaw.enable_endpoint(bigint, text, text, text);
+DROP FUNCTION thaw.start_replay(text, text, text);
 DROP FUNCTION thaw.replay(text, timestamptz, boolean, bigint, integer);
 DROP TRIGGER heals_publish_end ON thaw.heals;
 DROP FUNCTION thaw.heals_publish_end();

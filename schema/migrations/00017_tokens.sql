@@ -19,5 +19,27 @@ COMMENT ON TABLE thaw.api_tokens IS 'Bearer tokens of the JSON API. A token is s
 COMMENT ON COLUMN thaw.api_tokens.workspace_id IS 'The only workspace that the token gives access to. Null: all workspaces, as for an operator.';
 COMMENT ON COLUMN thaw.api_tokens.last_used_at IS 'When the token was last used, accurate to five minutes. Null: never.';
 
+-- Revokes a token, and records it. name null: there is no such token. is_changed false: it was revoked
+-- already.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.revoke_token(p_token_id bigint, p_reason text, p_actor text, OUT name text, OUT is_changed boolean) LANGUAGE plpgsql AS $$
+DECLARE
+    token thaw.api_tokens;
+BEGIN
+    PERFORM thaw.require_reason(p_reason, p_actor);
+    SELECT t.* INTO token FROM thaw.api_tokens AS t WHERE t.id = p_token_id FOR NO KEY UPDATE;
+    name := token.name;
+    is_changed := token.id IS NOT NULL AND token.revoked_at IS NULL;
+    IF is_changed THEN
+        UPDATE thaw.api_tokens AS t SET revoked_at = thaw.now() WHERE t.id = token.id;
+        INSERT INTO thaw.manual_actions (what, actor, reason, detail, workspace_id)
+        VALUES ('token_revoked', p_actor, p_reason, format('token %s (%s)', token.id, token.name), token.workspace_id);
+    END IF;
+END;
+$$;
+-- +goose StatementEnd
+REVOKE ALL ON FUNCTION thaw.revoke_token(bigint, text, text) FROM PUBLIC;
+
 -- +goose Down
+DROP FUNCTION thaw.revoke_token(bigint, text, text);
 DROP TABLE thaw.api_tokens;

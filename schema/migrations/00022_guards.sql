@@ -273,6 +273,15 @@ BEGIN
         WHEN 'heal_resumed' THEN 'Stop the heal instead.'
         WHEN 'settings_changed' THEN 'Set the old value again. The audit log has it.'
         WHEN 'linked' THEN 'Accounts stay linked.'
+        WHEN 'imported' THEN 'Import a file with the earlier state instead.'
+        WHEN 'signals_replayed' THEN 'A newer signal about an account replaces its status.'
+        WHEN 'reconciled' THEN 'A newer signal about an account replaces its status.'
+        WHEN 'endpoint_added' THEN 'Remove the endpoint instead.'
+        WHEN 'endpoint_enabled' THEN 'Remove the endpoint instead.'
+        WHEN 'endpoint_removed' THEN 'Start a process with --webhook-url to add the endpoint again.'
+        WHEN 'messages_replayed' THEN 'Receivers detect repeated messages by their ID.'
+        WHEN 'token_created' THEN 'Revoke the token instead.'
+        WHEN 'token_revoked' THEN 'Create another token instead.'
         WHEN 'undone' THEN 'Take the original action again instead.' END;
     IF hint IS NOT NULL THEN
         refusal := format('action %s (%s) cannot be undone', action.id, replace(action.what, '_', ' '));

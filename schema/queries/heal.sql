@@ -22,8 +22,12 @@ SELECT thaw.resume_heal(sqlc.arg(heal_id)::bigint, sqlc.arg(reason)::text, sqlc.
 SELECT thaw.set_heal_cap(sqlc.arg(workspace_key)::text, sqlc.narg(heal_cap)::integer, sqlc.arg(reason)::text, sqlc.arg(actor)::text);
 
 -- name: HealCaps :many
--- The heal caps that operators have set for workspaces.
-SELECT w.key, w.heal_cap FROM thaw.workspaces AS w WHERE w.heal_cap IS NOT NULL ORDER BY w.key;
+-- The heal caps that operators have set for workspaces. total: of all, without the limit.
+SELECT w.key, w.heal_cap, count(*) OVER () AS total
+FROM thaw.workspaces AS w
+WHERE w.heal_cap IS NOT NULL
+ORDER BY w.key
+LIMIT sqlc.arg(size)::integer;
 
 -- name: PreviewHeal :one
 SELECT preview.resumable::bigint AS resumable, preview.accounts::bigint AS accounts, preview.cap::integer AS cap,

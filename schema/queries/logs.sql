@@ -37,8 +37,20 @@ LEFT JOIN thaw.workspaces AS workspace ON workspace.id = coalesce(h.workspace_id
 WHERE h.id < sqlc.arg(before_id)::bigint
     AND (workspace.id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint
         OR workspace.id IS NULL AND sqlc.arg(first_workspace)::bigint < sqlc.arg(last_workspace)::bigint)
+    AND (sqlc.narg(status)::text IS NULL OR thaw.heal_state(h) = sqlc.narg(status)::text)
 ORDER BY h.id DESC
 LIMIT sqlc.arg(size)::integer;
+
+-- name: CountHeals :one
+-- How many heals that list has, counted up to at_most.
+SELECT count(*)::bigint AS heals
+FROM (
+    SELECT FROM thaw.heals AS h
+    LEFT JOIN thaw.accounts AS account ON account.id = h.account_id
+    WHERE (coalesce(h.workspace_id, account.workspace_id) BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint
+            OR coalesce(h.workspace_id, account.workspace_id) IS NULL AND sqlc.arg(first_workspace)::bigint < sqlc.arg(last_workspace)::bigint)
+        AND (sqlc.narg(status)::text IS NULL OR thaw.heal_state(h) = sqlc.narg(status)::text)
+    LIMIT sqlc.arg(at_most)::integer) AS counted;
 
 -- name: EventPage :many
 -- The history of a prospect in all of its campaigns.

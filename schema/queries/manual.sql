@@ -5,19 +5,22 @@ SELECT thaw.hold(sqlc.arg(account)::text, sqlc.arg(until)::timestamptz, sqlc.arg
 -- name: ActionsToLog :many
 -- Marks recorded actions as logged and returns them, oldest first. Every worker process asks each
 -- second, and the row lock gives an action to one of them. An action on an account works in batches
--- that add to its count, so it is logged a minute later.
+-- that add to its count, so it is logged a minute later; an import when it ends, or after an hour.
 WITH due AS (
     SELECT d.id FROM thaw.manual_actions AS d
-    WHERE d.logged_at IS NULL AND (d.enrollments IS NULL OR d.account_id IS NULL OR d.at < thaw.now() - interval '1 minute')
+    WHERE d.logged_at IS NULL AND CASE
+        WHEN d.what = 'imported' THEN d.enrollments IS NOT NULL OR d.at < thaw.now() - interval '1 hour'
+        ELSE d.enrollments IS NULL OR d.account_id IS NULL OR d.at < thaw.now() - interval '1 minute' END
     ORDER BY d.id
     LIMIT 100
     FOR NO KEY UPDATE SKIP LOCKED
 ), logged AS (
     UPDATE thaw.manual_actions AS d SET logged_at = thaw.now() FROM due WHERE d.id = due.id
-    RETURNING d.id, d.at, d.what, d.actor, d.reason, d.workspace_id, d.account_id, d.campaign_id, d.prospect_url, d.until,
-        d.enrollments, d.accounts_lost, d.accounts_connected
+    RETURNING d.id, d.at, d.what, d.actor, d.reason, d.detail, d.workspace_id, d.account_id, d.campaign_id, d.prospect_url,
+        d.heal_id, d.undoes, d.until, d.enrollments, d.accounts_lost, d.accounts_connected
 )
 SELECT logged.id, logged.at, logged.what, logged.actor, coalesce(logged.reason, '')::text AS reason,
+    coalesce(logged.detail, '')::text AS detail, logged.heal_id, logged.undoes,
     coalesce(workspace.key, '')::text AS workspace, coalesce(account.provider_account_id, '')::text AS account,
     coalesce(campaign.key, '')::text AS campaign, coalesce(logged.prospect_url, '')::text AS prospect_url, logged.until,
     logged.enrollments, logged.accounts_lost, logged.accounts_connected
@@ -26,6 +29,17 @@ LEFT JOIN thaw.workspaces AS workspace ON workspace.id = logged.workspace_id
 LEFT JOIN thaw.accounts AS account ON account.id = logged.account_id
 LEFT JOIN thaw.campaigns AS campaign ON campaign.id = logged.campaign_id
 ORDER BY logged.id;
+
+-- name: RecordAction :one
+-- Records an action that no function of the schema records: it has only a detail.
+INSERT INTO thaw.manual_actions (what, actor, reason, detail)
+VALUES (sqlc.arg(what)::text, sqlc.arg(actor)::text, sqlc.narg(reason)::text, sqlc.arg(detail)::text)
+RETURNING id;
+
+-- name: RecordProspects :one
+-- Adds how many prospects an action has changed.
+UPDATE thaw.manual_actions AS d SET enrollments = sqlc.arg(prospects)::integer WHERE d.id = sqlc.arg(id)::bigint
+RETURNING d.id;
 
 -- name: LinkAccounts :exec
 SELECT thaw.link_accounts(sqlc.arg(old)::text, sqlc.arg(new)::text, sqlc.arg(reason)::text, sqlc.arg(actor)::text,
@@ -69,15 +83,20 @@ SELECT u.restored::integer AS restored, coalesce(u.last_event_id, 0)::bigint AS 
 FROM thaw.undo_batch(sqlc.arg(undo_id)::bigint, sqlc.arg(after_event_id)::bigint, sqlc.arg(size)::integer) AS u;
 
 -- name: Action :one
-SELECT d.id, d.at, d.what, d.actor, d.session_role, coalesce(d.reason, '')::text AS reason, coalesce(w.key, '')::text AS workspace,
-    d.account_id, coalesce(a.provider_account_id, '')::text AS account, coalesce(c.key, '')::text AS campaign,
+SELECT d.id, d.at, d.what, d.actor, d.session_role, coalesce(d.reason, '')::text AS reason, coalesce(d.detail, '')::text AS detail,
+    coalesce(w.key, '')::text AS workspace,
+    d.account_id, coalesce(a.provider_account_id, '')::text AS account, coalesce(a.display_name, '')::text AS account_name,
+    coalesce(c.key, '')::text AS campaign,
     coalesce(d.prospect_url, '')::text AS prospect_url, d.heal_id, d.until, d.enrollments, d.undoes,
     coalesce((SELECT u.id FROM thaw.manual_actions AS u WHERE u.undoes = d.id ORDER BY u.id DESC LIMIT 1), 0)::bigint AS undone_by
 FROM thaw.manual_actions AS d
 LEFT JOIN thaw.workspaces AS w ON w.id = d.workspace_id
 LEFT JOIN thaw.accounts AS a ON a.id = d.account_id
 LEFT JOIN thaw.campaigns AS c ON c.id = d.campaign_id
-WHERE d.id = sqlc.arg(action_id)::bigint;
+WHERE d.id = sqlc.arg(action_id)::bigint
+    -- An action on no workspace is visible only with access to all workspaces.
+    AND (d.workspace_id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint
+        OR d.workspace_id IS NULL AND sqlc.arg(first_workspace)::bigint < sqlc.arg(last_workspace)::bigint);
 
 -- name: StuckAccounts :many
 -- Accounts that have been connecting for more than an hour: the login was not completed.

@@ -16,7 +16,7 @@ LIMIT sqlc.arg(size)::integer;
 -- name: WorkspaceActions :many
 -- The manual actions on a workspace and everything in it, newest first.
 SELECT d.id, d.at, d.what, d.actor, coalesce(d.reason, '')::text AS reason, coalesce(a.provider_account_id, '')::text AS account,
-    coalesce(c.key, '')::text AS campaign, d.until, d.enrollments
+    coalesce(c.key, '')::text AS campaign, coalesce(d.detail, '')::text AS detail, d.until, d.enrollments
 FROM thaw.manual_actions AS d
 LEFT JOIN thaw.accounts AS a ON a.id = d.account_id
 LEFT JOIN thaw.campaigns AS c ON c.id = d.campaign_id

@@ -32,6 +32,9 @@ LEFT JOIN thaw.accounts AS a ON a.provider = s.provider AND a.provider_account_i
 LEFT JOIN thaw.workspaces AS w ON w.id = a.workspace_id
 WHERE (sqlc.arg(outcome)::text = '' OR s.outcome::text = sqlc.arg(outcome)::text)
     AND (sqlc.arg(provider)::text = '' OR s.provider = sqlc.arg(provider)::text)
+    -- Signals of no account are visible only with access to all workspaces.
+    AND (w.id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint
+        OR w.id IS NULL AND sqlc.arg(first_workspace)::bigint < sqlc.arg(last_workspace)::bigint)
 ORDER BY s.id DESC
 LIMIT sqlc.arg(size)::integer;
 
@@ -52,6 +55,9 @@ LEFT JOIN thaw.accounts AS a ON a.provider = s.provider AND a.provider_account_i
 LEFT JOIN thaw.workspaces AS w ON w.id = a.workspace_id
 WHERE s.provider = sqlc.arg(provider)::text AND s.provider_account_id = sqlc.arg(account)::text AND s.id < sqlc.arg(before_id)::bigint
     AND (sqlc.arg(outcome)::text = '' OR s.outcome::text = sqlc.arg(outcome)::text)
+    -- Signals of no account are visible only with access to all workspaces.
+    AND (w.id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint
+        OR w.id IS NULL AND sqlc.arg(first_workspace)::bigint < sqlc.arg(last_workspace)::bigint)
 ORDER BY s.id DESC
 LIMIT sqlc.arg(size)::integer;
 
@@ -65,4 +71,7 @@ SELECT s.id, s.received_at, s.occurred_at, s.provider, s.provider_account_id AS 
 FROM thaw.account_signals AS s
 LEFT JOIN thaw.accounts AS a ON a.provider = s.provider AND a.provider_account_id = s.provider_account_id
 LEFT JOIN thaw.workspaces AS w ON w.id = a.workspace_id
-WHERE s.id = sqlc.arg(id)::bigint;
+WHERE s.id = sqlc.arg(id)::bigint
+    -- Signals of no account are visible only with access to all workspaces.
+    AND (w.id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint
+        OR w.id IS NULL AND sqlc.arg(first_workspace)::bigint < sqlc.arg(last_workspace)::bigint);

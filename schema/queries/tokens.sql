@@ -1,8 +1,15 @@
 -- name: CreateToken :one
-INSERT INTO thaw.api_tokens (workspace_id, name, hash, created_by, expires_at)
-VALUES (sqlc.narg(workspace_id)::bigint, sqlc.arg(name)::text, sqlc.arg(hash)::bytea, sqlc.arg(created_by)::text,
-    thaw.now() + sqlc.narg(lasts)::interval)
-RETURNING id, expires_at;
+WITH made AS (
+    INSERT INTO thaw.api_tokens (workspace_id, name, hash, created_by, expires_at)
+    VALUES (sqlc.narg(workspace_id)::bigint, sqlc.arg(name)::text, sqlc.arg(hash)::bytea, sqlc.arg(created_by)::text,
+        thaw.now() + sqlc.narg(lasts)::interval)
+    RETURNING id, workspace_id, name, created_by, expires_at
+), recorded AS (
+    INSERT INTO thaw.manual_actions (what, actor, reason, detail, workspace_id)
+    SELECT 'token_created', made.created_by, sqlc.narg(reason)::text, format('token %s (%s)', made.id, made.name), made.workspace_id
+    FROM made
+)
+SELECT made.id, made.expires_at FROM made;
 
 -- name: UseToken :one
 -- The token with this hash, if it is valid. Its use is recorded at most once in five minutes, so
@@ -19,13 +26,17 @@ WITH token AS (
 SELECT token.id, token.name, token.workspace_id FROM token;
 
 -- name: ListTokens :many
-SELECT t.id, coalesce(w.key, '')::text AS workspace, t.name, t.created_at, t.created_by, t.last_used_at, t.expires_at, t.revoked_at
+-- Newest first. total: of all that match, without the limit. only_valid: neither revoked nor expired.
+SELECT t.id, coalesce(w.key, '')::text AS workspace, t.name, t.created_at, t.created_by, t.last_used_at, t.expires_at, t.revoked_at,
+    count(*) OVER () AS total
 FROM thaw.api_tokens AS t
 LEFT JOIN thaw.workspaces AS w ON w.id = t.workspace_id
-ORDER BY t.id;
+WHERE (sqlc.narg(workspace)::text IS NULL OR w.key = sqlc.narg(workspace)::text)
+    AND (NOT sqlc.arg(only_valid)::boolean OR t.revoked_at IS NULL AND (t.expires_at > thaw.now()) IS NOT FALSE)
+ORDER BY t.id DESC
+LIMIT sqlc.arg(size)::integer;
 
 -- name: RevokeToken :one
--- Revoking a revoked token changes nothing.
-UPDATE thaw.api_tokens AS t SET revoked_at = coalesce(t.revoked_at, thaw.now())
-WHERE t.id = sqlc.arg(id)::bigint
-RETURNING t.name;
+-- name empty: there is no such token.
+SELECT coalesce(r.name, '')::text AS name, r.is_changed::boolean AS is_changed
+FROM thaw.revoke_token(sqlc.arg(id)::bigint, sqlc.arg(reason)::text, sqlc.arg(actor)::text) AS r;

@@ -1,18 +1,30 @@
 -- name: RegisterEndpoint :one
--- Returns the endpoint with this URL; inserts it if it does not exist.
-INSERT INTO thaw.webhook_endpoints AS e (url) VALUES (sqlc.arg(url))
-ON CONFLICT (url) DO UPDATE SET created_at = e.created_at
-RETURNING e.id, e.disabled_at, e.disabled_reason;
+-- Returns the endpoint with this URL; inserts and records it if it does not exist. detail is the URL
+-- without secrets.
+WITH endpoint AS (
+    INSERT INTO thaw.webhook_endpoints AS e (url) VALUES (sqlc.arg(url)::text)
+    ON CONFLICT (url) DO UPDATE SET created_at = e.created_at
+    RETURNING e.id, e.disabled_at, e.disabled_reason, (e.created_at = thaw.now())::boolean AS is_new
+), recorded AS (
+    INSERT INTO thaw.manual_actions (what, actor, detail)
+    SELECT 'endpoint_added', sqlc.arg(actor)::text, sqlc.arg(detail)::text FROM endpoint WHERE endpoint.is_new
+)
+SELECT endpoint.id, endpoint.disabled_at, endpoint.disabled_reason FROM endpoint;
 
--- name: EnableEndpoint :execrows
-UPDATE thaw.webhook_endpoints AS e SET disabled_at = NULL, disabled_reason = NULL WHERE e.url = sqlc.arg(url);
+-- name: EndpointURL :one
+-- The endpoint with this ID or URL.
+SELECT e.id, e.url FROM thaw.webhook_endpoints AS e
+WHERE e.id = sqlc.narg(endpoint_id)::bigint OR e.url = sqlc.narg(url)::text;
+
+-- name: EnableEndpoint :one
+SELECT thaw.enable_endpoint(sqlc.arg(endpoint_id)::bigint, sqlc.arg(shown)::text, sqlc.arg(reason)::text, sqlc.arg(actor)::text)::boolean AS changed;
 
 -- name: DisableEndpoint :exec
 UPDATE thaw.webhook_endpoints AS e SET disabled_at = thaw.now(), disabled_reason = sqlc.arg(reason)::text
 WHERE e.id = sqlc.arg(endpoint_id)::bigint AND e.disabled_at IS NULL;
 
 -- name: RemoveEndpoint :one
-SELECT thaw.remove_endpoint(sqlc.arg(url))::boolean AS removed;
+SELECT thaw.remove_endpoint(sqlc.arg(endpoint_id)::bigint, sqlc.arg(shown)::text, sqlc.arg(reason)::text, sqlc.arg(actor)::text)::boolean AS removed;
 
 -- name: Publish :one
 -- Empty: no endpoint is enabled.
@@ -75,6 +87,14 @@ LEFT JOIN LATERAL (
 LEFT JOIN thaw.webhook_endpoints AS e ON e.id = d.endpoint_id
 ORDER BY o.id DESC, e.id;
 
+-- name: CountMessagesBefore :one
+-- How many messages are older than a given one, counted up to at_most.
+SELECT count(*)::bigint AS messages
+FROM (
+    SELECT FROM thaw.outbox AS o
+    WHERE NOT o.is_open AND o.id < (SELECT given.id FROM thaw.outbox AS given WHERE given.message_id = sqlc.arg(before)::text)
+    ORDER BY o.id DESC LIMIT sqlc.arg(at_most)::integer) AS counted;
+
 -- name: Message :many
 -- The deliveries of one message. No row: the message does not exist or has no delivery.
 SELECT e.url, d.state::text AS state, d.attempts, d.next_attempt_at, d.last_status, d.last_error
@@ -86,6 +106,9 @@ ORDER BY e.id;
 
 -- name: IsMessage :one
 SELECT EXISTS (SELECT FROM thaw.outbox AS o WHERE o.message_id = sqlc.arg(message_id))::boolean;
+
+-- name: StartReplay :one
+SELECT thaw.start_replay(sqlc.arg(which)::text, sqlc.arg(reason)::text, sqlc.arg(actor)::text)::bigint AS action_id;
 
 -- name: Replay :one
 SELECT again.messages::bigint AS messages, again.deliveries::bigint AS deliveries, coalesce(again.next_before, 0)::bigint AS next_before
