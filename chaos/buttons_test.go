@@ -15,7 +15,7 @@ import (
 )
 
 // An operator clicks "retry" and "cancel" in River UI during heals and sweeps. Nothing is resumed
-// twice, and the next heal and the next tick cover cancelled work.
+// twice, and the next heal and the next sweep cover cancelled work.
 func TestButtons(t *testing.T) {
 	t.Parallel()
 	notByDefault(t)

@@ -4381,12 +4381,12 @@ BEGIN
     RETURN thaw.apply_action_batch(thaw.start_action('resumed', account, provider, reason, actor), 2147483647, even_by_user);
 END;
 $$;
-COMMENT ON FUNCTION thaw.resume_account(account text, reason text, actor text, even_by_user boolean, provider text) IS 'Hands prospects of an account that a restriction paused back to Thaw, which resumes them in the next ticks within the caps. even_by_user: also those that a person paused. Returns how many.';
+COMMENT ON FUNCTION thaw.resume_account(account text, reason text, actor text, even_by_user boolean, provider text) IS 'Hands prospects of an account that a restriction paused back to Thaw, which resumes them in the next sweeps within the caps. even_by_user: also those that a person paused. Returns how many.';
 CREATE FUNCTION thaw.resume_campaign(workspace_key text, campaign text, reason text, actor text DEFAULT CURRENT_USER) RETURNS boolean
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     RETURN (thaw.act_on_campaign('resumed'::text, workspace_key, campaign, reason, actor) IS NOT NULL);
-COMMENT ON FUNCTION thaw.resume_campaign(workspace_key text, campaign text, reason text, actor text) IS 'Starts a paused campaign again, unless it is paused for billing. Its waiting prospects resume in the next ticks within the caps. Returns false if it is running already.';
+COMMENT ON FUNCTION thaw.resume_campaign(workspace_key text, campaign text, reason text, actor text) IS 'Starts a paused campaign again, unless it is paused for billing. Its waiting prospects resume in the next sweeps within the caps. Returns false if it is running already.';
 CREATE FUNCTION thaw.resume_heal(heal_id bigint, reason text, actor text DEFAULT CURRENT_USER) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4626,7 +4626,7 @@ BEGIN
     RETURN thaw.exit_safety_mode(reason, actor);
 END;
 $$;
-COMMENT ON FUNCTION thaw.safety_exit(reason text, actor text) IS 'Exits safety mode. The next tick resumes prospects again, within its caps. Returns false if it was off already.';
+COMMENT ON FUNCTION thaw.safety_exit(reason text, actor text) IS 'Exits safety mode. The next sweep resumes prospects again, within its caps. Returns false if it was off already.';
 CREATE FUNCTION thaw.sample_backlog() RETURNS boolean
     LANGUAGE plpgsql
     SET jit TO 'off'
@@ -5060,7 +5060,7 @@ BEGIN
     PERFORM set_config('thaw.counts_by_statement', 'on', true);
     WITH before AS (
         SELECT e.id, e.paused_reason, e.paused_at, event.from_status,
-            -- An active prospect waits for its account, and the next ticks resume it.
+            -- An active prospect waits for its account, and the next sweeps resume it.
             CASE event.from_status WHEN 'paused' THEN event.from_reason WHEN 'active' THEN 'linkedin_account_issue' END AS reason
         FROM thaw.undoable(undo.undoes, p_after, p_size) AS found
         JOIN thaw.enrollment_events AS event ON event.id = found.event_id

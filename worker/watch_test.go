@@ -67,8 +67,8 @@ func TestOneWatchJobPerMinute(t *testing.T) {
 	require.Equal(t, 1, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.river_job WHERE kind = 'watch'"))
 }
 
-// A person requeues prospects that a restriction paused: the next ticks resume them under the usual
-// caps.
+// A person requeues prospects that a restriction paused: the next sweeps resume them under the
+// usual caps.
 func TestRequeuedProspectsResumeInTurn(t *testing.T) {
 	t.Parallel()
 	f := setup(t)

@@ -29,7 +29,7 @@ type autoResumeOnCmd struct {
 }
 
 func (autoResumeOnCmd) Help() string {
-	return "The next ticks resume the prospects that became resumable in the meantime, within the usual caps.\n\nExample:\n  thaw auto-resume on acme --reason \"the audit is over\""
+	return "The next sweeps resume the prospects that became resumable in the meantime, within the usual caps.\n\nExample:\n  thaw auto-resume on acme --reason \"the audit is over\""
 }
 
 func (c *autoResumeOnCmd) Run(ctx context.Context, e *env) error { return c.set(ctx, e, true) }

@@ -125,11 +125,11 @@ func (d *action) describe(what string, changed int64) string {
 	case d.Campaign != "" && what == "paused":
 		return fmt.Sprintf("campaign %s is paused: its prospects do not change, and none of them is resumed", d.Campaign)
 	case d.Campaign != "":
-		return fmt.Sprintf("campaign %s is running: the next ticks resume its paused prospects, within their caps", d.Campaign)
+		return fmt.Sprintf("campaign %s is running: the next sweeps resume its paused prospects, within their caps", d.Campaign)
 	case what == "paused":
 		return many(changed, "prospect") + " paused until a person resumes them"
 	default:
-		return many(changed, "prospect") + " requeued: the next ticks resume them, within their caps, once the account is connected"
+		return many(changed, "prospect") + " requeued: the next sweeps resume them, within their caps, once the account is connected"
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 
 type safetyCmd struct {
 	Enter  safetyEnterCmd  `cmd:"" help:"Enter safety mode: nothing is resumed, and nothing is sent."`
-	Exit   safetyExitCmd   `cmd:"" help:"Exit safety mode. The next tick resumes prospects, within its caps."`
+	Exit   safetyExitCmd   `cmd:"" help:"Exit safety mode. The next sweep resumes prospects, within its caps."`
 	Status safetyStatusCmd `cmd:"" help:"Show whether safety mode is on, since when, why, and until when."`
 
 	History safetyHistoryCmd `cmd:"" help:"Show when safety mode was entered and exited, by whom, and why."`
@@ -67,7 +67,7 @@ func (c *safetyExitCmd) Run(ctx context.Context, e *env) error {
 		case err != nil:
 			return err
 		case exited:
-			printf(e.stdout, "Safety mode is off. The next tick resumes prospects, within its caps.\n")
+			printf(e.stdout, "Safety mode is off. The next sweep resumes prospects, within its caps.\n")
 		default:
 			printf(e.stdout, "No change: safety mode is already off.\n")
 		}

@@ -55,7 +55,7 @@ func printStatus(out io.Writer, report readmodel.StatusReport) {
 		printf(out, "Last tick %s: %s, %s resumed, %s remaining.\n", stamp(last.TickAt), many(last.AccountsProcessed, "account"), number(last.Resumed), number(last.Remaining))
 	}
 	if report.LastSweep != nil && report.LastSweep.IsPartial {
-		printf(out, "It covered only part of the accounts, because planning took too long. The next ticks cover the others.\n")
+		printf(out, "It covered only part of the accounts, because planning took too long. The next sweeps cover the others.\n")
 	}
 	if len(report.Accounts) > 0 {
 		printf(out, "\n")

@@ -17,7 +17,7 @@ type undoCmd struct {
 }
 
 func (undoCmd) Help() string {
-	return "Restores what a pause, a resume, a hold, a change of auto-resume or of a heal cap replaced, and only that: what has changed since stays as it is. Prospects that were active before a pause become resumable, and the next ticks resume them within the caps. Requires the role that owns the schema.\n\nExample:\n  thaw undo 12 --reason \"paused the wrong account\""
+	return "Restores what a pause, a resume, a hold, a change of auto-resume or of a heal cap replaced, and only that: what has changed since stays as it is. Prospects that were active before a pause become resumable, and the next sweeps resume them within the caps. Requires the role that owns the schema.\n\nExample:\n  thaw undo 12 --reason \"paused the wrong account\""
 }
 
 // Validate requires --reason, except for a dry run.

@@ -341,7 +341,7 @@ func TestSignalsDoNotWaitForAnImport(t *testing.T) {
 	require.Equal(t, []string{"late"}, testdb.Column[string](t, db, `
 		SELECT substr(e.prospect_url, 29) FROM thaw.enrollments AS e JOIN thaw.accounts AS a ON a.id = e.account_id
 		WHERE a.provider_account_id = 'z' AND e.status = 'active'`))
-	// The signal is newer than the file, and the next tick pauses the account again.
+	// The signal is newer than the file, and the next sweep pauses the account again.
 	require.Equal(t, "disconnected", testdb.Value[string](t, db, "SELECT status::text FROM thaw.accounts WHERE pause_after IS NOT NULL"))
 }
 

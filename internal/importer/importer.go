@@ -4,7 +4,7 @@
 // The file describes the current state. Import inserts rows that the database does not have and
 // updates rows that differ. It does not touch rows that are equal or not in the file. By default it
 // also keeps what a person paused, what the provider restricted, and prospects that were resumed
-// after the pause in the file. An import enqueues no jobs: the next tick finds the new prospects.
+// after the pause in the file. An import enqueues no jobs: the next sweep finds the new prospects.
 // The exception is a signal that arrived before its account: it is applied when the account is
 // inserted.
 //

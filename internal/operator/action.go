@@ -102,7 +102,7 @@ func (o *Operator) PauseAccount(ctx context.Context, account Account, reason str
 }
 
 // ReleaseAccount hands the prospects of an account that a restriction paused back to Thaw, which
-// resumes them in the next ticks within the caps. evenByUser: also those that a person paused.
+// resumes them in the next sweeps within the caps. evenByUser: also those that a person paused.
 func (o *Operator) ReleaseAccount(
 	ctx context.Context, account Account, reason string, evenByUser bool, progress func(int64),
 ) (Action, error) {

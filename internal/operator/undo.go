@@ -24,8 +24,8 @@ func (o *Operator) PreviewUndo(ctx context.Context, actionID int64) (UndoPreview
 }
 
 // Undo restores what an action changed, and only that: what has changed since stays as it is. A
-// prospect that was active before a pause becomes resumable, and the next ticks resume it within the
-// caps. An action of which nothing is left to undo is refused. progress may be nil.
+// prospect that was active before a pause becomes resumable, and the next sweeps resume it within
+// the caps. An action of which nothing is left to undo is refused. progress may be nil.
 func (o *Operator) Undo(ctx context.Context, actionID int64, reason string, progress func(int64)) (action Action, err error) {
 	if err := o.forOperators("undo an action"); err != nil {
 		return action, err

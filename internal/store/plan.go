@@ -104,7 +104,7 @@ func (s *Store) plan(ctx context.Context, record *dbsqlc.RecordPlanParams, alloc
 }
 
 // addBlocked adds accounts with an allocation of 0, to start campaigns that block active prospects.
-// If they cannot be found in time, the plan omits them, and the next tick checks the same
+// If they cannot be found in time, the plan omits them, and the next sweep checks the same
 // campaigns.
 func (s *Store) addBlocked(ctx context.Context, record *dbsqlc.RecordPlanParams, granted map[int64]bool) error {
 	var blocked dbsqlc.BlockedCampaignsRow

@@ -109,7 +109,7 @@ BEGIN
 END;
 $$`
 
-// A plan that would take too long covers a part of the accounts, and the next tick covers another
+// A plan that would take too long covers a part of the accounts, and the next sweep covers another
 // part.
 func TestSlowPlanIsPartial(t *testing.T) {
 	t.Parallel()

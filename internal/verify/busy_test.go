@@ -56,7 +56,7 @@ func newBusyFleet(t testing.TB) *fleet {
 		SELECT w.id, 'ann-new', 'ann' FROM thaw.workspaces AS w WHERE w.key = 'acme'`)
 	require.Equal(t, "resumed", f.resumeBySignal("ann-new"))
 
-	// The next tick resumes more of them and starts Carl's campaigns; Bob is on hold.
+	// The next sweep resumes more of them and starts Carl's campaigns; Bob is on hold.
 	f.disconnect("bob", "disconnected")
 	f.disconnect("carl", "needs_verification")
 	f.Advance(t, 15*time.Minute)

@@ -171,7 +171,7 @@ $$;
 
 -- Reads the idempotency record of a pass: whether it is closed, and how many prospects it allows.
 -- is_closed null: there is no such record. The caller has locked the account. An allocation is
--- locked too, because the next tick closes it.
+-- locked too, because the next sweep closes it.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.open_record(
     p_lane thaw.lane, p_account_id bigint, p_tick_at timestamptz, p_signal_id bigint, p_account_cap integer,

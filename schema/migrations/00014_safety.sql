@@ -290,7 +290,7 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.safety_exit(text, text) IS
-    'Exits safety mode. The next tick resumes prospects again, within its caps. Returns false if it was off already.';
+    'Exits safety mode. The next sweep resumes prospects again, within its caps. Returns false if it was off already.';
 
 -- Rejects a manual action without a reason or an actor, which the audit log needs.
 -- +goose StatementBegin

@@ -2,7 +2,7 @@
 --
 -- A manual pause has its own reason, paused_by_user, which no lane resumes. A manual resume does
 -- not resume prospects directly: it hands them back to Thaw as if they were waiting for their
--- account. The next ticks resume them under the same caps, jitter and gates as all others.
+-- account. The next sweeps resume them under the same caps, jitter and gates as all others.
 
 -- +goose Up
 
@@ -224,7 +224,7 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.resume_account(text, text, text, boolean, text) IS
-    'Hands prospects of an account that a restriction paused back to Thaw, which resumes them in the next ticks within the caps. even_by_user: also those that a person paused. Returns how many.';
+    'Hands prospects of an account that a restriction paused back to Thaw, which resumes them in the next sweeps within the caps. even_by_user: also those that a person paused. Returns how many.';
 
 -- Pauses or resumes a prospect in all of its campaigns, or in the given workspace or campaign.
 -- Accounts are locked first, by id.
@@ -344,7 +344,7 @@ RETURNS boolean LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_t
 RETURN thaw.act_on_campaign('resumed', workspace_key, campaign, reason, actor) IS NOT NULL;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.resume_campaign(text, text, text, text) IS
-    'Starts a paused campaign again, unless it is paused for billing. Its waiting prospects resume in the next ticks within the caps. Returns false if it is running already.';
+    'Starts a paused campaign again, unless it is paused for billing. Its waiting prospects resume in the next sweeps within the caps. Returns false if it is running already.';
 
 -- +goose StatementBegin
 CREATE FUNCTION thaw.sending_held_by(account text, provider text DEFAULT 'linkedin')

@@ -216,8 +216,8 @@ $$;
 --
 -- After an incident most campaigns wait, and none has such an account. A tick therefore checks at
 -- most p_size campaigns after p_after, and at most p_accounts accounts for them (but all accounts
--- of the first campaign). The next tick continues after looked_to; 0: all were checked, and the
--- next tick starts over.
+-- of the first campaign). The next sweep continues after looked_to; 0: all were checked, and the
+-- next sweep starts over.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.blocked_campaigns(
     p_after bigint DEFAULT 0, p_size integer DEFAULT 2000, p_accounts integer DEFAULT 20000,

@@ -232,8 +232,8 @@ COMMENT ON FUNCTION thaw.correct_hold(text, timestamptz, text, text, text) IS
 
 -- Undo of manual actions. An undo restores what the action replaced, and only that: rows that have
 -- changed since are left alone. A prospect that was active before a pause becomes resumable instead
--- of active, so that the next ticks resume it within the caps. An undo is recorded as a manual action
--- of its own.
+-- of active, so that the next sweeps resume it within the caps. An undo is recorded as a manual
+-- action of its own.
 
 -- The prospects whose last event is the action, after the event p_after, in the order of events.
 -- +goose StatementBegin
@@ -405,7 +405,7 @@ BEGIN
     PERFORM set_config('thaw.counts_by_statement', 'on', true);
     WITH before AS (
         SELECT e.id, e.paused_reason, e.paused_at, event.from_status,
-            -- An active prospect waits for its account, and the next ticks resume it.
+            -- An active prospect waits for its account, and the next sweeps resume it.
             CASE event.from_status WHEN 'paused' THEN event.from_reason WHEN 'active' THEN 'linkedin_account_issue' END AS reason
         FROM thaw.undoable(undo.undoes, p_after, p_size) AS found
         JOIN thaw.enrollment_events AS event ON event.id = found.event_id

@@ -1,5 +1,5 @@
 -- Accounts that were lost while their rows were loaded. Their pause may have ended before the last
--- rows were inserted, so the next tick pauses them again (thaw.requeue_pauses).
+-- rows were inserted, so the next sweep pauses them again (thaw.requeue_pauses).
 SELECT known.id
 FROM import_accounts AS a
 JOIN thaw.accounts AS known ON known.provider = 'linkedin' AND known.provider_account_id = a.account
