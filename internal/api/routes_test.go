@@ -450,7 +450,7 @@ func TestActions(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, act("/actions/999/undo", s.operator, "x").status)
 }
 
-// The body of a signal is for operators. Secrets in the URL of an endpoint are for nobody.
+// The body of a signal is for operators. Secrets in the URL of an endpoint are never shown.
 func TestRecordsKeepSecrets(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
