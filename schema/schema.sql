@@ -1231,7 +1231,7 @@ BEGIN
     RETURN thaw.set_hold('hold_corrected', held, correct_hold.until, correct_hold.reason, correct_hold.actor);
 END;
 $$;
-COMMENT ON FUNCTION thaw.correct_hold(account text, until timestamp with time zone, reason text, actor text, provider text) IS 'For operators: sets another end of a hold, or ends it now (until null), with a reason for the audit log. Not granted to any role.';
+COMMENT ON FUNCTION thaw.correct_hold(account text, until timestamp with time zone, reason text, actor text, provider text) IS 'For operators: sets another end of a hold, or ends it now (until null), with a reason for the audit log. Only the owner of the schema may call it.';
 CREATE FUNCTION thaw.count_heal(p_heal_id bigint) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3231,7 +3231,7 @@ BEGIN
     RETURN thaw.apply_action_batch(thaw.start_action('paused', account, provider, reason, actor), 2147483647);
 END;
 $$;
-COMMENT ON FUNCTION thaw.pause_account(account text, reason text, actor text, provider text) IS 'Pauses all active and waiting prospects of an account with reason paused_by_user, in the caller''s transaction, and returns how many. thaw pause --account does the same in batches.';
+COMMENT ON FUNCTION thaw.pause_account(account text, reason text, actor text, provider text) IS 'Pauses, with reason paused_by_user and in the caller''s transaction, all prospects of an account that are active, wait for an account, or were paused by a restriction. Returns how many. thaw pause --account does the same in batches.';
 CREATE FUNCTION thaw.pause_batch(p_account_id bigint, p_size integer, p_signal_id bigint, p_tick_at timestamp with time zone, p_job_id bigint, OUT verdict text, OUT paused integer, OUT campaigns_paused integer) RETURNS record
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_generic_plan'
@@ -4049,7 +4049,7 @@ DECLARE
     safety thaw.safety := (SELECT s FROM thaw.safety AS s);
 BEGIN
     IF safety.since IS NOT NULL THEN
-        RAISE EXCEPTION 'safety mode is on since % (%), and % prospects wait: a heal would resume none of them',
+        RAISE EXCEPTION 'safety mode has been on since % (%), and % prospects wait: a heal would resume none of them',
             thaw.rfc3339(safety.since), safety.reason, thaw.heal_bound(p_heal)
             USING ERRCODE = 'object_not_in_prerequisite_state',
                 HINT = 'Exit safety mode first, then start or continue the heal. Without a heal, the sweeps resume these prospects after safety mode, within the caps.';
@@ -4381,12 +4381,12 @@ BEGIN
     RETURN thaw.apply_action_batch(thaw.start_action('resumed', account, provider, reason, actor), 2147483647, even_by_user);
 END;
 $$;
-COMMENT ON FUNCTION thaw.resume_account(account text, reason text, actor text, even_by_user boolean, provider text) IS 'Hands prospects of an account that a restriction paused back to Thaw, which resumes them in the next sweeps within the caps. even_by_user: also those that a person paused. Returns how many.';
+COMMENT ON FUNCTION thaw.resume_account(account text, reason text, actor text, even_by_user boolean, provider text) IS 'Requeues the prospects of an account that a restriction paused; the next sweeps resume them within the caps. even_by_user: also those that a person paused. Returns how many.';
 CREATE FUNCTION thaw.resume_campaign(workspace_key text, campaign text, reason text, actor text DEFAULT CURRENT_USER) RETURNS boolean
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     RETURN (thaw.act_on_campaign('resumed'::text, workspace_key, campaign, reason, actor) IS NOT NULL);
-COMMENT ON FUNCTION thaw.resume_campaign(workspace_key text, campaign text, reason text, actor text) IS 'Starts a paused campaign again, unless it is paused for billing. Its waiting prospects resume in the next sweeps within the caps. Returns false if it is running already.';
+COMMENT ON FUNCTION thaw.resume_campaign(workspace_key text, campaign text, reason text, actor text) IS 'Starts a paused campaign again, unless it is paused for billing. The next sweeps resume its waiting prospects within the caps. Returns false if it is running already.';
 CREATE FUNCTION thaw.resume_heal(heal_id bigint, reason text, actor text DEFAULT CURRENT_USER) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4484,7 +4484,7 @@ CREATE FUNCTION thaw.resume_prospect(prospect_url text, reason text, actor text 
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     RETURN (thaw.act_on_prospect('resumed'::text, prospect_url, workspace_key, campaign, reason, actor)).changed;
-COMMENT ON FUNCTION thaw.resume_prospect(prospect_url text, reason text, actor text, workspace_key text, campaign text) IS 'Hands a prospect that a person or a restriction paused back to Thaw, in all of its campaigns or in those given, and returns in how many. Thaw resumes it in the next ticks within the caps.';
+COMMENT ON FUNCTION thaw.resume_prospect(prospect_url text, reason text, actor text, workspace_key text, campaign text) IS 'Requeues a prospect that a person or a restriction paused, in all of its campaigns or in those given, and returns in how many. The next sweeps resume it within the caps.';
 CREATE FUNCTION thaw.resume_rows(p_cause thaw.cause, p_places tid[], p_source_ids bigint[], p_target_ids bigint[], OUT resumed integer, OUT moved integer, OUT target_ids bigint[], OUT each_resumed integer[], OUT each_moved integer[]) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4689,7 +4689,7 @@ BEGIN
     RETURN workspace.auto_resume <> set_auto_resume.enabled;
 END;
 $$;
-COMMENT ON FUNCTION thaw.set_auto_resume(workspace_key text, enabled boolean, reason text, actor text) IS 'Switches auto-resume of a workspace on or off. The reason is optional. Returns false if it was so already: then only a new reason is stored, and both reasons are in the audit log.';
+COMMENT ON FUNCTION thaw.set_auto_resume(workspace_key text, enabled boolean, reason text, actor text) IS 'Switches auto-resume of a workspace on or off. The reason is optional. Returns false if auto-resume was already in this state. A new reason is then stored, and the audit log has both reasons.';
 CREATE FUNCTION thaw.set_heal_cap(workspace_key text, heal_cap integer, reason text, actor text DEFAULT CURRENT_USER) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -5034,7 +5034,7 @@ BEGIN
     RETURN (SELECT coalesce(d.enrollments, 1) FROM thaw.manual_actions AS d WHERE d.id = undo_id);
 END;
 $$;
-COMMENT ON FUNCTION thaw.undo(action_id bigint, reason text, actor text) IS 'For operators: undoes a manual action (an id of thaw.manual_actions), except where something has changed since, and returns how many prospects it restored, or 1. Fails if nothing is left to undo. Not granted to any role.';
+COMMENT ON FUNCTION thaw.undo(action_id bigint, reason text, actor text) IS 'For operators: undoes a manual action (an id of thaw.manual_actions). What has been changed again since the action stays as it is. Returns how many prospects it restored, or 1 if the action did not concern prospects. Fails if nothing is left to undo. Only the owner of the schema may call it.';
 CREATE FUNCTION thaw.undo_batch(p_undo_id bigint, p_after bigint, p_size integer, OUT restored integer, OUT last_event_id bigint) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'

@@ -165,7 +165,7 @@ func (m *modelTest) startSweep(r *rapid.T) { m.exec(r, "SELECT thaw.sweep()") }
 func (m *modelTest) startHeal(r *rapid.T) {
 	_, err := m.db.Pool.Exec(m.t.Context(), "SELECT thaw.heal($1, cap => $2, even_if_off => $3)",
 		fmt.Sprint("w", rapid.IntRange(1, 2).Draw(r, "workspace")), rapid.IntRange(1, 20).Draw(r, "cap"), rapid.Bool().Draw(r, "even if off"))
-	isRefused := err != nil && strings.Contains(err.Error(), "safety mode is on since")
+	isRefused := err != nil && strings.Contains(err.Error(), "safety mode has been on since")
 	if isRefused && !m.isSafety() || err == nil && m.isSafety() {
 		r.Fatalf("safety mode is on: %t, but starting a heal returned: %v", m.isSafety(), err)
 	}

@@ -135,7 +135,7 @@ func TestCancelledSweepIsInsertedAgain(t *testing.T) {
 	require.Equal(t, []string{"cancelled", "completed"}, testdb.Column[string](t, f.DB, "SELECT state::text FROM thaw.river_job WHERE kind = 'sweep' ORDER BY id"))
 }
 
-func TestNextTickClosesTickWithCancelledJobs(t *testing.T) {
+func TestNextSweepClosesTickWithCancelledJobs(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	a := f.account(t, account{key: "a1"})

@@ -16,7 +16,7 @@ import (
 
 type autoResumeCmd struct {
 	On   autoResumeOnCmd   `cmd:"" help:"Switch automatic resuming of a workspace on."`
-	Off  autoResumeOffCmd  `cmd:"" help:"Switch automatic resuming of a workspace off. Only a heal with --even-if-off resumes its prospects then."`
+	Off  autoResumeOffCmd  `cmd:"" help:"Switch automatic resuming of a workspace off. After that, only a heal with --even-if-off resumes its prospects."`
 	List autoResumeListCmd `cmd:"" help:"List all workspaces, with the switched-off ones first."`
 
 	History autoResumeHistoryCmd `cmd:"" help:"Show the manual actions on a workspace, its accounts and its campaigns."`
@@ -39,7 +39,7 @@ type autoResumeOffCmd struct {
 }
 
 func (autoResumeOffCmd) Help() string {
-	return "Thaw sends no notification. The reason is recorded in the audit log and shown by thaw explain.\n\nExample:\n  thaw auto-resume off acme --reason \"asked by Jane, until the audit is over\""
+	return "Thaw does not notify the workspace. The reason is recorded in the audit log and shown by thaw explain.\n\nExample:\n  thaw auto-resume off acme --reason \"asked by Jane, until the audit is over\""
 }
 
 func (c *autoResumeOffCmd) Run(ctx context.Context, e *env) error { return c.set(ctx, e, false) }

@@ -9,7 +9,7 @@ import (
 
 type demoCmd struct {
 	Addr string `help:"Address to listen on. If the port is in use, the demo takes a free one." default:"127.0.0.1:8080"`
-	Once bool   `help:"Exit at the end of the story instead of serving until Ctrl-C. Exits with 1 if a step fails."`
+	Once bool   `help:"Exit at the end of the script instead of serving until Ctrl-C. Exits with 1 if a step fails."`
 }
 
 func (demoCmd) Help() string {

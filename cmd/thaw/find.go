@@ -14,7 +14,7 @@ import (
 
 type findCmd struct {
 	database  `embed:""`
-	Text      []string `arg:"" help:"What to find: a URL or several, a profile name, the name of a person, an account or a campaign, an ID, an e-mail address."`
+	Text      []string `arg:"" help:"What to find: one or more URLs, a profile name, the name of a person, an account or a campaign, an ID, or an e-mail address."`
 	Kind      string   `help:"Find only this kind: ${enum}." enum:"all,prospects,accounts,campaigns,workspaces" default:"all"`
 	Workspace string   `help:"Find only in this workspace." placeholder:"KEY"`
 	Limit     int      `help:"Number of results per kind, at most 200." default:"10"`
@@ -22,8 +22,8 @@ type findCmd struct {
 }
 
 func (findCmd) Help() string {
-	return "Case, accents, apostrophes, quotes and spaces do not matter. A prospect has no name in the database: by the name of a person it is found " +
-		"if the URL of the profile begins with that name. Exits with 1 if nothing is found, and then says what was tried.\n\n" +
+	return "Case, accents, apostrophes, quotes and spaces do not matter. Prospects have no name in the database: the name of a person finds a " +
+		"prospect if the last part of its profile URL begins with that name. Exits with 1 if nothing is found, and then says what was tried.\n\n" +
 		"Example:\n  thaw find jane doe\n  thaw find \"https://www.linkedin.com/sales/lead/ACwAAB12,NAME_SEARCH,x1\" --json"
 }
 

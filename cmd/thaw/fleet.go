@@ -29,7 +29,7 @@ type fleet struct {
 	SafetyWindow   *time.Duration `help:"Window over which lost accounts are counted for safety mode." placeholder:"10m" env:"THAW_SAFETY_WINDOW"`
 	SafetyCalm     *time.Duration `help:"How long the fleet must be calm before safety mode exits automatically." placeholder:"30m" env:"THAW_SAFETY_CALM"`
 
-	SafetySlowPercent *int32         `help:"Also enter safety mode when at least this percentage of the accounts, and --safety-accounts accounts, were lost within --safety-slow-window and have not reconnected, while more are being lost." placeholder:"30" env:"THAW_SAFETY_SLOW_PERCENT"`
+	SafetySlowPercent *int32         `help:"Also enter safety mode for slow losses: at least this percentage of the accounts, and at least --safety-accounts accounts, were lost within --safety-slow-window and have not reconnected, and losses continue." placeholder:"30" env:"THAW_SAFETY_SLOW_PERCENT"`
 	SafetySlowWindow  *time.Duration `help:"Window over which slow losses are counted for safety mode." placeholder:"6h" env:"THAW_SAFETY_SLOW_WINDOW"`
 	FlapLimit         *int32         `help:"Number of losses within an hour that make an account flapping. 0 disables the check." placeholder:"3" env:"THAW_FLAP_LIMIT"`
 	FlapWait          *time.Duration `help:"How long a flapping account must stay connected before prospects are resumed through it." placeholder:"10m" env:"THAW_FLAP_WAIT"`

@@ -34,8 +34,8 @@ type healStartCmd struct {
 	Prospect  []string      `help:"Resume this prospect in all of its campaigns. Repeatable." placeholder:"URL" sep:"none" xor:"target"`
 	File      string        `help:"Resume the prospects in this file: one URL per line, or CSV with a column prospect_url or url; - reads standard input." placeholder:"FILE" xor:"target"`
 	All       bool          `help:"Resume the paused prospects of the whole fleet, for example after an incident. Requires --rate. Workspaces whose auto-resume is off are not included." xor:"target"`
-	Cap       *int32        `help:"Maximum number of enrollments to resume. Default: ${heal_cap}; with --all, as many as wait." placeholder:"N"`
-	Rate      perMinute     `help:"Resume at most so many enrollments per minute, for example 1000/min. Default: as many as the workers can." placeholder:"N/min"`
+	Cap       *int32        `help:"Maximum number of enrollments to resume. Default: ${heal_cap}; with --all, the number of enrollments that wait." placeholder:"N"`
+	Rate      perMinute     `help:"Resume at most this many enrollments per minute, for example 1000/min. Default: as many as the workers can." placeholder:"N/min"`
 	EvenIfOff bool          `help:"Also resume prospects of workspaces whose automatic resuming is switched off."`
 	Reason    string        `help:"Reason, for the audit log." placeholder:"TEXT"`
 	DryRun    bool          `help:"Show what the heal would do without changing anything."`
@@ -45,7 +45,7 @@ type healStartCmd struct {
 }
 
 func (healStartCmd) Help() string {
-	return "A heal is a one-time resume. It follows every rule except the caps per tick, which --cap replaces. If the cap is too small for all, it is shared among the accounts, so that each gets the same number, except those that have fewer. Run it again until no enrollments remain.\n\nExample:\n  thaw heal start --workspace acme --cap 20000 --wait\n  thaw heal --all --rate 1000/min --reason \"the incident of March 3 is over\""
+	return "A heal is a one-time resume. It follows every rule except the caps per tick, which --cap replaces. If the cap is smaller than the backlog, it is shared equally among the accounts; an account with fewer prospects than its share gets only as many as it has. Start another heal until no enrollments remain.\n\nExample:\n  thaw heal start --workspace acme --cap 20000 --wait\n  thaw heal --all --rate 1000/min --reason \"the incident of March 3 is over\""
 }
 
 func (c *healStartCmd) Validate() error {
@@ -185,7 +185,7 @@ func (c *healStartCmd) dryRun(ctx context.Context, e *env, o *operator.Operator,
 		printf(e.stdout, "%d enrollments would remain paused; scheduled sweeps resume them %s\n", preview.Remaining, takes)
 	}
 	if preview.Blocked > 0 {
-		printf(e.stdout, "%d more wait but cannot resume now: their account is not connected, locked or on hold, their campaign is stopped, or auto-resume is off\n", preview.Blocked)
+		printf(e.stdout, "%d more wait but cannot resume now: their account is locked, on hold or not connected, their campaign is stopped, or auto-resume is off\n", preview.Blocked)
 	}
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 
 type healCapCmd struct {
 	Set  healCapSetCmd  `cmd:"" help:"Let the heals of a tenant resume this many prospects per tick, regardless of the cap per account."`
-	Off  healCapOffCmd  `cmd:"" help:"Limit the heals of a tenant to the usual caps per tick again."`
+	Off  healCapOffCmd  `cmd:"" help:"Restore the usual caps per tick for the heals of a tenant."`
 	List healCapListCmd `cmd:"" help:"List the workspaces whose heals may exceed the usual caps per tick."`
 }
 

@@ -95,7 +95,7 @@ type healResumeCmd struct {
 }
 
 func (healResumeCmd) Help() string {
-	return "A heal stops by \"thaw heal stop\", when safety mode is entered, or when its job is cancelled or discarded.\n\nExample:\n  thaw heal resume 12 --reason \"the incident is over\""
+	return "A heal is stopped by \"thaw heal stop\", by safety mode, or when its job is cancelled or discarded.\n\nExample:\n  thaw heal resume 12 --reason \"the incident is over\""
 }
 
 func (c *healResumeCmd) Run(ctx context.Context, e *env) error {

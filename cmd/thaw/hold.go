@@ -13,9 +13,9 @@ type holdCmd struct {
 	database   `embed:""`
 	reasonFlag `embed:""`
 	Account    string    `arg:"" help:"Provider account ID of the account, or its name."`
-	Until      time.Time `help:"End of the hold: ${times}. At most a year from now; without a zone in local time." placeholder:"TIME"`
+	Until      time.Time `help:"End of the hold: ${times}. At most a year from now. A time without a zone is local time." placeholder:"TIME"`
 	Correct    bool      `help:"Correct a mistaken hold: set an earlier end, or an end more than a year from now. Without --until the hold ends now. Requires the role that owns the schema. The reason is recorded."`
-	End        bool      `help:"End a mistaken hold now, as --correct without --until does."`
+	End        bool      `help:"End a mistaken hold now. Same as --correct without --until."`
 	Provider   string    `help:"Provider of the account, if several providers use its ID." placeholder:"NAME"`
 }
 

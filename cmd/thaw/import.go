@@ -21,13 +21,13 @@ type importCmd struct {
 	File      string `arg:"" help:"CSV file with a header line; - reads standard input."`
 	Overwrite bool   `help:"Let the file override pauses by a person, restrictions by the provider, and resumes after the pause in the file. Without this flag such rows do not change, and are counted."`
 	Reason    string `help:"Reason, for the audit log." placeholder:"TEXT"`
-	Yes       bool   `help:"Load the file without a question and without a preview." short:"y"`
+	Yes       bool   `help:"Load the file without showing the changes and without asking." short:"y"`
 	DryRun    bool   `help:"Check the file and show what it would change, without changing anything."`
 	JSON      bool   `help:"Print JSON."`
 }
 
 func (importCmd) Help() string {
-	return "The whole file is checked first. If it has an error, nothing is loaded. The file is loaded in parts, so that signals are not delayed. If an import is interrupted, import the same file again: rows that did not change are skipped. Rows that a person paused, that the provider restricted, or that were resumed after the pause in the file do not change.\n\nIf existing prospects would change, the command shows how many, by kind, and asks on a terminal. In a script, it refuses to pause prospects that are not paused, unless --yes is given.\n\nExample:\n  thaw import fleet.csv\n\n" +
+	return "The whole file is checked first. If it has an error, nothing is loaded. The file is loaded in parts, so that signals are not delayed. If an import is interrupted, import the same file again: rows that did not change are skipped. Some rows do not change: those that a person paused, that the provider restricted, or that were resumed after the pause in the file.\n\nIf existing prospects would change, the command shows how many, by kind, and asks on a terminal whether to load the file. In a script, it requires --yes before it pauses prospects that are not paused.\n\nExample:\n  thaw import fleet.csv\n\n" +
 		"Columns: workspace, account, member, account_status, campaign, campaign_status, campaign_paused_reason, prospect_url, status, paused_reason, paused_at, step, next_action_at."
 }
 

@@ -34,7 +34,7 @@ func main() {
 
 // cli has one field per command. Each command has a file of the same name.
 type cli struct {
-	Demo       demoCmd       `cmd:"" help:"Run a demo: a private Postgres, a sample fleet, and a story over real HTTP."`
+	Demo       demoCmd       `cmd:"" help:"Run a demo: a sample fleet on a private Postgres, and a scripted incident that sends real HTTP requests."`
 	Migrate    migrateCmd    `cmd:"" help:"Apply or roll back database migrations."`
 	Serve      serveCmd      `cmd:"" help:"Run webhooks, pages and workers in one process."`
 	Work       workCmd       `cmd:"" help:"Run workers only."`
@@ -48,7 +48,7 @@ type cli struct {
 	Verify     verifyCmd     `cmd:"" help:"Check every invariant on the live database."`
 	Pause      pauseCmd      `cmd:"" help:"Pause a prospect, a campaign, or all prospects of an account until a person resumes them."`
 	Resume     resumeCmd     `cmd:"" help:"Resume prospects that a person or a restriction paused."`
-	Undo       undoCmd       `cmd:"" help:"Undo a manual action, except where something has changed since."`
+	Undo       undoCmd       `cmd:"" help:"Undo a manual action. What has been changed again since the action stays as it is."`
 	Hold       holdCmd       `cmd:"" help:"Put an account on hold until a time."`
 	Safety     safetyCmd     `cmd:"" help:"Enter or exit safety mode, in which nothing is resumed and nothing is sent."`
 	HealCap    healCapCmd    `cmd:"" help:"Set how many prospects per tick the heals of a tenant may resume."`

@@ -16,8 +16,8 @@ type action struct {
 	reasonFlag `embed:""`
 	Account    string `help:"All prospects of this account, by its provider account ID or its name." placeholder:"ID" xor:"target"`
 	Campaign   string `help:"This campaign of the workspace in --workspace." placeholder:"KEY" xor:"target"`
-	Prospect   string `help:"This prospect, by its URL in any spelling, also of Sales Navigator, or by the last part of its profile URL. Applies to all of its campaigns, or only to those of --workspace." placeholder:"URL" xor:"target"`
-	AllMatches bool   `help:"With --prospect, act on every prospect that matches, also by its name. With --json, one object is printed per prospect."`
+	Prospect   string `help:"This prospect, by its URL in any spelling (a Sales Navigator URL is also accepted) or by the last part of its profile URL. Applies to all of its campaigns, or only to those of --workspace." placeholder:"URL" xor:"target"`
+	AllMatches bool   `help:"With --prospect, act on every prospect that matches, including those that match only by a name. With --json, one object is printed per prospect."`
 	Workspace  string `help:"Workspace of the campaign or prospect." placeholder:"KEY"`
 	Provider   string `help:"Provider of the account, if several providers use its ID." placeholder:"NAME"`
 	JSON       bool   `help:"Print JSON."`

@@ -21,7 +21,7 @@ import (
 
 type migrateCmd struct {
 	Up     migrateUpCmd     `cmd:"" help:"Apply all pending migrations. Several processes may run this at the same time."`
-	Down   migrateDownCmd   `cmd:"" help:"Roll back the newest migration, or all migrations above --to. Deletes the data in their tables."`
+	Down   migrateDownCmd   `cmd:"" help:"Roll back the newest migration, or all migrations above --to. Deletes their tables with all data."`
 	Status migrateStatusCmd `cmd:"" help:"List all migrations and when they were applied."`
 }
 
@@ -58,7 +58,7 @@ type migrateDownCmd struct {
 }
 
 func (migrateDownCmd) Help() string {
-	return "Drops the tables of the rolled-back migrations with their data. Stop all Thaw processes first.\n\nExample:\n  thaw migrate down --to 9"
+	return "Stop all Thaw processes first.\n\nExample:\n  thaw migrate down --to 9"
 }
 
 func (c *migrateDownCmd) Run(ctx context.Context, e *env) error {
@@ -120,9 +120,9 @@ func (c *migrateDownCmd) confirm(ctx context.Context, e *env, m *schema.Migrator
 	}
 	stdin, isFile := e.stdin.(*os.File)
 	if !isFile || !term.IsTerminal(int(stdin.Fd())) {
-		return fmt.Errorf("this rolls back %s in database %q and deletes the data in their tables: without a terminal to confirm on, add --yes", strings.Join(names, ", "), name)
+		return fmt.Errorf("rolling back %s in database %q deletes tables with their data, and there is no terminal on which to confirm this: to confirm, add --yes", strings.Join(names, ", "), name)
 	}
-	printf(e.stdout, "This rolls back %s and deletes the data in their tables.\nType the name of the database, %s, to continue: ", strings.Join(names, ", "), name)
+	printf(e.stdout, "Rolling back %s deletes tables with their data.\nType the name of the database, %s, to continue: ", strings.Join(names, ", "), name)
 	typed, err := bufio.NewReader(io.LimitReader(stdin, 256)).ReadString('\n')
 	if err != nil || strings.TrimSpace(typed) != name {
 		return errors.New("nothing was rolled back: the name of the database does not match")

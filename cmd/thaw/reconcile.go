@@ -25,9 +25,9 @@ type reconcileCmd struct {
 }
 
 func (reconcileCmd) Help() string {
-	return "Compares the accounts with a list of their true status, exported from the provider, and prints the differences. With --apply it applies each difference as a signal with the time in the list. " +
+	return "Prints the differences between the accounts and a list that was exported from the provider. With --apply it applies each difference as a signal with the time in the list. " +
 		"The rules of the webhooks apply: if the status in Thaw is newer than the list, it does not change. Accounts that are not in the list are ignored. Exits with 1 if a line is invalid.\n\n" +
-		"Columns: account (the provider's ID), status (connected, disconnected, …), at (when the status was true), provider (default linkedin), member.\n\n" +
+		"Columns: account (the provider's ID), status (connected, disconnected, …), at (the time of the status), provider (default linkedin), member.\n\n" +
 		"Example:\n  thaw reconcile --file accounts.csv\n  thaw reconcile --file accounts.csv --apply"
 }
 
@@ -187,7 +187,7 @@ func (r *reconciliation) conclude() error {
 	} else {
 		printf(r.env.stdout, "%s\n", countsText(r.counts))
 		if !r.cmd.Apply && r.counts["applied"] > 0 {
-			printf(r.env.stdout, "Nothing changed. Run the command with --apply to apply %d differences.\n", r.counts["applied"])
+			printf(r.env.stdout, "Nothing changed. Run the command with --apply to apply %s.\n", many(r.counts["applied"], "difference"))
 		}
 	}
 	if r.counts["refused"] > 0 {

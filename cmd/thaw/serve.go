@@ -103,7 +103,7 @@ type httpFlag struct {
 	UnipileV1Secret   secrets `name:"unipile-v1-secret" help:"Secret that Unipile v1 sends in its header. At least 16 characters, no comma. To rotate it, pass the old and the new secret, separated by a comma. Without a secret the route is disabled." placeholder:"SECRET" env:"THAW_UNIPILE_V1_SECRET"`
 	UnipileV1Header   string  `name:"unipile-v1-header" help:"Header in which Unipile v1 sends its secret." default:"Unipile-Auth" env:"THAW_UNIPILE_V1_HEADER"`
 	UnipileV2Secret   secrets `name:"unipile-v2-secret" help:"Signing secret of Unipile v2. At least 16 characters, no comma. Two secrets are accepted, separated by a comma. Without a secret the route is disabled." placeholder:"SECRET" env:"THAW_UNIPILE_V2_SECRET"`
-	UnipileTestEvents bool    `name:"unipile-test-events" help:"Apply events of Unipile v2 test applications (application_production is false). Without this flag they are recorded only." env:"THAW_UNIPILE_TEST_EVENTS"`
+	UnipileTestEvents bool    `name:"unipile-test-events" help:"Apply events of Unipile v2 test applications (application_production is false). Without this flag they are only recorded." env:"THAW_UNIPILE_TEST_EVENTS"`
 	StandardSecret    secrets `help:"Signing secret of Standard Webhooks: whsec_ followed by base64 of 24 to 64 bytes. Two secrets are accepted, separated by a comma. Without a secret the route is disabled." placeholder:"SECRET" env:"THAW_STANDARD_SECRET"`
 }
 

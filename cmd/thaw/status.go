@@ -52,7 +52,7 @@ func printStatus(out io.Writer, report readmodel.StatusReport) {
 	case last.FinishedAt == nil:
 		printf(out, "The sweep of tick %s is running: %s of %s, %s resumed.\n", stamp(last.TickAt), number(last.AccountsProcessed), many(last.AccountsPlanned, "account"), number(last.Resumed))
 	default:
-		printf(out, "Last tick %s: %s, %s resumed, %s remaining.\n", stamp(last.TickAt), many(last.AccountsProcessed, "account"), number(last.Resumed), number(last.Remaining))
+		printf(out, "Last sweep, of tick %s: %s, %s resumed, %s remaining.\n", stamp(last.TickAt), many(last.AccountsProcessed, "account"), number(last.Resumed), number(last.Remaining))
 	}
 	if report.LastSweep != nil && report.LastSweep.IsPartial {
 		printf(out, "It covered only part of the accounts, because planning took too long. The next sweeps cover the others.\n")

@@ -10,14 +10,14 @@ import (
 
 type undoCmd struct {
 	database `embed:""`
-	ID       int64  `arg:"" help:"ID of the action, as the action printed it and the audit log lists it."`
+	ID       int64  `arg:"" help:"ID of the action. The command printed it, and the audit log lists it."`
 	Reason   string `help:"Reason, for the audit log." placeholder:"TEXT"`
 	DryRun   bool   `help:"Show what the undo would restore without changing anything."`
 	JSON     bool   `help:"Print JSON."`
 }
 
 func (undoCmd) Help() string {
-	return "Restores what a pause, a resume, a hold, a change of auto-resume or of a heal cap replaced, and only that: what has changed since stays as it is. Prospects that were active before a pause become resumable, and the next sweeps resume them within the caps. Requires the role that owns the schema.\n\nExample:\n  thaw undo 12 --reason \"paused the wrong account\""
+	return "Undoes a pause, a resume, a hold, or a change of auto-resume or of a heal cap. Restores only what the action changed: what has been changed again since then stays as it is. Prospects that were active before a pause become resumable, and the next sweeps resume them within the caps. Requires the role that owns the schema.\n\nExample:\n  thaw undo 12 --reason \"paused the wrong account\""
 }
 
 // Validate requires --reason, except for a dry run.

@@ -76,7 +76,7 @@ func (webhooksCmd) Help() string {
 type webhooksListCmd struct {
 	database `embed:""`
 	Limit    int32  `help:"Number of messages to show." default:"20"`
-	Before   string `help:"Show messages before this one." placeholder:"MESSAGE_ID"`
+	Before   string `help:"Show messages that are older than this one." placeholder:"MESSAGE_ID"`
 	JSON     bool   `help:"Print JSON."`
 }
 

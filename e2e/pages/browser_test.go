@@ -261,8 +261,8 @@ func TestSafetyModeInABrowser(t *testing.T) {
 	}
 	run(t, ctx, chromedp.Navigate(d.URL+"/safety"))
 	submit("the provider has announced an incident")
-	shown(t, ctx, "Safety mode is on since")
-	shown(t, other, "Safety mode is on since") // other open pages are updated
+	shown(t, ctx, "Safety mode is on. Entered")
+	shown(t, other, "Safety mode is on. Entered") // other open pages are updated
 	look(t, ctx, "safety-on")
 	run(t, other, chromedp.Navigate(d.URL+"/prospects?"+url.Values{"url": {pagestest.Waits}}.Encode()))
 	shown(t, other, "Safety mode is on (the provider has announced an incident): nothing is sent")

@@ -36,7 +36,7 @@ var kinds = map[kind]struct {
 	forbidden:        {http.StatusForbidden, "Not allowed"},
 	notFound:         {http.StatusNotFound, "Not found, or not visible to you"},
 	methodNotAllowed: {http.StatusMethodNotAllowed, "Method not allowed"},
-	conflict:         {http.StatusConflict, "Conflict with an operation in progress"},
+	conflict:         {http.StatusConflict, "The current state does not allow the request"},
 	tooLarge:         {http.StatusRequestEntityTooLarge, "The body is too large"},
 	notJSON:          {http.StatusUnsupportedMediaType, "The body is not JSON"},
 	tooManyRequests:  {http.StatusTooManyRequests, "Too many wrong passwords"},

@@ -431,7 +431,7 @@ func TestActions(t *testing.T) {
 	stopped := act("/heals/3/stop", s.south, "a mistake").json(t, http.StatusOK)
 	require.Equal(t, []any{"stopped", "token:3 a test: a mistake", "their backlog"}, []any{stopped["status"], stopped["stopped_reason"], stopped["reason"]})
 	s.Exec(t, "SELECT thaw.safety_enter('an incident')")
-	require.Contains(t, act("/heals/3/resume", s.south, "again").json(t, http.StatusConflict)["detail"], "Safety mode is on")
+	require.Contains(t, act("/heals/3/resume", s.south, "again").json(t, http.StatusConflict)["detail"], "Safety mode has been on since")
 	s.Exec(t, "SELECT thaw.safety_exit('over')")
 	require.Equal(t, "running", act("/heals/3/resume", s.south, "again").json(t, http.StatusOK)["status"])
 

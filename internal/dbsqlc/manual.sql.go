@@ -23,7 +23,7 @@ type ActOnCampaignParams struct {
 	Actor        string
 }
 
-// 0: it was so already.
+// 0: it was already in this state.
 func (q *Queries) ActOnCampaign(ctx context.Context, arg ActOnCampaignParams) (int64, error) {
 	row := q.db.QueryRow(ctx, actOnCampaign,
 		arg.What,

@@ -33,7 +33,7 @@ var (
 	sweepAgeDesc     = desc("last_sweep_age_seconds", "Age of the newest planned tick; +Inf if there is none.")
 	sweepTookDesc    = desc("last_sweep_duration_seconds", "Duration of the newest finished sweep, from its plan to its last pass.")
 	sweepPartialDesc = desc("last_sweep_partial",
-		"Whether the newest tick covers only part of the accounts because planning took too long (1) or not (0).")
+		"Whether the newest sweep covered only part of the accounts because planning took too long (1) or not (0).")
 
 	signalsDesc = desc("signals_total",
 		"Signals received by all processes since this process started, by outcome.", "outcome")

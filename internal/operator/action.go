@@ -15,8 +15,8 @@ import (
 const batchSize = 1000
 
 // An Action is a recorded action. ID is its entry in the audit log (thaw.manual_actions), by which it
-// can be undone; 0 if nothing changed, because it was so already. Changed is how many prospects it
-// changed; of a campaign 1.
+// can be undone; 0 if nothing changed, because the target was already in this state. Changed is how
+// many prospects it changed; of a campaign 1.
 type Action struct {
 	ID      int64
 	Changed int64
@@ -95,14 +95,15 @@ func (o *Operator) SetHealCap(ctx context.Context, workspace string, limit *int3
 	return o.store.Trip().SetHealCap(ctx, dbsqlc.SetHealCapParams{WorkspaceKey: workspace, HealCap: limit, Reason: reason, Actor: o.actor})
 }
 
-// PauseAccount pauses all active and waiting prospects of an account until a person releases them.
-// progress, which may be nil, is called with the number so far.
+// PauseAccount pauses the prospects of an account that are active, wait for an account, or were
+// paused by a restriction, until a person releases them. progress, which may be nil, is called with
+// the number so far.
 func (o *Operator) PauseAccount(ctx context.Context, account Account, reason string, progress func(int64)) (Action, error) {
 	return o.actOnAccount(ctx, paused, account, reason, false, progress)
 }
 
-// ReleaseAccount hands the prospects of an account that a restriction paused back to Thaw, which
-// resumes them in the next sweeps within the caps. evenByUser: also those that a person paused.
+// ReleaseAccount requeues the prospects of an account that a restriction paused. The next sweeps
+// resume them within the caps. evenByUser: also those that a person paused.
 func (o *Operator) ReleaseAccount(
 	ctx context.Context, account Account, reason string, evenByUser bool, progress func(int64),
 ) (Action, error) {
@@ -168,7 +169,7 @@ func (o *Operator) PauseProspect(ctx context.Context, prospect Prospect, reason 
 	return o.actOnProspect(ctx, paused, prospect, reason)
 }
 
-// ReleaseProspect hands a prospect that a restriction or a person paused back to Thaw.
+// ReleaseProspect requeues a prospect that a restriction or a person paused.
 func (o *Operator) ReleaseProspect(ctx context.Context, prospect Prospect, reason string) ([]Enrolled, error) {
 	return o.actOnProspect(ctx, resumed, prospect, reason)
 }

@@ -23,9 +23,9 @@ func (o *Operator) PreviewUndo(ctx context.Context, actionID int64) (UndoPreview
 	return UndoPreview{Refusal: row.Refusal, Fix: row.Hint, Prospects: row.Enrollments}, err
 }
 
-// Undo restores what an action changed, and only that: what has changed since stays as it is. A
-// prospect that was active before a pause becomes resumable, and the next sweeps resume it within
-// the caps. An action of which nothing is left to undo is refused. progress may be nil.
+// Undo restores only what an action changed. What has been changed again since the action stays as
+// it is. A prospect that was active before a pause becomes resumable, and the next sweeps resume it
+// within the caps. Undo fails if nothing is left to undo. progress may be nil.
 func (o *Operator) Undo(ctx context.Context, actionID int64, reason string, progress func(int64)) (action Action, err error) {
 	if err := o.forOperators("undo an action"); err != nil {
 		return action, err

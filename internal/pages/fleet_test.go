@@ -57,7 +57,7 @@ func TestFleetLinksToLists(t *testing.T) {
 	for _, link := range links {
 		require.Equal(t, http.StatusOK, d.get(t, strings.ReplaceAll(link[1], "&amp;", "&")).status, link[1])
 	}
-	require.Contains(t, page, "There is a queue because a tick resumes at most 200 prospects per account and 2,000 fleet-wide.")
+	require.Contains(t, page, "There is a queue because at most 200 prospects per account and 2,000 fleet-wide are resumed per tick.")
 	require.Regexp(t, `Done by <span class="big"><time class="ago" datetime="\d{4}-`, page)
 	require.Contains(t, page, "process alive")
 	for _, name := range []string{"day", "week", "month"} {

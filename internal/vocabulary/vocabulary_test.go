@@ -44,6 +44,8 @@ var rules = []rule{
 		allowed: []string{"internal/localpg/"}},
 	{word: `gave back|give back|gives back|given back`, use: "requeue (a job), resume (what a person paused)"},
 	{word: `is asked for`, use: "queued"},
+	{word: `next ticks? (?:resumes?|covers?|closes?|queues?|pauses?)`, use: "the next sweep (a tick is a period)"},
+	{word: `is on since`, use: "has been on since"},
 	{word: `lets? it rest|lets? an account rest`, use: "put on hold"},
 }
 

@@ -6,8 +6,8 @@
 -- +goose Up
 
 CREATE TYPE thaw.signal_outcome AS ENUM ('applied', 'duplicate', 'stale', 'unknown_account', 'ignored');
--- 'released': a person handed a prospect back to Thaw, which resumes it in a later tick. 'changed':
--- the platform moved it from paused to a status other than active.
+-- 'released': a person requeued a prospect, and a later sweep resumes it. 'changed': the platform
+-- moved it from paused to a status other than active.
 CREATE TYPE thaw.event_kind AS ENUM ('paused', 'resumed', 'moved', 'imported', 'released', 'changed');
 -- 'platform': a plain UPDATE, by any role.
 CREATE TYPE thaw.event_source AS ENUM ('signal', 'sweep', 'heal', 'operator', 'scheduler', 'import', 'platform');

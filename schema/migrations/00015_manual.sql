@@ -1,8 +1,8 @@
 -- Manual actions on an account, a campaign or a prospect: hold, pause, resume.
 --
 -- A manual pause has its own reason, paused_by_user, which no lane resumes. A manual resume does
--- not resume prospects directly: it hands them back to Thaw as if they were waiting for their
--- account. The next sweeps resume them under the same caps, jitter and gates as all others.
+-- not resume prospects directly: it requeues them, as if they were waiting for their account. The
+-- next sweeps resume them under the same caps, jitter and gates as all others.
 
 -- +goose Up
 
@@ -211,7 +211,7 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.pause_account(text, text, text, text) IS
-    'Pauses all active and waiting prospects of an account with reason paused_by_user, in the caller''s transaction, and returns how many. thaw pause --account does the same in batches.';
+    'Pauses, with reason paused_by_user and in the caller''s transaction, all prospects of an account that are active, wait for an account, or were paused by a restriction. Returns how many. thaw pause --account does the same in batches.';
 
 -- +goose StatementBegin
 CREATE FUNCTION thaw.resume_account(
@@ -224,7 +224,7 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.resume_account(text, text, text, boolean, text) IS
-    'Hands prospects of an account that a restriction paused back to Thaw, which resumes them in the next sweeps within the caps. even_by_user: also those that a person paused. Returns how many.';
+    'Requeues the prospects of an account that a restriction paused; the next sweeps resume them within the caps. even_by_user: also those that a person paused. Returns how many.';
 
 -- Pauses or resumes a prospect in all of its campaigns, or in the given workspace or campaign.
 -- Accounts are locked first, by id.
@@ -283,10 +283,10 @@ CREATE FUNCTION thaw.resume_prospect(
 RETURN (thaw.act_on_prospect('resumed', prospect_url, workspace_key, campaign, reason, actor)).changed;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.resume_prospect(text, text, text, text, text) IS
-    'Hands a prospect that a person or a restriction paused back to Thaw, in all of its campaigns or in those given, and returns in how many. Thaw resumes it in the next ticks within the caps.';
+    'Requeues a prospect that a person or a restriction paused, in all of its campaigns or in those given, and returns in how many. The next sweeps resume it within the caps.';
 
 -- Pauses or starts a campaign. Its prospects do not change: in a campaign that is not running,
--- nothing is sent or resumed. action_id null: it was so already.
+-- nothing is sent or resumed. action_id null: the campaign was already in this state.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.act_on_campaign(
     p_what text, p_workspace_key text, p_campaign text, p_reason text, p_actor text
@@ -344,7 +344,7 @@ RETURNS boolean LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_t
 RETURN thaw.act_on_campaign('resumed', workspace_key, campaign, reason, actor) IS NOT NULL;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.resume_campaign(text, text, text, text) IS
-    'Starts a paused campaign again, unless it is paused for billing. Its waiting prospects resume in the next sweeps within the caps. Returns false if it is running already.';
+    'Starts a paused campaign again, unless it is paused for billing. The next sweeps resume its waiting prospects within the caps. Returns false if it is running already.';
 
 -- +goose StatementBegin
 CREATE FUNCTION thaw.sending_held_by(account text, provider text DEFAULT 'linkedin')

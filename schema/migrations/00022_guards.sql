@@ -228,12 +228,12 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.correct_hold(text, timestamptz, text, text, text) IS
-    'For operators: sets another end of a hold, or ends it now (until null), with a reason for the audit log. Not granted to any role.';
+    'For operators: sets another end of a hold, or ends it now (until null), with a reason for the audit log. Only the owner of the schema may call it.';
 
--- Undo of manual actions. An undo restores what the action replaced, and only that: rows that have
--- changed since are left alone. A prospect that was active before a pause becomes resumable instead
--- of active, so that the next sweeps resume it within the caps. An undo is recorded as a manual
--- action of its own.
+-- Undo of manual actions. An undo restores only what the action replaced: rows that have been
+-- changed again since then stay as they are. A prospect that was active before a pause becomes
+-- resumable instead of active, so that the next sweeps resume it within the caps. An undo is recorded
+-- as a manual action of its own.
 
 -- The prospects whose last event is the action, after the event p_after, in the order of events.
 -- +goose StatementBegin
@@ -448,7 +448,7 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.undo(bigint, text, text) IS
-    'For operators: undoes a manual action (an id of thaw.manual_actions), except where something has changed since, and returns how many prospects it restored, or 1. Fails if nothing is left to undo. Not granted to any role.';
+    'For operators: undoes a manual action (an id of thaw.manual_actions). What has been changed again since the action stays as it is. Returns how many prospects it restored, or 1 if the action did not concern prospects. Fails if nothing is left to undo. Only the owner of the schema may call it.';
 
 REVOKE ALL ON FUNCTION thaw.undoable(bigint, bigint, integer), thaw.preview_undo(bigint), thaw.start_undo(bigint, text, text),
     thaw.undo_batch(bigint, bigint, integer), thaw.undo(bigint, text, text), thaw.hold_of(thaw.accounts) FROM PUBLIC;

@@ -65,7 +65,7 @@ FROM thaw.act_on_prospect(sqlc.arg(what)::text, sqlc.arg(prospect_url)::text, sq
     sqlc.narg(campaign)::text, sqlc.arg(reason)::text, sqlc.arg(actor)::text) AS done;
 
 -- name: ActOnCampaign :one
--- 0: it was so already.
+-- 0: it was already in this state.
 SELECT coalesce(thaw.act_on_campaign(sqlc.arg(what)::text, sqlc.arg(workspace_key)::text, sqlc.arg(campaign)::text,
     sqlc.arg(reason)::text, sqlc.arg(actor)::text), 0)::bigint AS action_id;
 
