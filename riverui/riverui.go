@@ -2,7 +2,7 @@
 // embedded in the module; nothing is loaded from other sites.
 //
 // River UI has no authentication of its own, and its API accepts POSTs that browsers send across
-// origins without a preflight request. Serve it only behind [Guard].
+// origins without a preflight request. Serve it only behind a guard of package access.
 package riverui
 
 import (

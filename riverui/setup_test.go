@@ -19,6 +19,7 @@ import (
 
 	"github.com/thawline/thaw/internal/testdb"
 	"github.com/thawline/thaw/internal/verify"
+	"github.com/thawline/thaw/internal/access"
 	"github.com/thawline/thaw/riverui"
 	"github.com/thawline/thaw/schema"
 	"github.com/thawline/thaw/worker"
@@ -80,7 +81,7 @@ func setup(t *testing.T) *dashboard {
 	require.NoError(t, err)
 	handler, err := riverui.Handler(t.Context(), w.Client(), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
-	web := httptest.NewServer(riverui.Guard("", handler))
+	web := httptest.NewServer(access.Guard("", handler))
 	t.Cleanup(web.Close)
 	return &dashboard{DB: db, worker: w, url: web.URL, web: web.Client()}
 }

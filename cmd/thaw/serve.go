@@ -16,7 +16,7 @@ import (
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/tracing"
 	"github.com/thawline/thaw/internal/webhook"
-	"github.com/thawline/thaw/riverui"
+	"github.com/thawline/thaw/internal/access"
 	"github.com/thawline/thaw/schema"
 )
 
@@ -130,7 +130,7 @@ type adminFlag struct {
 }
 
 func (f *adminFlag) requireFor(flag, addr string) error {
-	if f.AdminPassword == "" && !riverui.Loopback(addr) {
+	if f.AdminPassword == "" && !access.Loopback(addr) {
 		return fmt.Errorf("%s=%s is reachable from other hosts without a password: set THAW_ADMIN_PASSWORD, or listen on 127.0.0.1", flag, addr)
 	}
 	return nil

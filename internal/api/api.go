@@ -13,7 +13,7 @@ import (
 	"github.com/thawline/thaw/internal/enum"
 	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/store"
-	"github.com/thawline/thaw/riverui"
+	"github.com/thawline/thaw/internal/access"
 )
 
 // Prefix is the path prefix of the API.
@@ -29,7 +29,7 @@ type Config struct {
 	// Reader is shared with the pages. Required.
 	Reader *readmodel.Reader
 	// Operators authenticates requests that have no token. Required.
-	Operators *riverui.Operators
+	Operators *access.Operators
 	// Settings are the settings of this process, for GET /settings.
 	Settings []readmodel.ProcessSetting
 	// Logger is required.
@@ -39,7 +39,7 @@ type Config struct {
 type api struct {
 	store     *store.Store
 	reader    *readmodel.Reader
-	operators *riverui.Operators
+	operators *access.Operators
 	process   []readmodel.ProcessSetting
 	logger    *slog.Logger
 }

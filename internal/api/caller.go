@@ -10,7 +10,7 @@ import (
 
 	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/token"
-	"github.com/thawline/thaw/riverui"
+	"github.com/thawline/thaw/internal/access"
 )
 
 // A caller is an authenticated client and what it may see.
@@ -26,14 +26,14 @@ func (a *api) caller(r *http.Request) (caller, error) {
 	}
 	ok, wait := a.operators.Admit(r)
 	if wait > 0 {
-		return caller{}, &problem{kind: tooManyRequests, detail: "Too many wrong passwords from this address. Wait for the time in Retry-After, then log in again.", retryAfter: riverui.RetryAfter(wait)}
+		return caller{}, &problem{kind: tooManyRequests, detail: "Too many wrong passwords from this address. Wait for the time in Retry-After, then log in again.", retryAfter: access.RetryAfter(wait)}
 	}
 	if ok {
-		return caller{name: "api:" + riverui.User, scope: readmodel.Everything()}, nil
+		return caller{name: "api:" + access.User, scope: readmodel.Everything()}, nil
 	}
-	detail := "Send a token (Authorization: Bearer thaw_…), or log in as " + riverui.User + "."
+	detail := "Send a token (Authorization: Bearer thaw_…), or log in as " + access.User + "."
 	if !a.operators.HasPassword() {
-		detail = "Send a token (Authorization: Bearer thaw_…). Without a token: " + riverui.NotLocal(r)
+		detail = "Send a token (Authorization: Bearer thaw_…). Without a token: " + access.NotLocal(r)
 	}
 	return caller{}, &problem{kind: unauthorized, detail: detail}
 }

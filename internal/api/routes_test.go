@@ -223,7 +223,7 @@ func TestAuthenticationIsRequired(t *testing.T) {
 			require.Len(t, got.header.Values("WWW-Authenticate"), 2)
 		})
 	}
-	// Only two, because wrong passwords are rate-limited: see package riverui.
+	// Only two, because wrong passwords are rate-limited: see package access.
 	for _, wrong := range []call{
 		{path: "/fleet", change: basic("admin", "open barley")}, {path: "/fleet", change: basic("root", password)},
 	} {

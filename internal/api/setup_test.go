@@ -15,7 +15,7 @@ import (
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/testdb"
 	"github.com/thawline/thaw/internal/token"
-	"github.com/thawline/thaw/riverui"
+	"github.com/thawline/thaw/internal/access"
 )
 
 // twoTenants inserts north (workspace 1 with accounts 1 to 3, the first two of one person) and
@@ -64,7 +64,7 @@ func setup(t *testing.T) *site {
 
 func serve(t *testing.T, db *testdb.DB, password string) *site {
 	t.Helper()
-	web := httptest.NewServer(api.New(api.Config{Store: store.New(db.Pool), Reader: readmodel.NewReader(store.New(db.Pool)), Operators: riverui.NewOperators(password), Logger: testdb.Logger(t),
+	web := httptest.NewServer(api.New(api.Config{Store: store.New(db.Pool), Reader: readmodel.NewReader(store.New(db.Pool)), Operators: access.NewOperators(password), Logger: testdb.Logger(t),
 		Settings: []readmodel.ProcessSetting{{Flag: "addr", Env: "THAW_ADDR", Value: ":8080", Source: "environment", Help: "Address."}}}))
 	t.Cleanup(web.Close)
 	s := &site{DB: db, url: web.URL, doc: readDocument(t)}

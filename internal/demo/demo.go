@@ -19,7 +19,7 @@ import (
 	"github.com/thawline/thaw/internal/process"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/webhook"
-	"github.com/thawline/thaw/riverui"
+	"github.com/thawline/thaw/internal/access"
 	"github.com/thawline/thaw/schema"
 )
 
@@ -51,7 +51,7 @@ type Options struct {
 // Run runs the story. It returns an error if a step fails, or if ctx ends before the story does. It
 // always removes its processes, folders and databases.
 func Run(ctx context.Context, o Options) (err error) {
-	if !riverui.Loopback(o.Addr) {
+	if !access.Loopback(o.Addr) {
 		return fmt.Errorf("--addr=%s is reachable from other hosts, and the demo has no password: listen on 127.0.0.1", o.Addr)
 	}
 	s := &story{narrator: narrator{out: o.Out, terminal: o.Terminal}, began: time.Now()}

@@ -3,7 +3,7 @@ package server
 import (
 	"net/http"
 
-	"github.com/thawline/thaw/riverui"
+	"github.com/thawline/thaw/internal/access"
 )
 
 // NewMonitor returns the handler of a worker-only process. It serves the metrics, protected as in a
@@ -11,6 +11,6 @@ import (
 func NewMonitor(adminPassword string, metrics http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", live)
-	mux.Handle("GET /metrics", riverui.Guard(adminPassword, metrics))
+	mux.Handle("GET /metrics", access.Guard(adminPassword, metrics))
 	return mux
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/webhook"
+	"github.com/thawline/thaw/internal/access"
 	"github.com/thawline/thaw/riverui"
 	"github.com/thawline/thaw/schema"
 )
@@ -85,7 +86,7 @@ func New(ctx context.Context, c Config) (http.Handler, error) {
 	mux.HandleFunc("GET /healthz", live)
 	mux.HandleFunc("GET /readyz", health.ready)
 
-	operators := riverui.NewOperators(c.AdminPassword)
+	operators := access.NewOperators(c.AdminPassword)
 	jobs, err := riverui.Handler(ctx, c.Client, c.Logger)
 	if err != nil {
 		return nil, err

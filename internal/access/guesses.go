@@ -1,4 +1,4 @@
-package riverui
+package access
 
 import (
 	"net"

@@ -1,4 +1,4 @@
-package riverui_test
+package access_test
 
 import (
 	"io"
@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/thawline/thaw/riverui"
+	"github.com/thawline/thaw/internal/access"
 )
 
 // ask sends a request through a guard to a page that answers "yes", and returns the response.
@@ -21,7 +21,7 @@ func ask(password, method, url string, change func(*http.Request)) *httptest.Res
 		change(request)
 	}
 	recorder := httptest.NewRecorder()
-	riverui.Guard(password, page).ServeHTTP(recorder, request)
+	access.Guard(password, page).ServeHTTP(recorder, request)
 	return recorder
 }
 
@@ -126,7 +126,7 @@ func TestGuardSetsHeaders(t *testing.T) {
 func TestGuardWithoutAPasswordRejectsProxies(t *testing.T) {
 	t.Parallel()
 	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("yes")) })
-	behind := httptest.NewServer(riverui.Guard("", page))
+	behind := httptest.NewServer(access.Guard("", page))
 	t.Cleanup(behind.Close)
 	target, err := url.Parse(behind.URL)
 	require.NoError(t, err)
@@ -177,6 +177,6 @@ func TestLoopback(t *testing.T) {
 		"127.0.0.1:8080": true, "localhost:8080": true, "[::1]:8080": true,
 		":8080": false, "0.0.0.0:8080": false, "[::]:8080": false, "10.0.0.1:8080": false, "thaw.example.com:8080": false, "": false,
 	} {
-		require.Equal(t, want, riverui.Loopback(address), address)
+		require.Equal(t, want, access.Loopback(address), address)
 	}
 }
