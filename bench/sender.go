@@ -11,7 +11,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/thawline/thaw/internal/webhook"
+	"github.com/thawline/thaw/internal/signing"
 )
 
 // A sender sends signed webhooks, as a provider does.
@@ -74,7 +74,7 @@ func (s *sender) request(ctx context.Context, account, status string) (*http.Req
 	if err != nil {
 		return nil, err
 	}
-	header, err := webhook.SignStandard(s.secret, id, now, body)
+	header, err := signing.Sign(s.secret, id, now, body)
 	if err != nil {
 		return nil, err
 	}

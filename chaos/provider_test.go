@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/thawline/thaw/internal/webhook"
+	"github.com/thawline/thaw/internal/signing"
 )
 
 const standardSecret = "whsec_Y2hhb3MtY2hhb3MtY2hhb3MtY2hhb3MtMDAx"
@@ -79,7 +79,7 @@ func (s *scenario) post(p *process, id string, body []byte) (code int, answer st
 	s.Helper()
 	request, err := http.NewRequestWithContext(s.Context(), http.MethodPost, p.base+"/webhooks/standard", bytes.NewReader(body))
 	require.NoError(s, err)
-	request.Header, err = webhook.SignStandard(standardSecret, id, time.Now(), body)
+	request.Header, err = signing.Sign(standardSecret, id, time.Now(), body)
 	require.NoError(s, err)
 	response, err := web.Do(request)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/thawline/thaw/internal/signing"
 	"github.com/thawline/thaw/internal/webhook"
 )
 
@@ -195,7 +196,7 @@ func seal(route, id string, at time.Time, body []byte) http.Header {
 	case "unipile/v2":
 		header.Set("Unipile-Signature", webhook.SignUnipileV2(v2Secret, at, body))
 	default:
-		header, _ = webhook.SignStandard(standardSecret, id, at, body)
+		header, _ = signing.Sign(standardSecret, id, at, body)
 	}
 	return header
 }

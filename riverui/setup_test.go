@@ -17,9 +17,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/thawline/thaw/internal/access"
 	"github.com/thawline/thaw/internal/testdb"
 	"github.com/thawline/thaw/internal/verify"
-	"github.com/thawline/thaw/internal/access"
 	"github.com/thawline/thaw/riverui"
 	"github.com/thawline/thaw/schema"
 	"github.com/thawline/thaw/worker"

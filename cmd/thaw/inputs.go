@@ -19,6 +19,7 @@ func inputs() []kong.Option {
 		kong.TypeMapper(reflect.TypeFor[time.Duration](), reads(when.ParseDuration)),
 		kong.TypeMapper(reflect.TypeFor[time.Time](), reads(func(text string) (time.Time, error) { return when.Parse(text, time.Now()) })),
 		kong.NamedMapper("since", reads(func(text string) (time.Time, error) { return when.ParsePast(text, time.Now()) })),
+		kong.NamedMapper("secrets", kong.MapperFunc(readSecrets)),
 		kong.KindMapper(reflect.Int, reads(wholeNumber[int])),
 		kong.KindMapper(reflect.Int32, reads(wholeNumber[int32])),
 		kong.KindMapper(reflect.Int64, reads(wholeNumber[int64])),

@@ -11,12 +11,12 @@ import (
 	"github.com/alecthomas/kong"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
+	"github.com/thawline/thaw/internal/access"
 	"github.com/thawline/thaw/internal/process"
 	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/tracing"
 	"github.com/thawline/thaw/internal/webhook"
-	"github.com/thawline/thaw/internal/access"
 	"github.com/thawline/thaw/schema"
 )
 
@@ -97,14 +97,10 @@ func (f *workFlag) Validate() error {
 
 // httpFlag has the flags of a process that serves HTTP.
 type httpFlag struct {
-	shown             []readmodel.ProcessSetting
-	adminFlag         `embed:""`
-	Addr              string  `help:"Address to listen on." default:"127.0.0.1:8080" env:"THAW_ADDR"`
-	UnipileV1Secret   secrets `name:"unipile-v1-secret" help:"Secret that Unipile v1 sends in its header. At least 16 characters, no comma. To rotate it, pass the old and the new secret, separated by a comma. Without a secret the route is disabled." placeholder:"SECRET" env:"THAW_UNIPILE_V1_SECRET"`
-	UnipileV1Header   string  `name:"unipile-v1-header" help:"Header in which Unipile v1 sends its secret." default:"Unipile-Auth" env:"THAW_UNIPILE_V1_HEADER"`
-	UnipileV2Secret   secrets `name:"unipile-v2-secret" help:"Signing secret of Unipile v2. At least 16 characters, no comma. Two secrets are accepted, separated by a comma. Without a secret the route is disabled." placeholder:"SECRET" env:"THAW_UNIPILE_V2_SECRET"`
-	UnipileTestEvents bool    `name:"unipile-test-events" help:"Apply events of Unipile v2 test applications (application_production is false). Without this flag they are only recorded." env:"THAW_UNIPILE_TEST_EVENTS"`
-	StandardSecret    secrets `help:"Signing secret of Standard Webhooks: whsec_ followed by base64 of 24 to 64 bytes. Two secrets are accepted, separated by a comma. Without a secret the route is disabled." placeholder:"SECRET" env:"THAW_STANDARD_SECRET"`
+	shown     []readmodel.ProcessSetting
+	adminFlag `embed:""`
+	Addr      string           `help:"Address to listen on." default:"127.0.0.1:8080" env:"THAW_ADDR"`
+	Webhooks  webhook.Dialects `embed:""`
 }
 
 func (f *httpFlag) Validate() error {
@@ -191,11 +187,7 @@ func (p *longRunning) run(ctx context.Context, e *env, settings *fleet, work *wo
 		defer listener.Close()
 		c.Web = &process.Web{
 			Listener: listener, AdminPassword: web.AdminPassword, Settings: web.shown,
-			Webhooks: webhook.Config{
-				UnipileV1Secrets: web.UnipileV1Secret, UnipileV1Header: web.UnipileV1Header,
-				UnipileTestEvents: web.UnipileTestEvents,
-				UnipileV2Secrets:  web.UnipileV2Secret, StandardSecrets: web.StandardSecret,
-			},
+			Webhooks: webhook.Config{Dialects: web.Webhooks},
 		}
 	}
 	if monitor != nil && monitor.MetricsAddr != "" {

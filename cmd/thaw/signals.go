@@ -100,7 +100,7 @@ func (c *signalsReplayCmd) open(ctx context.Context, stdin io.Reader) (io.ReadCl
 func (signalsReplayCmd) Help() string {
 	return "Use this for deliveries that were acknowledged and then lost, for example by a failover to a lagging replica. Each delivery is processed like one from its webhook route: " +
 		"a delivery that is already recorded is a duplicate, and a delivery that is older than the status of its account changes nothing. You can replay any part of a record any number of times.\n\n" +
-		"Fields: route (unipile/v1, unipile/v2 or standard), received_at, body, and webhook_id for standard. In JSON Lines, body is a JSON value or a string.\n\n" +
+		"Fields: route (" + strings.Join(webhook.Routes(), ", ") + "), received_at, body, and webhook_id for standard. In JSON Lines, body is a JSON value or a string.\n\n" +
 		"--from fetches the record by HTTP GET. The whole record, at most 1 GiB, is stored in a temporary file before any of it is applied. Redirects to another host are " +
 		"not followed. Use https: with http the token is sent in plain text.\n\n" +
 		"Example:\n  thaw signals replay deliveries.jsonl --since 2026-01-31T09:00:00Z --dry-run\n" +

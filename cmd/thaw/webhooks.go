@@ -19,9 +19,9 @@ import (
 
 // webhookFlag has the flags of a process that sends webhooks to the platform.
 type webhookFlag struct {
-	WebhookURL          string  `help:"URL to which Thaw sends events as Standard Webhooks. Disabled if empty." placeholder:"URL" env:"THAW_WEBHOOK_URL"`
-	WebhookSecret       secrets `help:"Secret that signs these messages: whsec_ followed by base64 of 24 to 64 bytes. To rotate it, pass the old and the new secret, separated by a comma." placeholder:"SECRET" env:"THAW_WEBHOOK_SECRET"`
-	WebhookAllowPrivate bool    `help:"Allow http, and receivers on private addresses." env:"THAW_WEBHOOK_ALLOW_PRIVATE"`
+	WebhookURL          string   `help:"URL to which Thaw sends events as Standard Webhooks. Disabled if empty." placeholder:"URL" env:"THAW_WEBHOOK_URL"`
+	WebhookSecret       []string `type:"secrets" help:"Secret that signs these messages: whsec_ followed by base64 of 24 to 64 bytes. To rotate it, pass the old and the new secret, separated by a comma." placeholder:"SECRET" env:"THAW_WEBHOOK_SECRET"`
+	WebhookAllowPrivate bool     `help:"Allow http, and receivers on private addresses." env:"THAW_WEBHOOK_ALLOW_PRIVATE"`
 }
 
 func (f *webhookFlag) Validate() error {

@@ -10,10 +10,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/thawline/thaw/internal/access"
 	"github.com/thawline/thaw/internal/enum"
 	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/store"
-	"github.com/thawline/thaw/internal/access"
 )
 
 // Prefix is the path prefix of the API.

@@ -8,9 +8,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/thawline/thaw/internal/access"
 	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/token"
-	"github.com/thawline/thaw/internal/access"
 )
 
 // A caller is an authenticated client and what it may see.

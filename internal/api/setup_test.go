@@ -10,12 +10,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/thawline/thaw/internal/access"
 	"github.com/thawline/thaw/internal/api"
 	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/testdb"
 	"github.com/thawline/thaw/internal/token"
-	"github.com/thawline/thaw/internal/access"
 )
 
 // twoTenants inserts north (workspace 1 with accounts 1 to 3, the first two of one person) and

@@ -14,12 +14,12 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/thawline/thaw/internal/access"
 	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/localpg"
 	"github.com/thawline/thaw/internal/process"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/webhook"
-	"github.com/thawline/thaw/internal/access"
 	"github.com/thawline/thaw/schema"
 )
 
@@ -111,7 +111,7 @@ func Run(ctx context.Context, o Options) (err error) {
 			Work: &process.Work{Concurrency: 8},
 			Web: &process.Web{
 				Listener: listener,
-				Webhooks: webhook.Config{UnipileV1Secrets: []string{s.secret}},
+				Webhooks: webhook.Config{Dialects: webhook.Dialects{UnipileV1: webhook.UnipileV1{Secrets: []string{s.secret}}}},
 			},
 			DrainFor: drainFor, Logger: o.Logger,
 		})

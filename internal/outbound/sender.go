@@ -10,13 +10,9 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"strconv"
-	"strings"
 	"time"
 
-	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
-
-	"github.com/thawline/thaw/internal/webhook"
+	"github.com/thawline/thaw/internal/signing"
 )
 
 const (
@@ -61,7 +57,7 @@ type Sender struct {
 	// else "".
 	checkHost string
 	proxy     string // host of the proxy, for error messages; "" if there is none
-	keys      []*standardwebhooks.Webhook
+	keys      signing.Keys
 	client    *http.Client
 }
 
@@ -85,12 +81,8 @@ func New(c Config) (*Sender, error) {
 			s.checkHost = u.Hostname()
 		}
 	}
-	for i, secret := range c.Secrets {
-		key, err := webhook.StandardKey(secret)
-		if err != nil {
-			return nil, fmt.Errorf("webhook secret %d of %d %w", i+1, len(c.Secrets), err)
-		}
-		s.keys = append(s.keys, key)
+	if s.keys, err = signing.ParseKeys(c.Secrets); err != nil {
+		return nil, fmt.Errorf("webhook %w", err)
 	}
 	return s, nil
 }
@@ -191,7 +183,8 @@ func (s *Sender) Send(ctx context.Context, m Message) Answer {
 	if err != nil {
 		return unanswered(err)
 	}
-	if err := s.sign(request.Header, m.ID, time.Now(), body); err != nil {
+	// The time is that of the attempt, because receivers reject old signatures.
+	if request.Header, err = s.keys.Sign(m.ID, time.Now(), body); err != nil {
 		return unanswered(err)
 	}
 	request.Header.Set("Content-Type", "application/json")
@@ -211,20 +204,4 @@ func (s *Sender) Send(ctx context.Context, m Message) Answer {
 	}
 	defer response.Body.Close()
 	return answered(response)
-}
-
-// sign sets the headers of Standard Webhooks. The time is that of the attempt, because receivers
-// reject old signatures.
-func (s *Sender) sign(header http.Header, id string, at time.Time, body []byte) error {
-	signatures := make([]string, len(s.keys))
-	for i, key := range s.keys {
-		var err error
-		if signatures[i], err = key.Sign(id, at, body); err != nil {
-			return fmt.Errorf("signing: %w", err)
-		}
-	}
-	header.Set(standardwebhooks.HeaderWebhookID, id)
-	header.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(at.Unix(), 10))
-	header.Set(standardwebhooks.HeaderWebhookSignature, strings.Join(signatures, " "))
-	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/thawline/thaw/internal/signing"
 	"github.com/thawline/thaw/internal/webhook"
 )
 
@@ -79,7 +80,7 @@ func standard(t *testing.T, secret string, e event) delivery {
 		"type": "account.status", "timestamp": e.at,
 		"data": map[string]any{"provider": "linkedin", "account": "acc_1", "status": e.word, "member_id": e.member},
 	})
-	header, err := webhook.SignStandard(secret, e.idOrOwn(), time.Now(), body)
+	header, err := signing.Sign(secret, e.idOrOwn(), time.Now(), body)
 	require.NoError(t, err)
 	return delivery{path: "/webhooks/standard", header: header, body: body}
 }

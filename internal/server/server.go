@@ -18,12 +18,12 @@ import (
 	"github.com/riverqueue/river"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/thawline/thaw/internal/access"
 	"github.com/thawline/thaw/internal/api"
 	"github.com/thawline/thaw/internal/pages"
 	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/internal/webhook"
-	"github.com/thawline/thaw/internal/access"
 	"github.com/thawline/thaw/riverui"
 	"github.com/thawline/thaw/schema"
 )

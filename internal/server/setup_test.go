@@ -61,7 +61,9 @@ func setup(t *testing.T) *site {
 		require.NoError(t, err)
 		require.Zero(t, report.Violations(), "%+v", report)
 	})
-	return serve(t, db, webhook.Config{UnipileV1Secrets: v1Secrets, UnipileV2Secrets: v2Secrets, StandardSecrets: standardSecrets})
+	return serve(t, db, webhook.Config{Dialects: webhook.Dialects{
+		UnipileV1: webhook.UnipileV1{Secrets: v1Secrets}, UnipileV2: webhook.UnipileV2{Secrets: v2Secrets}, Standard: webhook.Standard{Secrets: standardSecrets},
+	}})
 }
 
 // serve serves a database until the test ends.

@@ -32,7 +32,7 @@ func TestSignalJobAndPassAreOneTrace(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, migrator.Close()) })
 	handler, err := server.New(t.Context(), server.Config{
 		Store: store.New(s.Pool), Client: client, Migrator: migrator,
-		Webhooks: webhook.Config{UnipileV1Secrets: v1Secrets},
+		Webhooks: webhook.Config{Dialects: webhook.Dialects{UnipileV1: webhook.UnipileV1{Secrets: v1Secrets}}},
 		Traces:   sdktrace.NewTracerProvider(sdktrace.WithSyncer(served)), Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)

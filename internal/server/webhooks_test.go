@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/thawline/thaw/internal/signing"
 	"github.com/thawline/thaw/internal/testdb"
 	"github.com/thawline/thaw/internal/webhook"
 )
@@ -194,7 +195,9 @@ func TestSecretsAreRotated(t *testing.T) {
 			require.Equal(t, "applied", deliver(s, d.secrets[0]).outcome(t), "the new secret is valid")
 
 			after := serve(t, s.DB, webhook.Config{
-				UnipileV1Secrets: v1Secrets[:1], UnipileV2Secrets: v2Secrets[:1], StandardSecrets: standardSecrets[:1],
+				Dialects: webhook.Dialects{
+					UnipileV1: webhook.UnipileV1{Secrets: v1Secrets[:1]}, UnipileV2: webhook.UnipileV2{Secrets: v2Secrets[:1]}, Standard: webhook.Standard{Secrets: standardSecrets[:1]},
+				},
 			})
 			refused := deliver(after, d.secrets[1])
 			require.Equal(t, http.StatusUnauthorized, refused.status)
@@ -224,13 +227,13 @@ func TestRefusedDeliveryLeavesNoRecord(t *testing.T) {
 		"modified body": {func(d *delivery) { d.body = append(d.body, ' ') }, http.StatusUnauthorized},
 		"no signature":  {func(d *delivery) { d.header.Del("webhook-signature") }, http.StatusUnauthorized},
 		"signed too long ago": {func(d *delivery) {
-			header, err := webhook.SignStandard(standardSecrets[0], "evt_1", time.Now().Add(-6*time.Minute), d.body)
+			header, err := signing.Sign(standardSecrets[0], "evt_1", time.Now().Add(-6*time.Minute), d.body)
 			require.NoError(t, err)
 			d.header = header
 		}, http.StatusUnauthorized},
 		"not JSON": {func(d *delivery) {
 			d.body = []byte("{")
-			header, err := webhook.SignStandard(standardSecrets[0], "evt_1", time.Now(), d.body)
+			header, err := signing.Sign(standardSecrets[0], "evt_1", time.Now(), d.body)
 			require.NoError(t, err)
 			d.header = header
 		}, http.StatusBadRequest},

@@ -5,14 +5,8 @@
 // does the database work in one transaction. The package has no state of its own: Apply decides
 // whether a delivery is a duplicate, stale, or about an unknown account.
 //
-// Each of the three dialects has one file, with its authentication, its format and its table of
-// statuses:
-//
-//	POST /webhooks/unipile/v1   unipile_v1.go   a secret in a header; no ID and no time
-//	POST /webhooks/unipile/v2   unipile_v2.go   unipile-signature: t=<unix s>,v0=<hex>
-//	POST /webhooks/standard     standard.go     Standard Webhooks, https://www.standardwebhooks.com
-//
-// A dialect without a secret has no route. Each dialect takes at most two secrets, so that a secret
+// Each kind of sender has its own dialect, in one file; [Dialects] lists them. A dialect without a
+// secret has no route. Each dialect takes at most two secrets, so that a secret
 // can be rotated while deliveries signed with the old one are in transit.
 //
 // # Responses

@@ -56,7 +56,7 @@ func FuzzUnipileV1(f *testing.F) {
 	add(`{"AccountStatus":null}`)
 	add(`{"AccountStatus":{"account_id":1}}`)
 	f.Fuzz(func(t *testing.T, body []byte) {
-		s, err := decodeUnipileV1(body)
+		s, err := new(UnipileV1).decode("", body)
 		checkDecoded(t, body, s, err)
 	})
 }
@@ -69,7 +69,7 @@ func FuzzUnipileV2(f *testing.F) {
 	}
 	add(`{"id":"evt_1","type":"message.new","payload":[]}`)
 	f.Fuzz(func(t *testing.T, body []byte) {
-		s, err := decodeUnipileV2(body, false)
+		s, err := new(UnipileV2).decode("", body)
 		checkDecoded(t, body, s, err)
 	})
 }
@@ -83,7 +83,7 @@ func FuzzStandard(f *testing.F) {
 	add(`{"type":"endpoint.test","data":[]}`)
 	f.Add("\xff", []byte(`{"type":"endpoint.test"}`))
 	f.Fuzz(func(t *testing.T, id string, body []byte) {
-		s, err := decodeStandard(id, body)
+		s, err := new(Standard).decode(id, body)
 		checkDecoded(t, body, s, err)
 	})
 }

@@ -47,7 +47,7 @@ func inTime(text string) bool {
 }
 
 func FuzzUnipileV1Header(f *testing.F) {
-	u, err := newUnipileV1("", []string{"another-secret-that-is-not-used", fuzzV1Secret})
+	u, err := (&UnipileV1{Secrets: []string{"another-secret-that-is-not-used", fuzzV1Secret}}).open()
 	require.NoError(f, err)
 	for _, value := range []string{"", fuzzV1Secret, "another-secret-that-is-not-used", fuzzV1Secret + " ", "\x00", "fuzz", strings.Repeat("x", 1<<10)} {
 		f.Add(value)
@@ -59,7 +59,7 @@ func FuzzUnipileV1Header(f *testing.F) {
 }
 
 func FuzzUnipileV2Header(f *testing.F) {
-	u, err := newUnipileV2([]string{"another-secret-that-is-not-used", fuzzV2Secret}, false)
+	u, err := (&UnipileV2{Secrets: []string{"another-secret-that-is-not-used", fuzzV2Secret}}).open()
 	require.NoError(f, err)
 	body := []byte(`{"id":"evt_1"}`)
 	right := SignUnipileV2(fuzzV2Secret, now, body)
@@ -100,7 +100,7 @@ func FuzzUnipileV2Header(f *testing.F) {
 }
 
 func FuzzStandardHeaders(f *testing.F) {
-	s, err := newStandard([]string{"whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 24)), fuzzStandardSecret})
+	s, err := (&Standard{Secrets: []string{"whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 24)), fuzzStandardSecret}}).open()
 	require.NoError(f, err)
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(fuzzStandardSecret, "whsec_"))
 	require.NoError(f, err)

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
+
+	"github.com/thawline/thaw/internal/signing"
 )
 
 // ErrUnavailable marks every error of Apply. The response is 503 with Retry-After, so that the
@@ -31,24 +33,7 @@ const (
 
 // Config configures the routes and where their signals go.
 type Config struct {
-	// UnipileV1Secrets are the accepted values of the registered header: at most two, of 16 or more
-	// visible ASCII characters. Without a secret, /webhooks/unipile/v1 does not exist.
-	UnipileV1Secrets []string
-
-	// UnipileV2Secrets are the keys of the unipile-signature header: at most two, of 16 or more
-	// bytes. Without a secret, /webhooks/unipile/v2 does not exist.
-	UnipileV2Secrets []string
-
-	// UnipileTestEvents applies Unipile v2 events of a test application (application_production is
-	// false). By default, they are recorded and change nothing.
-	UnipileTestEvents bool
-
-	// StandardSecrets are Standard Webhooks secrets, "whsec_" and 24 to 64 bytes in base64: at most
-	// two. Without a secret, /webhooks/standard does not exist.
-	StandardSecrets []string
-
-	// UnipileV1Header is the name of the header with the v1 secret. Default "Unipile-Auth".
-	UnipileV1Header string
+	Dialects
 
 	// Now is the clock for checking signed times. Default time.Now.
 	Now func() time.Time
@@ -59,12 +44,6 @@ type Config struct {
 	// Logger gets a warning for each rejected delivery and an error for each failure of Apply.
 	// Neither contains secrets or bodies. Default: no logging.
 	Logger *slog.Logger
-}
-
-// dialect is how one kind of sender authenticates and encodes a delivery.
-type dialect interface {
-	verify(header http.Header, body []byte, now time.Time) error
-	decode(header http.Header, body []byte) (Signal, error)
 }
 
 // Register adds a route to mux for each dialect that has a secret. If it returns an error, it has
@@ -79,35 +58,21 @@ func Register(mux *http.ServeMux, c Config) error {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	routes := []struct {
-		name, pattern string
-		secrets       []string
-		open          func() (dialect, error)
-	}{
-		{"unipile v1", "POST /webhooks/unipile/v1", c.UnipileV1Secrets, func() (dialect, error) {
-			return newUnipileV1(c.UnipileV1Header, c.UnipileV1Secrets)
-		}},
-		{"unipile v2", "POST /webhooks/unipile/v2", c.UnipileV2Secrets, func() (dialect, error) {
-			return newUnipileV2(c.UnipileV2Secrets, c.UnipileTestEvents)
-		}},
-		{"standard", "POST /webhooks/standard", c.StandardSecrets, func() (dialect, error) {
-			return newStandard(c.StandardSecrets)
-		}},
-	}
-	endpoints := make(map[string]*endpoint, len(routes))
-	for _, r := range routes {
-		if len(r.secrets) == 0 {
+	endpoints := map[string]*endpoint{}
+	for _, d := range c.all() {
+		n := len(d.secrets())
+		if n == 0 {
 			continue
 		}
-		if len(r.secrets) > maxSecrets {
+		if n > maxSecrets {
 			return fmt.Errorf("registering webhooks: %s has %d secrets: configure at most %d, the current one and the one it replaces",
-				r.name, len(r.secrets), maxSecrets)
+				nameOf(d), n, maxSecrets)
 		}
-		d, err := r.open()
+		v, err := d.open()
 		if err != nil {
-			return fmt.Errorf("registering webhooks: %s %w", r.name, err)
+			return fmt.Errorf("registering webhooks: %s %w", nameOf(d), err)
 		}
-		endpoints[r.pattern] = &endpoint{dialect: d, now: c.Now, apply: c.Apply, logger: c.Logger.With("webhook", r.name)}
+		endpoints["POST /webhooks/"+d.route()] = &endpoint{dialect: d, verifier: v, now: c.Now, apply: c.Apply, logger: c.Logger.With("webhook", nameOf(d))}
 	}
 	for pattern, e := range endpoints {
 		mux.Handle(pattern, e)
@@ -126,10 +91,11 @@ func checkLength(i int, secrets []string) error {
 
 // endpoint is one route.
 type endpoint struct {
-	dialect dialect
-	now     func() time.Time
-	apply   Apply
-	logger  *slog.Logger
+	dialect  dialect
+	verifier verifier
+	now      func() time.Time
+	apply    Apply
+	logger   *slog.Logger
 }
 
 // ServeHTTP handles one delivery from a provider.
@@ -148,10 +114,10 @@ func (e *endpoint) receive(w http.ResponseWriter, r *http.Request) (string, erro
 	if err != nil {
 		return "", err
 	}
-	if err := e.dialect.verify(r.Header, body, e.now()); err != nil {
+	if err := e.verifier.verify(r.Header, body, e.now()); err != nil {
 		return "", err
 	}
-	signal, err := e.dialect.decode(r.Header, body)
+	signal, err := e.dialect.decode(r.Header.Get(signing.HeaderID), body)
 	if err != nil {
 		return "", err
 	}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/thawline/thaw/internal/signing"
 	"github.com/thawline/thaw/internal/webhook"
 )
 
@@ -79,12 +80,14 @@ func setup(t *testing.T) *testServer {
 	s := &testServer{log: &syncBuffer{}}
 	mux := http.NewServeMux()
 	require.NoError(t, webhook.Register(mux, webhook.Config{
-		UnipileV1Secrets: []string{v1Secret, v1Rotated},
-		UnipileV2Secrets: []string{v2Secret, v2Rotated},
-		StandardSecrets:  []string{standardSecret, standardRotated},
-		Now:              func() time.Time { return now },
-		Apply:            s.apply,
-		Logger:           slog.New(slog.NewTextHandler(s.log, nil)),
+		Dialects: webhook.Dialects{
+			UnipileV1: webhook.UnipileV1{Secrets: []string{v1Secret, v1Rotated}},
+			UnipileV2: webhook.UnipileV2{Secrets: []string{v2Secret, v2Rotated}},
+			Standard:  webhook.Standard{Secrets: []string{standardSecret, standardRotated}},
+		},
+		Now:    func() time.Time { return now },
+		Apply:  s.apply,
+		Logger: slog.New(slog.NewTextHandler(s.log, nil)),
 	}))
 	s.Server = httptest.NewServer(mux)
 	t.Cleanup(s.Close)
@@ -164,7 +167,7 @@ func signedV2(body string) http.Header {
 
 func signedStandard(t *testing.T, id, body string) http.Header {
 	t.Helper()
-	h, err := webhook.SignStandard(standardSecret, id, now, []byte(body))
+	h, err := signing.Sign(standardSecret, id, now, []byte(body))
 	require.NoError(t, err)
 	return h
 }
@@ -368,9 +371,9 @@ func TestRefusalIsLogged(t *testing.T) {
 func TestRouteExistsOnlyWithSecret(t *testing.T) {
 	t.Parallel()
 	configs := map[string]webhook.Config{
-		v1Path:       {UnipileV1Secrets: []string{v1Secret}},
-		v2Path:       {UnipileV2Secrets: []string{v2Secret}},
-		standardPath: {StandardSecrets: []string{standardSecret}},
+		v1Path:       {Dialects: webhook.Dialects{UnipileV1: webhook.UnipileV1{Secrets: []string{v1Secret}}}},
+		v2Path:       {Dialects: webhook.Dialects{UnipileV2: webhook.UnipileV2{Secrets: []string{v2Secret}}}},
+		standardPath: {Dialects: webhook.Dialects{Standard: webhook.Standard{Secrets: []string{standardSecret}}}},
 		"none":       {},
 	}
 	for only, config := range configs {
@@ -404,27 +407,27 @@ func TestRegisterRejectsInvalidConfig(t *testing.T) {
 		says   string
 		secret string // must not be in the error
 	}{
-		{"no Apply", webhook.Config{UnipileV1Secrets: []string{v1Secret}}, "Config.Apply is missing", v1Secret},
-		{"three secrets", webhook.Config{Apply: apply, UnipileV2Secrets: []string{"one-secret", "two", "three"}}, "unipile v2 has 3 secrets", "one-secret"},
-		{"v1 empty", webhook.Config{Apply: apply, UnipileV1Secrets: []string{v1Secret, ""}}, "unipile v1 secret 2 of 2", v1Secret},
-		{"v1 with a line break", webhook.Config{Apply: apply, UnipileV1Secrets: []string{"from-a-file\n"}}, "unipile v1 secret 1 of 1", "from-a-file"},
-		{"v1 header", webhook.Config{Apply: apply, UnipileV1Secrets: []string{v1Secret}, UnipileV1Header: "X-Secret:"}, `header name "X-Secret:"`, v1Secret},
-		{"v1 too short", webhook.Config{Apply: apply, UnipileV1Secrets: []string{v1Secret, "fifteen-letters"}}, "unipile v1 secret 2 of 2 has 15 characters: use at least 16; a comma separates two secrets", "fifteen-letters"},
-		{"v2 too short", webhook.Config{Apply: apply, UnipileV2Secrets: []string{"x"}}, "unipile v2 secret 1 of 1 has 1 characters", v1Secret},
-		{"v2 empty", webhook.Config{Apply: apply, UnipileV2Secrets: []string{""}}, "unipile v2 secret 1 of 1", v1Secret},
-		{"v2 with a line break", webhook.Config{Apply: apply, UnipileV2Secrets: []string{"from-a-file\n"}}, "unipile v2 secret 1 of 1", "from-a-file"},
-		{"standard without prefix", webhook.Config{Apply: apply, StandardSecrets: []string{standardSecret, standardRotated[6:]}}, "standard secret 2 of 2 does not begin with whsec_", standardRotated[6:]},
-		{"standard not base64", webhook.Config{Apply: apply, StandardSecrets: []string{"whsec_correct-horse"}}, "standard secret 1 of 1 is not base64", "correct-horse"},
-		{"standard too short", webhook.Config{Apply: apply, StandardSecrets: []string{"whsec_YWFhYWFhYWE="}}, "has 8 bytes: use a secret of 24 to 64", "YWFhYWFhYWE="},
-		{"standard too long", webhook.Config{Apply: apply, StandardSecrets: []string{"whsec_" + strings.Repeat("YWFh", 22)}}, "has 66 bytes", "YWFh"},
+		{"no Apply", webhook.Config{Dialects: webhook.Dialects{UnipileV1: webhook.UnipileV1{Secrets: []string{v1Secret}}}}, "Config.Apply is missing", v1Secret},
+		{"three secrets", webhook.Config{Apply: apply, Dialects: webhook.Dialects{UnipileV2: webhook.UnipileV2{Secrets: []string{"one-secret", "two", "three"}}}}, "unipile v2 has 3 secrets", "one-secret"},
+		{"v1 empty", webhook.Config{Apply: apply, Dialects: webhook.Dialects{UnipileV1: webhook.UnipileV1{Secrets: []string{v1Secret, ""}}}}, "unipile v1 secret 2 of 2", v1Secret},
+		{"v1 with a line break", webhook.Config{Apply: apply, Dialects: webhook.Dialects{UnipileV1: webhook.UnipileV1{Secrets: []string{"from-a-file\n"}}}}, "unipile v1 secret 1 of 1", "from-a-file"},
+		{"v1 header", webhook.Config{Apply: apply, Dialects: webhook.Dialects{UnipileV1: webhook.UnipileV1{Secrets: []string{v1Secret}, Header: "X-Secret:"}}}, `header name "X-Secret:"`, v1Secret},
+		{"v1 too short", webhook.Config{Apply: apply, Dialects: webhook.Dialects{UnipileV1: webhook.UnipileV1{Secrets: []string{v1Secret, "fifteen-letters"}}}}, "unipile v1 secret 2 of 2 has 15 characters: use at least 16; a comma separates two secrets", "fifteen-letters"},
+		{"v2 too short", webhook.Config{Apply: apply, Dialects: webhook.Dialects{UnipileV2: webhook.UnipileV2{Secrets: []string{"x"}}}}, "unipile v2 secret 1 of 1 has 1 characters", v1Secret},
+		{"v2 empty", webhook.Config{Apply: apply, Dialects: webhook.Dialects{UnipileV2: webhook.UnipileV2{Secrets: []string{""}}}}, "unipile v2 secret 1 of 1", v1Secret},
+		{"v2 with a line break", webhook.Config{Apply: apply, Dialects: webhook.Dialects{UnipileV2: webhook.UnipileV2{Secrets: []string{"from-a-file\n"}}}}, "unipile v2 secret 1 of 1", "from-a-file"},
+		{"standard without prefix", webhook.Config{Apply: apply, Dialects: webhook.Dialects{Standard: webhook.Standard{Secrets: []string{standardSecret, standardRotated[6:]}}}}, "standard secret 2 of 2 does not begin with whsec_", standardRotated[6:]},
+		{"standard not base64", webhook.Config{Apply: apply, Dialects: webhook.Dialects{Standard: webhook.Standard{Secrets: []string{"whsec_correct-horse"}}}}, "standard secret 1 of 1 is not base64", "correct-horse"},
+		{"standard too short", webhook.Config{Apply: apply, Dialects: webhook.Dialects{Standard: webhook.Standard{Secrets: []string{"whsec_YWFhYWFhYWE="}}}}, "has 8 bytes: use a secret of 24 to 64", "YWFhYWFhYWE="},
+		{"standard too long", webhook.Config{Apply: apply, Dialects: webhook.Dialects{Standard: webhook.Standard{Secrets: []string{"whsec_" + strings.Repeat("YWFh", 22)}}}}, "has 66 bytes", "YWFh"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			mux := http.NewServeMux()
 			// A valid secret for another route: nothing must be registered.
-			if test.config.UnipileV1Secrets == nil {
-				test.config.UnipileV1Secrets = []string{v1Secret}
+			if test.config.UnipileV1.Secrets == nil {
+				test.config.UnipileV1.Secrets = []string{v1Secret}
 			}
 
 			err := webhook.Register(mux, test.config)

@@ -4,14 +4,16 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
 // A Record is a delivery that another system stored, such as the platform's log of provider
 // webhooks.
 type Record struct {
-	// Route is the dialect, as in its path: "unipile/v1", "unipile/v2" or "standard".
+	// Route is the dialect, as in its path; see [Routes].
 	Route string
 	// ID is the webhook-id. Only for "standard".
 	ID string
@@ -31,17 +33,12 @@ func Decode(r Record) (s Signal, err error) {
 	if r.ReceivedAt.IsZero() {
 		return Signal{}, malformed("received_at is missing: without it, the delivery would count as newer than all later signals")
 	}
-	switch r.Route {
-	case "unipile/v1":
-		s, err = decodeUnipileV1(r.Body)
-	case "unipile/v2":
-		s, err = decodeUnipileV2(r.Body, false)
-	case "standard":
-		s, err = decodeStandard(r.ID, r.Body)
-	default:
-		return Signal{}, malformed("route %s is unknown: it must be unipile/v1, unipile/v2 or standard", strconv.Quote(r.Route))
+	all := new(Dialects).all()
+	i := slices.IndexFunc(all, func(d dialect) bool { return d.route() == r.Route })
+	if i < 0 {
+		return Signal{}, malformed("route %s is unknown: it must be one of %s", strconv.Quote(r.Route), strings.Join(Routes(), ", "))
 	}
-	if err != nil {
+	if s, err = all[i].decode(r.ID, r.Body); err != nil {
 		return Signal{}, err
 	}
 	if s.OccurredAt.IsZero() {

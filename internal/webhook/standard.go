@@ -1,27 +1,25 @@
 package webhook
 
 import (
-	"encoding/base64"
-	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
-	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
-
 	"github.com/thawline/thaw/internal/enum"
+	"github.com/thawline/thaw/internal/signing"
 )
 
-const (
-	standardSecretPrefix = "whsec_"
-	standardMinKey       = 24 // bytes
-	standardMaxKey       = 64 // bytes
+// Standard are the settings of Standard Webhooks, which any sender can use.
+type Standard struct {
+	// Secrets sign the deliveries: at most two, see package signing.
+	Secrets []string `name:"standard-secret" type:"secrets" help:"Signing secret of Standard Webhooks: whsec_ followed by base64 of 24 to 64 bytes. Two secrets are accepted, separated by a comma. Without a secret the route is disabled." placeholder:"SECRET" env:"THAW_STANDARD_SECRET"`
+}
 
-	// standardType is the only type that is about an account's status.
-	standardType = "account.status"
-)
+func (s *Standard) route() string     { return "standard" }
+func (s *Standard) secrets() []string { return s.Secrets }
+
+// standardType is the only type that is about an account's status.
+const standardType = "account.status"
 
 // standardMeanings has the values of data.status: Thaw's statuses, reconnected, locked and
 // unlocked.
@@ -33,91 +31,34 @@ var standardMeanings = func() map[string]meaning {
 	return all
 }()
 
-// standard implements Standard Webhooks. The signature covers webhook-id, webhook-timestamp and the
-// body. webhook-id is the idempotency key.
-// https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
-type standard struct {
-	keys []*standardwebhooks.Webhook
-}
+// standard authenticates by the signature of Standard Webhooks; see package signing.
+type standard struct{ keys signing.Keys }
 
-func newStandard(secrets []string) (*standard, error) {
-	s := &standard{}
-	for i, secret := range secrets {
-		key, err := StandardKey(secret)
-		if err != nil {
-			return nil, fmt.Errorf("secret %d of %d %w", i+1, len(secrets), err)
-		}
-		s.keys = append(s.keys, key)
-	}
-	return s, nil
-}
-
-// StandardKey parses a secret: "whsec_" and 24 to 64 bytes in base64. Its errors do not contain the
-// secret.
-func StandardKey(secret string) (*standardwebhooks.Webhook, error) {
-	encoded, ok := strings.CutPrefix(secret, standardSecretPrefix)
-	if !ok {
-		return nil, fmt.Errorf("does not begin with %s: copy it again", standardSecretPrefix)
-	}
-	key, err := base64.StdEncoding.DecodeString(encoded)
-	if err != nil {
-		return nil, fmt.Errorf("is not base64 after %s: copy it again", standardSecretPrefix)
-	}
-	if len(key) < standardMinKey || len(key) > standardMaxKey {
-		return nil, fmt.Errorf("has %d bytes: use a secret of %d to %d bytes", len(key), standardMinKey, standardMaxKey)
-	}
-	return standardwebhooks.NewWebhookRaw(key)
-}
-
-// SignStandard returns the three headers of Standard Webhooks for a body sent at the given time.
-// The secret is "whsec_" and 24 to 64 bytes in base64. It is the sender's side of
-// /webhooks/standard.
-func SignStandard(secret, id string, at time.Time, body []byte) (http.Header, error) {
-	key, err := StandardKey(secret)
-	if err != nil {
-		return nil, fmt.Errorf("signing webhook: the secret %w", err)
-	}
-	signature, err := key.Sign(id, at, body)
-	if err != nil {
-		return nil, fmt.Errorf("signing webhook: %w", err)
-	}
-	header := http.Header{}
-	header.Set(standardwebhooks.HeaderWebhookID, id)
-	header.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(at.Unix(), 10))
-	header.Set(standardwebhooks.HeaderWebhookSignature, signature)
-	return header, nil
+func (s *Standard) open() (verifier, error) {
+	keys, err := signing.ParseKeys(s.Secrets)
+	return &standard{keys}, err
 }
 
 // verify checks the signature with the library and the time with checkSignedTime, because the
 // library has its own clock.
 func (s *standard) verify(header http.Header, body []byte, now time.Time) error {
-	for _, name := range []string{standardwebhooks.HeaderWebhookID, standardwebhooks.HeaderWebhookTimestamp, standardwebhooks.HeaderWebhookSignature} {
+	for _, name := range []string{signing.HeaderID, signing.HeaderTimestamp, signing.HeaderSignature} {
 		if header.Get(name) == "" {
 			return unauthorized("the header %s is missing: sign the delivery", name)
 		}
 	}
-	seconds, err := strconv.ParseInt(header.Get(standardwebhooks.HeaderWebhookTimestamp), 10, 64)
+	seconds, err := strconv.ParseInt(header.Get(signing.HeaderTimestamp), 10, 64)
 	if err != nil {
-		return unauthorized("the header %s is not a number: send the time of signing in Unix seconds", standardwebhooks.HeaderWebhookTimestamp)
+		return unauthorized("the header %s is not a number: send the time of signing in Unix seconds", signing.HeaderTimestamp)
 	}
-	if !s.signed(header, body) {
+	if !s.keys.Verify(header, body) {
 		return unauthorized("no signature in %s matches: sign \"id.timestamp.body\", with the raw body as sent, using the secret that is configured here",
-			standardwebhooks.HeaderWebhookSignature)
+			signing.HeaderSignature)
 	}
-	return checkSignedTime(standardwebhooks.HeaderWebhookTimestamp, time.Unix(seconds, 0), now)
+	return checkSignedTime(signing.HeaderTimestamp, time.Unix(seconds, 0), now)
 }
 
-func (s *standard) signed(header http.Header, body []byte) bool {
-	return slices.ContainsFunc(s.keys, func(key *standardwebhooks.Webhook) bool {
-		return key.VerifyIgnoringTimestamp(body, header) == nil
-	})
-}
-
-func (s *standard) decode(header http.Header, body []byte) (Signal, error) {
-	return decodeStandard(header.Get(standardwebhooks.HeaderWebhookID), body)
-}
-
-func decodeStandard(id string, body []byte) (Signal, error) {
+func (s *Standard) decode(id string, body []byte) (Signal, error) {
 	if err := checkJSON(body); err != nil {
 		return Signal{}, err
 	}
@@ -138,7 +79,7 @@ func decodeStandard(id string, body []byte) (Signal, error) {
 	if wrongType != nil && (isStatus || event.Type == "") {
 		return Signal{}, wrongType
 	}
-	if err := required(text{standardwebhooks.HeaderWebhookID, id}, text{"type", event.Type}); err != nil {
+	if err := required(text{signing.HeaderID, id}, text{"type", event.Type}); err != nil {
 		return Signal{}, err
 	}
 	// Other events may use other time formats. The time matters only for a status.

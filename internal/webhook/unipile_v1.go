@@ -10,7 +10,17 @@ import (
 	"time"
 )
 
-const unipileV1DefaultHeader = "Unipile-Auth"
+// UnipileV1 are the settings of Unipile v1.
+type UnipileV1 struct {
+	// Secrets are the accepted values of the header: at most two, of 16 or more visible ASCII
+	// characters.
+	Secrets []string `name:"unipile-v1-secret" type:"secrets" help:"Secret that Unipile v1 sends in its header. At least 16 characters, no comma. To rotate it, pass the old and the new secret, separated by a comma. Without a secret the route is disabled." placeholder:"SECRET" env:"THAW_UNIPILE_V1_SECRET"`
+	// Header is the name of the header with the secret. Default: Unipile-Auth.
+	Header string `name:"unipile-v1-header" help:"Header in which Unipile v1 sends its secret." default:"Unipile-Auth" env:"THAW_UNIPILE_V1_HEADER"`
+}
+
+func (s *UnipileV1) route() string     { return "unipile/v1" }
+func (s *UnipileV1) secrets() []string { return s.Secrets }
 
 // unipileV1Meanings has the values of AccountStatus.message.
 // https://developer.unipile.com/docs/account-lifecycle
@@ -35,16 +45,16 @@ type unipileV1 struct {
 	secrets [][sha256.Size]byte
 }
 
-func newUnipileV1(header string, secrets []string) (*unipileV1, error) {
-	u := &unipileV1{header: cmp.Or(header, unipileV1DefaultHeader)}
+func (s *UnipileV1) open() (verifier, error) {
+	u := &unipileV1{header: cmp.Or(s.Header, "Unipile-Auth")}
 	if strings.ContainsFunc(u.header, notHeaderName) {
 		return nil, fmt.Errorf("header name %q is invalid: use letters, digits and hyphens", u.header)
 	}
-	for i, secret := range secrets {
+	for i, secret := range s.Secrets {
 		if secret == "" || strings.ContainsFunc(secret, notVisibleASCII) {
-			return nil, fmt.Errorf("secret %d of %d cannot be sent in a header: use visible ASCII characters without spaces", i+1, len(secrets))
+			return nil, fmt.Errorf("secret %d of %d cannot be sent in a header: use visible ASCII characters without spaces", i+1, len(s.Secrets))
 		}
-		if err := checkLength(i, secrets); err != nil {
+		if err := checkLength(i, s.Secrets); err != nil {
 			return nil, err
 		}
 		u.secrets = append(u.secrets, sha256.Sum256([]byte(secret)))
@@ -75,11 +85,7 @@ func (u *unipileV1) verify(header http.Header, _ []byte, _ time.Time) error {
 	return nil
 }
 
-func (u *unipileV1) decode(_ http.Header, body []byte) (Signal, error) {
-	return decodeUnipileV1(body)
-}
-
-func decodeUnipileV1(body []byte) (Signal, error) {
+func (s *UnipileV1) decode(_ string, body []byte) (Signal, error) {
 	if err := checkJSON(body); err != nil {
 		return Signal{}, err
 	}

@@ -89,9 +89,8 @@ func TestUnipileV1CustomHeader(t *testing.T) {
 	s := &testServer{}
 	mux := http.NewServeMux()
 	require.NoError(t, webhook.Register(mux, webhook.Config{
-		UnipileV1Secrets: []string{v1Secret},
-		UnipileV1Header:  "X-Thaw-Secret",
-		Apply:            s.apply,
+		Dialects: webhook.Dialects{UnipileV1: webhook.UnipileV1{Secrets: []string{v1Secret}, Header: "X-Thaw-Secret"}},
+		Apply:    s.apply,
 	}))
 	s.Server = httptest.NewServer(mux)
 	t.Cleanup(s.Close)
@@ -130,7 +129,7 @@ func TestUnipileV1Malformed(t *testing.T) {
 func ExampleRegister() {
 	mux := http.NewServeMux()
 	err := webhook.Register(mux, webhook.Config{
-		UnipileV1Secrets: []string{"the-secret-you-registered"},
+		Dialects: webhook.Dialects{UnipileV1: webhook.UnipileV1{Secrets: []string{"the-secret-you-registered"}}},
 		Apply: func(_ context.Context, s webhook.Signal) (string, error) {
 			fmt.Printf("%s account %s: %s means %s\n", s.Provider, s.AccountID, s.Raw, s.Status)
 			return "applied", nil

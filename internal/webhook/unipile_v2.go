@@ -13,6 +13,18 @@ import (
 	"time"
 )
 
+// UnipileV2 are the settings of Unipile v2.
+type UnipileV2 struct {
+	// Secrets are the keys of the signature: at most two, of 16 or more bytes.
+	Secrets []string `name:"unipile-v2-secret" type:"secrets" help:"Signing secret of Unipile v2. At least 16 characters, no comma. Two secrets are accepted, separated by a comma. Without a secret the route is disabled." placeholder:"SECRET" env:"THAW_UNIPILE_V2_SECRET"`
+	// TestEvents applies events of a test application (application_production is false). By default
+	// they are recorded and change nothing.
+	TestEvents bool `name:"unipile-test-events" help:"Apply events of Unipile v2 test applications (application_production is false). Without this flag they are only recorded." env:"THAW_UNIPILE_TEST_EVENTS"`
+}
+
+func (s *UnipileV2) route() string     { return "unipile/v2" }
+func (s *UnipileV2) secrets() []string { return s.Secrets }
+
 const unipileV2Header = "unipile-signature"
 
 // unipileV2Meanings has the event types that are about an account's status. Others, such as
@@ -40,20 +52,18 @@ var unipileV2Meanings = map[string]meaning{
 // it.
 type unipileV2 struct {
 	secrets []string
-	// testEvents applies the events of a test application.
-	testEvents bool
 }
 
-func newUnipileV2(secrets []string, testEvents bool) (*unipileV2, error) {
-	for i, secret := range secrets {
+func (s *UnipileV2) open() (verifier, error) {
+	for i, secret := range s.Secrets {
 		if secret == "" || secret != strings.TrimSpace(secret) {
-			return nil, fmt.Errorf("secret %d of %d is empty or has leading or trailing spaces: copy it again", i+1, len(secrets))
+			return nil, fmt.Errorf("secret %d of %d is empty or has leading or trailing spaces: copy it again", i+1, len(s.Secrets))
 		}
-		if err := checkLength(i, secrets); err != nil {
+		if err := checkLength(i, s.Secrets); err != nil {
 			return nil, err
 		}
 	}
-	return &unipileV2{secrets: secrets, testEvents: testEvents}, nil
+	return &unipileV2{secrets: s.Secrets}, nil
 }
 
 // SignUnipileV2 returns the unipile-signature header for a body sent at the given time. It is the
@@ -114,10 +124,6 @@ func (u *unipileV2) signed(t string, body []byte, signatures [][]byte) bool {
 	return false
 }
 
-func (u *unipileV2) decode(_ http.Header, body []byte) (Signal, error) {
-	return decodeUnipileV2(body, u.testEvents)
-}
-
 // unipileV2Account is the account in account.add and account.reconnect.
 type unipileV2Account struct {
 	Status   string            `json:"status"`
@@ -134,7 +140,7 @@ func (a unipileV2Account) runs() bool {
 	return strings.EqualFold(a.Status, "running") || strings.EqualFold(a.Status, "ok")
 }
 
-func decodeUnipileV2(body []byte, testEvents bool) (Signal, error) {
+func (s *UnipileV2) decode(_ string, body []byte) (Signal, error) {
 	if err := checkJSON(body); err != nil {
 		return Signal{}, err
 	}
@@ -183,7 +189,7 @@ func decodeUnipileV2(body []byte, testEvents bool) (Signal, error) {
 		Body:        body,
 	}
 	// Events of a test application are not about accounts of the platform.
-	if !known || !testEvents && event.Production != nil && !*event.Production {
+	if !known || !s.TestEvents && event.Production != nil && !*event.Production {
 		return signal, nil
 	}
 	v1ID := text{"v1_account_id", cmp.Or(event.Payload.Account.Metadata.V1AccountID, event.Payload.Metadata.V1AccountID, event.Metadata.V1AccountID)}

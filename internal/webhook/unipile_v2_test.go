@@ -57,7 +57,7 @@ func TestUnipileV2TestEventsAllowed(t *testing.T) {
 	s := &testServer{}
 	mux := http.NewServeMux()
 	require.NoError(t, webhook.Register(mux, webhook.Config{
-		UnipileV2Secrets: []string{v2Secret}, UnipileTestEvents: true, Apply: s.apply, Now: func() time.Time { return now },
+		Dialects: webhook.Dialects{UnipileV2: webhook.UnipileV2{Secrets: []string{v2Secret}, TestEvents: true}}, Apply: s.apply, Now: func() time.Time { return now },
 	}))
 	s.Server = httptest.NewServer(mux)
 	t.Cleanup(s.Close)
