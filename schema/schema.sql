@@ -441,6 +441,44 @@ CREATE FUNCTION thaw.active_campaigns(p_account_id bigint) RETURNS TABLE(campaig
     FROM loose
    WHERE (loose.campaign_id IS NOT NULL);
 END;
+CREATE FUNCTION thaw.adopt_instance(name text, reason text, actor text DEFAULT CURRENT_USER) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    recorded thaw.instance;
+    was_copy boolean;
+BEGIN
+    PERFORM thaw.require_reason(reason, actor);
+    IF adopt_instance.name IS NULL OR adopt_instance.name !~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$' THEN
+        RAISE EXCEPTION '"%" is not a name for an instance', adopt_instance.name
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'A name has up to 63 letters, digits, dots, underscores and hyphens, such as staging.';
+    END IF;
+    PERFORM thaw.check_instance(adopt_instance.name);
+    SELECT i.* INTO recorded FROM thaw.instance AS i FOR NO KEY UPDATE;
+    was_copy := thaw.why_copy() IS NOT NULL;
+    IF was_copy AND adopt_instance.name = recorded.name AND recorded.doubt IS NULL THEN
+        RAISE WARNING 'instance % keeps its name: if the original still runs, both write messages with the same name', recorded.name;
+    END IF;
+    UPDATE thaw.instance AS i SET
+        id = CASE WHEN was_copy THEN gen_random_uuid() ELSE i.id END, name = adopt_instance.name, doubt = NULL,
+        system_identifier = here.system_identifier, database_name = here.database_name, database_oid = here.database_oid,
+        timeline = thaw.this_timeline(), recorded_at = thaw.now(), seen_at = thaw.now()
+    FROM thaw.this_database() AS here;
+    INSERT INTO thaw.manual_actions (what, actor, reason, detail) VALUES ('instance_adopted', actor, adopt_instance.reason,
+        CASE WHEN recorded.name = adopt_instance.name THEN recorded.name ELSE recorded.name || ' to ' || adopt_instance.name END);
+    IF was_copy THEN
+        IF (SELECT s.entered_by = 'instance' FROM thaw.safety AS s) THEN
+            PERFORM thaw.exit_safety_mode(reason, actor);
+        END IF;
+        UPDATE thaw.webhook_deliveries AS d SET
+            state = 'failed', next_attempt_at = NULL, last_error = format('not sent: written before this database became instance %s', adopt_instance.name)
+        WHERE d.state = 'waiting' AND d.outbox_id IN (SELECT o.id FROM thaw.outbox AS o WHERE o.at < thaw.now());
+    END IF;
+    RETURN was_copy;
+END;
+$_$;
+COMMENT ON FUNCTION thaw.adopt_instance(name text, reason text, actor text) IS 'Makes this database an instance of its own, or renames it. In a copy of a database, this ends safety mode; waiting messages of the original are not delivered. Returns true if it was a copy.';
 CREATE TABLE thaw.retention (
     part text NOT NULL,
     turn integer NOT NULL,
@@ -814,7 +852,7 @@ CREATE FUNCTION thaw.blocked_by(p_account thaw.accounts, p_even_if_off boolean D
     AS $$
 BEGIN
     RETURN thaw.block_reason(p_account,
-        (SELECT safety.since IS NOT NULL FROM thaw.safety),
+        thaw.is_safety_on(),
         p_even_if_off OR (
             SELECT workspace.auto_resume FROM thaw.workspaces AS workspace WHERE workspace.id = p_account.workspace_id));
 END;
@@ -867,7 +905,7 @@ CREATE FUNCTION thaw.blocks(p_account thaw.accounts) RETURNS text[]
     AS $$
 DECLARE
     account           thaw.accounts := p_account;
-    is_safety_on      boolean := (SELECT safety.since IS NOT NULL FROM thaw.safety);
+    is_safety_on      boolean := thaw.is_safety_on();
     is_auto_resume_on boolean := (
         SELECT workspace.auto_resume FROM thaw.workspaces AS workspace WHERE workspace.id = p_account.workspace_id);
     found             text[] := '{}';
@@ -1123,6 +1161,48 @@ BEGIN
     ON CONFLICT (tick_at, lane) DO UPDATE SET used = b.used + excluded.used
         WHERE b.used + excluded.used <= b.cap;
     RETURN FOUND;
+END;
+$$;
+CREATE FUNCTION thaw.check_instance(p_name text DEFAULT NULL::text) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    recorded thaw.instance;
+    newest   integer := thaw.this_timeline();
+    problem  text;
+BEGIN
+    INSERT INTO thaw.instance (name, system_identifier, database_name, database_oid, timeline)
+    SELECT coalesce(p_name, thaw.instance_name(here.database_name)), here.system_identifier, here.database_name, here.database_oid, newest
+    FROM thaw.this_database() AS here
+    ON CONFLICT (only_row) DO NOTHING;
+    SELECT i.* INTO recorded FROM thaw.instance AS i FOR NO KEY UPDATE;
+    problem := thaw.why_copy();
+    IF problem IS NULL AND newest <> recorded.timeline AND newest <> 0 AND recorded.timeline <> 0 THEN
+        IF recorded.seen_at < thaw.now() - interval '1 hour' THEN
+            problem := format('this database may be a restored backup: the timeline of the server changed from %s to %s, and instance %s was last seen here at %s',
+                recorded.timeline, newest, recorded.name, thaw.rfc3339(recorded.seen_at));
+            UPDATE thaw.instance SET doubt = problem;
+        ELSE
+            UPDATE thaw.instance AS i SET timeline = newest, seen_at = thaw.now();
+            problem := format('the server was promoted, or reset to an earlier time (timeline %s to %s): Thaw cannot know what happened after %s and is not here, such as signals, pauses and resumes, and messages that were delivered. Compare the accounts with the provider: thaw reconcile',
+                recorded.timeline, newest, thaw.rfc3339(recorded.seen_at));
+            INSERT INTO thaw.manual_actions (what, actor, reason) VALUES ('server_changed', 'monitor', problem);
+            RETURN problem;
+        END IF;
+    END IF;
+    IF problem IS NULL THEN
+        -- At most once a minute, however many processes start.
+        UPDATE thaw.instance AS i SET seen_at = thaw.now(), timeline = newest
+        WHERE i.seen_at < thaw.now() - interval '30 seconds';
+        RETURN NULL;
+    END IF;
+    -- The copy may be in safety mode already, from the original.
+    IF NOT thaw.enter_safety_mode(problem, 'instance', true) THEN
+        UPDATE thaw.safety AS s SET reason = problem, entered_by = 'instance', manual_exit = true
+        WHERE s.entered_by <> 'instance' OR s.reason <> problem;
+    END IF;
+    RETURN problem || '. Nothing is resumed and no webhook is delivered. If this is a copy that you want to run, or the original after a move, run: thaw instance adopt --as NAME';
 END;
 $$;
 CREATE FUNCTION thaw.check_losses() RETURNS void
@@ -1565,6 +1645,9 @@ DECLARE
 BEGIN
     IF (SELECT s.since IS NULL FROM thaw.safety AS s) THEN
         RETURN false;
+    ELSIF thaw.why_copy() IS NOT NULL THEN
+        RAISE EXCEPTION '%', thaw.why_copy()
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Safety mode ends when you make it an instance of its own: thaw instance adopt --as NAME.';
     END IF;
     SELECT array_agg(transient_error.id) INTO transient_errors FROM (
         SELECT a.id FROM thaw.accounts AS a
@@ -1911,7 +1994,7 @@ BEGIN
     verdict := CASE WHEN heal.id IS NULL THEN 'not_found' WHEN heal.status <> 'running' THEN heal.status::text END;
     IF verdict IS NOT NULL THEN
         RETURN;
-    ELSIF (SELECT safety.since IS NOT NULL FROM thaw.safety) THEN
+    ELSIF thaw.is_safety_on() THEN
         verdict := 'stopped';
         UPDATE thaw.heals AS h SET status = 'stopped', stopped_at = thaw.now(), stopped_reason = 'safety mode was entered'
         WHERE h.id = p_heal_id;
@@ -1967,7 +2050,7 @@ BEGIN
             SELECT coalesce(array_agg(target.id), '{}') INTO held_targets
             FROM unnest(targets) AS target (id) WHERE target.id NOT IN (SELECT locked.id FROM locked);
         END IF;
-        is_safety_on := (SELECT safety.since IS NOT NULL FROM thaw.safety);
+        is_safety_on := thaw.is_safety_on();
         -- Materialized, so that the aggregates evaluate it once per account. LIMIT 1, here and
         -- elsewhere: a connected account is its own target, so its siblings are not looked up.
         WITH source AS MATERIALIZED (
@@ -2569,7 +2652,7 @@ CREATE FUNCTION thaw.heal_open_lines(p_heal thaw.heals, p_account_ids bigint[], 
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    is_safe boolean := (SELECT safety.since IS NULL FROM thaw.safety);
+    is_safe boolean := NOT thaw.is_safety_on();
 BEGIN
     -- Everything is looked up by key, once per account and campaign. The planner does not know the
     -- length of the list and planned joins as nested loops over whole tables.
@@ -2764,6 +2847,9 @@ COMMENT ON FUNCTION thaw.hold(account text, until timestamp with time zone, reas
 CREATE FUNCTION thaw.hold_of(p_account thaw.accounts) RETURNS jsonb
     LANGUAGE sql STABLE
     RETURN jsonb_build_object('hold_until', (p_account).hold_until, 'hold_reason', (p_account).hold_reason);
+CREATE FUNCTION thaw.instance_name(p_database_name text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    RETURN COALESCE(NULLIF("left"(regexp_replace(regexp_replace(p_database_name, '[^A-Za-z0-9._-]'::text, '-'::text, 'g'::text), '^[^A-Za-z0-9]+'::text, ''::text), 63), ''::text), 'thaw'::text);
 CREATE FUNCTION thaw.job_key(p_kind text, p_args jsonb) RETURNS bytea
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2809,6 +2895,14 @@ $$;
 CREATE FUNCTION thaw.is_listed(p_heal thaw.heals) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     RETURN (((p_heal).workspace_id IS NULL) AND ((p_heal).account_id IS NULL) AND (NOT (p_heal).is_fleet));
+CREATE FUNCTION thaw.is_safety_on() RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN (SELECT safety.since IS NOT NULL FROM thaw.safety) OR thaw.why_copy() IS NOT NULL;
+END;
+$$;
 CREATE FUNCTION thaw.is_transient(p_status thaw.account_status) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (p_status = ANY (ARRAY['connecting'::thaw.account_status, 'error'::thaw.account_status]));
@@ -3540,6 +3634,8 @@ BEGIN
         WHEN 'messages_replayed' THEN 'Receivers detect repeated messages by their ID.'
         WHEN 'token_created' THEN 'Revoke the token instead.'
         WHEN 'token_revoked' THEN 'Create another token instead.'
+        WHEN 'instance_adopted' THEN 'Adopt it under the name that it had before.'
+        WHEN 'server_changed' THEN 'It is an event, not an action.'
         WHEN 'undone' THEN 'Take the original action again instead.' END;
     IF hint IS NOT NULL THEN
         refusal := format('action %s (%s) cannot be undone', action.id, replace(action.what, '_', ' '));
@@ -5023,6 +5119,28 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.sweep() IS 'Enqueues the sweep of the current tick, unless it is enqueued or done already, and returns the tick. Repeated calls in one tick cause one sweep.';
+CREATE FUNCTION thaw.this_database(OUT system_identifier bigint, OUT database_name text, OUT database_oid oid) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    SELECT d.datname, d.oid INTO database_name, database_oid FROM pg_database AS d WHERE d.datname = current_database();
+    system_identifier := (SELECT c.system_identifier FROM pg_control_system() AS c);
+EXCEPTION WHEN insufficient_privilege OR undefined_function OR feature_not_supported THEN
+    SELECT 0, d.datname, d.oid INTO system_identifier, database_name, database_oid
+    FROM pg_database AS d WHERE d.datname = current_database();
+END;
+$$;
+CREATE FUNCTION thaw.this_timeline() RETURNS integer
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::integer;
+EXCEPTION WHEN insufficient_privilege OR undefined_function OR feature_not_supported OR object_not_in_prerequisite_state THEN
+    RETURN 0;
+END;
+$$;
 CREATE FUNCTION thaw.undo(action_id bigint, reason text, actor text DEFAULT CURRENT_USER) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -5141,6 +5259,7 @@ DECLARE
     safety thaw.safety;
     calm   interval;
 BEGIN
+    PERFORM thaw.check_instance();
     PERFORM thaw.pick_up_signals('1 day');
     PERFORM thaw.mark_losses();
     PERFORM thaw.publish_recovered();
@@ -5158,6 +5277,22 @@ BEGIN
         RETURN 'exited';
     END IF;
     RETURN 'on';
+END;
+$$;
+CREATE FUNCTION thaw.why_copy() RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN (
+        SELECT CASE
+            WHEN recorded.system_identifier <> here.system_identifier OR recorded.database_oid <> here.database_oid
+                    OR recorded.database_name <> here.database_name THEN
+                format('this database is a copy: instance %s is database %s (oid %s, server %s), and this is database %s (oid %s, server %s)',
+                    recorded.name, recorded.database_name, recorded.database_oid, recorded.system_identifier,
+                    here.database_name, here.database_oid, here.system_identifier)
+            ELSE recorded.doubt END
+        FROM thaw.instance AS recorded CROSS JOIN thaw.this_database() AS here);
 END;
 $$;
 CREATE FUNCTION thaw.workers_alive() RETURNS integer
@@ -5496,6 +5631,28 @@ CREATE TABLE thaw.import_lock (
     CONSTRAINT import_lock_only_row_check CHECK (only_row)
 );
 COMMENT ON TABLE thaw.import_lock IS 'One row: an import locks it until it ends, so that imports take turns.';
+CREATE TABLE thaw.instance (
+    only_row boolean DEFAULT true NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    name text NOT NULL,
+    system_identifier bigint NOT NULL,
+    database_name text NOT NULL,
+    database_oid oid NOT NULL,
+    timeline integer NOT NULL,
+    recorded_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    seen_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    doubt text,
+    CONSTRAINT instance_doubt_check CHECK ((doubt <> ''::text)),
+    CONSTRAINT instance_name_is_plain CHECK ((name ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$'::text)),
+    CONSTRAINT instance_only_row_check CHECK (only_row)
+);
+COMMENT ON TABLE thaw.instance IS 'At most one row: the instance that wrote this database, and the server and the database where it did. Empty until the first process starts.';
+COMMENT ON COLUMN thaw.instance.id IS 'Random. An adopted copy gets a new one.';
+COMMENT ON COLUMN thaw.instance.name IS 'The name in webhook messages and on pages. The name of the database at first; thaw instance adopt --as sets it.';
+COMMENT ON COLUMN thaw.instance.system_identifier IS 'pg_control_system(); 0 if the server does not show it.';
+COMMENT ON COLUMN thaw.instance.timeline IS 'The timeline of the server; 0 if the server does not show it.';
+COMMENT ON COLUMN thaw.instance.seen_at IS 'When a process last found everything unchanged, to the minute.';
+COMMENT ON COLUMN thaw.instance.doubt IS 'Why this may be a restored backup although the identity is the same. Null: there is no doubt.';
 CREATE VIEW thaw.kept AS
  SELECT COALESCE(max(r.kept_since) FILTER (WHERE (r.part <> ALL (ARRAY['account_signals'::text, 'outbox'::text]))), '-infinity'::timestamp with time zone) AS history_since,
     COALESCE(max(r.passed_id) FILTER (WHERE (r.part = 'account_signals'::text)), (0)::bigint) AS signals_after
@@ -5538,7 +5695,7 @@ CASE
 END),
     CONSTRAINT manual_actions_reason_check CHECK ((reason <> ''::text)),
     CONSTRAINT manual_actions_undone_names_its_action CHECK (((what = 'undone'::text) = (undoes IS NOT NULL))),
-    CONSTRAINT manual_actions_what_check CHECK ((what = ANY (ARRAY['safety_entered'::text, 'safety_exited'::text, 'held'::text, 'hold_corrected'::text, 'paused'::text, 'resumed'::text, 'auto_resume_off'::text, 'auto_resume_on'::text, 'settings_changed'::text, 'linked'::text, 'heal_cap_set'::text, 'heal_cap_removed'::text, 'heal_started'::text, 'heal_stopped'::text, 'heal_resumed'::text, 'imported'::text, 'signals_replayed'::text, 'reconciled'::text, 'endpoint_added'::text, 'endpoint_enabled'::text, 'endpoint_removed'::text, 'messages_replayed'::text, 'token_created'::text, 'token_revoked'::text, 'undone'::text])))
+    CONSTRAINT manual_actions_what_check CHECK ((what = ANY (ARRAY['safety_entered'::text, 'safety_exited'::text, 'held'::text, 'hold_corrected'::text, 'paused'::text, 'resumed'::text, 'auto_resume_off'::text, 'auto_resume_on'::text, 'settings_changed'::text, 'linked'::text, 'heal_cap_set'::text, 'heal_cap_removed'::text, 'heal_started'::text, 'heal_stopped'::text, 'heal_resumed'::text, 'imported'::text, 'signals_replayed'::text, 'reconciled'::text, 'endpoint_added'::text, 'endpoint_enabled'::text, 'endpoint_removed'::text, 'messages_replayed'::text, 'token_created'::text, 'token_revoked'::text, 'undone'::text, 'instance_adopted'::text, 'server_changed'::text])))
 );
 COMMENT ON TABLE thaw.manual_actions IS 'The audit log of manual actions, and of safety mode entered and exited by the monitor: who did what, when, to what, and why.';
 ALTER TABLE thaw.manual_actions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -5810,6 +5967,8 @@ ALTER TABLE ONLY thaw.heals
     ADD CONSTRAINT heals_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.import_lock
     ADD CONSTRAINT import_lock_pkey PRIMARY KEY (only_row);
+ALTER TABLE ONLY thaw.instance
+    ADD CONSTRAINT instance_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY thaw.manual_actions
     ADD CONSTRAINT manual_actions_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.outbox

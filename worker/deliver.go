@@ -25,6 +25,10 @@ type Webhooks struct {
 	Sender *outbound.Sender
 }
 
+// copyDelay is how often a job asks again whether its message may be delivered while the database is
+// a copy. That is not an attempt.
+const copyDelay = time.Minute
+
 type deliverWorker struct {
 	river.WorkerDefaults[jobs.DeliverArgs]
 	store    *store.Store
@@ -51,9 +55,15 @@ func (w *deliverWorker) Work(ctx context.Context, job *river.Job[jobs.DeliverArg
 		return fmt.Errorf("reading message %s: %w", args.MessageID, err)
 	}
 
+	if message.WhyCopy != "" {
+		return river.JobSnooze(copyDelay)
+	}
+
 	answer := outbound.Answer{Problem: "not sent: the endpoint is disabled"}
 	if message.DisabledReason == nil {
-		answer = w.webhooks.Sender.Send(ctx, outbound.Message{ID: args.MessageID, Type: message.Type, At: message.At, Data: message.Data})
+		answer = w.webhooks.Sender.Send(ctx, outbound.Message{
+			ID: args.MessageID, Type: message.Type, At: message.At, Instance: message.Instance, Data: message.Data,
+		})
 		if ctx.Err() != nil {
 			return fmt.Errorf("delivering message %s: %w", args.MessageID, ctx.Err()) // the process is stopping: this does not count as an attempt
 		}

@@ -37,9 +37,10 @@ type platform struct {
 }
 
 type received struct {
-	ID   string
-	Type string
-	Data map[string]any
+	ID       string
+	Type     string
+	Instance string
+	Data     map[string]any
 }
 
 func newPlatform(t *testing.T, answer http.HandlerFunc) *platform {

@@ -50,6 +50,7 @@ type cli struct {
 	Resume     resumeCmd     `cmd:"" help:"Resume prospects that a person or a restriction paused."`
 	Undo       undoCmd       `cmd:"" help:"Undo a manual action. What has been changed again since the action stays as it is."`
 	Hold       holdCmd       `cmd:"" help:"Put an account on hold until a time."`
+	Instance   instanceCmd   `cmd:"" help:"Show which instance the database is; adopt a copy."`
 	Safety     safetyCmd     `cmd:"" help:"Enter or exit safety mode, in which nothing is resumed and nothing is sent."`
 	HealCap    healCapCmd    `cmd:"" help:"Set how many prospects per tick the heals of a tenant may resume."`
 	AutoResume autoResumeCmd `cmd:"" help:"Switch automatic resuming of a workspace on or off."`

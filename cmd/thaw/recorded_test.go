@@ -21,7 +21,7 @@ var unrecorded = map[string]string{
 	"migrate up": "the table of migrations records it", "migrate down": "the table of migrations records it",
 	"serve": "runs until it is stopped; its flags leave settings_changed and endpoint_added", "work": "as serve", "web": "changes nothing",
 	"sweep": "does what the tick does anyway", "webhooks test": "the message is the record",
-	"migrate status": changesNothing, "status": changesNothing, "explain": changesNothing, "find": changesNothing, "verify": changesNothing, "heal list": changesNothing, "heal-cap list": changesNothing,
+	"migrate status": changesNothing, "status": changesNothing, "instance show": changesNothing, "explain": changesNothing, "find": changesNothing, "verify": changesNothing, "heal list": changesNothing, "heal-cap list": changesNothing,
 	"auto-resume list": changesNothing, "auto-resume history": changesNothing, "safety status": changesNothing, "safety history": changesNothing, "webhooks list": changesNothing,
 	"token list": changesNothing, "licenses": changesNothing, "help": changesNothing, "version": changesNothing, "completion": changesNothing, "man": changesNothing,
 }
@@ -38,6 +38,7 @@ var recorded = []struct{ command, args, what string }{
 	{"resume", "--account acc_jane --even-by-user --reason why", "resumed why"},
 	{"safety enter", "--reason why", "safety_entered why"},
 	{"safety exit", "--reason why", "safety_exited why"},
+	{"instance adopt", "--as staging --reason why", "instance_adopted why: staging"},
 	{"auto-resume off", "acme --reason why", "auto_resume_off why"},
 	{"auto-resume on", "acme --reason why", "auto_resume_on why"},
 	{"heal-cap set", "acme 5 --reason why", "heal_cap_set why"},

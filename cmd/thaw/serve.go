@@ -136,6 +136,7 @@ func (f *adminFlag) requireFor(flag, addr string) error {
 type longRunning struct {
 	database        `embed:""`
 	connectionsFlag `embed:""`
+	Instance        string `help:"Name that the instance must have; the process refuses to start on a database with another one. The first process on a database gives it this name. Default: any name, and at first that of the database." placeholder:"NAME" env:"THAW_INSTANCE"`
 	Migrate         bool   `help:"Apply pending migrations at the start." env:"THAW_MIGRATE"`
 	OtelEndpoint    string `help:"OpenTelemetry collector that receives traces as OTLP over HTTP, for example http://localhost:4318. Disabled if empty." placeholder:"URL" env:"THAW_OTEL_ENDPOINT,OTEL_EXPORTER_OTLP_ENDPOINT"`
 }
@@ -169,7 +170,7 @@ func (p *longRunning) run(ctx context.Context, e *env, settings *fleet, work *wo
 	}
 
 	c := process.Config{
-		Pools: pools, RiverSchema: p.RiverSchema, Migrator: migrator, DrainFor: drainFor, Logger: e.logger,
+		Pools: pools, RiverSchema: p.RiverSchema, Migrator: migrator, Instance: p.Instance, DrainFor: drainFor, Logger: e.logger,
 	}
 	if p.OtelEndpoint != "" {
 		traces, err := tracing.New(ctx, p.OtelEndpoint, version())

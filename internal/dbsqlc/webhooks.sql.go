@@ -590,7 +590,8 @@ func (q *Queries) StartReplay(ctx context.Context, arg StartReplayParams) (int64
 }
 
 const toDeliver = `-- name: ToDeliver :one
-SELECT o.id AS outbox_id, o.at, o.type, o.data, d.attempts, e.disabled_reason
+SELECT o.id AS outbox_id, o.at, o.type, o.data, d.attempts, e.disabled_reason,
+    coalesce((SELECT i.name FROM thaw.instance AS i), '')::text AS instance, coalesce(thaw.why_copy(), '')::text AS why_copy
 FROM thaw.outbox AS o
 JOIN thaw.webhook_deliveries AS d ON d.outbox_id = o.id AND d.endpoint_id = $1::bigint
 JOIN thaw.webhook_endpoints AS e ON e.id = d.endpoint_id
@@ -609,9 +610,12 @@ type ToDeliverRow struct {
 	Data           []byte
 	Attempts       int32
 	DisabledReason *string
+	Instance       string
+	WhyCopy        string
 }
 
 // A message that is to be delivered to an endpoint. No row: it is delivered or no longer pending.
+// Not from a copy of the database (why_copy).
 func (q *Queries) ToDeliver(ctx context.Context, arg ToDeliverParams) (ToDeliverRow, error) {
 	row := q.db.QueryRow(ctx, toDeliver, arg.EndpointID, arg.MessageID)
 	var i ToDeliverRow
@@ -622,6 +626,8 @@ func (q *Queries) ToDeliver(ctx context.Context, arg ToDeliverParams) (ToDeliver
 		&i.Data,
 		&i.Attempts,
 		&i.DisabledReason,
+		&i.Instance,
+		&i.WhyCopy,
 	)
 	return i, err
 }

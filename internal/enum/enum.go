@@ -227,6 +227,8 @@ const (
 	ActionTokenCreated     ActionKind = "token_created"
 	ActionTokenRevoked     ActionKind = "token_revoked"
 	ActionUndone           ActionKind = "undone"
+	ActionInstanceAdopted  ActionKind = "instance_adopted"
+	ActionServerChanged    ActionKind = "server_changed"
 )
 
 // ActionKinds are all values of [ActionKind], in the database's order.
@@ -256,6 +258,8 @@ var ActionKinds = []ActionKind{
 	ActionTokenCreated,
 	ActionTokenRevoked,
 	ActionUndone,
+	ActionInstanceAdopted,
+	ActionServerChanged,
 }
 
 // WaitsForAccount reports whether a pause for this reason ends when an account

@@ -75,6 +75,15 @@ func (o *Operator) ExitSafety(ctx context.Context, reason string) (bool, error) 
 	return o.store.Trip().SafetyExit(ctx, dbsqlc.SafetyExitParams{Reason: reason, Actor: o.actor})
 }
 
+// AdoptInstance makes the database an instance of its own with the given name, or renames it. True:
+// it was a copy.
+func (o *Operator) AdoptInstance(ctx context.Context, name, reason string) (bool, error) {
+	if err := o.forOperators("adopt an instance"); err != nil {
+		return false, err
+	}
+	return o.store.Trip().AdoptInstance(ctx, dbsqlc.AdoptInstanceParams{Name: name, Reason: reason, Actor: o.actor})
+}
+
 // SetAutoResume switches auto-resume of a workspace. The reason is optional. False: it was so
 // already, and only a new reason was stored.
 func (o *Operator) SetAutoResume(ctx context.Context, workspace string, enabled bool, reason string) (bool, error) {

@@ -46,6 +46,9 @@ type Message struct {
 	Type string
 	// At is when it happened.
 	At time.Time
+	// Instance is the name of the database's instance (thaw.instance), so that the receiver can tell
+	// staging from production. Empty: it has none yet.
+	Instance string
 	// Data is a JSON object.
 	Data json.RawMessage
 }
@@ -174,8 +177,9 @@ func (s *Sender) Send(ctx context.Context, m Message) Answer {
 	body, err := json.Marshal(struct {
 		Type      string          `json:"type"`
 		Timestamp time.Time       `json:"timestamp"`
+		Instance  string          `json:"instance,omitempty"`
 		Data      json.RawMessage `json:"data"`
-	}{m.Type, m.At.UTC(), m.Data})
+	}{m.Type, m.At.UTC(), m.Instance, m.Data})
 	if err != nil {
 		return unanswered(err)
 	}

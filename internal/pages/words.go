@@ -115,6 +115,7 @@ var sources = map[string]string{
 var actions = map[string]string{
 	"status": "status changed", "held": "put on hold", "hold_corrected": "hold corrected", "paused": "paused", "resumed": "released", "auto_resume_off": "auto-resume off",
 	"auto_resume_on": "auto-resume on", "safety_entered": "safety mode entered", "safety_exited": "safety mode exited",
+	"instance_adopted": "instance adopted", "server_changed": "server changed",
 	"heal_cap_set": "heal cap set", "heal_cap_removed": "heal cap removed",
 	"imported": "file imported", "signals_replayed": "signals replayed", "reconciled": "accounts reconciled",
 	"endpoint_added": "endpoint added", "endpoint_enabled": "endpoint enabled", "endpoint_removed": "endpoint removed",

@@ -54,6 +54,9 @@ type Config struct {
 	Traces trace.TracerProvider
 	// DrainFor is the time limit for running jobs and requests during shutdown. Required.
 	DrainFor time.Duration
+	// Instance is the name that the instance must have. The first process on a database gives it this
+	// name. If it is empty, any name will do.
+	Instance string
 	// Logger is required.
 	Logger *slog.Logger
 }
@@ -105,6 +108,9 @@ type Monitor struct {
 // Run runs the configured parts until ctx is done, which is not an error, or until one of them
 // fails. It then waits for running jobs and requests, and returns.
 func Run(ctx context.Context, c Config) error {
+	if err := checkInstance(ctx, c); err != nil {
+		return err
+	}
 	// ctx only asks for the shutdown, so running jobs and requests use a context that outlives it.
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()

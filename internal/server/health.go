@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/thawline/thaw/internal/database"
 	"github.com/thawline/thaw/internal/store"
 	"github.com/thawline/thaw/schema"
@@ -75,7 +77,7 @@ func (h *health) check(ctx context.Context) readiness {
 		// first is set if the later checks are meaningless when this one fails.
 		first bool
 	}{
-		{"database", h.database, true}, {"migrations", h.migrations, true}, {"worker", h.worker, false}, {"sweep", h.sweep, false},
+		{"database", h.database, true}, {"migrations", h.migrations, true}, {"instance", h.instance, false}, {"worker", h.worker, false}, {"sweep", h.sweep, false},
 	} {
 		verdict, err := check.run(ctx)
 		if err != nil {
@@ -121,6 +123,21 @@ func (h *health) migrations(ctx context.Context) (string, error) {
 		return ok, nil
 	default:
 		return ok, err
+	}
+}
+
+// instance fails in a copy of a database, which does nothing outward until it is adopted.
+func (h *health) instance(ctx context.Context) (string, error) {
+	instance, err := h.store.Read().Instance(ctx)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return ok, nil // no process has recorded it yet
+	case err != nil:
+		return "", err
+	case instance.WhyCopy != "":
+		return instance.WhyCopy + ": run thaw instance adopt --as NAME", nil
+	default:
+		return ok, nil
 	}
 }
 

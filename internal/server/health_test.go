@@ -62,7 +62,7 @@ func TestNotReadyWhileMigrationsArePending(t *testing.T) {
 func TestNotReadyWithoutAWorker(t *testing.T) {
 	t.Parallel()
 	s := serve(t, testdb.New(t), webhook.Config{})
-	const noWorker = `{"database":"ok","migrations":"ok","worker":"no worker process is alive: start thaw serve or thaw work","sweep":"no sweep has run yet"}`
+	const noWorker = `{"database":"ok","migrations":"ok","instance":"ok","worker":"no worker process is alive: start thaw serve or thaw work","sweep":"no sweep has run yet"}`
 	requireNotReady(t, s, noWorker)
 	s.Exec(t, "INSERT INTO thaw.river_leader (elected_at, expires_at, leader_id) VALUES (now() - interval '1 minute', now() - interval '1 second', 'gone')")
 	requireNotReady(t, s, noWorker)
@@ -72,7 +72,7 @@ func TestNotReadyBeforeTheFirstSweep(t *testing.T) {
 	t.Parallel()
 	s := serve(t, testdb.New(t), webhook.Config{})
 	s.Exec(t, "INSERT INTO thaw.river_leader (elected_at, expires_at, leader_id) VALUES (now(), now() + interval '1 minute', 'here')")
-	requireNotReady(t, s, `{"database":"ok","migrations":"ok","worker":"ok","sweep":"no sweep has run yet"}`)
+	requireNotReady(t, s, `{"database":"ok","migrations":"ok","instance":"ok","worker":"ok","sweep":"no sweep has run yet"}`)
 }
 
 func TestReadyWhileTicksAreSwept(t *testing.T) {
@@ -81,14 +81,27 @@ func TestReadyWhileTicksAreSwept(t *testing.T) {
 	s.work(t)
 	ready := func() bool { return s.get(t, "/readyz").status == http.StatusOK }
 	require.Eventually(t, ready, 30*time.Second, 10*time.Millisecond)
-	require.JSONEq(t, `{"ready":true,"checks":{"database":"ok","migrations":"ok","worker":"ok","sweep":"ok"}}`, s.get(t, "/readyz").body)
+	require.JSONEq(t, `{"ready":true,"checks":{"database":"ok","migrations":"ok","instance":"ok","worker":"ok","sweep":"ok"}}`, s.get(t, "/readyz").body)
 
 	last := testdb.Value[time.Time](t, s.DB, "SELECT max(tick_at) FROM thaw.sweeps").UTC().Format(time.RFC3339)
 	s.Advance(t, 45*time.Minute)
-	requireNotReady(t, s, `{"database":"ok","migrations":"ok","worker":"ok","sweep":"the last sweep was for tick `+last+`, more than two ticks ago"}`)
+	requireNotReady(t, s, `{"database":"ok","migrations":"ok","instance":"ok","worker":"ok","sweep":"the last sweep was for tick `+last+`, more than two ticks ago"}`)
 
 	s.Exec(t, "SELECT thaw.sweep()")
 	require.Eventually(t, ready, 30*time.Second, 10*time.Millisecond)
+}
+
+// A copy of a database is not ready, and the answer says what to do.
+func TestCopyIsNotReady(t *testing.T) {
+	t.Parallel()
+	s := serve(t, testdb.New(t), webhook.Config{})
+	s.Exec(t, "SELECT thaw.check_instance('production')")
+	s.Exec(t, "UPDATE thaw.instance SET database_oid = 1, system_identifier = 2, database_name = 'platform'")
+	require.Eventually(t, func() bool {
+		body := s.get(t, "/readyz").body
+		return strings.Contains(body, `"instance":"this database is a copy: instance production is database platform (oid 1, server 2), and this is database thaw_test_`) &&
+			strings.Contains(body, "run thaw instance adopt --as NAME")
+	}, 30*time.Second, 10*time.Millisecond)
 }
 
 // requireNotReady waits for the response, because a result is cached for a second.

@@ -76,6 +76,16 @@ func NewEmpty(t testing.TB) *DB {
 	return clone(t, server, "template0", "")
 }
 
+// Copy returns a copy of the database, on the same server and not behind a pooler. No other
+// session may be connected to the database.
+func (db *DB) Copy(t testing.TB) *DB {
+	t.Helper()
+	server, _ := start(t)
+	name := db.Pool.Config().ConnConfig.Database
+	db.Pool.Reset()
+	return clone(t, server, name, "")
+}
+
 // Advance moves the database's clock, backwards if by is negative.
 func (db *DB) Advance(t testing.TB, by time.Duration) {
 	t.Helper()

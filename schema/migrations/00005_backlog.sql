@@ -101,13 +101,24 @@ RETURN CASE
 END;
 -- +goose StatementEnd
 
+-- Whether nothing may be resumed or sent in the whole fleet: in safety mode, and in a copy of the
+-- database, which enters safety mode within a minute (thaw.check_instance). Statements over all
+-- accounts read the row of safety mode instead: they only plan, and each pass checks again.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.is_safety_on() RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT safety.since IS NOT NULL FROM thaw.safety) OR thaw.why_copy() IS NOT NULL;
+END;
+$$;
+-- +goose StatementEnd
+
 -- The same rule for one account.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.blocked_by(p_account thaw.accounts, p_even_if_off boolean DEFAULT false)
 RETURNS text LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN thaw.block_reason(p_account,
-        (SELECT safety.since IS NOT NULL FROM thaw.safety),
+        thaw.is_safety_on(),
         p_even_if_off OR (
             SELECT workspace.auto_resume FROM thaw.workspaces AS workspace WHERE workspace.id = p_account.workspace_id));
 END;
@@ -120,7 +131,7 @@ $$;
 CREATE FUNCTION thaw.blocks(p_account thaw.accounts) RETURNS text[] LANGUAGE plpgsql STABLE AS $$
 DECLARE
     account           thaw.accounts := p_account;
-    is_safety_on      boolean := (SELECT safety.since IS NOT NULL FROM thaw.safety);
+    is_safety_on      boolean := thaw.is_safety_on();
     is_auto_resume_on boolean := (
         SELECT workspace.auto_resume FROM thaw.workspaces AS workspace WHERE workspace.id = p_account.workspace_id);
     found             text[] := '{}';
@@ -226,6 +237,7 @@ DROP FUNCTION thaw.waiting_campaigns(bigint);
 DROP FUNCTION thaw.allows_resume(thaw.campaign_status, boolean);
 DROP FUNCTION thaw.blocks(thaw.accounts);
 DROP FUNCTION thaw.blocked_by(thaw.accounts, boolean);
+DROP FUNCTION thaw.is_safety_on();
 DROP FUNCTION thaw.block_reason(thaw.accounts, boolean, boolean);
 DROP FUNCTION thaw.sources_of(bigint);
 DROP VIEW thaw.resume_targets;

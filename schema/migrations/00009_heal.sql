@@ -58,7 +58,7 @@ CREATE FUNCTION thaw.heal_open_lines(p_heal thaw.heals, p_account_ids bigint[], 
 RETURNS TABLE (target_id bigint, source_id bigint, campaign_id bigint, waiting bigint)
 LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan SET jit = off SET work_mem = '64MB' AS $$
 DECLARE
-    is_safe boolean := (SELECT safety.since IS NULL FROM thaw.safety);
+    is_safe boolean := NOT thaw.is_safety_on();
 BEGIN
     -- Everything is looked up by key, once per account and campaign. The planner does not know the
     -- length of the list and planned joins as nested loops over whole tables.

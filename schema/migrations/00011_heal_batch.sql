@@ -89,7 +89,7 @@ BEGIN
     verdict := CASE WHEN heal.id IS NULL THEN 'not_found' WHEN heal.status <> 'running' THEN heal.status::text END;
     IF verdict IS NOT NULL THEN
         RETURN;
-    ELSIF (SELECT safety.since IS NOT NULL FROM thaw.safety) THEN
+    ELSIF thaw.is_safety_on() THEN
         verdict := 'stopped';
         UPDATE thaw.heals AS h SET status = 'stopped', stopped_at = thaw.now(), stopped_reason = 'safety mode was entered'
         WHERE h.id = p_heal_id;
@@ -148,7 +148,7 @@ BEGIN
             SELECT coalesce(array_agg(target.id), '{}') INTO held_targets
             FROM unnest(targets) AS target (id) WHERE target.id NOT IN (SELECT locked.id FROM locked);
         END IF;
-        is_safety_on := (SELECT safety.since IS NOT NULL FROM thaw.safety);
+        is_safety_on := thaw.is_safety_on();
         -- Materialized, so that the aggregates evaluate it once per account. LIMIT 1, here and
         -- elsewhere: a connected account is its own target, so its siblings are not looked up.
         WITH source AS MATERIALIZED (

@@ -137,6 +137,9 @@ DECLARE
 BEGIN
     IF (SELECT s.since IS NULL FROM thaw.safety AS s) THEN
         RETURN false;
+    ELSIF thaw.why_copy() IS NOT NULL THEN
+        RAISE EXCEPTION '%', thaw.why_copy()
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Safety mode ends when you make it an instance of its own: thaw instance adopt --as NAME.';
     END IF;
     SELECT array_agg(transient_error.id) INTO transient_errors FROM (
         SELECT a.id FROM thaw.accounts AS a
@@ -210,6 +213,7 @@ DECLARE
     safety thaw.safety;
     calm   interval;
 BEGIN
+    PERFORM thaw.check_instance();
     PERFORM thaw.pick_up_signals('1 day');
     PERFORM thaw.mark_losses();
     PERFORM thaw.publish_recovered();

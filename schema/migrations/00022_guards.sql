@@ -282,6 +282,8 @@ BEGIN
         WHEN 'messages_replayed' THEN 'Receivers detect repeated messages by their ID.'
         WHEN 'token_created' THEN 'Revoke the token instead.'
         WHEN 'token_revoked' THEN 'Create another token instead.'
+        WHEN 'instance_adopted' THEN 'Adopt it under the name that it had before.'
+        WHEN 'server_changed' THEN 'It is an event, not an action.'
         WHEN 'undone' THEN 'Take the original action again instead.' END;
     IF hint IS NOT NULL THEN
         refusal := format('action %s (%s) cannot be undone', action.id, replace(action.what, '_', ' '));
