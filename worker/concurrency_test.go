@@ -16,7 +16,7 @@ import (
 func TestNoResumeIsLostOnBusyAccounts(t *testing.T) {
 	t.Parallel()
 	const accounts, senders = 20, 8
-	signals := testdb.Size(30, 100) // per account
+	signals := testdb.Size(14, 100) // per account
 	f := setup(t)
 	// Raised so that only the lock order prevents lost resumes, not a cap or an idempotency record.
 	f.Exec(t, "UPDATE thaw.settings SET account_cap = 1000000, fleet_cap = 10000000, signal_cap = 10000000")

@@ -32,9 +32,18 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// mostRounds is the maximum number of repetitions of a property while rare events have not occurred:
-// four at full size. The small size allows the same number of histories.
-func mostRounds() int { return testdb.Size(15, 4) }
+// mostRounds is the maximum number of repetitions of a property while rare events have not occurred.
+const mostRounds = 4
+
+// requireEvents fails the test if an event occurred in no history: it is no longer possible. The few
+// histories of the small size may lack a rare event.
+func requireEvents(t *testing.T, missing []string, seen map[string]int) {
+	t.Helper()
+	require.NotEmpty(t, seen, "the histories had events")
+	if testdb.Full() {
+		require.Empty(t, missing, "events that occurred in no history (%v)", seen)
+	}
+}
 
 // tick is the default length of a tick in tests.
 const tick = 15 * time.Minute

@@ -81,7 +81,8 @@ func TestImportWaitsForAResumePass(t *testing.T) {
 // Runs two imports of the same rows, passes and pauses on all accounts, and signals concurrently.
 func TestImportsPassesAndSignalsDoNotDeadlock(t *testing.T) {
 	t.Parallel()
-	const accounts, prospects, rounds = 8, 160, 12
+	const accounts, prospects = 8, 160
+	rounds := testdb.Size(4, 12)
 	db := testdb.New(t)
 	fleet := func(reverse bool, state func(prospect int) fields) string {
 		lines := make([]fields, 0, prospects)
