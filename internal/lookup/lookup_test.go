@@ -108,3 +108,17 @@ func TestCheck(t *testing.T) {
 	require.Error(t, lookup.Check("a\x00"))
 	require.EqualError(t, lookup.Check(strings.Repeat("a", 10_001)), "the text is 10001 bytes long: search for at most 10000 bytes")
 }
+
+// A text is tried as the slug of a profile if it has 2 to 200 letters, digits, marks or signs of a
+// slug.
+func TestSlugs(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"jd": true, "jane-doe": true, "jane_doe.1": true, "zoé": true, "zoe\u0301": true, "%C3%A9va": true, "名前": true, "Ⅷ9": true,
+		strings.Repeat("é", 200): true,
+		"j":                      false, "jane doe": false, "jane,doe": false, "jane+doe": false, "a@b": false, strings.Repeat("é", 201): false,
+	} {
+		require.Equal(t, want, lookup.Parse(text).Items[0].URLs != nil &&
+			strings.Contains(strings.Join(lookup.Parse(text).Items[0].Tried, " "), "/in/"+text+" "), "%q", text)
+	}
+}

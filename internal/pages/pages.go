@@ -45,6 +45,7 @@ func Register(mux *http.ServeMux, c Config, guard func(http.Handler) http.Handle
 	if err != nil {
 		return nil, fmt.Errorf("pages: %w", err)
 	}
+	templates() // a broken template ends the process here, not on the first request
 	s := &site{Config: c, live: newLive(c)}
 	handle := func(pattern string, handler http.HandlerFunc) {
 		mux.Handle(pattern, guard(secured(handler)))

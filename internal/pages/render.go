@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"net/http"
 	"path"
+	"sync"
 
 	"github.com/thawline/thaw/internal/operator"
 	"github.com/thawline/thaw/internal/readmodel"
@@ -15,8 +16,9 @@ import (
 //go:embed templates
 var templateFiles embed.FS
 
-// templates has one template per page, keyed by file name. All share the layout and the parts.
-var templates = func() map[string]*template.Template {
+// templates returns one template per page, keyed by file name. All share the layout and the parts.
+// They are parsed on the first call, because most commands show no pages.
+var templates = sync.OnceValue(func() map[string]*template.Template {
 	shared := template.Must(template.New("").Funcs(words).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html"))
 	entries, err := templateFiles.ReadDir("templates/page")
 	if err != nil {
@@ -28,7 +30,7 @@ var templates = func() map[string]*template.Template {
 		pages[name] = template.Must(template.Must(shared.Clone()).ParseFS(templateFiles, path.Join("templates/page", name)))
 	}
 	return pages
-}()
+})
 
 // A view is a page to render.
 type view struct {
@@ -110,7 +112,7 @@ var statusOf = map[operator.Kind]int{
 
 func (s *site) write(w http.ResponseWriter, r *http.Request, status int, v view) {
 	var body bytes.Buffer
-	if err := templates[v.template].ExecuteTemplate(&body, "layout", s.frame(r, v)); err != nil {
+	if err := templates()[v.template].ExecuteTemplate(&body, "layout", s.frame(r, v)); err != nil {
 		s.Logger.ErrorContext(r.Context(), "could not render template", "template", v.template, "error", err)
 		http.Error(w, "The server could not handle this request. Try again; if it fails again, see the log of the server.", http.StatusInternalServerError)
 		return
