@@ -196,7 +196,7 @@ func requireNoScansOnPages(t *testing.T, db *testdb.DB) {
 				"longest paused of an age": returns(watched, scope,
 					readmodel.PausedFilter{LongestFirst: true, OlderThan: time.Hour, AccountIDs: []int64{account}}, readmodel.PausedProspects),
 				"number of paused prospects": func(ctx context.Context, _ readmodel.Paging) error {
-					_, err := readmodel.CountPaused(ctx, watched, scope, readmodel.PausedFilter{OlderThan: time.Hour})
+					_, err := readmodel.CountPaused(ctx, watched, scope, readmodel.PausedFilter{OlderThan: time.Hour, AccountIDs: []int64{account}})
 					return err
 				},
 				"signals":            returns(watched, scope, account, readmodel.Signals),

@@ -2850,6 +2850,9 @@ CREATE FUNCTION thaw.hold_of(p_account thaw.accounts) RETURNS jsonb
 CREATE FUNCTION thaw.instance_name(p_database_name text) RETURNS text
     LANGUAGE sql IMMUTABLE
     RETURN COALESCE(NULLIF("left"(regexp_replace(regexp_replace(p_database_name, '[^A-Za-z0-9._-]'::text, '-'::text, 'g'::text), '^[^A-Za-z0-9]+'::text, ''::text), 63), ''::text), 'thaw'::text);
+CREATE FUNCTION thaw.instead_of_undo(p_what text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE p_what WHEN 'safety_entered'::text THEN 'Exit safety mode instead.'::text WHEN 'safety_exited'::text THEN 'Enter safety mode again instead.'::text WHEN 'heal_started'::text THEN 'Stop the heal instead. What it has resumed stays resumed.'::text WHEN 'heal_stopped'::text THEN 'Continue the heal instead.'::text WHEN 'heal_resumed'::text THEN 'Stop the heal instead.'::text WHEN 'settings_changed'::text THEN 'Set the old value again. The audit log has it.'::text WHEN 'linked'::text THEN 'Accounts stay linked.'::text WHEN 'imported'::text THEN 'Import a file with the earlier state instead.'::text WHEN 'signals_replayed'::text THEN 'A newer signal about an account replaces its status.'::text WHEN 'reconciled'::text THEN 'A newer signal about an account replaces its status.'::text WHEN 'endpoint_added'::text THEN 'Remove the endpoint instead.'::text WHEN 'endpoint_enabled'::text THEN 'Remove the endpoint instead.'::text WHEN 'endpoint_removed'::text THEN 'Start a process with --webhook-url to add the endpoint again.'::text WHEN 'messages_replayed'::text THEN 'Receivers detect repeated messages by their ID.'::text WHEN 'token_created'::text THEN 'Revoke the token instead.'::text WHEN 'token_revoked'::text THEN 'Create another token instead.'::text WHEN 'instance_adopted'::text THEN 'Adopt it under the name that it had before.'::text WHEN 'server_changed'::text THEN 'It is an event, not an action.'::text WHEN 'undone'::text THEN 'Take the original action again instead.'::text ELSE NULL::text END;
 CREATE FUNCTION thaw.job_key(p_kind text, p_args jsonb) RETURNS bytea
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2903,6 +2906,9 @@ BEGIN
     RETURN (SELECT safety.since IS NOT NULL FROM thaw.safety) OR thaw.why_copy() IS NOT NULL;
 END;
 $$;
+CREATE FUNCTION thaw.is_stuck(account thaw.accounts) RETURNS boolean
+    LANGUAGE sql STABLE
+    RETURN (((account).status = 'connecting'::thaw.account_status) AND (COALESCE((account).status_at, (account).created_at) < (thaw.now() - '01:00:00'::interval)));
 CREATE FUNCTION thaw.is_transient(p_status thaw.account_status) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (p_status = ANY (ARRAY['connecting'::thaw.account_status, 'error'::thaw.account_status]));
@@ -2910,6 +2916,43 @@ CREATE FUNCTION thaw.is_trusted_writer() RETURNS boolean
     LANGUAGE sql STABLE
     RETURN has_table_privilege('thaw.enrollment_events'::text, 'INSERT'::text);
 COMMENT ON FUNCTION thaw.is_trusted_writer() IS 'Whether the current role may write history. True for Thaw itself, false for a role that only writes the fleet tables.';
+CREATE TABLE thaw.manual_actions (
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    what text NOT NULL,
+    actor text NOT NULL,
+    session_role text DEFAULT SESSION_USER NOT NULL,
+    reason text,
+    detail text,
+    workspace_id bigint,
+    account_id bigint,
+    campaign_id bigint,
+    prospect_url text,
+    heal_id bigint,
+    undoes bigint,
+    before jsonb,
+    until timestamp with time zone,
+    enrollments integer,
+    accounts_lost integer,
+    accounts_connected integer,
+    logged_at timestamp with time zone,
+    CONSTRAINT manual_actions_actor_check CHECK ((actor <> ''::text)),
+    CONSTRAINT manual_actions_detail_check CHECK ((detail <> ''::text)),
+    CONSTRAINT manual_actions_have_a_reason CHECK (((reason IS NOT NULL) OR (what = ANY (ARRAY['auto_resume_off'::text, 'auto_resume_on'::text, 'heal_started'::text])) OR ((detail IS NOT NULL) AND (what = ANY (ARRAY['imported'::text, 'signals_replayed'::text, 'reconciled'::text, 'endpoint_added'::text, 'token_created'::text]))))),
+    CONSTRAINT manual_actions_hold_has_an_end CHECK (
+CASE
+    WHEN (what = 'held'::text) THEN (until IS NOT NULL)
+    WHEN (what = ANY (ARRAY['hold_corrected'::text, 'undone'::text])) THEN true
+    ELSE (until IS NULL)
+END),
+    CONSTRAINT manual_actions_reason_check CHECK ((reason <> ''::text)),
+    CONSTRAINT manual_actions_undone_names_its_action CHECK (((what = 'undone'::text) = (undoes IS NOT NULL))),
+    CONSTRAINT manual_actions_what_check CHECK ((what = ANY (ARRAY['safety_entered'::text, 'safety_exited'::text, 'held'::text, 'hold_corrected'::text, 'paused'::text, 'resumed'::text, 'auto_resume_off'::text, 'auto_resume_on'::text, 'settings_changed'::text, 'linked'::text, 'heal_cap_set'::text, 'heal_cap_removed'::text, 'heal_started'::text, 'heal_stopped'::text, 'heal_resumed'::text, 'imported'::text, 'signals_replayed'::text, 'reconciled'::text, 'endpoint_added'::text, 'endpoint_enabled'::text, 'endpoint_removed'::text, 'messages_replayed'::text, 'token_created'::text, 'token_revoked'::text, 'undone'::text, 'instance_adopted'::text, 'server_changed'::text])))
+);
+COMMENT ON TABLE thaw.manual_actions IS 'The audit log of manual actions, and of safety mode entered and exited by the monitor: who did what, when, to what, and why.';
+CREATE FUNCTION thaw.is_undoable(p_action_id bigint, p_what text) RETURNS boolean
+    LANGUAGE sql STABLE
+    RETURN ((thaw.instead_of_undo(p_what) IS NULL) AND (NOT (EXISTS (SELECT FROM thaw.manual_actions later WHERE (later.undoes = is_undoable.p_action_id)))));
 CREATE FUNCTION thaw.job_counts() RETURNS TABLE(queue text, state text, jobs bigint)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -3617,26 +3660,7 @@ BEGIN
     IF action.id IS NULL THEN
         RAISE EXCEPTION 'there is no action %', p_action_id USING ERRCODE = 'no_data_found', HINT = 'The audit log lists the actions.';
     END IF;
-    hint := CASE action.what
-        WHEN 'safety_entered' THEN 'Exit safety mode instead.'
-        WHEN 'safety_exited' THEN 'Enter safety mode again instead.'
-        WHEN 'heal_started' THEN 'Stop the heal instead. What it has resumed stays resumed.'
-        WHEN 'heal_stopped' THEN 'Continue the heal instead.'
-        WHEN 'heal_resumed' THEN 'Stop the heal instead.'
-        WHEN 'settings_changed' THEN 'Set the old value again. The audit log has it.'
-        WHEN 'linked' THEN 'Accounts stay linked.'
-        WHEN 'imported' THEN 'Import a file with the earlier state instead.'
-        WHEN 'signals_replayed' THEN 'A newer signal about an account replaces its status.'
-        WHEN 'reconciled' THEN 'A newer signal about an account replaces its status.'
-        WHEN 'endpoint_added' THEN 'Remove the endpoint instead.'
-        WHEN 'endpoint_enabled' THEN 'Remove the endpoint instead.'
-        WHEN 'endpoint_removed' THEN 'Start a process with --webhook-url to add the endpoint again.'
-        WHEN 'messages_replayed' THEN 'Receivers detect repeated messages by their ID.'
-        WHEN 'token_created' THEN 'Revoke the token instead.'
-        WHEN 'token_revoked' THEN 'Create another token instead.'
-        WHEN 'instance_adopted' THEN 'Adopt it under the name that it had before.'
-        WHEN 'server_changed' THEN 'It is an event, not an action.'
-        WHEN 'undone' THEN 'Take the original action again instead.' END;
+    hint := thaw.instead_of_undo(action.what);
     IF hint IS NOT NULL THEN
         refusal := format('action %s (%s) cannot be undone', action.id, replace(action.what, '_', ' '));
         RETURN;
@@ -5664,40 +5688,6 @@ CREATE SEQUENCE thaw.losses_seq
     NO MINVALUE
     NO MAXVALUE
     CACHE 1;
-CREATE TABLE thaw.manual_actions (
-    id bigint NOT NULL,
-    at timestamp with time zone DEFAULT thaw.now() NOT NULL,
-    what text NOT NULL,
-    actor text NOT NULL,
-    session_role text DEFAULT SESSION_USER NOT NULL,
-    reason text,
-    detail text,
-    workspace_id bigint,
-    account_id bigint,
-    campaign_id bigint,
-    prospect_url text,
-    heal_id bigint,
-    undoes bigint,
-    before jsonb,
-    until timestamp with time zone,
-    enrollments integer,
-    accounts_lost integer,
-    accounts_connected integer,
-    logged_at timestamp with time zone,
-    CONSTRAINT manual_actions_actor_check CHECK ((actor <> ''::text)),
-    CONSTRAINT manual_actions_detail_check CHECK ((detail <> ''::text)),
-    CONSTRAINT manual_actions_have_a_reason CHECK (((reason IS NOT NULL) OR (what = ANY (ARRAY['auto_resume_off'::text, 'auto_resume_on'::text, 'heal_started'::text])) OR ((detail IS NOT NULL) AND (what = ANY (ARRAY['imported'::text, 'signals_replayed'::text, 'reconciled'::text, 'endpoint_added'::text, 'token_created'::text]))))),
-    CONSTRAINT manual_actions_hold_has_an_end CHECK (
-CASE
-    WHEN (what = 'held'::text) THEN (until IS NOT NULL)
-    WHEN (what = ANY (ARRAY['hold_corrected'::text, 'undone'::text])) THEN true
-    ELSE (until IS NULL)
-END),
-    CONSTRAINT manual_actions_reason_check CHECK ((reason <> ''::text)),
-    CONSTRAINT manual_actions_undone_names_its_action CHECK (((what = 'undone'::text) = (undoes IS NOT NULL))),
-    CONSTRAINT manual_actions_what_check CHECK ((what = ANY (ARRAY['safety_entered'::text, 'safety_exited'::text, 'held'::text, 'hold_corrected'::text, 'paused'::text, 'resumed'::text, 'auto_resume_off'::text, 'auto_resume_on'::text, 'settings_changed'::text, 'linked'::text, 'heal_cap_set'::text, 'heal_cap_removed'::text, 'heal_started'::text, 'heal_stopped'::text, 'heal_resumed'::text, 'imported'::text, 'signals_replayed'::text, 'reconciled'::text, 'endpoint_added'::text, 'endpoint_enabled'::text, 'endpoint_removed'::text, 'messages_replayed'::text, 'token_created'::text, 'token_revoked'::text, 'undone'::text, 'instance_adopted'::text, 'server_changed'::text])))
-);
-COMMENT ON TABLE thaw.manual_actions IS 'The audit log of manual actions, and of safety mode entered and exited by the monitor: who did what, when, to what, and why.';
 ALTER TABLE thaw.manual_actions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME thaw.manual_actions_id_seq
     START WITH 1

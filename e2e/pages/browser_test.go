@@ -175,7 +175,7 @@ func TestEveryPageInABrowser(t *testing.T) {
 		"/accounts?status=removed":             {"", "Jane Doe (old)"},
 		d.Account(t, "h_EKCy2lRLef5NzHp0iw4A"): {"account", "Resume schedule"},
 		d.Account(t, "h_bob"):                  {"", "Bob Roe"},
-		"/sweeps":                              {"sweeps", "One row per tick"},
+		"/sweeps":                              {"sweeps", "Each tick has one sweep"},
 		"/heals":                               {"heals", "No heals yet"},
 		"/heals/new?workspace=acme&cap=50":     {"heal-new", "this heal would resume 50 of"},
 		"/workspaces":                          {"workspaces", "Acme Corporation"},
@@ -300,7 +300,7 @@ func TestLayoutInABrowser(t *testing.T) {
 	d.Exec(t, "SELECT thaw.safety_enter('an incident', 'ann')")
 	shown(t, other, "Safety mode is on")
 	require.NotContains(t, text(t, ctx, "main"), "Safety mode is on")
-	require.Equal(t, "updates paused", text(t, ctx, "#live-state"))
+	require.Equal(t, "paused", text(t, ctx, "#live-state"))
 	run(t, ctx, chromedp.Click("#hold-updates", chromedp.ByQuery))
 	shown(t, ctx, "Safety mode is on")
 }

@@ -156,5 +156,6 @@ func (a *api) undo(r *request) (reply, error) {
 		return reply{}, err
 	}
 	done, err := operator.New(a.store, r.scope, r.name).Undo(r.Context(), id, wanted.Reason, nil)
+	a.reader.Forget() // also after a failure: a part may be done
 	return reply{body: undone{ActionID: done.ID, Restored: done.Changed}}, err
 }

@@ -43,7 +43,8 @@ WHERE (a.workspace_id, a.id) > ($1::bigint, $2::bigint)
     AND ($7::text IS NULL OR CASE $7::text
         WHEN 'account_on_hold' THEN a.hold_until > thaw.now()
         WHEN 'account_locked' THEN a.locked_at IS NOT NULL
-        WHEN 'account_flapping' THEN a.resume_after > thaw.now() END)
+        WHEN 'account_flapping' THEN a.resume_after > thaw.now()
+        WHEN 'account_stuck' THEN thaw.is_stuck(a) END)
 ORDER BY a.workspace_id, a.id
 LIMIT $8::integer
 `
@@ -360,7 +361,8 @@ FROM (
         AND ($5::text IS NULL OR CASE $5::text
             WHEN 'account_on_hold' THEN a.hold_until > thaw.now()
             WHEN 'account_locked' THEN a.locked_at IS NOT NULL
-            WHEN 'account_flapping' THEN a.resume_after > thaw.now() END)
+            WHEN 'account_flapping' THEN a.resume_after > thaw.now()
+            WHEN 'account_stuck' THEN thaw.is_stuck(a) END)
     LIMIT $6::integer) AS counted
 `
 
@@ -439,7 +441,8 @@ WHERE (p.paused, -a.id) < ($1::bigint, -$2::bigint)
     AND ($7::text IS NULL OR CASE $7::text
         WHEN 'account_on_hold' THEN a.hold_until > thaw.now()
         WHEN 'account_locked' THEN a.locked_at IS NOT NULL
-        WHEN 'account_flapping' THEN a.resume_after > thaw.now() END)
+        WHEN 'account_flapping' THEN a.resume_after > thaw.now()
+        WHEN 'account_stuck' THEN thaw.is_stuck(a) END)
 ORDER BY p.paused DESC, a.id
 LIMIT $8::integer
 `

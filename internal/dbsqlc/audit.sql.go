@@ -13,7 +13,8 @@ import (
 const auditPage = `-- name: AuditPage :many
 SELECT d.id, d.at, d.what, d.actor, d.session_role, coalesce(d.reason, '')::text AS reason, coalesce(d.detail, '')::text AS detail,
     coalesce(w.key, '')::text AS workspace, d.account_id, coalesce(a.provider_account_id, '')::text AS account, coalesce(a.display_name, '')::text AS account_name,
-    coalesce(c.key, '')::text AS campaign, coalesce(d.prospect_url, '')::text AS prospect_url, d.heal_id, d.undoes, d.until, d.enrollments
+    coalesce(c.key, '')::text AS campaign, coalesce(d.prospect_url, '')::text AS prospect_url, d.heal_id, d.undoes, d.until, d.enrollments,
+    thaw.is_undoable(d.id, d.what)::boolean AS can_undo
 FROM (
     (SELECT m.id, m.at, m.what, m.actor, m.session_role, m.reason, m.detail, m.workspace_id, m.account_id, m.campaign_id, m.prospect_url, m.heal_id, m.undoes, m.before, m.until, m.enrollments, m.accounts_lost, m.accounts_connected, m.logged_at FROM thaw.manual_actions AS m
      WHERE $1::text = 'actor' AND m.actor = $2::text
@@ -72,6 +73,7 @@ type AuditPageRow struct {
 	Undoes      *int64
 	Until       *time.Time
 	Enrollments *int32
+	CanUndo     bool
 }
 
 // Entries of the audit log, newest first. Each filter has an index that orders its entries, and the
@@ -113,6 +115,7 @@ func (q *Queries) AuditPage(ctx context.Context, arg AuditPageParams) ([]AuditPa
 			&i.Undoes,
 			&i.Until,
 			&i.Enrollments,
+			&i.CanUndo,
 		); err != nil {
 			return nil, err
 		}

@@ -429,24 +429,26 @@ func (q *Queries) StartUndo(ctx context.Context, arg StartUndoParams) (int64, er
 }
 
 const stuckAccounts = `-- name: StuckAccounts :many
-SELECT w.key AS workspace, a.provider, a.provider_account_id AS account,
+SELECT a.id, w.key AS workspace, a.provider, a.provider_account_id AS account,
     coalesce(a.status_at, a.created_at)::timestamptz AS since
 FROM thaw.accounts AS a
 JOIN thaw.workspaces AS w ON w.id = a.workspace_id
-WHERE a.status = 'connecting' AND coalesce(a.status_at, a.created_at) < thaw.now() - interval '1 hour'
+WHERE thaw.is_stuck(a)
 ORDER BY coalesce(a.status_at, a.created_at), a.id
+LIMIT $1::integer
 `
 
 type StuckAccountsRow struct {
+	ID        int64
 	Workspace string
 	Provider  string
 	Account   string
 	Since     time.Time
 }
 
-// Accounts that have been connecting for more than an hour: the login was not completed.
-func (q *Queries) StuckAccounts(ctx context.Context) ([]StuckAccountsRow, error) {
-	rows, err := q.db.Query(ctx, stuckAccounts)
+// The accounts that are stuck, the longest first.
+func (q *Queries) StuckAccounts(ctx context.Context, size *int32) ([]StuckAccountsRow, error) {
+	rows, err := q.db.Query(ctx, stuckAccounts, size)
 	if err != nil {
 		return nil, err
 	}
@@ -455,6 +457,7 @@ func (q *Queries) StuckAccounts(ctx context.Context) ([]StuckAccountsRow, error)
 	for rows.Next() {
 		var i StuckAccountsRow
 		if err := rows.Scan(
+			&i.ID,
 			&i.Workspace,
 			&i.Provider,
 			&i.Account,

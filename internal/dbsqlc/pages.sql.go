@@ -172,7 +172,7 @@ func (q *Queries) ChartPoints(ctx context.Context, arg ChartPointsParams) ([]Cha
 
 const countAccountsByStatus = `-- name: CountAccountsByStatus :many
 SELECT a.status::text AS status, count(*) AS accounts,
-    count(*) FILTER (WHERE a.status = 'connecting' AND coalesce(a.status_at, a.created_at) < thaw.now() - interval '1 hour') AS stuck,
+    count(*) FILTER (WHERE thaw.is_stuck(a)) AS stuck,
     count(*) FILTER (WHERE a.status = 'connected' AND a.resume_after > thaw.now()) AS flapping,
     count(*) FILTER (WHERE a.locked_at IS NOT NULL) AS locked,
     count(*) FILTER (WHERE a.hold_until > thaw.now()) AS on_hold
@@ -294,7 +294,7 @@ func (q *Queries) OldestSnapshots(ctx context.Context, arg OldestSnapshotsParams
 }
 
 const safetyHistory = `-- name: SafetyHistory :many
-SELECT d.at, d.what, d.actor, coalesce(d.reason, '')::text AS reason, d.accounts_lost, d.accounts_connected
+SELECT d.id, d.at, d.what, d.actor, coalesce(d.reason, '')::text AS reason, d.accounts_lost, d.accounts_connected
 FROM thaw.manual_actions AS d
 WHERE d.what IN ('safety_entered', 'safety_exited')
 ORDER BY d.id DESC
@@ -302,6 +302,7 @@ LIMIT $1::integer
 `
 
 type SafetyHistoryRow struct {
+	ID                int64
 	At                time.Time
 	What              string
 	Actor             string
@@ -320,6 +321,7 @@ func (q *Queries) SafetyHistory(ctx context.Context, size int32) ([]SafetyHistor
 	for rows.Next() {
 		var i SafetyHistoryRow
 		if err := rows.Scan(
+			&i.ID,
 			&i.At,
 			&i.What,
 			&i.Actor,
@@ -350,7 +352,8 @@ func (q *Queries) StoppedHeals(ctx context.Context) (int64, error) {
 
 const workspaceActions = `-- name: WorkspaceActions :many
 SELECT d.id, d.at, d.what, d.actor, coalesce(d.reason, '')::text AS reason, coalesce(a.provider_account_id, '')::text AS account,
-    coalesce(c.key, '')::text AS campaign, coalesce(d.detail, '')::text AS detail, d.until, d.enrollments
+    coalesce(c.key, '')::text AS campaign, coalesce(d.detail, '')::text AS detail, d.until, d.enrollments,
+    thaw.is_undoable(d.id, d.what)::boolean AS can_undo
 FROM thaw.manual_actions AS d
 LEFT JOIN thaw.accounts AS a ON a.id = d.account_id
 LEFT JOIN thaw.campaigns AS c ON c.id = d.campaign_id
@@ -375,6 +378,7 @@ type WorkspaceActionsRow struct {
 	Detail      string
 	Until       *time.Time
 	Enrollments *int32
+	CanUndo     bool
 }
 
 // The manual actions on a workspace and everything in it, newest first.
@@ -398,6 +402,7 @@ func (q *Queries) WorkspaceActions(ctx context.Context, arg WorkspaceActionsPara
 			&i.Detail,
 			&i.Until,
 			&i.Enrollments,
+			&i.CanUndo,
 		); err != nil {
 			return nil, err
 		}

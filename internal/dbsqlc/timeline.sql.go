@@ -94,7 +94,8 @@ const accountTimeline = `-- name: AccountTimeline :many
 SELECT part.part::text AS part, part.id::bigint AS id, part.at::timestamptz AS at, part.what::text AS what,
     part.from_status::text AS from_status, part.to_status::text AS to_status, part.actor::text AS actor, part.reason::text AS reason,
     part.product::text AS product, part.outcome::text AS outcome, part.verdict::text AS verdict, part.until, part.prospects,
-    part.is_shared::boolean AS is_shared
+    part.is_shared::boolean AS is_shared,
+    (part.part = 'action' AND thaw.is_undoable(part.id, part.what))::boolean AS can_undo
 FROM (
     (SELECT 'status' AS part, e.id, e.at, 'status' AS what, e.from_status::text AS from_status, e.to_status::text AS to_status,
         '' AS actor, coalesce(e.last_error, '') AS reason, '' AS product, '' AS outcome, '' AS verdict, NULL::timestamptz AS until,
@@ -166,6 +167,7 @@ type AccountTimelineRow struct {
 	Until      *time.Time
 	Prospects  *int32
 	IsShared   bool
+	CanUndo    bool
 }
 
 // The page of an account: what happened to it, and what limits it now.
@@ -205,6 +207,7 @@ func (q *Queries) AccountTimeline(ctx context.Context, arg AccountTimelineParams
 			&i.Until,
 			&i.Prospects,
 			&i.IsShared,
+			&i.CanUndo,
 		); err != nil {
 			return nil, err
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/thawline/thaw/internal/enum"
@@ -172,9 +173,20 @@ func (s *site) correctHold(r *http.Request) (string, error) {
 }
 
 // holdEnd reads the end of a hold from a form: the duration of a button, or what the field has, in the
-// viewer's time zone. Both count from now by the clock of the database. Nil if neither is given.
+// viewer's time zone. Nil if neither is given.
 func (s *site) holdEnd(r *http.Request) (*time.Time, error) {
-	given := cmp.Or(field(r, "for"), field(r, "until"))
+	name := "until"
+	if field(r, "for") != "" {
+		name = "for"
+	}
+	return s.timeIn(r, name, "the end of the hold", when.Parse)
+}
+
+// timeIn reads a time or a duration from a field of a form, as a command does. A time is in the
+// viewer's time zone; a duration counts from now by the clock of the database. Nil if the field is
+// empty.
+func (s *site) timeIn(r *http.Request, name, what string, parse func(string, time.Time) (time.Time, error)) (*time.Time, error) {
+	given := strings.TrimSpace(field(r, name))
 	if given == "" {
 		return nil, nil
 	}
@@ -186,11 +198,11 @@ func (s *site) holdEnd(r *http.Request) (*time.Time, error) {
 	if err != nil {
 		return nil, err
 	}
-	until, err := when.Parse(given, now.In(zone))
+	at, err := parse(given, now.In(zone))
 	if err != nil {
-		return nil, badRequestError{"Cannot read the end of the hold: " + err.Error() + "."}
+		return nil, badRequestError{"Cannot read " + what + ": " + err.Error() + "."}
 	}
-	return &until, nil
+	return &at, nil
 }
 
 // A hold is a button that puts an account on hold.

@@ -24,6 +24,7 @@ func (s *site) action(do func(*http.Request) (to string, err error)) http.Handle
 			return
 		}
 		to, err := do(r)
+		s.Reader.Forget() // also after a failure: a part may be done
 		if err != nil {
 			status, v := s.problem(r, err)
 			if text, ok := v.Data.(string); ok && status < http.StatusInternalServerError {
@@ -32,7 +33,6 @@ func (s *site) action(do func(*http.Request) (to string, err error)) http.Handle
 			s.write(w, r, status, v)
 			return
 		}
-		s.Reader.Forget()
 		http.Redirect(w, r, to, http.StatusSeeOther)
 	}
 }
@@ -64,6 +64,8 @@ var inputs = []input{
 	{Name: "even_by_user", Label: "Include prospects that were paused manually", Kind: "checkbox"},
 	{Name: "manual_exit", Label: "Stay on until turned off manually", Kind: "checkbox"},
 	{Name: "until", Label: "Until", Kind: "text"},
+	{Name: "for", Kind: "hidden"},
+	{Name: "since", Label: "Period", Kind: "text"},
 	{Name: "zone", Kind: "hidden"},
 	{Name: "reason", Label: "Reason (logged)", Kind: "text"},
 }

@@ -23,7 +23,7 @@ var hostile = []string{
 
 var (
 	links = regexp.MustCompile(` (?:href|action|src)="([^"]*)"`)
-	forms = regexp.MustCompile(`(?s)<form class="inline" method="post" action="([^"]*)">(.*?)</form>`)
+	forms = regexp.MustCompile(`(?s)<form class="stack" method="post" action="(/campaigns/[^"]*)">(.*?)</form>`)
 	given = regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)">`)
 )
 

@@ -51,6 +51,11 @@ func (s *site) auditList(r *http.Request, scope readmodel.Scope, f readmodel.Aud
 	}
 }
 
+// IsFiltered reports whether any filter is set.
+func (p auditPage) IsFiltered() bool {
+	return p.Filter != readmodel.AuditFilter{}
+}
+
 func (s *site) audit(r *http.Request) (view, error) {
 	p := auditPage{Workspace: r.URL.Query().Get("workspace"), Period: r.URL.Query().Get("period"), Kinds: enum.Names(enum.ActionKinds), Periods: periods}
 	scope, filter, err := s.auditFilter(r)

@@ -3,6 +3,7 @@ package pages
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/thawline/thaw/internal/readmodel"
 )
@@ -31,6 +32,7 @@ type chart struct {
 type step struct {
 	X, Width, BarX, BarWidth float64
 	Bars                     []bar
+	At                       time.Time
 	Text                     string
 }
 
@@ -44,6 +46,7 @@ type bar struct {
 type mark struct {
 	At    float64
 	Label string
+	Time  time.Time // of a mark on the time scale
 }
 
 func chartOf(points []readmodel.TickPoint, in chartRange) chart {
@@ -70,7 +73,7 @@ func chartOf(points []readmodel.TickPoint, in chartRange) chart {
 		if p.Paused != nil {
 			fmt.Fprintf(&paused, "%.1f,%.1f ", x+width/2, y(*p.Paused))
 		}
-		s := step{X: x, Width: width, BarWidth: min(width*0.8, 28), Text: hover(p)}
+		s := step{X: x, Width: width, BarWidth: min(width*0.8, 28), At: p.At, Text: hover(p)}
 		s.BarX = x + (width-s.BarWidth)/2
 		top := barTop + barHeight
 		for _, part := range []struct {
@@ -85,14 +88,14 @@ func chartOf(points []readmodel.TickPoint, in chartRange) chart {
 		}
 		c.Steps = append(c.Steps, s)
 		if every := max(1, len(points)/6); i%every == 0 {
-			c.Times = append(c.Times, mark{x + width/2, p.At.Format(in.format)})
+			c.Times = append(c.Times, mark{x + width/2, p.At.Format(in.format), p.At})
 		}
 	}
 	c.Resumable, c.Paused = strings.TrimSpace(resumable.String()), strings.TrimSpace(paused.String())
 	for _, part := range []int64{0, 1, 2} {
-		c.Lines = append(c.Lines, mark{y(most * part / 2), count(most * part / 2)})
+		c.Lines = append(c.Lines, mark{At: y(most * part / 2), Label: count(most * part / 2)})
 	}
-	c.Lines = append(c.Lines, mark{barTop + barHeight, "0"}, mark{barTop, count(mostResumed)})
+	c.Lines = append(c.Lines, mark{At: barTop + barHeight, Label: "0"}, mark{At: barTop, Label: count(mostResumed)})
 	return c
 }
 
@@ -114,6 +117,14 @@ type chartRange struct {
 	reads            readmodel.ChartRange
 }
 
+// Unit is what the marks on the time scale show: the time or the day.
+func (r chartRange) Unit() string {
+	if r.reads == readmodel.ChartDay {
+		return "time"
+	}
+	return "day"
+}
+
 // chartRanges are the ranges; the first is shown if none is chosen.
 var chartRanges = []chartRange{
 	{Key: "day", Label: "Last 24 hours", format: "15:04", reads: readmodel.ChartDay},
@@ -121,10 +132,10 @@ var chartRanges = []chartRange{
 	{Key: "month", Label: "Last 30 days", format: "Jan 2", reads: readmodel.ChartMonth},
 }
 
-// roundUp returns the next round number: 1, 2 or 5 followed by zeros.
+// roundUp returns the next round number: a digit followed by zeros.
 func roundUp(n int64) int64 {
 	for unit := int64(1); ; unit *= 10 {
-		for _, digit := range []int64{1, 2, 5} {
+		for _, digit := range []int64{1, 2, 3, 4, 5, 6, 8} {
 			if digit*unit >= n {
 				return digit * unit
 			}

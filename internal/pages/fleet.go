@@ -18,7 +18,9 @@ type fleetPage struct {
 	ByReason  []share
 	ByStatus  []share
 	Chart     chart
+	Range     chartRange // of the chart
 	Ranges    []chartRange
+	MoreStuck string // label of the link to all stuck accounts; empty if the page shows all
 	Actions   []readmodel.AuditEntry
 }
 
@@ -55,7 +57,7 @@ func (s *site) fleet(r *http.Request) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	p.Chart = chartOf(points, chosen)
+	p.Chart, p.Range = chartOf(points, chosen), chosen
 	endpoints, err := readmodel.Endpoints(ctx, db)
 	if err != nil {
 		return view{}, err
@@ -71,6 +73,9 @@ func (s *site) fleet(r *http.Request) (view, error) {
 		p.ByReason = append(p.ByReason, share{Label: say(reasons, reason), Path: "/prospects?reason=" + reason, Count: n})
 	}
 	if p.Accounts != nil {
+		if p.Accounts.Stuck > int64(len(p.StuckAccounts)) {
+			p.MoreStuck = "Show all " + count(p.Accounts.Stuck)
+		}
 		for status, n := range p.Accounts.ByStatus {
 			p.ByStatus = append(p.ByStatus, share{Label: say(statuses, status), Path: "/accounts?status=" + status, Count: n})
 		}
@@ -106,7 +111,7 @@ func healthOf(o readmodel.Overview, endpoints []readmodel.Endpoint) []health {
 		workers.Text = count(o.WorkersAlive) + " processes alive"
 	}
 	if o.WorkersAlive == 0 {
-		workers.Text, workers.Tone = "none is alive", "bad"
+		workers.Text, workers.Tone = "none alive", "bad"
 	}
 	sweep := health{Label: "Last sweep", Path: "/sweeps"}
 	if last := o.LastSweep; last == nil {
@@ -160,7 +165,7 @@ func attentionOf(o readmodel.Overview, endpoints []readmodel.Endpoint) []attenti
 			attention{a.ByStatus["needs_verification"], "to verify", "The owner must verify the login with the provider.", "/accounts?status=needs_verification", true},
 			attention{a.ByStatus["disconnected"], "disconnected", "The owner must reconnect.", "/accounts?status=disconnected", true},
 			attention{a.ByStatus["error"], "with an error", "Usually transient. Their prospects pause after the grace period.", "/accounts?status=error", false},
-			attention{a.Stuck, "stuck connecting", "Connecting began over an hour ago and did not finish. Reconnect or remove them.", "#stuck", false},
+			attention{a.Stuck, "stuck connecting", "Connecting began over an hour ago and did not finish. Reconnect or remove them.", "/accounts?blocked=account_stuck", false},
 			attention{a.Locked, "locked by the provider", "Nothing is sent and nothing resumes until the provider unlocks them.", "/accounts?blocked=account_locked", false},
 			attention{a.Flapping, "flapping", "They lost their connection several times within an hour. Prospects wait until it is stable.", "/accounts?blocked=account_flapping", false},
 			attention{a.OnHold, "on hold", "Put on hold by a person or by the platform.", "/accounts?blocked=account_on_hold", false},

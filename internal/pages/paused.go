@@ -13,6 +13,7 @@ import (
 
 	"github.com/thawline/thaw/internal/enum"
 	"github.com/thawline/thaw/internal/readmodel"
+	"github.com/thawline/thaw/internal/when"
 )
 
 // A pausedPage is the list of paused prospects.
@@ -20,25 +21,13 @@ type pausedPage struct {
 	list[readmodel.PausedProspect]
 	readmodel.PausedCounts
 	wantedPaused
-	Ages      []age
 	Reasons   []string
 	Shares    []share // by reason
 	ByAccount column
 	ByAge     column
 }
 
-// An age is a choice of the filter by age.
-type age struct {
-	Key, Label string
-	longer     time.Duration
-}
-
 const day = 24 * time.Hour
-
-var ages = []age{
-	{"1h", "over 1 hour", time.Hour}, {"1d", "over 1 day", day}, {"3d", "over 3 days", 3 * day},
-	{"1w", "over 1 week", 7 * day}, {"30d", "over 30 days", 30 * day},
-}
 
 // pausedReasons are the reasons of prospects in the filter.
 var pausedReasons = enum.Names(slices.DeleteFunc(slices.Clone(enum.PauseReasons), enum.PauseReason.IsOfCampaigns))
@@ -62,7 +51,7 @@ func (s *site) prospects(r *http.Request) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	p := pausedPage{wantedPaused: wanted, Ages: ages, Reasons: pausedReasons}
+	p := pausedPage{wantedPaused: wanted, Reasons: pausedReasons}
 	if p.PausedCounts, err = readmodel.CountPaused(r.Context(), s.Store, wanted.scope, wanted.filter); err != nil {
 		return view{}, err
 	}
@@ -106,14 +95,15 @@ func (s *site) wantedPaused(r *http.Request) (wantedPaused, error) {
 		w.standard = "longest"
 	}
 	w.filter = readmodel.PausedFilter{Reason: w.Reason, LongestFirst: cmp.Or(w.Order, w.standard) == "longest"}
-	if w.Age != "" {
-		i := slices.IndexFunc(ages, func(a age) bool { return a.Key == w.Age })
-		if i < 0 {
-			return w, badRequestError{fmt.Sprintf("There is no age %q. Choose one from the list.", w.Age)}
-		}
-		w.filter.OlderThan = ages[i].longer
-	}
 	var err error
+	if w.Age != "" {
+		if w.filter.OlderThan, err = when.ParseDuration(w.Age); err != nil {
+			return w, badRequestError{"Cannot read the age: " + err.Error() + "."}
+		}
+	}
+	if w.filter.OlderThan > 0 && !isNarrow {
+		return w, badRequestError{sentence(readmodel.ErrWholeFleet.Error()) + " Choose a workspace or an account."}
+	}
 	if w.scope, err = s.scopeOf(r.Context(), w.Workspace); err != nil {
 		return w, err
 	}

@@ -49,8 +49,16 @@ func TestListOfPausedProspects(t *testing.T) {
 			require.NotContains(t, got.text, want.hides, query)
 		}
 	}
-	require.Contains(t, d.get(t, "/prospects?age=1d").text, "Choose a workspace or an account to count")
-	require.Equal(t, http.StatusBadRequest, d.get(t, "/prospects?order=longest").status)
+	for path, says := range map[string]string{
+		"/prospects?age=1d":                  "cannot be filtered by age. Choose a workspace or an account.",
+		"/prospects.csv?age=1d":              "cannot be filtered by age. Choose a workspace or an account.",
+		"/prospects?order=longest":           "Choose a workspace or an account.",
+		"/prospects?workspace=acme&age=soon": "is not a duration",
+	} {
+		got := d.get(t, path)
+		require.Equal(t, http.StatusBadRequest, got.status, path)
+		require.Contains(t, got.text, says, path)
+	}
 	require.Contains(t, d.get(t, "/prospects?workspace=acme").text, `<a href="/prospects?reason=account_restricted&amp;workspace=acme">account restricted</a>`)
 
 	exported := d.get(t, "/prospects.csv?workspace=acme&reason=linkedin_account_disconnected")
@@ -81,7 +89,7 @@ func TestCheckOfManyProspects(t *testing.T) {
 	for _, says := range []string{"account not connected", "active", "not found", "at most 2000 are allowed"} {
 		require.Contains(t, got.text, says)
 	}
-	require.Regexp(t, `<td class="number">1</td><td class="url"><a href="/prospects\?url=[^"]*bob-7">`, got.text)
+	require.Regexp(t, `<td data-label="Line" class="number">1</td><td data-label="Prospect" class="url"><a href="/prospects\?url=[^"]*bob-7">`, got.text)
 
 	var many strings.Builder
 	for i := range 1001 {
@@ -119,7 +127,11 @@ func TestProspectPage(t *testing.T) {
 	d.Settle(t)
 	d.Exec(t, "SELECT thaw.pause_prospect($1, 'asked by phone', 'page:ann')", pagestest.OnLost)
 	paused := d.get(t, path).text
-	require.Contains(t, paused, "<strong>Paused</strong>: paused manually, by page:ann: asked by phone")
+	require.Contains(t, paused, "<strong>Paused</strong>: paused manually. By page:ann: asked by phone")
+	action := testdb.Value[int64](t, d.DB, "SELECT max(id) FROM thaw.manual_actions")
+	undo := fmt.Sprintf(`<a class="undo" href="/actions/%d#undo">Undo</a>`, action)
+	require.Contains(t, paused, undo)
+	require.Equal(t, 1, strings.Count(paused, ">Undo</a>"), "an event that no person caused has no undo")
 	require.Contains(t, paused, "<h3>3 obstacles</h3>")
 	for _, says := range []string{
 		`<strong>paused manually</strong>`, `<a href="#release-`, `<strong>account not connected</strong>`,
@@ -150,9 +162,9 @@ func TestAccountPage(t *testing.T) {
 	got := d.get(t, bob).text
 	for _, says := range []string{
 		"<strong>Disconnected</strong>", "<strong>On hold</strong> until", "<strong>Safety mode</strong> since", "30 prospects paused.",
-		"<strong>put on hold</strong>", "by cli:ann: a new device", ", 30 prospects paused", "Signal <strong>disconnected</strong>: applied",
+		"<strong>put on hold</strong>", "by cli:ann. Reason: a new device", ">Undo</a>", ", 30 prospects paused", "Signal <strong>disconnected</strong>: applied",
 		`<a href="/prospects?account=h_bob&amp;reason=linkedin_account_disconnected&amp;workspace=acme">account disconnected</a>`,
-		"Pauses 30 prospects: 0 active, 30 waiting for an account", "No prospects of this account were paused manually",
+		"Pauses 30 prospects: 0 active, 30 waiting for an account", "No prospects of this account are paused manually",
 	} {
 		require.Contains(t, got, says)
 	}

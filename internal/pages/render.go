@@ -101,7 +101,13 @@ func (s *site) problem(r *http.Request, err error) (int, view) {
 	if status >= http.StatusInternalServerError {
 		s.Logger.ErrorContext(r.Context(), "could not make page", "path", r.URL.Path, "error", err)
 	}
-	return status, view{"error.html", http.StatusText(status), text}
+	return status, view{"error.html", titleOf[status], text}
+}
+
+// titleOf has the title of the page of each HTTP status.
+var titleOf = map[int]string{
+	http.StatusBadRequest: "Invalid request", http.StatusForbidden: "Not allowed", http.StatusNotFound: "Not found",
+	http.StatusConflict: "Not possible now", http.StatusServiceUnavailable: "Unavailable", http.StatusInternalServerError: "Server error",
 }
 
 // statusOf has the HTTP status of each kind of problem with an action.

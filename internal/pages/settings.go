@@ -24,10 +24,14 @@ func flagOf(name string) string { return "--" + strings.ReplaceAll(name, "_", "-
 
 // settingValue formats a value of a fleet setting.
 func settingValue(s readmodel.Setting, value float64) string {
-	if !s.IsDuration {
+	switch {
+	case s.IsDuration:
+		return span(time.Duration(value * float64(time.Second)))
+	case strings.HasSuffix(s.Name, "_percent"):
+		return count(int64(value)) + " %"
+	default:
 		return count(int64(value))
 	}
-	return span(time.Duration(value * float64(time.Second)))
 }
 
 // checkOneOf rejects a parameter that is none of the values of a filter.

@@ -64,7 +64,7 @@ func TestNoPageShowsABrokenValue(t *testing.T) {
 	for _, shape := range shapes {
 		d.Exec(t, shape.sql)
 		d.Settle(t)
-		pages := append([]string{"/", "/accounts", "/accounts?order=paused", "/prospects", "/prospects?order=account", "/prospects?age=1w", "/prospects/check",
+		pages := append([]string{"/", "/accounts", "/accounts?order=paused", "/prospects", "/prospects?order=account", "/prospects?workspace=acme&age=1w", "/prospects/check",
 			"/sweeps", "/heals", "/heals/new?workspace=acme&cap=5", "/workspaces", "/workspaces/acme", "/workspaces/umbrella", "/safety",
 			"/search?q=h", "/search?q=unknown"}, accounts...)
 		for _, prospect := range prospects {

@@ -1,14 +1,12 @@
 package pages
 
 import (
-	"fmt"
 	"net/http"
-	"strconv"
-	"time"
 
 	"github.com/thawline/thaw/internal/enum"
 	"github.com/thawline/thaw/internal/operator"
 	"github.com/thawline/thaw/internal/readmodel"
+	"github.com/thawline/thaw/internal/when"
 )
 
 type webhooksPage struct {
@@ -20,9 +18,8 @@ type webhooksPage struct {
 }
 
 func (s *site) webhooks(r *http.Request) (view, error) {
-	states := enum.Names(enum.DeliveryStates)
-	p := webhooksPage{State: r.URL.Query().Get("state"), States: states, Most: readmodel.MaxCounted}
-	if err := checkOneOf("state", p.State, states); err != nil {
+	p := webhooksPage{State: r.URL.Query().Get("state"), States: enum.Names(enum.DeliveryStates), Most: readmodel.MaxCounted}
+	if err := checkOneOf("state", p.State, p.States); err != nil {
 		return view{}, err
 	}
 	var err error
@@ -49,15 +46,14 @@ func (s *site) enableEndpoint(r *http.Request) (string, error) {
 func (s *site) replay(r *http.Request) (string, error) {
 	replay := operator.Replay{MessageID: field(r, "message")}
 	if replay.MessageID == "" {
-		hours, err := strconv.Atoi(field(r, "hours"))
-		if err != nil || hours < 1 || hours > 24*365 {
-			return "", badRequestError{fmt.Sprintf("The number of hours must be from 1 to 8760, not %q.", field(r, "hours"))}
-		}
-		now, err := s.Store.Read().Clock(r.Context())
-		if err != nil {
+		since, err := s.timeIn(r, "since", "the period", when.ParsePast)
+		switch {
+		case err != nil:
 			return "", err
+		case since == nil:
+			return "", badRequestError{"The period is missing. Enter a duration such as 24h or 7d."}
 		}
-		replay.Since, replay.Failed = now.Add(-time.Duration(hours)*time.Hour), true
+		replay.Since, replay.Failed = *since, true
 	}
 	total, err := s.operate(r).ReplayMessages(r.Context(), replay, field(r, "reason"))
 	return "/messages?done=" + noticeOf(total.Deliveries > 0, "replayed"), err

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"fmt"
 	"html/template"
 	"net/url"
 	"reflect"
@@ -20,10 +21,9 @@ var words = template.FuncMap{
 	"tone":     func(key string) string { return tones[key] },
 	"code":     func(key any) string { return say(codes, plain(key)) },
 	"actor":    func(key any) string { return say(actors, plain(key)) },
-	"outcome":  func(key string) string { return say(outcomes, key) },
 	"kind":     func(key string) string { return say(kinds, key) },
 	"source":   func(key string) string { return say(sources, key) },
-	"what":     func(key string) string { return say(actions, key) },
+	"act":      act,
 	"count":    count,
 	"sentence": sentence,
 	"many":     many,
@@ -71,7 +71,7 @@ var reasons = map[string]string{
 }
 
 var statuses = map[string]string{
-	"needs_verification": "needs verification",
+	"auto_resume_off": "auto-resume off",
 }
 
 // tones are the colors of badges. A status without one is neutral.
@@ -89,6 +89,7 @@ var codes = map[string]string{
 	"account_on_hold":            "account on hold",
 	"account_locked":             "account locked",
 	"account_flapping":           "account flapping",
+	"account_stuck":              "stuck connecting",
 	"safety_mode":                "safety mode",
 	"campaign_not_running":       "campaign not running",
 	"paused_by_user":             "paused manually",
@@ -113,14 +114,14 @@ var sources = map[string]string{
 }
 
 var actions = map[string]string{
-	"status": "status changed", "held": "put on hold", "hold_corrected": "hold corrected", "paused": "paused", "resumed": "released", "auto_resume_off": "auto-resume off",
-	"auto_resume_on": "auto-resume on", "safety_entered": "safety mode entered", "safety_exited": "safety mode exited",
+	"held": "put on hold", "hold_corrected": "hold corrected", "linked": "accounts linked", "paused": "paused", "resumed": "released",
+	"auto_resume_off": "auto-resume turned off", "auto_resume_on": "auto-resume turned on", "settings_changed": "settings changed", "safety_entered": "safety mode entered", "safety_exited": "safety mode exited",
 	"instance_adopted": "instance adopted", "server_changed": "server changed",
 	"heal_cap_set": "heal cap set", "heal_cap_removed": "heal cap removed",
 	"imported": "file imported", "signals_replayed": "signals replayed", "reconciled": "accounts reconciled",
 	"endpoint_added": "endpoint added", "endpoint_enabled": "endpoint enabled", "endpoint_removed": "endpoint removed",
 	"messages_replayed": "messages sent again", "token_created": "API token created", "token_revoked": "API token revoked",
-	"heal_started": "heal started", "heal_stopped": "heal stopped", "heal_resumed": "heal continued", "undone": "undone",
+	"heal_started": "heal started", "heal_stopped": "heal stopped", "heal_resumed": "heal continued", "undone": "undo",
 }
 
 // notices are the messages shown after an action, by the key in the address.
@@ -143,10 +144,12 @@ var notices = map[string]string{
 	"endpoint-enabled": "Endpoint enabled. To deliver failed messages, send them again.",
 }
 
-// outcomes of signals.
-var outcomes = map[string]string{
-	"applied": "applied", "duplicate": "already received", "stale": "older than the newest status",
-	"unknown_account": "kept until the account exists", "ignored": "ignored",
+// act returns what an action did. A campaign is started, not released.
+func act(what, campaign string) string {
+	if what == "resumed" && campaign != "" {
+		return "started"
+	}
+	return say(actions, what)
 }
 
 // plain returns a key as text. Keys are strings of several types, and pointers to them.
@@ -221,11 +224,13 @@ func took(seconds *float64) string {
 	d := time.Duration(*seconds * float64(time.Second))
 	switch {
 	case d < time.Second:
-		return d.Round(time.Millisecond).String()
+		return fmt.Sprintf("%d ms", d.Round(time.Millisecond).Milliseconds())
 	case d < time.Minute:
-		return d.Round(100 * time.Millisecond).String()
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	case d < time.Hour:
+		return fmt.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
 	default:
-		return d.Round(time.Second).String()
+		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
 	}
 }
 

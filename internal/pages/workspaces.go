@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/thawline/thaw/internal/operator"
 	"github.com/thawline/thaw/internal/readmodel"
@@ -126,6 +127,9 @@ func (s *site) setAutoResume(r *http.Request) (string, error) {
 	workspace, enabled := field(r, "workspace"), field(r, "enabled")
 	if enabled != "on" && enabled != "off" {
 		return "", badRequestError{"Auto-resume must be on or off. Go back and submit the form again."}
+	}
+	if strings.TrimSpace(field(r, "reason")) == "" {
+		return "", badRequestError{"No reason was given. Enter one for the audit log."}
 	}
 	changed, err := s.operate(r).SetAutoResume(r.Context(), workspace, enabled == "on", field(r, "reason"))
 	return withNotice(pathTo("workspaces", workspace), noticeOf(changed, "auto-resume")), err

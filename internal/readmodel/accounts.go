@@ -59,7 +59,7 @@ type AccountFilter struct {
 }
 
 // AccountBlocks are the blocks by which accounts can be listed.
-var AccountBlocks = []string{"account_on_hold", "account_locked", "account_flapping"}
+var AccountBlocks = []string{"account_on_hold", "account_locked", "account_flapping", "account_stuck"}
 
 // inMostPaused is a position in the list of accounts with the most paused prospects.
 type inMostPaused struct {

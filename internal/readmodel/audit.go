@@ -37,6 +37,9 @@ type AuditEntry struct {
 	Undoes      *int64     `json:"undoes"`      // of an undo: the entry that it undid
 	Until       *time.Time `json:"until"`       // of a hold
 	Changed     *int32     `json:"enrollments"` // how many prospects were changed
+	// CanUndo is true if the action is of a kind that can be undone, and was not undone. An undo may
+	// still be refused because of what has changed since.
+	CanUndo bool `json:"-"`
 }
 
 // AuditFilter selects the entries that match all fields that are set.
@@ -107,7 +110,7 @@ func auditEntry(r dbsqlc.AuditPageRow) AuditEntry {
 	return AuditEntry{
 		ID: r.ID, At: r.At.UTC(), What: r.What, Actor: r.Actor, SessionRole: r.SessionRole, Reason: r.Reason, Detail: r.Detail, Workspace: r.Workspace,
 		AccountID: r.AccountID, Account: r.Account, AccountName: r.AccountName, Campaign: r.Campaign, ProspectURL: r.ProspectUrl,
-		HealID: r.HealID, Undoes: r.Undoes, Until: utc(r.Until), Changed: r.Enrollments,
+		HealID: r.HealID, Undoes: r.Undoes, Until: utc(r.Until), Changed: r.Enrollments, CanUndo: r.CanUndo,
 	}
 }
 

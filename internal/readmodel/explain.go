@@ -78,6 +78,9 @@ type Event struct {
 	Step        int        `json:"step"`
 	Detail      string     `json:"detail,omitempty"` // of a change by a person or the platform: who and why
 
+	ActionID *int64 `json:"-"` // the manual action that caused it: thaw.manual_actions.id
+	CanUndo  bool   `json:"-"` // see AuditEntry
+
 	FromName string `json:"-"` // display names of the accounts
 	ToName   string `json:"-"`
 }
@@ -306,7 +309,7 @@ func readHistories(ctx context.Context, q *dbsqlc.Queries, enrollmentIDs []int64
 			At: row.At.UTC(), Kind: row.Kind, FromStatus: row.FromStatus, ToStatus: row.ToStatus, Reason: row.Reason,
 			Source: row.Source, TickAt: utc(row.TickAt), HealID: row.HealID, SignalID: row.SignalID, JobID: row.JobID,
 			FromAccount: text(row.FromAccount), ToAccount: text(row.ToAccount), Step: int(row.Step), Detail: row.Detail,
-			FromName: text(row.FromName), ToName: text(row.ToName),
+			FromName: text(row.FromName), ToName: text(row.ToName), ActionID: row.ActionID, CanUndo: row.CanUndo,
 		})
 	}
 	return history, nil

@@ -26,8 +26,11 @@ type FleetReport struct {
 	LastSweep *SweepEntry `json:"last_sweep"`
 }
 
-// A PausedCount counts the paused prospects. It is exact at the time of the report.
+// A PausedCount counts the paused prospects. It is exact at its own time.
 type PausedCount struct {
+	// At is when they were counted, by the database clock: at the time of the report, or for a large
+	// fleet up to 3 seconds earlier.
+	At       time.Time        `json:"at"`
 	Total    int64            `json:"total"`   // for any reason
 	Waiting  int64            `json:"waiting"` // of them, waiting for an account, connected or not
 	ByReason map[string]int64 `json:"by_reason"`
@@ -65,7 +68,7 @@ func (f *Reader) Fleet(ctx context.Context, s Scope) (FleetReport, error) {
 	seen, err := f.now(ctx)
 	if err == nil {
 		err = f.db.Snapshot(ctx, func(q *dbsqlc.Queries) (err error) {
-			report, err = fleetReport(ctx, q, s, seen)
+			report, err = f.report(ctx, q, s, seen)
 			return err
 		})
 	}
@@ -75,8 +78,8 @@ func (f *Reader) Fleet(ctx context.Context, s Scope) (FleetReport, error) {
 	return report, nil
 }
 
-// fleetReport builds the report. seen is nil if there is no forecast.
-func fleetReport(ctx context.Context, q *dbsqlc.Queries, s Scope, seen *view) (report FleetReport, err error) {
+// report builds the report. seen is nil if there is no forecast.
+func (f *Reader) report(ctx context.Context, q *dbsqlc.Queries, s Scope, seen *view) (report FleetReport, err error) {
 	now, err := q.Clock(ctx)
 	if err != nil {
 		return report, err
@@ -85,9 +88,16 @@ func fleetReport(ctx context.Context, q *dbsqlc.Queries, s Scope, seen *view) (r
 	if report.Conditions, err = readConditions(ctx, q); err != nil {
 		return report, err
 	}
-	if report.Paused, err = pausedCount(ctx, q, s); err != nil {
+	var age time.Duration
+	if s.IsOneWorkspace() {
+		report.Paused, err = pausedCount(ctx, q, s)
+	} else {
+		report.Paused, age, err = f.paused.read(ctx, q)
+	}
+	if err != nil {
 		return report, err
 	}
+	report.Paused.At = report.Now.Add(-age.Truncate(time.Second))
 	t, err := readTicks(ctx, q)
 	if err != nil {
 		return report, err

@@ -13,6 +13,7 @@ import (
 // A HistoryEntry is an entry in the history of an account, of a workspace or of safety mode: a status
 // change or a manual action.
 type HistoryEntry struct {
+	ID         int64      `json:"-"` // of a manual action: thaw.manual_actions.id
 	At         time.Time  `json:"at"`
 	What       string     `json:"what"`                  // "status" or thaw.manual_actions.what
 	FromStatus string     `json:"from_status,omitempty"` // of a status change
@@ -24,6 +25,7 @@ type HistoryEntry struct {
 	Detail     string     `json:"detail,omitempty"`      // what exactly, such as the name of a token
 	Until      *time.Time `json:"until,omitempty"`       // of a hold
 	Changed    *int32     `json:"enrollments,omitempty"` // how many prospects were changed
+	CanUndo    bool       `json:"-"`                     // see AuditEntry
 }
 
 // historySize is the maximum number of entries in a history.
@@ -58,7 +60,7 @@ func WorkspaceHistory(ctx context.Context, db *store.Store, workspaceID int64) (
 	entries := make([]HistoryEntry, len(rows))
 	for i, r := range rows {
 		entries[i] = HistoryEntry{
-			At: r.At.UTC(), What: r.What, Actor: r.Actor, Reason: r.Reason, Account: r.Account, Campaign: r.Campaign,
+			ID: r.ID, CanUndo: r.CanUndo, At: r.At.UTC(), What: r.What, Actor: r.Actor, Reason: r.Reason, Account: r.Account, Campaign: r.Campaign,
 			Detail: r.Detail, Until: utc(r.Until), Changed: r.Enrollments,
 		}
 	}
@@ -73,7 +75,7 @@ func SafetyHistory(ctx context.Context, db *store.Store) ([]HistoryEntry, error)
 	}
 	entries := make([]HistoryEntry, len(rows))
 	for i, r := range rows {
-		entries[i] = HistoryEntry{At: r.At.UTC(), What: r.What, Actor: r.Actor, Reason: r.Reason}
+		entries[i] = HistoryEntry{ID: r.ID, At: r.At.UTC(), What: r.What, Actor: r.Actor, Reason: r.Reason}
 	}
 	return entries, nil
 }

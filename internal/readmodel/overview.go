@@ -27,7 +27,9 @@ type Overview struct {
 	// StoppedHeals is how many heals stopped before they were done.
 	StoppedHeals int64 `json:"stopped_heals"`
 	// Longest are the accounts with the longest queues, longest first.
-	Longest       []Queue        `json:"longest"`
+	Longest []Queue `json:"longest"`
+	// StuckAccounts are the accounts that have been stuck for the longest, at most ten;
+	// Accounts.Stuck counts all.
 	StuckAccounts []StuckAccount `json:"stuck_accounts"`
 	// Snapshots are the oldest snapshots in the database, at most three, oldest first, if they are
 	// old enough to slow the database down. Nil if they could not be read in time.
@@ -76,8 +78,12 @@ type Queue struct {
 	NotBefore *time.Time `json:"not_before"` // lower bound for that tick; nil if ETA is known
 }
 
-// overviewQueues is how many of the longest queues an overview has.
-const overviewQueues = 20
+const (
+	// overviewQueues is how many of the longest queues an overview has.
+	overviewQueues = 20
+	// overviewStuck is how many of the stuck accounts an overview has.
+	overviewStuck = 10
+)
 
 // Overview returns the overview of the whole fleet.
 func (f *Reader) Overview(ctx context.Context) (Overview, error) {
@@ -87,7 +93,7 @@ func (f *Reader) Overview(ctx context.Context) (Overview, error) {
 		return Overview{}, fmt.Errorf("reading the overview: %w", err)
 	}
 	err = f.db.Snapshot(ctx, func(q *dbsqlc.Queries) (err error) {
-		if o.FleetReport, err = fleetReport(ctx, q, Everything(), seen); err != nil {
+		if o.FleetReport, err = f.report(ctx, q, Everything(), seen); err != nil {
 			return err
 		}
 		if seen != nil {
@@ -97,7 +103,7 @@ func (f *Reader) Overview(ctx context.Context) (Overview, error) {
 		if o.StoppedHeals, err = q.StoppedHeals(ctx); err != nil {
 			return fmt.Errorf("counting stopped heals: %w", err)
 		}
-		if o.StuckAccounts, err = stuckAccounts(ctx, q); err != nil {
+		if o.StuckAccounts, err = stuckAccounts(ctx, q, overviewStuck); err != nil {
 			return err
 		}
 		if o.Snapshots, err = oldSnapshots(ctx, q); err != nil {

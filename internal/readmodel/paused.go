@@ -2,6 +2,7 @@ package readmodel
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -37,6 +38,10 @@ type PausedFilter struct {
 	LongestFirst bool
 }
 
+// ErrWholeFleet means that the prospects of the whole fleet were filtered by age. Of very many lines
+// of the list, few may have such prospects.
+var ErrWholeFleet = errors.New("the prospects of the whole fleet cannot be filtered by age")
+
 // prospectReasons are the reasons for which prospects are paused.
 var prospectReasons = []string{"linkedin_account_disconnected", "linkedin_account_issue", "account_restricted", "paused_by_user"}
 
@@ -70,7 +75,10 @@ var planned = store.SnapshotOptions{CustomPlans: true}
 
 // within limits the filter to the accounts of the scope.
 func (f PausedFilter) within(ctx context.Context, q *dbsqlc.Queries, s Scope) (PausedFilter, error) {
-	if s == Everything() {
+	switch {
+	case s == Everything() && f.AccountIDs == nil && f.OlderThan > 0:
+		return f, ErrWholeFleet
+	case s == Everything():
 		return f, nil
 	}
 	ids, err := q.AccountsOfScope(ctx, dbsqlc.AccountsOfScopeParams{FirstWorkspace: s.first, LastWorkspace: s.last, AccountIds: f.AccountIDs})
@@ -136,8 +144,6 @@ type PausedCounts struct {
 	// maxCounted; IsMore is then true.
 	Matching int64
 	IsMore   bool
-	// IsUnknown is true if they were not counted: those of an age, in the whole fleet.
-	IsUnknown bool
 }
 
 // maxCounted is how many prospects of an age are counted.
@@ -161,10 +167,6 @@ func CountPaused(ctx context.Context, db *store.Store, s Scope, f PausedFilter) 
 			}
 		}
 		if f.OlderThan <= 0 {
-			return nil
-		}
-		// In a fleet, few of very many lines may have such prospects.
-		if counts.IsUnknown = f.AccountIDs == nil; counts.IsUnknown {
 			return nil
 		}
 		counts.Matching, err = q.CountPausedSince(ctx, dbsqlc.CountPausedSinceParams{

@@ -41,7 +41,8 @@ const (
 // served, marked as old. The first forecast of a large fleet is read from the database, where a
 // worker process stores one each minute, see [Store]. A Reader is safe for concurrent use.
 type Reader struct {
-	db *store.Store
+	db     *store.Store
+	paused *pausedCounter
 
 	mu     sync.Mutex
 	kept   *snapshot
@@ -78,7 +79,7 @@ type snapshot struct {
 }
 
 // NewReader returns a Reader without a forecast.
-func NewReader(db *store.Store) *Reader { return &Reader{db: db} }
+func NewReader(db *store.Store) *Reader { return &Reader{db: db, paused: newPausedCounter()} }
 
 // Renew makes a new forecast and waits for it until ctx ends.
 func (f *Reader) Renew(ctx context.Context) error {
@@ -90,10 +91,11 @@ func (f *Reader) Renew(ctx context.Context) error {
 	return err
 }
 
-// RenewIfCheap renews the forecast if that takes no longer than a viewer should wait. Otherwise it
+// RenewIfCheap drops the count of paused prospects, and renews the forecast if that takes no longer than a viewer should wait. Otherwise it
 // makes the forecast in the background, no more often than requests of viewers would, and isRenewed
 // is false; see [Reader.RenewedSince].
 func (f *Reader) RenewIfCheap(ctx context.Context) (isRenewed bool, err error) {
+	f.paused.forget()
 	f.mu.Lock()
 	isCheap := f.kept == nil || f.kept.took < nextWait
 	if !isCheap && time.Since(f.kept.at) > f.kept.freshFor() {
@@ -114,8 +116,10 @@ func (f *Reader) RenewedSince(at time.Time) bool {
 	return f.kept != nil && f.kept.at.After(at)
 }
 
-// Forget drops the forecast, so that the next caller gets a new one.
+// Forget drops the forecast and the count of paused prospects, so that the next caller gets new
+// ones. A handler calls it after each change that it makes.
 func (f *Reader) Forget() {
+	f.paused.forget()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.kept, f.flight, f.forgot = nil, nil, time.Now()

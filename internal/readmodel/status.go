@@ -35,6 +35,7 @@ type StatusReport struct {
 // A StuckAccount is an account that has been connecting for more than an hour: connecting it was
 // started but never finished.
 type StuckAccount struct {
+	AccountID int64     `json:"account_id"`
 	Workspace string    `json:"workspace"`
 	Provider  string    `json:"provider"`
 	Account   string    `json:"account"` // the provider account ID
@@ -118,7 +119,7 @@ func (r *StatusReport) read(ctx context.Context, q *dbsqlc.Queries, seen *view, 
 	if r.Conditions, err = readConditions(ctx, q); err != nil {
 		return err
 	}
-	if r.StuckAccounts, err = stuckAccounts(ctx, q); err != nil {
+	if r.StuckAccounts, err = stuckAccounts(ctx, q, 0); err != nil {
 		return err
 	}
 	if r.LastSweep, err = lastSweep(ctx, q); err != nil {
@@ -170,12 +171,7 @@ func (r *StatusReport) addAccounts(ctx context.Context, q *dbsqlc.Queries, seen 
 // mostPaused returns up to limit accounts with the most paused prospects, most first, and how many
 // accounts have any. Limit 0 means all of them.
 func mostPaused(ctx context.Context, q *dbsqlc.Queries, limit int) (ids []int64, inAll int, err error) {
-	var size *int32
-	if limit > 0 {
-		n := int32(min(limit, math.MaxInt32))
-		size = &n
-	}
-	rows, err := q.PausedAccounts(ctx, size)
+	rows, err := q.PausedAccounts(ctx, sizeOf(limit))
 	if err != nil {
 		return nil, 0, fmt.Errorf("finding accounts with paused prospects: %w", err)
 	}
@@ -183,6 +179,15 @@ func mostPaused(ctx context.Context, q *dbsqlc.Queries, limit int) (ids []int64,
 		ids, inAll = append(ids, row.AccountID), int(row.Accounts)
 	}
 	return ids, inAll, nil
+}
+
+// sizeOf returns the limit of a statement; nil if there is none.
+func sizeOf(limit int) *int32 {
+	if limit <= 0 {
+		return nil
+	}
+	n := int32(min(limit, math.MaxInt32))
+	return &n
 }
 
 func statusOf(a Account, seen *view) AccountStatus {
@@ -196,14 +201,15 @@ func statusOf(a Account, seen *view) AccountStatus {
 	return status
 }
 
-func stuckAccounts(ctx context.Context, q *dbsqlc.Queries) ([]StuckAccount, error) {
-	rows, err := q.StuckAccounts(ctx)
+// stuckAccounts returns up to limit stuck accounts, the longest first. Limit 0 means all of them.
+func stuckAccounts(ctx context.Context, q *dbsqlc.Queries, limit int) ([]StuckAccount, error) {
+	rows, err := q.StuckAccounts(ctx, sizeOf(limit))
 	if err != nil {
 		return nil, fmt.Errorf("reading stuck accounts: %w", err)
 	}
 	stuck := make([]StuckAccount, len(rows))
 	for i, row := range rows {
-		stuck[i] = StuckAccount{Workspace: row.Workspace, Provider: row.Provider, Account: row.Account, Since: row.Since.UTC()}
+		stuck[i] = StuckAccount{AccountID: row.ID, Workspace: row.Workspace, Provider: row.Provider, Account: row.Account, Since: row.Since.UTC()}
 	}
 	return stuck, nil
 }

@@ -28,6 +28,7 @@ type TimelineEntry struct {
 	Verdict    string     `json:"verdict,omitempty"`     // of a signal or a sweep: the result of its resume pass
 	Until      *time.Time `json:"until,omitempty"`       // of a hold: its end
 	Prospects  *int32     `json:"prospects,omitempty"`   // how many prospects it paused, resumed or changed
+	CanUndo    bool       `json:"-"`                     // of an action: see AuditEntry
 	IsShared   bool       `json:"is_shared,omitempty"`   // a heal of the whole workspace: Prospects counts all its accounts
 }
 
@@ -126,7 +127,7 @@ func timelineEntry(r dbsqlc.AccountTimelineRow) TimelineEntry {
 	e := TimelineEntry{
 		At: r.At.UTC(), Part: r.Part, ID: r.ID, What: r.What, FromStatus: r.FromStatus, ToStatus: r.ToStatus, Actor: r.Actor,
 		Reason: r.Reason, Product: r.Product, Outcome: r.Outcome, Verdict: r.Verdict, Until: utc(r.Until), Prospects: r.Prospects,
-		IsShared: r.IsShared,
+		IsShared: r.IsShared, CanUndo: r.CanUndo,
 	}
 	return e
 }

@@ -410,8 +410,14 @@ CREATE INDEX accounts_lost_idx ON thaw.accounts (lost_at) WHERE lost_at IS NOT N
 -- Accounts whose recovery is still to be reported, by the end of their flapping period.
 CREATE INDEX accounts_recovering_idx ON thaw.accounts (resume_after)
     WHERE needs_reconnect_at IS NOT NULL AND status = 'connected';
--- Accounts stuck connecting.
+-- Accounts stuck connecting: see thaw.is_stuck.
 CREATE INDEX accounts_connecting_idx ON thaw.accounts (coalesce(status_at, created_at)) WHERE status = 'connecting';
+
+-- Whether an account is stuck: connecting it began over an hour ago and did not finish.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.is_stuck(account thaw.accounts) RETURNS boolean LANGUAGE sql STABLE
+RETURN account.status = 'connecting' AND coalesce(account.status_at, account.created_at) < thaw.now() - interval '1 hour';
+-- +goose StatementEnd
 
 CREATE TABLE thaw.campaigns (
     id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -478,6 +484,7 @@ CREATE INDEX enrollments_paused_idx ON thaw.enrollments (waits_for_account, acco
 CREATE INDEX enrollments_active_idx ON thaw.enrollments (account_id, campaign_id, id) WHERE status = 'active';
 
 -- +goose Down
+DROP FUNCTION thaw.is_stuck(thaw.accounts);
 DROP TABLE thaw.enrollments, thaw.campaigns, thaw.account_products, thaw.accounts, thaw.workspaces, thaw.safety;
 DROP FUNCTION thaw.search_query(text);
 DROP FUNCTION thaw.search_words(text, text);

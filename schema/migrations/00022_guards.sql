@@ -254,6 +254,38 @@ END;
 $$;
 -- +goose StatementEnd
 
+-- What to do instead of an undo of such an action. Null: an undo is possible.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.instead_of_undo(p_what text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE p_what
+    WHEN 'safety_entered' THEN 'Exit safety mode instead.'
+    WHEN 'safety_exited' THEN 'Enter safety mode again instead.'
+    WHEN 'heal_started' THEN 'Stop the heal instead. What it has resumed stays resumed.'
+    WHEN 'heal_stopped' THEN 'Continue the heal instead.'
+    WHEN 'heal_resumed' THEN 'Stop the heal instead.'
+    WHEN 'settings_changed' THEN 'Set the old value again. The audit log has it.'
+    WHEN 'linked' THEN 'Accounts stay linked.'
+    WHEN 'imported' THEN 'Import a file with the earlier state instead.'
+    WHEN 'signals_replayed' THEN 'A newer signal about an account replaces its status.'
+    WHEN 'reconciled' THEN 'A newer signal about an account replaces its status.'
+    WHEN 'endpoint_added' THEN 'Remove the endpoint instead.'
+    WHEN 'endpoint_enabled' THEN 'Remove the endpoint instead.'
+    WHEN 'endpoint_removed' THEN 'Start a process with --webhook-url to add the endpoint again.'
+    WHEN 'messages_replayed' THEN 'Receivers detect repeated messages by their ID.'
+    WHEN 'token_created' THEN 'Revoke the token instead.'
+    WHEN 'token_revoked' THEN 'Create another token instead.'
+    WHEN 'instance_adopted' THEN 'Adopt it under the name that it had before.'
+    WHEN 'server_changed' THEN 'It is an event, not an action.'
+    WHEN 'undone' THEN 'Take the original action again instead.' END;
+-- +goose StatementEnd
+
+-- Whether a list offers to undo an action: it is of a kind that can be undone, and was not undone.
+-- thaw.preview_undo also looks at what has changed since.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.is_undoable(p_action_id bigint, p_what text) RETURNS boolean LANGUAGE sql STABLE
+RETURN thaw.instead_of_undo(p_what) IS NULL AND NOT EXISTS (SELECT FROM thaw.manual_actions AS later WHERE later.undoes = p_action_id);
+-- +goose StatementEnd
+
 -- What an undo of an action would do: a refusal (null: it can be undone), and how many prospects it
 -- would restore.
 -- +goose StatementBegin
@@ -265,26 +297,7 @@ BEGIN
     IF action.id IS NULL THEN
         RAISE EXCEPTION 'there is no action %', p_action_id USING ERRCODE = 'no_data_found', HINT = 'The audit log lists the actions.';
     END IF;
-    hint := CASE action.what
-        WHEN 'safety_entered' THEN 'Exit safety mode instead.'
-        WHEN 'safety_exited' THEN 'Enter safety mode again instead.'
-        WHEN 'heal_started' THEN 'Stop the heal instead. What it has resumed stays resumed.'
-        WHEN 'heal_stopped' THEN 'Continue the heal instead.'
-        WHEN 'heal_resumed' THEN 'Stop the heal instead.'
-        WHEN 'settings_changed' THEN 'Set the old value again. The audit log has it.'
-        WHEN 'linked' THEN 'Accounts stay linked.'
-        WHEN 'imported' THEN 'Import a file with the earlier state instead.'
-        WHEN 'signals_replayed' THEN 'A newer signal about an account replaces its status.'
-        WHEN 'reconciled' THEN 'A newer signal about an account replaces its status.'
-        WHEN 'endpoint_added' THEN 'Remove the endpoint instead.'
-        WHEN 'endpoint_enabled' THEN 'Remove the endpoint instead.'
-        WHEN 'endpoint_removed' THEN 'Start a process with --webhook-url to add the endpoint again.'
-        WHEN 'messages_replayed' THEN 'Receivers detect repeated messages by their ID.'
-        WHEN 'token_created' THEN 'Revoke the token instead.'
-        WHEN 'token_revoked' THEN 'Create another token instead.'
-        WHEN 'instance_adopted' THEN 'Adopt it under the name that it had before.'
-        WHEN 'server_changed' THEN 'It is an event, not an action.'
-        WHEN 'undone' THEN 'Take the original action again instead.' END;
+    hint := thaw.instead_of_undo(action.what);
     IF hint IS NOT NULL THEN
         refusal := format('action %s (%s) cannot be undone', action.id, replace(action.what, '_', ' '));
         RETURN;
@@ -452,7 +465,7 @@ $$;
 COMMENT ON FUNCTION thaw.undo(bigint, text, text) IS
     'For operators: undoes a manual action (an id of thaw.manual_actions). What has been changed again since the action stays as it is. Returns how many prospects it restored, or 1 if the action did not concern prospects. Fails if nothing is left to undo. Only the owner of the schema may call it.';
 
-REVOKE ALL ON FUNCTION thaw.undoable(bigint, bigint, integer), thaw.preview_undo(bigint), thaw.start_undo(bigint, text, text),
+REVOKE ALL ON FUNCTION thaw.instead_of_undo(text), thaw.is_undoable(bigint, text), thaw.undoable(bigint, bigint, integer), thaw.preview_undo(bigint), thaw.start_undo(bigint, text, text),
     thaw.undo_batch(bigint, bigint, integer), thaw.undo(bigint, text, text), thaw.hold_of(thaw.accounts) FROM PUBLIC;
 REVOKE ALL ON FUNCTION thaw.correct_hold(text, timestamptz, text, text, text), thaw.keep_identity(), thaw.assign_id(),
     thaw.enrollments_write_history(), thaw.campaigns_write_history(), thaw.accounts_write_hold(), thaw.accounts_bound_hold() FROM PUBLIC;
@@ -490,6 +503,8 @@ DROP FUNCTION thaw.undo(bigint, text, text);
 DROP FUNCTION thaw.undo_batch(bigint, bigint, integer);
 DROP FUNCTION thaw.start_undo(bigint, text, text);
 DROP FUNCTION thaw.preview_undo(bigint);
+DROP FUNCTION thaw.is_undoable(bigint, text);
+DROP FUNCTION thaw.instead_of_undo(text);
 DROP FUNCTION thaw.undoable(bigint, bigint, integer);
 DROP FUNCTION thaw.correct_hold(text, timestamptz, text, text, text);
 ALTER TABLE thaw.api_tokens DROP CONSTRAINT api_tokens_times_are_in_range;

@@ -16,7 +16,8 @@ WHERE (a.workspace_id, a.id) > (sqlc.arg(after_workspace)::bigint, sqlc.arg(afte
     AND (sqlc.narg(blocked)::text IS NULL OR CASE sqlc.narg(blocked)::text
         WHEN 'account_on_hold' THEN a.hold_until > thaw.now()
         WHEN 'account_locked' THEN a.locked_at IS NOT NULL
-        WHEN 'account_flapping' THEN a.resume_after > thaw.now() END)
+        WHEN 'account_flapping' THEN a.resume_after > thaw.now()
+        WHEN 'account_stuck' THEN thaw.is_stuck(a) END)
 ORDER BY a.workspace_id, a.id
 LIMIT sqlc.arg(size)::integer;
 
@@ -36,7 +37,8 @@ WHERE (p.paused, -a.id) < (sqlc.arg(before_paused)::bigint, -sqlc.arg(after_id):
     AND (sqlc.narg(blocked)::text IS NULL OR CASE sqlc.narg(blocked)::text
         WHEN 'account_on_hold' THEN a.hold_until > thaw.now()
         WHEN 'account_locked' THEN a.locked_at IS NOT NULL
-        WHEN 'account_flapping' THEN a.resume_after > thaw.now() END)
+        WHEN 'account_flapping' THEN a.resume_after > thaw.now()
+        WHEN 'account_stuck' THEN thaw.is_stuck(a) END)
 ORDER BY p.paused DESC, a.id
 LIMIT sqlc.arg(size)::integer;
 
@@ -54,7 +56,8 @@ FROM (
         AND (sqlc.narg(blocked)::text IS NULL OR CASE sqlc.narg(blocked)::text
             WHEN 'account_on_hold' THEN a.hold_until > thaw.now()
             WHEN 'account_locked' THEN a.locked_at IS NOT NULL
-            WHEN 'account_flapping' THEN a.resume_after > thaw.now() END)
+            WHEN 'account_flapping' THEN a.resume_after > thaw.now()
+            WHEN 'account_stuck' THEN thaw.is_stuck(a) END)
     LIMIT sqlc.arg(at_most)::integer) AS counted;
 
 -- name: FindAccounts :many

@@ -4,7 +4,8 @@
 -- does not know which one is set. The other filters discard rows.
 SELECT d.id, d.at, d.what, d.actor, d.session_role, coalesce(d.reason, '')::text AS reason, coalesce(d.detail, '')::text AS detail,
     coalesce(w.key, '')::text AS workspace, d.account_id, coalesce(a.provider_account_id, '')::text AS account, coalesce(a.display_name, '')::text AS account_name,
-    coalesce(c.key, '')::text AS campaign, coalesce(d.prospect_url, '')::text AS prospect_url, d.heal_id, d.undoes, d.until, d.enrollments
+    coalesce(c.key, '')::text AS campaign, coalesce(d.prospect_url, '')::text AS prospect_url, d.heal_id, d.undoes, d.until, d.enrollments,
+    thaw.is_undoable(d.id, d.what)::boolean AS can_undo
 FROM (
     (SELECT m.* FROM thaw.manual_actions AS m
      WHERE sqlc.arg(chosen_by)::text = 'actor' AND m.actor = sqlc.arg(actor)::text

@@ -141,8 +141,10 @@ SELECT event.enrollment_id, event.at, event.kind::text AS kind, event.from_statu
     event.to_status::text AS to_status, coalesce(event.reason::text, '')::text AS reason, event.source::text AS source, event.tick_at,
     event.heal_id, event.signal_id, event.job_id, from_account.provider_account_id AS from_account,
     to_account.provider_account_id AS to_account, from_account.display_name AS from_name, to_account.display_name AS to_name,
-    event.step, coalesce(event.detail, '')::text AS detail
+    event.step, coalesce(event.detail, '')::text AS detail, event.action_id,
+    (action.id IS NOT NULL AND thaw.is_undoable(action.id, action.what))::boolean AS can_undo
 FROM thaw.enrollment_events AS event
+LEFT JOIN thaw.manual_actions AS action ON action.id = event.action_id
 LEFT JOIN thaw.accounts AS from_account ON from_account.id = event.from_account_id
 LEFT JOIN thaw.accounts AS to_account ON to_account.id = event.to_account_id
 WHERE event.enrollment_id = ANY (sqlc.arg(enrollment_ids)::bigint[])

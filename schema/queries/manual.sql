@@ -99,10 +99,11 @@ WHERE d.id = sqlc.arg(action_id)::bigint
         OR d.workspace_id IS NULL AND sqlc.arg(first_workspace)::bigint < sqlc.arg(last_workspace)::bigint);
 
 -- name: StuckAccounts :many
--- Accounts that have been connecting for more than an hour: the login was not completed.
-SELECT w.key AS workspace, a.provider, a.provider_account_id AS account,
+-- The accounts that are stuck, the longest first.
+SELECT a.id, w.key AS workspace, a.provider, a.provider_account_id AS account,
     coalesce(a.status_at, a.created_at)::timestamptz AS since
 FROM thaw.accounts AS a
 JOIN thaw.workspaces AS w ON w.id = a.workspace_id
-WHERE a.status = 'connecting' AND coalesce(a.status_at, a.created_at) < thaw.now() - interval '1 hour'
-ORDER BY coalesce(a.status_at, a.created_at), a.id;
+WHERE thaw.is_stuck(a)
+ORDER BY coalesce(a.status_at, a.created_at), a.id
+LIMIT sqlc.narg(size)::integer;

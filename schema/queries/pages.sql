@@ -16,7 +16,8 @@ LIMIT sqlc.arg(size)::integer;
 -- name: WorkspaceActions :many
 -- The manual actions on a workspace and everything in it, newest first.
 SELECT d.id, d.at, d.what, d.actor, coalesce(d.reason, '')::text AS reason, coalesce(a.provider_account_id, '')::text AS account,
-    coalesce(c.key, '')::text AS campaign, coalesce(d.detail, '')::text AS detail, d.until, d.enrollments
+    coalesce(c.key, '')::text AS campaign, coalesce(d.detail, '')::text AS detail, d.until, d.enrollments,
+    thaw.is_undoable(d.id, d.what)::boolean AS can_undo
 FROM thaw.manual_actions AS d
 LEFT JOIN thaw.accounts AS a ON a.id = d.account_id
 LEFT JOIN thaw.campaigns AS c ON c.id = d.campaign_id
@@ -25,7 +26,7 @@ ORDER BY d.at DESC, d.id DESC
 LIMIT sqlc.arg(size)::integer;
 
 -- name: SafetyHistory :many
-SELECT d.at, d.what, d.actor, coalesce(d.reason, '')::text AS reason, d.accounts_lost, d.accounts_connected
+SELECT d.id, d.at, d.what, d.actor, coalesce(d.reason, '')::text AS reason, d.accounts_lost, d.accounts_connected
 FROM thaw.manual_actions AS d
 WHERE d.what IN ('safety_entered', 'safety_exited')
 ORDER BY d.id DESC
@@ -58,7 +59,7 @@ LIMIT 3;
 -- name: CountAccountsByStatus :many
 -- The accounts of the fleet by status, and how many of each need attention.
 SELECT a.status::text AS status, count(*) AS accounts,
-    count(*) FILTER (WHERE a.status = 'connecting' AND coalesce(a.status_at, a.created_at) < thaw.now() - interval '1 hour') AS stuck,
+    count(*) FILTER (WHERE thaw.is_stuck(a)) AS stuck,
     count(*) FILTER (WHERE a.status = 'connected' AND a.resume_after > thaw.now()) AS flapping,
     count(*) FILTER (WHERE a.locked_at IS NOT NULL) AS locked,
     count(*) FILTER (WHERE a.hold_until > thaw.now()) AS on_hold

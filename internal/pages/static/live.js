@@ -11,6 +11,10 @@ const now = () => Date.now() + ahead;
 const inZone = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "always", style: "short" });
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+const formats = {
+  time: new Intl.DateTimeFormat(undefined, { timeStyle: "short" }),
+  day: new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" }),
+};
 const units = [["day", 86400], ["hour", 3600], ["minute", 60]];
 
 function ago(at) {
@@ -33,6 +37,11 @@ function localize(root) {
       time.title = utc;
       time.textContent = inZone.format(at);
     }
+  }
+  // Labels of the chart, and its numbers on hover.
+  for (const label of root.querySelectorAll("[data-at]")) {
+    const at = new Date(label.dataset.at);
+    label.textContent = label.dataset.format ? formats[label.dataset.format].format(at) : inZone.format(at) + label.textContent.slice(label.textContent.indexOf(": "));
   }
   for (const button of root.querySelectorAll("button.copy")) button.hidden = !navigator.clipboard;
 }
@@ -95,12 +104,13 @@ const hold = document.getElementById("hold-updates");
 // The banner is on every page; it alone is not worth a connection.
 if (document.querySelector("[data-live]:not(#banner)")) {
   const source = new EventSource("/live");
-  const say = (text) => { state.textContent = isHeld ? "updates paused" : text; };
+  const say = (text) => { state.textContent = isHeld ? "paused" : text; };
+  document.getElementById("live").hidden = false;
   source.addEventListener("open", () => {
     say("live");
     refresh(); // changes before the stream opened were not announced
   });
-  source.addEventListener("error", () => say("not live: connection lost"));
+  source.addEventListener("error", () => say("connection lost"));
   source.addEventListener("change", refresh);
   // The end of a countdown is a change without a notification.
   setInterval(() => {
@@ -111,7 +121,7 @@ if (document.querySelector("[data-live]:not(#banner)")) {
   hold.addEventListener("click", () => {
     isHeld = !isHeld;
     hold.setAttribute("aria-pressed", String(isHeld));
-    say(source.readyState === EventSource.OPEN ? "live" : "not live: connection lost");
+    say(source.readyState === EventSource.OPEN ? "live" : "connection lost");
     if (!isHeld && isStale) {
       isStale = false;
       refresh();
