@@ -1,5 +1,5 @@
-// Package schema owns the database schema: the migrations, the queries of the program (queries/),
-// and the code generated from them (dbsqlc/).
+// Package schema owns the database schema: the migrations, and the queries of the program
+// (queries/), from which the code of package dbsqlc is generated.
 //
 // All objects of Thaw are in the Postgres schema "thaw", including River's tables unless another
 // schema is configured for them. Rules that must hold for every writer are SQL functions, created

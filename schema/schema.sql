@@ -1133,7 +1133,7 @@ CREATE TABLE thaw.workspace_served (
 )
 WITH (fillfactor='80');
 COMMENT ON TABLE thaw.workspace_served IS 'The last tick that allocated something to a workspace.';
-CREATE FUNCTION thaw.candidates(p_tick_at timestamp with time zone DEFAULT thaw.tick()) RETURNS TABLE(account_id bigint, workspace_id bigint, backlog integer, quota integer, account_served_at timestamp with time zone, workspace_served_at timestamp with time zone)
+CREATE FUNCTION thaw.candidates(p_tick_at timestamp with time zone DEFAULT thaw.tick()) RETURNS TABLE(account_id bigint, workspace_id bigint, backlog integer, quota integer, cap integer, account_served_at timestamp with time zone, workspace_served_at timestamp with time zone)
     LANGUAGE sql STABLE
     SET jit TO 'off'
     SET work_mem TO '64MB'
@@ -1142,6 +1142,7 @@ CREATE FUNCTION thaw.candidates(p_tick_at timestamp with time zone DEFAULT thaw.
      candidate.workspace_id,
      (LEAST(candidate.waiting, (2147483647)::bigint))::integer AS "least",
      COALESCE((charged.cap - charged.used), candidate.cap) AS "coalesce",
+     candidate.cap,
      account_order.tick_at,
      workspace_order.tick_at
     FROM (((thaw.resumable_accounts candidate
@@ -3633,6 +3634,7 @@ DECLARE
     heal     thaw.heals;
     settings thaw.settings := (SELECT s FROM thaw.settings AS s);
     each     bigint[];
+    caps     integer[];
     share    integer;
 BEGIN
     SELECT h.* INTO heal FROM thaw.heals AS h WHERE h.id = p_heal_id;
@@ -3640,13 +3642,20 @@ BEGIN
     rate := heal.rate;
     tick_seconds := extract(epoch FROM settings.tick);
     waiting := thaw.heal_bound(heal);
-    SELECT coalesce(array_agg(target.waiting), '{}'), coalesce(sum(target.waiting), 0), count(*) INTO each, resumable, accounts
+    SELECT coalesce(array_agg(target.waiting), '{}'), array_agg(thaw.account_cap(workspace, settings)),
+        coalesce(sum(target.waiting), 0), count(*)
+    INTO each, caps, resumable, accounts
     FROM (
-        SELECT sum(scope.waiting)::bigint AS waiting FROM thaw.heal_scope(heal.id) AS scope GROUP BY scope.target_id) AS target;
+        SELECT scope.target_id, sum(scope.waiting)::bigint AS waiting
+        FROM thaw.heal_scope(heal.id) AS scope GROUP BY scope.target_id) AS target
+    JOIN thaw.accounts AS account ON account.id = target.target_id
+    JOIN thaw.workspaces AS workspace ON workspace.id = account.workspace_id;
     share := thaw.fair_share(each, heal.cap);
     ticks := (
-        SELECT coalesce(greatest(ceil(sum(line.remaining) / settings.fleet_cap), max(ceil(line.remaining::numeric / settings.account_cap))), 0)
-        FROM (SELECT one.waiting - least(one.waiting, share) AS remaining FROM unnest(each) AS one (waiting)) AS line);
+        SELECT coalesce(greatest(ceil(sum(line.remaining) / settings.fleet_cap), max(ceil(line.remaining::numeric / line.cap))), 0)
+        FROM (
+            SELECT one.waiting - least(one.waiting, share) AS remaining, one.cap
+            FROM unnest(each, caps) AS one (waiting, cap)) AS line);
 END;
 $$;
 CREATE FUNCTION thaw.preview_undo(p_action_id bigint, OUT refusal text, OUT hint text, OUT enrollments bigint) RETURNS record

@@ -30,7 +30,7 @@ func (q *Queries) BlockedCampaigns(ctx context.Context, afterID int64) (BlockedC
 
 const candidates = `-- name: Candidates :many
 SELECT c.account_id::bigint AS account_id, c.workspace_id::bigint AS workspace_id, c.backlog::integer AS backlog,
-    c.quota::integer AS quota,
+    c.quota::integer AS quota, c.cap::integer AS cap,
     coalesce(c.account_served_at, 'epoch')::timestamptz AS account_served_at,
     coalesce(c.workspace_served_at, 'epoch')::timestamptz AS workspace_served_at
 FROM thaw.candidates($1::timestamptz) AS c
@@ -41,6 +41,7 @@ type CandidatesRow struct {
 	WorkspaceID       int64
 	Backlog           int32
 	Quota             int32
+	Cap               int32
 	AccountServedAt   time.Time
 	WorkspaceServedAt time.Time
 }
@@ -60,6 +61,7 @@ func (q *Queries) Candidates(ctx context.Context, tickAt time.Time) ([]Candidate
 			&i.WorkspaceID,
 			&i.Backlog,
 			&i.Quota,
+			&i.Cap,
 			&i.AccountServedAt,
 			&i.WorkspaceServedAt,
 		); err != nil {

@@ -17,8 +17,12 @@ type Candidate struct {
 	Backlog int
 
 	// Quota is the maximum number of enrollments that the tick may still allocate to the account:
-	// the account cap minus what was used in the tick already.
+	// its cap minus what was used in the tick already.
 	Quota int
+
+	// Cap is the maximum number of enrollments that a later tick may allocate to the account. Only a
+	// forecast needs it.
+	Cap int
 
 	// AccountServed and WorkspaceServed are the newest ticks with an allocation for the account and
 	// for its workspace. Zero: never. If candidates of one workspace differ in WorkspaceServed, the

@@ -281,7 +281,7 @@ func TestAllocationsStarvesNoAccount(t *testing.T) {
 		siblings := make(map[int64]int)
 		waiting := make(map[int64]int64) // account: workspace
 		for i := range candidates {
-			candidates[i].Quota = accountCap
+			candidates[i].Quota, candidates[i].Cap = accountCap, accountCap
 			if c := candidates[i]; usable(c) > 0 {
 				siblings[c.WorkspaceID]++
 				waiting[c.AccountID] = c.WorkspaceID
@@ -298,7 +298,7 @@ func TestAllocationsStarvesNoAccount(t *testing.T) {
 			for account, workspace := range waiting {
 				require.Less(t, n, within(workspace), "account %d of workspace %d", account, workspace)
 			}
-			candidates = afterTick(candidates, allocations, tick(100+n), accountCap)
+			candidates = afterTick(candidates, allocations, tick(100+n))
 		}
 	})
 }

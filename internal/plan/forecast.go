@@ -1,6 +1,9 @@
 package plan
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Rules are the settings under which a forecast runs.
 type Rules struct {
@@ -14,9 +17,9 @@ type Rules struct {
 	// Tick is the length of a tick. If it is not positive, there is no tick after the first.
 	Tick time.Duration
 
-	// FleetCap and AccountCap are the maximum numbers of enrollments that a later tick allocates to
-	// the whole fleet and to one account.
-	FleetCap, AccountCap int
+	// FleetCap is the maximum number of enrollments that a later tick allocates to the whole fleet.
+	// Its maximum for one account is Candidate.Cap.
+	FleetCap int
 
 	// Horizon is the number of ticks to forecast, including the first one.
 	Horizon int
@@ -47,7 +50,7 @@ type Forecast struct {
 func NewForecast(candidates []Candidate, r Rules) *Forecast {
 	f := &Forecast{rules: r, index: make(map[int64]int32, len(candidates)), accounts: make([]schedule, len(candidates))}
 	for i, c := range candidates {
-		f.accounts[i] = schedule{backlog: c.Backlog, first: noRun, last: noRun}
+		f.accounts[i] = schedule{backlog: c.Backlog, cap: int32(min(max(c.Cap, 0), math.MaxInt32)), first: noRun, last: noRun}
 		f.index[c.AccountID] = int32(i)
 	}
 	if r.Horizon < 1 {
@@ -64,12 +67,12 @@ func NewForecast(candidates []Candidate, r Rules) *Forecast {
 		made++
 	})
 	f.ticks = 1
-	if r.Tick <= 0 || r.FleetCap <= 0 || r.AccountCap <= 0 {
+	if r.Tick <= 0 || r.FleetCap <= 0 {
 		return f
 	}
 	fleet := newFleet(len(candidates), func(i int) Candidate {
 		c := candidates[i]
-		c.Quota = r.AccountCap
+		c.Quota = c.Cap
 		if amount, ok := given[i]; ok {
 			c.Backlog -= amount
 			c.AccountServed = r.First
@@ -123,8 +126,11 @@ func (f *Forecast) TickOf(accountID int64, position int) (time.Time, bool) {
 // position is not in the queue, and if no later tick allocates anything.
 func (f *Forecast) NotBefore(accountID int64, position int) (time.Time, bool) {
 	s := f.of(accountID)
-	most := min(f.rules.AccountCap, f.rules.FleetCap)
-	if s == nil || position < 1 || position > s.backlog || f.ticks < 1 || f.rules.Tick <= 0 || most <= 0 {
+	if s == nil || position < 1 || position > s.backlog || f.ticks < 1 || f.rules.Tick <= 0 {
+		return time.Time{}, false
+	}
+	most := min(int(s.cap), f.rules.FleetCap)
+	if most <= 0 {
 		return time.Time{}, false
 	}
 	missing := position - f.runs.total(s)

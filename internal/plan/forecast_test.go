@@ -14,7 +14,7 @@ const quarter = 15 * time.Minute
 
 // usual are the rules of a fleet with the default caps.
 func usual() Rules {
-	return Rules{First: tick(1), FirstQuota: 2000, Tick: quarter, FleetCap: 2000, AccountCap: 200, Horizon: 10_000}
+	return Rules{First: tick(1), FirstQuota: 2000, Tick: quarter, FleetCap: 2000, Horizon: 10_000}
 }
 
 // requireTick checks the tick of one position.
@@ -27,7 +27,7 @@ func requireTick(t *testing.T, f *Forecast, account int64, position int, want ti
 
 func TestForecastOfOneLargeBacklog(t *testing.T) {
 	t.Parallel()
-	f := NewForecast([]Candidate{{AccountID: 11, WorkspaceID: 1, Backlog: 102_000, Quota: 200}}, usual())
+	f := NewForecast([]Candidate{{AccountID: 11, WorkspaceID: 1, Backlog: 102_000, Quota: 200, Cap: 200}}, usual())
 
 	requireTick(t, f, 11, 1, tick(1))
 	requireTick(t, f, 11, 200, tick(1))
@@ -42,7 +42,7 @@ func TestForecastOfTheLargestBacklogOnTenAccounts(t *testing.T) {
 	t.Parallel()
 	var candidates []Candidate
 	for id := range int64(10) {
-		candidates = append(candidates, Candidate{AccountID: id, WorkspaceID: 1, Backlog: 10_200, Quota: 200})
+		candidates = append(candidates, Candidate{AccountID: id, WorkspaceID: 1, Backlog: 10_200, Quota: 200, Cap: 200})
 	}
 	f := NewForecast(candidates, usual())
 	for id := range int64(10) {
@@ -57,8 +57,8 @@ func TestForecastStartsWithRemainingQuota(t *testing.T) {
 	rules := usual()
 	rules.FirstQuota = 30
 	f := NewForecast([]Candidate{
-		{AccountID: 11, WorkspaceID: 1, Backlog: 300, Quota: 20},
-		{AccountID: 21, WorkspaceID: 2, Backlog: 300, Quota: 0},
+		{AccountID: 11, WorkspaceID: 1, Backlog: 300, Quota: 20, Cap: 200},
+		{AccountID: 21, WorkspaceID: 2, Backlog: 300, Quota: 0, Cap: 200},
 	}, rules)
 
 	requireTick(t, f, 11, 20, tick(1))
@@ -74,9 +74,9 @@ func TestForecastOfMoreAccountsThanQuotaTakesTurns(t *testing.T) {
 	rules := usual()
 	rules.FirstQuota, rules.FleetCap = 2, 2
 	f := NewForecast([]Candidate{
-		{AccountID: 11, WorkspaceID: 1, Backlog: 2, Quota: 200},
-		{AccountID: 21, WorkspaceID: 2, Backlog: 2, Quota: 200},
-		{AccountID: 31, WorkspaceID: 3, Backlog: 2, Quota: 200},
+		{AccountID: 11, WorkspaceID: 1, Backlog: 2, Quota: 200, Cap: 200},
+		{AccountID: 21, WorkspaceID: 2, Backlog: 2, Quota: 200, Cap: 200},
+		{AccountID: 31, WorkspaceID: 3, Backlog: 2, Quota: 200, Cap: 200},
 	}, rules)
 
 	requireTick(t, f, 11, 1, tick(1))
@@ -89,8 +89,8 @@ func TestForecastOfMoreAccountsThanQuotaTakesTurns(t *testing.T) {
 
 func TestForecastDoesNotGuess(t *testing.T) {
 	t.Parallel()
-	waiting := []Candidate{{AccountID: 11, WorkspaceID: 1, Backlog: 1000, Quota: 200}}
-	nothing := []Candidate{{AccountID: 11, WorkspaceID: 1, Backlog: 0, Quota: 200}}
+	waiting := []Candidate{{AccountID: 11, WorkspaceID: 1, Backlog: 1000, Quota: 200, Cap: 200}}
+	nothing := []Candidate{{AccountID: 11, WorkspaceID: 1, Backlog: 0, Quota: 200, Cap: 200}}
 
 	tests := []struct {
 		name       string
@@ -104,7 +104,7 @@ func TestForecastDoesNotGuess(t *testing.T) {
 		{"no backlog", nothing, func(*Rules) {}, 0},
 		{"no later tick", waiting, func(r *Rules) { r.Tick = 0 }, 200},
 		{"no later quota", waiting, func(r *Rules) { r.FleetCap, r.Horizon = 0, math.MaxInt }, 200},
-		{"no later quota", waiting, func(r *Rules) { r.AccountCap, r.Horizon = 0, math.MaxInt }, 200},
+		{"no later quota of the account", []Candidate{{AccountID: 11, WorkspaceID: 1, Backlog: 1000, Quota: 200}}, func(*Rules) {}, 200},
 		{"an unknown account", nil, func(*Rules) {}, 0},
 	}
 	for _, tt := range tests {
@@ -138,7 +138,6 @@ func TestForecastEqualsReplay(t *testing.T) {
 			First:      tick(3 + upTo3().Draw(t, "first")), // 3 is the newest tick that served a candidate
 			FirstQuota: upTo15().Draw(t, "first quota") - 1,
 			Tick:       quarter,
-			AccountCap: upTo7().Draw(t, "account cap") - 1,
 			Horizon:    rapid.SampledFrom([]int{0, 1, 2, 20, 200}).Draw(t, "horizon"),
 		}
 		for rules.FleetCap = range 12 {
@@ -172,7 +171,7 @@ func replay(candidates []Candidate, r Rules) map[int64][]time.Time {
 		for _, g := range allocations {
 			ticks[g.AccountID] = append(ticks[g.AccountID], slices.Repeat([]time.Time{at}, g.Planned)...)
 		}
-		candidates, quota = afterTick(candidates, allocations, at, r.AccountCap), r.FleetCap
+		candidates, quota = afterTick(candidates, allocations, at), r.FleetCap
 	}
 	return ticks
 }
@@ -182,7 +181,7 @@ func TestForecastIsCompact(t *testing.T) {
 	t.Parallel()
 	var candidates []Candidate
 	for id := range int64(100) {
-		candidates = append(candidates, Candidate{AccountID: id, WorkspaceID: id, Backlog: 1000, Quota: 200})
+		candidates = append(candidates, Candidate{AccountID: id, WorkspaceID: id, Backlog: 1000, Quota: 200, Cap: 200})
 	}
 	for _, fleetCap := range []int{20, 100, 2000} { // one every five ticks, one per tick, several per tick
 		rules := usual()
@@ -200,7 +199,7 @@ func TestLimitedForecastIsConsistent(t *testing.T) {
 		candidates := drawCandidates(t)
 		rules := Rules{
 			First: tick(4), FirstQuota: upTo15().Draw(t, "first quota"), Tick: quarter,
-			FleetCap: upTo15().Draw(t, "fleet cap"), AccountCap: upTo7().Draw(t, "account cap"), Horizon: 500,
+			FleetCap: upTo15().Draw(t, "fleet cap"), Horizon: 500,
 		}
 		all := NewForecast(candidates, rules)
 		rules.Allocations = 1 + upTo15().Draw(t, "allocations")
@@ -250,7 +249,7 @@ func TestForecastLowerBound(t *testing.T) {
 	t.Parallel()
 	rules := usual()
 	rules.Horizon = 4 * 7 * 24 * 4
-	f := NewForecast([]Candidate{{AccountID: 11, WorkspaceID: 1, Backlog: 1_000_000, Quota: 200}}, rules)
+	f := NewForecast([]Candidate{{AccountID: 11, WorkspaceID: 1, Backlog: 1_000_000, Quota: 200, Cap: 200}}, rules)
 	_, ok := f.Drained(11)
 	require.False(t, ok)
 	// It is the only account, so the bound is exact: 5,000 ticks of 200.
@@ -266,7 +265,7 @@ func TestForecastMemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	var candidates []Candidate
 	for id := range int64(100_000) {
-		candidates = append(candidates, Candidate{AccountID: id, WorkspaceID: id * id % 997, Backlog: int(1 + id*7%100), Quota: 200})
+		candidates = append(candidates, Candidate{AccountID: id, WorkspaceID: id * id % 997, Backlog: int(1 + id*7%100), Quota: 200, Cap: 200})
 	}
 	rules := usual()
 	rules.Allocations = 500_000
@@ -280,8 +279,8 @@ func TestForecastNextTicks(t *testing.T) {
 	rules := usual()
 	rules.FirstQuota, rules.FleetCap = 300, 300
 	f := NewForecast([]Candidate{
-		{AccountID: 11, WorkspaceID: 1, Backlog: 450, Quota: 20},
-		{AccountID: 21, WorkspaceID: 2, Backlog: 160, Quota: 200},
+		{AccountID: 11, WorkspaceID: 1, Backlog: 450, Quota: 20, Cap: 200},
+		{AccountID: 21, WorkspaceID: 2, Backlog: 160, Quota: 200, Cap: 200},
 	}, rules)
 
 	all := []Portion{{tick(1), 20}, {tick(2), 200}, {tick(3), 200}, {tick(4), 30}}
@@ -333,9 +332,9 @@ func BenchmarkForecast(b *testing.B) {
 func TestDrainedAll(t *testing.T) {
 	t.Parallel()
 	first := time.Date(2026, 1, 31, 9, 0, 0, 0, time.UTC)
-	rules := Rules{First: first, FirstQuota: 2000, Tick: 15 * time.Minute, FleetCap: 2000, AccountCap: 200, Horizon: 3}
+	rules := Rules{First: first, FirstQuota: 2000, Tick: 15 * time.Minute, FleetCap: 2000, Horizon: 3}
 	account := func(id int64, backlog int) Candidate {
-		return Candidate{AccountID: id, WorkspaceID: 1, Backlog: backlog, Quota: 200}
+		return Candidate{AccountID: id, WorkspaceID: 1, Backlog: backlog, Quota: 200, Cap: 200}
 	}
 
 	drained, notBefore := NewForecast(nil, rules).DrainedAll()

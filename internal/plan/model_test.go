@@ -34,6 +34,7 @@ func drawCandidates(t *rapid.T) []Candidate {
 			WorkspaceID:     int64(workspace),
 			Backlog:         upTo15().Draw(t, "backlog") - 1,
 			Quota:           upTo7().Draw(t, "quota") - 1,
+			Cap:             upTo7().Draw(t, "cap") - 1,
 			AccountServed:   tick(upTo3().Draw(t, "account served")),
 			WorkspaceServed: workspaceServed[workspace],
 		}
@@ -147,7 +148,7 @@ func requireFair(t *rapid.T, sharers []*sharer) {
 }
 
 // afterTick returns the candidates for the sweep after the tick.
-func afterTick(candidates []Candidate, allocations []Allocation, at time.Time, accountCap int) []Candidate {
+func afterTick(candidates []Candidate, allocations []Allocation, at time.Time) []Candidate {
 	planned := byAccount(allocations)
 	workspaceServed := make(map[int64]bool)
 	for _, g := range allocations {
@@ -162,7 +163,7 @@ func afterTick(candidates []Candidate, allocations []Allocation, at time.Time, a
 		if workspaceServed[c.WorkspaceID] {
 			c.WorkspaceServed = at
 		}
-		c.Quota = accountCap
+		c.Quota = c.Cap
 		if c.Backlog > 0 {
 			left = append(left, c)
 		}

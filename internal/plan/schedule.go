@@ -4,6 +4,7 @@ package plan
 // numbered from 0.
 type schedule struct {
 	backlog     int   // before the first tick
+	cap         int32 // per later tick
 	first, last int32 // indexes of its runs
 }
 

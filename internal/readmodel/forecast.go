@@ -69,7 +69,7 @@ func forecastFor(ctx context.Context, q *dbsqlc.Queries, t ticks, candidates []p
 	}
 	return plan.NewForecast(candidates, plan.Rules{
 		First: t.current, FirstQuota: quota,
-		Tick: t.length, FleetCap: int(t.settings.FleetCap), AccountCap: int(t.settings.AccountCap),
+		Tick: t.length, FleetCap: int(t.settings.FleetCap),
 		Horizon: Horizon, Allocations: allocations,
 	}), nil
 }

@@ -13,7 +13,7 @@ func Candidates(rows []dbsqlc.CandidatesRow) (candidates []plan.Candidate, backl
 	candidates = make([]plan.Candidate, len(rows))
 	for i, row := range rows {
 		candidates[i] = plan.Candidate{
-			AccountID: row.AccountID, WorkspaceID: row.WorkspaceID, Backlog: int(row.Backlog), Quota: int(row.Quota),
+			AccountID: row.AccountID, WorkspaceID: row.WorkspaceID, Backlog: int(row.Backlog), Quota: int(row.Quota), Cap: int(row.Cap),
 			AccountServed: served(row.AccountServedAt), WorkspaceServed: served(row.WorkspaceServedAt),
 		}
 		backlog += int(row.Backlog)

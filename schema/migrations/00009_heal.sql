@@ -459,6 +459,7 @@ DECLARE
     heal     thaw.heals;
     settings thaw.settings := (SELECT s FROM thaw.settings AS s);
     each     bigint[];
+    caps     integer[];
     share    integer;
 BEGIN
     SELECT h.* INTO heal FROM thaw.heals AS h WHERE h.id = p_heal_id;
@@ -466,13 +467,20 @@ BEGIN
     rate := heal.rate;
     tick_seconds := extract(epoch FROM settings.tick);
     waiting := thaw.heal_bound(heal);
-    SELECT coalesce(array_agg(target.waiting), '{}'), coalesce(sum(target.waiting), 0), count(*) INTO each, resumable, accounts
+    SELECT coalesce(array_agg(target.waiting), '{}'), array_agg(thaw.account_cap(workspace, settings)),
+        coalesce(sum(target.waiting), 0), count(*)
+    INTO each, caps, resumable, accounts
     FROM (
-        SELECT sum(scope.waiting)::bigint AS waiting FROM thaw.heal_scope(heal.id) AS scope GROUP BY scope.target_id) AS target;
+        SELECT scope.target_id, sum(scope.waiting)::bigint AS waiting
+        FROM thaw.heal_scope(heal.id) AS scope GROUP BY scope.target_id) AS target
+    JOIN thaw.accounts AS account ON account.id = target.target_id
+    JOIN thaw.workspaces AS workspace ON workspace.id = account.workspace_id;
     share := thaw.fair_share(each, heal.cap);
     ticks := (
-        SELECT coalesce(greatest(ceil(sum(line.remaining) / settings.fleet_cap), max(ceil(line.remaining::numeric / settings.account_cap))), 0)
-        FROM (SELECT one.waiting - least(one.waiting, share) AS remaining FROM unnest(each) AS one (waiting)) AS line);
+        SELECT coalesce(greatest(ceil(sum(line.remaining) / settings.fleet_cap), max(ceil(line.remaining::numeric / line.cap))), 0)
+        FROM (
+            SELECT one.waiting - least(one.waiting, share) AS remaining, one.cap
+            FROM unnest(each, caps) AS one (waiting, cap)) AS line);
 END;
 $$;
 -- +goose StatementEnd

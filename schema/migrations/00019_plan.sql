@@ -101,18 +101,19 @@ COMMENT ON TABLE thaw.forecasts IS 'At most one row: the newest forecast of a la
 ALTER TABLE thaw.forecasts ALTER COLUMN content SET STORAGE EXTERNAL;
 
 -- The candidates of a tick: accounts through which prospects may resume, their remaining quota in
--- the tick, and when they and their workspaces were last served. Shape of plan.Candidate. This
+-- the tick and their cap, and when they and their workspaces were last served. Shape of
+-- plan.Candidate. This
 -- function returns all candidates, for a forecast; the sweep uses the two functions below, which
 -- return no more than it needs.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.candidates(p_tick_at timestamptz DEFAULT thaw.tick())
 RETURNS TABLE (
-    account_id bigint, workspace_id bigint, backlog integer, quota integer,
+    account_id bigint, workspace_id bigint, backlog integer, quota integer, cap integer,
     account_served_at timestamptz, workspace_served_at timestamptz)
 LANGUAGE sql STABLE SET jit = off SET work_mem = '64MB'
 BEGIN ATOMIC
     SELECT candidate.account_id, candidate.workspace_id, least(candidate.waiting, 2147483647)::integer,
-        coalesce(charged.cap - charged.used, candidate.cap), account_order.tick_at, workspace_order.tick_at
+        coalesce(charged.cap - charged.used, candidate.cap), candidate.cap, account_order.tick_at, workspace_order.tick_at
     FROM thaw.resumable_accounts AS candidate
     LEFT JOIN thaw.account_quotas AS charged
         ON charged.tick_at = p_tick_at AND charged.account_id = candidate.account_id

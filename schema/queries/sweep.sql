@@ -41,7 +41,7 @@ FROM thaw.plan_accounts(sqlc.arg(tick_at)::timestamptz, sqlc.arg(workspace_ids):
 -- name: Candidates :many
 -- Never served: the epoch.
 SELECT c.account_id::bigint AS account_id, c.workspace_id::bigint AS workspace_id, c.backlog::integer AS backlog,
-    c.quota::integer AS quota,
+    c.quota::integer AS quota, c.cap::integer AS cap,
     coalesce(c.account_served_at, 'epoch')::timestamptz AS account_served_at,
     coalesce(c.workspace_served_at, 'epoch')::timestamptz AS workspace_served_at
 FROM thaw.candidates(sqlc.arg(tick_at)::timestamptz) AS c;

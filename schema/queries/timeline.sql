@@ -56,7 +56,7 @@ ORDER BY part.part, part.id DESC;
 -- name: AccountLimits :one
 -- What limits the resumes through an account in the current tick, everything that blocks them, and
 -- how many active prospects a pause would stop, counted up to at_most.
-SELECT thaw.now()::timestamptz AS now, thaw.tick()::timestamptz AS tick_at, s.tick AS tick_length, s.account_cap, s.fleet_cap, s.signal_cap, s.jitter,
+SELECT thaw.now()::timestamptz AS now, thaw.tick()::timestamptz AS tick_at, s.tick AS tick_length, coalesce(q.cap, thaw.account_cap(a.id))::integer AS account_cap, s.fleet_cap, s.signal_cap, s.jitter,
     coalesce(q.used, 0)::integer AS account_used, coalesce(sweep.used, 0)::integer AS sweep_used,
     coalesce(signal.used, 0)::integer AS signal_used,
     a.timezone, a.disconnected_at, a.reconnected_at, coalesce(a.resume_after > thaw.now(), false)::boolean AS is_flapping, a.resume_after,
