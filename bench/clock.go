@@ -105,20 +105,20 @@ type swept struct {
 
 // sweepTick starts the sweep of the next tick and returns when its last pass is done. If nothing is
 // to be resumed, only the sweep itself is measured.
-func (db *database) sweepTick(ctx context.Context, bell *bell, resumes bool) (s swept, err error) {
+func (db *database) sweepTick(ctx context.Context, listener *listener, resumes bool) (s swept, err error) {
 	tick, asked, err := db.sweepNext(ctx)
 	if err != nil {
 		return s, err
 	}
 	s.tick = tick
 	if resumes {
-		planned, err := bell.waitTick(ctx, "plan", tick)
+		planned, err := listener.waitTick(ctx, "plan", tick)
 		if err != nil {
 			return s, err
 		}
 		s.planned = planned.Sub(asked)
 	}
-	done, err := bell.waitTick(ctx, "sweep", tick)
+	done, err := listener.waitTick(ctx, "sweep", tick)
 	if err != nil {
 		return s, err
 	}

@@ -18,29 +18,29 @@ type database struct {
 const benchSchema = `
 CREATE EXTENSION IF NOT EXISTS pg_prewarm;
 CREATE SCHEMA bench;
-CREATE FUNCTION bench.ring() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION bench.notify() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_notify('bench', TG_ARGV[0] || ' ' || (to_jsonb(NEW) ->> TG_ARGV[1]));
     RETURN NULL;
 END;
 $$;
 CREATE TRIGGER bench_ring AFTER UPDATE OF status ON thaw.heals
-    FOR EACH ROW WHEN (NEW.status = 'done' AND OLD.status <> 'done') EXECUTE FUNCTION bench.ring('heal', 'id');
+    FOR EACH ROW WHEN (NEW.status = 'done' AND OLD.status <> 'done') EXECUTE FUNCTION bench.notify('heal', 'id');
 -- Its name sorts before the one above, so it fires first even if the first batch is also the last.
 CREATE TRIGGER bench_batch AFTER UPDATE OF batch ON thaw.heals
-    FOR EACH ROW WHEN (NEW.batch > 0 AND OLD.batch = 0) EXECUTE FUNCTION bench.ring('batch', 'id');
+    FOR EACH ROW WHEN (NEW.batch > 0 AND OLD.batch = 0) EXECUTE FUNCTION bench.notify('batch', 'id');
 CREATE TRIGGER bench_ring AFTER UPDATE OF finished_at ON thaw.account_signals
     FOR EACH ROW WHEN (NEW.finished_at IS NOT NULL AND OLD.finished_at IS NULL)
-    EXECUTE FUNCTION bench.ring('signal', 'account_id');
+    EXECUTE FUNCTION bench.notify('signal', 'account_id');
 CREATE TRIGGER bench_ring AFTER UPDATE OF pause_after ON thaw.accounts
-    FOR EACH ROW WHEN (NEW.pause_after IS NULL AND OLD.pause_after IS NOT NULL) EXECUTE FUNCTION bench.ring('pause', 'id');
+    FOR EACH ROW WHEN (NEW.pause_after IS NULL AND OLD.pause_after IS NOT NULL) EXECUTE FUNCTION bench.notify('pause', 'id');
 CREATE TRIGGER bench_ring_insert AFTER INSERT ON thaw.sweeps
-    FOR EACH ROW WHEN (NEW.finished_at IS NOT NULL) EXECUTE FUNCTION bench.ring('sweep', 'tick_at');
+    FOR EACH ROW WHEN (NEW.finished_at IS NOT NULL) EXECUTE FUNCTION bench.notify('sweep', 'tick_at');
 CREATE TRIGGER bench_ring_update AFTER UPDATE OF finished_at ON thaw.sweeps
     FOR EACH ROW WHEN (NEW.finished_at IS NOT NULL AND OLD.finished_at IS NULL)
-    EXECUTE FUNCTION bench.ring('sweep', 'tick_at');
+    EXECUTE FUNCTION bench.notify('sweep', 'tick_at');
 CREATE TRIGGER bench_ring_plan AFTER INSERT ON thaw.sweeps
-    FOR EACH ROW WHEN (NEW.planned > 0) EXECUTE FUNCTION bench.ring('plan', 'tick_at');
+    FOR EACH ROW WHEN (NEW.planned > 0) EXECUTE FUNCTION bench.notify('plan', 'tick_at');
 `
 
 // run executes one statement.

@@ -99,16 +99,16 @@ func readEnrollments(ctx context.Context, db *database) (e enrollments, err erro
 // live runs the ticks one after another. It waits for all work of a tick before the next one
 // begins.
 func (d *day) live(ctx context.Context, db *database) (sample, error) {
-	bell, err := db.bell(ctx)
+	listener, err := db.listener(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer bell.close()
+	defer listener.close()
 	var took []float64
 	bytes, err := db.wal(ctx, func() error {
 		for n := range d.ticks {
 			began := time.Now()
-			if err := d.tick(ctx, db, bell, n); err != nil {
+			if err := d.tick(ctx, db, listener, n); err != nil {
 				return fmt.Errorf("tick %d: %w", n, err)
 			}
 			took = append(took, time.Since(began).Seconds())
@@ -129,14 +129,14 @@ func (d *day) live(ctx context.Context, db *database) (sample, error) {
 
 // tick disconnects and reconnects accounts, starts the sweep of the next tick, and returns when all
 // work is done.
-func (d *day) tick(ctx context.Context, db *database, bell *bell, n int) error {
+func (d *day) tick(ctx context.Context, db *database, listener *listener, n int) error {
 	gone := d.turn(n)
 	if err := db.run(ctx, `
 		SELECT thaw.signal('linkedin', a.provider_account_id, 'disconnected') FROM thaw.accounts AS a WHERE a.id BETWEEN $1 AND $2 ORDER BY a.id`,
 		gone.first, gone.last()); err != nil {
 		return err
 	}
-	if _, err := bell.waitAll(ctx, "pause", gone); err != nil {
+	if _, err := listener.waitAll(ctx, "pause", gone); err != nil {
 		return err
 	}
 	back := d.turn(n - awayFor)
@@ -151,7 +151,7 @@ func (d *day) tick(ctx context.Context, db *database, bell *bell, n int) error {
 			noticed.first, noticed.last()); err != nil {
 			return err
 		}
-		if _, err := bell.waitAll(ctx, "signal", noticed); err != nil {
+		if _, err := listener.waitAll(ctx, "signal", noticed); err != nil {
 			return err
 		}
 	}
@@ -159,7 +159,7 @@ func (d *day) tick(ctx context.Context, db *database, bell *bell, n int) error {
 	if err != nil {
 		return err
 	}
-	_, err = bell.waitTick(ctx, "sweep", tick)
+	_, err = listener.waitTick(ctx, "sweep", tick)
 	return err
 }
 

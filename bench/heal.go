@@ -135,11 +135,11 @@ func (h *heal) statement(ctx context.Context, db *database, place int) (sample, 
 }
 
 func (h *heal) heal(ctx context.Context, db *database, place int) (sample, error) {
-	bell, err := db.bell(ctx)
+	listener, err := db.listener(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer bell.close()
+	defer listener.close()
 	work, warmUp := h.shares(place)
 	once := func(s share) (sample, error) {
 		began := time.Now()
@@ -147,11 +147,11 @@ func (h *heal) heal(ctx context.Context, db *database, place int) (sample, error
 		if err != nil {
 			return nil, err
 		}
-		first, err := bell.waitAll(ctx, "batch", share{id, 1})
+		first, err := listener.waitAll(ctx, "batch", share{id, 1})
 		if err != nil {
 			return nil, err
 		}
-		ended, err := bell.waitAll(ctx, "heal", share{id, 1})
+		ended, err := listener.waitAll(ctx, "heal", share{id, 1})
 		return sample{"time": ended[0].Sub(began).Seconds(), firstBatch.Name: first[0].Sub(began).Seconds() * 1000}, err
 	}
 	if _, err := once(warmUp); err != nil {

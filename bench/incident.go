@@ -145,15 +145,15 @@ func (i *incident) variants(r *rig) []variant {
 // sweep makes a process sweep one idle tick in safety mode, as during the incident, and then the
 // ticks after safety mode ends.
 func (i *incident) sweep(ctx context.Context, db *database, s scene) (sample, error) {
-	bell, err := db.bell(ctx)
+	listener, err := db.listener(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer bell.close()
+	defer listener.close()
 	if err := db.run(ctx, "SELECT thaw.safety_enter('provider incident', 'bench', true)"); err != nil {
 		return nil, err
 	}
-	if _, err := db.sweepTick(ctx, bell, false); err != nil {
+	if _, err := db.sweepTick(ctx, listener, false); err != nil {
 		return nil, fmt.Errorf("warming up: %w", err)
 	}
 	if err := db.settle(ctx); err != nil {
@@ -168,7 +168,7 @@ func (i *incident) sweep(ctx context.Context, db *database, s scene) (sample, er
 		if err := db.pauseOne(ctx, s.lost); err != nil {
 			return nil, err
 		}
-		swept, err := db.sweepTick(ctx, bell, true)
+		swept, err := db.sweepTick(ctx, listener, true)
 		if err != nil {
 			return nil, fmt.Errorf("tick %d: %w", n+1, err)
 		}

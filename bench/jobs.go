@@ -236,19 +236,19 @@ func insertBy(p *peer) inserter {
 // work inserts the jobs of two ticks, first those of the warm-up, and waits for a running process
 // to work them off.
 func (j *jobs) work(ctx context.Context, db *database, place int, insert inserter) (sample, error) {
-	bell, err := db.bell(ctx)
+	listener, err := db.listener(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer bell.close()
+	defer listener.close()
 	warmUp, work := j.shares(place)
-	if _, _, err := j.tick(ctx, db, bell, warmUp, warmUpEach, insert); err != nil {
+	if _, _, err := j.tick(ctx, db, listener, warmUp, warmUpEach, insert); err != nil {
 		return nil, fmt.Errorf("warming up: %w", err)
 	}
 	if err := db.settle(ctx); err != nil {
 		return nil, err
 	}
-	tick, took, err := j.tick(ctx, db, bell, work, j.rows, insert)
+	tick, took, err := j.tick(ctx, db, listener, work, j.rows, insert)
 	if err != nil {
 		return nil, err
 	}
@@ -256,7 +256,7 @@ func (j *jobs) work(ctx context.Context, db *database, place int, insert inserte
 }
 
 // tick plans a share, inserts its jobs, and waits until the last pass is committed.
-func (j *jobs) tick(ctx context.Context, db *database, bell *bell, s share, rows int, insert inserter) (tick time.Time, took time.Duration, err error) {
+func (j *jobs) tick(ctx context.Context, db *database, listener *listener, s share, rows int, insert inserter) (tick time.Time, took time.Duration, err error) {
 	if tick, err = db.nextTick(ctx, s.size); err != nil {
 		return tick, 0, err
 	}
@@ -274,7 +274,7 @@ func (j *jobs) tick(ctx context.Context, db *database, bell *bell, s share, rows
 	}
 	waiting, cancel := context.WithTimeout(ctx, j.limit)
 	defer cancel()
-	ended, err := bell.waitTick(waiting, "sweep", tick)
+	ended, err := listener.waitTick(waiting, "sweep", tick)
 	if err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
 		done, err := db.number(ctx, "SELECT count(*) FROM thaw.allocations AS g WHERE g.tick_at = $1 AND g.finished_at IS NOT NULL", tick)
 		return tick, 0, errors.Join(&gaveUpError{fmt.Sprintf("%d of %d jobs done after %s", done, s.size, j.limit)}, err)

@@ -128,28 +128,28 @@ func (l *latency) serve(ctx context.Context, r *rig, db *database, place int) (s
 	sender := newSender()
 	return r.during(ctx, db, sender.env(), []string{"serve", "--addr", "127.0.0.1:0"}, func(p *program) (sample, error) {
 		sender.url = p.url
-		bell, err := db.bell(ctx)
+		listener, err := db.listener(ctx)
 		if err != nil {
 			return nil, err
 		}
-		defer bell.close()
+		defer listener.close()
 		return l.measured(ctx, db, accounts, func(ctx context.Context, account int64) (p passage, err error) {
 			p.sent = time.Now()
 			err = sender.send(ctx, accountName(account), "connected")
 			p.accepted = time.Now()
 			return p, err
-		}, bell)
+		}, listener)
 	})
 }
 
 // queue measures another job queue: in the transaction that receives the signal, thaw.enqueue
 // inserts a job of that queue. Other queues skip the webhook: the signal is a call of thaw.signal.
 func (l *latency) queue(ctx context.Context, db *database, q queue, p *peer, place int) (sample, error) {
-	bell, err := db.bell(ctx)
+	listener, err := db.listener(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer bell.close()
+	defer listener.close()
 	send := func(ctx context.Context, account int64) (time.Time, error) {
 		err := db.run(ctx, signalByCall, accountName(account))
 		return time.Now(), err
@@ -170,7 +170,7 @@ func (l *latency) queue(ctx context.Context, db *database, q queue, p *peer, pla
 		at.sent = time.Now()
 		at.accepted, err = send(ctx, account)
 		return at, err
-	}, bell)
+	}, listener)
 }
 
 const signalByCall = "SELECT thaw.signal('linkedin', $1, 'connected')"
@@ -201,17 +201,17 @@ const (
 )
 
 // measured first sends the warm-up signals, all at once so that they use every connection, and then
-// one signal per arrival. With a bell, the notification says when the rows became active.
-func (l *latency) measured(ctx context.Context, db *database, accounts share, send func(context.Context, int64) (passage, error), bell *bell) (sample, error) {
+// one signal per arrival. With a listener, the notification says when the rows became active.
+func (l *latency) measured(ctx context.Context, db *database, accounts share, send func(context.Context, int64) (passage, error), listener *listener) (sample, error) {
 	warmUp := share{accounts.first, l.warmUp}
 	work := share{accounts.first + int64(l.warmUp), accounts.size - l.warmUp}
-	if _, err := l.arrive(ctx, warmUp, 0, send, bell); err != nil {
+	if _, err := l.arrive(ctx, warmUp, 0, send, listener); err != nil {
 		return nil, fmt.Errorf("warming up: %w", err)
 	}
 	if err := db.settle(ctx); err != nil {
 		return nil, err
 	}
-	passages, err := l.arrive(ctx, work, time.Second/signalsPerSecond, send, bell)
+	passages, err := l.arrive(ctx, work, time.Second/signalsPerSecond, send, listener)
 	if err != nil {
 		return nil, err
 	}
@@ -233,17 +233,17 @@ func (l *latency) measured(ctx context.Context, db *database, accounts share, se
 }
 
 // arrive sends one signal for each account of a share and returns their passages. The arrival times
-// are random with the given mean distance, and the same in every call. With a bell, a signal counts
+// are random with the given mean distance, and the same in every call. With a listener, a signal counts
 // as active when the notification arrives.
-func (l *latency) arrive(ctx context.Context, s share, distance time.Duration, send func(context.Context, int64) (passage, error), bell *bell) ([]passage, error) {
+func (l *latency) arrive(ctx context.Context, s share, distance time.Duration, send func(context.Context, int64) (passage, error), listener *listener) ([]passage, error) {
 	passages := make([]passage, s.size)
 	var active []time.Time
 	group, ctx := errgroup.WithContext(ctx)
-	if bell != nil {
+	if listener != nil {
 		group.Go(func() (err error) {
 			waiting, cancel := context.WithTimeout(ctx, l.limit)
 			defer cancel()
-			active, err = bell.waitAll(waiting, "signal", s)
+			active, err = listener.waitAll(waiting, "signal", s)
 			if err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
 				done := len(slices.DeleteFunc(active, time.Time.IsZero))
 				err = &gaveUpError{fmt.Sprintf("%d of %d jobs done after %s", done, s.size, l.limit)}

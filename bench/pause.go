@@ -85,18 +85,18 @@ func (p *pause) statement(ctx context.Context, db *database, place int) (sample,
 }
 
 func (p *pause) pause(ctx context.Context, db *database, place int) (sample, error) {
-	bell, err := db.bell(ctx)
+	listener, err := db.listener(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer bell.close()
+	defer listener.close()
 	account, warmUp := p.accounts(place)
 	once := func(account int64) (time.Duration, error) {
 		began := time.Now()
 		if err := db.run(ctx, "SELECT thaw.signal('linkedin', $1, 'disconnected')", accountName(account)); err != nil {
 			return 0, err
 		}
-		ended, err := bell.waitAll(ctx, "pause", share{account, 1})
+		ended, err := listener.waitAll(ctx, "pause", share{account, 1})
 		return ended[0].Sub(began), err
 	}
 	if _, err := once(warmUp); err != nil {

@@ -88,15 +88,15 @@ func (t *ticks) variants(r *rig) []variant {
 // server logs.
 func (t *ticks) sweep(ctx context.Context, r *rig, db *database) (sample, error) {
 	got, err := r.during(ctx, db, nil, []string{"work"}, func(*program) (sample, error) {
-		bell, err := db.bell(ctx)
+		listener, err := db.listener(ctx)
 		if err != nil {
 			return nil, err
 		}
-		defer bell.close()
-		if _, err := t.tick(ctx, db, bell, 0); err != nil {
+		defer listener.close()
+		if _, err := t.tick(ctx, db, listener, 0); err != nil {
 			return nil, fmt.Errorf("warming up: %w", err)
 		}
-		if _, err := t.tick(ctx, db, bell, t.candidates); err != nil {
+		if _, err := t.tick(ctx, db, listener, t.candidates); err != nil {
 			return nil, fmt.Errorf("warming up: %w", err)
 		}
 		if err := db.settle(ctx); err != nil {
@@ -104,14 +104,14 @@ func (t *ticks) sweep(ctx context.Context, r *rig, db *database) (sample, error)
 		}
 		var idle, busy []float64
 		for range t.idle {
-			took, err := t.tick(ctx, db, bell, 0)
+			took, err := t.tick(ctx, db, listener, 0)
 			if err != nil {
 				return nil, err
 			}
 			idle = append(idle, took.Seconds()*1000)
 		}
 		for range t.busy {
-			took, err := t.tick(ctx, db, bell, t.candidates)
+			took, err := t.tick(ctx, db, listener, t.candidates)
 			if err != nil {
 				return nil, err
 			}
@@ -129,11 +129,11 @@ func (t *ticks) sweep(ctx context.Context, r *rig, db *database) (sample, error)
 
 // tick pauses one prospect of each candidate, starts the sweep of the next tick, and returns how
 // long it took to commit the plan. It returns when all of these prospects are active again.
-func (t *ticks) tick(ctx context.Context, db *database, bell *bell, candidates int) (took time.Duration, err error) {
+func (t *ticks) tick(ctx context.Context, db *database, listener *listener, candidates int) (took time.Duration, err error) {
 	if err := db.pauseOne(ctx, candidates); err != nil {
 		return 0, err
 	}
-	swept, err := db.sweepTick(ctx, bell, candidates > 0)
+	swept, err := db.sweepTick(ctx, listener, candidates > 0)
 	if err != nil {
 		return 0, err
 	}
@@ -150,14 +150,14 @@ func (t *ticks) statements(ctx context.Context, r *rig, db *database) (count int
 	}
 	logging.URL += separator + "options=-c%20log_statement%3Dall"
 	_, err = r.during(ctx, &logging, nil, []string{"work"}, func(*program) (sample, error) {
-		bell, err := db.bell(ctx)
+		listener, err := db.listener(ctx)
 		if err != nil {
 			return nil, err
 		}
-		defer bell.close()
+		defer listener.close()
 		// The first sweep of the process: an earlier one might still be removing jobs.
 		r.log.start()
-		_, err = t.tick(ctx, db, bell, 0)
+		_, err = t.tick(ctx, db, listener, 0)
 		return sample{}, err
 	})
 	// The sweep continues after its commit. The process has waited for its end.

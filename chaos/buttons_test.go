@@ -21,33 +21,33 @@ func TestButtons(t *testing.T) {
 	notByDefault(t)
 	s := open(t)
 	s.startOfTick()
-	herd := s.fleet(1, scale(5000, 102_000))[0]
-	flock := s.disconnectedFleet(scale(4, 10), 150)
-	c := s.crew(2, "--jitter=1m")
+	healed := s.fleet(1, scale(5000, 102_000))[0]
+	signaled := s.disconnectedFleet(scale(4, 10), 150)
+	c := s.replicas(2, "--jitter=1m")
 	c.settled()
 
 	for round := range scale(2, 20) {
 		button := []string{"cancel", "retry"}[round%2]
-		c.clickInHeal(herd, button)
-		c.clickInSweep(flock, button)
-		for _, id := range append(slices.Clone(flock), herd) {
+		c.clickInHeal(healed, button)
+		c.clickInSweep(signaled, button)
+		for _, id := range append(slices.Clone(signaled), healed) {
 			require.Equal(s, 200, s.signal(c.any(), account(id), "disconnected", delivery{}))
 		}
 		s.until(2*time.Minute, "SELECT NOT EXISTS (SELECT FROM thaw.enrollments WHERE status = 'active')")
-		s.connect(herd)
+		s.connect(healed)
 	}
-	s.connect(flock...)
+	s.connect(signaled...)
 	s.exec("SELECT thaw.heal(w.key, cap => 1000000) FROM thaw.workspaces AS w")
 	s.active(time.Minute)
 	s.checker(s.somePaused)
 }
 
-// clickInHeal heals a herd and clicks on its job in the middle of a batch.
-func (c *crew) clickInHeal(herd int64, button string) {
+// clickInHeal heals an account and clicks on its job in the middle of a batch.
+func (c *replicas) clickInHeal(healed int64, button string) {
 	c.Helper()
 	const running = "SELECT j.id FROM thaw.river_job AS j WHERE j.kind = 'heal' AND j.state = 'running'"
 	c.at.arm("HealBatch before UPDATE heals")
-	c.exec("SELECT thaw.heal(w.key, a.provider_account_id, 1000000) FROM thaw.accounts AS a JOIN thaw.workspaces AS w ON w.id = a.workspace_id WHERE a.id = $1", herd)
+	c.exec("SELECT thaw.heal(w.key, a.provider_account_id, 1000000) FROM thaw.accounts AS a JOIN thaw.workspaces AS w ON w.id = a.workspace_id WHERE a.id = $1", healed)
 	name, _ := c.at.stopped(30 * time.Second)
 	require.NotEmpty(c, name)
 	ids := column[int64](c.scenario, running)
@@ -63,14 +63,14 @@ func (c *crew) clickInHeal(herd int64, button string) {
 	c.until(2*time.Minute, "SELECT NOT EXISTS (SELECT FROM thaw.heals WHERE status = 'running')")
 	c.click("retry", ids) // a finished heal
 	c.settled()
-	require.Zero(c, value[int](c.scenario, "SELECT count(*) FROM thaw.enrollments WHERE account_id = $1 AND status <> 'active'", herd))
+	require.Zero(c, value[int](c.scenario, "SELECT count(*) FROM thaw.enrollments WHERE account_id = $1 AND status <> 'active'", healed))
 }
 
-// clickInSweep makes a tick resume a flock. When one pass has resumed its rows and has not
+// clickInSweep makes a tick resume accounts. When one pass has resumed its rows and has not
 // committed, it clicks on every running pass.
-func (c *crew) clickInSweep(flock []int64, button string) {
+func (c *replicas) clickInSweep(signaled []int64, button string) {
 	c.Helper()
-	c.connect(flock...)
+	c.connect(signaled...)
 	c.at.arm("ResumeForSweep after UPDATE enrollments")
 	c.advance(15 * time.Minute)
 	c.exec("SELECT thaw.sweep()")
@@ -87,11 +87,11 @@ func (c *crew) clickInSweep(flock []int64, button string) {
 	c.settled()
 	c.click("retry", ids)
 	c.settled()
-	require.Zero(c, value[int](c.scenario, "SELECT count(*) FROM thaw.enrollments WHERE account_id = ANY ($1) AND status <> 'active'", flock))
+	require.Zero(c, value[int](c.scenario, "SELECT count(*) FROM thaw.enrollments WHERE account_id = ANY ($1) AND status <> 'active'", signaled))
 }
 
 // click does what River UI's buttons do: "retry" or "cancel".
-func (c *crew) click(button string, ids []int64) {
+func (c *replicas) click(button string, ids []int64) {
 	c.Helper()
 	texts := make([]string, len(ids))
 	for i, id := range ids {

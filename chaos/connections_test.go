@@ -16,7 +16,7 @@ func TestTerminatedBackends(t *testing.T) {
 	t.Parallel()
 	notByDefault(t)
 	s := open(t)
-	traffic := s.traffic(scale(size{flock: 4, herd: 1, stray: 2, prospects: 4000}, size{flock: 12, herd: 2, stray: 5, prospects: 34_000}))
+	traffic := s.traffic(scale(size{signaled: 4, healed: 1, silent: 2, prospects: 4000}, size{signaled: 12, healed: 2, silent: 5, prospects: 34_000}))
 	options := []string{"--tick=2s", "--jitter=10s"}
 	processes := []*process{s.serve(options...), s.serve(options...), s.serve(options...)}
 	stop := traffic.begin(processes...)
@@ -92,7 +92,7 @@ func TestConnectionsExhausted(t *testing.T) {
 	notByDefault(t)
 	pg := startCluster(t, map[string]string{"max_connections": "60"})
 	s := openOn(t, pg.url)
-	traffic := s.traffic(scale(size{flock: 3, herd: 1, stray: 1, prospects: 4000}, size{flock: 12, herd: 2, stray: 5, prospects: 20_000}))
+	traffic := s.traffic(scale(size{signaled: 3, healed: 1, silent: 1, prospects: 4000}, size{signaled: 12, healed: 2, silent: 5, prospects: 20_000}))
 	probe := account(s.disconnectedFleet(1, 60)[0])
 	options := []string{"--tick=2s", "--jitter=10s", "--concurrency=4"}
 	processes := []*process{s.serve(options...), s.serve(options...)}

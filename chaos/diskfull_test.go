@@ -65,7 +65,7 @@ func TestFullTablespace(t *testing.T) {
 // frees it again. more runs while the disk is full.
 func (s *scenario) fillUp(disk *disk, pg *cluster, more func()) {
 	s.Helper()
-	traffic := s.traffic(scale(size{flock: 3, herd: 1, stray: 1, prospects: 6000}, size{flock: 12, herd: 2, stray: 5, prospects: 20_000}))
+	traffic := s.traffic(scale(size{signaled: 3, healed: 1, silent: 1, prospects: 6000}, size{signaled: 12, healed: 2, silent: 5, prospects: 20_000}))
 	options := []string{"--tick=2s", "--jitter=10s"}
 	processes := []*process{s.serve(options...), s.serve(options...)}
 	stop := traffic.begin(processes...)

@@ -28,8 +28,8 @@ func TestIncident(t *testing.T) {
 	s.advance(11 * time.Minute)
 	s.exec("UPDATE thaw.settings SET safety_accounts = $1, flap_limit = 0", len(accounts)/4)
 	s.exec(notes)
-	c := s.crew(3, append(p.options(), "--tick=2s", "--jitter=10s")...)
-	i := &incident{load: &load{scenario: s, crew: c}, platform: p, accounts: accounts[1:], spared: accounts[0]}
+	c := s.replicas(3, append(p.options(), "--tick=2s", "--jitter=10s")...)
+	i := &incident{load: &load{scenario: s, replicas: c}, platform: p, accounts: accounts[1:], spared: accounts[0]}
 	stop := i.begin()
 	i.drained()
 
@@ -239,8 +239,8 @@ func (i *incident) hit(point string, do func() error) {
 	case point == "":
 	case isCommit:
 		i.fault("kills after COMMIT")
-		i.crew.wire.arm(transaction)
-		kill = i.crew.killHeld
+		i.replicas.wire.arm(transaction)
+		kill = i.replicas.killHeld
 	default:
 		withTransaction := !strings.HasPrefix(point, "commit") && i.rand.IntN(2) == 0
 		if withTransaction {
@@ -248,8 +248,8 @@ func (i *incident) hit(point string, do func() error) {
 		} else {
 			i.fault("kills at a point")
 		}
-		i.crew.at.arm(point) // before do, which may pass the point only once
-		kill = func() bool { return i.crew.killStopped(withTransaction) }
+		i.replicas.at.arm(point) // before do, which may pass the point only once
+		kill = func() bool { return i.replicas.killStopped(withTransaction) }
 	}
 	group := &errgroup.Group{}
 	group.Go(do)
@@ -302,7 +302,7 @@ func (i *incident) happen(r round) {
 		return errors.Join(i.all(lost, "disconnected"), i.all(lost[:len(lost)/2], "connected"), i.all(lost[:len(lost)/4], "disconnected"))
 	})
 	for range scale(1, 2) {
-		i.crew.killAtRandom()
+		i.replicas.killAtRandom()
 		i.fault("kills at random")
 	}
 	i.resumesNothing()
@@ -329,12 +329,12 @@ func (i *incident) stopAPass(do func()) {
 	id := i.spared
 	require.NoError(i, i.send(id, "disconnected"))
 	i.until(30*time.Second, "SELECT pause_after IS NULL FROM thaw.accounts WHERE id = $1", id)
-	i.crew.at.arm("ResumeForSignal before UPDATE enrollments")
+	i.replicas.at.arm("ResumeForSignal before UPDATE enrollments")
 	require.NoError(i, i.send(id, "connected"))
-	name, _ := i.crew.at.stopped(30 * time.Second)
+	name, _ := i.replicas.at.stopped(30 * time.Second)
 	require.NotEmpty(i, name, "no pass reached the point")
 	do()
-	i.crew.at.release()
+	i.replicas.at.release()
 	i.fault("passes stopped in the middle")
 }
 

@@ -21,13 +21,13 @@ func TestKill(t *testing.T) {
 	s := open(t)
 	s.exec("SELECT setval(pg_get_serial_sequence('thaw.account_signals', 'id'), 1000000)") // leaves lower IDs free
 	work := &load{scenario: s}
-	work.herds = append(work.herds, s.fleet(1, scale(6000, 102_000))...)
+	work.healed = append(work.healed, s.fleet(1, scale(6000, 102_000))...)
 	for range scale(0, 3) {
-		work.herds = append(work.herds, s.fleet(1, 10_000)...)
+		work.healed = append(work.healed, s.fleet(1, 10_000)...)
 	}
-	work.flock = s.disconnectedFleet(scale(6, 20), 60)
-	c := s.crew(3, "--tick=2s", "--jitter=10s")
-	work.crew = c
+	work.signaled = s.disconnectedFleet(scale(6, 20), 60)
+	c := s.replicas(3, "--tick=2s", "--jitter=10s")
+	work.replicas = c
 	stop := work.begin()
 
 	kills := 0
@@ -51,7 +51,7 @@ type step struct {
 // plan returns a selection of points at small size. At full size it returns every point that the
 // program passes, once with its transaction continued and once with it ended, mixed with kills at
 // random times.
-func (c *crew) plan() (plan []step) {
+func (c *replicas) plan() (plan []step) {
 	c.Helper()
 	add := func(point string, withTransaction bool) {
 		kind := "at a point"
@@ -101,7 +101,7 @@ func (c *crew) plan() (plan []step) {
 }
 
 // killAtRandom kills one process after a random time or, one time in five, all processes.
-func (c *crew) killAtRandom() bool {
+func (c *replicas) killAtRandom() bool {
 	c.Helper()
 	c.pause(time.Duration(c.rand.IntN(400)) * time.Millisecond)
 	victims := []*member{c.members[c.rand.IntN(len(c.members))]}
@@ -120,9 +120,9 @@ func (c *crew) killAtRandom() bool {
 // connect signals are lost, so that sweeps must find them.
 type load struct {
 	*scenario
-	crew  *crew
-	herds []int64
-	flock []int64
+	replicas *replicas
+	healed   []int64
+	signaled []int64
 }
 
 const workers = 3
@@ -131,9 +131,9 @@ const workers = 3
 func (l *load) begin() (stop func()) {
 	ctx, cancel := context.WithCancel(l.Context())
 	group := &errgroup.Group{}
-	group.Go(func() error { return l.herd(ctx) })
+	group.Go(func() error { return l.healInTurn(ctx) })
 	for i := range workers {
-		group.Go(func() error { return l.tend(ctx, i) })
+		group.Go(func() error { return l.reconnect(ctx, i) })
 	}
 	group.Go(func() error { return l.prune(ctx) })
 	return func() {
@@ -145,17 +145,17 @@ func (l *load) begin() (stop func()) {
 
 // send sends a signal repeatedly, as a provider does, until a process accepts it.
 func (l *load) send(id int64, status string) error {
-	if code := l.signal(l.crew.any(), account(id), status, delivery{patience: time.Minute, to: l.crew.any}); code != 200 {
+	if code := l.signal(l.replicas.any(), account(id), status, delivery{patience: time.Minute, to: l.replicas.any}); code != 200 {
 		return fmt.Errorf("signal %s for account %d: last response %d", status, id, code)
 	}
 	l.fault("signals")
 	return nil
 }
 
-// herd heals the herds one after another, then disconnects them again.
-func (l *load) herd(ctx context.Context) error {
+// healInTurn heals the large accounts one after another, then disconnects them again.
+func (l *load) healInTurn(ctx context.Context) error {
 	for i := 0; ctx.Err() == nil; i++ {
-		id := l.herds[i%len(l.herds)]
+		id := l.healed[i%len(l.healed)]
 		l.connect(id)
 		if err := l.heal(id); err != nil {
 			return err
@@ -189,11 +189,11 @@ func (l *load) heal(id int64) error {
 	return nil
 }
 
-// tend repeatedly disconnects and reconnects every third account of the flock.
-func (l *load) tend(ctx context.Context, first int) error {
+// reconnect repeatedly disconnects and reconnects every third of the small accounts.
+func (l *load) reconnect(ctx context.Context, first int) error {
 	for ctx.Err() == nil {
-		for i := first; i < len(l.flock) && ctx.Err() == nil; i += workers {
-			id := l.flock[i]
+		for i := first; i < len(l.signaled) && ctx.Err() == nil; i += workers {
+			id := l.signaled[i]
 			if l.rand.IntN(3) == 0 {
 				l.connect(id)
 				l.fault("connect signals lost")
@@ -249,10 +249,10 @@ func (l *load) comes(patience time.Duration, sql string, args ...any) bool {
 // resumeAll connects all accounts and waits until their prospects are active.
 func (l *load) resumeAll() {
 	l.Helper()
-	for _, id := range slices.Concat(l.herds, l.flock) {
+	for _, id := range slices.Concat(l.healed, l.signaled) {
 		require.NoError(l, l.send(id, "connected"))
 	}
-	for _, id := range l.herds {
+	for _, id := range l.healed {
 		require.NoError(l, l.heal(id))
 	}
 	l.active(5 * time.Minute)

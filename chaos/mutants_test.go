@@ -7,8 +7,8 @@ const (
 	backlog = "schema/migrations/00005_backlog.sql"
 	enqueue = "schema/migrations/enqueue.sql.template"
 	alive   = "schema/migrations/00021_workers.sql"
-	bell    = "internal/notifier/notifier.go"
-	ear     = "internal/notifier/listener.go"
+	notify  = "internal/notifier/notifier.go"
+	listen  = "internal/notifier/listener.go"
 	signals = "schema/migrations/00006_signal.sql"
 	pauses  = "schema/migrations/00007_pause.sql"
 	resumes = "schema/migrations/00008_resume.sql"
@@ -52,17 +52,17 @@ var mutants = []mutant{
 	},
 	{
 		without: "the requeue of a lost process's jobs",
-		edits:   []edit{{bell, "\t\trun(n.requeue)\n", ""}, {bell, "// requeue requeues", "var _ = (*Notifier).requeue\n\n// requeue requeues"}},
+		edits:   []edit{{notify, "\t\trun(n.requeue)\n", ""}, {notify, "// requeue requeues", "var _ = (*Notifier).requeue\n\n// requeue requeues"}},
 		pkg:     "./worker", tests: []string{"TestJobsOfLostProcessAreRequeued"},
 	},
 	{
 		without: "the check of control messages against the tables",
-		edits:   []edit{{ear, "n.ask(heard.Payload)", `n.deliver(&riverdriver.Notification{Topic: topicControl, Payload: heard.Payload}, "")`}},
+		edits:   []edit{{listen, "n.ask(heard.Payload)", `n.deliver(&riverdriver.Notification{Topic: topicControl, Payload: heard.Payload}, "")`}},
 		pkg:     "./internal/notifier", tests: []string{"TestForgedControlMessagesChangeNothing"},
 	},
 	{
 		without: "the check of leadership messages against the leader's row",
-		edits:   []edit{{ear, "n.askLeader(heard.Payload)", `n.deliver(&riverdriver.Notification{Topic: topicLeadership, Payload: heard.Payload}, "")`}},
+		edits:   []edit{{listen, "n.askLeader(heard.Payload)", `n.deliver(&riverdriver.Notification{Topic: topicLeadership, Payload: heard.Payload}, "")`}},
 		pkg:     "./internal/notifier", tests: []string{"TestForgedLeadershipMessagesChangeNothing"},
 	},
 	{

@@ -22,7 +22,7 @@ func TestRecovery(t *testing.T) {
 	for i := range healed {
 		healed[i] = s.fleet(1, 6000)[0]
 	}
-	c := s.crew(3, "--jitter=1m")
+	c := s.replicas(3, "--jitter=1m")
 	c.settled()
 
 	took := map[string][]time.Duration{}
@@ -64,7 +64,7 @@ func TestRecovery(t *testing.T) {
 
 // killHolder kills the process that stops at the armed point, with its transaction, and with
 // andLeader also the leader, if that is another process. It does not requeue the job.
-func (c *crew) killHolder(andLeader bool) (began time.Time, victims []*member) {
+func (c *replicas) killHolder(andLeader bool) (began time.Time, victims []*member) {
 	c.Helper()
 	name, backend := c.at.stopped(time.Minute)
 	require.NotEmpty(c, name)

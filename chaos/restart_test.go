@@ -17,7 +17,7 @@ func TestRestart(t *testing.T) {
 	notByDefault(t)
 	pg := startCluster(t, nil)
 	s := openOn(t, pg.url)
-	traffic := s.traffic(scale(size{flock: 4, herd: 1, stray: 2, prospects: 6000}, size{flock: 12, herd: 2, stray: 5, prospects: 34_000}))
+	traffic := s.traffic(scale(size{signaled: 4, healed: 1, silent: 2, prospects: 6000}, size{signaled: 12, healed: 2, silent: 5, prospects: 34_000}))
 	options := []string{"--tick=2s", "--jitter=10s"}
 	processes := []*process{s.serve(options...), s.serve(options...), s.serve(options...)}
 	stop := traffic.begin(processes...)

@@ -14,7 +14,7 @@ import (
 func TestDroppedConnections(t *testing.T) {
 	t.Parallel()
 	s := open(t)
-	traffic := s.traffic(scale(size{flock: 4, herd: 1, stray: 2, prospects: 4000}, size{flock: 12, herd: 2, stray: 5, prospects: 20_000}))
+	traffic := s.traffic(scale(size{signaled: 4, healed: 1, silent: 2, prospects: 4000}, size{signaled: 12, healed: 2, silent: 5, prospects: 20_000}))
 	proxies, processes := s.behindProxies(2, "--tick=2s", "--jitter=10s")
 	stop := traffic.begin(processes...)
 
@@ -48,7 +48,7 @@ func TestStalledPath(t *testing.T) {
 	t.Parallel()
 	notByDefault(t)
 	s := open(t)
-	traffic := s.traffic(scale(size{flock: 4, herd: 1, stray: 2, prospects: 4000}, size{flock: 12, herd: 2, stray: 5, prospects: 20_000}))
+	traffic := s.traffic(scale(size{signaled: 4, healed: 1, silent: 2, prospects: 4000}, size{signaled: 12, healed: 2, silent: 5, prospects: 20_000}))
 	proxies, processes := s.behindProxies(2, "--tick=2s", "--jitter=10s")
 	stop := traffic.begin(processes...)
 
@@ -83,7 +83,7 @@ func TestSilentConnections(t *testing.T) {
 	t.Parallel()
 	notByDefault(t)
 	s := open(t)
-	traffic := s.traffic(scale(size{flock: 2}, size{flock: 12, herd: 1, stray: 2, prospects: 20_000}))
+	traffic := s.traffic(scale(size{signaled: 2}, size{signaled: 12, healed: 1, silent: 2, prospects: 20_000}))
 	s.exec(`
 		CREATE SCHEMA chaos;
 		CREATE FUNCTION chaos.refuse() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -19,24 +19,24 @@ import (
 type traffic struct {
 	*scenario
 	processes []*process
-	// flock accounts reconnect and disconnect by signals, herd accounts are healed and
-	// disconnected, stray accounts are connected without a signal.
-	flock, herd, stray []int64
+	// signaled accounts reconnect and disconnect by signals, healed accounts are healed and
+	// disconnected, silent accounts are connected without a signal.
+	signaled, healed, silent []int64
 
 	mu    sync.Mutex
 	taken []string // deliveries answered with 2xx
 }
 
-// size is the number of accounts of each kind. Herd accounts have many prospects.
-type size struct{ flock, herd, stray, prospects int }
+// size is the number of accounts of each kind. Healed accounts have many prospects.
+type size struct{ signaled, healed, silent, prospects int }
 
 // traffic inserts the fleet.
 func (s *scenario) traffic(z size) *traffic {
 	s.Helper()
 	t := &traffic{scenario: s}
-	t.flock = s.disconnectedFleet(z.flock, 60)
-	t.stray = s.fleet(z.stray, 600)
-	t.herd = s.disconnectedFleet(z.herd, z.prospects)
+	t.signaled = s.disconnectedFleet(z.signaled, 60)
+	t.silent = s.fleet(z.silent, 600)
+	t.healed = s.disconnectedFleet(z.healed, z.prospects)
 	return t
 }
 
@@ -45,11 +45,11 @@ func (t *traffic) begin(processes ...*process) (stop func()) {
 	t.processes = processes
 	ctx, cancel := context.WithCancel(t.Context())
 	var group errgroup.Group
-	for i := range t.flock {
-		group.Go(func() error { return t.comeAndGo(ctx, t.flock[i]) })
+	for i := range t.signaled {
+		group.Go(func() error { return t.comeAndGo(ctx, t.signaled[i]) })
 	}
-	for i := range t.herd {
-		group.Go(func() error { return t.healAgainAndAgain(ctx, t.herd[i]) })
+	for i := range t.healed {
+		group.Go(func() error { return t.healAgainAndAgain(ctx, t.healed[i]) })
 	}
 	return func() {
 		t.Helper()
@@ -90,7 +90,7 @@ func (t *traffic) healAgainAndAgain(ctx context.Context, id int64) error {
 		if err := t.heal(ctx, id); err != nil || ctx.Err() != nil {
 			return err
 		}
-		t.fault("heals of the herd")
+		t.fault("heals of the healed")
 		if err := t.send(id, "disconnected"); err != nil {
 			return err
 		}
@@ -163,10 +163,10 @@ func (t *traffic) comes(ctx context.Context, sql string, args ...any) error {
 // resumeAll connects all accounts and waits until their prospects are active.
 func (t *traffic) resumeAll() {
 	t.Helper()
-	for _, id := range t.flock {
+	for _, id := range t.signaled {
 		require.NoError(t, t.send(id, "connected"))
 	}
-	for _, id := range t.herd {
+	for _, id := range t.healed {
 		require.NoError(t, t.heal(t.Context(), id))
 	}
 	t.active(scale(time.Minute, 10*time.Minute))

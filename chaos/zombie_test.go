@@ -13,7 +13,7 @@ type zombie struct {
 	name  string
 	small bool
 	// ask starts the work, and point is where its process is frozen.
-	ask   func(c *crew, herd int64)
+	ask   func(c *replicas, healed int64)
 	point string
 	// ends says how the transaction continues. idle: the server waits for more statements and ends
 	// it. slow: the server is slow and the timeout ends it. told: the server has received
@@ -23,15 +23,15 @@ type zombie struct {
 
 var zombies = []zombie{
 	// Several statements: the server has received only half of them.
-	{"sweep", true, func(c *crew, _ int64) {
+	{"sweep", true, func(c *replicas, _ int64) {
 		c.advance(15 * time.Minute)
 		c.exec("SELECT thaw.sweep()")
 	}, "RecordPlan after INSERT allocations", "idle"},
 	// One statement, sent together with its COMMIT.
-	{"resume", false, func(c *crew, id int64) {
+	{"resume", false, func(c *replicas, id int64) {
 		require.Equal(c, 200, c.signal(c.any(), account(id), "connected", delivery{}))
 	}, "ResumeForSignal after UPDATE enrollments", "slow"},
-	{"heal", true, func(c *crew, id int64) {
+	{"heal", true, func(c *replicas, id int64) {
 		c.exec("SELECT thaw.heal(w.key, cap => 1000000) FROM thaw.workspaces AS w JOIN thaw.accounts AS a ON a.workspace_id = w.id WHERE a.id = $1", id)
 	}, "HealBatch after UPDATE enrollments", "told"},
 }
@@ -54,7 +54,7 @@ func TestZombie(t *testing.T) {
 
 func (z *zombie) play(s *scenario) {
 	s.startOfTick()
-	c := s.crew(2, "--jitter=1m")
+	c := s.replicas(2, "--jitter=1m")
 	c.settled()
 	var id int64
 	if z.name == "resume" {

@@ -8,7 +8,7 @@ import (
 // maxURLs is the maximum number of prospects per request.
 const maxURLs = 200
 
-// prospect serves GET /prospects: why a prospect is not moving, and its history.
+// prospect serves GET /prospects: why a prospect does not continue, and its history.
 func (a *api) prospect(r *request) (reply, error) {
 	url, err := r.required("url")
 	if err != nil {

@@ -2,7 +2,7 @@ package explain
 
 import "time"
 
-// A Code identifies why a prospect is not moving. It is one of the constants below.
+// A Code identifies why a prospect does not continue. It is one of the constants below.
 type Code string
 
 // The codes. The package documentation gives their precedence.
@@ -45,7 +45,7 @@ var Codes = []Code{
 	Active,
 }
 
-// An Actor is the party that must act before the prospect moves.
+// An Actor is the party that must act before the prospect continues.
 type Actor string
 
 // The actors. A user works with campaigns and accounts in the platform; an operator runs the
@@ -74,7 +74,7 @@ type Obstacle struct {
 	Until *time.Time `json:"until"`
 }
 
-// An Answer says why a prospect is not moving.
+// An Answer says why a prospect does not continue.
 type Answer struct {
 	Code Code `json:"code"`
 

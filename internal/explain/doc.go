@@ -1,4 +1,4 @@
-// Package explain answers why a prospect is not moving and what will move it.
+// Package explain answers why a prospect does not continue and what must happen before it does.
 //
 // [Because] is a pure function of the database state of one enrollment at one moment. A prospect
 // that is unknown (not_found) or has finished (terminal: it completed the campaign, replied, failed

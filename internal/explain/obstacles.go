@@ -19,7 +19,7 @@ type obstacle struct {
 	then string
 }
 
-// obstaclesOf returns everything that has to end before the prospect moves. The package
+// obstaclesOf returns everything that has to end before the prospect continues. The package
 // documentation explains the order.
 func obstaclesOf(f Facts) []obstacle {
 	var found []obstacle

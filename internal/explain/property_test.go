@@ -135,7 +135,7 @@ func TestActingOnEveryObstacleMovesTheProspect(t *testing.T) {
 			must(t, len(next.Obstacles) < len(a.Obstacles), f, a, "the first obstacle does not go away")
 			f, a = after, next
 		}
-		must(t, a.Code == WaitingForSweep || a.Code == Active, f, a, "the prospect does not move")
+		must(t, a.Code == WaitingForSweep || a.Code == Active, f, a, "the prospect does not continue")
 	})
 }
 
@@ -212,9 +212,9 @@ func checkForm(t *testing.T, f Facts, a Answer) {
 			must(t, !strings.Contains(sentence, hole), f, a, "a word is missing")
 		}
 	}
-	isMoving := a.Code == WaitingForSweep || a.Code == Active
+	continues := a.Code == WaitingForSweep || a.Code == Active
 	must(t, a.Code != WaitingForSweep || f.PausedReason.WaitsForAccount(), f, a, "nothing resumes a prospect that is paused for this reason")
-	must(t, isMoving == (len(a.Obstacles) == 0), f, a, "obstacles if and only if the prospect does not move")
+	must(t, continues == (len(a.Obstacles) == 0), f, a, "obstacles if and only if the prospect does not continue")
 	if len(a.Obstacles) > 0 {
 		must(t, a.Obstacles[0].Code == a.Code && strings.HasPrefix(a.Sentence, a.Obstacles[0].Sentence), f, a, "the first obstacle is the answer")
 	}
@@ -224,7 +224,7 @@ func checkForm(t *testing.T, f Facts, a Answer) {
 		must(t, !a.NormalWait || needsNoAction(o.WhoActs), f, a, "an obstacle needs an action")
 		must(t, o.Until != nil || a.ExpectedAt == nil, f, a, "an obstacle may last longer than expected")
 	}
-	if isMoving {
+	if continues {
 		must(t, a.NormalWait && f.isPaused() == (a.Code == WaitingForSweep), f, a, "only a paused prospect is in the queue")
 	}
 }

@@ -18,7 +18,7 @@ type prospectPage struct {
 	Tried     []string // the spellings that were looked up, if there is no such prospect
 }
 
-// prospect shows why a prospect is not moving, in each of its campaigns.
+// prospect shows why a prospect does not continue, in each of its campaigns.
 func (s *site) prospect(r *http.Request) (view, error) {
 	p := prospectPage{URL: r.URL.Query().Get("url")}
 	if err := explain.CheckURL(p.URL); err != nil {

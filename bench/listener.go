@@ -11,17 +11,17 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// A bell receives a notification when a piece of work commits; see benchSchema.
-type bell struct{ conn *pgx.Conn }
+// A listener receives a notification when a piece of work commits; see benchSchema.
+type listener struct{ conn *pgx.Conn }
 
-// A ring is one notification: the event, the ID of its row, and when it arrived.
-type ring struct {
+// A notification says that work has committed: the event, the ID of its row, and when it arrived.
+type notification struct {
 	event string
 	id    string
 	at    time.Time
 }
 
-func (db *database) bell(ctx context.Context) (*bell, error) {
+func (db *database) listener(ctx context.Context) (*listener, error) {
 	conn, err := pgx.Connect(ctx, db.URL)
 	if err != nil {
 		return nil, err
@@ -29,33 +29,33 @@ func (db *database) bell(ctx context.Context) (*bell, error) {
 	if _, err := conn.Exec(ctx, "LISTEN bench"); err != nil {
 		return nil, err
 	}
-	return &bell{conn: conn}, nil
+	return &listener{conn: conn}, nil
 }
 
-func (b *bell) close() { _ = b.conn.Close(context.Background()) }
+func (b *listener) close() { _ = b.conn.Close(context.Background()) }
 
 // patience is the maximum time between two notifications before the wait is given up.
 const patience = 5 * time.Minute
 
 // next waits for the next notification.
-func (b *bell) next(ctx context.Context) (ring, error) {
+func (b *listener) next(ctx context.Context) (notification, error) {
 	waiting, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	n, err := b.conn.WaitForNotification(waiting)
 	if err != nil {
 		if ctx.Err() != nil {
-			return ring{}, ctx.Err()
+			return notification{}, ctx.Err()
 		} else if waiting.Err() != nil {
 			err = fmt.Errorf("no work was done within %s", patience)
 		}
-		return ring{}, err
+		return notification{}, err
 	}
 	event, id, _ := strings.Cut(n.Payload, " ")
-	return ring{event, id, time.Now()}, nil
+	return notification{event, id, time.Now()}, nil
 }
 
 // waitTick waits for an event of a tick and returns when it arrived.
-func (b *bell) waitTick(ctx context.Context, event string, tick time.Time) (time.Time, error) {
+func (b *listener) waitTick(ctx context.Context, event string, tick time.Time) (time.Time, error) {
 	for {
 		heard, err := b.next(ctx)
 		if err != nil {
@@ -72,7 +72,7 @@ func (b *bell) waitTick(ctx context.Context, event string, tick time.Time) (time
 
 // waitAll waits for an event of every account in a share and returns the arrival times in account
 // order. It ignores other accounts. On an error it returns the times so far.
-func (b *bell) waitAll(ctx context.Context, event string, s share) ([]time.Time, error) {
+func (b *listener) waitAll(ctx context.Context, event string, s share) ([]time.Time, error) {
 	heard := make([]time.Time, s.size)
 	for left := s.size; left > 0; {
 		r, err := b.next(ctx)

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A crew is several processes on one database, each behind a relay. Killed processes are replaced.
-type crew struct {
+// Replicas are several processes on one database, each behind a relay. Killed processes are replaced.
+type replicas struct {
 	*scenario
 	at      *points
 	wire    *wire
@@ -24,10 +24,10 @@ type member struct {
 	relay *relay
 }
 
-// crew starts n processes and returns when they are ready.
-func (s *scenario) crew(n int, options ...string) *crew {
+// replicas starts n processes and returns when they are ready.
+func (s *scenario) replicas(n int, options ...string) *replicas {
 	s.Helper()
-	c := &crew{scenario: s, at: s.points(), wire: newWire(), options: options}
+	c := &replicas{scenario: s, at: s.points(), wire: newWire(), options: options}
 	for range n {
 		m := &member{relay: s.relay(c.wire)}
 		m.process = c.begin(launch{url: m.relay.url, options: options})
@@ -41,13 +41,13 @@ func (s *scenario) crew(n int, options ...string) *crew {
 }
 
 // any returns a process that is probably alive, as a load balancer would.
-func (c *crew) any() *process {
+func (c *replicas) any() *process {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.members[c.rand.IntN(len(c.members))].process
 }
 
-func (c *crew) find(yes func(m *member) bool) *member {
+func (c *replicas) find(yes func(m *member) bool) *member {
 	c.Helper()
 	i := slices.IndexFunc(c.members, yes)
 	require.GreaterOrEqual(c, i, 0)
@@ -62,14 +62,14 @@ func patience() time.Duration { return scale(20*time.Second, 10*time.Minute) }
 // killAt kills and replaces the next process that reaches a point. Its backend is then released and
 // runs everything that it had received or, with withTransaction, is ended with its transaction. It
 // returns false if no process reached the point.
-func (c *crew) killAt(point string, withTransaction bool) bool {
+func (c *replicas) killAt(point string, withTransaction bool) bool {
 	c.Helper()
 	c.at.arm(point)
 	return c.killStopped(withTransaction)
 }
 
 // killStopped is killAt for a point that is already armed.
-func (c *crew) killStopped(withTransaction bool) bool {
+func (c *replicas) killStopped(withTransaction bool) bool {
 	c.Helper()
 	name, backend := c.at.stopped(patience())
 	if name == "" {
@@ -89,14 +89,14 @@ func (c *crew) killStopped(withTransaction bool) bool {
 
 // killAfterCommit kills and replaces the next process that has committed a transaction, before it
 // receives the result.
-func (c *crew) killAfterCommit(transaction string) bool {
+func (c *replicas) killAfterCommit(transaction string) bool {
 	c.Helper()
 	c.wire.arm(transaction)
 	return c.killHeld()
 }
 
 // killHeld is killAfterCommit for a transaction that is already armed.
-func (c *crew) killHeld() bool {
+func (c *replicas) killHeld() bool {
 	c.Helper()
 	timeout := time.After(patience())
 	var held *relay
@@ -116,7 +116,7 @@ func (c *crew) killHeld() bool {
 
 // replace starts processes in place of killed ones and immediately requeues their jobs, as the
 // queue does after worker.RescueAfter. TestRecovery waits for the queue itself.
-func (c *crew) replace(victims ...*member) {
+func (c *replicas) replace(victims ...*member) {
 	c.Helper()
 	for _, victim := range victims {
 		// Statements sent before the kill may still be running.
@@ -135,7 +135,7 @@ func (s *scenario) handOut(client string) {
 }
 
 // revive starts a process in place of each killed one.
-func (c *crew) revive(victims ...*member) {
+func (c *replicas) revive(victims ...*member) {
 	c.Helper()
 	for _, victim := range victims {
 		p := c.start(launch{url: victim.relay.url, options: c.options})
