@@ -239,15 +239,25 @@ func clone(t testing.TB, server *localpg.Server, template, pooler string) *DB {
 	return db
 }
 
-// admin runs one statement outside of the test databases. It has its own context: the test's has
-// ended during cleanup.
+// adminConn is open until the process ends: a connection costs as much as the copy of a database.
+var adminConn struct {
+	sync.Mutex
+	*pgx.Conn
+}
+
+// admin runs one statement outside of the test databases, one at a time. It has its own context: the
+// test's has ended during cleanup.
 func admin(t testing.TB, server *localpg.Server, sql string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	conn, err := pgx.Connect(ctx, server.URL(""))
-	require.NoError(t, err)
-	defer conn.Close(ctx)
-	_, err = conn.Exec(ctx, sql)
+	adminConn.Lock()
+	defer adminConn.Unlock()
+	if adminConn.Conn == nil || adminConn.IsClosed() {
+		var err error
+		adminConn.Conn, err = pgx.Connect(ctx, server.URL(""))
+		require.NoError(t, err)
+	}
+	_, err := adminConn.Exec(ctx, sql)
 	require.NoError(t, err)
 }
