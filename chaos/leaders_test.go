@@ -240,6 +240,7 @@ func (s *scenario) ticksLost() string {
 // once, and missed ticks are not.
 func TestSuspension(t *testing.T) {
 	t.Parallel()
+	notByDefault(t)
 	const away = 8 * time.Hour
 	tick := scale(6*time.Second, 15*time.Minute)
 	s := open(t)

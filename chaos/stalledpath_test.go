@@ -121,6 +121,7 @@ func TestSilentConnections(t *testing.T) {
 // 503 and sends the same delivery again, which is accepted. It is recorded once and resumes once.
 func TestAmbiguousCommit(t *testing.T) {
 	t.Parallel()
+	notByDefault(t)
 	s := open(t)
 	accounts := s.disconnectedFleet(scale(15, 300), 6) // within a tick's cap
 	proxies, processes := s.behindProxies(1, "--jitter=10s")
