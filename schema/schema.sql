@@ -4818,7 +4818,7 @@ BEGIN
     RETURN workspace.auto_resume <> set_auto_resume.enabled;
 END;
 $$;
-COMMENT ON FUNCTION thaw.set_auto_resume(workspace_key text, enabled boolean, reason text, actor text) IS 'Switches auto-resume of a workspace on or off. The reason is optional. Returns false if auto-resume was already in this state. A new reason is then stored, and the audit log has both reasons.';
+COMMENT ON FUNCTION thaw.set_auto_resume(workspace_key text, enabled boolean, reason text, actor text) IS 'Switches auto-resume of a workspace on or off. The reason is optional. Returns false if auto-resume was already in this state. If a reason is given, it then replaces the stored one, and the audit log has both.';
 CREATE FUNCTION thaw.set_heal_cap(workspace_key text, heal_cap integer, reason text, actor text DEFAULT CURRENT_USER) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'

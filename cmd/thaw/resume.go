@@ -8,7 +8,7 @@ type resumeCmd struct {
 }
 
 func (resumeCmd) Help() string {
-	return "Requeues prospects that a restriction or a person paused. The next sweeps resume them once their account is connected, within the usual caps.\n\nExample:\n  thaw resume --account h_EKCy2lRLef5NzHp0iw4A --reason \"the restriction is lifted; talked to the owner\""
+	return "Requeues the prospects: the next sweeps resume them once their account is connected, within the usual caps. With --account, prospects that a person paused stay paused unless --even-by-user is given.\n\nExample:\n  thaw resume --account h_EKCy2lRLef5NzHp0iw4A --reason \"the restriction is lifted; talked to the owner\""
 }
 
 func (c *resumeCmd) Run(ctx context.Context, e *env) error {

@@ -17,7 +17,7 @@ type undoCmd struct {
 }
 
 func (undoCmd) Help() string {
-	return "Undoes a pause, a resume, a hold, or a change of auto-resume or of a heal cap. Restores only what the action changed: what has been changed again since then stays as it is. Prospects that were active before a pause become resumable, and the next sweeps resume them within the caps. Requires the role that owns the schema.\n\nExample:\n  thaw undo 12 --reason \"paused the wrong account\""
+	return "The action can be a pause, a resume, a hold, or a change of auto-resume or of a heal cap. Prospects that were active before a pause become resumable, and the next sweeps resume them within the caps. Requires the role that owns the schema.\n\nExample:\n  thaw undo 12 --reason \"paused the wrong account\""
 }
 
 // Validate requires --reason, except for a dry run.

@@ -43,7 +43,7 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.set_auto_resume(text, boolean, text, text) IS
-    'Switches auto-resume of a workspace on or off. The reason is optional. Returns false if auto-resume was already in this state. A new reason is then stored, and the audit log has both reasons.';
+    'Switches auto-resume of a workspace on or off. The reason is optional. Returns false if auto-resume was already in this state. If a reason is given, it then replaces the stored one, and the audit log has both.';
 
 CREATE VIEW thaw.history AS
 SELECT
