@@ -81,9 +81,9 @@ func (c *instanceAdoptCmd) Run(ctx context.Context, e *env) error {
 		case err != nil:
 			return err
 		case wasCopy:
-			printf(e.stdout, "This database is now instance %s. The next tick resumes prospects, within its caps, and new messages are delivered.\n", c.As)
+			printf(e.stdout, "This database is now instance %s. The next sweep resumes prospects, within its caps, and new messages are delivered.\n", c.As)
 		default:
-			printf(e.stdout, "This database is instance %s. It was no copy.\n", c.As)
+			printf(e.stdout, "This database is instance %s. It was not a copy.\n", c.As)
 		}
 		return nil
 	})
