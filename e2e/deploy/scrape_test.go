@@ -31,7 +31,8 @@ func scrape(t *testing.T) map[string]*dto.MetricFamily {
 		SELECT c.workspace_id, c.id, a.id, 'https://www.linkedin.com/in/jane', 'paused', 'linkedin_account_disconnected', thaw.now()
 		FROM thaw.accounts AS a, thaw.campaigns AS c;
 		SELECT thaw.enqueue('pause_account', 'resume', 1::smallint, '{"account_id": 1}', '1 hour');
-		INSERT INTO thaw.signal_sources (provider, last_signal_at) VALUES ('linkedin', thaw.now());`)
+		INSERT INTO thaw.signal_sources (provider, last_signal_at) VALUES ('linkedin', thaw.now());
+		INSERT INTO thaw.webhook_endpoints (url) VALUES ('https://platform.example.com');`)
 	queue, err := pgxpool.NewWithConfig(t.Context(), db.Pool.Config())
 	require.NoError(t, err)
 	t.Cleanup(queue.Close)
@@ -50,14 +51,13 @@ func scrape(t *testing.T) map[string]*dto.MetricFamily {
 		stop()
 		require.NoError(t, <-stopped)
 	}()
+	// No process of this test delivers messages.
 	require.Eventually(t, func() bool {
 		return testdb.Value[bool](t, db, `
 			SELECT EXISTS (SELECT FROM thaw.enrollments WHERE status = 'active')
 				AND EXISTS (SELECT FROM thaw.sweeps WHERE finished_at IS NOT NULL)
-				AND NOT EXISTS (SELECT FROM thaw.river_job WHERE state IN ('available', 'running', 'retryable', 'pending'))`)
+				AND NOT EXISTS (SELECT FROM thaw.river_job WHERE kind <> 'deliver' AND state IN ('available', 'running', 'retryable', 'pending'))`)
 	}, 30*time.Second, 5*time.Millisecond, "waiting for the sweep and its passes")
-	// Inserted last: no process of this test delivers messages.
-	db.Exec(t, "INSERT INTO thaw.webhook_endpoints (url) VALUES ('https://platform.example.com')")
 
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+listener.Addr().String()+"/metrics", nil)
 	require.NoError(t, err)
