@@ -200,7 +200,7 @@ CREATE FUNCTION thaw.accounts_bound_hold() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    RAISE EXCEPTION 'a hold must end within a year, not %', NEW.hold_until
+    RAISE EXCEPTION 'a hold must end within a year, not at %', thaw.job_time(NEW.hold_until)
         USING ERRCODE = 'check_violation', CONSTRAINT = 'accounts_hold_is_within_a_year', TABLE = 'accounts', SCHEMA = 'thaw',
             HINT = 'Set an end within a year. An operator can set a later one with thaw hold --correct or thaw.correct_hold.';
 END;
@@ -1306,7 +1306,7 @@ BEGIN
         RAISE EXCEPTION 'account "%" is not on hold', correct_hold.account
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only a current hold can be corrected.';
     ELSIF correct_hold.until <= thaw.now() OR correct_hold.until > thaw.now() + interval '10 years' THEN
-        RAISE EXCEPTION 'a hold must end in the future, at most 10 years away, not %', correct_hold.until
+        RAISE EXCEPTION 'a hold must end in the future, at most 10 years away, not at %', thaw.job_time(correct_hold.until)
             USING ERRCODE = 'invalid_parameter_value', HINT = 'To end the hold now, omit the end (null in SQL).';
     END IF;
     RETURN thaw.set_hold('hold_corrected', held, correct_hold.until, correct_hold.reason, correct_hold.actor);
@@ -2834,10 +2834,10 @@ BEGIN
     SELECT a.* INTO held FROM thaw.accounts AS a
     WHERE a.id = thaw.find_account(hold.account, hold.provider) FOR NO KEY UPDATE;
     IF hold.until IS NULL OR hold.until <= thaw.now() THEN
-        RAISE EXCEPTION 'a hold must end in the future, not %', coalesce(hold.until::text, 'never')
-            USING ERRCODE = 'invalid_parameter_value';
+        RAISE EXCEPTION 'a hold must end in the future, not %', coalesce('at ' || thaw.job_time(hold.until), 'never')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Check the year, and set a later end.';
     ELSIF hold.until > thaw.now() + interval '366 days' THEN
-        RAISE EXCEPTION 'a hold must end within a year, not %', hold.until
+        RAISE EXCEPTION 'a hold must end within a year, not at %', thaw.job_time(hold.until)
             USING ERRCODE = 'invalid_parameter_value',
                 HINT = 'Set an end within a year. An operator can set a later one with thaw hold --correct or thaw.correct_hold.';
     END IF;
@@ -2853,7 +2853,7 @@ CREATE FUNCTION thaw.instance_name(p_database_name text) RETURNS text
     RETURN COALESCE(NULLIF("left"(regexp_replace(regexp_replace(p_database_name, '[^A-Za-z0-9._-]'::text, '-'::text, 'g'::text), '^[^A-Za-z0-9]+'::text, ''::text), 63), ''::text), 'thaw'::text);
 CREATE FUNCTION thaw.instead_of_undo(p_what text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE p_what WHEN 'safety_entered'::text THEN 'Exit safety mode instead.'::text WHEN 'safety_exited'::text THEN 'Enter safety mode again instead.'::text WHEN 'heal_started'::text THEN 'Stop the heal instead. What it has resumed stays resumed.'::text WHEN 'heal_stopped'::text THEN 'Continue the heal instead.'::text WHEN 'heal_resumed'::text THEN 'Stop the heal instead.'::text WHEN 'settings_changed'::text THEN 'Set the old value again. The audit log has it.'::text WHEN 'linked'::text THEN 'Accounts stay linked.'::text WHEN 'imported'::text THEN 'Import a file with the earlier state instead.'::text WHEN 'signals_replayed'::text THEN 'A newer signal about an account replaces its status.'::text WHEN 'reconciled'::text THEN 'A newer signal about an account replaces its status.'::text WHEN 'endpoint_added'::text THEN 'Remove the endpoint instead.'::text WHEN 'endpoint_enabled'::text THEN 'Remove the endpoint instead.'::text WHEN 'endpoint_removed'::text THEN 'Start a process with --webhook-url to add the endpoint again.'::text WHEN 'messages_replayed'::text THEN 'Receivers detect repeated messages by their ID.'::text WHEN 'token_created'::text THEN 'Revoke the token instead.'::text WHEN 'token_revoked'::text THEN 'Create another token instead.'::text WHEN 'instance_adopted'::text THEN 'Adopt it under the name that it had before.'::text WHEN 'server_changed'::text THEN 'It is an event, not an action.'::text WHEN 'undone'::text THEN 'Take the original action again instead.'::text ELSE NULL::text END;
+    RETURN CASE p_what WHEN 'safety_entered'::text THEN 'Exit safety mode instead.'::text WHEN 'safety_exited'::text THEN 'Enter safety mode again instead.'::text WHEN 'heal_started'::text THEN 'Stop the heal instead. What it has resumed stays resumed.'::text WHEN 'heal_stopped'::text THEN 'Continue the heal instead.'::text WHEN 'heal_resumed'::text THEN 'Stop the heal instead.'::text WHEN 'settings_changed'::text THEN 'Set the old value again. The audit log has it.'::text WHEN 'linked'::text THEN 'Accounts stay linked.'::text WHEN 'imported'::text THEN 'Import a file with the earlier state instead.'::text WHEN 'signals_replayed'::text THEN 'A newer signal about an account replaces its status.'::text WHEN 'reconciled'::text THEN 'A newer signal about an account replaces its status.'::text WHEN 'endpoint_added'::text THEN 'Remove the endpoint instead.'::text WHEN 'endpoint_enabled'::text THEN 'Remove the endpoint instead.'::text WHEN 'endpoint_removed'::text THEN 'Start a process with --webhook-url to add the endpoint again.'::text WHEN 'messages_replayed'::text THEN 'Receivers detect repeated messages by their ID.'::text WHEN 'token_created'::text THEN 'Revoke the token instead.'::text WHEN 'token_revoked'::text THEN 'Create another token instead.'::text WHEN 'jobs_changed'::text THEN 'Retry or resume the jobs in River UI instead.'::text WHEN 'instance_adopted'::text THEN 'Adopt it under the name that it had before.'::text WHEN 'server_changed'::text THEN 'It is an event, not an action.'::text WHEN 'undone'::text THEN 'Take the original action again instead.'::text ELSE NULL::text END;
 CREATE FUNCTION thaw.job_key(p_kind text, p_args jsonb) RETURNS bytea
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2939,7 +2939,7 @@ CREATE TABLE thaw.manual_actions (
     logged_at timestamp with time zone,
     CONSTRAINT manual_actions_actor_check CHECK ((actor <> ''::text)),
     CONSTRAINT manual_actions_detail_check CHECK ((detail <> ''::text)),
-    CONSTRAINT manual_actions_have_a_reason CHECK (((reason IS NOT NULL) OR (what = ANY (ARRAY['auto_resume_off'::text, 'auto_resume_on'::text, 'heal_started'::text])) OR ((detail IS NOT NULL) AND (what = ANY (ARRAY['imported'::text, 'signals_replayed'::text, 'reconciled'::text, 'endpoint_added'::text, 'token_created'::text]))))),
+    CONSTRAINT manual_actions_have_a_reason CHECK (((reason IS NOT NULL) OR (what = ANY (ARRAY['auto_resume_off'::text, 'auto_resume_on'::text, 'heal_started'::text])) OR ((detail IS NOT NULL) AND (what = ANY (ARRAY['imported'::text, 'signals_replayed'::text, 'reconciled'::text, 'endpoint_added'::text, 'token_created'::text, 'jobs_changed'::text]))))),
     CONSTRAINT manual_actions_hold_has_an_end CHECK (
 CASE
     WHEN (what = 'held'::text) THEN (until IS NOT NULL)
@@ -2948,7 +2948,7 @@ CASE
 END),
     CONSTRAINT manual_actions_reason_check CHECK ((reason <> ''::text)),
     CONSTRAINT manual_actions_undone_names_its_action CHECK (((what = 'undone'::text) = (undoes IS NOT NULL))),
-    CONSTRAINT manual_actions_what_check CHECK ((what = ANY (ARRAY['safety_entered'::text, 'safety_exited'::text, 'held'::text, 'hold_corrected'::text, 'paused'::text, 'resumed'::text, 'auto_resume_off'::text, 'auto_resume_on'::text, 'settings_changed'::text, 'linked'::text, 'heal_cap_set'::text, 'heal_cap_removed'::text, 'heal_started'::text, 'heal_stopped'::text, 'heal_resumed'::text, 'imported'::text, 'signals_replayed'::text, 'reconciled'::text, 'endpoint_added'::text, 'endpoint_enabled'::text, 'endpoint_removed'::text, 'messages_replayed'::text, 'token_created'::text, 'token_revoked'::text, 'undone'::text, 'instance_adopted'::text, 'server_changed'::text])))
+    CONSTRAINT manual_actions_what_check CHECK ((what = ANY (ARRAY['safety_entered'::text, 'safety_exited'::text, 'held'::text, 'hold_corrected'::text, 'paused'::text, 'resumed'::text, 'auto_resume_off'::text, 'auto_resume_on'::text, 'settings_changed'::text, 'linked'::text, 'heal_cap_set'::text, 'heal_cap_removed'::text, 'heal_started'::text, 'heal_stopped'::text, 'heal_resumed'::text, 'imported'::text, 'signals_replayed'::text, 'reconciled'::text, 'endpoint_added'::text, 'endpoint_enabled'::text, 'endpoint_removed'::text, 'messages_replayed'::text, 'token_created'::text, 'token_revoked'::text, 'jobs_changed'::text, 'undone'::text, 'instance_adopted'::text, 'server_changed'::text])))
 );
 COMMENT ON TABLE thaw.manual_actions IS 'The audit log of manual actions, and of safety mode entered and exited by the monitor: who did what, when, to what, and why.';
 CREATE FUNCTION thaw.is_undoable(p_action_id bigint, p_what text) RETURNS boolean
@@ -4179,7 +4179,7 @@ DECLARE
 BEGIN
     IF safety.since IS NOT NULL THEN
         RAISE EXCEPTION 'safety mode has been on since % (%), and % prospects wait: a heal would resume none of them',
-            thaw.rfc3339(safety.since), safety.reason, thaw.heal_bound(p_heal)
+            thaw.job_time(safety.since), safety.reason, to_char(thaw.heal_bound(p_heal), 'FM999,999,999,999')
             USING ERRCODE = 'object_not_in_prerequisite_state',
                 HINT = 'Exit safety mode first, then start or continue the heal. Without a heal, the sweeps resume these prospects after safety mode, within the caps.';
     END IF;

@@ -190,7 +190,7 @@ func (f *fileExplained) verdict(name string) error {
 		return nil
 	}
 	f.shown.finish()
-	printf(f.env.stderr, "%d of %d prospects not found, %d lines are not URLs\n", f.unknown, f.done, f.bad)
+	printf(f.env.stderr, "%s of %s not found, %s lines are not URLs\n", number(f.unknown), many(f.done, "prospect"), number(f.bad))
 	return errSilent
 }
 

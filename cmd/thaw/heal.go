@@ -128,7 +128,7 @@ func (c *healStartCmd) Run(ctx context.Context, e *env) error {
 		if c.JSON {
 			return writeJSON(e.stdout, result)
 		}
-		printf(e.stdout, "heal %d: %d enrollments resumed (%d moved to a sibling account), %d remaining%s, in %.1f s\n", id, result.Resumed, result.Moved, result.Remaining, lockedByOthers(result.Skipped), result.Seconds)
+		printf(e.stdout, "heal %d: %s resumed (%s moved to a sibling account), %s remaining%s, in %.1f s\n", id, many(result.Resumed, "enrollment"), number(result.Moved), number(result.Remaining), lockedByOthers(result.Skipped), result.Seconds)
 		return nil
 	})
 }
@@ -138,7 +138,7 @@ func lockedByOthers(skipped int32) string {
 	if skipped == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" (%d locked by other transactions)", skipped)
+	return " (" + number(skipped) + " locked by other transactions)"
 }
 
 // follow shows the progress of a heal until it is done.
@@ -162,7 +162,7 @@ func (c *healStartCmd) follow(ctx context.Context, e *env, db *store.Store, id i
 		return heal.FinishedAt != nil, nil
 	})
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = fmt.Errorf("heal %d was not done within %s: %d enrollments resumed so far; the heal continues without this command", id, when.Duration(c.Timeout), heal.Resumed)
+		err = fmt.Errorf("heal %d was not done within %s: %s resumed so far; the heal continues without this command", id, when.Duration(c.Timeout), many(heal.Resumed, "enrollment"))
 	}
 	return heal, err
 }
@@ -176,16 +176,16 @@ func (c *healStartCmd) dryRun(ctx context.Context, e *env, o *operator.Operator,
 	if c.JSON {
 		return writeJSON(e.stdout, healing{Cap: preview.Cap, Remaining: preview.Resumable, WouldResume: &preview.WouldResume, Blocked: &preview.Blocked})
 	}
-	printf(e.stdout, "dry run: would resume %d of %d enrollments through %d accounts%s; nothing changed\n", preview.WouldResume, preview.Resumable, preview.Accounts, atRate(preview))
+	printf(e.stdout, "dry run: would resume %s of %s through %s%s; nothing changed\n", number(preview.WouldResume), many(preview.Resumable, "enrollment"), many(preview.Accounts, "account"), atRate(preview))
 	if preview.Remaining > 0 {
 		takes := "in the next tick"
 		if preview.Ticks > 1 {
-			takes = fmt.Sprintf("in about %d ticks (%s)", preview.Ticks, when.Duration(time.Duration(preview.Ticks)*preview.Tick))
+			takes = fmt.Sprintf("in about %s ticks (%s)", number(preview.Ticks), when.Duration(time.Duration(preview.Ticks)*preview.Tick))
 		}
-		printf(e.stdout, "%d enrollments would remain paused; scheduled sweeps resume them %s\n", preview.Remaining, takes)
+		printf(e.stdout, "%s would remain paused; scheduled sweeps resume them %s\n", many(preview.Remaining, "enrollment"), takes)
 	}
 	if preview.Blocked > 0 {
-		printf(e.stdout, "%d more wait but cannot resume now: their account is locked, on hold or not connected, their campaign is stopped, or auto-resume is off\n", preview.Blocked)
+		printf(e.stdout, "%s more wait but cannot resume now: their account is locked, on hold or not connected, their campaign is stopped, or auto-resume is off\n", number(preview.Blocked))
 	}
 	return nil
 }
@@ -195,7 +195,7 @@ func atRate(p operator.HealPreview) string {
 	if p.Rate == 0 {
 		return ""
 	}
-	return fmt.Sprintf(", %d per minute, in about %s", p.Rate, when.Duration(p.Lasts().Round(time.Second)))
+	return fmt.Sprintf(", %s per minute, in about %s", number(p.Rate), when.Duration(p.Lasts().Round(time.Second)))
 }
 
 // stoppedHeal says why a heal stopped and how to continue it.
@@ -204,7 +204,7 @@ func stoppedHeal(heal dbsqlc.HealRow) error {
 	if reason == "" {
 		reason = "its job was cancelled or discarded"
 	}
-	return fmt.Errorf("heal %d stopped after %d enrollments: %s\nRun \"thaw heal resume %d --reason …\" to continue it", heal.ID, heal.Resumed, reason, heal.ID)
+	return fmt.Errorf("heal %d stopped after %s: %s\nRun \"thaw heal resume %d --reason …\" to continue it", heal.ID, many(heal.Resumed, "enrollment"), reason, heal.ID)
 }
 
 // heal returns the heal that the flags describe.

@@ -55,14 +55,15 @@ func (c *importCmd) Run(ctx context.Context, e *env) error {
 		if c.JSON {
 			return writeJSON(e.stdout, result)
 		}
-		printf(e.stdout, "%d rows: %d workspaces, %d accounts, %d campaigns, %d enrollments (%d new, %d changed, %d unchanged) in %.1f s\n",
-			result.Rows, result.Workspaces, result.Accounts, result.Campaigns, result.Enrollments, result.Inserted, result.Updated, result.Unchanged, result.Seconds)
+		printf(e.stdout, "%s: %s, %s, %s, %s (%s new, %s changed, %s unchanged) in %.1f s\n",
+			many(result.Rows, "row"), many(result.Workspaces, "workspace"), many(result.Accounts, "account"), many(result.Campaigns, "campaign"), many(result.Enrollments, "enrollment"),
+			number(result.Inserted), number(result.Updated), number(result.Unchanged), result.Seconds)
 		if kept := result.KeptEnrollments + result.KeptCampaigns + result.KeptAccounts; kept > 0 {
-			printf(e.stdout, "%d prospects, %d campaigns and %d accounts not changed: a person paused them, or the provider restricted them (use --overwrite to change them)\n",
-				result.KeptEnrollments, result.KeptCampaigns, result.KeptAccounts)
+			printf(e.stdout, "%s, %s and %s not changed: a person paused them, or the provider restricted them (use --overwrite to change them)\n",
+				many(result.KeptEnrollments, "prospect"), many(result.KeptCampaigns, "campaign"), many(result.KeptAccounts, "account"))
 		}
 		if result.ResumedSince > 0 {
-			printf(e.stdout, "%d prospects not changed: they were resumed after the pause in the file\n", result.ResumedSince)
+			printf(e.stdout, "%s not changed: resumed after the pause in the file\n", many(result.ResumedSince, "prospect"))
 		}
 		return nil
 	})
@@ -122,13 +123,13 @@ func (c *importCmd) confirm(e *env, p importer.Preview) error {
 		return nil
 	case p.Pausing > 0:
 		printPreview(e.stderr, p)
-		return fmt.Errorf("the file would pause %d prospects that are not paused: nothing changed\nCheck whether the file is current, then use --yes to load it", p.Pausing)
+		return fmt.Errorf("the file would pause %s that are not paused: nothing changed\nCheck whether the file is current, then use --yes to load it", many(p.Pausing, "prospect"))
 	}
 	return nil
 }
 
 func printPreview(w io.Writer, p importer.Preview) {
-	printf(w, "%d rows: %d new, %d to change, %d unchanged\n", p.Rows, p.New, p.Changed, p.Unchanged)
+	printf(w, "%s: %s new, %s to change, %s unchanged\n", many(p.Rows, "row"), number(p.New), number(p.Changed), number(p.Unchanged))
 	for _, kind := range []struct {
 		n    int64
 		what string
@@ -141,7 +142,7 @@ func printPreview(w io.Writer, p importer.Preview) {
 		{p.ResumedSince, "kept: they were resumed after the pause in the file"},
 	} {
 		if kind.n > 0 {
-			printf(w, "%9d %s\n", kind.n, kind.what)
+			printf(w, "%11s %s\n", number(kind.n), kind.what)
 		}
 	}
 }

@@ -126,8 +126,16 @@ func (d *action) describe(what string, changed int64) string {
 		return fmt.Sprintf("campaign %s is paused: its prospects do not change, and none of them is resumed", d.Campaign)
 	case d.Campaign != "":
 		return fmt.Sprintf("campaign %s is running: the next sweeps resume its paused prospects, within their caps", d.Campaign)
+	case what == "paused" && changed == 1:
+		return "1 prospect paused until a person resumes it"
 	case what == "paused":
 		return many(changed, "prospect") + " paused until a person resumes them"
+	case changed == 0 && d.Account == "":
+		return "no change: no person and no restriction paused this prospect"
+	case changed == 0:
+		return "no change: no prospect was paused by a restriction. Prospects that a person paused stay paused: use thaw undo on that action, or --even-by-user for all of them"
+	case changed == 1:
+		return "1 prospect requeued: the next sweeps resume it, within their caps, once the account is connected"
 	default:
 		return many(changed, "prospect") + " requeued: the next sweeps resume them, within their caps, once the account is connected"
 	}

@@ -213,7 +213,7 @@ func receiveSignal(ctx context.Context, db *store.Store, signal webhook.Signal, 
 func countsText(counts map[string]int64) string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(counts)) {
-		parts = append(parts, fmt.Sprintf("%d %s", counts[name], strings.ReplaceAll(name, "_", " ")))
+		parts = append(parts, fmt.Sprintf("%s %s", number(counts[name]), strings.ReplaceAll(name, "_", " ")))
 	}
 	if parts == nil {
 		return "no lines"

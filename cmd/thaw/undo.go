@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/thawline/thaw/internal/operator"
 )
@@ -71,5 +70,5 @@ func prospectsRestored(n int64) string {
 	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf(": %d prospects restored", n)
+	return ": " + many(n, "prospect") + " restored"
 }

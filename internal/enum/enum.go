@@ -226,6 +226,7 @@ const (
 	ActionMessagesReplayed ActionKind = "messages_replayed"
 	ActionTokenCreated     ActionKind = "token_created"
 	ActionTokenRevoked     ActionKind = "token_revoked"
+	ActionJobsChanged      ActionKind = "jobs_changed"
 	ActionUndone           ActionKind = "undone"
 	ActionInstanceAdopted  ActionKind = "instance_adopted"
 	ActionServerChanged    ActionKind = "server_changed"
@@ -257,6 +258,7 @@ var ActionKinds = []ActionKind{
 	ActionMessagesReplayed,
 	ActionTokenCreated,
 	ActionTokenRevoked,
+	ActionJobsChanged,
 	ActionUndone,
 	ActionInstanceAdopted,
 	ActionServerChanged,

@@ -121,6 +121,7 @@ var actions = map[string]string{
 	"imported": "file imported", "signals_replayed": "signals replayed", "reconciled": "accounts reconciled",
 	"endpoint_added": "endpoint added", "endpoint_enabled": "endpoint enabled", "endpoint_removed": "endpoint removed",
 	"messages_replayed": "messages sent again", "token_created": "API token created", "token_revoked": "API token revoked",
+	"jobs_changed": "jobs changed in River UI",
 	"heal_started": "heal started", "heal_stopped": "heal stopped", "heal_resumed": "heal continued", "undone": "undo",
 }
 

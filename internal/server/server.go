@@ -94,7 +94,7 @@ func New(ctx context.Context, c Config) (http.Handler, error) {
 	if c.Metrics != nil {
 		mux.Handle("GET /metrics", operators.Guard(c.Metrics))
 	}
-	mux.Handle(riverui.Prefix+"/", operators.Guard(jobs))
+	mux.Handle(riverui.Prefix+"/", operators.Guard(recordJobs(c.Store, c.Logger, jobs)))
 	reader := readmodel.NewReader(c.Store)
 	mux.Handle(api.Prefix+"/", api.New(api.Config{Store: c.Store, Reader: reader, Operators: operators, Settings: c.Settings, Logger: c.Logger}))
 	shown := pages.Config{Store: c.Store, Reader: reader, Jobs: riverui.Prefix, Settings: c.Settings, Stopping: c.Stopping, Logger: c.Logger}

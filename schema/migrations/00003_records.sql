@@ -404,7 +404,7 @@ CREATE TABLE thaw.manual_actions (
         'safety_entered', 'safety_exited', 'held', 'hold_corrected', 'paused', 'resumed', 'auto_resume_off', 'auto_resume_on',
         'settings_changed', 'linked', 'heal_cap_set', 'heal_cap_removed', 'heal_started', 'heal_stopped', 'heal_resumed',
         'imported', 'signals_replayed', 'reconciled', 'endpoint_added', 'endpoint_enabled', 'endpoint_removed', 'messages_replayed',
-        'token_created', 'token_revoked', 'undone', 'instance_adopted', 'server_changed')),
+        'token_created', 'token_revoked', 'jobs_changed', 'undone', 'instance_adopted', 'server_changed')),
     actor              text NOT NULL CHECK (actor <> ''),
     -- The database role of the session. The caller can choose actor but not this.
     session_role       text NOT NULL DEFAULT session_user,
@@ -432,10 +432,10 @@ CREATE TABLE thaw.manual_actions (
     -- When a worker process wrote the action to its log. Null: none has yet.
     logged_at          timestamptz,
     -- Auto-resume of a workspace may be switched, and a heal started, without a reason. A file or the
-    -- name of a token says why enough.
+    -- name of a token says why enough, and River UI asks for no reason.
     CONSTRAINT manual_actions_have_a_reason CHECK (
         reason IS NOT NULL OR what IN ('auto_resume_off', 'auto_resume_on', 'heal_started')
-        OR detail IS NOT NULL AND what IN ('imported', 'signals_replayed', 'reconciled', 'endpoint_added', 'token_created')),
+        OR detail IS NOT NULL AND what IN ('imported', 'signals_replayed', 'reconciled', 'endpoint_added', 'token_created', 'jobs_changed')),
     -- hold_corrected and undone without an end: the hold was ended.
     CONSTRAINT manual_actions_hold_has_an_end CHECK (
         CASE WHEN what = 'held' THEN until IS NOT NULL WHEN what IN ('hold_corrected', 'undone') THEN true ELSE until IS NULL END),

@@ -343,7 +343,7 @@ DECLARE
 BEGIN
     IF safety.since IS NOT NULL THEN
         RAISE EXCEPTION 'safety mode has been on since % (%), and % prospects wait: a heal would resume none of them',
-            thaw.rfc3339(safety.since), safety.reason, thaw.heal_bound(p_heal)
+            thaw.job_time(safety.since), safety.reason, to_char(thaw.heal_bound(p_heal), 'FM999,999,999,999')
             USING ERRCODE = 'object_not_in_prerequisite_state',
                 HINT = 'Exit safety mode first, then start or continue the heal. Without a heal, the sweeps resume these prospects after safety mode, within the caps.';
     END IF;

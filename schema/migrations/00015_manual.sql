@@ -85,10 +85,10 @@ BEGIN
     SELECT a.* INTO held FROM thaw.accounts AS a
     WHERE a.id = thaw.find_account(hold.account, hold.provider) FOR NO KEY UPDATE;
     IF hold.until IS NULL OR hold.until <= thaw.now() THEN
-        RAISE EXCEPTION 'a hold must end in the future, not %', coalesce(hold.until::text, 'never')
-            USING ERRCODE = 'invalid_parameter_value';
+        RAISE EXCEPTION 'a hold must end in the future, not %', coalesce('at ' || thaw.job_time(hold.until), 'never')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Check the year, and set a later end.';
     ELSIF hold.until > thaw.now() + interval '366 days' THEN
-        RAISE EXCEPTION 'a hold must end within a year, not %', hold.until
+        RAISE EXCEPTION 'a hold must end within a year, not at %', thaw.job_time(hold.until)
             USING ERRCODE = 'invalid_parameter_value',
                 HINT = 'Set an end within a year. An operator can set a later one with thaw hold --correct or thaw.correct_hold.';
     END IF;

@@ -191,7 +191,7 @@ ALTER TABLE thaw.api_tokens ADD CONSTRAINT api_tokens_times_are_in_range CHECK (
 -- +goose StatementBegin
 CREATE FUNCTION thaw.accounts_bound_hold() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION 'a hold must end within a year, not %', NEW.hold_until
+    RAISE EXCEPTION 'a hold must end within a year, not at %', thaw.job_time(NEW.hold_until)
         USING ERRCODE = 'check_violation', CONSTRAINT = 'accounts_hold_is_within_a_year', TABLE = 'accounts', SCHEMA = 'thaw',
             HINT = 'Set an end within a year. An operator can set a later one with thaw hold --correct or thaw.correct_hold.';
 END;
@@ -220,7 +220,7 @@ BEGIN
         RAISE EXCEPTION 'account "%" is not on hold', correct_hold.account
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only a current hold can be corrected.';
     ELSIF correct_hold.until <= thaw.now() OR correct_hold.until > thaw.now() + interval '10 years' THEN
-        RAISE EXCEPTION 'a hold must end in the future, at most 10 years away, not %', correct_hold.until
+        RAISE EXCEPTION 'a hold must end in the future, at most 10 years away, not at %', thaw.job_time(correct_hold.until)
             USING ERRCODE = 'invalid_parameter_value', HINT = 'To end the hold now, omit the end (null in SQL).';
     END IF;
     RETURN thaw.set_hold('hold_corrected', held, correct_hold.until, correct_hold.reason, correct_hold.actor);
@@ -274,6 +274,7 @@ RETURN CASE p_what
     WHEN 'messages_replayed' THEN 'Receivers detect repeated messages by their ID.'
     WHEN 'token_created' THEN 'Revoke the token instead.'
     WHEN 'token_revoked' THEN 'Create another token instead.'
+    WHEN 'jobs_changed' THEN 'Retry or resume the jobs in River UI instead.'
     WHEN 'instance_adopted' THEN 'Adopt it under the name that it had before.'
     WHEN 'server_changed' THEN 'It is an event, not an action.'
     WHEN 'undone' THEN 'Take the original action again instead.' END;
