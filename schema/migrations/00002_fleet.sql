@@ -236,6 +236,27 @@ COMMENT ON COLUMN thaw.accounts.needs_reconnect_at IS
 COMMENT ON COLUMN thaw.accounts.pause_after IS
     'When the active enrollments of this account are due to be paused. Null: no pause is due.';
 
+-- How many prospects an account of this workspace may resume per tick. The rule takes the rows that
+-- it depends on as arguments, so that the planner can inline it (as thaw.block_reason).
+-- +goose StatementBegin
+CREATE FUNCTION thaw.account_cap(p_workspace thaw.workspaces, p_settings thaw.settings) RETURNS integer LANGUAGE sql IMMUTABLE
+RETURN p_settings.account_cap;
+-- +goose StatementEnd
+
+-- The same rule for one account.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.account_cap(p_account_id bigint) RETURNS integer LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT thaw.account_cap(workspace, settings)
+        FROM thaw.accounts AS account
+        JOIN thaw.workspaces AS workspace ON workspace.id = account.workspace_id
+        CROSS JOIN thaw.settings AS settings
+        WHERE account.id = p_account_id);
+END;
+$$;
+-- +goose StatementEnd
+
 -- Statuses that the provider reports for a single product of an account ("sales_navigator"). They
 -- do not change the status of the account; thaw explain shows them.
 CREATE TABLE thaw.account_products (
@@ -485,6 +506,8 @@ CREATE INDEX enrollments_active_idx ON thaw.enrollments (account_id, campaign_id
 
 -- +goose Down
 DROP FUNCTION thaw.is_stuck(thaw.accounts);
+DROP FUNCTION thaw.account_cap(bigint);
+DROP FUNCTION thaw.account_cap(thaw.workspaces, thaw.settings);
 DROP TABLE thaw.enrollments, thaw.campaigns, thaw.account_products, thaw.accounts, thaw.workspaces, thaw.safety;
 DROP FUNCTION thaw.search_query(text);
 DROP FUNCTION thaw.search_words(text, text);

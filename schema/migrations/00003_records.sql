@@ -145,27 +145,6 @@ CREATE TABLE thaw.account_quotas (
 COMMENT ON TABLE thaw.account_quotas IS 'How many enrollments were resumed through an account in a tick, by sweep and signals together.';
 COMMENT ON COLUMN thaw.account_quotas.carried IS 'As in thaw.fleet_quotas.carried.';
 
--- How many prospects an account of this workspace may resume per tick. The rule takes the rows that
--- it depends on as arguments, so that the planner can inline it (as thaw.block_reason).
--- +goose StatementBegin
-CREATE FUNCTION thaw.account_cap(p_workspace thaw.workspaces, p_settings thaw.settings) RETURNS integer LANGUAGE sql IMMUTABLE
-RETURN p_settings.account_cap;
--- +goose StatementEnd
-
--- The same rule for one account.
--- +goose StatementBegin
-CREATE FUNCTION thaw.account_cap(p_account_id bigint) RETURNS integer LANGUAGE plpgsql STABLE AS $$
-BEGIN
-    RETURN (
-        SELECT thaw.account_cap(workspace, settings)
-        FROM thaw.accounts AS account
-        JOIN thaw.workspaces AS workspace ON workspace.id = account.workspace_id
-        CROSS JOIN thaw.settings AS settings
-        WHERE account.id = p_account_id);
-END;
-$$;
--- +goose StatementEnd
-
 -- How many prospects a lane may resume per tick, fleet-wide. Null: a heal has its own cap.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.lane_cap(p_lane thaw.lane, p_settings thaw.settings) RETURNS integer LANGUAGE sql IMMUTABLE
@@ -600,8 +579,6 @@ DROP TRIGGER accounts_write_history ON thaw.accounts;
 DROP FUNCTION thaw.workspaces_write_history();
 DROP FUNCTION thaw.accounts_write_history();
 DROP FUNCTION thaw.lane_cap(thaw.lane, thaw.settings);
-DROP FUNCTION thaw.account_cap(bigint);
-DROP FUNCTION thaw.account_cap(thaw.workspaces, thaw.settings);
 DROP TABLE thaw.manual_actions, thaw.account_events, thaw.campaign_events, thaw.enrollment_events, thaw.heal_order, thaw.heal_enrollments,
     thaw.heals, thaw.account_quotas,
     thaw.backlog_samples, thaw.fleet_quotas, thaw.allocations, thaw.sweeps,
