@@ -34,6 +34,28 @@ func remedyFor(status enum.AccountStatus) (r remedy) {
 	return r
 }
 
+// AccountAdvice says what gets an account with this status connected again, for those who look at the
+// account and not at one of its prospects. Empty if it is connected.
+func AccountAdvice(status enum.AccountStatus) string {
+	switch status {
+	case enum.AccountConnected:
+		return ""
+	case enum.AccountConnecting:
+		return "The login is in progress. If it does not finish, the owner has to log in again."
+	case enum.AccountNeedsVerification:
+		return "The owner has to complete the sign-in that the provider asks for."
+	case enum.AccountDisconnected:
+		return "The owner has to reconnect the account in the platform."
+	case enum.AccountRestricted:
+		return "The owner has to resolve the restriction with the provider. Then release the prospects below: they do not resume on their own."
+	case enum.AccountError:
+		return "The provider reports a connection error. It may recover; otherwise the owner has to reconnect the account."
+	case enum.AccountRemoved:
+		return "The account was removed at the provider. The owner has to connect it again."
+	}
+	return ""
+}
+
 // unconfirmed is for an account whose login succeeded. The account works only once the provider
 // confirms it.
 func unconfirmed(f Facts) remedy {

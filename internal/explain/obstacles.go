@@ -234,13 +234,19 @@ func safety(f Facts) (obstacle, bool) {
 		return obstacle{}, false
 	}
 	o := obstacle{Obstacle: Obstacle{Code: SafetyMode, WhoActs: Provider}, isNormal: true, waitsFor: "safety mode to end", then: " This prospect then continues."}
-	exit := "It turns off automatically once the provider has been stable for a while."
 	if f.SafetyManualExit {
 		o.WhoActs, o.isNormal = Operator, false
-		exit = "It stays on until an operator turns it off."
 	}
-	o.Sentence = fmt.Sprintf("Safety mode is on (%s): nothing is sent, and no prospects are resumed. %s", orNoReason(f.SafetyReason), exit)
+	o.Sentence = fmt.Sprintf("Safety mode is on (%s): nothing is sent, and no prospects are resumed. %s", orNoReason(f.SafetyReason), SafetyEnds(f.SafetyManualExit))
 	return o, true
+}
+
+// SafetyEnds says what ends safety mode.
+func SafetyEnds(isManual bool) string {
+	if isManual {
+		return "It stays on until an operator turns it off."
+	}
+	return "It turns off automatically once the provider has been stable for a while."
 }
 
 func flapping(f Facts) (obstacle, bool) {
