@@ -82,8 +82,8 @@ func (c *replicas) plan() (plan []step) {
 		}
 		c.wire.mu.Lock()
 		transactions := slices.DeleteFunc(slices.Sorted(maps.Keys(c.wire.seen)), func(name string) bool {
-			// Those of River UI and River's election write none of our tables and may not recur.
-			return strings.HasPrefix(name, "JobCount") || strings.HasPrefix(name, "Leader")
+			// Those of River UI, River's election and /readyz write none of our tables and may not recur.
+			return strings.HasPrefix(name, "JobCount") || strings.HasPrefix(name, "Leader") || name == "WorkersAlive" || name == "Instance"
 		})
 		c.wire.mu.Unlock()
 		for _, transaction := range transactions {
