@@ -1203,7 +1203,7 @@ BEGIN
         UPDATE thaw.safety AS s SET reason = problem, entered_by = 'instance', manual_exit = true
         WHERE s.entered_by <> 'instance' OR s.reason <> problem;
     END IF;
-    RETURN problem || '. Nothing is resumed and no webhook is delivered. If this is a copy that you want to run, or the original after a move, run: thaw instance adopt --as NAME';
+    RETURN problem || '. Nothing is resumed and no webhook is delivered. If this is a copy that you want to run, or the original after a move, run: thaw instance adopt --as NAME --reason TEXT';
 END;
 $$;
 CREATE FUNCTION thaw.check_losses() RETURNS void
@@ -5185,7 +5185,7 @@ BEGIN
     RETURN (SELECT coalesce(d.enrollments, 1) FROM thaw.manual_actions AS d WHERE d.id = undo_id);
 END;
 $$;
-COMMENT ON FUNCTION thaw.undo(action_id bigint, reason text, actor text) IS 'For operators: undoes a manual action (an id of thaw.manual_actions). What has been changed again since the action stays as it is. Returns how many prospects it restored, or 1 if the action did not concern prospects. Fails if nothing is left to undo. Only the owner of the schema may call it.';
+COMMENT ON FUNCTION thaw.undo(action_id bigint, reason text, actor text) IS 'For operators: undoes a manual action (an id of thaw.manual_actions). Anything that was changed again after the action is left as it is. Returns how many prospects it restored, or 1 if the action did not concern prospects. Fails if nothing is left to undo. Only the owner of the schema may call it.';
 CREATE FUNCTION thaw.undo_batch(p_undo_id bigint, p_after bigint, p_size integer, OUT restored integer, OUT last_event_id bigint) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'

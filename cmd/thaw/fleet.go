@@ -29,11 +29,11 @@ type fleet struct {
 	SafetyWindow   *time.Duration `help:"Window over which lost accounts are counted for safety mode." placeholder:"10m" env:"THAW_SAFETY_WINDOW"`
 	SafetyCalm     *time.Duration `help:"How long the fleet must be calm before safety mode exits automatically." placeholder:"30m" env:"THAW_SAFETY_CALM"`
 
-	SafetySlowPercent *int32         `help:"Also enter safety mode for slow losses: at least this percentage of the accounts, and at least --safety-accounts accounts, were lost within --safety-slow-window and have not reconnected, and losses continue." placeholder:"30" env:"THAW_SAFETY_SLOW_PERCENT"`
+	SafetySlowPercent *int32         `help:"Also enter safety mode when accounts are lost slowly. At least this percentage of the accounts, and at least --safety-accounts, must have been lost within --safety-slow-window and not reconnected. Accounts must also still be lost at a rate that would reach this percentage in that window." placeholder:"30" env:"THAW_SAFETY_SLOW_PERCENT"`
 	SafetySlowWindow  *time.Duration `help:"Window over which slow losses are counted for safety mode." placeholder:"6h" env:"THAW_SAFETY_SLOW_WINDOW"`
 	FlapLimit         *int32         `help:"Number of losses within an hour that make an account flapping. 0 disables the check." placeholder:"3" env:"THAW_FLAP_LIMIT"`
 	FlapWait          *time.Duration `help:"How long a flapping account must stay connected before prospects are resumed through it." placeholder:"10m" env:"THAW_FLAP_WAIT"`
-	SilenceFactor     *int32         `help:"A provider is silent when it has sent no signal for this many times its longest usual silence. 0 disables the check." placeholder:"2" env:"THAW_SILENCE_FACTOR"`
+	SilenceFactor     *int32         `help:"A provider counts as silent when it has sent no signal for this many times its usual longest silence of a day, and for at least 30 minutes. 0 disables the check." placeholder:"2" env:"THAW_SILENCE_FACTOR"`
 }
 
 // settingsHelp is part of the help of every command that takes these flags.

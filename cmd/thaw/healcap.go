@@ -9,7 +9,7 @@ import (
 )
 
 type healCapCmd struct {
-	Set  healCapSetCmd  `cmd:"" help:"Let the heals of a tenant resume this many prospects per tick, regardless of the cap per account."`
+	Set  healCapSetCmd  `cmd:"" help:"Let the heals that a tenant starts with its token resume this many prospects per tick, in place of the fleet-wide cap and the cap per account."`
 	Off  healCapOffCmd  `cmd:"" help:"Restore the usual caps per tick for the heals of a tenant."`
 	List healCapListCmd `cmd:"" help:"List the workspaces whose heals may exceed the usual caps per tick."`
 }

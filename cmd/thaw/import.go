@@ -27,7 +27,7 @@ type importCmd struct {
 }
 
 func (importCmd) Help() string {
-	return "The whole file is checked first. If it has an error, nothing is loaded. The file is loaded in parts, so that signals are not delayed. If an import is interrupted, import the same file again: rows that did not change are skipped. Some rows do not change: those that a person paused, that the provider restricted, or that were resumed after the pause in the file.\n\nIf existing prospects would change, the command shows how many, by kind, and asks on a terminal whether to load the file. In a script, it requires --yes before it pauses prospects that are not paused.\n\nExample:\n  thaw import fleet.csv\n\n" +
+	return "The whole file is checked first. If it has an error, nothing is loaded. The file is loaded in parts, so that signals are not delayed. If an import is interrupted, import the same file again: rows that did not change are skipped. Three kinds of prospects keep their state in the database, whatever the file says: those that a person paused, those that the provider restricted, and those that were resumed later than the paused_at in the file.\n\nIf existing prospects would change, the command shows how many, by kind, and asks on a terminal whether to load the file. In a script, it requires --yes before it pauses prospects that are not paused.\n\nExample:\n  thaw import fleet.csv\n\n" +
 		"Columns: workspace, account, member, account_status, campaign, campaign_status, campaign_paused_reason, prospect_url, status, paused_reason, paused_at, step, next_action_at."
 }
 

@@ -13,7 +13,7 @@ import (
 
 type instanceCmd struct {
 	Show  instanceShowCmd  `cmd:"" default:"withargs" help:"Show which instance the database is, and whether it is a copy."`
-	Adopt instanceAdoptCmd `cmd:"" help:"Make the database an instance of its own, or rename it."`
+	Adopt instanceAdoptCmd `cmd:"" help:"Make a copied database an instance of its own, or rename the instance."`
 }
 
 func (instanceCmd) Help() string {
@@ -58,7 +58,7 @@ func (c *instanceShowCmd) Run(ctx context.Context, e *env) error {
 		printf(e.stdout, "Instance %s, on server %d since %s. Last seen %s.\n",
 			row.Name, row.SystemIdentifier, stamp(row.RecordedAt), stamp(row.SeenAt))
 		if row.WhyCopy != "" {
-			printf(e.stdout, "COPY: %s. Nothing is resumed and no webhook is delivered. To run it as an instance of its own: thaw instance adopt --as NAME\n", row.WhyCopy)
+			printf(e.stdout, "COPY: %s. Nothing is resumed and no webhook is delivered. To run it as an instance of its own: thaw instance adopt --as NAME --reason TEXT\n", row.WhyCopy)
 		}
 		return nil
 	})
@@ -71,7 +71,7 @@ type instanceAdoptCmd struct {
 }
 
 func (instanceAdoptCmd) Help() string {
-	return "Ends safety mode in a copy. Messages that the original wrote are not delivered.\n\nExample:\n  thaw instance adopt --as staging --reason \"restored from last night's dump\""
+	return "Thaw keeps a copy in safety mode; this command ends it. Messages that the original wrote are not delivered.\n\nExample:\n  thaw instance adopt --as staging --reason \"restored from last night's dump\""
 }
 
 func (c *instanceAdoptCmd) Run(ctx context.Context, e *env) error {

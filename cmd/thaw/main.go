@@ -48,7 +48,7 @@ type cli struct {
 	Verify     verifyCmd     `cmd:"" help:"Check every invariant on the live database."`
 	Pause      pauseCmd      `cmd:"" help:"Pause a prospect, a campaign, or all prospects of an account until a person resumes them."`
 	Resume     resumeCmd     `cmd:"" help:"Resume prospects that a person or a restriction paused."`
-	Undo       undoCmd       `cmd:"" help:"Undo a manual action. What has been changed again since the action stays as it is."`
+	Undo       undoCmd       `cmd:"" help:"Undo a manual action. Anything that was changed again after the action is left as it is."`
 	Hold       holdCmd       `cmd:"" help:"Put an account on hold until a time."`
 	Instance   instanceCmd   `cmd:"" help:"Show which instance the database is; adopt a copy."`
 	Safety     safetyCmd     `cmd:"" help:"Enter or exit safety mode, in which nothing is resumed and nothing is sent."`

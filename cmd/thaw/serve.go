@@ -85,7 +85,7 @@ func (c *webCmd) Run(ctx context.Context, parsed *kong.Context, e *env) error {
 
 // workFlag has the flags of a worker process.
 type workFlag struct {
-	Concurrency int `help:"Maximum number of signal jobs that run concurrently in this process. Up to half as many tick jobs run in addition." default:"8" env:"THAW_CONCURRENCY"`
+	Concurrency int `help:"Maximum number of signal jobs that run concurrently in this process. In addition, up to half as many jobs of sweeps run at the same time." default:"8" env:"THAW_CONCURRENCY"`
 }
 
 func (f *workFlag) Validate() error {
@@ -136,7 +136,7 @@ func (f *adminFlag) requireFor(flag, addr string) error {
 type longRunning struct {
 	database        `embed:""`
 	connectionsFlag `embed:""`
-	Instance        string `help:"Name that the instance must have; the process refuses to start on a database with another one. The first process on a database gives it this name. Default: any name, and at first that of the database." placeholder:"NAME" env:"THAW_INSTANCE"`
+	Instance        string `help:"Required name of the instance (the database as Thaw knows it). The process refuses to start if the database has a different instance name. Without this flag, any name is accepted. The first process names the instance: with this flag, or after its database." placeholder:"NAME" env:"THAW_INSTANCE"`
 	Migrate         bool   `help:"Apply pending migrations at the start." env:"THAW_MIGRATE"`
 	OtelEndpoint    string `help:"OpenTelemetry collector that receives traces as OTLP over HTTP, for example http://localhost:4318. Disabled if empty." placeholder:"URL" env:"THAW_OTEL_ENDPOINT,OTEL_EXPORTER_OTLP_ENDPOINT"`
 }

@@ -29,7 +29,7 @@ import (
 )
 
 type signalsCmd struct {
-	Replay signalsReplayCmd `cmd:"" help:"Apply deliveries of a provider again, from a record."`
+	Replay signalsReplayCmd `cmd:"" help:"Apply deliveries of a provider again, from a file or URL in which the platform recorded them."`
 }
 
 func (signalsCmd) Help() string { return signalsReplayCmd{}.Help() }

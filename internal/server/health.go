@@ -135,7 +135,7 @@ func (h *health) instance(ctx context.Context) (string, error) {
 	case err != nil:
 		return "", err
 	case instance.WhyCopy != "":
-		return instance.WhyCopy + ": run thaw instance adopt --as NAME", nil
+		return instance.WhyCopy + ": run thaw instance adopt --as NAME --reason TEXT", nil
 	default:
 		return ok, nil
 	}

@@ -100,7 +100,7 @@ func TestCopyIsNotReady(t *testing.T) {
 	require.Eventually(t, func() bool {
 		body := s.get(t, "/readyz").body
 		return strings.Contains(body, `"instance":"this database is a copy: instance production is database platform (oid 1, server 2), and this is database thaw_test_`) &&
-			strings.Contains(body, "run thaw instance adopt --as NAME")
+			strings.Contains(body, "run thaw instance adopt --as NAME --reason TEXT")
 	}, 30*time.Second, 10*time.Millisecond)
 }
 

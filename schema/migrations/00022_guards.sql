@@ -464,7 +464,7 @@ END;
 $$;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.undo(bigint, text, text) IS
-    'For operators: undoes a manual action (an id of thaw.manual_actions). What has been changed again since the action stays as it is. Returns how many prospects it restored, or 1 if the action did not concern prospects. Fails if nothing is left to undo. Only the owner of the schema may call it.';
+    'For operators: undoes a manual action (an id of thaw.manual_actions). Anything that was changed again after the action is left as it is. Returns how many prospects it restored, or 1 if the action did not concern prospects. Fails if nothing is left to undo. Only the owner of the schema may call it.';
 
 REVOKE ALL ON FUNCTION thaw.instead_of_undo(text), thaw.is_undoable(bigint, text), thaw.undoable(bigint, bigint, integer), thaw.preview_undo(bigint), thaw.start_undo(bigint, text, text),
     thaw.undo_batch(bigint, bigint, integer), thaw.undo(bigint, text, text), thaw.hold_of(thaw.accounts) FROM PUBLIC;

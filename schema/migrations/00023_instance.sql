@@ -122,7 +122,7 @@ BEGIN
         UPDATE thaw.safety AS s SET reason = problem, entered_by = 'instance', manual_exit = true
         WHERE s.entered_by <> 'instance' OR s.reason <> problem;
     END IF;
-    RETURN problem || '. Nothing is resumed and no webhook is delivered. If this is a copy that you want to run, or the original after a move, run: thaw instance adopt --as NAME';
+    RETURN problem || '. Nothing is resumed and no webhook is delivered. If this is a copy that you want to run, or the original after a move, run: thaw instance adopt --as NAME --reason TEXT';
 END;
 $$;
 -- +goose StatementEnd
