@@ -2,10 +2,10 @@ package main
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -83,7 +83,7 @@ func TestEveryCommandIsRecorded(t *testing.T) {
 	for _, c := range recorded {
 		known[c.command] = true
 		last := testdb.Value[int64](t, db, "SELECT coalesce(max(id), 0) FROM thaw.manual_actions")
-		args := append(strings.Fields(c.command), strings.Fields(strings.ReplaceAll(c.args, "{last}", fmt.Sprint(last)))...)
+		args := append(strings.Fields(c.command), strings.Fields(strings.ReplaceAll(c.args, "{last}", strconv.FormatInt(last, 10)))...)
 		var out bytes.Buffer
 		require.Zero(t, run(t.Context(), args, strings.NewReader(""), &out, &out), "thaw %s: %s", args, &out)
 		require.Equal(t, []string{c.what}, testdb.Column[string](t, db, `
