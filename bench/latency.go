@@ -233,8 +233,8 @@ func (l *latency) measured(ctx context.Context, db *database, accounts share, se
 }
 
 // arrive sends one signal for each account of a share and returns their passages. The arrival times
-// are random with the given mean distance, and the same in every call. With a listener, a signal counts
-// as active when the notification arrives.
+// are random with the given mean distance, and the same in every call. With a listener, a signal
+// counts as active when the notification arrives.
 func (l *latency) arrive(ctx context.Context, s share, distance time.Duration, send func(context.Context, int64) (passage, error), listener *listener) ([]passage, error) {
 	passages := make([]passage, s.size)
 	var active []time.Time

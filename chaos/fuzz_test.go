@@ -19,9 +19,9 @@ import (
 // arguments.
 var fuzzed = []string{"internal/importer", "internal/webhook", "jobs"}
 
-// Every parser of external input has a target for go test -fuzz. At full size each is fuzzed, and in CI
-// they run on their seeds. The small size only checks that no target is missing, because go test ./...
-// runs the seeds anyway.
+// Every parser of external input has a target for go test -fuzz. At full size each is fuzzed, and
+// in CI they run on their seeds. The small size only checks that no target is missing, because go
+// test ./... runs the seeds anyway.
 func TestFuzz(t *testing.T) {
 	t.Parallel()
 	notByDefault(t)

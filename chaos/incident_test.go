@@ -338,8 +338,8 @@ func (i *incident) stopAPass(do func()) {
 	i.fault("passes stopped in the middle")
 }
 
-// resumesNothing ticks while safety mode is on, and requires that nothing is resumed and that a heal
-// is refused.
+// resumesNothing ticks while safety mode is on, and requires that nothing is resumed and that a
+// heal is refused.
 func (i *incident) resumesNothing() {
 	i.Helper()
 	_, err := i.pool.Exec(i.Context(), "SELECT thaw.heal(w.key) FROM thaw.workspaces AS w ORDER BY w.id LIMIT 1")

@@ -15,9 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Mutation tests check that the suite fails if a safeguard against losses is removed. Each mutant is
-// the program without one safeguard, built with the go command's -overlay. The tests that it names
-// must fail with the mutation and pass without it.
+// Mutation tests check that the suite fails if a safeguard against losses is removed. Each mutant
+// is the program without one safeguard, built with the go command's -overlay. The tests that it
+// names must fail with the mutation and pass without it.
 
 // A mutant is the program without one safeguard.
 type mutant struct {
@@ -97,8 +97,8 @@ func (m mutant) overlay(t *testing.T) (path string) {
 	return path
 }
 
-// A mutant whose text is no longer in the program changes nothing, which otherwise only the full suite
-// would detect.
+// A mutant whose text is no longer in the program changes nothing, which otherwise only the full
+// suite would detect.
 func TestMutantsFitTheProgram(t *testing.T) {
 	t.Parallel()
 	for _, m := range mutants {

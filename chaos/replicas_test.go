@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Replicas are several processes on one database, each behind a relay. Killed processes are replaced.
+// Replicas are several processes on one database, each behind a relay. Killed processes are
+// replaced.
 type replicas struct {
 	*scenario
 	at      *points

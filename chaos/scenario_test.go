@@ -55,8 +55,8 @@ func scale[T any](small, large T) T {
 	return small
 }
 
-// notByDefault skips a scenario unless the run is at full size: with -full, or with THAW_TEST_FULL, as
-// in CI. By default only a few scenarios run, so that go test ./... ends soon.
+// notByDefault skips a scenario unless the run is at full size: with -full, or with THAW_TEST_FULL,
+// as in CI. By default only a few scenarios run, so that go test ./... ends soon.
 func notByDefault(t *testing.T) {
 	t.Helper()
 	if !*full {

@@ -53,7 +53,8 @@ func ExampleSend() {
 	// job: resume_account available
 }
 
-// A client that only inserts needs no workers. Inserting the sweep job of a tick twice makes one job.
+// A client that only inserts needs no workers. Inserting the sweep job of a tick twice makes one
+// job.
 func ExampleSweepArgs() {
 	ctx := context.Background()
 	pool, drop := platform(ctx)

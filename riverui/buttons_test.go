@@ -39,8 +39,8 @@ var kinds = []kind{
 	{"heal", "SELECT thaw.heal('acme')", find + "kind = 'heal'", lockAccount, active},
 }
 
-// pressed has the states of a job in which a button is pressed. Each brings a job of a kind into the
-// state, presses the button, and checks the outcome.
+// pressed has the states of a job in which a button is pressed. Each brings a job of a kind into
+// the state, presses the button, and checks the outcome.
 var pressed = []struct {
 	state string
 	press func(t *testing.T, d *dashboard, k kind, button string)

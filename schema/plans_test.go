@@ -45,7 +45,8 @@ JOIN (SELECT c.workspace_id, array_agg(c.id) AS ids FROM thaw.campaigns AS c GRO
 CROSS JOIN LATERAL (VALUES (
 	CASE WHEN n / 20 % 10 < 6 THEN 'completed' WHEN n / 20 % 10 < 8 THEN 'active' ELSE 'paused' END::thaw.enrollment_status,
 	CASE n / 20 % 10 WHEN 8 THEN 'paused_by_user' WHEN 9 THEN 'linkedin_account_disconnected' END::thaw.pause_reason)) AS s (status, reason);
--- Two giants, each with half as many prospects as all others: one with active, one with waiting prospects.
+-- Two giants, each with half as many prospects as all others: one with active, one with waiting
+-- prospects.
 INSERT INTO thaw.accounts (workspace_id, provider_account_id, status, connected_at)
 VALUES (1, 'giant-active', 'connected', now()), (2, 'giant-waiting', 'connected', now());
 INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, paused_reason, paused_at, prospect_url)
@@ -74,8 +75,8 @@ SELECT o.id, 1, 'delivered', NULL, now() FROM thaw.outbox AS o;
 // the number of accounts without the giants.
 //
 // At full size, the planner has to choose the right plan. By default the tables are too small for
-// that: a scan would be right. So the planner avoids scans, and a plan has one only if no index serves
-// the statement.
+// that: a scan would be right. So the planner avoids scans, and a plan has one only if no index
+// serves the statement.
 var (
 	perAccount = testdb.Size(200, 1000)
 	accounts   = testdb.Size(80, 200)

@@ -25,8 +25,8 @@ type Webhooks struct {
 	Sender *outbound.Sender
 }
 
-// copyDelay is how often a job asks again whether its message may be delivered while the database is
-// a copy. That is not an attempt.
+// copyDelay is how often a job asks again whether its message may be delivered while the database
+// is a copy. That is not an attempt.
 const copyDelay = time.Minute
 
 type deliverWorker struct {

@@ -82,7 +82,8 @@ func (p *platform) got() []received {
 	return append([]received(nil), p.requests...)
 }
 
-// registerPlatform registers the platform and returns the configuration of a worker that delivers to it.
+// registerPlatform registers the platform and returns the configuration of a worker that delivers
+// to it.
 func (f *fleet) registerPlatform(t *testing.T, p *platform) *worker.Webhooks {
 	t.Helper()
 	sender, err := outbound.New(outbound.Config{URL: p.url, Secrets: []string{webhookSecret}, AllowPrivate: true})
@@ -168,8 +169,9 @@ func TestEveryPassIsReportedOnceDespiteCrashes(t *testing.T) {
 		for i := range accounts {
 			f.signal(t, fmt.Sprint("a", i), []string{"disconnected", "connected"}[round%2])
 		}
-		// The first transition may come from a job of the round before. If the process then crashes before
-		// any pause, the accounts of the next round connect with nothing to resume: no transition follows.
+		// The first transition may come from a job of the round before. If the process then crashes
+		// before any pause, the accounts of the next round connect with nothing to resume: no transition
+		// follows.
 		require.Eventually(t, func() bool { return transitions() > before || f.unfinished(t) == 0 }, time.Minute, time.Millisecond)
 		crash()
 		stop()

@@ -289,8 +289,9 @@ func (m *fleetModel) demand() (total int) {
 	return min(total, m.fleetCap)
 }
 
-// heal resumes the prospects of a workspace within the heal's cap, which is shared among the accounts
-// that they are on. In each account those paused longest come first. In safety mode the heal stops.
+// heal resumes the prospects of a workspace within the heal's cap, which is shared among the
+// accounts that they are on. In each account those paused longest come first. In safety mode the
+// heal stops.
 func (m *fleetModel) heal(workspace int64, cap int, evenIfOff bool) {
 	waiting := map[int64][]*modelEnrollment{} // by the account that they are on
 	for _, a := range m.accounts {

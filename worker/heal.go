@@ -25,8 +25,8 @@ type healWorker struct {
 const verdictPaced = "paced"
 
 // Work runs a heal batch by batch. The heal's row records the progress, so another attempt
-// continues from there. If the remaining rows are locked by other transactions, or the rate allows no
-// more now, the job is snoozed.
+// continues from there. If the remaining rows are locked by other transactions, or the rate allows
+// no more now, the job is snoozed.
 func (w *healWorker) Work(ctx context.Context, job *river.Job[jobs.HealArgs]) error {
 	if isFirstAttempt(job.JobRow) {
 		w.logStart(ctx, job.Args.HealID)

@@ -80,8 +80,8 @@ func TestHealSharesWhatOthersCannotUse(t *testing.T) {
 	require.Equal(t, []int{100, 20}, []int{f.states(t, first)["active"], f.states(t, second)["active"]})
 }
 
-// A heal of the fleet resumes in every workspace, except where auto-resume is off or an account is on
-// hold, and no faster than its rate.
+// A heal of the fleet resumes in every workspace, except where auto-resume is off or an account is
+// on hold, and no faster than its rate.
 func TestHealOfTheFleet(t *testing.T) {
 	t.Parallel()
 	f := setup(t)

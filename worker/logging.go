@@ -15,8 +15,8 @@ func quiet(logger *slog.Logger) *slog.Logger { return slog.New(quietHandler{logg
 
 type quietHandler struct{ slog.Handler }
 
-// keptAtInfo lists River's lines that stay at level info. They contain the client ID that appears in a
-// job's attempted_by.
+// keptAtInfo lists River's lines that stay at level info. They contain the client ID that appears
+// in a job's attempted_by.
 var keptAtInfo = map[string]bool{"River client started": true, "River client stopped": true}
 
 // Enabled implements [slog.Handler]. It accepts level info because Handle decides which of those

@@ -32,11 +32,12 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// mostRounds is the maximum number of repetitions of a property while rare events have not occurred.
+// mostRounds is the maximum number of repetitions of a property while rare events have not
+// occurred.
 const mostRounds = 4
 
-// requireEvents fails the test if an event occurred in no history: it is no longer possible. The few
-// histories of the small size may lack a rare event.
+// requireEvents fails the test if an event occurred in no history: it is no longer possible. The
+// few histories of the small size may lack a rare event.
 func requireEvents(t *testing.T, missing []string, seen map[string]int) {
 	t.Helper()
 	require.NotEmpty(t, seen, "the histories had events")
@@ -68,7 +69,8 @@ func setup(t *testing.T) *fleet {
 	return f
 }
 
-// checkInvariants fails the test if the database violates an invariant, or if a job failed unexpectedly.
+// checkInvariants fails the test if the database violates an invariant, or if a job failed
+// unexpectedly.
 func (f *fleet) checkInvariants(t *testing.T) {
 	// The test's context has ended.
 	ctx := context.Background()
@@ -104,8 +106,8 @@ func (f *fleet) launchUntilStopped(t *testing.T, ctx context.Context) (w *worker
 	return f.launchWithWebhooks(t, ctx, nil)
 }
 
-// launchWithWebhooks is like launchUntilStopped, with a worker that delivers webhooks unless webhooks is
-// nil.
+// launchWithWebhooks is like launchUntilStopped, with a worker that delivers webhooks unless
+// webhooks is nil.
 func (f *fleet) launchWithWebhooks(t *testing.T, ctx context.Context, webhooks *worker.Webhooks) (w *worker.Worker, stop func()) {
 	t.Helper()
 	riverPool, err := pgxpool.NewWithConfig(t.Context(), f.Pool.Config())
@@ -299,7 +301,8 @@ func or(given, otherwise string) string {
 	return given
 }
 
-// A recorder keeps log lines at its level and above, by default info, and forwards warnings to the test's log.
+// A recorder keeps log lines at its level and above, by default info, and forwards warnings to the
+// test's log.
 type recorder struct {
 	slog.Handler
 	level slog.Level

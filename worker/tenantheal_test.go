@@ -10,8 +10,8 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// tenantHeal starts a heal of workspace acme as its tenant, runs it, and returns how many prospects it
-// resumed. A limit of 0 requests all prospects.
+// tenantHeal starts a heal of workspace acme as its tenant, runs it, and returns how many prospects
+// it resumed. A limit of 0 requests all prospects.
 func (f *fleet) tenantHeal(t *testing.T, limit int) (resumed int) {
 	t.Helper()
 	heal := testdb.Value[int64](t, f.DB, "SELECT thaw.start_heal(1, NULL, NULL, nullif($1::integer, 0), false, 'a tenant', 1)", limit)

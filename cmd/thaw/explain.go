@@ -62,8 +62,8 @@ func (c *explainCmd) Run(ctx context.Context, e *env) error {
 	})
 }
 
-// resolve returns the URL of the only prospect that the text can mean. A text that matches no prospect
-// is returned unchanged, for an explanation that says so.
+// resolve returns the URL of the only prospect that the text can mean. A text that matches no
+// prospect is returned unchanged, for an explanation that says so.
 func (c *explainCmd) resolve(ctx context.Context, e *env, db *store.Store) (string, error) {
 	people, found, err := findPeople(ctx, db, c.URL, "")
 	switch {

@@ -20,8 +20,8 @@ func (f *listFlags) Validate() error {
 	return nil
 }
 
-// sayMore says how many rows a list has beyond those that it shows. It is not part of the list, so it
-// goes to the standard error. A total of readmodel.MaxCounted means at least that many.
+// sayMore says how many rows a list has beyond those that it shows. It is not part of the list, so
+// it goes to the standard error. A total of readmodel.MaxCounted means at least that many.
 func (f *listFlags) sayMore(e *env, shown int, total int64, noun string) {
 	more := total - int64(shown)
 	switch {

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// testLibraries are the modules that only tests of the main module use. They are small: everyone who
-// runs go test ./... builds them.
+// testLibraries are the modules that only tests of the main module use. They are small: everyone
+// who runs go test ./... builds them.
 var testLibraries = []string{
 	"github.com/google/go-cmp", "github.com/prometheus/client_model", "github.com/rogpeppe/go-internal",
 	"github.com/santhosh-tekuri/jsonschema/v6", "github.com/stretchr/testify", "go.uber.org/goleak", "pgregory.net/rapid",

@@ -30,7 +30,8 @@ var (
 	exitDirective = regexp.MustCompile(`^<!-- exit: (\d+) -->$`)
 )
 
-// volatile matches what differs between two runs: times, durations, tokens, random ids and versions.
+// volatile matches what differs between two runs: times, durations, tokens, random ids and
+// versions.
 var volatile = regexp.MustCompile(`\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?Z?|\b\d+(?:\.\d+)? (?:ms|s|min|h)\b|thaw_[A-Za-z0-9_-]{20,}|thaw_test_\w+|msg_[0-9a-f]+|\b[0-9a-f]{12,}\b|\bgo1\.\d+(?:\.\d+)?\b| +`)
 
 // TestCommandPages runs the examples of the pages in docs/commands and compares their output. Each

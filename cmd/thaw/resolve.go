@@ -39,9 +39,9 @@ func findPeople(ctx context.Context, db *store.Store, text, workspace string) (p
 	return people, found, nil
 }
 
-// resolveProspects returns the prospects that a pasted text identifies, each by one of the URLs under
-// which it is enrolled. A text that several prospects match, or one only by its name, is an error
-// that lists them, unless all matches are wanted.
+// resolveProspects returns the prospects that a pasted text identifies, each by one of the URLs
+// under which it is enrolled. A text that several prospects match, or one only by its name, is an
+// error that lists them, unless all matches are wanted.
 func resolveProspects(ctx context.Context, db *store.Store, text, workspace string, allMatches bool) ([]string, error) {
 	people, found, err := findPeople(ctx, db, text, workspace)
 	switch {

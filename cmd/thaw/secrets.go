@@ -8,8 +8,8 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// readSecrets reads one secret, or two separated by a comma. Unlike in kong's own lists a backslash is
-// not an escape character.
+// readSecrets reads one secret, or two separated by a comma. Unlike in kong's own lists a backslash
+// is not an escape character.
 func readSecrets(ctx *kong.DecodeContext, target reflect.Value) error {
 	var text string
 	if err := ctx.Scan.PopValueInto("secret", &text); err != nil {

@@ -26,8 +26,8 @@ func text(title string) column    { return column{title: title, isText: true} }
 func numbers(title string) column { return column{title: title, isRight: true} }
 func fixed(title string) column   { return column{title: title} }
 
-// A table collects the rows of a list for people. Untrusted cells are escaped as in [printf]; --json
-// has the full values.
+// A table collects the rows of a list for people. Untrusted cells are escaped as in [printf];
+// --json has the full values.
 type table struct {
 	columns []column
 	rows    [][]string
@@ -48,8 +48,9 @@ const (
 	narrowest = 8 // a shortened column keeps this many characters
 )
 
-// write prints the table. On a terminal it fits the width: columns of text are shortened, the widest
-// first; if that is not enough, each row becomes a block of lines. In a pipe nothing is shortened.
+// write prints the table. On a terminal it fits the width: columns of text are shortened, the
+// widest first; if that is not enough, each row becomes a block of lines. In a pipe nothing is
+// shortened.
 func (t *table) write(out io.Writer) {
 	widths := make([]int, len(t.columns))
 	for i, column := range t.columns {

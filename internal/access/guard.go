@@ -1,9 +1,9 @@
 // Package access decides who is an operator: who may see the pages, River UI and the metrics, press
 // their buttons, and use the JSON API without a token.
 //
-// With a password, an operator logs in by basic auth. Wrong passwords are limited by client, so that
-// guessing is slow and does not lock out others. Without a password, only programs on this host are
-// operators; see [NotLocal].
+// With a password, an operator logs in by basic auth. Wrong passwords are limited by client, so
+// that guessing is slow and does not lock out others. Without a password, only programs on this
+// host are operators; see [NotLocal].
 //
 // A process has one [Operators] for all of its routes. [Operators.Guard] protects a handler, also
 // from requests of other sites; package api asks [Operators.Admit], because it has tokens too.

@@ -17,8 +17,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the enumerations of openapi.json from the program's")
 
-// The enumerations of openapi.json are the program's. One that has more than half of the values of a
-// type is meant to have all of them.
+// The enumerations of openapi.json are the program's. One that has more than half of the values of
+// a type is meant to have all of them.
 func TestDocumentHasAllValues(t *testing.T) {
 	t.Parallel()
 	types := [][]string{

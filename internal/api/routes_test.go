@@ -471,8 +471,8 @@ func TestRecordsKeepSecrets(t *testing.T) {
 	require.Equal(t, "https://platform.example.com/thaw?…", message["deliveries"].([]any)[0].(map[string]any)["url"])
 }
 
-// A signal of an unknown account belongs to no workspace. A page that looked at many signals of other
-// workspaces has a cursor, even if it is empty.
+// A signal of an unknown account belongs to no workspace. A page that looked at many signals of
+// other workspaces has a cursor, even if it is empty.
 func TestSignalsOfOneWorkspace(t *testing.T) {
 	t.Parallel()
 	s := setup(t)

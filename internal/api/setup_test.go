@@ -31,7 +31,8 @@ INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, pau
 	SELECT a.workspace_id, a.workspace_id, a.id, 'paused', CASE WHEN n = 0 THEN 'paused_by_user' ELSE 'linkedin_account_issue' END::thaw.pause_reason,
 		thaw.now() - interval '1 hour', format('https://www.linkedin.com/in/%s-%s', a.provider_account_id, n)
 	FROM thaw.accounts AS a, generate_series(0, 5) AS n;
--- History: a signal per account, a sweep that resumed one prospect per account, and a finished heal per workspace.
+-- History: a signal per account, a sweep that resumed one prospect per account, and a finished heal
+-- per workspace.
 SELECT thaw.signal('linkedin', a.provider_account_id, 'connected') FROM thaw.accounts AS a;
 INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap, accounts_planned, planned) VALUES (thaw.tick(), 1, 2000, 4, 4);
 INSERT INTO thaw.allocations (tick_at, account_id, workspace_id, planned) SELECT thaw.tick(), a.id, a.workspace_id, 1 FROM thaw.accounts AS a;

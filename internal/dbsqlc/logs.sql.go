@@ -236,8 +236,8 @@ type HealPageRow struct {
 	FinishedAt       *time.Time
 }
 
-// A heal of listed prospects or of the fleet belongs to no workspace and is visible only with access
-// to all workspaces.
+// A heal of listed prospects or of the fleet belongs to no workspace and is visible only with
+// access to all workspaces.
 func (q *Queries) HealPage(ctx context.Context, arg HealPageParams) ([]HealPageRow, error) {
 	rows, err := q.db.Query(ctx, healPage,
 		arg.BeforeID,

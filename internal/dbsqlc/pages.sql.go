@@ -141,8 +141,8 @@ type ChartPointsRow struct {
 	ResumedBySignal int64
 }
 
-// The ticks since a time, in steps of time, for a chart. A step has the numbers of its last tick for
-// what remains and is paused (-1: not counted), and the sums of what was resumed. At most 5,000
+// The ticks since a time, in steps of time, for a chart. A step has the numbers of its last tick
+// for what remains and is paused (-1: not counted), and the sums of what was resumed. At most 5,000
 // ticks are read: short ticks reach less far back.
 func (q *Queries) ChartPoints(ctx context.Context, arg ChartPointsParams) ([]ChartPointsRow, error) {
 	rows, err := q.db.Query(ctx, chartPoints, arg.Step, arg.Since, arg.Size)

@@ -156,9 +156,9 @@ type LongestPausedRow struct {
 	Step         int32
 }
 
-// A page of the prospects of some accounts, with the longest paused first. The next row of each line
-// is looked up first: the page is in the lines whose next rows are the oldest, and there are no more
-// of those than rows on the page.
+// A page of the prospects of some accounts, with the longest paused first. The next row of each
+// line is looked up first: the page is in the lines whose next rows are the oldest, and there are
+// no more of those than rows on the page.
 func (q *Queries) LongestPaused(ctx context.Context, arg LongestPausedParams) ([]LongestPausedRow, error) {
 	rows, err := q.db.Query(ctx, longestPaused,
 		arg.FirstWorkspace,
@@ -223,11 +223,12 @@ type PausedByReasonRow struct {
 	Paused int64
 }
 
-// The list of paused prospects, of any part of the fleet. The lines (account, campaign and reason) come
-// from the counts that the sweep uses, and the rows of a line from the index of paused rows, so a page
-// reads about as many rows as it shows. That index does not have the reason as a key: within an
-// account and a campaign, rows of other reasons are skipped. A null argument does not filter. The
-// caller sets account_ids to the accounts of the workspace if the scope is one workspace.
+// The list of paused prospects, of any part of the fleet. The lines (account, campaign and reason)
+// come from the counts that the sweep uses, and the rows of a line from the index of paused rows,
+// so a page reads about as many rows as it shows. That index does not have the reason as a key:
+// within an account and a campaign, rows of other reasons are skipped. A null argument does not
+// filter. The caller sets account_ids to the accounts of the workspace if the scope is one
+// workspace.
 // How many prospects are paused, by reason: exact, without reading enrollments.
 func (q *Queries) PausedByReason(ctx context.Context, arg PausedByReasonParams) ([]PausedByReasonRow, error) {
 	rows, err := q.db.Query(ctx, pausedByReason, arg.AccountIds, arg.CampaignID)

@@ -171,9 +171,9 @@ type AccountTimelineRow struct {
 }
 
 // The page of an account: what happened to it, and what limits it now.
-// Everything that happened to an account, newest first: status changes, signals, manual actions, and
-// the sweeps and heals that resumed prospects through it. Each part is read from the end of its own
-// index and ordered by its own key; the caller merges the parts by time. parts selects them.
+// Everything that happened to an account, newest first: status changes, signals, manual actions,
+// and the sweeps and heals that resumed prospects through it. Each part is read from the end of its
+// own index and ordered by its own key; the caller merges the parts by time. parts selects them.
 func (q *Queries) AccountTimeline(ctx context.Context, arg AccountTimelineParams) ([]AccountTimelineRow, error) {
 	rows, err := q.db.Query(ctx, accountTimeline,
 		arg.Parts,

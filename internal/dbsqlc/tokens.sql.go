@@ -81,7 +81,8 @@ type ListTokensRow struct {
 	Total      int64
 }
 
-// Newest first. total: of all that match, without the limit. only_valid: neither revoked nor expired.
+// Newest first. total: of all that match, without the limit. only_valid: neither revoked nor
+// expired.
 func (q *Queries) ListTokens(ctx context.Context, arg ListTokensParams) ([]ListTokensRow, error) {
 	rows, err := q.db.Query(ctx, listTokens, arg.Workspace, arg.OnlyValid, arg.Size)
 	if err != nil {

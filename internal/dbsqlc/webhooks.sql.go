@@ -305,9 +305,9 @@ type MessagePageRow struct {
 	Account       string
 }
 
-// Messages, newest first, with a row for each endpoint that they are delivered to; with an empty url
-// if there is none. state: only messages with a delivery in this state. Messages that a pause still
-// adds to are excluded.
+// Messages, newest first, with a row for each endpoint that they are delivered to; with an empty
+// url if there is none. state: only messages with a delivery in this state. Messages that a pause
+// still adds to are excluded.
 func (q *Queries) MessagePage(ctx context.Context, arg MessagePageParams) ([]MessagePageRow, error) {
 	rows, err := q.db.Query(ctx, messagePage, arg.State, arg.BeforeID, arg.Size)
 	if err != nil {
@@ -507,8 +507,8 @@ type RegisterEndpointRow struct {
 	DisabledReason *string
 }
 
-// Returns the endpoint with this URL; inserts and records it if it does not exist. detail is the URL
-// without secrets.
+// Returns the endpoint with this URL; inserts and records it if it does not exist. detail is the
+// URL without secrets.
 func (q *Queries) RegisterEndpoint(ctx context.Context, arg RegisterEndpointParams) (RegisterEndpointRow, error) {
 	row := q.db.QueryRow(ctx, registerEndpoint, arg.Url, arg.Actor, arg.Detail)
 	var i RegisterEndpointRow

@@ -34,8 +34,8 @@ func remedyFor(status enum.AccountStatus) (r remedy) {
 	return r
 }
 
-// AccountAdvice says what gets an account with this status connected again, for those who look at the
-// account and not at one of its prospects. Empty if it is connected.
+// AccountAdvice says what gets an account with this status connected again, for those who look at
+// the account and not at one of its prospects. Empty if it is connected.
 func AccountAdvice(status enum.AccountStatus) string {
 	switch status {
 	case enum.AccountConnected:

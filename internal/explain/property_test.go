@@ -57,8 +57,8 @@ func accounts() (all []Facts) {
 	return all
 }
 
-// blocks has the results of thaw.blocks, apart from the status of the account, in its order. Each is
-// set or not.
+// blocks has the results of thaw.blocks, apart from the status of the account, in its order. Each
+// is set or not.
 var blocks = []string{"account_locked", "account_on_hold", "safety_mode", "account_flapping", "auto_resume_off"}
 
 // everyCombination calls check with every prospect, campaign, account and set of blocks, each with

@@ -5,8 +5,8 @@ import (
 	"errors"
 )
 
-// A Preview says what an import would do to enrollments. It is exact unless they change meanwhile, or
-// the file moves existing ones to an account that it inserts: these count as new.
+// A Preview says what an import would do to enrollments. It is exact unless they change meanwhile,
+// or the file moves existing ones to an account that it inserts: these count as new.
 type Preview struct {
 	Rows      int64 `json:"rows"`
 	New       int64 `json:"new"`

@@ -1,6 +1,6 @@
 // Package lookup reads what people paste into a search: a URL, a part of one, the name of a person,
-// an ID, an e-mail address, several of these. It returns the forms in which the database is searched;
-// it does not access the database itself.
+// an ID, an e-mail address, several of these. It returns the forms in which the database is
+// searched; it does not access the database itself.
 //
 // Two kinds of forms identify different things. [Item.URLs] and [Item.Beginnings] identify one
 // person: an action may use them. [Item.Similar] are guesses from a name: they are only shown.
@@ -125,8 +125,8 @@ func Person(prospectURL string) string {
 // inText matches the start of a URL within a text that has several without a space.
 var inText = regexp.MustCompile(`(?i)https?://`)
 
-// tokens splits a text at space, quotes and brackets, and before each URL. A comma does not split: a
-// Sales Navigator URL has commas.
+// tokens splits a text at space, quotes and brackets, and before each URL. A comma does not split:
+// a Sales Navigator URL has commas.
 func tokens(text string) []string {
 	fields := strings.FieldsFunc(text, func(r rune) bool {
 		return unicode.IsSpace(r) || isQuote(r) || strings.ContainsRune("<>()[]{}|;", r) || isInvisible(r)
@@ -195,8 +195,8 @@ const site = "https://www.linkedin.com"
 // profile matches the path of a profile within a LinkedIn URL that is not a plain profile URL.
 var profile = regexp.MustCompile(`(?i)^` + regexp.QuoteMeta(site) + `/(?:mwlite|mwlite/profile|m)/in/([^/?#]+)`)
 
-// lead matches the URL of a person in Sales Navigator or Recruiter. What follows the ID changes with
-// every search.
+// lead matches the URL of a person in Sales Navigator or Recruiter. What follows the ID changes
+// with every search.
 var lead = regexp.MustCompile(`(?i)^` + regexp.QuoteMeta(site) + `/(sales/lead|sales/people|talent/profile)/([A-Za-z0-9_-]+)`)
 
 // addressItem is the item of a URL, or of the path of a profile.

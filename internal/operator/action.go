@@ -14,9 +14,9 @@ import (
 // account for less than a tenth of a second.
 const batchSize = 1000
 
-// An Action is a recorded action. ID is its entry in the audit log (thaw.manual_actions), by which it
-// can be undone; 0 if nothing changed, because the target was already in this state. Changed is how
-// many prospects it changed; of a campaign 1.
+// An Action is a recorded action. ID is its entry in the audit log (thaw.manual_actions), by which
+// it can be undone; 0 if nothing changed, because the target was already in this state. Changed is
+// how many prospects it changed; of a campaign 1.
 type Action struct {
 	ID      int64
 	Changed int64

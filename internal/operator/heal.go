@@ -18,9 +18,9 @@ import (
 // thaw.heal too.
 const DefaultHealCap = 5000
 
-// A Heal is a one-time resume of a backlog under its own cap. Its target is a workspace, an account,
-// listed prospects, or the whole fleet. A workspace and an account together are the account, which
-// must be in that workspace.
+// A Heal is a one-time resume of a backlog under its own cap. Its target is a workspace, an
+// account, listed prospects, or the whole fleet. A workspace and an account together are the
+// account, which must be in that workspace.
 type Heal struct {
 	// Fleet is a heal of the whole fleet. It needs a Rate.
 	Fleet     bool

@@ -140,7 +140,8 @@ func TestAsProblem(t *testing.T) {
 	require.Equal(t, "No reason was given. Give a reason.", (&operator.Problem{Message: "no reason was given", Fix: "Give a reason."}).Sentences())
 }
 
-// The preview says what the cap leaves to the sweeps, what cannot resume, and how long a rate takes.
+// The preview says what the cap leaves to the sweeps, what cannot resume, and how long a rate
+// takes.
 func TestHealPreview(t *testing.T) {
 	t.Parallel()
 	db, o := setup(t)

@@ -7,8 +7,8 @@ import (
 	"github.com/thawline/thaw/internal/enum"
 )
 
-// Record writes an action that works in many transactions to the audit log, before it starts. detail
-// says what exactly, such as the name of a file. The reason is optional for some kinds.
+// Record writes an action that works in many transactions to the audit log, before it starts.
+// detail says what exactly, such as the name of a file. The reason is optional for some kinds.
 func (o *Operator) Record(ctx context.Context, what enum.ActionKind, detail, reason string) (id int64, err error) {
 	if err := o.forOperators("take this action"); err != nil {
 		return 0, err

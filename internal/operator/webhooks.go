@@ -81,8 +81,8 @@ func (r Replay) String() string {
 // replayAtOnce is how many messages one transaction of a replay takes.
 const replayAtOnce = 1000
 
-// ReplayMessages sends messages again, with their original IDs. It returns how many, and to how many
-// endpoints together.
+// ReplayMessages sends messages again, with their original IDs. It returns how many, and to how
+// many endpoints together.
 func (o *Operator) ReplayMessages(ctx context.Context, replay Replay, reason string) (total dbsqlc.ReplayRow, err error) {
 	if err := o.forOperators("send messages again"); err != nil {
 		return total, err

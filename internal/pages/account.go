@@ -172,8 +172,8 @@ func (s *site) correctHold(r *http.Request) (string, error) {
 	return to + "hold-corrected", err
 }
 
-// holdEnd reads the end of a hold from a form: the duration of a button, or what the field has, in the
-// viewer's time zone. Nil if neither is given.
+// holdEnd reads the end of a hold from a form: the duration of a button, or what the field has, in
+// the viewer's time zone. Nil if neither is given.
 func (s *site) holdEnd(r *http.Request) (*time.Time, error) {
 	name := "until"
 	if field(r, "for") != "" {

@@ -49,8 +49,8 @@ type input struct {
 	Name, Label, Kind, Value string
 }
 
-// inputs are the fields of all forms, in the order in which a form shows them. Fields that people do
-// not enter are hidden.
+// inputs are the fields of all forms, in the order in which a form shows them. Fields that people
+// do not enter are hidden.
 var inputs = []input{
 	{Name: "url", Kind: "hidden"}, {Name: "enabled", Kind: "hidden"}, {Name: "message", Kind: "hidden"}, {Name: "hours", Kind: "hidden"},
 	{Name: "workspace", Label: "Workspace", Kind: "text"},

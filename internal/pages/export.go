@@ -20,8 +20,8 @@ const (
 	exportEvery = 30 * time.Second
 )
 
-// An export is a whole list as CSV, with the filters of its page. It reads the list page by page while it
-// writes, so its size in memory does not depend on the length of the list.
+// An export is a whole list as CSV, with the filters of its page. It reads the list page by page
+// while it writes, so its size in memory does not depend on the length of the list.
 type export struct {
 	name   string // of the file, without extension
 	header []string

@@ -38,8 +38,8 @@ type site struct {
 	live *live
 }
 
-// Register adds the pages to mux, each behind guard. It returns the handler to serve in place of mux:
-// that has a page for addresses that do not exist.
+// Register adds the pages to mux, each behind guard. It returns the handler to serve in place of
+// mux: that has a page for addresses that do not exist.
 func Register(mux *http.ServeMux, c Config, guard func(http.Handler) http.Handler) (http.Handler, error) {
 	files, err := fs.Sub(static, "static")
 	if err != nil {

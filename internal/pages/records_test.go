@@ -113,8 +113,8 @@ func TestSignals(t *testing.T) {
 	require.Contains(t, d.get(t, "/signals?cursor="+strings.ReplaceAll(next, "&amp;", "&")).text, "h_nowhere")
 }
 
-// The page of webhooks shows endpoints without their secrets, and each delivery with its last error.
-// A failed message can be sent again, and a disabled endpoint enabled.
+// The page of webhooks shows endpoints without their secrets, and each delivery with its last
+// error. A failed message can be sent again, and a disabled endpoint enabled.
 func TestWebhooks(t *testing.T) {
 	t.Parallel()
 	d := setup(t)

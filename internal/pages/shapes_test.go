@@ -16,8 +16,8 @@ import (
 // value, a failed format, a missing value, the zero time.
 var broken = regexp.MustCompile(`0x[0-9a-f]{4,}|%!|(&lt;|<)nil(&gt;|>)|(&lt;|<)no value(&gt;|>)|0001-01-01|ZgotmplZ|\b(map|list|struct)\[|\{\{|\}\}`)
 
-// shapes are states of the fleet, each on top of the previous ones. Together they reach all branches
-// of the pages.
+// shapes are states of the fleet, each on top of the previous ones. Together they reach all
+// branches of the pages.
 var shapes = []struct{ name, sql string }{
 	{"calm", "SELECT 1"},
 	{"lost", `SELECT thaw.signal('linkedin', s.account, s.status) FROM (VALUES ('h_EKCy2lRLef5NzHp0iw4A', 'disconnected'),

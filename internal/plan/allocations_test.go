@@ -268,10 +268,10 @@ func TestAllocationsIgnoresInputOrder(t *testing.T) {
 	})
 }
 
-// TestAllocationsStarvesNoAccount runs tick after tick. With w workspaces and a quota b, a workspace
-// is served at least every ceil(w/b) ticks, and then with at least max(1, b/w), unless it needs
-// less. An account that shares its workspace with others is served after all of them had a turn.
-// With one account per workspace, or a single workspace: within ceil(accounts/b) ticks.
+// TestAllocationsStarvesNoAccount runs tick after tick. With w workspaces and a quota b, a
+// workspace is served at least every ceil(w/b) ticks, and then with at least max(1, b/w), unless it
+// needs less. An account that shares its workspace with others is served after all of them had a
+// turn. With one account per workspace, or a single workspace: within ceil(accounts/b) ticks.
 func TestAllocationsStarvesNoAccount(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -165,8 +165,8 @@ func (f *Forecast) NotDrainedBefore(accountID int64) (time.Time, bool) {
 	return f.NotBefore(accountID, s.backlog)
 }
 
-// DrainedAll returns the latest [Forecast.Drained] and the latest [Forecast.NotDrainedBefore] of all
-// accounts; zero if no account has one.
+// DrainedAll returns the latest [Forecast.Drained] and the latest [Forecast.NotDrainedBefore] of
+// all accounts; zero if no account has one.
 func (f *Forecast) DrainedAll() (drained, notBefore time.Time) {
 	for accountID := range f.index {
 		if at, ok := f.Drained(accountID); ok && at.After(drained) {

@@ -8,8 +8,8 @@ import (
 	"github.com/thawline/thaw/internal/dbsqlc"
 )
 
-// AccountCounts count the accounts of the fleet. Counting reads all accounts, so it is done once for
-// all viewers, with the forecast.
+// AccountCounts count the accounts of the fleet. Counting reads all accounts, so it is done once
+// for all viewers, with the forecast.
 type AccountCounts struct {
 	At       time.Time        `json:"at"` // when they were counted
 	Total    int64            `json:"total"`

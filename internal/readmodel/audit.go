@@ -58,8 +58,8 @@ type inAudit struct {
 // everSince is longer than any log.
 const everSince = 100 * 365 * 24 * time.Hour
 
-// Audit returns a page of the audit log, newest first. Within the scope of one workspace, it has the
-// actions on the workspace, its accounts and its campaigns.
+// Audit returns a page of the audit log, newest first. Within the scope of one workspace, it has
+// the actions on the workspace, its accounts and its campaigns.
 func Audit(ctx context.Context, db *store.Store, s Scope, f AuditFilter, p Paging) (Page[AuditEntry], error) {
 	page, err := audit(ctx, db.Read(), s, f, p)
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-// Status, the fleet and the banner of every page report the same conditions: live worker processes, safety mode and silent
-// providers.
+// Status, the fleet and the banner of every page report the same conditions: live worker processes,
+// safety mode and silent providers.
 func TestConditions(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)

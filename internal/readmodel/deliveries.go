@@ -53,8 +53,8 @@ type DeliveryPage struct {
 // deliveryScan is how many deliveries a page with filters looks at.
 const deliveryScan = 2000
 
-// Deliveries returns a page of the deliveries of all providers, newest first. Within the scope of one
-// workspace, it has only those about its accounts.
+// Deliveries returns a page of the deliveries of all providers, newest first. Within the scope of
+// one workspace, it has only those about its accounts.
 func Deliveries(ctx context.Context, db *store.Store, s Scope, f DeliveryFilter, p Paging) (page DeliveryPage, err error) {
 	err = db.Snapshot(ctx, func(q *dbsqlc.Queries) error {
 		page, err = deliveries(ctx, q, s, f, p)

@@ -15,7 +15,8 @@ import (
 	"github.com/thawline/thaw/internal/lookup"
 )
 
-// An Explanation says why a prospect does not continue in one of its campaigns, with its history there.
+// An Explanation says why a prospect does not continue in one of its campaigns, with its history
+// there.
 type Explanation struct {
 	EnrollmentID int64  `json:"enrollment_id"` // 0 if the prospect is unknown
 	Workspace    string `json:"workspace"`

@@ -10,8 +10,8 @@ import (
 	"github.com/thawline/thaw/internal/dbsqlc"
 )
 
-// A Heal is a one-time resume of a large backlog: of a workspace, of an account, of the fleet or, if
-// it is none of these, of listed prospects. Only operators can see the last two.
+// A Heal is a one-time resume of a large backlog: of a workspace, of an account, of the fleet or,
+// if it is none of these, of listed prospects. Only operators can see the last two.
 type Heal struct {
 	ID        int64   `json:"id"`
 	Workspace *string `json:"workspace"`  // its key; also set for a heal of an account

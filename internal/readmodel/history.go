@@ -10,8 +10,8 @@ import (
 	"github.com/thawline/thaw/internal/dbsqlc"
 )
 
-// A HistoryEntry is an entry in the history of an account, of a workspace or of safety mode: a status
-// change or a manual action.
+// A HistoryEntry is an entry in the history of an account, of a workspace or of safety mode: a
+// status change or a manual action.
 type HistoryEntry struct {
 	ID         int64      `json:"-"` // of a manual action: thaw.manual_actions.id
 	At         time.Time  `json:"at"`

@@ -38,8 +38,8 @@ type PausedFilter struct {
 	LongestFirst bool
 }
 
-// ErrWholeFleet means that the prospects of the whole fleet were filtered by age. Of very many lines
-// of the list, few may have such prospects.
+// ErrWholeFleet means that the prospects of the whole fleet were filtered by age. Of very many
+// lines of the list, few may have such prospects.
 var ErrWholeFleet = errors.New("the prospects of the whole fleet cannot be filtered by age")
 
 // prospectReasons are the reasons for which prospects are paused.

@@ -20,8 +20,8 @@ const (
 )
 
 // A pausedCounter counts the paused prospects of the fleet. Each count is exact, but adding up the
-// counts of a hundred thousand accounts takes tens of milliseconds, more than the rest of a page. Such
-// a count is therefore kept for a short time, see countFactor, and shared by all callers.
+// counts of a hundred thousand accounts takes tens of milliseconds, more than the rest of a page.
+// Such a count is therefore kept for a short time, see countFactor, and shared by all callers.
 type pausedCounter struct {
 	count func(context.Context, *dbsqlc.Queries) (PausedCount, error)
 	now   func() time.Time // the clock of the process

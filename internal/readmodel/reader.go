@@ -91,9 +91,9 @@ func (f *Reader) Renew(ctx context.Context) error {
 	return err
 }
 
-// RenewIfCheap drops the count of paused prospects, and renews the forecast if that takes no longer than a viewer should wait. Otherwise it
-// makes the forecast in the background, no more often than requests of viewers would, and isRenewed
-// is false; see [Reader.RenewedSince].
+// RenewIfCheap drops the count of paused prospects, and renews the forecast if that takes no longer
+// than a viewer should wait. Otherwise it makes the forecast in the background, no more often than
+// requests of viewers would, and isRenewed is false; see [Reader.RenewedSince].
 func (f *Reader) RenewIfCheap(ctx context.Context) (isRenewed bool, err error) {
 	f.paused.forget()
 	f.mu.Lock()

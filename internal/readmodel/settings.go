@@ -76,7 +76,8 @@ func FleetSettings(ctx context.Context, db *store.Store) ([]Setting, error) {
 	return settings, nil
 }
 
-// changedSettings parses the reason that thaw.settings_write_history writes, such as "fleet_cap 2000
+// changedSettings parses the reason that thaw.settings_write_history writes, such as "fleet_cap
+// 2000
 // -> 3000, tick 00:15:00 -> 00:05:00", into the old value of each setting.
 func changedSettings(reason string) map[string]string {
 	from := map[string]string{}

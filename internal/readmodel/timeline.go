@@ -64,8 +64,8 @@ func (at *inTimeline) of(part string) *int64 {
 	}
 }
 
-// Timeline returns a page of what happened to an account, newest first. Without parts, it has all of
-// them.
+// Timeline returns a page of what happened to an account, newest first. Without parts, it has all
+// of them.
 func Timeline(ctx context.Context, db *store.Store, s Scope, accountID int64, parts []string, p Paging) (Page[TimelineEntry], error) {
 	if len(parts) == 0 {
 		parts = TimelineParts

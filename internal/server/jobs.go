@@ -17,9 +17,9 @@ import (
 // hundred jobs, or the name of a queue.
 const shownBody = 1000
 
-// recordJobs records what people change in River UI: jobs that they cancel, retry or delete, and queues
-// that they pause or resume. Cancelling the job of a heal stops the heal, and a paused queue stops its
-// work. River UI asks for no reason, and there is no entry if it refused the request.
+// recordJobs records what people change in River UI: jobs that they cancel, retry or delete, and
+// queues that they pause or resume. Cancelling the job of a heal stops the heal, and a paused queue
+// stops its work. River UI asks for no reason, and there is no entry if it refused the request.
 func recordJobs(db *store.Store, logger *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions {

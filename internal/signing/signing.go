@@ -3,8 +3,8 @@
 // the deliveries that Thaw receives (package webhook) and the messages that it sends (package
 // outbound).
 //
-// A secret is "whsec_" and 24 to 64 bytes in base64. Errors never contain it. A signature covers the
-// ID, the time and the body of a message. The ID is also its idempotency key.
+// A secret is "whsec_" and 24 to 64 bytes in base64. Errors never contain it. A signature covers
+// the ID, the time and the body of a message. The ID is also its idempotency key.
 package signing
 
 import (

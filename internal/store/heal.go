@@ -12,8 +12,8 @@ import (
 // errTried rolls back a transaction on purpose.
 var errTried = errors.New("tried")
 
-// TryHeal returns what a heal would do. It starts the heal, counts, and rolls back. So it applies the
-// same rules, fails if the heal would fail, and changes nothing.
+// TryHeal returns what a heal would do. It starts the heal, counts, and rolls back. So it applies
+// the same rules, fails if the heal would fail, and changes nothing.
 func (s *Store) TryHeal(ctx context.Context, heal dbsqlc.StartHealParams) (preview dbsqlc.PreviewHealRow, err error) {
 	err = s.Tx(ctx, func(_ pgx.Tx, q *dbsqlc.Queries) error {
 		id, err := q.StartHeal(ctx, heal)

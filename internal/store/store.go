@@ -43,8 +43,8 @@ const beginOnly = "BEGIN ISOLATION LEVEL READ COMMITTED"
 // overestimates the cost of these queries, and compiling them would take longer than running them.
 const beginSnapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL jit = off"
 
-// limited begins a transaction and sets its limits in one round trip, and also the search path, which
-// is not a session setting behind a connection pooler.
+// limited begins a transaction and sets its limits in one round trip, and also the search path,
+// which is not a session setting behind a connection pooler.
 func limited(begin string, statementTimeout time.Duration) string {
 	return fmt.Sprintf("%s; SET LOCAL search_path = %s; SET LOCAL statement_timeout = %s; SET LOCAL lock_timeout = %s; SET LOCAL idle_in_transaction_session_timeout = %s",
 		begin, database.SearchPath, milliseconds(statementTimeout), milliseconds(LockTimeout), milliseconds(IdleTimeout))

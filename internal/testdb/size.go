@@ -22,8 +22,8 @@ func Size(small, large int) int {
 	return small
 }
 
-// RequireFull skips a test that runs at full size only. Only long tests whose rules other tests cover
-// call it, so that go test ./... ends soon.
+// RequireFull skips a test that runs at full size only. Only long tests whose rules other tests
+// cover call it, so that go test ./... ends soon.
 func RequireFull(t testing.TB) {
 	t.Helper()
 	if !Full() {

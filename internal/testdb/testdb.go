@@ -245,8 +245,8 @@ var adminConn struct {
 	*pgx.Conn
 }
 
-// admin runs one statement outside of the test databases, one at a time. It has its own context: the
-// test's has ended during cleanup.
+// admin runs one statement outside of the test databases, one at a time. It has its own context:
+// the test's has ended during cleanup.
 func admin(t testing.TB, server *localpg.Server, sql string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

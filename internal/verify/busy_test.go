@@ -19,7 +19,8 @@ type fleet struct {
 
 // busyFleet is the initial state, before any signal.
 const busyFleet = `
--- The identities start at 1: acme is 1, globex 2; its accounts are 1 to 5, and Ann's new one will be 6.
+-- The identities start at 1: acme is 1, globex 2; its accounts are 1 to 5, and Ann's new one will
+-- be 6.
 INSERT INTO thaw.workspaces (key) VALUES ('acme'), ('globex');
 INSERT INTO thaw.accounts (workspace_id, provider_account_id, member_id)
 VALUES (1, 'ann-old', 'ann'), (1, 'bob', 'bob'), (1, 'carl', 'carl'), (1, 'dora', 'dora'), (2, 'gil', 'gil');

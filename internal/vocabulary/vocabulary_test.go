@@ -11,11 +11,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 )
 
-// A rule forbids a word, whatever its case, also as a part of an identifier: snake_case and CamelCase are split into words.
+// A rule forbids a word, whatever its case, also as a part of an identifier: snake_case and
+// CamelCase are split into words.
 type rule struct {
 	word string // a regular expression for whole words
 	use  string
@@ -111,6 +113,9 @@ func checkFile(t *testing.T, path, name string, patterns []*regexp.Regexp) error
 	lines.Buffer(nil, 16<<20)
 	for n := 1; lines.Scan(); n++ {
 		line := words(lines.Text())
+		if prose.MatchString(lines.Text()) && utf8.RuneCountInString(lines.Text()) > commentWidth && isCode(name) {
+			t.Errorf("%s:%d: the comment is wider than %d columns", name, n, commentWidth)
+		}
 		if !suspicious.MatchString(line) {
 			continue
 		}
@@ -122,6 +127,14 @@ func checkFile(t *testing.T, path, name string, patterns []*regexp.Regexp) error
 	}
 	return lines.Err()
 }
+
+// commentWidth is the width of comments. Indented text, such as a table, may be wider.
+const commentWidth = 100
+
+// prose matches a line of a comment in Go or SQL that is not indented and not a directive.
+var prose = regexp.MustCompile(`^[ \t]*(//|--) [^ \t]`)
+
+func isCode(name string) bool { return filepath.Ext(name) == ".go" || filepath.Ext(name) == ".sql" }
 
 // suspicious matches every line that breaks a rule, at the cost of one expression.
 var suspicious = func() *regexp.Regexp {

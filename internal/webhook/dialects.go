@@ -7,8 +7,9 @@ import (
 )
 
 // Dialects are the settings of all dialects. A dialect is one file, which has its settings, its
-// authentication, its format and its table of statuses. To add one, add its file, its field here and
-// its place in all: the routes, the flags of thaw serve and thaw signals replay are made from them.
+// authentication, its format and its table of statuses. To add one, add its file, its field here
+// and its place in all: the routes, the flags of thaw serve and thaw signals replay are made from
+// them.
 //
 // The tags of the settings are those of package kong.
 type Dialects struct {

@@ -112,8 +112,8 @@ var errNoTime = errors.New("no such time")
 // its start. A text without a zone is in the location of now.
 func Parse(text string, now time.Time) (time.Time, error) { return parse(text, now, 1, Examples) }
 
-// ParsePast is [Parse] for the start of a period that ends now: a duration is before now (3d, "2 days
-// ago"), and the name of a day is the last such day.
+// ParsePast is [Parse] for the start of a period that ends now: a duration is before now (3d, "2
+// days ago"), and the name of a day is the last such day.
 func ParsePast(text string, now time.Time) (time.Time, error) {
 	return parse(text, now, -1, PastExamples)
 }

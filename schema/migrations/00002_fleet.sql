@@ -475,7 +475,8 @@ CREATE TABLE thaw.enrollments (
     paused_at         timestamptz,
     next_action_at    timestamptz,
     waits_for_account boolean NOT NULL GENERATED ALWAYS AS (thaw.waits_for_account(paused_reason)) STORED,
-    -- In the order of bytes on every server, so that the beginnings of a URL are a range of its index.
+    -- In the order of bytes on every server, so that the beginnings of a URL are a range of its
+    -- index.
     prospect_url      text COLLATE "C" NOT NULL CHECK (prospect_url <> ''),
     created_at        timestamptz NOT NULL DEFAULT thaw.now(),
     FOREIGN KEY (workspace_id, campaign_id) REFERENCES thaw.campaigns (workspace_id, id),

@@ -388,8 +388,8 @@ CREATE TABLE thaw.manual_actions (
     -- The database role of the session. The caller can choose actor but not this.
     session_role       text NOT NULL DEFAULT session_user,
     reason             text CHECK (reason <> ''),
-    -- What exactly, if no other column says it: the file of an import, the URL of an endpoint without
-    -- its secrets, the name of a token.
+    -- What exactly, if no other column says it: the file of an import, the URL of an endpoint
+    -- without its secrets, the name of a token.
     detail             text CHECK (detail <> ''),
     -- The subject; all null: the fleet. A prospect is identified by its URL, because it may be in
     -- several campaigns.
@@ -410,8 +410,8 @@ CREATE TABLE thaw.manual_actions (
     accounts_connected integer,
     -- When a worker process wrote the action to its log. Null: none has yet.
     logged_at          timestamptz,
-    -- Auto-resume of a workspace may be switched, and a heal started, without a reason. A file or the
-    -- name of a token says why enough, and River UI asks for no reason.
+    -- Auto-resume of a workspace may be switched, and a heal started, without a reason. A file or
+    -- the name of a token says why enough, and River UI asks for no reason.
     CONSTRAINT manual_actions_have_a_reason CHECK (
         reason IS NOT NULL OR what IN ('auto_resume_off', 'auto_resume_on', 'heal_started')
         OR detail IS NOT NULL AND what IN ('imported', 'signals_replayed', 'reconciled', 'endpoint_added', 'token_created', 'jobs_changed')),
@@ -434,8 +434,8 @@ CREATE INDEX manual_actions_undoes_idx ON thaw.manual_actions (undoes) WHERE und
 -- Finds the few rows about safety mode among those about accounts.
 CREATE INDEX manual_actions_safety_idx ON thaw.manual_actions (id) WHERE what IN ('safety_entered', 'safety_exited');
 
--- A trigger, because the platform may write auto_resume itself. A new reason is recorded too, so that
--- it does not hide the one before.
+-- A trigger, because the platform may write auto_resume itself. A new reason is recorded too, so
+-- that it does not hide the one before.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.workspaces_write_history() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -352,9 +352,9 @@ $$;
 -- +goose StatementEnd
 
 -- Starts a heal of a workspace, of an account, of listed enrollments, or of the fleet. At most one
--- runs per target. Heals that a tenant starts (p_tenant_id) share a limit per tick: the tick's caps,
--- or the heal cap of the workspace. Without a cap, the heal of a tenant gets all of the remaining
--- limit, a heal of the fleet gets what waits, and any other thaw.default_heal_cap.
+-- runs per target. Heals that a tenant starts (p_tenant_id) share a limit per tick: the tick's
+-- caps, or the heal cap of the workspace. Without a cap, the heal of a tenant gets all of the
+-- remaining limit, a heal of the fleet gets what waits, and any other thaw.default_heal_cap.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.start_heal(
     p_workspace_id bigint, p_account_id bigint, p_enrollment_ids bigint[], p_cap integer, p_even_if_off boolean,

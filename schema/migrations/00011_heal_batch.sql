@@ -1,5 +1,5 @@
--- A batch of a heal: one transaction over as many accounts and campaigns as it takes to fill it. The
--- heal processes its prospects in a fixed order and stores its progress in its row.
+-- A batch of a heal: one transaction over as many accounts and campaigns as it takes to fill it.
+-- The heal processes its prospects in a fixed order and stores its progress in its row.
 --
 --   1. thaw.heal_next (00010_heal_next.sql) chooses the prospects after those of the last batch,
 --      without locks.

@@ -84,8 +84,8 @@ COMMENT ON VIEW thaw.sweep_log IS 'The result of each sweep, one row per tick. f
 
 -- By default Postgres lets every role execute a new function. River's functions are left as they
 -- are. Of Thaw's, only those remain public that appear in column defaults (the clock), generated
--- columns, indexed expressions, CHECK constraints, or a view that is granted. Calling one also needs
--- USAGE on the schema.
+-- columns, indexed expressions, CHECK constraints, or a view that is granted. Calling one also
+-- needs USAGE on the schema.
 -- +goose StatementBegin
 DO $$
 DECLARE

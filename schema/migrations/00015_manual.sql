@@ -50,9 +50,9 @@ $$;
 -- +goose StatementEnd
 
 -- Sets or ends (p_until null) the hold of an account that the caller has locked, and records the
--- manual action. The action is written first: the trigger accounts_keep_hold lets a hold be shortened
--- only if a correction of the same transaction records it. So neither a setting nor the rights of the
--- owner are enough to shorten a hold without a record.
+-- manual action. The action is written first: the trigger accounts_keep_hold lets a hold be
+-- shortened only if a correction of the same transaction records it. So neither a setting nor the
+-- rights of the owner are enough to shorten a hold without a record.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.set_hold(p_what text, p_account thaw.accounts, p_until timestamptz, p_reason text, p_actor text)
 RETURNS timestamptz LANGUAGE plpgsql AS $$

@@ -266,7 +266,8 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Records that messages are sent again, for the calls of thaw.replay that follow. p_which says which.
+-- Records that messages are sent again, for the calls of thaw.replay that follow. p_which says
+-- which.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.start_replay(p_which text, p_reason text, p_actor text) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE

@@ -19,8 +19,8 @@ COMMENT ON TABLE thaw.api_tokens IS 'Bearer tokens of the JSON API. A token is s
 COMMENT ON COLUMN thaw.api_tokens.workspace_id IS 'The only workspace that the token gives access to. Null: all workspaces, as for an operator.';
 COMMENT ON COLUMN thaw.api_tokens.last_used_at IS 'When the token was last used, accurate to five minutes. Null: never.';
 
--- Revokes a token, and records it. name null: there is no such token. is_changed false: it was revoked
--- already.
+-- Revokes a token, and records it. name null: there is no such token. is_changed false: it was
+-- revoked already.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.revoke_token(p_token_id bigint, p_reason text, p_actor text, OUT name text, OUT is_changed boolean) LANGUAGE plpgsql AS $$
 DECLARE

@@ -12,11 +12,11 @@
 -- changes enrollments never updates a count: writes of the platform and of Thaw would wait for each
 -- other on a shared row, and deadlock. Triggers write the deltas, so that no statement can omit
 -- them. By default a row trigger appends one delta per changed row, and a statement that pauses or
--- resumes nothing calls no trigger function. With the setting thaw.counts_by_statement = on, a statement
--- trigger appends one delta per account, campaign and reason. The setting only chooses how deltas
--- are written: the counts are exact either way, whichever role sets it. Functions set it around
--- their statement with set_config, because only a superuser may create a function with the clause
--- SET thaw.counts_by_statement.
+-- resumes nothing calls no trigger function. With the setting thaw.counts_by_statement = on, a
+-- statement trigger appends one delta per account, campaign and reason. The setting only chooses
+-- how deltas are written: the counts are exact either way, whichever role sets it. Functions set it
+-- around their statement with set_config, because only a superuser may create a function with the
+-- clause SET thaw.counts_by_statement.
 --
 -- Plans and pages use the counts; a pass decides on the rows. A count can be wrong if rows were
 -- restored with triggers disabled. thaw.recount finds and corrects it, a slice of the accounts per

@@ -1,5 +1,5 @@
--- What may resume now, by account and by campaign, from the counts of 00018_counts.sql; and the plan
--- of a tick, which divides the tick's quota among these accounts (package plan).
+-- What may resume now, by account and by campaign, from the counts of 00018_counts.sql; and the
+-- plan of a tick, which divides the tick's quota among these accounts (package plan).
 --
 -- A sweep calls thaw.close_ticks, thaw.plan_workspaces, thaw.plan_accounts, thaw.blocked_campaigns
 -- and thaw.record_plan, in this order. The forecast reads thaw.candidates.
@@ -16,11 +16,10 @@ FROM thaw.campaigns AS c
 JOIN thaw.paused_parts AS l ON l.campaign_id = c.id
 WHERE l.waits_for_account AND NOT thaw.allows_resume(c.status, c.waits_for_account);
 
--- How many prospects may resume now, by source account and target account, and the cap of the target
--- per tick. An account that nothing
--- blocks is connected and so its own target. The view resume_targets is therefore written out in
--- two parts: a join with the whole view, and then with the target, would read and hash all accounts
--- twice.
+-- How many prospects may resume now, by source account and target account, and the cap of the
+-- target per tick. An account that nothing blocks is connected and so its own target. The view
+-- resume_targets is therefore written out in two parts: a join with the whole view, and then with
+-- the target, would read and hash all accounts twice.
 CREATE VIEW thaw.resumable_parts AS
 SELECT part.account_id AS source_id, account.id AS account_id, account.workspace_id, part.waiting,
     thaw.account_cap(workspace, settings) AS cap

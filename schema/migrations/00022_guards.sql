@@ -10,9 +10,9 @@
 -- Two conditions decide what a trigger does. A writer is trusted if it may insert into the history,
 -- thaw.enrollment_events. That includes the owner of the schema, and with it the workers and
 -- functions with the owner's rights, but not a role with the grants of docs/sql.md. A statement is
--- Thaw's own if a trusted writer runs it with the setting thaw.counts_by_statement = on, as the functions do
--- that write their own history (see 00018_counts.sql). Any role can change a setting, so the
--- setting alone is never sufficient.
+-- Thaw's own if a trusted writer runs it with the setting thaw.counts_by_statement = on, as the
+-- functions do that write their own history (see 00018_counts.sql). Any role can change a setting,
+-- so the setting alone is never sufficient.
 
 -- +goose Up
 
@@ -205,7 +205,8 @@ CREATE TRIGGER accounts_bound_hold_update BEFORE UPDATE ON thaw.accounts
         AND (current_setting('thaw.counts_by_statement', true) IS DISTINCT FROM 'on' OR NOT thaw.is_trusted_writer()))
     EXECUTE FUNCTION thaw.accounts_bound_hold();
 
--- Corrects a hold: sets another end, earlier or later, at most 10 years away, or ends it now (null).
+-- Corrects a hold: sets another end, earlier or later, at most 10 years away, or ends it now
+-- (null).
 -- +goose StatementBegin
 CREATE FUNCTION thaw.correct_hold(
     account text, until timestamptz, reason text, actor text DEFAULT current_user, provider text DEFAULT NULL
@@ -232,8 +233,8 @@ COMMENT ON FUNCTION thaw.correct_hold(text, timestamptz, text, text, text) IS
 
 -- Undo of manual actions. An undo restores only what the action replaced: rows that have been
 -- changed again since then stay as they are. A prospect that was active before a pause becomes
--- resumable instead of active, so that the next sweeps resume it within the caps. An undo is recorded
--- as a manual action of its own.
+-- resumable instead of active, so that the next sweeps resume it within the caps. An undo is
+-- recorded as a manual action of its own.
 
 -- The prospects whose last event is the action, after the event p_after, in the order of events.
 -- +goose StatementBegin

@@ -4,13 +4,13 @@
 --
 -- Postgres identifies a database by the system identifier of its server and by its oid: a dump that
 -- is restored has others. Thaw records both when its first process starts, and compares them when a
--- process starts, once a minute, in every resume pass and before every delivery. A copy is in safety
--- mode, which only thaw.adopt_instance ends.
+-- process starts, once a minute, in every resume pass and before every delivery. A copy is in
+-- safety mode, which only thaw.adopt_instance ends.
 --
 -- A streaming replica has the identity of its primary, so a promoted replica is the same instance.
 -- A physical backup has the identity of the original too. Both begin a new timeline. A promotion is
--- a matter of minutes, so a new timeline on which Thaw was last seen more than an hour ago counts as
--- a restored backup. A snapshot of a disk has neither another identity nor a new timeline: only
+-- a matter of minutes, so a new timeline on which Thaw was last seen more than an hour ago counts
+-- as a restored backup. A snapshot of a disk has neither another identity nor a new timeline: only
 -- --instance tells it apart (docs/operations.md).
 
 -- +goose Up
@@ -37,8 +37,8 @@ COMMENT ON COLUMN thaw.instance.timeline IS 'The timeline of the server; 0 if th
 COMMENT ON COLUMN thaw.instance.seen_at IS 'When a process last found everything unchanged, to the minute.';
 COMMENT ON COLUMN thaw.instance.doubt IS 'Why this may be a restored backup although the identity is the same. Null: there is no doubt.';
 
--- The identity of the database that the session is connected to. Some providers of managed databases
--- hide the two server values; then only the database is compared.
+-- The identity of the database that the session is connected to. Some providers of managed
+-- databases hide the two server values; then only the database is compared.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.this_database(OUT system_identifier bigint, OUT database_name text, OUT database_oid oid)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$

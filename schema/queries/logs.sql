@@ -25,8 +25,8 @@ CROSS JOIN LATERAL (SELECT w.is_partial, w.started_at, w.finished_at FROM thaw.s
 ORDER BY tick.tick_at DESC;
 
 -- name: HealPage :many
--- A heal of listed prospects or of the fleet belongs to no workspace and is visible only with access
--- to all workspaces.
+-- A heal of listed prospects or of the fleet belongs to no workspace and is visible only with
+-- access to all workspaces.
 SELECT h.id, coalesce(workspace.key, '')::text AS workspace, h.account_id, coalesce(account.provider_account_id, '')::text AS account,
     h.is_fleet, h.cap, h.rate, h.even_if_off, thaw.heal_state(h) AS status, h.resumed, h.moved, h.campaigns_resumed, h.found, h.remaining, h.skipped, h.round,
     coalesce(h.accounts, 0)::integer AS accounts, h.accounts_done, h.actor, coalesce(h.reason, '')::text AS reason,

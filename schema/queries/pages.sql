@@ -67,8 +67,8 @@ FROM thaw.accounts AS a
 GROUP BY a.status;
 
 -- name: ChartPoints :many
--- The ticks since a time, in steps of time, for a chart. A step has the numbers of its last tick for
--- what remains and is paused (-1: not counted), and the sums of what was resumed. At most 5,000
+-- The ticks since a time, in steps of time, for a chart. A step has the numbers of its last tick
+-- for what remains and is paused (-1: not counted), and the sums of what was resumed. At most 5,000
 -- ticks are read: short ticks reach less far back.
 SELECT date_bin(sqlc.arg(step)::interval, s.tick_at, '2000-01-01 00:00:00+00')::timestamptz AS at,
     ((array_agg(s.remaining ORDER BY s.tick_at DESC))[1])::integer AS remaining,

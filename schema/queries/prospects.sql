@@ -1,8 +1,9 @@
--- The list of paused prospects, of any part of the fleet. The lines (account, campaign and reason) come
--- from the counts that the sweep uses, and the rows of a line from the index of paused rows, so a page
--- reads about as many rows as it shows. That index does not have the reason as a key: within an
--- account and a campaign, rows of other reasons are skipped. A null argument does not filter. The
--- caller sets account_ids to the accounts of the workspace if the scope is one workspace.
+-- The list of paused prospects, of any part of the fleet. The lines (account, campaign and reason)
+-- come from the counts that the sweep uses, and the rows of a line from the index of paused rows,
+-- so a page reads about as many rows as it shows. That index does not have the reason as a key:
+-- within an account and a campaign, rows of other reasons are skipped. A null argument does not
+-- filter. The caller sets account_ids to the accounts of the workspace if the scope is one
+-- workspace.
 
 -- name: PausedByReason :many
 -- How many prospects are paused, by reason: exact, without reading enrollments.
@@ -60,9 +61,9 @@ JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id
 ORDER BY e.account_id, e.campaign_id, e.paused_reason, e.paused_at, e.id;
 
 -- name: LongestPaused :many
--- A page of the prospects of some accounts, with the longest paused first. The next row of each line
--- is looked up first: the page is in the lines whose next rows are the oldest, and there are no more
--- of those than rows on the page.
+-- A page of the prospects of some accounts, with the longest paused first. The next row of each
+-- line is looked up first: the page is in the lines whose next rows are the oldest, and there are
+-- no more of those than rows on the page.
 SELECT e.id, e.account_id, e.campaign_id, workspace.key AS workspace, account.provider_account_id AS account,
     account.display_name AS account_name, campaign.key AS campaign, campaign.name AS campaign_name, e.prospect_url,
     e.paused_reason::text AS paused_reason, e.paused_at::timestamptz AS paused_at, e.step

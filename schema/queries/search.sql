@@ -1,11 +1,11 @@
--- The search box, and every place that takes a pasted text. match says how a row was found: 1 by its
--- ID or key, 2 by its whole name, 3 by the start of its ID or key, 4 by words of its name. The first
--- that finds a row counts, and comes first.
+-- The search box, and every place that takes a pasted text. match says how a row was found: 1 by
+-- its ID or key, 2 by its whole name, 3 by the start of its ID or key, 4 by words of its name. The
+-- first that finds a row counts, and comes first.
 --
 -- The start of an ID or key is a range, from the text to the greatest text that starts with it. The
--- words of keys and names are in a GIN index (thaw.search_words); each word of the text is the start
--- of one of them, in any order, whatever its case, accents and apostrophes. Bounds: a range reads as
--- many rows as the page and those before it have, the words word_matches rows.
+-- words of keys and names are in a GIN index (thaw.search_words); each word of the text is the
+-- start of one of them, in any order, whatever its case, accents and apostrophes. Bounds: a range
+-- reads as many rows as the page and those before it have, the words word_matches rows.
 
 -- name: SearchWorkspaces :many
 SELECT w.id, w.key AS workspace, w.name, found.match

@@ -1,9 +1,9 @@
 -- The page of an account: what happened to it, and what limits it now.
 
 -- name: AccountTimeline :many
--- Everything that happened to an account, newest first: status changes, signals, manual actions, and
--- the sweeps and heals that resumed prospects through it. Each part is read from the end of its own
--- index and ordered by its own key; the caller merges the parts by time. parts selects them.
+-- Everything that happened to an account, newest first: status changes, signals, manual actions,
+-- and the sweeps and heals that resumed prospects through it. Each part is read from the end of its
+-- own index and ordered by its own key; the caller merges the parts by time. parts selects them.
 SELECT part.part::text AS part, part.id::bigint AS id, part.at::timestamptz AS at, part.what::text AS what,
     part.from_status::text AS from_status, part.to_status::text AS to_status, part.actor::text AS actor, part.reason::text AS reason,
     part.product::text AS product, part.outcome::text AS outcome, part.verdict::text AS verdict, part.until, part.prospects,

@@ -26,7 +26,8 @@ WITH token AS (
 SELECT token.id, token.name, token.workspace_id FROM token;
 
 -- name: ListTokens :many
--- Newest first. total: of all that match, without the limit. only_valid: neither revoked nor expired.
+-- Newest first. total: of all that match, without the limit. only_valid: neither revoked nor
+-- expired.
 SELECT t.id, coalesce(w.key, '')::text AS workspace, t.name, t.created_at, t.created_by, t.last_used_at, t.expires_at, t.revoked_at,
     count(*) OVER () AS total
 FROM thaw.api_tokens AS t

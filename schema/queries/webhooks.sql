@@ -1,6 +1,6 @@
 -- name: RegisterEndpoint :one
--- Returns the endpoint with this URL; inserts and records it if it does not exist. detail is the URL
--- without secrets.
+-- Returns the endpoint with this URL; inserts and records it if it does not exist. detail is the
+-- URL without secrets.
 WITH endpoint AS (
     INSERT INTO thaw.webhook_endpoints AS e (url) VALUES (sqlc.arg(url)::text)
     ON CONFLICT (url) DO UPDATE SET created_at = e.created_at
@@ -135,9 +135,9 @@ ORDER BY e.id
 LIMIT 100;
 
 -- name: MessagePage :many
--- Messages, newest first, with a row for each endpoint that they are delivered to; with an empty url
--- if there is none. state: only messages with a delivery in this state. Messages that a pause still
--- adds to are excluded.
+-- Messages, newest first, with a row for each endpoint that they are delivered to; with an empty
+-- url if there is none. state: only messages with a delivery in this state. Messages that a pause
+-- still adds to are excluded.
 SELECT o.id, o.message_id, o.at, o.type, jsonb_pretty(o.data)::text AS data, coalesce(e.url, '')::text AS url,
     coalesce(d.state::text, '')::text AS state, coalesce(d.attempts, 0)::integer AS attempts, d.next_attempt_at, d.last_attempt_at,
     d.last_status, d.last_error, d.delivered_at, o.account_id, coalesce(a.provider_account_id, '')::text AS account

@@ -1,5 +1,5 @@
-// Package pagestest serves the pages of a fleet on a database of its own, for the tests of package pages
-// and for those in a browser, which are in another module.
+// Package pagestest serves the pages of a fleet on a database of its own, for the tests of package
+// pages and for those in a browser, which are in another module.
 package pagestest
 
 import (
