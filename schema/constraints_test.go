@@ -48,6 +48,7 @@ INSERT INTO thaw.webhook_deliveries (outbox_id, endpoint_id) VALUES (1, 1);
 INSERT INTO thaw.paused_counts VALUES (1, 1, 'paused_by_user', false, 1);
 INSERT INTO thaw.waiting_totals VALUES (1, 1);
 INSERT INTO thaw.workers (client_id, lock_key, pid) VALUES ('worker-1', 1, 1);
+INSERT INTO thaw.instance (name, system_identifier, database_name, database_oid, timeline) VALUES ('production', 1, 'platform', 1, 1);
 INSERT INTO thaw.forecasts (made_at, content) VALUES (thaw.now(), '');
 INSERT INTO thaw.account_served VALUES (1, '2026-01-01');
 INSERT INTO thaw.workspace_served VALUES (1, '2026-01-01');
@@ -112,6 +113,9 @@ var breaks = map[string][]string{
 		"UPDATE thaw.account_signals SET occurred_at = 'infinity'", "UPDATE thaw.account_signals SET occurred_at = '-infinity'",
 		"UPDATE thaw.account_signals SET occurred_at = '1999-12-31 23:59:59+00'", "UPDATE thaw.account_signals SET occurred_at = '12000-01-01'",
 	},
+	"instance_only_row_check":    {"UPDATE thaw.instance SET only_row = false"},
+	"instance_doubt_check":       {"UPDATE thaw.instance SET doubt = ''"},
+	"instance_name_is_plain":     {"UPDATE thaw.instance SET name = 'a b'", "UPDATE thaw.instance SET name = ''", "UPDATE thaw.instance SET name = '-a'"},
 	"import_lock_only_row_check": {"INSERT INTO thaw.import_lock (only_row) VALUES (false)"},
 	"signal_walk_only_row_check": {"INSERT INTO thaw.signal_walk (only_row) VALUES (false)"},
 	"settings_safety_calm_check": {
@@ -453,6 +457,7 @@ var nullable = map[string][]string{
 		"tick_at", "heal_id", "signal_id", "job_id", "from_account_id", "to_account_id", "reason", "paused_at", "detail",
 		"action_id", "from_reason",
 	},
+	"instance":        {"doubt"},
 	"workers":         {"lost_at"},
 	"campaign_events": {"account_id", "tick_at", "heal_id", "signal_id", "job_id", "reason", "detail", "action_id", "from_reason"},
 	"account_events":  {"last_error", "enrollments"},

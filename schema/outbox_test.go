@@ -308,9 +308,9 @@ func TestRemovedEndpointLeavesNoJobs(t *testing.T) {
 	db.Exec(t, "INSERT INTO thaw.webhook_endpoints (url) VALUES ('https://other.example.com')")
 	db.Exec(t, "SELECT thaw.publish('test.ping') FROM generate_series(1, 3)")
 	require.Equal(t, 6, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.river_job WHERE kind = 'deliver'"))
-	require.False(t, testdb.Value[bool](t, db, "SELECT thaw.remove_endpoint('https://unknown.example.com')"))
+	require.False(t, testdb.Value[bool](t, db, "SELECT thaw.remove_endpoint(999, 'unknown', 'why', 'jane')"))
 	require.Equal(t, 6, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.river_job WHERE kind = 'deliver'"))
-	require.True(t, testdb.Value[bool](t, db, "SELECT thaw.remove_endpoint('https://other.example.com')"))
+	require.True(t, testdb.Value[bool](t, db, "SELECT thaw.remove_endpoint(2, 'https://other.example.com', 'why', 'jane')"))
 	require.Equal(t, []string{"webhooks_1"}, testdb.Column[string](t, db, "SELECT DISTINCT queue FROM thaw.river_job WHERE kind = 'deliver'"))
 	require.Equal(t, 3, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.webhook_deliveries"))
 }
@@ -323,7 +323,7 @@ func TestEndpointRemovedDuringPass(t *testing.T) {
 	remover, err := db.Pool.Begin(t.Context())
 	require.NoError(t, err)
 	defer remover.Rollback(context.WithoutCancel(t.Context()))
-	_, err = remover.Exec(t.Context(), "SELECT thaw.remove_endpoint('https://platform.example.com')")
+	_, err = remover.Exec(t.Context(), "SELECT thaw.remove_endpoint(1, 'https://platform.example.com', 'why', 'jane')")
 	require.NoError(t, err)
 	verdict := make(chan error, 1)
 	go func() {

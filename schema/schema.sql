@@ -196,7 +196,7 @@ BEGIN
 END;
 $$;
 CREATE FUNCTION thaw.accounts_bound_hold() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN

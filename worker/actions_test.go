@@ -69,13 +69,14 @@ func TestHealIsLogged(t *testing.T) {
 	f.waiting(t, acc, 5)
 	f.Exec(t, "SELECT thaw.heal('acme', cap => 4, actor => 'ann', rate => 1, reason => 'their backlog')")
 	logged := func(message string, n int) map[string]any {
-		require.Eventually(t, func() bool { return len(f.log.logged(message)) == n }, 10*time.Second, 5*time.Millisecond, message)
+		require.Eventually(t, func() bool { return len(f.log.logged(message)) == n }, 30*time.Second, 5*time.Millisecond, message)
 		return f.log.logged(message)[n-1]
 	}
 	started := logged("heal started", 1)
 	require.Equal(t, []any{"ann", "their backlog", int64(4), int64(1), int64(0)},
 		[]any{started["actor"], started["reason"], started["cap"], started["rate"], started["resumed"]})
 	f.eventually(t, 1, "SELECT resumed FROM thaw.heals")
+	f.eventually(t, 1, "SELECT count(*) FROM thaw.river_job WHERE kind = 'heal' AND state = 'scheduled'")
 	f.Exec(t, "SELECT thaw.stop_heal(1, 'a mistake', 'ben')")
 	f.Advance(t, time.Minute) // its job is snoozed until the rate allows more
 	f.Exec(t, "UPDATE thaw.river_job SET scheduled_at = now() WHERE kind = 'heal' AND state = 'scheduled'")

@@ -88,6 +88,7 @@ func (f *fleet) registerPlatform(t *testing.T, p *platform) *worker.Webhooks {
 	t.Helper()
 	sender, err := outbound.New(outbound.Config{URL: p.url, Secrets: []string{webhookSecret}, AllowPrivate: true})
 	require.NoError(t, err)
+	f.Exec(t, "SELECT thaw.check_instance()") // as a process does at its start
 	endpoint, err := store.New(f.Pool).Trip().RegisterEndpoint(t.Context(), dbsqlc.RegisterEndpointParams{Url: p.url, Detail: p.url, Actor: "ann"})
 	require.NoError(t, err)
 	return &worker.Webhooks{EndpointID: endpoint.ID, Sender: sender}

@@ -189,7 +189,8 @@ ALTER TABLE thaw.api_tokens ADD CONSTRAINT api_tokens_times_are_in_range CHECK (
 
 -- A hold of more than a year is probably a mistyped date. Only thaw.correct_hold can write one.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.accounts_bound_hold() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION thaw.accounts_bound_hold() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RAISE EXCEPTION 'a hold must end within a year, not at %', thaw.job_time(NEW.hold_until)
         USING ERRCODE = 'check_violation', CONSTRAINT = 'accounts_hold_is_within_a_year', TABLE = 'accounts', SCHEMA = 'thaw',
