@@ -73,7 +73,7 @@ func TestBecause(t *testing.T) {
 		queue      = "To avoid bursts, at most 200 prospects per account and 2,000 in total are resumed every 15 minutes."
 		isLost     = "Account acc_1 is disconnected. Reconnect it."
 		isSafe     = "Safety mode is on (provider incident): nothing is sent, and no prospects are resumed. It turns off automatically once the provider has been stable for a while."
-		byUser     = "This prospect was paused manually. It stays paused until a person resumes it, in the platform or on its page in Thaw."
+		byUser     = "This prospect was paused manually. It stays paused until a person resumes it."
 		isHeld     = "Account acc_1 is on hold until 2026-05-01T09:15Z (new device)."
 		isLocked   = "The provider locked account acc_1 at 2026-05-01T09:15Z (account.locked). Nothing is sent through it until the provider unlocks it."
 		isFlapping = "Account acc_1 lost its connection repeatedly within an hour. Nothing is sent or resumed through it before it has stayed connected until 2026-05-01T09:30Z."

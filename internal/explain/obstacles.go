@@ -41,7 +41,7 @@ func pausedByUser(f Facts) (obstacle, bool) {
 	return obstacle{
 		Obstacle: Obstacle{
 			Code:     PausedByUser,
-			Sentence: "This prospect was paused manually. It stays paused until a person resumes it, in the platform or on its page in Thaw.",
+			Sentence: "This prospect was paused manually. It stays paused until a person resumes it.",
 			WhoActs:  User,
 		},
 		waitsFor: "a person to resume it",
