@@ -343,7 +343,7 @@ func (i *incident) stopAPass(do func()) {
 func (i *incident) resumesNothing() {
 	i.Helper()
 	_, err := i.pool.Exec(i.Context(), "SELECT thaw.heal(w.key) FROM thaw.workspaces AS w ORDER BY w.id LIMIT 1")
-	require.ErrorContains(i, err, "safety mode is on")
+	require.ErrorContains(i, err, "safety mode has been on since")
 	const ticks = `
 		FROM thaw.sweeps AS s JOIN thaw_test.incidents AS i ON i.since = (SELECT safety.since FROM thaw.safety) CROSS JOIN thaw_test.clock
 		WHERE s.started_at > i.known_at + clock.ahead`

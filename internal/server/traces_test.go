@@ -45,14 +45,16 @@ func TestSignalJobAndPassAreOneTrace(t *testing.T) {
 	require.Empty(t, worked.GetSpans(), "ticks are not traced")
 	require.Equal(t, "applied", traced.post(t, unipileV1(t, v1Secrets[0], event{word: "CREDENTIALS"})).outcome(t))
 	s.settle(t)
+	// A job completes in the transaction of its work. Its span ends a moment later.
+	ended := func() bool { return len(worked.GetSpans()) == 2 }
+	require.Eventually(t, ended, 30*time.Second, 5*time.Millisecond)
 	served.Reset()
 	worked.Reset()
 
 	require.Equal(t, "applied", traced.post(t, unipileV1(t, v1Secrets[0], event{word: "OK"})).outcome(t))
 	s.settle(t)
 	require.Equal(t, 10, s.prospects(t, "active"))
-	// The job completes in the transaction of its pass. Its span ends a moment later.
-	require.Eventually(t, func() bool { return len(worked.GetSpans()) == 2 }, 30*time.Second, 5*time.Millisecond)
+	require.Eventually(t, ended, 30*time.Second, 5*time.Millisecond)
 
 	spans := map[string]tracetest.SpanStub{}
 	for _, span := range append(served.GetSpans(), worked.GetSpans()...) {
