@@ -6054,6 +6054,7 @@ CREATE INDEX manual_actions_undoes_idx ON thaw.manual_actions USING btree (undoe
 CREATE INDEX manual_actions_unlogged_idx ON thaw.manual_actions USING btree (id) WHERE (logged_at IS NULL);
 CREATE INDEX manual_actions_what_idx ON thaw.manual_actions USING btree (what, at, id);
 CREATE INDEX manual_actions_workspace_idx ON thaw.manual_actions USING btree (workspace_id, at, id) WHERE (workspace_id IS NOT NULL);
+CREATE INDEX manual_actions_workspace_what_idx ON thaw.manual_actions USING btree (workspace_id, what, at, id) WHERE (workspace_id IS NOT NULL);
 CREATE UNIQUE INDEX outbox_one_open_per_account_key ON thaw.outbox USING btree (account_id) WHERE is_open;
 CREATE INDEX paused_counts_campaign_idx ON thaw.paused_counts USING btree (campaign_id);
 CREATE INDEX river_job_args_index ON thaw.river_job USING gin (args);

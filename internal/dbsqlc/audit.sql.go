@@ -26,7 +26,12 @@ FROM (
     (SELECT m.id, m.at, m.what, m.actor, m.session_role, m.reason, m.detail, m.workspace_id, m.account_id, m.campaign_id, m.prospect_url, m.heal_id, m.undoes, m.before, m.until, m.enrollments, m.accounts_lost, m.accounts_connected, m.logged_at FROM thaw.manual_actions AS m
      WHERE $1::text = 'workspace' AND m.workspace_id = $7::bigint
         AND m.at >= thaw.now() - $3::interval AND (m.at, m.id) < ($4::timestamptz, $5::bigint)
-        AND ($6::text = '' OR m.what = $6::text)
+     ORDER BY m.at DESC, m.id DESC LIMIT $8::integer)
+    UNION ALL
+    (SELECT m.id, m.at, m.what, m.actor, m.session_role, m.reason, m.detail, m.workspace_id, m.account_id, m.campaign_id, m.prospect_url, m.heal_id, m.undoes, m.before, m.until, m.enrollments, m.accounts_lost, m.accounts_connected, m.logged_at FROM thaw.manual_actions AS m
+     WHERE $1::text = 'workspace and what'
+        AND m.workspace_id = $7::bigint AND m.what = $6::text
+        AND m.at >= thaw.now() - $3::interval AND (m.at, m.id) < ($4::timestamptz, $5::bigint)
      ORDER BY m.at DESC, m.id DESC LIMIT $8::integer)
     UNION ALL
     (SELECT m.id, m.at, m.what, m.actor, m.session_role, m.reason, m.detail, m.workspace_id, m.account_id, m.campaign_id, m.prospect_url, m.heal_id, m.undoes, m.before, m.until, m.enrollments, m.accounts_lost, m.accounts_connected, m.logged_at FROM thaw.manual_actions AS m

@@ -97,6 +97,8 @@ func (f AuditFilter) chosenBy(s Scope) string {
 	switch {
 	case f.Actor != "":
 		return "actor"
+	case s.IsOneWorkspace() && f.What != "":
+		return "workspace and what"
 	case s.IsOneWorkspace():
 		return "workspace"
 	case f.What != "":

@@ -17,7 +17,12 @@ FROM (
     (SELECT m.* FROM thaw.manual_actions AS m
      WHERE sqlc.arg(chosen_by)::text = 'workspace' AND m.workspace_id = sqlc.arg(workspace_id)::bigint
         AND m.at >= thaw.now() - sqlc.arg(within)::interval AND (m.at, m.id) < (sqlc.arg(before_at)::timestamptz, sqlc.arg(before_id)::bigint)
-        AND (sqlc.arg(what)::text = '' OR m.what = sqlc.arg(what)::text)
+     ORDER BY m.at DESC, m.id DESC LIMIT sqlc.arg(size)::integer)
+    UNION ALL
+    (SELECT m.* FROM thaw.manual_actions AS m
+     WHERE sqlc.arg(chosen_by)::text = 'workspace and what'
+        AND m.workspace_id = sqlc.arg(workspace_id)::bigint AND m.what = sqlc.arg(what)::text
+        AND m.at >= thaw.now() - sqlc.arg(within)::interval AND (m.at, m.id) < (sqlc.arg(before_at)::timestamptz, sqlc.arg(before_id)::bigint)
      ORDER BY m.at DESC, m.id DESC LIMIT sqlc.arg(size)::integer)
     UNION ALL
     (SELECT m.* FROM thaw.manual_actions AS m
