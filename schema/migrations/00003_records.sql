@@ -423,7 +423,7 @@ CREATE TABLE thaw.manual_actions (
 COMMENT ON TABLE thaw.manual_actions IS 'The audit log of manual actions, and of safety mode entered and exited by the monitor: who did what, when, to what, and why.';
 CREATE INDEX manual_actions_account_idx ON thaw.manual_actions (account_id, id) WHERE account_id IS NOT NULL;
 CREATE INDEX manual_actions_workspace_idx ON thaw.manual_actions (workspace_id, at, id) WHERE workspace_id IS NOT NULL;
--- The page of the audit log, newest first: of a kind in a workspace, all, of an actor, and of a kind.
+-- The page of the audit log, newest first: of a kind in a workspace, all, of an actor, of a kind.
 CREATE INDEX manual_actions_workspace_what_idx ON thaw.manual_actions (workspace_id, what, at, id) WHERE workspace_id IS NOT NULL;
 CREATE INDEX manual_actions_at_idx ON thaw.manual_actions (at, id);
 CREATE INDEX manual_actions_actor_idx ON thaw.manual_actions (actor, at, id);
