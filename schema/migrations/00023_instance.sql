@@ -162,12 +162,14 @@ BEGIN
     INSERT INTO thaw.manual_actions (what, actor, reason, detail) VALUES ('instance_adopted', actor, adopt_instance.reason,
         CASE WHEN recorded.name = adopt_instance.name THEN recorded.name ELSE recorded.name || ' to ' || adopt_instance.name END);
     IF was_copy THEN
+        -- Before safety mode ends, which writes a message of the new instance.
+        UPDATE thaw.webhook_deliveries AS d SET
+            state = 'failed', next_attempt_at = NULL, last_error = format('not sent: written before this database became instance %s', adopt_instance.name)
+        FROM thaw.webhook_endpoints AS e
+        WHERE d.endpoint_id = e.id AND d.state = 'waiting';
         IF (SELECT s.entered_by = 'instance' FROM thaw.safety AS s) THEN
             PERFORM thaw.exit_safety_mode(reason, actor);
         END IF;
-        UPDATE thaw.webhook_deliveries AS d SET
-            state = 'failed', next_attempt_at = NULL, last_error = format('not sent: written before this database became instance %s', adopt_instance.name)
-        WHERE d.state = 'waiting' AND d.outbox_id IN (SELECT o.id FROM thaw.outbox AS o WHERE o.at < thaw.now());
     END IF;
     RETURN was_copy;
 END;
