@@ -49,19 +49,9 @@ func (a *api) timeline(r *request) (reply, error) {
 	})
 }
 
-// pausedReasons are the reasons for which prospects are paused.
-var pausedReasons = func() (reasons []enum.PauseReason) {
-	for _, reason := range enum.PauseReasons {
-		if !reason.IsOfCampaigns() {
-			reasons = append(reasons, reason)
-		}
-	}
-	return reasons
-}()
-
 // paused serves GET /enrollments: the paused prospects.
 func (a *api) paused(r *request) (reply, error) {
-	reason, err := oneOf(r, "reason", pausedReasons)
+	reason, err := oneOf(r, "reason", readmodel.ProspectReasons)
 	if err != nil {
 		return reply{}, err
 	}

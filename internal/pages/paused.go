@@ -30,7 +30,7 @@ type pausedPage struct {
 const day = 24 * time.Hour
 
 // pausedReasons are the reasons of prospects in the filter.
-var pausedReasons = enum.Names(slices.DeleteFunc(slices.Clone(enum.PauseReasons), enum.PauseReason.IsOfCampaigns))
+var pausedReasons = enum.Names(readmodel.ProspectReasons)
 
 // wantedPaused is the filter of the list. Every value is in the address, so that a list can be
 // shared.

@@ -10,6 +10,7 @@ import (
 	"github.com/thawline/thaw/internal/store"
 
 	"github.com/thawline/thaw/internal/dbsqlc"
+	"github.com/thawline/thaw/internal/enum"
 )
 
 // A PausedProspect is a paused prospect in one campaign, in a list of any part of the fleet.
@@ -42,8 +43,8 @@ type PausedFilter struct {
 // lines of the list, few may have such prospects.
 var ErrWholeFleet = errors.New("the prospects of the whole fleet cannot be filtered by age")
 
-// prospectReasons are the reasons for which prospects are paused.
-var prospectReasons = []string{"linkedin_account_disconnected", "linkedin_account_issue", "account_restricted", "paused_by_user"}
+// ProspectReasons are the reasons for which prospects are paused.
+var ProspectReasons = slices.DeleteFunc(slices.Clone(enum.PauseReasons), enum.PauseReason.IsOfCampaigns)
 
 // inPausedList is a position in the list of paused prospects. A list by pause time uses only the
 // last two fields.
@@ -95,7 +96,7 @@ func pausedProspects(ctx context.Context, q *dbsqlc.Queries, s Scope, f PausedFi
 	if err != nil {
 		return Page[PausedProspect]{}, err
 	}
-	if from.Reason != "" && !slices.Contains(prospectReasons, from.Reason) {
+	if from.Reason != "" && !slices.Contains(ProspectReasons, enum.PauseReason(from.Reason)) {
 		return Page[PausedProspect]{}, ErrCursor
 	}
 	if f.LongestFirst {
