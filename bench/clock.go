@@ -134,7 +134,7 @@ func (db *database) sweepTick(ctx context.Context, listener *listener, resumes b
 func (db *database) pauseOne(ctx context.Context, accounts int) error {
 	return db.run(ctx, `
 		UPDATE thaw.enrollments AS e SET
-			status = 'paused', paused_reason = 'linkedin_account_disconnected', paused_at = thaw.now() - interval '1 hour'
+			status = 'paused', paused_reason = 'account_disconnected', paused_at = thaw.now() - interval '1 hour'
 		WHERE e.id IN (
 			SELECT (SELECT min(one.id) FROM thaw.enrollments AS one WHERE one.account_id = a.id AND one.status = 'active')
 			FROM thaw.accounts AS a WHERE a.id <= $1)`, accounts)

@@ -97,7 +97,7 @@ func (db *database) addEnrollments(ctx context.Context, f fleet, first, last int
 				workspace_id, campaign_id, account_id, step, status, paused_reason, paused_at, next_action_at, prospect_url)
 			SELECT a.workspace_id, team.campaigns[1 + i % cardinality(team.campaigns)], a.id, i % 5,
 				CASE WHEN $4 THEN 'paused' ELSE 'active' END::thaw.enrollment_status,
-				CASE WHEN $4 THEN 'linkedin_account_disconnected'::thaw.pause_reason END,
+				CASE WHEN $4 THEN 'account_disconnected'::thaw.pause_reason END,
 				CASE WHEN $4 THEN thaw.now() - interval '1 day' + i * interval '1 millisecond' END,
 				thaw.now() - interval '12 hours',
 				format('https://www.linkedin.com/in/prospect-%s-%s', a.id, i)

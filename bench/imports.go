@@ -50,7 +50,7 @@ func writeFleet(file *os.File, rows int) error {
 		account := i % 200
 		state := "active,,"
 		if i%3 == 0 {
-			state = "paused,linkedin_account_disconnected,2026-01-02T15:04:05Z"
+			state = "paused,account_disconnected,2026-01-02T15:04:05Z"
 		}
 		fmt.Fprintf(b, "workspace-%d,account-%d,member-%d,connected,campaign-%d,running,,https://www.linkedin.com/in/prospect-%08d,%s,%d,2026-02-03T09:00:00Z\n",
 			account%20, account, account, i%3, i, state, i%7)

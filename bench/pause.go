@@ -56,7 +56,7 @@ func (p *pause) accounts(place int) (work, warmUp int64) {
 const pauseStatement = `
 WITH changed AS (
     UPDATE thaw.enrollments AS e SET
-        status = 'paused', paused_reason = 'linkedin_account_disconnected', paused_at = thaw.now()
+        status = 'paused', paused_reason = 'account_disconnected', paused_at = thaw.now()
     WHERE e.account_id = $1 AND e.status = 'active'
     RETURNING e.id, e.step, e.account_id, e.paused_at
 )
@@ -64,7 +64,7 @@ INSERT INTO thaw.enrollment_events (
     enrollment_id, at, signal_id, job_id, from_account_id, to_account_id, step, kind, source, from_status, to_status, reason,
     paused_at)
 SELECT f.id, thaw.now(), 0, 0, f.account_id, f.account_id, f.step, 'paused', 'signal', 'active', 'paused',
-    'linkedin_account_disconnected', f.paused_at
+    'account_disconnected', f.paused_at
 FROM changed AS f`
 
 func (p *pause) statement(ctx context.Context, db *database, place int) (sample, error) {

@@ -34,7 +34,7 @@ func (t *retention) load(ctx context.Context, _ *rig, db *database) error {
 		INSERT INTO thaw.enrollment_events (
 			enrollment_id, at, from_account_id, to_account_id, step, kind, source, from_status, to_status, reason, paused_at)
 		SELECT 1 + i % 10000, line.at, 1 + (i % 10000) / 100, 1 + (i % 10000) / 100, 0, 'paused', 'import', 'active', 'paused',
-			'linkedin_account_disconnected', line.at
+			'account_disconnected', line.at
 		FROM generate_series(1, 2 * $1::bigint) AS i
 		CROSS JOIN LATERAL (
 			SELECT thaw.now() - s.keep_history * (2 - (i - 0.5) / $1::bigint) AS at FROM thaw.settings AS s) AS line

@@ -349,7 +349,7 @@ var mutants = []mutant{
 	},
 	{
 		without: "the separate reason of a manual pause",
-		edits:   []edit{{people, "WHEN 'paused' THEN 'paused_by_user'::thaw.pause_reason", "WHEN 'paused' THEN 'linkedin_account_issue'::thaw.pause_reason"}},
+		edits:   []edit{{people, "WHEN 'paused' THEN 'paused_by_user'::thaw.pause_reason", "WHEN 'paused' THEN 'account_issue'::thaw.pause_reason"}},
 		pkg:     "./worker", tests: []string{"TestRequeuedProspectsResumeInTurn"},
 	},
 	{

@@ -67,7 +67,7 @@ func setup(t *testing.T) *dashboard {
 			workspace_id, campaign_id, account_id, prospect_url, status, paused_reason, paused_at)
 		SELECT a.workspace_id, c.id, a.id, 'https://www.linkedin.com/in/' || i,
 			CASE WHEN i > $1 THEN 'active' ELSE 'paused' END::thaw.enrollment_status,
-			CASE WHEN i <= $1 THEN 'linkedin_account_disconnected'::thaw.pause_reason END,
+			CASE WHEN i <= $1 THEN 'account_disconnected'::thaw.pause_reason END,
 			CASE WHEN i <= $1 THEN thaw.now() - interval '1 hour' END
 		FROM thaw.accounts AS a, thaw.campaigns AS c, generate_series(1, $2::integer) AS i`,
 		waitingProspects, waitingProspects+activeProspects)

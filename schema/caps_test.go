@@ -21,7 +21,7 @@ func TestAccountCapChangeDuringTick(t *testing.T) {
 				UPDATE thaw.settings SET account_cap = 10;
 				INSERT INTO thaw.campaigns (workspace_id, key, status) VALUES (1, 'spring', 'running');
 				INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, paused_reason, paused_at, prospect_url)
-				SELECT 1, 1, 1, 'paused', 'linkedin_account_issue', now(), 'https://example.com/in/' || n FROM generate_series(1, 100) AS n`)
+				SELECT 1, 1, 1, 'paused', 'account_issue', now(), 'https://example.com/in/' || n FROM generate_series(1, 100) AS n`)
 			resumed := func() int {
 				receive(t, db, delivery{status: "connected"})
 				return testdb.Value[int](t, db, `

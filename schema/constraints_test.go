@@ -32,7 +32,7 @@ INSERT INTO thaw.heals (workspace_id, target, cap, actor) VALUES (1, 'workspace:
 INSERT INTO thaw.heal_enrollments (heal_id, last_id, enrollment_ids) VALUES (1, 1, '{1}');
 INSERT INTO thaw.heal_order (heal_id, last_place, enrollment_ids) VALUES (1, 1, '{1}');
 INSERT INTO thaw.enrollment_events (enrollment_id, at, step, kind, source, from_status, to_status, reason, paused_at)
-VALUES (1, '2026-01-01', 0, 'paused', 'signal', 'active', 'paused', 'linkedin_account_disconnected', '2026-01-01');
+VALUES (1, '2026-01-01', 0, 'paused', 'signal', 'active', 'paused', 'account_disconnected', '2026-01-01');
 INSERT INTO thaw.campaign_events (campaign_id, at, kind, source, from_status, to_status)
 VALUES (1, '2026-01-01', 'paused', 'signal', 'running', 'paused');
 INSERT INTO thaw.backlog_samples (tick_at, paused, waiting, took) VALUES ('2026-01-01', 2, 1, '1 second');
@@ -231,7 +231,7 @@ var breaks = map[string][]string{
 		"UPDATE thaw.enrollments SET paused_at = now()",
 	},
 	"enrollments_reason_is_of_enrollment": {
-		"UPDATE thaw.enrollments SET status = 'paused', paused_at = now(), paused_reason = 'linkedin_high_failure_rate'",
+		"UPDATE thaw.enrollments SET status = 'paused', paused_at = now(), paused_reason = 'high_failure_rate'",
 		"UPDATE thaw.enrollments SET status = 'paused', paused_at = now(), paused_reason = 'subscription_inactive'",
 	},
 	"enrollments_campaign_prospect_key": {`

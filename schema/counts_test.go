@@ -27,7 +27,7 @@ SELECT 1 + n % 2, 'account-' || n, 'connected' FROM generate_series(0, 3) AS n;
 INSERT INTO thaw.campaigns (workspace_id, key, status) SELECT 1 + n % 2, 'campaign-' || n, 'running' FROM generate_series(0, 3) AS n;
 INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, paused_reason, paused_at, prospect_url)
 SELECT a.workspace_id, c.id, a.id, CASE WHEN n % 2 = 0 THEN 'active' ELSE 'paused' END::thaw.enrollment_status,
-	CASE WHEN n % 2 = 1 THEN 'linkedin_account_issue' END::thaw.pause_reason, CASE WHEN n % 2 = 1 THEN now() END,
+	CASE WHEN n % 2 = 1 THEN 'account_issue' END::thaw.pause_reason, CASE WHEN n % 2 = 1 THEN now() END,
 	format('https://example.com/in/%s-%s-%s', a.id, c.id, n)
 FROM thaw.accounts AS a JOIN thaw.campaigns AS c ON c.workspace_id = a.workspace_id CROSS JOIN generate_series(1, 20) AS n;
 `
@@ -68,7 +68,7 @@ var platformWrites = []string{
 	`DELETE FROM thaw.enrollments
 	WHERE id IN (SELECT id FROM thaw.enrollments ORDER BY random() LIMIT 2 FOR UPDATE SKIP LOCKED)`,
 	`INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, paused_reason, paused_at, prospect_url)
-	SELECT e.workspace_id, e.campaign_id, e.account_id, 'paused', 'linkedin_account_disconnected', now(), e.prospect_url
+	SELECT e.workspace_id, e.campaign_id, e.account_id, 'paused', 'account_disconnected', now(), e.prospect_url
 	FROM (SELECT * FROM thaw.enrollments ORDER BY random() LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) AS e
 	ON CONFLICT (prospect_url, campaign_id) DO UPDATE SET
 		status = 'paused', paused_reason = excluded.paused_reason, paused_at = excluded.paused_at`,
@@ -185,7 +185,7 @@ func TestCountsDoNotBlockWriters(t *testing.T) {
 	begin("SELECT thaw.recount(10)")
 	for _, remainder := range []int{0, 1} {
 		begin(fmt.Sprintf(`
-			UPDATE thaw.enrollments SET status = 'paused', paused_reason = 'linkedin_account_issue', paused_at = now()
+			UPDATE thaw.enrollments SET status = 'paused', paused_reason = 'account_issue', paused_at = now()
 			WHERE account_id = 1 AND campaign_id = 1 AND status = 'active' AND id / 2 %% 2 = %d`, remainder))
 	}
 	require.Empty(t, wrongCounts(t, db.Pool))

@@ -141,10 +141,10 @@ func TestPlainUpdatesWriteHistory(t *testing.T) {
 	}
 	events := func() int { return testdb.Value[int](t, db, "SELECT count(*) FROM thaw.enrollment_events") }
 	count := events()
-	require.Equal(t, "paused active paused linkedin_account_disconnected signal", newest())
+	require.Equal(t, "paused active paused account_disconnected signal", newest())
 	for _, step := range []struct{ sql, want string }{
 		{"UPDATE thaw.enrollments SET paused_reason = 'paused_by_user'", "paused paused paused paused_by_user platform"},
-		{"UPDATE thaw.enrollments SET paused_reason = 'linkedin_account_issue'", "released paused paused paused_by_user platform"},
+		{"UPDATE thaw.enrollments SET paused_reason = 'account_issue'", "released paused paused paused_by_user platform"},
 		{"UPDATE thaw.enrollments SET paused_reason = 'paused_by_user'", "paused paused paused paused_by_user platform"},
 		{"SET thaw.counts_by_statement = 'on'; UPDATE thaw.enrollments SET status = 'active', paused_reason = NULL, paused_at = NULL", "resumed paused active paused_by_user platform"},
 		{"RESET thaw.counts_by_statement; UPDATE thaw.enrollments SET status = 'paused', paused_reason = 'paused_by_user', paused_at = now()", "paused active paused paused_by_user platform"},
@@ -166,9 +166,9 @@ func TestPlainUpdatesWriteHistory(t *testing.T) {
 		require.Equal(t, count, events(), "a step writes no event: %s", sql)
 	}
 	// Plain statements of the owner write events too.
-	db.Exec(t, "UPDATE thaw.enrollments SET status = 'paused', paused_reason = 'linkedin_account_issue', paused_at = thaw.now()")
+	db.Exec(t, "UPDATE thaw.enrollments SET status = 'paused', paused_reason = 'account_issue', paused_at = thaw.now()")
 	count++
-	require.Equal(t, "paused active paused linkedin_account_issue platform", newest())
+	require.Equal(t, "paused active paused account_issue platform", newest())
 	// Thaw's functions write their own events.
 	for _, sql := range []string{
 		"SELECT thaw.pause_prospect('https://example.com/in/bob', 'x')", "SELECT thaw.resume_prospect('https://example.com/in/bob', 'x')",

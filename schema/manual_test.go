@@ -21,7 +21,7 @@ func withProspects(t testing.TB) *testdb.DB {
 		SELECT 1, 1, 1, line.url, line.status::thaw.enrollment_status, line.reason::thaw.pause_reason,
 			CASE WHEN line.status = 'paused' THEN thaw.now() - interval '1 day' END
 		FROM (VALUES ('active', 'active', NULL), ('pending', 'pending', NULL), ('replied', 'replied', NULL),
-			('waits', 'paused', 'linkedin_account_issue'), ('restricted', 'paused', 'account_restricted'),
+			('waits', 'paused', 'account_issue'), ('restricted', 'paused', 'account_restricted'),
 			('by user', 'paused', 'paused_by_user')) AS line (url, status, reason)`)
 	return db
 }
@@ -57,14 +57,14 @@ func TestManualAccountResume(t *testing.T) {
 	db := withProspects(t)
 	require.Equal(t, 1, testdb.Value[int](t, db, "SELECT thaw.resume_account('ann', 'the restriction is lifted', 'bob')"))
 	require.Equal(t, map[string]string{
-		"active": "active", "waits": "linkedin_account_issue", "restricted": "linkedin_account_issue", "by user": "paused_by_user",
+		"active": "active", "waits": "account_issue", "restricted": "account_issue", "by user": "paused_by_user",
 		"pending": "pending", "replied": "replied",
 	}, reasons(t, db))
 	require.Equal(t, "restricted", testdb.Value[string](t, db, `
 		SELECT e.prospect_url FROM thaw.enrollment_events AS event JOIN thaw.enrollments AS e ON e.id = event.enrollment_id
 		WHERE event.kind = 'released' AND event.reason = 'account_restricted' AND event.paused_at = e.paused_at`))
 	require.Equal(t, 1, testdb.Value[int](t, db, "SELECT thaw.resume_account('ann', 'all of them', 'bob', even_by_user => true)"))
-	require.Equal(t, "linkedin_account_issue", reasons(t, db)["by user"])
+	require.Equal(t, "account_issue", reasons(t, db)["by user"])
 }
 
 func TestRestrictedAccountIsNotResumed(t *testing.T) {
@@ -82,7 +82,7 @@ func TestManualProspectPauseAndResume(t *testing.T) {
 		require.Equal(t, "paused_by_user", reasons(t, db)[url])
 		require.Zero(t, testdb.Value[int](t, db, "SELECT thaw.pause_prospect($1, 'asked', 'bob')", url), "again")
 		require.Equal(t, 1, testdb.Value[int](t, db, "SELECT thaw.resume_prospect($1, 'asked', 'bob', 'acme', 'spring')", url), url)
-		require.Equal(t, "linkedin_account_issue", reasons(t, db)[url])
+		require.Equal(t, "account_issue", reasons(t, db)[url])
 		require.Zero(t, testdb.Value[int](t, db, "SELECT thaw.resume_prospect($1, 'asked', 'bob')", url), "again")
 	}
 	require.Zero(t, testdb.Value[int](t, db, "SELECT thaw.pause_prospect('replied', 'asked', 'bob')"))
@@ -97,7 +97,7 @@ func TestManualCampaignPauseAndResume(t *testing.T) {
 		return testdb.Value[string](t, db, "SELECT coalesce(paused_reason::text, status::text) FROM thaw.campaigns")
 	}
 	before := reasons(t, db)
-	for _, was := range []string{"running", "linkedin_account_issue", "account_restricted", "linkedin_high_failure_rate"} {
+	for _, was := range []string{"running", "account_issue", "account_restricted", "high_failure_rate"} {
 		if was != "running" {
 			db.Exec(t, "UPDATE thaw.campaigns SET status = 'paused', paused_reason = $1::thaw.pause_reason, paused_at = thaw.now()", was)
 		}

@@ -121,11 +121,11 @@ func TestAccountDrained(t *testing.T) {
 		drained bool
 	}{
 		"exactly the cap":     {"UPDATE thaw.settings SET account_cap = 1", true},
-		"more than the cap":   {"UPDATE thaw.settings SET account_cap = 1;" + another(1, "linkedin_account_issue"), false},
+		"more than the cap":   {"UPDATE thaw.settings SET account_cap = 1;" + another(1, "account_issue"), false},
 		"a person paused one": {another(1, "paused_by_user"), true},
 		"a stopped campaign": {`
 			INSERT INTO thaw.campaigns (workspace_id, key, status, paused_reason, paused_at) VALUES (1, 'stopped', 'paused', 'paused_by_user', now());` +
-			another(2, "linkedin_account_issue"), true},
+			another(2, "account_issue"), true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -149,7 +149,7 @@ func TestNotDrainedWhileProspectsAreLocked(t *testing.T) {
 	receive(t, db, delivery{status: "connected"})
 	db.Exec(t, `
 		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, paused_reason, paused_at, prospect_url)
-		VALUES (1, 1, 1, 'paused', 'linkedin_account_issue', now(), 'https://example.com/in/locked')`)
+		VALUES (1, 1, 1, 'paused', 'account_issue', now(), 'https://example.com/in/locked')`)
 	other, err := db.Pool.Begin(t.Context())
 	require.NoError(t, err)
 	defer other.Rollback(context.WithoutCancel(t.Context()))
@@ -204,7 +204,7 @@ func TestPauseIsReportedOnce(t *testing.T) {
 	require.Equal(t, "done", batch())
 	require.Equal(t, []told{{"enrollments.paused", map[string]any{
 		"workspace": "acme", "provider": "linkedin", "account": "ann", "status": "disconnected",
-		"reason": "linkedin_account_disconnected", "signal_id": 3.0, "paused": 25.0, "campaigns_paused": 1.0,
+		"reason": "account_disconnected", "signal_id": 3.0, "paused": 25.0, "campaigns_paused": 1.0,
 	}}}, messages(t, db)[:1])
 	require.Equal(t, "account.needs_reconnect", messages(t, db)[1].Type)
 	require.Equal(t, "not_due", batch())

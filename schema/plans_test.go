@@ -35,7 +35,7 @@ SELECT 1 + n % 20, 'campaign-' || n, s.status, s.reason, CASE WHEN s.status = 'p
 FROM generate_series(1, 400) AS n
 CROSS JOIN LATERAL (VALUES (
 	CASE WHEN n % 7 = 0 THEN 'paused' ELSE 'running' END::thaw.campaign_status,
-	CASE WHEN n % 7 = 0 THEN 'linkedin_account_issue' END::thaw.pause_reason)) AS s (status, reason);
+	CASE WHEN n % 7 = 0 THEN 'account_issue' END::thaw.pause_reason)) AS s (status, reason);
 INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, paused_reason, paused_at, prospect_url)
 SELECT a.workspace_id, c.ids[1 + n % 20], a.id, s.status, s.reason,
 	CASE WHEN s.status = 'paused' THEN now() - n * interval '1 minute' END, format('https://example.com/in/%s-%s', a.id, n)
@@ -44,7 +44,7 @@ CROSS JOIN generate_series(1, {per account}) AS n
 JOIN (SELECT c.workspace_id, array_agg(c.id) AS ids FROM thaw.campaigns AS c GROUP BY c.workspace_id) AS c ON c.workspace_id = a.workspace_id
 CROSS JOIN LATERAL (VALUES (
 	CASE WHEN n / 20 % 10 < 6 THEN 'completed' WHEN n / 20 % 10 < 8 THEN 'active' ELSE 'paused' END::thaw.enrollment_status,
-	CASE n / 20 % 10 WHEN 8 THEN 'paused_by_user' WHEN 9 THEN 'linkedin_account_disconnected' END::thaw.pause_reason)) AS s (status, reason);
+	CASE n / 20 % 10 WHEN 8 THEN 'paused_by_user' WHEN 9 THEN 'account_disconnected' END::thaw.pause_reason)) AS s (status, reason);
 -- Two giants, each with half as many prospects as all others: one with active, one with waiting
 -- prospects.
 INSERT INTO thaw.accounts (workspace_id, provider_account_id, status, connected_at)
@@ -55,11 +55,11 @@ SELECT a.workspace_id, c.id, a.id, s.status, s.reason, CASE WHEN s.status = 'pau
 FROM thaw.accounts AS a
 JOIN (VALUES
 	('giant-active', 'active'::thaw.enrollment_status, NULL::thaw.pause_reason),
-	('giant-waiting', 'paused', 'linkedin_account_issue')) AS s (account, status, reason) ON s.account = a.provider_account_id
+	('giant-waiting', 'paused', 'account_issue')) AS s (account, status, reason) ON s.account = a.provider_account_id
 CROSS JOIN LATERAL (SELECT min(c.id) AS id FROM thaw.campaigns AS c WHERE c.workspace_id = a.workspace_id) AS c
 CROSS JOIN generate_series(1, {rows} / 2) AS n;
 INSERT INTO thaw.enrollment_events (enrollment_id, at, from_account_id, to_account_id, step, kind, source, from_status, to_status, reason, paused_at)
-SELECT e.id, now() - interval '1 day', e.account_id, e.account_id, 0, 'paused', 'signal', 'active', 'paused', 'linkedin_account_issue',
+SELECT e.id, now() - interval '1 day', e.account_id, e.account_id, 0, 'paused', 'signal', 'active', 'paused', 'account_issue',
     now() - interval '1 day'
 FROM thaw.enrollments AS e;
 INSERT INTO thaw.account_signals (provider, provider_account_id, account_id, delivery_key, raw_status, status, outcome)

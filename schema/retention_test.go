@@ -43,7 +43,7 @@ func TestOldRowsAreRemoved(t *testing.T) {
 	for table, c := range map[string]struct{ insert, age string }{
 		"enrollment_events": {`
 			INSERT INTO thaw.enrollment_events (enrollment_id, at, step, kind, source, from_status, to_status, reason, paused_at)
-			SELECT 1, thaw.now() - age * interval '1 day', 0, 'paused', 'signal', 'active', 'paused', 'linkedin_account_issue', thaw.now()
+			SELECT 1, thaw.now() - age * interval '1 day', 0, 'paused', 'signal', 'active', 'paused', 'account_issue', thaw.now()
 			FROM ` + ages + ` ORDER BY age DESC`, "at"},
 		"campaign_events": {`
 			INSERT INTO thaw.campaign_events (campaign_id, at, kind, source, from_status, to_status)
@@ -123,7 +123,7 @@ func TestEventsOfEarlierPauseAreRemoved(t *testing.T) {
 	db := withBacklog(t)
 	db.Exec(t, `
 		INSERT INTO thaw.enrollment_events (enrollment_id, at, step, kind, source, from_status, to_status, reason, paused_at)
-		VALUES (1, thaw.now(), 0, 'paused', 'signal', 'active', 'paused', 'linkedin_account_issue', thaw.now() - interval '1 day')`)
+		VALUES (1, thaw.now(), 0, 'paused', 'signal', 'active', 'paused', 'account_issue', thaw.now() - interval '1 day')`)
 	db.Advance(t, 500*days)
 	require.Equal(t, []string{"true"}, pruned(t, db, "enrollment_events", "paused_at = (SELECT e.paused_at FROM thaw.enrollments AS e)"))
 }
@@ -253,11 +253,11 @@ func TestBatchCostIsBounded(t *testing.T) {
 	// ones.
 	db.Exec(t, `
 		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, prospect_url, status, paused_reason, paused_at)
-		SELECT 1, 1, 1, 'https://example.com/in/' || n, 'paused', 'linkedin_account_issue', thaw.now() FROM generate_series(1, 20000) AS n;
+		SELECT 1, 1, 1, 'https://example.com/in/' || n, 'paused', 'account_issue', thaw.now() FROM generate_series(1, 20000) AS n;
 		INSERT INTO thaw.enrollment_events (enrollment_id, at, step, kind, source, from_status, to_status, reason, paused_at)
 		SELECT e.id, e.paused_at, 0, 'paused', 'signal', 'active', 'paused', e.paused_reason, e.paused_at FROM thaw.enrollments AS e;
 		INSERT INTO thaw.enrollment_events (enrollment_id, at, step, kind, source, from_status, to_status, reason, paused_at)
-		SELECT n, thaw.now() + age, 0, 'paused', 'signal', 'active', 'paused', 'linkedin_account_issue', thaw.now() + age
+		SELECT n, thaw.now() + age, 0, 'paused', 'signal', 'active', 'paused', 'account_issue', thaw.now() + age
 		FROM unnest(ARRAY['1 hour', '300 days']::interval[]) AS age, generate_series(1, 20000) AS n ORDER BY age;
 		ANALYZE thaw.enrollment_events, thaw.enrollments`)
 	db.Advance(t, 401*days)
@@ -297,7 +297,7 @@ func TestConcurrentPruning(t *testing.T) {
 	db := withAnn(t)
 	db.Exec(t, `
 		INSERT INTO thaw.enrollment_events (enrollment_id, at, step, kind, source, from_status, to_status, reason, paused_at)
-		SELECT n, thaw.now(), 0, 'paused', 'signal', 'active', 'paused', 'linkedin_account_issue', thaw.now()
+		SELECT n, thaw.now(), 0, 'paused', 'signal', 'active', 'paused', 'account_issue', thaw.now()
 		FROM generate_series(1, 5000) AS n`)
 	db.Advance(t, 401*days)
 

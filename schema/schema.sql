@@ -63,10 +63,10 @@ CREATE TYPE thaw.lane AS ENUM (
     'heal'
 );
 CREATE TYPE thaw.pause_reason AS ENUM (
-    'linkedin_account_disconnected',
-    'linkedin_account_issue',
+    'account_disconnected',
+    'account_issue',
     'account_restricted',
-    'linkedin_high_failure_rate',
+    'high_failure_rate',
     'subscription_inactive',
     'paused_by_user'
 );
@@ -392,10 +392,10 @@ END;
 $$;
 CREATE FUNCTION thaw.is_of_campaigns(p_reason thaw.pause_reason) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN ((p_reason IS NOT NULL) AND (p_reason = ANY (ARRAY['linkedin_high_failure_rate'::thaw.pause_reason, 'subscription_inactive'::thaw.pause_reason])));
+    RETURN ((p_reason IS NOT NULL) AND (p_reason = ANY (ARRAY['high_failure_rate'::thaw.pause_reason, 'subscription_inactive'::thaw.pause_reason])));
 CREATE FUNCTION thaw.waits_for_account(p_reason thaw.pause_reason) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN ((p_reason IS NOT NULL) AND (p_reason = ANY (ARRAY['linkedin_account_disconnected'::thaw.pause_reason, 'linkedin_account_issue'::thaw.pause_reason])));
+    RETURN ((p_reason IS NOT NULL) AND (p_reason = ANY (ARRAY['account_disconnected'::thaw.pause_reason, 'account_issue'::thaw.pause_reason])));
 CREATE TABLE thaw.enrollments (
     id bigint NOT NULL,
     workspace_id bigint NOT NULL,
@@ -530,7 +530,7 @@ BEGIN
         UPDATE thaw.enrollments AS e SET
             status = 'paused',
             paused_reason = CASE action.what
-                WHEN 'paused' THEN 'paused_by_user'::thaw.pause_reason ELSE 'linkedin_account_issue' END,
+                WHEN 'paused' THEN 'paused_by_user'::thaw.pause_reason ELSE 'account_issue' END,
             paused_at = coalesce(e.paused_at, thaw.now())
         FROM before
         WHERE e.id = before.id
@@ -3521,7 +3521,7 @@ CREATE FUNCTION thaw.pause_prospect(prospect_url text, reason text, actor text D
 COMMENT ON FUNCTION thaw.pause_prospect(prospect_url text, reason text, actor text, workspace_key text, campaign text) IS 'Pauses a prospect with reason paused_by_user, in all of its campaigns or in those given, and returns in how many.';
 CREATE FUNCTION thaw.pause_reason_of(p_status thaw.account_status) RETURNS thaw.pause_reason
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE WHEN (p_status = 'restricted'::thaw.account_status) THEN 'account_restricted'::thaw.pause_reason WHEN (p_status = ANY (ARRAY['disconnected'::thaw.account_status, 'removed'::thaw.account_status])) THEN 'linkedin_account_disconnected'::thaw.pause_reason ELSE 'linkedin_account_issue'::thaw.pause_reason END;
+    RETURN CASE WHEN (p_status = 'restricted'::thaw.account_status) THEN 'account_restricted'::thaw.pause_reason WHEN (p_status = ANY (ARRAY['disconnected'::thaw.account_status, 'removed'::thaw.account_status])) THEN 'account_disconnected'::thaw.pause_reason ELSE 'account_issue'::thaw.pause_reason END;
 CREATE FUNCTION thaw.pick_up_signals(p_within interval) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -5214,7 +5214,7 @@ BEGIN
     WITH before AS (
         SELECT e.id, e.paused_reason, e.paused_at, event.from_status,
             -- An active prospect waits for its account, and the next sweeps resume it.
-            CASE event.from_status WHEN 'paused' THEN event.from_reason WHEN 'active' THEN 'linkedin_account_issue' END AS reason
+            CASE event.from_status WHEN 'paused' THEN event.from_reason WHEN 'active' THEN 'account_issue' END AS reason
         FROM thaw.undoable(undo.undoes, p_after, p_size) AS found
         JOIN thaw.enrollment_events AS event ON event.id = found.event_id
         JOIN thaw.enrollments AS e ON e.id = found.enrollment_id

@@ -38,7 +38,7 @@ func TestUndoOfAccountPause(t *testing.T) {
 	action := lastAction(t, db)
 	require.Equal(t, 3, undo(t, db, action))
 	require.Equal(t, map[string]string{
-		"active": "linkedin_account_issue", "waits": "linkedin_account_issue", "restricted": "account_restricted", "by user": "paused_by_user",
+		"active": "account_issue", "waits": "account_issue", "restricted": "account_restricted", "by user": "paused_by_user",
 		"pending": "pending", "replied": "replied",
 	}, reasons(t, db), "an active prospect waits for the next tick")
 	require.Equal(t, 2, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.enrollments WHERE paused_at < thaw.now() - interval '1 hour' AND prospect_url IN ('waits', 'restricted')"))
@@ -60,7 +60,7 @@ func TestUndoLeavesLaterChanges(t *testing.T) {
 	db.Exec(t, "UPDATE thaw.enrollments SET status = 'replied', paused_reason = NULL, paused_at = NULL WHERE prospect_url = 'waits'")
 	require.Equal(t, 1, undo(t, db, action))
 	require.Equal(t, map[string]string{
-		"active": "linkedin_account_issue", "waits": "replied", "restricted": "linkedin_account_issue", "by user": "paused_by_user",
+		"active": "account_issue", "waits": "replied", "restricted": "account_issue", "by user": "paused_by_user",
 		"pending": "pending", "replied": "replied",
 	}, reasons(t, db))
 }
@@ -90,7 +90,7 @@ func TestUndoOfCampaignActions(t *testing.T) {
 	state := func() string {
 		return testdb.Value[string](t, db, "SELECT coalesce(paused_reason::text, status::text) FROM thaw.campaigns")
 	}
-	for _, was := range []string{"running", "linkedin_account_issue"} {
+	for _, was := range []string{"running", "account_issue"} {
 		if was != "running" {
 			db.Exec(t, "UPDATE thaw.campaigns SET status = 'paused', paused_reason = $1::thaw.pause_reason, paused_at = thaw.now()", was)
 		}

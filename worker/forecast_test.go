@@ -31,11 +31,11 @@ INSERT INTO thaw.accounts (workspace_id, provider_account_id, member_id, status,
 	CROSS JOIN LATERAL (SELECT CASE WHEN n %% 5 = 0 THEN 'disconnected' ELSE 'connected' END::thaw.account_status AS status) AS s;
 INSERT INTO thaw.campaigns (workspace_id, key, status, paused_reason, paused_at)
 	SELECT w.id, 'c' || n, CASE WHEN n = 1 AND w.id %% 2 = 0 THEN 'paused' ELSE 'running' END::thaw.campaign_status,
-		CASE WHEN n = 1 AND w.id %% 2 = 0 THEN 'linkedin_account_issue' END::thaw.pause_reason,
+		CASE WHEN n = 1 AND w.id %% 2 = 0 THEN 'account_issue' END::thaw.pause_reason,
 		CASE WHEN n = 1 AND w.id %% 2 = 0 THEN thaw.now() - interval '2 hours' END
 	FROM thaw.workspaces AS w, generate_series(0, 2) AS n;
 INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, prospect_url, status, paused_reason, paused_at)
-	SELECT a.workspace_id, c.id, a.id, format('https://www.linkedin.com/in/p-%%s-%%s', a.id, n), 'paused', 'linkedin_account_disconnected',
+	SELECT a.workspace_id, c.id, a.id, format('https://www.linkedin.com/in/p-%%s-%%s', a.id, n), 'paused', 'account_disconnected',
 		thaw.now() - (n * 7 + a.id) %% 5 * interval '1 hour'
 	FROM thaw.accounts AS a
 	CROSS JOIN LATERAL generate_series(1, a.id * a.id %% 18) AS n
@@ -111,7 +111,7 @@ func TestForecastOfALargeFleetIsStored(t *testing.T) {
 		INSERT INTO thaw.accounts (workspace_id, provider_account_id, status)
 			SELECT w.id, 'large-' || n, 'connected' FROM thaw.workspaces AS w, generate_series(1, %d) AS n WHERE w.key = 'large';
 		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, prospect_url, status, paused_reason, paused_at)
-			SELECT a.workspace_id, c.id, a.id, 'large/' || a.id, 'paused', 'linkedin_account_disconnected', thaw.now()
+			SELECT a.workspace_id, c.id, a.id, 'large/' || a.id, 'paused', 'account_disconnected', thaw.now()
 			FROM thaw.accounts AS a JOIN thaw.campaigns AS c ON c.workspace_id = a.workspace_id AND c.key = 'c';
 		RESET thaw.counts_by_statement`, readmodel.LargeFleet+1))
 	f.Exec(t, "UPDATE thaw.settings SET account_cap = 1, fleet_cap = 1") // the sweep leaves the fleet large

@@ -313,7 +313,7 @@ func TestHealBatchWaitsForNoLock(t *testing.T) {
 	for name, hold := range map[string]string{
 		"an account":                  "SELECT FROM thaw.accounts WHERE provider_account_id = 'small 1' FOR UPDATE",
 		"a campaign":                  "SELECT FROM thaw.campaigns WHERE key = 'shared 1' FOR NO KEY UPDATE",
-		"a paused campaign":           "UPDATE thaw.campaigns SET status = 'paused', paused_reason = 'linkedin_account_issue', paused_at = thaw.now() WHERE key = 'shared 1'",
+		"a paused campaign":           "UPDATE thaw.campaigns SET status = 'paused', paused_reason = 'account_issue', paused_at = thaw.now() WHERE key = 'shared 1'",
 		"a prospect of each campaign": "SELECT FROM thaw.enrollments WHERE account_id = (SELECT id FROM thaw.accounts WHERE provider_account_id = 'small 1') FOR UPDATE",
 		"a campaign to start":         "SELECT FROM thaw.campaigns WHERE key = 'waits' FOR NO KEY UPDATE",
 	} {
@@ -395,7 +395,7 @@ func TestHealLooksUpSiblingsOncePerBatch(t *testing.T) {
 	heal := testdb.Value[int64](t, f.DB, "SELECT thaw.heal('acme', 'a1')")
 	f.Exec(t, `
 		INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_account, delta)
-		SELECT 1000000 + i, 1, 'linkedin_account_disconnected', true, 1 FROM generate_series(1, 2000) AS i`)
+		SELECT 1000000 + i, 1, 'account_disconnected', true, 1 FROM generate_series(1, 2000) AS i`)
 	tx := f.begin(t)
 	_, err := tx.Exec(t.Context(), "SET LOCAL track_functions = 'pl'")
 	require.NoError(t, err)
@@ -494,7 +494,7 @@ func TestHealsPassesAndPausesDoNotDeadlock(t *testing.T) {
 	}
 	f.Exec(t, `
 		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, paused_reason, paused_at, prospect_url)
-		SELECT a.workspace_id, c.id, a.id, 'paused', 'linkedin_account_disconnected', thaw.now() - interval '1 hour', format('%s-%s-%s', a.id, c.id, i)
+		SELECT a.workspace_id, c.id, a.id, 'paused', 'account_disconnected', thaw.now() - interval '1 hour', format('%s-%s-%s', a.id, c.id, i)
 		FROM thaw.accounts AS a, thaw.campaigns AS c, generate_series(1, 8) AS i`)
 	f.launch(t)
 	var all errgroup.Group

@@ -93,11 +93,11 @@ func (m *modelTest) reset(r *rapid.T) {
 		FROM (VALUES (1, 1, 'jane', 'disconnected'), (2, 1, 'jane', 'connected'), (3, 1, 'joe', 'connected'),
 			(4, 2, 'jane', 'connected')) AS a (i, w, m, s) ORDER BY i`)
 	m.exec(r, `INSERT INTO thaw.campaigns (workspace_id, key, status, paused_reason, paused_at)
-		VALUES (1, 'spring', 'running', NULL, NULL), (1, 'summer', 'paused', 'linkedin_account_issue', thaw.now()), (2, 'spring', 'running', NULL, NULL)`)
+		VALUES (1, 'spring', 'running', NULL, NULL), (1, 'summer', 'paused', 'account_issue', thaw.now()), (2, 'spring', 'running', NULL, NULL)`)
 	m.exec(r, `INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, prospect_url, step, status, paused_reason, paused_at)
 		SELECT c.workspace_id, c.id, a.id, format('%s/%s/%s', c.id, a.id, i), i,
 			CASE i WHEN 1 THEN 'active' ELSE 'paused' END::thaw.enrollment_status,
-			CASE i WHEN 1 THEN NULL ELSE 'linkedin_account_disconnected' END::thaw.pause_reason,
+			CASE i WHEN 1 THEN NULL ELSE 'account_disconnected' END::thaw.pause_reason,
 			CASE i WHEN 1 THEN NULL ELSE thaw.now() END
 		FROM thaw.campaigns AS c JOIN thaw.accounts AS a USING (workspace_id), generate_series(1, 3) AS i
 		ORDER BY c.id, a.id, i`)

@@ -147,7 +147,7 @@ func (f *fleet) withOldEvents(t *testing.T, n int) {
 	t.Helper()
 	f.Exec(t, `
 		INSERT INTO thaw.enrollment_events (enrollment_id, at, step, kind, source, from_status, to_status, reason, paused_at)
-		SELECT i, at, 0, 'paused', 'import', 'active', 'paused', 'linkedin_account_issue', at
+		SELECT i, at, 0, 'paused', 'import', 'active', 'paused', 'account_issue', at
 		FROM generate_series(1, $1::integer) AS i,
 			LATERAL (SELECT thaw.now() - CASE WHEN i > $1 - 100 THEN '1 day' ELSE '500 days' END::interval AS at) AS moment
 		ORDER BY i`, n)

@@ -179,7 +179,7 @@ func TestProspectsPausedByPersonStayPaused(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	a := f.account(t, account{key: "a1"})
-	for _, reason := range []string{byUser, "subscription_inactive", "linkedin_high_failure_rate", restricted} {
+	for _, reason := range []string{byUser, "subscription_inactive", "high_failure_rate", restricted} {
 		c := f.campaign(t, campaign{key: reason, reason: reason})
 		f.prospects(t, prospects{account: a, campaign: c, n: 2, reason: disconnected})
 		f.prospects(t, prospects{account: a, campaign: c, n: 1})

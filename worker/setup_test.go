@@ -270,8 +270,8 @@ func (f *fleet) waiting(t *testing.T, account int64, n int) (ids []int64) {
 
 // Pause reasons.
 const (
-	disconnected = "linkedin_account_disconnected"
-	issue        = "linkedin_account_issue"
+	disconnected = "account_disconnected"
+	issue        = "account_issue"
 	restricted   = "account_restricted"
 	byUser       = "paused_by_user"
 )

@@ -28,7 +28,7 @@ func scrape(t *testing.T) map[string]*dto.MetricFamily {
 		INSERT INTO thaw.accounts (workspace_id, provider_account_id, status, connected_at)
 		SELECT id, 'acc_1', 'connected', thaw.now() - interval '1 day' FROM thaw.workspaces;
 		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, prospect_url, status, paused_reason, paused_at)
-		SELECT c.workspace_id, c.id, a.id, 'https://www.linkedin.com/in/jane', 'paused', 'linkedin_account_disconnected', thaw.now()
+		SELECT c.workspace_id, c.id, a.id, 'https://www.linkedin.com/in/jane', 'paused', 'account_disconnected', thaw.now()
 		FROM thaw.accounts AS a, thaw.campaigns AS c;
 		SELECT thaw.enqueue('pause_account', 'resume', 1::smallint, '{"account_id": 1}', '1 hour');
 		INSERT INTO thaw.signal_sources (provider, last_signal_at) VALUES ('linkedin', thaw.now());

@@ -28,7 +28,7 @@ INSERT INTO thaw.accounts (workspace_id, provider_account_id, display_name, memb
 INSERT INTO thaw.accounts (workspace_id, provider_account_id, display_name, status, connected_at) VALUES (2, 'south-4', 'Sam of the south', 'connected', thaw.now());
 INSERT INTO thaw.campaigns (workspace_id, key, name, status) VALUES (1, 'north-spring', 'north', 'running'), (2, 'south-spring', 'south', 'running');
 INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, paused_reason, paused_at, prospect_url)
-	SELECT a.workspace_id, a.workspace_id, a.id, 'paused', CASE WHEN n = 0 THEN 'paused_by_user' ELSE 'linkedin_account_issue' END::thaw.pause_reason,
+	SELECT a.workspace_id, a.workspace_id, a.id, 'paused', CASE WHEN n = 0 THEN 'paused_by_user' ELSE 'account_issue' END::thaw.pause_reason,
 		thaw.now() - interval '1 hour', format('https://www.linkedin.com/in/%s-%s', a.provider_account_id, n)
 	FROM thaw.accounts AS a, generate_series(0, 5) AS n;
 -- History: a signal per account, a sweep that resumed one prospect per account, and a finished heal

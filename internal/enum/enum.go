@@ -76,20 +76,20 @@ type PauseReason string
 
 // The values of [PauseReason].
 const (
-	ReasonLinkedInAccountDisconnected PauseReason = "linkedin_account_disconnected"
-	ReasonLinkedInAccountIssue        PauseReason = "linkedin_account_issue"
-	ReasonAccountRestricted           PauseReason = "account_restricted"
-	ReasonLinkedInHighFailureRate     PauseReason = "linkedin_high_failure_rate"
-	ReasonSubscriptionInactive        PauseReason = "subscription_inactive"
-	ReasonPausedByUser                PauseReason = "paused_by_user"
+	ReasonAccountDisconnected  PauseReason = "account_disconnected"
+	ReasonAccountIssue         PauseReason = "account_issue"
+	ReasonAccountRestricted    PauseReason = "account_restricted"
+	ReasonHighFailureRate      PauseReason = "high_failure_rate"
+	ReasonSubscriptionInactive PauseReason = "subscription_inactive"
+	ReasonPausedByUser         PauseReason = "paused_by_user"
 )
 
 // PauseReasons are all values of [PauseReason], in the database's order.
 var PauseReasons = []PauseReason{
-	ReasonLinkedInAccountDisconnected,
-	ReasonLinkedInAccountIssue,
+	ReasonAccountDisconnected,
+	ReasonAccountIssue,
 	ReasonAccountRestricted,
-	ReasonLinkedInHighFailureRate,
+	ReasonHighFailureRate,
 	ReasonSubscriptionInactive,
 	ReasonPausedByUser,
 }
@@ -267,7 +267,7 @@ var ActionKinds = []ActionKind{
 // WaitsForAccount reports whether a pause for this reason ends when an account
 // connects, as thaw.waits_for_account does.
 func (v PauseReason) WaitsForAccount() bool {
-	return v == "linkedin_account_disconnected" || v == "linkedin_account_issue"
+	return v == "account_disconnected" || v == "account_issue"
 }
 
 // WaitsForPerson reports whether only a person ends a pause for this reason, as
@@ -277,7 +277,7 @@ func (v PauseReason) WaitsForPerson() bool { return v == "account_restricted" ||
 // IsOfCampaigns reports whether only campaigns are paused for this reason, as
 // thaw.is_of_campaigns does.
 func (v PauseReason) IsOfCampaigns() bool {
-	return v == "linkedin_high_failure_rate" || v == "subscription_inactive"
+	return v == "high_failure_rate" || v == "subscription_inactive"
 }
 
 // IsTransient reports whether an account with this status may connect again without

@@ -20,7 +20,7 @@ var pace = Pace{AccountCap: 200, FleetCap: 2000, Tick: 15 * time.Minute}
 // waiting is a prospect without obstacles: third in the queue of its own account.
 func waiting() Facts {
 	return Facts{
-		Status: "paused", PausedReason: "linkedin_account_disconnected",
+		Status: "paused", PausedReason: "account_disconnected",
 		Campaign: "spring", CampaignStatus: "running",
 		Account: "acc_1", AccountStatus: "connected", Target: "acc_1",
 		Position: 3, ExpectedAt: &tick, Pace: pace,
@@ -118,7 +118,7 @@ func TestBecause(t *testing.T) {
 			answerOf{WaitingForSweep, "Account acc_1 is connected. At least 100,000 prospects are ahead of this one in the queue. To avoid bursts, at most 200 prospects per account and 2,000 in total are resumed every minute. It resumes automatically, but not before the sweep at 2026-05-01T09:30Z. An operator can start a heal to speed this up.", true, None, nil, none},
 		},
 		{
-			"in a campaign that starts again with it", with(waiting(), campaign("paused", "linkedin_account_issue")),
+			"in a campaign that starts again with it", with(waiting(), campaign("paused", "account_issue")),
 			answerOf{WaitingForSweep, "Account acc_1 is connected. This prospect is number 3 in the queue. " + queue + " The sweep at 2026-05-01T09:30Z is expected to resume it.", true, None, &tick, none},
 		},
 		{
@@ -219,7 +219,7 @@ func TestBecause(t *testing.T) {
 			answerOf{AccountRestricted, "Campaign spring is paused because the provider restricted an account. Campaigns do not start automatically after a restriction: review the account, then start the campaign manually.", false, User, nil, nil},
 		},
 		{
-			"campaign with many failures", with(waiting(), campaign("paused", "linkedin_high_failure_rate")),
+			"campaign with many failures", with(waiting(), campaign("paused", "high_failure_rate")),
 			answerOf{CampaignNotRunning, "Campaign spring is paused because too many of its actions failed. Find the cause, then start the campaign manually.", false, User, nil, nil},
 		},
 		{
@@ -274,21 +274,21 @@ func TestBecause(t *testing.T) {
 		},
 		{
 			"active in a campaign that the next sweep starts",
-			with(activeProspect(), campaign("paused", "linkedin_account_disconnected"), func(f *Facts) { f.CampaignStartsAt = &tick }),
+			with(activeProspect(), campaign("paused", "account_disconnected"), func(f *Facts) { f.CampaignStartsAt = &tick }),
 			answerOf{CampaignNotRunning, "Campaign spring was paused while account acc_1 was not connected. The account is connected again, and the sweep at 2026-05-01T09:30Z starts the campaign.", true, None, &tick, nil},
 		},
 		{
 			"active in a campaign that a sweep starts after a hold",
-			with(activeProspect(), campaign("paused", "linkedin_account_disconnected"), blocked("account_on_hold"), func(f *Facts) { f.CampaignStartsAt = &tick }),
+			with(activeProspect(), campaign("paused", "account_disconnected"), blocked("account_on_hold"), func(f *Facts) { f.CampaignStartsAt = &tick }),
 			answerOf{AccountOnHold, isHeld + " This prospect also waits for campaign spring to start.", true, None, nil, []Code{AccountOnHold, CampaignNotRunning}},
 		},
 		{
-			"active in a campaign that waits for another account", with(activeProspect(), campaign("paused", "linkedin_account_disconnected")),
+			"active in a campaign that waits for another account", with(activeProspect(), campaign("paused", "account_disconnected")),
 			answerOf{CampaignNotRunning, "Campaign spring is paused until one of its accounts that are not connected is connected again. Reconnect one of them, or start the campaign manually.", false, User, nil, nil},
 		},
 		{
 			"active in a campaign that waits, with auto-resume off",
-			with(activeProspect(), campaign("paused", "linkedin_account_disconnected"), blocked("auto_resume_off")),
+			with(activeProspect(), campaign("paused", "account_disconnected"), blocked("auto_resume_off")),
 			answerOf{AutoResumeOff, "Auto-resume is off for this workspace (asked by phone). An operator must turn it on. This prospect also waits for campaign spring to start.", false, Operator, nil, []Code{AutoResumeOff, CampaignNotRunning}},
 		},
 		{

@@ -105,13 +105,13 @@ func campaignStopped(f Facts) (obstacle, bool) {
 		sentence = "Campaign %s is completed. Nothing more is sent unless it is started again."
 	case enum.CampaignPaused:
 		switch f.CampaignReason {
-		case enum.ReasonLinkedInAccountDisconnected, enum.ReasonLinkedInAccountIssue, enum.ReasonSubscriptionInactive:
+		case enum.ReasonAccountDisconnected, enum.ReasonAccountIssue, enum.ReasonSubscriptionInactive:
 			return o, false
 		case enum.ReasonAccountRestricted:
 			o.Code = AccountRestricted
 			sentence = "Campaign %s is paused because the provider restricted an account. " +
 				"Campaigns do not start automatically after a restriction: review the account, then start the campaign manually."
-		case enum.ReasonLinkedInHighFailureRate:
+		case enum.ReasonHighFailureRate:
 			sentence = "Campaign %s is paused because too many of its actions failed. " +
 				"Find the cause, then start the campaign manually."
 		case enum.ReasonPausedByUser:

@@ -159,16 +159,16 @@ func end(f Facts, o Obstacle) Facts {
 	}
 	switch o.Code {
 	case PausedByUser:
-		f.PausedReason = "linkedin_account_issue" // thaw.resume_prospect requeues it
+		f.PausedReason = "account_issue" // thaw.resume_prospect requeues it
 	case AccountRestricted:
 		switch {
 		case strings.HasPrefix(o.Sentence, "Campaign"):
 			f.CampaignStatus, f.CampaignReason = "running", ""
 		case f.AccountStatus == "restricted":
 			connect()
-			f.PausedReason = "linkedin_account_issue"
+			f.PausedReason = "account_issue"
 		default:
-			f.PausedReason = "linkedin_account_issue"
+			f.PausedReason = "account_issue"
 		}
 	case SubscriptionInactive, CampaignNotRunning:
 		f.CampaignStatus, f.CampaignReason = "running", ""

@@ -28,7 +28,7 @@ func generateFleet(t testing.TB, n int) io.Reader {
 			space := seat % 20
 			pause := "active,,"
 			if i%3 == 0 {
-				pause = "paused,linkedin_account_disconnected,2026-01-02T15:04:05Z"
+				pause = "paused,account_disconnected,2026-01-02T15:04:05Z"
 			}
 			fmt.Fprintf(b, "workspace-%d,account-%d,member-%d,connected,campaign-%d,running,,https://www.linkedin.com/in/prospect-%08d,%s,%d,2026-02-03T09:00:00Z\n",
 				space, seat, seat, i%3, i, pause, i%7)

@@ -33,7 +33,7 @@ func TestImportWaitsForAResumePass(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			db := testdb.New(t)
-			campaign := fields{"campaign_status": "paused", "campaign_paused_reason": "linkedin_account_disconnected"}
+			campaign := fields{"campaign_status": "paused", "campaign_paused_reason": "account_disconnected"}
 			stuck := waiting(prospect("ada")).with("account_status", "disconnected")
 			for column, value := range campaign {
 				stuck = stuck.with(column, value)

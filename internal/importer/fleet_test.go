@@ -26,7 +26,7 @@ const pausedSince = "2026-01-02T15:04:05Z"
 // waiting returns a line with a prospect that is paused because of its account.
 func waiting(prospect string) fields {
 	return fields{
-		"prospect_url": prospect, "status": "paused", "paused_reason": "linkedin_account_disconnected", "paused_at": pausedSince,
+		"prospect_url": prospect, "status": "paused", "paused_reason": "account_disconnected", "paused_at": pausedSince,
 	}
 }
 

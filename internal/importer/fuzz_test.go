@@ -15,9 +15,9 @@ import (
 var fuzzWords = vocabulary{
 	accountStatus:        {"connecting", "connected", "needs_verification", "disconnected", "restricted", "error", "removed"},
 	campaignStatus:       {"draft", "running", "paused", "completed"},
-	campaignPausedReason: {"linkedin_account_disconnected", "subscription_inactive", "paused_by_user"},
+	campaignPausedReason: {"account_disconnected", "subscription_inactive", "paused_by_user"},
 	status:               {"pending", "active", "paused", "completed", "replied", "failed", "removed"},
-	pausedReason:         {"linkedin_account_disconnected", "paused_by_user"},
+	pausedReason:         {"account_disconnected", "paused_by_user"},
 }
 
 // For any file, reading terminates, each line is either a row or has a problem with its position,

@@ -33,7 +33,7 @@ func TestImportLoadsAFleet(t *testing.T) {
 
 	require.Equal(t, []string{
 		"acme/spring/ada on seat-1: active step 3",
-		"acme/spring/bob on seat-2: paused linkedin_account_disconnected step 0",
+		"acme/spring/bob on seat-2: paused account_disconnected step 0",
 		"globex/spring/ada on seat-3: active step 0",
 	}, testdb.Column[string](t, db, `
 		SELECT format('%s/%s/%s on %s: %s step %s', w.key, c.key, substr(e.prospect_url, 29), a.provider_account_id,
@@ -108,9 +108,9 @@ func TestImportRecordsTransitionsInHistory(t *testing.T) {
 	// The history has transitions, with the previous step. A move to another account alone is not
 	// in the history.
 	require.Equal(t, []string{
-		"becomes-active: resumed paused -> active, linkedin_account_disconnected, step 2, seat-1 -> seat-2",
-		"becomes-paused: paused active -> paused, linkedin_account_disconnected, step 4, seat-1 -> seat-1",
-		"replied: imported paused -> replied, linkedin_account_disconnected, step 0, seat-1 -> seat-1",
+		"becomes-active: resumed paused -> active, account_disconnected, step 2, seat-1 -> seat-2",
+		"becomes-paused: paused active -> paused, account_disconnected, step 4, seat-1 -> seat-1",
+		"replied: imported paused -> replied, account_disconnected, step 0, seat-1 -> seat-1",
 	}, testdb.Column[string](t, db, `
 		SELECT format('%s: %s %s -> %s, %s, step %s, %s -> %s', substr(prospect_url, 29), kind, from_status, to_status, reason,
 			step, from_account, to_account)
@@ -147,14 +147,14 @@ func TestImportChangesAccountLikeNewerSignal(t *testing.T) {
 func TestImportChangesACampaign(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
-	paused := fields{"campaign_status": "paused", "campaign_paused_reason": "linkedin_high_failure_rate"}
+	paused := fields{"campaign_status": "paused", "campaign_paused_reason": "high_failure_rate"}
 	load(t, db, file(plain))
 	for _, line := range []fields{paused, paused.with("campaign_paused_reason", "subscription_inactive"), plain, {"campaign_status": "completed"}} {
 		db.Advance(t, time.Hour)
 		load(t, db, file(line))
 	}
 	require.Equal(t, []string{
-		"paused running -> paused, linkedin_high_failure_rate",
+		"paused running -> paused, high_failure_rate",
 		"resumed paused -> running, subscription_inactive",
 		"imported running -> completed, ",
 	}, testdb.Column[string](t, db, `
@@ -165,7 +165,7 @@ func TestImportChangesACampaign(t *testing.T) {
 func TestImportKeepsStartOfCampaignPause(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)
-	paused := fields{"campaign_status": "paused", "campaign_paused_reason": "linkedin_high_failure_rate"}
+	paused := fields{"campaign_status": "paused", "campaign_paused_reason": "high_failure_rate"}
 	load(t, db, file(paused))
 	since := testdb.Value[time.Time](t, db, "SELECT paused_at FROM thaw.campaigns")
 	db.Advance(t, time.Hour)

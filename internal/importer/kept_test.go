@@ -51,8 +51,8 @@ func TestImportKeepsPausesAndRestrictions(t *testing.T) {
 
 	// Changing the reason to one that ends automatically is refused too. Ending the enrollment is
 	// allowed.
-	load(t, db, file(fields{"campaign_status": "paused", "campaign_paused_reason": "linkedin_account_issue", "status": "replied"},
-		waiting(prospect("bob")).with("paused_reason", "account_restricted").with("campaign_status", "paused").with("campaign_paused_reason", "linkedin_account_issue")))
+	load(t, db, file(fields{"campaign_status": "paused", "campaign_paused_reason": "account_issue", "status": "replied"},
+		waiting(prospect("bob")).with("paused_reason", "account_restricted").with("campaign_status", "paused").with("campaign_paused_reason", "account_issue")))
 	require.Equal(t, "replied", statusOf(t, db, "ada"))
 	require.Equal(t, "paused paused_by_user", statusOf(t, db, "bob"))
 	require.Equal(t, "paused_by_user", testdb.Value[string](t, db, "SELECT paused_reason::text FROM thaw.campaigns"))
@@ -61,7 +61,7 @@ func TestImportKeepsPausesAndRestrictions(t *testing.T) {
 	_, err := importer.Import(t.Context(), db.Pool, strings.NewReader(content), importer.Options{Overwrite: true})
 	require.NoError(t, err)
 	require.Equal(t, "active", statusOf(t, db, "ada"))
-	require.Equal(t, "paused linkedin_account_disconnected", statusOf(t, db, "bob"))
+	require.Equal(t, "paused account_disconnected", statusOf(t, db, "bob"))
 	require.Equal(t, "running", testdb.Value[string](t, db, "SELECT status::text FROM thaw.campaigns"))
 	require.Equal(t, "connected", testdb.Value[string](t, db, "SELECT status::text FROM thaw.accounts"))
 	verified(t, db)
@@ -106,7 +106,7 @@ func TestEndedPauseIsNotRepeated(t *testing.T) {
 	resumeAll(t, db)
 	require.Equal(t, "active", statusOf(t, db, "bob"))
 	db.Advance(t, time.Minute)
-	db.Exec(t, "UPDATE thaw.enrollments SET status = 'paused', paused_reason = 'linkedin_account_issue', paused_at = '2026-01-02 15:04:05+00'")
+	db.Exec(t, "UPDATE thaw.enrollments SET status = 'paused', paused_reason = 'account_issue', paused_at = '2026-01-02 15:04:05+00'")
 	verified(t, db)
 	resumeAll(t, db)
 	require.Equal(t, "active", statusOf(t, db, "bob"))

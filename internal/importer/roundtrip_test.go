@@ -26,8 +26,8 @@ var (
 	accountStates = rapid.SampledFrom([]string{"connecting", "connected", "needs_verification", "disconnected", "restricted", "error", "removed"})
 	campaignState = rapid.SampledFrom([]string{"draft", "running", "paused", "completed"})
 	states        = rapid.SampledFrom([]string{"pending", "active", "paused", "completed", "replied", "failed", "removed"})
-	ownReasons    = rapid.SampledFrom([]string{"linkedin_account_disconnected", "linkedin_account_issue", "account_restricted", "paused_by_user"})
-	allReasons    = rapid.OneOf(ownReasons, rapid.SampledFrom([]string{"linkedin_high_failure_rate", "subscription_inactive"}))
+	ownReasons    = rapid.SampledFrom([]string{"account_disconnected", "account_issue", "account_restricted", "paused_by_user"})
+	allReasons    = rapid.OneOf(ownReasons, rapid.SampledFrom([]string{"high_failure_rate", "subscription_inactive"}))
 	// All accepted times, including both ends of the range.
 	firstMoment = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
 	lastMoment  = time.Date(2200, time.January, 1, 0, 0, 0, 0, time.UTC).UnixMicro()

@@ -34,18 +34,18 @@ func TestBacklogByReason(t *testing.T) {
 	requireValues(t, got, reading{
 		"thaw_up":                    1,
 		"thaw_resumable_enrollments": 10,
-		"thaw_paused_enrollments{reason=linkedin_account_disconnected}": 10,
-		"thaw_paused_enrollments{reason=linkedin_account_issue}":        0,
-		"thaw_paused_enrollments{reason=paused_by_user}":                10,
-		"thaw_paused_enrollments{reason=account_restricted}":            0,
+		"thaw_paused_enrollments{reason=account_disconnected}": 10,
+		"thaw_paused_enrollments{reason=account_issue}":        0,
+		"thaw_paused_enrollments{reason=paused_by_user}":       10,
+		"thaw_paused_enrollments{reason=account_restricted}":   0,
 	})
 	require.InDelta(t, 3600, got["thaw_oldest_resumable_age_seconds"], 30)
 
 	s.Exec(t, "UPDATE thaw.accounts SET status = 'disconnected' WHERE provider_account_id = 'acc_1'")
 	requireValues(t, scrape(t, s.Metrics), reading{
-		"thaw_oldest_resumable_age_seconds":                             0,
-		"thaw_resumable_enrollments":                                    0,
-		"thaw_paused_enrollments{reason=linkedin_account_disconnected}": 10,
+		"thaw_oldest_resumable_age_seconds":                    0,
+		"thaw_resumable_enrollments":                           0,
+		"thaw_paused_enrollments{reason=account_disconnected}": 10,
 	})
 }
 
@@ -186,7 +186,7 @@ func TestSafetyMode(t *testing.T) {
 	s.Exec(t, "SELECT thaw.safety_enter('the provider has an incident', 'ann')")
 	requireValues(t, scrape(t, s.Metrics), reading{
 		"thaw_safety_mode": 1, "thaw_oldest_resumable_age_seconds": 0,
-		"thaw_resumable_enrollments": 0, "thaw_paused_enrollments{reason=linkedin_account_disconnected}": 10,
+		"thaw_resumable_enrollments": 0, "thaw_paused_enrollments{reason=account_disconnected}": 10,
 	})
 }
 

@@ -110,7 +110,7 @@ func (s *subject) insertFleet(t *testing.T) {
 		FROM thaw.accounts AS a
 		CROSS JOIN thaw.campaigns AS c
 		CROSS JOIN generate_series(1, 10) AS i
-		JOIN (VALUES ('acc_1', 'paused'::thaw.enrollment_status, 'linkedin_account_disconnected'::thaw.pause_reason),
+		JOIN (VALUES ('acc_1', 'paused'::thaw.enrollment_status, 'account_disconnected'::thaw.pause_reason),
 			('acc_2', 'paused', 'paused_by_user'), ('acc_3', 'active', NULL)) AS s (account, status, reason)
 			ON s.account = a.provider_account_id`)
 }

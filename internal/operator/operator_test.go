@@ -25,7 +25,7 @@ SELECT w.id, a.provider, a.id, 'connected'
 FROM (VALUES ('acme', 'linkedin', 'jane'), ('acme', 'linkedin', 'same'), ('acme', 'mock', 'same'), ('umbrella', 'linkedin', 'zoe')) AS a (workspace, provider, id)
 JOIN thaw.workspaces AS w ON w.key = a.workspace;
 INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, paused_reason, paused_at, prospect_url)
-SELECT a.workspace_id, c.id, a.id, 'paused', 'linkedin_account_disconnected', thaw.now(), format('https://www.linkedin.com/in/%s-%s-%s', a.provider_account_id, a.provider, n)
+SELECT a.workspace_id, c.id, a.id, 'paused', 'account_disconnected', thaw.now(), format('https://www.linkedin.com/in/%s-%s-%s', a.provider_account_id, a.provider, n)
 FROM thaw.accounts AS a JOIN thaw.campaigns AS c ON c.workspace_id = a.workspace_id, generate_series(1, 3) AS n;`
 
 func setup(t *testing.T) (*testdb.DB, *operator.Operator) {

@@ -34,7 +34,7 @@ func TestListOfPausedProspects(t *testing.T) {
 	}{
 		"":                           {"115 prospects", "Next page", ""},
 		"?reason=account_restricted": {"20 prospects", "in/ann-1<", "in/bob-1<"},
-		"?reason=linkedin_account_disconnected&workspace=acme": {"30 prospects", "in/bob-1<", "in/zoe-1<"},
+		"?reason=account_disconnected&workspace=acme": {"30 prospects", "in/bob-1<", "in/zoe-1<"},
 		"?account=h_zoe":                   {"25 prospects", "in/zoe-1<", "in/bob-1<"},
 		"?age=1d&workspace=acme":           {"50 prospects", "in/bob-1<", "in/old-1<"},
 		"?workspace=acme&campaign=webinar": {"20 prospects", "in/ann-1<", "in/bob-1<"},
@@ -61,10 +61,10 @@ func TestListOfPausedProspects(t *testing.T) {
 	}
 	require.Contains(t, d.get(t, "/prospects?workspace=acme").text, `<a href="/prospects?reason=account_restricted&amp;workspace=acme">account restricted</a>`)
 
-	exported := d.get(t, "/prospects.csv?workspace=acme&reason=linkedin_account_disconnected")
+	exported := d.get(t, "/prospects.csv?workspace=acme&reason=account_disconnected")
 	require.Equal(t, "text/csv; charset=utf-8", exported.header.Get("Content-Type"))
 	require.Equal(t, 31, strings.Count(exported.text, "\n"))
-	require.Contains(t, exported.text, "acme,h_bob,Bob Roe,founders,Founders in Berlin,https://www.linkedin.com/in/bob-1,linkedin_account_disconnected,")
+	require.Contains(t, exported.text, "acme,h_bob,Bob Roe,founders,Founders in Berlin,https://www.linkedin.com/in/bob-1,account_disconnected,")
 	require.Equal(t, 116, strings.Count(d.get(t, "/prospects.csv").text, "\n"), "more than a page")
 	accounts := d.get(t, "/accounts.csv?status=restricted")
 	require.Equal(t, 2, strings.Count(accounts.text, "\n"))
@@ -163,7 +163,7 @@ func TestAccountPage(t *testing.T) {
 	for _, says := range []string{
 		"<strong>Disconnected</strong>", "<strong>On hold</strong> until", "<strong>Safety mode</strong> since", "30 prospects paused.",
 		"<strong>put on hold</strong>", "by cli:ann. Reason: a new device", ">Undo</a>", ", 30 prospects paused", "Signal <strong>disconnected</strong>: applied",
-		`<a href="/prospects?account=h_bob&amp;reason=linkedin_account_disconnected&amp;workspace=acme">account disconnected</a>`,
+		`<a href="/prospects?account=h_bob&amp;reason=account_disconnected&amp;workspace=acme">account disconnected</a>`,
 		"Pauses 30 prospects: 0 active, 30 waiting for an account", "No prospects of this account are paused manually",
 	} {
 		require.Contains(t, got, says)

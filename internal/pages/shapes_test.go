@@ -44,8 +44,8 @@ var shapes = []struct{ name, sql string }{
 		WHERE e.prospect_url = 'https://www.linkedin.com/in/' || x.slug`},
 	{"other campaigns", `INSERT INTO thaw.campaigns (workspace_id, key, status, paused_reason, paused_at)
 		SELECT 1, 'c' || n, s.status::thaw.campaign_status, s.reason::thaw.pause_reason, CASE WHEN s.reason IS NOT NULL THEN thaw.now() END
-		FROM (VALUES (1, 'draft', NULL), (2, 'completed', NULL), (3, 'paused', 'subscription_inactive'), (4, 'paused', 'linkedin_high_failure_rate'),
-			(5, 'paused', 'account_restricted'), (6, 'paused', 'linkedin_account_issue')) AS s (n, status, reason);
+		FROM (VALUES (1, 'draft', NULL), (2, 'completed', NULL), (3, 'paused', 'subscription_inactive'), (4, 'paused', 'high_failure_rate'),
+			(5, 'paused', 'account_restricted'), (6, 'paused', 'account_issue')) AS s (n, status, reason);
 		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, prospect_url)
 		SELECT c.workspace_id, c.id, (SELECT id FROM thaw.accounts WHERE provider_account_id = 'h_bob'), 'active', 'https://www.linkedin.com/in/bob-7'
 		FROM thaw.campaigns AS c WHERE c.key ~ '^c[0-9]'`},

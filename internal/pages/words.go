@@ -62,12 +62,12 @@ var words = template.FuncMap{
 }
 
 var reasons = map[string]string{
-	"linkedin_account_disconnected": "account disconnected",
-	"linkedin_account_issue":        "account error",
-	"account_restricted":            "account restricted",
-	"linkedin_high_failure_rate":    "too many failures",
-	"subscription_inactive":         "subscription inactive",
-	"paused_by_user":                "paused manually",
+	"account_disconnected":  "account disconnected",
+	"account_issue":         "account error",
+	"account_restricted":    "account restricted",
+	"high_failure_rate":     "too many failures",
+	"subscription_inactive": "subscription inactive",
+	"paused_by_user":        "paused manually",
 }
 
 var statuses = map[string]string{

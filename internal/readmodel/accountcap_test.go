@@ -22,7 +22,7 @@ func TestCapOfOneWorkspace(t *testing.T) {
 		INSERT INTO thaw.accounts (workspace_id, provider_account_id, status) SELECT id, key, 'connected' FROM thaw.workspaces;
 		INSERT INTO thaw.campaigns (workspace_id, key, status) SELECT id, 'spring', 'running' FROM thaw.workspaces;
 		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, paused_reason, paused_at, prospect_url)
-		SELECT c.workspace_id, c.id, a.id, 'paused', 'linkedin_account_issue', thaw.now() - interval '1 day', format('p%s-%s', a.id, n)
+		SELECT c.workspace_id, c.id, a.id, 'paused', 'account_issue', thaw.now() - interval '1 day', format('p%s-%s', a.id, n)
 		FROM thaw.accounts AS a JOIN thaw.campaigns AS c USING (workspace_id), generate_series(1, 35) AS n;
 		SELECT thaw.fold_counts()`)
 	ids := testdb.Column[int64](t, f.DB, "SELECT id FROM thaw.accounts ORDER BY provider_account_id")

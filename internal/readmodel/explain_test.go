@@ -22,7 +22,7 @@ INSERT INTO thaw.accounts (workspace_id, provider_account_id, member_id, status,
 INSERT INTO thaw.campaigns (workspace_id, key, status)
 	SELECT id, 'spring', 'running' FROM thaw.workspaces;
 INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, step, status, paused_reason, paused_at, prospect_url)
-	SELECT w.id, c.id, a.id, 2, 'paused', 'linkedin_account_disconnected', thaw.now() - interval '1 hour', 'https://linkedin.com/in/ada'
+	SELECT w.id, c.id, a.id, 2, 'paused', 'account_disconnected', thaw.now() - interval '1 hour', 'https://linkedin.com/in/ada'
 	FROM thaw.workspaces AS w, thaw.campaigns AS c, thaw.accounts AS a;
 `
 
@@ -67,8 +67,8 @@ func TestExplain(t *testing.T) {
 		{"in the queue", "", explain.WaitingForSweep, explain.None, "Account acc_1 is connected. This prospect is number 1 in the queue.", "thaw.tick()"},
 		{"in the queue, in a tick that was already swept", sweptAlready, explain.WaitingForSweep, explain.None, "number 1 in the queue", "thaw.tick() + interval '15 minutes'"},
 		{"in a sibling's queue", disconnect + sibling, explain.WaitingForSweep, explain.None, "account Grace H. (acc_2) of the same person is", "thaw.tick()"},
-		{"in the queue, and the campaign starts with it", pauseCampaign("linkedin_account_issue"), explain.WaitingForSweep, explain.None, "number 1", "thaw.tick()"},
-		{"paused for a transient error", pauseProspect("linkedin_account_issue"), explain.WaitingForSweep, explain.None, "number 1", "thaw.tick()"},
+		{"in the queue, and the campaign starts with it", pauseCampaign("account_issue"), explain.WaitingForSweep, explain.None, "number 1", "thaw.tick()"},
+		{"paused for a transient error", pauseProspect("account_issue"), explain.WaitingForSweep, explain.None, "number 1", "thaw.tick()"},
 		{"expired hold", "UPDATE thaw.accounts SET hold_until = thaw.now(), hold_reason = 'new device';", explain.WaitingForSweep, explain.None, "number 1", "thaw.tick()"},
 
 		{"disconnected account", disconnect, explain.AccountNotConnected, explain.User, "Account acc_1 is disconnected", never},
@@ -87,7 +87,7 @@ func TestExplain(t *testing.T) {
 
 		{"draft campaign", "UPDATE thaw.campaigns SET status = 'draft';", explain.CampaignNotRunning, explain.User, "Campaign spring is a draft", never},
 		{"campaign paused manually", pauseCampaign("paused_by_user"), explain.CampaignNotRunning, explain.User, "Campaign spring was paused manually", never},
-		{"campaign with many failures", pauseCampaign("linkedin_high_failure_rate"), explain.CampaignNotRunning, explain.User, "too many", never},
+		{"campaign with many failures", pauseCampaign("high_failure_rate"), explain.CampaignNotRunning, explain.User, "too many", never},
 		{"inactive subscription", pauseCampaign("subscription_inactive"), explain.SubscriptionInactive, explain.Billing, "subscription", never},
 		{"campaign paused by a restriction", pauseCampaign("account_restricted"), explain.AccountRestricted, explain.User, "Campaign spring", never},
 		{"prospect paused by a restriction", pauseProspect("account_restricted"), explain.AccountRestricted, explain.Operator, "The account is connected again", never},
@@ -104,8 +104,8 @@ func TestExplain(t *testing.T) {
 		{"active on hold", activate + hold, explain.AccountOnHold, explain.None, "(new device)", "thaw.tick() + interval '1 day'"},
 		{"active with auto-resume off", activate + optOut, explain.Active, explain.None, "is active", never},
 		{"active in a campaign paused manually", activate + pauseCampaign("paused_by_user"), explain.CampaignNotRunning, explain.User, "Campaign spring was paused manually", never},
-		{"active in a campaign that the sweep starts", activate + pauseCampaign("linkedin_account_disconnected"), explain.CampaignNotRunning, explain.None, "starts the campaign", "thaw.tick()"},
-		{"active in a campaign that waits for another account", activate + pauseCampaign("linkedin_account_disconnected") + "UPDATE thaw.accounts SET connected_at = thaw.now() - interval '1 day';", explain.CampaignNotRunning, explain.User, "start the campaign manually", never},
+		{"active in a campaign that the sweep starts", activate + pauseCampaign("account_disconnected"), explain.CampaignNotRunning, explain.None, "starts the campaign", "thaw.tick()"},
+		{"active in a campaign that waits for another account", activate + pauseCampaign("account_disconnected") + "UPDATE thaw.accounts SET connected_at = thaw.now() - interval '1 day';", explain.CampaignNotRunning, explain.User, "start the campaign manually", never},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -235,7 +235,7 @@ func TestExplainInEveryWorkspace(t *testing.T) {
 			SELECT w.id, c.key, 'running' FROM thaw.workspaces AS w, (VALUES ('north', 'autumn'), ('south', 'summer')) AS c (workspace, key)
 			WHERE w.key = c.workspace;
 		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, paused_reason, paused_at, prospect_url)
-			SELECT c.workspace_id, c.id, a.id, 'paused', 'linkedin_account_issue', thaw.now() - interval '1 day', 'https://linkedin.com/in/ada'
+			SELECT c.workspace_id, c.id, a.id, 'paused', 'account_issue', thaw.now() - interval '1 day', 'https://linkedin.com/in/ada'
 			FROM thaw.campaigns AS c JOIN thaw.accounts AS a USING (workspace_id) WHERE c.key IN ('autumn', 'summer');`)
 
 	got, err := Explain(t.Context(), f.store, ada)
@@ -270,7 +270,7 @@ func TestExplainHistory(t *testing.T) {
 		history[i].At = time.Time{}
 	}
 	tick, before, id := f.tick(t).UTC(), f.tick(t).UTC().Add(-15*time.Minute), func(id int64) *int64 { return &id }
-	lost := "linkedin_account_disconnected"
+	lost := "account_disconnected"
 	require.Equal(t, []Event{
 		{Kind: "resumed", FromStatus: "paused", ToStatus: "active", Reason: lost, Source: "sweep", TickAt: &before, JobID: id(1), FromAccount: "acc_1", ToAccount: "acc_1", Step: 2},
 		{Kind: "paused", FromStatus: "active", ToStatus: "paused", Reason: lost, Source: "signal", SignalID: id(7), JobID: id(8), FromAccount: "acc_1", ToAccount: "acc_1", Step: 2},
@@ -281,7 +281,7 @@ func TestExplainHistory(t *testing.T) {
 	body, err := json.Marshal(history[1])
 	require.NoError(t, err)
 	require.JSONEq(t, `{"at": "0001-01-01T00:00:00Z", "kind": "paused", "from_status": "active", "to_status": "paused",
-		"reason": "linkedin_account_disconnected", "source": "signal", "signal_id": 7, "job_id": 8,
+		"reason": "account_disconnected", "source": "signal", "signal_id": 7, "job_id": 8,
 		"from_account": "acc_1", "to_account": "acc_1", "step": 2}`, string(body))
 }
 
@@ -293,7 +293,7 @@ func TestQueuePositionIsBounded(t *testing.T) {
 	f.Exec(t, oneProspect)
 	f.Exec(t, fmt.Sprintf(`
 		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, paused_reason, paused_at, prospect_url)
-		SELECT e.workspace_id, e.campaign_id, e.account_id, 'paused', 'linkedin_account_issue', e.paused_at + n * interval '1 ms', 'p' || n
+		SELECT e.workspace_id, e.campaign_id, e.account_id, 'paused', 'account_issue', e.paused_at + n * interval '1 ms', 'p' || n
 		FROM thaw.enrollments AS e, generate_series(2, %d) AS n`, countedPositions+3))
 	f.Exec(t, "ANALYZE thaw.enrollments")
 

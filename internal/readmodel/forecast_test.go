@@ -58,11 +58,11 @@ func fill(t *testing.T, f fleet, random *rand.Rand) {
 				SELECT $1, $2, CASE WHEN $3 = '' THEN 'running' ELSE 'paused' END::thaw.campaign_status,
 					nullif($3, '')::thaw.pause_reason, CASE WHEN $3 <> '' THEN thaw.now() END
 				RETURNING id`,
-				w, fmt.Sprintf("c%d", c), pick("", "", "", "", "linkedin_account_disconnected", "linkedin_account_issue", "paused_by_user"))
+				w, fmt.Sprintf("c%d", c), pick("", "", "", "", "account_disconnected", "account_issue", "paused_by_user"))
 			for p := range prospects {
 				in = append(in, enrollment{
 					Workspace: w, Campaign: campaign, Account: ids[min(random.IntN(len(ids)), random.IntN(len(ids)))], Prospect: prospectURL(p),
-					Reason: pick("", "linkedin_account_disconnected", "linkedin_account_disconnected", "linkedin_account_issue", "paused_by_user"),
+					Reason: pick("", "account_disconnected", "account_disconnected", "account_issue", "paused_by_user"),
 					Hours:  random.IntN(10),
 				})
 			}
@@ -201,7 +201,7 @@ func TestForecastEndsAtItsHorizon(t *testing.T) {
 	f.Exec(t, oneProspect+`
 		UPDATE thaw.settings SET account_cap = 1;
 		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, paused_reason, paused_at, prospect_url)
-		SELECT e.workspace_id, e.campaign_id, e.account_id, 'paused', 'linkedin_account_issue', e.paused_at + n * interval '1 second', 'p' || n
+		SELECT e.workspace_id, e.campaign_id, e.account_id, 'paused', 'account_issue', e.paused_at + n * interval '1 second', 'p' || n
 		FROM thaw.enrollments AS e, generate_series(2, 2689) AS n`)
 
 	last := f.explainOne(t, "p2688")

@@ -24,7 +24,7 @@ INSERT INTO thaw.accounts (workspace_id, provider_account_id, status, connected_
 INSERT INTO thaw.campaigns (workspace_id, key, name, status)
 	SELECT w, 'spring-' || n, 'Spring', 'running' FROM generate_series(1, 2) AS w, generate_series(1, 3) AS n;
 INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, paused_reason, paused_at, prospect_url)
-	SELECT a.workspace_id, c.id, a.id, 'paused', CASE WHEN n = 0 THEN 'paused_by_user' ELSE 'linkedin_account_issue' END::thaw.pause_reason,
+	SELECT a.workspace_id, c.id, a.id, 'paused', CASE WHEN n = 0 THEN 'paused_by_user' ELSE 'account_issue' END::thaw.pause_reason,
 		thaw.now() - interval '1 hour' - n % 3 * interval '1 minute', format('https://www.linkedin.com/in/%s-%s', lower(a.provider_account_id), n)
 	FROM thaw.accounts AS a, LATERAL generate_series(0, a.id) AS n
 	JOIN LATERAL (SELECT c.id FROM thaw.campaigns AS c WHERE c.workspace_id = a.workspace_id ORDER BY c.id OFFSET n % 3 LIMIT 1) AS c ON true;
@@ -113,7 +113,7 @@ func TestAccountByID(t *testing.T) {
 	four, err := NewReader(f.store).AccountByID(t.Context(), OfWorkspace(1), 4)
 	require.NoError(t, err)
 	require.EqualValues(t, 5, four.Paused)
-	require.Equal(t, map[string]int64{"paused_by_user": 1, "linkedin_account_issue": 4}, four.ByReason)
+	require.Equal(t, map[string]int64{"paused_by_user": 1, "account_issue": 4}, four.ByReason)
 	require.EqualValues(t, 4, four.Resumable)
 	require.EqualValues(t, 4, *four.ResumesThrough)
 	require.Len(t, four.Siblings, 1)

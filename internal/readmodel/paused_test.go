@@ -22,7 +22,7 @@ INSERT INTO thaw.campaigns (workspace_id, key, status) SELECT w.id, 'c' || n, 'r
 INSERT INTO thaw.accounts (workspace_id, provider_account_id, status)
 SELECT w.id, w.key || '-' || n, 'connected' FROM thaw.workspaces AS w, generate_series(1, 2) AS n WHERE w.key = 'one' OR n = 1;
 INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, paused_reason, paused_at, prospect_url)
-SELECT a.workspace_id, c.id, a.id, 'paused', (ARRAY['linkedin_account_disconnected', 'linkedin_account_issue', 'account_restricted', 'paused_by_user'])[1 + n % 4]::thaw.pause_reason,
+SELECT a.workspace_id, c.id, a.id, 'paused', (ARRAY['account_disconnected', 'account_issue', 'account_restricted', 'paused_by_user'])[1 + n % 4]::thaw.pause_reason,
 	thaw.now() - (n % 5) * interval '1 hour', format('https://example.com/in/%s-%s-%s', a.provider_account_id, c.key, n)
 FROM thaw.accounts AS a JOIN thaw.campaigns AS c ON c.workspace_id = a.workspace_id CROSS JOIN generate_series(1, 11) AS n;
 INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, prospect_url)
@@ -43,7 +43,7 @@ func TestPausedProspectsByFilter(t *testing.T) {
 	workspaces := testdb.Column[int64](t, db, "SELECT id FROM thaw.workspaces ORDER BY id")
 	rapid.Check(t, func(r *rapid.T) {
 		f := readmodel.PausedFilter{
-			Reason:       rapid.SampledFrom([]string{"", "linkedin_account_issue", "paused_by_user", "subscription_inactive"}).Draw(r, "reason"),
+			Reason:       rapid.SampledFrom([]string{"", "account_issue", "paused_by_user", "subscription_inactive"}).Draw(r, "reason"),
 			LongestFirst: rapid.Bool().Draw(r, "longest first"),
 			OlderThan:    rapid.SampledFrom([]time.Duration{0, 90 * time.Minute, 30 * time.Hour}).Draw(r, "age"),
 		}

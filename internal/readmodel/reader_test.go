@@ -12,7 +12,7 @@ import (
 	"github.com/thawline/thaw/internal/testdb"
 )
 
-const pausedAgain = "UPDATE thaw.enrollments SET status = 'paused', paused_reason = 'linkedin_account_issue', paused_at = thaw.now()"
+const pausedAgain = "UPDATE thaw.enrollments SET status = 'paused', paused_reason = 'account_issue', paused_at = thaw.now()"
 
 // waiting returns how many prospects are resumable.
 func waiting(t *testing.T, f *Reader) int64 {

@@ -69,8 +69,8 @@ func TestStatus(t *testing.T) {
 			SELECT id, 'summer', 'paused', 'paused_by_user', thaw.now() FROM thaw.workspaces WHERE key = 'south';
 		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, paused_reason, paused_at, prospect_url)
 			SELECT a.workspace_id, c.id, a.id, 'paused', backlog.reason::thaw.pause_reason, thaw.now(), 'p' || n
-			FROM (VALUES ('acc_1', 2, 'linkedin_account_issue'), ('acc_1', 1, 'paused_by_user'), ('acc_2', 1, 'linkedin_account_issue'),
-				('acc_3', 4, 'linkedin_account_issue')) AS backlog (account, rows, reason)
+			FROM (VALUES ('acc_1', 2, 'account_issue'), ('acc_1', 1, 'paused_by_user'), ('acc_2', 1, 'account_issue'),
+				('acc_3', 4, 'account_issue')) AS backlog (account, rows, reason)
 			JOIN thaw.accounts AS a ON a.provider_account_id = backlog.account
 			JOIN thaw.campaigns AS c USING (workspace_id),
 			LATERAL (SELECT row_number() OVER () + backlog.rows * 10 + length(backlog.reason) * 100 + a.id * 10000 AS n FROM generate_series(1, backlog.rows)) AS numbers`)

@@ -25,14 +25,14 @@ FROM thaw.workspaces AS w CROSS JOIN generate_series(1, 3) AS n
 CROSS JOIN LATERAL (SELECT floor(random() * 5 + 0 * w.id + 0 * n) AS r) AS dice
 CROSS JOIN LATERAL (VALUES (
 	CASE WHEN dice.r < 3 THEN 'running' WHEN dice.r = 3 THEN 'paused' ELSE 'completed' END::thaw.campaign_status,
-	CASE WHEN dice.r = 3 THEN (ARRAY['linkedin_account_issue', 'paused_by_user']::thaw.pause_reason[])[1 + w.id %% 2] END)) AS s (status, reason);
+	CASE WHEN dice.r = 3 THEN (ARRAY['account_issue', 'paused_by_user']::thaw.pause_reason[])[1 + w.id %% 2] END)) AS s (status, reason);
 INSERT INTO thaw.accounts (workspace_id, provider_account_id, member_id, status, hold_until, hold_reason)
 SELECT w.id, format('a%%s-%%s', w.id, n), format('m%%s-%%s', w.id, n / 2),
 	(ARRAY['connected', 'connected', 'connected', 'disconnected', 'restricted']::thaw.account_status[])[1 + floor(random() * 5)],
 	CASE WHEN n = w.id THEN now() + interval '1 day' END, CASE WHEN n = w.id THEN 'new device' END
 FROM thaw.workspaces AS w CROSS JOIN generate_series(1, 4) AS n;
 INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, paused_reason, paused_at, prospect_url)
-SELECT a.workspace_id, c.id, a.id, 'paused', 'linkedin_account_disconnected', now(), format('p%%s-%%s-%%s', a.id, c.id, n)
+SELECT a.workspace_id, c.id, a.id, 'paused', 'account_disconnected', now(), format('p%%s-%%s-%%s', a.id, c.id, n)
 FROM thaw.accounts AS a JOIN thaw.campaigns AS c ON c.workspace_id = a.workspace_id
 CROSS JOIN LATERAL generate_series(1, floor(random() * 9 + 0 * a.id + 0 * c.id)::integer) AS n;
 INSERT INTO thaw.account_served (account_id, tick_at)

@@ -12,8 +12,8 @@ CREATE TYPE thaw.enrollment_status AS ENUM (
     'pending', 'active', 'paused', 'completed', 'replied', 'failed', 'removed');
 
 CREATE TYPE thaw.pause_reason AS ENUM (
-    'linkedin_account_disconnected', 'linkedin_account_issue', 'account_restricted',
-    'linkedin_high_failure_rate', 'subscription_inactive', 'paused_by_user');
+    'account_disconnected', 'account_issue', 'account_restricted',
+    'high_failure_rate', 'subscription_inactive', 'paused_by_user');
 
 -- What each status and reason means is decided here and nowhere else. These functions are inlined.
 
@@ -21,7 +21,7 @@ CREATE TYPE thaw.pause_reason AS ENUM (
 -- resumed automatically. Null: not paused.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.waits_for_account(p_reason thaw.pause_reason) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN p_reason IS NOT NULL AND p_reason IN ('linkedin_account_disconnected', 'linkedin_account_issue');
+RETURN p_reason IS NOT NULL AND p_reason IN ('account_disconnected', 'account_issue');
 -- +goose StatementEnd
 
 -- Whether only a person ends a pause for this reason: no file, signal or sweep does.
@@ -33,7 +33,7 @@ RETURN p_reason IS NOT NULL AND p_reason IN ('account_restricted', 'paused_by_us
 -- Whether only campaigns are paused for this reason, and not enrollments.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.is_of_campaigns(p_reason thaw.pause_reason) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN p_reason IS NOT NULL AND p_reason IN ('linkedin_high_failure_rate', 'subscription_inactive');
+RETURN p_reason IS NOT NULL AND p_reason IN ('high_failure_rate', 'subscription_inactive');
 -- +goose StatementEnd
 
 -- Whether an account with this status may connect again without a person: its pause is due only
@@ -48,8 +48,8 @@ RETURN p_status IN ('connecting', 'error');
 CREATE FUNCTION thaw.pause_reason_of(p_status thaw.account_status) RETURNS thaw.pause_reason LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE
     WHEN p_status = 'restricted' THEN 'account_restricted'::thaw.pause_reason
-    WHEN p_status IN ('disconnected', 'removed') THEN 'linkedin_account_disconnected'::thaw.pause_reason
-    ELSE 'linkedin_account_issue'::thaw.pause_reason
+    WHEN p_status IN ('disconnected', 'removed') THEN 'account_disconnected'::thaw.pause_reason
+    ELSE 'account_issue'::thaw.pause_reason
 END;
 -- +goose StatementEnd
 

@@ -162,7 +162,7 @@ BEGIN
         UPDATE thaw.enrollments AS e SET
             status = 'paused',
             paused_reason = CASE action.what
-                WHEN 'paused' THEN 'paused_by_user'::thaw.pause_reason ELSE 'linkedin_account_issue' END,
+                WHEN 'paused' THEN 'paused_by_user'::thaw.pause_reason ELSE 'account_issue' END,
             paused_at = coalesce(e.paused_at, thaw.now())
         FROM before
         WHERE e.id = before.id

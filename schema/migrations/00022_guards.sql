@@ -424,7 +424,7 @@ BEGIN
     WITH before AS (
         SELECT e.id, e.paused_reason, e.paused_at, event.from_status,
             -- An active prospect waits for its account, and the next sweeps resume it.
-            CASE event.from_status WHEN 'paused' THEN event.from_reason WHEN 'active' THEN 'linkedin_account_issue' END AS reason
+            CASE event.from_status WHEN 'paused' THEN event.from_reason WHEN 'active' THEN 'account_issue' END AS reason
         FROM thaw.undoable(undo.undoes, p_after, p_size) AS found
         JOIN thaw.enrollment_events AS event ON event.id = found.event_id
         JOIN thaw.enrollments AS e ON e.id = found.enrollment_id
