@@ -43,6 +43,8 @@ type Options struct {
 	// Settings are additional server settings by name, as in postgresql.conf. They override the
 	// defaults of this package, except for the address of the server.
 	Settings map[string]string
+	// Contents are what the server contains when Start returns. By default it is empty.
+	Contents *Contents
 	// Environment has additional environment variables of the server, like "NAME=value".
 	Environment []string
 	// Log receives the server log. It need not be safe for concurrent use, and is not written to
@@ -100,7 +102,7 @@ func startIn(ctx context.Context, tempDir string, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	version, err := c.start(ctx, o)
+	version, err := c.startWith(ctx, o)
 	if err != nil {
 		return nil, errors.Join(err, c.close())
 	}

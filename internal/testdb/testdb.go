@@ -1,7 +1,8 @@
 // Package testdb gives every test its own migrated, empty database, on one server per test process.
 //
 // The server is the one at DATABASE_URL, or a private one that ends with the process. Migrations
-// run once, into a template, and each test gets a copy in a few hundredths of a second. On a server
+// run once per schema, into a template, and each test gets a copy in a few hundredths of a second.
+// A private server starts with a copy of the template too, from the user's cache folder. On a server
 // that outlives the process, the database of a failed test is kept and its URL is logged.
 //
 // If THAW_TEST_POOLER is the URL of a connection pooler in transaction mode in front of that
@@ -150,44 +151,50 @@ func start(t testing.TB) (*localpg.Server, string) {
 }
 
 func makeTemplate(ctx context.Context) (*localpg.Server, string, error) {
-	server, err := localpg.Open(ctx, localpg.Options{InMemory: true})
-	if err != nil {
-		return nil, "", err
-	}
 	hash := sha256.New()
 	if err := schema.Fingerprint(hash); err != nil {
 		return nil, "", err
 	}
 	hash.Write([]byte(fakeClock))
 	name := "thaw_template_" + hex.EncodeToString(hash.Sum(nil))[:16]
+	create := func(ctx context.Context, server *localpg.Server) error { return createTemplate(ctx, server, name) }
 
+	server, err := localpg.Open(ctx, localpg.Options{InMemory: true, Contents: &localpg.Contents{Key: name, Fill: create}})
+	if err != nil || server.Private() {
+		return server, name, err
+	}
+	return server, name, create(ctx, server)
+}
+
+// createTemplate creates the template unless the server has it.
+func createTemplate(ctx context.Context, server *localpg.Server, name string) error {
 	admin, err := pgx.Connect(ctx, server.URL(""))
 	if err != nil {
-		return nil, "", err
+		return err
 	}
 	defer admin.Close(ctx)
 	// On a shared server, test processes that start together must not both create it. A template
 	// that is not marked as one was left by an interrupted process.
 	if _, err := admin.Exec(ctx, "SELECT pg_advisory_lock(hashtextextended($1, 0))", name); err != nil {
-		return nil, "", err
+		return err
 	}
 	var ready bool
 	if err := admin.QueryRow(ctx, "SELECT coalesce(bool_or(datistemplate), false) FROM pg_database WHERE datname = $1", name).Scan(&ready); err != nil {
-		return nil, "", err
+		return err
 	}
 	if ready {
-		return server, name, nil
+		return nil
 	}
 	for _, sql := range []string{"DROP DATABASE IF EXISTS " + name, "CREATE DATABASE " + name} {
 		if _, err := admin.Exec(ctx, sql); err != nil {
-			return nil, "", fmt.Errorf("%s: %w", sql, err)
+			return fmt.Errorf("%s: %w", sql, err)
 		}
 	}
 	if err := fillTemplate(ctx, server.URL(name)); err != nil {
-		return nil, "", err
+		return err
 	}
 	_, err = admin.Exec(ctx, "ALTER DATABASE "+name+" IS_TEMPLATE true")
-	return server, name, err
+	return err
 }
 
 func fillTemplate(ctx context.Context, url string) error {
