@@ -30,7 +30,10 @@ var enums = []struct{ database, goName, prefix, plural string }{
 // allows.
 func valuesOf(t testing.TB, db *testdb.DB, name string) []string {
 	table, column, isColumn := strings.Cut(name, ".")
-	if !isColumn {
+	switch {
+	case name == "pause_reason": // without the deprecated ones
+		return testdb.Column[string](t, db, "SELECT unnest(thaw.pause_reasons())::text")
+	case !isColumn:
 		return testdb.Column[string](t, db, fmt.Sprintf("SELECT unnest(enum_range(NULL::thaw.%s))::text", name))
 	}
 	return testdb.Column[string](t, db, fmt.Sprintf(`
@@ -89,6 +92,15 @@ func goEnums(t testing.TB, db *testdb.DB) []byte {
 		}
 		b.WriteString(strings.Join(terms, " || ") + " }\n")
 	}
+	b.WriteString("\n// CurrentReason returns the reason that replaces a deprecated one, and any other word unchanged,\n" +
+		"// as thaw.current_reason does.\nfunc CurrentReason(word string) string {\nswitch word {\n")
+	for _, pair := range testdb.Column[[]string](t, db, `
+		SELECT ARRAY[word.reason, thaw.current_reason(word.reason)]::text[]
+		FROM unnest(enum_range(NULL::thaw.pause_reason)) AS word (reason)
+		WHERE word.reason <> thaw.current_reason(word.reason)`) {
+		fmt.Fprintf(&b, "case %q:\nreturn %q\n", pair[0], pair[1])
+	}
+	b.WriteString("}\nreturn word\n}\n")
 	source, err := format.Source([]byte(b.String()))
 	require.NoError(t, err)
 	return source
@@ -98,11 +110,7 @@ func goEnums(t testing.TB, db *testdb.DB) []byte {
 func exported(value string) string {
 	var b strings.Builder
 	for _, word := range strings.Split(value, "_") {
-		if word == "linkedin" {
-			b.WriteString("LinkedIn")
-		} else {
-			b.WriteString(strings.ToUpper(word[:1]) + word[1:])
-		}
+		b.WriteString(strings.ToUpper(word[:1]) + word[1:])
 	}
 	return b.String()
 }

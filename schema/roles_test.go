@@ -133,7 +133,7 @@ func TestRoleCanUseNothingElse(t *testing.T) {
 
 	// The functions that it may call according to the catalog, and that calling others fails.
 	require.Equal(t, []string{
-		"heal", "hold", "is_of_campaigns", "is_trusted_writer", "is_visible", "now", "pause_account", "pause_campaign", "pause_prospect", "resumable_lines", "resume_account",
+		"current_reason", "heal", "hold", "is_of_campaigns", "is_trusted_writer", "is_visible", "now", "pause_account", "pause_campaign", "pause_prospect", "resumable_lines", "resume_account",
 		"resume_campaign", "resume_prospect", "safety_enter", "safety_exit", "search_key", "search_words", "sending_held_by", "set_auto_resume", "signal", "sweep", "tick", "waits_for_account",
 		"waits_for_person",
 	}, testdb.Column[string](t, db, `

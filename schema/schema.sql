@@ -68,7 +68,10 @@ CREATE TYPE thaw.pause_reason AS ENUM (
     'account_restricted',
     'high_failure_rate',
     'subscription_inactive',
-    'paused_by_user'
+    'paused_by_user',
+    'linkedin_account_disconnected',
+    'linkedin_account_issue',
+    'linkedin_high_failure_rate'
 );
 CREATE TYPE thaw.river_job_state AS ENUM (
     'available',
@@ -1344,6 +1347,10 @@ BEGIN
     WHERE h.id = p_heal_id;
 END;
 $$;
+CREATE FUNCTION thaw.current_reason(p_reason thaw.pause_reason) RETURNS thaw.pause_reason
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE p_reason WHEN 'linkedin_account_disconnected'::thaw.pause_reason THEN 'account_disconnected'::thaw.pause_reason WHEN 'linkedin_account_issue'::thaw.pause_reason THEN 'account_issue'::thaw.pause_reason WHEN 'linkedin_high_failure_rate'::thaw.pause_reason THEN 'high_failure_rate'::thaw.pause_reason ELSE p_reason END;
+COMMENT ON FUNCTION thaw.current_reason(p_reason thaw.pause_reason) IS 'The reason that replaces a deprecated pause reason; any other reason is returned unchanged.';
 CREATE FUNCTION thaw.default_heal_cap() RETURNS integer
     LANGUAGE sql IMMUTABLE
     RETURN 5000;
@@ -3522,6 +3529,9 @@ COMMENT ON FUNCTION thaw.pause_prospect(prospect_url text, reason text, actor te
 CREATE FUNCTION thaw.pause_reason_of(p_status thaw.account_status) RETURNS thaw.pause_reason
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN (p_status = 'restricted'::thaw.account_status) THEN 'account_restricted'::thaw.pause_reason WHEN (p_status = ANY (ARRAY['disconnected'::thaw.account_status, 'removed'::thaw.account_status])) THEN 'account_disconnected'::thaw.pause_reason ELSE 'account_issue'::thaw.pause_reason END;
+CREATE FUNCTION thaw.pause_reasons() RETURNS thaw.pause_reason[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ARRAY(SELECT word.reason FROM unnest(enum_range(NULL::thaw.pause_reason)) word(reason) WHERE (word.reason = thaw.current_reason(word.reason)) ORDER BY word.reason);
 CREATE FUNCTION thaw.pick_up_signals(p_within interval) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -5114,6 +5124,15 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.stop_heal(heal_id bigint, reason text, actor text) IS 'Stops a running heal after its current batch. What it has resumed stays resumed; thaw.resume_heal continues it. Returns false if it was stopped already.';
+CREATE FUNCTION thaw.store_current_reason() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    NEW.paused_reason := thaw.current_reason(NEW.paused_reason);
+    RETURN NEW;
+END;
+$$;
 CREATE FUNCTION thaw.subject(p_workspace_id bigint, p_account_id bigint) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -6086,6 +6105,7 @@ CREATE TRIGGER accounts_write_history AFTER UPDATE OF status ON thaw.accounts FO
 CREATE TRIGGER accounts_write_hold AFTER UPDATE ON thaw.accounts FOR EACH ROW WHEN (((new.hold_until IS NOT NULL) AND (old.hold_until IS DISTINCT FROM new.hold_until) AND ((current_setting('thaw.counts_by_statement'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.accounts_write_hold();
 CREATE TRIGGER campaigns_assign_id BEFORE INSERT ON thaw.campaigns FOR EACH ROW WHEN ((NOT thaw.is_trusted_writer())) EXECUTE FUNCTION thaw.assign_id();
 CREATE TRIGGER campaigns_keep_identity BEFORE UPDATE ON thaw.campaigns FOR EACH ROW WHEN (((old.id <> new.id) OR (old.workspace_id <> new.workspace_id))) EXECUTE FUNCTION thaw.keep_identity();
+CREATE TRIGGER campaigns_store_current_reason BEFORE INSERT OR UPDATE OF paused_reason ON thaw.campaigns FOR EACH ROW WHEN ((new.paused_reason <> thaw.current_reason(new.paused_reason))) EXECUTE FUNCTION thaw.store_current_reason();
 CREATE TRIGGER campaigns_write_history AFTER UPDATE ON thaw.campaigns FOR EACH ROW WHEN (((old.paused_reason IS DISTINCT FROM new.paused_reason) AND ((current_setting('thaw.counts_by_statement'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.campaigns_write_history();
 CREATE TRIGGER enrollments_assign_id BEFORE INSERT ON thaw.enrollments FOR EACH ROW WHEN ((NOT thaw.is_trusted_writer())) EXECUTE FUNCTION thaw.assign_id();
 CREATE TRIGGER enrollments_count_delete_row AFTER DELETE ON thaw.enrollments FOR EACH ROW WHEN (((old.paused_reason IS NOT NULL) AND (current_setting('thaw.counts_by_statement'::text, true) IS DISTINCT FROM 'on'::text))) EXECUTE FUNCTION thaw.enrollments_count_row();
@@ -6097,6 +6117,7 @@ CREATE TRIGGER enrollments_count_update_row AFTER UPDATE ON thaw.enrollments FOR
 CREATE TRIGGER enrollments_count_update_set AFTER UPDATE ON thaw.enrollments REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT WHEN ((current_setting('thaw.counts_by_statement'::text, true) = 'on'::text)) EXECUTE FUNCTION thaw.enrollments_count_update();
 CREATE TRIGGER enrollments_date_pause AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN (((new.paused_at < thaw.now()) AND ((old.paused_at IS NULL) OR (new.paused_at < old.paused_at)))) EXECUTE FUNCTION thaw.enrollments_date_pause();
 CREATE TRIGGER enrollments_keep_identity BEFORE UPDATE ON thaw.enrollments FOR EACH ROW WHEN (((old.id <> new.id) OR (old.workspace_id <> new.workspace_id) OR (old.campaign_id <> new.campaign_id))) EXECUTE FUNCTION thaw.keep_identity();
+CREATE TRIGGER enrollments_store_current_reason BEFORE INSERT OR UPDATE OF paused_reason ON thaw.enrollments FOR EACH ROW WHEN ((new.paused_reason <> thaw.current_reason(new.paused_reason))) EXECUTE FUNCTION thaw.store_current_reason();
 CREATE TRIGGER enrollments_write_history AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN ((((old.paused_reason IS DISTINCT FROM new.paused_reason) OR (old.account_id <> new.account_id)) AND ((current_setting('thaw.counts_by_statement'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.enrollments_write_history();
 CREATE TRIGGER heals_publish_end AFTER UPDATE OF status ON thaw.heals FOR EACH ROW WHEN (((new.status = 'done'::thaw.heal_status) AND (old.status <> 'done'::thaw.heal_status))) EXECUTE FUNCTION thaw.heals_publish_end();
 CREATE TRIGGER settings_carry_quotas AFTER UPDATE OF tick ON thaw.settings FOR EACH ROW WHEN ((old.tick <> new.tick)) EXECUTE FUNCTION thaw.settings_carry_quotas();

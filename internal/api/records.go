@@ -51,6 +51,7 @@ func (a *api) timeline(r *request) (reply, error) {
 
 // paused serves GET /enrollments: the paused prospects.
 func (a *api) paused(r *request) (reply, error) {
+	r.query["reason"] = enum.CurrentReason(r.query["reason"])
 	reason, err := oneOf(r, "reason", readmodel.ProspectReasons)
 	if err != nil {
 		return reply{}, err

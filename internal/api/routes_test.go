@@ -488,6 +488,19 @@ func TestSignalsOfOneWorkspace(t *testing.T) {
 	require.Nil(t, page["next_cursor"])
 }
 
+// A client may still filter by a deprecated pause reason.
+func TestDeprecatedReasonInAFilter(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.Exec(t, "UPDATE thaw.enrollments SET status = 'paused', paused_reason = 'account_issue', paused_at = thaw.now() WHERE id = 1")
+	list := func(reason string) any {
+		items := s.send(t, call{path: "/enrollments?reason=" + reason, token: s.operator}).json(t, http.StatusOK)["items"]
+		require.NotEmpty(t, items)
+		return items
+	}
+	require.Equal(t, list("account_issue"), list("linkedin_account_issue"))
+}
+
 // An action says whether it can be undone. A tenant sees the actions on its workspace, without the
 // role of the database.
 func TestAuditLog(t *testing.T) {

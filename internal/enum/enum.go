@@ -283,3 +283,17 @@ func (v PauseReason) IsOfCampaigns() bool {
 // IsTransient reports whether an account with this status may connect again without
 // a person, as thaw.is_transient does.
 func (v AccountStatus) IsTransient() bool { return v == "connecting" || v == "error" }
+
+// CurrentReason returns the reason that replaces a deprecated one, and any other word unchanged,
+// as thaw.current_reason does.
+func CurrentReason(word string) string {
+	switch word {
+	case "linkedin_account_disconnected":
+		return "account_disconnected"
+	case "linkedin_account_issue":
+		return "account_issue"
+	case "linkedin_high_failure_rate":
+		return "high_failure_rate"
+	}
+	return word
+}

@@ -220,6 +220,22 @@ func TestImportAcceptsWhatSpreadsheetsAndDatabasesWrite(t *testing.T) {
 		"SELECT paused_at FROM thaw.enrollments WHERE step = 0").UTC())
 }
 
+// A file with the deprecated reasons is the same file as one with the current ones.
+func TestImportAcceptsDeprecatedReasons(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	old := waiting(prospect("bob")).with("paused_reason", "linkedin_account_issue").
+		with("campaign_status", "paused").with("campaign_paused_reason", "linkedin_high_failure_rate")
+	load(t, db, file(old))
+	require.Equal(t, "paused account_issue", statusOf(t, db, "bob"))
+	require.Equal(t, "high_failure_rate", testdb.Value[string](t, db, "SELECT paused_reason::text FROM thaw.campaigns"))
+
+	current := old.with("paused_reason", "account_issue").with("campaign_paused_reason", "high_failure_rate")
+	require.EqualValues(t, 1, load(t, db, file(current)).Unchanged)
+	both := load(t, db, file(old, current.with("prospect_url", prospect("eve"))))
+	require.EqualValues(t, 1, both.Unchanged, "lines with both words agree about their campaign")
+}
+
 func TestImportOfHeaderOnly(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)

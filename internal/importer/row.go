@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"github.com/thawline/thaw/internal/enum"
 	"github.com/thawline/thaw/internal/explain"
 )
 
@@ -104,6 +105,9 @@ func (r *row) take(column int, value string, words *vocabulary) string {
 		if message := hidden(value); message != "" {
 			return message
 		}
+	}
+	if column == campaignPausedReason || column == pausedReason {
+		value = enum.CurrentReason(value)
 	}
 	r.texts[column] = pgtype.Text{String: value, Valid: value != ""}
 	switch column {

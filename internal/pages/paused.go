@@ -75,7 +75,7 @@ func (s *site) prospects(r *http.Request) (view, error) {
 func (s *site) wantedPaused(r *http.Request) (wantedPaused, error) {
 	query := r.URL.Query()
 	w := wantedPaused{
-		Reason: query.Get("reason"), Workspace: query.Get("workspace"), Account: query.Get("account"), Campaign: query.Get("campaign"),
+		Reason: enum.CurrentReason(query.Get("reason")), Workspace: query.Get("workspace"), Account: query.Get("account"), Campaign: query.Get("campaign"),
 		Age: query.Get("age"), Order: query.Get("order"),
 	}
 	if w.Reason != "" && !slices.Contains(pausedReasons, w.Reason) {

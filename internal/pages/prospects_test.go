@@ -64,6 +64,7 @@ func TestListOfPausedProspects(t *testing.T) {
 	exported := d.get(t, "/prospects.csv?workspace=acme&reason=account_disconnected")
 	require.Equal(t, "text/csv; charset=utf-8", exported.header.Get("Content-Type"))
 	require.Equal(t, 31, strings.Count(exported.text, "\n"))
+	require.Equal(t, exported.text, d.get(t, "/prospects.csv?workspace=acme&reason=linkedin_account_disconnected").text, "the deprecated reason")
 	require.Contains(t, exported.text, "acme,h_bob,Bob Roe,founders,Founders in Berlin,https://www.linkedin.com/in/bob-1,account_disconnected,")
 	require.Equal(t, 116, strings.Count(d.get(t, "/prospects.csv").text, "\n"), "more than a page")
 	accounts := d.get(t, "/accounts.csv?status=restricted")

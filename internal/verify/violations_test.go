@@ -42,7 +42,14 @@ var violations = []violation{
 		`ALTER TABLE thaw.campaigns DROP CONSTRAINT campaigns_paused_has_a_reason;
 		UPDATE thaw.campaigns SET paused_at = NULL
 		WHERE id = (SELECT min(c.id) FROM thaw.campaigns AS c WHERE c.status = 'paused')`,
-		`campaign \d+: status paused, reason linkedin\w+, paused at none`,
+		`campaign \d+: status paused, reason account_\w+, paused at none`,
+	},
+	{
+		"paused_means_a_reason", "a deprecated reason", `
+		ALTER TABLE thaw.enrollments DISABLE TRIGGER enrollments_store_current_reason;
+		UPDATE thaw.enrollments SET paused_reason = 'linkedin_account_issue'
+		WHERE id = (SELECT min(e.id) FROM thaw.enrollments AS e WHERE e.waits_for_account)`,
+		`enrollment \d+: status paused, reason linkedin_account_issue`,
 	},
 	{
 		"connected_means_no_error", "a stale error",

@@ -11,11 +11,36 @@ CREATE TYPE thaw.campaign_status AS ENUM ('draft', 'running', 'paused', 'complet
 CREATE TYPE thaw.enrollment_status AS ENUM (
     'pending', 'active', 'paused', 'completed', 'replied', 'failed', 'removed');
 
+-- The last three are deprecated: platforms still write them, but no row has them
+-- (thaw.current_reason).
 CREATE TYPE thaw.pause_reason AS ENUM (
     'account_disconnected', 'account_issue', 'account_restricted',
-    'high_failure_rate', 'subscription_inactive', 'paused_by_user');
+    'high_failure_rate', 'subscription_inactive', 'paused_by_user',
+    'linkedin_account_disconnected', 'linkedin_account_issue', 'linkedin_high_failure_rate');
 
 -- What each status and reason means is decided here and nowhere else. These functions are inlined.
+
+-- The reason that replaces a deprecated one; any other reason is returned unchanged. Triggers apply
+-- it to every row that is written, so only current reasons are stored.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.current_reason(p_reason thaw.pause_reason) RETURNS thaw.pause_reason LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE p_reason
+    WHEN 'linkedin_account_disconnected' THEN 'account_disconnected'::thaw.pause_reason
+    WHEN 'linkedin_account_issue' THEN 'account_issue'::thaw.pause_reason
+    WHEN 'linkedin_high_failure_rate' THEN 'high_failure_rate'::thaw.pause_reason
+    ELSE p_reason
+END;
+-- +goose StatementEnd
+COMMENT ON FUNCTION thaw.current_reason(thaw.pause_reason) IS
+    'The reason that replaces a deprecated pause reason; any other reason is returned unchanged.';
+
+-- The current reasons, in their order.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.pause_reasons() RETURNS thaw.pause_reason[] LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN ARRAY(
+    SELECT word.reason FROM unnest(enum_range(NULL::thaw.pause_reason)) AS word (reason)
+    WHERE word.reason = thaw.current_reason(word.reason) ORDER BY word.reason);
+-- +goose StatementEnd
 
 -- Whether a pause for this reason ends when an account connects: only rows with such a reason are
 -- resumed automatically. Null: not paused.
@@ -460,6 +485,20 @@ COMMENT ON TABLE thaw.campaigns IS 'A sequence of steps, as its author wrote it.
 COMMENT ON COLUMN thaw.campaigns.waits_for_account IS
     'Whether the campaign is paused for an account reason (thaw.waits_for_account). Thaw resumes rows automatically only after such a reason.';
 
+-- The platform may write deprecated reasons. The condition is checked only for inserts, and for
+-- updates that set the reason: the step of a prospect moves on without it.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.store_current_reason() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    NEW.paused_reason := thaw.current_reason(NEW.paused_reason);
+    RETURN NEW;
+END;
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER campaigns_store_current_reason BEFORE INSERT OR UPDATE OF paused_reason ON thaw.campaigns
+    FOR EACH ROW WHEN (NEW.paused_reason <> thaw.current_reason(NEW.paused_reason))
+    EXECUTE FUNCTION thaw.store_current_reason();
+
 CREATE INDEX campaigns_key_search_idx ON thaw.campaigns (lower(key) COLLATE "C");
 CREATE INDEX campaigns_words_idx ON thaw.campaigns USING gin (thaw.search_words(key, name));
 CREATE INDEX campaigns_waiting_idx ON thaw.campaigns (id) WHERE waits_for_account;
@@ -502,6 +541,10 @@ COMMENT ON COLUMN thaw.enrollments.waits_for_account IS
 -- not run are in a range of their own, which no scan reads.
 CREATE INDEX enrollments_paused_idx ON thaw.enrollments (waits_for_account, account_id, campaign_id, paused_at, id)
     INCLUDE (paused_reason) WHERE status = 'paused';
+CREATE TRIGGER enrollments_store_current_reason BEFORE INSERT OR UPDATE OF paused_reason ON thaw.enrollments
+    FOR EACH ROW WHEN (NEW.paused_reason <> thaw.current_reason(NEW.paused_reason))
+    EXECUTE FUNCTION thaw.store_current_reason();
+
 -- Finds the rows that a disconnect pauses.
 CREATE INDEX enrollments_active_idx ON thaw.enrollments (account_id, campaign_id, id) WHERE status = 'active';
 
@@ -510,6 +553,7 @@ DROP FUNCTION thaw.is_stuck(thaw.accounts);
 DROP FUNCTION thaw.account_cap(bigint);
 DROP FUNCTION thaw.account_cap(thaw.workspaces, thaw.settings);
 DROP TABLE thaw.enrollments, thaw.campaigns, thaw.account_products, thaw.accounts, thaw.workspaces, thaw.safety;
+DROP FUNCTION thaw.store_current_reason();
 DROP FUNCTION thaw.search_query(text);
 DROP FUNCTION thaw.search_words(text, text);
 DROP FUNCTION thaw.search_key(text);
@@ -529,4 +573,6 @@ DROP FUNCTION thaw.is_transient(thaw.account_status);
 DROP FUNCTION thaw.is_of_campaigns(thaw.pause_reason);
 DROP FUNCTION thaw.waits_for_person(thaw.pause_reason);
 DROP FUNCTION thaw.waits_for_account(thaw.pause_reason);
+DROP FUNCTION thaw.pause_reasons();
+DROP FUNCTION thaw.current_reason(thaw.pause_reason);
 DROP TYPE thaw.pause_reason, thaw.enrollment_status, thaw.campaign_status, thaw.account_status;

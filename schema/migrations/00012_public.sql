@@ -84,8 +84,8 @@ COMMENT ON VIEW thaw.sweep_log IS 'The result of each sweep, one row per tick. f
 
 -- By default Postgres lets every role execute a new function. River's functions are left as they
 -- are. Of Thaw's, only those remain public that appear in column defaults (the clock), generated
--- columns, indexed expressions, CHECK constraints, or a view that is granted. Calling one also
--- needs USAGE on the schema.
+-- columns, indexed expressions, CHECK constraints, conditions of triggers, or a view that is granted.
+-- Calling one also needs USAGE on the schema.
 -- +goose StatementBegin
 DO $$
 DECLARE
@@ -95,7 +95,7 @@ BEGIN
         SELECT p.oid::regprocedure FROM pg_proc AS p
         WHERE p.pronamespace = 'thaw'::regnamespace AND p.proname NOT LIKE 'river\_%'
             AND p.proname NOT IN ('now', 'tick', 'resumable_lines', 'is_visible', 'waits_for_account', 'waits_for_person',
-                'is_of_campaigns', 'search_key', 'search_words')
+                'is_of_campaigns', 'current_reason', 'search_key', 'search_words')
     LOOP
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f);
     END LOOP;

@@ -20,7 +20,7 @@ FROM thaw.settings CROSS JOIN thaw.safety;
 -- name: FleetPausedByReason :many
 -- Paused enrollments by reason. Uses counts, so it is exact at any time.
 SELECT reason.name::text AS reason, coalesce(lines.paused, 0)::bigint AS paused, coalesce(lines.waiting, 0)::bigint AS waiting
-FROM unnest(enum_range(NULL::thaw.pause_reason)) AS reason (name)
+FROM unnest(thaw.pause_reasons()) AS reason (name)
 LEFT JOIN (
     SELECT p.reason, sum(p.paused) AS paused, sum(p.paused) FILTER (WHERE p.waits_for_account) AS waiting
     FROM thaw.paused_parts AS p GROUP BY p.reason) AS lines ON lines.reason = reason.name
