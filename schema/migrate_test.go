@@ -197,6 +197,84 @@ func TestCheckReportsPendingMigrations(t *testing.T) {
 	require.ErrorIs(t, migrator.Check(t.Context()), schema.ErrPending)
 }
 
+// Each migration is recorded with the checksum of its text. A program with another text refuses the
+// database.
+func TestChangedMigrationIsRefused(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	migrator := newMigrator(t, db.Pool, "")
+	require.Empty(t, testdb.Column[int64](t, db, "SELECT version_id FROM thaw.goose_db_version WHERE version_id > 0 AND sha256 !~ '^[0-9a-f]{64}$'"))
+	require.NoError(t, migrator.Check(t.Context()))
+
+	db.Exec(t, "UPDATE thaw.goose_db_version SET sha256 = repeat('0', 64) WHERE version_id IN (1, 7)")
+	err := migrator.Check(t.Context())
+	require.ErrorIs(t, err, schema.ErrChanged)
+	require.ErrorContains(t, err, "00001_river, 00007_pause.sql")
+	_, err = migrator.Up(t.Context())
+	require.ErrorIs(t, err, schema.ErrChanged)
+	_, err = migrator.DownTo(t.Context(), 0)
+	require.ErrorIs(t, err, schema.ErrChanged)
+	status, err := migrator.Status(t.Context())
+	require.NoError(t, err)
+	for _, one := range status {
+		require.Equal(t, one.Source.Version == 1 || one.Source.Version == 7, one.Changed, "version %d", one.Source.Version)
+	}
+}
+
+// An old program does not touch a newer database.
+func TestNewerDatabaseIsRefused(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	migrator := newMigrator(t, db.Pool, "")
+	db.Exec(t, "INSERT INTO thaw.goose_db_version (version_id, is_applied) VALUES (9999, true)")
+	for _, do := range []func() error{
+		func() error { return migrator.Check(t.Context()) },
+		func() error { _, err := migrator.Up(t.Context()); return err },
+		func() error { _, err := migrator.UpByOne(t.Context()); return err },
+		func() error { _, err := migrator.DownTo(t.Context(), 0); return err },
+	} {
+		require.ErrorIs(t, do(), schema.ErrNewer)
+	}
+}
+
+// If one migration cannot be reverted, none is. Here a view of the platform needs a table of an
+// early one, in each place of River's tables.
+func TestRollbackIsAllOrNothing(t *testing.T) {
+	t.Parallel()
+	for _, riverSchema := range []string{schema.Name, "jobs"} {
+		t.Run("River in "+riverSchema, func(t *testing.T) {
+			t.Parallel()
+			db := testdb.NewEmpty(t)
+			migrator := newMigrator(t, db.Pool, riverSchema)
+			_, err := migrator.Up(t.Context())
+			require.NoError(t, err)
+			db.Exec(t, "CREATE VIEW public.jobs AS SELECT id FROM "+riverSchema+".river_job")
+			before := objects(t, db)
+
+			reverted, err := migrator.DownTo(t.Context(), 0)
+			require.ErrorContains(t, err, "nothing was rolled back, because 00001_river cannot be")
+			require.Empty(t, reverted)
+			require.Equal(t, before, objects(t, db))
+			require.NoError(t, migrator.Check(t.Context()))
+
+			db.Exec(t, "DROP VIEW public.jobs")
+			reverted, err = migrator.DownTo(t.Context(), 0)
+			require.NoError(t, err)
+			require.EqualValues(t, schema.Newest(), len(reverted))
+		})
+	}
+}
+
+func TestRollbackRefusesBesideWorkers(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	migrator := newMigrator(t, db.Pool, "")
+	db.Exec(t, "INSERT INTO thaw.river_leader (leader_id, elected_at, expires_at) VALUES ('worker', now(), now() + interval '1 hour')")
+	_, err := migrator.DownTo(t.Context(), 0)
+	require.ErrorIs(t, err, schema.ErrWorkers)
+	require.NoError(t, migrator.Check(t.Context()))
+}
+
 func TestStatusListsAllMigrations(t *testing.T) {
 	t.Parallel()
 	migrator := newMigrator(t, testdb.NewEmpty(t).Pool, "")

@@ -3,7 +3,7 @@ package schema
 import (
 	"context"
 	"database/sql"
-	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 
@@ -18,44 +18,51 @@ import (
 // database: a new migration of Thaw has to set the new target.
 const riverTarget = 8
 
+// The versions of the migrations that are written in Go.
+const (
+	riverVersion   = 1
+	enqueueVersion = 4
+)
+
+// enqueueTemplate is the SQL of migration 4.
+const enqueueTemplate = "enqueue.sql.template"
+
 // riverMigration installs River's tables. River's versions cannot run in one transaction (one adds
 // an enum value that a later one uses), so this runs outside goose's transaction, and River commits
-// each version.
+// each version. [Migrator.DownTo] reverts it.
 func riverMigration(pool *pgxpool.Pool, riverSchema string, logger *slog.Logger) *goose.Migration {
-	migrate := func(direction rivermigrate.Direction, target int) *goose.GoFunc {
-		return &goose.GoFunc{RunDB: func(ctx context.Context, _ *sql.DB) error {
-			migrator, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{Schema: riverSchema, Logger: logger})
-			if err != nil {
-				return err
-			}
-			_, err = migrator.Migrate(ctx, direction, &rivermigrate.MigrateOpts{TargetVersion: target})
+	return goose.NewGoMigration(riverVersion, &goose.GoFunc{RunDB: func(ctx context.Context, _ *sql.DB) error {
+		migrator, err := newRiverMigrator(pool, riverSchema, logger)
+		if err != nil {
 			return err
-		}}
-	}
-	return goose.NewGoMigration(1, migrate(rivermigrate.DirectionUp, riverTarget), migrate(rivermigrate.DirectionDown, -1))
+		}
+		_, err = migrator.Migrate(ctx, rivermigrate.DirectionUp, &rivermigrate.MigrateOpts{TargetVersion: riverTarget})
+		return err
+	}}, nil)
+}
+
+func newRiverMigrator(pool *pgxpool.Pool, riverSchema string, logger *slog.Logger) (*rivermigrate.Migrator[pgx.Tx], error) {
+	return rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{Schema: riverSchema, Logger: logger})
 }
 
 // enqueueMigration installs the functions that refer to River's schema, from a template with its
-// name filled in.
+// name filled in. [Migrator.DownTo] reverts it.
 func enqueueMigration(pool *pgxpool.Pool, riverSchema string) *goose.Migration {
-	run := func(part int) *goose.GoFunc {
-		return &goose.GoFunc{RunDB: func(ctx context.Context, _ *sql.DB) error {
-			template, err := files.ReadFile("migrations/enqueue.sql.template")
-			if err != nil {
-				return err
-			}
-			rendered := strings.NewReplacer(
-				"/* TEMPLATE: river */", pgx.Identifier{riverSchema}.Sanitize()+".",
-				"/* TEMPLATE: river name */", strings.ReplaceAll(riverSchema, "'", "''"),
-			).Replace(string(template))
-			parts := strings.SplitN(rendered, "-- +goose Down", 2)
-			if len(parts) != 2 {
-				return errors.New("enqueue.sql.template: no down part")
-			}
-			// The simple protocol runs several statements as one transaction.
-			_, err = pool.Exec(ctx, parts[part], pgx.QueryExecModeSimpleProtocol)
+	return goose.NewGoMigration(enqueueVersion, &goose.GoFunc{RunDB: func(ctx context.Context, _ *sql.DB) error {
+		template, err := files.ReadFile("migrations/" + enqueueTemplate)
+		if err != nil {
 			return err
-		}}
-	}
-	return goose.NewGoMigration(4, run(0), run(1))
+		}
+		up, _, err := parts(template)
+		if err != nil {
+			return fmt.Errorf("%s: %w", enqueueTemplate, err)
+		}
+		rendered := strings.NewReplacer(
+			"/* TEMPLATE: river */", pgx.Identifier{riverSchema}.Sanitize()+".",
+			"/* TEMPLATE: river name */", strings.ReplaceAll(riverSchema, "'", "''"),
+		).Replace(up)
+		// The simple protocol runs several statements as one transaction.
+		_, err = pool.Exec(ctx, rendered, pgx.QueryExecModeSimpleProtocol)
+		return err
+	}}, nil)
 }

@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -40,6 +41,11 @@ var (
 	// ErrNewer is returned by [Migrator.Check] if the database has migrations that this program
 	// does not have.
 	ErrNewer = errors.New("schema: the database is newer than this program")
+	// ErrChanged is returned by [Migrator.Check] if the database has applied a migration with
+	// another text than this program has.
+	ErrChanged = errors.New("schema: the migrations of the database differ from those of this program")
+	// ErrWorkers is returned by [Migrator.DownTo] while a worker process is alive.
+	ErrWorkers = errors.New("a worker process is alive, or was within the last 15 seconds, and its jobs would fail: stop all Thaw processes, then run this command again")
 )
 
 // Newest returns the version of the newest migration of this program.
@@ -61,9 +67,12 @@ func Newest() int64 {
 // migrate concurrently: a session lock makes them take turns.
 type Migrator struct {
 	provider *goose.Provider
+	locker   lock.SessionLocker
+	sums     map[int64]string // what each migration of this program should be recorded with
 	db       *sql.DB
 	pool     *pgxpool.Pool
 	river    string
+	logger   *slog.Logger
 }
 
 // NewMigrator returns a migrator for pool, which must allow at least two connections: one holds the
@@ -84,9 +93,13 @@ func NewMigrator(pool *pgxpool.Pool, riverSchema string, logger *slog.Logger) (*
 	if err != nil {
 		return nil, fmt.Errorf("schema: %w", err)
 	}
+	store, err := newVersionStore()
+	if err != nil {
+		return nil, fmt.Errorf("schema: %w", err)
+	}
 	db := stdlib.OpenDBFromPool(pool)
-	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations,
-		goose.WithTableName(Name+".goose_db_version"),
+	provider, err := goose.NewProvider(goose.DialectCustom, db, migrations,
+		goose.WithStore(store),
 		goose.WithSessionLocker(locker),
 		goose.WithDisableGlobalRegistry(true),
 		goose.WithSlog(logger),
@@ -95,16 +108,19 @@ func NewMigrator(pool *pgxpool.Pool, riverSchema string, logger *slog.Logger) (*
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("schema: %w", err), db.Close())
 	}
-	return &Migrator{provider: provider, db: db, pool: pool, river: riverSchema}, nil
+	if store.sums, err = checksums(migrations, provider.ListSources()); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return &Migrator{provider: provider, locker: locker, sums: store.sums, db: db, pool: pool, river: riverSchema, logger: logger}, nil
 }
 
 // Close releases the migrator. It leaves the pool open.
 func (m *Migrator) Close() error { return m.db.Close() }
 
 // Up applies all pending migrations and returns those that it applied. If one fails, earlier ones
-// stay applied.
+// stay applied. It changes nothing if the database is newer or was migrated with other migrations.
 func (m *Migrator) Up(ctx context.Context) ([]*goose.MigrationResult, error) {
-	if err := m.createSchemas(ctx); err != nil {
+	if err := m.prepare(ctx); err != nil {
 		return nil, err
 	}
 	return m.provider.Up(ctx)
@@ -112,15 +128,17 @@ func (m *Migrator) Up(ctx context.Context) ([]*goose.MigrationResult, error) {
 
 // UpByOne applies the next pending migration. It returns [goose.ErrNoNextVersion] if there is none.
 func (m *Migrator) UpByOne(ctx context.Context) (*goose.MigrationResult, error) {
-	if err := m.createSchemas(ctx); err != nil {
+	if err := m.prepare(ctx); err != nil {
 		return nil, err
 	}
 	return m.provider.UpByOne(ctx)
 }
 
-// DownTo reverts all migrations above version. Version 0 reverts all of them and deletes all data.
-func (m *Migrator) DownTo(ctx context.Context, version int64) ([]*goose.MigrationResult, error) {
-	return m.provider.DownTo(ctx, version)
+func (m *Migrator) prepare(ctx context.Context) error {
+	if err := m.Check(ctx); err != nil && !errors.Is(err, ErrPending) {
+		return err
+	}
+	return m.createSchemas(ctx)
 }
 
 // Version returns the version of the database and the newest version of this program.
@@ -133,6 +151,8 @@ type Applied struct {
 	Source *goose.Source
 	// At is when it was applied. Nil: it is pending.
 	At *time.Time
+	// Changed is true if it was applied with another text than this program has.
+	Changed bool
 }
 
 // Status lists all migrations and when each was applied. It only reads and takes no lock, so it
@@ -142,19 +162,25 @@ func (m *Migrator) Status(ctx context.Context) ([]Applied, error) {
 	if err != nil {
 		return nil, err
 	}
+	return m.compare(applied), nil
+}
+
+func (m *Migrator) compare(applied map[int64]appliedRow) []Applied {
 	var all []Applied
 	for _, source := range m.provider.ListSources() {
 		line := Applied{Source: source}
-		if at, ok := applied[source.Version]; ok {
-			line.At = &at
+		if row, ok := applied[source.Version]; ok {
+			line.At = &row.at
+			line.Changed = row.sum != "" && row.sum != m.sums[source.Version]
 		}
 		all = append(all, line)
 	}
-	return all, nil
+	return all
 }
 
-// Check returns an error that wraps [ErrPending] if a migration is not applied, and one that wraps
-// [ErrNewer] if the database has other ones. Like Status, it only reads.
+// Check returns an error that wraps [ErrNewer] if the database has migrations that this program
+// lacks, [ErrChanged] if it has others, and [ErrPending] if a migration is not applied. Like
+// Status, it only reads.
 func (m *Migrator) Check(ctx context.Context) error {
 	applied, err := m.applied(ctx)
 	if err != nil {
@@ -163,44 +189,59 @@ func (m *Migrator) Check(ctx context.Context) error {
 	if len(applied) == 0 {
 		return fmt.Errorf("%w: the database has none of Thaw's tables", ErrPending)
 	}
-	var newest int64
-	for _, source := range m.provider.ListSources() {
-		if _, ok := applied[source.Version]; !ok {
-			return fmt.Errorf("%w: this program needs version %d, which the database lacks", ErrPending, source.Version)
+	all := m.compare(applied)
+	pending := int64(0)
+	for _, one := range all {
+		if one.At == nil && pending == 0 {
+			pending = one.Source.Version
 		}
-		delete(applied, source.Version)
-		newest = max(newest, source.Version)
+		delete(applied, one.Source.Version)
+	}
+	if names := changed(all); len(names) > 0 {
+		return fmt.Errorf("%w: %s", ErrChanged, strings.Join(names, ", "))
+	}
+	if pending != 0 {
+		return fmt.Errorf("%w: this program needs version %d, which the database lacks", ErrPending, pending)
 	}
 	if len(applied) > 0 {
-		return fmt.Errorf("%w: it has version %d, this program has version %d", ErrNewer, slices.Max(slices.Collect(maps.Keys(applied))), newest)
+		return fmt.Errorf("%w: it has version %d, this program has version %d",
+			ErrNewer, slices.Max(slices.Collect(maps.Keys(applied))), all[len(all)-1].Source.Version)
 	}
 	return nil
 }
 
-// applied returns when each migration was applied, by version. It reads goose's table directly,
-// because goose would lock and create it.
-func (m *Migrator) applied(ctx context.Context) (map[int64]time.Time, error) {
+// An appliedRow is the state of a migration in the database.
+type appliedRow struct {
+	at  time.Time
+	sum string // empty if it was not recorded
+}
+
+// applied returns the applied migrations by version. It reads goose's table directly, because goose
+// would lock and create it.
+func (m *Migrator) applied(ctx context.Context) (map[int64]appliedRow, error) {
 	var installed bool
-	if err := m.pool.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", Name+".goose_db_version").Scan(&installed); err != nil {
+	if err := m.pool.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", versionsTable).Scan(&installed); err != nil {
 		return nil, fmt.Errorf("schema: looking for migrations: %w", err)
 	}
 	if !installed {
 		return nil, nil
 	}
-	rows, err := m.pool.Query(ctx, `SELECT DISTINCT ON (version_id) version_id, is_applied, tstamp AT TIME ZONE current_setting('TimeZone')
-		FROM thaw.goose_db_version WHERE version_id > 0 ORDER BY version_id, id DESC`)
+	// Databases of builds before the first release lack the column sha256.
+	rows, err := m.pool.Query(ctx, `SELECT DISTINCT ON (v.version_id) v.version_id, v.is_applied,
+			v.tstamp AT TIME ZONE current_setting('TimeZone'), coalesce(to_jsonb(v) ->> 'sha256', '')
+		FROM thaw.goose_db_version AS v WHERE v.version_id > 0 ORDER BY v.version_id, v.id DESC`)
 	if err != nil {
 		return nil, fmt.Errorf("schema: looking for migrations: %w", err)
 	}
-	applied := map[int64]time.Time{}
+	applied := map[int64]appliedRow{}
 	var (
 		version   int64
 		isApplied bool
-		at        time.Time
+		row       appliedRow
 	)
-	_, err = pgx.ForEachRow(rows, []any{&version, &isApplied, &at}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&version, &isApplied, &row.at, &row.sum}, func() error {
 		if isApplied {
-			applied[version] = at
+			applied[version] = row
 		}
 		return nil
 	})
@@ -243,20 +284,25 @@ func (m *Migrator) DatabaseName(ctx context.Context) (name string, err error) {
 }
 
 // HasWorkers reports whether a worker process is running, which reverting migrations would break.
-func (m *Migrator) HasWorkers(ctx context.Context) (bool, error) {
+func (m *Migrator) HasWorkers(ctx context.Context) (bool, error) { return m.hasWorkers(ctx, m.pool) }
+
+func (m *Migrator) hasWorkers(ctx context.Context, db interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+},
+) (bool, error) {
 	table := pgx.Identifier{m.river, "river_leader"}.Sanitize()
 	var isInstalled, elected bool
-	if err := m.pool.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", table).Scan(&isInstalled); err != nil || !isInstalled {
+	if err := db.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", table).Scan(&isInstalled); err != nil || !isInstalled {
 		return false, err
 	}
-	err := m.pool.QueryRow(ctx, "SELECT EXISTS (SELECT FROM "+table+" WHERE expires_at > now())").Scan(&elected)
+	err := db.QueryRow(ctx, "SELECT EXISTS (SELECT FROM "+table+" WHERE expires_at > now())").Scan(&elected)
 	return elected, err
 }
 
 // Fingerprint writes everything that determines the schema to w: equal output means an equal
 // migrated database.
 func Fingerprint(w io.Writer) error {
-	fmt.Fprintf(w, "river %d\n", riverTarget)
+	fmt.Fprintf(w, "river %d\n%s\n", riverTarget, addChecksum)
 	return fs.WalkDir(files, ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err

@@ -21,8 +21,8 @@ import (
 
 type migrateCmd struct {
 	Up     migrateUpCmd     `cmd:"" help:"Apply all pending migrations. Several processes may run this at the same time."`
-	Down   migrateDownCmd   `cmd:"" help:"Roll back the newest migration, or all migrations above --to. Deletes their tables with all data."`
-	Status migrateStatusCmd `cmd:"" help:"List all migrations and when they were applied."`
+	Down   migrateDownCmd   `cmd:"" help:"Roll back the newest migration, or all migrations above --to: all of them or none. Deletes their tables with all data."`
+	Status migrateStatusCmd `cmd:"" help:"List all migrations, when they were applied, and which differ from those of this program."`
 }
 
 func (migrateCmd) Help() string { return migrateUpCmd{}.Help() }
@@ -42,7 +42,7 @@ func (c *migrateUpCmd) Run(ctx context.Context, e *env) error {
 	return c.migrate(ctx, e.logger, func(m *schema.Migrator) error {
 		results, err := m.Up(ctx)
 		for _, r := range results {
-			printf(e.stdout, "applied %s\n", migrationName(r.Source))
+			printf(e.stdout, "applied %s\n", schema.MigrationName(r.Source))
 		}
 		if err == nil && len(results) == 0 {
 			printf(e.stdout, "no change: all migrations are applied\n")
@@ -77,14 +77,14 @@ func (c *migrateDownCmd) Run(ctx context.Context, e *env) error {
 		if alive, err := m.HasWorkers(ctx); err != nil {
 			return err
 		} else if alive {
-			return errors.New("a worker process is alive, or was within the last 15 seconds, and its jobs would fail: stop all Thaw processes, then run this command again")
+			return schema.ErrWorkers // before the user is asked; DownTo checks again
 		}
 		if err := c.confirm(ctx, e, m, going); err != nil {
 			return err
 		}
-		results, err := m.DownTo(ctx, going[len(going)-1].Version-1)
-		for _, r := range results {
-			printf(e.stdout, "rolled back %s\n", migrationName(r.Source))
+		reverted, err := m.DownTo(ctx, going[len(going)-1].Version-1)
+		for _, source := range reverted {
+			printf(e.stdout, "rolled back %s\n", schema.MigrationName(source))
 		}
 		return err
 	})
@@ -116,7 +116,7 @@ func (c *migrateDownCmd) confirm(ctx context.Context, e *env, m *schema.Migrator
 	}
 	names := make([]string, len(going))
 	for i, source := range going {
-		names[i] = migrationName(source)
+		names[i] = schema.MigrationName(source)
 	}
 	stdin, isFile := e.stdin.(*os.File)
 	if !isFile || !term.IsTerminal(int(stdin.Fd())) {
@@ -147,19 +147,28 @@ func (c *migrateStatusCmd) Run(ctx context.Context, e *env) error {
 			Version   int64      `json:"version"`
 			Name      string     `json:"name"`
 			AppliedAt *time.Time `json:"applied_at"`
+			// Changed: it was applied with another text than this program has.
+			Changed bool `json:"changed"`
 		}
 		lines := make([]line, len(all))
 		for i, s := range all {
-			lines[i] = line{Version: s.Source.Version, Name: migrationName(s.Source), AppliedAt: s.At}
+			lines[i] = line{Version: s.Source.Version, Name: schema.MigrationName(s.Source), AppliedAt: s.At, Changed: s.Changed}
 		}
 		if c.JSON {
 			return writeJSON(e.stdout, lines)
 		}
 		t := newTable(numbers("VERSION"), text("MIGRATION"), fixed("APPLIED (UTC)"))
 		for _, l := range lines {
-			t.add(strconv.FormatInt(l.Version, 10), l.Name, minute(l.AppliedAt, "pending"))
+			applied := minute(l.AppliedAt, "pending")
+			if l.Changed {
+				applied += " differs"
+			}
+			t.add(strconv.FormatInt(l.Version, 10), l.Name, applied)
 		}
 		t.write(e.stdout)
+		if err := m.Check(ctx); errors.Is(err, schema.ErrNewer) || errors.Is(err, schema.ErrChanged) {
+			printf(e.stdout, "\n%s\n", explainError(err))
+		}
 		return nil
 	})
 }
@@ -188,16 +197,4 @@ type quieter struct{ slog.Handler }
 
 func (q quieter) Enabled(ctx context.Context, level slog.Level) bool {
 	return level >= slog.LevelWarn && q.Handler.Enabled(ctx, level)
-}
-
-// migrationName also names the migrations written in Go, which have no file.
-func migrationName(s *goose.Source) string {
-	switch {
-	case s.Path != "":
-		return s.Path
-	case s.Version == 1:
-		return "00001_river"
-	default:
-		return fmt.Sprintf("%05d_enqueue", s.Version)
-	}
 }
