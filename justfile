@@ -33,7 +33,12 @@ tools:
 # Lint.
 lint: tools
     .bin/golangci-lint run ./...
+    cd jobs && ../.bin/golangci-lint run ./...
     cd e2e && ../.bin/golangci-lint run ./...
+
+# go mod tidy for all modules.
+tidy *flags:
+    .ci/tidy {{flags}}
 
 # Regenerate the schema snapshot, the types, the Go code of schema/queries, OpenAPI's enumerations and
 # the settings table.

@@ -17,7 +17,7 @@ import (
 
 // fuzzed are the packages that parse external input: webhooks and their signatures, files, job
 // arguments.
-var fuzzed = []string{"internal/importer", "internal/webhook", "jobs"}
+var fuzzed = []string{"internal/importer", "internal/webhook", "internal/jobstest"}
 
 // Every parser of external input has a target for go test -fuzz. At full size each is fuzzed, and
 // in CI they run on their seeds. The small size only checks that no target is missing, because go

@@ -1,5 +1,6 @@
 // The tests that need large tools: Chromium, Prometheus and an OpenAPI validator. They are a module
 // of their own, so that go test ./... of the main module does not download and build these tools.
+// go.work keeps this module out of the main module's workspace, for the same reason.
 module github.com/thawline/thaw/e2e
 
 go 1.26.0
@@ -65,6 +66,7 @@ require (
 	github.com/riverqueue/river/rivertype v0.51.2 // indirect
 	github.com/sethvargo/go-retry v0.5.0 // indirect
 	github.com/standard-webhooks/standard-webhooks/libraries v0.0.1 // indirect
+	github.com/thawline/thaw/jobs v0.1.0 // indirect
 	github.com/tidwall/gjson v1.20.0 // indirect
 	github.com/tidwall/match v1.2.0 // indirect
 	github.com/tidwall/pretty v1.2.2 // indirect
@@ -96,3 +98,5 @@ require (
 )
 
 replace github.com/thawline/thaw => ../
+
+replace github.com/thawline/thaw/jobs => ../jobs

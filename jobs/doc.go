@@ -1,6 +1,6 @@
 // Package jobs has the arguments of Thaw's jobs, for programs that insert jobs in their own
-// transactions. The workers are in package worker, so a program that only inserts does not link
-// them.
+// transactions. It is a module of its own: a program that imports it requires pgx and River, but
+// nothing of what Thaw's workers need.
 //
 // The arguments are a JSON contract between versions: fields are added, never renamed.
 //

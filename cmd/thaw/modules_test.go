@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -21,23 +22,62 @@ var testLibraries = []string{
 // A test that needs anything else belongs to module e2e.
 func TestRequiredModules(t *testing.T) {
 	t.Parallel()
-	output := func(args ...string) string {
-		command := exec.CommandContext(t.Context(), "go", args...)
-		command.Dir = "../.."
-		out, err := command.Output()
-		require.NoError(t, err)
-		return string(out)
-	}
-	var mod struct {
-		Require []struct {
-			Path     string
-			Indirect bool
-		}
-	}
-	require.NoError(t, json.Unmarshal([]byte(output("mod", "edit", "-json")), &mod))
-	known := append(strings.Fields(output("list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", "./...")), testLibraries...)
-	for _, required := range mod.Require {
+	command := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", "./...")
+	command.Dir = "../.."
+	out, err := command.Output()
+	require.NoError(t, err)
+	known := append(strings.Fields(string(out)), testLibraries...)
+	for _, required := range readModule(t, "../../go.mod").Require {
 		require.True(t, required.Indirect || slices.Contains(known, required.Path),
 			"only tests use %s: add the test to module e2e, or the module to testLibraries if it is small", required.Path)
 	}
+}
+
+// Programs that import module jobs require pgx and River, in the versions that Thaw is tested with,
+// and what these two require.
+func TestModuleJobsRequiresOnlyPgxAndRiver(t *testing.T) {
+	t.Parallel()
+	versions := map[string]string{}
+	for _, required := range readModule(t, "../../go.mod").Require {
+		versions[required.Path] = required.Version
+	}
+	jobs := readModule(t, "../../jobs/go.mod")
+	for _, required := range jobs.Require {
+		require.Equal(t, versions[required.Path], required.Version, "go.mod and jobs/go.mod require different versions of %s", required.Path)
+		require.True(t, required.Indirect || required.Path == "github.com/jackc/pgx/v5" ||
+			strings.HasPrefix(required.Path, "github.com/riverqueue/river"), "jobs requires %s", required.Path)
+	}
+}
+
+// go install refuses a module with replacements or exclusions. So the checkout finds module jobs
+// through go.work, which replaces exactly the version that go.mod requires.
+func TestModuleIsInstallable(t *testing.T) {
+	t.Parallel()
+	own := readModule(t, "../../go.mod")
+	require.Empty(t, own.Replace)
+	require.Empty(t, own.Exclude)
+	const jobs = "github.com/thawline/thaw/jobs"
+	i := slices.IndexFunc(own.Require, func(r requirement) bool { return r.Path == jobs })
+	require.NotEqual(t, -1, i)
+	work, err := os.ReadFile("../../go.work")
+	require.NoError(t, err)
+	require.Contains(t, string(work), "replace "+jobs+" "+own.Require[i].Version+" => ./jobs\n")
+}
+
+type module struct {
+	Require          []requirement
+	Replace, Exclude []any
+}
+
+type requirement struct {
+	Path, Version string
+	Indirect      bool
+}
+
+func readModule(t *testing.T, file string) (m module) {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "mod", "edit", "-json", file).Output()
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(out, &m))
+	return m
 }

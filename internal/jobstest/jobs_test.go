@@ -1,8 +1,9 @@
-package jobs_test
+package jobstest
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"testing"
 	"time"
 
@@ -174,6 +175,47 @@ func TestTickIsEncodedInWholeSecondsUTC(t *testing.T) {
 	text, err = json.Marshal(jobs.ResumeAccountArgs{AccountID: 7, SignalID: 3})
 	require.NoError(t, err)
 	require.JSONEq(t, `{"account_id": 7, "signal_id": 3}`, string(text))
+}
+
+// The platform updates its own table and sends a signal in one transaction: both happen, or
+// neither.
+func TestSendInTheTransactionOfThePlatform(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		end  error
+		want []string
+	}{
+		"committed":   {nil, []string{"seen", "connected", "resume_account available"}},
+		"rolled back": {errors.New("the platform gives up"), []string{"not seen", "connecting", "none"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := testdb.New(t)
+			db.Exec(t, `
+				CREATE TABLE seats (account_id text PRIMARY KEY, last_seen timestamptz);
+				INSERT INTO seats VALUES ('jane');
+				INSERT INTO thaw.workspaces (key) VALUES ('acme');
+				INSERT INTO thaw.accounts (workspace_id, provider_account_id) VALUES (1, 'jane');`)
+			err := pgx.BeginFunc(t.Context(), db.Pool, func(tx pgx.Tx) error {
+				_, err := tx.Exec(t.Context(), "UPDATE seats SET last_seen = now() WHERE account_id = 'jane'")
+				require.NoError(t, err)
+				outcome, err := jobs.Send(t.Context(), tx, jobs.Signal{AccountID: "jane", Status: "connected"})
+				require.NoError(t, err)
+				require.Equal(t, jobs.Applied, outcome)
+				return c.end
+			})
+			require.ErrorIs(t, err, c.end)
+
+			rows, err := db.Pool.Query(t.Context(), `
+				SELECT CASE WHEN last_seen IS NULL THEN 'not seen' ELSE 'seen' END FROM seats
+				UNION ALL SELECT status::text FROM thaw.accounts
+				UNION ALL SELECT coalesce((SELECT kind || ' ' || state FROM thaw.river_job), 'none')`)
+			require.NoError(t, err)
+			got, err := pgx.CollectRows(rows, pgx.RowTo[string])
+			require.NoError(t, err)
+			require.Equal(t, c.want, got)
+		})
+	}
 }
 
 func TestSendOutcomesAndErrors(t *testing.T) {

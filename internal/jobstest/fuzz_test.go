@@ -1,4 +1,4 @@
-package jobs_test
+package jobstest
 
 import (
 	"encoding/json"
