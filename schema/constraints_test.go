@@ -234,9 +234,26 @@ var breaks = map[string][]string{
 		"UPDATE thaw.enrollments SET status = 'paused', paused_at = now(), paused_reason = 'high_failure_rate'",
 		"UPDATE thaw.enrollments SET status = 'paused', paused_at = now(), paused_reason = 'subscription_inactive'",
 	},
-	"enrollments_campaign_prospect_key": {`
-		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, prospect_url)
-		VALUES (1, 1, 1, 'https://example.com/in/bob')`},
+	"enrollments_own_reason_check": {"UPDATE thaw.enrollments SET own_reason = repeat('x', 1001)"},
+	"workspaces_external_id_is_visible": {
+		"UPDATE thaw.workspaces SET external_id = ''", "UPDATE thaw.workspaces SET external_id = ' 1'", "UPDATE thaw.workspaces SET external_id = repeat('x', 201)",
+	},
+	"accounts_external_id_is_visible": {
+		"UPDATE thaw.accounts SET external_id = ''", "UPDATE thaw.accounts SET external_id = '1' || chr(160)", "UPDATE thaw.accounts SET external_id = repeat('x', 201)",
+	},
+	"campaigns_external_id_is_visible": {
+		"UPDATE thaw.campaigns SET external_id = ''", "UPDATE thaw.campaigns SET external_id = '1' || chr(8203)", "UPDATE thaw.campaigns SET external_id = repeat('x', 201)",
+	},
+	"enrollments_external_id_is_visible": {
+		"UPDATE thaw.enrollments SET external_id = ''", "UPDATE thaw.enrollments SET external_id = E'1\n'", "UPDATE thaw.enrollments SET external_id = repeat('x', 201)",
+	},
+	"workspaces_external_id_key": {"UPDATE thaw.workspaces SET external_id = '7'"},
+	"accounts_external_id_key": {`
+		INSERT INTO thaw.accounts (workspace_id, provider_account_id, external_id) VALUES (1, 'bob', '7'), (1, 'cid', '7')`},
+	"campaigns_external_id_key": {`
+		INSERT INTO thaw.campaigns (workspace_id, key, external_id) VALUES (1, 'summer', '7'), (1, 'autumn', '7')`},
+	"enrollments_external_id_key": {`
+		INSERT INTO thaw.enrollments (workspace_id, campaign_id, prospect_url, external_id) VALUES (1, 1, 'a', '7'), (1, 1, 'b', '7')`},
 	// Composite keys separate tenants.
 	"enrollments_workspace_id_campaign_id_fkey": {
 		"UPDATE thaw.enrollments SET campaign_id = 99",
@@ -434,15 +451,15 @@ func TestEveryConstraintHasAViolation(t *testing.T) {
 // occurred yet, or does not apply. All other columns must reject null.
 var nullable = map[string][]string{
 	"safety":     {"since", "reason", "entered_by", "accounts_lost", "accounts_connected", "breached_at", "ended_at"},
-	"workspaces": {"auto_resume_reason", "auto_resume_changed_at", "auto_resume_changed_by", "heal_cap"},
+	"workspaces": {"auto_resume_reason", "auto_resume_changed_at", "auto_resume_changed_by", "heal_cap", "external_id"},
 	"accounts": {
 		"member_id", "last_error", "status_at", "first_connected_at", "connected_at", "disconnected_at", "reconnected_at", "locked_at", "locked_reason",
 		"lock_status_at", "link_id", "lost_at", "resume_after", "needs_reconnect_at", "pause_after", "hold_until",
-		"hold_reason",
+		"hold_reason", "external_id",
 	},
 	"account_products": {"down_since"},
-	"campaigns":        {"paused_reason", "paused_at"},
-	"enrollments":      {"paused_reason", "paused_at", "next_action_at"},
+	"campaigns":        {"paused_reason", "paused_at", "external_id"},
+	"enrollments":      {"account_id", "paused_reason", "paused_at", "next_action_at", "external_id", "own_reason"},
 	"account_signals": {
 		"account_id", "delivery_key", "duplicate_of", "status", "product", "member_id", "v1_account_id", "occurred_at", "body", "verdict", "resumed", "finished_at",
 	},

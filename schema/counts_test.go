@@ -67,11 +67,15 @@ var platformWrites = []string{
 	WHERE id IN (SELECT id FROM thaw.enrollments ORDER BY random() LIMIT 9 FOR NO KEY UPDATE SKIP LOCKED)`,
 	`DELETE FROM thaw.enrollments
 	WHERE id IN (SELECT id FROM thaw.enrollments ORDER BY random() LIMIT 2 FOR UPDATE SKIP LOCKED)`,
-	`INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, paused_reason, paused_at, prospect_url)
-	SELECT e.workspace_id, e.campaign_id, e.account_id, 'paused', 'account_disconnected', now(), e.prospect_url
+	`INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, paused_reason, paused_at, prospect_url, external_id)
+	SELECT e.workspace_id, e.campaign_id, e.account_id, 'paused', 'account_disconnected', now(), e.prospect_url, 'one of each'
 	FROM (SELECT * FROM thaw.enrollments ORDER BY random() LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) AS e
-	ON CONFLICT (prospect_url, campaign_id) DO UPDATE SET
+	ON CONFLICT (workspace_id, external_id) WHERE external_id IS NOT NULL DO UPDATE SET
 		status = 'paused', paused_reason = excluded.paused_reason, paused_at = excluded.paused_at`,
+	// An account is taken away, or assigned.
+	`UPDATE thaw.enrollments AS e SET account_id = CASE WHEN e.account_id IS NULL THEN (
+		SELECT a.id FROM thaw.accounts AS a WHERE a.workspace_id = e.workspace_id ORDER BY random() LIMIT 1) END
+	WHERE e.id IN (SELECT id FROM thaw.enrollments ORDER BY random() LIMIT 3 FOR NO KEY UPDATE SKIP LOCKED)`,
 }
 
 // Writes of Thaw.
@@ -147,7 +151,7 @@ func TestCountsAreExactInEverySnapshot(t *testing.T) {
 			require.Equal(t, 2, testdb.Value[int](t, db, passes), "signals and heals resumed prospects")
 			require.Positive(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.paused_counts"))
 			require.Equal(t, testdb.Value[int](t, db, "SELECT coalesce(sum(waiting), 0) FROM (SELECT sum(waiting) AS waiting FROM thaw.waiting_parts GROUP BY account_id HAVING sum(waiting) > 0) AS account"),
-				testdb.Value[int](t, db, "SELECT count(*) FROM thaw.enrollments WHERE waits_for_account"))
+				testdb.Value[int](t, db, "SELECT count(*) FROM thaw.enrollments WHERE waits_for_account AND account_id IS NOT NULL"))
 			require.Zero(t, testdb.Value[int](t, db, "SELECT (thaw.recount()).corrected"))
 		})
 	}

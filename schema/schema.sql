@@ -167,6 +167,8 @@ CREATE TABLE thaw.workspaces (
     auto_resume_changed_by text,
     heal_cap integer,
     created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    external_id text,
+    CONSTRAINT workspaces_external_id_is_visible CHECK ((thaw.is_visible(external_id) AND ((length(external_id) >= 1) AND (length(external_id) <= 200)))),
     CONSTRAINT workspaces_heal_cap_check CHECK (((heal_cap >= 1) AND (heal_cap <= 10000000))),
     CONSTRAINT workspaces_key_check CHECK ((key <> ''::text)),
     CONSTRAINT workspaces_key_is_visible CHECK (thaw.is_visible(key)),
@@ -174,6 +176,7 @@ CREATE TABLE thaw.workspaces (
 );
 COMMENT ON TABLE thaw.workspaces IS 'A tenant of the platform.';
 COMMENT ON COLUMN thaw.workspaces.heal_cap IS 'How many prospects per tick the heals started by the tenant may resume, regardless of the cap per account. Null: these heals keep the caps of the tick. Set by thaw.set_heal_cap.';
+COMMENT ON COLUMN thaw.workspaces.external_id IS 'The ID of this row in the platform''s own table, as text. Unique. Null: the platform has none, or did not pass it.';
 CREATE FUNCTION thaw.account_cap(p_workspace thaw.workspaces, p_settings thaw.settings) RETURNS integer
     LANGUAGE sql IMMUTABLE
     RETURN (p_settings).account_cap;
@@ -403,7 +406,7 @@ CREATE TABLE thaw.enrollments (
     id bigint NOT NULL,
     workspace_id bigint NOT NULL,
     campaign_id bigint NOT NULL,
-    account_id bigint NOT NULL,
+    account_id bigint,
     step integer DEFAULT 0 NOT NULL,
     status thaw.enrollment_status DEFAULT 'pending'::thaw.enrollment_status NOT NULL,
     paused_reason thaw.pause_reason,
@@ -412,6 +415,10 @@ CREATE TABLE thaw.enrollments (
     waits_for_account boolean GENERATED ALWAYS AS (thaw.waits_for_account(paused_reason)) STORED NOT NULL,
     prospect_url text NOT NULL COLLATE pg_catalog."C",
     created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    external_id text,
+    own_reason text,
+    CONSTRAINT enrollments_external_id_is_visible CHECK ((thaw.is_visible(external_id) AND ((length(external_id) >= 1) AND (length(external_id) <= 200)))),
+    CONSTRAINT enrollments_own_reason_check CHECK ((length(own_reason) <= 1000)),
     CONSTRAINT enrollments_paused_has_a_reason CHECK ((((status = 'paused'::thaw.enrollment_status) = (paused_reason IS NOT NULL)) AND ((status = 'paused'::thaw.enrollment_status) = (paused_at IS NOT NULL)))),
     CONSTRAINT enrollments_prospect_url_check CHECK ((prospect_url <> ''::text)),
     CONSTRAINT enrollments_prospect_url_is_visible CHECK (thaw.is_visible(prospect_url)),
@@ -421,7 +428,10 @@ CREATE TABLE thaw.enrollments (
 )
 WITH (fillfactor='95', autovacuum_vacuum_scale_factor='0.02');
 COMMENT ON TABLE thaw.enrollments IS 'One prospect in one campaign on one account, at a step.';
+COMMENT ON COLUMN thaw.enrollments.account_id IS 'Null: no account is assigned yet. No account pauses or resumes such a row, and the counts of paused prospects do not include it.';
 COMMENT ON COLUMN thaw.enrollments.waits_for_account IS 'Whether the enrollment is paused for an account reason (thaw.waits_for_account). Thaw resumes rows automatically only after such a reason.';
+COMMENT ON COLUMN thaw.enrollments.external_id IS 'The ID of this row in the platform''s own table, as text. Unique within a workspace. Null: the platform has none, or did not pass it.';
+COMMENT ON COLUMN thaw.enrollments.own_reason IS 'Why the platform paused the prospect, in its own words. Shown while paused_reason is paused_by_user; cleared when the pause ends.';
 CREATE FUNCTION thaw.active_campaigns(p_account_id bigint) RETURNS TABLE(campaign_id bigint)
     LANGUAGE sql STABLE ROWS 10
     BEGIN ATOMIC
@@ -621,9 +631,11 @@ CREATE TABLE thaw.accounts (
     hold_reason text,
     timezone text DEFAULT 'UTC'::text NOT NULL,
     created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    external_id text,
     CONSTRAINT accounts_connected_has_no_error CHECK (((status <> 'connected'::thaw.account_status) OR (last_error IS NULL))),
     CONSTRAINT accounts_connected_is_confirmed CHECK (((status <> 'connected'::thaw.account_status) OR (reconnected_at IS NULL))),
     CONSTRAINT accounts_connected_is_not_due_to_pause CHECK (((status <> 'connected'::thaw.account_status) OR (pause_after IS NULL))),
+    CONSTRAINT accounts_external_id_is_visible CHECK ((thaw.is_visible(external_id) AND ((length(external_id) >= 1) AND (length(external_id) <= 200)))),
     CONSTRAINT accounts_hold_has_a_reason CHECK ((((hold_until IS NULL) = (hold_reason IS NULL)) AND (hold_reason <> ''::text))),
     CONSTRAINT accounts_last_error_check CHECK ((length(last_error) <= 1000)),
     CONSTRAINT accounts_link_is_to_another CHECK ((link_id <> id)),
@@ -649,6 +661,7 @@ COMMENT ON COLUMN thaw.accounts.flaps IS 'The times of the latest connection los
 COMMENT ON COLUMN thaw.accounts.resume_after IS 'If the account is flapping: the time until which it must stay connected before prospects resume through it. Null: it is not flapping.';
 COMMENT ON COLUMN thaw.accounts.needs_reconnect_at IS 'When the message account.needs_reconnect was written for the current outage. Null: it was not.';
 COMMENT ON COLUMN thaw.accounts.pause_after IS 'When the active enrollments of this account are due to be paused. Null: no pause is due.';
+COMMENT ON COLUMN thaw.accounts.external_id IS 'The ID of this row in the platform''s own table, as text. Unique within a workspace. Null: the platform has none, or did not pass it.';
 CREATE FUNCTION thaw.apply_kept_signals(p_account thaw.accounts) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -982,6 +995,8 @@ CREATE TABLE thaw.campaigns (
     paused_at timestamp with time zone,
     waits_for_account boolean GENERATED ALWAYS AS (thaw.waits_for_account(paused_reason)) STORED NOT NULL,
     created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    external_id text,
+    CONSTRAINT campaigns_external_id_is_visible CHECK ((thaw.is_visible(external_id) AND ((length(external_id) >= 1) AND (length(external_id) <= 200)))),
     CONSTRAINT campaigns_key_check CHECK ((key <> ''::text)),
     CONSTRAINT campaigns_key_is_visible CHECK (thaw.is_visible(key)),
     CONSTRAINT campaigns_paused_has_a_reason CHECK ((((status = 'paused'::thaw.campaign_status) = (paused_reason IS NOT NULL)) AND ((status = 'paused'::thaw.campaign_status) = (paused_at IS NOT NULL)))),
@@ -989,6 +1004,7 @@ CREATE TABLE thaw.campaigns (
 );
 COMMENT ON TABLE thaw.campaigns IS 'A sequence of steps, as its author wrote it.';
 COMMENT ON COLUMN thaw.campaigns.waits_for_account IS 'Whether the campaign is paused for an account reason (thaw.waits_for_account). Thaw resumes rows automatically only after such a reason.';
+COMMENT ON COLUMN thaw.campaigns.external_id IS 'The ID of this row in the platform''s own table, as text. Unique within a workspace. Null: the platform has none, or did not pass it.';
 CREATE TABLE thaw.count_state (
     only_row boolean DEFAULT true NOT NULL,
     folded_to bigint DEFAULT 0 NOT NULL,
@@ -1510,7 +1526,7 @@ BEGIN
     INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_account, delta)
     SELECT o.account_id, o.campaign_id, o.paused_reason, o.waits_for_account, -count(*)
     FROM old_rows AS o
-    WHERE o.paused_reason IS NOT NULL
+    WHERE o.paused_reason IS NOT NULL AND o.account_id IS NOT NULL
     GROUP BY o.account_id, o.campaign_id, o.paused_reason, o.waits_for_account;
     RETURN NULL;
 END;
@@ -1523,7 +1539,7 @@ BEGIN
     INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_account, delta)
     SELECT n.account_id, n.campaign_id, n.paused_reason, n.waits_for_account, count(*)
     FROM new_rows AS n
-    WHERE n.paused_reason IS NOT NULL
+    WHERE n.paused_reason IS NOT NULL AND n.account_id IS NOT NULL
     GROUP BY n.account_id, n.campaign_id, n.paused_reason, n.waits_for_account;
     RETURN NULL;
 END;
@@ -1533,11 +1549,11 @@ CREATE FUNCTION thaw.enrollments_count_row() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    IF TG_OP <> 'INSERT' AND OLD.paused_reason IS NOT NULL THEN
+    IF TG_OP <> 'INSERT' AND OLD.paused_reason IS NOT NULL AND OLD.account_id IS NOT NULL THEN
         INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_account, delta)
         VALUES (OLD.account_id, OLD.campaign_id, OLD.paused_reason, OLD.waits_for_account, -1);
     END IF;
-    IF TG_OP <> 'DELETE' AND NEW.paused_reason IS NOT NULL THEN
+    IF TG_OP <> 'DELETE' AND NEW.paused_reason IS NOT NULL AND NEW.account_id IS NOT NULL THEN
         INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_account, delta)
         VALUES (NEW.account_id, NEW.campaign_id, NEW.paused_reason, NEW.waits_for_account, 1);
     END IF;
@@ -1563,10 +1579,10 @@ BEGIN
     SELECT line.account_id, line.campaign_id, line.paused_reason, line.waits_for_account, sum(line.n)
     FROM (
         SELECT o.account_id, o.campaign_id, o.paused_reason, o.waits_for_account, -1 AS n FROM old_rows AS o
-        WHERE o.paused_reason IS NOT NULL
+        WHERE o.paused_reason IS NOT NULL AND o.account_id IS NOT NULL
         UNION ALL
         SELECT n.account_id, n.campaign_id, n.paused_reason, n.waits_for_account, 1 FROM new_rows AS n
-        WHERE n.paused_reason IS NOT NULL) AS line
+        WHERE n.paused_reason IS NOT NULL AND n.account_id IS NOT NULL) AS line
     GROUP BY line.account_id, line.campaign_id, line.paused_reason, line.waits_for_account
     HAVING sum(line.n) <> 0;
     RETURN NULL;
@@ -1580,6 +1596,15 @@ BEGIN
     UPDATE thaw.enrollments AS e SET paused_at = thaw.pause_begins(NEW.id, NEW.paused_at)
     WHERE e.id = NEW.id AND e.paused_at = NEW.paused_at AND e.paused_at < thaw.pause_begins(NEW.id, NEW.paused_at);
     RETURN NULL;
+END;
+$$;
+CREATE FUNCTION thaw.enrollments_end_own_reason() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    NEW.own_reason := NULL;
+    RETURN NEW;
 END;
 $$;
 CREATE FUNCTION thaw.enrollments_write_history() RETURNS trigger
@@ -1600,8 +1625,10 @@ BEGIN
             enrollment_id, at, from_account_id, to_account_id, step, kind, source, from_status, to_status, reason, paused_at, detail)
         VALUES (NEW.id, thaw.now(), OLD.account_id, OLD.account_id, NEW.step, kind, 'platform', OLD.status, NEW.status,
             CASE kind WHEN 'paused' THEN NEW.paused_reason ELSE OLD.paused_reason END,
-            CASE kind WHEN 'paused' THEN NEW.paused_at ELSE OLD.paused_at END, 'by database role ' || session_user);
+            CASE kind WHEN 'paused' THEN NEW.paused_at ELSE OLD.paused_at END,
+            'by database role ' || session_user || CASE NEW.paused_reason WHEN 'paused_by_user' THEN coalesce(': ' || NEW.own_reason, '') ELSE '' END);
     END IF;
+    -- Not a move: an account is assigned to a prospect without one, or taken away.
     IF OLD.account_id <> NEW.account_id THEN
         INSERT INTO thaw.enrollment_events (
             enrollment_id, at, from_account_id, to_account_id, step, kind, source, from_status, to_status, reason, paused_at, detail)
@@ -5971,8 +5998,6 @@ ALTER TABLE ONLY thaw.count_state
 ALTER TABLE ONLY thaw.enrollment_events
     ADD CONSTRAINT enrollment_events_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.enrollments
-    ADD CONSTRAINT enrollments_campaign_prospect_key UNIQUE (prospect_url, campaign_id);
-ALTER TABLE ONLY thaw.enrollments
     ADD CONSTRAINT enrollments_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY thaw.fleet_quotas
     ADD CONSTRAINT fleet_quotas_pkey PRIMARY KEY (tick_at, lane);
@@ -6047,6 +6072,7 @@ CREATE INDEX account_signals_account_idx ON thaw.account_signals USING btree (pr
 CREATE INDEX account_signals_kept_idx ON thaw.account_signals USING btree (received_at) WHERE (outcome = 'unknown_account'::thaw.signal_outcome);
 CREATE INDEX account_signals_unknown_idx ON thaw.account_signals USING btree (provider, provider_account_id) WHERE (outcome = 'unknown_account'::thaw.signal_outcome);
 CREATE INDEX accounts_connecting_idx ON thaw.accounts USING btree (COALESCE(status_at, created_at)) WHERE (status = 'connecting'::thaw.account_status);
+CREATE UNIQUE INDEX accounts_external_id_key ON thaw.accounts USING btree (external_id, workspace_id) WHERE (external_id IS NOT NULL);
 CREATE INDEX accounts_id_search_idx ON thaw.accounts USING btree (lower(provider_account_id) COLLATE "C");
 CREATE INDEX accounts_link_idx ON thaw.accounts USING btree (link_id, workspace_id) WHERE (link_id IS NOT NULL);
 CREATE INDEX accounts_lost_idx ON thaw.accounts USING btree (lost_at) WHERE (lost_at IS NOT NULL);
@@ -6057,13 +6083,16 @@ CREATE INDEX accounts_words_idx ON thaw.accounts USING gin (thaw.search_words(pr
 CREATE INDEX allocations_account_idx ON thaw.allocations USING btree (account_id, tick_at DESC) WHERE (planned > 0);
 CREATE INDEX allocations_workspace_served_idx ON thaw.allocations USING btree (workspace_id, tick_at DESC) WHERE (planned > 0);
 CREATE INDEX campaign_events_history_idx ON thaw.campaign_events USING btree (campaign_id, id);
+CREATE UNIQUE INDEX campaigns_external_id_key ON thaw.campaigns USING btree (external_id, workspace_id) WHERE (external_id IS NOT NULL);
 CREATE INDEX campaigns_key_search_idx ON thaw.campaigns USING btree (lower(key) COLLATE "C");
 CREATE INDEX campaigns_waiting_idx ON thaw.campaigns USING btree (id) WHERE waits_for_account;
 CREATE INDEX campaigns_words_idx ON thaw.campaigns USING gin (thaw.search_words(key, name));
 CREATE INDEX enrollment_events_action_idx ON thaw.enrollment_events USING btree (action_id, id) WHERE (action_id IS NOT NULL);
 CREATE INDEX enrollment_events_history_idx ON thaw.enrollment_events USING btree (enrollment_id, id);
 CREATE INDEX enrollments_active_idx ON thaw.enrollments USING btree (account_id, campaign_id, id) WHERE (status = 'active'::thaw.enrollment_status);
+CREATE UNIQUE INDEX enrollments_external_id_key ON thaw.enrollments USING btree (external_id, workspace_id) WHERE (external_id IS NOT NULL);
 CREATE INDEX enrollments_paused_idx ON thaw.enrollments USING btree (waits_for_account, account_id, campaign_id, paused_at, id) INCLUDE (paused_reason) WHERE (status = 'paused'::thaw.enrollment_status);
+CREATE INDEX enrollments_prospect_idx ON thaw.enrollments USING btree (prospect_url, campaign_id);
 CREATE INDEX heals_account_idx ON thaw.heals USING btree (account_id, id) WHERE (account_id IS NOT NULL);
 CREATE UNIQUE INDEX heals_one_running_per_target_key ON thaw.heals USING btree (target) WHERE (status = 'running'::thaw.heal_status);
 CREATE INDEX heals_tenant_idx ON thaw.heals USING btree (tenant_id, requested_at) WHERE (tenant_id IS NOT NULL);
@@ -6089,6 +6118,7 @@ CREATE INDEX river_notification_created_at_idx ON thaw.river_notification USING 
 CREATE INDEX river_notification_topic_id_idx ON thaw.river_notification USING btree (topic, id);
 CREATE INDEX sweeps_unfinished_idx ON thaw.sweeps USING btree (tick_at) WHERE (finished_at IS NULL);
 CREATE INDEX webhook_deliveries_state_idx ON thaw.webhook_deliveries USING btree (endpoint_id, state, outbox_id);
+CREATE UNIQUE INDEX workspaces_external_id_key ON thaw.workspaces USING btree (external_id) WHERE (external_id IS NOT NULL);
 CREATE INDEX workspaces_key_search_idx ON thaw.workspaces USING btree (lower(key) COLLATE "C");
 CREATE INDEX workspaces_words_idx ON thaw.workspaces USING gin (thaw.search_words(key, name));
 CREATE TRIGGER accounts_apply_early_signals AFTER INSERT ON thaw.accounts REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION thaw.accounts_apply_early_signals();
@@ -6114,9 +6144,10 @@ CREATE TRIGGER enrollments_count_delete_set AFTER DELETE ON thaw.enrollments REF
 CREATE TRIGGER enrollments_count_insert_row AFTER INSERT ON thaw.enrollments FOR EACH ROW WHEN (((new.paused_reason IS NOT NULL) AND (current_setting('thaw.counts_by_statement'::text, true) IS DISTINCT FROM 'on'::text))) EXECUTE FUNCTION thaw.enrollments_count_row();
 CREATE TRIGGER enrollments_count_insert_set AFTER INSERT ON thaw.enrollments REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT WHEN ((current_setting('thaw.counts_by_statement'::text, true) = 'on'::text)) EXECUTE FUNCTION thaw.enrollments_count_insert();
 CREATE TRIGGER enrollments_count_truncate BEFORE TRUNCATE ON thaw.enrollments FOR EACH STATEMENT EXECUTE FUNCTION thaw.enrollments_count_truncate();
-CREATE TRIGGER enrollments_count_update_row AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN ((((old.paused_reason IS DISTINCT FROM new.paused_reason) OR ((new.paused_reason IS NOT NULL) AND ((old.account_id <> new.account_id) OR (old.campaign_id <> new.campaign_id)))) AND (current_setting('thaw.counts_by_statement'::text, true) IS DISTINCT FROM 'on'::text))) EXECUTE FUNCTION thaw.enrollments_count_row();
+CREATE TRIGGER enrollments_count_update_row AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN ((((old.paused_reason IS DISTINCT FROM new.paused_reason) OR ((new.paused_reason IS NOT NULL) AND ((old.account_id IS DISTINCT FROM new.account_id) OR (old.campaign_id <> new.campaign_id)))) AND (current_setting('thaw.counts_by_statement'::text, true) IS DISTINCT FROM 'on'::text))) EXECUTE FUNCTION thaw.enrollments_count_row();
 CREATE TRIGGER enrollments_count_update_set AFTER UPDATE ON thaw.enrollments REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT WHEN ((current_setting('thaw.counts_by_statement'::text, true) = 'on'::text)) EXECUTE FUNCTION thaw.enrollments_count_update();
 CREATE TRIGGER enrollments_date_pause AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN (((new.paused_at < thaw.now()) AND ((old.paused_at IS NULL) OR (new.paused_at < old.paused_at)))) EXECUTE FUNCTION thaw.enrollments_date_pause();
+CREATE TRIGGER enrollments_end_own_reason BEFORE UPDATE ON thaw.enrollments FOR EACH ROW WHEN (((new.own_reason = old.own_reason) AND (new.paused_reason IS DISTINCT FROM old.paused_reason))) EXECUTE FUNCTION thaw.enrollments_end_own_reason();
 CREATE TRIGGER enrollments_keep_identity BEFORE UPDATE ON thaw.enrollments FOR EACH ROW WHEN (((old.id <> new.id) OR (old.workspace_id <> new.workspace_id) OR (old.campaign_id <> new.campaign_id))) EXECUTE FUNCTION thaw.keep_identity();
 CREATE TRIGGER enrollments_store_current_reason BEFORE INSERT OR UPDATE OF paused_reason ON thaw.enrollments FOR EACH ROW WHEN ((new.paused_reason <> thaw.current_reason(new.paused_reason))) EXECUTE FUNCTION thaw.store_current_reason();
 CREATE TRIGGER enrollments_write_history AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN ((((old.paused_reason IS DISTINCT FROM new.paused_reason) OR (old.account_id <> new.account_id)) AND ((current_setting('thaw.counts_by_statement'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.enrollments_write_history();

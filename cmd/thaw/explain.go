@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/thawline/thaw/internal/explain"
 	"github.com/thawline/thaw/internal/readmodel"
@@ -206,13 +207,18 @@ func printExplanations(out io.Writer, explanations []readmodel.Explanation) {
 			}
 			continue
 		}
-		printf(out, "%s in campaign %s of %s, on account %s, step %d: %s\n", x.ProspectURL, x.Campaign, x.Workspace, x.Account, x.Step, x.Status)
+		account := "on account " + x.Account
+		if x.AccountID == 0 {
+			account = "without an account"
+		}
+		printf(out, "%s in campaign %s of %s, %s, step %d: %s\n", x.ProspectURL, x.Campaign, x.Workspace, account, x.Step, x.Status)
 		printf(out, "  %s\n", x.Sentence)
 		expected := stampOr(x.ExpectedAt, "unknown")
 		if x.ExpectedAt != nil && x.Forecast != nil {
 			expected = "about " + expected + ", according to the forecast of " + stamp(x.Forecast.At)
 		}
 		printf(out, "  code %s; who acts: %s; expected: %s\n", x.Code, x.WhoActs, expected)
+		printExternalIDs(out, x.ExternalIDs)
 		for i, o := range x.Obstacles {
 			if i > 0 { // the sentence above is about the first
 				printf(out, "  also %s; who acts: %s: %s\n", o.Code, o.WhoActs, o.Sentence)
@@ -238,5 +244,20 @@ func printExplanations(out io.Writer, explanations []readmodel.Explanation) {
 			}
 			printf(out, "\n")
 		}
+	}
+}
+
+// printExternalIDs prints the IDs that the platform uses, if it passed any.
+func printExternalIDs(out io.Writer, ids readmodel.ExternalIDs) {
+	var known []string
+	for _, id := range []struct{ of, id string }{
+		{"enrollment", ids.ExternalID}, {"account", ids.AccountExternalID}, {"campaign", ids.CampaignExternalID}, {"workspace", ids.WorkspaceExternalID},
+	} {
+		if id.id != "" {
+			known = append(known, id.of+" "+id.id)
+		}
+	}
+	if len(known) > 0 {
+		printf(out, "  in the platform: %s\n", strings.Join(known, ", "))
 	}
 }

@@ -170,7 +170,7 @@ func (q *Queries) AccountSignals(ctx context.Context, arg AccountSignalsParams) 
 
 const accountsOf = `-- name: AccountsOf :many
 WITH wanted AS (
-    SELECT a.id, a.workspace_id, a.provider, a.provider_account_id, a.member_id, a.display_name, a.status, a.last_error, a.status_at, a.first_connected_at, a.connected_at, a.disconnected_at, a.reconnected_at, a.locked_at, a.locked_reason, a.lock_status_at, a.link_id, a.lost_at, a.flaps, a.resume_after, a.needs_reconnect_at, a.pause_after, a.hold_until, a.hold_reason, a.timezone, a.created_at
+    SELECT a.id, a.workspace_id, a.provider, a.provider_account_id, a.member_id, a.display_name, a.status, a.last_error, a.status_at, a.first_connected_at, a.connected_at, a.disconnected_at, a.reconnected_at, a.locked_at, a.locked_reason, a.lock_status_at, a.link_id, a.lost_at, a.flaps, a.resume_after, a.needs_reconnect_at, a.pause_after, a.hold_until, a.hold_reason, a.timezone, a.created_at, a.external_id
     FROM thaw.accounts AS a
     WHERE a.id = ANY ($1::bigint[])
         AND a.workspace_id BETWEEN $2::bigint AND $3::bigint
@@ -537,7 +537,7 @@ FROM (
     SELECT unnest($1::boolean[]) AS waits, unnest($2::bigint[]) AS after_campaign,
         unnest($3::timestamptz[]) AS after_time, unnest($4::bigint[]) AS after_id) AS part
 CROSS JOIN LATERAL (
-    SELECT w.id, w.workspace_id, w.campaign_id, w.account_id, w.step, w.status, w.paused_reason, w.paused_at, w.next_action_at, w.waits_for_account, w.prospect_url, w.created_at
+    SELECT w.id, w.workspace_id, w.campaign_id, w.account_id, w.step, w.status, w.paused_reason, w.paused_at, w.next_action_at, w.waits_for_account, w.prospect_url, w.created_at, w.external_id, w.own_reason
     FROM thaw.enrollments AS w
     WHERE w.status = 'paused' AND w.waits_for_account = part.waits AND w.account_id = $5::bigint
         AND (w.campaign_id, w.paused_at, w.id) > (part.after_campaign, part.after_time, part.after_id)

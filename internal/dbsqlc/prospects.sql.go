@@ -89,11 +89,11 @@ func (q *Queries) CountPausedSince(ctx context.Context, arg CountPausedSincePara
 }
 
 const longestPaused = `-- name: LongestPaused :many
-SELECT e.id, e.account_id, e.campaign_id, workspace.key AS workspace, account.provider_account_id AS account,
+SELECT e.id, e.account_id::bigint AS account_id, e.campaign_id, workspace.key AS workspace, account.provider_account_id AS account,
     account.display_name AS account_name, campaign.key AS campaign, campaign.name AS campaign_name, e.prospect_url,
     e.paused_reason::text AS paused_reason, e.paused_at::timestamptz AS paused_at, e.step
 FROM (
-    SELECT w.id, w.workspace_id, w.campaign_id, w.account_id, w.step, w.status, w.paused_reason, w.paused_at, w.next_action_at, w.waits_for_account, w.prospect_url, w.created_at
+    SELECT w.id, w.workspace_id, w.campaign_id, w.account_id, w.step, w.status, w.paused_reason, w.paused_at, w.next_action_at, w.waits_for_account, w.prospect_url, w.created_at, w.external_id, w.own_reason
     FROM (
         SELECT l.account_id, l.campaign_id, l.reason, l.waits_for_account
         FROM thaw.paused_keys AS l
@@ -113,7 +113,7 @@ FROM (
         ORDER BY head.paused_at, head.id
         LIMIT $9::integer) AS line
     CROSS JOIN LATERAL (
-        SELECT n.id, n.workspace_id, n.campaign_id, n.account_id, n.step, n.status, n.paused_reason, n.paused_at, n.next_action_at, n.waits_for_account, n.prospect_url, n.created_at
+        SELECT n.id, n.workspace_id, n.campaign_id, n.account_id, n.step, n.status, n.paused_reason, n.paused_at, n.next_action_at, n.waits_for_account, n.prospect_url, n.created_at, n.external_id, n.own_reason
         FROM thaw.enrollments AS n
         WHERE n.status = 'paused' AND n.waits_for_account = line.waits_for_account AND n.account_id = line.account_id
             AND n.campaign_id = line.campaign_id AND n.paused_reason = line.reason
@@ -251,11 +251,11 @@ func (q *Queries) PausedByReason(ctx context.Context, arg PausedByReasonParams) 
 }
 
 const pausedProspects = `-- name: PausedProspects :many
-SELECT e.id, e.account_id, e.campaign_id, workspace.key AS workspace, account.provider_account_id AS account,
+SELECT e.id, e.account_id::bigint AS account_id, e.campaign_id, workspace.key AS workspace, account.provider_account_id AS account,
     account.display_name AS account_name, campaign.key AS campaign, campaign.name AS campaign_name, e.prospect_url,
     e.paused_reason::text AS paused_reason, e.paused_at::timestamptz AS paused_at, e.step
 FROM (
-    SELECT w.id, w.workspace_id, w.campaign_id, w.account_id, w.step, w.status, w.paused_reason, w.paused_at, w.next_action_at, w.waits_for_account, w.prospect_url, w.created_at
+    SELECT w.id, w.workspace_id, w.campaign_id, w.account_id, w.step, w.status, w.paused_reason, w.paused_at, w.next_action_at, w.waits_for_account, w.prospect_url, w.created_at, w.external_id, w.own_reason
     FROM (
         SELECT l.account_id, l.campaign_id, l.reason, l.waits_for_account
         FROM thaw.paused_keys AS l
@@ -266,7 +266,7 @@ FROM (
                 coalesce(nullif($6::text, '')::thaw.pause_reason, enum_first(NULL::thaw.pause_reason)))
         ORDER BY l.account_id, l.campaign_id, l.reason) AS line
     CROSS JOIN LATERAL (
-        SELECT n.id, n.workspace_id, n.campaign_id, n.account_id, n.step, n.status, n.paused_reason, n.paused_at, n.next_action_at, n.waits_for_account, n.prospect_url, n.created_at
+        SELECT n.id, n.workspace_id, n.campaign_id, n.account_id, n.step, n.status, n.paused_reason, n.paused_at, n.next_action_at, n.waits_for_account, n.prospect_url, n.created_at, n.external_id, n.own_reason
         FROM thaw.enrollments AS n
         WHERE n.status = 'paused' AND n.waits_for_account = line.waits_for_account AND n.account_id = line.account_id
             AND n.campaign_id = line.campaign_id AND n.paused_reason = line.reason

@@ -158,8 +158,8 @@ func (q *Queries) SearchCampaigns(ctx context.Context, arg SearchCampaignsParams
 }
 
 const searchProspects = `-- name: SearchProspects :many
-SELECT e.id, workspace.key AS workspace, campaign.key AS campaign, e.account_id, account.provider_account_id AS account,
-    account.display_name AS account_name, e.prospect_url, e.status::text AS status, found.match
+SELECT e.id, workspace.key AS workspace, campaign.key AS campaign, coalesce(e.account_id, 0)::bigint AS account_id,
+    coalesce(account.provider_account_id, '')::text AS account, coalesce(account.display_name, '')::text AS account_name, e.prospect_url, e.status::text AS status, found.match
 FROM (
     SELECT f.id, min(f.match)::integer AS match FROM (
         (SELECT x.id, 1 AS match FROM thaw.enrollments AS x
@@ -182,7 +182,7 @@ FROM (
 JOIN thaw.enrollments AS e ON e.id = found.id
 JOIN thaw.workspaces AS workspace ON workspace.id = e.workspace_id
 JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id
-JOIN thaw.accounts AS account ON account.id = e.account_id
+LEFT JOIN thaw.accounts AS account ON account.id = e.account_id
 ORDER BY found.match, e.prospect_url, workspace.key, campaign.key
 LIMIT $5::integer OFFSET $4::integer
 `

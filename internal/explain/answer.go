@@ -13,6 +13,7 @@ const (
 	AccountRestricted       Code = "account_restricted"
 	SubscriptionInactive    Code = "subscription_inactive"
 	SiblingInOtherWorkspace Code = "sibling_in_other_workspace"
+	NoAccount               Code = "no_account"
 	NoConnectedSibling      Code = "no_connected_sibling"
 	AccountNotConnected     Code = "account_not_connected"
 	CampaignNotRunning      Code = "campaign_not_running"
@@ -33,6 +34,7 @@ var Codes = []Code{
 	AccountRestricted,
 	SubscriptionInactive,
 	SiblingInOtherWorkspace,
+	NoAccount,
 	NoConnectedSibling,
 	AccountNotConnected,
 	CampaignNotRunning,

@@ -88,11 +88,29 @@ func remedyOf(f Facts) remedy {
 // isLost reports whether no account is connected that the prospect could use. A restriction of the
 // account is an obstacle of its own for a paused prospect.
 func (f Facts) isLost() bool {
+	if f.hasNoAccount() {
+		return false
+	}
 	if f.isPaused() {
 		return f.Target == "" && f.AccountStatus != enum.AccountConnected &&
 			(f.AccountStatus != enum.AccountRestricted || !f.isRestricted())
 	}
 	return f.AccountStatus != enum.AccountConnected
+}
+
+func noAccount(f Facts) (obstacle, bool) {
+	o := obstacle{
+		Obstacle: Obstacle{
+			Code:     NoAccount,
+			Sentence: "No account is assigned to this prospect yet, so nothing is sent. Assign an account in the platform.",
+			WhoActs:  User,
+		},
+		waitsFor: "an account to be assigned",
+	}
+	if f.isPaused() {
+		o.then = " This prospect resumes automatically as soon as a connected account is assigned."
+	}
+	return o, f.hasNoAccount()
 }
 
 func notConnected(f Facts) (obstacle, bool) {

@@ -12,7 +12,7 @@
 //     help.
 //  3. Safety mode, if no account is connected: safety_mode. Many accounts are lost because of the
 //     provider, and reconnecting them does not help before safety mode has ended.
-//  4. No account is connected. A paused prospect can use its own account or another account of the
+//  4. No account is assigned to the prospect yet: no_account. Or no account is connected. A paused prospect can use its own account or another account of the
 //     same person in the same workspace. If there is none: sibling_in_other_workspace if the person
 //     is connected in another workspace, no_connected_sibling if the person has other accounts in
 //     this one, otherwise account_not_connected. A prospect that is not paused stays with its own

@@ -16,6 +16,8 @@ type Facts struct {
 	Spellings int
 	// PausedReason is the enrollment's paused reason. Empty unless Status is "paused".
 	PausedReason enum.PauseReason
+	// OwnReason is why the platform paused the prospect, in its own words. Empty if unknown.
+	OwnReason string
 	// NextActionAt is when the next step is due; nil if unknown.
 	NextActionAt *time.Time
 
@@ -28,6 +30,7 @@ type Facts struct {
 	// since. Nil if no sweep starts it.
 	CampaignStartsAt *time.Time
 
+	// Account is empty if no account is assigned to the enrollment yet.
 	Account       string
 	AccountStatus enum.AccountStatus
 	// ReconnectedAt is when the account's login succeeded, if the provider has not confirmed the
@@ -86,6 +89,9 @@ func (f Facts) through() string {
 	}
 	return f.Account
 }
+
+// hasNoAccount reports whether no account is assigned to the prospect yet.
+func (f Facts) hasNoAccount() bool { return f.Status != "" && f.Account == "" }
 
 // has reports whether something blocks the account.
 func (f Facts) has(block Code) bool { return slices.Contains(f.Blocks, string(block)) }

@@ -24,7 +24,7 @@ type obstacle struct {
 func obstaclesOf(f Facts) []obstacle {
 	var found []obstacle
 	for _, find := range []func(Facts) (obstacle, bool){
-		pausedByUser, restricted, subscriptionInactive, safetyFirst, notConnected, campaignStopped, autoResumeOff,
+		pausedByUser, restricted, subscriptionInactive, safetyFirst, noAccount, notConnected, campaignStopped, autoResumeOff,
 		locked, onHold, safetyMode, flapping,
 	} {
 		if o, stands := find(f); stands {
@@ -38,10 +38,14 @@ func obstaclesOf(f Facts) []obstacle {
 }
 
 func pausedByUser(f Facts) (obstacle, bool) {
+	why := ""
+	if f.OwnReason != "" {
+		why = " (" + f.OwnReason + ")"
+	}
 	return obstacle{
 		Obstacle: Obstacle{
 			Code:     PausedByUser,
-			Sentence: "This prospect was paused manually. It stays paused until a person resumes it.",
+			Sentence: "This prospect was paused manually" + why + ". It stays paused until a person resumes it.",
 			WhoActs:  User,
 		},
 		waitsFor: "a person to resume it",
@@ -71,6 +75,11 @@ func restricted(f Facts) (obstacle, bool) {
 	default:
 		o.Sentence = "This prospect is paused because the provider had restricted account %s. " + release +
 			"an operator must release them on the account's page in Thaw."
+	}
+	if f.hasNoAccount() {
+		o.Sentence = "This prospect is paused because the provider had restricted its former account. " + release +
+			"an operator must resume this one."
+		return o, true
 	}
 	o.Sentence = fmt.Sprintf(o.Sentence, f.Account)
 	return o, true

@@ -54,12 +54,15 @@ func accounts() (all []Facts) {
 			all = append(all, Facts{AccountStatus: status, ReconnectedAt: &later}, Facts{AccountStatus: status, ReconnectedAt: &later, IsOverdue: true})
 		}
 	}
-	return all
+	return append(all, Facts{}) // no account is assigned yet
 }
 
 // blocks has the results of thaw.blocks, apart from the status of the account, in its order. Each
 // is set or not.
 var blocks = []string{"account_locked", "account_on_hold", "safety_mode", "account_flapping", "auto_resume_off"}
+
+// isOfAccount selects the blocks of an account.
+const isOfAccount = 1<<0 | 1<<1 | 1<<3
 
 // everyCombination calls check with every prospect, campaign, account and set of blocks, each with
 // and without a manual exit of safety mode.
@@ -67,12 +70,18 @@ func everyCombination(check func(Facts)) {
 	for _, prospect := range prospects {
 		for _, campaign := range campaigns {
 			for _, f := range accounts() {
-				f.Campaign, f.Account, f.Pace = "spring", "acc_1", pace
+				f.Campaign, f.Pace = "spring", pace
+				if f.AccountStatus != "" {
+					f.Account = "acc_1"
+				}
 				f.Status, f.PausedReason = prospect.Status, prospect.PausedReason
 				f.CampaignStatus, f.CampaignReason = campaign.CampaignStatus, campaign.CampaignReason
 				for set := range 1 << len(blocks) {
 					f.Blocks = nil
-					if f.through() == f.Account && f.AccountStatus != "connected" {
+					if f.AccountStatus == "" && set&isOfAccount != 0 {
+						continue
+					}
+					if f.through() == f.Account && f.AccountStatus != "connected" && f.AccountStatus != "" {
 						f.Blocks = []string{"account_not_connected"}
 					}
 					f.LockedAt, f.HoldUntil, f.ResumeAfter, f.SafetyReason, f.AutoResumeReason = nil, nil, nil, "", ""
@@ -172,6 +181,9 @@ func end(f Facts, o Obstacle) Facts {
 		}
 	case SubscriptionInactive, CampaignNotRunning:
 		f.CampaignStatus, f.CampaignReason = "running", ""
+	case NoAccount:
+		f.Account = "acc_1"
+		connect()
 	case AccountNotConnected, NoConnectedSibling, SiblingInOtherWorkspace:
 		connect()
 	case AccountLocked, AccountOnHold, SafetyMode, AccountFlapping, AutoResumeOff:
@@ -241,7 +253,7 @@ func checkAdvice(t *testing.T, f Facts, a Answer) {
 			must(t, f.AccountStatus != "connected" && (o.WhoActs == User || o.WhoActs == Provider), f, a, "operators cannot log in")
 		}
 		if f.has(SafetyMode) && f.AccountStatus != "restricted" && o.WhoActs == User {
-			must(t, slices.Contains([]Code{AccountRestricted, PausedByUser, CampaignNotRunning}, o.Code), f, a, "a user cannot end an incident")
+			must(t, slices.Contains([]Code{AccountRestricted, PausedByUser, CampaignNotRunning, NoAccount}, o.Code), f, a, "a user cannot end an incident")
 		}
 		if says("start a heal") {
 			healed := f

@@ -155,6 +155,20 @@ func TestImportRefusesAnotherSpellingOfAKnownProspect(t *testing.T) {
 	require.EqualValues(t, 1, load(t, db, file(fields{"prospect_url": "https://de.linkedin.com/in/ADA/?trk=x", "step": "2"})).Updated)
 }
 
+// A platform may have a prospect twice in a campaign. A file cannot say which of the rows it means.
+func TestImportRefusesALineThatMatchesSeveralRows(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	load(t, db, file(plain, fields{"prospect_url": prospect("bob")}))
+	db.Exec(t, `INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, prospect_url)
+		SELECT e.workspace_id, e.campaign_id, e.account_id, 'active', e.prospect_url FROM thaw.enrollments AS e WHERE e.prospect_url LIKE '%/ada'`)
+	problems := problemsOf(t, db, file(plain.with("step", "3"), fields{"prospect_url": prospect("bob"), "step": "3"}))
+	require.Equal(t, `line 2, column prospect_url: is in campaign "spring" in the database several times: a file cannot tell these rows apart. `+
+		`Change them in the platform (found "https://www.linkedin.com/in/ada")`, problems.Error())
+	require.Zero(t, testdb.Value[int](t, db, "SELECT sum(step) FROM thaw.enrollments"), "nothing is imported")
+	require.EqualValues(t, 1, load(t, db, file(fields{"prospect_url": prospect("bob"), "step": "3"})).Updated)
+}
+
 func TestProblemNamesItsPosition(t *testing.T) {
 	t.Parallel()
 	db := testdb.New(t)

@@ -20,7 +20,7 @@ const (
 )
 
 // findSpellings fills the table import_spelled with enrollments in the database that may be other
-// spellings of prospects in import_new.
+// spellings of the new prospects in import_matches.
 //
 // URLs are normalized in Go, and no index has the normalized URL (docs/decisions/0012). So
 // findSpellings reads all prospects of the campaigns that get new ones once, without locks. A
@@ -29,7 +29,7 @@ const (
 // nothing.
 func findSpellings(ctx context.Context, tx pgx.Tx, pool *pgxpool.Pool) error {
 	var campaigns []int64
-	if err := tx.QueryRow(ctx, "SELECT array_agg(DISTINCT n.campaign_id) FROM import_new AS n").Scan(&campaigns); err != nil {
+	if err := tx.QueryRow(ctx, "SELECT array_agg(DISTINCT n.campaign_id) FROM import_matches AS n WHERE n.enrollments = 0").Scan(&campaigns); err != nil {
 		return fmt.Errorf("looking for new prospects: %w", err)
 	}
 	if len(campaigns) == 0 {
@@ -38,7 +38,7 @@ func findSpellings(ctx context.Context, tx pgx.Tx, pool *pgxpool.Pool) error {
 	wanted := newSketch()
 	var campaign int64
 	var prospect string
-	rows, err := tx.Query(ctx, "SELECT n.campaign_id, n.normal_url FROM import_new AS n")
+	rows, err := tx.Query(ctx, "SELECT n.campaign_id, n.normal_url FROM import_matches AS n WHERE n.enrollments = 0")
 	if err == nil {
 		_, err = pgx.ForEachRow(rows, []any{&campaign, &prospect}, func() error {
 			wanted.add(campaign, prospect)

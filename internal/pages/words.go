@@ -84,6 +84,7 @@ var tones = map[string]string{
 var codes = map[string]string{
 	"active":                     "active",
 	"account_not_connected":      "account not connected",
+	"no_account":                 "no account assigned yet",
 	"no_connected_sibling":       "no account of this person connected",
 	"sibling_in_other_workspace": "connected in another workspace",
 	"account_on_hold":            "account on hold",

@@ -21,11 +21,15 @@ type Explanation struct {
 	EnrollmentID int64  `json:"enrollment_id"` // 0 if the prospect is unknown
 	Workspace    string `json:"workspace"`
 	Campaign     string `json:"campaign"`
-	AccountID    int64  `json:"account_id"`
+	AccountID    int64  `json:"account_id"`   // 0 if no account is assigned yet
 	Account      string `json:"account"`      // the provider account ID
 	ProspectURL  string `json:"prospect_url"` // as it was enrolled
 	Status       string `json:"status"`
 	Step         int    `json:"step"`
+	// OwnReason is why the platform paused the prospect, in its own words. Empty unless it is paused
+	// by a user.
+	OwnReason string `json:"own_reason,omitempty"`
+	ExternalIDs
 	explain.Answer
 	// NotBefore is a lower bound for the tick that resumes it, if ExpectedAt is beyond the
 	// forecast.
@@ -50,6 +54,15 @@ type Explanation struct {
 
 	// Tried are the spellings of the URL that were looked up, if the prospect is unknown.
 	Tried []string `json:"tried,omitempty"`
+}
+
+// ExternalIDs are the IDs that the platform uses for the objects of an enrollment. Empty: the
+// platform passed none.
+type ExternalIDs struct {
+	ExternalID          string `json:"external_id,omitempty"` // of the enrollment
+	WorkspaceExternalID string `json:"workspace_external_id,omitempty"`
+	CampaignExternalID  string `json:"campaign_external_id,omitempty"`
+	AccountExternalID   string `json:"account_external_id,omitempty"`
 }
 
 // A Prospect is a requested URL with its answer: one explanation per campaign that has the
@@ -240,6 +253,10 @@ func (f facts) explain(seen *view) map[string][]Explanation {
 		known[row.ProspectUrl] = append(known[row.ProspectUrl], Explanation{
 			EnrollmentID: row.EnrollmentID, Workspace: row.Workspace, Campaign: row.Campaign,
 			AccountID: row.AccountID, Account: row.Account, ProspectURL: row.ProspectUrl, Status: row.Status, Step: int(row.Step),
+			OwnReason: facts.OwnReason,
+			ExternalIDs: ExternalIDs{
+				text(row.ExternalID), text(row.WorkspaceExternalID), text(row.CampaignExternalID), text(row.AccountExternalID),
+			},
 			Answer: explain.Because(facts), NotBefore: facts.NotBefore, Forecast: of,
 			History:     append([]Event{}, f.history[row.EnrollmentID]...),
 			AccountName: row.AccountName, AccountStatus: row.AccountStatus, Timezone: row.Timezone, CampaignName: row.CampaignName,
@@ -252,7 +269,9 @@ func (f facts) explain(seen *view) map[string][]Explanation {
 
 // replyOf is the answer for a customer: with the names that the platform shows, without IDs.
 func replyOf(row dbsqlc.ProspectFactsRow, facts explain.Facts) string {
-	facts.Account = cmp.Or(row.AccountName, "of this prospect")
+	if row.AccountID != 0 {
+		facts.Account = cmp.Or(row.AccountName, "of this prospect")
+	}
 	facts.Campaign = cmp.Or(row.CampaignName, row.Campaign)
 	if facts.Target != "" {
 		facts.Target = cmp.Or(text(row.TargetName), "of this prospect")
@@ -279,6 +298,9 @@ func factsOf(row dbsqlc.ProspectFactsRow, t ticks, position int, seen *view) exp
 		AutoResumeReason: text(row.AutoResumeReason),
 		Pace:             explain.Pace{AccountCap: int(t.settings.AccountCap), FleetCap: int(t.settings.FleetCap), Tick: t.length},
 		Position:         position,
+	}
+	if facts.PausedReason == enum.ReasonPausedByUser {
+		facts.OwnReason = text(row.OwnReason)
 	}
 	if row.CampaignIsDue {
 		next := t.next()

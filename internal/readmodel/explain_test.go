@@ -144,6 +144,38 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// A prospect without an account, under a cause of the platform's own, with the platform's IDs.
+func TestExplainWithoutAnAccount(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.Exec(t, oneProspect+`
+		UPDATE thaw.workspaces SET external_id = 'w-1';
+		UPDATE thaw.campaigns SET external_id = 'c-1';
+		UPDATE thaw.enrollments SET account_id = NULL, external_id = 'e-1'`)
+	got := f.explainOne(t, ada)
+	require.Equal(t, explain.NoAccount, got.Code)
+	require.Equal(t, explain.User, got.WhoActs)
+	require.Equal(t, ExternalIDs{ExternalID: "e-1", WorkspaceExternalID: "w-1", CampaignExternalID: "c-1"}, got.ExternalIDs)
+	require.Zero(t, got.AccountID)
+	require.Contains(t, got.Reply, "resumes automatically as soon as a connected account is assigned")
+	require.Zero(t, f.run(t, f.plan(t)))
+	found, err := Search(t.Context(), f.store, Everything(), ada, SearchFilter{})
+	require.NoError(t, err)
+	require.Len(t, found.Prospects, 1)
+
+	f.Exec(t, optOut+safetyOn+`
+		UPDATE thaw.enrollments SET paused_reason = 'paused_by_user', own_reason = 'budget used up'`)
+	got = f.explainOne(t, ada)
+	require.Equal(t, explain.PausedByUser, got.Code)
+	require.Equal(t, "budget used up", got.OwnReason)
+	require.Contains(t, got.Sentence, "This prospect was paused manually (budget used up).")
+	var codes []explain.Code
+	for _, o := range got.Obstacles {
+		codes = append(codes, o.Code)
+	}
+	require.Equal(t, []explain.Code{explain.PausedByUser, explain.NoAccount, explain.AutoResumeOff, explain.SafetyMode}, codes)
+}
+
 func TestExplainUnknownProspect(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)

@@ -185,9 +185,13 @@ CREATE TABLE thaw.workspaces (
     auto_resume_changed_by text,
     heal_cap               integer CHECK (heal_cap BETWEEN 1 AND 10000000),
     created_at             timestamptz NOT NULL DEFAULT thaw.now(),
-    CONSTRAINT workspaces_key_is_visible CHECK (thaw.is_visible(key))
+    external_id            text,
+    CONSTRAINT workspaces_key_is_visible CHECK (thaw.is_visible(key)),
+    CONSTRAINT workspaces_external_id_is_visible CHECK (thaw.is_visible(external_id) AND length(external_id) BETWEEN 1 AND 200)
 );
 COMMENT ON TABLE thaw.workspaces IS 'A tenant of the platform.';
+COMMENT ON COLUMN thaw.workspaces.external_id IS
+    'The ID of this row in the platform''s own table, as text. Unique. Null: the platform has none, or did not pass it.';
 COMMENT ON COLUMN thaw.workspaces.heal_cap IS
     'How many prospects per tick the heals started by the tenant may resume, regardless of the cap per account. Null: these heals keep the caps of the tick. Set by thaw.set_heal_cap.';
 
@@ -218,11 +222,13 @@ CREATE TABLE thaw.accounts (
     hold_reason         text,
     timezone            text NOT NULL DEFAULT 'UTC',
     created_at          timestamptz NOT NULL DEFAULT thaw.now(),
+    external_id         text,
     UNIQUE (provider, provider_account_id),
     -- The target of composite foreign keys, which make cross-tenant rows impossible.
     UNIQUE (workspace_id, id),
     CONSTRAINT accounts_provider_account_id_is_visible CHECK (thaw.is_visible(provider_account_id)),
     CONSTRAINT accounts_member_id_is_visible CHECK (thaw.is_visible(member_id)),
+    CONSTRAINT accounts_external_id_is_visible CHECK (thaw.is_visible(external_id) AND length(external_id) BETWEEN 1 AND 200),
     -- Linked accounts are in the same workspace.
     CONSTRAINT accounts_link_stays_in_its_workspace FOREIGN KEY (workspace_id, link_id) REFERENCES thaw.accounts (workspace_id, id),
     CONSTRAINT accounts_link_is_to_another CHECK (link_id <> id),
@@ -238,6 +244,8 @@ CREATE TABLE thaw.accounts (
 COMMENT ON TABLE thaw.accounts IS 'One login ("seat") at the provider.';
 COMMENT ON COLUMN thaw.accounts.member_id IS
     'The person behind the account. It stays the same when that person connects again as a new account.';
+COMMENT ON COLUMN thaw.accounts.external_id IS
+    'The ID of this row in the platform''s own table, as text. Unique within a workspace. Null: the platform has none, or did not pass it.';
 COMMENT ON COLUMN thaw.accounts.status_at IS
     'The time of the status in the newest applied signal. Null: no signal was applied yet.';
 COMMENT ON COLUMN thaw.accounts.disconnected_at IS
@@ -440,6 +448,9 @@ CREATE FUNCTION thaw.search_query(text text) RETURNS tsquery LANGUAGE sql IMMUTA
 RETURN (SELECT string_agg(quote_literal(w.word) || ':*', ' & ')::tsquery
     FROM unnest(string_to_array(thaw.search_key(search_query.text), ' ')) AS w (word) WHERE w.word <> '');
 -- +goose StatementEnd
+-- The platform's own IDs. Lookups without a workspace start with the ID, so it is the first column.
+CREATE UNIQUE INDEX workspaces_external_id_key ON thaw.workspaces (external_id) WHERE external_id IS NOT NULL;
+CREATE UNIQUE INDEX accounts_external_id_key ON thaw.accounts (external_id, workspace_id) WHERE external_id IS NOT NULL;
 CREATE INDEX workspaces_key_search_idx ON thaw.workspaces (lower(key) COLLATE "C");
 CREATE INDEX workspaces_words_idx ON thaw.workspaces USING gin (thaw.search_words(key, name));
 CREATE INDEX accounts_id_search_idx ON thaw.accounts (lower(provider_account_id) COLLATE "C");
@@ -475,13 +486,17 @@ CREATE TABLE thaw.campaigns (
     paused_at         timestamptz,
     waits_for_account boolean NOT NULL GENERATED ALWAYS AS (thaw.waits_for_account(paused_reason)) STORED,
     created_at        timestamptz NOT NULL DEFAULT thaw.now(),
+    external_id       text,
     UNIQUE (workspace_id, key),
     UNIQUE (workspace_id, id),
     CONSTRAINT campaigns_key_is_visible CHECK (thaw.is_visible(key)),
+    CONSTRAINT campaigns_external_id_is_visible CHECK (thaw.is_visible(external_id) AND length(external_id) BETWEEN 1 AND 200),
     CONSTRAINT campaigns_paused_has_a_reason CHECK (
         (status = 'paused') = (paused_reason IS NOT NULL) AND (status = 'paused') = (paused_at IS NOT NULL))
 );
 COMMENT ON TABLE thaw.campaigns IS 'A sequence of steps, as its author wrote it.';
+COMMENT ON COLUMN thaw.campaigns.external_id IS
+    'The ID of this row in the platform''s own table, as text. Unique within a workspace. Null: the platform has none, or did not pass it.';
 COMMENT ON COLUMN thaw.campaigns.waits_for_account IS
     'Whether the campaign is paused for an account reason (thaw.waits_for_account). Thaw resumes rows automatically only after such a reason.';
 
@@ -499,6 +514,7 @@ CREATE TRIGGER campaigns_store_current_reason BEFORE INSERT OR UPDATE OF paused_
     FOR EACH ROW WHEN (NEW.paused_reason <> thaw.current_reason(NEW.paused_reason))
     EXECUTE FUNCTION thaw.store_current_reason();
 
+CREATE UNIQUE INDEX campaigns_external_id_key ON thaw.campaigns (external_id, workspace_id) WHERE external_id IS NOT NULL;
 CREATE INDEX campaigns_key_search_idx ON thaw.campaigns (lower(key) COLLATE "C");
 CREATE INDEX campaigns_words_idx ON thaw.campaigns USING gin (thaw.search_words(key, name));
 CREATE INDEX campaigns_waiting_idx ON thaw.campaigns (id) WHERE waits_for_account;
@@ -507,7 +523,7 @@ CREATE TABLE thaw.enrollments (
     id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     workspace_id      bigint NOT NULL,
     campaign_id       bigint NOT NULL,
-    account_id        bigint NOT NULL,
+    account_id        bigint,
     step              integer NOT NULL DEFAULT 0 CHECK (step >= 0),
     status            thaw.enrollment_status NOT NULL DEFAULT 'pending',
     paused_reason     thaw.pause_reason,
@@ -518,11 +534,11 @@ CREATE TABLE thaw.enrollments (
     -- index.
     prospect_url      text COLLATE "C" NOT NULL CHECK (prospect_url <> ''),
     created_at        timestamptz NOT NULL DEFAULT thaw.now(),
+    external_id       text,
+    own_reason        text CHECK (length(own_reason) <= 1000),
     FOREIGN KEY (workspace_id, campaign_id) REFERENCES thaw.campaigns (workspace_id, id),
     FOREIGN KEY (workspace_id, account_id) REFERENCES thaw.accounts (workspace_id, id),
-    -- The prospect is the first column, so that this index also finds a prospect in all of its
-    -- campaigns.
-    CONSTRAINT enrollments_campaign_prospect_key UNIQUE (prospect_url, campaign_id),
+    CONSTRAINT enrollments_external_id_is_visible CHECK (thaw.is_visible(external_id) AND length(external_id) BETWEEN 1 AND 200),
     CONSTRAINT enrollments_prospect_url_is_visible CHECK (thaw.is_visible(prospect_url)),
     CONSTRAINT enrollments_paused_has_a_reason CHECK (
         (status = 'paused') = (paused_reason IS NOT NULL) AND (status = 'paused') = (paused_at IS NOT NULL)),
@@ -533,9 +549,20 @@ CREATE TABLE thaw.enrollments (
 -- looks for its next rows where the last ones were, among dead entries.
 ) WITH (fillfactor = 95, autovacuum_vacuum_scale_factor = 0.02);
 COMMENT ON TABLE thaw.enrollments IS 'One prospect in one campaign on one account, at a step.';
+COMMENT ON COLUMN thaw.enrollments.account_id IS
+    'Null: no account is assigned yet. No account pauses or resumes such a row, and the counts of paused prospects do not include it.';
+COMMENT ON COLUMN thaw.enrollments.external_id IS
+    'The ID of this row in the platform''s own table, as text. Unique within a workspace. Null: the platform has none, or did not pass it.';
+COMMENT ON COLUMN thaw.enrollments.own_reason IS
+    'Why the platform paused the prospect, in its own words. Shown while paused_reason is paused_by_user; cleared when the pause ends.';
 COMMENT ON COLUMN thaw.enrollments.waits_for_account IS
     'Whether the enrollment is paused for an account reason (thaw.waits_for_account). Thaw resumes rows automatically only after such a reason.';
 
+-- Not unique: a platform may have a prospect twice in a campaign (imported twice from a CRM), and
+-- its insert must not fail. The prospect is the first column, so that this index also finds a
+-- prospect in all of its campaigns.
+CREATE INDEX enrollments_prospect_idx ON thaw.enrollments (prospect_url, campaign_id);
+CREATE UNIQUE INDEX enrollments_external_id_key ON thaw.enrollments (external_id, workspace_id) WHERE external_id IS NOT NULL;
 -- For an account this index gives the campaigns with waiting prospects (a loose scan over
 -- campaign_id) and the next prospects of each (paused_at, id). Prospects in a campaign that does
 -- not run are in a range of their own, which no scan reads.
@@ -548,12 +575,28 @@ CREATE TRIGGER enrollments_store_current_reason BEFORE INSERT OR UPDATE OF pause
 -- Finds the rows that a disconnect pauses.
 CREATE INDEX enrollments_active_idx ON thaw.enrollments (account_id, campaign_id, id) WHERE status = 'active';
 
+-- own_reason is about the current pause. A writer that changes the pause and does not set another
+-- own_reason has not given one, so the old text must not be shown for the new pause.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.enrollments_end_own_reason() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    NEW.own_reason := NULL;
+    RETURN NEW;
+END;
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER enrollments_end_own_reason BEFORE UPDATE ON thaw.enrollments
+    FOR EACH ROW WHEN (NEW.own_reason = OLD.own_reason AND NEW.paused_reason IS DISTINCT FROM OLD.paused_reason)
+    EXECUTE FUNCTION thaw.enrollments_end_own_reason();
+
 -- +goose Down
 DROP FUNCTION thaw.is_stuck(thaw.accounts);
 DROP FUNCTION thaw.account_cap(bigint);
 DROP FUNCTION thaw.account_cap(thaw.workspaces, thaw.settings);
 DROP TABLE thaw.enrollments, thaw.campaigns, thaw.account_products, thaw.accounts, thaw.workspaces, thaw.safety;
 DROP FUNCTION thaw.store_current_reason();
+DROP FUNCTION thaw.enrollments_end_own_reason();
 DROP FUNCTION thaw.search_query(text);
 DROP FUNCTION thaw.search_words(text, text);
 DROP FUNCTION thaw.search_key(text);

@@ -18,6 +18,9 @@
 -- around their statement with set_config, because only a superuser may create a function with the
 -- clause SET thaw.counts_by_statement.
 --
+-- The counts are by account. A paused enrollment without an account (account_id null) is not
+-- counted: nothing resumes it before an account is assigned, and the assignment counts it.
+--
 -- Plans and pages use the counts; a pass decides on the rows. A count can be wrong if rows were
 -- restored with triggers disabled. thaw.recount finds and corrects it, a slice of the accounts per
 -- minute, and so does thaw verify.
@@ -123,11 +126,11 @@ WHERE d.waits_for_account AND d.id > (SELECT s.folded_to FROM thaw.count_state A
 CREATE FUNCTION thaw.enrollments_count_row() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF TG_OP <> 'INSERT' AND OLD.paused_reason IS NOT NULL THEN
+    IF TG_OP <> 'INSERT' AND OLD.paused_reason IS NOT NULL AND OLD.account_id IS NOT NULL THEN
         INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_account, delta)
         VALUES (OLD.account_id, OLD.campaign_id, OLD.paused_reason, OLD.waits_for_account, -1);
     END IF;
-    IF TG_OP <> 'DELETE' AND NEW.paused_reason IS NOT NULL THEN
+    IF TG_OP <> 'DELETE' AND NEW.paused_reason IS NOT NULL AND NEW.account_id IS NOT NULL THEN
         INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_account, delta)
         VALUES (NEW.account_id, NEW.campaign_id, NEW.paused_reason, NEW.waits_for_account, 1);
     END IF;
@@ -144,10 +147,10 @@ BEGIN
     SELECT line.account_id, line.campaign_id, line.paused_reason, line.waits_for_account, sum(line.n)
     FROM (
         SELECT o.account_id, o.campaign_id, o.paused_reason, o.waits_for_account, -1 AS n FROM old_rows AS o
-        WHERE o.paused_reason IS NOT NULL
+        WHERE o.paused_reason IS NOT NULL AND o.account_id IS NOT NULL
         UNION ALL
         SELECT n.account_id, n.campaign_id, n.paused_reason, n.waits_for_account, 1 FROM new_rows AS n
-        WHERE n.paused_reason IS NOT NULL) AS line
+        WHERE n.paused_reason IS NOT NULL AND n.account_id IS NOT NULL) AS line
     GROUP BY line.account_id, line.campaign_id, line.paused_reason, line.waits_for_account
     HAVING sum(line.n) <> 0;
     RETURN NULL;
@@ -162,7 +165,7 @@ BEGIN
     INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_account, delta)
     SELECT n.account_id, n.campaign_id, n.paused_reason, n.waits_for_account, count(*)
     FROM new_rows AS n
-    WHERE n.paused_reason IS NOT NULL
+    WHERE n.paused_reason IS NOT NULL AND n.account_id IS NOT NULL
     GROUP BY n.account_id, n.campaign_id, n.paused_reason, n.waits_for_account;
     RETURN NULL;
 END;
@@ -176,7 +179,7 @@ BEGIN
     INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_account, delta)
     SELECT o.account_id, o.campaign_id, o.paused_reason, o.waits_for_account, -count(*)
     FROM old_rows AS o
-    WHERE o.paused_reason IS NOT NULL
+    WHERE o.paused_reason IS NOT NULL AND o.account_id IS NOT NULL
     GROUP BY o.account_id, o.campaign_id, o.paused_reason, o.waits_for_account;
     RETURN NULL;
 END;
@@ -201,7 +204,7 @@ CREATE TRIGGER enrollments_count_update_row AFTER UPDATE ON thaw.enrollments
     FOR EACH ROW WHEN (
         (OLD.paused_reason IS DISTINCT FROM NEW.paused_reason
             OR NEW.paused_reason IS NOT NULL
-                AND (OLD.account_id <> NEW.account_id OR OLD.campaign_id <> NEW.campaign_id))
+                AND (OLD.account_id IS DISTINCT FROM NEW.account_id OR OLD.campaign_id <> NEW.campaign_id))
         AND current_setting('thaw.counts_by_statement', true) IS DISTINCT FROM 'on')
     EXECUTE FUNCTION thaw.enrollments_count_row();
 CREATE TRIGGER enrollments_count_update_set AFTER UPDATE ON thaw.enrollments
@@ -424,7 +427,7 @@ COMMENT ON FUNCTION thaw.recount(integer, integer) IS
 -- Count what was paused before this migration.
 INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_account, delta)
 SELECT e.account_id, e.campaign_id, e.paused_reason, e.waits_for_account, count(*)
-FROM thaw.enrollments AS e WHERE e.status = 'paused'
+FROM thaw.enrollments AS e WHERE e.status = 'paused' AND e.account_id IS NOT NULL
 GROUP BY e.account_id, e.campaign_id, e.paused_reason, e.waits_for_account;
 SELECT thaw.fold_counts(2147483647);
 

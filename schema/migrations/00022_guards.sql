@@ -105,8 +105,10 @@ BEGIN
             enrollment_id, at, from_account_id, to_account_id, step, kind, source, from_status, to_status, reason, paused_at, detail)
         VALUES (NEW.id, thaw.now(), OLD.account_id, OLD.account_id, NEW.step, kind, 'platform', OLD.status, NEW.status,
             CASE kind WHEN 'paused' THEN NEW.paused_reason ELSE OLD.paused_reason END,
-            CASE kind WHEN 'paused' THEN NEW.paused_at ELSE OLD.paused_at END, 'by database role ' || session_user);
+            CASE kind WHEN 'paused' THEN NEW.paused_at ELSE OLD.paused_at END,
+            'by database role ' || session_user || CASE NEW.paused_reason WHEN 'paused_by_user' THEN coalesce(': ' || NEW.own_reason, '') ELSE '' END);
     END IF;
+    -- Not a move: an account is assigned to a prospect without one, or taken away.
     IF OLD.account_id <> NEW.account_id THEN
         INSERT INTO thaw.enrollment_events (
             enrollment_id, at, from_account_id, to_account_id, step, kind, source, from_status, to_status, reason, paused_at, detail)

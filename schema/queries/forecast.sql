@@ -40,10 +40,16 @@ SELECT
     campaign.status::text AS campaign_status,
     coalesce(campaign.paused_reason::text, '')::text AS campaign_reason,
     coalesce(account.connected_at >= campaign.paused_at, false)::boolean AS campaign_is_due,
-    account.provider_account_id AS account,
-    account.display_name AS account_name,
-    account.status::text AS account_status,
-    account.id AS account_id,
+    -- 0 and empty: no account is assigned yet.
+    coalesce(account.provider_account_id, '')::text AS account,
+    coalesce(account.display_name, '')::text AS account_name,
+    coalesce(account.status::text, '')::text AS account_status,
+    coalesce(account.id, 0)::bigint AS account_id,
+    workspace.external_id AS workspace_external_id,
+    campaign.external_id AS campaign_external_id,
+    account.external_id AS account_external_id,
+    e.external_id,
+    e.own_reason,
     account.reconnected_at,
     coalesce(account.reconnected_at < thaw.now() - (SELECT settings.grace_period FROM thaw.settings), false)::boolean AS is_overdue,
     account.locked_at AS account_locked_at,
@@ -52,13 +58,13 @@ SELECT
     e.status::text AS status,
     coalesce(e.paused_reason::text, '')::text AS paused_reason,
     e.paused_at,
-    account.timezone,
+    coalesce(account.timezone, '')::text AS timezone,
     e.step,
     e.next_action_at,
     -- Accounts of the same person, in this and in other workspaces. The latter is evaluated last,
     -- because no index supports it.
     family.siblings::bigint AS siblings,
-    (target.id IS NULL AND account.member_id IS NOT NULL AND EXISTS (
+    (account.id IS NOT NULL AND target.id IS NULL AND account.member_id IS NOT NULL AND EXISTS (
         SELECT FROM thaw.accounts AS other
         WHERE other.provider = account.provider AND other.member_id = account.member_id AND other.status = 'connected'
             AND other.workspace_id <> account.workspace_id))::boolean AS connected_elsewhere,
@@ -67,8 +73,10 @@ SELECT
     target.provider_account_id AS target,
     target.display_name AS target_name,
     -- What blocks that account, or its own account if there is none. An enrollment that is not
-    -- paused stays on its own account.
-    thaw.blocks(used)::text[] AS blocks,
+    -- paused stays on its own account. Without an account, only what is not about one can block it.
+    (CASE WHEN used.id IS NOT NULL THEN thaw.blocks(used) ELSE array_remove(ARRAY[
+        CASE WHEN thaw.is_safety_on() THEN 'safety_mode' END, CASE WHEN NOT workspace.auto_resume THEN 'auto_resume_off' END], NULL)
+    END)::text[] AS blocks,
     used.locked_at,
     used.locked_reason,
     used.resume_after,
@@ -85,11 +93,11 @@ SELECT
 FROM thaw.enrollments AS e
 JOIN thaw.workspaces AS workspace ON workspace.id = e.workspace_id
 JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id
-JOIN thaw.accounts AS account ON account.id = e.account_id
+LEFT JOIN thaw.accounts AS account ON account.id = e.account_id
 CROSS JOIN thaw.safety AS safety
 LEFT JOIN thaw.accounts AS target
     ON target.id = (SELECT resume.target_id FROM thaw.resume_targets AS resume WHERE resume.source_id = account.id)
-JOIN thaw.accounts AS used ON used.id = CASE WHEN e.status = 'paused' THEN coalesce(target.id, account.id) ELSE account.id END
+LEFT JOIN thaw.accounts AS used ON used.id = CASE WHEN e.status = 'paused' THEN coalesce(target.id, account.id) ELSE account.id END
 CROSS JOIN LATERAL (
     SELECT count(*) AS siblings
     FROM thaw.siblings AS sibling

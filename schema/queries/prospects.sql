@@ -24,7 +24,7 @@ ORDER BY a.id;
 -- name: PausedProspects :many
 -- A page in the order of accounts, campaigns and reasons. Within a line, the longest paused come
 -- first. The lines are read in order, and the rows of later lines are not read.
-SELECT e.id, e.account_id, e.campaign_id, workspace.key AS workspace, account.provider_account_id AS account,
+SELECT e.id, e.account_id::bigint AS account_id, e.campaign_id, workspace.key AS workspace, account.provider_account_id AS account,
     account.display_name AS account_name, campaign.key AS campaign, campaign.name AS campaign_name, e.prospect_url,
     e.paused_reason::text AS paused_reason, e.paused_at::timestamptz AS paused_at, e.step
 FROM (
@@ -64,7 +64,7 @@ ORDER BY e.account_id, e.campaign_id, e.paused_reason, e.paused_at, e.id;
 -- A page of the prospects of some accounts, with the longest paused first. The next row of each
 -- line is looked up first: the page is in the lines whose next rows are the oldest, and there are
 -- no more of those than rows on the page.
-SELECT e.id, e.account_id, e.campaign_id, workspace.key AS workspace, account.provider_account_id AS account,
+SELECT e.id, e.account_id::bigint AS account_id, e.campaign_id, workspace.key AS workspace, account.provider_account_id AS account,
     account.display_name AS account_name, campaign.key AS campaign, campaign.name AS campaign_name, e.prospect_url,
     e.paused_reason::text AS paused_reason, e.paused_at::timestamptz AS paused_at, e.step
 FROM (

@@ -71,8 +71,8 @@ LIMIT sqlc.arg(size)::integer OFFSET sqlc.arg(skip)::integer;
 -- that identifies the person, 4 by the beginning of a profile that a person of this name may have.
 -- The beginnings are ranges of the index on prospect_url, which is in the order of bytes. A range
 -- reads at most scanned rows, also for a workspace to which few of them belong.
-SELECT e.id, workspace.key AS workspace, campaign.key AS campaign, e.account_id, account.provider_account_id AS account,
-    account.display_name AS account_name, e.prospect_url, e.status::text AS status, found.match
+SELECT e.id, workspace.key AS workspace, campaign.key AS campaign, coalesce(e.account_id, 0)::bigint AS account_id,
+    coalesce(account.provider_account_id, '')::text AS account, coalesce(account.display_name, '')::text AS account_name, e.prospect_url, e.status::text AS status, found.match
 FROM (
     SELECT f.id, min(f.match)::integer AS match FROM (
         (SELECT x.id, 1 AS match FROM thaw.enrollments AS x
@@ -95,6 +95,6 @@ FROM (
 JOIN thaw.enrollments AS e ON e.id = found.id
 JOIN thaw.workspaces AS workspace ON workspace.id = e.workspace_id
 JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id
-JOIN thaw.accounts AS account ON account.id = e.account_id
+LEFT JOIN thaw.accounts AS account ON account.id = e.account_id
 ORDER BY found.match, e.prospect_url, workspace.key, campaign.key
 LIMIT sqlc.arg(size)::integer OFFSET sqlc.arg(skip)::integer;

@@ -1,5 +1,4 @@
--- New enrollments. Without ON CONFLICT, which would take 10% longer: if another transaction
--- inserts the same prospect concurrently, the import fails here and can be repeated.
+-- New enrollments. Imports take turns (turn.sql), so no other import inserts the same prospect.
 INSERT INTO thaw.enrollments (
     workspace_id, campaign_id, account_id, prospect_url, status, paused_reason, paused_at, step, next_action_at)
 SELECT r.workspace_id, r.campaign_id, r.account_id, r.prospect_url, r.status, r.paused_reason, r.paused_at, r.step, r.next_action_at

@@ -1,11 +1,16 @@
--- New prospects in existing campaigns. Only these can be another spelling of an existing prospect.
-CREATE TEMP TABLE import_new ON COMMIT DROP AS
-SELECT r.line, r.campaign, r.prospect_url, known.id AS campaign_id, coalesce(r.normal_url, r.prospect_url) AS normal_url
+-- Prospects in existing campaigns with no enrollment under exactly this URL, or with several. Only
+-- the new ones can be another spelling of an existing prospect. Which of several rows a line means
+-- cannot be told, so that is a problem.
+CREATE TEMP TABLE import_matches ON COMMIT DROP AS
+SELECT r.line, r.campaign, r.prospect_url, known.id AS campaign_id, coalesce(r.normal_url, r.prospect_url) AS normal_url,
+    existing.enrollments
 FROM import_rows AS r
 JOIN thaw.workspaces AS workspace ON workspace.key = r.workspace
 JOIN thaw.campaigns AS known ON known.workspace_id = workspace.id AND known.key = r.campaign
-WHERE NOT EXISTS (
-    SELECT FROM thaw.enrollments AS e WHERE e.prospect_url = r.prospect_url AND e.campaign_id = known.id);
+CROSS JOIN LATERAL (
+    SELECT count(*) AS enrollments FROM (
+        SELECT FROM thaw.enrollments AS e WHERE e.prospect_url = r.prospect_url AND e.campaign_id = known.id LIMIT 2) AS e) AS existing
+WHERE existing.enrollments <> 1;
 
 -- Existing enrollments of these prospects with their normalized URL. Filled by Go, because the rule
 -- is in Go (explain.NormalURL).

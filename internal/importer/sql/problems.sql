@@ -54,11 +54,17 @@ WITH account_conflicts AS (
     FROM repeated
     WHERE repeated.line <> repeated.first_line
     UNION ALL
+    SELECT m.line, 'prospect_url', m.prospect_url, format(
+        'is in campaign "%s" in the database several times: a file cannot tell these rows apart. Change them in the platform',
+        m.campaign)
+    FROM import_matches AS m
+    WHERE m.enrollments > 1
+    UNION ALL
     -- An equal spelling is not a problem: that row is updated.
     SELECT n.line, 'prospect_url', n.prospect_url, format(
         'is already in campaign "%s" in the database, spelled %s: a campaign can have a prospect only once', n.campaign,
         min(s.prospect_url))
-    FROM import_new AS n
+    FROM import_matches AS n
     JOIN import_spelled AS s ON s.campaign_id = n.campaign_id AND s.normal_url = n.normal_url
     GROUP BY n.line, n.prospect_url, n.campaign
     UNION ALL
