@@ -50,7 +50,8 @@ CREATE TYPE thaw.event_kind AS ENUM (
     'moved',
     'imported',
     'released',
-    'changed'
+    'changed',
+    'settled'
 );
 CREATE TYPE thaw.heal_status AS ENUM (
     'running',
@@ -1635,6 +1636,18 @@ BEGIN
         VALUES (NEW.id, thaw.now(), OLD.account_id, NEW.account_id, NEW.step, 'moved', 'platform', NEW.status, NEW.status,
             NEW.paused_reason, NEW.paused_at, 'by database role ' || session_user);
     END IF;
+    RETURN NULL;
+END;
+$$;
+CREATE FUNCTION thaw.enrollments_write_step() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO thaw.enrollment_events (
+        enrollment_id, at, from_account_id, to_account_id, step, kind, source, from_status, to_status, reason, paused_at, detail)
+    VALUES (NEW.id, thaw.now(), NEW.account_id, NEW.account_id, NEW.step, 'settled', 'platform', 'paused', 'paused', NEW.paused_reason,
+        NEW.paused_at, 'by database role ' || session_user);
     RETURN NULL;
 END;
 $$;
@@ -4957,6 +4970,29 @@ BEGIN
     RETURN NULL;
 END;
 $$;
+CREATE FUNCTION thaw.settle(enrollment_id bigint, completed_step integer, next_action_at timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    row thaw.enrollments;
+BEGIN
+    SELECT e.* INTO row FROM thaw.enrollments AS e WHERE e.id = settle.enrollment_id FOR NO KEY UPDATE;
+    IF row.id IS NULL THEN
+        RAISE EXCEPTION 'there is no enrollment %', coalesce(settle.enrollment_id::text, 'null')
+            USING ERRCODE = 'no_data_found', HINT = 'Use an ID of thaw.enrollments. thaw.find_enrollment returns it for an ID of the platform.';
+    ELSIF settle.completed_step IS NULL OR settle.completed_step > row.step THEN
+        RAISE EXCEPTION 'step % of enrollment % cannot be completed: it is at step %', coalesce(settle.completed_step::text, 'null'), row.id, row.step
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Settle the steps one by one, in order. The column step is the step to be done next.';
+    ELSIF settle.completed_step < row.step THEN
+        RETURN false;
+    END IF;
+    UPDATE thaw.enrollments AS e SET step = row.step + 1, next_action_at = coalesce(settle.next_action_at, row.next_action_at)
+    WHERE e.id = row.id;
+    RETURN true;
+END;
+$$;
+COMMENT ON FUNCTION thaw.settle(enrollment_id bigint, completed_step integer, next_action_at timestamp with time zone) IS 'Records that an action was completed: the step moves on by one, and the next action is due at next_action_at (null: unchanged). A paused enrollment stays paused and continues at the new step when it resumes. Returns false if this step was already completed.';
 CREATE FUNCTION thaw.signal(provider text, provider_account_id text, status text, occurred_at timestamp with time zone DEFAULT NULL::timestamp with time zone, member_id text DEFAULT NULL::text, delivery_key text DEFAULT NULL::text, v1_account_id text DEFAULT NULL::text) RETURNS text
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -6151,6 +6187,7 @@ CREATE TRIGGER enrollments_end_own_reason BEFORE UPDATE ON thaw.enrollments FOR 
 CREATE TRIGGER enrollments_keep_identity BEFORE UPDATE ON thaw.enrollments FOR EACH ROW WHEN (((old.id <> new.id) OR (old.workspace_id <> new.workspace_id) OR (old.campaign_id <> new.campaign_id))) EXECUTE FUNCTION thaw.keep_identity();
 CREATE TRIGGER enrollments_store_current_reason BEFORE INSERT OR UPDATE OF paused_reason ON thaw.enrollments FOR EACH ROW WHEN ((new.paused_reason <> thaw.current_reason(new.paused_reason))) EXECUTE FUNCTION thaw.store_current_reason();
 CREATE TRIGGER enrollments_write_history AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN ((((old.paused_reason IS DISTINCT FROM new.paused_reason) OR (old.account_id <> new.account_id)) AND ((current_setting('thaw.counts_by_statement'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.enrollments_write_history();
+CREATE TRIGGER enrollments_write_step AFTER UPDATE ON thaw.enrollments FOR EACH ROW WHEN (((old.step <> new.step) AND (old.status = 'paused'::thaw.enrollment_status) AND (new.status = 'paused'::thaw.enrollment_status) AND ((current_setting('thaw.counts_by_statement'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.enrollments_write_step();
 CREATE TRIGGER heals_publish_end AFTER UPDATE OF status ON thaw.heals FOR EACH ROW WHEN (((new.status = 'done'::thaw.heal_status) AND (old.status <> 'done'::thaw.heal_status))) EXECUTE FUNCTION thaw.heals_publish_end();
 CREATE TRIGGER settings_carry_quotas AFTER UPDATE OF tick ON thaw.settings FOR EACH ROW WHEN ((old.tick <> new.tick)) EXECUTE FUNCTION thaw.settings_carry_quotas();
 CREATE TRIGGER settings_write_history AFTER UPDATE ON thaw.settings FOR EACH ROW EXECUTE FUNCTION thaw.settings_write_history();

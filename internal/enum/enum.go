@@ -105,6 +105,7 @@ const (
 	EventImported EventKind = "imported"
 	EventReleased EventKind = "released"
 	EventChanged  EventKind = "changed"
+	EventSettled  EventKind = "settled"
 )
 
 // EventKinds are all values of [EventKind], in the database's order.
@@ -115,6 +116,7 @@ var EventKinds = []EventKind{
 	EventImported,
 	EventReleased,
 	EventChanged,
+	EventSettled,
 }
 
 // EventSource is a value of thaw.event_source.

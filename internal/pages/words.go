@@ -107,7 +107,7 @@ var actors = map[string]string{
 }
 
 var kinds = map[string]string{
-	"moved": "moved to another account", "released": "released manually",
+	"moved": "moved to another account", "released": "released manually", "settled": "action completed",
 }
 
 var sources = map[string]string{

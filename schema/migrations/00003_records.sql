@@ -7,8 +7,9 @@
 
 CREATE TYPE thaw.signal_outcome AS ENUM ('applied', 'duplicate', 'stale', 'unknown_account', 'ignored');
 -- 'released': a person requeued a prospect, and a later sweep resumes it. 'changed': the platform
--- moved it from paused to a status other than active.
-CREATE TYPE thaw.event_kind AS ENUM ('paused', 'resumed', 'moved', 'imported', 'released', 'changed');
+-- moved it from paused to a status other than active. 'settled': an action that was under way was
+-- completed after the pause, so the step moved on.
+CREATE TYPE thaw.event_kind AS ENUM ('paused', 'resumed', 'moved', 'imported', 'released', 'changed', 'settled');
 -- 'platform': a plain UPDATE, by any role.
 CREATE TYPE thaw.event_source AS ENUM ('signal', 'sweep', 'heal', 'operator', 'scheduler', 'import', 'platform');
 -- What a signal reports: a status, a login that the provider has yet to confirm, or a change of the
