@@ -10,6 +10,10 @@ demo:
 test:
     go test ./...
 
+# All tests on Postgres 15, 16, 17 and 18. `just matrix 17,18 ./schema` runs some of them.
+matrix *args:
+    .ci/matrix {{args}}
+
 # The tests that need Chromium, Prometheus or an OpenAPI validator.
 e2e *flags: tools
     cd e2e && go test ./... {{flags}}

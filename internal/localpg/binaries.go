@@ -31,6 +31,9 @@ var installFolders = []string{
 	"Applications/Postgres.app/Contents/Versions/*/bin", // Postgres.app
 }
 
+// folderVariable names the folder with the server binaries to use, whatever else is installed.
+const folderVariable = "THAW_POSTGRES_BIN"
+
 // binaries is a folder with initdb and postgres.
 type binaries struct {
 	dir     string
@@ -42,6 +45,7 @@ type host struct {
 	os        string // as runtime.GOOS
 	root      fs.FS  // the file system from "/"
 	path      string // the PATH variable
+	only      string // the folder in THAW_POSTGRES_BIN, or empty
 	superuser bool   // installing needs no sudo
 	// versionOf returns the version of the server binary in an absolute folder.
 	versionOf func(dir string) (version, error)
@@ -52,13 +56,18 @@ func thisHost() host {
 		os:        runtime.GOOS,
 		root:      os.DirFS("/"),
 		path:      os.Getenv("PATH"),
+		only:      os.Getenv(folderVariable),
 		superuser: os.Geteuid() == 0,
 		versionOf: binaryVersion,
 	}
 }
 
 // newestBinaries returns the newest installed version. Among equal versions the first in PATH wins.
+// If the environment names a folder, only that folder counts.
 func (h host) newestBinaries() (binaries, error) {
+	if h.only != "" && len(h.binaryFolders()) == 0 {
+		return binaries{}, fmt.Errorf("%w: %s is %q, which is not an absolute folder with initdb and postgres", ErrNoBinaries, folderVariable, h.only)
+	}
 	var found []binaries
 	var problems []string
 	for _, dir := range h.binaryFolders() {
@@ -87,14 +96,16 @@ func (h host) newestBinaries() (binaries, error) {
 // duplicates, those in PATH first.
 func (h host) binaryFolders() []string {
 	var candidates []string
-	for _, dir := range filepath.SplitList(h.path) {
+	for _, dir := range filepath.SplitList(cmp.Or(h.only, h.path)) {
 		if path.IsAbs(dir) {
 			candidates = append(candidates, strings.TrimPrefix(path.Clean(dir), "/"))
 		}
 	}
-	for _, pattern := range installFolders {
-		matches, _ := fs.Glob(h.root, pattern) // fails only for a malformed pattern
-		candidates = append(candidates, matches...)
+	if h.only == "" {
+		for _, pattern := range installFolders {
+			matches, _ := fs.Glob(h.root, pattern) // fails only for a malformed pattern
+			candidates = append(candidates, matches...)
+		}
 	}
 	var dirs []string
 	for _, dir := range candidates {

@@ -76,6 +76,21 @@ func TestNewestBinaries(t *testing.T) {
 	}
 }
 
+func TestFolderInEnvironment(t *testing.T) {
+	t.Parallel()
+	h := simulatedHost("/usr/bin", map[string]string{"/usr/bin": "18.1", "/opt/pg/bin": "16.2"})
+	h.only = "/opt/pg/bin"
+	got, err := h.newestBinaries()
+	require.NoError(t, err)
+	require.Equal(t, "/opt/pg/bin", got.dir)
+	for _, other := range []string{"/opt/none", "opt/pg/bin"} {
+		h.only = other
+		_, err = h.newestBinaries()
+		require.ErrorIs(t, err, ErrNoBinaries)
+		require.ErrorContains(t, err, `THAW_POSTGRES_BIN is "`+other+`"`)
+	}
+}
+
 func TestNoBinaries(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
