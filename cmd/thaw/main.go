@@ -40,6 +40,7 @@ type cli struct {
 	Work       workCmd       `cmd:"" help:"Run workers only."`
 	Web        webCmd        `cmd:"" help:"Run webhooks and pages only."`
 	Import     importCmd     `cmd:"" help:"Load accounts, campaigns and enrollments from a CSV file."`
+	Adopt      adoptCmd      `cmd:"" help:"Connect Thaw to tables that the platform has already."`
 	Sweep      sweepCmd      `cmd:"" help:"Start the sweep of the current tick."`
 	Heal       healCmd       `cmd:"" help:"Resume a large backlog at once, under its own cap."`
 	Status     statusCmd     `cmd:"" help:"Show the backlog, the last sweep, and when each account is expected to be done."`

@@ -20,6 +20,13 @@ import (
 // commandPages are the pages about commands. Their console blocks are run by [TestCommandPages].
 const commandPages = "../../docs/commands"
 
+// adoptPage is the page about a platform with tables of its own. Its examples run like those of
+// [commandPages], on the tables of platformTables instead of an imported fleet.
+const (
+	adoptPage      = "../../docs/adopt.md"
+	platformTables = "../../internal/adopt/testdata/outreach.sql"
+)
+
 // A page is Markdown. Its console blocks have lines that begin with "$ thaw", each followed by the
 // output of the command. A directive is a line before a block:
 //
@@ -34,20 +41,20 @@ var (
 // versions.
 var volatile = regexp.MustCompile(`\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?Z?|\b\d+(?:\.\d+)? (?:ms|s|min|h)\b|thaw_[A-Za-z0-9_-]{20,}|thaw_test_\w+|msg_[0-9a-f]+|\b[0-9a-f]{12,}\b|\bgo1\.\d+(?:\.\d+)?\b| +`)
 
-// TestCommandPages runs the examples of the pages in docs/commands and compares their output. Each
-// page has its own database with the fleet of testdata/fleet.csv, whose clock shows
-// 2026-01-31 09:00 UTC.
+// TestCommandPages runs the examples of the pages in docs/commands and of adoptPage, and compares
+// their output. Each page has its own database with the fleet of testdata/fleet.csv, whose clock
+// shows 2026-01-31 09:00 UTC.
 func TestCommandPages(t *testing.T) {
 	t.Parallel()
 	pages, err := filepath.Glob(filepath.Join(commandPages, "*.md"))
 	require.NoError(t, err)
 	require.NotEmpty(t, pages)
-	for _, path := range pages {
+	for _, path := range append(pages, adoptPage) {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".md"), func(t *testing.T) {
 			t.Parallel()
 			content, err := os.ReadFile(path)
 			require.NoError(t, err)
-			got := runPage(t, string(content))
+			got := runPage(t, string(content), path == adoptPage)
 			want, now := volatile.ReplaceAllString(string(content), "…"), volatile.ReplaceAllString(got, "…")
 			if *update && now != want {
 				require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
@@ -71,6 +78,9 @@ func TestEveryCommandHasAPage(t *testing.T) {
 		all.Write(content)
 		return err
 	}))
+	adopting, err := os.ReadFile(adoptPage)
+	require.NoError(t, err)
+	all.Write(adopting)
 	withoutPage := []string{"demo", "bench", "licenses", "help", "version", "completion", "man"} // docs/development.md, docs/benchmarks.md and the output itself
 	var missing []string
 	for _, command := range newParser(&cli{}).Model.Leaves(true) {
@@ -81,8 +91,9 @@ func TestEveryCommandHasAPage(t *testing.T) {
 	require.Empty(t, missing, "no page in docs/commands has an example of these commands")
 }
 
-// runPage returns the page with the output of its commands as they are now.
-func runPage(t *testing.T, page string) string {
+// runPage returns the page with the output of its commands as they are now. The database has
+// platformTables or a fleet.
+func runPage(t *testing.T, page string, hasTables bool) string {
 	t.Helper()
 	db := testdb.New(t)
 	db.Exec(t, "UPDATE thaw_test.clock SET ahead = '2026-01-31 09:00:00Z' - pg_catalog.now()")
@@ -106,8 +117,14 @@ func runPage(t *testing.T, page string) string {
 		require.NoError(t, err)
 		return string(out), 0
 	}
-	_, code := run("thaw import fleet.csv")
-	require.Zero(t, code)
+	if hasTables {
+		tables, err := os.ReadFile(platformTables)
+		require.NoError(t, err)
+		db.Exec(t, string(tables))
+	} else {
+		_, code := run("thaw import fleet.csv")
+		require.Zero(t, code)
+	}
 
 	var got []string
 	inConsole, want := false, 0
