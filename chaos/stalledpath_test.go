@@ -14,8 +14,8 @@ import (
 func TestDroppedConnections(t *testing.T) {
 	t.Parallel()
 	s := open(t)
-	traffic := s.traffic(scale(size{signaled: 4, healed: 1, silent: 2, prospects: 4000}, size{signaled: 12, healed: 2, silent: 5, prospects: 20_000}))
-	proxies, processes := s.behindProxies(2, "--tick=2s", "--jitter=10s")
+	traffic := s.traffic(scale(size{signaled: 3, healed: 1, silent: 1, prospects: 1000}, size{signaled: 12, healed: 2, silent: 5, prospects: 20_000}))
+	proxies, processes := s.behindProxies(scale(1, 2), "--tick=2s", "--jitter=10s")
 	stop := traffic.begin(processes...)
 
 	for _, p := range proxies {
@@ -28,7 +28,7 @@ func TestDroppedConnections(t *testing.T) {
 			return where
 		})
 	}
-	for range scale(40, 2000) {
+	for range scale(20, 2000) {
 		s.faultN("dropped connections", proxies[s.rand.IntN(len(proxies))].drop(s.rand.IntN, 1))
 		s.pause(time.Duration(s.rand.IntN(60)) * time.Millisecond)
 	}

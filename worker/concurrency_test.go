@@ -16,7 +16,7 @@ import (
 func TestNoResumeIsLostOnBusyAccounts(t *testing.T) {
 	t.Parallel()
 	const accounts, senders = 20, 8
-	signals := testdb.Size(14, 100) // per account
+	signals := testdb.Size(8, 100) // per account
 	f := setup(t)
 	// Raised so that only the lock order prevents lost resumes, not a cap or an idempotency record.
 	f.Exec(t, "UPDATE thaw.settings SET account_cap = 1000000, fleet_cap = 10000000, signal_cap = 10000000")
@@ -31,7 +31,7 @@ func TestNoResumeIsLostOnBusyAccounts(t *testing.T) {
 		}
 	}
 	f.Exec(t, "UPDATE thaw.settings SET safety_accounts = 1000000, flap_limit = 0") // the accounts are lost repeatedly
-	for range 3 {
+	for range testdb.Size(2, 3) {
 		f.launch(t)
 	}
 
@@ -122,10 +122,10 @@ func TestCapsHoldWhileSignalsAndSweepCompete(t *testing.T) {
 		f.waiting(t, f.account(t, account{key: fmt.Sprint("old", i), member: member, status: "removed"}), 40)
 		f.account(t, account{key: fmt.Sprint("new", i), member: member})
 	}
-	for range 3 {
+	for range testdb.Size(2, 3) {
 		f.launch(t)
 	}
-	for range 3 {
+	for range testdb.Size(2, 3) {
 		var sending errgroup.Group
 		for i := range families {
 			sending.Go(func() error {

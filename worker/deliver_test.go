@@ -163,7 +163,7 @@ func TestEveryPassIsReportedOnceDespiteCrashes(t *testing.T) {
 	transitions := func() int {
 		return testdb.Value[int](t, f.DB, "SELECT coalesce(max(id), 0) FROM thaw.enrollment_events")
 	}
-	for round := range testdb.Size(4, 8) {
+	for round := range testdb.Size(3, 8) {
 		ctx, crash := context.WithCancel(t.Context())
 		_, stop := f.launchWithWebhooks(t, ctx, webhooks)
 		before := transitions()

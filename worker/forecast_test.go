@@ -46,8 +46,9 @@ INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, prospect_ur
 // each prospect must resume in its forecast tick, and no other prospect may resume.
 func TestForecastTicksAreExact(t *testing.T) {
 	t.Parallel()
+	testdb.RequireFull(t) // TestForecastMatchesSweeps of package readmodel has small fleets
+	const accounts, fleetCap = 200, 170
 	f := setup(t)
-	accounts, fleetCap := testdb.Size(80, 200), testdb.Size(60, 170)
 	f.Exec(t, fmt.Sprintf(manyAccounts, fleetCap, accounts))
 	urls := testdb.Column[string](t, f.DB, "SELECT prospect_url FROM thaw.enrollments ORDER BY id")
 	require.Equal(t, accounts, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.accounts"))

@@ -483,7 +483,7 @@ func TestHealOfListWithDuplicates(t *testing.T) {
 func TestHealsPassesAndPausesDoNotDeadlock(t *testing.T) {
 	t.Parallel()
 	const accounts, campaigns = 12, 4
-	turns := testdb.Size(4, 12)
+	turns := testdb.Size(2, 12)
 	f := setup(t)
 	f.Exec(t, "UPDATE thaw.settings SET safety_accounts = 1000000, account_cap = 1000000, fleet_cap = 10000000, signal_cap = 10000000")
 	for i := range accounts {

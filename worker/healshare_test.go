@@ -19,8 +19,12 @@ import (
 func TestHealSharesItsCap(t *testing.T) {
 	t.Parallel()
 	backlogs := []int{90, 3, 40, 0, 90, 12, 7, 60, 1, 30}
-	for _, limit := range []int{1, 9, 10, 50, 100, 217, 332} {
-		for _, size := range []int32{7, 100, 1000} {
+	limits, sizes := []int{9, 100}, []int32{7, 1000}
+	if testdb.Full() {
+		limits, sizes = []int{1, 9, 10, 50, 100, 217, 332}, []int32{7, 100, 1000}
+	}
+	for _, limit := range limits {
+		for _, size := range sizes {
 			t.Run(fmt.Sprint(limit, " in batches of ", size), func(t *testing.T) {
 				t.Parallel()
 				f := setup(t)

@@ -26,7 +26,7 @@ import (
 // TestMain lowers the number of random cases per property, because those of this package use a
 // database. The flag -rapid.checks overrides it.
 func TestMain(m *testing.M) {
-	if err := flag.Set("rapid.checks", strconv.Itoa(testdb.Size(8, 30))); err != nil {
+	if err := flag.Set("rapid.checks", strconv.Itoa(testdb.Size(3, 30))); err != nil {
 		panic(err)
 	}
 	os.Exit(m.Run())
@@ -110,10 +110,9 @@ func (f *fleet) launchUntilStopped(t *testing.T, ctx context.Context) (w *worker
 // webhooks is nil.
 func (f *fleet) launchWithWebhooks(t *testing.T, ctx context.Context, webhooks *worker.Webhooks) (w *worker.Worker, stop func()) {
 	t.Helper()
-	riverPool, err := pgxpool.NewWithConfig(t.Context(), f.Pool.Config())
-	require.NoError(t, err)
-	w, err = worker.New(t.Context(), worker.Config{
-		Pool: f.Pool, RiverPool: riverPool, RiverSchema: schema.Name, PollOnly: f.PollOnly, Webhooks: webhooks, Logger: slog.New(f.log),
+	pool, riverPool := f.connections(t, 4), f.connections(t, 2)
+	w, err := worker.New(t.Context(), worker.Config{
+		Pool: pool, RiverPool: riverPool, RiverSchema: schema.Name, PollOnly: f.PollOnly, Webhooks: webhooks, Logger: slog.New(f.log),
 	})
 	require.NoError(t, err)
 	require.NoError(t, w.Start(ctx))
@@ -122,7 +121,19 @@ func (f *fleet) launchWithWebhooks(t *testing.T, ctx context.Context, webhooks *
 		defer cancel()
 		require.NoError(t, w.Stop(ctx))
 		riverPool.Close()
+		pool.Close()
 	}
+}
+
+// connections returns a pool of a few connections, which the caller closes. Each connection plans
+// and compiles all functions that it runs, which takes longer than most tests.
+func (f *fleet) connections(t *testing.T, most int32) *pgxpool.Pool {
+	t.Helper()
+	config := f.Pool.Config()
+	config.MaxConns = most
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	require.NoError(t, err)
+	return pool
 }
 
 // start runs a worker until the test ends, and returns when the sweep of the current tick is done,

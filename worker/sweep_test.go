@@ -196,7 +196,7 @@ func TestFleetCapIsExactWithSeveralWorkers(t *testing.T) {
 		f.Exec(t, "INSERT INTO thaw.workspaces (key) VALUES ($1) ON CONFLICT DO NOTHING", workspace)
 		f.waiting(t, f.account(t, account{key: fmt.Sprint("a", i), workspace: workspace}), 50)
 	}
-	for range 3 {
+	for range testdb.Size(2, 3) {
 		f.launch(t)
 	}
 	f.eventually(t, 1, "SELECT count(*) FROM thaw.sweeps WHERE finished_at IS NOT NULL")
