@@ -46,6 +46,9 @@ var volatile = regexp.MustCompile(`\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\
 // shows 2026-01-31 09:00 UTC.
 func TestCommandPages(t *testing.T) {
 	t.Parallel()
+	if !*update {
+		testdb.RequireFull(t)
+	}
 	pages, err := filepath.Glob(filepath.Join(commandPages, "*.md"))
 	require.NoError(t, err)
 	require.NotEmpty(t, pages)

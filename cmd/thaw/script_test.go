@@ -34,7 +34,8 @@ func TestMain(m *testing.M) {
 // testdb), and ADDR an unused address. The clock of the database is set to the start of a tick, so
 // that no tick ends while a script runs. The working directory has testdata/fleet.csv.
 //
-// The condition full is true at full size.
+// The condition full is true at full size. By default a script stops after its main part, because
+// each command is a process and has to connect.
 //
 // Additional commands:
 //
