@@ -175,6 +175,16 @@ var mutants = []mutant{
 		pkg:     "./worker", tests: []string{"TestHealBatchWaitsForNoLock"},
 	},
 	{
+		without: "the check that an account is gone before its pending prospects move",
+		edits:   []edit{{resumes, "WHERE source.id = ANY (p_source_ids) AND thaw.is_gone(source.status)", "WHERE source.id = ANY (p_source_ids)"}},
+		pkg:     "./worker", tests: []string{"TestPendingProspectsMoveFromAccountsThatAreGone"},
+	},
+	{
+		without: "the limit of a pass on pending prospects",
+		edits:   []edit{{resumes, "size constant integer := 2000;", "size constant integer := 20000;"}},
+		pkg:     "./worker", tests: []string{"TestMovesAreBounded"},
+	},
+	{
 		without: "another round of a heal for locked rows",
 		edits:   []edit{{heals, "AND (heal.skipped > 0 AND heal.round < rounds OR ", "AND (false OR "}},
 		pkg:     "./worker", tests: []string{"TestHealRetriesLockedRows"},

@@ -318,6 +318,15 @@ func requireNoScansInFunctions(t *testing.T, db *testdb.DB) {
 				SELECT s.id FROM thaw.account_signals AS s
 				WHERE s.provider = a.provider AND s.provider_account_id = a.provider_account_id ORDER BY s.id DESC LIMIT 1))
 			FROM thaw.accounts AS a WHERE a.provider_account_id = 'account-1'`},
+		{"a pass that moves pending prospects", `
+			UPDATE thaw.accounts SET status = 'connected' WHERE provider_account_id = 'account-21';
+			UPDATE thaw.accounts AS a SET status = 'removed', member_id = new.member_id FROM thaw.accounts AS new
+			WHERE a.provider_account_id = 'account-41' AND new.provider_account_id = 'account-21';
+			UPDATE thaw.enrollments AS e SET status = 'pending' FROM thaw.accounts AS a
+			WHERE a.id = e.account_id AND a.provider_account_id = 'account-41' AND e.status = 'active';
+			SELECT thaw.move_targets();
+			SELECT thaw.movable(thaw.sources_of(a.id)) FROM thaw.accounts AS a WHERE a.provider_account_id = 'account-21';
+			SELECT count(*) FROM thaw.heals AS h CROSS JOIN LATERAL thaw.heal_movable(h, 10)`},
 		{"a pass of the sweep lane", `
 			INSERT INTO thaw.sweeps (tick_at, account_cap, fleet_cap, accounts_planned, planned) VALUES (thaw.tick(), 200, 2000, 1, 200);
 			INSERT INTO thaw.allocations (tick_at, account_id, workspace_id, planned)

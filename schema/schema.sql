@@ -905,9 +905,13 @@ BEGIN
             WHERE a.workspace_id = looked.workspace_id AND a.status = 'connected' AND a.connected_at >= looked.paused_at
                 -- BETWEEN and ORDER BY match the index. With equality the planner expects to find
                 -- one of many rows soon and scans the table or its primary key from the start.
-                AND (SELECT e.id FROM thaw.enrollments AS e
+                AND coalesce(
+                    (SELECT e.id FROM thaw.enrollments AS e
                     WHERE e.status = 'active' AND e.account_id = a.id AND e.campaign_id BETWEEN looked.id AND looked.id
-                    ORDER BY e.campaign_id, e.id LIMIT 1) IS NOT NULL
+                    ORDER BY e.campaign_id, e.id LIMIT 1),
+                    (SELECT e.id FROM thaw.enrollments AS e
+                    WHERE e.status = 'pending' AND e.account_id = a.id AND e.campaign_id BETWEEN looked.id AND looked.id
+                    ORDER BY e.campaign_id, e.id LIMIT 1)) IS NOT NULL
                 AND thaw.blocked_by(a) IS NULL
             ORDER BY a.id LIMIT 1) AS found
     )
@@ -1872,7 +1876,7 @@ BEGIN
         heal.accounts_done := heal.accounts - cardinality(sources);
     END IF;
     UPDATE thaw.heals AS h SET status = 'done', finished_at = thaw.now(), remaining = waiting, found = heal.found,
-        accounts = heal.accounts, accounts_done = heal.accounts_done, first_source_ids = NULL, stopped_reason = NULL, stopped_at = NULL
+        accounts = heal.accounts, accounts_done = heal.accounts_done, first_source_ids = NULL, is_moving = false, stopped_reason = NULL, stopped_at = NULL
     WHERE h.id = heal.id;
     DELETE FROM thaw.heal_order AS part WHERE part.heal_id = p_heal_id;
 END;
@@ -2055,6 +2059,19 @@ BEGIN
         RETURN;
     END IF;
     verdict := 'more';
+    IF heal.is_moving THEN
+        SELECT * INTO next FROM thaw.heal_move(heal, p_size, p_job_id);
+        UPDATE thaw.heals AS h SET moved = h.moved + next.moved, campaigns_resumed = h.campaigns_resumed + next.started,
+            batch = h.batch + 1
+        WHERE h.id = p_heal_id;
+        IF next.is_done THEN
+            verdict := 'done';
+            PERFORM thaw.finish_heal(p_heal_id);
+        ELSE
+            SET LOCAL synchronous_commit = off;
+        END IF;
+        RETURN;
+    END IF;
     is_listed := thaw.is_listed(heal);
     IF heal.oldest_first IS NULL THEN
         is_short := thaw.heal_bound(heal) > heal.cap;
@@ -2235,7 +2252,11 @@ BEGIN
         JOIN thaw.accounts AS a ON a.id = through.account_id
         ORDER BY a.id;
     END IF;
-    -- 6. Finish.
+    -- 6. Finish, or go on to move pending prospects.
+    IF verdict = 'done' AND EXISTS (SELECT FROM thaw.heal_movable(heal, 1)) THEN
+        UPDATE thaw.heals AS h SET is_moving = true WHERE h.id = p_heal_id;
+        verdict := 'more';
+    END IF;
     IF verdict = 'done' THEN
         PERFORM thaw.finish_heal(p_heal_id);
     ELSE
@@ -2270,6 +2291,7 @@ CREATE TABLE thaw.heals (
     pass integer DEFAULT 1 NOT NULL,
     pass_resumed integer DEFAULT 0 NOT NULL,
     at_account_chosen integer DEFAULT 0 NOT NULL,
+    is_moving boolean DEFAULT false NOT NULL,
     next_batch_at timestamp with time zone,
     batch integer DEFAULT 0 NOT NULL,
     accounts_done integer DEFAULT 0 NOT NULL,
@@ -2427,6 +2449,138 @@ CREATE FUNCTION thaw.heal_fleet(rate integer, cap integer DEFAULT NULL::integer,
     SET search_path TO 'pg_catalog', 'pg_temp'
     RETURN thaw.start_heal(NULL::bigint, NULL::bigint, NULL::bigint[], cap, false, actor, NULL::bigint, rate, reason, true);
 COMMENT ON FUNCTION thaw.heal_fleet(rate integer, cap integer, actor text, reason text) IS 'Starts a heal of the whole fleet, which resumes at most rate prospects per minute, and returns its id. Without a cap, it resumes up to as many prospects as wait now. Workspaces whose auto-resume is off are not included.';
+CREATE FUNCTION thaw.heal_movable(p_heal thaw.heals, p_size integer) RETURNS TABLE(place tid, source_id bigint, target_id bigint, campaign_id bigint)
+    LANGUAGE plpgsql STABLE
+    SET plan_cache_mode TO 'force_custom_plan'
+    SET jit TO 'off'
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    sources bigint[];
+BEGIN
+    IF thaw.is_listed(p_heal) THEN
+        RETURN QUERY
+        WITH pending AS MATERIALIZED (
+            SELECT e.ctid, e.account_id, e.campaign_id
+            FROM thaw.heal_enrollments AS listed
+            CROSS JOIN LATERAL (
+                SELECT found.ctid, found.account_id, found.campaign_id
+                FROM thaw.enrollments AS found
+                WHERE found.id = ANY (listed.enrollment_ids) AND found.status = 'pending'
+                OFFSET 0) AS e
+            WHERE listed.heal_id = p_heal.id)
+        SELECT pending.ctid, moves.source_id, moves.target_id, pending.campaign_id
+        FROM thaw.heal_moves(p_heal, ARRAY(SELECT DISTINCT pending.account_id FROM pending)) AS moves
+        JOIN pending ON pending.account_id = moves.source_id
+        LIMIT p_size;
+        RETURN;
+    ELSIF p_heal.account_id IS NOT NULL THEN
+        sources := thaw.sources_of(p_heal.account_id) || p_heal.account_id;
+    ELSE
+        sources := ARRAY(
+            SELECT a.id FROM thaw.accounts AS a
+            WHERE thaw.is_gone(a.status) AND (p_heal.is_fleet OR a.workspace_id = p_heal.workspace_id)
+                -- ORDER BY matches the index, as in thaw.blocked_campaigns.
+                AND (SELECT e.id FROM thaw.enrollments AS e
+                    WHERE e.status = 'pending' AND e.account_id = a.id
+                    ORDER BY e.campaign_id, e.id LIMIT 1) IS NOT NULL);
+    END IF;
+    RETURN QUERY
+    SELECT pending.ctid, moves.source_id, moves.target_id, pending.campaign_id
+    FROM thaw.heal_moves(p_heal, ARRAY(SELECT DISTINCT one.id FROM unnest(sources) AS one (id))) AS moves
+    CROSS JOIN LATERAL (
+        SELECT e.ctid, e.campaign_id
+        FROM thaw.enrollments AS e
+        WHERE e.status = 'pending' AND e.account_id = moves.source_id
+        ORDER BY e.campaign_id, e.id
+        LIMIT p_size) AS pending
+    LIMIT p_size;
+END;
+$$;
+CREATE FUNCTION thaw.heal_move(p_heal thaw.heals, p_size integer, p_job_id bigint, OUT moved integer, OUT started integer, OUT is_done boolean) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    cause     thaw.cause := ROW('heal', NULL, NULL, p_heal.id, p_job_id);
+    chosen    integer;
+    places    tid[];
+    sources   bigint[];
+    targets   bigint[];
+    campaigns bigint[];
+    open      bigint[];
+    through   bigint[];
+    held      bigint[];
+    target    record;
+    n         integer;
+BEGIN
+    moved := 0;
+    started := 0;
+    SELECT array_agg(m.place), array_agg(m.source_id), array_agg(m.target_id), array_agg(m.campaign_id), count(*)
+    INTO places, sources, targets, campaigns, chosen
+    FROM thaw.heal_movable(p_heal, p_size) AS m;
+    SELECT array_agg(free.id) INTO open FROM (
+        SELECT a.id FROM thaw.accounts AS a WHERE a.id = ANY (targets) ORDER BY a.id
+        FOR NO KEY UPDATE SKIP LOCKED) AS free;
+    open := ARRAY(
+        SELECT a.id FROM thaw.accounts AS a WHERE a.id = ANY (open) AND thaw.blocked_by(a, p_heal.even_if_off) IS NULL);
+    -- Campaigns that do not wait for an account need no lock.
+    SELECT array_agg(used.id ORDER BY used.id), array_agg(used.target_id ORDER BY used.id) INTO campaigns, through FROM (
+        SELECT line.id, min(line.target_id) AS target_id
+        FROM unnest(campaigns, targets) AS line (id, target_id)
+        WHERE line.target_id = ANY (open)
+            AND (SELECT c.waits_for_account FROM thaw.campaigns AS c WHERE c.id = line.id)
+        GROUP BY line.id) AS used;
+    IF campaigns IS NOT NULL THEN
+        held := thaw.lock_free_campaigns(campaigns);
+        SELECT array_agg(free.id), array_agg(free.target_id) INTO campaigns, through
+        FROM unnest(campaigns, through) AS free (id, target_id) WHERE free.id <> ALL (held);
+        started := coalesce(cardinality(thaw.start_campaigns(cause, campaigns, through)), 0);
+    END IF;
+    FOR target IN
+        SELECT a AS account, array_agg(line.place) AS places, array_agg(line.source_id) AS source_ids
+        FROM unnest(places, sources, targets) AS line (place, source_id, target_id)
+        JOIN thaw.accounts AS a ON a.id = line.target_id
+        JOIN thaw.enrollments AS e ON e.ctid = line.place AND e.campaign_id <> ALL (coalesce(held, '{}'))
+        WHERE a.id = ANY (open)
+        GROUP BY a.id
+        ORDER BY a.id
+    LOOP
+        n := thaw.move_rows(
+            cause, target.places, target.source_ids, array_fill((target.account).id, ARRAY[cardinality(target.places)]));
+        moved := moved + n;
+        IF n > 0 THEN
+            PERFORM thaw.publish_moved(target.account, 'heal', NULL, NULL, p_heal.id, n);
+        END IF;
+    END LOOP;
+    is_done := chosen < p_size OR moved = 0;
+END;
+$$;
+CREATE FUNCTION thaw.heal_moves(p_heal thaw.heals, p_source_ids bigint[]) RETURNS TABLE(source_id bigint, target_id bigint)
+    LANGUAGE plpgsql STABLE
+    SET plan_cache_mode TO 'force_custom_plan'
+    SET jit TO 'off'
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    is_safe boolean := NOT thaw.is_safety_on();
+BEGIN
+    RETURN QUERY
+    SELECT source.id, source.target_id
+    FROM (
+        SELECT a.id,
+            (SELECT moved.target_id FROM thaw.sibling_targets AS moved WHERE moved.source_id = a.id LIMIT 1) AS target_id
+        FROM thaw.accounts AS a
+        WHERE a.id = ANY (p_source_ids) AND thaw.is_gone(a.status)
+        OFFSET 0) AS source
+    CROSS JOIN LATERAL (
+        SELECT FROM thaw.accounts AS target
+        JOIN thaw.workspaces AS workspace ON workspace.id = target.workspace_id
+        WHERE target.id = source.target_id
+            AND thaw.block_reason(target, NOT is_safe, p_heal.even_if_off OR workspace.auto_resume) IS NULL
+        LIMIT 1) AS open;
+END;
+$$;
 CREATE FUNCTION thaw.heal_next(INOUT p_heal thaw.heals, p_quota integer, OUT places tid[], OUT source_ids bigint[], OUT campaign_ids bigint[], OUT target_ids bigint[], OUT at_end boolean) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2945,6 +3099,12 @@ BEGIN
             FROM thaw.settings AS s);
 END;
 $$;
+CREATE FUNCTION thaw.is_transient(p_status thaw.account_status) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (p_status = ANY (ARRAY['connecting'::thaw.account_status, 'error'::thaw.account_status]));
+CREATE FUNCTION thaw.is_gone(p_status thaw.account_status) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((p_status <> ALL (ARRAY['connected'::thaw.account_status, 'restricted'::thaw.account_status])) AND (NOT thaw.is_transient(p_status)));
 CREATE FUNCTION thaw.is_listed(p_heal thaw.heals) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     RETURN (((p_heal).workspace_id IS NULL) AND ((p_heal).account_id IS NULL) AND (NOT (p_heal).is_fleet));
@@ -2959,9 +3119,6 @@ $$;
 CREATE FUNCTION thaw.is_stuck(account thaw.accounts) RETURNS boolean
     LANGUAGE sql STABLE
     RETURN (((account).status = 'connecting'::thaw.account_status) AND (COALESCE((account).status_at, (account).created_at) < (thaw.now() - '01:00:00'::interval)));
-CREATE FUNCTION thaw.is_transient(p_status thaw.account_status) RETURNS boolean
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN (p_status = ANY (ARRAY['connecting'::thaw.account_status, 'error'::thaw.account_status]));
 CREATE FUNCTION thaw.is_trusted_writer() RETURNS boolean
     LANGUAGE sql STABLE
     RETURN has_table_privilege('thaw.enrollment_events'::text, 'INSERT'::text);
@@ -3306,6 +3463,99 @@ BEGIN
             AND lost * 100 >= newest.accounts_connected::bigint * settings.safety_percent;
 END;
 $$;
+CREATE FUNCTION thaw.movable(p_source_ids bigint[], OUT places tid[], OUT source_ids bigint[], OUT campaign_ids bigint[]) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    size constant integer := 2000;
+BEGIN
+    SELECT array_agg(next.ctid), array_agg(next.account_id), array_agg(DISTINCT next.campaign_id)
+    INTO places, source_ids, campaign_ids
+    FROM (
+        SELECT pending.ctid, pending.account_id, pending.campaign_id
+        FROM thaw.accounts AS source
+        CROSS JOIN LATERAL (
+            SELECT e.ctid, e.account_id, e.campaign_id
+            FROM thaw.enrollments AS e
+            WHERE e.status = 'pending' AND e.account_id = source.id
+            ORDER BY e.campaign_id, e.id
+            LIMIT size) AS pending
+        WHERE source.id = ANY (p_source_ids) AND thaw.is_gone(source.status)
+        LIMIT size) AS next;
+END;
+$$;
+CREATE FUNCTION thaw.move_rows(p_cause thaw.cause, p_places tid[], p_source_ids bigint[], p_target_ids bigint[]) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    jitter interval := (SELECT s.jitter FROM thaw.settings AS s);
+    moved  integer;
+BEGIN
+    PERFORM set_config('thaw.counts_by_statement', 'on', true);
+    WITH claimed AS MATERIALIZED (
+        SELECT prospect.ctid, prospect.id, prospect.next_action_at, prospect.next_action_at < thaw.now() AS is_overdue,
+            prospect.account_id AS from_account_id, place.target_id
+        FROM unnest(p_places, p_source_ids, p_target_ids) AS place (ctid, source_id, target_id)
+        JOIN thaw.enrollments AS prospect
+            ON prospect.ctid = place.ctid AND prospect.account_id = place.source_id AND prospect.status = 'pending'
+        FOR NO KEY UPDATE OF prospect SKIP LOCKED
+    ), slots AS (
+        SELECT claimed.*, row_number() OVER account AS i, count(*) OVER account AS n
+        FROM claimed
+        WINDOW account AS (
+            PARTITION BY claimed.target_id, claimed.is_overdue ORDER BY claimed.next_action_at, claimed.id
+            ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
+    ), changed AS (
+        UPDATE thaw.enrollments AS e SET
+            account_id = slots.target_id,
+            next_action_at = CASE WHEN slots.is_overdue
+                THEN thaw.now() + thaw.spread(slots.i, slots.n, jitter) ELSE e.next_action_at END
+        FROM slots
+        WHERE e.ctid = slots.ctid
+        RETURNING e.id, e.step, slots.from_account_id, slots.target_id
+    )
+    INSERT INTO thaw.enrollment_events (
+        enrollment_id, at, tick_at, heal_id, signal_id, job_id, from_account_id, to_account_id, step, kind, source,
+        from_status, to_status)
+    SELECT changed.id, thaw.now(), p_cause.tick_at, p_cause.heal_id, p_cause.signal_id, p_cause.job_id,
+        changed.from_account_id, changed.target_id, changed.step, 'moved', p_cause.source, 'pending', 'pending'
+    FROM changed;
+    GET DIAGNOSTICS moved = ROW_COUNT;
+    PERFORM set_config('thaw.counts_by_statement', '', true);
+    RETURN moved;
+END;
+$$;
+CREATE FUNCTION thaw.move_targets(p_size integer DEFAULT 2000, OUT account_ids bigint[], OUT workspace_ids bigint[]) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET jit TO 'off'
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    WITH stranded AS MATERIALIZED (
+        SELECT (SELECT moved.target_id FROM thaw.sibling_targets AS moved WHERE moved.source_id = source.id LIMIT 1) AS target_id
+        FROM (
+            SELECT a.id FROM thaw.accounts AS a
+            WHERE thaw.is_gone(a.status)
+                -- ORDER BY matches the index, as in thaw.blocked_campaigns.
+                AND (SELECT e.id FROM thaw.enrollments AS e
+                    WHERE e.status = 'pending' AND e.account_id = a.id
+                    ORDER BY e.campaign_id, e.id LIMIT 1) IS NOT NULL
+            OFFSET 0) AS source
+    )
+    SELECT coalesce(array_agg(open.id), '{}'), coalesce(array_agg(open.workspace_id), '{}') INTO account_ids, workspace_ids
+    FROM (
+        SELECT target.id, target.workspace_id
+        FROM (SELECT DISTINCT stranded.target_id FROM stranded WHERE stranded.target_id IS NOT NULL) AS found
+        JOIN thaw.accounts AS target ON target.id = found.target_id
+        JOIN thaw.workspaces AS workspace ON workspace.id = target.workspace_id
+        CROSS JOIN thaw.safety
+        WHERE thaw.block_reason(target, safety.since IS NOT NULL, workspace.auto_resume) IS NULL
+        ORDER BY target.id
+        LIMIT p_size) AS open;
+END;
+$$;
 CREATE FUNCTION thaw.oldest_jobs(p_queues text[]) RETURNS TABLE(queue text, waited interval)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -3325,7 +3575,9 @@ CREATE FUNCTION thaw.open_campaigns(p_cause thaw.cause, p_account_id bigint, p_c
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    campaigns bigint[] := p_campaign_ids || ARRAY(SELECT active.campaign_id FROM thaw.active_campaigns(p_account_id) AS active);
+    campaigns bigint[] := p_campaign_ids
+        || ARRAY(SELECT active.campaign_id FROM thaw.active_campaigns(p_account_id) AS active)
+        || ARRAY(SELECT pending.campaign_id FROM thaw.pending_campaigns(p_account_id) AS pending);
 BEGIN
     IF NOT thaw.lock_campaigns(campaigns) THEN
         RETURN 0;
@@ -3572,6 +3824,30 @@ CREATE FUNCTION thaw.pause_reason_of(p_status thaw.account_status) RETURNS thaw.
 CREATE FUNCTION thaw.pause_reasons() RETURNS thaw.pause_reason[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ARRAY(SELECT word.reason FROM unnest(enum_range(NULL::thaw.pause_reason)) word(reason) WHERE (word.reason = thaw.current_reason(word.reason)) ORDER BY word.reason);
+CREATE FUNCTION thaw.pending_campaigns(p_account_id bigint) RETURNS TABLE(campaign_id bigint)
+    LANGUAGE sql STABLE ROWS 10
+    BEGIN ATOMIC
+ WITH RECURSIVE loose AS (
+         ( SELECT e.campaign_id
+            FROM thaw.enrollments e
+           WHERE ((e.status = 'pending'::thaw.enrollment_status) AND (e.account_id = pending_campaigns.p_account_id))
+           ORDER BY e.campaign_id
+          LIMIT 1)
+         UNION ALL
+          SELECT ( SELECT e.campaign_id
+                    FROM thaw.enrollments e
+                   WHERE ((e.status = 'pending'::thaw.enrollment_status) AND (e.account_id = pending_campaigns.p_account_id) AND (e.campaign_id > loose_1.campaign_id))
+                   ORDER BY e.campaign_id
+                  LIMIT 1) AS campaign_id
+            FROM loose loose_1
+           WHERE (loose_1.campaign_id IS NOT NULL)
+         )
+  SELECT loose.campaign_id
+    FROM loose
+   WHERE ( SELECT c.waits_for_account
+            FROM thaw.campaigns c
+           WHERE (c.id = loose.campaign_id));
+END;
 CREATE FUNCTION thaw.pick_up_signals(p_within interval) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3678,7 +3954,7 @@ BEGIN
     LIMIT p_quota;
 END;
 $$;
-CREATE FUNCTION thaw.preview_heal(p_heal_id bigint, OUT resumable bigint, OUT accounts bigint, OUT cap integer, OUT rate integer, OUT waiting bigint, OUT ticks bigint, OUT tick_seconds integer) RETURNS record
+CREATE FUNCTION thaw.preview_heal(p_heal_id bigint, OUT resumable bigint, OUT accounts bigint, OUT cap integer, OUT rate integer, OUT waiting bigint, OUT ticks bigint, OUT tick_seconds integer, OUT movable bigint) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -3702,6 +3978,7 @@ BEGIN
         FROM thaw.heal_scope(heal.id) AS scope GROUP BY scope.target_id) AS target
     JOIN thaw.accounts AS account ON account.id = target.target_id
     JOIN thaw.workspaces AS workspace ON workspace.id = account.workspace_id;
+    movable := (SELECT count(*) FROM thaw.heal_movable(heal, 100000));
     share := thaw.fair_share(each, heal.cap);
     ticks := (
         SELECT coalesce(greatest(ceil(sum(line.remaining) / settings.fleet_cap), max(ceil(line.remaining::numeric / line.cap))), 0)
@@ -3951,6 +4228,15 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.publish(p_type text, p_workspace_id bigint, p_account_id bigint, p_data jsonb) IS 'Writes a message to the platform, in the transaction of the event that it reports: p_data and the names of workspace and account. Returns the id of the message. Null: no endpoint is enabled, and nothing is written.';
+CREATE FUNCTION thaw.publish_moved(p_account thaw.accounts, p_lane thaw.lane, p_tick_at timestamp with time zone, p_signal_id bigint, p_heal_id bigint, p_moved integer) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM thaw.publish('enrollments.moved', p_account.workspace_id, p_account.id, jsonb_build_object(
+        'lane', p_lane, 'tick_at', thaw.rfc3339(p_tick_at), 'signal_id', p_signal_id, 'heal_id', p_heal_id, 'moved', p_moved));
+END;
+$$;
 CREATE FUNCTION thaw.publish_needs_reconnect(p_account thaw.accounts) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4395,14 +4681,31 @@ END;
 $$;
 CREATE FUNCTION thaw.requeue_pauses(p_tick_at timestamp with time zone, p_size integer DEFAULT 20000) RETURNS integer
     LANGUAGE plpgsql
+    SET jit TO 'off'
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+DECLARE
+    late bigint[];
 BEGIN
+    WITH stranded AS (
+        SELECT a.id FROM thaw.accounts AS a
+        WHERE thaw.is_gone(a.status) AND a.pause_after IS NULL
+            -- ORDER BY matches the index, as in thaw.blocked_campaigns.
+            AND (SELECT e.id FROM thaw.enrollments AS e
+                WHERE e.status = 'active' AND e.account_id = a.id
+                ORDER BY e.campaign_id, e.id LIMIT 1) IS NOT NULL
+            AND (SELECT moved.target_id FROM thaw.sibling_targets AS moved WHERE moved.source_id = a.id LIMIT 1) IS NOT NULL
+        ORDER BY a.id LIMIT p_size
+        FOR NO KEY UPDATE OF a SKIP LOCKED
+    ), due AS (
+        UPDATE thaw.accounts AS a SET pause_after = thaw.now() FROM stranded WHERE a.id = stranded.id RETURNING a.id
+    )
+    SELECT array_agg(due.id) INTO late FROM due;
     RETURN thaw.enqueue_many('pause_account', 'resume', 3::smallint, ARRAY(
         SELECT jsonb_build_object(
             'account_id', a.id, 'tick_at', thaw.job_time(p_tick_at))
         FROM thaw.accounts AS a
-        WHERE a.pause_after < thaw.now() - interval '1 minute'
+        WHERE a.pause_after < thaw.now() - interval '1 minute' OR a.id = ANY (late)
         ORDER BY a.pause_after LIMIT p_size));
 END;
 $$;
@@ -4610,6 +4913,11 @@ DECLARE
     is_closed   boolean;
     allowed     integer;
     cause       thaw.cause;
+    -- The accounts whose prospects resume through this account.
+    sources     bigint[];
+    -- The pending prospects that move to it, and how many were moved.
+    pending     record;
+    followed    integer := 0;
     -- The lines that resume through this account, as arrays of equal length.
     source_ids   bigint[];
     campaign_ids bigint[];
@@ -4639,25 +4947,38 @@ BEGIN
     END;
     IF verdict = 'resumed' THEN
         cause := ROW(p_lane::text, tick, p_signal_id, NULL, p_job_id);
+        sources := thaw.sources_of(account.id);
         -- 2. Find the lines: source accounts and campaigns.
         SELECT array_agg(line.source_id), array_agg(line.campaign_id) INTO source_ids, campaign_ids
-        FROM thaw.resumable(thaw.sources_of(account.id)) AS line
+        FROM thaw.resumable(sources) AS line
         WHERE line.target_id = account.id;
+        pending := thaw.movable(sources);
         -- 3. Start campaigns. Their events have a tick only in the sweep lane.
         campaigns_resumed := thaw.open_campaigns(
-            ROW(p_lane::text, p_tick_at, p_signal_id, NULL, p_job_id)::thaw.cause, account.id, campaign_ids);
-        -- 4. Resume the longest-paused prospects.
+            ROW(p_lane::text, p_tick_at, p_signal_id, NULL, p_job_id)::thaw.cause, account.id,
+            campaign_ids || pending.campaign_ids);
+        -- 4. Move pending prospects, before the quotas are locked.
+        IF pending.places IS NOT NULL THEN
+            followed := thaw.move_rows(
+                cause, pending.places, pending.source_ids, array_fill(account.id, ARRAY[cardinality(pending.places)]));
+        END IF;
+        -- 5. Resume the longest-paused prospects.
         SELECT pass.resumed, pass.moved INTO resumed, moved
         FROM thaw.resume_within_quota(
             cause, p_lane, account.id, source_ids, campaign_ids, allowed, account_cap, lane_cap) AS pass;
     END IF;
-    -- 5. Close the idempotency record.
-    tick_finished := thaw.close_record(p_lane, account.id, p_tick_at, p_signal_id, verdict, resumed, moved, campaigns_resumed);
-    -- 6. Publish the message for the platform.
+    -- 6. Close the idempotency record.
+    tick_finished := thaw.close_record(
+        p_lane, account.id, p_tick_at, p_signal_id, verdict, resumed, moved + followed, campaigns_resumed);
+    -- 7. Publish the messages for the platform.
+    IF followed > 0 THEN
+        PERFORM thaw.publish_moved(account, p_lane, p_tick_at, p_signal_id, NULL, followed);
+    END IF;
     IF resumed > 0 THEN
         PERFORM thaw.publish_resumed(account, p_lane, false, p_tick_at, p_signal_id, NULL, resumed, moved,
             campaigns_resumed);
     END IF;
+    moved := moved + followed;
 END;
 $$;
 COMMENT ON FUNCTION thaw.resume_pass(p_lane thaw.lane, p_account_id bigint, p_job_id bigint, p_tick_at timestamp with time zone, p_signal_id bigint, OUT verdict text, OUT resumed integer, OUT moved integer, OUT campaigns_resumed integer, OUT tick_finished boolean) IS 'Resumes prospects through one account, once: the whole pass of a lane, including the row that closes it.';
@@ -6128,6 +6449,7 @@ CREATE INDEX enrollment_events_history_idx ON thaw.enrollment_events USING btree
 CREATE INDEX enrollments_active_idx ON thaw.enrollments USING btree (account_id, campaign_id, id) WHERE (status = 'active'::thaw.enrollment_status);
 CREATE UNIQUE INDEX enrollments_external_id_key ON thaw.enrollments USING btree (external_id, workspace_id) WHERE (external_id IS NOT NULL);
 CREATE INDEX enrollments_paused_idx ON thaw.enrollments USING btree (waits_for_account, account_id, campaign_id, paused_at, id) INCLUDE (paused_reason) WHERE (status = 'paused'::thaw.enrollment_status);
+CREATE INDEX enrollments_pending_idx ON thaw.enrollments USING btree (account_id, campaign_id, id) WHERE (status = 'pending'::thaw.enrollment_status);
 CREATE INDEX enrollments_prospect_idx ON thaw.enrollments USING btree (prospect_url, campaign_id);
 CREATE INDEX heals_account_idx ON thaw.heals USING btree (account_id, id) WHERE (account_id IS NOT NULL);
 CREATE UNIQUE INDEX heals_one_running_per_target_key ON thaw.heals USING btree (target) WHERE (status = 'running'::thaw.heal_status);

@@ -201,6 +201,42 @@ func (m *fleetModel) target(source *modelAccount) (best *modelAccount) {
 	return best
 }
 
+// isGone reports whether an account connects again only after a person acts.
+func (a *modelAccount) isGone() bool {
+	return a.status == "disconnected" || a.status == "needs_verification" || a.status == "removed"
+}
+
+// stranded is what a sweep does before its plan: active prospects that the pause of their account
+// did not cover are due to be paused, if they can resume through another account.
+func (m *fleetModel) stranded() {
+	for _, e := range m.enrollments {
+		if a := m.accounts[e.account]; e.state == "active" && a.isGone() && a.pauseAfter.IsZero() && m.target(a) != nil {
+			a.pauseAfter = m.now
+		}
+	}
+}
+
+// movable returns the pending prospects that move to an account.
+func (m *fleetModel) movable(a *modelAccount, evenIfOff bool) (movable []*modelEnrollment) {
+	if m.blocked(a, evenIfOff) {
+		return nil
+	}
+	for _, e := range m.enrollments {
+		if from := m.accounts[e.account]; e.state == "pending" && from.isGone() && m.target(from) == a {
+			movable = append(movable, e)
+		}
+	}
+	return movable
+}
+
+// move moves the pending prospects and starts their campaigns.
+func (m *fleetModel) move(a *modelAccount, evenIfOff bool) {
+	for _, e := range m.movable(a, evenIfOff) {
+		m.start(e)
+		e.account = a.id
+	}
+}
+
 func (m *fleetModel) blocked(a *modelAccount, evenIfOff bool) bool {
 	return a.status != "connected" || a.isLocked || a.holdUntil.After(m.now) || a.resumeAfter.After(m.now) || m.isSafety() || m.optedOut[a.workspace] && !evenIfOff
 }
@@ -248,10 +284,11 @@ func (m *fleetModel) pass(lane string, a *modelAccount, quota int) {
 		return
 	}
 	for _, e := range m.enrollments {
-		if e.account == a.id && e.state == "active" {
+		if e.account == a.id && (e.state == "active" || e.state == "pending") {
 			m.start(e)
 		}
 	}
+	m.move(a, false)
 	laneCap := m.fleetCap
 	if lane == "signal" {
 		laneCap = m.signalCap
@@ -290,8 +327,8 @@ func (m *fleetModel) demand() (total int) {
 }
 
 // heal resumes the prospects of a workspace within the heal's cap, which is shared among the
-// accounts that they are on. In each account those paused longest come first. In safety mode the
-// heal stops.
+// accounts that they are on. In each account those paused longest come first. Then it moves pending
+// prospects. In safety mode the heal stops.
 func (m *fleetModel) heal(workspace int64, cap int, evenIfOff bool) {
 	waiting := map[int64][]*modelEnrollment{} // by the account that they are on
 	for _, a := range m.accounts {
@@ -317,6 +354,11 @@ func (m *fleetModel) heal(workspace int64, cap int, evenIfOff bool) {
 			}
 			return len(waiting[account]) == 0
 		})
+	}
+	for _, a := range m.accounts {
+		if a.workspace == workspace {
+			m.move(a, evenIfOff)
+		}
 	}
 }
 

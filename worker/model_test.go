@@ -251,6 +251,7 @@ func (m *modelTest) workOne(r *rapid.T, id int64) {
 		}
 	case "sweep":
 		if args.TickAt.Equal(tick) && !m.swept[tick] {
+			m.stranded()
 			m.readPlan(r, demand)
 		}
 	case "heal":
@@ -333,6 +334,9 @@ func (m *modelTest) bringToRest(r *rapid.T) {
 	for _, a := range m.accounts {
 		if line := m.line(a, false); len(line) > 0 {
 			r.Fatalf("%d prospects of account %d can still be resumed", len(line), a.id)
+		}
+		if movable := m.movable(a, false); len(movable) > 0 {
+			r.Fatalf("%d pending prospects can still be moved to account %d", len(movable), a.id)
 		}
 	}
 	report, err := verify.Run(m.t.Context(), m.db.Pool, verify.Options{})

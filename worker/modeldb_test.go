@@ -79,8 +79,8 @@ func newModelTest(t *testing.T) *modelTest {
 }
 
 // reset starts a history: two workspaces, one with jane, whose old account was replaced, and one
-// with joe; a running and a paused campaign; per account and campaign one active and two paused
-// prospects.
+// with joe; a running and a paused campaign; per account and campaign one active, two paused and
+// one pending prospect.
 func (m *modelTest) reset(r *rapid.T) {
 	m.exec(r, `TRUNCATE thaw.workspaces, thaw.accounts, thaw.account_products, thaw.campaigns, thaw.enrollments, thaw.enrollment_events,
 		thaw.campaign_events, thaw.account_signals, thaw.sweeps, thaw.allocations, thaw.fleet_quotas, thaw.account_quotas,
@@ -96,10 +96,10 @@ func (m *modelTest) reset(r *rapid.T) {
 		VALUES (1, 'spring', 'running', NULL, NULL), (1, 'summer', 'paused', 'account_issue', thaw.now()), (2, 'spring', 'running', NULL, NULL)`)
 	m.exec(r, `INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, prospect_url, step, status, paused_reason, paused_at)
 		SELECT c.workspace_id, c.id, a.id, format('%s/%s/%s', c.id, a.id, i), i,
-			CASE i WHEN 1 THEN 'active' ELSE 'paused' END::thaw.enrollment_status,
-			CASE i WHEN 1 THEN NULL ELSE 'account_disconnected' END::thaw.pause_reason,
-			CASE i WHEN 1 THEN NULL ELSE thaw.now() END
-		FROM thaw.campaigns AS c JOIN thaw.accounts AS a USING (workspace_id), generate_series(1, 3) AS i
+			CASE i WHEN 1 THEN 'active' WHEN 4 THEN 'pending' ELSE 'paused' END::thaw.enrollment_status,
+			CASE WHEN i IN (2, 3) THEN 'account_disconnected' END::thaw.pause_reason,
+			CASE WHEN i IN (2, 3) THEN thaw.now() END
+		FROM thaw.campaigns AS c JOIN thaw.accounts AS a USING (workspace_id), generate_series(1, 4) AS i
 		ORDER BY c.id, a.id, i`)
 
 	m.keys, m.healed = 4, map[int64]bool{}
@@ -124,8 +124,11 @@ func (m *modelTest) reset(r *rapid.T) {
 		row := &modelEnrollment{state: disconnected, pausedAt: m.now}
 		_, err := fmt.Sscan(strings.Join(e, " "), &row.id, &row.campaign, &row.account, &row.step)
 		m.must(r, err)
-		if row.step == 1 {
+		switch row.step {
+		case 1:
 			row.state, row.pausedAt = "active", time.Time{}
+		case 4:
+			row.state, row.pausedAt = "pending", time.Time{}
 		}
 		m.enrollments[row.id] = row
 	}

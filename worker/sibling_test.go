@@ -16,8 +16,9 @@ func TestNewAccountTakesOverProspectsOfOldOne(t *testing.T) {
 	c := f.campaign(t, campaign{key: "spring", reason: disconnected})
 	old := f.account(t, account{key: "old", member: "jane", status: "removed"})
 	f.prospects(t, prospects{account: old, campaign: c, n: 20, reason: disconnected})
-	// None of these is moved: prospects that are active or were paused by a person, another
-	// member's account, an account without a member, and the same member in another workspace.
+	f.prospects(t, prospects{account: old, campaign: c, n: 3, status: "pending"})
+	// Not moved by the signal: prospects that are active or were paused by a person, another member's
+	// account, an account without a member, and the same member in another workspace.
 	f.prospects(t, prospects{account: old, campaign: c, n: 1})
 	f.prospects(t, prospects{account: old, campaign: c, n: 1, reason: byUser})
 	joe := f.account(t, account{key: "joe", member: "joe", status: "disconnected"})
@@ -33,19 +34,24 @@ func TestNewAccountTakesOverProspectsOfOldOne(t *testing.T) {
 	renewed := f.account(t, account{key: "new", status: "connecting"})
 	f.settle(t)
 
-	require.Equal(t, map[string]int{"active": 20}, f.states(t, renewed))
+	require.Equal(t, map[string]int{"active": 20, "pending": 3}, f.states(t, renewed))
 	require.Equal(t, map[string]int{"active": 1, byUser: 1}, f.states(t, old))
 	require.Equal(t, "running", f.campaignState(t, c))
 	for _, a := range []int64{joe, nameless, elsewhere} {
 		require.Equal(t, map[string]int{disconnected: 5}, f.states(t, a))
 	}
-	for _, kind := range []string{"resumed", "moved"} {
-		require.Equal(t, 20, testdb.Value[int](t, f.DB, `
+	for kind, n := range map[string]int{"resumed": 20, "moved": 23} {
+		require.Equal(t, n, testdb.Value[int](t, f.DB, `
 			SELECT count(*) FROM thaw.enrollment_events AS event
 			JOIN thaw.enrollments AS e ON e.id = event.enrollment_id AND e.step = event.step
 			WHERE event.kind = $1::thaw.event_kind AND from_account_id = $2 AND to_account_id = $3`, kind, old, renewed), kind)
 	}
+	// The sweep pauses the active prospect, which was on the account when it was inserted. The next
+	// one resumes it.
 	require.Zero(t, f.sweep(t))
+	require.Equal(t, map[string]int{disconnected: 1, byUser: 1}, f.states(t, old))
+	require.Equal(t, 1, f.sweep(t))
+	require.Equal(t, map[string]int{"active": 21, "pending": 3}, f.states(t, renewed))
 }
 
 func TestSweepMovesProspectsToSibling(t *testing.T) {

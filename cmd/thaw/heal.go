@@ -83,6 +83,9 @@ type healing struct {
 	WouldResume *int64  `json:"would_resume,omitempty"`
 	// Blocked is how many others wait but may not resume now; in a dry run.
 	Blocked *int64 `json:"blocked,omitempty"`
+	// WouldMove is how many pending prospects would move away from accounts that are gone; in a dry
+	// run.
+	WouldMove *int64 `json:"would_move,omitempty"`
 }
 
 func (c *healStartCmd) Run(ctx context.Context, e *env) error {
@@ -128,7 +131,7 @@ func (c *healStartCmd) Run(ctx context.Context, e *env) error {
 		if c.JSON {
 			return writeJSON(e.stdout, result)
 		}
-		printf(e.stdout, "heal %d: %s resumed (%s moved to a sibling account), %s remaining%s, in %.1f s\n", id, many(result.Resumed, "enrollment"), number(result.Moved), number(result.Remaining), lockedByOthers(result.Skipped), result.Seconds)
+		printf(e.stdout, "heal %d: %s resumed, %s moved to a sibling account, %s remaining%s, in %.1f s\n", id, many(result.Resumed, "enrollment"), number(result.Moved), number(result.Remaining), lockedByOthers(result.Skipped), result.Seconds)
 		return nil
 	})
 }
@@ -174,7 +177,7 @@ func (c *healStartCmd) dryRun(ctx context.Context, e *env, o *operator.Operator,
 		return err
 	}
 	if c.JSON {
-		return writeJSON(e.stdout, healing{Cap: preview.Cap, Remaining: preview.Resumable, WouldResume: &preview.WouldResume, Blocked: &preview.Blocked})
+		return writeJSON(e.stdout, healing{Cap: preview.Cap, Remaining: preview.Resumable, WouldResume: &preview.WouldResume, Blocked: &preview.Blocked, WouldMove: &preview.Movable})
 	}
 	printf(e.stdout, "dry run: would resume %s of %s through %s%s; nothing changed\n", number(preview.WouldResume), many(preview.Resumable, "enrollment"), many(preview.Accounts, "account"), atRate(preview))
 	if preview.Remaining > 0 {
@@ -186,6 +189,9 @@ func (c *healStartCmd) dryRun(ctx context.Context, e *env, o *operator.Operator,
 	}
 	if preview.Blocked > 0 {
 		printf(e.stdout, "%s more wait but cannot resume now: their account is locked, on hold or not connected, their campaign is stopped, or auto-resume is off\n", number(preview.Blocked))
+	}
+	if preview.Movable > 0 {
+		printf(e.stdout, "%s would move from an account that is gone to a connected account of the same person\n", many(preview.Movable, "pending enrollment"))
 	}
 	return nil
 }

@@ -76,7 +76,7 @@ func (c *sweepCmd) Run(ctx context.Context, e *env) error {
 		if c.JSON {
 			return writeJSON(e.stdout, s)
 		}
-		printf(e.stdout, "tick %s: %s of %s, %s resumed (%s moved to a sibling account), %s resumed, %s remaining, in %.1f s\n",
+		printf(e.stdout, "tick %s: %s of %s, %s resumed, %s moved to a sibling account, %s resumed, %s remaining, in %.1f s\n",
 			stamp(s.TickAt), number(s.AccountsProcessed), many(s.AccountsPlanned, "account"), many(s.Resumed, "enrollment"), number(s.Moved), many(s.CampaignsResumed, "campaign"), number(s.Remaining), s.Seconds)
 		return nil
 	})

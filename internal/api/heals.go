@@ -48,6 +48,7 @@ type dryRun struct {
 	Remaining int64 `json:"remaining"`
 	Ticks     int64 `json:"ticks"`
 	Blocked   int64 `json:"blocked"`
+	WouldMove int64 `json:"would_move"`
 }
 
 // startHeal serves POST /heals. It starts a heal and returns its location, or does a dry run.
@@ -65,7 +66,7 @@ func (a *api) startHeal(r *request) (reply, error) {
 		found, err := operate.PreviewHeal(r.Context(), heal)
 		return reply{body: dryRun{
 			WouldResume: found.WouldResume, Resumable: found.Resumable, Accounts: found.Accounts, Cap: int(found.Cap),
-			Remaining: found.Remaining, Ticks: found.Ticks, Blocked: found.Blocked,
+			Remaining: found.Remaining, Ticks: found.Ticks, Blocked: found.Blocked, WouldMove: found.Movable,
 		}}, err
 	}
 	id, err := operate.StartHeal(r.Context(), heal)

@@ -292,8 +292,11 @@ SELECT
     target.id AS target_id,
     target.provider_account_id AS target,
     target.display_name AS target_name,
+    -- Whether it is not paused and moves to that account, because its own account is gone.
+    (target.id IS NOT NULL AND e.status IN ('pending', 'active') AND thaw.is_gone(account.status))::boolean AS is_moving,
     -- What blocks that account, or its own account if there is none. An enrollment that is not
-    -- paused stays on its own account. Without an account, only what is not about one can block it.
+    -- paused stays on its own account, unless that is gone. Without an account, only what is not
+    -- about one can block it.
     (CASE WHEN used.id IS NOT NULL THEN thaw.blocks(used) ELSE array_remove(ARRAY[
         CASE WHEN thaw.is_safety_on() THEN 'safety_mode' END, CASE WHEN NOT workspace.auto_resume THEN 'auto_resume_off' END], NULL)
     END)::text[] AS blocks,
@@ -317,7 +320,8 @@ LEFT JOIN thaw.accounts AS account ON account.id = e.account_id
 CROSS JOIN thaw.safety AS safety
 LEFT JOIN thaw.accounts AS target
     ON target.id = (SELECT resume.target_id FROM thaw.resume_targets AS resume WHERE resume.source_id = account.id)
-LEFT JOIN thaw.accounts AS used ON used.id = CASE WHEN e.status = 'paused' THEN coalesce(target.id, account.id) ELSE account.id END
+LEFT JOIN thaw.accounts AS used ON used.id = CASE WHEN e.status = 'paused' OR thaw.is_gone(account.status)
+    THEN coalesce(target.id, account.id) ELSE account.id END
 CROSS JOIN LATERAL (
     SELECT count(*) AS siblings
     FROM thaw.siblings AS sibling
@@ -366,6 +370,7 @@ type ProspectFactsRow struct {
 	TargetID            *int64
 	Target              *string
 	TargetName          *string
+	IsMoving            bool
 	Blocks              []string
 	LockedAt            *time.Time
 	LockedReason        *string
@@ -422,6 +427,7 @@ func (q *Queries) ProspectFacts(ctx context.Context, arg ProspectFactsParams) ([
 			&i.TargetID,
 			&i.Target,
 			&i.TargetName,
+			&i.IsMoving,
 			&i.Blocks,
 			&i.LockedAt,
 			&i.LockedReason,

@@ -211,7 +211,7 @@ func (q *Queries) NamedAccounts(ctx context.Context, arg NamedAccountsParams) ([
 const previewHeal = `-- name: PreviewHeal :one
 SELECT preview.resumable::bigint AS resumable, preview.accounts::bigint AS accounts, preview.cap::integer AS cap,
     coalesce(preview.rate, 0)::integer AS rate, preview.waiting::bigint AS waiting, preview.ticks::bigint AS ticks,
-    preview.tick_seconds::integer AS tick_seconds
+    preview.tick_seconds::integer AS tick_seconds, preview.movable::bigint AS movable
 FROM thaw.preview_heal($1::bigint) AS preview
 `
 
@@ -223,6 +223,7 @@ type PreviewHealRow struct {
 	Waiting     int64
 	Ticks       int64
 	TickSeconds int32
+	Movable     int64
 }
 
 func (q *Queries) PreviewHeal(ctx context.Context, healID int64) (PreviewHealRow, error) {
@@ -236,6 +237,7 @@ func (q *Queries) PreviewHeal(ctx context.Context, healID int64) (PreviewHealRow
 		&i.Waiting,
 		&i.Ticks,
 		&i.TickSeconds,
+		&i.Movable,
 	)
 	return i, err
 }

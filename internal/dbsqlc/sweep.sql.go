@@ -103,6 +103,22 @@ func (q *Queries) EnqueueSweep(ctx context.Context) (time.Time, error) {
 	return tick_at, err
 }
 
+const moveTargets = `-- name: MoveTargets :one
+SELECT m.account_ids::bigint[] AS account_ids, m.workspace_ids::bigint[] AS workspace_ids FROM thaw.move_targets() AS m
+`
+
+type MoveTargetsRow struct {
+	AccountIds   []int64
+	WorkspaceIds []int64
+}
+
+func (q *Queries) MoveTargets(ctx context.Context) (MoveTargetsRow, error) {
+	row := q.db.QueryRow(ctx, moveTargets)
+	var i MoveTargetsRow
+	err := row.Scan(&i.AccountIds, &i.WorkspaceIds)
+	return i, err
+}
+
 const openSweep = `-- name: OpenSweep :one
 SELECT (thaw.tick() <> $1::timestamptz)::boolean AS is_over,
     EXISTS (SELECT FROM thaw.sweeps AS s WHERE s.tick_at = $1::timestamptz)::boolean AS is_planned,

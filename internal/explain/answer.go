@@ -16,6 +16,7 @@ const (
 	NoAccount               Code = "no_account"
 	NoConnectedSibling      Code = "no_connected_sibling"
 	AccountNotConnected     Code = "account_not_connected"
+	WaitingForMove          Code = "waiting_for_move"
 	CampaignNotRunning      Code = "campaign_not_running"
 	AccountLocked           Code = "account_locked"
 	AccountOnHold           Code = "account_on_hold"
@@ -37,6 +38,7 @@ var Codes = []Code{
 	NoAccount,
 	NoConnectedSibling,
 	AccountNotConnected,
+	WaitingForMove,
 	CampaignNotRunning,
 	AccountLocked,
 	AccountOnHold,

@@ -107,6 +107,22 @@ func TestBecause(t *testing.T) {
 			answerOf{WaitingForSweep, "Account acc_1 is not connected, but account acc_2 of the same person is. This prospect is number 3 in that account's queue. " + queue + " The sweep at 2026-05-01T09:30Z is expected to resume it.", true, None, &tick, none},
 		},
 		{
+			"not started, on an account that is gone", with(activeProspect(), func(f *Facts) { f.Status, f.AccountStatus, f.Target, f.MovesAt = "pending", "removed", "acc_2", &tick }),
+			answerOf{WaitingForMove, "Account acc_1 was removed, but account acc_2 of the same person is connected. The sweep at 2026-05-01T09:30Z moves this prospect to account acc_2.", true, None, &tick, nil},
+		},
+		{
+			"not started, on an account that is gone, with a sibling on hold",
+			with(activeProspect(), func(f *Facts) {
+				f.Status, f.AccountStatus, f.Target, f.MovesAt = "pending", "disconnected", "acc_2", &tick
+				f.Blocks, f.HoldUntil, f.HoldReason = []string{"account_on_hold"}, &later, "new device"
+			}),
+			answerOf{WaitingForMove, "Account acc_1 is disconnected, but account acc_2 of the same person is connected. This prospect moves to account acc_2 once nothing blocks that account. This prospect also waits for the hold of account acc_2 to end.", true, None, nil, []Code{WaitingForMove, AccountOnHold}},
+		},
+		{
+			"active on an account that is gone", with(activeProspect(), func(f *Facts) { f.AccountStatus, f.Target, f.MovesAt = "removed", "acc_2", &tick }),
+			answerOf{WaitingForMove, "Account acc_1 was removed, but account acc_2 of the same person is connected. The sweep at 2026-05-01T09:30Z pauses this prospect, and a later one resumes it through account acc_2.", true, None, nil, nil},
+		},
+		{
 			"beyond the horizon", with(waiting(), func(f *Facts) { f.ExpectedAt = nil }),
 			answerOf{WaitingForSweep, "Account acc_1 is connected. This prospect is number 3 in the queue. " + queue + " It resumes automatically, but later than the forecast covers. An operator can start a heal to speed this up.", true, None, nil, none},
 		},

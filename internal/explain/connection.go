@@ -95,7 +95,32 @@ func (f Facts) isLost() bool {
 		return f.Target == "" && f.AccountStatus != enum.AccountConnected &&
 			(f.AccountStatus != enum.AccountRestricted || !f.isRestricted())
 	}
-	return f.AccountStatus != enum.AccountConnected
+	return f.AccountStatus != enum.AccountConnected && !f.moves()
+}
+
+// moving is for a prospect that is not paused, on an account that is gone. It moves to a connected
+// account of the same person. Only paused prospects continue within the caps, so an active one is
+// paused first.
+func moving(f Facts) (obstacle, bool) {
+	if !f.moves() {
+		return obstacle{}, false
+	}
+	o := obstacle{
+		Obstacle: Obstacle{Code: WaitingForMove, WhoActs: None},
+		isNormal: true,
+		waitsFor: fmt.Sprintf("its move to account %s", f.Target),
+	}
+	o.Sentence = fmt.Sprintf("Account %s %s, but account %s of the same person is connected. ", f.Account, remedyFor(f.AccountStatus).is, f.Target)
+	switch {
+	case f.Status == enum.EnrollmentActive:
+		o.Sentence += fmt.Sprintf("The sweep at %s pauses this prospect, and a later one resumes it through account %s.", minute(*f.MovesAt), f.Target)
+	case len(f.Blocks) > 0:
+		o.Sentence += fmt.Sprintf("This prospect moves to account %s once nothing blocks that account.", f.Target)
+	default:
+		o.Until = f.MovesAt
+		o.Sentence += fmt.Sprintf("The sweep at %s moves this prospect to account %s.", minute(*f.MovesAt), f.Target)
+	}
+	return o, true
 }
 
 func noAccount(f Facts) (obstacle, bool) {

@@ -16,11 +16,12 @@
 //     same person in the same workspace. If there is none: sibling_in_other_workspace if the person
 //     is connected in another workspace, no_connected_sibling if the person has other accounts in
 //     this one, otherwise account_not_connected. A prospect that is not paused stays with its own
-//     account, so its only possible code is account_not_connected.
+//     account (account_not_connected), unless that is gone and the person has a connected account: it
+//     then moves there (waiting_for_move).
 //  5. The campaign is not running and does not wait for an account: account_restricted if that is
 //     its paused reason, otherwise campaign_not_running.
-//  6. The workspace has opted out: auto_resume_off, unless the prospect is not paused and its
-//     campaign is running.
+//  6. The workspace has opted out: auto_resume_off, unless the prospect is not paused, its campaign
+//     is running and it does not move.
 //  7. The account that the prospect resumes through is blocked: account_locked, account_on_hold,
 //     safety_mode, account_flapping, as returned by thaw.blocks.
 //  8. The prospect is not paused, but its campaign still waits for an account:

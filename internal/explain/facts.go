@@ -47,6 +47,9 @@ type Facts struct {
 	// Target is the account that the enrollment resumes through: its own account if connected,
 	// otherwise a connected sibling. Empty if there is none.
 	Target string
+	// MovesAt is the sweep that moves the enrollment, which is not paused, to the target because its
+	// own account is gone (thaw.is_gone). Nil if it stays on its own account.
+	MovesAt *time.Time
 	// Blocks are all that keeps prospects from resuming through the target, or through the account if
 	// there is no target: the result of thaw.blocks.
 	Blocks []string
@@ -82,9 +85,13 @@ type Facts struct {
 // isPaused distinguishes a paused prospect from an active one.
 func (f Facts) isPaused() bool { return f.Status == enum.EnrollmentPaused }
 
-// through is the account whose blocks matter: a prospect that is not paused stays on its account.
+// moves reports whether the prospect is not paused and moves to its target.
+func (f Facts) moves() bool { return f.MovesAt != nil }
+
+// through is the account whose blocks matter: a prospect that is not paused stays on its account,
+// unless that is gone.
 func (f Facts) through() string {
-	if f.isPaused() && f.Target != "" {
+	if (f.isPaused() || f.moves()) && f.Target != "" {
 		return f.Target
 	}
 	return f.Account

@@ -24,7 +24,7 @@ type obstacle struct {
 func obstaclesOf(f Facts) []obstacle {
 	var found []obstacle
 	for _, find := range []func(Facts) (obstacle, bool){
-		pausedByUser, restricted, subscriptionInactive, safetyFirst, noAccount, notConnected, campaignStopped, autoResumeOff,
+		pausedByUser, restricted, subscriptionInactive, safetyFirst, noAccount, notConnected, moving, campaignStopped, autoResumeOff,
 		locked, onHold, safetyMode, flapping,
 	} {
 		if o, stands := find(f); stands {
@@ -132,9 +132,9 @@ func campaignStopped(f Facts) (obstacle, bool) {
 }
 
 // campaignWaits is for a prospect that is not paused, on a connected account, in a campaign that
-// waits for an account.
+// waits for an account. A prospect that moves to another account starts its campaign.
 func campaignWaits(f Facts, isBlocked bool) (obstacle, bool) {
-	if f.isPaused() || f.isLost() || !f.CampaignReason.WaitsForAccount() {
+	if f.isPaused() || f.isLost() || f.moves() || !f.CampaignReason.WaitsForAccount() {
 		return obstacle{}, false
 	}
 	o := obstacle{Obstacle: Obstacle{Code: CampaignNotRunning}, waitsFor: "campaign " + f.Campaign + " to start"}
@@ -161,7 +161,7 @@ func campaignWaits(f Facts, isBlocked bool) (obstacle, bool) {
 }
 
 func autoResumeOff(f Facts) (obstacle, bool) {
-	if !f.has(AutoResumeOff) || !f.isPaused() && f.CampaignStatus == enum.CampaignRunning {
+	if !f.has(AutoResumeOff) || !f.isPaused() && !f.moves() && f.CampaignStatus == enum.CampaignRunning {
 		return obstacle{}, false
 	}
 	o := obstacle{

@@ -37,6 +37,9 @@ var campaigns = func() (all []Facts) {
 	return all
 }()
 
+// gone are the statuses of thaw.is_gone.
+var gone = []enum.AccountStatus{enum.AccountNeedsVerification, enum.AccountDisconnected, enum.AccountRemoved}
+
 // accounts has every state of an account and its siblings that the database allows.
 func accounts() (all []Facts) {
 	for _, status := range enum.AccountStatuses {
@@ -49,6 +52,9 @@ func accounts() (all []Facts) {
 		default:
 			all = append(all, Facts{AccountStatus: status, Siblings: 1}, Facts{AccountStatus: status, ConnectedElsewhere: true},
 				Facts{AccountStatus: status, Siblings: 2, Target: "acc_2"})
+			if slices.Contains(gone, status) {
+				all = append(all, Facts{AccountStatus: status, Siblings: 2, Target: "acc_2", MovesAt: &tick})
+			}
 		}
 		if status == "connecting" {
 			all = append(all, Facts{AccountStatus: status, ReconnectedAt: &later}, Facts{AccountStatus: status, ReconnectedAt: &later, IsOverdue: true})
@@ -70,6 +76,9 @@ func everyCombination(check func(Facts)) {
 	for _, prospect := range prospects {
 		for _, campaign := range campaigns {
 			for _, f := range accounts() {
+				if f.MovesAt != nil && prospect.Status == enum.EnrollmentPaused {
+					continue
+				}
 				f.Campaign, f.Pace = "spring", pace
 				if f.AccountStatus != "" {
 					f.Account = "acc_1"
@@ -160,7 +169,7 @@ func end(f Facts, o Obstacle) Facts {
 		f.Blocks = kept
 	}
 	connect := func() {
-		f.AccountStatus, f.Target, f.ReconnectedAt, f.ConnectedElsewhere = "connected", f.Account, nil, false
+		f.AccountStatus, f.Target, f.ReconnectedAt, f.ConnectedElsewhere, f.MovesAt = "connected", f.Account, nil, false, nil
 		drop("account_not_connected")
 		if f.CampaignReason.WaitsForAccount() { // the pass of the connect signal starts it
 			f.CampaignStatus, f.CampaignReason = "running", ""
@@ -186,6 +195,11 @@ func end(f Facts, o Obstacle) Facts {
 		connect()
 	case AccountNotConnected, NoConnectedSibling, SiblingInOtherWorkspace:
 		connect()
+	case WaitingForMove:
+		f.Account, f.AccountStatus, f.MovesAt = f.Target, "connected", nil
+		if f.CampaignReason.WaitsForAccount() {
+			f.CampaignStatus, f.CampaignReason = "running", ""
+		}
 	case AccountLocked, AccountOnHold, SafetyMode, AccountFlapping, AutoResumeOff:
 		drop(string(o.Code))
 	case NotFound, Terminal, WaitingForSweep, Active: // never an obstacle

@@ -54,6 +54,9 @@ type HealPreview struct {
 	// Blocked is how many prospects in the scope wait but may not resume now; of a list, also those
 	// that do not wait.
 	Blocked int64
+	// Movable is how many prospects have not started and move away from an account that is gone,
+	// counted up to 100,000. They are not part of the other numbers.
+	Movable int64
 }
 
 // Lasts is how long the heal takes with its rate. 0: it has none.
@@ -94,7 +97,7 @@ func previewOf(found dbsqlc.PreviewHealRow) HealPreview {
 	return HealPreview{
 		Cap: found.Cap, Rate: found.Rate, Resumable: found.Resumable, WouldResume: would, Accounts: found.Accounts,
 		Remaining: found.Resumable - would, Ticks: found.Ticks, Tick: time.Duration(found.TickSeconds) * time.Second,
-		Blocked: max(0, found.Waiting-found.Resumable),
+		Blocked: max(0, found.Waiting-found.Resumable), Movable: found.Movable,
 	}
 }
 

@@ -92,6 +92,7 @@ var codes = map[string]string{
 	"account_flapping":           "account flapping",
 	"account_stuck":              "stuck connecting",
 	"safety_mode":                "safety mode",
+	"waiting_for_move":           "waiting for a move",
 	"campaign_not_running":       "campaign not running",
 	"paused_by_user":             "paused manually",
 	"account_restricted":         "account restricted",

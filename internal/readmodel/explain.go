@@ -302,9 +302,12 @@ func factsOf(row dbsqlc.ProspectFactsRow, t ticks, position int, seen *view) exp
 	if facts.PausedReason == enum.ReasonPausedByUser {
 		facts.OwnReason = text(row.OwnReason)
 	}
+	next := t.next()
 	if row.CampaignIsDue {
-		next := t.next()
 		facts.CampaignStartsAt = &next
+	}
+	if row.IsMoving {
+		facts.MovesAt = &next
 	}
 	switch {
 	case position > countedPositions:

@@ -3,6 +3,7 @@ package readmodel
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,6 +31,7 @@ INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, step, statu
 const (
 	disconnect = "UPDATE thaw.accounts SET status = 'disconnected';"
 	activate   = "UPDATE thaw.enrollments SET status = 'active', paused_reason = NULL, paused_at = NULL;"
+	pend       = "UPDATE thaw.enrollments SET status = 'pending', paused_reason = NULL, paused_at = NULL;"
 	// A second account of the same person in the same workspace.
 	sibling = `INSERT INTO thaw.accounts (workspace_id, provider_account_id, display_name, member_id, status, connected_at)
 		SELECT workspace_id, 'acc_2', 'Grace H.', member_id, 'connected', thaw.now() FROM thaw.accounts;`
@@ -98,9 +100,17 @@ func TestExplain(t *testing.T) {
 		{"prospect paused manually", pauseProspect("paused_by_user"), explain.PausedByUser, explain.User, "This prospect was paused manually", never},
 
 		{"replied", activate + "UPDATE thaw.enrollments SET status = 'replied';", explain.Terminal, explain.None, "has replied", never},
-		{"pending", activate + "UPDATE thaw.enrollments SET status = 'pending';", explain.Active, explain.None, "Its first step", never},
+		{"pending", pend, explain.Active, explain.None, "Its first step", never},
 		{"active", activate + "UPDATE thaw.enrollments SET next_action_at = thaw.tick() + interval '7 minutes';", explain.Active, explain.None, "active in campaign spring", "thaw.tick() + interval '7 minutes'"},
-		{"active on a disconnected account", activate + disconnect + sibling, explain.AccountNotConnected, explain.User, "nothing is sent", never},
+		{"active on a disconnected account", activate + disconnect, explain.AccountNotConnected, explain.User, "nothing is sent", never},
+		{"active on a disconnected account with a sibling", activate + disconnect + sibling, explain.WaitingForMove, explain.None, "pauses this prospect", never},
+		{"active on an account with an error, with a sibling", activate + "UPDATE thaw.accounts SET status = 'error';" + sibling, explain.AccountNotConnected, explain.Provider, "nothing is sent", never},
+		{"pending on a disconnected account with a sibling", pend + disconnect + sibling, explain.WaitingForMove, explain.None, "moves this prospect to account Grace H. (acc_2)", "thaw.tick()"},
+		{"pending on a disconnected account with a sibling, in a campaign that waits", pend + disconnect + sibling + pauseCampaign("account_disconnected"), explain.WaitingForMove, explain.None, "moves this prospect to account Grace H. (acc_2)", "thaw.tick()"},
+		{"pending on a disconnected account with a sibling on hold", pend + disconnect + sibling + hold, explain.WaitingForMove, explain.None, "once nothing blocks that account. This prospect also waits for the hold of account Grace H. (acc_2) to end", never},
+		{"pending on a disconnected account with a sibling and auto-resume off", pend + disconnect + sibling + optOut, explain.WaitingForMove, explain.Operator, "also waits for auto-resume to be turned on", never},
+		{"pending on a restricted account with a sibling", pend + "UPDATE thaw.accounts SET status = 'restricted';" + sibling, explain.AccountNotConnected, explain.User, "nothing is sent", never},
+		{"pending in a campaign that the sweep starts", pend + pauseCampaign("account_disconnected"), explain.CampaignNotRunning, explain.None, "starts the campaign", "thaw.tick()"},
 		{"active on hold", activate + hold, explain.AccountOnHold, explain.None, "(new device)", "thaw.tick() + interval '1 day'"},
 		{"active with auto-resume off", activate + optOut, explain.Active, explain.None, "is active", never},
 		{"active in a campaign paused manually", activate + pauseCampaign("paused_by_user"), explain.CampaignNotRunning, explain.User, "Campaign spring was paused manually", never},
@@ -136,6 +146,8 @@ func TestExplain(t *testing.T) {
 			moves := got.ExpectedAt != nil && got.ExpectedAt.Equal(f.tick(t))
 			resumed := f.run(t, f.plan(t))
 			require.Equal(t, moves && got.Code == explain.WaitingForSweep, resumed == 1, "the sweep must do what the answer said")
+			moved := testdb.Value[bool](t, f.DB, "SELECT a.provider_account_id <> 'acc_1' FROM thaw.enrollments AS e JOIN thaw.accounts AS a ON a.id = e.account_id")
+			require.Equal(t, moves && strings.Contains(got.Sentence, "Grace H."), moved, "the sweep must move the prospect if the answer said so")
 			running := testdb.Value[bool](t, f.DB, "SELECT status = 'running' FROM thaw.campaigns")
 			if got.Code == explain.CampaignNotRunning {
 				require.Equal(t, moves, running, "the sweep must start the campaign if the answer said so")

@@ -53,7 +53,10 @@ func (s *Store) PlanTick(ctx context.Context, tick time.Time, opened dbsqlc.Open
 		record.WorkspaceIds = append(record.WorkspaceIds, g.WorkspaceID)
 		record.Planned = append(record.Planned, int32(g.Planned))
 	}
-	return record, s.addBlocked(ctx, &record, granted)
+	if err := s.addBlocked(ctx, &record, granted); err != nil {
+		return record, err
+	}
+	return record, s.addMoves(ctx, &record, granted)
 }
 
 // plan shares the quota of the tick among at most that many accounts.
@@ -119,16 +122,40 @@ func (s *Store) addBlocked(ctx context.Context, record *dbsqlc.RecordPlanParams,
 	case err != nil:
 		return fmt.Errorf("finding blocked campaigns: %w", err)
 	}
-	for i, account := range blocked.AccountIds {
+	addEmpty(record, granted, blocked.AccountIds, blocked.WorkspaceIds)
+	record.LookedTo = blocked.LookedTo
+	return nil
+}
+
+// addMoves adds accounts with an allocation of 0, to which pending prospects move from accounts
+// that are gone. If they cannot be found in time, the plan omits them.
+func (s *Store) addMoves(ctx context.Context, record *dbsqlc.RecordPlanParams, granted map[int64]bool) error {
+	var found dbsqlc.MoveTargetsRow
+	err := s.within(ctx, PlanWithin, func(_ pgx.Tx, q *dbsqlc.Queries) (err error) {
+		found, err = q.MoveTargets(ctx)
+		return err
+	})
+	switch {
+	case isTimeout(err):
+		record.IsPartial = true
+		return nil
+	case err != nil:
+		return fmt.Errorf("finding pending prospects of accounts that are gone: %w", err)
+	}
+	addEmpty(record, granted, found.AccountIds, found.WorkspaceIds)
+	return nil
+}
+
+// addEmpty adds allocations of 0 for the accounts that have none.
+func addEmpty(record *dbsqlc.RecordPlanParams, granted map[int64]bool, accounts, workspaces []int64) {
+	for i, account := range accounts {
 		if !granted[account] {
 			granted[account] = true
 			record.AccountIds = append(record.AccountIds, account)
-			record.WorkspaceIds = append(record.WorkspaceIds, blocked.WorkspaceIds[i])
+			record.WorkspaceIds = append(record.WorkspaceIds, workspaces[i])
 			record.Planned = append(record.Planned, 0)
 		}
 	}
-	record.LookedTo = blocked.LookedTo
-	return nil
 }
 
 // isTimeout reports whether the server cancelled a statement because of its timeout.

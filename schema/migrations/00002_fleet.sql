@@ -68,6 +68,15 @@ CREATE FUNCTION thaw.is_transient(p_status thaw.account_status) RETURNS boolean 
 RETURN p_status IN ('connecting', 'error');
 -- +goose StatementEnd
 
+-- Whether an account with this status is gone: it connects again only after a person acts. Its
+-- prospects move to a connected account of the same person, if there is one (thaw.sibling_targets).
+-- An account with a transient error keeps those that are not paused, because it may come back on
+-- its own. A restricted account keeps all, because a person has to decide about them.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.is_gone(p_status thaw.account_status) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN p_status NOT IN ('connected', 'restricted') AND NOT thaw.is_transient(p_status);
+-- +goose StatementEnd
+
 -- The reason for which prospects of an account with this status are paused.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.pause_reason_of(p_status thaw.account_status) RETURNS thaw.pause_reason LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -574,6 +583,8 @@ CREATE TRIGGER enrollments_store_current_reason BEFORE INSERT OR UPDATE OF pause
 
 -- Finds the rows that a disconnect pauses.
 CREATE INDEX enrollments_active_idx ON thaw.enrollments (account_id, campaign_id, id) WHERE status = 'active';
+-- Finds the prospects that have not started and move away from an account that is gone.
+CREATE INDEX enrollments_pending_idx ON thaw.enrollments (account_id, campaign_id, id) WHERE status = 'pending';
 
 -- own_reason is about the current pause. A writer that changes the pause and does not set another
 -- own_reason has not given one, so the old text must not be shown for the new pause.
@@ -612,6 +623,7 @@ DROP TABLE thaw.settings;
 DROP FUNCTION thaw.is_visible(text);
 DROP FUNCTION thaw.now();
 DROP FUNCTION thaw.pause_reason_of(thaw.account_status);
+DROP FUNCTION thaw.is_gone(thaw.account_status);
 DROP FUNCTION thaw.is_transient(thaw.account_status);
 DROP FUNCTION thaw.is_of_campaigns(thaw.pause_reason);
 DROP FUNCTION thaw.waits_for_person(thaw.pause_reason);

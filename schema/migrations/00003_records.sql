@@ -207,6 +207,9 @@ CREATE TABLE thaw.heals (
     pass_resumed      integer NOT NULL DEFAULT 0,
     -- How many prospects of the account at_account_id the current pass has chosen.
     at_account_chosen integer NOT NULL DEFAULT 0,
+    -- Whether the heal has resumed what it may, and now moves pending prospects of its scope away
+    -- from accounts that are gone (thaw.heal_movable).
+    is_moving         boolean NOT NULL DEFAULT false,
     -- For a heal with a rate: when its next batch may run.
     next_batch_at     timestamptz,
     -- Progress: finished batches, finished accounts, and the last prospect of the last batch. A

@@ -207,6 +207,29 @@ BEGIN ATOMIC
 END;
 -- +goose StatementEnd
 
+-- The campaigns that wait for an account although the account has pending enrollments in them, also
+-- by a loose index scan.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.pending_campaigns(p_account_id bigint) RETURNS TABLE (campaign_id bigint) LANGUAGE sql STABLE ROWS 10
+BEGIN ATOMIC
+    WITH RECURSIVE loose AS (
+        (SELECT e.campaign_id
+         FROM thaw.enrollments AS e
+         WHERE e.status = 'pending' AND e.account_id = p_account_id
+         ORDER BY e.campaign_id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT e.campaign_id
+                FROM thaw.enrollments AS e
+                WHERE e.status = 'pending' AND e.account_id = p_account_id AND e.campaign_id > loose.campaign_id
+                ORDER BY e.campaign_id LIMIT 1)
+        FROM loose
+        WHERE loose.campaign_id IS NOT NULL
+    )
+    SELECT loose.campaign_id FROM loose
+    WHERE (SELECT c.waits_for_account FROM thaw.campaigns AS c WHERE c.id = loose.campaign_id);
+END;
+-- +goose StatementEnd
+
 -- The accounts and campaigns, among the given accounts, with prospects that may resume now: in a
 -- campaign that is running, or that waits for an account itself and is started together with them.
 -- Target and campaign are looked up one by one (the scalar subquery, the LIMIT): in a free join,
@@ -232,6 +255,7 @@ COMMENT ON FUNCTION thaw.resumable(bigint[], boolean) IS
 
 -- +goose Down
 DROP FUNCTION thaw.resumable(bigint[], boolean);
+DROP FUNCTION thaw.pending_campaigns(bigint);
 DROP FUNCTION thaw.active_campaigns(bigint);
 DROP FUNCTION thaw.waiting_campaigns(bigint);
 DROP FUNCTION thaw.allows_resume(thaw.campaign_status, boolean);

@@ -2,6 +2,7 @@
 --
 --   thaw.lock_campaigns   locks the campaigns, so that no pause stops one of them unnoticed
 --   thaw.start_campaigns  starts campaigns that wait for an account
+--   thaw.move_rows        moves pending prospects away from accounts that are gone
 --   thaw.resume_rows      claims prospects, resumes them and writes their events
 --
 -- thaw.resume_pass (this file) combines them for one account: a pass of the sweep or of a signal.
@@ -104,6 +105,54 @@ END;
 $$;
 -- +goose StatementEnd
 
+-- Moves the pending prospects at p_places that are still on their account in p_source_ids: each to
+-- its account in p_target_ids. A next action that is overdue is spread over the jitter window, so
+-- that the new account does not start with a burst; any other time stays. Rows locked by other
+-- transactions are left to the next pass. Writes the history. The caller has locked the target
+-- accounts. Returns how many were moved.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.move_rows(p_cause thaw.cause, p_places tid[], p_source_ids bigint[], p_target_ids bigint[])
+RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+    jitter interval := (SELECT s.jitter FROM thaw.settings AS s);
+    moved  integer;
+BEGIN
+    PERFORM set_config('thaw.counts_by_statement', 'on', true);
+    WITH claimed AS MATERIALIZED (
+        SELECT prospect.ctid, prospect.id, prospect.next_action_at, prospect.next_action_at < thaw.now() AS is_overdue,
+            prospect.account_id AS from_account_id, place.target_id
+        FROM unnest(p_places, p_source_ids, p_target_ids) AS place (ctid, source_id, target_id)
+        JOIN thaw.enrollments AS prospect
+            ON prospect.ctid = place.ctid AND prospect.account_id = place.source_id AND prospect.status = 'pending'
+        FOR NO KEY UPDATE OF prospect SKIP LOCKED
+    ), slots AS (
+        SELECT claimed.*, row_number() OVER account AS i, count(*) OVER account AS n
+        FROM claimed
+        WINDOW account AS (
+            PARTITION BY claimed.target_id, claimed.is_overdue ORDER BY claimed.next_action_at, claimed.id
+            ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
+    ), changed AS (
+        UPDATE thaw.enrollments AS e SET
+            account_id = slots.target_id,
+            next_action_at = CASE WHEN slots.is_overdue
+                THEN thaw.now() + thaw.spread(slots.i, slots.n, jitter) ELSE e.next_action_at END
+        FROM slots
+        WHERE e.ctid = slots.ctid
+        RETURNING e.id, e.step, slots.from_account_id, slots.target_id
+    )
+    INSERT INTO thaw.enrollment_events (
+        enrollment_id, at, tick_at, heal_id, signal_id, job_id, from_account_id, to_account_id, step, kind, source,
+        from_status, to_status)
+    SELECT changed.id, thaw.now(), p_cause.tick_at, p_cause.heal_id, p_cause.signal_id, p_cause.job_id,
+        changed.from_account_id, changed.target_id, changed.step, 'moved', p_cause.source, 'pending', 'pending'
+    FROM changed;
+    GET DIAGNOSTICS moved = ROW_COUNT;
+    PERFORM set_config('thaw.counts_by_statement', '', true);
+    RETURN moved;
+END;
+$$;
+-- +goose StatementEnd
+
 -- Resumes the prospects at p_places that still wait for their account in p_source_ids: each through
 -- its account in p_target_ids, at its current step, spread evenly over the jitter window of that
 -- account. Rows locked by other transactions are left to the next pass. Writes the history. The
@@ -191,19 +240,49 @@ $$;
 -- +goose StatementEnd
 
 -- Locks the campaigns of a pass and starts those that wait for an account: the campaigns of its
--- prospects, and those in which the account has active prospects, which the campaign would
--- otherwise block. Returns how many it started.
+-- prospects, and those in which the account has active or pending prospects, which the campaign
+-- would otherwise block. Returns how many it started.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.open_campaigns(p_cause thaw.cause, p_account_id bigint, p_campaign_ids bigint[])
 RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
-    campaigns bigint[] := p_campaign_ids || ARRAY(SELECT active.campaign_id FROM thaw.active_campaigns(p_account_id) AS active);
+    campaigns bigint[] := p_campaign_ids
+        || ARRAY(SELECT active.campaign_id FROM thaw.active_campaigns(p_account_id) AS active)
+        || ARRAY(SELECT pending.campaign_id FROM thaw.pending_campaigns(p_account_id) AS pending);
 BEGIN
     IF NOT thaw.lock_campaigns(campaigns) THEN
         RETURN 0;
     END IF;
     RETURN coalesce(cardinality(thaw.start_campaigns(
         p_cause, campaigns, array_fill(p_account_id, ARRAY[cardinality(campaigns)]))), 0);
+END;
+$$;
+-- +goose StatementEnd
+
+-- The pending prospects of the given accounts that are gone, at most 2,000, as arrays of equal
+-- length: row address and account; and the campaigns that they are in. The next pass moves the
+-- others. A move draws from no quota: the prospects have not started, and the platform starts them
+-- within the sending limits of their account.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.movable(
+    p_source_ids bigint[], OUT places tid[], OUT source_ids bigint[], OUT campaign_ids bigint[]
+) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    size constant integer := 2000;
+BEGIN
+    SELECT array_agg(next.ctid), array_agg(next.account_id), array_agg(DISTINCT next.campaign_id)
+    INTO places, source_ids, campaign_ids
+    FROM (
+        SELECT pending.ctid, pending.account_id, pending.campaign_id
+        FROM thaw.accounts AS source
+        CROSS JOIN LATERAL (
+            SELECT e.ctid, e.account_id, e.campaign_id
+            FROM thaw.enrollments AS e
+            WHERE e.status = 'pending' AND e.account_id = source.id
+            ORDER BY e.campaign_id, e.id
+            LIMIT size) AS pending
+        WHERE source.id = ANY (p_source_ids) AND thaw.is_gone(source.status)
+        LIMIT size) AS next;
 END;
 $$;
 -- +goose StatementEnd
@@ -338,6 +417,11 @@ DECLARE
     is_closed   boolean;
     allowed     integer;
     cause       thaw.cause;
+    -- The accounts whose prospects resume through this account.
+    sources     bigint[];
+    -- The pending prospects that move to it, and how many were moved.
+    pending     record;
+    followed    integer := 0;
     -- The lines that resume through this account, as arrays of equal length.
     source_ids   bigint[];
     campaign_ids bigint[];
@@ -369,27 +453,40 @@ BEGIN
 
     IF verdict = 'resumed' THEN
         cause := ROW(p_lane::text, tick, p_signal_id, NULL, p_job_id);
+        sources := thaw.sources_of(account.id);
         -- 2. Find the lines: source accounts and campaigns.
         SELECT array_agg(line.source_id), array_agg(line.campaign_id) INTO source_ids, campaign_ids
-        FROM thaw.resumable(thaw.sources_of(account.id)) AS line
+        FROM thaw.resumable(sources) AS line
         WHERE line.target_id = account.id;
+        pending := thaw.movable(sources);
         -- 3. Start campaigns. Their events have a tick only in the sweep lane.
         campaigns_resumed := thaw.open_campaigns(
-            ROW(p_lane::text, p_tick_at, p_signal_id, NULL, p_job_id)::thaw.cause, account.id, campaign_ids);
-        -- 4. Resume the longest-paused prospects.
+            ROW(p_lane::text, p_tick_at, p_signal_id, NULL, p_job_id)::thaw.cause, account.id,
+            campaign_ids || pending.campaign_ids);
+        -- 4. Move pending prospects, before the quotas are locked.
+        IF pending.places IS NOT NULL THEN
+            followed := thaw.move_rows(
+                cause, pending.places, pending.source_ids, array_fill(account.id, ARRAY[cardinality(pending.places)]));
+        END IF;
+        -- 5. Resume the longest-paused prospects.
         SELECT pass.resumed, pass.moved INTO resumed, moved
         FROM thaw.resume_within_quota(
             cause, p_lane, account.id, source_ids, campaign_ids, allowed, account_cap, lane_cap) AS pass;
     END IF;
 
-    -- 5. Close the idempotency record.
-    tick_finished := thaw.close_record(p_lane, account.id, p_tick_at, p_signal_id, verdict, resumed, moved, campaigns_resumed);
+    -- 6. Close the idempotency record.
+    tick_finished := thaw.close_record(
+        p_lane, account.id, p_tick_at, p_signal_id, verdict, resumed, moved + followed, campaigns_resumed);
 
-    -- 6. Publish the message for the platform.
+    -- 7. Publish the messages for the platform.
+    IF followed > 0 THEN
+        PERFORM thaw.publish_moved(account, p_lane, p_tick_at, p_signal_id, NULL, followed);
+    END IF;
     IF resumed > 0 THEN
         PERFORM thaw.publish_resumed(account, p_lane, false, p_tick_at, p_signal_id, NULL, resumed, moved,
             campaigns_resumed);
     END IF;
+    moved := moved + followed;
 END;
 $$;
 -- +goose StatementEnd
@@ -400,10 +497,12 @@ COMMENT ON FUNCTION thaw.resume_pass(thaw.lane, bigint, bigint, timestamptz, big
 DROP FUNCTION thaw.resume_pass(thaw.lane, bigint, bigint, timestamptz, bigint);
 DROP FUNCTION thaw.close_record(thaw.lane, bigint, timestamptz, bigint, text, integer, integer, integer);
 DROP FUNCTION thaw.resume_within_quota(thaw.cause, thaw.lane, bigint, bigint[], bigint[], integer, integer, integer);
+DROP FUNCTION thaw.movable(bigint[]);
 DROP FUNCTION thaw.charge_quota(timestamptz, thaw.lane, bigint, integer, integer, integer);
 DROP FUNCTION thaw.open_campaigns(thaw.cause, bigint, bigint[]);
 DROP FUNCTION thaw.open_record(thaw.lane, bigint, timestamptz, bigint, integer);
 DROP FUNCTION thaw.resume_rows(thaw.cause, tid[], bigint[], bigint[]);
+DROP FUNCTION thaw.move_rows(thaw.cause, tid[], bigint[], bigint[]);
 DROP FUNCTION thaw.start_campaigns(thaw.cause, bigint[], bigint[]);
 DROP FUNCTION thaw.lock_campaigns(bigint[]);
 DROP FUNCTION thaw.yield_to_writers(bigint[]);

@@ -166,6 +166,83 @@ END;
 $$;
 -- +goose StatementEnd
 
+-- Of the given accounts, those that are gone and whose pending prospects a heal may move now, and
+-- the accounts to which they move.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.heal_moves(p_heal thaw.heals, p_source_ids bigint[])
+RETURNS TABLE (source_id bigint, target_id bigint) LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan SET jit = off AS $$
+DECLARE
+    is_safe boolean := NOT thaw.is_safety_on();
+BEGIN
+    RETURN QUERY
+    SELECT source.id, source.target_id
+    FROM (
+        SELECT a.id,
+            (SELECT moved.target_id FROM thaw.sibling_targets AS moved WHERE moved.source_id = a.id LIMIT 1) AS target_id
+        FROM thaw.accounts AS a
+        WHERE a.id = ANY (p_source_ids) AND thaw.is_gone(a.status)
+        OFFSET 0) AS source
+    CROSS JOIN LATERAL (
+        SELECT FROM thaw.accounts AS target
+        JOIN thaw.workspaces AS workspace ON workspace.id = target.workspace_id
+        WHERE target.id = source.target_id
+            AND thaw.block_reason(target, NOT is_safe, p_heal.even_if_off OR workspace.auto_resume) IS NULL
+        LIMIT 1) AS open;
+END;
+$$;
+-- +goose StatementEnd
+
+-- At most p_size pending prospects in the scope of a heal that may move now from an account that is
+-- gone to the connected account of the same person. They have not started, so they are not part of
+-- the heal's cap and counts.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.heal_movable(p_heal thaw.heals, p_size integer)
+RETURNS TABLE (place tid, source_id bigint, target_id bigint, campaign_id bigint) LANGUAGE plpgsql STABLE
+SET plan_cache_mode = force_custom_plan SET jit = off AS $$
+DECLARE
+    sources bigint[];
+BEGIN
+    IF thaw.is_listed(p_heal) THEN
+        RETURN QUERY
+        WITH pending AS MATERIALIZED (
+            SELECT e.ctid, e.account_id, e.campaign_id
+            FROM thaw.heal_enrollments AS listed
+            CROSS JOIN LATERAL (
+                SELECT found.ctid, found.account_id, found.campaign_id
+                FROM thaw.enrollments AS found
+                WHERE found.id = ANY (listed.enrollment_ids) AND found.status = 'pending'
+                OFFSET 0) AS e
+            WHERE listed.heal_id = p_heal.id)
+        SELECT pending.ctid, moves.source_id, moves.target_id, pending.campaign_id
+        FROM thaw.heal_moves(p_heal, ARRAY(SELECT DISTINCT pending.account_id FROM pending)) AS moves
+        JOIN pending ON pending.account_id = moves.source_id
+        LIMIT p_size;
+        RETURN;
+    ELSIF p_heal.account_id IS NOT NULL THEN
+        sources := thaw.sources_of(p_heal.account_id) || p_heal.account_id;
+    ELSE
+        sources := ARRAY(
+            SELECT a.id FROM thaw.accounts AS a
+            WHERE thaw.is_gone(a.status) AND (p_heal.is_fleet OR a.workspace_id = p_heal.workspace_id)
+                -- ORDER BY matches the index, as in thaw.blocked_campaigns.
+                AND (SELECT e.id FROM thaw.enrollments AS e
+                    WHERE e.status = 'pending' AND e.account_id = a.id
+                    ORDER BY e.campaign_id, e.id LIMIT 1) IS NOT NULL);
+    END IF;
+    RETURN QUERY
+    SELECT pending.ctid, moves.source_id, moves.target_id, pending.campaign_id
+    FROM thaw.heal_moves(p_heal, ARRAY(SELECT DISTINCT one.id FROM unnest(sources) AS one (id))) AS moves
+    CROSS JOIN LATERAL (
+        SELECT e.ctid, e.campaign_id
+        FROM thaw.enrollments AS e
+        WHERE e.status = 'pending' AND e.account_id = moves.source_id
+        ORDER BY e.campaign_id, e.id
+        LIMIT p_size) AS pending
+    LIMIT p_size;
+END;
+$$;
+-- +goose StatementEnd
+
 -- An upper bound of the prospects that a heal may resume: all that wait, including blocked ones; of
 -- a list, its length. It reads one row per account and takes a tenth of the time of
 -- thaw.heal_scope.
@@ -220,7 +297,7 @@ BEGIN
         heal.accounts_done := heal.accounts - cardinality(sources);
     END IF;
     UPDATE thaw.heals AS h SET status = 'done', finished_at = thaw.now(), remaining = waiting, found = heal.found,
-        accounts = heal.accounts, accounts_done = heal.accounts_done, first_source_ids = NULL, stopped_reason = NULL, stopped_at = NULL
+        accounts = heal.accounts, accounts_done = heal.accounts_done, first_source_ids = NULL, is_moving = false, stopped_reason = NULL, stopped_at = NULL
     WHERE h.id = heal.id;
     DELETE FROM thaw.heal_order AS part WHERE part.heal_id = p_heal_id;
 END;
@@ -449,11 +526,13 @@ $$;
 -- +goose StatementEnd
 
 -- What a heal may resume now, on how many accounts, of all that wait in its scope (of a list: its
--- length); and how many ticks the sweeps need, at least, for what its cap leaves.
+-- length); how many ticks the sweeps need, at least, for what its cap leaves; and how many pending
+-- prospects it may move, counted up to 100,000.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.preview_heal(
     p_heal_id bigint,
-    OUT resumable bigint, OUT accounts bigint, OUT cap integer, OUT rate integer, OUT waiting bigint, OUT ticks bigint, OUT tick_seconds integer
+    OUT resumable bigint, OUT accounts bigint, OUT cap integer, OUT rate integer, OUT waiting bigint, OUT ticks bigint, OUT tick_seconds integer,
+    OUT movable bigint
 ) LANGUAGE plpgsql STABLE AS $$
 DECLARE
     heal     thaw.heals;
@@ -475,6 +554,7 @@ BEGIN
         FROM thaw.heal_scope(heal.id) AS scope GROUP BY scope.target_id) AS target
     JOIN thaw.accounts AS account ON account.id = target.target_id
     JOIN thaw.workspaces AS workspace ON workspace.id = account.workspace_id;
+    movable := (SELECT count(*) FROM thaw.heal_movable(heal, 100000));
     share := thaw.fair_share(each, heal.cap);
     ticks := (
         SELECT coalesce(greatest(ceil(sum(line.remaining) / settings.fleet_cap), max(ceil(line.remaining::numeric / line.cap))), 0)
@@ -645,6 +725,8 @@ DROP FUNCTION thaw.count_heal(bigint);
 DROP FUNCTION thaw.heal_share(thaw.heals);
 DROP FUNCTION thaw.finish_heal(bigint);
 DROP FUNCTION thaw.heal_bound(thaw.heals);
+DROP FUNCTION thaw.heal_movable(thaw.heals, integer);
+DROP FUNCTION thaw.heal_moves(thaw.heals, bigint[]);
 DROP FUNCTION thaw.heal_state(thaw.heals);
 DROP FUNCTION thaw.heal_scope(bigint);
 DROP FUNCTION thaw.heal_open_lines(thaw.heals, bigint[], bigint[], bigint[]);

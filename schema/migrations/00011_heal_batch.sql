@@ -40,6 +40,73 @@ END;
 $$;
 -- +goose StatementEnd
 
+-- One batch of the last part of a heal: moves at most p_size pending prospects away from accounts
+-- that are gone, starts their campaigns that wait for an account, and publishes a message for the
+-- platform per account. What other transactions hold, or may no longer move, is left to the sweeps.
+-- is_done: there are no more, or the sweeps move the rest.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.heal_move(
+    p_heal thaw.heals, p_size integer, p_job_id bigint, OUT moved integer, OUT started integer, OUT is_done boolean
+) LANGUAGE plpgsql AS $$
+DECLARE
+    cause     thaw.cause := ROW('heal', NULL, NULL, p_heal.id, p_job_id);
+    chosen    integer;
+    places    tid[];
+    sources   bigint[];
+    targets   bigint[];
+    campaigns bigint[];
+    open      bigint[];
+    through   bigint[];
+    held      bigint[];
+    target    record;
+    n         integer;
+BEGIN
+    moved := 0;
+    started := 0;
+    SELECT array_agg(m.place), array_agg(m.source_id), array_agg(m.target_id), array_agg(m.campaign_id), count(*)
+    INTO places, sources, targets, campaigns, chosen
+    FROM thaw.heal_movable(p_heal, p_size) AS m;
+    SELECT array_agg(free.id) INTO open FROM (
+        SELECT a.id FROM thaw.accounts AS a WHERE a.id = ANY (targets) ORDER BY a.id
+        FOR NO KEY UPDATE SKIP LOCKED) AS free;
+    open := ARRAY(
+        SELECT a.id FROM thaw.accounts AS a WHERE a.id = ANY (open) AND thaw.blocked_by(a, p_heal.even_if_off) IS NULL);
+
+    -- Campaigns that do not wait for an account need no lock.
+    SELECT array_agg(used.id ORDER BY used.id), array_agg(used.target_id ORDER BY used.id) INTO campaigns, through FROM (
+        SELECT line.id, min(line.target_id) AS target_id
+        FROM unnest(campaigns, targets) AS line (id, target_id)
+        WHERE line.target_id = ANY (open)
+            AND (SELECT c.waits_for_account FROM thaw.campaigns AS c WHERE c.id = line.id)
+        GROUP BY line.id) AS used;
+    IF campaigns IS NOT NULL THEN
+        held := thaw.lock_free_campaigns(campaigns);
+        SELECT array_agg(free.id), array_agg(free.target_id) INTO campaigns, through
+        FROM unnest(campaigns, through) AS free (id, target_id) WHERE free.id <> ALL (held);
+        started := coalesce(cardinality(thaw.start_campaigns(cause, campaigns, through)), 0);
+    END IF;
+
+    FOR target IN
+        SELECT a AS account, array_agg(line.place) AS places, array_agg(line.source_id) AS source_ids
+        FROM unnest(places, sources, targets) AS line (place, source_id, target_id)
+        JOIN thaw.accounts AS a ON a.id = line.target_id
+        JOIN thaw.enrollments AS e ON e.ctid = line.place AND e.campaign_id <> ALL (coalesce(held, '{}'))
+        WHERE a.id = ANY (open)
+        GROUP BY a.id
+        ORDER BY a.id
+    LOOP
+        n := thaw.move_rows(
+            cause, target.places, target.source_ids, array_fill((target.account).id, ARRAY[cardinality(target.places)]));
+        moved := moved + n;
+        IF n > 0 THEN
+            PERFORM thaw.publish_moved(target.account, 'heal', NULL, NULL, p_heal.id, n);
+        END IF;
+    END LOOP;
+    is_done := chosen < p_size OR moved = 0;
+END;
+$$;
+-- +goose StatementEnd
+
 -- One batch of a heal: at most p_size prospects, of as many accounts as it takes. Verdicts: more
 -- (call again), busy (other transactions hold the rest: call again after retry_in), paced (its rate
 -- allows no more now: call again after retry_in), done, stopped, not_found.
@@ -101,6 +168,19 @@ BEGIN
     END IF;
 
     verdict := 'more';
+    IF heal.is_moving THEN
+        SELECT * INTO next FROM thaw.heal_move(heal, p_size, p_job_id);
+        UPDATE thaw.heals AS h SET moved = h.moved + next.moved, campaigns_resumed = h.campaigns_resumed + next.started,
+            batch = h.batch + 1
+        WHERE h.id = p_heal_id;
+        IF next.is_done THEN
+            verdict := 'done';
+            PERFORM thaw.finish_heal(p_heal_id);
+        ELSE
+            SET LOCAL synchronous_commit = off;
+        END IF;
+        RETURN;
+    END IF;
     is_listed := thaw.is_listed(heal);
     IF heal.oldest_first IS NULL THEN
         is_short := thaw.heal_bound(heal) > heal.cap;
@@ -288,7 +368,11 @@ BEGIN
         ORDER BY a.id;
     END IF;
 
-    -- 6. Finish.
+    -- 6. Finish, or go on to move pending prospects.
+    IF verdict = 'done' AND EXISTS (SELECT FROM thaw.heal_movable(heal, 1)) THEN
+        UPDATE thaw.heals AS h SET is_moving = true WHERE h.id = p_heal_id;
+        verdict := 'more';
+    END IF;
     IF verdict = 'done' THEN
         PERFORM thaw.finish_heal(p_heal_id);
     ELSE
@@ -303,4 +387,5 @@ $$;
 
 -- +goose Down
 DROP FUNCTION thaw.heal_batch(bigint, integer, bigint);
+DROP FUNCTION thaw.heal_move(thaw.heals, integer, bigint);
 DROP FUNCTION thaw.lock_free_campaigns(bigint[]);

@@ -183,6 +183,18 @@ END;
 $$;
 -- +goose StatementEnd
 
+-- Publishes how many pending prospects a pass moved to an account.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.publish_moved(
+    p_account thaw.accounts, p_lane thaw.lane, p_tick_at timestamptz, p_signal_id bigint, p_heal_id bigint, p_moved integer
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM thaw.publish('enrollments.moved', p_account.workspace_id, p_account.id, jsonb_build_object(
+        'lane', p_lane, 'tick_at', thaw.rfc3339(p_tick_at), 'signal_id', p_signal_id, 'heal_id', p_heal_id, 'moved', p_moved));
+END;
+$$;
+-- +goose StatementEnd
+
 -- Publishes the result of a pass that resumed prospects. account.drained: no more prospects can be
 -- resumed through this account now. Those that a person paused, or that are in a campaign that is
 -- not running, do not count.
@@ -319,6 +331,7 @@ $$;
 REVOKE ALL ON FUNCTION thaw.has_endpoint(), thaw.rfc3339(timestamptz), thaw.subject(bigint, bigint), thaw.deliver(bigint, boolean),
     thaw.publish(text, bigint, bigint, jsonb), thaw.close_pause(bigint),
     thaw.publish_paused(thaw.accounts, thaw.pause_reason, timestamptz, bigint, integer, integer),
+    thaw.publish_moved(thaw.accounts, thaw.lane, timestamptz, bigint, bigint, integer),
     thaw.publish_resumed(thaw.accounts, thaw.lane, boolean, timestamptz, bigint, bigint, integer, integer, integer),
     thaw.heals_publish_end(), thaw.replay(text, timestamptz, boolean, bigint, integer),
     thaw.start_replay(text, text, text), thaw.enable_endpoint(bigint, text, text, text), thaw.remove_endpoint(bigint, text, text, text) FROM PUBLIC;
@@ -331,6 +344,7 @@ DROP FUNCTION thaw.replay(text, timestamptz, boolean, bigint, integer);
 DROP TRIGGER heals_publish_end ON thaw.heals;
 DROP FUNCTION thaw.heals_publish_end();
 DROP FUNCTION thaw.publish_resumed(thaw.accounts, thaw.lane, boolean, timestamptz, bigint, bigint, integer, integer, integer);
+DROP FUNCTION thaw.publish_moved(thaw.accounts, thaw.lane, timestamptz, bigint, bigint, integer);
 DROP FUNCTION thaw.publish_paused(thaw.accounts, thaw.pause_reason, timestamptz, bigint, integer, integer);
 DROP FUNCTION thaw.close_pause(bigint);
 DROP FUNCTION thaw.publish(text, bigint, bigint, jsonb);

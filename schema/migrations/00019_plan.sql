@@ -210,9 +210,9 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Connected accounts whose active prospects are blocked by a campaign that still waits for an
--- account: the campaign was paused before the account reconnected. A tick starts such campaigns
--- again even if no prospect waits. One account per campaign is enough.
+-- Connected accounts whose active or pending prospects are blocked by a campaign that still waits
+-- for an account: the campaign was paused before the account reconnected. A tick starts such
+-- campaigns again even if no prospect waits. One account per campaign is enough.
 --
 -- After an incident most campaigns wait, and none has such an account. A tick therefore checks at
 -- most p_size campaigns after p_after, and at most p_accounts accounts for them (but all accounts
@@ -247,9 +247,13 @@ BEGIN
             WHERE a.workspace_id = looked.workspace_id AND a.status = 'connected' AND a.connected_at >= looked.paused_at
                 -- BETWEEN and ORDER BY match the index. With equality the planner expects to find
                 -- one of many rows soon and scans the table or its primary key from the start.
-                AND (SELECT e.id FROM thaw.enrollments AS e
+                AND coalesce(
+                    (SELECT e.id FROM thaw.enrollments AS e
                     WHERE e.status = 'active' AND e.account_id = a.id AND e.campaign_id BETWEEN looked.id AND looked.id
-                    ORDER BY e.campaign_id, e.id LIMIT 1) IS NOT NULL
+                    ORDER BY e.campaign_id, e.id LIMIT 1),
+                    (SELECT e.id FROM thaw.enrollments AS e
+                    WHERE e.status = 'pending' AND e.account_id = a.id AND e.campaign_id BETWEEN looked.id AND looked.id
+                    ORDER BY e.campaign_id, e.id LIMIT 1)) IS NOT NULL
                 AND thaw.blocked_by(a) IS NULL
             ORDER BY a.id LIMIT 1) AS found
     )
@@ -258,6 +262,39 @@ BEGIN
         (SELECT coalesce(array_agg(b.workspace_id ORDER BY b.id), '{}') FROM blocked AS b),
         (SELECT CASE WHEN count(*) < (SELECT count(*) FROM slice) THEN max(l.id) ELSE 0 END FROM looked AS l)
     INTO account_ids, workspace_ids, looked_to;
+END;
+$$;
+-- +goose StatementEnd
+
+-- Accounts to which pending prospects move now from accounts of the same person that are gone, at
+-- most p_size. A pass has moved them after the tick, so the next tick finds others. Each account
+-- that is gone is checked with one look-up in the index of pending prospects; a target is looked up
+-- only for those that have some.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.move_targets(p_size integer DEFAULT 2000, OUT account_ids bigint[], OUT workspace_ids bigint[])
+LANGUAGE plpgsql STABLE SET jit = off AS $$
+BEGIN
+    WITH stranded AS MATERIALIZED (
+        SELECT (SELECT moved.target_id FROM thaw.sibling_targets AS moved WHERE moved.source_id = source.id LIMIT 1) AS target_id
+        FROM (
+            SELECT a.id FROM thaw.accounts AS a
+            WHERE thaw.is_gone(a.status)
+                -- ORDER BY matches the index, as in thaw.blocked_campaigns.
+                AND (SELECT e.id FROM thaw.enrollments AS e
+                    WHERE e.status = 'pending' AND e.account_id = a.id
+                    ORDER BY e.campaign_id, e.id LIMIT 1) IS NOT NULL
+            OFFSET 0) AS source
+    )
+    SELECT coalesce(array_agg(open.id), '{}'), coalesce(array_agg(open.workspace_id), '{}') INTO account_ids, workspace_ids
+    FROM (
+        SELECT target.id, target.workspace_id
+        FROM (SELECT DISTINCT stranded.target_id FROM stranded WHERE stranded.target_id IS NOT NULL) AS found
+        JOIN thaw.accounts AS target ON target.id = found.target_id
+        JOIN thaw.workspaces AS workspace ON workspace.id = target.workspace_id
+        CROSS JOIN thaw.safety
+        WHERE thaw.block_reason(target, safety.since IS NOT NULL, workspace.auto_resume) IS NULL
+        ORDER BY target.id
+        LIMIT p_size) AS open;
 END;
 $$;
 -- +goose StatementEnd
@@ -295,14 +332,35 @@ $$;
 -- Requeues pause jobs that were cancelled, or that ran while safety mode suspended grace periods.
 -- There may be many after an incident, so one statement inserts them, at most p_size per tick.
 -- Returns how many are new.
+--
+-- Also finds active prospects that the pause of their account did not cover: the platform started
+-- them later, or inserted the account when it was gone already. If they can continue through a
+-- connected account of the same person, they are paused first, and so resume within the caps.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.requeue_pauses(p_tick_at timestamptz, p_size integer DEFAULT 20000) RETURNS integer LANGUAGE plpgsql AS $$
+CREATE FUNCTION thaw.requeue_pauses(p_tick_at timestamptz, p_size integer DEFAULT 20000) RETURNS integer LANGUAGE plpgsql
+SET jit = off AS $$
+DECLARE
+    late bigint[];
 BEGIN
+    WITH stranded AS (
+        SELECT a.id FROM thaw.accounts AS a
+        WHERE thaw.is_gone(a.status) AND a.pause_after IS NULL
+            -- ORDER BY matches the index, as in thaw.blocked_campaigns.
+            AND (SELECT e.id FROM thaw.enrollments AS e
+                WHERE e.status = 'active' AND e.account_id = a.id
+                ORDER BY e.campaign_id, e.id LIMIT 1) IS NOT NULL
+            AND (SELECT moved.target_id FROM thaw.sibling_targets AS moved WHERE moved.source_id = a.id LIMIT 1) IS NOT NULL
+        ORDER BY a.id LIMIT p_size
+        FOR NO KEY UPDATE OF a SKIP LOCKED
+    ), due AS (
+        UPDATE thaw.accounts AS a SET pause_after = thaw.now() FROM stranded WHERE a.id = stranded.id RETURNING a.id
+    )
+    SELECT array_agg(due.id) INTO late FROM due;
     RETURN thaw.enqueue_many('pause_account', 'resume', 3::smallint, ARRAY(
         SELECT jsonb_build_object(
             'account_id', a.id, 'tick_at', thaw.job_time(p_tick_at))
         FROM thaw.accounts AS a
-        WHERE a.pause_after < thaw.now() - interval '1 minute'
+        WHERE a.pause_after < thaw.now() - interval '1 minute' OR a.id = ANY (late)
         ORDER BY a.pause_after LIMIT p_size));
 END;
 $$;
@@ -441,7 +499,7 @@ $$;
 
 REVOKE ALL ON FUNCTION thaw.candidates(timestamptz), thaw.plan_workspaces(timestamptz, integer, bigint, bigint),
     thaw.plan_accounts(timestamptz, bigint[], integer[], bigint, bigint), thaw.plan_part(timestamptz, integer),
-    thaw.blocked_campaigns(bigint, integer, integer), thaw.close_ticks(timestamptz),
+    thaw.blocked_campaigns(bigint, integer, integer), thaw.move_targets(integer), thaw.close_ticks(timestamptz),
     thaw.requeue_pauses(timestamptz, integer),
     thaw.record_plan(timestamptz, timestamptz, integer, integer, bigint[], bigint[], integer[], integer, boolean, bigint),
     thaw.resumable_since() FROM PUBLIC;
@@ -452,6 +510,7 @@ DROP VIEW thaw.backlog;
 DROP FUNCTION thaw.record_plan(timestamptz, timestamptz, integer, integer, bigint[], bigint[], integer[], integer, boolean, bigint);
 DROP FUNCTION thaw.requeue_pauses(timestamptz, integer);
 DROP FUNCTION thaw.close_ticks(timestamptz);
+DROP FUNCTION thaw.move_targets(integer);
 DROP FUNCTION thaw.blocked_campaigns(bigint, integer, integer);
 DROP FUNCTION thaw.plan_part(timestamptz, integer);
 DROP FUNCTION thaw.plan_accounts(timestamptz, bigint[], integer[], bigint, bigint);

@@ -32,7 +32,7 @@ LIMIT sqlc.arg(size)::integer;
 -- name: PreviewHeal :one
 SELECT preview.resumable::bigint AS resumable, preview.accounts::bigint AS accounts, preview.cap::integer AS cap,
     coalesce(preview.rate, 0)::integer AS rate, preview.waiting::bigint AS waiting, preview.ticks::bigint AS ticks,
-    preview.tick_seconds::integer AS tick_seconds
+    preview.tick_seconds::integer AS tick_seconds, preview.movable::bigint AS movable
 FROM thaw.preview_heal(sqlc.arg(heal_id)::bigint) AS preview;
 
 -- name: Heal :one

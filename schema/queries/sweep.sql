@@ -50,6 +50,9 @@ FROM thaw.candidates(sqlc.arg(tick_at)::timestamptz) AS c;
 SELECT b.account_ids::bigint[] AS account_ids, b.workspace_ids::bigint[] AS workspace_ids, b.looked_to::bigint AS looked_to
 FROM thaw.blocked_campaigns(sqlc.arg(after_id)::bigint) AS b;
 
+-- name: MoveTargets :one
+SELECT m.account_ids::bigint[] AS account_ids, m.workspace_ids::bigint[] AS workspace_ids FROM thaw.move_targets() AS m;
+
 -- name: RecordPlan :one
 SELECT thaw.record_plan(
     sqlc.arg(tick_at)::timestamptz, sqlc.arg(started_at)::timestamptz, sqlc.arg(account_cap)::integer,
