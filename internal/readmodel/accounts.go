@@ -19,9 +19,10 @@ type Account struct {
 	ID          int64      `json:"id"`
 	Workspace   string     `json:"workspace"` // its key
 	Provider    string     `json:"provider"`
-	Account     string     `json:"account"` // the provider account ID
-	Name        string     `json:"name"`    // empty if it has none
-	Member      *string    `json:"member"`  // the person who owns it; nil if unknown
+	Account     string     `json:"account"`               // the provider account ID
+	Name        string     `json:"name"`                  // empty if it has none
+	ExternalID  string     `json:"external_id,omitempty"` // the platform's own ID; empty: none
+	Member      *string    `json:"member"`                // the person who owns it; nil if unknown
 	Status      string     `json:"status"`
 	StatusAt    *time.Time `json:"status_at"` // when the status was last reported; nil if never
 	ConnectedAt *time.Time `json:"connected_at"`
@@ -49,7 +50,7 @@ type Account struct {
 
 // AccountFilter selects the accounts that match all fields that are set.
 type AccountFilter struct {
-	Account    string // the provider account ID
+	Account    string // the provider account ID, or the platform's own
 	Status     string
 	HasBacklog bool   // has prospects that wait for an account
 	Blocked    string // one of AccountBlocks: what blocks the account
@@ -283,7 +284,7 @@ func accountsOf(ctx context.Context, q *dbsqlc.Queries, s Scope, ids []int64) ([
 			ID: r.ID, Workspace: r.Workspace, Provider: r.Provider, Account: r.Account, Name: r.Name, Member: r.MemberID,
 			Status: r.Status, StatusAt: utc(r.StatusAt), ConnectedAt: utc(r.ConnectedAt), LastError: r.LastError,
 			PauseAfter: utc(r.PauseAfter), HoldUntil: utc(r.HoldUntil), HoldReason: r.HoldReason,
-			LockedAt: utc(r.LockedAt), LockedReason: r.LockedReason,
+			LockedAt: utc(r.LockedAt), LockedReason: r.LockedReason, ExternalID: r.ExternalID,
 			Paused: r.Paused, Resumable: r.Resumable, ResumesThrough: orNil(r.TargetID), BlockedBy: orNil(r.BlockedBy),
 		}
 		if err := json.Unmarshal(r.ByReason, &a.ByReason); err != nil {
