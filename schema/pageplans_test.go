@@ -169,7 +169,7 @@ func requireNoScansOnPages(t *testing.T, db *testdb.DB) {
 					return err
 				},
 				"history of a workspace": func(ctx context.Context, _ readmodel.Paging) error {
-					_, err := readmodel.WorkspaceHistory(ctx, watched, 2)
+					_, err := readmodel.WorkspaceHistory(ctx, watched, 2, readmodel.HistorySize)
 					return err
 				},
 				"safety mode": func(ctx context.Context, _ readmodel.Paging) error {
@@ -177,7 +177,7 @@ func requireNoScansOnPages(t *testing.T, db *testdb.DB) {
 					return err
 				},
 				"history of safety mode": func(ctx context.Context, _ readmodel.Paging) error {
-					_, err := readmodel.SafetyHistory(ctx, watched)
+					_, err := readmodel.SafetyHistory(ctx, watched, readmodel.HistorySize)
 					return err
 				},
 				"most paused accounts": returns(watched, scope, readmodel.AccountFilter{MostPausedFirst: true}, readmodel.Accounts),
@@ -203,15 +203,16 @@ func requireNoScansOnPages(t *testing.T, db *testdb.DB) {
 					_, err := readmodel.CountPaused(ctx, watched, scope, readmodel.PausedFilter{OlderThan: time.Hour, AccountIDs: []int64{account}})
 					return err
 				},
-				"signals":            returns(watched, scope, account, readmodel.Signals),
-				"paused enrollments": returns(watched, scope, account, enrollments("paused")),
-				"active enrollments": returns(watched, scope, account, enrollments("active")),
-				"campaigns":          returns(watched, scope, "", readmodel.Campaigns),
-				"paused campaigns":   returns(watched, scope, "paused", readmodel.Campaigns),
-				"workspaces":         of(watched, scope, readmodel.Workspaces),
-				"sweeps":             of(watched, scope, readmodel.Sweeps),
-				"heals":              returns(watched, scope, "", readmodel.Heals),
-				"events":             returns(watched, scope, url, readmodel.Events),
+				"signals":                 returns(watched, scope, account, readmodel.Signals),
+				"paused enrollments":      returns(watched, scope, account, enrollments("paused")),
+				"active enrollments":      returns(watched, scope, account, enrollments("active")),
+				"campaigns":               returns(watched, scope, "", readmodel.Campaigns),
+				"paused campaigns":        returns(watched, scope, "paused", readmodel.Campaigns),
+				"workspaces":              returns(watched, scope, "", readmodel.Workspaces),
+				"workspaces that are off": returns(watched, scope, "off", readmodel.Workspaces),
+				"sweeps":                  of(watched, scope, readmodel.Sweeps),
+				"heals":                   returns(watched, scope, "", readmodel.Heals),
+				"events":                  returns(watched, scope, url, readmodel.Events),
 				"explanation": func(ctx context.Context, _ readmodel.Paging) error {
 					_, err := readmodel.NewExplainer(watched, scope).Explain(ctx, []string{url, "https://example.com/in/unknown"})
 					return err

@@ -114,11 +114,13 @@ func (c *autoResumeListCmd) Run(ctx context.Context, e *env) error {
 
 type autoResumeHistoryCmd struct {
 	database  `embed:""`
+	listFlags `embed:""`
 	Workspace string `arg:"" help:"Key of the workspace."`
-	JSON      bool   `help:"Print JSON."`
 }
 
 func (autoResumeHistoryCmd) Help() string { return "Example:\n  thaw auto-resume history acme" }
+
+func (c *autoResumeHistoryCmd) Validate() error { return c.listFlags.Validate() }
 
 func (c *autoResumeHistoryCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
@@ -128,11 +130,11 @@ func (c *autoResumeHistoryCmd) Run(ctx context.Context, e *env) error {
 		} else if err != nil {
 			return err
 		}
-		entries, err := readmodel.WorkspaceHistory(ctx, db, id)
+		history, err := readmodel.WorkspaceHistory(ctx, db, id, c.Limit)
 		if err != nil {
 			return err
 		}
-		return printHistory(e, entries, c.JSON)
+		return printHistory(e, history, c.listFlags)
 	})
 }
 

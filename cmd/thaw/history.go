@@ -5,12 +5,15 @@ import (
 )
 
 // printHistory prints the entries of an audit log, newest first.
-func printHistory(e *env, entries []readmodel.HistoryEntry, asJSON bool) error {
-	if asJSON {
-		return writeJSON(e.stdout, entries)
+func printHistory(e *env, history readmodel.History, flags listFlags) error {
+	if history.HasMore {
+		defer flags.sayUncounted(e, "entries")
+	}
+	if flags.JSON {
+		return writeJSON(e.stdout, history.Entries)
 	}
 	t := newTable(fixed("AT (UTC)"), fixed("ACTION"), text("TARGET"), text("BY"), text("REASON"))
-	for _, m := range entries {
+	for _, m := range history.Entries {
 		t.add(minute(&m.At, ""), m.What, targetOf(m), m.Actor, m.Reason)
 	}
 	t.write(e.stdout)

@@ -34,3 +34,8 @@ func (f *listFlags) sayMore(e *env, shown int, total int64, noun string) {
 		printf(e.stderr, "There are %s more %ss: use a filter, or --limit.\n", number(more), noun)
 	}
 }
+
+// sayUncounted says that a list has more rows, of which the number is unknown.
+func (f *listFlags) sayUncounted(e *env, nouns string) {
+	printf(e.stderr, "There are more %s: use a filter, or --limit.\n", nouns)
+}

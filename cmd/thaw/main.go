@@ -50,6 +50,7 @@ type cli struct {
 	Pause      pauseCmd      `cmd:"" help:"Pause a prospect, a campaign, or all prospects of an account until a person resumes them."`
 	Resume     resumeCmd     `cmd:"" help:"Resume prospects that a person or a restriction paused."`
 	Undo       undoCmd       `cmd:"" help:"Undo a manual action. Anything that was changed again after the action is left as it is."`
+	Audit      auditCmd      `cmd:"" help:"List the audit log: who did what, when and why, and what undoes it."`
 	Hold       holdCmd       `cmd:"" help:"Put an account on hold until a time."`
 	Instance   instanceCmd   `cmd:"" help:"Show which instance the database is; adopt a copy."`
 	Safety     safetyCmd     `cmd:"" help:"Enter or exit safety mode, in which nothing is resumed and nothing is sent."`
@@ -141,7 +142,7 @@ func newParser(c *cli, options ...kong.Option) *kong.Kong {
 		kong.Name("thaw"),
 		kong.Description("Thaw resumes prospects that were paused when their account disconnected. It resumes them as soon as the connect signal arrives. If the signal is lost, a periodic sweep resumes them."),
 		kong.Exit(func(code int) { panic(exit(code)) }),
-		kong.Vars{"version": version(), "heal_cap": strconv.Itoa(operator.DefaultHealCap), "benchmarks": benchmarkNames(), "times": when.Examples},
+		kong.Vars{"version": version(), "heal_cap": strconv.Itoa(operator.DefaultHealCap), "benchmarks": benchmarkNames(), "times": when.Examples, "actions": actionKinds()},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
 	)...)
 }

@@ -21,7 +21,7 @@ var unrecorded = map[string]string{
 	"migrate up": "the table of migrations records it", "migrate down": "the table of migrations records it",
 	"serve": "runs until it is stopped; its flags leave settings_changed and endpoint_added", "work": "as serve", "web": "changes nothing",
 	"sweep": "does what the tick does anyway", "webhooks test": "the message is the record",
-	"migrate status": changesNothing, "status": changesNothing, "instance show": changesNothing, "explain": changesNothing, "adopt init": "writes a file", "adopt plan": "writes a file", "find": changesNothing, "verify": changesNothing, "heal list": changesNothing, "heal-cap list": changesNothing,
+	"migrate status": changesNothing, "status": changesNothing, "instance show": changesNothing, "explain": changesNothing, "adopt init": "writes a file", "adopt plan": "writes a file", "find": changesNothing, "verify": changesNothing, "audit": changesNothing, "heal list": changesNothing, "heal-cap list": changesNothing,
 	"auto-resume list": changesNothing, "auto-resume history": changesNothing, "safety status": changesNothing, "safety history": changesNothing, "webhooks list": changesNothing,
 	"token list": changesNothing, "licenses": changesNothing, "help": changesNothing, "version": changesNothing, "completion": changesNothing, "man": changesNothing,
 }

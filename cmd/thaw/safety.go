@@ -109,18 +109,20 @@ func describeSafety(s readmodel.Safety) string {
 }
 
 type safetyHistoryCmd struct {
-	database `embed:""`
-	JSON     bool `help:"Print JSON."`
+	database  `embed:""`
+	listFlags `embed:""`
 }
 
 func (safetyHistoryCmd) Help() string { return "Example:\n  thaw safety history --json" }
 
+func (c *safetyHistoryCmd) Validate() error { return c.listFlags.Validate() }
+
 func (c *safetyHistoryCmd) Run(ctx context.Context, e *env) error {
 	return withStore(ctx, e, c.database, func(db *store.Store) error {
-		entries, err := readmodel.SafetyHistory(ctx, db)
+		history, err := readmodel.SafetyHistory(ctx, db, c.Limit)
 		if err != nil {
 			return err
 		}
-		return printHistory(e, entries, c.JSON)
+		return printHistory(e, history, c.listFlags)
 	})
 }

@@ -63,7 +63,7 @@ var routes = []route{
 	{http.MethodGet, "/accounts/{id}/timeline", paged("part"), (*api).timeline},
 	{http.MethodGet, "/enrollments", paged("workspace", "account", "campaign", "reason", "paused_for"), (*api).paused},
 	{http.MethodGet, "/campaigns", paged("workspace", "status"), (*api).campaigns},
-	{http.MethodGet, "/workspaces", paged(), (*api).workspaces},
+	{http.MethodGet, "/workspaces", paged("auto_resume"), (*api).workspaces},
 	{http.MethodGet, "/sweeps", paged("workspace"), (*api).sweeps},
 	{http.MethodGet, "/heals", paged("workspace", "status"), (*api).heals},
 	{http.MethodPost, "/heals", nil, (*api).startHeal},

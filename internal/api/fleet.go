@@ -35,7 +35,15 @@ func list[T any](a *api, r *request, read func(context.Context, *store.Store, re
 }
 
 // workspaces serves GET /workspaces.
-func (a *api) workspaces(r *request) (reply, error) { return list(a, r, readmodel.Workspaces) }
+func (a *api) workspaces(r *request) (reply, error) {
+	state, err := oneOf(r, "auto_resume", readmodel.AutoResumeStates)
+	if err != nil {
+		return reply{}, err
+	}
+	return list(a, r, func(ctx context.Context, db *store.Store, s readmodel.Scope, p readmodel.Paging) (readmodel.Page[readmodel.Workspace], error) {
+		return readmodel.Workspaces(ctx, db, s, state, p)
+	})
+}
 
 // sweeps serves GET /sweeps.
 func (a *api) sweeps(r *request) (reply, error) { return list(a, r, readmodel.Sweeps) }

@@ -189,14 +189,16 @@ SELECT w.id, w.key AS workspace, w.name, w.auto_resume, w.auto_resume_reason, w.
 FROM thaw.workspaces AS w
 WHERE w.id > $1::bigint
     AND w.id BETWEEN $2::bigint AND $3::bigint
+    AND ($4::boolean IS NULL OR w.auto_resume = $4::boolean)
 ORDER BY w.id
-LIMIT $4::integer
+LIMIT $5::integer
 `
 
 type WorkspacePageParams struct {
 	AfterID        int64
 	FirstWorkspace int64
 	LastWorkspace  int64
+	AutoResume     *bool
 	Size           int32
 }
 
@@ -217,6 +219,7 @@ func (q *Queries) WorkspacePage(ctx context.Context, arg WorkspacePageParams) ([
 		arg.AfterID,
 		arg.FirstWorkspace,
 		arg.LastWorkspace,
+		arg.AutoResume,
 		arg.Size,
 	)
 	if err != nil {

@@ -44,7 +44,7 @@ func TestPagesAreCompleteAndSelfContained(t *testing.T) {
 	}
 	for _, path := range []string{"/accounts?cursor=x", "/accounts?workspace=nowhere", "/prospects?url=%00", "/prospects?reason=x", "/prospects?age=x", "/prospects?order=x", "/prospects?account=unknown",
 		"/prospects?campaign=founders", "/prospects?workspace=acme&campaign=x", "/prospects.csv?reason=x", "/accounts?status=x", "/accounts?blocked=x", "/search?q=%00", "/search?q=%ff",
-		"/heals/new?workspace=acme&cap=-1", "/workspaces/%00"} {
+		"/heals/new?workspace=acme&cap=-1", "/workspaces/%00", "/workspaces?auto_resume=x", "/workspaces.csv?auto_resume=x"} {
 		got := d.get(t, path)
 		require.Equal(t, http.StatusBadRequest, got.status, "%s: %s", path, got.text)
 	}

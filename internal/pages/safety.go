@@ -8,7 +8,7 @@ import (
 
 type safetyPage struct {
 	readmodel.Safety
-	History []readmodel.HistoryEntry
+	History readmodel.History
 }
 
 func (s *site) safety(r *http.Request) (view, error) {
@@ -17,7 +17,7 @@ func (s *site) safety(r *http.Request) (view, error) {
 	if p.Safety, err = readmodel.ReadSafety(r.Context(), s.Store); err != nil {
 		return view{}, err
 	}
-	p.History, err = readmodel.SafetyHistory(r.Context(), s.Store)
+	p.History, err = readmodel.SafetyHistory(r.Context(), s.Store, readmodel.HistorySize)
 	return view{"safety.html", "Safety mode", p}, err
 }
 

@@ -2,7 +2,9 @@ package pages
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -10,12 +12,29 @@ import (
 	"github.com/thawline/thaw/internal/readmodel"
 )
 
+type workspacesPage struct {
+	list[countedWorkspace]
+	AutoResume string // the filter
+}
+
 func (s *site) workspaces(r *http.Request) (view, error) {
-	l, err := listOf(r, func(paging readmodel.Paging) (readmodel.Page[countedWorkspace], error) {
-		return s.countedWorkspaces(r.Context(), paging)
-	})
-	l.Export = exportPath(r)
-	return view{"workspaces.html", "Workspaces", l}, err
+	var p workspacesPage
+	var err error
+	if p.AutoResume, err = autoResumeFilter(r); err != nil {
+		return view{}, err
+	}
+	p.list, err = listOf(r, s.countedWorkspaces(r.Context(), p.AutoResume))
+	p.Export = exportPath(r)
+	return view{"workspaces.html", "Workspaces", p}, err
+}
+
+// autoResumeFilter parses the filter of the address.
+func autoResumeFilter(r *http.Request) (string, error) {
+	state := r.URL.Query().Get("auto_resume")
+	if state != "" && !slices.Contains(readmodel.AutoResumeStates, state) {
+		return "", badRequestError{fmt.Sprintf("Auto-resume cannot be %q. Choose on or off.", state)}
+	}
+	return state, nil
 }
 
 // A countedWorkspace is a workspace with the counts of its accounts and prospects.
@@ -24,43 +43,44 @@ type countedWorkspace struct {
 	readmodel.WorkspaceCounts
 }
 
-func (s *site) countedWorkspaces(ctx context.Context, paging readmodel.Paging) (readmodel.Page[countedWorkspace], error) {
-	var counted readmodel.Page[countedWorkspace]
-	page, err := readmodel.Workspaces(ctx, s.Store, readmodel.Everything(), paging)
-	if err != nil {
+func (s *site) countedWorkspaces(ctx context.Context, autoResume string) func(readmodel.Paging) (readmodel.Page[countedWorkspace], error) {
+	return func(paging readmodel.Paging) (readmodel.Page[countedWorkspace], error) {
+		var counted readmodel.Page[countedWorkspace]
+		page, err := readmodel.Workspaces(ctx, s.Store, readmodel.Everything(), autoResume, paging)
+		if err != nil {
+			return counted, err
+		}
+		ids := make([]int64, len(page.Items))
+		for i, w := range page.Items {
+			ids[i] = w.ID
+		}
+		counts, err := readmodel.CountWorkspaces(ctx, s.Store, ids)
+		for _, w := range page.Items {
+			counted.Items = append(counted.Items, countedWorkspace{w, counts[w.ID]})
+		}
+		counted.NextCursor = page.NextCursor
 		return counted, err
 	}
-	ids := make([]int64, len(page.Items))
-	for i, w := range page.Items {
-		ids[i] = w.ID
-	}
-	counts, err := readmodel.CountWorkspaces(ctx, s.Store, ids)
-	for _, w := range page.Items {
-		counted.Items = append(counted.Items, countedWorkspace{w, counts[w.ID]})
-	}
-	counted.NextCursor = page.NextCursor
-	return counted, err
 }
 
 func (s *site) workspacesExport(r *http.Request) (*export, error) {
+	state, err := autoResumeFilter(r)
 	return exportOf("workspaces",
 		[]string{"workspace", "name", "auto_resume", "auto_resume_reason", "accounts", "connected", "paused", "waiting"},
-		func(paging readmodel.Paging) (readmodel.Page[countedWorkspace], error) {
-			return s.countedWorkspaces(r.Context(), paging)
-		},
+		s.countedWorkspaces(r.Context(), state),
 		func(w countedWorkspace) []string {
 			return []string{
 				w.Workspace.Workspace, w.Name, strconv.FormatBool(w.AutoResume), plain(w.AutoResumeReason), strconv.FormatInt(w.Accounts, 10),
 				strconv.FormatInt(w.Connected, 10), strconv.FormatInt(w.Paused, 10), strconv.FormatInt(w.Waiting, 10),
 			}
-		}), nil
+		}), err
 }
 
 type workspacePage struct {
 	countedWorkspace
 	Reasons   []share // the paused prospects by reason
 	Campaigns list[readmodel.Campaign]
-	History   []readmodel.HistoryEntry
+	History   readmodel.History
 }
 
 func (s *site) workspace(r *http.Request) (view, error) {
@@ -92,12 +112,12 @@ func (s *site) workspace(r *http.Request) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	p.History, err = readmodel.WorkspaceHistory(r.Context(), s.Store, p.ID)
+	p.History, err = readmodel.WorkspaceHistory(r.Context(), s.Store, p.ID, readmodel.HistorySize)
 	return view{"workspace.html", "Workspace " + p.Workspace.Workspace, p}, err
 }
 
 func (s *site) onlyWorkspace(ctx context.Context, scope readmodel.Scope) (readmodel.Workspace, error) {
-	page, err := readmodel.Workspaces(ctx, s.Store, scope, readmodel.Paging{Limit: 1})
+	page, err := readmodel.Workspaces(ctx, s.Store, scope, "", readmodel.Paging{Limit: 1})
 	switch {
 	case err != nil:
 		return readmodel.Workspace{}, err

@@ -28,14 +28,14 @@ type HistoryEntry struct {
 	CanUndo    bool       `json:"-"`                     // see AuditEntry
 }
 
-// historySize is the maximum number of entries in a history.
-const historySize = 50
+// HistorySize is the number of entries that a page shows of a history.
+const HistorySize = 50
 
 // AccountHistory returns the latest entries of an account, newest first.
 func AccountHistory(ctx context.Context, db *store.Store, s Scope, accountID int64) ([]HistoryEntry, error) {
 	entries := []HistoryEntry{}
 	err := ofAccount(ctx, db, s, accountID, func(q *dbsqlc.Queries) error {
-		rows, err := q.AccountHistory(ctx, dbsqlc.AccountHistoryParams{AccountID: accountID, Size: historySize})
+		rows, err := q.AccountHistory(ctx, dbsqlc.AccountHistoryParams{AccountID: accountID, Size: HistorySize})
 		for _, r := range rows {
 			entries = append(entries, HistoryEntry{
 				At: r.At.UTC(), What: r.What, FromStatus: r.FromStatus, ToStatus: r.ToStatus, Actor: r.Actor, Reason: r.Reason,
@@ -50,12 +50,25 @@ func AccountHistory(ctx context.Context, db *store.Store, s Scope, accountID int
 	return entries, nil
 }
 
-// WorkspaceHistory returns the latest manual actions on a workspace and everything in it, newest
-// first.
-func WorkspaceHistory(ctx context.Context, db *store.Store, workspaceID int64) ([]HistoryEntry, error) {
-	rows, err := db.Read().WorkspaceActions(ctx, dbsqlc.WorkspaceActionsParams{WorkspaceID: workspaceID, Size: historySize})
+// A History has the latest entries, newest first.
+type History struct {
+	Entries []HistoryEntry
+	HasMore bool // there are older ones
+}
+
+func newHistory(entries []HistoryEntry, size int) History {
+	if len(entries) > size {
+		return History{Entries: entries[:size], HasMore: true}
+	}
+	return History{Entries: entries}
+}
+
+// WorkspaceHistory returns the latest manual actions on a workspace and everything in it, at most
+// size of them.
+func WorkspaceHistory(ctx context.Context, db *store.Store, workspaceID int64, size int) (History, error) {
+	rows, err := db.Read().WorkspaceActions(ctx, dbsqlc.WorkspaceActionsParams{WorkspaceID: workspaceID, Size: int32(size) + 1})
 	if err != nil {
-		return nil, fmt.Errorf("history of workspace %d: %w", workspaceID, err)
+		return History{}, fmt.Errorf("history of workspace %d: %w", workspaceID, err)
 	}
 	entries := make([]HistoryEntry, len(rows))
 	for i, r := range rows {
@@ -64,18 +77,18 @@ func WorkspaceHistory(ctx context.Context, db *store.Store, workspaceID int64) (
 			Detail: r.Detail, Until: utc(r.Until), Changed: r.Enrollments,
 		}
 	}
-	return entries, nil
+	return newHistory(entries, size), nil
 }
 
-// SafetyHistory returns the latest entries to and exits from safety mode, newest first.
-func SafetyHistory(ctx context.Context, db *store.Store) ([]HistoryEntry, error) {
-	rows, err := db.Read().SafetyHistory(ctx, historySize)
+// SafetyHistory returns the latest entries to and exits from safety mode, at most size of them.
+func SafetyHistory(ctx context.Context, db *store.Store, size int) (History, error) {
+	rows, err := db.Read().SafetyHistory(ctx, int32(size)+1)
 	if err != nil {
-		return nil, fmt.Errorf("history of safety mode: %w", err)
+		return History{}, fmt.Errorf("history of safety mode: %w", err)
 	}
 	entries := make([]HistoryEntry, len(rows))
 	for i, r := range rows {
 		entries[i] = HistoryEntry{ID: r.ID, At: r.At.UTC(), What: r.What, Actor: r.Actor, Reason: r.Reason}
 	}
-	return entries, nil
+	return newHistory(entries, size), nil
 }

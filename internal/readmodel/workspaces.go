@@ -23,15 +23,24 @@ type Workspace struct {
 	CreatedAt           time.Time  `json:"created_at"`
 }
 
-// Workspaces returns a page of workspaces, ordered by ID.
-func Workspaces(ctx context.Context, db *store.Store, s Scope, p Paging) (Page[Workspace], error) {
+// AutoResumeStates are the values of the filter by auto-resume.
+var AutoResumeStates = []string{"on", "off"}
+
+// Workspaces returns a page of workspaces, ordered by ID. If autoResume is not empty, it has only
+// those whose auto-resume is in that state.
+func Workspaces(ctx context.Context, db *store.Store, s Scope, autoResume string, p Paging) (Page[Workspace], error) {
 	const list = "workspaces"
 	from, err := after(p, list, newest{})
 	if err != nil {
 		return Page[Workspace]{}, fmt.Errorf("listing workspaces: %w", err)
 	}
+	var state *bool
+	if autoResume != "" {
+		on := autoResume == "on"
+		state = &on
+	}
 	rows, err := db.Read().WorkspacePage(ctx, dbsqlc.WorkspacePageParams{
-		AfterID: from.ID, FirstWorkspace: s.first, LastWorkspace: s.last, Size: p.size(),
+		AfterID: from.ID, FirstWorkspace: s.first, LastWorkspace: s.last, AutoResume: state, Size: p.size(),
 	})
 	if err != nil {
 		return Page[Workspace]{}, fmt.Errorf("listing workspaces: %w", err)

@@ -17,6 +17,7 @@ SELECT w.id, w.key AS workspace, w.name, w.auto_resume, w.auto_resume_reason, w.
 FROM thaw.workspaces AS w
 WHERE w.id > sqlc.arg(after_id)::bigint
     AND w.id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint
+    AND (sqlc.narg(auto_resume)::boolean IS NULL OR w.auto_resume = sqlc.narg(auto_resume)::boolean)
 ORDER BY w.id
 LIMIT sqlc.arg(size)::integer;
 
