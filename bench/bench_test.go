@@ -16,15 +16,14 @@ import (
 // process. At full size also those with real webhooks and with many accounts.
 func TestRun(t *testing.T) {
 	t.Parallel()
+	testdb.RequireFull(t)
 	program := filepath.Join(t.TempDir(), "thaw")
 	out, err := exec.Command("go", "build", "-o", program, "../cmd/thaw").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 
-	chosen := []benchmark{&heal{name: "heal", rows: 2500, accounts: 1}, &jobs{accounts: 8, rows: 5, limit: patience}}
-	names := []string{"heal", "jobs"}
-	if testdb.Full() {
-		chosen = append(chosen, &latency{warmUp: 5, signals: 20, rows: 3, limit: patience}, &incident{accounts: 100, rows: 4, accountCap: 5, fleetCap: 20})
-		names = append(names, "latency", "incident")
+	chosen := []benchmark{
+		&heal{name: "heal", rows: 2500, accounts: 1}, &jobs{accounts: 8, rows: 5, limit: patience},
+		&latency{warmUp: 5, signals: 20, rows: 3, limit: patience}, &incident{accounts: 100, rows: 4, accountCap: 5, fleetCap: 20},
 	}
 	var finished []string
 	report, err := run(t.Context(), Options{
@@ -32,7 +31,7 @@ func TestRun(t *testing.T) {
 		Watch: Watch{Finished: func(r Result) { finished = append(finished, r.Name) }},
 	}, chosen)
 	require.NoError(t, err)
-	require.Equal(t, names, finished)
+	require.Equal(t, []string{"heal", "jobs", "latency", "incident"}, finished)
 	require.Equal(t, "on", setting(t, report.Environment, "fsync"))
 	for _, r := range report.Results {
 		ours := r.Lines[1]

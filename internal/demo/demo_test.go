@@ -34,6 +34,7 @@ func (l *listener) Write(p []byte) (int, error) {
 // The story checks its own steps. This test checks its output.
 func TestStory(t *testing.T) {
 	t.Parallel()
+	testdb.RequireFull(t)
 	// The port is in use.
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

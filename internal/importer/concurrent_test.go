@@ -82,7 +82,7 @@ func TestImportWaitsForAResumePass(t *testing.T) {
 func TestImportsPassesAndSignalsDoNotDeadlock(t *testing.T) {
 	t.Parallel()
 	const accounts, prospects = 8, 160
-	rounds := testdb.Size(4, 12)
+	rounds := testdb.Size(2, 12)
 	db := testdb.New(t)
 	fleet := func(reverse bool, state func(prospect int) fields) string {
 		lines := make([]fields, 0, prospects)

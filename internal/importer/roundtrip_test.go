@@ -17,7 +17,7 @@ import (
 )
 
 // Each case runs two imports.
-var _ = testdb.RandomCases(20)
+var _ = testdb.RandomCases(8)
 
 var (
 	// Names with special characters of CSV and SQL. The importer rejects names that begin or end

@@ -2,6 +2,7 @@ package localpg
 
 import (
 	"context"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -10,14 +11,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The second server starts with a copy of what the first was filled with. A copy that is damaged,
-// that other users could have written, or that cannot be written, does no harm: the server is
-// filled again.
+// The second server starts with a copy of what the first was filled with. If the copy is damaged,
+// the server is filled again.
 func TestContentsAreCopied(t *testing.T) {
-	t.Setenv("XDG_CACHE_HOME", t.TempDir())
-	t.Setenv("HOME", t.TempDir()) // for macOS
-	cache, err := os.UserCacheDir()
-	require.NoError(t, err)
+	cache := useCache(t)
 	filled := 0
 	contents := &Contents{Key: "test", Fill: func(ctx context.Context, server *Server) error {
 		filled++
@@ -36,21 +33,47 @@ func TestContentsAreCopied(t *testing.T) {
 		require.NoError(t, s.Close())
 		require.Equal(t, want, filled, why)
 	}
-	copies := func() []string {
-		found, err := filepath.Glob(filepath.Join(cache, "thaw", "postgres", "*"))
-		require.NoError(t, err)
-		return found
-	}
 
 	startAndCount(1, "the first server")
-	require.Len(t, copies(), 1, "no incomplete copies")
 	startAndCount(1, "a copy")
-	require.NoError(t, os.Truncate(copies()[0], 1<<20))
+	copies, err := filepath.Glob(filepath.Join(cache, "thaw", "postgres", "*"))
+	require.NoError(t, err)
+	require.Len(t, copies, 1, "no incomplete copies")
+	require.NoError(t, os.Truncate(copies[0], 1<<20))
 	startAndCount(2, "a damaged copy")
-	startAndCount(2, "a copy again")
-	require.NoError(t, os.Chmod(copies()[0], 0o666))
-	startAndCount(3, "others may write it")
+}
+
+// A copy is used only if no other user can have written it. A server also starts if no copy can be
+// written.
+func TestCopiesAreOfThisUser(t *testing.T) {
+	cache := useCache(t)
+	source, target := &cluster{folder: t.TempDir()}, &cluster{folder: t.TempDir()}
+	require.NoError(t, os.MkdirAll(filepath.Join(source.dataFolder(), "base", "1"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(source.dataFolder(), "base", "1", "112"), []byte("rows"), 0o600))
+	name := source.copyFile("test")
+	require.NoError(t, source.save(name))
+
+	require.NoError(t, os.Chmod(name, 0o606))
+	require.ErrorIs(t, target.restore(name), fs.ErrPermission)
+	require.NoError(t, os.Chmod(name, 0o600))
+	require.NoError(t, target.restore(name))
+	restored, err := os.ReadFile(filepath.Join(target.dataFolder(), "base", "1", "112"))
+	require.NoError(t, err)
+	require.Equal(t, "rows", string(restored))
+
 	require.NoError(t, os.RemoveAll(filepath.Join(cache, "thaw")))
 	require.NoError(t, os.WriteFile(filepath.Join(cache, "thaw"), nil, 0o600))
-	startAndCount(4, "no folder for copies")
+	require.Error(t, source.save(name))
+	require.Error(t, target.restore(name))
+	require.Empty(t, (&cluster{password: "secret"}).copyFile("test"), "each such server has its own password")
+}
+
+// useCache makes a new folder the user's cache folder.
+func useCache(t *testing.T) string {
+	t.Helper()
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	t.Setenv("HOME", t.TempDir()) // for macOS
+	cache, err := os.UserCacheDir()
+	require.NoError(t, err)
+	return cache
 }

@@ -220,7 +220,7 @@ func TestCancelledStartLeavesNothing(t *testing.T) {
 func TestContextLimitsStartOnly(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
-	s, err := Start(ctx, Options{})
+	s, err := Start(ctx, Options{InMemory: true, Contents: nothing})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, s.Close()) })
 	cancel()
@@ -251,7 +251,7 @@ func TestOpenErrorNamesDatabaseURL(t *testing.T) {
 
 func TestOpenWithoutDatabaseURLStartsPrivateServer(t *testing.T) {
 	t.Setenv("DATABASE_URL", "")
-	s, err := Open(t.Context(), Options{})
+	s, err := Open(t.Context(), Options{InMemory: true, Contents: nothing})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, s.Close()) })
 	require.True(t, s.Private())
@@ -268,8 +268,17 @@ func findPsql(t *testing.T, dir string) string {
 	return filepath.Join(filepath.Dir(postgres), "psql")
 }
 
+// nothing are the contents of most servers in these tests: the second one starts with a copy, which
+// takes less time than initdb.
+var nothing = &Contents{Key: "nothing", Fill: func(context.Context, *Server) error { return nil }}
+
+// start starts a server until the test ends. Its data folder is in memory.
 func start(t *testing.T, o Options) *Server {
 	t.Helper()
+	if o.Contents == nil {
+		o.Contents = nothing
+	}
+	o.InMemory = true
 	s, err := Start(t.Context(), o)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, s.Close()) })

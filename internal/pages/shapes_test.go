@@ -52,7 +52,7 @@ var shapes = []struct{ name, sql string }{
 }
 
 // No page shows a pointer, a missing value or a failed format, whatever the state of the fleet. The
-// small size asks for each page in every third state.
+// small size asks for each page in every eighth state.
 func TestNoPageShowsABrokenValue(t *testing.T) {
 	t.Parallel()
 	d := setup(t)
@@ -73,7 +73,7 @@ func TestNoPageShowsABrokenValue(t *testing.T) {
 		}
 		pages = append(pages, testdb.Column[string](t, d.DB, "SELECT '/heals/' || id FROM thaw.heals")...)
 		for i, path := range pages {
-			if (n+i)%testdb.Size(3, 1) != 0 {
+			if (n+i)%testdb.Size(8, 1) != 0 {
 				continue
 			}
 			got := d.get(t, path)

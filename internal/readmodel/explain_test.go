@@ -385,9 +385,11 @@ func TestQueuePositionIsBounded(t *testing.T) {
 	f := newFleet(t)
 	f.Exec(t, oneProspect)
 	f.Exec(t, fmt.Sprintf(`
+		SET thaw.counts_by_statement = on;
 		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, paused_reason, paused_at, prospect_url)
 		SELECT e.workspace_id, e.campaign_id, e.account_id, 'paused', 'account_issue', e.paused_at + n * interval '1 ms', 'p' || n
-		FROM thaw.enrollments AS e, generate_series(2, %d) AS n`, countedPositions+3))
+		FROM thaw.enrollments AS e, generate_series(2, %d) AS n;
+		RESET thaw.counts_by_statement`, countedPositions+3))
 	f.Exec(t, "ANALYZE thaw.enrollments")
 
 	last := f.explainOne(t, fmt.Sprint("p", countedPositions))

@@ -440,10 +440,16 @@ var violations = []violation{
 // any of them. Each range costs a statement, so only the full size uses many small ones.
 var inRanges = verify.Options{Range: int64(testdb.Size(60, 7))}
 
+// By default only the first violation of each check is tried.
 func TestEachViolationIsFoundByOneCheck(t *testing.T) {
 	t.Parallel()
 	fleet := newBusyFleet(t)
+	broken := map[string]bool{}
 	for _, v := range violations { //nolint:paralleltest // They lock what they break.
+		if broken[v.check] && !testdb.Full() {
+			continue
+		}
+		broken[v.check] = true
 		// Each runs in its own transaction, including dropped constraints, and is rolled back.
 		t.Run(v.check+"/"+v.how, func(t *testing.T) {
 			tx, err := fleet.Pool.Begin(t.Context())
