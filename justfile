@@ -47,7 +47,7 @@ tidy *flags:
 # Regenerate the schema snapshot, the types, the Go code of schema/queries, OpenAPI's enumerations and
 # the settings table.
 generate: tools
-    go test ./schema -run 'Snapshot|Enums' -update
+    go test ./schema -run 'Snapshot|Enums|ProviderWords' -update
     cd schema && ../.bin/sqlc generate
     go test ./internal/api -run DocumentHasAllValues -update
     go test ./cmd/thaw -run Settings -update

@@ -28,7 +28,7 @@ type Signal struct {
 	AccountID string
 	// Status is a value of thaw.account_status, such as connected or disconnected (docs/design.md
 	// lists them). It may also be reconnected (the login succeeded, but the account is not confirmed
-	// to work), locked or unlocked.
+	// to work), locked, unlocked, or a word of the provider (thaw.provider_words).
 	Status string
 	// OccurredAt orders signals. If it is zero, they are ordered by receipt.
 	OccurredAt time.Time

@@ -237,77 +237,6 @@ BEGIN
     RETURN NEW;
 END;
 $$;
-CREATE TABLE thaw.accounts (
-    id bigint NOT NULL,
-    workspace_id bigint NOT NULL,
-    provider text DEFAULT 'linkedin'::text NOT NULL,
-    provider_account_id text NOT NULL,
-    member_id text,
-    display_name text DEFAULT ''::text NOT NULL,
-    status thaw.account_status DEFAULT 'connecting'::thaw.account_status NOT NULL,
-    last_error text,
-    status_at timestamp with time zone,
-    first_connected_at timestamp with time zone,
-    connected_at timestamp with time zone,
-    disconnected_at timestamp with time zone,
-    reconnected_at timestamp with time zone,
-    locked_at timestamp with time zone,
-    locked_reason text,
-    lock_status_at timestamp with time zone,
-    link_id bigint,
-    lost_at timestamp with time zone,
-    flaps timestamp with time zone[] DEFAULT '{}'::timestamp with time zone[] NOT NULL,
-    resume_after timestamp with time zone,
-    needs_reconnect_at timestamp with time zone,
-    pause_after timestamp with time zone,
-    hold_until timestamp with time zone,
-    hold_reason text,
-    timezone text DEFAULT 'UTC'::text NOT NULL,
-    created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
-    external_id text,
-    CONSTRAINT accounts_connected_has_no_error CHECK (((status <> 'connected'::thaw.account_status) OR (last_error IS NULL))),
-    CONSTRAINT accounts_connected_is_confirmed CHECK (((status <> 'connected'::thaw.account_status) OR (reconnected_at IS NULL))),
-    CONSTRAINT accounts_connected_is_not_due_to_pause CHECK (((status <> 'connected'::thaw.account_status) OR (pause_after IS NULL))),
-    CONSTRAINT accounts_external_id_is_visible CHECK ((thaw.is_visible(external_id) AND ((length(external_id) >= 1) AND (length(external_id) <= 200)))),
-    CONSTRAINT accounts_hold_has_a_reason CHECK ((((hold_until IS NULL) = (hold_reason IS NULL)) AND (hold_reason <> ''::text))),
-    CONSTRAINT accounts_last_error_check CHECK ((length(last_error) <= 1000)),
-    CONSTRAINT accounts_link_is_to_another CHECK ((link_id <> id)),
-    CONSTRAINT accounts_lock_has_a_reason CHECK ((((locked_at IS NULL) = (locked_reason IS NULL)) AND (locked_reason <> ''::text) AND (length(locked_reason) <= 1000))),
-    CONSTRAINT accounts_member_id_check CHECK ((member_id <> ''::text)),
-    CONSTRAINT accounts_member_id_is_visible CHECK (thaw.is_visible(member_id)),
-    CONSTRAINT accounts_provider_account_id_check CHECK ((provider_account_id <> ''::text)),
-    CONSTRAINT accounts_provider_account_id_is_visible CHECK (thaw.is_visible(provider_account_id)),
-    CONSTRAINT accounts_provider_check CHECK ((provider <> ''::text)),
-    CONSTRAINT accounts_times_are_in_range CHECK ((((status_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (status_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((first_connected_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (first_connected_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((connected_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (connected_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((disconnected_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (disconnected_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((pause_after >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (pause_after <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((hold_until >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (hold_until <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((created_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (created_at <= '2200-01-01 00:00:00+00'::timestamp with time zone))))
-)
-WITH (fillfactor='80');
-COMMENT ON TABLE thaw.accounts IS 'One login ("seat") at the provider.';
-COMMENT ON COLUMN thaw.accounts.member_id IS 'The person behind the account. It stays the same when that person connects again as a new account.';
-COMMENT ON COLUMN thaw.accounts.status_at IS 'The time of the status in the newest applied signal. Null: no signal was applied yet.';
-COMMENT ON COLUMN thaw.accounts.disconnected_at IS 'When the account last lost its connection. Null: never. A reconnect does not clear it.';
-COMMENT ON COLUMN thaw.accounts.reconnected_at IS 'When the login succeeded, while the provider has not yet confirmed that the account works. Null: no confirmation is pending.';
-COMMENT ON COLUMN thaw.accounts.locked_at IS 'Since when the provider has locked the account. Null: it is not locked. The lock is independent of the status: nothing is resumed through a locked account, even if it is connected.';
-COMMENT ON COLUMN thaw.accounts.lock_status_at IS 'The time of the last applied lock or unlock signal.';
-COMMENT ON COLUMN thaw.accounts.link_id IS 'The first account of a group that is linked as one person, in addition to accounts with the same member_id. Null: the account is itself the first, or it has no link.';
-COMMENT ON COLUMN thaw.accounts.lost_at IS 'The last connection loss that counts for safety mode. Losses of a flapping account do not count.';
-COMMENT ON COLUMN thaw.accounts.flaps IS 'The times of the latest connection losses, newest first: as many as settings.flap_limit, at least one.';
-COMMENT ON COLUMN thaw.accounts.resume_after IS 'If the account is flapping: the time until which it must stay connected before prospects resume through it. Null: it is not flapping.';
-COMMENT ON COLUMN thaw.accounts.needs_reconnect_at IS 'When the message account.needs_reconnect was written for the current outage. Null: it was not.';
-COMMENT ON COLUMN thaw.accounts.pause_after IS 'When the active enrollments of this account are due to be paused. Null: no pause is due.';
-COMMENT ON COLUMN thaw.accounts.external_id IS 'The ID of this row in the platform''s own table, as text. Unique within a workspace. Null: the platform has none, or did not pass it.';
-CREATE FUNCTION thaw.accounts_named(p_name text, p_first_workspace bigint DEFAULT 0, p_last_workspace bigint DEFAULT '9223372036854775807'::bigint) RETURNS TABLE(id bigint)
-    LANGUAGE sql STABLE ROWS 1
-    BEGIN ATOMIC
- SELECT a.id
-    FROM thaw.accounts a
-   WHERE (((lower(a.provider_account_id) COLLATE "C") = (lower(accounts_named.p_name) COLLATE "C")) AND (a.provider_account_id = accounts_named.p_name) AND ((a.workspace_id >= accounts_named.p_first_workspace) AND (a.workspace_id <= accounts_named.p_last_workspace)))
- UNION ALL
-  SELECT a.id
-    FROM thaw.accounts a
-   WHERE ((a.external_id = accounts_named.p_name) AND ((a.workspace_id >= accounts_named.p_first_workspace) AND (a.workspace_id <= accounts_named.p_last_workspace)) AND (NOT (EXISTS ( SELECT
-            FROM thaw.accounts k
-           WHERE (((lower(k.provider_account_id) COLLATE "C") = (lower(accounts_named.p_name) COLLATE "C")) AND (k.provider_account_id = accounts_named.p_name) AND ((k.workspace_id >= accounts_named.p_first_workspace) AND (k.workspace_id <= accounts_named.p_last_workspace)))))));
-END;
 CREATE FUNCTION thaw.accounts_note_connection() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -439,26 +368,18 @@ CREATE FUNCTION thaw.act_on_prospect(p_what text, p_prospect_url text, p_workspa
 DECLARE
     wanted      bigint[];
     locked      bigint[];
-    urls        text[];
-    workspaces  bigint;
 BEGIN
     PERFORM thaw.require_reason(p_reason, p_actor);
-    SELECT array_agg(e.id), array_agg(DISTINCT e.prospect_url),
-        CASE WHEN bool_or(e.prospect_url = p_prospect_url) THEN 1 ELSE count(DISTINCT e.workspace_id) END
-    INTO wanted, urls, workspaces
-    FROM thaw.enrollments_named(ARRAY[p_prospect_url]) AS named
-    JOIN thaw.enrollments AS e ON e.id = named.id
-    WHERE (p_workspace_key IS NULL OR e.workspace_id IN (SELECT w.id FROM thaw.workspaces_named(p_workspace_key) AS w))
-        AND (p_campaign IS NULL OR e.campaign_id IN (SELECT c.id FROM thaw.campaigns_named(p_campaign, e.workspace_id) AS c));
+    SELECT array_agg(e.id) INTO wanted
+    FROM thaw.enrollments AS e
+    JOIN thaw.campaigns AS c ON c.id = e.campaign_id
+    JOIN thaw.workspaces AS w ON w.id = e.workspace_id
+    WHERE e.prospect_url = p_prospect_url
+        AND (p_workspace_key IS NULL OR w.key = p_workspace_key) AND (p_campaign IS NULL OR c.key = p_campaign);
     IF wanted IS NULL THEN
         RAISE EXCEPTION 'no campaign has the prospect %', p_prospect_url
             USING ERRCODE = 'no_data_found', HINT = 'Use the URL as it was enrolled. thaw explain also finds other spellings.';
-    ELSIF workspaces > 1 THEN
-        RAISE EXCEPTION '% workspaces have a prospect with the platform''s ID "%"', workspaces, p_prospect_url
-            USING ERRCODE = 'cardinality_violation', HINT = 'Name the workspace too, or use the URL.';
     END IF;
-    -- The audit log has the URL, also if the ID of the platform was given.
-    p_prospect_url := urls[1];
     PERFORM a.id FROM thaw.accounts AS a
     WHERE a.id IN (SELECT e.account_id FROM thaw.enrollments AS e WHERE e.id = ANY (wanted))
     ORDER BY a.id FOR NO KEY UPDATE;
@@ -684,6 +605,64 @@ BEGIN
     RETURN changed;
 END;
 $$;
+CREATE TABLE thaw.accounts (
+    id bigint NOT NULL,
+    workspace_id bigint NOT NULL,
+    provider text DEFAULT 'linkedin'::text NOT NULL,
+    provider_account_id text NOT NULL,
+    member_id text,
+    display_name text DEFAULT ''::text NOT NULL,
+    status thaw.account_status DEFAULT 'connecting'::thaw.account_status NOT NULL,
+    last_error text,
+    status_at timestamp with time zone,
+    first_connected_at timestamp with time zone,
+    connected_at timestamp with time zone,
+    disconnected_at timestamp with time zone,
+    reconnected_at timestamp with time zone,
+    locked_at timestamp with time zone,
+    locked_reason text,
+    lock_status_at timestamp with time zone,
+    link_id bigint,
+    lost_at timestamp with time zone,
+    flaps timestamp with time zone[] DEFAULT '{}'::timestamp with time zone[] NOT NULL,
+    resume_after timestamp with time zone,
+    needs_reconnect_at timestamp with time zone,
+    pause_after timestamp with time zone,
+    hold_until timestamp with time zone,
+    hold_reason text,
+    timezone text DEFAULT 'UTC'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    external_id text,
+    CONSTRAINT accounts_connected_has_no_error CHECK (((status <> 'connected'::thaw.account_status) OR (last_error IS NULL))),
+    CONSTRAINT accounts_connected_is_confirmed CHECK (((status <> 'connected'::thaw.account_status) OR (reconnected_at IS NULL))),
+    CONSTRAINT accounts_connected_is_not_due_to_pause CHECK (((status <> 'connected'::thaw.account_status) OR (pause_after IS NULL))),
+    CONSTRAINT accounts_external_id_is_visible CHECK ((thaw.is_visible(external_id) AND ((length(external_id) >= 1) AND (length(external_id) <= 200)))),
+    CONSTRAINT accounts_hold_has_a_reason CHECK ((((hold_until IS NULL) = (hold_reason IS NULL)) AND (hold_reason <> ''::text))),
+    CONSTRAINT accounts_last_error_check CHECK ((length(last_error) <= 1000)),
+    CONSTRAINT accounts_link_is_to_another CHECK ((link_id <> id)),
+    CONSTRAINT accounts_lock_has_a_reason CHECK ((((locked_at IS NULL) = (locked_reason IS NULL)) AND (locked_reason <> ''::text) AND (length(locked_reason) <= 1000))),
+    CONSTRAINT accounts_member_id_check CHECK ((member_id <> ''::text)),
+    CONSTRAINT accounts_member_id_is_visible CHECK (thaw.is_visible(member_id)),
+    CONSTRAINT accounts_provider_account_id_check CHECK ((provider_account_id <> ''::text)),
+    CONSTRAINT accounts_provider_account_id_is_visible CHECK (thaw.is_visible(provider_account_id)),
+    CONSTRAINT accounts_provider_check CHECK ((provider <> ''::text)),
+    CONSTRAINT accounts_times_are_in_range CHECK ((((status_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (status_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((first_connected_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (first_connected_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((connected_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (connected_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((disconnected_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (disconnected_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((pause_after >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (pause_after <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((hold_until >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (hold_until <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((created_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (created_at <= '2200-01-01 00:00:00+00'::timestamp with time zone))))
+)
+WITH (fillfactor='80');
+COMMENT ON TABLE thaw.accounts IS 'One login ("seat") at the provider.';
+COMMENT ON COLUMN thaw.accounts.member_id IS 'The person behind the account. It stays the same when that person connects again as a new account.';
+COMMENT ON COLUMN thaw.accounts.status_at IS 'The time of the status in the newest applied signal. Null: no signal was applied yet.';
+COMMENT ON COLUMN thaw.accounts.disconnected_at IS 'When the account last lost its connection. Null: never. A reconnect does not clear it.';
+COMMENT ON COLUMN thaw.accounts.reconnected_at IS 'When the login succeeded, while the provider has not yet confirmed that the account works. Null: no confirmation is pending.';
+COMMENT ON COLUMN thaw.accounts.locked_at IS 'Since when the provider has locked the account. Null: it is not locked. The lock is independent of the status: nothing is resumed through a locked account, even if it is connected.';
+COMMENT ON COLUMN thaw.accounts.lock_status_at IS 'The time of the last applied lock or unlock signal.';
+COMMENT ON COLUMN thaw.accounts.link_id IS 'The first account of a group that is linked as one person, in addition to accounts with the same member_id. Null: the account is itself the first, or it has no link.';
+COMMENT ON COLUMN thaw.accounts.lost_at IS 'The last connection loss that counts for safety mode. Losses of a flapping account do not count.';
+COMMENT ON COLUMN thaw.accounts.flaps IS 'The times of the latest connection losses, newest first: as many as settings.flap_limit, at least one.';
+COMMENT ON COLUMN thaw.accounts.resume_after IS 'If the account is flapping: the time until which it must stay connected before prospects resume through it. Null: it is not flapping.';
+COMMENT ON COLUMN thaw.accounts.needs_reconnect_at IS 'When the message account.needs_reconnect was written for the current outage. Null: it was not.';
+COMMENT ON COLUMN thaw.accounts.pause_after IS 'When the active enrollments of this account are due to be paused. Null: no pause is due.';
+COMMENT ON COLUMN thaw.accounts.external_id IS 'The ID of this row in the platform''s own table, as text. Unique within a workspace. Null: the platform has none, or did not pass it.';
 CREATE FUNCTION thaw.apply_kept_signals(p_account thaw.accounts) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -971,39 +950,6 @@ BEGIN
     RETURN found;
 END;
 $$;
-CREATE TABLE thaw.campaigns (
-    id bigint NOT NULL,
-    workspace_id bigint NOT NULL,
-    key text NOT NULL,
-    name text DEFAULT ''::text NOT NULL,
-    status thaw.campaign_status DEFAULT 'draft'::thaw.campaign_status NOT NULL,
-    paused_reason thaw.pause_reason,
-    paused_at timestamp with time zone,
-    waits_for_account boolean GENERATED ALWAYS AS (thaw.waits_for_account(paused_reason)) STORED NOT NULL,
-    created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
-    external_id text,
-    CONSTRAINT campaigns_external_id_is_visible CHECK ((thaw.is_visible(external_id) AND ((length(external_id) >= 1) AND (length(external_id) <= 200)))),
-    CONSTRAINT campaigns_key_check CHECK ((key <> ''::text)),
-    CONSTRAINT campaigns_key_is_visible CHECK (thaw.is_visible(key)),
-    CONSTRAINT campaigns_paused_has_a_reason CHECK ((((status = 'paused'::thaw.campaign_status) = (paused_reason IS NOT NULL)) AND ((status = 'paused'::thaw.campaign_status) = (paused_at IS NOT NULL)))),
-    CONSTRAINT campaigns_times_are_in_range CHECK ((((paused_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (paused_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((created_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (created_at <= '2200-01-01 00:00:00+00'::timestamp with time zone))))
-);
-COMMENT ON TABLE thaw.campaigns IS 'A sequence of steps, as its author wrote it.';
-COMMENT ON COLUMN thaw.campaigns.waits_for_account IS 'Whether the campaign is paused for an account reason (thaw.waits_for_account). Thaw resumes rows automatically only after such a reason.';
-COMMENT ON COLUMN thaw.campaigns.external_id IS 'The ID of this row in the platform''s own table, as text. Unique within a workspace. Null: the platform has none, or did not pass it.';
-CREATE FUNCTION thaw.campaigns_named(p_name text, p_workspace_id bigint) RETURNS TABLE(id bigint)
-    LANGUAGE sql STABLE ROWS 1
-    BEGIN ATOMIC
- SELECT c.id
-    FROM thaw.campaigns c
-   WHERE ((c.workspace_id = campaigns_named.p_workspace_id) AND (c.key = campaigns_named.p_name))
- UNION ALL
-  SELECT c.id
-    FROM thaw.campaigns c
-   WHERE ((c.workspace_id = campaigns_named.p_workspace_id) AND (c.external_id = campaigns_named.p_name) AND (NOT (EXISTS ( SELECT
-            FROM thaw.campaigns k
-           WHERE ((k.workspace_id = campaigns_named.p_workspace_id) AND (k.key = campaigns_named.p_name))))));
-END;
 CREATE FUNCTION thaw.campaigns_write_history() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1044,6 +990,26 @@ CREATE TABLE thaw.account_served (
 )
 WITH (fillfactor='80');
 COMMENT ON TABLE thaw.account_served IS 'The last tick that allocated something to an account.';
+CREATE TABLE thaw.campaigns (
+    id bigint NOT NULL,
+    workspace_id bigint NOT NULL,
+    key text NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    status thaw.campaign_status DEFAULT 'draft'::thaw.campaign_status NOT NULL,
+    paused_reason thaw.pause_reason,
+    paused_at timestamp with time zone,
+    waits_for_account boolean GENERATED ALWAYS AS (thaw.waits_for_account(paused_reason)) STORED NOT NULL,
+    created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    external_id text,
+    CONSTRAINT campaigns_external_id_is_visible CHECK ((thaw.is_visible(external_id) AND ((length(external_id) >= 1) AND (length(external_id) <= 200)))),
+    CONSTRAINT campaigns_key_check CHECK ((key <> ''::text)),
+    CONSTRAINT campaigns_key_is_visible CHECK (thaw.is_visible(key)),
+    CONSTRAINT campaigns_paused_has_a_reason CHECK ((((status = 'paused'::thaw.campaign_status) = (paused_reason IS NOT NULL)) AND ((status = 'paused'::thaw.campaign_status) = (paused_at IS NOT NULL)))),
+    CONSTRAINT campaigns_times_are_in_range CHECK ((((paused_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (paused_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((created_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (created_at <= '2200-01-01 00:00:00+00'::timestamp with time zone))))
+);
+COMMENT ON TABLE thaw.campaigns IS 'A sequence of steps, as its author wrote it.';
+COMMENT ON COLUMN thaw.campaigns.waits_for_account IS 'Whether the campaign is paused for an account reason (thaw.waits_for_account). Thaw resumes rows automatically only after such a reason.';
+COMMENT ON COLUMN thaw.campaigns.external_id IS 'The ID of this row in the platform''s own table, as text. Unique within a workspace. Null: the platform has none, or did not pass it.';
 CREATE TABLE thaw.count_state (
     only_row boolean DEFAULT true NOT NULL,
     folded_to bigint DEFAULT 0 NOT NULL,
@@ -1646,19 +1612,6 @@ BEGIN
     RETURN NEW;
 END;
 $$;
-CREATE FUNCTION thaw.enrollments_named(p_names text[], p_first_workspace bigint DEFAULT 0, p_last_workspace bigint DEFAULT '9223372036854775807'::bigint) RETURNS TABLE(id bigint)
-    LANGUAGE sql STABLE ROWS 10
-    BEGIN ATOMIC
- SELECT e.id
-    FROM thaw.enrollments e
-   WHERE ((e.prospect_url = ANY (enrollments_named.p_names)) AND ((e.workspace_id >= enrollments_named.p_first_workspace) AND (e.workspace_id <= enrollments_named.p_last_workspace)))
- UNION ALL
-  SELECT e.id
-    FROM thaw.enrollments e
-   WHERE ((e.external_id = ANY (enrollments_named.p_names)) AND ((e.workspace_id >= enrollments_named.p_first_workspace) AND (e.workspace_id <= enrollments_named.p_last_workspace)) AND (NOT (e.prospect_url = ANY (enrollments_named.p_names))) AND (NOT (EXISTS ( SELECT
-            FROM thaw.enrollments k
-           WHERE ((k.prospect_url = e.external_id) AND ((k.workspace_id >= enrollments_named.p_first_workspace) AND (k.workspace_id <= enrollments_named.p_last_workspace)))))));
-END;
 CREATE FUNCTION thaw.enrollments_write_history() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1866,25 +1819,18 @@ CREATE FUNCTION thaw.find_account(p_account text, p_provider text, p_workspace_i
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    found       bigint[];
-    providers   text;
-    is_external boolean;
-    workspaces  text;
+    found     bigint[];
+    providers text;
 BEGIN
-    SELECT array_agg(a.id), string_agg(a.provider, ', ' ORDER BY a.provider), bool_and(a.provider_account_id <> p_account),
-        string_agg(w.key, ', ' ORDER BY w.key)
-    INTO found, providers, is_external, workspaces
-    FROM thaw.accounts_named(p_account, coalesce(p_workspace_id, 0), coalesce(p_workspace_id, 9223372036854775807)) AS named
-    JOIN thaw.accounts AS a ON a.id = named.id
-    JOIN thaw.workspaces AS w ON w.id = a.workspace_id
-    WHERE p_provider IS NULL OR a.provider = p_provider;
+    SELECT array_agg(a.id), string_agg(a.provider, ', ' ORDER BY a.provider) INTO found, providers
+    FROM thaw.accounts AS a
+    -- Also by the index of the search.
+    WHERE lower(a.provider_account_id) COLLATE "C" = lower(p_account) COLLATE "C" AND a.provider_account_id = p_account
+        AND (p_provider IS NULL OR a.provider = p_provider) AND (p_workspace_id IS NULL OR a.workspace_id = p_workspace_id);
     IF found IS NULL THEN
         RAISE EXCEPTION 'there is no %account "%"%', coalesce(p_provider || ' ', ''), p_account,
             coalesce((SELECT format(' in workspace "%s"', w.key) FROM thaw.workspaces AS w WHERE w.id = p_workspace_id), '')
             USING ERRCODE = 'no_data_found', HINT = 'Use a provider account ID from thaw.accounts.provider_account_id.';
-    ELSIF cardinality(found) > 1 AND is_external THEN
-        RAISE EXCEPTION '% workspaces have an account with the platform''s ID "%": %', cardinality(found), p_account, workspaces
-            USING ERRCODE = 'cardinality_violation', HINT = 'Use the provider account ID.';
     ELSIF cardinality(found) > 1 THEN
         RAISE EXCEPTION '% providers have an account "%": %', cardinality(found), p_account, providers
             USING ERRCODE = 'cardinality_violation', HINT = 'Name the provider too.';
@@ -1897,42 +1843,13 @@ CREATE FUNCTION thaw.find_campaign(p_workspace_key text, p_campaign text) RETURN
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    found bigint := (SELECT c.id FROM thaw.workspaces_named(p_workspace_key) AS w, thaw.campaigns_named(p_campaign, w.id) AS c);
+    found bigint := (
+        SELECT c.id FROM thaw.campaigns AS c JOIN thaw.workspaces AS w ON w.id = c.workspace_id
+        WHERE w.key = p_workspace_key AND c.key = p_campaign);
 BEGIN
     IF found IS NULL THEN
         RAISE EXCEPTION 'workspace "%" has no campaign "%"', p_workspace_key, p_campaign
             USING ERRCODE = 'no_data_found', HINT = 'thaw.campaigns.key lists the campaigns.';
-    END IF;
-    RETURN found;
-END;
-$$;
-CREATE FUNCTION thaw.find_enrollment(workspace_key text, external_id text) RETURNS bigint
-    LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-DECLARE
-    found bigint := (
-        SELECT e.id FROM thaw.enrollments AS e
-        WHERE e.external_id = find_enrollment.external_id AND e.workspace_id = thaw.find_workspace(find_enrollment.workspace_key));
-BEGIN
-    IF found IS NULL THEN
-        RAISE EXCEPTION 'workspace "%" has no enrollment with the platform''s ID "%"', find_enrollment.workspace_key, find_enrollment.external_id
-            USING ERRCODE = 'no_data_found', HINT = 'Use an ID of thaw.enrollments.external_id.';
-    END IF;
-    RETURN found;
-END;
-$$;
-COMMENT ON FUNCTION thaw.find_enrollment(workspace_key text, external_id text) IS 'The ID of the enrollment with an ID of the platform (external_id) in a workspace, which is named by its key or its own external_id.';
-CREATE FUNCTION thaw.find_workspace(p_workspace text) RETURNS bigint
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-DECLARE
-    found bigint := (SELECT w.id FROM thaw.workspaces_named(p_workspace) AS w);
-BEGIN
-    IF found IS NULL THEN
-        RAISE EXCEPTION 'there is no workspace "%"', p_workspace
-            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key lists the workspaces.';
     END IF;
     RETURN found;
 END;
@@ -2071,9 +1988,14 @@ CREATE FUNCTION thaw.heal(workspace_key text, account text DEFAULT NULL::text, c
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    workspace_id bigint := thaw.find_workspace(heal.workspace_key);
+    workspace_id bigint;
     account_id   bigint;
 BEGIN
+    SELECT w.id INTO workspace_id FROM thaw.workspaces AS w WHERE w.key = heal.workspace_key;
+    IF workspace_id IS NULL THEN
+        RAISE EXCEPTION 'there is no workspace "%"', heal.workspace_key
+            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key lists the workspaces.';
+    END IF;
     IF heal.account IS NOT NULL THEN
         account_id := thaw.find_account(heal.account, heal.provider, workspace_id);
         workspace_id := NULL;
@@ -3541,6 +3463,17 @@ BEGIN
             AND lost * 100 >= newest.accounts_connected::bigint * settings.safety_percent;
 END;
 $$;
+CREATE FUNCTION thaw.meaning_of(p_provider text, p_word text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF p_word = ANY (enum_range(NULL::thaw.account_status)::text[]) OR p_word IN ('reconnected', 'locked', 'unlocked') THEN
+        RETURN p_word;
+    END IF;
+    RETURN (SELECT w.means FROM thaw.provider_words AS w WHERE w.provider = p_provider AND w.word = p_word);
+END;
+$$;
 CREATE FUNCTION thaw.movable(p_source_ids bigint[], OUT places tid[], OUT source_ids bigint[], OUT campaign_ids bigint[]) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4408,6 +4341,7 @@ BEGIN
         RAISE EXCEPTION 'occurred_at is %', p_occurred_at
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Send a time from 2000 to 2099, or omit it.';
     END IF;
+    p_status := thaw.meaning_of(p_provider, p_status);
     its_kind := CASE p_status WHEN 'reconnected' THEN 'login' WHEN 'locked' THEN 'lock' WHEN 'unlocked' THEN 'unlock'
         ELSE CASE WHEN p_just_created THEN 'login' ELSE 'status' END END;
     -- Locks and logins apply to the whole account.
@@ -5244,13 +5178,7 @@ CREATE FUNCTION thaw.sending_held_by(account text, provider text DEFAULT 'linked
     BEGIN ATOMIC
  SELECT COALESCE(( SELECT COALESCE(thaw.blocked_by(a.*, true), ''::text) AS "coalesce"
             FROM thaw.accounts a
-           WHERE ((a.provider = sending_held_by.provider) AND (a.provider_account_id = sending_held_by.account))), ( SELECT
-                 CASE count(*)
-                     WHEN 1 THEN max(COALESCE(thaw.blocked_by(a.*, true), ''::text))
-                     ELSE NULL::text
-                 END AS "case"
-            FROM thaw.accounts a
-           WHERE ((a.provider = sending_held_by.provider) AND (a.external_id = sending_held_by.account))), 'unknown_account'::text) AS "coalesce";
+           WHERE ((a.provider = sending_held_by.provider) AND (a.provider_account_id = sending_held_by.account))), 'unknown_account'::text) AS "coalesce";
 END;
 COMMENT ON FUNCTION thaw.sending_held_by(account text, provider text) IS 'Why nothing may be sent through an account now: account_not_connected, account_locked, account_on_hold, safety_mode, account_flapping or unknown_account. Empty: sending is allowed.';
 CREATE FUNCTION thaw.set_auto_resume(workspace_key text, enabled boolean, reason text DEFAULT NULL::text, actor text DEFAULT CURRENT_USER) RETURNS boolean
@@ -5260,9 +5188,11 @@ CREATE FUNCTION thaw.set_auto_resume(workspace_key text, enabled boolean, reason
 DECLARE
     workspace thaw.workspaces;
 BEGIN
-    SELECT w.* INTO workspace FROM thaw.workspaces AS w
-    WHERE w.id = thaw.find_workspace(set_auto_resume.workspace_key) FOR NO KEY UPDATE;
-    IF workspace.auto_resume = set_auto_resume.enabled AND coalesce(btrim(set_auto_resume.reason), '') = '' THEN
+    SELECT w.* INTO workspace FROM thaw.workspaces AS w WHERE w.key = set_auto_resume.workspace_key FOR NO KEY UPDATE;
+    IF workspace.id IS NULL THEN
+        RAISE EXCEPTION 'there is no workspace "%"', set_auto_resume.workspace_key
+            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key lists the workspaces.';
+    ELSIF workspace.auto_resume = set_auto_resume.enabled AND coalesce(btrim(set_auto_resume.reason), '') = '' THEN
         -- A call without a reason does not remove the reason that is stored.
         RETURN false;
     END IF;
@@ -5282,8 +5212,11 @@ DECLARE
     workspace thaw.workspaces;
 BEGIN
     PERFORM thaw.require_reason(set_heal_cap.reason, set_heal_cap.actor);
-    SELECT w.* INTO workspace FROM thaw.workspaces AS w
-    WHERE w.id = thaw.find_workspace(set_heal_cap.workspace_key) FOR NO KEY UPDATE;
+    SELECT w.* INTO workspace FROM thaw.workspaces AS w WHERE w.key = set_heal_cap.workspace_key FOR NO KEY UPDATE;
+    IF workspace.id IS NULL THEN
+        RAISE EXCEPTION 'there is no workspace "%"', set_heal_cap.workspace_key
+            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key lists the workspaces.';
+    END IF;
     UPDATE thaw.workspaces AS w SET heal_cap = set_heal_cap.heal_cap WHERE w.id = workspace.id;
     INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, enrollments, before)
     VALUES (CASE WHEN set_heal_cap.heal_cap IS NULL THEN 'heal_cap_removed' ELSE 'heal_cap_set' END,
@@ -5397,7 +5330,7 @@ CREATE FUNCTION thaw.signal(provider text, provider_account_id text, status text
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     RETURN (thaw.receive_signal(provider, provider_account_id, status, status, occurred_at, member_id, ('sql:'::text || delivery_key), false, NULL::jsonb, NULL::text, v1_account_id))::text;
-COMMENT ON FUNCTION thaw.signal(provider text, provider_account_id text, status text, occurred_at timestamp with time zone, member_id text, delivery_key text, v1_account_id text) IS 'Applies an account signal and enqueues its job in the caller''s transaction, by the same rules as the webhooks. status is an account status, reconnected, locked or unlocked. occurred_at null: signals are ordered by receipt. A repeated delivery_key changes nothing. v1_account_id is the ID of the account in the provider''s v1 API. Returns applied, duplicate, stale, unknown_account or ignored.';
+COMMENT ON FUNCTION thaw.signal(provider text, provider_account_id text, status text, occurred_at timestamp with time zone, member_id text, delivery_key text, v1_account_id text) IS 'Applies an account signal and enqueues its job in the caller''s transaction, by the same rules as the webhooks. status is an account status, reconnected, locked, unlocked, or a word of the provider that means one of these (thaw.provider_words). occurred_at null: signals are ordered by receipt. A repeated delivery_key changes nothing. v1_account_id is the ID of the account in the provider''s v1 API. Returns applied, duplicate, stale, unknown_account or ignored.';
 CREATE FUNCTION thaw.signal_time(p_signal thaw.account_signals) RETURNS timestamp with time zone
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -5603,8 +5536,7 @@ CREATE FUNCTION thaw.subject(p_workspace_id bigint, p_account_id bigint) RETURNS
 BEGIN
     RETURN (
         SELECT jsonb_strip_nulls(jsonb_build_object(
-            'workspace', workspace.key, 'provider', account.provider, 'account', account.provider_account_id,
-            'workspace_external_id', workspace.external_id, 'account_external_id', account.external_id))
+            'workspace', workspace.key, 'provider', account.provider, 'account', account.provider_account_id))
         FROM (VALUES (p_account_id)) AS given (account_id)
         LEFT JOIN thaw.accounts AS account ON account.id = given.account_id
         LEFT JOIN thaw.workspaces AS workspace ON workspace.id = coalesce(p_workspace_id, account.workspace_id));
@@ -5813,6 +5745,52 @@ BEGIN
         FROM thaw.instance AS recorded CROSS JOIN thaw.this_database() AS here);
 END;
 $$;
+CREATE TABLE thaw.provider_words (
+    provider text NOT NULL,
+    word text NOT NULL,
+    means text NOT NULL,
+    says text,
+    advice text,
+    owner_advice text,
+    CONSTRAINT provider_words_advice_check CHECK (((advice ~~ '%.'::text) AND (length(advice) <= 400))),
+    CONSTRAINT provider_words_means_check CHECK ((means = ANY (ARRAY['connecting'::text, 'connected'::text, 'needs_verification'::text, 'disconnected'::text, 'restricted'::text, 'error'::text, 'removed'::text, 'reconnected'::text, 'locked'::text, 'unlocked'::text]))),
+    CONSTRAINT provider_words_owner_advice_check CHECK (((owner_advice ~~ '%.'::text) AND (length(owner_advice) <= 400))),
+    CONSTRAINT provider_words_says_check CHECK (((says <> ''::text) AND (length(says) <= 200))),
+    CONSTRAINT provider_words_statuses_mean_themselves CHECK (((means = word) OR (word <> ALL (ARRAY['connecting'::text, 'connected'::text, 'needs_verification'::text, 'disconnected'::text, 'restricted'::text, 'error'::text, 'removed'::text, 'reconnected'::text, 'locked'::text, 'unlocked'::text])))),
+    CONSTRAINT provider_words_word_check CHECK ((((length(word) >= 1) AND (length(word) <= 256)) AND (word !~ '[[:cntrl:]]'::text)))
+);
+COMMENT ON TABLE thaw.provider_words IS 'What a word of a provider means, and what Thaw says about an account with this status. A row whose word is a status applies to all words that mean it. A sentence that is null is taken from that row, then from the provider ''''.';
+COMMENT ON COLUMN thaw.provider_words.word IS 'A status word as the provider sends it.';
+COMMENT ON COLUMN thaw.provider_words.means IS 'An account status, or reconnected, locked or unlocked.';
+COMMENT ON COLUMN thaw.provider_words.says IS 'Completes a sentence that begins with the account, such as "is disconnected".';
+COMMENT ON COLUMN thaw.provider_words.advice IS 'What gets the account connected again, for those who look at one of its prospects. "It" is the account.';
+COMMENT ON COLUMN thaw.provider_words.owner_advice IS 'The same for those who look at the account.';
+CREATE TABLE thaw.providers (
+    provider text NOT NULL,
+    name text NOT NULL,
+    account text NOT NULL,
+    CONSTRAINT providers_account_check CHECK ((account ~ '^[a-z][a-z -]{0,49}$'::text)),
+    CONSTRAINT providers_name_check CHECK (((name <> ''::text) AND (length(name) <= 100))),
+    CONSTRAINT providers_provider_check CHECK ((length(provider) <= 256))
+);
+COMMENT ON TABLE thaw.providers IS 'How sentences name a provider and its accounts. The row '''' is for every provider without a row.';
+COMMENT ON COLUMN thaw.providers.provider IS 'The provider of accounts and signals: accounts.provider.';
+COMMENT ON COLUMN thaw.providers.account IS 'What an account of the provider is called within a sentence, such as mailbox.';
+CREATE FUNCTION thaw.words_for(p_provider text, p_status thaw.account_status, p_last_error text) RETURNS TABLE(provider_name text, account_noun text, says text, advice text, owner_advice text)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ SELECT COALESCE(known.name, words_for.p_provider, other.name) AS "coalesce",
+     COALESCE(known.account, other.account) AS "coalesce",
+     COALESCE(own.says, usual.says, rest.says) AS "coalesce",
+     COALESCE(own.advice, usual.advice, rest.advice) AS "coalesce",
+     COALESCE(own.owner_advice, usual.owner_advice, rest.owner_advice) AS "coalesce"
+    FROM ((((thaw.providers other
+      LEFT JOIN thaw.providers known ON ((known.provider = words_for.p_provider)))
+      LEFT JOIN thaw.provider_words own ON (((own.provider = words_for.p_provider) AND (own.word = words_for.p_last_error) AND (own.means = (words_for.p_status)::text))))
+      LEFT JOIN thaw.provider_words usual ON (((usual.provider = words_for.p_provider) AND (usual.word = (words_for.p_status)::text))))
+      LEFT JOIN thaw.provider_words rest ON (((rest.provider = other.provider) AND (rest.word = (words_for.p_status)::text))))
+   WHERE (other.provider = ''::text);
+END;
 CREATE FUNCTION thaw.workers_alive() RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -5824,19 +5802,6 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.workers_alive() IS 'How many worker processes are alive. 0: prospects are neither paused nor resumed. Processes with --poll-only are counted as one at most.';
-CREATE FUNCTION thaw.workspaces_named(p_name text, p_first_workspace bigint DEFAULT 0, p_last_workspace bigint DEFAULT '9223372036854775807'::bigint) RETURNS TABLE(id bigint)
-    LANGUAGE sql STABLE ROWS 1
-    BEGIN ATOMIC
- SELECT w.id
-    FROM thaw.workspaces w
-   WHERE ((w.key = workspaces_named.p_name) AND ((w.id >= workspaces_named.p_first_workspace) AND (w.id <= workspaces_named.p_last_workspace)))
- UNION ALL
-  SELECT w.id
-    FROM thaw.workspaces w
-   WHERE ((w.external_id = workspaces_named.p_name) AND ((w.id >= workspaces_named.p_first_workspace) AND (w.id <= workspaces_named.p_last_workspace)) AND (NOT (EXISTS ( SELECT
-            FROM thaw.workspaces k
-           WHERE ((k.key = workspaces_named.p_name) AND ((k.id >= workspaces_named.p_first_workspace) AND (k.id <= workspaces_named.p_last_workspace)))))));
-END;
 CREATE FUNCTION thaw.workspaces_write_history() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -6150,8 +6115,7 @@ CREATE VIEW thaw.history AS
     event.step,
     event.detail,
     event.enrollment_id,
-    event.id AS event_id,
-    e.external_id
+    event.id AS event_id
    FROM (((((thaw.enrollment_events event
      JOIN thaw.enrollments e ON ((e.id = event.enrollment_id)))
      JOIN thaw.campaigns campaign ON ((campaign.id = e.campaign_id)))
@@ -6476,6 +6440,10 @@ ALTER TABLE ONLY thaw.paused_counts
     ADD CONSTRAINT paused_counts_pkey PRIMARY KEY (account_id, campaign_id, reason);
 ALTER TABLE ONLY thaw.paused_deltas
     ADD CONSTRAINT paused_deltas_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY thaw.provider_words
+    ADD CONSTRAINT provider_words_pkey PRIMARY KEY (provider, word);
+ALTER TABLE ONLY thaw.providers
+    ADD CONSTRAINT providers_pkey PRIMARY KEY (provider);
 ALTER TABLE ONLY thaw.retention
     ADD CONSTRAINT retention_pkey PRIMARY KEY (part);
 ALTER TABLE ONLY thaw.river_job
@@ -6640,6 +6608,8 @@ ALTER TABLE ONLY thaw.heals
     ADD CONSTRAINT heals_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES thaw.workspaces(id);
 ALTER TABLE ONLY thaw.manual_actions
     ADD CONSTRAINT manual_actions_undoes_fkey FOREIGN KEY (undoes) REFERENCES thaw.manual_actions(id);
+ALTER TABLE ONLY thaw.provider_words
+    ADD CONSTRAINT provider_words_provider_fkey FOREIGN KEY (provider) REFERENCES thaw.providers(provider);
 ALTER TABLE ONLY thaw.webhook_deliveries
     ADD CONSTRAINT webhook_deliveries_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES thaw.webhook_endpoints(id) ON DELETE CASCADE;
 ALTER TABLE ONLY thaw.webhook_deliveries

@@ -27,7 +27,7 @@ type reconcileCmd struct {
 func (reconcileCmd) Help() string {
 	return "Prints the differences between the accounts and a list that was exported from the provider. With --apply it applies each difference as a signal with the time in the list. " +
 		"The rules of the webhooks apply: if the status in Thaw is newer than the list, it does not change. Accounts that are not in the list are ignored. Exits with 1 if a line is invalid.\n\n" +
-		"Columns: account (the provider's ID), status (connected, disconnected, …), at (the time of the status), provider (default linkedin), member.\n\n" +
+		"Columns: account (the provider's ID), status (connected, disconnected, …, or a word of the provider), at (the time of the status), provider (default linkedin), member.\n\n" +
 		"Example:\n  thaw reconcile --file accounts.csv\n  thaw reconcile --file accounts.csv --apply"
 }
 
@@ -48,6 +48,7 @@ type difference struct {
 	Outcome string `json:"outcome"`
 
 	signal webhook.Signal
+	means  string // what Listed means; empty: unknown
 }
 
 func (c *reconcileCmd) Run(ctx context.Context, e *env) error {
@@ -90,7 +91,7 @@ func (c *reconcileCmd) Run(ctx context.Context, e *env) error {
 }
 
 // listedAccount turns a row into a signal of the Standard Webhooks route, which takes Thaw's own
-// status names. The ID names the source, and makes a repeated row a duplicate.
+// statuses and the words of the provider. The ID names the source, and makes a repeated row a duplicate.
 func listedAccount(row csvRow) (difference, error) {
 	if row.err != nil {
 		return difference{}, row.err
@@ -112,9 +113,6 @@ func listedAccount(row csvRow) (difference, error) {
 	}
 	hash := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%s\n%d", d.Provider, d.Account, d.Listed, d.ListedAt.UnixMicro()))
 	d.signal, err = webhook.Decode(webhook.Record{Route: "standard", ID: "reconcile:" + hex.EncodeToString(hash[:]), ReceivedAt: d.ListedAt, Body: body})
-	if err == nil && d.signal.Status == "" {
-		err = fmt.Errorf("status %q is unknown: it must be one of %s", d.Listed, strings.Join(enum.Names(enum.AccountStatuses), ", "))
-	}
 	return d, err
 }
 
@@ -132,6 +130,7 @@ func (r *reconciliation) compare(ctx context.Context, batch []difference) error 
 	var params dbsqlc.AccountStatusesParams
 	for _, d := range batch {
 		params.Providers, params.Accounts = append(params.Providers, d.Provider), append(params.Accounts, d.Account)
+		params.Words = append(params.Words, d.Listed)
 	}
 	known, err := r.db.Read().AccountStatuses(ctx, params)
 	if err != nil {
@@ -139,11 +138,20 @@ func (r *reconciliation) compare(ctx context.Context, batch []difference) error 
 	}
 	for _, row := range known {
 		d := &batch[row.Place-1]
-		d.Status, d.StatusAt = &row.Status, utc(row.StatusAt)
+		d.means = row.Means
+		if row.Status != "" {
+			d.Status, d.StatusAt = &row.Status, utc(row.StatusAt)
+		}
 	}
 	for i := range batch {
 		d := &batch[i]
-		if d.Status != nil && *d.Status == d.Listed {
+		if d.means == "" {
+			printf(r.env.stderr, "line %d: status %q is unknown to provider %s: it must be one of %s, or a word of the provider in the table thaw.provider_words\n",
+				d.Line, d.Listed, d.Provider, strings.Join(enum.Names(enum.AccountStatuses), ", "))
+			r.counts["refused"]++
+			continue
+		}
+		if d.Status != nil && *d.Status == d.means {
 			r.counts["same"]++
 			continue
 		}

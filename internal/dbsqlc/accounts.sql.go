@@ -191,9 +191,10 @@ WITH wanted AS (
     WHERE l.waits_for_account AND thaw.allows_resume(c.status, c.waits_for_account)
     GROUP BY l.account_id
 )
-SELECT a.id, a.workspace_id, workspace.key AS workspace, a.provider, a.provider_account_id AS account, a.display_name AS name,
+SELECT a.id, a.workspace_id, workspace.key AS workspace, a.provider, words.provider_name::text AS provider_name,
+    a.provider_account_id AS account, a.display_name AS name, coalesce(words.owner_advice, '')::text AS advice,
     a.member_id, a.status::text AS status, a.status_at, a.connected_at, a.last_error, a.pause_after, a.hold_until, a.hold_reason,
-    a.locked_at, a.locked_reason, coalesce(a.external_id, '')::text AS external_id,
+    a.locked_at, a.locked_reason,
     coalesce(paused.total, 0)::bigint AS paused, coalesce(paused.by_reason, '{}')::jsonb AS by_reason,
     (CASE WHEN target.id IS NOT NULL AND thaw.blocked_by(target) IS NULL THEN coalesce(waiting.total, 0) ELSE 0 END)::bigint
         AS resumable,
@@ -201,6 +202,8 @@ SELECT a.id, a.workspace_id, workspace.key AS workspace, a.provider, a.provider_
     coalesce(thaw.blocked_by(target), '')::text AS blocked_by
 FROM wanted AS a
 JOIN thaw.workspaces AS workspace ON workspace.id = a.workspace_id
+CROSS JOIN LATERAL thaw.words_for(a.provider, a.status, a.last_error)
+    AS words (provider_name, account_noun, says, advice, owner_advice)
 LEFT JOIN paused ON paused.account_id = a.id
 LEFT JOIN waiting ON waiting.account_id = a.id
 LEFT JOIN thaw.accounts AS target
@@ -219,8 +222,10 @@ type AccountsOfRow struct {
 	WorkspaceID  int64
 	Workspace    string
 	Provider     string
+	ProviderName string
 	Account      string
 	Name         string
+	Advice       string
 	MemberID     *string
 	Status       string
 	StatusAt     *time.Time
@@ -231,7 +236,6 @@ type AccountsOfRow struct {
 	HoldReason   *string
 	LockedAt     *time.Time
 	LockedReason *string
-	ExternalID   string
 	Paused       int64
 	ByReason     []byte
 	Resumable    int64
@@ -255,8 +259,10 @@ func (q *Queries) AccountsOf(ctx context.Context, arg AccountsOfParams) ([]Accou
 			&i.WorkspaceID,
 			&i.Workspace,
 			&i.Provider,
+			&i.ProviderName,
 			&i.Account,
 			&i.Name,
+			&i.Advice,
 			&i.MemberID,
 			&i.Status,
 			&i.StatusAt,
@@ -267,7 +273,6 @@ func (q *Queries) AccountsOf(ctx context.Context, arg AccountsOfParams) ([]Accou
 			&i.HoldReason,
 			&i.LockedAt,
 			&i.LockedReason,
-			&i.ExternalID,
 			&i.Paused,
 			&i.ByReason,
 			&i.Resumable,
@@ -285,8 +290,7 @@ func (q *Queries) AccountsOf(ctx context.Context, arg AccountsOfParams) ([]Accou
 }
 
 const activeEnrollments = `-- name: ActiveEnrollments :many
-SELECT e.id, e.campaign_id, campaign.key AS campaign, e.prospect_url, e.status::text AS status, e.step, e.next_action_at,
-    coalesce(e.external_id, '')::text AS external_id
+SELECT e.id, e.campaign_id, campaign.key AS campaign, e.prospect_url, e.status::text AS status, e.step, e.next_action_at
 FROM thaw.enrollments AS e
 JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id
 WHERE e.status = 'active' AND e.account_id = $1::bigint
@@ -313,7 +317,6 @@ type ActiveEnrollmentsRow struct {
 	Status       string
 	Step         int32
 	NextActionAt *time.Time
-	ExternalID   string
 }
 
 // The active prospects of an account, by campaign.
@@ -341,7 +344,6 @@ func (q *Queries) ActiveEnrollments(ctx context.Context, arg ActiveEnrollmentsPa
 			&i.Status,
 			&i.Step,
 			&i.NextActionAt,
-			&i.ExternalID,
 		); err != nil {
 			return nil, err
 		}
@@ -397,8 +399,10 @@ func (q *Queries) CountAccounts(ctx context.Context, arg CountAccountsParams) (i
 
 const findAccounts = `-- name: FindAccounts :many
 SELECT a.id
-FROM thaw.accounts_named($1::text, $2::bigint, $3::bigint) AS named
-JOIN thaw.accounts AS a ON a.id = named.id
+FROM thaw.accounts AS a
+WHERE lower(a.provider_account_id) COLLATE "C" = lower($1::text) COLLATE "C"
+    AND a.provider_account_id = $1::text
+    AND a.workspace_id BETWEEN $2::bigint AND $3::bigint
 ORDER BY a.workspace_id, a.id
 `
 
@@ -408,8 +412,7 @@ type FindAccountsParams struct {
 	LastWorkspace  int64
 }
 
-// The accounts with a provider account ID or an ID of the platform: several if two providers use
-// the same ID, or two workspaces.
+// The accounts with a provider account ID: several if two providers use the same ID.
 func (q *Queries) FindAccounts(ctx context.Context, arg FindAccountsParams) ([]int64, error) {
 	rows, err := q.db.Query(ctx, findAccounts, arg.Account, arg.FirstWorkspace, arg.LastWorkspace)
 	if err != nil {
@@ -536,8 +539,7 @@ func (q *Queries) PausedAccounts(ctx context.Context, size *int32) ([]PausedAcco
 
 const pausedEnrollments = `-- name: PausedEnrollments :many
 SELECT e.id, e.waits_for_account, e.campaign_id, campaign.key AS campaign, e.prospect_url, e.status::text AS status,
-    e.paused_reason::text AS paused_reason, e.paused_at::timestamptz AS paused_at, e.step, e.next_action_at,
-    coalesce(e.external_id, '')::text AS external_id, (CASE WHEN e.paused_reason = 'paused_by_user' THEN coalesce(e.own_reason, '') ELSE '' END)::text AS own_reason
+    e.paused_reason::text AS paused_reason, e.paused_at::timestamptz AS paused_at, e.step, e.next_action_at
 FROM (
     SELECT unnest($1::boolean[]) AS waits, unnest($2::bigint[]) AS after_campaign,
         unnest($3::timestamptz[]) AS after_time, unnest($4::bigint[]) AS after_id) AS part
@@ -576,8 +578,6 @@ type PausedEnrollmentsRow struct {
 	PausedAt        time.Time
 	Step            int32
 	NextActionAt    *time.Time
-	ExternalID      string
-	OwnReason       string
 }
 
 // The paused prospects of an account, in index order: first those that wait for an account, then
@@ -612,8 +612,6 @@ func (q *Queries) PausedEnrollments(ctx context.Context, arg PausedEnrollmentsPa
 			&i.PausedAt,
 			&i.Step,
 			&i.NextActionAt,
-			&i.ExternalID,
-			&i.OwnReason,
 		); err != nil {
 			return nil, err
 		}

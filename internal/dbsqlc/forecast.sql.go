@@ -264,6 +264,9 @@ SELECT
     coalesce(account.provider_account_id, '')::text AS account,
     coalesce(account.display_name, '')::text AS account_name,
     coalesce(account.status::text, '')::text AS account_status,
+    words.account_noun::text AS account_noun,
+    coalesce(words.says, '')::text AS account_says,
+    coalesce(words.advice, '')::text AS account_advice,
     coalesce(account.id, 0)::bigint AS account_id,
     workspace.external_id AS workspace_external_id,
     campaign.external_id AS campaign_external_id,
@@ -313,11 +316,12 @@ SELECT
     (e.waits_for_account
         AND thaw.allows_resume(campaign.status, campaign.waits_for_account)
         AND target.id IS NOT NULL AND thaw.blocked_by(target) IS NULL)::boolean AS is_queued
-FROM thaw.enrollments_named($1::text[], $2::bigint, $3::bigint) AS named
-JOIN thaw.enrollments AS e ON e.id = named.id
+FROM thaw.enrollments AS e
 JOIN thaw.workspaces AS workspace ON workspace.id = e.workspace_id
 JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id
 LEFT JOIN thaw.accounts AS account ON account.id = e.account_id
+CROSS JOIN LATERAL thaw.words_for(account.provider, account.status, account.last_error)
+    AS words (provider_name, account_noun, says, advice, owner_advice)
 CROSS JOIN thaw.safety AS safety
 LEFT JOIN thaw.accounts AS target
     ON target.id = (SELECT resume.target_id FROM thaw.resume_targets AS resume WHERE resume.source_id = account.id)
@@ -327,11 +331,13 @@ CROSS JOIN LATERAL (
     SELECT count(*) AS siblings
     FROM thaw.siblings AS sibling
     WHERE sibling.account_id = account.id) AS family
+WHERE e.prospect_url = ANY ($1::text[])
+    AND e.workspace_id BETWEEN $2::bigint AND $3::bigint
 ORDER BY workspace.key, campaign.key, e.id
 `
 
 type ProspectFactsParams struct {
-	Names          []string
+	ProspectUrls   []string
 	FirstWorkspace int64
 	LastWorkspace  int64
 }
@@ -347,6 +353,9 @@ type ProspectFactsRow struct {
 	Account             string
 	AccountName         string
 	AccountStatus       string
+	AccountNoun         string
+	AccountSays         string
+	AccountAdvice       string
 	AccountID           int64
 	WorkspaceExternalID *string
 	CampaignExternalID  *string
@@ -385,7 +394,7 @@ type ProspectFactsRow struct {
 // Every enrollment of the given prospects, with all facts that explain why it is paused. Empty text
 // stands for null.
 func (q *Queries) ProspectFacts(ctx context.Context, arg ProspectFactsParams) ([]ProspectFactsRow, error) {
-	rows, err := q.db.Query(ctx, prospectFacts, arg.Names, arg.FirstWorkspace, arg.LastWorkspace)
+	rows, err := q.db.Query(ctx, prospectFacts, arg.ProspectUrls, arg.FirstWorkspace, arg.LastWorkspace)
 	if err != nil {
 		return nil, err
 	}
@@ -404,6 +413,9 @@ func (q *Queries) ProspectFacts(ctx context.Context, arg ProspectFactsParams) ([
 			&i.Account,
 			&i.AccountName,
 			&i.AccountStatus,
+			&i.AccountNoun,
+			&i.AccountSays,
+			&i.AccountAdvice,
 			&i.AccountID,
 			&i.WorkspaceExternalID,
 			&i.CampaignExternalID,

@@ -10,28 +10,61 @@ import (
 	"time"
 )
 
+const accountProviders = `-- name: AccountProviders :many
+SELECT DISTINCT a.provider
+FROM thaw.accounts AS a
+WHERE lower(a.provider_account_id) COLLATE "C" = lower($1::text) COLLATE "C"
+    AND a.provider_account_id = $1::text
+ORDER BY a.provider
+`
+
+// The providers that use a provider account ID.
+func (q *Queries) AccountProviders(ctx context.Context, account string) ([]string, error) {
+	rows, err := q.db.Query(ctx, accountProviders, account)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var provider string
+		if err := rows.Scan(&provider); err != nil {
+			return nil, err
+		}
+		items = append(items, provider)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const accountStatuses = `-- name: AccountStatuses :many
-SELECT listed.place::integer AS place, a.status::text AS status, a.status_at
-FROM ROWS FROM (unnest($1::text[]), unnest($2::text[]))
-    WITH ORDINALITY AS listed (provider, account, place)
-JOIN thaw.accounts AS a ON a.provider = listed.provider AND a.provider_account_id = listed.account
+SELECT listed.place::integer AS place, coalesce(thaw.meaning_of(listed.provider, listed.word), '')::text AS means,
+    coalesce(a.status::text, '')::text AS status, a.status_at
+FROM ROWS FROM (unnest($1::text[]), unnest($2::text[]), unnest($3::text[]))
+    WITH ORDINALITY AS listed (provider, account, word, place)
+LEFT JOIN thaw.accounts AS a ON a.provider = listed.provider AND a.provider_account_id = listed.account
 ORDER BY listed.place
 `
 
 type AccountStatusesParams struct {
 	Providers []string
 	Accounts  []string
+	Words     []string
 }
 
 type AccountStatusesRow struct {
 	Place    int32
+	Means    string
 	Status   string
 	StatusAt *time.Time
 }
 
-// The accounts of a list that have a row, by their place in the list, from 1.
+// The accounts of a list, by their place in the list, from 1, and what the listed status means. An
+// empty text stands for an unknown account or word.
 func (q *Queries) AccountStatuses(ctx context.Context, arg AccountStatusesParams) ([]AccountStatusesRow, error) {
-	rows, err := q.db.Query(ctx, accountStatuses, arg.Providers, arg.Accounts)
+	rows, err := q.db.Query(ctx, accountStatuses, arg.Providers, arg.Accounts, arg.Words)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +72,12 @@ func (q *Queries) AccountStatuses(ctx context.Context, arg AccountStatusesParams
 	var items []AccountStatusesRow
 	for rows.Next() {
 		var i AccountStatusesRow
-		if err := rows.Scan(&i.Place, &i.Status, &i.StatusAt); err != nil {
+		if err := rows.Scan(
+			&i.Place,
+			&i.Means,
+			&i.Status,
+			&i.StatusAt,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -88,8 +88,8 @@ func downProducts(f Facts) string {
 	if down == nil {
 		return ""
 	}
-	return fmt.Sprintf(" The provider reports problems with individual products of account %s: %s. They do not change the account's status.",
-		f.Account, strings.Join(down, ", "))
+	return fmt.Sprintf(" The provider reports problems with individual products of %s: %s. They do not change the %s's status.",
+		f.named(f.Account), strings.Join(down, ", "), f.Words.Noun)
 }
 
 func notFound(f Facts) (Answer, bool) {
@@ -124,10 +124,10 @@ func terminal(f Facts) (Answer, bool) {
 
 func waitingForSweep(f Facts) Answer {
 	answer := Answer{Code: WaitingForSweep, NormalWait: true, WhoActs: None, ExpectedAt: f.ExpectedAt, Obstacles: []Obstacle{}}
-	account, queue := fmt.Sprintf("Account %s is connected.", f.Target), "the queue"
+	account, queue := begin(f.named(f.Target))+" is connected.", "the queue"
 	if f.Target != f.Account {
-		account = fmt.Sprintf("Account %s is not connected, but account %s of the same person is.", f.Account, f.Target)
-		queue = "that account's queue"
+		account = fmt.Sprintf("%s is not connected, but %s of the same person is.", begin(f.named(f.Account)), f.named(f.Target))
+		queue = "that " + f.Words.Noun + "'s queue"
 	}
 	position := english.Sprintf("This prospect is number %d in %s.", f.Position, queue)
 	if f.IsFurtherBack {
@@ -163,9 +163,9 @@ func active(f Facts) Answer {
 		Obstacles: []Obstacle{},
 	}
 	if f.NextActionAt != nil {
-		answer.Sentence += " Its " + step + " step is due at " + minute(*f.NextActionAt) + ", within the sending limits of account " + f.Account + "."
+		answer.Sentence += " Its " + step + " step is due at " + minute(*f.NextActionAt) + ", within the sending limits of " + f.named(f.Account) + "."
 	} else {
-		answer.Sentence += " Its " + step + " step follows in turn, within the sending limits of account " + f.Account + "."
+		answer.Sentence += " Its " + step + " step follows in turn, within the sending limits of " + f.named(f.Account) + "."
 	}
 	answer.Sentence += downProducts(f)
 	return answer

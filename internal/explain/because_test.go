@@ -315,7 +315,7 @@ func TestBecause(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got := Because(tt.facts)
+			got := because(tt.facts)
 			codes := []Code{}
 			for _, o := range got.Obstacles {
 				codes = append(codes, o.Code)

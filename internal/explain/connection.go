@@ -14,46 +14,19 @@ type remedy struct {
 	normal bool // connecting is in progress
 }
 
-// remedyFor returns the remedy for an account with this status.
-func remedyFor(status enum.AccountStatus) (r remedy) {
-	switch status {
+// remedyFor returns the remedy for the status of the account, in the words of its provider.
+func remedyFor(f Facts) remedy {
+	r := remedy{is: f.Words.Says, advice: f.Words.Advice}
+	switch f.AccountStatus {
 	case enum.AccountConnected: // needs none
 	case enum.AccountConnecting:
-		r = remedy{is: "is still connecting", advice: "No action is needed unless it stays in this state.", who: Provider, normal: true}
-	case enum.AccountNeedsVerification:
-		r = remedy{is: "needs verification", advice: "Complete the sign-in that the provider asks for.", who: User}
-	case enum.AccountDisconnected:
-		r = remedy{is: "is disconnected", advice: "Reconnect it.", who: User}
-	case enum.AccountRestricted:
-		r = remedy{is: "is restricted by the provider", advice: "The account's owner must resolve this with the provider.", who: User}
+		r.who, r.normal = Provider, true
 	case enum.AccountError:
-		r = remedy{is: "has a connection error", advice: "It may recover on its own. If it does not, reconnect it.", who: Provider}
-	case enum.AccountRemoved:
-		r = remedy{is: "was removed", advice: "Reconnect it.", who: User}
+		r.who = Provider
+	case enum.AccountNeedsVerification, enum.AccountDisconnected, enum.AccountRestricted, enum.AccountRemoved:
+		r.who = User
 	}
 	return r
-}
-
-// AccountAdvice says what gets an account with this status connected again, for those who look at
-// the account and not at one of its prospects. Empty if it is connected.
-func AccountAdvice(status enum.AccountStatus) string {
-	switch status {
-	case enum.AccountConnected:
-		return ""
-	case enum.AccountConnecting:
-		return "The login is in progress. If it does not finish, the owner has to log in again."
-	case enum.AccountNeedsVerification:
-		return "The owner has to complete the sign-in that the provider asks for."
-	case enum.AccountDisconnected:
-		return "The owner has to reconnect the account in the platform."
-	case enum.AccountRestricted:
-		return "The owner has to resolve the restriction with the provider. Then release the prospects below: they do not resume on their own."
-	case enum.AccountError:
-		return "The provider reports a connection error. It may recover; otherwise the owner has to reconnect the account."
-	case enum.AccountRemoved:
-		return "The account was removed at the provider. The owner has to connect it again."
-	}
-	return ""
 }
 
 // unconfirmed is for an account whose login succeeded. The account works only once the provider
@@ -64,7 +37,7 @@ func unconfirmed(f Facts) remedy {
 		advice: "This usually takes a minute. No action is needed.", who: Provider, normal: true,
 	}
 	if f.IsOverdue {
-		r.advice, r.who, r.normal = "This is taking too long: check the account with the provider, then reconnect it.", User, false
+		r.advice, r.who, r.normal = "This is taking too long: check the "+f.Words.Noun+" with the provider, then reconnect it.", User, false
 	}
 	return r
 }
@@ -72,7 +45,7 @@ func unconfirmed(f Facts) remedy {
 // remedyOf returns the remedy for the account that is not connected. While safety mode is on,
 // reconnecting an account does not help.
 func remedyOf(f Facts) remedy {
-	r := remedyFor(f.AccountStatus)
+	r := remedyFor(f)
 	if f.ReconnectedAt != nil {
 		r = unconfirmed(f)
 	}
@@ -108,17 +81,17 @@ func moving(f Facts) (obstacle, bool) {
 	o := obstacle{
 		Obstacle: Obstacle{Code: WaitingForMove, WhoActs: None},
 		isNormal: true,
-		waitsFor: fmt.Sprintf("its move to account %s", f.Target),
+		waitsFor: "its move to " + f.named(f.Target),
 	}
-	o.Sentence = fmt.Sprintf("Account %s %s, but account %s of the same person is connected. ", f.Account, remedyFor(f.AccountStatus).is, f.Target)
+	o.Sentence = fmt.Sprintf("%s %s, but %s of the same person is connected. ", begin(f.named(f.Account)), remedyFor(f).is, f.named(f.Target))
 	switch {
 	case f.Status == enum.EnrollmentActive:
-		o.Sentence += fmt.Sprintf("The sweep at %s pauses this prospect, and a later one resumes it through account %s.", minute(*f.MovesAt), f.Target)
+		o.Sentence += fmt.Sprintf("The sweep at %s pauses this prospect, and a later one resumes it through %s.", minute(*f.MovesAt), f.named(f.Target))
 	case len(f.Blocks) > 0:
-		o.Sentence += fmt.Sprintf("This prospect moves to account %s once nothing blocks that account.", f.Target)
+		o.Sentence += fmt.Sprintf("This prospect moves to %s once nothing blocks that %s.", f.named(f.Target), f.Words.Noun)
 	default:
 		o.Until = f.MovesAt
-		o.Sentence += fmt.Sprintf("The sweep at %s moves this prospect to account %s.", minute(*f.MovesAt), f.Target)
+		o.Sentence += fmt.Sprintf("The sweep at %s moves this prospect to %s.", minute(*f.MovesAt), f.named(f.Target))
 	}
 	return o, true
 }
@@ -142,29 +115,29 @@ func notConnected(f Facts) (obstacle, bool) {
 	if !f.isLost() {
 		return obstacle{}, false
 	}
-	own := remedyOf(f)
+	own, noun := remedyOf(f), f.Words.Noun
 	o := obstacle{
 		Obstacle: Obstacle{Code: AccountNotConnected, WhoActs: own.who},
 		isNormal: own.normal, isLost: true,
-		waitsFor: fmt.Sprintf("account %s to be connected", f.Account),
-		then:     " This prospect resumes automatically as soon as the account is connected.",
+		waitsFor: f.named(f.Account) + " to be connected",
+		then:     " This prospect resumes automatically as soon as the " + noun + " is connected.",
 	}
+	is := begin(f.named(f.Account)) + " " + own.is
 	switch {
 	case !f.isPaused():
-		o.Sentence = fmt.Sprintf("Account %s %s, so nothing is sent for this prospect although it is not paused. %s", f.Account, own.is, own.advice)
+		o.Sentence = fmt.Sprintf("%s, so nothing is sent for this prospect although it is not paused. %s", is, own.advice)
 		o.then = ""
 	case f.ConnectedElsewhere:
 		o.Code = SiblingInOtherWorkspace
-		o.Sentence = fmt.Sprintf("Account %s %s. %s The same person has a connected account in another workspace, but prospects never move "+
-			"between workspaces.", f.Account, own.is, own.advice)
+		o.Sentence = fmt.Sprintf("%s. %s The same person has a connected %s in another workspace, but prospects never move "+
+			"between workspaces.", is, own.advice, noun)
 	case f.Siblings > 0:
 		o.Code = NoConnectedSibling
-		o.Sentence = fmt.Sprintf("Account %s %s, and no other account of the same person in this workspace is connected. %s",
-			f.Account, own.is, own.advice)
-		o.waitsFor = fmt.Sprintf("account %s, or another account of the same person in this workspace, to be connected", f.Account)
+		o.Sentence = fmt.Sprintf("%s, and no other %s of the same person in this workspace is connected. %s", is, noun, own.advice)
+		o.waitsFor = fmt.Sprintf("%s, or another %s of the same person in this workspace, to be connected", f.named(f.Account), noun)
 		o.then = " This prospect resumes automatically as soon as one of them is connected."
 	default:
-		o.Sentence = fmt.Sprintf("Account %s %s. %s", f.Account, own.is, own.advice)
+		o.Sentence = is + ". " + own.advice
 	}
 	return o, true
 }

@@ -2,6 +2,7 @@ package explain
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/thawline/thaw/internal/enum"
@@ -33,6 +34,8 @@ type Facts struct {
 	// Account is empty if no account is assigned to the enrollment yet.
 	Account       string
 	AccountStatus enum.AccountStatus
+	// Words are the words of the account's provider, which its siblings share.
+	Words Words
 	// ReconnectedAt is when the account's login succeeded, if the provider has not confirmed the
 	// connection since. IsOverdue is true if the grace period for the confirmation is over.
 	ReconnectedAt *time.Time
@@ -84,6 +87,21 @@ type Facts struct {
 
 // isPaused distinguishes a paused prospect from an active one.
 func (f Facts) isPaused() bool { return f.Status == enum.EnrollmentPaused }
+
+// Words say how to speak of an account: a row of thaw.words_for.
+type Words struct {
+	// Noun is what an account of the provider is called: "account", "mailbox".
+	Noun string
+	// Says completes a sentence about an account with this status: "is disconnected". Advice is what
+	// gets it connected again. Both are empty if it is connected.
+	Says, Advice string
+}
+
+// named returns an account with its noun: "mailbox ada@example.com".
+func (f Facts) named(account string) string { return f.Words.Noun + " " + account }
+
+// begin puts a text at the beginning of a sentence.
+func begin(text string) string { return strings.ToUpper(text[:1]) + text[1:] }
 
 // moves reports whether the prospect is not paused and moves to its target.
 func (f Facts) moves() bool { return f.MovesAt != nil }

@@ -63,25 +63,24 @@ func restricted(f Facts) (obstacle, bool) {
 		return obstacle{}, false
 	}
 	o := obstacle{Obstacle: Obstacle{Code: AccountRestricted, WhoActs: Operator}, waitsFor: "an operator to release it after a restriction"}
-	const release = "Prospects do not resume automatically after a restriction: "
+	release := "an operator must release them on the " + f.Words.Noun + "'s page in Thaw."
+	const never = " Prospects do not resume automatically after a restriction: "
+	account := f.named(f.Account)
 	switch f.AccountStatus {
 	case enum.AccountRestricted:
 		o.WhoActs = User
-		o.Sentence = "The provider has restricted account %s. Its owner must resolve the restriction with the provider. " + release +
-			"once the account is connected again, an operator must release them on the account's page in Thaw."
+		o.Sentence = "The provider has restricted " + account + ". Its owner must resolve the restriction with the provider." + never +
+			"once the " + f.Words.Noun + " is connected again, " + release
 	case enum.AccountConnected:
-		o.Sentence = "This prospect is paused because the provider had restricted account %s. The account is connected again. " + release +
-			"an operator must release them on the account's page in Thaw."
+		o.Sentence = "This prospect is paused because the provider had restricted " + account + ". The " + f.Words.Noun + " is connected again." +
+			never + release
 	default:
-		o.Sentence = "This prospect is paused because the provider had restricted account %s. " + release +
-			"an operator must release them on the account's page in Thaw."
+		o.Sentence = "This prospect is paused because the provider had restricted " + account + "." + never + release
 	}
 	if f.hasNoAccount() {
-		o.Sentence = "This prospect is paused because the provider had restricted its former account. " + release +
+		o.Sentence = "This prospect is paused because the provider had restricted its former account." + never +
 			"an operator must resume this one."
-		return o, true
 	}
-	o.Sentence = fmt.Sprintf(o.Sentence, f.Account)
 	return o, true
 }
 
@@ -150,12 +149,12 @@ func campaignWaits(f Facts, isBlocked bool) (obstacle, bool) {
 		o.Sentence = fmt.Sprintf(o.Sentence, f.Campaign)
 	case isBlocked:
 		o.WhoActs, o.isNormal = None, true
-		o.Sentence = fmt.Sprintf("Campaign %s was paused while account %s was not connected. "+
-			"The account is connected again, and a sweep starts the campaign once nothing blocks the account.", f.Campaign, f.Account)
+		o.Sentence = fmt.Sprintf("Campaign %s was paused while %s was not connected. "+
+			"The %[3]s is connected again, and a sweep starts the campaign once nothing blocks the %[3]s.", f.Campaign, f.named(f.Account), f.Words.Noun)
 	default:
 		o.WhoActs, o.isNormal, o.Until = None, true, f.CampaignStartsAt
-		o.Sentence = fmt.Sprintf("Campaign %s was paused while account %s was not connected. "+
-			"The account is connected again, and the sweep at %s starts the campaign.", f.Campaign, f.Account, minute(*f.CampaignStartsAt))
+		o.Sentence = fmt.Sprintf("Campaign %s was paused while %s was not connected. "+
+			"The %s is connected again, and the sweep at %s starts the campaign.", f.Campaign, f.named(f.Account), f.Words.Noun, minute(*f.CampaignStartsAt))
 	}
 	return o, true
 }
@@ -196,11 +195,11 @@ func locked(f Facts) (obstacle, bool) {
 	return obstacle{
 		Obstacle: Obstacle{
 			Code: AccountLocked,
-			Sentence: fmt.Sprintf("The provider locked account %s%s (%s). Nothing is sent through it until the provider unlocks it.",
-				f.through(), at, orNoReason(f.LockedReason)),
+			Sentence: fmt.Sprintf("The provider locked %s%s (%s). Nothing is sent through it until the provider unlocks it.",
+				f.named(f.through()), at, orNoReason(f.LockedReason)),
 			WhoActs: Provider,
 		},
-		waitsFor: "the provider to unlock account " + f.through(),
+		waitsFor: "the provider to unlock " + f.named(f.through()),
 		then:     " This prospect then continues.",
 	}, true
 }
@@ -216,12 +215,12 @@ func onHold(f Facts) (obstacle, bool) {
 	return obstacle{
 		Obstacle: Obstacle{
 			Code:     AccountOnHold,
-			Sentence: fmt.Sprintf("Account %s is on hold%s (%s).", f.through(), until, orNoReason(f.HoldReason)),
+			Sentence: fmt.Sprintf("%s is on hold%s (%s).", begin(f.named(f.through())), until, orNoReason(f.HoldReason)),
 			WhoActs:  None,
 			Until:    f.HoldUntil,
 		},
 		isNormal: true,
-		waitsFor: fmt.Sprintf("the hold of account %s to end", f.through()),
+		waitsFor: fmt.Sprintf("the hold of %s to end", f.named(f.through())),
 		then:     " This prospect continues after that.",
 	}, true
 }
@@ -269,13 +268,13 @@ func flapping(f Facts) (obstacle, bool) {
 	return obstacle{
 		Obstacle: Obstacle{
 			Code: AccountFlapping,
-			Sentence: fmt.Sprintf("Account %s lost its connection repeatedly within an hour. Nothing is sent or resumed through it before it has stayed connected %s.",
-				f.through(), until),
+			Sentence: fmt.Sprintf("%s lost its connection repeatedly within an hour. Nothing is sent or resumed through it before it has stayed connected %s.",
+				begin(f.named(f.through())), until),
 			WhoActs: None,
 			Until:   f.ResumeAfter,
 		},
 		isNormal: true,
-		waitsFor: fmt.Sprintf("account %s to stay connected %s", f.through(), until),
+		waitsFor: fmt.Sprintf("%s to stay connected %s", f.named(f.through()), until),
 		then:     " This prospect then continues.",
 	}, true
 }

@@ -131,11 +131,51 @@ func withBlock(f Facts, block string) Facts {
 	return f
 }
 
+// because answers with the words of the default provider, unless the facts have words.
+func because(f Facts) Answer {
+	if f.Words.Noun == "" {
+		f.Words = wordsOf(f.AccountStatus)
+	}
+	return Because(f)
+}
+
+// wordsOf has the words of the default provider, as in thaw.provider_words.
+func wordsOf(status enum.AccountStatus) Words {
+	says := map[enum.AccountStatus][2]string{
+		enum.AccountConnecting:        {"is still connecting", "No action is needed unless it stays in this state."},
+		enum.AccountNeedsVerification: {"needs verification", "Complete the sign-in that the provider asks for."},
+		enum.AccountDisconnected:      {"is disconnected", "Reconnect it."},
+		enum.AccountRestricted:        {"is restricted by the provider", "Its owner must resolve this with the provider."},
+		enum.AccountError:             {"has a connection error", "It may recover on its own. If it does not, reconnect it."},
+		enum.AccountRemoved:           {"was removed", "Reconnect it."},
+	}[status]
+	return Words{Noun: "account", Says: says[0], Advice: says[1]}
+}
+
+// An answer about a mailbox does not call it an account. Sentences about campaigns do, because a
+// campaign may have accounts of several providers, and so does the cap per account.
+func TestAnswersUseTheNoun(t *testing.T) {
+	t.Parallel()
+	everyCombination(func(f Facts) {
+		if len(f.Blocks) > 2 || f.hasNoAccount() {
+			return
+		}
+		f.Words = wordsOf(f.AccountStatus)
+		f.Words.Noun, f.DownProducts = "mailbox", []DownProduct{{Name: "imap", Status: "error", Since: later}}
+		a := because(f)
+		for _, sentence := range sentencesOf(a) {
+			sentence = strings.NewReplacer("at most 200 prospects per account", "", "(account.locked)", "").Replace(sentence)
+			sentence, _, _ = strings.Cut(sentence, "Campaign spring is paused")
+			must(t, !strings.Contains(sentence, "ccount"), f, a, "the sentence calls the mailbox an account")
+		}
+	})
+}
+
 // TestEveryAnswer checks every combination of facts.
 func TestEveryAnswer(t *testing.T) {
 	t.Parallel()
 	everyCombination(func(f Facts) {
-		a := Because(f)
+		a := because(f)
 		checkForm(t, f, a)
 		checkAdvice(t, f, a)
 	})
@@ -146,10 +186,10 @@ func TestEveryAnswer(t *testing.T) {
 func TestActingOnEveryObstacleMovesTheProspect(t *testing.T) {
 	t.Parallel()
 	everyCombination(func(f Facts) {
-		a := Because(f)
+		a := because(f)
 		for len(a.Obstacles) > 0 {
 			after := end(f, a.Obstacles[0])
-			next := Because(after)
+			next := because(after)
 			must(t, len(next.Obstacles) < len(a.Obstacles), f, a, "the first obstacle does not go away")
 			f, a = after, next
 		}
@@ -272,7 +312,7 @@ func checkAdvice(t *testing.T, f Facts, a Answer) {
 		if says("start a heal") {
 			healed := f
 			healed.Blocks = nil
-			must(t, Because(healed).Code == WaitingForSweep, f, a, "a heal would not resume it")
+			must(t, because(healed).Code == WaitingForSweep, f, a, "a heal would not resume it")
 		}
 		if says("must release") && o.WhoActs == User {
 			must(t, f.AccountStatus == "restricted", f, a, "users cannot release prospects")
@@ -304,7 +344,7 @@ func TestFinished(t *testing.T) {
 		}
 		for _, status := range []enum.EnrollmentStatus{enum.EnrollmentCompleted, enum.EnrollmentReplied, enum.EnrollmentFailed, enum.EnrollmentRemoved} {
 			f.Status = status
-			a := Because(f)
+			a := because(f)
 			must(t, a.Code == Terminal && a.WhoActs == None && a.Obstacles != nil && len(a.Obstacles) == 0, f, a, "a finished prospect does not wait")
 			must(t, isSentence(a.Sentence), f, a, "not a sentence")
 		}
@@ -320,9 +360,9 @@ func TestTimes(t *testing.T) {
 		}
 		f := waiting()
 		f.Position, f.ExpectedAt, f.NotBefore, f.IsFurtherBack = rapid.IntRange(1, 1_000_000).Draw(t, "position"), moment("expected"), moment("not before"), rapid.Bool().Draw(t, "further")
-		require.Equal(t, f.ExpectedAt, Because(f).ExpectedAt)
+		require.Equal(t, f.ExpectedAt, because(f).ExpectedAt)
 		g := activeProspect()
 		g.NextActionAt = moment("next")
-		require.Equal(t, g.NextActionAt, Because(g).ExpectedAt)
+		require.Equal(t, g.NextActionAt, because(g).ExpectedAt)
 	})
 }

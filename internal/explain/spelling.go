@@ -35,7 +35,13 @@ func CheckURL(raw string) error {
 // www.linkedin.com. A profile path is cut to /in/<slug>, with the slug in lower case and all but
 // plain letters percent-encoded. Text that is not the URL of a page is returned unchanged, except
 // that surrounding space is trimmed.
+//
+// A prospect may also be an e-mail address. Its normal spelling is in lower case and without
+// mailto:.
 func NormalURL(raw string) string {
+	if address, ok := Mail(raw); ok {
+		return strings.ToLower(address)
+	}
 	a, ok := parseAddress(raw)
 	if !ok {
 		return strings.TrimSpace(raw)
@@ -45,13 +51,23 @@ func NormalURL(raw string) string {
 
 // Spellings returns the spellings under which a prospect may have been enrolled, starting with the
 // given one: with https, http and no scheme, with and without www, with and without a trailing
-// slash; the slug of a LinkedIn profile as given and in lower case, percent-encoded and decoded.
-// All of them have the same [NormalURL]. Their number is bounded, because each one is looked up in
+// slash; the slug of a LinkedIn profile as given and in lower case, percent-encoded and decoded; an
+// e-mail address as given and in lower case, with and without mailto:. All of them have the same [NormalURL]. Their number is bounded, because each one is looked up in
 // the index of URLs as they were enrolled.
 func Spellings(raw string) []string {
 	spellings := []string{raw}
 	if trimmed := strings.TrimSpace(raw); trimmed != raw {
 		spellings = append(spellings, trimmed)
+	}
+	if address, ok := Mail(raw); ok {
+		for _, spelling := range []string{strings.ToLower(address), address} {
+			for _, scheme := range []string{"", mailto} {
+				if !slices.Contains(spellings, scheme+spelling) {
+					spellings = append(spellings, scheme+spelling)
+				}
+			}
+		}
+		return spellings
 	}
 	a, ok := parseAddress(raw)
 	if !ok {
@@ -81,6 +97,35 @@ func Spellings(raw string) []string {
 		}
 	}
 	return spellings
+}
+
+const mailto = "mailto:"
+
+// Mail returns the e-mail address in a text that is one, with or without mailto:. The address keeps
+// its case.
+func Mail(raw string) (address string, ok bool) {
+	address = strings.TrimSpace(raw)
+	if len(address) > len(mailto) && strings.EqualFold(address[:len(mailto)], mailto) {
+		address, _, _ = strings.Cut(address[len(mailto):], "?")
+		decoded, err := url.PathUnescape(address)
+		if err != nil {
+			return "", false
+		}
+		address = decoded
+	}
+	local, domain, _ := strings.Cut(address, "@")
+	if local == "" || len(local) > 64 || len(domain) > 253 || CheckURL(address) != nil || !strings.Contains(domain, ".") {
+		return "", false
+	}
+	notInLocal := func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune("\"(),:;<>[]\\/", r) }
+	notInDomain := func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsNumber(r) && !unicode.IsMark(r) && r != '-' && r != '.'
+	}
+	isEmpty := func(label string) bool { return label == "" }
+	if strings.ContainsFunc(local, notInLocal) || strings.ContainsFunc(domain, notInDomain) || slices.ContainsFunc(strings.Split(domain, "."), isEmpty) {
+		return "", false
+	}
+	return address, true
 }
 
 // An address is a URL in parts.

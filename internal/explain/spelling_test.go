@@ -40,7 +40,6 @@ func TestNormalURL(t *testing.T) {
 		// Text that is not the URL of a page is unchanged.
 		"ada":                        "ada",
 		"":                           "",
-		"mailto:ada@example.com":     "mailto:ada@example.com",
 		"ftp://linkedin.com/in/ada":  "ftp://linkedin.com/in/ada",
 		"https://a:b@linkedin.com/x": "https://a:b@linkedin.com/x",
 		"https://[::1]/in/ada":       "https://[::1]/in/ada",
@@ -48,6 +47,32 @@ func TestNormalURL(t *testing.T) {
 	} {
 		require.Equal(t, want, NormalURL(raw), "%q", raw)
 		require.Equal(t, want, NormalURL(" \t"+raw+"\r\n"), "%q", raw)
+	}
+}
+
+func TestMail(t *testing.T) {
+	t.Parallel()
+	for _, raw := range []string{
+		"ada@example.com", "Ada@Example.com", " ada@EXAMPLE.com\r\n", "mailto:ada@example.com", "MAILTO:Ada@example.com?subject=Hi",
+		"mailto:%61da@example.com",
+	} {
+		require.Equal(t, "ada@example.com", NormalURL(raw), "%q", raw)
+		require.Contains(t, Spellings(raw), "ada@example.com")
+		require.Contains(t, Spellings(raw), "mailto:ada@example.com")
+		require.Equal(t, raw, Spellings(raw)[0])
+		require.LessOrEqual(t, len(Spellings(raw)), 6)
+		for _, spelling := range Spellings(raw) {
+			require.Equal(t, "ada@example.com", NormalURL(spelling), "%q", spelling)
+		}
+	}
+	require.Contains(t, Spellings("Ada.Lovelace+x@Example.com"), "mailto:Ada.Lovelace+x@Example.com")
+	for _, raw := range []string{
+		"ada", "@example.com", "ada@", "ada@localhost", "ada@example..com", "ada@example.com.", "a@b@example.com", "ada lovelace@example.com",
+		"https://ada@example.com", "ada:pw@example.com", "example.com/@ada.b", "<ada@example.com>", "mailto:", "mailto:ada%@example.com",
+		"mailto:ada%00@example.com", strings.Repeat("a", 65) + "@example.com",
+	} {
+		_, ok := Mail(raw)
+		require.False(t, ok, "%q", raw)
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 //	campaign                key of the campaign, unique within its workspace
 //	campaign_status         a value of thaw.campaign_status
 //	campaign_paused_reason  a value of thaw.pause_reason if the campaign is paused, otherwise empty
-//	prospect_url            an http or https URL
+//	prospect_url            an http or https URL, or an e-mail address
 //	status                  a value of thaw.enrollment_status
 //	paused_reason           a value of thaw.pause_reason if the prospect is paused, otherwise empty
 //	paused_at               a time if the prospect is paused, otherwise empty. RFC 3339 or the

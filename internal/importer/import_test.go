@@ -220,6 +220,16 @@ func TestImportAcceptsWhatSpreadsheetsAndDatabasesWrite(t *testing.T) {
 		"SELECT paused_at FROM thaw.enrollments WHERE step = 0").UTC())
 }
 
+// A prospect may be an e-mail address. Two spellings of it are the same prospect.
+func TestImportOfMailAddresses(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	load(t, db, file(fields{"prospect_url": "ada@example.com"}, waiting("mailto:bob@example.com")))
+	require.Equal(t, 2, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.enrollments WHERE prospect_url IN ('ada@example.com', 'mailto:bob@example.com')"))
+	_, err := importer.Import(t.Context(), db.Pool, strings.NewReader(file(fields{"prospect_url": "Bob@Example.com"})), importer.Options{})
+	require.ErrorContains(t, err, "spelled mailto:bob@example.com")
+}
+
 // A file with the deprecated reasons is the same file as one with the current ones.
 func TestImportAcceptsDeprecatedReasons(t *testing.T) {
 	t.Parallel()

@@ -85,7 +85,7 @@ func TestProblems(t *testing.T) {
 		"a step out of range":           {file(fields{"step": "2147483648"}), []string{"line 2, column step: must be a whole number from 0"}},
 		"no prospect":                   {file(fields{"prospect_url": ""}), []string{"line 2, column prospect_url: must be an http or https URL with a host"}},
 		"a relative prospect URL":       {file(fields{"prospect_url": "/in/ada"}), []string{"line 2, column prospect_url: must be"}},
-		"a mailto prospect URL":         {file(fields{"prospect_url": "mailto:ada@example.com"}), []string{"line 2, column prospect_url: must be"}},
+		"half an e-mail address":        {file(fields{"prospect_url": "mailto:ada@example"}), []string{"line 2, column prospect_url: must be"}},
 		"a prospect URL without a host": {file(fields{"prospect_url": "https:///in/ada"}), []string{"line 2, column prospect_url: must be"}},
 
 		"an account in two workspaces": {file(good, fields{"workspace": "globex"}), []string{

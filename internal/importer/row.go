@@ -124,8 +124,9 @@ func (r *row) take(column int, value string, words *vocabulary) string {
 			return "must be empty or " + oneOf(words[column])
 		}
 	case prospectURL:
-		if u, err := url.Parse(value); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
-			return "must be an http or https URL with a host, like https://www.linkedin.com/in/jane-doe"
+		_, isMail := explain.Mail(value)
+		if u, err := url.Parse(value); !isMail && (err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "") {
+			return "must be an http or https URL with a host, like https://www.linkedin.com/in/jane-doe, or an e-mail address"
 		}
 		normal := explain.NormalURL(value)
 		r.normalURL = pgtype.Text{String: normal, Valid: normal != value}

@@ -76,14 +76,19 @@ func Check(text string) error {
 func Parse(text string) Query {
 	var q Query
 	for _, token := range tokens(text) {
-		if !isAddress(token) {
+		address, isMail := explain.Mail(token)
+		if !isMail && !isAddress(token) {
 			continue
 		}
 		if len(q.Items) == MaxItems {
 			q.Omitted++
 			continue
 		}
-		q.Items = append(q.Items, addressItem(token))
+		if isMail {
+			q.Items = append(q.Items, mailItem(address))
+		} else {
+			q.Items = append(q.Items, addressItem(token))
+		}
 	}
 	if len(q.Items) == 0 {
 		if whole := Clean(text); whole != "" {
@@ -98,7 +103,13 @@ func Parse(text string) Query {
 	}
 	// The text itself may be what was enrolled, with brackets or a dot at its end.
 	if given := strings.TrimSpace(text); len(q.Items) == 1 && given != q.Items[0].Text && explain.CheckURL(given) == nil {
-		q.Items[0].URLs = append(explain.Spellings(given), q.Items[0].URLs...)
+		urls := explain.Spellings(given)
+		for _, spelling := range q.Items[0].URLs {
+			if !slices.Contains(urls, spelling) {
+				urls = append(urls, spelling)
+			}
+		}
+		q.Items[0].URLs = urls
 	}
 	return q
 }
@@ -265,6 +276,14 @@ func isSlug(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsNumber(r) && !unicode.IsMark(r) && !strings.ContainsRune("%_.-", r)
 	})
+}
+
+// mailItem is the item of an e-mail address: of a prospect, of a mailbox, or of a person whose name
+// it has.
+func mailItem(address string) Item {
+	item := nameItem(address)
+	item.Tried = append([]string{fmt.Sprintf("the prospect %s in %d spellings", explain.NormalURL(address), len(item.URLs))}, item.Tried...)
+	return item
 }
 
 // nameItem is the item of a text that is not a URL: a slug, a name, an ID.

@@ -54,6 +54,20 @@ func TestSeveralURLs(t *testing.T) {
 	require.Equal(t, 3, q.Omitted)
 }
 
+// An e-mail address may be that of a prospect, of a mailbox, or of a person.
+func TestMail(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"Jane.Doe@example.com", "mailto:Jane.Doe@example.com", "Jane Doe <Jane.Doe@example.com>,", `"Jane.Doe@example.com"`} {
+		q := lookup.Parse(text)
+		require.Len(t, q.Items, 1, text)
+		require.Subset(t, q.Items[0].URLs, []string{"Jane.Doe@example.com", "jane.doe@example.com", "mailto:jane.doe@example.com"}, text)
+		require.Equal(t, "Jane.Doe@example.com", q.Items[0].Name, text)
+		require.Contains(t, q.Items[0].Similar, "https://www.linkedin.com/in/jane-doe", text)
+	}
+	require.Len(t, lookup.Parse("a@example.com b@example.com, "+jane).Items, 3)
+	require.Equal(t, lookup.Person("Ada@Example.com"), lookup.Person("mailto:ada@example.com"))
+}
+
 // The name of a person is the beginning of the URL of the profile.
 func TestSimilar(t *testing.T) {
 	t.Parallel()

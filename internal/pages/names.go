@@ -8,6 +8,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/thawline/thaw/internal/explain"
 )
 
 // prospectName returns a name to show for a prospect: the words of the slug of a profile, without
@@ -48,6 +50,9 @@ func slugOf(prospectURL string) (string, bool) {
 
 // shortURL returns a URL without its scheme and "www.".
 func shortURL(address string) string {
+	if mail, ok := explain.Mail(address); ok {
+		return mail
+	}
 	address = strings.TrimPrefix(strings.TrimPrefix(address, "https://"), "http://")
 	return strings.TrimPrefix(address, "www.")
 }

@@ -6,7 +6,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/thawline/thaw/internal/enum"
 	"github.com/thawline/thaw/internal/explain"
 	"github.com/thawline/thaw/internal/readmodel"
 )
@@ -28,7 +27,7 @@ func obstaclesOf(a readmodel.AccountDetail, l readmodel.AccountLimits) []obstacl
 	case l.ReconnectedAt != nil:
 		all = append(all, obstacle{Title: "Not confirmed", Text: "The login succeeded, but the provider has not confirmed that the account works. This usually takes a minute."})
 	case a.Status != "connected":
-		all = append(all, obstacle{Title: capital(say(statuses, a.Status)), Text: explain.AccountAdvice(enum.AccountStatus(a.Status))})
+		all = append(all, obstacle{Title: capital(say(statuses, a.Status)), Text: given(a.Advice)})
 	}
 	if a.LockedAt != nil {
 		all = append(all, obstacle{Title: "Locked by the provider", Since: a.LockedAt, Text: fmt.Sprintf("The provider has to unlock the account (reason: %s).", given(a.LockedReason))})

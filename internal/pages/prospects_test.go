@@ -182,6 +182,21 @@ func TestAccountPage(t *testing.T) {
 	require.Contains(t, d.get(t, d.Account(t, "h_EKCy2lRLef5NzHp0iw4A")).text, "Its prospects resume through this account")
 }
 
+// The page of a mailbox has the words of its provider.
+func TestMailboxPage(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	d.Exec(t, "UPDATE thaw.accounts SET provider = 'email' WHERE provider_account_id = 'h_bob'")
+	bob := d.Account(t, "h_bob")
+	require.Contains(t, d.get(t, bob).text, "Email account <code>h_bob</code>")
+	d.Exec(t, "SELECT thaw.signal('email', 'h_bob', 'oauth_expired')")
+	got := d.get(t, bob).text
+	require.Contains(t, got, "The owner has to sign in to the mailbox again in the platform.")
+	require.Contains(t, got, "The provider says: oauth_expired")
+	require.NotContains(t, got, "reconnect the account")
+	require.Contains(t, d.get(t, "/signals?account=h_bob").text, "oauth_expired", "the filter finds the provider")
+}
+
 // The buttons hold for a duration; the form takes a time in the viewer's time zone.
 func TestHoldForms(t *testing.T) {
 	t.Parallel()

@@ -21,10 +21,12 @@ func (s *site) signals(r *http.Request) (view, error) {
 		Filter:   readmodel.DeliveryFilter{Outcome: query.Get("outcome"), Provider: query.Get("provider"), Account: query.Get("account")},
 		Outcomes: enum.Names(enum.SignalOutcomes),
 	}
-	if p.Filter.Account != "" && p.Filter.Provider == "" {
-		p.Filter.Provider = "linkedin"
-	}
 	var err error
+	if p.Filter.Account != "" && p.Filter.Provider == "" {
+		if p.Filter.Provider, err = readmodel.ProviderOf(r.Context(), s.Store, p.Filter.Account); err != nil {
+			return view{}, err
+		}
+	}
 	p.list, err = listOf(r, func(paging readmodel.Paging) (readmodel.Page[readmodel.Delivery], error) {
 		page, err := readmodel.Deliveries(r.Context(), s.Store, readmodel.Everything(), p.Filter, paging)
 		if page.SearchedTo != nil {

@@ -16,20 +16,23 @@ import (
 
 // An Account is a login at a provider, with counts of its paused prospects.
 type Account struct {
-	ID          int64      `json:"id"`
-	Workspace   string     `json:"workspace"` // its key
-	Provider    string     `json:"provider"`
-	Account     string     `json:"account"`               // the provider account ID
-	Name        string     `json:"name"`                  // empty if it has none
-	ExternalID  string     `json:"external_id,omitempty"` // the platform's own ID; empty: none
-	Member      *string    `json:"member"`                // the person who owns it; nil if unknown
-	Status      string     `json:"status"`
-	StatusAt    *time.Time `json:"status_at"` // when the status was last reported; nil if never
-	ConnectedAt *time.Time `json:"connected_at"`
-	LastError   *string    `json:"last_error"`
-	PauseAfter  *time.Time `json:"pause_after"` // when its prospects pause; nil if not due
-	HoldUntil   *time.Time `json:"hold_until"`
-	HoldReason  *string    `json:"hold_reason"`
+	ID        int64  `json:"id"`
+	Workspace string `json:"workspace"` // its key
+	Provider  string `json:"provider"`
+	// ProviderName is the provider's name for people, such as LinkedIn.
+	ProviderName string     `json:"provider_name"`
+	Account      string     `json:"account"` // the provider account ID
+	Name         string     `json:"name"`    // empty if it has none
+	Member       *string    `json:"member"`  // the person who owns it; nil if unknown
+	Status       string     `json:"status"`
+	StatusAt     *time.Time `json:"status_at"` // when the status was last reported; nil if never
+	ConnectedAt  *time.Time `json:"connected_at"`
+	LastError    *string    `json:"last_error"`
+	// Advice is what gets the account connected again; nil if it is connected.
+	Advice     *string    `json:"advice"`
+	PauseAfter *time.Time `json:"pause_after"` // when its prospects pause; nil if not due
+	HoldUntil  *time.Time `json:"hold_until"`
+	HoldReason *string    `json:"hold_reason"`
 	// LockedAt is when the provider locked the account; nil if it is not locked. A lock does not
 	// change Status.
 	LockedAt     *time.Time `json:"locked_at"`
@@ -50,7 +53,7 @@ type Account struct {
 
 // AccountFilter selects the accounts that match all fields that are set.
 type AccountFilter struct {
-	Account    string // the provider account ID, or the platform's own
+	Account    string // the provider account ID
 	Status     string
 	HasBacklog bool   // has prospects that wait for an account
 	Blocked    string // one of AccountBlocks: what blocks the account
@@ -281,10 +284,10 @@ func accountsOf(ctx context.Context, q *dbsqlc.Queries, s Scope, ids []int64) ([
 	}
 	for _, r := range rows {
 		a := Account{
-			ID: r.ID, Workspace: r.Workspace, Provider: r.Provider, Account: r.Account, Name: r.Name, Member: r.MemberID,
-			Status: r.Status, StatusAt: utc(r.StatusAt), ConnectedAt: utc(r.ConnectedAt), LastError: r.LastError,
+			ID: r.ID, Workspace: r.Workspace, Provider: r.Provider, ProviderName: r.ProviderName, Account: r.Account, Name: r.Name, Member: r.MemberID,
+			Status: r.Status, StatusAt: utc(r.StatusAt), ConnectedAt: utc(r.ConnectedAt), LastError: r.LastError, Advice: orNil(r.Advice),
 			PauseAfter: utc(r.PauseAfter), HoldUntil: utc(r.HoldUntil), HoldReason: r.HoldReason,
-			LockedAt: utc(r.LockedAt), LockedReason: r.LockedReason, ExternalID: r.ExternalID,
+			LockedAt: utc(r.LockedAt), LockedReason: r.LockedReason,
 			Paused: r.Paused, Resumable: r.Resumable, ResumesThrough: orNil(r.TargetID), BlockedBy: orNil(r.BlockedBy),
 		}
 		if err := json.Unmarshal(r.ByReason, &a.ByReason); err != nil {

@@ -144,3 +144,16 @@ func delivery(r dbsqlc.SignalPageRow) Delivery {
 		Kind: r.Kind, Product: r.Product, HasBody: r.HasBody,
 	}
 }
+
+// ProviderOf returns the provider of the account with a provider account ID. If there is no such
+// account, or several providers use the ID, the provider is "linkedin".
+func ProviderOf(ctx context.Context, db *store.Store, account string) (string, error) {
+	providers, err := db.Read().AccountProviders(ctx, account)
+	if err != nil {
+		return "", fmt.Errorf("looking for the provider of account %q: %w", account, err)
+	}
+	if len(providers) != 1 {
+		return "linkedin", nil
+	}
+	return providers[0], nil
+}

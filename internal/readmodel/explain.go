@@ -123,9 +123,8 @@ func (f *Reader) Explainer(s Scope) *Explainer { return &Explainer{reader: f, sc
 
 // Explain returns, for each URL, one explanation per campaign that has the prospect, ordered by
 // workspace and campaign. Enrollments under exactly this URL come first, then those under other
-// spellings of it (see [explain.NormalURL]). In place of a URL, an ID of the platform is accepted:
-// it stands for one enrollment. An unknown prospect gets a single explanation with the code
-// not_found.
+// spellings of it (see [explain.NormalURL]). An unknown prospect gets a single explanation with the
+// code not_found.
 func (x *Explainer) Explain(ctx context.Context, prospectURLs []string) ([]Prospect, error) {
 	prospects := make([]Prospect, len(prospectURLs))
 	spellings := make([][]string, len(prospectURLs))
@@ -135,7 +134,7 @@ func (x *Explainer) Explain(ctx context.Context, prospectURLs []string) ([]Prosp
 			return nil, err
 		}
 		spellings[i] = lookup.URLs(url)
-		all = append(append(all, spellings[i]...), strings.TrimSpace(url))
+		all = append(all, spellings[i]...)
 	}
 	known, err := x.known(ctx, all)
 	if err != nil {
@@ -147,8 +146,8 @@ func (x *Explainer) Explain(ctx context.Context, prospectURLs []string) ([]Prosp
 	return prospects, nil
 }
 
-// known returns the explanations of all enrollments with one of the URLs or IDs, keyed as by
-// [facts.explain].
+// known returns the explanations of all enrollments with one of the URLs, keyed by the URL as it
+// was enrolled.
 func (x *Explainer) known(ctx context.Context, urls []string) (map[string][]Explanation, error) {
 	var found facts
 	err := x.reader.db.Snapshot(ctx, func(q *dbsqlc.Queries) (err error) {
@@ -176,9 +175,6 @@ func find(known map[string][]Explanation, url string, spellings []string) []Expl
 		found = append(found, known[spelling]...)
 	}
 	if found == nil {
-		found = known[externalID(strings.TrimSpace(url))]
-	}
-	if found == nil {
 		found = []Explanation{{
 			ProspectURL: url, Answer: explain.Because(explain.Facts{Spellings: len(spellings)}), History: []Event{}, Tried: spellings,
 		}}
@@ -201,7 +197,7 @@ type facts struct {
 
 func readFacts(ctx context.Context, q *dbsqlc.Queries, urls []string, s Scope) (found facts, err error) {
 	found.rows, err = q.ProspectFacts(ctx, dbsqlc.ProspectFactsParams{
-		Names: urls, FirstWorkspace: s.first, LastWorkspace: s.last,
+		ProspectUrls: urls, FirstWorkspace: s.first, LastWorkspace: s.last,
 	})
 	if err != nil {
 		return found, fmt.Errorf("reading facts: %w", err)
@@ -239,11 +235,7 @@ func readFacts(ctx context.Context, q *dbsqlc.Queries, urls []string, s Scope) (
 	return found, nil
 }
 
-// externalID is the key of explanations by an ID of the platform. No URL has this form.
-func externalID(id string) string { return "id\n" + id }
-
-// explain returns the explanations, keyed by the URL as it was enrolled, and by the ID of the
-// platform (see [externalID]). seen is needed only for
+// explain returns the explanations, keyed by the URL as it was enrolled. seen is needed only for
 // enrollments in a queue; nil if there is no forecast.
 func (f facts) explain(seen *view) map[string][]Explanation {
 	known := make(map[string][]Explanation)
@@ -258,7 +250,7 @@ func (f facts) explain(seen *view) map[string][]Explanation {
 		if facts.Position > 0 && seen != nil && seen.isOld {
 			of = seen.info()
 		}
-		explained := Explanation{
+		known[row.ProspectUrl] = append(known[row.ProspectUrl], Explanation{
 			EnrollmentID: row.EnrollmentID, Workspace: row.Workspace, Campaign: row.Campaign,
 			AccountID: row.AccountID, Account: row.Account, ProspectURL: row.ProspectUrl, Status: row.Status, Step: int(row.Step),
 			OwnReason: facts.OwnReason,
@@ -270,11 +262,7 @@ func (f facts) explain(seen *view) map[string][]Explanation {
 			AccountName: row.AccountName, AccountStatus: row.AccountStatus, Timezone: row.Timezone, CampaignName: row.CampaignName,
 			PausedReason: row.PausedReason, PausedAt: utc(row.PausedAt), Reply: replyOf(row, facts),
 			LockedAt: utc(row.AccountLockedAt), LockedReason: text(row.AccountLockedReason), Products: f.products[row.AccountID],
-		}
-		known[row.ProspectUrl] = append(known[row.ProspectUrl], explained)
-		if explained.ExternalID != "" && explained.ExternalID != row.ProspectUrl {
-			known[externalID(explained.ExternalID)] = append(known[externalID(explained.ExternalID)], explained)
-		}
+		})
 	}
 	return known
 }
@@ -288,12 +276,11 @@ func replyOf(row dbsqlc.ProspectFactsRow, facts explain.Facts) string {
 	if facts.Target != "" {
 		facts.Target = cmp.Or(text(row.TargetName), "of this prospect")
 	}
-	return nameless.Replace(explain.Because(facts).Sentence)
+	// Sentences about an account without a name need an article.
+	nameless := facts.Words.Noun + " of this prospect"
+	return strings.NewReplacer(" "+nameless, " the "+nameless, strings.ToUpper(nameless[:1])+nameless[1:], "The "+nameless).
+		Replace(explain.Because(facts).Sentence)
 }
-
-// nameless completes sentences about an account without a name.
-var nameless = strings.NewReplacer(
-	"Account of this prospect", "The account of this prospect", " account of this prospect", " the account of this prospect")
 
 // factsOf adds the expected times to a row. seen is needed only for a row in a queue.
 func factsOf(row dbsqlc.ProspectFactsRow, t ticks, position int, seen *view) explain.Facts {
@@ -302,6 +289,7 @@ func factsOf(row dbsqlc.ProspectFactsRow, t ticks, position int, seen *view) exp
 		Campaign: nameOf(row.CampaignName, row.Campaign), CampaignStatus: enum.CampaignStatus(row.CampaignStatus),
 		CampaignReason: enum.PauseReason(row.CampaignReason),
 		Account:        nameOf(row.AccountName, row.Account), AccountStatus: enum.AccountStatus(row.AccountStatus),
+		Words:         explain.Words{Noun: row.AccountNoun, Says: row.AccountSays, Advice: row.AccountAdvice},
 		ReconnectedAt: utc(row.ReconnectedAt), IsOverdue: row.IsOverdue,
 		LockedAt: utc(row.LockedAt), LockedReason: text(row.LockedReason), ResumeAfter: utc(row.ResumeAfter),
 		Siblings: int(row.Siblings), ConnectedElsewhere: row.ConnectedElsewhere,

@@ -39,7 +39,8 @@ INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, prospect_ur
 	(1, 1, 1, 'https://www.linkedin.com/in/ada-lovelace'), (2, 2, 4, 'http://linkedin.com/in/ada-lovelace/'),
 	(1, 1, 1, 'linkedin.com/in/grace-hopper-4b7'), (1, 1, 2, 'https://www.linkedin.com/in/jos%C3%A9-garc%C3%ADa'),
 	(1, 1, 2, 'https://www.linkedin.com/sales/lead/ACwAAB12cd,NAME_SEARCH,x1y2'), (1, 1, 2, 'https://www.linkedin.com/in/ACoAAB99zz'),
-	(1, 1, 2, 'https://www.linkedin.com/in/grace-hoppertown');
+	(1, 1, 2, 'https://www.linkedin.com/in/grace-hoppertown'),
+	(1, 1, 3, 'Ann@Example.com'), (1, 1, 3, 'mailto:bob@example.com');
 `
 
 func TestSearchFindsWhatPeoplePaste(t *testing.T) {
@@ -69,6 +70,8 @@ func TestSearchFindsWhatPeoplePaste(t *testing.T) {
 		"https://www.linkedin.com/sales/lead/ACwAAB12cd":       1,
 		"https://www.linkedin.com/sales/people/ACwAAB12cd,a,b": 1,
 		"https://www.linkedin.com/sales/lead/ACwAAB99zz,N,b":   1, // enrolled as a profile
+		"Ann@Example.com": 1, "mailto:Ann@Example.com": 1, "bob@example.com": 1, "BOB@EXAMPLE.COM": 1, "Bob <bob@example.com>": 1,
+		"Ann@Example.com, bob@example.com": 2, "ann@example.com": 0, // enrolled in another case
 		"grace hopper": 2, "Grace-Hopper": 2, "José García": 1, "grace-hopper-4b7": 1, "nothing like this": 0, "": 0,
 	} {
 		require.Len(t, find(text).Prospects, count, text)

@@ -20,8 +20,9 @@
 //	413 {"error":"…"}           body over 64 KiB
 //	503 {"error":"…"}           Apply failed; Retry-After says when to retry
 //
-// An unknown status or event type is not an error. It becomes a Signal with an empty Status, which
-// Apply records and otherwise ignores.
+// An unknown status or event type is not an error: Apply records it and otherwise ignores it. A
+// status that the dialect does not know may be a word of the provider, which the table
+// thaw.provider_words has.
 //
 // Input that Postgres cannot store is rejected here (see body.go). Otherwise it would fail in the
 // database on every retry and look like an outage.

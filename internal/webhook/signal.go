@@ -39,9 +39,9 @@ type Signal struct {
 	// if Status is about the whole account.
 	Product string
 
-	// Status is one of Thaw's account statuses, or "reconnected", "locked" or "unlocked". It is
-	// empty for unknown statuses and types and for events of a test application, which are only
-	// recorded.
+	// Status is one of Thaw's account statuses, or "reconnected", "locked" or "unlocked", or a word
+	// that may mean one of these for the provider (thaw.provider_words). It is empty for unknown
+	// types and for events of a test application, which are only recorded.
 	Status string
 
 	// Fresh is set for an account that was just created: it is connecting and has nothing to pause.

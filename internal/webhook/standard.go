@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/thawline/thaw/internal/enum"
 	"github.com/thawline/thaw/internal/signing"
 )
 
@@ -20,16 +19,6 @@ func (s *Standard) secrets() []string { return s.Secrets }
 
 // standardType is the only type that is about an account's status.
 const standardType = "account.status"
-
-// standardMeanings has the values of data.status: Thaw's statuses, reconnected, locked and
-// unlocked.
-var standardMeanings = func() map[string]meaning {
-	all := map[string]meaning{reconnected: {status: reconnected}, locked: {status: locked}, unlocked: {status: unlocked}}
-	for _, status := range enum.Names(enum.AccountStatuses) {
-		all[status] = meaning{status: status}
-	}
-	return all
-}()
 
 // standard authenticates by the signature of Standard Webhooks; see package signing.
 type standard struct{ keys signing.Keys }
@@ -110,6 +99,6 @@ func (s *Standard) decode(id string, body []byte) (Signal, error) {
 		return Signal{}, err
 	}
 	signal.Provider, signal.AccountID, signal.MemberID, signal.V1AccountID = data.Provider, data.Account, data.MemberID, data.V1ID
-	signal.Raw, signal.Status = data.Status, standardMeanings[data.Status].status
+	signal.Raw, signal.Status = data.Status, data.Status
 	return signal, nil
 }

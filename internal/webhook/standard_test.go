@@ -27,8 +27,9 @@ func TestStandardMeanings(t *testing.T) {
 		"reconnected":        "reconnected",
 		"locked":             "locked",
 		"unlocked":           "unlocked",
-		"CONNECTED":          "",
-		"hibernating":        "",
+		// Words that the provider may have in thaw.provider_words.
+		"CONNECTED":     "CONNECTED",
+		"oauth_expired": "oauth_expired",
 	}
 	for word, status := range tests {
 		t.Run(word, func(t *testing.T) {

@@ -117,8 +117,9 @@ func (s *UnipileV1) decode(_ string, body []byte) (Signal, error) {
 		Provider:  strings.ToLower(account.AccountType),
 		AccountID: account.AccountID,
 		Raw:       account.Message,
-		Status:    m.status,
-		Fresh:     m.fresh,
-		Body:      body,
+		// Another message may be a word of the account's provider.
+		Status: cmp.Or(m.status, account.Message),
+		Fresh:  m.fresh,
+		Body:   body,
 	}, nil
 }

@@ -177,8 +177,8 @@ $$;
 -- of the enqueued job locks it first too, so it cannot look for rows before this transaction ends.
 --
 -- p_status is a status, or one of 'reconnected' (the login succeeded, but the provider has yet to
--- confirm that the account works), 'locked' and 'unlocked'. With null or any other value the signal
--- is recorded and ignored.
+-- confirm that the account works), 'locked' and 'unlocked', or a word of the provider that means
+-- one of these (thaw.meaning_of). With null or any other value the signal is recorded and ignored.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.receive_signal(
     p_provider text, p_provider_account_id text, p_raw_status text, p_status text, p_occurred_at timestamptz,
@@ -203,6 +203,7 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Send a time from 2000 to 2099, or omit it.';
     END IF;
 
+    p_status := thaw.meaning_of(p_provider, p_status);
     its_kind := CASE p_status WHEN 'reconnected' THEN 'login' WHEN 'locked' THEN 'lock' WHEN 'unlocked' THEN 'unlock'
         ELSE CASE WHEN p_just_created THEN 'login' ELSE 'status' END END;
     -- Locks and logins apply to the whole account.
@@ -270,7 +271,7 @@ RETURN thaw.receive_signal(
     v1_account_id)::text;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.signal(text, text, text, timestamptz, text, text, text) IS
-    'Applies an account signal and enqueues its job in the caller''s transaction, by the same rules as the webhooks. status is an account status, reconnected, locked or unlocked. occurred_at null: signals are ordered by receipt. A repeated delivery_key changes nothing. v1_account_id is the ID of the account in the provider''s v1 API. Returns applied, duplicate, stale, unknown_account or ignored.';
+    'Applies an account signal and enqueues its job in the caller''s transaction, by the same rules as the webhooks. status is an account status, reconnected, locked, unlocked, or a word of the provider that means one of these (thaw.provider_words). occurred_at null: signals are ordered by receipt. A repeated delivery_key changes nothing. v1_account_id is the ID of the account in the provider''s v1 API. Returns applied, duplicate, stale, unknown_account or ignored.';
 
 -- Applies the kept signals of an account. The caller has locked its row. Only the status that
 -- counts in the end is applied: an account that has just been inserted was neither lost nor

@@ -26,9 +26,11 @@ CREATE FUNCTION thaw.set_auto_resume(
 DECLARE
     workspace thaw.workspaces;
 BEGIN
-    SELECT w.* INTO workspace FROM thaw.workspaces AS w
-    WHERE w.id = thaw.find_workspace(set_auto_resume.workspace_key) FOR NO KEY UPDATE;
-    IF workspace.auto_resume = set_auto_resume.enabled AND coalesce(btrim(set_auto_resume.reason), '') = '' THEN
+    SELECT w.* INTO workspace FROM thaw.workspaces AS w WHERE w.key = set_auto_resume.workspace_key FOR NO KEY UPDATE;
+    IF workspace.id IS NULL THEN
+        RAISE EXCEPTION 'there is no workspace "%"', set_auto_resume.workspace_key
+            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key lists the workspaces.';
+    ELSIF workspace.auto_resume = set_auto_resume.enabled AND coalesce(btrim(set_auto_resume.reason), '') = '' THEN
         -- A call without a reason does not remove the reason that is stored.
         RETURN false;
     END IF;
@@ -63,8 +65,7 @@ SELECT
     event.step,
     event.detail,
     event.enrollment_id,
-    event.id AS event_id,
-    e.external_id
+    event.id AS event_id
 FROM thaw.enrollment_events AS event
 JOIN thaw.enrollments AS e ON e.id = event.enrollment_id
 JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id
@@ -83,7 +84,7 @@ COMMENT ON VIEW thaw.sweep_log IS 'The result of each sweep, one row per tick. f
 
 -- By default Postgres lets every role execute a new function. River's functions are left as they
 -- are. Of Thaw's, only those remain public that appear in column defaults (the clock), generated
--- columns, indexed expressions, CHECK constraints, conditions of triggers, or a view that is granted.
+-- columns, indexed expressions, CHECK constraints, conditions of triggers, or a granted view.
 -- Calling one also needs USAGE on the schema.
 -- +goose StatementBegin
 DO $$

@@ -44,6 +44,9 @@ SELECT
     coalesce(account.provider_account_id, '')::text AS account,
     coalesce(account.display_name, '')::text AS account_name,
     coalesce(account.status::text, '')::text AS account_status,
+    words.account_noun::text AS account_noun,
+    coalesce(words.says, '')::text AS account_says,
+    coalesce(words.advice, '')::text AS account_advice,
     coalesce(account.id, 0)::bigint AS account_id,
     workspace.external_id AS workspace_external_id,
     campaign.external_id AS campaign_external_id,
@@ -93,11 +96,12 @@ SELECT
     (e.waits_for_account
         AND thaw.allows_resume(campaign.status, campaign.waits_for_account)
         AND target.id IS NOT NULL AND thaw.blocked_by(target) IS NULL)::boolean AS is_queued
-FROM thaw.enrollments_named(sqlc.arg(names)::text[], sqlc.arg(first_workspace)::bigint, sqlc.arg(last_workspace)::bigint) AS named
-JOIN thaw.enrollments AS e ON e.id = named.id
+FROM thaw.enrollments AS e
 JOIN thaw.workspaces AS workspace ON workspace.id = e.workspace_id
 JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id
 LEFT JOIN thaw.accounts AS account ON account.id = e.account_id
+CROSS JOIN LATERAL thaw.words_for(account.provider, account.status, account.last_error)
+    AS words (provider_name, account_noun, says, advice, owner_advice)
 CROSS JOIN thaw.safety AS safety
 LEFT JOIN thaw.accounts AS target
     ON target.id = (SELECT resume.target_id FROM thaw.resume_targets AS resume WHERE resume.source_id = account.id)
@@ -107,6 +111,8 @@ CROSS JOIN LATERAL (
     SELECT count(*) AS siblings
     FROM thaw.siblings AS sibling
     WHERE sibling.account_id = account.id) AS family
+WHERE e.prospect_url = ANY (sqlc.arg(prospect_urls)::text[])
+    AND e.workspace_id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint
 ORDER BY workspace.key, campaign.key, e.id;
 
 -- name: Positions :many

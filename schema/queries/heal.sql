@@ -43,19 +43,18 @@ FROM thaw.heals AS h
 WHERE h.id = sqlc.arg(heal_id)::bigint;
 
 -- name: WorkspaceID :one
-SELECT named.id::bigint AS id FROM thaw.workspaces_named(sqlc.arg(key)::text) AS named;
+SELECT w.id FROM thaw.workspaces AS w WHERE w.key = sqlc.arg(key);
 
 -- name: EnrollmentIDs :many
--- Every enrollment of the given prospects: URLs, or IDs of the platform.
-SELECT e.id, e.prospect_url, coalesce(e.external_id, '')::text AS external_id
-FROM thaw.enrollments_named(sqlc.arg(names)::text[]) AS named
-JOIN thaw.enrollments AS e ON e.id = named.id;
+-- Every enrollment of the given prospects.
+SELECT e.id, e.prospect_url FROM thaw.enrollments AS e WHERE e.prospect_url = ANY (sqlc.arg(prospect_urls)::text[]);
 
 -- name: NamedAccounts :many
--- The accounts with a provider account ID or an ID of the platform: several if two providers use
--- the same ID, or two workspaces.
+-- The accounts with a provider account ID: several if two providers use the same ID.
 SELECT a.id, a.provider, a.provider_account_id AS account, w.key AS workspace
-FROM thaw.accounts_named(sqlc.arg(account)::text, sqlc.arg(first_workspace)::bigint, sqlc.arg(last_workspace)::bigint) AS named
-JOIN thaw.accounts AS a ON a.id = named.id
+FROM thaw.accounts AS a
 JOIN thaw.workspaces AS w ON w.id = a.workspace_id
+WHERE lower(a.provider_account_id) COLLATE "C" = lower(sqlc.arg(account)::text) COLLATE "C"
+    AND a.provider_account_id = sqlc.arg(account)::text
+    AND a.workspace_id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint
 ORDER BY a.provider, a.id;

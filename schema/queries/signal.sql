@@ -10,12 +10,22 @@ SELECT thaw.receive_signal(
 SELECT thaw.pick_up_signals(sqlc.arg(within)::interval)::integer AS settled;
 
 -- name: AccountStatuses :many
--- The accounts of a list that have a row, by their place in the list, from 1.
-SELECT listed.place::integer AS place, a.status::text AS status, a.status_at
-FROM ROWS FROM (unnest(sqlc.arg(providers)::text[]), unnest(sqlc.arg(accounts)::text[]))
-    WITH ORDINALITY AS listed (provider, account, place)
-JOIN thaw.accounts AS a ON a.provider = listed.provider AND a.provider_account_id = listed.account
+-- The accounts of a list, by their place in the list, from 1, and what the listed status means. An
+-- empty text stands for an unknown account or word.
+SELECT listed.place::integer AS place, coalesce(thaw.meaning_of(listed.provider, listed.word), '')::text AS means,
+    coalesce(a.status::text, '')::text AS status, a.status_at
+FROM ROWS FROM (unnest(sqlc.arg(providers)::text[]), unnest(sqlc.arg(accounts)::text[]), unnest(sqlc.arg(words)::text[]))
+    WITH ORDINALITY AS listed (provider, account, word, place)
+LEFT JOIN thaw.accounts AS a ON a.provider = listed.provider AND a.provider_account_id = listed.account
 ORDER BY listed.place;
+
+-- name: AccountProviders :many
+-- The providers that use a provider account ID.
+SELECT DISTINCT a.provider
+FROM thaw.accounts AS a
+WHERE lower(a.provider_account_id) COLLATE "C" = lower(sqlc.arg(account)::text) COLLATE "C"
+    AND a.provider_account_id = sqlc.arg(account)::text
+ORDER BY a.provider;
 
 -- name: SignalPage :many
 -- Deliveries of all providers, newest first. The filters have no index, because every delivery
