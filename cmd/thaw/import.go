@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/term"
 
@@ -18,16 +19,17 @@ import (
 
 type importCmd struct {
 	database  `embed:""`
-	File      string `arg:"" help:"CSV file with a header line; - reads standard input."`
-	Overwrite bool   `help:"Let the file override pauses by a person, restrictions by the provider, and resumes after the pause in the file. Without this flag such rows do not change, and are counted."`
-	Reason    string `help:"Reason, for the audit log." placeholder:"TEXT"`
-	Yes       bool   `help:"Load the file without showing the changes and without asking." short:"y"`
-	DryRun    bool   `help:"Check the file and show what it would change, without changing anything."`
-	JSON      bool   `help:"Print JSON."`
+	File      string    `arg:"" help:"CSV file with a header line; - reads standard input."`
+	Overwrite bool      `help:"Let the file override pauses by a person, restrictions by the provider, resumes after the pause in the file, and rows that are newer in the database. Without this flag such rows do not change, and are counted." xor:"age"`
+	AsOf      time.Time `type:"since" help:"Time of the data in the file, for example 2026-01-31T09:00Z or 3h for three hours ago. What changed in the database after it is kept. Default: now." placeholder:"TIME" xor:"age"`
+	Reason    string    `help:"Reason, for the audit log." placeholder:"TEXT"`
+	Yes       bool      `help:"Load the file without showing the changes and without asking." short:"y"`
+	DryRun    bool      `help:"Check the file and show what it would change, without changing anything."`
+	JSON      bool      `help:"Print JSON."`
 }
 
 func (importCmd) Help() string {
-	return "The whole file is checked first. If it has an error, nothing is loaded. The file is loaded in parts, so that signals are not delayed. If an import is interrupted, import the same file again: rows that did not change are skipped. Three kinds of prospects keep their state in the database, whatever the file says: those that a person paused, those that the provider restricted, and those that were resumed later than the paused_at in the file.\n\nIf existing prospects would change, the command shows how many, by kind, and asks on a terminal whether to load the file. In a script, it requires --yes before it pauses prospects that are not paused.\n\nExample:\n  thaw import fleet.csv\n\n" +
+	return "The whole file is checked first. If it has an error, nothing is loaded. The file is loaded in parts, so that signals are not delayed. If an import is interrupted, import the same file again: rows that did not change are skipped. Some prospects keep their state in the database, whatever the file says: those that a person paused, those that the provider restricted, those that were resumed later than the paused_at in the file, and those that are newer in the database: they have taken more steps, have started, ended or moved, or changed after --as-of.\n\nIf existing prospects would change, the command shows how many, by kind, and asks on a terminal whether to load the file. In a script, it requires --yes before it pauses prospects that are not paused.\n\nExample:\n  thaw import fleet.csv\n\n" +
 		"Columns: workspace, account, member, account_status, campaign, campaign_status, campaign_paused_reason, prospect_url, status, paused_reason, paused_at, step, next_action_at."
 }
 
@@ -62,6 +64,10 @@ func (c *importCmd) Run(ctx context.Context, e *env) error {
 			printf(e.stdout, "%s, %s and %s not changed: a person paused them, or the provider restricted them (use --overwrite to change them)\n",
 				many(result.KeptEnrollments, "prospect"), many(result.KeptCampaigns, "campaign"), many(result.KeptAccounts, "account"))
 		}
+		if newer := result.NewerEnrollments + result.NewerCampaigns + result.NewerAccounts; newer > 0 {
+			printf(e.stdout, "%s, %s and %s not changed: they are newer in the database than in the file (use --overwrite to change them)\n",
+				many(result.NewerEnrollments, "prospect"), many(result.NewerCampaigns, "campaign"), many(result.NewerAccounts, "account"))
+		}
 		if result.ResumedSince > 0 {
 			printf(e.stdout, "%s not changed: resumed after the pause in the file\n", many(result.ResumedSince, "prospect"))
 		}
@@ -76,7 +82,7 @@ var errPreviewShown = errors.New("only a preview was wanted")
 func (c *importCmd) load(ctx context.Context, e *env, db *store.Store, input io.Reader, size int64) (importer.Result, error) {
 	shown := newProgress(e.stderr, "import", "bytes", size)
 	defer shown.finish()
-	options := importer.Options{Overwrite: c.Overwrite, Progress: func(_, bytes int64) { shown.set(bytes) }}
+	options := importer.Options{Overwrite: c.Overwrite, AsOf: c.AsOf, Progress: func(_, bytes int64) { shown.set(bytes) }}
 	if c.DryRun || !c.Yes {
 		options.Confirm = func(p importer.Preview) error {
 			shown.finish()
@@ -140,6 +146,7 @@ func printPreview(w io.Writer, p importer.Preview) {
 		{p.Other, "to update otherwise (step, next action, account, reason of the pause)"},
 		{p.Kept, "kept: a person paused them, or the provider restricted them"},
 		{p.ResumedSince, "kept: they were resumed after the pause in the file"},
+		{p.Newer, "kept: they are newer in the database than in the file"},
 	} {
 		if kind.n > 0 {
 			printf(w, "%11s %s\n", number(kind.n), kind.what)

@@ -411,7 +411,7 @@ func TestResultIsJSONInSnakeCase(t *testing.T) {
 	t.Parallel()
 	text, err := json.Marshal(importer.Result{Rows: 1, Seconds: 0.5})
 	require.NoError(t, err)
-	require.JSONEq(t, `{"rows":1,"workspaces":0,"accounts":0,"campaigns":0,"enrollments":0,"inserted":0,"updated":0,"unchanged":0,
+	require.JSONEq(t, `{"rows":1,"newer_enrollments":0,"newer_campaigns":0,"newer_accounts":0,"workspaces":0,"accounts":0,"campaigns":0,"enrollments":0,"inserted":0,"updated":0,"unchanged":0,
 		"kept_enrollments":0,"kept_campaigns":0,"kept_accounts":0,"resumed_since":0,"seconds":0.5}`, string(text))
 }
 

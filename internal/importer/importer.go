@@ -3,8 +3,8 @@
 //
 // The file describes the current state. Import inserts rows that the database does not have and
 // updates rows that differ. It does not touch rows that are equal or not in the file. By default it
-// also keeps what a person paused, what the provider restricted, and prospects that were resumed
-// after the pause in the file. An import enqueues no jobs: the next sweep finds the new prospects.
+// also keeps what a person paused, what the provider restricted, prospects that were resumed after
+// the pause in the file, and whatever is newer in the database than in the file. An import enqueues no jobs: the next sweep finds the new prospects.
 // The exception is a signal that arrived before its account: it is applied when the account is
 // inserted.
 //
@@ -43,10 +43,14 @@ type Options struct {
 	// and at the end of the input. It is called by one goroutine at a time, and not after Import
 	// returns.
 	Progress func(rows, bytes int64)
-	// Overwrite lets the file override what a person paused, what the provider restricted, and what
-	// was resumed after the pause in the file. By default such prospects, campaigns and accounts do
-	// not change.
+	// Overwrite lets the file override what a person paused, what the provider restricted, what was
+	// resumed after the pause in the file, and what is newer in the database. By default such
+	// prospects, campaigns and accounts do not change.
 	Overwrite bool
+	// AsOf is the time of the data in the file. What changed in the database after it is newer than
+	// the file. Zero: the start of the import. Whatever AsOf is, a prospect that has taken more steps
+	// than in the file, or that has started, ended or moved in the meantime, is newer.
+	AsOf time.Time
 	// Confirm, if set, is called with a preview before anything is loaded. If it returns an error, the
 	// import changes nothing and returns that error. A preview takes about half as long as the import.
 	Confirm func(Preview) error
@@ -73,6 +77,10 @@ type Result struct {
 	KeptCampaigns   int64 `json:"kept_campaigns"`
 	KeptAccounts    int64 `json:"kept_accounts"`
 	ResumedSince    int64 `json:"resumed_since"`
+	// Rows that differ from the file but were kept because they are newer in the database.
+	NewerEnrollments int64 `json:"newer_enrollments"`
+	NewerCampaigns   int64 `json:"newer_campaigns"`
+	NewerAccounts    int64 `json:"newer_accounts"`
 	// Seconds is the duration of the import.
 	Seconds float64 `json:"seconds"`
 }
@@ -91,6 +99,13 @@ func Import(ctx context.Context, pool *pgxpool.Pool, r io.Reader, o Options) (Re
 		l := loader{staging: staging, pool: pool, overwrite: o.Overwrite}
 		if err := staging.QueryRow(ctx, "SELECT thaw.now()").Scan(&l.began); err != nil {
 			return err
+		}
+		l.asOf = l.began
+		if !o.AsOf.IsZero() {
+			if o.AsOf.After(l.began) {
+				return fmt.Errorf("the time of the file is %s, which is in the future: it is now %s", o.AsOf.UTC().Format(time.RFC3339), l.began.UTC().Format(time.RFC3339))
+			}
+			l.asOf = o.AsOf
 		}
 		rows, err := stage(ctx, staging, pool, r, o)
 		if err != nil {

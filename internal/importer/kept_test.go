@@ -129,3 +129,78 @@ func TestInvisibleNamesMatchSchema(t *testing.T) {
 		require.Equal(rt, visible, err == nil || !strings.Contains(err.Error(), ": delete it"), "%q: %v", name, err)
 	})
 }
+
+// An older file does not rewind what has happened since, but it may stop a prospect.
+func TestOlderFileRewindsNothing(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	step := func(name, step string) fields { return fields{"prospect_url": prospect(name), "step": step} }
+	old := func(name string) fields {
+		return step(name, "1").with("account", "seat-0").with("account_status", "removed")
+	}
+	content := file(step("ahead", "1"), step("replied", "1"), step("started", "0").with("status", "pending"), step("same", "1"),
+		waiting(prospect("paused")).with("step", "1"), old("moved").with("status", "pending"), step("ends", "1"))
+	load(t, db, content)
+	db.Exec(t, `
+		UPDATE thaw.enrollments SET step = 4 WHERE prospect_url = $1 OR prospect_url = $2`, prospect("ahead"), prospect("ends"))
+	db.Exec(t, "UPDATE thaw.enrollments SET status = 'replied' WHERE prospect_url = $1", prospect("replied"))
+	db.Exec(t, "UPDATE thaw.enrollments SET status = 'active' WHERE prospect_url = $1", prospect("started"))
+	db.Exec(t, "UPDATE thaw.enrollments SET step = 2 WHERE prospect_url = $1", prospect("paused"))
+	db.Exec(t, "SELECT thaw.signal('linkedin', 'seat-1', 'connected')")
+	db.Exec(t, "SELECT thaw.resume_pass('signal', a.id, 1, p_signal_id => (SELECT max(s.id) FROM thaw.account_signals AS s)) FROM thaw.accounts AS a WHERE a.provider_account_id = 'seat-1'")
+	require.Equal(t, "seat-1", testdb.Value[string](t, db, `
+		SELECT a.provider_account_id FROM thaw.enrollments AS e JOIN thaw.accounts AS a ON a.id = e.account_id WHERE e.prospect_url = $1`, prospect("moved")))
+	rows := "SELECT to_jsonb(e)::text FROM thaw.enrollments AS e ORDER BY e.id"
+	before := testdb.Column[string](t, db, rows)
+
+	result := load(t, db, content)
+	require.EqualValues(t, 5, result.NewerEnrollments, "ahead, replied, started, moved, ends")
+	require.EqualValues(t, 1, result.ResumedSince)
+	require.Zero(t, result.Updated)
+	require.Equal(t, before, testdb.Column[string](t, db, rows))
+
+	// Ending a prospect and pausing it for a person are followed, at the step of the database.
+	result = load(t, db, file(step("ends", "1").with("status", "replied"),
+		step("ahead", "1").with("status", "paused").with("paused_reason", "paused_by_user").with("paused_at", "2026-01-02T15:04:05Z")))
+	require.EqualValues(t, 2, result.Updated)
+	require.Equal(t, []string{"paused 4", "replied 4"}, testdb.Column[string](t, db,
+		"SELECT concat_ws(' ', status, step) FROM thaw.enrollments WHERE step = 4 ORDER BY 1"))
+	verified(t, db)
+
+	_, err := importer.Import(t.Context(), db.Pool, strings.NewReader(content), importer.Options{Overwrite: true})
+	require.NoError(t, err)
+	require.Equal(t, []string{"active 1", "active 1", "active 1", "active 1", "paused 1", "pending 0", "pending 1"}, testdb.Column[string](t, db,
+		"SELECT concat_ws(' ', status, step) FROM thaw.enrollments ORDER BY 1"))
+}
+
+// What changed after the time of the file is newer than the file.
+func TestFileHasATime(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	content := file(fields{}, waiting(prospect("bob")).with("account", "seat-2"))
+	load(t, db, content)
+	asOf := testdb.Value[time.Time](t, db, "SELECT thaw.now()")
+	db.Advance(t, time.Hour)
+	db.Exec(t, "SELECT thaw.pause_prospect($1, 'asked for it')", prospect("ada"))
+	db.Exec(t, "SELECT thaw.resume_prospect($1, 'talked to them')", prospect("ada"))
+	db.Exec(t, "SELECT thaw.signal('linkedin', 'seat-2', 'disconnected')")
+	db.Exec(t, "UPDATE thaw.campaigns SET status = 'paused', paused_reason = 'account_issue', paused_at = thaw.now()")
+	db.Advance(t, time.Hour)
+
+	read := func(o importer.Options) importer.Result {
+		result, err := importer.Import(t.Context(), db.Pool, strings.NewReader(content), o)
+		require.NoError(t, err)
+		return result
+	}
+	result := read(importer.Options{AsOf: asOf})
+	require.Equal(t, []int64{1, 1, 1, 0}, []int64{result.NewerEnrollments, result.NewerCampaigns, result.NewerAccounts, result.Updated})
+	require.Equal(t, "paused account_issue", statusOf(t, db, "ada"))
+	verified(t, db)
+
+	_, err := importer.Import(t.Context(), db.Pool, strings.NewReader(content), importer.Options{AsOf: time.Date(2200, time.January, 1, 0, 0, 0, 0, time.UTC)})
+	require.ErrorContains(t, err, "is in the future: it is now")
+	result = read(importer.Options{})
+	require.Equal(t, []int64{0, 0, 0, 1}, []int64{result.NewerEnrollments, result.NewerCampaigns, result.NewerAccounts, result.Updated})
+	require.Equal(t, "active", statusOf(t, db, "ada"))
+	verified(t, db)
+}

@@ -20,8 +20,9 @@ const slicePages = 128
 type loader struct {
 	staging pgx.Tx
 	pool    *pgxpool.Pool
-	// began is the start of the import. Changes after it are newer than the file.
-	began     time.Time
+	// began is the start of the import, and asOf the time of the file. Changes after asOf are newer
+	// than the file.
+	began, asOf time.Time
 	overwrite bool
 	result    Result
 }
@@ -83,7 +84,7 @@ func (l *loader) load(ctx context.Context) error {
 			if err := s.run(ctx, "chunk_accounts", "import_accounts", accountColumns, "accounts_known", "accounts_lost"); err != nil {
 				return err
 			}
-			return s.count(ctx, "accounts_kept", &l.result.KeptAccounts)
+			return s.count(ctx, "accounts_kept", &l.result.KeptAccounts, &l.result.NewerAccounts)
 		})
 	}
 	if err == nil {
@@ -91,7 +92,7 @@ func (l *loader) load(ctx context.Context) error {
 			if err := s.run(ctx, "chunk_campaigns", "import_campaigns", campaignColumns, "campaigns_known"); err != nil {
 				return err
 			}
-			return s.count(ctx, "campaigns_kept", &l.result.KeptCampaigns)
+			return s.count(ctx, "campaigns_kept", &l.result.KeptCampaigns, &l.result.NewerCampaigns)
 		})
 	}
 	if err != nil {
@@ -125,8 +126,8 @@ func (l *loader) rows(ctx context.Context, loaded *int64) error {
 		if err != nil {
 			return err
 		}
-		var kept, resumed, rows int64
-		if err := s.count(ctx, "kept", &kept, &resumed); err != nil {
+		var kept, resumed, newer, rows int64
+		if err := s.count(ctx, "kept", &kept, &resumed, &newer); err != nil {
 			return err
 		}
 		if err := s.tx.QueryRow(ctx, "SELECT count(*) FROM import_rows").Scan(&rows); err != nil {
@@ -136,6 +137,7 @@ func (l *loader) rows(ctx context.Context, loaded *int64) error {
 		l.result.Inserted += inserted.RowsAffected()
 		l.result.KeptEnrollments += kept
 		l.result.ResumedSince += resumed
+		l.result.NewerEnrollments += newer
 		*loaded += rows
 		return nil
 	})
@@ -166,7 +168,8 @@ func (l *loader) each(ctx context.Context, table, columns, half string, do func(
 			return fmt.Errorf("reading the staged rows: %w", err)
 		}
 		err = pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
-			if _, err := tx.Exec(ctx, statement("options"), overwrites, l.began.Format(time.RFC3339Nano), half, synchronous); err != nil {
+			if _, err := tx.Exec(ctx, statement("options"), overwrites, l.began.Format(time.RFC3339Nano), half, synchronous,
+				l.asOf.Format(time.RFC3339Nano)); err != nil {
 				return fmt.Errorf("importing (step options): %w", err)
 			}
 			return do(slice{tx, &data})

@@ -20,6 +20,7 @@ type Preview struct {
 	// Rows that differ from the file but would be kept, as in [Result]. They are part of Unchanged.
 	Kept         int64 `json:"kept"`
 	ResumedSince int64 `json:"resumed_since"`
+	Newer        int64 `json:"newer"`
 }
 
 // errPreviewed ends the transaction of a slice that was only previewed.
@@ -36,7 +37,7 @@ func (l *loader) preview(ctx context.Context) (Preview, error) {
 		if err := s.count(ctx, "preview", &p.Pausing, &p.Resuming, &p.Ending, &p.Changed, &known); err != nil {
 			return err
 		}
-		if err := s.count(ctx, "kept", &p.Kept, &p.ResumedSince); err != nil {
+		if err := s.count(ctx, "kept", &p.Kept, &p.ResumedSince, &p.Newer); err != nil {
 			return err
 		}
 		return errPreviewed

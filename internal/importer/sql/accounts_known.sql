@@ -2,14 +2,15 @@
 -- Changes that start prospects are applied after the rows: a lifted restriction, a connection, and
 -- a member ID, which creates siblings.
 --
--- The file is valid as of the start of the import. A later signal is newer and is kept. So is an
--- account that was inserted later, except for the status that accounts_new.sql postponed.
+-- A signal that is later than the file is newer and is kept. So is an account that was inserted
+-- after the import began, except for the status that accounts_new.sql postponed.
 CREATE TEMP TABLE import_account_changes ON COMMIT DROP AS
 SELECT known.id, a.status, coalesce(a.member, known.member_id) AS member,
     -- Only the provider lifts a restriction. A file with another status does not.
     known.status = 'restricted' AND a.status NOT IN ('restricted', 'removed')
         AND current_setting('thaw.import_overwrites') <> 'on' AS is_kept,
-    known.status_at IS NOT NULL AND known.status_at > current_setting('thaw.import_began')::timestamptz AS is_newer
+    known.status <> a.status AND known.status_at IS NOT NULL
+        AND known.status_at > current_setting('thaw.import_as_of')::timestamptz AS is_newer
 FROM import_accounts AS a
 JOIN thaw.accounts AS known ON known.provider = 'linkedin' AND known.provider_account_id = a.account
 -- An empty member means unknown, so the database keeps its value.
@@ -28,11 +29,11 @@ WHERE known.id = change.id AND known.member_id IS DISTINCT FROM change.member
 UPDATE thaw.accounts AS known SET
     status = change.status,
     status_at = CASE WHEN known.created_at < current_setting('thaw.import_began')::timestamptz
-        THEN current_setting('thaw.import_began')::timestamptz END,
+        THEN current_setting('thaw.import_as_of')::timestamptz END,
     pause_after = NULL,
     last_error = NULL,
     first_connected_at = CASE
-        WHEN change.status = 'connected' THEN coalesce(known.first_connected_at, current_setting('thaw.import_began')::timestamptz)
+        WHEN change.status = 'connected' THEN coalesce(known.first_connected_at, current_setting('thaw.import_as_of')::timestamptz)
         ELSE known.first_connected_at END,
     connected_at = CASE
         WHEN change.status = 'connected' THEN current_setting('thaw.import_began')::timestamptz ELSE known.connected_at END

@@ -8,7 +8,10 @@ SELECT known.id, known.status AS from_status, known.paused_reason AS from_reason
     thaw.waits_for_person(known.paused_reason)
         AND c.status <> 'completed' AND c.paused_reason IS DISTINCT FROM 'paused_by_user'
         AND c.paused_reason IS DISTINCT FROM known.paused_reason
-        AND current_setting('thaw.import_overwrites') <> 'on' AS is_kept
+        AND current_setting('thaw.import_overwrites') <> 'on' AS is_kept,
+    current_setting('thaw.import_overwrites') <> 'on' AND EXISTS (
+        SELECT FROM thaw.campaign_events AS event
+        WHERE event.campaign_id = known.id AND event.at > current_setting('thaw.import_as_of')::timestamptz) AS is_newer
 FROM import_campaigns AS c
 JOIN thaw.workspaces AS workspace ON workspace.key = c.workspace
 JOIN thaw.campaigns AS known ON known.workspace_id = workspace.id AND known.key = c.campaign
@@ -25,7 +28,7 @@ WITH changed AS (
         paused_reason = change.paused_reason,
         paused_at = CASE WHEN change.status = 'paused' THEN coalesce(known.paused_at, thaw.now()) END
     FROM import_campaign_changes AS change
-    WHERE known.id = change.id AND NOT change.is_kept
+    WHERE known.id = change.id AND NOT change.is_kept AND NOT change.is_newer
 )
 INSERT INTO thaw.campaign_events (campaign_id, at, kind, source, from_status, to_status, reason)
 SELECT change.id, thaw.now(),
@@ -36,5 +39,5 @@ SELECT change.id, thaw.now(),
     END::thaw.event_kind,
     'import', change.from_status, change.status, coalesce(change.paused_reason, change.from_reason)
 FROM import_campaign_changes AS change
-WHERE change.status <> change.from_status AND NOT change.is_kept
+WHERE change.status <> change.from_status AND NOT change.is_kept AND NOT change.is_newer
 ORDER BY change.id;

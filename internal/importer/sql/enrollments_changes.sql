@@ -32,6 +32,27 @@ FROM import_changes AS c
 CROSS JOIN LATERAL (SELECT thaw.pause_begins(c.id, c.paused_at) AS at) AS begins
 WHERE c.id = change.id AND change.kept IS NULL AND change.status = 'paused' AND begins.at > change.paused_at;
 
+-- An older file does not rewind a prospect: the database is newer if the prospect has taken more
+-- steps, has ended, has started, was moved away from the account in the file, or has an event after
+-- the time of the file. The end of a prospect is followed anyway, because it is final. It and a
+-- pause for a person keep the step of the database: they only stop something.
+UPDATE import_changes AS change SET step = greatest(change.step, change.from_step)
+WHERE current_setting('thaw.import_overwrites') <> 'on'
+    AND (change.status NOT IN ('pending', 'active', 'paused') OR thaw.waits_for_person(change.paused_reason));
+UPDATE import_changes AS change SET kept = 'newer'
+WHERE change.kept IS NULL AND current_setting('thaw.import_overwrites') <> 'on'
+    AND change.status IN ('pending', 'active', 'paused')
+    AND (change.step < change.from_step
+        OR change.from_status NOT IN ('pending', 'active', 'paused')
+        OR change.from_status IN ('active', 'paused') AND change.status = 'pending'
+        OR change.from_account_id <> change.account_id AND EXISTS (
+            SELECT FROM thaw.enrollment_events AS event
+            WHERE event.enrollment_id = change.id AND event.kind = 'moved'
+                AND event.from_account_id = change.account_id AND event.to_account_id = change.from_account_id)
+        OR EXISTS (
+            SELECT FROM thaw.enrollment_events AS event
+            WHERE event.enrollment_id = change.id AND event.at > current_setting('thaw.import_as_of')::timestamptz));
+
 CREATE TEMP TABLE import_kept ON COMMIT DROP AS
 SELECT change.kept, count(*) AS enrollments FROM import_changes AS change WHERE change.kept IS NOT NULL GROUP BY change.kept;
 
