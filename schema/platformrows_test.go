@@ -70,3 +70,42 @@ func TestOwnReasonEndsWithItsPause(t *testing.T) {
 	db.Exec(t, pause+", own_reason = 'on leave' WHERE id = 1")
 	require.Equal(t, "on leave", testdb.Value[string](t, db, ownReason))
 }
+
+// The SQL functions take the platform's own IDs wherever they take a name. A name of Thaw's comes
+// first, and an ID that several workspaces use is refused.
+func TestFunctionsTakeThePlatformsIDs(t *testing.T) {
+	t.Parallel()
+	db := testdb.New(t)
+	db.Exec(t, ofThePlatform+`
+		INSERT INTO thaw.workspaces (key, external_id) VALUES ('globex', 'acme');
+		INSERT INTO thaw.accounts (workspace_id, provider_account_id, status, external_id) VALUES (2, 'bea', 'connected', 'a-1'), (2, 'cid', 'connected', 'ann');
+		INSERT INTO thaw.campaigns (workspace_id, key, status, external_id) VALUES (2, 'autumn', 'running', 'c-1');
+		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, prospect_url, external_id)
+		VALUES (2, 2, 2, 'active', 'https://example.com/in/joe', 'e-1'), (2, 2, 2, 'active', 'e-2', NULL)`)
+	fails := func(statement, message string) {
+		t.Helper()
+		_, err := db.Pool.Exec(t.Context(), statement)
+		require.ErrorContains(t, err, message, statement)
+	}
+	require.Equal(t, 1, testdb.Value[int](t, db, "SELECT thaw.find_workspace('acme')"), "a key comes before an ID of the platform")
+	require.Equal(t, 1, testdb.Value[int](t, db, "SELECT thaw.find_workspace('w-1')"))
+	require.Equal(t, 1, testdb.Value[int](t, db, "SELECT thaw.find_account('ann', NULL)"))
+	require.Equal(t, 2, testdb.Value[int](t, db, "SELECT thaw.find_account('a-1', NULL, 2)"))
+	require.Equal(t, 3, testdb.Value[int](t, db, "SELECT thaw.find_account('ann', NULL, 2)"), "within its workspace the name is free")
+	require.Equal(t, 2, testdb.Value[int](t, db, "SELECT thaw.find_enrollment('w-1', 'e-2')"))
+	fails("SELECT thaw.find_account('a-1', NULL)", `2 workspaces have an account with the platform's ID "a-1": acme, globex`)
+	fails("SELECT thaw.find_account('w-1', NULL)", `there is no account "w-1"`)
+	fails("SELECT thaw.find_enrollment('acme', 'e-9')", `workspace "acme" has no enrollment with the platform's ID "e-9"`)
+
+	db.Exec(t, "SELECT thaw.set_auto_resume('w-1', false, 'asked'), thaw.set_heal_cap('w-1', 5, 'asked'), thaw.set_auto_resume('w-1', true, 'asked')")
+	db.Exec(t, "SELECT thaw.heal('w-1', 'a-1')")
+	require.True(t, testdb.Value[bool](t, db, "SELECT thaw.pause_campaign('w-1', 'c-1', 'asked')"))
+	require.Equal(t, "unknown_account", testdb.Value[string](t, db, "SELECT thaw.sending_held_by('a-1')"), "two accounts")
+	require.Empty(t, testdb.Value[string](t, db, "SELECT thaw.sending_held_by('ann')"))
+
+	require.Equal(t, 1, testdb.Value[int](t, db, "SELECT thaw.pause_prospect('e-2', 'asked')"), "the prospect of this URL")
+	require.Equal(t, "e-2", testdb.Value[string](t, db, "SELECT prospect_url FROM thaw.enrollments WHERE status = 'paused' AND paused_reason = 'paused_by_user'"))
+	fails("SELECT thaw.pause_prospect('e-1', 'asked')", `2 workspaces have a prospect with the platform's ID "e-1"`)
+	require.Equal(t, 1, testdb.Value[int](t, db, "SELECT thaw.pause_prospect('e-1', 'asked', workspace_key => 'w-1')"), "one of the two rows of its URL")
+	require.Equal(t, []string{"e-2", "https://example.com/in/bob"}, testdb.Column[string](t, db, "SELECT prospect_url FROM thaw.manual_actions WHERE prospect_url IS NOT NULL ORDER BY id"))
+}

@@ -237,6 +237,77 @@ BEGIN
     RETURN NEW;
 END;
 $$;
+CREATE TABLE thaw.accounts (
+    id bigint NOT NULL,
+    workspace_id bigint NOT NULL,
+    provider text DEFAULT 'linkedin'::text NOT NULL,
+    provider_account_id text NOT NULL,
+    member_id text,
+    display_name text DEFAULT ''::text NOT NULL,
+    status thaw.account_status DEFAULT 'connecting'::thaw.account_status NOT NULL,
+    last_error text,
+    status_at timestamp with time zone,
+    first_connected_at timestamp with time zone,
+    connected_at timestamp with time zone,
+    disconnected_at timestamp with time zone,
+    reconnected_at timestamp with time zone,
+    locked_at timestamp with time zone,
+    locked_reason text,
+    lock_status_at timestamp with time zone,
+    link_id bigint,
+    lost_at timestamp with time zone,
+    flaps timestamp with time zone[] DEFAULT '{}'::timestamp with time zone[] NOT NULL,
+    resume_after timestamp with time zone,
+    needs_reconnect_at timestamp with time zone,
+    pause_after timestamp with time zone,
+    hold_until timestamp with time zone,
+    hold_reason text,
+    timezone text DEFAULT 'UTC'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    external_id text,
+    CONSTRAINT accounts_connected_has_no_error CHECK (((status <> 'connected'::thaw.account_status) OR (last_error IS NULL))),
+    CONSTRAINT accounts_connected_is_confirmed CHECK (((status <> 'connected'::thaw.account_status) OR (reconnected_at IS NULL))),
+    CONSTRAINT accounts_connected_is_not_due_to_pause CHECK (((status <> 'connected'::thaw.account_status) OR (pause_after IS NULL))),
+    CONSTRAINT accounts_external_id_is_visible CHECK ((thaw.is_visible(external_id) AND ((length(external_id) >= 1) AND (length(external_id) <= 200)))),
+    CONSTRAINT accounts_hold_has_a_reason CHECK ((((hold_until IS NULL) = (hold_reason IS NULL)) AND (hold_reason <> ''::text))),
+    CONSTRAINT accounts_last_error_check CHECK ((length(last_error) <= 1000)),
+    CONSTRAINT accounts_link_is_to_another CHECK ((link_id <> id)),
+    CONSTRAINT accounts_lock_has_a_reason CHECK ((((locked_at IS NULL) = (locked_reason IS NULL)) AND (locked_reason <> ''::text) AND (length(locked_reason) <= 1000))),
+    CONSTRAINT accounts_member_id_check CHECK ((member_id <> ''::text)),
+    CONSTRAINT accounts_member_id_is_visible CHECK (thaw.is_visible(member_id)),
+    CONSTRAINT accounts_provider_account_id_check CHECK ((provider_account_id <> ''::text)),
+    CONSTRAINT accounts_provider_account_id_is_visible CHECK (thaw.is_visible(provider_account_id)),
+    CONSTRAINT accounts_provider_check CHECK ((provider <> ''::text)),
+    CONSTRAINT accounts_times_are_in_range CHECK ((((status_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (status_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((first_connected_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (first_connected_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((connected_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (connected_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((disconnected_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (disconnected_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((pause_after >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (pause_after <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((hold_until >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (hold_until <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((created_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (created_at <= '2200-01-01 00:00:00+00'::timestamp with time zone))))
+)
+WITH (fillfactor='80');
+COMMENT ON TABLE thaw.accounts IS 'One login ("seat") at the provider.';
+COMMENT ON COLUMN thaw.accounts.member_id IS 'The person behind the account. It stays the same when that person connects again as a new account.';
+COMMENT ON COLUMN thaw.accounts.status_at IS 'The time of the status in the newest applied signal. Null: no signal was applied yet.';
+COMMENT ON COLUMN thaw.accounts.disconnected_at IS 'When the account last lost its connection. Null: never. A reconnect does not clear it.';
+COMMENT ON COLUMN thaw.accounts.reconnected_at IS 'When the login succeeded, while the provider has not yet confirmed that the account works. Null: no confirmation is pending.';
+COMMENT ON COLUMN thaw.accounts.locked_at IS 'Since when the provider has locked the account. Null: it is not locked. The lock is independent of the status: nothing is resumed through a locked account, even if it is connected.';
+COMMENT ON COLUMN thaw.accounts.lock_status_at IS 'The time of the last applied lock or unlock signal.';
+COMMENT ON COLUMN thaw.accounts.link_id IS 'The first account of a group that is linked as one person, in addition to accounts with the same member_id. Null: the account is itself the first, or it has no link.';
+COMMENT ON COLUMN thaw.accounts.lost_at IS 'The last connection loss that counts for safety mode. Losses of a flapping account do not count.';
+COMMENT ON COLUMN thaw.accounts.flaps IS 'The times of the latest connection losses, newest first: as many as settings.flap_limit, at least one.';
+COMMENT ON COLUMN thaw.accounts.resume_after IS 'If the account is flapping: the time until which it must stay connected before prospects resume through it. Null: it is not flapping.';
+COMMENT ON COLUMN thaw.accounts.needs_reconnect_at IS 'When the message account.needs_reconnect was written for the current outage. Null: it was not.';
+COMMENT ON COLUMN thaw.accounts.pause_after IS 'When the active enrollments of this account are due to be paused. Null: no pause is due.';
+COMMENT ON COLUMN thaw.accounts.external_id IS 'The ID of this row in the platform''s own table, as text. Unique within a workspace. Null: the platform has none, or did not pass it.';
+CREATE FUNCTION thaw.accounts_named(p_name text, p_first_workspace bigint DEFAULT 0, p_last_workspace bigint DEFAULT '9223372036854775807'::bigint) RETURNS TABLE(id bigint)
+    LANGUAGE sql STABLE ROWS 1
+    BEGIN ATOMIC
+ SELECT a.id
+    FROM thaw.accounts a
+   WHERE (((lower(a.provider_account_id) COLLATE "C") = (lower(accounts_named.p_name) COLLATE "C")) AND (a.provider_account_id = accounts_named.p_name) AND ((a.workspace_id >= accounts_named.p_first_workspace) AND (a.workspace_id <= accounts_named.p_last_workspace)))
+ UNION ALL
+  SELECT a.id
+    FROM thaw.accounts a
+   WHERE ((a.external_id = accounts_named.p_name) AND ((a.workspace_id >= accounts_named.p_first_workspace) AND (a.workspace_id <= accounts_named.p_last_workspace)) AND (NOT (EXISTS ( SELECT
+            FROM thaw.accounts k
+           WHERE (((lower(k.provider_account_id) COLLATE "C") = (lower(accounts_named.p_name) COLLATE "C")) AND (k.provider_account_id = accounts_named.p_name) AND ((k.workspace_id >= accounts_named.p_first_workspace) AND (k.workspace_id <= accounts_named.p_last_workspace)))))));
+END;
 CREATE FUNCTION thaw.accounts_note_connection() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -368,18 +439,26 @@ CREATE FUNCTION thaw.act_on_prospect(p_what text, p_prospect_url text, p_workspa
 DECLARE
     wanted      bigint[];
     locked      bigint[];
+    urls        text[];
+    workspaces  bigint;
 BEGIN
     PERFORM thaw.require_reason(p_reason, p_actor);
-    SELECT array_agg(e.id) INTO wanted
-    FROM thaw.enrollments AS e
-    JOIN thaw.campaigns AS c ON c.id = e.campaign_id
-    JOIN thaw.workspaces AS w ON w.id = e.workspace_id
-    WHERE e.prospect_url = p_prospect_url
-        AND (p_workspace_key IS NULL OR w.key = p_workspace_key) AND (p_campaign IS NULL OR c.key = p_campaign);
+    SELECT array_agg(e.id), array_agg(DISTINCT e.prospect_url),
+        CASE WHEN bool_or(e.prospect_url = p_prospect_url) THEN 1 ELSE count(DISTINCT e.workspace_id) END
+    INTO wanted, urls, workspaces
+    FROM thaw.enrollments_named(ARRAY[p_prospect_url]) AS named
+    JOIN thaw.enrollments AS e ON e.id = named.id
+    WHERE (p_workspace_key IS NULL OR e.workspace_id IN (SELECT w.id FROM thaw.workspaces_named(p_workspace_key) AS w))
+        AND (p_campaign IS NULL OR e.campaign_id IN (SELECT c.id FROM thaw.campaigns_named(p_campaign, e.workspace_id) AS c));
     IF wanted IS NULL THEN
         RAISE EXCEPTION 'no campaign has the prospect %', p_prospect_url
             USING ERRCODE = 'no_data_found', HINT = 'Use the URL as it was enrolled. thaw explain also finds other spellings.';
+    ELSIF workspaces > 1 THEN
+        RAISE EXCEPTION '% workspaces have a prospect with the platform''s ID "%"', workspaces, p_prospect_url
+            USING ERRCODE = 'cardinality_violation', HINT = 'Name the workspace too, or use the URL.';
     END IF;
+    -- The audit log has the URL, also if the ID of the platform was given.
+    p_prospect_url := urls[1];
     PERFORM a.id FROM thaw.accounts AS a
     WHERE a.id IN (SELECT e.account_id FROM thaw.enrollments AS e WHERE e.id = ANY (wanted))
     ORDER BY a.id FOR NO KEY UPDATE;
@@ -605,64 +684,6 @@ BEGIN
     RETURN changed;
 END;
 $$;
-CREATE TABLE thaw.accounts (
-    id bigint NOT NULL,
-    workspace_id bigint NOT NULL,
-    provider text DEFAULT 'linkedin'::text NOT NULL,
-    provider_account_id text NOT NULL,
-    member_id text,
-    display_name text DEFAULT ''::text NOT NULL,
-    status thaw.account_status DEFAULT 'connecting'::thaw.account_status NOT NULL,
-    last_error text,
-    status_at timestamp with time zone,
-    first_connected_at timestamp with time zone,
-    connected_at timestamp with time zone,
-    disconnected_at timestamp with time zone,
-    reconnected_at timestamp with time zone,
-    locked_at timestamp with time zone,
-    locked_reason text,
-    lock_status_at timestamp with time zone,
-    link_id bigint,
-    lost_at timestamp with time zone,
-    flaps timestamp with time zone[] DEFAULT '{}'::timestamp with time zone[] NOT NULL,
-    resume_after timestamp with time zone,
-    needs_reconnect_at timestamp with time zone,
-    pause_after timestamp with time zone,
-    hold_until timestamp with time zone,
-    hold_reason text,
-    timezone text DEFAULT 'UTC'::text NOT NULL,
-    created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
-    external_id text,
-    CONSTRAINT accounts_connected_has_no_error CHECK (((status <> 'connected'::thaw.account_status) OR (last_error IS NULL))),
-    CONSTRAINT accounts_connected_is_confirmed CHECK (((status <> 'connected'::thaw.account_status) OR (reconnected_at IS NULL))),
-    CONSTRAINT accounts_connected_is_not_due_to_pause CHECK (((status <> 'connected'::thaw.account_status) OR (pause_after IS NULL))),
-    CONSTRAINT accounts_external_id_is_visible CHECK ((thaw.is_visible(external_id) AND ((length(external_id) >= 1) AND (length(external_id) <= 200)))),
-    CONSTRAINT accounts_hold_has_a_reason CHECK ((((hold_until IS NULL) = (hold_reason IS NULL)) AND (hold_reason <> ''::text))),
-    CONSTRAINT accounts_last_error_check CHECK ((length(last_error) <= 1000)),
-    CONSTRAINT accounts_link_is_to_another CHECK ((link_id <> id)),
-    CONSTRAINT accounts_lock_has_a_reason CHECK ((((locked_at IS NULL) = (locked_reason IS NULL)) AND (locked_reason <> ''::text) AND (length(locked_reason) <= 1000))),
-    CONSTRAINT accounts_member_id_check CHECK ((member_id <> ''::text)),
-    CONSTRAINT accounts_member_id_is_visible CHECK (thaw.is_visible(member_id)),
-    CONSTRAINT accounts_provider_account_id_check CHECK ((provider_account_id <> ''::text)),
-    CONSTRAINT accounts_provider_account_id_is_visible CHECK (thaw.is_visible(provider_account_id)),
-    CONSTRAINT accounts_provider_check CHECK ((provider <> ''::text)),
-    CONSTRAINT accounts_times_are_in_range CHECK ((((status_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (status_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((first_connected_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (first_connected_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((connected_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (connected_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((disconnected_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (disconnected_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((pause_after >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (pause_after <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((hold_until >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (hold_until <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((created_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (created_at <= '2200-01-01 00:00:00+00'::timestamp with time zone))))
-)
-WITH (fillfactor='80');
-COMMENT ON TABLE thaw.accounts IS 'One login ("seat") at the provider.';
-COMMENT ON COLUMN thaw.accounts.member_id IS 'The person behind the account. It stays the same when that person connects again as a new account.';
-COMMENT ON COLUMN thaw.accounts.status_at IS 'The time of the status in the newest applied signal. Null: no signal was applied yet.';
-COMMENT ON COLUMN thaw.accounts.disconnected_at IS 'When the account last lost its connection. Null: never. A reconnect does not clear it.';
-COMMENT ON COLUMN thaw.accounts.reconnected_at IS 'When the login succeeded, while the provider has not yet confirmed that the account works. Null: no confirmation is pending.';
-COMMENT ON COLUMN thaw.accounts.locked_at IS 'Since when the provider has locked the account. Null: it is not locked. The lock is independent of the status: nothing is resumed through a locked account, even if it is connected.';
-COMMENT ON COLUMN thaw.accounts.lock_status_at IS 'The time of the last applied lock or unlock signal.';
-COMMENT ON COLUMN thaw.accounts.link_id IS 'The first account of a group that is linked as one person, in addition to accounts with the same member_id. Null: the account is itself the first, or it has no link.';
-COMMENT ON COLUMN thaw.accounts.lost_at IS 'The last connection loss that counts for safety mode. Losses of a flapping account do not count.';
-COMMENT ON COLUMN thaw.accounts.flaps IS 'The times of the latest connection losses, newest first: as many as settings.flap_limit, at least one.';
-COMMENT ON COLUMN thaw.accounts.resume_after IS 'If the account is flapping: the time until which it must stay connected before prospects resume through it. Null: it is not flapping.';
-COMMENT ON COLUMN thaw.accounts.needs_reconnect_at IS 'When the message account.needs_reconnect was written for the current outage. Null: it was not.';
-COMMENT ON COLUMN thaw.accounts.pause_after IS 'When the active enrollments of this account are due to be paused. Null: no pause is due.';
-COMMENT ON COLUMN thaw.accounts.external_id IS 'The ID of this row in the platform''s own table, as text. Unique within a workspace. Null: the platform has none, or did not pass it.';
 CREATE FUNCTION thaw.apply_kept_signals(p_account thaw.accounts) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -950,6 +971,39 @@ BEGIN
     RETURN found;
 END;
 $$;
+CREATE TABLE thaw.campaigns (
+    id bigint NOT NULL,
+    workspace_id bigint NOT NULL,
+    key text NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    status thaw.campaign_status DEFAULT 'draft'::thaw.campaign_status NOT NULL,
+    paused_reason thaw.pause_reason,
+    paused_at timestamp with time zone,
+    waits_for_account boolean GENERATED ALWAYS AS (thaw.waits_for_account(paused_reason)) STORED NOT NULL,
+    created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    external_id text,
+    CONSTRAINT campaigns_external_id_is_visible CHECK ((thaw.is_visible(external_id) AND ((length(external_id) >= 1) AND (length(external_id) <= 200)))),
+    CONSTRAINT campaigns_key_check CHECK ((key <> ''::text)),
+    CONSTRAINT campaigns_key_is_visible CHECK (thaw.is_visible(key)),
+    CONSTRAINT campaigns_paused_has_a_reason CHECK ((((status = 'paused'::thaw.campaign_status) = (paused_reason IS NOT NULL)) AND ((status = 'paused'::thaw.campaign_status) = (paused_at IS NOT NULL)))),
+    CONSTRAINT campaigns_times_are_in_range CHECK ((((paused_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (paused_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((created_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (created_at <= '2200-01-01 00:00:00+00'::timestamp with time zone))))
+);
+COMMENT ON TABLE thaw.campaigns IS 'A sequence of steps, as its author wrote it.';
+COMMENT ON COLUMN thaw.campaigns.waits_for_account IS 'Whether the campaign is paused for an account reason (thaw.waits_for_account). Thaw resumes rows automatically only after such a reason.';
+COMMENT ON COLUMN thaw.campaigns.external_id IS 'The ID of this row in the platform''s own table, as text. Unique within a workspace. Null: the platform has none, or did not pass it.';
+CREATE FUNCTION thaw.campaigns_named(p_name text, p_workspace_id bigint) RETURNS TABLE(id bigint)
+    LANGUAGE sql STABLE ROWS 1
+    BEGIN ATOMIC
+ SELECT c.id
+    FROM thaw.campaigns c
+   WHERE ((c.workspace_id = campaigns_named.p_workspace_id) AND (c.key = campaigns_named.p_name))
+ UNION ALL
+  SELECT c.id
+    FROM thaw.campaigns c
+   WHERE ((c.workspace_id = campaigns_named.p_workspace_id) AND (c.external_id = campaigns_named.p_name) AND (NOT (EXISTS ( SELECT
+            FROM thaw.campaigns k
+           WHERE ((k.workspace_id = campaigns_named.p_workspace_id) AND (k.key = campaigns_named.p_name))))));
+END;
 CREATE FUNCTION thaw.campaigns_write_history() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -990,26 +1044,6 @@ CREATE TABLE thaw.account_served (
 )
 WITH (fillfactor='80');
 COMMENT ON TABLE thaw.account_served IS 'The last tick that allocated something to an account.';
-CREATE TABLE thaw.campaigns (
-    id bigint NOT NULL,
-    workspace_id bigint NOT NULL,
-    key text NOT NULL,
-    name text DEFAULT ''::text NOT NULL,
-    status thaw.campaign_status DEFAULT 'draft'::thaw.campaign_status NOT NULL,
-    paused_reason thaw.pause_reason,
-    paused_at timestamp with time zone,
-    waits_for_account boolean GENERATED ALWAYS AS (thaw.waits_for_account(paused_reason)) STORED NOT NULL,
-    created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
-    external_id text,
-    CONSTRAINT campaigns_external_id_is_visible CHECK ((thaw.is_visible(external_id) AND ((length(external_id) >= 1) AND (length(external_id) <= 200)))),
-    CONSTRAINT campaigns_key_check CHECK ((key <> ''::text)),
-    CONSTRAINT campaigns_key_is_visible CHECK (thaw.is_visible(key)),
-    CONSTRAINT campaigns_paused_has_a_reason CHECK ((((status = 'paused'::thaw.campaign_status) = (paused_reason IS NOT NULL)) AND ((status = 'paused'::thaw.campaign_status) = (paused_at IS NOT NULL)))),
-    CONSTRAINT campaigns_times_are_in_range CHECK ((((paused_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (paused_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((created_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (created_at <= '2200-01-01 00:00:00+00'::timestamp with time zone))))
-);
-COMMENT ON TABLE thaw.campaigns IS 'A sequence of steps, as its author wrote it.';
-COMMENT ON COLUMN thaw.campaigns.waits_for_account IS 'Whether the campaign is paused for an account reason (thaw.waits_for_account). Thaw resumes rows automatically only after such a reason.';
-COMMENT ON COLUMN thaw.campaigns.external_id IS 'The ID of this row in the platform''s own table, as text. Unique within a workspace. Null: the platform has none, or did not pass it.';
 CREATE TABLE thaw.count_state (
     only_row boolean DEFAULT true NOT NULL,
     folded_to bigint DEFAULT 0 NOT NULL,
@@ -1612,6 +1646,19 @@ BEGIN
     RETURN NEW;
 END;
 $$;
+CREATE FUNCTION thaw.enrollments_named(p_names text[], p_first_workspace bigint DEFAULT 0, p_last_workspace bigint DEFAULT '9223372036854775807'::bigint) RETURNS TABLE(id bigint)
+    LANGUAGE sql STABLE ROWS 10
+    BEGIN ATOMIC
+ SELECT e.id
+    FROM thaw.enrollments e
+   WHERE ((e.prospect_url = ANY (enrollments_named.p_names)) AND ((e.workspace_id >= enrollments_named.p_first_workspace) AND (e.workspace_id <= enrollments_named.p_last_workspace)))
+ UNION ALL
+  SELECT e.id
+    FROM thaw.enrollments e
+   WHERE ((e.external_id = ANY (enrollments_named.p_names)) AND ((e.workspace_id >= enrollments_named.p_first_workspace) AND (e.workspace_id <= enrollments_named.p_last_workspace)) AND (NOT (e.prospect_url = ANY (enrollments_named.p_names))) AND (NOT (EXISTS ( SELECT
+            FROM thaw.enrollments k
+           WHERE ((k.prospect_url = e.external_id) AND ((k.workspace_id >= enrollments_named.p_first_workspace) AND (k.workspace_id <= enrollments_named.p_last_workspace)))))));
+END;
 CREATE FUNCTION thaw.enrollments_write_history() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1819,18 +1866,25 @@ CREATE FUNCTION thaw.find_account(p_account text, p_provider text, p_workspace_i
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    found     bigint[];
-    providers text;
+    found       bigint[];
+    providers   text;
+    is_external boolean;
+    workspaces  text;
 BEGIN
-    SELECT array_agg(a.id), string_agg(a.provider, ', ' ORDER BY a.provider) INTO found, providers
-    FROM thaw.accounts AS a
-    -- Also by the index of the search.
-    WHERE lower(a.provider_account_id) COLLATE "C" = lower(p_account) COLLATE "C" AND a.provider_account_id = p_account
-        AND (p_provider IS NULL OR a.provider = p_provider) AND (p_workspace_id IS NULL OR a.workspace_id = p_workspace_id);
+    SELECT array_agg(a.id), string_agg(a.provider, ', ' ORDER BY a.provider), bool_and(a.provider_account_id <> p_account),
+        string_agg(w.key, ', ' ORDER BY w.key)
+    INTO found, providers, is_external, workspaces
+    FROM thaw.accounts_named(p_account, coalesce(p_workspace_id, 0), coalesce(p_workspace_id, 9223372036854775807)) AS named
+    JOIN thaw.accounts AS a ON a.id = named.id
+    JOIN thaw.workspaces AS w ON w.id = a.workspace_id
+    WHERE p_provider IS NULL OR a.provider = p_provider;
     IF found IS NULL THEN
         RAISE EXCEPTION 'there is no %account "%"%', coalesce(p_provider || ' ', ''), p_account,
             coalesce((SELECT format(' in workspace "%s"', w.key) FROM thaw.workspaces AS w WHERE w.id = p_workspace_id), '')
             USING ERRCODE = 'no_data_found', HINT = 'Use a provider account ID from thaw.accounts.provider_account_id.';
+    ELSIF cardinality(found) > 1 AND is_external THEN
+        RAISE EXCEPTION '% workspaces have an account with the platform''s ID "%": %', cardinality(found), p_account, workspaces
+            USING ERRCODE = 'cardinality_violation', HINT = 'Use the provider account ID.';
     ELSIF cardinality(found) > 1 THEN
         RAISE EXCEPTION '% providers have an account "%": %', cardinality(found), p_account, providers
             USING ERRCODE = 'cardinality_violation', HINT = 'Name the provider too.';
@@ -1843,13 +1897,42 @@ CREATE FUNCTION thaw.find_campaign(p_workspace_key text, p_campaign text) RETURN
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    found bigint := (
-        SELECT c.id FROM thaw.campaigns AS c JOIN thaw.workspaces AS w ON w.id = c.workspace_id
-        WHERE w.key = p_workspace_key AND c.key = p_campaign);
+    found bigint := (SELECT c.id FROM thaw.workspaces_named(p_workspace_key) AS w, thaw.campaigns_named(p_campaign, w.id) AS c);
 BEGIN
     IF found IS NULL THEN
         RAISE EXCEPTION 'workspace "%" has no campaign "%"', p_workspace_key, p_campaign
             USING ERRCODE = 'no_data_found', HINT = 'thaw.campaigns.key lists the campaigns.';
+    END IF;
+    RETURN found;
+END;
+$$;
+CREATE FUNCTION thaw.find_enrollment(workspace_key text, external_id text) RETURNS bigint
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    found bigint := (
+        SELECT e.id FROM thaw.enrollments AS e
+        WHERE e.external_id = find_enrollment.external_id AND e.workspace_id = thaw.find_workspace(find_enrollment.workspace_key));
+BEGIN
+    IF found IS NULL THEN
+        RAISE EXCEPTION 'workspace "%" has no enrollment with the platform''s ID "%"', find_enrollment.workspace_key, find_enrollment.external_id
+            USING ERRCODE = 'no_data_found', HINT = 'Use an ID of thaw.enrollments.external_id.';
+    END IF;
+    RETURN found;
+END;
+$$;
+COMMENT ON FUNCTION thaw.find_enrollment(workspace_key text, external_id text) IS 'The ID of the enrollment with an ID of the platform (external_id) in a workspace, which is named by its key or its own external_id.';
+CREATE FUNCTION thaw.find_workspace(p_workspace text) RETURNS bigint
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    found bigint := (SELECT w.id FROM thaw.workspaces_named(p_workspace) AS w);
+BEGIN
+    IF found IS NULL THEN
+        RAISE EXCEPTION 'there is no workspace "%"', p_workspace
+            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key lists the workspaces.';
     END IF;
     RETURN found;
 END;
@@ -1988,14 +2071,9 @@ CREATE FUNCTION thaw.heal(workspace_key text, account text DEFAULT NULL::text, c
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    workspace_id bigint;
+    workspace_id bigint := thaw.find_workspace(heal.workspace_key);
     account_id   bigint;
 BEGIN
-    SELECT w.id INTO workspace_id FROM thaw.workspaces AS w WHERE w.key = heal.workspace_key;
-    IF workspace_id IS NULL THEN
-        RAISE EXCEPTION 'there is no workspace "%"', heal.workspace_key
-            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key lists the workspaces.';
-    END IF;
     IF heal.account IS NOT NULL THEN
         account_id := thaw.find_account(heal.account, heal.provider, workspace_id);
         workspace_id := NULL;
@@ -5178,7 +5256,13 @@ CREATE FUNCTION thaw.sending_held_by(account text, provider text DEFAULT 'linked
     BEGIN ATOMIC
  SELECT COALESCE(( SELECT COALESCE(thaw.blocked_by(a.*, true), ''::text) AS "coalesce"
             FROM thaw.accounts a
-           WHERE ((a.provider = sending_held_by.provider) AND (a.provider_account_id = sending_held_by.account))), 'unknown_account'::text) AS "coalesce";
+           WHERE ((a.provider = sending_held_by.provider) AND (a.provider_account_id = sending_held_by.account))), ( SELECT
+                 CASE count(*)
+                     WHEN 1 THEN max(COALESCE(thaw.blocked_by(a.*, true), ''::text))
+                     ELSE NULL::text
+                 END AS "case"
+            FROM thaw.accounts a
+           WHERE ((a.provider = sending_held_by.provider) AND (a.external_id = sending_held_by.account))), 'unknown_account'::text) AS "coalesce";
 END;
 COMMENT ON FUNCTION thaw.sending_held_by(account text, provider text) IS 'Why nothing may be sent through an account now: account_not_connected, account_locked, account_on_hold, safety_mode, account_flapping or unknown_account. Empty: sending is allowed.';
 CREATE FUNCTION thaw.set_auto_resume(workspace_key text, enabled boolean, reason text DEFAULT NULL::text, actor text DEFAULT CURRENT_USER) RETURNS boolean
@@ -5188,11 +5272,9 @@ CREATE FUNCTION thaw.set_auto_resume(workspace_key text, enabled boolean, reason
 DECLARE
     workspace thaw.workspaces;
 BEGIN
-    SELECT w.* INTO workspace FROM thaw.workspaces AS w WHERE w.key = set_auto_resume.workspace_key FOR NO KEY UPDATE;
-    IF workspace.id IS NULL THEN
-        RAISE EXCEPTION 'there is no workspace "%"', set_auto_resume.workspace_key
-            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key lists the workspaces.';
-    ELSIF workspace.auto_resume = set_auto_resume.enabled AND coalesce(btrim(set_auto_resume.reason), '') = '' THEN
+    SELECT w.* INTO workspace FROM thaw.workspaces AS w
+    WHERE w.id = thaw.find_workspace(set_auto_resume.workspace_key) FOR NO KEY UPDATE;
+    IF workspace.auto_resume = set_auto_resume.enabled AND coalesce(btrim(set_auto_resume.reason), '') = '' THEN
         -- A call without a reason does not remove the reason that is stored.
         RETURN false;
     END IF;
@@ -5212,11 +5294,8 @@ DECLARE
     workspace thaw.workspaces;
 BEGIN
     PERFORM thaw.require_reason(set_heal_cap.reason, set_heal_cap.actor);
-    SELECT w.* INTO workspace FROM thaw.workspaces AS w WHERE w.key = set_heal_cap.workspace_key FOR NO KEY UPDATE;
-    IF workspace.id IS NULL THEN
-        RAISE EXCEPTION 'there is no workspace "%"', set_heal_cap.workspace_key
-            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key lists the workspaces.';
-    END IF;
+    SELECT w.* INTO workspace FROM thaw.workspaces AS w
+    WHERE w.id = thaw.find_workspace(set_heal_cap.workspace_key) FOR NO KEY UPDATE;
     UPDATE thaw.workspaces AS w SET heal_cap = set_heal_cap.heal_cap WHERE w.id = workspace.id;
     INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, enrollments, before)
     VALUES (CASE WHEN set_heal_cap.heal_cap IS NULL THEN 'heal_cap_removed' ELSE 'heal_cap_set' END,
@@ -5536,7 +5615,8 @@ CREATE FUNCTION thaw.subject(p_workspace_id bigint, p_account_id bigint) RETURNS
 BEGIN
     RETURN (
         SELECT jsonb_strip_nulls(jsonb_build_object(
-            'workspace', workspace.key, 'provider', account.provider, 'account', account.provider_account_id))
+            'workspace', workspace.key, 'provider', account.provider, 'account', account.provider_account_id,
+            'workspace_external_id', workspace.external_id, 'account_external_id', account.external_id))
         FROM (VALUES (p_account_id)) AS given (account_id)
         LEFT JOIN thaw.accounts AS account ON account.id = given.account_id
         LEFT JOIN thaw.workspaces AS workspace ON workspace.id = coalesce(p_workspace_id, account.workspace_id));
@@ -5802,6 +5882,19 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.workers_alive() IS 'How many worker processes are alive. 0: prospects are neither paused nor resumed. Processes with --poll-only are counted as one at most.';
+CREATE FUNCTION thaw.workspaces_named(p_name text, p_first_workspace bigint DEFAULT 0, p_last_workspace bigint DEFAULT '9223372036854775807'::bigint) RETURNS TABLE(id bigint)
+    LANGUAGE sql STABLE ROWS 1
+    BEGIN ATOMIC
+ SELECT w.id
+    FROM thaw.workspaces w
+   WHERE ((w.key = workspaces_named.p_name) AND ((w.id >= workspaces_named.p_first_workspace) AND (w.id <= workspaces_named.p_last_workspace)))
+ UNION ALL
+  SELECT w.id
+    FROM thaw.workspaces w
+   WHERE ((w.external_id = workspaces_named.p_name) AND ((w.id >= workspaces_named.p_first_workspace) AND (w.id <= workspaces_named.p_last_workspace)) AND (NOT (EXISTS ( SELECT
+            FROM thaw.workspaces k
+           WHERE ((k.key = workspaces_named.p_name) AND ((k.id >= workspaces_named.p_first_workspace) AND (k.id <= workspaces_named.p_last_workspace)))))));
+END;
 CREATE FUNCTION thaw.workspaces_write_history() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -6115,7 +6208,8 @@ CREATE VIEW thaw.history AS
     event.step,
     event.detail,
     event.enrollment_id,
-    event.id AS event_id
+    event.id AS event_id,
+    e.external_id
    FROM (((((thaw.enrollment_events event
      JOIN thaw.enrollments e ON ((e.id = event.enrollment_id)))
      JOIN thaw.campaigns campaign ON ((campaign.id = e.campaign_id)))

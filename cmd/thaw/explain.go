@@ -15,7 +15,7 @@ import (
 
 type explainCmd struct {
 	database `embed:""`
-	URL      string `arg:"" optional:"" name:"url" help:"URL of the prospect in any spelling, a Sales Navigator URL, or the last part of its profile URL, such as janedoe. The name of the person also works if the last part begins with that name."`
+	URL      string `arg:"" optional:"" name:"url" help:"URL of the prospect in any spelling, a Sales Navigator URL, the platform's own ID of the prospect in a campaign, or the last part of its profile URL, such as janedoe. The name of the person also works if the last part begins with that name."`
 	File     string `help:"Explain the prospects in this file instead: one URL per line, or CSV with a column prospect_url or url; - reads standard input." placeholder:"FILE"`
 	JSON     bool   `help:"Print JSON: an array with one element per enrollment. With --file, print JSON Lines with one line per prospect."`
 }

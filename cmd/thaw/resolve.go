@@ -58,6 +58,9 @@ func resolveProspects(ctx context.Context, db *store.Store, text, workspace stri
 	for i, person := range people {
 		urls[i] = person.URLs[0]
 	}
+	if len(people) == 1 && slices.ContainsFunc(people[0].Enrollments, func(p readmodel.FoundProspect) bool { return p.ExternalID == strings.TrimSpace(text) }) {
+		return []string{strings.TrimSpace(text)}, nil // the enrollment with this ID of the platform, and no other
+	}
 	if len(people) == 1 && slices.ContainsFunc(explain.Spellings(text), func(s string) bool { return slices.Contains(people[0].URLs, s) }) {
 		return []string{text}, nil // the operation finds all spellings itself
 	}

@@ -194,7 +194,7 @@ WITH wanted AS (
 SELECT a.id, a.workspace_id, workspace.key AS workspace, a.provider, words.provider_name::text AS provider_name,
     a.provider_account_id AS account, a.display_name AS name, coalesce(words.owner_advice, '')::text AS advice,
     a.member_id, a.status::text AS status, a.status_at, a.connected_at, a.last_error, a.pause_after, a.hold_until, a.hold_reason,
-    a.locked_at, a.locked_reason,
+    a.locked_at, a.locked_reason, coalesce(a.external_id, '')::text AS external_id,
     coalesce(paused.total, 0)::bigint AS paused, coalesce(paused.by_reason, '{}')::jsonb AS by_reason,
     (CASE WHEN target.id IS NOT NULL AND thaw.blocked_by(target) IS NULL THEN coalesce(waiting.total, 0) ELSE 0 END)::bigint
         AS resumable,
@@ -236,6 +236,7 @@ type AccountsOfRow struct {
 	HoldReason   *string
 	LockedAt     *time.Time
 	LockedReason *string
+	ExternalID   string
 	Paused       int64
 	ByReason     []byte
 	Resumable    int64
@@ -273,6 +274,7 @@ func (q *Queries) AccountsOf(ctx context.Context, arg AccountsOfParams) ([]Accou
 			&i.HoldReason,
 			&i.LockedAt,
 			&i.LockedReason,
+			&i.ExternalID,
 			&i.Paused,
 			&i.ByReason,
 			&i.Resumable,
@@ -290,7 +292,8 @@ func (q *Queries) AccountsOf(ctx context.Context, arg AccountsOfParams) ([]Accou
 }
 
 const activeEnrollments = `-- name: ActiveEnrollments :many
-SELECT e.id, e.campaign_id, campaign.key AS campaign, e.prospect_url, e.status::text AS status, e.step, e.next_action_at
+SELECT e.id, e.campaign_id, campaign.key AS campaign, e.prospect_url, e.status::text AS status, e.step, e.next_action_at,
+    coalesce(e.external_id, '')::text AS external_id
 FROM thaw.enrollments AS e
 JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id
 WHERE e.status = 'active' AND e.account_id = $1::bigint
@@ -317,6 +320,7 @@ type ActiveEnrollmentsRow struct {
 	Status       string
 	Step         int32
 	NextActionAt *time.Time
+	ExternalID   string
 }
 
 // The active prospects of an account, by campaign.
@@ -344,6 +348,7 @@ func (q *Queries) ActiveEnrollments(ctx context.Context, arg ActiveEnrollmentsPa
 			&i.Status,
 			&i.Step,
 			&i.NextActionAt,
+			&i.ExternalID,
 		); err != nil {
 			return nil, err
 		}
@@ -399,10 +404,8 @@ func (q *Queries) CountAccounts(ctx context.Context, arg CountAccountsParams) (i
 
 const findAccounts = `-- name: FindAccounts :many
 SELECT a.id
-FROM thaw.accounts AS a
-WHERE lower(a.provider_account_id) COLLATE "C" = lower($1::text) COLLATE "C"
-    AND a.provider_account_id = $1::text
-    AND a.workspace_id BETWEEN $2::bigint AND $3::bigint
+FROM thaw.accounts_named($1::text, $2::bigint, $3::bigint) AS named
+JOIN thaw.accounts AS a ON a.id = named.id
 ORDER BY a.workspace_id, a.id
 `
 
@@ -412,7 +415,8 @@ type FindAccountsParams struct {
 	LastWorkspace  int64
 }
 
-// The accounts with a provider account ID: several if two providers use the same ID.
+// The accounts with a provider account ID or an ID of the platform: several if two providers use
+// the same ID, or two workspaces.
 func (q *Queries) FindAccounts(ctx context.Context, arg FindAccountsParams) ([]int64, error) {
 	rows, err := q.db.Query(ctx, findAccounts, arg.Account, arg.FirstWorkspace, arg.LastWorkspace)
 	if err != nil {
@@ -539,7 +543,8 @@ func (q *Queries) PausedAccounts(ctx context.Context, size *int32) ([]PausedAcco
 
 const pausedEnrollments = `-- name: PausedEnrollments :many
 SELECT e.id, e.waits_for_account, e.campaign_id, campaign.key AS campaign, e.prospect_url, e.status::text AS status,
-    e.paused_reason::text AS paused_reason, e.paused_at::timestamptz AS paused_at, e.step, e.next_action_at
+    e.paused_reason::text AS paused_reason, e.paused_at::timestamptz AS paused_at, e.step, e.next_action_at,
+    coalesce(e.external_id, '')::text AS external_id, (CASE WHEN e.paused_reason = 'paused_by_user' THEN coalesce(e.own_reason, '') ELSE '' END)::text AS own_reason
 FROM (
     SELECT unnest($1::boolean[]) AS waits, unnest($2::bigint[]) AS after_campaign,
         unnest($3::timestamptz[]) AS after_time, unnest($4::bigint[]) AS after_id) AS part
@@ -578,6 +583,8 @@ type PausedEnrollmentsRow struct {
 	PausedAt        time.Time
 	Step            int32
 	NextActionAt    *time.Time
+	ExternalID      string
+	OwnReason       string
 }
 
 // The paused prospects of an account, in index order: first those that wait for an account, then
@@ -612,6 +619,8 @@ func (q *Queries) PausedEnrollments(ctx context.Context, arg PausedEnrollmentsPa
 			&i.PausedAt,
 			&i.Step,
 			&i.NextActionAt,
+			&i.ExternalID,
+			&i.OwnReason,
 		); err != nil {
 			return nil, err
 		}

@@ -12,7 +12,8 @@ import (
 
 const campaignPage = `-- name: CampaignPage :many
 SELECT c.id, c.workspace_id, workspace.key AS workspace, c.key AS campaign, c.name, c.status::text AS status,
-    coalesce(c.paused_reason::text, '')::text AS paused_reason, c.paused_at, c.waits_for_account, c.created_at
+    coalesce(c.paused_reason::text, '')::text AS paused_reason, c.paused_at, c.waits_for_account, c.created_at,
+    coalesce(c.external_id, '')::text AS external_id
 FROM thaw.campaigns AS c
 JOIN thaw.workspaces AS workspace ON workspace.id = c.workspace_id
 WHERE (c.workspace_id, c.id) > ($1::bigint, $2::bigint)
@@ -42,6 +43,7 @@ type CampaignPageRow struct {
 	PausedAt        *time.Time
 	WaitsForAccount bool
 	CreatedAt       time.Time
+	ExternalID      string
 }
 
 // Ordered by workspace and id, as accounts are.
@@ -72,6 +74,7 @@ func (q *Queries) CampaignPage(ctx context.Context, arg CampaignPageParams) ([]C
 			&i.PausedAt,
 			&i.WaitsForAccount,
 			&i.CreatedAt,
+			&i.ExternalID,
 		); err != nil {
 			return nil, err
 		}
@@ -84,9 +87,7 @@ func (q *Queries) CampaignPage(ctx context.Context, arg CampaignPageParams) ([]C
 }
 
 const findCampaign = `-- name: FindCampaign :one
-SELECT c.id
-FROM thaw.campaigns AS c
-WHERE c.key = $1::text AND c.workspace_id = $2::bigint
+SELECT named.id::bigint AS id FROM thaw.campaigns_named($1::text, $2::bigint) AS named
 `
 
 type FindCampaignParams struct {
@@ -102,9 +103,9 @@ func (q *Queries) FindCampaign(ctx context.Context, arg FindCampaignParams) (int
 }
 
 const findWorkspace = `-- name: FindWorkspace :one
-SELECT w.id, w.key FROM thaw.workspaces AS w
-WHERE w.key = $1
-    AND w.id BETWEEN $2::bigint AND $3::bigint
+SELECT w.id, w.key
+FROM thaw.workspaces_named($1::text, $2::bigint, $3::bigint) AS named
+JOIN thaw.workspaces AS w ON w.id = named.id
 `
 
 type FindWorkspaceParams struct {
@@ -184,7 +185,7 @@ func (q *Queries) WorkspaceCounts(ctx context.Context, ids []int64) ([]Workspace
 
 const workspacePage = `-- name: WorkspacePage :many
 SELECT w.id, w.key AS workspace, w.name, w.auto_resume, w.auto_resume_reason, w.auto_resume_changed_at, w.auto_resume_changed_by,
-    w.created_at
+    w.created_at, coalesce(w.external_id, '')::text AS external_id
 FROM thaw.workspaces AS w
 WHERE w.id > $1::bigint
     AND w.id BETWEEN $2::bigint AND $3::bigint
@@ -210,6 +211,7 @@ type WorkspacePageRow struct {
 	AutoResumeChangedAt *time.Time
 	AutoResumeChangedBy *string
 	CreatedAt           time.Time
+	ExternalID          string
 }
 
 func (q *Queries) WorkspacePage(ctx context.Context, arg WorkspacePageParams) ([]WorkspacePageRow, error) {
@@ -236,6 +238,7 @@ func (q *Queries) WorkspacePage(ctx context.Context, arg WorkspacePageParams) ([
 			&i.AutoResumeChangedAt,
 			&i.AutoResumeChangedBy,
 			&i.CreatedAt,
+			&i.ExternalID,
 		); err != nil {
 			return nil, err
 		}

@@ -316,7 +316,8 @@ SELECT
     (e.waits_for_account
         AND thaw.allows_resume(campaign.status, campaign.waits_for_account)
         AND target.id IS NOT NULL AND thaw.blocked_by(target) IS NULL)::boolean AS is_queued
-FROM thaw.enrollments AS e
+FROM thaw.enrollments_named($1::text[], $2::bigint, $3::bigint) AS named
+JOIN thaw.enrollments AS e ON e.id = named.id
 JOIN thaw.workspaces AS workspace ON workspace.id = e.workspace_id
 JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id
 LEFT JOIN thaw.accounts AS account ON account.id = e.account_id
@@ -331,13 +332,11 @@ CROSS JOIN LATERAL (
     SELECT count(*) AS siblings
     FROM thaw.siblings AS sibling
     WHERE sibling.account_id = account.id) AS family
-WHERE e.prospect_url = ANY ($1::text[])
-    AND e.workspace_id BETWEEN $2::bigint AND $3::bigint
 ORDER BY workspace.key, campaign.key, e.id
 `
 
 type ProspectFactsParams struct {
-	ProspectUrls   []string
+	Names          []string
 	FirstWorkspace int64
 	LastWorkspace  int64
 }
@@ -394,7 +393,7 @@ type ProspectFactsRow struct {
 // Every enrollment of the given prospects, with all facts that explain why it is paused. Empty text
 // stands for null.
 func (q *Queries) ProspectFacts(ctx context.Context, arg ProspectFactsParams) ([]ProspectFactsRow, error) {
-	rows, err := q.db.Query(ctx, prospectFacts, arg.ProspectUrls, arg.FirstWorkspace, arg.LastWorkspace)
+	rows, err := q.db.Query(ctx, prospectFacts, arg.Names, arg.FirstWorkspace, arg.LastWorkspace)
 	if err != nil {
 		return nil, err
 	}

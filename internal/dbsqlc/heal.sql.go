@@ -11,17 +11,20 @@ import (
 )
 
 const enrollmentIDs = `-- name: EnrollmentIDs :many
-SELECT e.id, e.prospect_url FROM thaw.enrollments AS e WHERE e.prospect_url = ANY ($1::text[])
+SELECT e.id, e.prospect_url, coalesce(e.external_id, '')::text AS external_id
+FROM thaw.enrollments_named($1::text[]) AS named
+JOIN thaw.enrollments AS e ON e.id = named.id
 `
 
 type EnrollmentIDsRow struct {
 	ID          int64
 	ProspectUrl string
+	ExternalID  string
 }
 
-// Every enrollment of the given prospects.
-func (q *Queries) EnrollmentIDs(ctx context.Context, prospectUrls []string) ([]EnrollmentIDsRow, error) {
-	rows, err := q.db.Query(ctx, enrollmentIDs, prospectUrls)
+// Every enrollment of the given prospects: URLs, or IDs of the platform.
+func (q *Queries) EnrollmentIDs(ctx context.Context, names []string) ([]EnrollmentIDsRow, error) {
+	rows, err := q.db.Query(ctx, enrollmentIDs, names)
 	if err != nil {
 		return nil, err
 	}
@@ -29,7 +32,7 @@ func (q *Queries) EnrollmentIDs(ctx context.Context, prospectUrls []string) ([]E
 	var items []EnrollmentIDsRow
 	for rows.Next() {
 		var i EnrollmentIDsRow
-		if err := rows.Scan(&i.ID, &i.ProspectUrl); err != nil {
+		if err := rows.Scan(&i.ID, &i.ProspectUrl, &i.ExternalID); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -161,11 +164,9 @@ func (q *Queries) HealCaps(ctx context.Context, size int32) ([]HealCapsRow, erro
 
 const namedAccounts = `-- name: NamedAccounts :many
 SELECT a.id, a.provider, a.provider_account_id AS account, w.key AS workspace
-FROM thaw.accounts AS a
+FROM thaw.accounts_named($1::text, $2::bigint, $3::bigint) AS named
+JOIN thaw.accounts AS a ON a.id = named.id
 JOIN thaw.workspaces AS w ON w.id = a.workspace_id
-WHERE lower(a.provider_account_id) COLLATE "C" = lower($1::text) COLLATE "C"
-    AND a.provider_account_id = $1::text
-    AND a.workspace_id BETWEEN $2::bigint AND $3::bigint
 ORDER BY a.provider, a.id
 `
 
@@ -182,7 +183,8 @@ type NamedAccountsRow struct {
 	Workspace string
 }
 
-// The accounts with a provider account ID: several if two providers use the same ID.
+// The accounts with a provider account ID or an ID of the platform: several if two providers use
+// the same ID, or two workspaces.
 func (q *Queries) NamedAccounts(ctx context.Context, arg NamedAccountsParams) ([]NamedAccountsRow, error) {
 	rows, err := q.db.Query(ctx, namedAccounts, arg.Account, arg.FirstWorkspace, arg.LastWorkspace)
 	if err != nil {
@@ -337,7 +339,7 @@ func (q *Queries) StopHeal(ctx context.Context, arg StopHealParams) (bool, error
 }
 
 const workspaceID = `-- name: WorkspaceID :one
-SELECT w.id FROM thaw.workspaces AS w WHERE w.key = $1
+SELECT named.id::bigint AS id FROM thaw.workspaces_named($1::text) AS named
 `
 
 func (q *Queries) WorkspaceID(ctx context.Context, key string) (int64, error) {

@@ -53,34 +53,33 @@ func (q *Queries) CountHeals(ctx context.Context, arg CountHealsParams) (int64, 
 }
 
 const eventPage = `-- name: EventPage :many
-SELECT event.id, workspace.key AS workspace, campaign.key AS campaign, e.id AS enrollment_id, e.prospect_url, event.at,
+SELECT event.id, workspace.key AS workspace, campaign.key AS campaign, e.id AS enrollment_id, e.prospect_url, e.external_id, event.at,
     event.kind::text AS kind, event.from_status::text AS from_status, event.to_status::text AS to_status,
     coalesce(event.reason::text, '')::text AS reason, event.source::text AS source, event.tick_at, event.heal_id, event.signal_id,
     event.job_id, from_account.provider_account_id AS from_account, to_account.provider_account_id AS to_account, event.step,
     coalesce(event.detail, '')::text AS detail
-FROM thaw.enrollments AS e
+FROM thaw.enrollments_named($1::text[], $2::bigint, $3::bigint) AS named
+JOIN thaw.enrollments AS e ON e.id = named.id
 JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id
 JOIN thaw.workspaces AS workspace ON workspace.id = e.workspace_id
 CROSS JOIN LATERAL (
     SELECT h.id, h.enrollment_id, h.at, h.tick_at, h.heal_id, h.signal_id, h.job_id, h.from_account_id, h.to_account_id, h.step, h.kind, h.source, h.from_status, h.to_status, h.reason, h.paused_at, h.detail, h.action_id, h.from_reason
     FROM thaw.enrollment_events AS h
-    WHERE h.enrollment_id = e.id AND h.id < $1::bigint
+    WHERE h.enrollment_id = e.id AND h.id < $4::bigint
     ORDER BY h.id DESC
-    LIMIT $2::integer) AS event
+    LIMIT $5::integer) AS event
 LEFT JOIN thaw.accounts AS from_account ON from_account.id = event.from_account_id
 LEFT JOIN thaw.accounts AS to_account ON to_account.id = event.to_account_id
-WHERE e.prospect_url = ANY ($3::text[])
-    AND e.workspace_id BETWEEN $4::bigint AND $5::bigint
 ORDER BY event.id DESC
-LIMIT $2::integer
+LIMIT $5::integer
 `
 
 type EventPageParams struct {
-	BeforeID       int64
-	Size           int32
-	ProspectUrls   []string
+	Names          []string
 	FirstWorkspace int64
 	LastWorkspace  int64
+	BeforeID       int64
+	Size           int32
 }
 
 type EventPageRow struct {
@@ -89,6 +88,7 @@ type EventPageRow struct {
 	Campaign     string
 	EnrollmentID int64
 	ProspectUrl  string
+	ExternalID   *string
 	At           time.Time
 	Kind         string
 	FromStatus   string
@@ -108,11 +108,11 @@ type EventPageRow struct {
 // The history of a prospect in all of its campaigns.
 func (q *Queries) EventPage(ctx context.Context, arg EventPageParams) ([]EventPageRow, error) {
 	rows, err := q.db.Query(ctx, eventPage,
-		arg.BeforeID,
-		arg.Size,
-		arg.ProspectUrls,
+		arg.Names,
 		arg.FirstWorkspace,
 		arg.LastWorkspace,
+		arg.BeforeID,
+		arg.Size,
 	)
 	if err != nil {
 		return nil, err
@@ -127,6 +127,7 @@ func (q *Queries) EventPage(ctx context.Context, arg EventPageParams) ([]EventPa
 			&i.Campaign,
 			&i.EnrollmentID,
 			&i.ProspectUrl,
+			&i.ExternalID,
 			&i.At,
 			&i.Kind,
 			&i.FromStatus,

@@ -91,7 +91,9 @@ func (q *Queries) CountPausedSince(ctx context.Context, arg CountPausedSincePara
 const longestPaused = `-- name: LongestPaused :many
 SELECT e.id, e.account_id::bigint AS account_id, e.campaign_id, workspace.key AS workspace, account.provider_account_id AS account,
     account.display_name AS account_name, campaign.key AS campaign, campaign.name AS campaign_name, e.prospect_url,
-    e.paused_reason::text AS paused_reason, e.paused_at::timestamptz AS paused_at, e.step
+    e.paused_reason::text AS paused_reason, e.paused_at::timestamptz AS paused_at, e.step,
+    coalesce(e.external_id, '')::text AS external_id,
+    (CASE WHEN e.paused_reason = 'paused_by_user' THEN coalesce(e.own_reason, '') ELSE '' END)::text AS own_reason
 FROM (
     SELECT w.id, w.workspace_id, w.campaign_id, w.account_id, w.step, w.status, w.paused_reason, w.paused_at, w.next_action_at, w.waits_for_account, w.prospect_url, w.created_at, w.external_id, w.own_reason
     FROM (
@@ -154,6 +156,8 @@ type LongestPausedRow struct {
 	PausedReason string
 	PausedAt     time.Time
 	Step         int32
+	ExternalID   string
+	OwnReason    string
 }
 
 // A page of the prospects of some accounts, with the longest paused first. The next row of each
@@ -191,6 +195,8 @@ func (q *Queries) LongestPaused(ctx context.Context, arg LongestPausedParams) ([
 			&i.PausedReason,
 			&i.PausedAt,
 			&i.Step,
+			&i.ExternalID,
+			&i.OwnReason,
 		); err != nil {
 			return nil, err
 		}
@@ -253,7 +259,9 @@ func (q *Queries) PausedByReason(ctx context.Context, arg PausedByReasonParams) 
 const pausedProspects = `-- name: PausedProspects :many
 SELECT e.id, e.account_id::bigint AS account_id, e.campaign_id, workspace.key AS workspace, account.provider_account_id AS account,
     account.display_name AS account_name, campaign.key AS campaign, campaign.name AS campaign_name, e.prospect_url,
-    e.paused_reason::text AS paused_reason, e.paused_at::timestamptz AS paused_at, e.step
+    e.paused_reason::text AS paused_reason, e.paused_at::timestamptz AS paused_at, e.step,
+    coalesce(e.external_id, '')::text AS external_id,
+    (CASE WHEN e.paused_reason = 'paused_by_user' THEN coalesce(e.own_reason, '') ELSE '' END)::text AS own_reason
 FROM (
     SELECT w.id, w.workspace_id, w.campaign_id, w.account_id, w.step, w.status, w.paused_reason, w.paused_at, w.next_action_at, w.waits_for_account, w.prospect_url, w.created_at, w.external_id, w.own_reason
     FROM (
@@ -316,6 +324,8 @@ type PausedProspectsRow struct {
 	PausedReason string
 	PausedAt     time.Time
 	Step         int32
+	ExternalID   string
+	OwnReason    string
 }
 
 // A page in the order of accounts, campaigns and reasons. Within a line, the longest paused come
@@ -355,6 +365,8 @@ func (q *Queries) PausedProspects(ctx context.Context, arg PausedProspectsParams
 			&i.PausedReason,
 			&i.PausedAt,
 			&i.Step,
+			&i.ExternalID,
+			&i.OwnReason,
 		); err != nil {
 			return nil, err
 		}

@@ -19,6 +19,11 @@ FROM (
              AND k.workspace_id BETWEEN $2::bigint AND $3::bigint
          ORDER BY lower(k.provider_account_id) COLLATE "C", k.id LIMIT $4::integer + $5::integer)
         UNION ALL
+        (SELECT x.id, 1 FROM thaw.accounts AS x
+         WHERE x.external_id = $1::text
+             AND x.workspace_id BETWEEN $2::bigint AND $3::bigint
+         ORDER BY x.workspace_id LIMIT $4::integer + $5::integer)
+        UNION ALL
         (SELECT n.id, CASE WHEN thaw.search_key(n.display_name) = thaw.search_key($1::text) THEN 2 ELSE 4 END FROM thaw.accounts AS n
          WHERE thaw.search_words(n.provider_account_id, n.display_name) @@ thaw.search_query($1::text)
              AND n.workspace_id BETWEEN $2::bigint AND $3::bigint
@@ -94,6 +99,11 @@ FROM (
              AND k.workspace_id BETWEEN $2::bigint AND $3::bigint
          ORDER BY lower(k.key) COLLATE "C", k.id LIMIT $4::integer + $5::integer)
         UNION ALL
+        (SELECT x.id, 1 FROM thaw.campaigns AS x
+         WHERE x.external_id = $1::text
+             AND x.workspace_id BETWEEN $2::bigint AND $3::bigint
+         ORDER BY x.workspace_id LIMIT $4::integer + $5::integer)
+        UNION ALL
         (SELECT n.id, CASE WHEN thaw.search_key(n.name) = thaw.search_key($1::text) THEN 2 ELSE 4 END FROM thaw.campaigns AS n
          WHERE thaw.search_words(n.key, n.name) @@ thaw.search_query($1::text)
              AND n.workspace_id BETWEEN $2::bigint AND $3::bigint
@@ -159,7 +169,8 @@ func (q *Queries) SearchCampaigns(ctx context.Context, arg SearchCampaignsParams
 
 const searchProspects = `-- name: SearchProspects :many
 SELECT e.id, workspace.key AS workspace, campaign.key AS campaign, coalesce(e.account_id, 0)::bigint AS account_id,
-    coalesce(account.provider_account_id, '')::text AS account, coalesce(account.display_name, '')::text AS account_name, e.prospect_url, e.status::text AS status, found.match
+    coalesce(account.provider_account_id, '')::text AS account, coalesce(account.display_name, '')::text AS account_name, e.prospect_url, coalesce(e.external_id, '')::text AS external_id,
+    e.status::text AS status, found.match
 FROM (
     SELECT f.id, min(f.match)::integer AS match FROM (
         (SELECT x.id, 1 AS match FROM thaw.enrollments AS x
@@ -167,15 +178,20 @@ FROM (
              AND x.workspace_id BETWEEN $2::bigint AND $3::bigint
          ORDER BY x.prospect_url, x.campaign_id LIMIT $4::integer + $5::integer)
         UNION ALL
+        (SELECT x.id, 1 FROM thaw.enrollments AS x
+         WHERE x.external_id = ANY ($6::text[])
+             AND x.workspace_id BETWEEN $2::bigint AND $3::bigint
+         ORDER BY x.external_id, x.workspace_id LIMIT $4::integer + $5::integer)
+        UNION ALL
         (SELECT near.id, begins.match FROM (
-            SELECT b.beginning, 2 AS match FROM unnest($6::text[]) AS b (beginning)
+            SELECT b.beginning, 2 AS match FROM unnest($7::text[]) AS b (beginning)
             UNION ALL
-            SELECT s.beginning, 4 FROM unnest($7::text[]) AS s (beginning)) AS begins
+            SELECT s.beginning, 4 FROM unnest($8::text[]) AS s (beginning)) AS begins
          CROSS JOIN LATERAL (
             SELECT within.id FROM (
                 SELECT x.id, x.workspace_id FROM thaw.enrollments AS x
                 WHERE x.prospect_url >= begins.beginning AND x.prospect_url < thaw.end_of_range(begins.beginning)
-                ORDER BY x.prospect_url, x.campaign_id LIMIT $8::integer) AS within
+                ORDER BY x.prospect_url, x.campaign_id LIMIT $9::integer) AS within
             WHERE within.workspace_id BETWEEN $2::bigint AND $3::bigint
             LIMIT $4::integer + $5::integer) AS near)) AS f
     GROUP BY f.id) AS found
@@ -193,6 +209,7 @@ type SearchProspectsParams struct {
 	LastWorkspace  int64
 	Skip           int32
 	Size           int32
+	ExternalIds    []string
 	Beginnings     []string
 	SimilarTo      []string
 	Scanned        int32
@@ -206,14 +223,16 @@ type SearchProspectsRow struct {
 	Account     string
 	AccountName string
 	ProspectUrl string
+	ExternalID  string
 	Status      string
 	Match       int32
 }
 
-// Prospects are found by their URL: match 1 by one of its spellings, 2 by the beginning of a URL
-// that identifies the person, 4 by the beginning of a profile that a person of this name may have.
-// The beginnings are ranges of the index on prospect_url, which is in the order of bytes. A range
-// reads at most scanned rows, also for a workspace to which few of them belong.
+// Prospects are found by their URL: match 1 by one of its spellings, or by the platform's own ID, 2
+// by the beginning of a URL that identifies the person, 4 by the beginning of a profile that a
+// person of this name may have. The beginnings are ranges of the index on prospect_url, which is in
+// the order of bytes. A range reads at most scanned rows, also for a workspace to which few of them
+// belong.
 func (q *Queries) SearchProspects(ctx context.Context, arg SearchProspectsParams) ([]SearchProspectsRow, error) {
 	rows, err := q.db.Query(ctx, searchProspects,
 		arg.ProspectUrls,
@@ -221,6 +240,7 @@ func (q *Queries) SearchProspects(ctx context.Context, arg SearchProspectsParams
 		arg.LastWorkspace,
 		arg.Skip,
 		arg.Size,
+		arg.ExternalIds,
 		arg.Beginnings,
 		arg.SimilarTo,
 		arg.Scanned,
@@ -240,6 +260,7 @@ func (q *Queries) SearchProspects(ctx context.Context, arg SearchProspectsParams
 			&i.Account,
 			&i.AccountName,
 			&i.ProspectUrl,
+			&i.ExternalID,
 			&i.Status,
 			&i.Match,
 		); err != nil {
@@ -263,6 +284,10 @@ FROM (
              AND lower(k.key) COLLATE "C" < thaw.end_of_range(lower($1::text)) COLLATE "C"
              AND k.id BETWEEN $2::bigint AND $3::bigint
          ORDER BY lower(k.key) COLLATE "C", k.id LIMIT $4::integer + $5::integer)
+        UNION ALL
+        SELECT x.id, 1 FROM thaw.workspaces AS x
+        WHERE x.external_id = $1::text
+            AND x.id BETWEEN $2::bigint AND $3::bigint
         UNION ALL
         (SELECT n.id, CASE WHEN thaw.search_key(n.name) = thaw.search_key($1::text) THEN 2 ELSE 4 END FROM thaw.workspaces AS n
          WHERE thaw.search_words(n.key, n.name) @@ thaw.search_query($1::text)
@@ -291,8 +316,8 @@ type SearchWorkspacesRow struct {
 }
 
 // The search box, and every place that takes a pasted text. match says how a row was found: 1 by
-// its ID or key, 2 by its whole name, 3 by the start of its ID or key, 4 by words of its name. The
-// first that finds a row counts, and comes first.
+// its ID or key, or by the platform's own ID, 2 by its whole name, 3 by the start of its ID or key,
+// 4 by words of its name. The first that finds a row counts, and comes first.
 //
 // The start of an ID or key is a range, from the text to the greatest text that starts with it. The
 // words of keys and names are in a GIN index (thaw.search_words); each word of the text is the

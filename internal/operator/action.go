@@ -160,7 +160,8 @@ func interrupted(total int64, err error) error {
 }
 
 // A Prospect names a prospect by its URL, in any spelling. It is meant in all of its campaigns, or
-// only in those of Workspace, or in Campaign of Workspace.
+// only in those of Workspace, or in Campaign of Workspace. In place of a URL, an ID of the platform
+// is accepted, which stands for one enrollment.
 type Prospect struct {
 	URL       string
 	Workspace string
@@ -194,6 +195,10 @@ func (o *Operator) actOnProspect(ctx context.Context, what string, prospect Pros
 	}
 	urls := []string{}
 	for _, row := range rows {
+		// An ID of the platform stands for one enrollment, not for the prospect in all campaigns.
+		if row.ExternalID == prospect.URL && row.ProspectUrl != prospect.URL {
+			row.ProspectUrl = row.ExternalID
+		}
 		urls = append(urls, row.ProspectUrl)
 	}
 	slices.Sort(urls)

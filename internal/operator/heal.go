@@ -27,7 +27,7 @@ type Heal struct {
 	Workspace string
 	Account   string
 	Provider  string
-	// Prospects are URLs. Each must be known; spellings do not matter.
+	// Prospects are URLs, or IDs of the platform. Each must be known; spellings do not matter.
 	Prospects []string
 	// Cap is the maximum number of prospects. Nil: DefaultHealCap; for a tenant, all that it may
 	// still resume in this tick; for the fleet, all that wait.
@@ -186,6 +186,7 @@ func (o *Operator) enrollments(ctx context.Context, urls []string) ([]int64, err
 		for _, row := range rows {
 			ids = append(ids, row.ID)
 			known[row.ProspectUrl] = true
+			known[row.ExternalID] = true
 		}
 		return err
 	}

@@ -18,6 +18,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/thawline/thaw/internal/dbsqlc"
 	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/store"
@@ -59,6 +61,16 @@ func (o *Operator) account(ctx context.Context, named Account) (dbsqlc.NamedAcco
 	if len(rows) == 0 {
 		return none, notFound("Use a provider account ID.", "there is no account %q", named.ID)
 	}
+	if named.Workspace != "" {
+		// It may be named by the ID of the platform. An unknown one matches no account.
+		if w, err := o.store.Read().FindWorkspace(ctx, dbsqlc.FindWorkspaceParams{
+			Workspace: named.Workspace, FirstWorkspace: first, LastWorkspace: last,
+		}); err == nil {
+			named.Workspace = w.Key
+		} else if !errors.Is(err, pgx.ErrNoRows) {
+			return none, fmt.Errorf("looking for workspace %q: %w", named.Workspace, err)
+		}
+	}
 	// Narrow one criterion at a time, so that the error names the one that does not match.
 	found := slices.DeleteFunc(slices.Clone(rows), func(a dbsqlc.NamedAccountsRow) bool { return named.Provider != "" && a.Provider != named.Provider })
 	if len(found) == 0 {
@@ -68,6 +80,9 @@ func (o *Operator) account(ctx context.Context, named Account) (dbsqlc.NamedAcco
 	switch {
 	case len(within) == 0:
 		return none, invalid("Leave out one of the two, or correct it.", "account %q is in workspace %q, not in %q", named.ID, found[0].Workspace, named.Workspace)
+	case len(within) > 1 && within[0].Account != named.ID:
+		return none, invalid("Name the workspace too, or use the provider account ID.", "%d workspaces have an account with the platform's ID %q",
+			len(within), named.ID)
 	case len(within) > 1:
 		return none, invalid("Name the provider too.", "%d providers have an account %q: %s", len(within), named.ID, providers(within))
 	}

@@ -21,9 +21,10 @@ type Account struct {
 	Provider  string `json:"provider"`
 	// ProviderName is the provider's name for people, such as LinkedIn.
 	ProviderName string     `json:"provider_name"`
-	Account      string     `json:"account"` // the provider account ID
-	Name         string     `json:"name"`    // empty if it has none
-	Member       *string    `json:"member"`  // the person who owns it; nil if unknown
+	Account      string     `json:"account"`               // the provider account ID
+	Name         string     `json:"name"`                  // empty if it has none
+	ExternalID   string     `json:"external_id,omitempty"` // the platform's own ID; empty: none
+	Member       *string    `json:"member"`                // the person who owns it; nil if unknown
 	Status       string     `json:"status"`
 	StatusAt     *time.Time `json:"status_at"` // when the status was last reported; nil if never
 	ConnectedAt  *time.Time `json:"connected_at"`
@@ -53,7 +54,7 @@ type Account struct {
 
 // AccountFilter selects the accounts that match all fields that are set.
 type AccountFilter struct {
-	Account    string // the provider account ID
+	Account    string // the provider account ID, or the platform's own
 	Status     string
 	HasBacklog bool   // has prospects that wait for an account
 	Blocked    string // one of AccountBlocks: what blocks the account
@@ -287,7 +288,7 @@ func accountsOf(ctx context.Context, q *dbsqlc.Queries, s Scope, ids []int64) ([
 			ID: r.ID, Workspace: r.Workspace, Provider: r.Provider, ProviderName: r.ProviderName, Account: r.Account, Name: r.Name, Member: r.MemberID,
 			Status: r.Status, StatusAt: utc(r.StatusAt), ConnectedAt: utc(r.ConnectedAt), LastError: r.LastError, Advice: orNil(r.Advice),
 			PauseAfter: utc(r.PauseAfter), HoldUntil: utc(r.HoldUntil), HoldReason: r.HoldReason,
-			LockedAt: utc(r.LockedAt), LockedReason: r.LockedReason,
+			LockedAt: utc(r.LockedAt), LockedReason: r.LockedReason, ExternalID: r.ExternalID,
 			Paused: r.Paused, Resumable: r.Resumable, ResumesThrough: orNil(r.TargetID), BlockedBy: orNil(r.BlockedBy),
 		}
 		if err := json.Unmarshal(r.ByReason, &a.ByReason); err != nil {

@@ -16,9 +16,10 @@ import (
 // A Campaign is a sequence of steps.
 type Campaign struct {
 	ID           int64      `json:"id"`
-	Workspace    string     `json:"workspace"` // its key
-	Campaign     string     `json:"campaign"`  // its key
-	Name         string     `json:"name"`      // empty if it has none
+	Workspace    string     `json:"workspace"`             // its key
+	Campaign     string     `json:"campaign"`              // its key
+	Name         string     `json:"name"`                  // empty if it has none
+	ExternalID   string     `json:"external_id,omitempty"` // the platform's own ID; empty: none
 	Status       string     `json:"status"`
 	PausedReason *string    `json:"paused_reason"` // nil if not paused
 	PausedAt     *time.Time `json:"paused_at"`
@@ -44,7 +45,7 @@ func Campaigns(ctx context.Context, db *store.Store, s Scope, status string, p P
 	}
 	item := func(r dbsqlc.CampaignPageRow) Campaign {
 		return Campaign{
-			ID: r.ID, Workspace: r.Workspace, Campaign: r.Campaign, Name: r.Name, Status: r.Status, PausedReason: orNil(r.PausedReason),
+			ID: r.ID, Workspace: r.Workspace, Campaign: r.Campaign, Name: r.Name, ExternalID: r.ExternalID, Status: r.Status, PausedReason: orNil(r.PausedReason),
 			PausedAt: utc(r.PausedAt), WaitsForAccount: r.WaitsForAccount, CreatedAt: r.CreatedAt.UTC(),
 		}
 	}

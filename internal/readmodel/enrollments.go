@@ -16,8 +16,10 @@ type Enrollment struct {
 	ID           int64      `json:"id"`
 	Campaign     string     `json:"campaign"` // its key
 	ProspectURL  string     `json:"prospect_url"`
+	ExternalID   string     `json:"external_id,omitempty"` // the platform's own ID; empty: none
 	Status       string     `json:"status"`
-	PausedReason *string    `json:"paused_reason"` // nil if not paused
+	PausedReason *string    `json:"paused_reason"`        // nil if not paused
+	OwnReason    string     `json:"own_reason,omitempty"` // the platform's own cause of a manual pause
 	PausedAt     *time.Time `json:"paused_at"`
 	Step         int        `json:"step"`
 	NextActionAt *time.Time `json:"next_action_at"`
@@ -79,7 +81,7 @@ func pausedEnrollments(ctx context.Context, q *dbsqlc.Queries, s Scope, accountI
 	}
 	item := func(r dbsqlc.PausedEnrollmentsRow) Enrollment {
 		return Enrollment{
-			ID: r.ID, Campaign: r.Campaign, ProspectURL: r.ProspectUrl, Status: r.Status, PausedReason: &r.PausedReason,
+			ID: r.ID, Campaign: r.Campaign, ProspectURL: r.ProspectUrl, ExternalID: r.ExternalID, Status: r.Status, PausedReason: &r.PausedReason, OwnReason: r.OwnReason,
 			PausedAt: utc(&r.PausedAt), Step: int(r.Step), NextActionAt: utc(r.NextActionAt),
 		}
 	}
@@ -108,7 +110,7 @@ func activeEnrollments(ctx context.Context, q *dbsqlc.Queries, s Scope, accountI
 	}
 	item := func(r dbsqlc.ActiveEnrollmentsRow) Enrollment {
 		return Enrollment{
-			ID: r.ID, Campaign: r.Campaign, ProspectURL: r.ProspectUrl, Status: r.Status, Step: int(r.Step),
+			ID: r.ID, Campaign: r.Campaign, ProspectURL: r.ProspectUrl, ExternalID: r.ExternalID, Status: r.Status, Step: int(r.Step),
 			NextActionAt: utc(r.NextActionAt),
 		}
 	}

@@ -3,6 +3,7 @@ package readmodel
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/thawline/thaw/internal/store"
 
@@ -16,11 +17,13 @@ type ProspectEvent struct {
 	Workspace    string `json:"workspace"`
 	Campaign     string `json:"campaign"`
 	EnrollmentID int64  `json:"enrollment_id"`
-	ProspectURL  string `json:"prospect_url"` // as it was enrolled
+	ProspectURL  string `json:"prospect_url"`          // as it was enrolled
+	ExternalID   string `json:"external_id,omitempty"` // the platform's own ID; empty: none
 	Event
 }
 
-// Events returns a page of the history of a prospect in all of its campaigns, newest first.
+// Events returns a page of the history of a prospect in all of its campaigns, newest first. In
+// place of its URL, an ID of the platform is accepted, which stands for one campaign.
 func Events(ctx context.Context, db *store.Store, s Scope, prospectURL string, p Paging) (Page[ProspectEvent], error) {
 	const list = "events"
 	from, err := after(p, list, beforeAny)
@@ -28,7 +31,7 @@ func Events(ctx context.Context, db *store.Store, s Scope, prospectURL string, p
 		return Page[ProspectEvent]{}, fmt.Errorf("events of %s: %w", prospectURL, err)
 	}
 	rows, err := db.Read().EventPage(ctx, dbsqlc.EventPageParams{
-		ProspectUrls: lookup.URLs(prospectURL), BeforeID: from.ID, FirstWorkspace: s.first, LastWorkspace: s.last, Size: p.size(),
+		Names: append(lookup.URLs(prospectURL), strings.TrimSpace(prospectURL)), BeforeID: from.ID, FirstWorkspace: s.first, LastWorkspace: s.last, Size: p.size(),
 	})
 	if err != nil {
 		return Page[ProspectEvent]{}, fmt.Errorf("events of %s: %w", prospectURL, err)
@@ -38,7 +41,7 @@ func Events(ctx context.Context, db *store.Store, s Scope, prospectURL string, p
 
 func prospectEvent(r dbsqlc.EventPageRow) ProspectEvent {
 	return ProspectEvent{
-		ID: r.ID, Workspace: r.Workspace, Campaign: r.Campaign, EnrollmentID: r.EnrollmentID, ProspectURL: r.ProspectUrl,
+		ID: r.ID, Workspace: r.Workspace, Campaign: r.Campaign, EnrollmentID: r.EnrollmentID, ProspectURL: r.ProspectUrl, ExternalID: text(r.ExternalID),
 		Event: Event{
 			At: r.At.UTC(), Kind: r.Kind, FromStatus: r.FromStatus, ToStatus: r.ToStatus, Reason: r.Reason, Source: r.Source,
 			TickAt: utc(r.TickAt), HealID: r.HealID, SignalID: r.SignalID, JobID: r.JobID,

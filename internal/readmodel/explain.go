@@ -123,8 +123,9 @@ func (f *Reader) Explainer(s Scope) *Explainer { return &Explainer{reader: f, sc
 
 // Explain returns, for each URL, one explanation per campaign that has the prospect, ordered by
 // workspace and campaign. Enrollments under exactly this URL come first, then those under other
-// spellings of it (see [explain.NormalURL]). An unknown prospect gets a single explanation with the
-// code not_found.
+// spellings of it (see [explain.NormalURL]). In place of a URL, an ID of the platform is accepted:
+// it stands for one enrollment. An unknown prospect gets a single explanation with the code
+// not_found.
 func (x *Explainer) Explain(ctx context.Context, prospectURLs []string) ([]Prospect, error) {
 	prospects := make([]Prospect, len(prospectURLs))
 	spellings := make([][]string, len(prospectURLs))
@@ -134,7 +135,7 @@ func (x *Explainer) Explain(ctx context.Context, prospectURLs []string) ([]Prosp
 			return nil, err
 		}
 		spellings[i] = lookup.URLs(url)
-		all = append(all, spellings[i]...)
+		all = append(append(all, spellings[i]...), strings.TrimSpace(url))
 	}
 	known, err := x.known(ctx, all)
 	if err != nil {
@@ -146,8 +147,8 @@ func (x *Explainer) Explain(ctx context.Context, prospectURLs []string) ([]Prosp
 	return prospects, nil
 }
 
-// known returns the explanations of all enrollments with one of the URLs, keyed by the URL as it
-// was enrolled.
+// known returns the explanations of all enrollments with one of the URLs or IDs, keyed as by
+// [facts.explain].
 func (x *Explainer) known(ctx context.Context, urls []string) (map[string][]Explanation, error) {
 	var found facts
 	err := x.reader.db.Snapshot(ctx, func(q *dbsqlc.Queries) (err error) {
@@ -175,6 +176,9 @@ func find(known map[string][]Explanation, url string, spellings []string) []Expl
 		found = append(found, known[spelling]...)
 	}
 	if found == nil {
+		found = known[externalID(strings.TrimSpace(url))]
+	}
+	if found == nil {
 		found = []Explanation{{
 			ProspectURL: url, Answer: explain.Because(explain.Facts{Spellings: len(spellings)}), History: []Event{}, Tried: spellings,
 		}}
@@ -197,7 +201,7 @@ type facts struct {
 
 func readFacts(ctx context.Context, q *dbsqlc.Queries, urls []string, s Scope) (found facts, err error) {
 	found.rows, err = q.ProspectFacts(ctx, dbsqlc.ProspectFactsParams{
-		ProspectUrls: urls, FirstWorkspace: s.first, LastWorkspace: s.last,
+		Names: urls, FirstWorkspace: s.first, LastWorkspace: s.last,
 	})
 	if err != nil {
 		return found, fmt.Errorf("reading facts: %w", err)
@@ -235,7 +239,11 @@ func readFacts(ctx context.Context, q *dbsqlc.Queries, urls []string, s Scope) (
 	return found, nil
 }
 
-// explain returns the explanations, keyed by the URL as it was enrolled. seen is needed only for
+// externalID is the key of explanations by an ID of the platform. No URL has this form.
+func externalID(id string) string { return "id\n" + id }
+
+// explain returns the explanations, keyed by the URL as it was enrolled, and by the ID of the
+// platform (see [externalID]). seen is needed only for
 // enrollments in a queue; nil if there is no forecast.
 func (f facts) explain(seen *view) map[string][]Explanation {
 	known := make(map[string][]Explanation)
@@ -250,7 +258,7 @@ func (f facts) explain(seen *view) map[string][]Explanation {
 		if facts.Position > 0 && seen != nil && seen.isOld {
 			of = seen.info()
 		}
-		known[row.ProspectUrl] = append(known[row.ProspectUrl], Explanation{
+		explained := Explanation{
 			EnrollmentID: row.EnrollmentID, Workspace: row.Workspace, Campaign: row.Campaign,
 			AccountID: row.AccountID, Account: row.Account, ProspectURL: row.ProspectUrl, Status: row.Status, Step: int(row.Step),
 			OwnReason: facts.OwnReason,
@@ -262,7 +270,11 @@ func (f facts) explain(seen *view) map[string][]Explanation {
 			AccountName: row.AccountName, AccountStatus: row.AccountStatus, Timezone: row.Timezone, CampaignName: row.CampaignName,
 			PausedReason: row.PausedReason, PausedAt: utc(row.PausedAt), Reply: replyOf(row, facts),
 			LockedAt: utc(row.AccountLockedAt), LockedReason: text(row.AccountLockedReason), Products: f.products[row.AccountID],
-		})
+		}
+		known[row.ProspectUrl] = append(known[row.ProspectUrl], explained)
+		if explained.ExternalID != "" && explained.ExternalID != row.ProspectUrl {
+			known[externalID(explained.ExternalID)] = append(known[externalID(explained.ExternalID)], explained)
+		}
 	}
 	return known
 }

@@ -188,6 +188,55 @@ func TestExplainWithoutAnAccount(t *testing.T) {
 	require.Equal(t, []explain.Code{explain.PausedByUser, explain.NoAccount, explain.AutoResumeOff, explain.SafetyMode}, codes)
 }
 
+// An ID of the platform stands for one enrollment, wherever a prospect is looked up.
+func TestExplainByThePlatformsID(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.Exec(t, oneProspect+stranger+`
+		UPDATE thaw.enrollments SET external_id = 'lead-1';
+		UPDATE thaw.accounts SET external_id = 'seat-1' WHERE id = 1;
+		UPDATE thaw.workspaces SET external_id = 'w-1' WHERE id = 1;
+		UPDATE thaw.campaigns SET external_id = 'c-1';
+		INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, prospect_url, external_id)
+		SELECT e.workspace_id, e.campaign_id, e.account_id, 'active', e.prospect_url, 'lead-2' FROM thaw.enrollments AS e`)
+	require.Equal(t, explain.WaitingForSweep, f.explainOne(t, "lead-1").Code)
+	require.Equal(t, explain.Active, f.explainOne(t, " lead-2 ").Code)
+	got := f.explainOne(t, "lead-2")
+	require.Equal(t, ExternalIDs{ExternalID: "lead-2", WorkspaceExternalID: "w-1", CampaignExternalID: "c-1", AccountExternalID: "seat-1"}, got.ExternalIDs)
+	both, err := Explain(t.Context(), f.store, ada)
+	require.NoError(t, err)
+	require.Len(t, both, 2, "the URL stands for both rows")
+
+	for wanted, kind := range map[string]string{"lead-1": "prospects", "seat-1": "accounts", "c-1": "campaigns", "w-1": "workspaces"} {
+		found, err := Search(t.Context(), f.store, Everything(), wanted, SearchFilter{Kind: kind})
+		require.NoError(t, err)
+		var matches []Match
+		for _, p := range found.Prospects {
+			require.Equal(t, wanted, p.ExternalID)
+			matches = append(matches, p.Match)
+		}
+		for _, a := range found.Accounts {
+			matches = append(matches, a.Match)
+		}
+		for _, c := range found.Campaigns {
+			matches = append(matches, c.Match)
+		}
+		for _, w := range found.Workspaces {
+			matches = append(matches, w.Match)
+		}
+		require.Equal(t, []Match{MatchID}, matches, wanted)
+	}
+	scope, err := Everything().Workspace(t.Context(), f.store, "w-1")
+	require.NoError(t, err)
+	require.Equal(t, OfWorkspace(1), scope)
+	unseen, err := NewExplainer(f.store, OfWorkspace(2)).Explain(t.Context(), []string{"lead-1"})
+	require.NoError(t, err)
+	require.False(t, unseen[0].IsKnown(), "another workspace's ID")
+	events, err := Events(t.Context(), f.store, Everything(), "lead-1", Paging{})
+	require.NoError(t, err)
+	require.Empty(t, events.Items)
+}
+
 func TestExplainUnknownProspect(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)

@@ -22,8 +22,10 @@ type PausedProspect struct {
 	AccountName  string    `json:"account_name"` // empty if it has none
 	Campaign     string    `json:"campaign"`     // its key
 	CampaignName string    `json:"campaign_name"`
-	ProspectURL  string    `json:"prospect_url"` // as it was enrolled
+	ProspectURL  string    `json:"prospect_url"`          // as it was enrolled
+	ExternalID   string    `json:"external_id,omitempty"` // the platform's own ID; empty: none
 	PausedReason string    `json:"paused_reason"`
+	OwnReason    string    `json:"own_reason,omitempty"` // the platform's own cause of a manual pause
 	PausedAt     time.Time `json:"paused_at"`
 	Step         int       `json:"step"`
 }
@@ -126,7 +128,7 @@ func pausedProspects(ctx context.Context, q *dbsqlc.Queries, s Scope, f PausedFi
 func pausedProspect(r dbsqlc.PausedProspectsRow) PausedProspect {
 	return PausedProspect{
 		EnrollmentID: r.ID, Workspace: r.Workspace, AccountID: r.AccountID, Account: r.Account, AccountName: r.AccountName,
-		Campaign: r.Campaign, CampaignName: r.CampaignName, ProspectURL: r.ProspectUrl, PausedReason: r.PausedReason,
+		Campaign: r.Campaign, CampaignName: r.CampaignName, ProspectURL: r.ProspectUrl, ExternalID: r.ExternalID, PausedReason: r.PausedReason, OwnReason: r.OwnReason,
 		PausedAt: r.PausedAt.UTC(), Step: int(r.Step),
 	}
 }

@@ -40,7 +40,7 @@ type Match string
 
 // The matches, in the order of results.
 const (
-	MatchID      Match = "id"      // by its ID or key, or by a spelling of its URL
+	MatchID      Match = "id"      // by its ID or key, the platform's own ID, or a spelling of its URL
 	MatchName    Match = "name"    // by its whole name; a prospect: by an ID within its URL
 	MatchStart   Match = "start"   // by the start of its ID or key
 	MatchSimilar Match = "similar" // by words of its name; a prospect: its profile may be of this name
@@ -61,7 +61,8 @@ type FoundProspect struct {
 	AccountID    int64  `json:"account_id"`
 	Account      string `json:"account"`
 	AccountName  string `json:"account_name"`
-	ProspectURL  string `json:"prospect_url"` // as it was enrolled
+	ProspectURL  string `json:"prospect_url"`          // as it was enrolled
+	ExternalID   string `json:"external_id,omitempty"` // the platform's own ID; empty: none
 	Status       string `json:"status"`
 	Match        Match  `json:"match"`
 }
@@ -136,8 +137,10 @@ func Search(ctx context.Context, db *store.Store, s Scope, wanted string, f Sear
 	}
 	query := lookup.Parse(wanted)
 	var all lookup.Item
+	var externalIDs []string
 	for _, item := range query.Items {
 		all.URLs = append(all.URLs, item.URLs...)
+		externalIDs = append(externalIDs, item.Text)
 		all.Beginnings = append(all.Beginnings, item.Beginnings...)
 		all.Similar = append(all.Similar, item.Similar...)
 		all.Name = item.Name
@@ -156,7 +159,7 @@ func Search(ctx context.Context, db *store.Store, s Scope, wanted string, f Sear
 	err = db.Snapshot(ctx, func(q *dbsqlc.Queries) error {
 		var err error
 		if x.wants("prospects") {
-			found.Prospects, found.Next.Prospects, err = x.prospects(q, all)
+			found.Prospects, found.Next.Prospects, err = x.prospects(q, all, externalIDs)
 		}
 		if err == nil && all.Name != "" && x.wants("accounts") {
 			found.Accounts, found.Next.Accounts, err = x.accounts(q, all.Name)
@@ -196,16 +199,16 @@ func shown[R, T any](x searching, kind string, rows []R, item func(R) T) ([]T, *
 	return page.Items, page.NextCursor, err
 }
 
-func (x searching) prospects(q *dbsqlc.Queries, item lookup.Item) ([]FoundProspect, *string, error) {
+func (x searching) prospects(q *dbsqlc.Queries, item lookup.Item, externalIDs []string) ([]FoundProspect, *string, error) {
 	rows, err := q.SearchProspects(x.ctx, dbsqlc.SearchProspectsParams{
-		ProspectUrls: item.URLs, Beginnings: item.Beginnings, SimilarTo: item.Similar, Scanned: scannedRows,
+		ProspectUrls: item.URLs, Beginnings: item.Beginnings, SimilarTo: item.Similar, Scanned: scannedRows, ExternalIds: externalIDs,
 		FirstWorkspace: x.scope.first, LastWorkspace: x.scope.last, Skip: x.skip, Size: x.size,
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("prospects: %w", err)
 	}
 	return shown(x, "prospects", rows, func(r dbsqlc.SearchProspectsRow) FoundProspect {
-		return FoundProspect{r.ID, r.Workspace, r.Campaign, r.AccountID, r.Account, r.AccountName, r.ProspectUrl, r.Status, matches[r.Match]}
+		return FoundProspect{r.ID, r.Workspace, r.Campaign, r.AccountID, r.Account, r.AccountName, r.ProspectUrl, r.ExternalID, r.Status, matches[r.Match]}
 	})
 }
 

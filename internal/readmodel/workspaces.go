@@ -13,8 +13,9 @@ import (
 // A Workspace is a tenant of the platform.
 type Workspace struct {
 	ID                  int64      `json:"id"`
-	Workspace           string     `json:"workspace"` // its key
-	Name                string     `json:"name"`      // empty if it has none
+	Workspace           string     `json:"workspace"`             // its key
+	Name                string     `json:"name"`                  // empty if it has none
+	ExternalID          string     `json:"external_id,omitempty"` // the platform's own ID; empty: none
 	AutoResume          bool       `json:"auto_resume"`
 	AutoResumeReason    *string    `json:"auto_resume_reason"`     // why it was changed; nil if not given
 	AutoResumeChangedAt *time.Time `json:"auto_resume_changed_at"` // nil if it never changed
@@ -46,7 +47,7 @@ func Workspaces(ctx context.Context, db *store.Store, s Scope, autoResume string
 	}
 	item := func(r dbsqlc.WorkspacePageRow) Workspace {
 		return Workspace{
-			ID: r.ID, Workspace: r.Workspace, Name: r.Name, AutoResume: r.AutoResume, AutoResumeReason: r.AutoResumeReason,
+			ID: r.ID, Workspace: r.Workspace, Name: r.Name, ExternalID: r.ExternalID, AutoResume: r.AutoResume, AutoResumeReason: r.AutoResumeReason,
 			AutoResumeChangedAt: utc(r.AutoResumeChangedAt), AutoResumeChangedBy: r.AutoResumeChangedBy, CreatedAt: r.CreatedAt.UTC(),
 		}
 	}

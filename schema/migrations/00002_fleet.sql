@@ -586,6 +586,73 @@ CREATE INDEX enrollments_active_idx ON thaw.enrollments (account_id, campaign_id
 -- Finds the prospects that have not started and move away from an account that is gone.
 CREATE INDEX enrollments_pending_idx ON thaw.enrollments (account_id, campaign_id, id) WHERE status = 'pending';
 
+-- The rows that a name identifies: a key, a provider account ID or a URL or, if none has it, the
+-- platform's own ID. Commands, the API, pages and SQL functions all call these functions, so a name
+-- means the same everywhere. The caller limits the workspaces, and refuses a name that several rows
+-- have. They have no SET clause, so that the planner can inline them.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.workspaces_named(
+    p_name text, p_first_workspace bigint DEFAULT 0, p_last_workspace bigint DEFAULT 9223372036854775807
+) RETURNS TABLE (id bigint) LANGUAGE sql STABLE ROWS 1
+BEGIN ATOMIC
+    SELECT w.id FROM thaw.workspaces AS w WHERE w.key = p_name AND w.id BETWEEN p_first_workspace AND p_last_workspace
+    UNION ALL
+    SELECT w.id FROM thaw.workspaces AS w
+    WHERE w.external_id = p_name AND w.id BETWEEN p_first_workspace AND p_last_workspace
+        AND NOT EXISTS (
+            SELECT FROM thaw.workspaces AS k WHERE k.key = p_name AND k.id BETWEEN p_first_workspace AND p_last_workspace);
+END;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.accounts_named(
+    p_name text, p_first_workspace bigint DEFAULT 0, p_last_workspace bigint DEFAULT 9223372036854775807
+) RETURNS TABLE (id bigint) LANGUAGE sql STABLE ROWS 1
+BEGIN ATOMIC
+    -- By the index of the search.
+    SELECT a.id FROM thaw.accounts AS a
+    WHERE lower(a.provider_account_id) COLLATE "C" = lower(p_name) COLLATE "C" AND a.provider_account_id = p_name
+        AND a.workspace_id BETWEEN p_first_workspace AND p_last_workspace
+    UNION ALL
+    SELECT a.id FROM thaw.accounts AS a
+    WHERE a.external_id = p_name AND a.workspace_id BETWEEN p_first_workspace AND p_last_workspace
+        AND NOT EXISTS (
+            SELECT FROM thaw.accounts AS k
+            WHERE lower(k.provider_account_id) COLLATE "C" = lower(p_name) COLLATE "C" AND k.provider_account_id = p_name
+                AND k.workspace_id BETWEEN p_first_workspace AND p_last_workspace);
+END;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.campaigns_named(p_name text, p_workspace_id bigint) RETURNS TABLE (id bigint) LANGUAGE sql STABLE ROWS 1
+BEGIN ATOMIC
+    SELECT c.id FROM thaw.campaigns AS c WHERE c.workspace_id = p_workspace_id AND c.key = p_name
+    UNION ALL
+    SELECT c.id FROM thaw.campaigns AS c
+    WHERE c.workspace_id = p_workspace_id AND c.external_id = p_name
+        AND NOT EXISTS (SELECT FROM thaw.campaigns AS k WHERE k.workspace_id = p_workspace_id AND k.key = p_name);
+END;
+-- +goose StatementEnd
+
+-- The enrollments of several prospects, each given as the URLs or the ID under which it may be
+-- known.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.enrollments_named(
+    p_names text[], p_first_workspace bigint DEFAULT 0, p_last_workspace bigint DEFAULT 9223372036854775807
+) RETURNS TABLE (id bigint) LANGUAGE sql STABLE ROWS 10
+BEGIN ATOMIC
+    SELECT e.id FROM thaw.enrollments AS e
+    WHERE e.prospect_url = ANY (p_names) AND e.workspace_id BETWEEN p_first_workspace AND p_last_workspace
+    UNION ALL
+    SELECT e.id FROM thaw.enrollments AS e
+    WHERE e.external_id = ANY (p_names) AND e.workspace_id BETWEEN p_first_workspace AND p_last_workspace
+        AND NOT e.prospect_url = ANY (p_names)
+        AND NOT EXISTS (
+            SELECT FROM thaw.enrollments AS k
+            WHERE k.prospect_url = e.external_id AND k.workspace_id BETWEEN p_first_workspace AND p_last_workspace);
+END;
+-- +goose StatementEnd
+
 -- own_reason is about the current pause. A writer that changes the pause and does not set another
 -- own_reason has not given one, so the old text must not be shown for the new pause.
 -- +goose StatementBegin
@@ -605,6 +672,10 @@ CREATE TRIGGER enrollments_end_own_reason BEFORE UPDATE ON thaw.enrollments
 DROP FUNCTION thaw.is_stuck(thaw.accounts);
 DROP FUNCTION thaw.account_cap(bigint);
 DROP FUNCTION thaw.account_cap(thaw.workspaces, thaw.settings);
+DROP FUNCTION thaw.enrollments_named(text[], bigint, bigint);
+DROP FUNCTION thaw.campaigns_named(text, bigint);
+DROP FUNCTION thaw.accounts_named(text, bigint, bigint);
+DROP FUNCTION thaw.workspaces_named(text, bigint, bigint);
 DROP TABLE thaw.enrollments, thaw.campaigns, thaw.account_products, thaw.accounts, thaw.workspaces, thaw.safety;
 DROP FUNCTION thaw.store_current_reason();
 DROP FUNCTION thaw.enrollments_end_own_reason();

@@ -653,14 +653,9 @@ CREATE FUNCTION thaw.heal(
     even_if_off boolean DEFAULT false, provider text DEFAULT NULL, rate integer DEFAULT NULL, reason text DEFAULT NULL
 ) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    workspace_id bigint;
+    workspace_id bigint := thaw.find_workspace(heal.workspace_key);
     account_id   bigint;
 BEGIN
-    SELECT w.id INTO workspace_id FROM thaw.workspaces AS w WHERE w.key = heal.workspace_key;
-    IF workspace_id IS NULL THEN
-        RAISE EXCEPTION 'there is no workspace "%"', heal.workspace_key
-            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key lists the workspaces.';
-    END IF;
     IF heal.account IS NOT NULL THEN
         account_id := thaw.find_account(heal.account, heal.provider, workspace_id);
         workspace_id := NULL;
@@ -687,11 +682,8 @@ DECLARE
     workspace thaw.workspaces;
 BEGIN
     PERFORM thaw.require_reason(set_heal_cap.reason, set_heal_cap.actor);
-    SELECT w.* INTO workspace FROM thaw.workspaces AS w WHERE w.key = set_heal_cap.workspace_key FOR NO KEY UPDATE;
-    IF workspace.id IS NULL THEN
-        RAISE EXCEPTION 'there is no workspace "%"', set_heal_cap.workspace_key
-            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key lists the workspaces.';
-    END IF;
+    SELECT w.* INTO workspace FROM thaw.workspaces AS w
+    WHERE w.id = thaw.find_workspace(set_heal_cap.workspace_key) FOR NO KEY UPDATE;
     UPDATE thaw.workspaces AS w SET heal_cap = set_heal_cap.heal_cap WHERE w.id = workspace.id;
     INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, enrollments, before)
     VALUES (CASE WHEN set_heal_cap.heal_cap IS NULL THEN 'heal_cap_removed' ELSE 'heal_cap_set' END,

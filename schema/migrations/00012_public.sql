@@ -26,11 +26,9 @@ CREATE FUNCTION thaw.set_auto_resume(
 DECLARE
     workspace thaw.workspaces;
 BEGIN
-    SELECT w.* INTO workspace FROM thaw.workspaces AS w WHERE w.key = set_auto_resume.workspace_key FOR NO KEY UPDATE;
-    IF workspace.id IS NULL THEN
-        RAISE EXCEPTION 'there is no workspace "%"', set_auto_resume.workspace_key
-            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key lists the workspaces.';
-    ELSIF workspace.auto_resume = set_auto_resume.enabled AND coalesce(btrim(set_auto_resume.reason), '') = '' THEN
+    SELECT w.* INTO workspace FROM thaw.workspaces AS w
+    WHERE w.id = thaw.find_workspace(set_auto_resume.workspace_key) FOR NO KEY UPDATE;
+    IF workspace.auto_resume = set_auto_resume.enabled AND coalesce(btrim(set_auto_resume.reason), '') = '' THEN
         -- A call without a reason does not remove the reason that is stored.
         RETURN false;
     END IF;
@@ -65,7 +63,8 @@ SELECT
     event.step,
     event.detail,
     event.enrollment_id,
-    event.id AS event_id
+    event.id AS event_id,
+    e.external_id
 FROM thaw.enrollment_events AS event
 JOIN thaw.enrollments AS e ON e.id = event.enrollment_id
 JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id

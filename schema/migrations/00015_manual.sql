@@ -6,24 +6,47 @@
 
 -- +goose Up
 
--- The account with a provider account ID: of the provider and in the workspace, if they are given.
--- An ID that several providers use is refused, because a guess would act on the wrong account.
+-- The workspace with a key or an ID of the platform.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.find_workspace(p_workspace text) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    found bigint := (SELECT w.id FROM thaw.workspaces_named(p_workspace) AS w);
+BEGIN
+    IF found IS NULL THEN
+        RAISE EXCEPTION 'there is no workspace "%"', p_workspace
+            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key lists the workspaces.';
+    END IF;
+    RETURN found;
+END;
+$$;
+-- +goose StatementEnd
+
+-- The account with a provider account ID or an ID of the platform: of the provider and in the
+-- workspace, if they are given. An ID that several accounts have is refused, because a guess would
+-- act on the wrong account.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.find_account(p_account text, p_provider text, p_workspace_id bigint DEFAULT NULL)
 RETURNS bigint LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    found     bigint[];
-    providers text;
+    found       bigint[];
+    providers   text;
+    is_external boolean;
+    workspaces  text;
 BEGIN
-    SELECT array_agg(a.id), string_agg(a.provider, ', ' ORDER BY a.provider) INTO found, providers
-    FROM thaw.accounts AS a
-    -- Also by the index of the search.
-    WHERE lower(a.provider_account_id) COLLATE "C" = lower(p_account) COLLATE "C" AND a.provider_account_id = p_account
-        AND (p_provider IS NULL OR a.provider = p_provider) AND (p_workspace_id IS NULL OR a.workspace_id = p_workspace_id);
+    SELECT array_agg(a.id), string_agg(a.provider, ', ' ORDER BY a.provider), bool_and(a.provider_account_id <> p_account),
+        string_agg(w.key, ', ' ORDER BY w.key)
+    INTO found, providers, is_external, workspaces
+    FROM thaw.accounts_named(p_account, coalesce(p_workspace_id, 0), coalesce(p_workspace_id, 9223372036854775807)) AS named
+    JOIN thaw.accounts AS a ON a.id = named.id
+    JOIN thaw.workspaces AS w ON w.id = a.workspace_id
+    WHERE p_provider IS NULL OR a.provider = p_provider;
     IF found IS NULL THEN
         RAISE EXCEPTION 'there is no %account "%"%', coalesce(p_provider || ' ', ''), p_account,
             coalesce((SELECT format(' in workspace "%s"', w.key) FROM thaw.workspaces AS w WHERE w.id = p_workspace_id), '')
             USING ERRCODE = 'no_data_found', HINT = 'Use a provider account ID from thaw.accounts.provider_account_id.';
+    ELSIF cardinality(found) > 1 AND is_external THEN
+        RAISE EXCEPTION '% workspaces have an account with the platform''s ID "%": %', cardinality(found), p_account, workspaces
+            USING ERRCODE = 'cardinality_violation', HINT = 'Use the provider account ID.';
     ELSIF cardinality(found) > 1 THEN
         RAISE EXCEPTION '% providers have an account "%": %', cardinality(found), p_account, providers
             USING ERRCODE = 'cardinality_violation', HINT = 'Name the provider too.';
@@ -36,9 +59,7 @@ $$;
 -- +goose StatementBegin
 CREATE FUNCTION thaw.find_campaign(p_workspace_key text, p_campaign text) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    found bigint := (
-        SELECT c.id FROM thaw.campaigns AS c JOIN thaw.workspaces AS w ON w.id = c.workspace_id
-        WHERE w.key = p_workspace_key AND c.key = p_campaign);
+    found bigint := (SELECT c.id FROM thaw.workspaces_named(p_workspace_key) AS w, thaw.campaigns_named(p_campaign, w.id) AS c);
 BEGIN
     IF found IS NULL THEN
         RAISE EXCEPTION 'workspace "%" has no campaign "%"', p_workspace_key, p_campaign
@@ -48,6 +69,25 @@ BEGIN
 END;
 $$;
 -- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE FUNCTION thaw.find_enrollment(workspace_key text, external_id text) RETURNS bigint LANGUAGE plpgsql STABLE
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    found bigint := (
+        SELECT e.id FROM thaw.enrollments AS e
+        WHERE e.external_id = find_enrollment.external_id AND e.workspace_id = thaw.find_workspace(find_enrollment.workspace_key));
+BEGIN
+    IF found IS NULL THEN
+        RAISE EXCEPTION 'workspace "%" has no enrollment with the platform''s ID "%"', find_enrollment.workspace_key, find_enrollment.external_id
+            USING ERRCODE = 'no_data_found', HINT = 'Use an ID of thaw.enrollments.external_id.';
+    END IF;
+    RETURN found;
+END;
+$$;
+-- +goose StatementEnd
+COMMENT ON FUNCTION thaw.find_enrollment(text, text) IS
+    'The ID of the enrollment with an ID of the platform (external_id) in a workspace, which is named by its key or its own external_id.';
 
 -- Sets or ends (p_until null) the hold of an account that the caller has locked, and records the
 -- manual action. The action is written first: the trigger accounts_keep_hold lets a hold be
@@ -236,18 +276,26 @@ CREATE FUNCTION thaw.act_on_prospect(
 DECLARE
     wanted      bigint[];
     locked      bigint[];
+    urls        text[];
+    workspaces  bigint;
 BEGIN
     PERFORM thaw.require_reason(p_reason, p_actor);
-    SELECT array_agg(e.id) INTO wanted
-    FROM thaw.enrollments AS e
-    JOIN thaw.campaigns AS c ON c.id = e.campaign_id
-    JOIN thaw.workspaces AS w ON w.id = e.workspace_id
-    WHERE e.prospect_url = p_prospect_url
-        AND (p_workspace_key IS NULL OR w.key = p_workspace_key) AND (p_campaign IS NULL OR c.key = p_campaign);
+    SELECT array_agg(e.id), array_agg(DISTINCT e.prospect_url),
+        CASE WHEN bool_or(e.prospect_url = p_prospect_url) THEN 1 ELSE count(DISTINCT e.workspace_id) END
+    INTO wanted, urls, workspaces
+    FROM thaw.enrollments_named(ARRAY[p_prospect_url]) AS named
+    JOIN thaw.enrollments AS e ON e.id = named.id
+    WHERE (p_workspace_key IS NULL OR e.workspace_id IN (SELECT w.id FROM thaw.workspaces_named(p_workspace_key) AS w))
+        AND (p_campaign IS NULL OR e.campaign_id IN (SELECT c.id FROM thaw.campaigns_named(p_campaign, e.workspace_id) AS c));
     IF wanted IS NULL THEN
         RAISE EXCEPTION 'no campaign has the prospect %', p_prospect_url
             USING ERRCODE = 'no_data_found', HINT = 'Use the URL as it was enrolled. thaw explain also finds other spellings.';
+    ELSIF workspaces > 1 THEN
+        RAISE EXCEPTION '% workspaces have a prospect with the platform''s ID "%"', workspaces, p_prospect_url
+            USING ERRCODE = 'cardinality_violation', HINT = 'Name the workspace too, or use the URL.';
     END IF;
+    -- The audit log has the URL, also if the ID of the platform was given.
+    p_prospect_url := urls[1];
     PERFORM a.id FROM thaw.accounts AS a
     WHERE a.id IN (SELECT e.account_id FROM thaw.enrollments AS e WHERE e.id = ANY (wanted))
     ORDER BY a.id FOR NO KEY UPDATE;
@@ -353,13 +401,16 @@ BEGIN ATOMIC
     SELECT coalesce(
         (SELECT coalesce(thaw.blocked_by(a, true), '') FROM thaw.accounts AS a
          WHERE a.provider = sending_held_by.provider AND a.provider_account_id = sending_held_by.account),
+        -- By the ID of the platform, if only one account has it.
+        (SELECT CASE count(*) WHEN 1 THEN max(coalesce(thaw.blocked_by(a, true), '')) END FROM thaw.accounts AS a
+         WHERE a.provider = sending_held_by.provider AND a.external_id = sending_held_by.account),
         'unknown_account');
 END;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.sending_held_by(text, text) IS
     'Why nothing may be sent through an account now: account_not_connected, account_locked, account_on_hold, safety_mode, account_flapping or unknown_account. Empty: sending is allowed.';
 
-REVOKE ALL ON FUNCTION thaw.find_account(text, text, bigint), thaw.find_campaign(text, text),
+REVOKE ALL ON FUNCTION thaw.find_workspace(text), thaw.find_enrollment(text, text), thaw.find_account(text, text, bigint), thaw.find_campaign(text, text),
     thaw.set_hold(text, thaw.accounts, timestamptz, text, text),
     thaw.hold(text, timestamptz, text, text, text), thaw.apply_action_batch(bigint, integer, boolean),
     thaw.apply_action(bigint, bigint[]), thaw.start_action(text, text, text, text, text),
@@ -385,5 +436,7 @@ DROP FUNCTION thaw.apply_action_batch(bigint, integer, boolean);
 DROP FUNCTION thaw.hold(text, timestamptz, text, text, text);
 DROP FUNCTION thaw.hold_of(thaw.accounts);
 DROP FUNCTION thaw.set_hold(text, thaw.accounts, timestamptz, text, text);
+DROP FUNCTION thaw.find_enrollment(text, text);
 DROP FUNCTION thaw.find_campaign(text, text);
 DROP FUNCTION thaw.find_account(text, text, bigint);
+DROP FUNCTION thaw.find_workspace(text);

@@ -81,7 +81,8 @@ CREATE FUNCTION thaw.subject(p_workspace_id bigint, p_account_id bigint) RETURNS
 BEGIN
     RETURN (
         SELECT jsonb_strip_nulls(jsonb_build_object(
-            'workspace', workspace.key, 'provider', account.provider, 'account', account.provider_account_id))
+            'workspace', workspace.key, 'provider', account.provider, 'account', account.provider_account_id,
+            'workspace_external_id', workspace.external_id, 'account_external_id', account.external_id))
         FROM (VALUES (p_account_id)) AS given (account_id)
         LEFT JOIN thaw.accounts AS account ON account.id = given.account_id
         LEFT JOIN thaw.workspaces AS workspace ON workspace.id = coalesce(p_workspace_id, account.workspace_id));

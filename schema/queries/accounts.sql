@@ -61,12 +61,11 @@ FROM (
     LIMIT sqlc.arg(at_most)::integer) AS counted;
 
 -- name: FindAccounts :many
--- The accounts with a provider account ID: several if two providers use the same ID.
+-- The accounts with a provider account ID or an ID of the platform: several if two providers use
+-- the same ID, or two workspaces.
 SELECT a.id
-FROM thaw.accounts AS a
-WHERE lower(a.provider_account_id) COLLATE "C" = lower(sqlc.arg(account)::text) COLLATE "C"
-    AND a.provider_account_id = sqlc.arg(account)::text
-    AND a.workspace_id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint
+FROM thaw.accounts_named(sqlc.arg(account)::text, sqlc.arg(first_workspace)::bigint, sqlc.arg(last_workspace)::bigint) AS named
+JOIN thaw.accounts AS a ON a.id = named.id
 ORDER BY a.workspace_id, a.id;
 
 -- name: SiblingKeys :many
@@ -104,7 +103,7 @@ WITH wanted AS (
 SELECT a.id, a.workspace_id, workspace.key AS workspace, a.provider, words.provider_name::text AS provider_name,
     a.provider_account_id AS account, a.display_name AS name, coalesce(words.owner_advice, '')::text AS advice,
     a.member_id, a.status::text AS status, a.status_at, a.connected_at, a.last_error, a.pause_after, a.hold_until, a.hold_reason,
-    a.locked_at, a.locked_reason,
+    a.locked_at, a.locked_reason, coalesce(a.external_id, '')::text AS external_id,
     coalesce(paused.total, 0)::bigint AS paused, coalesce(paused.by_reason, '{}')::jsonb AS by_reason,
     (CASE WHEN target.id IS NOT NULL AND thaw.blocked_by(target) IS NULL THEN coalesce(waiting.total, 0) ELSE 0 END)::bigint
         AS resumable,
@@ -155,7 +154,8 @@ LIMIT sqlc.arg(size)::integer;
 -- the others, each by campaign and pause time. Each of the two parts starts after its own entry of
 -- the arrays.
 SELECT e.id, e.waits_for_account, e.campaign_id, campaign.key AS campaign, e.prospect_url, e.status::text AS status,
-    e.paused_reason::text AS paused_reason, e.paused_at::timestamptz AS paused_at, e.step, e.next_action_at
+    e.paused_reason::text AS paused_reason, e.paused_at::timestamptz AS paused_at, e.step, e.next_action_at,
+    coalesce(e.external_id, '')::text AS external_id, (CASE WHEN e.paused_reason = 'paused_by_user' THEN coalesce(e.own_reason, '') ELSE '' END)::text AS own_reason
 FROM (
     SELECT unnest(sqlc.arg(waits)::boolean[]) AS waits, unnest(sqlc.arg(after_campaigns)::bigint[]) AS after_campaign,
         unnest(sqlc.arg(after_times)::timestamptz[]) AS after_time, unnest(sqlc.arg(after_ids)::bigint[]) AS after_id) AS part
@@ -173,7 +173,8 @@ LIMIT sqlc.arg(size)::integer;
 
 -- name: ActiveEnrollments :many
 -- The active prospects of an account, by campaign.
-SELECT e.id, e.campaign_id, campaign.key AS campaign, e.prospect_url, e.status::text AS status, e.step, e.next_action_at
+SELECT e.id, e.campaign_id, campaign.key AS campaign, e.prospect_url, e.status::text AS status, e.step, e.next_action_at,
+    coalesce(e.external_id, '')::text AS external_id
 FROM thaw.enrollments AS e
 JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id
 WHERE e.status = 'active' AND e.account_id = sqlc.arg(account_id)::bigint

@@ -1,7 +1,8 @@
 -- name: CampaignPage :many
 -- Ordered by workspace and id, as accounts are.
 SELECT c.id, c.workspace_id, workspace.key AS workspace, c.key AS campaign, c.name, c.status::text AS status,
-    coalesce(c.paused_reason::text, '')::text AS paused_reason, c.paused_at, c.waits_for_account, c.created_at
+    coalesce(c.paused_reason::text, '')::text AS paused_reason, c.paused_at, c.waits_for_account, c.created_at,
+    coalesce(c.external_id, '')::text AS external_id
 FROM thaw.campaigns AS c
 JOIN thaw.workspaces AS workspace ON workspace.id = c.workspace_id
 WHERE (c.workspace_id, c.id) > (sqlc.arg(after_workspace)::bigint, sqlc.arg(after_id)::bigint)
@@ -12,7 +13,7 @@ LIMIT sqlc.arg(size)::integer;
 
 -- name: WorkspacePage :many
 SELECT w.id, w.key AS workspace, w.name, w.auto_resume, w.auto_resume_reason, w.auto_resume_changed_at, w.auto_resume_changed_by,
-    w.created_at
+    w.created_at, coalesce(w.external_id, '')::text AS external_id
 FROM thaw.workspaces AS w
 WHERE w.id > sqlc.arg(after_id)::bigint
     AND w.id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint
@@ -43,11 +44,9 @@ WHERE w.id = ANY (sqlc.arg(ids)::bigint[])
 ORDER BY w.id;
 
 -- name: FindWorkspace :one
-SELECT w.id, w.key FROM thaw.workspaces AS w
-WHERE w.key = sqlc.arg(workspace)
-    AND w.id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint;
+SELECT w.id, w.key
+FROM thaw.workspaces_named(sqlc.arg(workspace)::text, sqlc.arg(first_workspace)::bigint, sqlc.arg(last_workspace)::bigint) AS named
+JOIN thaw.workspaces AS w ON w.id = named.id;
 
 -- name: FindCampaign :one
-SELECT c.id
-FROM thaw.campaigns AS c
-WHERE c.key = sqlc.arg(campaign)::text AND c.workspace_id = sqlc.arg(workspace_id)::bigint;
+SELECT named.id::bigint AS id FROM thaw.campaigns_named(sqlc.arg(campaign)::text, sqlc.arg(workspace_id)::bigint) AS named;

@@ -96,7 +96,8 @@ SELECT
     (e.waits_for_account
         AND thaw.allows_resume(campaign.status, campaign.waits_for_account)
         AND target.id IS NOT NULL AND thaw.blocked_by(target) IS NULL)::boolean AS is_queued
-FROM thaw.enrollments AS e
+FROM thaw.enrollments_named(sqlc.arg(names)::text[], sqlc.arg(first_workspace)::bigint, sqlc.arg(last_workspace)::bigint) AS named
+JOIN thaw.enrollments AS e ON e.id = named.id
 JOIN thaw.workspaces AS workspace ON workspace.id = e.workspace_id
 JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id
 LEFT JOIN thaw.accounts AS account ON account.id = e.account_id
@@ -111,8 +112,6 @@ CROSS JOIN LATERAL (
     SELECT count(*) AS siblings
     FROM thaw.siblings AS sibling
     WHERE sibling.account_id = account.id) AS family
-WHERE e.prospect_url = ANY (sqlc.arg(prospect_urls)::text[])
-    AND e.workspace_id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint
 ORDER BY workspace.key, campaign.key, e.id;
 
 -- name: Positions :many

@@ -43,18 +43,19 @@ FROM thaw.heals AS h
 WHERE h.id = sqlc.arg(heal_id)::bigint;
 
 -- name: WorkspaceID :one
-SELECT w.id FROM thaw.workspaces AS w WHERE w.key = sqlc.arg(key);
+SELECT named.id::bigint AS id FROM thaw.workspaces_named(sqlc.arg(key)::text) AS named;
 
 -- name: EnrollmentIDs :many
--- Every enrollment of the given prospects.
-SELECT e.id, e.prospect_url FROM thaw.enrollments AS e WHERE e.prospect_url = ANY (sqlc.arg(prospect_urls)::text[]);
+-- Every enrollment of the given prospects: URLs, or IDs of the platform.
+SELECT e.id, e.prospect_url, coalesce(e.external_id, '')::text AS external_id
+FROM thaw.enrollments_named(sqlc.arg(names)::text[]) AS named
+JOIN thaw.enrollments AS e ON e.id = named.id;
 
 -- name: NamedAccounts :many
--- The accounts with a provider account ID: several if two providers use the same ID.
+-- The accounts with a provider account ID or an ID of the platform: several if two providers use
+-- the same ID, or two workspaces.
 SELECT a.id, a.provider, a.provider_account_id AS account, w.key AS workspace
-FROM thaw.accounts AS a
+FROM thaw.accounts_named(sqlc.arg(account)::text, sqlc.arg(first_workspace)::bigint, sqlc.arg(last_workspace)::bigint) AS named
+JOIN thaw.accounts AS a ON a.id = named.id
 JOIN thaw.workspaces AS w ON w.id = a.workspace_id
-WHERE lower(a.provider_account_id) COLLATE "C" = lower(sqlc.arg(account)::text) COLLATE "C"
-    AND a.provider_account_id = sqlc.arg(account)::text
-    AND a.workspace_id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint
 ORDER BY a.provider, a.id;

@@ -54,12 +54,13 @@ FROM (
 
 -- name: EventPage :many
 -- The history of a prospect in all of its campaigns.
-SELECT event.id, workspace.key AS workspace, campaign.key AS campaign, e.id AS enrollment_id, e.prospect_url, event.at,
+SELECT event.id, workspace.key AS workspace, campaign.key AS campaign, e.id AS enrollment_id, e.prospect_url, e.external_id, event.at,
     event.kind::text AS kind, event.from_status::text AS from_status, event.to_status::text AS to_status,
     coalesce(event.reason::text, '')::text AS reason, event.source::text AS source, event.tick_at, event.heal_id, event.signal_id,
     event.job_id, from_account.provider_account_id AS from_account, to_account.provider_account_id AS to_account, event.step,
     coalesce(event.detail, '')::text AS detail
-FROM thaw.enrollments AS e
+FROM thaw.enrollments_named(sqlc.arg(names)::text[], sqlc.arg(first_workspace)::bigint, sqlc.arg(last_workspace)::bigint) AS named
+JOIN thaw.enrollments AS e ON e.id = named.id
 JOIN thaw.campaigns AS campaign ON campaign.id = e.campaign_id
 JOIN thaw.workspaces AS workspace ON workspace.id = e.workspace_id
 CROSS JOIN LATERAL (
@@ -70,8 +71,6 @@ CROSS JOIN LATERAL (
     LIMIT sqlc.arg(size)::integer) AS event
 LEFT JOIN thaw.accounts AS from_account ON from_account.id = event.from_account_id
 LEFT JOIN thaw.accounts AS to_account ON to_account.id = event.to_account_id
-WHERE e.prospect_url = ANY (sqlc.arg(prospect_urls)::text[])
-    AND e.workspace_id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint
 ORDER BY event.id DESC
 LIMIT sqlc.arg(size)::integer;
 

@@ -26,7 +26,9 @@ ORDER BY a.id;
 -- first. The lines are read in order, and the rows of later lines are not read.
 SELECT e.id, e.account_id::bigint AS account_id, e.campaign_id, workspace.key AS workspace, account.provider_account_id AS account,
     account.display_name AS account_name, campaign.key AS campaign, campaign.name AS campaign_name, e.prospect_url,
-    e.paused_reason::text AS paused_reason, e.paused_at::timestamptz AS paused_at, e.step
+    e.paused_reason::text AS paused_reason, e.paused_at::timestamptz AS paused_at, e.step,
+    coalesce(e.external_id, '')::text AS external_id,
+    (CASE WHEN e.paused_reason = 'paused_by_user' THEN coalesce(e.own_reason, '') ELSE '' END)::text AS own_reason
 FROM (
     SELECT w.*
     FROM (
@@ -66,7 +68,9 @@ ORDER BY e.account_id, e.campaign_id, e.paused_reason, e.paused_at, e.id;
 -- no more of those than rows on the page.
 SELECT e.id, e.account_id::bigint AS account_id, e.campaign_id, workspace.key AS workspace, account.provider_account_id AS account,
     account.display_name AS account_name, campaign.key AS campaign, campaign.name AS campaign_name, e.prospect_url,
-    e.paused_reason::text AS paused_reason, e.paused_at::timestamptz AS paused_at, e.step
+    e.paused_reason::text AS paused_reason, e.paused_at::timestamptz AS paused_at, e.step,
+    coalesce(e.external_id, '')::text AS external_id,
+    (CASE WHEN e.paused_reason = 'paused_by_user' THEN coalesce(e.own_reason, '') ELSE '' END)::text AS own_reason
 FROM (
     SELECT w.*
     FROM (
