@@ -34,6 +34,10 @@ ci:
 tools:
     .ci/tools
 
+# All files of a release, in dist: `just release --key KEY` on a tag, `just release --snapshot` elsewhere.
+release *flags:
+    GOTOOLCHAIN=$(cat .ci/go-version) go -C release run . --out ../dist {{flags}}
+
 # Lint.
 lint: tools
     .bin/golangci-lint run ./...

@@ -89,7 +89,12 @@ func (completionCmd) Help() string {
 // completions are scripts that call the program with COMP_LINE set; run answers then.
 var completions = map[string]string{
 	"bash": "complete -o default -C thaw thaw\n",
-	"zsh":  "autoload -U +X bashcompinit && bashcompinit\ncomplete -o default -C thaw thaw\n",
+	// Also works as a file _thaw in $fpath: zsh then runs it as a function at the first completion.
+	"zsh": `#compdef thaw
+autoload -U +X bashcompinit && bashcompinit
+complete -o default -C thaw thaw
+if [[ ${funcstack[1]} == _thaw ]]; then _bash_complete -o default -C thaw; fi
+`,
 	"fish": `function __complete_thaw
     set -lx COMP_LINE (commandline -cp)
     test -z (commandline -ct)
