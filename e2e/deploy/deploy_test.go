@@ -3,6 +3,7 @@ package deploy_test
 
 import (
 	"encoding/json"
+	"log/slog"
 	"os"
 	"regexp"
 	"slices"
@@ -23,6 +24,8 @@ const (
 	dashboardFile = "../../deploy/grafana/thaw.json"
 	playbooks     = "docs/operations.md"
 )
+
+var promQL = parser.NewParser(parser.Options{})
 
 // The alert rules are valid and use only existing metrics and labels.
 func TestAlertsUseExistingMetrics(t *testing.T) {
@@ -93,7 +96,7 @@ func TestDashboardUsesExistingMetrics(t *testing.T) {
 // metrics.
 func requireKnown(t *testing.T, all map[string]*dto.MetricFamily, where, expression string) (names []string) {
 	t.Helper()
-	parsed, err := parser.ParseExpr(expression)
+	parsed, err := promQL.ParseExpr(expression)
 	require.NoError(t, err, where)
 	parser.Inspect(parsed, func(node parser.Node, _ []parser.Node) error {
 		switch node := node.(type) {
@@ -147,7 +150,7 @@ func requireLabels(t *testing.T, family *dto.MetricFamily, where string, matcher
 
 func alerts(t *testing.T) (rules []rulefmt.Rule) {
 	t.Helper()
-	groups, errs := rulefmt.ParseFile(alertsFile, false, model.UTF8Validation)
+	groups, errs := rulefmt.ParseFile(alertsFile, false, model.UTF8Validation, promQL, slog.New(slog.DiscardHandler))
 	require.Empty(t, errs)
 	for _, group := range groups.Groups {
 		rules = append(rules, group.Rules...)

@@ -10,7 +10,6 @@ import (
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
-	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"github.com/prometheus/prometheus/tsdb/chunks"
@@ -24,7 +23,7 @@ func firing(t *testing.T, alert string, minutes int, series ...string) (at []int
 	t.Helper()
 	stored := load(t, series)
 	engine := promql.NewEngine(promql.EngineOpts{
-		Timeout: time.Minute, MaxSamples: 1_000_000, LookbackDelta: 5 * time.Minute, EnableAtModifier: true,
+		Timeout: time.Minute, MaxSamples: 1_000_000, LookbackDelta: 5 * time.Minute, EnableAtModifier: true, Parser: promQL,
 		NoStepSubqueryIntervalFn: func(int64) int64 { return 60_000 },
 	})
 	defer engine.Close()
@@ -65,7 +64,7 @@ func load(t *testing.T, series []string) storage.Queryable {
 	t.Helper()
 	var all []storage.Series
 	for _, text := range series {
-		name, values, err := parser.ParseSeriesDesc(text)
+		name, values, err := promQL.ParseSeriesDesc(text)
 		require.NoError(t, err, text)
 		var samples []chunks.Sample
 		for minute, value := range values {
@@ -104,6 +103,7 @@ type sample struct {
 }
 
 func (s sample) T() int64                    { return s.at }
+func (sample) ST() int64                     { return 0 } // unknown
 func (s sample) F() float64                  { return s.value }
 func (sample) H() *histogram.Histogram       { return nil }
 func (sample) FH() *histogram.FloatHistogram { return nil }

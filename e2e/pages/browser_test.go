@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
@@ -39,20 +39,41 @@ func browser(t *testing.T) context.Context {
 	}
 	require.NotEmpty(t, path, "Chromium is missing: .ci/run installs it")
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox,
-		chromedp.WindowSize(1440, 1000), chromedp.WSURLReadTimeout(time.Minute))
+		chromedp.WindowSize(1440, 1000))
 	allocated, end := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
 	t.Cleanup(end)
 	ctx, end := chromedp.NewContext(allocated, chromedp.WithErrorf(t.Logf))
 	t.Cleanup(end)
 	ctx, end = context.WithTimeout(ctx, 8*time.Minute)
 	t.Cleanup(end)
-	require.NoError(t, chromedp.Run(ctx))
+	require.NoError(t, chromedp.Do(ctx))
 	return ctx
 }
 
-func run(t *testing.T, ctx context.Context, actions ...chromedp.Action) {
+func run(t *testing.T, ctx context.Context, actions ...chromedp.Action[chromedp.Void]) {
 	t.Helper()
-	require.NoError(t, chromedp.Run(ctx, actions...))
+	require.NoError(t, chromedp.Do(ctx, actions...))
+}
+
+// value runs an action that returns a value.
+func value[T any](t *testing.T, ctx context.Context, action chromedp.Action[T]) T {
+	t.Helper()
+	got, err := chromedp.Run(ctx, action)
+	require.NoError(t, err)
+	return got
+}
+
+// send sends a command of the browser's protocol.
+func send[P, R any](command cdp.Command[P, R], params P) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, to *chromedp.Target) error {
+		_, err := cdp.Call(ctx, to, command, params)
+		return err
+	})
+}
+
+// until waits until a JavaScript expression is true.
+func until(expression string) chromedp.Action[chromedp.Void] {
+	return chromedp.Poll[chromedp.Void](expression)
 }
 
 // text returns the text of the first element that matches.
@@ -71,8 +92,8 @@ func attribute(t *testing.T, ctx context.Context, selector, name string) string 
 // between.
 func read(t *testing.T, ctx context.Context, selector, what string) string {
 	t.Helper()
-	var found struct{ Value string }
-	run(t, ctx, chromedp.Poll(fmt.Sprintf("(e => e && {value: e.%s})(document.querySelector(%s))", what, asJSON(t, selector)), &found))
+	found := value(t, ctx, chromedp.Poll[struct{ Value string }](
+		fmt.Sprintf("(e => e && {value: e.%s})(document.querySelector(%s))", what, asJSON(t, selector))))
 	return found.Value
 }
 
@@ -81,16 +102,15 @@ func shown(t *testing.T, ctx context.Context, want string) {
 	t.Helper()
 	t.Cleanup(func() {
 		if t.Failed() {
-			var where, said string
-			_ = chromedp.Run(ctx, chromedp.Location(&where), chromedp.Evaluate("document.body.innerText", &said))
+			where, _ := chromedp.Run(ctx, chromedp.Location())
+			said, _ := chromedp.Run(ctx, chromedp.Evaluate[string]("document.body.innerText"))
 			t.Logf("%s says: %s", where, said)
 		}
 	})
 	said := fmt.Sprintf("document.querySelector('main')?.innerText.includes(%s) ?? false", asJSON(t, want))
 	require.Eventually(t, func() bool {
-		var isThere bool
-		// Evaluate fails while the browser navigates to another page.
-		return chromedp.Run(ctx, chromedp.Evaluate(said, &isThere)) == nil && isThere
+		isThere, err := chromedp.Run(ctx, chromedp.Evaluate[bool](said))
+		return err == nil && isThere // it fails while the browser navigates to another page
 	}, 30*time.Second, 20*time.Millisecond, "waiting for: %s", want)
 }
 
@@ -105,17 +125,18 @@ func look(t *testing.T, ctx context.Context, name string) {
 	for _, width := range widths {
 		for _, scheme := range []string{"light", "dark"} {
 			run(t, ctx, chromedp.EmulateViewport(width, 1000),
-				emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}))
+				send(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+					Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+				}))
 			where := fmt.Sprintf("%s, %d wide, %s", name, width, scheme)
 
-			var tooWide []string
-			run(t, ctx, chromedp.Evaluate(`[...document.querySelectorAll("body *")].filter(e => !e.parentElement.closest(".scroll, .skip") &&
-				!e.matches(".skip") && e.getBoundingClientRect().right > document.documentElement.clientWidth + 0.5).map(e => e.outerHTML.slice(0, 200))`, &tooWide))
+			tooWide := value(t, ctx, chromedp.Evaluate[[]string](`[...document.querySelectorAll("body *")].filter(e => !e.parentElement.closest(".scroll, .skip") &&
+				!e.matches(".skip") && e.getBoundingClientRect().right > document.documentElement.clientWidth + 0.5).map(e => e.outerHTML.slice(0, 200))`))
 			require.Empty(t, tooWide, "%s: wider than the screen", where)
 
-			var violations []string
-			run(t, ctx, chromedp.Evaluate(axe, nil), chromedp.Evaluate(`axe.run().then(r => r.violations.map(v =>
-				v.id + ": " + v.help + " " + v.nodes.map(n => n.html).join(" | ")))`, &violations, awaited))
+			run(t, ctx, chromedp.Evaluate[chromedp.Void](axe))
+			violations := value(t, ctx, chromedp.Evaluate[[]string](`axe.run().then(r => r.violations.map(v =>
+				v.id + ": " + v.help + " " + v.nodes.map(n => n.html).join(" | ")))`, chromedp.EvalAwaitPromise))
 			require.Empty(t, violations, where)
 
 			if *update {
@@ -123,7 +144,7 @@ func look(t *testing.T, ctx context.Context, name string) {
 			}
 		}
 	}
-	run(t, ctx, chromedp.EmulateViewport(1440, 1000), emulation.SetEmulatedMedia())
+	run(t, ctx, chromedp.EmulateViewport(1440, 1000), send(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{}))
 }
 
 // photograph saves a screenshot of the wide page in light mode and of the narrow page in dark mode.
@@ -133,15 +154,12 @@ func photograph(t *testing.T, ctx context.Context, name string, width int64, sch
 	if suffix == "" && width != 1440 || scheme == "dark" && width == 1440 {
 		return
 	}
-	var picture []byte
-	run(t, ctx, chromedp.EmulateViewport(width, 1400), chromedp.CaptureScreenshot(&picture))
+	run(t, ctx, chromedp.EmulateViewport(width, 1400))
+	picture := value(t, ctx, chromedp.CaptureScreenshot())
 	folder := filepath.Join("..", "..", "docs", "screenshots")
 	require.NoError(t, os.MkdirAll(folder, 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(folder, name+suffix+".png"), picture, 0o600))
 }
-
-// awaited waits for the value of a promise.
-func awaited(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }
 
 func axeSource(t *testing.T) string {
 	t.Helper()
@@ -159,7 +177,7 @@ func TestEveryPageInABrowser(t *testing.T) {
 
 	run(t, ctx, chromedp.Navigate(d.URL+"/"))
 	shown(t, ctx, "Longest queues")
-	run(t, ctx, chromedp.Poll("document.getElementById('live-state').textContent === 'live'", nil)) // the content security policy allows it
+	run(t, ctx, until("document.getElementById('live-state').textContent === 'live'")) // the content security policy allows it
 	require.Contains(t, text(t, ctx, "#fleet-queues"), "Jane Doe")
 	require.Regexp(t, `^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$`, attribute(t, ctx, "#fleet-queues time", "title"))
 	require.NotContains(t, text(t, ctx, "#fleet-queues time"), "UTC", "the viewer's time zone")
@@ -211,8 +229,8 @@ func TestLostSignalInABrowser(t *testing.T) {
 	d := pagestest.Setup(t)
 	d.Story(t)
 
-	run(t, ctx, chromedp.Navigate(d.URL+"/"), chromedp.Focus("input[name=q]", chromedp.ByQuery),
-		chromedp.SendKeys("input[name=q]", "linkedin.com/in/EKCy2lRLef5NzHp0iw4A-420/?trk=x\r", chromedp.ByQuery))
+	run(t, ctx, chromedp.Navigate(d.URL+"/"), chromedp.Focus(chromedp.CSS("input[name=q]")),
+		chromedp.SendKeys(chromedp.CSS("input[name=q]"), "linkedin.com/in/EKCy2lRLef5NzHp0iw4A-420/?trk=x\r"))
 	shown(t, ctx, "is connected. This prospect is number")
 	require.Contains(t, text(t, ctx, "#answer-0"), "waiting for sweep")
 	require.Contains(t, text(t, ctx, "#history-0"), "account disconnected")
@@ -232,12 +250,12 @@ func TestHealInABrowser(t *testing.T) {
 	d.Story(t)
 
 	run(t, ctx, chromedp.Navigate(d.URL+"/heals"),
-		chromedp.SendKeys("input[name=workspace]", "acme", chromedp.ByQuery),
-		chromedp.SetValue("input[name=cap]", "100", chromedp.ByQuery),
-		chromedp.Click("main form button", chromedp.ByQuery))
+		chromedp.SendKeys(chromedp.CSS("input[name=workspace]"), "acme"),
+		chromedp.SetValue(chromedp.CSS("input[name=cap]"), "100"),
+		chromedp.Click(chromedp.CSS("main form button")))
 	shown(t, ctx, "this heal would resume 100 of")
 	require.Zero(t, testdb.Value[int](t, d.DB, "SELECT count(*) FROM thaw.heals"), "a preview changes nothing")
-	run(t, ctx, chromedp.Click("main form button", chromedp.ByQuery))
+	run(t, ctx, chromedp.Click(chromedp.CSS("main form button")))
 	shown(t, ctx, "Heal queued.")
 	shown(t, ctx, "remaining: start another heal")
 	require.Contains(t, text(t, ctx, "#heal"), "done")
@@ -257,7 +275,7 @@ func TestSafetyModeInABrowser(t *testing.T) {
 
 	submit := func(reason string) {
 		t.Helper()
-		run(t, ctx, chromedp.SendKeys("main input[name=reason]", reason, chromedp.ByQuery), chromedp.Click("main form button", chromedp.ByQuery))
+		run(t, ctx, chromedp.SendKeys(chromedp.CSS("main input[name=reason]"), reason), chromedp.Click(chromedp.CSS("main form button")))
 	}
 	run(t, ctx, chromedp.Navigate(d.URL+"/safety"))
 	submit("the provider has announced an incident")
@@ -282,18 +300,18 @@ func TestLayoutInABrowser(t *testing.T) {
 	d := pagestest.Setup(t)
 	d.Work(t)
 
-	run(t, ctx, chromedp.Navigate(d.URL+"/safety"), chromedp.WaitVisible("#hold-updates", chromedp.ByQuery))
-	run(t, ctx, chromedp.KeyEvent("?"), chromedp.WaitVisible("#help", chromedp.ByQuery), chromedp.KeyEvent(kb.Escape))
-	run(t, ctx, chromedp.Poll("!document.getElementById('help').open", nil))
-	run(t, ctx, chromedp.KeyEvent("/"), chromedp.Poll("document.activeElement.name === 'q'", nil))
-	run(t, ctx, chromedp.KeyEvent("a/?b"), chromedp.Poll("document.activeElement.value.endsWith('a/?b')", nil)) // text in a field
+	run(t, ctx, chromedp.Navigate(d.URL+"/safety"), chromedp.WaitVisible(chromedp.CSS("#hold-updates")))
+	run(t, ctx, chromedp.KeyEvent("?"), chromedp.WaitVisible(chromedp.CSS("#help")), chromedp.KeyEvent(kb.Escape))
+	run(t, ctx, until("!document.getElementById('help').open"))
+	run(t, ctx, chromedp.KeyEvent("/"), until("document.activeElement.name === 'q'"))
+	run(t, ctx, chromedp.KeyEvent("a/?b"), until("document.activeElement.value.endsWith('a/?b')")) // text in a field
 
-	run(t, ctx, chromedp.Evaluate(`(t => { t.value = "dark"; t.dispatchEvent(new Event("change")) })(document.getElementById("theme"))`, nil))
+	run(t, ctx, chromedp.Evaluate[chromedp.Void](`(t => { t.value = "dark"; t.dispatchEvent(new Event("change")) })(document.getElementById("theme"))`))
 	for _, path := range []string{"/accounts", "/safety"} {
-		run(t, ctx, chromedp.Navigate(d.URL+path), chromedp.Poll(`document.documentElement.dataset.theme === "dark"`, nil))
+		run(t, ctx, chromedp.Navigate(d.URL+path), until(`document.documentElement.dataset.theme === "dark"`))
 	}
 
-	run(t, ctx, chromedp.Poll("document.getElementById('live-state').textContent === 'live'", nil), chromedp.Click("#hold-updates", chromedp.ByQuery))
+	run(t, ctx, until("document.getElementById('live-state').textContent === 'live'"), chromedp.Click(chromedp.CSS("#hold-updates")))
 	other, end := chromedp.NewContext(ctx)
 	t.Cleanup(end)
 	run(t, other, chromedp.Navigate(d.URL+"/safety"))
@@ -301,7 +319,7 @@ func TestLayoutInABrowser(t *testing.T) {
 	shown(t, other, "Safety mode is on")
 	require.NotContains(t, text(t, ctx, "main"), "Safety mode is on")
 	require.Equal(t, "paused", text(t, ctx, "#live-state"))
-	run(t, ctx, chromedp.Click("#hold-updates", chromedp.ByQuery))
+	run(t, ctx, chromedp.Click(chromedp.CSS("#hold-updates")))
 	shown(t, ctx, "Safety mode is on")
 }
 
@@ -311,8 +329,8 @@ func TestPagesWorkWithoutJavaScript(t *testing.T) {
 	ctx := browser(t)
 	d := pagestest.Setup(t)
 	d.Story(t)
-	run(t, ctx, emulation.SetScriptExecutionDisabled(true), chromedp.Navigate(d.URL+"/"),
-		chromedp.SendKeys("input[name=q]", "h_bob\r", chromedp.ByQuery), chromedp.WaitVisible("#account-facts", chromedp.ByQuery))
+	run(t, ctx, send(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}), chromedp.Navigate(d.URL+"/"),
+		chromedp.SendKeys(chromedp.CSS("input[name=q]"), "h_bob\r"), chromedp.WaitVisible(chromedp.CSS("#account-facts")))
 	require.Contains(t, text(t, ctx, "#account-facts"), "disconnected")
 	require.Contains(t, text(t, ctx, "#account-history .when"), " UTC")
 }
