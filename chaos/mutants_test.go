@@ -321,8 +321,8 @@ var mutants = []mutant{
 	},
 	{
 		without: "safety mode in the plan of a tick",
-		edits: []edit{{plans, "WHERE thaw.block_reason(account, safety.since IS NOT NULL, workspace.auto_resume) IS NULL",
-			"WHERE thaw.block_reason(account, false, workspace.auto_resume) IS NULL"}},
+		edits: []edit{{plans, "WHERE thaw.block_reason(account, safety.since IS NOT NULL, workspace.auto_resume, workspace.shadow) IS NULL",
+			"WHERE thaw.block_reason(account, false, workspace.auto_resume, workspace.shadow) IS NULL"}},
 		pkg: "./worker", tests: []string{"TestBlockedAccountResumesNothing"},
 	},
 	{

@@ -53,6 +53,8 @@ INSERT INTO thaw.forecasts (made_at, content) VALUES (thaw.now(), '');
 INSERT INTO thaw.account_served VALUES (1, '2026-01-01');
 INSERT INTO thaw.workspace_served VALUES (1, '2026-01-01');
 INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_account, delta) VALUES (1, 1, 'paused_by_user', false, 1);
+INSERT INTO thaw.adopt_errors (kind, external_id, change, code, problem) VALUES ('enrollment', '1', '{}', 'unknown_word', 'a word');
+INSERT INTO thaw.changes_queue (kind, row_id, from_status, cause) VALUES ('enrollment', 1, 'active', 'signal');
 INSERT INTO thaw.api_tokens (workspace_id, name, hash, created_by) VALUES (1, 'portal', sha256('one'), 'support');
 `
 
@@ -76,6 +78,22 @@ var breaks = map[string][]string{
 	"settings_signal_cap_check":               {"UPDATE thaw.settings SET signal_cap = 0", "UPDATE thaw.settings SET signal_cap = 10000001"},
 	"settings_jitter_check":                   {"UPDATE thaw.settings SET jitter = '-1 second'", "UPDATE thaw.settings SET jitter = '25 hours'"},
 	"settings_grace_period_check":             {"UPDATE thaw.settings SET grace_period = '-1 second'", "UPDATE thaw.settings SET grace_period = '8 days'"},
+	"adopt_state_only_row_check":              {"INSERT INTO thaw.adopt_state (only_row) VALUES (false)"},
+	"adopt_state_phase_check":                 {"UPDATE thaw.adopt_state SET phase = 'on', started_at = thaw.now()"},
+	"adopt_state_phase_is_started":            {"UPDATE thaw.adopt_state SET phase = 'running'", "UPDATE thaw.adopt_state SET started_at = thaw.now()"},
+	"adopt_state_drift_rows_check":            {"UPDATE thaw.adopt_state SET drift_rows = -1"},
+	"adopt_state_drift_limit_rows_check":      {"UPDATE thaw.adopt_state SET drift_limit_rows = -1"},
+	"adopt_state_drift_limit_percent_check":   {"UPDATE thaw.adopt_state SET drift_limit_percent = 101", "UPDATE thaw.adopt_state SET drift_limit_percent = -1"},
+	"adopt_errors_kind_check":                 {"UPDATE thaw.adopt_errors SET kind = 'lead'"},
+	"adopt_errors_external_id_check":          {"UPDATE thaw.adopt_errors SET external_id = ''"},
+	"adopt_errors_code_check":                 {"UPDATE thaw.adopt_errors SET code = ''"},
+	"adopt_errors_problem_check":              {"UPDATE thaw.adopt_errors SET problem = ''", "UPDATE thaw.adopt_errors SET problem = repeat('x', 1001)"},
+	"adopt_errors_attempts_check":             {"UPDATE thaw.adopt_errors SET attempts = 0"},
+	"adopt_errors_deferred_is_retried":        {"UPDATE thaw.adopt_errors SET is_deferred = true"},
+	"changes_queue_kind_check":                {"UPDATE thaw.changes_queue SET kind = 'lead'"},
+	"changes_queue_from_status_check":         {"UPDATE thaw.changes_queue SET from_status = ''"},
+	"changes_queue_cause_check":               {"UPDATE thaw.changes_queue SET cause = ''"},
+	"accounts_parked_has_a_reason":            {"UPDATE thaw.accounts SET parked_reason = ''", "UPDATE thaw.accounts SET parked_reason = repeat('x', 1001)"},
 	"settings_keep_history_check": {
 		"UPDATE thaw.settings SET keep_history = '47 hours'", "UPDATE thaw.settings SET keep_history = '36501 days'",
 	},

@@ -97,6 +97,19 @@ CREATE TYPE thaw.signal_outcome AS ENUM (
     'unknown_account',
     'ignored'
 );
+CREATE TYPE thaw.taken AS (
+	external_id text,
+	change jsonb,
+	kept_ids bigint[],
+	was_parked boolean,
+	row_id bigint,
+	workspace_id bigint,
+	campaign_id bigint,
+	account_id bigint,
+	is_shadow boolean,
+	code text,
+	problem text
+);
 CREATE FUNCTION thaw.account_cap(p_account_id bigint) RETURNS integer
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -169,6 +182,7 @@ CREATE TABLE thaw.workspaces (
     heal_cap integer,
     created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
     external_id text,
+    shadow boolean DEFAULT false NOT NULL,
     CONSTRAINT workspaces_external_id_is_visible CHECK ((thaw.is_visible(external_id) AND ((length(external_id) >= 1) AND (length(external_id) <= 200)))),
     CONSTRAINT workspaces_heal_cap_check CHECK (((heal_cap >= 1) AND (heal_cap <= 10000000))),
     CONSTRAINT workspaces_key_check CHECK ((key <> ''::text)),
@@ -178,9 +192,30 @@ CREATE TABLE thaw.workspaces (
 COMMENT ON TABLE thaw.workspaces IS 'A tenant of the platform.';
 COMMENT ON COLUMN thaw.workspaces.heal_cap IS 'How many prospects per tick the heals started by the tenant may resume, regardless of the cap per account. Null: these heals keep the caps of the tick. Set by thaw.set_heal_cap.';
 COMMENT ON COLUMN thaw.workspaces.external_id IS 'The ID of this row in the platform''s own table, as text. Unique. Null: the platform has none, or did not pass it.';
+COMMENT ON COLUMN thaw.workspaces.shadow IS 'Whether the workspace is in shadow mode: Thaw follows the platform and shows what it would do, and changes nothing. Set by thaw.go_live and thaw.go_shadow.';
 CREATE FUNCTION thaw.account_cap(p_workspace thaw.workspaces, p_settings thaw.settings) RETURNS integer
     LANGUAGE sql IMMUTABLE
     RETURN (p_settings).account_cap;
+CREATE FUNCTION thaw.account_events_queue() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+BEGIN
+    IF NOT thaw.is_adopted() THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO thaw.changes_queue (kind, row_id, from_status, cause)
+    SELECT 'account', a.id, n.from_status, 'signal'
+    FROM new_rows AS n
+    JOIN thaw.accounts AS a ON a.id = n.account_id
+    JOIN thaw.workspaces AS w ON w.id = a.workspace_id AND NOT w.shadow
+    WHERE a.external_id IS NOT NULL
+    ORDER BY a.id, n.id;
+    RETURN NULL;
+END;
+$$;
 CREATE FUNCTION thaw.accounts_apply_early_signals() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -265,6 +300,7 @@ CREATE TABLE thaw.accounts (
     timezone text DEFAULT 'UTC'::text NOT NULL,
     created_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
     external_id text,
+    parked_reason text,
     CONSTRAINT accounts_connected_has_no_error CHECK (((status <> 'connected'::thaw.account_status) OR (last_error IS NULL))),
     CONSTRAINT accounts_connected_is_confirmed CHECK (((status <> 'connected'::thaw.account_status) OR (reconnected_at IS NULL))),
     CONSTRAINT accounts_connected_is_not_due_to_pause CHECK (((status <> 'connected'::thaw.account_status) OR (pause_after IS NULL))),
@@ -275,6 +311,7 @@ CREATE TABLE thaw.accounts (
     CONSTRAINT accounts_lock_has_a_reason CHECK ((((locked_at IS NULL) = (locked_reason IS NULL)) AND (locked_reason <> ''::text) AND (length(locked_reason) <= 1000))),
     CONSTRAINT accounts_member_id_check CHECK ((member_id <> ''::text)),
     CONSTRAINT accounts_member_id_is_visible CHECK (thaw.is_visible(member_id)),
+    CONSTRAINT accounts_parked_has_a_reason CHECK (((length(parked_reason) >= 1) AND (length(parked_reason) <= 1000))),
     CONSTRAINT accounts_provider_account_id_check CHECK ((provider_account_id <> ''::text)),
     CONSTRAINT accounts_provider_account_id_is_visible CHECK (thaw.is_visible(provider_account_id)),
     CONSTRAINT accounts_provider_check CHECK ((provider <> ''::text)),
@@ -295,6 +332,7 @@ COMMENT ON COLUMN thaw.accounts.resume_after IS 'If the account is flapping: the
 COMMENT ON COLUMN thaw.accounts.needs_reconnect_at IS 'When the message account.needs_reconnect was written for the current outage. Null: it was not.';
 COMMENT ON COLUMN thaw.accounts.pause_after IS 'When the active enrollments of this account are due to be paused. Null: no pause is due.';
 COMMENT ON COLUMN thaw.accounts.external_id IS 'The ID of this row in the platform''s own table, as text. Unique within a workspace. Null: the platform has none, or did not pass it.';
+COMMENT ON COLUMN thaw.accounts.parked_reason IS 'Why Thaw cannot tell what the platform knows about this account (thaw adopt). Nothing is resumed or sent through it. Null: it is not parked.';
 CREATE FUNCTION thaw.accounts_named(p_name text, p_first_workspace bigint DEFAULT 0, p_last_workspace bigint DEFAULT '9223372036854775807'::bigint) RETURNS TABLE(id bigint)
     LANGUAGE sql STABLE ROWS 1
     BEGIN ATOMIC
@@ -607,6 +645,86 @@ $_$;
 CREATE FUNCTION thaw.allows_resume(p_status thaw.campaign_status, p_waits_for_account boolean) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     RETURN ((p_status = 'running'::thaw.campaign_status) OR p_waits_for_account);
+CREATE FUNCTION thaw.apply_accounts(p_rows jsonb, p_is_backfill boolean) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    taken   thaw.taken[] := thaw.with_kept('account', p_rows, p_is_backfill);
+    locked  bigint[];
+    one     record;
+    outcome text;
+BEGIN
+    taken := ARRAY(
+        SELECT ROW(t.external_id, t.change, t.kept_ids, t.was_parked, coalesce(known.id, linked.id), coalesce(workspace.id, known.workspace_id),
+            NULL, NULL, NULL, failure.code, failure.problem)::thaw.taken
+        FROM unnest(taken) AS t
+        LEFT JOIN LATERAL (SELECT w.id FROM thaw.workspaces AS w WHERE w.external_id = t.change ->> 'workspace' LIMIT 1) AS workspace ON true
+        LEFT JOIN LATERAL (
+            SELECT min(a.id) AS id, min(a.workspace_id) AS workspace_id, count(*) AS n FROM thaw.accounts AS a
+            WHERE a.external_id = t.external_id AND (NOT t.change ? 'workspace' OR a.workspace_id = workspace.id)) AS known ON true
+        LEFT JOIN LATERAL (
+            SELECT a.id FROM thaw.accounts AS a
+            WHERE known.id IS NULL AND a.external_id IS NULL AND a.workspace_id = workspace.id
+                AND a.provider = coalesce(t.change ->> 'provider', 'linkedin') AND a.provider_account_id = t.change ->> 'provider_account_id') AS linked ON true
+        CROSS JOIN LATERAL (
+            SELECT CASE
+                WHEN t.change ? 'unknown' THEN ARRAY['unknown_word', format('the mapping has no status for "%s"', left(t.change ->> 'unknown', 100))]
+                WHEN known.n > 1 THEN ARRAY['ambiguous', format('%s workspaces have an account with ID %s', known.n, t.external_id)]
+                WHEN known.id IS NULL AND NOT t.change ? 'workspace' THEN ARRAY['unknown_row', 'an account that was never inserted changed']
+                WHEN known.id IS NULL AND workspace.id IS NULL THEN ARRAY['unknown_parent', format('there is no workspace with ID %s', t.change ->> 'workspace')]
+                WHEN known.id IS NULL AND linked.id IS NULL AND NOT t.change ? 'provider_account_id' THEN ARRAY['unknown_row', 'an account that was never inserted changed']
+                END AS words) AS found
+        CROSS JOIN LATERAL (SELECT found.words[1] AS code, found.words[2] AS problem) AS failure);
+    IF p_is_backfill THEN
+        taken := ARRAY(SELECT t FROM unnest(taken) AS t WHERE t.row_id IS NULL OR t.kept_ids IS NOT NULL
+            OR EXISTS (SELECT FROM thaw.accounts AS a WHERE a.id = t.row_id AND a.external_id IS NULL));
+    END IF;
+    INSERT INTO thaw.accounts (external_id, workspace_id, provider, provider_account_id, member_id, display_name, timezone)
+    SELECT t.external_id, t.workspace_id, coalesce(t.change ->> 'provider', 'linkedin'),
+        coalesce(nullif(t.change ->> 'provider_account_id', ''), 'not-connected:' || t.external_id), nullif(t.change ->> 'member_id', ''),
+        coalesce(t.change ->> 'name', ''), coalesce(nullif(t.change ->> 'timezone', ''), 'UTC')
+    FROM unnest(taken) AS t
+    WHERE t.row_id IS NULL AND t.code IS NULL
+    ORDER BY length(t.external_id), t.external_id;
+    locked := thaw.lock_taken('thaw.accounts', ARRAY(SELECT t.row_id FROM unnest(taken) AS t WHERE t.row_id IS NOT NULL AND t.code IS NULL));
+    taken := thaw.set_aside(taken, locked);
+    UPDATE thaw.accounts AS a SET external_id = new.external_id, provider = new.provider, provider_account_id = new.provider_account_id,
+        member_id = new.member_id, display_name = new.display_name, timezone = new.timezone, parked_reason = new.parked_reason
+    FROM (
+        SELECT t.row_id, t.external_id, coalesce(t.change ->> 'provider', old.provider) AS provider,
+            CASE WHEN t.change ? 'provider_account_id' THEN coalesce(nullif(t.change ->> 'provider_account_id', ''), 'not-connected:' || t.external_id)
+                ELSE old.provider_account_id END AS provider_account_id,
+            CASE WHEN t.change ? 'member_id' THEN nullif(t.change ->> 'member_id', '') ELSE old.member_id END AS member_id,
+            CASE WHEN t.change ? 'name' THEN coalesce(t.change ->> 'name', '') ELSE old.display_name END AS display_name,
+            CASE WHEN t.change ? 'timezone' THEN coalesce(nullif(t.change ->> 'timezone', ''), 'UTC') ELSE old.timezone END AS timezone,
+            CASE WHEN NOT t.was_parked THEN old.parked_reason END AS parked_reason
+        FROM unnest(taken) AS t JOIN thaw.accounts AS old ON old.id = t.row_id
+        WHERE t.code IS NULL) AS new
+    WHERE a.id = new.row_id
+        AND (a.external_id, a.provider, a.provider_account_id, a.member_id, a.display_name, a.timezone, a.parked_reason)
+            IS DISTINCT FROM (new.external_id, new.provider, new.provider_account_id, new.member_id, new.display_name, new.timezone, new.parked_reason);
+    FOR one IN
+        SELECT a.*, word.status AS new_status
+        FROM unnest(taken) AS t
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN (t.change ->> 'deleted')::boolean THEN 'removed' ELSE t.change ->> 'status' END::thaw.account_status AS status) AS word
+        JOIN thaw.accounts AS a ON a.external_id = t.external_id AND a.workspace_id = t.workspace_id
+        WHERE t.code IS NULL AND word.status <> a.status
+        ORDER BY a.id
+    LOOP
+        -- Connecting replaces connected only with a time of its own, in a later second.
+        outcome := thaw.signal(one.provider, one.provider_account_id, one.new_status::text,
+            CASE WHEN one.new_status = 'connecting' AND one.status = 'connected' THEN greatest(thaw.now(), one.status_at + interval '1 second') END);
+        IF outcome <> 'applied' THEN
+            PERFORM thaw.queue_changes('account', ARRAY[one.id], one.new_status::text, 'signal');
+        END IF;
+    END LOOP;
+    RETURN thaw.settle_taken('account', taken);
+END;
+$$;
 CREATE FUNCTION thaw.apply_action(p_action_id bigint, p_enrollment_ids bigint[]) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -682,6 +800,187 @@ BEGIN
         LIMIT p_size)
     SELECT thaw.apply_action(p_action_id, array_agg(claim.id)) INTO changed FROM claim;
     RETURN changed;
+END;
+$$;
+CREATE FUNCTION thaw.apply_campaigns(p_rows jsonb, p_is_backfill boolean) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    taken  thaw.taken[] := thaw.with_kept('campaign', p_rows, p_is_backfill);
+    locked bigint[];
+    kept   bigint[];
+BEGIN
+    taken := ARRAY(
+        SELECT ROW(t.external_id, t.change, t.kept_ids, t.was_parked, coalesce(known.id, linked.id), coalesce(workspace.id, known.workspace_id),
+            NULL, NULL, (SELECT w.shadow FROM thaw.workspaces AS w WHERE w.id = coalesce(workspace.id, known.workspace_id)), failure.code, failure.problem)::thaw.taken
+        FROM unnest(taken) AS t
+        LEFT JOIN LATERAL (SELECT w.id FROM thaw.workspaces AS w WHERE w.external_id = t.change ->> 'workspace' LIMIT 1) AS workspace ON true
+        LEFT JOIN LATERAL (
+            SELECT min(c.id) AS id, min(c.workspace_id) AS workspace_id, count(*) AS n FROM thaw.campaigns AS c
+            WHERE c.external_id = t.external_id AND (NOT t.change ? 'workspace' OR c.workspace_id = workspace.id)) AS known ON true
+        LEFT JOIN LATERAL (
+            SELECT c.id FROM thaw.campaigns AS c
+            WHERE known.id IS NULL AND c.external_id IS NULL AND c.workspace_id = workspace.id AND c.key = coalesce(t.change ->> 'key', t.external_id)) AS linked ON true
+        CROSS JOIN LATERAL (
+            SELECT CASE
+                WHEN t.change ? 'unknown' THEN ARRAY['unknown_word', format('the mapping has no status for "%s"', left(t.change ->> 'unknown', 100))]
+                WHEN known.n > 1 THEN ARRAY['ambiguous', format('%s workspaces have a campaign with ID %s', known.n, t.external_id)]
+                WHEN known.id IS NULL AND NOT t.change ?& '{workspace,status}'::text[] THEN ARRAY['unknown_row', 'a campaign that was never inserted changed']
+                WHEN known.id IS NULL AND workspace.id IS NULL THEN ARRAY['unknown_parent', format('there is no workspace with ID %s', t.change ->> 'workspace')]
+                END AS words) AS found
+        CROSS JOIN LATERAL (SELECT found.words[1] AS code, found.words[2] AS problem) AS failure);
+    IF p_is_backfill THEN
+        taken := ARRAY(SELECT t FROM unnest(taken) AS t WHERE t.row_id IS NULL OR t.kept_ids IS NOT NULL
+            OR EXISTS (SELECT FROM thaw.campaigns AS c WHERE c.id = t.row_id AND c.external_id IS NULL));
+    END IF;
+    INSERT INTO thaw.campaigns (external_id, workspace_id, key, name, status, paused_reason, paused_at)
+    SELECT t.external_id, t.workspace_id, coalesce((ruled.new).key, t.external_id), coalesce((ruled.new).name, ''), (ruled.new).status,
+        (ruled.new).paused_reason, (ruled.new).paused_at
+    FROM unnest(taken) AS t
+    CROSS JOIN LATERAL thaw.taken_campaign(NULL, t.change, true, false) AS ruled
+    WHERE t.row_id IS NULL AND t.code IS NULL
+    ORDER BY length(t.external_id), t.external_id;
+    locked := thaw.lock_taken('thaw.campaigns', ARRAY(SELECT t.row_id FROM unnest(taken) AS t WHERE t.row_id IS NOT NULL AND t.code IS NULL));
+    taken := thaw.set_aside(taken, locked);
+    WITH ruled AS MATERIALIZED (
+        SELECT t.row_id, t.external_id, c AS old, rule.new, rule.verdict
+        FROM unnest(taken) AS t
+        JOIN thaw.campaigns AS c ON c.id = t.row_id
+        CROSS JOIN LATERAL thaw.taken_campaign(c, t.change, t.is_shadow, t.was_parked) AS rule
+        WHERE t.code IS NULL
+    ), changed AS (
+        UPDATE thaw.campaigns AS c SET external_id = ruled.external_id, key = (ruled.new).key, name = (ruled.new).name,
+            status = (ruled.new).status, paused_reason = (ruled.new).paused_reason, paused_at = (ruled.new).paused_at
+        FROM ruled
+        WHERE c.id = ruled.row_id AND (ruled.new IS DISTINCT FROM ruled.old OR c.external_id IS DISTINCT FROM ruled.external_id)
+    )
+    SELECT array_agg(ruled.row_id) INTO kept FROM ruled WHERE ruled.verdict = 'keep';
+    PERFORM thaw.queue_changes('campaign', kept, 'running', 'person');
+    RETURN thaw.settle_taken('campaign', taken);
+END;
+$$;
+CREATE FUNCTION thaw.apply_enrollments(p_rows jsonb, p_is_backfill boolean) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    taken    thaw.taken[] := thaw.with_kept('enrollment', p_rows, p_is_backfill);
+    locked   bigint[];
+    kept     bigint[];
+    requeued bigint[];
+    role     text := 'in the platform''s table, by database role ' || session_user;
+    -- Until then, a backfill may bring a row that was deleted after its snapshot. It is copied as
+    -- removed, so that the same batch does not bring it again.
+    is_complete boolean := (SELECT s.phase = 'running' FROM thaw.adopt_state AS s);
+BEGIN
+    taken := ARRAY(
+        SELECT ROW(t.external_id, t.change, t.kept_ids, t.was_parked, row.id, row.workspace_id, campaign.id, account.id,
+            (SELECT w.shadow FROM thaw.workspaces AS w WHERE w.id = row.workspace_id), failure.code, failure.problem)::thaw.taken
+        FROM unnest(taken) AS t
+        CROSS JOIN LATERAL (
+            SELECT min(c.id) AS id, min(c.workspace_id) AS workspace_id, count(*) AS n FROM thaw.campaigns AS c
+            WHERE c.external_id = t.change ->> 'campaign'
+                AND (NOT t.change ? 'workspace' OR c.workspace_id = (SELECT w.id FROM thaw.workspaces AS w WHERE w.external_id = t.change ->> 'workspace'))) AS campaign
+        CROSS JOIN LATERAL (
+            SELECT min(e.id) AS id, min(e.workspace_id) AS workspace_id, count(*) AS n FROM thaw.enrollments AS e
+            WHERE e.external_id = t.external_id
+                AND (NOT t.change ? 'workspace' OR e.workspace_id = (SELECT w.id FROM thaw.workspaces AS w WHERE w.external_id = t.change ->> 'workspace'))) AS known
+        -- A prospect that Thaw knew before the adoption has no ID of the platform yet.
+        LEFT JOIN LATERAL (
+            SELECT e.id FROM thaw.enrollments AS e
+            WHERE known.id IS NULL AND e.prospect_url = t.change ->> 'prospect_url' AND e.campaign_id = campaign.id AND e.external_id IS NULL
+            ORDER BY e.id LIMIT 1) AS linked ON true
+        CROSS JOIN LATERAL (
+            SELECT coalesce(known.id, linked.id) AS id, coalesce(known.workspace_id, campaign.workspace_id) AS workspace_id) AS row
+        LEFT JOIN LATERAL (
+            SELECT a.id FROM thaw.accounts AS a WHERE a.external_id = t.change ->> 'account' AND a.workspace_id = row.workspace_id) AS account ON true
+        CROSS JOIN LATERAL (
+            SELECT CASE
+                WHEN t.change ? 'unknown' THEN ARRAY['unknown_word', format('the mapping has no status for "%s"', left(t.change ->> 'unknown', 100))]
+                WHEN known.n > 1 THEN ARRAY['ambiguous', format('%s workspaces have a prospect with ID %s', known.n, t.external_id)]
+                WHEN campaign.n > 1 THEN ARRAY['ambiguous', format('%s workspaces have a campaign with ID %s', campaign.n, t.change ->> 'campaign')]
+                WHEN row.id IS NULL AND (t.change ->> 'deleted')::boolean AND is_complete
+                    THEN NULL -- inserted and deleted again
+                WHEN row.id IS NULL AND NOT t.change ?& '{campaign,status,prospect_url}'::text[]
+                    THEN ARRAY['unknown_row', 'a prospect that was never inserted changed']
+                WHEN t.change ? 'campaign' AND campaign.id IS NULL
+                    THEN ARRAY['unknown_parent', format('there is no campaign with ID %s', t.change ->> 'campaign')]
+                WHEN known.workspace_id <> campaign.workspace_id
+                    THEN ARRAY['unknown_parent', format('campaign %s is in another workspace', t.change ->> 'campaign')]
+                WHEN t.change ->> 'account' IS NOT NULL AND account.id IS NULL
+                    THEN ARRAY['unknown_parent', format('the workspace has no account with ID %s', t.change ->> 'account')]
+                END AS words) AS found
+        CROSS JOIN LATERAL (SELECT found.words[1] AS code, found.words[2] AS problem) AS failure);
+    IF p_is_backfill THEN
+        -- Known rows are newer than the snapshot that the backfill reads. Only what was kept of
+        -- their changes is applied.
+        taken := ARRAY(SELECT t FROM unnest(taken) AS t WHERE t.row_id IS NULL OR t.kept_ids IS NOT NULL
+            OR EXISTS (SELECT FROM thaw.enrollments AS e WHERE e.id = t.row_id AND e.external_id IS NULL));
+    END IF;
+    PERFORM set_config('thaw.counts_by_statement', 'on', true);
+    INSERT INTO thaw.enrollments (
+        external_id, workspace_id, campaign_id, account_id, step, status, paused_reason, paused_at, own_reason, next_action_at, prospect_url)
+    SELECT t.external_id, t.workspace_id, t.campaign_id, t.account_id, coalesce((ruled.new).step, 0), (ruled.new).status, (ruled.new).paused_reason,
+        (ruled.new).paused_at, (ruled.new).own_reason, (ruled.new).next_action_at, (ruled.new).prospect_url
+    FROM unnest(taken) AS t
+    CROSS JOIN LATERAL thaw.taken_enrollment(NULL, t) AS ruled
+    WHERE t.row_id IS NULL AND t.code IS NULL AND NOT (is_complete AND coalesce((t.change ->> 'deleted')::boolean, false))
+    ORDER BY length(t.external_id), t.external_id;
+    locked := thaw.lock_taken('thaw.enrollments', ARRAY(SELECT t.row_id FROM unnest(taken) AS t WHERE t.row_id IS NOT NULL AND t.code IS NULL));
+    taken := thaw.set_aside(taken, locked);
+    WITH ruled AS MATERIALIZED (
+        SELECT t.row_id, e AS old, rule.new, rule.verdict
+        FROM unnest(taken) AS t
+        JOIN thaw.enrollments AS e ON e.id = t.row_id
+        CROSS JOIN LATERAL thaw.taken_enrollment(e, t) AS rule
+        WHERE t.code IS NULL
+    ), changed AS (
+        UPDATE thaw.enrollments AS e SET external_id = (ruled.new).external_id, campaign_id = (ruled.new).campaign_id,
+            account_id = (ruled.new).account_id, step = (ruled.new).step, status = (ruled.new).status,
+            paused_reason = (ruled.new).paused_reason, paused_at = (ruled.new).paused_at, own_reason = (ruled.new).own_reason,
+            next_action_at = (ruled.new).next_action_at, prospect_url = (ruled.new).prospect_url
+        FROM ruled
+        WHERE e.id = ruled.row_id AND ruled.new IS DISTINCT FROM ruled.old
+    ), written AS (
+        INSERT INTO thaw.enrollment_events (
+            enrollment_id, at, from_account_id, to_account_id, step, kind, source, from_status, to_status, reason, paused_at, detail)
+        SELECT ruled.row_id, thaw.now(), (ruled.old).account_id, event.to_account_id, (ruled.new).step, event.kind, 'platform',
+            event.from_status, CASE event.kind WHEN 'settled' THEN 'paused' ELSE (ruled.new).status END, event.reason, event.paused_at, role
+        FROM ruled
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN (ruled.new).status = 'active' THEN 'resumed'
+                    WHEN (ruled.new).status <> 'paused' THEN 'changed'
+                    WHEN thaw.waits_for_account((ruled.new).paused_reason) AND (ruled.old).status = 'paused' AND NOT (ruled.old).waits_for_account THEN 'released'
+                    ELSE 'paused' END::thaw.event_kind AS kind,
+                (ruled.old).account_id AS to_account_id, (ruled.old).status AS from_status,
+                CASE WHEN (ruled.new).status = 'paused' AND NOT (thaw.waits_for_account((ruled.new).paused_reason)
+                    AND (ruled.old).status = 'paused' AND NOT (ruled.old).waits_for_account)
+                    THEN (ruled.new).paused_reason ELSE (ruled.old).paused_reason END AS reason,
+                coalesce((ruled.old).paused_at, (ruled.new).paused_at) AS paused_at
+            WHERE (ruled.old).paused_reason IS DISTINCT FROM (ruled.new).paused_reason
+            UNION ALL
+            -- As in 00024_settle.sql.
+            SELECT 'settled', (ruled.old).account_id, (ruled.old).status, (ruled.old).paused_reason, (ruled.old).paused_at
+            WHERE (ruled.old).status = 'paused' AND (ruled.old).step <> (ruled.new).step
+            UNION ALL
+            SELECT 'moved', (ruled.new).account_id, (ruled.new).status, (ruled.new).paused_reason, (ruled.new).paused_at
+            WHERE (ruled.old).account_id <> (ruled.new).account_id) AS event
+        ORDER BY ruled.row_id, event.kind = 'settled' DESC, event.kind = 'moved'
+    )
+    SELECT array_agg(ruled.row_id) FILTER (WHERE ruled.verdict = 'keep'), array_agg(ruled.row_id) FILTER (WHERE ruled.verdict = 'requeue')
+    INTO kept, requeued
+    FROM ruled;
+    PERFORM set_config('thaw.counts_by_statement', '', true);
+    PERFORM thaw.queue_changes('enrollment', kept, 'active', 'person');
+    IF requeued IS NOT NULL THEN
+        PERFORM thaw.requeue_taken(requeued);
+    END IF;
+    RETURN thaw.settle_taken('enrollment', taken);
 END;
 $$;
 CREATE FUNCTION thaw.apply_kept_signals(p_account thaw.accounts) RETURNS integer
@@ -864,6 +1163,40 @@ BEGIN
     RETURN CASE WHEN FOUND THEN 'applied' ELSE 'stale' END::thaw.signal_outcome;
 END;
 $$;
+CREATE FUNCTION thaw.apply_workspaces(p_rows jsonb, p_is_backfill boolean) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    taken  thaw.taken[] := thaw.with_kept('workspace', p_rows, p_is_backfill);
+    locked bigint[];
+BEGIN
+    -- A workspace that Thaw knew before the adoption has no ID of the platform yet.
+    taken := ARRAY(
+        SELECT ROW(t.external_id, t.change, t.kept_ids, t.was_parked,
+            coalesce((SELECT w.id FROM thaw.workspaces AS w WHERE w.external_id = t.external_id),
+                (SELECT w.id FROM thaw.workspaces AS w WHERE w.key = coalesce(t.change ->> 'key', t.external_id) AND w.external_id IS NULL)),
+            NULL, NULL, NULL, NULL, NULL, NULL)::thaw.taken
+        FROM unnest(taken) AS t);
+    IF p_is_backfill THEN
+        taken := ARRAY(SELECT t FROM unnest(taken) AS t WHERE t.row_id IS NULL OR t.kept_ids IS NOT NULL
+            OR EXISTS (SELECT FROM thaw.workspaces AS w WHERE w.id = t.row_id AND w.external_id IS NULL));
+    END IF;
+    INSERT INTO thaw.workspaces (external_id, key, name, shadow)
+    SELECT t.external_id, coalesce(t.change ->> 'key', t.external_id), coalesce(t.change ->> 'name', ''), s.shadow_by_default
+    FROM unnest(taken) AS t CROSS JOIN thaw.adopt_state AS s
+    WHERE t.row_id IS NULL
+    ORDER BY length(t.external_id), t.external_id;
+    locked := thaw.lock_taken('thaw.workspaces', ARRAY(SELECT t.row_id FROM unnest(taken) AS t WHERE t.row_id IS NOT NULL));
+    UPDATE thaw.workspaces AS w SET external_id = t.external_id, key = coalesce(t.change ->> 'key', w.key), name = coalesce(t.change ->> 'name', w.name)
+    FROM unnest(taken) AS t
+    WHERE w.id = t.row_id AND w.id = ANY (locked)
+        AND (w.external_id, w.key, w.name) IS DISTINCT FROM (t.external_id, coalesce(t.change ->> 'key', w.key), coalesce(t.change ->> 'name', w.name));
+    RETURN thaw.settle_taken('workspace', thaw.set_aside(taken, locked));
+END;
+$$;
 CREATE FUNCTION thaw.assign_id() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -883,18 +1216,17 @@ BEGIN
     RETURN NEW;
 END;
 $$;
-CREATE FUNCTION thaw.block_reason(p_account thaw.accounts, p_is_safety_on boolean, p_is_auto_resume_on boolean) RETURNS text
+CREATE FUNCTION thaw.block_reason(p_account thaw.accounts, p_is_safety_on boolean, p_is_auto_resume_on boolean, p_is_shadow boolean) RETURNS text
     LANGUAGE sql STABLE
-    RETURN CASE WHEN ((p_account).status <> 'connected'::thaw.account_status) THEN 'account_not_connected'::text WHEN ((p_account).locked_at IS NOT NULL) THEN 'account_locked'::text WHEN ((p_account).hold_until > thaw.now()) THEN 'account_on_hold'::text WHEN p_is_safety_on THEN 'safety_mode'::text WHEN ((p_account).resume_after > thaw.now()) THEN 'account_flapping'::text WHEN (NOT p_is_auto_resume_on) THEN 'auto_resume_off'::text ELSE NULL::text END;
+    RETURN CASE WHEN ((p_account).status <> 'connected'::thaw.account_status) THEN 'account_not_connected'::text WHEN ((p_account).locked_at IS NOT NULL) THEN 'account_locked'::text WHEN ((p_account).parked_reason IS NOT NULL) THEN 'account_parked'::text WHEN ((p_account).hold_until > thaw.now()) THEN 'account_on_hold'::text WHEN p_is_safety_on THEN 'safety_mode'::text WHEN ((p_account).resume_after > thaw.now()) THEN 'account_flapping'::text WHEN (NOT p_is_auto_resume_on) THEN 'auto_resume_off'::text WHEN p_is_shadow THEN 'shadow_mode'::text ELSE NULL::text END;
 CREATE FUNCTION thaw.blocked_by(p_account thaw.accounts, p_even_if_off boolean DEFAULT false) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    RETURN thaw.block_reason(p_account,
-        thaw.is_safety_on(),
-        p_even_if_off OR (
-            SELECT workspace.auto_resume FROM thaw.workspaces AS workspace WHERE workspace.id = p_account.workspace_id));
+    RETURN (
+        SELECT thaw.block_reason(p_account, thaw.is_safety_on(), p_even_if_off OR workspace.auto_resume, workspace.shadow)
+        FROM thaw.workspaces AS workspace WHERE workspace.id = p_account.workspace_id);
 END;
 $$;
 CREATE FUNCTION thaw.blocked_campaigns(p_after bigint DEFAULT 0, p_size integer DEFAULT 2000, p_accounts integer DEFAULT 20000, OUT account_ids bigint[], OUT workspace_ids bigint[], OUT looked_to bigint) RETURNS record
@@ -950,25 +1282,51 @@ CREATE FUNCTION thaw.blocks(p_account thaw.accounts) RETURNS text[]
 DECLARE
     account           thaw.accounts := p_account;
     is_safety_on      boolean := thaw.is_safety_on();
-    is_auto_resume_on boolean := (
-        SELECT workspace.auto_resume FROM thaw.workspaces AS workspace WHERE workspace.id = p_account.workspace_id);
+    is_auto_resume_on boolean;
+    is_shadow         boolean;
     found             text[] := '{}';
     next              text;
 BEGIN
+    SELECT workspace.auto_resume, workspace.shadow INTO is_auto_resume_on, is_shadow
+    FROM thaw.workspaces AS workspace WHERE workspace.id = p_account.workspace_id;
     LOOP
-        next := thaw.block_reason(account, is_safety_on, is_auto_resume_on);
+        next := thaw.block_reason(account, is_safety_on, is_auto_resume_on, is_shadow);
         EXIT WHEN next IS NULL;
         found := found || next;
         CASE next
             WHEN 'account_not_connected' THEN account.status := 'connected';
             WHEN 'account_locked' THEN account.locked_at := NULL;
+            WHEN 'account_parked' THEN account.parked_reason := NULL;
             WHEN 'account_on_hold' THEN account.hold_until := NULL;
             WHEN 'safety_mode' THEN is_safety_on := false;
             WHEN 'account_flapping' THEN account.resume_after := NULL;
             WHEN 'auto_resume_off' THEN is_auto_resume_on := true;
+            WHEN 'shadow_mode' THEN is_shadow := false;
         END CASE;
     END LOOP;
     RETURN found;
+END;
+$$;
+CREATE FUNCTION thaw.campaign_events_queue() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+BEGIN
+    IF NOT thaw.is_adopted() THEN
+        RETURN NULL;
+    END IF;
+    PERFORM thaw.refuse_in_shadow(ARRAY(
+        SELECT DISTINCT c.workspace_id FROM new_rows AS n JOIN thaw.campaigns AS c ON c.id = n.campaign_id
+        WHERE n.source <> 'platform' AND c.external_id IS NOT NULL));
+    INSERT INTO thaw.changes_queue (kind, row_id, from_status, from_reason, cause)
+    SELECT 'campaign', c.id, n.from_status, CASE n.kind WHEN 'paused' THEN n.from_reason ELSE n.reason END, thaw.cause_of(n.source)
+    FROM new_rows AS n
+    JOIN thaw.campaigns AS c ON c.id = n.campaign_id
+    WHERE n.source <> 'platform' AND c.external_id IS NOT NULL
+    ORDER BY c.id, n.id;
+    RETURN NULL;
 END;
 $$;
 CREATE TABLE thaw.campaigns (
@@ -1164,7 +1522,7 @@ CREATE VIEW thaw.resumable_parts AS
      JOIN thaw.workspaces workspace ON ((workspace.id = account.workspace_id)))
      CROSS JOIN thaw.safety)
      CROSS JOIN thaw.settings settings)
-  WHERE (thaw.block_reason(account.*, (safety.since IS NOT NULL), workspace.auto_resume) IS NULL)
+  WHERE (thaw.block_reason(account.*, (safety.since IS NOT NULL), workspace.auto_resume, workspace.shadow) IS NULL)
 UNION ALL
  SELECT part.account_id AS source_id,
     target.id AS account_id,
@@ -1177,7 +1535,7 @@ UNION ALL
      JOIN thaw.workspaces workspace ON ((workspace.id = target.workspace_id)))
      CROSS JOIN thaw.safety)
      CROSS JOIN thaw.settings settings)
-  WHERE (thaw.block_reason(target.*, (safety.since IS NOT NULL), workspace.auto_resume) IS NULL);
+  WHERE (thaw.block_reason(target.*, (safety.since IS NOT NULL), workspace.auto_resume, workspace.shadow) IS NULL);
 CREATE VIEW thaw.resumable_accounts AS
  SELECT p.account_id,
     p.workspace_id,
@@ -1210,6 +1568,9 @@ CREATE FUNCTION thaw.candidates(p_tick_at timestamp with time zone DEFAULT thaw.
       LEFT JOIN thaw.account_served account_order ON ((account_order.account_id = candidate.account_id)))
       LEFT JOIN thaw.workspace_served workspace_order ON ((workspace_order.workspace_id = candidate.workspace_id)));
 END;
+CREATE FUNCTION thaw.cause_of(p_source thaw.event_source) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE p_source WHEN 'operator'::thaw.event_source THEN 'person'::text WHEN 'scheduler'::thaw.event_source THEN 'sweep'::text ELSE (p_source)::text END;
 CREATE FUNCTION thaw.charge_quota(p_tick timestamp with time zone, p_lane thaw.lane, p_account_id bigint, p_account_cap integer, p_lane_cap integer, p_resumed integer) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1557,6 +1918,34 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.enqueue_many(p_kind text, p_queue text, p_priority smallint, p_args jsonb[], p_unique_states bit) IS 'Inserts River jobs of one kind in one statement, unique by kind and arguments. Returns how many are new.';
+CREATE FUNCTION thaw.enrollment_events_queue() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+BEGIN
+    IF NOT thaw.is_adopted() THEN
+        RETURN NULL;
+    END IF;
+    PERFORM thaw.refuse_in_shadow(ARRAY(
+        SELECT DISTINCT e.workspace_id FROM new_rows AS n JOIN thaw.enrollments AS e ON e.id = n.enrollment_id
+        WHERE n.source <> 'platform' AND e.external_id IS NOT NULL));
+    INSERT INTO thaw.changes_queue (kind, row_id, from_status, from_reason, from_account_id, cause)
+    SELECT 'enrollment', change.id, change.from_status, change.from_reason, change.from_account_id, change.cause
+    FROM (
+        SELECT e.id, (array_agg(n.from_status::text ORDER BY n.id))[1] AS from_status,
+            -- A resume and a release name the reason of the pause that they end.
+            (array_agg(CASE n.kind WHEN 'paused' THEN n.from_reason ELSE n.reason END::text ORDER BY n.id))[1] AS from_reason,
+            min(n.from_account_id) FILTER (WHERE n.kind = 'moved') AS from_account_id, thaw.cause_of(min(n.source)) AS cause
+        FROM new_rows AS n
+        JOIN thaw.enrollments AS e ON e.id = n.enrollment_id
+        WHERE n.source <> 'platform' AND e.external_id IS NOT NULL
+        GROUP BY e.id) AS change
+    ORDER BY change.id;
+    RETURN NULL;
+END;
+$$;
 CREATE FUNCTION thaw.enrollments_count_delete() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2043,6 +2432,24 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.fold_counts(p_size integer) IS 'Adds recorded changes to the counts of paused enrollments and returns how many. One process runs it at a time.';
+CREATE FUNCTION thaw.go_live(workspace_key text, reason text, actor text DEFAULT CURRENT_USER) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN thaw.set_shadow(workspace_key, false, reason, actor);
+END;
+$$;
+COMMENT ON FUNCTION thaw.go_live(workspace_key text, reason text, actor text) IS 'Takes a workspace from shadow mode to live, or all (workspace_key null; new workspaces are live then too). Returns how many changed.';
+CREATE FUNCTION thaw.go_shadow(workspace_key text, reason text, actor text DEFAULT CURRENT_USER) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN thaw.set_shadow(workspace_key, true, reason, actor);
+END;
+$$;
+COMMENT ON FUNCTION thaw.go_shadow(workspace_key text, reason text, actor text) IS 'Puts a workspace into shadow mode, or all that the platform''s tables have (workspace_key null; new workspaces start in it then too). Thaw then changes nothing in it. Returns how many changed.';
 CREATE FUNCTION thaw.has_endpoint() RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2201,7 +2608,7 @@ BEGIN
         WITH source AS MATERIALIZED (
             SELECT one.id, one.target_id,
                 (SELECT resume.target_id FROM thaw.resume_targets AS resume WHERE resume.source_id = one.id LIMIT 1) AS now_id,
-                (SELECT thaw.block_reason(a, is_safety_on, heal.even_if_off OR w.auto_resume) IS NOT NULL
+                (SELECT thaw.block_reason(a, is_safety_on, heal.even_if_off OR w.auto_resume, w.shadow) IS NOT NULL
                  FROM thaw.accounts AS a JOIN thaw.workspaces AS w ON w.id = a.workspace_id WHERE a.id = one.target_id) AS is_blocked
             FROM (
                 SELECT DISTINCT s.id, s.target_id FROM unnest(next.source_ids, next.target_ids) AS s (id, target_id)
@@ -2655,7 +3062,7 @@ BEGIN
         SELECT FROM thaw.accounts AS target
         JOIN thaw.workspaces AS workspace ON workspace.id = target.workspace_id
         WHERE target.id = source.target_id
-            AND thaw.block_reason(target, NOT is_safe, p_heal.even_if_off OR workspace.auto_resume) IS NULL
+            AND thaw.block_reason(target, NOT is_safe, p_heal.even_if_off OR workspace.auto_resume, workspace.shadow) IS NULL
         LIMIT 1) AS open;
 END;
 $$;
@@ -2954,7 +3361,7 @@ BEGIN
             SELECT FROM thaw.accounts AS target
             JOIN thaw.workspaces AS workspace ON workspace.id = target.workspace_id
             WHERE target.id = resume.target_id
-                AND thaw.block_reason(target, NOT is_safe, p_heal.even_if_off OR workspace.auto_resume) IS NULL
+                AND thaw.block_reason(target, NOT is_safe, p_heal.even_if_off OR workspace.auto_resume, workspace.shadow) IS NULL
             LIMIT 1) AS open
         OFFSET 0) AS source
     CROSS JOIN LATERAL unnest(source.campaign_ids, source.waiting) AS line (campaign_id, waiting)
@@ -3135,6 +3542,14 @@ CREATE FUNCTION thaw.instance_name(p_database_name text) RETURNS text
 CREATE FUNCTION thaw.instead_of_undo(p_what text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE p_what WHEN 'safety_entered'::text THEN 'Exit safety mode instead.'::text WHEN 'safety_exited'::text THEN 'Enter safety mode again instead.'::text WHEN 'heal_started'::text THEN 'Stop the heal instead. What it has resumed stays resumed.'::text WHEN 'heal_stopped'::text THEN 'Continue the heal instead.'::text WHEN 'heal_resumed'::text THEN 'Stop the heal instead.'::text WHEN 'settings_changed'::text THEN 'Set the old value again. The audit log has it.'::text WHEN 'linked'::text THEN 'Accounts stay linked.'::text WHEN 'imported'::text THEN 'Import a file with the earlier state instead.'::text WHEN 'signals_replayed'::text THEN 'A newer signal about an account replaces its status.'::text WHEN 'reconciled'::text THEN 'A newer signal about an account replaces its status.'::text WHEN 'endpoint_added'::text THEN 'Remove the endpoint instead.'::text WHEN 'endpoint_enabled'::text THEN 'Remove the endpoint instead.'::text WHEN 'endpoint_removed'::text THEN 'Start a process with --webhook-url to add the endpoint again.'::text WHEN 'messages_replayed'::text THEN 'Receivers detect repeated messages by their ID.'::text WHEN 'token_created'::text THEN 'Revoke the token instead.'::text WHEN 'token_revoked'::text THEN 'Create another token instead.'::text WHEN 'jobs_changed'::text THEN 'Retry or resume the jobs in River UI instead.'::text WHEN 'instance_adopted'::text THEN 'Adopt it under the name that it had before.'::text WHEN 'server_changed'::text THEN 'It is an event, not an action.'::text WHEN 'undone'::text THEN 'Take the original action again instead.'::text ELSE NULL::text END;
+CREATE FUNCTION thaw.is_adopted() RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN (SELECT s.started_at IS NOT NULL FROM thaw.adopt_state AS s);
+END;
+$$;
 CREATE FUNCTION thaw.job_key(p_kind text, p_args jsonb) RETURNS bytea
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3232,7 +3647,7 @@ CASE
 END),
     CONSTRAINT manual_actions_reason_check CHECK ((reason <> ''::text)),
     CONSTRAINT manual_actions_undone_names_its_action CHECK (((what = 'undone'::text) = (undoes IS NOT NULL))),
-    CONSTRAINT manual_actions_what_check CHECK ((what = ANY (ARRAY['safety_entered'::text, 'safety_exited'::text, 'held'::text, 'hold_corrected'::text, 'paused'::text, 'resumed'::text, 'auto_resume_off'::text, 'auto_resume_on'::text, 'settings_changed'::text, 'linked'::text, 'heal_cap_set'::text, 'heal_cap_removed'::text, 'heal_started'::text, 'heal_stopped'::text, 'heal_resumed'::text, 'imported'::text, 'signals_replayed'::text, 'reconciled'::text, 'endpoint_added'::text, 'endpoint_enabled'::text, 'endpoint_removed'::text, 'messages_replayed'::text, 'token_created'::text, 'token_revoked'::text, 'jobs_changed'::text, 'undone'::text, 'instance_adopted'::text, 'server_changed'::text])))
+    CONSTRAINT manual_actions_what_check CHECK ((what = ANY (ARRAY['safety_entered'::text, 'safety_exited'::text, 'held'::text, 'hold_corrected'::text, 'paused'::text, 'resumed'::text, 'auto_resume_off'::text, 'auto_resume_on'::text, 'settings_changed'::text, 'linked'::text, 'heal_cap_set'::text, 'heal_cap_removed'::text, 'heal_started'::text, 'heal_stopped'::text, 'heal_resumed'::text, 'imported'::text, 'signals_replayed'::text, 'reconciled'::text, 'endpoint_added'::text, 'endpoint_enabled'::text, 'endpoint_removed'::text, 'messages_replayed'::text, 'token_created'::text, 'token_revoked'::text, 'jobs_changed'::text, 'undone'::text, 'instance_adopted'::text, 'server_changed'::text, 'shadow_on'::text, 'shadow_off'::text])))
 );
 COMMENT ON TABLE thaw.manual_actions IS 'The audit log of manual actions, and of safety mode entered and exited by the monitor: who did what, when, to what, and why.';
 CREATE FUNCTION thaw.is_undoable(p_action_id bigint, p_what text) RETURNS boolean
@@ -3265,6 +3680,49 @@ BEGIN
                 WHEN 'accounts' THEN 'id, workspace_id, provider and provider_account_id cannot be changed after the insert. For a person who connected again as a new account, insert a new row with the same member_id.'
                 WHEN 'enrollments' THEN 'id, workspace_id and campaign_id cannot be changed after the insert. Insert a new enrollment instead.'
                 ELSE 'id and workspace_id cannot be changed after the insert. Insert a new row instead.' END;
+END;
+$$;
+CREATE FUNCTION thaw.keep_taken(p_kind text, p_taken thaw.taken[], p_code text, p_problem text, p_is_deferred boolean) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    kept integer;
+BEGIN
+    WITH earlier AS MATERIALIZED (
+        SELECT x.* FROM unnest(p_taken) AS t
+        JOIN thaw.adopt_errors AS x ON x.kind = p_kind AND x.external_id = t.external_id AND (t.kept_ids IS NULL OR x.id = ANY (t.kept_ids))
+        FOR UPDATE OF x SKIP LOCKED
+    ), gone AS (
+        DELETE FROM thaw.adopt_errors AS x USING earlier WHERE x.id = earlier.id
+    )
+    INSERT INTO thaw.adopt_errors (kind, external_id, change, code, problem, is_deferred, attempts, next_at, first_at)
+    SELECT p_kind, t.external_id,
+        -- A row that is parked now is paused. Its status until then is part of the change, so that
+        -- a change that has none restores it.
+        thaw.merge_change(CASE WHEN NOT p_is_deferred AND coalesce(was.is_deferred, true) THEN thaw.status_before(p_kind, t.external_id) ELSE '{}' END,
+            CASE WHEN t.kept_ids IS NOT NULL THEN t.change ELSE thaw.merge_change(was.change, t.change) END),
+        coalesce(t.code, p_code), left(coalesce(t.problem, p_problem), 1000),
+        p_is_deferred AND coalesce(was.is_deferred, true), coalesce(was.attempts, 0) + 1,
+        CASE WHEN coalesce(t.code, p_code) IN ('unknown_word', 'ambiguous') THEN NULL
+            WHEN p_is_deferred THEN thaw.now() + least(2 ^ coalesce(was.attempts, 0), 60) * interval '0.5 seconds'
+            ELSE thaw.now() + least(2 ^ coalesce(was.attempts, 0), 3600) * interval '1 second' END,
+        coalesce(was.first_at, thaw.now())
+    FROM unnest(p_taken) AS t
+    CROSS JOIN LATERAL (
+        SELECT thaw.merged(array_agg(e.change ORDER BY e.id)) AS change, max(least(e.attempts, 30)) AS attempts,
+            min(e.first_at) AS first_at, bool_and(e.is_deferred) AS is_deferred
+        FROM earlier AS e WHERE e.external_id = t.external_id) AS was
+    ORDER BY t.external_id;
+    GET DIAGNOSTICS kept = ROW_COUNT;
+    IF NOT p_is_deferred THEN
+        BEGIN
+            PERFORM thaw.park(p_kind, p_taken, p_problem);
+        EXCEPTION WHEN OTHERS THEN
+            NULL; -- the row is parked by the next attempt
+        END;
+    END IF;
+    RETURN kept;
 END;
 $$;
 CREATE FUNCTION thaw.lane_cap(p_lane thaw.lane, p_settings thaw.settings) RETURNS integer
@@ -3433,6 +3891,35 @@ BEGIN
     RETURN heal;
 END;
 $$;
+CREATE FUNCTION thaw.lock_taken(p_table regclass, p_ids bigint[]) RETURNS bigint[]
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    locked  bigint[] := '{}';
+    missing bigint[] := p_ids;
+    more    bigint[];
+BEGIN
+    IF coalesce(cardinality(p_ids), 0) = 0 THEN
+        RETURN locked;
+    END IF;
+    FOR round IN 1..4 LOOP
+        EXECUTE format('SELECT array_agg(free.id) FROM (
+            SELECT t.id FROM %s AS t WHERE t.id = ANY ($1) ORDER BY t.id FOR NO KEY UPDATE SKIP LOCKED) AS free', p_table)
+        INTO more USING missing;
+        locked := locked || more;
+        EXIT WHEN cardinality(locked) = cardinality(p_ids);
+        missing := ARRAY(SELECT unnest(missing) EXCEPT SELECT unnest(more) ORDER BY 1);
+        EXIT WHEN round = 4;
+        BEGIN
+            EXECUTE format('SELECT t.id FROM %s AS t WHERE t.id = $1 FOR NO KEY UPDATE', p_table) USING missing[1];
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+            EXIT;
+        END;
+    END LOOP;
+    RETURN locked;
+END;
+$_$;
 CREATE FUNCTION thaw.losses(OUT accounts_lost integer, OUT accounts_connected integer, OUT is_breach boolean, OUT is_slow boolean) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3552,6 +4039,23 @@ BEGIN
     RETURN (SELECT w.means FROM thaw.provider_words AS w WHERE w.provider = p_provider AND w.word = p_word);
 END;
 $$;
+CREATE FUNCTION thaw.merge_change(p_earlier jsonb, p_later jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    RETURN (CASE WHEN ((p_later ? 'status'::text) OR (p_later ? 'unknown'::text)) THEN (p_earlier - '{status,unknown,reason,own_reason}'::text[]) ELSE p_earlier END || p_later);
+CREATE FUNCTION thaw.merged(p_changes jsonb[]) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    change jsonb;
+    merged jsonb := '{}';
+BEGIN
+    FOREACH change IN ARRAY coalesce(p_changes, '{}') LOOP
+        merged := thaw.merge_change(merged, change);
+    END LOOP;
+    RETURN merged;
+END;
+$$;
 CREATE FUNCTION thaw.movable(p_source_ids bigint[], OUT places tid[], OUT source_ids bigint[], OUT campaign_ids bigint[]) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3640,11 +4144,46 @@ BEGIN
         JOIN thaw.accounts AS target ON target.id = found.target_id
         JOIN thaw.workspaces AS workspace ON workspace.id = target.workspace_id
         CROSS JOIN thaw.safety
-        WHERE thaw.block_reason(target, safety.since IS NOT NULL, workspace.auto_resume) IS NULL
+        WHERE thaw.block_reason(target, safety.since IS NOT NULL, workspace.auto_resume, workspace.shadow) IS NULL
         ORDER BY target.id
         LIMIT p_size) AS open;
 END;
 $$;
+CREATE FUNCTION thaw.note_adopt_failure(kind text, sqlstate text, message text) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '50ms'
+    AS $$
+BEGIN
+    INSERT INTO thaw.adopt_errors (kind, change, code, problem)
+    VALUES (note_adopt_failure.kind, '{}', coalesce(nullif(note_adopt_failure.sqlstate, ''), 'unknown'),
+        left(coalesce(nullif(note_adopt_failure.message, ''), 'no message'), 1000));
+    RETURN 1;
+EXCEPTION WHEN OTHERS THEN
+    RAISE WARNING 'thaw: a statement on the platform''s tables was not copied: %', message;
+    RETURN 1;
+END;
+$$;
+COMMENT ON FUNCTION thaw.note_adopt_failure(kind text, sqlstate text, message text) IS 'Called by the triggers of thaw adopt when they could not pass the rows of a statement: kind of the rows, SQLSTATE and message. A comparison (thaw adopt check) is then needed. Never raises. Returns 1.';
+CREATE FUNCTION thaw.note_check(rows_checked bigint, drift_rows bigint, detail text, began timestamp with time zone DEFAULT thaw.now()) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    is_over boolean;
+BEGIN
+    UPDATE thaw.adopt_state AS s SET checked_at = thaw.now(), rows_checked = note_check.rows_checked, drift_rows = note_check.drift_rows,
+        drift_detail = note_check.detail
+    RETURNING note_check.drift_rows > s.drift_limit_rows AND note_check.drift_rows * 100 > note_check.rows_checked * s.drift_limit_percent INTO is_over;
+    DELETE FROM thaw.adopt_errors AS x WHERE x.external_id IS NULL AND x.at < began;
+    IF is_over THEN
+        PERFORM thaw.enter_safety_mode(
+            format('drift: %s of %s rows of the platform differ from Thaw''s copy', note_check.drift_rows, note_check.rows_checked), 'monitor', true);
+    END IF;
+    RETURN is_over;
+END;
+$$;
+COMMENT ON FUNCTION thaw.note_check(rows_checked bigint, drift_rows bigint, detail text, began timestamp with time zone) IS 'Stores the result of a comparison of the platform''s tables with the copy. Called by thaw adopt check.';
 CREATE FUNCTION thaw.oldest_jobs(p_queues text[]) RETURNS TABLE(queue text, waited interval)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -3751,6 +4290,52 @@ BEGIN
     WHERE h.id = p_heal_id;
 END;
 $$;
+CREATE FUNCTION thaw.park(p_kind text, p_taken thaw.taken[], p_problem text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    ids bigint[];
+BEGIN
+    CASE p_kind
+    WHEN 'account' THEN
+        ids := thaw.lock_taken('thaw.accounts', ARRAY(
+            SELECT a.id FROM unnest(p_taken) AS t JOIN thaw.accounts AS a ON a.external_id = t.external_id ORDER BY a.id));
+        UPDATE thaw.accounts AS a SET parked_reason = left(coalesce(t.problem, p_problem), 1000)
+        FROM unnest(p_taken) AS t WHERE a.id = ANY (ids) AND a.external_id = t.external_id;
+    WHEN 'campaign' THEN
+        ids := thaw.lock_taken('thaw.campaigns', ARRAY(
+            SELECT c.id FROM unnest(p_taken) AS t JOIN thaw.campaigns AS c ON c.external_id = t.external_id ORDER BY c.id));
+        UPDATE thaw.campaigns AS c SET status = 'paused', paused_reason = 'paused_by_user', paused_at = coalesce(c.paused_at, thaw.now())
+        WHERE c.id = ANY (ids) AND c.paused_reason IS DISTINCT FROM 'paused_by_user';
+    WHEN 'enrollment' THEN
+        ids := thaw.lock_taken('thaw.enrollments', ARRAY(
+            SELECT e.id FROM unnest(p_taken) AS t JOIN thaw.enrollments AS e ON e.external_id = t.external_id ORDER BY e.id));
+        UPDATE thaw.enrollments AS e SET status = 'paused', paused_reason = 'paused_by_user', paused_at = coalesce(e.paused_at, thaw.now()),
+            own_reason = left('parked: ' || coalesce(t.problem, p_problem), 1000)
+        FROM unnest(p_taken) AS t
+        WHERE e.id = ANY (ids) AND e.external_id = t.external_id;
+    ELSE
+        NULL;
+    END CASE;
+END;
+$$;
+CREATE FUNCTION thaw.park_accounts(external_ids text[], reason text) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    changed integer;
+BEGIN
+    WITH locked AS (
+        SELECT a.id FROM thaw.accounts AS a WHERE a.external_id = ANY (external_ids) ORDER BY a.id FOR NO KEY UPDATE)
+    UPDATE thaw.accounts AS a SET parked_reason = left(park_accounts.reason, 1000)
+    FROM locked WHERE a.id = locked.id AND a.parked_reason IS DISTINCT FROM left(park_accounts.reason, 1000);
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    RETURN changed;
+END;
+$$;
 CREATE FUNCTION thaw.pause_account(account text, reason text, actor text DEFAULT CURRENT_USER, provider text DEFAULT NULL::text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3784,6 +4369,7 @@ BEGIN
         WHEN account.pause_after IS NULL OR account.pause_after > thaw.now() THEN 'not_due'
         WHEN thaw.is_transient(account.status) AND (SELECT s.since IS NOT NULL FROM thaw.safety AS s)
             THEN 'safety_mode'
+        WHEN (SELECT w.shadow FROM thaw.workspaces AS w WHERE w.id = account.workspace_id) THEN 'shadow_mode'
     END;
     IF verdict IS NOT NULL THEN
         PERFORM thaw.close_pause(p_account_id);
@@ -4398,6 +4984,28 @@ BEGIN
     END IF;
 END;
 $$;
+CREATE FUNCTION thaw.queue_changes(p_kind text, p_ids bigint[], p_from text, p_cause text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+BEGIN
+    IF p_ids IS NULL OR NOT thaw.is_adopted() THEN
+        RETURN;
+    END IF;
+    INSERT INTO thaw.changes_queue (kind, row_id, from_status, cause)
+    SELECT p_kind, subject.id, p_from, p_cause
+    FROM (
+        SELECT a.id, a.workspace_id FROM thaw.accounts AS a WHERE p_kind = 'account' AND a.id = ANY (p_ids) AND a.external_id IS NOT NULL
+        UNION ALL
+        SELECT c.id, c.workspace_id FROM thaw.campaigns AS c WHERE p_kind = 'campaign' AND c.id = ANY (p_ids) AND c.external_id IS NOT NULL
+        UNION ALL
+        SELECT e.id, e.workspace_id FROM thaw.enrollments AS e WHERE p_kind = 'enrollment' AND e.id = ANY (p_ids) AND e.external_id IS NOT NULL) AS subject
+    JOIN thaw.workspaces AS w ON w.id = subject.workspace_id AND NOT w.shadow
+    ORDER BY subject.id;
+END;
+$$;
 CREATE FUNCTION thaw.receive_signal(p_provider text, p_provider_account_id text, p_raw_status text, p_status text, p_occurred_at timestamp with time zone, p_member_id text, p_delivery_key text, p_just_created boolean, p_body jsonb, p_product text DEFAULT NULL::text, p_v1_account_id text DEFAULT NULL::text) RETURNS thaw.signal_outcome
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4613,6 +5221,20 @@ BEGIN
     END IF;
 END;
 $$;
+CREATE FUNCTION thaw.refuse_in_shadow(p_workspace_ids bigint[]) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    shadow text := (SELECT min(w.key) FROM thaw.workspaces AS w WHERE w.id = ANY (p_workspace_ids) AND w.shadow);
+BEGIN
+    IF shadow IS NOT NULL THEN
+        RAISE EXCEPTION 'workspace "%" is in shadow mode: Thaw changes nothing in it', shadow
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                HINT = format('Make the change on the platform, or take the workspace live first: thaw adopt live --workspace %s', shadow);
+    END IF;
+END;
+$$;
 CREATE FUNCTION thaw.register_worker(p_client_id text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4799,6 +5421,25 @@ BEGIN
         ORDER BY a.pause_after LIMIT p_size));
 END;
 $$;
+CREATE FUNCTION thaw.requeue_taken(p_enrollment_ids bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    of_workspace record;
+    action_id    bigint;
+BEGIN
+    FOR of_workspace IN
+        SELECT e.workspace_id, array_agg(e.id ORDER BY e.id) AS ids, CASE WHEN count(*) = 1 THEN min(e.prospect_url) END AS prospect_url
+        FROM thaw.enrollments AS e WHERE e.id = ANY (p_enrollment_ids) GROUP BY e.workspace_id ORDER BY e.workspace_id
+    LOOP
+        INSERT INTO thaw.manual_actions AS d (what, actor, reason, workspace_id, prospect_url, enrollments)
+        VALUES ('resumed', session_user, 'resumed on the platform', of_workspace.workspace_id, of_workspace.prospect_url, 0)
+        RETURNING d.id INTO action_id;
+        PERFORM thaw.apply_action(action_id, of_workspace.ids);
+    END LOOP;
+END;
+$$;
 CREATE FUNCTION thaw.require_reason(p_reason text, p_actor text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -4893,7 +5534,7 @@ CREATE FUNCTION thaw.resumable_lines() RETURNS TABLE(workspace_id bigint, target
       JOIN thaw.workspaces workspace ON ((workspace.id = target.workspace_id)))
       JOIN thaw.campaigns campaign ON ((campaign.id = part.campaign_id)))
       CROSS JOIN thaw.safety)
-   WHERE (part.waits_for_account AND thaw.allows_resume(campaign.status, campaign.waits_for_account) AND (thaw.block_reason(target.*, (safety.since IS NOT NULL), workspace.auto_resume) IS NULL))
+   WHERE (part.waits_for_account AND thaw.allows_resume(campaign.status, campaign.waits_for_account) AND (thaw.block_reason(target.*, (safety.since IS NOT NULL), workspace.auto_resume, workspace.shadow) IS NULL))
    GROUP BY target.workspace_id, target.id, part.account_id, campaign.id
   HAVING (sum(part.paused) > 0);
 END;
@@ -5178,6 +5819,35 @@ BEGIN
     END LOOP;
 END;
 $$;
+CREATE FUNCTION thaw.retry_adoption(size integer DEFAULT 1000, everything boolean DEFAULT false) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '50ms'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    its_kind text;
+    due      jsonb;
+    failed   integer := 0;
+BEGIN
+    IF NOT everything AND NOT EXISTS (SELECT FROM thaw.adopt_errors AS x WHERE x.next_at <= thaw.now()) THEN
+        RETURN 0;
+    END IF;
+    PERFORM set_config('thaw.taking', 'on', true);
+    FOREACH its_kind IN ARRAY '{workspace,account,campaign,enrollment}'::text[] LOOP
+        SELECT jsonb_agg(DISTINCT jsonb_build_object('id', one.external_id)) INTO due FROM (
+            SELECT x.external_id FROM thaw.adopt_errors AS x
+            WHERE x.kind = its_kind AND x.external_id IS NOT NULL AND (everything OR x.next_at <= thaw.now())
+            ORDER BY x.next_at LIMIT size) AS one;
+        IF due IS NOT NULL THEN
+            failed := failed + thaw.take(its_kind, due, false);
+        END IF;
+    END LOOP;
+    PERFORM set_config('thaw.taking', '', true);
+    RETURN failed;
+END;
+$$;
+COMMENT ON FUNCTION thaw.retry_adoption(size integer, everything boolean) IS 'Applies changes of the platform''s rows that could not be applied before. everything: also those that wait for a person. Returns how many could not be applied again.';
 CREATE FUNCTION thaw.revoke_token(p_token_id bigint, p_reason text, p_actor text, OUT name text, OUT is_changed boolean) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -5199,6 +5869,18 @@ $$;
 CREATE FUNCTION thaw.rfc3339(at timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE
     RETURN to_char((at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'::text);
+CREATE FUNCTION thaw.ring_changes() RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM thaw.changes_queue) THEN
+        RETURN false;
+    END IF;
+    PERFORM pg_notify('thaw.changes', '');
+    RETURN true;
+END;
+$$;
 CREATE FUNCTION thaw.safety_enter(reason text, actor text DEFAULT CURRENT_USER, manual_exit boolean DEFAULT false) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -5254,7 +5936,7 @@ CREATE FUNCTION thaw.sending_held_by(account text, provider text DEFAULT 'linked
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     BEGIN ATOMIC
- SELECT COALESCE(( SELECT COALESCE(thaw.blocked_by(a.*, true), ''::text) AS "coalesce"
+ SELECT COALESCE(( SELECT COALESCE(NULLIF(thaw.blocked_by(a.*, true), 'shadow_mode'::text), ''::text) AS "coalesce"
             FROM thaw.accounts a
            WHERE ((a.provider = sending_held_by.provider) AND (a.provider_account_id = sending_held_by.account))), ( SELECT
                  CASE count(*)
@@ -5264,7 +5946,32 @@ CREATE FUNCTION thaw.sending_held_by(account text, provider text DEFAULT 'linked
             FROM thaw.accounts a
            WHERE ((a.provider = sending_held_by.provider) AND (a.external_id = sending_held_by.account))), 'unknown_account'::text) AS "coalesce";
 END;
-COMMENT ON FUNCTION thaw.sending_held_by(account text, provider text) IS 'Why nothing may be sent through an account now: account_not_connected, account_locked, account_on_hold, safety_mode, account_flapping or unknown_account. Empty: sending is allowed.';
+COMMENT ON FUNCTION thaw.sending_held_by(account text, provider text) IS 'Why nothing may be sent through an account now: account_not_connected, account_locked, account_parked, account_on_hold, safety_mode, account_flapping or unknown_account. Empty: sending is allowed.';
+CREATE FUNCTION thaw.set_adopt_phase(phase text, progress jsonb DEFAULT NULL::jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    UPDATE thaw.adopt_state AS s SET phase = set_adopt_phase.phase, progress = coalesce(set_adopt_phase.progress, s.progress);
+END;
+$$;
+CREATE FUNCTION thaw.set_aside(p_taken thaw.taken[], p_locked bigint[]) RETURNS thaw.taken[]
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    is_locked boolean := (SELECT count(*) FROM unnest(p_taken) AS t WHERE t.row_id IS NOT NULL AND t.code IS NULL) = cardinality(p_locked);
+BEGIN
+    IF is_locked THEN
+        RETURN p_taken;
+    END IF;
+    RETURN ARRAY(
+        SELECT CASE WHEN t.row_id IS NULL OR t.code IS NOT NULL OR t.row_id IN (SELECT unnest(p_locked)) THEN t
+            ELSE ROW(t.external_id, t.change, t.kept_ids, t.was_parked, t.row_id, t.workspace_id, t.campaign_id, t.account_id, t.is_shadow,
+                '55P03', 'another transaction holds the row')::thaw.taken END
+        FROM unnest(p_taken) AS t);
+END;
+$$;
 CREATE FUNCTION thaw.set_auto_resume(workspace_key text, enabled boolean, reason text DEFAULT NULL::text, actor text DEFAULT CURRENT_USER) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -5316,6 +6023,37 @@ BEGIN
     WHERE a.id = p_account.id;
     PERFORM set_config('thaw.counts_by_statement', '', true);
     RETURN p_until;
+END;
+$$;
+CREATE FUNCTION thaw.set_shadow(p_workspace_key text, p_shadow boolean, p_reason text, p_actor text) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    workspace thaw.workspaces;
+    changed   integer := 0;
+BEGIN
+    PERFORM thaw.require_reason(p_reason, p_actor);
+    IF p_workspace_key IS NULL THEN
+        UPDATE thaw.adopt_state AS s SET shadow_by_default = p_shadow;
+    ELSIF NOT EXISTS (SELECT FROM thaw.workspaces AS w WHERE w.key = p_workspace_key) THEN
+        RAISE EXCEPTION 'there is no workspace "%"', p_workspace_key
+            USING ERRCODE = 'no_data_found', HINT = 'thaw.workspaces.key lists the workspaces.';
+    END IF;
+    FOR workspace IN
+        SELECT w.* FROM thaw.workspaces AS w
+        WHERE w.shadow <> p_shadow AND (w.key = p_workspace_key OR p_workspace_key IS NULL AND (w.external_id IS NOT NULL OR w.shadow))
+        ORDER BY w.id FOR NO KEY UPDATE
+    LOOP
+        UPDATE thaw.workspaces AS w SET shadow = p_shadow WHERE w.id = workspace.id;
+        INSERT INTO thaw.manual_actions (what, actor, reason, workspace_id, before)
+        VALUES (CASE WHEN p_shadow THEN 'shadow_on' ELSE 'shadow_off' END, p_actor, p_reason, workspace.id, jsonb_build_object('shadow', workspace.shadow));
+        IF NOT p_shadow THEN
+            PERFORM thaw.queue_changes('account', ARRAY(SELECT a.id FROM thaw.accounts AS a WHERE a.workspace_id = workspace.id), 'unknown', 'person');
+        END IF;
+        changed := changed + 1;
+    END LOOP;
+    RETURN changed;
 END;
 $$;
 CREATE FUNCTION thaw.settings_carry_quotas() RETURNS trigger
@@ -5405,6 +6143,28 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.settle(enrollment_id bigint, completed_step integer, next_action_at timestamp with time zone) IS 'Records that an action was completed: the step moves on by one, and the next action is due at next_action_at (null: unchanged). A paused enrollment stays paused and continues at the new step when it resumes. Returns false if this step was already completed.';
+CREATE FUNCTION thaw.settle_taken(p_kind text, p_taken thaw.taken[]) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    deferred thaw.taken[] := ARRAY(SELECT t FROM unnest(p_taken) AS t WHERE t.code = '55P03');
+    parked   thaw.taken[] := ARRAY(SELECT t FROM unnest(p_taken) AS t WHERE t.code <> '55P03');
+    done     bigint[] := ARRAY(SELECT unnest(t.kept_ids) FROM unnest(p_taken) AS t WHERE t.code IS NULL);
+    failed   integer := 0;
+BEGIN
+    IF done <> '{}' THEN
+        DELETE FROM thaw.adopt_errors AS x WHERE x.id = ANY (done);
+    END IF;
+    IF deferred <> '{}' THEN
+        failed := failed + thaw.keep_taken(p_kind, deferred, '55P03', 'another transaction holds the row', true);
+    END IF;
+    IF parked <> '{}' THEN
+        failed := failed + thaw.keep_taken(p_kind, parked, 'unknown', 'unknown', false);
+    END IF;
+    RETURN failed;
+END;
+$$;
 CREATE FUNCTION thaw.signal(provider text, provider_account_id text, status text, occurred_at timestamp with time zone DEFAULT NULL::timestamp with time zone, member_id text DEFAULT NULL::text, delivery_key text DEFAULT NULL::text, v1_account_id text DEFAULT NULL::text) RETURNS text
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -5482,6 +6242,16 @@ BEGIN
     RETURN action_id;
 END;
 $$;
+CREATE FUNCTION thaw.start_adoption(mapping text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    UPDATE thaw.adopt_state AS s SET mapping = start_adoption.mapping, started_at = coalesce(s.started_at, thaw.now()),
+        phase = CASE s.phase WHEN 'off' THEN 'installing' ELSE s.phase END;
+END;
+$$;
+COMMENT ON FUNCTION thaw.start_adoption(mapping text) IS 'Records that Thaw copies the platform''s tables, with this mapping. Called by thaw adopt apply.';
 CREATE FUNCTION thaw.start_campaigns(p_cause thaw.cause, p_campaign_ids bigint[], p_account_ids bigint[]) RETURNS bigint[]
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -5563,6 +6333,8 @@ BEGIN
         UPDATE thaw.workspaces AS w SET auto_resume = (action.before ->> 'auto_resume')::boolean,
             auto_resume_reason = action.before ->> 'auto_resume_reason', auto_resume_changed_at = thaw.now(), auto_resume_changed_by = p_actor
         WHERE w.id = action.workspace_id;
+    ELSIF action.what IN ('shadow_on', 'shadow_off') THEN
+        UPDATE thaw.workspaces AS w SET shadow = (action.before ->> 'shadow')::boolean WHERE w.id = action.workspace_id;
     ELSIF action.what IN ('heal_cap_set', 'heal_cap_removed') THEN
         UPDATE thaw.workspaces AS w SET heal_cap = (action.before ->> 'heal_cap')::integer WHERE w.id = action.workspace_id;
     ELSIF action.campaign_id IS NOT NULL THEN
@@ -5580,6 +6352,33 @@ BEGIN
     RETURN undo_id;
 END;
 $$;
+CREATE FUNCTION thaw.status_before(p_kind text, p_external_id text) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN coalesce(CASE p_kind
+        WHEN 'campaign' THEN (
+            SELECT jsonb_build_object('status', c.status, 'reason', c.paused_reason) FROM thaw.campaigns AS c
+            WHERE c.external_id = p_external_id LIMIT 1)
+        WHEN 'enrollment' THEN (
+            SELECT jsonb_build_object('status', e.status, 'reason', e.paused_reason, 'own_reason', e.own_reason) FROM thaw.enrollments AS e
+            WHERE e.external_id = p_external_id LIMIT 1) END, '{}');
+END;
+$$;
+CREATE FUNCTION thaw.stop_adoption() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    UPDATE thaw.adopt_state AS s SET started_at = NULL, phase = 'off', mapping = NULL, progress = '{}', shadow_by_default = true,
+        checked_at = NULL, rows_checked = NULL, drift_rows = NULL, drift_detail = NULL;
+    DELETE FROM thaw.changes_queue;
+    DELETE FROM thaw.adopt_errors;
+    UPDATE thaw.accounts AS a SET parked_reason = NULL WHERE a.parked_reason IS NOT NULL;
+END;
+$$;
+COMMENT ON FUNCTION thaw.stop_adoption() IS 'Records that Thaw no longer copies the platform''s tables. Called by thaw adopt remove.';
 CREATE FUNCTION thaw.stop_heal(heal_id bigint, reason text, actor text DEFAULT CURRENT_USER) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -5649,6 +6448,277 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION thaw.sweep() IS 'Enqueues the sweep of the current tick, unless it is enqueued or done already, and returns the tick. Repeated calls in one tick cause one sweep.';
+CREATE FUNCTION thaw.take(p_kind text, p_rows jsonb, p_is_backfill boolean) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    size    integer;
+    half    integer;
+    code    text;
+    problem text;
+    is_deferred boolean;
+BEGIN
+    IF jsonb_typeof(p_rows) IS DISTINCT FROM 'array' THEN
+        RETURN thaw.note_adopt_failure(p_kind, '22023', 'the rows are not a JSON array');
+    END IF;
+    size := jsonb_array_length(p_rows);
+    IF size = 0 THEN
+        RETURN 0;
+    ELSIF size > 10000 THEN
+        RETURN thaw.note_adopt_failure(p_kind, '54000', format('%s rows in one call; at most 10000 are taken', size));
+    END IF;
+    BEGIN
+        RETURN CASE p_kind
+            WHEN 'workspace' THEN thaw.apply_workspaces(p_rows, p_is_backfill)
+            WHEN 'account' THEN thaw.apply_accounts(p_rows, p_is_backfill)
+            WHEN 'campaign' THEN thaw.apply_campaigns(p_rows, p_is_backfill)
+            ELSE thaw.apply_enrollments(p_rows, p_is_backfill) END;
+    EXCEPTION WHEN OTHERS THEN
+        GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, problem = MESSAGE_TEXT;
+    END;
+    -- Another transaction or the server is in the way: the rows are not at fault, and half of them
+    -- would fail in the same way.
+    is_deferred := left(code, 2) IN ('40', '53', '55', '57', '58');
+    IF is_deferred OR size = 1 THEN
+        IF size = 1 AND coalesce(p_rows -> 0 ->> 'id', '') = '' THEN
+            RETURN thaw.note_adopt_failure(p_kind, code, problem);
+        END IF;
+        RETURN thaw.keep_taken(p_kind, ARRAY(
+            SELECT ROW(r.element ->> 'id', r.element, NULL, false, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::thaw.taken
+            FROM jsonb_array_elements(p_rows) AS r (element) WHERE r.element ->> 'id' <> ''), code, problem, is_deferred);
+    END IF;
+    half := size / 2;
+    RETURN thaw.take(p_kind, jsonb_path_query_array(p_rows, '$[0 to $upper]', jsonb_build_object('upper', half - 1)), p_is_backfill)
+        + thaw.take(p_kind, jsonb_path_query_array(p_rows, '$[$lower to last]', jsonb_build_object('lower', half)), p_is_backfill);
+EXCEPTION WHEN OTHERS THEN
+    -- Not even the failure could be kept. A comparison finds the difference.
+    RAISE WARNING 'thaw: % rows of the platform were not copied: %', p_kind, SQLERRM;
+    RETURN coalesce(size, 0);
+END;
+$_$;
+CREATE FUNCTION thaw.take_accounts(rows jsonb, is_backfill boolean DEFAULT false) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '50ms'
+    AS $$
+DECLARE
+    failed integer;
+BEGIN
+    -- A status that the platform has is not told to the platform.
+    PERFORM set_config('thaw.taking', 'on', true);
+    failed := thaw.take('account', rows, is_backfill);
+    PERFORM set_config('thaw.taking', '', true);
+    RETURN failed;
+END;
+$$;
+COMMENT ON FUNCTION thaw.take_accounts(rows jsonb, is_backfill boolean) IS 'Copies changes of the platform''s accounts: an array of objects with id, workspace and the changed ones of provider, provider_account_id, member_id, name, timezone, status (or unknown: a word that is not mapped), deleted. Never raises; returns how many rows could not be applied (thaw.adopt_errors).';
+CREATE FUNCTION thaw.take_campaigns(rows jsonb, is_backfill boolean DEFAULT false) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '50ms'
+    AS $$
+BEGIN
+    RETURN thaw.take('campaign', rows, is_backfill);
+END;
+$$;
+COMMENT ON FUNCTION thaw.take_campaigns(rows jsonb, is_backfill boolean) IS 'Copies changes of the platform''s campaigns: an array of objects with id, workspace and the changed ones of key, name, status (or unknown), reason, deleted. Never raises; returns how many rows could not be applied (thaw.adopt_errors).';
+CREATE FUNCTION thaw.take_changes(consumer text, n integer DEFAULT 500) RETURNS TABLE(kind text, workspace text, account text, campaign text, enrollment text, from_status text, to_status text, reason text, next_action_at timestamp with time zone, moved_from text, cause text, generation bigint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    kinds text[];
+    rows  bigint[];
+BEGIN
+    IF coalesce(btrim(take_changes.consumer), '') = '' OR length(take_changes.consumer) > 256 THEN
+        RAISE EXCEPTION 'the consumer has no name' USING ERRCODE = 'invalid_parameter_value', HINT = 'Name it, with at most 256 characters.';
+    ELSIF coalesce(take_changes.n, 0) NOT BETWEEN 1 AND 10000 THEN
+        RAISE EXCEPTION 'n is %', coalesce(take_changes.n::text, 'null') USING ERRCODE = 'invalid_parameter_value', HINT = 'Take 1 to 10000 rows per call.';
+    END IF;
+    SELECT array_agg(first.kind), array_agg(first.row_id) INTO kinds, rows
+    FROM (
+        SELECT q.kind, q.row_id
+        FROM thaw.changes_queue AS q
+        WHERE NOT EXISTS (
+                SELECT FROM thaw.changes_queue AS older
+                WHERE older.kind = q.kind AND older.row_id = q.row_id AND older.generation < q.generation)
+            AND (q.kind <> 'enrollment' OR NOT EXISTS (
+                SELECT FROM thaw.enrollments AS e
+                JOIN thaw.adopt_errors AS x ON x.kind = 'enrollment' AND x.external_id = e.external_id
+                WHERE e.id = q.row_id))
+        ORDER BY q.generation
+        LIMIT take_changes.n
+        FOR UPDATE OF q SKIP LOCKED) AS first;
+    RETURN QUERY
+    WITH taken AS MATERIALIZED (
+        DELETE FROM thaw.changes_queue AS q
+        USING unnest(kinds, rows) AS first (kind, row_id)
+        WHERE q.kind = first.kind AND q.row_id = first.row_id
+        RETURNING q.*
+    ), change AS MATERIALIZED (
+        SELECT t.kind, t.row_id, max(t.generation) AS generation, (array_agg(t.from_status ORDER BY t.generation))[1] AS from_status,
+            (array_agg(t.from_reason ORDER BY t.generation))[1] AS from_reason,
+            (array_agg(t.from_account_id ORDER BY t.generation) FILTER (WHERE t.from_account_id IS NOT NULL))[1] AS from_account_id,
+            (array_agg(t.cause ORDER BY t.generation DESC))[1] AS cause
+        FROM taken AS t GROUP BY t.kind, t.row_id
+    ), now AS (
+        SELECT 1 AS place, c.*, w.external_id AS workspace, a.external_id AS account, NULL AS campaign, NULL AS enrollment,
+            a.status::text AS to_status, NULL AS reason, NULL::timestamptz AS next_action_at, NULL AS moved_from, a.external_id AS id
+        FROM change AS c
+        JOIN thaw.accounts AS a ON a.id = c.row_id
+        JOIN thaw.workspaces AS w ON w.id = a.workspace_id
+        WHERE c.kind = 'account' AND a.status::text <> c.from_status
+        UNION ALL
+        SELECT 2, c.*, w.external_id, NULL, g.external_id, NULL, g.status::text, g.paused_reason::text, NULL, NULL, g.external_id
+        FROM change AS c
+        JOIN thaw.campaigns AS g ON g.id = c.row_id
+        JOIN thaw.workspaces AS w ON w.id = g.workspace_id
+        WHERE c.kind = 'campaign' AND g.status IN ('running', 'paused')
+            AND (g.status::text, g.paused_reason::text) IS DISTINCT FROM (c.from_status, c.from_reason)
+        UNION ALL
+        SELECT 3, c.*, w.external_id, a.external_id, g.external_id, e.external_id, e.status::text, e.paused_reason::text, e.next_action_at,
+            was.external_id, e.external_id
+        FROM change AS c
+        JOIN thaw.enrollments AS e ON e.id = c.row_id
+        JOIN thaw.campaigns AS g ON g.id = e.campaign_id
+        JOIN thaw.workspaces AS w ON w.id = e.workspace_id
+        LEFT JOIN thaw.accounts AS a ON a.id = e.account_id
+        LEFT JOIN thaw.accounts AS was ON was.id = c.from_account_id AND was.id <> e.account_id
+        -- A prospect that has finished since is the platform's. One that is as it was before, such
+        -- as paused and resumed again, needs nothing.
+        WHERE c.kind = 'enrollment' AND e.status IN ('pending', 'active', 'paused')
+            AND ((e.status::text, e.paused_reason::text) IS DISTINCT FROM (c.from_status, c.from_reason) OR was.id IS NOT NULL)
+    )
+    SELECT now.kind, now.workspace, now.account, now.campaign, now.enrollment, now.from_status, now.to_status, now.reason,
+        now.next_action_at, now.moved_from, now.cause, now.generation
+    FROM now
+    WHERE now.id IS NOT NULL
+    ORDER BY now.place, length(now.id), now.id COLLATE "C";
+END;
+$$;
+COMMENT ON FUNCTION thaw.take_changes(consumer text, n integer) IS 'Returns and removes, in the caller''s transaction, what Thaw changed: the platform''s IDs, the status before and now, the reason of a pause, the time of the next action, the account that a prospect was moved from, the cause (signal, sweep, heal, person, import), and a number that rises with every change of a row. Call it in READ COMMITTED, lock the platform''s rows in the order of the result, and write. At most n rows, the longest-waiting ones.';
+CREATE FUNCTION thaw.take_enrollments(rows jsonb, is_backfill boolean DEFAULT false) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '50ms'
+    AS $$
+BEGIN
+    RETURN thaw.take('enrollment', rows, is_backfill);
+END;
+$$;
+COMMENT ON FUNCTION thaw.take_enrollments(rows jsonb, is_backfill boolean) IS 'Copies changes of the platform''s prospects: an array of objects with id, campaign and the changed ones of account, prospect_url, status (or unknown), reason, own_reason, step, next_action_at, paused_at, deleted. Never raises; returns how many rows could not be applied (thaw.adopt_errors).';
+CREATE FUNCTION thaw.take_workspaces(rows jsonb, is_backfill boolean DEFAULT false) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '50ms'
+    AS $$
+BEGIN
+    RETURN thaw.take('workspace', rows, is_backfill);
+END;
+$$;
+COMMENT ON FUNCTION thaw.take_workspaces(rows jsonb, is_backfill boolean) IS 'Copies changes of the platform''s workspaces: an array of objects with id and the changed ones of key, name. Never raises; returns how many rows could not be applied (thaw.adopt_errors).';
+CREATE FUNCTION thaw.taken_campaign(p_old thaw.campaigns, p_change jsonb, p_is_shadow boolean, p_was_parked boolean, OUT new thaw.campaigns, OUT verdict text) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    status thaw.campaign_status := CASE WHEN (p_change ->> 'deleted')::boolean THEN 'completed' ELSE p_change ->> 'status' END;
+    reason thaw.pause_reason := p_change ->> 'reason';
+    -- Whether the pause is Thaw's.
+    is_kept boolean := coalesce(p_old.waits_for_account, false) AND NOT p_is_shadow AND NOT p_was_parked;
+BEGIN
+    new := p_old;
+    new.key := coalesce(p_change ->> 'key', new.key);
+    new.name := CASE WHEN p_change ? 'name' THEN coalesce(p_change ->> 'name', '') ELSE new.name END;
+    IF status IS NULL AND p_old.status = 'paused' AND p_change ? 'reason' THEN
+        status := 'paused';
+    END IF;
+    IF status IS NULL THEN
+        RETURN;
+    ELSIF status = 'paused' THEN
+        reason := coalesce(reason, 'paused_by_user');
+        IF NOT (is_kept AND thaw.waits_for_account(reason)) THEN
+            new.status := 'paused';
+            new.paused_reason := reason;
+            new.paused_at := coalesce(p_old.paused_at, (p_change ->> 'paused_at')::timestamptz, thaw.now());
+        END IF;
+    ELSIF status = 'running' AND is_kept THEN
+        verdict := 'keep';
+    ELSE
+        new.status := status;
+        new.paused_reason := NULL;
+        new.paused_at := NULL;
+    END IF;
+END;
+$$;
+CREATE FUNCTION thaw.taken_enrollment(p_old thaw.enrollments, p_taken thaw.taken, OUT new thaw.enrollments, OUT verdict text) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    change  jsonb := p_taken.change;
+    status  thaw.enrollment_status := CASE WHEN (change ->> 'deleted')::boolean THEN 'removed' ELSE change ->> 'status' END;
+    reason  thaw.pause_reason := change ->> 'reason';
+    own     text := left(nullif(change ->> 'own_reason', ''), 1000);
+    -- Whether a resume is Thaw's to decide.
+    is_held boolean := coalesce(p_old.status = 'paused', false) AND NOT p_taken.is_shadow AND NOT p_taken.was_parked;
+BEGIN
+    new := p_old;
+    new.external_id := p_taken.external_id;
+    new.workspace_id := coalesce(p_old.workspace_id, p_taken.workspace_id);
+    new.campaign_id := coalesce(p_taken.campaign_id, p_old.campaign_id);
+    IF change ? 'account' THEN
+        new.account_id := p_taken.account_id;
+    END IF;
+    IF change ? 'prospect_url' THEN
+        new.prospect_url := change ->> 'prospect_url';
+    END IF;
+    IF status IS NULL AND p_old.status = 'paused' AND (change ? 'reason' OR change ? 'own_reason') THEN
+        -- The same pause with another reason.
+        status := 'paused';
+        reason := CASE WHEN change ? 'reason' THEN coalesce(reason, 'paused_by_user') ELSE p_old.paused_reason END;
+        own := CASE WHEN change ? 'own_reason' THEN own ELSE p_old.own_reason END;
+    END IF;
+    CASE
+    WHEN status IS NULL THEN
+        NULL;
+    WHEN status = 'paused' THEN
+        IF thaw.is_of_campaigns(reason) THEN
+            own := coalesce(own, reason::text);
+            reason := 'paused_by_user';
+        END IF;
+        reason := coalesce(reason, 'paused_by_user');
+        -- Which account reason it is, and since when, is Thaw's to say.
+        IF NOT (is_held AND p_old.waits_for_account AND thaw.waits_for_account(reason)) THEN
+            new.status := 'paused';
+            new.paused_reason := reason;
+            new.paused_at := coalesce(p_old.paused_at, (change ->> 'paused_at')::timestamptz, thaw.now());
+            new.own_reason := CASE WHEN reason = 'paused_by_user' THEN own END;
+        END IF;
+    WHEN status IN ('active', 'pending') AND is_held AND (status = 'active' OR p_old.waits_for_account) THEN
+        verdict := CASE WHEN p_old.waits_for_account THEN 'keep' ELSE 'requeue' END;
+    ELSE
+        new.status := status;
+        new.paused_reason := NULL;
+        new.paused_at := NULL;
+        new.own_reason := NULL;
+    END CASE;
+    -- The step and the time of the next action of a running prospect are not copied. A change of
+    -- status takes them along.
+    IF new.status <> 'active' OR p_old.status IS DISTINCT FROM 'active' THEN
+        IF change ? 'step' THEN
+            new.step := coalesce((change ->> 'step')::integer, 0);
+        END IF;
+        IF change ? 'next_action_at' THEN
+            new.next_action_at := (change ->> 'next_action_at')::timestamptz;
+        END IF;
+    END IF;
+END;
+$$;
 CREATE FUNCTION thaw.this_database(OUT system_identifier bigint, OUT database_name text, OUT database_oid oid) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -5755,6 +6825,23 @@ BEGIN
     LIMIT p_size;
 END;
 $$;
+CREATE FUNCTION thaw.unpark_accounts(external_ids text[]) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    changed integer;
+BEGIN
+    WITH locked AS (
+        SELECT a.id FROM thaw.accounts AS a
+        WHERE a.external_id = ANY (external_ids) AND a.parked_reason IS NOT NULL
+            AND NOT EXISTS (SELECT FROM thaw.adopt_errors AS x WHERE x.kind = 'account' AND x.external_id = a.external_id)
+        ORDER BY a.id FOR NO KEY UPDATE)
+    UPDATE thaw.accounts AS a SET parked_reason = NULL FROM locked WHERE a.id = locked.id;
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    RETURN changed;
+END;
+$$;
 CREATE FUNCTION thaw.waiting_queues(p_queues text[]) RETURNS TABLE(queue text, waited interval)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -5823,6 +6910,36 @@ BEGIN
                     here.database_name, here.database_oid, here.system_identifier)
             ELSE recorded.doubt END
         FROM thaw.instance AS recorded CROSS JOIN thaw.this_database() AS here);
+END;
+$$;
+CREATE FUNCTION thaw.with_kept(p_kind text, p_rows jsonb, p_is_backfill boolean) RETURNS thaw.taken[]
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+DECLARE
+    given thaw.taken[];
+    ids   text[];
+BEGIN
+    SELECT array_agg(ROW(one.id, one.change, NULL, false, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::thaw.taken), array_agg(one.id)
+    INTO given, ids
+    FROM (
+        SELECT g.element ->> 'id' AS id, thaw.merged(array_agg(g.element ORDER BY g.n)) AS change
+        FROM jsonb_array_elements(p_rows) WITH ORDINALITY AS g (element, n)
+        WHERE g.element ->> 'id' <> ''
+        GROUP BY g.element ->> 'id') AS one;
+    IF NOT EXISTS (SELECT FROM thaw.adopt_errors AS x WHERE x.kind = p_kind AND x.external_id = ANY (ids)) THEN
+        RETURN given;
+    END IF;
+    RETURN (
+        SELECT array_agg(ROW(g.external_id,
+            CASE WHEN kept.ids IS NULL THEN g.change WHEN p_is_backfill THEN thaw.merge_change(g.change, kept.change)
+                ELSE thaw.merge_change(kept.change, g.change) END,
+            kept.ids, coalesce(kept.was_parked, false), NULL, NULL, NULL, NULL, NULL, NULL, NULL)::thaw.taken)
+        FROM unnest(given) AS g
+        CROSS JOIN LATERAL (
+            SELECT array_agg(x.id) AS ids, thaw.merged(array_agg(x.change ORDER BY x.id)) AS change, bool_or(NOT x.is_deferred) AS was_parked
+            FROM thaw.adopt_errors AS x WHERE x.kind = p_kind AND x.external_id = g.external_id) AS kept);
 END;
 $$;
 CREATE TABLE thaw.provider_words (
@@ -5973,6 +7090,115 @@ ALTER TABLE thaw.accounts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+CREATE TABLE thaw.adopt_errors (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    external_id text,
+    change jsonb NOT NULL,
+    code text NOT NULL,
+    problem text NOT NULL,
+    is_deferred boolean DEFAULT false NOT NULL,
+    attempts integer DEFAULT 1 NOT NULL,
+    next_at timestamp with time zone,
+    first_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    CONSTRAINT adopt_errors_attempts_check CHECK ((attempts >= 1)),
+    CONSTRAINT adopt_errors_code_check CHECK ((code <> ''::text)),
+    CONSTRAINT adopt_errors_deferred_is_retried CHECK (((NOT is_deferred) OR (next_at IS NOT NULL))),
+    CONSTRAINT adopt_errors_external_id_check CHECK ((external_id <> ''::text)),
+    CONSTRAINT adopt_errors_kind_check CHECK ((kind = ANY (ARRAY['workspace'::text, 'account'::text, 'campaign'::text, 'enrollment'::text]))),
+    CONSTRAINT adopt_errors_problem_check CHECK (((length(problem) >= 1) AND (length(problem) <= 1000)))
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000');
+COMMENT ON TABLE thaw.adopt_errors IS 'Changes of the platform''s rows that could not be applied to the copy yet.';
+COMMENT ON COLUMN thaw.adopt_errors.external_id IS 'The platform''s ID of the row. Null: the rows of a whole statement are unknown, and only a comparison (thaw adopt check) finds them.';
+COMMENT ON COLUMN thaw.adopt_errors.change IS 'What is to be applied: the argument of thaw.take_enrollments and the like, with the former failures of the row.';
+COMMENT ON COLUMN thaw.adopt_errors.code IS 'A SQLSTATE, or unknown_word, unknown_row, unknown_parent, ambiguous.';
+COMMENT ON COLUMN thaw.adopt_errors.is_deferred IS 'Whether only a lock or another passing condition was in the way. The row is not parked.';
+COMMENT ON COLUMN thaw.adopt_errors.next_at IS 'When it is tried again. Null: with the next change of the row, or by thaw adopt check --fix.';
+ALTER TABLE thaw.adopt_errors ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME thaw.adopt_errors_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE thaw.adopt_state (
+    only_row boolean DEFAULT true NOT NULL,
+    started_at timestamp with time zone,
+    phase text DEFAULT 'off'::text NOT NULL,
+    mapping text,
+    progress jsonb DEFAULT '{}'::jsonb NOT NULL,
+    shadow_by_default boolean DEFAULT true NOT NULL,
+    checked_at timestamp with time zone,
+    rows_checked bigint,
+    drift_rows bigint,
+    drift_detail text,
+    drift_limit_rows integer DEFAULT 100 NOT NULL,
+    drift_limit_percent integer DEFAULT 1 NOT NULL,
+    CONSTRAINT adopt_state_drift_limit_percent_check CHECK (((drift_limit_percent >= 0) AND (drift_limit_percent <= 100))),
+    CONSTRAINT adopt_state_drift_limit_rows_check CHECK ((drift_limit_rows >= 0)),
+    CONSTRAINT adopt_state_drift_rows_check CHECK ((drift_rows >= 0)),
+    CONSTRAINT adopt_state_only_row_check CHECK (only_row),
+    CONSTRAINT adopt_state_phase_check CHECK ((phase = ANY (ARRAY['off'::text, 'installing'::text, 'backfilling'::text, 'running'::text]))),
+    CONSTRAINT adopt_state_phase_is_started CHECK (((started_at IS NULL) = (phase = 'off'::text)))
+);
+COMMENT ON TABLE thaw.adopt_state IS 'One row: whether Thaw copies the platform''s own tables (started_at), and what the last comparison found.';
+COMMENT ON COLUMN thaw.adopt_state.mapping IS 'The mapping file as it was applied.';
+COMMENT ON COLUMN thaw.adopt_state.progress IS 'How far the backfill is, by table.';
+COMMENT ON COLUMN thaw.adopt_state.shadow_by_default IS 'Whether a new workspace of the platform starts in shadow mode.';
+COMMENT ON COLUMN thaw.adopt_state.drift_rows IS 'How many rows of the copy differed in the last comparison. Null: there was none.';
+COMMENT ON COLUMN thaw.adopt_state.drift_limit_rows IS 'A comparison that finds more rows than this, and more than drift_limit_percent of all, enters safety mode.';
+CREATE TABLE thaw.changes_queue (
+    generation bigint NOT NULL,
+    kind text NOT NULL,
+    row_id bigint NOT NULL,
+    from_status text NOT NULL,
+    from_reason text,
+    from_account_id bigint,
+    cause text NOT NULL,
+    at timestamp with time zone DEFAULT thaw.now() NOT NULL,
+    CONSTRAINT changes_queue_cause_check CHECK ((cause <> ''::text)),
+    CONSTRAINT changes_queue_from_status_check CHECK ((from_status <> ''::text)),
+    CONSTRAINT changes_queue_kind_check CHECK ((kind = ANY (ARRAY['account'::text, 'campaign'::text, 'enrollment'::text])))
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='2000');
+COMMENT ON TABLE thaw.changes_queue IS 'Changes of Thaw that the platform has not taken yet (thaw.take_changes). Empty without thaw adopt.';
+COMMENT ON COLUMN thaw.changes_queue.generation IS 'Rises with every change of a row: it is drawn while the row is locked.';
+COMMENT ON COLUMN thaw.changes_queue.from_account_id IS 'The account that the prospect was moved from. Null: it was not moved.';
+CREATE VIEW thaw.adopt_summary AS
+ SELECT (s.started_at IS NOT NULL) AS is_adopted,
+    s.phase,
+    s.checked_at,
+    s.drift_rows,
+    s.rows_checked,
+    s.drift_detail,
+    ((s.drift_rows > s.drift_limit_rows) AND ((s.drift_rows * 100) > (s.rows_checked * s.drift_limit_percent))) AS is_over_limit,
+    ( SELECT count(*) AS count
+           FROM thaw.adopt_errors x
+          WHERE (x.external_id IS NULL)) AS failed_statements,
+    ( SELECT count(*) AS count
+           FROM ( SELECT DISTINCT x.kind,
+                    x.external_id
+                   FROM thaw.adopt_errors x
+                  WHERE ((x.external_id IS NOT NULL) AND (NOT x.is_deferred))) parked) AS parked,
+    ( SELECT count(*) AS count
+           FROM ( SELECT DISTINCT x.kind,
+                    x.external_id
+                   FROM thaw.adopt_errors x
+                  WHERE x.is_deferred) deferred) AS deferred,
+    ( SELECT count(*) AS count
+           FROM thaw.changes_queue) AS changes,
+    ( SELECT q.at
+           FROM thaw.changes_queue q
+          ORDER BY q.generation
+         LIMIT 1) AS oldest_change_at,
+    ( SELECT count(*) AS count
+           FROM thaw.workspaces w
+          WHERE w.shadow) AS shadow_workspaces
+   FROM thaw.adopt_state s;
+COMMENT ON VIEW thaw.adopt_summary IS 'One row: the state of the copy of the platform''s tables. parked and deferred count rows whose change could not be applied.';
 CREATE TABLE thaw.allocations (
     tick_at timestamp with time zone NOT NULL,
     account_id bigint NOT NULL,
@@ -6078,6 +7304,14 @@ ALTER TABLE thaw.campaign_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTIT
 );
 ALTER TABLE thaw.campaigns ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME thaw.campaigns_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+ALTER TABLE thaw.changes_queue ALTER COLUMN generation ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME thaw.changes_queue_generation_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -6486,6 +7720,10 @@ ALTER TABLE ONLY thaw.accounts
     ADD CONSTRAINT accounts_provider_provider_account_id_key UNIQUE (provider, provider_account_id);
 ALTER TABLE ONLY thaw.accounts
     ADD CONSTRAINT accounts_workspace_id_id_key UNIQUE (workspace_id, id);
+ALTER TABLE ONLY thaw.adopt_errors
+    ADD CONSTRAINT adopt_errors_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY thaw.adopt_state
+    ADD CONSTRAINT adopt_state_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY thaw.allocations
     ADD CONSTRAINT allocations_pkey PRIMARY KEY (tick_at, account_id);
 ALTER TABLE ONLY thaw.api_tokens
@@ -6502,6 +7740,8 @@ ALTER TABLE ONLY thaw.campaigns
     ADD CONSTRAINT campaigns_workspace_id_id_key UNIQUE (workspace_id, id);
 ALTER TABLE ONLY thaw.campaigns
     ADD CONSTRAINT campaigns_workspace_id_key_key UNIQUE (workspace_id, key);
+ALTER TABLE ONLY thaw.changes_queue
+    ADD CONSTRAINT changes_queue_pkey PRIMARY KEY (generation);
 ALTER TABLE ONLY thaw.count_state
     ADD CONSTRAINT count_state_pkey PRIMARY KEY (only_row);
 ALTER TABLE ONLY thaw.enrollment_events
@@ -6593,6 +7833,8 @@ CREATE INDEX accounts_member_idx ON thaw.accounts USING btree (member_id, provid
 CREATE INDEX accounts_pause_due_idx ON thaw.accounts USING btree (pause_after) WHERE (pause_after IS NOT NULL);
 CREATE INDEX accounts_recovering_idx ON thaw.accounts USING btree (resume_after) WHERE ((needs_reconnect_at IS NOT NULL) AND (status = 'connected'::thaw.account_status));
 CREATE INDEX accounts_words_idx ON thaw.accounts USING gin (thaw.search_words(provider_account_id, display_name));
+CREATE INDEX adopt_errors_next_idx ON thaw.adopt_errors USING btree (next_at) WHERE (next_at IS NOT NULL);
+CREATE INDEX adopt_errors_row_idx ON thaw.adopt_errors USING btree (kind, external_id, id);
 CREATE INDEX allocations_account_idx ON thaw.allocations USING btree (account_id, tick_at DESC) WHERE (planned > 0);
 CREATE INDEX allocations_workspace_served_idx ON thaw.allocations USING btree (workspace_id, tick_at DESC) WHERE (planned > 0);
 CREATE INDEX campaign_events_history_idx ON thaw.campaign_events USING btree (campaign_id, id);
@@ -6600,6 +7842,7 @@ CREATE UNIQUE INDEX campaigns_external_id_key ON thaw.campaigns USING btree (ext
 CREATE INDEX campaigns_key_search_idx ON thaw.campaigns USING btree (lower(key) COLLATE "C");
 CREATE INDEX campaigns_waiting_idx ON thaw.campaigns USING btree (id) WHERE waits_for_account;
 CREATE INDEX campaigns_words_idx ON thaw.campaigns USING gin (thaw.search_words(key, name));
+CREATE INDEX changes_queue_row_idx ON thaw.changes_queue USING btree (kind, row_id, generation);
 CREATE INDEX enrollment_events_action_idx ON thaw.enrollment_events USING btree (action_id, id) WHERE (action_id IS NOT NULL);
 CREATE INDEX enrollment_events_history_idx ON thaw.enrollment_events USING btree (enrollment_id, id);
 CREATE INDEX enrollments_active_idx ON thaw.enrollments USING btree (account_id, campaign_id, id) WHERE (status = 'active'::thaw.enrollment_status);
@@ -6635,6 +7878,7 @@ CREATE INDEX webhook_deliveries_state_idx ON thaw.webhook_deliveries USING btree
 CREATE UNIQUE INDEX workspaces_external_id_key ON thaw.workspaces USING btree (external_id) WHERE (external_id IS NOT NULL);
 CREATE INDEX workspaces_key_search_idx ON thaw.workspaces USING btree (lower(key) COLLATE "C");
 CREATE INDEX workspaces_words_idx ON thaw.workspaces USING gin (thaw.search_words(key, name));
+CREATE TRIGGER account_events_queue AFTER INSERT ON thaw.account_events REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT WHEN ((current_setting('thaw.taking'::text, true) IS DISTINCT FROM 'on'::text)) EXECUTE FUNCTION thaw.account_events_queue();
 CREATE TRIGGER accounts_apply_early_signals AFTER INSERT ON thaw.accounts REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION thaw.accounts_apply_early_signals();
 CREATE TRIGGER accounts_assign_id BEFORE INSERT ON thaw.accounts FOR EACH ROW WHEN ((NOT thaw.is_trusted_writer())) EXECUTE FUNCTION thaw.assign_id();
 CREATE TRIGGER accounts_bound_hold_insert BEFORE INSERT ON thaw.accounts FOR EACH ROW WHEN ((new.hold_until > (thaw.now() + '366 days'::interval))) EXECUTE FUNCTION thaw.accounts_bound_hold();
@@ -6648,10 +7892,12 @@ CREATE TRIGGER accounts_publish_flapping AFTER UPDATE ON thaw.accounts FOR EACH 
 CREATE TRIGGER accounts_publish_recovery AFTER UPDATE ON thaw.accounts FOR EACH ROW WHEN (((old.needs_reconnect_at IS NOT NULL) AND (new.needs_reconnect_at IS NULL) AND (new.status = 'connected'::thaw.account_status))) EXECUTE FUNCTION thaw.accounts_publish_recovery();
 CREATE TRIGGER accounts_write_history AFTER UPDATE OF status ON thaw.accounts FOR EACH ROW WHEN ((old.status <> new.status)) EXECUTE FUNCTION thaw.accounts_write_history();
 CREATE TRIGGER accounts_write_hold AFTER UPDATE ON thaw.accounts FOR EACH ROW WHEN (((new.hold_until IS NOT NULL) AND (old.hold_until IS DISTINCT FROM new.hold_until) AND ((current_setting('thaw.counts_by_statement'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.accounts_write_hold();
+CREATE TRIGGER campaign_events_queue AFTER INSERT ON thaw.campaign_events REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION thaw.campaign_events_queue();
 CREATE TRIGGER campaigns_assign_id BEFORE INSERT ON thaw.campaigns FOR EACH ROW WHEN ((NOT thaw.is_trusted_writer())) EXECUTE FUNCTION thaw.assign_id();
 CREATE TRIGGER campaigns_keep_identity BEFORE UPDATE ON thaw.campaigns FOR EACH ROW WHEN (((old.id <> new.id) OR (old.workspace_id <> new.workspace_id))) EXECUTE FUNCTION thaw.keep_identity();
 CREATE TRIGGER campaigns_store_current_reason BEFORE INSERT OR UPDATE OF paused_reason ON thaw.campaigns FOR EACH ROW WHEN ((new.paused_reason <> thaw.current_reason(new.paused_reason))) EXECUTE FUNCTION thaw.store_current_reason();
 CREATE TRIGGER campaigns_write_history AFTER UPDATE ON thaw.campaigns FOR EACH ROW WHEN (((old.paused_reason IS DISTINCT FROM new.paused_reason) AND ((current_setting('thaw.counts_by_statement'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.campaigns_write_history();
+CREATE TRIGGER enrollment_events_queue AFTER INSERT ON thaw.enrollment_events REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION thaw.enrollment_events_queue();
 CREATE TRIGGER enrollments_assign_id BEFORE INSERT ON thaw.enrollments FOR EACH ROW WHEN ((NOT thaw.is_trusted_writer())) EXECUTE FUNCTION thaw.assign_id();
 CREATE TRIGGER enrollments_count_delete_row AFTER DELETE ON thaw.enrollments FOR EACH ROW WHEN (((old.paused_reason IS NOT NULL) AND (current_setting('thaw.counts_by_statement'::text, true) IS DISTINCT FROM 'on'::text))) EXECUTE FUNCTION thaw.enrollments_count_row();
 CREATE TRIGGER enrollments_count_delete_set AFTER DELETE ON thaw.enrollments REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT WHEN ((current_setting('thaw.counts_by_statement'::text, true) = 'on'::text)) EXECUTE FUNCTION thaw.enrollments_count_delete();

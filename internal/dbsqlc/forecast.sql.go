@@ -301,10 +301,12 @@ SELECT
     -- paused stays on its own account, unless that is gone. Without an account, only what is not
     -- about one can block it.
     (CASE WHEN used.id IS NOT NULL THEN thaw.blocks(used) ELSE array_remove(ARRAY[
-        CASE WHEN thaw.is_safety_on() THEN 'safety_mode' END, CASE WHEN NOT workspace.auto_resume THEN 'auto_resume_off' END], NULL)
+        CASE WHEN thaw.is_safety_on() THEN 'safety_mode' END, CASE WHEN NOT workspace.auto_resume THEN 'auto_resume_off' END,
+        CASE WHEN workspace.shadow THEN 'shadow_mode' END], NULL)
     END)::text[] AS blocks,
     used.locked_at,
     used.locked_reason,
+    used.parked_reason,
     used.resume_after,
     used.hold_until,
     used.hold_reason,
@@ -381,6 +383,7 @@ type ProspectFactsRow struct {
 	Blocks              []string
 	LockedAt            *time.Time
 	LockedReason        *string
+	ParkedReason        *string
 	ResumeAfter         *time.Time
 	HoldUntil           *time.Time
 	HoldReason          *string
@@ -441,6 +444,7 @@ func (q *Queries) ProspectFacts(ctx context.Context, arg ProspectFactsParams) ([
 			&i.Blocks,
 			&i.LockedAt,
 			&i.LockedReason,
+			&i.ParkedReason,
 			&i.ResumeAfter,
 			&i.HoldUntil,
 			&i.HoldReason,

@@ -15,6 +15,7 @@ SELECT thaw.now()::timestamptz AS now, thaw.tick()::timestamptz AS tick_at, s.ti
     coalesce(q.used, 0)::integer AS account_used, coalesce(sweep.used, 0)::integer AS sweep_used,
     coalesce(signal.used, 0)::integer AS signal_used,
     a.timezone, a.disconnected_at, a.reconnected_at, coalesce(a.resume_after > thaw.now(), false)::boolean AS is_flapping, a.resume_after,
+    w.shadow, coalesce(a.parked_reason, '')::text AS parked_reason,
     w.auto_resume, coalesce(w.auto_resume_reason, '')::text AS auto_resume_reason,
     safety.since AS safety_since, coalesce(safety.reason, '')::text AS safety_reason, safety.manual_exit AS safety_manual_exit,
     (SELECT count(*) FROM (
@@ -50,6 +51,8 @@ type AccountLimitsRow struct {
 	ReconnectedAt    *time.Time
 	IsFlapping       bool
 	ResumeAfter      *time.Time
+	Shadow           bool
+	ParkedReason     string
 	AutoResume       bool
 	AutoResumeReason string
 	SafetySince      *time.Time
@@ -79,6 +82,8 @@ func (q *Queries) AccountLimits(ctx context.Context, arg AccountLimitsParams) (A
 		&i.ReconnectedAt,
 		&i.IsFlapping,
 		&i.ResumeAfter,
+		&i.Shadow,
+		&i.ParkedReason,
 		&i.AutoResume,
 		&i.AutoResumeReason,
 		&i.SafetySince,

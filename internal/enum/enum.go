@@ -232,6 +232,8 @@ const (
 	ActionUndone           ActionKind = "undone"
 	ActionInstanceAdopted  ActionKind = "instance_adopted"
 	ActionServerChanged    ActionKind = "server_changed"
+	ActionShadowOn         ActionKind = "shadow_on"
+	ActionShadowOff        ActionKind = "shadow_off"
 )
 
 // ActionKinds are all values of [ActionKind], in the database's order.
@@ -264,6 +266,8 @@ var ActionKinds = []ActionKind{
 	ActionUndone,
 	ActionInstanceAdopted,
 	ActionServerChanged,
+	ActionShadowOn,
+	ActionShadowOff,
 }
 
 // WaitsForAccount reports whether a pause for this reason ends when an account

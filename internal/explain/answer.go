@@ -19,10 +19,12 @@ const (
 	WaitingForMove          Code = "waiting_for_move"
 	CampaignNotRunning      Code = "campaign_not_running"
 	AccountLocked           Code = "account_locked"
+	AccountParked           Code = "account_parked"
 	AccountOnHold           Code = "account_on_hold"
 	AccountFlapping         Code = "account_flapping"
 	SafetyMode              Code = "safety_mode"
 	AutoResumeOff           Code = "auto_resume_off"
+	ShadowMode              Code = "shadow_mode"
 	WaitingForSweep         Code = "waiting_for_sweep"
 	Active                  Code = "active"
 )
@@ -41,10 +43,12 @@ var Codes = []Code{
 	WaitingForMove,
 	CampaignNotRunning,
 	AccountLocked,
+	AccountParked,
 	AccountOnHold,
 	AccountFlapping,
 	SafetyMode,
 	AutoResumeOff,
+	ShadowMode,
 	WaitingForSweep,
 	Active,
 }

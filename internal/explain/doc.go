@@ -22,10 +22,11 @@
 //     its paused reason, otherwise campaign_not_running.
 //  6. The workspace has opted out: auto_resume_off, unless the prospect is not paused, its campaign
 //     is running and it does not move.
-//  7. The account that the prospect resumes through is blocked: account_locked, account_on_hold,
-//     safety_mode, account_flapping, as returned by thaw.blocks.
+//  7. The account that the prospect resumes through is blocked: account_locked, account_parked,
+//     account_on_hold, safety_mode, account_flapping, as returned by thaw.blocks.
 //  8. The prospect is not paused, but its campaign still waits for an account:
 //     campaign_not_running. A sweep starts the campaign.
+//  9. The workspace is in shadow mode: shadow_mode, under the same condition as auto_resume_off.
 //
 // Without obstacles, a paused prospect is in the queue (waiting_for_sweep), and a prospect that is
 // not paused is active.

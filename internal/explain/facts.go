@@ -56,10 +56,12 @@ type Facts struct {
 	// Blocks are all that keeps prospects from resuming through the target, or through the account if
 	// there is no target: the result of thaw.blocks.
 	Blocks []string
-	// LockedAt, LockedReason, HoldUntil, HoldReason and ResumeAfter describe the blocks of that
-	// account: its lock, its hold, and until when it must stay connected because it is flapping.
+	// LockedAt, LockedReason, ParkedReason, HoldUntil, HoldReason and ResumeAfter describe the blocks
+	// of that account: its lock, why it is parked, its hold, and until when it must stay connected
+	// because it is flapping.
 	LockedAt     *time.Time
 	LockedReason string
+	ParkedReason string
 	HoldUntil    *time.Time
 	HoldReason   string
 	ResumeAfter  *time.Time

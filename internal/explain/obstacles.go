@@ -25,13 +25,16 @@ func obstaclesOf(f Facts) []obstacle {
 	var found []obstacle
 	for _, find := range []func(Facts) (obstacle, bool){
 		pausedByUser, restricted, subscriptionInactive, safetyFirst, noAccount, notConnected, moving, campaignStopped, autoResumeOff,
-		locked, onHold, safetyMode, flapping,
+		locked, parked, onHold, safetyMode, flapping,
 	} {
 		if o, stands := find(f); stands {
 			found = append(found, o)
 		}
 	}
 	if o, stands := campaignWaits(f, len(found) > 0); stands {
+		found = append(found, o)
+	}
+	if o, stands := shadowMode(f); stands {
 		found = append(found, o)
 	}
 	return found
@@ -202,6 +205,41 @@ func locked(f Facts) (obstacle, bool) {
 		waitsFor: "the provider to unlock " + f.named(f.through()),
 		then:     " This prospect then continues.",
 	}, true
+}
+
+func parked(f Facts) (obstacle, bool) {
+	if !f.has(AccountParked) {
+		return obstacle{}, false
+	}
+	return obstacle{
+		Obstacle: Obstacle{
+			Code: AccountParked,
+			Sentence: fmt.Sprintf("Account %s is parked: what the platform's table says about it could not be applied (%s). "+
+				"Nothing is sent or resumed through it until an operator corrects this.", f.through(), orNoReason(f.ParkedReason)),
+			WhoActs: Operator,
+		},
+		waitsFor: fmt.Sprintf("account %s to be corrected by an operator", f.through()),
+		then:     " This prospect then continues.",
+	}, true
+}
+
+// shadowMode is last: without it, the prospect would continue.
+func shadowMode(f Facts) (obstacle, bool) {
+	if !f.has(ShadowMode) || !f.isPaused() && !f.moves() && f.CampaignStatus == enum.CampaignRunning {
+		return obstacle{}, false
+	}
+	o := obstacle{
+		Obstacle: Obstacle{
+			Code:     ShadowMode,
+			Sentence: "This workspace is in shadow mode: Thaw shows what it would do, and changes nothing until an operator takes the workspace live.",
+			WhoActs:  Operator,
+		},
+		waitsFor: "an operator to take the workspace live",
+	}
+	if f.isPaused() {
+		o.then = " Live, this prospect would be resumed by the next sweep."
+	}
+	return o, true
 }
 
 func onHold(f Facts) (obstacle, bool) {

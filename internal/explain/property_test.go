@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"math/bits"
 	"slices"
 	"strings"
 	"testing"
@@ -65,10 +66,13 @@ func accounts() (all []Facts) {
 
 // blocks has the results of thaw.blocks, apart from the status of the account, in its order. Each
 // is set or not.
-var blocks = []string{"account_locked", "account_on_hold", "safety_mode", "account_flapping", "auto_resume_off"}
+var blocks = []string{"account_locked", "account_parked", "account_on_hold", "safety_mode", "account_flapping", "auto_resume_off", "shadow_mode"}
 
 // isOfAccount selects the blocks of an account.
-const isOfAccount = 1<<0 | 1<<1 | 1<<3
+const isOfAccount = 1<<0 | 1<<1 | 1<<2 | 1<<4
+
+// isOfAdoption selects the blocks that only an adoption of the platform's tables has.
+const isOfAdoption = 1<<1 | 1<<6
 
 // everyCombination calls check with every prospect, campaign, account and set of blocks, each with
 // and without a manual exit of safety mode.
@@ -86,6 +90,10 @@ func everyCombination(check func(Facts)) {
 				f.Status, f.PausedReason = prospect.Status, prospect.PausedReason
 				f.CampaignStatus, f.CampaignReason = campaign.CampaignStatus, campaign.CampaignReason
 				for set := range 1 << len(blocks) {
+					// These two combine with others as the rest does. A few combinations are enough.
+					if set&isOfAdoption != 0 && bits.OnesCount(uint(set)) > 2 {
+						continue
+					}
 					f.Blocks = nil
 					if f.AccountStatus == "" && set&isOfAccount != 0 {
 						continue
@@ -93,7 +101,7 @@ func everyCombination(check func(Facts)) {
 					if f.through() == f.Account && f.AccountStatus != "connected" && f.AccountStatus != "" {
 						f.Blocks = []string{"account_not_connected"}
 					}
-					f.LockedAt, f.HoldUntil, f.ResumeAfter, f.SafetyReason, f.AutoResumeReason = nil, nil, nil, "", ""
+					f.LockedAt, f.HoldUntil, f.ResumeAfter, f.SafetyReason, f.AutoResumeReason, f.ParkedReason = nil, nil, nil, "", "", ""
 					for i, block := range blocks {
 						if set&(1<<i) != 0 {
 							f = withBlock(f, block)
@@ -117,6 +125,9 @@ func withBlock(f Facts, block string) Facts {
 	switch Code(block) {
 	case AccountLocked:
 		f.LockedAt, f.LockedReason = &later, "account.locked"
+	case AccountParked:
+		f.ParkedReason = "unknown word"
+	case ShadowMode:
 	case AccountOnHold:
 		f.HoldUntil, f.HoldReason = &later, "new device"
 	case AccountFlapping:
@@ -240,7 +251,7 @@ func end(f Facts, o Obstacle) Facts {
 		if f.CampaignReason.WaitsForAccount() {
 			f.CampaignStatus, f.CampaignReason = "running", ""
 		}
-	case AccountLocked, AccountOnHold, SafetyMode, AccountFlapping, AutoResumeOff:
+	case AccountLocked, AccountParked, AccountOnHold, SafetyMode, AccountFlapping, AutoResumeOff, ShadowMode:
 		drop(string(o.Code))
 	case NotFound, Terminal, WaitingForSweep, Active: // never an obstacle
 	}

@@ -32,6 +32,9 @@ func obstaclesOf(a readmodel.AccountDetail, l readmodel.AccountLimits) []obstacl
 	if a.LockedAt != nil {
 		all = append(all, obstacle{Title: "Locked by the provider", Since: a.LockedAt, Text: fmt.Sprintf("The provider has to unlock the account (reason: %s).", given(a.LockedReason))})
 	}
+	if l.ParkedReason != "" {
+		all = append(all, obstacle{Title: "Parked", Text: fmt.Sprintf("What the platform's table says about this account could not be applied: %s. Nothing is sent or resumed through it. See thaw adopt status.", l.ParkedReason)})
+	}
 	if a.HoldUntil != nil && a.HoldUntil.After(l.Now) {
 		all = append(all, obstacle{Title: "On hold", Until: a.HoldUntil, Text: sentence(given(a.HoldReason)), Link: &link{Label: "Correct or end the hold", Path: "#correct-hold"}})
 	}
@@ -47,6 +50,9 @@ func obstaclesOf(a readmodel.AccountDetail, l readmodel.AccountLimits) []obstacl
 			text = sentence(l.AutoResumeReason) + " " + text
 		}
 		all = append(all, obstacle{Title: "Auto-resume is off", Text: text, Link: &link{Label: "Turn it on", Path: pathTo("workspaces", a.Workspace)}})
+	}
+	if l.IsShadow {
+		all = append(all, obstacle{Title: "Shadow mode", Text: "Thaw shows what it would do in this workspace and changes nothing. Take it live with thaw adopt live.", Link: &link{Label: "The workspace", Path: pathTo("workspaces", a.Workspace)}})
 	}
 	return all
 }

@@ -80,14 +80,14 @@ func canRelease(e readmodel.Explanation) bool {
 // placeOf returns the page where an obstacle of a prospect can be ended; nil if there is none.
 func placeOf(e readmodel.Explanation, code explain.Code) *link {
 	switch code {
-	case explain.AccountNotConnected, explain.NoConnectedSibling, explain.SiblingInOtherWorkspace, explain.AccountLocked, explain.AccountFlapping,
+	case explain.AccountNotConnected, explain.NoConnectedSibling, explain.SiblingInOtherWorkspace, explain.AccountLocked, explain.AccountParked, explain.AccountFlapping,
 		explain.AccountRestricted:
 		return &link{Label: "The account", Path: fmt.Sprintf("/accounts/%d", e.AccountID)}
 	case explain.AccountOnHold:
 		return &link{Label: "The hold", Path: fmt.Sprintf("/accounts/%d#hold", e.AccountID)}
 	case explain.SafetyMode:
 		return &link{Label: "Safety mode", Path: "/safety"}
-	case explain.AutoResumeOff:
+	case explain.AutoResumeOff, explain.ShadowMode:
 		return &link{Label: "The workspace", Path: pathTo("workspaces", e.Workspace)}
 	case explain.CampaignNotRunning, explain.SubscriptionInactive:
 		return &link{Label: "The campaign", Path: pathTo("workspaces", e.Workspace) + "#campaign-" + url.PathEscape(e.Campaign)}

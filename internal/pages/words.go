@@ -89,6 +89,7 @@ var codes = map[string]string{
 	"sibling_in_other_workspace": "connected in another workspace",
 	"account_on_hold":            "account on hold",
 	"account_locked":             "account locked",
+	"account_parked":             "account parked",
 	"account_flapping":           "account flapping",
 	"account_stuck":              "stuck connecting",
 	"safety_mode":                "safety mode",
@@ -98,6 +99,7 @@ var codes = map[string]string{
 	"account_restricted":         "account restricted",
 	"subscription_inactive":      "subscription inactive",
 	"auto_resume_off":            "auto-resume off",
+	"shadow_mode":                "shadow mode",
 	"terminal":                   "finished",
 	"waiting_for_sweep":          "waiting for sweep",
 	"not_found":                  "not found",
@@ -117,7 +119,7 @@ var sources = map[string]string{
 
 var actions = map[string]string{
 	"held": "put on hold", "hold_corrected": "hold corrected", "linked": "accounts linked", "paused": "paused", "resumed": "released",
-	"auto_resume_off": "auto-resume turned off", "auto_resume_on": "auto-resume turned on", "settings_changed": "settings changed", "safety_entered": "safety mode entered", "safety_exited": "safety mode exited",
+	"auto_resume_off": "auto-resume turned off", "auto_resume_on": "auto-resume turned on", "settings_changed": "settings changed", "shadow_on": "shadow mode turned on", "shadow_off": "taken live", "safety_entered": "safety mode entered", "safety_exited": "safety mode exited",
 	"instance_adopted": "instance adopted", "server_changed": "server changed",
 	"heal_cap_set": "heal cap set", "heal_cap_removed": "heal cap removed",
 	"imported": "file imported", "signals_replayed": "signals replayed", "reconciled": "accounts reconciled",

@@ -48,7 +48,7 @@ type Account struct {
 	// if there is none.
 	ResumesThrough *int64 `json:"resumes_through"`
 	// BlockedBy is what blocks that account: account_locked, account_on_hold, safety_mode,
-	// account_flapping or auto_resume_off; nil if it is not blocked.
+	// account_flapping, account_parked, auto_resume_off or shadow_mode; nil if it is not blocked.
 	BlockedBy *string `json:"blocked_by"`
 }
 

@@ -303,7 +303,7 @@ func factsOf(row dbsqlc.ProspectFactsRow, t ticks, position int, seen *view) exp
 		Account:        nameOf(row.AccountName, row.Account), AccountStatus: enum.AccountStatus(row.AccountStatus),
 		Words:         explain.Words{Noun: row.AccountNoun, Says: row.AccountSays, Advice: row.AccountAdvice},
 		ReconnectedAt: utc(row.ReconnectedAt), IsOverdue: row.IsOverdue,
-		LockedAt: utc(row.LockedAt), LockedReason: text(row.LockedReason), ResumeAfter: utc(row.ResumeAfter),
+		LockedAt: utc(row.LockedAt), LockedReason: text(row.LockedReason), ParkedReason: text(row.ParkedReason), ResumeAfter: utc(row.ResumeAfter),
 		Siblings: int(row.Siblings), ConnectedElsewhere: row.ConnectedElsewhere,
 		Target: nameOf(text(row.TargetName), text(row.Target)), Blocks: row.Blocks,
 		HoldUntil: utc(row.HoldUntil), HoldReason: text(row.HoldReason), SafetyReason: text(row.SafetyReason), SafetyManualExit: row.SafetyManualExit,

@@ -27,6 +27,8 @@ type AccountLimits struct {
 	ReconnectedAt  *time.Time // when its login succeeded, if the provider has not confirmed it
 	FlappingUntil  *time.Time // until when a flapping account must stay connected; nil if it is not
 
+	IsShadow         bool   // whether the workspace is in shadow mode
+	ParkedReason     string // why the account is parked; empty if it is not
 	AutoResumeOff    bool
 	AutoResumeReason string
 	SafetySince      *time.Time // nil if safety mode is off
@@ -56,6 +58,7 @@ func Limits(ctx context.Context, db *store.Store, accountID int64) (AccountLimit
 		Now: r.Now.UTC(), TickAt: r.TickAt.UTC(), TickLength: r.TickLength, Jitter: r.Jitter,
 		Account: Quota{Used: int(r.AccountUsed), Cap: int(r.AccountCap)}, Sweep: Quota{Used: int(r.SweepUsed), Cap: int(r.FleetCap)}, Signal: Quota{Used: int(r.SignalUsed), Cap: int(r.SignalCap)},
 		Timezone: r.Timezone, DisconnectedAt: utc(r.DisconnectedAt), ReconnectedAt: utc(r.ReconnectedAt),
+		IsShadow: r.Shadow, ParkedReason: r.ParkedReason,
 		AutoResumeOff: !r.AutoResume, AutoResumeReason: r.AutoResumeReason,
 		SafetySince: utc(r.SafetySince), SafetyReason: r.SafetyReason, SafetyManualExit: r.SafetyManualExit,
 		Active: min(r.Active, maxCounted), HasMoreActive: r.Active > maxCounted,

@@ -195,12 +195,15 @@ CREATE TABLE thaw.workspaces (
     heal_cap               integer CHECK (heal_cap BETWEEN 1 AND 10000000),
     created_at             timestamptz NOT NULL DEFAULT thaw.now(),
     external_id            text,
+    shadow                 boolean NOT NULL DEFAULT false,
     CONSTRAINT workspaces_key_is_visible CHECK (thaw.is_visible(key)),
     CONSTRAINT workspaces_external_id_is_visible CHECK (thaw.is_visible(external_id) AND length(external_id) BETWEEN 1 AND 200)
 );
 COMMENT ON TABLE thaw.workspaces IS 'A tenant of the platform.';
 COMMENT ON COLUMN thaw.workspaces.external_id IS
     'The ID of this row in the platform''s own table, as text. Unique. Null: the platform has none, or did not pass it.';
+COMMENT ON COLUMN thaw.workspaces.shadow IS
+    'Whether the workspace is in shadow mode: Thaw follows the platform and shows what it would do, and changes nothing. Set by thaw.go_live and thaw.go_shadow.';
 COMMENT ON COLUMN thaw.workspaces.heal_cap IS
     'How many prospects per tick the heals started by the tenant may resume, regardless of the cap per account. Null: these heals keep the caps of the tick. Set by thaw.set_heal_cap.';
 
@@ -232,6 +235,7 @@ CREATE TABLE thaw.accounts (
     timezone            text NOT NULL DEFAULT 'UTC',
     created_at          timestamptz NOT NULL DEFAULT thaw.now(),
     external_id         text,
+    parked_reason       text,
     UNIQUE (provider, provider_account_id),
     -- The target of composite foreign keys, which make cross-tenant rows impossible.
     UNIQUE (workspace_id, id),
@@ -240,6 +244,7 @@ CREATE TABLE thaw.accounts (
     CONSTRAINT accounts_external_id_is_visible CHECK (thaw.is_visible(external_id) AND length(external_id) BETWEEN 1 AND 200),
     -- Linked accounts are in the same workspace.
     CONSTRAINT accounts_link_stays_in_its_workspace FOREIGN KEY (workspace_id, link_id) REFERENCES thaw.accounts (workspace_id, id),
+    CONSTRAINT accounts_parked_has_a_reason CHECK (length(parked_reason) BETWEEN 1 AND 1000),
     CONSTRAINT accounts_link_is_to_another CHECK (link_id <> id),
     CONSTRAINT accounts_lock_has_a_reason CHECK (
         (locked_at IS NULL) = (locked_reason IS NULL) AND locked_reason <> '' AND length(locked_reason) <= 1000),
@@ -255,6 +260,8 @@ COMMENT ON COLUMN thaw.accounts.member_id IS
     'The person behind the account. It stays the same when that person connects again as a new account.';
 COMMENT ON COLUMN thaw.accounts.external_id IS
     'The ID of this row in the platform''s own table, as text. Unique within a workspace. Null: the platform has none, or did not pass it.';
+COMMENT ON COLUMN thaw.accounts.parked_reason IS
+    'Why Thaw cannot tell what the platform knows about this account (thaw adopt). Nothing is resumed or sent through it. Null: it is not parked.';
 COMMENT ON COLUMN thaw.accounts.status_at IS
     'The time of the status in the newest applied signal. Null: no signal was applied yet.';
 COMMENT ON COLUMN thaw.accounts.disconnected_at IS

@@ -89,15 +89,18 @@ $$;
 -- about other rows as arguments and has no SET clause, so that the planner can inline it: in a
 -- statement over all accounts, a call per account would cost more than the rest of the statement.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.block_reason(p_account thaw.accounts, p_is_safety_on boolean, p_is_auto_resume_on boolean)
+CREATE FUNCTION thaw.block_reason(p_account thaw.accounts, p_is_safety_on boolean, p_is_auto_resume_on boolean, p_is_shadow boolean)
 RETURNS text LANGUAGE sql STABLE
 RETURN CASE
     WHEN p_account.status <> 'connected' THEN 'account_not_connected'
     WHEN p_account.locked_at IS NOT NULL THEN 'account_locked'
+    WHEN p_account.parked_reason IS NOT NULL THEN 'account_parked'
     WHEN p_account.hold_until > thaw.now() THEN 'account_on_hold'
     WHEN p_is_safety_on THEN 'safety_mode'
     WHEN p_account.resume_after > thaw.now() THEN 'account_flapping'
     WHEN NOT p_is_auto_resume_on THEN 'auto_resume_off'
+    -- Last, so that it is the answer only for what would resume otherwise.
+    WHEN p_is_shadow THEN 'shadow_mode'
 END;
 -- +goose StatementEnd
 
@@ -117,10 +120,9 @@ $$;
 CREATE FUNCTION thaw.blocked_by(p_account thaw.accounts, p_even_if_off boolean DEFAULT false)
 RETURNS text LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    RETURN thaw.block_reason(p_account,
-        thaw.is_safety_on(),
-        p_even_if_off OR (
-            SELECT workspace.auto_resume FROM thaw.workspaces AS workspace WHERE workspace.id = p_account.workspace_id));
+    RETURN (
+        SELECT thaw.block_reason(p_account, thaw.is_safety_on(), p_even_if_off OR workspace.auto_resume, workspace.shadow)
+        FROM thaw.workspaces AS workspace WHERE workspace.id = p_account.workspace_id);
 END;
 $$;
 -- +goose StatementEnd
@@ -132,22 +134,26 @@ CREATE FUNCTION thaw.blocks(p_account thaw.accounts) RETURNS text[] LANGUAGE plp
 DECLARE
     account           thaw.accounts := p_account;
     is_safety_on      boolean := thaw.is_safety_on();
-    is_auto_resume_on boolean := (
-        SELECT workspace.auto_resume FROM thaw.workspaces AS workspace WHERE workspace.id = p_account.workspace_id);
+    is_auto_resume_on boolean;
+    is_shadow         boolean;
     found             text[] := '{}';
     next              text;
 BEGIN
+    SELECT workspace.auto_resume, workspace.shadow INTO is_auto_resume_on, is_shadow
+    FROM thaw.workspaces AS workspace WHERE workspace.id = p_account.workspace_id;
     LOOP
-        next := thaw.block_reason(account, is_safety_on, is_auto_resume_on);
+        next := thaw.block_reason(account, is_safety_on, is_auto_resume_on, is_shadow);
         EXIT WHEN next IS NULL;
         found := found || next;
         CASE next
             WHEN 'account_not_connected' THEN account.status := 'connected';
             WHEN 'account_locked' THEN account.locked_at := NULL;
+            WHEN 'account_parked' THEN account.parked_reason := NULL;
             WHEN 'account_on_hold' THEN account.hold_until := NULL;
             WHEN 'safety_mode' THEN is_safety_on := false;
             WHEN 'account_flapping' THEN account.resume_after := NULL;
             WHEN 'auto_resume_off' THEN is_auto_resume_on := true;
+            WHEN 'shadow_mode' THEN is_shadow := false;
         END CASE;
     END LOOP;
     RETURN found;
@@ -262,7 +268,7 @@ DROP FUNCTION thaw.allows_resume(thaw.campaign_status, boolean);
 DROP FUNCTION thaw.blocks(thaw.accounts);
 DROP FUNCTION thaw.blocked_by(thaw.accounts, boolean);
 DROP FUNCTION thaw.is_safety_on();
-DROP FUNCTION thaw.block_reason(thaw.accounts, boolean, boolean);
+DROP FUNCTION thaw.block_reason(thaw.accounts, boolean, boolean, boolean);
 DROP FUNCTION thaw.sources_of(bigint);
 DROP VIEW thaw.resume_targets;
 DROP VIEW thaw.sibling_targets;

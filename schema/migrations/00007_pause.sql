@@ -7,7 +7,7 @@
 -- that lose their last usable account with it. Verdicts: more (call again), busy (the rest is
 -- locked by others: call again later), done, account_connected (the account reconnected first),
 -- not_due (a transient error within its grace period), safety_mode (grace periods are suspended),
--- not_found.
+-- shadow_mode (the platform pauses its prospects itself; the pause stays due), not_found.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.pause_batch(
     p_account_id bigint, p_size integer, p_signal_id bigint, p_tick_at timestamptz, p_job_id bigint,
@@ -35,6 +35,7 @@ BEGIN
         WHEN account.pause_after IS NULL OR account.pause_after > thaw.now() THEN 'not_due'
         WHEN thaw.is_transient(account.status) AND (SELECT s.since IS NOT NULL FROM thaw.safety AS s)
             THEN 'safety_mode'
+        WHEN (SELECT w.shadow FROM thaw.workspaces AS w WHERE w.id = account.workspace_id) THEN 'shadow_mode'
     END;
     IF verdict IS NOT NULL THEN
         PERFORM thaw.close_pause(p_account_id);

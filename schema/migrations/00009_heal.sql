@@ -78,7 +78,7 @@ BEGIN
             SELECT FROM thaw.accounts AS target
             JOIN thaw.workspaces AS workspace ON workspace.id = target.workspace_id
             WHERE target.id = resume.target_id
-                AND thaw.block_reason(target, NOT is_safe, p_heal.even_if_off OR workspace.auto_resume) IS NULL
+                AND thaw.block_reason(target, NOT is_safe, p_heal.even_if_off OR workspace.auto_resume, workspace.shadow) IS NULL
             LIMIT 1) AS open
         OFFSET 0) AS source
     CROSS JOIN LATERAL unnest(source.campaign_ids, source.waiting) AS line (campaign_id, waiting)
@@ -186,7 +186,7 @@ BEGIN
         SELECT FROM thaw.accounts AS target
         JOIN thaw.workspaces AS workspace ON workspace.id = target.workspace_id
         WHERE target.id = source.target_id
-            AND thaw.block_reason(target, NOT is_safe, p_heal.even_if_off OR workspace.auto_resume) IS NULL
+            AND thaw.block_reason(target, NOT is_safe, p_heal.even_if_off OR workspace.auto_resume, workspace.shadow) IS NULL
         LIMIT 1) AS open;
 END;
 $$;

@@ -234,7 +234,7 @@ BEGIN
         WITH source AS MATERIALIZED (
             SELECT one.id, one.target_id,
                 (SELECT resume.target_id FROM thaw.resume_targets AS resume WHERE resume.source_id = one.id LIMIT 1) AS now_id,
-                (SELECT thaw.block_reason(a, is_safety_on, heal.even_if_off OR w.auto_resume) IS NOT NULL
+                (SELECT thaw.block_reason(a, is_safety_on, heal.even_if_off OR w.auto_resume, w.shadow) IS NOT NULL
                  FROM thaw.accounts AS a JOIN thaw.workspaces AS w ON w.id = a.workspace_id WHERE a.id = one.target_id) AS is_blocked
             FROM (
                 SELECT DISTINCT s.id, s.target_id FROM unnest(next.source_ids, next.target_ids) AS s (id, target_id)

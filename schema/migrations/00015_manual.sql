@@ -399,7 +399,8 @@ CREATE FUNCTION thaw.sending_held_by(account text, provider text DEFAULT 'linked
 RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT coalesce(
-        (SELECT coalesce(thaw.blocked_by(a, true), '') FROM thaw.accounts AS a
+        -- Shadow mode is not the platform's concern: it sends as it always did.
+        (SELECT coalesce(nullif(thaw.blocked_by(a, true), 'shadow_mode'), '') FROM thaw.accounts AS a
          WHERE a.provider = sending_held_by.provider AND a.provider_account_id = sending_held_by.account),
         -- By the ID of the platform, if only one account has it.
         (SELECT CASE count(*) WHEN 1 THEN max(coalesce(thaw.blocked_by(a, true), '')) END FROM thaw.accounts AS a
@@ -408,7 +409,7 @@ BEGIN ATOMIC
 END;
 -- +goose StatementEnd
 COMMENT ON FUNCTION thaw.sending_held_by(text, text) IS
-    'Why nothing may be sent through an account now: account_not_connected, account_locked, account_on_hold, safety_mode, account_flapping or unknown_account. Empty: sending is allowed.';
+    'Why nothing may be sent through an account now: account_not_connected, account_locked, account_parked, account_on_hold, safety_mode, account_flapping or unknown_account. Empty: sending is allowed.';
 
 REVOKE ALL ON FUNCTION thaw.find_workspace(text), thaw.find_enrollment(text, text), thaw.find_account(text, text, bigint), thaw.find_campaign(text, text),
     thaw.set_hold(text, thaw.accounts, timestamptz, text, text),

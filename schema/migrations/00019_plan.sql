@@ -28,7 +28,7 @@ JOIN thaw.accounts AS account ON account.id = part.account_id
 JOIN thaw.workspaces AS workspace ON workspace.id = account.workspace_id
 CROSS JOIN thaw.safety
 CROSS JOIN thaw.settings AS settings
-WHERE thaw.block_reason(account, safety.since IS NOT NULL, workspace.auto_resume) IS NULL
+WHERE thaw.block_reason(account, safety.since IS NOT NULL, workspace.auto_resume, workspace.shadow) IS NULL
 UNION ALL
 SELECT part.account_id, target.id, target.workspace_id, part.waiting, thaw.account_cap(workspace, settings)
 FROM thaw.open_parts AS part
@@ -37,7 +37,7 @@ JOIN thaw.accounts AS target ON target.id = moved.target_id
 JOIN thaw.workspaces AS workspace ON workspace.id = target.workspace_id
 CROSS JOIN thaw.safety
 CROSS JOIN thaw.settings AS settings
-WHERE thaw.block_reason(target, safety.since IS NOT NULL, workspace.auto_resume) IS NULL;
+WHERE thaw.block_reason(target, safety.since IS NOT NULL, workspace.auto_resume, workspace.shadow) IS NULL;
 
 CREATE VIEW thaw.resumable_accounts AS
 SELECT p.account_id, p.workspace_id, p.cap, sum(p.waiting)::bigint AS waiting
@@ -64,7 +64,7 @@ BEGIN ATOMIC
     CROSS JOIN thaw.safety
     WHERE part.waits_for_account
         AND thaw.allows_resume(campaign.status, campaign.waits_for_account)
-        AND thaw.block_reason(target, safety.since IS NOT NULL, workspace.auto_resume) IS NULL
+        AND thaw.block_reason(target, safety.since IS NOT NULL, workspace.auto_resume, workspace.shadow) IS NULL
     GROUP BY target.workspace_id, target.id, part.account_id, campaign.id
     HAVING sum(part.paused) > 0;
 END;
@@ -292,7 +292,7 @@ BEGIN
         JOIN thaw.accounts AS target ON target.id = found.target_id
         JOIN thaw.workspaces AS workspace ON workspace.id = target.workspace_id
         CROSS JOIN thaw.safety
-        WHERE thaw.block_reason(target, safety.since IS NOT NULL, workspace.auto_resume) IS NULL
+        WHERE thaw.block_reason(target, safety.since IS NOT NULL, workspace.auto_resume, workspace.shadow) IS NULL
         ORDER BY target.id
         LIMIT p_size) AS open;
 END;

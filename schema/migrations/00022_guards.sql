@@ -380,6 +380,8 @@ BEGIN
         UPDATE thaw.workspaces AS w SET auto_resume = (action.before ->> 'auto_resume')::boolean,
             auto_resume_reason = action.before ->> 'auto_resume_reason', auto_resume_changed_at = thaw.now(), auto_resume_changed_by = p_actor
         WHERE w.id = action.workspace_id;
+    ELSIF action.what IN ('shadow_on', 'shadow_off') THEN
+        UPDATE thaw.workspaces AS w SET shadow = (action.before ->> 'shadow')::boolean WHERE w.id = action.workspace_id;
     ELSIF action.what IN ('heal_cap_set', 'heal_cap_removed') THEN
         UPDATE thaw.workspaces AS w SET heal_cap = (action.before ->> 'heal_cap')::integer WHERE w.id = action.workspace_id;
     ELSIF action.campaign_id IS NOT NULL THEN

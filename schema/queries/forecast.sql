@@ -81,10 +81,12 @@ SELECT
     -- paused stays on its own account, unless that is gone. Without an account, only what is not
     -- about one can block it.
     (CASE WHEN used.id IS NOT NULL THEN thaw.blocks(used) ELSE array_remove(ARRAY[
-        CASE WHEN thaw.is_safety_on() THEN 'safety_mode' END, CASE WHEN NOT workspace.auto_resume THEN 'auto_resume_off' END], NULL)
+        CASE WHEN thaw.is_safety_on() THEN 'safety_mode' END, CASE WHEN NOT workspace.auto_resume THEN 'auto_resume_off' END,
+        CASE WHEN workspace.shadow THEN 'shadow_mode' END], NULL)
     END)::text[] AS blocks,
     used.locked_at,
     used.locked_reason,
+    used.parked_reason,
     used.resume_after,
     used.hold_until,
     used.hold_reason,
