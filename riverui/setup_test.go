@@ -50,8 +50,8 @@ const (
 )
 
 // setup returns a dashboard whose clock is at the start of a tick, so that no tick ends while the
-// test runs. When the test ends, it checks every invariant, and that no prospect was resumed or
-// paused twice.
+// test runs. When the test ends, it checks that no prospect was resumed or paused twice. At full size
+// it also checks every invariant.
 func setup(t *testing.T) *dashboard {
 	t.Helper()
 	db := testdb.New(t)
@@ -89,9 +89,11 @@ func setup(t *testing.T) *dashboard {
 func checkInvariants(t *testing.T, db *testdb.DB) {
 	t.Helper()
 	ctx := context.Background() // the context of the test has ended
-	report, err := verify.Run(ctx, db.Pool, verify.Options{})
-	require.NoError(t, err)
-	require.Zero(t, report.Violations(), "%+v", report)
+	if testdb.Full() {
+		report, err := verify.Run(ctx, db.Pool, verify.Options{})
+		require.NoError(t, err)
+		require.Zero(t, report.Violations(), "%+v", report)
+	}
 	rows, err := db.Pool.Query(ctx, "SELECT enrollment_id FROM thaw.enrollment_events GROUP BY enrollment_id, kind HAVING count(*) > 1")
 	require.NoError(t, err)
 	twice, err := pgx.CollectRows(rows, pgx.RowTo[int64])

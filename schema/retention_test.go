@@ -248,6 +248,7 @@ func TestRepeatedDeliveryOfAKeptSignalIsADuplicate(t *testing.T) {
 // batches passed.
 func TestBatchCostIsBounded(t *testing.T) {
 	t.Parallel()
+	testdb.RequireFull(t)
 	db := withBacklog(t)
 	// 20,000 events that are kept for a current pause, 20,000 that can be removed, and 20,000 young
 	// ones.

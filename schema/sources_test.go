@@ -14,6 +14,7 @@ import (
 // accounts, or with the number of removed ones.
 func TestSourcesOfAnAccountDoNotCostTheFleet(t *testing.T) {
 	t.Parallel()
+	testdb.RequireFull(t)
 	db := testdb.New(t)
 	db.Exec(t, `
 		INSERT INTO thaw.workspaces (key) SELECT 'w' || n FROM generate_series(1, 20) AS n;

@@ -197,6 +197,7 @@ func TestEveryPassIsReportedOnceDespiteCrashes(t *testing.T) {
 		ids[m.ID] = true
 	}
 	require.Len(t, ids, testdb.Value[int](t, f.DB, "SELECT count(*) FROM thaw.outbox"), "all messages were received")
+	f.verify(t)
 }
 
 // A process that dies between the response and its record sends the same message again. A recorded

@@ -209,6 +209,7 @@ func TestHealContinuesAfterCrashWithoutDoubleCounting(t *testing.T) {
 	again, err := dbsqlc.New(f.Pool).HealBatch(t.Context(), dbsqlc.HealBatchParams{HealID: heal, Size: 100, JobID: 1})
 	require.NoError(t, err)
 	require.Equal(t, dbsqlc.HealBatchRow{Verdict: "done"}, again)
+	f.verify(t)
 }
 
 // A frozen attempt of a batch and the attempt that replaced it both commit: nothing is counted

@@ -479,7 +479,7 @@ func TestHealOfListWithDuplicates(t *testing.T) {
 }
 
 // Two heals of the same prospects, passes, pauses and the platform's writes run at once: no
-// deadlock, and no prospect is resumed twice (setup checks this at the end).
+// deadlock, and no prospect is resumed twice.
 func TestHealsPassesAndPausesDoNotDeadlock(t *testing.T) {
 	t.Parallel()
 	const accounts, campaigns = 12, 4
@@ -537,4 +537,5 @@ func TestHealsPassesAndPausesDoNotDeadlock(t *testing.T) {
 	}
 	f.settle(t)
 	f.noDeadlock(t)
+	f.verify(t)
 }

@@ -28,7 +28,7 @@ func TestCopyOfADatabaseDoesNothingOutward(t *testing.T) {
 	require.Positive(t, written, "no process delivers for the original")
 
 	f := &fleet{DB: original.Copy(t), log: original.log}
-	t.Cleanup(func() { f.checkInvariants(t) })
+	t.Cleanup(func() { f.checkEnd(t) })
 	b := f.account(t, account{key: "bob"})
 	f.waiting(t, b, 20)
 	f.deliver(t, f.registerPlatform(t, p))

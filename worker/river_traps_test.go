@@ -24,11 +24,12 @@ import (
 
 // The tests in this file document River's behavior: what Thaw's design relies on, or works around.
 // If an upgrade of River breaks one, review the design: a reliance may be broken, or a workaround
-// obsolete.
+// obsolete. Those that no other code can break run at full size only: run them after an upgrade.
 
 // A finished job does not prevent the next insert for its account; an unfinished one does.
 func TestRiverDetectsDuplicatesByState(t *testing.T) {
 	t.Parallel()
+	testdb.RequireFull(t)
 	f := setup(t)
 	client := f.client(t)
 	args := jobs.ResumeAccountArgs{AccountID: 1, SignalID: 1}
@@ -54,6 +55,7 @@ func TestRiverDetectsDuplicatesByState(t *testing.T) {
 // be inserted while one with the same key is finishing. That is why each signal is its own key.
 func TestRiverRequiresRunningInUniqueStates(t *testing.T) {
 	t.Parallel()
+	testdb.RequireFull(t)
 	f := setup(t)
 	_, err := f.client(t).Insert(t.Context(), jobs.HealArgs{HealID: 1}, &river.InsertOpts{UniqueOpts: river.UniqueOpts{
 		ByArgs:  true,
@@ -66,6 +68,7 @@ func TestRiverRequiresRunningInUniqueStates(t *testing.T) {
 // repeated work.
 func TestRiverCompletesFinishedJobWithoutError(t *testing.T) {
 	t.Parallel()
+	testdb.RequireFull(t)
 	f := setup(t)
 	client := f.client(t)
 	inserted, err := client.Insert(t.Context(), jobs.HealArgs{HealID: 1}, nil)
@@ -176,6 +179,7 @@ func TestNoJobTransactionNotifies(t *testing.T) {
 // flood lets the term expire while the leader continues beside the next one.
 func TestForgedLeadershipMessagesDoNotEndATerm(t *testing.T) {
 	t.Parallel()
+	testdb.RequireFull(t)
 	f := setup(t)
 	f.start(t)
 	f.eventually(t, 1, "SELECT count(*) FROM thaw.river_leader")
@@ -194,6 +198,7 @@ func TestForgedLeadershipMessagesDoNotEndATerm(t *testing.T) {
 // no longer needed.
 func TestRiverNotifiesInTheTransactionOfTheInsert(t *testing.T) {
 	t.Parallel()
+	testdb.RequireFull(t)
 	f := setup(t)
 	listening, err := pgx.Connect(t.Context(), f.Direct)
 	require.NoError(t, err)
@@ -298,6 +303,7 @@ func TestLostJobIsRescued(t *testing.T) {
 // COPY cannot handle conflicts: one duplicate would fail the plan of a whole tick.
 func TestRiverCopyFailsOnDuplicates(t *testing.T) {
 	t.Parallel()
+	testdb.RequireFull(t)
 	f := setup(t)
 	client := f.client(t)
 	many := []river.InsertManyParams{

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"strconv"
 	"sync"
 	"testing"
@@ -24,10 +25,17 @@ import (
 )
 
 // TestMain lowers the number of random cases per property, because those of this package use a
-// database. The flag -rapid.checks overrides it.
+// database. By default more tests run at a time, because several wait for a timeout. The flags
+// -rapid.checks and -parallel override both.
 func TestMain(m *testing.M) {
-	if err := flag.Set("rapid.checks", strconv.Itoa(testdb.Size(3, 30))); err != nil {
-		panic(err)
+	defaults := map[string]int{"rapid.checks": testdb.Size(3, 30)}
+	if !testdb.Full() {
+		defaults["test.parallel"] = 2 * runtime.GOMAXPROCS(0)
+	}
+	for name, n := range defaults {
+		if err := flag.Set(name, strconv.Itoa(n)); err != nil {
+			panic(err)
+		}
 	}
 	os.Exit(m.Run())
 }
@@ -58,29 +66,36 @@ type fleet struct {
 	attemptsMayFail bool
 }
 
-// setup returns a new fleet. When the test has ended and its workers have stopped, it checks every
-// invariant.
+// setup returns a new fleet. When the test has ended and its workers have stopped, it calls
+// checkEnd.
 func setup(t *testing.T) *fleet {
 	t.Helper()
 	f := &fleet{DB: testdb.New(t), log: &recorder{Handler: testdb.Logger(t).Handler()}}
-	t.Cleanup(func() { f.checkInvariants(t) })
+	t.Cleanup(func() { f.checkEnd(t) })
 	f.Exec(t, "UPDATE thaw_test.clock SET ahead = thaw.tick(pg_catalog.now()) + '15 minutes' - pg_catalog.now()")
 	f.Exec(t, "INSERT INTO thaw.workspaces (key) VALUES ('acme')")
 	return f
 }
 
-// checkInvariants fails the test if the database violates an invariant, or if a job failed
-// unexpectedly.
-func (f *fleet) checkInvariants(t *testing.T) {
-	// The test's context has ended.
-	ctx := context.Background()
-	report, err := verify.Run(ctx, f.Pool, verify.Options{})
+// verify fails the test if the database violates an invariant.
+func (f *fleet) verify(t *testing.T) {
+	t.Helper()
+	// The test's context may have ended.
+	report, err := verify.Run(context.Background(), f.Pool, verify.Options{})
 	require.NoError(t, err)
 	for _, check := range report.Checks {
 		require.Zero(t, check.Violations, "%s: %q", check.About, check.Examples)
 	}
+}
 
-	rows, err := f.Pool.Query(ctx, `
+// checkEnd fails the test if a job failed unexpectedly and, at full size, if the database violates
+// an invariant. That takes longer than most tests. By default only those verify the database whose
+// transactions run concurrently.
+func (f *fleet) checkEnd(t *testing.T) {
+	if testdb.Full() {
+		f.verify(t)
+	}
+	rows, err := f.Pool.Query(context.Background(), `
 		SELECT kind || ': ' || array_to_string(errors, ', ') FROM thaw.river_job
 		WHERE cardinality(errors) > 0 AND state <> 'cancelled'`)
 	require.NoError(t, err)

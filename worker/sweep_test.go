@@ -205,6 +205,7 @@ func TestFleetCapIsExactWithSeveralWorkers(t *testing.T) {
 	require.Equal(t, []int{60, 60, 60, 60, 60}, testdb.Column[int](t, f.DB,
 		"SELECT count(*) FROM thaw.enrollments WHERE status = 'active' GROUP BY workspace_id"), "the same number for each workspace")
 	require.Equal(t, 300, f.sweep(t))
+	f.verify(t)
 }
 
 func TestTickHasOneSummaryAndOneLineInTheLog(t *testing.T) {

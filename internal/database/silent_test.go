@@ -94,6 +94,7 @@ func (r *relay) pass(to, from net.Conn, silent *atomic.Bool) {
 // One idle connection that does not answer is enough to close all idle connections of a pool.
 func TestSilentConnectionsAreClosedTogether(t *testing.T) {
 	t.Parallel()
+	testdb.RequireFull(t) // waits for almost 20 s
 	db := testdb.New(t)
 	r := newRelay(t, db.Direct)
 	through, err := url.Parse(db.Direct)

@@ -50,13 +50,16 @@ type site struct {
 	client *http.Client
 }
 
-// setup serves a migrated, empty database until the test ends, then checks every invariant. The
-// clock is at the start of a tick, so that no tick ends during the test.
+// setup serves a migrated, empty database until the test ends. Then, at full size, it checks every
+// invariant. The clock is at the start of a tick, so that no tick ends during the test.
 func setup(t *testing.T) *site {
 	t.Helper()
 	db := testdb.New(t)
 	db.Exec(t, "UPDATE thaw_test.clock SET ahead = thaw.tick(pg_catalog.now()) + '15 minutes' - pg_catalog.now()")
 	t.Cleanup(func() {
+		if !testdb.Full() {
+			return
+		}
 		report, err := verify.Run(context.Background(), db.Pool, verify.Options{})
 		require.NoError(t, err)
 		require.Zero(t, report.Violations(), "%+v", report)

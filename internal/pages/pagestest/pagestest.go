@@ -65,11 +65,14 @@ const (
 )
 
 // Setup returns a dashboard whose clock is at the start of a tick, for a fleet that disconnected
-// two days ago. When the test ends, it checks every invariant.
+// two days ago. When the test ends, it checks every invariant at full size.
 func Setup(t *testing.T) *Dashboard {
 	t.Helper()
 	db := testdb.New(t)
 	t.Cleanup(func() {
+		if !testdb.Full() {
+			return
+		}
 		report, err := verify.Run(context.Background(), db.Pool, verify.Options{})
 		require.NoError(t, err)
 		require.Zero(t, report.Violations(), "%+v", report)
