@@ -99,7 +99,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	s.url = "http://" + listener.Addr().String()
-	s.secret = rand.Text()
+	s.secret, s.standardSecret = rand.Text(), newStandardSecret()
 
 	group, groupCtx := errgroup.WithContext(ctx)
 	running, stop := context.WithCancel(groupCtx)
@@ -111,7 +111,9 @@ func Run(ctx context.Context, o Options) (err error) {
 			Work: &process.Work{Concurrency: 8},
 			Web: &process.Web{
 				Listener: listener,
-				Webhooks: webhook.Config{Dialects: webhook.Dialects{UnipileV1: webhook.UnipileV1{Secrets: []string{s.secret}}}},
+				Webhooks: webhook.Config{Dialects: webhook.Dialects{
+					UnipileV1: webhook.UnipileV1{Secrets: []string{s.secret}}, Standard: webhook.Standard{Secrets: []string{s.standardSecret}},
+				}},
 			},
 			DrainFor: drainFor, Logger: o.Logger,
 		})

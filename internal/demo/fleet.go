@@ -15,7 +15,7 @@ import (
 //go:embed fleet.csv
 var fleet []byte
 
-// importFleet imports the fleet, and switches auto-resume off for one workspace before the first
+// importFleet imports the fleet, inserts a mailbox, and switches auto-resume off for one workspace before the first
 // tick.
 func (s *story) importFleet(ctx context.Context) error {
 	bar := s.bar("import", "prospects", int64(bytes.Count(fleet, []byte("\n"))-1))
@@ -27,6 +27,10 @@ func (s *story) importFleet(ctx context.Context) error {
 	}
 	s.say("Fleet: %d prospects in %d campaigns on %d accounts of %d workspaces, imported in %.1f s.",
 		result.Enrollments, result.Campaigns, result.Accounts, result.Workspaces, result.Seconds)
+
+	if err := s.insertMailbox(ctx); err != nil {
+		return err
+	}
 
 	reason := "asked by their lawyer, until the audit is over"
 	_, err = s.db.Trip().SetAutoResume(ctx, dbsqlc.SetAutoResumeParams{WorkspaceKey: optedOutWorkspace, Enabled: false, Reason: &reason, Actor: "cli:demo"})

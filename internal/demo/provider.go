@@ -3,14 +3,19 @@ package demo
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
+	"time"
+
+	"github.com/thawline/thaw/internal/signing"
 )
 
 // post sends a message about an account to our own webhook in the format of Unipile v1, with the
-// secret in a header. The body of the first message is printed.
+// secret in a header.
 // https://developer.unipile.com/docs/account-lifecycle
 func (s *story) post(ctx context.Context, account, message string) error {
 	type accountStatus struct {
@@ -22,11 +27,25 @@ func (s *story) post(ctx context.Context, account, message string) error {
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/webhooks/unipile/v1", bytes.NewReader(body))
+	return s.deliver(ctx, "/webhooks/unipile/v1", body, message, account)
+}
+
+// deliver posts a body about an account to one of our own webhooks. The first body of each route is
+// printed.
+func (s *story) deliver(ctx context.Context, path string, body []byte, message, account string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
-	request.Header.Set("Unipile-Auth", s.secret)
+	if path == "/webhooks/standard" {
+		signed, err := signing.Sign(s.standardSecret, "msg_"+rand.Text(), time.Now(), body)
+		if err != nil {
+			return err
+		}
+		request.Header = signed
+	} else {
+		request.Header.Set("Unipile-Auth", s.secret)
+	}
 	answer, err := s.request(request)
 	if err != nil {
 		return err
@@ -37,11 +56,11 @@ func (s *story) post(ctx context.Context, account, message string) error {
 	if err := json.Unmarshal(answer, &received); err != nil || received.Outcome != "applied" {
 		return fmt.Errorf("posting %s: expected outcome applied, got %s", body, answer)
 	}
-	if !s.posted {
-		s.posted = true
+	if !slices.Contains(s.posted, path) {
+		s.posted = append(s.posted, path)
 		s.say("%s", body)
 	}
-	s.say("POST /webhooks/unipile/v1  %-16s  %s  -> 200 %s", message, account, received.Outcome)
+	s.say("POST %s  %-16s  %s  -> 200 %s", path, message, account, received.Outcome)
 	return nil
 }
 

@@ -22,11 +22,13 @@ type story struct {
 	database *database
 	db       *store.Store
 	url      string // of the process
-	secret   string // of its webhook
-	posted   bool   // the body of a message was printed
-	existing existingBacklog
-	paused   string // URL of a prospect that is still paused
-	began    time.Time
+	secret   string // of its webhook for Unipile v1
+	// standardSecret is the secret of its webhook for Standard Webhooks.
+	standardSecret string
+	posted         []string // webhooks of which the body of a message was printed
+	existing       existingBacklog
+	paused         string // URL of a prospect that is still paused
+	began          time.Time
 }
 
 // tell runs all steps.
@@ -41,6 +43,7 @@ func (s *story) tell(ctx context.Context) error {
 		{"The first tick picks up the existing backlog", s.firstTick},
 		{"An account disconnects", s.disconnect},
 		{"The account reconnects", s.reconnect},
+		{"A mailbox is signed out", s.mailboxSignsOut},
 		{"A connect signal is lost", s.lostSignal},
 		{"A person reconnects as a new account", s.newAccount},
 		{"A large backlog is resumed tick by tick, within the caps", s.backlog},
