@@ -38,6 +38,11 @@ tools:
 release *flags:
     GOTOOLCHAIN=$(cat .ci/go-version) go -C release run . --out ../dist {{flags}}
 
+# Check the release in dist, the Helm chart and the compose file.
+check-release:
+    .ci/tools release
+    go -C release test ./...
+
 # Lint.
 lint: tools
     .bin/golangci-lint run ./...
