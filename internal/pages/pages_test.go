@@ -67,14 +67,14 @@ func TestAccountPageShowsTheLockAndTheProducts(t *testing.T) {
 	d := setup(t)
 	bob := d.Account(t, "h_bob")
 	before := d.get(t, bob).text
-	require.NotContains(t, before, "Locked by the provider")
+	require.NotContains(t, before, "Account locked")
 	require.NotContains(t, before, "<h2>Products</h2>")
 	d.Exec(t, "SELECT thaw.signal('linkedin', 'h_bob', 'locked', '2026-01-31T09:00:00Z')")
 	d.Exec(t, `SELECT thaw.receive_signal('linkedin', 'h_bob', s.raw, s.status, s.at::timestamptz, NULL, NULL, false, NULL, s.product)
 		FROM (VALUES (1, 'disconnected', 'account.status.disconnected', '2026-01-31T10:00:00Z', 'recruiter'),
 			(2, 'connected', 'account.status.running', '2026-01-31T11:00:00Z', 'classic')) AS s (n, status, raw, at, product) ORDER BY s.n`)
 	page := d.get(t, bob).text
-	require.Regexp(t, `Locked by the provider</strong> since <time datetime="2026-01-31T09:00:00Z">[^<]+</time>: .*locked`, page)
+	require.Regexp(t, `Account locked</strong> since <time datetime="2026-01-31T09:00:00Z">[^<]+</time>: .*locked`, page)
 	require.Regexp(t, `<tr><td data-label="Product">recruiter</td><td.*\(account.status.disconnected\).*</td><td data-label="Down since"><time class="ago" datetime="2026-01-31T10:00:00Z">`, page)
 	require.Regexp(t, `<tr><td data-label="Product">classic</td><td.*\(account.status.running\)</span></td><td data-label="Down since">–</td><td data-label="Last update"><time class="ago" datetime="2026-01-31T11:00:00Z">`, page)
 }

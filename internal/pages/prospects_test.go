@@ -162,7 +162,7 @@ func TestAccountPage(t *testing.T) {
 	d.Exec(t, "SELECT thaw.safety_enter('an incident', 'ann', false)")
 	got := d.get(t, bob).text
 	for _, says := range []string{
-		"<strong>Disconnected</strong>", "<strong>On hold</strong> until", "<strong>Safety mode</strong> since", "30 prospects paused.",
+		"<strong>Disconnected</strong>", "<strong>Account on hold</strong> until", "<strong>Safety mode</strong> since", "30 prospects paused.",
 		"<strong>put on hold</strong>", "by cli:ann. Reason: a new device", ">Undo</a>", ", 30 prospects paused", "Signal <strong>disconnected</strong>: applied",
 		`<a href="/prospects?account=h_bob&amp;reason=account_disconnected&amp;workspace=acme">account disconnected</a>`,
 		"Pauses 30 prospects: 0 active, 30 waiting for an account", "No prospects of this account are paused manually",
