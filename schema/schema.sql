@@ -242,9 +242,12 @@ CREATE FUNCTION thaw.accounts_bound_hold() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    RAISE EXCEPTION 'a hold must end within a year, not at %', thaw.job_time(NEW.hold_until)
-        USING ERRCODE = 'check_violation', CONSTRAINT = 'accounts_hold_is_within_a_year', TABLE = 'accounts', SCHEMA = 'thaw',
-            HINT = 'Set an end within a year. An operator can set a later one with thaw hold --correct or thaw.correct_hold.';
+    IF NEW.hold_until > thaw.now() + thaw.longest_hold() THEN
+        RAISE EXCEPTION 'a hold must end within a year, not at %', thaw.job_time(NEW.hold_until)
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'accounts_hold_is_within_a_year', TABLE = 'accounts', SCHEMA = 'thaw',
+                HINT = 'Set an end within a year. An operator can set a later one with thaw hold --correct or thaw.correct_hold.';
+    END IF;
+    RETURN NEW;
 END;
 $$;
 CREATE FUNCTION thaw.accounts_keep_hold() RETURNS trigger
@@ -3524,7 +3527,7 @@ BEGIN
     IF hold.until IS NULL OR hold.until <= thaw.now() THEN
         RAISE EXCEPTION 'a hold must end in the future, not %', coalesce('at ' || thaw.job_time(hold.until), 'never')
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Check the year, and set a later end.';
-    ELSIF hold.until > thaw.now() + interval '366 days' THEN
+    ELSIF hold.until > thaw.now() + thaw.longest_hold() THEN
         RAISE EXCEPTION 'a hold must end within a year, not at %', thaw.job_time(hold.until)
             USING ERRCODE = 'invalid_parameter_value',
                 HINT = 'Set an end within a year. An operator can set a later one with thaw hold --correct or thaw.correct_hold.';
@@ -3920,6 +3923,9 @@ BEGIN
     RETURN locked;
 END;
 $_$;
+CREATE FUNCTION thaw.longest_hold() RETURNS interval
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN '366 days'::interval;
 CREATE FUNCTION thaw.losses(OUT accounts_lost integer, OUT accounts_connected integer, OUT is_breach boolean, OUT is_slow boolean) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -7881,8 +7887,8 @@ CREATE INDEX workspaces_words_idx ON thaw.workspaces USING gin (thaw.search_word
 CREATE TRIGGER account_events_queue AFTER INSERT ON thaw.account_events REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT WHEN ((current_setting('thaw.taking'::text, true) IS DISTINCT FROM 'on'::text)) EXECUTE FUNCTION thaw.account_events_queue();
 CREATE TRIGGER accounts_apply_early_signals AFTER INSERT ON thaw.accounts REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION thaw.accounts_apply_early_signals();
 CREATE TRIGGER accounts_assign_id BEFORE INSERT ON thaw.accounts FOR EACH ROW WHEN ((NOT thaw.is_trusted_writer())) EXECUTE FUNCTION thaw.assign_id();
-CREATE TRIGGER accounts_bound_hold_insert BEFORE INSERT ON thaw.accounts FOR EACH ROW WHEN ((new.hold_until > (thaw.now() + '366 days'::interval))) EXECUTE FUNCTION thaw.accounts_bound_hold();
-CREATE TRIGGER accounts_bound_hold_update BEFORE UPDATE ON thaw.accounts FOR EACH ROW WHEN (((new.hold_until > (thaw.now() + '366 days'::interval)) AND (old.hold_until IS DISTINCT FROM new.hold_until) AND ((current_setting('thaw.counts_by_statement'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.accounts_bound_hold();
+CREATE TRIGGER accounts_bound_hold_insert BEFORE INSERT ON thaw.accounts FOR EACH ROW WHEN ((new.hold_until IS NOT NULL)) EXECUTE FUNCTION thaw.accounts_bound_hold();
+CREATE TRIGGER accounts_bound_hold_update BEFORE UPDATE ON thaw.accounts FOR EACH ROW WHEN (((new.hold_until IS NOT NULL) AND (old.hold_until IS DISTINCT FROM new.hold_until) AND ((current_setting('thaw.counts_by_statement'::text, true) IS DISTINCT FROM 'on'::text) OR (NOT thaw.is_trusted_writer())))) EXECUTE FUNCTION thaw.accounts_bound_hold();
 CREATE TRIGGER accounts_keep_hold BEFORE UPDATE OF hold_until, hold_reason ON thaw.accounts FOR EACH ROW WHEN ((old.hold_until > thaw.now())) EXECUTE FUNCTION thaw.accounts_keep_hold();
 CREATE TRIGGER accounts_keep_identity BEFORE UPDATE ON thaw.accounts FOR EACH ROW WHEN (((old.id <> new.id) OR (old.workspace_id <> new.workspace_id) OR (old.provider <> new.provider) OR (old.provider_account_id <> new.provider_account_id))) EXECUTE FUNCTION thaw.keep_identity();
 CREATE TRIGGER accounts_note_connection_insert BEFORE INSERT ON thaw.accounts FOR EACH ROW WHEN ((new.status = 'connected'::thaw.account_status)) EXECUTE FUNCTION thaw.accounts_note_connection();

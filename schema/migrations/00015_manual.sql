@@ -108,6 +108,12 @@ END;
 $$;
 -- +goose StatementEnd
 
+-- How long a hold may last: a year. A later end is probably a mistyped date.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.longest_hold() RETURNS interval LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN interval '366 days';
+-- +goose StatementEnd
+
 -- The hold of an account, as thaw.manual_actions.before stores it for an undo.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.hold_of(p_account thaw.accounts) RETURNS jsonb LANGUAGE sql STABLE
@@ -127,7 +133,7 @@ BEGIN
     IF hold.until IS NULL OR hold.until <= thaw.now() THEN
         RAISE EXCEPTION 'a hold must end in the future, not %', coalesce('at ' || thaw.job_time(hold.until), 'never')
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Check the year, and set a later end.';
-    ELSIF hold.until > thaw.now() + interval '366 days' THEN
+    ELSIF hold.until > thaw.now() + thaw.longest_hold() THEN
         RAISE EXCEPTION 'a hold must end within a year, not at %', thaw.job_time(hold.until)
             USING ERRCODE = 'invalid_parameter_value',
                 HINT = 'Set an end within a year. An operator can set a later one with thaw hold --correct or thaw.correct_hold.';
@@ -412,7 +418,7 @@ COMMENT ON FUNCTION thaw.sending_held_by(text, text) IS
     'Why nothing may be sent through an account now: account_not_connected, account_locked, account_parked, account_on_hold, safety_mode, account_flapping or unknown_account. Empty: sending is allowed.';
 
 REVOKE ALL ON FUNCTION thaw.find_workspace(text), thaw.find_enrollment(text, text), thaw.find_account(text, text, bigint), thaw.find_campaign(text, text),
-    thaw.set_hold(text, thaw.accounts, timestamptz, text, text),
+    thaw.set_hold(text, thaw.accounts, timestamptz, text, text), thaw.longest_hold(),
     thaw.hold(text, timestamptz, text, text, text), thaw.apply_action_batch(bigint, integer, boolean),
     thaw.apply_action(bigint, bigint[]), thaw.start_action(text, text, text, text, text),
     thaw.pause_account(text, text, text, text), thaw.resume_account(text, text, text, boolean, text),
@@ -436,6 +442,7 @@ DROP FUNCTION thaw.apply_action(bigint, bigint[]);
 DROP FUNCTION thaw.apply_action_batch(bigint, integer, boolean);
 DROP FUNCTION thaw.hold(text, timestamptz, text, text, text);
 DROP FUNCTION thaw.hold_of(thaw.accounts);
+DROP FUNCTION thaw.longest_hold();
 DROP FUNCTION thaw.set_hold(text, thaw.accounts, timestamptz, text, text);
 DROP FUNCTION thaw.find_enrollment(text, text);
 DROP FUNCTION thaw.find_campaign(text, text);

@@ -189,22 +189,26 @@ ALTER TABLE thaw.api_tokens ADD CONSTRAINT api_tokens_times_are_in_range CHECK (
 
 -- Holds.
 
--- A hold of more than a year is probably a mistyped date. Only thaw.correct_hold can write one.
+-- Only thaw.correct_hold can write a hold that is longer than thaw.longest_hold(). The triggers do not
+-- call that function themselves, because every role that writes accounts would need it.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.accounts_bound_hold() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RAISE EXCEPTION 'a hold must end within a year, not at %', thaw.job_time(NEW.hold_until)
-        USING ERRCODE = 'check_violation', CONSTRAINT = 'accounts_hold_is_within_a_year', TABLE = 'accounts', SCHEMA = 'thaw',
-            HINT = 'Set an end within a year. An operator can set a later one with thaw hold --correct or thaw.correct_hold.';
+    IF NEW.hold_until > thaw.now() + thaw.longest_hold() THEN
+        RAISE EXCEPTION 'a hold must end within a year, not at %', thaw.job_time(NEW.hold_until)
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'accounts_hold_is_within_a_year', TABLE = 'accounts', SCHEMA = 'thaw',
+                HINT = 'Set an end within a year. An operator can set a later one with thaw hold --correct or thaw.correct_hold.';
+    END IF;
+    RETURN NEW;
 END;
 $$;
 -- +goose StatementEnd
 CREATE TRIGGER accounts_bound_hold_insert BEFORE INSERT ON thaw.accounts
-    FOR EACH ROW WHEN (NEW.hold_until > thaw.now() + interval '366 days') EXECUTE FUNCTION thaw.accounts_bound_hold();
+    FOR EACH ROW WHEN (NEW.hold_until IS NOT NULL) EXECUTE FUNCTION thaw.accounts_bound_hold();
 CREATE TRIGGER accounts_bound_hold_update BEFORE UPDATE ON thaw.accounts
     FOR EACH ROW WHEN (
-        NEW.hold_until > thaw.now() + interval '366 days' AND OLD.hold_until IS DISTINCT FROM NEW.hold_until
+        NEW.hold_until IS NOT NULL AND OLD.hold_until IS DISTINCT FROM NEW.hold_until
         AND (current_setting('thaw.counts_by_statement', true) IS DISTINCT FROM 'on' OR NOT thaw.is_trusted_writer()))
     EXECUTE FUNCTION thaw.accounts_bound_hold();
 
