@@ -50,8 +50,8 @@ const (
 )
 
 // setup returns a dashboard whose clock is at the start of a tick, so that no tick ends while the
-// test runs. When the test ends, it checks that no prospect was resumed or paused twice. At full size
-// it also checks every invariant.
+// test runs. When the test ends, it checks that no prospect was resumed or paused twice. At full
+// size it also checks every invariant.
 func setup(t *testing.T) *dashboard {
 	t.Helper()
 	db := testdb.New(t)

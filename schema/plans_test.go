@@ -91,8 +91,8 @@ func atSize(statements string) string {
 	).Replace(statements)
 }
 
-// planCacheModes are how statements are planned: with their parameters, which is tested at full size
-// only, and without.
+// planCacheModes are how statements are planned: with their parameters, which is tested at full
+// size only, and without.
 func planCacheModes() []string {
 	if testdb.Full() {
 		return []string{"force_custom_plan", "force_generic_plan"}

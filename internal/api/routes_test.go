@@ -192,7 +192,7 @@ func TestNumbersOfOneWorkspace(t *testing.T) {
 	signals := s.send(t, call{path: "/accounts/1/signals", token: s.north}).json(t, http.StatusOK)["items"].([]any)
 	require.Len(t, signals, 1)
 	tried := s.send(t, call{method: "POST", path: "/heals", body: `{"workspace": "north", "dry_run": true}`, token: s.north}).json(t, http.StatusOK)
-	require.Equal(t, map[string]any{"would_resume": 12.0, "resumable": 12.0, "accounts": 3.0, "cap": 2000.0, "remaining": 0.0, "ticks": 0.0, "blocked": 0.0}, tried)
+	require.Equal(t, map[string]any{"would_resume": 12.0, "would_move": 0.0, "resumable": 12.0, "accounts": 3.0, "cap": 2000.0, "remaining": 0.0, "ticks": 0.0, "blocked": 0.0}, tried)
 }
 
 func TestAuthenticationIsRequired(t *testing.T) {

@@ -18,9 +18,9 @@ import (
 )
 
 // Contents are what a private server contains when Start returns. The first server with given
-// contents is filled. A copy of its data folder is kept in the user's cache folder, and later servers
-// start with this copy, which takes a tenth of the time. If the copy can be neither written nor
-// read, each server is filled.
+// contents is filled. A copy of its data folder is kept in the user's cache folder, and later
+// servers start with this copy, which takes a tenth of the time. If the copy can be neither written
+// nor read, each server is filled.
 type Contents struct {
 	// Key identifies the contents: it changes with everything that Fill depends on, except the
 	// version of Postgres.

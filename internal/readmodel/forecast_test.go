@@ -18,7 +18,7 @@ import (
 type enrollmentKey struct{ Workspace, Campaign, Prospect string }
 
 // prospects is the number of prospects per campaign.
-var prospects = testdb.Size(12, 30)
+var prospects = testdb.Size(14, 30)
 
 func prospectURL(n int) string { return fmt.Sprintf("https://linkedin.com/in/p%d", n) }
 
@@ -167,7 +167,7 @@ func TestForecastMatchesSweeps(t *testing.T) {
 			}
 			status, err := Status(t.Context(), f.store, 0)
 			require.NoError(t, err)
-			require.Greater(t, len(expected), testdb.Size(12, 100), "the fleet must have prospects to resume")
+			require.Greater(t, len(expected), testdb.Size(5, 100), "the fleet must have prospects to resume")
 			require.EqualValues(t, len(expected), *status.Backlog.Resumable)
 
 			if tt.begin == nil {

@@ -2,8 +2,8 @@
 //
 // The server is the one at DATABASE_URL, or a private one that ends with the process. Migrations
 // run once per schema, into a template, and each test gets a copy in a few hundredths of a second.
-// A private server starts with a copy of the template too, from the user's cache folder. On a server
-// that outlives the process, the database of a failed test is kept and its URL is logged.
+// A private server starts with a copy of the template too, from the user's cache folder. On a
+// server that outlives the process, the database of a failed test is kept and its URL is logged.
 //
 // If THAW_TEST_POOLER is the URL of a connection pooler in transaction mode in front of that
 // server, tests use the pooler, and their workers work without LISTEN. Code that needs a session
