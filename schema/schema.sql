@@ -261,6 +261,9 @@ BEGIN
         WHERE d.account_id = NEW.id AND d.at = thaw.now() AND d.until IS NOT DISTINCT FROM NEW.hold_until
             AND (d.what = 'hold_corrected' OR d.what = 'undone' AND EXISTS (
                 SELECT FROM thaw.manual_actions AS hold WHERE hold.id = d.undoes AND hold.what IN ('held', 'hold_corrected'))))
+        -- thaw.erase_prospect removes the name of a person from the reason.
+        OR NEW.hold_until = OLD.hold_until AND EXISTS (
+            SELECT FROM thaw.manual_actions AS d WHERE d.what = 'prospect_erased' AND d.at = thaw.now())
     THEN
         RETURN NEW;
     END IF;
@@ -1766,6 +1769,26 @@ BEGIN
     WHERE h.id = p_heal_id;
 END;
 $$;
+CREATE FUNCTION thaw.count_mentions(p_texts text[]) RETURNS TABLE(table_name text, mentions bigint)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $_$
+DECLARE
+    pattern text := thaw.mention_pattern(p_texts);
+    line    record;
+BEGIN
+    FOR line IN
+        SELECT c.table_name, string_agg(format('t.%I::text ~* $1', c.column_name), ' OR ') AS condition
+        FROM thaw.text_columns() AS c GROUP BY c.table_name ORDER BY c.table_name
+    LOOP
+        EXECUTE format('SELECT count(*) FROM thaw.%I AS t WHERE %s', line.table_name, line.condition) INTO mentions USING pattern;
+        table_name := line.table_name;
+        RETURN NEXT;
+    END LOOP;
+END;
+$_$;
+COMMENT ON FUNCTION thaw.count_mentions(p_texts text[]) IS 'How many rows of each table mention one of the texts (URLs in any spelling, names, addresses), in any column that holds text.';
 CREATE FUNCTION thaw.current_reason(p_reason thaw.pause_reason) RETURNS thaw.pause_reason
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE p_reason WHEN 'linkedin_account_disconnected'::thaw.pause_reason THEN 'account_disconnected'::thaw.pause_reason WHEN 'linkedin_account_issue'::thaw.pause_reason THEN 'account_issue'::thaw.pause_reason WHEN 'linkedin_high_failure_rate'::thaw.pause_reason THEN 'high_failure_rate'::thaw.pause_reason ELSE p_reason END;
@@ -2128,6 +2151,91 @@ BEGIN
     RETURN true;
 END;
 $$;
+CREATE FUNCTION thaw.erase_person(p_urls text[], p_also text[], p_reason text, p_actor text) RETURNS TABLE(table_name text, erased bigint, remaining bigint)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $_$
+DECLARE
+    person    text := thaw.mention_pattern(p_urls);
+    mention   text := thaw.mention_pattern(p_urls || p_also);
+    line      record;
+    gone      bigint[];
+    n         bigint;
+    counts    jsonb := '{}';
+    action_id bigint;
+BEGIN
+    PERFORM thaw.require_reason(p_reason, p_actor);
+    IF p_reason ~* mention OR p_actor ~* mention THEN
+        RAISE EXCEPTION 'the reason or the actor names the person' USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'The audit log keeps both. Write, for example, the number of the request.';
+    END IF;
+    -- Recorded first: see thaw.accounts_keep_hold.
+    INSERT INTO thaw.manual_actions AS d (what, actor, reason) VALUES ('prospect_erased', p_actor, p_reason) RETURNING d.id INTO action_id;
+    -- Mentions first: nothing that a pass waits for is locked while the tables are read.
+    FOR line IN
+        SELECT c.table_name, string_agg(format('t.%I::text ~* $1', c.column_name), ' OR ') AS condition,
+            string_agg(format('%I = regexp_replace(t.%1$I::text, $1, ''[erased]'', ''gi'')::%s', c.column_name, c.type_name), ', ') AS changes
+        FROM thaw.text_columns() AS c WHERE NOT c.is_name AND c.table_name NOT IN ('manual_actions', 'enrollments', 'enrollment_events')
+        GROUP BY c.table_name ORDER BY c.table_name
+    LOOP
+        EXECUTE format('UPDATE thaw.%I AS t SET %s WHERE %s', line.table_name, line.changes, line.condition) USING mention;
+        GET DIAGNOSTICS n = ROW_COUNT;
+        counts := counts || jsonb_build_object(line.table_name, n);
+    END LOOP;
+    -- The text of an action on the prospect is about this person, whatever it says.
+    UPDATE thaw.manual_actions AS d SET
+        prospect_url = CASE WHEN d.prospect_url !~* mention THEN d.prospect_url END,
+        actor = regexp_replace(d.actor, mention, '[erased]', 'gi'),
+        reason = CASE WHEN d.prospect_url ~* person THEN '[erased]' ELSE regexp_replace(d.reason, mention, '[erased]', 'gi') END,
+        detail = CASE WHEN d.prospect_url ~* person THEN NULL ELSE regexp_replace(d.detail, mention, '[erased]', 'gi') END,
+        before = regexp_replace(d.before::text, mention, '[erased]', 'gi')::jsonb
+    WHERE d.prospect_url ~* mention OR d.actor ~* mention OR d.reason ~* mention OR d.detail ~* mention OR d.before::text ~* mention;
+    GET DIAGNOSTICS n = ROW_COUNT;
+    counts := counts || jsonb_build_object('manual_actions', n);
+    gone := ARRAY(SELECT e.id FROM thaw.enrollments AS e WHERE e.prospect_url ~* person ORDER BY e.id FOR UPDATE);
+    UPDATE thaw.enrollment_events AS event SET
+        detail = CASE WHEN event.enrollment_id <> ALL (gone) THEN regexp_replace(event.detail, mention, '[erased]', 'gi') END
+    WHERE event.detail IS NOT NULL AND (event.enrollment_id = ANY (gone) OR event.detail ~* mention);
+    GET DIAGNOSTICS n = ROW_COUNT;
+    counts := counts || jsonb_build_object('enrollment_events', n);
+    UPDATE thaw.enrollments AS e SET own_reason = regexp_replace(e.own_reason, mention, '[erased]', 'gi')
+    WHERE e.own_reason ~* mention AND e.id <> ALL (gone);
+    GET DIAGNOSTICS n = ROW_COUNT;
+    counts := counts || jsonb_build_object('enrollments', n + cardinality(gone));
+    DELETE FROM thaw.enrollments AS e WHERE e.id = ANY (gone);
+    UPDATE thaw.manual_actions AS d SET enrollments = cardinality(gone) WHERE d.id = action_id;
+    RETURN QUERY
+    SELECT left_over.table_name, coalesce((counts ->> left_over.table_name)::bigint, 0), left_over.mentions
+    FROM thaw.count_mentions(p_urls || p_also) AS left_over;
+END;
+$_$;
+CREATE FUNCTION thaw.erase_prospect(prospect text, reason text, actor text DEFAULT CURRENT_USER, workspace_key text DEFAULT NULL::text, also text[] DEFAULT '{}'::text[]) RETURNS TABLE(table_name text, erased bigint, remaining bigint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    urls       text[];
+    workspaces bigint;
+BEGIN
+    SELECT array_agg(DISTINCT e.prospect_url), CASE WHEN bool_or(e.prospect_url = erase_prospect.prospect) THEN 1 ELSE count(DISTINCT e.workspace_id) END
+    INTO urls, workspaces
+    FROM thaw.enrollments_named(ARRAY[erase_prospect.prospect]) AS named
+    JOIN thaw.enrollments AS e ON e.id = named.id
+    WHERE erase_prospect.workspace_key IS NULL OR e.workspace_id = thaw.find_workspace(erase_prospect.workspace_key);
+    IF workspaces > 1 THEN
+        RAISE EXCEPTION '% workspaces have a prospect with the platform''s ID "%"', workspaces, erase_prospect.prospect
+            USING ERRCODE = 'cardinality_violation', HINT = 'Name the workspace too, or use the URL.';
+    ELSIF urls IS NULL AND erase_prospect.prospect !~ '[/@]' THEN
+        RAISE EXCEPTION 'no campaign has the prospect %', erase_prospect.prospect
+            USING ERRCODE = 'no_data_found', HINT = 'Use a URL, an address, or the platform''s ID of a prospect that is enrolled.';
+    END IF;
+    -- A person who is no longer enrolled may still be mentioned.
+    RETURN QUERY SELECT done.* FROM thaw.erase_person(
+        coalesce(urls, ARRAY[erase_prospect.prospect]), erase_prospect.also, erase_prospect.reason, erase_prospect.actor) AS done;
+END;
+$$;
+COMMENT ON FUNCTION thaw.erase_prospect(prospect text, reason text, actor text, workspace_key text, also text[]) IS 'Erases a person, given by a URL or by the platform''s ID of a prospect: enrollments in all campaigns and workspaces, and every mention in history, audit log, messages, webhook bodies and jobs. also: other texts to erase, such as the name. Returns, per table, how many rows were erased and how many still mention the person. Cannot be undone. For the owner of the schema and roles that were granted it.';
 CREATE FUNCTION thaw.exit_safety_mode(p_reason text, p_actor text) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3544,7 +3652,7 @@ CREATE FUNCTION thaw.instance_name(p_database_name text) RETURNS text
     RETURN COALESCE(NULLIF("left"(regexp_replace(regexp_replace(p_database_name, '[^A-Za-z0-9._-]'::text, '-'::text, 'g'::text), '^[^A-Za-z0-9]+'::text, ''::text), 63), ''::text), 'thaw'::text);
 CREATE FUNCTION thaw.instead_of_undo(p_what text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE p_what WHEN 'safety_entered'::text THEN 'Exit safety mode instead.'::text WHEN 'safety_exited'::text THEN 'Enter safety mode again instead.'::text WHEN 'heal_started'::text THEN 'Stop the heal instead. What it has resumed stays resumed.'::text WHEN 'heal_stopped'::text THEN 'Continue the heal instead.'::text WHEN 'heal_resumed'::text THEN 'Stop the heal instead.'::text WHEN 'settings_changed'::text THEN 'Set the old value again. The audit log has it.'::text WHEN 'linked'::text THEN 'Accounts stay linked.'::text WHEN 'imported'::text THEN 'Import a file with the earlier state instead.'::text WHEN 'signals_replayed'::text THEN 'A newer signal about an account replaces its status.'::text WHEN 'reconciled'::text THEN 'A newer signal about an account replaces its status.'::text WHEN 'endpoint_added'::text THEN 'Remove the endpoint instead.'::text WHEN 'endpoint_enabled'::text THEN 'Remove the endpoint instead.'::text WHEN 'endpoint_removed'::text THEN 'Start a process with --webhook-url to add the endpoint again.'::text WHEN 'messages_replayed'::text THEN 'Receivers detect repeated messages by their ID.'::text WHEN 'token_created'::text THEN 'Revoke the token instead.'::text WHEN 'token_revoked'::text THEN 'Create another token instead.'::text WHEN 'jobs_changed'::text THEN 'Retry or resume the jobs in River UI instead.'::text WHEN 'instance_adopted'::text THEN 'Adopt it under the name that it had before.'::text WHEN 'server_changed'::text THEN 'It is an event, not an action.'::text WHEN 'undone'::text THEN 'Take the original action again instead.'::text ELSE NULL::text END;
+    RETURN CASE p_what WHEN 'safety_entered'::text THEN 'Exit safety mode instead.'::text WHEN 'safety_exited'::text THEN 'Enter safety mode again instead.'::text WHEN 'heal_started'::text THEN 'Stop the heal instead. What it has resumed stays resumed.'::text WHEN 'heal_stopped'::text THEN 'Continue the heal instead.'::text WHEN 'heal_resumed'::text THEN 'Stop the heal instead.'::text WHEN 'settings_changed'::text THEN 'Set the old value again. The audit log has it.'::text WHEN 'linked'::text THEN 'Accounts stay linked.'::text WHEN 'imported'::text THEN 'Import a file with the earlier state instead.'::text WHEN 'signals_replayed'::text THEN 'A newer signal about an account replaces its status.'::text WHEN 'reconciled'::text THEN 'A newer signal about an account replaces its status.'::text WHEN 'endpoint_added'::text THEN 'Remove the endpoint instead.'::text WHEN 'endpoint_enabled'::text THEN 'Remove the endpoint instead.'::text WHEN 'endpoint_removed'::text THEN 'Start a process with --webhook-url to add the endpoint again.'::text WHEN 'messages_replayed'::text THEN 'Receivers detect repeated messages by their ID.'::text WHEN 'token_created'::text THEN 'Revoke the token instead.'::text WHEN 'token_revoked'::text THEN 'Create another token instead.'::text WHEN 'jobs_changed'::text THEN 'Retry or resume the jobs in River UI instead.'::text WHEN 'instance_adopted'::text THEN 'Adopt it under the name that it had before.'::text WHEN 'server_changed'::text THEN 'It is an event, not an action.'::text WHEN 'prospect_erased'::text THEN 'What was erased cannot be restored.'::text WHEN 'workspace_removed'::text THEN 'What was removed cannot be restored.'::text WHEN 'undone'::text THEN 'Take the original action again instead.'::text ELSE NULL::text END;
 CREATE FUNCTION thaw.is_adopted() RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3650,7 +3758,7 @@ CASE
 END),
     CONSTRAINT manual_actions_reason_check CHECK ((reason <> ''::text)),
     CONSTRAINT manual_actions_undone_names_its_action CHECK (((what = 'undone'::text) = (undoes IS NOT NULL))),
-    CONSTRAINT manual_actions_what_check CHECK ((what = ANY (ARRAY['safety_entered'::text, 'safety_exited'::text, 'held'::text, 'hold_corrected'::text, 'paused'::text, 'resumed'::text, 'auto_resume_off'::text, 'auto_resume_on'::text, 'settings_changed'::text, 'linked'::text, 'heal_cap_set'::text, 'heal_cap_removed'::text, 'heal_started'::text, 'heal_stopped'::text, 'heal_resumed'::text, 'imported'::text, 'signals_replayed'::text, 'reconciled'::text, 'endpoint_added'::text, 'endpoint_enabled'::text, 'endpoint_removed'::text, 'messages_replayed'::text, 'token_created'::text, 'token_revoked'::text, 'jobs_changed'::text, 'undone'::text, 'instance_adopted'::text, 'server_changed'::text, 'shadow_on'::text, 'shadow_off'::text])))
+    CONSTRAINT manual_actions_what_check CHECK ((what = ANY (ARRAY['safety_entered'::text, 'safety_exited'::text, 'held'::text, 'hold_corrected'::text, 'paused'::text, 'resumed'::text, 'auto_resume_off'::text, 'auto_resume_on'::text, 'settings_changed'::text, 'linked'::text, 'heal_cap_set'::text, 'heal_cap_removed'::text, 'heal_started'::text, 'heal_stopped'::text, 'heal_resumed'::text, 'imported'::text, 'signals_replayed'::text, 'reconciled'::text, 'endpoint_added'::text, 'endpoint_enabled'::text, 'endpoint_removed'::text, 'messages_replayed'::text, 'token_created'::text, 'token_revoked'::text, 'jobs_changed'::text, 'undone'::text, 'instance_adopted'::text, 'server_changed'::text, 'shadow_on'::text, 'shadow_off'::text, 'prospect_erased'::text, 'workspace_removed'::text])))
 );
 COMMENT ON TABLE thaw.manual_actions IS 'The audit log of manual actions, and of safety mode entered and exited by the monitor: who did what, when, to what, and why.';
 CREATE FUNCTION thaw.is_undoable(p_action_id bigint, p_what text) RETURNS boolean
@@ -4045,6 +4153,37 @@ BEGIN
     RETURN (SELECT w.means FROM thaw.provider_words AS w WHERE w.provider = p_provider AND w.word = p_word);
 END;
 $$;
+CREATE FUNCTION thaw.mention_pattern(p_texts text[]) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    given       text;
+    core        text;
+    is_profile  boolean;
+    alternative text;
+    all_of_them text[] := '{}';
+BEGIN
+    FOREACH given IN ARRAY p_texts LOOP
+        core := regexp_replace(btrim(given), '^(?:https?://|mailto:)', '', 'i');
+        is_profile := core ~* '^([a-z]+\.)?linkedin\.com/';
+        core := rtrim(CASE WHEN is_profile THEN regexp_replace(regexp_replace(core, '^[a-z]+\.(?=linkedin)', '', 'i'), '[?#].*$', '')
+            ELSE regexp_replace(core, '^www\.', '', 'i') END, '/');
+        IF length(core) < 4 OR core ~ '[[:cntrl:]]' THEN
+            RAISE EXCEPTION 'the text "%" cannot be searched for', given
+                USING ERRCODE = 'invalid_parameter_value', HINT = 'Use at least 4 characters, without control characters.';
+        END IF;
+        -- JSON has a backslash before quotes and backslashes.
+        alternative := regexp_replace(translate(core, '"\', chr(1) || chr(2)), '([.^$*+?()\[\]{}|])', '\\\1', 'g');
+        alternative := replace(replace(alternative, chr(1), '\\?"'), chr(2), '\\{1,2}');
+        all_of_them := all_of_them || CASE
+            WHEN is_profile THEN '(?<![[:alnum:]_%-])' || alternative || '(?![[:alnum:]_%-]|\.[[:alnum:]])'
+            WHEN core ~ '[/@]' THEN '(?<![[:alnum:]_%.+-])(?:www\.)?' || alternative || '(?![[:alnum:]_%-]|[./?=&#][[:alnum:]])'
+            ELSE '(?<![[:alnum:]_])' || alternative || '(?![[:alnum:]_])' END;
+    END LOOP;
+    RETURN array_to_string(ARRAY(SELECT DISTINCT one.text FROM unnest(all_of_them) AS one (text)), '|');
+END;
+$_$;
 CREATE FUNCTION thaw.merge_change(p_earlier jsonb, p_later jsonb) RETURNS jsonb
     LANGUAGE sql IMMUTABLE
     RETURN (CASE WHEN ((p_later ? 'status'::text) OR (p_later ? 'unknown'::text)) THEN (p_earlier - '{status,unknown,reason,own_reason}'::text[]) ELSE p_earlier END || p_later);
@@ -6723,6 +6862,25 @@ BEGIN
             new.next_action_at := (change ->> 'next_action_at')::timestamptz;
         END IF;
     END IF;
+END;
+$$;
+CREATE FUNCTION thaw.text_columns() RETURNS TABLE(table_name text, column_name text, type_name text, is_name boolean)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN QUERY
+    SELECT c.relname::text, a.attname::text, format_type(a.atttypid, NULL),
+        a.attname IN ('key', 'external_id', 'provider_account_id', 'member_id', 'v1_account_id', 'delivery_key')
+            OR c.relname = 'enrollments' AND a.attname = 'prospect_url'
+            OR EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisunique AND a.attnum = ANY (i.indkey))
+    FROM pg_class AS c
+    JOIN pg_attribute AS a ON a.attrelid = c.oid
+    WHERE c.relnamespace = 'thaw'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relname NOT LIKE 'goose%'
+        AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+        AND a.atttypid IN ('text'::regtype, 'varchar'::regtype, 'json'::regtype, 'jsonb'::regtype, 'text[]'::regtype,
+            'varchar[]'::regtype, 'jsonb[]'::regtype)
+    ORDER BY c.relname, a.attnum;
 END;
 $$;
 CREATE FUNCTION thaw.this_database(OUT system_identifier bigint, OUT database_name text, OUT database_oid oid) RETURNS record

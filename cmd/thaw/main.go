@@ -51,6 +51,7 @@ type cli struct {
 	Resume     resumeCmd     `cmd:"" help:"Resume prospects that a person or a restriction paused."`
 	Undo       undoCmd       `cmd:"" help:"Undo a manual action. Anything that was changed again after the action is left as it is."`
 	Audit      auditCmd      `cmd:"" help:"List the audit log: who did what, when and why, and what undoes it."`
+	Erase      eraseCmd      `cmd:"" help:"Erase a person everywhere. Cannot be undone."`
 	Hold       holdCmd       `cmd:"" help:"Put an account on hold until a time."`
 	Instance   instanceCmd   `cmd:"" help:"Show which instance the database is; adopt a copy."`
 	Safety     safetyCmd     `cmd:"" help:"Enter or exit safety mode, in which nothing is resumed and nothing is sent."`

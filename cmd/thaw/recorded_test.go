@@ -54,6 +54,7 @@ var recorded = []struct{ command, args, what string }{
 	{"webhooks remove", "https://a.example.com --reason why", "endpoint_removed why: https://a.example.com"},
 	{"token create", "--workspace acme --name portal", "token_created: token 1 (portal)"},
 	{"token revoke", "1 --reason why", "token_revoked why: token 1 (portal)"},
+	{"erase", "https://www.linkedin.com/in/p05 --reason why --yes", "prospect_erased why"},
 }
 
 // Every command that changes something leaves an entry in the audit log: who, what and why.

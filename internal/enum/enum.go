@@ -234,6 +234,8 @@ const (
 	ActionServerChanged    ActionKind = "server_changed"
 	ActionShadowOn         ActionKind = "shadow_on"
 	ActionShadowOff        ActionKind = "shadow_off"
+	ActionProspectErased   ActionKind = "prospect_erased"
+	ActionWorkspaceRemoved ActionKind = "workspace_removed"
 )
 
 // ActionKinds are all values of [ActionKind], in the database's order.
@@ -268,6 +270,8 @@ var ActionKinds = []ActionKind{
 	ActionServerChanged,
 	ActionShadowOn,
 	ActionShadowOff,
+	ActionProspectErased,
+	ActionWorkspaceRemoved,
 }
 
 // WaitsForAccount reports whether a pause for this reason ends when an account

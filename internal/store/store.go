@@ -68,6 +68,12 @@ func (s *Store) Tx(ctx context.Context, do func(tx pgx.Tx, q *dbsqlc.Queries) er
 	return s.within(ctx, StatementTimeout, do)
 }
 
+// Unhurried is [Store.Tx] without a statement timeout, for statements that a person started and
+// that read whole tables.
+func (s *Store) Unhurried(ctx context.Context, do func(tx pgx.Tx, q *dbsqlc.Queries) error) error {
+	return s.within(ctx, 0, do)
+}
+
 // within is Tx with another statement timeout.
 func (s *Store) within(ctx context.Context, statementTimeout time.Duration, do func(tx pgx.Tx, q *dbsqlc.Queries) error) error {
 	return s.run(ctx, limited(beginOnly, statementTimeout), do)

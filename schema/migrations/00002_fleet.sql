@@ -409,6 +409,9 @@ BEGIN
         WHERE d.account_id = NEW.id AND d.at = thaw.now() AND d.until IS NOT DISTINCT FROM NEW.hold_until
             AND (d.what = 'hold_corrected' OR d.what = 'undone' AND EXISTS (
                 SELECT FROM thaw.manual_actions AS hold WHERE hold.id = d.undoes AND hold.what IN ('held', 'hold_corrected'))))
+        -- thaw.erase_prospect removes the name of a person from the reason.
+        OR NEW.hold_until = OLD.hold_until AND EXISTS (
+            SELECT FROM thaw.manual_actions AS d WHERE d.what = 'prospect_erased' AND d.at = thaw.now())
     THEN
         RETURN NEW;
     END IF;

@@ -387,7 +387,8 @@ CREATE TABLE thaw.manual_actions (
         'safety_entered', 'safety_exited', 'held', 'hold_corrected', 'paused', 'resumed', 'auto_resume_off', 'auto_resume_on',
         'settings_changed', 'linked', 'heal_cap_set', 'heal_cap_removed', 'heal_started', 'heal_stopped', 'heal_resumed',
         'imported', 'signals_replayed', 'reconciled', 'endpoint_added', 'endpoint_enabled', 'endpoint_removed', 'messages_replayed',
-        'token_created', 'token_revoked', 'jobs_changed', 'undone', 'instance_adopted', 'server_changed', 'shadow_on', 'shadow_off')),
+        'token_created', 'token_revoked', 'jobs_changed', 'undone', 'instance_adopted', 'server_changed', 'shadow_on', 'shadow_off',
+        'prospect_erased', 'workspace_removed')),
     actor              text NOT NULL CHECK (actor <> ''),
     -- The database role of the session. The caller can choose actor but not this.
     session_role       text NOT NULL DEFAULT session_user,

@@ -285,6 +285,8 @@ RETURN CASE p_what
     WHEN 'jobs_changed' THEN 'Retry or resume the jobs in River UI instead.'
     WHEN 'instance_adopted' THEN 'Adopt it under the name that it had before.'
     WHEN 'server_changed' THEN 'It is an event, not an action.'
+    WHEN 'prospect_erased' THEN 'What was erased cannot be restored.'
+    WHEN 'workspace_removed' THEN 'What was removed cannot be restored.'
     WHEN 'undone' THEN 'Take the original action again instead.' END;
 -- +goose StatementEnd
 
