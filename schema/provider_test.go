@@ -151,12 +151,17 @@ func TestLinkAccounts(t *testing.T) {
 	db := withConnected(t, 3)
 	db.Exec(t, "INSERT INTO thaw.workspaces (key) VALUES ('globex')")
 	db.Exec(t, "INSERT INTO thaw.accounts (workspace_id, provider_account_id) VALUES (2, 'theirs')")
+	db.Exec(t, "INSERT INTO thaw.accounts (workspace_id, provider, provider_account_id) VALUES (1, 'email', 'ada@acme.example'), (1, 'email', 'ada@new.example')")
+	db.Exec(t, "SELECT thaw.link_accounts('ada@acme.example', 'ada@new.example', 'a new domain', 'ann')")
+	require.Equal(t, 2, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.siblings"))
+	db.Exec(t, "UPDATE thaw.accounts SET link_id = NULL")
 	db.Exec(t, "SELECT thaw.link_accounts('a1', 'a2', 'moved to v2', 'ann')")
 	db.Exec(t, "SELECT thaw.link_accounts('a3', 'a2', 'and before that', 'ann')")
 	require.Equal(t, []string{"1 2", "1 3", "2 1", "2 3", "3 1", "3 2"},
 		testdb.Column[string](t, db, "SELECT account_id || ' ' || sibling_id FROM thaw.siblings ORDER BY 1"))
 	for _, sql := range []string{
 		"SELECT thaw.link_accounts('a1', 'theirs', 'why', 'ann')", "SELECT thaw.link_accounts('a1', 'a1', 'why', 'ann')",
+		"SELECT thaw.link_accounts('a1', 'ada@acme.example', 'why', 'ann')",
 		"SELECT thaw.link_accounts('a1', 'a2', ' ', 'ann')",
 		"UPDATE thaw.accounts SET member_id = provider_account_id; SELECT thaw.link_accounts('a1', 'a2', 'why', 'ann')",
 	} {
@@ -311,7 +316,7 @@ func TestOutageIsReportedOnce(t *testing.T) {
 	require.Equal(t, []string{"account.needs_reconnect"}, types())
 	require.True(t, testdb.Value[bool](t, db, `
 		SELECT (o.data ->> 'paused')::integer = (SELECT count(*) FROM thaw.enrollments WHERE waits_for_account) AND o.data ->> 'since' <> ''
-			AND o.data ->> 'status' = 'disconnected'
+			AND o.data ->> 'status' = 'disconnected' AND o.data ->> 'advice' = 'The owner has to reconnect the account in the platform.'
 		FROM thaw.outbox AS o WHERE o.type = 'account.needs_reconnect'`))
 	receive(t, db, delivery{status: "connected"})
 	require.Equal(t, []string{"account.needs_reconnect", "account.recovered"}, types())

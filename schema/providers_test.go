@@ -55,6 +55,24 @@ func TestProviderWords(t *testing.T) {
 	require.Equal(t, "applied connecting - f", send("pigeon", "coop", "door_open"))
 }
 
+// The platform asks before it sends, and need not name the provider.
+func TestSendingThroughAMailbox(t *testing.T) {
+	t.Parallel()
+	db := withMailbox(t)
+	held := func(args string) string {
+		return testdb.Value[string](t, db, "SELECT thaw.sending_held_by("+args+")")
+	}
+	require.Empty(t, held("'"+mailbox+"'"))
+	db.Exec(t, "SELECT thaw.signal('email', $1, 'oauth_expired')", mailbox)
+	require.Equal(t, "account_not_connected", held("'"+mailbox+"'"))
+	require.Equal(t, "account_not_connected", held("'"+mailbox+"', 'email'"))
+	require.Equal(t, "unknown_account", held("'"+mailbox+"', 'linkedin'"))
+	// If several providers use an ID, any of them may be meant.
+	db.Exec(t, "INSERT INTO thaw.accounts (workspace_id, provider, provider_account_id, status) VALUES (1, 'pigeon', $1, 'connected')", mailbox)
+	require.Equal(t, "account_not_connected", held("'"+mailbox+"'"))
+	require.Empty(t, held("'"+mailbox+"', 'pigeon'"))
+}
+
 // What is said about an account comes from its last word, then from its status, then from the
 // default provider.
 func TestWordsForAccounts(t *testing.T) {

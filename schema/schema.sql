@@ -3876,7 +3876,7 @@ BEGIN
     DELETE FROM thaw.signal_gaps AS g WHERE g.day < (thaw.now() AT TIME ZONE 'UTC')::date - 28;
 END;
 $$;
-CREATE FUNCTION thaw.link_accounts(old text, new text, reason text, actor text DEFAULT CURRENT_USER, provider text DEFAULT 'linkedin'::text) RETURNS void
+CREATE FUNCTION thaw.link_accounts(old text, new text, reason text, actor text DEFAULT CURRENT_USER, provider text DEFAULT NULL::text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -3897,6 +3897,10 @@ BEGIN
     ELSIF old_account.workspace_id <> new_account.workspace_id THEN
         RAISE EXCEPTION 'account "%" and account "%" belong to different workspaces', link_accounts.old, link_accounts.new
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Prospects never move from one workspace to another.';
+    ELSIF old_account.provider <> new_account.provider THEN
+        RAISE EXCEPTION 'account "%" is of provider %, and account "%" of %', link_accounts.old, old_account.provider,
+            link_accounts.new, new_account.provider
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Prospects never move from one provider to another.';
     ELSIF old_account.member_id <> new_account.member_id THEN
         RAISE EXCEPTION 'account "%" and account "%" belong to different people', link_accounts.old, link_accounts.new
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Their member_id values differ. Correct the one that is wrong.';
@@ -5068,6 +5072,7 @@ BEGIN
     UPDATE thaw.accounts AS a SET needs_reconnect_at = thaw.now() WHERE a.id = p_account.id;
     PERFORM thaw.publish('account.needs_reconnect', p_account.workspace_id, p_account.id, jsonb_build_object(
         'status', p_account.status, 'reason', p_account.last_error,
+        'advice', (SELECT words.owner_advice FROM thaw.words_for(p_account.provider, p_account.status, p_account.last_error) AS words),
         'since', thaw.rfc3339(coalesce(p_account.disconnected_at, p_account.status_at)),
         'paused', (SELECT count(*) FROM thaw.enrollments AS e
                    WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id = p_account.id)));
@@ -6077,19 +6082,19 @@ CREATE FUNCTION thaw.search_query(text text) RETURNS tsquery
 CREATE FUNCTION thaw.search_words(key text, name text) RETURNS tsvector
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN array_to_tsvector(string_to_array(btrim(((thaw.search_key(key) || ' '::text) || thaw.search_key(name))), ' '::text));
-CREATE FUNCTION thaw.sending_held_by(account text, provider text DEFAULT 'linkedin'::text) RETURNS text
+CREATE FUNCTION thaw.sending_held_by(account text, provider text DEFAULT NULL::text) RETURNS text
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     BEGIN ATOMIC
- SELECT COALESCE(( SELECT COALESCE(NULLIF(thaw.blocked_by(a.*, true), 'shadow_mode'::text), ''::text) AS "coalesce"
+ SELECT COALESCE(( SELECT max(COALESCE(NULLIF(thaw.blocked_by(a.*, true), 'shadow_mode'::text), ''::text)) AS max
             FROM thaw.accounts a
-           WHERE ((a.provider = sending_held_by.provider) AND (a.provider_account_id = sending_held_by.account))), ( SELECT
+           WHERE (((lower(a.provider_account_id) COLLATE "C") = (lower(sending_held_by.account) COLLATE "C")) AND (a.provider_account_id = sending_held_by.account) AND ((sending_held_by.provider IS NULL) OR (a.provider = sending_held_by.provider)))), ( SELECT
                  CASE count(*)
-                     WHEN 1 THEN max(COALESCE(thaw.blocked_by(a.*, true), ''::text))
+                     WHEN 1 THEN max(COALESCE(NULLIF(thaw.blocked_by(a.*, true), 'shadow_mode'::text), ''::text))
                      ELSE NULL::text
                  END AS "case"
             FROM thaw.accounts a
-           WHERE ((a.provider = sending_held_by.provider) AND (a.external_id = sending_held_by.account))), 'unknown_account'::text) AS "coalesce";
+           WHERE ((a.external_id = sending_held_by.account) AND ((sending_held_by.provider IS NULL) OR (a.provider = sending_held_by.provider)))), 'unknown_account'::text) AS "coalesce";
 END;
 COMMENT ON FUNCTION thaw.sending_held_by(account text, provider text) IS 'Why nothing may be sent through an account now: account_not_connected, account_locked, account_parked, account_on_hold, safety_mode, account_flapping or unknown_account. Empty: sending is allowed.';
 CREATE FUNCTION thaw.set_adopt_phase(phase text, progress jsonb DEFAULT NULL::jsonb) RETURNS void

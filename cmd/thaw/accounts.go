@@ -20,7 +20,7 @@ type accountsLinkCmd struct {
 	reasonFlag `embed:""`
 	Old        string `arg:"" help:"Provider account ID of the replaced account."`
 	New        string `arg:"" help:"Provider account ID of the new account."`
-	Provider   string `help:"Provider of both accounts." default:"linkedin"`
+	Provider   string `help:"Provider of both accounts. Needed if several providers use an ID." placeholder:"NAME"`
 }
 
 func (accountsLinkCmd) Help() string {

@@ -299,7 +299,7 @@ func (q *Queries) Hold(ctx context.Context, arg HoldParams) (time.Time, error) {
 
 const linkAccounts = `-- name: LinkAccounts :exec
 SELECT thaw.link_accounts($1::text, $2::text, $3::text, $4::text,
-    $5::text)
+    nullif($5::text, ''))
 `
 
 type LinkAccountsParams struct {

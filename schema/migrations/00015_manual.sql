@@ -401,16 +401,20 @@ COMMENT ON FUNCTION thaw.resume_campaign(text, text, text, text) IS
     'Starts a paused campaign again, unless it is paused for billing. The next sweeps resume its waiting prospects within the caps. Returns false if it is running already.';
 
 -- +goose StatementBegin
-CREATE FUNCTION thaw.sending_held_by(account text, provider text DEFAULT 'linkedin')
+CREATE FUNCTION thaw.sending_held_by(account text, provider text DEFAULT NULL)
 RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT coalesce(
-        -- Shadow mode is not the platform's concern: it sends as it always did.
-        (SELECT coalesce(nullif(thaw.blocked_by(a, true), 'shadow_mode'), '') FROM thaw.accounts AS a
-         WHERE a.provider = sending_held_by.provider AND a.provider_account_id = sending_held_by.account),
+        -- Shadow mode is not the platform's concern: it sends as it always did. If several providers
+        -- use the ID, an account that is blocked counts.
+        (SELECT max(coalesce(nullif(thaw.blocked_by(a, true), 'shadow_mode'), '')) FROM thaw.accounts AS a
+         WHERE lower(a.provider_account_id) COLLATE "C" = lower(sending_held_by.account) COLLATE "C"
+             AND a.provider_account_id = sending_held_by.account
+             AND (sending_held_by.provider IS NULL OR a.provider = sending_held_by.provider)),
         -- By the ID of the platform, if only one account has it.
-        (SELECT CASE count(*) WHEN 1 THEN max(coalesce(thaw.blocked_by(a, true), '')) END FROM thaw.accounts AS a
-         WHERE a.provider = sending_held_by.provider AND a.external_id = sending_held_by.account),
+        (SELECT CASE count(*) WHEN 1 THEN max(coalesce(nullif(thaw.blocked_by(a, true), 'shadow_mode'), '')) END FROM thaw.accounts AS a
+         WHERE a.external_id = sending_held_by.account
+             AND (sending_held_by.provider IS NULL OR a.provider = sending_held_by.provider)),
         'unknown_account');
 END;
 -- +goose StatementEnd

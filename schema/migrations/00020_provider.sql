@@ -48,6 +48,7 @@ BEGIN
     UPDATE thaw.accounts AS a SET needs_reconnect_at = thaw.now() WHERE a.id = p_account.id;
     PERFORM thaw.publish('account.needs_reconnect', p_account.workspace_id, p_account.id, jsonb_build_object(
         'status', p_account.status, 'reason', p_account.last_error,
+        'advice', (SELECT words.owner_advice FROM thaw.words_for(p_account.provider, p_account.status, p_account.last_error) AS words),
         'since', thaw.rfc3339(coalesce(p_account.disconnected_at, p_account.status_at)),
         'paused', (SELECT count(*) FROM thaw.enrollments AS e
                    WHERE e.status = 'paused' AND e.waits_for_account AND e.account_id = p_account.id)));
@@ -75,7 +76,7 @@ $$;
 -- too.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.link_accounts(
-    old text, new text, reason text, actor text DEFAULT current_user, provider text DEFAULT 'linkedin'
+    old text, new text, reason text, actor text DEFAULT current_user, provider text DEFAULT NULL
 ) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     old_account thaw.accounts;
@@ -94,6 +95,10 @@ BEGIN
     ELSIF old_account.workspace_id <> new_account.workspace_id THEN
         RAISE EXCEPTION 'account "%" and account "%" belong to different workspaces', link_accounts.old, link_accounts.new
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Prospects never move from one workspace to another.';
+    ELSIF old_account.provider <> new_account.provider THEN
+        RAISE EXCEPTION 'account "%" is of provider %, and account "%" of %', link_accounts.old, old_account.provider,
+            link_accounts.new, new_account.provider
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Prospects never move from one provider to another.';
     ELSIF old_account.member_id <> new_account.member_id THEN
         RAISE EXCEPTION 'account "%" and account "%" belong to different people', link_accounts.old, link_accounts.new
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Their member_id values differ. Correct the one that is wrong.';

@@ -43,7 +43,7 @@ RETURNING d.id;
 
 -- name: LinkAccounts :exec
 SELECT thaw.link_accounts(sqlc.arg(old)::text, sqlc.arg(new)::text, sqlc.arg(reason)::text, sqlc.arg(actor)::text,
-    sqlc.arg(provider)::text);
+    nullif(sqlc.arg(provider)::text, ''));
 
 -- name: CorrectHold :one
 -- Sets another end of a hold, or ends it now (until null).
