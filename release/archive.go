@@ -128,7 +128,7 @@ func (r *release) write(name string, content []byte) error {
 	return writeFile(filepath.Join(r.out, name), content)
 }
 
-// writeFile writes a file that everybody may read: it goes into an archive or a package.
+// writeFile writes a file with mode 0644: it goes into an archive or a package.
 func writeFile(path string, content []byte) error {
 	return os.WriteFile(path, content, 0o644) //nolint:gosec // see above
 }

@@ -60,7 +60,7 @@ func TestChecksumsAndSignature(t *testing.T) {
 	printed, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", printed)
 
-	// A release that somebody else signed is refused.
+	// A release that was signed with another key is refused.
 	folder := t.TempDir()
 	key := filepath.Join(folder, "key")
 	run(t, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)

@@ -34,8 +34,8 @@ func runHelm(t *testing.T, args ...string) (string, error) {
 	return string(printed) + problems.String(), err
 }
 
-// rendered returns the objects of the chart by kind. Each is decoded strictly into its type: a field
-// that Kubernetes does not know, or a value of another type, is an error.
+// rendered returns the objects of the chart by kind. Each is decoded strictly into its type: a
+// field that Kubernetes does not know, or a value of another type, is an error.
 func rendered(t *testing.T, args ...string) map[string]any {
 	t.Helper()
 	text, err := runHelm(t, append(append([]string{"template", "fleet", folder, "--kube-version", "1.31.0"}, required...), args...)...)
