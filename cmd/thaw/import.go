@@ -30,7 +30,7 @@ type importCmd struct {
 
 func (importCmd) Help() string {
 	return "The whole file is checked first. If it has an error, nothing is loaded. The file is loaded in parts, so that signals are not delayed. If an import is interrupted, import the same file again: rows that did not change are skipped. Some prospects keep their state in the database, whatever the file says: those that a person paused, those that the provider restricted, those that were resumed later than the paused_at in the file, and those that are newer in the database: they have taken more steps, have started, ended or moved, or changed after --as-of.\n\nIf existing prospects would change, the command shows how many, by kind, and asks on a terminal whether to load the file. In a script, it requires --yes before it pauses prospects that are not paused.\n\nExample:\n  thaw import fleet.csv\n\n" +
-		"Columns: workspace, account, member, account_status, campaign, campaign_status, campaign_paused_reason, prospect_url, status, paused_reason, paused_at, step, next_action_at."
+		"Columns: workspace, account, member, account_status, campaign, campaign_status, campaign_paused_reason, prospect_url, status, paused_reason, paused_at, step, next_action_at.\n\nOptional columns: provider, account_name, timezone, account_external_id, workspace_name, workspace_external_id, campaign_name, campaign_external_id, external_id. If one is empty, the database keeps its value. A line whose columns of the prospect and its campaign are empty is an account without prospects; a file of accounts alone needs only the first four columns. Prospects with an external_id are identified by it, others by campaign and URL."
 }
 
 func (c *importCmd) Run(ctx context.Context, e *env) error {

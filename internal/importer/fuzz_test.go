@@ -81,7 +81,7 @@ func checkRow(t *testing.T, types *pgtype.Map, src *source) {
 		}
 	}
 	for _, column := range []int{workspace, account, campaign, prospectURL} {
-		require.True(t, src.row.texts[column].Valid, Columns[column])
+		require.True(t, src.row.texts[column].Valid, allColumns[column])
 	}
 	require.Equal(t, src.row.texts[status].String == paused, src.row.texts[pausedReason].Valid)
 	require.Equal(t, src.row.texts[status].String == paused, src.row.pausedAt.Valid)

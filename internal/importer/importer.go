@@ -1,12 +1,12 @@
 // Package importer loads a fleet from a CSV file: workspaces, accounts, campaigns and enrollments.
-// Each line is an enrollment.
+// Each line is an enrollment, or an account without enrollments.
 //
 // The file describes the current state. Import inserts rows that the database does not have and
 // updates rows that differ. It does not touch rows that are equal or not in the file. By default it
 // also keeps what a person paused, what the provider restricted, prospects that were resumed after
-// the pause in the file, and whatever is newer in the database than in the file. An import enqueues no jobs: the next sweep finds the new prospects.
-// The exception is a signal that arrived before its account: it is applied when the account is
-// inserted.
+// the pause in the file, and whatever is newer in the database than in the file. An import enqueues
+// no jobs: the next sweep finds the new prospects. The exception is a signal that arrived before
+// its account: it is applied when the account is inserted.
 //
 // Each row is checked while it is streamed into a temporary table. Checks across rows and against
 // the database run on that table. A file with a problem changes nothing.
@@ -111,7 +111,10 @@ func Import(ctx context.Context, pool *pgxpool.Pool, r io.Reader, o Options) (Re
 		if err != nil {
 			return err
 		}
-		l.result = Result{Rows: rows, Enrollments: rows}
+		l.result = Result{Rows: rows}
+		if err := l.counts(ctx); err != nil {
+			return err
+		}
 		if o.Confirm != nil {
 			preview, err := l.preview(ctx)
 			if err != nil {
@@ -157,7 +160,7 @@ func stage(ctx context.Context, tx pgx.Tx, pool *pgxpool.Pool, r io.Reader, o Op
 	if _, err := run(ctx, tx, "stage"); err != nil {
 		return 0, err
 	}
-	rows, err := tx.CopyFrom(ctx, pgx.Identifier{"import_rows"}, slices.Concat([]string{"line"}, Columns, []string{"normal_url"}), src)
+	rows, err := tx.CopyFrom(ctx, pgx.Identifier{"import_rows"}, slices.Concat([]string{"line"}, allColumns, []string{"normal_url"}), src)
 	if src.err != nil {
 		return 0, src.err
 	}

@@ -23,8 +23,8 @@ type loader struct {
 	// began is the start of the import, and asOf the time of the file. Changes after asOf are newer
 	// than the file.
 	began, asOf time.Time
-	overwrite bool
-	result    Result
+	overwrite   bool
+	result      Result
 }
 
 // A slice is a part of a staged table in the COPY format.
@@ -41,9 +41,11 @@ const (
 )
 
 const (
-	accountColumns  = "account, workspace, member, status"
-	campaignColumns = "workspace, campaign, status, paused_reason"
-	rowColumns      = "workspace, account, campaign, prospect_url, status, paused_reason, paused_at, step, next_action_at"
+	accountColumns        = "provider, account, workspace, member, status"
+	accountDetailColumns  = "provider, account, workspace, name, timezone, external_id, workspace_name, workspace_external_id"
+	campaignColumns       = "workspace, campaign, status, paused_reason"
+	campaignDetailColumns = "workspace, campaign, name, external_id"
+	rowColumns            = "workspace, provider, account, campaign, prospect_url, external_id, status, paused_reason, paused_at, step, next_action_at"
 )
 
 // IncompleteError is the error of an import that ended after some of its transactions. Importing
@@ -65,16 +67,16 @@ func (e *IncompleteError) Unwrap() error { return e.Err }
 // then the changes that start them.
 func (l *loader) load(ctx context.Context) error {
 	var loaded int64
-	err := l.counts(ctx)
-	if err == nil {
-		err = l.each(ctx, "import_accounts", accountColumns, stops, func(s slice) error {
-			return s.run(ctx, "chunk_accounts", "import_accounts", accountColumns, "accounts_new", "accounts_known")
-		})
-	}
+	err := l.each(ctx, "import_accounts", accountColumns, stops, func(s slice) error {
+		return s.run(ctx, "chunk_accounts", "import_accounts", accountColumns, "accounts_new", "accounts_known")
+	})
 	if err == nil {
 		err = l.each(ctx, "import_campaigns", campaignColumns, stops, func(s slice) error {
 			return s.run(ctx, "chunk_campaigns", "import_campaigns", campaignColumns, "campaigns_new", "campaigns_known")
 		})
+	}
+	if err == nil {
+		err = l.details(ctx)
 	}
 	if err == nil {
 		err = l.rows(ctx, &loaded)
@@ -96,9 +98,9 @@ func (l *loader) load(ctx context.Context) error {
 		})
 	}
 	if err != nil {
-		return &IncompleteError{Loaded: loaded, Rows: l.result.Rows, Err: err}
+		return &IncompleteError{Loaded: loaded, Rows: l.result.Enrollments, Err: err}
 	}
-	l.result.Unchanged = l.result.Rows - l.result.Inserted - l.result.Updated
+	l.result.Unchanged = l.result.Enrollments - l.result.Inserted - l.result.Updated
 	return nil
 }
 
@@ -106,7 +108,30 @@ func (l *loader) load(ctx context.Context) error {
 func (l *loader) counts(ctx context.Context) error {
 	return l.staging.QueryRow(ctx, `
 		SELECT (SELECT count(DISTINCT a.workspace) FROM import_accounts AS a), (SELECT count(*) FROM import_accounts),
-			(SELECT count(*) FROM import_campaigns)`).Scan(&l.result.Workspaces, &l.result.Accounts, &l.result.Campaigns)
+			(SELECT count(*) FROM import_campaigns), (SELECT count(*) FROM import_rows)`).
+		Scan(&l.result.Workspaces, &l.result.Accounts, &l.result.Campaigns, &l.result.Enrollments)
+}
+
+// details sets names, time zones and the platform's own IDs, if the file has any. They are set in
+// transactions of their own, so that each locks its rows by one statement, in the order of their
+// IDs.
+func (l *loader) details(ctx context.Context) error {
+	var ofAccounts, ofCampaigns bool
+	err := l.staging.QueryRow(ctx, `
+		SELECT EXISTS (SELECT FROM import_accounts AS a
+				WHERE num_nonnulls(a.name, a.timezone, a.external_id, a.workspace_name, a.workspace_external_id) > 0),
+			EXISTS (SELECT FROM import_campaigns AS c WHERE num_nonnulls(c.name, c.external_id) > 0)`).Scan(&ofAccounts, &ofCampaigns)
+	if err == nil && ofAccounts {
+		err = l.each(ctx, "import_accounts", accountDetailColumns, "", func(s slice) error {
+			return s.run(ctx, "chunk_account_details", "import_account_details", accountDetailColumns, "account_details")
+		})
+	}
+	if err == nil && ofCampaigns {
+		err = l.each(ctx, "import_campaigns", campaignDetailColumns, "", func(s slice) error {
+			return s.run(ctx, "chunk_campaign_details", "import_campaign_details", campaignDetailColumns, "campaign_details")
+		})
+	}
+	return err
 }
 
 // rows loads the enrollments.

@@ -28,7 +28,7 @@ var errPreviewed = errors.New("previewed")
 
 // preview chooses the changes of each slice as load does, counts them, and rolls back.
 func (l *loader) preview(ctx context.Context) (Preview, error) {
-	p := Preview{Rows: l.result.Rows}
+	p := Preview{Rows: l.result.Enrollments}
 	var known int64
 	err := l.each(ctx, "import_rows", rowColumns, "", func(s slice) error {
 		if err := s.run(ctx, "chunk_rows", "import_slice", rowColumns, "slice", "enrollments_changes"); err != nil {

@@ -22,8 +22,8 @@ const (
 type Problem struct {
 	// Line number in the file, from 1. A quoted field with line breaks spans several lines.
 	Line int
-	// Column is one of [Columns] or an unknown name in the header. It is empty for a problem of the
-	// whole line.
+	// Column is one of [Columns] or [Optional], or an unknown name in the header. It is empty for a
+	// problem of the whole line.
 	Column string
 	// Value is the invalid value, or empty.
 	Value string
@@ -36,7 +36,7 @@ func (p Problem) String() string {
 	fmt.Fprintf(&b, "line %d", p.Line)
 	switch {
 	case p.Column == "":
-	case slices.Contains(Columns, p.Column):
+	case slices.Contains(allColumns, p.Column):
 		fmt.Fprintf(&b, ", column %s", p.Column)
 	default: // an unknown name in the header
 		fmt.Fprintf(&b, ", column %s", shown(p.Column))

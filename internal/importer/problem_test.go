@@ -163,8 +163,8 @@ func TestImportRefusesALineThatMatchesSeveralRows(t *testing.T) {
 	db.Exec(t, `INSERT INTO thaw.enrollments (workspace_id, campaign_id, account_id, status, prospect_url)
 		SELECT e.workspace_id, e.campaign_id, e.account_id, 'active', e.prospect_url FROM thaw.enrollments AS e WHERE e.prospect_url LIKE '%/ada'`)
 	problems := problemsOf(t, db, file(plain.with("step", "3"), fields{"prospect_url": prospect("bob"), "step": "3"}))
-	require.Equal(t, `line 2, column prospect_url: is in campaign "spring" in the database several times: a file cannot tell these rows apart. `+
-		`Change them in the platform (found "https://www.linkedin.com/in/ada")`, problems.Error())
+	require.Equal(t, `line 2, column prospect_url: is in campaign "spring" in the database several times: give the prospects IDs of their own (external_id) `+
+		`to tell them apart (found "https://www.linkedin.com/in/ada")`, problems.Error())
 	require.Zero(t, testdb.Value[int](t, db, "SELECT sum(step) FROM thaw.enrollments"), "nothing is imported")
 	require.EqualValues(t, 1, load(t, db, file(fields{"prospect_url": prospect("bob"), "step": "3"})).Updated)
 }

@@ -1,6 +1,7 @@
 package importer_test
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -46,10 +47,14 @@ var fleets = rapid.Custom(func(t *rapid.T) []fields {
 			// An account cannot move to another workspace.
 			"workspace": fmt.Sprintf("w\"%d", number%2), "account": fmt.Sprintf("account %d,", number),
 			"member": rapid.OneOf(rapid.Just(""), name).Draw(t, "member"), "account_status": accountStates.Draw(t, "account status"),
+			"account_name": rapid.OneOf(rapid.Just(""), name).Draw(t, "account name"),
 		}
 	}), 1, 6, func(f fields) string { return f["account"] }).Draw(t, "accounts")
 	campaigns := rapid.SliceOfNDistinct(rapid.Custom(func(t *rapid.T) fields {
-		f := fields{"campaign": name.Draw(t, "campaign"), "campaign_status": campaignState.Draw(t, "campaign status")}
+		f := fields{
+			"campaign": name.Draw(t, "campaign"), "campaign_status": campaignState.Draw(t, "campaign status"),
+			"campaign_name": rapid.OneOf(rapid.Just(""), name).Draw(t, "campaign name"),
+		}
 		if f["campaign_status"] == "paused" {
 			f["campaign_paused_reason"] = allReasons.Draw(t, "campaign reason")
 		}
@@ -72,6 +77,9 @@ var fleets = rapid.Custom(func(t *rapid.T) []fields {
 				f[column] = value
 			}
 		}
+		if rapid.Bool().Draw(t, "has an ID") {
+			f["external_id"] = f["campaign"] + "/" + f["prospect_url"]
+		}
 		return f
 	}), 0, 40, func(f fields) [3]string { return [3]string{f["workspace"], f["campaign"], f["prospect_url"]} }).Draw(t, "lines")
 })
@@ -82,7 +90,7 @@ func TestImportStoresAnyValidFleet(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		db.Advance(t, time.Minute)
 		lines := fleets.Draw(r, "fleet")
-		content := file(lines...)
+		content := wide(lines...)
 		overwrite := func() importer.Result {
 			result, err := importer.Import(t.Context(), db.Pool, strings.NewReader(content), importer.Options{Overwrite: true})
 			require.NoError(r, err)
@@ -103,7 +111,8 @@ func requireStored(t *testing.T, r *rapid.T, db *testdb.DB, line fields) {
 	t.Helper()
 	rows, err := db.Pool.Query(t.Context(), `
 		SELECT a.provider_account_id, coalesce(a.member_id, ''), a.status::text, c.status::text, coalesce(c.paused_reason::text, ''),
-			e.status::text, coalesce(e.paused_reason::text, ''), e.step::text, e.paused_at, e.next_action_at
+			e.status::text, coalesce(e.paused_reason::text, ''), e.step::text, a.display_name, c.name, coalesce(e.external_id, ''),
+			e.paused_at, e.next_action_at
 		FROM thaw.enrollments AS e
 		JOIN thaw.workspaces AS w ON w.id = e.workspace_id
 		JOIN thaw.accounts AS a ON a.id = e.account_id
@@ -111,10 +120,10 @@ func requireStored(t *testing.T, r *rapid.T, db *testdb.DB, line fields) {
 		WHERE w.key = $1 AND c.key = $2 AND e.prospect_url = $3`, line["workspace"], line["campaign"], line["prospect_url"])
 	require.NoError(r, err)
 	var (
-		texts                  [8]string
+		texts                  [11]string
 		pausedAt, nextActionAt *time.Time
 	)
-	targets := make([]any, 0, 10)
+	targets := make([]any, 0, 13)
 	for i := range texts {
 		targets = append(targets, &texts[i])
 	}
@@ -122,13 +131,12 @@ func requireStored(t *testing.T, r *rapid.T, db *testdb.DB, line fields) {
 	require.NoError(r, err)
 	require.EqualValues(r, 1, tag.RowsAffected())
 
-	member := line["member"]
-	if member == "" {
-		member = texts[1]
-	}
-	require.Equal(r, [8]string{
-		line["account"], member, line["account_status"], line["campaign_status"], line["campaign_paused_reason"],
+	// An empty value keeps that of the database.
+	kept := func(column string, stored string) string { return cmp.Or(line[column], stored) }
+	require.Equal(r, [11]string{
+		line["account"], kept("member", texts[1]), line["account_status"], line["campaign_status"], line["campaign_paused_reason"],
 		line["status"], line["paused_reason"], line["step"],
+		kept("account_name", texts[8]), kept("campaign_name", texts[9]), kept("external_id", texts[10]),
 	}, texts)
 	// A backdated pause starts at the last resume.
 	if !testdb.Value[bool](t, db, `

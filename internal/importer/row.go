@@ -23,7 +23,20 @@ const maxField = 2000
 const paused = "paused"
 
 // names are the columns that may not contain invisible characters.
-var names = []int{workspace, account, member, campaign, prospectURL}
+var names = []int{
+	workspace, account, member, campaign, prospectURL, provider, accountName, timezone, accountExternalID, workspaceName,
+	workspaceExternalID, campaignName, campaignExternalID, externalID,
+}
+
+const (
+	// maxIdentity is the maximum length of the platform's own IDs in characters. The schema has the
+	// same rule.
+	maxIdentity = 200
+	// maxProvider is the maximum length of the name of a provider in characters.
+	maxProvider = 256
+	// defaultProvider is the provider of accounts in a file that does not name one.
+	defaultProvider = "linkedin"
+)
 
 // timeLayouts are RFC 3339 and the formats of Postgres, which omits the minutes of the offset if
 // they are 0. All of them accept fractions of a second.
@@ -46,7 +59,7 @@ type row struct {
 	normalURL              pgtype.Text
 }
 
-// values returns pointers to the values of the row: the line number, Columns, and the normalized
+// values returns pointers to the values of the row: the line number, allColumns, and the normalized
 // URL.
 func (r *row) values() []any {
 	values := make([]any, 1, 2+columnCount)
@@ -66,13 +79,24 @@ func (r *row) values() []any {
 	return append(values, &r.normalURL)
 }
 
-// parse sets the row from the fields of a line, in the order of Columns, and calls report for each
-// problem.
+// parse sets the row from the fields of a line, in the order of allColumns, and calls report for
+// each problem.
 func (r *row) parse(fields *[columnCount]string, words *vocabulary, report func(column int, message string)) {
+	hasProspect := false
 	for column, value := range fields {
+		hasProspect = hasProspect || value != "" && isOfProspect(column)
+	}
+	for column, value := range fields {
+		if !hasProspect && isOfProspect(column) {
+			r.clear(column)
+			continue
+		}
 		if message := r.take(column, value, words); message != "" {
 			report(column, message)
 		}
+	}
+	if !hasProspect {
+		return
 	}
 	for _, pause := range [...]struct{ status, consequence int }{
 		{campaignStatus, campaignPausedReason}, {status, pausedReason}, {status, pausedAt},
@@ -88,6 +112,21 @@ func (r *row) parse(fields *[columnCount]string, words *vocabulary, report func(
 		case is != paused && filled && slices.Contains(words[pause.status], is):
 			report(pause.consequence, fmt.Sprintf("must be empty if %s is %s", Columns[pause.status], is))
 		}
+	}
+}
+
+// clear unsets a field of the prospect.
+func (r *row) clear(column int) {
+	r.texts[column] = pgtype.Text{}
+	switch column {
+	case prospectURL:
+		r.normalURL = pgtype.Text{}
+	case pausedAt:
+		r.pausedAt = pgtype.Timestamptz{}
+	case nextActionAt:
+		r.nextActionAt = pgtype.Timestamptz{}
+	case step:
+		r.step = pgtype.Int4{}
 	}
 }
 
@@ -123,7 +162,19 @@ func (r *row) take(column int, value string, words *vocabulary) string {
 		if value != "" && !slices.Contains(words[column], value) {
 			return "must be empty or " + oneOf(words[column])
 		}
+	case provider:
+		if value == "" {
+			r.texts[column] = pgtype.Text{String: defaultProvider, Valid: true}
+		} else if n := utf8.RuneCountInString(value); n > maxProvider {
+			return fmt.Sprintf("is %d characters long: at most %d are allowed", n, maxProvider)
+		}
+	case accountExternalID, workspaceExternalID, campaignExternalID, externalID:
+		if n := utf8.RuneCountInString(value); n > maxIdentity {
+			return fmt.Sprintf("is %d characters long: at most %d are allowed", n, maxIdentity)
+		}
 	case prospectURL:
+		value = withScheme(value)
+		r.texts[column].String = value
 		_, isMail := explain.Mail(value)
 		if u, err := url.Parse(value); !isMail && (err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "") {
 			return "must be an http or https URL with a host, like https://www.linkedin.com/in/jane-doe, or an e-mail address"
@@ -138,6 +189,19 @@ func (r *row) take(column int, value string, words *vocabulary) string {
 		return r.takeStep(value)
 	}
 	return ""
+}
+
+// withScheme adds https to an address without a scheme, such as linkedin.com/in/jane-doe. Any other
+// text stays as it is.
+func withScheme(value string) string {
+	if strings.Contains(value, "://") {
+		return value
+	}
+	u, err := url.Parse("https://" + value)
+	if err != nil || u.User != nil || !strings.Contains(strings.Trim(u.Hostname(), "."), ".") {
+		return value
+	}
+	return "https://" + value
 }
 
 // hidden describes the first invisible character in a name, or returns "". The schema has the same

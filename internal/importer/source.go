@@ -102,13 +102,16 @@ func (s *source) Err() error { return s.err }
 // parse sets the row from a record and reports whether it is valid.
 func (s *source) parse(record []string) bool {
 	for column, place := range s.places {
-		s.fields[column] = record[place]
+		s.fields[column] = ""
+		if place >= 0 {
+			s.fields[column] = record[place]
+		}
 	}
 	s.row.line.Int64, s.row.line.Valid = int64(s.file.Line(0)), true
 	valid := true
 	s.row.parse(&s.fields, &s.words, func(column int, message string) {
 		valid = false
-		s.problems.add(Problem{Line: s.file.Line(s.places[column]), Column: Columns[column], Value: s.fields[column], Message: message})
+		s.problems.add(Problem{Line: s.file.Line(max(s.places[column], 0)), Column: allColumns[column], Value: s.fields[column], Message: message})
 	})
 	return valid
 }

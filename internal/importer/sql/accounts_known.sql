@@ -12,7 +12,7 @@ SELECT known.id, a.status, coalesce(a.member, known.member_id) AS member,
     known.status <> a.status AND known.status_at IS NOT NULL
         AND known.status_at > current_setting('thaw.import_as_of')::timestamptz AS is_newer
 FROM import_accounts AS a
-JOIN thaw.accounts AS known ON known.provider = 'linkedin' AND known.provider_account_id = a.account
+JOIN thaw.accounts AS known ON known.provider = a.provider AND known.provider_account_id = a.account
 -- An empty member means unknown, so the database keeps its value.
 WHERE (known.status <> a.status OR known.member_id IS DISTINCT FROM coalesce(a.member, known.member_id))
     AND (current_setting('thaw.import_half') = 'start' OR (known.status <> 'restricted' AND a.status <> 'connected'))

@@ -12,17 +12,17 @@ ON CONFLICT (key) DO NOTHING;
 -- rows are loaded. So it becomes connected after all rows are loaded.
 INSERT INTO thaw.accounts (
     workspace_id, provider, provider_account_id, member_id, status, first_connected_at, connected_at)
-SELECT workspace.id, 'linkedin', a.account, a.member, becomes.status, connected.at, connected.at
+SELECT workspace.id, a.provider, a.account, a.member, becomes.status, connected.at, connected.at
 FROM import_accounts AS a
 JOIN thaw.workspaces AS workspace ON workspace.key = a.workspace
 CROSS JOIN LATERAL (SELECT CASE
     WHEN a.status = 'connected' AND EXISTS (
         SELECT FROM thaw.accounts AS sibling
-        WHERE sibling.workspace_id = workspace.id AND sibling.provider = 'linkedin' AND sibling.member_id = a.member)
+        WHERE sibling.workspace_id = workspace.id AND sibling.provider = a.provider AND sibling.member_id = a.member)
     THEN 'connecting' ELSE a.status END AS status) AS becomes
 CROSS JOIN LATERAL (SELECT CASE WHEN becomes.status = 'connected' THEN thaw.now() END AS at) AS connected
 WHERE NOT EXISTS (
     SELECT FROM thaw.accounts AS known
-    WHERE known.provider = 'linkedin' AND known.provider_account_id = a.account)
-ORDER BY a.account
+    WHERE known.provider = a.provider AND known.provider_account_id = a.account)
+ORDER BY a.provider, a.account
 ON CONFLICT (provider, provider_account_id) DO NOTHING;

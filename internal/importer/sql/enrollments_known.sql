@@ -20,7 +20,13 @@ WHERE change.status <> change.from_status
         IS DISTINCT FROM (change.from_step, change.from_reason, change.from_paused_at))
 ORDER BY change.id;
 
+-- The platform's own IDs, also of enrollments that are kept.
+UPDATE thaw.enrollments AS known SET external_id = r.external_id
+FROM import_rows AS r
+WHERE known.id = r.enrollment_id AND known.external_id IS NULL AND r.external_id IS NOT NULL;
+
 UPDATE thaw.enrollments AS known SET
+    prospect_url = change.prospect_url,
     account_id = change.account_id,
     step = change.step,
     status = change.status,

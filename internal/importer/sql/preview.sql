@@ -3,6 +3,5 @@ SELECT count(*) FILTER (WHERE change.from_status IN ('pending', 'active') AND ch
     count(*) FILTER (WHERE change.from_status = 'paused' AND change.status IN ('pending', 'active')),
     count(*) FILTER (WHERE change.from_status IN ('pending', 'active', 'paused') AND change.status NOT IN ('pending', 'active', 'paused')),
     count(*),
-    (SELECT count(*) FROM import_rows AS r WHERE EXISTS (
-        SELECT FROM thaw.enrollments AS e WHERE e.prospect_url = r.prospect_url AND e.campaign_id = r.campaign_id))
+    (SELECT count(*) FROM import_rows AS r WHERE r.enrollment_id IS NOT NULL)
 FROM import_changes AS change;

@@ -11,21 +11,31 @@ SET LOCAL idle_in_transaction_session_timeout = 0;
 SET LOCAL work_mem = '64MB';
 SET LOCAL jit = off;
 
+-- The columns of the prospect are null in the line of an account without prospects.
 CREATE TEMP TABLE import_rows (
     line                   bigint NOT NULL,
     workspace              text NOT NULL,
     account                text NOT NULL,
     member                 text,
     account_status         thaw.account_status NOT NULL,
-    campaign               text NOT NULL,
-    campaign_status        thaw.campaign_status NOT NULL,
+    campaign               text,
+    campaign_status        thaw.campaign_status,
     campaign_paused_reason thaw.pause_reason,
-    prospect_url           text NOT NULL,
-    status                 thaw.enrollment_status NOT NULL,
+    prospect_url           text,
+    status                 thaw.enrollment_status,
     paused_reason          thaw.pause_reason,
     paused_at              timestamptz,
-    step                   integer NOT NULL,
+    step                   integer,
     next_action_at         timestamptz,
+    provider               text NOT NULL,
+    account_name           text,
+    timezone               text,
+    account_external_id    text,
+    workspace_name         text,
+    workspace_external_id  text,
+    campaign_name          text,
+    campaign_external_id   text,
+    external_id            text,
     -- The normalized URL; null if it is equal to prospect_url.
     normal_url             text
 ) ON COMMIT DROP;
