@@ -249,7 +249,7 @@ func TestPlatformRoleCopiesRows(t *testing.T) {
 	db := withPlatform(t)
 	role, app := asApp(t, db)
 	db.Exec(t, `GRANT USAGE ON SCHEMA app TO `+role+`; GRANT ALL ON ALL TABLES IN SCHEMA app TO `+role+`;
-		GRANT EXECUTE ON FUNCTION thaw.take_workspaces, thaw.take_accounts, thaw.take_campaigns, thaw.take_enrollments, thaw.take_changes TO `+role)
+		GRANT EXECUTE ON FUNCTION thaw.take_workspaces, thaw.take_accounts, thaw.take_campaigns, thaw.take_enrollments, thaw.take_changes, thaw.confirm_changes TO `+role)
 	ctx := context.WithoutCancel(t.Context())
 	for _, sql := range []string{
 		"INSERT INTO app.seats VALUES (3, 'acme', 'eve', 'ok')", "INSERT INTO app.leads VALUES (1, 1, 3, 'https://example.com/in/1', 'paused', 'holiday')",

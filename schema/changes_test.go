@@ -61,10 +61,10 @@ func TestTakeChanges(t *testing.T) {
 	require.Equal(t, "paused account_disconnected 4", enrolled(t, db, 12))
 	require.Equal(t, []string{"9 running", "12 paused", "100 paused"}, testdb.Column[string](t, db, "SELECT id || ' ' || state FROM app.leads ORDER BY id"))
 
-	// Paused and resumed again before the platform asks: nothing happened to the prospect.
+	// Paused and resumed again before the platform asks.
 	disconnect(t, db, "bob")
 	require.Equal(t, "resumed", connect(t, db, "bob"))
-	require.Empty(t, taken(t, db))
+	require.Equal(t, []string{"account 2 connected connected signal", "campaign 1 running running signal", "enrollment 9 active active signal"}, taken(t, db))
 	require.Equal(t, "active 3", enrolled(t, db, 9))
 
 	// A resume sets a due time, which a later one of the platform outlives.

@@ -1326,8 +1326,8 @@ BEGIN
     PERFORM thaw.refuse_in_shadow(ARRAY(
         SELECT DISTINCT c.workspace_id FROM new_rows AS n JOIN thaw.campaigns AS c ON c.id = n.campaign_id
         WHERE n.source <> 'platform' AND c.external_id IS NOT NULL));
-    INSERT INTO thaw.changes_queue (kind, row_id, from_status, from_reason, cause)
-    SELECT 'campaign', c.id, n.from_status, CASE n.kind WHEN 'paused' THEN n.from_reason ELSE n.reason END, thaw.cause_of(n.source)
+    INSERT INTO thaw.changes_queue (kind, row_id, from_status, cause)
+    SELECT 'campaign', c.id, n.from_status, thaw.cause_of(n.source)
     FROM new_rows AS n
     JOIN thaw.campaigns AS c ON c.id = n.campaign_id
     WHERE n.source <> 'platform' AND c.external_id IS NOT NULL
@@ -1719,6 +1719,58 @@ BEGIN
     RETURN FOUND;
 END;
 $$;
+CREATE FUNCTION thaw.confirm_changes(kind text, ids text[]) RETURNS TABLE(id text, status text, reason text, own_reason text, account text, next_action_at timestamp with time zone)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '50ms'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    kept  text[];
+    ready text[] := confirm_changes.ids;
+BEGIN
+    IF confirm_changes.kind NOT IN ('account', 'campaign', 'enrollment') OR coalesce(cardinality(confirm_changes.ids), 0) > 10000 THEN
+        RAISE EXCEPTION 'the changes of % rows of kind "%" cannot be confirmed', coalesce(cardinality(confirm_changes.ids), 0), confirm_changes.kind
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Pass a kind and at most 10000 IDs that thaw.take_changes returned.';
+    END IF;
+    kept := ARRAY(
+        SELECT DISTINCT x.external_id FROM thaw.adopt_errors AS x
+        WHERE x.kind = confirm_changes.kind AND x.external_id = ANY (confirm_changes.ids));
+    IF kept <> '{}' THEN
+        PERFORM set_config('thaw.taking', 'on', true);
+        PERFORM thaw.take(confirm_changes.kind, (SELECT jsonb_agg(jsonb_build_object('id', k.id)) FROM unnest(kept) AS k (id)), false);
+        PERFORM set_config('thaw.taking', '', true);
+        kept := ARRAY(
+            SELECT DISTINCT x.external_id FROM thaw.adopt_errors AS x
+            WHERE x.kind = confirm_changes.kind AND x.external_id = ANY (confirm_changes.ids));
+        PERFORM thaw.queue_changes(confirm_changes.kind, ARRAY(
+            SELECT a.id FROM thaw.accounts AS a WHERE confirm_changes.kind = 'account' AND a.external_id = ANY (kept)
+            UNION ALL
+            SELECT c.id FROM thaw.campaigns AS c WHERE confirm_changes.kind = 'campaign' AND c.external_id = ANY (kept)
+            UNION ALL
+            SELECT e.id FROM thaw.enrollments AS e WHERE confirm_changes.kind = 'enrollment' AND e.external_id = ANY (kept)), 'unknown', 'person');
+        ready := ARRAY(SELECT unnest(ready) EXCEPT SELECT unnest(kept));
+    END IF;
+    RETURN QUERY
+    SELECT now.id, now.status, now.reason, now.own_reason, now.account, now.next_action_at
+    FROM (
+        SELECT a.external_id AS id, a.status::text AS status, NULL AS reason, NULL AS own_reason, NULL AS account, NULL::timestamptz AS next_action_at
+        FROM thaw.accounts AS a WHERE confirm_changes.kind = 'account' AND a.external_id = ANY (ready)
+        UNION ALL
+        SELECT c.external_id, c.status::text, c.paused_reason::text, NULL, NULL, NULL
+        FROM thaw.campaigns AS c
+        WHERE confirm_changes.kind = 'campaign' AND c.external_id = ANY (ready) AND c.status IN ('running', 'paused')
+        UNION ALL
+        SELECT e.external_id, e.status::text, e.paused_reason::text, e.own_reason, a.external_id, e.next_action_at
+        FROM thaw.enrollments AS e
+        LEFT JOIN thaw.accounts AS a ON a.id = e.account_id
+        WHERE confirm_changes.kind = 'enrollment' AND e.external_id = ANY (ready) AND e.status IN ('pending', 'active', 'paused')) AS now
+    ORDER BY length(now.id), now.id COLLATE "C";
+END;
+$$;
+COMMENT ON FUNCTION thaw.confirm_changes(kind text, ids text[]) IS 'What to write into the platform''s rows: call it after thaw.take_changes and after locking the rows, with their kind (account, campaign, enrollment) and their IDs. Rows that are not returned need nothing now.';
 CREATE FUNCTION thaw.correct_hold(account text, until timestamp with time zone, reason text, actor text DEFAULT CURRENT_USER, provider text DEFAULT NULL::text) RETURNS timestamp with time zone
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1957,12 +2009,10 @@ BEGIN
     PERFORM thaw.refuse_in_shadow(ARRAY(
         SELECT DISTINCT e.workspace_id FROM new_rows AS n JOIN thaw.enrollments AS e ON e.id = n.enrollment_id
         WHERE n.source <> 'platform' AND e.external_id IS NOT NULL));
-    INSERT INTO thaw.changes_queue (kind, row_id, from_status, from_reason, from_account_id, cause)
-    SELECT 'enrollment', change.id, change.from_status, change.from_reason, change.from_account_id, change.cause
+    INSERT INTO thaw.changes_queue (kind, row_id, from_status, from_account_id, cause)
+    SELECT 'enrollment', change.id, change.from_status, change.from_account_id, change.cause
     FROM (
         SELECT e.id, (array_agg(n.from_status::text ORDER BY n.id))[1] AS from_status,
-            -- A resume and a release name the reason of the pause that they end.
-            (array_agg(CASE n.kind WHEN 'paused' THEN n.from_reason ELSE n.reason END::text ORDER BY n.id))[1] AS from_reason,
             min(n.from_account_id) FILTER (WHERE n.kind = 'moved') AS from_account_id, thaw.cause_of(min(n.source)) AS cause
         FROM new_rows AS n
         JOIN thaw.enrollments AS e ON e.id = n.enrollment_id
@@ -6027,6 +6077,7 @@ BEGIN
     IF NOT EXISTS (SELECT FROM thaw.changes_queue) THEN
         RETURN false;
     END IF;
+    SET LOCAL synchronous_commit = off;
     PERFORM pg_notify('thaw.changes', '');
     RETURN true;
 END;
@@ -6711,7 +6762,6 @@ BEGIN
         RETURNING q.*
     ), change AS MATERIALIZED (
         SELECT t.kind, t.row_id, max(t.generation) AS generation, (array_agg(t.from_status ORDER BY t.generation))[1] AS from_status,
-            (array_agg(t.from_reason ORDER BY t.generation))[1] AS from_reason,
             (array_agg(t.from_account_id ORDER BY t.generation) FILTER (WHERE t.from_account_id IS NOT NULL))[1] AS from_account_id,
             (array_agg(t.cause ORDER BY t.generation DESC))[1] AS cause
         FROM taken AS t GROUP BY t.kind, t.row_id
@@ -6721,14 +6771,13 @@ BEGIN
         FROM change AS c
         JOIN thaw.accounts AS a ON a.id = c.row_id
         JOIN thaw.workspaces AS w ON w.id = a.workspace_id
-        WHERE c.kind = 'account' AND a.status::text <> c.from_status
+        WHERE c.kind = 'account'
         UNION ALL
         SELECT 2, c.*, w.external_id, NULL, g.external_id, NULL, g.status::text, g.paused_reason::text, NULL, NULL, g.external_id
         FROM change AS c
         JOIN thaw.campaigns AS g ON g.id = c.row_id
         JOIN thaw.workspaces AS w ON w.id = g.workspace_id
         WHERE c.kind = 'campaign' AND g.status IN ('running', 'paused')
-            AND (g.status::text, g.paused_reason::text) IS DISTINCT FROM (c.from_status, c.from_reason)
         UNION ALL
         SELECT 3, c.*, w.external_id, a.external_id, g.external_id, e.external_id, e.status::text, e.paused_reason::text, e.next_action_at,
             was.external_id, e.external_id
@@ -6738,10 +6787,9 @@ BEGIN
         JOIN thaw.workspaces AS w ON w.id = e.workspace_id
         LEFT JOIN thaw.accounts AS a ON a.id = e.account_id
         LEFT JOIN thaw.accounts AS was ON was.id = c.from_account_id AND was.id <> e.account_id
-        -- A prospect that has finished since is the platform's. One that is as it was before, such
-        -- as paused and resumed again, needs nothing.
+        -- A prospect that has finished since is the platform's. One that seems to be as it was
+        -- before is returned: the platform may have changed it in between.
         WHERE c.kind = 'enrollment' AND e.status IN ('pending', 'active', 'paused')
-            AND ((e.status::text, e.paused_reason::text) IS DISTINCT FROM (c.from_status, c.from_reason) OR was.id IS NOT NULL)
     )
     SELECT now.kind, now.workspace, now.account, now.campaign, now.enrollment, now.from_status, now.to_status, now.reason,
         now.next_action_at, now.moved_from, now.cause, now.generation
@@ -6832,6 +6880,9 @@ BEGIN
         status := 'paused';
         reason := CASE WHEN change ? 'reason' THEN coalesce(reason, 'paused_by_user') ELSE p_old.paused_reason END;
         own := CASE WHEN change ? 'own_reason' THEN own ELSE p_old.own_reason END;
+    ELSIF status IS NULL AND reason IS NOT NULL AND NOT thaw.waits_for_account(reason) AND p_old.status IN ('pending', 'active') THEN
+        -- The platform has not heard yet that Thaw resumed the prospect. A person pauses it.
+        status := 'paused';
     END IF;
     CASE
     WHEN status IS NULL THEN
@@ -7324,7 +7375,6 @@ CREATE TABLE thaw.changes_queue (
     kind text NOT NULL,
     row_id bigint NOT NULL,
     from_status text NOT NULL,
-    from_reason text,
     from_account_id bigint,
     cause text NOT NULL,
     at timestamp with time zone DEFAULT thaw.now() NOT NULL,
@@ -7345,20 +7395,26 @@ CREATE VIEW thaw.adopt_summary AS
     s.drift_detail,
     ((s.drift_rows > s.drift_limit_rows) AND ((s.drift_rows * 100) > (s.rows_checked * s.drift_limit_percent))) AS is_over_limit,
     ( SELECT count(*) AS count
-           FROM thaw.adopt_errors x
-          WHERE (x.external_id IS NULL)) AS failed_statements,
-    ( SELECT count(*) AS count
-           FROM ( SELECT DISTINCT x.kind,
+           FROM ( SELECT
+                   FROM thaw.adopt_errors x
+                  WHERE (x.external_id IS NULL)
+                 LIMIT 100000) lost) AS failed_statements,
+    ( SELECT count(DISTINCT ROW(kept.kind, kept.external_id)) AS count
+           FROM ( SELECT x.kind,
                     x.external_id
                    FROM thaw.adopt_errors x
-                  WHERE ((x.external_id IS NOT NULL) AND (NOT x.is_deferred))) parked) AS parked,
-    ( SELECT count(*) AS count
-           FROM ( SELECT DISTINCT x.kind,
+                  WHERE ((x.external_id IS NOT NULL) AND (NOT x.is_deferred))
+                 LIMIT 100000) kept) AS parked,
+    ( SELECT count(DISTINCT ROW(kept.kind, kept.external_id)) AS count
+           FROM ( SELECT x.kind,
                     x.external_id
                    FROM thaw.adopt_errors x
-                  WHERE x.is_deferred) deferred) AS deferred,
+                  WHERE x.is_deferred
+                 LIMIT 100000) kept) AS deferred,
     ( SELECT count(*) AS count
-           FROM thaw.changes_queue) AS changes,
+           FROM ( SELECT
+                   FROM thaw.changes_queue
+                 LIMIT 100000) waiting) AS changes,
     ( SELECT q.at
            FROM thaw.changes_queue q
           ORDER BY q.generation
@@ -7367,7 +7423,7 @@ CREATE VIEW thaw.adopt_summary AS
            FROM thaw.workspaces w
           WHERE w.shadow) AS shadow_workspaces
    FROM thaw.adopt_state s;
-COMMENT ON VIEW thaw.adopt_summary IS 'One row: the state of the copy of the platform''s tables. parked and deferred count rows whose change could not be applied.';
+COMMENT ON VIEW thaw.adopt_summary IS 'One row: the state of the copy of the platform''s tables. parked and deferred count rows whose change could not be applied. Every count stops at 100,000.';
 CREATE TABLE thaw.allocations (
     tick_at timestamp with time zone NOT NULL,
     account_id bigint NOT NULL,

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -60,8 +61,9 @@ const (
 	pickUpWithin = 2 * time.Minute
 )
 
-// pickUp applies signals that were kept for an unknown account which exists now, and logs recorded
-// actions.
+// pickUp applies signals that were kept for an unknown account which exists now, and changes of the
+// platform's own tables that could not be applied before. It rings for changes that the platform
+// has not taken, and logs recorded actions.
 func (d *watchdog) pickUp(ctx context.Context) {
 	for {
 		select {
@@ -75,6 +77,9 @@ func (d *watchdog) pickUp(ctx context.Context) {
 			d.logger.DebugContext(ctx, "could not look for signals of new accounts; retrying", "error", err)
 		case settled > 0:
 			d.logger.InfoContext(ctx, "applied signals that arrived before their account was inserted", "signals", settled)
+		}
+		if err := d.tendAdoption(ctx); err != nil && ctx.Err() == nil {
+			d.logger.DebugContext(ctx, "could not look for changes of the platform's tables; retrying", "error", err)
 		}
 		if err := d.logActions(ctx); err != nil && ctx.Err() == nil {
 			d.logger.DebugContext(ctx, "could not log recorded actions; retrying", "error", err)
@@ -90,6 +95,21 @@ func (d *watchdog) pickUpOnce(ctx context.Context) (settled int32, err error) {
 		return err
 	})
 	return settled, err
+}
+
+// tendAdoption does nothing, in two queries, while the platform's tables are not adopted.
+func (d *watchdog) tendAdoption(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	var failed int32
+	err := d.store.Tx(ctx, func(_ pgx.Tx, q *dbsqlc.Queries) (err error) {
+		failed, err = q.RetryAdoption(ctx)
+		return err
+	})
+	if failed > 0 {
+		d.logger.WarnContext(ctx, "changes of the platform's tables could not be applied; see thaw adopt status", "rows", failed)
+	}
+	return errors.Join(err, d.store.Tx(ctx, func(_ pgx.Tx, q *dbsqlc.Queries) error { return q.RingChanges(ctx) }))
 }
 
 // measure reads the length of a tick and the offset of the database's clock from the process's

@@ -31,6 +31,7 @@ func gatherAll(t *testing.T) map[string]*dto.MetricFamily {
 	s.Exec(t, "SELECT thaw.enqueue('pause_account', 'resume', 1::smallint, '{\"account_id\": 1}', '1 hour')")
 	s.Exec(t, "INSERT INTO thaw.signal_sources (provider, last_signal_at) VALUES ('linkedin', thaw.now())")
 	s.Exec(t, "INSERT INTO thaw.webhook_endpoints (url) VALUES ('https://platform.example.com')")
+	s.Exec(t, "SELECT thaw.start_adoption('a test')")
 	families, err := s.Registry().Gather()
 	require.NoError(t, err)
 	all := map[string]*dto.MetricFamily{}

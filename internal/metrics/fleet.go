@@ -60,6 +60,15 @@ var (
 		"Age of the oldest message that waits for delivery, by endpoint ID; 0 if none waits.", "endpoint")
 	endpointDesc = desc("webhook_endpoint_enabled", "Whether an endpoint is enabled (1) or was disabled because it answered 410 (0).", "endpoint")
 
+	driftDesc = desc("drift_rows",
+		"Rows of the platform's own tables that differed from Thaw's copy in the last comparison (thaw adopt check).")
+	adoptErrorsDesc = desc("adopt_errors",
+		"Changes of the platform's own tables that could not be applied: rows that are parked, rows that are retried, and statements whose rows are unknown; values above 100,000 are reported as 100,000.", "state")
+	changesDesc = desc("adopt_changes_waiting",
+		"Changes of Thaw that the platform has not taken yet; values above 100,000 are reported as 100,000.")
+	changesAgeDesc = desc("adopt_oldest_change_age_seconds", "Age of the oldest change that the platform has not taken yet; 0 if none waits.")
+	shadowDesc     = desc("shadow_workspaces", "Workspaces in shadow mode.")
+
 	workersDesc = desc("workers_alive", "Worker processes that are alive. Processes with --poll-only count as one at most.")
 	jobsDesc    = desc("jobs", "Jobs by queue and state, excluding completed jobs.", "queue", "state")
 )
@@ -94,6 +103,7 @@ func newFleet(ctx context.Context, c Config) *fleet {
 		{name: "snapshots", read: readSnapshots},
 		{name: "webhooks", read: readWebhooks},
 		{name: "heals", read: readHeals},
+		{name: "adoption", read: readAdoption},
 		{name: "jobs", read: readJobs},
 		{name: "oldest", read: readOldest},
 		{name: "backlog", read: readBacklog},
@@ -106,7 +116,7 @@ func newFleet(ctx context.Context, c Config) *fleet {
 func (f *fleet) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		upDesc, incompleteDesc, ageDesc, oldestDesc, pausedDesc, resumableDesc, resumedDesc, quotaUsedDesc, quotaCapDesc, tickDesc, sweepAgeDesc,
-		sweepTookDesc, sweepPartialDesc, signalsDesc, silenceDesc, silenceLimitDesc, safetyDesc, snapshotDesc, snapshotTransactionsDesc, snapshotsHiddenDesc, starvedDesc, healsDesc, deliveriesDesc, deliveryAgeDesc, endpointDesc, workersDesc, jobsDesc,
+		sweepTookDesc, sweepPartialDesc, signalsDesc, silenceDesc, silenceLimitDesc, safetyDesc, snapshotDesc, snapshotTransactionsDesc, snapshotsHiddenDesc, starvedDesc, healsDesc, deliveriesDesc, deliveryAgeDesc, endpointDesc, driftDesc, adoptErrorsDesc, changesDesc, changesAgeDesc, shadowDesc, workersDesc, jobsDesc,
 	} {
 		to <- d
 	}
@@ -248,6 +258,19 @@ func readHeals(ctx context.Context, q *dbsqlc.Queries) ([]prometheus.Metric, err
 		metrics = append(metrics, gauge(healsDesc, float64(count.Heals), count.State))
 	}
 	return metrics, nil
+}
+
+// readAdoption returns nothing while the platform's tables are not adopted.
+func readAdoption(ctx context.Context, q *dbsqlc.Queries) ([]prometheus.Metric, error) {
+	s, err := q.AdoptSummary(ctx)
+	if err != nil || !s.IsAdopted {
+		return nil, err
+	}
+	return []prometheus.Metric{
+		gauge(driftDesc, float64(s.DriftRows)), gauge(changesDesc, float64(s.Changes)), gauge(changesAgeDesc, s.OldestChangeAge),
+		gauge(adoptErrorsDesc, float64(s.Parked), "parked"), gauge(adoptErrorsDesc, float64(s.Deferred), "deferred"),
+		gauge(adoptErrorsDesc, float64(s.FailedStatements), "statement"), gauge(shadowDesc, float64(s.ShadowWorkspaces)),
+	}, nil
 }
 
 func readWebhooks(ctx context.Context, q *dbsqlc.Queries) ([]prometheus.Metric, error) {

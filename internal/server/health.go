@@ -77,12 +77,15 @@ func (h *health) check(ctx context.Context) readiness {
 		// first is set if the later checks are meaningless when this one fails.
 		first bool
 	}{
-		{"database", h.database, true}, {"migrations", h.migrations, true}, {"instance", h.instance, false}, {"worker", h.worker, false}, {"sweep", h.sweep, false},
+		{"database", h.database, true}, {"migrations", h.migrations, true}, {"instance", h.instance, false}, {"worker", h.worker, false}, {"sweep", h.sweep, false}, {"adoption", h.adoption, false},
 	} {
 		verdict, err := check.run(ctx)
 		if err != nil {
 			h.logger.ErrorContext(ctx, "readiness check failed", "check", check.name, "error", err)
 			verdict = "check failed; see the log"
+		}
+		if verdict == notApplicable {
+			continue
 		}
 		found.Checks[check.name] = verdict
 		if verdict == ok {
@@ -96,8 +99,11 @@ func (h *health) check(ctx context.Context) readiness {
 	return found
 }
 
-// ok is the verdict of a check that passed.
-const ok = "ok"
+// Verdicts of a check that passed, and of one that this installation does not need.
+const (
+	ok            = "ok"
+	notApplicable = ""
+)
 
 func (h *health) database(ctx context.Context) (string, error) {
 	state, err := h.store.Read().DatabaseState(ctx)
@@ -136,6 +142,23 @@ func (h *health) instance(ctx context.Context) (string, error) {
 		return "", err
 	case instance.WhyCopy != "":
 		return instance.WhyCopy + ": run thaw instance adopt --as NAME --reason TEXT", nil
+	default:
+		return ok, nil
+	}
+}
+
+// adoption fails while the copy of the platform's own tables cannot be trusted.
+func (h *health) adoption(ctx context.Context) (string, error) {
+	s, err := h.store.Read().AdoptSummary(ctx)
+	switch {
+	case err != nil:
+		return "", err
+	case !s.IsAdopted:
+		return notApplicable, nil
+	case s.FailedStatements > 0:
+		return fmt.Sprintf("%d statements on the platform's tables were not copied: run thaw adopt check --fix", s.FailedStatements), nil
+	case s.IsOverLimit:
+		return fmt.Sprintf("%d of %d rows of the platform differ from Thaw's copy: run thaw adopt check --fix", s.DriftRows, s.RowsChecked), nil
 	default:
 		return ok, nil
 	}

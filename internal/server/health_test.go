@@ -91,6 +91,23 @@ func TestReadyWhileTicksAreSwept(t *testing.T) {
 	require.Eventually(t, ready, 30*time.Second, 10*time.Millisecond)
 }
 
+// An installation that copies the platform's tables is not ready while the copy cannot be trusted.
+func TestDriftIsNotReady(t *testing.T) {
+	t.Parallel()
+	s := serve(t, testdb.New(t), webhook.Config{})
+	says := func(text string) {
+		t.Helper()
+		require.Eventually(t, func() bool { return strings.Contains(s.get(t, "/readyz").body, `"adoption":"`+text) }, 30*time.Second, 10*time.Millisecond)
+	}
+	require.NotContains(t, s.get(t, "/readyz").body, "adoption")
+	s.Exec(t, "SELECT thaw.start_adoption('a test')")
+	says("ok")
+	s.Exec(t, "SELECT thaw.note_adopt_failure('enrollment', '42883', 'a function is missing')")
+	says("1 statements on the platform's tables were not copied: run thaw adopt check --fix")
+	s.Exec(t, "SELECT thaw.note_check(1000, 500, 'leads', thaw.now() + interval '1 minute')")
+	says("500 of 1000 rows of the platform differ from Thaw's copy: run thaw adopt check --fix")
+}
+
 // A copy of a database is not ready, and the answer says what to do.
 func TestCopyIsNotReady(t *testing.T) {
 	t.Parallel()

@@ -626,6 +626,9 @@ BEGIN
         status := 'paused';
         reason := CASE WHEN change ? 'reason' THEN coalesce(reason, 'paused_by_user') ELSE p_old.paused_reason END;
         own := CASE WHEN change ? 'own_reason' THEN own ELSE p_old.own_reason END;
+    ELSIF status IS NULL AND reason IS NOT NULL AND NOT thaw.waits_for_account(reason) AND p_old.status IN ('pending', 'active') THEN
+        -- The platform has not heard yet that Thaw resumed the prospect. A person pauses it.
+        status := 'paused';
     END IF;
     CASE
     WHEN status IS NULL THEN

@@ -98,23 +98,22 @@ BEGIN
     SELECT jsonb_agg(to_jsonb(c)) INTO changes FROM thaw.take_changes('a test', n) AS c;
     IF changes IS NULL THEN RETURN 0; END IF;
     PERFORM s.id FROM app.seats AS s WHERE s.id IN (SELECT (c ->> 'account')::integer FROM jsonb_array_elements(changes) AS c WHERE c ->> 'kind' = 'account') ORDER BY s.id FOR NO KEY UPDATE;
+    PERFORM s.id FROM app.sequences AS s WHERE s.id IN (SELECT (c ->> 'campaign')::integer FROM jsonb_array_elements(changes) AS c WHERE c ->> 'kind' = 'campaign') ORDER BY s.id FOR NO KEY UPDATE;
     PERFORM l.id FROM app.leads AS l WHERE l.id IN (SELECT (c ->> 'enrollment')::integer FROM jsonb_array_elements(changes) AS c WHERE c ->> 'kind' = 'enrollment') ORDER BY l.id FOR NO KEY UPDATE;
-    UPDATE app.seats AS s SET state = CASE a.status WHEN 'connected' THEN 'ok' WHEN 'disconnected' THEN 'credentials' WHEN 'connecting' THEN 'new' ELSE 'gone' END
-    FROM jsonb_array_elements(changes) AS c JOIN thaw.accounts AS a ON a.external_id = c ->> 'account'
-    WHERE c ->> 'kind' = 'account' AND s.id = (c ->> 'account')::integer;
-    UPDATE app.sequences AS s SET state = CASE g.status WHEN 'running' THEN 'live' WHEN 'paused' THEN 'stopped' ELSE s.state END
-    FROM jsonb_array_elements(changes) AS c JOIN thaw.campaigns AS g ON g.external_id = c ->> 'campaign'
-    WHERE c ->> 'kind' = 'campaign' AND s.id = (c ->> 'campaign')::integer;
+    UPDATE app.seats AS s SET state = CASE c.status WHEN 'connected' THEN 'ok' WHEN 'disconnected' THEN 'credentials' WHEN 'connecting' THEN 'new' ELSE 'gone' END
+    FROM thaw.confirm_changes('account', ARRAY(SELECT c ->> 'account' FROM jsonb_array_elements(changes) AS c WHERE c ->> 'kind' = 'account')) AS c
+    WHERE s.id = c.id::integer;
+    UPDATE app.sequences AS s SET state = CASE c.status WHEN 'running' THEN 'live' ELSE 'stopped' END
+    FROM thaw.confirm_changes('campaign', ARRAY(SELECT c ->> 'campaign' FROM jsonb_array_elements(changes) AS c WHERE c ->> 'kind' = 'campaign')) AS c
+    WHERE s.id = c.id::integer;
     WITH written AS (
-        UPDATE app.leads AS l SET state = CASE e.status WHEN 'active' THEN 'running' WHEN 'paused' THEN 'paused' ELSE 'queued' END,
-            cause = CASE WHEN e.waits_for_account THEN 'account_lost' WHEN e.paused_reason = 'account_restricted' THEN 'restricted'
-                WHEN e.status = 'paused' THEN coalesce(l.cause, 'by a person') END,
-            seat_id = a.external_id::integer, next_run_at = CASE WHEN e.status = 'active' THEN greatest(l.next_run_at, e.next_action_at) ELSE l.next_run_at END
-        FROM jsonb_array_elements(changes) AS c
-        JOIN thaw.enrollments AS e ON e.external_id = c ->> 'enrollment'
-        LEFT JOIN thaw.accounts AS a ON a.id = e.account_id
-        WHERE c ->> 'kind' = 'enrollment' AND l.id = (c ->> 'enrollment')::integer AND e.status IN ('pending', 'active', 'paused')
-        RETURNING l.id, l.sequence_id, l.step, l.next_run_at, l.state)
+        UPDATE app.leads AS l SET state = CASE c.status WHEN 'active' THEN 'running' WHEN 'paused' THEN 'paused' ELSE 'queued' END,
+            cause = CASE c.reason WHEN 'paused_by_user' THEN coalesce(c.own_reason, 'by a person') WHEN 'account_restricted' THEN 'restricted'
+                ELSE CASE WHEN c.status = 'paused' THEN 'account_lost' END END,
+            seat_id = c.account::integer, next_run_at = CASE WHEN c.status = 'active' THEN greatest(l.next_run_at, c.next_action_at) ELSE l.next_run_at END
+        FROM thaw.confirm_changes('enrollment', ARRAY(SELECT c ->> 'enrollment' FROM jsonb_array_elements(changes) AS c WHERE c ->> 'kind' = 'enrollment')) AS c
+        WHERE l.id = c.id::integer
+        RETURNING l.id, l.state)
     SELECT array_agg(w.id) INTO changed FROM written AS w WHERE w.state = 'paused';
     -- The steps that the paused ones have now.
     PERFORM thaw.take_enrollments(jsonb_agg(jsonb_build_object('id', l.id, 'campaign', l.sequence_id, 'step', l.step, 'next_action_at', l.next_run_at)))
