@@ -19,7 +19,6 @@ import (
 type suite struct {
 	packages []string // folders or patterns, from the root of the module
 	tests    []string // by name; all if empty
-	without  string   // pattern for go test -skip
 	overlay  string   // file for go test -overlay
 	env      []string // additional environment, as NAME=value
 }
@@ -45,9 +44,6 @@ func (s suite) run(t *testing.T) (v verdict) {
 			patterns = append(patterns, regexp.QuoteMeta(name))
 		}
 		args = append(args, "-run", "^("+strings.Join(patterns, "|")+")$")
-	}
-	if s.without != "" {
-		args = append(args, "-skip", s.without)
 	}
 	cmd := exec.CommandContext(t.Context(), "go", append(args, s.packages...)...)
 	cmd.Dir = ".."
