@@ -82,7 +82,7 @@ func TestWordsForAccounts(t *testing.T) {
 		{"linkedin", "disconnected", "CREDENTIALS", "LinkedIn|account|is disconnected|Reconnect it.|The owner has to reconnect the account in the platform."},
 		{"pigeon", "disconnected", "", "pigeon|account|is disconnected|Reconnect it.|The owner has to reconnect the account in the platform."},
 		{"email", "disconnected", "", "Email|mailbox|is disconnected|Sign in to it again.|The owner has to sign in to the mailbox again in the platform."},
-		{"email", "disconnected", "oauth_expired", "Email|mailbox|is disconnected because its sign-in has expired|Sign in to it again.|The owner has to sign in to the mailbox again in the platform."},
+		{"email", "disconnected", "oauth_expired", "Email|mailbox|is disconnected because its sign-in has expired|Sign in to it again.|The sign-in of the mailbox has expired. The owner has to sign in again in the platform."},
 		// The word belongs to another status: the platform has set this one by UPDATE.
 		{"email", "connecting", "oauth_expired", "Email|mailbox|is still connecting|No action is needed unless it stays in this state.|The login is in progress. If it does not finish, the owner has to log in again."},
 		{"email", "connected", "", "Email|mailbox|-|-|-"},
@@ -122,10 +122,11 @@ func TestReferenceHasProviderWords(t *testing.T) {
 			p.account, coalesce('#' || w.word || '#', ''), coalesce('#' || w.means || '#', ''), coalesce(w.says, ''), coalesce(w.advice, ''), coalesce(w.owner_advice, ''), '')
 		FROM thaw.providers AS p LEFT JOIN thaw.provider_words AS w ON w.provider = p.provider
 		ORDER BY p.provider, w.means::thaw.account_status, w.word <> w.means, w.word`)
-	table := "| provider | account | word | means | an account … | advice | advice to the owner |\n|---|---|---|---|---|---|---|\n"
+	lines := []string{"| provider | account | word | means | an account … | advice | advice to the owner |\n|---|---|---|---|---|---|---|"}
 	for _, row := range rows {
-		table += strings.TrimSpace(strings.ReplaceAll(row, "#", "`")) + "\n"
+		lines = append(lines, strings.TrimSpace(strings.ReplaceAll(row, "#", "`")))
 	}
+	table := strings.Join(lines, "\n") + "\n"
 	content, err := os.ReadFile(path)
 	require.NoError(t, err)
 	before, rest, found := strings.Cut(string(content), begin)

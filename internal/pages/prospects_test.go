@@ -191,7 +191,7 @@ func TestMailboxPage(t *testing.T) {
 	require.Contains(t, d.get(t, bob).text, "Email account <code>h_bob</code>")
 	d.Exec(t, "SELECT thaw.signal('email', 'h_bob', 'oauth_expired')")
 	got := d.get(t, bob).text
-	require.Contains(t, got, "The owner has to sign in to the mailbox again in the platform.")
+	require.Contains(t, got, "The sign-in of the mailbox has expired. The owner has to sign in again in the platform.")
 	require.Contains(t, got, "The provider says: oauth_expired")
 	require.NotContains(t, got, "reconnect the account")
 	require.Contains(t, d.get(t, "/signals?account=h_bob").text, "oauth_expired", "the filter finds the provider")
