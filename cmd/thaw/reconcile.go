@@ -91,7 +91,8 @@ func (c *reconcileCmd) Run(ctx context.Context, e *env) error {
 }
 
 // listedAccount turns a row into a signal of the Standard Webhooks route, which takes Thaw's own
-// statuses and the words of the provider. The ID names the source, and makes a repeated row a duplicate.
+// statuses and the words of the provider. The ID names the source, and makes a repeated row a
+// duplicate.
 func listedAccount(row csvRow) (difference, error) {
 	if row.err != nil {
 		return difference{}, row.err

@@ -15,8 +15,8 @@ import (
 //go:embed fleet.csv
 var fleet []byte
 
-// importFleet imports the fleet, inserts a mailbox, and switches auto-resume off for one workspace before the first
-// tick.
+// importFleet imports the fleet, inserts a mailbox, and switches auto-resume off for one workspace
+// before the first tick.
 func (s *story) importFleet(ctx context.Context) error {
 	bar := s.bar("import", "prospects", int64(bytes.Count(fleet, []byte("\n"))-1))
 	result, err := importer.Import(ctx, s.db.Pool(), bytes.NewReader(fleet), importer.Options{

@@ -52,8 +52,9 @@ func NormalURL(raw string) string {
 // Spellings returns the spellings under which a prospect may have been enrolled, starting with the
 // given one: with https, http and no scheme, with and without www, with and without a trailing
 // slash; the slug of a LinkedIn profile as given and in lower case, percent-encoded and decoded; an
-// e-mail address as given and in lower case, with and without mailto:. All of them have the same [NormalURL]. Their number is bounded, because each one is looked up in
-// the index of URLs as they were enrolled.
+// e-mail address as given and in lower case, with and without mailto:. All of them have the same
+// [NormalURL]. Their number is bounded, because each one is looked up in the index of URLs as they
+// were enrolled.
 func Spellings(raw string) []string {
 	spellings := []string{raw}
 	if trimmed := strings.TrimSpace(raw); trimmed != raw {

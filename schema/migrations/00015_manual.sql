@@ -405,8 +405,8 @@ CREATE FUNCTION thaw.sending_held_by(account text, provider text DEFAULT NULL)
 RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT coalesce(
-        -- Shadow mode is not the platform's concern: it sends as it always did. If several providers
-        -- use the ID, an account that is blocked counts.
+        -- Shadow mode is not the platform's concern: it sends as it always did. If several
+        -- providers use the ID, an account that is blocked counts.
         (SELECT max(coalesce(nullif(thaw.blocked_by(a, true), 'shadow_mode'), '')) FROM thaw.accounts AS a
          WHERE lower(a.provider_account_id) COLLATE "C" = lower(sending_held_by.account) COLLATE "C"
              AND a.provider_account_id = sending_held_by.account
