@@ -17,6 +17,14 @@ import (
 type adoptCmd struct {
 	Init adoptInitCmd `cmd:"" help:"Propose a mapping of the platform's tables."`
 	Plan adoptPlanCmd `cmd:"" help:"Write the SQL that a mapping needs, and show what the rows of the platform's tables mean."`
+
+	Apply  adoptApplyCmd  `cmd:"" help:"Create the triggers, copy the rows, compare, and start in shadow mode."`
+	Status adoptStatusCmd `cmd:"" help:"Show which workspaces are live, drift, and changes that wait or failed."`
+	Check  adoptCheckCmd  `cmd:"" help:"Compare the triggers and all rows with the mapping. Exit with 1 if something differs."`
+	Live   adoptLiveCmd   `cmd:"" help:"Take workspaces from shadow mode to live."`
+	Shadow adoptShadowCmd `cmd:"" help:"Take workspaces back to shadow mode."`
+	Run    adoptRunCmd    `cmd:"" help:"Write Thaw's changes into the platform's tables, until it is stopped."`
+	Remove adoptRemoveCmd `cmd:"" help:"Drop the triggers, and leave nothing in the platform's schemas."`
 }
 
 func (adoptCmd) Help() string {

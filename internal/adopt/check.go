@@ -171,6 +171,9 @@ func (c *checker) words(table *Table, e *Entity, w *Words, path string) {
 	if column.IsGenerated && (e.Kind == Campaigns || e.Kind == Enrollments) {
 		c.add(w.Line, path+".column", fmt.Sprintf("%s of %s is a generated column, which Thaw cannot write", w.Column, table.Name), "Map the column that it is generated from.")
 	}
+	if w == e.Reason && column.NotNull && w.None == nil {
+		c.add(w.Line, path, fmt.Sprintf("%s of %s cannot be null, so Thaw needs the word of a row that is not paused", w.Column, table.Name), `Add none, for example none: "".`)
+	}
 	if len(column.Words) == 0 {
 		return
 	}

@@ -20,6 +20,8 @@ type Plan struct {
 	Tables    []TableTriggers
 	// Runner says who can run it.
 	Runner string
+	// Grants are the statements of Setup that give permissions.
+	Grants []string
 }
 
 // A Function is the function of a trigger.
@@ -53,6 +55,17 @@ var (
 	tableTemplate string
 )
 
+// Revokes are the statements that take back the grants of the plan.
+func (p *Plan) Revokes() []string {
+	var all []string
+	for _, grant := range p.Grants {
+		if end := strings.LastIndex(grant, " TO "); end > 0 && !strings.Contains(grant, "SCHEMA thaw_adopt") {
+			all = append(all, "REVOKE"+strings.TrimPrefix(grant[:end], "GRANT")+" FROM "+grant[end+len(" TO "):])
+		}
+	}
+	return all
+}
+
 // SQL returns the plan as one file.
 func (p *Plan) SQL() string { return render(adoptTemplate, p) }
 
@@ -69,7 +82,7 @@ func (m *Mapping) Generate(catalog *Catalog, thawRole string) *Plan {
 	if len(grants) > 0 {
 		runner = "a role that is a member of " + owner + " and " + thawRole + ", or a superuser"
 	}
-	g.plan.Runner = runner
+	g.plan.Runner, g.plan.Grants = runner, grants
 	g.plan.Setup = render(setupTemplate, map[string]any{"Owner": owner, "Thaw": thawRole, "Grants": grants})
 	for i := range g.plan.Tables {
 		g.plan.Tables[i].SQL = render(tableTemplate, g.plan.Tables[i])
@@ -90,6 +103,10 @@ type part struct {
 	pairs   []string // 'key', expression
 	// running is true for values that matter only while the row is paused.
 	running bool
+	// whenPaused are sent too if the row is paused now.
+	whenPaused []string
+	// isReason is true if the part is only whenPaused.
+	isReason bool
 }
 
 // single is the kind of one row.
@@ -100,6 +117,9 @@ func (g *generator) entity(e *Entity) {
 	all := slices.Clone(always)
 	for _, p := range parts {
 		all = append(all, p.pairs...)
+		if !p.isReason {
+			all = append(all, p.whenPaused...)
+		}
 	}
 	body := func(kind Kind, id, row, from, where string) string {
 		return render(bodyTemplate, map[string]any{"ID": id, "Row": row, "From": from, "Where": where, "Kind": kind, "Single": kind.single()})
@@ -120,18 +140,26 @@ func (g *generator) entity(e *Entity) {
 		when := "o." + name(e.ID) + " IS NULL"
 		if len(p.columns) > 0 {
 			differs := differ(p.columns)
-			if p.running {
+			switch {
+			case p.running:
 				// Sent when the row does not run, and together with a change of its status or account.
 				differs = "(" + differs + " AND " + g.isStopped(e, "n") + ")"
 				when += " OR " + differ(append(g.statusColumns(e), columnsOf(e.Values["account"])...))
+			case p.isReason:
+				// A reason without a status: a status that did not change may be older than what Thaw
+				// has decided since, and would undo it.
+				differs = "(" + differs + " AND " + g.isPaused(e, "n") + ")"
+				when = ""
 			}
 			changed = append(changed, differs)
-			when = differs + " OR " + when
+			when = strings.TrimSuffix(differs+" OR "+when, " OR ")
 		}
-		if len(p.pairs) == 0 {
-			continue
+		if len(p.pairs) > 0 {
+			fmt.Fprintf(&row, "\n%[1]s|| CASE WHEN %[2]s\n%[1]s    THEN %[3]s ELSE '{}' END", indent, when, object(p.pairs, indent+"    "))
 		}
-		fmt.Fprintf(&row, "\n%[1]s|| CASE WHEN %[2]s\n%[1]s    THEN %[3]s ELSE '{}' END", indent, when, object(p.pairs, indent+"    "))
+		if len(p.whenPaused) > 0 {
+			fmt.Fprintf(&row, "\n%[1]s|| CASE WHEN (%[2]s) AND %[4]s\n%[1]s    THEN %[3]s ELSE '{}' END", indent, when, object(p.whenPaused, indent+"    "), g.isPaused(e, "n"))
+		}
 	}
 	where := "n." + name(e.ID) + " IS NOT NULL AND (" + strings.Join(changed, "\n                    OR ") + ")"
 	g.add(e, "update", "Changed "+string(e.Kind)+", with the values that changed.",
@@ -216,8 +244,19 @@ func (g *generator) parts(e *Entity, row string) (always []string, parts []part)
 		}
 		parts = append(parts, p)
 	}
-	if e.Status != nil {
-		parts = append(parts, part{columns: g.statusColumns(e), pairs: g.statusPairs(e, row)})
+	if e.Status == nil {
+		return always, parts
+	}
+	status := part{columns: []string{e.Status.Column}, pairs: g.statusPairs(e, row)}
+	if e.Deleted != nil {
+		status.columns = append(status.columns, e.Deleted.Column)
+	}
+	if e.Kind.hasReason() {
+		status.whenPaused = g.reasonPairs(e, row)
+	}
+	parts = append(parts, status)
+	if e.Reason != nil && e.Reason.Column != e.Status.Column {
+		parts = append(parts, part{columns: []string{e.Reason.Column}, whenPaused: status.whenPaused, isReason: true})
 	}
 	return always, parts
 }
@@ -289,13 +328,6 @@ func (g *generator) statusPairs(e *Entity, row string) []string {
 	// A word that is not in the map, and null, parks the row.
 	pairs := []string{fmt.Sprintf("CASE WHEN %s IN (%s) THEN 'status' ELSE 'unknown' END,", column, strings.Join(known, ", ")) +
 		fmt.Sprintf("\n                        CASE %s%s%sELSE coalesce(%s, 'null') END", column, cases.String(), indent, column)}
-	if e.Kind.hasReason() {
-		reason, own := g.reason(e, row)
-		pairs = append(pairs, "'reason', "+reason)
-		if own != "" {
-			pairs = append(pairs, "'own_reason', "+own)
-		}
-	}
 	if e.Deleted != nil {
 		deleted := row + "." + name(e.Deleted.Column)
 		if g.catalog.Table(e.Table).Column(e.Deleted.Column).BaseType == "bool" {
@@ -304,6 +336,15 @@ func (g *generator) statusPairs(e *Entity, row string) []string {
 			deleted += " IS NOT NULL"
 		}
 		pairs = append(pairs, "'deleted', "+deleted)
+	}
+	return pairs
+}
+
+func (g *generator) reasonPairs(e *Entity, row string) []string {
+	reason, own := g.reason(e, row)
+	pairs := []string{"'reason', " + reason}
+	if own != "" {
+		pairs = append(pairs, "'own_reason', "+own)
 	}
 	return pairs
 }
@@ -351,6 +392,15 @@ func (g *generator) reason(e *Entity, row string) (reason, own string) {
 	return "CASE" + cases.String() + " END", own
 }
 
+// isPaused is the condition that the platform's word means paused.
+func (g *generator) isPaused(e *Entity, row string) string {
+	var words []string
+	for _, word := range e.Status.meaning(paused) {
+		words = append(words, quoteText(word.Theirs))
+	}
+	return fmt.Sprintf("%s.%s::text IN (%s)", row, name(e.Status.Column), strings.Join(words, ", "))
+}
+
 // isStopped is the condition that no sender works on the row.
 func (g *generator) isStopped(e *Entity, row string) string {
 	var words []string
@@ -389,7 +439,7 @@ func (g *generator) grants(owner string) []string {
 		}
 		if table.Owner != g.thawRole && !owners[table.Owner] {
 			all = append(all, "GRANT USAGE ON SCHEMA thaw TO "+quote(table.Owner))
-			all = append(all, "GRANT EXECUTE ON FUNCTION thaw.take_workspaces(jsonb, boolean), thaw.take_accounts(jsonb, boolean), thaw.take_campaigns(jsonb, boolean),\n    thaw.take_enrollments(jsonb, boolean), thaw.note_adopt_failure(text, text, text), thaw.take_changes(text, integer) TO "+quote(table.Owner))
+			all = append(all, "GRANT EXECUTE ON FUNCTION thaw.take_workspaces(jsonb, boolean), thaw.take_accounts(jsonb, boolean), thaw.take_campaigns(jsonb, boolean),\n    thaw.take_enrollments(jsonb, boolean), thaw.note_adopt_failure(text, text, text), thaw.take_changes(text, integer), thaw.confirm_changes(text, text[]) TO "+quote(table.Owner))
 		}
 		owners[table.Owner] = true
 	}

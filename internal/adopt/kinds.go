@@ -101,7 +101,7 @@ func (k Kind) reasons() []string {
 
 // isRunning reports whether a sender works on rows with this status.
 func (k Kind) isRunning(status string) bool {
-	return k == Enrollments && (status == string(enum.EnrollmentActive) || status == string(enum.EnrollmentPending))
+	return k == Enrollments && status == string(enum.EnrollmentActive)
 }
 
 // paused is the status of a paused campaign or enrollment.

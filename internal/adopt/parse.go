@@ -348,7 +348,10 @@ func (d *decoder) words(node *yaml.Node, path string, kind Kind, isReason bool) 
 		case "else":
 			w.Else = d.choice(value, at, ours)
 		case "none":
-			none, _ := d.scalar(value, at, "the word of a row that is not paused")
+			none := ""
+			if value.Kind != yaml.ScalarNode || value.Tag != "!!str" || value.Value != "" {
+				none, _ = d.scalar(value, at, "the word of a row that is not paused")
+			}
 			w.None = &none
 		default:
 			d.choice(value, at, []string{"park"})

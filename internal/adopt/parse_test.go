@@ -100,6 +100,7 @@ func TestParseSaysWhatIsWrong(t *testing.T) {
 		{"section", "workspaces: {table: app.workspaces, id: id, name: title}", "", "workspaces: the section is missing"},
 		{"unknown section", "workspaces:", "tenants:", `line 2: "tenants" is no field here. Fields: workspaces, accounts, campaigns, enrollments.`},
 		{"policy", "unknown: park", "unknown: ignore", `"ignore" is not possible here. Use park.`},
+		{"a word of nothing", "else: paused_by_user}\n  step", "none: }\n  step", "enrollments.reason.none: this is nothing. Write the word of a row that is not paused."},
 		{"documents", "workspaces:", "---\na: b\n---\nworkspaces:", "more than one YAML document"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -23,10 +23,10 @@ const (
 // tableNames match the last words of table names, as [plain] writes them, best first.
 var tableNames = map[Kind][]*regexp.Regexp{
 	Workspaces: patterns(`workspace`, `organi[sz]ation`, `tenant`, `team`, `compan(y|ie)`, `client`),
-	Accounts: patterns(`linked_?in_account`, `(sender|sending|provider|connected|email|social)_account`, `mailbox(e)?`, `seat`, `sender`, `linked_?in_(seat|profile|user)`,
+	Accounts: patterns(`linked_?in_?account`, `(sender|sending|provider|connected|email|social)_?account`, `mailbox(e)?`, `seat`, `sender`, `linked_?in_?(seat|profile|user)`,
 		`account`, `integration`),
 	Campaigns:   patterns(`campaign`, `sequence`, `cadence`, `flow`),
-	Enrollments: patterns(`enrol?lment`, `campaign_(lead|member|prospect|contact|recipient)`, `sequence_(lead|member|prospect|contact|step)`, `lead`, `prospect`, `contact`, `recipient`),
+	Enrollments: patterns(`enrol?lment`, `campaign_?(lead|member|prospect|contact|recipient)`, `sequence_?(lead|member|prospect|contact)`, `lead`, `prospect`, `contact`, `recipient`),
 }
 
 // columnNames match the names of columns, best first.
@@ -45,7 +45,7 @@ var columnNamesOf = map[string][]*regexp.Regexp{
 	"step":           patterns(`current_step`, `step`, `step_number`, `step_index`, `current_step_number`, `position`),
 	"next_action_at": patterns(`next_action_at`, `next_run_at`, `next_step_at`, `due_at`, `scheduled_at`, `run_at`, `next_send_at`, `scheduled_for`),
 	"paused_at":      patterns(`paused_at`, `halted_at`),
-	"status":         patterns(`status`, `state`, `connection_(status|state)`, `.*_(status|state)`, `stage`),
+	"status":         patterns(`status`, `state`, `connection_(status|state)`, `.*_(status|state)`, `stage`, `(is_)?(active|enabled)`),
 	"reason":         patterns(`paused?_(cause|reason)`, `halt_(cause|reason)`, `(status|state)_reason`, `hold_reason`, `stop_reason`, `reason`),
 	"deleted":        patterns(`deleted_at`, `discarded_at`, `archived_at`, `is_deleted`, `deleted`),
 }
@@ -63,14 +63,14 @@ var meanings = map[Kind]map[string]string{
 	}),
 	Campaigns: words(map[enum.CampaignStatus]string{
 		enum.CampaignDraft:     "draft new created",
-		enum.CampaignRunning:   "running active live started in_progress",
-		enum.CampaignPaused:    "paused halted on_hold stopped suspended",
+		enum.CampaignRunning:   "running active live started in_progress true",
+		enum.CampaignPaused:    "paused halted on_hold stopped suspended false",
 		enum.CampaignCompleted: "completed complete done finished ended archived",
 	}),
 	Enrollments: words(map[enum.EnrollmentStatus]string{
 		enum.EnrollmentPending:   "pending queued new scheduled waiting created not_started",
 		enum.EnrollmentActive:    "active running in_progress live contacted sending",
-		enum.EnrollmentPaused:    "paused on_hold halted suspended",
+		enum.EnrollmentPaused:    "paused on_hold halted suspended paused_by_user paused_manually",
 		enum.EnrollmentCompleted: "completed complete done finished",
 		enum.EnrollmentReplied:   "replied answered responded",
 		enum.EnrollmentFailed:    "failed error errored bounced",
@@ -85,6 +85,9 @@ var reasonMeanings = words(map[enum.PauseReason]string{
 	enum.ReasonAccountRestricted:   "account_restricted restricted",
 	enum.ReasonPausedByUser:        "paused_by_user user manual by_user person",
 })
+
+// pausedForAccount are the usual status words that also say why a prospect is paused.
+var pausedForAccount = []string{"paused_account", "account_paused", "paused_by_account", "paused_account_lost", "account_lost", "paused_disconnected", "account_disconnected"}
 
 func words[T ~string](all map[T]string) map[string]string {
 	meanings := map[string]string{}
@@ -346,7 +349,7 @@ func (p *proposal) section(kind Kind) (*yaml.Node, error) {
 		}
 	}
 	if kind.hasStatus() {
-		status, err := p.words(t, "status", meanings[kind], kind.statuses())
+		status, err := p.words(t, kind, "status", meanings[kind], kind.statuses())
 		if err != nil {
 			return nil, err
 		}
@@ -366,12 +369,17 @@ func (p *proposal) section(kind Kind) (*yaml.Node, error) {
 		put(node, "delete", scalar(deletes[kind][0]))
 	}
 	if kind.hasReason() {
-		reason, err := p.words(t, "reason", reasonMeanings, kind.reasons())
+		reason, err := p.words(t, kind, "reason", reasonMeanings, kind.reasons())
 		if err != nil {
 			return nil, err
 		}
 		if reason != nil {
 			put(reason, "else", scalar(string(enum.ReasonPausedByUser)))
+			if column := p.find(t, "reason"); column.NotNull && column.Category == "S" {
+				put(reason, "none", &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.DoubleQuotedStyle, LineComment: "the word of a row that is not paused"})
+			} else if column.NotNull {
+				put(reason, "none", unknown("the word of a row that is not paused"))
+			}
 			put(node, "reason", reason)
 		} else {
 			absent = append(absent, "reason: {column: …, map: {…}, else: paused_by_user}: why a row is paused")
@@ -429,13 +437,17 @@ func (p *proposal) joined(t *Table, fieldName string) *yaml.Node {
 }
 
 // words proposes the translation of a column, or returns nil if there is no such column.
-func (p *proposal) words(t *Table, fieldName string, usual map[string]string, ours []string) (*yaml.Node, error) {
+func (p *proposal) words(t *Table, kind Kind, fieldName string, usual map[string]string, ours []string) (*yaml.Node, error) {
 	column := p.find(t, fieldName)
 	if column == nil {
 		return nil, nil
 	}
 	found, comment := column.Words, ""
-	if len(found) == 0 {
+	isComplete := len(found) > 0 // the type or a CHECK constraint lists the words
+	switch {
+	case column.BaseType == "bool":
+		found, isComplete = []string{"true", "false"}, true
+	case !isComplete:
 		var err error
 		if found, comment, err = p.sample(t, column); err != nil {
 			return nil, err
@@ -447,17 +459,46 @@ func (p *proposal) words(t *Table, fieldName string, usual map[string]string, ou
 		node.Content = append(node.Content, scalar("map"), p.reasonMap(found, usual))
 		return node, nil
 	}
-	put(node, "map", p.wordMap(found, comment, usual, ours))
+	all := p.wordMap(found, comment, usual, ours)
+	if !isComplete {
+		addWritten(all, kind)
+	}
+	put(node, "map", all)
 	return node, nil
+}
+
+// addWritten adds the statuses that Thaw writes and for which no row has a word now, unless a
+// question mark may be one of them.
+func addWritten(all *yaml.Node, kind Kind) {
+	meant := map[string]bool{}
+	for i := 1; i < len(all.Content); i += 2 {
+		meant[all.Content[i].Value] = true
+	}
+	if meant[undecided] {
+		return
+	}
+	for _, status := range kind.written() {
+		if !meant[status] {
+			value := scalar(status)
+			value.LineComment = "the word that Thaw writes for it; no row has one now"
+			all.Content = append(all.Content, unknown(""), value)
+		}
+	}
 }
 
 func (p *proposal) wordMap(found []string, comment string, usual map[string]string, ours []string) *yaml.Node {
 	node := &yaml.Node{Kind: yaml.MappingNode}
 	for _, word := range found {
 		meaning, ok := usual[plain(word)]
-		if ok {
+		switch {
+		case ok:
 			put(node, word, scalar(meaning))
-		} else {
+		case slices.Contains(ours, paused) && slices.Contains(pausedForAccount, plain(word)):
+			both := &yaml.Node{Kind: yaml.MappingNode, Style: yaml.FlowStyle}
+			put(both, "status", scalar(paused))
+			put(both, "reason", scalar(string(enum.ReasonAccountDisconnected)))
+			put(node, word, both)
+		default:
 			put(node, word, unknown("one of "+strings.Join(ours, ", ")))
 		}
 	}

@@ -236,6 +236,9 @@ const (
 	ActionShadowOff        ActionKind = "shadow_off"
 	ActionProspectErased   ActionKind = "prospect_erased"
 	ActionWorkspaceRemoved ActionKind = "workspace_removed"
+	ActionAdopted          ActionKind = "adopted"
+	ActionAdoptionFixed    ActionKind = "adoption_fixed"
+	ActionAdoptionRemoved  ActionKind = "adoption_removed"
 )
 
 // ActionKinds are all values of [ActionKind], in the database's order.
@@ -272,6 +275,9 @@ var ActionKinds = []ActionKind{
 	ActionShadowOff,
 	ActionProspectErased,
 	ActionWorkspaceRemoved,
+	ActionAdopted,
+	ActionAdoptionFixed,
+	ActionAdoptionRemoved,
 }
 
 // WaitsForAccount reports whether a pause for this reason ends when an account

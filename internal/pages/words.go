@@ -122,6 +122,7 @@ var actions = map[string]string{
 	"auto_resume_off": "auto-resume turned off", "auto_resume_on": "auto-resume turned on", "settings_changed": "settings changed", "shadow_on": "shadow mode turned on", "shadow_off": "taken live", "safety_entered": "safety mode entered", "safety_exited": "safety mode exited",
 	"instance_adopted": "instance adopted", "server_changed": "server changed",
 	"prospect_erased": "prospect erased", "workspace_removed": "workspace removed",
+	"adopted": "tables adopted", "adoption_fixed": "copy of the tables fixed", "adoption_removed": "adoption removed",
 	"heal_cap_set": "heal cap set", "heal_cap_removed": "heal cap removed",
 	"imported": "file imported", "signals_replayed": "signals replayed", "reconciled": "accounts reconciled",
 	"endpoint_added": "endpoint added", "endpoint_enabled": "endpoint enabled", "endpoint_removed": "endpoint removed",

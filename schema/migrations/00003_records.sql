@@ -388,7 +388,7 @@ CREATE TABLE thaw.manual_actions (
         'settings_changed', 'linked', 'heal_cap_set', 'heal_cap_removed', 'heal_started', 'heal_stopped', 'heal_resumed',
         'imported', 'signals_replayed', 'reconciled', 'endpoint_added', 'endpoint_enabled', 'endpoint_removed', 'messages_replayed',
         'token_created', 'token_revoked', 'jobs_changed', 'undone', 'instance_adopted', 'server_changed', 'shadow_on', 'shadow_off',
-        'prospect_erased', 'workspace_removed')),
+        'prospect_erased', 'workspace_removed', 'adopted', 'adoption_fixed', 'adoption_removed')),
     actor              text NOT NULL CHECK (actor <> ''),
     -- The database role of the session. The caller can choose actor but not this.
     session_role       text NOT NULL DEFAULT session_user,
@@ -419,7 +419,7 @@ CREATE TABLE thaw.manual_actions (
     -- the name of a token says why enough, and River UI asks for no reason.
     CONSTRAINT manual_actions_have_a_reason CHECK (
         reason IS NOT NULL OR what IN ('auto_resume_off', 'auto_resume_on', 'heal_started')
-        OR detail IS NOT NULL AND what IN ('imported', 'signals_replayed', 'reconciled', 'endpoint_added', 'token_created', 'jobs_changed')),
+        OR detail IS NOT NULL AND what IN ('imported', 'signals_replayed', 'reconciled', 'endpoint_added', 'token_created', 'jobs_changed', 'adoption_fixed')),
     -- hold_corrected and undone without an end: the hold was ended.
     CONSTRAINT manual_actions_hold_has_an_end CHECK (
         CASE WHEN what = 'held' THEN until IS NOT NULL WHEN what IN ('hold_corrected', 'undone') THEN true ELSE until IS NULL END),

@@ -1,0 +1,344 @@
+package adopt
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/thawline/thaw/internal/testdb"
+)
+
+func ignore(Kind, int64) {}
+
+// adopted returns a database with the fixture, its triggers and a complete copy. All workspaces are
+// in shadow mode.
+func adopted(t *testing.T) (*testdb.DB, *Prepared) {
+	t.Helper()
+	db := withFixture(t, "outreach")
+	m, err := Parse(mapping)
+	require.NoError(t, err)
+	p, err := m.Prepare(t.Context(), db.Pool, "thaw")
+	require.NoError(t, err)
+	require.NoError(t, m.Start(t.Context(), db.Pool))
+	require.NoError(t, p.Plan.Install(t.Context(), db.Pool))
+	_, err = p.Backfill(t.Context(), db.Pool, ignore)
+	require.NoError(t, err)
+	require.NoError(t, Running(t.Context(), db.Pool))
+	return db, p
+}
+
+func compared(t *testing.T, db *testdb.DB, p *Prepared, fix bool) Comparison {
+	t.Helper()
+	c, err := p.Compare(t.Context(), db.Pool, fix, ignore)
+	require.NoError(t, err)
+	return c
+}
+
+func copies(t *testing.T, db *testdb.DB) []string {
+	t.Helper()
+	return testdb.Column[string](t, db, `
+		SELECT concat_ws(' ', e.external_id, e.status, e.paused_reason, e.own_reason, e.step, coalesce(a.external_id, '-'))
+		FROM thaw.enrollments AS e LEFT JOIN thaw.accounts AS a ON a.id = e.account_id ORDER BY e.external_id`)
+}
+
+func TestBackfillCopiesRows(t *testing.T) {
+	t.Parallel()
+	db, p := adopted(t)
+	require.Equal(t, []string{
+		"cl_1 active 2 acc_ann", "cl_2 pending 0 acc_ann", "cl_3 paused account_disconnected 1 acc_bob",
+		"cl_4 paused paused_by_user holiday 3 acc_bob", "cl_5 pending 0 -", "cl_6 replied 2 acc_ann", "cl_7 active 1 acc_eve",
+	}, copies(t, db), "the row with an unknown word is kept back")
+	require.Equal(t, []string{"acc_ann connected", "acc_bob disconnected", "acc_eve connected"}, testdb.Column[string](t, db,
+		"SELECT a.external_id || ' ' || a.status FROM thaw.accounts AS a ORDER BY a.external_id"))
+	require.Equal(t, []string{"unknown_word"}, testdb.Column[string](t, db, "SELECT x.code FROM thaw.adopt_errors AS x"))
+
+	c := compared(t, db, p, false)
+	require.Equal(t, Comparison{Rows: 16, Waiting: 1, Examples: []Difference{}}, c)
+	differences, err := p.Plan.Differences(t.Context(), db.Pool)
+	require.NoError(t, err)
+	require.Empty(t, differences)
+
+	state, err := ReadState(t.Context(), db.Pool)
+	require.NoError(t, err)
+	require.Equal(t, "running", state.Phase)
+	m, err := Applied(t.Context(), db.Pool)
+	require.NoError(t, err)
+	require.Equal(t, mapping, m.Source)
+}
+
+// A backfill that was interrupted continues, and does not overwrite what the triggers have copied.
+func TestBackfillContinues(t *testing.T) {
+	t.Parallel()
+	db := withFixture(t, "outreach")
+	m, err := Parse(mapping)
+	require.NoError(t, err)
+	p, err := m.Prepare(t.Context(), db.Pool, "thaw")
+	require.NoError(t, err)
+	require.NoError(t, m.Start(t.Context(), db.Pool))
+	require.NoError(t, p.Plan.Install(t.Context(), db.Pool))
+	db.Exec(t, "SELECT thaw.set_adopt_phase('backfilling', $1)", `{"workspaces": {"rows": 1, "after": "ws_acme"}}`)
+	db.Exec(t, "UPDATE app.campaign_leads SET state = 'paused', pause_cause = 'travel' WHERE id = 'cl_1'")
+	copied, err := p.Backfill(t.Context(), db.Pool, ignore)
+	require.NoError(t, err)
+	require.Equal(t, Backfilled{Rows: 2, After: "ws_globex", Done: true}, copied[Workspaces])
+	require.Equal(t, []string{"ws_globex"}, testdb.Column[string](t, db, "SELECT w.external_id FROM thaw.workspaces AS w"))
+
+	// From the start, everything is there.
+	db.Exec(t, "SELECT thaw.set_adopt_phase('installing', '{}')")
+	_, err = p.Backfill(t.Context(), db.Pool, ignore)
+	require.NoError(t, err)
+	require.NoError(t, Running(t.Context(), db.Pool))
+	db.Exec(t, "SELECT thaw.retry_adoption(1000, true)")
+	require.Contains(t, copies(t, db), "cl_1 paused paused_by_user travel 2 acc_ann")
+	require.Zero(t, compared(t, db, p, false).Drift)
+}
+
+func TestCompareFindsAndFixesDrift(t *testing.T) {
+	t.Parallel()
+	db, p := adopted(t)
+	db.Exec(t, `
+		SET session_replication_role = replica;
+		UPDATE app.campaign_leads SET state = 'answered' WHERE id = 'cl_1';
+		UPDATE app.campaign_leads SET current_step = 9, next_run_at = '2026-03-01 00:00Z' WHERE id = 'cl_3';
+		UPDATE app.campaign_leads SET current_step = 9 WHERE id = 'cl_7';
+		UPDATE app.campaign_leads SET pause_cause = 'travel' WHERE id = 'cl_4';
+		DELETE FROM app.campaign_leads WHERE id = 'cl_2';
+		INSERT INTO app.campaign_leads (id, campaign_id, lead_id, sender_account_id) VALUES ('cl_new', 'cmp_spring', 'lead_1', 'acc_bob');
+		UPDATE app.leads SET linkedin_url = 'https://www.linkedin.com/in/other' WHERE id = 'lead_5';
+		UPDATE app.linkedin_accounts SET full_name = 'Robert Ray', urn = 'urn:li:bob' WHERE id = 'acc_bob';
+		UPDATE app.campaigns SET state = 'done' WHERE id = 'cmp_fall';
+		UPDATE app.workspaces SET title = 'ACME' WHERE id = 'ws_acme';
+		SET session_replication_role = DEFAULT`)
+	c := compared(t, db, p, false)
+	var found []string
+	for _, d := range c.Examples {
+		found = append(found, d.String())
+	}
+	require.Equal(t, []string{
+		"workspace ws_acme: name is ACME on the platform and Acme in Thaw",
+		"account acc_bob: member_id is urn:li:bob on the platform and null in Thaw",
+		"account acc_bob: name is Robert Ray on the platform and Bob Ray in Thaw",
+		"campaign cmp_fall: status is completed on the platform and running in Thaw",
+		"enrollment cl_1: status is replied on the platform and active in Thaw",
+		"enrollment cl_3: step is 9 on the platform and 1 in Thaw",
+		"enrollment cl_3: next_action_at is 2026-03-01T00:00:00+00:00 on the platform and 2026-01-30T10:00:00+00:00 in Thaw",
+		"enrollment cl_4: own_reason is travel on the platform and holiday in Thaw",
+		"enrollment cl_5: prospect_url is https://www.linkedin.com/in/other on the platform and https://www.linkedin.com/in/lead-5 in Thaw",
+		"enrollment cl_new: the platform has a row, Thaw has none",
+		"enrollment cl_2: the platform has no row, Thaw has pending",
+	}, found)
+	require.EqualValues(t, 9, c.Drift)
+
+	fixed := compared(t, db, p, true)
+	require.EqualValues(t, 9, fixed.Fixed)
+	require.Zero(t, fixed.Failed)
+	require.Equal(t, Comparison{Rows: 16, Waiting: 1, Examples: []Difference{}}, compared(t, db, p, false))
+}
+
+func TestDifferencesOfTriggers(t *testing.T) {
+	t.Parallel()
+	db, p := adopted(t)
+	db.Exec(t, `
+		DROP TRIGGER thaw_enrollments_update ON app.campaign_leads_2026_01;
+		ALTER TABLE app.linkedin_accounts DISABLE TRIGGER thaw_accounts_update;
+		CREATE TABLE app.campaign_leads_2026_03 PARTITION OF app.campaign_leads FOR VALUES FROM ('2026-03-01') TO ('2026-04-01');
+		CREATE TRIGGER thaw_extra AFTER INSERT ON app.leads REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION thaw_adopt.enrollments_insert()`)
+	again, err := p.Mapping.Prepare(t.Context(), db.Pool, "thaw")
+	require.NoError(t, err)
+	differences, err := again.Plan.Differences(t.Context(), db.Pool)
+	require.NoError(t, err)
+	require.Equal(t, []string{
+		"the trigger thaw_accounts_update on app.linkedin_accounts is disabled",
+		"the trigger thaw_enrollments_update on app.campaign_leads_2026_01 is missing",
+		"the trigger thaw_enrollments_insert on app.campaign_leads_2026_03 is missing",
+		"the trigger thaw_enrollments_update on app.campaign_leads_2026_03 is missing",
+		"the trigger thaw_enrollments_delete on app.campaign_leads_2026_03 is missing",
+		"the trigger thaw_extra on app.leads is not in the mapping",
+	}, differences)
+	require.NoError(t, again.Plan.Install(t.Context(), db.Pool))
+	differences, err = again.Plan.Differences(t.Context(), db.Pool)
+	require.NoError(t, err)
+	require.Empty(t, differences)
+
+	db.Exec(t, "ALTER TABLE app.campaign_leads RENAME current_step TO step_number")
+	_, err = p.Mapping.Prepare(t.Context(), db.Pool, "thaw")
+	require.ErrorContains(t, err, `enrollments.step: app.campaign_leads has no column "current_step"`)
+}
+
+func TestUninstallLeavesNothing(t *testing.T) {
+	t.Parallel()
+	db, _ := adopted(t)
+	require.NoError(t, Uninstall(t.Context(), db.Pool))
+	require.Empty(t, testdb.Column[string](t, db, `
+		SELECT t.tgname::text FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid
+		WHERE c.relnamespace = 'app'::regnamespace AND NOT t.tgisinternal`))
+	require.Nil(t, testdb.Value[*string](t, db, "SELECT to_regnamespace('thaw_adopt')::text"))
+	require.NoError(t, Uninstall(t.Context(), db.Pool))
+}
+
+// quiet is a consumer without logs.
+func quiet(p *Prepared) *Consumer {
+	return p.NewConsumer("test", slog.New(slog.DiscardHandler))
+}
+
+// write writes all changes that wait.
+func write(t *testing.T, db *testdb.DB, c *Consumer) Written {
+	t.Helper()
+	var total Written
+	for {
+		done, err := c.Batch(t.Context(), db.Pool)
+		require.NoError(t, err)
+		if done.Taken == 0 {
+			return total
+		}
+		total.Taken, total.Written, total.Refused = total.Taken+done.Taken, total.Written+done.Written, total.Refused+done.Refused
+	}
+}
+
+func leads(t *testing.T, db *testdb.DB) []string {
+	t.Helper()
+	return testdb.Column[string](t, db, `
+		SELECT concat_ws(' ', l.id, l.state, l.pause_cause, l.current_step, coalesce(l.sender_account_id, '-'))
+		FROM app.campaign_leads AS l WHERE l.id IN ('cl_1', 'cl_2', 'cl_3', 'cl_4') ORDER BY l.id`)
+}
+
+func TestConsumerWritesWhatThawChanged(t *testing.T) {
+	t.Parallel()
+	db, p := adopted(t)
+	_, err := SetShadow(t.Context(), db.Pool, "", false, "test", "test")
+	require.NoError(t, err)
+	consumer := quiet(p)
+	write(t, db, consumer)
+	require.Zero(t, compared(t, db, p, false).Drift)
+
+	// The sender moves on; Thaw does not copy the step.
+	db.Exec(t, "UPDATE app.campaign_leads SET current_step = 5, next_run_at = '2030-01-01 00:00Z' WHERE id = 'cl_1'")
+	// Thaw learns of a disconnect and pauses.
+	require.Equal(t, "applied", testdb.Value[string](t, db, "SELECT thaw.signal('linkedin', 'up_ann', 'disconnected')"))
+	db.Exec(t, "SELECT thaw.pause_batch((SELECT a.id FROM thaw.accounts AS a WHERE a.external_id = 'acc_ann'), 100, 1, NULL, 1)")
+	require.Equal(t, Written{Taken: 3, Written: 3}, write(t, db, consumer))
+	require.Equal(t, "halted account_lost", testdb.Value[string](t, db, "SELECT c.state || ' ' || c.halt_cause FROM app.campaigns AS c WHERE c.id = 'cmp_spring'"))
+	require.Equal(t, []string{
+		"cl_1 paused account_lost 5 acc_ann", "cl_2 queued 0 acc_ann", "cl_3 paused account_lost 1 acc_bob", "cl_4 paused holiday 3 acc_bob",
+	}, leads(t, db))
+	require.Equal(t, "credentials", testdb.Value[string](t, db, "SELECT a.state::text FROM app.linkedin_accounts AS a WHERE a.id = 'acc_ann'"))
+	require.Contains(t, copies(t, db), "cl_1 paused account_disconnected 5 acc_ann", "the pause took the step along")
+	require.Zero(t, compared(t, db, p, false).Drift)
+	require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.adopt_errors AS x WHERE x.code <> 'unknown_word'"))
+
+	// A resume keeps a due time that is later, and the step.
+	db.Exec(t, `UPDATE thaw.enrollments SET status = 'active', paused_reason = NULL, paused_at = NULL, next_action_at = '2026-01-31 10:00Z' WHERE external_id = 'cl_1'`)
+	db.Exec(t, "SELECT thaw.queue_changes('enrollment', ARRAY(SELECT e.id FROM thaw.enrollments AS e WHERE e.external_id = 'cl_1'), 'paused', 'sweep')")
+	write(t, db, consumer)
+	require.Equal(t, "running 5 2030-01-01", testdb.Value[string](t, db,
+		"SELECT concat_ws(' ', l.state, l.pause_cause, l.current_step, (l.next_run_at AT TIME ZONE 'UTC')::date) FROM app.campaign_leads AS l WHERE l.id = 'cl_1'"))
+}
+
+// The platform's row has been answered when Thaw's pause arrives: the platform wins.
+func TestConsumerDoesNotOverwriteTerminalStates(t *testing.T) {
+	t.Parallel()
+	db, p := adopted(t)
+	_, err := SetShadow(t.Context(), db.Pool, "", false, "test", "test")
+	require.NoError(t, err)
+	consumer := quiet(p)
+	write(t, db, consumer)
+	db.Exec(t, "SELECT thaw.signal('linkedin', 'up_ann', 'disconnected')")
+	db.Exec(t, "SELECT thaw.pause_batch((SELECT a.id FROM thaw.accounts AS a WHERE a.external_id = 'acc_ann'), 100, 1, NULL, 1)")
+	db.Exec(t, "UPDATE app.campaign_leads SET state = 'answered' WHERE id = 'cl_1'")
+	write(t, db, consumer)
+	require.Equal(t, "cl_1 answered 2 acc_ann", leads(t, db)[0])
+	require.Zero(t, compared(t, db, p, false).Drift)
+}
+
+// A row that a constraint of the platform refuses does not stop the others.
+func TestConsumerPassesOverRefusedRows(t *testing.T) {
+	t.Parallel()
+	db, p := adopted(t)
+	_, err := SetShadow(t.Context(), db.Pool, "", false, "test", "test")
+	require.NoError(t, err)
+	consumer := quiet(p)
+	write(t, db, consumer)
+	db.Exec(t, "ALTER TABLE app.linkedin_accounts ADD CONSTRAINT ann_is_fine CHECK (id <> 'acc_ann' OR state = 'ok')")
+	db.Exec(t, "SELECT thaw.signal('linkedin', 'up_ann', 'disconnected')")
+	db.Exec(t, "SELECT thaw.signal('linkedin', 'up_eve', 'disconnected')")
+	require.Equal(t, Written{Taken: 2, Written: 1, Refused: 1}, write(t, db, consumer))
+	require.Equal(t, "credentials", testdb.Value[string](t, db, "SELECT a.state::text FROM app.linkedin_accounts AS a WHERE a.id = 'acc_eve'"))
+	require.Contains(t, testdb.Column[string](t, db, "SELECT x.problem FROM thaw.adopt_errors AS x")[1], `account acc_ann could not be written into app.linkedin_accounts: new row`)
+	require.EqualValues(t, 1, compared(t, db, p, false).Drift)
+}
+
+// TestFixturesAreAdopted goes all the way with each fixture: triggers, copy, live, a pause that is
+// written into the platform's tables, and a resume.
+func TestFixturesAreAdopted(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		fixture string
+		// running is the lead that runs on the account "up_ann", as text; paused, when Thaw has paused
+		// it.
+		running, paused string
+		pausedCampaign  string
+	}{
+		{
+			fixture: "outreach",
+			running: "SELECT concat_ws(' ', l.state, l.pause_cause) FROM app.campaign_leads AS l WHERE l.id = 'cl_1'",
+			paused:  "paused account_lost", pausedCampaign: "SELECT c.state || ' ' || c.halt_cause FROM app.campaigns AS c WHERE c.id = 'cmp_spring' -- halted account_lost",
+		},
+		{
+			fixture: "rails",
+			running: "SELECT concat_ws(' ', l.status, l.pause_reason) FROM campaign_leads AS l WHERE l.id = '00000000-0000-0000-0000-000000000201'",
+			paused:  "2 account_disconnected", pausedCampaign: "SELECT c.status FROM campaigns AS c -- paused",
+		},
+		{
+			fixture: "django",
+			running: "SELECT concat_ws(' ', l.status, l.pause_reason) FROM outreach_campaignlead AS l WHERE l.id = 1",
+			paused:  "paused account_lost", pausedCampaign: "SELECT c.status FROM outreach_campaign AS c WHERE c.id = 1 -- paused",
+		},
+		{
+			fixture: "prisma",
+			running: `SELECT l.state::text FROM "CampaignLead" AS l WHERE l.id = 'ckl1'`,
+			paused:  "PAUSED_ACCOUNT", pausedCampaign: `SELECT c.active::text FROM "Campaign" AS c WHERE c.id = 'ckc1' -- false`,
+		},
+	} {
+		t.Run(c.fixture, func(t *testing.T) {
+			t.Parallel()
+			db := withFixture(t, c.fixture)
+			m := answered(t, c.fixture)
+			p, err := m.Prepare(t.Context(), db.Pool, "thaw")
+			require.NoError(t, err)
+			require.NoError(t, m.Start(t.Context(), db.Pool))
+			require.NoError(t, p.Plan.Install(t.Context(), db.Pool))
+			_, err = p.Backfill(t.Context(), db.Pool, ignore)
+			require.NoError(t, err)
+			require.NoError(t, Running(t.Context(), db.Pool))
+			require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.adopt_errors"), testdb.Column[string](t, db, "SELECT x.problem FROM thaw.adopt_errors AS x"))
+			require.Empty(t, compared(t, db, p, false).Examples)
+
+			_, err = SetShadow(t.Context(), db.Pool, "", false, "test", "test")
+			require.NoError(t, err)
+			consumer := quiet(p)
+			write(t, db, consumer)
+			before := strings.TrimSpace(testdb.Value[string](t, db, c.running))
+			require.Equal(t, "applied", testdb.Value[string](t, db, "SELECT thaw.signal('linkedin', 'up_ann', 'disconnected')"))
+			db.Exec(t, "SELECT thaw.pause_batch((SELECT a.id FROM thaw.accounts AS a WHERE a.provider_account_id = 'up_ann'), 100, 1, NULL, 1)")
+			require.Zero(t, write(t, db, consumer).Refused)
+			require.Equal(t, c.paused, testdb.Value[string](t, db, c.running))
+			query, want, _ := strings.Cut(c.pausedCampaign, " -- ")
+			require.Equal(t, want, testdb.Value[string](t, db, query))
+			require.Empty(t, compared(t, db, p, false).Examples)
+			require.Empty(t, compared(t, db, p, true).Examples, "a fix changes nothing")
+
+			require.Equal(t, "applied", testdb.Value[string](t, db, "SELECT thaw.signal('linkedin', 'up_ann', 'connected')"))
+			db.Exec(t, `UPDATE thaw.campaigns SET status = 'running', paused_reason = NULL, paused_at = NULL WHERE waits_for_account`)
+			db.Exec(t, `UPDATE thaw.enrollments AS e SET status = 'active', paused_reason = NULL, paused_at = NULL FROM thaw.accounts AS a
+				WHERE a.id = e.account_id AND a.provider_account_id = 'up_ann' AND e.waits_for_account`)
+			db.Exec(t, `SELECT thaw.queue_changes('campaign', ARRAY(SELECT c.id FROM thaw.campaigns AS c), 'unknown', 'sweep'),
+				thaw.queue_changes('enrollment', ARRAY(SELECT e.id FROM thaw.enrollments AS e), 'unknown', 'sweep')`)
+			require.Zero(t, write(t, db, consumer).Refused)
+			require.Equal(t, before, strings.TrimSpace(testdb.Value[string](t, db, c.running)))
+			require.Empty(t, compared(t, db, p, false).Examples)
+			require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.adopt_errors"))
+		})
+	}
+}

@@ -1,0 +1,329 @@
+package adopt
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgerrcode"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/thawline/thaw/internal/enum"
+)
+
+const (
+	// changesPerBatch is how many rows one transaction of a consumer writes. It holds their locks, so
+	// it is small.
+	changesPerBatch = 200
+	// pollEvery is how often a consumer looks for changes without a notification.
+	pollEvery = 2 * time.Second
+	// retryAfter is the wait after an error, for example because the database restarts.
+	retryAfter = time.Second
+	// consumerLock is how long a consumer waits for rows that the platform has locked.
+	consumerLock = 5 * time.Second
+)
+
+// Written counts what a consumer did.
+type Written struct {
+	Taken   int64 `json:"taken"`   // changes
+	Written int64 `json:"written"` // rows of the platform that changed
+	Refused int64 `json:"refused"` // rows that the platform's constraints or triggers refused
+}
+
+// A Consumer writes what Thaw changed into the platform's tables, as the platform's own worker can
+// do with thaw.take_changes. Several consumers can run: no two get the same row.
+//
+// Each batch is one transaction: take changes, lock the platform's rows in the order of their ids,
+// confirm the changes, which returns Thaw's present state, and write it. That state includes
+// everything that the platform has committed before the locks were granted, so a prospect that has
+// replied meanwhile stays so. A row that the platform's constraints refuse is recorded in
+// thaw.adopt_errors, and does not stop the others.
+type Consumer struct {
+	prepared *Prepared
+	name     string
+	logger   *slog.Logger
+	writers  map[Kind]writer
+}
+
+// NewConsumer returns a consumer with a name for logs.
+func (p *Prepared) NewConsumer(name string, logger *slog.Logger) *Consumer {
+	c := &Consumer{prepared: p, name: name, logger: logger, writers: map[Kind]writer{}}
+	for _, kind := range []Kind{Accounts, Campaigns, Enrollments} {
+		c.writers[kind] = p.writer(p.Mapping.Entity(kind))
+	}
+	return c
+}
+
+// A writer has the statements that write one kind.
+type writer struct {
+	lock   string // $1: ids
+	update string // $1: rows as JSON
+	steps  string // $1: ids of paused enrollments; returns their steps as rows for thaw.take_enrollments
+}
+
+// writer makes the statements of an entity.
+func (p *Prepared) writer(e *Entity) writer {
+	table := p.Catalog.Table(e.Table)
+	id := table.Column(e.ID)
+	// as casts a text to the type of a column. Texts need no cast, and a cast would cut them.
+	as := func(expression, column string) string {
+		if c := table.Column(column); c.Category != "S" {
+			return expression + "::" + c.Type
+		}
+		return expression
+	}
+	type assignment struct{ column, value string }
+	set := []assignment{{e.Status.Column, fmt.Sprintf("coalesce(%s, t.%s)", as("g.word", e.Status.Column), name(e.Status.Column))}}
+	if e.Reason != nil && e.Reason.Column != e.Status.Column {
+		value := as("g.reason_word", e.Reason.Column)
+		if table.Column(e.Reason.Column).NotNull { // of a pause whose reason has no word
+			value = fmt.Sprintf("coalesce(%s, t.%s)", value, name(e.Reason.Column))
+		}
+		// The platform's own cause of a person's pause stays as it is.
+		set = append(set, assignment{e.Reason.Column, fmt.Sprintf("CASE WHEN g.keeps_reason THEN t.%s ELSE %s END", name(e.Reason.Column), value)})
+	}
+	steps := ""
+	if e.Kind == Enrollments {
+		if column := e.Values["account"].Column; column != "" {
+			set = append(set, assignment{column, fmt.Sprintf("coalesce(%s, t.%s)", as("g.account", column), name(column))})
+		}
+		if column := e.Values["next_action_at"].Column; column != "" {
+			next := "g.next_action_at"
+			if table.Column(column).BaseType == "timestamp" {
+				next += " AT TIME ZONE 'UTC'"
+			}
+			// The copy of the due time of a running prospect is old: a resume never makes it earlier.
+			set = append(set, assignment{column, fmt.Sprintf("CASE WHEN g.is_resumed THEN greatest(t.%s, %s) ELSE t.%[1]s END", name(column), next)})
+		}
+		g := &generator{mapping: p.Mapping, catalog: p.Catalog}
+		pairs := []string{"'id', t." + name(e.ID) + "::text"}
+		for _, f := range fields[e.Kind] {
+			if _, isMapped := e.Values[f.name]; isMapped && (f.running || f.name == "campaign" || f.name == "workspace") {
+				pairs = append(pairs, g.pair(e, f, "t"))
+			}
+		}
+		steps = fmt.Sprintf("SELECT jsonb_agg(jsonb_build_object(%[1]s)) FROM %[2]s AS t WHERE t.%[3]s = ANY ($1::text[]::%[4]s[])",
+			strings.Join(pairs, ", "), qualified(e.Table), name(e.ID), id.Type)
+	}
+	var columns, differs []string
+	for _, a := range set {
+		columns = append(columns, quote(a.column)+" = "+a.value)
+		differs = append(differs, fmt.Sprintf("t.%s IS DISTINCT FROM %s", name(a.column), a.value))
+	}
+	// Only rows that are not terminal on the platform, and whose word is in the map.
+	var open []string
+	for _, word := range e.Status.Map {
+		switch word.Ours {
+		case string(enum.EnrollmentCompleted), string(enum.EnrollmentReplied), string(enum.EnrollmentFailed), string(enum.EnrollmentRemoved):
+			if e.Kind == Enrollments || e.Kind == Campaigns {
+				continue
+			}
+		}
+		open = append(open, quoteText(word.Theirs))
+	}
+	return writer{
+		lock: fmt.Sprintf("SELECT n.%[1]s FROM %[2]s AS n WHERE n.%[1]s = ANY ($1::text[]::%[3]s[]) ORDER BY n.%[1]s FOR NO KEY UPDATE", name(e.ID), qualified(e.Table), id.Type),
+		update: fmt.Sprintf(`
+			UPDATE %s AS t SET %s
+			FROM jsonb_to_recordset($1::jsonb) AS g (id text, word text, reason_word text, keeps_reason boolean, account text,
+				next_action_at timestamptz, is_resumed boolean)
+			WHERE t.%s = g.id::%s AND t.%s::text IN (%s) AND (%s)`,
+			qualified(e.Table), strings.Join(columns, ", "), name(e.ID), id.Type, name(e.Status.Column), strings.Join(open, ", "),
+			strings.Join(differs, " OR ")),
+		steps: steps,
+	}
+}
+
+// Run writes changes until ctx ends. Errors of the database are logged and retried.
+func (c *Consumer) Run(ctx context.Context, db Database, listen func(ctx context.Context, notified func()) error) error {
+	bell := make(chan struct{}, 1)
+	if listen != nil {
+		go func() {
+			for ctx.Err() == nil {
+				if err := listen(ctx, func() {
+					select {
+					case bell <- struct{}{}:
+					default:
+					}
+				}); err != nil && ctx.Err() == nil {
+					c.logger.WarnContext(ctx, "listening for changes failed; polling goes on", "error", err)
+					wait(ctx, retryAfter, nil)
+				}
+			}
+		}()
+	}
+	for ctx.Err() == nil {
+		done, err := c.Batch(ctx, db)
+		switch {
+		case ctx.Err() != nil:
+		case err != nil:
+			c.logger.ErrorContext(ctx, "writing changes into the platform's tables failed; retrying", "error", err)
+			wait(ctx, retryAfter, nil)
+		case done.Taken > 0:
+			c.logger.InfoContext(ctx, "wrote changes into the platform's tables", "changes", done.Taken, "rows", done.Written, "refused", done.Refused)
+		default:
+			wait(ctx, pollEvery, bell)
+		}
+	}
+	return nil
+}
+
+func wait(ctx context.Context, d time.Duration, bell <-chan struct{}) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-bell:
+	case <-timer.C:
+	}
+}
+
+// Batch writes the changes that have waited longest, in one transaction.
+func (c *Consumer) Batch(ctx context.Context, db Database) (Written, error) {
+	var done Written
+	err := inTx(ctx, db, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+		done = Written{}
+		if _, err := tx.Exec(ctx, fmt.Sprintf("SET LOCAL thaw.applying = 'on'; SET LOCAL lock_timeout = %d", consumerLock.Milliseconds()), pgx.QueryExecModeSimpleProtocol); err != nil {
+			return err
+		}
+		ids := map[Kind][]string{}
+		var kind string
+		var account, campaign, enrollment *string
+		if err := each(ctx, tx, "SELECT t.kind, t.account, t.campaign, t.enrollment FROM thaw.take_changes($1, $2) AS t", []any{c.name, changesPerBatch},
+			[]any{&kind, &account, &campaign, &enrollment}, func() {
+				done.Taken++
+				switch kind {
+				case "account":
+					ids[Accounts] = append(ids[Accounts], *account)
+				case "campaign":
+					ids[Campaigns] = append(ids[Campaigns], *campaign)
+				case "enrollment":
+					ids[Enrollments] = append(ids[Enrollments], *enrollment)
+				}
+			}); err != nil {
+			return err
+		}
+		for _, kind := range []Kind{Accounts, Campaigns, Enrollments} {
+			if len(ids[kind]) == 0 {
+				continue
+			}
+			if err := c.write(ctx, tx, kind, ids[kind], &done); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return done, err
+}
+
+// A change is what a row of the platform is to have.
+type change struct {
+	ID           string     `json:"id"`
+	Word         *string    `json:"word"`
+	ReasonWord   *string    `json:"reason_word"`
+	KeepsReason  bool       `json:"keeps_reason"`
+	Account      *string    `json:"account"`
+	NextActionAt *time.Time `json:"next_action_at"`
+	IsResumed    bool       `json:"is_resumed"`
+}
+
+func (c *Consumer) write(ctx context.Context, tx pgx.Tx, kind Kind, ids []string, done *Written) error {
+	e, w := c.prepared.Mapping.Entity(kind), c.writers[kind]
+	if _, err := tx.Exec(ctx, w.lock, ids); err != nil {
+		return err
+	}
+	var changes []change
+	var pausedIDs []string
+	var now confirmed
+	if err := each(ctx, tx, "SELECT c.id, c.status, c.reason, c.own_reason, c.account, c.next_action_at FROM thaw.confirm_changes($1, $2) AS c",
+		[]any{kind.single(), ids}, []any{&now.id, &now.status, &now.reason, &now.ownReason, &now.account, &now.nextActionAt}, func() {
+			if one, ok := e.change(now); ok {
+				changes = append(changes, one)
+			}
+			if now.status == paused {
+				pausedIDs = append(pausedIDs, now.id)
+			}
+		}); err != nil {
+		return err
+	}
+	if err := c.update(ctx, tx, kind, w, changes, done); err != nil || w.steps == "" || len(pausedIDs) == 0 {
+		return err
+	}
+	// Thaw did not copy the steps of a prospect while it ran.
+	_, err := tx.Exec(ctx, "SELECT thaw.take_enrollments(("+w.steps+"))", pausedIDs)
+	return err
+}
+
+// update writes rows. If the platform refuses one, each is written on its own.
+func (c *Consumer) update(ctx context.Context, tx pgx.Tx, kind Kind, w writer, changes []change, done *Written) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	text, err := json.Marshal(changes)
+	if err != nil {
+		return err
+	}
+	var rows int64
+	err = pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, w.update, string(text))
+		rows = tag.RowsAffected()
+		return err
+	})
+	var refused *pgconn.PgError
+	switch {
+	case err == nil:
+		done.Written += rows
+		return nil
+	case !errors.As(err, &refused) || !isRefusal(refused.Code):
+		return err
+	case len(changes) > 1:
+		for _, one := range changes {
+			if err := c.update(ctx, tx, kind, w, []change{one}, done); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	done.Refused++
+	c.logger.WarnContext(ctx, "the platform's table refused a change", "kind", kind.single(), "id", changes[0].ID, "error", refused)
+	_, err = tx.Exec(ctx, "SELECT thaw.note_adopt_failure($1, $2, $3)", kind.single(), refused.Code,
+		fmt.Sprintf("%s %s could not be written into %s: %s", kind.single(), changes[0].ID, c.prepared.Mapping.Entity(kind).Table, refused.Message))
+	return err
+}
+
+// isRefusal reports whether an error of this code is the row's fault and not that of the moment.
+func isRefusal(code string) bool {
+	return pgerrcode.IsDataException(code) || pgerrcode.IsIntegrityConstraintViolation(code) || pgerrcode.IsPLpgSQLError(code)
+}
+
+// confirmed is the present state of a row of Thaw's copy.
+type confirmed struct {
+	id, status                 string
+	reason, ownReason, account *string
+	nextActionAt               *time.Time
+}
+
+// change returns what the platform's row is to have. It is false if there is nothing to write.
+func (e *Entity) change(now confirmed) (change, bool) {
+	reason := ""
+	if now.reason != nil {
+		reason = *now.reason
+	}
+	c := change{ID: now.id, Account: now.account, NextActionAt: now.nextActionAt}
+	if e.Kind != Accounts {
+		c.IsResumed = now.status == string(enum.EnrollmentActive)
+	}
+	if word, ok := e.StatusWord(now.status, reason); ok {
+		c.Word = &word
+	}
+	if e.Reason != nil {
+		c.ReasonWord = e.ReasonWord(reason)
+		c.KeepsReason = reason == string(enum.ReasonPausedByUser) && now.ownReason != nil
+	}
+	return c, c.Word != nil || e.Kind == Enrollments
+}

@@ -1,0 +1,184 @@
+package adopt
+
+import (
+	"context"
+	_ "embed" // the statements
+	"errors"
+	"fmt"
+	"time"
+)
+
+// The statements on the state of the adoption.
+var (
+	//go:embed sql/state.sql
+	stateSQL string
+	//go:embed sql/workspaces.sql
+	workspacesSQL string
+	//go:embed sql/errors.sql
+	errorsSQL string
+)
+
+// ErrNotAdopted is returned by everything that needs an applied mapping.
+var ErrNotAdopted = errors.New("no mapping has been applied to this database: run \"thaw adopt apply\" first")
+
+// A State is the adoption as a whole. Times are null before the first.
+type State struct {
+	StartedAt *time.Time `json:"started_at"`
+	Phase     string     `json:"phase"` // off, installing, backfilling, running
+	Mapping   string     `json:"-"`
+	CheckedAt *time.Time `json:"checked_at"`
+	Rows      int64      `json:"rows_checked"`
+	Drift     int64      `json:"drift_rows"`
+	Detail    string     `json:"drift_detail,omitempty"`
+	// Parked, Deferred and Failed are rows and statements whose changes are not in the copy.
+	Parked         int64      `json:"parked_rows"`
+	Deferred       int64      `json:"deferred_rows"`
+	Failed         int64      `json:"failed_statements"`
+	Changes        int64      `json:"changes_waiting"`
+	OldestChangeAt *time.Time `json:"oldest_change_at"`
+	IsOverLimit    bool       `json:"is_over_limit"`
+}
+
+// ReadState reads the state of the adoption.
+func ReadState(ctx context.Context, db Database) (State, error) {
+	var s State
+	err := db.QueryRow(ctx, stateSQL).Scan(&s.StartedAt, &s.Phase, &s.Mapping, &s.CheckedAt, &s.Rows, &s.Drift, &s.Detail,
+		&s.Parked, &s.Deferred, &s.Failed, &s.Changes, &s.OldestChangeAt, &s.IsOverLimit)
+	return s, err
+}
+
+// Applied returns the mapping that was applied last, or [ErrNotAdopted].
+func Applied(ctx context.Context, db Database) (*Mapping, error) {
+	state, err := ReadState(ctx, db)
+	switch {
+	case err != nil:
+		return nil, err
+	case state.StartedAt == nil || state.Mapping == "":
+		return nil, ErrNotAdopted
+	}
+	m, err := Parse(state.Mapping)
+	if err != nil {
+		return nil, fmt.Errorf("the mapping that was applied: %w", err)
+	}
+	return m, nil
+}
+
+// A WorkspaceState is the adoption of one workspace.
+type WorkspaceState struct {
+	Key            string `json:"workspace"`
+	ExternalID     string `json:"external_id"`
+	IsShadow       bool   `json:"is_shadow"`
+	Accounts       int64  `json:"accounts"`
+	ParkedAccounts int64  `json:"parked_accounts"`
+}
+
+// WorkspaceStates reads at most n workspaces after a key.
+func WorkspaceStates(ctx context.Context, db Queryer, after string, n int) ([]WorkspaceState, error) {
+	all := []WorkspaceState{}
+	var one WorkspaceState
+	err := each(ctx, db, workspacesSQL, []any{after, n}, []any{&one.Key, &one.ExternalID, &one.IsShadow, &one.Accounts, &one.ParkedAccounts}, func() { all = append(all, one) })
+	return all, err
+}
+
+// A Failure is a change of the platform that is not in the copy yet.
+type Failure struct {
+	Kind       string    `json:"kind"`
+	ID         string    `json:"external_id,omitempty"` // empty: the rows of a whole statement
+	Code       string    `json:"code"`
+	Problem    string    `json:"problem"`
+	IsDeferred bool      `json:"is_deferred"`
+	At         time.Time `json:"at"`
+}
+
+// Failures reads the newest n failures.
+func Failures(ctx context.Context, db Queryer, n int) ([]Failure, error) {
+	all := []Failure{}
+	var one Failure
+	err := each(ctx, db, errorsSQL, []any{n}, []any{&one.Kind, &one.ID, &one.Code, &one.Problem, &one.IsDeferred, &one.At}, func() { all = append(all, one) })
+	return all, err
+}
+
+// Start records that Thaw copies the platform's tables with this mapping. A backfill of another
+// mapping that was interrupted starts over.
+func (m *Mapping) Start(ctx context.Context, db Database) error {
+	state, err := ReadState(ctx, db)
+	if err != nil {
+		return err
+	}
+	if err := exec(ctx, db, "SELECT thaw.start_adoption($1)", m.Source); err != nil {
+		return err
+	}
+	if state.Phase == "backfilling" && state.Mapping != m.Source {
+		return exec(ctx, db, "SELECT thaw.set_adopt_phase('installing', '{}')")
+	}
+	return nil
+}
+
+// Running records that the backfill is complete.
+func Running(ctx context.Context, db Database) error {
+	return exec(ctx, db, "SELECT thaw.set_adopt_phase('running', NULL)")
+}
+
+// Stop records that Thaw no longer copies the platform's tables.
+func Stop(ctx context.Context, db Database) error {
+	return exec(ctx, db, "SELECT thaw.stop_adoption()")
+}
+
+// Retry applies changes that were kept, also those that wait for a person.
+func Retry(ctx context.Context, db Database) error {
+	return exec(ctx, db, "SELECT thaw.retry_adoption(10000, true)")
+}
+
+// Note records what a comparison found that began at a time. It reports whether the drift is over
+// the limit, so that safety mode was entered.
+func (c Comparison) Note(ctx context.Context, db Database, began time.Time) (isOver bool, err error) {
+	err = db.QueryRow(ctx, "SELECT coalesce(thaw.note_check($1, $2, $3, $4), false)", c.Rows, c.Drift-c.Fixed, c.Detail(), began).Scan(&isOver)
+	return isOver, err
+}
+
+// Now returns the time of the database's clock.
+func Now(ctx context.Context, db Database) (now time.Time, err error) {
+	err = db.QueryRow(ctx, "SELECT thaw.now()").Scan(&now)
+	return now, err
+}
+
+// parkAll begins the reason of accounts that a check has parked.
+const parkAll = "thaw adopt check: "
+
+// Park parks all accounts of the platform: what Thaw knows about their prospects may be wrong, so
+// nothing is resumed through them.
+func Park(ctx context.Context, db Database, reason string) (accounts int64, err error) {
+	err = db.QueryRow(ctx, `
+		SELECT thaw.park_accounts(ARRAY(SELECT a.external_id FROM thaw.accounts AS a WHERE a.external_id IS NOT NULL AND a.parked_reason IS NULL), $1)`,
+		parkAll+reason).Scan(&accounts)
+	return accounts, err
+}
+
+// Unpark ends what Park did.
+func Unpark(ctx context.Context, db Database) (accounts int64, err error) {
+	err = db.QueryRow(ctx, `
+		SELECT thaw.unpark_accounts(ARRAY(SELECT a.external_id FROM thaw.accounts AS a WHERE a.external_id IS NOT NULL AND starts_with(a.parked_reason, $1)))`,
+		parkAll).Scan(&accounts)
+	return accounts, err
+}
+
+// SetShadow takes a workspace into shadow mode or out of it, by its key; with "" all of them, and
+// new ones too. It returns how many changed.
+func SetShadow(ctx context.Context, db Database, workspace string, isShadow bool, reason, actor string) (changed int64, err error) {
+	sql := "SELECT thaw.go_live(nullif($1, ''), $2, $3)"
+	if isShadow {
+		sql = "SELECT thaw.go_shadow(nullif($1, ''), $2, $3)"
+	}
+	err = db.QueryRow(ctx, sql, workspace, reason, actor).Scan(&changed)
+	return changed, err
+}
+
+// exec runs a statement that returns nothing of interest.
+func exec(ctx context.Context, db Queryer, sql string, args ...any) error {
+	rows, err := db.Query(ctx, sql, args...)
+	if err != nil {
+		return err
+	}
+	rows.Close()
+	return rows.Err()
+}
