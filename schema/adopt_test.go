@@ -263,3 +263,22 @@ func TestPlatformRoleCopiesRows(t *testing.T) {
 	require.Equal(t, []string{"released resumed on the platform", "moved"}, testdb.Column[string](t, db, `
 		SELECT concat_ws(' ', kind, substring(detail FROM 'resumed on the platform')) FROM thaw.enrollment_events ORDER BY id`))
 }
+
+// A retry reads what was kept of a row and then waits for the row. If another transaction has
+// applied or kept it meanwhile, together with a newer change, the retry must not apply or keep the
+// old one.
+func TestRetryLeavesWhatAnotherTransactionHasMerged(t *testing.T) {
+	t.Parallel()
+	db := withPlatform(t)
+	db.Exec(t, "INSERT INTO app.leads VALUES (1, 1, 1, 'https://example.com/in/eva', 'running', NULL, 5)")
+	const stale = `ARRAY[ROW('1', '{"id": "1", "status": "paused"}', ARRAY[1000000], false, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::thaw.taken]`
+	kept := func(retrying string) int64 {
+		return testdb.Value[int64](t, db, `
+			SELECT thaw.keep_taken('enrollment', `+stale+`, '55P03', 'another transaction holds the row', true)
+			FROM set_config('thaw.retrying', '`+retrying+`', true)`)
+	}
+	require.Zero(t, kept("on"))
+	require.Empty(t, problems(t, db))
+	require.Zero(t, testdb.Value[int64](t, db, "SELECT cardinality(thaw.set_aside("+stale+", '{}')) FROM set_config('thaw.retrying', 'on', true)"))
+	require.EqualValues(t, 1, kept(""), "a change of the platform is always kept")
+}

@@ -3848,6 +3848,7 @@ CREATE FUNCTION thaw.keep_taken(p_kind text, p_taken thaw.taken[], p_code text, 
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
+    is_retry boolean := coalesce(current_setting('thaw.retrying', true), '') = 'on';
     kept integer;
 BEGIN
     WITH earlier AS MATERIALIZED (
@@ -3857,7 +3858,7 @@ BEGIN
     ), gone AS (
         DELETE FROM thaw.adopt_errors AS x USING earlier WHERE x.id = earlier.id
     )
-    INSERT INTO thaw.adopt_errors (kind, external_id, change, code, problem, is_deferred, attempts, next_at, first_at)
+    INSERT INTO thaw.adopt_errors (kind, external_id, change, code, problem, is_deferred, attempts, next_at, first_at, place)
     SELECT p_kind, t.external_id,
         -- A row that is parked now is paused. Its status until then is part of the change, so that
         -- a change that has none restores it.
@@ -3868,12 +3869,17 @@ BEGIN
         CASE WHEN coalesce(t.code, p_code) IN ('unknown_word', 'ambiguous') THEN NULL
             WHEN p_is_deferred THEN thaw.now() + least(2 ^ coalesce(was.attempts, 0), 60) * interval '0.5 seconds'
             ELSE thaw.now() + least(2 ^ coalesce(was.attempts, 0), 3600) * interval '1 second' END,
-        coalesce(was.first_at, thaw.now())
+        coalesce(was.first_at, thaw.now()),
+        -- A retry has nothing newer than what was kept.
+        CASE WHEN is_retry THEN was.place END
     FROM unnest(p_taken) AS t
     CROSS JOIN LATERAL (
-        SELECT thaw.merged(array_agg(e.change ORDER BY e.id)) AS change, max(least(e.attempts, 30)) AS attempts,
+        SELECT thaw.merged(array_agg(e.change ORDER BY coalesce(e.place, e.id))) AS change, max(least(e.attempts, 30)) AS attempts,
+            max(coalesce(e.place, e.id)) AS place,
             min(e.first_at) AS first_at, bool_and(e.is_deferred) AS is_deferred
         FROM earlier AS e WHERE e.external_id = t.external_id) AS was
+    -- What a retry no longer finds, another transaction has merged into a newer change.
+    WHERE NOT is_retry OR was.place IS NOT NULL
     ORDER BY t.external_id;
     GET DIAGNOSTICS kept = ROW_COUNT;
     IF NOT p_is_deferred THEN
@@ -6034,6 +6040,7 @@ BEGIN
         RETURN 0;
     END IF;
     PERFORM set_config('thaw.taking', 'on', true);
+    PERFORM set_config('thaw.retrying', 'on', true);
     FOREACH its_kind IN ARRAY '{workspace,account,campaign,enrollment}'::text[] LOOP
         SELECT jsonb_agg(DISTINCT jsonb_build_object('id', one.external_id)) INTO due FROM (
             SELECT x.external_id FROM thaw.adopt_errors AS x
@@ -6044,6 +6051,7 @@ BEGIN
         END IF;
     END LOOP;
     PERFORM set_config('thaw.taking', '', true);
+    PERFORM set_config('thaw.retrying', '', true);
     RETURN failed;
 END;
 $$;
@@ -6157,12 +6165,18 @@ BEGIN
 END;
 $$;
 CREATE FUNCTION thaw.set_aside(p_taken thaw.taken[], p_locked bigint[]) RETURNS thaw.taken[]
-    LANGUAGE plpgsql IMMUTABLE
+    LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
+    is_retry  boolean := coalesce(current_setting('thaw.retrying', true), '') = 'on';
     is_locked boolean := (SELECT count(*) FROM unnest(p_taken) AS t WHERE t.row_id IS NOT NULL AND t.code IS NULL) = cardinality(p_locked);
 BEGIN
+    IF is_retry THEN
+        p_taken := ARRAY(
+            SELECT t FROM unnest(p_taken) AS t
+            WHERE t.kept_ids IS NOT NULL AND EXISTS (SELECT FROM thaw.adopt_errors AS x WHERE x.id = ANY (t.kept_ids)));
+    END IF;
     IF is_locked THEN
         RETURN p_taken;
     END IF;
@@ -7158,7 +7172,7 @@ BEGIN
             kept.ids, coalesce(kept.was_parked, false), NULL, NULL, NULL, NULL, NULL, NULL, NULL)::thaw.taken)
         FROM unnest(given) AS g
         CROSS JOIN LATERAL (
-            SELECT array_agg(x.id) AS ids, thaw.merged(array_agg(x.change ORDER BY x.id)) AS change, bool_or(NOT x.is_deferred) AS was_parked
+            SELECT array_agg(x.id) AS ids, thaw.merged(array_agg(x.change ORDER BY coalesce(x.place, x.id))) AS change, bool_or(NOT x.is_deferred) AS was_parked
             FROM thaw.adopt_errors AS x WHERE x.kind = p_kind AND x.external_id = g.external_id) AS kept);
 END;
 $$;
@@ -7320,6 +7334,7 @@ CREATE TABLE thaw.adopt_errors (
     is_deferred boolean DEFAULT false NOT NULL,
     attempts integer DEFAULT 1 NOT NULL,
     next_at timestamp with time zone,
+    place bigint,
     first_at timestamp with time zone DEFAULT thaw.now() NOT NULL,
     at timestamp with time zone DEFAULT thaw.now() NOT NULL,
     CONSTRAINT adopt_errors_attempts_check CHECK ((attempts >= 1)),
@@ -7336,6 +7351,7 @@ COMMENT ON COLUMN thaw.adopt_errors.change IS 'What is to be applied: the argume
 COMMENT ON COLUMN thaw.adopt_errors.code IS 'A SQLSTATE, or unknown_word, unknown_row, unknown_parent, ambiguous.';
 COMMENT ON COLUMN thaw.adopt_errors.is_deferred IS 'Whether only a lock or another passing condition was in the way. The row is not parked.';
 COMMENT ON COLUMN thaw.adopt_errors.next_at IS 'When it is tried again. Null: with the next change of the row, or by thaw adopt check --fix.';
+COMMENT ON COLUMN thaw.adopt_errors.place IS 'The id that the newest change in it had when it was first kept. Null: its own id. Changes of one row are merged in this order.';
 ALTER TABLE thaw.adopt_errors ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME thaw.adopt_errors_id_seq
     START WITH 1

@@ -56,6 +56,7 @@ CREATE TABLE thaw.adopt_errors (
     is_deferred boolean NOT NULL DEFAULT false,
     attempts    integer NOT NULL DEFAULT 1 CHECK (attempts >= 1),
     next_at     timestamptz,
+    place       bigint,
     first_at    timestamptz NOT NULL DEFAULT thaw.now(),
     at          timestamptz NOT NULL DEFAULT thaw.now(),
     CONSTRAINT adopt_errors_deferred_is_retried CHECK (NOT is_deferred OR next_at IS NOT NULL)
@@ -65,6 +66,7 @@ COMMENT ON COLUMN thaw.adopt_errors.external_id IS 'The platform''s ID of the ro
 COMMENT ON COLUMN thaw.adopt_errors.change IS 'What is to be applied: the argument of thaw.take_enrollments and the like, with the former failures of the row.';
 COMMENT ON COLUMN thaw.adopt_errors.code IS 'A SQLSTATE, or unknown_word, unknown_row, unknown_parent, ambiguous.';
 COMMENT ON COLUMN thaw.adopt_errors.is_deferred IS 'Whether only a lock or another passing condition was in the way. The row is not parked.';
+COMMENT ON COLUMN thaw.adopt_errors.place IS 'The id that the newest change in it had when it was first kept. Null: its own id. Changes of one row are merged in this order.';
 COMMENT ON COLUMN thaw.adopt_errors.next_at IS 'When it is tried again. Null: with the next change of the row, or by thaw adopt check --fix.';
 CREATE INDEX adopt_errors_row_idx ON thaw.adopt_errors (kind, external_id, id);
 CREATE INDEX adopt_errors_next_idx ON thaw.adopt_errors (next_at) WHERE next_at IS NOT NULL;
@@ -130,7 +132,7 @@ BEGIN
             kept.ids, coalesce(kept.was_parked, false), NULL, NULL, NULL, NULL, NULL, NULL, NULL)::thaw.taken)
         FROM unnest(given) AS g
         CROSS JOIN LATERAL (
-            SELECT array_agg(x.id) AS ids, thaw.merged(array_agg(x.change ORDER BY x.id)) AS change, bool_or(NOT x.is_deferred) AS was_parked
+            SELECT array_agg(x.id) AS ids, thaw.merged(array_agg(x.change ORDER BY coalesce(x.place, x.id))) AS change, bool_or(NOT x.is_deferred) AS was_parked
             FROM thaw.adopt_errors AS x WHERE x.kind = p_kind AND x.external_id = g.external_id) AS kept);
 END;
 $$;
@@ -174,6 +176,7 @@ $$;
 CREATE FUNCTION thaw.keep_taken(p_kind text, p_taken thaw.taken[], p_code text, p_problem text, p_is_deferred boolean)
 RETURNS integer LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+    is_retry boolean := coalesce(current_setting('thaw.retrying', true), '') = 'on';
     kept integer;
 BEGIN
     WITH earlier AS MATERIALIZED (
@@ -183,7 +186,7 @@ BEGIN
     ), gone AS (
         DELETE FROM thaw.adopt_errors AS x USING earlier WHERE x.id = earlier.id
     )
-    INSERT INTO thaw.adopt_errors (kind, external_id, change, code, problem, is_deferred, attempts, next_at, first_at)
+    INSERT INTO thaw.adopt_errors (kind, external_id, change, code, problem, is_deferred, attempts, next_at, first_at, place)
     SELECT p_kind, t.external_id,
         -- A row that is parked now is paused. Its status until then is part of the change, so that
         -- a change that has none restores it.
@@ -194,12 +197,17 @@ BEGIN
         CASE WHEN coalesce(t.code, p_code) IN ('unknown_word', 'ambiguous') THEN NULL
             WHEN p_is_deferred THEN thaw.now() + least(2 ^ coalesce(was.attempts, 0), 60) * interval '0.5 seconds'
             ELSE thaw.now() + least(2 ^ coalesce(was.attempts, 0), 3600) * interval '1 second' END,
-        coalesce(was.first_at, thaw.now())
+        coalesce(was.first_at, thaw.now()),
+        -- A retry has nothing newer than what was kept.
+        CASE WHEN is_retry THEN was.place END
     FROM unnest(p_taken) AS t
     CROSS JOIN LATERAL (
-        SELECT thaw.merged(array_agg(e.change ORDER BY e.id)) AS change, max(least(e.attempts, 30)) AS attempts,
+        SELECT thaw.merged(array_agg(e.change ORDER BY coalesce(e.place, e.id))) AS change, max(least(e.attempts, 30)) AS attempts,
+            max(coalesce(e.place, e.id)) AS place,
             min(e.first_at) AS first_at, bool_and(e.is_deferred) AS is_deferred
         FROM earlier AS e WHERE e.external_id = t.external_id) AS was
+    -- What a retry no longer finds, another transaction has merged into a newer change.
+    WHERE NOT is_retry OR was.place IS NOT NULL
     ORDER BY t.external_id;
     GET DIAGNOSTICS kept = ROW_COUNT;
     IF NOT p_is_deferred THEN
@@ -392,13 +400,21 @@ END;
 $$;
 -- +goose StatementEnd
 
--- The changes, with a code at those whose row could not be locked.
+-- The changes, with a code at those whose row could not be locked. While this transaction waited
+-- for the locks, another one may have applied what was kept of a row, together with a newer change.
+-- A retry has nothing newer, so it leaves such a row alone.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.set_aside(p_taken thaw.taken[], p_locked bigint[]) RETURNS thaw.taken[] LANGUAGE plpgsql IMMUTABLE
+CREATE FUNCTION thaw.set_aside(p_taken thaw.taken[], p_locked bigint[]) RETURNS thaw.taken[] LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+    is_retry  boolean := coalesce(current_setting('thaw.retrying', true), '') = 'on';
     is_locked boolean := (SELECT count(*) FROM unnest(p_taken) AS t WHERE t.row_id IS NOT NULL AND t.code IS NULL) = cardinality(p_locked);
 BEGIN
+    IF is_retry THEN
+        p_taken := ARRAY(
+            SELECT t FROM unnest(p_taken) AS t
+            WHERE t.kept_ids IS NOT NULL AND EXISTS (SELECT FROM thaw.adopt_errors AS x WHERE x.id = ANY (t.kept_ids)));
+    END IF;
     IF is_locked THEN
         RETURN p_taken;
     END IF;
@@ -879,6 +895,7 @@ BEGIN
         RETURN 0;
     END IF;
     PERFORM set_config('thaw.taking', 'on', true);
+    PERFORM set_config('thaw.retrying', 'on', true);
     FOREACH its_kind IN ARRAY '{workspace,account,campaign,enrollment}'::text[] LOOP
         SELECT jsonb_agg(DISTINCT jsonb_build_object('id', one.external_id)) INTO due FROM (
             SELECT x.external_id FROM thaw.adopt_errors AS x
@@ -889,6 +906,7 @@ BEGIN
         END IF;
     END LOOP;
     PERFORM set_config('thaw.taking', '', true);
+    PERFORM set_config('thaw.retrying', '', true);
     RETURN failed;
 END;
 $$;
