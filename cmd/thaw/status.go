@@ -93,6 +93,7 @@ func statusWarnings(report readmodel.StatusReport) []string {
 		warnings = append(warnings, fmt.Sprintf("Provider %s has sent no signal since %s, which is longer than usual. Check that its webhook is enabled.",
 			p.Provider, stamp(p.LastSignalAt)))
 	}
+	warnings = append(warnings, report.Adoption.Problems()...)
 	if stuck := report.StuckAccounts; len(stuck) > 0 {
 		names := make([]string, 0, namedStuck)
 		for _, account := range stuck[:min(namedStuck, len(stuck))] {

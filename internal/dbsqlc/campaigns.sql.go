@@ -185,7 +185,7 @@ func (q *Queries) WorkspaceCounts(ctx context.Context, ids []int64) ([]Workspace
 
 const workspacePage = `-- name: WorkspacePage :many
 SELECT w.id, w.key AS workspace, w.name, w.auto_resume, w.auto_resume_reason, w.auto_resume_changed_at, w.auto_resume_changed_by,
-    w.created_at, coalesce(w.external_id, '')::text AS external_id
+    w.shadow, w.created_at, coalesce(w.external_id, '')::text AS external_id
 FROM thaw.workspaces AS w
 WHERE w.id > $1::bigint
     AND w.id BETWEEN $2::bigint AND $3::bigint
@@ -210,6 +210,7 @@ type WorkspacePageRow struct {
 	AutoResumeReason    *string
 	AutoResumeChangedAt *time.Time
 	AutoResumeChangedBy *string
+	Shadow              bool
 	CreatedAt           time.Time
 	ExternalID          string
 }
@@ -237,6 +238,7 @@ func (q *Queries) WorkspacePage(ctx context.Context, arg WorkspacePageParams) ([
 			&i.AutoResumeReason,
 			&i.AutoResumeChangedAt,
 			&i.AutoResumeChangedBy,
+			&i.Shadow,
 			&i.CreatedAt,
 			&i.ExternalID,
 		); err != nil {

@@ -17,6 +17,8 @@ type Conditions struct {
 	// SilentProviders are the providers that have sent no signal for longer than usual; nil in the
 	// scope of one workspace.
 	SilentProviders []SilentProvider `json:"silent_providers"`
+	// Adoption is nil if the platform's own tables are not adopted, and in the scope of one workspace.
+	Adoption *Adoption `json:"adoption,omitempty"`
 }
 
 func readConditions(ctx context.Context, q *dbsqlc.Queries) (c Conditions, err error) {
@@ -28,6 +30,9 @@ func readConditions(ctx context.Context, q *dbsqlc.Queries) (c Conditions, err e
 		return c, fmt.Errorf("counting worker processes: %w", err)
 	}
 	c.WorkersAlive = int(alive)
+	if c.Adoption, err = readAdoption(ctx, q); err != nil {
+		return c, err
+	}
 	c.SilentProviders, err = silentProviders(ctx, q)
 	return c, err
 }

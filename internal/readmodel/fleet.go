@@ -114,7 +114,7 @@ func (f *Reader) report(ctx context.Context, q *dbsqlc.Queries, s Scope, seen *v
 	if s.IsOneWorkspace() {
 		// A tenant must not learn about other workspaces.
 		report.Safety.EnteredBy, report.Safety.AccountsLost, report.Safety.AccountsConnected = "", nil, nil
-		report.SilentProviders = nil
+		report.SilentProviders, report.Adoption = nil, nil
 		if seen != nil {
 			own := seen.workspaces[s.first]
 			report.Backlog = &own

@@ -20,6 +20,7 @@ type Workspace struct {
 	AutoResumeReason    *string    `json:"auto_resume_reason"`     // why it was changed; nil if not given
 	AutoResumeChangedAt *time.Time `json:"auto_resume_changed_at"` // nil if it never changed
 	AutoResumeChangedBy *string    `json:"auto_resume_changed_by"`
+	Shadow              bool       `json:"shadow"` // whether Thaw changes nothing in it
 	CreatedAt           time.Time  `json:"created_at"`
 }
 
@@ -48,7 +49,7 @@ func Workspaces(ctx context.Context, db *store.Store, s Scope, autoResume string
 	item := func(r dbsqlc.WorkspacePageRow) Workspace {
 		return Workspace{
 			ID: r.ID, Workspace: r.Workspace, Name: r.Name, ExternalID: r.ExternalID, AutoResume: r.AutoResume, AutoResumeReason: r.AutoResumeReason,
-			AutoResumeChangedAt: utc(r.AutoResumeChangedAt), AutoResumeChangedBy: r.AutoResumeChangedBy, CreatedAt: r.CreatedAt.UTC(),
+			AutoResumeChangedAt: utc(r.AutoResumeChangedAt), AutoResumeChangedBy: r.AutoResumeChangedBy, Shadow: r.Shadow, CreatedAt: r.CreatedAt.UTC(),
 		}
 	}
 	return paged(p, list, rows, item, func(r dbsqlc.WorkspacePageRow) newest { return newest{r.ID} })

@@ -336,6 +336,15 @@ var violations = []violation{
 		`enrollment \d+: paused by event \d+ \(paused_by_user\), resumed by event \d+, without a manual resume in between`,
 	},
 	{
+		"parked_prospects_are_paused", "an active prospect with a change that could not be applied",
+		`WITH lead AS (
+			UPDATE thaw.enrollments AS e SET external_id = 'lead-1'
+			WHERE e.id = (SELECT min(a.id) FROM thaw.enrollments AS a WHERE a.status = 'active') RETURNING e.external_id)
+		INSERT INTO thaw.adopt_errors (kind, external_id, change, code, problem)
+		SELECT 'enrollment', lead.external_id, '{}', 'unknown_word', 'a word' FROM lead`,
+		`enrollment \d+ \(lead-1\): active, although a change of the platform could not be applied \(unknown_word\)`,
+	},
+	{
 		"resumed_only_through_own_accounts", "moved to the account of another person",
 		`UPDATE thaw.accounts SET member_id = 'a_person else' WHERE provider_account_id = 'ann-old'`,
 		`enrollment \d+: (resumed|moved) from account 1 to account 6 in event \d+`,

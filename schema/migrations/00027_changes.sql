@@ -216,9 +216,9 @@ COMMENT ON FUNCTION thaw.take_changes(text, integer) IS
     'Returns and removes, in the caller''s transaction, what Thaw changed: the platform''s IDs, the status before and now, the reason of a pause, the time of the next action, the account that a prospect was moved from, the cause (signal, sweep, heal, person, import), and a number that rises with every change of a row. Call it in READ COMMITTED, lock the platform''s rows in the order of the result, and write. At most n rows, the longest-waiting ones.';
 
 -- What to write into the platform's rows, for a caller that has taken their changes and then locked
--- them. The platform may have changed a row between both, and Thaw may have kept that change because
--- its own row was locked. So the kept changes are applied first. A row for which that fails goes back
--- into the queue and is not returned; nor is a prospect that has finished.
+-- them. The platform may have changed a row between both, and Thaw may have kept that change
+-- because its own row was locked. So the kept changes are applied first. A row for which that fails
+-- goes back into the queue and is not returned; nor is a prospect that has finished.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.confirm_changes(kind text, ids text[])
 RETURNS TABLE (id text, status text, reason text, own_reason text, account text, next_action_at timestamptz) LANGUAGE plpgsql

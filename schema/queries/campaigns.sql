@@ -13,7 +13,7 @@ LIMIT sqlc.arg(size)::integer;
 
 -- name: WorkspacePage :many
 SELECT w.id, w.key AS workspace, w.name, w.auto_resume, w.auto_resume_reason, w.auto_resume_changed_at, w.auto_resume_changed_by,
-    w.created_at, coalesce(w.external_id, '')::text AS external_id
+    w.shadow, w.created_at, coalesce(w.external_id, '')::text AS external_id
 FROM thaw.workspaces AS w
 WHERE w.id > sqlc.arg(after_id)::bigint
     AND w.id BETWEEN sqlc.arg(first_workspace)::bigint AND sqlc.arg(last_workspace)::bigint

@@ -1,0 +1,56 @@
+package readmodel
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/thawline/thaw/internal/dbsqlc"
+)
+
+// An Adoption is the state of Thaw's copy of the platform's own tables. Counts stop at 100,000.
+type Adoption struct {
+	Phase            string     `json:"phase"`             // installing, backfilling or running
+	ShadowWorkspaces int64      `json:"shadow_workspaces"` // in which Thaw changes nothing
+	CheckedAt        *time.Time `json:"checked_at"`        // of the last comparison; nil: there was none
+	DriftRows        int64      `json:"drift_rows"`        // rows that differed in it
+	Parked           int64      `json:"parked"`            // rows whose change could not be applied
+	Deferred         int64      `json:"deferred"`          // rows whose change is tried again
+	FailedStatements int64      `json:"failed_statements"` // statements that were not copied since then
+	Changes          int64      `json:"changes"`           // of Thaw, that the platform has not taken
+
+	isOverLimit bool
+}
+
+// readAdoption returns nil if the platform's tables are not adopted.
+func readAdoption(ctx context.Context, q *dbsqlc.Queries) (*Adoption, error) {
+	s, err := q.AdoptSummary(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the state of the adoption: %w", err)
+	}
+	if !s.IsAdopted {
+		return nil, nil //nolint:nilnil // nil is documented
+	}
+	return &Adoption{
+		Phase: s.Phase, ShadowWorkspaces: s.ShadowWorkspaces, CheckedAt: utc(s.CheckedAt), DriftRows: s.DriftRows, Parked: s.Parked,
+		Deferred: s.Deferred, FailedStatements: s.FailedStatements, Changes: s.Changes, isOverLimit: s.IsOverLimit,
+	}, nil
+}
+
+// Problems says what keeps the copy from being trusted, and what to do, a sentence or two each.
+func (a *Adoption) Problems() []string {
+	if a == nil {
+		return nil
+	}
+	var problems []string
+	if a.FailedStatements > 0 {
+		problems = append(problems, fmt.Sprintf("Changes of the platform's tables were lost (failed statements: %d). Run thaw adopt check --fix.", a.FailedStatements))
+	}
+	if a.isOverLimit {
+		problems = append(problems, fmt.Sprintf("Thaw's copy of the platform's tables differs in too many rows (%d). Run thaw adopt check --fix.", a.DriftRows))
+	}
+	if a.Parked > 0 {
+		problems = append(problems, fmt.Sprintf("Rows of the platform's tables are parked because their changes could not be applied (rows: %d). thaw adopt status lists them.", a.Parked))
+	}
+	return problems
+}
