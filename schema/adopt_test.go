@@ -3,7 +3,7 @@ package schema_test
 import (
 	"context"
 	_ "embed"
-	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -32,7 +32,7 @@ func enrolled(t *testing.T, db *testdb.DB, id int) string {
 	t.Helper()
 	return testdb.Value[string](t, db, `
 		SELECT coalesce((SELECT concat_ws(' ', e.status, e.paused_reason, e.own_reason, e.step) FROM thaw.enrollments AS e WHERE e.external_id = $1::text), 'none')`,
-		fmt.Sprint(id))
+		strconv.Itoa(id))
 }
 
 // problems are the codes of changes that could not be applied.

@@ -118,7 +118,7 @@ func TestConsumersNeverShareARow(t *testing.T) {
 	var consumers sync.WaitGroup
 	for i := range 4 {
 		consumers.Go(func() {
-			random := rand.New(rand.NewPCG(1, uint64(i))) //nolint:gosec // not a secret
+			random := rand.New(rand.NewPCG(1, uint64(i)))
 			for ctx.Err() == nil {
 				if err := consume(ctx, db, random.IntN(3)); err != nil {
 					t.Error(err)

@@ -47,7 +47,7 @@ func TestPlatformWritesWhileAccountsFlap(t *testing.T) {
 	var clients sync.WaitGroup
 	run := func(seed uint64, once func(context.Context, *rand.Rand) error) {
 		clients.Go(func() {
-			random := rand.New(rand.NewPCG(seed, 7)) //nolint:gosec // not a secret
+			random := rand.New(rand.NewPCG(seed, 7))
 			for ctx.Err() == nil {
 				if err := once(ctx, random); err != nil {
 					t.Error(err)
