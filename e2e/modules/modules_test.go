@@ -1,4 +1,5 @@
-// Package modules tests the modules as other programs get them: from a module proxy, without go.work.
+// Package modules tests the modules as other programs get them: from a module proxy, without
+// go.work.
 package modules_test
 
 import (

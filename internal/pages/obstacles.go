@@ -57,8 +57,8 @@ func obstaclesOf(a readmodel.AccountDetail, l readmodel.AccountLimits) []obstacl
 	return all
 }
 
-// obstacleTitle returns the label of a code: an obstacle has one name on the pages of an account and of a
-// prospect.
+// obstacleTitle returns the label of a code: an obstacle has one name on the pages of an account
+// and of a prospect.
 func obstacleTitle(code explain.Code) string { return capital(say(codes, string(code))) }
 
 // given returns a reason, or says that there is none.

@@ -189,8 +189,8 @@ ALTER TABLE thaw.api_tokens ADD CONSTRAINT api_tokens_times_are_in_range CHECK (
 
 -- Holds.
 
--- Only thaw.correct_hold can write a hold that is longer than thaw.longest_hold(). The triggers do not
--- call that function themselves, because every role that writes accounts would need it.
+-- Only thaw.correct_hold can write a hold that is longer than thaw.longest_hold(). The triggers do
+-- not call that function themselves, because every role that writes accounts would need it.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.accounts_bound_hold() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
