@@ -81,11 +81,12 @@ func publish(t *testing.T) proxy {
 	folder := t.TempDir()
 	var ofThaw, ofJobs []zip.File
 	for _, path := range files(t) {
-		inJobs, isJobs := strings.CutPrefix(path, "jobs/")
-		switch {
-		case isJobs:
-			ofJobs = append(ofJobs, file{inJobs, filepath.Join(root, path)})
-		case !strings.HasPrefix(path, "e2e/"):
+		top, below, _ := strings.Cut(path, "/")
+		_, err := os.Stat(filepath.Join(root, top, "go.mod"))
+		switch isModule := err == nil; {
+		case top == "jobs":
+			ofJobs = append(ofJobs, file{below, filepath.Join(root, path)})
+		case !isModule:
 			ofThaw = append(ofThaw, file{path, filepath.Join(root, path)})
 		}
 	}
