@@ -236,9 +236,10 @@ BEGIN
         SELECT DISTINCT x.external_id FROM thaw.adopt_errors AS x
         WHERE x.kind = confirm_changes.kind AND x.external_id = ANY (confirm_changes.ids));
     IF kept <> '{}' THEN
-        PERFORM set_config('thaw.taking', 'on', true);
+        -- As thaw.retry_adoption does: nothing here is newer than what was kept.
+        PERFORM set_config('thaw.taking', 'on', true), set_config('thaw.retrying', 'on', true);
         PERFORM thaw.take(confirm_changes.kind, (SELECT jsonb_agg(jsonb_build_object('id', k.id)) FROM unnest(kept) AS k (id)), false);
-        PERFORM set_config('thaw.taking', '', true);
+        PERFORM set_config('thaw.taking', '', true), set_config('thaw.retrying', '', true);
         kept := ARRAY(
             SELECT DISTINCT x.external_id FROM thaw.adopt_errors AS x
             WHERE x.kind = confirm_changes.kind AND x.external_id = ANY (confirm_changes.ids));
