@@ -50,6 +50,7 @@ INSERT INTO thaw.waiting_totals VALUES (1, 1);
 INSERT INTO thaw.workers (client_id, lock_key, pid) VALUES ('worker-1', 1, 1);
 INSERT INTO thaw.instance (name, system_identifier, database_name, database_oid, timeline) VALUES ('production', 1, 'platform', 1, 1);
 INSERT INTO thaw.forecasts (made_at, content) VALUES (thaw.now(), '');
+INSERT INTO thaw.workspace_removals (workspace_id, action_id, found) VALUES (1, 1, 1);
 INSERT INTO thaw.account_served VALUES (1, '2026-01-01');
 INSERT INTO thaw.workspace_served VALUES (1, '2026-01-01');
 INSERT INTO thaw.paused_deltas (account_id, campaign_id, reason, waits_for_account, delta) VALUES (1, 1, 'paused_by_user', false, 1);

@@ -57,6 +57,7 @@ type cli struct {
 	Safety     safetyCmd     `cmd:"" help:"Enter or exit safety mode, in which nothing is resumed and nothing is sent."`
 	HealCap    healCapCmd    `cmd:"" help:"Set how many prospects per tick the heals of a tenant may resume."`
 	AutoResume autoResumeCmd `cmd:"" help:"Switch automatic resuming of a workspace on or off."`
+	Workspace  workspaceCmd  `cmd:"" help:"Remove a workspace with everything that belongs to it."`
 	Webhooks   webhooksCmd   `cmd:"" help:"List, test and resend the messages to the platform."`
 	Signals    signalsCmd    `cmd:"" help:"Replay lost signals from a record of the provider's deliveries."`
 	Reconcile  reconcileCmd  `cmd:"" help:"Compare accounts with a list of their true status, and apply the differences."`

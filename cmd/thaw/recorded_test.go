@@ -60,6 +60,7 @@ var recorded = []struct{ command, args, what string }{
 	{"adopt live", "--workspace ws_acme --reason why", "shadow_off why"},
 	{"adopt shadow", "--workspace ws_acme --reason why", "shadow_on why"},
 	{"adopt remove", "--yes --reason why", "adoption_removed why: all triggers"},
+	{"workspace remove", "acme --reason why --yes", "workspace_removed why: acme"},
 }
 
 // Every command that changes something leaves an entry in the audit log: who, what and why.

@@ -87,3 +87,62 @@ func (q *Queries) ErasePerson(ctx context.Context, arg ErasePersonParams) ([]Era
 	}
 	return items, nil
 }
+
+const removeWorkspacePart = `-- name: RemoveWorkspacePart :one
+SELECT part.phase::text AS phase, part.removed::bigint AS removed, part.remaining::bigint AS remaining, part.done::boolean AS done
+FROM thaw.remove_workspace($1::text, $2::text, $3::text) AS part
+`
+
+type RemoveWorkspacePartParams struct {
+	Workspace string
+	Reason    string
+	Actor     string
+}
+
+type RemoveWorkspacePartRow struct {
+	Phase     string
+	Removed   int64
+	Remaining int64
+	Done      bool
+}
+
+// One batch of a removal.
+func (q *Queries) RemoveWorkspacePart(ctx context.Context, arg RemoveWorkspacePartParams) (RemoveWorkspacePartRow, error) {
+	row := q.db.QueryRow(ctx, removeWorkspacePart, arg.Workspace, arg.Reason, arg.Actor)
+	var i RemoveWorkspacePartRow
+	err := row.Scan(
+		&i.Phase,
+		&i.Removed,
+		&i.Remaining,
+		&i.Done,
+	)
+	return i, err
+}
+
+const workspaceSize = `-- name: WorkspaceSize :one
+SELECT w.key, (SELECT count(*) FROM thaw.accounts AS a WHERE a.workspace_id = w.id) AS accounts,
+    (SELECT count(*) FROM thaw.campaigns AS c WHERE c.workspace_id = w.id) AS campaigns,
+    (SELECT count(*) FROM thaw.enrollments AS e WHERE e.workspace_id = w.id) AS enrollments
+FROM thaw.workspaces AS w
+WHERE w.id = thaw.find_workspace($1::text)
+`
+
+type WorkspaceSizeRow struct {
+	Key         string
+	Accounts    int64
+	Campaigns   int64
+	Enrollments int64
+}
+
+// What a removal of the workspace removes. Reads all enrollments.
+func (q *Queries) WorkspaceSize(ctx context.Context, workspace string) (WorkspaceSizeRow, error) {
+	row := q.db.QueryRow(ctx, workspaceSize, workspace)
+	var i WorkspaceSizeRow
+	err := row.Scan(
+		&i.Key,
+		&i.Accounts,
+		&i.Campaigns,
+		&i.Enrollments,
+	)
+	return i, err
+}

@@ -13,7 +13,7 @@
 -- come from the catalog. Keys and IDs are never changed: a mention there is reported as left.
 --
 -- An erasure reads all tables once to erase and once to count, so it takes time in proportion to
--- them (about 3 s per 1,000,000 rows). It locks only the rows that it changes.
+-- them. It locks only the rows that it changes.
 
 -- +goose Up
 

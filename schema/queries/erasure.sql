@@ -11,3 +11,16 @@ SELECT done.table_name::text AS table_name, done.erased::bigint AS erased, done.
 FROM thaw.erase_person(sqlc.arg(urls)::text[], sqlc.arg(also)::text[], sqlc.arg(reason)::text, sqlc.arg(actor)::text) AS done
 WHERE done.erased + done.remaining > 0
 ORDER BY done.table_name;
+
+-- name: WorkspaceSize :one
+-- What a removal of the workspace removes. Reads all enrollments.
+SELECT w.key, (SELECT count(*) FROM thaw.accounts AS a WHERE a.workspace_id = w.id) AS accounts,
+    (SELECT count(*) FROM thaw.campaigns AS c WHERE c.workspace_id = w.id) AS campaigns,
+    (SELECT count(*) FROM thaw.enrollments AS e WHERE e.workspace_id = w.id) AS enrollments
+FROM thaw.workspaces AS w
+WHERE w.id = thaw.find_workspace(sqlc.arg(workspace)::text);
+
+-- name: RemoveWorkspacePart :one
+-- One batch of a removal.
+SELECT part.phase::text AS phase, part.removed::bigint AS removed, part.remaining::bigint AS remaining, part.done::boolean AS done
+FROM thaw.remove_workspace(sqlc.arg(workspace)::text, sqlc.arg(reason)::text, sqlc.arg(actor)::text) AS part;
