@@ -484,8 +484,11 @@ var nullable = map[string][]string{
 	"accounts": {
 		"member_id", "last_error", "status_at", "first_connected_at", "connected_at", "disconnected_at", "reconnected_at", "locked_at", "locked_reason",
 		"lock_status_at", "link_id", "lost_at", "resume_after", "needs_reconnect_at", "pause_after", "hold_until",
-		"hold_reason", "external_id",
+		"hold_reason", "external_id", "parked_reason",
 	},
+	"adopt_errors":     {"external_id", "next_at", "place"},
+	"adopt_state":      {"started_at", "mapping", "checked_at", "rows_checked", "drift_rows", "drift_detail"},
+	"changes_queue":    {"from_account_id"},
 	"account_products": {"down_since"},
 	"provider_words":   {"says", "advice", "owner_advice"},
 	"campaigns":        {"paused_reason", "paused_at", "external_id"},

@@ -17,8 +17,8 @@ import (
 )
 
 // Twelve clients of the platform write its tables while its accounts flap, Thaw pauses, resumes and
-// heals, and consumers write what Thaw changed into the same tables. No statement fails, there is no
-// deadlock, and at the end both sides agree on every row.
+// heals, and consumers write what Thaw changed into the same tables. No statement fails, there is
+// no deadlock, and at the end both sides agree on every row.
 func TestPlatformWritesWhileAccountsFlap(t *testing.T) {
 	t.Parallel()
 	db := withPlatform(t)

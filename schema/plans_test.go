@@ -267,7 +267,9 @@ func TestNoStatementScansGrowingTables(t *testing.T) {
 	requireIndexForWhoWaits(t, db)
 	requireNoScansInFunctions(t, db)
 	requireNoScansInQueries(t, db)
-	requireNoScansOnPages(t, db)
+	if testdb.Full() {
+		requireNoScansOnPages(t, db)
+	}
 }
 
 // requireIndexForWhoWaits checks that the next prospects of a line are read in order by an

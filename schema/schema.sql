@@ -2257,8 +2257,8 @@ BEGIN
     DELETE FROM thaw.enrollments AS e WHERE e.id = ANY (gone);
     UPDATE thaw.manual_actions AS d SET enrollments = cardinality(gone) WHERE d.id = action_id;
     RETURN QUERY
-    SELECT left_over.table_name, coalesce((counts ->> left_over.table_name)::bigint, 0), left_over.mentions
-    FROM thaw.count_mentions(p_urls || p_also) AS left_over;
+    SELECT remaining.table_name, coalesce((counts ->> remaining.table_name)::bigint, 0), remaining.mentions
+    FROM thaw.count_mentions(p_urls || p_also) AS remaining;
 END;
 $_$;
 CREATE FUNCTION thaw.erase_prospect(prospect text, reason text, actor text DEFAULT CURRENT_USER, workspace_key text DEFAULT NULL::text, also text[] DEFAULT '{}'::text[]) RETURNS TABLE(table_name text, erased bigint, remaining bigint)

@@ -1,5 +1,5 @@
--- Erasure of a person: thaw.erase_prospect removes what Thaw knows about a prospect, everywhere, and
--- counts what is left.
+-- Erasure of a person: thaw.erase_prospect removes what Thaw knows about a prospect, everywhere,
+-- and counts what is left.
 --
 --   enrollments          deleted, in every campaign and workspace
 --   their history        keeps its numbers, which plans, quotas and verify add up, under an internal
@@ -153,8 +153,8 @@ BEGIN
 
     UPDATE thaw.manual_actions AS d SET enrollments = cardinality(gone) WHERE d.id = action_id;
     RETURN QUERY
-    SELECT left_over.table_name, coalesce((counts ->> left_over.table_name)::bigint, 0), left_over.mentions
-    FROM thaw.count_mentions(p_urls || p_also) AS left_over;
+    SELECT remaining.table_name, coalesce((counts ->> remaining.table_name)::bigint, 0), remaining.mentions
+    FROM thaw.count_mentions(p_urls || p_also) AS remaining;
 END;
 $$;
 -- +goose StatementEnd
