@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -190,5 +189,5 @@ func printErased(w io.Writer, tables []operator.ErasedTable) {
 			printf(w, "%11s of %s still mention this person in a key or an ID, which is not changed\n", many(table.Remaining, "row"), table.Table)
 		}
 	}
-	printf(w, "%s\n", fmt.Sprintf("%s left: change or delete them in the platform", many(left, "row")))
+	printf(w, "%s left: change or delete them in the platform\n", many(left, "row"))
 }
