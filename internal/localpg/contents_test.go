@@ -13,7 +13,7 @@ import (
 
 // The second server starts with a copy of what the first was filled with. If the copy is damaged,
 // the server is filled again.
-func TestContentsAreCopied(t *testing.T) {
+func TestContentsAreCopied(t *testing.T) { //nolint:paralleltest // sets the cache folder of the process
 	cache := useCache(t)
 	filled := 0
 	contents := &Contents{Key: "test", Fill: func(ctx context.Context, server *Server) error {
@@ -45,7 +45,7 @@ func TestContentsAreCopied(t *testing.T) {
 
 // A copy is used only if no other user can have written it. A server also starts if no copy can be
 // written.
-func TestCopiesAreOfThisUser(t *testing.T) {
+func TestCopiesAreOfThisUser(t *testing.T) { //nolint:paralleltest // sets the cache folder of the process
 	cache := useCache(t)
 	source, target := &cluster{folder: t.TempDir()}, &cluster{folder: t.TempDir()}
 	require.NoError(t, os.MkdirAll(filepath.Join(source.dataFolder(), "base", "1"), 0o700))
