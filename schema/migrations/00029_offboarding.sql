@@ -11,13 +11,13 @@
 --   heals, campaigns, seats, rest
 --
 -- The numbers of thaw verify stay consistent after every batch. The totals of past sweeps and heals
--- no longer include the workspace. The quotas of ticks do: what it used stays used (column carried),
--- so that no cap is exceeded.
+-- no longer include the workspace. The quotas of ticks do: what it used stays used (column
+-- carried), so that no cap is exceeded.
 --
 -- Locks: only on the removed rows and, for a moment, on the totals. A row that another transaction
 -- holds is left to the next walk. Auto-resume is off from the first batch on, and heals of the
--- workspace are stopped. A job that finds its account or its heal gone does nothing. If the platform
--- still inserts rows, the walk starts over, at most five times.
+-- workspace are stopped. A job that finds its account or its heal gone does nothing. If the
+-- platform still inserts rows, the walk starts over, at most five times.
 
 -- +goose Up
 
@@ -27,8 +27,8 @@ CREATE TABLE thaw.workspace_removals (
     phase        text NOT NULL DEFAULT 'messages',
     at_id        bigint NOT NULL DEFAULT 0,
     at_tick      timestamptz NOT NULL DEFAULT '-infinity',
-    -- Rows of the platform (enrollments, accounts, campaigns): how many there were, and how many are
-    -- removed.
+    -- Rows of the platform (enrollments, accounts, campaigns): how many there were, and how many
+    -- are removed.
     found        bigint NOT NULL,
     removed      bigint NOT NULL DEFAULT 0,
     restarts     integer NOT NULL DEFAULT 0,
