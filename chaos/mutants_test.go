@@ -2,23 +2,23 @@ package chaos_test
 
 // Files with several mutants.
 const (
-	fleet   = "schema/migrations/00002_fleet.sql"
-	records = "schema/migrations/00003_records.sql"
-	backlog = "schema/migrations/00005_backlog.sql"
+	fleet   = "schema/migrations/00004_fleet.sql"
+	records = "schema/migrations/00006_records.sql"
+	backlog = "schema/migrations/00010_backlog.sql"
 	enqueue = "schema/migrations/enqueue.sql.template"
-	alive   = "schema/migrations/00021_workers.sql"
+	alive   = "schema/migrations/00029_workers.sql"
 	notify  = "internal/notifier/notifier.go"
 	listen  = "internal/notifier/listener.go"
-	signals = "schema/migrations/00006_signal.sql"
-	pauses  = "schema/migrations/00007_pause.sql"
-	resumes = "schema/migrations/00008_resume.sql"
-	heals   = "schema/migrations/00011_heal_batch.sql"
-	safety  = "schema/migrations/00014_safety.sql"
-	people  = "schema/migrations/00015_manual.sql"
-	guards  = "schema/migrations/00022_guards.sql"
-	outbox  = "schema/migrations/00016_outbox.sql"
-	counts  = "schema/migrations/00018_counts.sql"
-	plans   = "schema/migrations/00019_plan.sql"
+	signals = "schema/migrations/00011_signal.sql"
+	pauses  = "schema/migrations/00012_pause.sql"
+	resumes = "schema/migrations/00013_resume.sql"
+	heals   = "schema/migrations/00018_heal_batch.sql"
+	safety  = "schema/migrations/00021_safety.sql"
+	people  = "schema/migrations/00022_manual.sql"
+	guards  = "schema/migrations/00030_guards.sql"
+	outbox  = "schema/migrations/00024_outbox.sql"
+	counts  = "schema/migrations/00026_counts.sql"
+	plans   = "schema/migrations/00027_plan.sql"
 )
 
 // Two checks guard the quota of a lane.

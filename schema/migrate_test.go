@@ -206,10 +206,10 @@ func TestChangedMigrationIsRefused(t *testing.T) {
 	require.Empty(t, testdb.Column[int64](t, db, "SELECT version_id FROM thaw.goose_db_version WHERE version_id > 0 AND sha256 !~ '^[0-9a-f]{64}$'"))
 	require.NoError(t, migrator.Check(t.Context()))
 
-	db.Exec(t, "UPDATE thaw.goose_db_version SET sha256 = repeat('0', 64) WHERE version_id IN (1, 7)")
+	db.Exec(t, "UPDATE thaw.goose_db_version SET sha256 = repeat('0', 64) WHERE version_id IN (1, 12)")
 	err := migrator.Check(t.Context())
 	require.ErrorIs(t, err, schema.ErrChanged)
-	require.ErrorContains(t, err, "00001_river, 00007_pause.sql")
+	require.ErrorContains(t, err, "00001_river, 00012_pause.sql")
 	_, err = migrator.Up(t.Context())
 	require.ErrorIs(t, err, schema.ErrChanged)
 	_, err = migrator.DownTo(t.Context(), 0)
@@ -217,7 +217,7 @@ func TestChangedMigrationIsRefused(t *testing.T) {
 	status, err := migrator.Status(t.Context())
 	require.NoError(t, err)
 	for _, one := range status {
-		require.Equal(t, one.Source.Version == 1 || one.Source.Version == 7, one.Changed, "version %d", one.Source.Version)
+		require.Equal(t, one.Source.Version == 1 || one.Source.Version == 12, one.Changed, "version %d", one.Source.Version)
 	}
 }
 

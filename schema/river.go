@@ -21,10 +21,10 @@ const riverTarget = 8
 // The versions of the migrations that are written in Go.
 const (
 	riverVersion   = 1
-	enqueueVersion = 4
+	enqueueVersion = 9
 )
 
-// enqueueTemplate is the SQL of migration 4.
+// enqueueTemplate is the SQL of the migration enqueueVersion.
 const enqueueTemplate = "enqueue.sql.template"
 
 // riverMigration installs River's tables. River's versions cannot run in one transaction (one adds

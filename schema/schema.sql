@@ -970,7 +970,7 @@ BEGIN
                 coalesce((ruled.old).paused_at, (ruled.new).paused_at) AS paused_at
             WHERE (ruled.old).paused_reason IS DISTINCT FROM (ruled.new).paused_reason
             UNION ALL
-            -- As in 00024_settle.sql.
+            -- As in 00032_settle.sql.
             SELECT 'settled', (ruled.old).account_id, (ruled.old).status, (ruled.old).paused_reason, (ruled.old).paused_at
             WHERE (ruled.old).status = 'paused' AND (ruled.old).step <> (ruled.new).step
             UNION ALL

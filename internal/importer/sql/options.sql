@@ -5,6 +5,6 @@ SELECT set_config('thaw.import_overwrites', $1, true), set_config('thaw.import_b
     set_config('thaw.import_as_of', $5, true),
     set_config('thaw.import_half', $3, true), set_config('synchronous_commit', $4, true),
     -- Update the counts of paused prospects once per account and campaign, not per row
-    -- (schema/migrations/00018_counts.sql).
+    -- (schema/migrations/00026_counts.sql).
     set_config('thaw.counts_by_statement', 'on', true),
     set_config('statement_timeout', '0', true), set_config('jit', 'off', true), set_config('work_mem', '64MB', true);

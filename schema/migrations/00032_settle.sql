@@ -21,7 +21,7 @@ END;
 $$;
 -- +goose StatementEnd
 -- Statements of Thaw that change the step of a paused prospect write their own event: see
--- 00022_guards.sql.
+-- 00030_guards.sql.
 CREATE TRIGGER enrollments_write_step AFTER UPDATE ON thaw.enrollments
     FOR EACH ROW WHEN (
         OLD.step <> NEW.step AND OLD.status = 'paused' AND NEW.status = 'paused'

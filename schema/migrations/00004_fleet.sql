@@ -3,98 +3,6 @@
 
 -- +goose Up
 
-CREATE TYPE thaw.account_status AS ENUM (
-    'connecting', 'connected', 'needs_verification', 'disconnected', 'restricted', 'error', 'removed');
-
-CREATE TYPE thaw.campaign_status AS ENUM ('draft', 'running', 'paused', 'completed');
-
-CREATE TYPE thaw.enrollment_status AS ENUM (
-    'pending', 'active', 'paused', 'completed', 'replied', 'failed', 'removed');
-
--- The last three are deprecated: platforms still write them, but no row has them
--- (thaw.current_reason).
-CREATE TYPE thaw.pause_reason AS ENUM (
-    'account_disconnected', 'account_issue', 'account_restricted',
-    'high_failure_rate', 'subscription_inactive', 'paused_by_user',
-    'linkedin_account_disconnected', 'linkedin_account_issue', 'linkedin_high_failure_rate');
-
--- What each status and reason means is decided here and nowhere else. These functions are inlined.
-
--- The reason that replaces a deprecated one; any other reason is returned unchanged. Triggers apply
--- it to every row that is written, so only current reasons are stored.
--- +goose StatementBegin
-CREATE FUNCTION thaw.current_reason(p_reason thaw.pause_reason) RETURNS thaw.pause_reason LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE p_reason
-    WHEN 'linkedin_account_disconnected' THEN 'account_disconnected'::thaw.pause_reason
-    WHEN 'linkedin_account_issue' THEN 'account_issue'::thaw.pause_reason
-    WHEN 'linkedin_high_failure_rate' THEN 'high_failure_rate'::thaw.pause_reason
-    ELSE p_reason
-END;
--- +goose StatementEnd
-COMMENT ON FUNCTION thaw.current_reason(thaw.pause_reason) IS
-    'The reason that replaces a deprecated pause reason; any other reason is returned unchanged.';
-
--- The current reasons, in their order.
--- +goose StatementBegin
-CREATE FUNCTION thaw.pause_reasons() RETURNS thaw.pause_reason[] LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN ARRAY(
-    SELECT word.reason FROM unnest(enum_range(NULL::thaw.pause_reason)) AS word (reason)
-    WHERE word.reason = thaw.current_reason(word.reason) ORDER BY word.reason);
--- +goose StatementEnd
-
--- Whether a pause for this reason ends when an account connects: only rows with such a reason are
--- resumed automatically. Null: not paused.
--- +goose StatementBegin
-CREATE FUNCTION thaw.waits_for_account(p_reason thaw.pause_reason) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN p_reason IS NOT NULL AND p_reason IN ('account_disconnected', 'account_issue');
--- +goose StatementEnd
-
--- Whether only a person ends a pause for this reason: no file, signal or sweep does.
--- +goose StatementBegin
-CREATE FUNCTION thaw.waits_for_person(p_reason thaw.pause_reason) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN p_reason IS NOT NULL AND p_reason IN ('account_restricted', 'paused_by_user');
--- +goose StatementEnd
-
--- Whether only campaigns are paused for this reason, and not enrollments.
--- +goose StatementBegin
-CREATE FUNCTION thaw.is_of_campaigns(p_reason thaw.pause_reason) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN p_reason IS NOT NULL AND p_reason IN ('high_failure_rate', 'subscription_inactive');
--- +goose StatementEnd
-
--- Whether an account with this status may connect again without a person: its pause is due only
--- after the grace period. In every other status except connected, it is due at once.
--- +goose StatementBegin
-CREATE FUNCTION thaw.is_transient(p_status thaw.account_status) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN p_status IN ('connecting', 'error');
--- +goose StatementEnd
-
--- Whether an account with this status is gone: it connects again only after a person acts. Its
--- prospects move to a connected account of the same person, if there is one (thaw.sibling_targets).
--- An account with a transient error keeps those that are not paused, because it may come back on
--- its own. A restricted account keeps all, because a person has to decide about them.
--- +goose StatementBegin
-CREATE FUNCTION thaw.is_gone(p_status thaw.account_status) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN p_status NOT IN ('connected', 'restricted') AND NOT thaw.is_transient(p_status);
--- +goose StatementEnd
-
--- The reason for which prospects of an account with this status are paused.
--- +goose StatementBegin
-CREATE FUNCTION thaw.pause_reason_of(p_status thaw.account_status) RETURNS thaw.pause_reason LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE
-    WHEN p_status = 'restricted' THEN 'account_restricted'::thaw.pause_reason
-    WHEN p_status IN ('disconnected', 'removed') THEN 'account_disconnected'::thaw.pause_reason
-    ELSE 'account_issue'::thaw.pause_reason
-END;
--- +goose StatementEnd
-
--- Thaw's only clock: the start of the transaction by the database clock, which all processes share.
--- Tests replace this function.
--- +goose StatementBegin
-CREATE FUNCTION thaw.now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
-RETURN pg_catalog.now();
--- +goose StatementEnd
-COMMENT ON FUNCTION thaw.now() IS 'The current time of Thaw: the start of the transaction, by the database clock.';
-
 -- Whether a name is free of invisible characters: it has no control characters, line separators or
 -- format characters, and no space of any kind at either end. A trailing no-break space from a
 -- spreadsheet would turn "acc_1" into another account, and the signals of the real one would never
@@ -103,86 +11,6 @@ COMMENT ON FUNCTION thaw.now() IS 'The current time of Thaw: the start of the tr
 CREATE FUNCTION thaw.is_visible(text text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN is_visible.text !~ $re$[\u0001-\u001f\u007f-\u009f\u00ad\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]|^[ \u00a0\u1680\u2000-\u200a\u200c\u200d\u202f\u205f\u3000]|[ \u00a0\u1680\u2000-\u200a\u200c\u200d\u202f\u205f\u3000]$$re$;
 -- +goose StatementEnd
-
--- Fleet-wide settings are one row and not process configuration: while a new value is rolled out,
--- no two processes can use different caps or tick lengths.
-CREATE TABLE thaw.settings (
-    only_row     boolean PRIMARY KEY DEFAULT true CHECK (only_row),
-    tick         interval NOT NULL DEFAULT '15 minutes',
-    account_cap  integer NOT NULL DEFAULT 200 CHECK (account_cap BETWEEN 1 AND 1000000),
-    fleet_cap    integer NOT NULL DEFAULT 2000 CHECK (fleet_cap BETWEEN 1 AND 10000000),
-    signal_cap   integer NOT NULL DEFAULT 2000 CHECK (signal_cap BETWEEN 1 AND 10000000),
-    jitter       interval NOT NULL DEFAULT '15 minutes' CHECK (jitter BETWEEN '0' AND '1 day'),
-    grace_period interval NOT NULL DEFAULT '2 hours' CHECK (grace_period BETWEEN '0' AND '7 days'),
-    -- At least two days: nothing is removed that a current tick, pass or heal may still need.
-    keep_history interval NOT NULL DEFAULT '400 days' CHECK (keep_history BETWEEN '2 days' AND '36500 days'),
-    keep_signals interval NOT NULL DEFAULT '30 days' CHECK (keep_signals BETWEEN '2 days' AND '36500 days'),
-    -- Safety mode starts when at least this many accounts, and at least this percentage of the
-    -- connected accounts, are lost within the window.
-    safety_accounts integer NOT NULL DEFAULT 10 CHECK (safety_accounts BETWEEN 1 AND 1000000),
-    safety_percent  integer NOT NULL DEFAULT 20 CHECK (safety_percent BETWEEN 1 AND 100),
-    safety_window   interval NOT NULL DEFAULT '10 minutes' CHECK (safety_window BETWEEN '1 minute' AND '1 day'),
-    safety_calm     interval NOT NULL DEFAULT '30 minutes' CHECK (safety_calm BETWEEN '1 minute' AND '7 days'),
-    -- The percentage for slow losses: accounts that were lost within the slow window and are not
-    -- connected again.
-    safety_slow_percent integer NOT NULL DEFAULT 30 CHECK (safety_slow_percent BETWEEN 1 AND 100),
-    safety_slow_window  interval NOT NULL DEFAULT '6 hours' CHECK (safety_slow_window BETWEEN '1 hour' AND '7 days'),
-    -- An account that is lost this often within an hour is flapping. 0 disables the check.
-    flap_limit      integer NOT NULL DEFAULT 3 CHECK (flap_limit BETWEEN 0 AND 20),
-    -- How long a flapping account must stay connected before prospects resume through it.
-    flap_wait       interval NOT NULL DEFAULT '10 minutes' CHECK (flap_wait BETWEEN '0' AND '1 day'),
-    -- A provider counts as silent after this multiple of its usual gap between signals. 0 disables
-    -- the check.
-    silence_factor  integer NOT NULL DEFAULT 2 CHECK (silence_factor BETWEEN 0 AND 100),
-    changed_at   timestamptz NOT NULL DEFAULT thaw.now(),
-    changed_by   text,
-    -- Job arguments contain the tick as a key, in whole seconds.
-    CONSTRAINT settings_tick_check CHECK (
-        tick BETWEEN '1 second' AND '1 day' AND extract(epoch FROM tick) = floor(extract(epoch FROM tick)))
-);
-COMMENT ON TABLE thaw.settings IS 'One row: the settings of the whole fleet.';
-INSERT INTO thaw.settings DEFAULT VALUES;
-
--- +goose StatementBegin
-CREATE FUNCTION thaw.tick(at timestamptz DEFAULT thaw.now()) RETURNS timestamptz LANGUAGE plpgsql STABLE AS $$
-BEGIN
-    RETURN (SELECT date_bin(s.tick, tick.at, '2000-01-01 00:00:00+00') FROM thaw.settings AS s);
-END;
-$$;
--- +goose StatementEnd
-COMMENT ON FUNCTION thaw.tick(timestamptz) IS
-    'The tick that contains the given time: a quarter hour (00, 15, 30, 45 UTC) by default; the length is settings.tick.';
-
--- The text of a time in job arguments, to the second: the format of package jobs. It sorts in time
--- order.
--- +goose StatementBegin
-CREATE FUNCTION thaw.job_time(at timestamptz) RETURNS text LANGUAGE sql STABLE
-RETURN to_char(job_time.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"');
--- +goose StatementEnd
-
--- Safety mode: while the provider has an incident, nothing is resumed, and no transient error
--- reaches the end of its grace period. 00014_safety.sql has the functions that enter and exit it.
-CREATE TABLE thaw.safety (
-    only_row           boolean PRIMARY KEY DEFAULT true CHECK (only_row),
-    since              timestamptz,
-    reason             text,
-    entered_by         text,
-    -- If true, safety mode lasts until an operator exits it.
-    manual_exit        boolean NOT NULL DEFAULT false,
-    -- The counts with which the monitor entered safety mode.
-    accounts_lost      integer,
-    accounts_connected integer,
-    -- When the thresholds were last exceeded. The calm period is counted from here.
-    breached_at        timestamptz,
-    -- When safety mode last ended. Earlier losses no longer count.
-    ended_at           timestamptz,
-    CONSTRAINT safety_mode_has_a_reason CHECK (
-        (since IS NULL) = (reason IS NULL) AND (since IS NULL) = (entered_by IS NULL) AND reason <> '' AND entered_by <> ''),
-    CONSTRAINT safety_off_is_empty CHECK (
-        since IS NOT NULL OR (NOT manual_exit AND accounts_lost IS NULL AND accounts_connected IS NULL AND breached_at IS NULL))
-);
-COMMENT ON TABLE thaw.safety IS 'One row. Safety mode is on while since is not null.';
-INSERT INTO thaw.safety DEFAULT VALUES;
 
 CREATE TABLE thaw.workspaces (
     id                     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -430,50 +258,9 @@ $$;
 CREATE TRIGGER accounts_keep_hold BEFORE UPDATE OF hold_until, hold_reason ON thaw.accounts
     FOR EACH ROW WHEN (OLD.hold_until > thaw.now()) EXECUTE FUNCTION thaw.accounts_keep_hold();
 
--- Search finds workspaces, accounts and campaigns by the start of their keys, and by words of their
--- names. The indexes on keys compare bytes, so that a prefix is a range on every server. All these
--- columns hardly ever change, so a signal still updates no index.
---
--- The end of such a range: the prefix followed by the greatest character. chr() and not an escaped
--- literal, whose meaning depends on server settings.
--- +goose StatementBegin
-CREATE FUNCTION thaw.end_of_range(beginning text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN end_of_range.beginning || chr(1114111);
--- +goose StatementEnd
-
--- A name as people type it: lower case, without accents and apostrophes, one space between words.
--- "Zoë  O’Brien" is "zoe obrien". The first 400 characters count, so that every name fits into an
--- index.
--- +goose StatementBegin
-CREATE FUNCTION thaw.search_key(text text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN btrim(regexp_replace(regexp_replace(
-    replace(replace(replace(translate(lower(normalize(left(search_key.text, 400), NFKD)),
-        chr(322) || chr(321) || chr(248) || chr(216) || chr(273) || chr(272) || chr(305), 'lloodd' || 'i'),
-        chr(223), 'ss'), chr(230), 'ae'), chr(339), 'oe'),
-    $re$['`\u00b4\u0300-\u036f\u02b9-\u02bc\u2018-\u201b\u2032\u200b-\u200f\u00ad\ufeff]+$re$, '', 'g'),
-    $re$[\u0001-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u00bf\u2000-\u206f\u3000-\u303f]+$re$, ' ', 'g'));
--- +goose StatementEnd
-
--- The words of a key and a name, for an index.
--- +goose StatementBegin
-CREATE FUNCTION thaw.search_words(key text, name text) RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN array_to_tsvector(string_to_array(
-    btrim(thaw.search_key(search_words.key) || ' ' || thaw.search_key(search_words.name)), ' '));
--- +goose StatementEnd
-
--- Each word of a text as the start of a word. Null if the text has no word: then nothing is found.
--- +goose StatementBegin
-CREATE FUNCTION thaw.search_query(text text) RETURNS tsquery LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN (SELECT string_agg(quote_literal(w.word) || ':*', ' & ')::tsquery
-    FROM unnest(string_to_array(thaw.search_key(search_query.text), ' ')) AS w (word) WHERE w.word <> '');
--- +goose StatementEnd
 -- The platform's own IDs. Lookups without a workspace start with the ID, so it is the first column.
 CREATE UNIQUE INDEX workspaces_external_id_key ON thaw.workspaces (external_id) WHERE external_id IS NOT NULL;
 CREATE UNIQUE INDEX accounts_external_id_key ON thaw.accounts (external_id, workspace_id) WHERE external_id IS NOT NULL;
-CREATE INDEX workspaces_key_search_idx ON thaw.workspaces (lower(key) COLLATE "C");
-CREATE INDEX workspaces_words_idx ON thaw.workspaces USING gin (thaw.search_words(key, name));
-CREATE INDEX accounts_id_search_idx ON thaw.accounts (lower(provider_account_id) COLLATE "C");
-CREATE INDEX accounts_words_idx ON thaw.accounts USING gin (thaw.search_words(provider_account_id, display_name));
 
 -- Finds siblings by member, also in other workspaces: explanations name those.
 CREATE INDEX accounts_member_idx ON thaw.accounts (member_id, provider, workspace_id) WHERE member_id IS NOT NULL;
@@ -534,8 +321,6 @@ CREATE TRIGGER campaigns_store_current_reason BEFORE INSERT OR UPDATE OF paused_
     EXECUTE FUNCTION thaw.store_current_reason();
 
 CREATE UNIQUE INDEX campaigns_external_id_key ON thaw.campaigns (external_id, workspace_id) WHERE external_id IS NOT NULL;
-CREATE INDEX campaigns_key_search_idx ON thaw.campaigns (lower(key) COLLATE "C");
-CREATE INDEX campaigns_words_idx ON thaw.campaigns USING gin (thaw.search_words(key, name));
 CREATE INDEX campaigns_waiting_idx ON thaw.campaigns (id) WHERE waits_for_account;
 
 CREATE TABLE thaw.enrollments (
@@ -596,73 +381,6 @@ CREATE INDEX enrollments_active_idx ON thaw.enrollments (account_id, campaign_id
 -- Finds the prospects that have not started and move away from an account that is gone.
 CREATE INDEX enrollments_pending_idx ON thaw.enrollments (account_id, campaign_id, id) WHERE status = 'pending';
 
--- The rows that a name identifies: a key, a provider account ID or a URL or, if none has it, the
--- platform's own ID. Commands, the API, pages and SQL functions all call these functions, so a name
--- means the same everywhere. The caller limits the workspaces, and refuses a name that several rows
--- have. They have no SET clause, so that the planner can inline them.
--- +goose StatementBegin
-CREATE FUNCTION thaw.workspaces_named(
-    p_name text, p_first_workspace bigint DEFAULT 0, p_last_workspace bigint DEFAULT 9223372036854775807
-) RETURNS TABLE (id bigint) LANGUAGE sql STABLE ROWS 1
-BEGIN ATOMIC
-    SELECT w.id FROM thaw.workspaces AS w WHERE w.key = p_name AND w.id BETWEEN p_first_workspace AND p_last_workspace
-    UNION ALL
-    SELECT w.id FROM thaw.workspaces AS w
-    WHERE w.external_id = p_name AND w.id BETWEEN p_first_workspace AND p_last_workspace
-        AND NOT EXISTS (
-            SELECT FROM thaw.workspaces AS k WHERE k.key = p_name AND k.id BETWEEN p_first_workspace AND p_last_workspace);
-END;
--- +goose StatementEnd
-
--- +goose StatementBegin
-CREATE FUNCTION thaw.accounts_named(
-    p_name text, p_first_workspace bigint DEFAULT 0, p_last_workspace bigint DEFAULT 9223372036854775807
-) RETURNS TABLE (id bigint) LANGUAGE sql STABLE ROWS 1
-BEGIN ATOMIC
-    -- By the index of the search.
-    SELECT a.id FROM thaw.accounts AS a
-    WHERE lower(a.provider_account_id) COLLATE "C" = lower(p_name) COLLATE "C" AND a.provider_account_id = p_name
-        AND a.workspace_id BETWEEN p_first_workspace AND p_last_workspace
-    UNION ALL
-    SELECT a.id FROM thaw.accounts AS a
-    WHERE a.external_id = p_name AND a.workspace_id BETWEEN p_first_workspace AND p_last_workspace
-        AND NOT EXISTS (
-            SELECT FROM thaw.accounts AS k
-            WHERE lower(k.provider_account_id) COLLATE "C" = lower(p_name) COLLATE "C" AND k.provider_account_id = p_name
-                AND k.workspace_id BETWEEN p_first_workspace AND p_last_workspace);
-END;
--- +goose StatementEnd
-
--- +goose StatementBegin
-CREATE FUNCTION thaw.campaigns_named(p_name text, p_workspace_id bigint) RETURNS TABLE (id bigint) LANGUAGE sql STABLE ROWS 1
-BEGIN ATOMIC
-    SELECT c.id FROM thaw.campaigns AS c WHERE c.workspace_id = p_workspace_id AND c.key = p_name
-    UNION ALL
-    SELECT c.id FROM thaw.campaigns AS c
-    WHERE c.workspace_id = p_workspace_id AND c.external_id = p_name
-        AND NOT EXISTS (SELECT FROM thaw.campaigns AS k WHERE k.workspace_id = p_workspace_id AND k.key = p_name);
-END;
--- +goose StatementEnd
-
--- The enrollments of several prospects, each given as the URLs or the ID under which it may be
--- known.
--- +goose StatementBegin
-CREATE FUNCTION thaw.enrollments_named(
-    p_names text[], p_first_workspace bigint DEFAULT 0, p_last_workspace bigint DEFAULT 9223372036854775807
-) RETURNS TABLE (id bigint) LANGUAGE sql STABLE ROWS 10
-BEGIN ATOMIC
-    SELECT e.id FROM thaw.enrollments AS e
-    WHERE e.prospect_url = ANY (p_names) AND e.workspace_id BETWEEN p_first_workspace AND p_last_workspace
-    UNION ALL
-    SELECT e.id FROM thaw.enrollments AS e
-    WHERE e.external_id = ANY (p_names) AND e.workspace_id BETWEEN p_first_workspace AND p_last_workspace
-        AND NOT e.prospect_url = ANY (p_names)
-        AND NOT EXISTS (
-            SELECT FROM thaw.enrollments AS k
-            WHERE k.prospect_url = e.external_id AND k.workspace_id BETWEEN p_first_workspace AND p_last_workspace);
-END;
--- +goose StatementEnd
-
 -- own_reason is about the current pause. A writer that changes the pause and does not set another
 -- own_reason has not given one, so the old text must not be shown for the new pause.
 -- +goose StatementBegin
@@ -682,33 +400,12 @@ CREATE TRIGGER enrollments_end_own_reason BEFORE UPDATE ON thaw.enrollments
 DROP FUNCTION thaw.is_stuck(thaw.accounts);
 DROP FUNCTION thaw.account_cap(bigint);
 DROP FUNCTION thaw.account_cap(thaw.workspaces, thaw.settings);
-DROP FUNCTION thaw.enrollments_named(text[], bigint, bigint);
-DROP FUNCTION thaw.campaigns_named(text, bigint);
-DROP FUNCTION thaw.accounts_named(text, bigint, bigint);
-DROP FUNCTION thaw.workspaces_named(text, bigint, bigint);
-DROP TABLE thaw.enrollments, thaw.campaigns, thaw.account_products, thaw.accounts, thaw.workspaces, thaw.safety;
+DROP TABLE thaw.enrollments, thaw.campaigns, thaw.account_products, thaw.accounts, thaw.workspaces;
 DROP FUNCTION thaw.store_current_reason();
 DROP FUNCTION thaw.enrollments_end_own_reason();
-DROP FUNCTION thaw.search_query(text);
-DROP FUNCTION thaw.search_words(text, text);
-DROP FUNCTION thaw.search_key(text);
-DROP FUNCTION thaw.end_of_range(text);
 DROP FUNCTION thaw.accounts_keep_hold();
 DROP FUNCTION thaw.accounts_note_disconnection();
 DROP FUNCTION thaw.accounts_note_connection();
 DROP FUNCTION thaw.is_flapping(timestamptz[]);
 DROP SEQUENCE thaw.losses_seq;
-DROP FUNCTION thaw.job_time(timestamptz);
-DROP FUNCTION thaw.tick(timestamptz);
-DROP TABLE thaw.settings;
 DROP FUNCTION thaw.is_visible(text);
-DROP FUNCTION thaw.now();
-DROP FUNCTION thaw.pause_reason_of(thaw.account_status);
-DROP FUNCTION thaw.is_gone(thaw.account_status);
-DROP FUNCTION thaw.is_transient(thaw.account_status);
-DROP FUNCTION thaw.is_of_campaigns(thaw.pause_reason);
-DROP FUNCTION thaw.waits_for_person(thaw.pause_reason);
-DROP FUNCTION thaw.waits_for_account(thaw.pause_reason);
-DROP FUNCTION thaw.pause_reasons();
-DROP FUNCTION thaw.current_reason(thaw.pause_reason);
-DROP TYPE thaw.pause_reason, thaw.enrollment_status, thaw.campaign_status, thaw.account_status;

@@ -1,4 +1,4 @@
--- What may resume now, by account and by campaign, from the counts of 00018_counts.sql; and the
+-- What may resume now, by account and by campaign, from the counts of 00026_counts.sql; and the
 -- plan of a tick, which divides the tick's quota among these accounts (package plan).
 --
 -- A sweep calls thaw.close_ticks, thaw.plan_workspaces, thaw.plan_accounts, thaw.blocked_campaigns

@@ -6,7 +6,7 @@
 --   thaw.resume_rows      claims prospects, resumes them and writes their events
 --
 -- thaw.resume_pass (this file) combines them for one account: a pass of the sweep or of a signal.
--- thaw.heal_batch (00011_heal_batch.sql) combines them for prospects of many accounts at a time.
+-- thaw.heal_batch (00018_heal_batch.sql) combines them for prospects of many accounts at a time.
 --
 -- docs/design.md ("Locks and timeouts") has the lock order and its reasons.
 

@@ -1,7 +1,7 @@
 -- Adoption: the platform has accounts, campaigns and prospects in tables of its own, and the fleet
 -- tables of Thaw are a copy of them. Triggers on the platform's tables (thaw adopt generates them)
 -- pass the rows of each statement to thaw.take_workspaces, thaw.take_accounts, thaw.take_campaigns
--- and thaw.take_enrollments, in the platform's transaction. 00027_changes.sql is the way back.
+-- and thaw.take_enrollments, in the platform's transaction. 00035_changes.sql is the way back.
 --
 --   ownership   the platform owns terminal statuses, the pauses of people, deletions, URLs and
 --               steps; Thaw owns pauses for an account reason, resumes and the time of the next
@@ -786,7 +786,7 @@ BEGIN
                 coalesce((ruled.old).paused_at, (ruled.new).paused_at) AS paused_at
             WHERE (ruled.old).paused_reason IS DISTINCT FROM (ruled.new).paused_reason
             UNION ALL
-            -- As in 00024_settle.sql.
+            -- As in 00032_settle.sql.
             SELECT 'settled', (ruled.old).account_id, (ruled.old).status, (ruled.old).paused_reason, (ruled.old).paused_at
             WHERE (ruled.old).status = 'paused' AND (ruled.old).step <> (ruled.new).step
             UNION ALL

@@ -1,10 +1,10 @@
 -- A batch of a heal: one transaction over as many accounts and campaigns as it takes to fill it.
 -- The heal processes its prospects in a fixed order and stores its progress in its row.
 --
---   1. thaw.heal_next (00010_heal_next.sql) chooses the prospects after those of the last batch,
+--   1. thaw.heal_next (00017_heal_next.sql) chooses the prospects after those of the last batch,
 --      without locks.
 --   2. Their target accounts are locked by id and checked again under the lock, then the campaigns.
---   3. The steps of the resume pass (00008_resume.sql) resume the prospects.
+--   3. The steps of the resume pass (00013_resume.sql) resume the prospects.
 --   4. The row of the heal is updated: batch number, counts, progress.
 --
 -- A batch with one target account waits for its locks, as a pass does. A batch with several never

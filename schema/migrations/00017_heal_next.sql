@@ -1,4 +1,4 @@
--- How a batch of a heal (00011_heal_batch.sql) chooses its prospects: those after the last one of
+-- How a batch of a heal (00018_heal_batch.sql) chooses its prospects: those after the last one of
 -- the previous batch, in the order of the heal. A heal of a workspace or an account reads the
 -- index of waiting prospects; a heal of listed prospects reads its list. Nothing is locked here.
 
