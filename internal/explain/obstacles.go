@@ -214,11 +214,11 @@ func parked(f Facts) (obstacle, bool) {
 	return obstacle{
 		Obstacle: Obstacle{
 			Code: AccountParked,
-			Sentence: fmt.Sprintf("Account %s is parked: what the platform's table says about it could not be applied (%s). "+
-				"Nothing is sent or resumed through it until an operator corrects this.", f.through(), orNoReason(f.ParkedReason)),
+			Sentence: fmt.Sprintf("Nothing is sent or resumed through %s: what the platform's table says about it could not be applied (%s). "+
+				"An operator must correct this.", f.named(f.through()), orNoReason(f.ParkedReason)),
 			WhoActs: Operator,
 		},
-		waitsFor: fmt.Sprintf("account %s to be corrected by an operator", f.through()),
+		waitsFor: "an operator to correct " + f.named(f.through()),
 		then:     " This prospect then continues.",
 	}, true
 }
