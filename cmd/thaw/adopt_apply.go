@@ -97,7 +97,7 @@ func backfill(ctx context.Context, e *env, pool *pgxpool.Pool, prepared *adopt.P
 		return err
 	}
 	for _, kind := range adopt.Kinds {
-		printf(e.stdout, "Copied %s %s", number(copied[kind].Rows), kind)
+		printf(e.stdout, "Copied %s", many(copied[kind].Rows, strings.TrimSuffix(string(kind), "s")))
 		if failed := copied[kind].Failed; failed > 0 {
 			printf(e.stdout, ", of which %s could not be applied (thaw adopt status says why)", number(failed))
 		}
