@@ -275,7 +275,7 @@ func TestInvalidRequests(t *testing.T) {
 		{"GET", "/enrollments?reason=subscription_inactive", "", 400, "must be one of account_disconnected"},
 		{"GET", "/enrollments?account=unknown", "", 404, "There is no such account."},
 		{"GET", "/enrollments?workspace=north&campaign=unknown", "", 404, ""},
-		{"GET", "/actions?what=thought", "", 400, "must be one of auto_resume_off"},
+		{"GET", "/actions?what=thought", "", 400, "must be one of adopted"},
 		{"GET", "/actions?within=0d", "", 400, "must be a duration"},
 		{"GET", "/actions/99", "", 404, ""},
 		{"GET", "/signals?account=north-1", "", 400, "An account needs its provider."},
