@@ -12,12 +12,13 @@
 //     help.
 //  3. Safety mode, if no account is connected: safety_mode. Many accounts are lost because of the
 //     provider, and reconnecting them does not help before safety mode has ended.
-//  4. No account is assigned to the prospect yet: no_account. Or no account is connected. A paused prospect can use its own account or another account of the
-//     same person in the same workspace. If there is none: sibling_in_other_workspace if the person
-//     is connected in another workspace, no_connected_sibling if the person has other accounts in
-//     this one, otherwise account_not_connected. A prospect that is not paused stays with its own
-//     account (account_not_connected), unless that is gone and the person has a connected account: it
-//     then moves there (waiting_for_move).
+//  4. No account is assigned to the prospect yet: no_account. Or no account is connected. A paused
+//     prospect can use its own account or another account of the same person in the same workspace.
+//     If there is none: sibling_in_other_workspace if the person is connected in another workspace,
+//     no_connected_sibling if the person has other accounts in this one, otherwise
+//     account_not_connected. A prospect that is not paused stays with its own account
+//     (account_not_connected), unless that is gone and the person has a connected account: it then
+//     moves there (waiting_for_move).
 //  5. The campaign is not running and does not wait for an account: account_restricted if that is
 //     its paused reason, otherwise campaign_not_running.
 //  6. The workspace has opted out: auto_resume_off, unless the prospect is not paused, its campaign

@@ -2,8 +2,9 @@
 -- and counts what is left.
 --
 --   enrollments          deleted, in every campaign and workspace
---   their history        keeps its numbers, which plans, quotas and verify add up, under an internal
---                        number that no longer leads to a person. Its free text is removed.
+--   their history        keeps its numbers, which plans, quotas and verify add up, under an
+--                        internal number that no longer leads to a person. Its free text is
+--                        removed.
 --   manual actions       those on the prospect lose the URL and all free text
 --   all other text       (messages, webhook bodies, jobs, notes about other rows) has every mention
 --                        replaced by "[erased]"

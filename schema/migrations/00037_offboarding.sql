@@ -4,7 +4,8 @@
 -- The phases, in order, each a walk that continues where the last call ended:
 --
 --   messages     messages to the platform about the workspace
---   enrollments  the table is walked by pages, because no index has the workspace; with their history
+--   enrollments  with their history; the table is read page by page, because no index has the
+--                workspace
 --   events       history of enrollments that the platform had deleted before
 --   accounts     account statuses, signals, and what plans remember about an account
 --   plans        allocations and account quotas, by tick
