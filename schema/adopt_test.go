@@ -264,9 +264,8 @@ func TestPlatformRoleCopiesRows(t *testing.T) {
 		SELECT concat_ws(' ', kind, substring(detail FROM 'resumed on the platform')) FROM thaw.enrollment_events ORDER BY id`))
 }
 
-// A retry reads what was kept of a row and then waits for the row. If another transaction has
-// applied or kept it meanwhile, together with a newer change, the retry must not apply or keep the
-// old one.
+// A retry keeps again only what it has claimed. What it no longer finds, another transaction has
+// applied or kept together with a newer change.
 func TestRetryLeavesWhatAnotherTransactionHasMerged(t *testing.T) {
 	t.Parallel()
 	db := withPlatform(t)
@@ -274,11 +273,72 @@ func TestRetryLeavesWhatAnotherTransactionHasMerged(t *testing.T) {
 	const stale = `ARRAY[ROW('1', '{"id": "1", "status": "paused"}', ARRAY[1000000], false, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::thaw.taken]`
 	kept := func(retrying string) int64 {
 		return testdb.Value[int64](t, db, `
-			SELECT thaw.keep_taken('enrollment', `+stale+`, '55P03', 'another transaction holds the row', true)
+			SELECT thaw.keep_taken('enrollment', `+stale+`, '55P03', 'another transaction holds the row', true, false)
 			FROM set_config('thaw.retrying', '`+retrying+`', true)`)
 	}
 	require.Zero(t, kept("on"))
 	require.Empty(t, problems(t, db))
-	require.Zero(t, testdb.Value[int64](t, db, "SELECT cardinality(thaw.set_aside("+stale+", '{}')) FROM set_config('thaw.retrying', 'on', true)"))
 	require.EqualValues(t, 1, kept(""), "a change of the platform is always kept")
+}
+
+// What was kept of a row belongs to the transaction that applies it until that ends. Others neither
+// replace it, which would let it be applied a second time after newer changes, nor wait for it.
+func TestKeptChangesAreClaimed(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name, claim string
+	}{
+		{"by a change of the platform", `SELECT thaw.with_kept('enrollment', '[{"id": "1", "campaign": "1"}]', false)`},
+		{"by a retry", "SELECT thaw.retry_adoption(everything => true)"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			db := withPlatform(t)
+			db.Exec(t, "INSERT INTO app.leads VALUES (1, 1, 1, 'https://example.com/in/eva', 'running', NULL, 5)")
+			begin := func(sql string) pgx.Tx {
+				tx, err := db.Pool.Begin(t.Context())
+				require.NoError(t, err)
+				t.Cleanup(func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) })
+				_, err = tx.Exec(t.Context(), sql)
+				require.NoError(t, err)
+				return tx
+			}
+			reasons := func() []string {
+				return testdb.Column[string](t, db, "SELECT change ->> 'own_reason' FROM thaw.adopt_errors ORDER BY id")
+			}
+			holder := begin("SELECT FROM thaw.enrollments FOR NO KEY UPDATE")
+			db.Exec(t, "UPDATE app.leads SET state = 'paused', cause = 'holiday'")
+			claimed := begin(test.claim)
+			before := testdb.Value[int64](t, db, "SELECT min(id) FROM thaw.adopt_errors")
+			db.Exec(t, "SELECT thaw.retry_adoption(everything => true)")
+			require.Equal(t, before, testdb.Value[int64](t, db, "SELECT min(id) FROM thaw.adopt_errors"), "the change was replaced")
+			db.Exec(t, "UPDATE app.leads SET cause = 'vacation'")
+			require.Equal(t, []string{"holiday", "vacation"}, reasons(), "the newer change is kept too")
+			require.Equal(t, "active 5", enrolled(t, db, 1))
+			require.NoError(t, claimed.Commit(t.Context()))
+			require.NoError(t, holder.Rollback(t.Context()))
+			db.Exec(t, "SELECT thaw.retry_adoption(everything => true)")
+			require.Empty(t, reasons())
+			require.Equal(t, "paused paused_by_user vacation 5", enrolled(t, db, 1))
+		})
+	}
+}
+
+// A row of a backfill is older than what was kept of its changes, also where it is kept itself.
+func TestKeptRowsOfABackfillAreOlder(t *testing.T) {
+	t.Parallel()
+	db := withPlatform(t)
+	db.Exec(t, "ALTER TABLE app.leads DISABLE TRIGGER copy_insert; INSERT INTO app.leads VALUES (1, 1, 1, 'https://example.com/in/eva', 'running')")
+	db.Exec(t, "UPDATE app.leads SET state = 'paused', cause = 'holiday'")
+	claimed, err := db.Pool.Begin(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = claimed.Rollback(context.WithoutCancel(t.Context())) })
+	_, err = claimed.Exec(t.Context(), "SELECT FROM thaw.claim_kept('enrollment', '{1}')")
+	require.NoError(t, err)
+	db.Exec(t, `SELECT thaw.take_enrollments('[{"id": 1, "campaign": 1, "account": 1, "prospect_url": "https://example.com/in/eva", "status": "active", "step": 0}]', true)`)
+	require.Equal(t, 2, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.adopt_errors"))
+	require.NoError(t, claimed.Rollback(t.Context()))
+	db.Exec(t, "SELECT thaw.retry_adoption(everything => true)")
+	require.Empty(t, problems(t, db))
+	require.Equal(t, "paused paused_by_user holiday 0", enrolled(t, db, 1))
 }

@@ -60,11 +60,12 @@ func TestPlatformWritesWhileAccountsFlap(t *testing.T) {
 		run(uint64(client), func(ctx context.Context, random *rand.Rand) error {
 			writes.Add(1)
 			lead, seat := 1+random.IntN(leads), 1+random.IntN(seats)
-			switch random.IntN(8) {
+			cause := []string{"holiday", "vacation", "legal"}[random.IntN(3)]
+			switch random.IntN(9) {
 			case 0:
 				return exec(ctx, "UPDATE app.leads SET state = 'answered', cause = NULL WHERE id = $1", lead)
 			case 1:
-				return exec(ctx, "UPDATE app.leads SET state = 'paused', cause = 'holiday' WHERE id = $1 AND state IN ('running', 'paused')", lead)
+				return exec(ctx, "UPDATE app.leads SET state = 'paused', cause = $2 WHERE id = $1 AND state IN ('running', 'paused')", lead, cause)
 			case 2:
 				return exec(ctx, "UPDATE app.leads SET state = 'running', cause = NULL WHERE id = $1", lead)
 			case 3:
@@ -72,6 +73,8 @@ func TestPlatformWritesWhileAccountsFlap(t *testing.T) {
 			case 4: // many rows, in the order of their ids
 				return exec(ctx, `WITH locked AS (SELECT id FROM app.leads WHERE id BETWEEN $1 AND $1 + 20 ORDER BY id FOR NO KEY UPDATE)
 					UPDATE app.leads AS l SET state = CASE l.state WHEN 'answered' THEN 'running' ELSE l.state END FROM locked WHERE l.id = locked.id`, lead)
+			case 5: // another cause of the same pause
+				return exec(ctx, "UPDATE app.leads SET cause = $2 WHERE id = $1 AND state = 'paused' AND cause <> 'account_lost'", lead, cause)
 			default:
 				return exec(ctx, "UPDATE app.leads SET step = step + 1, next_run_at = now() WHERE id = $1 AND state = 'running'", lead)
 			}
@@ -96,7 +99,10 @@ func TestPlatformWritesWhileAccountsFlap(t *testing.T) {
 		})
 	}
 	run(400, func(ctx context.Context, _ *rand.Rand) error {
-		return exec(ctx, "SELECT thaw.retry_adoption(), pg_sleep(0.1)")
+		return exec(ctx, "SELECT thaw.retry_adoption(), pg_sleep(0.05)")
+	})
+	run(401, func(ctx context.Context, _ *rand.Rand) error {
+		return exec(ctx, "SELECT thaw.retry_adoption(everything => true), pg_sleep(0.01)")
 	})
 	clients.Wait()
 	require.False(t, t.Failed())
@@ -110,10 +116,11 @@ func TestPlatformWritesWhileAccountsFlap(t *testing.T) {
 		return testdb.Value[bool](t, db, "SELECT NOT EXISTS (SELECT FROM thaw.changes_queue) AND NOT EXISTS (SELECT FROM thaw.adopt_errors)")
 	}, time.Minute, 10*time.Millisecond, "changes that no consumer can take")
 	require.Empty(t, testdb.Column[string](t, db, `
-		SELECT concat_ws(' ', l.id, l.state, l.cause, l.seat_id, 'is', e.status, e.paused_reason, a.external_id)
+		SELECT concat_ws(' ', l.id, l.state, l.cause, l.seat_id, 'is', e.status, e.paused_reason, e.own_reason, a.external_id)
 		FROM app.leads AS l JOIN thaw.enrollments AS e ON e.external_id = l.id::text JOIN thaw.accounts AS a ON a.id = e.account_id
 		WHERE e.status::text IS DISTINCT FROM app.word(l.state) ->> 'status' OR a.external_id IS DISTINCT FROM l.seat_id::text
-			OR e.waits_for_account <> coalesce(l.cause = 'account_lost', false)`), "drift")
+			OR e.waits_for_account <> coalesce(l.cause = 'account_lost', false)
+			OR e.own_reason IS DISTINCT FROM CASE WHEN l.cause <> 'account_lost' THEN l.cause END`), "drift")
 	require.Empty(t, testdb.Column[string](t, db, `
 		SELECT concat_ws(' ', s.id, s.state, a.status) FROM app.seats AS s JOIN thaw.accounts AS a ON a.external_id = s.id::text
 		WHERE (s.state = 'ok') <> (a.status = 'connected')`), "drift of accounts")

@@ -66,7 +66,7 @@ COMMENT ON COLUMN thaw.adopt_errors.external_id IS 'The platform''s ID of the ro
 COMMENT ON COLUMN thaw.adopt_errors.change IS 'What is to be applied: the argument of thaw.take_enrollments and the like, with the former failures of the row.';
 COMMENT ON COLUMN thaw.adopt_errors.code IS 'A SQLSTATE, or unknown_word, unknown_row, unknown_parent, ambiguous.';
 COMMENT ON COLUMN thaw.adopt_errors.is_deferred IS 'Whether only a lock or another passing condition was in the way. The row is not parked.';
-COMMENT ON COLUMN thaw.adopt_errors.place IS 'The id that the newest change in it had when it was first kept. Null: its own id. Changes of one row are merged in this order.';
+COMMENT ON COLUMN thaw.adopt_errors.place IS 'The id that the newest change in it had when it was first kept. Null: its own id. 0: a row of a backfill, which is older than every change. Changes of one row are merged in this order.';
 COMMENT ON COLUMN thaw.adopt_errors.next_at IS 'When it is tried again. Null: with the next change of the row, or by thaw adopt check --fix.';
 CREATE INDEX adopt_errors_row_idx ON thaw.adopt_errors (kind, external_id, id);
 CREATE INDEX adopt_errors_next_idx ON thaw.adopt_errors (next_at) WHERE next_at IS NOT NULL;
@@ -106,14 +106,44 @@ END;
 $$;
 -- +goose StatementEnd
 
+-- What was kept of rows, claimed for this transaction: no other one applies, replaces or deletes it.
+-- Only all of a row can be claimed (is_claimed): a part alone would lose its order. What another
+-- transaction has claimed is not waited for.
+CREATE TYPE thaw.kept_change AS (
+    external_id text, ids bigint[], change jsonb, was_parked boolean, attempts integer, first_at timestamptz, place bigint, is_claimed boolean);
+-- +goose StatementBegin
+CREATE FUNCTION thaw.claim_kept(p_kind text, p_external_ids text[]) RETURNS SETOF thaw.kept_change LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+DECLARE
+    claimed bigint[];
+BEGIN
+    claimed := ARRAY(
+        SELECT x.id FROM thaw.adopt_errors AS x WHERE x.kind = p_kind AND x.external_id = ANY (p_external_ids)
+        ORDER BY x.id FOR UPDATE SKIP LOCKED);
+    -- Read again: what another transaction has replaced since is seen here, and is not claimed.
+    RETURN QUERY
+    SELECT x.external_id, array_agg(x.id), thaw.merged(array_agg(x.change ORDER BY coalesce(x.place, x.id))), bool_or(NOT x.is_deferred),
+        max(least(x.attempts, 30)), min(x.first_at), max(coalesce(x.place, x.id)), bool_and(mine.id IS NOT NULL)
+    FROM thaw.adopt_errors AS x
+    LEFT JOIN unnest(claimed) AS mine (id) ON mine.id = x.id
+    WHERE x.kind = p_kind AND x.external_id = ANY (p_external_ids)
+    GROUP BY x.external_id;
+END;
+$$;
+-- +goose StatementEnd
+
 -- The changes by row, each with what was kept of its earlier failures. A backfill reads an older
 -- snapshot, so kept changes are newer than its rows. An element without an ID has no row.
+--
+-- If another transaction has claimed what was kept of a row, the change has a code: it is kept too,
+-- and applied after it. A retry has nothing newer, so it leaves such a row alone.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.with_kept(p_kind text, p_rows jsonb, p_is_backfill boolean) RETURNS thaw.taken[] LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 DECLARE
-    given thaw.taken[];
-    ids   text[];
+    is_retry boolean := coalesce(current_setting('thaw.retrying', true), '') = 'on';
+    given    thaw.taken[];
+    ids      text[];
 BEGIN
     SELECT array_agg(ROW(one.id, one.change, NULL, false, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::thaw.taken), array_agg(one.id)
     INTO given, ids
@@ -122,18 +152,19 @@ BEGIN
         FROM jsonb_array_elements(p_rows) WITH ORDINALITY AS g (element, n)
         WHERE g.element ->> 'id' <> ''
         GROUP BY g.element ->> 'id') AS one;
-    IF NOT EXISTS (SELECT FROM thaw.adopt_errors AS x WHERE x.kind = p_kind AND x.external_id = ANY (ids)) THEN
+    IF NOT is_retry AND NOT EXISTS (SELECT FROM thaw.adopt_errors AS x WHERE x.kind = p_kind AND x.external_id = ANY (ids)) THEN
         RETURN given;
     END IF;
     RETURN (
         SELECT array_agg(ROW(g.external_id,
-            CASE WHEN kept.ids IS NULL THEN g.change WHEN p_is_backfill THEN thaw.merge_change(g.change, kept.change)
+            CASE WHEN kept.is_claimed IS NOT TRUE THEN g.change WHEN p_is_backfill THEN thaw.merge_change(g.change, kept.change)
                 ELSE thaw.merge_change(kept.change, g.change) END,
-            kept.ids, coalesce(kept.was_parked, false), NULL, NULL, NULL, NULL, NULL, NULL, NULL)::thaw.taken)
+            CASE WHEN kept.is_claimed THEN kept.ids END, coalesce(kept.was_parked, false), NULL, NULL, NULL, NULL, NULL,
+            CASE WHEN NOT kept.is_claimed THEN '55P03' END,
+            CASE WHEN NOT kept.is_claimed THEN 'another transaction applies an earlier change of the row' END)::thaw.taken)
         FROM unnest(given) AS g
-        CROSS JOIN LATERAL (
-            SELECT array_agg(x.id) AS ids, thaw.merged(array_agg(x.change ORDER BY coalesce(x.place, x.id))) AS change, bool_or(NOT x.is_deferred) AS was_parked
-            FROM thaw.adopt_errors AS x WHERE x.kind = p_kind AND x.external_id = g.external_id) AS kept);
+        LEFT JOIN thaw.claim_kept(p_kind, ids) AS kept ON kept.external_id = g.external_id
+        WHERE NOT is_retry OR kept.is_claimed);
 END;
 $$;
 -- +goose StatementEnd
@@ -171,43 +202,39 @@ $$;
 -- +goose StatementEnd
 
 -- Keeps changes that could not be applied, with the reason, and parks their rows unless the change
--- is only deferred. Returns how many.
+-- is only deferred. What was kept of a row before becomes part of it; if another transaction has
+-- claimed that, both are kept, in their order. A row of a backfill is older than every change.
+-- Returns how many.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.keep_taken(p_kind text, p_taken thaw.taken[], p_code text, p_problem text, p_is_deferred boolean)
+CREATE FUNCTION thaw.keep_taken(p_kind text, p_taken thaw.taken[], p_code text, p_problem text, p_is_deferred boolean, p_is_backfill boolean)
 RETURNS integer LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     is_retry boolean := coalesce(current_setting('thaw.retrying', true), '') = 'on';
-    kept integer;
+    earlier  thaw.kept_change[] := ARRAY(SELECT k FROM thaw.claim_kept(p_kind, ARRAY(SELECT t.external_id FROM unnest(p_taken) AS t)) AS k);
+    kept     integer;
 BEGIN
-    WITH earlier AS MATERIALIZED (
-        SELECT x.* FROM unnest(p_taken) AS t
-        JOIN thaw.adopt_errors AS x ON x.kind = p_kind AND x.external_id = t.external_id AND (t.kept_ids IS NULL OR x.id = ANY (t.kept_ids))
-        FOR UPDATE OF x SKIP LOCKED
-    ), gone AS (
-        DELETE FROM thaw.adopt_errors AS x USING earlier WHERE x.id = earlier.id
-    )
+    DELETE FROM thaw.adopt_errors AS x WHERE x.id = ANY (ARRAY(SELECT unnest(k.ids) FROM unnest(earlier) AS k WHERE k.is_claimed));
     INSERT INTO thaw.adopt_errors (kind, external_id, change, code, problem, is_deferred, attempts, next_at, first_at, place)
     SELECT p_kind, t.external_id,
         -- A row that is parked now is paused. Its status until then is part of the change, so that
         -- a change that has none restores it.
-        thaw.merge_change(CASE WHEN NOT p_is_deferred AND coalesce(was.is_deferred, true) THEN thaw.status_before(p_kind, t.external_id) ELSE '{}' END,
-            CASE WHEN t.kept_ids IS NOT NULL THEN t.change ELSE thaw.merge_change(was.change, t.change) END),
+        thaw.merge_change(CASE WHEN NOT p_is_deferred AND NOT was.was_parked THEN thaw.status_before(p_kind, t.external_id) ELSE '{}' END,
+            CASE WHEN is_retry THEN was.change WHEN p_is_backfill THEN thaw.merge_change(t.change, was.change)
+                ELSE thaw.merge_change(was.change, t.change) END),
         coalesce(t.code, p_code), left(coalesce(t.problem, p_problem), 1000),
-        p_is_deferred AND coalesce(was.is_deferred, true), coalesce(was.attempts, 0) + 1,
+        p_is_deferred AND NOT (was.was_parked AND was.is_claimed), was.attempts + 1,
         CASE WHEN coalesce(t.code, p_code) IN ('unknown_word', 'ambiguous') THEN NULL
-            WHEN p_is_deferred THEN thaw.now() + least(2 ^ coalesce(was.attempts, 0), 60) * interval '0.5 seconds'
-            ELSE thaw.now() + least(2 ^ coalesce(was.attempts, 0), 3600) * interval '1 second' END,
-        coalesce(was.first_at, thaw.now()),
+            WHEN p_is_deferred THEN thaw.now() + least(2 ^ was.attempts, 60) * interval '0.5 seconds'
+            ELSE thaw.now() + least(2 ^ was.attempts, 3600) * interval '1 second' END,
+        coalesce(k.first_at, thaw.now()),
         -- A retry has nothing newer than what was kept.
-        CASE WHEN is_retry THEN was.place END
+        CASE WHEN is_retry OR p_is_backfill THEN was.place END
     FROM unnest(p_taken) AS t
+    LEFT JOIN unnest(earlier) AS k ON k.external_id = t.external_id
     CROSS JOIN LATERAL (
-        SELECT thaw.merged(array_agg(e.change ORDER BY coalesce(e.place, e.id))) AS change, max(least(e.attempts, 30)) AS attempts,
-            max(coalesce(e.place, e.id)) AS place,
-            min(e.first_at) AS first_at, bool_and(e.is_deferred) AS is_deferred
-        FROM earlier AS e WHERE e.external_id = t.external_id) AS was
-    -- What a retry no longer finds, another transaction has merged into a newer change.
-    WHERE NOT is_retry OR was.place IS NOT NULL
+        SELECT coalesce(k.is_claimed, false) AS is_claimed, coalesce(k.was_parked, false) AS was_parked, coalesce(k.attempts, 0) AS attempts,
+            CASE WHEN k.is_claimed THEN k.change ELSE '{}' END AS change, CASE WHEN k.is_claimed THEN k.place ELSE 0 END AS place) AS was
+    WHERE NOT is_retry OR was.is_claimed
     ORDER BY t.external_id;
     GET DIAGNOSTICS kept = ROW_COUNT;
     IF NOT p_is_deferred THEN
@@ -311,7 +338,7 @@ BEGIN
         END IF;
         RETURN thaw.keep_taken(p_kind, ARRAY(
             SELECT ROW(r.element ->> 'id', r.element, NULL, false, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::thaw.taken
-            FROM jsonb_array_elements(p_rows) AS r (element) WHERE r.element ->> 'id' <> ''), code, problem, is_deferred);
+            FROM jsonb_array_elements(p_rows) AS r (element) WHERE r.element ->> 'id' <> ''), code, problem, is_deferred, p_is_backfill);
     END IF;
     half := size / 2;
     RETURN thaw.take(p_kind, jsonb_path_query_array(p_rows, '$[0 to $upper]', jsonb_build_object('upper', half - 1)), p_is_backfill)
@@ -344,7 +371,7 @@ COMMENT ON FUNCTION thaw.note_adopt_failure(text, text, text) IS
 -- What follows a call of apply_*: rows that were set aside are kept, and what was kept of applied
 -- rows is done.
 -- +goose StatementBegin
-CREATE FUNCTION thaw.settle_taken(p_kind text, p_taken thaw.taken[]) RETURNS integer LANGUAGE plpgsql
+CREATE FUNCTION thaw.settle_taken(p_kind text, p_taken thaw.taken[], p_is_backfill boolean) RETURNS integer LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     deferred thaw.taken[] := ARRAY(SELECT t FROM unnest(p_taken) AS t WHERE t.code = '55P03');
@@ -356,10 +383,10 @@ BEGIN
         DELETE FROM thaw.adopt_errors AS x WHERE x.id = ANY (done);
     END IF;
     IF deferred <> '{}' THEN
-        failed := failed + thaw.keep_taken(p_kind, deferred, '55P03', 'another transaction holds the row', true);
+        failed := failed + thaw.keep_taken(p_kind, deferred, '55P03', 'another transaction holds the row', true, p_is_backfill);
     END IF;
     IF parked <> '{}' THEN
-        failed := failed + thaw.keep_taken(p_kind, parked, 'unknown', 'unknown', false);
+        failed := failed + thaw.keep_taken(p_kind, parked, 'unknown', 'unknown', false, p_is_backfill);
     END IF;
     RETURN failed;
 END;
@@ -379,7 +406,7 @@ BEGIN
         SELECT ROW(t.external_id, t.change, t.kept_ids, t.was_parked,
             coalesce((SELECT w.id FROM thaw.workspaces AS w WHERE w.external_id = t.external_id),
                 (SELECT w.id FROM thaw.workspaces AS w WHERE w.key = coalesce(t.change ->> 'key', t.external_id) AND w.external_id IS NULL)),
-            NULL, NULL, NULL, NULL, NULL, NULL)::thaw.taken
+            NULL, NULL, NULL, NULL, t.code, t.problem)::thaw.taken
         FROM unnest(taken) AS t);
     IF p_is_backfill THEN
         taken := ARRAY(SELECT t FROM unnest(taken) AS t WHERE t.row_id IS NULL OR t.kept_ids IS NOT NULL
@@ -388,34 +415,24 @@ BEGIN
     INSERT INTO thaw.workspaces (external_id, key, name, shadow)
     SELECT t.external_id, coalesce(t.change ->> 'key', t.external_id), coalesce(t.change ->> 'name', ''), s.shadow_by_default
     FROM unnest(taken) AS t CROSS JOIN thaw.adopt_state AS s
-    WHERE t.row_id IS NULL
+    WHERE t.row_id IS NULL AND t.code IS NULL
     ORDER BY length(t.external_id), t.external_id;
-    locked := thaw.lock_taken('thaw.workspaces', ARRAY(SELECT t.row_id FROM unnest(taken) AS t WHERE t.row_id IS NOT NULL));
+    locked := thaw.lock_taken('thaw.workspaces', ARRAY(SELECT t.row_id FROM unnest(taken) AS t WHERE t.row_id IS NOT NULL AND t.code IS NULL));
     UPDATE thaw.workspaces AS w SET external_id = t.external_id, key = coalesce(t.change ->> 'key', w.key), name = coalesce(t.change ->> 'name', w.name)
     FROM unnest(taken) AS t
     WHERE w.id = t.row_id AND w.id = ANY (locked)
         AND (w.external_id, w.key, w.name) IS DISTINCT FROM (t.external_id, coalesce(t.change ->> 'key', w.key), coalesce(t.change ->> 'name', w.name));
-    RETURN thaw.settle_taken('workspace', thaw.set_aside(taken, locked));
+    RETURN thaw.settle_taken('workspace', thaw.set_aside(taken, locked), p_is_backfill);
 END;
 $$;
 -- +goose StatementEnd
 
--- The changes, with a code at those whose row could not be locked. While this transaction waited
--- for the locks, another one may have applied what was kept of a row, together with a newer change.
--- A retry has nothing newer, so it leaves such a row alone.
+-- The changes, with a code at those whose row could not be locked.
 -- +goose StatementBegin
 CREATE FUNCTION thaw.set_aside(p_taken thaw.taken[], p_locked bigint[]) RETURNS thaw.taken[] LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    is_retry  boolean := coalesce(current_setting('thaw.retrying', true), '') = 'on';
-    is_locked boolean := (SELECT count(*) FROM unnest(p_taken) AS t WHERE t.row_id IS NOT NULL AND t.code IS NULL) = cardinality(p_locked);
 BEGIN
-    IF is_retry THEN
-        p_taken := ARRAY(
-            SELECT t FROM unnest(p_taken) AS t
-            WHERE t.kept_ids IS NOT NULL AND EXISTS (SELECT FROM thaw.adopt_errors AS x WHERE x.id = ANY (t.kept_ids)));
-    END IF;
-    IF is_locked THEN
+    IF (SELECT count(*) FROM unnest(p_taken) AS t WHERE t.row_id IS NOT NULL AND t.code IS NULL) = cardinality(p_locked) THEN
         RETURN p_taken;
     END IF;
     RETURN ARRAY(
@@ -452,6 +469,7 @@ BEGIN
                 AND a.provider = coalesce(t.change ->> 'provider', 'linkedin') AND a.provider_account_id = t.change ->> 'provider_account_id') AS linked ON true
         CROSS JOIN LATERAL (
             SELECT CASE
+                WHEN t.code IS NOT NULL THEN ARRAY[t.code, t.problem]
                 WHEN t.change ? 'unknown' THEN ARRAY['unknown_word', format('the mapping has no status for "%s"', left(t.change ->> 'unknown', 100))]
                 WHEN known.n > 1 THEN ARRAY['ambiguous', format('%s workspaces have an account with ID %s', known.n, t.external_id)]
                 WHEN known.id IS NULL AND NOT t.change ? 'workspace' THEN ARRAY['unknown_row', 'an account that was never inserted changed']
@@ -506,7 +524,7 @@ BEGIN
             PERFORM thaw.queue_changes('account', ARRAY[one.id], one.new_status::text, 'signal');
         END IF;
     END LOOP;
-    RETURN thaw.settle_taken('account', taken);
+    RETURN thaw.settle_taken('account', taken, p_is_backfill);
 END;
 $$;
 -- +goose StatementEnd
@@ -569,6 +587,7 @@ BEGIN
             WHERE known.id IS NULL AND c.external_id IS NULL AND c.workspace_id = workspace.id AND c.key = coalesce(t.change ->> 'key', t.external_id)) AS linked ON true
         CROSS JOIN LATERAL (
             SELECT CASE
+                WHEN t.code IS NOT NULL THEN ARRAY[t.code, t.problem]
                 WHEN t.change ? 'unknown' THEN ARRAY['unknown_word', format('the mapping has no status for "%s"', left(t.change ->> 'unknown', 100))]
                 WHEN known.n > 1 THEN ARRAY['ambiguous', format('%s workspaces have a campaign with ID %s', known.n, t.external_id)]
                 WHEN known.id IS NULL AND NOT t.change ?& '{workspace,status}'::text[] THEN ARRAY['unknown_row', 'a campaign that was never inserted changed']
@@ -604,7 +623,7 @@ BEGIN
     )
     SELECT array_agg(ruled.row_id) INTO kept FROM ruled WHERE ruled.verdict = 'keep';
     PERFORM thaw.queue_changes('campaign', kept, 'running', 'person');
-    RETURN thaw.settle_taken('campaign', taken);
+    RETURN thaw.settle_taken('campaign', taken, p_is_backfill);
 END;
 $$;
 -- +goose StatementEnd
@@ -721,6 +740,7 @@ BEGIN
             SELECT a.id FROM thaw.accounts AS a WHERE a.external_id = t.change ->> 'account' AND a.workspace_id = row.workspace_id) AS account ON true
         CROSS JOIN LATERAL (
             SELECT CASE
+                WHEN t.code IS NOT NULL THEN ARRAY[t.code, t.problem]
                 WHEN t.change ? 'unknown' THEN ARRAY['unknown_word', format('the mapping has no status for "%s"', left(t.change ->> 'unknown', 100))]
                 WHEN known.n > 1 THEN ARRAY['ambiguous', format('%s workspaces have a prospect with ID %s', known.n, t.external_id)]
                 WHEN campaign.n > 1 THEN ARRAY['ambiguous', format('%s workspaces have a campaign with ID %s', campaign.n, t.change ->> 'campaign')]
@@ -802,7 +822,7 @@ BEGIN
     IF requeued IS NOT NULL THEN
         PERFORM thaw.requeue_taken(requeued);
     END IF;
-    RETURN thaw.settle_taken('enrollment', taken);
+    RETURN thaw.settle_taken('enrollment', taken, p_is_backfill);
 END;
 $$;
 -- +goose StatementEnd
@@ -914,10 +934,10 @@ $$;
 COMMENT ON FUNCTION thaw.retry_adoption(integer, boolean) IS
     'Applies changes of the platform''s rows that could not be applied before. everything: also those that wait for a person. Returns how many could not be applied again.';
 
-REVOKE ALL ON FUNCTION thaw.is_adopted(), thaw.merge_change(jsonb, jsonb), thaw.merged(jsonb[]), thaw.with_kept(text, jsonb, boolean),
-    thaw.lock_taken(regclass, bigint[]), thaw.keep_taken(text, thaw.taken[], text, text, boolean), thaw.status_before(text, text),
+REVOKE ALL ON FUNCTION thaw.is_adopted(), thaw.merge_change(jsonb, jsonb), thaw.merged(jsonb[]), thaw.claim_kept(text, text[]), thaw.with_kept(text, jsonb, boolean),
+    thaw.lock_taken(regclass, bigint[]), thaw.keep_taken(text, thaw.taken[], text, text, boolean, boolean), thaw.status_before(text, text),
     thaw.park(text, thaw.taken[], text), thaw.take(text, jsonb, boolean), thaw.note_adopt_failure(text, text, text),
-    thaw.settle_taken(text, thaw.taken[]), thaw.set_aside(thaw.taken[], bigint[]), thaw.apply_workspaces(jsonb, boolean),
+    thaw.settle_taken(text, thaw.taken[], boolean), thaw.set_aside(thaw.taken[], bigint[]), thaw.apply_workspaces(jsonb, boolean),
     thaw.apply_accounts(jsonb, boolean), thaw.taken_campaign(thaw.campaigns, jsonb, boolean, boolean), thaw.apply_campaigns(jsonb, boolean),
     thaw.taken_enrollment(thaw.enrollments, thaw.taken), thaw.apply_enrollments(jsonb, boolean), thaw.requeue_taken(bigint[]),
     thaw.take_workspaces(jsonb, boolean), thaw.take_accounts(jsonb, boolean), thaw.take_campaigns(jsonb, boolean),
@@ -937,16 +957,18 @@ DROP FUNCTION thaw.taken_campaign(thaw.campaigns, jsonb, boolean, boolean);
 DROP FUNCTION thaw.apply_accounts(jsonb, boolean);
 DROP FUNCTION thaw.apply_workspaces(jsonb, boolean);
 DROP FUNCTION thaw.set_aside(thaw.taken[], bigint[]);
-DROP FUNCTION thaw.settle_taken(text, thaw.taken[]);
+DROP FUNCTION thaw.settle_taken(text, thaw.taken[], boolean);
 DROP FUNCTION thaw.note_adopt_failure(text, text, text);
 DROP FUNCTION thaw.take(text, jsonb, boolean);
 DROP FUNCTION thaw.park(text, thaw.taken[], text);
 DROP FUNCTION thaw.status_before(text, text);
-DROP FUNCTION thaw.keep_taken(text, thaw.taken[], text, text, boolean);
+DROP FUNCTION thaw.keep_taken(text, thaw.taken[], text, text, boolean, boolean);
 DROP FUNCTION thaw.lock_taken(regclass, bigint[]);
 DROP FUNCTION thaw.with_kept(text, jsonb, boolean);
+DROP FUNCTION thaw.claim_kept(text, text[]);
 DROP FUNCTION thaw.merged(jsonb[]);
 DROP FUNCTION thaw.merge_change(jsonb, jsonb);
+DROP TYPE thaw.kept_change;
 DROP TYPE thaw.taken;
 DROP FUNCTION thaw.is_adopted();
 DROP TABLE thaw.adopt_errors, thaw.adopt_state;
