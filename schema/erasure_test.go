@@ -92,3 +92,21 @@ func TestErasureRefusesWhatItCannotMean(t *testing.T) {
 			(7, 'ada@example.com', 'x.ada@example.com'), (8, 'ada@example.com', 'ada@example.com.au'), (9, 'Ada L. "Countess"', '{"n": "Ada L. \"Countess\" again"}')
 		) AS one (n, wanted, given) ORDER BY n`))
 }
+
+// A change of the platform's row that is kept would insert the prospect again, under the URL or
+// under "[erased]".
+func TestErasureDeletesKeptChanges(t *testing.T) {
+	t.Parallel()
+	db := withPlatform(t)
+	db.Exec(t, `
+		INSERT INTO app.leads VALUES (1, 1, 1, 'https://www.linkedin.com/in/ada', 'running'), (2, 7, 1, 'https://www.linkedin.com/in/ada', 'running'),
+			(3, 7, 1, 'https://www.linkedin.com/in/bob', 'running'), (4, 1, 1, 'https://www.linkedin.com/in/eve', 'running');
+		UPDATE app.leads SET state = 'no such word' WHERE id IN (1, 4)`)
+	require.Equal(t, []string{"unknown_word", "unknown_parent", "unknown_parent", "unknown_word"}, problems(t, db))
+	require.Equal(t, "3 0", testdb.Value[string](t, db, `
+		SELECT concat_ws(' ', erased, remaining) FROM thaw.erase_prospect('https://www.linkedin.com/in/ada', 'request 17', 'jo', also => '{no such word}')
+		WHERE table_name = 'adopt_errors'`))
+	db.Exec(t, "INSERT INTO app.sequences VALUES (7, 'acme', 'live'); SELECT thaw.retry_adoption(everything => true)")
+	require.Equal(t, []string{"https://www.linkedin.com/in/bob", "https://www.linkedin.com/in/eve"},
+		testdb.Column[string](t, db, "SELECT prospect_url FROM thaw.enrollments ORDER BY external_id"))
+}

@@ -2247,6 +2247,7 @@ DECLARE
     line      record;
     gone      bigint[];
     n         bigint;
+    kept      bigint;
     counts    jsonb := '{}';
     action_id bigint;
 BEGIN
@@ -2257,6 +2258,10 @@ BEGIN
     END IF;
     -- Recorded first: see thaw.accounts_keep_hold.
     INSERT INTO thaw.manual_actions AS d (what, actor, reason) VALUES ('prospect_erased', p_actor, p_reason) RETURNING d.id INTO action_id;
+    DELETE FROM thaw.adopt_errors AS x
+    WHERE x.change::text ~* person OR x.kind = 'enrollment' AND EXISTS (
+            SELECT FROM thaw.enrollments AS e WHERE e.external_id = x.external_id HAVING bool_and(e.prospect_url ~* person));
+    GET DIAGNOSTICS kept = ROW_COUNT;
     -- Mentions first: nothing that a pass waits for is locked while the tables are read.
     FOR line IN
         SELECT c.table_name, string_agg(format('t.%I::text ~* $1', c.column_name), ' OR ') AS condition,
@@ -2266,7 +2271,7 @@ BEGIN
     LOOP
         EXECUTE format('UPDATE thaw.%I AS t SET %s WHERE %s', line.table_name, line.changes, line.condition) USING mention;
         GET DIAGNOSTICS n = ROW_COUNT;
-        counts := counts || jsonb_build_object(line.table_name, n);
+        counts := counts || jsonb_build_object(line.table_name, n + CASE line.table_name WHEN 'adopt_errors' THEN kept ELSE 0 END);
     END LOOP;
     -- The text of an action on the prospect is about this person, whatever it says.
     UPDATE thaw.manual_actions AS d SET

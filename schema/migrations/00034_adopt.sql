@@ -106,9 +106,9 @@ END;
 $$;
 -- +goose StatementEnd
 
--- What was kept of rows, claimed for this transaction: no other one applies, replaces or deletes it.
--- Only all of a row can be claimed (is_claimed): a part alone would lose its order. What another
--- transaction has claimed is not waited for.
+-- What was kept of rows, claimed for this transaction: no other one applies, replaces or deletes
+-- it. Only all of a row can be claimed (is_claimed): a part alone would lose its order. What
+-- another transaction has claimed is not waited for.
 CREATE TYPE thaw.kept_change AS (
     external_id text, ids bigint[], change jsonb, was_parked boolean, attempts integer, first_at timestamptz, place bigint, is_claimed boolean);
 -- +goose StatementBegin
