@@ -181,3 +181,15 @@ func TestWebhooksFire(t *testing.T) {
 	require.Len(t, fires, 60, "for an hour")
 	require.Equal(t, []int{3, 4, 5}, firing(t, "ThawWebhooksFailed", 5, series(failed, "0x5"), series(enabled, "1x2 0x2")))
 }
+
+// A copy that differs from the platform's tables, or a platform that does not take changes, is an
+// alert. A change that waits for a lock for a moment is none.
+func TestBrokenAdoptionFires(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, 15, firing(t, "ThawCopyDiffers", 60, series("thaw_drift_rows", "0x9 1x50"))[0])
+	require.Equal(t, 15, firing(t, "ThawCopyDiffers", 60, series(`thaw_adopt_errors{state="statement"}`, "0x9 1x50"))[0])
+	require.Equal(t, 20, firing(t, "ThawChangesNotCopied", 60, series(`thaw_adopt_errors{state="parked"}`, "0x9 1x50"))[0])
+	require.Empty(t, firing(t, "ThawChangesNotCopied", 60, series(`thaw_adopt_errors{state="deferred"}`, "0x9 5x5 0x50")))
+	require.Equal(t, 8, firing(t, "ThawChangesWait", 60, series("thaw_adopt_oldest_change_age_seconds", "0+60x60"))[0])
+	require.Empty(t, firing(t, "ThawChangesWait", 60, series("thaw_adopt_oldest_change_age_seconds", "20x60")))
+}

@@ -32,7 +32,8 @@ func scrape(t *testing.T) map[string]*dto.MetricFamily {
 		FROM thaw.accounts AS a, thaw.campaigns AS c;
 		SELECT thaw.enqueue('pause_account', 'resume', 1::smallint, '{"account_id": 1}', '1 hour');
 		INSERT INTO thaw.signal_sources (provider, last_signal_at) VALUES ('linkedin', thaw.now());
-		INSERT INTO thaw.webhook_endpoints (url) VALUES ('https://platform.example.com');`)
+		INSERT INTO thaw.webhook_endpoints (url) VALUES ('https://platform.example.com');
+		SELECT thaw.start_adoption('a test');`)
 	queue, err := pgxpool.NewWithConfig(t.Context(), db.Pool.Config())
 	require.NoError(t, err)
 	t.Cleanup(queue.Close)
