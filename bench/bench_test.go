@@ -24,6 +24,7 @@ func TestRun(t *testing.T) {
 	chosen := []benchmark{
 		&heal{name: "heal", rows: 2500, accounts: 1}, &jobs{accounts: 8, rows: 5, limit: patience},
 		&latency{warmUp: 5, signals: 20, rows: 3, limit: patience}, &incident{accounts: 100, rows: 4, accountCap: 5, fleetCap: 20},
+		&adoption{rows: 100, updates: 40},
 	}
 	var finished []string
 	report, err := run(t.Context(), Options{
@@ -31,7 +32,7 @@ func TestRun(t *testing.T) {
 		Watch: Watch{Finished: func(r Result) { finished = append(finished, r.Name) }},
 	}, chosen)
 	require.NoError(t, err)
-	require.Equal(t, []string{"heal", "jobs", "latency", "incident"}, finished)
+	require.Equal(t, []string{"heal", "jobs", "latency", "incident", "adopt"}, finished)
 	require.Equal(t, "on", setting(t, report.Environment, "fsync"))
 	for _, r := range report.Results {
 		ours := r.Lines[1]

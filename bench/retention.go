@@ -43,33 +43,26 @@ func (t *retention) load(ctx context.Context, _ *rig, db *database) error {
 
 func (t *retention) variants(r *rig) []variant {
 	return []variant{
-		{"one DELETE", Baseline, t.own(r, func(ctx context.Context, db *database) (sample, error) {
+		{"one DELETE", Baseline, r.own(t.checked(func(ctx context.Context, db *database) (sample, error) {
 			began := time.Now()
 			err := db.run(ctx, "DELETE FROM thaw.enrollment_events AS e USING thaw.settings AS s WHERE e.at < thaw.now() - s.keep_history")
 			return t.rate(time.Since(began)), err
-		})},
-		{"thaw.prune_batch", Thaw, t.own(r, t.batches)},
-		{"thaw work", Thaw, t.own(r, func(ctx context.Context, db *database) (sample, error) {
+		}))},
+		{"thaw.prune_batch", Thaw, r.own(t.checked(t.batches))},
+		{"thaw work", Thaw, r.own(t.checked(func(ctx context.Context, db *database) (sample, error) {
 			return r.during(ctx, db, nil, []string{"work"}, func(*program) (sample, error) { return t.job(ctx, db) })
-		})},
+		}))},
 	}
 }
 
-// own gives each variant its own copy of the database, because all variants delete the same rows.
-func (t *retention) own(r *rig, do func(context.Context, *database) (sample, error)) func(context.Context, *database, int) (sample, error) {
-	return func(ctx context.Context, shared *database, _ int) (got sample, err error) {
-		name := shared.Config().ConnConfig.Database
-		shared.Reset() // a database with open connections cannot be copied
-		err = r.fresh(ctx, name, func(db *database) error {
-			if err := db.settle(ctx); err != nil {
-				return err
-			}
-			if got, err = do(ctx, db); err != nil {
-				return err
-			}
-			return db.expect(ctx, t.rows, "events within keep_history", "SELECT count(*) FROM thaw.enrollment_events")
-		})
-		return got, err
+// checked counts the events that are left.
+func (t *retention) checked(do func(context.Context, *database) (sample, error)) func(context.Context, *database) (sample, error) {
+	return func(ctx context.Context, db *database) (sample, error) {
+		got, err := do(ctx, db)
+		if err != nil {
+			return nil, err
+		}
+		return got, db.expect(ctx, t.rows, "events within keep_history", "SELECT count(*) FROM thaw.enrollment_events")
 	}
 }
 

@@ -142,6 +142,22 @@ func (r *rig) fresh(ctx context.Context, template string, do func(*database) err
 	return r.copied(ctx, template, name, do)
 }
 
+// own gives a variant its own copy of the round's database, for variants that change the same rows.
+func (r *rig) own(do func(context.Context, *database) (sample, error)) func(context.Context, *database, int) (sample, error) {
+	return func(ctx context.Context, shared *database, _ int) (got sample, err error) {
+		name := shared.Config().ConnConfig.Database
+		shared.Reset() // a database with open connections cannot be copied
+		err = r.fresh(ctx, name, func(db *database) error {
+			if err := db.settle(ctx); err != nil {
+				return err
+			}
+			got, err = do(ctx, db)
+			return err
+		})
+		return got, err
+	}
+}
+
 // copied passes do a copy of a database that is read into the cache.
 func (r *rig) copied(ctx context.Context, template, name string, do func(*database) error) error {
 	if err := r.execute(ctx, "CREATE DATABASE "+name+" TEMPLATE "+template+" STRATEGY FILE_COPY"); err != nil {

@@ -142,7 +142,7 @@ func (a *adoption) adoptCommand(options ...string) *exec.Cmd {
 // consume starts thaw adopt run, the worker that writes Thaw's changes into the platform's tables.
 func (a *adoption) consume() *process {
 	a.Helper()
-	return a.scenario.begin(launch{command: "adopt", options: []string{"run"}})
+	return a.begin(launch{command: "adopt", options: []string{"run"}})
 }
 
 // restart crashes Postgres and starts it again.
