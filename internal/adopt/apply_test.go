@@ -155,6 +155,7 @@ func TestDifferencesOfTriggers(t *testing.T) {
 		"the trigger thaw_enrollments_insert on app.campaign_leads_2026_03 is missing",
 		"the trigger thaw_enrollments_update on app.campaign_leads_2026_03 is missing",
 		"the trigger thaw_enrollments_delete on app.campaign_leads_2026_03 is missing",
+		"the trigger thaw_enrollments_truncate on app.campaign_leads_2026_03 is missing",
 		"the trigger thaw_extra on app.leads is not in the mapping",
 	}, differences)
 	require.NoError(t, again.Plan.Install(t.Context(), db.Pool))
@@ -341,4 +342,24 @@ func TestFixturesAreAdopted(t *testing.T) {
 			require.Zero(t, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.adopt_errors"))
 		})
 	}
+}
+
+// TRUNCATE removes rows that no trigger sees. It is recorded, and the check finds the rows.
+func TestTruncateNeedsACheck(t *testing.T) {
+	t.Parallel()
+	db, prepared := adopted(t)
+	db.Exec(t, "TRUNCATE app.campaign_leads CASCADE")
+	require.Contains(t, testdb.Column[string](t, db, "SELECT concat_ws(' ', x.code, x.problem) FROM thaw.adopt_errors AS x WHERE x.external_id IS NULL"),
+		"0A000 TRUNCATE of app.campaign_leads removed rows without naming them. Run thaw adopt check --fix")
+	state, err := ReadState(t.Context(), db.Pool)
+	require.NoError(t, err)
+	require.NotZero(t, state.Failed)
+	result, err := prepared.Compare(t.Context(), db.Pool, true, func(Kind, int64) {})
+	require.NoError(t, err)
+	require.NotZero(t, result.Fixed)
+	require.Equal(t, result.Drift, result.Fixed)
+	require.Equal(t, []string{"removed"}, testdb.Column[string](t, db, "SELECT DISTINCT e.status::text FROM thaw.enrollments AS e"))
+	differences, err := prepared.Plan.Differences(t.Context(), db.Pool)
+	require.NoError(t, err)
+	require.Empty(t, differences)
 }

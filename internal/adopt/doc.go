@@ -17,7 +17,8 @@
 // # The triggers
 //
 // On each mapped table there are three statement-level AFTER triggers with transition tables: for
-// INSERT, UPDATE and DELETE. Their functions are in a schema of their own, thaw_adopt, and contain
+// INSERT, UPDATE and DELETE. TRUNCATE has no transition table: its trigger records that a check is
+// needed. Their functions are in a schema of their own, thaw_adopt, and contain
 // no rule of Thaw's: they only find which mapped values a statement changed, translate the
 // platform's words, and pass rows on to thaw.take_accounts and its like, in the order of their ids.
 //

@@ -51,6 +51,8 @@ var (
 	functionTemplate string
 	//go:embed sql/body.sql.template
 	bodyTemplate string
+	//go:embed sql/truncate.sql.template
+	truncateTemplate string
 	//go:embed sql/table.sql.template
 	tableTemplate string
 )
@@ -171,6 +173,8 @@ func (g *generator) entity(e *Entity) {
 		gone = append(gone, "'deleted', true")
 		g.add(e, "delete", "Deleted "+string(e.Kind)+".",
 			body(e.Kind, "o."+name(e.ID)+"::text", object(gone, indent), "old_rows AS o", ""), "DELETE", "OLD TABLE AS old_rows")
+		// Its rows are not passed to triggers, so only a check can find them.
+		g.add(e, "truncate", "All "+string(e.Kind)+" removed by TRUNCATE.", render(truncateTemplate, map[string]any{"Single": e.Kind.single()}), "TRUNCATE", "")
 	}
 	for _, f := range fields[e.Kind] {
 		if v := e.Values[f.name]; v.Join != nil {

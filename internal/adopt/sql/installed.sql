@@ -3,7 +3,8 @@ SELECT n.nspname::text AS schema, c.relname::text AS table_name, t.tgname::text 
     t.tgenabled IN ('O', 'A') AS is_enabled,
     (t.tgtype & 1) = 0 AND (t.tgtype & 66) = 0 AS is_after_statement,
     concat_ws(' ', CASE WHEN (t.tgtype & 4) <> 0 THEN 'INSERT' END, CASE WHEN (t.tgtype & 8) <> 0 THEN 'DELETE' END,
-        CASE WHEN (t.tgtype & 16) <> 0 THEN 'UPDATE' END) AS event,
+        CASE WHEN (t.tgtype & 16) <> 0 THEN 'UPDATE' END,
+        CASE WHEN (t.tgtype & 32) <> 0 THEN 'TRUNCATE' END) AS event,
     concat_ws(' ', 'OLD TABLE AS ' || t.tgoldtable::text, 'NEW TABLE AS ' || t.tgnewtable::text) AS referencing
 FROM pg_catalog.pg_trigger AS t
 JOIN pg_catalog.pg_proc AS f ON f.oid = t.tgfoid
