@@ -363,3 +363,13 @@ func TestTruncateNeedsACheck(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, differences)
 }
+
+// A row whose id changes is a new row for Thaw, and the old one is deleted.
+func TestChangedIDs(t *testing.T) {
+	t.Parallel()
+	db, prepared := adopted(t)
+	db.Exec(t, "UPDATE app.campaign_leads SET id = 'cl_new' WHERE id = 'cl_1'")
+	require.Equal(t, []string{"cl_1 removed", "cl_new active"}, testdb.Column[string](t, db,
+		"SELECT concat_ws(' ', e.external_id, e.status) FROM thaw.enrollments AS e WHERE e.external_id IN ('cl_1', 'cl_new') ORDER BY 1"))
+	require.Zero(t, compared(t, db, prepared, false).Drift)
+}

@@ -134,7 +134,7 @@ func (g *generator) entity(e *Entity) {
 	g.add(e, "insert", "New "+string(e.Kind)+", with all mapped values.",
 		body(e.Kind, "n."+name(e.ID)+"::text", object(all, indent), "new_rows AS n", ""), "INSERT", "NEW TABLE AS new_rows")
 
-	// A row with a changed id is new to Thaw. The check finds that the old id is gone.
+	// A row with a changed id is new to Thaw, and its old id is deleted.
 	changed := []string{"o." + name(e.ID) + " IS NULL"}
 	var row strings.Builder
 	row.WriteString(object(always, indent))
@@ -163,9 +163,16 @@ func (g *generator) entity(e *Entity) {
 			fmt.Fprintf(&row, "\n%[1]s|| CASE WHEN (%[2]s) AND %[4]s\n%[1]s    THEN %[3]s ELSE '{}' END", indent, when, object(p.whenPaused, indent+"    "), g.isPaused(e, "n"))
 		}
 	}
-	where := "n." + name(e.ID) + " IS NOT NULL AND (" + strings.Join(changed, "\n                    OR ") + ")"
+	id := "n." + name(e.ID)
+	where := id + " IS NOT NULL AND (" + strings.Join(changed, "\n                    OR ") + ")"
+	sent := row.String()
+	if e.Delete != "keep" {
+		old, _ := g.parts(e, "o")
+		sent = fmt.Sprintf("CASE WHEN %s IS NULL THEN %s ELSE %s END", id, object(append(old, "'deleted', true"), indent), sent)
+		where = id + " IS NULL OR " + where
+	}
 	g.add(e, "update", "Changed "+string(e.Kind)+", with the values that changed.",
-		body(e.Kind, "n."+name(e.ID)+"::text", row.String(), fmt.Sprintf("new_rows AS n FULL JOIN old_rows AS o ON o.%[1]s = n.%[1]s", name(e.ID)), where),
+		body(e.Kind, fmt.Sprintf("coalesce(%s, o.%s)::text", id, name(e.ID)), sent, fmt.Sprintf("new_rows AS n FULL JOIN old_rows AS o ON o.%[1]s = n.%[1]s", name(e.ID)), where),
 		"UPDATE", "OLD TABLE AS old_rows NEW TABLE AS new_rows")
 
 	if e.Delete != "keep" {

@@ -126,6 +126,7 @@ func TestTriggersSendWhatChanged(t *testing.T) {
 		}},
 		{"a delete", "DELETE FROM app.campaign_leads WHERE id = 'cl_9'", []string{`{"campaign":"cmp_spring","deleted":true,"id":"cl_9"}`}},
 		{"another id", "UPDATE app.campaign_leads SET id = 'cl_2b' WHERE id = 'cl_2'", []string{
+			`{"campaign":"cmp_spring","deleted":true,"id":"cl_2"}`,
 			`{"account":null,"campaign":"cmp_spring","id":"cl_2b","next_action_at":null,"prospect_url":"https://www.linkedin.com/in/new","status":"completed","step":0}`,
 		}},
 		{"an account", "UPDATE app.linkedin_accounts SET state = 'checkpoint', settings = '{}' WHERE id = 'acc_ann'", []string{
