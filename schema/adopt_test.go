@@ -57,7 +57,7 @@ func TestOwnership(t *testing.T) {
 		{"a person pauses one that Thaw paused", lost, "cause = 'holiday'", "paused paused_by_user holiday 7", "paused paused_by_user holiday 7", false},
 		{"a person changes the cause of a pause", byPerson, "cause = 'travel'", "paused paused_by_user travel 7", "paused paused_by_user travel 7", false},
 		{"a resume of a pause of Thaw", lost, "state = 'running', cause = NULL", "paused account_disconnected 7", "active 7", true},
-		{"a resume of a pause of a person", byPerson, "state = 'running', cause = NULL", "paused account_issue 7", "active 7", true},
+		{"a resume of a pause of a person", byPerson, "state = 'running', cause = NULL", "active 7", "active 7", false},
 		{"a resume after a restriction", restricted, "state = 'running', cause = NULL", "paused account_issue 7", "active 7", true},
 		{"a requeue of a pause of Thaw", lost, "state = 'queued', cause = NULL", "paused account_disconnected 7", "pending 7", true},
 		{"a requeue of a pause of a person", byPerson, "state = 'queued', cause = NULL", "pending 7", "pending 7", false},
@@ -88,6 +88,45 @@ func TestOwnership(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A person resumes on the platform what a person had paused. It is active at once, and the history
+// says so, unless the account or the campaign is in the way: then it waits like any manual resume,
+// and the platform is told.
+func TestPersonsResume(t *testing.T) {
+	t.Parallel()
+	const waits = "paused account_issue 0"
+	for _, test := range []struct{ name, before, set, want string }{
+		{"nothing is in the way", "", "", "active 0"},
+		{"automatic resumes are off", "UPDATE thaw.workspaces SET auto_resume = false", "", "active 0"},
+		{"the account is disconnected", "SELECT thaw.signal('linkedin', 'ann', 'disconnected')", "", waits},
+		{"the account is on hold", "SELECT thaw.hold('ann', now() + interval '1 hour', 'a test')", "", waits},
+		{"safety mode is on", "SELECT thaw.safety_enter('a test')", "", waits},
+		{"the campaign is paused", "UPDATE app.sequences SET state = 'stopped'", "", waits},
+		{"through another account", "SELECT thaw.signal('linkedin', 'ann', 'disconnected')", ", seat_id = 2", "active 0"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			db := withPlatform(t)
+			db.Exec(t, "INSERT INTO app.leads VALUES (1, 1, 1, 'https://example.com/in/eva', 'running')")
+			db.Exec(t, "UPDATE app.leads SET state = 'paused', cause = 'holiday'")
+			if test.before != "" {
+				db.Exec(t, test.before)
+			}
+			db.Exec(t, "UPDATE app.leads SET state = 'running', cause = NULL"+test.set)
+			require.Empty(t, problems(t, db))
+			require.Equal(t, test.want, enrolled(t, db, 1))
+			event, state := "resumed platform", "running"
+			if test.want == waits {
+				event, state = "released operator", "paused"
+			}
+			require.Equal(t, event, testdb.Value[string](t, db, `
+				SELECT concat_ws(' ', kind, source) FROM thaw.enrollment_events WHERE kind IN ('resumed', 'released')`))
+			db.Exec(t, "SELECT app.apply_changes()")
+			require.Equal(t, state, testdb.Value[string](t, db, "SELECT state FROM app.leads"))
+			require.Zero(t, violations(t, db))
+		})
 	}
 }
 
@@ -252,7 +291,7 @@ func TestPlatformRoleCopiesRows(t *testing.T) {
 		GRANT EXECUTE ON FUNCTION thaw.take_workspaces, thaw.take_accounts, thaw.take_campaigns, thaw.take_enrollments, thaw.take_changes, thaw.confirm_changes TO `+role)
 	ctx := context.WithoutCancel(t.Context())
 	for _, sql := range []string{
-		"INSERT INTO app.seats VALUES (3, 'acme', 'eve', 'ok')", "INSERT INTO app.leads VALUES (1, 1, 3, 'https://example.com/in/1', 'paused', 'holiday')",
+		"INSERT INTO app.seats VALUES (3, 'acme', 'eve', 'credentials')", "INSERT INTO app.leads VALUES (1, 1, 3, 'https://example.com/in/1', 'paused', 'holiday')",
 		"UPDATE app.leads SET state = 'running'", "UPDATE app.leads SET seat_id = 2", "SELECT thaw.take_changes('a test')",
 	} {
 		_, err := app.Exec(ctx, sql)

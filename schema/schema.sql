@@ -891,6 +891,7 @@ DECLARE
     locked   bigint[];
     kept     bigint[];
     requeued bigint[];
+    usable   bigint[];
     role     text := 'in the platform''s table, by database role ' || session_user;
     -- Until then, a backfill may bring a row that was deleted after its snapshot. It is copied as
     -- removed, so that the same batch does not bring it again.
@@ -947,16 +948,19 @@ BEGIN
     SELECT t.external_id, t.workspace_id, t.campaign_id, t.account_id, coalesce((ruled.new).step, 0), (ruled.new).status, (ruled.new).paused_reason,
         (ruled.new).paused_at, (ruled.new).own_reason, (ruled.new).next_action_at, (ruled.new).prospect_url
     FROM unnest(taken) AS t
-    CROSS JOIN LATERAL thaw.taken_enrollment(NULL, t) AS ruled
+    CROSS JOIN LATERAL thaw.taken_enrollment(NULL, t, NULL) AS ruled
     WHERE t.row_id IS NULL AND t.code IS NULL AND NOT (is_complete AND coalesce((t.change ->> 'deleted')::boolean, false))
     ORDER BY length(t.external_id), t.external_id;
     locked := thaw.lock_taken('thaw.enrollments', ARRAY(SELECT t.row_id FROM unnest(taken) AS t WHERE t.row_id IS NOT NULL AND t.code IS NULL));
     taken := thaw.set_aside(taken, locked);
+    usable := thaw.usable_accounts(ARRAY(
+        SELECT coalesce(t.account_id, e.account_id) FROM unnest(taken) AS t JOIN thaw.enrollments AS e ON e.id = t.row_id
+        WHERE t.code IS NULL AND t.change ->> 'status' = 'active' AND e.paused_reason = 'paused_by_user'));
     WITH ruled AS MATERIALIZED (
         SELECT t.row_id, e AS old, rule.new, rule.verdict
         FROM unnest(taken) AS t
         JOIN thaw.enrollments AS e ON e.id = t.row_id
-        CROSS JOIN LATERAL thaw.taken_enrollment(e, t) AS rule
+        CROSS JOIN LATERAL thaw.taken_enrollment(e, t, usable) AS rule
         WHERE t.code IS NULL
     ), changed AS (
         UPDATE thaw.enrollments AS e SET external_id = (ruled.new).external_id, campaign_id = (ruled.new).campaign_id,
@@ -7174,7 +7178,7 @@ BEGIN
     END IF;
 END;
 $$;
-CREATE FUNCTION thaw.taken_enrollment(p_old thaw.enrollments, p_taken thaw.taken, OUT new thaw.enrollments, OUT verdict text) RETURNS record
+CREATE FUNCTION thaw.taken_enrollment(p_old thaw.enrollments, p_taken thaw.taken, p_usable_ids bigint[], OUT new thaw.enrollments, OUT verdict text) RETURNS record
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -7221,7 +7225,10 @@ BEGIN
             new.paused_at := coalesce(p_old.paused_at, (change ->> 'paused_at')::timestamptz, thaw.now());
             new.own_reason := CASE WHEN reason = 'paused_by_user' THEN own END;
         END IF;
-    WHEN status IN ('active', 'pending') AND is_held AND (status = 'active' OR p_old.waits_for_account) THEN
+    WHEN status IN ('active', 'pending') AND is_held AND (status = 'active' OR p_old.waits_for_account)
+        AND NOT (p_old.paused_reason = 'paused_by_user' AND coalesce(new.account_id = ANY (p_usable_ids), false)
+            AND EXISTS (SELECT FROM thaw.campaigns AS c WHERE c.id = new.campaign_id AND c.status = 'running'))
+    THEN
         verdict := CASE WHEN p_old.waits_for_account THEN 'keep' ELSE 'requeue' END;
     ELSE
         new.status := status;
@@ -7381,6 +7388,14 @@ BEGIN
     UPDATE thaw.accounts AS a SET parked_reason = NULL FROM locked WHERE a.id = locked.id;
     GET DIAGNOSTICS changed = ROW_COUNT;
     RETURN changed;
+END;
+$$;
+CREATE FUNCTION thaw.usable_accounts(p_ids bigint[]) RETURNS bigint[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN ARRAY(SELECT a.id FROM thaw.accounts AS a WHERE a.id = ANY (p_ids) AND thaw.blocked_by(a, true) IS NULL);
 END;
 $$;
 CREATE FUNCTION thaw.waiting_queues(p_queues text[]) RETURNS TABLE(queue text, waited interval)

@@ -3,9 +3,9 @@
 -- pass the rows of each statement to thaw.take_workspaces, thaw.take_accounts, thaw.take_campaigns
 -- and thaw.take_enrollments, in the platform's transaction. 00035_changes.sql is the way back.
 --
---   ownership   the platform owns terminal statuses, the pauses of people, deletions, URLs and
---               steps; Thaw owns pauses for an account reason, resumes and the time of the next
---               action that a resume sets (thaw.taken_enrollment, thaw.taken_campaign)
+--   ownership   the platform owns terminal statuses, the pauses of people and their end, deletions,
+--               URLs and steps; Thaw owns pauses for an account reason, their end, and the time of
+--               the next action that it sets (thaw.taken_enrollment, thaw.taken_campaign)
 --   failures    an error never fails the platform's write: the change is kept in thaw.adopt_errors
 --               and merged with the next change of the row (thaw.keep_taken). A change that cannot
 --               be applied as it is parks its row: it is not resumed and not reported as active
@@ -628,14 +628,28 @@ END;
 $$;
 -- +goose StatementEnd
 
+-- Those of the accounts through which a person may resume now. Automatic resumes may be off: this
+-- one is not automatic.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.usable_accounts(p_ids bigint[]) RETURNS bigint[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN ARRAY(SELECT a.id FROM thaw.accounts AS a WHERE a.id = ANY (p_ids) AND thaw.blocked_by(a, true) IS NULL);
+END;
+$$;
+-- +goose StatementEnd
+
 -- The ownership rule of prospects: the row after a change of the platform. The row that is passed
--- is null for a new one. verdict says what the platform's resume becomes:
+-- is null for a new one. p_usable_ids are accounts through which a person may resume
+-- (thaw.usable_accounts). A person's resume of a person's pause through such an account, in a
+-- running campaign, is applied: nothing is left to wait for, and the platform's sender has its own
+-- limits. verdict says what any other resume becomes:
 --
 --   keep      the prospect waits for its account: it stays paused, and the platform is told
 --   requeue   a person, or a restriction, had paused it: it waits for its account again, as after
 --             thaw.resume_prospect, and the platform is told
 -- +goose StatementBegin
-CREATE FUNCTION thaw.taken_enrollment(p_old thaw.enrollments, p_taken thaw.taken, OUT new thaw.enrollments, OUT verdict text)
+CREATE FUNCTION thaw.taken_enrollment(
+    p_old thaw.enrollments, p_taken thaw.taken, p_usable_ids bigint[], OUT new thaw.enrollments, OUT verdict text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     change  jsonb := p_taken.change;
@@ -681,7 +695,10 @@ BEGIN
             new.paused_at := coalesce(p_old.paused_at, (change ->> 'paused_at')::timestamptz, thaw.now());
             new.own_reason := CASE WHEN reason = 'paused_by_user' THEN own END;
         END IF;
-    WHEN status IN ('active', 'pending') AND is_held AND (status = 'active' OR p_old.waits_for_account) THEN
+    WHEN status IN ('active', 'pending') AND is_held AND (status = 'active' OR p_old.waits_for_account)
+        AND NOT (p_old.paused_reason = 'paused_by_user' AND coalesce(new.account_id = ANY (p_usable_ids), false)
+            AND EXISTS (SELECT FROM thaw.campaigns AS c WHERE c.id = new.campaign_id AND c.status = 'running'))
+    THEN
         verdict := CASE WHEN p_old.waits_for_account THEN 'keep' ELSE 'requeue' END;
     ELSE
         new.status := status;
@@ -712,6 +729,7 @@ DECLARE
     locked   bigint[];
     kept     bigint[];
     requeued bigint[];
+    usable   bigint[];
     role     text := 'in the platform''s table, by database role ' || session_user;
     -- Until then, a backfill may bring a row that was deleted after its snapshot. It is copied as
     -- removed, so that the same batch does not bring it again.
@@ -769,17 +787,20 @@ BEGIN
     SELECT t.external_id, t.workspace_id, t.campaign_id, t.account_id, coalesce((ruled.new).step, 0), (ruled.new).status, (ruled.new).paused_reason,
         (ruled.new).paused_at, (ruled.new).own_reason, (ruled.new).next_action_at, (ruled.new).prospect_url
     FROM unnest(taken) AS t
-    CROSS JOIN LATERAL thaw.taken_enrollment(NULL, t) AS ruled
+    CROSS JOIN LATERAL thaw.taken_enrollment(NULL, t, NULL) AS ruled
     WHERE t.row_id IS NULL AND t.code IS NULL AND NOT (is_complete AND coalesce((t.change ->> 'deleted')::boolean, false))
     ORDER BY length(t.external_id), t.external_id;
 
     locked := thaw.lock_taken('thaw.enrollments', ARRAY(SELECT t.row_id FROM unnest(taken) AS t WHERE t.row_id IS NOT NULL AND t.code IS NULL));
     taken := thaw.set_aside(taken, locked);
+    usable := thaw.usable_accounts(ARRAY(
+        SELECT coalesce(t.account_id, e.account_id) FROM unnest(taken) AS t JOIN thaw.enrollments AS e ON e.id = t.row_id
+        WHERE t.code IS NULL AND t.change ->> 'status' = 'active' AND e.paused_reason = 'paused_by_user'));
     WITH ruled AS MATERIALIZED (
         SELECT t.row_id, e AS old, rule.new, rule.verdict
         FROM unnest(taken) AS t
         JOIN thaw.enrollments AS e ON e.id = t.row_id
-        CROSS JOIN LATERAL thaw.taken_enrollment(e, t) AS rule
+        CROSS JOIN LATERAL thaw.taken_enrollment(e, t, usable) AS rule
         WHERE t.code IS NULL
     ), changed AS (
         UPDATE thaw.enrollments AS e SET external_id = (ruled.new).external_id, campaign_id = (ruled.new).campaign_id,
@@ -939,7 +960,7 @@ REVOKE ALL ON FUNCTION thaw.is_adopted(), thaw.merge_change(jsonb, jsonb), thaw.
     thaw.park(text, thaw.taken[], text), thaw.take(text, jsonb, boolean), thaw.note_adopt_failure(text, text, text),
     thaw.settle_taken(text, thaw.taken[], boolean), thaw.set_aside(thaw.taken[], bigint[]), thaw.apply_workspaces(jsonb, boolean),
     thaw.apply_accounts(jsonb, boolean), thaw.taken_campaign(thaw.campaigns, jsonb, boolean, boolean), thaw.apply_campaigns(jsonb, boolean),
-    thaw.taken_enrollment(thaw.enrollments, thaw.taken), thaw.apply_enrollments(jsonb, boolean), thaw.requeue_taken(bigint[]),
+    thaw.usable_accounts(bigint[]), thaw.taken_enrollment(thaw.enrollments, thaw.taken, bigint[]), thaw.apply_enrollments(jsonb, boolean), thaw.requeue_taken(bigint[]),
     thaw.take_workspaces(jsonb, boolean), thaw.take_accounts(jsonb, boolean), thaw.take_campaigns(jsonb, boolean),
     thaw.take_enrollments(jsonb, boolean), thaw.retry_adoption(integer, boolean) FROM PUBLIC;
 
@@ -951,7 +972,8 @@ DROP FUNCTION thaw.take_accounts(jsonb, boolean);
 DROP FUNCTION thaw.take_workspaces(jsonb, boolean);
 DROP FUNCTION thaw.requeue_taken(bigint[]);
 DROP FUNCTION thaw.apply_enrollments(jsonb, boolean);
-DROP FUNCTION thaw.taken_enrollment(thaw.enrollments, thaw.taken);
+DROP FUNCTION thaw.taken_enrollment(thaw.enrollments, thaw.taken, bigint[]);
+DROP FUNCTION thaw.usable_accounts(bigint[]);
 DROP FUNCTION thaw.apply_campaigns(jsonb, boolean);
 DROP FUNCTION thaw.taken_campaign(thaw.campaigns, jsonb, boolean, boolean);
 DROP FUNCTION thaw.apply_accounts(jsonb, boolean);
