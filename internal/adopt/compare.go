@@ -356,7 +356,9 @@ func (c *comparer) compare(e *Entity, p platformRow, t copied) (different []stri
 // differences are the keys whose values differ, in the order of the mapping.
 func (e *Entity) differences(p values, t copied) []string {
 	var all []string
-	isActive := p["status"] == string(enum.EnrollmentActive) || t.row["status"] == string(enum.EnrollmentActive)
+	// The triggers do not send these of a running row, nor of a deleted one whose word says that it
+	// runs.
+	isActive := p["status"] == string(enum.EnrollmentActive) || t.row["status"] == string(enum.EnrollmentActive) || p["deleted"] == true
 	for _, f := range fields[e.Kind] {
 		theirs, isSent := p[f.key]
 		if !isSent || f.name == "paused_at" || f.running && isActive {
