@@ -17,7 +17,13 @@ func ignore(Kind, int64) {}
 func adopted(t *testing.T) (*testdb.DB, *Prepared) {
 	t.Helper()
 	db := withFixture(t, "outreach")
-	m, err := Parse(mapping)
+	return db, adoptedWith(t, db, mapping)
+}
+
+// adoptedWith applies a mapping, as thaw adopt apply does.
+func adoptedWith(t *testing.T, db *testdb.DB, source string) *Prepared {
+	t.Helper()
+	m, err := Parse(source)
 	require.NoError(t, err)
 	p, err := m.Prepare(t.Context(), db.Pool, "thaw")
 	require.NoError(t, err)
@@ -26,7 +32,7 @@ func adopted(t *testing.T) (*testdb.DB, *Prepared) {
 	_, err = p.Backfill(t.Context(), db.Pool, ignore)
 	require.NoError(t, err)
 	require.NoError(t, Running(t.Context(), db.Pool))
-	return db, p
+	return p
 }
 
 func compared(t *testing.T, db *testdb.DB, p *Prepared, fix bool) Comparison {
@@ -235,6 +241,38 @@ func TestConsumerWritesWhatThawChanged(t *testing.T) {
 	write(t, db, consumer)
 	require.Equal(t, "running 5 2030-01-01", testdb.Value[string](t, db,
 		"SELECT concat_ws(' ', l.state, l.pause_cause, l.current_step, (l.next_run_at AT TIME ZONE 'UTC')::date) FROM app.campaign_leads AS l WHERE l.id = 'cl_1'"))
+}
+
+// A move spreads overdue times. The platform gets them too, so that nothing differs.
+func TestConsumerWritesMovesOfPendingRows(t *testing.T) {
+	t.Parallel()
+	db, p := adopted(t)
+	_, err := SetShadow(t.Context(), db.Pool, "", false, "test", "test")
+	require.NoError(t, err)
+	consumer := quiet(p)
+	write(t, db, consumer)
+	db.Exec(t, "UPDATE app.campaign_leads SET next_run_at = now() - interval '1 day' WHERE id = 'cl_2'")
+	db.Exec(t, `
+		SELECT thaw.move_rows(ROW('sweep', date_trunc('hour', now()), NULL, NULL, 1)::thaw.cause, ARRAY[e.ctid], ARRAY[e.account_id],
+			ARRAY[(SELECT a.id FROM thaw.accounts AS a WHERE a.external_id = 'acc_bob')])
+		FROM thaw.enrollments AS e WHERE e.external_id = 'cl_2'`)
+	require.Zero(t, compared(t, db, p, false).Drift, "it is on its way")
+	write(t, db, consumer)
+	require.Equal(t, "queued acc_bob true", testdb.Value[string](t, db,
+		"SELECT concat_ws(' ', l.state, l.sender_account_id, (l.next_run_at >= now() - interval '1 hour')::text) FROM app.campaign_leads AS l WHERE l.id = 'cl_2'"))
+	require.Zero(t, compared(t, db, p, false).Drift)
+}
+
+// The step of a deleted row no longer matters.
+func TestStepsOfDeletedRowsAreNotCompared(t *testing.T) {
+	t.Parallel()
+	db := withFixture(t, "outreach")
+	db.Exec(t, "ALTER TABLE app.campaign_leads ADD COLUMN gone_at timestamptz")
+	p := adoptedWith(t, db, mapping+"  deleted: gone_at\n")
+	db.Exec(t, "UPDATE app.campaign_leads SET gone_at = now() WHERE id = 'cl_1'")
+	db.Exec(t, "UPDATE app.campaign_leads SET current_step = 9, next_run_at = now() WHERE id = 'cl_1'")
+	require.Contains(t, copies(t, db)[0], "cl_1 removed")
+	require.Zero(t, compared(t, db, p, false).Drift)
 }
 
 // The platform's row has been answered when Thaw's pause arrives: the platform wins.

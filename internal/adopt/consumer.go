@@ -229,7 +229,7 @@ type change struct {
 	KeepsReason  bool       `json:"keeps_reason"`
 	Account      *string    `json:"account"`
 	NextActionAt *time.Time `json:"next_action_at"`
-	IsResumed    bool       `json:"is_resumed"`
+	IsResumed    bool       `json:"is_resumed"` // or moved: NextActionAt counts
 }
 
 func (c *Consumer) write(ctx context.Context, tx pgx.Tx, kind Kind, ids []string, done *Written) error {
@@ -316,7 +316,8 @@ func (e *Entity) change(now confirmed) (change, bool) {
 	}
 	c := change{ID: now.id, Account: now.account, NextActionAt: now.nextActionAt}
 	if e.Kind != Accounts {
-		c.IsResumed = now.status == string(enum.EnrollmentActive)
+		// A move of a pending prospect spreads the overdue times too.
+		c.IsResumed = now.status == string(enum.EnrollmentActive) || now.status == string(enum.EnrollmentPending)
 	}
 	if word, ok := e.StatusWord(now.status, reason); ok {
 		c.Word = &word

@@ -110,7 +110,7 @@ BEGIN
         UPDATE app.leads AS l SET state = CASE c.status WHEN 'active' THEN 'running' WHEN 'paused' THEN 'paused' ELSE 'queued' END,
             cause = CASE c.reason WHEN 'paused_by_user' THEN coalesce(c.own_reason, 'by a person') WHEN 'account_restricted' THEN 'restricted'
                 ELSE CASE WHEN c.status = 'paused' THEN 'account_lost' END END,
-            seat_id = c.account::integer, next_run_at = CASE WHEN c.status = 'active' THEN greatest(l.next_run_at, c.next_action_at) ELSE l.next_run_at END
+            seat_id = c.account::integer, next_run_at = CASE WHEN c.status IN ('active', 'pending') THEN greatest(l.next_run_at, c.next_action_at) ELSE l.next_run_at END
         FROM thaw.confirm_changes('enrollment', ARRAY(SELECT c ->> 'enrollment' FROM jsonb_array_elements(changes) AS c WHERE c ->> 'kind' = 'enrollment')) AS c
         WHERE l.id = c.id::integer
         RETURNING l.id, l.state)
