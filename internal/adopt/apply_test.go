@@ -101,6 +101,34 @@ func TestBackfillContinues(t *testing.T) {
 	require.Zero(t, compared(t, db, p, false).Drift)
 }
 
+// A mapping that is applied again may give a word another meaning. Rows that have the word get it,
+// unless Thaw has a newer status from the provider; and rows that were parked for a word that is in
+// the map now are copied.
+func TestChangedMeaningsAreApplied(t *testing.T) {
+	t.Parallel()
+	db := withFixture(t, "outreach")
+	db.Exec(t, "UPDATE app.linkedin_accounts SET state = 'stopped' WHERE id IN ('acc_ann', 'acc_eve')")
+	p := adoptedWith(t, db, mapping)
+	db.Exec(t, "SELECT thaw.signal('linkedin', 'up_eve', 'connected')")
+	accounts := func() []string {
+		return testdb.Column[string](t, db, "SELECT a.external_id || ' ' || a.status FROM thaw.accounts AS a ORDER BY a.external_id")
+	}
+	require.Equal(t, []string{"acc_ann error", "acc_bob disconnected", "acc_eve connected"}, accounts())
+	require.EqualValues(t, 1, compared(t, db, p, false).Waiting)
+
+	changed := strings.NewReplacer("stopped: error", "stopped: restricted", "queued: pending", "queued: pending, on_vacation: pending").Replace(mapping)
+	m, err := Parse(changed)
+	require.NoError(t, err)
+	// Interrupted after the new mapping was recorded.
+	require.NoError(t, m.Start(t.Context(), db.Pool))
+	adoptedWith(t, db, changed)
+	require.Equal(t, []string{"acc_ann restricted", "acc_bob disconnected", "acc_eve connected"}, accounts())
+	require.Contains(t, copies(t, db), "cl_8 pending 1 acc_ann")
+	require.Empty(t, testdb.Column[string](t, db, "SELECT x.problem FROM thaw.adopt_errors AS x"))
+	progress := testdb.Value[string](t, db, "SELECT s.progress::text FROM thaw.adopt_state AS s")
+	require.NotContains(t, progress, "was")
+}
+
 func TestCompareFindsAndFixesDrift(t *testing.T) {
 	t.Parallel()
 	db, p := adopted(t)

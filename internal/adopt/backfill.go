@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -18,25 +20,28 @@ type Backfilled struct {
 	Failed int64  `json:"failed,omitempty"` // rows that are in thaw.adopt_errors
 	After  string `json:"after,omitempty"`  // the id of the last row
 	Done   bool   `json:"done,omitempty"`
+	// Was has the words whose meaning the mapping has changed, with their former meaning; empty for
+	// words that parked their rows. It is empty once their rows are copied again.
+	Was map[string]string `json:"was,omitempty"`
 }
 
 // Backfill copies the rows that the platform has already, in batches. The triggers exist: rows that
 // change meanwhile are copied by them, and rows that Thaw has are left alone. So it takes no locks
 // on the platform's rows, and an interrupted one continues where it stopped.
 func (p *Prepared) Backfill(ctx context.Context, db Database, progress func(kind Kind, rows int64)) (map[Kind]Backfilled, error) {
-	var raw []byte
-	var phase string
-	if err := db.QueryRow(ctx, "SELECT s.phase, s.progress FROM thaw.adopt_state AS s").Scan(&phase, &raw); err != nil {
+	state, err := readProgress(ctx, db)
+	if err != nil {
 		return nil, err
-	}
-	state := map[Kind]Backfilled{}
-	if phase == "backfilling" {
-		if err := json.Unmarshal(raw, &state); err != nil {
-			return nil, err
-		}
 	}
 	for _, e := range p.Mapping.Entities {
 		batch := p.batch(e)
+		if s := state[e.Kind]; len(s.Was) > 0 {
+			if err := p.copyRemapped(ctx, db, e, batch.words, s.Was); err != nil {
+				return state, fmt.Errorf("copying %s whose word has another meaning from %s: %w", e.Kind, e.Table, err)
+			}
+			s.Was = nil
+			state[e.Kind] = s
+		}
 		for s := state[e.Kind]; !s.Done; state[e.Kind] = s {
 			var rows, failed int64
 			var last *string
@@ -65,11 +70,99 @@ func (p *Prepared) Backfill(ctx context.Context, db Database, progress func(kind
 	return state, nil
 }
 
+// readProgress returns how far an interrupted backfill is, if there is one.
+func readProgress(ctx context.Context, db Database) (map[Kind]Backfilled, error) {
+	progress := map[Kind]Backfilled{}
+	var raw []byte
+	if err := db.QueryRow(ctx, "SELECT CASE s.phase WHEN 'backfilling' THEN s.progress ELSE '{}' END FROM thaw.adopt_state AS s").Scan(&raw); err != nil {
+		return nil, err
+	}
+	return progress, json.Unmarshal(raw, &progress)
+}
+
+// remapped returns, as the beginning of a backfill, the words to which this mapping gives another
+// meaning than the one before. Only for accounts does it count what a word meant: a comparison
+// finds other rows, but not accounts whose status in Thaw no longer has a word. pending are changes
+// that an interrupted backfill has not applied.
+func (m *Mapping) remapped(before *Mapping, pending map[Kind]Backfilled) map[Kind]Backfilled {
+	all := map[Kind]Backfilled{}
+	for _, e := range m.Entities {
+		old := before.Entity(e.Kind)
+		if e.Status == nil || old.Table != e.Table || old.Status.Column != e.Status.Column {
+			continue
+		}
+		was := map[string]string{}
+		for _, word := range e.Status.Map {
+			former, isPending := pending[e.Kind].Was[word.Theirs]
+			if !isPending {
+				i := slices.IndexFunc(old.Status.Map, func(w Word) bool { return w.Theirs == word.Theirs })
+				if i >= 0 {
+					former = old.Status.Map[i].Ours
+				}
+			}
+			if former != word.Ours && (former == "" || e.Kind == Accounts) {
+				was[word.Theirs] = former
+			}
+		}
+		if len(was) > 0 {
+			all[e.Kind] = Backfilled{Was: was}
+		}
+	}
+	return all
+}
+
+// copyRemapped copies rows again whose word has another meaning now: parked ones, and accounts that
+// still have the status that the word meant. Any other status is that of a newer signal.
+func (p *Prepared) copyRemapped(ctx context.Context, db Database, e *Entity, words string, was map[string]string) error {
+	after, list := "", slices.Collect(maps.Keys(was))
+	for {
+		var rows int
+		err := inTx(ctx, db, pgx.TxOptions{}, func(tx pgx.Tx) error {
+			var ids, theirs []string
+			var raw, again []json.RawMessage
+			var id, word string
+			var text []byte
+			rows = 0
+			if err := each(ctx, tx, words, []any{after, after != "", batchRows, list}, []any{&id, &text, &word}, func() {
+				ids, theirs, raw = append(ids, id), append(theirs, word), append(raw, slices.Clone(text))
+			}); err != nil {
+				return err
+			}
+			copies, err := readCopied(ctx, tx, e.Kind, ids)
+			if err != nil {
+				return err
+			}
+			for i, id := range ids {
+				t, former := copies[id], was[theirs[i]]
+				if former == "" && t.isKept || former != "" && t.row["status"] == former {
+					again = append(again, raw[i])
+				}
+			}
+			if rows = len(ids); rows > 0 {
+				after = ids[rows-1]
+			}
+			if len(again) == 0 {
+				return nil
+			}
+			rowsText, err := json.Marshal(again)
+			if err != nil {
+				return err
+			}
+			// What could not be applied is kept in thaw.adopt_errors.
+			return exec(ctx, tx, fmt.Sprintf("SELECT thaw.take_%s($1::jsonb)", e.Kind), string(rowsText))
+		})
+		if err != nil || rows < batchRows {
+			return err
+		}
+	}
+}
+
 // batch has the statements that read the platform's rows of an entity in the order of their ids.
 type batch struct {
 	backfill string
 	read     string // id and row as JSON
 	byID     string // the same for a list of ids
+	words    string // id, row and status word of rows that have one of a list of words
 	missing  string // which of a list of ids the platform does not have
 }
 
@@ -88,7 +181,17 @@ func (p *Prepared) batch(e *Entity) batch {
 		SELECT %[1]s AS id, %[2]s AS row FROM %[3]s AS n
 		WHERE NOT $2::boolean OR %[1]s > (CASE WHEN $2::boolean THEN $1::text END)::%[4]s
 		ORDER BY %[1]s LIMIT $3`, id, row, qualified(e.Table), typ)
+	words := ""
+	if e.Status != nil {
+		words = fmt.Sprintf(`
+			SELECT p.id::text, p.row, p.word FROM (
+				SELECT %[1]s AS id, %[2]s AS row, n.%[5]s::text AS word FROM %[3]s AS n
+				WHERE n.%[5]s::text = ANY ($4::text[]) AND (NOT $2::boolean OR %[1]s > (CASE WHEN $2::boolean THEN $1::text END)::%[4]s)
+				ORDER BY %[1]s LIMIT $3) AS p
+			ORDER BY p.id`, id, row, qualified(e.Table), typ, name(e.Status.Column))
+	}
 	return batch{
+		words: words,
 		backfill: fmt.Sprintf(`WITH page AS MATERIALIZED (%s)
 			SELECT count(*), (SELECT l.id::text FROM page AS l ORDER BY l.id DESC LIMIT 1),
 				coalesce(thaw.take_%s(jsonb_agg(p.row ORDER BY p.id), true), 0)

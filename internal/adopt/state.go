@@ -3,6 +3,7 @@ package adopt
 import (
 	"context"
 	_ "embed" // the statements
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -99,19 +100,31 @@ func Failures(ctx context.Context, db Queryer, n int) ([]Failure, error) {
 }
 
 // Start records that Thaw copies the platform's tables with this mapping. A backfill of another
-// mapping that was interrupted starts over.
+// mapping that was interrupted starts over. What the words meant in that mapping is recorded first,
+// for the next backfill, so that an interruption does not lose it.
 func (m *Mapping) Start(ctx context.Context, db Database) error {
 	state, err := ReadState(ctx, db)
 	if err != nil {
 		return err
 	}
-	if err := exec(ctx, db, "SELECT thaw.start_adoption($1)", m.Source); err != nil {
-		return err
+	if (state.Phase == "backfilling" || state.Phase == "running") && state.Mapping != m.Source {
+		before, err := Applied(ctx, db)
+		if err != nil {
+			return err
+		}
+		pending, err := readProgress(ctx, db)
+		if err != nil {
+			return err
+		}
+		progress, err := json.Marshal(m.remapped(before, pending))
+		if err != nil {
+			return err
+		}
+		if err := exec(ctx, db, "SELECT thaw.set_adopt_phase('backfilling', $1)", string(progress)); err != nil {
+			return err
+		}
 	}
-	if state.Phase == "backfilling" && state.Mapping != m.Source {
-		return exec(ctx, db, "SELECT thaw.set_adopt_phase('installing', '{}')")
-	}
-	return nil
+	return exec(ctx, db, "SELECT thaw.start_adoption($1)", m.Source)
 }
 
 // Running records that the backfill is complete.
