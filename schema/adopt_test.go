@@ -130,6 +130,30 @@ func TestPersonsResume(t *testing.T) {
 	}
 }
 
+// A person pauses and resumes a prospect again and again: each pause has a time of its own, even if
+// the platform keeps its first one, or makes several changes in one transaction.
+func TestPausesHaveTheirOwnTimes(t *testing.T) {
+	t.Parallel()
+	db := withPlatform(t)
+	db.Exec(t, "INSERT INTO app.leads VALUES (1, 1, 1, 'https://example.com/in/eva', 'running')")
+	for range 3 {
+		db.Exec(t, `SELECT thaw.take_enrollments('[{"id": 1, "status": "paused", "reason": "paused_by_user", "paused_at": "2026-01-31T09:00:00Z"}]')`)
+		require.Zero(t, violations(t, db))
+		db.Exec(t, `SELECT thaw.take_enrollments('[{"id": 1, "status": "active", "paused_at": "2026-01-31T09:00:00Z"}]')`)
+	}
+	require.Equal(t, 1, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.enrollment_events WHERE kind = 'resumed' AND paused_at = '2026-01-31 09:00Z'"))
+	tx, err := db.Pool.Begin(t.Context())
+	require.NoError(t, err)
+	for _, state := range []string{"paused", "running", "paused", "running", "paused"} {
+		_, err := tx.Exec(t.Context(), "UPDATE app.leads SET state = $1", state)
+		require.NoError(t, err)
+	}
+	require.NoError(t, tx.Commit(t.Context()))
+	require.Zero(t, violations(t, db))
+	require.Equal(t, "paused paused_by_user 0", enrolled(t, db, 1))
+	require.Equal(t, 5, testdb.Value[int](t, db, "SELECT count(*) FROM thaw.enrollment_events WHERE kind = 'resumed'"))
+}
+
 // Campaigns follow the same rule.
 func TestOwnershipOfCampaigns(t *testing.T) {
 	t.Parallel()

@@ -4469,6 +4469,18 @@ BEGIN
         LIMIT p_size) AS open;
 END;
 $$;
+CREATE FUNCTION thaw.new_paused_at(p_enrollment_id bigint, p_theirs timestamp with time zone) RETURNS timestamp with time zone
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    ended timestamptz := (
+        SELECT max(v.paused_at) FROM thaw.enrollment_events AS v WHERE v.enrollment_id = p_enrollment_id AND v.kind = 'resumed');
+BEGIN
+    RETURN CASE WHEN p_theirs > ended OR ended IS NULL AND p_theirs IS NOT NULL THEN p_theirs
+        ELSE greatest(thaw.now(), ended + interval '1 microsecond') END;
+END;
+$$;
 CREATE FUNCTION thaw.note_adopt_failure(kind text, sqlstate text, message text) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -7222,7 +7234,7 @@ BEGIN
         IF NOT (is_held AND p_old.waits_for_account AND thaw.waits_for_account(reason)) THEN
             new.status := 'paused';
             new.paused_reason := reason;
-            new.paused_at := coalesce(p_old.paused_at, (change ->> 'paused_at')::timestamptz, thaw.now());
+            new.paused_at := coalesce(p_old.paused_at, thaw.new_paused_at(p_old.id, (change ->> 'paused_at')::timestamptz));
             new.own_reason := CASE WHEN reason = 'paused_by_user' THEN own END;
         END IF;
     WHEN status IN ('active', 'pending') AND is_held AND (status = 'active' OR p_old.waits_for_account)

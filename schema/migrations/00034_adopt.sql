@@ -638,6 +638,22 @@ END;
 $$;
 -- +goose StatementEnd
 
+-- Since when a prospect is paused that was not: since the platform's time, if there is one. A time
+-- tells the pauses of a prospect apart, so that of a pause that has ended is not used again: the
+-- platform may keep its first time, and may pause twice in one transaction.
+-- +goose StatementBegin
+CREATE FUNCTION thaw.new_paused_at(p_enrollment_id bigint, p_theirs timestamptz) RETURNS timestamptz LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    ended timestamptz := (
+        SELECT max(v.paused_at) FROM thaw.enrollment_events AS v WHERE v.enrollment_id = p_enrollment_id AND v.kind = 'resumed');
+BEGIN
+    RETURN CASE WHEN p_theirs > ended OR ended IS NULL AND p_theirs IS NOT NULL THEN p_theirs
+        ELSE greatest(thaw.now(), ended + interval '1 microsecond') END;
+END;
+$$;
+-- +goose StatementEnd
+
 -- The ownership rule of prospects: the row after a change of the platform. The row that is passed
 -- is null for a new one. p_usable_ids are accounts through which a person may resume
 -- (thaw.usable_accounts). A person's resume of a person's pause through such an account, in a
@@ -692,7 +708,7 @@ BEGIN
         IF NOT (is_held AND p_old.waits_for_account AND thaw.waits_for_account(reason)) THEN
             new.status := 'paused';
             new.paused_reason := reason;
-            new.paused_at := coalesce(p_old.paused_at, (change ->> 'paused_at')::timestamptz, thaw.now());
+            new.paused_at := coalesce(p_old.paused_at, thaw.new_paused_at(p_old.id, (change ->> 'paused_at')::timestamptz));
             new.own_reason := CASE WHEN reason = 'paused_by_user' THEN own END;
         END IF;
     WHEN status IN ('active', 'pending') AND is_held AND (status = 'active' OR p_old.waits_for_account)
@@ -960,7 +976,7 @@ REVOKE ALL ON FUNCTION thaw.is_adopted(), thaw.merge_change(jsonb, jsonb), thaw.
     thaw.park(text, thaw.taken[], text), thaw.take(text, jsonb, boolean), thaw.note_adopt_failure(text, text, text),
     thaw.settle_taken(text, thaw.taken[], boolean), thaw.set_aside(thaw.taken[], bigint[]), thaw.apply_workspaces(jsonb, boolean),
     thaw.apply_accounts(jsonb, boolean), thaw.taken_campaign(thaw.campaigns, jsonb, boolean, boolean), thaw.apply_campaigns(jsonb, boolean),
-    thaw.usable_accounts(bigint[]), thaw.taken_enrollment(thaw.enrollments, thaw.taken, bigint[]), thaw.apply_enrollments(jsonb, boolean), thaw.requeue_taken(bigint[]),
+    thaw.usable_accounts(bigint[]), thaw.new_paused_at(bigint, timestamptz), thaw.taken_enrollment(thaw.enrollments, thaw.taken, bigint[]), thaw.apply_enrollments(jsonb, boolean), thaw.requeue_taken(bigint[]),
     thaw.take_workspaces(jsonb, boolean), thaw.take_accounts(jsonb, boolean), thaw.take_campaigns(jsonb, boolean),
     thaw.take_enrollments(jsonb, boolean), thaw.retry_adoption(integer, boolean) FROM PUBLIC;
 
@@ -973,6 +989,7 @@ DROP FUNCTION thaw.take_workspaces(jsonb, boolean);
 DROP FUNCTION thaw.requeue_taken(bigint[]);
 DROP FUNCTION thaw.apply_enrollments(jsonb, boolean);
 DROP FUNCTION thaw.taken_enrollment(thaw.enrollments, thaw.taken, bigint[]);
+DROP FUNCTION thaw.new_paused_at(bigint, timestamptz);
 DROP FUNCTION thaw.usable_accounts(bigint[]);
 DROP FUNCTION thaw.apply_campaigns(jsonb, boolean);
 DROP FUNCTION thaw.taken_campaign(thaw.campaigns, jsonb, boolean, boolean);
