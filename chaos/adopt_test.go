@@ -151,6 +151,7 @@ func (a *adoption) restart() {
 	a.deadlocks += a.found() // a crash resets the statistics
 	a.crashes.Add(1)
 	a.pg.restart()
+	a.pool.Reset() // no statement after the restart uses a connection from before it
 	a.crashes.Add(1)
 	a.fault("immediate restarts of Postgres")
 }
