@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -192,6 +193,21 @@ func printPlan(w io.Writer, preview adopt.Preview, notices []adopt.Notice) {
 				list.add("  "+s.Word, meaning, number(s.Rows), s.Example)
 			}
 			list.write(w)
+		}
+		if len(t.Reasons) > 0 {
+			list := newTable(fixed("  reason of a pause"), fixed("means"), numbers("rows"), text("example"))
+			for _, r := range t.Reasons {
+				meaning := r.Meaning
+				if r.IsElse {
+					meaning += " (else)"
+				}
+				list.add("  "+r.Word, meaning, number(r.Rows), r.Example)
+			}
+			list.write(w)
+		}
+		if unused, elseRows := t.Misspelled(); len(unused) > 0 && elseRows > 0 {
+			printf(w, "  Check the spelling in reason.map: no paused row has the word %s, and the word of %s is not in the map.\n",
+				strings.Join(unused, ", "), many(elseRows, "paused row"))
 		}
 		for _, v := range t.Violations {
 			printf(w, "  %s: %s, for example %s: %s\n", many(v.Rows, "row"), v.Rule, v.Example, v.Effect)

@@ -14,7 +14,6 @@ import (
 
 	"github.com/thawline/thaw/internal/adopt"
 	"github.com/thawline/thaw/internal/enum"
-	"github.com/thawline/thaw/internal/operator"
 	"github.com/thawline/thaw/internal/readmodel"
 	"github.com/thawline/thaw/internal/store"
 )
@@ -26,7 +25,7 @@ type adoptApplyCmd struct {
 }
 
 func (adoptApplyCmd) Help() string {
-	return "Enters safety mode, creates the triggers, copies the rows that exist in batches, compares both sides, and exits safety mode. All workspaces are then in shadow mode. If it is interrupted, run it again: it continues where it stopped. Run it again after a change to the mapping or to the tables.\n\nExample:\n  thaw adopt apply --reason \"first run on staging\""
+	return "Enters safety mode, creates the triggers, copies the rows that exist in batches, compares both sides, and exits safety mode. The workspaces are then in shadow mode, or as they were. If it is interrupted, run it again: it continues where it stopped. Run it again after a change to the mapping or to the tables.\n\nExample:\n  thaw adopt apply --reason \"first run on staging\""
 }
 
 // applying begins the reason of the safety mode during an apply.
@@ -78,6 +77,14 @@ func (c *adoptApplyCmd) Run(ctx context.Context, e *env) error {
 		}
 		if _, err := o.ExitSafety(ctx, "thaw adopt apply is done"); err != nil {
 			return err
+		}
+		state, err := adopt.ReadState(ctx, pool)
+		if err != nil {
+			return err
+		}
+		if !state.ShadowByDefault {
+			printf(e.stdout, "Done. New workspaces are live, because all were taken live: thaw adopt status\n")
+			return nil
 		}
 		printf(e.stdout, "Done. New workspaces are in shadow mode: Thaw computes and shows everything, and changes nothing. Run \"thaw adopt run\" for the way back, then: thaw adopt live --workspace KEY\n")
 		return nil
@@ -384,7 +391,7 @@ type adoptRunCmd struct {
 }
 
 func (adoptRunCmd) Help() string {
-	return "Writes what Thaw changed into the platform's tables, until it is stopped. Each batch is one transaction that locks the platform's rows in the order of their ids. Several processes can run. Not needed if a worker of the platform calls thaw.take_changes itself.\n\nExample:\n  thaw adopt run"
+	return "Writes what Thaw changed into the platform's tables, until it is stopped. Each batch is one transaction that locks the platform's rows in the order of their ids, and leaves those that the platform has locked for a later batch. It follows each mapping that is applied, without a restart. Several processes can run. Not needed if a worker of the platform calls thaw.take_changes itself.\n\nExample:\n  thaw adopt run"
 }
 
 func (c *adoptRunCmd) Run(ctx context.Context, e *env) error {
@@ -411,18 +418,38 @@ func (c *adoptRunCmd) Run(ctx context.Context, e *env) error {
 	})
 }
 
+// runOnce waits at most this often, and this long, for rows that the platform has locked.
+const (
+	lockedAttempts = 25
+	lockedPause    = 200 * time.Millisecond
+)
+
 func runOnce(ctx context.Context, e *env, pool *pgxpool.Pool, consumer *adopt.Consumer) error {
 	var total adopt.Written
-	for {
+	for attempt := 1; ; {
 		done, err := consumer.Batch(ctx, pool)
 		if err != nil {
 			return err
 		}
 		total.Taken, total.Written, total.Refused = total.Taken+done.Taken, total.Written+done.Written, total.Refused+done.Refused
-		if done.Taken == 0 {
-			printf(e.stdout, "%s taken, %s written, %s refused.\n", many(total.Taken, "change"), many(total.Written, "row"), number(total.Refused))
-			return nil
+		switch {
+		case done.Taken > 0:
+			continue
+		case done.Locked > 0 && attempt < lockedAttempts:
+			attempt++
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(lockedPause):
+			}
+			continue
 		}
+		printf(e.stdout, "%s taken, %s written, %s refused", many(total.Taken, "change"), many(total.Written, "row"), number(total.Refused))
+		if done.Locked > 0 {
+			printf(e.stdout, ", %s left: the platform has locked their rows", number(done.Locked))
+		}
+		printf(e.stdout, ".\n")
+		return nil
 	}
 }
 
@@ -467,16 +494,21 @@ func (c *adoptRemoveCmd) Run(ctx context.Context, e *env) error {
 		if err != nil {
 			return err
 		}
+		tables, err := adopt.Tables(ctx, pool)
+		if err != nil {
+			return err
+		}
+		if state.StartedAt == nil && len(tables) == 0 {
+			printf(e.stdout, "Nothing to remove: Thaw copies no tables of the platform, and no table has a trigger of Thaw's.\n")
+			return nil
+		}
 		if !c.Yes {
 			if err := confirmRemoval(e, state); err != nil {
 				return err
 			}
 		}
-		var plan *adopt.Plan
 		if m, err := adopt.Applied(ctx, pool); err == nil {
-			if prepared, err := m.Prepare(ctx, pool, c.RiverSchema); err == nil {
-				plan = prepared.Plan
-			}
+			tables = append(tables, m.Tables()...)
 		}
 		if _, err := operate(db).Record(ctx, enum.ActionAdoptionRemoved, "all triggers", c.Reason); err != nil {
 			return err
@@ -487,18 +519,17 @@ func (c *adoptRemoveCmd) Run(ctx context.Context, e *env) error {
 		if err := adopt.Uninstall(ctx, pool); err != nil {
 			return err
 		}
-		if plan != nil {
-			if err := plan.Revoke(ctx, pool); err != nil {
-				if problem := operator.AsProblem(err); problem == nil {
-					return err
-				}
-				printf(e.stderr, "The grants could not be revoked: %s. As the owner of the tables, run:\n%s;\n", err, strings.Join(plan.Revokes(), ";\n"))
-			}
+		left, err := adopt.Revoke(ctx, pool, tables)
+		if err != nil {
+			return err
 		}
 		if err := adopt.Stop(ctx, pool); err != nil {
 			return err
 		}
 		printf(e.stdout, "Removed the triggers and the schema thaw_adopt. Thaw's copy stays in the schema thaw, and no longer changes.\n")
+		if len(left) > 0 {
+			printf(e.stdout, "These grants are left, because this role may not revoke them. As the owner of the tables or a superuser, run:\n  %s;\n", strings.Join(left, ";\n  "))
+		}
 		return nil
 	})
 }

@@ -336,6 +336,100 @@ func TestConsumerPassesOverRefusedRows(t *testing.T) {
 	require.EqualValues(t, 1, compared(t, db, p, false).Drift)
 }
 
+// live returns an adopted database whose workspaces are live, with a consumer that has written what
+// waited.
+func live(t *testing.T) (*testdb.DB, *Prepared, *Consumer) {
+	t.Helper()
+	db, p := adopted(t)
+	_, err := SetShadow(t.Context(), db.Pool, "", false, "test", "test")
+	require.NoError(t, err)
+	consumer := quiet(p)
+	write(t, db, consumer)
+	return db, p, consumer
+}
+
+// A row that the platform has locked stays in the queue, and the others are written at once.
+func TestConsumerDoesNotWaitForLockedRows(t *testing.T) {
+	t.Parallel()
+	db, p, consumer := live(t)
+	tx, err := db.Pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer tx.Rollback(t.Context()) //nolint:errcheck // After the rollback below it does nothing.
+	_, err = tx.Exec(t.Context(), "SELECT FROM app.linkedin_accounts AS a WHERE a.id = 'acc_ann' FOR UPDATE; SELECT FROM app.campaign_leads AS l WHERE l.id = 'cl_1' FOR UPDATE")
+	require.NoError(t, err)
+	db.Exec(t, "SELECT thaw.signal('linkedin', 'up_ann', 'disconnected'), thaw.signal('linkedin', 'up_eve', 'disconnected')")
+	db.Exec(t, "SELECT thaw.pause_batch((SELECT a.id FROM thaw.accounts AS a WHERE a.external_id = 'acc_ann'), 100, 1, NULL, 1)")
+
+	done, err := consumer.Batch(t.Context(), db.Pool)
+	require.NoError(t, err)
+	require.Equal(t, Written{Taken: 2, Written: 2, Locked: 2}, done, "the campaign and the account of Eve are written")
+	require.Equal(t, "credentials", testdb.Value[string](t, db, "SELECT a.state::text FROM app.linkedin_accounts AS a WHERE a.id = 'acc_eve'"))
+	require.Equal(t, []string{"account connected signal", "enrollment active signal"}, testdb.Column[string](t, db,
+		"SELECT concat_ws(' ', q.kind, q.from_status, q.cause) FROM thaw.changes_queue AS q ORDER BY q.generation"))
+	done, err = consumer.Batch(t.Context(), db.Pool)
+	require.NoError(t, err)
+	require.Equal(t, Written{Locked: 2}, done)
+
+	require.NoError(t, tx.Rollback(t.Context()))
+	require.Equal(t, Written{Taken: 2, Written: 2}, write(t, db, consumer))
+	require.Equal(t, "cl_1 paused account_lost 2 acc_ann", leads(t, db)[0])
+	require.Zero(t, compared(t, db, p, false).Drift)
+
+	// A row that the platform no longer has needs nothing.
+	db.Exec(t, "SELECT thaw.queue_changes('account', ARRAY(SELECT a.id FROM thaw.accounts AS a WHERE a.external_id = 'acc_eve'), 'connected', 'signal')")
+	db.Exec(t, "SET session_replication_role = replica; DELETE FROM app.linkedin_accounts WHERE id = 'acc_eve'")
+	require.Equal(t, Written{Taken: 1}, write(t, db, consumer))
+}
+
+// An update of a locked row's children, or a trigger of the platform, may need a lock too.
+func TestConsumerLeavesRowsThatNeedALock(t *testing.T) {
+	t.Parallel()
+	db, _, consumer := live(t)
+	db.Exec(t, `
+		CREATE TABLE app.totals (workspace_id text PRIMARY KEY);
+		INSERT INTO app.totals VALUES ('ws_acme'), ('ws_globex');
+		CREATE FUNCTION app.count() RETURNS trigger LANGUAGE plpgsql AS
+			$$ BEGIN PERFORM FROM app.totals AS s WHERE s.workspace_id = NEW.workspace_id FOR UPDATE; RETURN NEW; END $$;
+		CREATE TRIGGER count BEFORE UPDATE ON app.linkedin_accounts FOR EACH ROW EXECUTE FUNCTION app.count()`)
+	tx, err := db.Pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer tx.Rollback(t.Context()) //nolint:errcheck // After the rollback below it does nothing.
+	_, err = tx.Exec(t.Context(), "SELECT FROM app.totals AS s WHERE s.workspace_id = (SELECT a.workspace_id FROM app.linkedin_accounts AS a WHERE a.id = 'acc_eve') FOR UPDATE")
+	require.NoError(t, err)
+	db.Exec(t, "SELECT thaw.signal('linkedin', 'up_ann', 'disconnected'), thaw.signal('linkedin', 'up_eve', 'disconnected')")
+	done, err := consumer.Batch(t.Context(), db.Pool)
+	require.NoError(t, err)
+	require.Equal(t, Written{Taken: 1, Written: 1, Locked: 1}, done)
+	require.NoError(t, tx.Rollback(t.Context()))
+	require.Equal(t, Written{Taken: 1, Written: 1}, write(t, db, consumer))
+}
+
+// A consumer follows a renamed column when the new mapping is applied, without a restart.
+func TestConsumerLoadsTheAppliedMapping(t *testing.T) {
+	t.Parallel()
+	db, _, consumer := live(t)
+	db.Exec(t, "ALTER TABLE app.campaign_leads RENAME pause_cause TO stop_cause")
+	db.Exec(t, "SELECT thaw.signal('linkedin', 'up_ann', 'disconnected')")
+	db.Exec(t, "SELECT thaw.pause_batch((SELECT a.id FROM thaw.accounts AS a WHERE a.external_id = 'acc_ann'), 100, 1, NULL, 1)")
+	_, err := consumer.Batch(t.Context(), db.Pool)
+	require.ErrorContains(t, err, "pause_cause")
+	_, err = consumer.Batch(t.Context(), db.Pool)
+	require.ErrorContains(t, err, "the mapping that was applied does not fit the tables")
+
+	m, err := Parse(strings.ReplaceAll(mapping, "pause_cause", "stop_cause"))
+	require.NoError(t, err)
+	p, err := m.Prepare(t.Context(), db.Pool, "thaw")
+	require.NoError(t, err)
+	require.NoError(t, m.Start(t.Context(), db.Pool))
+	require.NoError(t, p.Plan.Install(t.Context(), db.Pool))
+	require.NoError(t, Running(t.Context(), db.Pool))
+	require.Equal(t, Written{Taken: 3, Written: 3}, write(t, db, consumer))
+	require.Equal(t, "paused account_lost", testdb.Value[string](t, db, "SELECT l.state || ' ' || l.stop_cause FROM app.campaign_leads AS l WHERE l.id = 'cl_1'"))
+
+	require.NoError(t, Stop(t.Context(), db.Pool))
+	require.ErrorIs(t, consumer.Run(t.Context(), db.Pool, nil), ErrNotAdopted)
+}
+
 // TestFixturesAreAdopted goes all the way with each fixture: triggers, copy, live, a pause that is
 // written into the platform's tables, and a resume.
 func TestFixturesAreAdopted(t *testing.T) {

@@ -2,6 +2,7 @@ package adopt
 
 import (
 	"context"
+	_ "embed" // the statement
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,9 @@ import (
 	"github.com/thawline/thaw/internal/enum"
 )
 
+//go:embed sql/return_changes.sql
+var returnSQL string
+
 const (
 	// changesPerBatch is how many rows one transaction of a consumer writes. It holds their locks, so
 	// it is small.
@@ -24,15 +28,21 @@ const (
 	pollEvery = 2 * time.Second
 	// retryAfter is the wait after an error, for example because the database restarts.
 	retryAfter = time.Second
-	// consumerLock is how long a consumer waits for rows that the platform has locked.
-	consumerLock = 5 * time.Second
+	// consumerLock is how long a statement of a consumer waits for a lock. It never waits for the
+	// rows that it writes: those that are locked are left for a later batch. But a foreign key or a
+	// trigger of the platform may need a lock too, and meanwhile the batch holds its own.
+	consumerLock = 100 * time.Millisecond
+	// maxTimeouts is after how many rows with a lock timeout the rest of a kind is left for a later
+	// batch, so that one batch holds its locks for at most a second or so.
+	maxTimeouts = 5
 )
 
 // Written counts what a consumer did.
 type Written struct {
-	Taken   int64 `json:"taken"`   // changes
+	Taken   int64 `json:"taken"`   // changes, without those of locked rows
 	Written int64 `json:"written"` // rows of the platform that changed
 	Refused int64 `json:"refused"` // rows that the platform's constraints or triggers refused
+	Locked  int64 `json:"locked"`  // rows that the platform has locked: their changes are still in the queue
 }
 
 // A Consumer writes what Thaw changed into the platform's tables, as the platform's own worker can
@@ -41,27 +51,65 @@ type Written struct {
 // Each batch is one transaction: take changes, lock the platform's rows in the order of their ids,
 // confirm the changes, which returns Thaw's present state, and write it. That state includes
 // everything that the platform has committed before the locks were granted, so a prospect that has
-// replied meanwhile stays so. A row that the platform's constraints refuse is recorded in
-// thaw.adopt_errors, and does not stop the others.
+// replied meanwhile stays so. A batch does not wait for a row that the platform has locked: its
+// change goes to the end of the queue, and the others go on. A row that the platform's constraints
+// refuse is recorded in thaw.adopt_errors, and does not stop the others.
+//
+// Before each batch, the consumer reads which mapping was applied last. If that is another one, or
+// the last batch failed, it compares the mapping with the tables again. So it follows a renamed
+// column as soon as the new mapping is applied.
 type Consumer struct {
-	prepared *Prepared
-	name     string
-	logger   *slog.Logger
-	writers  map[Kind]writer
+	prepared  *Prepared
+	name      string
+	logger    *slog.Logger
+	writers   map[Kind]writer
+	hasFailed bool // the last batch
 }
 
 // NewConsumer returns a consumer with a name for logs.
 func (p *Prepared) NewConsumer(name string, logger *slog.Logger) *Consumer {
-	c := &Consumer{prepared: p, name: name, logger: logger, writers: map[Kind]writer{}}
+	c := &Consumer{name: name, logger: logger}
+	c.use(p)
+	return c
+}
+
+// use makes the statements of a mapping.
+func (c *Consumer) use(p *Prepared) {
+	c.prepared, c.writers = p, map[Kind]writer{}
 	for _, kind := range []Kind{Accounts, Campaigns, Enrollments} {
 		c.writers[kind] = p.writer(p.Mapping.Entity(kind))
 	}
-	return c
+}
+
+// follow loads the mapping that was applied last, if it is another one or the last batch failed.
+func (c *Consumer) follow(ctx context.Context, db Database) error {
+	var source string
+	if err := db.QueryRow(ctx, "SELECT coalesce(s.mapping, '') FROM thaw.adopt_state AS s").Scan(&source); err != nil {
+		return err
+	}
+	isNew := source != c.prepared.Mapping.Source
+	if !isNew && !c.hasFailed {
+		return nil
+	}
+	m, err := Applied(ctx, db)
+	if err != nil {
+		return err
+	}
+	p, err := m.Prepare(ctx, db, c.prepared.riverSchema)
+	if err != nil {
+		return fmt.Errorf("the mapping that was applied does not fit the tables: change it and run \"thaw adopt apply\": %w", err)
+	}
+	c.use(p)
+	if isNew {
+		c.logger.InfoContext(ctx, "loaded the mapping that was applied")
+	}
+	return nil
 }
 
 // A writer has the statements that write one kind.
 type writer struct {
-	lock   string // $1: ids
+	lock   string // $1: ids; returns those that it could lock
+	exist  string // $1: ids; returns those that the platform has
 	update string // $1: rows as JSON
 	steps  string // $1: ids of paused enrollments; returns their steps as rows for thaw.take_enrollments
 }
@@ -127,7 +175,8 @@ func (p *Prepared) writer(e *Entity) writer {
 		open = append(open, quoteText(word.Theirs))
 	}
 	return writer{
-		lock: fmt.Sprintf("SELECT n.%[1]s FROM %[2]s AS n WHERE n.%[1]s = ANY ($1::text[]::%[3]s[]) ORDER BY n.%[1]s FOR NO KEY UPDATE", name(e.ID), qualified(e.Table), id.Type),
+		lock:  fmt.Sprintf("SELECT n.%[1]s::text FROM %[2]s AS n WHERE n.%[1]s = ANY ($1::text[]::%[3]s[]) ORDER BY n.%[1]s FOR NO KEY UPDATE SKIP LOCKED", name(e.ID), qualified(e.Table), id.Type),
+		exist: fmt.Sprintf("SELECT n.%[1]s::text FROM %[2]s AS n WHERE n.%[1]s = ANY ($1::text[]::%[3]s[])", name(e.ID), qualified(e.Table), id.Type),
 		update: fmt.Sprintf(`
 			UPDATE %s AS t SET %s
 			FROM jsonb_to_recordset($1::jsonb) AS g (id text, word text, reason_word text, keeps_reason boolean, account text,
@@ -139,7 +188,8 @@ func (p *Prepared) writer(e *Entity) writer {
 	}
 }
 
-// Run writes changes until ctx ends. Errors of the database are logged and retried.
+// Run writes changes until ctx ends. Errors of the database are logged and retried. It ends with
+// [ErrNotAdopted] when the adoption is removed.
 func (c *Consumer) Run(ctx context.Context, db Database, listen func(ctx context.Context, notified func()) error) error {
 	bell := make(chan struct{}, 1)
 	if listen != nil {
@@ -161,11 +211,14 @@ func (c *Consumer) Run(ctx context.Context, db Database, listen func(ctx context
 		done, err := c.Batch(ctx, db)
 		switch {
 		case ctx.Err() != nil:
+		case errors.Is(err, ErrNotAdopted):
+			return err
 		case err != nil:
 			c.logger.ErrorContext(ctx, "writing changes into the platform's tables failed; retrying", "error", err)
 			wait(ctx, retryAfter, nil)
 		case done.Taken > 0:
-			c.logger.InfoContext(ctx, "wrote changes into the platform's tables", "changes", done.Taken, "rows", done.Written, "refused", done.Refused)
+			c.logger.InfoContext(ctx, "wrote changes into the platform's tables",
+				"changes", done.Taken, "rows", done.Written, "refused", done.Refused, "locked", done.Locked)
 		default:
 			wait(ctx, pollEvery, bell)
 		}
@@ -185,38 +238,74 @@ func wait(ctx context.Context, d time.Duration, bell <-chan struct{}) {
 
 // Batch writes the changes that have waited longest, in one transaction.
 func (c *Consumer) Batch(ctx context.Context, db Database) (Written, error) {
+	done, err := c.batch(ctx, db)
+	c.hasFailed = err != nil
+	return done, err
+}
+
+// takenChange is a change that thaw.take_changes returned.
+type takenChange struct {
+	Kind       string  `json:"kind"`
+	ID         string  `json:"id"`
+	FromStatus string  `json:"from_status"`
+	MovedFrom  *string `json:"moved_from"`
+	Cause      string  `json:"cause"`
+}
+
+func (c *Consumer) batch(ctx context.Context, db Database) (Written, error) {
 	var done Written
+	if err := c.follow(ctx, db); err != nil {
+		return done, err
+	}
 	err := inTx(ctx, db, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		done = Written{}
 		if _, err := tx.Exec(ctx, fmt.Sprintf("SET LOCAL thaw.applying = 'on'; SET LOCAL lock_timeout = %d", consumerLock.Milliseconds()), pgx.QueryExecModeSimpleProtocol); err != nil {
 			return err
 		}
-		ids := map[Kind][]string{}
-		var kind string
+		ids, changes := map[Kind][]string{}, map[string]takenChange{}
+		var one takenChange
 		var account, campaign, enrollment *string
-		if err := each(ctx, tx, "SELECT t.kind, t.account, t.campaign, t.enrollment FROM thaw.take_changes($1, $2) AS t", []any{c.name, changesPerBatch},
-			[]any{&kind, &account, &campaign, &enrollment}, func() {
+		if err := each(ctx, tx, "SELECT t.kind, t.account, t.campaign, t.enrollment, t.from_status, t.moved_from, t.cause FROM thaw.take_changes($1, $2) AS t",
+			[]any{c.name, changesPerBatch}, []any{&one.Kind, &account, &campaign, &enrollment, &one.FromStatus, &one.MovedFrom, &one.Cause}, func() {
 				done.Taken++
-				switch kind {
+				switch one.Kind {
 				case "account":
-					ids[Accounts] = append(ids[Accounts], *account)
+					one.ID = *account
+					ids[Accounts] = append(ids[Accounts], one.ID)
 				case "campaign":
-					ids[Campaigns] = append(ids[Campaigns], *campaign)
+					one.ID = *campaign
+					ids[Campaigns] = append(ids[Campaigns], one.ID)
 				case "enrollment":
-					ids[Enrollments] = append(ids[Enrollments], *enrollment)
+					one.ID = *enrollment
+					ids[Enrollments] = append(ids[Enrollments], one.ID)
 				}
+				changes[one.Kind+" "+one.ID] = one
 			}); err != nil {
 			return err
 		}
+		var locked []takenChange
 		for _, kind := range []Kind{Accounts, Campaigns, Enrollments} {
 			if len(ids[kind]) == 0 {
 				continue
 			}
-			if err := c.write(ctx, tx, kind, ids[kind], &done); err != nil {
+			skipped, err := c.write(ctx, tx, kind, ids[kind], &done)
+			if err != nil {
 				return err
 			}
+			for _, id := range skipped {
+				locked = append(locked, changes[kind.single()+" "+id])
+			}
 		}
-		return nil
+		if len(locked) == 0 {
+			return nil
+		}
+		done.Locked, done.Taken = int64(len(locked)), done.Taken-int64(len(locked))
+		text, err := json.Marshal(locked)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, returnSQL, string(text))
+		return err
 	})
 	return done, err
 }
@@ -232,16 +321,18 @@ type change struct {
 	IsResumed    bool       `json:"is_resumed"` // or moved: NextActionAt counts
 }
 
-func (c *Consumer) write(ctx context.Context, tx pgx.Tx, kind Kind, ids []string, done *Written) error {
+// write writes rows of one kind. It returns the ids of those that the platform has locked.
+func (c *Consumer) write(ctx context.Context, tx pgx.Tx, kind Kind, ids []string, done *Written) (locked []string, err error) {
 	e, w := c.prepared.Mapping.Entity(kind), c.writers[kind]
-	if _, err := tx.Exec(ctx, w.lock, ids); err != nil {
-		return err
+	ready, locked, err := w.lockRows(ctx, tx, ids)
+	if err != nil || len(ready) == 0 {
+		return locked, err
 	}
 	var changes []change
 	var pausedIDs []string
 	var now confirmed
 	if err := each(ctx, tx, "SELECT c.id, c.status, c.reason, c.own_reason, c.account, c.next_action_at FROM thaw.confirm_changes($1, $2) AS c",
-		[]any{kind.single(), ids}, []any{&now.id, &now.status, &now.reason, &now.ownReason, &now.account, &now.nextActionAt}, func() {
+		[]any{kind.single(), ready}, []any{&now.id, &now.status, &now.reason, &now.ownReason, &now.account, &now.nextActionAt}, func() {
 			if one, ok := e.change(now); ok {
 				changes = append(changes, one)
 			}
@@ -249,24 +340,85 @@ func (c *Consumer) write(ctx context.Context, tx pgx.Tx, kind Kind, ids []string
 				pausedIDs = append(pausedIDs, now.id)
 			}
 		}); err != nil {
-		return err
+		return nil, err
 	}
-	if err := c.update(ctx, tx, kind, w, changes, done); err != nil || w.steps == "" || len(pausedIDs) == 0 {
-		return err
+	more, err := c.update(ctx, tx, kind, w, changes, done)
+	locked = append(locked, more...)
+	if err != nil || w.steps == "" || len(pausedIDs) == 0 {
+		return locked, err
 	}
 	// Thaw did not copy the steps of a prospect while it ran.
-	_, err := tx.Exec(ctx, "SELECT thaw.take_enrollments(("+w.steps+"))", pausedIDs)
-	return err
+	_, err = tx.Exec(ctx, "SELECT thaw.take_enrollments(("+w.steps+"))", pausedIDs)
+	return locked, err
 }
 
-// update writes rows. If the platform refuses one, each is written on its own.
-func (c *Consumer) update(ctx context.Context, tx pgx.Tx, kind Kind, w writer, changes []change, done *Written) error {
-	if len(changes) == 0 {
-		return nil
+// lockRows locks the rows that are free. A row that the platform no longer has is neither ready nor
+// locked.
+func (w writer) lockRows(ctx context.Context, tx pgx.Tx, ids []string) (ready, locked []string, err error) {
+	isReady := map[string]bool{}
+	var id string
+	if err := each(ctx, tx, w.lock, []any{ids}, []any{&id}, func() {
+		ready = append(ready, id)
+		isReady[id] = true
+	}); err != nil {
+		return nil, nil, err
 	}
+	var rest []string
+	for _, id := range ids {
+		if !isReady[id] {
+			rest = append(rest, id)
+		}
+	}
+	if len(rest) == 0 {
+		return ready, nil, nil
+	}
+	err = each(ctx, tx, w.exist, []any{rest}, []any{&id}, func() { locked = append(locked, id) })
+	return ready, locked, err
+}
+
+// update writes rows. If the platform refuses one, each is written on its own. It returns the ids of
+// rows that need a lock which the platform has.
+func (c *Consumer) update(ctx context.Context, tx pgx.Tx, kind Kind, w writer, changes []change, done *Written) (locked []string, err error) {
+	if len(changes) == 0 {
+		return nil, nil
+	}
+	failure, err := w.updateRows(ctx, tx, changes, done)
+	if failure == nil || err != nil {
+		return nil, err
+	}
+	for i, one := range changes {
+		if len(locked) == maxTimeouts {
+			for _, rest := range changes[i:] {
+				locked = append(locked, rest.ID)
+			}
+			return locked, nil
+		}
+		if len(changes) > 1 {
+			if failure, err = w.updateRows(ctx, tx, []change{one}, done); err != nil {
+				return nil, err
+			}
+		}
+		switch {
+		case failure == nil:
+		case isLocked(failure):
+			locked = append(locked, one.ID)
+		default:
+			done.Refused++
+			c.logger.WarnContext(ctx, "the platform's table refused a change", "kind", kind.single(), "id", one.ID, "error", failure)
+			if _, err := tx.Exec(ctx, "SELECT thaw.note_adopt_failure($1, $2, $3)", kind.single(), failure.Code,
+				fmt.Sprintf("%s %s could not be written into %s: %s", kind.single(), one.ID, c.prepared.Mapping.Entity(kind).Table, failure.Message)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return locked, nil
+}
+
+// updateRows writes rows, all or none. The failure is that of a row or of a lock, not of the moment.
+func (w writer) updateRows(ctx context.Context, tx pgx.Tx, changes []change, done *Written) (failure *pgconn.PgError, err error) {
 	text, err := json.Marshal(changes)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var rows int64
 	err = pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error {
@@ -274,27 +426,19 @@ func (c *Consumer) update(ctx context.Context, tx pgx.Tx, kind Kind, w writer, c
 		rows = tag.RowsAffected()
 		return err
 	})
-	var refused *pgconn.PgError
 	switch {
 	case err == nil:
 		done.Written += rows
-		return nil
-	case !errors.As(err, &refused) || !isRefusal(refused.Code):
-		return err
-	case len(changes) > 1:
-		for _, one := range changes {
-			if err := c.update(ctx, tx, kind, w, []change{one}, done); err != nil {
-				return err
-			}
-		}
-		return nil
+		return nil, nil
+	case errors.As(err, &failure) && (isRefusal(failure.Code) || isLocked(failure)):
+		return failure, nil
+	default:
+		return nil, err
 	}
-	done.Refused++
-	c.logger.WarnContext(ctx, "the platform's table refused a change", "kind", kind.single(), "id", changes[0].ID, "error", refused)
-	_, err = tx.Exec(ctx, "SELECT thaw.note_adopt_failure($1, $2, $3)", kind.single(), refused.Code,
-		fmt.Sprintf("%s %s could not be written into %s: %s", kind.single(), changes[0].ID, c.prepared.Mapping.Entity(kind).Table, refused.Message))
-	return err
 }
+
+// isLocked reports whether a statement would have waited too long for a lock.
+func isLocked(err *pgconn.PgError) bool { return err.Code == pgerrcode.LockNotAvailable }
 
 // isRefusal reports whether an error of this code is the row's fault and not that of the moment.
 func isRefusal(code string) bool {

@@ -57,17 +57,6 @@ var (
 	tableTemplate string
 )
 
-// Revokes are the statements that take back the grants of the plan.
-func (p *Plan) Revokes() []string {
-	var all []string
-	for _, grant := range p.Grants {
-		if end := strings.LastIndex(grant, " TO "); end > 0 && !strings.Contains(grant, "SCHEMA thaw_adopt") {
-			all = append(all, "REVOKE"+strings.TrimPrefix(grant[:end], "GRANT")+" FROM "+grant[end+len(" TO "):])
-		}
-	}
-	return all
-}
-
 // SQL returns the plan as one file.
 func (p *Plan) SQL() string { return render(adoptTemplate, p) }
 
@@ -363,12 +352,10 @@ func (g *generator) reasonPairs(e *Entity, row string) []string {
 // reason returns the expressions of the reason of a paused row, and of the platform's own cause.
 func (g *generator) reason(e *Entity, row string) (reason, own string) {
 	status := row + "." + name(e.Status.Column) + "::text"
-	var plain []string // status words that do not say why
+	plain := e.plainPaused()
 	var cases strings.Builder
 	for _, word := range e.Status.meaning(paused) {
-		if word.Reason == "" {
-			plain = append(plain, quoteText(word.Theirs))
-		} else {
+		if word.Reason != "" {
 			fmt.Fprintf(&cases, " WHEN %s = %s THEN %s", status, quoteText(word.Theirs), quoteText(word.Reason))
 		}
 	}
@@ -401,6 +388,17 @@ func (g *generator) reason(e *Entity, row string) (reason, own string) {
 		return "NULL", own
 	}
 	return "CASE" + cases.String() + " END", own
+}
+
+// plainPaused are the status words, as literals, of a paused row that do not say why it is paused.
+func (e *Entity) plainPaused() []string {
+	var plain []string
+	for _, word := range e.Status.meaning(paused) {
+		if word.Reason == "" {
+			plain = append(plain, quoteText(word.Theirs))
+		}
+	}
+	return plain
 }
 
 // isPaused is the condition that the platform's word means paused.

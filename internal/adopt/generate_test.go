@@ -258,9 +258,14 @@ func TestPreviewCountsRows(t *testing.T) {
 	leads := p.Tables[3]
 	require.EqualValues(t, 9, leads.Rows)
 	require.Equal(t, []WordCount{
-		{"queued", "pending", 3, "cl_1"}, {"paused", "paused", 2, "cl_3"}, {"running", "active", 2, "cl_1"},
-		{"answered", "replied", 1, "cl_6"}, {"on_vacation", "", 1, "cl_8"},
+		{"queued", "pending", 3, "cl_1", false}, {"paused", "paused", 2, "cl_3", false}, {"running", "active", 2, "cl_1", false},
+		{"answered", "replied", 1, "cl_6", false}, {"on_vacation", "", 1, "cl_8", false},
 	}, leads.Statuses)
+	require.Equal(t, []WordCount{
+		{"account_lost", "account_disconnected", 1, "cl_3", false}, {"holiday", "paused_by_user", 1, "cl_4", true},
+	}, leads.Reasons)
+	unused, _ := leads.Misspelled()
+	require.Empty(t, unused)
 	rules := map[string]Violation{}
 	for _, table := range p.Tables {
 		for _, v := range table.Violations {
@@ -276,4 +281,21 @@ func TestPreviewCountsRows(t *testing.T) {
 		require.EqualValues(t, 1, rules[rule].Rows, rule)
 	}
 	require.Len(t, rules, 5)
+}
+
+// A typo in the map of the reason is seen: the word has no row, and the right one falls to "else".
+func TestPreviewShowsMisspelledReasons(t *testing.T) {
+	t.Parallel()
+	db := withFixture(t, "outreach")
+	m, _ := planned(t, db, strings.ReplaceAll(mapping, "account_lost: account_disconnected", "acount_lost: account_disconnected"))
+	p, err := m.Preview(t.Context(), db.Pool, catalogOf(t, db))
+	require.NoError(t, err)
+	leads := p.Tables[3]
+	require.Equal(t, []WordCount{
+		{"account_lost", "paused_by_user", 1, "cl_3", true}, {"holiday", "paused_by_user", 1, "cl_4", true},
+		{"acount_lost", "account_disconnected", 0, "", false},
+	}, leads.Reasons)
+	unused, elseRows := leads.Misspelled()
+	require.Equal(t, []string{"acount_lost"}, unused)
+	require.EqualValues(t, 2, elseRows)
 }

@@ -5,6 +5,7 @@ import (
 	_ "embed" // the statements
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +21,8 @@ var (
 	installedSQL string
 	//go:embed sql/functions.sql
 	functionsSQL string
+	//go:embed sql/grants.sql
+	grantsSQL string
 )
 
 const (
@@ -181,29 +184,78 @@ func (p *Plan) explain(err error) error {
 	return err
 }
 
+// Tables returns the tables that have a trigger of Thaw's, in the order of their names.
+func Tables(ctx context.Context, db Queryer) ([]Name, error) {
+	in, err := readInstalled(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	tables := slices.Collect(maps.Keys(in.triggers))
+	slices.SortFunc(tables, func(a, b Name) int { return strings.Compare(a.String(), b.String()) })
+	return tables, nil
+}
+
+// Tables returns the tables that the mapping names.
+func (m *Mapping) Tables() []Name {
+	var all []Name
+	for _, e := range m.Entities {
+		all = append(all, e.Table)
+		for _, v := range e.Values {
+			if v.Join != nil {
+				all = append(all, v.Join.Table)
+			}
+		}
+	}
+	return all
+}
+
 // Uninstall drops all triggers, one table at a time, then their functions. It needs no mapping.
 func Uninstall(ctx context.Context, db Database) error {
 	in, err := readInstalled(ctx, db)
 	if err != nil {
 		return err
 	}
+	// explain says what the owner can run, if this role may not.
+	explain := func(err error) error {
+		if isDenied(err) {
+			return fmt.Errorf("%w\nRun \"DROP SCHEMA thaw_adopt CASCADE\" as the owner of that schema or a superuser: it drops the triggers too. Then run this command again", err)
+		}
+		return err
+	}
 	for _, trigger := range (&Plan{}).extras(in) {
 		if err := runLocking(ctx, db, "DROP TRIGGER IF EXISTS "+quote(trigger.name)+" ON "+qualified(trigger.table)); err != nil {
-			return fmt.Errorf("dropping the trigger %s on %s: %w", trigger.name, trigger.table, err)
+			return explain(fmt.Errorf("dropping the trigger %s on %s: %w", trigger.name, trigger.table, err))
 		}
 	}
 	if err := runLocking(ctx, db, "DROP SCHEMA IF EXISTS thaw_adopt CASCADE"); err != nil {
-		return fmt.Errorf("dropping the schema thaw_adopt: %w", err)
+		return explain(fmt.Errorf("dropping the schema thaw_adopt: %w", err))
 	}
 	return nil
 }
 
-// Revoke runs the revokes of a plan.
-func (p *Plan) Revoke(ctx context.Context, db Database) error {
-	if revokes := p.Revokes(); len(revokes) > 0 {
-		return runLocking(ctx, db, strings.Join(revokes, ";\n"))
+// Revoke takes back what the plan granted for tables, and returns the statements for what is still
+// granted, because only another role can revoke it.
+func Revoke(ctx context.Context, db Database, tables []Name) (left []string, err error) {
+	schemas, names := make([]string, len(tables)), make([]string, len(tables))
+	for i, table := range tables {
+		schemas[i], names[i] = table.Schema, table.Table
 	}
-	return nil
+	granted := func() (all []string, err error) {
+		var revoke string
+		err = each(ctx, db, grantsSQL, []any{schemas, names}, []any{&revoke}, func() { all = append(all, revoke) })
+		return all, err
+	}
+	revokes, err := granted()
+	if err != nil {
+		return nil, err
+	}
+	for _, revoke := range revokes {
+		// Postgres refuses some that this role may not revoke, and only warns of others.
+		if err := runLocking(ctx, db, revoke); err != nil && !isDenied(err) {
+			return nil, err
+		}
+	}
+	return granted()
 }
 
 // runLocking runs statements in one transaction that waits for each lock for at most lockTimeout,

@@ -12,6 +12,8 @@ type Prepared struct {
 	Catalog *Catalog
 	Plan    *Plan
 	Notices []Notice
+
+	riverSchema string
 }
 
 // A Database runs statements and transactions: a pool or a connection.
@@ -36,7 +38,7 @@ func (m *Mapping) Prepare(ctx context.Context, db Database, riverSchema string) 
 	if err := db.QueryRow(ctx, "SELECT pg_catalog.pg_get_userbyid(n.nspowner) FROM pg_catalog.pg_namespace AS n WHERE n.nspname = 'thaw'").Scan(&owner); err != nil {
 		return nil, err
 	}
-	return &Prepared{Mapping: m, Catalog: catalog, Plan: m.Generate(catalog, owner), Notices: notices}, nil
+	return &Prepared{Mapping: m, Catalog: catalog, Plan: m.Generate(catalog, owner), Notices: notices, riverSchema: riverSchema}, nil
 }
 
 // TriggerCount returns how many triggers the plan creates.

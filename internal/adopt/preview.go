@@ -23,6 +23,9 @@ type TablePreview struct {
 	Rows  int64  `json:"rows"`
 	// Statuses are the rows by the platform's word, most frequent first.
 	Statuses []WordCount `json:"statuses"`
+	// Reasons are the paused rows by the platform's word in the column of the reason, most frequent
+	// first, then the words of the map that no row has. Empty without such a column.
+	Reasons []WordCount `json:"reasons"`
 	// Violations are rows that Thaw parks or reads differently.
 	Violations []Violation `json:"violations"`
 	// Unreadable says why the rows were not counted. Empty: they were.
@@ -34,8 +37,27 @@ type WordCount struct {
 	Word    string `json:"word"`
 	Meaning string `json:"meaning,omitempty"` // empty: the word is not in the map
 	Rows    int64  `json:"rows"`
-	Example string `json:"example"` // the id of a row
+	Example string `json:"example"` // the id of a row; empty: no row has the word
+	// IsElse is true for a reason whose word is not in the map.
+	IsElse bool `json:"is_else,omitempty"`
 }
+
+// Misspelled returns the words of the reason's map that no paused row has, and how many paused rows
+// have a word that is not in the map. If there are both, a word of the map may have a typo.
+func (t TablePreview) Misspelled() (unused []string, elseRows int64) {
+	for _, w := range t.Reasons {
+		switch {
+		case w.Rows == 0:
+			unused = append(unused, w.Word)
+		case w.IsElse && w.Word != null:
+			elseRows += w.Rows
+		}
+	}
+	return unused, elseRows
+}
+
+// null is shown as the word of rows that have none.
+const null = "null"
 
 // A Violation is a rule that rows violate.
 type Violation struct {
@@ -64,7 +86,7 @@ func (m *Mapping) Preview(ctx context.Context, conn Database, catalog *Catalog) 
 	defer tx.Rollback(context.WithoutCancel(ctx)) //nolint:errcheck // It only ends the snapshot.
 	g := &generator{mapping: m, catalog: catalog}
 	for _, e := range m.Entities {
-		t := TablePreview{Kind: e.Kind, Table: e.Table.String(), Statuses: []WordCount{}, Violations: []Violation{}}
+		t := TablePreview{Kind: e.Kind, Table: e.Table.String(), Statuses: []WordCount{}, Reasons: []WordCount{}, Violations: []Violation{}}
 		// A savepoint, so that a table without permission does not end the snapshot.
 		err := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error { return g.preview(ctx, tx, e, &t) })
 		var denied *pgconn.PgError
@@ -85,25 +107,26 @@ func isDenied(err error) bool {
 }
 
 func (g *generator) preview(ctx context.Context, tx pgx.Tx, e *Entity, t *TablePreview) error {
+	var err error
 	if e.Status != nil {
-		rows, err := tx.Query(ctx, fmt.Sprintf(
-			"SELECT coalesce(n.%[1]s::text, 'null') AS word, count(*), min(n.%[2]s::text) FROM %[3]s AS n GROUP BY word ORDER BY count(*) DESC, word LIMIT %[4]d",
-			name(e.Status.Column), name(e.ID), qualified(e.Table), maxWords))
-		if err != nil {
+		if t.Statuses, err = g.countWords(ctx, tx, e, e.Status.Column, "true"); err != nil {
 			return err
 		}
-		if t.Statuses, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (WordCount, error) {
-			var w WordCount
-			err := row.Scan(&w.Word, &w.Rows, &w.Example)
+		for i := range t.Statuses {
 			for _, word := range e.Status.Map {
-				if word.Theirs == w.Word {
-					w.Meaning = strings.TrimSuffix(word.Ours+", "+word.Reason, ", ")
+				if word.Theirs == t.Statuses[i].Word {
+					t.Statuses[i].Meaning = strings.TrimSuffix(word.Ours+", "+word.Reason, ", ")
 				}
 			}
-			return w, err
-		}); err != nil {
+		}
+	}
+	if e.Reason != nil {
+		// Of rows that are paused without saying why in their status: the reason of others is not read.
+		if t.Reasons, err = g.countWords(ctx, tx, e, e.Reason.Column,
+			fmt.Sprintf("n.%s::text = ANY (ARRAY[%s]::text[])", name(e.Status.Column), strings.Join(e.plainPaused(), ", "))); err != nil {
 			return err
 		}
+		t.Reasons = e.reasons(t.Reasons)
 	}
 	rules := g.rules(e)
 	columns := []string{"count(*)"}
@@ -133,6 +156,45 @@ func (g *generator) preview(ctx context.Context, tx pgx.Tx, e *Entity, t *TableP
 		}
 	}
 	return nil
+}
+
+// countWords counts the rows of an entity by the word in a column, most frequent first.
+func (g *generator) countWords(ctx context.Context, tx pgx.Tx, e *Entity, column, condition string) ([]WordCount, error) {
+	rows, err := tx.Query(ctx, fmt.Sprintf(
+		"SELECT coalesce(n.%[1]s::text, '%[6]s') AS word, count(*), min(n.%[2]s::text) FROM %[3]s AS n WHERE %[5]s GROUP BY word ORDER BY count(*) DESC, word LIMIT %[4]d",
+		name(column), name(e.ID), qualified(e.Table), maxWords, condition, null))
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (WordCount, error) {
+		var w WordCount
+		err := row.Scan(&w.Word, &w.Rows, &w.Example)
+		return w, err
+	})
+}
+
+// reasons adds to the words of paused rows what they mean, and the words of the map that no row has.
+func (e *Entity) reasons(counted []WordCount) []WordCount {
+	found := map[string]bool{}
+	for i := range counted {
+		w := &counted[i]
+		found[w.Word] = true
+		w.Meaning, w.IsElse = e.Reason.Else, true
+		for _, word := range e.Reason.Map {
+			if word.Theirs == w.Word {
+				w.Meaning, w.IsElse = word.Ours, false
+			}
+		}
+	}
+	if len(counted) == maxWords { // the words of the map may be among those that were not read
+		return counted
+	}
+	for _, word := range e.Reason.Map {
+		if !found[word.Theirs] {
+			counted = append(counted, WordCount{Word: word.Theirs, Meaning: word.Ours})
+		}
+	}
+	return counted
 }
 
 // rules are the rules that the rows of an entity can violate one by one.

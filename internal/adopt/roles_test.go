@@ -2,6 +2,7 @@ package adopt
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -65,8 +66,20 @@ func TestPlatformRolesNeedNoRights(t *testing.T) {
 	require.Contains(t, copies(t, db), "cl_1 paused paused_by_user travel 2 acc_ann")
 	require.Equal(t, Comparison{Rows: 15, Waiting: 1, Examples: []Difference{}}, compared(t, db, p, false))
 
+	// The mapping no longer fits: what is granted is read from the catalog.
+	db.Exec(t, "ALTER TABLE app.campaign_leads RENAME next_run_at TO due_at")
+	tables, err := Tables(t.Context(), db.Pool)
+	require.NoError(t, err)
 	require.NoError(t, Uninstall(t.Context(), db.Pool))
-	require.NoError(t, p.Plan.Revoke(t.Context(), db.Pool))
+	_, err = conn.Exec(t.Context(), "RESET ROLE; GRANT USAGE ON SCHEMA thaw TO "+writer+"; GRANT SELECT ON ALL TABLES IN SCHEMA thaw TO "+writer+"; SET ROLE "+writer)
+	require.NoError(t, err)
+	left, err := Revoke(t.Context(), conn, tables)
+	require.NoError(t, err)
+	require.Contains(t, strings.Join(left, "\n"), "REVOKE UPDATE (sender_account_id, state, pause_cause, due_at) ON app.campaign_leads FROM", "another role may not")
+	left, err = Revoke(t.Context(), db.Pool, tables)
+	require.NoError(t, err)
+	require.Empty(t, left)
+	require.Empty(t, testdb.Column[string](t, db, "SELECT f.proname FROM pg_proc AS f, aclexplode(f.proacl) AS x WHERE f.pronamespace = 'thaw'::regnamespace AND x.grantee = $1::regrole", owner))
 	for _, table := range rights() {
 		require.NotContains(t, table, testdb.Value[string](t, db, "SELECT current_user")+"=")
 	}
@@ -96,4 +109,9 @@ func TestInstallSaysWhoMayRunIt(t *testing.T) {
 	// With the triggers in place, nothing needs a right.
 	db.Exec(t, plan.SQL())
 	require.NoError(t, plan.Install(t.Context(), conn))
+
+	db.Exec(t, "GRANT USAGE ON SCHEMA app TO "+role)
+	err = Uninstall(t.Context(), conn)
+	require.ErrorContains(t, err, "must be owner of relation")
+	require.ErrorContains(t, err, "Run \"DROP SCHEMA thaw_adopt CASCADE\" as the owner of that schema or a superuser")
 }

@@ -38,13 +38,15 @@ type State struct {
 	Changes        int64      `json:"changes_waiting"`
 	OldestChangeAt *time.Time `json:"oldest_change_at"`
 	IsOverLimit    bool       `json:"is_over_limit"`
+	// ShadowByDefault is whether new workspaces start in shadow mode.
+	ShadowByDefault bool `json:"shadow_by_default"`
 }
 
 // ReadState reads the state of the adoption.
 func ReadState(ctx context.Context, db Database) (State, error) {
 	var s State
 	err := db.QueryRow(ctx, stateSQL).Scan(&s.StartedAt, &s.Phase, &s.Mapping, &s.CheckedAt, &s.Rows, &s.Drift, &s.Detail,
-		&s.Parked, &s.Deferred, &s.Failed, &s.Changes, &s.OldestChangeAt, &s.IsOverLimit)
+		&s.Parked, &s.Deferred, &s.Failed, &s.Changes, &s.OldestChangeAt, &s.IsOverLimit, &s.ShadowByDefault)
 	return s, err
 }
 
