@@ -354,7 +354,7 @@ func TestConsumerDoesNotWaitForLockedRows(t *testing.T) {
 	db, p, consumer := live(t)
 	tx, err := db.Pool.Begin(t.Context())
 	require.NoError(t, err)
-	defer tx.Rollback(t.Context()) //nolint:errcheck // After the rollback below it does nothing.
+	defer tx.Rollback(t.Context())
 	_, err = tx.Exec(t.Context(), "SELECT FROM app.linkedin_accounts AS a WHERE a.id = 'acc_ann' FOR UPDATE; SELECT FROM app.campaign_leads AS l WHERE l.id = 'cl_1' FOR UPDATE")
 	require.NoError(t, err)
 	db.Exec(t, "SELECT thaw.signal('linkedin', 'up_ann', 'disconnected'), thaw.signal('linkedin', 'up_eve', 'disconnected')")
@@ -393,7 +393,7 @@ func TestConsumerLeavesRowsThatNeedALock(t *testing.T) {
 		CREATE TRIGGER count BEFORE UPDATE ON app.linkedin_accounts FOR EACH ROW EXECUTE FUNCTION app.count()`)
 	tx, err := db.Pool.Begin(t.Context())
 	require.NoError(t, err)
-	defer tx.Rollback(t.Context()) //nolint:errcheck // After the rollback below it does nothing.
+	defer tx.Rollback(t.Context())
 	_, err = tx.Exec(t.Context(), "SELECT FROM app.totals AS s WHERE s.workspace_id = (SELECT a.workspace_id FROM app.linkedin_accounts AS a WHERE a.id = 'acc_eve') FOR UPDATE")
 	require.NoError(t, err)
 	db.Exec(t, "SELECT thaw.signal('linkedin', 'up_ann', 'disconnected'), thaw.signal('linkedin', 'up_eve', 'disconnected')")
