@@ -376,8 +376,8 @@ func (w writer) lockRows(ctx context.Context, tx pgx.Tx, ids []string) (ready, l
 	return ready, locked, err
 }
 
-// update writes rows. If the platform refuses one, each is written on its own. It returns the ids of
-// rows that need a lock which the platform has.
+// update writes rows. If the platform refuses one, each is written on its own. It returns the ids
+// of rows that need a lock which the platform has.
 func (c *Consumer) update(ctx context.Context, tx pgx.Tx, kind Kind, w writer, changes []change, done *Written) (locked []string, err error) {
 	if len(changes) == 0 {
 		return nil, nil
@@ -414,7 +414,8 @@ func (c *Consumer) update(ctx context.Context, tx pgx.Tx, kind Kind, w writer, c
 	return locked, nil
 }
 
-// updateRows writes rows, all or none. The failure is that of a row or of a lock, not of the moment.
+// updateRows writes rows, all or none. The failure is that of a row or of a lock, not of the
+// moment.
 func (w writer) updateRows(ctx context.Context, tx pgx.Tx, changes []change, done *Written) (failure *pgconn.PgError, err error) {
 	text, err := json.Marshal(changes)
 	if err != nil {

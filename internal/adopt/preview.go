@@ -173,7 +173,8 @@ func (g *generator) countWords(ctx context.Context, tx pgx.Tx, e *Entity, column
 	})
 }
 
-// reasons adds to the words of paused rows what they mean, and the words of the map that no row has.
+// reasons adds to the words of paused rows what they mean, and the words of the map that no row
+// has.
 func (e *Entity) reasons(counted []WordCount) []WordCount {
 	found := map[string]bool{}
 	for i := range counted {
