@@ -3931,6 +3931,8 @@ END),
     CONSTRAINT manual_actions_undone_names_its_action CHECK (((what = 'undone'::text) = (undoes IS NOT NULL))),
     CONSTRAINT manual_actions_what_check CHECK ((what = ANY (ARRAY['safety_entered'::text, 'safety_exited'::text, 'held'::text, 'hold_corrected'::text, 'paused'::text, 'resumed'::text, 'auto_resume_off'::text, 'auto_resume_on'::text, 'settings_changed'::text, 'linked'::text, 'heal_cap_set'::text, 'heal_cap_removed'::text, 'heal_started'::text, 'heal_stopped'::text, 'heal_resumed'::text, 'imported'::text, 'signals_replayed'::text, 'reconciled'::text, 'endpoint_added'::text, 'endpoint_enabled'::text, 'endpoint_removed'::text, 'messages_replayed'::text, 'token_created'::text, 'token_revoked'::text, 'jobs_changed'::text, 'undone'::text, 'instance_adopted'::text, 'server_changed'::text, 'shadow_on'::text, 'shadow_off'::text, 'prospect_erased'::text, 'workspace_removed'::text, 'adopted'::text, 'adoption_fixed'::text, 'adoption_removed'::text])))
 );
+ALTER TABLE ONLY thaw.manual_actions ALTER COLUMN what SET (n_distinct=20);
+ALTER TABLE ONLY thaw.manual_actions ALTER COLUMN actor SET (n_distinct=100);
 COMMENT ON TABLE thaw.manual_actions IS 'The audit log of manual actions, and of safety mode entered and exited by the monitor: who did what, when, to what, and why.';
 CREATE FUNCTION thaw.is_undoable(p_action_id bigint, p_what text) RETURNS boolean
     LANGUAGE sql STABLE
